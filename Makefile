@@ -1,0 +1,46 @@
+# What one can do here. `make` alone lists it; the steps themselves are in .ci/.
+
+VERSION ?= $(shell git describe --tags --dirty 2>/dev/null || echo 0.1.0-dev)
+WORKER  ?= examples/hello-php
+ARGS    ?=
+
+.PHONY: help serve test build bench fuzz lint setup clean
+
+help:
+	@echo 'make serve   build, then serve examples/hello-php on http://127.0.0.1:8080/'
+	@echo '             (WORKER=examples/app-php serves another one; ARGS="--dev" adds flags)'
+	@echo 'make test    everything that a change must pass: gofmt, go vet, Go, PHP, end to end'
+	@echo 'make build   write bin/host'
+	@echo 'make bench   measure beside nginx + php-fpm; ARGS=--reload measures a reload under load'
+	@echo 'make fuzz    run each fuzz target for FUZZTIME=20s'
+	@echo 'make lint    gofmt, go vet for Linux, macOS and Windows, php -l'
+	@echo 'make setup   install what serve, test and bench need, from Debian packages'
+	@echo 'make clean   remove what these targets wrote'
+
+serve: build
+	@.ci/setup serve
+	@exec bin/host serve $(ARGS) $(WORKER)
+
+test:
+	@.ci/setup test
+	@.ci/test
+
+build:
+	@mkdir -p bin
+	go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/host ./host
+
+bench: build
+	@.ci/setup bench
+	@exec go run ./host/internal/bench $(ARGS)
+
+fuzz:
+	@.ci/fuzz $(ARGS)
+
+lint:
+	@.ci/test lint
+
+setup:
+	@.ci/setup serve test bench
+
+clean:
+	rm -rf bin .cache sdk-php/.phpunit.cache sdk-php/.phpunit.result.cache
