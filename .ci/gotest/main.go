@@ -76,8 +76,10 @@ func (t *tally) take(e event, w io.Writer) {
 	switch {
 	case e.Action == "build-output":
 		fmt.Fprint(w, e.Output)
-	case e.Action == "output" && (e.Test != "" || !verdict(e.Output)):
-		t.output[key] = append(t.output[key], e.Output)
+	case e.Action == "output":
+		if e.Test != "" || !verdict(e.Output) {
+			t.output[key] = append(t.output[key], e.Output)
+		}
 	case isSub:
 	case e.Test == "":
 		t.endPackage(e, w)
