@@ -1,0 +1,64 @@
+// What HTTP asks of a response (SPEC.md §5.3), so that every front refuses the same.
+
+package protocol
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// Check says what is wrong with a RESPONSE's status, headers, body or file, or nil.
+func (m *Response) Check() error {
+	if m.Status < 200 || m.Status > 599 {
+		return fmt.Errorf("status %d: a response's status is 200 to 599", m.Status)
+	}
+	if m.File != "" && (len(m.Body) > 0 || m.Flags&FlagEnd == 0) {
+		return fmt.Errorf("a response with a file has to end there and have no body")
+	}
+	return CheckHeaders(m.Headers)
+}
+
+// Check says what is wrong with an INFORM's status or headers, or nil.
+func (m *Inform) Check() error {
+	if m.Status < 100 || m.Status > 199 || m.Status == 101 {
+		return fmt.Errorf("status %d: an informational response's status is 100 to 199, but not 101", m.Status)
+	}
+	return CheckHeaders(m.Headers)
+}
+
+// CheckHeaders says what is wrong with a flat list of names and values: names are tokens (RFC 9110 §5.1), values hold no CR, LF or NUL.
+func CheckHeaders(pairs []string) error {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if !isToken(pairs[i]) {
+			return fmt.Errorf("header name %s is not a token", strconv.Quote(pairs[i]))
+		}
+		for j := 0; j < len(pairs[i+1]); j++ {
+			if c := pairs[i+1][j]; c == '\r' || c == '\n' || c == 0 {
+				return fmt.Errorf("header %s: its value holds a %q at byte %d", pairs[i], c, j)
+			}
+		}
+	}
+	return nil
+}
+
+func isToken(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if !tokenBytes[s[i]] {
+			return false
+		}
+	}
+	return s != ""
+}
+
+var tokenBytes = func() (t [256]bool) {
+	for c := '0'; c <= '9'; c++ {
+		t[c] = true
+	}
+	for c := 'a'; c <= 'z'; c++ {
+		t[c], t[c-'a'+'A'] = true, true
+	}
+	for _, c := range "!#$%&'*+-.^_`|~" {
+		t[c] = true
+	}
+	return t
+}()

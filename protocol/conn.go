@@ -1,0 +1,148 @@
+// Conn: one end of a link over a reader and a writer, for the host and for a worker alike.
+
+package protocol
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+// Conn reads and sends frames. One goroutine may read; any number may send at the same time.
+type Conn struct {
+	r     io.Reader
+	out   *outbox
+	limit int
+
+	// the reader's own
+	buf        []byte
+	start, end int
+}
+
+const (
+	firstBuffer = 16 << 10
+	keepBuffer  = 256 << 10
+)
+
+// NewConn makes an end of a link. If w is a [TryWriter], small frames are written by the goroutine that sends them. The frame limit is
+// [MaxFrame] until SetLimit.
+func NewConn(r io.Reader, w io.Writer) *Conn {
+	return &Conn{r: r, out: newOutbox(w), limit: MaxFrame}
+}
+
+// SetLimit sets the longest payload to accept, in bytes, as HELLO stated it. It belongs to the reading goroutine.
+func (c *Conn) SetLimit(max int) { c.limit = max }
+
+// Send queues or writes m and never waits for the peer. An error means that the pipe has broken, and sticks.
+func (c *Conn) Send(m Message) error { return c.out.send(m) }
+
+// Flush waits until everything that was sent has been written, and returns the pipe's error if it broke.
+func (c *Conn) Flush() error { return c.out.wait() }
+
+// Read returns the next frame's payload, which is valid until the next Read. At the end of the stream it returns io.EOF between
+// frames, io.ErrUnexpectedEOF within one. What is not a frame is a [*LinkError].
+func (c *Conn) Read() (payload []byte, err error) {
+	for {
+		payload, used, err := Split(c.buf[c.start:c.end], c.limit)
+		if err != nil {
+			return nil, err
+		}
+		if used > 0 {
+			c.start += used
+			return payload, nil
+		}
+		if err := c.fill(); err != nil {
+			if err == io.EOF && c.end > c.start {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+	}
+}
+
+// fill reads once more, making room first. The buffer grows with what has really come, not with what a length claims.
+func (c *Conn) fill() error {
+	switch {
+	case c.start == c.end:
+		c.start, c.end = 0, 0
+		if c.buf == nil || len(c.buf) > keepBuffer {
+			c.buf = make([]byte, firstBuffer)
+		}
+	case c.end == len(c.buf):
+		if c.start > 0 {
+			c.end = copy(c.buf, c.buf[c.start:c.end])
+			c.start = 0
+		} else {
+			bigger := make([]byte, 2*len(c.buf))
+			copy(bigger, c.buf[:c.end])
+			c.buf = bigger
+		}
+	}
+	n, err := c.r.Read(c.buf[c.end:])
+	c.end += n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// ReadMagic consumes everything up to and including the magic (SPEC.md §1.2). What came before it is returned, for the log. More than
+// [MaxStray] bytes of it, or an end, is an error.
+func (c *Conn) ReadMagic() (stray []byte, err error) {
+	for {
+		have := c.buf[c.start:c.end]
+		if i := bytes.Index(have, []byte(Magic)); i >= 0 {
+			stray = append(stray, have[:i]...)
+			c.start += i + len(Magic)
+			return stray, nil
+		}
+		keep := min(len(have), len(Magic)-1) // the magic's beginning, perhaps
+		stray = append(stray, have[:len(have)-keep]...)
+		c.start = c.end - keep
+		if len(stray) > MaxStray {
+			return stray, &LinkError{Expected: "the worker's magic", Got: "other output", Bytes: clip(stray)}
+		}
+		if err := c.fill(); err != nil {
+			stray = append(stray, c.buf[c.start:c.end]...)
+			if len(stray) > 0 && errors.Is(err, io.EOF) {
+				err = &LinkError{Expected: "the worker's magic", Got: "other output and then the end", Bytes: clip(stray)}
+			}
+			return stray, err
+		}
+	}
+}
+
+// Accept is the worker's end of the handshake up to HELLO (SPEC.md §3): it writes the magic and waits for HELLO. If no version fits it
+// sends FAILED and returns an error. The caller then loads its code and sends [Ready] or [Failed].
+func (c *Conn) Accept() (*Hello, error) {
+	if err := c.out.send(magic{}); err != nil {
+		return nil, err
+	}
+	payload, err := c.Read()
+	if err != nil {
+		return nil, err
+	}
+	hello := new(Hello)
+	if err := hello.Parse(payload); err != nil {
+		return nil, err
+	}
+	for _, v := range hello.Versions {
+		if v == Version {
+			c.SetLimit(hello.MaxFrame)
+			return hello, nil
+		}
+	}
+	mismatch := versionError(hello.Versions)
+	_ = c.Send(&Failed{Message: mismatch.Error()}) // the pipe may be gone: the mismatch is the news
+	_ = c.Flush()
+	return nil, mismatch
+}
+
+// magic is the eight bytes in the guise of a frame, so that they take the same way out.
+type magic struct{}
+
+func (magic) Type() Type                  { return TypeHello }
+func (magic) AppendFrame(b []byte) []byte { return append(b, Magic...) }

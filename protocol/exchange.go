@@ -1,0 +1,99 @@
+// How a front (HTTP, say) and a pool of workers meet without knowing each other. Everything is a call-back or returns at once, so that neither a
+// goroutine nor a context per request is assumed.
+
+package protocol
+
+import "fmt"
+
+// Exchange is a request that a front submits to a pool.
+type Exchange struct {
+	// Request is sent when a worker has been leased; the pool sets its Stream and Attempt. The front must not touch it before
+	// Sink.Finished.
+	Request *Request
+	// Repeatable says that the request may be tried once more if a worker died with it without a word: it is safe in the
+	// sense of RFC 9110 §9.2.1, and its body can be sent again from the start.
+	Repeatable bool
+	// Priority lets the request wait in front of others.
+	Priority bool
+	Sink     Sink
+}
+
+// Sink receives what comes of an [Exchange]. Calls come one at a time, in the order below, from a goroutine that reads a worker's frames: they must not
+// wait for a client. What is passed is valid during the call only.
+//
+//	Begin (Writable | Inform)* [Respond (Writable | Data)*] [Fail] Finished
+//
+// If a worker dies and the exchange is tried again, Begin comes anew. Fail and Finished may come without a Begin, from the submitting goroutine too.
+type Sink interface {
+	// Begin says that a worker holds the request. The rest of its body goes to s, from the start.
+	Begin(s Stream)
+	// Writable says that s.Send will take more.
+	Writable()
+	// Inform is an informational response.
+	Inform(m *Inform)
+	// Respond is the response's head and its first bytes; with FlagEnd all of it.
+	Respond(m *Response)
+	// Data is more of the response's body. Each byte has to be given back with Stream.Consumed.
+	Data(m *Data)
+	// Fail says that no more of the response will come, although it has not ended.
+	Fail(err *Failure)
+	// Finished is the last call: the worker has run all of its code for the request, or the exchange has failed.
+	Finished()
+}
+
+// Stream is a front's hold on an exchange that a worker has. Its methods are safe for concurrent use, never wait, and do nothing once the stream is over.
+type Stream interface {
+	// Send sends more of the request's body, as much of p as the window allows, and returns how much that was. With end, and if
+	// all of p went, the body is complete and trailers go with it. ok is false if the stream is over or its worker has ended.
+	Send(p []byte, end bool, trailers []string) (n int, ok bool)
+	// Consumed gives n bytes of DATA back to the worker's window.
+	Consumed(n int)
+}
+
+// Ticket is what Submit returns. Its method is safe for concurrent use.
+type Ticket interface {
+	// Cancel says that nobody waits for the response any more. A request that waits in the queue leaves it; one that a worker holds is
+	// RESET with code.
+	Cancel(code ResetCode)
+}
+
+// FailureKind says why an exchange failed.
+type FailureKind int
+
+// The kinds of [Failure].
+const (
+	FailedQueueFull    FailureKind = iota + 1 // the queue had no place
+	FailedQueueTimeout                        // no worker was free in time
+	FailedStopping                            // the pool is stopping
+	FailedNoWorker                            // the pool has no worker that could ever take it
+	FailedTimeout                             // no response head within the request time-out
+	FailedDied                                // the worker died
+	FailedBroken                              // the worker broke the protocol
+	FailedReset                               // the worker gave the response up
+	FailedDrained                             // the worker was cut off at the drain deadline
+	FailedCancelled                           // Ticket.Cancel was called
+)
+
+var failureNames = [...]string{"", "queue full", "queue timeout", "stopping", "no worker", "request timeout", "worker died", "link broken", "reset by worker", "drain deadline", "cancelled"}
+
+// String names the kind in two words.
+func (k FailureKind) String() string {
+	if k > 0 && int(k) < len(failureNames) {
+		return failureNames[k]
+	}
+	return fmt.Sprintf("failure %d", int(k))
+}
+
+// Failure is why an exchange has no whole response.
+type Failure struct {
+	Kind   FailureKind
+	Detail string // for the log: which worker, and what it said last
+}
+
+// Error gives the kind and the detail.
+func (f *Failure) Error() string {
+	if f.Detail == "" {
+		return f.Kind.String()
+	}
+	return f.Kind.String() + ": " + f.Detail
+}

@@ -1,0 +1,327 @@
+// Messages of an HTTP exchange: REQUEST, RESPONSE, INFORM (SPEC.md §5).
+
+package protocol
+
+import "math"
+
+// Request opens a stream (SPEC.md §5.1).
+type Request struct {
+	Stream  uint32
+	Flags   Flags
+	Method  string
+	Target  string
+	Version string // "1.1"
+	Scheme  string
+	Host    string
+	Remote  string   // "ip:port"
+	Headers []string // name, value, name, value, …
+	Body    []byte   // its first bytes, at most [MaxData]
+	Length  int64    // of the whole body; -1 if not known
+	Form    *Form
+	TLS     *TLS
+	Attempt int // 1, or 2 when another worker died with it; 0 is encoded as 1
+	ID      string
+}
+
+// Form is a parsed multipart/form-data body (SPEC.md §5.2).
+type Form struct {
+	Fields []string // name, value, name, value, …
+	Files  []FormFile
+}
+
+// FormFile is one file of a [Form]. Path is removed by the host when the stream is done.
+type FormFile struct {
+	Field string
+	Name  string
+	MIME  string
+	Size  int64
+	Path  string
+	Error int // 0, or FormNoFile
+}
+
+// FormNoFile is [FormFile].Error when the field came with no file chosen.
+const FormNoFile = 4
+
+// TLS tells of the client's connection (SPEC.md §5.1).
+type TLS struct {
+	Version    string
+	Cipher     string
+	ServerName string
+	ALPN       string
+}
+
+// Response is a worker's answer, or its head (SPEC.md §5.3).
+type Response struct {
+	Stream  uint32
+	Flags   Flags
+	Status  int
+	Headers []string
+	Body    []byte
+	File    string
+}
+
+// Inform is an informational response (SPEC.md §5.4).
+type Inform struct {
+	Stream  uint32
+	Status  int
+	Headers []string
+}
+
+// Type implements [Message].
+func (*Request) Type() Type { return TypeRequest }
+
+// Type implements [Message].
+func (*Response) Type() Type { return TypeResponse }
+
+// Type implements [Message].
+func (*Inform) Type() Type { return TypeInform }
+
+// AppendFrame implements [Message]. Trailing elements that hold their default are left out.
+func (m *Request) AppendFrame(b []byte) []byte {
+	n := 8
+	switch {
+	case m.ID != "":
+		n = 14
+	case m.Attempt > 1:
+		n = 13
+	case m.TLS != nil:
+		n = 12
+	case m.Form != nil:
+		n = 11
+	case m.Length >= 0:
+		n = 10
+	case len(m.Body) > 0:
+		n = 9
+	}
+	start := len(b)
+	b = begin(b, TypeRequest, m.Stream, n)
+	b = append(b, byte(m.Flags))
+	b = appendStr(b, m.Method)
+	b = appendStr(b, m.Target)
+	b = appendStr(b, m.Version)
+	b = appendStr(b, m.Scheme)
+	b = appendStr(b, m.Host)
+	b = appendStr(b, m.Remote)
+	b = appendPairs(b, m.Headers)
+	if n > 8 {
+		b = appendBody(b, m.Body)
+	}
+	if n > 9 {
+		b = appendInt(b, m.Length)
+	}
+	if n > 10 {
+		b = m.Form.append(b)
+	}
+	if n > 11 {
+		b = m.TLS.append(b)
+	}
+	if n > 12 {
+		b = appendInt(b, int64(or(m.Attempt, 1)))
+	}
+	if n > 13 {
+		b = appendStr(b, m.ID)
+	}
+	return endFrame(b, start)
+}
+
+func appendBody(b, body []byte) []byte {
+	if len(body) == 0 {
+		return appendNil(b)
+	}
+	return appendBin(b, body)
+}
+
+func (m *Form) append(b []byte) []byte {
+	if m == nil {
+		return appendNil(b)
+	}
+	b = appendArray(b, 2)
+	b = appendPairs(b, m.Fields)
+	b = appendArray(b, len(m.Files))
+	for i := range m.Files {
+		f := &m.Files[i]
+		b = appendArray(b, 6)
+		b = appendStr(b, f.Field)
+		b = appendStr(b, f.Name)
+		b = appendStr(b, f.MIME)
+		b = appendInt(b, f.Size)
+		b = appendStr(b, f.Path)
+		b = appendInt(b, int64(f.Error))
+	}
+	return b
+}
+
+func (m *TLS) append(b []byte) []byte {
+	if m == nil {
+		return appendNil(b)
+	}
+	b = appendArray(b, 4)
+	b = appendStr(b, m.Version)
+	b = appendStr(b, m.Cipher)
+	b = appendStr(b, m.ServerName)
+	return appendStr(b, m.ALPN)
+}
+
+// Parse reads a REQUEST's payload. Body aliases payload; the rest is copied. Errors are [*LinkError].
+func (m *Request) Parse(payload []byte) error {
+	f := open(payload, TypeRequest, 8)
+	*m = Request{Stream: f.stream, Length: -1, Attempt: 1, Headers: m.Headers[:0]}
+	if f.next("flags") {
+		m.Flags = Flags(f.uint(math.MaxUint8))
+	}
+	for _, text := range []struct {
+		name string
+		to   *string
+	}{{"method", &m.Method}, {"target", &m.Target}, {"version", &m.Version}, {"scheme", &m.Scheme}, {"host", &m.Host}, {"remote", &m.Remote}} {
+		if f.next(text.name) {
+			*text.to = f.str()
+		}
+	}
+	if f.next("headers") {
+		m.Headers = f.pairs(m.Headers)
+	}
+	if f.next("body") {
+		m.Body = f.body()
+	}
+	if f.next("length") {
+		if m.Length = f.int(); m.Length < -1 {
+			f.fail(errForm)
+		}
+	}
+	if f.next("form") {
+		m.Form = f.form()
+	}
+	if f.next("tls") {
+		m.TLS = f.tls()
+	}
+	if f.next("attempt") {
+		m.Attempt = int(f.uint(1 << 30))
+	}
+	if f.next("id") {
+		m.ID = f.str()
+	}
+	return f.end()
+}
+
+// body reads a bin or nil of at most MaxData bytes; it aliases the payload.
+func (f *fields) body() []byte {
+	if f.null() {
+		return nil
+	}
+	p := f.bytes()
+	if len(p) > MaxData {
+		f.fail(errForm)
+		return nil
+	}
+	return p
+}
+
+// list reads an array that must have at least n elements, and gives how many more there are than that.
+func (d *decoder) list(n int) (extra int) {
+	got := d.array()
+	if d.err == nil && got < n {
+		d.fail(errForm)
+	}
+	return got - n
+}
+
+func (d *decoder) skipExtra(n int) {
+	for ; n > 0 && d.err == nil; n-- {
+		d.skip(0)
+	}
+}
+
+func (f *fields) form() *Form {
+	if f.null() {
+		return nil
+	}
+	extra := f.list(2)
+	m := &Form{Fields: f.pairs(nil)}
+	for range f.array() {
+		if f.err != nil {
+			break
+		}
+		more := f.list(6)
+		m.Files = append(m.Files, FormFile{Field: f.str(), Name: f.str(), MIME: f.str(), Size: f.uint(math.MaxInt64), Path: f.str(), Error: int(f.uint(1 << 30))})
+		f.skipExtra(more)
+	}
+	f.skipExtra(extra)
+	return m
+}
+
+func (f *fields) tls() *TLS {
+	if f.null() {
+		return nil
+	}
+	extra := f.list(4)
+	m := &TLS{Version: f.str(), Cipher: f.str(), ServerName: f.str(), ALPN: f.str()}
+	f.skipExtra(extra)
+	return m
+}
+
+// AppendFrame implements [Message].
+func (m *Response) AppendFrame(b []byte) []byte {
+	n := 3
+	if len(m.Body) > 0 {
+		n = 4
+	}
+	if m.File != "" {
+		n = 5
+	}
+	start := len(b)
+	b = begin(b, TypeResponse, m.Stream, n)
+	b = append(b, byte(m.Flags))
+	b = appendInt(b, int64(m.Status))
+	b = appendPairs(b, m.Headers)
+	if n > 3 {
+		b = appendBody(b, m.Body)
+	}
+	if n > 4 {
+		b = appendStr(b, m.File)
+	}
+	return endFrame(b, start)
+}
+
+// Parse reads a RESPONSE's payload. Body aliases payload; Headers reuses m.Headers' space. Errors are [*LinkError].
+// What HTTP asks of status and headers is checked by [Response.Check].
+func (m *Response) Parse(payload []byte) error {
+	f := open(payload, TypeResponse, 3)
+	*m = Response{Stream: f.stream, Headers: m.Headers[:0]}
+	if f.next("flags") {
+		m.Flags = Flags(f.uint(math.MaxUint8))
+	}
+	if f.next("status") {
+		m.Status = int(f.uint(math.MaxInt32))
+	}
+	if f.next("headers") {
+		m.Headers = f.pairs(m.Headers)
+	}
+	if f.next("body") {
+		m.Body = f.body()
+	}
+	if f.next("file") && !f.null() {
+		m.File = f.str()
+	}
+	return f.end()
+}
+
+// AppendFrame implements [Message].
+func (m *Inform) AppendFrame(b []byte) []byte {
+	start := len(b)
+	b = begin(b, TypeInform, m.Stream, 2)
+	b = appendInt(b, int64(m.Status))
+	return endFrame(appendPairs(b, m.Headers), start)
+}
+
+// Parse reads an INFORM's payload. Errors are [*LinkError].
+func (m *Inform) Parse(payload []byte) error {
+	f := open(payload, TypeInform, 2)
+	*m = Inform{Stream: f.stream, Headers: m.Headers[:0]}
+	if f.next("status") {
+		m.Status = int(f.uint(math.MaxInt32))
+	}
+	if f.next("headers") {
+		m.Headers = f.pairs(m.Headers)
+	}
+	return f.end()
+}

@@ -1,0 +1,274 @@
+// Messages of the link itself: HELLO, READY, FAILED, PING, PONG, LOG, DRAIN (SPEC.md §3 and §8).
+
+package protocol
+
+// Hello is the host's first frame (SPEC.md §3.2).
+type Hello struct {
+	Versions   []int
+	Pool       string
+	Generation uint64
+	Slot       int
+	MaxFrame   int    // bytes; 0 is encoded as the default
+	Window     int    // bytes of DATA that the worker may send on a new stream
+	Host       string // name and version, for logs
+	Dev        bool   // error pages may show traces
+}
+
+// Ready is a worker's word that it can take requests (SPEC.md §3.3).
+type Ready struct {
+	Version     int
+	PID         int
+	SDK         string
+	Concurrency int
+	Features    []string
+	Window      int // bytes of DATA that the host may send on a new stream
+}
+
+// Failed is a worker's last word when its boot failed (SPEC.md §3.4).
+type Failed struct {
+	Message string
+	Trace   string
+}
+
+// Ping asks for a Pong with the same token (SPEC.md §8.1).
+type Ping struct{ Token uint64 }
+
+// Pong answers a Ping.
+type Pong struct{ Token uint64 }
+
+// Log is an entry for the host's log (SPEC.md §8.2). Stream is 0 or the stream that it belongs to.
+type Log struct {
+	Stream  uint32
+	Level   string
+	Message string
+	Context Value
+}
+
+// Drain asks a worker to finish what it has and to exit (SPEC.md §8.3).
+type Drain struct{}
+
+// Has says whether the worker offered the feature (SPEC.md §3.5).
+func (r *Ready) Has(feature string) bool {
+	for _, f := range r.Features {
+		if f == feature {
+			return true
+		}
+	}
+	return false
+}
+
+// Type implements [Message].
+func (*Hello) Type() Type { return TypeHello }
+
+// Type implements [Message].
+func (*Ready) Type() Type { return TypeReady }
+
+// Type implements [Message].
+func (*Failed) Type() Type { return TypeFailed }
+
+// Type implements [Message].
+func (*Ping) Type() Type { return TypePing }
+
+// Type implements [Message].
+func (*Pong) Type() Type { return TypePong }
+
+// Type implements [Message].
+func (*Log) Type() Type { return TypeLog }
+
+// Type implements [Message].
+func (*Drain) Type() Type { return TypeDrain }
+
+// begin appends room for the length, the array's count, the type and the stream.
+func begin(b []byte, t Type, stream uint32, elements int) []byte {
+	b = appendArray(beginFrame(b), elements+2)
+	b = append(b, byte(t))
+	return appendUint(b, uint64(stream))
+}
+
+// AppendFrame implements [Message].
+func (m *Hello) AppendFrame(b []byte) []byte {
+	start := len(b)
+	b = begin(b, TypeHello, 0, 8)
+	b = appendArray(b, len(m.Versions))
+	for _, v := range m.Versions {
+		b = appendInt(b, int64(v))
+	}
+	b = appendStr(b, m.Pool)
+	b = appendUint(b, m.Generation)
+	b = appendInt(b, int64(m.Slot))
+	b = appendInt(b, int64(or(m.MaxFrame, MaxFrame)))
+	b = appendInt(b, int64(or(m.Window, DefaultWindow)))
+	b = appendStr(b, m.Host)
+	b = appendBool(b, m.Dev)
+	return endFrame(b, start)
+}
+
+// Parse reads a HELLO's payload. Errors are [*LinkError].
+func (m *Hello) Parse(payload []byte) error {
+	f := open(payload, TypeHello, 4)
+	*m = Hello{MaxFrame: MaxFrame, Window: DefaultWindow}
+	if f.next("versions") {
+		for range f.array() {
+			m.Versions = append(m.Versions, int(f.uint(1<<31-1)))
+		}
+	}
+	if f.next("pool") {
+		m.Pool = f.str()
+	}
+	if f.next("generation") {
+		m.Generation = uint64(f.uint(1<<63 - 1))
+	}
+	if f.next("slot") {
+		m.Slot = int(f.uint(1<<31 - 1))
+	}
+	if f.next("max_frame") {
+		m.MaxFrame = int(f.uint(1<<31 - 1))
+	}
+	if f.next("window") {
+		m.Window = int(f.uint(MaxWindow))
+	}
+	if f.next("host") {
+		m.Host = f.str()
+	}
+	if f.next("dev") {
+		m.Dev = f.bool()
+	}
+	return f.end()
+}
+
+// AppendFrame implements [Message].
+func (m *Ready) AppendFrame(b []byte) []byte {
+	start := len(b)
+	b = begin(b, TypeReady, 0, 6)
+	b = appendInt(b, int64(m.Version))
+	b = appendInt(b, int64(m.PID))
+	b = appendStr(b, m.SDK)
+	b = appendInt(b, int64(or(m.Concurrency, 1)))
+	b = appendArray(b, len(m.Features))
+	for _, s := range m.Features {
+		b = appendStr(b, s)
+	}
+	b = appendInt(b, int64(or(m.Window, DefaultWindow)))
+	return endFrame(b, start)
+}
+
+// Parse reads a READY's payload. Errors are [*LinkError].
+func (m *Ready) Parse(payload []byte) error {
+	f := open(payload, TypeReady, 3)
+	*m = Ready{Concurrency: 1, Window: DefaultWindow}
+	if f.next("version") {
+		m.Version = int(f.uint(1<<31 - 1))
+	}
+	if f.next("pid") {
+		m.PID = int(f.uint(1<<31 - 1))
+	}
+	if f.next("sdk") {
+		m.SDK = f.str()
+	}
+	if f.next("concurrency") {
+		if m.Concurrency = int(f.uint(1<<31 - 1)); m.Concurrency == 0 {
+			f.fail(errForm)
+		}
+	}
+	if f.next("features") {
+		for range f.array() {
+			m.Features = append(m.Features, f.str())
+		}
+	}
+	if f.next("window") {
+		m.Window = int(f.uint(MaxWindow))
+	}
+	return f.end()
+}
+
+// AppendFrame implements [Message].
+func (m *Failed) AppendFrame(b []byte) []byte {
+	start := len(b)
+	b = begin(b, TypeFailed, 0, 2)
+	b = appendStr(b, m.Message)
+	b = appendStr(b, m.Trace)
+	return endFrame(b, start)
+}
+
+// Parse reads a FAILED's payload. Errors are [*LinkError].
+func (m *Failed) Parse(payload []byte) error {
+	f := open(payload, TypeFailed, 1)
+	*m = Failed{}
+	if f.next("message") {
+		m.Message = f.str()
+	}
+	if f.next("trace") {
+		m.Trace = f.str()
+	}
+	return f.end()
+}
+
+// AppendFrame implements [Message].
+func (m *Ping) AppendFrame(b []byte) []byte { return appendToken(b, TypePing, m.Token) }
+
+// AppendFrame implements [Message].
+func (m *Pong) AppendFrame(b []byte) []byte { return appendToken(b, TypePong, m.Token) }
+
+func appendToken(b []byte, t Type, token uint64) []byte {
+	start := len(b)
+	return endFrame(appendUint(begin(b, t, 0, 1), token), start)
+}
+
+// Parse reads a PING's payload. Errors are [*LinkError].
+func (m *Ping) Parse(payload []byte) (err error) {
+	m.Token, err = parseToken(payload, TypePing)
+	return err
+}
+
+// Parse reads a PONG's payload. Errors are [*LinkError].
+func (m *Pong) Parse(payload []byte) (err error) {
+	m.Token, err = parseToken(payload, TypePong)
+	return err
+}
+
+func parseToken(payload []byte, t Type) (token uint64, err error) {
+	f := open(payload, t, 1)
+	if f.next("token") {
+		token = uint64(f.uint(1<<63 - 1))
+	}
+	return token, f.end()
+}
+
+// AppendFrame implements [Message].
+func (m *Log) AppendFrame(b []byte) []byte {
+	start := len(b)
+	b = begin(b, TypeLog, m.Stream, 3)
+	b = appendStr(b, m.Level)
+	b = appendStr(b, m.Message)
+	b = appendValue(b, m.Context)
+	return endFrame(b, start)
+}
+
+// Parse reads a LOG's payload. Errors are [*LinkError].
+func (m *Log) Parse(payload []byte) error {
+	f := open(payload, TypeLog, 2)
+	*m = Log{Stream: f.stream}
+	if f.next("level") {
+		m.Level = f.str()
+	}
+	if f.next("message") {
+		m.Message = f.str()
+	}
+	if f.next("context") {
+		m.Context = f.value()
+	}
+	return f.end()
+}
+
+// AppendFrame implements [Message].
+func (m *Drain) AppendFrame(b []byte) []byte {
+	start := len(b)
+	return endFrame(begin(b, TypeDrain, 0, 0), start)
+}
+
+func or(v, otherwise int) int {
+	if v == 0 {
+		return otherwise
+	}
+	return v
+}

@@ -1,0 +1,121 @@
+// Sending without ever waiting: a frame goes straight into the pipe if it fits, and otherwise into a queue that a
+// goroutine of its own empties. Flow control bounds the queue: it holds control frames and at most the windows of the open streams.
+
+package protocol
+
+import (
+	"io"
+	"sync"
+)
+
+// TryWriter is a writer that can also write just what goes without waiting.
+type TryWriter interface {
+	io.Writer
+	// TryWrite returns how much of p was taken at once; less than all of it means that the rest would have to wait.
+	TryWrite(p []byte) (n int, err error)
+}
+
+type outbox struct {
+	w   io.Writer
+	try TryWriter // w, if it can
+
+	mu       sync.Mutex
+	scratch  []byte
+	rest     []byte // of a frame that is half written: goes first
+	control  []byte // whole frames that overtake data
+	data     []byte
+	flushing bool // the flusher runs; set under mu, cleared by the flusher
+	err      error
+	idle     sync.Cond // signalled when flushing ends
+}
+
+func newOutbox(w io.Writer) *outbox {
+	o := &outbox{w: w}
+	o.try, _ = w.(TryWriter)
+	o.idle.L = &o.mu
+	return o
+}
+
+// overtakes says which messages may go before queued DATA: those that carry no order within a stream, and REQUEST, which opens one.
+func overtakes(t Type) bool {
+	switch t {
+	case TypeResponse, TypeInform, TypeData, TypeReset, TypeDone:
+		return false
+	}
+	return true
+}
+
+const keepScratch = 128 << 10
+
+// send never waits for the peer. An error is the pipe's, and sticks.
+func (o *outbox) send(m Message) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return o.err
+	}
+	if o.flushing {
+		if overtakes(m.Type()) {
+			o.control = m.AppendFrame(o.control)
+		} else {
+			o.data = m.AppendFrame(o.data)
+		}
+		return nil
+	}
+	frame := m.AppendFrame(o.scratch[:0])
+	if cap(frame) <= keepScratch {
+		o.scratch = frame
+	}
+	n := 0
+	if o.try != nil {
+		if n, o.err = o.try.TryWrite(frame); o.err != nil || n == len(frame) {
+			return o.err
+		}
+	}
+	o.rest = append(o.rest[:0], frame[n:]...)
+	o.flushing = true
+	go o.flush() // ends when the queue is empty or the pipe breaks; Conn.Flush waits for it
+	return nil
+}
+
+func (o *outbox) flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var spare []byte
+	for o.err == nil {
+		var next []byte
+		switch {
+		case len(o.rest) > 0:
+			next, o.rest = o.rest, spare[:0]
+		case len(o.control) > 0:
+			next, o.control = o.control, spare[:0]
+		case len(o.data) > 0:
+			next, o.data = o.data, spare[:0]
+		}
+		if len(next) == 0 {
+			break
+		}
+		o.mu.Unlock()
+		_, err := o.w.Write(next)
+		o.mu.Lock()
+		o.err = err
+		if spare = next; cap(spare) > keepScratch {
+			spare = nil
+		}
+	}
+	if o.err != nil {
+		o.rest, o.control, o.data = nil, nil, nil
+	}
+	o.flushing = false
+	o.idle.Broadcast()
+}
+
+// wait returns when nothing is queued any more, or the pipe has broken.
+func (o *outbox) wait() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.flushing {
+		o.idle.Wait()
+	}
+	return o.err
+}

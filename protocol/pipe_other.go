@@ -1,0 +1,6 @@
+//go:build !unix
+
+package protocol
+
+// TryWrite takes nothing: pipes can't be asked here. See [TryWriter].
+func (p Pipe) TryWrite([]byte) (int, error) { return 0, nil }

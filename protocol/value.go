@@ -1,0 +1,53 @@
+// Opaque values (SPEC.md §2.4), which the wire carries without looking inside.
+
+package protocol
+
+import "github.com/vmihailenco/msgpack/v5"
+
+// Value is one MessagePack value in its encoded form, already walked and found well-formed and at most 16 deep.
+// The zero Value stands for nil.
+type Value []byte
+
+// NewValue encodes v, which may be anything that vmihailenco/msgpack can encode. It fails on a type that it can't, and on nesting
+// deeper than 16.
+func NewValue(v any) (Value, error) {
+	b, err := msgpack.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	d := decoder{b: b}
+	if d.skip(0); d.err != nil {
+		return nil, d.err
+	}
+	return b, nil
+}
+
+// Decode returns the value as Go's generic types (map[string]any, []any, string, int64 …).
+// It is safe on bytes from the wire, because a Value has been walked before: no count in it exceeds its bytes.
+func (v Value) Decode() (any, error) {
+	if len(v) == 0 {
+		return nil, nil
+	}
+	var out any
+	err := msgpack.Unmarshal(v, &out)
+	return out, err
+}
+
+func appendValue(b []byte, v Value) []byte {
+	if len(v) == 0 {
+		return appendNil(b)
+	}
+	return append(b, v...)
+}
+
+// value reads one opaque value; the result is a copy.
+func (d *decoder) value() Value {
+	if d.null() {
+		return nil
+	}
+	start := d.pos
+	if d.skip(0); d.err != nil {
+		return nil
+	}
+	return append(Value(nil), d.b[start:d.pos]...)
+}
