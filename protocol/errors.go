@@ -47,4 +47,3 @@ func showBytes(b []byte) string {
 	}
 	return fmt.Sprintf("bytes % x", b)
 }
-

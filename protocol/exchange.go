@@ -3,7 +3,10 @@
 
 package protocol
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Exchange is a request that a front submits to a pool.
 type Exchange struct {
@@ -96,4 +99,14 @@ func (f *Failure) Error() string {
 		return f.Kind.String()
 	}
 	return f.Kind.String() + ": " + f.Detail
+}
+
+// Traits are what a front has to know of a pool to submit to it well. They may change with each generation.
+type Traits struct {
+	Pool       string
+	WholeBody  bool          // submit a request when its body is whole, so that a slow client occupies no worker
+	Spool      bool          // take a response at the worker's speed, to disk if need be, for the same reason
+	Forms      bool          // workers want multipart bodies parsed (SPEC.md §5.2)
+	FileRoots  []string      // folders that RESPONSE's file may lie under
+	RetryAfter time.Duration // what a client that was turned away should wait
 }
