@@ -1,0 +1,159 @@
+// Command bench measures the host beside nginx + php-fpm, and beside any other server, in one run on one machine:
+// CPU time per request, throughput, latency and memory under load, the latency that the host adds at one connection,
+// and (--reload) what clients notice while workers are replaced.
+//
+// Machines are noisy, so servers are measured in turn, in rounds, and medians are taken. CPU time per request is the
+// number to trust. It needs Linux, wrk, php, nginx and php-fpm, and starts and ends the servers itself:
+//
+//	go run ./host/internal/bench --rounds 3 --seconds 5 --json result.json
+//	go run ./host/internal/bench --target workerman=http://127.0.0.1:8080/,4242
+//	go run ./host/internal/bench --reload
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// options are the flags.
+type options struct {
+	host          string
+	rounds        int
+	seconds       int
+	connections   int
+	workers       int
+	fpmKeepAlive  int
+	reload        bool
+	reloads       int
+	reloadSeconds int
+	only          []string
+	targets       []server
+	json          string
+}
+
+// sections are what --only chooses from.
+var sections = []string{"hello-php", "hello-go", "nginx", "one-connection"}
+
+func (o options) runs(section string) bool {
+	return len(o.only) == 0 || slices.Contains(o.only, section)
+}
+
+func parseOptions(arguments []string) (options, error) {
+	var o options
+	var targets []string
+	flags := pflag.NewFlagSet("bench", pflag.ContinueOnError)
+	flags.StringVar(&o.host, "host", "bin/host", "the host binary to measure")
+	flags.IntVar(&o.rounds, "rounds", 3, "how often each server is measured; medians are shown")
+	flags.IntVar(&o.seconds, "seconds", 5, "length of one measurement")
+	flags.IntVar(&o.connections, "connections", 64, "keep-alive connections of the load")
+	flags.IntVar(&o.workers, "workers", 4, "worker processes of each server")
+	flags.IntVar(&o.fpmKeepAlive, "fpm-keepalive", 1, "connections to php-fpm that each nginx process keeps; 0: a new one for each request")
+	flags.StringArrayVar(&targets, "target", nil, "measure a running server too: NAME=URL,PID or NAME=URL,PID,WORKERS-PID (repeatable)")
+	flags.StringSliceVar(&o.only, "only", nil, "measure only these, of "+strings.Join(sections, ","))
+	flags.BoolVar(&o.reload, "reload", false, "measure reloads under load instead")
+	flags.IntVar(&o.reloads, "reloads", 5, "reloads during one run of --reload")
+	flags.IntVar(&o.reloadSeconds, "reload-seconds", 10, "length of one run of --reload, at 32 connections")
+	flags.StringVar(&o.json, "json", "", "write the result, with every round, to this `file` as well")
+	if err := flags.Parse(arguments); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q: bench takes flags only (see --help)", flags.Arg(0))
+	}
+	for name, value := range map[string]int{
+		"rounds": o.rounds, "seconds": o.seconds, "connections": o.connections, "workers": o.workers,
+		"reloads": o.reloads, "reload-seconds": o.reloadSeconds, "fpm-keepalive": o.fpmKeepAlive + 1,
+	} {
+		if value < 1 {
+			return o, fmt.Errorf("--%s is too small", name)
+		}
+	}
+	for _, name := range o.only {
+		if !slices.Contains(sections, name) {
+			return o, fmt.Errorf("--only %s: want one of %s", name, strings.Join(sections, ", "))
+		}
+	}
+	for _, text := range targets {
+		target, err := parseTarget(text)
+		if err != nil {
+			return o, err
+		}
+		o.targets = append(o.targets, target)
+	}
+	return o, nil
+}
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == plainHTTP {
+		fmt.Fprintln(os.Stderr, servePlain(os.Args[2]))
+		os.Exit(1)
+	}
+	o, err := parseOptions(os.Args[1:])
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		return
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
+	// A second Ctrl-C must not end this program before it has ended its servers, so signals stay caught to the end.
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	go func() { cancel(fmt.Errorf("stopped by %s", <-signals)) }()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures what o asks for, prints it, and leaves no process behind.
+func run(ctx context.Context, o options) (err error) {
+	if runtime.GOOS != "linux" {
+		return errors.New("CPU time and memory are read from /proc, which only Linux has")
+	}
+	if _, err := exec.LookPath("wrk"); err != nil {
+		return errors.New("wrk is not installed (Debian: apt-get install wrk, or make setup)")
+	}
+	s, err := newStage()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.end()) }()
+
+	result := newReport(o)
+	if o.reload {
+		result.Reload, err = measureReloads(ctx, s, o)
+	} else {
+		err = measureServers(ctx, s, o, &result)
+	}
+	if err != nil {
+		return err
+	}
+	result.print(os.Stdout)
+	if o.json == "" {
+		return nil
+	}
+	content, err := json.MarshalIndent(result, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(o.json, append(content, '\n'), 0o644)
+}
+
+// progress tells a person who waits what is going on; the result alone is on stdout.
+func progress(format string, arguments ...any) {
+	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", arguments...)
+}
