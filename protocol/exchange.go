@@ -16,9 +16,7 @@ type Exchange struct {
 	// Repeatable says that the request may be tried once more if a worker died with it without a word: it is safe in the
 	// sense of RFC 9110 §9.2.1, and its body can be sent again from the start.
 	Repeatable bool
-	// Priority lets the request wait in front of others.
-	Priority bool
-	Sink     Sink
+	Sink       Sink
 }
 
 // Sink receives what comes of an [Exchange]. Calls come one at a time, in the order below, from a goroutine that reads a worker's frames: they must not
