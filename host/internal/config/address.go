@@ -1,0 +1,89 @@
+// address.go reads the addresses that a listener may have.
+
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// unixPrefix marks the path of a unix socket.
+const unixPrefix = "unix:"
+
+// longestSocketPath leaves room for the final NUL in the smallest sun_path, that of the BSDs and macOS.
+const longestSocketPath = 103
+
+// Network splits the address into the arguments of net.Listen: "tcp" and host:port, or "unix" and an absolute path.
+func (l *Listen) Network() (network, address string) {
+	if path, ok := strings.CutPrefix(l.Address, unixPrefix); ok {
+		return "unix", path
+	}
+	return "tcp", l.Address
+}
+
+// sameAs gives a key that is equal for two listeners that can't both be opened. Port 0 is never the same.
+func (l *Listen) sameAs() (key string, unique bool) {
+	network, address := l.Network()
+	if network == "unix" {
+		return l.Address, true
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address, false // reported already
+	}
+	switch host = strings.ToLower(host); host {
+	case "", "0.0.0.0", "::":
+		host = ""
+	}
+	number, err := strconv.Atoi(port)
+	return fmt.Sprintf("%s:%d", host, number), err == nil && number != 0
+}
+
+// parseAddress checks an address, and makes the path of a unix socket absolute.
+func parseAddress(address, folder string) (string, error) {
+	if path, ok := strings.CutPrefix(address, unixPrefix); ok {
+		if path == "" {
+			return "", errors.New(`expected a path after unix:, such as "unix:/run/app.sock"`)
+		}
+		path = absolute(folder, path)
+		return unixPrefix + path, checkSocketPath(path)
+	}
+	const expected = `expected "host:port", ":port" or "unix:/path", found %q`
+	if _, rest, ok := strings.Cut(address, "://"); ok {
+		return "", fmt.Errorf(expected+": write it without the scheme, and TLS as tls = { certificate, key }", rest)
+	}
+	if filepath.IsAbs(address) {
+		return "", fmt.Errorf(expected+": write %q", address, unixPrefix+address)
+	}
+	if isPort(address) {
+		return "", fmt.Errorf(expected+": write %q", address, ":"+address)
+	}
+	host, port, err := net.SplitHostPort(address)
+	switch {
+	case err != nil && strings.Count(address, ":") > 1:
+		return "", fmt.Errorf(expected+": write IPv6 in brackets, such as \"[::1]:8080\"", address)
+	case err != nil:
+		return "", fmt.Errorf(expected+": write %q", address, net.JoinHostPort(strings.Trim(address, ":[]"), "8080"))
+	case host == "*":
+		return "", fmt.Errorf(expected+": write %q", address, ":"+port)
+	case !isPort(port):
+		return "", fmt.Errorf(expected+": a port is a number from 0 to 65535", address)
+	}
+	return address, nil
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && strconv.FormatUint(n, 10) == s
+}
+
+func checkSocketPath(path string) error {
+	if len(path) > longestSocketPath {
+		return fmt.Errorf("%s has %d bytes, and the path of a unix socket can have %d: choose a shorter one", path, len(path), longestSocketPath)
+	}
+	return nil
+}

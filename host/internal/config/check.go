@@ -1,0 +1,295 @@
+// check.go looks at what the decoder read: are the files there, and does it fit together? It makes paths absolute.
+
+package config
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// fail reports a problem at a place in the file; "" is a place that no file has.
+type fail func(at, format string, args ...any)
+
+var iniName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+
+// check looks at each table by itself.
+func (c *Config) check(fail fail) {
+	if c.Control != "" {
+		c.Control = absolute(c.Folder, c.Control)
+		if err := checkSocketPath(c.Control); err != nil {
+			fail("control", "%v", err)
+		}
+	}
+	for i := range c.Listen {
+		l := &c.Listen[i]
+		if !c.has(l.at + ".address") {
+			fail(l.at, "no address: write address = %q", DefaultAddress)
+		} else if address, err := parseAddress(l.Address, c.Folder); err != nil {
+			fail(l.at+".address", "%v", err)
+		} else {
+			l.Address = address
+		}
+		if l.TLS != nil {
+			l.TLS.check(c, l.at+".tls", fail)
+		}
+	}
+	c.folder(&c.HTTP.Public, "http.public", fail)
+	c.folder(&c.HTTP.SpoolDirectory, "http.spool_directory", fail)
+	for _, p := range c.Pools {
+		p.check(c, fail)
+	}
+}
+
+// has says whether the file has something at this place.
+func (c *Config) has(at string) bool {
+	_, ok := c.lines[at]
+	return ok
+}
+
+// folder makes the path of a folder absolute; it has to exist. An empty one stays empty.
+func (c *Config) folder(path *string, at string, fail fail) bool {
+	if *path == "" {
+		return true
+	}
+	*path = absolute(c.Folder, *path)
+	info, err := os.Stat(*path)
+	switch {
+	case os.IsNotExist(err):
+		fail(at, "there is no folder %s: create it, or mend the path", *path)
+	case err != nil:
+		fail(at, "can't read the folder: %v", err)
+	case !info.IsDir():
+		fail(at, "%s is not a folder", *path)
+	default:
+		return true
+	}
+	return false
+}
+
+func (t *TLS) check(c *Config, at string, fail fail) {
+	complete := true
+	for _, file := range []struct {
+		key, what string
+		path      *string
+	}{{"certificate", "certificate", &t.Certificate}, {"key", "private key", &t.Key}} {
+		place := at + "." + file.key
+		if *file.path == "" {
+			fail(place, "the %s is missing: write tls = { certificate = \"FILE\", key = \"FILE\" }", file.what)
+			complete = false
+			continue
+		}
+		*file.path = absolute(c.Folder, *file.path)
+		f, err := os.Open(*file.path)
+		if err != nil {
+			fail(place, "can't read the %s: %v", file.what, err)
+			complete = false
+			continue
+		}
+		_ = f.Close() // it was opened to see that it can be
+	}
+	if !complete {
+		return
+	}
+	if _, err := tls.LoadX509KeyPair(t.Certificate, t.Key); err != nil {
+		fail(at, "%s and %s are not a PEM certificate and its key: %v", t.Certificate, t.Key, err)
+	}
+}
+
+// check completes a pool of the file: its directory, and what its worker is.
+func (p *Pool) check(c *Config, fail fail) {
+	command, worker, directory := p.at+".command", p.at+".worker", p.at+".directory"
+	hasFolder := c.folder(&p.Directory, directory, fail)
+	switch {
+	case c.has(command) && c.has(worker):
+		fail(p.at, "both command and worker are given: keep one of them")
+	case c.has(command):
+		if p.Directory == "" {
+			p.Directory = c.Folder
+		}
+		if err := p.checkCommand(); err != nil && hasFolder {
+			fail(command, "%v", err)
+		}
+	case c.has(worker):
+		base := c.Folder
+		if p.Directory != "" {
+			base = p.Directory
+		}
+		if p.Worker == "" {
+			fail(worker, "expected a .php file or a folder, found \"\"")
+		} else if err := p.resolve(base); err != nil && hasFolder {
+			fail(worker, "%v", err)
+		}
+	default:
+		fail(p.at, "neither command nor worker is given: write worker = \"worker.php\", or command = [\"PROGRAM\", \"ARGUMENT\"]")
+	}
+	p.checkPHP(c, fail)
+	for i, root := range p.FileRoots {
+		if root == "" {
+			fail(fmt.Sprintf("%s.file_roots.%d", p.at, i), "expected a folder, found \"\"")
+		}
+		c.folder(&p.FileRoots[i], fmt.Sprintf("%s.file_roots.%d", p.at, i), fail)
+	}
+	if !c.has(p.at + ".file_roots") {
+		p.FileRoots = []string{p.Directory}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
+		if name == "" || strings.Contains(name, "=") {
+			fail(p.at+".env."+name, "%q is no name for a variable", name)
+		}
+	}
+}
+
+// resolve finds out what Worker is, and completes what follows from that. A relative Worker starts from base.
+func (p *Pool) resolve(base string) error {
+	kind, file, err := Resolve(absolute(base, p.Worker))
+	if err != nil {
+		return err
+	}
+	p.Kind, p.Worker = kind, file
+	folder := file
+	if kind == PHPFile {
+		folder = filepath.Dir(file)
+	}
+	if p.Directory == "" {
+		p.Directory = folder
+	}
+	if kind == PHPFile {
+		p.Script = file
+		if inside, err := filepath.Rel(p.Directory, file); err == nil && filepath.IsLocal(inside) {
+			p.Script = inside
+		}
+	}
+	return nil
+}
+
+// checkCommand looks for the program, so that a wrong path is found before anything runs.
+func (p *Pool) checkCommand() error {
+	if len(p.Command) == 0 || p.Command[0] == "" {
+		return fmt.Errorf("no program: write command = [\"PROGRAM\", \"ARGUMENT\"]")
+	}
+	program := p.Command[0]
+	if filepath.Base(program) != program {
+		_, err := exec.LookPath(absolute(p.Directory, program))
+		if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("can't run %s: %w: is it executable (chmod +x)?", absolute(p.Directory, program), unwrapExec(err))
+		}
+		if err != nil {
+			return fmt.Errorf("can't run %s: %w", absolute(p.Directory, program), unwrapExec(err))
+		}
+		return nil
+	}
+	if _, ownPath := p.Env["PATH"]; ownPath {
+		return nil // looked up when it starts, with that PATH
+	}
+	if _, err := exec.LookPath(program); err != nil {
+		return fmt.Errorf("there is no program %q in $PATH: install it, or write its path", program)
+	}
+	return nil
+}
+
+// unwrapExec leaves out the path, which the message has already.
+func unwrapExec(err error) error {
+	var lookup *exec.Error
+	if errors.As(err, &lookup) {
+		err = lookup.Err
+	}
+	var access *fs.PathError
+	if errors.As(err, &access) {
+		err = access.Err
+	}
+	return err
+}
+
+// checkPHP refuses settings that would have no effect or would reach php as something else.
+func (p *Pool) checkPHP(c *Config, fail fail) {
+	for _, key := range []string{"php", "php_ini"} {
+		if c.has(p.at+"."+key) && c.has(p.at+".command") {
+			fail(p.at+"."+key, "has no effect on a command: write the options into command, or use worker = \"FILE.php\"")
+		} else if c.has(p.at+"."+key) && p.Kind == GoPackage {
+			fail(p.at+"."+key, "has no effect on a Go worker: remove it")
+		}
+	}
+	if strings.ContainsAny(p.PHP, `/\`) {
+		p.PHP = absolute(c.Folder, p.PHP)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.PHPIni)) {
+		at := p.at + ".php_ini." + name
+		if !iniName.MatchString(name) {
+			fail(at, "%q is no name for a php.ini setting", name)
+		} else if strings.ContainsAny(p.PHPIni[name], "\r\n") {
+			fail(at, "expected one line, found %s", describe(p.PHPIni[name]))
+		}
+	}
+}
+
+// link ties listeners to pools, and may be called again once flags have changed either.
+func (c *Config) link(fail fail) {
+	c.Warnings = nil
+	if len(c.Listen) == 0 && len(c.Pools) > 1 {
+		fail(c.Pools[0].at, "there are %d pools and no [[listen]]: write for each\n\n    [[listen]]\n    address = %q\n    pool = %q\n", len(c.Pools), DefaultAddress, c.Pools[0].Name)
+		return
+	}
+	if len(c.Listen) == 0 {
+		c.Listen = []Listen{flagListener(DefaultAddress)}
+	}
+	names := make([]string, len(c.Pools))
+	for i, p := range c.Pools {
+		names[i] = p.Name
+	}
+	served := map[string]bool{}
+	taken := map[string]string{}
+	for i := range c.Listen {
+		l := &c.Listen[i]
+		l.link(names, fail)
+		served[l.Pool] = true
+		key, unique := l.sameAs()
+		if first, again := taken[key]; again && unique {
+			fail(l.place("address"), "%s is already taken by %s: remove one of them", l.Address, first)
+		}
+		taken[key] = fmt.Sprintf("the listener on %s", l.Address)
+		if line := c.lines[l.place("address")]; line > 0 {
+			taken[key] = fmt.Sprintf("the listener in line %d", line)
+		}
+	}
+	for _, p := range c.Pools {
+		if !served[p.Name] {
+			at := Problem{c.Path, lineOf(c.lines, p.at), fmt.Sprintf("[pool.%s] has no listener: it runs, but nothing reaches it", p.Name)}
+			c.Warnings = append(c.Warnings, at.Error())
+		}
+	}
+}
+
+// link finds the listener's pool among names.
+func (l *Listen) link(names []string, fail fail) {
+	switch {
+	case l.Pool == "" && len(names) == 1:
+		l.Pool = names[0]
+	case l.Pool == "" && l.at == "":
+		fail("", "-l %s: there are several pools, %s: write a [[listen]] with this address and its pool", l.Address, listed(names))
+	case l.Pool == "":
+		fail(l.place("pool"), "which one? There are %s: write pool = %q", listed(names), names[0])
+	case !slices.Contains(names, l.Pool):
+		hint := "the pools are " + listed(names)
+		if name := nearest(l.Pool, names); name != "" {
+			hint = fmt.Sprintf("did you mean %q?", name)
+		}
+		fail(l.place("pool"), "there is no pool %q: %s", l.Pool, hint)
+	}
+}
+
+// place is where the file has this key of the listener; "" for a listener of the command line.
+func (l *Listen) place(key string) string {
+	if l.at == "" {
+		return ""
+	}
+	return l.at + "." + key
+}

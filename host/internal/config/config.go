@@ -1,0 +1,163 @@
+// Package config turns host.toml, the environment and the command's flags into typed, checked settings.
+//
+// config.go is the schema: one struct per table, one field per key. The struct tags are the single source for
+// the decoder, for the defaults and for the reference that Keys returns:
+//
+//	key      the key's name in the file
+//	default  the value of an absent key, written as in the file
+//	absent   what absence means, where no literal can say it
+//	min,max  the bounds of a number, a size or a duration
+//	oneof    the words that are allowed
+//	holds    the type shown in the reference, where the Go type does not say it
+//	means    the sentence of the reference
+//
+// The usual way is Load, then Apply, which also completes what depends on the flags. Neither touches anything on disk
+// or starts a process. Nothing in the package is safe for use by several goroutines while Apply runs; afterwards a
+// Config is read-only.
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// FileName is the file that is read from the working directory when no other is named.
+const FileName = "host.toml"
+
+// DefaultAddress is where the host listens when neither file nor flags say.
+const DefaultAddress = "127.0.0.1:8080"
+
+// Config is everything that host.toml and the flags can say. Paths in it are absolute, with symlinks left as they were
+// written.
+type Config struct {
+	Path     string   // the file as the user named it; "" if there is none
+	Folder   string   // the folder that relative paths start from: the file's, or the working directory
+	Dev      bool     // --dev: error pages show the trace
+	Warnings []string // what is allowed but is probably a mistake, with the line
+
+	Control string   `key:"control" holds:"path" absent:"in $XDG_RUNTIME_DIR, else /run/host or a private folder in the temporary directory" means:"socket that host reload, status and stop talk to"`
+	Log     Log      `key:"log"`
+	HTTP    HTTP     `key:"http"`
+	Listen  []Listen `key:"listen"`
+	Pools   []*Pool  `key:"pool"` // in the order of the file
+
+	lines map[string]int // the line of each key, by its path: "pool.web.workers", "listen.0.address"
+}
+
+// Log says what the host logs and how it looks.
+type Log struct {
+	Level  string `key:"level" default:"info" oneof:"trace debug info warn error" means:"least severe message that is logged"`
+	Format string `key:"format" default:"auto" oneof:"auto text json" means:"auto is text on a terminal, JSON elsewhere"`
+}
+
+// Listen is one address that the host serves.
+type Listen struct {
+	Address  string `key:"address" holds:"address" absent:"required" means:"host:port, :port or unix:/path"`
+	Protocol string `key:"protocol" default:"http" oneof:"http" means:"what clients speak"`
+	Pool     string `key:"pool" absent:"the only pool" means:"pool that answers"`
+	TLS      *TLS   `key:"tls" absent:"off"`
+
+	at string // where the file has it; "" for one that a flag gave
+}
+
+// TLS names the PEM files of one listener.
+type TLS struct {
+	Certificate string `key:"certificate" holds:"path" absent:"required" means:"PEM file with the certificate, then its chain; read again at a reload"`
+	Key         string `key:"key" holds:"path" absent:"required" means:"PEM file with the private key"`
+}
+
+// HTTP holds the limits of every HTTP listener. Time-outs run anew with each progress, since a transfer may be long.
+type HTTP struct {
+	MaxHeader       Size          `key:"max_header" default:"64KiB" min:"1KiB" max:"16MiB" means:"largest request line and headers together; beyond it 431"`
+	MaxBody         Size          `key:"max_body" default:"1GiB" min:"0" means:"largest request body; beyond it 413"`
+	HeaderTimeout   time.Duration `key:"header_timeout" default:"10s" min:"1ms" means:"time for a client to send all its headers"`
+	ReadTimeout     time.Duration `key:"read_timeout" default:"30s" min:"0" means:"time without a byte of a request body; 0 is for ever"`
+	WriteTimeout    time.Duration `key:"write_timeout" default:"30s" min:"0" means:"time without a client taking a byte of a response; 0 is for ever"`
+	IdleTimeout     time.Duration `key:"idle_timeout" default:"120s" min:"0" means:"time that a connection may wait for its next request; 0 is for ever"`
+	BodyBuffer      Size          `key:"body_buffer" default:"1MiB" min:"0" means:"part of a request body kept in memory; the rest goes to disk"`
+	ResponseBuffer  Size          `key:"response_buffer" default:"1MiB" min:"0" means:"part of a response kept in memory for a slow client; the rest goes to disk"`
+	SpoolDirectory  string        `key:"spool_directory" holds:"path" absent:"the temporary directory" means:"where bodies too large for memory wait"`
+	SpoolQuota      Size          `key:"spool_quota" default:"4GiB" min:"0" means:"disk that all waiting bodies may take together"`
+	Public          string        `key:"public" holds:"path" absent:"off" means:"folder of static files, served before the workers are asked"`
+	MaxFormFiles    int           `key:"max_form_files" default:"64" min:"0" means:"most files in one form; beyond it 413"`
+	MaxFormFileSize Size          `key:"max_form_file_size" default:"256MiB" min:"0" means:"largest file in a form; beyond it 413"`
+	MaxFormFields   int           `key:"max_form_fields" default:"1000" min:"0" means:"most fields, other than files, in one form; beyond it 413"`
+}
+
+// Pool is one set of workers that run the same code. Exactly one of Command and Worker is set.
+type Pool struct {
+	Name string
+
+	Command        []string          `key:"command" absent:"worker is given instead" means:"program and arguments of one worker, without a shell"`
+	Worker         string            `key:"worker" holds:"path" absent:"command is given instead" means:"a .php file, or a folder that holds worker.php or a Go main package"`
+	Directory      string            `key:"directory" holds:"path" absent:"the worker's folder; for a command, the folder of host.toml" means:"working directory; symlinks in it are followed anew at each reload"`
+	Workers        int               `key:"workers" absent:"2 per CPU, at least 4" min:"1" max:"10000" means:"how many worker processes"`
+	Env            map[string]string `key:"env" absent:"{}" means:"variables added to the host's own environment"`
+	Concurrency    int               `key:"concurrency" default:"0" min:"0" max:"65536" means:"most requests at once in one worker; 0 is what the worker says of itself"`
+	StartTimeout   time.Duration     `key:"start_timeout" default:"30s" min:"1ms" means:"time for a new worker to be ready"`
+	RequestTimeout time.Duration     `key:"request_timeout" default:"60s" min:"0" means:"time from a worker taking a request to the head of its response; 0 is for ever"`
+	DrainTimeout   time.Duration     `key:"drain_timeout" default:"30s" min:"0" means:"time for an old worker to finish what it has"`
+	StopTimeout    time.Duration     `key:"stop_timeout" default:"5s" min:"0" means:"time between asking a process to stop and killing it"`
+	Queue          int               `key:"queue" default:"1024" min:"0" max:"1000000" means:"requests that may wait for a worker; beyond it 503"`
+	QueueTimeout   time.Duration     `key:"queue_timeout" default:"10s" min:"1ms" means:"time that a request may wait for a worker; beyond it 503"`
+	MaxRequests    int               `key:"max_requests" default:"0" min:"0" means:"requests after which a worker is replaced; 0 is never"`
+	RequestBody    string            `key:"request_body" default:"buffer" oneof:"buffer stream" means:"buffer: a worker gets a request when its body is whole; stream: at once"`
+	FileRoots      []string          `key:"file_roots" holds:"array of paths" absent:"the pool's directory" means:"folders from which a worker may have the host send files"`
+	Wire           string            `key:"wire" default:"descriptors" oneof:"descriptors stdio" means:"where frames travel: descriptors 3 and 4, or plain stdin and stdout"`
+	PHP            string            `key:"php" holds:"path" absent:"php on $PATH" means:"PHP binary for a .php worker"`
+	PHPIni         Settings          `key:"php_ini" absent:"{}" means:"php.ini settings for a .php worker, in php.ini's own syntax"`
+
+	// Kind says what Worker turned out to be; Program where Command is set.
+	Kind Kind
+	// Script is the .php file of a PHPFile pool. It is relative to Directory when it lies inside, so that a worker
+	// started in a pinned release runs that release's code and not what a symlink points at by then.
+	Script string
+
+	at string // where the file has it; "" for one that a flag gave
+}
+
+// Settings are php.ini settings by name. A true of the file is "1" and a false "0".
+type Settings map[string]string
+
+// Default returns the settings of a host without a file: every limit at its default, no listener and no pool yet.
+// Apply completes it.
+func Default() (*Config, error) {
+	folder, err := os.Getwd() // keeps the symlinks of $PWD
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{Folder: folder}
+	setDefaults(c)
+	setDefaults(&c.Log)
+	setDefaults(&c.HTTP)
+	return c, nil
+}
+
+// Pool returns the pool of that name, or nil.
+func (c *Config) Pool(name string) *Pool {
+	for _, p := range c.Pools {
+		if p.Name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+func newPool(name string) *Pool {
+	p := &Pool{Name: name, Workers: defaultWorkers()}
+	setDefaults(p)
+	return p
+}
+
+// defaultWorkers is generous because PHP mostly waits for databases. GOMAXPROCS knows of container limits.
+func defaultWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
+
+// absolute resolves a path of the file without following symlinks.
+func absolute(folder, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(folder, path)
+}

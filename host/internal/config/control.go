@@ -1,0 +1,184 @@
+// control.go decides where the control socket is, so that the host and its commands agree without being told.
+//
+// The name of the socket comes from the path of the configuration as it is written: a deploy that moves a `current`
+// symlink still finds the host that was started through it.
+
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// places are the folders that a control socket may be in.
+type places struct {
+	session string // $XDG_RUNTIME_DIR: private to the user, gone at log-out; "" if there is none
+	system  string // /run/host: for services, made by root or by systemd's RuntimeDirectory; "" where there is no /run
+	private string // in the temporary directory: mode 0700, and ours
+}
+
+// systemPlaces are those of this machine and user.
+func systemPlaces() places {
+	p := places{system: systemFolder, private: filepath.Join(os.TempDir(), "host-"+userID())}
+	if session := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(session) {
+		p.session = session
+	}
+	return p
+}
+
+// ControlPath is the default control socket of the host that configPath configures; an empty one stands for no
+// configuration file in the working directory. It only looks: PrepareControl makes the folder.
+func ControlPath(configPath string) (string, error) {
+	return systemPlaces().choose(configPath)
+}
+
+// PrepareControl makes the folder of a control socket if it is not there yet. The host calls it before it listens. A
+// folder in the temporary directory must belong to this user alone, since anybody can put one there.
+func PrepareControl(socket string) error {
+	return systemPlaces().prepare(filepath.Dir(socket))
+}
+
+// FindControl is the control socket for the commands that talk to a host. given is their --control, and configPath
+// their -c; both may be empty. Mistakes in the rest of the file do not matter here, so that a broken file never keeps
+// anybody from stopping a host. Without a socket of that name in the file or in given, the one that exists among the
+// default places is taken: the host may have been started with another environment, by systemd for example.
+func FindControl(given, configPath string, env func(string) (string, bool)) (string, error) {
+	if given != "" {
+		return filepath.Abs(given)
+	}
+	configPath, err := find(configPath)
+	if err != nil {
+		return "", err
+	}
+	if configPath != "" {
+		if socket, err := controlKey(configPath, env); socket != "" || err != nil {
+			return socket, err
+		}
+	}
+	return systemPlaces().existing(configPath)
+}
+
+// controlKey reads the key control of a file, and nothing else; "" where the file doesn't have it.
+func controlKey(path string, env func(string) (string, bool)) (string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("can't read the configuration: %w", err)
+	}
+	document, err := parseDocument(path, data)
+	if err != nil {
+		return "", err
+	}
+	value, ok := document["control"]
+	if !ok {
+		return "", nil
+	}
+	d := &decoder{path: path, env: env, lines: findLines(trimMark(data)), failed: map[string]bool{}}
+	socket, _, ok := d.text("control", value)
+	if !ok || socket == "" {
+		return "", d.problems.err()
+	}
+	file, err := filepath.Abs(path)
+	return absolute(filepath.Dir(file), socket), err
+}
+
+// choose takes the first place that the host may use.
+func (p places) choose(configPath string) (string, error) {
+	name, err := socketName(configPath)
+	if err != nil {
+		return "", err
+	}
+	folder := p.private
+	switch {
+	case p.session != "" && usable(p.session):
+		folder = p.session
+	case p.system != "" && p.systemUsable():
+		folder = p.system
+	default:
+		if err := checkPrivate(folder); err != nil {
+			return "", err
+		}
+	}
+	socket := filepath.Join(folder, name)
+	if err := checkSocketPath(socket); err != nil {
+		return "", fmt.Errorf("no place for the control socket: %w, with --control PATH", err)
+	}
+	return socket, nil
+}
+
+// existing takes the first place that holds the socket, and otherwise the one that a host would make.
+func (p places) existing(configPath string) (string, error) {
+	name, err := socketName(configPath)
+	if err != nil {
+		return "", err
+	}
+	folders := []string{p.session, p.system}
+	if checkPrivate(p.private) == nil {
+		folders = append(folders, p.private)
+	}
+	for _, folder := range folders {
+		socket := filepath.Join(folder, name)
+		if info, err := os.Lstat(socket); folder != "" && err == nil && info.Mode()&fs.ModeSocket != 0 {
+			return socket, nil
+		}
+	}
+	return p.choose(configPath)
+}
+
+// systemUsable says whether the system's folder is there and can be written, or could be made.
+func (p places) systemUsable() bool {
+	_, err := os.Lstat(p.system)
+	if errors.Is(err, fs.ErrNotExist) {
+		return usable(filepath.Dir(p.system))
+	}
+	return err == nil && usable(p.system)
+}
+
+func (p places) prepare(folder string) error {
+	mode := fs.FileMode(0o700)
+	switch folder {
+	case p.system:
+		mode = 0o755 // the socket itself is 0600; a folder that others can't enter would say "not found" for "not yours"
+	case p.private:
+	default:
+		return nil // somebody chose it, and makes it
+	}
+	if err := os.Mkdir(folder, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("no folder for the control socket: %w: name another place with --control PATH", err)
+	}
+	if folder == p.private {
+		return checkPrivate(folder)
+	}
+	return nil
+}
+
+// checkPrivate accepts a folder that does not exist yet, or one that nobody else can have put sockets into.
+func checkPrivate(folder string) error {
+	info, err := os.Lstat(folder)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("no folder for the control socket: %w: name another place with --control PATH", err)
+	case !info.IsDir() || !ownedByUs(info):
+		return fmt.Errorf("%s, for the control socket, is not a folder of this user: remove it, or name another place with --control PATH", folder)
+	case !privateMode(info):
+		return fmt.Errorf("%s, for the control socket, is open to other users (mode %04o): chmod 700 it, or name another place with --control PATH", folder, info.Mode().Perm())
+	}
+	return nil
+}
+
+// socketName is short, because the path of a unix socket has to be.
+func socketName(configPath string) (string, error) {
+	// filepath.Abs and Getwd keep the symlinks of $PWD, so the name outlives a moved symlink.
+	from, err := filepath.Abs(configPath)
+	if err != nil {
+		return "", fmt.Errorf("no name for the control socket: %w", err)
+	}
+	sum := sha256.Sum256([]byte(from))
+	return "host-" + hex.EncodeToString(sum[:8]) + ".sock", nil
+}

@@ -1,0 +1,327 @@
+// decode.go fills the structs of config.go from a TOML document, by their tags, and goes on after a mistake so that
+// all of them are reported together.
+
+package config
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// decoder reads one document. A place in it is a path of keys, as in findLines.
+type decoder struct {
+	path     string
+	env      func(string) (string, bool)
+	lines    map[string]int
+	failed   map[string]bool // the places that have a problem already
+	problems Problems
+}
+
+var poolName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+
+// fail records a problem with the value at a place, unless that place has one: what a later check would say of it
+// follows from the first.
+func (d *decoder) fail(at, format string, args ...any) {
+	if d.failed[at] {
+		return
+	}
+	d.failed[at] = true
+	d.problems.add(d.path, lineOf(d.lines, at), "%s: %s", label(at), fmt.Sprintf(format, args...))
+}
+
+// table fills the struct that into points at. Keys that the struct has no field for are mistakes.
+func (d *decoder) table(at string, v any, into any) {
+	table, ok := v.(map[string]any)
+	if !ok {
+		d.fail(at, "expected a table, found %s", describe(v))
+		return
+	}
+	fields := map[string]reflect.StructField{}
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(into).Elem()) {
+		if key := f.Tag.Get("key"); key != "" {
+			fields[key] = f
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(table)) {
+		f, known := fields[key]
+		if !known {
+			d.unknown(at, key, table[key], slices.Sorted(maps.Keys(fields)))
+			continue
+		}
+		field := reflect.ValueOf(into).Elem().FieldByIndex(f.Index)
+		d.value(join(at, key), f.Tag, table[key], field.Addr().Interface())
+	}
+}
+
+// value reads one value into the field that into points at.
+func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
+	switch into := into.(type) {
+	case *string:
+		if s, _, ok := d.text(at, v); ok && d.allowed(at, tag, s) {
+			*into = s
+		}
+	case *int:
+		if n, ok := d.number(at, tag, v); ok {
+			*into = int(n)
+		}
+	case *Size:
+		if n, ok := d.size(at, tag, v); ok {
+			*into = n
+		}
+	case *time.Duration:
+		if t, ok := d.duration(at, tag, v); ok {
+			*into = t
+		}
+	case *[]string:
+		*into = d.texts(at, v)
+	case *map[string]string:
+		*into = d.pairs(at, v, false)
+	case *Settings:
+		*into = d.pairs(at, v, true)
+	case **TLS:
+		*into = &TLS{}
+		d.table(at, v, *into)
+	case *Log, *HTTP:
+		d.table(at, v, into)
+	case *[]Listen:
+		*into = d.listeners(at, v)
+	case *[]*Pool:
+		*into = d.pools(at, v)
+	default:
+		panic(fmt.Sprintf("config: no decoder for %T", into))
+	}
+}
+
+func (d *decoder) listeners(at string, v any) []Listen {
+	items, ok := v.([]any)
+	if !ok {
+		d.fail(at, "expected an array of tables, found %s: write [[listen]], with two brackets", describe(v))
+		return nil
+	}
+	listeners := make([]Listen, len(items))
+	for i, item := range items {
+		listeners[i].at = join(at, strconv.Itoa(i))
+		setDefaults(&listeners[i])
+		d.table(listeners[i].at, item, &listeners[i])
+	}
+	return listeners
+}
+
+func (d *decoder) pools(at string, v any) []*Pool {
+	table, ok := v.(map[string]any)
+	if !ok {
+		d.fail(at, "expected a table for each pool, found %s: write [pool.NAME], for example [pool.web]", describe(v))
+		return nil
+	}
+	names := slices.SortedFunc(maps.Keys(table), func(a, b string) int {
+		if byLine := lineOf(d.lines, join(at, a)) - lineOf(d.lines, join(at, b)); byLine != 0 {
+			return byLine
+		}
+		return strings.Compare(a, b)
+	})
+	var pools []*Pool
+	for _, name := range names {
+		place := join(at, name)
+		if _, isTable := table[name].(map[string]any); !isTable {
+			d.fail(place, "expected a table, found %s: a pool has a name, for example [pool.web]", describe(table[name]))
+			continue
+		}
+		if !poolName.MatchString(name) {
+			d.fail(place, "%q is no name for a pool: use a-z, 0-9, - and _, beginning with a letter or a digit", name)
+			continue
+		}
+		p := newPool(name)
+		p.at = place
+		d.table(place, table[name], p)
+		pools = append(pools, p)
+	}
+	return pools
+}
+
+// unknown reports a key that does not exist, with the one that was probably meant: in this table, or in another.
+func (d *decoder) unknown(at, key string, v any, known []string) {
+	what, quote := "unknown key `"+key+"`", func(k string) string { return "`" + k + "`" }
+	if _, isTable := v.(map[string]any); isTable && at == "" {
+		what, quote = "unknown table ["+key+"]", func(k string) string { return "[" + k + "]" }
+	}
+	if at != "" {
+		what += " in " + label(at)
+	}
+	hint := "the keys here are " + listed(known)
+	if k := nearest(key, known); k != "" {
+		hint = "did you mean " + quote(k) + "?"
+	} else if i := slices.IndexFunc(Keys(), func(doc KeyDoc) bool { return doc.Key == key }); i >= 0 {
+		hint = "it belongs in " + Keys()[i].Section
+		if Keys()[i].Section == "" {
+			hint = "it belongs at the top of the file, before the first [table]"
+		}
+	}
+	d.problems.add(d.path, lineOf(d.lines, join(at, key)), "%s: %s", what, hint)
+}
+
+// text reads a string with its variables expanded.
+func (d *decoder) text(at string, v any) (s string, expanded, ok bool) {
+	raw, isString := v.(string)
+	if !isString {
+		d.fail(at, "expected a string, found %s", describe(v))
+		return "", false, false
+	}
+	s, expanded, err := expand(raw, d.env)
+	if err != nil {
+		d.fail(at, "%v", err)
+		return "", false, false
+	}
+	if strings.ContainsRune(s, 0) {
+		d.fail(at, "expected text, found %s, which holds a NUL byte", describe(s))
+		return "", false, false
+	}
+	return s, expanded, true
+}
+
+func (d *decoder) allowed(at string, tag reflect.StructTag, s string) bool {
+	words := strings.Fields(tag.Get("oneof"))
+	if len(words) == 0 || slices.Contains(words, s) {
+		return true
+	}
+	hint := ""
+	if w := nearest(s, words); w != "" {
+		hint = ": did you mean " + strconv.Quote(w) + "?"
+	}
+	d.fail(at, "expected %s, found %s%s", oneOf(words), describe(s), hint)
+	return false
+}
+
+// number reads a whole number, which may be a string only if a variable gave it.
+func (d *decoder) number(at string, tag reflect.StructTag, v any) (int64, bool) {
+	expected := "a whole number" + bounds(tag)
+	n, isNumber := v.(int64)
+	if raw, isString := v.(string); isString {
+		s, expanded, ok := d.text(at, v)
+		if !ok {
+			return 0, false
+		}
+		parsed, err := strconv.ParseInt(s, 10, 64)
+		switch {
+		case err == nil && !expanded:
+			d.fail(at, "expected %s, found the string %q: write %d, without quotes", expected, s, parsed)
+			return 0, false
+		case err != nil && expanded:
+			d.fail(at, "expected %s, found %s in %q", expected, describe(s), raw)
+			return 0, false
+		}
+		n, isNumber = parsed, err == nil
+	}
+	if !isNumber || n < limit(tag, "min", parseInt) || n > limit(tag, "max", parseInt) {
+		d.fail(at, "expected %s, found %s", expected, describe(v))
+		return 0, false
+	}
+	return n, true
+}
+
+func (d *decoder) size(at string, tag reflect.StructTag, v any) (Size, bool) {
+	expected := "a size" + bounds(tag) + `, such as "64KiB" or a number of bytes`
+	n, isNumber := v.(int64)
+	size := Size(n)
+	if _, isString := v.(string); isString {
+		s, _, ok := d.text(at, v)
+		if !ok {
+			return 0, false
+		}
+		var err error
+		if size, err = ParseSize(s); err != nil {
+			d.fail(at, `expected %s, found %s: %v`, expected, describe(s), err)
+			return 0, false
+		}
+		isNumber, v = true, s
+	}
+	if !isNumber || size < limit(tag, "min", ParseSize) || size > limit(tag, "max", ParseSize) {
+		d.fail(at, "expected %s, found %s", expected, describe(v))
+		return 0, false
+	}
+	return size, true
+}
+
+func (d *decoder) duration(at string, tag reflect.StructTag, v any) (time.Duration, bool) {
+	expected := "a duration" + bounds(tag) + `, such as "30s" or "1m30s"`
+	switch v := v.(type) {
+	case int64:
+		d.fail(at, "expected %s, found %s, which has no unit: write \"%ds\"", expected, describe(v), v)
+	case string:
+		s, _, ok := d.text(at, v)
+		if !ok {
+			break
+		}
+		t, err := parseDuration(s)
+		if err != nil {
+			d.fail(at, "expected %s, found %s: %v", expected, describe(s), err)
+			break
+		}
+		if t < limit(tag, "min", parseDuration) || t > limit(tag, "max", parseDuration) {
+			d.fail(at, "expected %s, found %s", expected, describe(s))
+			break
+		}
+		return t, true
+	default:
+		d.fail(at, "expected %s, found %s", expected, describe(v))
+	}
+	return 0, false
+}
+
+func (d *decoder) texts(at string, v any) []string {
+	if s, isString := v.(string); isString {
+		words := strings.Fields(s)
+		if !strings.HasSuffix(at, ".command") {
+			words = []string{s}
+		}
+		d.fail(at, "expected an array of strings, found %s: write %s", describe(v), array(words))
+		return nil
+	}
+	items, isArray := v.([]any)
+	if !isArray {
+		d.fail(at, "expected an array of strings, found %s", describe(v))
+		return nil
+	}
+	texts := make([]string, 0, len(items))
+	for i, item := range items {
+		if s, _, ok := d.text(join(at, strconv.Itoa(i)), item); ok {
+			texts = append(texts, s)
+		}
+	}
+	return texts
+}
+
+// pairs reads a table of strings. With scalars, numbers and truth values are taken as php.ini writes them.
+func (d *decoder) pairs(at string, v any, scalars bool) map[string]string {
+	table, ok := v.(map[string]any)
+	if !ok {
+		d.fail(at, "expected a table of strings, found %s: write { NAME = \"value\" }", describe(v))
+		return nil
+	}
+	out := make(map[string]string, len(table))
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		value := table[name]
+		if scalars {
+			switch plain := value.(type) {
+			case bool:
+				value = "0"
+				if plain {
+					value = "1"
+				}
+			case int64:
+				value = strconv.FormatInt(plain, 10)
+			case float64:
+				value = strconv.FormatFloat(plain, 'g', -1, 64)
+			}
+		}
+		if s, _, ok := d.text(join(at, name), value); ok {
+			out[name] = s
+		}
+	}
+	return out
+}

@@ -1,0 +1,160 @@
+// flags.go lays the command's flags over the file, and completes the settings.
+
+package config
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// defaultPool is the name of the pool that a WORKER on the command line makes.
+const defaultPool = "default"
+
+// Overrides are the flags of host serve and host check. The zero value of each field means that it was not given. Paths
+// are relative to the working directory.
+type Overrides struct {
+	Listen    []string // -l: these replace every listener of the file
+	Workers   int      // -n: applies to every pool
+	Control   string   // --control
+	LogLevel  string   // --log-level
+	LogFormat string   // --log-format
+	Worker    string   // WORKER: a .php file or a folder
+	Command   []string // the command after --
+	Dev       bool     // --dev
+}
+
+// howToBegin ends the messages for those who have nothing to serve yet.
+const howToBegin = `: name a worker, as in
+
+    host serve examples/hello-php
+
+or write a host.toml:
+
+    [[listen]]
+    address = "127.0.0.1:8080"
+
+    [pool.web]
+    worker = "worker.php"`
+
+// Apply lets the flags win over the file and completes what depends on both: the listeners' pools and the control
+// socket. It must be called once, also without any flag. After an error the Config is not to be used.
+func (c *Config) Apply(o Overrides) error {
+	var problems Problems
+	fail := func(at, format string, args ...any) {
+		text := fmt.Sprintf(format, args...)
+		if at == "" {
+			problems.add("", 0, "%s", text)
+		} else {
+			problems.add(c.Path, lineOf(c.lines, at), "%s: %s", label(at), text)
+		}
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	c.Dev = o.Dev
+	c.Log.override("Level", "--log-level", o.LogLevel, fail)
+	c.Log.override("Format", "--log-format", o.LogFormat, fail)
+	c.overrideListeners(o.Listen, here, fail)
+	c.addPool(o, here, fail)
+	if o.Workers < 0 {
+		fail("", "-n: expected a whole number of at least 1, found %d", o.Workers)
+	}
+	for _, p := range c.Pools {
+		if o.Workers > 0 {
+			p.Workers = o.Workers
+		}
+	}
+	if len(problems) == 0 {
+		c.link(fail)
+	}
+	if o.Control != "" {
+		c.Control = absolute(here, o.Control)
+		if err := checkSocketPath(c.Control); err != nil {
+			fail("", "--control: %v", err)
+		}
+	} else if c.Control == "" {
+		if c.Control, err = ControlPath(c.Path); err != nil {
+			fail("", "%v", err)
+		}
+	}
+	return problems.err()
+}
+
+// override sets one field of [log], by the words that its tag allows.
+func (l *Log) override(field, flag, value string, fail fail) {
+	if value == "" {
+		return
+	}
+	f, _ := reflect.TypeFor[Log]().FieldByName(field)
+	words := strings.Fields(f.Tag.Get("oneof"))
+	if !slices.Contains(words, value) {
+		fail("", "%s: expected %s, found %q", flag, oneOf(words), value)
+		return
+	}
+	reflect.ValueOf(l).Elem().FieldByIndex(f.Index).SetString(value)
+}
+
+func (c *Config) overrideListeners(addresses []string, here string, fail fail) {
+	if len(addresses) == 0 {
+		return
+	}
+	c.Listen = nil
+	for _, given := range addresses {
+		address, err := parseAddress(given, here)
+		if err != nil {
+			fail("", "-l %s: %v", given, err)
+			continue
+		}
+		c.Listen = append(c.Listen, flagListener(address))
+	}
+}
+
+func flagListener(address string) Listen {
+	l := Listen{}
+	setDefaults(&l)
+	l.Address = address
+	return l
+}
+
+// addPool makes the pool of a WORKER or of a command after --.
+func (c *Config) addPool(o Overrides, here string, fail fail) {
+	given := o.Worker
+	if len(o.Command) > 0 {
+		given = "-- " + strings.Join(o.Command, " ")
+	}
+	switch {
+	case o.Worker != "" && len(o.Command) > 0:
+		fail("", "both a WORKER, %s, and a command after -- are given: keep one of them", o.Worker)
+		return
+	case given == "" && len(c.Pools) > 0:
+		return
+	case given == "" && c.Path != "":
+		problem := Problem{Path: c.Path, Text: "it defines no pool, so there is nothing to serve" + howToBegin}
+		fail("", "%s", problem.Error())
+		return
+	case given == "":
+		fail("", "nothing to serve: there is no %s here, and no WORKER was given%s", FileName, howToBegin)
+		return
+	case len(c.Pools) > 0:
+		fail("", "%s: %s already defines %s: leave out the worker, or name another file with -c", given, c.Path, label(c.Pools[0].at))
+		return
+	}
+	p := newPool(defaultPool)
+	if o.Worker != "" {
+		p.Worker = o.Worker
+		if err := p.resolve(here); err != nil {
+			fail("", "WORKER: %v", err)
+		}
+	} else {
+		p.Command, p.Directory = o.Command, here
+		if err := p.checkCommand(); err != nil {
+			fail("", "%s: %v", given, err)
+		}
+	}
+	p.FileRoots = []string{p.Directory}
+	c.Pools = []*Pool{p}
+}

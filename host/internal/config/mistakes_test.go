@@ -1,0 +1,251 @@
+// mistakes_test.go holds what the user is told, word for word, for each mistake that a file or a flag can have.
+
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// mistake is a file and the messages that it has to give, in which SITE stands for its folder.
+type mistake struct{ file, want string }
+
+func checkMistakes(t *testing.T, mistakes []mistake) {
+	t.Helper()
+	folder := site(t)
+	for _, m := range mistakes {
+		_, err := Parse("host.toml", []byte(strings.TrimPrefix(m.file, "\n")), variables("WORD", "four", "EMPTY", ""))
+		if err == nil {
+			t.Errorf("no error for:%s", m.file)
+			continue
+		}
+		if got := strings.ReplaceAll(err.Error(), folder, "SITE"); got != m.want {
+			t.Errorf("for:%s\ngot:  %s\nwant: %s", m.file, got, m.want)
+		}
+	}
+}
+
+const good = "[pool.web]\nworker = 'worker.php'\n"
+
+func TestAnUnknownKeyNamesTheOneThatWasMeant(t *testing.T) {
+	checkMistakes(t, []mistake{
+		{good + "drain_timout = '1s'", "host.toml:3: unknown key `drain_timout` in [pool.web]: did you mean `drain_timeout`?"},
+		{"[log]\nxyz = 1", "host.toml:2: unknown key `xyz` in [log]: the keys here are `format` and `level`"},
+		{"[htp]\nmax_body = 1", "host.toml:1: unknown table [htp]: did you mean [http]?"},
+		{"workers = 4\n" + good, "host.toml:1: unknown key `workers`: it belongs in [pool.NAME]"},
+		{good + "control = 'x'", "host.toml:3: unknown key `control` in [pool.web]: it belongs at the top of the file, before the first [table]"},
+		{"[[listen]]\naddress = ':1'\ntls = { cert = 'a', key = 'worker.php' }",
+			"host.toml:3: unknown key `cert` in [[listen]] tls: did you mean `certificate`?\n" +
+				"host.toml:3: [[listen]] tls.certificate: the certificate is missing: write tls = { certificate = \"FILE\", key = \"FILE\" }"},
+	})
+}
+
+func TestAWrongTypeSaysWhatWasExpectedAndWhatWasFound(t *testing.T) {
+	checkMistakes(t, []mistake{
+		{good + "workers = 'four'", `host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found "four"`},
+		{good + "workers = '4'", `host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found the string "4": write 4, without quotes`},
+		{good + "workers = '${WORD}'", `host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found "four" in "${WORD}"`},
+		{good + "workers = 0", `host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found the number 0`},
+		{good + "workers = 1.5", `host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found the number 1.5`},
+		{good + "max_requests = -1", `host.toml:3: [pool.web] max_requests: expected a whole number of at least 0, found the number -1`},
+		{good + "env = ['A=1']", `host.toml:3: [pool.web] env: expected a table of strings, found an array: write { NAME = "value" }`},
+		{good + "env = { A = 1 }", `host.toml:3: [pool.web] env.A: expected a string, found the number 1`},
+		{good + "env = { 'A=B' = '1' }", `host.toml:3: [pool.web] env.A=B: "A=B" is no name for a variable`},
+		{"[pool.web]\ncommand = 'php -S x'", `host.toml:2: [pool.web] command: expected an array of strings, found "php -S x": write ["php", "-S", "x"]`},
+		{"[pool.web]\ncommand = ['sh',\n\n3]", `host.toml:4: [pool.web] command.1: expected a string, found the number 3`},
+		{good + "file_roots = 'public'", `host.toml:3: [pool.web] file_roots: expected an array of strings, found "public": write ["public"]`},
+		{good + "wire = true", `host.toml:3: [pool.web] wire: expected a string, found true`},
+		{good + "wire = 'stdo'", `host.toml:3: [pool.web] wire: expected "descriptors" or "stdio", found "stdo": did you mean "stdio"?`},
+		{"log = 'debug'", `host.toml:1: [log]: expected a table, found "debug"`},
+		{"[log]\nlevel = 1979-05-27", `host.toml:2: [log] level: expected a string, found the date or time 1979-05-27`},
+		{"[log]\nlevel = 'verbose'", `host.toml:2: [log] level: expected one of "trace", "debug", "info", "warn" or "error", found "verbose"`},
+		{"[listen]\naddress = ':1'", `host.toml:1: [[listen]]: expected an array of tables, found a table: write [[listen]], with two brackets`},
+		{"[pool]\nworker = 'worker.php'", `host.toml:2: [pool.worker]: expected a table, found "worker.php": a pool has a name, for example [pool.web]`},
+		{"[[pool]]\nworker = 'worker.php'", `host.toml:1: [pool]: expected a table for each pool, found an array: write [pool.NAME], for example [pool.web]`},
+		{"[pool.Web]\nworker = 'worker.php'", `host.toml:1: [pool.Web]: "Web" is no name for a pool: use a-z, 0-9, - and _, beginning with a letter or a digit`},
+		{"control = \"a\\u0000b\"", `host.toml:1: control: expected text, found "a\x00b", which holds a NUL byte`},
+	})
+}
+
+func TestADurationOrASizeWithoutItsUnitIsShownWithIt(t *testing.T) {
+	const duration = `expected a duration of at least 0, such as "30s" or "1m30s", found `
+	const size = `expected a size of at least 0, such as "64KiB" or a number of bytes, found `
+	checkMistakes(t, []mistake{
+		{good + "drain_timeout = 30", `host.toml:3: [pool.web] drain_timeout: ` + duration + `the number 30, which has no unit: write "30s"`},
+		{good + "drain_timeout = '30'", `host.toml:3: [pool.web] drain_timeout: ` + duration + `"30": no unit: write "30s"`},
+		{good + "drain_timeout = '1 day'", `host.toml:3: [pool.web] drain_timeout: ` + duration + `"1 day": the units are h, m, s and ms`},
+		{good + "drain_timeout = '-1s'", `host.toml:3: [pool.web] drain_timeout: ` + duration + `"-1s"`},
+		{good + "drain_timeout = false", `host.toml:3: [pool.web] drain_timeout: ` + duration + `false`},
+		{good + "start_timeout = '0'", `host.toml:3: [pool.web] start_timeout: expected a duration of at least 1ms, such as "30s" or "1m30s", found "0"`},
+		{"[http]\nmax_body = '64k'", `host.toml:2: [http] max_body: ` + size + `"64k": "k" is not a unit (did you mean "64KiB"?); the units are B, KiB, MiB, GiB, TiB, KB, MB, GB and TB`},
+		{"[http]\nmax_body = 'big'", `host.toml:2: [http] max_body: ` + size + `"big": "big" does not begin with a digit`},
+		{"[http]\nmax_body = '9000000TiB'", `host.toml:2: [http] max_body: ` + size + `"9000000TiB": "9000000TiB" is more than the largest size, just under 8388608TiB`},
+		{"[http]\nmax_body = -1", `host.toml:2: [http] max_body: ` + size + `the number -1`},
+		{"[http]\nmax_body = ['1GiB']", `host.toml:2: [http] max_body: ` + size + `an array`},
+		{"[http]\nmax_header = '1B'", `host.toml:2: [http] max_header: expected a size from 1KiB to 16MiB, such as "64KiB" or a number of bytes, found "1B"`},
+	})
+}
+
+func TestAVariableThatCanNotBeExpandedIsAnErrorWithItsLine(t *testing.T) {
+	checkMistakes(t, []mistake{
+		{good + "\nphp = '${NONE}'", `host.toml:4: [pool.web] php: the environment variable NONE is not set: set it, or write ${NONE:-default}`},
+		{good + "env = { A = 'x', B = '$HOME' }", `host.toml:3: [pool.web] env.B: a lone $: write $$ for a dollar, or ${NAME} for a variable`},
+		{good + "php = '${WORD'", `host.toml:3: [pool.web] php: "${WORD" has no closing }`},
+		{good + "php = '${WORD-x}'", `host.toml:3: [pool.web] php: "${WORD-x}" is not understood: write ${NAME} or ${NAME:-default}`},
+		{good + "php = '${}'", `host.toml:3: [pool.web] php: "${}" is not understood: write ${NAME} or ${NAME:-default}`},
+		{good + "php = '${A:-${WORD}}'", `host.toml:3: [pool.web] php: the default in "${A:-${WORD}" holds a $: a default is plain text`},
+		{good + "start_timeout = '${EMPTY}'", `host.toml:3: [pool.web] start_timeout: expected a duration of at least 1ms, such as "30s" or "1m30s", found "": the units are h, m, s and ms`},
+	})
+}
+
+func TestAnAddressThatCanNotBeListenedOnComesWithOneThatCan(t *testing.T) {
+	address := func(a, want string) mistake {
+		return mistake{"[[listen]]\naddress = '" + a + "'\n" + good, "host.toml:2: [[listen]] address: " + want}
+	}
+	const expected = `expected "host:port", ":port" or "unix:/path", found `
+	long := "unix:/" + strings.Repeat("x", 103)
+	checkMistakes(t, []mistake{
+		address("8080", expected+`"8080": write ":8080"`),
+		address("localhost", expected+`"localhost": write "localhost:8080"`),
+		address("", expected+`"": write ":8080"`),
+		address("/run/a.sock", expected+`"/run/a.sock": write "unix:/run/a.sock"`),
+		address("http://a:80", expected+`"a:80": write it without the scheme, and TLS as tls = { certificate, key }`),
+		address("::1:80", expected+`"::1:80": write IPv6 in brackets, such as "[::1]:8080"`),
+		address("*:80", expected+`"*:80": write ":80"`),
+		address("a:http", expected+`"a:http": a port is a number from 0 to 65535`),
+		address("a:65536", expected+`"a:65536": a port is a number from 0 to 65535`),
+		address("unix:", `expected a path after unix:, such as "unix:/run/app.sock"`),
+		address(long, long[5:]+" has 104 bytes, and the path of a unix socket can have 103: choose a shorter one"),
+		{"[[listen]]\n" + good, `host.toml:1: [[listen]]: no address: write address = "127.0.0.1:8080"`},
+		{"[[listen]]\naddress = 80\n" + good, `host.toml:2: [[listen]] address: expected a string, found the number 80`},
+		{"[[listen]]\naddress = ':80'\nprotocol = 'websocket'\n" + good, `host.toml:3: [[listen]] protocol: expected "http", found "websocket"`},
+		{"[[listen]]\naddress = ':80'\n[[listen]]\naddress = '0.0.0.0:80'\n" + good,
+			`host.toml:4: [[listen]] address: 0.0.0.0:80 is already taken by the listener in line 2: remove one of them`},
+	})
+}
+
+func TestAPathThatIsNotThereIsFoundBeforeAnythingRuns(t *testing.T) {
+	checkMistakes(t, []mistake{
+		{"[pool.web]\nworker = 'none.php'", `host.toml:2: [pool.web] worker: there is no SITE/none.php`},
+		{"[pool.web]\nworker = 'empty'", `host.toml:2: [pool.web] worker: SITE/empty holds neither worker.php nor a Go main package`},
+		{"[pool.web]\nworker = 'library'", `host.toml:2: [pool.web] worker: SITE/library holds neither worker.php nor a Go main package: its Go package is library`},
+		{"[pool.web]\nworker = 'goapp/main.go'", `host.toml:2: [pool.web] worker: SITE/goapp/main.go is one file of a Go package: name its folder, SITE/goapp`},
+		{"[pool.web]\nworker = 'run.sh'", `host.toml:2: [pool.web] worker: SITE/run.sh is neither a .php file nor a folder: to run a program, write command = ["SITE/run.sh"], or host serve -- SITE/run.sh`},
+		{"[pool.web]\nworker = ''", `host.toml:2: [pool.web] worker: expected a .php file or a folder, found ""`},
+		{"[pool.web]\ncommand = ['./run.sh']", `host.toml:2: [pool.web] command: can't run SITE/run.sh: permission denied: is it executable (chmod +x)?`},
+		{"[pool.web]\ncommand = ['./none']", `host.toml:2: [pool.web] command: can't run SITE/none: no such file or directory`},
+		{"[pool.web]\ncommand = ['no-such-program']", `host.toml:2: [pool.web] command: there is no program "no-such-program" in $PATH: install it, or write its path`},
+		{"[pool.web]\ncommand = []", `host.toml:2: [pool.web] command: no program: write command = ["PROGRAM", "ARGUMENT"]`},
+		{good + "directory = 'none'", `host.toml:3: [pool.web] directory: there is no folder SITE/none: create it, or mend the path`},
+		{good + "file_roots = [\n'public',\n'run.sh']", `host.toml:5: [pool.web] file_roots.1: SITE/run.sh is not a folder`},
+		{"[http]\npublic = 'none'", `host.toml:2: [http] public: there is no folder SITE/none: create it, or mend the path`},
+		{"[http]\nspool_directory = 'none'", `host.toml:2: [http] spool_directory: there is no folder SITE/none: create it, or mend the path`},
+		{good + "[[listen]]\naddress = ':1'\n[listen.tls]\ncertificate = 'none.pem'\nkey = 'not-a-pem'",
+			`host.toml:6: [[listen]] tls.certificate: can't read the certificate: open SITE/none.pem: no such file or directory`},
+		{good + "[[listen]]\naddress = ':1'\ntls = { certificate = 'not-a-pem', key = 'not-a-pem' }",
+			`host.toml:5: [[listen]] tls: SITE/not-a-pem and SITE/not-a-pem are not a PEM certificate and its key: tls: failed to find any PEM data in certificate input`},
+	})
+}
+
+func TestSettingsThatDoNotFitTogetherAreRefused(t *testing.T) {
+	checkMistakes(t, []mistake{
+		{"[pool.web]\n", `host.toml:1: [pool.web]: neither command nor worker is given: write worker = "worker.php", or command = ["PROGRAM", "ARGUMENT"]`},
+		{good + "command = ['sh']", `host.toml:1: [pool.web]: both command and worker are given: keep one of them`},
+		{"[pool.web]\ncommand = ['sh']\nphp = 'php'", `host.toml:3: [pool.web] php: has no effect on a command: write the options into command, or use worker = "FILE.php"`},
+		{"[pool.web]\nworker = 'goapp'\nphp_ini = {}", `host.toml:3: [pool.web] php_ini: has no effect on a Go worker: remove it`},
+		{good + "php_ini = { 'a b' = 1 }", `host.toml:3: [pool.web] php_ini.a b: "a b" is no name for a php.ini setting`},
+		{good + "php_ini = { a = \"b\\nc=d\" }", `host.toml:3: [pool.web] php_ini.a: expected one line, found "b\nc=d"`},
+		{"[[listen]]\naddress = ':1'\npool = 'wev'\n" + good, `host.toml:3: [[listen]] pool: there is no pool "wev": did you mean "web"?`},
+		{"[[listen]]\naddress = ':1'\npool = 'admin'\n" + good, "host.toml:3: [[listen]] pool: there is no pool \"admin\": the pools are `web`"},
+		{"[[listen]]\naddress = ':1'\n" + good + "[pool.api]\nworker = 'app'", "host.toml:1: [[listen]] pool: which one? There are `web` and `api`: write pool = \"web\""},
+		{good + "[pool.api]\nworker = 'app'", "host.toml:1: [pool.web]: there are 2 pools and no [[listen]]: write for each\n\n    [[listen]]\n    address = \"127.0.0.1:8080\"\n    pool = \"web\"\n"},
+	})
+}
+
+func TestAFileThatIsNotTOMLGivesTheLine(t *testing.T) {
+	checkMistakes(t, []mistake{
+		{good + "workers = ", "host.toml:3: not TOML: expected value, not end of input"},
+		{good + "a = 1\na = 2", "host.toml:4: not TOML: key a is already defined"},
+	})
+}
+
+func TestAllMistakesAreReportedInTheOrderOfTheirLines(t *testing.T) {
+	site(t)
+	file := "\xef\xbb\xbf[pool.web]\nworker = 'none.php'\nqueue = 'x'\n[log]\nlevel = 'x'\n[[listen]]\naddress = '80'\npool = 'y'\n"
+	_, err := Parse("etc/host.toml", []byte(file), variables())
+	var all Problems
+	if !errors.As(err, &all) {
+		t.Fatalf("error %v", err)
+	}
+	var lines []int
+	for _, p := range all {
+		lines = append(lines, p.Line)
+		if p.Path != "etc/host.toml" || !strings.HasPrefix(p.Error(), "etc/host.toml:") {
+			t.Errorf("problem %v", p)
+		}
+	}
+	if len(lines) != 5 || lines[0] != 2 || lines[1] != 3 || lines[2] != 5 || lines[3] != 7 || lines[4] != 8 {
+		t.Errorf("lines %d of\n%v", lines, err)
+	}
+	var one *Problem
+	if !errors.As(err, &one) || one != all[0] {
+		t.Errorf("first problem %v", one)
+	}
+}
+
+func TestAFileThatIsNotThereSaysSo(t *testing.T) {
+	site(t)
+	_, err := Load("other.toml", variables())
+	if err == nil || err.Error() != "other.toml: there is no such file: name one with -c FILE, or leave -c out" {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestAWrongFlagIsNamedAsTheFlag(t *testing.T) {
+	folder := site(t)
+	begin := howToBegin
+	for _, m := range []struct {
+		file  string
+		flags Overrides
+		want  string
+	}{
+		{"", Overrides{}, "nothing to serve: there is no host.toml here, and no WORKER was given" + begin},
+		{"[log]", Overrides{}, "host.toml: it defines no pool, so there is nothing to serve" + begin},
+		{good, Overrides{Worker: "app"}, "app: host.toml already defines [pool.web]: leave out the worker, or name another file with -c"},
+		{good, Overrides{Command: []string{"sh", "x"}}, "-- sh x: host.toml already defines [pool.web]: leave out the worker, or name another file with -c"},
+		{"", Overrides{Worker: "app", Command: []string{"sh"}}, "both a WORKER, app, and a command after -- are given: keep one of them"},
+		{"", Overrides{Worker: "empty"}, "WORKER: SITE/empty holds neither worker.php nor a Go main package"},
+		{"", Overrides{Command: []string{"no-such-program"}}, `-- no-such-program: there is no program "no-such-program" in $PATH: install it, or write its path`},
+		{good, Overrides{Workers: -1, LogLevel: "all", LogFormat: "xml", Listen: []string{"80"}},
+			"--log-level: expected one of \"trace\", \"debug\", \"info\", \"warn\" or \"error\", found \"all\"\n" +
+				"--log-format: expected one of \"auto\", \"text\" or \"json\", found \"xml\"\n" +
+				"-l 80: expected \"host:port\", \":port\" or \"unix:/path\", found \"80\": write \":80\"\n" +
+				"-n: expected a whole number of at least 1, found -1"},
+		{good, Overrides{Listen: []string{":80", "0.0.0.0:80"}}, "0.0.0.0:80 is already taken by the listener on :80: remove one of them"},
+		{good + "[[listen]]\naddress=':1'\npool='web'\n[pool.api]\nworker='app'", Overrides{Listen: []string{":80"}},
+			"-l :80: there are several pools, `web` and `api`: write a [[listen]] with this address and its pool"},
+		{good, Overrides{Control: strings.Repeat("x", 100)}, "--control: SITE/" + strings.Repeat("x", 100) + " has LENGTH bytes, and the path of a unix socket can have 103: choose a shorter one"},
+		{"[[listen]]\naddress = ':80'\npool = 'api'", Overrides{Worker: "app"}, "host.toml:3: [[listen]] pool: there is no pool \"api\": the pools are `default`"},
+	} {
+		c, err := Default()
+		if err == nil && m.file != "" {
+			c, err = Parse("host.toml", []byte(m.file), variables())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.Apply(m.flags)
+		if err == nil {
+			t.Errorf("no error for %q with %+v", m.file, m.flags)
+			continue
+		}
+		got := strings.ReplaceAll(err.Error(), folder, "SITE")
+		if _, rest, ok := strings.Cut(got, " bytes, and"); ok {
+			got = got[:strings.LastIndex(got[:len(got)-len(rest)-len(" bytes, and")], " ")] + " LENGTH bytes, and" + rest
+		}
+		if got != m.want {
+			t.Errorf("%+v\ngot:  %s\nwant: %s", m.flags, got, m.want)
+		}
+	}
+}

@@ -1,0 +1,146 @@
+// php.go finds PHP and gives the command that runs a resident worker.
+
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// residentSettings are php.ini settings for a process that serves many requests. Each can be overridden in
+// [pool.NAME] php_ini. What is not here stays as the machine's php.ini has it: error_reporting, time zone, extensions.
+var residentSettings = []struct{ name, value string }{
+	// Compiled code is optimised and shared between includes, as it is under php-fpm; the CLI leaves this off.
+	{"opcache.enable", "1"},
+	{"opcache.enable_cli", "1"},
+	// A worker runs one release. New code comes with a new process, so a stat for each include would be for nothing.
+	{"opcache.validate_timestamps", "0"},
+	// It has served the code of an old release to new processes.
+	{"opcache.file_cache", ""},
+	// Errors go to the host's log, once (log_errors would repeat them) and as text, and so does error_log().
+	{"display_errors", "stderr"},
+	{"display_startup_errors", "1"},
+	{"log_errors", "0"},
+	{"error_log", ""},
+	{"html_errors", "0"},
+	// The CLI has no limit at all; a leak should end one worker, not the machine.
+	{"memory_limit", "256M"},
+	// The time of a request is the host's to limit (request_timeout); the process itself lives on.
+	{"max_execution_time", "0"},
+	// Output buffered for the life of the process would be memory lost, and log lines that come too late.
+	{"output_buffering", "0"},
+	{"implicit_flush", "1"},
+}
+
+// probeTimeout is far more than php needs to start, also on a machine that has much else to do.
+const probeTimeout = 10 * time.Second
+
+// installPHP is the remedy for a missing or old PHP.
+const installPHP = "install php-cli 8.1 or later (Debian: apt-get install php-cli), or name the binary with php = \"PATH\" in host.toml"
+
+// PHP is what FindPHP learnt about a PHP binary.
+type PHP struct {
+	Path    string // absolute
+	Version string // "8.2.7"
+	Opcache bool   // the opcache extension is loaded
+	Msgpack bool   // ext-msgpack is loaded; without it the SDK decodes in plain PHP, more slowly
+}
+
+// FindPHP finds the PHP of a PHPFile pool and starts it once, with the pool's settings, to see that it is a CLI of
+// version 8.1 or later. The process has ended when FindPHP returns, at the latest after ten seconds or with ctx.
+func FindPHP(ctx context.Context, pool *Pool) (PHP, error) {
+	name := pool.PHP
+	if name == "" {
+		name = "php"
+	}
+	path, err := exec.LookPath(name)
+	if err != nil && pool.PHP == "" {
+		return PHP{}, fmt.Errorf("pool %s needs php, and there is none in $PATH: %s", pool.Name, installPHP)
+	}
+	if err != nil {
+		return PHP{}, fmt.Errorf("pool %s: can't run php = %q: %w: %s", pool.Name, name, unwrapExec(err), installPHP)
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return PHP{}, err
+	}
+	php, err := probePHP(ctx, path, pool)
+	if err != nil {
+		return PHP{}, fmt.Errorf("pool %s: %s: %w: %s", pool.Name, path, err, installPHP)
+	}
+	return php, nil
+}
+
+// probeMark comes before the answer, since extensions may print at start-up.
+const probeMark = "workerhost-probe:"
+
+func probePHP(ctx context.Context, path string, pool *Pool) (PHP, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	const code = `echo "\n` + probeMark + `", implode(' ', [PHP_VERSION, PHP_SAPI, ` +
+		`(int) extension_loaded('Zend OPcache'), (int) extension_loaded('msgpack')]), "\n";`
+	cmd := exec.CommandContext(ctx, path, append(settingArguments(pool.PHPIni), "-r", code)...)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		return PHP{}, fmt.Errorf("it did not answer within %s", formatDuration(probeTimeout))
+	}
+	_, answer, found := strings.Cut(string(out), probeMark)
+	var failed *exec.ExitError
+	switch {
+	case errors.As(err, &failed) && len(failed.Stderr) > 0:
+		return PHP{}, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(failed.Stderr)))
+	case err != nil:
+		return PHP{}, fmt.Errorf("it can't be run: %w", err)
+	case !found:
+		return PHP{}, fmt.Errorf("it is no PHP: asked for its version, it wrote %s", describe(string(out)))
+	}
+	php := PHP{Path: path}
+	var sapi string
+	var opcache, msgpack int
+	if _, err := fmt.Sscan(answer, &php.Version, &sapi, &opcache, &msgpack); err != nil {
+		return PHP{}, fmt.Errorf("it is no PHP: asked for its version, it wrote %s", describe(answer))
+	}
+	php.Opcache, php.Msgpack = opcache == 1, msgpack == 1
+	var major, minor int
+	if _, err := fmt.Sscanf(php.Version, "%d.%d", &major, &minor); err != nil || major < 8 || major == 8 && minor < 1 {
+		return PHP{}, fmt.Errorf("it is PHP %s, and 8.1 is needed", php.Version)
+	}
+	if sapi != "cli" {
+		return PHP{}, fmt.Errorf("it is PHP for %s, and the command-line one is needed", sapi)
+	}
+	return php, nil
+}
+
+// PHPCommand is the command line of one worker of a PHPFile pool: php, its settings, and the script, which is relative
+// to the pool's directory where it can be (see Pool.Script). The same pool always gives the same command line.
+func PHPCommand(php PHP, pool *Pool) []string {
+	script := pool.Script
+	if strings.HasPrefix(script, "-") {
+		script = "./" + script
+	}
+	return append(append([]string{php.Path}, settingArguments(pool.PHPIni)...), script)
+}
+
+// settingArguments gives our settings in their order, overridden by the pool's, whose others follow by name.
+func settingArguments(own Settings) []string {
+	var arguments []string
+	rest := maps.Clone(own)
+	for _, s := range residentSettings {
+		if value, overridden := own[s.name]; overridden {
+			s.value = value
+		}
+		delete(rest, s.name)
+		arguments = append(arguments, "-d", s.name+"="+s.value)
+	}
+	for _, name := range slices.Sorted(maps.Keys(rest)) {
+		arguments = append(arguments, "-d", name+"="+rest[name])
+	}
+	return arguments
+}

@@ -1,0 +1,228 @@
+// schema.go reads the tags of config.go: defaults, bounds, and the reference of all keys.
+
+package config
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// KeyDoc is one line of the configuration reference.
+type KeyDoc struct {
+	Section string // "" for the top of the file, "[http]", "[[listen]]", "[pool.NAME]"
+	Key     string // "max_body", "tls.certificate"
+	Type    string // "duration", "one of \"text\" or \"json\""
+	Default string // as written in the file, or in words
+	Meaning string
+}
+
+// Keys lists every key that the decoder accepts, in the order of the schema. It is made from the tags that the decoder
+// itself uses, so it can't disagree with it.
+func Keys() []KeyDoc {
+	var docs []KeyDoc
+	docs = append(docs, keysOf("", "", Config{})...)
+	docs = append(docs, keysOf("[log]", "", Log{})...)
+	docs = append(docs, keysOf("[[listen]]", "", Listen{})...)
+	docs = append(docs, keysOf("[http]", "", HTTP{})...)
+	docs = append(docs, keysOf("[pool.NAME]", "", Pool{})...)
+	return docs
+}
+
+func keysOf(section, prefix string, table any) []KeyDoc {
+	var docs []KeyDoc
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(table)) {
+		key := f.Tag.Get("key")
+		switch {
+		case key == "":
+		case f.Type == reflect.TypeFor[*TLS]():
+			docs = append(docs, keysOf(section, key+".", TLS{})...)
+		case f.Tag.Get("means") != "": // the others are tables, which have a section of their own
+			docs = append(docs, KeyDoc{
+				Section: section,
+				Key:     prefix + key,
+				Type:    typeName(f),
+				Default: defaultText(f),
+				Meaning: f.Tag.Get("means"),
+			})
+		}
+	}
+	return docs
+}
+
+func typeName(f reflect.StructField) string {
+	if holds := f.Tag.Get("holds"); holds != "" {
+		return holds
+	}
+	if words := strings.Fields(f.Tag.Get("oneof")); len(words) > 0 {
+		return oneOf(words)
+	}
+	switch f.Type {
+	case reflect.TypeFor[int]():
+		return "whole number"
+	case reflect.TypeFor[Size]():
+		return "size"
+	case reflect.TypeFor[time.Duration]():
+		return "duration"
+	case reflect.TypeFor[[]string]():
+		return "array of strings"
+	case reflect.TypeFor[map[string]string]():
+		return "table of strings"
+	case reflect.TypeFor[Settings]():
+		return "table of strings, numbers and truth values"
+	}
+	return "string"
+}
+
+func defaultText(f reflect.StructField) string {
+	value, literal := f.Tag.Lookup("default")
+	switch {
+	case !literal:
+		return f.Tag.Get("absent")
+	case f.Type == reflect.TypeFor[int]():
+		return value
+	}
+	return strconv.Quote(value)
+}
+
+// setDefaults fills the fields that have a default tag. A tag that can't be read is a mistake of this package.
+func setDefaults(table any) {
+	v := reflect.ValueOf(table).Elem()
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		text, ok := f.Tag.Lookup("default")
+		if !ok {
+			continue
+		}
+		var err error
+		switch field := v.FieldByIndex(f.Index).Addr().Interface().(type) {
+		case *string:
+			*field = text
+		case *int:
+			*field, err = strconv.Atoi(text)
+		case *Size:
+			*field, err = ParseSize(text)
+		case *time.Duration:
+			*field, err = parseDuration(text)
+		default:
+			err = fmt.Errorf("no default for a %T", field)
+		}
+		if err != nil {
+			panic(fmt.Sprintf("config: the default of %s: %v", f.Tag.Get("key"), err))
+		}
+	}
+}
+
+// limit reads a bound of a tag; an absent one is as far away as the type allows.
+func limit[T ~int64](tag reflect.StructTag, name string, parse func(string) (T, error)) T {
+	text, ok := tag.Lookup(name)
+	if !ok && name == "min" {
+		return math.MinInt64
+	}
+	if !ok {
+		return math.MaxInt64
+	}
+	bound, err := parse(text)
+	if err != nil {
+		panic(fmt.Sprintf("config: the %s of %s: %v", name, tag.Get("key"), err))
+	}
+	return bound
+}
+
+func parseInt(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }
+
+// bounds writes the limits for people: " of at least 1", " from 1 to 100".
+func bounds(tag reflect.StructTag) string {
+	low, hasLow := tag.Lookup("min")
+	high, hasHigh := tag.Lookup("max")
+	switch {
+	case hasLow && hasHigh:
+		return " from " + low + " to " + high
+	case hasLow:
+		return " of at least " + low
+	}
+	return ""
+}
+
+// oneOf writes: "a" or "b"; one of "a", "b" or "c".
+func oneOf(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = strconv.Quote(w)
+	}
+	last := len(quoted) - 1
+	switch last {
+	case 0:
+		return quoted[0]
+	case 1:
+		return quoted[0] + " or " + quoted[1]
+	}
+	return "one of " + strings.Join(quoted[:last], ", ") + " or " + quoted[last]
+}
+
+// label writes a place as it looks in the file: "[pool.web] workers", "[[listen]] tls.key".
+func label(at string) string {
+	parts := strings.SplitN(at, ".", 3)
+	section, rest := "", parts[1:]
+	switch parts[0] {
+	case "listen":
+		section = "[[listen]]"
+		rest = rest[min(1, len(rest)):]
+	case "pool":
+		if section = "[pool]"; len(rest) > 0 {
+			section, rest = "[pool."+rest[0]+"]", rest[1:]
+		}
+	case "log", "http":
+		section = "[" + parts[0] + "]"
+	default:
+		return at
+	}
+	if len(rest) == 0 {
+		return section
+	}
+	return section + " " + strings.Join(rest, ".")
+}
+
+// lineOf is the line of a place, or of the nearest table around it.
+func lineOf(lines map[string]int, at string) int {
+	for {
+		if line, ok := lines[at]; ok || at == "" {
+			return line
+		}
+		at = at[:max(0, strings.LastIndexByte(at, '.'))]
+	}
+}
+
+// describe says what was found in place of what was expected.
+func describe(v any) string {
+	const longest = 60
+	switch v := v.(type) {
+	case string:
+		if len(v) > longest {
+			return strconv.Quote(strings.ToValidUTF8(v[:longest], "")) + "…"
+		}
+		return strconv.Quote(v)
+	case int64:
+		return fmt.Sprintf("the number %d", v)
+	case float64:
+		return fmt.Sprintf("the number %v", v)
+	case bool:
+		return fmt.Sprint(v)
+	case []any:
+		return "an array"
+	case map[string]any:
+		return "a table"
+	}
+	return fmt.Sprintf("the date or time %v", v)
+}
+
+// array writes words as a TOML array.
+func array(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = strconv.Quote(w)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}

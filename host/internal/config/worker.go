@@ -1,0 +1,76 @@
+// worker.go finds out what a WORKER is: a PHP file, a folder with one, or a folder with a Go program.
+
+package config
+
+import (
+	"errors"
+	"fmt"
+	"go/build"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Kind says how a pool's workers are started.
+type Kind int
+
+const (
+	// Program is a command that runs as it stands.
+	Program Kind = iota
+	// PHPFile is a PHP script, which runs under the command that PHPCommand gives.
+	PHPFile
+	// GoPackage is a folder with a Go main package, which has to be built first.
+	GoPackage
+)
+
+// String is the kind in words, for host check.
+func (k Kind) String() string {
+	switch k {
+	case PHPFile:
+		return "PHP file"
+	case GoPackage:
+		return "Go main package"
+	}
+	return "command"
+}
+
+// phpEntry is the file that makes a folder a PHP worker.
+const phpEntry = "worker.php"
+
+// Resolve says what the file or folder worker is, and which path starts it: the .php file itself, or the folder of the
+// Go package. In a folder worker.php comes first, whatever else there is. Symlinks in the path are kept.
+func Resolve(worker string) (Kind, string, error) {
+	info, err := os.Stat(worker)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Program, "", fmt.Errorf("there is no %s", worker)
+	case err != nil:
+		return Program, "", fmt.Errorf("can't read the worker: %w", err)
+	case info.IsDir():
+		return resolveFolder(worker)
+	case strings.EqualFold(filepath.Ext(worker), ".php"):
+		return PHPFile, worker, nil
+	case filepath.Ext(worker) == ".go":
+		return Program, "", fmt.Errorf("%s is one file of a Go package: name its folder, %s", worker, filepath.Dir(worker))
+	}
+	return Program, "", fmt.Errorf("%s is neither a .php file nor a folder: to run a program, write command = [%q], or host serve -- %s", worker, worker, worker)
+}
+
+func resolveFolder(folder string) (Kind, string, error) {
+	script := filepath.Join(folder, phpEntry)
+	if info, err := os.Stat(script); err == nil && info.Mode().IsRegular() {
+		return PHPFile, script, nil
+	}
+	pkg, err := build.Default.ImportDir(folder, 0)
+	var none *build.NoGoError
+	switch {
+	case errors.As(err, &none):
+		return Program, "", fmt.Errorf("%s holds neither %s nor a Go main package", folder, phpEntry)
+	case err != nil:
+		return Program, "", fmt.Errorf("%s holds no %s, and its Go files are no package: %w", folder, phpEntry, err)
+	case pkg.Name != "main":
+		return Program, "", fmt.Errorf("%s holds neither %s nor a Go main package: its Go package is %s", folder, phpEntry, pkg.Name)
+	}
+	return GoPackage, folder, nil
+}
