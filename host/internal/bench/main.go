@@ -34,7 +34,8 @@ type options struct {
 	seconds       int
 	connections   int
 	workers       int
-	fpmKeepAlive  int
+	nginxWorkers  int
+	fpmKeepAlive  bool
 	reload        bool
 	reloads       int
 	reloadSeconds int
@@ -59,7 +60,8 @@ func parseOptions(arguments []string) (options, error) {
 	flags.IntVar(&o.seconds, "seconds", 5, "length of one measurement")
 	flags.IntVar(&o.connections, "connections", 64, "keep-alive connections of the load")
 	flags.IntVar(&o.workers, "workers", 4, "worker processes of each server")
-	flags.IntVar(&o.fpmKeepAlive, "fpm-keepalive", 1, "connections to php-fpm that each nginx process keeps; 0: a new one for each request")
+	flags.IntVar(&o.nginxWorkers, "nginx-workers", 1, "nginx processes before php-fpm; one costs the least CPU per request at this load")
+	flags.BoolVar(&o.fpmKeepAlive, "fpm-keepalive", true, "keep connections from nginx to php-fpm, one for each child; false: a new one for each request")
 	flags.StringArrayVar(&targets, "target", nil, "measure a running server too: NAME=URL,PID or NAME=URL,PID,WORKERS-PID (repeatable)")
 	flags.StringSliceVar(&o.only, "only", nil, "measure only these, of "+strings.Join(sections, ","))
 	flags.BoolVar(&o.reload, "reload", false, "measure reloads under load instead")
@@ -74,7 +76,7 @@ func parseOptions(arguments []string) (options, error) {
 	}
 	for name, value := range map[string]int{
 		"rounds": o.rounds, "seconds": o.seconds, "connections": o.connections, "workers": o.workers,
-		"reloads": o.reloads, "reload-seconds": o.reloadSeconds, "fpm-keepalive": o.fpmKeepAlive + 1,
+		"reloads": o.reloads, "reload-seconds": o.reloadSeconds, "nginx-workers": o.nginxWorkers,
 	} {
 		if value < 1 {
 			return o, fmt.Errorf("--%s is too small", name)

@@ -16,6 +16,7 @@ type measurement struct {
 	Rate       float64 `json:"requests_per_second"`
 	P50        float64 `json:"p50_us"`
 	P99        float64 `json:"p99_us"`
+	Served     float64 `json:"connections_in_service"` // requests per second × mean latency: how many got answers at a time
 	Memory     int64   `json:"peak_memory_bytes"`
 	WholePages bool    `json:"memory_is_rss,omitempty"`
 	Requests   int64   `json:"requests"`
@@ -49,6 +50,7 @@ func measure(ctx context.Context, s server, l load) (measurement, error) {
 		Rate:       result.RequestsPerSecond,
 		P50:        micros(result.P50),
 		P99:        micros(result.P99),
+		Served:     result.RequestsPerSecond * result.Mean.Seconds(),
 		Memory:     peak.total(),
 		WholePages: peak.whole,
 		Requests:   result.Requests,
@@ -111,6 +113,7 @@ func summary(rounds []measurement) measurement {
 		Rate:       of(func(m measurement) float64 { return m.Rate }),
 		P50:        of(func(m measurement) float64 { return m.P50 }),
 		P99:        of(func(m measurement) float64 { return m.P99 }),
+		Served:     of(func(m measurement) float64 { return m.Served }),
 	}
 	for _, m := range rounds {
 		s.Memory = max(s.Memory, m.Memory)

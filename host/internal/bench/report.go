@@ -24,7 +24,8 @@ type report struct {
 	Seconds       int              `json:"seconds"`
 	Connections   int              `json:"connections"`
 	Workers       int              `json:"workers"`
-	FPMKeepAlive  int              `json:"fpm_keepalive"`
+	NginxWorkers  int              `json:"nginx_workers"`
+	FPMKeepAlive  bool             `json:"fpm_keepalive"`
 	Servers       []measuredServer `json:"servers,omitempty"`
 	Ratio         float64          `json:"cpu_ratio_to_nginx,omitempty"`
 	OneConnection *oneConnection   `json:"one_connection,omitempty"`
@@ -72,7 +73,8 @@ type reloadRound struct {
 func newReport(o options) report {
 	return report{
 		Time: time.Now().UTC().Truncate(time.Second), CPUs: runtime.NumCPU(), RoundCount: o.rounds, Seconds: o.seconds,
-		Connections: o.connections, Workers: o.workers, FPMKeepAlive: o.fpmKeepAlive,
+		Connections: o.connections, Workers: o.workers,
+		NginxWorkers: o.nginxWorkers, FPMKeepAlive: o.fpmKeepAlive,
 	}
 }
 
@@ -115,6 +117,12 @@ func (r *report) printServers(w io.Writer) {
 		wholePages = wholePages || m.WholePages
 	}
 	fmt.Fprintln(w, "\nfront: the host, or nginx. Errors: answers of status 400 and above, and socket errors, of all rounds.")
+	for _, s := range r.Servers {
+		if s.Median.Served < float64(r.Connections)/2 {
+			fmt.Fprintf(w, "%s kept about %.0f of the %d connections in service at a time; its latencies leave out the rest.\n",
+				s.Name, max(1, s.Median.Served), r.Connections)
+		}
+	}
 	if wholePages {
 		fmt.Fprintln(w, "Memory counts shared pages in each process, since the processes' shares could not be read.")
 	}

@@ -95,7 +95,7 @@ php_admin_value[error_log] = {dir}/php-error.log
 // One location, no log of accesses, and connections kept on both sides.
 const nginxConfig = `daemon off;
 {user}
-worker_processes {workers};
+worker_processes {nginx-workers};
 pid {dir}/nginx.pid;
 error_log {dir}/nginx-error.log warn;
 events {
@@ -129,7 +129,7 @@ http {
 }
 `
 
-// startNginx serves the greeting with nginx and php-fpm from a prefix of their own, each with o.workers processes.
+// startNginx serves the greeting with nginx and php-fpm from a prefix of their own, php-fpm with o.workers children.
 func startNginx(ctx context.Context, s *stage, o options) (server, error) {
 	nginx, err := program("nginx", "nginx-light", "/usr/sbin/nginx")
 	if err != nil {
@@ -144,11 +144,12 @@ func startNginx(ctx context.Context, s *stage, o options) (server, error) {
 		return server{}, err
 	}
 	fill := map[string]string{
-		"{dir}": s.dir, "{address}": address, "{workers}": strconv.Itoa(o.workers),
+		"{dir}": s.dir, "{address}": address, "{workers}": strconv.Itoa(o.workers), "{nginx-workers}": strconv.Itoa(o.nginxWorkers),
 		"{keepalive}": "", "{keep}": "off", "{user}": "",
 	}
-	if o.fpmKeepAlive > 0 {
-		fill["{keepalive}"] = fmt.Sprintf("keepalive %d; keepalive_requests 1000000000;", o.fpmKeepAlive)
+	if o.fpmKeepAlive {
+		// A child serves its kept connection and no other, so more of them than children would leave some unserved.
+		fill["{keepalive}"] = fmt.Sprintf("keepalive %d; keepalive_requests 1000000000;", max(1, o.workers/o.nginxWorkers))
 		fill["{keep}"] = "on"
 	}
 	files := map[string]string{"hello.php": helloScript, "fpm.conf": fpmConfig, "nginx.conf": nginxConfig}

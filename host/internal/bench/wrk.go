@@ -24,9 +24,9 @@ type loadResult struct {
 	Requests          int64
 	Duration          time.Duration
 	RequestsPerSecond float64
-	P50, P99          time.Duration
-	NonOK             int64 // answers of status 400 and above
-	SocketErrors      int64 // failed connects, reads and writes, and time-outs
+	Mean, P50, P99    time.Duration // of the answers that came; a request still unanswered at the end is in none of them
+	NonOK             int64         // answers of status 400 and above
+	SocketErrors      int64         // failed connects, reads and writes, and time-outs
 }
 
 // perRequest is the mean time of one request on one connection: at one connection, the mean latency
@@ -93,6 +93,8 @@ func parseWrk(report string) (loadResult, error) {
 			rate, e := strconv.ParseFloat(fields[1], 64)
 			note(e)
 			r.RequestsPerSecond = rate
+		case len(fields) == 5 && fields[0] == "Latency":
+			r.Mean = latency(fields[1])
 		case len(fields) == 2 && fields[0] == "50%":
 			r.P50 = latency(fields[1])
 		case len(fields) == 2 && fields[0] == "99%":

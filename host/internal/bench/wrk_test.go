@@ -25,7 +25,7 @@ func TestAWrkReportGivesCountsAndLatencies(t *testing.T) {
 	got, err := parseWrk(wrkReport)
 	want := loadResult{
 		Requests: 365210, Duration: 5 * time.Second, RequestsPerSecond: 73012.44,
-		P50: 812 * time.Microsecond, P99: 2200 * time.Millisecond,
+		Mean: 870120 * time.Nanosecond, P50: 812 * time.Microsecond, P99: 2200 * time.Millisecond,
 	}
 	if err != nil || got != want {
 		t.Fatalf("got %+v, %v; want %+v", got, err, want)
