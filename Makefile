@@ -31,7 +31,8 @@ build:
 
 bench: build
 	@.ci/setup bench
-	@exec go run ./host/internal/bench $(ARGS)
+	@go build -o bin/bench ./host/internal/bench
+	@exec bin/bench $(ARGS)
 
 fuzz:
 	@.ci/fuzz $(ARGS)

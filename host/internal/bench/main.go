@@ -45,7 +45,7 @@ type options struct {
 }
 
 // sections are what --only chooses from.
-var sections = []string{"hello-php", "hello-go", "nginx", "one-connection"}
+var sections = []string{"hello-php", "hello-go", "nginx", "net-http", "one-connection"}
 
 func (o options) runs(section string) bool {
 	return len(o.only) == 0 || slices.Contains(o.only, section)
@@ -79,7 +79,7 @@ func parseOptions(arguments []string) (options, error) {
 		"reloads": o.reloads, "reload-seconds": o.reloadSeconds, "nginx-workers": o.nginxWorkers,
 	} {
 		if value < 1 {
-			return o, fmt.Errorf("--%s is too small", name)
+			return o, fmt.Errorf("--%s %s: want at least 1", name, flags.Lookup(name).Value)
 		}
 	}
 	for _, name := range o.only {

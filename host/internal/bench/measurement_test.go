@@ -32,8 +32,8 @@ func TestASummaryHidesNoErrorAndNoMemoryPeak(t *testing.T) {
 
 func TestATargetNamesAServerAndItsProcesses(t *testing.T) {
 	for text, want := range map[string]server{
-		"workerman=http://127.0.0.1:81/,42":   {"workerman", "http://127.0.0.1:81/", family{front: 42}},
-		"nginx=http://127.0.0.1:82/a=b,42,43": {"nginx", "http://127.0.0.1:82/a=b", family{42, 43}},
+		"workerman=http://127.0.0.1:81/,42":   {name: "workerman", url: "http://127.0.0.1:81/", family: family{front: 42}},
+		"nginx=http://127.0.0.1:82/a=b,42,43": {name: "nginx", url: "http://127.0.0.1:82/a=b", family: family{42, 43}},
 	} {
 		if got, err := parseTarget(text); err != nil || got != want {
 			t.Errorf("%s: got %+v, %v", text, got, err)

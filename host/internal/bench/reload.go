@@ -14,7 +14,7 @@ const reloadConnections = 32
 
 // measureReloads runs o.rounds pairs of loads on one host, one load of each pair with o.reloads reloads in it.
 func measureReloads(ctx context.Context, s *stage, o options) (*reloadReport, error) {
-	host, control, err := startHost(ctx, s, o, helloPHP)
+	host, err := startHost(ctx, s, o, helloPHP)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func measureReloads(ctx context.Context, s *stage, o options) (*reloadReport, er
 				return err
 			},
 			func() (err error) {
-				pair.Reloading, pair.ReloadMillis, err = measureWithReloads(ctx, host, control, l, o)
+				pair.Reloading, pair.ReloadMillis, err = measureWithReloads(ctx, host, l, o)
 				return err
 			},
 		}
@@ -57,7 +57,7 @@ func measureReloads(ctx context.Context, s *stage, o options) (*reloadReport, er
 }
 
 // measureWithReloads spreads the reloads evenly over the load. One that is late is followed by the next at once.
-func measureWithReloads(ctx context.Context, host server, control string, l load, o options) (measurement, []float64, error) {
+func measureWithReloads(ctx context.Context, host server, l load, o options) (measurement, []float64, error) {
 	type outcome struct {
 		m   measurement
 		err error
@@ -70,7 +70,7 @@ func measureWithReloads(ctx context.Context, host server, control string, l load
 		m, err := measure(ctx, host, l)
 		loaded <- outcome{m, err}
 	}()
-	took, err := reloadEvenly(ctx, began, l.duration, control, o)
+	took, err := reloadEvenly(ctx, began, l.duration, host.control, o)
 	if err == nil && time.Since(began) > l.duration {
 		err = fmt.Errorf("%d reloads took longer than the %s of load: give more --reload-seconds", o.reloads, l.duration)
 	}

@@ -151,7 +151,7 @@ func (r *reloadReport) print(w io.Writer) {
 	for _, round := range r.Rounds {
 		took = append(took, round.ReloadMillis...)
 	}
-	fmt.Fprintf(w, "%d connections for %d s, with %d reloads and without, %d times each\n\n", r.Connections, r.Seconds, r.Reloads, len(r.Rounds))
+	fmt.Fprintf(w, "%d connections for %d s, with %d reloads and without; medians of %d rounds\n\n", r.Connections, r.Seconds, r.Reloads, len(r.Rounds))
 	fmt.Fprintf(w, "%-18s %10s %9s %9s %9s %9s\n", "", "requests", "non-2xx", "socket", "p50", "p99")
 	for _, row := range []struct {
 		name string

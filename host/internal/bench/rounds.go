@@ -17,32 +17,30 @@ const (
 
 // measureServers fills in the report's sections on throughput and on one connection.
 func measureServers(ctx context.Context, s *stage, o options, into *report) error {
+	cast := []struct {
+		section string
+		start   func() (server, error)
+	}{
+		{"hello-php", func() (server, error) { return startHost(ctx, s, o, helloPHP) }},
+		{"hello-go", func() (server, error) { return startHost(ctx, s, o, helloGo) }},
+		{"nginx", func() (server, error) { return startNginx(ctx, s, o) }},
+		{"net-http", func() (server, error) { return startPlain(ctx, s) }},
+	}
+	started := map[string]server{}
 	servers := []server{}
-	var hello, nginx *server
-	if o.runs("hello-php") || o.runs("one-connection") {
-		started, _, err := startHost(ctx, s, o, helloPHP)
+	for _, c := range cast {
+		compared := o.runs("one-connection") && (c.section == "hello-php" || c.section == "net-http")
+		if !o.runs(c.section) && !compared {
+			continue
+		}
+		server, err := c.start()
 		if err != nil {
 			return err
 		}
-		hello = &started
-	}
-	if o.runs("hello-php") {
-		servers = append(servers, *hello)
-	}
-	if o.runs("hello-go") {
-		started, _, err := startHost(ctx, s, o, helloGo)
-		if err != nil {
-			return err
+		started[c.section] = server
+		if o.runs(c.section) {
+			servers = append(servers, server)
 		}
-		servers = append(servers, started)
-	}
-	if o.runs("nginx") {
-		started, err := startNginx(ctx, s, o)
-		if err != nil {
-			return err
-		}
-		nginx = &started
-		servers = append(servers, started)
 	}
 	for _, target := range o.targets {
 		if err := greets(ctx, target.url); err != nil {
@@ -56,17 +54,13 @@ func measureServers(ctx context.Context, s *stage, o options, into *report) erro
 		return err
 	}
 	into.Servers = measured
-	if o.runs("hello-php") && nginx != nil {
-		into.Ratio = cpuRatio(into.server(hello.name), into.server(nginx.name))
+	if o.runs("hello-php") && o.runs("nginx") {
+		into.Ratio = cpuRatio(into.server(started["hello-php"].name), into.server(started["nginx"].name))
 	}
 	if !o.runs("one-connection") {
 		return nil
 	}
-	plain, err := startPlain(ctx, s)
-	if err != nil {
-		return err
-	}
-	into.OneConnection, err = measureOneConnection(ctx, *hello, plain, o)
+	into.OneConnection, err = measureOneConnection(ctx, started["hello-php"], started["net-http"], o)
 	return err
 }
 

@@ -16,31 +16,35 @@ import (
 
 // server is something that answers at url with known processes.
 type server struct {
-	name   string
-	url    string
-	family family
+	name    string
+	url     string
+	family  family
+	control string // path of the control socket, for our host
 }
 
 // plainHTTP as first argument makes this program a net/http server on the address in the second one.
 const plainHTTP = "plain-http"
 
-// startHost serves an example with the host binary. The control socket's path is the second result.
-func startHost(ctx context.Context, s *stage, o options, example string) (server, string, error) {
+// startHost serves an example with the host binary.
+func startHost(ctx context.Context, s *stage, o options, example string) (server, error) {
 	address, err := freeAddress()
 	if err != nil {
-		return server{}, "", err
+		return server{}, err
 	}
 	if _, err := os.Stat(o.host); err != nil {
-		return server{}, "", fmt.Errorf("no host at %s: build it first (make build), or name it with --host", o.host)
+		return server{}, fmt.Errorf("no host at %s: build it first (make build), or name it with --host", o.host)
 	}
 	name := filepath.Base(example)
 	control := s.path(fmt.Sprintf("control.%d", len(s.actors)))
 	a, err := s.start(name, exec.Command(o.host, "serve", "-l", address, "-n", strconv.Itoa(o.workers), "--control", control, example))
 	if err != nil {
-		return server{}, "", err
+		return server{}, err
 	}
-	started := server{name: "host, " + name, url: "http://" + address + "/", family: family{front: a.command.Process.Pid}}
-	return started, control, a.ready(ctx, started.url)
+	started := server{
+		name: "host, " + name, url: "http://" + address + "/",
+		family: family{front: a.command.Process.Pid}, control: control,
+	}
+	return started, a.ready(ctx, started.url)
 }
 
 // startPlain serves the greeting with net/http and nothing behind it.
