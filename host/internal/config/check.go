@@ -138,9 +138,6 @@ func (p *Pool) check(c *Config, fail fail) {
 		}
 		c.folder(&p.FileRoots[i], fmt.Sprintf("%s.file_roots.%d", p.at, i), fail)
 	}
-	if !c.has(p.at + ".file_roots") {
-		p.FileRoots = []string{p.Directory}
-	}
 	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
 		if name == "" || strings.Contains(name, "=") {
 			fail(p.at+".env."+name, "%q is no name for a variable", name)

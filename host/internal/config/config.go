@@ -17,9 +17,12 @@
 package config
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -86,7 +89,8 @@ type HTTP struct {
 	MaxFormFields   int           `key:"max_form_fields" default:"1000" min:"0" means:"most fields, other than files, in one form; beyond it 413"`
 }
 
-// Pool is one set of workers that run the same code. Exactly one of Command and Worker is set.
+// Pool is one set of workers that run the same code. Exactly one of Command and Worker is set. FileRoots is nil where
+// the file has none: the pool then takes each generation's own directory, resolved. A Queue of 0 lets nothing wait.
 type Pool struct {
 	Name string
 
@@ -98,8 +102,8 @@ type Pool struct {
 	Concurrency    int               `key:"concurrency" default:"0" min:"0" max:"65536" means:"most requests at once in one worker; 0 is what the worker says of itself"`
 	StartTimeout   time.Duration     `key:"start_timeout" default:"30s" min:"1ms" means:"time for a new worker to be ready"`
 	RequestTimeout time.Duration     `key:"request_timeout" default:"60s" min:"0" means:"time from a worker taking a request to the head of its response; 0 is for ever"`
-	DrainTimeout   time.Duration     `key:"drain_timeout" default:"30s" min:"0" means:"time for an old worker to finish what it has"`
-	StopTimeout    time.Duration     `key:"stop_timeout" default:"5s" min:"0" means:"time between asking a process to stop and killing it"`
+	DrainTimeout   time.Duration     `key:"drain_timeout" default:"30s" min:"1ms" means:"time for an old worker to finish what it has"`
+	StopTimeout    time.Duration     `key:"stop_timeout" default:"5s" min:"1ms" means:"time between asking a process to stop and killing it"`
 	Queue          int               `key:"queue" default:"1024" min:"0" max:"1000000" means:"requests that may wait for a worker; beyond it 503"`
 	QueueTimeout   time.Duration     `key:"queue_timeout" default:"10s" min:"1ms" means:"time that a request may wait for a worker; beyond it 503"`
 	MaxRequests    int               `key:"max_requests" default:"0" min:"0" means:"requests after which a worker is replaced; 0 is never"`
@@ -116,6 +120,21 @@ type Pool struct {
 	Script string
 
 	at string // where the file has it; "" for one that a flag gave
+}
+
+// Environ is the environment of the pool's workers: base, usually os.Environ(), with Env laid over it, by name.
+func (p *Pool) Environ(base []string) []string {
+	var environ []string
+	for _, pair := range base {
+		name, _, _ := strings.Cut(pair, "=")
+		if _, overridden := p.Env[name]; !overridden {
+			environ = append(environ, pair)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
+		environ = append(environ, name+"="+p.Env[name])
+	}
+	return environ
 }
 
 // Settings are php.ini settings by name. A true of the file is "1" and a false "0".

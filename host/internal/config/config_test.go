@@ -3,7 +3,14 @@
 package config
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
 	"maps"
+	"math/big"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -16,7 +23,11 @@ import (
 // site is a folder with everything that the files of the tests name, and the working directory of the test.
 func site(t *testing.T) string {
 	t.Helper()
-	folder := t.TempDir()
+	folder, err := os.MkdirTemp("", "c") // short, as the path of a socket has to be
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	for name, text := range map[string]string{
 		"worker.php":          "<?php\n",
 		"app/worker.php":      "<?php\n",
@@ -42,9 +53,6 @@ func site(t *testing.T) string {
 	}
 	t.Chdir(folder)
 	t.Setenv("XDG_RUNTIME_DIR", folder)
-	if err := os.Chmod(folder, 0o700); err != nil {
-		t.Fatal(err)
-	}
 	return folder
 }
 
@@ -186,7 +194,7 @@ func TestWithoutAFileAWorkerAloneIsServedOnTheLoopback(t *testing.T) {
 	if p == nil || p.Worker != folder+"/app/worker.php" || p.Directory != folder+"/app" || p.Script != "worker.php" || p.Workers < 4 {
 		t.Fatalf("pool %+v", p)
 	}
-	if p.StartTimeout != 30*time.Second || p.Queue != 1024 || p.Wire != "descriptors" || !slices.Equal(p.FileRoots, []string{p.Directory}) {
+	if p.StartTimeout != 30*time.Second || p.Queue != 1024 || p.Wire != "descriptors" || p.FileRoots != nil {
 		t.Errorf("pool %+v", p)
 	}
 	if !c.Dev || c.Path != "" || filepath.Dir(c.Control) != folder {
@@ -300,6 +308,50 @@ php_ini = { memory_limit = "${MEMORY:-64M}" }
 	want := map[string]string{"SECRET": `"'${WHICH}'"`, "PRICE": "5$", "${NAME}": "keys are plain"}
 	if !maps.Equal(p.Env, want) || p.PHPIni["memory_limit"] != "64M" {
 		t.Errorf("env %q, php_ini %q", p.Env, p.PHPIni)
+	}
+}
+
+func TestACertificateAndItsKeyAreAcceptedTogetherOnly(t *testing.T) {
+	folder := site(t)
+	write := func(name, kind string, der []byte) {
+		text := pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"a", "b"} {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+		certificate, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		private, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(name+".pem", "CERTIFICATE", certificate)
+		write(name+".key", "PRIVATE KEY", private)
+	}
+	file := good + "[[listen]]\naddress = ':443'\ntls = { certificate = 'a.pem', key = '%s' }\n"
+	c := parse(t, fmt.Sprintf(file, "a.key"))
+	if want := (TLS{Certificate: folder + "/a.pem", Key: folder + "/a.key"}); *c.Listen[0].TLS != want {
+		t.Errorf("tls %+v", c.Listen[0].TLS)
+	}
+	_, err := Parse("host.toml", []byte(fmt.Sprintf(file, "b.key")), variables())
+	if err == nil || !strings.HasPrefix(err.Error(), "host.toml:5: [[listen]] tls: "+folder+"/a.pem and "+folder+"/b.key are not a PEM certificate and its key: ") {
+		t.Errorf("with another key: %v", err)
+	}
+}
+
+func TestThePoolsVariablesReplaceTheHostsOwn(t *testing.T) {
+	p := &Pool{Env: map[string]string{"B": "2", "A": "1=1"}}
+	got := p.Environ([]string{"PATH=/bin", "A=0", "AA=3"})
+	if want := []string{"PATH=/bin", "AA=3", "A=1=1", "B=2"}; !slices.Equal(got, want) {
+		t.Errorf("environment %q", got)
 	}
 }
 

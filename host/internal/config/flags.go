@@ -155,6 +155,5 @@ func (c *Config) addPool(o Overrides, here string, fail fail) {
 			fail("", "%s: %v", given, err)
 		}
 	}
-	p.FileRoots = []string{p.Directory}
 	c.Pools = []*Pool{p}
 }

@@ -69,7 +69,7 @@ func TestAWrongTypeSaysWhatWasExpectedAndWhatWasFound(t *testing.T) {
 }
 
 func TestADurationOrASizeWithoutItsUnitIsShownWithIt(t *testing.T) {
-	const duration = `expected a duration of at least 0, such as "30s" or "1m30s", found `
+	const duration = `expected a duration of at least 1ms, such as "30s" or "1m30s", found `
 	const size = `expected a size of at least 0, such as "64KiB" or a number of bytes, found `
 	checkMistakes(t, []mistake{
 		{good + "drain_timeout = 30", `host.toml:3: [pool.web] drain_timeout: ` + duration + `the number 30, which has no unit: write "30s"`},
@@ -78,6 +78,7 @@ func TestADurationOrASizeWithoutItsUnitIsShownWithIt(t *testing.T) {
 		{good + "drain_timeout = '-1s'", `host.toml:3: [pool.web] drain_timeout: ` + duration + `"-1s"`},
 		{good + "drain_timeout = false", `host.toml:3: [pool.web] drain_timeout: ` + duration + `false`},
 		{good + "start_timeout = '0'", `host.toml:3: [pool.web] start_timeout: expected a duration of at least 1ms, such as "30s" or "1m30s", found "0"`},
+		{"[http]\nread_timeout = '-1s'", `host.toml:2: [http] read_timeout: expected a duration of at least 0, such as "30s" or "1m30s", found "-1s"`},
 		{"[http]\nmax_body = '64k'", `host.toml:2: [http] max_body: ` + size + `"64k": "k" is not a unit (did you mean "64KiB"?); the units are B, KiB, MiB, GiB, TiB, KB, MB, GB and TB`},
 		{"[http]\nmax_body = 'big'", `host.toml:2: [http] max_body: ` + size + `"big": "big" does not begin with a digit`},
 		{"[http]\nmax_body = '9000000TiB'", `host.toml:2: [http] max_body: ` + size + `"9000000TiB": "9000000TiB" is more than the largest size, just under 8388608TiB`},

@@ -71,6 +71,9 @@ func FindPHP(ctx context.Context, pool *Pool) (PHP, error) {
 		return PHP{}, err
 	}
 	php, err := probePHP(ctx, path, pool)
+	if errors.Is(err, context.Canceled) {
+		return PHP{}, err
+	}
 	if err != nil {
 		return PHP{}, fmt.Errorf("pool %s: %s: %w: %s", pool.Name, path, err, installPHP)
 	}
@@ -88,6 +91,9 @@ func probePHP(ctx context.Context, path string, pool *Pool) (PHP, error) {
 	cmd := exec.CommandContext(ctx, path, append(settingArguments(pool.PHPIni), "-r", code)...)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return PHP{}, ctx.Err()
+	}
 	if ctx.Err() != nil {
 		return PHP{}, fmt.Errorf("it did not answer within %s", formatDuration(probeTimeout))
 	}

@@ -1,0 +1,99 @@
+//go:build unix
+
+package config
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestAPHPWorkerRunsWithSettingsFitForAResidentProcess(t *testing.T) {
+	site(t)
+	p := parse(t, good+"php_ini = { memory_limit = '1G', 'zend.assertions' = 1, 'date.timezone' = 'UTC', 'opcache.validate_timestamps' = true }").Pools[0]
+	got := PHPCommand(PHP{Path: "/usr/bin/php"}, p)
+	want := strings.Fields(`/usr/bin/php -d opcache.enable=1 -d opcache.enable_cli=1 -d opcache.validate_timestamps=1 -d opcache.file_cache=
+		-d display_errors=stderr -d display_startup_errors=1 -d log_errors=0 -d error_log= -d html_errors=0 -d memory_limit=1G
+		-d max_execution_time=0 -d output_buffering=0 -d implicit_flush=1 -d date.timezone=UTC -d zend.assertions=1 worker.php`)
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// The settings must also be what PHP understands under these names.
+func TestPHPTakesTheSettingsAndReportsErrorsOnce(t *testing.T) {
+	if _, err := exec.LookPath("php"); err != nil {
+		t.Skip("there is no php here")
+	}
+	folder := site(t)
+	script := `<?php error_log('by hand'); echo $undefined; echo json_encode([ini_get('memory_limit'), ini_get('include_path'), ini_get('error_reporting'),
+		ini_get('display_errors'), ini_get('opcache.file_cache'), ini_get('opcache.validate_timestamps'), ini_get('output_buffering')]);`
+	if err := os.WriteFile("-odd.php", []byte(script), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := parse(t, "[pool.web]\nworker = '-odd.php'\nphp_ini = { include_path = '.:/a b', error_reporting = 'E_ALL & ~E_NOTICE' }").Pools[0]
+	php, err := FindPHP(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !filepath.IsAbs(php.Path) || !strings.Contains(php.Version, ".") {
+		t.Errorf("%+v", php)
+	}
+	command := PHPCommand(php, p)
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	cmd.Dir = folder
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if want := `["256M",".:\/a b","32759","stderr","","0","0"]`; err != nil || string(out) != want {
+		t.Errorf("%s, %v", out, err)
+	}
+	if !strings.HasPrefix(stderr.String(), "by hand\n") || strings.Count(stderr.String(), "Undefined variable") != 1 {
+		t.Errorf("on stderr: %s", stderr.String())
+	}
+}
+
+func TestAPHPThatWillNotDoComesWithTheRemedy(t *testing.T) {
+	folder := site(t)
+	remedy := ": " + installPHP
+	for _, c := range []struct{ script, want string }{
+		{"echo workerhost-probe:8.0.30 cli 0 0", "it is PHP 8.0.30, and 8.1 is needed" + remedy},
+		{"echo workerhost-probe:8.3.1-dev cgi-fcgi 1 1", "it is PHP for cgi-fcgi, and the command-line one is needed" + remedy},
+		{"echo hello", `it is no PHP: asked for its version, it wrote "hello\n"` + remedy},
+		{"echo workerhost-probe:8.2.1", `it is no PHP: asked for its version, it wrote "8.2.1\n"` + remedy},
+		{"echo broken >&2; exit 3", "exit status 3: broken" + remedy},
+	} {
+		fake := filepath.Join(folder, "fakephp")
+		if err := os.WriteFile(fake, []byte("#!/bin/sh\n"+c.script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		_, err := FindPHP(t.Context(), &Pool{Name: "web", PHP: fake})
+		if err == nil || err.Error() != "pool web: "+fake+": "+c.want {
+			t.Errorf("%s: %v", c.script, err)
+		}
+	}
+	t.Setenv("PATH", folder)
+	if _, err := FindPHP(t.Context(), &Pool{Name: "web"}); err == nil || err.Error() != "pool web needs php, and there is none in $PATH"+remedy {
+		t.Errorf("without php: %v", err)
+	}
+	if _, err := FindPHP(t.Context(), &Pool{Name: "web", PHP: "/none/php"}); err == nil || err.Error() != `pool web: can't run php = "/none/php": no such file or directory`+remedy {
+		t.Errorf("with a wrong path: %v", err)
+	}
+}
+
+func TestLookingForPHPEndsWithItsContext(t *testing.T) {
+	folder := site(t)
+	fake := filepath.Join(folder, "fakephp")
+	if err := os.WriteFile(fake, []byte("#!/bin/sh\nexec sleep 30\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := FindPHP(ctx, &Pool{Name: "web", PHP: fake}); err != context.Canceled {
+		t.Errorf("error %v", err)
+	}
+}
