@@ -3,6 +3,8 @@
 VERSION ?= $(shell git describe --tags --dirty 2>/dev/null || echo 0.1.0-dev)
 WORKER  ?= examples/hello-php
 ARGS    ?=
+# The version says where a binary came from; stamping it with git's state as well fails in a checkout of another user.
+BUILD   := -trimpath -buildvcs=false
 
 .PHONY: help serve test build bench fuzz lint setup clean
 
@@ -27,11 +29,11 @@ test:
 
 build:
 	@mkdir -p bin
-	go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/host ./host
+	go build $(BUILD) -ldflags "-X main.version=$(VERSION)" -o bin/host ./host
 
 bench: build
 	@.ci/setup bench
-	@go build -o bin/bench ./host/internal/bench
+	@go build $(BUILD) -o bin/bench ./host/internal/bench
 	@exec bin/bench $(ARGS)
 
 fuzz:
