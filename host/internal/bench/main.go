@@ -141,6 +141,9 @@ func run(ctx context.Context, o options) (err error) {
 	} else {
 		err = measureServers(ctx, s, o, &result)
 	}
+	if err != nil && ctx.Err() == nil { // after Ctrl-C they have all fallen
+		err = errors.Join(err, s.fallen())
+	}
 	if err != nil {
 		return err
 	}

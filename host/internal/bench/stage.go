@@ -72,6 +72,19 @@ func (s *stage) start(name string, command *exec.Cmd) (*actor, error) {
 	return a, nil
 }
 
+// fallen names the processes that ended by themselves, with what they wrote last; nil where none did.
+func (s *stage) fallen() error {
+	var fallen []error
+	for _, a := range s.actors {
+		select {
+		case <-a.done:
+			fallen = append(fallen, fmt.Errorf("%s ended (%v); it wrote:\n%s", a.name, a.err, a.lastLines()))
+		default:
+		}
+	}
+	return errors.Join(fallen...)
+}
+
 // end stops every process, the last one first, waits for each of them, and removes the folder.
 func (s *stage) end() error {
 	var left []error
@@ -116,7 +129,7 @@ func (a *actor) ready(ctx context.Context, url string) error {
 		}
 		select {
 		case <-a.done:
-			return fmt.Errorf("%s ended before it served %s (%v); it wrote:\n%s", a.name, url, a.err, a.lastLines())
+			return fmt.Errorf("nobody serves %s", url) // fallen tells the rest
 		case <-ctx.Done():
 			return fmt.Errorf("%s at %s: %w (last try: %v); it wrote:\n%s", a.name, url, context.Cause(ctx), err, a.lastLines())
 		case <-again.C:
