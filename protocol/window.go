@@ -55,3 +55,6 @@ func (a *Allowance) Release(n int) int {
 	a.left += grant
 	return grant
 }
+
+// Left is how many bytes the peer may send before the next grant.
+func (a *Allowance) Left() int { return a.left }

@@ -1,0 +1,117 @@
+// An attempt: one exchange in the hands of one worker, as a stream on its link.
+
+package workers
+
+import (
+	"sync"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// attempt implements protocol.Stream. Locks are taken in the order calls, worker.mu, mu.
+type attempt struct {
+	x      *exchange
+	worker *worker
+	id     uint32 // the stream; fixed in worker.open
+
+	// calls is held around every call of the sink: calls come one at a time.
+	calls sync.Mutex
+	// guarded by calls
+	over     bool // the sink hears nothing more but Finished
+	spoken   bool // the worker has said something of it
+	headed   bool // RESPONSE came
+	ended    bool // the response is whole
+	declined bool // the worker refused it, having done nothing
+
+	mu sync.Mutex
+	// guarded by mu
+	opened    bool // REQUEST was sent
+	closed    bool // the lease is over
+	sentEnd   bool // our body is complete
+	hungry    bool // Send was cut short: the sink wants to hear of more room
+	credit    protocol.Credit
+	allowance protocol.Allowance
+	// for the watch: when the worker last showed progress, and what was done about its silence
+	progress time.Time
+	resetAt  time.Time // zero: not RESET for its silence
+	reset    bool      // RESET was sent, for whatever reason
+}
+
+// Send implements [protocol.Stream].
+func (a *attempt) Send(p []byte, end bool, trailers []string) (n int, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed || a.reset || a.sentEnd {
+		return 0, false
+	}
+	if !a.opened {
+		a.hungry = true
+		return 0, true
+	}
+	for {
+		size := a.credit.Take(min(len(p)-n, protocol.MaxData))
+		last := end && n+size == len(p)
+		if size == 0 && !last {
+			break
+		}
+		m := protocol.Data{Stream: a.id, Bytes: p[n : n+size]}
+		if last {
+			m.Flags, m.Trailers, a.sentEnd = protocol.FlagEnd, trailers, true
+		}
+		if a.worker.conn.Send(&m) != nil {
+			return n, false
+		}
+		if n += size; last {
+			return n, true
+		}
+	}
+	a.hungry = n < len(p) || a.credit == 0
+	return n, true
+}
+
+// Consumed implements [protocol.Stream].
+func (a *attempt) Consumed(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return
+	}
+	if grant := a.allowance.Release(n); grant > 0 {
+		a.worker.conn.Send(&protocol.Window{Stream: a.id, Bytes: grant}) // a broken pipe shows in the worker's exit
+	}
+}
+
+// giveUp tells the worker that nobody waits any more. It says whether that was news.
+func (a *attempt) giveUp(code protocol.ResetCode) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed || a.reset || !a.opened {
+		return false
+	}
+	a.reset = true
+	a.worker.conn.Send(&protocol.Reset{Stream: a.id, Code: code})
+	return true
+}
+
+// fail tells the sink once.
+func (a *attempt) fail(f *protocol.Failure) {
+	a.calls.Lock()
+	defer a.calls.Unlock()
+	if !a.over && !a.ended {
+		a.over = true
+		a.x.sink.Fail(f)
+	}
+}
+
+func (a *attempt) progressed(now time.Time) {
+	a.mu.Lock()
+	a.progress = now
+	a.mu.Unlock()
+}
+
+func (a *attempt) close() {
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
+}

@@ -1,0 +1,279 @@
+// The dispatcher hands workers to exchanges: an idle worker at once, otherwise the queue. One short lock guards it all.
+
+package workers
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+type dispatcher struct {
+	pool *Pool
+
+	mu sync.Mutex
+	// guarded by mu, as are the fields of worker and exchange that say so
+	free     []*worker // workers with room, the most recently used last: a warm worker is a fast worker
+	head     *exchange // the queue, first in first out
+	tail     *exchange
+	queued   int
+	limit    int
+	timeout  time.Duration
+	timer    *time.Timer   // for the head's deadline
+	stopping bool          // nothing new comes in
+	closed   bool          // nothing comes back either
+	emptied  chan struct{} // closed when stopping and the queue is empty
+}
+
+// submit leases a worker or queues.
+func (d *dispatcher) submit(x *exchange) {
+	d.mu.Lock()
+	var kind protocol.FailureKind
+	switch {
+	case d.stopping:
+		kind = protocol.FailedStopping
+	case len(d.free) > 0:
+		w := d.lease()
+		d.mu.Unlock()
+		w.begin(x)
+		return
+	case d.queued >= d.limit:
+		kind = protocol.FailedQueueFull
+	default:
+		d.append(x)
+	}
+	d.mu.Unlock()
+	if kind != 0 {
+		x.finish(&protocol.Failure{Kind: kind, Detail: d.pool.why(kind)})
+	}
+}
+
+// lease takes a worker with room: an idle one if there is one, else the least busy. The count goes up here, before the worker hears of it, so
+// that a drain can't miss it.
+func (d *dispatcher) lease() *worker {
+	best := len(d.free) - 1
+	for i := best; i >= 0 && d.free[best].inflight > 0; i-- {
+		if d.free[i].inflight < d.free[best].inflight {
+			best = i
+		}
+	}
+	w := d.free[best]
+	if w.inflight++; w.state == Idle {
+		w.state.moveTo(Busy)
+	}
+	if w.inflight == w.concurrency {
+		d.free = append(d.free[:best], d.free[best+1:]...)
+		w.listed = false
+	}
+	return w
+}
+
+// release ends a lease, and gives the worker's room to the next in the queue.
+func (d *dispatcher) release(w *worker, finished bool) {
+	d.mu.Lock()
+	w.inflight--
+	if finished {
+		w.requests++
+	}
+	if w.state == Busy && w.inflight == 0 {
+		w.state.moveTo(Idle)
+		w.idleSince = time.Now()
+	}
+	if (w.state == Draining || w.state == Stopped) && w.inflight == 0 {
+		w.drainedOnce()
+	}
+	if w.admits() && !w.listed {
+		d.free = append(d.free, w)
+		w.listed = true
+	}
+	d.serveQueue() // unlocks
+}
+
+// admit lists a worker that is READY.
+func (d *dispatcher) admit(w *worker) {
+	d.mu.Lock()
+	if w.state != Starting { // it has gone already: its exit is on its way
+		d.mu.Unlock()
+		return
+	}
+	w.state.moveTo(Idle)
+	w.idleSince = time.Now()
+	d.free = append(d.free, w)
+	w.listed = true
+	d.serveQueue()
+}
+
+// serveQueue hands free workers to the queue, and unlocks mu.
+func (d *dispatcher) serveQueue() {
+	for len(d.free) > 0 && d.head != nil {
+		x := d.head
+		d.remove(x)
+		w := d.lease()
+		d.mu.Unlock()
+		w.begin(x)
+		d.mu.Lock()
+	}
+	d.mu.Unlock()
+}
+
+// withdraw takes the worker out of dispatch and into state to. Its leases go on.
+func (d *dispatcher) withdraw(w *worker, to State) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if w.state == to || w.state == Stopped {
+		return
+	}
+	w.state.moveTo(to)
+	if w.listed {
+		for i, f := range d.free {
+			if f == w {
+				d.free = append(d.free[:i], d.free[i+1:]...)
+				break
+			}
+		}
+		w.listed = false
+	}
+	if w.inflight == 0 {
+		w.drainedOnce()
+	}
+}
+
+// requeue puts an exchange back in front: it has waited already.
+func (d *dispatcher) requeue(x *exchange) {
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		x.finish(&protocol.Failure{Kind: protocol.FailedStopping})
+		return
+	}
+	x.queued, x.deadline = true, time.Now().Add(d.timeout)
+	if x.next = d.head; d.head != nil {
+		d.head.prev = x
+		if d.head.deadline.Before(x.deadline) { // deadlines stay in the queue's order
+			x.deadline = d.head.deadline
+		}
+	} else {
+		d.tail = x
+	}
+	d.head = x
+	d.queued++
+	d.arm()
+	d.serveQueue()
+}
+
+func (d *dispatcher) append(x *exchange) {
+	x.queued, x.deadline = true, time.Now().Add(d.timeout)
+	if x.prev = d.tail; d.tail != nil {
+		d.tail.next = x
+	} else {
+		d.head = x
+	}
+	d.tail = x
+	if d.queued++; d.queued == 1 {
+		d.arm()
+	}
+}
+
+func (d *dispatcher) remove(x *exchange) {
+	if x.prev != nil {
+		x.prev.next = x.next
+	} else {
+		d.head = x.next
+	}
+	if x.next != nil {
+		x.next.prev = x.prev
+	} else {
+		d.tail = x.prev
+	}
+	x.prev, x.next, x.queued = nil, nil, false
+	d.queued--
+	d.tellEmpty()
+}
+
+// leave takes x out of the queue, and says whether it was there.
+func (d *dispatcher) leave(x *exchange) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !x.queued {
+		return false
+	}
+	d.remove(x)
+	return true
+}
+
+// arm sets the timer for the first in the queue. A timer that fires early finds nothing due and sets itself again.
+func (d *dispatcher) arm() {
+	if d.timer == nil {
+		d.timer = time.AfterFunc(d.timeout, d.expire)
+	} else {
+		d.timer.Reset(time.Until(d.head.deadline))
+	}
+}
+
+func (d *dispatcher) expire() {
+	now := time.Now()
+	var due []*exchange
+	d.mu.Lock()
+	for d.head != nil && !d.head.deadline.After(now) {
+		due = append(due, d.head)
+		d.remove(d.head)
+	}
+	if d.head != nil {
+		d.arm()
+	}
+	d.mu.Unlock()
+	for _, x := range due {
+		x.finish(&protocol.Failure{Kind: protocol.FailedQueueTimeout, Detail: d.pool.why(protocol.FailedQueueTimeout)})
+	}
+}
+
+// refuse lets no new exchange in; those queued stay.
+func (d *dispatcher) refuse() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stopping = true
+	d.tellEmpty()
+}
+
+// tellEmpty closes emptied. Under mu.
+func (d *dispatcher) tellEmpty() {
+	if !d.stopping || d.queued > 0 {
+		return
+	}
+	select {
+	case <-d.emptied:
+	default:
+		close(d.emptied)
+	}
+}
+
+// close fails all that is queued, and whatever would be queued again.
+func (d *dispatcher) close() {
+	d.mu.Lock()
+	d.closed = true
+	var all []*exchange
+	for d.head != nil {
+		all = append(all, d.head)
+		d.remove(d.head)
+	}
+	d.mu.Unlock()
+	for _, x := range all {
+		x.finish(&protocol.Failure{Kind: protocol.FailedStopping})
+	}
+}
+
+// why explains a failure to dispatch to whoever reads the log.
+func (p *Pool) why(kind protocol.FailureKind) string {
+	switch kind {
+	case protocol.FailedQueueFull:
+		return fmt.Sprintf("pool %s: %d requests wait already; raise `queue` or `workers`", p.name, p.dispatch.limit)
+	case protocol.FailedQueueTimeout:
+		if last := p.lastFailure(); last != "" {
+			return fmt.Sprintf("pool %s: no worker was free within %v; the last one failed: %s", p.name, p.dispatch.timeout, last)
+		}
+		return fmt.Sprintf("pool %s: no worker was free within %v; raise `workers` or `queue_timeout`", p.name, p.dispatch.timeout)
+	}
+	return ""
+}

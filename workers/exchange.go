@@ -1,0 +1,69 @@
+// An exchange on its way through the pool: in the queue, or with a worker.
+
+package workers
+
+import (
+	"sync"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// exchange implements [protocol.Ticket].
+type exchange struct {
+	pool    *Pool
+	request *protocol.Request
+	sink    protocol.Sink
+	repeat  bool
+
+	declines int // how many workers refused it; one worker at a time has it
+
+	// guarded by dispatcher.mu
+	queued     bool
+	deadline   time.Time // in the queue
+	prev, next *exchange
+
+	mu sync.Mutex
+	// guarded by mu
+	attempt   *attempt // the latest
+	cancelled bool
+
+	first attempt // most exchanges have only one
+}
+
+// newAttempt makes the stream for worker w; it is nil if the exchange was cancelled meanwhile.
+func (x *exchange) newAttempt(w *worker) *attempt {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.cancelled {
+		return nil
+	}
+	a := &x.first
+	if x.attempt != nil {
+		a = new(attempt)
+	}
+	a.x, a.worker = x, w
+	x.attempt = a
+	return a
+}
+
+// Cancel implements [protocol.Ticket].
+func (x *exchange) Cancel(code protocol.ResetCode) {
+	if x.pool.dispatch.leave(x) {
+		x.finish(&protocol.Failure{Kind: protocol.FailedCancelled})
+		return
+	}
+	x.mu.Lock()
+	x.cancelled = true
+	a := x.attempt
+	x.mu.Unlock()
+	if a != nil && a.giveUp(code) {
+		a.fail(&protocol.Failure{Kind: protocol.FailedCancelled})
+	}
+}
+
+// finish ends an exchange that no worker holds.
+func (x *exchange) finish(f *protocol.Failure) {
+	x.sink.Fail(f)
+	x.sink.Finished()
+}

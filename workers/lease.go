@@ -1,0 +1,178 @@
+// A worker's leases: how a stream opens on its link, how it ends, and what becomes of the exchange when the worker dies.
+
+package workers
+
+import (
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// begin opens a stream for x, whose lease on w has been counted already.
+func (w *worker) begin(x *exchange) {
+	a := x.newAttempt(w)
+	if a == nil { // cancelled between the queue and here
+		x.finish(&protocol.Failure{Kind: protocol.FailedCancelled})
+		w.pool.dispatch.release(w, false)
+		return
+	}
+	a.calls.Lock()
+	x.sink.Begin(a)
+	if !w.open(a) { // the worker died meanwhile: nothing has begun
+		a.over = true
+		a.calls.Unlock()
+		a.close()
+		w.pool.dispatch.release(w, false)
+		w.pool.dispatch.requeue(x)
+		return
+	}
+	a.mu.Lock()
+	hungry := a.hungry
+	a.mu.Unlock()
+	if hungry {
+		x.sink.Writable()
+	}
+	a.calls.Unlock()
+
+	x.mu.Lock()
+	cancelled := x.cancelled
+	x.mu.Unlock()
+	if cancelled && a.giveUp(protocol.ResetCancelled) { // Cancel came before the stream was open
+		a.fail(&protocol.Failure{Kind: protocol.FailedCancelled})
+	}
+}
+
+// open gives the attempt its stream and sends REQUEST, in one step, so that numbers only ever grow on the wire.
+func (w *worker) open(a *attempt) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return false
+	}
+	w.lastID += 2
+	a.id = w.lastID
+	w.streams[a.id] = a
+	r := a.x.request
+	r.Stream = a.id
+
+	a.mu.Lock()
+	a.opened = true
+	a.progress = time.Now()
+	a.sentEnd = r.Flags&protocol.FlagEnd != 0
+	a.credit = protocol.Credit(w.ready.Window)
+	a.allowance = protocol.NewAllowance(protocol.DefaultWindow)
+	a.mu.Unlock()
+	w.conn.Send(r) // a broken pipe shows in the exit, which finds the stream in the map
+	return true
+}
+
+// find gives the attempt of a stream. For one that is over it is nil; for one that never was it is an error.
+func (w *worker) find(stream uint32, t protocol.Type) (*attempt, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if a := w.streams[stream]; a != nil {
+		return a, nil
+	}
+	if stream%2 == 0 || int32(stream) > int32(w.lastID) {
+		return nil, &protocol.LinkError{Expected: "a stream that the host opened", Got: fmt.Sprintf("%s on stream %d", t, stream)}
+	}
+	return nil, nil
+}
+
+// done ends the lease: all code for the request has run.
+func (w *worker) done(a *attempt) {
+	w.mu.Lock()
+	if w.streams[a.id] != a {
+		w.mu.Unlock()
+		return
+	}
+	delete(w.streams, a.id)
+	w.mu.Unlock()
+	a.close()
+
+	a.calls.Lock()
+	retry := false
+	if !a.over && !a.ended {
+		a.over = true
+		if a.declined {
+			a.x.declines++
+			retry = a.x.declines < maxDeclines
+		}
+		if !retry {
+			a.x.sink.Fail(&protocol.Failure{Kind: protocol.FailedReset, Detail: w.String() + " was done before its response was whole"})
+		}
+	}
+	a.calls.Unlock()
+	w.pool.dispatch.release(w, true)
+	if retry {
+		w.pool.dispatch.requeue(a.x)
+	} else {
+		a.x.sink.Finished()
+	}
+	if max := w.gen.settings.MaxRequests; max > 0 && a.id/2 >= uint32(max)-1 || a.id > lastStream {
+		w.pool.recycle(w)
+	}
+}
+
+const (
+	maxDeclines = 8                 // a worker that always refuses must not keep us busy for ever
+	lastStream  = 1<<31 - 1 - 1<<20 // stream numbers end at 2^31: such a worker is replaced in time
+)
+
+// settle decides what becomes of the attempts that a dead worker leaves (DESIGN's promises 3 and 4).
+func (w *worker) settle(left []*attempt, unread int) {
+	sort.Slice(left, func(i, j int) bool { return left[i].id > left[j].id }) // requeued in front one by one, the oldest ends up first
+	w.mu.Lock()
+	broken := w.broken
+	w.mu.Unlock()
+	for _, a := range left {
+		a.close()
+		if !a.settle(w, broken, unread) {
+			a.x.sink.Finished()
+		}
+	}
+}
+
+// settle says whether the exchange goes on with another worker.
+func (a *attempt) settle(w *worker, broken string, unread int) (again bool) {
+	a.calls.Lock()
+	defer a.calls.Unlock()
+	x := a.x
+	w.pool.dispatch.release(w, false)
+	if a.ended || a.over {
+		a.over = true
+		return false
+	}
+	a.over = true
+	begun := a.spoken || !w.notBegun(a, unread)
+	switch {
+	case !begun:
+		w.log.Warn("request moves to another worker: its worker died before it began", "request", x.name())
+		w.pool.dispatch.requeue(x)
+		return true
+	case !a.spoken && broken == "" && x.repeat && x.request.Attempt < 2:
+		x.request.Attempt = 2
+		w.log.Warn("request is tried once more: its worker died without a word", "request", x.name(), "exit", w.exit)
+		w.pool.dispatch.requeue(x)
+		return true
+	}
+	f := &protocol.Failure{Kind: protocol.FailedDied, Detail: fmt.Sprintf("%s died: %s", w, w.exit)}
+	if broken != "" {
+		f.Kind, f.Detail = protocol.FailedBroken, fmt.Sprintf("%s: %s", w, broken)
+	}
+	if said := w.tail.String(); said != "" {
+		f.Detail += "; stderr: " + said
+	}
+	w.log.Error("request lost with its worker", "request", x.name(), "error", f.Kind, "exit", w.exit)
+	x.sink.Fail(f)
+	return false
+}
+
+// notBegun says that the worker can't have seen the request: nobody has read a byte of it. Only for a worker with one request can that be known.
+func (w *worker) notBegun(a *attempt, unread int) bool {
+	return w.concurrency == 1 && unread > 0 && unread >= len(a.x.request.AppendFrame(nil))
+}
+
+func (x *exchange) name() string { return x.request.Method + " " + x.request.Target }

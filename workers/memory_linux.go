@@ -1,0 +1,27 @@
+package workers
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+)
+
+// residentMemory reads a process's resident set from /proc, in bytes.
+func residentMemory(pid int) int64 {
+	if pid == 0 {
+		return 0
+	}
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	if err != nil {
+		return 0
+	}
+	fields := bytes.Fields(b)
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize())
+}

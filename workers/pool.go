@@ -1,0 +1,295 @@
+// The pool: its public face, and the goroutine that owns its slots.
+
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// ErrStopping is returned for what a pool can't do any more once Stop has been called.
+var ErrStopping = errors.New("the pool is stopping")
+
+// Pool keeps a fixed number of workers. Its methods are safe for concurrent use.
+type Pool struct {
+	name     string
+	log      hclog.Logger
+	dispatch dispatcher
+	traits   atomic.Pointer[protocol.Traits]
+	failure  atomic.Pointer[string] // the last failed boot, until a worker is ready again
+	started  chan struct{}          // closed when the first boot has ended, well or badly
+	tasks    sync.WaitGroup         // boots, recyclings and rolls under way
+	turn     chan struct{}          // held by the one recycling at a time
+
+	inbox chan func()
+	ended chan struct{} // closed when run has returned
+
+	// owned by run
+	settings   *Settings
+	slots      []*slot
+	live       map[*worker]struct{}
+	generation *generation // the target
+	roll, next *Roll
+	stopping   bool
+	startOnce  sync.Once
+}
+
+// slot is a worker's place in the pool. It is owned by run.
+type slot struct {
+	index    int
+	gen      *generation // what runs here, also after a crash
+	current  *worker
+	turn     chan struct{} // held by whoever replaces the worker
+	replaced bool          // a replacement is under way: it sees to an empty slot
+	failures int           // boots and first requests that failed, in a row
+	restarts int           // workers started here after one that ended by itself
+	timer    *time.Timer   // until the next attempt
+	last     time.Time     // the latest start
+}
+
+// BootError is a worker's own account of why it could not start.
+type BootError struct {
+	Message string
+	Trace   string
+}
+
+// Error gives the message, and the trace on the lines below it.
+func (e *BootError) Error() string {
+	if e.Trace == "" {
+		return e.Message
+	}
+	return e.Message + "\n" + e.Trace
+}
+
+// New makes a pool, which does nothing before Start. It fails if the settings have nothing to run.
+func New(s Settings) (*Pool, error) {
+	s, err := s.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	p := &Pool{
+		name: s.Name, log: s.Logger.With("pool", s.Name), settings: &s,
+		started: make(chan struct{}), turn: make(chan struct{}, 1),
+		inbox: make(chan func()), ended: make(chan struct{}), live: map[*worker]struct{}{},
+	}
+	p.dispatch = dispatcher{pool: p, limit: max(0, s.Queue), timeout: s.QueueTimeout, emptied: make(chan struct{})}
+	p.traits.Store(&protocol.Traits{Pool: s.Name, WholeBody: !s.StreamBody, Spool: true, RetryAfter: time.Second})
+	for i := range s.Workers {
+		p.slots = append(p.slots, &slot{index: i, turn: make(chan struct{}, 1)})
+	}
+	return p, nil
+}
+
+// Start begins the first generation and boots its workers, without waiting for them. It fails if there is nothing that could ever run:
+// no such directory, no such command, a failed Prepare. A boot that fails is tried again.
+func (p *Pool) Start(ctx context.Context) error {
+	g, err := beginGeneration(ctx, p.settings, 1)
+	if err != nil {
+		return err
+	}
+	p.startOnce.Do(func() {
+		p.generation = g
+		go p.run() // ends with Stop
+		p.do(func() {
+			for _, s := range p.slots {
+				s.gen = g
+				p.fill(s)
+			}
+		})
+	})
+	return nil
+}
+
+// Started is closed when a worker is ready, or the first boot has failed.
+func (p *Pool) Started() <-chan struct{} { return p.started }
+
+// Name is the pool's name.
+func (p *Pool) Name() string { return p.name }
+
+// Traits tells a front how to submit. It takes no lock.
+func (p *Pool) Traits() protocol.Traits { return *p.traits.Load() }
+
+// Submit hands an exchange to an idle worker or queues it. It never waits; all that follows is told to x.Sink.
+func (p *Pool) Submit(x *protocol.Exchange) protocol.Ticket {
+	e := &exchange{pool: p, request: x.Request, sink: x.Sink, repeat: x.Repeatable}
+	p.dispatch.submit(e)
+	return e
+}
+
+// watchInterval is how often silence is looked for: the precision of RequestTimeout.
+const watchInterval = 100 * time.Millisecond
+
+// run owns the slots. It ends when Stop has seen the last worker go.
+func (p *Pool) run() {
+	defer close(p.ended)
+	watch := time.NewTicker(watchInterval)
+	defer watch.Stop()
+	for {
+		select {
+		case f := <-p.inbox:
+			if f == nil {
+				return
+			}
+			f()
+		case now := <-watch.C:
+			for w := range p.live {
+				w.watch(now)
+			}
+		}
+	}
+}
+
+// do has run call f, and waits for it. It says false, without calling, if the pool has ended.
+func (p *Pool) do(f func()) bool {
+	done := make(chan struct{})
+	select {
+	case p.inbox <- func() { defer close(done); f() }:
+		<-done
+		return true
+	case <-p.ended:
+		return false
+	}
+}
+
+// fill starts a worker in an empty slot. In run.
+func (p *Pool) fill(s *slot) {
+	if p.stopping || s.current != nil || s.replaced {
+		return
+	}
+	s.last = time.Now()
+	w := p.launch(s.gen, s.index)
+	s.current = w
+	p.tasks.Go(func() {
+		err := p.awaitBoot(w)
+		p.do(func() {
+			if err == nil && s.current == w {
+				p.admit(w)
+			} else if err != nil && s.current == w && w.process == nil { // it never ran, so no exit is coming
+				p.vacate(s, w)
+			}
+		})
+	})
+}
+
+// launch starts a worker. In run.
+func (p *Pool) launch(g *generation, slot int) *worker {
+	w := p.startWorker(g, slot)
+	if w.process != nil {
+		p.live[w] = struct{}{}
+	}
+	return w
+}
+
+// awaitBoot waits for READY within StartTimeout, or ends the worker.
+func (p *Pool) awaitBoot(w *worker) error {
+	limit := w.gen.settings.StartTimeout
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-w.booted:
+	case <-timer.C:
+		w.kill(fmt.Sprintf("no READY within start_timeout (%v)", limit))
+		<-w.booted
+	}
+	if w.bootErr != nil {
+		w.kill(w.bootErr.Error())
+		<-w.gone
+		text := w.bootErr.Error()
+		p.failure.Store(&text)
+		p.markStarted()
+	}
+	return w.bootErr
+}
+
+func (p *Pool) markStarted() {
+	select {
+	case <-p.started:
+	default:
+		p.do(func() {
+			select {
+			case <-p.started:
+			default:
+				close(p.started)
+			}
+		})
+	}
+}
+
+// admit opens a READY worker to traffic. In run.
+func (p *Pool) admit(w *worker) {
+	p.failure.Store(nil)
+	single := w.concurrency == 1
+	p.traits.Store(&protocol.Traits{
+		Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single, Forms: w.ready.Has("forms"),
+		FileRoots: w.gen.fileRoots, RetryAfter: time.Second,
+	})
+	w.log.Info("worker ready", "boot", w.bootTime.Round(time.Millisecond), "sdk", w.ready.SDK)
+	p.dispatch.admit(w)
+	select {
+	case <-p.started:
+	default:
+		close(p.started)
+	}
+}
+
+// exited is the worker's last word.
+func (p *Pool) exited(w *worker) {
+	p.do(func() {
+		delete(p.live, w)
+		if s := p.slots[w.slot]; s.current == w {
+			p.vacate(s, w)
+		}
+	})
+}
+
+// vacate empties a slot whose worker ended by itself, and sees to the next one. In run.
+func (p *Pool) vacate(s *slot, w *worker) {
+	s.current = nil
+	if p.stopping || s.replaced {
+		return
+	}
+	p.refill(s, w)
+}
+
+// refill starts the next worker after a delay that depends on how the last one, w, did. In run.
+func (p *Pool) refill(s *slot, w *worker) {
+	delay := max(0, respawnGap-time.Since(s.last))
+	if w.bootErr != nil || w.finished() == 0 {
+		s.failures++
+		delay = backoffDelay(s.failures)
+	} else {
+		s.failures = 0
+	}
+	s.restarts++
+	if w.bootErr != nil {
+		w.log.Error("worker failed to start", "error", w.bootErr, "again_in", delay.Round(time.Millisecond))
+	} else {
+		w.log.Warn("worker ended, another one is started", "exit", w.exit, "in", delay.Round(time.Millisecond))
+	}
+	s.timer = time.AfterFunc(delay, func() {
+		p.do(func() { p.fill(s) })
+	})
+}
+
+func (p *Pool) lastFailure() string {
+	if text := p.failure.Load(); text != nil {
+		return *text
+	}
+	return ""
+}
+
+// environment is what the generation's workers get.
+func (p *Pool) environment(g *generation) []string {
+	if g.settings.Env == nil {
+		return os.Environ()
+	}
+	return g.settings.Env
+}

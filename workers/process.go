@@ -1,0 +1,156 @@
+// A worker's process and its three pipes, as the pool sees them.
+
+package workers
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// framesVariable announces the descriptors of the frames (SPEC.md §1.1).
+const framesVariable = "WORKERHOST_FRAMES"
+
+// process is what a worker needs of its process. The tests have one that is a goroutine.
+type process interface {
+	pid() int
+	// frames: what the worker writes, and what it reads. Closing the latter is its end of input.
+	frames() (from io.Reader, to io.WriteCloser)
+	stderr() io.Reader
+	// wait returns once the process has exited and its process group is killed, and says how it went. It is called once.
+	wait() string
+	terminate()
+	kill()
+	// expire makes reads from the pipes end at t: a process that escaped the group may hold them open.
+	expire(t time.Time)
+	// unread says how many bytes of what was sent nobody has read; -1 if it can't be known.
+	unread() int
+	// close gives up the reading ends.
+	close()
+}
+
+type launchFunc func(g *generation, env []string) (process, error)
+
+// osProcess holds the pipes as files from os.Pipe, since other owners (an event loop, a hand-over) may need the descriptors.
+type osProcess struct {
+	process *os.Process
+	in      *os.File // we write, the worker reads
+	out     *os.File // the worker writes
+	err     *os.File
+	reaper  *Reaper
+}
+
+// launchProcess starts the generation's command.
+func launchProcess(g *generation, env []string) (process, error) {
+	s := g.settings
+	stdio := s.Stdio || runtime.GOOS == "windows"
+	var pipes [6]*os.File
+	for i := 0; i < len(pipes); i += 2 {
+		r, w, err := os.Pipe()
+		if err != nil {
+			closeAll(pipes[:])
+			return nil, fmt.Errorf("no pipes for a worker: %w; raise the limit on open files (ulimit -n)", err)
+		}
+		pipes[i], pipes[i+1] = r, w
+	}
+	toWorker, in, out, fromWorker, errs, toLog := pipes[0], pipes[1], pipes[2], pipes[3], pipes[4], pipes[5]
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		closeAll(pipes[:])
+		return nil, err
+	}
+	defer closeAll([]*os.File{null, toWorker, fromWorker, toLog})
+
+	files := []*os.File{null, toLog, toLog, toWorker, fromWorker}
+	if stdio {
+		files = []*os.File{toWorker, fromWorker, toLog}
+	} else {
+		env = append(without(env, framesVariable), framesVariable+"=3,4")
+	}
+	p, err := spawn(g.command, &os.ProcAttr{Dir: g.directory, Env: env, Files: files, Sys: processGroup()})
+	if err != nil {
+		closeAll([]*os.File{in, out, errs})
+		return nil, fmt.Errorf("%s can't be started: %w", g.command[0], err)
+	}
+	s.Reaper.register(p.Pid)
+	return &osProcess{process: p, in: in, out: out, err: errs, reaper: s.Reaper}, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+func without(env []string, name string) []string {
+	kept := make([]string, 0, len(env)+1)
+	for _, e := range env {
+		if !strings.HasPrefix(e, name+"=") {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+func (p *osProcess) pid() int { return p.process.Pid }
+
+func (p *osProcess) frames() (io.Reader, io.WriteCloser) { return p.out, protocol.Pipe{File: p.in} }
+
+func (p *osProcess) stderr() io.Reader { return p.err }
+
+func (p *osProcess) wait() string {
+	awaitExit(p.process) // but do not reap yet: the group's number stays ours while the leader is a zombie
+	killGroup(p.process.Pid)
+	state, err := p.process.Wait()
+	p.reaper.forget(p.process.Pid)
+	if err != nil {
+		return err.Error()
+	}
+	return state.String()
+}
+
+func (p *osProcess) terminate() { terminateGroup(p.process) }
+
+func (p *osProcess) kill() {
+	killGroup(p.process.Pid)
+	p.process.Kill() // where there are no groups; an error means that it has exited
+}
+
+func (p *osProcess) expire(t time.Time) {
+	p.out.SetReadDeadline(t) // fails only where pipes have no deadlines: there nothing can hold them either
+	p.err.SetReadDeadline(t)
+}
+
+func (p *osProcess) unread() int { return pipeUnread(p.in) }
+
+func (p *osProcess) close() { closeAll([]*os.File{p.out, p.err}) }
+
+// spawner runs on one thread for ever. On Linux the parent-death signal follows the thread that forked, so it must outlive the workers.
+var spawner = sync.OnceValue(func() chan func() {
+	work := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for f := range work {
+			f()
+		}
+	}()
+	return work
+})
+
+func spawn(command []string, attr *os.ProcAttr) (p *os.Process, err error) {
+	done := make(chan struct{})
+	spawner() <- func() {
+		defer close(done)
+		p, err = os.StartProcess(command[0], command, attr)
+	}
+	<-done
+	return p, err
+}

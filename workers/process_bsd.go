@@ -1,0 +1,15 @@
+//go:build unix && !linux
+
+package workers
+
+import (
+	"os"
+	"syscall"
+)
+
+func processGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// awaitExit can't look without reaping here: the group is killed right after the reaping instead.
+func awaitExit(*os.Process) {}
+
+func pipeUnread(*os.File) int { return -1 }

@@ -1,0 +1,16 @@
+//go:build unix
+
+package workers
+
+import (
+	"os"
+	"syscall"
+)
+
+func terminateGroup(p *os.Process) {
+	syscall.Kill(-p.Pid, syscall.SIGTERM) // ESRCH: it has exited already
+}
+
+func killGroup(pid int) {
+	syscall.Kill(-pid, syscall.SIGKILL) // ESRCH: nobody is left
+}

@@ -1,0 +1,18 @@
+package workers
+
+import (
+	"os"
+	"syscall"
+)
+
+func processGroup() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+}
+
+func awaitExit(*os.Process) {}
+
+func terminateGroup(p *os.Process) { p.Kill() } // there is no TERM; DRAIN and the end of input came before
+
+func killGroup(int) {}
+
+func pipeUnread(*os.File) int { return -1 }

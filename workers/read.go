@@ -1,0 +1,280 @@
+// Reading a worker's frames: one goroutine a worker, which calls the sinks and never waits for its own writes (SPEC.md §6.3).
+
+package workers
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// read runs until the link ends. A link error kills the worker.
+func (w *worker) read() {
+	err := w.readMagic()
+	if err == nil {
+		err = w.readFrames()
+	}
+	if err == io.EOF || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, os.ErrClosed) {
+		return // its process's exit says the rest
+	}
+	why := err.Error()
+	var link *protocol.LinkError
+	if errors.As(err, &link) && link.Bytes != nil {
+		why = "it wrote something other than frames to its output: " + why
+	}
+	w.log.Error("link broken, the worker is replaced", "error", why, "stderr", w.tail.String())
+	w.kill(why)
+}
+
+func (w *worker) readMagic() error {
+	stray, err := w.conn.ReadMagic()
+	if text := strings.TrimSpace(strings.ToValidUTF8(strings.TrimPrefix(string(stray), "\ufeff"), "\uFFFD")); text != "" {
+		w.tail.add([]byte(text))
+		w.log.Warn("output before the first frame", "text", text)
+	}
+	return err
+}
+
+// messages are reused from frame to frame.
+type messages struct {
+	response protocol.Response
+	inform   protocol.Inform
+	data     protocol.Data
+	window   protocol.Window
+	reset    protocol.Reset
+	entry    protocol.Log
+	pong     protocol.Pong
+	ping     protocol.Ping
+}
+
+func (w *worker) readFrames() error {
+	var m messages
+	for {
+		payload, err := w.conn.Read()
+		if err != nil {
+			return err
+		}
+		t, stream, err := protocol.Head(payload)
+		if err != nil {
+			return err
+		}
+		if stream == 0 || t == protocol.TypeLog {
+			err = w.onLink(&m, t, payload)
+		} else {
+			err = w.onStream(&m, t, stream, payload)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// onLink handles the messages of the link itself.
+func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
+	switch t {
+	case protocol.TypeReady:
+		return w.onReady(payload)
+	case protocol.TypeFailed:
+		var failed protocol.Failed
+		if err := failed.Parse(payload); err != nil {
+			return err
+		}
+		w.boot(&BootError{Message: failed.Message, Trace: failed.Trace})
+	case protocol.TypeLog:
+		if err := m.entry.Parse(payload); err != nil {
+			return err
+		}
+		w.logEntry(&m.entry)
+	case protocol.TypePing:
+		if err := m.ping.Parse(payload); err != nil {
+			return err
+		}
+		w.conn.Send(&protocol.Pong{Token: m.ping.Token})
+	case protocol.TypePong:
+		if err := m.pong.Parse(payload); err != nil {
+			return err
+		}
+		w.mu.Lock()
+		w.pongSeq = max(w.pongSeq, m.pong.Token)
+		w.mu.Unlock()
+	case protocol.TypeHello, protocol.TypeDrain:
+		return &protocol.LinkError{Expected: "a message from a worker", Got: t.String()}
+	default:
+		w.log.Warn("unknown message ignored", "type", t.String())
+	}
+	return nil
+}
+
+func (w *worker) onReady(payload []byte) error {
+	if w.isReady() {
+		return &protocol.LinkError{Expected: "one READY", Got: "another"}
+	}
+	var ready protocol.Ready
+	if err := ready.Parse(payload); err != nil {
+		return err
+	}
+	if err := protocol.CheckReady(&ready); err != nil {
+		return err
+	}
+	w.ready = ready
+	w.concurrency = ready.Concurrency
+	if limit := w.gen.settings.Concurrency; limit > 0 {
+		w.concurrency = min(w.concurrency, limit)
+	}
+	w.boot(nil)
+	return nil
+}
+
+func (w *worker) logEntry(e *protocol.Log) {
+	args := make([]any, 0, 8)
+	if e.Stream != 0 {
+		w.mu.Lock()
+		if a := w.streams[e.Stream]; a != nil {
+			args = append(args, "request", a.x.name())
+		}
+		w.mu.Unlock()
+	}
+	context, err := e.Context.Decode()
+	if err != nil {
+		context = "unreadable: " + err.Error()
+	}
+	if fields, ok := context.(map[string]any); ok {
+		for k, v := range fields {
+			args = append(args, k, v)
+		}
+	} else if context != nil {
+		args = append(args, "context", context)
+	}
+	level := hclog.LevelFromString(e.Level)
+	if level == hclog.NoLevel {
+		level = hclog.Info
+	}
+	w.log.Log(level, e.Message, args...)
+}
+
+// onStream handles what belongs to a request.
+func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload []byte) error {
+	a, err := w.find(stream, t)
+	if err != nil {
+		return err
+	}
+	var flags protocol.Flags
+	switch t {
+	case protocol.TypeResponse:
+		if err = m.response.Parse(payload); err == nil && a != nil {
+			flags, err = m.response.Flags, a.respond(&m.response)
+		}
+	case protocol.TypeData:
+		if err = m.data.Parse(payload); err == nil && a != nil {
+			flags, err = m.data.Flags, a.receive(&m.data)
+		}
+	case protocol.TypeInform:
+		if err = m.inform.Parse(payload); err == nil && a != nil {
+			err = a.inform(&m.inform)
+		}
+	case protocol.TypeWindow:
+		if err = m.window.Parse(payload); err == nil && a != nil {
+			err = a.grow(m.window.Bytes)
+		}
+	case protocol.TypeReset:
+		if err = m.reset.Parse(payload); err == nil && a != nil {
+			a.onReset(&m.reset)
+		}
+	case protocol.TypeDone:
+		flags = protocol.FlagDone
+	default:
+		w.log.Warn("unknown message refused", "type", t.String(), "stream", stream)
+		w.conn.Send(&protocol.Reset{Stream: stream, Code: protocol.ResetUnknown, Reason: t.String()})
+	}
+	if err == nil && a != nil && flags&protocol.FlagDone != 0 {
+		w.done(a)
+	}
+	return err
+}
+
+func (a *attempt) respond(m *protocol.Response) error {
+	a.progressed(time.Now())
+	a.calls.Lock()
+	defer a.calls.Unlock()
+	if a.headed {
+		return &protocol.LinkError{Expected: "one RESPONSE", Got: fmt.Sprintf("another on stream %d", a.id)}
+	}
+	a.spoken, a.headed = true, true
+	if !a.over {
+		a.ended = m.Flags&protocol.FlagEnd != 0
+		a.x.sink.Respond(m)
+	}
+	return nil
+}
+
+func (a *attempt) inform(m *protocol.Inform) error {
+	a.calls.Lock()
+	defer a.calls.Unlock()
+	a.spoken = true
+	if a.headed && !a.over {
+		return &protocol.LinkError{Expected: "INFORM before RESPONSE", Got: fmt.Sprintf("it after that on stream %d", a.id)}
+	}
+	if !a.over {
+		a.x.sink.Inform(m)
+	}
+	return nil
+}
+
+func (a *attempt) receive(m *protocol.Data) error {
+	a.mu.Lock()
+	a.progress = time.Now()
+	err := a.allowance.Receive(len(m.Bytes))
+	a.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	a.calls.Lock()
+	defer a.calls.Unlock()
+	if !a.headed || a.ended {
+		return &protocol.LinkError{Expected: "DATA between RESPONSE and END", Got: fmt.Sprintf("it elsewhere on stream %d", a.id)}
+	}
+	if a.over {
+		a.Consumed(len(m.Bytes)) // nobody reads it any more, but the worker may have to get through with it
+		return nil
+	}
+	a.ended = m.Flags&protocol.FlagEnd != 0
+	a.x.sink.Data(m)
+	return nil
+}
+
+func (a *attempt) grow(n int) error {
+	a.mu.Lock()
+	err := a.credit.Grant(n)
+	hungry := a.hungry
+	a.hungry = false
+	a.progress = time.Now()
+	a.mu.Unlock()
+	if err == nil && hungry {
+		a.calls.Lock()
+		defer a.calls.Unlock()
+		if !a.over && !a.ended {
+			a.x.sink.Writable()
+		}
+	}
+	return err
+}
+
+func (a *attempt) onReset(m *protocol.Reset) {
+	a.calls.Lock()
+	defer a.calls.Unlock()
+	if a.over || a.ended {
+		return
+	}
+	if m.Code.NotBegun() && !a.spoken {
+		a.declined = true // DONE follows, and another worker
+		return
+	}
+	a.over = true
+	a.x.sink.Fail(&protocol.Failure{Kind: protocol.FailedReset, Detail: fmt.Sprintf("%s gave up: %s %s", a.worker, m.Code, m.Reason)})
+}

@@ -1,0 +1,8 @@
+//go:build unix
+
+package workers
+
+import "syscall"
+
+// reaperGroup keeps the terminal's Ctrl-C away from the reaper.
+func reaperGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }

@@ -1,0 +1,5 @@
+package workers
+
+import "syscall"
+
+func reaperGroup() *syscall.SysProcAttr { return nil }

@@ -1,0 +1,80 @@
+// A generation: a counter, and the release that all of its workers run.
+
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// generation is fixed when it begins: workers that crash come back with the same release until the next reload.
+type generation struct {
+	number    uint64
+	directory string // symlinks resolved
+	pinned    bool   // the directory was reached by a symlink, so that a deploy leaves it as it is
+	command   []string
+	fileRoots []string
+	settings  *Settings
+}
+
+func beginGeneration(ctx context.Context, s *Settings, number uint64) (*generation, error) {
+	dir, err := filepath.Abs(s.Directory)
+	if err != nil {
+		return nil, err
+	}
+	resolved, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, fmt.Errorf("pool %s: the directory %s can't be resolved: %w; create it, or point `directory` elsewhere", s.Name, dir, err)
+	}
+	if info, err := os.Stat(resolved); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("pool %s: %s is not a folder; point `directory` at one", s.Name, resolved)
+	}
+	g := &generation{number: number, directory: resolved, pinned: resolved != dir, command: s.Command, fileRoots: s.FileRoots, settings: s}
+	if s.Prepare != nil {
+		if g.command, err = s.Prepare(ctx, resolved, number); err != nil {
+			return nil, fmt.Errorf("pool %s: %w", s.Name, err)
+		}
+	}
+	if g.command, err = findProgram(g.command, resolved); err != nil {
+		return nil, fmt.Errorf("pool %s: %w", s.Name, err)
+	}
+	if g.fileRoots == nil {
+		g.fileRoots = []string{resolved}
+	}
+	return g, nil
+}
+
+// findProgram makes command[0] a path, so that a missing program is an error now and not in each slot.
+func findProgram(command []string, dir string) ([]string, error) {
+	if len(command) == 0 {
+		return nil, errors.New("there is no command to run")
+	}
+	program := command[0]
+	if strings.ContainsRune(program, filepath.Separator) && !filepath.IsAbs(program) {
+		program = filepath.Join(dir, program)
+	}
+	path, err := exec.LookPath(program)
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return nil, fmt.Errorf("command not found: %s is not in PATH; install it, or give its path", command[0])
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("%s can't be executed; try chmod +x", program)
+	case err != nil:
+		return nil, fmt.Errorf("command %s: %w", command[0], err)
+	}
+	return append([]string{path}, command[1:]...), nil
+}
+
+// differs says whether g's code lies at another place than old's, which is still there: then old can be run again.
+func (g *generation) differs(old *generation) bool {
+	if old == nil || g.directory == old.directory {
+		return false
+	}
+	info, err := os.Stat(old.directory)
+	return err == nil && info.IsDir()
+}

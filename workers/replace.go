@@ -1,0 +1,179 @@
+// Replacing a worker: start the new one, await its READY, swap, drain the old one, stop it.
+
+package workers
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// replacement is how one went.
+type replacement struct {
+	old, new *worker // old is nil for a slot that was empty
+	drained  int     // requests that were in flight and ended well
+	cut      []string
+}
+
+// replace puts a worker of g into the slot. If only is given, it does nothing unless that worker is still there. On error the slot is as
+// it was.
+func (p *Pool) replace(index int, g *generation, only *worker) (r replacement, err error) {
+	s := p.slots[index] // the slice never changes; what is in the slot belongs to run
+	s.turn <- struct{}{}
+	skip := false
+	alive := p.do(func() {
+		switch {
+		case p.stopping:
+			err = ErrStopping
+		case only != nil && s.current != only:
+			skip = true
+		default:
+			s.replaced = true
+			if s.timer != nil {
+				s.timer.Stop()
+			}
+			r.new = p.launch(g, index)
+		}
+	})
+	if !alive {
+		err = ErrStopping
+	}
+	if err != nil || skip {
+		<-s.turn
+		return r, err
+	}
+	err = p.awaitBoot(r.new)
+	alive = p.do(func() {
+		s.replaced = false
+		err = p.swap(s, &r, g, err)
+	})
+	<-s.turn
+	if !alive {
+		err = errors.Join(err, ErrStopping)
+	}
+	if err == nil && r.old != nil {
+		r.drained, r.cut = p.retire(r.old)
+	}
+	return r, err
+}
+
+// swap ends the replacement's first half. In run.
+func (p *Pool) swap(s *slot, r *replacement, g *generation, err error) error {
+	select {
+	case <-r.new.gone:
+		if err == nil {
+			err = fmt.Errorf("it ended right after READY (%s)", r.new.exit)
+		}
+	default:
+		if p.stopping {
+			r.new.kill("the pool is stopping")
+			err = ErrStopping
+		}
+	}
+	if err != nil {
+		if s.current == nil {
+			p.fill(s)
+		}
+		return err
+	}
+	r.old, s.current = s.current, r.new
+	s.gen, s.failures, s.last = g, 0, r.new.started
+	p.admit(r.new)
+	return nil
+}
+
+// recycle replaces a worker that has done its share, once. One at a time in the pool.
+func (p *Pool) recycle(w *worker) {
+	if !w.recycling.CompareAndSwap(false, true) {
+		return
+	}
+	go func() { // p.do, from the goroutine that reads the worker's frames, must not wait
+		p.do(func() {
+			if p.stopping {
+				return
+			}
+			p.tasks.Go(func() {
+				p.turn <- struct{}{}
+				defer func() { <-p.turn }()
+				if _, err := p.replace(w.slot, w.gen, w); err != nil && !errors.Is(err, ErrStopping) {
+					w.log.Error("worker is due but can't be replaced, it stays", "error", err)
+					w.recycling.Store(false)
+				}
+			})
+		})
+	}()
+}
+
+// retire drains a worker that gets no more requests, and ends it. It returns the number of requests in flight that ended well, and the names of those that
+// had to be cut.
+func (p *Pool) retire(w *worker) (drained int, cut []string) {
+	set := w.gen.settings
+	drained = p.dispatch.inflight(w)
+	p.dispatch.withdraw(w, Draining)
+	if !within(w.drained, set.DrainTimeout) {
+		cut = w.cut()
+		drained -= min(drained, len(cut))
+		w.log.Warn("drain deadline passed, requests are cut", "drain_timeout", set.DrainTimeout, "requests", cut)
+		within(w.drained, min(set.StopTimeout, time.Second)) // a moment to heed the RESET
+	}
+	w.stop()
+	return drained, cut
+}
+
+// cut gives up every stream of the worker, and names the requests whose response was not whole.
+func (w *worker) cut() (names []string) {
+	for _, a := range w.attempts() {
+		a.giveUp(protocol.ResetDrained)
+		a.calls.Lock()
+		whole := a.ended || a.over
+		a.calls.Unlock()
+		if !whole {
+			names = append(names, a.x.name())
+		}
+		a.fail(&protocol.Failure{Kind: protocol.FailedDrained, Detail: fmt.Sprintf("%s was replaced, and drain_timeout (%v) passed", w, w.gen.settings.DrainTimeout)})
+	}
+	return names
+}
+
+// stop ends the process: DRAIN, end of input, TERM, KILL, each with its deadline.
+func (w *worker) stop() {
+	if w.process == nil {
+		return
+	}
+	limit := w.gen.settings.StopTimeout
+	w.conn.Send(&protocol.Drain{})
+	flushed := make(chan struct{})
+	go func() { w.conn.Flush(); close(flushed) }() // ends at the latest when the input is closed
+	within(flushed, limit)
+	w.input.Close()
+	if within(w.gone, limit) {
+		return
+	}
+	w.log.Warn("worker did not exit on DRAIN, sending TERM", "stop_timeout", limit)
+	w.process.terminate()
+	if within(w.gone, limit) {
+		return
+	}
+	w.log.Warn("worker did not exit on TERM, sending KILL", "stop_timeout", limit)
+	w.process.kill()
+	<-w.gone
+}
+
+// within waits for c, but no longer than d, and says whether it came.
+func within(c <-chan struct{}, d time.Duration) bool {
+	select {
+	case <-c:
+		return true
+	default:
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-c:
+		return true
+	case <-timer.C:
+		return false
+	}
+}

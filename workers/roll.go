@@ -1,0 +1,186 @@
+// A roll: the reload of a pool, one slot after the other, and the account of it that any number of clients can follow.
+
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Event is one line of a roll's account. Kind says which of the fields count.
+type Event struct {
+	Kind       EventKind     `json:"event"`
+	Pool       string        `json:"pool"`
+	Generation uint64        `json:"generation,omitempty"`
+	Slot       int           `json:"slot"`
+	OldPID     int           `json:"old_pid,omitempty"`
+	NewPID     int           `json:"new_pid,omitempty"`
+	Boot       time.Duration `json:"boot_ns,omitempty"`
+	Drained    int           `json:"drained"`       // requests in flight that ended well
+	Cut        []string      `json:"cut,omitempty"` // requests that were cut at drain_timeout
+	Directory  string        `json:"directory,omitempty"`
+	Pinned     bool          `json:"pinned,omitempty"`
+	Error      string        `json:"error,omitempty"`
+	Workers    int           `json:"workers,omitempty"`  // in the pool
+	Replaced   int           `json:"replaced,omitempty"` // of them
+}
+
+// EventKind names an [Event].
+type EventKind string
+
+// The kinds of [Event]: a roll begins with EventBegun, has EventReplaced for each slot, and ends with EventCompleted or EventFailed.
+const (
+	EventBegun     EventKind = "begun"
+	EventReplaced  EventKind = "replaced"
+	EventRestored  EventKind = "restored" // a slot was put back on the release before
+	EventCompleted EventKind = "completed"
+	EventFailed    EventKind = "failed"
+)
+
+// Roll is a reload under way, or done. It is safe for concurrent use.
+type Roll struct {
+	mu     sync.Mutex
+	events []Event
+	more   chan struct{} // closed and made anew with each event
+	ended  bool
+}
+
+func newRoll() *Roll { return &Roll{more: make(chan struct{})} }
+
+func (r *Roll) add(e Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+	r.ended = e.Kind == EventCompleted || e.Kind == EventFailed
+	close(r.more)
+	r.more = make(chan struct{})
+}
+
+// Follow calls each with every event from the beginning, and returns after the last one, or when ctx ends or each fails, with that error. It does
+// not hold the roll up, and leaving does not end it.
+func (r *Roll) Follow(ctx context.Context, each func(Event) error) error {
+	for i := 0; ; {
+		r.mu.Lock()
+		fresh, more, ended := r.events[i:], r.more, r.ended
+		r.mu.Unlock()
+		for _, e := range fresh {
+			if err := each(e); err != nil {
+				return err
+			}
+		}
+		if i += len(fresh); ended {
+			return nil
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Reload replaces every worker, with the code as it is now. If a reload is under way it joins one more pass, so that the newest code always
+// wins. It returns at once.
+func (p *Pool) Reload() *Roll {
+	var r *Roll
+	alive := p.do(func() {
+		switch {
+		case p.stopping:
+		case p.roll == nil:
+			r = newRoll()
+			p.beginRoll(r)
+		default:
+			if p.next == nil {
+				p.next = newRoll()
+			}
+			r = p.next
+		}
+	})
+	if !alive || r == nil {
+		r = newRoll()
+		r.add(Event{Kind: EventFailed, Pool: p.name, Error: ErrStopping.Error()})
+	}
+	return r
+}
+
+// beginRoll starts r. In run.
+func (p *Pool) beginRoll(r *Roll) {
+	p.roll = r
+	p.tasks.Go(func() {
+		p.perform(r)
+		p.do(func() {
+			p.roll = nil
+			if next := p.next; next != nil {
+				p.next = nil
+				if p.stopping {
+					next.add(Event{Kind: EventFailed, Pool: p.name, Error: ErrStopping.Error()})
+				} else {
+					p.beginRoll(next)
+				}
+			}
+		})
+	})
+}
+
+// perform goes through the slots. The first failure ends it.
+func (p *Pool) perform(r *Roll) {
+	var before *generation
+	number := uint64(0)
+	p.do(func() { before, number = p.generation, p.generation.number+1 })
+	total := len(p.slots)
+	g, err := beginGeneration(context.Background(), p.settings, number)
+	if err != nil {
+		p.log.Error("reload failed, nothing was changed", "error", err)
+		r.add(Event{Kind: EventFailed, Pool: p.name, Generation: before.number, Error: err.Error(), Workers: total})
+		return
+	}
+	p.log.Info("reload", "generation", g.number, "directory", g.directory)
+	r.add(Event{Kind: EventBegun, Pool: p.name, Generation: g.number, Directory: g.directory, Pinned: g.pinned, Workers: total})
+	p.do(func() { p.generation = g })
+	for i := range p.slots {
+		done, err := p.replace(i, g, nil)
+		if err != nil {
+			p.giveUp(r, i, done, before, g, err)
+			return
+		}
+		r.add(done.event(EventReplaced, p.name))
+	}
+	p.log.Info("reload completed", "generation", g.number, "workers", total)
+	r.add(Event{Kind: EventCompleted, Pool: p.name, Generation: g.number, Workers: total, Replaced: total})
+}
+
+func (d *replacement) event(kind EventKind, pool string) Event {
+	e := Event{Kind: kind, Pool: pool, Generation: d.new.gen.number, Slot: d.new.slot, NewPID: d.new.pid(), Boot: d.new.bootTime, Drained: d.drained, Cut: d.cut}
+	if d.old != nil {
+		e.OldPID = d.old.pid()
+	}
+	return e
+}
+
+// giveUp ends a roll at slot i. Slots that were swapped already are put back if the release before still stands at another place.
+func (p *Pool) giveUp(r *Roll, i int, failed replacement, before, g *generation, err error) {
+	running := i
+	if i == 0 || errors.Is(err, ErrStopping) || g.differs(before) {
+		p.do(func() { p.generation = before })
+	}
+	if i > 0 && !errors.Is(err, ErrStopping) && g.differs(before) {
+		for j := range i {
+			done, back := p.replace(j, before, nil)
+			if back != nil {
+				err = fmt.Errorf("%w; and worker %d could not be put back: %w", err, j, back)
+				break
+			}
+			running--
+			r.add(done.event(EventRestored, p.name))
+		}
+	}
+	e := Event{Kind: EventFailed, Pool: p.name, Generation: g.number, Slot: i, Error: err.Error(), Workers: len(p.slots), Replaced: running}
+	if failed.new != nil {
+		e.NewPID = failed.new.pid()
+	}
+	p.log.Error("reload failed, the old workers keep serving", "generation", g.number, "worker", i, "replaced", running, "error", err)
+	r.add(e)
+}

@@ -1,0 +1,100 @@
+// What a pool is made from, and the defaults.
+
+package workers
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// Settings say what a pool runs and within which limits. Zero values stand for the defaults given here.
+type Settings struct {
+	Name string // in logs and HELLO; "default"
+
+	// Command is the program and its arguments. A program without a slash is looked up in PATH.
+	Command []string
+	// Prepare, if given, makes the command instead, once for each generation: it may build something. dir is the generation's resolved
+	// directory. An error fails the reload (or Start).
+	Prepare func(ctx context.Context, dir string, generation uint64) (command []string, err error)
+	// Directory is the workers' working directory. It may be a symlink: each generation resolves it once.
+	Directory string
+	Env       []string // the whole environment, "NAME=value"; nil is the host's own
+	Stdio     bool     // frames on standard input and output instead of descriptors 3 and 4
+
+	Workers     int // 2 per CPU, at least 4
+	Concurrency int // caps what READY states; 0 does not
+
+	StartTimeout   time.Duration // from start to READY; 30 s
+	RequestTimeout time.Duration // from lease to response head, then between signs of progress; 0 is none
+	DrainTimeout   time.Duration // what requests in flight get when a worker is replaced; 30 s
+	StopTimeout    time.Duration // from DRAIN to TERM, and from TERM to KILL; 5 s
+	QueueTimeout   time.Duration // how long a request waits for a worker; 10 s
+	Queue          int           // how many requests may wait; 1024. Negative: none
+	MaxRequests    int           // replace a worker after so many; 0 never
+
+	StreamBody bool     // hand requests over before their body is whole
+	FileRoots  []string // folders that workers may have files served from; default: the generation's directory
+
+	Dev    bool   // error pages may show traces
+	Host   string // name and version for HELLO
+	Logger hclog.Logger
+	Reaper *Reaper // kills what is left when this program dies; see [StartReaper]
+
+	launch launchFunc // how a process is started; the tests have their own
+}
+
+// DefaultWorkers is the number of workers when none is given: PHP waits for databases, so there are more than processors.
+func DefaultWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
+
+func (s Settings) withDefaults() (Settings, error) {
+	if len(s.Command) == 0 && s.Prepare == nil {
+		return s, errors.New("workers: neither Command nor Prepare is set: a pool needs something to run")
+	}
+	if s.Name == "" {
+		s.Name = "default"
+	}
+	if s.Directory == "" {
+		dir, err := os.Getwd()
+		if err != nil {
+			return s, err
+		}
+		s.Directory = dir
+	}
+	setDefault(&s.Workers, DefaultWorkers())
+	setDefault(&s.StartTimeout, 30*time.Second)
+	setDefault(&s.DrainTimeout, 30*time.Second)
+	setDefault(&s.StopTimeout, 5*time.Second)
+	setDefault(&s.QueueTimeout, 10*time.Second)
+	setDefault(&s.Queue, 1024)
+	if s.Host == "" {
+		s.Host = "workerhost"
+	}
+	if s.Logger == nil {
+		s.Logger = hclog.NewNullLogger()
+	}
+	if s.launch == nil {
+		s.launch = launchProcess
+	}
+	return s, nil
+}
+
+func setDefault[T comparable](v *T, otherwise T) {
+	var zero T
+	if *v == zero {
+		*v = otherwise
+	}
+}
+
+// hello is what a worker of generation g in the slot is told.
+func (s *Settings) hello(g *generation, slot int) *protocol.Hello {
+	return &protocol.Hello{
+		Versions: []int{protocol.Version}, Pool: s.Name, Generation: g.number, Slot: slot,
+		MaxFrame: protocol.MaxFrame, Window: protocol.DefaultWindow, Host: s.Host, Dev: s.Dev,
+	}
+}

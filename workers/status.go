@@ -1,0 +1,78 @@
+// What the pool tells of itself.
+
+package workers
+
+import "time"
+
+// Status is a pool at one moment.
+type Status struct {
+	Name       string
+	Generation uint64 // the target; workers may be on another one during a roll, or after a failed one
+	Directory  string
+	Pinned     bool // the directory was reached by a symlink
+	Queued     int
+	Reloading  bool
+	Failure    string // why the last boot failed, if no worker became ready since
+	Workers    []WorkerStatus
+}
+
+// WorkerStatus is a slot of the pool.
+type WorkerStatus struct {
+	Slot       int
+	PID        int // 0 while backing off
+	State      State
+	Generation uint64
+	Inflight   int
+	Requests   uint64
+	Memory     int64 // resident, in bytes; 0 where it can't be known
+	Uptime     time.Duration
+	Restarts   int
+	SDK        string
+}
+
+// Status never waits for a worker. Draining workers come after the one that took their slot.
+func (p *Pool) Status() Status {
+	st := Status{Name: p.name}
+	p.do(func() {
+		st.Generation, st.Directory, st.Pinned = p.generation.number, p.generation.directory, p.generation.pinned
+		st.Reloading = p.roll != nil
+		leaving := map[int][]*worker{}
+		for w := range p.live {
+			if p.slots[w.slot].current != w {
+				leaving[w.slot] = append(leaving[w.slot], w)
+			}
+		}
+		for _, s := range p.slots {
+			if s.current != nil {
+				st.Workers = append(st.Workers, p.workerStatus(s, s.current))
+			} else {
+				st.Workers = append(st.Workers, WorkerStatus{Slot: s.index, State: BackingOff, Generation: s.gen.number, Restarts: s.restarts})
+			}
+			for _, w := range leaving[s.index] {
+				st.Workers = append(st.Workers, p.workerStatus(s, w))
+			}
+		}
+	})
+	st.Failure = p.lastFailure()
+	p.dispatch.mu.Lock()
+	st.Queued = p.dispatch.queued
+	p.dispatch.mu.Unlock()
+	for i := range st.Workers {
+		st.Workers[i].Memory = residentMemory(st.Workers[i].PID)
+	}
+	return st
+}
+
+// workerStatus describes w. In run.
+func (p *Pool) workerStatus(s *slot, w *worker) WorkerStatus {
+	p.dispatch.mu.Lock()
+	defer p.dispatch.mu.Unlock()
+	st := WorkerStatus{
+		Slot: s.index, PID: w.pid(), State: w.state, Generation: w.gen.number, Inflight: w.inflight,
+		Requests: w.requests, Uptime: time.Since(w.started), Restarts: s.restarts,
+	}
+	if w.isReady() {
+		st.SDK = w.ready.SDK
+	}
+	return st
+}

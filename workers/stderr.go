@@ -1,0 +1,52 @@
+// A worker's stderr: lines for the log, and a tail for error messages.
+
+package workers
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"strings"
+	"sync"
+)
+
+const (
+	tailSize = 4 << 10
+	maxLine  = 16 << 10 // a longer line is logged in pieces
+)
+
+// tail keeps the last 4 KiB that were written to it. It is safe for concurrent use.
+type tail struct {
+	mu  sync.Mutex
+	buf []byte
+}
+
+func (t *tail) add(line []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf = append(append(t.buf, line...), '\n')
+	if over := len(t.buf) - tailSize; over > 0 {
+		t.buf = append(t.buf[:0], t.buf[over:]...)
+	}
+}
+
+// String gives the tail without blank lines at its ends.
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.ToValidUTF8(string(bytes.TrimSpace(t.buf)), "\uFFFD")
+}
+
+// readLines calls each with every line of r, without its end, until r ends. The line is valid during the call only.
+func readLines(r io.Reader, each func(line []byte)) {
+	in := bufio.NewReaderSize(r, maxLine)
+	for {
+		line, err := in.ReadSlice('\n')
+		if line = bytes.TrimRight(line, "\r\n"); len(line) > 0 {
+			each(line)
+		}
+		if err != nil && err != bufio.ErrBufferFull {
+			return
+		}
+	}
+}

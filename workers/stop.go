@@ -1,0 +1,83 @@
+// Stopping a pool: refuse, let the queue and the requests in flight finish, drain, stop, and kill what is left.
+
+package workers
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Stop ends the pool gracefully: no exchange is taken any more, those in the queue and in flight get DrainTimeout to finish, then every worker
+// is stopped. When ctx ends the rest is killed at once. It returns when the last process has gone; a second call waits for the first.
+func (p *Pool) Stop(ctx context.Context) {
+	p.dispatch.refuse()
+	var drain time.Duration
+	first := false
+	p.do(func() {
+		first = !p.stopping
+		p.stopping = true
+		drain = p.settings.DrainTimeout
+		for _, s := range p.slots {
+			if s.timer != nil {
+				s.timer.Stop()
+			}
+		}
+	})
+	if !first {
+		if p.generation != nil {
+			<-p.ended
+		}
+		return
+	}
+	watched := make(chan struct{})
+	defer close(watched)
+	go func() {
+		select {
+		case <-ctx.Done():
+			p.dispatch.close()
+			p.killAll()
+		case <-watched:
+		}
+	}()
+	within(p.dispatch.emptied, drain)
+	p.retireAll()
+	p.dispatch.close()
+	p.tasks.Wait()
+	p.retireAll() // what a boot or a roll had under way
+	p.inbox <- nil
+	<-p.ended
+}
+
+func (p *Pool) workers() (all []*worker) {
+	p.do(func() {
+		for w := range p.live {
+			all = append(all, w)
+		}
+	})
+	return all
+}
+
+func (p *Pool) retireAll() {
+	var all sync.WaitGroup
+	for _, w := range p.workers() {
+		all.Go(func() {
+			if w.isReady() {
+				p.retire(w)
+			} else {
+				w.kill(ErrStopping.Error())
+				<-w.gone
+			}
+		})
+	}
+	all.Wait()
+	for len(p.workers()) > 0 { // gone is closed a moment before run hears of it
+		p.do(func() {})
+	}
+}
+
+func (p *Pool) killAll() {
+	for _, w := range p.workers() {
+		w.kill(ErrStopping.Error())
+	}
+}

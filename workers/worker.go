@@ -1,0 +1,214 @@
+// A worker: its process, its link, and the goroutines that serve them.
+
+package workers
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+type worker struct {
+	pool    *Pool
+	slot    int
+	gen     *generation
+	process process
+	conn    *protocol.Conn
+	input   io.Closer // the worker's end of input
+	log     hclog.Logger
+	tail    tail
+	started time.Time
+
+	booted   chan struct{} // closed when bootErr is set: READY came, or never will
+	bootErr  error
+	bootTime time.Duration
+	ready    protocol.Ready // from booted on
+	bootOnce sync.Once
+
+	drained chan struct{} // closed when it is draining and holds no lease
+	gone    chan struct{} // closed when the process has exited and every exchange has been settled
+	exit    string        // how the process went; from gone on
+
+	// guarded by dispatcher.mu
+	state       State
+	listed      bool // in dispatcher.free
+	inflight    int
+	concurrency int
+	requests    uint64
+	idleSince   time.Time
+	drainClosed bool
+
+	mu sync.Mutex
+	// guarded by mu
+	streams map[uint32]*attempt
+	lastID  uint32
+	ended   bool   // no stream opens any more
+	broken  string // why the link failed, if it did
+
+	pongSeq uint64 // the latest answered
+
+	recycling atomic.Bool // it is being replaced for its own sake
+	overruled atomic.Bool // it is being ended for not heeding a RESET
+
+	// the watch's own
+	pinged  time.Time // when PING pingSeq was sent
+	pingSeq uint64
+}
+
+// startWorker starts a process for the slot. Its READY, or its failure, closes booted.
+func (p *Pool) startWorker(g *generation, slot int) *worker {
+	w := &worker{
+		pool: p, slot: slot, gen: g, started: time.Now(),
+		booted: make(chan struct{}), drained: make(chan struct{}), gone: make(chan struct{}),
+		streams: map[uint32]*attempt{}, lastID: ^uint32(0), // the first stream is 1
+	}
+	w.log = p.log.With("worker", slot, "generation", g.number)
+	proc, err := g.settings.launch(g, p.environment(g))
+	if err != nil {
+		w.boot(err)
+		w.ended, w.state, w.exit = true, Stopped, "never started"
+		close(w.gone)
+		return w
+	}
+	w.process = proc
+	w.log = w.log.With("pid", proc.pid())
+	from, to := proc.frames()
+	w.conn, w.input = protocol.NewConn(from, to), to
+	w.conn.Send(g.settings.hello(g, slot)) // if the pipe is broken, the exit tells
+
+	reading := make(chan struct{})
+	logging := make(chan struct{})
+	go func() { defer close(reading); w.read() }()
+	go func() { defer close(logging); readLines(proc.stderr(), w.stderrLine) }()
+	go w.await(reading, logging) // ends when the process does; whoever starts a worker sees gone
+	w.log.Debug("worker started", "command", strings.Join(g.command, " "))
+	return w
+}
+
+func (w *worker) pid() int {
+	if w.process == nil {
+		return 0
+	}
+	return w.process.pid()
+}
+
+// String names the worker in messages.
+func (w *worker) String() string {
+	return fmt.Sprintf("worker %d of pool %s (pid %d, generation %d)", w.slot, w.pool.name, w.pid(), w.gen.number)
+}
+
+// boot settles the boot, once.
+func (w *worker) boot(err error) {
+	w.bootOnce.Do(func() {
+		w.bootErr, w.bootTime = err, time.Since(w.started)
+		close(w.booted)
+	})
+}
+
+func (w *worker) isReady() bool {
+	select {
+	case <-w.booted:
+		return w.bootErr == nil
+	default:
+		return false
+	}
+}
+
+// await is the last to touch the worker: it waits for the exit, reads what the pipes still hold, and settles what was in flight.
+func (w *worker) await(reading, logging chan struct{}) {
+	w.exit = w.process.wait()
+	w.process.expire(time.Now().Add(pipeGrace))
+	<-reading
+	<-logging
+	w.pool.dispatch.withdraw(w, Stopped)
+	unread := w.process.unread()
+	w.input.Close()
+	w.process.close()
+	w.boot(w.bootFailure())
+
+	w.mu.Lock()
+	w.ended = true
+	left := make([]*attempt, 0, len(w.streams))
+	for _, a := range w.streams {
+		left = append(left, a)
+	}
+	w.streams = nil
+	w.mu.Unlock()
+	w.settle(left, unread)
+	close(w.gone)
+	w.pool.exited(w)
+}
+
+// pipeGrace is for bytes that the pipe still holds when the process has gone; it passes only if a process that left the group keeps the pipe open.
+const pipeGrace = 200 * time.Millisecond
+
+func (w *worker) bootFailure() error {
+	w.mu.Lock()
+	broken := w.broken
+	w.mu.Unlock()
+	said := w.tail.String()
+	switch {
+	case broken != "" && said != "":
+		return fmt.Errorf("%s; stderr: %s", broken, said)
+	case broken != "":
+		return fmt.Errorf("%s", broken)
+	case said != "":
+		return fmt.Errorf("it ended before READY (%s): %s", w.exit, said)
+	}
+	return fmt.Errorf("it ended before READY (%s) and said nothing", w.exit)
+}
+
+// stderrLine logs a line, with the request that it belongs to where that can be known.
+func (w *worker) stderrLine(line []byte) {
+	w.tail.add(line)
+	if w.log.IsInfo() {
+		if r := w.onlyRequest(); r != nil {
+			w.log.Info(string(line), "request", r.Method+" "+r.Target)
+		} else {
+			w.log.Info(string(line))
+		}
+	}
+}
+
+// onlyRequest is the request at hand if there is just one.
+func (w *worker) onlyRequest() *protocol.Request {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.streams) == 1 {
+		for _, a := range w.streams {
+			return a.x.request
+		}
+	}
+	return nil
+}
+
+// admits says whether the worker has room. Under dispatcher.mu.
+func (w *worker) admits() bool {
+	return (w.state == Idle || w.state == Busy) && w.inflight < w.concurrency
+}
+
+// drainedOnce closes drained. Under dispatcher.mu.
+func (w *worker) drainedOnce() {
+	if !w.drainClosed {
+		w.drainClosed = true
+		close(w.drained)
+	}
+}
+
+// kill ends the process now, for the reason given.
+func (w *worker) kill(why string) {
+	w.mu.Lock()
+	if w.broken == "" {
+		w.broken = why
+	}
+	w.mu.Unlock()
+	if w.process != nil {
+		w.process.kill()
+	}
+}
