@@ -1,0 +1,245 @@
+package workers
+
+import (
+	"context"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// fakeProcess is a worker that is a goroutine: it speaks the real protocol over pipes in memory, so that tests run in virtual time.
+type fakeProcess struct {
+	id       int
+	out, err *io.PipeReader
+	in       *io.PipeWriter
+	died     chan struct{}
+	once     sync.Once
+	how      string
+	deafTERM bool
+	left     int
+	end      func()
+}
+
+func (f *fakeProcess) pid() int                            { return f.id }
+func (f *fakeProcess) frames() (io.Reader, io.WriteCloser) { return f.out, f.in }
+func (f *fakeProcess) stderr() io.Reader                   { return f.err }
+func (f *fakeProcess) wait() string                        { <-f.died; return f.how }
+func (f *fakeProcess) kill()                               { f.die("signal: killed") }
+func (f *fakeProcess) expire(time.Time)                    {}
+func (f *fakeProcess) unread() int                         { return f.left }
+func (f *fakeProcess) close()                              { f.out.Close(); f.err.Close() }
+func (f *fakeProcess) terminate() {
+	if !f.deafTERM {
+		f.die("signal: terminated")
+	}
+}
+
+func (f *fakeProcess) die(how string) {
+	f.once.Do(func() {
+		f.how = how
+		f.end()
+		close(f.died)
+	})
+}
+
+// fakeWorker is the worker's side, for a script to act with.
+type fakeWorker struct {
+	*fakeProcess
+	conn  *protocol.Conn
+	hello *protocol.Hello
+	errs  io.Writer
+}
+
+// script is a worker's program. When it returns the process exits with status 0.
+type script func(w *fakeWorker)
+
+// fakes launches the script that choose names for each start, counted from 1.
+type fakes struct {
+	mu      sync.Mutex
+	started int
+	all     []*fakeProcess
+	choose  func(n int) script
+}
+
+func (f *fakes) launch(*generation, []string) (process, error) {
+	f.mu.Lock()
+	f.started++
+	n := f.started
+	f.mu.Unlock()
+	outR, outW := io.Pipe()
+	errR, errW := io.Pipe()
+	inR, inW := io.Pipe()
+	p := &fakeProcess{id: 1000 + n, out: outR, err: errR, in: inW, died: make(chan struct{}), left: -1}
+	p.end = func() { outW.Close(); errW.Close(); inR.CloseWithError(io.ErrClosedPipe) }
+	f.mu.Lock()
+	f.all = append(f.all, p)
+	f.mu.Unlock()
+	run := f.choose(n)
+	w := &fakeWorker{fakeProcess: p, conn: protocol.NewConn(inR, outW), errs: errW}
+	go func() {
+		run(w)
+		w.conn.Flush()
+		p.die("exit status 0")
+	}()
+	return p, nil
+}
+
+func (f *fakes) process(n int) *fakeProcess {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.all[n-1]
+}
+
+// count is how many workers were started so far.
+func (f *fakes) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.started
+}
+
+// serve is the program of a well-behaved worker that answers with handle.
+func serve(concurrency int, handle func(w *fakeWorker, r *protocol.Request)) script {
+	return func(w *fakeWorker) {
+		if !w.boot(concurrency) {
+			return
+		}
+		w.loop(handle)
+	}
+}
+
+func (w *fakeWorker) boot(concurrency int) bool {
+	hello, err := w.conn.Accept()
+	if err != nil {
+		return false
+	}
+	w.hello = hello
+	return w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Concurrency: concurrency}) == nil
+}
+
+// loop answers until DRAIN or the end of input.
+func (w *fakeWorker) loop(handle func(w *fakeWorker, r *protocol.Request)) {
+	for {
+		payload, err := w.conn.Read()
+		if err != nil {
+			return
+		}
+		t, _, _ := protocol.Head(payload)
+		switch t {
+		case protocol.TypeDrain:
+			return
+		case protocol.TypePing:
+			var m protocol.Ping
+			m.Parse(payload)
+			w.conn.Send(&protocol.Pong{Token: m.Token})
+		case protocol.TypeRequest:
+			var m protocol.Request
+			m.Parse(payload)
+			handle(w, &m)
+		}
+	}
+}
+
+func (w *fakeWorker) answer(r *protocol.Request, body string) {
+	w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd | protocol.FlagDone, Status: 200, Body: []byte(body)})
+}
+
+// hang waits until the process is ended from outside.
+func (w *fakeWorker) hang() { <-w.died }
+
+// hello answers at once with the worker's generation.
+func generationWorker(w *fakeWorker, r *protocol.Request) {
+	w.answer(r, "generation "+string(rune('0'+w.hello.Generation)))
+}
+
+// testSink records what comes of an exchange.
+type testSink struct {
+	mu       sync.Mutex
+	begun    int
+	stream   protocol.Stream
+	status   int
+	body     []byte
+	ended    bool
+	failure  *protocol.Failure
+	informed int
+	finished chan struct{}
+	onBegin  func(protocol.Stream)
+	hold     bool // do not give DATA back
+}
+
+func newSink() *testSink { return &testSink{finished: make(chan struct{})} }
+
+func (s *testSink) Begin(st protocol.Stream) {
+	s.mu.Lock()
+	s.begun++
+	s.stream = st
+	s.mu.Unlock()
+	if s.onBegin != nil {
+		s.onBegin(st)
+	}
+}
+func (s *testSink) Writable()               {}
+func (s *testSink) Inform(*protocol.Inform) { s.informed++ }
+func (s *testSink) Respond(m *protocol.Response) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status, s.body, s.ended = m.Status, append(s.body, m.Body...), m.Flags&protocol.FlagEnd != 0
+}
+func (s *testSink) Data(m *protocol.Data) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.body, s.ended = append(s.body, m.Bytes...), m.Flags&protocol.FlagEnd != 0
+	if !s.hold {
+		s.stream.Consumed(len(m.Bytes))
+	}
+}
+func (s *testSink) Fail(f *protocol.Failure) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		panic("Fail twice")
+	}
+	s.failure = f
+}
+func (s *testSink) Finished() { close(s.finished) } // panics if it comes twice
+
+// result waits for the end and gives the body, or the failure's kind.
+func (s *testSink) result() string {
+	<-s.finished
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return s.failure.Kind.String()
+	}
+	return string(s.body)
+}
+
+func get(target string) *protocol.Request {
+	return &protocol.Request{Flags: protocol.FlagEnd, Method: "GET", Target: target, Version: "1.1", Scheme: "http", Host: "h", Length: 0}
+}
+
+func submit(p *Pool, method, target string) (*testSink, protocol.Ticket) {
+	s := newSink()
+	r := get(target)
+	r.Method = method
+	return s, p.Submit(&protocol.Exchange{Request: r, Repeatable: method == "GET", Sink: s})
+}
+
+// newFakePool starts a pool of fakes. It is stopped at the test's end.
+func newFakePool(t *testing.T, set Settings, choose func(n int) script) (*Pool, *fakes) {
+	t.Helper()
+	f := &fakes{choose: choose}
+	set.Command, set.Directory, set.launch = []string{"/bin/sh"}, t.TempDir(), f.launch
+	p, err := New(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return p, f
+}
+
+func always(s script) func(int) script { return func(int) script { return s } }
