@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strconv"
 )
 
 // Conn reads and sends frames. One goroutine may read; any number may send at the same time.
@@ -97,13 +98,16 @@ func (c *Conn) ReadMagic() (stray []byte, err error) {
 		if i := bytes.Index(have, []byte(Magic)); i >= 0 {
 			stray = append(stray, have[:i]...)
 			c.start += i + len(Magic)
+			if len(stray) > MaxStray {
+				return stray, tooMuchStray(stray)
+			}
 			return stray, nil
 		}
 		keep := min(len(have), len(Magic)-1) // the magic's beginning, perhaps
 		stray = append(stray, have[:len(have)-keep]...)
 		c.start = c.end - keep
 		if len(stray) > MaxStray {
-			return stray, &LinkError{Expected: "the worker's magic", Got: "other output", Bytes: clip(stray)}
+			return stray, tooMuchStray(stray)
 		}
 		if err := c.fill(); err != nil {
 			stray = append(stray, c.buf[c.start:c.end]...)
@@ -113,6 +117,10 @@ func (c *Conn) ReadMagic() (stray []byte, err error) {
 			return stray, err
 		}
 	}
+}
+
+func tooMuchStray(stray []byte) error {
+	return &LinkError{Expected: "the worker's magic within " + strconv.Itoa(MaxStray) + " bytes", Got: "other output", Bytes: clip(stray)}
 }
 
 // Accept is the worker's end of the handshake up to HELLO (SPEC.md §3): it writes the magic and waits for HELLO. If no version fits it

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -34,13 +35,15 @@ func clip(b []byte) []byte {
 	return append([]byte(nil), b...)
 }
 
-// showBytes gives text as a quoted string and anything else as hex.
+// showBytes gives text as a quoted string and anything else as hex. A few odd bytes, or a rune cut off at the end, do not make text unreadable.
 func showBytes(b []byte) string {
 	text := 0
-	for _, c := range b {
-		if c >= 0x20 && c < 0x7f || c == '\n' || c == '\r' || c == '\t' || c >= utf8.RuneSelf {
-			text++
+	for i := 0; i < len(b); {
+		r, size := utf8.DecodeRune(b[i:])
+		if unicode.IsPrint(r) && r != utf8.RuneError || r == '\n' || r == '\r' || r == '\t' || r == '\ufeff' {
+			text += size
 		}
+		i += size
 	}
 	if text*10 >= len(b)*9 {
 		return "text " + strconv.Quote(strings.ToValidUTF8(string(b), "\uFFFD"))

@@ -44,10 +44,10 @@ func Split(buf []byte, max int) (payload []byte, used int, err error) {
 			Bytes:    clip(buf),
 		}
 	}
-	end := lengthSize + int(n)
-	if len(buf) < end {
+	if uint64(len(buf)-lengthSize) < uint64(n) {
 		return nil, 0, nil
 	}
+	end := lengthSize + int(n)
 	return buf[lengthSize:end], end, nil
 }
 

@@ -2,7 +2,10 @@
 
 package protocol
 
-import "math"
+import (
+	"fmt"
+	"strconv"
+)
 
 // Request opens a stream (SPEC.md §5.1).
 type Request struct {
@@ -95,7 +98,7 @@ func (m *Request) AppendFrame(b []byte) []byte {
 	}
 	start := len(b)
 	b = begin(b, TypeRequest, m.Stream, n)
-	b = append(b, byte(m.Flags))
+	b = appendUint(b, uint64(m.Flags))
 	b = appendStr(b, m.Method)
 	b = appendStr(b, m.Target)
 	b = appendStr(b, m.Version)
@@ -167,7 +170,7 @@ func (m *Request) Parse(payload []byte) error {
 	f := open(payload, TypeRequest, 8)
 	*m = Request{Stream: f.stream, Length: -1, Attempt: 1, Headers: m.Headers[:0]}
 	if f.next("flags") {
-		m.Flags = Flags(f.uint(math.MaxUint8))
+		m.Flags = f.flags()
 	}
 	for _, text := range []struct {
 		name string
@@ -184,9 +187,7 @@ func (m *Request) Parse(payload []byte) error {
 		m.Body = f.body()
 	}
 	if f.next("length") {
-		if m.Length = f.int(); m.Length < -1 {
-			f.fail(errForm)
-		}
+		m.Length = f.number(-1, maxLong)
 	}
 	if f.next("form") {
 		m.Form = f.form()
@@ -195,7 +196,7 @@ func (m *Request) Parse(payload []byte) error {
 		m.TLS = f.tls()
 	}
 	if f.next("attempt") {
-		m.Attempt = int(f.uint(1 << 30))
+		m.Attempt = int(f.number(1, maxUint))
 	}
 	if f.next("id") {
 		m.ID = f.str()
@@ -203,14 +204,23 @@ func (m *Request) Parse(payload []byte) error {
 	return f.end()
 }
 
-// body reads a bin or nil of at most MaxData bytes; it aliases the payload.
+// body reads a bin or nil of at most MaxData bytes, aliasing the payload. An empty one is nil.
 func (f *fields) body() []byte {
 	if f.null() {
 		return nil
 	}
+	p := f.bodyBytes()
+	if len(p) == 0 {
+		return nil
+	}
+	return p
+}
+
+func (f *fields) bodyBytes() []byte {
+	start := f.pos
 	p := f.bytes()
 	if len(p) > MaxData {
-		f.fail(errForm)
+		f.fail(start, fmt.Sprintf("at most %d bytes", MaxData), strconv.Itoa(len(p)))
 		return nil
 	}
 	return p
@@ -218,9 +228,10 @@ func (f *fields) body() []byte {
 
 // list reads an array that must have at least n elements, and gives how many more there are than that.
 func (d *decoder) list(n int) (extra int) {
+	start := d.pos
 	got := d.array()
 	if d.err == nil && got < n {
-		d.fail(errForm)
+		d.fail(start, fmt.Sprintf("at least %d elements", n), strconv.Itoa(got))
 	}
 	return got - n
 }
@@ -242,7 +253,7 @@ func (f *fields) form() *Form {
 			break
 		}
 		more := f.list(6)
-		m.Files = append(m.Files, FormFile{Field: f.str(), Name: f.str(), MIME: f.str(), Size: f.uint(math.MaxInt64), Path: f.str(), Error: int(f.uint(1 << 30))})
+		m.Files = append(m.Files, FormFile{Field: f.str(), Name: f.str(), MIME: f.str(), Size: f.long(), Path: f.str(), Error: f.uint()})
 		f.skipExtra(more)
 	}
 	f.skipExtra(extra)
@@ -270,7 +281,7 @@ func (m *Response) AppendFrame(b []byte) []byte {
 	}
 	start := len(b)
 	b = begin(b, TypeResponse, m.Stream, n)
-	b = append(b, byte(m.Flags))
+	b = appendUint(b, uint64(m.Flags))
 	b = appendInt(b, int64(m.Status))
 	b = appendPairs(b, m.Headers)
 	if n > 3 {
@@ -288,10 +299,10 @@ func (m *Response) Parse(payload []byte) error {
 	f := open(payload, TypeResponse, 3)
 	*m = Response{Stream: f.stream, Headers: m.Headers[:0]}
 	if f.next("flags") {
-		m.Flags = Flags(f.uint(math.MaxUint8))
+		m.Flags = f.flags()
 	}
 	if f.next("status") {
-		m.Status = int(f.uint(math.MaxInt32))
+		m.Status = f.uint()
 	}
 	if f.next("headers") {
 		m.Headers = f.pairs(m.Headers)
@@ -318,7 +329,7 @@ func (m *Inform) Parse(payload []byte) error {
 	f := open(payload, TypeInform, 2)
 	*m = Inform{Stream: f.stream, Headers: m.Headers[:0]}
 	if f.next("status") {
-		m.Status = int(f.uint(math.MaxInt32))
+		m.Status = f.uint()
 	}
 	if f.next("headers") {
 		m.Headers = f.pairs(m.Headers)

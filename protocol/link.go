@@ -2,14 +2,17 @@
 
 package protocol
 
+// leastMaxFrame leaves room for 64 KiB of body and a head.
+const leastMaxFrame = 128 << 10
+
 // Hello is the host's first frame (SPEC.md §3.2).
 type Hello struct {
 	Versions   []int
 	Pool       string
-	Generation uint64
+	Generation uint64 // below 2^63
 	Slot       int
-	MaxFrame   int    // bytes; 0 is encoded as the default
-	Window     int    // bytes of DATA that the worker may send on a new stream
+	MaxFrame   int    // bytes, at least 128 KiB; 0 is encoded as the default
+	Window     int    // bytes of DATA that the worker may send on a new stream; 0 is encoded as the default
 	Host       string // name and version, for logs
 	Dev        bool   // error pages may show traces
 }
@@ -21,7 +24,7 @@ type Ready struct {
 	SDK         string
 	Concurrency int
 	Features    []string
-	Window      int // bytes of DATA that the host may send on a new stream
+	Window      int // bytes of DATA that the host may send on a new stream; 0 is encoded as the default
 }
 
 // Failed is a worker's last word when its boot failed (SPEC.md §3.4).
@@ -30,7 +33,7 @@ type Failed struct {
 	Trace   string
 }
 
-// Ping asks for a Pong with the same token (SPEC.md §8.1).
+// Ping asks for a Pong with the same token, which is below 2^63 (SPEC.md §8.1).
 type Ping struct{ Token uint64 }
 
 // Pong answers a Ping.
@@ -108,24 +111,24 @@ func (m *Hello) Parse(payload []byte) error {
 	f := open(payload, TypeHello, 4)
 	*m = Hello{MaxFrame: MaxFrame, Window: DefaultWindow}
 	if f.next("versions") {
-		for range f.array() {
-			m.Versions = append(m.Versions, int(f.uint(1<<31-1)))
+		for n := f.array(); n > 0 && f.err == nil; n-- {
+			m.Versions = append(m.Versions, f.uint())
 		}
 	}
 	if f.next("pool") {
 		m.Pool = f.str()
 	}
 	if f.next("generation") {
-		m.Generation = uint64(f.uint(1<<63 - 1))
+		m.Generation = uint64(f.long())
 	}
 	if f.next("slot") {
-		m.Slot = int(f.uint(1<<31 - 1))
+		m.Slot = f.uint()
 	}
 	if f.next("max_frame") {
-		m.MaxFrame = int(f.uint(1<<31 - 1))
+		m.MaxFrame = int(f.number(leastMaxFrame, maxUint))
 	}
 	if f.next("window") {
-		m.Window = int(f.uint(MaxWindow))
+		m.Window = int(f.number(1, MaxWindow))
 	}
 	if f.next("host") {
 		m.Host = f.str()
@@ -157,26 +160,22 @@ func (m *Ready) Parse(payload []byte) error {
 	f := open(payload, TypeReady, 3)
 	*m = Ready{Concurrency: 1, Window: DefaultWindow}
 	if f.next("version") {
-		m.Version = int(f.uint(1<<31 - 1))
+		m.Version = f.uint()
 	}
 	if f.next("pid") {
-		m.PID = int(f.uint(1<<31 - 1))
+		m.PID = f.uint()
 	}
 	if f.next("sdk") {
 		m.SDK = f.str()
 	}
 	if f.next("concurrency") {
-		if m.Concurrency = int(f.uint(1<<31 - 1)); m.Concurrency == 0 {
-			f.fail(errForm)
-		}
+		m.Concurrency = int(f.number(1, maxUint))
 	}
 	if f.next("features") {
-		for range f.array() {
-			m.Features = append(m.Features, f.str())
-		}
+		m.Features = f.strings(nil)
 	}
 	if f.next("window") {
-		m.Window = int(f.uint(MaxWindow))
+		m.Window = int(f.number(1, MaxWindow))
 	}
 	return f.end()
 }
@@ -229,7 +228,7 @@ func (m *Pong) Parse(payload []byte) (err error) {
 func parseToken(payload []byte, t Type) (token uint64, err error) {
 	f := open(payload, t, 1)
 	if f.next("token") {
-		token = uint64(f.uint(1<<63 - 1))
+		token = uint64(f.long())
 	}
 	return token, f.end()
 }
@@ -264,6 +263,12 @@ func (m *Log) Parse(payload []byte) error {
 func (m *Drain) AppendFrame(b []byte) []byte {
 	start := len(b)
 	return endFrame(begin(b, TypeDrain, 0, 0), start)
+}
+
+// Parse reads a DRAIN's payload. Errors are [*LinkError].
+func (m *Drain) Parse(payload []byte) error {
+	f := open(payload, TypeDrain, 0)
+	return f.end()
 }
 
 func or(v, otherwise int) int {

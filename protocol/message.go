@@ -2,7 +2,11 @@
 
 package protocol
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"strconv"
+)
 
 // Type is a message's type (SPEC.md §10).
 type Type uint8
@@ -59,23 +63,41 @@ func Head(payload []byte) (t Type, stream uint32, err error) {
 	d := decoder{b: payload}
 	t, stream, _ = d.head()
 	if d.err != nil {
-		return 0, 0, notAMessage(payload)
+		return 0, 0, d.linkError("an array [type, stream, …]")
 	}
 	return t, stream, nil
 }
 
-func notAMessage(payload []byte) error {
-	return &LinkError{Expected: "an array [type, stream, …]", Got: "a payload that is none", Bytes: clip(payload)}
-}
+const maxType = 127
 
 func (d *decoder) head() (t Type, stream uint32, elements int) {
 	n := d.array()
 	if d.err == nil && n < 2 {
-		d.fail(errForm)
+		d.fail(0, "at least 2 elements", strconv.Itoa(n))
 	}
-	t = Type(d.uint(127))
-	stream = uint32(d.uint(MaxWindow))
+	t = Type(d.number(0, maxType))
+	stream = uint32(d.uint())
 	return t, stream, n - 2
+}
+
+// linkError turns the mismatch at hand into one that names the place.
+func (d *decoder) linkError(place string) error {
+	var m *mismatch
+	if !errors.As(d.err, &m) {
+		return d.err
+	}
+	return &LinkError{Expected: place + ": " + m.want, Got: fmt.Sprintf("%s at byte %d", m.got, m.at), Bytes: clip(d.b)}
+}
+
+// checkStream refuses a message of the link on a stream, and one of a stream on the link (SPEC.md §2.2).
+func (f *fields) checkStream() {
+	switch {
+	case f.t == TypeLog:
+	case f.t <= TypeDrain && f.stream != 0:
+		f.fail(0, "stream 0", fmt.Sprintf("stream %d", f.stream))
+	case f.t > TypeDrain && f.stream == 0:
+		f.fail(0, "a stream above 0", "stream 0")
+	}
 }
 
 // fields walks a payload's elements by position. next says whether one more was sent; wrap up with end.
@@ -92,10 +114,16 @@ func open(payload []byte, t Type, want int) fields {
 	f := fields{decoder: decoder{b: payload}, t: t}
 	var got Type
 	got, f.stream, f.n = f.head()
-	if f.err == nil && (got != t || f.n < want) {
-		f.fail(errForm)
+	f.name = "head"
+	switch {
+	case f.err != nil:
+	case got != t:
+		f.fail(0, t.String(), got.String())
+	case f.n < want:
+		f.fail(0, fmt.Sprintf("at least %d elements after the stream", want), strconv.Itoa(f.n))
+	default:
+		f.checkStream()
 	}
-	f.name = "the elements"
 	return f
 }
 
@@ -109,21 +137,21 @@ func (f *fields) next(name string) bool {
 	return true
 }
 
+// flags reads END and DONE; bits that we do not know are ignored (SPEC.md §4.4).
+func (f *fields) flags() Flags { return Flags(f.uint()) & (FlagEnd | FlagDone) }
+
 // end skips the elements that we do not know (SPEC.md §2.3), refuses bytes after the array, and gives the error that arose, if any.
 func (f *fields) end() error {
 	for ; f.err == nil && f.n > 0; f.n-- {
+		f.name = "later elements"
 		f.skip(0)
 	}
 	if f.err == nil && f.left() > 0 {
-		f.name = "the end"
-		f.fail(errForm)
+		f.name = "end"
+		f.fail(f.pos, "nothing after the array", fmt.Sprintf("%d bytes", f.left()))
 	}
 	if f.err != nil {
-		return &LinkError{
-			Expected: fmt.Sprintf("%s of %s as SPEC.md has it", f.name, f.t),
-			Got:      f.err.Error() + fmt.Sprintf(" at byte %d", f.pos),
-			Bytes:    clip(f.b),
-		}
+		return f.linkError(f.t.String() + "'s " + f.name)
 	}
 	return nil
 }

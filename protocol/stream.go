@@ -2,10 +2,7 @@
 
 package protocol
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // Data is a piece of a body (SPEC.md §5.5).
 type Data struct {
@@ -18,7 +15,7 @@ type Data struct {
 // Window grants room for more DATA (SPEC.md §6.2).
 type Window struct {
 	Stream uint32
-	Bytes  int
+	Bytes  int // 1 to [MaxWindow]
 }
 
 // ResetCode says why a stream was given up (SPEC.md §7.1).
@@ -86,7 +83,7 @@ func (m *Data) AppendFrame(b []byte) []byte {
 	}
 	start := len(b)
 	b = begin(b, TypeData, m.Stream, n)
-	b = append(b, byte(m.Flags))
+	b = appendUint(b, uint64(m.Flags))
 	b = appendBin(b, m.Bytes)
 	if n > 2 {
 		b = appendPairs(b, m.Trailers)
@@ -99,10 +96,10 @@ func (m *Data) Parse(payload []byte) error {
 	f := open(payload, TypeData, 2)
 	*m = Data{Stream: f.stream}
 	if f.next("flags") {
-		m.Flags = Flags(f.uint(math.MaxUint8))
+		m.Flags = f.flags()
 	}
 	if f.next("bytes") {
-		m.Bytes = f.body()
+		m.Bytes = f.bodyBytes()
 	}
 	if f.next("trailers") && !f.null() {
 		m.Trailers = f.pairs(nil)
@@ -121,9 +118,7 @@ func (m *Window) Parse(payload []byte) error {
 	f := open(payload, TypeWindow, 1)
 	*m = Window{Stream: f.stream}
 	if f.next("bytes") {
-		if m.Bytes = int(f.uint(MaxWindow)); m.Bytes == 0 {
-			f.fail(errForm)
-		}
+		m.Bytes = int(f.number(1, MaxWindow))
 	}
 	return f.end()
 }
@@ -147,7 +142,7 @@ func (m *Reset) Parse(payload []byte) error {
 	f := open(payload, TypeReset, 1)
 	*m = Reset{Stream: f.stream}
 	if f.next("code") {
-		m.Code = ResetCode(f.uint(math.MaxInt32))
+		m.Code = ResetCode(f.uint())
 	}
 	if f.next("reason") {
 		m.Reason = f.str()
@@ -159,4 +154,11 @@ func (m *Reset) Parse(payload []byte) error {
 func (m *Done) AppendFrame(b []byte) []byte {
 	start := len(b)
 	return endFrame(begin(b, TypeDone, m.Stream, 0), start)
+}
+
+// Parse reads a DONE's payload. Errors are [*LinkError].
+func (m *Done) Parse(payload []byte) error {
+	f := open(payload, TypeDone, 0)
+	*m = Done{Stream: f.stream}
+	return f.end()
 }

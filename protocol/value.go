@@ -2,9 +2,14 @@
 
 package protocol
 
-import "github.com/vmihailenco/msgpack/v5"
+import (
+	"fmt"
 
-// Value is one MessagePack value in its encoded form, already walked and found well-formed and at most 16 deep.
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// Value is one MessagePack value in its encoded form, already walked and found well-formed, with at most 16 arrays and
+// maps within one another.
 // The zero Value stands for nil.
 type Value []byte
 
@@ -16,8 +21,11 @@ func NewValue(v any) (Value, error) {
 		return nil, err
 	}
 	d := decoder{b: b}
-	if d.skip(0); d.err != nil {
-		return nil, d.err
+	if d.skip(0); d.err == nil && d.left() > 0 {
+		d.fail(d.pos, "one value", fmt.Sprintf("%d more bytes", d.left()))
+	}
+	if d.err != nil {
+		return nil, fmt.Errorf("encoding %T: %w", v, d.err)
 	}
 	return b, nil
 }

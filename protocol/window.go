@@ -10,7 +10,7 @@ type Credit int
 
 // Take uses up to want bytes and returns how many were granted.
 func (c *Credit) Take(want int) int {
-	n := min(want, int(*c))
+	n := max(0, min(want, int(*c)))
 	*c -= Credit(n)
 	return n
 }

@@ -1,0 +1,261 @@
+// The golden frames of vectors/, both ways.
+
+package protocol
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+type vector struct {
+	Name      string
+	Section   string
+	Hex       string
+	Message   []any
+	Canonical bool
+	Error     string
+	Stray     any
+	Frames    []string
+}
+
+// readVectors reads files of vectors/, whose README.md describes them.
+func readVectors(t testing.TB, files ...string) (all []vector) {
+	for _, file := range files {
+		text, err := os.ReadFile("vectors/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var some []vector
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.UseNumber()
+		if err := d.Decode(&some); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if len(some) == 0 {
+			t.Fatalf("%s is empty", file)
+		}
+		all = append(all, some...)
+	}
+	return all
+}
+
+// bytes expands the vector's hex: parts of hex, or XX*N.
+func (v vector) bytes(t testing.TB) (b []byte) {
+	for part := range strings.FieldsSeq(v.Hex) {
+		digits, times, repeated := strings.Cut(part, "*")
+		p, err := hex.DecodeString(digits)
+		n := 1
+		if err == nil && repeated {
+			n, err = strconv.Atoi(times)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", v.Name, err)
+		}
+		b = append(b, bytes.Repeat(p, n)...)
+	}
+	return b
+}
+
+// plain turns what stands in a vector's message into what generic gives for the same bytes.
+func plain(x any) any {
+	switch x := x.(type) {
+	case json.Number:
+		if n, err := x.Int64(); err == nil {
+			return n
+		}
+		f, _ := x.Float64()
+		return f
+	case []any:
+		list := make([]any, len(x))
+		for i := range x {
+			list[i] = plain(x[i])
+		}
+		return list
+	case map[string]any:
+		if len(x) == 1 {
+			if digits, ok := x["hex"].(string); ok {
+				b, _ := hex.DecodeString(digits)
+				return string(b)
+			}
+			if times, ok := x["repeat"].([]any); ok {
+				n, _ := times[1].(json.Number).Int64()
+				return strings.Repeat(times[0].(string), int(n))
+			}
+		}
+		m := make(map[string]any, len(x))
+		for k := range x {
+			m[k] = plain(x[k])
+		}
+		return m
+	}
+	return x
+}
+
+// generic decodes a value with vmihailenco/msgpack, which knows nothing of our decoder, and levels the differences that SPEC.md §2.4 levels.
+func generic(x any) any {
+	switch x := x.(type) {
+	case []byte:
+		return string(x)
+	case []any:
+		list := make([]any, len(x))
+		for i := range x {
+			list[i] = generic(x[i])
+		}
+		return list
+	case map[string]any:
+		for k := range x {
+			x[k] = generic(x[k])
+		}
+		return x
+	case float32:
+		return float64(x)
+	case nil, string, bool, float64:
+		return x
+	}
+	n := reflect.ValueOf(x)
+	if n.CanUint() {
+		return int64(n.Uint())
+	}
+	return n.Int()
+}
+
+func TestVectorsSayWhatAnIndependentDecoderReads(t *testing.T) {
+	for _, v := range readVectors(t, "valid.json", "long.json") {
+		if v.Error != "" || strings.Contains(v.Name, "extension") {
+			continue
+		}
+		var got any
+		if err := msgpack.Unmarshal(v.bytes(t)[lengthSize:], &got); err != nil {
+			t.Errorf("%s: %v", v.Name, err)
+		} else if want := plain(v.Message); !reflect.DeepEqual(generic(got), want) {
+			t.Errorf("%s:\ngot  %v\nwant %v", v.Name, generic(got), want)
+		}
+	}
+}
+
+func TestValidFramesAreReadAsTheirMessage(t *testing.T) {
+	for _, v := range readVectors(t, "valid.json", "long.json") {
+		if v.Error != "" {
+			continue
+		}
+		frame := v.bytes(t)
+		payload, used, err := Split(frame, MaxFrame)
+		if err != nil || used != len(frame) {
+			t.Errorf("%s: Split used %d of %d: %v", v.Name, used, len(frame), err)
+			continue
+		}
+		m, err := parse(payload)
+		if err != nil {
+			t.Errorf("%s: %v", v.Name, err)
+			continue
+		}
+		want := elements(m)
+		given := plain(v.Message).([]any)
+		for i := range min(len(want), len(given)) {
+			got := given[i]
+			if _, ok := m.(*Log); i == 2 && !ok && hasFlags(m) {
+				got = got.(int64) & 3
+			}
+			if !sameElement(want[i], got) {
+				t.Errorf("%s: element %d is %v, want %v", v.Name, i, want[i], given[i])
+			}
+		}
+		defaults := elements(withDefaults(m.Type()))
+		for i := len(given); i < len(want); i++ {
+			if !sameElement(want[i], leveled(defaults[i])) {
+				t.Errorf("%s: element %d, which was left out, is %v, want %v", v.Name, i, want[i], defaults[i])
+			}
+		}
+		if again := m.AppendFrame([]byte("before")); v.Canonical && string(again) != "before"+string(frame) {
+			t.Errorf("%s: encoded again it is\n%.300x, want\n%.300x", v.Name, again[6:], frame)
+		} else if m2, err := parse(again[6+lengthSize:]); err != nil || !reflect.DeepEqual(m, m2) {
+			t.Errorf("%s: encoded and parsed again it is %+v, want %+v (%v)", v.Name, m2, m, err)
+		}
+	}
+}
+
+func TestFramesAreWhatAnIndependentEncoderWrites(t *testing.T) {
+	for _, v := range readVectors(t, "valid.json", "long.json") {
+		if v.Error != "" {
+			continue
+		}
+		m, err := parse(v.bytes(t)[lengthSize:])
+		if err != nil {
+			t.Fatalf("%s: %v", v.Name, err)
+		}
+		frame := m.AppendFrame(nil)
+		d := decoder{b: frame[lengthSize:]}
+		var want bytes.Buffer
+		e := msgpack.NewEncoder(&want)
+		e.UseCompactInts(true)
+		if err := e.Encode(elements(m)[:d.array()]); err != nil {
+			t.Fatalf("%s: %v", v.Name, err)
+		}
+		if !bytes.Equal(frame[lengthSize:], want.Bytes()) {
+			t.Errorf("%s:\ngot  %.300x\nwant %.300x", v.Name, frame[lengthSize:], want.Bytes())
+		}
+	}
+}
+
+func TestInvalidFramesAreRefused(t *testing.T) {
+	for _, v := range readVectors(t, "invalid.json", "long.json") {
+		if v.Error == "" {
+			continue
+		}
+		frame := v.bytes(t)
+		payload, used, err := Split(frame, MaxFrame)
+		if err == nil && used != len(frame) {
+			t.Errorf("%s: Split used %d of %d bytes", v.Name, used, len(frame))
+			continue
+		}
+		if err == nil {
+			_, err = parse(payload)
+		}
+		if _, ok := err.(*LinkError); !ok {
+			t.Errorf("%s: got error %v, want a *LinkError", v.Name, err)
+		} else if !strings.Contains(err.Error(), v.Error) {
+			t.Errorf("%s: the error %q does not hold %q", v.Name, err, v.Error)
+		}
+	}
+}
+
+func TestStartOfAWorkersStream(t *testing.T) {
+	for _, v := range readVectors(t, "startup.json") {
+		for how, reader := range map[string]func(io.Reader) io.Reader{
+			"whole": func(r io.Reader) io.Reader { return r }, "byte by byte": iotest.OneByteReader, "with its end": iotest.DataErrReader,
+		} {
+			t.Run(fmt.Sprintf("%s, %s", v.Name, how), func(t *testing.T) {
+				c := NewConn(reader(bytes.NewReader(v.bytes(t))), io.Discard)
+				stray, err := c.ReadMagic()
+				if v.Error != "" {
+					if err == nil || !strings.Contains(err.Error(), v.Error) {
+						t.Fatalf("got error %v, want one that holds %q", err, v.Error)
+					}
+					return
+				}
+				if err != nil || string(stray) != plain(v.Stray) {
+					t.Fatalf("got %.80q before the magic and error %v, want %.80q", stray, err, plain(v.Stray))
+				}
+				for _, want := range v.Frames {
+					if payload, err := c.Read(); err != nil || hex.EncodeToString(payload) != want[2*lengthSize:] {
+						t.Fatalf("got frame %x and error %v, want %s", payload, err, want)
+					}
+				}
+				if _, err := c.Read(); err != io.EOF {
+					t.Errorf("after the last frame: got error %v, want io.EOF", err)
+				}
+			})
+		}
+	}
+}
