@@ -1,0 +1,103 @@
+// What a handler can ask its context: who this worker is, which request this is, and why it was cancelled.
+
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// Causes of a request's end before its handler's. [context.Cause] of the request's context gives them, and so do reads of its body and writes of
+// its response.
+var (
+	// ErrClientGone says that nobody waits for the response any more.
+	ErrClientGone = errors.New("sdk: the client has left")
+	// ErrTimeout says that the host's request_timeout has passed.
+	ErrTimeout = errors.New("sdk: the host's time for this request is up")
+	// ErrDrained says that this worker is being replaced and drain_timeout has passed.
+	ErrDrained = errors.New("sdk: the host's drain deadline has passed")
+	// ErrHostGone says that the link to the host has ended.
+	ErrHostGone = errors.New("sdk: the host is gone")
+)
+
+// resetCause translates a host's RESET (SPEC.md §7.1).
+func resetCause(m *protocol.Reset) error {
+	switch {
+	case m.Code == protocol.ResetTimeout:
+		return ErrTimeout
+	case m.Code == protocol.ResetDrained:
+		return ErrDrained
+	case m.Code < 100:
+		return ErrClientGone
+	}
+	return fmt.Errorf("sdk: the host gave the request up: %s %s", m.Code, m.Reason)
+}
+
+// exceeded gives the reason to stop waiting: err, the deadline, or nil.
+func (d *deadline) exceeded(err error) error {
+	if err == nil && d.expired {
+		err = os.ErrDeadlineExceeded
+	}
+	return err
+}
+
+// Worker is a worker's place in the host's pool, as the host told it.
+type Worker struct {
+	Pool       string
+	Generation uint64 // of the pool's code, from 1
+	Slot       int    // from 0
+	Host       string // the host's name and version
+	Dev        bool   // the host runs with --dev: error pages may show traces
+}
+
+type (
+	selfKey   struct{}
+	streamKey struct{}
+)
+
+// requestContext answers the keys of this package without an allocation for each.
+type requestContext struct {
+	context.Context
+	s       *stream
+	attempt int
+	id      string
+}
+
+// Value implements [context.Context].
+func (c *requestContext) Value(key any) any {
+	switch key.(type) {
+	case streamKey:
+		return c.s
+	case selfKey:
+		return &c.s.link.self
+	}
+	return c.Context.Value(key)
+}
+
+// Self tells this worker's place. ctx is a request's, or that of an [OnStart] hook; for any other the result is the zero Worker.
+func Self(ctx context.Context) Worker {
+	if w, ok := ctx.Value(selfKey{}).(*Worker); ok {
+		return *w
+	}
+	return Worker{}
+}
+
+// RequestID gives the request's id in the host's log, or "" if ctx is not a request's.
+func RequestID(ctx context.Context) string {
+	if s, ok := ctx.Value(streamKey{}).(*stream); ok {
+		return s.ctx.id
+	}
+	return ""
+}
+
+// Attempt gives 1, or 2 if another worker died of, or with, this request; 0 if ctx is not a request's.
+func Attempt(ctx context.Context) int {
+	if s, ok := ctx.Value(streamKey{}).(*stream); ok {
+		return s.ctx.attempt
+	}
+	return 0
+}

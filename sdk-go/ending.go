@@ -1,0 +1,125 @@
+// How a response ends: whole, as an error page, or broken off. Each way sends the stream's one DONE.
+
+package sdk
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+const last = protocol.FlagEnd | protocol.FlagDone
+
+// finish sends what is left after the handler has returned: in the same frame as the head, if that is still due.
+func (w *response) finish() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	defer w.release()
+	if w.status == 0 {
+		w.begin(http.StatusOK)
+	}
+	if w.isHead && !w.headSent && w.length < 0 && 0 < w.written && w.written <= int64(w.s.link.chunk) && w.file == "" {
+		w.work.pairs = append(w.work.pairs, "Content-Length", strconv.FormatInt(w.written, 10))
+	}
+	trailers := trailers(w.header, w.known.announced)
+	switch {
+	case w.s.failure() != nil:
+		w.done()
+	case !w.headSent && len(trailers) == 0:
+		w.s.link.forget(w.s.id)
+		if w.sendHead(last) != nil { // a RESET came in between, or the pipe broke
+			w.done()
+		}
+	default:
+		w.finishBody(trailers)
+	}
+}
+
+// finishBody sends the last DATA, once the window takes all that is left.
+func (w *response) finishBody(trailers []string) {
+	if !w.headSent && w.sendHead(0) != nil {
+		w.done()
+		return
+	}
+	rest := w.work.buf
+	if w.isHead {
+		rest = nil
+	}
+	for len(rest) > 0 {
+		n, err := w.s.takeCredit(len(rest))
+		if err != nil {
+			w.reset("the response could not be sent: " + err.Error())
+			return
+		}
+		if n == len(rest) {
+			break
+		}
+		if w.sendData(rest[:n], 0, nil) != nil {
+			break
+		}
+		rest = rest[n:]
+	}
+	w.s.link.forget(w.s.id)
+	_ = w.sendData(rest, last, trailers) // a broken pipe has ended the link
+}
+
+// fail answers a handler that panicked: with 500 if the head is still due. trace is shown only if the host runs with --dev.
+func (w *response) fail(trace string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	defer w.release()
+	if w.headSent {
+		w.reset("the handler panicked")
+		return
+	}
+	text := "Internal Server Error\n"
+	if w.s.link.self.Dev && trace != "" {
+		text = trace
+	}
+	if w.work == nil {
+		w.work = scratches.Get().(*scratch)
+	}
+	if len(text) > w.s.link.chunk {
+		text = text[:w.s.link.chunk]
+	}
+	w.status, w.file, w.known = http.StatusInternalServerError, "", headFacts{}
+	w.work.pairs = append(w.work.pairs[:0], "Content-Type", "text/plain; charset=utf-8", "X-Content-Type-Options", "nosniff")
+	w.work.buf = append(w.work.buf[:0], text...)
+	w.s.link.forget(w.s.id)
+	if w.sendHead(last) != nil {
+		w.done()
+	}
+}
+
+// breakOff gives the response up (RESET 200).
+func (w *response) breakOff(reason string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	defer w.release()
+	w.reset(reason)
+}
+
+func (w *response) reset(reason string) {
+	w.s.giveUp(&protocol.Reset{Stream: w.s.id, Code: protocol.ResetInternal, Reason: reason})
+	w.done()
+}
+
+func (w *response) done() {
+	w.s.link.forget(w.s.id)
+	_ = w.s.link.send(&protocol.Done{Stream: w.s.id}) // a broken pipe has ended the link
+}
+
+// release ends the writer's use: from here on it only refuses.
+func (w *response) release() {
+	w.over = true
+	w.s.mu.Lock()
+	w.s.writeBy.stop()
+	w.s.mu.Unlock()
+	if work := w.work; work != nil {
+		w.work = nil
+		clear(work.pairs)
+		work.buf, work.head, work.data = work.buf[:0], protocol.Response{}, protocol.Data{}
+		scratches.Put(work)
+	}
+}

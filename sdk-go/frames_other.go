@@ -1,0 +1,25 @@
+//go:build !unix
+
+package sdk
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// inheritedFrames has no descriptors to open here.
+func inheritedFrames(r, w int) (io.ReadCloser, io.WriteCloser, error) {
+	return nil, nil, fmt.Errorf("sdk: %s=%d,%d: descriptors are not inherited on this system; unset it to use standard input and output", framesVariable, r, w)
+}
+
+// standardFrames keeps the link for itself: what the program prints through os.Stdout goes to the host's log from here on, and os.Stdin is empty.
+func standardFrames() (io.ReadCloser, io.WriteCloser, error) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, nil, fmt.Errorf("sdk: %w", err)
+	}
+	r, w := os.Stdin, os.Stdout
+	os.Stdin, os.Stdout = null, os.Stderr
+	return r, w, nil
+}

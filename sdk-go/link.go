@@ -1,0 +1,265 @@
+// The worker's end of the link: one goroutine reads frames and hands them to the streams, and never waits for any of them.
+
+package sdk
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+type link struct {
+	conn        *protocol.Conn
+	handler     http.Handler
+	self        Worker
+	window      int // bytes of DATA that we may send on a new stream
+	chunk       int // bytes of body that we put into one frame
+	concurrency int
+
+	over chan struct{} // closed when no more requests will come and, after DRAIN, none is left
+	err  error         // why, or nil; set before over is closed
+
+	mu       sync.Mutex // guards what follows
+	streams  map[uint32]*stream
+	running  int // streams whose DONE has not been sent; streams leave the map just before it
+	draining bool
+	ended    bool
+	quiet    chan struct{} // if not nil, closed when running is 0
+
+	// the reader's own
+	last uint32 // the highest stream that the host opened
+}
+
+// frameRoom is what a frame holds beside the bytes of a body: an ample guess for headers.
+const frameRoom = 16 << 10
+
+func newLink(conn *protocol.Conn, hello *protocol.Hello, handler http.Handler, concurrency int) *link {
+	return &link{
+		conn:        conn,
+		handler:     handler,
+		self:        Worker{Pool: hello.Pool, Generation: hello.Generation, Slot: hello.Slot, Host: hello.Host, Dev: hello.Dev},
+		window:      hello.Window,
+		chunk:       max(1, min(protocol.MaxData, hello.MaxFrame-frameRoom)),
+		concurrency: concurrency,
+		over:        make(chan struct{}),
+		streams:     make(map[uint32]*stream),
+	}
+}
+
+// read dispatches frames until the link ends.
+func (l *link) read() {
+	for {
+		payload, err := l.conn.Read()
+		if err == nil {
+			err = l.dispatch(payload)
+		}
+		if err == nil {
+			continue
+		}
+		if errors.Is(err, io.EOF) {
+			err = nil // §1.3: the host is done with us
+		} else {
+			err = fmt.Errorf("sdk: the link to the host broke: %w", err)
+		}
+		l.end(err)
+		return
+	}
+}
+
+// end closes over, once. The first reason stays.
+func (l *link) end(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.endLocked(err)
+}
+
+func (l *link) endLocked(err error) {
+	if !l.ended {
+		l.ended, l.err = true, err
+		close(l.over)
+	}
+}
+
+// send is for frames that go out as they are; a broken pipe ends the link.
+func (l *link) send(m protocol.Message) error {
+	err := l.conn.Send(m)
+	if err != nil {
+		err = fmt.Errorf("sdk: the host is gone: %w", err)
+		l.end(err)
+	}
+	return err
+}
+
+func (l *link) dispatch(payload []byte) error {
+	t, id, err := protocol.Head(payload)
+	if err != nil {
+		return err
+	}
+	switch t {
+	case protocol.TypeRequest:
+		return l.open(payload)
+	case protocol.TypeData:
+		var m protocol.Data
+		if err := m.Parse(payload); err != nil {
+			return err
+		}
+		if s := l.stream(id); s != nil {
+			return s.body.receive(&m)
+		}
+	case protocol.TypeWindow:
+		var m protocol.Window
+		if err := m.Parse(payload); err != nil {
+			return err
+		}
+		if s := l.stream(id); s != nil {
+			return s.grant(m.Bytes)
+		}
+	case protocol.TypeReset:
+		var m protocol.Reset
+		if err := m.Parse(payload); err != nil {
+			return err
+		}
+		if s := l.stream(id); s != nil {
+			s.abort(resetCause(&m))
+		}
+	case protocol.TypePing:
+		var m protocol.Ping
+		if err := m.Parse(payload); err != nil {
+			return err
+		}
+		return l.conn.Send(&protocol.Pong{Token: m.Token})
+	case protocol.TypePong:
+	case protocol.TypeDrain:
+		l.drain()
+	case protocol.TypeHello, protocol.TypeReady, protocol.TypeFailed, protocol.TypeLog, protocol.TypeResponse, protocol.TypeInform, protocol.TypeDone:
+		return &protocol.LinkError{Expected: "a message that a host sends after HELLO", Got: t.String()}
+	default:
+		l.unknown(t, id)
+	}
+	return nil
+}
+
+// open begins a request's goroutine, or refuses it.
+func (l *link) open(payload []byte) error {
+	m := requests.Get().(*protocol.Request)
+	if err := m.Parse(payload); err != nil {
+		return err
+	}
+	if m.Stream <= l.last || m.Stream%2 == 0 {
+		return &protocol.LinkError{Expected: fmt.Sprintf("REQUEST on an odd stream above %d", l.last), Got: fmt.Sprintf("stream %d", m.Stream)}
+	}
+	l.last = m.Stream
+	l.mu.Lock()
+	reason := ""
+	switch {
+	case l.draining || l.ended:
+		reason = "this worker is draining"
+	case len(l.streams) >= l.concurrency:
+		reason = fmt.Sprintf("this worker takes %d requests at once", l.concurrency)
+	}
+	if reason != "" {
+		l.mu.Unlock()
+		if err := l.conn.Send(&protocol.Reset{Stream: m.Stream, Code: protocol.ResetRefused, Reason: reason}); err != nil {
+			return err
+		}
+		return l.conn.Send(&protocol.Done{Stream: m.Stream})
+	}
+	s := newStream(l, m)
+	l.streams[m.Stream] = s
+	l.running++
+	l.mu.Unlock()
+	go s.run() // ends with the handler; running counts it
+	return nil
+}
+
+// unknown answers a message whose type this SDK does not know (§9.2).
+func (l *link) unknown(t protocol.Type, id uint32) {
+	if id == 0 {
+		l.log("warn", 0, fmt.Sprintf("ignored a message of unknown %s", t))
+		return
+	}
+	s := l.stream(id)
+	if s == nil && id%2 == 1 && id <= l.last {
+		return // it is done
+	}
+	reset := &protocol.Reset{Stream: id, Code: protocol.ResetUnknown, Reason: "unknown " + t.String()}
+	if s != nil {
+		s.giveUp(reset)
+		return
+	}
+	if id%2 == 1 {
+		l.last = id
+	}
+	_ = l.send(reset)
+}
+
+// stream gives an open stream, or nil: frames of a stream that is done are dropped (§4.3).
+func (l *link) stream(id uint32) *stream {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.streams[id]
+}
+
+// forget takes a stream out, just before its DONE is sent: by the time that the host hears DONE there is room for its next request.
+func (l *link) forget(id uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.streams, id)
+}
+
+// finished counts a stream out, after its DONE.
+func (l *link) finished() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.running--
+	l.settleLocked()
+}
+
+// drain lets open streams finish and refuses others (§8.3).
+func (l *link) drain() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.draining = true
+	l.settleLocked()
+}
+
+func (l *link) settleLocked() {
+	if l.running > 0 {
+		return
+	}
+	if l.draining {
+		l.endLocked(nil)
+	}
+	if l.quiet != nil {
+		close(l.quiet)
+		l.quiet = nil
+	}
+}
+
+// idle gives a channel that is closed once no stream runs. One caller only.
+func (l *link) idle() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	quiet := make(chan struct{})
+	l.quiet = quiet
+	l.settleLocked()
+	return quiet
+}
+
+// cancelAll ends every stream early and says how many there were.
+func (l *link) cancelAll(cause error) int {
+	l.mu.Lock()
+	open := make([]*stream, 0, len(l.streams))
+	for _, s := range l.streams {
+		open = append(open, s)
+	}
+	l.mu.Unlock()
+	for _, s := range open {
+		s.abort(cause)
+	}
+	return len(open)
+}

@@ -1,0 +1,188 @@
+// The host's log: the SDK's own remarks, and slog records, as LOG frames (SPEC.md §8.2).
+
+package sdk
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+const (
+	maxLogText    = 64 << 10
+	maxLogPending = 1 << 20
+	maxLogDepth   = 8
+)
+
+// current is the link of the process, for records that are logged outside of any request. A process has one standard input, so one link.
+var current atomic.Pointer[link]
+
+// log sends one of the SDK's own remarks, and never waits. pairs are names and texts.
+func (l *link) log(level string, stream uint32, message string, pairs ...string) {
+	attributes := make(map[string]any, len(pairs)/2)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		attributes[pairs[i]] = pairs[i+1]
+	}
+	_, _ = l.sendLog(level, stream, message, attributes) // the log can't go anywhere without a host
+}
+
+func (l *link) sendLog(level string, stream uint32, message string, attributes map[string]any) (size int, err error) {
+	room := min(maxLogText, l.chunk)
+	if len(message) > room {
+		message = strings.ToValidUTF8(message[:room], "") + "…"
+	}
+	var value protocol.Value
+	if len(attributes) > 0 {
+		value, err = protocol.NewValue(attributes)
+		if err == nil && len(value) > room {
+			err = fmt.Errorf("%d bytes of attributes", len(value))
+		}
+		if err != nil {
+			value, _ = protocol.NewValue(map[string]any{"attributes_left_out": err.Error()})
+		}
+	}
+	return len(message) + len(value), l.conn.Send(&protocol.Log{Stream: stream, Level: level, Message: message, Context: value})
+}
+
+// LogHandler is a [slog.Handler] that sends records to the host's log with their level, their attributes and, if the context is a request's, that
+// request. Records below level are dropped; nil means [slog.LevelInfo]. While no host is connected, they go to standard error as text.
+//
+//	slog.SetDefault(slog.New(sdk.LogHandler(nil)))
+//
+// It is safe for concurrent use. When the host reads too slowly, a call waits rather than let records pile up.
+func LogHandler(level slog.Leveler) slog.Handler {
+	if level == nil {
+		level = slog.LevelInfo
+	}
+	return &logHandler{level: level, alone: slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}), pending: new(atomic.Int64)}
+}
+
+// logHandler is immutable but for pending, which all handlers derived from one share.
+type logHandler struct {
+	level   slog.Leveler
+	alone   slog.Handler // for the time without a host
+	scopes  []scope
+	pending *atomic.Int64 // bytes sent since the pipe was last known to be empty
+}
+
+// scope is what one WithGroup or WithAttrs added.
+type scope struct {
+	group string
+	attrs []slog.Attr
+}
+
+// Enabled implements [slog.Handler].
+func (h *logHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= h.level.Level()
+}
+
+// WithAttrs implements [slog.Handler].
+func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return h.with(scope{attrs: attrs}, h.alone.WithAttrs(attrs))
+}
+
+// WithGroup implements [slog.Handler].
+func (h *logHandler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
+	return h.with(scope{group: name}, h.alone.WithGroup(name))
+}
+
+func (h *logHandler) with(s scope, alone slog.Handler) *logHandler {
+	derived := *h
+	derived.alone = alone
+	derived.scopes = append(h.scopes[:len(h.scopes):len(h.scopes)], s)
+	return &derived
+}
+
+// Handle implements [slog.Handler].
+func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
+	l, id := current.Load(), uint32(0)
+	if s, ok := ctx.Value(streamKey{}).(*stream); ok {
+		l, id = s.link, s.id
+	}
+	if l == nil {
+		return h.alone.Handle(ctx, r)
+	}
+	size, err := l.sendLog(levelName(r.Level), id, r.Message, h.attributes(r))
+	if err != nil {
+		return h.alone.Handle(ctx, r)
+	}
+	if h.pending.Add(int64(size)) > maxLogPending {
+		h.pending.Store(0)
+		err = l.conn.Flush()
+	}
+	return err
+}
+
+func (h *logHandler) attributes(r slog.Record) map[string]any {
+	top := make(map[string]any)
+	into := top
+	for _, s := range h.scopes {
+		if s.group != "" {
+			inner := make(map[string]any)
+			into[s.group] = inner
+			into = inner
+		}
+		for _, a := range s.attrs {
+			put(into, a, 0)
+		}
+	}
+	r.Attrs(func(a slog.Attr) bool {
+		put(into, a, 0)
+		return true
+	})
+	return top
+}
+
+// put adds an attribute in a form that MessagePack has. Groups nest to a bounded depth, and become text below it.
+func put(into map[string]any, a slog.Attr, depth int) {
+	v := a.Value.Resolve()
+	if a.Equal(slog.Attr{}) {
+		return
+	}
+	switch v.Kind() {
+	case slog.KindGroup:
+		if a.Key == "" || depth == maxLogDepth {
+			for _, inner := range v.Group() {
+				put(into, inner, depth)
+			}
+			return
+		}
+		if len(v.Group()) == 0 {
+			return
+		}
+		inner := make(map[string]any)
+		into[a.Key] = inner
+		for _, b := range v.Group() {
+			put(inner, b, depth+1)
+		}
+	case slog.KindBool, slog.KindInt64, slog.KindUint64, slog.KindFloat64, slog.KindString:
+		into[a.Key] = v.Any()
+	case slog.KindTime:
+		into[a.Key] = v.Time().Format(time.RFC3339Nano)
+	default: // durations, errors, fmt.Stringer and the rest, as they print
+		into[a.Key] = fmt.Sprint(v.Any())
+	}
+}
+
+func levelName(level slog.Level) string {
+	switch {
+	case level < slog.LevelDebug:
+		return "trace"
+	case level < slog.LevelInfo:
+		return "debug"
+	case level < slog.LevelWarn:
+		return "info"
+	case level < slog.LevelError:
+		return "warn"
+	}
+	return "error"
+}

@@ -1,0 +1,166 @@
+// A stream is one request in the hands of its handler: it owns the request's context, its body, its response, and the one DONE that it owes.
+
+package sdk
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+type stream struct {
+	link     *link
+	id       uint32
+	ctx      requestContext
+	cancel   context.CancelCauseFunc
+	opening  *protocol.Request // until run has read it
+	body     requestBody
+	response response
+
+	mu      sync.Mutex // guards what follows, and what body says; never held while sending or while the user's code runs
+	changed sync.Cond  // err, credit, body or a deadline has changed
+	err     error      // why the stream ended early; sticks
+	credit  protocol.Credit
+	writeBy deadline
+}
+
+// requests lends the reader a place to parse into; run gives it back.
+var requests = sync.Pool{New: func() any { return new(protocol.Request) }}
+
+// newStream is called by the reader: m's body is valid during the call only.
+func newStream(l *link, m *protocol.Request) *stream {
+	s := &stream{link: l, id: m.Stream, opening: m, credit: protocol.Credit(l.window)}
+	s.changed.L = &s.mu
+	ctx, cancel := context.WithCancelCause(context.Background())
+	s.ctx = requestContext{Context: ctx, attempt: m.Attempt, id: m.ID, s: s}
+	s.cancel = cancel
+	s.body.open(s, m)
+	s.response = response{s: s, length: -1, isHead: m.Method == http.MethodHead}
+	return s
+}
+
+// run calls the handler and sends what is owed.
+func (s *stream) run() {
+	defer s.link.finished()
+	returned := false
+	defer func() { s.settle(recover(), returned) }()
+	m := s.opening
+	s.opening = nil
+	r, err := newRequest(s, m)
+	m.Body, m.Form, m.TLS = nil, nil, nil
+	requests.Put(m)
+	if err != nil {
+		http.Error(&s.response, "Bad Request: "+err.Error(), http.StatusBadRequest)
+	} else {
+		s.link.handler.ServeHTTP(&s.response, r)
+	}
+	returned = true
+}
+
+// settle ends the stream after its handler: panicked is what it panicked with; neither that nor returned means runtime.Goexit.
+func (s *stream) settle(panicked any, returned bool) {
+	s.cancel(nil)
+	s.body.shut()
+	switch {
+	case returned:
+		s.response.finish()
+	case panicked == http.ErrAbortHandler:
+		s.response.breakOff("the handler aborted the response")
+	case panicked == nil:
+		s.link.log("error", s.id, "the handler ended its goroutine with runtime.Goexit")
+		s.response.fail("")
+	default:
+		stack := string(debug.Stack())
+		s.link.log("error", s.id, fmt.Sprintf("panic: %v", panicked), "stack", stack)
+		s.response.fail(fmt.Sprintf("panic: %v\n\n%s", panicked, stack))
+	}
+}
+
+// abort ends the stream early: whoever waits in it gets cause. The handler runs on until it notices.
+func (s *stream) abort(cause error) {
+	s.mu.Lock()
+	if s.err == nil {
+		s.err = cause
+	}
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	s.cancel(cause)
+}
+
+// giveUp is abort with word to the host.
+func (s *stream) giveUp(m *protocol.Reset) {
+	if s.failure() != nil {
+		return
+	}
+	s.abort(fmt.Errorf("sdk: gave the request up: %s", m.Reason))
+	_ = s.link.send(m) // a broken pipe ends the link, and with it this stream
+}
+
+// failure says why the stream ended early, or nil.
+func (s *stream) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// grant adds a WINDOW's bytes.
+func (s *stream) grant(n int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changed.Broadcast()
+	return s.credit.Grant(n)
+}
+
+// takeCredit waits until at least one byte of want may be sent, and says how many may.
+func (s *stream) takeCredit(want int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		if err := s.writeBy.exceeded(s.err); err != nil {
+			return 0, err
+		}
+		if n := s.credit.Take(want); n > 0 {
+			return n, nil
+		}
+		s.changed.Wait()
+	}
+}
+
+// deadline is one of a stream's two; the stream's mu guards it.
+type deadline struct {
+	timer   *time.Timer
+	expired bool
+}
+
+// set moves the deadline; the zero time takes it away.
+func (d *deadline) set(s *stream, t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.stop()
+	d.expired = false
+	if t.IsZero() {
+		return
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(time.Until(t), func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if d.timer == timer { // not moved meanwhile
+			d.expired = true
+			s.changed.Broadcast()
+		}
+	})
+	d.timer = timer
+}
+
+func (d *deadline) stop() {
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
+}
