@@ -1,0 +1,182 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Bridge;
+
+use Symfony\Component\HttpFoundation\BinaryFileResponse;
+use Symfony\Component\HttpFoundation\File\UploadedFile as SymfonyFile;
+use Symfony\Component\HttpFoundation\Request as SymfonyRequest;
+use Symfony\Component\HttpFoundation\Response as SymfonyResponse;
+use Symfony\Component\HttpFoundation\StreamedResponse;
+use Symfony\Component\HttpKernel\HttpKernelInterface;
+use Symfony\Component\HttpKernel\KernelInterface;
+use Symfony\Component\HttpKernel\TerminableInterface;
+use WorkerHost\Handler;
+use WorkerHost\Http\Request;
+use WorkerHost\Http\Response;
+use WorkerHost\Http\UploadedFile;
+use WorkerHost\Internal\Form;
+use WorkerHost\Internal\Superglobals;
+
+/**
+ * Runs a Symfony kernel (5.4 and later) that is booted once.
+ *
+ *     Worker::create()->onRequest(Symfony::create(fn () => new App\Kernel('prod', false)))->run();
+ *
+ * When the client has its response the kernel's terminate() runs, then the services that keep state are reset.
+ */
+final class Symfony implements Handler
+{
+    /** What an echoing response gathers before it is sent, in bytes. */
+    private const BUFFER = 16384;
+
+    private ?HttpKernelInterface $kernel = null;
+
+    /** @param HttpKernelInterface|callable(): HttpKernelInterface $source */
+    private function __construct(private readonly mixed $source)
+    {
+    }
+
+    /** @param HttpKernelInterface|callable(): HttpKernelInterface $kernel a function makes the kernel when the worker starts */
+    public static function create(HttpKernelInterface|callable $kernel): self
+    {
+        return new self($kernel);
+    }
+
+    public function start(): void
+    {
+        $kernel = $this->source instanceof HttpKernelInterface ? $this->source : ($this->source)();
+        if (!$kernel instanceof HttpKernelInterface) {
+            throw new \TypeError('The function given to Symfony::create() returned ' . \get_debug_type($kernel) . ', not an HttpKernelInterface');
+        }
+        if ($kernel instanceof KernelInterface) {
+            $kernel->boot();
+        }
+        $this->kernel = $kernel;
+    }
+
+    public function __invoke(Request $request): Response
+    {
+        if ($this->kernel === null) {
+            $this->start();
+        }
+        $kernel = $this->kernel;
+        $symfonyRequest = $this->request($request);
+        $symfonyResponse = $kernel->handle($symfonyRequest);
+
+        return $this->response($symfonyResponse)->after(static function () use ($kernel, $symfonyRequest, $symfonyResponse): void {
+            try {
+                if ($kernel instanceof TerminableInterface) {
+                    $kernel->terminate($symfonyRequest, $symfonyResponse);
+                }
+            } finally {
+                if ($kernel instanceof KernelInterface && $kernel->getContainer()->has('services_resetter')) {
+                    $kernel->getContainer()->get('services_resetter')->reset();
+                }
+            }
+        });
+    }
+
+    public function stop(): void
+    {
+        if ($this->kernel instanceof KernelInterface) {
+            $this->kernel->shutdown();
+        }
+    }
+
+    /** The same request as Symfony's. Its content is read from the client when it is first asked for, except for a urlencoded form. */
+    public function request(Request $request): SymfonyRequest
+    {
+        return new SymfonyRequest(
+            $request->query,
+            $request->form,
+            $request->attributes,
+            $request->cookies,
+            Form::tree($request->files, $this->file(...)),
+            Superglobals::server($request) + $_SERVER,
+            $request->length === 0 ? '' : $request->stream(),
+        );
+    }
+
+    /** @return SymfonyFile|array<string, mixed> */
+    private function file(UploadedFile $file): SymfonyFile|array
+    {
+        if ($file->error !== \UPLOAD_ERR_OK) {
+            // Symfony makes null of this, as it does of a field without a file under any other server.
+            return ['name' => '', 'type' => '', 'tmp_name' => '', 'error' => $file->error, 'size' => 0];
+        }
+
+        // true: move() must not ask PHP whether the file was uploaded, because PHP never saw it.
+        return new SymfonyFile($file->path, $file->name, $file->type, $file->error, true);
+    }
+
+    /** Symfony's response as one of this SDK's. What a StreamedResponse echoes is sent as it comes, in blocks of 16 KiB or at each ob_flush(). */
+    public function response(SymfonyResponse $symfony): Response
+    {
+        $headers = $symfony->headers->allPreserveCaseWithoutCookies();
+        foreach ($symfony->headers->getCookies() as $cookie) {
+            $headers['Set-Cookie'][] = (string) $cookie;
+        }
+        $status = $symfony->getStatusCode();
+        if ($symfony instanceof BinaryFileResponse) {
+            $path = self::servable($symfony);
+            if ($path !== null) {
+                $file = Response::file($path, headers: $headers);
+                foreach (['Content-Length', 'Content-Range', 'Accept-Ranges'] as $name) {
+                    $file = $file->withoutHeader($name); // the host's business then
+                }
+
+                return $file;
+            }
+        }
+        if ($symfony instanceof StreamedResponse || $symfony instanceof BinaryFileResponse) {
+            return Response::stream(self::echoed($symfony), $status)->withoutHeader('Content-Type')->withHeaders($headers);
+        }
+
+        return new Response($status, $headers, (string) $symfony->getContent());
+    }
+
+    /** The file's path if the host can send it: it lies below the worker's directory, which is the pool's, and is to stay where it is. */
+    private static function servable(BinaryFileResponse $symfony): ?string
+    {
+        $path = $symfony->getFile()->getRealPath();
+        $root = \getcwd();
+        $temporary = (fn (): bool => $this->deleteFileAfterSend || ($this->tempFileObject ?? null) !== null)->call($symfony);
+        $whole = $symfony->getStatusCode() === 200 || ($symfony->getStatusCode() === 206 && $symfony->headers->has('Content-Range'));
+        if ($path === false || $root === false || $temporary || !$whole) {
+            return null;
+        }
+
+        return \str_starts_with($path, \rtrim((string) \realpath($root), \DIRECTORY_SEPARATOR) . \DIRECTORY_SEPARATOR) ? $path : null;
+    }
+
+    /** @return \Closure(\Closure): void */
+    private static function echoed(SymfonyResponse $symfony): \Closure
+    {
+        return static function (\Closure $write) use ($symfony): void {
+            $live = \str_starts_with((string) $symfony->headers->get('Content-Type'), 'text/event-stream')
+                || $symfony->headers->get('X-Accel-Buffering') === 'no';
+            $level = \ob_get_level();
+            // When the client has left, $write throws out of the echo. PHP then passes on what was echoed; the outer buffer drops it.
+            \ob_start();
+            \ob_start(static function (string $bytes, int $phase) use ($write): string {
+                if ($bytes !== '' && ($phase & \PHP_OUTPUT_HANDLER_CLEAN) === 0) {
+                    $write($bytes);
+                }
+
+                return '';
+            }, $live ? 1 : self::BUFFER);
+            try {
+                $symfony->sendContent();
+                while (\ob_get_level() > $level + 1) {
+                    \ob_end_flush();
+                }
+            } finally {
+                while (\ob_get_level() > $level) {
+                    @\ob_end_clean();
+                }
+            }
+        };
+    }
+}

@@ -1,0 +1,259 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Http;
+
+use WorkerHost\Internal\Body;
+use WorkerHost\Internal\Exchange;
+use WorkerHost\Internal\Form;
+use WorkerHost\Internal\Frame;
+use WorkerHost\Internal\Headers;
+use WorkerHost\RequestCancelled;
+
+/**
+ * One HTTP request. Immutable; what takes work to decode is decoded when it is first asked for.
+ *
+ * @property-read string                                   $path        the target up to `?`, percent-encoded as it came
+ * @property-read string                                   $queryString the target after `?`
+ * @property-read array<array-key, mixed>                  $query       as PHP reads a query string
+ * @property-read array<array-key, non-empty-list<string>> $headers     lower-case name => values, in the order they came; Host included
+ * @property-read array<array-key, string>                 $cookies
+ * @property-read array<array-key, mixed>                  $form        the fields of a form, urlencoded or multipart, as PHP reads them
+ * @property-read list<UploadedFile>                       $files       those of a multipart form, in the order they came
+ * @property-read array<string, mixed>                     $attributes  see withAttribute()
+ * @property-read array<array-key, non-empty-list<string>> $trailers    once the body has been read to its end
+ * @property-read list<string>|null                        $tls         [version, cipher, server name, ALPN protocol]; null without TLS
+ * @property-read int|null                                 $length      the body's length in bytes; null if that is not known before its end
+ * @property-read int                                      $attempt     2 when another worker died with this request
+ * @property-read string                                   $id          the request's id in the host's log
+ */
+final class Request
+{
+    public readonly string $method;
+    /** As it came: path and query, or `*`. */
+    public readonly string $target;
+    /** `1.0`, `1.1`, `2` … */
+    public readonly string $protocolVersion;
+    /** `http` or `https`. */
+    public readonly string $scheme;
+    /** The Host header or `:authority`, with its port if it has one. */
+    public readonly string $host;
+    /** The client's `ip:port` or `[ip]:port`; empty on a unix socket. */
+    public readonly string $remoteAddress;
+
+    /** @var array<string, mixed> what was decoded, by the property's name */
+    private array $decoded = [];
+    /** @var array<string, mixed> */
+    private array $attributes = [];
+    private ?Body $body = null;
+
+    /**
+     * @internal
+     *
+     * @param list<mixed> $message REQUEST (SPEC.md §5.1), checked and with its defaults
+     */
+    public function __construct(private readonly array $message, private readonly ?Exchange $exchange)
+    {
+        $this->method = $message[3];
+        $this->target = $message[4];
+        $this->protocolVersion = $message[5];
+        $this->scheme = $message[6];
+        $this->host = $message[7];
+        $this->remoteAddress = $message[8];
+    }
+
+    /**
+     * A request that came from no client, for tests of a handler.
+     *
+     * @param array<string, string|list<string>> $headers
+     * @param array<string, string>|null         $form    fields of a multipart form; a urlencoded one goes into $body
+     * @param list<UploadedFile>                 $files
+     */
+    public static function create(
+        string $method,
+        string $target,
+        array $headers = [],
+        string $body = '',
+        ?array $form = null,
+        array $files = [],
+        string $remoteAddress = '127.0.0.1:50000',
+        string $scheme = 'http',
+        string $host = 'localhost',
+    ): self {
+        $fields = [];
+        foreach ($form ?? [] as $name => $value) {
+            \array_push($fields, (string) $name, $value);
+        }
+        $parsed = $form === null && $files === [] ? null : [$fields, []];
+        $request = new self(
+            [Frame::REQUEST, 1, Frame::FLAG_END, $method, $target, '1.1', $scheme, $host, $remoteAddress, Headers::pairs($headers), $body,
+                \strlen($body), $parsed, null, 1, ''],
+            null,
+        );
+        $request->body = new Body($body);
+        $request->decoded['files'] = $files;
+
+        return $request;
+    }
+
+    public function __get(string $name): mixed
+    {
+        return $this->decoded[$name] ?? match ($name) {
+            'attributes' => $this->attributes,
+            'trailers' => Headers::lists($this->exchange?->trailers ?? []),
+            'tls' => $this->message[13],
+            'length' => $this->bodyLength(),
+            'attempt' => $this->message[14],
+            'id' => $this->message[15],
+            default => $this->decoded[$name] = $this->decode($name),
+        };
+    }
+
+    public function __isset(string $name): bool
+    {
+        return match ($name) {
+            'tls', 'length' => $this->__get($name) !== null,
+            default => \in_array($name, ['path', 'queryString', 'query', 'headers', 'cookies', 'form', 'files', 'attributes', 'trailers', 'attempt', 'id'], true),
+        };
+    }
+
+    public function __set(string $name, mixed $value): void
+    {
+        throw new \Error("A request is immutable: \$$name can't be set; withAttribute() makes a copy that carries more");
+    }
+
+    /** The header's value; several values joined by `, ` (`; ` for Cookie); $default if there is none. Case does not matter. */
+    public function header(string $name, string $default = ''): string
+    {
+        $name = \strtolower($name);
+        $values = ($this->decoded['headers'] ?? $this->__get('headers'))[$name] ?? null;
+        if ($values === null) {
+            return $default;
+        }
+
+        return \implode($name === 'cookie' ? '; ' : ', ', $values);
+    }
+
+    /** The value that withAttribute() attached, or $default. */
+    public function attribute(string $name, mixed $default = null): mixed
+    {
+        return \array_key_exists($name, $this->attributes) ? $this->attributes[$name] : $default;
+    }
+
+    /** A copy of the request that carries $value under $name: a user, a route's arguments. */
+    public function withAttribute(string $name, mixed $value): self
+    {
+        $copy = clone $this;
+        $copy->attributes[$name] = $value;
+
+        return $copy;
+    }
+
+    /**
+     * The whole body. Waits until all of it has come. Empty for a multipart form, whose parts are in `form` and `files`.
+     *
+     * @throws RequestCancelled if the rest of it will not come
+     */
+    public function body(): string
+    {
+        return $this->source()->contents();
+    }
+
+    /**
+     * The body as a readable stream, which takes it from the client as it is read: a body of any size needs little memory. It can be read
+     * once, and then body() can't. The same stream at every call.
+     *
+     * A read throws RequestCancelled if the rest will not come, so that a part is never taken for the whole.
+     *
+     * @return resource
+     */
+    public function stream()
+    {
+        return $this->source()->stream();
+    }
+
+    /** Whether nobody waits for the answer any more. Looks at what the host has said by now; for use in long loops. */
+    public function isCancelled(): bool
+    {
+        return $this->exchange !== null && !$this->exchange->wanted();
+    }
+
+    /**
+     * Sends an informational response ahead of the response: 100 to 199, but not 101. After the response has begun it does nothing.
+     *
+     * @param array<string, string|list<string>> $headers
+     */
+    public function inform(int $status, array $headers = []): void
+    {
+        if ($status < 100 || $status > 199 || $status === 101) {
+            throw new \ValueError("An informational response's status is 100 to 199, but not 101; this is $status");
+        }
+        $this->exchange?->inform($status, Headers::pairs($headers));
+    }
+
+    /**
+     * Sends 103 Early Hints, so that the client can begin to fetch what the response will need.
+     *
+     * @param list<string> $links values of Link: `</style.css>; rel=preload; as=style`
+     */
+    public function earlyHints(array $links): void
+    {
+        $this->inform(103, ['Link' => $links]);
+    }
+
+    private function bodyLength(): ?int
+    {
+        [2 => $flags, 10 => $body, 11 => $length] = $this->message;
+        if ($length < 0 && ($flags & Frame::FLAG_END) !== 0) {
+            return \strlen($body ?? '');
+        }
+
+        return $length < 0 ? null : $length;
+    }
+
+    private function source(): Body
+    {
+        if ($this->body !== null) {
+            return $this->body;
+        }
+
+        return $this->body = $this->exchange->body ??= new Body($this->exchange);
+    }
+
+    private function decode(string $name): mixed
+    {
+        switch ($name) {
+            case 'path':
+                $path = \strstr($this->target, '?', true);
+
+                return $path === false ? $this->target : $path;
+            case 'queryString':
+                $at = \strpos($this->target, '?');
+
+                return $at === false ? '' : \substr($this->target, $at + 1);
+            case 'query':
+                return Form::parse($this->__get('queryString'));
+            case 'headers':
+                return Headers::lists($this->message[9], $this->host);
+            case 'cookies':
+                return Cookie::parse($this->header('cookie'));
+            case 'form':
+                if ($this->message[12] !== null) {
+                    return Form::fromPairs($this->message[12][0]);
+                }
+                $type = \strtolower(\trim(\explode(';', $this->header('content-type'), 2)[0]));
+
+                return $type === 'application/x-www-form-urlencoded' ? Form::parse($this->body()) : [];
+            case 'files':
+                $files = [];
+                foreach ($this->message[12][1] ?? [] as $file) {
+                    $files[] = new UploadedFile($file[0], $file[1], $file[2], $file[3], $file[4], $file[5]);
+                }
+
+                return $files;
+            default:
+                throw new \Error("A request has no \$$name");
+        }
+    }
+}

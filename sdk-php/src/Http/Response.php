@@ -1,0 +1,297 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Http;
+
+use WorkerHost\Internal\Headers;
+
+/**
+ * One HTTP response. Immutable: the with…() methods make copies.
+ *
+ * The host adds Date and, where it knows it, Content-Length.
+ *
+ * @property-read int                                      $status
+ * @property-read array<array-key, non-empty-list<string>> $headers lower-case name => values
+ * @property-read mixed                                    $body    a string, an iterable of strings, or a readable stream
+ * @property-read string|null                              $file    the path, for Response::file()
+ */
+final class Response
+{
+    /** @var list<string> name, value, name, value … */
+    private array $pairs;
+    /** @var string|iterable<string>|\Closure|resource */
+    private mixed $body;
+    private ?string $file = null;
+    /** @var list<array{string, string|\Closure}> */
+    private array $trailers = [];
+    /** @var list<callable(): mixed> */
+    private array $after = [];
+
+    /**
+     * @param int                                                       $status  200 to 599
+     * @param array<array-key, string|int|float|list<string|int|float>> $headers name => value, or a list of values
+     * @param string|iterable<string>                                   $body    an iterable is sent chunk by chunk, see stream()
+     *
+     * @throws \ValueError if HTTP does not allow the status or a header
+     */
+    public function __construct(private int $status = 200, array $headers = [], string|iterable $body = '')
+    {
+        self::checkStatus($status);
+        $this->pairs = $headers === [] ? [] : Headers::pairs($headers);
+        $this->body = $body;
+    }
+
+    /** Plain text in UTF-8. @param array<array-key, string|list<string>> $headers */
+    public static function text(string $body, int $status = 200, array $headers = []): self
+    {
+        return self::typed('text/plain; charset=utf-8', $body, $status, $headers);
+    }
+
+    /** HTML in UTF-8. @param array<array-key, string|list<string>> $headers */
+    public static function html(string $body, int $status = 200, array $headers = []): self
+    {
+        return self::typed('text/html; charset=utf-8', $body, $status, $headers);
+    }
+
+    /**
+     * Anything that json_encode() takes.
+     *
+     * @param array<array-key, string|list<string>> $headers
+     *
+     * @throws \JsonException
+     */
+    public static function json(mixed $data, int $status = 200, array $headers = []): self
+    {
+        $flags = \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE | \JSON_PRESERVE_ZERO_FRACTION;
+
+        return self::typed('application/json', \json_encode($data, $flags), $status, $headers);
+    }
+
+    /** @param array<array-key, string|list<string>> $headers */
+    public static function redirect(string $location, int $status = 302, array $headers = []): self
+    {
+        if ($status < 300 || $status > 399) {
+            throw new \ValueError("A redirect's status is 300 to 399; this is $status");
+        }
+        $response = new self($status, ['Location' => $location]);
+
+        return $headers === [] ? $response : $response->withHeaders($headers);
+    }
+
+    /**
+     * A file that the host reads and sends, with ranges and conditional requests, while this worker is free for the next request.
+     *
+     * It has to lie below one of the pool's `file_roots`, which is the pool's directory unless the configuration says otherwise.
+     *
+     * @param string|null                           $download the name to save it under; null: the browser shows it
+     * @param array<array-key, string|list<string>> $headers  without Content-Type the host goes by the file's extension
+     *
+     * @throws \RuntimeException if there is no such file
+     */
+    public static function file(string $path, ?string $download = null, array $headers = []): self
+    {
+        $real = \realpath($path);
+        if ($real === false || !\is_file($real)) {
+            throw new \RuntimeException("Response::file(): there is no file $path");
+        }
+        $response = new self(200, $headers);
+        $response->file = $real;
+
+        return $download === null ? $response : $response->withHeader('Content-Disposition', self::attachment($download));
+    }
+
+    /**
+     * A body made while it is sent. Each chunk goes out at once, and the next is asked for when the client has room for it. The head is sent with the first
+     * chunk (`yield ''` sends it earlier), so whatever throws before that is still a clean error page. When the client leaves, the generator is stopped
+     * where it stands: its finally blocks run.
+     *
+     * A function may return an iterable (so it may be a generator function), or call what it is given with each chunk: `function (\Closure $write): void`.
+     * A readable PHP stream is read to its end and closed.
+     *
+     * @param iterable<string>|\Closure|resource    $chunks
+     * @param array<array-key, string|list<string>> $headers without Content-Type it is application/octet-stream
+     */
+    public static function stream(mixed $chunks, int $status = 200, array $headers = []): self
+    {
+        if (!\is_iterable($chunks) && !\is_resource($chunks) && !$chunks instanceof \Closure) {
+            throw new \TypeError('Response::stream() takes an iterable, a function or a readable stream, not ' . \get_debug_type($chunks));
+        }
+        $response = self::typed('application/octet-stream', '', $status, $headers);
+        $response->body = $chunks;
+
+        return $response;
+    }
+
+    public function __get(string $name): mixed
+    {
+        return match ($name) {
+            'status' => $this->status,
+            'headers' => Headers::lists($this->pairs),
+            'body' => $this->body,
+            'file' => $this->file,
+            default => throw new \Error("A response has no \$$name"),
+        };
+    }
+
+    public function __isset(string $name): bool
+    {
+        return \in_array($name, ['status', 'headers', 'body'], true) || ($name === 'file' && $this->file !== null);
+    }
+
+    public function __set(string $name, mixed $value): void
+    {
+        throw new \Error("A response is immutable: \$$name can't be set; use the with…() methods, which make a copy");
+    }
+
+    /** The header's value; several joined by `, `; $default if there is none. */
+    public function header(string $name, string $default = ''): string
+    {
+        $values = Headers::lists($this->pairs)[\strtolower($name)] ?? null;
+
+        return $values === null ? $default : \implode(', ', $values);
+    }
+
+    public function withStatus(int $status): self
+    {
+        self::checkStatus($status);
+        $copy = clone $this;
+        $copy->status = $status;
+
+        return $copy;
+    }
+
+    /** With this header in place of all of that name. @param string|list<string> $value */
+    public function withHeader(string $name, string|array $value): self
+    {
+        $added = Headers::pairs([$name => $value]);
+        $copy = $this->withoutHeader($name);
+        \array_push($copy->pairs, ...$added);
+
+        return $copy;
+    }
+
+    /** withHeader() for each. @param array<array-key, string|list<string>> $headers */
+    public function withHeaders(array $headers): self
+    {
+        $copy = $this;
+        foreach ($headers as $name => $value) {
+            $copy = $copy->withHeader((string) $name, $value);
+        }
+
+        return $copy;
+    }
+
+    /** With this header beside those of that name. */
+    public function withAddedHeader(string $name, string $value): self
+    {
+        Headers::check($name, $value);
+        $copy = clone $this;
+        \array_push($copy->pairs, $name, $value);
+
+        return $copy;
+    }
+
+    public function withoutHeader(string $name): self
+    {
+        $copy = clone $this;
+        $copy->pairs = [];
+        for ($i = 0, $count = \count($this->pairs); $i < $count; $i += 2) {
+            if (\strcasecmp($this->pairs[$i], $name) !== 0) {
+                \array_push($copy->pairs, $this->pairs[$i], $this->pairs[$i + 1]);
+            }
+        }
+
+        return $copy;
+    }
+
+    /** @param string|iterable<string> $body */
+    public function withBody(string|iterable $body): self
+    {
+        $copy = clone $this;
+        $copy->body = $body;
+        $copy->file = null;
+
+        return $copy;
+    }
+
+    /**
+     * Sets a cookie: withCookie(new Cookie('id', '7', maxAge: 3600)) or withCookie('id', '7', maxAge: 3600).
+     *
+     * @param mixed ...$attributes those of Cookie, by name
+     */
+    public function withCookie(Cookie|string $cookie, string $value = '', mixed ...$attributes): self
+    {
+        if (\is_string($cookie)) {
+            $cookie = new Cookie($cookie, $value, ...$attributes);
+        }
+
+        return $this->withAddedHeader('Set-Cookie', (string) $cookie);
+    }
+
+    /** Tells the browser to forget a cookie; path and domain have to be those that it was set with. */
+    public function withoutCookie(string $name, string $path = '/', string $domain = ''): self
+    {
+        return $this->withCookie(new Cookie($name, '', maxAge: 0, expires: 1, path: $path, domain: $domain));
+    }
+
+    /** With a field after the body. A function is called when the body has been sent, so it can tell of it. */
+    public function withTrailer(string $name, string|\Closure $value): self
+    {
+        Headers::check($name, \is_string($value) ? $value : '');
+        $copy = clone $this;
+        $copy->trailers[] = [$name, $value];
+
+        return $copy;
+    }
+
+    /**
+     * With a function to run once the client has the whole response: mail to send, a cache to warm. The worker takes its next request when it has returned.
+     * A throw is logged.
+     *
+     * @param callable(): mixed $function
+     */
+    public function after(callable $function): self
+    {
+        $copy = clone $this;
+        $copy->after[] = $function;
+
+        return $copy;
+    }
+
+    /**
+     * @internal what is sent
+     *
+     * @return array{int, list<string>, mixed, ?string, list<array{string, string|\Closure}>, list<callable(): mixed>}
+     */
+    public function parts(): array
+    {
+        return [$this->status, $this->pairs, $this->body, $this->file, $this->trailers, $this->after];
+    }
+
+    /** @param array<array-key, string|list<string>> $headers */
+    private static function typed(string $type, string $body, int $status, array $headers): self
+    {
+        $response = new self($status);
+        $response->pairs = ['Content-Type', $type];
+        $response->body = $body;
+
+        return $headers === [] ? $response : $response->withHeaders($headers);
+    }
+
+    private static function checkStatus(int $status): void
+    {
+        if ($status < 200 || $status > 599) {
+            throw new \ValueError("A response's status is 200 to 599; this is $status" . ($status < 200 ? '; see Request::inform()' : ''));
+        }
+    }
+
+    /** RFC 6266: the name in ASCII for old clients, and as it is. */
+    private static function attachment(string $name): string
+    {
+        $ascii = \preg_replace('/[^\x20-\x7e]|["\\\\%\/]/', '_', $name);
+        $value = "attachment; filename=\"$ascii\"";
+
+        return $ascii === $name ? $value : $value . "; filename*=UTF-8''" . \rawurlencode($name);
+    }
+}

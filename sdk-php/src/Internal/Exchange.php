@@ -1,0 +1,277 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal;
+
+use WorkerHost\RequestCancelled;
+
+/**
+ * @internal One stream from REQUEST to DONE: what has come and gone in each direction, and both windows (SPEC.md §4 to §7).
+ *
+ * All of it belongs to the one request at hand. Frames of other streams are late and are dropped here.
+ */
+final class Exchange
+{
+    /** RESET came, or the link ended: nothing is sent any more but DONE. */
+    public bool $cancelled = false;
+    public string $reason = '';
+    /** RESPONSE was sent. */
+    public bool $answered = false;
+    /** END or RESET was sent. */
+    public bool $ended = false;
+    public bool $done = false;
+    /** END came: the request's body is complete. */
+    public bool $whole;
+    /** @var list<string> the request's trailers, name, value, name, value …, once it is whole */
+    public array $trailers = [];
+
+    /** How many bytes of the body were handed out. */
+    public int $read = 0;
+    /** Made on demand; kept here because copies of the request share it. */
+    public ?Body $body = null;
+
+    /** What came of the body and was not read yet, from $offset on. */
+    private string $input;
+    private int $offset = 0;
+    /** What the host may still send, and what was read since the last WINDOW. */
+    private int $room = Frame::WINDOW_SIZE;
+    private int $ungranted = 0;
+
+    /** @param int $window what may be sent before a WINDOW */
+    public function __construct(
+        private readonly Link $link,
+        public readonly int $stream,
+        bool $whole,
+        ?string $body,
+        private int $window,
+    ) {
+        $this->whole = $whole;
+        $this->input = $body ?? '';
+    }
+
+    /** The bytes of the body that are at hand. */
+    public function available(): int
+    {
+        return \strlen($this->input) - $this->offset;
+    }
+
+    /**
+     * Up to $most bytes of the body; waits until there are some. '' at its end.
+     *
+     * @throws RequestCancelled
+     */
+    public function read(int $most): string
+    {
+        while ($this->offset === \strlen($this->input)) {
+            if ($this->whole) {
+                return '';
+            }
+            $this->orThrow();
+            $this->pump();
+        }
+        if ($this->offset === 0 && $most >= \strlen($this->input)) {
+            $bytes = $this->input;
+            $this->input = '';
+        } else {
+            $bytes = \substr($this->input, $this->offset, $most);
+            $this->offset += \strlen($bytes);
+            if ($this->offset >= Frame::MAX_DATA || $this->offset === \strlen($this->input)) {
+                $this->input = \substr($this->input, $this->offset);
+                $this->offset = 0;
+            }
+        }
+        $this->read += \strlen($bytes);
+        $this->grant(\strlen($bytes));
+
+        return $bytes;
+    }
+
+    /** Makes room for as many bytes as were read, once that is half of the window (§6.2). */
+    private function grant(int $bytes): void
+    {
+        // The bytes inside REQUEST took no room, so no more is granted than DATA has taken.
+        $this->ungranted += $bytes;
+        if (!$this->whole && $this->ungranted >= Frame::WINDOW_SIZE >> 1 && $this->room < Frame::WINDOW_SIZE) {
+            $grant = \min($this->ungranted, Frame::WINDOW_SIZE - $this->room);
+            $this->ungranted = 0;
+            $this->room += $grant;
+            $this->link->send([Frame::WINDOW, $this->stream, $grant]);
+        }
+    }
+
+    private function orThrow(): void
+    {
+        if ($this->cancelled) {
+            throw new RequestCancelled($this->reason);
+        }
+    }
+
+    /** Waits for one message and takes in what it says. */
+    private function pump(): void
+    {
+        $message = $this->link->wait();
+        if ($message !== null) {
+            $this->apply($message);
+        }
+        if ($this->link->ended && !$this->cancelled) {
+            $this->cancelled = true;
+            $this->reason = 'the host is gone';
+        }
+    }
+
+    /** Takes in what has come, without waiting, and says whether anybody still waits for the answer. */
+    public function wanted(): bool
+    {
+        while (!$this->cancelled && ($message = $this->link->poll()) !== null) {
+            $this->apply($message);
+        }
+        if ($this->link->ended && !$this->cancelled) {
+            $this->cancelled = true;
+            $this->reason = 'the host is gone';
+        }
+
+        return !$this->cancelled;
+    }
+
+    /** @param list<mixed> $message */
+    private function apply(array $message): void
+    {
+        if ($message[0] === Frame::REQUEST) {
+            throw new LinkError("no REQUEST before stream {$this->stream} is DONE", "REQUEST {$message[1]}");
+        }
+        if ($message[1] !== $this->stream || $this->cancelled) {
+            return;
+        }
+        switch ($message[0]) {
+            case Frame::DATA:
+                $size = \strlen($message[3]);
+                if ($this->whole || $size > $this->room) {
+                    throw new LinkError(
+                        $this->whole ? "no DATA after END on stream {$this->stream}" : "at most {$this->room} bytes of DATA on stream {$this->stream}",
+                        "DATA of $size bytes",
+                    );
+                }
+                $this->room -= $size;
+                $this->input .= $message[3];
+                if (($message[2] & Frame::FLAG_END) !== 0) {
+                    $this->whole = true;
+                    $this->trailers = $message[4] ?? [];
+                }
+                break;
+            case Frame::WINDOW:
+                $this->window += $message[2];
+                if ($this->window > Frame::MAX_WINDOW) {
+                    throw new LinkError('a window of at most ' . Frame::MAX_WINDOW, "{$this->window} on stream {$this->stream}");
+                }
+                break;
+            case Frame::RESET:
+                $this->cancelled = true;
+                $this->reason = match ($message[2]) {
+                    1 => 'the client has left',
+                    2 => "the request's time is up",
+                    3 => 'the drain deadline has passed',
+                    default => "the host gave the request up (code {$message[2]})",
+                } . ($message[3] !== '' ? ": {$message[3]}" : '');
+                break;
+        }
+    }
+
+    /** @param list<string> $headers */
+    public function inform(int $status, array $headers): void
+    {
+        if (!$this->answered && !$this->cancelled && !$this->ended) {
+            $this->link->send([Frame::INFORM, $this->stream, $status, $headers]);
+        }
+    }
+
+    /**
+     * RESPONSE, with as much of the body as goes with it.
+     *
+     * @param list<string> $headers
+     */
+    public function respond(int $flags, int $status, array $headers, ?string $body = null, ?string $file = null): void
+    {
+        $this->answered = true;
+        $this->mark($flags);
+        $message = [Frame::RESPONSE, $this->stream, $flags, $status, $headers];
+        if ($body !== null && $body !== '') {
+            $message[] = $body;
+        } elseif ($file !== null) {
+            $message[] = null;
+        }
+        if ($file !== null) {
+            $message[] = $file;
+        }
+        $this->link->send($message);
+    }
+
+    /**
+     * DATA, in as many frames as it takes, held to the window; false once nobody wants it any more.
+     *
+     * With flags, the last of the frames carries them, and there is one even for no bytes.
+     *
+     * @param list<string>|null $trailers only with END
+     */
+    public function data(string $bytes, int $flags = 0, ?array $trailers = null): bool
+    {
+        $size = \strlen($bytes);
+        $at = 0;
+        while ($at < $size) {
+            while ($this->window <= 0 && !$this->cancelled) {
+                $this->pump();
+            }
+            if ($this->cancelled) {
+                return false;
+            }
+            $count = \min($size - $at, $this->window, Frame::MAX_DATA);
+            $last = $at + $count === $size;
+            $this->window -= $count;
+            $this->frame($count === $size ? $bytes : \substr($bytes, $at, $count), $last ? $flags : 0, $last ? $trailers : null);
+            $at += $count;
+            if (!$last && !$this->wanted()) {
+                return false;
+            }
+        }
+        if ($size === 0 && $flags !== 0 && !$this->cancelled) {
+            $this->frame('', $flags, $trailers);
+        }
+
+        return !$this->cancelled;
+    }
+
+    /** @param list<string>|null $trailers */
+    private function frame(string $bytes, int $flags, ?array $trailers): void
+    {
+        $this->mark($flags);
+        $message = [Frame::DATA, $this->stream, $flags, $bytes];
+        if ($trailers !== null) {
+            $message[] = $trailers;
+        }
+        $this->link->send($message);
+    }
+
+    private function mark(int $flags): void
+    {
+        $this->ended = $this->ended || ($flags & Frame::FLAG_END) !== 0;
+        $this->done = ($flags & Frame::FLAG_DONE) !== 0;
+    }
+
+    /** The response can't be finished: the host aborts the client's connection, or answers 502. */
+    public function abort(string $reason): void
+    {
+        if (!$this->ended && !$this->cancelled) {
+            $this->ended = true;
+            $this->link->send([Frame::RESET, $this->stream, Frame::CODE_INTERNAL, $reason]);
+        }
+    }
+
+    /** The word that all code for this stream has run, unless it was given already (§4.2). */
+    public function finish(): void
+    {
+        if (!$this->done) {
+            $this->done = true;
+            $this->link->send([Frame::DONE, $this->stream]);
+        }
+    }
+}

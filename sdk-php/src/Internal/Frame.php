@@ -1,0 +1,69 @@
+<?php
+
+// The raw frame, SPEC.md §2: a big-endian 32-bit length, then one MessagePack array [type, stream, …].
+// Its twin is protocol/frame.go; change both, SPEC.md and a vector in one commit.
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal;
+
+/** @internal The numbers of SPEC.md §1, §2, §4 and §10. */
+final class Frame
+{
+    /** The first bytes that a worker writes (§1.2). */
+    public const MAGIC = "\x89WHW\r\n\x1a\n";
+    public const VERSION = 1;
+    /** The longest payload, unless HELLO says otherwise (§2.1). */
+    public const MAX = 16777216;
+    /** The least that HELLO may make of it (§3.2). */
+    public const LEAST_MAX = 131072;
+    /** The most body bytes in one frame (§2.5). */
+    public const MAX_DATA = 65536;
+    public const WINDOW_SIZE = 262144;
+    public const MAX_WINDOW = 2147483647;
+
+    public const HELLO = 1;
+    public const READY = 2;
+    public const FAILED = 3;
+    public const PING = 4;
+    public const PONG = 5;
+    public const LOG = 6;
+    public const DRAIN = 7;
+    public const REQUEST = 16;
+    public const RESPONSE = 17;
+    public const INFORM = 18;
+    public const DATA = 19;
+    public const WINDOW = 20;
+    public const RESET = 21;
+    public const DONE = 22;
+
+    /** Flags of REQUEST, RESPONSE and DATA (§4.4). */
+    public const FLAG_END = 1;
+    public const FLAG_DONE = 2;
+
+    /** Codes of RESET (§7.1). */
+    public const CODE_REFUSED = 100;
+    public const CODE_INTERNAL = 200;
+    public const CODE_UNKNOWN = 201;
+
+    /**
+     * The payload's length of the frame that begins at $at, or null while its four bytes are not all there.
+     *
+     * @throws LinkError if the length is 0 or above $max
+     */
+    public static function length(string $buffer, int $at, int $max): ?int
+    {
+        if (\strlen($buffer) - $at < 4) {
+            return null;
+        }
+        $length = \unpack('N', $buffer, $at)[1];
+        if ($length === 0 || $length > $max) {
+            throw new LinkError(
+                "a frame of 1 to $max bytes",
+                "a length of $length, which as text is " . LinkError::show(\substr($buffer, $at, 64)),
+            );
+        }
+
+        return $length;
+    }
+}

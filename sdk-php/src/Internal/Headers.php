@@ -1,0 +1,68 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal;
+
+/** @internal Header fields in their two forms: the wire's flat list of names and values, and lists of values by name. */
+final class Headers
+{
+    /** The characters of a token (RFC 9110 §5.6.2). */
+    private const TOKEN = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+    /**
+     * @param array<array-key, string|int|float|list<string|int|float>> $headers
+     *
+     * @return list<string>
+     *
+     * @throws \ValueError if HTTP does not allow a name or a value
+     */
+    public static function pairs(array $headers): array
+    {
+        $pairs = [];
+        foreach ($headers as $name => $value) {
+            $name = (string) $name;
+            if (\is_string($value)) {
+                self::check($name, $value);
+                $pairs[] = $name;
+                $pairs[] = $value;
+                continue;
+            }
+            foreach (\is_array($value) ? $value : [$value] as $one) {
+                $one = (string) $one;
+                self::check($name, $one);
+                $pairs[] = $name;
+                $pairs[] = $one;
+            }
+        }
+
+        return $pairs;
+    }
+
+    /**
+     * @param list<string> $pairs
+     * @param string       $host  put first, unless it is empty
+     *
+     * @return array<array-key, non-empty-list<string>> by lower-case name
+     */
+    public static function lists(array $pairs, string $host = ''): array
+    {
+        $lists = $host === '' ? [] : ['host' => [$host]];
+        for ($i = 0, $count = \count($pairs); $i < $count; $i += 2) {
+            $lists[\strtolower($pairs[$i])][] = $pairs[$i + 1];
+        }
+
+        return $lists;
+    }
+
+    /** @throws \ValueError */
+    public static function check(string $name, string $value): void
+    {
+        if ($name === '' || \strspn($name, self::TOKEN) !== \strlen($name)) {
+            throw new \ValueError('No header can be named ' . LinkError::show($name) . ': a name is letters, digits and -');
+        }
+        if (\strpbrk($value, "\r\n\0") !== false) {
+            throw new \ValueError("The value of header $name holds a line break or a NUL, which would let it write headers of its own: " . LinkError::show($value));
+        }
+    }
+}

@@ -1,0 +1,201 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal;
+
+/**
+ * @internal The link to the host: frames off one descriptor, frames onto another (SPEC.md §1, §2, §8).
+ *
+ * Every read of a worker goes through wait() or poll(). They answer PING and note DRAIN and the end by themselves, so whoever waits
+ * for something else may not forget to.
+ */
+final class Link
+{
+    /** Set once DRAIN came. */
+    public bool $draining = false;
+    /** Set once the host is gone. */
+    public bool $ended = false;
+    public int $maxFrame = Frame::MAX;
+
+    private string $buffer = '';
+    private int $at = 0;
+
+    /**
+     * @param resource $in
+     * @param resource $out
+     */
+    public function __construct(
+        private $in,
+        private $out,
+        private readonly Codec $codec = new Codec(),
+    ) {
+        \stream_set_blocking($in, true);
+        \stream_set_blocking($out, true);
+        // Frames are read whole and written whole; PHP's own buffers would only copy them once more.
+        \stream_set_read_buffer($in, 0);
+        \stream_set_write_buffer($out, 0);
+    }
+
+    /** Writes bytes that are no frame: the magic. */
+    public function raw(string $bytes): void
+    {
+        $this->write($bytes);
+    }
+
+    /** @param list<mixed> $message */
+    public function send(array $message): void
+    {
+        $this->write($this->codec->frame($message));
+    }
+
+    /**
+     * The next message, however long it takes to come; null at the end of the link.
+     *
+     * @return list<mixed>|null
+     *
+     * @throws LinkError
+     */
+    public function wait(): ?array
+    {
+        for (;;) {
+            $message = $this->take();
+            if ($message !== null) {
+                return $message;
+            }
+            if ($this->ended) {
+                return null;
+            }
+            $this->fill();
+        }
+    }
+
+    /**
+     * The next message if one has come; null otherwise. Never waits for the host to begin one.
+     *
+     * @return list<mixed>|null
+     *
+     * @throws LinkError
+     */
+    public function poll(): ?array
+    {
+        for (;;) {
+            $message = $this->take();
+            if ($message !== null || $this->ended) {
+                return $message;
+            }
+            $read = [$this->in];
+            $write = $except = null;
+            if (@\stream_select($read, $write, $except, 0) !== 1) {
+                return null;
+            }
+            $this->fill();
+        }
+    }
+
+    /**
+     * A message from the bytes at hand.
+     *
+     * @return list<mixed>|null
+     */
+    private function take(): ?array
+    {
+        while ($this->buffer !== '') {
+            $length = Frame::length($this->buffer, $this->at, $this->maxFrame);
+            if ($length === null) {
+                return null;
+            }
+            $begin = $this->at + 4;
+            $end = $begin + $length;
+            $size = \strlen($this->buffer);
+            if ($end > $size) {
+                return null;
+            }
+            $payload = \substr($this->buffer, $begin, $length);
+            if ($end === $size) {
+                $this->buffer = '';
+                $this->at = 0;
+            } else {
+                $this->at = $end;
+            }
+            $message = $this->codec->message($payload);
+            switch ($message[0]) {
+                case Frame::PING:
+                    $this->send([Frame::PONG, 0, $message[2]]);
+                    break;
+                case Frame::DRAIN:
+                    $this->draining = true;
+
+                    return $message;
+                case Frame::PONG:
+                    break;
+                case Frame::HELLO:
+                case Frame::REQUEST:
+                case Frame::DATA:
+                case Frame::WINDOW:
+                case Frame::RESET:
+                    return $message;
+                default:
+                    $this->unknown($message[0], $message[1]);
+            }
+        }
+
+        return null;
+    }
+
+    private function unknown(int $type, int $stream): void
+    {
+        $name = Message::name($type);
+        if (isset(Message::NAMES[$type])) {
+            throw new LinkError('a message that a host sends', $name);
+        }
+        if ($stream === 0) {
+            $this->send([Frame::LOG, 0, 'warn', "the host sent $name, which this SDK does not know; ignored"]);
+        } else {
+            $this->send([Frame::RESET, $stream, Frame::CODE_UNKNOWN, $name]);
+        }
+    }
+
+    private function fill(): void
+    {
+        $want = 65536;
+        if ($this->at > 0) {
+            $this->buffer = \substr($this->buffer, $this->at);
+            $this->at = 0;
+        }
+        $bytes = @\fread($this->in, $want);
+        if ($bytes === '' || $bytes === false) {
+            // A signal may have cut the read short; only the end is the end.
+            if (\feof($this->in)) {
+                $this->ended = true;
+            }
+
+            return;
+        }
+        if ($this->buffer === '') {
+            $this->buffer = $bytes;
+        } else {
+            $this->buffer .= $bytes;
+        }
+    }
+
+    private function write(string $bytes): void
+    {
+        if ($this->ended) {
+            return;
+        }
+        $length = \strlen($bytes);
+        $written = @\fwrite($this->out, $bytes);
+        while ($written !== $length) {
+            // A pipe whose reader is gone: the next read will find the end too. A short write is carried on with.
+            if ($written === false || $written === 0 || $this->ended) {
+                $this->ended = true;
+
+                return;
+            }
+            $bytes = \substr($bytes, $written);
+            $length -= $written;
+            $written = @\fwrite($this->out, $bytes);
+        }
+    }
+}

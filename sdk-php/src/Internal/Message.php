@@ -1,0 +1,209 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal;
+
+/** @internal The shapes of SPEC.md §3 to §8. Messages stay plain arrays; this is where they are found to be what they claim. */
+final class Message
+{
+    public const NAMES = [
+        Frame::HELLO => 'HELLO', Frame::READY => 'READY', Frame::FAILED => 'FAILED', Frame::PING => 'PING', Frame::PONG => 'PONG',
+        Frame::LOG => 'LOG', Frame::DRAIN => 'DRAIN', Frame::REQUEST => 'REQUEST', Frame::RESPONSE => 'RESPONSE',
+        Frame::INFORM => 'INFORM', Frame::DATA => 'DATA', Frame::WINDOW => 'WINDOW', Frame::RESET => 'RESET', Frame::DONE => 'DONE',
+    ];
+
+    /** For each type, the elements after the stream: name => kind. */
+    private const SHAPES = [
+        Frame::HELLO => [
+            'versions' => 'uints', 'pool' => 'str', 'generation' => 'long', 'slot' => 'uint', 'max_frame' => 'frame', 'window' => 'count',
+            'host' => 'str', 'dev' => 'bool',
+        ],
+        Frame::READY => [
+            'version' => 'uint', 'pid' => 'uint', 'sdk' => 'str', 'concurrency' => 'count', 'features' => 'strs', 'window' => 'count',
+        ],
+        Frame::FAILED => ['message' => 'str', 'trace' => 'str'],
+        Frame::PING => ['token' => 'long'],
+        Frame::PONG => ['token' => 'long'],
+        Frame::LOG => ['level' => 'str', 'message' => 'str', 'context' => 'value'],
+        Frame::DRAIN => [],
+        Frame::REQUEST => [
+            'flags' => 'uint', 'method' => 'str', 'target' => 'str', 'version' => 'str', 'scheme' => 'str', 'host' => 'str', 'remote' => 'str',
+            'headers' => 'pairs', 'body' => 'body?', 'length' => 'length', 'form' => 'form?', 'tls' => 'tls?', 'attempt' => 'count', 'id' => 'str',
+        ],
+        Frame::RESPONSE => ['flags' => 'uint', 'status' => 'uint', 'headers' => 'pairs', 'body' => 'body?', 'file' => 'str?'],
+        Frame::INFORM => ['status' => 'uint', 'headers' => 'pairs'],
+        Frame::DATA => ['flags' => 'uint', 'bytes' => 'body', 'trailers' => 'pairs?'],
+        Frame::WINDOW => ['bytes' => 'count'],
+        Frame::RESET => ['code' => 'uint', 'reason' => 'str'],
+        Frame::DONE => [],
+    ];
+
+    /** What a sender may leave out, by position. All before the first of them has to be there. */
+    private const DEFAULTS = [
+        Frame::HELLO => [6 => Frame::MAX, Frame::WINDOW_SIZE, '', false],
+        Frame::READY => [5 => 1, [], Frame::WINDOW_SIZE],
+        Frame::FAILED => [3 => ''],
+        Frame::LOG => [4 => null],
+        Frame::REQUEST => [10 => null, -1, null, null, 1, ''],
+        Frame::RESPONSE => [5 => null, null],
+        Frame::DATA => [4 => null],
+        Frame::RESET => [3 => ''],
+    ];
+
+    private const MAX_DEPTH = 16;
+
+    /**
+     * @param array<mixed> $message as decoded
+     *
+     * @return list<mixed> the message with its defaults filled in; one of an unknown type as it came
+     *
+     * @throws LinkError
+     */
+    public static function check(array $message): array
+    {
+        $type = $message[0] ?? null;
+        if (!\array_is_list($message) || !\is_int($type) || $type < 0 || $type > 127
+            || !\is_int($stream = $message[1] ?? null) || $stream < 0 || $stream > Frame::MAX_WINDOW) {
+            throw new LinkError('an array [type, stream, …]', 'an array of ' . \count($message) . ' other elements');
+        }
+        $given = \count($message);
+        // By far the most common: a request with nothing unusual about it, in one go.
+        if ($type === Frame::REQUEST && $stream > 0 && $given >= 10 && $given <= 12 && ($message[10] ?? null) === null && ($message[12] ?? null) === null
+            && ($message[2] === 0 || $message[2] === 1) && \is_string($message[3]) && \is_string($message[4]) && \is_string($message[5])
+            && \is_string($message[6]) && \is_string($message[7]) && \is_string($message[8]) && \is_array($message[9])
+            && ($given === 10 || $given === 11 || (\is_int($message[11]) && $message[11] >= -1)) && self::pairs($message[9])) {
+            return $message + self::DEFAULTS[Frame::REQUEST];
+        }
+        $shape = self::SHAPES[$type] ?? null;
+        if ($shape === null) {
+            self::extras($type, $message, 2);
+
+            return $message;
+        }
+        if ($type !== Frame::LOG && ($stream === 0) !== ($type < Frame::REQUEST)) {
+            throw new LinkError(self::name($type) . ($stream === 0 ? ' on a stream above 0' : ' on stream 0'), "it on stream $stream");
+        }
+        $defaults = self::DEFAULTS[$type] ?? [];
+        $position = 2;
+        foreach ($shape as $name => $kind) {
+            if ($position >= $given) {
+                if (!\array_key_exists($position, $defaults)) {
+                    self::refuse($type, $name, 'the end of the message');
+                }
+                break;
+            }
+            if (!self::is($kind, $message[$position])) {
+                self::refuse($type, $name, \get_debug_type($message[$position]));
+            }
+            ++$position;
+        }
+        self::extras($type, $message, \count($shape) + 2);
+
+        return $message + $defaults;
+    }
+
+    /** The type's name in SPEC.md, or "type N". */
+    public static function name(int $type): string
+    {
+        return self::NAMES[$type] ?? "type $type";
+    }
+
+    private static function is(string $kind, mixed $value): bool
+    {
+        return match ($kind) {
+            'str' => \is_string($value),
+            'str?' => $value === null || \is_string($value),
+            'long' => \is_int($value) && $value >= 0,
+            'uint' => \is_int($value) && $value >= 0 && $value <= Frame::MAX_WINDOW,
+            'count' => \is_int($value) && $value >= 1 && $value <= Frame::MAX_WINDOW,
+            'frame' => \is_int($value) && $value >= Frame::LEAST_MAX && $value <= Frame::MAX_WINDOW,
+            'length' => \is_int($value) && $value >= -1,
+            'bool' => \is_bool($value),
+            'body' => \is_string($value) && \strlen($value) <= Frame::MAX_DATA,
+            'body?' => $value === null || \is_string($value) && \strlen($value) <= Frame::MAX_DATA,
+            'pairs' => \is_array($value) && self::pairs($value),
+            'pairs?' => $value === null || \is_array($value) && self::pairs($value),
+            'strs' => \is_array($value) && \array_is_list($value) && self::all('str', $value),
+            'uints' => \is_array($value) && \array_is_list($value) && self::all('uint', $value),
+            'tls?' => $value === null || self::tuple($value, ['str', 'str', 'str', 'str']),
+            'form?' => $value === null || self::tuple($value, ['pairs', 'files']),
+            'files' => \is_array($value) && \array_is_list($value) && self::all('file', $value),
+            'file' => self::tuple($value, ['str', 'str', 'str', 'long', 'str', 'uint']),
+            'value' => self::shallow($value, 0),
+        };
+    }
+
+    /** @param array<mixed> $pairs */
+    private static function pairs(array $pairs): bool
+    {
+        if ((\count($pairs) & 1) !== 0 || !\array_is_list($pairs)) {
+            return false;
+        }
+        foreach ($pairs as $text) {
+            if (!\is_string($text)) {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /** @param list<mixed> $values */
+    private static function all(string $kind, array $values): bool
+    {
+        foreach ($values as $value) {
+            if (!self::is($kind, $value)) {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /** @param list<string> $kinds of the first elements; more may follow (§2.3) */
+    private static function tuple(mixed $value, array $kinds): bool
+    {
+        if (!\is_array($value) || !\array_is_list($value) || \count($value) < \count($kinds)) {
+            return false;
+        }
+        foreach ($kinds as $at => $kind) {
+            if (!self::is($kind, $value[$at])) {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static function shallow(mixed $value, int $depth): bool
+    {
+        if (\is_array($value) || $value instanceof \stdClass) {
+            if ($depth >= self::MAX_DEPTH) {
+                return false;
+            }
+            foreach ($value as $element) {
+                if (!self::shallow($element, $depth + 1)) {
+                    return false;
+                }
+            }
+        }
+
+        return true;
+    }
+
+    /** @param list<mixed> $message */
+    private static function extras(int $type, array $message, int $from): void
+    {
+        for ($given = \count($message); $from < $given; ++$from) {
+            if (!self::shallow($message[$from], 0)) {
+                self::refuse($type, "element $from", 'nesting deeper than ' . self::MAX_DEPTH);
+            }
+        }
+    }
+
+    private static function refuse(int $type, string $element, string $got): never
+    {
+        throw new LinkError("$element of " . self::name($type) . ' as SPEC.md has it', $got);
+    }
+}

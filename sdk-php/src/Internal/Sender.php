@@ -1,0 +1,180 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal;
+
+use WorkerHost\Http\Response;
+use WorkerHost\Log;
+use WorkerHost\RequestCancelled;
+
+/** @internal Responses onto the wire: one frame where it fits, a stream of DATA otherwise (SPEC.md §5.3, §5.5, §6). */
+final class Sender
+{
+    private const LAST = Frame::FLAG_END | Frame::FLAG_DONE;
+
+    /** Sends all of $response, runs what is to run after it, and says DONE. Throws what the body's generator throws. */
+    public static function send(Response $response, Exchange $exchange, string $method): void
+    {
+        [$status, $pairs, $body, $file, $trailers, $after] = $response->parts();
+        $last = $after === [] ? self::LAST : Frame::FLAG_END;
+        if ($exchange->cancelled) {
+            $after = [];
+        } elseif (\is_string($body) && $trailers === [] && \strlen($body) <= Frame::MAX_DATA) {
+            $exchange->respond($last, $status, $pairs, $body, $file);
+        } else {
+            // The generator is stopped by letting go of it, so nothing here may hold on to it.
+            unset($response);
+            self::long($exchange, $method, $status, $pairs, $body, $trailers, $last);
+        }
+        unset($response, $body);
+        foreach ($after as $function) {
+            try {
+                $function();
+            } catch (LinkError $e) {
+                throw $e;
+            } catch (\Throwable $e) {
+                Log::error('after the response: ' . Failure::summary($e), ['trace' => (string) $e]);
+            }
+        }
+        $exchange->finish();
+    }
+
+    /**
+     * @param list<string>                          $pairs
+     * @param list<array{string, string|\Closure}> $trailers
+     */
+    private static function long(Exchange $exchange, string $method, int $status, array $pairs, mixed &$body, array $trailers, int $last): void
+    {
+        if (\is_string($body) && $trailers === [] && $status !== 204 && $status !== 304 && !isset(Headers::lists($pairs)['content-length'])) {
+            \array_push($pairs, 'Content-Length', (string) \strlen($body));
+        }
+        if ($method === 'HEAD' || $status === 204 || $status === 304) {
+            $exchange->respond($last, $status, $pairs);
+
+            return;
+        }
+        if (\is_string($body)) {
+            $wanted = self::string($exchange, $status, $pairs, $body);
+        } elseif (\is_resource($body)) {
+            $wanted = self::resource($exchange, $status, $pairs, $body);
+        } else {
+            $wanted = self::chunks($exchange, $status, $pairs, $body);
+        }
+        $body = null;
+        if (!$wanted) {
+            return;
+        }
+        if (!$exchange->answered && $trailers === []) {
+            $exchange->respond($last, $status, $pairs);
+
+            return;
+        }
+        if (!$exchange->answered) {
+            $exchange->respond(0, $status, $pairs);
+        }
+        $exchange->data('', $last, $trailers === [] ? null : self::trailers($trailers));
+    }
+
+    /** One chunk, with the head if it is the first; false once nobody wants it any more. @param list<string> $pairs */
+    private static function chunk(Exchange $exchange, int $status, array $pairs, string $chunk): bool
+    {
+        if (!$exchange->wanted()) {
+            return false;
+        }
+        if (!$exchange->answered) {
+            if (\strlen($chunk) <= Frame::MAX_DATA) {
+                $exchange->respond(0, $status, $pairs, $chunk);
+
+                return true;
+            }
+            $exchange->respond(0, $status, $pairs, \substr($chunk, 0, Frame::MAX_DATA));
+            $chunk = \substr($chunk, Frame::MAX_DATA);
+        }
+
+        return $exchange->data($chunk);
+    }
+
+    /** @param list<string> $pairs */
+    private static function string(Exchange $exchange, int $status, array $pairs, string $body): bool
+    {
+        for ($at = 0, $size = \strlen($body); $at < $size; $at += Frame::MAX_DATA) {
+            if (!self::chunk($exchange, $status, $pairs, \substr($body, $at, Frame::MAX_DATA))) {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /**
+     * @param list<string> $pairs
+     * @param resource     $body
+     */
+    private static function resource(Exchange $exchange, int $status, array $pairs, $body): bool
+    {
+        try {
+            while (!\feof($body)) {
+                $bytes = \fread($body, Frame::MAX_DATA);
+                if ($bytes === false) {
+                    throw new \RuntimeException('the stream that is the body of the response can not be read any further');
+                }
+                if (!self::chunk($exchange, $status, $pairs, $bytes)) {
+                    return false;
+                }
+            }
+        } finally {
+            \fclose($body);
+        }
+
+        return true;
+    }
+
+    /** @param list<string> $pairs */
+    private static function chunks(Exchange $exchange, int $status, array $pairs, mixed &$body): bool
+    {
+        if ($body instanceof \Closure) {
+            $body = $body(static function (string $chunk) use ($exchange, $status, $pairs): void {
+                if (!self::chunk($exchange, $status, $pairs, $chunk)) {
+                    throw new RequestCancelled($exchange->reason);
+                }
+            });
+            if (\is_resource($body)) {
+                return self::resource($exchange, $status, $pairs, $body);
+            }
+        }
+        if ($body === null) {
+            return true;
+        }
+        if (!\is_iterable($body)) {
+            throw new \TypeError('The function given to Response::stream() returned ' . \get_debug_type($body) . '; it may return an iterable, a readable stream or nothing');
+        }
+        foreach ($body as $chunk) {
+            if (!\is_string($chunk)) {
+                throw new \TypeError("The chunks of a response's body are strings; this one is " . \get_debug_type($chunk));
+            }
+            if (!self::chunk($exchange, $status, $pairs, $chunk)) {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /**
+     * @param list<array{string, string|\Closure}> $trailers
+     *
+     * @return list<string>
+     */
+    private static function trailers(array $trailers): array
+    {
+        $pairs = [];
+        foreach ($trailers as [$name, $value]) {
+            $value = $value instanceof \Closure ? (string) $value() : $value;
+            Headers::check($name, $value);
+            \array_push($pairs, $name, $value);
+        }
+
+        return $pairs;
+    }
+}

@@ -1,0 +1,245 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Tests\Support;
+
+use WorkerHost\Internal\Codec;
+use WorkerHost\Internal\Frame;
+
+/** The host's end of a link, with a real worker process at the other: frames by hand, one at a time. */
+final class FakeHost
+{
+    private const DEADLINE = 20.0;
+
+    public readonly int $pid;
+    /** @var list<mixed> READY, or what came instead */
+    public array $ready = [];
+    /** @var list<list<mixed>> LOG messages seen so far */
+    public array $logs = [];
+    public ?int $exitCode = null;
+
+    /** @var resource */
+    private $process;
+    /** @var resource|null */
+    private $to;
+    /** @var resource */
+    private $from;
+    private string $buffer = '';
+    private int $stream = -1;
+    private bool $magic = false;
+    private Codec $codec;
+    private string $folder;
+
+    /**
+     * @param string       $code      of the worker, after the autoloader
+     * @param bool         $announced whether the frames travel on descriptors of their own; false: on stdin and stdout
+     * @param list<string> $php       options for php
+     */
+    public function __construct(string $code, bool $announced = true, array $php = ['-d', 'display_errors=stderr'], ?string $directory = null)
+    {
+        $this->codec = new Codec(false);
+        $this->folder = sys_get_temp_dir() . '/workerhost-test-' . bin2hex(random_bytes(6));
+        mkdir($this->folder, 0700);
+        $autoload = var_export(dirname(__DIR__, 2) . '/autoload.php', true);
+        $uses = 'use WorkerHost\{Worker, Log, RequestCancelled}; use WorkerHost\Http\{Request, Response, Cookie, Output, UploadedFile};';
+        file_put_contents("$this->folder/worker.php", "<?php\nrequire $autoload; $uses\n$code\n");
+        $log = ['file', "$this->folder/log", 'a'];
+        $descriptors = $announced
+            ? [['file', '/dev/null', 'r'], $log, $log, ['pipe', 'r'], ['pipe', 'w']]
+            : [['pipe', 'r'], ['pipe', 'w'], $log];
+        $environment = getenv();
+        unset($environment['WORKERHOST_FRAMES']);
+        if ($announced) {
+            $environment['WORKERHOST_FRAMES'] = '3,4';
+        }
+        $process = proc_open([\PHP_BINARY, ...$php, "$this->folder/worker.php"], $descriptors, $pipes, $directory, $environment);
+        if ($process === false) {
+            throw new \RuntimeException('php does not start');
+        }
+        $this->process = $process;
+        [$this->to, $this->from] = $announced ? [$pipes[3], $pipes[4]] : [$pipes[0], $pipes[1]];
+        stream_set_blocking($this->from, false);
+        $this->pid = proc_get_status($process)['pid'];
+    }
+
+    /** Starts a worker and brings it to READY. @param list<string> $php */
+    public static function serving(string $code, bool $announced = true, array $php = ['-d', 'display_errors=stderr'], bool $dev = false, int $window = 262144, ?string $directory = null): self
+    {
+        $host = new self($code, $announced, $php, $directory);
+        $host->hello($dev, $window);
+        $host->ready = $host->next();
+        if ($host->ready[0] !== Frame::READY) {
+            throw new \RuntimeException('no READY but ' . json_encode($host->ready) . "\n" . $host->log());
+        }
+
+        return $host;
+    }
+
+    public function hello(bool $dev = false, int $window = 262144, array $versions = [1]): void
+    {
+        $this->send([Frame::HELLO, 0, $versions, 'test', 1, 0, Frame::MAX, $window, 'fake', $dev]);
+    }
+
+    public function __destruct()
+    {
+        $this->end();
+        array_map(unlink(...), glob("$this->folder/*") ?: []);
+        @rmdir($this->folder);
+    }
+
+    /** @param list<mixed> $message */
+    public function send(array $message): void
+    {
+        $this->raw($this->codec->frame($message));
+    }
+
+    public function raw(string $bytes): void
+    {
+        for (; $bytes !== ''; $bytes = substr($bytes, (int) $written)) {
+            $written = @fwrite($this->to, $bytes);
+            if ($written === false) {
+                throw new \RuntimeException('the worker reads no more: ' . $this->log());
+            }
+        }
+    }
+
+    /**
+     * Opens a stream with a request; $body is sent whole when it is a string. Returns the stream.
+     *
+     * @param list<string> $headers name, value, …
+     * @param list<mixed>  $more    elements from `length` on
+     */
+    public function request(string $method = 'GET', string $target = '/', array $headers = [], ?string $body = null, bool $end = true, array $more = []): int
+    {
+        $this->stream += 2;
+        $this->send([
+            Frame::REQUEST, $this->stream, $end ? 1 : 0, $method, $target, '1.1', 'http', 'example.org:8080', '192.0.2.1:50000', $headers, $body, ...$more,
+        ]);
+
+        return $this->stream;
+    }
+
+    /** A request and the whole answer to it. */
+    public function get(string $method = 'GET', string $target = '/', array $headers = [], ?string $body = null, array $more = []): Answer
+    {
+        return $this->answer($this->request($method, $target, $headers, $body, true, $more));
+    }
+
+    /** Reads until DONE on that stream, and grants window as the body comes. */
+    public function answer(int $stream, bool $grant = true): Answer
+    {
+        $answer = new Answer();
+        while (!$answer->done) {
+            $message = $this->next();
+            if ($message === []) {
+                $answer->died = true;
+                break;
+            }
+            if ($message[1] === $stream) {
+                $answer->take($message);
+                if ($grant && $message[0] === Frame::DATA && $message[3] !== '') {
+                    $this->send([Frame::WINDOW, $stream, strlen($message[3])]);
+                }
+            }
+        }
+
+        return $answer;
+    }
+
+    /**
+     * The next message that is no LOG; [] at the end of the link.
+     *
+     * @return list<mixed>
+     */
+    public function next(): array
+    {
+        for (;;) {
+            $message = $this->message(self::DEADLINE);
+            if ($message === null) {
+                throw new \RuntimeException('the worker says nothing: ' . $this->log());
+            }
+            if ($message === [] || $message[0] !== Frame::LOG) {
+                return $message;
+            }
+            $this->logs[] = $message;
+        }
+    }
+
+    /** Whether the worker says nothing for that long. */
+    public function silent(float $seconds): bool
+    {
+        return $this->message($seconds) === null;
+    }
+
+    /** @return list<mixed>|null [] at the end, null when the time is up */
+    private function message(float $seconds): ?array
+    {
+        $until = microtime(true) + $seconds;
+        for (;;) {
+            if (!$this->magic && strlen($this->buffer) >= 8) {
+                $at = strpos($this->buffer, Frame::MAGIC);
+                if ($at === false) {
+                    throw new \RuntimeException('no magic but: ' . $this->buffer . $this->log());
+                }
+                $this->buffer = substr($this->buffer, $at + 8);
+                $this->magic = true;
+            }
+            $length = $this->magic ? Frame::length($this->buffer, 0, Frame::MAX) : null;
+            if ($length !== null && strlen($this->buffer) >= 4 + $length) {
+                $payload = substr($this->buffer, 4, $length);
+                $this->buffer = substr($this->buffer, 4 + $length);
+
+                return $this->codec->message($payload);
+            }
+            $left = $until - microtime(true);
+            $read = [$this->from];
+            $none = null;
+            if ($left <= 0 || stream_select($read, $none, $none, (int) $left, (int) (fmod($left, 1) * 1e6)) === 0) {
+                return null;
+            }
+            $bytes = fread($this->from, 1048576);
+            if ($bytes === '' || $bytes === false) {
+                return [];
+            }
+            $this->buffer .= $bytes;
+        }
+    }
+
+    /** Closes the worker's input, waits for its end, and gives its exit status. */
+    public function end(): int
+    {
+        if ($this->to !== null) {
+            @fclose($this->to);
+            $this->to = null;
+        }
+        if ($this->exitCode !== null) {
+            return $this->exitCode;
+        }
+        $until = microtime(true) + self::DEADLINE;
+        while (($status = proc_get_status($this->process))['running']) {
+            if (microtime(true) > $until) {
+                proc_terminate($this->process, 9);
+                break;
+            }
+            $read = [$this->from];
+            $none = null;
+            stream_select($read, $none, $none, 0, 2000);
+            fread($this->from, 1048576); // so that it can't be stuck in a write
+            usleep(500);
+        }
+
+        return $this->exitCode = $status['exitcode'];
+    }
+
+    /** What the worker has written to stdout and stderr so far. */
+    public function log(): string
+    {
+        return (string) file_get_contents("$this->folder/log");
+    }
+
+    public function path(string $name): string
+    {
+        return "$this->folder/$name";
+    }
+}
