@@ -34,7 +34,7 @@ func NewConn(r io.Reader, w io.Writer) *Conn {
 // SetLimit sets the longest payload to accept, in bytes, as HELLO stated it. It belongs to the reading goroutine.
 func (c *Conn) SetLimit(max int) { c.limit = max }
 
-// Send queues or writes m and never waits for the peer. An error means that the pipe has broken, and sticks.
+// Send queues or writes m and never waits for the peer. An error sticks: the pipe has broken, or the peer has left more than 1 MiB of control frames unread.
 func (c *Conn) Send(m Message) error { return c.out.send(m) }
 
 // Flush waits until everything that was sent has been written, and returns the pipe's error if it broke.

@@ -4,7 +4,6 @@ package protocol
 
 import (
 	"reflect"
-	"strings"
 
 	"github.com/vmihailenco/msgpack/v5"
 )
@@ -187,26 +186,24 @@ func leveled(x any) any {
 	return generic(x)
 }
 
-// sameElement compares an element with what a vector has, in which lists may be longer than version 1 knows them
-// and an empty body or list may stand for nil.
-func sameElement(parsed, given any) bool {
+// sameElement compares an element with what a vector has. An empty body or list may stand for nil. If later, lists
+// may hold more elements than version 1 knows.
+func sameElement(parsed, given any, later bool) bool {
 	parsed = leveled(parsed)
-	if parsed == nil {
-		l, isList := given.([]any)
-		return given == nil || given == "" || isList && len(l) == 0
-	}
 	p, ok1 := parsed.([]any)
 	g, ok2 := given.([]any)
-	if !ok1 || !ok2 {
+	switch {
+	case parsed == nil:
+		return given == nil || given == "" || ok2 && len(g) == 0
+	case !ok1 || !ok2:
 		return reflect.DeepEqual(parsed, given)
-	}
-	if len(g) < len(p) {
+	case len(g) < len(p), len(g) > len(p) && !later:
 		return false
 	}
 	for i := range p {
-		if !sameElement(p[i], g[i]) {
+		if !sameElement(p[i], g[i], later) {
 			return false
 		}
 	}
-	return len(p) == len(g) || len(p) > 0 && strings.Contains("2 4 6", string(rune('0'+len(p))))
+	return true
 }

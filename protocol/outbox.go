@@ -1,9 +1,10 @@
 // Sending without ever waiting: a frame goes straight into the pipe if it fits, and otherwise into a queue that a
-// goroutine of its own empties. Flow control bounds the queue: it holds control frames and at most the windows of the open streams.
+// goroutine of its own empties. Flow control bounds what it holds of bodies, and maxAnswers what it holds of the rest.
 
 package protocol
 
 import (
+	"fmt"
 	"io"
 	"sync"
 )
@@ -24,6 +25,7 @@ type outbox struct {
 	rest     []byte // of a frame that is half written: goes first
 	control  []byte // whole frames that overtake data
 	data     []byte
+	answers  int  // bytes of frames that a peer can provoke, queued since it last took something
 	flushing bool // the flusher runs; set under mu, cleared by the flusher
 	err      error
 	idle     sync.Cond // signalled when flushing ends
@@ -47,6 +49,18 @@ func overtakes(t Type) bool {
 
 const keepScratch = 128 << 10
 
+// maxAnswers bounds PONG, WINDOW, RESET and the like, which a peer that sends but never reads would let pile up for ever.
+const maxAnswers = 1 << 20
+
+// bounded says which messages maxAnswers counts. The others are bounded by windows and by concurrency, and LOG by its writer.
+func bounded(t Type) bool {
+	switch t {
+	case TypeRequest, TypeResponse, TypeInform, TypeData, TypeLog:
+		return false
+	}
+	return true
+}
+
 // send never waits for the peer. An error is the pipe's, and sticks.
 func (o *outbox) send(m Message) error {
 	o.mu.Lock()
@@ -55,12 +69,8 @@ func (o *outbox) send(m Message) error {
 		return o.err
 	}
 	if o.flushing {
-		if overtakes(m.Type()) {
-			o.control = m.AppendFrame(o.control)
-		} else {
-			o.data = m.AppendFrame(o.data)
-		}
-		return nil
+		o.queue(m)
+		return o.err
 	}
 	frame := m.AppendFrame(o.scratch[:0])
 	if cap(frame) <= keepScratch {
@@ -76,6 +86,23 @@ func (o *outbox) send(m Message) error {
 	o.flushing = true
 	go o.flush() // ends when the queue is empty or the pipe breaks; Conn.Flush waits for it
 	return nil
+}
+
+// queue is send while the flusher runs.
+func (o *outbox) queue(m Message) {
+	to := &o.data
+	if overtakes(m.Type()) {
+		to = &o.control
+	}
+	before := len(*to)
+	*to = m.AppendFrame(*to)
+	if !bounded(m.Type()) {
+		return
+	}
+	if o.answers += len(*to) - before; o.answers > maxAnswers {
+		o.err = &LinkError{Expected: "a peer that reads", Got: fmt.Sprintf("%d bytes of control frames that it has not taken", o.answers)}
+		o.control, o.data = nil, nil
+	}
 }
 
 func (o *outbox) flush() {
@@ -98,7 +125,10 @@ func (o *outbox) flush() {
 		o.mu.Unlock()
 		_, err := o.w.Write(next)
 		o.mu.Lock()
-		o.err = err
+		o.answers = 0
+		if o.err == nil {
+			o.err = err
+		}
 		if spare = next; cap(spare) > keepScratch {
 			spare = nil
 		}

@@ -164,16 +164,16 @@ func TestValidFramesAreReadAsTheirMessage(t *testing.T) {
 		given := plain(v.Message).([]any)
 		for i := range min(len(want), len(given)) {
 			got := given[i]
-			if _, ok := m.(*Log); i == 2 && !ok && hasFlags(m) {
+			if i == 2 && hasFlags(m) {
 				got = got.(int64) & 3
 			}
-			if !sameElement(want[i], got) {
+			if !sameElement(want[i], got, strings.Contains(v.Name, "later version in its")) {
 				t.Errorf("%s: element %d is %v, want %v", v.Name, i, want[i], given[i])
 			}
 		}
 		defaults := elements(withDefaults(m.Type()))
 		for i := len(given); i < len(want); i++ {
-			if !sameElement(want[i], leveled(defaults[i])) {
+			if !sameElement(want[i], leveled(defaults[i]), false) {
 				t.Errorf("%s: element %d, which was left out, is %v, want %v", v.Name, i, want[i], defaults[i])
 			}
 		}
