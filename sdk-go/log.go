@@ -124,12 +124,19 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 
 func (h *logHandler) attributes(r slog.Record) map[string]any {
 	top := make(map[string]any)
-	into := top
-	for _, s := range h.scopes {
+	fill(top, h.scopes, r)
+	return top
+}
+
+// fill puts what scopes and record hold into a map; a group with nothing in it is left out.
+func fill(into map[string]any, scopes []scope, r slog.Record) {
+	for i, s := range scopes {
 		if s.group != "" {
 			inner := make(map[string]any)
-			into[s.group] = inner
-			into = inner
+			if fill(inner, scopes[i+1:], r); len(inner) > 0 {
+				into[s.group] = inner
+			}
+			return
 		}
 		for _, a := range s.attrs {
 			put(into, a, 0)
@@ -139,7 +146,6 @@ func (h *logHandler) attributes(r slog.Record) map[string]any {
 		put(into, a, 0)
 		return true
 	})
-	return top
 }
 
 // put adds an attribute in a form that MessagePack has. Groups nest to a bounded depth, and become text below it.
@@ -156,13 +162,12 @@ func put(into map[string]any, a slog.Attr, depth int) {
 			}
 			return
 		}
-		if len(v.Group()) == 0 {
-			return
-		}
 		inner := make(map[string]any)
-		into[a.Key] = inner
 		for _, b := range v.Group() {
 			put(inner, b, depth+1)
+		}
+		if len(inner) > 0 {
+			into[a.Key] = inner
 		}
 	case slog.KindBool, slog.KindInt64, slog.KindUint64, slog.KindFloat64, slog.KindString:
 		into[a.Key] = v.Any()

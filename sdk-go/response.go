@@ -126,10 +126,10 @@ func write[T []byte | string](w *response, p T) (n int, err error) {
 		return 0, errors.New("sdk: the response is a file that the host serves")
 	case !bodyAllowed(w.status):
 		return 0, http.ErrBodyNotAllowed
-	case w.length >= 0 && w.written+int64(len(p)) > w.length:
-		return 0, http.ErrContentLength
 	}
-	w.written += int64(len(p))
+	if w.written += int64(len(p)); w.length >= 0 && w.written > w.length {
+		return 0, http.ErrContentLength // and no later write can make up for it, as under net/http
+	}
 	if w.isHead {
 		w.work.buf = append(w.work.buf, p[:min(len(p), max(0, sniffed-len(w.work.buf)))]...)
 		return len(p), nil

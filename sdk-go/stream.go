@@ -142,12 +142,16 @@ func (d *deadline) set(s *stream, t time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d.stop()
-	d.expired = false
-	if t.IsZero() {
+	left := time.Until(t)
+	d.expired = !t.IsZero() && left <= 0
+	if d.expired {
+		s.changed.Broadcast()
+	}
+	if d.expired || t.IsZero() {
 		return
 	}
 	var timer *time.Timer
-	timer = time.AfterFunc(time.Until(t), func() {
+	timer = time.AfterFunc(left, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if d.timer == timer { // not moved meanwhile

@@ -1,0 +1,42 @@
+package sdk_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log"
+	"log/slog"
+	"net/http"
+
+	sdk "github.com/workerhost/workerhost/sdk-go"
+)
+
+// A whole worker: save it as main.go and run `host serve .`.
+func Example() {
+	http.HandleFunc("GET /hello/{name}", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "Hello, %s!\n", r.PathValue("name"))
+	})
+	if err := sdk.Serve(nil); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// What must stand before the first request belongs into OnStart: if it fails, a reload keeps the old workers.
+func ExampleOnStart() {
+	slog.SetDefault(slog.New(sdk.LogHandler(nil)))
+	var db *sql.DB
+	connect := func(ctx context.Context) (err error) {
+		if db, err = sql.Open("postgres", "…"); err != nil {
+			return err
+		}
+		return db.PingContext(ctx)
+	}
+	report := func(w http.ResponseWriter, r *http.Request) {
+		slog.InfoContext(r.Context(), "report", "id", sdk.RequestID(r.Context()))
+		sdk.ServeFile(w, r, "/srv/reports/today.pdf")
+	}
+	err := sdk.Serve(http.HandlerFunc(report), sdk.WithConcurrency(32), sdk.OnStart(connect), sdk.OnStop(func() { db.Close() }))
+	if err != nil {
+		log.Fatal(err)
+	}
+}
