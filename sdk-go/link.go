@@ -20,8 +20,9 @@ type link struct {
 	chunk       int // bytes of body that we put into one frame
 	concurrency int
 
-	over chan struct{} // closed when no more requests will come and, after DRAIN, none is left
-	err  error         // why, or nil; set before over is closed
+	spare chan *stream  // leads to goroutines that have nothing to do
+	over  chan struct{} // closed when no more requests will come and, after DRAIN, none is left
+	err   error         // why, or nil; set before over is closed
 
 	mu       sync.Mutex // guards what follows
 	streams  map[uint32]*stream
@@ -45,6 +46,7 @@ func newLink(conn *protocol.Conn, hello *protocol.Hello, handler http.Handler, c
 		window:      hello.Window,
 		chunk:       max(1, min(protocol.MaxData, hello.MaxFrame-frameRoom)),
 		concurrency: concurrency,
+		spare:       make(chan *stream),
 		over:        make(chan struct{}),
 		streams:     make(map[uint32]*stream),
 	}
@@ -172,8 +174,24 @@ func (l *link) open(payload []byte) error {
 	l.streams[m.Stream] = s
 	l.running++
 	l.mu.Unlock()
-	go s.run() // ends with the handler; running counts it
+	select {
+	case l.spare <- s:
+	default:
+		go l.serve(s) // running counts what it runs; it ends with the link
+	}
 	return nil
+}
+
+// serve runs one stream after another: a goroutine that has grown its stack once is worth keeping. There are never more of them than streams at once.
+func (l *link) serve(s *stream) {
+	for {
+		s.run()
+		select {
+		case s = <-l.spare:
+		case <-l.over:
+			return
+		}
+	}
 }
 
 // unknown answers a message whose type this SDK does not know (§9.2).
