@@ -29,6 +29,16 @@ type outbox struct {
 	flushing bool // the flusher runs; set under mu, cleared by the flusher
 	err      error
 	idle     sync.Cond // signalled when flushing ends
+
+	accepted, written int64 // bytes
+}
+
+// Sent says how many bytes of frames have been accepted since the link began, and how many of them the pipe has taken.
+func (c *Conn) Sent() (accepted, written int64) {
+	o := c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.accepted, o.written
 }
 
 func newOutbox(w io.Writer) *outbox {
@@ -76,9 +86,11 @@ func (o *outbox) send(m Message) error {
 	if cap(frame) <= keepScratch {
 		o.scratch = frame
 	}
+	o.accepted += int64(len(frame))
 	n := 0
 	if o.try != nil {
-		if n, o.err = o.try.TryWrite(frame); o.err != nil || n == len(frame) {
+		n, o.err = o.try.TryWrite(frame)
+		if o.written += int64(n); o.err != nil || n == len(frame) {
 			return o.err
 		}
 	}
@@ -96,6 +108,7 @@ func (o *outbox) queue(m Message) {
 	}
 	before := len(*to)
 	*to = m.AppendFrame(*to)
+	o.accepted += int64(len(*to) - before)
 	if !bounded(m.Type()) {
 		return
 	}
@@ -123,8 +136,9 @@ func (o *outbox) flush() {
 			break
 		}
 		o.mu.Unlock()
-		_, err := o.w.Write(next)
+		n, err := o.w.Write(next)
 		o.mu.Lock()
+		o.written += int64(n)
 		o.answers = 0
 		if o.err == nil {
 			o.err = err
