@@ -1,0 +1,1 @@
+        <p><?= $e($message) ?> <a href="/">To the notes</a></p>
