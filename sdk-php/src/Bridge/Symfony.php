@@ -4,12 +4,15 @@ declare(strict_types=1);
 
 namespace WorkerHost\Bridge;
 
+use Symfony\Component\EventDispatcher\EventDispatcherInterface;
 use Symfony\Component\HttpFoundation\BinaryFileResponse;
 use Symfony\Component\HttpFoundation\File\UploadedFile as SymfonyFile;
 use Symfony\Component\HttpFoundation\Request as SymfonyRequest;
 use Symfony\Component\HttpFoundation\Response as SymfonyResponse;
 use Symfony\Component\HttpFoundation\StreamedResponse;
+use Symfony\Component\HttpKernel\EventListener\StreamedResponseListener;
 use Symfony\Component\HttpKernel\HttpKernelInterface;
+use Symfony\Component\HttpKernel\KernelEvents;
 use Symfony\Component\HttpKernel\KernelInterface;
 use Symfony\Component\HttpKernel\TerminableInterface;
 use WorkerHost\Handler;
@@ -52,6 +55,7 @@ final class Symfony implements Handler
         }
         if ($kernel instanceof KernelInterface) {
             $kernel->boot();
+            self::keepStreams($kernel);
         }
         $this->kernel = $kernel;
     }
@@ -149,6 +153,21 @@ final class Symfony implements Handler
         }
 
         return \str_starts_with($path, \rtrim((string) \realpath($root), \DIRECTORY_SEPARATOR) . \DIRECTORY_SEPARATOR) ? $path : null;
+    }
+
+    /** Up to Symfony 6.4 a listener echoes a StreamedResponse while handle() still runs. That would go to the log, and the client would get nothing. */
+    private static function keepStreams(KernelInterface $kernel): void
+    {
+        $container = $kernel->getContainer();
+        $dispatcher = $container->has('event_dispatcher') ? $container->get('event_dispatcher') : null;
+        if (!$dispatcher instanceof EventDispatcherInterface) {
+            return;
+        }
+        foreach ($dispatcher->getListeners(KernelEvents::RESPONSE) as $listener) {
+            if (\is_array($listener) && $listener[0] instanceof StreamedResponseListener) {
+                $dispatcher->removeListener(KernelEvents::RESPONSE, $listener);
+            }
+        }
     }
 
     /** @return \Closure(\Closure): void */
