@@ -253,6 +253,7 @@ final class Worker
         } catch (\Throwable $e) {
             $this->recover($e, $exchange, $request);
         }
+        $exchange->body = null; // the two refer to each other; without this only the cycle collector would free them
         $this->exchange = $this->request = null;
         $this->globals?->restore();
         Log::stream(0);
@@ -313,7 +314,8 @@ final class Worker
             }
             $exchange->abort(Failure::summary($e));
         }
-        $exchange->finish();
+        unset($e); // its trace may hold what has to be gone before DONE
+        Sender::finish($exchange);
     }
 
     private function stop(): void
@@ -350,6 +352,7 @@ final class Worker
         }
         [$exchange, $request] = [$this->exchange, $this->request];
         $this->exchange = $this->request = null;
+        $exchange->after = [];
         Log::error(
             $fatal ? "this worker ends: $what" : "this worker ends: $what, which ends the whole process; return from the handler instead",
             ['method' => $request->method, 'target' => $request->target],

@@ -246,8 +246,8 @@ final class Response
     }
 
     /**
-     * With a function to run once the client has the whole response: mail to send, a cache to warm. The worker takes its next request when it has returned.
-     * A throw is logged.
+     * With a function to run once the client has the whole response, or has left: mail to send, a cache to warm. The worker takes its next request when it
+     * has returned. A throw is logged.
      *
      * @param callable(): mixed $function
      */

@@ -31,6 +31,9 @@ final class Exchange
     /** Made on demand; kept here because copies of the request share it. */
     public ?Body $body = null;
 
+    /** @var list<callable(): mixed> what runs before DONE, see Response::after() */
+    public array $after = [];
+
     /** What came of the body and was not read yet, from $offset on. */
     private string $input;
     private int $offset = 0;

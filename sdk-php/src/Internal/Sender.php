@@ -13,24 +13,33 @@ final class Sender
 {
     private const LAST = Frame::FLAG_END | Frame::FLAG_DONE;
 
-    /** Sends all of $response, runs what is to run after it, and says DONE. Throws what the body's generator throws. */
+    /** Sends all of $response, runs what is to run after it, and says DONE. Throws what the body's generator throws, before that. */
     public static function send(Response $response, Exchange $exchange, string $method): void
     {
         [$status, $pairs, $body, $file, $trailers, $after] = $response->parts();
-        $last = $after === [] ? self::LAST : Frame::FLAG_END;
-        if ($exchange->cancelled) {
-            $after = [];
-        } elseif (\is_string($body) && $trailers === [] && \strlen($body) <= Frame::MAX_DATA) {
-            $exchange->respond($last, $status, $pairs, $body, $file);
-        } else {
-            // The generator is stopped by letting go of it, so nothing here may hold on to it.
-            unset($response);
-            self::long($exchange, $method, $status, $pairs, $body, $trailers, $last);
+        if ($after !== []) {
+            \array_push($exchange->after, ...$after);
+        }
+        if (!$exchange->cancelled) {
+            $last = $exchange->after === [] ? self::LAST : Frame::FLAG_END;
+            if (\is_string($body) && $trailers === [] && \strlen($body) <= Frame::MAX_DATA) {
+                $exchange->respond($last, $status, $pairs, $body, $file);
+            } else {
+                // The generator is stopped by letting go of it, so nothing here may hold on to it.
+                unset($response);
+                self::long($exchange, $method, $status, $pairs, $body, $trailers, $last);
+            }
         }
         unset($response, $body);
-        foreach ($after as $function) {
+        self::finish($exchange);
+    }
+
+    /** Runs what was to run after the response, however that went, and says DONE. */
+    public static function finish(Exchange $exchange): void
+    {
+        while ($exchange->after !== []) {
             try {
-                $function();
+                (\array_shift($exchange->after))();
             } catch (LinkError $e) {
                 throw $e;
             } catch (\Throwable $e) {
