@@ -165,6 +165,8 @@ func (m *TLS) append(b []byte) []byte {
 	return appendStr(b, m.ALPN)
 }
 
+var requestTexts = [...]string{"method", "target", "version", "scheme", "host", "remote"}
+
 // Parse reads a REQUEST's payload. Body aliases payload; the rest is copied. Errors are [*LinkError].
 func (m *Request) Parse(payload []byte) error {
 	f := open(payload, TypeRequest, 8)
@@ -172,14 +174,7 @@ func (m *Request) Parse(payload []byte) error {
 	if f.next("flags") {
 		m.Flags = f.flags()
 	}
-	for _, text := range []struct {
-		name string
-		to   *string
-	}{{"method", &m.Method}, {"target", &m.Target}, {"version", &m.Version}, {"scheme", &m.Scheme}, {"host", &m.Host}, {"remote", &m.Remote}} {
-		if f.next(text.name) {
-			*text.to = f.str()
-		}
-	}
+	f.texts(requestTexts[:], &m.Method, &m.Target, &m.Version, &m.Scheme, &m.Host, &m.Remote)
 	if f.next("headers") {
 		m.Headers = f.pairs(m.Headers)
 	}
@@ -202,6 +197,25 @@ func (m *Request) Parse(payload []byte) error {
 		m.ID = f.str()
 	}
 	return f.end()
+}
+
+// texts reads one str after another. One string backs them all.
+func (f *fields) texts(names []string, to ...*string) {
+	var lengths, ends [len(requestTexts)]int
+	start := f.pos
+	for i, name := range names {
+		if f.next(name) {
+			lengths[i] = len(f.bytes())
+			ends[i] = f.pos - start
+		}
+	}
+	if f.err != nil {
+		return
+	}
+	all := string(f.b[start:f.pos])
+	for i := range to {
+		*to[i] = all[ends[i]-lengths[i] : ends[i]]
+	}
 }
 
 // body reads a bin or nil of at most MaxData bytes, aliasing the payload. An empty one is nil.
