@@ -1,0 +1,156 @@
+// The backlog: what a worker has sent of a response and the client has not taken yet. It lies in memory, then on disk, and never
+// grows beyond what the limits and the worker's window allow.
+//
+// Where responses are taken at the worker's speed (Traits.Spool), bytes are given back to the worker's window as they come while memory lasts. Once memory
+// is full, they are given back as the client takes them; only if the client proves slow do they go to disk instead, so that a download at
+// full speed never touches it. Without that trait, and past the quota, the client's speed is the worker's.
+
+package listen
+
+// backlog is guarded by its exchange's mu, except where it says otherwise.
+type backlog struct {
+	eager bool // take the response at the worker's speed
+	limit int  // bytes of memory
+
+	memory []byte     // the oldest bytes
+	file   *spoolFile // then these, from read to its size
+	read   int64      // belongs to the writer alone
+	queued int64      // bytes in file that the writer has not read
+	tail   []byte     // then these, when no more fits on disk
+
+	writing int   // bytes that the writer holds, still unwritten; they are memory as well
+	owed    int   // bytes that came and were not given back to the worker
+	taken   int64 // bytes that the client has taken, ever
+
+	slow   bool // the client was found to be slow
+	armed  bool // the watch runs
+	before int64
+}
+
+// full says whether n more bytes are too many for memory.
+func (b *backlog) full(n int) bool { return len(b.memory)+b.writing+n > b.limit }
+
+// add stores p, and returns how many bytes to give back to the worker now. watch asks for a look at the client's speed in a while.
+func (b *backlog) add(p []byte, spool *Spool) (give int, watch bool) {
+	n := len(p)
+	if b.queued > 0 || len(b.tail) > 0 || b.slow && b.full(n) {
+		if len(b.tail) == 0 && b.toDisk(p, spool) {
+			return n, false
+		}
+		b.tail = append(b.tail, p...)
+		b.owed += n
+		return 0, false
+	}
+	full := b.full(n)
+	b.memory = append(b.memory, p...)
+	if b.eager && !full {
+		return n, false
+	}
+	b.owed += n
+	if b.eager && !b.armed {
+		b.armed, b.before = true, b.taken
+		return 0, true
+	}
+	return 0, false
+}
+
+// toDisk says whether p fits there; if it does not, the client's speed becomes the worker's.
+func (b *backlog) toDisk(p []byte, spool *Spool) bool {
+	if b.file == nil {
+		f, err := spool.create()
+		if err != nil {
+			spool.log.Error("a slow client's response can't go to disk", "error", err)
+			return false
+		}
+		b.file = f
+	}
+	if _, err := b.file.Write(p); err != nil {
+		if err != errQuota {
+			spool.log.Error("a slow client's response can't go to disk", "error", err)
+		}
+		return false
+	}
+	b.queued += int64(len(p))
+	return true
+}
+
+// pace is what a client has to take in the time of a watch, in bytes, for its speed to be good enough for a worker.
+const pace = 1 << 20
+
+// watched decides whether the client is slow. give is then the worker's. again asks for another look.
+func (b *backlog) watched() (give int, again bool) {
+	switch {
+	case b.owed == 0:
+		b.armed = false
+		return 0, false
+	case b.taken-b.before >= pace:
+		b.before = b.taken
+		return 0, true
+	}
+	b.slow, b.armed = true, false
+	if len(b.tail) == 0 {
+		give, b.owed = b.owed, 0
+	}
+	return give, false
+}
+
+// next is what to write to the client: all of memory, or a piece of the file, for which it reports true. spare is a buffer to go on with.
+func (b *backlog) next(spare []byte) (p []byte, fromDisk bool) {
+	if len(b.memory) == 0 && b.queued == 0 {
+		b.memory, b.tail = b.tail, nil
+	}
+	if len(b.memory) > 0 {
+		p, b.memory = b.memory, spare[:0]
+		b.writing = len(p)
+		return p, false
+	}
+	return nil, b.queued > 0
+}
+
+// readDisk reads the next piece into p. It needs no lock: only the writer calls it.
+func (b *backlog) readDisk(p []byte) (int, error) {
+	n, err := b.file.ReadAt(p, b.read)
+	b.read += int64(n)
+	if n > 0 {
+		err = nil
+	}
+	return n, err
+}
+
+// tookDisk accounts for n bytes that readDisk gave and that are in the writer's hands.
+func (b *backlog) tookDisk(n int) {
+	b.queued -= int64(n)
+	b.writing = n
+	if b.queued == 0 {
+		b.read = 0
+		b.file.rewind() // a file that can't be truncated is overwritten
+	}
+}
+
+// wrote says that the client took n bytes, and returns how many to give back to the worker.
+func (b *backlog) wrote(n int) (give int) {
+	b.writing -= n
+	b.taken += int64(n)
+	give = min(n, b.owed)
+	b.owed -= give
+	return give
+}
+
+// empty says that the client has been given all that came.
+func (b *backlog) empty() bool { return len(b.memory) == 0 && b.queued == 0 && len(b.tail) == 0 }
+
+// drop forgets everything, and returns what the worker is owed.
+func (b *backlog) drop() (give int) {
+	give = b.owed
+	if b.file != nil {
+		b.file.close()
+	}
+	keep := b.memory
+	if cap(keep) > keepBuffer {
+		keep = nil
+	}
+	*b = backlog{memory: keep[:0]}
+	return give
+}
+
+const keepBuffer = 64 << 10 // the largest buffer that an idle exchange keeps

@@ -1,0 +1,293 @@
+// Connections as net/http sees them: client knows time-outs and who is connected; strictConn, above it (and above TLS), lets only
+// unambiguous heads through.
+
+package listen
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// listener accepts clients.
+type listener struct {
+	net.Listener
+	server *Server
+}
+
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.server.clients.add(c, l.server.limits.WriteTimeout), nil
+}
+
+// strictListener accepts clients of plain HTTP.
+type strictListener struct {
+	net.Listener
+	server *Server
+}
+
+// Accept implements net.Listener.
+func (l strictListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return newStrictConn(c, l.server), nil
+}
+
+// clients are the connections that are open.
+type clients struct {
+	mu   sync.Mutex
+	open map[*client]struct{} // guarded by mu
+}
+
+func newClients() *clients { return &clients{open: make(map[*client]struct{})} }
+
+func (s *clients) add(c net.Conn, writeTimeout time.Duration) *client {
+	n := &client{Conn: c, set: s, timeout: writeTimeout}
+	s.mu.Lock()
+	s.open[n] = struct{}{}
+	s.mu.Unlock()
+	return n
+}
+
+func (s *clients) list() []*client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*client, 0, len(s.open))
+	for c := range s.open {
+		all = append(all, c)
+	}
+	return all
+}
+
+// closeSilent closes those that have not sent a byte: http.Server.Shutdown would wait five seconds for each.
+func (s *clients) closeSilent() {
+	for _, c := range s.list() {
+		if !c.heard.Load() {
+			c.Close()
+		}
+	}
+}
+
+func (s *clients) closeAll() {
+	for _, c := range s.list() {
+		c.Close()
+	}
+}
+
+// client is an accepted connection. A write fails when the peer has taken nothing for the write time-out, however long the transfer is. The deadline
+// is renewed once in a quarter of that time, so that small responses don't pay for it.
+type client struct {
+	net.Conn
+	set     *clients
+	timeout time.Duration
+	renewed atomic.Int64 // when the deadline was set, in Unix nanoseconds
+	heard   atomic.Bool  // a byte has come
+}
+
+// Read implements net.Conn.
+func (c *client) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.heard.Load() {
+		c.heard.Store(true)
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *client) Write(p []byte) (written int, err error) {
+	c.renew()
+	for {
+		n, err := c.Conn.Write(p[written:])
+		written += n
+		if n == 0 || !c.tookSome(err) {
+			return written, err
+		}
+	}
+}
+
+// ReadFrom lets the kernel send files, in pieces, so that the deadline can follow.
+func (c *client) ReadFrom(r io.Reader) (total int64, err error) {
+	to, ok := c.Conn.(io.ReaderFrom)
+	if !ok {
+		return io.Copy(onlyWriter{c}, r)
+	}
+	whole, limited := r.(*io.LimitedReader)
+	if !limited {
+		whole = &io.LimitedReader{R: r, N: 1<<63 - 1}
+	}
+	for whole.N > 0 {
+		c.renew()
+		piece := io.LimitedReader{R: whole.R, N: min(whole.N, 1<<20)}
+		n, err := to.ReadFrom(&piece)
+		total += n
+		whole.N -= n
+		if err != nil && (n == 0 || !c.tookSome(err)) {
+			return total, err
+		}
+		if err == nil && piece.N > 0 { // the source has ended
+			return total, nil
+		}
+	}
+	return total, nil
+}
+
+type onlyWriter struct{ io.Writer }
+
+func (c *client) renew() {
+	if c.timeout <= 0 {
+		return
+	}
+	if now := time.Now(); now.UnixNano()-c.renewed.Load() > int64(c.timeout/4) {
+		c.extend(now)
+	}
+}
+
+func (c *client) extend(now time.Time) {
+	c.renewed.Store(now.UnixNano())
+	c.Conn.SetWriteDeadline(now.Add(c.timeout))
+}
+
+// tookSome is asked when a write that made progress ended with err: if it was only the deadline, there is more time.
+func (c *client) tookSome(err error) bool {
+	if c.timeout <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	c.extend(time.Now())
+	return true
+}
+
+// SetWriteDeadline implements net.Conn. That a deadline is taken back, as net/http does after each request, is ignored: Write renews its own.
+func (c *client) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() && c.timeout > 0 {
+		return nil
+	}
+	c.renewed.Store(0)
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// CloseWrite tells the peer that nothing more will come.
+func (c *client) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// Close implements net.Conn.
+func (c *client) Close() error {
+	c.set.mu.Lock()
+	delete(c.set.open, c)
+	c.set.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// strictConn reads HTTP/1.x heads along with net/http, and puts poison in the place of what is not allowed. One goroutine at a time reads.
+type strictConn struct {
+	net.Conn
+	server *Server
+	scan   scanner
+	poison []byte // what is still to be read instead
+	broken bool
+	doomed atomic.Bool // no request may follow
+}
+
+func newStrictConn(c net.Conn, s *Server) *strictConn {
+	return &strictConn{Conn: c, server: s, scan: scanner{limit: s.limits.MaxHeader + 8<<10}}
+}
+
+// poison makes any request line, header or end of a head invalid, so that net/http answers 400 and closes. It is longer than the four
+// bytes for which net/http waits before it begins to read a request.
+var poison = []byte("\x00\r\n\r\n\r\n")
+
+// Read implements net.Conn.
+func (c *strictConn) Read(p []byte) (int, error) {
+	if c.doomed.Load() {
+		return 0, io.EOF
+	}
+	if c.broken { // for ever: an end would look like a client that left, to the request before
+		n := copy(p, c.poison)
+		if c.poison = c.poison[n:]; len(c.poison) == 0 {
+			c.poison = poison
+		}
+		return n, nil
+	}
+	n, err := c.Conn.Read(p)
+	if n == 0 || c.scan.state == anything {
+		return n, err
+	}
+	good, wrong := c.scan.feed(p[:n])
+	if wrong == "" {
+		return n, err
+	}
+	c.server.log.Debug("refused a malformed request", "remote", c.RemoteAddr(), "reason", wrong)
+	c.broken = true
+	k := copy(p[good:], poison)
+	if c.poison = poison[k:]; len(c.poison) == 0 {
+		c.poison = poison
+	}
+	return good + k, nil
+}
+
+// ReadFrom implements io.ReaderFrom, for sendfile.
+func (c *strictConn) ReadFrom(r io.Reader) (int64, error) {
+	if to, ok := c.Conn.(*client); ok {
+		return to.ReadFrom(r)
+	}
+	return io.Copy(onlyWriter{c.Conn}, r)
+}
+
+// CloseWrite tells the peer that nothing more will come.
+func (c *strictConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+type connKey struct{}
+
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+func strictOf(r *http.Request) *strictConn {
+	switch c := r.Context().Value(connKey{}).(type) {
+	case *strictConn:
+		return c
+	case *secureConn:
+		return c.strictConn
+	}
+	return nil
+}
+
+// doom makes r's connection end with this response, even though its head may have been sent. HTTP/2 has no need of it.
+func doom(r *http.Request) {
+	if c := strictOf(r); c != nil {
+		c.doomed.Store(true)
+	}
+}
+
+// reset makes the end of r's connection a disorderly one.
+func reset(r *http.Request) {
+	c := strictOf(r)
+	if c == nil {
+		return
+	}
+	if below, ok := c.Conn.(*client); ok {
+		if tcp, ok := below.Conn.(*net.TCPConn); ok {
+			tcp.SetLinger(0)
+		}
+	}
+}

@@ -1,0 +1,177 @@
+// What goes wrong, and what the client is told: one table, and small pages that tell nothing of the code behind.
+
+package listen
+
+import (
+	"fmt"
+	"html"
+	"io"
+	stdlog "log"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// verdict is an answer to a failure.
+type verdict struct {
+	status int
+	later  bool // with Retry-After
+	text   string
+}
+
+// abort is the verdict when nobody is left to answer.
+var abort = verdict{}
+
+// verdicts is the table. After the response's head the only verdict is to abort.
+var verdicts = map[protocol.FailureKind]verdict{
+	protocol.FailedQueueFull:    {503, true, "The server is busy. Please try again in a moment."},
+	protocol.FailedQueueTimeout: {503, true, "The server is busy. Please try again in a moment."},
+	protocol.FailedStopping:     {503, true, "The server is restarting. Please try again in a moment."},
+	protocol.FailedNoWorker:     {503, true, "The server is not ready. Please try again in a moment."},
+	protocol.FailedTimeout:      {504, false, "The application took too long to answer."},
+	protocol.FailedDied:         {502, false, "The application failed to answer."},
+	protocol.FailedBroken:       {502, false, "The application failed to answer."},
+	protocol.FailedReset:        {502, false, "The application failed to answer."},
+	protocol.FailedDrained:      {502, false, "The application was restarted before it could answer."},
+	protocol.FailedCancelled:    abort,
+}
+
+// texts are for failures that are not the worker's.
+var texts = map[int]string{
+	400: "The request is malformed.",
+	408: "The request's body did not come in time.",
+	413: "The request is larger than this server takes.",
+	500: "The server failed to answer.",
+	501: "This server does not do that.",
+	502: "The application failed to answer.",
+	503: "The server is busy. Please try again in a moment.",
+}
+
+// verdictOf looks a failure up.
+func verdictOf(f *protocol.Failure) verdict {
+	if v, ok := verdicts[f.Kind]; ok {
+		return v
+	}
+	return verdict{500, false, texts[500]}
+}
+
+// answer writes an error page. detail is shown with Options.Dev only. Headers that were set before stay.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, v verdict, detail string) {
+	if v.status == 0 {
+		panic(http.ErrAbortHandler)
+	}
+	if v.text == "" {
+		v.text = texts[v.status]
+	}
+	h := w.Header()
+	if v.later {
+		h.Set("Retry-After", retryAfter(s.backend.Traits().RetryAfter))
+	}
+	title := strconv.Itoa(v.status) + " " + http.StatusText(v.status)
+	if !s.options.Dev {
+		detail = ""
+	}
+	var page string
+	if wantsHTML(r) {
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		page = "<!doctype html>\n<title>" + title + "</title>\n<h1>" + title + "</h1>\n<p>" + html.EscapeString(v.text) + "</p>\n"
+		if detail != "" {
+			page += "<pre>" + html.EscapeString(detail) + "</pre>\n"
+		}
+	} else {
+		h.Set("Content-Type", "text/plain; charset=utf-8")
+		page = title + "\n" + v.text + "\n"
+		if detail != "" {
+			page += "\n" + detail + "\n"
+		}
+	}
+	h.Set("Content-Length", strconv.Itoa(len(page)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(v.status)
+	io.WriteString(w, page) // a client that left needs no page
+}
+
+func retryAfter(d time.Duration) string {
+	return strconv.Itoa(max(1, int((d+time.Second-1)/time.Second)))
+}
+
+func wantsHTML(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
+
+// refuse answers a request whose body is unread or half read, and ends its connection: what is left of the body can't be told from a next request.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, in *intake, v verdict, detail string) {
+	if v.status == 0 {
+		panic(http.ErrAbortHandler)
+	}
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+	if v.status == http.StatusServiceUnavailable {
+		v.later = true
+	}
+	s.answer(w, r, v, detail)
+	if in == nil {
+		in = s.intake(w, r)
+	}
+	s.linger(w, r, in)
+}
+
+const (
+	lingerGap   = time.Second
+	lingerTotal = 10 * time.Second
+)
+
+// linger reads on for a while and throws away what comes, since a client that is still sending would lose our answer if we closed at once (RFC 9112 §9.6).
+func (s *Server) linger(w http.ResponseWriter, r *http.Request, in *intake) {
+	if in.whole {
+		http.NewResponseController(w).SetReadDeadline(time.Time{})
+		return
+	}
+	if r.ContentLength == 0 || r.ProtoMajor != 1 {
+		return // HTTP/2 tells the client to stop, and the other streams go on
+	}
+	c := http.NewResponseController(w)
+	c.Flush()
+	waits := in.got == 0 && r.Header.Get("Expect") != "" // for leave to send a body
+	if waits || r.Context().Err() != nil || !in.throwAway(c) {
+		doom(r)
+		c.SetReadDeadline(time.Unix(1, 0)) // so that net/http does not wait for the rest
+		return
+	}
+	c.SetReadDeadline(time.Time{})
+}
+
+// throwAway says whether the end came in time.
+func (in *intake) throwAway(c *http.ResponseController) bool {
+	buffer := make([]byte, 32<<10)
+	for until := time.Now().Add(lingerTotal); time.Now().Before(until); {
+		c.SetReadDeadline(time.Now().Add(lingerGap))
+		if _, err := in.r.Body.Read(buffer); err != nil {
+			return err == io.EOF
+		}
+	}
+	return false
+}
+
+// serverLog takes net/http's own messages. Most are about clients and matter to few; a panic is a mistake of ours.
+func serverLog(log hclog.Logger) *stdlog.Logger { return stdlog.New(serverLines{log}, "", 0) }
+
+type serverLines struct{ log hclog.Logger }
+
+// Write implements io.Writer, a message at a time.
+func (l serverLines) Write(p []byte) (int, error) {
+	line := strings.TrimRight(string(p), "\n")
+	switch {
+	case strings.Contains(line, "panic"):
+		l.log.Error("a request's handler broke down: this is a mistake in the host", "trace", line)
+	case strings.Contains(line, "Accept error"):
+		l.log.Error("can't accept connections for the moment", "error", line)
+	default:
+		l.log.Debug(fmt.Sprint("net/http: ", line))
+	}
+	return len(p), nil
+}

@@ -1,0 +1,201 @@
+// Forms: multipart/form-data (RFC 7578) taken apart for the worker, files spooled to a private folder until the worker is done.
+
+package listen
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// maxFieldBytes is how much all fields of a form may hold together, names included: they travel in one frame.
+const maxFieldBytes = 1 << 20
+
+// form is a parsed body's files on disk.
+type form struct {
+	spool  *Spool
+	folder string // "" as long as no file came
+	size   int64  // counted against the quota
+}
+
+// close removes the files that the worker has not moved away.
+func (f *form) close() {
+	if f.folder != "" {
+		os.RemoveAll(f.folder)
+	}
+	f.spool.release(f.size)
+}
+
+// create makes a file for one upload.
+func (f *form) create() (*os.File, error) {
+	if f.folder == "" {
+		parent, err := f.spool.ready()
+		if err != nil {
+			return nil, err
+		}
+		if f.folder, err = os.MkdirTemp(parent, "form-"); err != nil {
+			return nil, err
+		}
+	}
+	return os.CreateTemp(f.folder, "upload-")
+}
+
+func tooLarge(format string, args ...any) error {
+	return &badBody{http.StatusRequestEntityTooLarge, fmt.Errorf(format, args...)}
+}
+
+// takeForm reads the body as a form. Its errors are *badBody.
+func (x *exchange) takeForm(in *intake, boundary string) error {
+	x.form = &form{spool: x.server.spool}
+	out := new(protocol.Form)
+	limits := &x.server.limits
+	reader := multipart.NewReader(in, boundary)
+	text := 0
+	var buffer []byte
+	for {
+		part, err := reader.NextRawPart()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return malformed(err)
+		}
+		field, filename, isFile, err := disposition(part.Header.Get("Content-Disposition"))
+		if err != nil {
+			return &badBody{http.StatusBadRequest, err}
+		}
+		if buffer == nil {
+			buffer = make([]byte, 32<<10)
+		}
+		if !isFile {
+			if len(out.Fields)/2 >= limits.MaxFormFields {
+				return tooLarge("more than %d fields in a form (max_form_fields)", limits.MaxFormFields)
+			}
+			value, err := readField(part, maxFieldBytes-text-len(field))
+			if err != nil {
+				return err
+			}
+			text += len(field) + len(value)
+			out.Fields = append(out.Fields, field, value)
+			continue
+		}
+		if len(out.Files) >= limits.MaxFormFiles {
+			return tooLarge("more than %d files in a form (max_form_files)", limits.MaxFormFiles)
+		}
+		if text += len(field) + len(filename); text > maxFieldBytes {
+			return tooLarge("the names in a form are longer than %d bytes", maxFieldBytes)
+		}
+		kind, _, _ := strings.Cut(part.Header.Get("Content-Type"), ";")
+		file := protocol.FormFile{Field: field, Name: filename, MIME: strings.TrimSpace(kind)}
+		if filename == "" {
+			file.Error, file.MIME = protocol.FormNoFile, ""
+			n, err := part.Read(buffer[:1])
+			if n > 0 || err != io.EOF && err != nil {
+				if err = drain(part, buffer); err != nil {
+					return malformed(err)
+				}
+			}
+		} else if err := x.form.save(part, &file, limits.MaxFormFileSize, buffer); err != nil {
+			return err
+		}
+		out.Files = append(out.Files, file)
+	}
+	if err := drain(in, buffer); err != nil { // what follows the last boundary
+		return malformed(err)
+	}
+	m := &x.request
+	m.Form, m.Flags, m.Length = out, protocol.FlagEnd, 0
+	return nil
+}
+
+// save spools one file.
+func (f *form) save(part io.Reader, file *protocol.FormFile, limit int64, buffer []byte) error {
+	to, err := f.create()
+	if err != nil {
+		f.spool.log.Error("a form's file can't go to disk", "error", err)
+		return &badBody{http.StatusServiceUnavailable, err}
+	}
+	defer to.Close()
+	file.Path = to.Name()
+	for {
+		n, err := part.Read(buffer)
+		if n > 0 {
+			if file.Size += int64(n); file.Size > limit {
+				return tooLarge("a file of a form is larger than %d bytes (max_form_file_size)", limit)
+			}
+			if e := f.spool.reserve(int64(n)); e != nil {
+				return &badBody{http.StatusServiceUnavailable, e}
+			}
+			f.size += int64(n)
+			if _, e := to.Write(buffer[:n]); e != nil {
+				f.spool.log.Error("a form's file can't go to disk", "error", e)
+				return &badBody{http.StatusServiceUnavailable, e}
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return malformed(err)
+		}
+	}
+}
+
+func readField(part io.Reader, room int) (string, error) {
+	value, err := io.ReadAll(io.LimitReader(part, int64(max(room, 0))+1))
+	if err != nil {
+		return "", malformed(err)
+	}
+	if len(value) > room {
+		return "", tooLarge("the fields of a form are larger than %d bytes together", maxFieldBytes)
+	}
+	return string(value), nil
+}
+
+func drain(r io.Reader, buffer []byte) error {
+	if buffer == nil {
+		buffer = make([]byte, 4<<10)
+	}
+	for {
+		if _, err := r.Read(buffer); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// malformed keeps the body's own error, if it is one; all others mean that the form is none.
+func malformed(err error) error {
+	var bad *badBody
+	if errors.As(err, &bad) {
+		return bad
+	}
+	return &badBody{http.StatusBadRequest, fmt.Errorf("malformed form: %w", err)}
+}
+
+var errDisposition = errors.New("malformed form: a part without a name")
+
+// disposition reads a part's field and file name. A path in a file name is cut off, as PHP does: some clients send theirs.
+func disposition(header string) (field, filename string, isFile bool, err error) {
+	kind, params, err := mime.ParseMediaType(header)
+	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || kind != "form-data" {
+		return "", "", false, errDisposition
+	}
+	field, ok := params["name"]
+	if !ok {
+		return "", "", false, errDisposition
+	}
+	filename, isFile = params["filename"]
+	if i := strings.LastIndexAny(filename, `/\`); i >= 0 {
+		filename = filename[i+1:]
+	}
+	return field, filename, isFile, nil
+}

@@ -1,0 +1,132 @@
+// The way of a request: check, static file, body, Submit, response.
+
+package listen
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+var closing = []string{"close"}
+
+// serve handles every request. It panics with http.ErrAbortHandler where a connection has to be cut.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if len(r.TransferEncoding) > 0 {
+		// A front that read the framing differently finds nothing behind this request to smuggle.
+		w.Header()["Connection"] = closing
+	}
+	target, status, wrong := check(r)
+	if status != 0 {
+		s.log.Debug("refused a malformed request", "remote", r.RemoteAddr, "reason", wrong)
+		s.refuse(w, r, nil, verdict{status: status}, wrong)
+		return
+	}
+	if public := s.public.Load(); public != nil && s.servePublic(public, w, r) {
+		return
+	}
+	s.forward(w, r, target)
+}
+
+// forward has the Backend answer.
+func (s *Server) forward(w http.ResponseWriter, r *http.Request, target string) {
+	traits := s.backend.Traits()
+	x := newExchange(s, traits.Spool)
+	defer x.leave()
+	x.describe(r, target)
+	x.Repeatable = safe(r.Method)
+	m := &x.request
+
+	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+		m.Flags, m.Length = protocol.FlagEnd, 0
+		x.submit()
+		x.respond(w, r)
+		return
+	}
+	in := s.intake(w, r)
+	m.Length = r.ContentLength
+	if r.ContentLength > in.max {
+		s.refuse(w, r, in, verdict{status: http.StatusRequestEntityTooLarge}, errTooLong.Error())
+		return
+	}
+	var err error
+	boundary, isForm := "", false
+	if traits.Forms {
+		boundary, isForm = formBoundary(r)
+	}
+	switch {
+	case isForm:
+		err = x.takeForm(in, boundary)
+	case traits.WholeBody:
+		err = x.takeWhole(in)
+	default:
+		x.streamBoth(w, r, in)
+		return
+	}
+	if err != nil {
+		var bad *badBody
+		if !errors.As(err, &bad) {
+			bad = &badBody{http.StatusInternalServerError, err}
+		}
+		s.refuse(w, r, in, verdict{status: bad.Status}, bad.err.Error())
+		return
+	}
+	if x.large != nil {
+		x.holds.Add(1)
+		go func() { // ends with the exchange
+			defer x.drop()
+			x.pump(&stored{body: x.large})
+		}()
+	}
+	x.submit()
+	x.respond(w, r)
+}
+
+// streamBoth sends the body on as it comes, while the response may come already.
+func (x *exchange) streamBoth(w http.ResponseWriter, r *http.Request, in *intake) {
+	if r.ProtoMajor == 1 {
+		http.NewResponseController(w).EnableFullDuplex() // else net/http throws the rest of the upload away once the response begins
+	}
+	x.Repeatable = false
+	x.more = make(chan struct{}, 1)
+	pumped := make(chan struct{})
+	x.holds.Add(1)
+	go func() { // ends with the body or with the handler, which waits for it
+		defer close(pumped)
+		defer x.drop()
+		x.pump(&live{in: in})
+	}()
+	whole := false
+	defer func() {
+		x.mu.Lock()
+		x.left = true
+		x.mu.Unlock()
+		signal(x.more)
+		if !whole || r.ProtoMajor != 1 {
+			in.stop(time.Unix(1, 0))
+			<-pumped
+			return
+		}
+		// The response is whole, but for its last chunk; what the pump reads goes nowhere from here on.
+		in.stop(time.Now().Add(lingerGap))
+		<-pumped
+		x.server.linger(w, r, in)
+	}()
+	x.submit()
+	x.respond(w, r)
+	whole = true
+}
+
+// formBoundary says whether r is a form with files (RFC 7578).
+func formBoundary(r *http.Request) (boundary string, ok bool) {
+	v := r.Header.Get("Content-Type")
+	if len(v) < len("multipart/form-data") || !strings.EqualFold(v[:len("multipart/form-data")], "multipart/form-data") {
+		return "", false
+	}
+	kind, params, err := mime.ParseMediaType(v)
+	return params["boundary"], err == nil && kind == "multipart/form-data" && params["boundary"] != ""
+}

@@ -1,0 +1,10 @@
+//go:build !unix
+
+package listen
+
+import "os"
+
+const nonblocking = 0
+
+// tryLock can't know: what a killed host left behind stays.
+func tryLock(*os.File) bool { return false }

@@ -1,0 +1,310 @@
+// From a worker's answer to the client's: RESPONSE, INFORM and DATA (SPEC.md §5.3 to §5.5).
+
+package listen
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// respond waits for the response and gives it to the client. It panics with http.ErrAbortHandler if the client has left or the response breaks off.
+func (x *exchange) respond(w http.ResponseWriter, r *http.Request) {
+	gone := r.Context().Done()
+	for {
+		x.mu.Lock()
+		informs := x.informs
+		x.informs = nil
+		headed, failed, over, refusal := x.headed, x.failed, x.finished, x.refusal
+		x.mu.Unlock()
+		if len(informs) > 0 && r.ProtoAtLeast(1, 1) {
+			x.inform(w, informs)
+		}
+		switch {
+		case failed:
+			x.server.answerFailure(w, r, &x.failure)
+			return
+		case headed:
+			x.deliver(w, r)
+			return
+		case refusal != nil:
+			if refusal.Status == 0 {
+				panic(http.ErrAbortHandler)
+			}
+			if r.ProtoMajor == 1 {
+				w.Header()["Connection"] = closing
+			}
+			x.server.answer(w, r, verdict{status: refusal.Status}, refusal.err.Error())
+			return
+		case over:
+			x.server.answerFailure(w, r, &protocol.Failure{Kind: protocol.FailedBroken, Detail: "it was done without a response"})
+			return
+		}
+		select {
+		case <-x.wake:
+		case <-gone:
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// answerFailure needs no log line: the pool has written one.
+func (s *Server) answerFailure(w http.ResponseWriter, r *http.Request, f *protocol.Failure) {
+	s.answer(w, r, verdictOf(f), f.Error())
+}
+
+// inform passes informational responses on. Their headers must not stay for the response.
+func (x *exchange) inform(w http.ResponseWriter, informs []protocol.Inform) {
+	h := w.Header()
+	for i := range informs {
+		m := &informs[i]
+		if err := m.Check(); err != nil {
+			x.server.log.Error("dropped a malformed informational response", "request", x.name(), "error", err)
+			continue
+		}
+		if m.Status == http.StatusContinue {
+			continue // the host's to send
+		}
+		kept := h.Clone()
+		clear(h)
+		for j := 0; j+1 < len(m.Headers); j += 2 {
+			if !framing(http.CanonicalHeaderKey(m.Headers[j])) {
+				h.Add(m.Headers[j], m.Headers[j+1])
+			}
+		}
+		w.WriteHeader(m.Status)
+		clear(h)
+		for name, values := range kept {
+			h[name] = values
+		}
+	}
+}
+
+func framing(name string) bool { return name == "Content-Length" || hopByHop(name) }
+
+func (x *exchange) name() string { return x.request.Method + " " + x.request.Target }
+
+// deliver writes the response, whose head has come.
+func (x *exchange) deliver(w http.ResponseWriter, r *http.Request) {
+	m := &x.response // ours: Respond comes once
+	noBody := r.Method == http.MethodHead || m.Status == http.StatusNoContent || m.Status == http.StatusNotModified
+	whole := m.Flags&protocol.FlagEnd != 0
+	length, err := x.checkHead(whole && !noBody)
+	if err != nil {
+		x.server.log.Error("a worker's response breaks the rules", "request", x.name(), "pool", x.server.backend.Traits().Pool, "error", err)
+		x.server.answer(w, r, verdict{status: http.StatusBadGateway}, err.Error())
+		return
+	}
+	if m.File != "" {
+		x.deliverFile(w, r)
+		return
+	}
+	h := w.Header()
+	x.copyHeaders(h, m.Headers)
+	if whole && length < 0 && !noBody && len(m.Body) > 2<<10 || whole && length < 0 && r.Method == http.MethodHead && len(m.Body) > 0 {
+		h["Content-Length"] = []string{strconv.Itoa(len(m.Body))} // smaller ones net/http counts itself
+	}
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // no guessing
+	}
+	w.WriteHeader(m.Status)
+	if noBody {
+		return // leave cancels what may still come
+	}
+	out := output{w: w, length: length}
+	if err := out.write(m.Body); err != nil {
+		x.breakOff(r, err.Error())
+	}
+	if !whole {
+		x.passOn(r, &out)
+	}
+	if length >= 0 && out.sent != length {
+		x.breakOff(r, "its body is shorter than its Content-Length")
+	}
+}
+
+// checkHead checks the worker's head, and returns its Content-Length or -1. With whole the body has to match.
+func (x *exchange) checkHead(whole bool) (length int64, err error) {
+	m := &x.response
+	if err := m.Check(); err != nil {
+		return 0, err
+	}
+	length = -1
+	for i := 0; i+1 < len(m.Headers); i += 2 {
+		if len(m.Headers[i]) != len("Content-Length") || http.CanonicalHeaderKey(m.Headers[i]) != "Content-Length" {
+			continue
+		}
+		n, ok := contentLength(m.Headers[i+1])
+		if !ok || length >= 0 && n != length {
+			return 0, fmt.Errorf("Content-Length %q: it has to be one number", m.Headers[i+1])
+		}
+		length = n
+	}
+	if whole && m.File == "" && length >= 0 && length != int64(len(m.Body)) {
+		return 0, fmt.Errorf("Content-Length is %d, but the body has %d bytes", length, len(m.Body))
+	}
+	return length, nil
+}
+
+// copyHeaders puts a worker's headers into h, without those that are about the link.
+func (x *exchange) copyHeaders(h http.Header, pairs []string) {
+	var connection []string
+	values := x.values[:0]
+	if cap(values) < len(pairs)/2 {
+		values = make([]string, 0, max(16, len(pairs)/2))
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		name, value := http.CanonicalHeaderKey(pairs[i]), pairs[i+1]
+		switch {
+		case name == "Connection":
+			connection = append(connection, value)
+		case hopByHop(name):
+		case h[name] == nil:
+			values = append(values, value)
+			h[name] = values[len(values)-1 : len(values) : len(values)]
+		case name != "Content-Length": // equal repeats
+			h[name] = append(h[name], value)
+		}
+	}
+	x.values = values
+	for _, list := range connection {
+		for name := range h {
+			if name != "Connection" && hasToken([]string{list}, name) {
+				delete(h, name)
+			}
+		}
+	}
+}
+
+// breakOff cuts the client's connection, so that it can tell that the response is not whole.
+func (x *exchange) breakOff(r *http.Request, why string) {
+	if !r.ProtoAtLeast(1, 1) {
+		reset(r) // where the end of the connection may be the end of the body, it must not be an orderly one
+	}
+	x.server.log.Error("a response broke off", "request", x.name(), "pool", x.server.backend.Traits().Pool, "error", why)
+	panic(http.ErrAbortHandler)
+}
+
+// output counts what a client takes.
+type output struct {
+	w         http.ResponseWriter
+	length    int64 // announced; -1: not
+	sent      int64
+	unflushed bool
+}
+
+var errOverlong = errors.New("its body is longer than its Content-Length")
+
+// write gives p to net/http. Panics with http.ErrAbortHandler if the client has left.
+func (o *output) write(p []byte) error {
+	if o.length >= 0 && o.sent+int64(len(p)) > o.length {
+		return errOverlong
+	}
+	if len(p) == 0 {
+		return nil
+	}
+	if _, err := o.w.Write(p); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	o.sent += int64(len(p))
+	o.unflushed = true
+	return nil
+}
+
+func (o *output) flush() {
+	if !o.unflushed {
+		return
+	}
+	o.unflushed = false
+	if f, ok := o.w.(interface{ FlushError() error }); ok && f.FlushError() != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// slice is how much is written to a client at a time: the worker's window and the write time-out follow in these steps.
+const slice = 64 << 10
+
+// passOn writes what comes after the head until the body's end.
+func (x *exchange) passOn(r *http.Request, out *output) {
+	gone := r.Context().Done()
+	out.unflushed = true // the head
+	var disk []byte
+	deadlines := r.ProtoMajor != 1 && x.server.limits.WriteTimeout > 0 // HTTP/1's are the connection's
+	for {
+		x.mu.Lock()
+		p, fromDisk := x.log.next(x.spare)
+		ended, failed, over, refusal := x.ended, x.failed, x.finished, x.refusal
+		stream, trailers := x.stream, x.trailers
+		x.mu.Unlock()
+		if len(p) > 0 {
+			x.spare = p
+		}
+		if fromDisk {
+			if disk == nil {
+				disk = make([]byte, slice)
+			}
+			n, err := x.log.readDisk(disk)
+			if err != nil {
+				x.breakOff(r, "its spooled body can't be read: "+err.Error())
+			}
+			p = disk[:n]
+			x.mu.Lock()
+			x.log.tookDisk(n)
+			x.mu.Unlock()
+		}
+		if len(p) > 0 {
+			for len(p) > 0 {
+				piece := p[:min(len(p), slice)]
+				p = p[len(piece):]
+				if deadlines {
+					http.NewResponseController(out.w).SetWriteDeadline(time.Now().Add(x.server.limits.WriteTimeout))
+				}
+				if err := out.write(piece); err != nil {
+					x.breakOff(r, err.Error())
+				}
+				x.mu.Lock()
+				give := x.log.wrote(len(piece))
+				x.mu.Unlock()
+				if give > 0 {
+					stream.Consumed(give)
+				}
+			}
+			continue
+		}
+		switch {
+		case ended:
+			setTrailers(out.w.Header(), trailers)
+			return
+		case failed:
+			if x.failure.Kind == protocol.FailedCancelled {
+				panic(http.ErrAbortHandler)
+			}
+			x.breakOff(r, x.failure.Error())
+		case over:
+			x.breakOff(r, "its worker was done before the body ended")
+		case refusal != nil:
+			panic(http.ErrAbortHandler) // the client's body broke off
+		}
+		out.flush()
+		select {
+		case <-x.wake:
+		case <-gone:
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+func setTrailers(h http.Header, pairs []string) {
+	if protocol.CheckHeaders(pairs) != nil {
+		return
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if name := http.CanonicalHeaderKey(pairs[i]); !noTrailer(name) {
+			h.Add(http.TrailerPrefix+name, pairs[i+1])
+		}
+	}
+}

@@ -1,0 +1,208 @@
+// Package listen owns the HTTP listeners and every client connection. It turns requests into exchanges, submits them to a
+// Backend, and gives clients what comes back. It knows no process and no pool.
+//
+// What a reader may rely on:
+//   - Nothing ambiguous reaches a Backend: what two parsers might read differently is refused (strict.go).
+//   - A slow client costs memory up to a limit, then disk up to a quota, and no worker (body.go, backlog.go).
+//   - A response that broke off is aborted, never ended as if it were whole (response.go).
+//
+// server.go is a listener's life: New, Listen, Serve, Shutdown, Close.
+package listen
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// Backend is what a listener asks of a pool. Both methods are called from many goroutines at once.
+type Backend interface {
+	// Submit takes an exchange and never waits. Its sink may be called before Submit returns.
+	Submit(x *protocol.Exchange) protocol.Ticket
+	// Traits is called for each request; the answer may change with each reload.
+	Traits() protocol.Traits
+}
+
+// TLSFiles names the PEM files of a listener.
+type TLSFiles struct {
+	Certificate string // the certificate, then its chain
+	Key         string
+}
+
+// Limits are what a client may ask for. Sizes are in bytes. Time-outs run anew with each progress; 0 is for ever.
+type Limits struct {
+	MaxHeader       int   // request line and headers together; beyond it 431
+	MaxBody         int64 // beyond it 413
+	HeaderTimeout   time.Duration
+	ReadTimeout     time.Duration // time without a byte of a request's body
+	WriteTimeout    time.Duration // time without a client taking a byte of a response
+	IdleTimeout     time.Duration
+	BodyBuffer      int64 // part of a request's body kept in memory
+	ResponseBuffer  int64 // part of a response kept in memory
+	MaxFormFiles    int
+	MaxFormFileSize int64
+	MaxFormFields   int
+}
+
+// DefaultLimits are those of a host without a configuration file.
+func DefaultLimits() Limits {
+	return Limits{
+		MaxHeader: 64 << 10, MaxBody: 1 << 30,
+		HeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		BodyBuffer: 1 << 20, ResponseBuffer: 1 << 20,
+		MaxFormFiles: 64, MaxFormFileSize: 256 << 20, MaxFormFields: 1000,
+	}
+}
+
+// Options describe one listener.
+type Options struct {
+	Address string    // host:port, :port or unix:/path
+	TLS     *TLSFiles // nil: plain HTTP
+	Backend Backend
+	Limits  Limits
+	Public  string // folder of static files, served before the Backend is asked; "" is off
+	Spool   *Spool // shared by all listeners of a host
+	Dev     bool   // error pages show details
+	Logger  hclog.Logger
+}
+
+// Server is one HTTP listener: HTTP/1.1 and HTTP/2 with prior knowledge, or HTTP/1.1 and HTTP/2 by ALPN over TLS. Its methods are safe for
+// concurrent use, but Listen and Serve are called once, in this order.
+type Server struct {
+	options Options
+	backend Backend
+	limits  Limits
+	spool   *Spool
+	log     hclog.Logger
+
+	certificate atomic.Pointer[tls.Certificate]
+	public      atomic.Pointer[folder]
+	socket      net.Listener // set by Listen
+	clients     *clients
+	http        *http.Server
+}
+
+// New makes a listener without binding it. It reads the certificate and opens the public folder, so that their errors come early.
+func New(o Options) (*Server, error) {
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	if o.Spool == nil {
+		o.Spool = NewSpool("", 4<<30, o.Logger)
+	}
+	s := &Server{options: o, backend: o.Backend, limits: o.Limits, spool: o.Spool, log: o.Logger, clients: newClients()}
+	if err := s.Reload(); err != nil {
+		return nil, err
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	if o.TLS != nil {
+		protocols.SetHTTP2(true)
+	} else {
+		protocols.SetUnencryptedHTTP2(true)
+	}
+	s.http = &http.Server{
+		Handler:                      http.HandlerFunc(s.serve),
+		Protocols:                    protocols,
+		ReadHeaderTimeout:            o.Limits.HeaderTimeout,
+		IdleTimeout:                  o.Limits.IdleTimeout,
+		MaxHeaderBytes:               o.Limits.MaxHeader,
+		DisableGeneralOptionsHandler: true, // OPTIONS * is the workers' to answer
+		ErrorLog:                     serverLog(o.Logger),
+		ConnContext:                  withConn,
+	}
+	return s, nil
+}
+
+// Listen binds the address. Its errors say what to do about them.
+func (s *Server) Listen() error {
+	socket, err := bind(s.options.Address)
+	if err != nil {
+		return err
+	}
+	s.socket = socket
+	return nil
+}
+
+// Address is what the listener is bound to, in the form of Options.Address; with port 0 it names the port that was given.
+func (s *Server) Address() string {
+	if s.socket == nil {
+		return s.options.Address
+	}
+	if a := s.socket.Addr(); a.Network() == "unix" {
+		return unixPrefix + a.String()
+	}
+	return s.socket.Addr().String()
+}
+
+// Serve answers clients until Shutdown or Close, and then returns nil.
+func (s *Server) Serve() error {
+	var in net.Listener = &listener{Listener: s.socket, server: s}
+	if s.options.TLS != nil {
+		in = s.listenTLS(in)
+	} else {
+		in = strictListener{in, s}
+	}
+	err := s.http.Serve(in)
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Shutdown stops accepting, lets requests in flight finish, and closes connections as they fall idle. When ctx is done it returns its error and
+// leaves the rest to Close.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if s.socket != nil {
+		s.socket.Close() // Serve may not have begun; a second close does no harm
+	}
+	s.clients.closeSilent()
+	return s.http.Shutdown(ctx)
+}
+
+// Close ends everything at once: connections are cut, and what workers still do for them is cancelled.
+func (s *Server) Close() error {
+	if s.socket != nil {
+		s.socket.Close()
+	}
+	err := s.http.Close()
+	s.clients.closeAll()
+	if p := s.public.Swap(nil); p != nil {
+		p.close()
+	}
+	return err
+}
+
+// Reload reads the certificate files and opens the public folder anew, following symlinks as they are now. What fails stays as it was, and the
+// error names it.
+func (s *Server) Reload() error { return errors.Join(s.ReloadTLS(), s.reloadPublic()) }
+
+func (s *Server) reloadPublic() error {
+	if s.options.Public == "" {
+		return nil
+	}
+	p, err := openFolder(s.options.Public)
+	if err != nil {
+		return err
+	}
+	if old := s.public.Swap(p); old != nil {
+		old.close()
+	}
+	return nil
+}
+
+// spoolDirectory is where bodies wait if nobody says otherwise.
+func spoolDirectory(path string) string {
+	if path == "" {
+		return os.TempDir()
+	}
+	return path
+}

@@ -1,0 +1,176 @@
+// Spool: bodies that are too large for memory wait on disk, in a private folder, under a quota that all listeners share.
+
+package listen
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Spool is the disk that waiting bodies may take together. Its methods are safe for concurrent use.
+type Spool struct {
+	parent string
+	quota  int64
+	log    hclog.Logger
+	used   atomic.Int64
+	warned atomic.Int64 // when the quota was last complained of, in Unix seconds
+
+	mu     sync.Mutex
+	folder string   // guarded by mu; made when it is first needed, and again if somebody cleaned it away
+	lock   *os.File // held as long as the folder is ours; guarded by mu
+}
+
+// NewSpool takes the folder to work in ("" is the temporary directory) and the quota in bytes. It touches no disk.
+func NewSpool(parent string, quota int64, log hclog.Logger) *Spool {
+	if log == nil {
+		log = hclog.NewNullLogger()
+	}
+	return &Spool{parent: spoolDirectory(parent), quota: quota, log: log}
+}
+
+// Used is how many bytes wait on disk now.
+func (s *Spool) Used() int64 { return s.used.Load() }
+
+// Close removes the folder and what is in it. Call it when no listener uses the spool any more.
+func (s *Spool) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.folder == "" {
+		return nil
+	}
+	err := os.RemoveAll(s.folder)
+	s.lock.Close()
+	s.folder, s.lock = "", nil
+	return err
+}
+
+// errQuota says that the disk space for waiting bodies is used up.
+var errQuota = errors.New("the spool's quota is used up")
+
+// reserve takes n bytes of the quota.
+func (s *Spool) reserve(n int64) error {
+	if s.used.Add(n) <= s.quota {
+		return nil
+	}
+	s.used.Add(-n)
+	now := time.Now().Unix()
+	if last := s.warned.Load(); now-last >= 10 && s.warned.CompareAndSwap(last, now) {
+		s.log.Warn("disk space for waiting bodies is used up: raise spool_quota, or lower max_body", "spool_quota", s.quota)
+	}
+	return errQuota
+}
+
+func (s *Spool) release(n int64) { s.used.Add(-n) }
+
+const (
+	folderPrefix = "workerhost-spool-"
+	lockName     = "lock"
+)
+
+// ready returns the private folder.
+func (s *Spool) ready() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.folder != "" {
+		if _, err := os.Lstat(filepath.Join(s.folder, lockName)); err == nil {
+			return s.folder, nil
+		}
+		s.lock.Close()
+		s.folder, s.lock = "", nil
+	}
+	s.sweep()
+	folder, err := os.MkdirTemp(s.parent, folderPrefix)
+	if err != nil {
+		return "", fmt.Errorf("no private folder for waiting bodies (see spool_directory): %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(folder, lockName), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		os.RemoveAll(folder)
+		return "", fmt.Errorf("no private folder for waiting bodies (see spool_directory): %w", err)
+	}
+	tryLock(lock)
+	s.folder, s.lock = folder, lock
+	return folder, nil
+}
+
+// sweep removes what hosts that were killed left behind: folders whose lock nobody holds.
+func (s *Spool) sweep() {
+	entries, err := os.ReadDir(s.parent)
+	if err != nil {
+		return // creating ours will say why
+	}
+	for _, e := range entries {
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), folderPrefix) {
+			continue
+		}
+		path := filepath.Join(s.parent, e.Name())
+		lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR, 0)
+		if err != nil {
+			continue // somebody else's, or one that is being made
+		}
+		if tryLock(lock) {
+			os.RemoveAll(path)
+		}
+		lock.Close()
+	}
+}
+
+// spoolFile is a temporary file without a name where the system can do that. Bytes count against the quota until close. It has one writer; ReadAt
+// of what was written is safe beside it.
+type spoolFile struct {
+	spool *Spool
+	file  *os.File
+	named bool // it could not be unlinked while open
+	size  int64
+}
+
+func (s *Spool) create() (*spoolFile, error) {
+	folder, err := s.ready()
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.CreateTemp(folder, "body-")
+	if err != nil {
+		return nil, err
+	}
+	return &spoolFile{spool: s, file: f, named: os.Remove(f.Name()) != nil}, nil
+}
+
+// Write appends p, all of it or nothing.
+func (f *spoolFile) Write(p []byte) (int, error) {
+	if err := f.spool.reserve(int64(len(p))); err != nil {
+		return 0, err
+	}
+	if _, err := f.file.WriteAt(p, f.size); err != nil {
+		f.spool.release(int64(len(p)))
+		return 0, err
+	}
+	f.size += int64(len(p))
+	return len(p), nil
+}
+
+// ReadAt implements io.ReaderAt.
+func (f *spoolFile) ReadAt(p []byte, off int64) (int, error) { return f.file.ReadAt(p, off) }
+
+// rewind forgets what was written.
+func (f *spoolFile) rewind() error {
+	f.spool.release(f.size)
+	f.size = 0
+	return f.file.Truncate(0)
+}
+
+func (f *spoolFile) close() {
+	f.spool.release(f.size)
+	f.file.Close()
+	if f.named {
+		os.Remove(f.file.Name())
+	}
+}

@@ -1,0 +1,104 @@
+// Static files: the public folder, before the workers are asked. What is not there, or not for everybody, is the workers' to answer.
+
+package listen
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path"
+	"strings"
+	"sync/atomic"
+)
+
+// folder is an open public folder. It is closed when its last user lets go, so that a reload disturbs nobody.
+type folder struct {
+	root  *os.Root
+	users atomic.Int64 // plus one until close
+}
+
+func openFolder(name string) (*folder, error) {
+	root, err := os.OpenRoot(name)
+	if err != nil {
+		return nil, fmt.Errorf("public folder: %w; create it, or change [http] public", err)
+	}
+	f := &folder{root: root}
+	f.users.Store(1)
+	return f, nil
+}
+
+func (f *folder) close() {
+	if f.users.Add(-1) == 0 {
+		f.root.Close()
+	}
+}
+
+// hold says whether the folder is still open, and keeps it so until close.
+func (f *folder) hold() bool {
+	for {
+		n := f.users.Load()
+		if n == 0 {
+			return false
+		}
+		if f.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// servePublic says whether a static file was the answer. A request that finds none costs one open of its first folder.
+func (s *Server) servePublic(f *folder, w http.ResponseWriter, r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	name, ok := publicName(r)
+	if !ok || !f.hold() {
+		return false
+	}
+	file, info, err := openRegular(f.root, name)
+	f.close()
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
+	s.sendFile(w, r, file, info, http.StatusOK, info.ModTime())
+	return true
+}
+
+// publicName maps a path to a file's name below the folder. It refuses dotfiles (but for /.well-known/), code, and every spelling that is not plain.
+func publicName(r *http.Request) (name string, ok bool) {
+	p := r.URL.Path
+	if p == "" || p[0] != '/' || strings.ContainsAny(p, "\x00\\:") {
+		return "", false
+	}
+	if raw := r.URL.RawPath; raw != "" && (strings.Contains(raw, "%2f") || strings.Contains(raw, "%2F")) {
+		return "", false
+	}
+	if strings.HasSuffix(p, "/") {
+		p += "index.html"
+	}
+	if path.Clean(p) != p || strings.Contains(strings.TrimPrefix(p, "/.well-known/"), "/.") {
+		return "", false
+	}
+	if rest, ok := strings.CutPrefix(p, "/.well-known/"); ok && rest[0] == '.' {
+		return "", false
+	}
+	if p[len(p)-1] == '.' || p[len(p)-1] == ' ' || isCode(p) {
+		return "", false
+	}
+	return p[1:], true
+}
+
+// isCode keeps source that a server would run from being shown.
+func isCode(name string) bool {
+	i := strings.LastIndexByte(name, '.')
+	if i < 0 || i < strings.LastIndexByte(name, '/') {
+		return false
+	}
+	switch ext := strings.ToLower(name[i+1:]); {
+	case strings.HasPrefix(ext, "php"), ext == "phtml", ext == "pht", ext == "phar", ext == "inc":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,139 @@
+// TLS: certificates that can be read anew, and handshakes that keep nobody waiting.
+
+package listen
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// ReloadTLS reads the certificate files again. If that fails the old certificate stays, and the error says why. Without TLS it does nothing.
+func (s *Server) ReloadTLS() error {
+	files := s.options.TLS
+	if files == nil {
+		return nil
+	}
+	pair, err := tls.LoadX509KeyPair(files.Certificate, files.Key)
+	if err != nil {
+		return fmt.Errorf("certificate %s with key %s: %w", files.Certificate, files.Key, err)
+	}
+	s.certificate.Store(&pair)
+	return nil
+}
+
+// listenTLS completes handshakes before net/http sees a connection: HTTP/2 goes on as it is, HTTP/1.1 is read strictly.
+func (s *Server) listenTLS(in net.Listener) net.Listener {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &tlsListener{
+		Listener: in,
+		server:   s,
+		config: &tls.Config{
+			NextProtos:     []string{"h2", "http/1.1"},
+			MinVersion:     tls.VersionTLS12,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.certificate.Load(), nil },
+		},
+		ready: make(chan accepted),
+		ctx:   ctx, cancel: cancel,
+	}
+	l.running.Add(1)
+	go l.accept() // ends with the listener; Close waits for it
+	return l
+}
+
+type tlsListener struct {
+	net.Listener
+	server  *Server
+	config  *tls.Config
+	ready   chan accepted
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+type accepted struct {
+	conn net.Conn
+	err  error
+}
+
+// Accept implements net.Listener.
+func (l *tlsListener) Accept() (net.Conn, error) {
+	select {
+	case a := <-l.ready:
+		return a.conn, a.err
+	case <-l.ctx.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener: handshakes under way are cut.
+func (l *tlsListener) Close() error {
+	l.cancel()
+	err := l.Listener.Close()
+	l.running.Wait()
+	return err
+}
+
+func (l *tlsListener) accept() {
+	defer l.running.Done()
+	for {
+		raw, err := l.Listener.Accept()
+		if err != nil {
+			if !l.pass(accepted{err: err}) || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			continue // net/http has waited before it came for this one
+		}
+		l.running.Add(1)
+		go l.shake(raw) // ends with the handshake or its time-out; Close waits for it
+	}
+}
+
+// pass says whether somebody took it.
+func (l *tlsListener) pass(a accepted) bool {
+	select {
+	case l.ready <- a:
+		return true
+	case <-l.ctx.Done():
+		return false
+	}
+}
+
+const handshakeTimeout = 10 * time.Second
+
+func (l *tlsListener) shake(raw net.Conn) {
+	defer l.running.Done()
+	ctx, cancel := context.WithTimeout(l.ctx, handshakeTimeout)
+	defer cancel()
+	c := tls.Server(raw, l.config)
+	if err := c.HandshakeContext(ctx); err != nil {
+		l.server.log.Debug("TLS handshake failed", "remote", raw.RemoteAddr(), "error", err)
+		var other tls.RecordHeaderError
+		if errors.As(err, &other) && other.Conn != nil {
+			raw.SetWriteDeadline(time.Now().Add(time.Second))
+			io.WriteString(raw, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port speaks HTTPS.\n")
+		}
+		raw.Close()
+		return
+	}
+	var conn net.Conn = c
+	if c.ConnectionState().NegotiatedProtocol != "h2" {
+		conn = &secureConn{newStrictConn(c, l.server)}
+	}
+	if !l.pass(accepted{conn: conn}) {
+		c.Close()
+	}
+}
+
+// secureConn is HTTP/1.1 over TLS; net/http asks it for the facts of the connection.
+type secureConn struct{ *strictConn }
+
+// ConnectionState tells net/http what the handshake agreed on.
+func (c *secureConn) ConnectionState() tls.ConnectionState {
+	return c.Conn.(*tls.Conn).ConnectionState()
+}
