@@ -227,3 +227,26 @@ func TestAPeerThatReadsMayAskForEver(t *testing.T) {
 		}
 	})
 }
+
+func TestSentTellsWhatThePipeHasTakenFromWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ping := len((&Ping{}).AppendFrame(nil))
+		w := &slowWriter{room: ping + 3, open: make(chan struct{})}
+		c := NewConn(nil, w)
+		for i, want := range []int{ping, ping + 3, ping + 3} {
+			if err := c.Send(&Ping{}); err != nil {
+				t.Fatal(err)
+			}
+			if accepted, written := c.Sent(); accepted != int64((i+1)*ping) || written != int64(want) {
+				t.Errorf("after %d frames: %d accepted, %d written, want %d written", i+1, accepted, written, want)
+			}
+		}
+		close(w.open)
+		if err := c.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if accepted, written := c.Sent(); accepted != int64(3*ping) || written != accepted {
+			t.Errorf("after Flush: %d accepted, %d written", accepted, written)
+		}
+	})
+}
