@@ -13,7 +13,8 @@ import (
 type attempt struct {
 	x      *exchange
 	worker *worker
-	id     uint32 // the stream; fixed in worker.open
+	id     uint32 // the stream; fixed in worker.open, as is mark
+	mark   int64  // how much of the link the worker may read without seeing REQUEST; -1 if that isn't known
 
 	// calls is held around every call of the sink: calls come one at a time.
 	calls sync.Mutex

@@ -143,9 +143,16 @@ func (d *dispatcher) withdraw(w *worker, to State) {
 // requeue puts an exchange back in front: it has waited already.
 func (d *dispatcher) requeue(x *exchange) {
 	d.mu.Lock()
-	if d.closed {
+	var kind protocol.FailureKind
+	switch {
+	case d.closed:
+		kind = protocol.FailedStopping
+	case x.isCancelled():
+		kind = protocol.FailedCancelled
+	}
+	if kind != 0 {
 		d.mu.Unlock()
-		x.finish(&protocol.Failure{Kind: protocol.FailedStopping})
+		x.finish(&protocol.Failure{Kind: kind})
 		return
 	}
 	x.queued, x.deadline = true, time.Now().Add(d.timeout)

@@ -16,7 +16,7 @@ type exchange struct {
 	sink    protocol.Sink
 	repeat  bool
 
-	declines int // how many workers refused it; one worker at a time has it
+	moves int // how many workers had it without beginning it; one worker at a time has it
 
 	// guarded by dispatcher.mu
 	queued     bool
@@ -49,17 +49,23 @@ func (x *exchange) newAttempt(w *worker) *attempt {
 
 // Cancel implements [protocol.Ticket].
 func (x *exchange) Cancel(code protocol.ResetCode) {
+	x.mu.Lock()
+	x.cancelled = true // before it leaves the queue: one that is on its way there finds this, or is found
+	a := x.attempt
+	x.mu.Unlock()
 	if x.pool.dispatch.leave(x) {
 		x.finish(&protocol.Failure{Kind: protocol.FailedCancelled})
 		return
 	}
-	x.mu.Lock()
-	x.cancelled = true
-	a := x.attempt
-	x.mu.Unlock()
 	if a != nil && a.giveUp(code) {
 		a.fail(&protocol.Failure{Kind: protocol.FailedCancelled})
 	}
+}
+
+func (x *exchange) isCancelled() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.cancelled
 }
 
 // finish ends an exchange that no worker holds.

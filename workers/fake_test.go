@@ -19,7 +19,6 @@ type fakeProcess struct {
 	once     sync.Once
 	how      string
 	deafTERM bool
-	left     int
 	end      func()
 }
 
@@ -29,7 +28,7 @@ func (f *fakeProcess) stderr() io.Reader                   { return f.err }
 func (f *fakeProcess) wait() string                        { <-f.died; return f.how }
 func (f *fakeProcess) kill()                               { f.die("signal: killed") }
 func (f *fakeProcess) expire(time.Time)                    {}
-func (f *fakeProcess) unread() int                         { return f.left }
+func (f *fakeProcess) unread() int                         { return 0 } // a pipe in memory holds nothing
 func (f *fakeProcess) close()                              { f.out.Close(); f.err.Close() }
 func (f *fakeProcess) terminate() {
 	if !f.deafTERM {
@@ -72,7 +71,7 @@ func (f *fakes) launch(*generation, []string) (process, error) {
 	outR, outW := io.Pipe()
 	errR, errW := io.Pipe()
 	inR, inW := io.Pipe()
-	p := &fakeProcess{id: 1000 + n, out: outR, err: errR, in: inW, died: make(chan struct{}), left: -1}
+	p := &fakeProcess{id: 1000 + n, out: outR, err: errR, in: inW, died: make(chan struct{})}
 	p.end = func() { outW.Close(); errW.Close(); inR.CloseWithError(io.ErrClosedPipe) }
 	f.mu.Lock()
 	f.all = append(f.all, p)

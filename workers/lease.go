@@ -36,10 +36,7 @@ func (w *worker) begin(x *exchange) {
 	}
 	a.calls.Unlock()
 
-	x.mu.Lock()
-	cancelled := x.cancelled
-	x.mu.Unlock()
-	if cancelled && a.giveUp(protocol.ResetCancelled) { // Cancel came before the stream was open
+	if x.isCancelled() && a.giveUp(protocol.ResetCancelled) { // Cancel came before the stream was open
 		a.fail(&protocol.Failure{Kind: protocol.FailedCancelled})
 	}
 }
@@ -64,6 +61,10 @@ func (w *worker) open(a *attempt) bool {
 	a.credit = protocol.Credit(w.ready.Window)
 	a.allowance = protocol.NewAllowance(protocol.DefaultWindow)
 	a.mu.Unlock()
+	accepted, written := w.conn.Sent()
+	if a.mark = written; accepted > written {
+		a.mark = -1 // REQUEST may overtake what is queued, so its place is not known
+	}
 	w.conn.Send(r) // a broken pipe shows in the exit, which finds the stream in the map
 	return true
 }
@@ -96,11 +97,7 @@ func (w *worker) done(a *attempt) {
 	retry := false
 	if !a.over && !a.ended {
 		a.over = true
-		if a.declined {
-			a.x.declines++
-			retry = a.x.declines < maxDeclines
-		}
-		if !retry {
+		if retry = a.declined && a.x.moveOn(); !retry {
 			a.x.sink.Fail(&protocol.Failure{Kind: protocol.FailedReset, Detail: w.String() + " was done before its response was whole"})
 		}
 	}
@@ -117,26 +114,26 @@ func (w *worker) done(a *attempt) {
 }
 
 const (
-	maxDeclines = 8                 // a worker that always refuses must not keep us busy for ever
-	lastStream  = 1<<31 - 1 - 1<<20 // stream numbers end at 2^31: such a worker is replaced in time
+	maxMoves   = 8                 // workers that always refuse, or die at once, must not keep a request for ever
+	lastStream = 1<<31 - 1 - 1<<20 // stream numbers end at 2^31: such a worker is replaced in time
 )
 
 // settle decides what becomes of the attempts that a dead worker leaves (DESIGN's promises 3 and 4).
-func (w *worker) settle(left []*attempt, unread int) {
+func (w *worker) settle(left []*attempt, read int64) {
 	sort.Slice(left, func(i, j int) bool { return left[i].id > left[j].id }) // requeued in front one by one, the oldest ends up first
 	w.mu.Lock()
 	broken := w.broken
 	w.mu.Unlock()
 	for _, a := range left {
 		a.close()
-		if !a.settle(w, broken, unread) {
+		if !a.settle(w, broken, read) {
 			a.x.sink.Finished()
 		}
 	}
 }
 
 // settle says whether the exchange goes on with another worker.
-func (a *attempt) settle(w *worker, broken string, unread int) (again bool) {
+func (a *attempt) settle(w *worker, broken string, read int64) (again bool) {
 	a.calls.Lock()
 	defer a.calls.Unlock()
 	x := a.x
@@ -146,9 +143,9 @@ func (a *attempt) settle(w *worker, broken string, unread int) (again bool) {
 		return false
 	}
 	a.over = true
-	begun := a.spoken || !w.notBegun(a, unread)
+	unbegun := a.declined || !a.spoken && a.unseen(read)
 	switch {
-	case !begun:
+	case unbegun && x.moveOn():
 		w.log.Warn("request moves to another worker: its worker died before it began", "request", x.name())
 		w.pool.dispatch.requeue(x)
 		return true
@@ -170,9 +167,13 @@ func (a *attempt) settle(w *worker, broken string, unread int) (again bool) {
 	return false
 }
 
-// notBegun says that the worker can't have seen the request: nobody has read a byte of it. Only for a worker with one request can that be known.
-func (w *worker) notBegun(a *attempt, unread int) bool {
-	return w.concurrency == 1 && unread > 0 && unread >= len(a.x.request.AppendFrame(nil))
+// unseen says that the worker can't know of the request: it has read no byte of it. read is how much it has read of its input; -1 if that can't be known.
+func (a *attempt) unseen(read int64) bool { return read >= 0 && read <= a.mark }
+
+// moveOn counts the workers that had x without beginning it, and says whether there may be another.
+func (x *exchange) moveOn() bool {
+	x.moves++
+	return x.moves < maxMoves
 }
 
 func (x *exchange) name() string { return x.request.Method + " " + x.request.Target }

@@ -129,7 +129,13 @@ func (w *worker) await(reading, logging chan struct{}) {
 	w.pool.dispatch.withdraw(w, Stopped)
 	unread := w.process.unread()
 	w.input.Close()
+	w.conn.Flush() // a write under way fails now, and is counted
 	w.process.close()
+	read := int64(-1)
+	if unread >= 0 {
+		_, written := w.conn.Sent()
+		read = written - int64(unread)
+	}
 	w.boot(w.bootFailure())
 
 	w.mu.Lock()
@@ -140,7 +146,7 @@ func (w *worker) await(reading, logging chan struct{}) {
 	}
 	w.streams = nil
 	w.mu.Unlock()
-	w.settle(left, unread)
+	w.settle(left, read)
 	close(w.gone)
 	w.pool.exited(w)
 }
