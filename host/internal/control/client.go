@@ -1,0 +1,175 @@
+// client.go asks a running host, for the commands.
+
+package control
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"syscall"
+)
+
+// Client talks to the host behind a socket. It is safe for concurrent use, and keeps nothing open between calls.
+type Client struct {
+	path string
+	http http.Client
+}
+
+// NoHost says that no host answers at the socket.
+type NoHost struct {
+	Path string
+	Err  error // what connecting to it said
+}
+
+// Error says where was looked.
+func (n *NoHost) Error() string {
+	switch {
+	case errors.Is(n.Err, fs.ErrNotExist):
+		return fmt.Sprintf("no host is running here: there is no control socket at %s", n.Path)
+	case errors.Is(n.Err, syscall.ECONNREFUSED):
+		return fmt.Sprintf("no host is running here: the control socket %s was left by one that died", n.Path)
+	case errors.Is(n.Err, fs.ErrPermission):
+		return fmt.Sprintf("the control socket %s belongs to another user: run the command as the user that runs the host", n.Path)
+	}
+	return fmt.Sprintf("no host answers at the control socket %s: %v", n.Path, n.Err)
+}
+
+// Unwrap is what connecting said.
+func (n *NoHost) Unwrap() error { return n.Err }
+
+// Refusal is the host's own account of why it did not do what it was asked.
+type Refusal struct {
+	Status int // HTTP
+	Text   string
+}
+
+// Error is the host's text.
+func (r *Refusal) Error() string { return r.Text }
+
+// ErrCutOff means that the host went away in the middle of an account.
+var ErrCutOff = errors.New("the host went away before it had told the end")
+
+// NewClient makes a client without connecting.
+func NewClient(path string) *Client {
+	var dialer net.Dialer
+	return &Client{path: path, http: http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, "unix", path)
+			if err != nil && ctx.Err() == nil {
+				return nil, &NoHost{Path: path, Err: err}
+			}
+			return c, err
+		},
+	}}}
+}
+
+// Status asks for the host's status.
+func (c *Client) Status(ctx context.Context) (st Status, err error) {
+	return st, c.get(ctx, "/v1/status", &st)
+}
+
+// Version asks for the host's version.
+func (c *Client) Version(ctx context.Context) (v Version, err error) {
+	return v, c.get(ctx, "/v1/version", &v)
+}
+
+// Reload reloads the pools, or all of them if none is named, and calls each with every event as it happens, together with its line of JSON,
+// which is valid during the call only. It returns nil after the last one, whatever it says. Ending ctx leaves the reload running.
+func (c *Client) Reload(ctx context.Context, pools []string, each func(e Event, line []byte) error) error {
+	return c.follow(ctx, "/v1/reload", reloadRequest{Pools: pools}, each)
+}
+
+// Stop stops the host, gracefully or at once, and returns when it has gone. each is called as in Reload. Ending ctx leaves the stop under way.
+func (c *Client) Stop(ctx context.Context, now bool, each func(e Event, line []byte) error) error {
+	ended := false
+	err := c.follow(ctx, "/v1/stop", stopRequest{Now: now}, func(e Event, line []byte) error {
+		ended = ended || e.Kind == Stopped
+		return each(e, line)
+	})
+	if ended && errors.Is(err, ErrCutOff) {
+		return nil // it is what was asked for
+	}
+	if !ended && err == nil {
+		return ErrCutOff
+	}
+	return err
+}
+
+func (c *Client) get(ctx context.Context, path string, into any) error {
+	body, err := c.ask(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if err := json.NewDecoder(body).Decode(into); err != nil {
+		return fmt.Errorf("what answers at %s is no host: %w", c.path, err)
+	}
+	return nil
+}
+
+// follow reads an account to its end.
+func (c *Client) follow(ctx context.Context, path string, request any, each func(Event, []byte) error) error {
+	data, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	body, err := c.ask(ctx, http.MethodPost, path, data)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	in := bufio.NewReader(body)
+	for {
+		line, err := in.ReadBytes('\n')
+		switch {
+		case errors.Is(err, io.EOF) && len(line) == 0:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return ErrCutOff
+		}
+		var e Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			return fmt.Errorf("what answers at %s is no host: %w", c.path, err)
+		}
+		if err := each(e, bytes.TrimRight(line, "\n")); err != nil {
+			return err
+		}
+	}
+}
+
+// ask returns the body of a successful answer; the caller closes it.
+func (c *Client) ask(ctx context.Context, method, path string, data []byte) (io.ReadCloser, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://host"+path, bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	w, err := c.http.Do(r)
+	var none *NoHost
+	switch {
+	case errors.As(err, &none):
+		return nil, none
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, &NoHost{Path: c.path, Err: errors.Unwrap(err)}
+	case w.StatusCode == http.StatusOK:
+		return w.Body, nil
+	}
+	defer w.Body.Close()
+	var said problem
+	if err := json.NewDecoder(io.LimitReader(w.Body, 1<<20)).Decode(&said); err != nil || said.Error == "" {
+		said.Error = fmt.Sprintf("what answers at %s is no host: %s", c.path, w.Status)
+	}
+	return nil, &Refusal{Status: w.StatusCode, Text: said.Error}
+}

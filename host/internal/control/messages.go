@@ -1,0 +1,129 @@
+// Package control is the host's control API: HTTP and JSON over a unix socket that only its owner can open.
+//
+// Routes; an error is {"error": "…"} with a status of 4xx or 5xx:
+//
+//	GET  /v1/status                          a Status
+//	GET  /v1/version                         a Version
+//	POST /v1/reload  {"pools": ["NAME", …]}  one Event a line, as it happens; no names stand for every pool
+//	POST /v1/stop    {"now": true}           one Event a line: stopping, then stopped; the connection ends with the host
+//
+// By hand: curl --unix-socket PATH http://host/v1/status
+//
+// messages.go has what travels. Names are promised: they are added to, and never change their meaning. claim.go gives a socket one
+// owner, server.go answers, client.go asks, account.go is a reload's story that many can follow.
+package control
+
+// Version says which host answers.
+type Version struct {
+	Version string `json:"version"`
+	Go      string `json:"go"`       // that built it
+	Wire    int    `json:"protocol"` // version of the protocol that its workers speak
+	PID     int    `json:"pid"`
+}
+
+// Status is the host at one moment.
+type Status struct {
+	Version  string     `json:"version"`
+	Uptime   float64    `json:"uptime_seconds"`
+	PID      int        `json:"pid"`
+	Config   string     `json:"config,omitempty"` // the file that it was started with
+	Stopping bool       `json:"stopping"`
+	Listen   []Listener `json:"listeners"`
+	Pools    []Pool     `json:"pools"`
+}
+
+// Listener is an address that is served, or will be once its pool has a worker.
+type Listener struct {
+	Address  string `json:"address"`
+	Protocol string `json:"protocol"`
+	Pool     string `json:"pool"`
+	TLS      bool   `json:"tls"`
+	Serving  bool   `json:"serving"`
+}
+
+// Pool is a pool of workers. Generation is the one that it is meant to run, 0 before its first; its workers may be on others during a reload,
+// or after one that failed.
+type Pool struct {
+	Name       string   `json:"name"`
+	Generation uint64   `json:"generation"`
+	Queued     int      `json:"queued"`
+	Directory  string   `json:"directory,omitempty"` // symlinks resolved
+	Pinned     bool     `json:"pinned"`              // Directory was reached by a symlink
+	Reloading  bool     `json:"reloading"`
+	Failure    string   `json:"failure,omitempty"` // why the last boot failed, if no worker became ready since
+	Workers    []Worker `json:"workers"`
+}
+
+// Worker is one process of a pool, or a slot that waits for one.
+type Worker struct {
+	Slot       int     `json:"slot"`
+	PID        int     `json:"pid"`   // 0 while backing off
+	State      string  `json:"state"` // starting, idle, busy, draining, stopped or backing-off
+	Generation uint64  `json:"generation"`
+	Inflight   int     `json:"inflight"`
+	Requests   uint64  `json:"requests"`
+	Memory     int64   `json:"memory_bytes"` // resident; 0 where it can't be known
+	Uptime     float64 `json:"uptime_seconds"`
+	Restarts   int     `json:"restarts"`
+	SDK        string  `json:"sdk,omitempty"`
+}
+
+// Kind names an [Event].
+type Kind string
+
+// The kinds of [Event]. A reload tells of the listeners first, and then, for one pool after the other, of begun, of a replaced for each
+// worker, and of completed or failed.
+const (
+	ListenerReloaded Kind = "listener_reloaded" // certificate and public folder of Address were read again
+	ListenerFailed   Kind = "listener_failed"   // they could not be read, so that the old ones stay: Error
+	Begun            Kind = "begun"             // Pool, Generation, Directory, Pinned, Workers
+	Replaced         Kind = "replaced"          // Pool, Generation, Slot, OldPID, NewPID, Boot, Drained, Cut
+	Restored         Kind = "restored"          // as Replaced: a worker was put back on the release before
+	Completed        Kind = "completed"         // Pool, Generation, Workers, Took
+	Skipped          Kind = "skipped"           // Pool: one before it failed, so that it keeps the code that it has
+	Failed           Kind = "failed"            // Pool, Generation, Slot, Error, Workers, Replaced, Running, Took
+	Stopping         Kind = "stopping"          // the host stops; Inflight
+	Stopped          Kind = "stopped"           // all workers have ended; Took
+)
+
+// Event is one line of the account of a reload or a stop. Kind says which fields count.
+type Event struct {
+	Kind       Kind      `json:"event"`
+	Address    string    `json:"address,omitempty"`
+	Pool       string    `json:"pool,omitempty"`
+	Generation uint64    `json:"generation,omitempty"`
+	Slot       *int      `json:"slot,omitempty"`
+	OldPID     int       `json:"old_pid,omitempty"` // absent if the slot was empty
+	NewPID     int       `json:"new_pid,omitempty"`
+	Boot       float64   `json:"boot_ms,omitempty"`
+	Drained    int       `json:"drained,omitempty"` // requests that were in flight in the old worker and ended well
+	Cut        []string  `json:"cut,omitempty"`     // those that were cut at drain_timeout: "GET /slow"
+	Directory  string    `json:"directory,omitempty"`
+	Pinned     *bool     `json:"pinned,omitempty"` // false: the directory is edited in place
+	Error      string    `json:"error,omitempty"`
+	Workers    int       `json:"workers,omitempty"`  // in the pool
+	Replaced   int       `json:"replaced,omitempty"` // of them, when it failed
+	Running    []Running `json:"running,omitempty"`  // after a failure
+	Inflight   int       `json:"inflight,omitempty"`
+	Took       float64   `json:"took_ms,omitempty"`
+}
+
+// Running says which workers run a generation.
+type Running struct {
+	Generation uint64 `json:"generation"`
+	Slots      []int  `json:"slots"`
+}
+
+// reloadRequest and stopRequest are the bodies of the two commands.
+type reloadRequest struct {
+	Pools []string `json:"pools"`
+}
+
+type stopRequest struct {
+	Now bool `json:"now"`
+}
+
+// problem is the body of an answer that is no success.
+type problem struct {
+	Error string `json:"error"`
+}

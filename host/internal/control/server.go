@@ -1,0 +1,189 @@
+// server.go answers commands on a claimed socket.
+
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Host is what the server steers. Its methods are called from many goroutines at once.
+type Host interface {
+	Status() Status
+	Version() Version
+	// Reload begins to reload the pools, all of them if none is named, one after the other, and returns at once. An unknown name fails it before
+	// anything is changed, with an [UnknownPool]; another error says why no reload is possible now.
+	Reload(pools []string) (*Account, error)
+	// Stop begins to stop the host, at once if now is true, also when a graceful stop is under way. It does not wait. stopped is closed when
+	// everything but the control socket has ended.
+	Stop(now bool) (stopped <-chan struct{})
+}
+
+// UnknownPool is the name of a pool that the host doesn't have.
+type UnknownPool struct {
+	Name  string
+	Known []string
+}
+
+// Error lists the pools there are.
+func (u *UnknownPool) Error() string {
+	return fmt.Sprintf("there is no pool %q; the pools are: %s; nothing was changed", u.Name, strings.Join(u.Known, ", "))
+}
+
+// maxRequest bounds what a client may send.
+const maxRequest = 64 << 10
+
+// Server serves the control API. Serve and Close are called once each.
+type Server struct {
+	claim    *Claim
+	host     Host
+	http     *http.Server
+	closing  atomic.Bool
+	released chan struct{} // closed by Close: the socket is free for another host
+}
+
+// NewServer takes the claim over; Close releases it.
+func NewServer(claim *Claim, host Host) *Server {
+	s := &Server{claim: claim, host: host, released: make(chan struct{})}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) { answer(w, http.StatusOK, host.Status()) })
+	mux.HandleFunc("GET /v1/version", func(w http.ResponseWriter, r *http.Request) { answer(w, http.StatusOK, host.Version()) })
+	mux.HandleFunc("POST /v1/reload", s.reload)
+	mux.HandleFunc("POST /v1/stop", s.stop)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, POST /v1/reload and POST /v1/stop", r.Method, r.URL.Path))
+	})
+	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	return s
+}
+
+// Serve answers until Close, and then returns nil.
+func (s *Server) Serve() error {
+	if err := s.http.Serve(s.claim.socket); !errors.Is(err, http.ErrServerClosed) {
+		if !s.closing.Load() { // Close takes the socket away under it
+			return err
+		}
+	}
+	return nil
+}
+
+// Close releases the socket, lets answers under way end for a moment, and cuts what is left. Whoever waits in a stop learns by the end of its
+// connection that the host has gone and that the socket is free.
+func (s *Server) Close() {
+	s.closing.Store(true)
+	s.claim.Release()
+	close(s.released)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.http.Shutdown(ctx) != nil {
+		s.http.Close()
+	}
+}
+
+func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
+	var body reloadRequest
+	if !read(w, r, &body) {
+		return
+	}
+	account, err := s.host.Reload(body.Pools)
+	var unknown *UnknownPool
+	switch {
+	case errors.As(err, &unknown):
+		refuse(w, http.StatusNotFound, err)
+		return
+	case err != nil:
+		refuse(w, http.StatusConflict, err)
+		return
+	}
+	tell := lines(w)
+	account.Follow(r.Context(), tell) // an error means that the client has gone; the reload goes on
+}
+
+func (s *Server) stop(w http.ResponseWriter, r *http.Request) {
+	var body stopRequest
+	if !read(w, r, &body) {
+		return
+	}
+	began := time.Now()
+	inflight := 0
+	for _, p := range s.host.Status().Pools {
+		inflight += p.Queued
+		for _, worker := range p.Workers {
+			inflight += worker.Inflight
+		}
+	}
+	stopped := s.host.Stop(body.Now)
+	tell := lines(w)
+	if tell(Event{Kind: Stopping, Inflight: inflight}) != nil {
+		return
+	}
+	select {
+	case <-stopped:
+	case <-r.Context().Done(): // the client has gone; the stop goes on
+		return
+	}
+	if tell(Event{Kind: Stopped, Took: Millis(time.Since(began))}) == nil {
+		<-s.released
+	}
+}
+
+// lines begins a stream of one JSON object a line.
+func lines(w http.ResponseWriter) func(Event) error {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.WriteHeader(http.StatusOK)
+	out := http.NewResponseController(w)
+	out.Flush()
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return func(e Event) error {
+		if err := encoder.Encode(e); err != nil {
+			return err
+		}
+		return out.Flush()
+	}
+}
+
+// read takes a request's body, which may be empty. It answers itself what can't be read.
+func read(w http.ResponseWriter, r *http.Request, into any) bool {
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		refuse(w, http.StatusBadRequest, fmt.Errorf("the body of %s is one JSON object, such as %s: %w", r.URL.Path, example(into), err))
+		return false
+	}
+	return true
+}
+
+func example(into any) string {
+	switch into.(type) {
+	case *reloadRequest:
+		return `{"pools": ["web"]}`
+	default:
+		return `{"now": false}`
+	}
+}
+
+func refuse(w http.ResponseWriter, status int, err error) {
+	answer(w, status, problem{Error: err.Error()})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.Encode(body) // an error means that the client has gone
+}
+
+// Millis is a duration in milliseconds, to the microsecond, as the API has it.
+func Millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// Seconds is a duration in seconds, to the millisecond, as the API has it.
+func Seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
