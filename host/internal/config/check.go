@@ -276,7 +276,7 @@ func (l *Listen) link(names []string, fail fail) {
 		fail(l.place("pool"), "which one? There are %s: write pool = %q", listed(names), names[0])
 	case !slices.Contains(names, l.Pool):
 		hint := "the pools are " + listed(names)
-		if name := nearest(l.Pool, names); name != "" {
+		if name := Nearest(l.Pool, names); name != "" {
 			hint = fmt.Sprintf("did you mean %q?", name)
 		}
 		fail(l.place("pool"), "there is no pool %q: %s", l.Pool, hint)

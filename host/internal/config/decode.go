@@ -154,7 +154,7 @@ func (d *decoder) unknown(at, key string, v any, known []string) {
 		what += " in " + label(at)
 	}
 	hint := "the keys here are " + listed(known)
-	if k := nearest(key, known); k != "" {
+	if k := Nearest(key, known); k != "" {
 		hint = "did you mean " + quote(k) + "?"
 	} else if i := slices.IndexFunc(Keys(), func(doc KeyDoc) bool { return doc.Key == key }); i >= 0 {
 		hint = "it belongs in " + Keys()[i].Section
@@ -190,7 +190,7 @@ func (d *decoder) allowed(at string, tag reflect.StructTag, s string) bool {
 		return true
 	}
 	hint := ""
-	if w := nearest(s, words); w != "" {
+	if w := Nearest(s, words); w != "" {
 		hint = ": did you mean " + strconv.Quote(w) + "?"
 	}
 	d.fail(at, "expected %s, found %s%s", oneOf(words), describe(s), hint)
