@@ -1,0 +1,229 @@
+// host check: reads the configuration as serve would, and shows what would run. It opens no socket, makes no folder and starts no worker; to learn
+// its version it starts php for a moment.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/config"
+)
+
+func checkCommand() *command {
+	return &command{
+		name:      "check",
+		arguments: "[WORKER | -- COMMAND...]",
+		summary:   "Validate the configuration and show what would run",
+		detail: `Takes what host serve takes, and changes nothing: no socket is opened, and no worker is started. Every mistake is reported, with its line.
+The exit status is 0 if there is none.`,
+		example: "host check\nhost check -c /etc/app/host.toml\nhost check examples/hello-php",
+		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+			settings := settingFlags(f)
+			return func(t *terminal, args []string) error {
+				c, err := settings(args)
+				if err != nil {
+					return err
+				}
+				return check(t, c)
+			}
+		},
+	}
+}
+
+func check(t *terminal, c *config.Config) error {
+	file := c.Path
+	if file == "" {
+		file = "none: flags and defaults"
+	}
+	head := table{}
+	head.add(plain("configuration", file)...)
+	head.add(plain("control", c.Control)...)
+	head.add(plain("log", c.Log.Level+", "+c.Log.Format)...)
+	if c.Dev {
+		head.add(cell{text: "dev"}, cell{"responses show errors with their trace", t.yellow})
+	}
+	head.write(t.out)
+
+	fmt.Fprintf(t.out, "\n%s\n", t.bold("listeners"))
+	listeners := table{indent: "  "}
+	for _, l := range c.Listen {
+		security := ""
+		if l.TLS != nil {
+			security = fmt.Sprintf("TLS with %s and %s", l.TLS.Certificate, l.TLS.Key)
+		}
+		listeners.add(plain(l.Address, l.Protocol, "→ "+l.Pool, security)...)
+	}
+	listeners.write(t.out)
+	fmt.Fprintf(t.out, "\n%s\n", t.bold("http"))
+	showSettings(t, c.HTTP)
+
+	var problems []error
+	for _, p := range c.Pools {
+		fmt.Fprintf(t.out, "\n%s\n", t.bold("pool "+p.Name))
+		if err := checkPool(t, p); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	for _, w := range c.Warnings {
+		fmt.Fprintf(t.err, "\n%s\n", t.yellow("warning: "+w))
+	}
+	if err := errors.Join(problems...); err != nil {
+		fmt.Fprintln(t.out)
+		return err
+	}
+	fmt.Fprintf(t.out, "\n%s\n", t.green("The configuration is good."))
+	return nil
+}
+
+// checkPool shows a pool, and finds what only its own language can tell.
+func checkPool(t *terminal, p *config.Pool) error {
+	list := table{indent: "  "}
+	row := func(name, value string) { list.add(plain(name, value)...) }
+	var problem error
+	command := p.Command
+	switch p.Kind {
+	case config.PHPFile:
+		row("worker", "PHP file "+p.Worker)
+		php, err := config.FindPHP(context.Background(), p)
+		if err != nil {
+			problem = err
+			row("php", "not found")
+			break
+		}
+		row("php", fmt.Sprintf("%s, version %s, %s, %s", php.Path, php.Version, has("opcache", php.Opcache, "php-opcache"), has("msgpack", php.Msgpack, "php-msgpack")))
+		command = config.PHPCommand(php, p)
+	case config.GoPackage:
+		row("worker", "Go main package "+p.Worker+", built for each generation")
+		if _, err := exec.LookPath("go"); err != nil {
+			problem = fmt.Errorf("pool %s needs `go` to build its worker, and there is none in $PATH: install it, or give a program as command = [\"PROGRAM\"]", p.Name)
+		}
+	default:
+		row("worker", "command")
+	}
+	row("directory", describeDirectory(p.Directory))
+	list.write(t.out)
+	if len(command) > 0 {
+		fmt.Fprintf(t.out, "  command\n    %s\n", wrapCommand(command))
+	}
+	showSettings(t, *p)
+	return problem
+}
+
+func has(name string, loaded bool, debian string) string {
+	if loaded {
+		return name
+	}
+	return "no " + name + " (faster with it; on Debian: apt-get install " + debian + ")"
+}
+
+func describeDirectory(dir string) string {
+	resolved, err := filepath.EvalSymlinks(dir)
+	if err != nil || resolved == dir {
+		return dir + " (unpinned: no symlink that a deploy could move)"
+	}
+	return dir + " → " + resolved
+}
+
+// wrapCommand writes a command line that a shell would read back, one php setting a line.
+func wrapCommand(command []string) string {
+	var text strings.Builder
+	for i, word := range command {
+		switch {
+		case i == 0:
+		case word == "-d" && i+1 < len(command), i > 1 && command[i-2] == "-d":
+			text.WriteString(" \\\n      ")
+		default:
+			text.WriteByte(' ')
+		}
+		text.WriteString(quoteWord(word))
+	}
+	return text.String()
+}
+
+func quoteWord(word string) string {
+	if word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./:,+@%") == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// shownAlready are keys that have lines of their own.
+var shownAlready = []string{"command", "worker", "directory", "php"}
+
+// showSettings writes every key of a table, defaults too, which are faint.
+func showSettings(t *terminal, settings any) {
+	list := table{indent: "  "}
+	v := reflect.ValueOf(settings)
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		key := f.Tag.Get("key")
+		value, set := describeValue(v.FieldByIndex(f.Index).Interface())
+		if key == "" || f.Tag.Get("means") == "" || slices.Contains(shownAlready, key) {
+			continue
+		}
+		if !set {
+			value = f.Tag.Get("absent")
+		}
+		c := cell{text: value}
+		if !set || value == f.Tag.Get("default") {
+			c.paint = t.faint
+		}
+		list.add(cell{text: key}, c)
+	}
+	list.write(t.out)
+}
+
+// describeValue writes a value as the file has it. set is false for one that is absent.
+func describeValue(value any) (text string, set bool) {
+	switch v := value.(type) {
+	case string:
+		return v, v != ""
+	case int:
+		return strconv.Itoa(v), true
+	case time.Duration:
+		return tomlDuration(v), true
+	case fmt.Stringer:
+		return v.String(), true
+	case []string:
+		return strings.Join(v, ", "), len(v) > 0
+	case map[string]string:
+		return pairs(v), len(v) > 0
+	case config.Settings:
+		return pairs(v), len(v) > 0
+	}
+	return fmt.Sprint(value), true
+}
+
+// pairs shows names only: values of an environment may be secret.
+func pairs(m map[string]string) string {
+	var names []string
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// tomlDuration writes 120s and 1m30s as config reads them.
+func tomlDuration(d time.Duration) string {
+	if d%time.Second == 0 && d < 10*time.Minute {
+		return fmt.Sprintf("%ds", d/time.Second)
+	}
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}

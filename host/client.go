@@ -1,0 +1,35 @@
+// client.go: what the commands that talk to a running host have in common.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/control"
+)
+
+// hostFlags declares -c and --control. What it returns finds the host.
+func hostFlags(f *pflag.FlagSet) func() (*control.Client, error) {
+	file := f.StringP("config", "c", "", "configuration `FILE` that the host was started with (default: host.toml in the working directory, if there is one)")
+	socket := f.String("control", "", "control socket of the host, at `PATH`")
+	return func() (*control.Client, error) {
+		path, err := config.FindControl(*socket, *file, os.LookupEnv)
+		if err != nil {
+			return nil, err
+		}
+		return control.NewClient(path), nil
+	}
+}
+
+// withRemedy says what to try when no host answers.
+func withRemedy(err error) error {
+	var none *control.NoHost
+	if errors.As(err, &none) && !errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%w\nStart one with `host serve`. If it runs already, run this in the folder where it was started, or name its file with -c FILE or its socket with --control PATH", err)
+	}
+	return err
+}

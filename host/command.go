@@ -1,0 +1,157 @@
+// command.go: what a subcommand is, how its command line is read, and how its errors become text and an exit status.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/config"
+)
+
+// The exit statuses.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// command is a subcommand.
+type command struct {
+	name      string
+	arguments string // after the name, for the help
+	summary   string // one line
+	detail    string // paragraphs
+	example   string // lines, without a prompt
+	hidden    bool
+	// define declares the flags, and returns what runs once they have been read.
+	define func(*pflag.FlagSet) func(t *terminal, args []string) error
+}
+
+// usageError is a mistake in the command line.
+type usageError struct{ text string }
+
+func (u *usageError) Error() string { return u.text }
+
+func misused(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// silentExit ends with a status when all has been said.
+type silentExit int
+
+func (s silentExit) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// run is the program: it returns the exit status.
+func run(args []string, t *terminal) int {
+	if len(args) == 0 {
+		overview(t.err)
+		return exitUsage
+	}
+	name := args[0]
+	switch name {
+	case "-h", "--help":
+		name = "help"
+	case "-v", "--version":
+		name = "version"
+	}
+	c := find(name)
+	if c == nil {
+		return report(t, "host", unknownCommand(name))
+	}
+	return report(t, "host "+c.name, c.run(t, args[1:]))
+}
+
+func find(name string) *command {
+	for _, c := range commands() {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func unknownCommand(name string) error {
+	if strings.HasPrefix(name, "-") {
+		return misused("a command comes first, as in `host serve %s`; `host help` lists them", name)
+	}
+	var names []string
+	for _, c := range commands() {
+		if !c.hidden {
+			names = append(names, c.name)
+		}
+	}
+	if meant := config.Nearest(name, names); meant != "" {
+		return misused("there is no command %q; did you mean `host %s`?", name, meant)
+	}
+	return misused("there is no command %q; `host help` lists them", name)
+}
+
+// run reads the flags and runs the command.
+func (c *command) run(t *terminal, args []string) error {
+	flags := c.flagSet()
+	work := c.define(flags)
+	err := flags.Parse(args)
+	if errors.Is(err, pflag.ErrHelp) {
+		c.help(t.out)
+		return nil
+	}
+	if err != nil {
+		return explainFlag(err, flags)
+	}
+	return work(t, flags.Args())
+}
+
+func (c *command) flagSet() *pflag.FlagSet {
+	flags := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
+	flags.SortFlags = false
+	flags.Usage = func() {}
+	return flags
+}
+
+// explainFlag adds the nearest flag to the error about one that does not exist.
+func explainFlag(err error, flags *pflag.FlagSet) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		names := []string{"help"}
+		flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if meant := config.Nearest(unknown.GetSpecifiedName(), names); meant != "" && unknown.GetSpecifiedShortnames() == "" {
+			return misused("there is no flag --%s; did you mean --%s?", unknown.GetSpecifiedName(), meant)
+		}
+	}
+	return misused("%v", err)
+}
+
+// report prints the error, if any, and gives the exit status.
+func report(t *terminal, name string, err error) int {
+	var usage *usageError
+	var silent silentExit
+	var problems config.Problems
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &silent):
+		return int(silent)
+	case errors.As(err, &usage):
+		fmt.Fprintf(t.err, "%s: %v\n(`%s --help` shows how it is used)\n", name, err, name)
+		return exitUsage
+	case errors.As(err, &problems):
+		fmt.Fprintln(t.err, t.red(err.Error()))
+		for _, p := range problems {
+			if p.Path != "" {
+				return exitFailure
+			}
+		}
+		return exitUsage // all of it came from the command line
+	}
+	fmt.Fprintf(t.err, "%s: %s\n", name, t.red(err.Error()))
+	return exitFailure
+}
+
+// noArguments refuses arguments for a command that takes none.
+func noArguments(args []string) error {
+	if len(args) > 0 {
+		return misused("it takes no arguments, and got %s", strings.Join(args, " "))
+	}
+	return nil
+}

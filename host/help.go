@@ -1,0 +1,90 @@
+// host help: the overview, a command's page, and the reference of host.toml.
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/config"
+)
+
+func helpCommand() *command {
+	return &command{
+		name:      "help",
+		arguments: "[COMMAND]",
+		summary:   "Explain a command, or host.toml",
+		detail:    "`host help COMMAND` is the same as `host COMMAND --help`. `host help host.toml` lists every key of the configuration.",
+		example:   "host help reload\nhost help host.toml",
+		define: func(*pflag.FlagSet) func(*terminal, []string) error {
+			return func(t *terminal, args []string) error {
+				switch {
+				case len(args) == 0:
+					overview(t.out)
+				case len(args) > 1:
+					return misused("expected one command, and got %s", strings.Join(args, " "))
+				case args[0] == config.FileName:
+					reference(t.out)
+				case find(args[0]) == nil:
+					return unknownCommand(args[0])
+				default:
+					find(args[0]).help(t.out)
+				}
+				return nil
+			}
+		},
+	}
+}
+
+func overview(w io.Writer) {
+	fmt.Fprint(w, `The host serves HTTP with pools of PHP and Go workers, and puts their new code live without losing a request.
+
+    host serve examples/hello-php     serve on http://127.0.0.1:8080/
+    host reload                       put new code live
+
+Commands:
+
+`)
+	list := table{indent: "    "}
+	for _, c := range commands() {
+		if !c.hidden {
+			list.add(plain("host "+c.name, c.summary)...)
+		}
+	}
+	list.write(w)
+	fmt.Fprint(w, "\n`host help COMMAND` explains one of them, and `host help host.toml` the configuration.\n")
+}
+
+// help is the command's page.
+func (c *command) help(w io.Writer) {
+	flags := c.flagSet()
+	c.define(flags)
+	usage := "host " + c.name
+	if flags.HasAvailableFlags() {
+		usage += " [flags]"
+	}
+	if c.arguments != "" {
+		usage += " " + c.arguments
+	}
+	fmt.Fprintf(w, "%s.\n\nUsage:\n    %s\n\n%s\n\n", c.summary, usage, c.detail)
+	if flags.HasAvailableFlags() {
+		fmt.Fprintf(w, "Flags:\n%s\n", flags.FlagUsages())
+	}
+	fmt.Fprintf(w, "Example:\n    %s\n", strings.ReplaceAll(c.example, "\n", "\n    "))
+}
+
+// reference lists the keys of host.toml.
+func reference(w io.Writer) {
+	fmt.Fprint(w, "Every key of host.toml. Durations are written \"30s\", sizes \"256MiB\"; \"${NAME}\" and \"${NAME:-default}\" stand for\n",
+		"environment variables in any string, and $$ for a dollar. Paths are relative to the file. Flags win over the file.\n")
+	section := "-"
+	for _, k := range config.Keys() {
+		if k.Section != section {
+			section = k.Section
+			fmt.Fprintf(w, "\n%s\n", section)
+		}
+		fmt.Fprintf(w, "  %s\n      %s (%s; default: %s)\n", k.Key, k.Meaning, k.Type, k.Default)
+	}
+}

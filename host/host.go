@@ -1,0 +1,354 @@
+// host.go is a running host: what it is made of, its life from the first socket to the last process, and what the control API may ask of it.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/listen"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// host implements [control.Host].
+type host struct {
+	config    *config.Config
+	log       hclog.Logger
+	began     time.Time
+	pools     []*pool     // fixed before anybody can ask
+	listeners []*listener // the same
+
+	stopping context.Context // ends when the host is to stop; its cause is errStopped, or what failed
+	end      context.CancelCauseFunc
+	now      context.Context // ends when it is to stop at once
+	endNow   context.CancelFunc
+	stopped  chan struct{} // closed when all but the control socket has ended
+
+	mu      sync.Mutex
+	closed  bool           // no reload begins any more; guarded by mu
+	reloads sync.WaitGroup // added to under mu, while not closed
+}
+
+// listener serves one [[listen]].
+type listener struct {
+	config  config.Listen
+	pool    *pool
+	server  *listen.Server
+	serving atomic.Bool
+}
+
+// errStopped is the cause of a stop that somebody asked for.
+var errStopped = errors.New("stopped")
+
+func newHost(c *config.Config, log hclog.Logger) *host {
+	h := &host{config: c, log: log, began: time.Now(), stopped: make(chan struct{})}
+	h.stopping, h.end = context.WithCancelCause(context.Background())
+	h.now, h.endNow = context.WithCancel(context.Background())
+	return h
+}
+
+// run serves until somebody stops the host, and then returns nil, or until something fails for good. What it builds, it takes down in reverse order.
+func (h *host) run() error {
+	defer h.endNow()
+	defer h.end(errStopped)
+	if err := config.PrepareControl(h.config.Control); err != nil {
+		return err
+	}
+	claim, err := control.NewClaim(h.config.Control) // first, so that two hosts never meet at a listener
+	if err != nil {
+		return err
+	}
+	steering := control.NewServer(claim, h)
+	defer steering.Close() // last: by this, `host stop` learns that all the rest has gone
+	defer close(h.stopped)
+
+	reaper, err := startReaper()
+	if err != nil {
+		return err
+	}
+	defer reaper.Close()
+	builds := newBuilder()
+	defer builds.close()
+	spool := listen.NewSpool(h.config.HTTP.SpoolDirectory, int64(h.config.HTTP.SpoolQuota), h.log)
+	defer spool.Close()
+	for _, p := range h.config.Pools {
+		made, err := newPool(h.config, p, reaper, builds, h.log, h.stopping)
+		if err != nil {
+			return err
+		}
+		h.pools = append(h.pools, made)
+	}
+	defer h.closeListeners()
+	if err := h.bind(spool); err != nil {
+		return err
+	}
+	defer h.heedSignals()()
+
+	var running sync.WaitGroup
+	start := func(work func() error) { // the first to fail ends them all
+		running.Go(func() {
+			if err := work(); err != nil {
+				h.end(err)
+			}
+		})
+	}
+	served := make(chan struct{})
+	go func() { // ends with the control socket, which outlives all that is waited for here
+		defer close(served)
+		if err := steering.Serve(); err != nil {
+			h.end(fmt.Errorf("the control socket failed: %w", err))
+		}
+	}()
+	for _, p := range h.pools {
+		start(func() error { return h.serve(p, start) })
+	}
+	start(h.announceReady)
+
+	<-h.stopping.Done()
+	h.shutDown()
+	running.Wait()
+	h.reloads.Wait()
+	h.log.Info("stopped", "after", humanDuration(time.Since(h.began)))
+	if err := context.Cause(h.stopping); !errors.Is(err, errStopped) {
+		return err
+	}
+	return nil
+}
+
+// bind takes the addresses. Nobody is answered before the pool has a worker.
+func (h *host) bind(spool *listen.Spool) error {
+	limits := listenLimits(h.config.HTTP)
+	for _, c := range h.config.Listen {
+		i := slices.IndexFunc(h.pools, func(p *pool) bool { return p.config.Name == c.Pool })
+		if i < 0 {
+			return fmt.Errorf("listener %s: there is no pool %q", c.Address, c.Pool)
+		}
+		p := h.pools[i]
+		o := listen.Options{
+			Address: c.Address, Backend: p.workers, Limits: limits, Public: h.config.HTTP.Public, Spool: spool,
+			Dev: h.config.Dev, Logger: h.log.With("listener", c.Address),
+		}
+		if c.TLS != nil {
+			o.TLS = &listen.TLSFiles{Certificate: c.TLS.Certificate, Key: c.TLS.Key}
+		}
+		server, err := listen.New(o)
+		if err != nil {
+			return fmt.Errorf("listener %s: %w", c.Address, err)
+		}
+		h.listeners = append(h.listeners, &listener{config: c, pool: p, server: server})
+		if err := server.Listen(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func listenLimits(c config.HTTP) listen.Limits {
+	return listen.Limits{
+		MaxHeader: int(c.MaxHeader), MaxBody: int64(c.MaxBody),
+		HeaderTimeout: c.HeaderTimeout, ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout,
+		BodyBuffer: int64(c.BodyBuffer), ResponseBuffer: int64(c.ResponseBuffer),
+		MaxFormFiles: c.MaxFormFiles, MaxFormFileSize: int64(c.MaxFormFileSize), MaxFormFields: c.MaxFormFields,
+	}
+}
+
+// serve starts a pool, and its listeners as soon as it has a worker, or knows why it has none: then clients learn from a 503.
+func (h *host) serve(p *pool, start func(func() error)) error {
+	if err := p.start(h.stopping); err != nil {
+		if h.stopping.Err() != nil {
+			return nil // it was cut short
+		}
+		return err
+	}
+	select {
+	case <-p.workers.Started():
+	case <-h.stopping.Done():
+		return nil
+	}
+	for _, l := range h.listeners {
+		if l.pool == p {
+			start(func() error { return h.answer(l) })
+		}
+	}
+	return nil
+}
+
+// answer serves a listener until it is shut down.
+func (h *host) answer(l *listener) error {
+	l.serving.Store(true)
+	defer l.serving.Store(false)
+	h.log.Info("listening", "address", l.server.Address(), "protocol", l.protocol(), "pool", l.config.Pool)
+	if err := l.server.Serve(); err != nil {
+		return fmt.Errorf("listener %s failed: %w", l.server.Address(), err)
+	}
+	return nil
+}
+
+func (l *listener) protocol() string {
+	if l.config.TLS != nil {
+		return l.config.Protocol + "s"
+	}
+	return l.config.Protocol
+}
+
+// readyPoll is how often it is looked whether all workers are there.
+const readyPoll = 20 * time.Millisecond
+
+// announceReady says so once, when every worker of every pool is up.
+func (h *host) announceReady() error {
+	for wait := readyPoll; ; wait = min(2*wait, time.Second) {
+		if !slices.ContainsFunc(h.pools, func(p *pool) bool { return !p.allReady() }) {
+			count := 0
+			for _, p := range h.pools {
+				count += p.config.Workers
+			}
+			h.log.Info("ready", "workers", count, "took", humanDuration(time.Since(h.began)), "control", h.config.Control)
+			return nil
+		}
+		select {
+		case <-time.After(wait):
+		case <-h.stopping.Done():
+			return nil
+		}
+	}
+}
+
+// shutDown stops accepting, lets requests in flight finish within their pool's drain_timeout, and then stops the workers.
+func (h *host) shutDown() {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	var all sync.WaitGroup
+	for _, l := range h.listeners {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(h.now, l.pool.config.DrainTimeout)
+			defer cancel()
+			if err := l.server.Shutdown(ctx); err != nil && h.now.Err() == nil {
+				h.log.Warn("requests are still in flight and will be cut", "listener", l.server.Address(), "drain_timeout", l.pool.config.DrainTimeout)
+			}
+			l.server.Close()
+		})
+	}
+	all.Wait()
+	for _, p := range h.pools {
+		all.Go(func() { p.stop(h.now) })
+	}
+	all.Wait()
+}
+
+// closeListeners is for those that were bound and never shut down; it does no harm to the others.
+func (h *host) closeListeners() {
+	for _, l := range h.listeners {
+		l.server.Close()
+	}
+}
+
+// Stop implements [control.Host].
+func (h *host) Stop(now bool) (stopped <-chan struct{}) {
+	h.end(errStopped)
+	if now {
+		h.endNow()
+	}
+	return h.stopped
+}
+
+// Version implements [control.Host].
+func (h *host) Version() control.Version {
+	return control.Version{Version: hostVersion(), Go: runtime.Version(), Wire: protocol.Version, PID: os.Getpid()}
+}
+
+// Status implements [control.Host].
+func (h *host) Status() control.Status {
+	st := control.Status{
+		Version: hostVersion(), Uptime: control.Seconds(time.Since(h.began)), PID: os.Getpid(), Config: h.config.Path,
+		Stopping: h.stopping.Err() != nil, Listen: []control.Listener{}, Pools: []control.Pool{},
+	}
+	for _, l := range h.listeners {
+		st.Listen = append(st.Listen, control.Listener{
+			Address: l.server.Address(), Protocol: l.config.Protocol, Pool: l.config.Pool, TLS: l.config.TLS != nil, Serving: l.serving.Load(),
+		})
+	}
+	for _, p := range h.pools {
+		st.Pools = append(st.Pools, p.status())
+	}
+	return st
+}
+
+// Reload implements [control.Host]. The first pool that fails ends the reload: the pools after it keep the code that they have.
+func (h *host) Reload(names []string) (*control.Account, error) {
+	chosen, err := h.choose(names)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed || h.stopping.Err() != nil {
+		return nil, errors.New("the host is stopping")
+	}
+	for _, p := range chosen {
+		if !p.running.Load() {
+			return nil, fmt.Errorf("pool %s is still starting, with the code as it is now: there is nothing to reload yet", p.config.Name)
+		}
+	}
+	account := control.NewAccount()
+	h.reloads.Go(func() {
+		defer account.End()
+		h.reloadListeners(account)
+		for i, p := range chosen {
+			if !p.reload(account) {
+				for _, left := range chosen[i+1:] {
+					account.Add(control.Event{Kind: control.Skipped, Pool: left.config.Name})
+				}
+				return
+			}
+		}
+	})
+	return account, nil
+}
+
+// choose finds the pools by name, each once; no names stand for all.
+func (h *host) choose(names []string) ([]*pool, error) {
+	if len(names) == 0 {
+		return h.pools, nil
+	}
+	var chosen []*pool
+	for _, name := range names {
+		i := slices.IndexFunc(h.pools, func(p *pool) bool { return p.config.Name == name })
+		if i < 0 {
+			unknown := &control.UnknownPool{Name: name}
+			for _, p := range h.pools {
+				unknown.Known = append(unknown.Known, p.config.Name)
+			}
+			return nil, unknown
+		}
+		if !slices.Contains(chosen, h.pools[i]) {
+			chosen = append(chosen, h.pools[i])
+		}
+	}
+	return chosen, nil
+}
+
+// reloadListeners reads certificates and public folders again.
+func (h *host) reloadListeners(account *control.Account) {
+	for _, l := range h.listeners {
+		if l.config.TLS == nil && h.config.HTTP.Public == "" {
+			continue
+		}
+		if err := l.server.Reload(); err != nil {
+			h.log.Error("reload: the listener keeps what it had", "listener", l.server.Address(), "error", err)
+			account.Add(control.Event{Kind: control.ListenerFailed, Address: l.server.Address(), Error: err.Error()})
+		} else {
+			account.Add(control.Event{Kind: control.ListenerReloaded, Address: l.server.Address()})
+		}
+	}
+}

@@ -1,0 +1,28 @@
+// log.go makes the host's logger from [log].
+
+package main
+
+import (
+	"os"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/config"
+)
+
+// newLogger writes to stderr: text on a terminal and JSON elsewhere, unless the configuration says otherwise.
+func newLogger(c config.Log) hclog.Logger {
+	onTerminal := isTerminal(os.Stderr)
+	options := &hclog.LoggerOptions{
+		Level:              hclog.LevelFromString(c.Level),
+		Output:             os.Stderr,
+		JSONFormat:         c.Format == "json" || c.Format == "auto" && !onTerminal,
+		JSONEscapeDisabled: true,
+	}
+	if !options.JSONFormat && onTerminal {
+		options.TimeFormat = "15:04:05.000"
+		if coloursWanted() {
+			options.Color = hclog.AutoColor
+		}
+	}
+	return hclog.New(options)
+}

@@ -1,0 +1,187 @@
+// pool.go: a pool of the configuration, and the workers.Pool that runs it.
+
+package main
+
+import (
+	"context"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/workers"
+)
+
+// pool runs one [pool.NAME].
+type pool struct {
+	config  *config.Pool
+	workers *workers.Pool
+	builds  *builder
+	log     hclog.Logger
+	ending  context.Context // the host's: ends a build under way
+	begun   chan struct{}   // closed when Start has returned
+	running atomic.Bool     // Start has succeeded: only then may the workers be asked anything
+	hinted  bool            // Prepare has said what PHP lacks; calls of Prepare come one at a time
+}
+
+// newPool makes the pool without starting anything.
+func newPool(c *config.Config, p *config.Pool, reaper *workers.Reaper, builds *builder, log hclog.Logger, ending context.Context) (*pool, error) {
+	made := &pool{config: p, builds: builds, log: log.With("pool", p.Name), ending: ending, begun: make(chan struct{})}
+	s := workers.Settings{
+		Name: p.Name, Command: p.Command, Directory: p.Directory, Env: p.Environ(os.Environ()), Stdio: p.Wire == "stdio",
+		Workers: p.Workers, Concurrency: p.Concurrency,
+		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
+		QueueTimeout: p.QueueTimeout, Queue: p.Queue, MaxRequests: p.MaxRequests,
+		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots,
+		Dev: c.Dev, Host: "workerhost/" + hostVersion(), Logger: log, Reaper: reaper,
+	}
+	if s.Queue == 0 {
+		s.Queue = -1 // the pool's zero is its default
+	}
+	if p.Kind != config.Program {
+		s.Prepare = made.prepare
+	}
+	var err error
+	made.workers, err = workers.New(s)
+	return made, err
+}
+
+// prepare gives the command of a generation: it looks for PHP anew, or builds the Go package.
+func (p *pool) prepare(ctx context.Context, dir string, generation uint64) ([]string, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.ending, cancel)()
+	if p.config.Kind == config.GoPackage {
+		began := time.Now()
+		path, err := p.builds.build(ctx, p.config, dir, generation)
+		if err != nil {
+			return nil, err
+		}
+		p.log.Info("worker built", "generation", generation, "took", humanDuration(time.Since(began)))
+		return []string{path}, nil
+	}
+	php, err := config.FindPHP(ctx, p.config)
+	if err != nil {
+		return nil, err
+	}
+	if !p.hinted {
+		p.hinted = true
+		if !php.Opcache {
+			p.log.Warn("PHP has no opcache, so that every worker compiles everything for itself; on Debian: apt-get install php-opcache", "php", php.Path)
+		}
+		if !php.Msgpack {
+			p.log.Info("PHP has no msgpack extension, so that frames are read in plain PHP, which is slower; on Debian: apt-get install php-msgpack", "php", php.Path)
+		}
+	}
+	return config.PHPCommand(php, p.config), nil
+}
+
+// start begins the first generation. It returns once there is something to wait for, or with what will never work.
+func (p *pool) start(ctx context.Context) error {
+	defer close(p.begun)
+	if err := p.workers.Start(ctx); err != nil {
+		return err
+	}
+	p.running.Store(true)
+	return nil
+}
+
+// stop ends the workers gracefully, or at once when now ends.
+func (p *pool) stop(now context.Context) {
+	<-p.begun
+	if p.running.Load() {
+		p.workers.Stop(now)
+	}
+}
+
+// allReady says whether every worker can take requests.
+func (p *pool) allReady() bool {
+	if !p.running.Load() {
+		return false
+	}
+	return !slices.ContainsFunc(p.workers.Status().Workers, func(w workers.WorkerStatus) bool {
+		return w.State == workers.Starting || w.State == workers.BackingOff
+	})
+}
+
+// status is the pool as the control API shows it.
+func (p *pool) status() control.Pool {
+	if !p.running.Load() {
+		return control.Pool{Name: p.config.Name, Workers: []control.Worker{}}
+	}
+	st := p.workers.Status()
+	shown := control.Pool{
+		Name: st.Name, Generation: st.Generation, Queued: st.Queued, Directory: st.Directory, Pinned: st.Pinned,
+		Reloading: st.Reloading, Failure: st.Failure, Workers: []control.Worker{},
+	}
+	for _, w := range st.Workers {
+		shown.Workers = append(shown.Workers, control.Worker{
+			Slot: w.Slot, PID: w.PID, State: w.State.String(), Generation: w.Generation, Inflight: w.Inflight, Requests: w.Requests,
+			Memory: w.Memory, Uptime: control.Seconds(w.Uptime), Restarts: w.Restarts, SDK: w.SDK,
+		})
+	}
+	return shown
+}
+
+// reload rolls the pool and tells the account. It says whether every worker was replaced.
+func (p *pool) reload(account *control.Account) (completed bool) {
+	began := time.Now()
+	roll := p.workers.Reload()
+	roll.Follow(context.Background(), func(e workers.Event) error { // without a deadline of ours it always reaches the end
+		shown := p.event(e)
+		switch e.Kind {
+		case workers.EventCompleted:
+			completed = true
+			p.builds.completed(p.config.Name, e.Generation)
+			shown.Took = control.Millis(time.Since(began))
+		case workers.EventFailed:
+			shown.Took = control.Millis(time.Since(began))
+			shown.Running = running(p.workers.Status())
+		}
+		account.Add(shown)
+		return nil
+	})
+	return completed
+}
+
+// event translates one line of a roll's account.
+func (p *pool) event(e workers.Event) control.Event {
+	shown := control.Event{Kind: control.Kind(e.Kind), Pool: p.config.Name, Generation: e.Generation}
+	switch e.Kind {
+	case workers.EventBegun:
+		shown.Directory, shown.Pinned, shown.Workers = e.Directory, &e.Pinned, e.Workers
+	case workers.EventReplaced, workers.EventRestored:
+		shown.Slot, shown.OldPID, shown.NewPID = &e.Slot, e.OldPID, e.NewPID
+		shown.Boot, shown.Drained, shown.Cut = control.Millis(e.Boot), e.Drained, e.Cut
+	case workers.EventCompleted:
+		shown.Workers, shown.Replaced = e.Workers, e.Replaced
+	case workers.EventFailed:
+		shown.Error, shown.Workers, shown.Replaced, shown.NewPID = e.Error, e.Workers, e.Replaced, e.NewPID
+		if e.NewPID != 0 {
+			shown.Slot = &e.Slot
+		}
+	}
+	return shown
+}
+
+// running groups the slots by the generation that each runs.
+func running(st workers.Status) []control.Running {
+	var groups []control.Running
+	last := -1
+	for _, w := range st.Workers {
+		if w.Slot == last {
+			continue // a draining one, which comes after the one that took its slot
+		}
+		last = w.Slot
+		i := slices.IndexFunc(groups, func(g control.Running) bool { return g.Generation == w.Generation })
+		if i < 0 {
+			groups = append(groups, control.Running{Generation: w.Generation})
+			i = len(groups) - 1
+		}
+		groups[i].Slots = append(groups[i].Slots, w.Slot)
+	}
+	return groups
+}

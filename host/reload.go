@@ -1,0 +1,169 @@
+// host reload: asks the host to put new code live, and tells what happens as it happens.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/control"
+)
+
+func reloadCommand() *command {
+	return &command{
+		name:      "reload",
+		arguments: "[POOL...]",
+		summary:   "Put new code live, one worker at a time",
+		detail: `Starts a new worker beside each old one, and when it is ready lets the old one finish its requests and go. The first new worker that fails to
+start ends the reload: the old ones keep serving. Certificates and the public folder are read again, too.
+Without POOL every pool is reloaded, one after the other. Ctrl-C ends this command, and not the reload.
+
+The exit status is 0 only if every worker was replaced.`,
+		example: "host reload\nhost reload web --json",
+		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+			find := hostFlags(f)
+			asJSON := f.Bool("json", false, "print a JSON object per line")
+			return func(t *terminal, args []string) error {
+				client, err := find()
+				if err != nil {
+					return err
+				}
+				return reload(t, client, args, *asJSON)
+			}
+		},
+	}
+}
+
+func reload(t *terminal, client *control.Client, pools []string, asJSON bool) error {
+	ctx, done := untilInterrupted()
+	defer done()
+	story := &reloadStory{t: t, mentioned: map[string]bool{}}
+	err := client.Reload(ctx, pools, func(e control.Event, line []byte) error {
+		if asJSON {
+			fmt.Fprintf(t.out, "%s\n", line)
+			story.judge(e)
+		} else {
+			story.tell(e)
+		}
+		return nil
+	})
+	var stop *interrupted
+	switch {
+	case errors.As(context.Cause(ctx), &stop):
+		fmt.Fprintln(t.err, "host reload: interrupted; the reload goes on without this command, and `host status` shows how far it is")
+		return stop.status()
+	case err != nil:
+		return withRemedy(err)
+	case story.failed || story.completed == 0:
+		return silentExit(exitFailure)
+	}
+	return nil
+}
+
+// reloadStory turns events into lines for people.
+type reloadStory struct {
+	t         *terminal
+	failed    bool
+	completed int
+	mentioned map[string]bool // unpinned directories
+}
+
+// judge keeps count of how it goes.
+func (s *reloadStory) judge(e control.Event) {
+	switch e.Kind {
+	case control.Completed:
+		s.completed++
+	case control.Failed, control.ListenerFailed, control.Skipped:
+		s.failed = true
+	}
+}
+
+func (s *reloadStory) tell(e control.Event) {
+	s.judge(e)
+	t := s.t
+	switch e.Kind {
+	case control.ListenerReloaded:
+		fmt.Fprintf(t.out, "%s  files read again\n", e.Address)
+	case control.ListenerFailed:
+		fmt.Fprintf(t.err, "%s  %s\n%s\n", e.Address, t.red("keeps the files that it had:"), e.Error)
+	case control.Begun:
+		s.tellBegun(e)
+	case control.Replaced, control.Restored:
+		s.tellWorker(e)
+	case control.Completed:
+		fmt.Fprintf(t.out, "%s  %s\n", e.Pool, t.green(fmt.Sprintf("reloaded: %s of generation %d in %s", counted(e.Workers, "worker"), e.Generation, humanDuration(fromMillis(e.Took)))))
+	case control.Failed:
+		s.tellFailed(e)
+	case control.Skipped:
+		fmt.Fprintf(t.err, "%s  not reloaded: it keeps the code that it has\n", e.Pool)
+	}
+}
+
+func (s *reloadStory) tellBegun(e control.Event) {
+	line := fmt.Sprintf("%s  generation %d  %s", e.Pool, e.Generation, e.Directory)
+	if e.Pinned != nil && !*e.Pinned && !s.mentioned[e.Directory] {
+		s.mentioned[e.Directory] = true
+		line += "  " + s.t.faint("unpinned: it is edited in place, so a worker that restarts runs what it holds then")
+	}
+	fmt.Fprintln(s.t.out, line)
+}
+
+func (s *reloadStory) tellWorker(e control.Event) {
+	old := "none"
+	if e.OldPID != 0 {
+		old = fmt.Sprint(e.OldPID)
+	}
+	what := ""
+	if e.Kind == control.Restored {
+		what = "  put back"
+	}
+	line := fmt.Sprintf("%s  worker %d%s  generation %d  pid %s → %d  boot %s  drained %d", e.Pool, slot(e), what, e.Generation, old, e.NewPID, humanDuration(fromMillis(e.Boot)), e.Drained)
+	if len(e.Cut) > 0 {
+		line += "  " + s.t.yellow(fmt.Sprintf("cut at drain_timeout: %s", strings.Join(e.Cut, ", ")))
+	}
+	fmt.Fprintln(s.t.out, line)
+}
+
+func (s *reloadStory) tellFailed(e control.Event) {
+	t := s.t
+	what := "the reload failed:"
+	if e.Slot != nil {
+		what = fmt.Sprintf("worker %d of generation %d did not start:", *e.Slot, e.Generation)
+	}
+	fmt.Fprintf(t.err, "%s  %s\n\n%s\n\n%s  %s\n", e.Pool, t.red(what), strings.TrimRight(e.Error, "\n"), e.Pool, t.bold(whatRuns(e)))
+}
+
+// whatRuns says exactly what serves after a failure.
+func whatRuns(e control.Event) string {
+	if len(e.Running) == 0 {
+		return "nothing was replaced"
+	}
+	if e.Replaced == 0 {
+		if len(e.Running) == 1 {
+			return fmt.Sprintf("nothing was replaced: the old workers keep serving, with generation %d", e.Running[0].Generation)
+		}
+	}
+	var parts []string
+	for i, r := range e.Running {
+		verb := ""
+		if i == 0 {
+			verb = " run"
+		}
+		parts = append(parts, fmt.Sprintf("%s%s generation %d", slotRanges(r.Slots), verb, r.Generation))
+	}
+	text := "workers " + strings.Join(parts, ", ")
+	if e.Replaced == 0 {
+		return "the old workers keep serving: " + text
+	}
+	return text
+}
+
+func slot(e control.Event) int {
+	if e.Slot == nil {
+		return 0
+	}
+	return *e.Slot
+}

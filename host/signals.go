@@ -1,0 +1,94 @@
+// signals.go: what signals ask of a host, and of the commands that talk to one.
+
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// request is what a signal asks the host for.
+type request int
+
+const (
+	stopRequest request = iota // gracefully; the second time at once
+	reloadRequest
+)
+
+// heedSignals has signals steer the host until the returned function is called.
+func (h *host) heedSignals() (ignore func()) {
+	meaning := signals()
+	incoming := make(chan os.Signal, 8)
+	for s := range meaning {
+		signal.Notify(incoming, s)
+	}
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		asked := false
+		for {
+			select {
+			case s := <-incoming:
+				h.heed(meaning[s], s, &asked)
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(incoming)
+		close(quit)
+		<-done
+	}
+}
+
+// heed does what one signal asks for. asked is whether a signal has asked for a stop before.
+func (h *host) heed(r request, s os.Signal, asked *bool) {
+	switch {
+	case r == reloadRequest:
+		h.log.Info("signal: reload", "signal", s)
+		if _, err := h.Reload(nil); err != nil {
+			h.log.Error("no reload", "error", err)
+		}
+	case *asked:
+		h.log.Warn("signal: stopping at once", "signal", s)
+		h.Stop(true)
+	default:
+		*asked = true
+		h.log.Info("signal: stopping gracefully; once more stops at once", "signal", s)
+		h.Stop(false)
+	}
+}
+
+// interrupted is the end of a command's context by a signal.
+type interrupted struct{ signal os.Signal }
+
+func (i *interrupted) Error() string { return i.signal.String() }
+
+// status is the exit status that shells give for the signal.
+func (i *interrupted) status() silentExit {
+	if number, ok := i.signal.(syscall.Signal); ok {
+		return silentExit(128 + int(number))
+	}
+	return exitFailure
+}
+
+// untilInterrupted ends when the user interrupts a command; its cause is an *interrupted then.
+func untilInterrupted() (ctx context.Context, done func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	incoming := make(chan os.Signal, 1)
+	signal.Notify(incoming, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case s := <-incoming:
+			cancel(&interrupted{s})
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(incoming)
+		cancel(nil)
+	}
+}

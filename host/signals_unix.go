@@ -1,0 +1,22 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"syscall"
+)
+
+// signals says what each signal asks for. SIGQUIT keeps Go's stack dump.
+func signals() map[os.Signal]request {
+	hangup := reloadRequest
+	if isTerminal(os.Stdin) {
+		hangup = stopRequest // the terminal has gone
+	}
+	return map[os.Signal]request{
+		syscall.SIGTERM: stopRequest,
+		syscall.SIGINT:  stopRequest,
+		syscall.SIGUSR1: reloadRequest,
+		syscall.SIGHUP:  hangup,
+	}
+}

@@ -1,0 +1,146 @@
+// host status: what runs, for people and for programs.
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/control"
+)
+
+// askTimeout is far more than a host needs to answer.
+const askTimeout = 10 * time.Second
+
+func statusCommand() *command {
+	return &command{
+		name:    "status",
+		summary: "Show listeners, pools and workers",
+		detail: `A worker is starting, idle, busy, draining, stopped or backing-off (it ended too early, and is tried again).
+The names in the JSON are promised.`,
+		example: "host status\nhost status --json | jq '.pools[].workers[].pid'",
+		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+			find := hostFlags(f)
+			asJSON := f.Bool("json", false, "print JSON")
+			return func(t *terminal, args []string) error {
+				if err := noArguments(args); err != nil {
+					return err
+				}
+				client, err := find()
+				if err != nil {
+					return err
+				}
+				ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+				defer cancel()
+				st, err := client.Status(ctx)
+				if err != nil {
+					return withRemedy(err)
+				}
+				if *asJSON {
+					encoder := json.NewEncoder(t.out)
+					encoder.SetIndent("", "  ")
+					encoder.SetEscapeHTML(false)
+					return encoder.Encode(st)
+				}
+				showStatus(t, st)
+				return nil
+			}
+		},
+	}
+}
+
+func showStatus(t *terminal, st control.Status) {
+	head := fmt.Sprintf("host %s  pid %d  up %s", st.Version, st.PID, humanDuration(fromSeconds(st.Uptime)))
+	if st.Config != "" {
+		head += "  " + st.Config
+	}
+	if st.Stopping {
+		head += "  " + t.yellow("stopping")
+	}
+	fmt.Fprintf(t.out, "%s\n\n", head)
+	listeners := table{indent: "  "}
+	for _, l := range st.Listen {
+		protocol := l.Protocol
+		if l.TLS {
+			protocol += " over TLS"
+		}
+		state := cell{}
+		if !l.Serving {
+			state = cell{"waits for its pool", t.yellow}
+			if st.Stopping {
+				state = cell{"closed", t.yellow}
+			}
+		}
+		listeners.add(cell{text: l.Address}, cell{text: protocol}, cell{text: "→ " + l.Pool}, state)
+	}
+	listeners.write(t.out)
+	for _, p := range st.Pools {
+		showPool(t, p)
+	}
+}
+
+func showPool(t *terminal, p control.Pool) {
+	head := fmt.Sprintf("\n%s  generation %d  %s  %d queued", t.bold(p.Name), p.Generation, counted(slots(p), "worker"), p.Queued)
+	if p.Generation == 0 {
+		head = fmt.Sprintf("\n%s  %s", t.bold(p.Name), t.yellow("starting"))
+	}
+	if p.Reloading {
+		head += "  " + t.yellow("reloading")
+	}
+	if p.Directory != "" {
+		head += "  " + p.Directory
+		if !p.Pinned {
+			head += t.faint(" (unpinned)")
+		}
+	}
+	fmt.Fprintln(t.out, head)
+	if p.Failure != "" {
+		fmt.Fprintf(t.out, "  %s\n", t.red("the last start failed: "+strings.ReplaceAll(strings.TrimRight(p.Failure, "\n"), "\n", "\n  ")))
+	}
+	if len(p.Workers) == 0 {
+		return
+	}
+	list := table{indent: "  ", right: map[int]bool{0: true, 1: true, 3: true, 4: true, 5: true, 6: true, 7: true}}
+	var header []cell
+	for _, title := range []string{"WORKER", "PID", "STATE", "GENERATION", "REQUESTS", "MEMORY", "UPTIME", "RESTARTS"} {
+		header = append(header, cell{title, t.faint})
+	}
+	list.add(header...)
+	for _, w := range p.Workers {
+		pid, uptime := "-", "-"
+		if w.PID != 0 {
+			pid, uptime = strconv.Itoa(w.PID), humanDuration(fromSeconds(w.Uptime))
+		}
+		list.add(
+			cell{text: strconv.Itoa(w.Slot)}, cell{text: pid}, cell{w.State, stateColour(t, w.State)}, cell{text: strconv.FormatUint(w.Generation, 10)},
+			cell{text: strconv.FormatUint(w.Requests, 10)}, cell{text: humanBytes(w.Memory)}, cell{text: uptime}, cell{text: strconv.Itoa(w.Restarts)},
+		)
+	}
+	list.write(t.out)
+}
+
+// slots counts the workers that the pool is meant to have; those that drain have a successor already.
+func slots(p control.Pool) int {
+	seen := map[int]bool{}
+	for _, w := range p.Workers {
+		seen[w.Slot] = true
+	}
+	return len(seen)
+}
+
+func stateColour(t *terminal, state string) func(string) string {
+	switch state {
+	case "idle":
+		return t.green
+	case "busy":
+		return t.blue
+	case "backing-off", "stopped":
+		return t.red
+	}
+	return t.yellow
+}

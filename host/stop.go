@@ -1,0 +1,62 @@
+// host stop: ends a host, and waits until it has gone.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/control"
+)
+
+func stopCommand() *command {
+	return &command{
+		name:    "stop",
+		summary: "Stop the host and wait until it has gone",
+		detail: `The host stops accepting, finishes the requests in flight (for as long as drain_timeout), and stops its workers. --now cuts what is in flight; it
+also hurries a graceful stop that is under way. Ctrl-C ends this command, and not the stop.`,
+		example: "host stop\nhost stop --now",
+		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+			find := hostFlags(f)
+			now := f.Bool("now", false, "cut requests that are in flight")
+			return func(t *terminal, args []string) error {
+				if err := noArguments(args); err != nil {
+					return err
+				}
+				client, err := find()
+				if err != nil {
+					return err
+				}
+				return stop(t, client, *now)
+			}
+		},
+	}
+}
+
+func stop(t *terminal, client *control.Client, now bool) error {
+	ctx, done := untilInterrupted()
+	defer done()
+	began := time.Now()
+	err := client.Stop(ctx, now, func(e control.Event, _ []byte) error {
+		if e.Kind == control.Stopping && e.Inflight > 0 && !now {
+			fmt.Fprintf(t.out, "stopping: %s to finish\n", counted(e.Inflight, "request"))
+		}
+		return nil
+	})
+	var stop *interrupted
+	switch {
+	case errors.As(context.Cause(ctx), &stop):
+		fmt.Fprintln(t.err, "host stop: interrupted; the host goes on stopping, and `host stop --now` would hurry it")
+		return stop.status()
+	case errors.Is(err, control.ErrCutOff):
+		fmt.Fprintln(t.err, "host stop: the host ended before it could say that it had stopped its workers")
+		return silentExit(exitFailure)
+	case err != nil:
+		return withRemedy(err)
+	}
+	fmt.Fprintf(t.out, "stopped in %s\n", humanDuration(time.Since(began)))
+	return nil
+}

@@ -1,0 +1,39 @@
+// terminal.go: where output goes, and how it looks there.
+
+package main
+
+import (
+	"io"
+	"os"
+
+	"github.com/mattn/go-isatty"
+)
+
+// terminal is a command's output. It need not be a terminal.
+type terminal struct {
+	out, err io.Writer
+	colours  bool
+}
+
+func systemTerminal() *terminal {
+	return &terminal{out: os.Stdout, err: os.Stderr, colours: isTerminal(os.Stdout) && isTerminal(os.Stderr) && coloursWanted()}
+}
+
+func isTerminal(f *os.File) bool { return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd()) }
+
+// coloursWanted heeds https://no-color.org, and terminals that have none.
+func coloursWanted() bool { return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" }
+
+func (t *terminal) paint(code, text string) string {
+	if !t.colours || text == "" {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+func (t *terminal) bold(text string) string   { return t.paint("1", text) }
+func (t *terminal) faint(text string) string  { return t.paint("2", text) }
+func (t *terminal) red(text string) string    { return t.paint("31", text) }
+func (t *terminal) green(text string) string  { return t.paint("32", text) }
+func (t *terminal) yellow(text string) string { return t.paint("33", text) }
+func (t *terminal) blue(text string) string   { return t.paint("34", text) }
