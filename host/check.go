@@ -166,10 +166,10 @@ func showSettings(t *terminal, settings any) {
 	v := reflect.ValueOf(settings)
 	for _, f := range reflect.VisibleFields(v.Type()) {
 		key := f.Tag.Get("key")
-		value, set := describeValue(v.FieldByIndex(f.Index).Interface())
 		if key == "" || f.Tag.Get("means") == "" || slices.Contains(shownAlready, key) {
 			continue
 		}
+		value, set := describeValue(v.FieldByIndex(f.Index).Interface())
 		if !set {
 			value = f.Tag.Get("absent")
 		}

@@ -83,7 +83,7 @@ func reference(w io.Writer) {
 	for _, k := range config.Keys() {
 		if k.Section != section {
 			section = k.Section
-			fmt.Fprintf(w, "\n%s\n", section)
+			fmt.Fprintln(w, strings.TrimRight("\n"+section, "\n"))
 		}
 		fmt.Fprintf(w, "  %s\n      %s (%s; default: %s)\n", k.Key, k.Meaning, k.Type, k.Default)
 	}
