@@ -57,6 +57,7 @@ final class Worker
     /** Set while user code runs that exit() would cut off: between HELLO and READY, and in a request. */
     private bool $booting = false;
     private ?Exchange $exchange = null;
+    private int $pid = 0;
     private ?Request $request = null;
     /** Given back when memory has run out, so that the client still gets an answer. */
     private ?string $reserve = null;
@@ -176,6 +177,7 @@ final class Worker
         \set_time_limit(0);
         \ignore_user_abort(true);
         $this->reserve = \str_repeat("\0", 65536);
+        $this->pid = (int) \getmypid();
         \register_shutdown_function($this->shutdown(...));
         $this->boot();
         $this->loop();
@@ -203,7 +205,7 @@ final class Worker
             $this->globals->restore();
         }
         $sdk = 'php/' . self::VERSION . ' (PHP ' . \PHP_VERSION . ')';
-        $this->link->send([Frame::READY, 0, Frame::VERSION, (int) \getmypid(), $sdk, 1, ['forms'], Frame::WINDOW_SIZE]);
+        $this->link->send([Frame::READY, 0, Frame::VERSION, $this->pid, $sdk, 1, ['forms'], Frame::WINDOW_SIZE]);
     }
 
     private function fail(string $message, string $trace): never
@@ -335,8 +337,8 @@ final class Worker
     /** Runs at PHP's shutdown. Where code was cut off by exit() or a fatal error it still gives the host its answer, so that nobody tries the request again. */
     private function shutdown(): void
     {
-        if (!$this->booting && $this->exchange === null) {
-            return;
+        if (!$this->booting && $this->exchange === null || \getmypid() !== $this->pid) {
+            return; // nothing is cut off, or this is a child that was forked
         }
         $this->reserve = null;
         if (\ini_get('memory_limit') !== '-1') {

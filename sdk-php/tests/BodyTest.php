@@ -115,6 +115,21 @@ final class BodyTest extends TestCase
         }
     }
 
+    public function testARequestThatWasKeptTakesNothingOfTheNext(): void
+    {
+        $host = FakeHost::serving(<<<'PHP'
+            Worker::create()->onRequest(function (Request $r) {
+                static $kept = null;
+                if ($kept === null) { $kept = $r; $r->stream(); return 'first'; }
+                try { return $kept->isCancelled() . fread($kept->stream(), 1); } catch (RequestCancelled $e) { $kept->earlyHints([]); return $e->getMessage() . $r->body(); }
+            })->run();
+            PHP);
+        self::assertSame('first', $host->answer($host->request('POST', '/', [], null, false))->body);
+        $stream = $host->request('POST', '/', [], 'a', false);
+        $host->send([Frame::DATA, $stream, 1, 'b']);
+        self::assertSame(['the request is overab', []], [($answer = $host->answer($stream))->body, $answer->informs]);
+    }
+
     public function testMoreThanTheWindowEndsTheLink(): void
     {
         $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { while (!$r->isCancelled()) usleep(1000); })->run();');

@@ -136,6 +136,14 @@ final class HandlerTest extends TestCase
         self::assertSame([[Frame::RESPONSE, Frame::DONE], 'now'], [$answer->types, $answer->body]);
     }
 
+    /** @requires extension pcntl */
+    public function testAForkedChildDoesNotAnswer(): void
+    {
+        $host = FakeHost::serving('Worker::create()->onRequest(function () { $child = pcntl_fork(); if ($child === 0) exit; pcntl_waitpid($child, $status); return "parent"; })->run();');
+        self::assertSame(['parent', 'parent'], [$host->get()->body, $host->get()->body]);
+        self::assertSame([], $host->logs);
+    }
+
     public function testLogEntriesCarryTheirStream(): void
     {
         $host = FakeHost::serving('Worker::create()->onRequest(function () { Log::warn("low", ["disk" => "sda", "free" => 3, "list" => [1, 2], 7 => null]); })->run();');

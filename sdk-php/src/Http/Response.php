@@ -235,7 +235,7 @@ final class Response
         return $this->withCookie(new Cookie($name, '', maxAge: 0, expires: 1, path: $path, domain: $domain));
     }
 
-    /** With a field after the body. A function is called when the body has been sent, so it can tell of it. */
+    /** With a field after the body. A function is called when the body has been sent, so it can tell of it. Not with file(). */
     public function withTrailer(string $name, string|\Closure $value): self
     {
         Headers::check($name, \is_string($value) ? $value : '');

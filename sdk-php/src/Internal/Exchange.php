@@ -113,28 +113,38 @@ final class Exchange
     /** Waits for one message and takes in what it says. */
     private function pump(): void
     {
+        if ($this->over()) {
+            return;
+        }
         $message = $this->link->wait();
         if ($message !== null) {
             $this->apply($message);
         }
-        if ($this->link->ended && !$this->cancelled) {
-            $this->cancelled = true;
-            $this->reason = 'the host is gone';
-        }
+        $this->over();
     }
 
     /** Takes in what has come, without waiting, and says whether anybody still waits for the answer. */
     public function wanted(): bool
     {
-        while (!$this->cancelled && ($message = $this->link->poll()) !== null) {
+        while (!$this->over() && ($message = $this->link->poll()) !== null) {
             $this->apply($message);
-        }
-        if ($this->link->ended && !$this->cancelled) {
-            $this->cancelled = true;
-            $this->reason = 'the host is gone';
         }
 
         return !$this->cancelled;
+    }
+
+    /**
+     * Whether nothing more will come. After DONE what comes belongs to the next request, so code that has kept this one (its stream, say) must not
+     * take it.
+     */
+    private function over(): bool
+    {
+        if (!$this->cancelled && ($this->done || $this->link->ended)) {
+            $this->cancelled = true;
+            $this->reason = $this->done ? 'the request is over' : 'the host is gone';
+        }
+
+        return $this->cancelled;
     }
 
     /** @param list<mixed> $message */
@@ -183,7 +193,7 @@ final class Exchange
     /** @param list<string> $headers */
     public function inform(int $status, array $headers): void
     {
-        if (!$this->answered && !$this->cancelled && !$this->ended) {
+        if (!$this->answered && !$this->cancelled && !$this->done) {
             $this->link->send([Frame::INFORM, $this->stream, $status, $headers]);
         }
     }

@@ -22,8 +22,8 @@ final class Sender
         }
         if (!$exchange->cancelled) {
             $last = $exchange->after === [] ? self::LAST : Frame::FLAG_END;
-            if (\is_string($body) && $trailers === [] && \strlen($body) <= Frame::MAX_DATA) {
-                $exchange->respond($last, $status, $pairs, $body, $file);
+            if ($file !== null || \is_string($body) && $trailers === [] && \strlen($body) <= Frame::MAX_DATA) {
+                $exchange->respond($last, $status, $pairs, $file === null ? $body : null, $file);
             } else {
                 // The generator is stopped by letting go of it, so nothing here may hold on to it.
                 unset($response);

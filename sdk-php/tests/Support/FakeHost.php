@@ -84,8 +84,15 @@ final class FakeHost
     public function __destruct()
     {
         $this->end();
-        array_map(unlink(...), glob("$this->folder/*") ?: []);
-        @rmdir($this->folder);
+        self::remove($this->folder);
+    }
+
+    private static function remove(string $folder): void
+    {
+        foreach (new \FilesystemIterator($folder) as $entry) {
+            $entry->isDir() && !$entry->isLink() ? self::remove($entry->getPathname()) : unlink($entry->getPathname());
+        }
+        rmdir($folder);
     }
 
     /** @param list<mixed> $message */

@@ -1,0 +1,79 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Tests;
+
+use PHPUnit\Framework\TestCase;
+use WorkerHost\Internal\Frame;
+use WorkerHost\Tests\Support\FakeHost;
+
+/** A PSR-15 handler with Nyholm's PSR-7 behind the bridge. */
+final class Psr15Test extends TestCase
+{
+    private const WORKER = <<<'PHP'
+        require 'Nyholm/Psr7/autoload.php';
+        if (!interface_exists('Psr\Http\Server\RequestHandlerInterface')) {
+            eval('namespace Psr\Http\Server; interface RequestHandlerInterface { public function handle(\Psr\Http\Message\ServerRequestInterface $request): \Psr\Http\Message\ResponseInterface; }');
+        }
+        final class Handler implements Psr\Http\Server\RequestHandlerInterface {
+            public function handle(Psr\Http\Message\ServerRequestInterface $r): Psr\Http\Message\ResponseInterface {
+                $response = new Nyholm\Psr7\Response(202, ['X-A' => ['1', '2']]);
+                switch ($r->getUri()->getPath()) {
+                    case '/long': return $response->withBody(Nyholm\Psr7\Stream::create(str_repeat('x', 200000)));
+                    case '/body': return $response->withBody(Nyholm\Psr7\Stream::create((string) $r->getBody()));
+                    case '/stream': $in = $r->getBody(); $n = 0; while (!$in->eof()) $n += strlen($in->read(8192)); return $response->withBody(Nyholm\Psr7\Stream::create((string) $n));
+                }
+                $files = $r->getUploadedFiles();
+                $response->getBody()->write(json_encode([
+                    $r->getMethod(), (string) $r->getUri(), $r->getRequestTarget(), $r->getHeaders(), $r->getQueryParams(), $r->getCookieParams(), $r->getParsedBody(),
+                    $files ? [(string) $files['doc'][0]->getStream(), $files['doc'][0]->getClientFilename(), $files['doc'][1]->getError()] : null,
+                    $r->getServerParams()['REMOTE_ADDR'],
+                ]));
+                return $response;
+            }
+        }
+        $f = new Nyholm\Psr7\Factory\Psr17Factory();
+        Worker::create()->onRequest(WorkerHost\Bridge\Psr15::create(fn () => new Handler(), $f, $f, $f, $f))->run();
+        PHP;
+
+    protected function setUp(): void
+    {
+        if (stream_resolve_include_path('Nyholm/Psr7/autoload.php') === false) {
+            self::markTestSkipped('php-nyholm-psr7 is not installed');
+        }
+    }
+
+    public function testTheHandlerSeesTheWholeRequest(): void
+    {
+        $host = FakeHost::serving(self::WORKER);
+        file_put_contents($path = $host->path('upload'), 'content');
+        $form = [['a[]', '1'], [['doc[]', 'a.txt', 'text/plain', 7, $path, 0], ['doc[]', '', '', 0, '', 4]]];
+        $answer = $host->get('POST', '/p?q[]=1', ['Content-Type', 'multipart/form-data; boundary=x', 'Cookie', 'c=d', 'X-B', '1', 'x-b', '2'], null, [-1, $form]);
+        self::assertSame([202, ['1', '2']], [$answer->status, $answer->headers['x-a']]);
+        [$method, $uri, $target, $headers, $query, $cookies, $parsed, $files, $remote] = json_decode($answer->body, true);
+        self::assertSame(['POST', 'http://example.org:8080/p?q%5B%5D=1', '192.0.2.1'], [$method, $uri, $remote]);
+        self::assertSame([['1', '2'], ['example.org:8080']], [$headers['x-b'], array_change_key_case($headers)['host']]);
+        self::assertSame([['q' => ['1']], ['c' => 'd'], ['a' => ['1']], ['content', 'a.txt', 4]], [$query, $cookies, $parsed, $files]);
+        self::assertSame('*', json_decode($host->get('OPTIONS', '*')->body, true)[2]);
+    }
+
+    public function testBodiesAreStreamedBothWays(): void
+    {
+        $host = FakeHost::serving(self::WORKER);
+        $answer = $host->get('GET', '/long');
+        self::assertSame([str_repeat('x', 200000), true], [$answer->body, $answer->ended]);
+        self::assertSame('abc', $host->get('POST', '/body', [], 'abc')->body);
+        foreach (['/body' => 'abcd', '/stream' => '4'] as $target => $expected) {
+            $stream = $host->request('POST', $target, [], 'ab', false);
+            $host->send([Frame::DATA, $stream, 1, 'cd']);
+            self::assertSame($expected, $host->answer($stream)->body);
+        }
+    }
+
+    public function testAHandlerOfThisSdkMayReturnAPsr7Response(): void
+    {
+        $host = FakeHost::serving("require 'Nyholm/Psr7/autoload.php'; Worker::create()->onRequest(fn () => new Nyholm\\Psr7\\Response(201, ['A' => 'b'], 'psr'))->run();");
+        self::assertSame([201, 'psr', ['a' => ['b']]], [($answer = $host->get())->status, $answer->body, $answer->headers]);
+    }
+}

@@ -1,0 +1,134 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Tests;
+
+use PHPUnit\Framework\TestCase;
+use WorkerHost\Internal\Frame;
+use WorkerHost\Tests\Support\FakeHost;
+
+/** A real Symfony kernel with FrameworkBundle behind the bridge. */
+final class SymfonyTest extends TestCase
+{
+    private const WORKER = <<<'PHP'
+        use Symfony\Component\HttpFoundation as Http;
+        require 'Symfony/Bundle/FrameworkBundle/autoload.php';
+        final class Counter implements Symfony\Contracts\Service\ResetInterface {
+            public int $count = 0;
+            public function reset(): void { WorkerHost\Log::info("reset at $this->count"); $this->count = 0; }
+        }
+        final class Kernel extends Symfony\Component\HttpKernel\Kernel {
+            use Symfony\Bundle\FrameworkBundle\Kernel\MicroKernelTrait;
+            public function registerBundles(): iterable { return [new Symfony\Bundle\FrameworkBundle\FrameworkBundle()]; }
+            public function getProjectDir(): string { return __DIR__; }
+            public function getCacheDir(): string { return __DIR__ . '/cache'; }
+            public function getLogDir(): string { return __DIR__; }
+            protected function configureContainer($container): void {
+                $container->extension('framework', ['secret' => 's', 'router' => ['utf8' => true], 'http_method_override' => false, 'annotations' => false]);
+                $container->services()->set(Counter::class, Counter::class)->public()->autoconfigure()->tag('kernel.reset', ['method' => 'reset']);
+            }
+            protected function configureRoutes($routes): void { $routes->add('all', '/{what}')->controller([$this, 'answer'])->defaults(['what' => '']); }
+            public function answer(Http\Request $r, string $what = ''): Http\Response {
+                switch ($what) {
+                    case 'count': return new Http\JsonResponse([++$this->getContainer()->get(Counter::class)->count]);
+                    case 'cookie': $x = new Http\Response('c'); $x->headers->setCookie(Http\Cookie::create('a', 'b')); return $x;
+                    case 'file': return new Http\BinaryFileResponse(__DIR__ . '/worker.php', 200, ['Content-Type' => 'text/plain']);
+                    case 'elsewhere': file_put_contents($f = __DIR__ . '/elsewhere', 'elsewhere'); return (new Http\BinaryFileResponse($f, 200, ['Content-Type' => 'text/plain']))->deleteFileAfterSend();
+                    case 'stream': return new Http\StreamedResponse(function () { for ($i = 0; $i < 50000; $i++) echo "$i\n"; });
+                    case 'live': return new Http\StreamedResponse(function () { try { for (;;) { echo "data: x\n\n"; flush(); usleep(1000); } } finally { WorkerHost\Log::info('finally'); } }, 200, ['Content-Type' => 'text/event-stream']);
+                    case 'broken': return new Http\StreamedResponse(function () { echo 'a'; ob_flush(); echo 'b'; throw new Exception('broke'); });
+                    case 'throw': throw new RuntimeException('secret');
+                    case 'content': return new Http\Response($r->getContent());
+                    case 'move': return new Http\Response($r->files->get('doc')->move(__DIR__, 'moved')->getSize() . ' ' . json_encode($r->files->get('none')) . $r->request->get('a'));
+                }
+                return new Http\JsonResponse([$r->getMethod(), $r->getUri(), $r->getClientIp(), $r->query->all(), $r->request->all(), $r->cookies->all(), $r->headers->get('x-a'), $r->getScriptName(), $r->getPathInfo(), $r->isSecure()]);
+            }
+            public function terminate(Http\Request $request, Http\Response $response) { WorkerHost\Log::info('terminate ' . $request->getPathInfo()); parent::terminate($request, $response); }
+        }
+        Worker::create()->onRequest(WorkerHost\Bridge\Symfony::create(fn () => new Kernel("prod", false)))->run();
+        PHP;
+
+    private FakeHost $host;
+
+    protected function setUp(): void
+    {
+        if (stream_resolve_include_path('Symfony/Bundle/FrameworkBundle/autoload.php') === false) {
+            self::markTestSkipped('php-symfony-framework-bundle is not installed');
+        }
+        $this->host = FakeHost::serving(self::WORKER, directory: __DIR__);
+    }
+
+    public function testTheKernelSeesTheWholeRequest(): void
+    {
+        $answer = $this->host->get('POST', '/?q[]=1', ['Content-Type', 'application/x-www-form-urlencoded', 'Cookie', 'c=d', 'X-A', 'b'], 'f[x]=1');
+        self::assertSame(
+            ['POST', 'http://example.org:8080/?q%5B0%5D=1', '192.0.2.1', ['q' => ['1']], ['f' => ['x' => '1']], ['c' => 'd'], 'b', '/worker.php', '/', false],
+            json_decode($answer->body, true),
+        );
+        $stream = $this->host->request('POST', '/content', ['Content-Type', 'application/json'], '{"a":', false);
+        $this->host->send([Frame::DATA, $stream, 1, '1}']);
+        self::assertSame('{"a":1}', $this->host->answer($stream)->body);
+        self::assertSame('abc', $this->host->get('POST', '/content', [], 'abc')->body);
+        file_put_contents($path = $this->host->path('upload'), 'content');
+        $form = [['a', '1'], [['doc', 'a.txt', 'text/plain', 7, $path, 0], ['none', '', '', 0, '', 4]]];
+        self::assertSame('7 null1', $this->host->get('POST', '/move', ['Content-Type', 'multipart/form-data; boundary=x'], null, [-1, $form])->body);
+        self::assertSame(['a=b; path=/; httponly; samesite=lax'], $this->host->get('GET', '/cookie')->headers['set-cookie']);
+    }
+
+    public function testTerminateAndResetRunBetweenEndAndDone(): void
+    {
+        $answer = $this->host->get('GET', '/count');
+        self::assertSame([[Frame::RESPONSE, Frame::DONE], '[1]'], [$answer->types, $answer->body]);
+        self::assertSame(['terminate /count', 'reset at 1'], array_column($this->host->logs, 3));
+        self::assertSame('[1]', $this->host->get('GET', '/count')->body);
+    }
+
+    public function testAStreamedResponseIsStreamed(): void
+    {
+        $answer = $this->host->get('GET', '/stream');
+        self::assertSame(md5(implode("\n", range(0, 49999)) . "\n"), md5($answer->body));
+        self::assertGreaterThan(10, count($answer->types));
+        self::assertLessThan(40, count($answer->types));
+        self::assertSame('terminate /stream', $this->host->logs[0][3]);
+    }
+
+    public function testAStreamedResponseIsStoppedWhenTheClientLeaves(): void
+    {
+        $stream = $this->host->request('GET', '/live');
+        self::assertSame("data: x\n\n", $this->host->next()[5], 'each echo at once');
+        $this->host->send([Frame::RESET, $stream, 1]);
+        self::assertTrue($this->host->answer($stream, false)->done);
+        self::assertSame('finally', $this->host->logs[0][3]);
+        self::assertStringNotContainsString('data: x', $this->host->log());
+        self::assertSame('[1]', $this->host->get('GET', '/count')->body);
+    }
+
+    public function testAStreamedResponseThatThrowsIsAborted(): void
+    {
+        $answer = $this->host->get('GET', '/broken');
+        self::assertSame(['a', false, Frame::CODE_INTERNAL], [$answer->body, $answer->ended, $answer->reset]);
+        self::assertContains('terminate /broken', array_column($this->host->logs, 3));
+    }
+
+    public function testAFileBelowTheDirectoryOfTheWorkerIsLeftToTheHost(): void
+    {
+        $answer = $this->host->get('GET', '/elsewhere');
+        self::assertSame(['elsewhere', null], [$answer->body, $answer->file]);
+        self::assertFileDoesNotExist($this->host->path('elsewhere'));
+        $answer = $this->host->get('GET', '/file', ['Range', 'bytes=2-5']);
+        self::assertSame([206, "php\n", null], [$answer->status, $answer->body, $answer->file], 'elsewhere: Symfony serves the range');
+
+        $host = FakeHost::serving(self::WORKER, directory: sys_get_temp_dir());
+        $answer = $host->get('GET', '/file', ['Range', 'bytes=2-5']);
+        self::assertSame([200, realpath($host->path('worker.php')), ''], [$answer->status, $answer->file, $answer->body]);
+        self::assertArrayNotHasKey('content-range', $answer->headers);
+    }
+
+    public function testAnExceptionIsTheKernelsToAnswer(): void
+    {
+        $answer = $this->host->get('GET', '/throw');
+        self::assertSame(500, $answer->status);
+        self::assertStringNotContainsString('secret', $answer->body);
+    }
+}
