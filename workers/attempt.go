@@ -30,10 +30,11 @@ type attempt struct {
 	opened    bool // REQUEST was sent
 	closed    bool // the lease is over
 	sentEnd   bool // our body is complete
+	answered  bool // the response is whole
 	hungry    bool // Send was cut short: the sink wants to hear of more room
 	credit    protocol.Credit
 	allowance protocol.Allowance
-	// for the watch: when the worker last showed progress, and what was done about its silence
+	// for the watch: when the worker last showed progress, or had to wait for us until; and what was done about its silence
 	progress time.Time
 	resetAt  time.Time // zero: not RESET for its silence
 	reset    bool      // RESET was sent, for whatever reason
@@ -63,6 +64,7 @@ func (a *attempt) Send(p []byte, end bool, trailers []string) (n int, ok bool) {
 		if a.worker.conn.Send(&m) != nil {
 			return n, false
 		}
+		a.progress = time.Now()
 		if n += size; last {
 			return n, true
 		}
@@ -79,6 +81,7 @@ func (a *attempt) Consumed(n int) {
 		return
 	}
 	if grant := a.allowance.Release(n); grant > 0 {
+		a.progress = time.Now()                                          // the worker's silence begins here: it may have waited for this
 		a.worker.conn.Send(&protocol.Window{Stream: a.id, Bytes: grant}) // a broken pipe shows in the worker's exit
 	}
 }
@@ -95,19 +98,24 @@ func (a *attempt) giveUp(code protocol.ResetCode) bool {
 	return true
 }
 
-// fail tells the sink once.
-func (a *attempt) fail(f *protocol.Failure) {
+// fail tells the sink once, and returns the request's name if that was news.
+func (a *attempt) fail(f *protocol.Failure) (name string) {
 	a.calls.Lock()
 	defer a.calls.Unlock()
-	if !a.over && !a.ended {
-		a.over = true
-		a.x.sink.Fail(f)
+	if a.over || a.ended {
+		return ""
 	}
+	a.over = true
+	name = a.x.name()
+	a.x.sink.Fail(f)
+	return name
 }
 
-func (a *attempt) progressed(now time.Time) {
+// answers notes that the worker said something of its response, perhaps its end.
+func (a *attempt) answers(flags protocol.Flags) {
 	a.mu.Lock()
-	a.progress = now
+	a.progress = time.Now()
+	a.answered = a.answered || flags&protocol.FlagEnd != 0
 	a.mu.Unlock()
 }
 

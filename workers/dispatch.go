@@ -34,7 +34,7 @@ func (d *dispatcher) submit(x *exchange) {
 	switch {
 	case d.stopping:
 		kind = protocol.FailedStopping
-	case len(d.free) > 0:
+	case len(d.free) > 0 && d.head == nil: // with a queue, somebody is about to serve it
 		w := d.lease()
 		d.mu.Unlock()
 		w.begin(x)
@@ -91,18 +91,19 @@ func (d *dispatcher) release(w *worker, finished bool) {
 	d.serveQueue() // unlocks
 }
 
-// admit lists a worker that is READY.
-func (d *dispatcher) admit(w *worker) {
+// admit lists a worker that is READY, and says whether it is still there.
+func (d *dispatcher) admit(w *worker) bool {
 	d.mu.Lock()
 	if w.state != Starting { // it has gone already: its exit is on its way
 		d.mu.Unlock()
-		return
+		return false
 	}
 	w.state.moveTo(Idle)
 	w.idleSince = time.Now()
 	d.free = append(d.free, w)
 	w.listed = true
 	d.serveQueue()
+	return true
 }
 
 // serveQueue hands free workers to the queue, and unlocks mu.
@@ -118,13 +119,29 @@ func (d *dispatcher) serveQueue() {
 	d.mu.Unlock()
 }
 
-// withdraw takes the worker out of dispatch and into state to. Its leases go on.
-func (d *dispatcher) withdraw(w *worker, to State) {
+// withdraw takes the worker out of dispatch and into state to. Its leases, which it counts, go on.
+func (d *dispatcher) withdraw(w *worker, to State) (leases int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if w.state == to || w.state == Stopped {
-		return
+	if w.state != to && w.state != Stopped {
+		d.takeOut(w, to)
 	}
+	return w.inflight
+}
+
+// withdrawIdle withdraws a worker to be ended, if it is idle, and says whether it was.
+func (d *dispatcher) withdrawIdle(w *worker) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if w.state != Idle {
+		return false
+	}
+	d.takeOut(w, Draining)
+	return true
+}
+
+// takeOut does what the withdrawals share. Under mu.
+func (d *dispatcher) takeOut(w *worker, to State) {
 	w.state.moveTo(to)
 	if w.listed {
 		for i, f := range d.free {

@@ -176,4 +176,6 @@ func (x *exchange) moveOn() bool {
 	return x.moves < maxMoves
 }
 
+// name is for logs. The request is the front's again after Finished: call it with worker.mu held while the stream is in worker.streams, or
+// with calls held while the attempt is neither over nor ended.
 func (x *exchange) name() string { return x.request.Method + " " + x.request.Target }

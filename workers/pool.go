@@ -29,14 +29,20 @@ type Pool struct {
 	tasks    sync.WaitGroup         // boots, recyclings and rolls under way
 	turn     chan struct{}          // held by the one recycling at a time
 
-	inbox chan func()
-	ended chan struct{} // closed when run has returned
+	context context.Context // until Stop: for Prepare
+	cancel  context.CancelFunc
+
+	inbox   chan func()
+	running chan struct{} // closed by Start: run takes what is put into inbox
+	ended   chan struct{} // closed when run has returned
+
+	settings *Settings // never changes
 
 	// owned by run
-	settings   *Settings
 	slots      []*slot
 	live       map[*worker]struct{}
 	generation *generation // the target
+	counter    uint64      // of generations, also of those that failed
 	roll, next *Roll
 	stopping   bool
 	startOnce  sync.Once
@@ -78,8 +84,9 @@ func New(s Settings) (*Pool, error) {
 	p := &Pool{
 		name: s.Name, log: s.Logger.With("pool", s.Name), settings: &s,
 		started: make(chan struct{}), turn: make(chan struct{}, 1),
-		inbox: make(chan func()), ended: make(chan struct{}), live: map[*worker]struct{}{},
+		inbox: make(chan func()), running: make(chan struct{}), ended: make(chan struct{}), live: map[*worker]struct{}{},
 	}
+	p.context, p.cancel = context.WithCancel(context.Background())
 	p.dispatch = dispatcher{pool: p, limit: max(0, s.Queue), timeout: s.QueueTimeout, emptied: make(chan struct{})}
 	p.traits.Store(&protocol.Traits{Pool: s.Name, WholeBody: !s.StreamBody, Spool: true, RetryAfter: time.Second})
 	for i := range s.Workers {
@@ -89,26 +96,34 @@ func New(s Settings) (*Pool, error) {
 }
 
 // Start begins the first generation and boots its workers, without waiting for them. It fails if there is nothing that could ever run:
-// no such directory, no such command, a failed Prepare. A boot that fails is tried again.
+// no such directory, no such command, a failed Prepare; then it may be called again. A boot that fails is tried again by itself.
 func (p *Pool) Start(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.context, cancel)()
 	g, err := beginGeneration(ctx, p.settings, 1)
 	if err != nil {
 		return err
 	}
+	err = errors.New("the pool has been started or stopped already")
 	p.startOnce.Do(func() {
-		p.generation = g
+		err = nil
+		p.generation, p.counter = g, g.number
+		for _, s := range p.slots {
+			s.gen = g
+		}
 		go p.run() // ends with Stop
+		close(p.running)
 		p.do(func() {
 			for _, s := range p.slots {
-				s.gen = g
 				p.fill(s)
 			}
 		})
 	})
-	return nil
+	return err
 }
 
-// Started is closed when a worker is ready, or the first boot has failed.
+// Started is closed when a worker is ready, the first boot has failed, or the pool is stopped.
 func (p *Pool) Started() <-chan struct{} { return p.started }
 
 // Name is the pool's name.
@@ -147,8 +162,13 @@ func (p *Pool) run() {
 	}
 }
 
-// do has run call f, and waits for it. It says false, without calling, if the pool has ended.
+// do has run call f, and waits for it. It says false, without calling, if the pool has ended or was never started.
 func (p *Pool) do(f func()) bool {
+	select {
+	case <-p.running:
+	default:
+		return false
+	}
 	done := make(chan struct{})
 	select {
 	case p.inbox <- func() { defer close(done); f() }:
@@ -196,43 +216,24 @@ func (p *Pool) awaitBoot(w *worker) error {
 	select {
 	case <-w.booted:
 	case <-timer.C:
-		w.kill(fmt.Sprintf("no READY within start_timeout (%v)", limit))
-		<-w.booted
+		w.boot(w.bootFailure(fmt.Sprintf("no READY within start_timeout (%v)", limit))) // unless READY comes this very moment
 	}
 	if w.bootErr != nil {
 		w.kill(w.bootErr.Error())
 		<-w.gone
-		text := w.bootErr.Error()
-		p.failure.Store(&text)
-		p.markStarted()
 	}
 	return w.bootErr
 }
 
-func (p *Pool) markStarted() {
-	select {
-	case <-p.started:
-	default:
-		p.do(func() {
-			select {
-			case <-p.started:
-			default:
-				close(p.started)
-			}
-		})
-	}
+// failed notes why a boot failed. In run.
+func (p *Pool) failed(err error) {
+	text := err.Error()
+	p.failure.Store(&text)
+	p.markStarted()
 }
 
-// admit opens a READY worker to traffic. In run.
-func (p *Pool) admit(w *worker) {
-	p.failure.Store(nil)
-	single := w.concurrency == 1
-	p.traits.Store(&protocol.Traits{
-		Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single, Forms: w.ready.Has("forms"),
-		FileRoots: w.gen.fileRoots, RetryAfter: time.Second,
-	})
-	w.log.Info("worker ready", "boot", w.bootTime.Round(time.Millisecond), "sdk", w.ready.SDK)
-	p.dispatch.admit(w)
+// markStarted closes started, once. In run.
+func (p *Pool) markStarted() {
 	select {
 	case <-p.started:
 	default:
@@ -240,10 +241,29 @@ func (p *Pool) admit(w *worker) {
 	}
 }
 
+// admit opens a READY worker to traffic, unless it has ended already. In run.
+func (p *Pool) admit(w *worker) bool {
+	if !p.dispatch.admit(w) {
+		return false
+	}
+	p.failure.Store(nil)
+	single := w.concurrency == 1
+	p.traits.Store(&protocol.Traits{
+		Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single, Forms: w.ready.Has("forms"),
+		FileRoots: w.gen.fileRoots, RetryAfter: time.Second,
+	})
+	w.log.Info("worker ready", "boot", w.bootTime.Round(time.Millisecond), "sdk", w.ready.SDK)
+	p.markStarted()
+	return true
+}
+
 // exited is the worker's last word.
 func (p *Pool) exited(w *worker) {
 	p.do(func() {
 		delete(p.live, w)
+		if p.stopping && len(p.live) == 0 {
+			p.dispatch.close() // nobody is left to serve the queue
+		}
 		if s := p.slots[w.slot]; s.current == w {
 			p.vacate(s, w)
 		}
@@ -253,6 +273,9 @@ func (p *Pool) exited(w *worker) {
 // vacate empties a slot whose worker ended by itself, and sees to the next one. In run.
 func (p *Pool) vacate(s *slot, w *worker) {
 	s.current = nil
+	if w.bootErr != nil {
+		p.failed(w.bootErr)
+	}
 	if p.stopping || s.replaced {
 		return
 	}

@@ -44,6 +44,9 @@ type osProcess struct {
 	out     *os.File // the worker writes
 	err     *os.File
 	reaper  *Reaper
+
+	mu    sync.Mutex
+	ended bool // its number may soon be another process's; guarded by mu
 }
 
 // launchProcess starts the generation's command.
@@ -68,14 +71,18 @@ func launchProcess(g *generation, env []string) (process, error) {
 	defer closeAll([]*os.File{null, toWorker, fromWorker, toLog})
 
 	files := []*os.File{null, toLog, toLog, toWorker, fromWorker}
+	env = without(env, framesVariable) // it may be ours, from a host above us
 	if stdio {
 		files = []*os.File{toWorker, fromWorker, toLog}
 	} else {
-		env = append(without(env, framesVariable), framesVariable+"=3,4")
+		env = append(env, framesVariable+"=3,4")
 	}
 	p, err := spawn(g.command, &os.ProcAttr{Dir: g.directory, Env: env, Files: files, Sys: processGroup()})
 	if err != nil {
 		closeAll([]*os.File{in, out, errs})
+		if _, gone := os.Stat(g.directory); gone != nil { // the error would name the program
+			return nil, fmt.Errorf("the workers' directory has gone: %w; put it back, or reload to move on to the current release", gone)
+		}
 		return nil, fmt.Errorf("%s can't be started: %w", g.command[0], err)
 	}
 	s.Reaper.register(p.Pid)
@@ -107,20 +114,43 @@ func (p *osProcess) frames() (io.Reader, io.WriteCloser) { return p.out, protoco
 func (p *osProcess) stderr() io.Reader { return p.err }
 
 func (p *osProcess) wait() string {
-	awaitExit(p.process) // but do not reap yet: the group's number stays ours while the leader is a zombie
-	killGroup(p.process.Pid)
+	unreaped := awaitExit(p.process)
+	if unreaped {
+		p.endGroup() // while the leader is a zombie the group's number is surely ours
+	}
 	state, err := p.process.Wait()
-	p.reaper.forget(p.process.Pid)
+	if !unreaped {
+		p.endGroup()
+	}
 	if err != nil {
 		return err.Error()
 	}
 	return state.String()
 }
 
-func (p *osProcess) terminate() { terminateGroup(p.process) }
+// endGroup kills what the process left behind. From then on nobody signals its number.
+func (p *osProcess) endGroup() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	killGroup(p.process.Pid)
+	p.reaper.forget(p.process.Pid)
+	p.ended = true
+}
+
+func (p *osProcess) terminate() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		terminateGroup(p.process)
+	}
+}
 
 func (p *osProcess) kill() {
-	killGroup(p.process.Pid)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		killGroup(p.process.Pid)
+	}
 	p.process.Kill() // where there are no groups; an error means that it has exited
 }
 

@@ -10,6 +10,6 @@ import (
 func processGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // awaitExit can't look without reaping here: the group is killed right after the reaping instead.
-func awaitExit(*os.Process) {}
+func awaitExit(*os.Process) bool { return false }
 
 func pipeUnread(*os.File) int { return -1 }

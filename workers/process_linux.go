@@ -12,13 +12,13 @@ func processGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// awaitExit returns when the process has exited, leaving it to be reaped.
-func awaitExit(p *os.Process) {
+// awaitExit returns when the process has exited, and says whether it is still to be reaped.
+func awaitExit(p *os.Process) bool {
 	for {
 		var info unix.Siginfo
 		err := unix.Waitid(unix.P_PID, p.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil)
 		if err != unix.EINTR {
-			return
+			return err == nil
 		}
 	}
 }

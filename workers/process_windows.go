@@ -9,7 +9,7 @@ func processGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }
 
-func awaitExit(*os.Process) {}
+func awaitExit(*os.Process) bool { return false }
 
 func terminateGroup(p *os.Process) { p.Kill() } // there is no TERM; DRAIN and the end of input came before
 

@@ -20,7 +20,11 @@ func (w *worker) read() {
 	if err == nil {
 		err = w.readFrames()
 	}
-	if err == io.EOF || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, os.ErrClosed) {
+	switch {
+	case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF):
+		w.awaitEnd()
+		return
+	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, os.ErrClosed):
 		return // its process's exit says the rest
 	}
 	why := err.Error()
@@ -30,6 +34,18 @@ func (w *worker) read() {
 	}
 	w.log.Error("link broken, the worker is replaced", "error", why, "stderr", w.tail.String())
 	w.kill(why)
+}
+
+// endGrace is how long a worker may live on after it closed its output, which is no more than the way that some programs exit.
+const endGrace = time.Second
+
+// awaitEnd waits for the exit of a worker that can say nothing more. One that lives on would hold its requests for ever.
+func (w *worker) awaitEnd() {
+	if within(w.exited, endGrace) || w.dispatchState() == Draining && len(w.attempts()) == 0 { // stop sees to the latter
+		return
+	}
+	w.log.Error("worker closed its output and lives on, it is replaced")
+	w.kill("it closed its output and lived on")
 }
 
 func (w *worker) readMagic() error {
@@ -81,6 +97,9 @@ func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
 	case protocol.TypeReady:
 		return w.onReady(payload)
 	case protocol.TypeFailed:
+		if w.isBooted() {
+			return &protocol.LinkError{Expected: "one READY or FAILED", Got: "FAILED after that"}
+		}
 		var failed protocol.Failed
 		if err := failed.Parse(payload); err != nil {
 			return err
@@ -95,7 +114,7 @@ func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
 		if err := m.ping.Parse(payload); err != nil {
 			return err
 		}
-		w.conn.Send(&protocol.Pong{Token: m.ping.Token})
+		return unread(w.conn.Send(&protocol.Pong{Token: m.ping.Token}))
 	case protocol.TypePong:
 		if err := m.pong.Parse(payload); err != nil {
 			return err
@@ -105,15 +124,25 @@ func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
 		w.mu.Unlock()
 	case protocol.TypeHello, protocol.TypeDrain:
 		return &protocol.LinkError{Expected: "a message from a worker", Got: t.String()}
+	case protocol.TypeRequest, protocol.TypeResponse, protocol.TypeInform, protocol.TypeData, protocol.TypeWindow, protocol.TypeReset, protocol.TypeDone:
+		return &protocol.LinkError{Expected: "a message of the link on stream 0", Got: t.String()}
 	default:
 		w.log.Warn("unknown message ignored", "type", t.String())
 	}
 	return nil
 }
 
+// unread picks the error that means that the worker sends and never reads. A broken pipe is no news: the exit tells.
+func unread(err error) error {
+	if _, ok := err.(*protocol.LinkError); ok {
+		return err
+	}
+	return nil
+}
+
 func (w *worker) onReady(payload []byte) error {
-	if w.isReady() {
-		return &protocol.LinkError{Expected: "one READY", Got: "another"}
+	if w.isBooted() {
+		return &protocol.LinkError{Expected: "one READY or FAILED", Got: "READY after that"}
 	}
 	var ready protocol.Ready
 	if err := ready.Parse(payload); err != nil {
@@ -160,6 +189,14 @@ func (w *worker) logEntry(e *protocol.Log) {
 
 // onStream handles what belongs to a request.
 func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload []byte) error {
+	switch t {
+	case protocol.TypeResponse, protocol.TypeData, protocol.TypeInform, protocol.TypeWindow, protocol.TypeReset, protocol.TypeDone:
+	case protocol.TypeHello, protocol.TypeReady, protocol.TypeFailed, protocol.TypePing, protocol.TypePong, protocol.TypeDrain, protocol.TypeRequest:
+		return &protocol.LinkError{Expected: "a worker's message of a stream", Got: fmt.Sprintf("%s on stream %d", t, stream)}
+	default: // also on a stream that is not open: newer workers may open some themselves
+		w.log.Warn("unknown message refused", "type", t.String(), "stream", stream)
+		return unread(w.conn.Send(&protocol.Reset{Stream: stream, Code: protocol.ResetUnknown, Reason: t.String()}))
+	}
 	a, err := w.find(stream, t)
 	if err != nil {
 		return err
@@ -187,10 +224,8 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 			a.onReset(&m.reset)
 		}
 	case protocol.TypeDone:
-		flags = protocol.FlagDone
-	default:
-		w.log.Warn("unknown message refused", "type", t.String(), "stream", stream)
-		w.conn.Send(&protocol.Reset{Stream: stream, Code: protocol.ResetUnknown, Reason: t.String()})
+		var done protocol.Done
+		err, flags = done.Parse(payload), protocol.FlagDone
 	}
 	if err == nil && a != nil && flags&protocol.FlagDone != 0 {
 		w.done(a)
@@ -199,11 +234,14 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 }
 
 func (a *attempt) respond(m *protocol.Response) error {
-	a.progressed(time.Now())
+	a.answers(m.Flags)
 	a.calls.Lock()
 	defer a.calls.Unlock()
-	if a.headed {
+	switch {
+	case a.headed:
 		return &protocol.LinkError{Expected: "one RESPONSE", Got: fmt.Sprintf("another on stream %d", a.id)}
+	case a.declined:
+		return a.afterDecline(protocol.TypeResponse)
 	}
 	a.spoken, a.headed = true, true
 	if !a.over {
@@ -213,13 +251,21 @@ func (a *attempt) respond(m *protocol.Response) error {
 	return nil
 }
 
+// afterDecline refuses what would be a second answer once another worker has the request.
+func (a *attempt) afterDecline(t protocol.Type) error {
+	return &protocol.LinkError{Expected: "DONE after RESET", Got: fmt.Sprintf("%s on stream %d", t, a.id)}
+}
+
 func (a *attempt) inform(m *protocol.Inform) error {
 	a.calls.Lock()
 	defer a.calls.Unlock()
-	a.spoken = true
-	if a.headed && !a.over {
+	switch {
+	case a.headed:
 		return &protocol.LinkError{Expected: "INFORM before RESPONSE", Got: fmt.Sprintf("it after that on stream %d", a.id)}
+	case a.declined:
+		return a.afterDecline(protocol.TypeInform)
 	}
+	a.spoken = true
 	if !a.over {
 		a.x.sink.Inform(m)
 	}
@@ -227,8 +273,8 @@ func (a *attempt) inform(m *protocol.Inform) error {
 }
 
 func (a *attempt) receive(m *protocol.Data) error {
+	a.answers(m.Flags)
 	a.mu.Lock()
-	a.progress = time.Now()
 	err := a.allowance.Receive(len(m.Bytes))
 	a.mu.Unlock()
 	if err != nil {

@@ -62,6 +62,8 @@ func findProgram(command []string, dir string) ([]string, error) {
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, fmt.Errorf("command not found: %s is not in PATH; install it, or give its path", command[0])
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("command not found: there is no %s; correct the path, or install it", program)
 	case errors.Is(err, os.ErrPermission):
 		return nil, fmt.Errorf("%s can't be executed; try chmod +x", program)
 	case err != nil:

@@ -61,27 +61,21 @@ func (p *Pool) replace(index int, g *generation, only *worker) (r replacement, e
 
 // swap ends the replacement's first half. In run.
 func (p *Pool) swap(s *slot, r *replacement, g *generation, err error) error {
-	select {
-	case <-r.new.gone:
-		if err == nil {
-			err = fmt.Errorf("it ended right after READY (%s)", r.new.exit)
-		}
+	switch {
+	case p.stopping:
+		r.new.kill(ErrStopping.Error())
+		err = ErrStopping
+	case err != nil:
+		p.failed(err)
+	case !p.admit(r.new):
+		err = errors.New("it ended right after READY; its log says why")
 	default:
-		if p.stopping {
-			r.new.kill("the pool is stopping")
-			err = ErrStopping
-		}
+		r.old, s.current = s.current, r.new
+		s.gen, s.failures, s.last = g, 0, r.new.started
+		return nil
 	}
-	if err != nil {
-		if s.current == nil {
-			p.fill(s)
-		}
-		return err
-	}
-	r.old, s.current = s.current, r.new
-	s.gen, s.failures, s.last = g, 0, r.new.started
-	p.admit(r.new)
-	return nil
+	p.fill(s) // if the old worker has ended meanwhile
+	return err
 }
 
 // recycle replaces a worker that has done its share, once. One at a time in the pool.
@@ -98,8 +92,10 @@ func (p *Pool) recycle(w *worker) {
 				p.turn <- struct{}{}
 				defer func() { <-p.turn }()
 				if _, err := p.replace(w.slot, w.gen, w); err != nil && !errors.Is(err, ErrStopping) {
-					w.log.Error("worker is due but can't be replaced, it stays", "error", err)
-					w.recycling.Store(false)
+					w.overdue++ // ours alone: recycling is set
+					again := backoffDelay(w.overdue)
+					w.log.Error("worker is due but can't be replaced, it stays", "error", err, "again_in", again.Round(time.Millisecond))
+					time.AfterFunc(again, func() { w.recycling.Store(false) })
 				}
 			})
 		})
@@ -110,8 +106,7 @@ func (p *Pool) recycle(w *worker) {
 // had to be cut.
 func (p *Pool) retire(w *worker) (drained int, cut []string) {
 	set := w.gen.settings
-	drained = p.dispatch.inflight(w)
-	p.dispatch.withdraw(w, Draining)
+	drained = p.dispatch.withdraw(w, Draining)
 	if !within(w.drained, set.DrainTimeout) {
 		cut = w.cut()
 		drained -= min(drained, len(cut))
@@ -126,13 +121,10 @@ func (p *Pool) retire(w *worker) (drained int, cut []string) {
 func (w *worker) cut() (names []string) {
 	for _, a := range w.attempts() {
 		a.giveUp(protocol.ResetDrained)
-		a.calls.Lock()
-		whole := a.ended || a.over
-		a.calls.Unlock()
-		if !whole {
-			names = append(names, a.x.name())
+		f := &protocol.Failure{Kind: protocol.FailedDrained, Detail: fmt.Sprintf("%s was replaced, and drain_timeout (%v) passed", w, w.gen.settings.DrainTimeout)}
+		if name := a.fail(f); name != "" {
+			names = append(names, name)
 		}
-		a.fail(&protocol.Failure{Kind: protocol.FailedDrained, Detail: fmt.Sprintf("%s was replaced, and drain_timeout (%v) passed", w, w.gen.settings.DrainTimeout)})
 	}
 	return names
 }

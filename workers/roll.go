@@ -129,9 +129,12 @@ func (p *Pool) beginRoll(r *Roll) {
 func (p *Pool) perform(r *Roll) {
 	var before *generation
 	number := uint64(0)
-	p.do(func() { before, number = p.generation, p.generation.number+1 })
+	p.do(func() {
+		p.counter++ // never to be used again, even if the roll fails
+		before, number = p.generation, p.counter
+	})
 	total := len(p.slots)
-	g, err := beginGeneration(context.Background(), p.settings, number)
+	g, err := beginGeneration(p.context, p.settings, number)
 	if err != nil {
 		p.log.Error("reload failed, nothing was changed", "error", err)
 		r.add(Event{Kind: EventFailed, Pool: p.name, Generation: before.number, Error: err.Error(), Workers: total})

@@ -5,29 +5,34 @@ package workers
 import (
 	"context"
 	"sync"
-	"time"
 )
 
-// Stop ends the pool gracefully: no exchange is taken any more, those in the queue and in flight get DrainTimeout to finish, then every worker
+// Stop ends the pool gracefully: no exchange is taken any more, those in the queue and in flight get DrainTimeout each to finish, then every worker
 // is stopped. When ctx ends the rest is killed at once. It returns when the last process has gone; a second call waits for the first.
 func (p *Pool) Stop(ctx context.Context) {
 	p.dispatch.refuse()
-	var drain time.Duration
+	p.cancel()
+	p.startOnce.Do(func() { // it never ran, and never will
+		p.dispatch.close()
+		close(p.started)
+		close(p.ended)
+	})
 	first := false
 	p.do(func() {
 		first = !p.stopping
 		p.stopping = true
-		drain = p.settings.DrainTimeout
 		for _, s := range p.slots {
 			if s.timer != nil {
 				s.timer.Stop()
 			}
 		}
+		if len(p.live) == 0 {
+			p.dispatch.close()
+			p.markStarted()
+		}
 	})
 	if !first {
-		if p.generation != nil {
-			<-p.ended
-		}
+		<-p.ended
 		return
 	}
 	watched := make(chan struct{})
@@ -40,11 +45,10 @@ func (p *Pool) Stop(ctx context.Context) {
 		case <-watched:
 		}
 	}()
-	within(p.dispatch.emptied, drain)
-	p.retireAll()
+	within(p.dispatch.emptied, p.settings.DrainTimeout) // the settings never change
 	p.dispatch.close()
+	p.retireAll()
 	p.tasks.Wait()
-	p.retireAll() // what a boot or a roll had under way
 	p.inbox <- nil
 	<-p.ended
 }

@@ -30,7 +30,8 @@ func (w *worker) watch(now time.Time) {
 func (w *worker) watchRequest(a *attempt, now time.Time, limit time.Duration) {
 	a.mu.Lock()
 	silence := now.Sub(a.progress)
-	waiting := a.allowance.Left() <= 0 // for the client, not for the worker
+	// for the client: to take the response, or to send more of its body
+	waiting := !a.answered && (a.allowance.Left() <= 0 || !a.sentEnd && a.credit > 0)
 	late := silence > limit && !waiting && a.opened
 	first := late && a.resetAt.IsZero()
 	ignored := !a.resetAt.IsZero() && now.Sub(a.resetAt) > heedTimeout
@@ -41,9 +42,10 @@ func (w *worker) watchRequest(a *attempt, now time.Time, limit time.Duration) {
 	switch {
 	case first:
 		a.giveUp(protocol.ResetTimeout)
-		w.log.Error("request timed out", "request", a.x.name(), "request_timeout", limit)
-		// Not on this goroutine: a sink's call may be under way, and run never waits.
-		go a.fail(&protocol.Failure{Kind: protocol.FailedTimeout, Detail: w.String() + " gave no sign within request_timeout (" + limit.String() + ")"})
+		go func() { // a sink's call may be under way, and run never waits
+			name := a.fail(&protocol.Failure{Kind: protocol.FailedTimeout, Detail: w.String() + " gave no sign within request_timeout (" + limit.String() + ")"})
+			w.log.Error("request timed out", "request", name, "stream", a.id, "request_timeout", limit)
+		}()
 	case ignored:
 		w.overrule(a)
 	}
@@ -58,7 +60,12 @@ func (w *worker) overrule(a *attempt) {
 	if !w.overruled.CompareAndSwap(false, true) {
 		return
 	}
-	w.log.Error("worker did not heed RESET, it is terminated", "request", a.x.name())
+	w.pool.dispatch.withdraw(w, Draining) // so that no other request can come between
+	if !w.holds(a) {
+		w.pool.recycle(w) // it was done at the last moment, and may have the next request already
+		return
+	}
+	w.log.Error("worker did not heed RESET, it is terminated", "stream", a.id)
 	w.pool.tasks.Go(func() {
 		w.process.terminate()
 		if !within(w.gone, w.gen.settings.StopTimeout) {
@@ -66,6 +73,13 @@ func (w *worker) overrule(a *attempt) {
 			w.process.kill()
 		}
 	})
+}
+
+// holds says whether the lease goes on.
+func (w *worker) holds(a *attempt) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.streams[a.id] == a
 }
 
 // watchLink pings a worker that is idle, or that takes many requests, and kills it if it does not answer.
@@ -76,7 +90,7 @@ func (w *worker) watchLink(now time.Time) {
 		return
 	}
 	w.mu.Lock()
-	answered := w.pongSeq == w.pingSeq
+	answered := w.pongSeq >= w.pingSeq
 	w.mu.Unlock()
 	switch {
 	case answered && now.Sub(since) > pingEvery && now.Sub(w.pinged) > pingEvery:
@@ -85,7 +99,7 @@ func (w *worker) watchLink(now time.Time) {
 		w.conn.Send(&protocol.Ping{Token: w.pingSeq})
 	case !answered && w.pinged.IsZero():
 		w.pinged = now // it was busy meanwhile
-	case !answered && now.Sub(w.pinged) > pingTimeout:
+	case !answered && now.Sub(w.pinged) > pingTimeout && (state == Busy || w.pool.dispatch.withdrawIdle(w)):
 		w.log.Error("worker does not answer PING, it is replaced", "timeout", pingTimeout)
 		w.kill("no answer to PING within " + pingTimeout.String())
 	}
@@ -105,6 +119,11 @@ func (w *worker) attempts() []*attempt {
 	return all
 }
 
+func (w *worker) dispatchState() State {
+	state, _ := w.idleness()
+	return state
+}
+
 func (w *worker) idleness() (State, time.Time) {
 	d := &w.pool.dispatch
 	d.mu.Lock()
@@ -118,10 +137,4 @@ func (w *worker) finished() uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return w.requests
-}
-
-func (d *dispatcher) inflight(w *worker) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return w.inflight
 }

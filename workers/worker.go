@@ -3,6 +3,7 @@
 package workers
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -32,7 +33,8 @@ type worker struct {
 	bootOnce sync.Once
 
 	drained chan struct{} // closed when it is draining and holds no lease
-	gone    chan struct{} // closed when the process has exited and every exchange has been settled
+	exited  chan struct{} // closed when the process has exited
+	gone    chan struct{} // closed when, after that, every exchange has been settled
 	exit    string        // how the process went; from gone on
 
 	// guarded by dispatcher.mu
@@ -54,6 +56,7 @@ type worker struct {
 	pongSeq uint64 // the latest answered
 
 	recycling atomic.Bool // it is being replaced for its own sake
+	overdue   int         // how often that failed
 	overruled atomic.Bool // it is being ended for not heeding a RESET
 
 	// the watch's own
@@ -65,7 +68,7 @@ type worker struct {
 func (p *Pool) startWorker(g *generation, slot int) *worker {
 	w := &worker{
 		pool: p, slot: slot, gen: g, started: time.Now(),
-		booted: make(chan struct{}), drained: make(chan struct{}), gone: make(chan struct{}),
+		booted: make(chan struct{}), drained: make(chan struct{}), exited: make(chan struct{}), gone: make(chan struct{}),
 		streams: map[uint32]*attempt{}, lastID: ^uint32(0), // the first stream is 1
 	}
 	w.log = p.log.With("worker", slot, "generation", g.number)
@@ -111,6 +114,15 @@ func (w *worker) boot(err error) {
 	})
 }
 
+func (w *worker) isBooted() bool {
+	select {
+	case <-w.booted:
+		return true
+	default:
+		return false
+	}
+}
+
 func (w *worker) isReady() bool {
 	select {
 	case <-w.booted:
@@ -123,6 +135,7 @@ func (w *worker) isReady() bool {
 // await is the last to touch the worker: it waits for the exit, reads what the pipes still hold, and settles what was in flight.
 func (w *worker) await(reading, logging chan struct{}) {
 	w.exit = w.process.wait()
+	close(w.exited)
 	w.process.expire(time.Now().Add(pipeGrace))
 	<-reading
 	<-logging
@@ -136,7 +149,7 @@ func (w *worker) await(reading, logging chan struct{}) {
 		_, written := w.conn.Sent()
 		read = written - int64(unread)
 	}
-	w.boot(w.bootFailure())
+	w.boot(w.bootFailure(""))
 
 	w.mu.Lock()
 	w.ended = true
@@ -154,16 +167,20 @@ func (w *worker) await(reading, logging chan struct{}) {
 // pipeGrace is for bytes that the pipe still holds when the process has gone; it passes only if a process that left the group keeps the pipe open.
 const pipeGrace = 200 * time.Millisecond
 
-func (w *worker) bootFailure() error {
+// bootFailure explains a boot that came to nothing: with why, or else with what is known of the worker's end.
+func (w *worker) bootFailure(why string) error {
 	w.mu.Lock()
 	broken := w.broken
 	w.mu.Unlock()
+	if why != "" {
+		broken = why
+	}
 	said := w.tail.String()
 	switch {
 	case broken != "" && said != "":
 		return fmt.Errorf("%s; stderr: %s", broken, said)
 	case broken != "":
-		return fmt.Errorf("%s", broken)
+		return errors.New(broken)
 	case said != "":
 		return fmt.Errorf("it ended before READY (%s): %s", w.exit, said)
 	}
@@ -174,24 +191,24 @@ func (w *worker) bootFailure() error {
 func (w *worker) stderrLine(line []byte) {
 	w.tail.add(line)
 	if w.log.IsInfo() {
-		if r := w.onlyRequest(); r != nil {
-			w.log.Info(string(line), "request", r.Method+" "+r.Target)
+		if name := w.onlyRequest(); name != "" {
+			w.log.Info(string(line), "request", name)
 		} else {
 			w.log.Info(string(line))
 		}
 	}
 }
 
-// onlyRequest is the request at hand if there is just one.
-func (w *worker) onlyRequest() *protocol.Request {
+// onlyRequest names the request at hand if there is just one.
+func (w *worker) onlyRequest() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.streams) == 1 {
 		for _, a := range w.streams {
-			return a.x.request
+			return a.x.name()
 		}
 	}
-	return nil
+	return ""
 }
 
 // admits says whether the worker has room. Under dispatcher.mu.
