@@ -248,11 +248,15 @@ final class Worker
         Log::stream($stream);
         try {
             $this->globals?->fill($request);
-            // No variable holds the response here: a generator in it has to be gone when Sender lets go of it.
-            Sender::send(self::response($this->capture ? $this->captured($request) : ($this->handler)($request)), $exchange, $request->method);
+            $response = $this->capture ? $this->captured($request) : ($this->handler)($request);
+            if (!$response instanceof Response) {
+                $response = self::response($response);
+            }
+            Sender::send($response, $exchange, $request->method);
         } catch (LinkError $e) {
             throw $e;
         } catch (\Throwable $e) {
+            $response = null;
             $this->recover($e, $exchange, $request);
         }
         $exchange->body = null; // the two refer to each other; without this only the cycle collector would free them
@@ -264,7 +268,6 @@ final class Worker
     private static function response(mixed $result): Response
     {
         return match (true) {
-            $result instanceof Response => $result,
             \is_string($result) => Response::html($result),
             \is_array($result) => Response::json($result),
             $result === null => new Response(204),
@@ -310,7 +313,8 @@ final class Worker
         } else {
             Failure::log($e, $request);
             if (!$exchange->answered && !$exchange->cancelled) {
-                Sender::send(Failure::page($this->dev, Failure::summary($e), (string) $e, $request), $exchange, $request->method);
+                $page = Failure::page($this->dev, Failure::summary($e), (string) $e, $request);
+                Sender::send($page, $exchange, $request->method);
 
                 return;
             }
@@ -360,7 +364,8 @@ final class Worker
             ['method' => $request->method, 'target' => $request->target],
         );
         if (!$exchange->answered && !$exchange->cancelled) {
-            Sender::send(Failure::page($this->dev, $what, '', $request), $exchange, $request->method);
+            $page = Failure::page($this->dev, $what, '', $request);
+            Sender::send($page, $exchange, $request->method);
         } else {
             $exchange->abort($what);
             $exchange->finish();

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace WorkerHost\Http;
 
+use WorkerHost\Internal\Frame;
 use WorkerHost\Internal\Headers;
 
 /**
@@ -257,6 +258,23 @@ final class Response
         $copy->after[] = $function;
 
         return $copy;
+    }
+
+    /**
+     * @internal the response as one frame, if that is all there is to it: most are
+     *
+     * @return list<mixed>|null RESPONSE (SPEC.md §5.3)
+     */
+    public function small(int $stream): ?array
+    {
+        if (!\is_string($this->body) || $this->file !== null || $this->trailers !== [] || $this->after !== [] || \strlen($this->body) > Frame::MAX_DATA) {
+            return null;
+        }
+        if ($this->body === '') {
+            return [Frame::RESPONSE, $stream, Frame::FLAG_END | Frame::FLAG_DONE, $this->status, $this->pairs];
+        }
+
+        return [Frame::RESPONSE, $stream, Frame::FLAG_END | Frame::FLAG_DONE, $this->status, $this->pairs, $this->body];
     }
 
     /**

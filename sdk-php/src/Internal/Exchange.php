@@ -198,6 +198,13 @@ final class Exchange
         }
     }
 
+    /** The whole answer in one frame, END and DONE included. @param list<mixed> $message RESPONSE */
+    public function complete(array $message): void
+    {
+        $this->answered = $this->ended = $this->done = true;
+        $this->link->send($message);
+    }
+
     /**
      * RESPONSE, with as much of the body as goes with it.
      *

@@ -13,9 +13,18 @@ final class Sender
 {
     private const LAST = Frame::FLAG_END | Frame::FLAG_DONE;
 
-    /** Sends all of $response, runs what is to run after it, and says DONE. Throws what the body's generator throws, before that. */
-    public static function send(Response $response, Exchange $exchange, string $method): void
+    /**
+     * Sends all of $response, runs what is to run after it, and says DONE. Throws what the body's generator throws, before that.
+     *
+     * @param Response|null $response taken over: a generator in it is stopped by letting go of it, so nobody else may hold on to it
+     */
+    public static function send(?Response &$response, Exchange $exchange, string $method): void
     {
+        if (!$exchange->cancelled && $exchange->after === [] && ($message = $response->small($exchange->stream)) !== null) {
+            $exchange->complete($message);
+
+            return;
+        }
         [$status, $pairs, $body, $file, $trailers, $after] = $response->parts();
         if ($after !== []) {
             \array_push($exchange->after, ...$after);
@@ -25,12 +34,11 @@ final class Sender
             if ($file !== null || \is_string($body) && $trailers === [] && \strlen($body) <= Frame::MAX_DATA) {
                 $exchange->respond($last, $status, $pairs, $file === null ? $body : null, $file);
             } else {
-                // The generator is stopped by letting go of it, so nothing here may hold on to it.
-                unset($response);
+                $response = null;
                 self::long($exchange, $method, $status, $pairs, $body, $trailers, $last);
             }
         }
-        unset($response, $body);
+        $response = $body = null;
         self::finish($exchange);
     }
 
