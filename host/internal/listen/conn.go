@@ -30,6 +30,14 @@ func (l *listener) Accept() (net.Conn, error) {
 	return l.server.clients.add(c, l.server.limits.WriteTimeout), nil
 }
 
+// Close implements net.Listener; Shutdown may have closed the socket before net/http does.
+func (l *listener) Close() error {
+	if err := l.Listener.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
 // strictListener accepts clients of plain HTTP.
 type strictListener struct {
 	net.Listener

@@ -1,0 +1,420 @@
+package listen
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+func TestARequestArrivesAsItWasSent(t *testing.T) {
+	var got protocol.Request
+	h := start(t, func(c *call) { got = c.request; hello(c) })
+	answer := h.raw("GET /a/b?c=d&e HTTP/1.1\r\nHost: example.org:81\r\nX-B: 1\r\nx-a: 2\r\nX-B: 3\r\nConnection: close, X-Mine\r\nX-Mine: 4\r\nKeep-Alive: 5\r\n" +
+		"Upgrade: h2c\r\nTE: gzip, trailers\r\nProxy: evil\r\nProxy-Connection: 6\r\nX-Request-Id: req-1\r\nCookie: a=b\r\nCookie: c=d\r\n\r\n")
+	if !strings.Contains(statusLine(answer), "200") || !strings.HasSuffix(answer, "Hello, World!") {
+		t.Fatal(answer)
+	}
+	if got.Method != "GET" || got.Target != "/a/b?c=d&e" || got.Host != "example.org:81" || got.Version != "1.1" || got.Scheme != "http" || got.ID != "req-1" ||
+		!strings.HasPrefix(got.Remote, "127.0.0.1:") || got.Flags != protocol.FlagEnd || got.Length != 0 {
+		t.Errorf("got %+v", got)
+	}
+	want := "[Cookie a=b Cookie c=d Te trailers X-A 2 X-B 1 X-B 3 X-Request-Id req-1]"
+	if fmt.Sprint(got.Headers) != want {
+		t.Errorf("headers %v, expected %v", got.Headers, want)
+	}
+}
+
+func TestResponsesWithoutABody(t *testing.T) {
+	h := start(t, func(c *call) {
+		switch c.request.Target {
+		case "/204":
+			c.whole(204, "dropped")
+		case "/304":
+			c.whole(304, "dropped", "Etag", `"x"`)
+		case "/long":
+			c.whole(200, "", "Content-Length", "12345")
+		case "/endless":
+			c.respond(0, 200, nil, "x")
+			for c.data([]byte("more"), false) {
+			}
+		default:
+			c.whole(200, strings.Repeat("x", 5000))
+		}
+	})
+	for _, test := range []struct{ method, path, status, length string }{
+		{"GET", "/204", "204", ""}, {"GET", "/304", "304", ""}, {"HEAD", "/", "200", "5000"}, {"HEAD", "/long", "200", "12345"}, {"HEAD", "/endless", "200", ""},
+	} {
+		resp, body := h.do(test.method, test.path, nil)
+		if !strings.HasPrefix(resp.Status, test.status) || body != "" || resp.Header.Get("Content-Length") != test.length {
+			t.Errorf("%s %s: %s, %d bytes, Content-Length %q", test.method, test.path, resp.Status, len(body), resp.Header.Get("Content-Length"))
+		}
+	}
+}
+
+func TestABrokenResponseIs502AndLogged(t *testing.T) {
+	for _, test := range []struct {
+		status  int
+		headers []string
+		body    string
+	}{
+		{99, nil, ""}, {101, nil, ""}, {600, nil, ""}, {200, []string{"A", "b\r\nSet-Cookie: x"}, ""}, {200, []string{"A B", "c"}, ""}, {200, []string{"", "c"}, ""},
+		{200, []string{"A", "b\x00"}, ""}, {200, []string{"Content-Length", "x"}, ""}, {200, []string{"Content-Length", "+1"}, "a"},
+		{200, []string{"content-length", "1", "Content-Length", "2"}, "a"}, {200, []string{"Content-Length", "2"}, "a"}, {200, []string{"Content-Length", "1"}, "ab"},
+	} {
+		h := start(t, func(c *call) { c.whole(test.status, test.body, test.headers...) })
+		resp, body := h.get("/")
+		if resp.StatusCode != 502 || strings.Contains(body, "Set-Cookie") || resp.Header.Get("Set-Cookie") != "" {
+			t.Errorf("%v: %s %q", test, resp.Status, body)
+		}
+		if !strings.Contains(h.logged.String(), "breaks the rules") {
+			t.Errorf("%v: nothing logged", test)
+		}
+	}
+}
+
+func TestHopByHopFieldsOfAResponseStayBehind(t *testing.T) {
+	h := start(t, func(c *call) {
+		c.whole(200, "x", "Connection", "X-Hop, close", "X-Hop", "1", "Keep-Alive", "2", "Transfer-Encoding", "chunked", "Upgrade", "3", "Set-Cookie", "a", "set-cookie", "b")
+	})
+	resp, body := h.get("/")
+	if body != "x" || resp.Header.Get("X-Hop")+resp.Header.Get("Keep-Alive")+resp.Header.Get("Upgrade") != "" || resp.Close || len(resp.TransferEncoding) > 0 {
+		t.Errorf("%v %q", resp.Header, body)
+	}
+	if fmt.Sprint(resp.Header["Set-Cookie"]) != "[a b]" {
+		t.Errorf("%v", resp.Header)
+	}
+	if _, guessed := resp.Header["Content-Type"]; guessed {
+		t.Error("a Content-Type was guessed")
+	}
+}
+
+func TestABodyThatBreaksOffIsAborted(t *testing.T) {
+	works := map[string]func(c *call){
+		"died": func(c *call) { c.respond(0, 200, nil, "half"); c.fail(protocol.FailedDied) },
+		"died with a length": func(c *call) {
+			c.respond(0, 200, []string{"Content-Length", "8"}, "half")
+			c.fail(protocol.FailedDied)
+		},
+		"done":      func(c *call) { c.respond(0, 200, nil, "half") },
+		"too short": func(c *call) { c.respond(0, 200, []string{"Content-Length", "8"}, "half"); c.data([]byte("x"), true) },
+		"too long":  func(c *call) { c.respond(0, 200, []string{"Content-Length", "5"}, "half"); c.data([]byte("xyz"), true) },
+		"too long at once": func(c *call) {
+			c.respond(0, 200, []string{"Content-Length", "3"}, "half")
+			c.data([]byte("xyz"), true)
+		},
+	}
+	for name, work := range works {
+		for _, version := range []string{"1.0", "1.1"} {
+			h := start(t, work)
+			c := h.dial()
+			fmt.Fprintf(c, "GET / HTTP/%s\r\nHost: a\r\nConnection: close\r\n\r\n", version)
+			all, err := io.ReadAll(c)
+			resp, parse := http.ReadResponse(bufio.NewReader(bytes.NewReader(all)), nil)
+			if parse == nil {
+				_, parse = io.ReadAll(resp.Body)
+			}
+			if err == nil && parse == nil && resp.StatusCode != 502 { // it may have failed before the head was sent
+				t.Errorf("%s, HTTP/%s: looks whole: %q", name, version, all)
+			}
+		}
+	}
+}
+
+func TestEveryFailureHasItsAnswer(t *testing.T) {
+	for kind, want := range map[protocol.FailureKind]int{
+		protocol.FailedQueueFull: 503, protocol.FailedQueueTimeout: 503, protocol.FailedNoWorker: 503, protocol.FailedStopping: 503,
+		protocol.FailedTimeout: 504, protocol.FailedDied: 502, protocol.FailedBroken: 502, protocol.FailedReset: 502, protocol.FailedDrained: 502, 99: 500,
+	} {
+		for _, dev := range []bool{false, true} {
+			h := start(t, func(c *call) { c.fail(kind) }, func(o *Options) { o.Dev = dev })
+			h.backend.traits.RetryAfter = 1500 * time.Millisecond
+			resp, body := h.do("GET", "/", nil, "Accept", "text/html,*/*")
+			if resp.StatusCode != want || (resp.Header.Get("Retry-After") == "2") != (want == 503) {
+				t.Errorf("%s: %s, Retry-After %q", kind, resp.Status, resp.Header.Get("Retry-After"))
+			}
+			if dev != strings.Contains(body, "secret detail &lt;b&gt;") || strings.Contains(body, "<b>") {
+				t.Errorf("%s: dev %v: %s", kind, dev, body)
+			}
+			if resp, body := h.get("/"); !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") || strings.Contains(body, "<h1>") {
+				t.Errorf("%s: %s", kind, body)
+			}
+		}
+	}
+}
+
+func TestInformationalResponsesPrecedeTheResponse(t *testing.T) {
+	h := start(t, func(c *call) {
+		c.say(func() {
+			c.sink.Inform(&protocol.Inform{Status: 103, Headers: []string{"Link", "</a.css>", "Connection", "x"}})
+		})
+		c.say(func() { c.sink.Inform(&protocol.Inform{Status: 103, Headers: []string{"Bad\n", "x"}}) })
+		c.say(func() { c.sink.Inform(&protocol.Inform{Status: 101}) })
+		<-c.gone // by the test, once it has seen the 103
+		c.whole(200, "x")
+	})
+	var release *call
+	var mu sync.Mutex
+	work := h.backend.work
+	h.backend.work = func(c *call) { mu.Lock(); release = c; mu.Unlock(); work(c) }
+	var links []string
+	req, _ := http.NewRequest("GET", h.url, nil)
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+		links = append(links, fmt.Sprint(code, header))
+		mu.Lock()
+		release.once.Do(func() { close(release.gone) })
+		mu.Unlock()
+		return nil
+	}}))
+	resp, err := h.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if fmt.Sprint(links) != "[103 map[Link:[</a.css>]]]" || resp.StatusCode != 200 || resp.Header.Get("Link") != "" {
+		t.Errorf("%v, then %s %v", links, resp.Status, resp.Header)
+	}
+}
+
+func TestEachPieceOfAResponseIsFlushed(t *testing.T) {
+	next := make(chan struct{})
+	h := start(t, func(c *call) {
+		c.respond(0, 200, nil, "")
+		for i := range 3 {
+			<-next
+			c.data([]byte(fmt.Sprint("piece ", i)), false)
+		}
+		<-next
+		c.data(nil, true, "X-Sum", "42", "Content-Length", "9")
+	})
+	resp, err := h.client.Get(h.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	buffer := make([]byte, 7)
+	for i := range 3 {
+		next <- struct{}{}
+		if _, err := io.ReadFull(resp.Body, buffer); err != nil || string(buffer) != fmt.Sprint("piece ", i) {
+			t.Fatal(err, string(buffer))
+		}
+	}
+	next <- struct{}{}
+	if rest, err := io.ReadAll(resp.Body); len(rest) > 0 || err != nil {
+		t.Error(rest, err)
+	}
+	if resp.Trailer.Get("X-Sum") != "42" || len(resp.Trailer) != 1 {
+		t.Errorf("trailers %v", resp.Trailer)
+	}
+}
+
+func TestAClientThatLeavesCancels(t *testing.T) {
+	for _, headed := range []bool{false, true} {
+		left := make(chan struct{})
+		begun := make(chan struct{})
+		h := start(t, func(c *call) {
+			if headed {
+				c.respond(0, 200, nil, "x")
+			}
+			close(begun)
+			<-c.gone
+			close(left)
+		})
+		c := h.dial()
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		<-begun
+		c.Close()
+		select {
+		case <-left:
+		case <-time.After(5 * time.Second):
+			t.Fatal("the worker was not told")
+		}
+	}
+}
+
+// flood sends n bytes and their SHA-256 as a trailer.
+func flood(c *call, n int) bool {
+	c.respond(0, 200, nil, "")
+	sum := sha256.New()
+	piece := bytes.Repeat([]byte("0123456789abcdef"), 4<<10)
+	for sent := 0; sent < n; sent += len(piece) {
+		piece[0] = byte(sent >> 16)
+		sum.Write(piece)
+		if !c.data(piece, false) {
+			return false
+		}
+	}
+	return c.data(nil, true, "X-Sum", fmt.Sprintf("%x", sum.Sum(nil)))
+}
+
+func checkFlood(t *testing.T, resp *http.Response, n int64) {
+	t.Helper()
+	sum := sha256.New()
+	got, err := io.Copy(sum, resp.Body)
+	if err != nil || got != n || resp.Trailer.Get("X-Sum") != fmt.Sprintf("%x", sum.Sum(nil)) {
+		t.Errorf("%d bytes, %v, trailers %v", got, err, resp.Trailer)
+	}
+}
+
+func TestALargeDownloadTakesLittleMemoryAndNoDisk(t *testing.T) {
+	for _, spool := range []bool{false, true} {
+		var most atomic.Int64
+		h := start(t, func(c *call) { flood(c, 64<<20) })
+		h.backend.traits.Spool = spool
+		stop := make(chan struct{})
+		var watch sync.WaitGroup
+		watch.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(2 * time.Millisecond):
+					most.Store(max(most.Load(), h.spool.Used()))
+				}
+			}
+		})
+		heap := heapGrowth(func() {
+			resp, err := h.client.Get(h.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			checkFlood(t, resp, 64<<20)
+		})
+		close(stop)
+		watch.Wait()
+		if heap > 24<<20 {
+			t.Errorf("spool %v: the heap grew by %d MiB", spool, heap>>20)
+		}
+		if !raceEnabled && most.Load() > 0 {
+			t.Errorf("spool %v: %d bytes went to disk", spool, most.Load())
+		}
+	}
+}
+
+// heapGrowth is the most that the heap was above what it was before, seen every few milliseconds.
+func heapGrowth(f func()) int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	before, most := m.HeapInuse, m.HeapInuse
+	done := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(20 * time.Millisecond):
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				most = max(most, m.HeapInuse)
+			}
+		}
+	})
+	f()
+	close(done)
+	watch.Wait()
+	return int64(most) - int64(before)
+}
+
+func TestASlowClientHoldsNoWorkerAndGetsItAll(t *testing.T) {
+	const size = 48 << 20
+	free := make(chan bool, 1)
+	h := start(t, func(c *call) { free <- flood(c, size) }, func(o *Options) { o.Limits.ResponseBuffer = 256 << 10 })
+	h.backend.traits.Spool = true
+	c := h.dial()
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	select { // the client has not read a byte
+	case ok := <-free:
+		if !ok {
+			t.Fatal("the worker was cancelled")
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the worker still waits for the client")
+	}
+	if used := h.spool.Used(); used < size/2 {
+		t.Errorf("only %d bytes are on disk", used)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkFlood(t, resp, size)
+}
+
+func TestPastTheQuotaTheClientsSpeedIsTheWorkers(t *testing.T) {
+	const size = 48 << 20
+	free := make(chan bool, 1)
+	h := start(t, func(c *call) { free <- flood(c, size) }, func(o *Options) {
+		o.Limits.ResponseBuffer = 256 << 10
+		o.Spool = NewSpool(t.TempDir(), 1<<20, o.Logger)
+	})
+	h.backend.traits.Spool = true
+	c := h.dial()
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	select {
+	case <-free:
+		t.Error("all of it was taken")
+	case <-time.After(500 * time.Millisecond):
+	}
+	if used := h.spool.Used(); used == 0 || used > 1<<20 {
+		t.Errorf("%d bytes on disk", used)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkFlood(t, resp, size)
+	if !<-free {
+		t.Error("cancelled")
+	}
+}
+
+func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
+	cut := make(chan struct{})
+	h := start(t, func(c *call) {
+		flood(c, 64<<20)
+		close(cut)
+	}, func(o *Options) { o.Limits.WriteTimeout = 300 * time.Millisecond })
+	c := h.dial()
+	c.(*net.TCPConn).SetReadBuffer(4 << 10)
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	select {
+	case <-cut:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the worker still waits")
+	}
+}
+
+func TestASlowReaderIsNotCutOffWhileItReads(t *testing.T) {
+	h := start(t, func(c *call) { flood(c, 8<<20) }, func(o *Options) { o.Limits.WriteTimeout = 400 * time.Millisecond })
+	c := h.dial()
+	c.(*net.TCPConn).SetReadBuffer(64 << 10)
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(slowReader{c}), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkFlood(t, resp, 8<<20)
+}
+
+type slowReader struct{ io.Reader }
+
+func (s slowReader) Read(p []byte) (int, error) {
+	time.Sleep(5 * time.Millisecond)
+	return io.ReadFull(s.Reader, p[:min(len(p), 4<<10)])
+}
