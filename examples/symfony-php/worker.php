@@ -10,7 +10,8 @@ use WorkerHost\Bridge\Symfony;
 use WorkerHost\Worker;
 
 require __DIR__ . '/../../sdk-php/autoload.php';
-// Debian's packages lie on PHP's include_path. With Composer this is: require __DIR__ . '/vendor/autoload.php';
+// Symfony from Debian's packages. With Composer this is: require __DIR__ . '/vendor/autoload.php';
+set_include_path(get_include_path() . PATH_SEPARATOR . '/usr/share/php');
 foreach (['FrameworkBundle', 'TwigBundle'] as $bundle) {
     if (stream_resolve_include_path("Symfony/Bundle/$bundle/autoload.php") === false) {
         throw new RuntimeException("$bundle is missing: apt-get install php-symfony-framework-bundle php-symfony-twig-bundle");

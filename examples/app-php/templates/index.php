@@ -10,4 +10,4 @@
             <li><?= $e($text) ?></li>
 <?php } ?>
         </ul>
-        <footer>Visit <?= $e($visits) ?> of this browser. Worker <?= $e($pid) ?> started at <?= $e($since) ?> and shows this page for the <?= $e($served) ?>. time.</footer>
+        <footer>Visit <?= $e($visits) ?> of this browser. Worker <?= $e($pid) ?> has run since <?= $e($since) ?>; its page views: <?= $e($served) ?>.</footer>
