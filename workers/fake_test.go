@@ -55,7 +55,7 @@ type fakeWorker struct {
 // script is a worker's program. When it returns the process exits with status 0.
 type script func(w *fakeWorker)
 
-// fakes launches the script that choose names for each start, counted from 1.
+// fakes launches the script that choose names for each start, counted from 1. Without one the start fails.
 type fakes struct {
 	mu      sync.Mutex
 	started int
@@ -68,6 +68,10 @@ func (f *fakes) launch(*generation, []string) (process, error) {
 	f.started++
 	n := f.started
 	f.mu.Unlock()
+	run := f.choose(n)
+	if run == nil {
+		return nil, errNoProcess
+	}
 	outR, outW := io.Pipe()
 	errR, errW := io.Pipe()
 	inR, inW := io.Pipe()
@@ -76,7 +80,6 @@ func (f *fakes) launch(*generation, []string) (process, error) {
 	f.mu.Lock()
 	f.all = append(f.all, p)
 	f.mu.Unlock()
-	run := f.choose(n)
 	w := &fakeWorker{fakeProcess: p, conn: protocol.NewConn(inR, outW), errs: errW}
 	go func() {
 		run(w)
@@ -145,6 +148,30 @@ func (w *fakeWorker) answer(r *protocol.Request, body string) {
 	w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd | protocol.FlagDone, Status: 200, Body: []byte(body)})
 }
 
+// raw is a message of whatever the test wants the worker to write.
+type raw []byte
+
+func (raw) Type() protocol.Type           { return protocol.TypeDone }
+func (m raw) AppendFrame(b []byte) []byte { return append(b, m...) }
+
+// frame is a frame with a payload that no message has.
+func frame(payload ...byte) raw {
+	return append(raw{0, 0, 0, byte(len(payload))}, payload...)
+}
+
+// next reads the next frame of type t, passing over others.
+func (w *fakeWorker) next(t protocol.Type) (payload []byte, ok bool) {
+	for {
+		payload, err := w.conn.Read()
+		if err != nil {
+			return nil, false
+		}
+		if got, _, _ := protocol.Head(payload); got == t {
+			return payload, true
+		}
+	}
+}
+
 // hang waits until the process is ended from outside.
 func (w *fakeWorker) hang() { <-w.died }
 
@@ -165,6 +192,7 @@ type testSink struct {
 	informed int
 	finished chan struct{}
 	onBegin  func(protocol.Stream)
+	onWrite  func(protocol.Stream)
 	hold     bool // do not give DATA back
 }
 
@@ -179,7 +207,11 @@ func (s *testSink) Begin(st protocol.Stream) {
 		s.onBegin(st)
 	}
 }
-func (s *testSink) Writable()               {}
+func (s *testSink) Writable() {
+	if s.onWrite != nil {
+		s.onWrite(s.stream)
+	}
+}
 func (s *testSink) Inform(*protocol.Inform) { s.informed++ }
 func (s *testSink) Respond(m *protocol.Response) {
 	s.mu.Lock()
@@ -215,6 +247,18 @@ func (s *testSink) result() string {
 	return string(s.body)
 }
 
+// failed waits for the end and gives the failure, which must be there.
+func (s *testSink) failed(t *testing.T) *protocol.Failure {
+	t.Helper()
+	<-s.finished
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure == nil {
+		t.Fatalf("answered with %d %q, and should have failed", s.status, s.body)
+	}
+	return s.failure
+}
+
 func get(target string) *protocol.Request {
 	return &protocol.Request{Flags: protocol.FlagEnd, Method: "GET", Target: target, Version: "1.1", Scheme: "http", Host: "h", Length: 0}
 }
@@ -226,7 +270,21 @@ func submit(p *Pool, method, target string) (*testSink, protocol.Ticket) {
 	return s, p.Submit(&protocol.Exchange{Request: r, Repeatable: method == "GET", Sink: s})
 }
 
-// newFakePool starts a pool of fakes. It is stopped at the test's end.
+// follow waits for a roll's end and returns its events.
+func follow(r *Roll) (events []Event) {
+	r.Follow(context.Background(), func(e Event) error { events = append(events, e); return nil })
+	return events
+}
+
+// pids are those of the slots, in order; 0 for an empty one.
+func pids(p *Pool) (all []int) {
+	for _, w := range p.Status().Workers {
+		all = append(all, w.PID)
+	}
+	return all
+}
+
+// newFakePool starts a pool of fakes. The test stops it.
 func newFakePool(t *testing.T, set Settings, choose func(n int) script) (*Pool, *fakes) {
 	t.Helper()
 	f := &fakes{choose: choose}

@@ -251,8 +251,9 @@ func (a *attempt) respond(m *protocol.Response) error {
 	return nil
 }
 
-// afterDecline refuses what would be a second answer once another worker has the request.
+// afterDecline refuses what would be a second answer once another worker has the request, and forgets the refusal: who knows what was done.
 func (a *attempt) afterDecline(t protocol.Type) error {
+	a.declined, a.spoken = false, true
 	return &protocol.LinkError{Expected: "DONE after RESET", Got: fmt.Sprintf("%s on stream %d", t, a.id)}
 }
 
