@@ -118,7 +118,7 @@ func (h *host) run() error {
 	h.shutDown()
 	running.Wait()
 	h.reloads.Wait()
-	h.log.Info("stopped", "after", humanDuration(time.Since(h.began)))
+	h.log.Info("stopped", "uptime", humanDuration(time.Since(h.began)))
 	if err := context.Cause(h.stopping); !errors.Is(err, errStopped) {
 		return err
 	}
@@ -206,7 +206,7 @@ const readyPoll = 20 * time.Millisecond
 
 // announceReady says so once, when every worker of every pool is up.
 func (h *host) announceReady() error {
-	for wait := readyPoll; ; wait = min(2*wait, time.Second) {
+	for wait := readyPoll; ; wait = min(2*wait, 250*time.Millisecond) {
 		if !slices.ContainsFunc(h.pools, func(p *pool) bool { return !p.allReady() }) {
 			count := 0
 			for _, p := range h.pools {
