@@ -54,13 +54,13 @@ func (w *worker) open(a *attempt) bool {
 	r := a.x.request
 	r.Stream = a.id
 
-	a.mu.Lock()
+	a.mu.Lock() // until REQUEST is on its way: the sink may have heard of the stream already, and DATA must not go before it
+	defer a.mu.Unlock()
 	a.opened = true
 	a.progress = time.Now()
 	a.sentEnd = r.Flags&protocol.FlagEnd != 0
 	a.credit = protocol.Credit(w.ready.Window)
 	a.allowance = protocol.NewAllowance(protocol.DefaultWindow)
-	a.mu.Unlock()
 	accepted, written := w.conn.Sent()
 	if a.mark = written; accepted > written {
 		a.mark = -1 // REQUEST may overtake what is queued, so its place is not known
@@ -104,6 +104,7 @@ func (w *worker) done(a *attempt) {
 	a.calls.Unlock()
 	w.pool.dispatch.release(w, true)
 	if retry {
+		w.pool.dispatch.demote(w)
 		w.pool.dispatch.requeue(a.x)
 	} else {
 		a.x.sink.Finished()
