@@ -70,6 +70,18 @@ func (d *dispatcher) lease() *worker {
 	return w
 }
 
+// demote makes a worker that refuses requests the last to get one, so that another one gets what it refused.
+func (d *dispatcher) demote(w *worker) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, f := range d.free {
+		if f == w {
+			copy(d.free[1:], d.free[:i])
+			d.free[0] = w
+		}
+	}
+}
+
 // release ends a lease, and gives the worker's room to the next in the queue.
 func (d *dispatcher) release(w *worker, finished bool) {
 	d.mu.Lock()
