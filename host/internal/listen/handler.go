@@ -93,32 +93,43 @@ func (x *exchange) streamBoth(w http.ResponseWriter, r *http.Request, in *intake
 	}
 	x.Repeatable = false
 	x.more = make(chan struct{}, 1)
-	pumped := make(chan struct{})
+	up := &upload{in: in, pumped: make(chan struct{})}
+	x.upload = up
 	x.holds.Add(1)
 	go func() { // ends with the body or with the handler, which waits for it
-		defer close(pumped)
+		defer close(up.pumped)
 		defer x.drop()
 		x.pump(&live{in: in})
 	}()
 	whole := false
 	defer func() {
-		x.mu.Lock()
-		x.left = true
-		x.mu.Unlock()
-		signal(x.more)
 		if !whole || r.ProtoMajor != 1 {
-			in.stop(time.Unix(1, 0))
-			<-pumped
+			x.endUpload(time.Unix(1, 0))
 			return
 		}
 		// The response is whole, but for its last chunk; what the pump reads goes nowhere from here on.
-		in.stop(time.Now().Add(lingerGap))
-		<-pumped
+		x.endUpload(time.Now().Add(lingerGap))
 		x.server.linger(w, r, in)
 	}()
 	x.submit()
 	x.respond(w, r)
 	whole = true
+}
+
+// upload is a body on its way straight to the worker.
+type upload struct {
+	in     *intake
+	pumped chan struct{} // closed when the pump has ended
+}
+
+// endUpload ends the pump, at time t if it waits for the client. It is the handler's to call.
+func (x *exchange) endUpload(t time.Time) {
+	x.mu.Lock()
+	x.left = true
+	x.mu.Unlock()
+	signal(x.more)
+	x.upload.in.stop(t)
+	<-x.upload.pumped
 }
 
 // formBoundary says whether r is a form with files (RFC 7578).

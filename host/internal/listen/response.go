@@ -32,13 +32,7 @@ func (x *exchange) respond(w http.ResponseWriter, r *http.Request) {
 			x.deliver(w, r)
 			return
 		case refusal != nil:
-			if refusal.Status == 0 {
-				panic(http.ErrAbortHandler)
-			}
-			if r.ProtoMajor == 1 {
-				w.Header()["Connection"] = closing
-			}
-			x.server.answer(w, r, verdict{status: refusal.Status}, refusal.err.Error())
+			x.answerRefusal(w, r, refusal)
 			return
 		case over:
 			x.server.answerFailure(w, r, &protocol.Failure{Kind: protocol.FailedBroken, Detail: "it was done without a response"})
@@ -47,9 +41,27 @@ func (x *exchange) respond(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-x.wake:
 		case <-gone:
+			if x.upload != nil { // net/http cancels as well when a body can't be read: the pump knows why
+				x.endUpload(time.Unix(1, 0))
+				x.mu.Lock()
+				refusal = x.refusal
+				x.mu.Unlock()
+				if refusal != nil {
+					x.answerRefusal(w, r, refusal)
+					return
+				}
+			}
 			panic(http.ErrAbortHandler)
 		}
 	}
+}
+
+// answerRefusal answers a request whose body could not be read.
+func (x *exchange) answerRefusal(w http.ResponseWriter, r *http.Request, bad *badBody) {
+	if r.ProtoMajor == 1 {
+		w.Header()["Connection"] = closing
+	}
+	x.server.answer(w, r, verdict{status: bad.Status}, bad.err.Error())
 }
 
 // answerFailure needs no log line: the pool has written one.
