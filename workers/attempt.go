@@ -36,8 +36,9 @@ type attempt struct {
 	allowance protocol.Allowance
 	// for the watch: when the worker last showed progress, or had to wait for us until; and what was done about its silence
 	progress time.Time
-	resetAt  time.Time // zero: not RESET for its silence
-	reset    bool      // RESET was sent, for whatever reason
+	resetAt  time.Time         // zero: not RESET for its silence
+	reset    bool              // RESET was sent
+	verdict  *protocol.Failure // why, from then on
 }
 
 // Send implements [protocol.Stream].
@@ -86,16 +87,33 @@ func (a *attempt) Consumed(n int) {
 	}
 }
 
-// giveUp tells the worker that nobody waits any more. It says whether that was news.
-func (a *attempt) giveUp(code protocol.ResetCode) bool {
+// giveUp tells the worker that nobody waits any more, and why is what its DONE or its death then means. It says whether that was news.
+func (a *attempt) giveUp(code protocol.ResetCode, why *protocol.Failure) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed || a.reset || !a.opened {
 		return false
 	}
-	a.reset = true
+	a.reset, a.verdict = true, why
 	a.worker.conn.Send(&protocol.Reset{Stream: a.id, Code: code})
 	return true
+}
+
+// cancel is Ticket.Cancel for a request that a worker has.
+func (a *attempt) cancel(code protocol.ResetCode) {
+	if why := (&protocol.Failure{Kind: protocol.FailedCancelled}); a.giveUp(code, why) {
+		a.fail(why)
+	}
+}
+
+// verdictOr is why the attempt was given up, or else f.
+func (a *attempt) verdictOr(f *protocol.Failure) *protocol.Failure {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.verdict != nil {
+		return a.verdict
+	}
+	return f
 }
 
 // fail tells the sink once, and returns the request's name if that was news.

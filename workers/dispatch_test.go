@@ -70,8 +70,7 @@ func TestRequestsThatMoveKeepTheirPlace(t *testing.T) {
 			return after(time.Second, &j)
 		})
 		defer p.Stop(context.Background())
-		<-p.Started()
-		synctest.Wait()
+		ready()
 		var sinks []*testSink
 		for i := range 6 { // three with the worker, of which it can't have seen the first, and three in the queue
 			s, _ := submit(p, "POST", fmt.Sprint("/", i))
@@ -101,8 +100,7 @@ func TestUnsafeRequestMovesIfItsWorkerDiedBeforeReadingIt(t *testing.T) {
 			return serve(1, generationWorker)
 		})
 		defer p.Stop(context.Background())
-		<-p.Started()
-		synctest.Wait()
+		ready()
 		s, _ := submit(p, "POST", "/")
 		synctest.Wait()
 		f.process(1).kill()
@@ -117,7 +115,7 @@ func TestUnsafeRequestWhoseBodyIsUnreadIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, f := newFakePool(t, Settings{Workers: 1}, always(serve(1, func(w *fakeWorker, r *protocol.Request) { w.die("exit status 1") })))
 		defer p.Stop(context.Background())
-		<-p.Started()
+		ready()
 		s := newSink()
 		s.onBegin = func(st protocol.Stream) { st.Send(make([]byte, 100<<10), false, nil) }
 		s.onWrite = s.onBegin
@@ -147,7 +145,7 @@ func TestRefusedRequestGoesToAnotherWorker(t *testing.T) {
 					})
 				})
 				defer p.Stop(context.Background())
-				synctest.Wait()
+				ready()
 				s, _ := submit(p, "POST", "/")
 				if got := s.result(); got != "generation 1" {
 					t.Fatal(s.failure)
@@ -187,8 +185,7 @@ func TestQueueIsBoundedInLengthAndTime(t *testing.T) {
 		var j journal
 		p, _ := newFakePool(t, Settings{Workers: 1, Queue: 3, QueueTimeout: 2 * time.Second}, always(after(90*time.Second, &j)))
 		defer p.Stop(context.Background())
-		<-p.Started()
-		synctest.Wait()
+		ready()
 		began := time.Now()
 		busy, _ := submit(p, "GET", "/busy")
 		var queued []*testSink
@@ -220,7 +217,7 @@ func TestPoolWithoutQueueRefusesAtOnce(t *testing.T) {
 		var j journal
 		p, _ := newFakePool(t, Settings{Workers: 1, Queue: -1}, always(after(time.Second, &j)))
 		defer p.Stop(context.Background())
-		synctest.Wait()
+		ready()
 		one, _ := submit(p, "GET", "/1")
 		two, _ := submit(p, "GET", "/2")
 		if two.failed(t).Kind != protocol.FailedQueueFull || one.result() != "/1" {
@@ -248,7 +245,7 @@ func TestTenThousandCancelledRequestsLeaveTheQueue(t *testing.T) {
 		var j journal
 		p, _ := newFakePool(t, Settings{Workers: 1, Queue: 10_000, QueueTimeout: time.Hour}, always(after(time.Minute, &j)))
 		defer p.Stop(context.Background())
-		synctest.Wait()
+		ready()
 		first, _ := submit(p, "GET", "/first")
 		var tickets []protocol.Ticket
 		var sinks []*testSink
@@ -290,7 +287,7 @@ func TestCancelResetsTheRequestAtHandAndKillsNobody(t *testing.T) {
 			w.answer(r, "too late")
 		})))
 		defer p.Stop(context.Background())
-		synctest.Wait()
+		ready()
 		s, ticket := submit(p, "GET", "/")
 		synctest.Wait()
 		ticket.Cancel(protocol.ResetCancelled)
@@ -319,7 +316,7 @@ func TestConcurrentRequestsGoToTheLeastBusyWorker(t *testing.T) {
 			}()
 		})))
 		defer p.Stop(context.Background())
-		synctest.Wait()
+		ready()
 		var sinks []*testSink
 		for i := range 14 {
 			s, _ := submit(p, "GET", "/")
@@ -347,12 +344,15 @@ func TestFreshRequestDoesNotOvertakeTheQueue(t *testing.T) {
 		var j journal
 		p, _ := newFakePool(t, Settings{Workers: 1}, always(serve(50, func(w *fakeWorker, r *protocol.Request) {
 			j.note(r.Target)
-			w.answer(r, r.Target)
+			go func() {
+				time.Sleep(time.Second)
+				w.answer(r, r.Target)
+			}()
 		})))
 		defer p.Stop(context.Background())
 		var want []string
 		var wait sync.WaitGroup
-		for i := range 20 { // before the worker is there: each submits one more when it begins
+		for i := range 20 { // before the worker is there: each has one more submitted when it begins
 			target := fmt.Sprint("/", i)
 			want = append(want, target)
 			s := newSink()

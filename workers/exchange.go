@@ -57,8 +57,8 @@ func (x *exchange) Cancel(code protocol.ResetCode) {
 		x.finish(&protocol.Failure{Kind: protocol.FailedCancelled})
 		return
 	}
-	if a != nil && a.giveUp(code) {
-		a.fail(&protocol.Failure{Kind: protocol.FailedCancelled})
+	if a != nil {
+		a.cancel(code)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ type fakeProcess struct {
 	died     chan struct{}
 	once     sync.Once
 	how      string
-	deafTERM bool
+	deafTERM atomic.Bool
 	end      func()
 }
 
@@ -31,7 +32,7 @@ func (f *fakeProcess) expire(time.Time)                    {}
 func (f *fakeProcess) unread() int                         { return 0 } // a pipe in memory holds nothing
 func (f *fakeProcess) close()                              { f.out.Close(); f.err.Close() }
 func (f *fakeProcess) terminate() {
-	if !f.deafTERM {
+	if !f.deafTERM.Load() {
 		f.die("signal: terminated")
 	}
 }
@@ -50,7 +51,10 @@ type fakeWorker struct {
 	conn  *protocol.Conn
 	hello *protocol.Hello
 	errs  io.Writer
+	outW  *io.PipeWriter
 }
+
+func (w *fakeWorker) closeOutput() { w.outW.Close() }
 
 // script is a worker's program. When it returns the process exits with status 0.
 type script func(w *fakeWorker)
@@ -61,6 +65,7 @@ type fakes struct {
 	started int
 	all     []*fakeProcess
 	choose  func(n int) script
+	scripts sync.WaitGroup
 }
 
 func (f *fakes) launch(*generation, []string) (process, error) {
@@ -80,12 +85,12 @@ func (f *fakes) launch(*generation, []string) (process, error) {
 	f.mu.Lock()
 	f.all = append(f.all, p)
 	f.mu.Unlock()
-	w := &fakeWorker{fakeProcess: p, conn: protocol.NewConn(inR, outW), errs: errW}
-	go func() {
+	w := &fakeWorker{fakeProcess: p, conn: protocol.NewConn(inR, outW), errs: errW, outW: outW}
+	f.scripts.Go(func() {
 		run(w)
 		w.conn.Flush()
 		p.die("exit status 0")
-	}()
+	})
 	return p, nil
 }
 
@@ -118,6 +123,7 @@ func (w *fakeWorker) boot(concurrency int) bool {
 		return false
 	}
 	w.hello = hello
+	time.Sleep(time.Millisecond) // loading code; by then the host knows that HELLO was read
 	return w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Concurrency: concurrency}) == nil
 }
 
@@ -247,6 +253,16 @@ func (s *testSink) result() string {
 	return string(s.body)
 }
 
+// failureKind is 0 while there is none.
+func (s *testSink) failureKind() protocol.FailureKind {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure == nil {
+		return 0
+	}
+	return s.failure.Kind
+}
+
 // failed waits for the end and gives the failure, which must be there.
 func (s *testSink) failed(t *testing.T) *protocol.Failure {
 	t.Helper()
@@ -284,11 +300,15 @@ func pids(p *Pool) (all []int) {
 	return all
 }
 
+// ready passes the time that workers take to start.
+func ready() { time.Sleep(time.Second) }
+
 // newFakePool starts a pool of fakes. The test stops it.
 func newFakePool(t *testing.T, set Settings, choose func(n int) script) (*Pool, *fakes) {
 	t.Helper()
 	f := &fakes{choose: choose}
 	set.Command, set.Directory, set.launch = []string{"/bin/sh"}, t.TempDir(), f.launch
+	t.Cleanup(f.scripts.Wait) // with Stop, that all are gone
 	p, err := New(set)
 	if err != nil {
 		t.Fatal(err)

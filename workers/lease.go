@@ -36,8 +36,8 @@ func (w *worker) begin(x *exchange) {
 	}
 	a.calls.Unlock()
 
-	if x.isCancelled() && a.giveUp(protocol.ResetCancelled) { // Cancel came before the stream was open
-		a.fail(&protocol.Failure{Kind: protocol.FailedCancelled})
+	if x.isCancelled() { // Cancel came before the stream was open
+		a.cancel(protocol.ResetCancelled)
 	}
 }
 
@@ -97,8 +97,8 @@ func (w *worker) done(a *attempt) {
 	retry := false
 	if !a.over && !a.ended {
 		a.over = true
-		if retry = a.declined && a.x.moveOn(); !retry {
-			a.x.sink.Fail(&protocol.Failure{Kind: protocol.FailedReset, Detail: w.String() + " was done before its response was whole"})
+		if retry = a.declined && a.verdictOr(nil) == nil && a.x.moveOn(); !retry {
+			a.x.sink.Fail(a.verdictOr(&protocol.Failure{Kind: protocol.FailedReset, Detail: w.String() + " was done before its response was whole"}))
 		}
 	}
 	a.calls.Unlock()
@@ -119,7 +119,7 @@ const (
 	lastStream = 1<<31 - 1 - 1<<20 // stream numbers end at 2^31: such a worker is replaced in time
 )
 
-// settle decides what becomes of the attempts that a dead worker leaves (DESIGN's promises 3 and 4).
+// settle decides what becomes of the attempts that a dead worker leaves.
 func (w *worker) settle(left []*attempt, read int64) {
 	sort.Slice(left, func(i, j int) bool { return left[i].id > left[j].id }) // requeued in front one by one, the oldest ends up first
 	w.mu.Lock()
@@ -145,7 +145,11 @@ func (a *attempt) settle(w *worker, broken string, read int64) (again bool) {
 	}
 	a.over = true
 	unbegun := a.declined || !a.spoken && a.unseen(read)
+	given := a.verdictOr(nil)
 	switch {
+	case given != nil: // nobody waits for it any more
+		x.sink.Fail(given)
+		return false
 	case unbegun && x.moveOn():
 		w.log.Warn("request moves to another worker: its worker died before it began", "request", x.name())
 		w.pool.dispatch.requeue(x)

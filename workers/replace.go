@@ -120,11 +120,11 @@ func (p *Pool) retire(w *worker) (drained int, cut []string) {
 // cut gives up every stream of the worker, and names the requests whose response was not whole.
 func (w *worker) cut() (names []string) {
 	for _, a := range w.attempts() {
-		a.giveUp(protocol.ResetDrained)
 		f := &protocol.Failure{Kind: protocol.FailedDrained, Detail: fmt.Sprintf("%s was replaced, and drain_timeout (%v) passed", w, w.gen.settings.DrainTimeout)}
 		if name := a.fail(f); name != "" {
 			names = append(names, name)
 		}
+		a.giveUp(protocol.ResetDrained, f)
 	}
 	return names
 }

@@ -90,7 +90,7 @@ func TestWorkerThatBreaksTheProtocolIsReplacedAndHarmsNoOther(t *testing.T) {
 					}
 				})))
 				defer p.Stop(context.Background())
-				synctest.Wait()
+				ready()
 				before := pids(p)
 				s := newSink()
 				s.hold = true

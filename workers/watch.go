@@ -41,9 +41,10 @@ func (w *worker) watchRequest(a *attempt, now time.Time, limit time.Duration) {
 	a.mu.Unlock()
 	switch {
 	case first:
-		a.giveUp(protocol.ResetTimeout)
+		why := &protocol.Failure{Kind: protocol.FailedTimeout, Detail: w.String() + " gave no sign within request_timeout (" + limit.String() + ")"}
+		a.giveUp(protocol.ResetTimeout, why)
 		go func() { // a sink's call may be under way, and run never waits
-			name := a.fail(&protocol.Failure{Kind: protocol.FailedTimeout, Detail: w.String() + " gave no sign within request_timeout (" + limit.String() + ")"})
+			name := a.fail(why)
 			w.log.Error("request timed out", "request", name, "stream", a.id, "request_timeout", limit)
 		}()
 	case ignored:
