@@ -230,20 +230,33 @@ func (h *host) shutDown() {
 	h.mu.Unlock()
 	var all sync.WaitGroup
 	for _, l := range h.listeners {
-		all.Go(func() {
-			ctx, cancel := context.WithTimeout(h.now, l.pool.config.DrainTimeout)
-			defer cancel()
-			if err := l.server.Shutdown(ctx); err != nil && h.now.Err() == nil {
-				h.log.Warn("requests are still in flight and will be cut", "listener", l.server.Address(), "drain_timeout", l.pool.config.DrainTimeout)
-			}
-			l.server.Close()
-		})
+		all.Go(func() { h.drain(l) })
 	}
 	all.Wait()
 	for _, p := range h.pools {
-		all.Go(func() { p.stop(h.now) })
+		all.Go(func() {
+			ctx := h.now
+			if p.cut.Load() { // it has had its time: what does not heed the cancellation is killed
+				limited, cancel := context.WithTimeout(h.now, p.config.StopTimeout)
+				defer cancel()
+				ctx = limited
+			}
+			p.stop(ctx)
+		})
 	}
 	all.Wait()
+}
+
+// drain closes a listener when its last request has ended, or is cut.
+func (h *host) drain(l *listener) {
+	limit := l.pool.config.DrainTimeout
+	ctx, cancel := context.WithTimeout(h.now, limit)
+	defer cancel()
+	if err := l.server.Shutdown(ctx); err != nil && h.now.Err() == nil {
+		l.pool.cut.Store(true)
+		h.log.Warn("requests in flight are cut", "listener", l.server.Address(), "drain_timeout", limit)
+	}
+	l.server.Close()
 }
 
 // closeListeners is for those that were bound and never shut down; it does no harm to the others.
@@ -255,6 +268,12 @@ func (h *host) closeListeners() {
 
 // Stop implements [control.Host].
 func (h *host) Stop(now bool) (stopped <-chan struct{}) {
+	if h.stopping.Err() == nil && !now {
+		h.log.Info("stopping gracefully")
+	}
+	if h.now.Err() == nil && now {
+		h.log.Warn("stopping at once")
+	}
 	h.end(errStopped)
 	if now {
 		h.endNow()

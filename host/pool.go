@@ -24,6 +24,7 @@ type pool struct {
 	ending  context.Context // the host's: ends a build under way
 	begun   chan struct{}   // closed when Start has returned
 	running atomic.Bool     // Start has succeeded: only then may the workers be asked anything
+	cut     atomic.Bool     // the host stops, and drain_timeout has passed
 	hinted  bool            // Prepare has said what PHP lacks; calls of Prepare come one at a time
 }
 

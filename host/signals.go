@@ -53,11 +53,11 @@ func (h *host) heed(r request, s os.Signal, asked *bool) {
 			h.log.Error("no reload", "error", err)
 		}
 	case *asked:
-		h.log.Warn("signal: stopping at once", "signal", s)
+		h.log.Info("signal", "signal", s)
 		h.Stop(true)
 	default:
 		*asked = true
-		h.log.Info("signal: stopping gracefully; once more stops at once", "signal", s)
+		h.log.Info("signal: once more stops at once", "signal", s)
 		h.Stop(false)
 	}
 }
