@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -23,6 +24,7 @@ import (
 // host implements [control.Host].
 type host struct {
 	config    *config.Config
+	file      string // of the configuration, absolute; "" for none
 	log       hclog.Logger
 	began     time.Time
 	pools     []*pool     // fixed before anybody can ask
@@ -52,6 +54,9 @@ var errStopped = errors.New("stopped")
 
 func newHost(c *config.Config, log hclog.Logger) *host {
 	h := &host{config: c, log: log, began: time.Now(), stopped: make(chan struct{})}
+	if path, err := filepath.Abs(c.Path); err == nil && c.Path != "" {
+		h.file = path
+	}
 	h.stopping, h.end = context.WithCancelCause(context.Background())
 	h.now, h.endNow = context.WithCancel(context.Background())
 	return h
@@ -289,7 +294,7 @@ func (h *host) Version() control.Version {
 // Status implements [control.Host].
 func (h *host) Status() control.Status {
 	st := control.Status{
-		Version: hostVersion(), Uptime: control.Seconds(time.Since(h.began)), PID: os.Getpid(), Config: h.config.Path,
+		Version: hostVersion(), Uptime: control.Seconds(time.Since(h.began)), PID: os.Getpid(), Config: h.file,
 		Stopping: h.stopping.Err() != nil, Listen: []control.Listener{}, Pools: []control.Pool{},
 	}
 	for _, l := range h.listeners {

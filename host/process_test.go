@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/workerhost/workerhost/host/internal/control"
 	sdk "github.com/workerhost/workerhost/sdk-go"
@@ -28,14 +29,23 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, string(data))
 			os.Exit(3)
 		}
-		err := sdk.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "pid %d", os.Getpid()) }))
-		if err != nil {
+		if err := sdk.Serve(http.HandlerFunc(answer)); err != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)
 	default:
 		os.Exit(run(os.Args[1:], systemTerminal()))
 	}
+}
+
+// answer is the worker: /hold/PATH answers once there is a file of that name.
+func answer(w http.ResponseWriter, r *http.Request) {
+	if path, ok := strings.CutPrefix(r.URL.Path, "/hold"); ok {
+		for _, err := os.Stat(path); err != nil && r.Context().Err() == nil; _, err = os.Stat(path) {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	fmt.Fprintf(w, "pid %d", os.Getpid())
 }
 
 // serving is a host in a process of its own, with two workers.
@@ -46,6 +56,7 @@ type serving struct {
 	poison  string // while this file exists, new workers fail with its text
 	address string
 	log     *bufio.Reader
+	pipe    io.Closer // what log reads from
 }
 
 func program(args ...string) *exec.Cmd {
@@ -70,7 +81,7 @@ func serveIn(t *testing.T, dir string) *serving {
 		s.command.Process.Kill()
 		s.command.Wait()
 	})
-	s.log = bufio.NewReader(stderr)
+	s.log, s.pipe = bufio.NewReader(stderr), stderr
 	s.address = s.await("listening")["address"].(string)
 	s.await("ready")
 	return s

@@ -34,6 +34,9 @@ host serve -- ./my-worker --verbose`,
 				for _, w := range c.Warnings {
 					log.Warn(w)
 				}
+				if c.Dev {
+					log.Warn("--dev: responses show errors with their trace to every client")
+				}
 				log.Debug("configuration", "file", c.Path, "control", c.Control)
 				return newHost(c, log).run()
 			}

@@ -15,6 +15,7 @@ type request int
 const (
 	stopRequest request = iota // gracefully; the second time at once
 	reloadRequest
+	noRequest
 )
 
 // heedSignals has signals steer the host until the returned function is called.
@@ -47,6 +48,7 @@ func (h *host) heedSignals() (ignore func()) {
 // heed does what one signal asks for. asked is whether a signal has asked for a stop before.
 func (h *host) heed(r request, s os.Signal, asked *bool) {
 	switch {
+	case r == noRequest:
 	case r == reloadRequest:
 		h.log.Info("signal: reload", "signal", s)
 		if _, err := h.Reload(nil); err != nil {

@@ -18,5 +18,6 @@ func signals() map[os.Signal]request {
 		syscall.SIGINT:  stopRequest,
 		syscall.SIGUSR1: reloadRequest,
 		syscall.SIGHUP:  hangup,
+		syscall.SIGPIPE: noRequest, // whoever read the log has gone; that is no reason to drop clients
 	}
 }
