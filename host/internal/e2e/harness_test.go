@@ -80,6 +80,12 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+// end is the last part of the log, as much as somebody may want to read.
+func (l *logBuffer) end() string {
+	text := l.String()
+	return text[max(0, len(text)-32<<10):]
+}
+
 // await returns when the log contains text.
 func (l *logBuffer) await(t *testing.T, text string) {
 	t.Helper()
@@ -94,7 +100,7 @@ func (l *logBuffer) await(t *testing.T, text string) {
 		select {
 		case <-grown:
 		case <-deadline:
-			t.Fatalf("the log never said %q:\n%s", text, l)
+			t.Fatalf("the log never said %q:\n%s", text, l.end())
 		}
 	}
 }
@@ -120,6 +126,14 @@ func start(t *testing.T, args ...string) *host {
 
 // startWith is start for a host whose address stands in its arguments or its config.
 func startWith(t *testing.T, addr string, args ...string) *host {
+	t.Helper()
+	h := launch(t, addr, args...)
+	h.awaitReady()
+	return h
+}
+
+// launch is startWith for a host that may never be ready.
+func launch(t *testing.T, addr string, args ...string) *host {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "h") // short: socket paths are limited
 	if err != nil {
@@ -147,10 +161,9 @@ func startWith(t *testing.T, addr string, args ...string) *host {
 			t.Errorf("the host did not stop on SIGTERM")
 		}
 		if t.Failed() {
-			t.Logf("the host's log:\n%s", h.logs)
+			t.Logf("the end of the host's log:\n%s", h.logs.end())
 		}
 	})
-	h.awaitReady()
 	return h
 }
 
@@ -165,6 +178,9 @@ func (h *host) awaitReady() {
 			return false
 		}
 		for _, p := range st.Pools {
+			if len(p.Workers) == 0 { // not begun
+				return false
+			}
 			for _, w := range p.Workers {
 				if w.State != "idle" && w.State != "busy" {
 					return false
@@ -188,7 +204,7 @@ func (h *host) eventually(what string, cond func() bool) {
 		}
 		select {
 		case <-h.exited:
-			h.t.Fatalf("the host ended (%v) before %s:\n%s", h.err, what, h.logs)
+			h.t.Fatalf("the host ended (%v) before %s:\n%s", h.err, what, h.logs.end())
 		default:
 		}
 	}
