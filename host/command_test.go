@@ -244,7 +244,12 @@ api  not reloaded: it keeps the code that it has
 				Running: []control.Running{{Generation: 4, Slots: []int{0, 1, 2}}, {Generation: 3, Slots: []int{3, 4, 5, 7}}},
 			}},
 			out:    "app  worker 0  generation 4  pid 4711 → 4802  boot 38ms  drained 2\n",
-			err:    "app  worker 3 of generation 4 did not start:\n\nout of memory\n\napp  workers 0–2 run generation 4, 3–5, 7 generation 3\n",
+			err:    "app  worker 3 of generation 4 did not start:\n\nout of memory\n\napp  workers 0–2 run generation 4, 3–5, 7 generation 3; 1 worker not up, and the host keeps trying\n",
+			failed: true,
+		},
+		"nothing ever ran": {
+			events: []control.Event{{Kind: control.Failed, Pool: "app", Generation: 1, Error: "no php", Workers: 2}},
+			err:    "app  the reload failed:\n\nno php\n\napp  nothing was replaced, and no worker is up: the host keeps trying to start the old ones\n",
 			failed: true,
 		},
 		"put back": {

@@ -168,7 +168,7 @@ func (p *pool) event(e workers.Event) control.Event {
 	return shown
 }
 
-// running groups the slots by the generation that each runs.
+// running groups the slots whose workers can take requests by the generation that each runs.
 func running(st workers.Status) []control.Running {
 	var groups []control.Running
 	last := -1
@@ -177,6 +177,9 @@ func running(st workers.Status) []control.Running {
 			continue // a draining one, which comes after the one that took its slot
 		}
 		last = w.Slot
+		if w.State != workers.Idle && w.State != workers.Busy {
+			continue
+		}
 		i := slices.IndexFunc(groups, func(g control.Running) bool { return g.Generation == w.Generation })
 		if i < 0 {
 			groups = append(groups, control.Running{Generation: w.Generation})

@@ -138,27 +138,25 @@ func (s *reloadStory) tellFailed(e control.Event) {
 
 // whatRuns says exactly what serves after a failure.
 func whatRuns(e control.Event) string {
-	if len(e.Running) == 0 {
-		return "nothing was replaced"
-	}
-	if e.Replaced == 0 {
-		if len(e.Running) == 1 {
-			return fmt.Sprintf("nothing was replaced: the old workers keep serving, with generation %d", e.Running[0].Generation)
-		}
-	}
+	up := 0
 	var parts []string
-	for i, r := range e.Running {
-		verb := ""
-		if i == 0 {
-			verb = " run"
-		}
-		parts = append(parts, fmt.Sprintf("%s%s generation %d", slotRanges(r.Slots), verb, r.Generation))
+	for _, r := range e.Running {
+		up += len(r.Slots)
+		parts = append(parts, fmt.Sprintf("%s generation %d", slotRanges(r.Slots), r.Generation))
 	}
-	text := "workers " + strings.Join(parts, ", ")
-	if e.Replaced == 0 {
-		return "the old workers keep serving: " + text
+	down := ""
+	if up < e.Workers {
+		down = fmt.Sprintf("; %s not up, and the host keeps trying", counted(e.Workers-up, "worker"))
 	}
-	return text
+	switch {
+	case up == 0:
+		return "nothing was replaced, and no worker is up: the host keeps trying to start the old ones"
+	case e.Replaced == 0 && len(e.Running) == 1:
+		return fmt.Sprintf("nothing was replaced: the old workers keep serving, with generation %d%s", e.Running[0].Generation, down)
+	case e.Replaced == 0:
+		return "the old workers keep serving: " + strings.Join(parts, ", ") + down
+	}
+	return "workers " + strings.Replace(strings.Join(parts, ", "), " generation", " run generation", 1) + down
 }
 
 func slot(e control.Event) int {

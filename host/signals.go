@@ -50,16 +50,16 @@ func (h *host) heed(r request, s os.Signal, asked *bool) {
 	switch {
 	case r == noRequest:
 	case r == reloadRequest:
-		h.log.Info("signal: reload", "signal", s)
+		h.log.Info("signal: reload", "signal", s.String())
 		if _, err := h.Reload(nil); err != nil {
 			h.log.Error("no reload", "error", err)
 		}
 	case *asked:
-		h.log.Info("signal", "signal", s)
+		h.log.Info("signal", "signal", s.String())
 		h.Stop(true)
 	default:
 		*asked = true
-		h.log.Info("signal: once more stops at once", "signal", s)
+		h.log.Info("signal: once more stops at once", "signal", s.String())
 		h.Stop(false)
 	}
 }

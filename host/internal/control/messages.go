@@ -108,7 +108,7 @@ type Event struct {
 	Took       float64   `json:"took_ms,omitempty"`
 }
 
-// Running says which workers run a generation.
+// Running says which workers serve with a generation. A slot that is in no Running has no worker that is ready.
 type Running struct {
 	Generation uint64 `json:"generation"`
 	Slots      []int  `json:"slots"`
