@@ -289,7 +289,10 @@ func (x *exchange) passOn(r *http.Request, out *output) {
 		}
 		switch {
 		case ended:
-			setTrailers(out.w.Header(), trailers)
+			if len(trailers) > 0 {
+				out.flush() // a response that is all in the buffer would get a Content-Length, and no trailers
+				setTrailers(out.w.Header(), trailers)
+			}
 			return
 		case failed:
 			if x.failure.Kind == protocol.FailedCancelled {
