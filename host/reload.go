@@ -149,8 +149,10 @@ func whatRuns(e control.Event) string {
 		down = fmt.Sprintf("; %s not up, and the host keeps trying", counted(e.Workers-up, "worker"))
 	}
 	switch {
-	case up == 0:
+	case up == 0 && e.Replaced == 0:
 		return "nothing was replaced, and no worker is up: the host keeps trying to start the old ones"
+	case up == 0:
+		return "no worker is up: the host keeps trying"
 	case e.Replaced == 0 && len(e.Running) == 1:
 		return fmt.Sprintf("nothing was replaced: the old workers keep serving, with generation %d%s", e.Running[0].Generation, down)
 	case e.Replaced == 0:
