@@ -64,12 +64,14 @@ type fakes struct {
 	mu      sync.Mutex
 	started int
 	all     []*fakeProcess
+	dirs    []string
 	choose  func(n int) script
 	scripts sync.WaitGroup
 }
 
-func (f *fakes) launch(*generation, []string) (process, error) {
+func (f *fakes) launch(g *generation, _ []string) (process, error) {
 	f.mu.Lock()
+	f.dirs = append(f.dirs, g.directory)
 	f.started++
 	n := f.started
 	f.mu.Unlock()
@@ -98,6 +100,27 @@ func (f *fakes) process(n int) *fakeProcess {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.all[n-1]
+}
+
+// alive is how many processes there are.
+func (f *fakes) alive() (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.all {
+		select {
+		case <-p.died:
+		default:
+			n++
+		}
+	}
+	return n
+}
+
+// directories are those that the workers were started in.
+func (f *fakes) directories() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.dirs
 }
 
 // count is how many workers were started so far.
@@ -307,7 +330,13 @@ func ready() { time.Sleep(time.Second) }
 func newFakePool(t *testing.T, set Settings, choose func(n int) script) (*Pool, *fakes) {
 	t.Helper()
 	f := &fakes{choose: choose}
-	set.Command, set.Directory, set.launch = []string{"/bin/sh"}, t.TempDir(), f.launch
+	set.launch = f.launch
+	if set.Prepare == nil {
+		set.Command = []string{"/bin/sh"}
+	}
+	if set.Directory == "" {
+		set.Directory = t.TempDir()
+	}
 	t.Cleanup(f.scripts.Wait) // with Stop, that all are gone
 	p, err := New(set)
 	if err != nil {

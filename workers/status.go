@@ -30,7 +30,7 @@ type WorkerStatus struct {
 	SDK        string
 }
 
-// Status never waits for a worker. Draining workers come after the one that took their slot.
+// Status never waits for a worker. Workers that start to replace one, and those that drain, come after the one that holds their slot.
 func (p *Pool) Status() Status {
 	st := Status{Name: p.name}
 	p.do(func() {
