@@ -58,6 +58,8 @@ final class Worker
     private bool $booting = false;
     private ?Exchange $exchange = null;
     private int $pid = 0;
+    /** How many output buffers there are when no request is. */
+    private int $level = 0;
     private ?Request $request = null;
     /** Given back when memory has run out, so that the client still gets an answer. */
     private ?string $reserve = null;
@@ -217,14 +219,11 @@ final class Worker
     private function loop(): void
     {
         $link = $this->link;
-        $level = \ob_get_level();
+        $this->level = \ob_get_level();
         while (!$link->draining && ($message = $link->wait()) !== null) {
             if ($message[0] === Frame::REQUEST) {
                 $this->answer($message);
-                // What a handler left in an output buffer of its own goes to the log.
-                while (\ob_get_level() > $level) {
-                    \ob_end_flush();
-                }
+                $this->flush(); // what a generator left
             } elseif ($message[0] === Frame::HELLO) {
                 throw new LinkError('HELLO once', 'it again');
             }
@@ -252,17 +251,27 @@ final class Worker
             if (!$response instanceof Response) {
                 $response = self::response($response);
             }
+            $this->flush(); // before DONE, so that the host knows whose it is
             Sender::send($response, $exchange, $request->method);
         } catch (LinkError $e) {
             throw $e;
         } catch (\Throwable $e) {
             $response = null;
+            $this->flush();
             $this->recover($e, $exchange, $request);
         }
         $exchange->body = null; // the two refer to each other; without this only the cycle collector would free them
         $this->exchange = $this->request = null;
         $this->globals?->restore();
         Log::stream(0);
+    }
+
+    /** What was left in an output buffer goes to the log. */
+    private function flush(): void
+    {
+        while (\ob_get_level() > $this->level) {
+            \ob_end_flush();
+        }
     }
 
     private static function response(mixed $result): Response

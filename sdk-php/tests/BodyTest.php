@@ -162,6 +162,15 @@ final class BodyTest extends TestCase
         );
     }
 
+    public function testFieldsBeyondMaxInputVarsAreDroppedAndLogged(): void
+    {
+        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => [count($r->query), count($r->form)])->run();', php: ['-d', 'display_errors=stderr', '-d', 'max_input_vars=3']);
+        $answer = $host->get('POST', '/?a=1&b=2&c=3', ['Content-Type', 'application/x-www-form-urlencoded'], 'a=1&b=2&c=3&d=4');
+        self::assertSame('[3,3]', $answer->body);
+        self::assertStringContainsString('a form or query of 4 fields: those after the first 3 were dropped', $host->logs[0][3]);
+        self::assertSame('', $host->log());
+    }
+
     public function testAFormOfTheHostComesAsFieldsAndFiles(): void
     {
         $host = FakeHost::serving(<<<'PHP'

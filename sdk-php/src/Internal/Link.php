@@ -158,12 +158,11 @@ final class Link
 
     private function fill(): void
     {
-        $want = 65536;
         if ($this->at > 0) {
             $this->buffer = \substr($this->buffer, $this->at);
             $this->at = 0;
         }
-        $bytes = @\fread($this->in, $want);
+        $bytes = @\fread($this->in, 65536);
         if ($bytes === '' || $bytes === false) {
             // A signal may have cut the read short; only the end is the end.
             if (\feof($this->in)) {
@@ -184,18 +183,17 @@ final class Link
         if ($this->ended) {
             return;
         }
-        $length = \strlen($bytes);
         $written = @\fwrite($this->out, $bytes);
-        while ($written !== $length) {
-            // A pipe whose reader is gone: the next read will find the end too. A short write is carried on with.
-            if ($written === false || $written === 0 || $this->ended) {
+        for ($idle = 0; $written !== \strlen($bytes); $written = @\fwrite($this->out, $bytes)) {
+            if ($written > 0) {
+                $bytes = \substr($bytes, $written);
+                $idle = 0;
+            } elseif (++$idle > 10) {
+                // Not a signal that cut it short, then: nobody reads any more, and the next read will find the end as well.
                 $this->ended = true;
 
                 return;
             }
-            $bytes = \substr($bytes, $written);
-            $length -= $written;
-            $written = @\fwrite($this->out, $bytes);
         }
     }
 }
