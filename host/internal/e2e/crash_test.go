@@ -65,7 +65,7 @@ func TestAWorkersDeathHarmsOnlyItsRequest(t *testing.T) {
 	}
 	h.awaitReady()
 	others.stop()
-	if n := strings.Count(h.logs.String(), "seen POST /once"); n != 1 {
+	if n := h.begun("POST /once"); n != 1 {
 		t.Errorf("the POST was begun %d times", n)
 	}
 	restarts := 0

@@ -152,9 +152,18 @@ func launch(t *testing.T, addr string, args ...string) *host {
 	}
 	go func() { h.err = h.cmd.Wait(); close(h.exited) }()
 	t.Cleanup(func() {
-		h.kill(syscall.SIGTERM)
+		ended := false
 		select {
 		case <-h.exited:
+			ended = true // the test saw to it
+		default:
+			h.kill(syscall.SIGTERM)
+		}
+		select {
+		case <-h.exited:
+			if !ended && h.err != nil {
+				t.Errorf("on SIGTERM the host ended with %v", h.err)
+			}
 		case <-time.After(20 * time.Second):
 			h.kill(syscall.SIGQUIT) // the stacks say why
 			<-h.exited

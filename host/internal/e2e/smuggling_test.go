@@ -63,7 +63,6 @@ func TestNothingAmbiguousReachesAWorker(t *testing.T) {
 		"a huge chunk size":             post("Transfer-Encoding: chunked\r\n") + "fffffffffffffffff\r\nx\r\n0\r\n\r\n" + inner,
 		"a chunk longer than it says":   post("Transfer-Encoding: chunked\r\n") + "1\r\nxx\r\n0\r\n\r\n" + inner,
 	} {
-		before := strings.Count(h.logs.String(), "seen GET /smuggled")
 		c := h.dial()
 		c.SetDeadline(time.Now().Add(10 * time.Second))
 		if _, err := c.Write([]byte(raw)); err != nil {
@@ -81,7 +80,6 @@ func TestNothingAmbiguousReachesAWorker(t *testing.T) {
 		if !c.closed() {
 			t.Errorf("%s: the connection stays open after %s", name, a.Status)
 		}
-		_ = before
 	}
 	// What is well-formed, and yet likes to be misread: the connection ends with the request, so that nothing can follow it.
 	c := h.dial()
@@ -95,7 +93,7 @@ func TestNothingAmbiguousReachesAWorker(t *testing.T) {
 	if n := h.seen("GET /smuggled"); n != 0 {
 		t.Errorf("%d smuggled requests reached the worker", n)
 	}
-	if n := strings.Count(h.logs.String(), "seen POST"); n != 1 {
+	if n := h.begun("POST"); n != 1 {
 		t.Errorf("%d malformed requests reached the worker", n-1)
 	}
 }
