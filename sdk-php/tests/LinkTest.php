@@ -142,6 +142,16 @@ final class LinkTest extends TestCase
         self::assertStringContainsString($message, $host->log());
     }
 
+    public function testALinkErrorThatUserCodeCatchesStillEndsTheLink(): void
+    {
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { try { return $r->body(); } catch (Throwable) { return "caught"; } })->run();');
+        $stream = $host->request('POST', '/', [], null, false);
+        $host->raw("\0\0\0\1\xc1");
+        $host->answer($stream);
+        self::assertSame([], $host->next());
+        self::assertSame(1, $host->end());
+    }
+
     public function testFramesInPiecesAndInHeapsAreTheSame(): void
     {
         $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => $r->target)->run();');

@@ -151,7 +151,7 @@ final class Exchange
     private function apply(array $message): void
     {
         if ($message[0] === Frame::REQUEST) {
-            throw new LinkError("no REQUEST before stream {$this->stream} is DONE", "REQUEST {$message[1]}");
+            throw $this->link->fail(new LinkError("no REQUEST before stream {$this->stream} is DONE", "REQUEST {$message[1]}"));
         }
         if ($message[1] !== $this->stream || $this->cancelled) {
             return;
@@ -160,10 +160,10 @@ final class Exchange
             case Frame::DATA:
                 $size = \strlen($message[3]);
                 if ($this->whole || $size > $this->room) {
-                    throw new LinkError(
+                    throw $this->link->fail(new LinkError(
                         $this->whole ? "no DATA after END on stream {$this->stream}" : "at most {$this->room} bytes of DATA on stream {$this->stream}",
                         "DATA of $size bytes",
-                    );
+                    ));
                 }
                 $this->room -= $size;
                 $this->input .= $message[3];
@@ -175,7 +175,7 @@ final class Exchange
             case Frame::WINDOW:
                 $this->window += $message[2];
                 if ($this->window > Frame::MAX_WINDOW) {
-                    throw new LinkError('a window of at most ' . Frame::MAX_WINDOW, "{$this->window} on stream {$this->stream}");
+                    throw $this->link->fail(new LinkError('a window of at most ' . Frame::MAX_WINDOW, "{$this->window} on stream {$this->stream}"));
                 }
                 break;
             case Frame::RESET:

@@ -17,6 +17,8 @@ final class Link
     /** Set once the host is gone. */
     public bool $ended = false;
     public int $maxFrame = Frame::MAX;
+    /** Set once the two ends disagree. Kept because user code may catch what is thrown in its midst, and nothing is read after it (§9.1). */
+    private ?LinkError $broken = null;
 
     private string $buffer = '';
     private int $at = 0;
@@ -99,6 +101,25 @@ final class Link
      * @return list<mixed>|null
      */
     private function take(): ?array
+    {
+        if ($this->broken !== null) {
+            throw $this->broken;
+        }
+        try {
+            return $this->parse();
+        } catch (LinkError $e) {
+            throw $this->fail($e);
+        }
+    }
+
+    /** Ends the link, and gives back what is to be thrown. */
+    public function fail(LinkError $error): LinkError
+    {
+        return $this->broken ??= $error;
+    }
+
+    /** @return list<mixed>|null */
+    private function parse(): ?array
     {
         while ($this->buffer !== '') {
             $length = Frame::length($this->buffer, $this->at, $this->maxFrame);
