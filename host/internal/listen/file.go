@@ -46,7 +46,7 @@ func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, f *os.File, in
 		if _, ok := h["Etag"]; !ok {
 			h["Etag"] = []string{etag(info)}
 		}
-		http.ServeContent(deadlined(w, r, s.limits.WriteTimeout), r, "", modified, f)
+		http.ServeContent(s.deadlined(w, r), r, "", modified, f)
 		return
 	}
 	h["Content-Length"] = []string{strconv.FormatInt(info.Size(), 10)}
@@ -54,27 +54,28 @@ func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, f *os.File, in
 	if r.Method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified {
 		return
 	}
-	if n, err := io.CopyN(deadlined(w, r, s.limits.WriteTimeout), f, info.Size()); err != nil || n != info.Size() {
+	if n, err := io.CopyN(s.deadlined(w, r), f, info.Size()); err != nil || n != info.Size() {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// deadlined renews the write deadline of an HTTP/2 stream; HTTP/1's is the connection's.
-func deadlined(w http.ResponseWriter, r *http.Request, timeout time.Duration) http.ResponseWriter {
-	if r.ProtoMajor == 1 || timeout <= 0 {
+// deadlined renews the write deadline of an HTTP/2 stream with each write; HTTP/1's writer it leaves alone, for sendfile.
+func (s *Server) deadlined(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
+	if r.ProtoMajor == 1 {
 		return w
 	}
-	return &patient{w, timeout}
+	return &patient{w, s, r}
 }
 
 type patient struct {
 	http.ResponseWriter
-	timeout time.Duration
+	server  *Server
+	request *http.Request
 }
 
 // Write implements io.Writer.
 func (p *patient) Write(b []byte) (int, error) {
-	http.NewResponseController(p.ResponseWriter).SetWriteDeadline(time.Now().Add(p.timeout))
+	p.server.moreTime(p.ResponseWriter, p.request)
 	return p.ResponseWriter.Write(b)
 }
 

@@ -1,5 +1,3 @@
-//go:build unix
-
 package listen
 
 import (
@@ -8,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -41,9 +38,7 @@ func TestAWorkersFileIsServedFromItsRootsOnly(t *testing.T) {
 		"root/a.txt": "0123456789", "root/sub/b.bin": "b", "root/inside": "->sub/b.bin", "root/out": "->../secret", "root/abs": "->/etc/hostname",
 		"secret": "secret", "current": "->root", "root2/c": "c",
 	})
-	if err := syscall.Mkfifo(filepath.Join(base, "root/pipe"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fifo(t, filepath.Join(base, "root/pipe"))
 	h := start(t, func(c *call) {
 		status := 200
 		fmt.Sscan(c.header("X-Status"), &status)

@@ -123,6 +123,7 @@ func (x *exchange) deliver(w http.ResponseWriter, r *http.Request) {
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // no guessing
 	}
+	x.server.moreTime(w, r)
 	w.WriteHeader(m.Status)
 	if noBody {
 		return // leave cancels what may still come
@@ -245,7 +246,6 @@ func (x *exchange) passOn(r *http.Request, out *output) {
 	gone := r.Context().Done()
 	out.unflushed = true // the head
 	var disk []byte
-	deadlines := r.ProtoMajor != 1 && x.server.limits.WriteTimeout > 0 // HTTP/1's are the connection's
 	for {
 		x.mu.Lock()
 		p, fromDisk := x.log.next(x.spare)
@@ -272,9 +272,7 @@ func (x *exchange) passOn(r *http.Request, out *output) {
 			for len(p) > 0 {
 				piece := p[:min(len(p), slice)]
 				p = p[len(piece):]
-				if deadlines {
-					http.NewResponseController(out.w).SetWriteDeadline(time.Now().Add(x.server.limits.WriteTimeout))
-				}
+				x.server.moreTime(out.w, r)
 				if err := out.write(piece); err != nil {
 					x.breakOff(r, err.Error())
 				}
@@ -310,6 +308,14 @@ func (x *exchange) passOn(r *http.Request, out *output) {
 		case <-gone:
 			panic(http.ErrAbortHandler)
 		}
+	}
+}
+
+// moreTime renews the write deadline of an HTTP/2 stream: a client may take bytes of others and leave this one without a window. HTTP/1's deadline is
+// the connection's.
+func (s *Server) moreTime(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor != 1 && s.limits.WriteTimeout > 0 {
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.limits.WriteTimeout))
 	}
 }
 

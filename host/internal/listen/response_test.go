@@ -405,7 +405,7 @@ func TestASlowReaderIsNotCutOffWhileItReads(t *testing.T) {
 	c := h.dial()
 	c.(*net.TCPConn).SetReadBuffer(64 << 10)
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	resp, err := http.ReadResponse(bufio.NewReader(slowReader{c}), nil)
+	resp, err := http.ReadResponse(bufio.NewReaderSize(slowReader{c}, 16<<10), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -416,5 +416,5 @@ type slowReader struct{ io.Reader }
 
 func (s slowReader) Read(p []byte) (int, error) {
 	time.Sleep(5 * time.Millisecond)
-	return io.ReadFull(s.Reader, p[:min(len(p), 4<<10)])
+	return s.Reader.Read(p[:min(len(p), 16<<10)])
 }

@@ -161,6 +161,39 @@ func TestAnHTTP2StreamThatBreaksOffIsReset(t *testing.T) {
 	w.Close()
 }
 
+func TestAnHTTP2ClientThatTakesNothingIsCutOff(t *testing.T) {
+	ended := make(chan struct{}, 3)
+	base := tree(t, map[string]string{"big.bin": string(pattern(1 << 20))})
+	h := start(t, func(c *call) {
+		if c.request.Target == "/small" {
+			c.whole(200, "small")
+		} else {
+			flood(c, 1<<20)
+		}
+		ended <- struct{}{}
+	}, func(o *Options) { o.Limits.WriteTimeout, o.Public = 200*time.Millisecond, base })
+	c := h.dial()
+	// The preface; SETTINGS with an initial window of 0; three requests as literal header fields, without a Huffman code.
+	io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00")
+	for i, path := range []string{"/small", "/flood", "/big.bin"} {
+		block := "\x82\x86\x04" + string(rune(len(path))) + path + "\x01\x01a"
+		io.WriteString(c, "\x00\x00"+string(rune(len(block)))+"\x01\x05\x00\x00\x00"+string(rune(2*i+1))+block)
+	}
+	resets := 0
+	for resets < 3 {
+		var head [9]byte
+		if _, err := io.ReadFull(c, head[:]); err != nil {
+			t.Fatalf("%d streams were reset: %v", resets, err)
+		}
+		if head[3] == 3 {
+			resets++
+		}
+		io.CopyN(io.Discard, c, int64(head[0])<<16|int64(head[1])<<8|int64(head[2]))
+	}
+	<-ended
+	<-ended
+}
+
 func TestHTTPOverTLSIsReadAsStrictly(t *testing.T) {
 	h := start(t, func(c *call) { t.Error("a worker got it") }, withTLS(t))
 	for _, test := range hostile[:20] {

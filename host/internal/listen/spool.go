@@ -87,18 +87,33 @@ func (s *Spool) ready() (string, error) {
 		s.folder, s.lock = "", nil
 	}
 	s.sweep()
-	folder, err := os.MkdirTemp(s.parent, folderPrefix)
+	folder, lock, err := s.make()
+	for try := 0; err == nil && try < 3; try++ {
+		if _, gone := os.Lstat(filepath.Join(folder, lockName)); gone == nil {
+			break
+		}
+		lock.Close() // another host swept it away before it was locked
+		folder, lock, err = s.make()
+	}
 	if err != nil {
 		return "", fmt.Errorf("no private folder for waiting bodies (see spool_directory): %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(folder, lockName), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		os.RemoveAll(folder)
-		return "", fmt.Errorf("no private folder for waiting bodies (see spool_directory): %w", err)
-	}
-	tryLock(lock)
 	s.folder, s.lock = folder, lock
 	return folder, nil
+}
+
+// make makes a folder with a lock of ours.
+func (s *Spool) make() (folder string, lock *os.File, err error) {
+	if folder, err = os.MkdirTemp(s.parent, folderPrefix); err != nil {
+		return "", nil, err
+	}
+	lock, err = os.OpenFile(filepath.Join(folder, lockName), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		os.RemoveAll(folder)
+		return "", nil, err
+	}
+	tryLock(lock)
+	return folder, lock, nil
 }
 
 // sweep removes what hosts that were killed left behind: folders whose lock nobody holds.
