@@ -150,3 +150,29 @@ func TestAFirstBootThatFailsIsToldAndTriedAgain(t *testing.T) {
 		t.Errorf("once the code works: %q", text)
 	}
 }
+
+// Workers die at random, idle ones and busy ones, and no GET fails: it is tried once more elsewhere.
+func TestNoGETIsLostToDyingWorkers(t *testing.T) {
+	t.Run("PHP", func(t *testing.T) {
+		t.Parallel()
+		dieAtRandom(t, start(t, "-n", "4", pages(t, "1")))
+	})
+	t.Run("Go", func(t *testing.T) {
+		t.Parallel()
+		dieAtRandom(t, start(t, "-c", goSite(t, "workers = 3")+"/host.toml"))
+	})
+}
+
+func dieAtRandom(t *testing.T, h *host) {
+	l := newLoad(h).kept(12).fresh(1)
+	for i := range 15 {
+		h.awaitReady() // so that no request can lose its second worker, too
+		pids := h.pids()
+		if pid := pids[i%len(pids)]; pid > 1 {
+			killNow(t, pid)
+			awaitGone(t, pid)
+		}
+	}
+	h.awaitReady()
+	l.stop()
+}

@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -163,4 +164,38 @@ func (l *load) streams(n, steps, ms int) *load {
 		}
 		return err
 	}))
+}
+
+// http2 runs n clients on one HTTP/2 connection, which get and post in turn.
+func (l *load) http2(n int) *load {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: protocols}
+	l.t.Cleanup(transport.CloseIdleConnections)
+	c := &http.Client{Transport: transport, Timeout: time.Minute}
+	text, sum := body(150_000)
+	return l.run(n, "HTTP/2", func() error {
+		resp, err := c.Get(l.h.url + "/hello")
+		if err == nil {
+			err = expect(resp, "hello ", "")
+		}
+		if err != nil {
+			return err
+		}
+		resp, err = c.Post(l.h.url+"/sum", "text/plain", struct{ io.Reader }{strings.NewReader(text)}) // of unknown length
+		if err == nil {
+			err = expect(resp, "", sum)
+		}
+		return err
+	})
+}
+
+// expect reads a response whose body begins and ends in a certain way.
+func expect(resp *http.Response, prefix, suffix string) error {
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && (resp.StatusCode != 200 || !strings.HasPrefix(string(text), prefix) || !strings.HasSuffix(string(text), suffix)) {
+		err = fmt.Errorf("%s %q", resp.Status, text)
+	}
+	return err
 }

@@ -19,6 +19,11 @@ func TestReloadUnderLoadFailsNoRequest(t *testing.T) {
 		dir := pages(t, "1")
 		reloadUnderLoad(t, start(t, "-n", "4", dir), func(version string) { deployPages(t, dir, version) })
 	})
+	t.Run("PHP, bodies streamed", func(t *testing.T) {
+		t.Parallel()
+		dir := pages(t, "1")
+		reloadUnderLoad(t, startPHP(t, dir, "", "workers = 4\nrequest_body = \"stream\"", ""), func(version string) { deployPages(t, dir, version) })
+	})
 	t.Run("Go", func(t *testing.T) {
 		t.Parallel()
 		dir := goSite(t, "workers = 2")
@@ -36,7 +41,7 @@ func reloadUnderLoad(t *testing.T, h *host, deploy func(version string)) {
 		idle = append(idle, c)
 	}
 	first := h.pids()
-	l := newLoad(h).kept(32).fresh(2).posts(1, 100_000, "length").posts(1, 300_000, "chunked").posts(1, 70_000, "expect").streams(2, 10, 200)
+	l := newLoad(h).kept(32).fresh(2).posts(1, 100_000, "length").posts(1, 300_000, "chunked").posts(1, 70_000, "expect").streams(2, 10, 200).http2(3)
 	for version := 2; version <= 6; version++ {
 		deploy(fmt.Sprint(version))
 		out := h.reload()
