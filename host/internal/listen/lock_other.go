@@ -1,5 +1,7 @@
 //go:build !unix
 
+// A lock that ends with its process: only where the system has one.
+
 package listen
 
 import "os"

@@ -1,5 +1,7 @@
 //go:build unix
 
+// A lock that ends with its process: how a spool tells the living from the dead.
+
 package listen
 
 import (
