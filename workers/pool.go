@@ -252,7 +252,7 @@ func (p *Pool) admit(w *worker) bool {
 		Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single, Forms: w.ready.Has("forms"),
 		FileRoots: w.gen.fileRoots, RetryAfter: time.Second,
 	})
-	w.log.Info("worker ready", "boot", w.bootTime.Round(time.Millisecond), "sdk", w.ready.SDK)
+	w.log.Info("worker ready", "boot", w.bootTime.Round(time.Millisecond).String(), "sdk", w.ready.SDK)
 	p.markStarted()
 	return true
 }
@@ -293,9 +293,9 @@ func (p *Pool) refill(s *slot, w *worker) {
 	}
 	s.restarts++
 	if w.bootErr != nil {
-		w.log.Error("worker failed to start", "error", w.bootErr, "again_in", delay.Round(time.Millisecond))
+		w.log.Error("worker failed to start", "error", w.bootErr, "again_in", delay.Round(time.Millisecond).String())
 	} else {
-		w.log.Warn("worker ended, another one is started", "exit", w.exit, "in", delay.Round(time.Millisecond))
+		w.log.Warn("worker ended, another one is started", "exit", w.exit, "in", delay.Round(time.Millisecond).String())
 	}
 	s.timer = time.AfterFunc(delay, func() {
 		p.do(func() { p.fill(s) })

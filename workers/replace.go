@@ -110,7 +110,7 @@ func (p *Pool) retire(w *worker) (drained int, cut []string) {
 	if !within(w.drained, set.DrainTimeout) {
 		cut = w.cut()
 		drained -= min(drained, len(cut))
-		w.log.Warn("drain deadline passed, requests are cut", "drain_timeout", set.DrainTimeout, "requests", cut)
+		w.log.Warn("drain deadline passed, requests are cut", "drain_timeout", set.DrainTimeout.String(), "requests", cut)
 		within(w.drained, min(set.StopTimeout, time.Second)) // a moment to heed the RESET
 	}
 	w.stop()
@@ -143,12 +143,12 @@ func (w *worker) stop() {
 	if within(w.gone, limit) {
 		return
 	}
-	w.log.Warn("worker did not exit on DRAIN, sending TERM", "stop_timeout", limit)
+	w.log.Warn("worker did not exit on DRAIN, sending TERM", "stop_timeout", limit.String())
 	w.process.terminate()
 	if within(w.gone, limit) {
 		return
 	}
-	w.log.Warn("worker did not exit on TERM, sending KILL", "stop_timeout", limit)
+	w.log.Warn("worker did not exit on TERM, sending KILL", "stop_timeout", limit.String())
 	w.process.kill()
 	<-w.gone
 }

@@ -45,7 +45,7 @@ func (w *worker) watchRequest(a *attempt, now time.Time, limit time.Duration) {
 		a.giveUp(protocol.ResetTimeout, why)
 		go func() { // a sink's call may be under way, and run never waits
 			name := a.fail(why)
-			w.log.Error("request timed out", "request", name, "stream", a.id, "request_timeout", limit)
+			w.log.Error("request timed out", "request", name, "stream", a.id, "request_timeout", limit.String())
 		}()
 	case ignored:
 		w.overrule(a)
@@ -70,7 +70,7 @@ func (w *worker) overrule(a *attempt) {
 	w.pool.tasks.Go(func() {
 		w.process.terminate()
 		if !within(w.gone, w.gen.settings.StopTimeout) {
-			w.log.Warn("worker did not exit on TERM, sending KILL", "stop_timeout", w.gen.settings.StopTimeout)
+			w.log.Warn("worker did not exit on TERM, sending KILL", "stop_timeout", w.gen.settings.StopTimeout.String())
 			w.process.kill()
 		}
 	})
@@ -101,7 +101,7 @@ func (w *worker) watchLink(now time.Time) {
 	case !answered && w.pinged.IsZero():
 		w.pinged = now // it was busy meanwhile
 	case !answered && now.Sub(w.pinged) > pingTimeout && (state == Busy || w.pool.dispatch.withdrawIdle(w)):
-		w.log.Error("worker does not answer PING, it is replaced", "timeout", pingTimeout)
+		w.log.Error("worker does not answer PING, it is replaced", "timeout", pingTimeout.String())
 		w.kill("no answer to PING within " + pingTimeout.String())
 	}
 }
