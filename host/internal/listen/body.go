@@ -243,27 +243,54 @@ func (s *stored) rewind() bool {
 	return true
 }
 
-// live is a source that is still coming in.
+// live is a source that is still coming in. As long as all that came leaves room in its buffer, it can begin again: a worker that dies as it is handed a request
+// costs a small body nothing.
 type live struct {
 	in     *intake
 	buffer []byte
+	kept   int  // bytes at the buffer's beginning that came first
+	more   bool // came than the buffer holds
+	again  bool // what was kept comes next
 }
 
 func (l *live) next() ([]byte, bool, []string, error) {
 	if l.buffer == nil {
 		l.buffer = make([]byte, protocol.MaxData)
 	}
-	n, err := l.in.Read(l.buffer)
-	if err == io.EOF {
-		return l.buffer[:n], true, trailerPairs(l.in.r.Trailer), nil
+	if l.again {
+		l.again = false
+		if l.kept > 0 {
+			return l.buffer[:l.kept], l.in.whole, l.trailers(), nil
+		}
 	}
-	return l.buffer[:n], false, nil, err
+	if l.kept == len(l.buffer) && !l.in.whole {
+		l.kept, l.more = 0, true
+	}
+	n, err := l.in.Read(l.buffer[l.kept:])
+	p := l.buffer[l.kept : l.kept+n]
+	if !l.more {
+		l.kept += n
+	}
+	if err == io.EOF {
+		return p, true, l.trailers(), nil
+	}
+	return p, false, nil, err
 }
 
-func (l *live) rewind() bool { return l.in.got == 0 }
+func (l *live) trailers() []string {
+	if !l.in.whole {
+		return nil
+	}
+	return trailerPairs(l.in.r.Trailer)
+}
 
-// pump sends a body to the worker as fast as its window allows, from the start whenever the exchange begins anew. It ends with the exchange, with
-// the handler or, if the body came from a client, once all of it went.
+func (l *live) rewind() bool {
+	l.again = true
+	return !l.more
+}
+
+// pump sends a body to the worker as fast as its window allows, from the start whenever the exchange begins anew. It ends with the exchange or,
+// if the body comes from a client, with the handler.
 func (x *exchange) pump(from source) {
 	var (
 		stream   protocol.Stream
@@ -314,10 +341,7 @@ func (x *exchange) pump(from source) {
 			piece = piece[n:]
 			<-x.more
 		default:
-			piece, done = nil, end
-			if end && once {
-				return
-			}
+			piece, done = nil, end // and if the worker dies before it begins, all of it goes to another
 		}
 	}
 }

@@ -265,17 +265,20 @@ func TestPastTheQuotaABodyIs503(t *testing.T) {
 }
 
 // again is a worker that takes a part of the body and dies; the next one gets it from the start.
-type again struct{ fake }
+type again struct {
+	fake
+	takes int
+}
 
 func (a *again) Submit(x *protocol.Exchange) protocol.Ticket {
-	first := &call{sink: x.Sink, credit: 100_000, gone: make(chan struct{})}
+	first := &call{sink: x.Sink, credit: a.takes, gone: make(chan struct{})}
 	first.cond.L = &first.mu
 	first.say(func() { first.sink.Begin(first) })
 	for {
 		first.mu.Lock()
 		n := len(first.body)
 		first.mu.Unlock()
-		if n == 100_000 {
+		if n == a.takes {
 			break
 		}
 		time.Sleep(time.Millisecond)
@@ -287,7 +290,7 @@ func (a *again) Submit(x *protocol.Exchange) protocol.Ticket {
 }
 
 func TestABodyIsSentAgainFromTheStart(t *testing.T) {
-	back := &again{}
+	back := &again{takes: 100_000}
 	back.work = func(c *call) { c.whole(200, digest(c.readAll())) }
 	back.traits.WholeBody = true
 	h := start(t, nil, func(o *Options) { o.Backend = back })
@@ -296,6 +299,22 @@ func TestABodyIsSentAgainFromTheStart(t *testing.T) {
 		t.Errorf("%s: %s", resp.Status, got)
 	}
 	back.busy.Wait()
+}
+
+// One that is handed on as it comes can be sent again while it is small; a larger one ends with 502 rather than without its beginning.
+func TestASmallBodyIsSentAgainThoughItWasStreamed(t *testing.T) {
+	for _, c := range []struct{ size, takes, status int }{{1, 1, 200}, {10_000, 10_000, 200}, {65_535, 65_535, 200}, {65_535, 1000, 200}, {200_000, 70_000, 502}} {
+		back := &again{takes: c.takes}
+		back.work = func(c *call) { c.whole(200, digest(c.readAll())) }
+		h := start(t, nil, func(o *Options) { o.Backend = back })
+		for _, body := range []io.Reader{bytes.NewReader(pattern(c.size)), struct{ io.Reader }{bytes.NewReader(pattern(c.size))}} {
+			resp, got := h.do("PUT", "/", body)
+			if resp.StatusCode != c.status || c.status == 200 && got != digest(pattern(c.size)) {
+				t.Errorf("%d bytes, %d of them taken: %s %s", c.size, c.takes, resp.Status, got)
+			}
+		}
+		back.busy.Wait()
+	}
 }
 
 func TestASpoolCleansUpAfterAHostThatWasKilled(t *testing.T) {
