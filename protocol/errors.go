@@ -26,7 +26,11 @@ func (e *LinkError) Error() string {
 	return s
 }
 
-const maxShown = 256
+const (
+	maxShown  = 256
+	leastText = 8  // shorter runs of printable bytes are chance
+	maxHex    = 16 // of what follows text
+)
 
 func clip(b []byte) []byte {
 	if len(b) > maxShown {
@@ -36,17 +40,25 @@ func clip(b []byte) []byte {
 }
 
 // showBytes gives text as a quoted string and anything else as hex. A few odd bytes, or a rune cut off at the end, do not make text unreadable.
+// Text with something else behind it, as a print before the next frame leaves it, is shown as both.
 func showBytes(b []byte) string {
-	text := 0
+	text, lead := 0, 0
 	for i := 0; i < len(b); {
 		r, size := utf8.DecodeRune(b[i:])
 		if unicode.IsPrint(r) && r != utf8.RuneError || r == '\n' || r == '\r' || r == '\t' || r == '\ufeff' {
+			if text == i {
+				lead = i + size
+			}
 			text += size
 		}
 		i += size
 	}
 	if text*10 >= len(b)*9 {
 		return "text " + strconv.Quote(strings.ToValidUTF8(string(b), "\uFFFD"))
+	}
+	if lead >= leastText {
+		rest := b[lead:]
+		return fmt.Sprintf("text %s, then bytes % x", strconv.Quote(string(b[:lead])), rest[:min(len(rest), maxHex)])
 	}
 	return fmt.Sprintf("bytes % x", b)
 }

@@ -1,0 +1,576 @@
+//go:build linux
+
+package workers
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// runTestWorker is the worker's program. Each argument is something that it does differently.
+func runTestWorker(manners []string) int {
+	from, to := os.Stdin, os.Stdout
+	if os.Getenv(framesVariable) != "" {
+		syscall.SetNonblock(3, true)
+		syscall.SetNonblock(4, true)
+		from, to = os.NewFile(3, "frames"), os.NewFile(4, "frames")
+	}
+	for _, m := range manners {
+		switch m {
+		case "stray":
+			to.WriteString("\ufeffPHP Deprecated:  something\n")
+		case "fail":
+			fmt.Fprintln(os.Stderr, "PHP Parse error:  syntax error, unexpected token \"}\"")
+			return 255
+		case "deaf":
+			signal.Ignore(syscall.SIGTERM)
+		}
+	}
+	conn := protocol.NewConn(from, protocol.Pipe{File: to})
+	hello, err := conn.Accept()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	conn.Send(&protocol.Ready{Version: 1, PID: os.Getpid(), SDK: "test", Concurrency: 1})
+	var r protocol.Request
+	for {
+		payload, err := conn.Read()
+		if err != nil {
+			if len(manners) > 0 && manners[0] == "deaf" {
+				select {}
+			}
+			return 0
+		}
+		switch t, _, _ := protocol.Head(payload); t {
+		case protocol.TypeDrain:
+			if len(manners) > 0 && manners[0] == "deaf" {
+				select {}
+			}
+			return 0
+		case protocol.TypeRequest:
+			if err := r.Parse(payload); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return 1
+			}
+			body := testAnswer(&r, hello, to)
+			conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd | protocol.FlagDone, Status: 200, Body: body})
+		}
+	}
+}
+
+var greeting = []byte("Hello, World!")
+
+func testAnswer(r *protocol.Request, hello *protocol.Hello, frames *os.File) []byte {
+	path, argument, _ := strings.Cut(r.Target, "?")
+	switch path {
+	case "/pid":
+		return strconv.AppendInt(nil, int64(os.Getpid()), 10)
+	case "/print":
+		fmt.Println("printed to stdout")
+		fmt.Fprintln(os.Stderr, "printed to stderr")
+		out, err := exec.Command("sh", "-c", "echo echoed by a child; cat").CombinedOutput() // cat ends at once if stdin is empty
+		fmt.Printf("%s%v\n", out, err)
+	case "/garbage":
+		frames.WriteString("PHP Warning:  Undefined variable $x\n")
+	case "/close":
+		frames.Close()
+		select {}
+	case "/exit":
+		os.Exit(3)
+	case "/hold": // a child that holds the FIFO, until it is killed
+		hold(argument, &syscall.SysProcAttr{}, nil)
+	case "/escape": // one that leaves the group, and has the frames
+		return []byte(fmt.Sprint(hold(argument, &syscall.SysProcAttr{Setsid: true}, []*os.File{frames})))
+	case "/variable":
+		return []byte(os.Getenv(framesVariable))
+	case "/hang":
+		if r.Attempt < 2 {
+			fmt.Println("begun")
+			select {}
+		}
+	}
+	return greeting
+}
+
+// hold starts a child that opens the FIFO, says so there, and keeps it open.
+func hold(fifo string, attr *syscall.SysProcAttr, files []*os.File) int {
+	c := exec.Command("sh", "-c", `exec 9>"$0"; echo held >&9; exec sleep 60`, fifo)
+	c.SysProcAttr, c.ExtraFiles = attr, files
+	if err := c.Start(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 0
+	}
+	return c.Process.Pid
+}
+
+// runTestHost has a pool of two workers, each with a child that holds the FIFO named in the environment, and waits to be killed.
+func runTestHost() int {
+	reaper, err := StartReaper([]string{os.Args[0], "reaper"})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	p, err := New(Settings{Command: []string{os.Args[0], "worker"}, Workers: 2, Reaper: reaper})
+	if err == nil {
+		err = p.Start(context.Background())
+	}
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	<-p.Started()
+	for range 2 {
+		s, _ := submit(p, "GET", "/hold?"+os.Getenv("FIFO"))
+		s.result()
+	}
+	fmt.Println("up")
+	select {}
+}
+
+// lines collects a log.
+type lines struct {
+	mu  sync.Mutex
+	all strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.String()
+}
+
+// newRealPool starts a pool of test workers with the manners given. It is stopped at the test's end.
+func newRealPool(t testing.TB, set Settings, manners ...string) (*Pool, *lines) {
+	t.Helper()
+	log := new(lines)
+	set.Command = append([]string{os.Args[0], "worker"}, manners...)
+	set.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // the race detector has a program wait for a second at its exit
+	if set.Logger == nil {
+		set.Logger = hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Debug})
+	}
+	p, err := New(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Stop(context.Background()) })
+	eventually(t, func() bool {
+		for _, w := range p.Status().Workers {
+			if w.State != Idle {
+				return false
+			}
+		}
+		return true
+	})
+	return p, log
+}
+
+func eventually(t testing.TB, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not come to that in 20 s")
+		}
+	}
+}
+
+func ask(t testing.TB, p *Pool, target string) string {
+	t.Helper()
+	s, _ := submit(p, "GET", target)
+	got := s.result()
+	if s.failure != nil {
+		t.Fatal(s.failure)
+	}
+	return got
+}
+
+// newFIFO makes a named pipe, and says on the channels when somebody holds it, and when nobody does any more.
+func newFIFO(t *testing.T, holders int) (path string, held, released chan struct{}) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	held, released = make(chan struct{}), make(chan struct{})
+	go func() {
+		f, err := os.Open(path) // returns when the first one writes
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer f.Close()
+		in := bufio.NewReader(f)
+		for range holders {
+			in.ReadString('\n')
+		}
+		close(held)
+		io.Copy(io.Discard, in)
+		close(released)
+	}()
+	return path, held, released
+}
+
+func await(t *testing.T, c chan struct{}, what string) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(20 * time.Second):
+		t.Fatal("not within 20 s: " + what)
+	}
+}
+
+func TestNothingThatUserCodePrintsReachesTheWire(t *testing.T) {
+	p, log := newRealPool(t, Settings{Workers: 1}, "stray")
+	for range 3 {
+		if got := ask(t, p, "/print"); got != string(greeting) {
+			t.Fatal(got)
+		}
+	}
+	if got := ask(t, p, "/variable"); got != "3,4" {
+		t.Fatalf("%s=%q", framesVariable, got)
+	}
+	p.Stop(context.Background())
+	for _, want := range []string{"printed to stdout", "printed to stderr", "echoed by a child", "PHP Deprecated:  something", `request="GET /print"`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log has no %q:\n%s", want, log)
+		}
+	}
+}
+
+func TestFramesMayTravelOnStandardInputAndOutput(t *testing.T) {
+	t.Setenv(framesVariable, "7,8") // as if this host were itself a worker
+	p, _ := newRealPool(t, Settings{Workers: 1, Stdio: true})
+	if got := ask(t, p, "/"); got != string(greeting) {
+		t.Fatal(got)
+	}
+	if got := ask(t, p, "/variable"); got != "" {
+		t.Fatalf("%s=%q", framesVariable, got)
+	}
+}
+
+func TestRealWorkersThatFailHarmNoOther(t *testing.T) {
+	for target, want := range map[string]string{
+		"/garbage": `link broken: worker 0 of pool default (pid PID, generation 1): it wrote something other than frames to its output: expected a frame of 1 to 16777216 bytes, got a length of 1346916384: text "PHP Warning:  Undefined variable $x\n`,
+		"/exit":    "worker died: worker 0 of pool default (pid PID, generation 1) died: exit status 3",
+		"/close":   "link broken: worker 0 of pool default (pid PID, generation 1): it closed its output and lived on",
+	} {
+		t.Run(target[1:], func(t *testing.T) {
+			p, _ := newRealPool(t, Settings{Workers: 2})
+			before := pids(p)
+			s, _ := submit(p, "POST", target)
+			got := s.failed(t).Error()
+			var died, kept int
+			eventually(t, func() bool {
+				now := pids(p)
+				died, kept = 0, 0
+				for i := range now {
+					switch {
+					case now[i] == before[i]:
+						kept++
+					case now[i] != 0:
+						died = i
+					}
+				}
+				return kept == 1 && now[died] != before[died] && now[died] != 0
+			})
+			want := strings.ReplaceAll(strings.ReplaceAll(want, "PID", strconv.Itoa(before[died])), "worker 0", fmt.Sprint("worker ", died))
+			if !strings.HasPrefix(got, want) {
+				t.Fatalf("%s\nwant %s", got, want)
+			}
+			if got := ask(t, p, "/"); got != string(greeting) {
+				t.Fatal(got)
+			}
+		})
+	}
+}
+
+func TestKilledWorkerIsReplacedAndItsSafeRequestTriedAgain(t *testing.T) {
+	p, log := newRealPool(t, Settings{Workers: 2})
+	s, _ := submit(p, "GET", "/hang")
+	eventually(t, func() bool { return strings.Contains(log.String(), "begun") })
+	victim := 0
+	for _, w := range p.Status().Workers {
+		if w.State == Busy {
+			victim = w.PID
+		}
+	}
+	syscall.Kill(victim, syscall.SIGKILL)
+	if got := s.result(); got != string(greeting) || s.begun != 2 {
+		t.Fatal(got, s.begun)
+	}
+	eventually(t, func() bool {
+		now := pids(p)
+		return now[0] != victim && now[1] != victim && now[0] != 0 && now[1] != 0
+	})
+	if !strings.Contains(log.String(), "signal: killed") {
+		t.Error(log)
+	}
+}
+
+// TestRequestInThePipeOfAKilledWorkerMoves has a worker die with the request in its input, unread.
+func TestRequestInThePipeOfAKilledWorkerMoves(t *testing.T) {
+	for _, body := range []int{0, 1 << 20} {
+		t.Run(fmt.Sprint(body), func(t *testing.T) {
+			p, _ := newRealPool(t, Settings{Workers: 1})
+			pid := pids(p)[0]
+			syscall.Kill(pid, syscall.SIGSTOP)
+			s := newSink()
+			r := get("/pid")
+			r.Method = "POST"
+			if body > 0 {
+				r.Flags, r.Length = 0, int64(body)
+				s.onWrite = func(st protocol.Stream) { st.Send(make([]byte, body), false, nil) }
+				s.onBegin = s.onWrite
+			}
+			p.Submit(&protocol.Exchange{Request: r, Sink: s})
+			syscall.Kill(pid, syscall.SIGKILL)
+			if got := s.result(); got == strconv.Itoa(pid) || s.failure != nil || s.begun != 2 {
+				t.Fatal(got, s.failure, s.begun)
+			}
+		})
+	}
+}
+
+func TestWhatAWorkerStartedDiesWithIt(t *testing.T) {
+	fifo, held, released := newFIFO(t, 1)
+	p, _ := newRealPool(t, Settings{Workers: 1})
+	ask(t, p, "/hold?"+fifo)
+	await(t, held, "the child holds the FIFO")
+	syscall.Kill(pids(p)[0], syscall.SIGKILL)
+	await(t, released, "the child has died")
+}
+
+func TestWhatAWorkerStartedDiesAtAReload(t *testing.T) {
+	fifo, held, released := newFIFO(t, 1)
+	p, _ := newRealPool(t, Settings{Workers: 1})
+	ask(t, p, "/hold?"+fifo)
+	await(t, held, "the child holds the FIFO")
+	if e := last(follow(p.Reload())); e.Kind != EventCompleted {
+		t.Fatalf("%+v", e)
+	}
+	await(t, released, "the child has died")
+}
+
+func TestNoProcessSurvivesASIGKILLOfTheHost(t *testing.T) {
+	fifo, held, released := newFIFO(t, 2)
+	host := exec.Command(os.Args[0], "host")
+	host.Env = append(os.Environ(), "FIFO="+fifo)
+	host.Stderr = os.Stderr
+	out, err := host.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := host.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer host.Wait()
+	defer host.Process.Kill()
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "up\n" {
+		t.Fatal(line, err)
+	}
+	await(t, held, "two children hold the FIFO")
+	host.Process.Kill()
+	await(t, released, "all have died")
+}
+
+// TestChildThatEscapesWithThePipeHoldsNothingUp has a worker leave a child in another session that keeps the frames' pipe open.
+func TestChildThatEscapesWithThePipeHoldsNothingUp(t *testing.T) {
+	fifo, held, released := newFIFO(t, 1)
+	p, _ := newRealPool(t, Settings{Workers: 1})
+	child, _ := strconv.Atoi(ask(t, p, "/escape?"+fifo))
+	if child < 2 {
+		t.Fatal("no child")
+	}
+	defer func() {
+		syscall.Kill(child, syscall.SIGKILL)
+		await(t, released, "the child has died")
+	}()
+	await(t, held, "the child holds the FIFO")
+	old := pids(p)[0]
+	syscall.Kill(old, syscall.SIGKILL)
+	if got := ask(t, p, "/pid"); got == strconv.Itoa(old) {
+		t.Fatal("the dead answer")
+	}
+	select {
+	case <-released:
+		t.Fatal("the child has died, so that this proves nothing")
+	default:
+	}
+}
+
+func TestStopEscalatesWithRealSignals(t *testing.T) {
+	p, log := newRealPool(t, Settings{Workers: 2, StopTimeout: 50 * time.Millisecond}, "deaf")
+	p.Stop(context.Background())
+	for _, want := range []string{"did not exit on DRAIN, sending TERM", "did not exit on TERM, sending KILL"} {
+		if strings.Count(log.String(), want) != 2 {
+			t.Errorf("not twice: %s\n%s", want, log)
+		}
+	}
+}
+
+func TestDescriptorsDoNotLeakOverFiftyReloads(t *testing.T) {
+	p, _ := newRealPool(t, Settings{Workers: 1})
+	count := func() int {
+		all, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	follow(p.Reload())
+	before := count()
+	for range 50 {
+		if e := last(follow(p.Reload())); e.Kind != EventCompleted {
+			t.Fatalf("%+v", e)
+		}
+	}
+	if after := count(); after > before {
+		t.Fatalf("%d descriptors became %d", before, after)
+	}
+}
+
+func TestRealReloadUnderLoadFailsNoRequest(t *testing.T) {
+	p, _ := newRealPool(t, Settings{Workers: 4})
+	done := make(chan struct{})
+	var clients sync.WaitGroup
+	var mu sync.Mutex
+	served := 0
+	for range 32 {
+		clients.Go(func() {
+			n := 0
+			for {
+				select {
+				case <-done:
+					mu.Lock()
+					served += n
+					mu.Unlock()
+					return
+				default:
+				}
+				s, _ := submit(p, "POST", "/")
+				if got := s.result(); got != string(greeting) {
+					t.Error(got, s.failure)
+					return
+				}
+				n++
+			}
+		})
+	}
+	for range 10 {
+		if e := last(follow(p.Reload())); e.Kind != EventCompleted {
+			t.Errorf("%+v", e)
+		}
+	}
+	close(done)
+	clients.Wait()
+	t.Logf("%d requests during 10 reloads", served)
+}
+
+func TestRealBootFailureShowsWhatTheWorkerSaid(t *testing.T) {
+	p, err := New(Settings{Command: []string{os.Args[0], "worker", "fail"}, Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop(context.Background())
+	<-p.Started()
+	if got, want := p.Status().Failure, `it ended before READY (exit status 255): PHP Parse error:  syntax error, unexpected token "}"`; got != want {
+		t.Fatalf("%q", got)
+	}
+}
+
+func TestWorkerOfAReleaseThatWasRemovedSaysSo(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "1")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p, _ := newRealPool(t, Settings{Workers: 1, Directory: dir})
+	os.Remove(dir)
+	syscall.Kill(pids(p)[0], syscall.SIGKILL)
+	eventually(t, func() bool { return p.Status().Failure != "" })
+	if got := p.Status().Failure; !strings.HasPrefix(got, "the workers' directory has gone: ") || !strings.HasSuffix(got, "or reload to move on to the current release") {
+		t.Fatal(got)
+	}
+}
+
+func BenchmarkSubmit(b *testing.B) {
+	for _, parallel := range []bool{false, true} {
+		b.Run(map[bool]string{false: "one", true: "parallel"}[parallel], func(b *testing.B) {
+			p, _ := newRealPool(b, Settings{Workers: 4, Logger: hclog.NewNullLogger()})
+			b.ReportAllocs()
+			b.ResetTimer()
+			if !parallel {
+				c := newBenchClient()
+				for b.Loop() {
+					c.ask(b, p)
+				}
+				return
+			}
+			b.SetParallelism(4)
+			b.RunParallel(func(pb *testing.PB) {
+				c := newBenchClient()
+				for pb.Next() {
+					c.ask(b, p)
+				}
+			})
+		})
+	}
+}
+
+// benchClient submits again and again without allocating itself.
+type benchClient struct {
+	protocol.Exchange
+	request  protocol.Request
+	finished chan struct{}
+	failure  *protocol.Failure
+}
+
+func newBenchClient() *benchClient {
+	c := &benchClient{request: *get("/"), finished: make(chan struct{}, 1)}
+	c.request.Headers = []string{"User-Agent", "bench", "Accept", "*/*", "Accept-Encoding", "gzip", "Cookie", "session=0123456789abcdef"}
+	c.request.Remote = "127.0.0.1:12345"
+	c.Exchange = protocol.Exchange{Request: &c.request, Repeatable: true, Sink: c}
+	return c
+}
+
+func (c *benchClient) ask(b *testing.B, p *Pool) {
+	p.Submit(&c.Exchange)
+	<-c.finished
+	if c.failure != nil {
+		b.Error(c.failure)
+	}
+}
+
+func (c *benchClient) Begin(protocol.Stream)      {}
+func (c *benchClient) Writable()                  {}
+func (c *benchClient) Inform(*protocol.Inform)    {}
+func (c *benchClient) Respond(*protocol.Response) {}
+func (c *benchClient) Data(*protocol.Data)        {}
+func (c *benchClient) Fail(f *protocol.Failure)   { c.failure = f }
+func (c *benchClient) Finished()                  { c.finished <- struct{}{} }
