@@ -32,6 +32,7 @@ type attempt struct {
 	sentEnd   bool // our body is complete
 	answered  bool // the response is whole
 	hungry    bool // Send was cut short: the sink wants to hear of more room
+	flushing  bool // awaitFlush runs
 	credit    protocol.Credit
 	allowance protocol.Allowance
 	// for the watch: when the worker last showed progress, or had to wait for us until; and what was done about its silence
@@ -53,6 +54,14 @@ func (a *attempt) Send(p []byte, end bool, trailers []string) (n int, ok bool) {
 		return 0, true
 	}
 	for {
+		if accepted, written := a.worker.conn.Sent(); accepted-written > maxBacklog {
+			a.hungry = true
+			if !a.flushing {
+				a.flushing = true
+				go a.awaitFlush()
+			}
+			return n, true
+		}
 		size := a.credit.Take(min(len(p)-n, protocol.MaxData))
 		last := end && n+size == len(p)
 		if size == 0 && !last {
@@ -72,6 +81,30 @@ func (a *attempt) Send(p []byte, end bool, trailers []string) (n int, ok bool) {
 	}
 	a.hungry = n < len(p) || a.credit == 0
 	return n, true
+}
+
+// maxBacklog is how many bytes may wait for a worker to read them, however large the windows that it grants.
+const maxBacklog = 1 << 20
+
+// awaitFlush wakes a sink whose Send was cut short by the backlog. It ends when the worker has read it, or has died.
+func (a *attempt) awaitFlush() {
+	a.worker.conn.Flush()
+	a.mu.Lock()
+	a.flushing = false
+	hungry := a.hungry
+	a.hungry = false
+	a.mu.Unlock()
+	if hungry {
+		a.writable()
+	}
+}
+
+func (a *attempt) writable() {
+	a.calls.Lock()
+	defer a.calls.Unlock()
+	if !a.over && !a.ended {
+		a.x.sink.Writable()
+	}
 }
 
 // Consumed implements [protocol.Stream].

@@ -12,7 +12,8 @@
 //   - Submit never waits. What comes of the exchange is told to its Sink.
 //   - An exchange that no worker has begun is never lost to a worker's death; a repeatable one that had begun is tried once more.
 //   - A worker gets no request before its READY, and none after its drain began.
-//   - A new worker is READY before the old one begins to drain; the first that fails to boot ends the roll, and the old ones keep serving.
+//   - A new worker is READY before the old one begins to drain; the first that fails to boot, or dies
+//     before it finished a request, ends the roll, and the old ones keep serving.
 //   - The pool never shrinks: whatever ends a worker, another one is started in its slot.
 //   - No worker outlives the program, nor does a process that it started in its own process group, if a [Reaper] is given.
 //

@@ -303,11 +303,7 @@ func (a *attempt) grow(n int) error {
 	a.progress = time.Now()
 	a.mu.Unlock()
 	if err == nil && hungry {
-		a.calls.Lock()
-		defer a.calls.Unlock()
-		if !a.over && !a.ended {
-			a.x.sink.Writable()
-		}
+		a.writable()
 	}
 	return err
 }

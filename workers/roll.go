@@ -146,10 +146,14 @@ func (p *Pool) perform(r *Roll) {
 	for i := range p.slots {
 		done, err := p.replace(i, g, nil)
 		if err != nil {
-			p.giveUp(r, i, done, before, g, err)
+			p.giveUp(r, i, i, done, before, g, err)
 			return
 		}
 		r.add(done.event(EventReplaced, p.name))
+		if j, err := p.casualty(g, i); err != nil {
+			p.giveUp(r, j, i+1, replacement{}, before, g, err)
+			return
+		}
 	}
 	p.log.Info("reload completed", "generation", g.number, "workers", total)
 	r.add(Event{Kind: EventCompleted, Pool: p.name, Generation: g.number, Workers: total, Replaced: total})
@@ -163,14 +167,27 @@ func (d *replacement) event(kind EventKind, pool string) Event {
 	return e
 }
 
-// giveUp ends a roll at slot i. Slots that were swapped already are put back if the release before still stands at another place.
-func (p *Pool) giveUp(r *Roll, i int, failed replacement, before, g *generation, err error) {
-	running := i
-	if i == 0 || errors.Is(err, ErrStopping) || g.differs(before) {
+// casualty looks for a worker that g brought into the slots up to last and that died before it finished a request: code that says READY and
+// then dies is as broken as code that does not say it.
+func (p *Pool) casualty(g *generation, last int) (slot int, err error) {
+	p.do(func() {
+		for _, s := range p.slots[:last+1] {
+			if s.gen == g && s.failures > 0 && err == nil {
+				slot, err = s.index, fmt.Errorf("worker %d was ready, and died before it finished a request; its log says why", s.index)
+			}
+		}
+	})
+	return slot, err
+}
+
+// giveUp ends a roll because of the slot. The first slots that were swapped already are put back if the release before still stands at another place.
+func (p *Pool) giveUp(r *Roll, slot, swapped int, failed replacement, before, g *generation, err error) {
+	running := swapped
+	if swapped == 0 || errors.Is(err, ErrStopping) || g.differs(before) {
 		p.do(func() { p.generation = before })
 	}
-	if i > 0 && !errors.Is(err, ErrStopping) && g.differs(before) {
-		for j := range i {
+	if swapped > 0 && !errors.Is(err, ErrStopping) && g.differs(before) {
+		for j := range swapped {
 			done, back := p.replace(j, before, nil)
 			if back != nil {
 				err = fmt.Errorf("%w; and worker %d could not be put back: %w", err, j, back)
@@ -180,10 +197,10 @@ func (p *Pool) giveUp(r *Roll, i int, failed replacement, before, g *generation,
 			r.add(done.event(EventRestored, p.name))
 		}
 	}
-	e := Event{Kind: EventFailed, Pool: p.name, Generation: g.number, Slot: i, Error: err.Error(), Workers: len(p.slots), Replaced: running}
+	e := Event{Kind: EventFailed, Pool: p.name, Generation: g.number, Slot: slot, Error: err.Error(), Workers: len(p.slots), Replaced: running}
 	if failed.new != nil {
 		e.NewPID = failed.new.pid()
 	}
-	p.log.Error("reload failed, the old workers keep serving", "generation", g.number, "worker", i, "replaced", running, "error", err)
+	p.log.Error("reload failed, the old workers keep serving", "generation", g.number, "worker", slot, "replaced", running, "error", err)
 	r.add(e)
 }

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -421,32 +420,29 @@ func TestFollowersComeAndGo(t *testing.T) {
 	})
 }
 
-func TestGenerationsThatCanNotRunSayWhy(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "worker"), []byte("#!/bin/sh\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		set  Settings
-		want string
-	}{
-		{Settings{Name: "app", Command: []string{"no-such-program"}, Directory: dir}, "pool app: command not found: no-such-program is not in PATH; install it, or give its path"},
-		{Settings{Name: "app", Command: []string{"/no/such/program"}, Directory: dir}, "pool app: command not found: there is no /no/such/program; correct the path, or install it"},
-		{Settings{Name: "app", Command: []string{"./worker"}, Directory: dir}, "/worker can't be executed; try chmod +x"},
-		{Settings{Name: "app", Command: []string{"/bin/sh"}, Directory: dir + "/missing"}, "/missing can't be resolved: "},
-		{Settings{Name: "app", Command: []string{"/bin/sh"}, Directory: dir + "/missing"}, "; create it, or point `directory` elsewhere"},
-		{Settings{Name: "app", Command: []string{"/bin/sh"}, Directory: dir + "/worker"}, "/worker is not a folder; point `directory` at one"},
-	} {
-		p, err := New(c.set)
-		if err != nil {
-			t.Fatal(err)
+func TestCodeThatDiesRightAfterREADYEndsTheRoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := newFakePool(t, Settings{Workers: 4}, func(n int) script {
+			return func(w *fakeWorker) {
+				time.Sleep(50 * time.Millisecond)
+				if w.boot(1); n > 4 {
+					time.Sleep(20 * time.Millisecond)
+					w.die("exit status 255")
+				}
+				w.loop(generationWorker)
+			}
+		})
+		defer p.Stop(context.Background())
+		ready()
+		events := follow(p.Reload())
+		e := last(events)
+		if e.Kind != EventFailed || e.Slot != 0 || e.Replaced > 2 || e.Error != "worker 0 was ready, and died before it finished a request; its log says why" {
+			t.Fatalf("%+v", events)
 		}
-		if err := p.Start(context.Background()); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%v; want %q", err, c.want)
+		for range 20 {
+			if s, _ := submit(p, "POST", "/"); s.result() != "generation 1" {
+				t.Fatal(s.failure)
+			}
 		}
-		p.Stop(context.Background())
-	}
-	if _, err := New(Settings{}); err == nil {
-		t.Error("a pool with nothing to run was made")
-	}
+	})
 }

@@ -323,28 +323,3 @@ func TestResponseThatTheWorkerGivesUpFails(t *testing.T) {
 		}
 	})
 }
-
-// TestSendNeverWaitsForAWorkerThatDoesNotRead gives all that the window takes to a worker that reads nothing.
-func TestSendNeverWaitsForAWorkerThatDoesNotRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, f := newFakePool(t, Settings{Workers: 1}, always(func(w *fakeWorker) { w.boot(1); w.hang() }))
-		defer p.Stop(context.Background())
-		ready()
-		s := newSink()
-		r := get("/")
-		r.Method, r.Flags, r.Length = "POST", 0, -1
-		p.Submit(&protocol.Exchange{Request: r, Sink: s})
-		n, ok := s.stream.Send(make([]byte, 1<<20), true, nil)
-		if n != protocol.DefaultWindow || !ok {
-			t.Fatal(n, ok)
-		}
-		if n, ok := s.stream.Send([]byte("more"), true, nil); n != 0 || !ok {
-			t.Fatal(n, ok)
-		}
-		f.process(1).kill()
-		synctest.Wait()
-		if _, ok := s.stream.Send([]byte("more"), true, nil); ok {
-			t.Fatal("a stream of a dead worker takes more")
-		}
-	})
-}
