@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -135,7 +137,8 @@ func TestAFirstBootThatFailsIsToldAndTriedAgain(t *testing.T) {
 	t.Parallel()
 	dir := phpWorker(t, `throw new Error('not yet');`)
 	addr := freeAddress(t)
-	h := launch(t, addr, "-l", addr, "-n", "2", dir)
+	write(t, dir, "host.toml", "[pool.web]\nworker = \"worker.php\"\nworkers = 2\nqueue_timeout = \"200ms\"\n")
+	h := launch(t, addr, "-l", addr, "-c", dir+"/host.toml")
 	h.logs.await(t, "not yet")
 	h.eventually("status answers and tells why", func() bool {
 		out, code := h.run("status")
@@ -145,6 +148,7 @@ func TestAFirstBootThatFailsIsToldAndTriedAgain(t *testing.T) {
 		t.Errorf("without a worker: %d", code)
 	}
 	deployPages(t, dir, "1")
+	h.reload() // rather than wait for the next attempt
 	h.awaitReady()
 	if _, text := h.get("/hello"); text != "hello 1" {
 		t.Errorf("once the code works: %q", text)
@@ -175,4 +179,41 @@ func dieAtRandom(t *testing.T, h *host) {
 	}
 	h.awaitReady()
 	l.stop()
+}
+
+// A worker is given its frames, /dev/null and the log: no listener, no client and no other worker's pipe.
+func TestAWorkerHoldsNothingOfTheHosts(t *testing.T) {
+	t.Parallel()
+	h := start(t, "-n", "3", pages(t, "1"))
+	c := h.dial()
+	if err := hello(c); err != nil {
+		t.Fatal(err)
+	}
+	h.reload()
+	given := map[string]bool{} // what whoever runs the tests left open for all of us
+	ours, _ := os.ReadDir("/proc/self/fd")
+	for _, fd := range ours {
+		target, _ := os.Readlink("/proc/self/fd/" + fd.Name())
+		given[target] = true
+	}
+	holder := map[string]int{}
+	for _, pid := range h.pids() {
+		folder := fmt.Sprintf("/proc/%d/fd/", pid)
+		open, err := os.ReadDir(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log, _ := os.Readlink(folder + "2")
+		for _, fd := range open {
+			target, _ := os.Readlink(folder + fd.Name())
+			other, held := holder[target]
+			switch {
+			case strings.HasPrefix(target, "socket:"):
+				t.Errorf("worker %d holds %s at %s", pid, target, fd.Name())
+			case strings.HasPrefix(target, "pipe:") && target != log && !given[target] && held && other != pid:
+				t.Errorf("workers %d and %d both hold %s, at %s", pid, other, target, fd.Name())
+			}
+			holder[target] = pid
+		}
+	}
 }
