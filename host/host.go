@@ -259,7 +259,7 @@ func (h *host) drain(l *listener) {
 	defer cancel()
 	if err := l.server.Shutdown(ctx); err != nil && h.now.Err() == nil {
 		l.pool.cut.Store(true)
-		h.log.Warn("requests in flight are cut", "listener", l.server.Address(), "drain_timeout", limit)
+		h.log.Warn("requests in flight are cut", "listener", l.server.Address(), "drain_timeout", limit.String())
 	}
 	l.server.Close()
 }

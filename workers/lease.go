@@ -167,7 +167,7 @@ func (a *attempt) settle(w *worker, broken string, read int64) (again bool) {
 	if said := w.tail.String(); said != "" {
 		f.Detail += "; stderr: " + said
 	}
-	w.log.Error("request lost with its worker", "request", x.name(), "error", f.Kind, "exit", w.exit)
+	w.log.Error("request lost with its worker", "request", x.name(), "error", f.Kind.String(), "exit", w.exit)
 	x.sink.Fail(f)
 	return false
 }

@@ -94,7 +94,7 @@ func (p *Pool) recycle(w *worker) {
 				if _, err := p.replace(w.slot, w.gen, w); err != nil && !errors.Is(err, ErrStopping) {
 					w.overdue++ // ours alone: recycling is set
 					again := backoffDelay(w.overdue)
-					w.log.Error("worker is due but can't be replaced, it stays", "error", err, "again_in", again.Round(time.Millisecond))
+					w.log.Error("worker is due but can't be replaced, it stays", "error", err, "again_in", again.Round(time.Millisecond).String())
 					time.AfterFunc(again, func() { w.recycling.Store(false) })
 				}
 			})
