@@ -17,6 +17,7 @@ use WorkerHost\Internal\Frame;
 use WorkerHost\Internal\Link;
 use WorkerHost\Internal\LinkError;
 use WorkerHost\Internal\Sender;
+use WorkerHost\Internal\Session;
 use WorkerHost\Internal\Superglobals;
 
 /**
@@ -181,6 +182,7 @@ final class Worker
         $this->reserve = \str_repeat("\0", 65536);
         $this->pid = (int) \getmypid();
         \register_shutdown_function($this->shutdown(...));
+        $this->divert();
         $this->boot();
         $this->loop();
         $this->stop();
@@ -219,7 +221,7 @@ final class Worker
     private function loop(): void
     {
         $link = $this->link;
-        $this->level = \ob_get_level();
+        $this->flush(); // what onStart left
         while (!$link->draining && ($message = $link->wait()) !== null) {
             if ($message[0] === Frame::REQUEST) {
                 $this->answer($message);
@@ -262,6 +264,11 @@ final class Worker
         }
         $exchange->body = null; // the two refer to each other; without this only the cycle collector would free them
         $this->exchange = $this->request = null;
+        try {
+            Session::end();
+        } catch (\Throwable $e) {
+            Log::error('the session was not written: ' . Failure::summary($e), ['trace' => (string) $e]);
+        }
         $this->globals?->restore();
         Log::stream(0);
     }
@@ -272,6 +279,24 @@ final class Worker
         while (\ob_get_level() > $this->level) {
             \ob_end_flush();
         }
+        if (\ob_get_level() < $this->level) {
+            $this->divert(); // the code has ended a buffer that was not its own
+        }
+    }
+
+    /**
+     * What the code prints goes to the log from a buffer that is never filled, because PHP takes the first byte that it prints itself for the end of the headers,
+     * and would start no session any more.
+     */
+    private function divert(): void
+    {
+        $log = \fopen('php://stderr', 'wb');
+        \ob_start(static function (string $bytes) use ($log): string {
+            \fwrite($log, $bytes);
+
+            return '';
+        }, 1);
+        $this->level = \ob_get_level();
     }
 
     private static function response(mixed $result): Response

@@ -53,6 +53,18 @@ final class StrayOutputTest extends TestCase
         self::assertSame('x', $host->get()->body);
     }
 
+    public function testPhpDoesNotTakeItForTheEndOfTheHeaders(): void
+    {
+        $host = FakeHost::serving('echo 1; Worker::create()->onRequest(function (Request $request) { if ($request->path === "/end") { while (ob_get_level() > 0) { ob_end_clean(); } } else { echo "noise\n"; flush(); } return [headers_sent(), ob_get_level()]; })->run();');
+        foreach (['/' => '[true,1]', '/end' => '[true,0]', '/again' => '[true,1]'] as $path => $expected) {
+            self::assertSame($expected, $host->get('GET', $path)->body, 'what was printed before run() is beyond recall');
+        }
+        $host = FakeHost::serving('Worker::create()->onRequest(function () { echo "noise\n"; flush(); system("echo more"); return [headers_sent()]; })->run();');
+        self::assertSame('[false]', $host->get()->body);
+        self::assertSame('[false]', $host->get()->body);
+        self::assertStringContainsString("noise\nmore\nnoise\nmore", $host->log());
+    }
+
     public function testReadingStandardInputFindsNothingOfTheWire(): void
     {
         $code = 'Worker::create()->onRequest(fn () => ["in" => file_get_contents("php://stdin")])->run();';

@@ -59,6 +59,46 @@ final class SuperglobalsTest extends TestCase
         self::assertSame('[false,[],[],[]]', $host->get()->body);
     }
 
+    public function testASessionIsTheClientsOwn(): void
+    {
+        $host = FakeHost::serving(<<<'PHP'
+            ini_set('session.save_path', __DIR__);
+            Worker::create()->superglobals()->onRequest(function (Request $request) {
+                $request->path === '/echo' && print('to the log');
+                $before = $_SESSION ?? null;
+                $started = session_start();
+                $_SESSION['n'] = ($_SESSION['n'] ?? 0) + 1;
+                if ($request->path === '/closed') {
+                    session_write_close();
+                }
+
+                return [$before, $started, $_SESSION['n'], session_id()];
+            })->run();
+            PHP);
+        $id = null;
+        foreach ([['/', 1], ['/closed', 2], ['/', 3], ['/echo', 4]] as [$path, $n]) {
+            [$before, $started, $count, $own] = json_decode($host->get('GET', $path, $id === null ? [] : ['Cookie', "PHPSESSID=$id"])->body, true);
+            self::assertSame([null, true, $n], [$before, $started, $count], $path);
+            self::assertSame($id ?? $own, $own);
+            $id = $own;
+            [$before, , $count, $other] = json_decode($host->get('GET', $path, ['Cookie', "PHPSESSID=../bad"])->body, true);
+            self::assertSame([null, 1], [$before, $count], 'a client without a session got that of the one before');
+            self::assertNotSame($id, $other);
+        }
+    }
+
+    public function testNorIsItHandedOnWithoutSuperglobals(): void
+    {
+        $host = FakeHost::serving(<<<'PHP'
+            ini_set('session.save_path', __DIR__);
+            Worker::create()->onRequest(function () { session_start(); $_SESSION['n'] = ($_SESSION['n'] ?? 0) + 1; return [$_SESSION['n'], session_id()]; })->run();
+            PHP);
+        [$first, $id] = json_decode($host->get()->body, true);
+        [$second, $other] = json_decode($host->get()->body, true);
+        self::assertSame([1, 1], [$first, $second]);
+        self::assertNotSame($id, $other);
+    }
+
     public function testABodyThatIsStreamedStillSeesThem(): void
     {
         $host = FakeHost::serving('Worker::create()->superglobals()->onRequest(fn () => Response::stream((function () { yield $_GET["a"]; })()))->run();');

@@ -30,6 +30,7 @@ final class Superglobals
         $_COOKIE = Form::fromPairs($pairs);
         $_REQUEST = \array_merge($_GET, $_POST);
         $_SERVER = self::server($request) + $this->base;
+        Session::begin();
     }
 
     public function restore(): void
