@@ -181,12 +181,24 @@ final class Worker
         \ignore_user_abort(true);
         $this->reserve = \str_repeat("\0", 65536);
         $this->pid = (int) \getmypid();
+        self::load();
         \register_shutdown_function($this->shutdown(...));
         $this->divert();
         $this->boot();
         $this->loop();
         $this->stop();
         Log::attach(null);
+    }
+
+    /** Loads the rest of the SDK, so that one that is moved or brought up to date below a running worker is never mixed with this one. */
+    private static function load(): void
+    {
+        foreach (['Http', 'Internal'] as $folder) {
+            foreach (\glob(__DIR__ . "/$folder/*.php") ?: [] as $file) {
+                \class_exists("WorkerHost\\$folder\\" . \basename($file, '.php'));
+            }
+        }
+        \class_exists(RequestCancelled::class);
     }
 
     private function boot(): void

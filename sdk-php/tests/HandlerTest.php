@@ -11,6 +11,16 @@ use WorkerHost\Tests\Support\FakeHost;
 /** What a handler may return, and what happens when it does not. */
 final class HandlerTest extends TestCase
 {
+    public function testAllOfTheSdkIsLoadedBeforeTheFirstRequest(): void
+    {
+        $host = FakeHost::serving('Worker::create()->onRequest(fn () => get_included_files())->run();');
+        $loaded = json_decode($host->get()->body, true);
+        $source = dirname(__DIR__) . '/src';
+        foreach (glob("$source/{Http,Internal}/*.php", GLOB_BRACE) as $file) {
+            self::assertContains(realpath($file), $loaded, 'a new SDK in its place would be mixed with the one that runs');
+        }
+    }
+
     public function testAHandlerMayReturnSeveralThings(): void
     {
         $host = FakeHost::serving(<<<'PHP'
