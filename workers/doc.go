@@ -2,7 +2,7 @@
 // one at a time. It knows no HTTP, and can be embedded in any Go program.
 //
 //	pool, err := workers.New(workers.Settings{Name: "app", Command: []string{"php", "worker.php"}, Workers: 4})
-//	err = pool.Start()                  // boots the first generation
+//	err = pool.Start(ctx)               // boots the first generation
 //	ticket := pool.Submit(exchange)     // see protocol.Exchange
 //	roll := pool.Reload()               // replaces the workers; roll.Follow tells how it goes
 //	pool.Stop(ctx)
