@@ -34,6 +34,18 @@ func NewConn(r io.Reader, w io.Writer) *Conn {
 // SetLimit sets the longest payload to accept, in bytes, as HELLO stated it. It belongs to the reading goroutine.
 func (c *Conn) SetLimit(max int) { c.limit = max }
 
+// Cork holds back what is sent until Uncork, so that several frames go in one write. Pairs do not nest.
+func (c *Conn) Cork() { c.out.cork() }
+
+// Uncork writes or queues what was held back, like Send.
+func (c *Conn) Uncork() error { return c.out.uncork() }
+
+// Buffered says whether a whole frame has been read already, so that the next Read does not wait. It belongs to the reading goroutine.
+func (c *Conn) Buffered() bool {
+	_, used, err := Split(c.buf[c.start:c.end], c.limit)
+	return used > 0 || err != nil
+}
+
 // Send queues or writes m and never waits for the peer. An error sticks: the pipe has broken, or the peer has left more than 1 MiB of control frames unread.
 func (c *Conn) Send(m Message) error { return c.out.send(m) }
 

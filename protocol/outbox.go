@@ -27,6 +27,7 @@ type outbox struct {
 	data     []byte
 	answers  int  // bytes of frames that a peer can provoke, queued since it last took something
 	flushing bool // the flusher runs; set under mu, cleared by the flusher
+	corked   bool // frames wait for uncork
 	err      error
 	idle     sync.Cond // signalled when flushing ends
 
@@ -78,7 +79,7 @@ func (o *outbox) send(m Message) error {
 	if o.err != nil {
 		return o.err
 	}
-	if o.flushing {
+	if o.flushing || o.corked {
 		o.queue(m)
 		return o.err
 	}
@@ -87,17 +88,40 @@ func (o *outbox) send(m Message) error {
 		o.scratch = frame
 	}
 	o.accepted += int64(len(frame))
+	return o.write(frame)
+}
+
+// write writes what goes at once, and leaves the rest to the flusher. Under mu, while the flusher does not run.
+func (o *outbox) write(frames []byte) error {
 	n := 0
 	if o.try != nil {
-		n, o.err = o.try.TryWrite(frame)
-		if o.written += int64(n); o.err != nil || n == len(frame) {
+		n, o.err = o.try.TryWrite(frames)
+		if o.written += int64(n); o.err != nil || n == len(frames) {
 			return o.err
 		}
 	}
-	o.rest = append(o.rest[:0], frame[n:]...)
+	o.rest = append(o.rest[:0], frames[n:]...)
 	o.flushing = true
 	go o.flush() // ends when the queue is empty or the pipe breaks; Conn.Flush waits for it
 	return nil
+}
+
+func (o *outbox) cork() {
+	o.mu.Lock()
+	o.corked = true
+	o.mu.Unlock()
+}
+
+func (o *outbox) uncork() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.corked = false
+	if o.flushing || o.err != nil || len(o.control)+len(o.data) == 0 {
+		return o.err // the flusher takes what has been queued
+	}
+	frames := append(o.control, o.data...)
+	o.control, o.data, o.answers = frames[:0], o.data[:0], 0
+	return o.write(frames)
 }
 
 // queue is send while the flusher runs.

@@ -16,6 +16,8 @@ type attempt struct {
 	id     uint32 // the stream; fixed in worker.open, as is mark
 	mark   int64  // how much of the link the worker may read without seeing REQUEST; -1 if that isn't known
 
+	recalled bool // guarded by worker.mu: another attempt goes on with the exchange
+
 	// calls is held around every call of the sink: calls come one at a time.
 	calls sync.Mutex
 	// guarded by calls
@@ -28,6 +30,7 @@ type attempt struct {
 	mu sync.Mutex
 	// guarded by mu
 	opened    bool // REQUEST was sent
+	waiting   bool // the worker has another request at hand
 	closed    bool // the lease is over
 	sentEnd   bool // our body is complete
 	answered  bool // the response is whole
@@ -37,6 +40,7 @@ type attempt struct {
 	allowance protocol.Allowance
 	// for the watch: when the worker last showed progress, or had to wait for us until; and what was done about its silence
 	progress time.Time
+	begun    time.Time         // when the worker could begin
 	resetAt  time.Time         // zero: not RESET for its silence
 	reset    bool              // RESET was sent
 	verdict  *protocol.Failure // why, from then on

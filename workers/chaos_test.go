@@ -46,6 +46,9 @@ func TestEveryRequestEndsOnceWhateverHappens(t *testing.T) {
 			if n%7 == 0 {
 				return func(w *fakeWorker) { w.boot(1) }
 			}
+			if n%2 == 0 {
+				return aheadWorker(handle, nil)
+			}
 			return serve(1+n%3, handle)
 		})
 		var clients sync.WaitGroup

@@ -4,6 +4,7 @@ package workers
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ type dispatcher struct {
 	stopping bool          // nothing new comes in
 	closed   bool          // nothing comes back either
 	emptied  chan struct{} // closed when stopping and the queue is empty
+	ahead    ahead
 }
 
 // submit leases a worker or queues.
@@ -83,11 +85,16 @@ func (d *dispatcher) demote(w *worker) {
 }
 
 // release ends a lease, and gives the worker's room to the next in the queue.
-func (d *dispatcher) release(w *worker, finished bool) {
+// took is how long the request was at hand, or notDone or recalledDone.
+func (d *dispatcher) release(w *worker, took time.Duration) {
 	d.mu.Lock()
 	w.inflight--
-	if finished {
+	if took >= 0 {
 		w.requests++
+		w.paced(took)
+	}
+	if took != notDone {
+		d.promote(w)
 	}
 	if w.state == Busy && w.inflight == 0 {
 		w.state.moveTo(Idle)
@@ -99,6 +106,11 @@ func (d *dispatcher) release(w *worker, finished bool) {
 	if w.admits() && !w.listed {
 		d.free = append(d.free, w)
 		w.listed = true
+	}
+	if x := d.overdue(aheadPatience); x != nil { // it was here before the queue
+		d.mu.Unlock()
+		d.recall(x)
+		d.mu.Lock()
 	}
 	d.serveQueue() // unlocks
 }
@@ -128,17 +140,32 @@ func (d *dispatcher) serveQueue() {
 		w.begin(x)
 		d.mu.Lock()
 	}
+	d.watchAhead()
 	d.mu.Unlock()
 }
 
 // withdraw takes the worker out of dispatch and into state to. Its leases, which it counts, go on.
+// Requests that it was handed ahead go to others.
 func (d *dispatcher) withdraw(w *worker, to State) (leases int) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if w.state != to && w.state != Stopped {
 		d.takeOut(w, to)
 	}
-	return w.inflight
+	waiting := slices.Clone(w.next)
+	for range waiting {
+		d.promote(w)
+	}
+	if to != Draining || d.stopping { // a dead worker's requests are settled all together; and at a stop no other worker will have room
+		waiting = nil
+	}
+	leases = w.inflight
+	d.mu.Unlock()
+	for _, x := range slices.Backward(waiting) { // in front of the queue one by one, the oldest ends up first
+		if d.recall(x) {
+			leases--
+		}
+	}
+	return leases
 }
 
 // withdrawIdle withdraws a worker to be ended, if it is idle, and says whether it was.

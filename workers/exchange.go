@@ -22,6 +22,8 @@ type exchange struct {
 	queued     bool
 	deadline   time.Time // in the queue
 	prev, next *exchange
+	behind     *worker   // it was handed ahead to this worker, which has another one at hand
+	since      time.Time // when
 
 	mu sync.Mutex
 	// guarded by mu

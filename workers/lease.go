@@ -10,13 +10,13 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// begin opens a stream for x, whose lease on w has been counted already.
-func (w *worker) begin(x *exchange) {
+// begin opens a stream for x, whose lease on w has been counted already. It says whether w has it now.
+func (w *worker) begin(x *exchange) bool {
 	a := x.newAttempt(w)
 	if a == nil { // cancelled between the queue and here
 		x.finish(&protocol.Failure{Kind: protocol.FailedCancelled})
-		w.pool.dispatch.release(w, false)
-		return
+		w.pool.dispatch.release(w, notDone)
+		return false
 	}
 	a.calls.Lock()
 	x.sink.Begin(a)
@@ -24,9 +24,9 @@ func (w *worker) begin(x *exchange) {
 		a.over = true
 		a.calls.Unlock()
 		a.close()
-		w.pool.dispatch.release(w, false)
+		w.pool.dispatch.release(w, notDone)
 		w.pool.dispatch.requeue(x)
-		return
+		return false
 	}
 	a.mu.Lock()
 	hungry := a.hungry
@@ -39,7 +39,14 @@ func (w *worker) begin(x *exchange) {
 	if x.isCancelled() { // Cancel came before the stream was open
 		a.cancel(protocol.ResetCancelled)
 	}
+	return true
 }
+
+// How a lease ended, in the place of the time that it took.
+const (
+	notDone      time.Duration = -1 // without DONE
+	recalledDone time.Duration = -2 // with DONE, but the request was not the worker's any more
+)
 
 // open gives the attempt its stream and sends REQUEST, in one step, so that numbers only ever grow on the wire.
 func (w *worker) open(a *attempt) bool {
@@ -57,7 +64,9 @@ func (w *worker) open(a *attempt) bool {
 	a.mu.Lock() // until REQUEST is on its way: the sink may have heard of the stream already, and DATA must not go before it
 	defer a.mu.Unlock()
 	a.opened = true
+	a.waiting = w.concurrency == 1 && len(w.streams) > 1
 	a.progress = time.Now()
+	a.begun = a.progress
 	a.sentEnd = r.Flags&protocol.FlagEnd != 0
 	a.credit = protocol.Credit(w.ready.Window)
 	a.allowance = protocol.NewAllowance(protocol.DefaultWindow)
@@ -90,8 +99,17 @@ func (w *worker) done(a *attempt) {
 		return
 	}
 	delete(w.streams, a.id)
+	recalled := a.recalled
+	now := time.Now()
+	if next := w.streams[a.id+2]; next != nil && w.concurrency == 1 {
+		next.atHand(now)
+	}
 	w.mu.Unlock()
 	a.close()
+	if recalled {
+		w.pool.dispatch.release(w, recalledDone)
+		return
+	}
 
 	a.calls.Lock()
 	retry := false
@@ -102,7 +120,10 @@ func (w *worker) done(a *attempt) {
 		}
 	}
 	a.calls.Unlock()
-	w.pool.dispatch.release(w, true)
+	w.pool.dispatch.release(w, now.Sub(a.begun)) // begun is settled by now
+	if !w.conn.Buffered() {                      // else more DONEs are at hand: then all is handed over at once
+		w.pool.dispatch.topUp(w)
+	}
 	if retry {
 		w.pool.dispatch.demote(w)
 		w.pool.dispatch.requeue(a.x)
@@ -125,26 +146,33 @@ func (w *worker) settle(left []*attempt, read int64) {
 	w.mu.Lock()
 	broken := w.broken
 	w.mu.Unlock()
-	for _, a := range left {
+	for i, a := range left {
 		a.close()
-		if !a.settle(w, broken, read) {
+		ahead := w.concurrency == 1 && i < len(left)-1 // the one before is not done, so this one has not begun
+		if !a.settle(w, broken, ahead || a.unseen(read)) {
 			a.x.sink.Finished()
 		}
 	}
 }
 
-// settle says whether the exchange goes on with another worker.
-func (a *attempt) settle(w *worker, broken string, read int64) (again bool) {
+// settle says whether the exchange goes on with another worker. unseen is that w can't have begun it.
+func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
+	w.mu.Lock()
+	recalled := a.recalled
+	w.mu.Unlock()
 	a.calls.Lock()
 	defer a.calls.Unlock()
 	x := a.x
-	w.pool.dispatch.release(w, false)
+	w.pool.dispatch.release(w, notDone)
+	if recalled {
+		return true
+	}
 	if a.ended || a.over {
 		a.over = true
 		return false
 	}
 	a.over = true
-	unbegun := a.declined || !a.spoken && a.unseen(read)
+	unbegun := a.declined || !a.spoken && unseen
 	given := a.verdictOr(nil)
 	switch {
 	case given != nil: // nobody waits for it any more

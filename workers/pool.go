@@ -158,6 +158,7 @@ func (p *Pool) run() {
 			for w := range p.live {
 				w.watch(now)
 			}
+			p.dispatch.recallLate()
 		}
 	}
 }

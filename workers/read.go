@@ -156,6 +156,7 @@ func (w *worker) onReady(payload []byte) error {
 	if limit := w.gen.settings.Concurrency; limit > 0 {
 		w.concurrency = min(w.concurrency, limit)
 	}
+	w.readsAhead = w.concurrency == 1 && ready.Has(aheadFeature)
 	w.boot(nil)
 	return nil
 }
@@ -164,7 +165,7 @@ func (w *worker) logEntry(e *protocol.Log) {
 	args := make([]any, 0, 8)
 	if e.Stream != 0 {
 		w.mu.Lock()
-		if a := w.streams[e.Stream]; a != nil {
+		if a := w.streams[e.Stream]; a != nil && !a.recalled {
 			args = append(args, "request", a.x.name())
 		}
 		w.mu.Unlock()

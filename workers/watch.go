@@ -32,7 +32,7 @@ func (w *worker) watchRequest(a *attempt, now time.Time, limit time.Duration) {
 	silence := now.Sub(a.progress)
 	// for the client: to take the response, or to send more of its body
 	waiting := !a.answered && (a.allowance.Left() <= 0 || !a.sentEnd && a.credit > 0)
-	late := silence > limit && !waiting && a.opened
+	late := silence > limit && !waiting && !a.waiting && a.opened
 	first := late && a.resetAt.IsZero()
 	ignored := !a.resetAt.IsZero() && now.Sub(a.resetAt) > heedTimeout
 	if first {

@@ -44,6 +44,9 @@ type worker struct {
 	concurrency int
 	requests    uint64
 	idleSince   time.Time
+	readsAhead  bool
+	next        []*exchange   // handed ahead, in order
+	pace        time.Duration // how long a request takes, on average
 	drainClosed bool
 
 	mu sync.Mutex
@@ -203,12 +206,21 @@ func (w *worker) stderrLine(line []byte) {
 func (w *worker) onlyRequest() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.streams) == 1 {
-		for _, a := range w.streams {
-			return a.x.name()
+	var only *attempt
+	for _, a := range w.streams {
+		switch {
+		case only == nil:
+			only = a
+		case w.concurrency > 1:
+			return ""
+		case a.id < only.id: // the other one was handed ahead
+			only = a
 		}
 	}
-	return ""
+	if only == nil || only.recalled {
+		return ""
+	}
+	return only.x.name()
 }
 
 // admits says whether the worker has room. Under dispatcher.mu.

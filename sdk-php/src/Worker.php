@@ -221,7 +221,7 @@ final class Worker
             $this->globals->restore();
         }
         $sdk = 'php/' . self::VERSION . ' (PHP ' . \PHP_VERSION . ')';
-        $this->link->send([Frame::READY, 0, Frame::VERSION, $this->pid, $sdk, 1, ['forms'], Frame::WINDOW_SIZE]);
+        $this->link->send([Frame::READY, 0, Frame::VERSION, $this->pid, $sdk, 1, ['forms', 'ahead'], Frame::WINDOW_SIZE]);
     }
 
     private function fail(string $message, string $trace): never
@@ -234,8 +234,12 @@ final class Worker
     {
         $link = $this->link;
         $this->flush(); // what onStart left
-        while (!$link->draining && ($message = $link->wait()) !== null) {
+        while (!$link->draining && ($message = $link->next()) !== null) {
             if ($message[0] === Frame::REQUEST) {
+                if ($link->recalled($message[1])) {
+                    $link->send([Frame::DONE, $message[1]]);
+                    continue;
+                }
                 $this->answer($message);
                 $this->flush(); // what a generator left
             } elseif ($message[0] === Frame::HELLO) {
@@ -243,7 +247,7 @@ final class Worker
             }
             // All else belongs to streams that are done: late, and of no interest.
         }
-        while ($link->draining && ($message = $link->poll()) !== null) {
+        while ($link->draining && ($message = $link->held() ?? $link->poll()) !== null) {
             if ($message[0] === Frame::REQUEST) {
                 $link->send([Frame::RESET, $message[1], Frame::CODE_REFUSED, 'this worker is draining']);
                 $link->send([Frame::DONE, $message[1]]);

@@ -106,8 +106,9 @@ final class BodyTest extends TestCase
     public function testABodyThatBreaksOffIsNeverTakenForAWhole(): void
     {
         foreach (['$r->body()', 'stream_get_contents($r->stream())', 'fgets($r->stream())'] as $read) {
-            $host = FakeHost::serving("Worker::create()->onRequest(function (Request \$r) { try { \$x = $read; Log::info('whole'); } finally { Log::info('finally'); } })->run();");
+            $host = FakeHost::serving("Worker::create()->onRequest(function (Request \$r) { \$r->inform(103); try { \$x = $read; Log::info('whole'); } finally { Log::info('finally'); } })->run();");
             $stream = $host->request('POST', '/', [], 'abc', false);
+            self::assertSame(Frame::INFORM, $host->next()[0]); // it has begun
             $host->send([Frame::RESET, $stream, 1, 'hung up']);
             $answer = $host->answer($stream);
             self::assertSame([Frame::DONE], $answer->types, $read);

@@ -21,7 +21,7 @@ final class LinkTest extends TestCase
         self::assertSame(['one', 'two'], array_column($host->logs, 3));
         self::assertSame([Frame::READY, 0, 1, $host->pid], array_slice($ready, 0, 4));
         self::assertStringStartsWith('php/', $ready[4]);
-        self::assertSame([1, ['forms'], 262144], array_slice($ready, 5));
+        self::assertSame([1, ['forms', 'ahead'], 262144], array_slice($ready, 5));
         self::assertSame(0, $host->end());
     }
 
@@ -128,7 +128,11 @@ final class LinkTest extends TestCase
         yield 'not msgpack' => ["\0\0\0\1\xc1", 'a MessagePack array'];
         yield 'a worker\'s message' => [$codec->frame([Frame::READY, 0, 1, 2, 'x']), 'got READY'];
         yield 'HELLO again' => [$codec->frame([Frame::HELLO, 0, [1], 'x', 1, 0]), 'HELLO once'];
-        yield 'a second request' => [$codec->frame($request) . $codec->frame([Frame::REQUEST, 3] + $request), 'no REQUEST before stream 1 is DONE'];
+        $many = '';
+        for ($stream = 1; $stream <= 3 + 2 * Frame::MAX_AHEAD; $stream += 2) {
+            $many .= $codec->frame([Frame::REQUEST, $stream] + $request);
+        }
+        yield 'too many requests ahead' => [$many, '8 REQUESTs ahead at the most'];
     }
 
     /** @dataProvider linkErrors */

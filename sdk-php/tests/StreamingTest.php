@@ -123,8 +123,9 @@ final class StreamingTest extends TestCase
 
     public function testAHandlerCanAskWhetherTheClientIsThere(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { while (!$r->isCancelled()) usleep(500); Log::info("noticed"); return "x"; })->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { $r->inform(103); while (!$r->isCancelled()) usleep(500); Log::info("noticed"); return "x"; })->run();');
         $stream = $host->request();
+        self::assertSame(Frame::INFORM, $host->next()[0]); // it has begun
         $host->send([Frame::RESET, $stream, 1]);
         self::assertSame([Frame::DONE], $host->answer($stream)->types);
         self::assertSame('noticed', $host->logs[0][3]);

@@ -151,7 +151,12 @@ final class Exchange
     private function apply(array $message): void
     {
         if ($message[0] === Frame::REQUEST) {
-            throw $this->link->fail(new LinkError("no REQUEST before stream {$this->stream} is DONE", "REQUEST {$message[1]}"));
+            $this->link->hold($message); // handed ahead (§4.5)
+
+            return;
+        }
+        if ($message[0] === Frame::RESET && $message[1] !== $this->stream) {
+            $this->link->drop($message[1]);
         }
         if ($message[1] !== $this->stream || $this->cancelled) {
             return;

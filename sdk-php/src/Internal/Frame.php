@@ -21,6 +21,8 @@ final class Frame
     public const MAX_DATA = 65536;
     public const WINDOW_SIZE = 262144;
     public const MAX_WINDOW = 2147483647;
+    /** How many requests can be handed ahead (§4.5). */
+    public const MAX_AHEAD = 8;
 
     public const HELLO = 1;
     public const READY = 2;

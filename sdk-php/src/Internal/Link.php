@@ -22,6 +22,12 @@ final class Link
 
     private string $buffer = '';
     private int $at = 0;
+    /** @var list<list<mixed>> REQUESTs that came ahead, while another one was at hand (SPEC.md §4.5) */
+    private array $ahead = [];
+    /** @var list<list<mixed>> what recalled() read */
+    private array $kept = [];
+    /** @var array<int, true> the streams of the RESETs in it */
+    private array $resets = [];
 
     /**
      * @param resource $in
@@ -61,7 +67,7 @@ final class Link
     public function wait(): ?array
     {
         for (;;) {
-            $message = $this->take();
+            $message = $this->kept === [] ? $this->take() : \array_shift($this->kept);
             if ($message !== null) {
                 return $message;
             }
@@ -70,6 +76,69 @@ final class Link
             }
             $this->fill();
         }
+    }
+
+    /**
+     * The next message between requests: one that was kept, or else what comes; null at the end of the link.
+     *
+     * @return list<mixed>|null
+     *
+     * @throws LinkError
+     */
+    public function next(): ?array
+    {
+        return $this->ahead === [] ? $this->wait() : \array_shift($this->ahead);
+    }
+
+    /**
+     * A message that was kept, if there is one.
+     *
+     * @return list<mixed>|null
+     */
+    public function held(): ?array
+    {
+        return \array_shift($this->ahead);
+    }
+
+    /**
+     * Keeps a REQUEST that came ahead.
+     *
+     * @param list<mixed> $request
+     */
+    public function hold(array $request): void
+    {
+        if (\count($this->ahead) >= Frame::MAX_AHEAD) {
+            throw $this->fail(new LinkError(Frame::MAX_AHEAD . ' REQUESTs ahead at the most', "REQUEST {$request[1]}"));
+        }
+        $this->ahead[] = $request;
+    }
+
+    /** Forgets a REQUEST that was kept, if it is there: then this says DONE for it. */
+    public function drop(int $stream): void
+    {
+        foreach ($this->ahead as $i => $request) {
+            if ($request[1] === $stream) {
+                \array_splice($this->ahead, $i, 1);
+                $this->send([Frame::DONE, $stream]);
+            }
+        }
+    }
+
+    /** Whether a RESET for the stream stands behind its REQUEST in what was read already. Reads nothing more. */
+    public function recalled(int $stream): bool
+    {
+        while ($this->buffer !== '' && ($message = $this->take()) !== null) {
+            if ($message[0] === Frame::RESET) {
+                $this->resets[$message[1]] = true;
+            }
+            $this->kept[] = $message;
+        }
+        if ($this->resets === [] || !isset($this->resets[$stream])) {
+            return false;
+        }
+        unset($this->resets[$stream]);
+
+        return true;
     }
 
     /**
@@ -82,7 +151,7 @@ final class Link
     public function poll(): ?array
     {
         for (;;) {
-            $message = $this->take();
+            $message = $this->kept === [] ? $this->take() : \array_shift($this->kept);
             if ($message !== null || $this->ended) {
                 return $message;
             }

@@ -1,0 +1,74 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Tests;
+
+use PHPUnit\Framework\TestCase;
+use WorkerHost\Internal\Codec;
+use WorkerHost\Internal\Frame;
+use WorkerHost\Tests\Support\FakeHost;
+
+/** Requests that are handed ahead (SPEC.md §4.5). */
+final class AheadTest extends TestCase
+{
+    private const NAMES_TARGET = 'Worker::create()->onRequest(function (Request $r) { Log::info("begun $r->target"); return $r->target; })->run();';
+
+    /** @return list<mixed> */
+    private static function get(int $stream): array
+    {
+        return [Frame::REQUEST, $stream, 1, 'GET', "/$stream", '1.1', 'http', '', '', []];
+    }
+
+    /** @param list<mixed> ...$messages */
+    private static function atOnce(FakeHost $host, array ...$messages): void
+    {
+        $codec = new Codec(false);
+        $host->raw(implode('', array_map($codec->frame(...), $messages)));
+    }
+
+    public function testRequestsAreAnsweredInOrder(): void
+    {
+        $host = FakeHost::serving(self::NAMES_TARGET);
+        self::atOnce($host, self::get(1), self::get(3), self::get(5));
+        foreach ([1, 3, 5] as $stream) {
+            $message = $host->next();
+            self::assertSame([Frame::RESPONSE, $stream, 3, "/$stream"], [$message[0], $message[1], $message[2], $message[5]]);
+        }
+    }
+
+    public function testARecalledRequestIsNotBegun(): void
+    {
+        $host = FakeHost::serving(self::NAMES_TARGET);
+        self::atOnce($host, self::get(1), self::get(3), [Frame::RESET, 3, 1], self::get(5));
+        self::assertSame(1, $host->next()[1]);
+        self::assertSame([Frame::DONE, 3], $host->next());
+        self::assertSame(5, $host->next()[1]);
+        self::assertSame(['begun /1', 'begun /5'], array_column($host->logs, 3));
+    }
+
+    public function testARequestThatComesWhileABodyIsReadWaitsItsTurnAndCanBeRecalled(): void
+    {
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { Log::info("begun $r->target"); return $r->body() . $r->target; })->run();');
+        $upload = [Frame::REQUEST, 1, 0, 'POST', '/1', '1.1', 'http', '', '', []];
+        self::atOnce($host, $upload, self::get(3), self::get(5), [Frame::RESET, 3, 1], [Frame::DATA, 1, 1, 'body']);
+        $answers = [];
+        while (count($answers) < 3) {
+            $message = $host->next();
+            $answers[$message[1]] = $message[0] === Frame::DONE ? 'DONE' : $message[5];
+        }
+        self::assertSame(['DONE', 'body/1', '/5'], [$answers[3], $answers[1], $answers[5]]);
+        self::assertSame(['begun /1', 'begun /5'], array_column($host->logs, 3));
+    }
+
+    public function testDrainRefusesWhatWasNotBegun(): void
+    {
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { return $r->body(); })->run();');
+        $upload = [Frame::REQUEST, 1, 0, 'POST', '/1', '1.1', 'http', '', '', []];
+        self::atOnce($host, $upload, self::get(3), [Frame::DRAIN, 0], [Frame::DATA, 1, 1, 'body']);
+        self::assertSame('body', $host->next()[5]);
+        self::assertSame([Frame::RESET, 3, Frame::CODE_REFUSED], array_slice($host->next(), 0, 3));
+        self::assertSame([Frame::DONE, 3], $host->next());
+        self::assertSame([], $host->next());
+    }
+}

@@ -1,0 +1,198 @@
+// Handing ahead: a fast worker gets its next request before it is done with the one at hand, so that neither side goes to sleep and is woken for each
+// request (SPEC.md §4.5). Only a request that may be repeated is handed ahead, only to a worker that offers it, and one that comes to wait is recalled
+// and given to another worker.
+
+package workers
+
+import (
+	"slices"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+const (
+	aheadFeature = "ahead"
+	// aheadPatience is how long a request may wait behind others before it is recalled.
+	aheadPatience = time.Millisecond
+)
+
+// depth is how many requests w may have ahead: none that would have to wait for long. For slow requests a wake-up does not matter, and a wait
+// would. Under dispatcher.mu.
+func (w *worker) depth() int {
+	switch {
+	case !w.readsAhead || w.state != Busy:
+		return 0
+	case w.pace == 0: // not known yet
+		return 1
+	}
+	return min(protocol.MaxAhead, int(aheadPatience/2/w.pace))
+}
+
+// ahead is the dispatcher's account of what was handed ahead. Guarded by dispatcher.mu.
+type ahead struct {
+	waiting []*exchange // oldest first; an entry counts while its behind is set
+	timer   *time.Timer // recalls for idle workers
+	armed   bool
+}
+
+// topUp hands w, whose reader calls it after a DONE, requests from the head of the queue while it works on another one.
+func (d *dispatcher) topUp(w *worker) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.head == nil || w.inflight == 0 || w.inflight > w.depth() {
+		return
+	}
+	w.conn.Cork() // they all go in one write
+	defer w.conn.Uncork()
+	for x := d.head; x != nil && w.inflight > 0 && w.inflight <= w.depth() && x.aheadable(); x = d.head {
+		d.remove(x)
+		w.inflight++
+		d.mu.Unlock()
+		begun := w.begin(x)
+		// DONE for the request before is read by this goroutine, so it can't come in between.
+		d.mu.Lock()
+		if begun && w.state == Busy { // else it is draining or dead, and the request is seen to there
+			x.behind, x.since = w, time.Now()
+			w.next = append(w.next, x)
+			d.ahead.waiting = append(d.ahead.waiting, x)
+		}
+	}
+}
+
+// aheadable says whether x may be begun twice, which a recall can't rule out, and is all in one frame.
+func (x *exchange) aheadable() bool { return x.repeat && x.request.Flags&protocol.FlagEnd != 0 }
+
+// promote says that the first request that w had ahead is at hand now. Under mu.
+func (d *dispatcher) promote(w *worker) {
+	if len(w.next) > 0 {
+		d.notBehind(w.next[0])
+	}
+}
+
+// notBehind takes x from what its worker has ahead. Under mu.
+func (d *dispatcher) notBehind(x *exchange) {
+	w := x.behind
+	w.next = slices.DeleteFunc(w.next, func(other *exchange) bool { return other == x })
+	x.behind = nil
+	d.trim()
+}
+
+// trim drops entries from the front that count no more. Under mu.
+func (d *dispatcher) trim() {
+	q := d.ahead.waiting
+	for len(q) > 0 && q[0].behind == nil {
+		q[0] = nil
+		q = q[1:]
+	}
+	if len(q) == 0 {
+		q = d.ahead.waiting[:0]
+	}
+	d.ahead.waiting = q
+}
+
+// overdue takes the request that has waited longest behind another one, if that is for patience at least. Under mu.
+func (d *dispatcher) overdue(patience time.Duration) *exchange {
+	if d.trim(); len(d.ahead.waiting) == 0 {
+		return nil
+	}
+	x := d.ahead.waiting[0]
+	if time.Since(x.since) < patience {
+		return nil
+	}
+	d.notBehind(x)
+	return x
+}
+
+// recall puts a request that was taken from behind another one back in front of the queue. It says false if its worker has begun it meanwhile.
+func (d *dispatcher) recall(x *exchange) bool {
+	x.mu.Lock()
+	a := x.attempt
+	x.mu.Unlock()
+	if !a.recall() {
+		return false
+	}
+	d.requeue(x)
+	return true
+}
+
+// recallOverdue recalls all that has waited behind other requests for patience.
+func (d *dispatcher) recallOverdue(patience time.Duration) {
+	for {
+		d.mu.Lock()
+		x := d.overdue(patience)
+		d.mu.Unlock()
+		if x == nil {
+			return
+		}
+		d.recall(x)
+	}
+}
+
+// recallLate moves what has waited for long behind other requests back into the queue, so that it is subject to the queue's deadline.
+func (d *dispatcher) recallLate() {
+	d.mu.Lock()
+	some := len(d.ahead.waiting) > 0
+	d.mu.Unlock()
+	if some {
+		go d.recallOverdue(watchInterval) // ends at once, but for a sink's call under way; run, which calls this, never waits
+	}
+}
+
+// watchAhead sees to it that an idle worker does not stay idle while a request waits behind another one. Under mu.
+func (d *dispatcher) watchAhead() {
+	if len(d.ahead.waiting) == 0 || d.ahead.armed || len(d.free) == 0 {
+		return
+	}
+	d.ahead.armed = true
+	if d.ahead.timer == nil {
+		d.ahead.timer = time.AfterFunc(aheadPatience, d.recallForIdle)
+	} else {
+		d.ahead.timer.Reset(aheadPatience)
+	}
+}
+
+func (d *dispatcher) recallForIdle() {
+	d.mu.Lock()
+	d.ahead.armed = false
+	idle := len(d.free) > 0
+	d.mu.Unlock()
+	if idle {
+		d.recallOverdue(aheadPatience)
+		d.mu.Lock()
+		d.watchAhead() // what is not due yet
+		d.mu.Unlock()
+	}
+}
+
+// recall takes the request from its worker. It says false if the worker has begun it, or if nobody waits for it.
+func (a *attempt) recall() bool {
+	a.calls.Lock()
+	defer a.calls.Unlock()
+	if a.over || a.ended || a.spoken || a.declined {
+		return false
+	}
+	w := a.worker
+	w.mu.Lock()
+	leased := w.streams[a.id] == a // else its DONE, or its worker's death, is being seen to
+	a.recalled = leased
+	w.mu.Unlock()
+	if leased {
+		a.over = true
+		a.giveUp(protocol.ResetCancelled, nil)
+	}
+	return leased
+}
+
+// atHand starts the clock for a request that waited behind another one.
+func (a *attempt) atHand(now time.Time) {
+	a.mu.Lock()
+	a.waiting = false
+	a.progress, a.begun = now, now
+	a.mu.Unlock()
+}
+
+// paced takes one more request's duration into the worker's average. Under dispatcher.mu.
+func (w *worker) paced(took time.Duration) {
+	w.pace += (took - w.pace) / 8
+}
