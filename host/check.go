@@ -96,7 +96,7 @@ func checkPool(t *terminal, p *config.Pool) error {
 		row("worker", "PHP file "+p.Worker)
 		php, err := config.FindPHP(context.Background(), p)
 		if err != nil {
-			problem = err
+			problem = fmt.Errorf("pool %s: %w", p.Name, err)
 			row("php", "not found")
 			break
 		}

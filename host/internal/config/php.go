@@ -54,7 +54,7 @@ type PHP struct {
 }
 
 // FindPHP finds the PHP of a PHPFile pool and starts it once, with the pool's settings, to see that it is a CLI of
-// version 8.1 or later. The process has ended when FindPHP returns, at the latest after ten seconds or with ctx.
+// version 8.1 or later; the caller's error names the pool. The process has ended when FindPHP returns, at the latest after ten seconds or with ctx.
 func FindPHP(ctx context.Context, pool *Pool) (PHP, error) {
 	name := pool.PHP
 	if name == "" {
@@ -62,10 +62,10 @@ func FindPHP(ctx context.Context, pool *Pool) (PHP, error) {
 	}
 	path, err := exec.LookPath(name)
 	if err != nil && pool.PHP == "" {
-		return PHP{}, fmt.Errorf("pool %s needs php, and there is none in $PATH: %s", pool.Name, installPHP)
+		return PHP{}, fmt.Errorf("there is no php in $PATH: %s", installPHP)
 	}
 	if err != nil {
-		return PHP{}, fmt.Errorf("pool %s: can't run php = %q: %w: %s", pool.Name, name, unwrapExec(err), installPHP)
+		return PHP{}, fmt.Errorf("can't run php = %q: %w: %s", name, unwrapExec(err), installPHP)
 	}
 	if path, err = filepath.Abs(path); err != nil {
 		return PHP{}, err
@@ -75,7 +75,7 @@ func FindPHP(ctx context.Context, pool *Pool) (PHP, error) {
 		return PHP{}, err
 	}
 	if err != nil {
-		return PHP{}, fmt.Errorf("pool %s: %s: %w: %s", pool.Name, path, err, installPHP)
+		return PHP{}, fmt.Errorf("%s: %w: %s", path, err, installPHP)
 	}
 	return php, nil
 }

@@ -72,15 +72,15 @@ func TestAPHPThatWillNotDoComesWithTheRemedy(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := FindPHP(t.Context(), &Pool{Name: "web", PHP: fake})
-		if err == nil || err.Error() != "pool web: "+fake+": "+c.want {
+		if err == nil || err.Error() != fake+": "+c.want {
 			t.Errorf("%s: %v", c.script, err)
 		}
 	}
 	t.Setenv("PATH", folder)
-	if _, err := FindPHP(t.Context(), &Pool{Name: "web"}); err == nil || err.Error() != "pool web needs php, and there is none in $PATH"+remedy {
+	if _, err := FindPHP(t.Context(), &Pool{Name: "web"}); err == nil || err.Error() != "there is no php in $PATH"+remedy {
 		t.Errorf("without php: %v", err)
 	}
-	if _, err := FindPHP(t.Context(), &Pool{Name: "web", PHP: "/none/php"}); err == nil || err.Error() != `pool web: can't run php = "/none/php": no such file or directory`+remedy {
+	if _, err := FindPHP(t.Context(), &Pool{Name: "web", PHP: "/none/php"}); err == nil || err.Error() != `can't run php = "/none/php": no such file or directory`+remedy {
 		t.Errorf("with a wrong path: %v", err)
 	}
 }
