@@ -266,6 +266,7 @@ final class Worker
         try {
             $this->globals?->fill($request);
             $response = $this->capture ? $this->captured($request) : ($this->handler)($request);
+            $this->endChild();
             if (!$response instanceof Response) {
                 $response = self::response($response);
             }
@@ -275,6 +276,7 @@ final class Worker
             throw $e;
         } catch (\Throwable $e) {
             $response = null;
+            $this->endChild();
             $this->flush();
             $this->recover($e, $exchange, $request);
         }
@@ -287,6 +289,15 @@ final class Worker
         }
         $this->globals?->restore();
         Log::stream(0);
+    }
+
+    /** A child that was forked in the handler and came back from it would read this worker's requests, and answer them. */
+    private function endChild(): void
+    {
+        if (\getmypid() !== $this->pid) {
+            $this->stderr('A child that was forked in the handler has come back from it, and ends here; end it with exit()');
+            exit(1);
+        }
     }
 
     /** What was left in an output buffer goes to the log. */

@@ -11,6 +11,27 @@ use WorkerHost\Tests\Support\FakeHost;
 /** What a handler may return, and what happens when it does not. */
 final class HandlerTest extends TestCase
 {
+    /** @requires extension pcntl */
+    public function testAForkedChildThatReturnsTakesNoRequests(): void
+    {
+        $host = FakeHost::serving(<<<'PHP'
+            Worker::create()->onRequest(function (Request $request) {
+                if ($request->path === '/plain') { return 'of ' . getmypid(); }
+                $child = pcntl_fork();
+                if ($child === 0 && $request->path === '/throw') { throw new Exception('in the child'); }
+                if ($child === 0) { return 'of the child'; }
+                pcntl_waitpid($child, $status);
+                return pcntl_wexitstatus($status) . ' of ' . getmypid();
+            })->run();
+            PHP);
+        $parent = $host->get('GET', '/plain')->body;
+        foreach (['/fork', '/throw'] as $path) {
+            self::assertSame("1 $parent", $host->get('GET', $path)->body);
+            self::assertSame($parent, $host->get('GET', '/plain')->body);
+        }
+        self::assertStringContainsString('end it with exit()', $host->log());
+    }
+
     public function testAllOfTheSdkIsLoadedBeforeTheFirstRequest(): void
     {
         $host = FakeHost::serving('Worker::create()->onRequest(fn () => get_included_files())->run();');
