@@ -282,13 +282,23 @@ final class Worker
         }
         $exchange->body = null; // the two refer to each other; without this only the cycle collector would free them
         $this->exchange = $this->request = null;
-        try {
-            Session::end();
-        } catch (\Throwable $e) {
-            Log::error('the session was not written: ' . Failure::summary($e), ['trace' => (string) $e]);
-        }
+        $this->endSession();
         $this->globals?->restore();
         Log::stream(0);
+    }
+
+    private function endSession(): void
+    {
+        try {
+            $forgotten = Session::end();
+        } catch (\Throwable $e) {
+            Log::error('the session was not written: ' . Failure::summary($e), ['trace' => (string) $e]);
+            $forgotten = \session_id() === '';
+        }
+        if (!$forgotten) {
+            Log::warn('this worker ends: the code has ended an output buffer that was not its own and printed past it, after which PHP forgets no session');
+            $this->link->draining = true;
+        }
     }
 
     /** A child that was forked in the handler and came back from it would read this worker's requests, and answer them. */

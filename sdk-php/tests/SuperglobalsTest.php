@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WorkerHost\Tests;
 
 use PHPUnit\Framework\TestCase;
+use WorkerHost\Internal\Frame;
 use WorkerHost\Tests\Support\FakeHost;
 
 /** Older code finds what it reads where PHP puts it, and nothing of the request before. */
@@ -85,6 +86,28 @@ final class SuperglobalsTest extends TestCase
             self::assertSame([null, 1], [$before, $count], 'a client without a session got that of the one before');
             self::assertNotSame($id, $other);
         }
+    }
+
+    public function testAWorkerThatCannotForgetASessionEnds(): void
+    {
+        $host = FakeHost::serving(<<<'PHP'
+            ini_set('session.save_path', __DIR__);
+            Worker::create()->superglobals()->onRequest(function (Request $request) {
+                session_start();
+                $request->body();
+                while (ob_get_level() > 0) { ob_end_clean(); }
+                echo 'printed by PHP itself';
+
+                return session_id();
+            })->run();
+            PHP);
+        $first = $host->request('POST', '/', [], null, false);
+        $second = $host->request();
+        $host->send([Frame::DATA, $first, Frame::FLAG_END, 'the body']);
+        self::assertNotSame('', $host->answer($first)->body);
+        self::assertSame(Frame::CODE_REFUSED, $host->answer($second)->reset, 'the next client must not find the session');
+        self::assertStringContainsString('this worker ends', json_encode($host->logs));
+        self::assertSame(0, $host->end());
     }
 
     public function testNorIsItHandedOnWithoutSuperglobals(): void

@@ -19,11 +19,18 @@ final class Session
         }
     }
 
-    /** Writes the session, if one is open, and forgets it. A save handler of the application's may throw. */
-    public static function end(): void
+    /**
+     * Writes the session, if one is open, and forgets it. A save handler of the application's may throw.
+     *
+     * @return bool false if PHP still holds the id: then this process must take no other request
+     */
+    public static function end(): bool
     {
+        if (!\function_exists('session_status')) {
+            return true;
+        }
         try {
-            if (\function_exists('session_status') && \session_status() === \PHP_SESSION_ACTIVE) {
+            if (\session_status() === \PHP_SESSION_ACTIVE) {
                 \session_write_close();
             }
         } finally {
@@ -32,6 +39,8 @@ final class Session
                 \session_id('');
             }
         }
+
+        return \session_id() === '';
     }
 
     /** Where PHP holds that headers were sent, it neither changes the id nor starts a session. */
