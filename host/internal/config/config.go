@@ -79,8 +79,8 @@ type HTTP struct {
 	ReadTimeout     time.Duration `key:"read_timeout" default:"30s" min:"0" means:"time without a byte of a request body; 0 is for ever"`
 	WriteTimeout    time.Duration `key:"write_timeout" default:"30s" min:"0" means:"time without a client taking a byte of a response; 0 is for ever"`
 	IdleTimeout     time.Duration `key:"idle_timeout" default:"120s" min:"0" means:"time that a connection may wait for its next request; 0 is for ever"`
-	BodyBuffer      Size          `key:"body_buffer" default:"1MiB" min:"0" means:"part of a request body kept in memory; the rest goes to disk"`
-	ResponseBuffer  Size          `key:"response_buffer" default:"1MiB" min:"0" means:"part of a response kept in memory for a slow client; the rest goes to disk"`
+	BodyBuffer      Size          `key:"body_buffer" default:"1MiB" min:"0" means:"part of a request body kept in memory, or 64KiB once all together fill 256MiB; the rest goes to disk"`
+	ResponseBuffer  Size          `key:"response_buffer" default:"1MiB" min:"0" means:"part of a response kept in memory for a slow client, or 64KiB once all together fill 256MiB; the rest goes to disk"`
 	SpoolDirectory  string        `key:"spool_directory" holds:"path" absent:"the temporary directory" means:"where bodies too large for memory wait"`
 	SpoolQuota      Size          `key:"spool_quota" default:"4GiB" min:"0" means:"disk that all waiting bodies may take together"`
 	Public          string        `key:"public" holds:"path" absent:"off" means:"folder of static files, served before the workers are asked"`

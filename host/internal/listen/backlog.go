@@ -11,6 +11,9 @@ package listen
 type backlog struct {
 	eager bool // take the response at the worker's speed
 	limit int  // bytes of memory
+	most  int  // the limit once memory was lent
+
+	lender *Spool // has lent most; nil before
 
 	memory []byte     // the oldest bytes
 	file   *spoolFile // then these, from read to its size
@@ -33,6 +36,9 @@ func (b *backlog) full(n int) bool { return len(b.memory)+b.writing+n > b.limit 
 // add stores p, and returns how many bytes to give back to the worker now. watch asks for a look at the client's speed in a while.
 func (b *backlog) add(p []byte, spool *Spool) (give int, watch bool) {
 	n := len(p)
+	if b.eager && b.limit < b.most && b.full(n) && spool.lend(int64(b.most)) {
+		b.limit, b.lender = b.most, spool
+	}
 	if b.queued > 0 || len(b.tail) > 0 || b.slow && b.full(n) {
 		if len(b.tail) == 0 && b.toDisk(p, spool) {
 			return n, false
@@ -144,6 +150,9 @@ func (b *backlog) drop() (give int) {
 	give = b.owed
 	if b.file != nil {
 		b.file.close()
+	}
+	if b.lender != nil {
+		b.lender.repay(int64(b.most))
 	}
 	keep := b.memory
 	if cap(keep) > keepBuffer {

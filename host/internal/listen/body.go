@@ -137,11 +137,15 @@ func (x *exchange) takeWhole(in *intake) error {
 	if want := in.r.ContentLength; want >= 0 && want <= protocol.MaxData && int64(cap(buffer)) < want {
 		buffer = make([]byte, 0, want)
 	}
-	room := max(s.limits.BodyBuffer, protocol.MaxData)
+	most := max(s.limits.BodyBuffer, ownMemory)
+	room := int64(ownMemory)
 	for {
 		if len(buffer) == cap(buffer) {
 			if int64(len(buffer)) >= room {
-				break
+				if room == most || !s.spool.lend(most) {
+					break
+				}
+				room, x.lent = most, most
 			}
 			if len(buffer) == int(in.r.ContentLength) { // one more read for the end of it
 				var one [1]byte

@@ -24,6 +24,7 @@ type exchange struct {
 	small   []byte // the whole of a small body
 	large   *body  // or of a large one, removed with the last hold
 	form    *form  // or what a form became, likewise
+	lent    int64  // memory that the spool has lent for it, likewise
 	names   []string
 
 	ticket protocol.Ticket // the handler's
@@ -61,7 +62,8 @@ func newExchange(s *Server, eager bool) *exchange {
 	x := exchanges.Get().(*exchange)
 	x.server = s
 	x.holds.Store(1)
-	x.log.eager, x.log.limit = eager, int(s.limits.ResponseBuffer)
+	most := int(s.limits.ResponseBuffer)
+	x.log.eager, x.log.limit, x.log.most = eager, min(most, ownMemory), most
 	return x
 }
 
@@ -100,6 +102,9 @@ func (x *exchange) drop() {
 	}
 	if x.form != nil {
 		x.form.close()
+	}
+	if x.lent > 0 {
+		x.server.spool.repay(x.lent)
 	}
 	x.log.drop()
 	select {

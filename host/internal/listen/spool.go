@@ -13,12 +13,14 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/protocol"
 )
 
 // Spool is the disk that waiting bodies may take together. Its methods are safe for concurrent use.
 type Spool struct {
 	parent string
 	quota  int64
+	spare  atomic.Int64 // memory that may still be lent
 	log    hclog.Logger
 	used   atomic.Int64
 	warned atomic.Int64 // when the quota was last complained of, in Unix seconds
@@ -33,7 +35,9 @@ func NewSpool(parent string, quota int64, log hclog.Logger) *Spool {
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}
-	return &Spool{parent: spoolDirectory(parent), quota: quota, log: log}
+	s := &Spool{parent: spoolDirectory(parent), quota: quota, log: log}
+	s.spare.Store(memoryBudget)
+	return s
 }
 
 // Used is how many bytes wait on disk now.
@@ -69,6 +73,23 @@ func (s *Spool) reserve(n int64) error {
 }
 
 func (s *Spool) release(n int64) { s.used.Add(-n) }
+
+// memoryBudget is what all bodies together may fill of memory, beyond the ownMemory of each: thousands of slow clients must not fill it.
+const (
+	memoryBudget = 256 << 20
+	ownMemory    = protocol.MaxData
+)
+
+// lend says whether a body may fill n bytes of memory. If so they have to be given back with repay.
+func (s *Spool) lend(n int64) bool {
+	if s.spare.Add(-n) >= 0 {
+		return true
+	}
+	s.spare.Add(n)
+	return false
+}
+
+func (s *Spool) repay(n int64) { s.spare.Add(n) }
 
 const (
 	folderPrefix = "workerhost-spool-"
