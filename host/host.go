@@ -319,11 +319,6 @@ func (h *host) Reload(names []string) (*control.Account, error) {
 	if h.closed || h.stopping.Err() != nil {
 		return nil, errors.New("the host is stopping")
 	}
-	for _, p := range chosen {
-		if !p.running.Load() {
-			return nil, fmt.Errorf("pool %s is still starting, with the code as it is now: there is nothing to reload yet", p.config.Name)
-		}
-	}
 	account := control.NewAccount()
 	h.reloads.Go(func() {
 		defer account.End()

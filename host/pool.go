@@ -130,6 +130,11 @@ func (p *pool) status() control.Pool {
 // reload rolls the pool and tells the account. It says whether every worker was replaced.
 func (p *pool) reload(account *control.Account) (completed bool) {
 	began := time.Now()
+	<-p.begun // a deploy may start the host and reload it at once
+	if !p.running.Load() {
+		account.Add(control.Event{Kind: control.Failed, Pool: p.config.Name, Error: "the pool could not be started; the host's log says why"})
+		return false
+	}
 	roll := p.workers.Reload()
 	roll.Follow(context.Background(), func(e workers.Event) error { // without a deadline of ours it always reaches the end
 		shown := p.event(e)

@@ -27,6 +27,9 @@ type dispatcher struct {
 	closed   bool          // nothing comes back either
 	emptied  chan struct{} // closed when stopping and the queue is empty
 	ahead    ahead
+
+	ready  int  // workers that are idle or busy
+	barren bool // there is none, and the boots of all slots have failed: waiting would be in vain
 }
 
 // submit leases a worker or queues.
@@ -36,6 +39,8 @@ func (d *dispatcher) submit(x *exchange) {
 	switch {
 	case d.stopping:
 		kind = protocol.FailedStopping
+	case d.barren:
+		kind = protocol.FailedNoWorker
 	case len(d.free) > 0 && d.head == nil: // with a queue, somebody is about to serve it
 		w := d.lease()
 		d.mu.Unlock()
@@ -123,6 +128,8 @@ func (d *dispatcher) admit(w *worker) bool {
 		return false
 	}
 	w.state.moveTo(Idle)
+	d.ready++
+	d.barren = false
 	w.idleSince = time.Now()
 	d.free = append(d.free, w)
 	w.listed = true
@@ -181,6 +188,9 @@ func (d *dispatcher) withdrawIdle(w *worker) bool {
 
 // takeOut does what the withdrawals share. Under mu.
 func (d *dispatcher) takeOut(w *worker, to State) {
+	if w.state == Idle || w.state == Busy {
+		d.ready--
+	}
 	w.state.moveTo(to)
 	if w.listed {
 		for i, f := range d.free {
@@ -316,6 +326,22 @@ func (d *dispatcher) tellEmpty() {
 func (d *dispatcher) close() {
 	d.mu.Lock()
 	d.closed = true
+	d.failQueue(protocol.FailedStopping)
+}
+
+// giveUp fails all that is queued, and whatever comes, until a worker is ready. It does nothing if one is.
+func (d *dispatcher) giveUp() {
+	d.mu.Lock()
+	if d.ready > 0 {
+		d.mu.Unlock()
+		return
+	}
+	d.barren = true
+	d.failQueue(protocol.FailedNoWorker)
+}
+
+// failQueue empties the queue, and unlocks mu.
+func (d *dispatcher) failQueue(kind protocol.FailureKind) {
 	var all []*exchange
 	for d.head != nil {
 		all = append(all, d.head)
@@ -323,13 +349,15 @@ func (d *dispatcher) close() {
 	}
 	d.mu.Unlock()
 	for _, x := range all {
-		x.finish(&protocol.Failure{Kind: protocol.FailedStopping})
+		x.finish(&protocol.Failure{Kind: kind, Detail: d.pool.why(kind)})
 	}
 }
 
 // why explains a failure to dispatch to whoever reads the log.
 func (p *Pool) why(kind protocol.FailureKind) string {
 	switch kind {
+	case protocol.FailedNoWorker:
+		return fmt.Sprintf("pool %s: no worker can start: %s", p.name, p.lastFailure())
 	case protocol.FailedQueueFull:
 		return fmt.Sprintf("pool %s: %d requests wait already; raise `queue` or `workers`", p.name, p.dispatch.limit)
 	case protocol.FailedQueueTimeout:

@@ -226,7 +226,7 @@ func TestPoolWithoutQueueRefusesAtOnce(t *testing.T) {
 	})
 }
 
-func TestQueueTimeoutNamesTheFailedBoot(t *testing.T) {
+func TestRequestThatIsTurnedAwayHearsOfTheFailedBoot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, _ := newFakePool(t, Settings{Workers: 1}, always(func(w *fakeWorker) {
 			w.conn.Accept()
@@ -234,7 +234,7 @@ func TestQueueTimeoutNamesTheFailedBoot(t *testing.T) {
 		}))
 		defer p.Stop(context.Background())
 		s, _ := submit(p, "GET", "/")
-		if f := s.failed(t); f.Kind != protocol.FailedQueueTimeout || !strings.Contains(f.Detail, "the last one failed: PHP Parse error") {
+		if f := s.failed(t); f.Kind != protocol.FailedNoWorker || !strings.Contains(f.Detail, "no worker can start: PHP Parse error") {
 			t.Fatal(f)
 		}
 	})

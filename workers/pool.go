@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -279,6 +280,9 @@ func (p *Pool) vacate(s *slot, w *worker) {
 	}
 	if p.stopping || s.replaced {
 		return
+	}
+	if w.bootErr != nil && !slices.ContainsFunc(p.slots, func(s *slot) bool { return s.current != nil || s.replaced }) {
+		p.dispatch.giveUp()
 	}
 	p.refill(s, w)
 }

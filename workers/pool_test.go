@@ -2,6 +2,8 @@ package workers
 
 import (
 	"context"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,6 +89,38 @@ func TestSafeRequestIsTriedOnceMoreWhenItsWorkerDies(t *testing.T) {
 		time.Sleep(time.Minute)
 		if got := len(p.Status().Workers); got != 2 || f.count() != 4 {
 			t.Fatalf("%d slots, %d started", got, f.count())
+		}
+	})
+}
+
+func TestPoolThatCannotStartTurnsRequestsAwayAtOnceAndRecovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mended atomic.Bool
+		p, _ := newFakePool(t, Settings{Workers: 2}, func(int) script {
+			if mended.Load() {
+				return serve(1, generationWorker)
+			}
+			return func(w *fakeWorker) {
+				w.conn.Accept()
+				w.conn.Send(&protocol.Failed{Message: "no database"})
+			}
+		})
+		defer p.Stop(context.Background())
+		waiting, _ := submit(p, "GET", "/")
+		<-p.Started()
+		if got := waiting.result(); got != "no worker" {
+			t.Fatalf("a request that waited: %q", got)
+		}
+		began := time.Now()
+		s, _ := submit(p, "GET", "/")
+		if got, took := s.result(), time.Since(began); got != "no worker" || took > 0 || !strings.Contains(s.failure.Detail, "no database") {
+			t.Fatalf("%q after %v: %v", got, took, s.failure)
+		}
+		mended.Store(true)
+		time.Sleep(time.Minute)
+		s, _ = submit(p, "GET", "/")
+		if got := s.result(); got != "generation 1" {
+			t.Fatalf("the code is mended, but: %q", got)
 		}
 	})
 }

@@ -322,9 +322,9 @@ func TestReloadMendsAPoolThatBacksOff(t *testing.T) {
 				t.Fatalf("%+v", w)
 			}
 		}
-		s, _ := submit(p, "GET", "/")
 		p.do(func() { good = true })
 		events := follow(p.Reload())
+		s, _ := submit(p, "GET", "/")
 		if e := last(events); e.Kind != EventCompleted || events[1].OldPID != 0 || s.result() != "generation 2" {
 			t.Fatalf("%+v", events)
 		}

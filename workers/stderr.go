@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"sync"
+
+	"github.com/hashicorp/go-hclog"
 )
 
 const (
@@ -35,6 +37,27 @@ func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return strings.ToValidUTF8(string(bytes.TrimSpace(t.buf)), "\uFFFD")
+}
+
+// graveLines are how PHP and Go begin what should not drown among the rest.
+var graveLines = []struct {
+	begin string
+	level hclog.Level
+}{
+	{"Fatal error: ", hclog.Error}, {"Parse error: ", hclog.Error}, {"Recoverable fatal error: ", hclog.Error},
+	{"panic: ", hclog.Error}, {"fatal error: ", hclog.Error},
+	{"Warning: ", hclog.Warn}, {"Deprecated: ", hclog.Warn}, {"Notice: ", hclog.Warn},
+}
+
+// lineLevel is the level to log a line of stderr with.
+func lineLevel(line []byte) hclog.Level {
+	line = bytes.TrimPrefix(line, []byte("PHP "))
+	for _, g := range graveLines {
+		if bytes.HasPrefix(line, []byte(g.begin)) {
+			return g.level
+		}
+	}
+	return hclog.Info
 }
 
 // readLines calls each with every line of r, without its end, until r ends. The line is valid during the call only.

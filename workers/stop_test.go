@@ -155,7 +155,7 @@ func TestStopDoesNotWaitForWorkersThatNeverCome(t *testing.T) {
 		s, _ := submit(p, "GET", "/")
 		began := time.Now()
 		p.Stop(context.Background())
-		if took := time.Since(began); took != 0 || s.failed(t).Kind != protocol.FailedStopping {
+		if took := time.Since(began); took != 0 || s.failed(t).Kind != protocol.FailedNoWorker {
 			t.Fatal(took, s.failure)
 		}
 	})

@@ -35,10 +35,11 @@ func TestFailedBootsBackOffFrom100msTo10s(t *testing.T) {
 		}
 		close(good)
 		<-starts
-		for range 5 { // a worker that has finished a request is replaced at once
+		time.Sleep(time.Second) // for READY
+		for i := range 5 { // a worker that has finished a request is replaced at once
 			before := time.Now()
 			if s, _ := submit(p, "GET", "/"); s.failureKind() != 0 {
-				t.Fatal(s.failure)
+				t.Fatal(i, s.failure, p.Status())
 			}
 			if gap := (<-starts).Sub(before); gap > respawnGap {
 				t.Fatalf("again after %v", gap)
@@ -82,7 +83,7 @@ func TestHealthyWorkersThatDieAreReplacedNoFasterThanEvery100ms(t *testing.T) {
 func TestDeadWorkerHarmsItsOwnRequestOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, f := newFakePool(t, Settings{Workers: 3}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // for READY
 			if r.Target == "/die" {
 				w.errs.Write([]byte("Segmentation fault\n"))
 				w.die("signal: segmentation fault (core dumped)")
@@ -104,7 +105,7 @@ func TestDeadWorkerHarmsItsOwnRequestOnly(t *testing.T) {
 				t.Fatal(s.failure)
 			}
 		}
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // for READY
 		if f.count() != 4 || len(p.Status().Workers) != 3 {
 			t.Fatalf("%d starts", f.count())
 		}

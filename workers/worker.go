@@ -193,12 +193,14 @@ func (w *worker) bootFailure(why string) error {
 // stderrLine logs a line, with the request that it belongs to where that can be known.
 func (w *worker) stderrLine(line []byte) {
 	w.tail.add(line)
-	if w.log.IsInfo() {
-		if name := w.onlyRequest(); name != "" {
-			w.log.Info(string(line), "request", name)
-		} else {
-			w.log.Info(string(line))
-		}
+	level := lineLevel(line)
+	if level < w.log.GetLevel() {
+		return
+	}
+	if name := w.onlyRequest(); name != "" {
+		w.log.Log(level, string(line), "request", name)
+	} else {
+		w.log.Log(level, string(line))
 	}
 }
 
