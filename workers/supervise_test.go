@@ -36,7 +36,7 @@ func TestFailedBootsBackOffFrom100msTo10s(t *testing.T) {
 		close(good)
 		<-starts
 		time.Sleep(time.Second) // for READY
-		for i := range 5 { // a worker that has finished a request is replaced at once
+		for i := range 5 {      // a worker that has finished a request is replaced at once
 			before := time.Now()
 			if s, _ := submit(p, "GET", "/"); s.failureKind() != 0 {
 				t.Fatal(i, s.failure, p.Status())
