@@ -192,7 +192,7 @@ func TestWorkersThatSayTooMuchBeforeREADYDoNotStart(t *testing.T) {
 			w.conn.Send(raw(strings.Repeat("spam ", 20<<10)))
 			w.hang()
 		}, `"spam spam`},
-		{"no word", func(w *fakeWorker) {}, "it ended before READY (exit status 0) and said nothing"},
+		{"no word", func(w *fakeWorker) {}, "it ended before READY (exit status 0) and said nothing; does it come to the SDK's run() or Serve()?"},
 		{"silence", func(w *fakeWorker) { w.hang() }, "no READY within start_timeout (30s)"},
 		{"silence after a word", func(w *fakeWorker) { w.errs.Write([]byte("waiting for the database\n")); w.hang() },
 			"no READY within start_timeout (30s); stderr: waiting for the database"},

@@ -42,9 +42,10 @@ func (w *worker) watchRequest(a *attempt, now time.Time, limit time.Duration) {
 	switch {
 	case first:
 		why := &protocol.Failure{Kind: protocol.FailedTimeout, Detail: w.String() + " gave no sign within request_timeout (" + limit.String() + ")"}
+		name := w.requestOf(a)
 		a.giveUp(protocol.ResetTimeout, why)
 		go func() { // a sink's call may be under way, and run never waits
-			name := a.fail(why)
+			a.fail(why)
 			w.log.Error("request timed out", "request", name, "stream", a.id, "request_timeout", limit.String())
 		}()
 	case ignored:
@@ -104,6 +105,16 @@ func (w *worker) watchLink(now time.Time) {
 		w.log.Error("worker does not answer PING, it is replaced", "timeout", pingTimeout.String())
 		w.kill("no answer to PING within " + pingTimeout.String())
 	}
+}
+
+// requestOf names a's request, if it is the worker's still.
+func (w *worker) requestOf(a *attempt) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.streams[a.id] != a || a.recalled {
+		return ""
+	}
+	return a.x.name()
 }
 
 // attempts are the streams that are open now.

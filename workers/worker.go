@@ -187,7 +187,7 @@ func (w *worker) bootFailure(why string) error {
 	case said != "":
 		return fmt.Errorf("it ended before READY (%s): %s", w.exit, said)
 	}
-	return fmt.Errorf("it ended before READY (%s) and said nothing", w.exit)
+	return fmt.Errorf("it ended before READY (%s) and said nothing; does it come to the SDK's run() or Serve()?", w.exit)
 }
 
 // stderrLine logs a line, with the request that it belongs to where that can be known.

@@ -49,15 +49,16 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, target string) 
 	}
 	in := s.intake(w, r)
 	m.Length = r.ContentLength
-	if r.ContentLength > in.max {
-		s.refuse(w, r, in, verdict{status: http.StatusRequestEntityTooLarge}, errTooLong.Error())
-		return
-	}
-	var err error
 	boundary, isForm := "", false
 	if traits.Forms {
 		boundary, isForm = formBoundary(r)
 	}
+	neverFits := (isForm || traits.WholeBody) && r.ContentLength-s.limits.BodyBuffer > s.spool.quota // so "try again later" would be untrue
+	if r.ContentLength > in.max || neverFits {
+		s.refuse(w, r, in, verdict{status: http.StatusRequestEntityTooLarge}, errTooLong.Error())
+		return
+	}
+	var err error
 	switch {
 	case isForm:
 		err = x.takeForm(in, boundary)
