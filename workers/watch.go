@@ -46,7 +46,9 @@ func (w *worker) watchRequest(a *attempt, now time.Time, limit time.Duration) {
 		a.giveUp(protocol.ResetTimeout, why)
 		go func() { // a sink's call may be under way, and run never waits
 			a.fail(why)
-			w.log.Error("request timed out", "request", name, "stream", a.id, "request_timeout", limit.String())
+			if name != "" { // else it was recalled, and goes on elsewhere
+				w.log.Error("request timed out", "request", name, "stream", a.id, "request_timeout", limit.String())
+			}
 		}()
 	case ignored:
 		w.overrule(a)
@@ -62,13 +64,13 @@ func (w *worker) overrule(a *attempt) {
 	if !w.overruled.CompareAndSwap(false, true) {
 		return
 	}
-	w.pool.dispatch.withdraw(w, Draining) // so that no other request can come between
-	if !w.holds(a) {
-		w.pool.recycle(w) // it was done at the last moment, and may have the next request already
-		return
-	}
-	w.log.Error("worker did not heed RESET, it is terminated", "stream", a.id)
-	w.pool.tasks.Go(func() {
+	w.pool.tasks.Go(func() { // what it has ahead is recalled, which may wait for a sink's call, and run never waits
+		w.pool.dispatch.withdraw(w, Draining) // so that no other request can come between
+		if !w.holds(a) {
+			w.pool.recycle(w) // it was done at the last moment, and may have the next request already
+			return
+		}
+		w.log.Error("worker did not heed RESET, it is terminated", "stream", a.id)
 		w.process.terminate()
 		if !within(w.gone, w.gen.settings.StopTimeout) {
 			w.log.Warn("worker did not exit on TERM, sending KILL", "stop_timeout", w.gen.settings.StopTimeout.String())
