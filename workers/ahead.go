@@ -31,21 +31,22 @@ func (w *worker) depth() int {
 
 // ahead is the dispatcher's account of what was handed ahead. Guarded by dispatcher.mu.
 type ahead struct {
-	waiting []*exchange // oldest first; an entry counts while its behind is set
-	timer   *time.Timer // recalls for idle workers
-	armed   bool
+	waiting   []*exchange // oldest first; an entry counts while its behind is set
+	recalling int         // on their way between the queue and there
+	timer     *time.Timer // recalls for idle workers
+	armed     bool
 }
 
 // topUp hands w, whose reader calls it after a DONE, requests from the head of the queue while it works on another one.
 func (d *dispatcher) topUp(w *worker) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if d.head == nil || w.inflight == 0 || w.inflight > w.depth() {
+		d.mu.Unlock()
 		return
 	}
 	w.conn.Cork() // they all go in one write
-	defer w.conn.Uncork()
 	for x := d.head; x != nil && w.inflight > 0 && w.inflight <= w.depth() && x.aheadable(); x = d.head {
+		d.ahead.recalling++ // it is on its way, so the queue is not empty yet
 		d.remove(x)
 		w.inflight++
 		d.mu.Unlock()
@@ -57,20 +58,18 @@ func (d *dispatcher) topUp(w *worker) {
 			w.next = append(w.next, x)
 			d.ahead.waiting = append(d.ahead.waiting, x)
 		}
+		d.ahead.recalling--
+		d.tellEmpty()
 	}
+	d.watchAhead() // a worker may have become idle meanwhile
+	d.mu.Unlock()
+	w.conn.Uncork() // a broken pipe shows in the exit
 }
 
 // aheadable says whether x may be begun twice, which a recall can't rule out, and is all in one frame.
 func (x *exchange) aheadable() bool { return x.repeat && x.request.Flags&protocol.FlagEnd != 0 }
 
-// promote says that the first request that w had ahead is at hand now. Under mu.
-func (d *dispatcher) promote(w *worker) {
-	if len(w.next) > 0 {
-		d.notBehind(w.next[0])
-	}
-}
-
-// notBehind takes x from what its worker has ahead. Under mu.
+// notBehind takes x from what its worker has ahead. Whoever calls it sees to tellEmpty. Under mu.
 func (d *dispatcher) notBehind(x *exchange) {
 	w := x.behind
 	w.next = slices.DeleteFunc(w.next, func(other *exchange) bool { return other == x })
@@ -93,7 +92,7 @@ func (d *dispatcher) trim() {
 
 // overdue takes the request that has waited longest behind another one, if that is for patience at least. Under mu.
 func (d *dispatcher) overdue(patience time.Duration) *exchange {
-	if d.trim(); len(d.ahead.waiting) == 0 {
+	if d.trim(); len(d.ahead.waiting) == 0 || d.closed { // closed: nothing comes back into the queue
 		return nil
 	}
 	x := d.ahead.waiting[0]
@@ -101,19 +100,25 @@ func (d *dispatcher) overdue(patience time.Duration) *exchange {
 		return nil
 	}
 	d.notBehind(x)
+	d.ahead.recalling++
 	return x
 }
 
-// recall puts a request that was taken from behind another one back in front of the queue. It says false if its worker has begun it meanwhile.
+// recall puts a request that was taken from behind another one, and counted in recalling, back in front of the queue. It says false if its worker
+// has begun it meanwhile.
 func (d *dispatcher) recall(x *exchange) bool {
 	x.mu.Lock()
 	a := x.attempt
 	x.mu.Unlock()
-	if !a.recall() {
-		return false
+	recalled := a.recall()
+	if recalled {
+		d.requeue(x)
 	}
-	d.requeue(x)
-	return true
+	d.mu.Lock()
+	d.ahead.recalling--
+	d.tellEmpty()
+	d.mu.Unlock()
+	return recalled
 }
 
 // recallOverdue recalls all that has waited behind other requests for patience.
@@ -182,6 +187,33 @@ func (a *attempt) recall() bool {
 		a.giveUp(protocol.ResetCancelled, nil)
 	}
 	return leased
+}
+
+// following starts the clock for what the worker has at hand after a, and returns that if it is the worker's still. A recalled request's DONE may come
+// while the worker is busy with one before it: then there is nothing new at hand. Under w.mu.
+func (w *worker) following(a *attempt, now time.Time) (next *attempt) {
+	if w.concurrency > 1 || a.isWaiting() {
+		return nil
+	}
+	for _, other := range w.streams {
+		if next == nil || other.id < next.id {
+			next = other
+		}
+	}
+	if next == nil {
+		return nil
+	}
+	next.atHand(now)
+	if next.recalled {
+		return nil
+	}
+	return next
+}
+
+func (a *attempt) isWaiting() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.waiting
 }
 
 // atHand starts the clock for a request that waited behind another one.

@@ -90,16 +90,17 @@ func (d *dispatcher) demote(w *worker) {
 }
 
 // release ends a lease, and gives the worker's room to the next in the queue.
-// took is how long the request was at hand, or notDone or recalledDone.
-func (d *dispatcher) release(w *worker, took time.Duration) {
+// took is how long the request was at hand, or notDone; next is what is at hand now, of what the worker had ahead.
+func (d *dispatcher) release(w *worker, took time.Duration, next *attempt) {
 	d.mu.Lock()
 	w.inflight--
 	if took >= 0 {
 		w.requests++
 		w.paced(took)
 	}
-	if took != notDone {
-		d.promote(w)
+	if next != nil && next.x.behind == w {
+		d.notBehind(next.x)
+		d.tellEmpty()
 	}
 	if w.state == Busy && w.inflight == 0 {
 		w.state.moveTo(Idle)
@@ -159,13 +160,15 @@ func (d *dispatcher) withdraw(w *worker, to State) (leases int) {
 		d.takeOut(w, to)
 	}
 	waiting := slices.Clone(w.next)
-	for range waiting {
-		d.promote(w)
+	for _, x := range waiting {
+		d.notBehind(x)
 	}
-	if to != Draining || d.stopping { // a dead worker's requests are settled all together; and at a stop no other worker will have room
+	if to != Draining || d.closed { // a dead worker's requests are settled all together; and at the end of a stop no other worker will have room
 		waiting = nil
 	}
+	d.ahead.recalling += len(waiting)
 	leases = w.inflight
+	d.tellEmpty()
 	d.mu.Unlock()
 	for _, x := range slices.Backward(waiting) { // in front of the queue one by one, the oldest ends up first
 		if d.recall(x) {
@@ -310,9 +313,9 @@ func (d *dispatcher) refuse() {
 	d.tellEmpty()
 }
 
-// tellEmpty closes emptied. Under mu.
+// tellEmpty closes emptied, once nothing waits: not in the queue, nor behind another request, nor on its way from there to the queue. Under mu.
 func (d *dispatcher) tellEmpty() {
-	if !d.stopping || d.queued > 0 {
+	if !d.stopping || d.queued > 0 || len(d.ahead.waiting) > 0 || d.ahead.recalling > 0 {
 		return
 	}
 	select {

@@ -15,7 +15,7 @@ func (w *worker) begin(x *exchange) bool {
 	a := x.newAttempt(w)
 	if a == nil { // cancelled between the queue and here
 		x.finish(&protocol.Failure{Kind: protocol.FailedCancelled})
-		w.pool.dispatch.release(w, notDone)
+		w.pool.dispatch.release(w, notDone, nil)
 		return false
 	}
 	a.calls.Lock()
@@ -24,7 +24,7 @@ func (w *worker) begin(x *exchange) bool {
 		a.over = true
 		a.calls.Unlock()
 		a.close()
-		w.pool.dispatch.release(w, notDone)
+		w.pool.dispatch.release(w, notDone, nil)
 		w.pool.dispatch.requeue(x)
 		return false
 	}
@@ -42,11 +42,8 @@ func (w *worker) begin(x *exchange) bool {
 	return true
 }
 
-// How a lease ended, in the place of the time that it took.
-const (
-	notDone      time.Duration = -1 // without DONE
-	recalledDone time.Duration = -2 // with DONE, but the request was not the worker's any more
-)
+// notDone stands in the place of the time that a request took: it ended without DONE, or was not the worker's any more.
+const notDone time.Duration = -1
 
 // open gives the attempt its stream and sends REQUEST, in one step, so that numbers only ever grow on the wire.
 func (w *worker) open(a *attempt) bool {
@@ -101,13 +98,11 @@ func (w *worker) done(a *attempt) {
 	delete(w.streams, a.id)
 	recalled := a.recalled
 	now := time.Now()
-	if next := w.streams[a.id+2]; next != nil && w.concurrency == 1 {
-		next.atHand(now)
-	}
+	next := w.following(a, now)
 	w.mu.Unlock()
 	a.close()
 	if recalled {
-		w.pool.dispatch.release(w, recalledDone)
+		w.pool.dispatch.release(w, notDone, next)
 		return
 	}
 
@@ -120,8 +115,8 @@ func (w *worker) done(a *attempt) {
 		}
 	}
 	a.calls.Unlock()
-	w.pool.dispatch.release(w, now.Sub(a.begun)) // begun is settled by now
-	if !w.conn.Buffered() {                      // else more DONEs are at hand: then all is handed over at once
+	w.pool.dispatch.release(w, now.Sub(a.begun), next) // begun is settled by now
+	if !w.conn.Buffered() {                            // else more DONEs are at hand: then all is handed over at once
 		w.pool.dispatch.topUp(w)
 	}
 	if retry {
@@ -163,7 +158,7 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 	a.calls.Lock()
 	defer a.calls.Unlock()
 	x := a.x
-	w.pool.dispatch.release(w, notDone)
+	w.pool.dispatch.release(w, notDone, nil)
 	if recalled {
 		return true
 	}

@@ -156,7 +156,7 @@ func (w *worker) onReady(payload []byte) error {
 	if limit := w.gen.settings.Concurrency; limit > 0 {
 		w.concurrency = min(w.concurrency, limit)
 	}
-	w.readsAhead = w.concurrency == 1 && ready.Has(aheadFeature)
+	w.readsAhead = ready.Concurrency == 1 && ready.Has(aheadFeature) // not one that we hold to 1: it would begin them all at once
 	w.boot(nil)
 	return nil
 }
