@@ -441,5 +441,10 @@ final class Worker
             $exchange->abort($what);
             $exchange->finish();
         }
+        try {
+            $this->link->refuse('this worker ends');
+        } catch (LinkError) {
+            // The host knows, or is gone.
+        }
     }
 }

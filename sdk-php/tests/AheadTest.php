@@ -61,6 +61,31 @@ final class AheadTest extends TestCase
         self::assertSame(['begun /1', 'begun /5'], array_column($host->logs, 3));
     }
 
+    public function testARequestThatWasRecalledDuringASlowOneIsNotBegun(): void
+    {
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { Log::info("begun $r->target"); usleep(300_000); return $r->target; })->run();');
+        self::atOnce($host, self::get(1), self::get(3), self::get(5));
+        usleep(100_000); // it has read them by then, and is busy with the first
+        self::atOnce($host, [Frame::RESET, 3, 1], [Frame::RESET, 5, 1], self::get(7));
+        self::assertSame(1, $host->next()[1]);
+        self::assertSame([[Frame::DONE, 3], [Frame::DONE, 5]], [$host->next(), $host->next()]);
+        self::assertSame(7, $host->next()[1]);
+        self::assertSame(['begun /1', 'begun /7'], array_column($host->logs, 3));
+    }
+
+    public function testAWorkerThatExitsGivesBackWhatItHasNotBegun(): void
+    {
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { Log::info("begun $r->target"); exit; })->run();');
+        self::atOnce($host, self::get(1), self::get(3), self::get(5));
+        self::assertSame([Frame::RESPONSE, 1], array_slice($host->next(), 0, 2));
+        foreach ([3, 5] as $stream) {
+            self::assertSame([Frame::RESET, $stream, Frame::CODE_REFUSED], array_slice($host->next(), 0, 3));
+            self::assertSame([Frame::DONE, $stream], $host->next());
+        }
+        self::assertSame([], $host->next());
+        self::assertSame('begun /1', $host->logs[0][3]);
+    }
+
     public function testDrainRefusesWhatWasNotBegun(): void
     {
         $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { return $r->body(); })->run();');

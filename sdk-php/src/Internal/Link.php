@@ -12,6 +12,9 @@ namespace WorkerHost\Internal;
  */
 final class Link
 {
+    /** After how many nanoseconds a host recalls a request that waits. */
+    private const PATIENCE = 1_000_000;
+
     /** Set once DRAIN came. */
     public bool $draining = false;
     /** Set once the host is gone. */
@@ -24,10 +27,10 @@ final class Link
     private int $at = 0;
     /** @var list<list<mixed>> REQUESTs that came ahead, while another one was at hand (SPEC.md §4.5) */
     private array $ahead = [];
+    /** When the pipe was looked into last, in nanoseconds. */
+    private int $looked = 0;
     /** @var list<list<mixed>> what recalled() read */
     private array $kept = [];
-    /** @var array<int, true> the streams of the RESETs in it */
-    private array $resets = [];
 
     /**
      * @param resource $in
@@ -124,21 +127,60 @@ final class Link
         }
     }
 
-    /** Whether a RESET for the stream stands behind its REQUEST in what was read already. Reads nothing more. */
+    /**
+     * Whether a RESET for the stream stands behind its REQUEST in what was read already. If the last read is long ago the request has waited behind
+     * another one, and is likely to have been recalled since: then what has come is read first.
+     */
     public function recalled(int $stream): bool
     {
-        while ($this->buffer !== '' && ($message = $this->take()) !== null) {
-            if ($message[0] === Frame::RESET) {
-                $this->resets[$message[1]] = true;
+        $this->keep();
+        if (\hrtime(true) - $this->looked > self::PATIENCE) {
+            while (!$this->ended && $this->readable()) {
+                $this->fill();
+                $this->keep();
             }
+            $this->looked = \hrtime(true);
+        }
+        foreach ($this->kept as $message) {
+            if ($message[0] === Frame::RESET && $message[1] === $stream) {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /**
+     * Gives back the REQUESTs that were read and not begun, for another worker: this one ends. What is still in the pipe the host gives to another
+     * one by itself.
+     */
+    public function refuse(string $reason): void
+    {
+        $this->keep();
+        foreach ([...$this->ahead, ...$this->kept] as $message) {
+            if ($message[0] === Frame::REQUEST) {
+                $this->send([Frame::RESET, $message[1], Frame::CODE_REFUSED, $reason]);
+                $this->send([Frame::DONE, $message[1]]);
+            }
+        }
+        $this->ahead = $this->kept = [];
+    }
+
+    /** Takes apart what was read already. */
+    private function keep(): void
+    {
+        while ($this->buffer !== '' && ($message = $this->take()) !== null) {
             $this->kept[] = $message;
         }
-        if ($this->resets === [] || !isset($this->resets[$stream])) {
-            return false;
-        }
-        unset($this->resets[$stream]);
+    }
 
-        return true;
+    /** Whether something has come that was not read yet, if only the end. */
+    private function readable(): bool
+    {
+        $read = [$this->in];
+        $write = $except = null;
+
+        return @\stream_select($read, $write, $except, 0) === 1;
     }
 
     /**
@@ -155,9 +197,7 @@ final class Link
             if ($message !== null || $this->ended) {
                 return $message;
             }
-            $read = [$this->in];
-            $write = $except = null;
-            if (@\stream_select($read, $write, $except, 0) !== 1) {
+            if (!$this->readable()) {
                 return null;
             }
             $this->fill();
@@ -253,6 +293,7 @@ final class Link
             $this->at = 0;
         }
         $bytes = @\fread($this->in, 65536);
+        $this->looked = \hrtime(true);
         if ($bytes === '' || $bytes === false) {
             // A signal may have cut the read short; only the end is the end.
             if (\feof($this->in)) {
