@@ -116,7 +116,7 @@ func (w *worker) done(a *attempt) {
 	}
 	a.calls.Unlock()
 	w.pool.dispatch.release(w, now.Sub(a.begun), next) // begun is settled by now
-	if !w.conn.Buffered() {                            // else more DONEs are at hand: then all is handed over at once
+	if !retry && !w.conn.Buffered() {                  // else it refuses, or more DONEs are at hand: then all is handed over at once
 		w.pool.dispatch.topUp(w)
 	}
 	if retry {
