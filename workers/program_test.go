@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -46,14 +47,14 @@ func runTestWorker(manners []string) int {
 		payload, err := conn.Read()
 		if err != nil {
 			if len(manners) > 0 && manners[0] == "deaf" {
-				select {}
+				hangForEver()
 			}
 			return 0
 		}
 		switch t, _, _ := protocol.Head(payload); t {
 		case protocol.TypeDrain:
 			if len(manners) > 0 && manners[0] == "deaf" {
-				select {}
+				hangForEver()
 			}
 			return 0
 		case protocol.TypeRequest:
@@ -83,7 +84,7 @@ func testAnswer(r *protocol.Request, hello *protocol.Hello, frames *os.File) []b
 		frames.WriteString("PHP Warning:  Undefined variable $x\n")
 	case "/close":
 		frames.Close()
-		select {}
+		hangForEver()
 	case "/exit":
 		os.Exit(3)
 	case "/hold": // a child that holds the FIFO, until it is killed
@@ -95,7 +96,7 @@ func testAnswer(r *protocol.Request, hello *protocol.Hello, frames *os.File) []b
 	case "/hang":
 		if r.Attempt < 2 {
 			fmt.Println("begun")
-			select {}
+			hangForEver()
 		}
 	}
 	return greeting
@@ -133,5 +134,13 @@ func runTestHost() int {
 		s.result()
 	}
 	fmt.Println("up")
-	select {}
+	hangForEver()
+	return 0
+}
+
+// hangForEver is select {} that Go's runtime does not take for a deadlock.
+func hangForEver() {
+	for {
+		time.Sleep(time.Hour)
+	}
 }

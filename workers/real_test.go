@@ -196,7 +196,7 @@ func TestKilledWorkerIsReplacedAndItsSafeRequestTriedAgain(t *testing.T) {
 			victim = w.PID
 		}
 	}
-	syscall.Kill(victim, syscall.SIGKILL)
+	signalProcess(t, victim, syscall.SIGKILL)
 	if got := s.result(); got != string(greeting) || s.begun != 2 {
 		t.Fatal(got, s.begun)
 	}
@@ -215,7 +215,7 @@ func TestRequestInThePipeOfAKilledWorkerMoves(t *testing.T) {
 		t.Run(fmt.Sprint(body), func(t *testing.T) {
 			p, _ := newRealPool(t, Settings{Workers: 1})
 			pid := pids(p)[0]
-			syscall.Kill(pid, syscall.SIGSTOP)
+			signalProcess(t, pid, syscall.SIGSTOP)
 			s := newSink()
 			r := get("/pid")
 			r.Method = "POST"
@@ -225,7 +225,7 @@ func TestRequestInThePipeOfAKilledWorkerMoves(t *testing.T) {
 				s.onBegin = s.onWrite
 			}
 			p.Submit(&protocol.Exchange{Request: r, Sink: s})
-			syscall.Kill(pid, syscall.SIGKILL)
+			signalProcess(t, pid, syscall.SIGKILL)
 			if got := s.result(); got == strconv.Itoa(pid) || s.failure != nil || s.begun != 2 {
 				t.Fatal(got, s.failure, s.begun)
 			}
@@ -238,7 +238,7 @@ func TestWhatAWorkerStartedDiesWithIt(t *testing.T) {
 	p, _ := newRealPool(t, Settings{Workers: 1})
 	ask(t, p, "/hold?"+fifo)
 	await(t, held, "the child holds the FIFO")
-	syscall.Kill(pids(p)[0], syscall.SIGKILL)
+	signalProcess(t, pids(p)[0], syscall.SIGKILL)
 	await(t, released, "the child has died")
 }
 
@@ -284,12 +284,12 @@ func TestChildThatEscapesWithThePipeHoldsNothingUp(t *testing.T) {
 		t.Fatal("no child")
 	}
 	defer func() {
-		syscall.Kill(child, syscall.SIGKILL)
+		signalProcess(t, child, syscall.SIGKILL)
 		await(t, released, "the child has died")
 	}()
 	await(t, held, "the child holds the FIFO")
 	old := pids(p)[0]
-	syscall.Kill(old, syscall.SIGKILL)
+	signalProcess(t, old, syscall.SIGKILL)
 	if got := ask(t, p, "/pid"); got == strconv.Itoa(old) {
 		t.Fatal("the dead answer")
 	}
@@ -390,9 +390,18 @@ func TestWorkerOfAReleaseThatWasRemovedSaysSo(t *testing.T) {
 	}
 	p, _ := newRealPool(t, Settings{Workers: 1, Directory: dir})
 	os.Remove(dir)
-	syscall.Kill(pids(p)[0], syscall.SIGKILL)
+	signalProcess(t, pids(p)[0], syscall.SIGKILL)
 	eventually(t, func() bool { return p.Status().Failure != "" })
 	if got := p.Status().Failure; !strings.HasPrefix(got, "the workers' directory has gone: ") || !strings.HasSuffix(got, "or reload to move on to the current release") {
 		t.Fatal(got)
 	}
+}
+
+// signalProcess sends a signal to one process. It fails the test for 0, which would be all of the test's own process group.
+func signalProcess(t *testing.T, pid int, signal syscall.Signal) {
+	t.Helper()
+	if pid < 2 {
+		t.Fatalf("no process to send %v to: %d", signal, pid)
+	}
+	syscall.Kill(pid, signal)
 }
