@@ -49,6 +49,8 @@ type Stream interface {
 	Send(p []byte, end bool, trailers []string) (n int, ok bool)
 	// Consumed gives n bytes of DATA back to the worker's window.
 	Consumed(n int)
+	// Worker says who has the request: the worker's place in its pool, and its generation.
+	Worker() (slot int, generation uint64)
 }
 
 // Ticket is what Submit returns. Its method is safe for concurrent use.

@@ -124,6 +124,9 @@ func (a *attempt) Consumed(n int) {
 	}
 }
 
+// Worker implements [protocol.Stream].
+func (a *attempt) Worker() (slot int, generation uint64) { return a.worker.slot, a.worker.gen.number }
+
 // giveUp tells the worker that nobody waits any more, and why is what its DONE or its death then means. It says whether that was news.
 func (a *attempt) giveUp(code protocol.ResetCode, why *protocol.Failure) bool {
 	a.mu.Lock()

@@ -32,6 +32,8 @@ func (b *instant) Send([]byte, bool, []string) (int, bool) { return 0, false }
 
 func (b *instant) Consumed(int) {}
 
+func (b *instant) Worker() (slot int, generation uint64) { return 0, 1 }
+
 func (b *instant) run() {
 	for x := range b.queue {
 		x.Sink.Begin(b)
