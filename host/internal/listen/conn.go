@@ -27,7 +27,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.server.clients.add(c, l.server.limits.WriteTimeout), nil
+	return l.server.clients.add(c, l.server.terms.Load().limits.WriteTimeout), nil
 }
 
 // Close implements net.Listener; Shutdown may have closed the socket before net/http does.
@@ -44,8 +44,8 @@ type strictListener struct {
 	server *Server
 }
 
-// Accept implements net.Listener.
-func (l strictListener) Accept() (net.Conn, error) {
+// acceptUntil implements acceptor. An interruption of the socket has it look again.
+func (l strictListener) acceptUntil(<-chan struct{}) (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -212,7 +212,7 @@ type strictConn struct {
 }
 
 func newStrictConn(c net.Conn, s *Server) *strictConn {
-	return &strictConn{Conn: c, server: s, scan: scanner{limit: s.limits.MaxHeader + 8<<10}}
+	return &strictConn{Conn: c, server: s, scan: scanner{limit: s.terms.Load().limits.MaxHeader + 8<<10}}
 }
 
 // poison makes any request line, header or end of a head invalid, so that net/http answers 400 and closes. It is longer than the four

@@ -69,7 +69,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, v verdict, detai
 	}
 	h := w.Header()
 	if v.later {
-		h.Set("Retry-After", retryAfter(s.backend.Traits().RetryAfter))
+		h.Set("Retry-After", retryAfter(s.terms.Load().backend.Traits().RetryAfter))
 	}
 	title := strconv.Itoa(v.status) + " " + http.StatusText(v.status)
 	if !s.options.Dev {
@@ -116,7 +116,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, in *intake, v ve
 	}
 	s.answer(w, r, v, detail)
 	if in == nil {
-		in = s.intake(w, r)
+		in = s.terms.Load().intake(w, r)
 	}
 	s.linger(w, r, in)
 }

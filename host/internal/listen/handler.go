@@ -14,12 +14,13 @@ import (
 
 var closing = []string{"close"}
 
-// serve handles every request. It panics with http.ErrAbortHandler where a connection has to be cut.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+// handle answers a request, or panics as serve does.
+func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	if len(r.TransferEncoding) > 0 {
 		// A front that read the framing differently finds nothing behind this request to smuggle.
 		w.Header()["Connection"] = closing
 	}
+	id := s.identify(w, r)
 	target, status, wrong := check(r)
 	if status != 0 {
 		s.log.Debug("refused a malformed request", "remote", r.RemoteAddr, "reason", wrong)
@@ -29,14 +30,22 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if public := s.public.Load(); public != nil && s.servePublic(public, w, r) {
 		return
 	}
-	s.forward(w, r, target)
+	if s.showFault(w, r) {
+		return
+	}
+	s.forward(w, r, target, id)
 }
 
 // forward has the Backend answer.
-func (s *Server) forward(w http.ResponseWriter, r *http.Request, target string) {
-	traits := s.backend.Traits()
-	x := newExchange(s, traits.Spool)
+func (s *Server) forward(w http.ResponseWriter, r *http.Request, target, id string) {
+	under := s.hold() // until the exchange has ended
+	traits := under.backend.Traits()
+	x := newExchange(s, under, traits.Spool)
 	defer x.leave()
+	if x.record = recordOf(w); x.record != nil {
+		x.record.pool = traits.Pool
+	}
+	x.request.ID = id
 	x.describe(r, target)
 	x.Repeatable = safe(r.Method)
 	m := &x.request
@@ -47,7 +56,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, target string) 
 		x.respond(w, r)
 		return
 	}
-	in := s.intake(w, r)
+	in := under.intake(w, r)
 	m.Length = r.ContentLength
 	if r.ContentLength > in.max {
 		s.refuse(w, r, in, verdict{status: http.StatusRequestEntityTooLarge}, errTooLong.Error())
