@@ -42,7 +42,11 @@ func (e *badBody) Unwrap() error { return e.err }
 var errTooLong = errors.New("the body is longer than max_body")
 
 func (t *terms) intake(w http.ResponseWriter, r *http.Request) *intake {
-	return &intake{w: w, r: r, max: t.limits.MaxBody, timeout: t.limits.ReadTimeout}
+	in := &intake{w: w, r: r, max: t.limits.MaxBody, timeout: t.limits.ReadTimeout}
+	if c := recordOf(w); c != nil {
+		c.in = in
+	}
+	return in
 }
 
 // Read implements io.Reader. Its errors are io.EOF or a *badBody.
