@@ -25,6 +25,7 @@ import (
 type host struct {
 	config    *config.Config
 	file      string // of the configuration, absolute; "" for none
+	watch     watchMode
 	log       hclog.Logger
 	began     time.Time
 	pools     []*pool     // fixed before anybody can ask
@@ -118,6 +119,11 @@ func (h *host) run() error {
 		start(func() error { return h.serve(p, start) })
 	}
 	start(h.announceReady)
+	if h.watch != watchOff {
+		for _, p := range h.pools {
+			start(func() error { return h.follow(p) })
+		}
+	}
 
 	<-h.stopping.Done()
 	h.shutDown()
@@ -142,6 +148,9 @@ func (h *host) bind(spool *listen.Spool) error {
 		o := listen.Options{
 			Address: c.Address, Backend: p.workers, Limits: limits, Public: h.config.HTTP.Public, Spool: spool,
 			Dev: h.config.Dev, Logger: h.log.With("listener", c.Address),
+		}
+		if h.watch != watchOff && h.config.Dev {
+			o.Fault = p.lastFault
 		}
 		if c.TLS != nil {
 			o.TLS = &listen.TLSFiles{Certificate: c.TLS.Certificate, Key: c.TLS.Key}

@@ -21,11 +21,12 @@ type pool struct {
 	workers *workers.Pool
 	builds  *builder
 	log     hclog.Logger
-	ending  context.Context // the host's: ends a build under way
-	begun   chan struct{}   // closed when Start has returned
-	running atomic.Bool     // Start has succeeded: only then may the workers be asked anything
-	cut     atomic.Bool     // the host stops, and drain_timeout has passed
-	hinted  bool            // Prepare has said what PHP lacks; calls of Prepare come one at a time
+	ending  context.Context        // the host's: ends a build under way
+	begun   chan struct{}          // closed when Start has returned
+	running atomic.Bool            // Start has succeeded: only then may the workers be asked anything
+	cut     atomic.Bool            // the host stops, and drain_timeout has passed
+	fault   atomic.Pointer[string] // why the newest code does not run, with --watch
+	hinted  bool                   // Prepare has said what PHP lacks; calls of Prepare come one at a time
 }
 
 // newPool makes the pool without starting anything.
@@ -141,6 +142,7 @@ func (p *pool) reload(account *control.Account) (completed bool) {
 		switch e.Kind {
 		case workers.EventCompleted:
 			completed = true
+			p.fault.Store(nil)
 			p.builds.completed(p.config.Name, e.Generation)
 			shown.Took = control.Millis(time.Since(began))
 		case workers.EventFailed:

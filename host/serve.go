@@ -18,17 +18,31 @@ func serveCommand() *command {
 protocol. Without it the pools of host.toml are served. Flags win over the file.
 
 SIGTERM and SIGINT stop gracefully, and at once the second time. SIGUSR1 reloads. SIGHUP reloads too, or stops if
-standard input is a terminal. SIGQUIT dumps all stacks.`,
+standard input is a terminal. SIGQUIT dumps all stacks.
+
+--watch is for development: when code, templates or settings of a pool change, its changed PHP files are checked with php -l, and the pool is
+reloaded. Broken code leaves the old one serving; the error is in the log, and in place of every page that a browser asks for, until it is mended.
+It implies --dev, unless --dev=false is given. Folders that programs write to themselves are left out: vendor, node_modules, var, storage, cache,
+tmp, log and those whose names begin with a dot.`,
 		example: `host serve examples/hello-php
 host serve -l :8080 -l unix:/run/app/http.sock -n 16 worker.php
+host serve --watch worker.php
 host serve -c /etc/app/host.toml
 host serve -- ./my-worker --verbose`,
 		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
 			settings := settingFlags(f)
+			watch := watchFlag(f)
 			return func(t *terminal, args []string) error {
 				c, err := settings(args)
 				if err != nil {
 					return err
+				}
+				mode, err := watch()
+				if err != nil {
+					return err
+				}
+				if mode != watchOff && !f.Changed("dev") {
+					c.Dev = true
 				}
 				log := newLogger(c.Log)
 				for _, w := range c.Warnings {
@@ -38,7 +52,9 @@ host serve -- ./my-worker --verbose`,
 					log.Warn("--dev: responses show errors with their trace to every client")
 				}
 				log.Debug("configuration", "file", c.Path, "control", c.Control)
-				return newHost(c, log).run()
+				h := newHost(c, log)
+				h.watch = mode
+				return h.run()
 			}
 		},
 	}

@@ -12,6 +12,8 @@ import (
 type Filter struct {
 	// Go leaves out tests, and takes folders at the top whose names would be those of caches in a PHP project.
 	Go bool
+	// Names count whatever their extension: programs that are built anew.
+	Names []string
 }
 
 // extensions are those of code, templates, translations and settings.
@@ -30,6 +32,8 @@ var written = []string{"var", "storage", "cache", "tmp", "temp", "log", "logs", 
 func (f Filter) file(path string) bool {
 	name := filepath.Base(path)
 	switch {
+	case slices.Contains(f.Names, name):
+		return true
 	case strings.HasPrefix(name, ".env"):
 		return !strings.HasSuffix(name, ".swp") && !strings.HasSuffix(name, "~")
 	case strings.HasPrefix(name, "."), strings.HasPrefix(name, "#"): // what editors write beside a file

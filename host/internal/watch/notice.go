@@ -13,7 +13,7 @@ import (
 )
 
 // notice sends what changes to found until ctx ends. It fails if the system can't watch all there is.
-func notice(ctx context.Context, o Options, roots []string, found chan<- string, ready chan<- struct{}) error {
+func notice(ctx context.Context, o Options, roots []string, found chan<- string) error {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return err
@@ -24,9 +24,7 @@ func notice(ctx context.Context, o Options, roots []string, found chan<- string,
 			return err
 		}
 	}
-	if ready != nil {
-		close(ready)
-	}
+	o.Ready()
 	tell := func(file string) {
 		select {
 		case found <- file:

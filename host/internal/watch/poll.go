@@ -15,11 +15,9 @@ type stamp struct {
 }
 
 // poll sends what has changed to found, each interval, until ctx ends.
-func poll(ctx context.Context, f Filter, roots []string, found chan<- string, ready chan<- struct{}) {
-	before := stamps(f, roots)
-	if ready != nil {
-		close(ready)
-	}
+func poll(ctx context.Context, o Options, roots []string, found chan<- string) {
+	before := stamps(o.Filter, roots)
+	o.Ready()
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -28,7 +26,7 @@ func poll(ctx context.Context, f Filter, roots []string, found chan<- string, re
 		case <-ctx.Done():
 			return
 		}
-		now := stamps(f, roots)
+		now := stamps(o.Filter, roots)
 		for _, file := range differences(before, now) {
 			select {
 			case found <- file:

@@ -26,15 +26,19 @@ const (
 type Options struct {
 	Folders []string // each with all its folders; symlinks in the paths are followed once
 	Filter  Filter
-	Poll    bool // look at the files once a second, although the system may notify
+	Poll    bool   // look at the files once a second, although the system may notify
+	Ready   func() // if not nil, called once nothing can be missed any more
 	Logger  hclog.Logger
 }
 
 // Run calls changed with the files that were written, made, renamed or removed, sorted, until ctx ends. Calls come one at a time; what changes during
-// one is told by the next. If ready is not nil it is closed once nothing can be missed any more.
-func Run(ctx context.Context, o Options, ready chan<- struct{}, changed func(files []string)) {
+// one is told by the next.
+func Run(ctx context.Context, o Options, changed func(files []string)) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
+	}
+	if o.Ready == nil {
+		o.Ready = func() {}
 	}
 	roots := rootsOf(o.Folders)
 	found := make(chan string)
@@ -43,7 +47,7 @@ func Run(ctx context.Context, o Options, ready chan<- struct{}, changed func(fil
 	looking := make(chan struct{})
 	go func() { // ends with ctx
 		defer close(looking)
-		look(ctx, o, roots, found, ready)
+		look(ctx, o, roots, found)
 	}()
 	go func() { // ends when gather does, after the call under way
 		defer close(told)
@@ -58,11 +62,11 @@ func Run(ctx context.Context, o Options, ready chan<- struct{}, changed func(fil
 }
 
 // look finds changes, in the best way that works here.
-func look(ctx context.Context, o Options, roots []string, found chan<- string, ready chan<- struct{}) {
+func look(ctx context.Context, o Options, roots []string, found chan<- string) {
 	if !o.Poll {
 		remote := slices.IndexFunc(roots, isRemote)
 		if remote < 0 {
-			err := notice(ctx, o, roots, found, ready)
+			err := notice(ctx, o, roots, found)
 			if err == nil {
 				return
 			}
@@ -71,7 +75,7 @@ func look(ctx context.Context, o Options, roots []string, found chan<- string, r
 			o.Logger.Info("files are looked at once a second, since changes on a network mount may go unnoticed", "folder", roots[remote])
 		}
 	}
-	poll(ctx, o.Filter, roots, found, ready)
+	poll(ctx, o, roots, found)
 }
 
 // gather collects what is found until it is quiet, and passes it on when the receiver is free.

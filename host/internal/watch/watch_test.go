@@ -33,7 +33,7 @@ func begin(t *testing.T, poll bool, folders ...string) *project {
 	ended, ready := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		Run(ctx, Options{Folders: []string{root}, Poll: poll}, ready, func(files []string) { p.batches <- files })
+		Run(ctx, Options{Folders: []string{root}, Poll: poll, Ready: func() { close(ready) }}, func(files []string) { p.batches <- files })
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
 	<-ready
