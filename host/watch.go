@@ -41,14 +41,15 @@ func watchFlag(f *pflag.FlagSet) func() (watchMode, error) {
 
 // follow reloads the pool whenever its files change, until the host stops.
 func (h *host) follow(p *pool) error {
-	folders, filter := watched(p.config)
-	log := h.log.With("pool", p.config.Name)
+	c := p.config
+	folders, filter := watched(c)
+	log := h.log.With("pool", c.Name)
 	broken := map[string]bool{} // files that php -l refused, and that have not been mended since
 	watching := func() { log.Info("watching files", "folders", strings.Join(folders, ", ")) }
 	watch.Run(h.stopping, watch.Options{Folders: folders, Filter: filter, Poll: h.watch == watchPoll, Ready: watching, Logger: log}, func(files []string) {
 		log.Info("files changed", "files", listed(folders, files))
-		if p.config.Kind == config.PHPFile {
-			fault, err := lint(h.stopping, p.config, files, broken)
+		if c.Kind == config.PHPFile {
+			fault, err := lint(h.stopping, c, files, broken)
 			switch {
 			case h.stopping.Err() != nil:
 				return
@@ -67,7 +68,7 @@ func (h *host) follow(p *pool) error {
 
 // reloadChanged reloads the pool, and keeps what was wrong. The pool logs how it goes.
 func (h *host) reloadChanged(p *pool) {
-	account, err := h.Reload([]string{p.config.Name})
+	account, err := h.Reload([]string{p.workers.Name()})
 	if err != nil {
 		return // the host is stopping
 	}
