@@ -78,6 +78,7 @@ func (a *attempt) Send(p []byte, end bool, trailers []string) (n int, ok bool) {
 		if a.worker.conn.Send(&m) != nil {
 			return n, false
 		}
+		a.worker.pool.meter.bytesIn.Add(uint64(size))
 		a.progress = time.Now()
 		if n += size; last {
 			return n, true
@@ -165,7 +166,7 @@ func (a *attempt) fail(f *protocol.Failure) (name string) {
 	}
 	a.over = true
 	name = a.x.name()
-	a.x.sink.Fail(f)
+	a.x.fail(f)
 	return name
 }
 

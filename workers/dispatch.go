@@ -237,7 +237,8 @@ func (d *dispatcher) requeue(x *exchange) {
 }
 
 func (d *dispatcher) append(x *exchange) {
-	x.queued, x.deadline = true, time.Now().Add(d.timeout)
+	x.waits = time.Now()
+	x.queued, x.deadline = true, x.waits.Add(d.timeout)
 	if x.prev = d.tail; d.tail != nil {
 		d.tail.next = x
 	} else {

@@ -67,6 +67,10 @@ func (w *worker) open(a *attempt) bool {
 	a.waiting = w.concurrency == 1 && len(w.streams) > 1
 	a.progress = time.Now()
 	a.begun = a.progress
+	if a == &a.x.first {
+		w.pool.meter.wait.observe(a.x.waited(a.begun))
+	}
+	w.pool.meter.bytesIn.Add(uint64(len(r.Body)))
 	a.sentEnd = r.Flags&protocol.FlagEnd != 0
 	a.credit = protocol.Credit(w.ready.Window)
 	a.allowance = protocol.NewAllowance(protocol.DefaultWindow)
@@ -116,12 +120,14 @@ func (w *worker) done(a *attempt) {
 	if !a.over && !a.ended {
 		a.over = true
 		if retry = a.declined && a.verdictOr(nil) == nil && a.x.moveOn(); !retry {
-			a.x.sink.Fail(a.verdictOr(&protocol.Failure{Kind: protocol.FailedReset, Detail: w.String() + " was done before its response was whole"}))
+			a.x.fail(a.verdictOr(&protocol.Failure{Kind: protocol.FailedReset, Detail: w.String() + " was done before its response was whole"}))
 		}
 	}
 	a.calls.Unlock()
-	w.pool.dispatch.release(w, now.Sub(a.begun)) // begun is settled by now
-	if !w.conn.Buffered() {                      // else more DONEs are at hand: then all is handed over at once
+	took := now.Sub(a.begun) // begun is settled by now
+	w.pool.meter.service.observe(took)
+	w.pool.dispatch.release(w, took)
+	if !w.conn.Buffered() { // else more DONEs are at hand: then all is handed over at once
 		w.pool.dispatch.topUp(w)
 	}
 	if retry {
@@ -176,14 +182,16 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 	given := a.verdictOr(nil)
 	switch {
 	case given != nil: // nobody waits for it any more
-		x.sink.Fail(given)
+		x.fail(given)
 		return false
 	case unbegun && x.moveOn():
+		w.pool.meter.moves.Add(1)
 		w.log.Warn("request moves to another worker: its worker died before it began", "request", x.name())
 		w.pool.dispatch.requeue(x)
 		return true
 	case !a.spoken && broken == "" && x.repeat && x.request.Attempt < 2:
 		x.request.Attempt = 2
+		w.pool.meter.retries.Add(1)
 		w.log.Warn("request is tried once more: its worker died without a word", "request", x.name(), "exit", w.exit)
 		w.pool.dispatch.requeue(x)
 		return true
@@ -196,7 +204,7 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 		f.Detail += "; stderr: " + said
 	}
 	w.log.Error("request lost with its worker", "request", x.name(), "error", f.Kind.String(), "exit", w.exit)
-	x.sink.Fail(f)
+	x.fail(f)
 	return false
 }
 

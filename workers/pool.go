@@ -24,6 +24,7 @@ type Pool struct {
 	name     string
 	log      hclog.Logger
 	dispatch dispatcher
+	meter    meter
 	traits   atomic.Pointer[protocol.Traits]
 	failure  atomic.Pointer[string] // the last failed boot, until a worker is ready again
 	started  chan struct{}          // closed when the first boot has ended, well or badly
@@ -58,6 +59,7 @@ type slot struct {
 	replaced bool          // a replacement is under way: it sees to an empty slot
 	failures int           // boots and first requests that failed, in a row
 	restarts int           // workers started here after one that ended by itself
+	why      string        // the latest of them
 	timer    *time.Timer   // until the next attempt
 	last     time.Time     // the latest start
 }
@@ -203,6 +205,7 @@ func (p *Pool) fill(s *slot) {
 
 // launch starts a worker. In run.
 func (p *Pool) launch(g *generation, slot int) *worker {
+	p.meter.track(g)
 	w := p.startWorker(g, slot)
 	if w.process != nil {
 		p.live[w] = struct{}{}
@@ -254,6 +257,7 @@ func (p *Pool) admit(w *worker) bool {
 		Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single, Forms: w.ready.Has("forms"),
 		FileRoots: w.gen.fileRoots, RetryAfter: time.Second,
 	})
+	p.meter.boots.observe(w.bootTime)
 	w.log.Info("worker ready", "boot", w.bootTime.Round(time.Millisecond).String(), "sdk", w.ready.SDK)
 	p.markStarted()
 	return true
@@ -297,6 +301,7 @@ func (p *Pool) refill(s *slot, w *worker) {
 		s.failures = 0
 	}
 	s.restarts++
+	p.restarted(s, w.ending(), w.exit)
 	if w.bootErr != nil {
 		w.log.Error("worker failed to start", "error", w.bootErr, "again_in", delay.Round(time.Millisecond).String())
 	} else {

@@ -247,6 +247,9 @@ func (a *attempt) respond(m *protocol.Response) error {
 	a.spoken, a.headed = true, true
 	if !a.over {
 		a.ended = m.Flags&protocol.FlagEnd != 0
+		w := a.worker
+		w.gen.answers.add(m.Status)
+		w.pool.meter.bytesOut.Add(uint64(len(m.Body)))
 		a.x.sink.Respond(m)
 	}
 	return nil
@@ -292,6 +295,7 @@ func (a *attempt) receive(m *protocol.Data) error {
 		return nil
 	}
 	a.ended = m.Flags&protocol.FlagEnd != 0
+	a.worker.pool.meter.bytesOut.Add(uint64(len(m.Bytes)))
 	a.x.sink.Data(m)
 	return nil
 }
@@ -320,5 +324,5 @@ func (a *attempt) onReset(m *protocol.Reset) {
 		return
 	}
 	a.over = true
-	a.x.sink.Fail(&protocol.Failure{Kind: protocol.FailedReset, Detail: fmt.Sprintf("%s gave up: %s %s", a.worker, m.Code, m.Reason)})
+	a.x.fail(&protocol.Failure{Kind: protocol.FailedReset, Detail: fmt.Sprintf("%s gave up: %s %s", a.worker, m.Code, m.Reason)})
 }

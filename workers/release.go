@@ -20,6 +20,7 @@ type generation struct {
 	command   []string
 	fileRoots []string
 	settings  *Settings
+	answers   classes // of its workers
 }
 
 func beginGeneration(ctx context.Context, s *Settings, number uint64) (*generation, error) {

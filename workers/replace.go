@@ -47,7 +47,9 @@ func (p *Pool) replace(index int, g *generation, only *worker) (r replacement, e
 	err = p.awaitBoot(r.new)
 	alive = p.do(func() {
 		s.replaced = false
-		err = p.swap(s, &r, g, err)
+		if err = p.swap(s, &r, g, err); err == nil && only != nil && r.old == only {
+			p.restarted(s, wasDue, "")
+		}
 	})
 	<-s.turn
 	if !alive {

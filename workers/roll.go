@@ -127,6 +127,7 @@ func (p *Pool) beginRoll(r *Roll) {
 
 // perform goes through the slots. The first failure ends it.
 func (p *Pool) perform(r *Roll) {
+	began := time.Now()
 	var before *generation
 	number := uint64(0)
 	p.do(func() {
@@ -136,6 +137,7 @@ func (p *Pool) perform(r *Roll) {
 	total := len(p.slots)
 	g, err := beginGeneration(p.context, p.settings, number)
 	if err != nil {
+		p.meter.failedReloads.Add(1)
 		p.log.Error("reload failed, nothing was changed", "error", err)
 		r.add(Event{Kind: EventFailed, Pool: p.name, Generation: before.number, Error: err.Error(), Workers: total})
 		return
@@ -155,6 +157,7 @@ func (p *Pool) perform(r *Roll) {
 			return
 		}
 	}
+	p.meter.reloads.observe(time.Since(began))
 	p.log.Info("reload completed", "generation", g.number, "workers", total)
 	r.add(Event{Kind: EventCompleted, Pool: p.name, Generation: g.number, Workers: total, Replaced: total})
 }
@@ -201,6 +204,7 @@ func (p *Pool) giveUp(r *Roll, slot, swapped int, failed replacement, before, g 
 	if failed.new != nil {
 		e.NewPID = failed.new.pid()
 	}
+	p.meter.failedReloads.Add(1)
 	p.log.Error("reload failed, the old workers keep serving", "generation", g.number, "worker", slot, "replaced", running, "error", err)
 	r.add(e)
 }

@@ -27,6 +27,7 @@ type WorkerStatus struct {
 	Memory     int64 // resident, in bytes; 0 where it can't be known
 	Uptime     time.Duration
 	Restarts   int
+	Restarted  string // why the slot was last restarted; "" if it never was
 	SDK        string
 }
 
@@ -46,7 +47,7 @@ func (p *Pool) Status() Status {
 			if s.current != nil {
 				st.Workers = append(st.Workers, p.workerStatus(s, s.current))
 			} else {
-				st.Workers = append(st.Workers, WorkerStatus{Slot: s.index, State: BackingOff, Generation: s.gen.number, Restarts: s.restarts})
+				st.Workers = append(st.Workers, WorkerStatus{Slot: s.index, State: BackingOff, Generation: s.gen.number, Restarts: s.restarts, Restarted: s.why})
 			}
 			for _, w := range leaving[s.index] {
 				st.Workers = append(st.Workers, p.workerStatus(s, w))
@@ -69,7 +70,7 @@ func (p *Pool) workerStatus(s *slot, w *worker) WorkerStatus {
 	defer p.dispatch.mu.Unlock()
 	st := WorkerStatus{
 		Slot: s.index, PID: w.pid(), State: w.state, Generation: w.gen.number, Inflight: w.inflight,
-		Requests: w.requests, Uptime: time.Since(w.started), Restarts: s.restarts,
+		Requests: w.requests, Uptime: time.Since(w.started), Restarts: s.restarts, Restarted: s.why,
 	}
 	if w.isReady() {
 		st.SDK = w.ready.SDK
