@@ -161,7 +161,7 @@ func (p *pool) event(e workers.Event) control.Event {
 	switch e.Kind {
 	case workers.EventBegun:
 		shown.Directory, shown.Pinned, shown.Workers = e.Directory, &e.Pinned, e.Workers
-	case workers.EventReplaced, workers.EventRestored:
+	case workers.EventReplaced, workers.EventRestored, workers.EventRemoved:
 		shown.Slot, shown.OldPID, shown.NewPID = &e.Slot, e.OldPID, e.NewPID
 		shown.Boot, shown.Drained, shown.Cut = control.Millis(e.Boot), e.Drained, e.Cut
 	case workers.EventCompleted:

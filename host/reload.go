@@ -93,6 +93,8 @@ func (s *reloadStory) tell(e control.Event) {
 		s.tellBegun(e)
 	case control.Replaced, control.Restored:
 		s.tellWorker(e)
+	case control.Removed:
+		fmt.Fprintf(t.out, "%s  worker %d  removed  pid %d  drained %d%s\n", e.Pool, slot(e), e.OldPID, e.Drained, s.cut(e))
 	case control.Completed:
 		fmt.Fprintf(t.out, "%s  %s\n", e.Pool, t.green(fmt.Sprintf("reloaded: %s of generation %d in %s", counted(e.Workers, "worker"), e.Generation, humanDuration(fromMillis(e.Took)))))
 	case control.Failed:
@@ -121,10 +123,15 @@ func (s *reloadStory) tellWorker(e control.Event) {
 		what = "  put back"
 	}
 	line := fmt.Sprintf("%s  worker %d%s  generation %d  pid %s → %d  boot %s  drained %d", e.Pool, slot(e), what, e.Generation, old, e.NewPID, humanDuration(fromMillis(e.Boot)), e.Drained)
-	if len(e.Cut) > 0 {
-		line += "  " + s.t.yellow(fmt.Sprintf("cut at drain_timeout: %s", strings.Join(e.Cut, ", ")))
+	fmt.Fprintln(s.t.out, line+s.cut(e))
+}
+
+// cut names the requests that did not end in time, if there are any.
+func (s *reloadStory) cut(e control.Event) string {
+	if len(e.Cut) == 0 {
+		return ""
 	}
-	fmt.Fprintln(s.t.out, line)
+	return "  " + s.t.yellow(fmt.Sprintf("cut at drain_timeout: %s", strings.Join(e.Cut, ", ")))
 }
 
 func (s *reloadStory) tellFailed(e control.Event) {

@@ -303,6 +303,19 @@ func (d *dispatcher) expire() {
 	}
 }
 
+// bound sets the queue's length and deadline. What waits already keeps its place and its deadline.
+func (d *dispatcher) bound(s *Settings) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.limit, d.timeout = max(0, s.Queue), s.QueueTimeout
+}
+
+func (d *dispatcher) bounds() (limit int, timeout time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.limit, d.timeout
+}
+
 // refuse lets no new exchange in; those queued stay.
 func (d *dispatcher) refuse() {
 	d.mu.Lock()
@@ -360,12 +373,14 @@ func (p *Pool) why(kind protocol.FailureKind) string {
 	case protocol.FailedNoWorker:
 		return fmt.Sprintf("pool %s: no worker can start: %s", p.name, p.lastFailure())
 	case protocol.FailedQueueFull:
-		return fmt.Sprintf("pool %s: %d requests wait already; raise `queue` or `workers`", p.name, p.dispatch.limit)
+		limit, _ := p.dispatch.bounds()
+		return fmt.Sprintf("pool %s: %d requests wait already; raise `queue` or `workers`", p.name, limit)
 	case protocol.FailedQueueTimeout:
+		_, timeout := p.dispatch.bounds()
 		if last := p.lastFailure(); last != "" {
-			return fmt.Sprintf("pool %s: no worker was free within %v; the last one failed: %s", p.name, p.dispatch.timeout, last)
+			return fmt.Sprintf("pool %s: no worker was free within %v; the last one failed: %s", p.name, timeout, last)
 		}
-		return fmt.Sprintf("pool %s: no worker was free within %v; raise `workers` or `queue_timeout`", p.name, p.dispatch.timeout)
+		return fmt.Sprintf("pool %s: no worker was free within %v; raise `workers` or `queue_timeout`", p.name, timeout)
 	}
 	return ""
 }

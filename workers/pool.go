@@ -19,7 +19,7 @@ import (
 // ErrStopping is returned for what a pool can't do any more once Stop has been called.
 var ErrStopping = errors.New("the pool is stopping")
 
-// Pool keeps a fixed number of workers. Its methods are safe for concurrent use.
+// Pool keeps a number of workers that only a reload changes. Its methods are safe for concurrent use.
 type Pool struct {
 	name     string
 	log      hclog.Logger
@@ -38,13 +38,14 @@ type Pool struct {
 	running chan struct{} // closed by Start: run takes what is put into inbox
 	ended   chan struct{} // closed when run has returned
 
-	settings *Settings // never changes
+	settings *Settings // of the first generation; from Start on a generation has its own
 
 	// owned by run
-	slots      []*slot
+	slots      []*slot // by index
 	live       map[*worker]struct{}
 	generation *generation // the target
 	counter    uint64      // of generations, also of those that failed
+	wanted     *Settings   // what the next roll begins with, if Reconfigure was called
 	roll, next *Roll
 	stopping   bool
 	startOnce  sync.Once
@@ -53,6 +54,7 @@ type Pool struct {
 // slot is a worker's place in the pool. It is owned by run.
 type slot struct {
 	index    int
+	outside  bool        // not in the pool's slots, yet or any more
 	gen      *generation // what runs here, also after a crash
 	current  *worker
 	turn     chan struct{} // held by whoever replaces the worker
@@ -185,11 +187,11 @@ func (p *Pool) do(f func()) bool {
 
 // fill starts a worker in an empty slot. In run.
 func (p *Pool) fill(s *slot) {
-	if p.stopping || s.current != nil || s.replaced {
+	if p.stopping || s.current != nil || s.replaced || s.outside {
 		return
 	}
 	s.last = time.Now()
-	w := p.launch(s.gen, s.index)
+	w := p.launch(s.gen, s)
 	s.current = w
 	p.tasks.Go(func() {
 		err := p.awaitBoot(w)
@@ -204,9 +206,10 @@ func (p *Pool) fill(s *slot) {
 }
 
 // launch starts a worker. In run.
-func (p *Pool) launch(g *generation, slot int) *worker {
+func (p *Pool) launch(g *generation, s *slot) *worker {
 	p.meter.track(g)
-	w := p.startWorker(g, slot)
+	w := p.startWorker(g, s.index)
+	w.home = s
 	if w.process != nil {
 		p.live[w] = struct{}{}
 	}
@@ -270,8 +273,8 @@ func (p *Pool) exited(w *worker) {
 		if p.stopping && len(p.live) == 0 {
 			p.dispatch.close() // nobody is left to serve the queue
 		}
-		if s := p.slots[w.slot]; s.current == w {
-			p.vacate(s, w)
+		if w.home.current == w {
+			p.vacate(w.home, w)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -36,6 +37,7 @@ const (
 	EventBegun     EventKind = "begun"
 	EventReplaced  EventKind = "replaced"
 	EventRestored  EventKind = "restored" // a slot was put back on the release before
+	EventRemoved   EventKind = "removed"  // a slot that the settings have no more is gone; OldPID, Drained, Cut
 	EventCompleted EventKind = "completed"
 	EventFailed    EventKind = "failed"
 )
@@ -129,52 +131,74 @@ func (p *Pool) beginRoll(r *Roll) {
 func (p *Pool) perform(r *Roll) {
 	began := time.Now()
 	var before *generation
+	var set *Settings
+	var places []*slot
 	number := uint64(0)
 	p.do(func() {
 		p.counter++ // never to be used again, even if the roll fails
-		before, number = p.generation, p.counter
+		before, number, places = p.generation, p.counter, slices.Clone(p.slots)
+		if set = p.wanted; set == nil {
+			set = before.settings
+		}
+		p.wanted = nil
 	})
-	total := len(p.slots)
-	g, err := beginGeneration(p.context, p.settings, number)
+	g, err := beginGeneration(p.context, set, number)
 	if err != nil {
 		p.meter.failedReloads.Add(1)
 		p.log.Error("reload failed, nothing was changed", "error", err)
-		r.add(Event{Kind: EventFailed, Pool: p.name, Generation: before.number, Error: err.Error(), Workers: total})
+		r.add(Event{Kind: EventFailed, Pool: p.name, Generation: before.number, Error: err.Error(), Workers: len(places)})
 		return
 	}
+	had := len(places)
+	var extra []*slot // that the settings have no more
+	if len(places) > set.Workers {
+		places, extra = places[:set.Workers], places[set.Workers:]
+	}
+	for i := len(places); i < set.Workers; i++ {
+		places = append(places, &slot{index: i, outside: true, turn: make(chan struct{}, 1)})
+	}
 	p.log.Info("reload", "generation", g.number, "directory", g.directory)
-	r.add(Event{Kind: EventBegun, Pool: p.name, Generation: g.number, Directory: g.directory, Pinned: g.pinned, Workers: total})
+	r.add(Event{Kind: EventBegun, Pool: p.name, Generation: g.number, Directory: g.directory, Pinned: g.pinned, Workers: len(places)})
+	p.dispatch.bound(set)
 	p.do(func() { p.generation = g })
-	for i := range p.slots {
-		done, err := p.replace(i, g, nil)
+	for i, s := range places {
+		done, err := p.replace(s, g, nil)
 		if err != nil {
-			p.giveUp(r, i, i, done, before, g, err)
+			p.giveUp(r, i, had, places[:i], done, before, g, err)
 			return
 		}
 		r.add(done.event(EventReplaced, p.name))
-		if j, err := p.casualty(g, i); err != nil {
-			p.giveUp(r, j, i+1, replacement{}, before, g, err)
+		if j, err := p.casualty(g); err != nil {
+			p.giveUp(r, j, had, places[:i+1], replacement{}, before, g, err)
 			return
 		}
 	}
+	for _, s := range slices.Backward(extra) {
+		if done := p.dismiss(s); done.old != nil {
+			r.add(done.event(EventRemoved, p.name))
+		}
+	}
 	p.meter.reloads.observe(time.Since(began))
-	p.log.Info("reload completed", "generation", g.number, "workers", total)
-	r.add(Event{Kind: EventCompleted, Pool: p.name, Generation: g.number, Workers: total, Replaced: total})
+	p.log.Info("reload completed", "generation", g.number, "workers", len(places))
+	r.add(Event{Kind: EventCompleted, Pool: p.name, Generation: g.number, Workers: len(places), Replaced: len(places)})
 }
 
 func (d *replacement) event(kind EventKind, pool string) Event {
-	e := Event{Kind: kind, Pool: pool, Generation: d.new.gen.number, Slot: d.new.slot, NewPID: d.new.pid(), Boot: d.new.bootTime, Drained: d.drained, Cut: d.cut}
+	e := Event{Kind: kind, Pool: pool, Drained: d.drained, Cut: d.cut}
 	if d.old != nil {
-		e.OldPID = d.old.pid()
+		e.Slot, e.OldPID, e.Generation = d.old.slot, d.old.pid(), d.old.gen.number
+	}
+	if d.new != nil {
+		e.Slot, e.NewPID, e.Generation, e.Boot = d.new.slot, d.new.pid(), d.new.gen.number, d.new.bootTime
 	}
 	return e
 }
 
-// casualty looks for a worker that g brought into the slots up to last and that died before it finished a request: code that says READY and
-// then dies is as broken as code that does not say it.
-func (p *Pool) casualty(g *generation, last int) (slot int, err error) {
+// casualty looks for a worker that g brought in and that died before it finished a request: code that says READY and then dies is as broken as
+// code that does not say it.
+func (p *Pool) casualty(g *generation) (slot int, err error) {
 	p.do(func() {
-		for _, s := range p.slots[:last+1] {
+		for _, s := range p.slots {
 			if s.gen == g && s.failures > 0 && err == nil {
 				slot, err = s.index, fmt.Errorf("worker %d was ready, and died before it finished a request; its log says why", s.index)
 			}
@@ -183,24 +207,31 @@ func (p *Pool) casualty(g *generation, last int) (slot int, err error) {
 	return slot, err
 }
 
-// giveUp ends a roll because of the slot. The first slots that were swapped already are put back if the release before still stands at another place.
-func (p *Pool) giveUp(r *Roll, slot, swapped int, failed replacement, before, g *generation, err error) {
-	running := swapped
-	if swapped == 0 || errors.Is(err, ErrStopping) || g.differs(before) {
+// giveUp ends a roll because of the slot. Those that were swapped already are put back if the release before still stands at another place.
+func (p *Pool) giveUp(r *Roll, slot, had int, swapped []*slot, failed replacement, before, g *generation, err error) {
+	running := len(swapped)
+	back := running > 0 && !errors.Is(err, ErrStopping) && g.differs(before)
+	if running == 0 || errors.Is(err, ErrStopping) || back {
 		p.do(func() { p.generation = before })
+		p.dispatch.bound(before.settings)
 	}
-	if swapped > 0 && !errors.Is(err, ErrStopping) && g.differs(before) {
-		for j := range swapped {
-			done, back := p.replace(j, before, nil)
-			if back != nil {
-				err = fmt.Errorf("%w; and worker %d could not be put back: %w", err, j, back)
+	if back {
+		for _, s := range swapped {
+			if s.index >= had { // it is new
+				p.dismiss(s)
+				running--
+				continue
+			}
+			done, bad := p.replace(s, before, nil)
+			if bad != nil {
+				err = fmt.Errorf("%w; and worker %d could not be put back: %w", err, s.index, bad)
 				break
 			}
 			running--
 			r.add(done.event(EventRestored, p.name))
 		}
 	}
-	e := Event{Kind: EventFailed, Pool: p.name, Generation: g.number, Slot: slot, Error: err.Error(), Workers: len(p.slots), Replaced: running}
+	e := Event{Kind: EventFailed, Pool: p.name, Generation: g.number, Slot: slot, Error: err.Error(), Workers: p.size(), Replaced: running}
 	if failed.new != nil {
 		e.NewPID = failed.new.pid()
 	}

@@ -2,7 +2,11 @@
 
 package workers
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Status is a pool at one moment.
 type Status struct {
@@ -37,10 +41,10 @@ func (p *Pool) Status() Status {
 	p.do(func() {
 		st.Generation, st.Directory, st.Pinned = p.generation.number, p.generation.directory, p.generation.pinned
 		st.Reloading = p.roll != nil
-		leaving := map[int][]*worker{}
+		leaving := map[*slot][]*worker{}
 		for w := range p.live {
-			if p.slots[w.slot].current != w {
-				leaving[w.slot] = append(leaving[w.slot], w)
+			if s := w.home; s.current != w {
+				leaving[s] = append(leaving[s], w)
 			}
 		}
 		for _, s := range p.slots {
@@ -49,10 +53,17 @@ func (p *Pool) Status() Status {
 			} else {
 				st.Workers = append(st.Workers, WorkerStatus{Slot: s.index, State: BackingOff, Generation: s.gen.number, Restarts: s.restarts, Restarted: s.why})
 			}
-			for _, w := range leaving[s.index] {
+			for _, w := range leaving[s] {
+				st.Workers = append(st.Workers, p.workerStatus(s, w))
+			}
+			delete(leaving, s)
+		}
+		for s, workers := range leaving { // of slots that come or go
+			for _, w := range workers {
 				st.Workers = append(st.Workers, p.workerStatus(s, w))
 			}
 		}
+		slices.SortStableFunc(st.Workers, func(a, b WorkerStatus) int { return cmp.Compare(a.Slot, b.Slot) })
 	})
 	st.Failure = p.lastFailure()
 	p.dispatch.mu.Lock()

@@ -18,6 +18,7 @@ import (
 type worker struct {
 	pool    *Pool
 	slot    int
+	home    *slot // owned by run
 	gen     *generation
 	process process
 	conn    *protocol.Conn

@@ -79,6 +79,7 @@ const (
 	Begun            Kind = "begun"             // Pool, Generation, Directory, Pinned, Workers
 	Replaced         Kind = "replaced"          // Pool, Generation, Slot, OldPID, NewPID, Boot, Drained, Cut
 	Restored         Kind = "restored"          // as Replaced: a worker was put back on the release before
+	Removed          Kind = "removed"           // Pool, Generation, Slot, OldPID, Drained, Cut: a worker that the settings have no more
 	Completed        Kind = "completed"         // Pool, Generation, Workers, Took
 	Skipped          Kind = "skipped"           // Pool: one before it failed, so that it keeps the code that it has
 	Failed           Kind = "failed"            // Pool, Generation, Slot, Error, Workers, Replaced, Running, Took
