@@ -29,6 +29,7 @@ func (c *Config) check(fail fail) {
 			fail("control", "%v", err)
 		}
 	}
+	c.Admin.check(fail)
 	for i := range c.Listen {
 		l := &c.Listen[i]
 		if !c.has(l.at + ".address") {

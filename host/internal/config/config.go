@@ -42,6 +42,7 @@ type Config struct {
 
 	Control string   `key:"control" holds:"path" absent:"in $XDG_RUNTIME_DIR, else /run/host or a private folder in the temporary directory" means:"socket that host reload, status and stop talk to"`
 	Log     Log      `key:"log"`
+	Admin   Admin    `key:"admin"`
 	HTTP    HTTP     `key:"http"`
 	Listen  []Listen `key:"listen"`
 	Pools   []*Pool  `key:"pool"` // in the order of the file
@@ -53,6 +54,11 @@ type Config struct {
 type Log struct {
 	Level  string `key:"level" default:"info" oneof:"trace debug info warn error" means:"least severe message that is logged"`
 	Format string `key:"format" default:"auto" oneof:"auto text json" means:"auto is text on a terminal, JSON elsewhere"`
+}
+
+// Admin says where the host answers probes and Prometheus.
+type Admin struct {
+	Listen string `key:"listen" holds:"host:port" absent:"off" means:"address of /livez, /readyz and /metrics, which ask for no password: keep it private"`
 }
 
 // Listen is one address that the host serves.

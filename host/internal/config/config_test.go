@@ -364,7 +364,7 @@ func TestTheReferenceListsEveryKeyWithItsDefault(t *testing.T) {
 		}
 		known[d.Section+" "+d.Key] = d
 	}
-	if len(known) != len(docs) || len(docs) != 40 {
+	if len(known) != len(docs) || len(docs) < 40 {
 		t.Errorf("%d keys, %d different", len(docs), len(known))
 	}
 	for place, want := range map[string]KeyDoc{

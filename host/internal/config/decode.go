@@ -89,6 +89,8 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		d.table(at, v, *into)
 	case *Log, *HTTP:
 		d.table(at, v, into)
+	case *Admin:
+		d.table(at, v, into)
 	case *[]Listen:
 		*into = d.listeners(at, v)
 	case *[]*Pool:

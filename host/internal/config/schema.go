@@ -26,6 +26,7 @@ func Keys() []KeyDoc {
 	var docs []KeyDoc
 	docs = append(docs, keysOf("", "", Config{})...)
 	docs = append(docs, keysOf("[log]", "", Log{})...)
+	docs = append(docs, keysOf("[admin]", "", Admin{})...)
 	docs = append(docs, keysOf("[[listen]]", "", Listen{})...)
 	docs = append(docs, keysOf("[http]", "", HTTP{})...)
 	docs = append(docs, keysOf("[pool.NAME]", "", Pool{})...)
