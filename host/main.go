@@ -17,6 +17,7 @@ func commands() []*command {
 		statusCommand(),
 		stopCommand(),
 		checkCommand(),
+		initCommand(),
 		sdkCommand(),
 		versionCommand(),
 		helpCommand(),
