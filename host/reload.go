@@ -18,8 +18,14 @@ func reloadCommand() *command {
 		arguments: "[POOL...]",
 		summary:   "Put new code live, one worker at a time",
 		detail: `Starts a new worker beside each old one, and when it is ready lets the old one finish its requests and go. The first new worker that fails to
-start ends the reload: the old ones keep serving. Certificates and the public folder are read again, too.
-Without POOL every pool is reloaded, one after the other. Ctrl-C ends this command, and not the reload.
+start ends the reload: the old ones keep serving.
+
+The configuration is read again first, with the flags that the host was started with. A file with a mistake changes nothing. Otherwise settings, limits, the
+log level, pools and listeners become what it says, and no connection is closed for it; what waits for a restart is named. Certificates and the
+public folder are read again, too.
+
+Without POOL every pool is reloaded, one after the other. With it, only what the file says of that pool counts.
+Ctrl-C ends this command, and not the reload.
 
 The exit status is 0 only if every worker was replaced.`,
 		example: "host reload\nhost reload web --json",
@@ -74,9 +80,9 @@ type reloadStory struct {
 // judge keeps count of how it goes.
 func (s *reloadStory) judge(e control.Event) {
 	switch e.Kind {
-	case control.Completed:
+	case control.Completed, control.PoolAdded:
 		s.completed++
-	case control.Failed, control.ListenerFailed, control.Skipped:
+	case control.Failed, control.ListenerFailed, control.Skipped, control.ConfigFailed:
 		s.failed = true
 	}
 }
@@ -89,6 +95,16 @@ func (s *reloadStory) tell(e control.Event) {
 		fmt.Fprintf(t.out, "%s  files read again\n", e.Address)
 	case control.ListenerFailed:
 		fmt.Fprintf(t.err, "%s  %s\n%s\n", e.Address, t.red("keeps the files that it had:"), e.Error)
+	case control.ConfigFailed:
+		fmt.Fprintf(t.err, "%s\n\n%s\n", t.red("the configuration is not applied, and nothing was changed:"), strings.TrimRight(e.Error, "\n"))
+	case control.Changed, control.ListenerAdded, control.ListenerRemoved, control.PoolAdded, control.PoolRemoved:
+		fmt.Fprintln(t.out, e.What)
+	case control.NeedsRestart:
+		fmt.Fprintf(t.out, "%s  %s\n", e.What, t.yellow("takes effect at a restart"))
+	case control.Waits:
+		fmt.Fprintf(t.out, "%s  %s\n", e.What, t.yellow("waits for a reload of all pools"))
+	case control.Undone:
+		fmt.Fprintln(t.err, e.What)
 	case control.Begun:
 		s.tellBegun(e)
 	case control.Replaced, control.Restored:

@@ -53,6 +53,17 @@ host serve -- ./my-worker --verbose`,
 				}
 				log.Debug("configuration", "file", c.Path, "control", c.Control)
 				h := newHost(c, log)
+				h.load = func() (*config.Config, error) {
+					if c.Path == "" {
+						return c, nil // a file that comes later is not the one that this host was started with
+					}
+					f.Set("config", c.Path)
+					again, err := settings(args)
+					if err == nil {
+						again.Dev = c.Dev
+					}
+					return again, err
+				}
 				h.watch = mode
 				return h.run()
 			}

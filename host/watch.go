@@ -41,7 +41,7 @@ func watchFlag(f *pflag.FlagSet) func() (watchMode, error) {
 
 // follow reloads the pool whenever its files change, until the host stops.
 func (h *host) follow(p *pool) error {
-	c := p.config
+	c := p.config()
 	folders, filter := watched(c)
 	log := h.log.With("pool", c.Name)
 	broken := map[string]bool{} // files that php -l refused, and that have not been mended since

@@ -71,9 +71,18 @@ type Worker struct {
 // Kind names an [Event].
 type Kind string
 
-// The kinds of [Event]. A reload tells of the listeners first, and then, for one pool after the other, of begun, of a replaced for each
-// worker, and of completed or failed.
+// The kinds of [Event]. A reload tells of new pools and of the listeners' files first, and then, for one pool after the other, of begun, of a replaced for each
+// worker, and of completed or failed; at the end of what else has changed.
 const (
+	ConfigFailed     Kind = "config_failed"     // the configuration can't be applied, and nothing was changed: Error
+	Changed          Kind = "changed"           // a setting took effect: Pool or Address if it is of one, Key, From and To unless secret, What
+	ListenerAdded    Kind = "listener_added"    // Address, Pool, What
+	ListenerRemoved  Kind = "listener_removed"  // Address, What
+	PoolAdded        Kind = "pool_added"        // Pool, Workers, Took, What
+	PoolRemoved      Kind = "pool_removed"      // Pool, What
+	NeedsRestart     Kind = "needs_restart"     // as Changed, but it waits for a restart of the host
+	Waits            Kind = "waits"             // as Changed, but it waits for a reload of all pools
+	Undone           Kind = "undone"            // a later step failed, so this one was taken back: What
 	ListenerReloaded Kind = "listener_reloaded" // certificate and public folder of Address were read again
 	ListenerFailed   Kind = "listener_failed"   // they could not be read, so that the old ones stay: Error
 	Begun            Kind = "begun"             // Pool, Generation, Directory, Pinned, Workers
@@ -106,6 +115,10 @@ type Event struct {
 	Replaced   int       `json:"replaced,omitempty"` // of them, when it failed
 	Running    []Running `json:"running,omitempty"`  // after a failure
 	Inflight   int       `json:"inflight,omitempty"`
+	Key        string    `json:"key,omitempty"`  // of the setting that changed: "workers"
+	From       string    `json:"from,omitempty"` // as the file would have it
+	To         string    `json:"to,omitempty"`
+	What       string    `json:"what,omitempty"` // for people: "pool api: workers 4 → 8"
 	Took       float64   `json:"took_ms,omitempty"`
 }
 
