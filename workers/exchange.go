@@ -22,6 +22,7 @@ type exchange struct {
 	queued     bool
 	deadline   time.Time // in the queue
 	prev, next *exchange
+	urgent     bool      // its place is in front
 	behind     *worker   // it was handed ahead to this worker, which has another one at hand
 	since      time.Time // when
 	waits      time.Time // since when it has been in the queue; zero if it never was

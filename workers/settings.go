@@ -36,6 +36,7 @@ type Settings struct {
 	StopTimeout    time.Duration // from DRAIN to TERM, and from TERM to KILL; 5 s
 	QueueTimeout   time.Duration // how long a request waits for a worker; 10 s
 	Queue          int           // how many requests may wait; 1024. Negative: none
+	Priority       []string      // paths whose requests pass in front of the queue, and may wait when it is full
 	MaxRequests    int           // replace a worker after so many; 0 never
 
 	StreamBody bool     // hand requests over before their body is whole
