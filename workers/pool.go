@@ -207,7 +207,9 @@ func (p *Pool) fill(s *slot) {
 
 // launch starts a worker. In run.
 func (p *Pool) launch(g *generation, s *slot) *worker {
-	p.meter.track(g)
+	if !g.trial {
+		p.meter.track(g)
+	}
 	w := p.startWorker(g, s.index)
 	w.home = s
 	if w.process != nil {
@@ -224,13 +226,23 @@ func (p *Pool) awaitBoot(w *worker) error {
 	select {
 	case <-w.booted:
 	case <-timer.C:
-		w.boot(w.bootFailure(fmt.Sprintf("no READY within start_timeout (%v)", limit))) // unless READY comes this very moment
+		w.boot(w.bootFailure(w.missing(limit))) // unless READY comes this very moment
 	}
 	if w.bootErr != nil {
 		w.kill(w.bootErr.Error())
 		<-w.gone
 	}
 	return w.bootErr
+}
+
+// missing says what did not come in time.
+func (w *worker) missing(limit time.Duration) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.warming != "" {
+		return fmt.Sprintf("warm-up %s was not answered within start_timeout (%v)", w.warming, limit)
+	}
+	return fmt.Sprintf("no READY within start_timeout (%v)", limit)
 }
 
 // failed notes why a boot failed. In run.

@@ -141,7 +141,7 @@ func unread(err error) error {
 }
 
 func (w *worker) onReady(payload []byte) error {
-	if w.isBooted() {
+	if w.greeted || w.isBooted() {
 		return &protocol.LinkError{Expected: "one READY or FAILED", Got: "READY after that"}
 	}
 	var ready protocol.Ready
@@ -157,7 +157,12 @@ func (w *worker) onReady(payload []byte) error {
 		w.concurrency = min(w.concurrency, limit)
 	}
 	w.readsAhead = w.concurrency == 1 && ready.Has(aheadFeature)
-	w.boot(nil)
+	w.greeted = true
+	if len(w.gen.settings.Warmup) == 0 {
+		w.boot(nil)
+	} else {
+		go w.warmUp() // it waits for what is read here
+	}
 	return nil
 }
 

@@ -20,6 +20,7 @@ type generation struct {
 	command   []string
 	fileRoots []string
 	settings  *Settings
+	trial     bool    // of a worker that serves nobody
 	answers   classes // of its workers
 }
 

@@ -39,6 +39,9 @@ type Settings struct {
 	Priority       []string      // paths whose requests pass in front of the queue, and may wait when it is full
 	MaxRequests    int           // replace a worker after so many; 0 never
 
+	// Warmup are requests that a new worker has to answer, with a status below 500 and within StartTimeout, before it gets any other.
+	Warmup []*protocol.Request
+
 	StreamBody bool     // hand requests over before their body is whole
 	FileRoots  []string // folders that workers may have files served from; default: the generation's directory
 

@@ -56,6 +56,9 @@ type worker struct {
 	lastID  uint32
 	ended   bool   // no stream opens any more
 	broken  string // why the link failed, if it did
+	warming string // the warm-up request at hand, or the last one
+
+	greeted bool // READY came; the reader's own
 
 	pongSeq uint64 // the latest answered
 
@@ -84,6 +87,9 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 		return w
 	}
 	w.process = proc
+	if g.trial {
+		w.tail.size = trialOutput
+	}
 	w.log = w.log.With("pid", proc.pid())
 	from, to := proc.frames()
 	w.conn, w.input = protocol.NewConn(from, to), to
@@ -174,7 +180,10 @@ const pipeGrace = 200 * time.Millisecond
 // bootFailure explains a boot that came to nothing: with why, or else with what is known of the worker's end.
 func (w *worker) bootFailure(why string) error {
 	w.mu.Lock()
-	broken := w.broken
+	broken, before := w.broken, "READY"
+	if w.warming != "" {
+		before = "it had answered the warm-up " + w.warming
+	}
 	w.mu.Unlock()
 	if why != "" {
 		broken = why
@@ -186,9 +195,9 @@ func (w *worker) bootFailure(why string) error {
 	case broken != "":
 		return errors.New(broken)
 	case said != "":
-		return fmt.Errorf("it ended before READY (%s): %s", w.exit, said)
+		return fmt.Errorf("it ended before %s (%s): %s", before, w.exit, said)
 	}
-	return fmt.Errorf("it ended before READY (%s) and said nothing", w.exit)
+	return fmt.Errorf("it ended before %s (%s) and said nothing", before, w.exit)
 }
 
 // stderrLine logs a line, with the request that it belongs to where that can be known.
