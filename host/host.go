@@ -120,6 +120,11 @@ func (h *host) run() error {
 	}
 	h.work = start
 	defer h.heedSignals()()
+	closeAdmin, err := h.openAdmin(h.config().Admin.Listen)
+	if err != nil {
+		return err
+	}
+	defer closeAdmin() // after the drain, which it shows
 	served := make(chan struct{})
 	go func() { // ends with the control socket, which outlives all that is waited for here
 		defer close(served)
