@@ -16,7 +16,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/listen"
-	"github.com/workerhost/workerhost/workers"
 )
 
 // pass is a reload that is under way, or that waits for the one before it.
@@ -68,7 +67,9 @@ func (h *host) runPasses() {
 		}
 		p := h.passes[0]
 		h.mu.Unlock()
+		h.notify.reloading()
 		p.run()
+		h.notify.reloaded(summarise(h.Status()))
 		p.account.End()
 		h.mu.Lock()
 		h.passes = h.passes[1:]
@@ -129,7 +130,7 @@ func (p *pass) run() {
 
 // refuse says why the configuration is not applied.
 func (p *pass) refuse(err error) {
-	p.host.log.Error("reload: the configuration is not applied, and nothing was changed", "error", err)
+	p.host.log.Error("reload: the configuration is not applied, and nothing was changed", "error", err.Error())
 	p.account.Add(control.Event{Kind: control.ConfigFailed, Error: err.Error()})
 }
 
@@ -308,8 +309,8 @@ func (p *pass) roll(pools []plannedPool) bool {
 
 func (p *pass) rollOne(next plannedPool) bool {
 	<-next.old.begun // a deploy may start the host and reload it at once
-	if w, ok := any(next.old.workers).(interface{ Reconfigure(workers.Settings) error }); ok {
-		if err := w.Reconfigure(p.host.workerSettings(next.old, p.plan.config, next.config)); err != nil {
+	if next.old.running.Load() {
+		if err := next.old.workers.Reconfigure(p.host.workerSettings(next.old, p.plan.config, next.config)); err != nil {
 			p.account.Add(control.Event{Kind: control.Failed, Pool: next.old.name, Error: err.Error()})
 			return false
 		}
