@@ -35,6 +35,7 @@ type host struct {
 	reaper *workers.Reaper
 	builds *builder
 	spool  *listen.Spool
+	front  *front
 	access *listen.AccessLog  // nil: off
 	work   func(func() error) // starts what run waits for; called under mu, while not closed
 
@@ -88,6 +89,10 @@ func (h *host) run() error {
 	defer h.builds.close()
 	h.spool = listen.NewSpool(h.config().HTTP.SpoolDirectory, int64(h.config().HTTP.SpoolQuota), h.log)
 	defer h.spool.Close()
+	if h.front, err = newFront(h.config().HTTP, h.log); err != nil {
+		return err
+	}
+	defer h.front.close()
 	made := &setup{config: h.config()}
 	for _, c := range made.config.Pools {
 		p, err := h.newPool(made.config, c)
@@ -162,6 +167,8 @@ func (h *host) listenOptions(c *config.Config, l config.Listen, p *pool) listen.
 	if h.watch != watchOff && c.Dev {
 		o.Fault = p.lastFault
 	}
+	o.MaxConnections = l.MaxConns
+	h.front.guard(&o)
 	if l.TLS != nil {
 		o.TLS = &listen.TLSFiles{Certificate: l.TLS.Certificate, Key: l.TLS.Key}
 	}

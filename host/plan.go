@@ -62,6 +62,7 @@ func makePlan(now *setup, c *config.Config) *plan {
 			p.restart = append(p.restart, e)
 		}
 	}
+	p.restart = append(p.restart, differences("[http.rate_limit]", now.config.HTTP.RateLimit, c.HTTP.RateLimit)...)
 	p.restart = append(p.restart, otherDifferences(now.config, c)...)
 	p.planPools(now)
 	p.planListeners(now)

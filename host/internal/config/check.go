@@ -45,6 +45,7 @@ func (c *Config) check(fail fail) {
 	}
 	c.folder(&c.HTTP.Public, "http.public", fail)
 	c.folder(&c.HTTP.SpoolDirectory, "http.spool_directory", fail)
+	c.HTTP.check(c, fail)
 	for _, p := range c.Pools {
 		p.check(c, fail)
 	}
@@ -133,6 +134,7 @@ func (p *Pool) check(c *Config, fail fail) {
 		fail(p.at, "neither command nor worker is given: write worker = \"worker.php\", or command = [\"PROGRAM\", \"ARGUMENT\"]")
 	}
 	p.checkPHP(c, fail)
+	p.checkPriority(fail)
 	for i, root := range p.FileRoots {
 		if root == "" {
 			fail(fmt.Sprintf("%s.file_roots.%d", p.at, i), "expected a folder, found \"\"")

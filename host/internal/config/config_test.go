@@ -114,6 +114,12 @@ public = "public"
 max_form_files = 1
 max_form_file_size = "2B"
 max_form_fields = 3
+max_connections = 4
+max_connections_per_address = 5
+trusted_proxies = ["10.0.0.0/8", "::1", "unix"]
+rate_limit = { requests = 6, burst = 7 }
+access_log = "empty/access.json"
+request_id = "x-trace"
 [pool.web]
 worker = "app"
 workers = 3
@@ -148,9 +154,11 @@ directory = "current"
 		MaxHeader: 32 << 10, MaxBody: 1000, HeaderTimeout: time.Second, ReadTimeout: 2 * time.Second,
 		WriteTimeout: 3 * time.Second, IdleTimeout: 90 * time.Second, BodyBuffer: 10_000_000, ResponseBuffer: 0,
 		SpoolDirectory: folder + "/empty", SpoolQuota: 1 << 40, Public: folder + "/public",
-		MaxFormFiles: 1, MaxFormFileSize: 2, MaxFormFields: 3,
+		MaxFormFiles: 1, MaxFormFileSize: 2, MaxFormFields: 3, MaxConnections: 4, MaxPerAddress: 5,
+		TrustedProxies: []string{"10.0.0.0/8", "::1", "unix"}, RateLimit: RateLimit{Requests: 6, Burst: 7},
+		AccessLog: folder + "/empty/access.json", RequestID: "X-Trace",
 	}
-	if c.HTTP != wantHTTP {
+	if !reflect.DeepEqual(c.HTTP, wantHTTP) {
 		t.Errorf("http %+v", c.HTTP)
 	}
 	wantListen := []Listen{

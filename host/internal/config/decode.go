@@ -87,7 +87,7 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 	case **TLS:
 		*into = &TLS{}
 		d.table(at, v, *into)
-	case *Log, *HTTP:
+	case *Log, *HTTP, *RateLimit:
 		d.table(at, v, into)
 	case *Admin:
 		d.table(at, v, into)

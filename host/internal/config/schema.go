@@ -41,6 +41,8 @@ func keysOf(section, prefix string, table any) []KeyDoc {
 		case key == "":
 		case f.Type == reflect.TypeFor[*TLS]():
 			docs = append(docs, keysOf(section, key+".", TLS{})...)
+		case f.Type == reflect.TypeFor[RateLimit]():
+			docs = append(docs, keysOf(section, key+".", RateLimit{})...)
 		case f.Tag.Get("means") != "": // the others are tables, which have a section of their own
 			docs = append(docs, KeyDoc{
 				Section: section,

@@ -45,6 +45,7 @@ var texts = map[int]string{
 	400: "The request is malformed.",
 	408: "The request's body did not come in time.",
 	413: "The request is larger than this server takes.",
+	429: "Too many requests. Please slow down.",
 	500: "The server failed to answer.",
 	501: "This server does not do that.",
 	502: "The application failed to answer.",

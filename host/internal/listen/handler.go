@@ -6,6 +6,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,22 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Connection"] = closing
 	}
 	id := s.identify(w, r)
+	scheme := ""
+	if p := s.options.Proxies; p != nil {
+		var err error
+		if scheme, err = p.believe(r); err != nil {
+			s.log.Warn("refused a request: let the proxy in front remove the header that it does not set", "remote", r.RemoteAddr, "error", err)
+			s.refuse(w, r, nil, verdict{status: http.StatusBadRequest}, err.Error())
+			return
+		}
+	}
+	if limit := s.options.RateLimit; limit != nil {
+		if wait := limit.allow(r.RemoteAddr); wait > 0 {
+			w.Header()["Retry-After"] = []string{retryAfter(wait)}
+			s.tooMany(w, r)
+			return
+		}
+	}
 	target, status, wrong := check(r)
 	if status != 0 {
 		s.log.Debug("refused a malformed request", "remote", r.RemoteAddr, "reason", wrong)
@@ -33,11 +50,11 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	if s.showFault(w, r) {
 		return
 	}
-	s.forward(w, r, target, id)
+	s.forward(w, r, target, scheme, id)
 }
 
 // forward has the Backend answer.
-func (s *Server) forward(w http.ResponseWriter, r *http.Request, target, id string) {
+func (s *Server) forward(w http.ResponseWriter, r *http.Request, target, scheme, id string) {
 	under := s.hold() // until the exchange has ended
 	traits := under.backend.Traits()
 	x := newExchange(s, under, traits.Spool)
@@ -47,7 +64,11 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, target, id stri
 	}
 	x.request.ID = id
 	x.describe(r, target)
+	if scheme != "" {
+		x.request.Scheme = scheme
+	}
 	x.Repeatable = safe(r.Method)
+	x.Priority = len(traits.Priority) > 0 && slices.Contains(traits.Priority, r.URL.Path)
 	m := &x.request
 
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {

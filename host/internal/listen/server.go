@@ -73,6 +73,11 @@ type Options struct {
 	Spool   *Spool // shared by all listeners of a host
 	Dev     bool   // error pages show details
 
+	MaxConnections int        // of this listener; 0 is without a limit of its own
+	Crowd          *Crowd     // shared by all listeners of a host; nil is without a limit
+	Proxies        *Proxies   // nil: forwarding headers are the workers' to judge
+	RateLimit      *RateLimit // shared by all listeners of a host; nil is off
+
 	Access    *AccessLog // shared by all listeners of a host; nil is off
 	RequestID string     // the header that carries a request's id both ways, in its canonical form; "" is off
 	// Fault, if not nil, says why the newest code does not run; "" if it does. Browsers are shown it in place of a page; it may be called at any time.
@@ -93,6 +98,7 @@ type Server struct {
 	socket      net.Listener // set by Listen
 	in          acceptor     // set by Serve
 	clients     *clients
+	crowd       *Crowd
 
 	mu         sync.Mutex
 	fronts     []*front  // the last one accepts, the others have connections left; guarded by mu, as all below
@@ -106,10 +112,13 @@ func New(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
+	if o.Crowd == nil {
+		o.Crowd = NewCrowd(0, 0, nil, o.Logger)
+	}
 	if o.Spool == nil {
 		o.Spool = NewSpool("", 4<<30, o.Logger)
 	}
-	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), publicPath: o.Public, tlsFiles: o.TLS}
+	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, publicPath: o.Public, tlsFiles: o.TLS}
 	s.terms.Store(newTerms(o.Backend, o.Limits))
 	if err := s.Reload(); err != nil {
 		return nil, err
