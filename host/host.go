@@ -39,6 +39,8 @@ type host struct {
 	access *listen.AccessLog  // nil: off
 	work   func(func() error) // starts what run waits for; called under mu, while not closed
 
+	notify *notifier
+
 	stopping context.Context // ends when the host is to stop; its cause is errStopped, or what failed
 	end      context.CancelCauseFunc
 	now      context.Context // ends when it is to stop at once
@@ -60,6 +62,7 @@ func newHost(c *config.Config, log hclog.Logger) *host {
 	if path, err := filepath.Abs(c.Path); err == nil && c.Path != "" {
 		h.file = path
 	}
+	h.notify = newNotifier(log)
 	h.stopping, h.end = context.WithCancelCause(context.Background())
 	h.now, h.endNow = context.WithCancel(context.Background())
 	return h
@@ -130,6 +133,9 @@ func (h *host) run() error {
 		return err
 	}
 	defer closeAdmin() // after the drain, which it shows
+	alive, ended := context.WithCancel(context.Background())
+	defer ended()
+	go h.notify.watch(alive, h.Status)
 	served := make(chan struct{})
 	go func() { // ends with the control socket, which outlives all that is waited for here
 		defer close(served)
@@ -231,6 +237,7 @@ func (h *host) announceReady() error {
 				count += p.config().Workers
 			}
 			h.log.Info("ready", "workers", count, "took", humanDuration(time.Since(h.began)), "control", h.config().Control)
+			h.notify.begun(summarise(h.Status()))
 			return nil
 		}
 		select {
@@ -243,6 +250,7 @@ func (h *host) announceReady() error {
 
 // shutDown stops accepting, lets requests in flight finish within their pool's drain_timeout, and then stops the workers.
 func (h *host) shutDown() {
+	h.notify.ends()
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()
