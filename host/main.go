@@ -18,6 +18,7 @@ func commands() []*command {
 		stopCommand(),
 		checkCommand(),
 		initCommand(),
+		doctorCommand(),
 		sdkCommand(),
 		versionCommand(),
 		helpCommand(),
