@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
 )
 
@@ -49,6 +50,9 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots,
 		Dev: c.Dev, Host: "workerhost/" + hostVersion(), Logger: h.log, Reaper: h.reaper,
 	}
+	for _, target := range p.Warmup {
+		s.Warmup = append(s.Warmup, warmUp(target))
+	}
 	if s.Queue == 0 {
 		s.Queue = -1 // the pool's zero is its default
 	}
@@ -58,6 +62,14 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		}
 	}
 	return s
+}
+
+// warmUp is a request that only a new worker gets.
+func warmUp(target string) *protocol.Request {
+	return &protocol.Request{
+		Flags: protocol.FlagEnd, Method: "GET", Target: target, Version: "1.1", Scheme: "http", Host: "localhost", Remote: "127.0.0.1:0",
+		Headers: []string{"Host", "localhost", "User-Agent", "workerhost/" + hostVersion(), "X-Worker-Warmup", "1"}, ID: "warmup",
+	}
 }
 
 // prepare gives the command of a generation: it looks for PHP anew, or builds the Go package.

@@ -25,29 +25,39 @@ log level, pools and listeners become what it says, and no connection is closed 
 public folder are read again, too.
 
 Without POOL every pool is reloaded, one after the other. With it, only what the file says of that pool counts.
+With --dry-run one worker of the new code starts beside each pool, is warmed up, and ends again. It is told what a reload would change, how long the
+worker took, its memory, and all that it printed. Nothing changes; the exit status is 1 if a worker, or the configuration, failed.
 Ctrl-C ends this command, and not the reload.
 
 The exit status is 0 only if every worker was replaced.`,
-		example: "host reload\nhost reload web --json",
+		example: "host reload\nhost reload --dry-run\nhost reload web --json",
 		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
 			find := hostFlags(f)
 			asJSON := f.Bool("json", false, "print a JSON object per line")
+			dryRun := f.Bool("dry-run", false, "try the new code with one worker beside each pool, and change nothing")
 			return func(t *terminal, args []string) error {
 				client, err := find()
 				if err != nil {
 					return err
 				}
-				return reload(t, client, args, *asJSON)
+				ask := client.Reload
+				if *dryRun {
+					ask = client.Try
+				}
+				return reload(t, ask, args, *asJSON)
 			}
 		},
 	}
 }
 
-func reload(t *terminal, client *control.Client, pools []string, asJSON bool) error {
+// asking is a command of the client that has an account.
+type asking func(ctx context.Context, pools []string, each func(control.Event, []byte) error) error
+
+func reload(t *terminal, ask asking, pools []string, asJSON bool) error {
 	ctx, done := untilInterrupted()
 	defer done()
 	story := &reloadStory{t: t, mentioned: map[string]bool{}}
-	err := client.Reload(ctx, pools, func(e control.Event, line []byte) error {
+	err := ask(ctx, pools, func(e control.Event, line []byte) error {
 		if asJSON {
 			fmt.Fprintf(t.out, "%s\n", line)
 			story.judge(e)
@@ -80,9 +90,9 @@ type reloadStory struct {
 // judge keeps count of how it goes.
 func (s *reloadStory) judge(e control.Event) {
 	switch e.Kind {
-	case control.Completed, control.PoolAdded:
+	case control.Completed, control.PoolAdded, control.Tried:
 		s.completed++
-	case control.Failed, control.ListenerFailed, control.Skipped, control.ConfigFailed:
+	case control.Failed, control.ListenerFailed, control.Skipped, control.ConfigFailed, control.TryFailed:
 		s.failed = true
 	}
 }
@@ -105,6 +115,10 @@ func (s *reloadStory) tell(e control.Event) {
 		fmt.Fprintf(t.out, "%s  %s\n", e.What, t.yellow("waits for a reload of all pools"))
 	case control.Undone:
 		fmt.Fprintln(t.err, e.What)
+	case control.WouldChange:
+		fmt.Fprintf(t.out, "%s  %s\n", e.What, t.faint("would change"))
+	case control.Tried, control.TryFailed:
+		s.tellTried(e)
 	case control.Begun:
 		s.tellBegun(e)
 	case control.Replaced, control.Restored:
@@ -118,6 +132,19 @@ func (s *reloadStory) tell(e control.Event) {
 	case control.Skipped:
 		fmt.Fprintf(t.err, "%s  not reloaded: it keeps the code that it has\n", e.Pool)
 	}
+}
+
+// tellTried is about the worker of a dry run.
+func (s *reloadStory) tellTried(e control.Event) {
+	t := s.t
+	if e.Output != "" {
+		fmt.Fprintf(t.out, "%s  the worker printed:\n%s\n", e.Pool, strings.TrimRight(e.Output, "\n"))
+	}
+	if e.Kind == control.TryFailed {
+		fmt.Fprintf(t.err, "%s  %s\n\n%s\n\n%s  %s\n", e.Pool, t.red("a reload would fail:"), strings.TrimRight(e.Error, "\n"), e.Pool, t.bold("nothing was changed"))
+		return
+	}
+	fmt.Fprintf(t.out, "%s  %s  %s  boot %s  memory %s  %s\n", e.Pool, t.green("a new worker is ready"), e.Directory, humanDuration(fromMillis(e.Boot)), humanBytes(e.Memory), t.faint("nothing was changed"))
 }
 
 func (s *reloadStory) tellBegun(e control.Event) {

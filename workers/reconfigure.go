@@ -14,25 +14,34 @@ import (
 // swapped, the pool keeps the settings that it has, and the new ones are forgotten. Name, Logger and Reaper can't change. The pool must have
 // been started. A second call before the reload replaces the first.
 func (p *Pool) Reconfigure(s Settings) error {
-	s, err := s.withDefaults()
-	switch {
-	case err != nil:
+	next, err := p.successor(s)
+	if err != nil {
 		return err
-	case s.Name != p.name:
-		return fmt.Errorf("workers: pool %s can't be renamed to %s: make another pool", p.name, s.Name)
 	}
-	s.Logger, s.Reaper, s.launch = p.settings.Logger, p.settings.Reaper, p.settings.launch
 	alive := p.do(func() {
 		if p.stopping {
 			err = ErrStopping
 			return
 		}
-		p.wanted = &s
+		p.wanted = next
 	})
 	if !alive {
 		return errors.New("workers: the pool does not run, so it can't be reconfigured")
 	}
 	return err
+}
+
+// successor completes settings that are to follow those of the pool.
+func (p *Pool) successor(s Settings) (*Settings, error) {
+	s, err := s.withDefaults()
+	switch {
+	case err != nil:
+		return nil, err
+	case s.Name != p.name:
+		return nil, fmt.Errorf("workers: pool %s can't be renamed to %s: make another pool", p.name, s.Name)
+	}
+	s.Logger, s.Reaper, s.launch = p.settings.Logger, p.settings.Reaper, p.settings.launch
+	return &s, nil
 }
 
 // include takes the slot in, if it is new. In run.

@@ -22,23 +22,23 @@ type Trial struct {
 // trialOutput is how much of what a worker prints is kept for a [Trial].
 const trialOutput = 64 << 10
 
-// Try starts one worker of the code as it is now, with the settings that the next reload would have, warms it up, and ends it. It gets no client's
-// request, and the pool goes on as it is. The error says why a reload would fail; what is known of the worker comes with it.
-func (p *Pool) Try(ctx context.Context) (t Trial, err error) {
-	var set *Settings
+// Try starts one worker of the code as it is now, with settings that may differ as in [Pool.Reconfigure], warms it up, and ends it. It gets no
+// client's request, and the pool goes on as it is. The error says why a reload would fail; what is known of the worker comes with it.
+func (p *Pool) Try(ctx context.Context, s Settings) (t Trial, err error) {
+	set, err := p.successor(s)
+	if err != nil {
+		return t, err
+	}
 	number := uint64(0)
 	p.do(func() {
 		if p.stopping {
 			return
 		}
-		if set = p.wanted; set == nil {
-			set = p.generation.settings
-		}
 		p.counter++ // Prepare may build something under this name
 		number = p.counter
 		p.tasks.Add(1)
 	})
-	if set == nil {
+	if number == 0 {
 		return t, ErrStopping
 	}
 	defer p.tasks.Done()

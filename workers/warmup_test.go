@@ -115,11 +115,11 @@ func TestTrialChangesNothing(t *testing.T) {
 		defer p.Stop(context.Background())
 		ready()
 		before := pids(p)
-		trial, err := p.Try(context.Background())
+		trial, err := p.Try(context.Background(), *p.settings)
 		if err != nil || trial.PID != 1003 || trial.Boot < 40*time.Millisecond || trial.SDK != "fake" || trial.Output != "Deprecated: old" || trial.Directory == "" {
 			t.Fatalf("%+v %v", trial, err)
 		}
-		trial, err = p.Try(context.Background())
+		trial, err = p.Try(context.Background(), *p.settings)
 		if err == nil || !strings.Contains(err.Error(), "PHP Parse error") || trial.Output != "Deprecated: old" {
 			t.Fatalf("%+v %v", trial, err)
 		}
@@ -141,14 +141,14 @@ func TestTrialIsGivenUpWithItsContextAndWithThePool(t *testing.T) {
 		ready()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		if _, err := p.Try(ctx); !errors.Is(err, context.DeadlineExceeded) || f.alive() != 1 {
+		if _, err := p.Try(ctx, *p.settings); !errors.Is(err, context.DeadlineExceeded) || f.alive() != 1 {
 			t.Fatal(err)
 		}
 		go func() { time.Sleep(time.Second); p.Stop(context.Background()) }()
-		if _, err := p.Try(context.Background()); err == nil {
+		if _, err := p.Try(context.Background(), *p.settings); err == nil {
 			t.Fatal("the trial outlived the pool")
 		}
-		if _, err := p.Try(context.Background()); !errors.Is(err, ErrStopping) {
+		if _, err := p.Try(context.Background(), *p.settings); !errors.Is(err, ErrStopping) {
 			t.Fatal(err)
 		}
 		if f.alive() != 0 {

@@ -134,6 +134,11 @@ func (p *Pool) check(c *Config, fail fail) {
 		fail(p.at, "neither command nor worker is given: write worker = \"worker.php\", or command = [\"PROGRAM\", \"ARGUMENT\"]")
 	}
 	p.checkPHP(c, fail)
+	for i, target := range p.Warmup {
+		if !strings.HasPrefix(target, "/") || strings.ContainsFunc(target, func(r rune) bool { return r <= ' ' || r == '#' || r > '~' }) {
+			fail(fmt.Sprintf("%s.warmup.%d", p.at, i), "expected the path of a URL, found %q: write one such as \"/health\"", target)
+		}
+	}
 	p.checkPriority(fail)
 	for i, root := range p.FileRoots {
 		if root == "" {

@@ -120,6 +120,7 @@ type Pool struct {
 	Env            map[string]string `key:"env" absent:"{}" means:"variables added to the host's own environment"`
 	Concurrency    int               `key:"concurrency" default:"0" min:"0" max:"65536" means:"most requests at once in one worker; 0 is what the worker says of itself"`
 	StartTimeout   time.Duration     `key:"start_timeout" default:"30s" min:"1ms" means:"time for a new worker to be ready"`
+	Warmup         []string          `key:"warmup" holds:"array of paths of URLs" absent:"[]" means:"paths, such as \"/health\", that a new worker has to answer with a status below 500 within start_timeout before it gets any client's request; sent as GET with the header X-Worker-Warmup: 1"`
 	RequestTimeout time.Duration     `key:"request_timeout" default:"60s" min:"0" means:"time from a worker taking a request to the head of its response, and after it the longest silence, until all code for the request has run; 0 is for ever"`
 	DrainTimeout   time.Duration     `key:"drain_timeout" default:"30s" min:"1ms" means:"time for an old worker to finish what it has"`
 	StopTimeout    time.Duration     `key:"stop_timeout" default:"5s" min:"1ms" means:"time between asking a process to stop and killing it"`

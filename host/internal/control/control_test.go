@@ -68,6 +68,8 @@ func (f *fakeHost) Reload(pools []string) (*Account, error) {
 	return a, nil
 }
 
+func (f *fakeHost) Try(pools []string) (*Account, error) { return f.Reload(append(pools, "api")) }
+
 func (f *fakeHost) Stop(now bool) <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -5,6 +5,7 @@
 //	GET  /v1/status                          a Status
 //	GET  /v1/version                         a Version
 //	POST /v1/reload  {"pools": ["NAME", …]}  one Event a line, as it happens; no names stand for every pool
+//	POST /v1/try     {"pools": ["NAME", …]}  one Event a line: what a reload would do; nothing changes
 //	POST /v1/stop    {"now": true}           one Event a line: stopping, then stopped; the connection ends with the host
 //
 // By hand: curl --unix-socket PATH http://host/v1/status
@@ -92,6 +93,9 @@ const (
 	Completed        Kind = "completed"         // Pool, Generation, Workers, Took
 	Skipped          Kind = "skipped"           // Pool: one before it failed, so that it keeps the code that it has
 	Failed           Kind = "failed"            // Pool, Generation, Slot, Error, Workers, Replaced, Running, Took
+	WouldChange      Kind = "would_change"      // of a dry run: What, and as Changed
+	Tried            Kind = "tried"             // of a dry run: Pool, Directory, Pinned, NewPID, SDK, Boot, Memory, Output
+	TryFailed        Kind = "try_failed"        // of a dry run: Pool, Error, Output
 	Stopping         Kind = "stopping"          // the host stops; Inflight
 	Stopped          Kind = "stopped"           // all workers have ended; Took
 )
@@ -119,6 +123,9 @@ type Event struct {
 	From       string    `json:"from,omitempty"` // as the file would have it
 	To         string    `json:"to,omitempty"`
 	What       string    `json:"what,omitempty"` // for people: "pool api: workers 4 → 8"
+	SDK        string    `json:"sdk,omitempty"`
+	Memory     int64     `json:"memory_bytes,omitempty"` // resident
+	Output     string    `json:"output,omitempty"`       // what the worker printed, its end if that was much
 	Took       float64   `json:"took_ms,omitempty"`
 }
 

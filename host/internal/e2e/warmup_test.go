@@ -1,0 +1,63 @@
+// What new code has to show before it gets traffic: the dry run of a reload, and the warm-up.
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+)
+
+// warmSite says hello in a version, and answers its warm-up with a status.
+func warmSite(version, status string) string {
+	return `fwrite(STDERR, "booted ` + version + `\n");
+$warm = false;
+Worker::create()->onRequest(function (Request $request) use (&$warm): Response {
+    if ($request->path === '/health') {
+        $warm = $request->header('X-Worker-Warmup') === '1';
+        return Response::text('', ` + status + `);
+    }
+    return Response::text($warm ? 'warm ` + version + `' : 'cold');
+})->run();
+`
+}
+
+func TestDryRunShowsWhatAReloadWouldDoAndChangesNothing(t *testing.T) {
+	t.Parallel()
+	dir := phpWorker(t, warmSite("1", "204"))
+	h := startPHP(t, dir, "", "workers = 2\nwarmup = [\"/health\"]", "")
+	before := h.pids()
+	try := func(want int, says ...string) {
+		t.Helper()
+		out, code := h.run("reload", "--dry-run")
+		if code != want {
+			t.Errorf("exit %d, not %d:\n%s", code, want, out)
+		}
+		for _, text := range says {
+			if !strings.Contains(out, text) {
+				t.Errorf("it does not say %q:\n%s", text, out)
+			}
+		}
+		if now := h.pids(); len(now) != 2 || now[0] != before[0] || now[1] != before[1] {
+			t.Errorf("the workers were %v and are %v", before, now)
+		}
+		if _, got := h.get("/"); got != "warm 1" {
+			t.Errorf("it answers %q", got)
+		}
+	}
+	writePHP(t, dir, warmSite("2", "200"))
+	try(0, "booted 2", "a new worker is ready", "memory", "nothing was changed")
+	writePHP(t, dir, warmSite("3", "500"))
+	try(1, "booted 3", "warm-up GET /health answered 500", "nothing was changed")
+	writePHP(t, dir, "syntax error")
+	try(1, "Parse error", "nothing was changed")
+
+	writePHP(t, dir, warmSite("3", "500"))
+	if out, code := h.run("reload"); code != 1 || !strings.Contains(out, "warm-up GET /health answered 500") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	writePHP(t, dir, warmSite("4", "200"))
+	h.reload()
+	if _, got := h.get("/"); got != "warm 4" {
+		t.Errorf("it answers %q", got)
+	}
+}
