@@ -15,6 +15,7 @@ func commands() []*command {
 		serveCommand(),
 		reloadCommand(),
 		statusCommand(),
+		workersCommand(),
 		stopCommand(),
 		checkCommand(),
 		initCommand(),

@@ -66,6 +66,7 @@ type Worker struct {
 	Memory     int64   `json:"memory_bytes"` // resident; 0 where it can't be known
 	Uptime     float64 `json:"uptime_seconds"`
 	Restarts   int     `json:"restarts"`
+	Restarted  string  `json:"restarted,omitempty"` // why another one took its place last, such as "exited (exit status 255)"
 	SDK        string  `json:"sdk,omitempty"`
 }
 
