@@ -39,41 +39,70 @@ func watchFlag(f *pflag.FlagSet) func() (watchMode, error) {
 	}
 }
 
-// follow reloads the pool whenever its files change, until the host stops.
+// follow reloads the pool whenever its files change, until the host stops or the pool is gone.
 func (h *host) follow(p *pool) error {
-	c := p.config()
-	folders, filter := watched(c)
-	log := h.log.With("pool", c.Name)
 	broken := map[string]bool{} // files that php -l refused, and that have not been mended since
-	watching := func() { log.Info("watching files", "folders", strings.Join(folders, ", ")) }
-	watch.Run(h.stopping, watch.Options{Folders: folders, Filter: filter, Poll: h.watch == watchPoll, Ready: watching, Logger: log}, func(files []string) {
-		log.Info("files changed", "files", listed(folders, files))
-		if c.Kind == config.PHPFile {
-			fault, err := lint(h.stopping, c, files, broken)
-			switch {
-			case h.stopping.Err() != nil:
-				return
-			case err != nil:
-				log.Warn("the changed files could not be checked; the reload will tell", "error", err)
-			case fault != "":
-				log.Error("the changed code is broken, and the old code keeps serving", "error", fault)
-				p.fault.Store(&fault)
-				return
-			}
-		}
-		h.reloadChanged(p)
-	})
+	for h.stopping.Err() == nil && byName(h.pools(), p.name) == p {
+		h.followFolders(p, broken)
+	}
 	return nil
 }
 
-// reloadChanged reloads the pool, and keeps what was wrong. The pool logs how it goes.
-func (h *host) reloadChanged(p *pool) {
-	account, err := h.Reload([]string{p.workers.Name()})
+// followFolders does so until host.toml gives the pool other folders.
+func (h *host) followFolders(p *pool, broken map[string]bool) {
+	ctx, cancel := context.WithCancel(h.stopping)
+	defer cancel()
+	folders, filter := watched(p.config())
+	log := h.log.With("pool", p.name)
+	var own []string
+	if h.file != "" {
+		own = []string{h.file}
+	}
+	o := watch.Options{Folders: folders, Files: own, Filter: filter, Poll: h.watch == watchPoll, Logger: log}
+	o.Ready = func() { log.Info("watching files", "folders", strings.Join(folders, ", ")) }
+	watch.Run(ctx, o, func(files []string) {
+		log.Info("files changed", "files", listed(folders, files))
+		if h.sound(p, files, broken) {
+			h.reloadChanged(p, h.file != "" && slices.Contains(files, watch.Resolve(h.file)))
+		}
+		now, _ := watched(p.config())
+		if byName(h.pools(), p.name) != p || !slices.Equal(now, folders) {
+			cancel()
+		}
+	})
+}
+
+// sound says whether nothing speaks against a reload.
+func (h *host) sound(p *pool, files []string, broken map[string]bool) bool {
+	if p.config().Kind != config.PHPFile {
+		return true
+	}
+	fault, err := lint(h.stopping, p.config(), files, broken)
+	switch {
+	case h.stopping.Err() != nil:
+		return false
+	case err != nil:
+		p.log.Warn("the changed files could not be checked; the reload will tell", "error", err)
+	case fault != "":
+		p.log.Error("the changed code is broken, and the old code keeps serving", "error", fault)
+		p.fault.Store(&fault)
+		return false
+	}
+	return true
+}
+
+// reloadChanged reloads the pool, or everything if host.toml has changed, and keeps what was wrong. It is logged how it goes.
+func (h *host) reloadChanged(p *pool, everything bool) {
+	names := []string{p.name}
+	if everything {
+		names = nil
+	}
+	account, err := h.Reload(names)
 	if err != nil {
-		return // the host is stopping
+		return // the host is stopping, or the pool is gone
 	}
 	account.Follow(h.stopping, func(e control.Event) error {
-		if e.Kind == control.Failed {
+		if e.Kind == control.Failed && e.Pool == p.name || e.Kind == control.ConfigFailed {
 			p.fault.Store(&e.Error)
 		}
 		return nil

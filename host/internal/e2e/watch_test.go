@@ -143,3 +143,30 @@ func TestWatchBuildsGoAnew(t *testing.T) {
 	write(t, dir, "main.go", program(`"two"`))
 	h.awaits("/", "two")
 }
+
+func TestWatchAppliesASavedConfiguration(t *testing.T) {
+	t.Parallel()
+	dir := phpWorker(t, answeringWith(`getenv('SAYS') ?: 'nothing'`))
+	toml := "[pool.web]\nworker = \"worker.php\"\nworkers = 1\n"
+	write(t, dir, "host.toml", toml)
+	h := start(t, "--watch", "-c", filepath.Join(dir, "host.toml"))
+	h.logs.await(t, "watching files")
+	write(t, dir, "host.toml", toml+"env = { SAYS = \"hello\" }\n")
+	h.awaits("/", "hello")
+	write(t, dir, "host.toml", toml+"wrokers = 3\n")
+	h.eventually("a browser is shown the mistake", func() bool {
+		status, page := h.browse("/")
+		return status == 500 && strings.Contains(page, "host.toml:4") && strings.Contains(page, "workers")
+	})
+	if _, got := h.get("/"); got != "hello" {
+		t.Errorf("meanwhile a program gets %q", got)
+	}
+	other := phpWorker(t, answeringWith(`'elsewhere'`))
+	write(t, dir, "host.toml", strings.Replace(toml, "worker.php", filepath.Join(other, "worker.php"), 1))
+	h.awaits("/", "elsewhere")
+	h.eventually("the other folder is watched", func() bool { return strings.Contains(h.logs.String(), "folders="+other) })
+	writePHP(t, other, answeringWith(`'elsewhere, and newer'`))
+	h.awaits("/", "elsewhere, and newer")
+	write(t, dir, "host.toml", toml) // which is in neither folder now
+	h.awaits("/", "nothing")
+}

@@ -83,6 +83,14 @@ func rootsOf(folders []string) []string {
 	return roots
 }
 
+// Resolve gives a file the name by which Run tells of it: its folder without symlinks.
+func Resolve(file string) string {
+	if folder, err := filepath.EvalSymlinks(filepath.Dir(file)); err == nil {
+		return filepath.Join(folder, filepath.Base(file))
+	}
+	return filepath.Clean(file)
+}
+
 func inside(root, path string) bool {
 	relative, err := filepath.Rel(root, path)
 	return err == nil && filepath.IsLocal(relative)

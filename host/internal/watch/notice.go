@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/fsnotify/fsnotify"
 )
@@ -24,6 +25,11 @@ func notice(ctx context.Context, o Options, roots []string, found chan<- string)
 			return err
 		}
 	}
+	for _, file := range o.Files {
+		if err := watcher.Add(filepath.Dir(file)); err != nil {
+			return err
+		}
+	}
 	o.Ready()
 	tell := func(file string) {
 		select {
@@ -34,6 +40,12 @@ func notice(ctx context.Context, o Options, roots []string, found chan<- string)
 	for {
 		select {
 		case e := <-watcher.Events:
+			if slices.Contains(o.Files, e.Name) {
+				if e.Op != fsnotify.Chmod {
+					tell(e.Name)
+				}
+				continue
+			}
 			root, relative := locate(roots, e.Name)
 			if root == "" || e.Op == fsnotify.Chmod {
 				continue

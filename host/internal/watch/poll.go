@@ -5,6 +5,7 @@ package watch
 import (
 	"context"
 	"io/fs"
+	"os"
 	"time"
 )
 
@@ -16,7 +17,7 @@ type stamp struct {
 
 // poll sends what has changed to found, each interval, until ctx ends.
 func poll(ctx context.Context, o Options, roots []string, found chan<- string) {
-	before := stamps(o.Filter, roots)
+	before := stamps(o, roots)
 	o.Ready()
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -26,7 +27,7 @@ func poll(ctx context.Context, o Options, roots []string, found chan<- string) {
 		case <-ctx.Done():
 			return
 		}
-		now := stamps(o.Filter, roots)
+		now := stamps(o, roots)
 		for _, file := range differences(before, now) {
 			select {
 			case found <- file:
@@ -38,15 +39,20 @@ func poll(ctx context.Context, o Options, roots []string, found chan<- string) {
 	}
 }
 
-func stamps(f Filter, roots []string) map[string]stamp {
+func stamps(o Options, roots []string) map[string]stamp {
 	all := map[string]stamp{}
 	for _, root := range roots {
-		walk(f, root, root, func(path string, e fs.DirEntry) error {
+		walk(o.Filter, root, root, func(path string, e fs.DirEntry) error {
 			if info, err := e.Info(); err == nil && !e.IsDir() {
 				all[path] = stamp{info.ModTime(), info.Size()}
 			}
 			return nil
 		})
+	}
+	for _, file := range o.Files {
+		if info, err := os.Stat(file); err == nil {
+			all[file] = stamp{info.ModTime(), info.Size()}
+		}
 	}
 	return all
 }

@@ -25,6 +25,7 @@ const (
 // Options say what to watch.
 type Options struct {
 	Folders []string // each with all its folders; symlinks in the paths are followed once
+	Files   []string // that count, too, wherever they are; the folders in their paths are resolved
 	Filter  Filter
 	Poll    bool   // look at the files once a second, although the system may notify
 	Ready   func() // if not nil, called once nothing can be missed any more
@@ -41,6 +42,10 @@ func Run(ctx context.Context, o Options, changed func(files []string)) {
 		o.Ready = func() {}
 	}
 	roots := rootsOf(o.Folders)
+	o.Files = slices.Clone(o.Files)
+	for i, file := range o.Files {
+		o.Files[i] = Resolve(file)
+	}
 	found := make(chan string)
 	batches := make(chan []string)
 	told := make(chan struct{})

@@ -29,15 +29,21 @@ func begin(t *testing.T, poll bool, folders ...string) *project {
 		}
 	}
 	p := &project{t: t, root: root, batches: make(chan []string, 16)}
-	ctx, cancel := context.WithCancel(t.Context())
+	p.watch(Options{Folders: []string{root}, Poll: poll})
+	return p
+}
+
+// watch runs until the test ends.
+func (p *project) watch(o Options) {
+	ctx, cancel := context.WithCancel(p.t.Context())
 	ended, ready := make(chan struct{}), make(chan struct{})
+	o.Ready = func() { close(ready) }
 	go func() {
 		defer close(ended)
-		Run(ctx, Options{Folders: []string{root}, Poll: poll, Ready: func() { close(ready) }}, func(files []string) { p.batches <- files })
+		Run(ctx, o, func(files []string) { p.batches <- files })
 	}()
-	t.Cleanup(func() { cancel(); <-ended })
+	p.t.Cleanup(func() { cancel(); <-ended })
 	<-ready
-	return p
 }
 
 func (p *project) write(name string) {
@@ -95,6 +101,22 @@ func TestFoldersThatAppearAreWatched(t *testing.T) {
 			p.expect("src/Deep/Er/A.php")
 			p.write("src/Deep/Er/B.php")
 			p.expect("src/Deep/Er/B.php")
+		})
+	}
+}
+
+func TestASingleFileIsWatchedWithoutItsFolder(t *testing.T) {
+	for name, poll := range map[string]bool{"notified": false, "polled": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := begin(t, poll)
+			p.write("etc/host.toml")
+			p.expect("etc/host.toml")
+			elsewhere := &project{t: t, root: filepath.Join(p.root, "etc"), batches: make(chan []string, 16)}
+			elsewhere.watch(Options{Files: []string{filepath.Join(p.root, "etc/host.toml")}, Poll: poll})
+			elsewhere.write("other.php")
+			elsewhere.write("host.toml")
+			elsewhere.expect("host.toml")
 		})
 	}
 }
