@@ -96,7 +96,8 @@ func (h *host) run() error {
 		return err
 	}
 	defer h.front.close()
-	made := &setup{config: h.config()}
+	made := &setup{config: h.config(), guard: newGuard(h.config().HTTP, nil, config.HTTP{})}
+	h.front.limit(made.config.HTTP, made.guard)
 	for _, c := range made.config.Pools {
 		p, err := h.newPool(made.config, c)
 		if err != nil {
@@ -106,7 +107,7 @@ func (h *host) run() error {
 	}
 	defer h.closeListeners()
 	for _, c := range made.config.Listen { // nobody is answered before the pool has a worker
-		l, err := h.newListener(made.config, c, made.pools)
+		l, err := h.newListener(made, c)
 		if err != nil {
 			return err
 		}
@@ -165,7 +166,8 @@ func (h *host) run() error {
 }
 
 // listenOptions says what a listener does for its pool.
-func (h *host) listenOptions(c *config.Config, l config.Listen, p *pool) listen.Options {
+func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Options {
+	c := made.config
 	o := listen.Options{
 		Address: l.Address, Backend: p.workers, Limits: listenLimits(c.HTTP), Public: c.HTTP.Public, Spool: h.spool,
 		Dev: c.Dev, Logger: h.log.With("listener", l.Address),
@@ -174,7 +176,7 @@ func (h *host) listenOptions(c *config.Config, l config.Listen, p *pool) listen.
 		o.Fault = p.lastFault
 	}
 	o.MaxConnections = l.MaxConns
-	h.front.guard(&o)
+	h.front.equip(&o, made.guard)
 	if l.TLS != nil {
 		o.TLS = &listen.TLSFiles{Certificate: l.TLS.Certificate, Key: l.TLS.Key}
 	}

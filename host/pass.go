@@ -176,7 +176,8 @@ func (p *pass) rollChosen() {
 // prepare makes what is new and reads what changes, without a trace for anybody yet but the addresses that it takes.
 func (p *pass) prepare() error {
 	h, c := p.host, p.plan.config
-	p.made.config = c
+	now := h.setup.Load()
+	p.made.config, p.made.guard = c, newGuard(c.HTTP, now.guard, now.config.HTTP)
 	for _, next := range p.plan.pools {
 		made := next.old
 		if made == nil {
@@ -201,9 +202,9 @@ func (p *pass) prepare() error {
 }
 
 func (p *pass) prepareListener(next plannedListener) (*listener, error) {
-	h, c := p.host, p.plan.config
+	h := p.host
 	if next.old == nil {
-		l, err := h.newListener(c, next.config, p.made.pools)
+		l, err := h.newListener(&p.made, next.config)
 		if err != nil {
 			return nil, err
 		}
@@ -220,8 +221,7 @@ func (p *pass) prepareListener(next plannedListener) (*listener, error) {
 	if len(next.changes) == 0 && len(p.plan.http) == 0 && l.pool == next.old.pool {
 		return l, nil
 	}
-	o := h.listenOptions(c, next.config, l.pool)
-	ready, err := l.server.Prepare(listen.Change{Backend: o.Backend, Limits: o.Limits, Public: o.Public, TLS: o.TLS})
+	ready, err := l.server.PrepareOptions(h.listenOptions(&p.made, next.config, l.pool))
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", next.config.Address, err)
 	}
@@ -333,6 +333,7 @@ func (p *pass) swap() bool {
 	h.setup.Store(&p.made)
 	h.mu.Unlock()
 	h.log.SetLevel(hclog.LevelFromString(p.plan.config.Log.Level))
+	h.front.limit(p.made.config.HTTP, p.made.guard)
 	for _, ready := range p.ready {
 		p.settled = append(p.settled, ready.Apply())
 	}

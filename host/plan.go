@@ -43,6 +43,7 @@ type plannedListener struct {
 var liveHTTP = []string{
 	"max_header", "max_body", "header_timeout", "read_timeout", "write_timeout", "idle_timeout", "body_buffer", "response_buffer",
 	"public", "max_form_files", "max_form_file_size", "max_form_fields",
+	"max_connections", "max_connections_per_address", "trusted_proxies", "rate_limit",
 }
 
 // makePlan compares.
@@ -62,7 +63,7 @@ func makePlan(now *setup, c *config.Config) *plan {
 			p.restart = append(p.restart, e)
 		}
 	}
-	p.restart = append(p.restart, differences("[http.rate_limit]", now.config.HTTP.RateLimit, c.HTTP.RateLimit)...)
+	p.http = append(p.http, differences("[http.rate_limit]", now.config.HTTP.RateLimit, c.HTTP.RateLimit)...)
 	p.restart = append(p.restart, otherDifferences(now.config, c)...)
 	p.planPools(now)
 	p.planListeners(now)
@@ -107,7 +108,7 @@ func (p *plan) compareListener(next *plannedListener) {
 	section := "listener " + c.Address + ":"
 	for _, e := range differences(section, old, *c) {
 		e.Address = c.Address
-		if e.Key == "pool" {
+		if e.Key == "pool" || e.Key == "max_connections" {
 			next.changes = append(next.changes, e)
 		} else {
 			p.restart = append(p.restart, e)

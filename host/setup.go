@@ -16,6 +16,7 @@ type setup struct {
 	config    *config.Config // its pools may be older than those of pools: a reload can end half-way
 	pools     []*pool
 	listeners []*listener
+	guard     *guard
 }
 
 // listener serves one [[listen]]. It never changes: when its settings do, another one takes the socket over.
@@ -47,12 +48,12 @@ func byName(pools []*pool, name string) *pool {
 }
 
 // newListener makes a listener for a pool, without binding it.
-func (h *host) newListener(c *config.Config, l config.Listen, pools []*pool) (*listener, error) {
-	p := byName(pools, l.Pool)
+func (h *host) newListener(made *setup, l config.Listen) (*listener, error) {
+	p := byName(made.pools, l.Pool)
 	if p == nil {
 		return nil, fmt.Errorf("listener %s: there is no pool %q", l.Address, l.Pool)
 	}
-	o := h.listenOptions(c, l, p)
+	o := h.listenOptions(made, l, p)
 	server, err := listen.New(o)
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", l.Address, err)

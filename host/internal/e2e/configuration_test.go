@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -121,6 +122,47 @@ func TestAReloadReadsLimitsAndTheLogLevelAnew(t *testing.T) {
 	l.stop()
 	s.reload()
 	s.logs.await(t, "[DEBUG] worker started")
+}
+
+func TestAReloadReadsWhoMayComeHowOftenAnew(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, "workers = 1")
+	c := s.dial()
+	ask := func() int {
+		t.Helper()
+		c.send("GET /hello HTTP/1.1\r\nHost: here\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n")
+		return c.answer("GET").StatusCode
+	}
+	rest := listens(s.first, "web") + web("workers = 1")
+	s.configure(t, "[http.rate_limit]\nrequests = 1\nburst = 1\n"+rest)
+	s.says(t, "[http.rate_limit] requests 0 → 1")
+	if first, second := ask(), ask(); first != 200 || second != 429 {
+		t.Errorf("with one request a second: %d, then %d", first, second)
+	}
+	s.configure(t, "[http]\nmax_connections = 1\ntrusted_proxies = [\"127.0.0.1\"]\n"+rest)
+	s.says(t, "[http] max_connections 16384 → 1", "[http] trusted_proxies off → 127.0.0.1", "[http.rate_limit] requests 1 → 0")
+	if first, second := ask(), ask(); first != 200 || second != 200 {
+		t.Errorf("without a limit: %d, then %d", first, second)
+	}
+	d := s.dial()
+	d.send("GET /hello HTTP/1.1\r\nHost: here\r\n\r\n")
+	if got := d.answer("GET").StatusCode; got != 503 {
+		t.Errorf("a second connection of one: %d", got)
+	}
+}
+
+func TestSignalsReadTheConfigurationAnew(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, "workers = 1")
+	s.configure(t, listens(s.first, "web")+web("workers = 2"))
+	s.kill(syscall.SIGHUP)
+	s.logs.await(t, "reload: pool web: workers 1 → 2")
+	s.configure(t, listens(s.first, "web")+web("workers = 0"))
+	s.kill(syscall.SIGUSR1)
+	s.logs.await(t, "the configuration is not applied, and nothing was changed")
+	if n := s.workers("web"); n != 2 {
+		t.Errorf("%d workers", n)
+	}
 }
 
 func TestListenersAndPoolsComeAndGoUnderLoad(t *testing.T) {

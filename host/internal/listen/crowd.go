@@ -16,16 +16,16 @@ import (
 
 // Crowd counts the connections of all listeners of a host. Its methods are safe for concurrent use.
 type Crowd struct {
-	max        int
+	log     hclog.Logger
+	leaving chan struct{} // holds one for each that is being turned away
+	warned  atomic.Int64  // when that was last said, in Unix seconds
+
+	mu         sync.Mutex
+	max        int // guarded by mu, as all below
 	perAddress int
 	proxies    *Proxies // those may have as many as they like; nil is none
-	log        hclog.Logger
-	leaving    chan struct{} // holds one for each that is being turned away
-	warned     atomic.Int64  // when that was last said, in Unix seconds
-
-	mu        sync.Mutex
-	open      int                // guarded by mu
-	addresses map[netip.Addr]int // guarded by mu; empty unless perAddress is set
+	open       int
+	addresses  map[netip.Addr]int // only of those that came while perAddress was set
 }
 
 // NewCrowd limits the connections, in all and from one address; 0 is without a limit. An IPv6 address counts as its /64.
@@ -34,6 +34,13 @@ func NewCrowd(most, perAddress int, proxies *Proxies, log hclog.Logger) *Crowd {
 		log = hclog.NewNullLogger()
 	}
 	return &Crowd{max: most, perAddress: perAddress, proxies: proxies, log: log, leaving: make(chan struct{}, mostLeaving), addresses: make(map[netip.Addr]int)}
+}
+
+// Limit sets other limits. Connections that are open stay, also if they are more.
+func (k *Crowd) Limit(most, perAddress int, proxies *Proxies) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.max, k.perAddress, k.proxies = most, perAddress, proxies
 }
 
 // Open is how many connections there are.
@@ -45,13 +52,13 @@ func (k *Crowd) Open() int {
 
 // enter counts a connection in, or says which limit it would pass. leave counts it out.
 func (k *Crowd) enter(c net.Conn) (who netip.Addr, full string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.perAddress > 0 {
 		if a, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil && (k.proxies == nil || !k.proxies.holds(a.Addr())) {
 			who = subscriber(a.Addr())
 		}
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	switch {
 	case k.max > 0 && k.open >= k.max:
 		return who, "max_connections"
@@ -121,7 +128,7 @@ func (k *Crowd) acceptFor(l net.Listener, s *Server) (c net.Conn, who netip.Addr
 			return nil, who, err
 		}
 		who, full := k.enter(c)
-		if full == "" && s.options.MaxConnections > 0 && s.clients.count() >= s.options.MaxConnections {
+		if most := s.terms.Load().most; full == "" && most > 0 && s.clients.count() >= most {
 			k.leave(who)
 			full = "max_connections of the listener"
 		}

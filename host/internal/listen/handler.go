@@ -23,7 +23,8 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	id := s.identify(w, r)
 	scheme := ""
-	if p := s.options.Proxies; p != nil {
+	now := s.terms.Load()
+	if p := now.proxies; p != nil {
 		var err error
 		if scheme, err = p.believe(r); err != nil {
 			s.log.Warn("refused a request: let the proxy in front remove the header that it does not set", "remote", r.RemoteAddr, "error", err)
@@ -31,7 +32,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if limit := s.options.RateLimit; limit != nil {
+	if limit := now.rate; limit != nil {
 		if wait := limit.allow(r.RemoteAddr); wait > 0 {
 			w.Header()["Retry-After"] = []string{retryAfter(wait)}
 			s.tooMany(w, r)

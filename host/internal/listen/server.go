@@ -119,7 +119,7 @@ func New(o Options) (*Server, error) {
 		o.Spool = NewSpool("", 4<<30, o.Logger)
 	}
 	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, publicPath: o.Public, tlsFiles: o.TLS}
-	s.terms.Store(newTerms(o.Backend, o.Limits))
+	s.terms.Store(newTerms(o.change()))
 	if err := s.Reload(); err != nil {
 		return nil, err
 	}

@@ -14,12 +14,15 @@ import (
 type terms struct {
 	backend Backend
 	limits  Limits
+	most    int           // connections of the listener; 0 is without a limit
+	proxies *Proxies      // nil: forwarding headers are the workers' to judge
+	rate    *RateLimit    // nil is off
 	users   atomic.Int64  // requests under way, plus one until they are replaced
 	idle    chan struct{} // closed when nobody is left
 }
 
-func newTerms(b Backend, l Limits) *terms {
-	t := &terms{backend: b, limits: l, idle: make(chan struct{})}
+func newTerms(c Change) *terms {
+	t := &terms{backend: c.Backend, limits: c.Limits, most: c.MaxConnections, proxies: c.Proxies, rate: c.RateLimit, idle: make(chan struct{})}
 	t.users.Store(1)
 	return t
 }
@@ -49,6 +52,18 @@ type Change struct {
 	Limits  Limits
 	Public  string
 	TLS     *TLSFiles
+
+	MaxConnections int // of this listener; those that are open stay
+	Proxies        *Proxies
+	RateLimit      *RateLimit
+}
+
+// change is what the options say of what can change.
+func (o *Options) change() Change {
+	return Change{
+		Backend: o.Backend, Limits: o.Limits, Public: o.Public, TLS: o.TLS,
+		MaxConnections: o.MaxConnections, Proxies: o.Proxies, RateLimit: o.RateLimit,
+	}
 }
 
 // Prepared is a change whose files have been read, so that nothing can fail any more. Apply or Discard ends it.
@@ -58,6 +73,9 @@ type Prepared struct {
 	certificate *tls.Certificate
 	public      *folder
 }
+
+// PrepareOptions is Prepare for what can change of o.
+func (s *Server) PrepareOptions(o Options) (*Prepared, error) { return s.Prepare(o.change()) }
 
 // Prepare reads what a change needs, and changes nothing.
 func (s *Server) Prepare(c Change) (*Prepared, error) {
@@ -102,7 +120,7 @@ func (p *Prepared) Apply() (settled <-chan struct{}) {
 			old.close()
 		}
 	}
-	old := s.terms.Swap(newTerms(p.change.Backend, p.change.Limits))
+	old := s.terms.Swap(newTerms(p.change))
 	old.release()
 	if !s.closed && frontLimits(old.limits) != frontLimits(p.change.Limits) {
 		s.renew(p.change.Limits)
