@@ -157,17 +157,17 @@ func (a *attempt) verdictOr(f *protocol.Failure) *protocol.Failure {
 	return f
 }
 
-// fail tells the sink once, and returns the request's name if that was news.
-func (a *attempt) fail(f *protocol.Failure) (name string) {
+// fail tells the sink once, and returns the request's name and id if that was news.
+func (a *attempt) fail(f *protocol.Failure) (name, id string) {
 	a.calls.Lock()
 	defer a.calls.Unlock()
 	if a.over || a.ended {
-		return ""
+		return "", ""
 	}
 	a.over = true
-	name = a.x.name()
+	name, id = a.x.name(), a.x.request.ID
 	a.x.fail(f)
-	return name
+	return name, id
 }
 
 // answers notes that the worker said something of its response, perhaps its end.

@@ -186,13 +186,13 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 		return false
 	case unbegun && x.moveOn():
 		w.pool.meter.moves.Add(1)
-		w.log.Warn("request moves to another worker: its worker died before it began", "request", x.name())
+		w.log.Warn("request moves to another worker: its worker died before it began", "request", x.name(), "request_id", x.request.ID)
 		w.pool.dispatch.requeue(x)
 		return true
 	case !a.spoken && broken == "" && x.repeat && x.request.Attempt < 2:
 		x.request.Attempt = 2
 		w.pool.meter.retries.Add(1)
-		w.log.Warn("request is tried once more: its worker died without a word", "request", x.name(), "exit", w.exit)
+		w.log.Warn("request is tried once more: its worker died without a word", "request", x.name(), "request_id", x.request.ID, "exit", w.exit)
 		w.pool.dispatch.requeue(x)
 		return true
 	}
@@ -203,7 +203,7 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 	if said := w.tail.String(); said != "" {
 		f.Detail += "; stderr: " + said
 	}
-	w.log.Error("request lost with its worker", "request", x.name(), "error", f.Kind.String(), "exit", w.exit)
+	w.log.Error("request lost with its worker", "request", x.name(), "request_id", x.request.ID, "error", f.Kind.String(), "exit", w.exit)
 	x.fail(f)
 	return false
 }

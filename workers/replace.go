@@ -123,7 +123,7 @@ func (p *Pool) retire(w *worker) (drained int, cut []string) {
 func (w *worker) cut() (names []string) {
 	for _, a := range w.attempts() {
 		f := &protocol.Failure{Kind: protocol.FailedDrained, Detail: fmt.Sprintf("%s was replaced, and drain_timeout (%v) passed", w, w.gen.settings.DrainTimeout)}
-		if name := a.fail(f); name != "" {
+		if name, _ := a.fail(f); name != "" {
 			names = append(names, name)
 		}
 		a.giveUp(protocol.ResetDrained, f)

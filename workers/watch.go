@@ -44,8 +44,8 @@ func (w *worker) watchRequest(a *attempt, now time.Time, limit time.Duration) {
 		why := &protocol.Failure{Kind: protocol.FailedTimeout, Detail: w.String() + " gave no sign within request_timeout (" + limit.String() + ")"}
 		a.giveUp(protocol.ResetTimeout, why)
 		go func() { // a sink's call may be under way, and run never waits
-			name := a.fail(why)
-			w.log.Error("request timed out", "request", name, "stream", a.id, "request_timeout", limit.String())
+			name, id := a.fail(why)
+			w.log.Error("request timed out", "request", name, "request_id", id, "stream", a.id, "request_timeout", limit.String())
 		}()
 	case ignored:
 		w.overrule(a)

@@ -207,15 +207,15 @@ func (w *worker) stderrLine(line []byte) {
 	if level < w.log.GetLevel() {
 		return
 	}
-	if name := w.onlyRequest(); name != "" {
-		w.log.Log(level, string(line), "request", name)
+	if name, id := w.onlyRequest(); name != "" {
+		w.log.Log(level, string(line), "request", name, "request_id", id)
 	} else {
 		w.log.Log(level, string(line))
 	}
 }
 
-// onlyRequest names the request at hand if there is just one.
-func (w *worker) onlyRequest() string {
+// onlyRequest gives the name and id of the request at hand if there is just one.
+func (w *worker) onlyRequest() (name, id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var only *attempt
@@ -224,15 +224,15 @@ func (w *worker) onlyRequest() string {
 		case only == nil:
 			only = a
 		case w.concurrency > 1:
-			return ""
+			return "", ""
 		case a.id < only.id: // the other one was handed ahead
 			only = a
 		}
 	}
 	if only == nil || only.recalled {
-		return ""
+		return "", ""
 	}
-	return only.x.name()
+	return only.x.name(), only.x.request.ID
 }
 
 // admits says whether the worker has room. Under dispatcher.mu.
