@@ -7,7 +7,7 @@ package main
 
 import "os"
 
-func main() { os.Exit(run(os.Args[1:], systemTerminal())) }
+func main() { os.Exit(run(asFirst(os.Args[1:]), systemTerminal())) }
 
 // commands are the subcommands, in the order of the help.
 func commands() []*command {
@@ -24,5 +24,6 @@ func commands() []*command {
 		versionCommand(),
 		helpCommand(),
 		reaperCommand(),
+		firstCommand(),
 	}
 }
