@@ -19,6 +19,9 @@ import (
 // ErrStopping is returned for what a pool can't do any more once Stop has been called.
 var ErrStopping = errors.New("the pool is stopping")
 
+// ErrAborted is why a reload failed that [Pool.Abort] ended.
+var ErrAborted = errors.New("the reload was aborted")
+
 // Pool keeps a number of workers that only a reload changes. Its methods are safe for concurrent use.
 type Pool struct {
 	name     string
@@ -47,6 +50,7 @@ type Pool struct {
 	counter    uint64      // of generations, also of those that failed
 	wanted     *Settings   // what the next roll begins with, if Reconfigure was called
 	roll, next *Roll
+	rolled     Progress // of roll
 	stopping   bool
 	startOnce  sync.Once
 }

@@ -25,6 +25,7 @@ func reconfigured(t *testing.T, p *Pool, change func(*Settings)) {
 // idleSlots counts the slots, which must all be idle.
 func idleSlots(t *testing.T, p *Pool) (n int) {
 	t.Helper()
+	synctest.Wait() // the last exits are noted
 	for i, w := range p.Status().Workers {
 		if w.Slot != i || w.State != Idle {
 			t.Fatalf("%+v", p.Status().Workers)

@@ -93,7 +93,7 @@ func (p *Pool) recycle(w *worker) {
 			p.tasks.Go(func() {
 				p.turn <- struct{}{}
 				defer func() { <-p.turn }()
-				if _, err := p.replace(w.home, w.gen, w); err != nil && !errors.Is(err, ErrStopping) {
+				if _, err := p.change(w.home, w.gen, w); err != nil && !errors.Is(err, ErrStopping) {
 					w.overdue++ // ours alone: recycling is set
 					again := backoffDelay(w.overdue)
 					w.log.Error("worker is due but can't be replaced, it stays", "error", err, "again_in", again.Round(time.Millisecond).String())

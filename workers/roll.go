@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -48,6 +49,8 @@ type Roll struct {
 	events []Event
 	more   chan struct{} // closed and made anew with each event
 	ended  bool
+
+	aborted atomic.Bool
 }
 
 func newRoll() *Roll { return &Roll{more: make(chan struct{})} }
@@ -108,13 +111,28 @@ func (p *Pool) Reload() *Roll {
 	return r
 }
 
+// Abort ends the reload under way after the slots at hand, and the one that would follow it. What was replaced is put back if the release before
+// still stands at another place; otherwise it stays, and the roll's last event says so. It says whether there was a reload.
+func (p *Pool) Abort() (some bool) {
+	p.do(func() {
+		if some = p.roll != nil; some {
+			p.roll.aborted.Store(true)
+		}
+		if p.next != nil {
+			p.next.add(Event{Kind: EventFailed, Pool: p.name, Generation: p.generation.number, Error: ErrAborted.Error(), Workers: len(p.slots)})
+			p.next = nil
+		}
+	})
+	return some
+}
+
 // beginRoll starts r. In run.
 func (p *Pool) beginRoll(r *Roll) {
 	p.roll = r
 	p.tasks.Go(func() {
 		p.perform(r)
 		p.do(func() {
-			p.roll = nil
+			p.roll, p.rolled = nil, Progress{}
 			if next := p.next; next != nil {
 				p.next = nil
 				if p.stopping {
@@ -160,18 +178,10 @@ func (p *Pool) perform(r *Roll) {
 	p.log.Info("reload", "generation", g.number, "directory", g.directory)
 	r.add(Event{Kind: EventBegun, Pool: p.name, Generation: g.number, Directory: g.directory, Pinned: g.pinned, Workers: len(places)})
 	p.dispatch.bound(set)
-	p.do(func() { p.generation = g })
-	for i, s := range places {
-		done, err := p.replace(s, g, nil)
-		if err != nil {
-			p.giveUp(r, i, had, places[:i], done, before, g, err)
-			return
-		}
-		r.add(done.event(EventReplaced, p.name))
-		if j, err := p.casualty(g); err != nil {
-			p.giveUp(r, j, had, places[:i+1], replacement{}, before, g, err)
-			return
-		}
+	p.do(func() { p.generation, p.rolled = g, Progress{Generation: g.number, Workers: len(places)} })
+	if swapped, fault := p.swapAll(r, g, places); fault != nil {
+		p.giveUp(r, fault, had, swapped, before, g)
+		return
 	}
 	for _, s := range slices.Backward(extra) {
 		if done := p.dismiss(s); done.old != nil {
@@ -194,6 +204,62 @@ func (d *replacement) event(kind EventKind, pool string) Event {
 	return e
 }
 
+// fault is what ended a roll.
+type fault struct {
+	slot int
+	new  *worker // that did not start; nil if it was something else
+	err  error
+}
+
+// swapAll brings g into the places, in order and as many at once as surge says. It returns those where it is, and with a fault after all that was
+// begun has ended.
+func (p *Pool) swapAll(r *Roll, g *generation, places []*slot) (swapped []*slot, bad *fault) {
+	var mu sync.Mutex // guards what follows, and what is returned
+	next := 0
+	var all sync.WaitGroup
+	for range min(g.settings.Surge, len(places)) {
+		all.Go(func() {
+			for {
+				mu.Lock()
+				if bad == nil && next < len(places) && r.aborted.Load() {
+					bad = &fault{slot: places[next].index, err: ErrAborted}
+				}
+				if bad != nil || next == len(places) {
+					mu.Unlock()
+					return
+				}
+				s := places[next]
+				next++
+				mu.Unlock()
+				done, err := p.change(s, g, nil)
+				mu.Lock()
+				if err != nil && bad == nil {
+					bad = &fault{slot: s.index, new: done.new, err: err}
+				}
+				if err == nil {
+					swapped = append(swapped, s)
+					p.do(func() { p.rolled.Replaced = len(swapped) })
+					r.add(done.event(EventReplaced, p.name))
+					if slot, err := p.casualty(g); err != nil && bad == nil {
+						bad = &fault{slot: slot, err: err}
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	return swapped, bad
+}
+
+// change replaces the worker of a slot in the way that the settings ask for; with only, no other worker than that.
+func (p *Pool) change(s *slot, g *generation, only *worker) (replacement, error) {
+	if g.settings.InPlace {
+		return p.replaceInPlace(s, g, only)
+	}
+	return p.replace(s, g, only)
+}
+
 // casualty looks for a worker that g brought in and that died before it finished a request: code that says READY and then dies is as broken as
 // code that does not say it.
 func (p *Pool) casualty(g *generation) (slot int, err error) {
@@ -207,8 +273,9 @@ func (p *Pool) casualty(g *generation) (slot int, err error) {
 	return slot, err
 }
 
-// giveUp ends a roll because of the slot. Those that were swapped already are put back if the release before still stands at another place.
-func (p *Pool) giveUp(r *Roll, slot, had int, swapped []*slot, failed replacement, before, g *generation, err error) {
+// giveUp ends a roll because of a fault. What was swapped already is put back if the release before still stands at another place.
+func (p *Pool) giveUp(r *Roll, bad *fault, had int, swapped []*slot, before, g *generation) {
+	err := bad.err
 	running := len(swapped)
 	back := running > 0 && !errors.Is(err, ErrStopping) && g.differs(before)
 	if running == 0 || errors.Is(err, ErrStopping) || back {
@@ -222,20 +289,20 @@ func (p *Pool) giveUp(r *Roll, slot, had int, swapped []*slot, failed replacemen
 				running--
 				continue
 			}
-			done, bad := p.replace(s, before, nil)
-			if bad != nil {
-				err = fmt.Errorf("%w; and worker %d could not be put back: %w", err, s.index, bad)
+			done, failed := p.change(s, before, nil)
+			if failed != nil {
+				err = fmt.Errorf("%w; and worker %d could not be put back: %w", err, s.index, failed)
 				break
 			}
 			running--
 			r.add(done.event(EventRestored, p.name))
 		}
 	}
-	e := Event{Kind: EventFailed, Pool: p.name, Generation: g.number, Slot: slot, Error: err.Error(), Workers: p.size(), Replaced: running}
-	if failed.new != nil {
-		e.NewPID = failed.new.pid()
+	e := Event{Kind: EventFailed, Pool: p.name, Generation: g.number, Slot: bad.slot, Error: err.Error(), Workers: p.size(), Replaced: running}
+	if bad.new != nil {
+		e.NewPID = bad.new.pid()
 	}
 	p.meter.failedReloads.Add(1)
-	p.log.Error("reload failed, the old workers keep serving", "generation", g.number, "worker", slot, "replaced", running, "error", err)
+	p.log.Error("reload failed, the old workers keep serving", "generation", g.number, "worker", bad.slot, "replaced", running, "error", err)
 	r.add(e)
 }

@@ -27,6 +27,9 @@ type Settings struct {
 	Env       []string // the whole environment, "NAME=value"; nil is the host's own
 	Stdio     bool     // frames on standard input and output instead of descriptors 3 and 4
 
+	Surge   int  // how many slots a reload may work on at once; 1
+	InPlace bool // in a reload end the old worker of a slot before the new one starts: for what only one may hold
+
 	Workers     int // 2 per CPU, at least 4
 	Concurrency int // caps what READY states; 0 does not
 
@@ -71,6 +74,7 @@ func (s Settings) withDefaults() (Settings, error) {
 		s.Directory = dir
 	}
 	setDefault(&s.Workers, DefaultWorkers())
+	setDefault(&s.Surge, 1)
 	setDefault(&s.StartTimeout, 30*time.Second)
 	setDefault(&s.DrainTimeout, 30*time.Second)
 	setDefault(&s.StopTimeout, 5*time.Second)

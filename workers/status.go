@@ -16,8 +16,16 @@ type Status struct {
 	Pinned     bool // the directory was reached by a symlink
 	Queued     int
 	Reloading  bool
-	Failure    string // why the last boot failed, if no worker became ready since
+	Roll       Progress // while Reloading
+	Failure    string   // why the last boot failed, if no worker became ready since
 	Workers    []WorkerStatus
+}
+
+// Progress is how far a reload is.
+type Progress struct {
+	Generation uint64 // that it brings in; 0 while it is being prepared
+	Replaced   int
+	Workers    int // to be replaced
 }
 
 // WorkerStatus is a slot of the pool.
@@ -40,7 +48,7 @@ func (p *Pool) Status() Status {
 	st := Status{Name: p.name}
 	p.do(func() {
 		st.Generation, st.Directory, st.Pinned = p.generation.number, p.generation.directory, p.generation.pinned
-		st.Reloading = p.roll != nil
+		st.Reloading, st.Roll = p.roll != nil, p.rolled
 		leaving := map[*slot][]*worker{}
 		for w := range p.live {
 			if s := w.home; s.current != w {

@@ -144,14 +144,15 @@ func TestTrialIsGivenUpWithItsContextAndWithThePool(t *testing.T) {
 		if _, err := p.Try(ctx, *p.settings); !errors.Is(err, context.DeadlineExceeded) || f.alive() != 1 {
 			t.Fatal(err)
 		}
-		go func() { time.Sleep(time.Second); p.Stop(context.Background()) }()
+		stopped := make(chan struct{})
+		go func() { defer close(stopped); time.Sleep(time.Second); p.Stop(context.Background()) }()
 		if _, err := p.Try(context.Background(), *p.settings); err == nil {
 			t.Fatal("the trial outlived the pool")
 		}
 		if _, err := p.Try(context.Background(), *p.settings); !errors.Is(err, ErrStopping) {
 			t.Fatal(err)
 		}
-		if f.alive() != 0 {
+		if <-stopped; f.alive() != 0 {
 			t.Fatal("a worker is left")
 		}
 	})
