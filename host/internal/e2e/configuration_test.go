@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -148,20 +147,6 @@ func TestAReloadReadsWhoMayComeHowOftenAnew(t *testing.T) {
 	d.send("GET /hello HTTP/1.1\r\nHost: here\r\n\r\n")
 	if got := d.answer("GET").StatusCode; got != 503 {
 		t.Errorf("a second connection of one: %d", got)
-	}
-}
-
-func TestSignalsReadTheConfigurationAnew(t *testing.T) {
-	t.Parallel()
-	s := startSite(t, "workers = 1")
-	s.configure(t, listens(s.first, "web")+web("workers = 2"))
-	s.kill(syscall.SIGHUP)
-	s.logs.await(t, "reload: pool web: workers 1 → 2")
-	s.configure(t, listens(s.first, "web")+web("workers = 0"))
-	s.kill(syscall.SIGUSR1)
-	s.logs.await(t, "the configuration is not applied, and nothing was changed")
-	if n := s.workers("web"); n != 2 {
-		t.Errorf("%d workers", n)
 	}
 }
 

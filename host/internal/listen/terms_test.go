@@ -3,6 +3,7 @@ package listen
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -166,6 +167,40 @@ func TestAChangeThatCannotBePreparedChangesNothing(t *testing.T) {
 	}
 	if _, body := h.get("/"); body != "Hello, World!" {
 		t.Error(body)
+	}
+}
+
+func TestAListenerTakesOtherCertificateFiles(t *testing.T) {
+	h := start(t, hello, withTLS(t))
+	name := func() string {
+		c, err := tls.Dial("tcp", h.address, &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return c.ConnectionState().PeerCertificates[0].Subject.CommonName
+	}
+	dir := t.TempDir()
+	files := TLSFiles{Certificate: filepath.Join(dir, "other.pem"), Key: filepath.Join(dir, "other.key")}
+	c := Change{Backend: h.backend, Limits: DefaultLimits(), TLS: &files}
+	if _, err := h.Prepare(c); err == nil || !strings.Contains(err.Error(), files.Certificate) {
+		t.Errorf("files that are missing: %v", err)
+	}
+	certify(t, files, "two.test")
+	p, err := h.Prepare(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := name(); got != "one.test" {
+		t.Errorf("before the change counts: %s", got)
+	}
+	<-p.Apply()
+	if got := name(); got != "two.test" {
+		t.Errorf("after it: %s", got)
+	}
+	certify(t, files, "three.test")
+	if err := h.Reload(); err != nil || name() != "three.test" {
+		t.Errorf("the other files, read again: %v, %s", err, name())
 	}
 }
 
