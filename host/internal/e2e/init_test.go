@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -162,8 +163,16 @@ func TestInitSaysWhatIsMissing(t *testing.T) {
 		"src/Kernel.php":          {"bin/console": ""},
 		"composer validate":       {"composer.json": "{"},
 	} {
-		if out, _ := command(t, place(t, files), nil, "init"); !strings.Contains(out, text) {
+		dir := place(t, files)
+		if out, _ := command(t, dir, nil, "init"); !strings.Contains(out, text) {
 			t.Errorf("expected %q in\n%s", text, out)
+		}
+		worker := filepath.Join(dir, "worker.php")
+		if _, err := os.Stat(worker); err != nil {
+			continue // nothing was written
+		}
+		if out, err := exec.Command("php", "-l", worker).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
 		}
 	}
 }

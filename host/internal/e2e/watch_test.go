@@ -170,3 +170,18 @@ func TestWatchAppliesASavedConfiguration(t *testing.T) {
 	write(t, dir, "host.toml", toml) // which is in neither folder now
 	h.awaits("/", "nothing")
 }
+
+func TestWatchStartsCodeThatNeverRanOnceItIsMended(t *testing.T) {
+	t.Parallel()
+	dir := phpWorker(t, "Worker::create( ;")
+	addr := freeAddress(t)
+	h := launch(t, addr, "-l", addr, "-n", "2", "--watch", dir)
+	h.logs.await(t, "watching files")
+	h.logs.await(t, "syntax error")
+	h.logs.await(t, "listening")
+	if status, page := h.browse("/"); status != 503 || !strings.Contains(page, "syntax error") {
+		t.Errorf("before: %d %s", status, page)
+	}
+	writePHP(t, dir, answeringWith(`'mended'`))
+	h.awaits("/", "mended")
+}
