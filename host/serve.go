@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"sync"
 
 	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/host/internal/config"
@@ -53,7 +54,10 @@ host serve -- ./my-worker --verbose`,
 				}
 				log.Debug("configuration", "file", c.Path, "control", c.Control)
 				h := newHost(c, log)
+				var reading sync.Mutex // the flags are read by one at a time
 				h.load = func() (*config.Config, error) {
+					reading.Lock()
+					defer reading.Unlock()
 					if c.Path == "" {
 						return c, nil // a file that comes later is not the one that this host was started with
 					}
