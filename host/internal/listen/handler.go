@@ -27,12 +27,12 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	if p := now.proxies; p != nil {
 		var err error
 		if scheme, err = p.believe(r); err != nil {
-			s.log.Warn("refused a request: let the proxy in front remove the header that it does not set", "remote", r.RemoteAddr, "error", err)
+			s.log.Debug("refused a request: let the proxy in front remove the header that it does not set", "remote", r.RemoteAddr, "error", err)
 			s.refuse(w, r, nil, verdict{status: http.StatusBadRequest}, err.Error())
 			return
 		}
 	}
-	if limit := now.rate; limit != nil {
+	if limit := now.rate; limit != nil && (now.proxies == nil || !now.proxies.trusts(r.RemoteAddr)) { // a proxy that names no client may speak for many
 		if wait := limit.allow(r.RemoteAddr); wait > 0 {
 			w.Header()["Retry-After"] = []string{retryAfter(wait)}
 			s.tooMany(w, r)

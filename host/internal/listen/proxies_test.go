@@ -102,6 +102,22 @@ func TestARateLimitAllowsABurstAndThenItsRate(t *testing.T) {
 	}
 }
 
+func TestARateLimitIsForClientsAndNotForTheirProxy(t *testing.T) {
+	h := start(t, hello, func(o *Options) { o.RateLimit, o.Proxies = NewRateLimit(1, 1), networks("127.0.0.0/8") })
+	for _, test := range []struct {
+		client string
+		status int
+	}{{"1.1.1.1", 200}, {"1.1.1.1", 429}, {"1.1.1.2", 200}, {"", 200}, {"", 200}} {
+		var headers []string
+		if test.client != "" {
+			headers = []string{"X-Forwarded-For", test.client}
+		}
+		if resp, _ := h.do("GET", "/", nil, headers...); resp.StatusCode != test.status {
+			t.Errorf("%q: %s", test.client, resp.Status)
+		}
+	}
+}
+
 func TestAClientIsAnAddressOrAnIPv6Subnet(t *testing.T) {
 	l := NewRateLimit(1, 1)
 	for _, test := range []struct {
