@@ -77,6 +77,7 @@ func TestSystemdHearsOfReadinessReloadsLifeAndTheStop(t *testing.T) {
 			t.Errorf("after the reload: %q", message)
 		}
 	}
+	<-h.exited
 }
 
 func TestSystemdIsNotToldThatAHostIsReadyWhoseWorkersFail(t *testing.T) {
