@@ -63,8 +63,13 @@ func (p *pass) run() {
 			kept = append(kept, next)
 		}
 	}
-	if !p.roll(kept) || !p.swap() {
+	if !p.roll(kept) {
 		p.takeBack()
+		return
+	}
+	if !p.swap() {
+		p.takeBack()
+		p.account.Add(control.Event{Kind: control.ConfigFailed, Error: "the host is stopping"})
 		return
 	}
 	p.removeOld()
