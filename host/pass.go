@@ -11,6 +11,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -23,6 +24,7 @@ type pass struct {
 	host    *host
 	names   []string // of pools; none is all, and everything else
 	account *control.Account
+	aborted atomic.Bool
 
 	plan    *plan
 	made    setup // what is to run
@@ -36,6 +38,10 @@ type pass struct {
 // run is the sequence.
 func (p *pass) run() {
 	h := p.host
+	if p.aborted.Load() {
+		p.account.Add(control.Event{Kind: control.Aborted})
+		return
+	}
 	c, err := h.load()
 	if err != nil {
 		p.refuse(err)
@@ -241,6 +247,18 @@ func (p *pass) readFiles() {
 // roll reloads pools, one after the other, with their new settings. It says whether all of them were.
 func (p *pass) roll(pools []plannedPool) bool {
 	for i, next := range pools {
+		if next.config.Reload == "never" {
+			p.account.Add(control.Event{Kind: control.Kept, Pool: next.old.name})
+			for _, e := range next.changes {
+				e.Kind = control.NeedsRestart
+				p.tell(e)
+			}
+			continue
+		}
+		if p.aborted.Load() {
+			p.account.Add(control.Event{Kind: control.Aborted, Pool: next.old.name})
+			return false
+		}
 		if !p.rollOne(next) {
 			for _, left := range pools[i+1:] {
 				p.account.Add(control.Event{Kind: control.Skipped, Pool: left.old.name})
@@ -262,7 +280,7 @@ func (p *pass) rollOne(next plannedPool) bool {
 			return false
 		}
 	}
-	if !next.old.reload(p.account) {
+	if !next.old.reload(p.account, &p.aborted) {
 		return false
 	}
 	next.old.settings.Store(next.config)

@@ -33,6 +33,26 @@ func (h *host) Reload(names []string) (*control.Account, error) {
 	return p.account, nil
 }
 
+// Abort implements [control.Host].
+func (h *host) Abort() (*control.Account, error) {
+	h.mu.Lock()
+	passes := slices.Clone(h.passes)
+	h.mu.Unlock()
+	if len(passes) == 0 {
+		return nil, errors.New("no reload is under way; nothing was changed")
+	}
+	h.log.Warn("the reload is aborted")
+	for _, p := range passes {
+		p.aborted.Store(true)
+	}
+	for _, p := range h.pools() {
+		if p.running.Load() {
+			p.workers.Abort()
+		}
+	}
+	return passes[0].account, nil
+}
+
 // runPasses goes through the passes, until none is left.
 func (h *host) runPasses() {
 	for {

@@ -44,7 +44,7 @@ func (h *host) newPool(c *config.Config, p *config.Pool) (*pool, error) {
 func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) workers.Settings {
 	s := workers.Settings{
 		Name: p.Name, Command: p.Command, Directory: p.Directory, Env: p.Environ(os.Environ()), Stdio: p.Wire == "stdio",
-		Workers: p.Workers, Concurrency: p.Concurrency,
+		Surge: p.Surge, InPlace: p.InPlace, Workers: p.Workers, Concurrency: p.Concurrency,
 		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
 		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, MaxRequests: p.MaxRequests,
 		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots,
@@ -140,6 +140,9 @@ func (p *pool) status() control.Pool {
 		Name: st.Name, Generation: st.Generation, Queued: st.Queued, Directory: st.Directory, Pinned: st.Pinned,
 		Reloading: st.Reloading, Failure: st.Failure, Workers: []control.Worker{},
 	}
+	if st.Reloading {
+		shown.Progress = &control.Progress{Generation: st.Roll.Generation, Replaced: st.Roll.Replaced, Workers: st.Roll.Workers}
+	}
 	for _, w := range st.Workers {
 		shown.Workers = append(shown.Workers, control.Worker{
 			Slot: w.Slot, PID: w.PID, State: w.State.String(), Generation: w.Generation, Inflight: w.Inflight, Requests: w.Requests,
@@ -149,8 +152,8 @@ func (p *pool) status() control.Pool {
 	return shown
 }
 
-// reload rolls the pool and tells the account. It says whether every worker was replaced.
-func (p *pool) reload(account *control.Account) (completed bool) {
+// reload rolls the pool and tells the account, unless aborted says that it is not to be. It says whether every worker was replaced.
+func (p *pool) reload(account *control.Account, aborted *atomic.Bool) (completed bool) {
 	began := time.Now()
 	<-p.begun // a deploy may start the host and reload it at once
 	if !p.running.Load() {
@@ -158,6 +161,9 @@ func (p *pool) reload(account *control.Account) (completed bool) {
 		return false
 	}
 	roll := p.workers.Reload()
+	if aborted.Load() { // a moment before there was anything to abort
+		p.workers.Abort()
+	}
 	roll.Follow(context.Background(), func(e workers.Event) error { // without a deadline of ours it always reaches the end
 		shown := p.event(e)
 		switch e.Kind {

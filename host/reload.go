@@ -34,6 +34,7 @@ The exit status is 0 only if every worker was replaced.`,
 		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
 			find := hostFlags(f)
 			asJSON := f.Bool("json", false, "print a JSON object per line")
+			abort := f.Bool("abort", false, "end the reload under way after the worker at hand, and tell which worker runs what")
 			dryRun := f.Bool("dry-run", false, "try the new code with one worker beside each pool, and change nothing")
 			return func(t *terminal, args []string) error {
 				client, err := find()
@@ -41,7 +42,12 @@ The exit status is 0 only if every worker was replaced.`,
 					return err
 				}
 				ask := client.Reload
-				if *dryRun {
+				switch {
+				case *abort && (*dryRun || len(args) > 0):
+					return misused("--abort stands alone: it ends the reload under way, whichever it is")
+				case *abort:
+					return abortReload(t, client, *asJSON)
+				case *dryRun:
 					ask = client.Try
 				}
 				return reload(t, ask, args, *asJSON)
@@ -57,15 +63,7 @@ func reload(t *terminal, ask asking, pools []string, asJSON bool) error {
 	ctx, done := untilInterrupted()
 	defer done()
 	story := &reloadStory{t: t, mentioned: map[string]bool{}}
-	err := ask(ctx, pools, func(e control.Event, line []byte) error {
-		if asJSON {
-			fmt.Fprintf(t.out, "%s\n", line)
-			story.judge(e)
-		} else {
-			story.tell(e)
-		}
-		return nil
-	})
+	err := ask(ctx, pools, story.follow(asJSON))
 	var stop *interrupted
 	switch {
 	case errors.As(context.Cause(ctx), &stop):
@@ -79,6 +77,21 @@ func reload(t *terminal, ask asking, pools []string, asJSON bool) error {
 	return nil
 }
 
+// abortReload succeeds if the reload was indeed ended before its end.
+func abortReload(t *terminal, client *control.Client, asJSON bool) error {
+	ctx, done := untilInterrupted()
+	defer done()
+	story := &reloadStory{t: t, mentioned: map[string]bool{}}
+	if err := client.Abort(ctx, story.follow(asJSON)); err != nil {
+		return withRemedy(err)
+	}
+	if !story.failed {
+		fmt.Fprintln(t.err, "host reload: it was completed before it could be aborted")
+		return silentExit(exitFailure)
+	}
+	return nil
+}
+
 // reloadStory turns events into lines for people.
 type reloadStory struct {
 	t         *terminal
@@ -87,12 +100,25 @@ type reloadStory struct {
 	mentioned map[string]bool // unpinned directories
 }
 
+// follow is called with each event.
+func (s *reloadStory) follow(asJSON bool) func(control.Event, []byte) error {
+	return func(e control.Event, line []byte) error {
+		if asJSON {
+			fmt.Fprintf(s.t.out, "%s\n", line)
+			s.judge(e)
+		} else {
+			s.tell(e)
+		}
+		return nil
+	}
+}
+
 // judge keeps count of how it goes.
 func (s *reloadStory) judge(e control.Event) {
 	switch e.Kind {
-	case control.Completed, control.PoolAdded, control.Tried:
+	case control.Completed, control.PoolAdded, control.Tried, control.Kept:
 		s.completed++
-	case control.Failed, control.ListenerFailed, control.Skipped, control.ConfigFailed, control.TryFailed:
+	case control.Failed, control.ListenerFailed, control.Skipped, control.ConfigFailed, control.TryFailed, control.Aborted:
 		s.failed = true
 	}
 }
@@ -115,6 +141,10 @@ func (s *reloadStory) tell(e control.Event) {
 		fmt.Fprintf(t.out, "%s  %s\n", e.What, t.yellow("waits for a reload of all pools"))
 	case control.Undone:
 		fmt.Fprintln(t.err, e.What)
+	case control.Kept:
+		fmt.Fprintf(t.out, "%s  keeps its workers: reload = \"never\"\n", e.Pool)
+	case control.Aborted:
+		fmt.Fprintln(t.err, strings.TrimSpace(e.Pool+"  not reloaded: the reload was aborted"))
 	case control.WouldChange:
 		fmt.Fprintf(t.out, "%s  %s\n", e.What, t.faint("would change"))
 	case control.Tried, control.TryFailed:

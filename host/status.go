@@ -68,7 +68,11 @@ func showPool(t *terminal, p control.Pool) {
 		head = fmt.Sprintf("\n%s  %s", t.bold(p.Name), t.yellow("starting"))
 	}
 	if p.Reloading {
-		head += "  " + t.yellow("reloading")
+		text := "reloading"
+		if p.Progress != nil && p.Progress.Workers > 0 {
+			text = fmt.Sprintf("reloading: %d of %s replaced", p.Progress.Replaced, counted(p.Progress.Workers, "worker"))
+		}
+		head += "  " + t.yellow(text)
 	}
 	if p.Directory != "" {
 		head += "  " + p.Directory

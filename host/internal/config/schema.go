@@ -66,6 +66,8 @@ func typeName(f reflect.StructField) string {
 	switch f.Type {
 	case reflect.TypeFor[int]():
 		return "whole number"
+	case reflect.TypeFor[bool]():
+		return "true or false"
 	case reflect.TypeFor[Size]():
 		return "size"
 	case reflect.TypeFor[time.Duration]():

@@ -6,6 +6,7 @@
 //	GET  /v1/version                         a Version
 //	POST /v1/reload  {"pools": ["NAME", …]}  one Event a line, as it happens; no names stand for every pool
 //	POST /v1/try     {"pools": ["NAME", …]}  one Event a line: what a reload would do; nothing changes
+//	POST /v1/abort   {}                      one Event a line: the story of the reload that it ends
 //	POST /v1/stop    {"now": true}           one Event a line: stopping, then stopped; the connection ends with the host
 //
 // By hand: curl --unix-socket PATH http://host/v1/status
@@ -45,14 +46,22 @@ type Listener struct {
 // Pool is a pool of workers. Generation is the one that it is meant to run, 0 before its first; its workers may be on others during a reload,
 // or after one that failed.
 type Pool struct {
-	Name       string   `json:"name"`
-	Generation uint64   `json:"generation"`
-	Queued     int      `json:"queued"`
-	Directory  string   `json:"directory,omitempty"` // symlinks resolved
-	Pinned     bool     `json:"pinned"`              // Directory was reached by a symlink
-	Reloading  bool     `json:"reloading"`
-	Failure    string   `json:"failure,omitempty"` // why the last boot failed, if no worker became ready since
-	Workers    []Worker `json:"workers"`
+	Name       string    `json:"name"`
+	Generation uint64    `json:"generation"`
+	Queued     int       `json:"queued"`
+	Directory  string    `json:"directory,omitempty"` // symlinks resolved
+	Pinned     bool      `json:"pinned"`              // Directory was reached by a symlink
+	Reloading  bool      `json:"reloading"`
+	Progress   *Progress `json:"progress,omitempty"` // of the reload under way
+	Failure    string    `json:"failure,omitempty"`  // why the last boot failed, if no worker became ready since
+	Workers    []Worker  `json:"workers"`
+}
+
+// Progress is how far a reload of a pool is.
+type Progress struct {
+	Generation uint64 `json:"generation"` // that it brings in; 0 while it is being prepared
+	Replaced   int    `json:"replaced"`
+	Workers    int    `json:"workers"`
 }
 
 // Worker is one process of a pool, or a slot that waits for one.
@@ -94,6 +103,8 @@ const (
 	Completed        Kind = "completed"         // Pool, Generation, Workers, Took
 	Skipped          Kind = "skipped"           // Pool: one before it failed, so that it keeps the code that it has
 	Failed           Kind = "failed"            // Pool, Generation, Slot, Error, Workers, Replaced, Running, Took
+	Kept             Kind = "kept"              // Pool: its workers stay, since the settings say that it is never reloaded
+	Aborted          Kind = "aborted"           // Pool: the reload was aborted before it came to this one, or, without Pool, before it began
 	WouldChange      Kind = "would_change"      // of a dry run: What, and as Changed
 	Tried            Kind = "tried"             // of a dry run: Pool, Directory, Pinned, NewPID, SDK, Boot, Memory, Output
 	TryFailed        Kind = "try_failed"        // of a dry run: Pool, Error, Output

@@ -23,6 +23,8 @@ type Host interface {
 	Reload(pools []string) (*Account, error)
 	// Try begins to try the newest code and configuration without changing anything. Names and errors are as in Reload.
 	Try(pools []string) (*Account, error)
+	// Abort ends the reload under way after the workers at hand, and those that wait for it. The account is the former's.
+	Abort() (*Account, error)
 	// Stop begins to stop the host, at once if now is true, also when a graceful stop is under way. It does not wait. stopped is closed when
 	// everything but the control socket has ended.
 	Stop(now bool) (stopped <-chan struct{})
@@ -59,9 +61,10 @@ func NewServer(claim *Claim, host Host) *Server {
 	mux.HandleFunc("GET /v1/version", func(w http.ResponseWriter, r *http.Request) { answer(w, http.StatusOK, host.Version()) })
 	mux.HandleFunc("POST /v1/reload", s.account(host.Reload))
 	mux.HandleFunc("POST /v1/try", s.account(host.Try))
+	mux.HandleFunc("POST /v1/abort", s.account(func([]string) (*Account, error) { return host.Abort() }))
 	mux.HandleFunc("POST /v1/stop", s.stop)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, POST /v1/reload, POST /v1/try and POST /v1/stop", r.Method, r.URL.Path))
+		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, POST /v1/reload, POST /v1/try, POST /v1/abort and POST /v1/stop", r.Method, r.URL.Path))
 	})
 	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	return s
