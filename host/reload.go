@@ -62,8 +62,9 @@ type asking func(ctx context.Context, pools []string, each func(control.Event, [
 func reload(t *terminal, ask asking, pools []string, asJSON bool) error {
 	ctx, done := untilInterrupted()
 	defer done()
-	story := &reloadStory{t: t, mentioned: map[string]bool{}}
+	story := &reloadStory{t: t, bar: reloadBar{t: t}, mentioned: map[string]bool{}}
 	err := ask(ctx, pools, story.follow(asJSON))
+	story.bar.erase()
 	var stop *interrupted
 	switch {
 	case errors.As(context.Cause(ctx), &stop):
@@ -81,7 +82,7 @@ func reload(t *terminal, ask asking, pools []string, asJSON bool) error {
 func abortReload(t *terminal, client *control.Client, asJSON bool) error {
 	ctx, done := untilInterrupted()
 	defer done()
-	story := &reloadStory{t: t, mentioned: map[string]bool{}}
+	story := &reloadStory{t: t, bar: reloadBar{t: t}, mentioned: map[string]bool{}}
 	if err := client.Abort(ctx, story.follow(asJSON)); err != nil {
 		return withRemedy(err)
 	}
@@ -97,6 +98,7 @@ type reloadStory struct {
 	t         *terminal
 	failed    bool
 	completed int
+	bar       reloadBar
 	mentioned map[string]bool // unpinned directories
 }
 
@@ -107,7 +109,9 @@ func (s *reloadStory) follow(asJSON bool) func(control.Event, []byte) error {
 			fmt.Fprintf(s.t.out, "%s\n", line)
 			s.judge(e)
 		} else {
+			s.bar.erase()
 			s.tell(e)
+			s.bar.draw(e)
 		}
 		return nil
 	}
