@@ -66,6 +66,10 @@ func check(t *terminal, c *config.Config) error {
 	listeners.write(t.out)
 	fmt.Fprintf(t.out, "\n%s\n", t.bold("http"))
 	showSettings(t, c.HTTP)
+	if c.HTTP.RateLimit.Requests > 0 {
+		fmt.Fprintf(t.out, "\n%s\n", t.bold("http.rate_limit"))
+		showSettings(t, c.HTTP.RateLimit)
+	}
 
 	var problems []error
 	for _, p := range c.Pools {

@@ -185,7 +185,7 @@ func TestStatusIsATableThatPeopleCanRead(t *testing.T) {
   :8443           http over TLS  → api  waits for its pool
 
 web  generation 3  2 workers  2 queued  reloading  /srv/web/releases/42
-  WORKER   PID  STATE        GENERATION  REQUESTS    MEMORY  UPTIME  RESTARTS
+  WORKER   PID  STATE        GENERATION  REQUESTS    MEMORY  UPTIME  RESTARTS  LAST RESTART
        0  5001  busy                  3     12345  18.2 MiB   1m 1s         0
        0  4801  draining              2         7     512 B   1d 1h         0
        1     -  backing-off           3         0         -       -        12

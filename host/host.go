@@ -19,16 +19,27 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/protocol"
+	"github.com/workerhost/workerhost/workers"
 )
 
 // host implements [control.Host].
 type host struct {
-	config    *config.Config
-	file      string // of the configuration, absolute; "" for none
-	log       hclog.Logger
-	began     time.Time
-	pools     []*pool     // fixed before anybody can ask
-	listeners []*listener // the same
+	setup atomic.Pointer[setup]          // replaced under mu
+	file  string                         // of the configuration, absolute; "" for none
+	load  func() (*config.Config, error) // reads the configuration as it is now, with the same flags
+	watch watchMode
+	log   hclog.Logger
+	began time.Time
+
+	// set by run, before anybody can ask
+	reaper *workers.Reaper
+	builds *builder
+	spool  *listen.Spool
+	front  *front
+	access *listen.AccessLog  // nil: off
+	work   func(func() error) // starts what run waits for; called under mu, while not closed
+
+	notify *notifier
 
 	stopping context.Context // ends when the host is to stop; its cause is errStopped, or what failed
 	end      context.CancelCauseFunc
@@ -38,25 +49,20 @@ type host struct {
 
 	mu      sync.Mutex
 	closed  bool           // no reload begins any more; guarded by mu
+	passes  []*pass        // of reloads, the first one under way; guarded by mu
 	reloads sync.WaitGroup // added to under mu, while not closed
-}
-
-// listener serves one [[listen]].
-type listener struct {
-	config  config.Listen
-	pool    *pool
-	server  *listen.Server
-	serving atomic.Bool
 }
 
 // errStopped is the cause of a stop that somebody asked for.
 var errStopped = errors.New("stopped")
 
 func newHost(c *config.Config, log hclog.Logger) *host {
-	h := &host{config: c, log: log, began: time.Now(), stopped: make(chan struct{})}
+	h := &host{log: log, began: time.Now(), stopped: make(chan struct{})}
+	h.setup.Store(&setup{config: c})
 	if path, err := filepath.Abs(c.Path); err == nil && c.Path != "" {
 		h.file = path
 	}
+	h.notify = newNotifier(log)
 	h.stopping, h.end = context.WithCancelCause(context.Background())
 	h.now, h.endNow = context.WithCancel(context.Background())
 	return h
@@ -66,10 +72,10 @@ func newHost(c *config.Config, log hclog.Logger) *host {
 func (h *host) run() error {
 	defer h.endNow()
 	defer h.end(errStopped)
-	if err := config.PrepareControl(h.config.Control); err != nil {
+	if err := config.PrepareControl(h.config().Control); err != nil {
 		return err
 	}
-	claim, err := control.NewClaim(h.config.Control) // first, so that two hosts never meet at a listener
+	claim, err := control.NewClaim(h.config().Control) // first, so that two hosts never meet at a listener
 	if err != nil {
 		return err
 	}
@@ -82,22 +88,36 @@ func (h *host) run() error {
 		return err
 	}
 	defer reaper.Close()
-	builds := newBuilder()
-	defer builds.close()
-	spool := listen.NewSpool(h.config.HTTP.SpoolDirectory, int64(h.config.HTTP.SpoolQuota), h.log)
-	defer spool.Close()
-	for _, p := range h.config.Pools {
-		made, err := newPool(h.config, p, reaper, builds, h.log, h.stopping)
+	h.reaper, h.builds = reaper, newBuilder()
+	defer h.builds.close()
+	h.spool = listen.NewSpool(h.config().HTTP.SpoolDirectory, int64(h.config().HTTP.SpoolQuota), h.log)
+	defer h.spool.Close()
+	if h.front, err = newFront(h.config().HTTP, h.log); err != nil {
+		return err
+	}
+	defer h.front.close()
+	made := &setup{config: h.config(), guard: newGuard(h.config().HTTP, nil, config.HTTP{})}
+	h.front.limit(made.config.HTTP, made.guard)
+	for _, c := range made.config.Pools {
+		p, err := h.newPool(made.config, c)
 		if err != nil {
 			return err
 		}
-		h.pools = append(h.pools, made)
+		made.pools = append(made.pools, p)
 	}
 	defer h.closeListeners()
-	if err := h.bind(spool); err != nil {
-		return err
+	for _, c := range made.config.Listen { // nobody is answered before the pool has a worker
+		l, err := h.newListener(made, c)
+		if err != nil {
+			return err
+		}
+		made.listeners = append(made.listeners, l)
+		h.setup.Store(made)
+		if err := l.server.Listen(); err != nil {
+			return err
+		}
 	}
-	defer h.heedSignals()()
+	h.setup.Store(made)
 
 	var running sync.WaitGroup
 	start := func(work func() error) { // the first to fail ends them all
@@ -107,6 +127,16 @@ func (h *host) run() error {
 			}
 		})
 	}
+	h.work = start
+	defer h.heedSignals()()
+	closeAdmin, err := h.openAdmin(h.config().Admin.Listen)
+	if err != nil {
+		return err
+	}
+	defer closeAdmin() // after the drain, which it shows
+	alive, ended := context.WithCancel(context.Background())
+	defer ended()
+	go h.notify.watch(alive, h.Status)
 	served := make(chan struct{})
 	go func() { // ends with the control socket, which outlives all that is waited for here
 		defer close(served)
@@ -114,10 +144,15 @@ func (h *host) run() error {
 			h.end(fmt.Errorf("the control socket failed: %w", err))
 		}
 	}()
-	for _, p := range h.pools {
-		start(func() error { return h.serve(p, start) })
+	for _, p := range h.pools() {
+		start(func() error { return h.serve(p) })
 	}
 	start(h.announceReady)
+	if h.watch != watchOff {
+		for _, p := range h.pools() {
+			start(func() error { return h.follow(p) })
+		}
+	}
 
 	<-h.stopping.Done()
 	h.shutDown()
@@ -130,32 +165,22 @@ func (h *host) run() error {
 	return nil
 }
 
-// bind takes the addresses. Nobody is answered before the pool has a worker.
-func (h *host) bind(spool *listen.Spool) error {
-	limits := listenLimits(h.config.HTTP)
-	for _, c := range h.config.Listen {
-		i := slices.IndexFunc(h.pools, func(p *pool) bool { return p.config.Name == c.Pool })
-		if i < 0 {
-			return fmt.Errorf("listener %s: there is no pool %q", c.Address, c.Pool)
-		}
-		p := h.pools[i]
-		o := listen.Options{
-			Address: c.Address, Backend: p.workers, Limits: limits, Public: h.config.HTTP.Public, Spool: spool,
-			Dev: h.config.Dev, Logger: h.log.With("listener", c.Address),
-		}
-		if c.TLS != nil {
-			o.TLS = &listen.TLSFiles{Certificate: c.TLS.Certificate, Key: c.TLS.Key}
-		}
-		server, err := listen.New(o)
-		if err != nil {
-			return fmt.Errorf("listener %s: %w", c.Address, err)
-		}
-		h.listeners = append(h.listeners, &listener{config: c, pool: p, server: server})
-		if err := server.Listen(); err != nil {
-			return err
-		}
+// listenOptions says what a listener does for its pool.
+func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Options {
+	c := made.config
+	o := listen.Options{
+		Address: l.Address, Backend: p.workers, Limits: listenLimits(c.HTTP), Public: c.HTTP.Public, Spool: h.spool,
+		Dev: c.Dev, Logger: h.log.With("listener", l.Address),
 	}
-	return nil
+	if h.watch != watchOff && c.Dev {
+		o.Fault = p.lastFault
+	}
+	o.MaxConnections = l.MaxConns
+	h.front.equip(&o, made.guard)
+	if l.TLS != nil {
+		o.TLS = &listen.TLSFiles{Certificate: l.TLS.Certificate, Key: l.TLS.Key}
+	}
+	return o
 }
 
 func listenLimits(c config.HTTP) listen.Limits {
@@ -168,7 +193,7 @@ func listenLimits(c config.HTTP) listen.Limits {
 }
 
 // serve starts a pool, and its listeners as soon as it has a worker, or knows why it has none: then clients learn from a 503.
-func (h *host) serve(p *pool, start func(func() error)) error {
+func (h *host) serve(p *pool) error {
 	if err := p.start(h.stopping); err != nil {
 		if h.stopping.Err() != nil {
 			return nil // it was cut short
@@ -180,11 +205,7 @@ func (h *host) serve(p *pool, start func(func() error)) error {
 	case <-h.stopping.Done():
 		return nil
 	}
-	for _, l := range h.listeners {
-		if l.pool == p {
-			start(func() error { return h.answer(l) })
-		}
-	}
+	h.beginReady()
 	return nil
 }
 
@@ -209,15 +230,21 @@ func (l *listener) protocol() string {
 // readyPoll is how often it is looked whether all workers are there.
 const readyPoll = 20 * time.Millisecond
 
-// announceReady says so once, when every worker of every pool is up.
+// announceReady tells the service manager when the first pool is up, since one that is broken must not keep the others from serving, and the log when
+// every worker of every pool is.
 func (h *host) announceReady() error {
+	told := false
 	for wait := readyPoll; ; wait = min(2*wait, 250*time.Millisecond) {
-		if !slices.ContainsFunc(h.pools, func(p *pool) bool { return !p.allReady() }) {
+		if !told && slices.ContainsFunc(h.pools(), (*pool).allReady) {
+			told = true
+			h.notify.begun(summarise(h.Status()))
+		}
+		if !slices.ContainsFunc(h.pools(), func(p *pool) bool { return !p.allReady() }) {
 			count := 0
-			for _, p := range h.pools {
-				count += p.config.Workers
+			for _, p := range h.pools() {
+				count += p.config().Workers
 			}
-			h.log.Info("ready", "workers", count, "took", humanDuration(time.Since(h.began)), "control", h.config.Control)
+			h.log.Info("ready", "workers", count, "took", humanDuration(time.Since(h.began)), "control", h.config().Control)
 			return nil
 		}
 		select {
@@ -230,19 +257,24 @@ func (h *host) announceReady() error {
 
 // shutDown stops accepting, lets requests in flight finish within their pool's drain_timeout, and then stops the workers.
 func (h *host) shutDown() {
+	h.notify.ends()
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()
 	var all sync.WaitGroup
-	for _, l := range h.listeners {
-		all.Go(func() { h.drain(l) })
+	for _, l := range h.listeners() {
+		all.Go(func() {
+			if !h.drain(l) {
+				l.pool.cut.Store(true)
+			}
+		})
 	}
 	all.Wait()
-	for _, p := range h.pools {
+	for _, p := range h.pools() {
 		all.Go(func() {
 			ctx := h.now
 			if p.cut.Load() { // it has had its time: what does not heed the cancellation is killed
-				limited, cancel := context.WithTimeout(h.now, p.config.StopTimeout)
+				limited, cancel := context.WithTimeout(h.now, p.config().StopTimeout)
 				defer cancel()
 				ctx = limited
 			}
@@ -252,21 +284,22 @@ func (h *host) shutDown() {
 	all.Wait()
 }
 
-// drain closes a listener when its last request has ended, or is cut.
-func (h *host) drain(l *listener) {
-	limit := l.pool.config.DrainTimeout
+// drain closes a listener when its last request has ended, or is cut. It says whether all of them ended.
+func (h *host) drain(l *listener) (whole bool) {
+	limit := l.pool.config().DrainTimeout
 	ctx, cancel := context.WithTimeout(h.now, limit)
 	defer cancel()
-	if err := l.server.Shutdown(ctx); err != nil && h.now.Err() == nil {
-		l.pool.cut.Store(true)
+	err := l.server.Shutdown(ctx)
+	if err != nil && h.now.Err() == nil {
 		h.log.Warn("requests in flight are cut", "listener", l.server.Address(), "drain_timeout", limit.String())
 	}
 	l.server.Close()
+	return err == nil || h.now.Err() != nil
 }
 
 // closeListeners is for those that were bound and never shut down; it does no harm to the others.
 func (h *host) closeListeners() {
-	for _, l := range h.listeners {
+	for _, l := range h.listeners() {
 		l.server.Close()
 	}
 }
@@ -297,77 +330,13 @@ func (h *host) Status() control.Status {
 		Version: hostVersion(), Uptime: control.Seconds(time.Since(h.began)), PID: os.Getpid(), Config: h.file,
 		Stopping: h.stopping.Err() != nil, Listen: []control.Listener{}, Pools: []control.Pool{},
 	}
-	for _, l := range h.listeners {
+	for _, l := range h.listeners() {
 		st.Listen = append(st.Listen, control.Listener{
 			Address: l.server.Address(), Protocol: l.config.Protocol, Pool: l.config.Pool, TLS: l.config.TLS != nil, Serving: l.serving.Load(),
 		})
 	}
-	for _, p := range h.pools {
+	for _, p := range h.pools() {
 		st.Pools = append(st.Pools, p.status())
 	}
 	return st
-}
-
-// Reload implements [control.Host]. The first pool that fails ends the reload: the pools after it keep the code that they have.
-func (h *host) Reload(names []string) (*control.Account, error) {
-	chosen, err := h.choose(names)
-	if err != nil {
-		return nil, err
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed || h.stopping.Err() != nil {
-		return nil, errors.New("the host is stopping")
-	}
-	account := control.NewAccount()
-	h.reloads.Go(func() {
-		defer account.End()
-		h.reloadListeners(account)
-		for i, p := range chosen {
-			if !p.reload(account) {
-				for _, left := range chosen[i+1:] {
-					account.Add(control.Event{Kind: control.Skipped, Pool: left.config.Name})
-				}
-				return
-			}
-		}
-	})
-	return account, nil
-}
-
-// choose finds the pools by name, each once; no names stand for all.
-func (h *host) choose(names []string) ([]*pool, error) {
-	if len(names) == 0 {
-		return h.pools, nil
-	}
-	var chosen []*pool
-	for _, name := range names {
-		i := slices.IndexFunc(h.pools, func(p *pool) bool { return p.config.Name == name })
-		if i < 0 {
-			unknown := &control.UnknownPool{Name: name}
-			for _, p := range h.pools {
-				unknown.Known = append(unknown.Known, p.config.Name)
-			}
-			return nil, unknown
-		}
-		if !slices.Contains(chosen, h.pools[i]) {
-			chosen = append(chosen, h.pools[i])
-		}
-	}
-	return chosen, nil
-}
-
-// reloadListeners reads certificates and public folders again.
-func (h *host) reloadListeners(account *control.Account) {
-	for _, l := range h.listeners {
-		if l.config.TLS == nil && h.config.HTTP.Public == "" {
-			continue
-		}
-		if err := l.server.Reload(); err != nil {
-			h.log.Error("reload: the listener keeps what it had", "listener", l.server.Address(), "error", err)
-			account.Add(control.Event{Kind: control.ListenerFailed, Address: l.server.Address(), Error: err.Error()})
-		} else {
-			account.Add(control.Event{Kind: control.ListenerReloaded, Address: l.server.Address()})
-		}
-	}
 }

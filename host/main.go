@@ -7,7 +7,7 @@ package main
 
 import "os"
 
-func main() { os.Exit(run(os.Args[1:], systemTerminal())) }
+func main() { os.Exit(run(asFirst(os.Args[1:]), systemTerminal())) }
 
 // commands are the subcommands, in the order of the help.
 func commands() []*command {
@@ -15,11 +15,15 @@ func commands() []*command {
 		serveCommand(),
 		reloadCommand(),
 		statusCommand(),
+		workersCommand(),
 		stopCommand(),
 		checkCommand(),
+		initCommand(),
+		doctorCommand(),
 		sdkCommand(),
 		versionCommand(),
 		helpCommand(),
 		reaperCommand(),
+		firstCommand(),
 	}
 }

@@ -12,59 +12,81 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
 )
 
 // pool runs one [pool.NAME].
 type pool struct {
-	config  *config.Pool
-	workers *workers.Pool
-	builds  *builder
-	log     hclog.Logger
-	ending  context.Context // the host's: ends a build under way
-	begun   chan struct{}   // closed when Start has returned
-	running atomic.Bool     // Start has succeeded: only then may the workers be asked anything
-	cut     atomic.Bool     // the host stops, and drain_timeout has passed
-	hinted  bool            // Prepare has said what PHP lacks; calls of Prepare come one at a time
+	name     string
+	settings atomic.Pointer[config.Pool] // of the latest generation that went live
+	workers  *workers.Pool
+	builds   *builder
+	log      hclog.Logger
+	ending   context.Context        // the host's: ends a build under way
+	begun    chan struct{}          // closed when Start has returned
+	running  atomic.Bool            // Start has succeeded: only then may the workers be asked anything
+	cut      atomic.Bool            // the host stops, and drain_timeout has passed
+	fault    atomic.Pointer[string] // why the newest code does not run, with --watch
+	hinted   bool                   // Prepare has said what PHP lacks; calls of Prepare come one at a time
 }
 
 // newPool makes the pool without starting anything.
-func newPool(c *config.Config, p *config.Pool, reaper *workers.Reaper, builds *builder, log hclog.Logger, ending context.Context) (*pool, error) {
-	made := &pool{config: p, builds: builds, log: log.With("pool", p.Name), ending: ending, begun: make(chan struct{})}
+func (h *host) newPool(c *config.Config, p *config.Pool) (*pool, error) {
+	made := &pool{name: p.Name, builds: h.builds, log: h.log.With("pool", p.Name), ending: h.stopping, begun: make(chan struct{})}
+	made.settings.Store(p)
+	var err error
+	made.workers, err = workers.New(h.workerSettings(made, c, p))
+	return made, err
+}
+
+// workerSettings translates what the file says of a pool.
+func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) workers.Settings {
 	s := workers.Settings{
 		Name: p.Name, Command: p.Command, Directory: p.Directory, Env: p.Environ(os.Environ()), Stdio: p.Wire == "stdio",
-		Workers: p.Workers, Concurrency: p.Concurrency,
+		Surge: p.Surge, InPlace: p.InPlace, Workers: p.Workers, Concurrency: p.Concurrency,
 		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
-		QueueTimeout: p.QueueTimeout, Queue: p.Queue, MaxRequests: p.MaxRequests,
+		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, MaxRequests: p.MaxRequests,
 		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots,
-		Dev: c.Dev, Host: "workerhost/" + hostVersion(), Logger: log, Reaper: reaper,
+		Dev: c.Dev, Host: "workerhost/" + hostVersion(), Logger: h.log, Reaper: h.reaper,
+	}
+	for _, target := range p.Warmup {
+		s.Warmup = append(s.Warmup, warmUp(target))
 	}
 	if s.Queue == 0 {
 		s.Queue = -1 // the pool's zero is its default
 	}
 	if p.Kind != config.Program {
-		s.Prepare = made.prepare
+		s.Prepare = func(ctx context.Context, dir string, generation uint64) ([]string, error) {
+			return made.prepare(ctx, p, dir, generation)
+		}
 	}
-	var err error
-	made.workers, err = workers.New(s)
-	return made, err
+	return s
+}
+
+// warmUp is a request that only a new worker gets.
+func warmUp(target string) *protocol.Request {
+	return &protocol.Request{
+		Flags: protocol.FlagEnd, Method: "GET", Target: target, Version: "1.1", Scheme: "http", Host: "localhost", Remote: "127.0.0.1:0",
+		Headers: []string{"Host", "localhost", "User-Agent", "workerhost/" + hostVersion(), "X-Worker-Warmup", "1"}, ID: "warmup",
+	}
 }
 
 // prepare gives the command of a generation: it looks for PHP anew, or builds the Go package.
-func (p *pool) prepare(ctx context.Context, dir string, generation uint64) ([]string, error) {
+func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generation uint64) ([]string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(p.ending, cancel)()
-	if p.config.Kind == config.GoPackage {
+	if c.Kind == config.GoPackage {
 		began := time.Now()
-		path, err := p.builds.build(ctx, p.config, dir, generation)
+		path, err := p.builds.build(ctx, c, dir, generation)
 		if err != nil {
 			return nil, err
 		}
 		p.log.Info("worker built", "generation", generation, "took", humanDuration(time.Since(began)))
 		return []string{path}, nil
 	}
-	php, err := config.FindPHP(ctx, p.config)
+	php, err := config.FindPHP(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +99,7 @@ func (p *pool) prepare(ctx context.Context, dir string, generation uint64) ([]st
 			p.log.Info("PHP has no msgpack extension, so that frames are read in plain PHP, which is slower; on Debian: apt-get install php-msgpack", "php", php.Path)
 		}
 	}
-	return config.PHPCommand(php, p.config), nil
+	return config.PHPCommand(php, c), nil
 }
 
 // start begins the first generation. It returns once there is something to wait for, or with what will never work.
@@ -111,37 +133,44 @@ func (p *pool) allReady() bool {
 // status is the pool as the control API shows it.
 func (p *pool) status() control.Pool {
 	if !p.running.Load() {
-		return control.Pool{Name: p.config.Name, Workers: []control.Worker{}}
+		return control.Pool{Name: p.name, Workers: []control.Worker{}}
 	}
 	st := p.workers.Status()
 	shown := control.Pool{
 		Name: st.Name, Generation: st.Generation, Queued: st.Queued, Directory: st.Directory, Pinned: st.Pinned,
 		Reloading: st.Reloading, Failure: st.Failure, Workers: []control.Worker{},
 	}
+	if st.Reloading {
+		shown.Progress = &control.Progress{Generation: st.Roll.Generation, Replaced: st.Roll.Replaced, Workers: st.Roll.Workers}
+	}
 	for _, w := range st.Workers {
 		shown.Workers = append(shown.Workers, control.Worker{
 			Slot: w.Slot, PID: w.PID, State: w.State.String(), Generation: w.Generation, Inflight: w.Inflight, Requests: w.Requests,
-			Memory: w.Memory, Uptime: control.Seconds(w.Uptime), Restarts: w.Restarts, SDK: w.SDK,
+			Memory: w.Memory, Uptime: control.Seconds(w.Uptime), Restarts: w.Restarts, Restarted: w.Restarted, SDK: w.SDK,
 		})
 	}
 	return shown
 }
 
-// reload rolls the pool and tells the account. It says whether every worker was replaced.
-func (p *pool) reload(account *control.Account) (completed bool) {
+// reload rolls the pool and tells the account, unless aborted says that it is not to be. It says whether every worker was replaced.
+func (p *pool) reload(account *control.Account, aborted *atomic.Bool) (completed bool) {
 	began := time.Now()
 	<-p.begun // a deploy may start the host and reload it at once
 	if !p.running.Load() {
-		account.Add(control.Event{Kind: control.Failed, Pool: p.config.Name, Error: "the pool could not be started; the host's log says why"})
+		account.Add(control.Event{Kind: control.Failed, Pool: p.name, Error: "the pool could not be started; the host's log says why"})
 		return false
 	}
 	roll := p.workers.Reload()
+	if aborted.Load() { // a moment before there was anything to abort
+		p.workers.Abort()
+	}
 	roll.Follow(context.Background(), func(e workers.Event) error { // without a deadline of ours it always reaches the end
 		shown := p.event(e)
 		switch e.Kind {
 		case workers.EventCompleted:
 			completed = true
-			p.builds.completed(p.config.Name, e.Generation)
+			p.fault.Store(nil)
+			p.builds.completed(p.name, e.Generation)
 			shown.Took = control.Millis(time.Since(began))
 		case workers.EventFailed:
 			shown.Took = control.Millis(time.Since(began))
@@ -155,11 +184,11 @@ func (p *pool) reload(account *control.Account) (completed bool) {
 
 // event translates one line of a roll's account.
 func (p *pool) event(e workers.Event) control.Event {
-	shown := control.Event{Kind: control.Kind(e.Kind), Pool: p.config.Name, Generation: e.Generation}
+	shown := control.Event{Kind: control.Kind(e.Kind), Pool: p.name, Generation: e.Generation}
 	switch e.Kind {
 	case workers.EventBegun:
 		shown.Directory, shown.Pinned, shown.Workers = e.Directory, &e.Pinned, e.Workers
-	case workers.EventReplaced, workers.EventRestored:
+	case workers.EventReplaced, workers.EventRestored, workers.EventRemoved:
 		shown.Slot, shown.OldPID, shown.NewPID = &e.Slot, e.OldPID, e.NewPID
 		shown.Boot, shown.Drained, shown.Cut = control.Millis(e.Boot), e.Drained, e.Cut
 	case workers.EventCompleted:

@@ -18,38 +18,53 @@ func reloadCommand() *command {
 		arguments: "[POOL...]",
 		summary:   "Put new code live, one worker at a time",
 		detail: `Starts a new worker beside each old one, and when it is ready lets the old one finish its requests and go. The first new worker that fails to
-start ends the reload: the old ones keep serving. Certificates and the public folder are read again, too.
-Without POOL every pool is reloaded, one after the other. Ctrl-C ends this command, and not the reload.
+start ends the reload: the old ones keep serving.
+
+The configuration is read again first, with the flags that the host was started with. A file with a mistake changes nothing. Otherwise settings, limits, the
+log level, pools and listeners become what it says, and no connection is closed for it; what waits for a restart is named. Certificates and the
+public folder are read again, too.
+
+Without POOL every pool is reloaded, one after the other. With it, only what the file says of that pool counts.
+With --dry-run one worker of the new code starts beside each pool, is warmed up, and ends again. It is told what a reload would change, how long the
+worker took, its memory, and all that it printed. Nothing changes; the exit status is 1 if a worker, or the configuration, failed.
+Ctrl-C ends this command, and not the reload.
 
 The exit status is 0 only if every worker was replaced.`,
-		example: "host reload\nhost reload web --json",
+		example: "host reload\nhost reload --dry-run\nhost reload web --json",
 		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
 			find := hostFlags(f)
 			asJSON := f.Bool("json", false, "print a JSON object per line")
+			abort := f.Bool("abort", false, "end the reload under way after the worker at hand, and tell which worker runs what")
+			dryRun := f.Bool("dry-run", false, "try the new code with one worker beside each pool, and change nothing")
 			return func(t *terminal, args []string) error {
 				client, err := find()
 				if err != nil {
 					return err
 				}
-				return reload(t, client, args, *asJSON)
+				ask := client.Reload
+				switch {
+				case *abort && (*dryRun || len(args) > 0):
+					return misused("--abort stands alone: it ends the reload under way, whichever it is")
+				case *abort:
+					return abortReload(t, client, *asJSON)
+				case *dryRun:
+					ask = client.Try
+				}
+				return reload(t, ask, args, *asJSON)
 			}
 		},
 	}
 }
 
-func reload(t *terminal, client *control.Client, pools []string, asJSON bool) error {
+// asking is a command of the client that has an account.
+type asking func(ctx context.Context, pools []string, each func(control.Event, []byte) error) error
+
+func reload(t *terminal, ask asking, pools []string, asJSON bool) error {
 	ctx, done := untilInterrupted()
 	defer done()
-	story := &reloadStory{t: t, mentioned: map[string]bool{}}
-	err := client.Reload(ctx, pools, func(e control.Event, line []byte) error {
-		if asJSON {
-			fmt.Fprintf(t.out, "%s\n", line)
-			story.judge(e)
-		} else {
-			story.tell(e)
-		}
-		return nil
-	})
+	story := &reloadStory{t: t, bar: reloadBar{t: t}, mentioned: map[string]bool{}}
+	err := ask(ctx, pools, story.follow(asJSON))
+	story.bar.erase()
 	var stop *interrupted
 	switch {
 	case errors.As(context.Cause(ctx), &stop):
@@ -63,20 +78,51 @@ func reload(t *terminal, client *control.Client, pools []string, asJSON bool) er
 	return nil
 }
 
+// abortReload succeeds if the reload was indeed ended before its end.
+func abortReload(t *terminal, client *control.Client, asJSON bool) error {
+	ctx, done := untilInterrupted()
+	defer done()
+	story := &reloadStory{t: t, bar: reloadBar{t: t}, mentioned: map[string]bool{}}
+	if err := client.Abort(ctx, story.follow(asJSON)); err != nil {
+		return withRemedy(err)
+	}
+	if !story.failed {
+		fmt.Fprintln(t.err, "host reload: it was completed before it could be aborted")
+		return silentExit(exitFailure)
+	}
+	return nil
+}
+
 // reloadStory turns events into lines for people.
 type reloadStory struct {
 	t         *terminal
 	failed    bool
 	completed int
+	bar       reloadBar
 	mentioned map[string]bool // unpinned directories
+}
+
+// follow is called with each event.
+func (s *reloadStory) follow(asJSON bool) func(control.Event, []byte) error {
+	return func(e control.Event, line []byte) error {
+		if asJSON {
+			fmt.Fprintf(s.t.out, "%s\n", line)
+			s.judge(e)
+		} else {
+			s.bar.erase()
+			s.tell(e)
+			s.bar.draw(e)
+		}
+		return nil
+	}
 }
 
 // judge keeps count of how it goes.
 func (s *reloadStory) judge(e control.Event) {
 	switch e.Kind {
-	case control.Completed:
+	case control.Completed, control.PoolAdded, control.Tried, control.Kept:
 		s.completed++
-	case control.Failed, control.ListenerFailed, control.Skipped:
+	case control.Failed, control.ListenerFailed, control.Skipped, control.ConfigFailed, control.TryFailed, control.Aborted:
 		s.failed = true
 	}
 }
@@ -89,10 +135,30 @@ func (s *reloadStory) tell(e control.Event) {
 		fmt.Fprintf(t.out, "%s  files read again\n", e.Address)
 	case control.ListenerFailed:
 		fmt.Fprintf(t.err, "%s  %s\n%s\n", e.Address, t.red("keeps the files that it had:"), e.Error)
+	case control.ConfigFailed:
+		fmt.Fprintf(t.err, "%s\n\n%s\n", t.red("the configuration is not applied, and nothing was changed:"), strings.TrimRight(e.Error, "\n"))
+	case control.Changed, control.ListenerAdded, control.ListenerRemoved, control.PoolAdded, control.PoolRemoved:
+		fmt.Fprintln(t.out, e.What)
+	case control.NeedsRestart:
+		fmt.Fprintf(t.out, "%s  %s\n", e.What, t.yellow("takes effect at a restart"))
+	case control.Waits:
+		fmt.Fprintf(t.out, "%s  %s\n", e.What, t.yellow("waits for a reload of all pools"))
+	case control.Undone:
+		fmt.Fprintln(t.err, e.What)
+	case control.Kept:
+		fmt.Fprintf(t.out, "%s  keeps its workers: reload = \"never\"\n", e.Pool)
+	case control.Aborted:
+		fmt.Fprintln(t.err, strings.TrimSpace(e.Pool+"  not reloaded: the reload was aborted"))
+	case control.WouldChange:
+		fmt.Fprintf(t.out, "%s  %s\n", e.What, t.faint("would change"))
+	case control.Tried, control.TryFailed:
+		s.tellTried(e)
 	case control.Begun:
 		s.tellBegun(e)
 	case control.Replaced, control.Restored:
 		s.tellWorker(e)
+	case control.Removed:
+		fmt.Fprintf(t.out, "%s  worker %d  removed  pid %d  drained %d%s\n", e.Pool, slot(e), e.OldPID, e.Drained, s.cut(e))
 	case control.Completed:
 		fmt.Fprintf(t.out, "%s  %s\n", e.Pool, t.green(fmt.Sprintf("reloaded: %s of generation %d in %s", counted(e.Workers, "worker"), e.Generation, humanDuration(fromMillis(e.Took)))))
 	case control.Failed:
@@ -100,6 +166,19 @@ func (s *reloadStory) tell(e control.Event) {
 	case control.Skipped:
 		fmt.Fprintf(t.err, "%s  not reloaded: it keeps the code that it has\n", e.Pool)
 	}
+}
+
+// tellTried is about the worker of a dry run.
+func (s *reloadStory) tellTried(e control.Event) {
+	t := s.t
+	if e.Output != "" {
+		fmt.Fprintf(t.out, "%s  the worker printed:\n%s\n", e.Pool, strings.TrimRight(e.Output, "\n"))
+	}
+	if e.Kind == control.TryFailed {
+		fmt.Fprintf(t.err, "%s  %s\n\n%s\n\n%s  %s\n", e.Pool, t.red("a reload would fail:"), strings.TrimRight(e.Error, "\n"), e.Pool, t.bold("nothing was changed"))
+		return
+	}
+	fmt.Fprintf(t.out, "%s  %s  %s  boot %s  memory %s  %s\n", e.Pool, t.green("a new worker is ready"), e.Directory, humanDuration(fromMillis(e.Boot)), humanBytes(e.Memory), t.faint("nothing was changed"))
 }
 
 func (s *reloadStory) tellBegun(e control.Event) {
@@ -121,10 +200,15 @@ func (s *reloadStory) tellWorker(e control.Event) {
 		what = "  put back"
 	}
 	line := fmt.Sprintf("%s  worker %d%s  generation %d  pid %s → %d  boot %s  drained %d", e.Pool, slot(e), what, e.Generation, old, e.NewPID, humanDuration(fromMillis(e.Boot)), e.Drained)
-	if len(e.Cut) > 0 {
-		line += "  " + s.t.yellow(fmt.Sprintf("cut at drain_timeout: %s", strings.Join(e.Cut, ", ")))
+	fmt.Fprintln(s.t.out, line+s.cut(e))
+}
+
+// cut names the requests that did not end in time, if there are any.
+func (s *reloadStory) cut(e control.Event) string {
+	if len(e.Cut) == 0 {
+		return ""
 	}
-	fmt.Fprintln(s.t.out, line)
+	return "  " + s.t.yellow(fmt.Sprintf("cut at drain_timeout: %s", strings.Join(e.Cut, ", ")))
 }
 
 func (s *reloadStory) tellFailed(e control.Event) {

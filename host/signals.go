@@ -15,6 +15,7 @@ type request int
 const (
 	stopRequest request = iota // gracefully; the second time at once
 	reloadRequest
+	reopenRequest // the access log
 	noRequest
 )
 
@@ -49,6 +50,8 @@ func (h *host) heedSignals() (ignore func()) {
 func (h *host) heed(r request, s os.Signal, asked *bool) {
 	switch {
 	case r == noRequest:
+	case r == reopenRequest:
+		h.front.reopen()
 	case r == reloadRequest:
 		h.log.Info("signal: reload", "signal", s.String())
 		if _, err := h.Reload(nil); err != nil {

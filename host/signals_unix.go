@@ -17,6 +17,7 @@ func signals() map[os.Signal]request {
 		syscall.SIGTERM: stopRequest,
 		syscall.SIGINT:  stopRequest,
 		syscall.SIGUSR1: reloadRequest,
+		syscall.SIGUSR2: reopenRequest,
 		syscall.SIGHUP:  hangup,
 		syscall.SIGPIPE: noRequest, // whoever read the log has gone; that is no reason to drop clients
 	}

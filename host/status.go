@@ -3,8 +3,6 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -22,33 +20,13 @@ func statusCommand() *command {
 		name:    "status",
 		summary: "Show listeners, pools and workers",
 		detail: `A worker is starting, idle, busy, draining, stopped or backing-off (it ended too early, and is tried again).
-The names in the JSON are promised.`,
-		example: "host status\nhost status --json | jq '.pools[].workers[].pid'",
+The last column says why a worker was last restarted, other than by a reload. The names in the JSON are promised.`,
+		example: "host status\nhost status --watch\nhost status --json | jq '.pools[].workers[].pid'",
 		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
 			find := hostFlags(f)
-			asJSON := f.Bool("json", false, "print JSON")
+			view := viewFlags(f)
 			return func(t *terminal, args []string) error {
-				if err := noArguments(args); err != nil {
-					return err
-				}
-				client, err := find()
-				if err != nil {
-					return err
-				}
-				ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-				defer cancel()
-				st, err := client.Status(ctx)
-				if err != nil {
-					return withRemedy(err)
-				}
-				if *asJSON {
-					encoder := json.NewEncoder(t.out)
-					encoder.SetIndent("", "  ")
-					encoder.SetEscapeHTML(false)
-					return encoder.Encode(st)
-				}
-				showStatus(t, st)
-				return nil
+				return view.show(t, args, find, func(st control.Status) any { return st }, showStatus)
 			}
 		},
 	}
@@ -90,7 +68,11 @@ func showPool(t *terminal, p control.Pool) {
 		head = fmt.Sprintf("\n%s  %s", t.bold(p.Name), t.yellow("starting"))
 	}
 	if p.Reloading {
-		head += "  " + t.yellow("reloading")
+		text := "reloading"
+		if p.Progress != nil && p.Progress.Workers > 0 {
+			text = fmt.Sprintf("reloading: %d of %s replaced", p.Progress.Replaced, counted(p.Progress.Workers, "worker"))
+		}
+		head += "  " + t.yellow(text)
 	}
 	if p.Directory != "" {
 		head += "  " + p.Directory
@@ -102,12 +84,17 @@ func showPool(t *terminal, p control.Pool) {
 	if p.Failure != "" {
 		fmt.Fprintf(t.out, "  %s\n", t.red("the last start failed: "+strings.ReplaceAll(strings.TrimRight(p.Failure, "\n"), "\n", "\n  ")))
 	}
+	showWorkers(t, p)
+}
+
+// showWorkers is the table alone.
+func showWorkers(t *terminal, p control.Pool) {
 	if len(p.Workers) == 0 {
 		return
 	}
 	list := table{indent: "  ", right: map[int]bool{0: true, 1: true, 3: true, 4: true, 5: true, 6: true, 7: true}}
 	var header []cell
-	for _, title := range []string{"WORKER", "PID", "STATE", "GENERATION", "REQUESTS", "MEMORY", "UPTIME", "RESTARTS"} {
+	for _, title := range []string{"WORKER", "PID", "STATE", "GENERATION", "REQUESTS", "MEMORY", "UPTIME", "RESTARTS", "LAST RESTART"} {
 		header = append(header, cell{title, t.faint})
 	}
 	list.add(header...)
@@ -118,7 +105,7 @@ func showPool(t *terminal, p control.Pool) {
 		}
 		list.add(
 			cell{text: strconv.Itoa(w.Slot)}, cell{text: pid}, cell{w.State, stateColour(t, w.State)}, cell{text: strconv.FormatUint(w.Generation, 10)},
-			cell{text: strconv.FormatUint(w.Requests, 10)}, cell{text: humanBytes(w.Memory)}, cell{text: uptime}, cell{text: strconv.Itoa(w.Restarts)},
+			cell{text: strconv.FormatUint(w.Requests, 10)}, cell{text: humanBytes(w.Memory)}, cell{text: uptime}, cell{text: strconv.Itoa(w.Restarts)}, cell{text: w.Restarted},
 		)
 	}
 	list.write(t.out)

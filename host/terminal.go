@@ -13,10 +13,12 @@ import (
 type terminal struct {
 	out, err io.Writer
 	colours  bool
+	live     bool // what was written to out can be written over
 }
 
 func systemTerminal() *terminal {
-	return &terminal{out: os.Stdout, err: os.Stderr, colours: isTerminal(os.Stdout) && isTerminal(os.Stderr) && coloursWanted()}
+	return &terminal{out: os.Stdout, err: os.Stderr, colours: isTerminal(os.Stdout) && isTerminal(os.Stderr) && coloursWanted(),
+		live: isTerminal(os.Stdout) && os.Getenv("TERM") != "dumb"}
 }
 
 func isTerminal(f *os.File) bool { return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd()) }

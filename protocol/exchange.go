@@ -16,7 +16,9 @@ type Exchange struct {
 	// Repeatable says that the request may be tried once more if a worker died with it without a word: it is safe in the
 	// sense of RFC 9110 §9.2.1, and its body can be sent again from the start.
 	Repeatable bool
-	Sink       Sink
+	// Priority lets the request pass in front of the queue, and wait when that is full.
+	Priority bool
+	Sink     Sink
 }
 
 // Sink receives what comes of an [Exchange]. Calls come one at a time, in the order below, from a goroutine that reads a worker's frames: they must not
@@ -49,6 +51,8 @@ type Stream interface {
 	Send(p []byte, end bool, trailers []string) (n int, ok bool)
 	// Consumed gives n bytes of DATA back to the worker's window.
 	Consumed(n int)
+	// Worker says who has the request: the worker's place in its pool, and its generation.
+	Worker() (slot int, generation uint64)
 }
 
 // Ticket is what Submit returns. Its method is safe for concurrent use.
@@ -107,4 +111,5 @@ type Traits struct {
 	Forms      bool          // workers want multipart bodies parsed (SPEC.md §5.2)
 	FileRoots  []string      // folders that RESPONSE's file may lie under
 	RetryAfter time.Duration // what a client that was turned away should wait
+	Priority   []string      // paths whose requests have priority
 }

@@ -78,6 +78,7 @@ func (a *attempt) Send(p []byte, end bool, trailers []string) (n int, ok bool) {
 		if a.worker.conn.Send(&m) != nil {
 			return n, false
 		}
+		a.worker.pool.meter.bytesIn.Add(uint64(size))
 		a.progress = time.Now()
 		if n += size; last {
 			return n, true
@@ -124,6 +125,9 @@ func (a *attempt) Consumed(n int) {
 	}
 }
 
+// Worker implements [protocol.Stream].
+func (a *attempt) Worker() (slot int, generation uint64) { return a.worker.slot, a.worker.gen.number }
+
 // giveUp tells the worker that nobody waits any more, and why is what its DONE or its death then means. It says whether that was news.
 func (a *attempt) giveUp(code protocol.ResetCode, why *protocol.Failure) bool {
 	a.mu.Lock()
@@ -153,17 +157,17 @@ func (a *attempt) verdictOr(f *protocol.Failure) *protocol.Failure {
 	return f
 }
 
-// fail tells the sink once, and returns the request's name if that was news.
-func (a *attempt) fail(f *protocol.Failure) (name string) {
+// fail tells the sink once, and returns the request's name and id if that was news.
+func (a *attempt) fail(f *protocol.Failure) (name, id string) {
 	a.calls.Lock()
 	defer a.calls.Unlock()
 	if a.over || a.ended {
-		return ""
+		return "", ""
 	}
 	a.over = true
-	name = a.x.name()
-	a.x.sink.Fail(f)
-	return name
+	name, id = a.x.name(), a.x.request.ID
+	a.x.fail(f)
+	return name, id
 }
 
 // answers notes that the worker said something of its response, perhaps its end.

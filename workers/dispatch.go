@@ -16,17 +16,18 @@ type dispatcher struct {
 
 	mu sync.Mutex
 	// guarded by mu, as are the fields of worker and exchange that say so
-	free     []*worker // workers with room, the most recently used last: a warm worker is a fast worker
-	head     *exchange // the queue, first in first out
-	tail     *exchange
-	queued   int
-	limit    int
-	timeout  time.Duration
-	timer    *time.Timer   // for the head's deadline
-	stopping bool          // nothing new comes in
-	closed   bool          // nothing comes back either
-	emptied  chan struct{} // closed when stopping and the queue is empty
-	ahead    ahead
+	free       []*worker // workers with room, the most recently used last: a warm worker is a fast worker
+	head       *exchange // the queue, first in first out
+	tail       *exchange
+	lastUrgent *exchange // the end of the part in front, for requests that pass the others; nil if there is none
+	queued     int
+	limit      int
+	timeout    time.Duration
+	timer      *time.Timer   // for the head's deadline
+	stopping   bool          // nothing new comes in
+	closed     bool          // nothing comes back either
+	emptied    chan struct{} // closed when stopping and the queue is empty
+	ahead      ahead
 
 	ready  int  // workers that are idle or busy
 	barren bool // there is none, and the boots of all slots have failed: waiting would be in vain
@@ -46,7 +47,7 @@ func (d *dispatcher) submit(x *exchange) {
 		d.mu.Unlock()
 		w.begin(x)
 		return
-	case d.queued >= d.limit:
+	case d.queued >= d.room(x):
 		kind = protocol.FailedQueueFull
 	default:
 		d.append(x)
@@ -225,28 +226,26 @@ func (d *dispatcher) requeue(x *exchange) {
 		return
 	}
 	x.queued, x.deadline = true, time.Now().Add(d.timeout)
-	if x.next = d.head; d.head != nil {
-		d.head.prev = x
-		if d.head.deadline.Before(x.deadline) { // deadlines stay in the queue's order
-			x.deadline = d.head.deadline
-		}
-	} else {
-		d.tail = x
+	if d.head != nil && d.head.deadline.Before(x.deadline) { // deadlines stay in the queue's order
+		x.deadline = d.head.deadline
 	}
-	d.head = x
+	if x.urgent = true; d.lastUrgent == nil {
+		d.lastUrgent = x
+	}
+	d.insert(x, nil)
 	d.queued++
 	d.arm()
 	d.serveQueue()
 }
 
 func (d *dispatcher) append(x *exchange) {
-	x.queued, x.deadline = true, time.Now().Add(d.timeout)
-	if x.prev = d.tail; d.tail != nil {
-		d.tail.next = x
-	} else {
-		d.head = x
+	x.waits = time.Now()
+	x.queued, x.deadline = true, x.waits.Add(d.timeout)
+	before := d.tail
+	if x.urgent {
+		before, d.lastUrgent = d.lastUrgent, x
 	}
-	d.tail = x
+	d.insert(x, before)
 	if d.queued++; d.queued == 1 {
 		d.arm()
 	}
@@ -262,6 +261,9 @@ func (d *dispatcher) remove(x *exchange) {
 		x.next.prev = x.prev
 	} else {
 		d.tail = x.prev
+	}
+	if d.lastUrgent == x {
+		d.lastUrgent = x.prev
 	}
 	x.prev, x.next, x.queued = nil, nil, false
 	d.queued--
@@ -279,12 +281,12 @@ func (d *dispatcher) leave(x *exchange) bool {
 	return true
 }
 
-// arm sets the timer for the first in the queue. A timer that fires early finds nothing due and sets itself again.
+// arm sets the timer for the first that is due. A timer that fires early finds nothing due and sets itself again.
 func (d *dispatcher) arm() {
 	if d.timer == nil {
 		d.timer = time.AfterFunc(d.timeout, d.expire)
 	} else {
-		d.timer.Reset(time.Until(d.head.deadline))
+		d.timer.Reset(time.Until(d.earliest()))
 	}
 }
 
@@ -296,6 +298,10 @@ func (d *dispatcher) expire() {
 		due = append(due, d.head)
 		d.remove(d.head)
 	}
+	for x := d.firstNormal(); x != nil && !x.deadline.After(now); x = d.firstNormal() {
+		due = append(due, x)
+		d.remove(x)
+	}
 	if d.head != nil {
 		d.arm()
 	}
@@ -303,6 +309,19 @@ func (d *dispatcher) expire() {
 	for _, x := range due {
 		x.finish(&protocol.Failure{Kind: protocol.FailedQueueTimeout, Detail: d.pool.why(protocol.FailedQueueTimeout)})
 	}
+}
+
+// bound sets the queue's length and deadline. What waits already keeps its place and its deadline.
+func (d *dispatcher) bound(s *Settings) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.limit, d.timeout = max(0, s.Queue), s.QueueTimeout
+}
+
+func (d *dispatcher) bounds() (limit int, timeout time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.limit, d.timeout
 }
 
 // refuse lets no new exchange in; those queued stay.
@@ -362,12 +381,14 @@ func (p *Pool) why(kind protocol.FailureKind) string {
 	case protocol.FailedNoWorker:
 		return fmt.Sprintf("pool %s: no worker can start: %s", p.name, p.lastFailure())
 	case protocol.FailedQueueFull:
-		return fmt.Sprintf("pool %s: %d requests wait already; raise `queue` or `workers`", p.name, p.dispatch.limit)
+		limit, _ := p.dispatch.bounds()
+		return fmt.Sprintf("pool %s: %d requests wait already; raise `queue` or `workers`", p.name, limit)
 	case protocol.FailedQueueTimeout:
+		_, timeout := p.dispatch.bounds()
 		if last := p.lastFailure(); last != "" {
-			return fmt.Sprintf("pool %s: no worker was free within %v; the last one failed: %s", p.name, p.dispatch.timeout, last)
+			return fmt.Sprintf("pool %s: no worker was free within %v; the last one failed: %s", p.name, timeout, last)
 		}
-		return fmt.Sprintf("pool %s: no worker was free within %v; raise `workers` or `queue_timeout`", p.name, p.dispatch.timeout)
+		return fmt.Sprintf("pool %s: no worker was free within %v; raise `workers` or `queue_timeout`", p.name, timeout)
 	}
 	return ""
 }

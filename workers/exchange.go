@@ -22,8 +22,10 @@ type exchange struct {
 	queued     bool
 	deadline   time.Time // in the queue
 	prev, next *exchange
+	urgent     bool      // its place is in front
 	behind     *worker   // it was handed ahead to this worker, which has another one at hand
 	since      time.Time // when
+	waits      time.Time // since when it has been in the queue; zero if it never was
 
 	mu sync.Mutex
 	// guarded by mu
@@ -49,6 +51,14 @@ func (x *exchange) newAttempt(w *worker) *attempt {
 	return a
 }
 
+// waited is how long x has been here without a worker.
+func (x *exchange) waited(now time.Time) time.Duration {
+	if x.waits.IsZero() {
+		return 0
+	}
+	return now.Sub(x.waits)
+}
+
 // Cancel implements [protocol.Ticket].
 func (x *exchange) Cancel(code protocol.ResetCode) {
 	x.mu.Lock()
@@ -72,6 +82,12 @@ func (x *exchange) isCancelled() bool {
 
 // finish ends an exchange that no worker holds.
 func (x *exchange) finish(f *protocol.Failure) {
-	x.sink.Fail(f)
+	x.fail(f)
 	x.sink.Finished()
+}
+
+// fail tells the sink, and counts.
+func (x *exchange) fail(f *protocol.Failure) {
+	x.pool.meter.failed(f.Kind)
+	x.sink.Fail(f)
 }

@@ -64,6 +64,10 @@ func (w *worker) open(a *attempt) bool {
 	a.waiting = w.concurrency == 1 && len(w.streams) > 1
 	a.progress = time.Now()
 	a.begun = a.progress
+	if a == &a.x.first {
+		w.pool.meter.wait.observe(a.x.waited(a.begun))
+	}
+	w.pool.meter.bytesIn.Add(uint64(len(r.Body)))
 	a.sentEnd = r.Flags&protocol.FlagEnd != 0
 	a.credit = protocol.Credit(w.ready.Window)
 	a.allowance = protocol.NewAllowance(protocol.DefaultWindow)
@@ -111,12 +115,14 @@ func (w *worker) done(a *attempt) {
 	if !a.over && !a.ended {
 		a.over = true
 		if retry = a.declined && a.verdictOr(nil) == nil && a.x.moveOn(); !retry {
-			a.x.sink.Fail(a.verdictOr(&protocol.Failure{Kind: protocol.FailedReset, Detail: w.String() + " was done before its response was whole"}))
+			a.x.fail(a.verdictOr(&protocol.Failure{Kind: protocol.FailedReset, Detail: w.String() + " was done before its response was whole"}))
 		}
 	}
 	a.calls.Unlock()
-	w.pool.dispatch.release(w, now.Sub(a.begun), next) // begun is settled by now
-	if !retry && !w.conn.Buffered() {                  // else it refuses, or more DONEs are at hand: then all is handed over at once
+	took := now.Sub(a.begun) // begun is settled by now
+	w.pool.meter.service.observe(took)
+	w.pool.dispatch.release(w, took, next)
+	if !retry && !w.conn.Buffered() { // else it refuses, or more DONEs are at hand: then all is handed over at once
 		w.pool.dispatch.topUp(w)
 	}
 	if retry {
@@ -125,7 +131,7 @@ func (w *worker) done(a *attempt) {
 	} else {
 		a.x.sink.Finished()
 	}
-	if max := w.gen.settings.MaxRequests; max > 0 && a.id/2 >= uint32(max)-1 || a.id > lastStream {
+	if max := w.gen.settings.MaxRequests; max > 0 && int(a.id/2)-len(w.gen.settings.Warmup) >= max-1 || a.id > lastStream {
 		w.pool.recycle(w)
 	}
 }
@@ -171,15 +177,17 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 	given := a.verdictOr(nil)
 	switch {
 	case given != nil: // nobody waits for it any more
-		x.sink.Fail(given)
+		x.fail(given)
 		return false
 	case unbegun && x.moveOn():
-		w.log.Warn("request moves to another worker: its worker died before it began", "request", x.name())
+		w.pool.meter.moves.Add(1)
+		w.log.Warn("request moves to another worker: its worker died before it began", "request", x.name(), "request_id", x.request.ID)
 		w.pool.dispatch.requeue(x)
 		return true
 	case !a.spoken && broken == "" && x.repeat && x.request.Attempt < 2:
 		x.request.Attempt = 2
-		w.log.Warn("request is tried once more: its worker died without a word", "request", x.name(), "exit", w.exit)
+		w.pool.meter.retries.Add(1)
+		w.log.Warn("request is tried once more: its worker died without a word", "request", x.name(), "request_id", x.request.ID, "exit", w.exit)
 		w.pool.dispatch.requeue(x)
 		return true
 	}
@@ -190,8 +198,8 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 	if said := w.tail.String(); said != "" {
 		f.Detail += "; stderr: " + said
 	}
-	w.log.Error("request lost with its worker", "request", x.name(), "error", f.Kind.String(), "exit", w.exit)
-	x.sink.Fail(f)
+	w.log.Error("request lost with its worker", "request", x.name(), "request_id", x.request.ID, "error", f.Kind.String(), "exit", w.exit)
+	x.fail(f)
 	return false
 }
 

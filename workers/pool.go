@@ -19,11 +19,15 @@ import (
 // ErrStopping is returned for what a pool can't do any more once Stop has been called.
 var ErrStopping = errors.New("the pool is stopping")
 
-// Pool keeps a fixed number of workers. Its methods are safe for concurrent use.
+// ErrAborted is why a reload failed that [Pool.Abort] ended.
+var ErrAborted = errors.New("the reload was aborted")
+
+// Pool keeps a number of workers that only a reload changes. Its methods are safe for concurrent use.
 type Pool struct {
 	name     string
 	log      hclog.Logger
 	dispatch dispatcher
+	meter    meter
 	traits   atomic.Pointer[protocol.Traits]
 	failure  atomic.Pointer[string] // the last failed boot, until a worker is ready again
 	started  chan struct{}          // closed when the first boot has ended, well or badly
@@ -37,14 +41,16 @@ type Pool struct {
 	running chan struct{} // closed by Start: run takes what is put into inbox
 	ended   chan struct{} // closed when run has returned
 
-	settings *Settings // never changes
+	settings *Settings // of the first generation; from Start on a generation has its own
 
 	// owned by run
-	slots      []*slot
+	slots      []*slot // by index
 	live       map[*worker]struct{}
 	generation *generation // the target
 	counter    uint64      // of generations, also of those that failed
+	wanted     *Settings   // what the next roll begins with, if Reconfigure was called
 	roll, next *Roll
+	rolled     Progress // of roll
 	stopping   bool
 	startOnce  sync.Once
 }
@@ -52,12 +58,14 @@ type Pool struct {
 // slot is a worker's place in the pool. It is owned by run.
 type slot struct {
 	index    int
+	outside  bool        // not in the pool's slots, yet or any more
 	gen      *generation // what runs here, also after a crash
 	current  *worker
 	turn     chan struct{} // held by whoever replaces the worker
 	replaced bool          // a replacement is under way: it sees to an empty slot
 	failures int           // boots and first requests that failed, in a row
 	restarts int           // workers started here after one that ended by itself
+	why      string        // the latest of them
 	timer    *time.Timer   // until the next attempt
 	last     time.Time     // the latest start
 }
@@ -89,7 +97,7 @@ func New(s Settings) (*Pool, error) {
 	}
 	p.context, p.cancel = context.WithCancel(context.Background())
 	p.dispatch = dispatcher{pool: p, limit: max(0, s.Queue), timeout: s.QueueTimeout, emptied: make(chan struct{})}
-	p.traits.Store(&protocol.Traits{Pool: s.Name, WholeBody: !s.StreamBody, Spool: true, RetryAfter: time.Second})
+	p.traits.Store(&protocol.Traits{Pool: s.Name, WholeBody: !s.StreamBody, Spool: true, RetryAfter: time.Second, Priority: s.Priority})
 	for i := range s.Workers {
 		p.slots = append(p.slots, &slot{index: i, turn: make(chan struct{}, 1)})
 	}
@@ -135,7 +143,7 @@ func (p *Pool) Traits() protocol.Traits { return *p.traits.Load() }
 
 // Submit hands an exchange to an idle worker or queues it. It never waits; all that follows is told to x.Sink.
 func (p *Pool) Submit(x *protocol.Exchange) protocol.Ticket {
-	e := &exchange{pool: p, request: x.Request, sink: x.Sink, repeat: x.Repeatable}
+	e := &exchange{pool: p, request: x.Request, sink: x.Sink, repeat: x.Repeatable, urgent: x.Priority}
 	p.dispatch.submit(e)
 	return e
 }
@@ -183,11 +191,11 @@ func (p *Pool) do(f func()) bool {
 
 // fill starts a worker in an empty slot. In run.
 func (p *Pool) fill(s *slot) {
-	if p.stopping || s.current != nil || s.replaced {
+	if p.stopping || s.current != nil || s.replaced || s.outside {
 		return
 	}
 	s.last = time.Now()
-	w := p.launch(s.gen, s.index)
+	w := p.launch(s.gen, s)
 	s.current = w
 	p.tasks.Go(func() {
 		err := p.awaitBoot(w)
@@ -202,8 +210,12 @@ func (p *Pool) fill(s *slot) {
 }
 
 // launch starts a worker. In run.
-func (p *Pool) launch(g *generation, slot int) *worker {
-	w := p.startWorker(g, slot)
+func (p *Pool) launch(g *generation, s *slot) *worker {
+	if !g.trial {
+		p.meter.track(g)
+	}
+	w := p.startWorker(g, s.index)
+	w.home = s
 	if w.process != nil {
 		p.live[w] = struct{}{}
 	}
@@ -218,13 +230,23 @@ func (p *Pool) awaitBoot(w *worker) error {
 	select {
 	case <-w.booted:
 	case <-timer.C:
-		w.boot(w.bootFailure(fmt.Sprintf("no READY within start_timeout (%v)", limit))) // unless READY comes this very moment
+		w.boot(w.bootFailure(w.missing(limit))) // unless READY comes this very moment
 	}
 	if w.bootErr != nil {
 		w.kill(w.bootErr.Error())
 		<-w.gone
 	}
 	return w.bootErr
+}
+
+// missing says what did not come in time.
+func (w *worker) missing(limit time.Duration) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.warming != "" {
+		return fmt.Sprintf("warm-up %s was not answered within start_timeout (%v)", w.warming, limit)
+	}
+	return fmt.Sprintf("no READY within start_timeout (%v)", limit)
 }
 
 // failed notes why a boot failed. In run.
@@ -252,8 +274,9 @@ func (p *Pool) admit(w *worker) bool {
 	single := w.concurrency == 1
 	p.traits.Store(&protocol.Traits{
 		Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single, Forms: w.ready.Has("forms"),
-		FileRoots: w.gen.fileRoots, RetryAfter: time.Second,
+		FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority,
 	})
+	p.meter.boots.observe(w.bootTime)
 	w.log.Info("worker ready", "boot", w.bootTime.Round(time.Millisecond).String(), "sdk", w.ready.SDK)
 	p.markStarted()
 	return true
@@ -266,8 +289,8 @@ func (p *Pool) exited(w *worker) {
 		if p.stopping && len(p.live) == 0 {
 			p.dispatch.close() // nobody is left to serve the queue
 		}
-		if s := p.slots[w.slot]; s.current == w {
-			p.vacate(s, w)
+		if w.home.current == w {
+			p.vacate(w.home, w)
 		}
 	})
 }
@@ -297,6 +320,7 @@ func (p *Pool) refill(s *slot, w *worker) {
 		s.failures = 0
 	}
 	s.restarts++
+	p.restarted(s, w.ending(), w.exit)
 	if w.bootErr != nil {
 		w.log.Error("worker failed to start", "error", w.bootErr, "again_in", delay.Round(time.Millisecond).String())
 	} else {

@@ -141,7 +141,7 @@ func unread(err error) error {
 }
 
 func (w *worker) onReady(payload []byte) error {
-	if w.isBooted() {
+	if w.greeted || w.isBooted() {
 		return &protocol.LinkError{Expected: "one READY or FAILED", Got: "READY after that"}
 	}
 	var ready protocol.Ready
@@ -157,7 +157,12 @@ func (w *worker) onReady(payload []byte) error {
 		w.concurrency = min(w.concurrency, limit)
 	}
 	w.readsAhead = ready.Concurrency == 1 && ready.Has(aheadFeature) // not one that we hold to 1: it would begin them all at once
-	w.boot(nil)
+	w.greeted = true
+	if len(w.gen.settings.Warmup) == 0 {
+		w.boot(nil)
+	} else {
+		go w.warmUp() // it waits for what is read here
+	}
 	return nil
 }
 
@@ -166,7 +171,7 @@ func (w *worker) logEntry(e *protocol.Log) {
 	if e.Stream != 0 {
 		w.mu.Lock()
 		if a := w.streams[e.Stream]; a != nil && !a.recalled {
-			args = append(args, "request", a.x.name())
+			args = append(args, "request", a.x.name(), "request_id", a.x.request.ID)
 		}
 		w.mu.Unlock()
 	}
@@ -247,6 +252,9 @@ func (a *attempt) respond(m *protocol.Response) error {
 	a.spoken, a.headed = true, true
 	if !a.over {
 		a.ended = m.Flags&protocol.FlagEnd != 0
+		w := a.worker
+		w.gen.answers.add(m.Status)
+		w.pool.meter.bytesOut.Add(uint64(len(m.Body)))
 		a.x.sink.Respond(m)
 	}
 	return nil
@@ -292,6 +300,7 @@ func (a *attempt) receive(m *protocol.Data) error {
 		return nil
 	}
 	a.ended = m.Flags&protocol.FlagEnd != 0
+	a.worker.pool.meter.bytesOut.Add(uint64(len(m.Bytes)))
 	a.x.sink.Data(m)
 	return nil
 }
@@ -320,5 +329,5 @@ func (a *attempt) onReset(m *protocol.Reset) {
 		return
 	}
 	a.over = true
-	a.x.sink.Fail(&protocol.Failure{Kind: protocol.FailedReset, Detail: fmt.Sprintf("%s gave up: %s %s", a.worker, m.Code, m.Reason)})
+	a.x.fail(&protocol.Failure{Kind: protocol.FailedReset, Detail: fmt.Sprintf("%s gave up: %s %s", a.worker, m.Code, m.Reason)})
 }

@@ -20,6 +20,8 @@ type generation struct {
 	command   []string
 	fileRoots []string
 	settings  *Settings
+	trial     bool    // of a worker that serves nobody
+	answers   classes // of its workers
 }
 
 func beginGeneration(ctx context.Context, s *Settings, number uint64) (*generation, error) {

@@ -19,8 +19,7 @@ type replacement struct {
 
 // replace puts a worker of g into the slot. If only is given, it does nothing unless that worker is still there. On error the slot is as
 // it was.
-func (p *Pool) replace(index int, g *generation, only *worker) (r replacement, err error) {
-	s := p.slots[index] // the slice never changes; what is in the slot belongs to run
+func (p *Pool) replace(s *slot, g *generation, only *worker) (r replacement, err error) {
 	s.turn <- struct{}{}
 	skip := false
 	alive := p.do(func() {
@@ -34,7 +33,7 @@ func (p *Pool) replace(index int, g *generation, only *worker) (r replacement, e
 			if s.timer != nil {
 				s.timer.Stop()
 			}
-			r.new = p.launch(g, index)
+			r.new = p.launch(g, s)
 		}
 	})
 	if !alive {
@@ -47,7 +46,9 @@ func (p *Pool) replace(index int, g *generation, only *worker) (r replacement, e
 	err = p.awaitBoot(r.new)
 	alive = p.do(func() {
 		s.replaced = false
-		err = p.swap(s, &r, g, err)
+		if err = p.swap(s, &r, g, err); err == nil && only != nil && r.old == only {
+			p.restarted(s, wasDue, "")
+		}
 	})
 	<-s.turn
 	if !alive {
@@ -72,6 +73,7 @@ func (p *Pool) swap(s *slot, r *replacement, g *generation, err error) error {
 	default:
 		r.old, s.current = s.current, r.new
 		s.gen, s.failures, s.last = g, 0, r.new.started
+		p.include(s)
 		return nil
 	}
 	p.fill(s) // if the old worker has ended meanwhile
@@ -91,7 +93,7 @@ func (p *Pool) recycle(w *worker) {
 			p.tasks.Go(func() {
 				p.turn <- struct{}{}
 				defer func() { <-p.turn }()
-				if _, err := p.replace(w.slot, w.gen, w); err != nil && !errors.Is(err, ErrStopping) {
+				if _, err := p.change(w.home, w.gen, w); err != nil && !errors.Is(err, ErrStopping) {
 					w.overdue++ // ours alone: recycling is set
 					again := backoffDelay(w.overdue)
 					w.log.Error("worker is due but can't be replaced, it stays", "error", err, "again_in", again.Round(time.Millisecond).String())
@@ -121,7 +123,7 @@ func (p *Pool) retire(w *worker) (drained int, cut []string) {
 func (w *worker) cut() (names []string) {
 	for _, a := range w.attempts() {
 		f := &protocol.Failure{Kind: protocol.FailedDrained, Detail: fmt.Sprintf("%s was replaced, and drain_timeout (%v) passed", w, w.gen.settings.DrainTimeout)}
-		if name := a.fail(f); name != "" {
+		if name, _ := a.fail(f); name != "" {
 			names = append(names, name)
 		}
 		a.giveUp(protocol.ResetDrained, f)

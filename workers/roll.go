@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,6 +38,7 @@ const (
 	EventBegun     EventKind = "begun"
 	EventReplaced  EventKind = "replaced"
 	EventRestored  EventKind = "restored" // a slot was put back on the release before
+	EventRemoved   EventKind = "removed"  // a slot that the settings have no more is gone; OldPID, Drained, Cut
 	EventCompleted EventKind = "completed"
 	EventFailed    EventKind = "failed"
 )
@@ -46,6 +49,8 @@ type Roll struct {
 	events []Event
 	more   chan struct{} // closed and made anew with each event
 	ended  bool
+
+	aborted atomic.Bool
 }
 
 func newRoll() *Roll { return &Roll{more: make(chan struct{})} }
@@ -106,13 +111,28 @@ func (p *Pool) Reload() *Roll {
 	return r
 }
 
+// Abort ends the reload under way after the slots at hand, and the one that would follow it. What was replaced is put back if the release before
+// still stands at another place; otherwise it stays, and the roll's last event says so. It says whether there was a reload.
+func (p *Pool) Abort() (some bool) {
+	p.do(func() {
+		if some = p.roll != nil; some {
+			p.roll.aborted.Store(true)
+		}
+		if p.next != nil {
+			p.next.add(Event{Kind: EventFailed, Pool: p.name, Generation: p.generation.number, Error: ErrAborted.Error(), Workers: len(p.slots)})
+			p.next = nil
+		}
+	})
+	return some
+}
+
 // beginRoll starts r. In run.
 func (p *Pool) beginRoll(r *Roll) {
 	p.roll = r
 	p.tasks.Go(func() {
 		p.perform(r)
 		p.do(func() {
-			p.roll = nil
+			p.roll, p.rolled = nil, Progress{}
 			if next := p.next; next != nil {
 				p.next = nil
 				if p.stopping {
@@ -127,51 +147,124 @@ func (p *Pool) beginRoll(r *Roll) {
 
 // perform goes through the slots. The first failure ends it.
 func (p *Pool) perform(r *Roll) {
+	began := time.Now()
 	var before *generation
+	var set *Settings
+	var places []*slot
 	number := uint64(0)
 	p.do(func() {
 		p.counter++ // never to be used again, even if the roll fails
-		before, number = p.generation, p.counter
+		before, number, places = p.generation, p.counter, slices.Clone(p.slots)
+		if set = p.wanted; set == nil {
+			set = before.settings
+		}
+		p.wanted = nil
 	})
-	total := len(p.slots)
-	g, err := beginGeneration(p.context, p.settings, number)
+	g, err := beginGeneration(p.context, set, number)
 	if err != nil {
+		p.meter.failedReloads.Add(1)
 		p.log.Error("reload failed, nothing was changed", "error", err)
-		r.add(Event{Kind: EventFailed, Pool: p.name, Generation: before.number, Error: err.Error(), Workers: total})
+		r.add(Event{Kind: EventFailed, Pool: p.name, Generation: before.number, Error: err.Error(), Workers: len(places)})
 		return
 	}
+	had := len(places)
+	var extra []*slot // that the settings have no more
+	if len(places) > set.Workers {
+		places, extra = places[:set.Workers], places[set.Workers:]
+	}
+	for i := len(places); i < set.Workers; i++ {
+		places = append(places, &slot{index: i, outside: true, turn: make(chan struct{}, 1)})
+	}
 	p.log.Info("reload", "generation", g.number, "directory", g.directory)
-	r.add(Event{Kind: EventBegun, Pool: p.name, Generation: g.number, Directory: g.directory, Pinned: g.pinned, Workers: total})
-	p.do(func() { p.generation = g })
-	for i := range p.slots {
-		done, err := p.replace(i, g, nil)
-		if err != nil {
-			p.giveUp(r, i, i, done, before, g, err)
-			return
-		}
-		r.add(done.event(EventReplaced, p.name))
-		if j, err := p.casualty(g, i); err != nil {
-			p.giveUp(r, j, i+1, replacement{}, before, g, err)
-			return
+	r.add(Event{Kind: EventBegun, Pool: p.name, Generation: g.number, Directory: g.directory, Pinned: g.pinned, Workers: len(places)})
+	p.dispatch.bound(set)
+	p.do(func() { p.generation, p.rolled = g, Progress{Generation: g.number, Workers: len(places)} })
+	if swapped, fault := p.swapAll(r, g, places); fault != nil {
+		p.giveUp(r, fault, had, swapped, before, g)
+		return
+	}
+	for _, s := range slices.Backward(extra) {
+		if done := p.dismiss(s); done.old != nil {
+			r.add(done.event(EventRemoved, p.name))
 		}
 	}
-	p.log.Info("reload completed", "generation", g.number, "workers", total)
-	r.add(Event{Kind: EventCompleted, Pool: p.name, Generation: g.number, Workers: total, Replaced: total})
+	p.meter.reloads.observe(time.Since(began))
+	p.log.Info("reload completed", "generation", g.number, "workers", len(places))
+	r.add(Event{Kind: EventCompleted, Pool: p.name, Generation: g.number, Workers: len(places), Replaced: len(places)})
 }
 
 func (d *replacement) event(kind EventKind, pool string) Event {
-	e := Event{Kind: kind, Pool: pool, Generation: d.new.gen.number, Slot: d.new.slot, NewPID: d.new.pid(), Boot: d.new.bootTime, Drained: d.drained, Cut: d.cut}
+	e := Event{Kind: kind, Pool: pool, Drained: d.drained, Cut: d.cut}
 	if d.old != nil {
-		e.OldPID = d.old.pid()
+		e.Slot, e.OldPID, e.Generation = d.old.slot, d.old.pid(), d.old.gen.number
+	}
+	if d.new != nil {
+		e.Slot, e.NewPID, e.Generation, e.Boot = d.new.slot, d.new.pid(), d.new.gen.number, d.new.bootTime
 	}
 	return e
 }
 
-// casualty looks for a worker that g brought into the slots up to last and that died before it finished a request: code that says READY and
-// then dies is as broken as code that does not say it.
-func (p *Pool) casualty(g *generation, last int) (slot int, err error) {
+// fault is what ended a roll.
+type fault struct {
+	slot int
+	new  *worker // that did not start; nil if it was something else
+	err  error
+}
+
+// swapAll brings g into the places, in order and as many at once as surge says. It returns those where it is, and with a fault after all that was
+// begun has ended.
+func (p *Pool) swapAll(r *Roll, g *generation, places []*slot) (swapped []*slot, bad *fault) {
+	var mu sync.Mutex // guards what follows, and what is returned
+	next := 0
+	var all sync.WaitGroup
+	for range min(g.settings.Surge, len(places)) {
+		all.Go(func() {
+			for {
+				mu.Lock()
+				if bad == nil && next < len(places) && r.aborted.Load() {
+					bad = &fault{slot: places[next].index, err: ErrAborted}
+				}
+				if bad != nil || next == len(places) {
+					mu.Unlock()
+					return
+				}
+				s := places[next]
+				next++
+				mu.Unlock()
+				done, err := p.change(s, g, nil)
+				mu.Lock()
+				if err != nil && bad == nil {
+					bad = &fault{slot: s.index, new: done.new, err: err}
+				}
+				if err == nil {
+					swapped = append(swapped, s)
+					p.do(func() { p.rolled.Replaced = len(swapped) })
+					r.add(done.event(EventReplaced, p.name))
+					if slot, err := p.casualty(g); err != nil && bad == nil {
+						bad = &fault{slot: slot, err: err}
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	return swapped, bad
+}
+
+// change replaces the worker of a slot in the way that the settings ask for; with only, no other worker than that.
+func (p *Pool) change(s *slot, g *generation, only *worker) (replacement, error) {
+	if g.settings.InPlace {
+		return p.replaceInPlace(s, g, only)
+	}
+	return p.replace(s, g, only)
+}
+
+// casualty looks for a worker that g brought in and that died before it finished a request: code that says READY and then dies is as broken as
+// code that does not say it.
+func (p *Pool) casualty(g *generation) (slot int, err error) {
 	p.do(func() {
-		for _, s := range p.slots[:last+1] {
+		for _, s := range p.slots {
 			if s.gen == g && s.failures > 0 && err == nil {
 				slot, err = s.index, fmt.Errorf("worker %d was ready, and died before it finished a request; its log says why", s.index)
 			}
@@ -180,27 +273,36 @@ func (p *Pool) casualty(g *generation, last int) (slot int, err error) {
 	return slot, err
 }
 
-// giveUp ends a roll because of the slot. The first slots that were swapped already are put back if the release before still stands at another place.
-func (p *Pool) giveUp(r *Roll, slot, swapped int, failed replacement, before, g *generation, err error) {
-	running := swapped
-	if swapped == 0 || errors.Is(err, ErrStopping) || g.differs(before) {
+// giveUp ends a roll because of a fault. What was swapped already is put back if the release before still stands at another place.
+func (p *Pool) giveUp(r *Roll, bad *fault, had int, swapped []*slot, before, g *generation) {
+	err := bad.err
+	running := len(swapped)
+	back := running > 0 && !errors.Is(err, ErrStopping) && g.differs(before)
+	if running == 0 || errors.Is(err, ErrStopping) || back {
 		p.do(func() { p.generation = before })
+		p.dispatch.bound(before.settings)
 	}
-	if swapped > 0 && !errors.Is(err, ErrStopping) && g.differs(before) {
-		for j := range swapped {
-			done, back := p.replace(j, before, nil)
-			if back != nil {
-				err = fmt.Errorf("%w; and worker %d could not be put back: %w", err, j, back)
+	if back {
+		for _, s := range swapped {
+			if s.index >= had { // it is new
+				p.dismiss(s)
+				running--
+				continue
+			}
+			done, failed := p.change(s, before, nil)
+			if failed != nil {
+				err = fmt.Errorf("%w; and worker %d could not be put back: %w", err, s.index, failed)
 				break
 			}
 			running--
 			r.add(done.event(EventRestored, p.name))
 		}
 	}
-	e := Event{Kind: EventFailed, Pool: p.name, Generation: g.number, Slot: slot, Error: err.Error(), Workers: len(p.slots), Replaced: running}
-	if failed.new != nil {
-		e.NewPID = failed.new.pid()
+	e := Event{Kind: EventFailed, Pool: p.name, Generation: g.number, Slot: bad.slot, Error: err.Error(), Workers: p.size(), Replaced: running}
+	if bad.new != nil {
+		e.NewPID = bad.new.pid()
 	}
-	p.log.Error("reload failed, the old workers keep serving", "generation", g.number, "worker", slot, "replaced", running, "error", err)
+	p.meter.failedReloads.Add(1)
+	p.log.Error("reload failed, the old workers keep serving", "generation", g.number, "worker", bad.slot, "replaced", running, "error", err)
 	r.add(e)
 }

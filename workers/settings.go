@@ -27,6 +27,9 @@ type Settings struct {
 	Env       []string // the whole environment, "NAME=value"; nil is the host's own
 	Stdio     bool     // frames on standard input and output instead of descriptors 3 and 4
 
+	Surge   int  // how many slots a reload may work on at once; 1
+	InPlace bool // in a reload end the old worker of a slot before the new one starts: for what only one may hold
+
 	Workers     int // 2 per CPU, at least 4
 	Concurrency int // caps what READY states; 0 does not
 
@@ -36,7 +39,11 @@ type Settings struct {
 	StopTimeout    time.Duration // from DRAIN to TERM, and from TERM to KILL; 5 s
 	QueueTimeout   time.Duration // how long a request waits for a worker; 10 s
 	Queue          int           // how many requests may wait; 1024. Negative: none
+	Priority       []string      // paths whose requests pass in front of the queue, and may wait when it is full
 	MaxRequests    int           // replace a worker after so many; 0 never
+
+	// Warmup are requests that a new worker has to answer, with a status below 500 and within StartTimeout, before it gets any other.
+	Warmup []*protocol.Request
 
 	StreamBody bool     // hand requests over before their body is whole
 	FileRoots  []string // folders that workers may have files served from; default: the generation's directory
@@ -67,6 +74,7 @@ func (s Settings) withDefaults() (Settings, error) {
 		s.Directory = dir
 	}
 	setDefault(&s.Workers, DefaultWorkers())
+	setDefault(&s.Surge, 1)
 	setDefault(&s.StartTimeout, 30*time.Second)
 	setDefault(&s.DrainTimeout, 30*time.Second)
 	setDefault(&s.StopTimeout, 5*time.Second)

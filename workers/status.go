@@ -2,7 +2,11 @@
 
 package workers
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Status is a pool at one moment.
 type Status struct {
@@ -12,8 +16,16 @@ type Status struct {
 	Pinned     bool // the directory was reached by a symlink
 	Queued     int
 	Reloading  bool
-	Failure    string // why the last boot failed, if no worker became ready since
+	Roll       Progress // while Reloading
+	Failure    string   // why the last boot failed, if no worker became ready since
 	Workers    []WorkerStatus
+}
+
+// Progress is how far a reload is.
+type Progress struct {
+	Generation uint64 // that it brings in; 0 while it is being prepared
+	Replaced   int
+	Workers    int // to be replaced
 }
 
 // WorkerStatus is a slot of the pool.
@@ -27,6 +39,7 @@ type WorkerStatus struct {
 	Memory     int64 // resident, in bytes; 0 where it can't be known
 	Uptime     time.Duration
 	Restarts   int
+	Restarted  string // why the slot was last restarted; "" if it never was
 	SDK        string
 }
 
@@ -35,23 +48,30 @@ func (p *Pool) Status() Status {
 	st := Status{Name: p.name}
 	p.do(func() {
 		st.Generation, st.Directory, st.Pinned = p.generation.number, p.generation.directory, p.generation.pinned
-		st.Reloading = p.roll != nil
-		leaving := map[int][]*worker{}
+		st.Reloading, st.Roll = p.roll != nil, p.rolled
+		leaving := map[*slot][]*worker{}
 		for w := range p.live {
-			if p.slots[w.slot].current != w {
-				leaving[w.slot] = append(leaving[w.slot], w)
+			if s := w.home; s.current != w {
+				leaving[s] = append(leaving[s], w)
 			}
 		}
 		for _, s := range p.slots {
 			if s.current != nil {
 				st.Workers = append(st.Workers, p.workerStatus(s, s.current))
 			} else {
-				st.Workers = append(st.Workers, WorkerStatus{Slot: s.index, State: BackingOff, Generation: s.gen.number, Restarts: s.restarts})
+				st.Workers = append(st.Workers, WorkerStatus{Slot: s.index, State: BackingOff, Generation: s.gen.number, Restarts: s.restarts, Restarted: s.why})
 			}
-			for _, w := range leaving[s.index] {
+			for _, w := range leaving[s] {
+				st.Workers = append(st.Workers, p.workerStatus(s, w))
+			}
+			delete(leaving, s)
+		}
+		for s, workers := range leaving { // of slots that come or go
+			for _, w := range workers {
 				st.Workers = append(st.Workers, p.workerStatus(s, w))
 			}
 		}
+		slices.SortStableFunc(st.Workers, func(a, b WorkerStatus) int { return cmp.Compare(a.Slot, b.Slot) })
 	})
 	st.Failure = p.lastFailure()
 	p.dispatch.mu.Lock()
@@ -69,7 +89,7 @@ func (p *Pool) workerStatus(s *slot, w *worker) WorkerStatus {
 	defer p.dispatch.mu.Unlock()
 	st := WorkerStatus{
 		Slot: s.index, PID: w.pid(), State: w.state, Generation: w.gen.number, Inflight: w.inflight,
-		Requests: w.requests, Uptime: time.Since(w.started), Restarts: s.restarts,
+		Requests: w.requests, Uptime: time.Since(w.started), Restarts: s.restarts, Restarted: s.why,
 	}
 	if w.isReady() {
 		st.SDK = w.ready.SDK

@@ -17,17 +17,22 @@ const (
 	maxLine  = 16 << 10 // a longer line is logged in pieces
 )
 
-// tail keeps the last 4 KiB that were written to it. It is safe for concurrent use.
+// tail keeps the last 4 KiB that were written to it, or as much as size says. It is safe for concurrent use.
 type tail struct {
-	mu  sync.Mutex
-	buf []byte
+	size int
+	mu   sync.Mutex
+	buf  []byte
 }
 
 func (t *tail) add(line []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.buf = append(append(t.buf, line...), '\n')
-	if over := len(t.buf) - tailSize; over > 0 {
+	size := t.size
+	if size == 0 {
+		size = tailSize
+	}
+	if over := len(t.buf) - size; over > 0 {
 		t.buf = append(t.buf[:0], t.buf[over:]...)
 	}
 }

@@ -5,6 +5,7 @@ package workers
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Stop ends the pool gracefully: no exchange is taken any more, those in the queue and in flight get DrainTimeout each to finish, then every worker
@@ -17,10 +18,11 @@ func (p *Pool) Stop(ctx context.Context) {
 		close(p.started)
 		close(p.ended)
 	})
-	first := false
+	first, patience := false, time.Duration(0)
 	p.do(func() {
 		first = !p.stopping
 		p.stopping = true
+		patience = p.generation.settings.DrainTimeout
 		for _, s := range p.slots {
 			if s.timer != nil {
 				s.timer.Stop()
@@ -45,7 +47,7 @@ func (p *Pool) Stop(ctx context.Context) {
 		case <-watched:
 		}
 	}()
-	within(p.dispatch.emptied, p.settings.DrainTimeout) // the settings never change
+	within(p.dispatch.emptied, patience)
 	p.dispatch.close()
 	p.retireAll()
 	p.tasks.Wait()

@@ -42,12 +42,12 @@ func (w *worker) watchRequest(a *attempt, now time.Time, limit time.Duration) {
 	switch {
 	case first:
 		why := &protocol.Failure{Kind: protocol.FailedTimeout, Detail: w.String() + " gave no sign within request_timeout (" + limit.String() + ")"}
-		name := w.requestOf(a)
+		name, id := w.requestOf(a)
 		a.giveUp(protocol.ResetTimeout, why)
 		go func() { // a sink's call may be under way, and run never waits
 			a.fail(why)
 			if name != "" { // else it was recalled, and goes on elsewhere
-				w.log.Error("request timed out", "request", name, "stream", a.id, "request_timeout", limit.String())
+				w.log.Error("request timed out", "request", name, "request_id", id, "stream", a.id, "request_timeout", limit.String())
 			}
 		}()
 	case ignored:
@@ -109,14 +109,14 @@ func (w *worker) watchLink(now time.Time) {
 	}
 }
 
-// requestOf names a's request, if it is the worker's still.
-func (w *worker) requestOf(a *attempt) string {
+// requestOf gives the name and the id of a's request, if it is the worker's still.
+func (w *worker) requestOf(a *attempt) (name, id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.streams[a.id] != a || a.recalled {
-		return ""
+		return "", ""
 	}
-	return a.x.name()
+	return a.x.name(), a.x.request.ID
 }
 
 // attempts are the streams that are open now.

@@ -18,6 +18,7 @@ import (
 type worker struct {
 	pool    *Pool
 	slot    int
+	home    *slot // owned by run
 	gen     *generation
 	process process
 	conn    *protocol.Conn
@@ -55,6 +56,9 @@ type worker struct {
 	lastID  uint32
 	ended   bool   // no stream opens any more
 	broken  string // why the link failed, if it did
+	warming string // the warm-up request at hand, or the last one
+
+	greeted bool // READY came; the reader's own
 
 	pongSeq uint64 // the latest answered
 
@@ -83,6 +87,9 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 		return w
 	}
 	w.process = proc
+	if g.trial {
+		w.tail.size = trialOutput
+	}
 	w.log = w.log.With("pid", proc.pid())
 	from, to := proc.frames()
 	w.conn, w.input = protocol.NewConn(from, to), to
@@ -173,7 +180,10 @@ const pipeGrace = 200 * time.Millisecond
 // bootFailure explains a boot that came to nothing: with why, or else with what is known of the worker's end.
 func (w *worker) bootFailure(why string) error {
 	w.mu.Lock()
-	broken := w.broken
+	broken, before := w.broken, "READY"
+	if w.warming != "" {
+		before = "it had answered the warm-up " + w.warming
+	}
 	w.mu.Unlock()
 	if why != "" {
 		broken = why
@@ -185,9 +195,9 @@ func (w *worker) bootFailure(why string) error {
 	case broken != "":
 		return errors.New(broken)
 	case said != "":
-		return fmt.Errorf("it ended before READY (%s): %s", w.exit, said)
+		return fmt.Errorf("it ended before %s (%s): %s", before, w.exit, said)
 	}
-	return fmt.Errorf("it ended before READY (%s) and said nothing; does it come to the SDK's run() or Serve()?", w.exit)
+	return fmt.Errorf("it ended before %s (%s) and said nothing; does it come to the SDK's run() or Serve()?", before, w.exit)
 }
 
 // stderrLine logs a line, with the request that it belongs to where that can be known.
@@ -197,15 +207,15 @@ func (w *worker) stderrLine(line []byte) {
 	if level < w.log.GetLevel() {
 		return
 	}
-	if name := w.onlyRequest(); name != "" {
-		w.log.Log(level, string(line), "request", name)
+	if name, id := w.onlyRequest(); name != "" {
+		w.log.Log(level, string(line), "request", name, "request_id", id)
 	} else {
 		w.log.Log(level, string(line))
 	}
 }
 
-// onlyRequest names the request at hand if there is just one.
-func (w *worker) onlyRequest() string {
+// onlyRequest gives the name and id of the request at hand if there is just one.
+func (w *worker) onlyRequest() (name, id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var only *attempt
@@ -214,15 +224,15 @@ func (w *worker) onlyRequest() string {
 		case only == nil:
 			only = a
 		case w.concurrency > 1:
-			return ""
+			return "", ""
 		case a.id < only.id: // the other one was handed ahead
 			only = a
 		}
 	}
 	if only == nil || only.recalled {
-		return ""
+		return "", ""
 	}
-	return only.x.name()
+	return only.x.name(), only.x.request.ID
 }
 
 // admits says whether the worker has room. Under dispatcher.mu.

@@ -29,6 +29,7 @@ func (c *Config) check(fail fail) {
 			fail("control", "%v", err)
 		}
 	}
+	c.Admin.check(fail)
 	for i := range c.Listen {
 		l := &c.Listen[i]
 		if !c.has(l.at + ".address") {
@@ -44,6 +45,7 @@ func (c *Config) check(fail fail) {
 	}
 	c.folder(&c.HTTP.Public, "http.public", fail)
 	c.folder(&c.HTTP.SpoolDirectory, "http.spool_directory", fail)
+	c.HTTP.check(c, fail)
 	for _, p := range c.Pools {
 		p.check(c, fail)
 	}
@@ -132,6 +134,12 @@ func (p *Pool) check(c *Config, fail fail) {
 		fail(p.at, "neither command nor worker is given: write worker = \"worker.php\", or command = [\"PROGRAM\", \"ARGUMENT\"]")
 	}
 	p.checkPHP(c, fail)
+	for i, target := range p.Warmup {
+		if !strings.HasPrefix(target, "/") || strings.ContainsFunc(target, func(r rune) bool { return r <= ' ' || r == '#' || r > '~' }) {
+			fail(fmt.Sprintf("%s.warmup.%d", p.at, i), "expected the path of a URL, found %q: write one such as \"/health\"", target)
+		}
+	}
+	p.checkPriority(fail)
 	for i, root := range p.FileRoots {
 		if root == "" {
 			fail(fmt.Sprintf("%s.file_roots.%d", p.at, i), "expected a folder, found \"\"")

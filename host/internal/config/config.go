@@ -42,6 +42,7 @@ type Config struct {
 
 	Control string   `key:"control" holds:"path" absent:"in $XDG_RUNTIME_DIR, else /run/host or a private folder in the temporary directory" means:"socket that host reload, status and stop talk to"`
 	Log     Log      `key:"log"`
+	Admin   Admin    `key:"admin"`
 	HTTP    HTTP     `key:"http"`
 	Listen  []Listen `key:"listen"`
 	Pools   []*Pool  `key:"pool"` // in the order of the file
@@ -55,11 +56,17 @@ type Log struct {
 	Format string `key:"format" default:"auto" oneof:"auto text json" means:"auto is text on a terminal, JSON elsewhere"`
 }
 
+// Admin says where the host answers probes and Prometheus.
+type Admin struct {
+	Listen string `key:"listen" holds:"host:port" absent:"off" means:"address of /livez, /readyz and /metrics, which ask for no password: keep it private"`
+}
+
 // Listen is one address that the host serves.
 type Listen struct {
 	Address  string `key:"address" holds:"address" absent:"required" means:"host:port, :port or unix:/path"`
 	Protocol string `key:"protocol" default:"http" oneof:"http" means:"what clients speak"`
 	Pool     string `key:"pool" absent:"the only pool" means:"pool that answers"`
+	MaxConns int    `key:"max_connections" default:"0" min:"0" max:"1000000" means:"open connections of this listener, so that it leaves room for others; 0 is [http] max_connections alone"`
 	TLS      *TLS   `key:"tls" absent:"off"`
 
 	at string // where the file has it; "" for one that a flag gave
@@ -87,6 +94,18 @@ type HTTP struct {
 	MaxFormFiles    int           `key:"max_form_files" default:"64" min:"0" means:"most files in one form; beyond it 413"`
 	MaxFormFileSize Size          `key:"max_form_file_size" default:"256MiB" min:"0" means:"largest file in a form; beyond it 413"`
 	MaxFormFields   int           `key:"max_form_fields" default:"1000" min:"0" means:"most fields, other than files, in one form; beyond it 413"`
+	MaxConnections  int           `key:"max_connections" default:"16384" min:"0" max:"1000000" means:"open connections of all listeners together; one more gets 503 and is closed; 0 is without a limit"`
+	MaxPerAddress   int           `key:"max_connections_per_address" default:"0" min:"0" max:"1000000" means:"open connections from one address, or one IPv6 /64, trusted proxies aside; 0 is without a limit"`
+	TrustedProxies  []string      `key:"trusted_proxies" absent:"off" means:"networks, such as \"10.0.0.0/8\", addresses, or \"unix\", whose X-Forwarded-For, -Proto, -Host and Forwarded headers tell who the client is; from all others these headers are removed"`
+	RateLimit       RateLimit     `key:"rate_limit"`
+	AccessLog       string        `key:"access_log" holds:"\"off\", \"text\", \"json\" or path" default:"off" means:"a line for each request: text and json go to standard output; a file is JSON if its name ends in .json, and is reopened on SIGUSR2"`
+	RequestID       string        `key:"request_id" default:"X-Request-Id" means:"header that carries a request's id both ways: a client's own is kept if it is fit for a log, otherwise one is made; \"\" is off"`
+}
+
+// RateLimit bounds what one client may ask for.
+type RateLimit struct {
+	Requests int `key:"requests" default:"0" min:"0" max:"1000000" means:"requests per second from one address, or one IPv6 /64, in the long run; beyond it 429; 0 is off"`
+	Burst    int `key:"burst" absent:"twice the requests" min:"1" max:"1000000" means:"requests that may come at once"`
 }
 
 // Pool is one set of workers that run the same code. Exactly one of Command and Worker is set. FileRoots is nil where
@@ -101,10 +120,15 @@ type Pool struct {
 	Env            map[string]string `key:"env" absent:"{}" means:"variables added to the host's own environment"`
 	Concurrency    int               `key:"concurrency" default:"0" min:"0" max:"65536" means:"most requests at once in one worker; 0 is what the worker says of itself"`
 	StartTimeout   time.Duration     `key:"start_timeout" default:"30s" min:"1ms" means:"time for a new worker to be ready"`
+	Warmup         []string          `key:"warmup" holds:"array of paths of URLs" absent:"[]" means:"paths, such as \"/health\", that a new worker has to answer with a status below 500 within start_timeout before it gets any client's request; sent as GET with the header X-Worker-Warmup: 1"`
 	RequestTimeout time.Duration     `key:"request_timeout" default:"60s" min:"0" means:"time from a worker taking a request to the head of its response, and after it the longest silence, until all code for the request has run; 0 is for ever"`
+	Reload         string            `key:"reload" default:"rolling" oneof:"rolling never" means:"what a reload does with the workers: replaces them one after the other, or leaves them alone"`
+	Surge          int               `key:"surge" default:"1" min:"1" max:"10000" means:"how many workers a reload may replace at once"`
+	InPlace        bool              `key:"in_place" absent:"false" means:"end an old worker before the new one starts, when memory is short or only one may hold a port or a lock; requests wait meanwhile"`
 	DrainTimeout   time.Duration     `key:"drain_timeout" default:"30s" min:"1ms" means:"time for an old worker to finish what it has"`
 	StopTimeout    time.Duration     `key:"stop_timeout" default:"5s" min:"1ms" means:"time between asking a process to stop and killing it"`
 	Queue          int               `key:"queue" default:"1024" min:"0" max:"1000000" means:"requests that may wait for a worker; beyond it 503"`
+	Priority       []string          `key:"priority" holds:"array of paths of URLs" absent:"[]" means:"paths, such as \"/health\", whose requests pass in front of the queue, and have places of their own when it is full"`
 	QueueTimeout   time.Duration     `key:"queue_timeout" default:"10s" min:"1ms" means:"time that a request may wait for a worker; beyond it 503"`
 	MaxRequests    int               `key:"max_requests" default:"0" min:"0" means:"requests after which a worker is replaced; 0 is never"`
 	RequestBody    string            `key:"request_body" default:"buffer" oneof:"buffer stream" means:"buffer: a worker gets a request when its body is whole; stream: at once"`
@@ -151,6 +175,7 @@ func Default() (*Config, error) {
 	setDefaults(c)
 	setDefaults(&c.Log)
 	setDefaults(&c.HTTP)
+	setDefaults(&c.HTTP.RateLimit)
 	return c, nil
 }
 

@@ -70,6 +70,12 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		if n, ok := d.number(at, tag, v); ok {
 			*into = int(n)
 		}
+	case *bool:
+		if b, ok := v.(bool); ok {
+			*into = b
+		} else {
+			d.fail(at, "expected true or false, found %s", describe(v))
+		}
 	case *Size:
 		if n, ok := d.size(at, tag, v); ok {
 			*into = n
@@ -87,7 +93,9 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 	case **TLS:
 		*into = &TLS{}
 		d.table(at, v, *into)
-	case *Log, *HTTP:
+	case *Log, *HTTP, *RateLimit:
+		d.table(at, v, into)
+	case *Admin:
 		d.table(at, v, into)
 	case *[]Listen:
 		*into = d.listeners(at, v)

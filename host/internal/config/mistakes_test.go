@@ -54,6 +54,8 @@ func TestAWrongTypeSaysWhatWasExpectedAndWhatWasFound(t *testing.T) {
 		{good + "env = { 'A=B' = '1' }", `host.toml:3: [pool.web] env.A=B: "A=B" is no name for a variable`},
 		{"[pool.web]\ncommand = 'php -S x'", `host.toml:2: [pool.web] command: expected an array of strings, found "php -S x": write ["php", "-S", "x"]`},
 		{"[pool.web]\ncommand = ['sh',\n\n3]", `host.toml:4: [pool.web] command.1: expected a string, found the number 3`},
+		{good + "in_place = 1", `host.toml:3: [pool.web] in_place: expected true or false, found the number 1`},
+		{good + "warmup = ['health']", `host.toml:3: [pool.web] warmup.0: expected the path of a URL, found "health": write one such as "/health"`},
 		{good + "file_roots = 'public'", `host.toml:3: [pool.web] file_roots: expected an array of strings, found "public": write ["public"]`},
 		{good + "wire = true", `host.toml:3: [pool.web] wire: expected a string, found true`},
 		{good + "wire = 'stdo'", `host.toml:3: [pool.web] wire: expected "descriptors" or "stdio", found "stdo": did you mean "stdio"?`},

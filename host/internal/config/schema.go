@@ -26,6 +26,7 @@ func Keys() []KeyDoc {
 	var docs []KeyDoc
 	docs = append(docs, keysOf("", "", Config{})...)
 	docs = append(docs, keysOf("[log]", "", Log{})...)
+	docs = append(docs, keysOf("[admin]", "", Admin{})...)
 	docs = append(docs, keysOf("[[listen]]", "", Listen{})...)
 	docs = append(docs, keysOf("[http]", "", HTTP{})...)
 	docs = append(docs, keysOf("[pool.NAME]", "", Pool{})...)
@@ -40,6 +41,8 @@ func keysOf(section, prefix string, table any) []KeyDoc {
 		case key == "":
 		case f.Type == reflect.TypeFor[*TLS]():
 			docs = append(docs, keysOf(section, key+".", TLS{})...)
+		case f.Type == reflect.TypeFor[RateLimit]():
+			docs = append(docs, keysOf(section, key+".", RateLimit{})...)
 		case f.Tag.Get("means") != "": // the others are tables, which have a section of their own
 			docs = append(docs, KeyDoc{
 				Section: section,
@@ -63,6 +66,8 @@ func typeName(f reflect.StructField) string {
 	switch f.Type {
 	case reflect.TypeFor[int]():
 		return "whole number"
+	case reflect.TypeFor[bool]():
+		return "true or false"
 	case reflect.TypeFor[Size]():
 		return "size"
 	case reflect.TypeFor[time.Duration]():

@@ -87,6 +87,16 @@ func (c *Client) Reload(ctx context.Context, pools []string, each func(e Event, 
 	return c.follow(ctx, "/v1/reload", reloadRequest{Pools: pools}, each)
 }
 
+// Try has the host try the newest code and configuration, and is otherwise as Reload.
+func (c *Client) Try(ctx context.Context, pools []string, each func(e Event, line []byte) error) error {
+	return c.follow(ctx, "/v1/try", reloadRequest{Pools: pools}, each)
+}
+
+// Abort ends the reload under way after the workers at hand. each gets its story from the beginning, and Abort returns when it has ended.
+func (c *Client) Abort(ctx context.Context, each func(e Event, line []byte) error) error {
+	return c.follow(ctx, "/v1/abort", reloadRequest{}, each)
+}
+
 // Stop stops the host, gracefully or at once, and returns when it has gone. each is called as in Reload. Ending ctx leaves the stop under way.
 func (c *Client) Stop(ctx context.Context, now bool, each func(e Event, line []byte) error) error {
 	ended := false

@@ -68,6 +68,10 @@ func (f *fakeHost) Reload(pools []string) (*Account, error) {
 	return a, nil
 }
 
+func (f *fakeHost) Try(pools []string) (*Account, error) { return f.Reload(append(pools, "api")) }
+
+func (f *fakeHost) Abort() (*Account, error) { return nil, errors.New("no reload is under way") }
+
 func (f *fakeHost) Stop(now bool) <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -5,6 +5,8 @@
 //	GET  /v1/status                          a Status
 //	GET  /v1/version                         a Version
 //	POST /v1/reload  {"pools": ["NAME", …]}  one Event a line, as it happens; no names stand for every pool
+//	POST /v1/try     {"pools": ["NAME", …]}  one Event a line: what a reload would do; nothing changes
+//	POST /v1/abort   {}                      one Event a line: the story of the reload that it ends
 //	POST /v1/stop    {"now": true}           one Event a line: stopping, then stopped; the connection ends with the host
 //
 // By hand: curl --unix-socket PATH http://host/v1/status
@@ -44,14 +46,22 @@ type Listener struct {
 // Pool is a pool of workers. Generation is the one that it is meant to run, 0 before its first; its workers may be on others during a reload,
 // or after one that failed.
 type Pool struct {
-	Name       string   `json:"name"`
-	Generation uint64   `json:"generation"`
-	Queued     int      `json:"queued"`
-	Directory  string   `json:"directory,omitempty"` // symlinks resolved
-	Pinned     bool     `json:"pinned"`              // Directory was reached by a symlink
-	Reloading  bool     `json:"reloading"`
-	Failure    string   `json:"failure,omitempty"` // why the last boot failed, if no worker became ready since
-	Workers    []Worker `json:"workers"`
+	Name       string    `json:"name"`
+	Generation uint64    `json:"generation"`
+	Queued     int       `json:"queued"`
+	Directory  string    `json:"directory,omitempty"` // symlinks resolved
+	Pinned     bool      `json:"pinned"`              // Directory was reached by a symlink
+	Reloading  bool      `json:"reloading"`
+	Progress   *Progress `json:"progress,omitempty"` // of the reload under way
+	Failure    string    `json:"failure,omitempty"`  // why the last boot failed, if no worker became ready since
+	Workers    []Worker  `json:"workers"`
+}
+
+// Progress is how far a reload of a pool is.
+type Progress struct {
+	Generation uint64 `json:"generation"` // that it brings in; 0 while it is being prepared
+	Replaced   int    `json:"replaced"`
+	Workers    int    `json:"workers"`
 }
 
 // Worker is one process of a pool, or a slot that waits for one.
@@ -65,23 +75,39 @@ type Worker struct {
 	Memory     int64   `json:"memory_bytes"` // resident; 0 where it can't be known
 	Uptime     float64 `json:"uptime_seconds"`
 	Restarts   int     `json:"restarts"`
+	Restarted  string  `json:"restarted,omitempty"` // why another one took its place last, such as "exited (exit status 255)"
 	SDK        string  `json:"sdk,omitempty"`
 }
 
 // Kind names an [Event].
 type Kind string
 
-// The kinds of [Event]. A reload tells of the listeners first, and then, for one pool after the other, of begun, of a replaced for each
-// worker, and of completed or failed.
+// The kinds of [Event]. A reload tells of new pools and of the listeners' files first, and then, for one pool after the other, of begun, of a replaced for each
+// worker, and of completed or failed; at the end of what else has changed.
 const (
+	ConfigFailed     Kind = "config_failed"     // the configuration can't be applied, and nothing was changed: Error
+	Changed          Kind = "changed"           // a setting took effect: Pool or Address if it is of one, Key, From and To unless secret, What
+	ListenerAdded    Kind = "listener_added"    // Address, Pool, What
+	ListenerRemoved  Kind = "listener_removed"  // Address, What
+	PoolAdded        Kind = "pool_added"        // Pool, Workers, Took, What
+	PoolRemoved      Kind = "pool_removed"      // Pool, What
+	NeedsRestart     Kind = "needs_restart"     // as Changed, but it waits for a restart of the host
+	Waits            Kind = "waits"             // as Changed, but it waits for a reload of all pools
+	Undone           Kind = "undone"            // a later step failed, so this one was taken back: What
 	ListenerReloaded Kind = "listener_reloaded" // certificate and public folder of Address were read again
 	ListenerFailed   Kind = "listener_failed"   // they could not be read, so that the old ones stay: Error
 	Begun            Kind = "begun"             // Pool, Generation, Directory, Pinned, Workers
 	Replaced         Kind = "replaced"          // Pool, Generation, Slot, OldPID, NewPID, Boot, Drained, Cut
 	Restored         Kind = "restored"          // as Replaced: a worker was put back on the release before
+	Removed          Kind = "removed"           // Pool, Generation, Slot, OldPID, Drained, Cut: a worker that the settings have no more
 	Completed        Kind = "completed"         // Pool, Generation, Workers, Took
 	Skipped          Kind = "skipped"           // Pool: one before it failed, so that it keeps the code that it has
 	Failed           Kind = "failed"            // Pool, Generation, Slot, Error, Workers, Replaced, Running, Took
+	Kept             Kind = "kept"              // Pool: its workers stay, since the settings say that it is never reloaded
+	Aborted          Kind = "aborted"           // Pool: the reload was aborted before it came to this one, or, without Pool, before it began
+	WouldChange      Kind = "would_change"      // of a dry run: What, and as Changed
+	Tried            Kind = "tried"             // of a dry run: Pool, Directory, Pinned, NewPID, SDK, Boot, Memory, Output
+	TryFailed        Kind = "try_failed"        // of a dry run: Pool, Error, Output
 	Stopping         Kind = "stopping"          // the host stops; Inflight
 	Stopped          Kind = "stopped"           // all workers have ended; Took
 )
@@ -105,6 +131,13 @@ type Event struct {
 	Replaced   int       `json:"replaced,omitempty"` // of them, when it failed
 	Running    []Running `json:"running,omitempty"`  // after a failure
 	Inflight   int       `json:"inflight,omitempty"`
+	Key        string    `json:"key,omitempty"`  // of the setting that changed: "workers"
+	From       string    `json:"from,omitempty"` // as the file would have it
+	To         string    `json:"to,omitempty"`
+	What       string    `json:"what,omitempty"` // for people: "pool api: workers 4 → 8"
+	SDK        string    `json:"sdk,omitempty"`
+	Memory     int64     `json:"memory_bytes,omitempty"` // resident
+	Output     string    `json:"output,omitempty"`       // what the worker printed, its end if that was much
 	Took       float64   `json:"took_ms,omitempty"`
 }
 

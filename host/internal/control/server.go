@@ -21,6 +21,10 @@ type Host interface {
 	// Reload begins to reload the pools, all of them if none is named, one after the other, and returns at once. An unknown name fails it before
 	// anything is changed, with an [UnknownPool]; another error says why no reload is possible now.
 	Reload(pools []string) (*Account, error)
+	// Try begins to try the newest code and configuration without changing anything. Names and errors are as in Reload.
+	Try(pools []string) (*Account, error)
+	// Abort ends the reload under way after the workers at hand, and those that wait for it. The account is the former's.
+	Abort() (*Account, error)
 	// Stop begins to stop the host, at once if now is true, also when a graceful stop is under way. It does not wait. stopped is closed when
 	// everything but the control socket has ended.
 	Stop(now bool) (stopped <-chan struct{})
@@ -55,10 +59,12 @@ func NewServer(claim *Claim, host Host) *Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) { answer(w, http.StatusOK, host.Status()) })
 	mux.HandleFunc("GET /v1/version", func(w http.ResponseWriter, r *http.Request) { answer(w, http.StatusOK, host.Version()) })
-	mux.HandleFunc("POST /v1/reload", s.reload)
+	mux.HandleFunc("POST /v1/reload", s.account(host.Reload))
+	mux.HandleFunc("POST /v1/try", s.account(host.Try))
+	mux.HandleFunc("POST /v1/abort", s.account(func([]string) (*Account, error) { return host.Abort() }))
 	mux.HandleFunc("POST /v1/stop", s.stop)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, POST /v1/reload and POST /v1/stop", r.Method, r.URL.Path))
+		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, POST /v1/reload, POST /v1/try, POST /v1/abort and POST /v1/stop", r.Method, r.URL.Path))
 	})
 	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	return s
@@ -87,23 +93,26 @@ func (s *Server) Close() {
 	}
 }
 
-func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
-	var body reloadRequest
-	if !read(w, r, &body) {
-		return
+// account answers with what begin begins, as it happens.
+func (s *Server) account(begin func(pools []string) (*Account, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var body reloadRequest
+		if !read(w, r, &body) {
+			return
+		}
+		account, err := begin(body.Pools)
+		var unknown *UnknownPool
+		switch {
+		case errors.As(err, &unknown):
+			refuse(w, http.StatusNotFound, err)
+			return
+		case err != nil:
+			refuse(w, http.StatusConflict, err)
+			return
+		}
+		tell := lines(w)
+		account.Follow(r.Context(), tell) // an error means that the client has gone; what was begun goes on
 	}
-	account, err := s.host.Reload(body.Pools)
-	var unknown *UnknownPool
-	switch {
-	case errors.As(err, &unknown):
-		refuse(w, http.StatusNotFound, err)
-		return
-	case err != nil:
-		refuse(w, http.StatusConflict, err)
-		return
-	}
-	tell := lines(w)
-	account.Follow(r.Context(), tell) // an error means that the client has gone; the reload goes on
 }
 
 func (s *Server) stop(w http.ResponseWriter, r *http.Request) {

@@ -259,7 +259,15 @@ func TestBodiesBeyondTheLimitsAreRefused(t *testing.T) {
 		t.Errorf("too long in chunks: %s", a.Status)
 	}
 	c = h.dial()
-	go fmt.Fprintf(c, "POST /sum HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000\r\n\r\n%s", text[:1000000])
+	c.send("POST /sum HTTP/1.1\r\nHost: here\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n")
+	if a := c.answer("POST"); a.StatusCode != 413 {
+		t.Errorf("announced as what can never fit into the quota: %s", a.Status)
+	}
+	c = h.dial()
+	go func() {
+		io.WriteString(c, "POST /sum HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n")
+		chunked(c, text[:1000000], 50_000)
+	}()
 	if a := c.answer("POST"); a.StatusCode != 503 || a.Header.Get("Retry-After") == "" {
 		t.Errorf("past the quota: %s, Retry-After %q", a.Status, a.Header.Get("Retry-After"))
 	}

@@ -135,6 +135,12 @@ func startWith(t *testing.T, addr string, args ...string) *host {
 // launch is startWith for a host that may never be ready.
 func launch(t *testing.T, addr string, args ...string) *host {
 	t.Helper()
+	return launchAs(t, []string{hostBinary}, addr, args...)
+}
+
+// launchAs is launch for a host that something else runs.
+func launchAs(t *testing.T, program []string, addr string, args ...string) *host {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "h") // short: socket paths are limited
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +150,8 @@ func launch(t *testing.T, addr string, args ...string) *host {
 		t: t, addr: addr, url: "http://" + addr, control: filepath.Join(dir, "c.sock"),
 		logs: &logBuffer{grown: make(chan struct{})}, exited: make(chan struct{}),
 	}
-	h.cmd = exec.Command(hostBinary, append([]string{"serve", "--control", h.control, "--log-format", "text"}, args...)...)
+	command := append(program, "serve", "--control", h.control, "--log-format", "text")
+	h.cmd = exec.Command(command[0], append(command[1:], args...)...)
 	h.cmd.Dir = repository
 	h.cmd.Stderr, h.cmd.Stdout = h.logs, h.logs
 	if err := h.cmd.Start(); err != nil {

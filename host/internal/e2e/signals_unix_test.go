@@ -33,3 +33,17 @@ func TestSignalsReload(t *testing.T) {
 	}
 	l.stop()
 }
+
+func TestSignalsReadTheConfigurationAnew(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, "workers = 1")
+	s.configure(t, listens(s.first, "web")+web("workers = 2"))
+	s.kill(syscall.SIGHUP)
+	s.logs.await(t, "reload: pool web: workers 1 → 2")
+	s.configure(t, listens(s.first, "web")+web("workers = 0"))
+	s.kill(syscall.SIGUSR1)
+	s.logs.await(t, "the configuration is not applied, and nothing was changed")
+	if n := s.workers("web"); n != 2 {
+		t.Errorf("%d workers", n)
+	}
+}

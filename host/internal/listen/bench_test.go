@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -31,6 +32,8 @@ func (b *instant) Cancel(protocol.ResetCode) {}
 func (b *instant) Send([]byte, bool, []string) (int, bool) { return 0, false }
 
 func (b *instant) Consumed(int) {}
+
+func (b *instant) Worker() (slot int, generation uint64) { return 0, 1 }
 
 func (b *instant) run() {
 	for x := range b.queue {
@@ -70,11 +73,24 @@ func benchClients(b *testing.B, address string) {
 }
 
 // BenchmarkListen is the whole of a listener, with workers that cost nothing.
-func BenchmarkListen(b *testing.B) {
+func BenchmarkListen(b *testing.B) { benchListen(b, Options{}) }
+
+// BenchmarkListenWithAll has all on that a request may pass: its id, the rate limit, and a line in the access log.
+func BenchmarkListenWithAll(b *testing.B) {
+	access, err := OpenAccessLog(filepath.Join(b.TempDir(), "access.json"), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer access.Close()
+	benchListen(b, Options{Access: access, RequestID: "X-Request-Id", RateLimit: NewRateLimit(1_000_000, 1_000_000)})
+}
+
+func benchListen(b *testing.B, o Options) {
 	back := &instant{traits: protocol.Traits{WholeBody: true, Spool: true}, queue: make(chan *protocol.Exchange, 64)}
 	var running sync.WaitGroup
 	running.Go(back.run)
-	s, err := New(Options{Address: "127.0.0.1:0", Backend: back, Limits: DefaultLimits()})
+	o.Address, o.Backend, o.Limits = "127.0.0.1:0", back, DefaultLimits()
+	s, err := New(o)
 	if err != nil {
 		b.Fatal(err)
 	}

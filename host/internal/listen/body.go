@@ -41,8 +41,12 @@ func (e *badBody) Unwrap() error { return e.err }
 
 var errTooLong = errors.New("the body is longer than max_body")
 
-func (s *Server) intake(w http.ResponseWriter, r *http.Request) *intake {
-	return &intake{w: w, r: r, max: s.limits.MaxBody, timeout: s.limits.ReadTimeout}
+func (t *terms) intake(w http.ResponseWriter, r *http.Request) *intake {
+	in := &intake{w: w, r: r, max: t.limits.MaxBody, timeout: t.limits.ReadTimeout}
+	if c := recordOf(w); c != nil {
+		c.in = in
+	}
+	return in
 }
 
 // Read implements io.Reader. Its errors are io.EOF or a *badBody.
@@ -137,7 +141,7 @@ func (x *exchange) takeWhole(in *intake) error {
 	if want := in.r.ContentLength; want >= 0 && want <= protocol.MaxData && int64(cap(buffer)) < want {
 		buffer = make([]byte, 0, want)
 	}
-	most := max(s.limits.BodyBuffer, ownMemory)
+	most := max(x.terms.limits.BodyBuffer, ownMemory)
 	room := int64(ownMemory)
 	for {
 		if len(buffer) == cap(buffer) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -23,11 +24,12 @@ type listener struct {
 
 // Accept implements net.Listener.
 func (l *listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
+	s := l.server
+	c, who, err := s.crowd.acceptFor(l.Listener, s)
 	if err != nil {
 		return nil, err
 	}
-	return l.server.clients.add(c, l.server.limits.WriteTimeout), nil
+	return s.clients.add(c, s.crowd, who, s.terms.Load().limits.WriteTimeout), nil
 }
 
 // Close implements net.Listener; Shutdown may have closed the socket before net/http does.
@@ -44,8 +46,8 @@ type strictListener struct {
 	server *Server
 }
 
-// Accept implements net.Listener.
-func (l strictListener) Accept() (net.Conn, error) {
+// acceptUntil implements acceptor. An interruption of the socket has it look again.
+func (l strictListener) acceptUntil(<-chan struct{}) (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -61,12 +63,18 @@ type clients struct {
 
 func newClients() *clients { return &clients{open: make(map[*client]struct{})} }
 
-func (s *clients) add(c net.Conn, writeTimeout time.Duration) *client {
-	n := &client{Conn: c, set: s, timeout: writeTimeout}
+func (s *clients) add(c net.Conn, k *Crowd, who netip.Addr, writeTimeout time.Duration) *client {
+	n := &client{Conn: c, set: s, crowd: k, who: who, timeout: writeTimeout}
 	s.mu.Lock()
 	s.open[n] = struct{}{}
 	s.mu.Unlock()
 	return n
+}
+
+func (s *clients) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
 }
 
 func (s *clients) list() []*client {
@@ -99,6 +107,8 @@ func (s *clients) closeAll() {
 type client struct {
 	net.Conn
 	set     *clients
+	crowd   *Crowd // has counted it, for who
+	who     netip.Addr
 	timeout time.Duration
 	renewed atomic.Int64 // when the deadline was set, in Unix nanoseconds
 	heard   atomic.Bool  // a byte has come
@@ -196,8 +206,12 @@ func (c *client) CloseWrite() error {
 // Close implements net.Conn.
 func (c *client) Close() error {
 	c.set.mu.Lock()
+	_, open := c.set.open[c]
 	delete(c.set.open, c)
 	c.set.mu.Unlock()
+	if open {
+		defer c.crowd.leave(c.who)
+	}
 	return c.Conn.Close()
 }
 
@@ -212,7 +226,7 @@ type strictConn struct {
 }
 
 func newStrictConn(c net.Conn, s *Server) *strictConn {
-	return &strictConn{Conn: c, server: s, scan: scanner{limit: s.limits.MaxHeader + 8<<10}}
+	return &strictConn{Conn: c, server: s, scan: scanner{limit: s.terms.Load().limits.MaxHeader + 8<<10}}
 }
 
 // poison makes any request line, header or end of a head invalid, so that net/http answers 400 and closes. It is longer than the four

@@ -15,6 +15,7 @@ import (
 type exchange struct {
 	protocol.Exchange
 	server *Server
+	terms  *terms
 	holds  atomic.Int32
 	wake   chan struct{} // for the handler: look again; holds one
 
@@ -27,6 +28,9 @@ type exchange struct {
 	lent    int64  // memory that the spool has lent for it, likewise
 	names   []string
 
+	record    *record // the handler's; nil without an access log
+	submitted time.Time
+
 	ticket protocol.Ticket // the handler's
 	values []string        // the handler's: backs the response's header values
 	spare  []byte          // the handler's
@@ -37,7 +41,8 @@ type exchange struct {
 	mu sync.Mutex
 	// guarded by mu
 	stream   protocol.Stream
-	begun    int // how many times Begin came
+	begun    int                                 // how many times Begin came
+	clock    struct{ begun, answered time.Time } // kept for a record only
 	informs  []protocol.Inform
 	headed   bool
 	response protocol.Response // its Headers and Body are ours
@@ -58,11 +63,11 @@ var exchanges = sync.Pool{New: func() any {
 	return x
 }}
 
-func newExchange(s *Server, eager bool) *exchange {
+func newExchange(s *Server, t *terms, eager bool) *exchange {
 	x := exchanges.Get().(*exchange)
-	x.server = s
+	x.server, x.terms = s, t
 	x.holds.Store(1)
-	most := int(s.limits.ResponseBuffer)
+	most := int(x.terms.limits.ResponseBuffer)
 	x.log.eager, x.log.limit, x.log.most = eager, min(most, ownMemory), most
 	return x
 }
@@ -70,7 +75,10 @@ func newExchange(s *Server, eager bool) *exchange {
 // submit gives the exchange to the Backend, which holds it until Finished.
 func (x *exchange) submit() {
 	x.holds.Add(1)
-	x.ticket = x.server.backend.Submit(&x.Exchange)
+	if x.record != nil {
+		x.submitted = time.Now()
+	}
+	x.ticket = x.terms.backend.Submit(&x.Exchange)
 }
 
 // leave is the handler's last word. If the response was not whole yet, nobody waits for it any more.
@@ -79,6 +87,9 @@ func (x *exchange) leave() {
 	x.left = true
 	cancel := x.ticket != nil && !x.ended && !x.failed && !x.finished
 	give, stream := x.log.drop(), x.stream
+	if x.record != nil {
+		x.record.follow(x)
+	}
 	x.mu.Unlock()
 	if cancel {
 		x.ticket.Cancel(protocol.ResetCancelled)
@@ -106,6 +117,7 @@ func (x *exchange) drop() {
 	if x.lent > 0 {
 		x.server.spool.repay(x.lent)
 	}
+	x.terms.release()
 	x.log.drop()
 	select {
 	case <-x.wake:
@@ -140,6 +152,9 @@ func (x *exchange) Begin(s protocol.Stream) {
 	x.mu.Lock()
 	x.stream = s
 	x.begun++
+	if x.record != nil {
+		x.clock.begun = time.Now()
+	}
 	x.mu.Unlock()
 	if x.more != nil {
 		signal(x.more)
@@ -175,8 +190,16 @@ func (x *exchange) Respond(m *protocol.Response) {
 	r.Body = append(r.Body[:0], m.Body...)
 	x.headed = true
 	x.ended = m.Flags&protocol.FlagEnd != 0
+	x.noteEnd(x.ended)
 	x.mu.Unlock()
 	signal(x.wake)
+}
+
+// noteEnd notes when the worker's part of the response was over. The caller holds mu.
+func (x *exchange) noteEnd(over bool) {
+	if over && x.record != nil && x.clock.answered.IsZero() {
+		x.clock.answered = time.Now()
+	}
 }
 
 // Data implements protocol.Sink.
@@ -188,6 +211,7 @@ func (x *exchange) Data(m *protocol.Data) {
 	}
 	if m.Flags&protocol.FlagEnd != 0 {
 		x.ended = true
+		x.noteEnd(true)
 		x.trailers = append([]string(nil), m.Trailers...)
 	}
 	stream := x.stream
@@ -228,6 +252,7 @@ func (x *exchange) Fail(err *protocol.Failure) {
 	x.mu.Lock()
 	if !x.ended {
 		x.failed, x.failure = true, *err
+		x.noteEnd(true)
 	}
 	x.mu.Unlock()
 	signal(x.wake)

@@ -45,6 +45,7 @@ var texts = map[int]string{
 	400: "The request is malformed.",
 	408: "The request's body did not come in time.",
 	413: "The request is larger than this server takes.",
+	429: "Too many requests. Please slow down.",
 	500: "The server failed to answer.",
 	501: "This server does not do that.",
 	502: "The application failed to answer.",
@@ -69,7 +70,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, v verdict, detai
 	}
 	h := w.Header()
 	if v.later {
-		h.Set("Retry-After", retryAfter(s.backend.Traits().RetryAfter))
+		h.Set("Retry-After", retryAfter(s.terms.Load().backend.Traits().RetryAfter))
 	}
 	title := strconv.Itoa(v.status) + " " + http.StatusText(v.status)
 	if !s.options.Dev {
@@ -116,7 +117,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, in *intake, v ve
 	}
 	s.answer(w, r, v, detail)
 	if in == nil {
-		in = s.intake(w, r)
+		in = s.terms.Load().intake(w, r)
 	}
 	s.linger(w, r, in)
 }

@@ -18,10 +18,10 @@ import (
 // deliverFile serves the response's file. One that can't be served is the application's mistake: 500, and the log says why.
 func (x *exchange) deliverFile(w http.ResponseWriter, r *http.Request) {
 	m := &x.response
-	traits := x.server.backend.Traits()
+	traits := x.terms.backend.Traits()
 	f, info, err := openUnder(traits.FileRoots, m.File)
 	if err != nil {
-		x.server.log.Error("a worker's file can't be served", "request", x.name(), "pool", traits.Pool, "file", m.File, "error", err)
+		x.server.log.Error("a worker's file can't be served", "request", x.name(), "request_id", x.request.ID, "pool", traits.Pool, "file", m.File, "error", err)
 		x.server.answer(w, r, verdict{status: http.StatusInternalServerError}, err.Error())
 		return
 	}

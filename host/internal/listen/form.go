@@ -55,7 +55,7 @@ func tooLarge(format string, args ...any) error {
 func (x *exchange) takeForm(in *intake, boundary string) error {
 	x.form = &form{spool: x.server.spool}
 	out := new(protocol.Form)
-	limits := &x.server.limits
+	limits := &x.terms.limits
 	reader := multipart.NewReader(in, boundary)
 	text := 0
 	var buffer []byte

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,11 +15,29 @@ import (
 
 var closing = []string{"close"}
 
-// serve handles every request. It panics with http.ErrAbortHandler where a connection has to be cut.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+// handle answers a request, or panics as serve does.
+func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	if len(r.TransferEncoding) > 0 {
 		// A front that read the framing differently finds nothing behind this request to smuggle.
 		w.Header()["Connection"] = closing
+	}
+	id := s.identify(w, r)
+	scheme := ""
+	now := s.terms.Load()
+	if p := now.proxies; p != nil {
+		var err error
+		if scheme, err = p.believe(r); err != nil {
+			s.log.Debug("refused a request: let the proxy in front remove the header that it does not set", "remote", r.RemoteAddr, "error", err)
+			s.refuse(w, r, nil, verdict{status: http.StatusBadRequest}, err.Error())
+			return
+		}
+	}
+	if limit := now.rate; limit != nil && (now.proxies == nil || !now.proxies.trusts(r.RemoteAddr)) { // a proxy that names no client may speak for many
+		if wait := limit.allow(r.RemoteAddr); wait > 0 {
+			w.Header()["Retry-After"] = []string{retryAfter(wait)}
+			s.tooMany(w, r)
+			return
+		}
 	}
 	target, status, wrong := check(r)
 	if status != 0 {
@@ -29,16 +48,28 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if public := s.public.Load(); public != nil && s.servePublic(public, w, r) {
 		return
 	}
-	s.forward(w, r, target)
+	if s.showFault(w, r) {
+		return
+	}
+	s.forward(w, r, target, scheme, id)
 }
 
 // forward has the Backend answer.
-func (s *Server) forward(w http.ResponseWriter, r *http.Request, target string) {
-	traits := s.backend.Traits()
-	x := newExchange(s, traits.Spool)
+func (s *Server) forward(w http.ResponseWriter, r *http.Request, target, scheme, id string) {
+	under := s.hold() // until the exchange has ended
+	traits := under.backend.Traits()
+	x := newExchange(s, under, traits.Spool)
 	defer x.leave()
+	if x.record = recordOf(w); x.record != nil {
+		x.record.pool = traits.Pool
+	}
+	x.request.ID = id
 	x.describe(r, target)
+	if scheme != "" {
+		x.request.Scheme = scheme
+	}
 	x.Repeatable = safe(r.Method)
+	x.Priority = len(traits.Priority) > 0 && slices.Contains(traits.Priority, r.URL.Path)
 	m := &x.request
 
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
@@ -47,13 +78,13 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, target string) 
 		x.respond(w, r)
 		return
 	}
-	in := s.intake(w, r)
+	in := under.intake(w, r)
 	m.Length = r.ContentLength
 	boundary, isForm := "", false
 	if traits.Forms {
 		boundary, isForm = formBoundary(r)
 	}
-	neverFits := (isForm || traits.WholeBody) && r.ContentLength-s.limits.BodyBuffer > s.spool.quota // so "try again later" would be untrue
+	neverFits := (isForm || traits.WholeBody) && r.ContentLength-under.limits.BodyBuffer > s.spool.quota // so "try again later" would be untrue
 	if r.ContentLength > in.max || neverFits {
 		s.refuse(w, r, in, verdict{status: http.StatusRequestEntityTooLarge}, errTooLong.Error())
 		return

@@ -19,9 +19,7 @@ func (x *exchange) describe(r *http.Request, target string) {
 	m.Version = version(r)
 	m.Scheme = "http"
 	m.Length = -1
-	if r.RemoteAddr != "@" { // what Go calls a client of a unix socket
-		m.Remote = r.RemoteAddr
-	}
+	m.Remote = remote(r)
 	if r.TLS != nil {
 		m.Scheme = "https"
 		x.tls = protocol.TLS{
@@ -49,10 +47,6 @@ func (x *exchange) describe(r *http.Request, target string) {
 				m.Headers = append(m.Headers, "Te", "trailers")
 			}
 			continue
-		case "X-Request-Id":
-			if m.ID == "" && saneID(values[0]) {
-				m.ID = values[0]
-			}
 		}
 		if hopByHop(name) || len(connection) > 0 && hasToken(connection, name) {
 			continue
@@ -61,6 +55,14 @@ func (x *exchange) describe(r *http.Request, target string) {
 			m.Headers = append(m.Headers, name, v)
 		}
 	}
+}
+
+// remote is the client's address; "" for a client of a unix socket, which Go calls "@".
+func remote(r *http.Request) string {
+	if r.RemoteAddr == "@" {
+		return ""
+	}
+	return r.RemoteAddr
 }
 
 func version(r *http.Request) string {

@@ -75,7 +75,7 @@ func (x *exchange) inform(w http.ResponseWriter, informs []protocol.Inform) {
 	for i := range informs {
 		m := &informs[i]
 		if err := m.Check(); err != nil {
-			x.server.log.Error("dropped a malformed informational response", "request", x.name(), "error", err)
+			x.server.log.Error("dropped a malformed informational response", "request", x.name(), "request_id", x.request.ID, "error", err)
 			continue
 		}
 		if m.Status == http.StatusContinue {
@@ -107,7 +107,7 @@ func (x *exchange) deliver(w http.ResponseWriter, r *http.Request) {
 	whole := m.Flags&protocol.FlagEnd != 0
 	length, err := x.checkHead(whole && !noBody)
 	if err != nil {
-		x.server.log.Error("a worker's response breaks the rules", "request", x.name(), "pool", x.server.backend.Traits().Pool, "error", err)
+		x.server.log.Error("a worker's response breaks the rules", "request", x.name(), "request_id", x.request.ID, "pool", x.terms.backend.Traits().Pool, "error", err)
 		x.server.answer(w, r, verdict{status: http.StatusBadGateway}, err.Error())
 		return
 	}
@@ -175,7 +175,7 @@ func (x *exchange) copyHeaders(h http.Header, pairs []string) {
 		switch {
 		case name == "Connection":
 			connection = append(connection, value)
-		case hopByHop(name):
+		case hopByHop(name), name == x.server.options.RequestID: // the id stays the one of the log
 		case h[name] == nil:
 			values = append(values, value)
 			h[name] = values[len(values)-1 : len(values) : len(values)]
@@ -198,7 +198,7 @@ func (x *exchange) breakOff(r *http.Request, why string) {
 	if !r.ProtoAtLeast(1, 1) {
 		reset(r) // where the end of the connection may be the end of the body, it must not be an orderly one
 	}
-	x.server.log.Error("a response broke off", "request", x.name(), "pool", x.server.backend.Traits().Pool, "error", why)
+	x.server.log.Error("a response broke off", "request", x.name(), "request_id", x.request.ID, "pool", x.terms.backend.Traits().Pool, "error", why)
 	panic(http.ErrAbortHandler)
 }
 
@@ -314,8 +314,8 @@ func (x *exchange) passOn(r *http.Request, out *output) {
 // moreTime renews the write deadline of an HTTP/2 stream: a client may take bytes of others and leave this one without a window. HTTP/1's deadline is
 // the connection's.
 func (s *Server) moreTime(w http.ResponseWriter, r *http.Request) {
-	if r.ProtoMajor != 1 && s.limits.WriteTimeout > 0 {
-		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.limits.WriteTimeout))
+	if r.ProtoMajor != 1 && s.terms.Load().limits.WriteTimeout > 0 {
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.terms.Load().limits.WriteTimeout))
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -71,23 +72,39 @@ type Options struct {
 	Public  string // folder of static files, served before the Backend is asked; "" is off
 	Spool   *Spool // shared by all listeners of a host
 	Dev     bool   // error pages show details
-	Logger  hclog.Logger
+
+	MaxConnections int        // of this listener; 0 is without a limit of its own
+	Crowd          *Crowd     // shared by all listeners of a host; nil is without a limit
+	Proxies        *Proxies   // nil: forwarding headers are the workers' to judge
+	RateLimit      *RateLimit // shared by all listeners of a host; nil is off
+
+	Access    *AccessLog // shared by all listeners of a host; nil is off
+	RequestID string     // the header that carries a request's id both ways, in its canonical form; "" is off
+	// Fault, if not nil, says why the newest code does not run; "" if it does. Browsers are shown it in place of a page; it may be called at any time.
+	Fault  func() string
+	Logger hclog.Logger
 }
 
 // Server is one HTTP listener: HTTP/1.1 and HTTP/2 with prior knowledge, or HTTP/1.1 and HTTP/2 by ALPN over TLS. Its methods are safe for
 // concurrent use, but Listen and Serve are called once, in this order.
 type Server struct {
 	options Options
-	backend Backend
-	limits  Limits
 	spool   *Spool
 	log     hclog.Logger
 
+	terms       atomic.Pointer[terms]
 	certificate atomic.Pointer[tls.Certificate]
 	public      atomic.Pointer[folder]
 	socket      net.Listener // set by Listen
+	in          acceptor     // set by Serve
 	clients     *clients
-	http        *http.Server
+	crowd       *Crowd
+
+	mu         sync.Mutex
+	fronts     []*front  // the last one accepts, the others have connections left; guarded by mu, as all below
+	publicPath string    // of public; "" is off
+	tlsFiles   *TLSFiles // of certificate; nil is plain HTTP
+	closed     bool
 }
 
 // New makes a listener without binding it. It reads the certificate and opens the public folder, so that their errors come early.
@@ -95,30 +112,18 @@ func New(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
+	if o.Crowd == nil {
+		o.Crowd = NewCrowd(0, 0, nil, o.Logger)
+	}
 	if o.Spool == nil {
 		o.Spool = NewSpool("", 4<<30, o.Logger)
 	}
-	s := &Server{options: o, backend: o.Backend, limits: o.Limits, spool: o.Spool, log: o.Logger, clients: newClients()}
+	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, publicPath: o.Public, tlsFiles: o.TLS}
+	s.terms.Store(newTerms(o.change()))
 	if err := s.Reload(); err != nil {
 		return nil, err
 	}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	if o.TLS != nil {
-		protocols.SetHTTP2(true)
-	} else {
-		protocols.SetUnencryptedHTTP2(true)
-	}
-	s.http = &http.Server{
-		Handler:                      http.HandlerFunc(s.serve),
-		Protocols:                    protocols,
-		ReadHeaderTimeout:            o.Limits.HeaderTimeout,
-		IdleTimeout:                  o.Limits.IdleTimeout,
-		MaxHeaderBytes:               o.Limits.MaxHeader,
-		DisableGeneralOptionsHandler: true, // OPTIONS * is the workers' to answer
-		ErrorLog:                     serverLog(o.Logger),
-		ConnContext:                  withConn,
-	}
+	s.fronts = []*front{s.newFront(o.Limits)}
 	return s, nil
 }
 
@@ -145,35 +150,63 @@ func (s *Server) Address() string {
 
 // Serve answers clients until Shutdown or Close, and then returns nil.
 func (s *Server) Serve() error {
-	var in net.Listener = &listener{Listener: s.socket, server: s}
+	in := &listener{Listener: s.socket, server: s}
 	if s.options.TLS != nil {
-		in = s.listenTLS(in)
+		s.in = s.listenTLS(in)
 	} else {
-		in = strictListener{in, s}
+		s.in = strictListener{in, s}
 	}
-	err := s.http.Serve(in)
-	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
-		return nil
+	for {
+		f, more := s.current()
+		if !more {
+			s.in.Close()
+			return nil
+		}
+		err := f.http.Serve(f)
+		select {
+		case <-f.retired:
+			continue // the next one accepts
+		default:
+		}
+		if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		return err
 	}
-	return err
 }
 
 // Shutdown stops accepting, lets requests in flight finish, and closes connections as they fall idle. When ctx is done it returns its error and
 // leaves the rest to Close.
 func (s *Server) Shutdown(ctx context.Context) error {
-	if s.socket != nil {
-		s.socket.Close() // Serve may not have begun; a second close does no harm
-	}
+	s.end()
 	s.clients.closeSilent()
-	return s.http.Shutdown(ctx)
+	fronts := s.allFronts()
+	errs := make([]error, len(fronts))
+	var all sync.WaitGroup
+	for i, f := range fronts {
+		all.Go(func() { errs[i] = f.http.Shutdown(ctx) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// end stops accepting. Serve may not have begun, and a second call does no harm.
+func (s *Server) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.socket != nil {
+		s.socket.Close()
+	}
 }
 
 // Close ends everything at once: connections are cut, and what workers still do for them is cancelled.
 func (s *Server) Close() error {
-	if s.socket != nil {
-		s.socket.Close()
+	s.end()
+	var err error
+	for _, f := range s.allFronts() {
+		err = errors.Join(err, f.http.Close())
 	}
-	err := s.http.Close()
 	s.clients.closeAll()
 	if p := s.public.Swap(nil); p != nil {
 		p.close()
@@ -186,10 +219,12 @@ func (s *Server) Close() error {
 func (s *Server) Reload() error { return errors.Join(s.ReloadTLS(), s.reloadPublic()) }
 
 func (s *Server) reloadPublic() error {
-	if s.options.Public == "" {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.publicPath == "" || s.closed {
 		return nil
 	}
-	p, err := openFolder(s.options.Public)
+	p, err := openFolder(s.publicPath)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,12 @@ type Spool struct {
 	spare  atomic.Int64 // memory that may still be lent
 	log    hclog.Logger
 	used   atomic.Int64
-	warned atomic.Int64 // when the quota was last complained of, in Unix seconds
+	warned atomic.Int64 // when a lack of room was last complained of, in Unix seconds
+
+	space   func(folder string) (total, free int64, ok bool)
+	looked  atomic.Int64 // when the disk was last looked at, in Unix nanoseconds
+	since   atomic.Int64 // bytes reserved since then
+	crowded atomic.Bool  // it had too little room
 
 	mu     sync.Mutex
 	folder string   // guarded by mu; made when it is first needed, and again if somebody cleaned it away
@@ -35,7 +40,7 @@ func NewSpool(parent string, quota int64, log hclog.Logger) *Spool {
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}
-	s := &Spool{parent: spoolDirectory(parent), quota: quota, log: log}
+	s := &Spool{parent: spoolDirectory(parent), quota: quota, log: log, space: space}
 	s.spare.Store(memoryBudget)
 	return s
 }
@@ -59,17 +64,50 @@ func (s *Spool) Close() error {
 // errQuota says that the disk space for waiting bodies is used up.
 var errQuota = errors.New("the spool's quota is used up")
 
-// reserve takes n bytes of the quota.
+// reserve takes n bytes of the quota, if the disk has room for them.
 func (s *Spool) reserve(n int64) error {
-	if s.used.Add(n) <= s.quota {
-		return nil
+	if s.used.Add(n) > s.quota {
+		s.used.Add(-n)
+		s.complain("disk space for waiting bodies is used up: raise spool_quota, or lower max_body", "spool_quota", s.quota)
+		return errQuota
 	}
-	s.used.Add(-n)
+	if s.isCrowded(n) {
+		s.used.Add(-n)
+		return errQuota
+	}
+	return nil
+}
+
+// A disk that is full harms more than our clients, so some of it stays free: a twentieth, or a gibibyte of a large one.
+const (
+	keepFree     = 1 << 30
+	keepFreePart = 20
+	lookEvery    = 250 * time.Millisecond
+	lookAfter    = 16 << 20 // bytes
+)
+
+// isCrowded says whether the disk has too little room. It looks again after a while, or after many bytes.
+func (s *Spool) isCrowded(n int64) bool {
+	now, last := time.Now().UnixNano(), s.looked.Load()
+	if s.since.Add(n) < lookAfter && now-last < int64(lookEvery) || !s.looked.CompareAndSwap(last, now) {
+		return s.crowded.Load()
+	}
+	s.since.Store(0)
+	total, free, ok := s.space(s.parent)
+	crowded := ok && free < min(keepFree, total/keepFreePart)
+	s.crowded.Store(crowded)
+	if crowded {
+		s.complain("the disk for waiting bodies is nearly full: free some of it, or choose another spool_directory", "spool_directory", s.parent, "free", free, "of", total)
+	}
+	return crowded
+}
+
+// complain logs a lack of room, but not each time.
+func (s *Spool) complain(what string, args ...any) {
 	now := time.Now().Unix()
-	if last := s.warned.Load(); now-last >= 10 && s.warned.CompareAndSwap(last, now) {
-		s.log.Warn("disk space for waiting bodies is used up: raise spool_quota, or lower max_body", "spool_quota", s.quota)
+	if last := s.warned.Load(); now-last >= int64(complainEvery/time.Second) && s.warned.CompareAndSwap(last, now) {
+		s.log.Warn(what, args...)
 	}
-	return errQuota
 }
 
 func (s *Spool) release(n int64) { s.used.Add(-n) }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -15,20 +14,21 @@ import (
 
 // ReloadTLS reads the certificate files again. If that fails the old certificate stays, and the error says why. Without TLS it does nothing.
 func (s *Server) ReloadTLS() error {
-	files := s.options.TLS
-	if files == nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tlsFiles == nil {
 		return nil
 	}
-	pair, err := tls.LoadX509KeyPair(files.Certificate, files.Key)
+	pair, err := readCertificate(s.tlsFiles)
 	if err != nil {
-		return fmt.Errorf("certificate %s with key %s: %w", files.Certificate, files.Key, err)
+		return err
 	}
-	s.certificate.Store(&pair)
+	s.certificate.Store(pair)
 	return nil
 }
 
 // listenTLS completes handshakes before net/http sees a connection: HTTP/2 goes on as it is, HTTP/1.1 is read strictly.
-func (s *Server) listenTLS(in net.Listener) net.Listener {
+func (s *Server) listenTLS(in net.Listener) *tlsListener {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &tlsListener{
 		Listener: in,
@@ -61,11 +61,13 @@ type accepted struct {
 	err  error
 }
 
-// Accept implements net.Listener.
-func (l *tlsListener) Accept() (net.Conn, error) {
+// acceptUntil implements acceptor.
+func (l *tlsListener) acceptUntil(retired <-chan struct{}) (net.Conn, error) {
 	select {
 	case a := <-l.ready:
 		return a.conn, a.err
+	case <-retired:
+		return nil, net.ErrClosed
 	case <-l.ctx.Done():
 		return nil, net.ErrClosed
 	}

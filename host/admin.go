@@ -1,0 +1,43 @@
+// admin.go: the admin listener of [admin], for whoever watches the host.
+
+package main
+
+import (
+	"fmt"
+
+	"github.com/workerhost/workerhost/host/internal/admin"
+	"github.com/workerhost/workerhost/host/internal/metrics"
+)
+
+// openAdmin answers probes and Prometheus until the returned function is called. Without an address it does nothing.
+func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
+	if address == "" {
+		return func() {}, nil
+	}
+	source := metrics.Source{
+		Version: hostVersion(),
+		Pools: func() (all []metrics.Pool) {
+			for _, p := range h.pools() {
+				all = append(all, p.workers)
+			}
+			return all
+		},
+		Listeners: func() (all []metrics.Listener) {
+			for _, l := range h.listeners() {
+				all = append(all, l.server)
+			}
+			return all
+		},
+	}
+	server, err := admin.Open(address, h.Status, metrics.Handler(source))
+	if err != nil {
+		return nil, err
+	}
+	go func() { // ends with Close
+		if err := server.Serve(); err != nil {
+			h.end(fmt.Errorf("the admin listener failed: %w", err))
+		}
+	}()
+	h.log.Info("admin listener", "address", server.Address())
+	return server.Close, nil
+}

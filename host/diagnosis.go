@@ -1,0 +1,204 @@
+// diagnosis.go has what host doctor looks at: the configuration, PHP, the running host, listeners, folders. machine.go has limits, memory and disk.
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/listen"
+)
+
+// The topics, in their order.
+const (
+	aboutConfig    = "configuration"
+	aboutHost      = "running host"
+	aboutPHP       = "php"
+	aboutProgram   = "program"
+	aboutListeners = "listeners"
+	aboutFolders   = "folders"
+	aboutMachine   = "limits and memory"
+)
+
+// examine looks at everything. Without a configuration, c is nil and err says why; the machine is looked at all the same.
+func (d *diagnosis) examine(ctx context.Context, c *config.Config, err error) {
+	if err != nil {
+		d.wrong(aboutConfig, "`host help host.toml` lists every key; `host init` writes a file for what is here", "%v", err)
+		d.examinePHP(ctx, &config.Pool{})
+		d.examineLimits(0)
+		return
+	}
+	file := cmp.Or(c.Path, "no file: flags and defaults")
+	d.good(aboutConfig, "%s: %s, %s", file, counted(len(c.Pools), "pool"), counted(len(c.Listen), "listener"))
+	for _, w := range c.Warnings {
+		d.advise(aboutConfig, "", "%s", w)
+	}
+	served := d.examineHost(ctx, c.Control)
+	memory := int64(0) // that all workers may take together
+	workers := 0
+	var checked []phpUse
+	for _, p := range c.Pools {
+		d.pool = p.Name
+		workers += p.Workers
+		switch p.Kind {
+		case config.PHPFile:
+			use := phpUse{path: p.PHP, ini: p.PHPIni}
+			if i := slices.IndexFunc(checked, use.same); i >= 0 {
+				memory += int64(p.Workers) * checked[i].limit
+				continue
+			}
+			use.limit = d.examinePHP(ctx, p)
+			memory += int64(p.Workers) * use.limit
+			checked = append(checked, use)
+		case config.GoPackage:
+			if path, err := exec.LookPath("go"); err != nil {
+				d.wrong(aboutProgram, "install Go (https://go.dev/dl), or build the worker elsewhere and give the program as command = [\"PROGRAM\"]", "its worker has to be built, and there is no go in $PATH")
+			} else {
+				d.good(aboutProgram, "%s builds the worker", path)
+			}
+		default:
+			d.good(aboutProgram, "%s", p.Command[0]) // the configuration would not be valid without it
+		}
+	}
+	d.pool = ""
+	d.examineListeners(c, served)
+	d.examineFolders(c)
+	d.examineLimits(workers)
+	d.examineMemory(workers, memory)
+}
+
+// phpUse is a PHP with its settings, which pools often share.
+type phpUse struct {
+	path  string
+	ini   config.Settings
+	limit int64
+}
+
+func (u phpUse) same(other phpUse) bool {
+	if u.path != other.path || len(u.ini) != len(other.ini) {
+		return false
+	}
+	for name, value := range u.ini {
+		if theirs, has := other.ini[name]; !has || theirs != value {
+			return false
+		}
+	}
+	return true
+}
+
+// examineHost asks the host that runs already, and returns the addresses that it serves.
+func (d *diagnosis) examineHost(ctx context.Context, socket string) (served []string) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	st, err := control.NewClient(socket).Status(ctx)
+	var none *control.NoHost
+	switch {
+	case errors.As(err, &none) && !errors.Is(err, os.ErrPermission):
+		d.good(aboutHost, "none at %s", socket)
+		return nil
+	case errors.As(err, &none):
+		d.advise(aboutHost, "run host doctor as that user, too", "%v", err)
+		return nil
+	case err != nil:
+		d.wrong(aboutHost, "look into its log; `host stop --now` ends it", "it does not answer: %v", err)
+		return nil
+	}
+	if st.Version == hostVersion() {
+		d.good(aboutHost, "host %s, pid %d, up %s", st.Version, st.PID, humanDuration(fromSeconds(st.Uptime)))
+	} else {
+		d.advise(aboutHost, "restart it to run this one", "host %s runs, with pid %d, and this command is %s", st.Version, st.PID, hostVersion())
+	}
+	for _, p := range st.Pools {
+		if p.Failure != "" {
+			d.wrong(aboutHost, "mend the code: the host keeps trying, and `host reload` tries at once", "pool %s: its last start failed: %s", p.Name, p.Failure)
+		}
+	}
+	for _, l := range st.Listen {
+		served = append(served, l.Address)
+	}
+	return served
+}
+
+func (d *diagnosis) examineListeners(c *config.Config, served []string) {
+	for _, l := range c.Listen {
+		switch err := listen.Probe(l.Address); {
+		case slices.ContainsFunc(served, func(address string) bool { return sameAddress(address, l.Address) }):
+			d.good(aboutListeners, "%s is served by the host that runs", l.Address)
+		case err != nil:
+			d.wrong(aboutListeners, "", "%v", err)
+		default:
+			d.good(aboutListeners, "%s is free", l.Address)
+		}
+		if l.TLS != nil {
+			d.examineCertificate(l)
+		}
+	}
+}
+
+// sameAddress compares what a host is bound to with what was asked for: ":80" is bound to "[::]:80".
+func sameAddress(bound, asked string) bool {
+	host, port, err := net.SplitHostPort(asked)
+	boundHost, boundPort, boundErr := net.SplitHostPort(bound)
+	if err != nil || boundErr != nil {
+		return bound == asked
+	}
+	everywhere := func(host string) bool { return host == "" || host == "::" || host == "0.0.0.0" }
+	return port == boundPort && (host == boundHost || everywhere(host) && everywhere(boundHost) || host == "localhost")
+}
+
+// expiresSoon is when somebody should begin to wonder why a certificate was not renewed.
+const expiresSoon = 14 * 24 * time.Hour
+
+func (d *diagnosis) examineCertificate(l config.Listen) {
+	pair, err := tls.LoadX509KeyPair(l.TLS.Certificate, l.TLS.Key)
+	if err != nil {
+		d.wrong(aboutListeners, "name the PEM files of a certificate, with its chain, and of its key, which this user can read", "%s: %v", l.Address, err)
+		return
+	}
+	switch left := time.Until(pair.Leaf.NotAfter); {
+	case left < 0:
+		d.wrong(aboutListeners, "renew it, then `host reload`", "%s: the certificate expired on %s", l.Address, pair.Leaf.NotAfter.Format(time.DateOnly))
+	case left < expiresSoon:
+		d.advise(aboutListeners, "renew it, then `host reload`", "%s: the certificate expires on %s", l.Address, pair.Leaf.NotAfter.Format(time.DateOnly))
+	default:
+		d.good(aboutListeners, "%s: the certificate is valid until %s", l.Address, pair.Leaf.NotAfter.Format(time.DateOnly))
+	}
+}
+
+func (d *diagnosis) examineFolders(c *config.Config) {
+	folder := filepath.Dir(c.Control)
+	if _, err := os.Stat(folder); err != nil {
+		folder = filepath.Dir(folder) // the host makes its own
+	}
+	if err := writable(folder); err != nil {
+		d.wrong(aboutFolders, "choose another place with control = \"PATH\", or let this user write there", "the control socket can't be made: %v", err)
+	} else {
+		d.good(aboutFolders, "control socket: %s", c.Control)
+	}
+	spool := cmp.Or(c.HTTP.SpoolDirectory, os.TempDir())
+	if err := writable(spool); err != nil {
+		d.wrong(aboutFolders, "choose another folder with [http] spool_directory, or let this user write there", "large bodies can't wait on disk: %v", err)
+		return
+	}
+	d.examineSpool(spool, int64(c.HTTP.SpoolQuota))
+}
+
+// writable tries.
+func writable(folder string) error {
+	f, err := os.CreateTemp(folder, ".host-doctor-")
+	if err != nil {
+		return err
+	}
+	f.Close()
+	return os.Remove(f.Name())
+}

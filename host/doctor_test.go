@@ -1,0 +1,64 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestDoctorKnowsTheSizesOfPHP(t *testing.T) {
+	for value, bytes := range map[string]int64{"256M": 256 << 20, "1g": 1 << 30, "512": 512, "8K": 8192, "-1": 0, "": 0, "M": 0, "lots": 0} {
+		if got := iniBytes(value); got != bytes {
+			t.Errorf("%q: expected %d, got %d", value, bytes, got)
+		}
+	}
+}
+
+func TestDoctorKnowsTheAddressesOfARunningHost(t *testing.T) {
+	for _, c := range []struct {
+		bound, asked string
+		same         bool
+	}{
+		{"127.0.0.1:80", "127.0.0.1:80", true},
+		{"[::]:80", ":80", true},
+		{"[::]:80", "0.0.0.0:80", true},
+		{"127.0.0.1:80", "localhost:80", true},
+		{"127.0.0.1:80", "127.0.0.1:81", false},
+		{"127.0.0.1:80", "127.0.0.2:80", false},
+		{"unix:/a", "unix:/a", true},
+		{"unix:/a", "unix:/b", false},
+	} {
+		if got := sameAddress(c.bound, c.asked); got != c.same {
+			t.Errorf("%s and %s: %v", c.bound, c.asked, got)
+		}
+	}
+}
+
+func TestDoctorExitsWithOneOnlyIfSomethingIsWrong(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	file := "[[listen]]\naddress = \"127.0.0.1:0\"\n[pool.web]\nworkers = 1\ncommand = [\"%\"]\n"
+	for program, status := range map[string]int{"go": exitOK, "no-such-program": exitFailure} {
+		if err := os.WriteFile("host.toml", []byte(strings.Replace(file, "%", program, 1)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out, errs, got := invoked("doctor", "--json", "--control", filepath.Join(dir, "c.sock"))
+		var report doctorReport
+		if err := json.Unmarshal([]byte(out), &report); err != nil {
+			t.Fatalf("%v\n%s%s", err, out, errs)
+		}
+		if got != status || report.Healthy != (status == exitOK) || len(report.Findings) < 3 {
+			t.Errorf("%s: status %d\n%s%s", program, got, out, errs)
+		}
+		for _, f := range report.Findings {
+			if f.Severity == wrong && (!strings.Contains(f.What, program) || f.Remedy == "") {
+				t.Errorf("%s: %+v", program, f)
+			}
+		}
+	}
+	if left, _ := filepath.Glob("*"); len(left) != 1 {
+		t.Errorf("it left %v", left)
+	}
+}

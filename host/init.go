@@ -1,0 +1,115 @@
+// host init: writes a host.toml for what it finds, and a worker.php where there is none. project.go finds, templates.go has the texts.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/config"
+	sdkphp "github.com/workerhost/workerhost/sdk-php"
+)
+
+func initCommand() *command {
+	return &command{
+		name:      "init",
+		arguments: "[DIR]",
+		summary:   "Write a host.toml for the project in a folder",
+		detail: `Looks for worker.php, Symfony, Laravel, Slim, other PHP projects with Composer, and Go main packages, and writes a small commented host.toml. A PHP
+project without a worker.php gets one, and the SDK beside it; so does an empty folder. What is there already is never overwritten.
+DIR is the working directory unless it is given.`,
+		example: "host init\nhost init /srv/app",
+		define: func(*pflag.FlagSet) func(*terminal, []string) error {
+			return func(t *terminal, args []string) error {
+				switch {
+				case len(args) > 1:
+					return misused("expected one folder, and got %q", args)
+				case len(args) == 0:
+					args = []string{"."}
+				}
+				return initialise(t, args[0])
+			}
+		},
+	}
+}
+
+func initialise(t *terminal, dir string) error {
+	if info, err := os.Stat(dir); err != nil {
+		return fmt.Errorf("%w; make the folder first", err)
+	} else if !info.IsDir() {
+		return fmt.Errorf("%s is no folder: name the one that holds the project", dir)
+	}
+	file := filepath.Join(dir, config.FileName)
+	if _, err := os.Lstat(file); err == nil {
+		return fmt.Errorf("there is a %s already, and it stays as it is: `host check -c %[1]s` shows what it says, and `host help host.toml` lists every key", file)
+	}
+	found, err := inspectProject(dir)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(t.out, "Found %s.\n\n", found.what)
+	if found.worker == workerFile && !found.hasWorker {
+		if err := writeNew(t, filepath.Join(dir, workerFile), found.workerSource(), "serves your code: have a look at it"); err != nil {
+			return err
+		}
+		if !found.hasSDK {
+			if err := addSDK(t, filepath.Join(dir, sdkFolder)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := writeNew(t, file, found.hostFile(), "what is served, where and how"); err != nil {
+		return err
+	}
+	for _, note := range found.notes {
+		fmt.Fprintf(t.out, "\n%s\n", t.yellow(note))
+	}
+	where := ""
+	if filepath.Clean(dir) != "." {
+		where = "cd " + quoteWord(dir) + " && "
+	}
+	fmt.Fprintf(t.out, "\nNext:\n\n    %shost serve --watch    # serves on http://%s/, and puts live what you save\n    %shost doctor           # whether this machine is fit for it\n", where, config.DefaultAddress, where)
+	return nil
+}
+
+// writeNew makes a file that is not there yet.
+func writeNew(t *terminal, path, text, purpose string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		os.Remove(path)
+		return err
+	}
+	fmt.Fprintf(t.out, "  wrote %s  %s\n", path, t.faint(purpose))
+	return nil
+}
+
+// addSDK writes the SDK, unless the folder holds one, which may be newer.
+func addSDK(t *terminal, dir string) error {
+	holds, err := inspect(dir)
+	switch {
+	case err != nil:
+		return err
+	case holds == somethingElse:
+		return fmt.Errorf("%s is not empty, and holds no SDK: move it away, or write the SDK elsewhere with `host sdk php DIR` and name that in %s", dir, workerFile)
+	case holds == anSDK:
+		return nil
+	}
+	if err := fs.WalkDir(sdkphp.FS, ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		return writeWhole(filepath.Join(dir, filepath.FromSlash(name)), name)
+	}); err != nil {
+		return err
+	}
+	fmt.Fprintf(t.out, "  wrote %s%c  %s\n", dir, os.PathSeparator, t.faint("the PHP SDK; `host sdk php` brings it up to date"))
+	return nil
+}

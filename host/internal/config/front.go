@@ -1,0 +1,83 @@
+// front.go looks at what [http] says of clients: who they are, and what is logged of them.
+
+package config
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+
+// check completes what is more than a number.
+func (h *HTTP) check(c *Config, fail fail) {
+	h.checkAccessLog(c, fail)
+	if h.RequestID != "" && !headerName.MatchString(h.RequestID) {
+		fail("http.request_id", "expected the name of a header, such as \"X-Request-Id\", or \"\" for none, found %s", describe(h.RequestID))
+	}
+	h.RequestID = http.CanonicalHeaderKey(h.RequestID)
+	for i, text := range h.TrustedProxies {
+		if _, err := parseNetwork(text); err != nil && text != "unix" {
+			fail(fmt.Sprintf("http.trusted_proxies.%d", i), `expected a network such as "10.0.0.0/8", an address, or "unix" for whoever uses a unix socket, found %s`, describe(text))
+		}
+	}
+	if c.has("http.rate_limit.burst") && h.RateLimit.Requests == 0 {
+		fail("http.rate_limit.burst", "has no effect without requests: write requests = %d", h.RateLimit.Burst)
+	}
+	if h.RateLimit.Burst == 0 {
+		h.RateLimit.Burst = 2 * h.RateLimit.Requests
+	}
+}
+
+// Proxies gives the trusted networks, and whether those who use a unix socket are trusted. set is whether the file says anything of them.
+func (h *HTTP) Proxies() (networks []netip.Prefix, unix, set bool) {
+	for _, text := range h.TrustedProxies {
+		if n, err := parseNetwork(text); err == nil {
+			networks = append(networks, n)
+		} else {
+			unix = true
+		}
+	}
+	return networks, unix, h.TrustedProxies != nil
+}
+
+// parseNetwork reads a network, or an address as the network of it alone.
+func parseNetwork(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		a = a.Unmap()
+		return a.Prefix(a.BitLen())
+	}
+	return netip.ParsePrefix(s)
+}
+
+// checkPriority refuses what could never be a request's path.
+func (p *Pool) checkPriority(fail fail) {
+	for i, path := range p.Priority {
+		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#* ") {
+			fail(fmt.Sprintf("%s.priority.%d", p.at, i), `expected a path without a query, such as "/health", found %s`, describe(path))
+		}
+	}
+}
+
+func (h *HTTP) checkAccessLog(c *Config, fail fail) {
+	const expected = `expected "off", "text", "json" or a path, such as "/var/log/app/access.json", found %s`
+	switch path := h.AccessLog; {
+	case path == "off" || path == "text" || path == "json":
+		return
+	case !strings.ContainsAny(path, `./\`): // a word that was misspelt rather than a file
+		fail("http.access_log", expected, describe(path))
+		return
+	}
+	h.AccessLog = absolute(c.Folder, h.AccessLog)
+	folder := filepath.Dir(h.AccessLog)
+	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+		fail("http.access_log", "there is no folder %s: create it, or mend the path", folder)
+	} else if info, err := os.Stat(h.AccessLog); err == nil && info.IsDir() {
+		fail("http.access_log", "%s is a folder: write the path of a file in it", h.AccessLog)
+	}
+}

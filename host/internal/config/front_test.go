@@ -1,0 +1,30 @@
+package config
+
+import "testing"
+
+func TestMistakesAboutClientsAreExplained(t *testing.T) {
+	checkMistakes(t, []mistake{
+		{good + "[http]\naccess_log = 'on'", `host.toml:4: [http] access_log: expected "off", "text", "json" or a path, such as "/var/log/app/access.json", found "on"`},
+		{good + "[http]\naccess_log = 'no/such.log'", `host.toml:4: [http] access_log: there is no folder SITE/no: create it, or mend the path`},
+		{good + "[http]\naccess_log = './public'", `host.toml:4: [http] access_log: SITE/public is a folder: write the path of a file in it`},
+		{good + "[http]\nrequest_id = 'X Id'", `host.toml:4: [http] request_id: expected the name of a header, such as "X-Request-Id", or "" for none, found "X Id"`},
+		{good + "[http]\ntrusted_proxies = ['::1', 'proxy']", `host.toml:4: [http] trusted_proxies.1: expected a network such as "10.0.0.0/8", an address, or "unix" for whoever uses a unix socket, found "proxy"`},
+		{good + "[http]\nrate_limit = 5", `host.toml:4: [http] rate_limit: expected a table, found the number 5`},
+		{good + "[http.rate_limit]\nburst = 5", `host.toml:4: [http] rate_limit.burst: has no effect without requests: write requests = 5`},
+		{good + "priority = ['health']", `host.toml:3: [pool.web] priority.0: expected a path without a query, such as "/health", found "health"`},
+	})
+}
+
+func TestTrustedProxiesAreNetworksAddressesOrUnix(t *testing.T) {
+	h := HTTP{TrustedProxies: []string{"10.0.0.0/8", "::ffff:192.0.2.1", "unix"}}
+	networks, unix, set := h.Proxies()
+	if len(networks) != 2 || networks[1].String() != "192.0.2.1/32" || !unix || !set {
+		t.Errorf("%v %v %v", networks, unix, set)
+	}
+	if _, _, set := (&HTTP{}).Proxies(); set {
+		t.Error("nothing was said of proxies")
+	}
+	if _, _, set := (&HTTP{TrustedProxies: []string{}}).Proxies(); !set {
+		t.Error("an empty list trusts nobody, which is not the same as no list")
+	}
+}

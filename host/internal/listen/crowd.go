@@ -1,0 +1,140 @@
+// Crowd: how many connections there are, in all and by address, and what becomes of one too many. It is accepted, told 503 and closed, since one that waits in the
+// kernel's queue would learn nothing until it gives up, and neither would a balancer in front.
+
+package listen
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Crowd counts the connections of all listeners of a host. Its methods are safe for concurrent use.
+type Crowd struct {
+	log     hclog.Logger
+	leaving chan struct{} // holds one for each that is being turned away
+	warned  atomic.Int64  // when that was last said, in Unix seconds
+
+	mu         sync.Mutex
+	max        int // guarded by mu, as all below
+	perAddress int
+	proxies    *Proxies // those may have as many as they like; nil is none
+	open       int
+	addresses  map[netip.Addr]int // only of those that came while perAddress was set
+}
+
+// NewCrowd limits the connections, in all and from one address; 0 is without a limit. An IPv6 address counts as its /64.
+func NewCrowd(most, perAddress int, proxies *Proxies, log hclog.Logger) *Crowd {
+	if log == nil {
+		log = hclog.NewNullLogger()
+	}
+	return &Crowd{max: most, perAddress: perAddress, proxies: proxies, log: log, leaving: make(chan struct{}, mostLeaving), addresses: make(map[netip.Addr]int)}
+}
+
+// Limit sets other limits. Connections that are open stay, also if they are more.
+func (k *Crowd) Limit(most, perAddress int, proxies *Proxies) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.max, k.perAddress, k.proxies = most, perAddress, proxies
+}
+
+// Open is how many connections there are.
+func (k *Crowd) Open() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.open
+}
+
+// enter counts a connection in, or says which limit it would pass. leave counts it out.
+func (k *Crowd) enter(c net.Conn) (who netip.Addr, full string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.perAddress > 0 {
+		if a, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil && (k.proxies == nil || !k.proxies.holds(a.Addr())) {
+			who = subscriber(a.Addr())
+		}
+	}
+	switch {
+	case k.max > 0 && k.open >= k.max:
+		return who, "max_connections"
+	case who.IsValid() && k.addresses[who] >= k.perAddress:
+		return who, "max_connections_per_address"
+	}
+	k.open++
+	if who.IsValid() {
+		k.addresses[who]++
+	}
+	return who, ""
+}
+
+func (k *Crowd) leave(who netip.Addr) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.open--
+	if !who.IsValid() {
+		return
+	}
+	if k.addresses[who]--; k.addresses[who] == 0 {
+		delete(k.addresses, who)
+	}
+}
+
+const (
+	mostLeaving  = 256 // that are told why; a flood beyond it is just closed
+	leavingTime  = time.Second
+	leavingBytes = 64 << 10
+)
+
+const turnedAway = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 81\r\n\r\n" +
+	"503 Service Unavailable\nThe server is busy. Please try again in a moment.        \n"
+
+// turnAway gets rid of a connection without waiting for it. A client of TLS can't be told.
+func (k *Crowd) turnAway(c net.Conn, secure bool, limit string) {
+	if now := time.Now().Unix(); now-k.warned.Load() >= int64(complainEvery/time.Second) {
+		k.warned.Store(now)
+		k.log.Warn("connections are turned away: raise "+limit+", or look for who opens them", "limit", limit, "remote", c.RemoteAddr(), "open", k.Open())
+	}
+	select {
+	case k.leaving <- struct{}{}:
+	default:
+		c.Close()
+		return
+	}
+	go func() { // ends within leavingTime
+		defer func() { <-k.leaving }()
+		defer c.Close()
+		if secure {
+			return
+		}
+		c.SetDeadline(time.Now().Add(leavingTime))
+		if _, err := io.WriteString(c, turnedAway); err != nil {
+			return
+		}
+		if half, ok := c.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+			io.CopyN(io.Discard, c, leavingBytes) // a close with unread bytes would take the answer back
+		}
+	}()
+}
+
+// acceptFor accepts the next connection that the crowd and the listener have room for.
+func (k *Crowd) acceptFor(l net.Listener, s *Server) (c net.Conn, who netip.Addr, err error) {
+	for {
+		if c, err = l.Accept(); err != nil {
+			return nil, who, err
+		}
+		who, full := k.enter(c)
+		if most := s.terms.Load().most; full == "" && most > 0 && s.clients.count() >= most {
+			k.leave(who)
+			full = "max_connections of the listener"
+		}
+		if full == "" {
+			return c, who, nil
+		}
+		k.turnAway(c, s.options.TLS != nil, full)
+	}
+}

@@ -1,0 +1,135 @@
+// Fronts: net/http fixes the time-outs and the header limit of a server for good, so a change of theirs begins another server. The one before goes on
+// with the connections that it has, and both accept at the same socket, one after the other.
+
+package listen
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// front is one server of net/http. It is the net.Listener that it serves, too.
+type front struct {
+	server  *Server
+	http    *http.Server
+	retired chan struct{} // closed when another one accepts
+	open    atomic.Int64  // connections
+}
+
+// frontLimits are the limits that belong to net/http.
+func frontLimits(l Limits) [3]int64 {
+	return [3]int64{int64(l.MaxHeader), int64(l.HeaderTimeout), int64(l.IdleTimeout)}
+}
+
+func (s *Server) newFront(l Limits) *front {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	if s.options.TLS != nil {
+		protocols.SetHTTP2(true)
+	} else {
+		protocols.SetUnencryptedHTTP2(true)
+	}
+	f := &front{server: s, retired: make(chan struct{})}
+	f.http = &http.Server{
+		Handler:                      http.HandlerFunc(s.serve),
+		Protocols:                    protocols,
+		ReadHeaderTimeout:            l.HeaderTimeout,
+		IdleTimeout:                  l.IdleTimeout,
+		MaxHeaderBytes:               l.MaxHeader,
+		DisableGeneralOptionsHandler: true, // OPTIONS * is the workers' to answer
+		ErrorLog:                     serverLog(s.log),
+		ConnContext:                  withConn,
+		ConnState:                    f.count,
+	}
+	return f
+}
+
+func (f *front) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		f.open.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		f.open.Add(-1)
+	}
+}
+
+// renew has connections from now on served under other limits. The caller holds mu.
+func (s *Server) renew(l Limits) {
+	last := s.fronts[len(s.fronts)-1]
+	s.fronts = slices.DeleteFunc(s.fronts, func(f *front) bool { return f != last && f.open.Load() == 0 })
+	s.fronts = append(s.fronts, s.newFront(l))
+	close(last.retired)
+	if s.socket != nil && s.options.TLS == nil {
+		interruptAccept(s.socket, time.Unix(1, 0))
+	}
+}
+
+// current is the front that accepts. It says false once the server has been closed.
+func (s *Server) current() (*front, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fronts[len(s.fronts)-1], !s.closed
+}
+
+func (s *Server) allFronts() []*front {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.fronts)
+}
+
+// Accept implements net.Listener.
+func (f *front) Accept() (net.Conn, error) {
+	for {
+		c, err := f.server.in.acceptUntil(f.retired)
+		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return c, err
+		}
+		if !f.resume() {
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+// resume goes on after an interruption that was meant for the front before. It says false if this one has retired.
+func (f *front) resume() bool {
+	f.server.mu.Lock()
+	defer f.server.mu.Unlock()
+	select {
+	case <-f.retired:
+		return false
+	default:
+		interruptAccept(f.server.socket, time.Time{})
+		return true
+	}
+}
+
+// Close implements net.Listener. A front that has retired leaves the socket to the next one.
+func (f *front) Close() error {
+	select {
+	case <-f.retired:
+		return nil
+	default:
+		return f.server.in.Close()
+	}
+}
+
+// Addr implements net.Listener.
+func (f *front) Addr() net.Addr { return f.server.socket.Addr() }
+
+// interruptAccept has an Accept under way return at t, or never.
+func interruptAccept(socket net.Listener, t time.Time) {
+	if l, ok := socket.(interface{ SetDeadline(time.Time) error }); ok {
+		l.SetDeadline(t)
+	}
+}
+
+// acceptor gives connections to the fronts.
+type acceptor interface {
+	acceptUntil(retired <-chan struct{}) (net.Conn, error)
+	Close() error
+}

@@ -1,0 +1,145 @@
+// Proxies in front of the host, and whom they speak for. What a client says of itself counts only if it came through one of them.
+
+package listen
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// Proxies are the peers that are believed about their clients.
+type Proxies struct {
+	Networks []netip.Prefix
+	Unix     bool // whoever connects to a unix socket
+}
+
+// trusts says whether a peer, as net/http names it, is one of them.
+func (p *Proxies) trusts(remote string) bool {
+	if remote == "@" || remote == "" {
+		return p.Unix
+	}
+	a, err := netip.ParseAddrPort(remote)
+	return err == nil && p.holds(a.Addr())
+}
+
+func (p *Proxies) holds(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	for _, n := range p.Networks {
+		if n.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+var errConflict = errors.New("Forwarded and X-Forwarded-For name different clients")
+
+// believe replaces r's remote address and host by what trusted proxies say, and returns the scheme that they saw, or "". From all other peers it takes these
+// headers away, so that the workers can't be fooled either. An error means that r can't be from one client.
+func (p *Proxies) believe(r *http.Request) (scheme string, err error) {
+	h := r.Header
+	if !p.trusts(r.RemoteAddr) {
+		for name := range h {
+			if name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
+				delete(h, name)
+			}
+		}
+		return "", nil
+	}
+	client, _, found := p.client(items(h["X-Forwarded-For"]), r.RemoteAddr)
+	elements := items(h["Forwarded"])
+	if len(elements) > 0 {
+		hops := make([]string, len(elements))
+		for i, e := range elements {
+			hops[i] = parameter(e, "for")
+		}
+		named, at, ok := p.client(hops, r.RemoteAddr)
+		if found && (!ok || named.Addr() != client.Addr()) {
+			return "", errConflict // a proxy that sets one of them passes the other on as the client made it up
+		}
+		if client, found = named, ok; at < len(elements) { // what the outermost trusted proxy was asked for
+			scheme = parameter(elements[at], "proto")
+			if host := parameter(elements[at], "host"); host != "" {
+				r.Host = host
+			}
+		}
+	}
+	if found {
+		r.RemoteAddr = client.String()
+	}
+	if given := items(h["X-Forwarded-Proto"]); len(given) > 0 {
+		scheme = given[len(given)-1]
+	}
+	if given := items(h["X-Forwarded-Host"]); len(given) > 0 {
+		r.Host = given[len(given)-1]
+	}
+	switch scheme = strings.ToLower(scheme); scheme {
+	case "http", "https":
+	case "wss":
+		scheme = "https"
+	default:
+		scheme = ""
+	}
+	return scheme, nil
+}
+
+// client goes back along the hops, the nearest last, to the first one that is no trusted proxy. One that can't be read ends the search: what lies behind
+// it is hearsay. at is the place of the one that was found.
+func (p *Proxies) client(hops []string, peer string) (client netip.AddrPort, at int, found bool) {
+	at = len(hops)
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, ok := parseHop(hops[i])
+		if !ok {
+			break
+		}
+		client, at, found = hop, i, true
+		if !p.holds(hop.Addr()) {
+			break
+		}
+	}
+	return client, at, found
+}
+
+// parseHop reads an address with or without a port, which is 0 then.
+func parseHop(s string) (netip.AddrPort, bool) {
+	if a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")); err == nil {
+		return netip.AddrPortFrom(a.Unmap().WithZone(""), 0), true
+	}
+	a, err := netip.ParseAddrPort(s)
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()), err == nil
+}
+
+// items splits lists at their commas, but not in quotes. There are never more than a request's head can hold.
+func items(lists []string) []string {
+	var all []string
+	for _, list := range lists {
+		quoted, from := false, 0
+		for i := 0; i <= len(list); i++ {
+			switch {
+			case i < len(list) && quoted && list[i] == '\\':
+				i++
+			case i < len(list) && list[i] == '"':
+				quoted = !quoted
+			case i >= len(list) || list[i] == ',' && !quoted:
+				if item := strings.Trim(list[from:min(i, len(list))], " \t"); item != "" {
+					all = append(all, item)
+				}
+				from = i + 1
+			}
+		}
+	}
+	return all
+}
+
+// parameter finds a name in an element of Forwarded (RFC 7239 §4), without its quotes.
+func parameter(element, name string) string {
+	for pair := range strings.SplitSeq(element, ";") {
+		key, value, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
+		if strings.EqualFold(key, name) {
+			return strings.Trim(value, `"`)
+		}
+	}
+	return ""
+}

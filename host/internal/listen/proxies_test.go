@@ -1,0 +1,215 @@
+package listen
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func networks(all ...string) *Proxies {
+	p := new(Proxies)
+	for _, n := range all {
+		p.Networks = append(p.Networks, netip.MustParsePrefix(n))
+	}
+	return p
+}
+
+func TestOnlyATrustedProxySaysWhoTheClientIs(t *testing.T) {
+	trusted := networks("10.0.0.0/8", "fd00::/8")
+	trusted.Unix = true
+	for _, test := range []struct {
+		peer, headers string // "Name: value" by lines
+		want          string // remote, scheme, host
+	}{
+		{"10.0.0.1:5", "X-Forwarded-For: 1.2.3.4", "1.2.3.4:0  a"},
+		{"10.0.0.1:5", "X-Forwarded-For: 6.6.6.6, 1.2.3.4, 10.9.9.9", "1.2.3.4:0  a"}, // what the client made up comes first
+		{"10.0.0.1:5", "X-Forwarded-For: 6.6.6.6\nX-Forwarded-For: 1.2.3.4", "1.2.3.4:0  a"},
+		{"10.0.0.1:5", "X-Forwarded-For: 10.2.2.2, 10.3.3.3", "10.2.2.2:0  a"},
+		{"10.0.0.1:5", "X-Forwarded-For: 1.2.3.4, rubbish", "10.0.0.1:5  a"},
+		{"10.0.0.1:5", "X-Forwarded-For: 1.2.3.4, rubbish, 10.3.3.3", "10.3.3.3:0  a"},
+		{"10.0.0.1:5", "X-Forwarded-For: 2001:db8::1", "[2001:db8::1]:0  a"},
+		{"10.0.0.1:5", "X-Forwarded-For: [2001:db8::1]:99", "[2001:db8::1]:99  a"},
+		{"[::ffff:10.0.0.1]:5", "X-Forwarded-For: ::ffff:1.2.3.4", "1.2.3.4:0  a"},
+		{"@", "X-Forwarded-For: 1.2.3.4:80\nX-Forwarded-Proto: https\nX-Forwarded-Host: b.test", "1.2.3.4:80 https b.test"},
+		{"10.0.0.1:5", "X-Forwarded-Proto: evil\nX-Forwarded-Host: x, b.test", "10.0.0.1:5  b.test"},
+		{"10.0.0.1:5", `Forwarded: for=6.6.6.6;proto=https, For="[2001:db8::1]:7";proto=http;host="c.test", for=10.1.1.1`, "[2001:db8::1]:7 http c.test"},
+		{"10.0.0.1:5", "Forwarded: for=unknown;proto=https", "10.0.0.1:5  a"},
+		{"10.0.0.1:5", "Forwarded: for=1.2.3.4\nX-Forwarded-For: 1.2.3.4", "1.2.3.4:0  a"},
+		{"10.0.0.1:5", "Forwarded: for=6.6.6.6\nX-Forwarded-For: 1.2.3.4", errConflict.Error()},
+		{"10.0.0.1:5", "Forwarded: for=\"\nX-Forwarded-For: 1.2.3.4", errConflict.Error()},
+		{"9.9.9.9:5", "X-Forwarded-For: 1.2.3.4\nX-Forwarded-Proto: https\nX-Forwarded-Host: b\nX-Forwarded-Port: 1\nForwarded: for=1.2.3.4\nX-Real-Ip: 1.2.3.4", "9.9.9.9:5  a gone"},
+	} {
+		r := &http.Request{RemoteAddr: test.peer, Host: "a", Header: http.Header{}}
+		for line := range strings.SplitSeq(test.headers, "\n") {
+			name, value, _ := strings.Cut(line, ": ")
+			r.Header.Add(name, value)
+		}
+		scheme, err := trusted.believe(r)
+		got := fmt.Sprint(r.RemoteAddr, " ", scheme, " ", r.Host)
+		if len(r.Header) == 0 {
+			got += " gone"
+		}
+		if err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%s %q: %s, expected %s", test.peer, test.headers, got, test.want)
+		}
+	}
+}
+
+func TestWorkersSeeTheClientBehindAProxy(t *testing.T) {
+	facts := func(c *call) {
+		c.whole(200, fmt.Sprint(c.request.Remote, " ", c.request.Scheme, " ", c.request.Host, " ", c.header("X-Forwarded-For")))
+	}
+	headers := []string{"X-Forwarded-For", "1.2.3.4", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "b.test"}
+	h := start(t, facts, func(o *Options) { o.Proxies = networks("127.0.0.0/8") })
+	if _, got := h.do("GET", "/", nil, headers...); got != "1.2.3.4:0 https b.test 1.2.3.4" {
+		t.Errorf("trusted: %s", got)
+	}
+	if resp, _ := h.do("GET", "/", nil, append(headers, "Forwarded", "for=6.6.6.6")...); resp.StatusCode != 400 {
+		t.Errorf("a conflict: %s", resp.Status)
+	}
+	h = start(t, facts, func(o *Options) { o.Proxies = networks("10.0.0.0/8") })
+	if _, got := h.do("GET", "/", nil, headers...); !strings.HasPrefix(got, "127.0.0.1:") || !strings.HasSuffix(got, " http "+h.address+" ") {
+		t.Errorf("not trusted: %s", got)
+	}
+	h = start(t, facts)
+	if _, got := h.do("GET", "/", nil, headers...); !strings.HasPrefix(got, "127.0.0.1:") || !strings.HasSuffix(got, " 1.2.3.4") {
+		t.Errorf("none of the host's business: %s", got)
+	}
+}
+
+func TestARateLimitAllowsABurstAndThenItsRate(t *testing.T) {
+	h := start(t, hello, func(o *Options) { o.RateLimit = NewRateLimit(1, 3) })
+	c := h.dial()
+	for range 3 {
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	}
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") // the connection stays
+	all, _ := io.ReadAll(c)
+	if got := string(all); strings.Count(got, "200 OK") != 3 || strings.Count(got, "1.1 429 ") != 2 || strings.Count(got, "Retry-After: 1\r\n") != 2 {
+		t.Errorf("%q", got)
+	}
+	if h.backend.calls.Load() != 3 {
+		t.Errorf("workers got %d", h.backend.calls.Load())
+	}
+}
+
+func TestARateLimitIsForClientsAndNotForTheirProxy(t *testing.T) {
+	h := start(t, hello, func(o *Options) { o.RateLimit, o.Proxies = NewRateLimit(1, 1), networks("127.0.0.0/8") })
+	for _, test := range []struct {
+		client string
+		status int
+	}{{"1.1.1.1", 200}, {"1.1.1.1", 429}, {"1.1.1.2", 200}, {"", 200}, {"", 200}} {
+		var headers []string
+		if test.client != "" {
+			headers = []string{"X-Forwarded-For", test.client}
+		}
+		if resp, _ := h.do("GET", "/", nil, headers...); resp.StatusCode != test.status {
+			t.Errorf("%q: %s", test.client, resp.Status)
+		}
+	}
+}
+
+func TestAClientIsAnAddressOrAnIPv6Subnet(t *testing.T) {
+	l := NewRateLimit(1, 1)
+	for _, test := range []struct {
+		remote string
+		limits bool
+	}{
+		{"1.1.1.1:1", false}, {"1.1.1.1:2", true}, {"[::ffff:1.1.1.1]:3", true}, {"1.1.1.2:1", false},
+		{"[2001:db8::1]:1", false}, {"[2001:db8::ffff]:1", true}, {"[2001:db8:0:1::1]:1", false}, {"@", false}, {"@", false},
+	} {
+		if wait := l.allow(test.remote); (wait > 0) != test.limits || wait > time.Second {
+			t.Errorf("%s has to wait %v", test.remote, wait)
+		}
+	}
+}
+
+func TestTheTableOfAddressesIsBounded(t *testing.T) {
+	l := NewRateLimit(1, 1)
+	for i := range 4 * rateShards * rateRoom {
+		l.allow(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255))
+	}
+	total := 0
+	for i := range l.shards {
+		total += len(l.shards[i].next)
+	}
+	if total > rateShards*rateRoom {
+		t.Errorf("%d addresses", total)
+	}
+}
+
+func TestAConnectionTooManyIsTurnedAway(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*Options)
+		full   bool
+	}{
+		{"in all", func(o *Options) { o.Crowd = NewCrowd(2, 0, nil, o.Logger) }, true},
+		{"of the listener", func(o *Options) { o.MaxConnections = 2 }, true},
+		{"of an address", func(o *Options) { o.Crowd = NewCrowd(0, 2, nil, o.Logger) }, true},
+		{"of a proxy", func(o *Options) { o.Crowd = NewCrowd(0, 2, networks("127.0.0.1/32"), o.Logger) }, false},
+	} {
+		h := start(t, hello, test.change)
+		ask := func(c io.ReadWriter) string {
+			io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			b := make([]byte, 1024)
+			n, _ := c.Read(b)
+			return statusLine(string(b[:n]))
+		}
+		first, second := h.dial(), h.dial()
+		if a, b := ask(first), ask(second); !strings.Contains(a+b, "200 OKHTTP") && !strings.Contains(a, "200") {
+			t.Fatalf("%s: %q %q", test.name, a, b)
+		}
+		began := time.Now()
+		third := ask(h.dial())
+		if full := strings.Contains(third, "503"); full != test.full {
+			t.Errorf("%s: %q", test.name, third)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("%s: told after %v", test.name, took)
+		}
+		if a := ask(first); !strings.Contains(a, "200") {
+			t.Errorf("%s: one that is in: %q", test.name, a)
+		}
+		second.Close()
+		for until := time.Now().Add(5 * time.Second); test.full; time.Sleep(time.Millisecond) { // the listener learns of it in its own time
+			if strings.Contains(ask(h.dial()), "200") {
+				break
+			}
+			if time.Now().After(until) {
+				t.Fatalf("%s: the place of one that left stays taken", test.name)
+			}
+		}
+		if test.full && !strings.Contains(h.logged.String(), "connections are turned away") {
+			t.Errorf("%s: the log says nothing", test.name)
+		}
+	}
+}
+
+func TestAUnixSocketHasNoAddressToLimit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	start(t, hello, func(o *Options) {
+		o.Address, o.Crowd, o.RateLimit = unixPrefix+path, NewCrowd(0, 1, nil, nil), NewRateLimit(1, 1)
+	})
+	for range 3 {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+		all, _ := io.ReadAll(c)
+		if !strings.Contains(string(all), "200 OK") {
+			t.Errorf("%q", all)
+		}
+		defer c.Close()
+	}
+}

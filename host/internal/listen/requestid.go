@@ -1,0 +1,45 @@
+// Request ids: a client's own if it is fit for a log line, else one of ours.
+
+package listen
+
+import (
+	"math/rand/v2"
+	"net/http"
+)
+
+// identify settles the request's id and tells the client. "" is without. A given one that is not fit is taken away, so that no worker sees another one than
+// the log does.
+func (s *Server) identify(w http.ResponseWriter, r *http.Request) (id string) {
+	name := s.options.RequestID
+	if name == "" {
+		return ""
+	}
+	if given, ok := r.Header[name]; ok {
+		if len(given) == 1 && saneID(given[0]) {
+			id = given[0]
+		} else {
+			delete(r.Header, name)
+		}
+	}
+	if id == "" {
+		id = newID()
+	}
+	w.Header()[name] = []string{id}
+	if c := recordOf(w); c != nil {
+		c.id = id
+	}
+	return id
+}
+
+// newID makes an id that no other request has: 128 random bits, like a trace's.
+func newID() string {
+	var b [32]byte
+	for half := range 2 {
+		n := rand.Uint64()
+		for i := range 16 {
+			b[16*half+i] = hexDigits[n&15]
+			n >>= 4
+		}
+	}
+	return string(b[:])
+}

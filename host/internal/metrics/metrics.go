@@ -1,0 +1,156 @@
+// Package metrics shows a host to Prometheus. It counts nothing itself: at each scrape it asks the pools and the listeners for what they have
+// counted, so that a request pays for an atomic or two and no label is built on its way.
+package metrics
+
+import (
+	"net/http"
+	"runtime"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/workerhost/workerhost/workers"
+)
+
+// Pool is what is asked of a pool; *workers.Pool has it. Both methods can be called at any time.
+type Pool interface {
+	Name() string
+	Status() workers.Status
+	Metrics() workers.Metrics
+}
+
+// Listener is what is asked of a listener; *listen.Server has it.
+type Listener interface {
+	Address() string
+	Connections() int
+}
+
+// Source is the host. Its functions are called at each scrape.
+type Source struct {
+	Version   string
+	Pools     func() []Pool
+	Listeners func() []Listener
+}
+
+// Handler answers scrapes, with the metrics of the Go runtime and of the process beside ours.
+func Handler(s Source) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(&collector{s}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}
+
+// collector implements prometheus.Collector. It is unchecked (it describes nothing), since pools come and go.
+type collector struct{ source Source }
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("workerhost_"+name, help, labels, nil)
+}
+
+// The metrics. Names are promised: they are added to, and never change their meaning.
+var (
+	buildInfo   = describe("build_info", "1, with what runs as labels.", "version", "go")
+	connections = describe("connections", "Client connections that are open.", "listener")
+
+	responses    = describe("responses_total", "Response heads from workers, by the first digit of their status.", "pool", "generation", "class")
+	failures     = describe("failures_total", "Requests without a whole response from a worker, by why.", "pool", "reason")
+	retries      = describe("retries_total", "Safe requests that were tried once more after their worker died.", "pool")
+	moves        = describe("moves_total", "Requests given to another worker, since theirs had not begun them.", "pool")
+	bytesIn      = describe("request_body_bytes_total", "Bytes of request bodies sent to workers.", "pool")
+	bytesOut     = describe("response_body_bytes_total", "Bytes of response bodies from workers; files that the host sends are not among them.", "pool")
+	queueLength  = describe("queue_length", "Requests that wait for a worker.", "pool")
+	queueWait    = describe("queue_wait_seconds", "Time that requests waited for a worker.", "pool")
+	service      = describe("service_seconds", "Time that workers had requests, until all code for them had run.", "pool")
+	inflight     = describe("inflight_requests", "Requests that workers have.", "pool")
+	workersBy    = describe("workers", "Workers by state; a slot without a worker is backing-off.", "pool", "state")
+	restarts     = describe("worker_restarts_total", "Workers that another one took the place of, other than by a reload, by why.", "pool", "reason")
+	memory       = describe("pool_memory_bytes", "Resident memory of the workers together; pages that they share count for each.", "pool")
+	generation   = describe("pool_generation", "Generation that the pool is meant to run.", "pool")
+	reloading    = describe("pool_reloading", "1 while a reload is under way.", "pool")
+	boots        = describe("worker_boot_seconds", "Time from a worker's start to its READY.", "pool")
+	reloads      = describe("reload_seconds", "Duration of the reloads that completed.", "pool")
+	failedReload = describe("reload_failures_total", "Reloads that failed, the old code serving on.", "pool")
+)
+
+var classNames = [...]string{"other", "1xx", "2xx", "3xx", "4xx", "5xx"}
+
+// states are shown even where no worker is in them, so that a graph begins at 0.
+var states = [...]workers.State{workers.Starting, workers.Idle, workers.Busy, workers.Draining, workers.BackingOff}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(to chan<- prometheus.Metric) {
+	gauge(to, buildInfo, 1, c.source.Version, runtime.Version())
+	for _, l := range c.source.Listeners() {
+		gauge(to, connections, l.Connections(), l.Address())
+	}
+	for _, p := range c.source.Pools() {
+		collectCounts(to, p.Name(), p.Metrics())
+		collectStatus(to, p.Name(), p.Status())
+	}
+}
+
+func collectCounts(to chan<- prometheus.Metric, pool string, m workers.Metrics) {
+	for _, a := range m.Answers {
+		for class, n := range a.Classes {
+			if n > 0 || class == 2 || class == 5 { // the two that alerts are made of are there from the start
+				counter(to, responses, n, pool, strconv.FormatUint(a.Generation, 10), classNames[class])
+			}
+		}
+	}
+	for why, n := range m.Failures {
+		counter(to, failures, n, pool, why)
+	}
+	for why, n := range m.Restarts {
+		counter(to, restarts, n, pool, why)
+	}
+	counter(to, retries, m.Retries, pool)
+	counter(to, moves, m.Moves, pool)
+	counter(to, bytesIn, m.BytesIn, pool)
+	counter(to, bytesOut, m.BytesOut, pool)
+	counter(to, failedReload, m.FailedReloads, pool)
+	durations(to, queueWait, m.Wait, pool)
+	durations(to, service, m.Service, pool)
+	durations(to, boots, m.Boots, pool)
+	durations(to, reloads, m.Reloads, pool)
+}
+
+func collectStatus(to chan<- prometheus.Metric, pool string, st workers.Status) {
+	count := map[workers.State]int{}
+	requests, resident := 0, int64(0)
+	for _, w := range st.Workers {
+		count[w.State]++
+		requests += w.Inflight
+		resident += w.Memory
+	}
+	for _, s := range states {
+		gauge(to, workersBy, count[s], pool, s.String())
+	}
+	under := 0
+	if st.Reloading {
+		under = 1
+	}
+	gauge(to, reloading, under, pool)
+	gauge(to, generation, st.Generation, pool)
+	gauge(to, queueLength, st.Queued, pool)
+	gauge(to, inflight, requests, pool)
+	gauge(to, memory, resident, pool)
+}
+
+func gauge[N int | int64 | uint64](to chan<- prometheus.Metric, d *prometheus.Desc, n N, labels ...string) {
+	to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+}
+
+func counter(to chan<- prometheus.Metric, d *prometheus.Desc, n uint64, labels ...string) {
+	to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+}
+
+func durations(to chan<- prometheus.Metric, d *prometheus.Desc, h workers.Histogram, labels ...string) {
+	buckets := make(map[float64]uint64, len(workers.Bounds))
+	for i, bound := range workers.Bounds {
+		buckets[bound.Seconds()] = h.Cumulative[i]
+	}
+	to <- prometheus.MustNewConstHistogram(d, h.Count(), h.Sum.Seconds(), buckets, labels...)
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"math"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// processLimit is the number of processes that may run, and who says so.
+func processLimit() (n uint64, source string, ok bool) {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NPROC, &limit) == nil && limit.Cur != math.MaxUint64 && os.Geteuid() != 0 { // root is exempt
+		n, source, ok = limit.Cur, "of the user", true
+	}
+	if group, limited := groupValue("pids.max"); limited && (!ok || uint64(group) < n) {
+		n, source, ok = uint64(group), "of the control group", true
+	}
+	return n, source, ok
+}
+
+// diskSpace says what is left for this user where folder is, and whether that is memory.
+func diskSpace(folder string) (free int64, inMemory, ok bool) {
+	var s unix.Statfs_t
+	if unix.Statfs(folder, &s) != nil {
+		return 0, false, false
+	}
+	return int64(s.Bavail) * int64(s.Bsize), s.Type == unix.TMPFS_MAGIC || s.Type == unix.RAMFS_MAGIC, true
+}

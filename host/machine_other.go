@@ -1,0 +1,7 @@
+//go:build !linux
+
+package main
+
+func processLimit() (n uint64, source string, ok bool) { return 0, "", false }
+
+func diskSpace(string) (free int64, inMemory, ok bool) { return 0, false, false }

@@ -1,0 +1,86 @@
+// try.go is the dry run of a reload: what would change, and a worker of the newest code beside each pool.
+
+package main
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/workerhost/workerhost/host/internal/control"
+)
+
+// Try implements [control.Host]. A pool that only the new configuration has is told of, and not tried.
+func (h *host) Try(names []string) (*control.Account, error) {
+	if err := h.checkNames(names); err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed || h.stopping.Err() != nil {
+		return nil, errors.New("the host is stopping")
+	}
+	account := control.NewAccount()
+	h.reloads.Go(func() { // ends with the last worker that is tried, or with the host
+		defer account.End()
+		h.try(names, account)
+	})
+	return account, nil
+}
+
+func (h *host) try(names []string, account *control.Account) {
+	c, err := h.load()
+	if err != nil {
+		account.Add(control.Event{Kind: control.ConfigFailed, Error: err.Error()})
+		return
+	}
+	plan := makePlan(h.setup.Load(), c)
+	if len(names) == 0 {
+		for _, e := range slices.Concat(plan.log, plan.http) {
+			wouldChange(account, e)
+		}
+		for _, next := range plan.listen {
+			for _, e := range next.changes {
+				wouldChange(account, e)
+			}
+		}
+		for _, e := range plan.restart {
+			e.Kind = control.NeedsRestart
+			account.Add(e)
+		}
+	}
+	for _, next := range plan.pools {
+		switch {
+		case len(names) > 0 && !slices.Contains(names, next.config.Name):
+		case next.old == nil:
+			account.Add(control.Event{Kind: control.WouldChange, Pool: next.config.Name, What: "pool " + next.config.Name + " is new, and was not tried"})
+		default:
+			for _, e := range next.changes {
+				wouldChange(account, e)
+			}
+			account.Add(h.tryPool(next))
+		}
+	}
+}
+
+func wouldChange(account *control.Account, e control.Event) {
+	e.Kind = control.WouldChange
+	account.Add(e)
+}
+
+// tryPool tries one pool with its settings of the new configuration.
+func (h *host) tryPool(next plannedPool) control.Event {
+	p := next.old
+	<-p.begun
+	if !p.running.Load() {
+		return control.Event{Kind: control.TryFailed, Pool: p.name, Error: "the pool could not be started; the host's log says why"}
+	}
+	trial, err := p.workers.Try(h.stopping, h.workerSettings(p, h.setup.Load().config, next.config))
+	e := control.Event{
+		Kind: control.Tried, Pool: p.name, Directory: trial.Directory, Pinned: &trial.Pinned, NewPID: trial.PID, SDK: trial.SDK,
+		Boot: control.Millis(trial.Boot), Memory: trial.Memory, Output: trial.Output,
+	}
+	if err != nil {
+		e.Kind, e.Error = control.TryFailed, err.Error()
+	}
+	return e
+}

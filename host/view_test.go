@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/workerhost/workerhost/host/internal/control"
+)
+
+func TestAWatchShowsTheStatusEachSecondAndWaitsForAHostThatRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		asked, shown := 0, []float64{}
+		err := watchStatus(ctx, func(context.Context) (control.Status, error) {
+			if asked++; asked == 2 {
+				return control.Status{}, &control.NoHost{}
+			}
+			return control.Status{Uptime: float64(asked)}, nil
+		}, func(st control.Status) error {
+			if shown = append(shown, st.Uptime); len(shown) == 3 {
+				cancel()
+			}
+			return nil
+		})
+		if err != nil || len(shown) != 3 || shown[1] != 3 {
+			t.Errorf("%v, shown %v", err, shown)
+		}
+	})
+}
+
+func TestAWatchOfNoHostIsAnError(t *testing.T) {
+	err := watchStatus(context.Background(), func(context.Context) (control.Status, error) { return control.Status{}, errors.New("no host") }, nil)
+	if err == nil {
+		t.Error("it was no error")
+	}
+}
+
+func TestARedrawCoversThePageBefore(t *testing.T) {
+	var out bytes.Buffer
+	on := &terminal{out: &out, colours: true}
+	for _, text := range []string{"a long line\nanother\n", "short\n"} {
+		on.redraw(func(page *terminal) { page.out.Write([]byte(text)) })
+	}
+	if want := "\x1b[Ha long line\x1b[K\nanother\x1b[K\n\x1b[J\x1b[Hshort\x1b[K\n\x1b[J"; out.String() != want {
+		t.Errorf("%q", out.String())
+	}
+}
+
+func TestStatusViewsSayWhyAWorkerWasRestarted(t *testing.T) {
+	st := control.Status{Pools: []control.Pool{{Name: "app", Generation: 1, Workers: []control.Worker{
+		{PID: 7, State: "idle", Restarts: 1, Restarted: "exited (exit status 255)"}, {Slot: 1, State: "backing-off"},
+	}}}}
+	var out bytes.Buffer
+	showStatus(&terminal{out: &out}, st)
+	if !strings.Contains(out.String(), "LAST RESTART") || !strings.Contains(out.String(), "1  exited (exit status 255)\n") {
+		t.Errorf("%s", out.String())
+	}
+	b, err := json.Marshal(allWorkers(st))
+	if err != nil || !strings.HasPrefix(string(b), `[{"pool":"app","slot":0,"pid":7,"state":"idle"`) {
+		t.Errorf("%v %s", err, b)
+	}
+}

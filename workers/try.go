@@ -1,0 +1,69 @@
+// Trying the newest code beside the pool, without changing anything.
+
+package workers
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Trial is how one worker of the newest code did.
+type Trial struct {
+	Directory string
+	Pinned    bool
+	PID       int
+	Boot      time.Duration // until it was ready and warm
+	Memory    int64         // resident then, in bytes; 0 where it can't be known
+	SDK       string
+	Output    string // what it printed, its end if that was much
+}
+
+// trialOutput is how much of what a worker prints is kept for a [Trial].
+const trialOutput = 64 << 10
+
+// Try starts one worker of the code as it is now, with settings that may differ as in [Pool.Reconfigure], warms it up, and ends it. It gets no
+// client's request, and the pool goes on as it is. The error says why a reload would fail; what is known of the worker comes with it.
+func (p *Pool) Try(ctx context.Context, s Settings) (t Trial, err error) {
+	set, err := p.successor(s)
+	if err != nil {
+		return t, err
+	}
+	number := uint64(0)
+	p.do(func() {
+		if p.stopping {
+			return
+		}
+		p.counter++ // Prepare may build something under this name
+		number = p.counter
+		p.tasks.Add(1)
+	})
+	if number == 0 {
+		return t, ErrStopping
+	}
+	defer p.tasks.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.context, cancel)()
+	g, err := beginGeneration(ctx, set, number)
+	if err != nil {
+		return t, err
+	}
+	t.Directory, t.Pinned = g.directory, g.pinned
+	g.trial = true
+	var w *worker
+	if !p.do(func() { w = p.launch(g, &slot{outside: true}) }) {
+		return t, ErrStopping
+	}
+	defer context.AfterFunc(ctx, func() { w.kill("the trial was given up") })()
+	t.PID = w.pid()
+	if err = p.awaitBoot(w); err == nil {
+		t.Boot, t.Memory, t.SDK = w.bootTime, residentMemory(t.PID), w.ready.SDK
+		p.retire(w)
+	}
+	t.Output = w.tail.String()
+	if err != nil && ctx.Err() != nil {
+		err = errors.Join(ctx.Err(), err)
+	}
+	return t, err
+}

@@ -1,0 +1,159 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+func respond(w *fakeWorker, r *protocol.Request, status int) {
+	w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd | protocol.FlagDone, Status: status})
+}
+
+func TestNewWorkerAnswersItsWarmUpBeforeItGetsTraffic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cold atomic.Int32
+		p, f := newFakePool(t, Settings{Workers: 1, MaxRequests: 1, Warmup: []*protocol.Request{get("/"), get("/missing")}}, func(int) script {
+			warm := 0
+			return serve(1, func(w *fakeWorker, r *protocol.Request) {
+				switch r.Target {
+				case "/":
+					time.Sleep(time.Second)
+					warm++
+					respond(w, r, 200)
+				case "/missing":
+					warm++
+					respond(w, r, 404)
+				default:
+					if warm != 2 {
+						cold.Add(1)
+					}
+					w.answer(r, "warm")
+				}
+			})
+		})
+		defer p.Stop(context.Background())
+		for range 4 { // boot, and recycling after each request
+			if s, _ := submit(p, "GET", "/x"); s.result() != "warm" {
+				t.Fatal(s.failure)
+			}
+			time.Sleep(5 * time.Second)
+		}
+		if f.count() != 5 || cold.Load() > 0 {
+			t.Fatalf("%d starts, %d requests for cold workers", f.count(), cold.Load())
+		}
+		f.process(5).die("exit status 1") // a respawn is warmed up, too
+		if s, _ := submit(p, "GET", "/x"); s.result() != "warm" || cold.Load() > 0 {
+			t.Fatal(s.failure, cold.Load())
+		}
+		r := p.Reload()
+		if e := follow(r)[1]; e.Kind != EventReplaced || e.Boot < time.Second || cold.Load() > 0 {
+			t.Fatalf("%+v", e)
+		}
+	})
+}
+
+func TestFailedWarmUpIsAFailedBoot(t *testing.T) {
+	for name, test := range map[string]struct {
+		act  func(w *fakeWorker, r *protocol.Request)
+		want string
+	}{
+		"error":   {func(w *fakeWorker, r *protocol.Request) { respond(w, r, 500) }, "warm-up GET /health answered 500"},
+		"silence": {func(w *fakeWorker, _ *protocol.Request) { w.hang() }, "warm-up GET /health was not answered within start_timeout (3s)"},
+		"exit":    {func(w *fakeWorker, _ *protocol.Request) { w.die("exit status 255") }, "it ended before it had answered the warm-up GET /health (exit status 255)"},
+		"a refusal": {func(w *fakeWorker, r *protocol.Request) {
+			w.conn.Send(&protocol.Reset{Stream: r.Stream, Code: protocol.ResetRefused})
+			w.conn.Send(&protocol.Done{Stream: r.Stream})
+		}, "warm-up GET /health was not answered"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, f := newFakePool(t, Settings{Workers: 2, StartTimeout: 3 * time.Second}, func(n int) script {
+					return serve(1, func(w *fakeWorker, r *protocol.Request) {
+						if n > 2 {
+							test.act(w, r)
+						} else {
+							generationWorker(w, r)
+						}
+					})
+				})
+				defer p.Stop(context.Background())
+				ready()
+				reconfigured(t, p, func(s *Settings) { s.Warmup = []*protocol.Request{get("/health")} })
+				e := last(follow(p.Reload()))
+				if e.Kind != EventFailed || !strings.Contains(e.Error, test.want) || e.Replaced != 0 || f.alive() != 2 {
+					t.Fatalf("%+v", e)
+				}
+				if s, _ := submit(p, "GET", "/"); s.result() != "generation 1" {
+					t.Fatal(s.failure)
+				}
+			})
+		})
+	}
+}
+
+func TestTrialChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := newFakePool(t, Settings{Workers: 2, Warmup: []*protocol.Request{get("/health")}}, func(n int) script {
+			return func(w *fakeWorker) {
+				time.Sleep(40 * time.Millisecond)
+				w.errs.Write([]byte("Deprecated: old\n"))
+				if n == 4 {
+					broken(w)
+					return
+				}
+				serve(1, generationWorker)(w)
+			}
+		})
+		defer p.Stop(context.Background())
+		ready()
+		before := pids(p)
+		trial, err := p.Try(context.Background(), *p.settings)
+		if err != nil || trial.PID != 1003 || trial.Boot < 40*time.Millisecond || trial.SDK != "fake" || trial.Output != "Deprecated: old" || trial.Directory == "" {
+			t.Fatalf("%+v %v", trial, err)
+		}
+		trial, err = p.Try(context.Background(), *p.settings)
+		if err == nil || !strings.Contains(err.Error(), "PHP Parse error") || trial.Output != "Deprecated: old" {
+			t.Fatalf("%+v %v", trial, err)
+		}
+		st := p.Status()
+		if !reflect.DeepEqual(pids(p), before) || f.alive() != 2 || st.Generation != 1 || st.Failure != "" || st.Reloading {
+			t.Fatalf("%+v", st)
+		}
+	})
+}
+
+func TestTrialIsGivenUpWithItsContextAndWithThePool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := newFakePool(t, Settings{Workers: 1}, func(n int) script {
+			if n > 1 {
+				return func(w *fakeWorker) { w.hang() }
+			}
+			return serve(1, generationWorker)
+		})
+		ready()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if _, err := p.Try(ctx, *p.settings); !errors.Is(err, context.DeadlineExceeded) || f.alive() != 1 {
+			t.Fatal(err)
+		}
+		stopped := make(chan struct{})
+		go func() { defer close(stopped); time.Sleep(time.Second); p.Stop(context.Background()) }()
+		if _, err := p.Try(context.Background(), *p.settings); err == nil {
+			t.Fatal("the trial outlived the pool")
+		}
+		if _, err := p.Try(context.Background(), *p.settings); !errors.Is(err, ErrStopping) {
+			t.Fatal(err)
+		}
+		if <-stopped; f.alive() != 0 {
+			t.Fatal("a worker is left")
+		}
+	})
+}
