@@ -83,7 +83,7 @@ func TestTheAccessLogAndTheWorkerNameARequestAlike(t *testing.T) {
 	t.Parallel()
 	dir := phpWorker(t, `
 Worker::create()->onRequest(function (Request $r): Response {
-	error_log('worker saw ' . $r->id);
+	\WorkerHost\Log::info('worker saw ' . $r->id); // a frame of the request's own stream; a line of stderr may come after its end
 	return Response::text($r->id . ' ' . $r->remoteAddress);
 })->run();`)
 	log := filepath.Join(dir, "access.json")
