@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -235,15 +234,18 @@ const readyPoll = 20 * time.Millisecond
 func (h *host) announceReady() error {
 	told := false
 	for wait := readyPoll; ; wait = min(2*wait, 250*time.Millisecond) {
-		if !told && slices.ContainsFunc(h.pools(), (*pool).allReady) {
+		pools, ready, count := h.pools(), 0, 0
+		for _, p := range pools {
+			if p.allReady() {
+				ready++
+			}
+			count += p.config().Workers
+		}
+		if ready > 0 && !told {
 			told = true
 			h.notify.begun(summarise(h.Status()))
 		}
-		if !slices.ContainsFunc(h.pools(), func(p *pool) bool { return !p.allReady() }) {
-			count := 0
-			for _, p := range h.pools() {
-				count += p.config().Workers
-			}
+		if ready == len(pools) {
 			h.log.Info("ready", "workers", count, "took", humanDuration(time.Since(h.began)), "control", h.config().Control)
 			return nil
 		}

@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -51,22 +50,13 @@ func (n *notifier) tell(lines ...string) {
 	if n.socket == "" {
 		return
 	}
-	var err error
-	for range tellTries { // the queue of a manager that is busy may be full
-		if err = n.send(strings.Join(lines, "\n")); !errors.Is(err, os.ErrDeadlineExceeded) {
-			break
-		}
-	}
-	if err != nil {
+	if err := n.send(strings.Join(lines, "\n")); err != nil {
 		n.once.Do(func() { n.log.Warn("systemd can't be told how the host does", "error", err) })
 	}
 }
 
-// How often a message is tried, and for how long.
-const (
-	tellTries = 10
-	tellTime  = 300 * time.Millisecond
-)
+// tellTime is how long a manager that is busy may keep us waiting.
+const tellTime = 3 * time.Second
 
 func (n *notifier) send(message string) error {
 	conn, err := net.Dial("unixgram", n.socket) // a leading @ is an abstract name, for Go as for systemd
