@@ -42,6 +42,8 @@ func (x *exchange) describe(r *http.Request, target string) {
 		switch name {
 		case "Expect", "Proxy", "Trailer": // answered here; would become HTTP_PROXY in CGI-like code; known once they have come
 			continue
+		case "X-Worker-Warmup": // the pool's own word to its workers
+			continue
 		case "Te":
 			if hasToken(values, "trailers") {
 				m.Headers = append(m.Headers, "Te", "trailers")

@@ -23,7 +23,7 @@ import (
 func TestARequestArrivesAsItWasSent(t *testing.T) {
 	var got protocol.Request
 	h := start(t, func(c *call) { got = c.request; hello(c) }, func(o *Options) { o.RequestID = "X-Request-Id" })
-	answer := h.raw("GET /a/b?c=d&e HTTP/1.1\r\nHost: example.org:81\r\nX-B: 1\r\nx-a: 2\r\nX-B: 3\r\nConnection: close, X-Mine\r\nX-Mine: 4\r\nKeep-Alive: 5\r\n" +
+	answer := h.raw("GET /a/b?c=d&e HTTP/1.1\r\nHost: example.org:81\r\nX-B: 1\r\nx-a: 2\r\nX-B: 3\r\nConnection: close, X-Mine\r\nX-Mine: 4\r\nKeep-Alive: 5\r\nX-Worker-Warmup: 1\r\n" +
 		"Upgrade: h2c\r\nTE: gzip, trailers\r\nProxy: evil\r\nProxy-Connection: 6\r\nX-Request-Id: req-1\r\nCookie: a=b\r\nCookie: c=d\r\n\r\n")
 	if !strings.Contains(statusLine(answer), "200") || !strings.HasSuffix(answer, "Hello, World!") {
 		t.Fatal(answer)
