@@ -303,6 +303,10 @@ func (p *Pool) giveUp(r *Roll, bad *fault, had int, swapped []*slot, before, g *
 		e.NewPID = bad.new.pid()
 	}
 	p.meter.failedReloads.Add(1)
-	p.log.Error("reload failed, the old workers keep serving", "generation", g.number, "worker", bad.slot, "replaced", running, "error", err)
+	what := "reload failed, the old workers keep serving"
+	if running > 0 {
+		what = "reload failed half-way, replaced workers run the new code and the others the old"
+	}
+	p.log.Error(what, "generation", g.number, "worker", bad.slot, "replaced", running, "error", err)
 	r.add(e)
 }
