@@ -15,6 +15,9 @@ func (m *Response) Check() error {
 	if m.File != "" && (len(m.Body) > 0 || m.Flags&FlagEnd == 0) {
 		return fmt.Errorf("a response with a file has to end there and have no body")
 	}
+	if m.Hold != nil && (m.Flags&FlagEnd != 0 || m.File != "") {
+		return fmt.Errorf("a response that is held has neither an end nor a file")
+	}
 	return CheckHeaders(m.Headers)
 }
 

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// LinkError says that the two ends of a link disagree (SPEC.md §9.1). It ends the link.
+// LinkError says that the two ends of a link disagree (SPEC.md §11.1). It ends the link.
 type LinkError struct {
 	Expected string // what SPEC.md asks for at this place
 	Got      string // what came instead

@@ -8,17 +8,38 @@ import (
 	"time"
 )
 
-// Exchange is a request that a front submits to a pool.
+// Exchange is a request, or an event of a connection, that a front submits to a pool.
 type Exchange struct {
-	// Request is sent when a worker has been leased; the pool sets its Stream and Attempt. The front must not touch it before
+	// Request is sent when a worker has been leased; the pool sets its stream and attempt. The front must not touch it before
 	// Sink.Finished.
-	Request *Request
+	Request Opening
 	// Repeatable says that the request may be tried once more if a worker died with it without a word: it is safe in the
 	// sense of RFC 9110 §9.2.1, and its body can be sent again from the start.
 	Repeatable bool
 	// Priority lets the request pass in front of the queue, and wait when that is full.
 	Priority bool
-	Sink     Sink
+	// Patient has it wait for a worker however long that takes, also while none can start; the queue's length and deadline do not count for it.
+	// There are never more of them than connections.
+	Patient bool
+	// Subject is what acts on "the event's own connection" are about; nil for a request.
+	Subject Subject
+	Sink    Sink
+}
+
+// Subject is what an event is about. A [Hub] knows its own.
+type Subject interface {
+	// ConnectionID is the connection's id, or "" for a datagram.
+	ConnectionID() string
+}
+
+// Hub keeps the connections that workers act on. Its methods are safe for concurrent use and never wait.
+type Hub interface {
+	// Commit carries out acts (SPEC.md §10.1), in order: all of them, or none if it returns an error, which is for the log. subject is the
+	// exchange's that they belong to, or nil. SENDs have been put together from their parts. The hub keeps what it is given.
+	Commit(subject Subject, acts []Act) error
+	// Call answers a CALL or a SWAP (SPEC.md §10.4). m and what it points to are the caller's again afterwards. The pool sets the result's stream.
+	Call(m *Call) *Result
+	Swap(m *Swap) *Result
 }
 
 // Sink receives what comes of an [Exchange]. Calls come one at a time, in the order below, from a goroutine that reads a worker's frames: they must not
@@ -112,4 +133,17 @@ type Traits struct {
 	FileRoots  []string      // folders that RESPONSE's file may lie under
 	RetryAfter time.Duration // what a client that was turned away should wait
 	Priority   []string      // paths whose requests have priority
+	Events     Events        // which events the workers handle
+	AtMostOnce bool          // an event whose worker died is not delivered again
+}
+
+// Events are the events of connections that a worker handles (SPEC.md §9.2).
+type Events struct{ Open, Message, Close, Buffer bool }
+
+// Any says whether there are any, so that the pool can have connections.
+func (e Events) Any() bool { return e.Open || e.Message || e.Close || e.Buffer }
+
+// Events reads the features of a READY.
+func (r *Ready) Events() Events {
+	return Events{Open: r.Has("open"), Message: r.Has("message"), Close: r.Has("close"), Buffer: r.Has("buffer")}
 }

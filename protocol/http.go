@@ -61,6 +61,16 @@ type Response struct {
 	Headers []string
 	Body    []byte
 	File    string
+	Hold    *Hold // it becomes a connection
+}
+
+// Hold makes a response a connection (SPEC.md §10.6).
+type Hold struct {
+	Groups  []string
+	UID     string
+	Session []Entry
+	Once    bool  // it ends after the first message
+	Timeout int64 // milliseconds after which the host ends it; 0 is never
 }
 
 // Inform is an informational response (SPEC.md §5.4).
@@ -293,6 +303,9 @@ func (m *Response) AppendFrame(b []byte) []byte {
 	if m.File != "" {
 		n = 5
 	}
+	if m.Hold != nil {
+		n = 6
+	}
 	start := len(b)
 	b = begin(b, TypeResponse, m.Stream, n)
 	b = appendUint(b, uint64(m.Flags))
@@ -301,10 +314,48 @@ func (m *Response) AppendFrame(b []byte) []byte {
 	if n > 3 {
 		b = appendBody(b, m.Body)
 	}
-	if n > 4 {
+	switch {
+	case m.File != "":
 		b = appendStr(b, m.File)
+	case n > 5:
+		b = appendNil(b)
+	}
+	if n > 5 {
+		b = m.Hold.append(b)
 	}
 	return endFrame(b, start)
+}
+
+func (m *Hold) append(b []byte) []byte {
+	b = appendArray(b, 5)
+	b = appendPairs(b, m.Groups)
+	b = appendStr(b, m.UID)
+	b = AppendEntries(b, m.Session)
+	b = appendBool(b, m.Once)
+	return appendInt(b, m.Timeout)
+}
+
+func (f *fields) hold() *Hold {
+	m := new(Hold)
+	left := f.array()
+	more := func() bool { left--; return left >= 0 && f.err == nil }
+	if more() {
+		m.Groups = f.strings(nil)
+	}
+	if more() {
+		m.UID = f.str()
+	}
+	if more() {
+		m.Session = f.entries()
+	}
+	if more() {
+		m.Once = f.bool()
+	}
+	if more() {
+		m.Timeout = f.long()
+	}
+	f.skipExtra(left)
+	return m
 }
 
 // Parse reads a RESPONSE's payload. Body aliases payload; Headers reuses m.Headers' space. Errors are [*LinkError].
@@ -326,6 +377,9 @@ func (m *Response) Parse(payload []byte) error {
 	}
 	if f.next("file") && !f.null() {
 		m.File = f.str()
+	}
+	if f.next("hold") && !f.null() {
+		m.Hold = f.hold()
 	}
 	return f.end()
 }

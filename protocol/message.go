@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// Type is a message's type (SPEC.md §10).
+// Type is a message's type (SPEC.md §12).
 type Type uint8
 
 // The message types of version 1.
@@ -28,12 +28,34 @@ const (
 	TypeWindow   Type = 20
 	TypeReset    Type = 21
 	TypeDone     Type = 22
+
+	TypeOpen    Type = 32
+	TypeMessage Type = 33
+	TypeClose   Type = 34
+	TypeBuffer  Type = 35
+	TypeSend    Type = 36
+	TypeHangup  Type = 37
+	TypeJoin    Type = 38
+	TypeLeave   Type = 39
+	TypeBind    Type = 40
+	TypeSet     Type = 41
+	TypeAccept  Type = 42
+
+	TypeCall   Type = 48
+	TypeResult Type = 49
+	TypeSwap   Type = 50
 )
 
 var typeNames = map[Type]string{
 	TypeHello: "HELLO", TypeReady: "READY", TypeFailed: "FAILED", TypePing: "PING", TypePong: "PONG", TypeLog: "LOG", TypeDrain: "DRAIN",
 	TypeRequest: "REQUEST", TypeResponse: "RESPONSE", TypeInform: "INFORM", TypeData: "DATA", TypeWindow: "WINDOW", TypeReset: "RESET", TypeDone: "DONE",
+	TypeOpen: "OPEN", TypeMessage: "MESSAGE", TypeClose: "CLOSE", TypeBuffer: "BUFFER",
+	TypeSend: "SEND", TypeHangup: "HANGUP", TypeJoin: "JOIN", TypeLeave: "LEAVE", TypeBind: "BIND", TypeSet: "SET", TypeAccept: "ACCEPT",
+	TypeCall: "CALL", TypeResult: "RESULT", TypeSwap: "SWAP",
 }
+
+// Act says whether the type is one of the acts of SPEC.md §10.3, which may travel on any stream.
+func (t Type) Act() bool { return t >= TypeSend && t <= TypeAccept }
 
 // String gives the type's name in SPEC.md, or "type N".
 func (t Type) String() string {
@@ -92,7 +114,7 @@ func (d *decoder) linkError(place string) error {
 // checkStream refuses a message of the link on a stream, and one of a stream on the link (SPEC.md §2.2).
 func (f *fields) checkStream() {
 	switch {
-	case f.t == TypeLog:
+	case f.t == TypeLog || f.t.Act():
 	case f.t <= TypeDrain && f.stream != 0:
 		f.fail(0, "stream 0", fmt.Sprintf("stream %d", f.stream))
 	case f.t > TypeDrain && f.stream == 0:

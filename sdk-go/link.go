@@ -194,7 +194,7 @@ func (l *link) serve(s *stream) {
 	}
 }
 
-// unknown answers a message whose type this SDK does not know (§9.2).
+// unknown answers a message whose type this SDK does not know (§11.2).
 func (l *link) unknown(t protocol.Type, id uint32) {
 	if id == 0 {
 		l.log("warn", 0, fmt.Sprintf("ignored a message of unknown %s", t))

@@ -67,7 +67,10 @@ func (d *dispatcher) topUp(w *worker) {
 }
 
 // aheadable says whether x may be begun twice, which a recall can't rule out, and is all in one frame.
-func (x *exchange) aheadable() bool { return x.repeat && x.request.Flags&protocol.FlagEnd != 0 }
+func (x *exchange) aheadable() bool {
+	r, ok := x.request.(*protocol.Request) // an event that was begun twice would be a second attempt without a death
+	return ok && x.repeat && r.Whole()
+}
 
 // notBehind takes x from what its worker has ahead. Whoever calls it sees to tellEmpty. Under mu.
 func (d *dispatcher) notBehind(x *exchange) {

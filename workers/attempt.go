@@ -165,7 +165,7 @@ func (a *attempt) fail(f *protocol.Failure) (name, id string) {
 		return "", ""
 	}
 	a.over = true
-	name, id = a.x.name(), a.x.request.ID
+	name, id = a.x.request.Name()
 	a.x.fail(f)
 	return name, id
 }

@@ -12,7 +12,7 @@ import (
 // exchange implements [protocol.Ticket].
 type exchange struct {
 	pool    *Pool
-	request *protocol.Request
+	request protocol.Opening
 	sink    protocol.Sink
 	repeat  bool
 

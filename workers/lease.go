@@ -56,7 +56,7 @@ func (w *worker) open(a *attempt) bool {
 	a.id = w.lastID
 	w.streams[a.id] = a
 	r := a.x.request
-	r.Stream = a.id
+	r.SetStream(a.id)
 
 	a.mu.Lock() // until REQUEST is on its way: the sink may have heard of the stream already, and DATA must not go before it
 	defer a.mu.Unlock()
@@ -67,8 +67,8 @@ func (w *worker) open(a *attempt) bool {
 	if a == &a.x.first {
 		w.pool.meter.wait.observe(a.x.waited(a.begun))
 	}
-	w.pool.meter.bytesIn.Add(uint64(len(r.Body)))
-	a.sentEnd = r.Flags&protocol.FlagEnd != 0
+	w.pool.meter.bytesIn.Add(uint64(r.Size()))
+	a.sentEnd = r.Whole()
 	a.credit = protocol.Credit(w.ready.Window)
 	a.allowance = protocol.NewAllowance(protocol.DefaultWindow)
 	accepted, written := w.conn.Sent()
@@ -181,13 +181,13 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 		return false
 	case unbegun && x.moveOn():
 		w.pool.meter.moves.Add(1)
-		w.log.Warn("request moves to another worker: its worker died before it began", "request", x.name(), "request_id", x.request.ID)
+		w.log.Warn("request moves to another worker: its worker died before it began", x.named()...)
 		w.pool.dispatch.requeue(x)
 		return true
-	case !a.spoken && broken == "" && x.repeat && x.request.Attempt < 2:
-		x.request.Attempt = 2
+	case !a.spoken && broken == "" && x.repeat && x.request.Attempts() < 2:
+		x.request.SetAttempt(2)
 		w.pool.meter.retries.Add(1)
-		w.log.Warn("request is tried once more: its worker died without a word", "request", x.name(), "request_id", x.request.ID, "exit", w.exit)
+		w.log.Warn("request is tried once more: its worker died without a word", append(x.named(), "exit", w.exit)...)
 		w.pool.dispatch.requeue(x)
 		return true
 	}
@@ -198,7 +198,7 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 	if said := w.tail.String(); said != "" {
 		f.Detail += "; stderr: " + said
 	}
-	w.log.Error("request lost with its worker", "request", x.name(), "request_id", x.request.ID, "error", f.Kind.String(), "exit", w.exit)
+	w.log.Error("request lost with its worker", append(x.named(), "error", f.Kind.String(), "exit", w.exit)...)
 	x.fail(f)
 	return false
 }
@@ -212,6 +212,9 @@ func (x *exchange) moveOn() bool {
 	return x.moves < maxMoves
 }
 
-// name is for logs. The request is the front's again after Finished: call it with worker.mu held while the stream is in worker.streams, or
+// named is for logs. The request is the front's again after Finished: call it with worker.mu held while the stream is in worker.streams, or
 // with calls held while the attempt is neither over nor ended.
-func (x *exchange) name() string { return x.request.Method + " " + x.request.Target }
+func (x *exchange) named() []any {
+	name, id := x.request.Name()
+	return []any{"request", name, "request_id", id}
+}

@@ -171,7 +171,7 @@ func (w *worker) logEntry(e *protocol.Log) {
 	if e.Stream != 0 {
 		w.mu.Lock()
 		if a := w.streams[e.Stream]; a != nil && !a.recalled {
-			args = append(args, "request", a.x.name(), "request_id", a.x.request.ID)
+			args = append(args, a.x.named()...)
 		}
 		w.mu.Unlock()
 	}

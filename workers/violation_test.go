@@ -133,7 +133,7 @@ func TestWhatAWorkerMaySendHarmsNothing(t *testing.T) {
 		"PONG that was never asked":         func(uint32) protocol.Message { return &protocol.Pong{Token: 1 << 40} },
 		"an unknown message of the link":    func(uint32) protocol.Message { return frame(0x92, 63, 0) },
 		"an unknown message on a stream":    func(s uint32) protocol.Message { return frame(0x92, 100, byte(s)) },
-		"an unknown message on an even one": func(uint32) protocol.Message { return frame(0x92, 48, 2) },
+		"an unknown message on an even one": func(uint32) protocol.Message { return frame(0x92, 60, 2) },
 		"elements that a later version has": func(uint32) protocol.Message { return frame(0x94, byte(protocol.TypeDone), 1, 0xc0, 0xa1, 'x') },
 		"INFORM":                            func(s uint32) protocol.Message { return &protocol.Inform{Stream: s, Status: 103} },
 		"RESET of a stream that is over":    func(uint32) protocol.Message { return &protocol.Reset{Stream: 1, Code: protocol.ResetRefused} },
@@ -165,7 +165,7 @@ func TestUnknownMessageIsRefusedByName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told := make(chan protocol.Reset, 1)
 		p, _ := newFakePool(t, Settings{Workers: 1}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
-			w.conn.Send(frame(0x92, 48, 2))
+			w.conn.Send(frame(0x92, 60, 2))
 			payload, _ := w.next(protocol.TypeReset)
 			var m protocol.Reset
 			m.Parse(payload)
@@ -175,7 +175,7 @@ func TestUnknownMessageIsRefusedByName(t *testing.T) {
 		defer p.Stop(context.Background())
 		s, _ := submit(p, "GET", "/")
 		<-s.finished
-		if m := <-told; m.Stream != 2 || m.Code != protocol.ResetUnknown || m.Reason != "type 48" {
+		if m := <-told; m.Stream != 2 || m.Code != protocol.ResetUnknown || m.Reason != "type 60" {
 			t.Fatalf("%+v", m)
 		}
 	})

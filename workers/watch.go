@@ -116,7 +116,7 @@ func (w *worker) requestOf(a *attempt) (name, id string) {
 	if w.streams[a.id] != a || a.recalled {
 		return "", ""
 	}
-	return a.x.name(), a.x.request.ID
+	return a.x.request.Name()
 }
 
 // attempts are the streams that are open now.

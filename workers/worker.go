@@ -232,7 +232,7 @@ func (w *worker) onlyRequest() (name, id string) {
 	if only == nil || only.recalled {
 		return "", ""
 	}
-	return only.x.name(), only.x.request.ID
+	return only.x.request.Name()
 }
 
 // admits says whether the worker has room. Under dispatcher.mu.

@@ -53,10 +53,11 @@ func (f *fake) Submit(x *protocol.Exchange) protocol.Ticket {
 	f.calls.Add(1)
 	c := &call{sink: x.Sink, repeatable: x.Repeatable, credit: protocol.DefaultWindow, allowance: protocol.DefaultWindow, gone: make(chan struct{})}
 	c.cond.L = &c.mu
-	c.request = *x.Request
-	c.request.Headers = append([]string(nil), x.Request.Headers...)
-	c.body = append([]byte(nil), x.Request.Body...)
-	c.complete = x.Request.Flags&protocol.FlagEnd != 0
+	r := x.Request.(*protocol.Request)
+	c.request = *r
+	c.request.Headers = append([]string(nil), r.Headers...)
+	c.body = append([]byte(nil), r.Body...)
+	c.complete = r.Flags&protocol.FlagEnd != 0
 	f.busy.Add(1)
 	go func() {
 		defer f.busy.Done()

@@ -7,7 +7,7 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
-/** @internal The numbers of SPEC.md §1, §2, §4 and §10. */
+/** @internal The numbers of SPEC.md §1, §2, §4 and §12. */
 final class Frame
 {
     /** The first bytes that a worker writes (§1.2). */

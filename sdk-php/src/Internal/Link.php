@@ -20,7 +20,7 @@ final class Link
     /** Set once the host is gone. */
     public bool $ended = false;
     public int $maxFrame = Frame::MAX;
-    /** Set once the two ends disagree. Kept because user code may catch what is thrown in its midst, and nothing is read after it (§9.1). */
+    /** Set once the two ends disagree. Kept because user code may catch what is thrown in its midst, and nothing is read after it (§11.1). */
     private ?LinkError $broken = null;
 
     private string $buffer = '';

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
-/** @internal The two ends disagree about the wire (SPEC.md §9.1); the link is over. */
+/** @internal The two ends disagree about the wire (SPEC.md §11.1); the link is over. */
 final class LinkError extends \RuntimeException
 {
     public function __construct(string $expected, string $got)

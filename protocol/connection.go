@@ -1,0 +1,110 @@
+// What the wire says of a connection, with every event (SPEC.md §9.3).
+
+package protocol
+
+// Connection is a client's connection as it is when an event of it is sent.
+type Connection struct {
+	ID       string // "" for a datagram
+	Protocol string // one of the Proto constants
+	Remote   string // "ip:port"
+	UID      string
+	Groups   []string
+	Session  []Entry
+	Listener string // the address that its listener was configured with
+}
+
+// The protocols of a [Connection].
+const (
+	ProtoWebSocket = "websocket"
+	ProtoTCP       = "tcp"
+	ProtoUDP       = "udp"
+	ProtoSSE       = "sse"  // a held text/event-stream
+	ProtoPoll      = "poll" // any other held response
+)
+
+// Entry is a key of a session, and its value, which nobody but workers looks into.
+type Entry struct {
+	Key   string
+	Value Value
+}
+
+func (c *Connection) append(b []byte) []byte {
+	n := 3
+	switch {
+	case c.Listener != "":
+		n = 7
+	case len(c.Session) > 0:
+		n = 6
+	case len(c.Groups) > 0:
+		n = 5
+	case c.UID != "":
+		n = 4
+	}
+	b = appendArray(b, n)
+	b = appendStr(b, c.ID)
+	b = appendStr(b, c.Protocol)
+	b = appendStr(b, c.Remote)
+	if n > 3 {
+		b = appendStr(b, c.UID)
+	}
+	if n > 4 {
+		b = appendPairs(b, c.Groups)
+	}
+	if n > 5 {
+		b = AppendEntries(b, c.Session)
+	}
+	if n > 6 {
+		b = appendStr(b, c.Listener)
+	}
+	return b
+}
+
+// Value gives the connection in the form of SPEC.md §9.3.
+func (c *Connection) Value() Value { return c.append(nil) }
+
+// AppendEntries appends entries in the form of SPEC.md §2.4.
+func AppendEntries(b []byte, entries []Entry) []byte {
+	b = appendArray(b, 2*len(entries))
+	for i := range entries {
+		b = appendStr(b, entries[i].Key)
+		b = appendValue(b, entries[i].Value)
+	}
+	return b
+}
+
+func (f *fields) connection() (c Connection) {
+	left := f.list(3) + 3
+	if f.err != nil {
+		return c
+	}
+	more := func() bool { left--; return left >= 0 && f.err == nil }
+	for _, to := range []*string{&c.ID, &c.Protocol, &c.Remote, &c.UID} {
+		if more() {
+			*to = f.str()
+		}
+	}
+	if more() {
+		c.Groups = f.strings(nil)
+	}
+	if more() {
+		c.Session = f.entries()
+	}
+	if more() {
+		c.Listener = f.str()
+	}
+	f.skipExtra(left)
+	return c
+}
+
+// entries reads keys and values by turns.
+func (f *fields) entries() (all []Entry) {
+	start := f.pos
+	n := f.array()
+	if f.err == nil && n%2 != 0 {
+		f.fail(start, "keys and values by turns", "an odd number of elements")
+	}
+	for ; n > 0 && f.err == nil; n -= 2 {
+		all = append(all, Entry{Key: f.str(), Value: f.value()})
+	}
+	return all
+}

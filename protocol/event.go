@@ -1,0 +1,245 @@
+// Events of connections: OPEN, MESSAGE, CLOSE, BUFFER (SPEC.md §9).
+
+package protocol
+
+// FlagBinary says that a message is bytes; without it, it is UTF-8 text (SPEC.md §9.5).
+const FlagBinary Flags = 4
+
+// Open says that a client has come (SPEC.md §9.4).
+type Open struct {
+	Stream     uint32
+	Connection Connection
+	Attempt    int      // 1, or 2 when another worker died with it; 0 is encoded as 1
+	Request    *Request // a WebSocket's upgrade request, of which Method to Headers, TLS and ID count; nil for TCP
+}
+
+// Incoming is a client's message: MESSAGE (SPEC.md §9.5).
+type Incoming struct {
+	Stream     uint32
+	Flags      Flags // FlagEnd, FlagBinary
+	Connection Connection
+	Attempt    int
+	Bytes      []byte // its first bytes, at most [MaxData]
+	More       []Later
+}
+
+// Later is a message that travels behind another one of its connection.
+type Later struct {
+	Flags Flags // FlagBinary; FlagEnd is implied
+	Bytes []byte
+}
+
+// Close says that a connection has ended (SPEC.md §9.6).
+type Close struct {
+	Stream     uint32
+	Connection Connection
+	Attempt    int
+	Code       int // one of the Close constants, or another of RFC 6455 §7.4
+	Reason     string
+	Clean      bool // both ends took leave of each other
+}
+
+// Codes of [Close] and [Hangup] (SPEC.md §9.6, RFC 6455 §7.4).
+const (
+	CloseNormal   = 1000
+	CloseGoing    = 1001 // the host stops
+	CloseProtocol = 1002
+	CloseNoCode   = 1005 // never sent to a client
+	CloseBroken   = 1006 // never sent to a client
+	CloseNotText  = 1007
+	ClosePolicy   = 1008
+	CloseTooBig   = 1009
+	CloseError    = 1011
+)
+
+// Buffer says that a client is slow, or has caught up (SPEC.md §9.7).
+type Buffer struct {
+	Stream     uint32
+	Connection Connection
+	Attempt    int
+	Full       bool
+	Bytes      int64 // how many wait
+}
+
+// Type implements [Message].
+func (*Open) Type() Type { return TypeOpen }
+
+// Type implements [Message].
+func (*Incoming) Type() Type { return TypeMessage }
+
+// Type implements [Message].
+func (*Close) Type() Type { return TypeClose }
+
+// Type implements [Message].
+func (*Buffer) Type() Type { return TypeBuffer }
+
+// AppendFrame implements [Message].
+func (m *Open) AppendFrame(b []byte) []byte {
+	n := 1
+	switch {
+	case m.Request != nil:
+		n = 3
+	case m.Attempt > 1:
+		n = 2
+	}
+	start := len(b)
+	b = begin(b, TypeOpen, m.Stream, n)
+	b = m.Connection.append(b)
+	if n > 1 {
+		b = appendInt(b, int64(or(m.Attempt, 1)))
+	}
+	if n > 2 {
+		b = m.Request.appendUpgrade(b)
+	}
+	return endFrame(b, start)
+}
+
+func (m *Request) appendUpgrade(b []byte) []byte {
+	b = appendArray(b, 9)
+	b = appendStr(b, m.Method)
+	b = appendStr(b, m.Target)
+	b = appendStr(b, m.Version)
+	b = appendStr(b, m.Scheme)
+	b = appendStr(b, m.Host)
+	b = appendStr(b, m.Remote)
+	b = appendPairs(b, m.Headers)
+	b = m.TLS.append(b)
+	return appendStr(b, m.ID)
+}
+
+// Parse reads an OPEN's payload. Errors are [*LinkError].
+func (m *Open) Parse(payload []byte) error {
+	f := open(payload, TypeOpen, 1)
+	*m = Open{Stream: f.stream, Attempt: 1}
+	if f.next("connection") {
+		m.Connection = f.connection()
+	}
+	if f.next("attempt") {
+		m.Attempt = int(f.number(1, maxUint))
+	}
+	if f.next("request") && !f.null() {
+		m.Request = f.upgrade()
+	}
+	return f.end()
+}
+
+func (f *fields) upgrade() *Request {
+	extra := f.list(9)
+	m := &Request{
+		Flags: FlagEnd, Attempt: 1, Method: f.str(), Target: f.str(), Version: f.str(), Scheme: f.str(), Host: f.str(), Remote: f.str(),
+		Headers: f.pairs(nil), TLS: f.tls(), ID: f.str(),
+	}
+	f.skipExtra(extra)
+	return m
+}
+
+// AppendFrame implements [Message].
+func (m *Incoming) AppendFrame(b []byte) []byte {
+	n := 4
+	if len(m.More) > 0 {
+		n = 5
+	}
+	start := len(b)
+	b = begin(b, TypeMessage, m.Stream, n)
+	b = appendUint(b, uint64(m.Flags))
+	b = m.Connection.append(b)
+	b = appendInt(b, int64(or(m.Attempt, 1)))
+	b = appendBin(b, m.Bytes)
+	if n > 4 {
+		b = appendArray(b, len(m.More))
+		for i := range m.More {
+			b = appendArray(b, 2)
+			b = appendUint(b, uint64(m.More[i].Flags))
+			b = appendBin(b, m.More[i].Bytes)
+		}
+	}
+	return endFrame(b, start)
+}
+
+// Parse reads a MESSAGE's payload. Bytes alias payload. Errors are [*LinkError].
+func (m *Incoming) Parse(payload []byte) error {
+	f := open(payload, TypeMessage, 2)
+	*m = Incoming{Stream: f.stream, Attempt: 1, More: m.More[:0]}
+	if f.next("flags") {
+		m.Flags = Flags(f.uint()) & (FlagEnd | FlagBinary)
+	}
+	if f.next("connection") {
+		m.Connection = f.connection()
+	}
+	if f.next("attempt") {
+		m.Attempt = int(f.number(1, maxUint))
+	}
+	if f.next("bytes") {
+		m.Bytes = f.bodyBytes()
+	}
+	if f.next("more") {
+		for n := f.array(); n > 0 && f.err == nil; n-- {
+			extra := f.list(2)
+			m.More = append(m.More, Later{Flags: Flags(f.uint()) & (FlagEnd | FlagBinary), Bytes: f.bodyBytes()})
+			f.skipExtra(extra)
+		}
+	}
+	return f.end()
+}
+
+// AppendFrame implements [Message].
+func (m *Close) AppendFrame(b []byte) []byte {
+	start := len(b)
+	b = begin(b, TypeClose, m.Stream, 5)
+	b = m.Connection.append(b)
+	b = appendInt(b, int64(or(m.Attempt, 1)))
+	b = appendInt(b, int64(m.Code))
+	b = appendStr(b, m.Reason)
+	return endFrame(appendBool(b, m.Clean), start)
+}
+
+// Parse reads a CLOSE's payload. Errors are [*LinkError].
+func (m *Close) Parse(payload []byte) error {
+	f := open(payload, TypeClose, 3)
+	*m = Close{Stream: f.stream}
+	if f.next("connection") {
+		m.Connection = f.connection()
+	}
+	if f.next("attempt") {
+		m.Attempt = int(f.number(1, maxUint))
+	}
+	if f.next("code") {
+		m.Code = f.uint()
+	}
+	if f.next("reason") {
+		m.Reason = f.str()
+	}
+	if f.next("clean") {
+		m.Clean = f.bool()
+	}
+	return f.end()
+}
+
+// AppendFrame implements [Message].
+func (m *Buffer) AppendFrame(b []byte) []byte {
+	start := len(b)
+	b = begin(b, TypeBuffer, m.Stream, 4)
+	b = m.Connection.append(b)
+	b = appendInt(b, int64(or(m.Attempt, 1)))
+	b = appendBool(b, m.Full)
+	return endFrame(appendInt(b, m.Bytes), start)
+}
+
+// Parse reads a BUFFER's payload. Errors are [*LinkError].
+func (m *Buffer) Parse(payload []byte) error {
+	f := open(payload, TypeBuffer, 4)
+	*m = Buffer{Stream: f.stream}
+	if f.next("connection") {
+		m.Connection = f.connection()
+	}
+	if f.next("attempt") {
+		m.Attempt = int(f.number(1, maxUint))
+	}
+	if f.next("full") {
+		m.Full = f.bool()
+	}
+	if f.next("bytes") {
+		m.Bytes = f.long()
+	}
+	return f.end()
+}
