@@ -62,9 +62,7 @@ func (m *Call) Parse(payload []byte) error {
 		m.Method = f.str()
 	}
 	if f.next("arguments") {
-		for n := f.array(); n > 0 && f.err == nil; n-- {
-			m.Arguments = append(m.Arguments, f.value())
-		}
+		m.Arguments = f.values()
 	}
 	return f.end()
 }

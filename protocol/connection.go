@@ -96,15 +96,55 @@ func (f *fields) connection() (c Connection) {
 	return c
 }
 
-// entries reads keys and values by turns.
-func (f *fields) entries() (all []Entry) {
+// entries reads keys and values by turns. One copy of their bytes backs them all.
+func (f *fields) entries() []Entry {
 	start := f.pos
 	n := f.array()
 	if f.err == nil && n%2 != 0 {
 		f.fail(start, "keys and values by turns", "an odd number of elements")
 	}
-	for ; n > 0 && f.err == nil; n -= 2 {
-		all = append(all, Entry{Key: f.str(), Value: f.value()})
+	first := f.pos
+	for i := 0; i < n && f.err == nil; i += 2 {
+		f.bytes()
+		f.skip(0)
+	}
+	if f.err != nil || n == 0 {
+		return nil
+	}
+	keys, again := string(f.b[first:f.pos]), decoder{b: append([]byte(nil), f.b[first:f.pos]...)}
+	all := make([]Entry, 0, n/2)
+	for range n / 2 {
+		size := len(again.bytes())
+		key := keys[again.pos-size : again.pos]
+		all = append(all, Entry{Key: key, Value: again.walked()})
 	}
 	return all
+}
+
+// values reads an array of opaque values. One copy of their bytes backs them all.
+func (f *fields) values() []Value {
+	n := f.array()
+	first := f.pos
+	for i := 0; i < n && f.err == nil; i++ {
+		f.skip(0)
+	}
+	if f.err != nil || n == 0 {
+		return nil
+	}
+	again := decoder{b: append([]byte(nil), f.b[first:f.pos]...)}
+	all := make([]Value, n)
+	for i := range all {
+		all[i] = again.walked()
+	}
+	return all
+}
+
+// walked takes a value that has been walked before, aliasing d's bytes.
+func (d *decoder) walked() Value {
+	if d.null() {
+		return nil
+	}
+	start := d.pos
+	d.skip(0)
+	return Value(d.b[start:d.pos:d.pos])
 }

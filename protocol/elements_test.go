@@ -45,6 +45,23 @@ func newMessage(t Type) parser {
 		return new(Reset)
 	case TypeDone:
 		return new(Done)
+	case TypeOpen:
+		return new(Open)
+	case TypeMessage:
+		return new(Incoming)
+	case TypeClose:
+		return new(Close)
+	case TypeBuffer:
+		return new(Buffer)
+	case TypeCall:
+		return new(Call)
+	case TypeResult:
+		return new(Result)
+	case TypeSwap:
+		return new(Swap)
+	}
+	if act := NewAct(t); act != nil {
+		return act
 	}
 	return nil
 }
@@ -71,6 +88,12 @@ func withDefaults(t Type) Message {
 		return &Ready{Concurrency: 1, Window: 262144}
 	case TypeRequest:
 		return &Request{Length: -1, Attempt: 1}
+	case TypeOpen:
+		return &Open{Attempt: 1}
+	case TypeMessage:
+		return &Incoming{Attempt: 1}
+	case TypeHangup:
+		return &Hangup{Code: 1000}
 	}
 	return newMessage(t)
 }
@@ -100,7 +123,7 @@ func elements(m Message) []any {
 		if m.File != "" {
 			file = m.File
 		}
-		return []any{17, m.Stream, uint(m.Flags), m.Status, list(m.Headers), body(m.Body), file}
+		return []any{17, m.Stream, uint(m.Flags), m.Status, list(m.Headers), body(m.Body), file, holdElements(m.Hold)}
 	case *Inform:
 		return []any{18, m.Stream, m.Status, list(m.Headers)}
 	case *Data:
@@ -115,6 +138,42 @@ func elements(m Message) []any {
 		return []any{21, m.Stream, int(m.Code), m.Reason}
 	case *Done:
 		return []any{22, m.Stream}
+	case *Open:
+		return []any{32, m.Stream, connectionElements(&m.Connection), m.Attempt, upgradeElements(m.Request)}
+	case *Incoming:
+		more := []any{}
+		for _, later := range m.More {
+			more = append(more, []any{uint(later.Flags), append([]byte{}, later.Bytes...)})
+		}
+		return []any{33, m.Stream, uint(m.Flags), connectionElements(&m.Connection), m.Attempt, append([]byte{}, m.Bytes...), more}
+	case *Close:
+		return []any{34, m.Stream, connectionElements(&m.Connection), m.Attempt, m.Code, m.Reason, m.Clean}
+	case *Buffer:
+		return []any{35, m.Stream, connectionElements(&m.Connection), m.Attempt, m.Full, m.Bytes}
+	case *Send:
+		return []any{36, m.Stream, uint(m.Flags), int(m.To), list(m.Names), append([]byte{}, m.Bytes...), list(m.Except)}
+	case *Hangup:
+		return []any{37, m.Stream, uint(m.Flags), int(m.To), list(m.Names), m.Code, m.Reason, list(m.Except)}
+	case *Join:
+		return []any{38, m.Stream, uint(m.Flags), m.Connection, list(m.Groups)}
+	case *Leave:
+		return []any{39, m.Stream, uint(m.Flags), m.Connection, list(m.Groups)}
+	case *Bind:
+		return []any{40, m.Stream, uint(m.Flags), m.Connection, m.UID}
+	case *Set:
+		return []any{41, m.Stream, uint(m.Flags), m.Connection, entryElements(m.Set), list(m.Unset)}
+	case *Accept:
+		return []any{42, m.Stream, uint(m.Flags), m.Subprotocol, list(m.Headers)}
+	case *Call:
+		arguments := []any{}
+		for _, v := range m.Arguments {
+			arguments = append(arguments, value(v))
+		}
+		return []any{48, m.Stream, m.Method, arguments}
+	case *Result:
+		return []any{49, m.Stream, m.Error, value(m.Value)}
+	case *Swap:
+		return []any{50, m.Stream, m.Connection, m.Version, entryElements(m.Set), list(m.Unset)}
 	}
 	panic("a message without a list of elements")
 }
@@ -159,12 +218,58 @@ func tlsElements(t *TLS) any {
 	return []any{t.Version, t.Cipher, t.ServerName, t.ALPN}
 }
 
-func hasFlags(m Message) bool {
+func holdElements(h *Hold) any {
+	if h == nil {
+		return nil
+	}
+	all := []any{list(h.Groups), h.UID, entryElements(h.Session), h.Once, h.Timeout}
+	n := 0
+	for i, given := range []bool{len(h.Groups) > 0, h.UID != "", len(h.Session) > 0, h.Once, h.Timeout != 0} {
+		if given {
+			n = i + 1
+		}
+	}
+	return all[:n]
+}
+
+// connectionElements leaves out what the shortest form does.
+func connectionElements(c *Connection) any {
+	all := []any{c.ID, c.Protocol, c.Remote, c.UID, list(c.Groups), entryElements(c.Session), c.Listener}
+	n := 3
+	for i, given := range []bool{c.UID != "", len(c.Groups) > 0, len(c.Session) > 0, c.Listener != ""} {
+		if given {
+			n = i + 4
+		}
+	}
+	return all[:n]
+}
+
+func upgradeElements(r *Request) any {
+	if r == nil {
+		return nil
+	}
+	return []any{r.Method, r.Target, r.Version, r.Scheme, r.Host, r.Remote, list(r.Headers), tlsElements(r.TLS), r.ID}
+}
+
+func entryElements(entries []Entry) []any {
+	l := []any{}
+	for _, e := range entries {
+		l = append(l, e.Key, value(e.Value))
+	}
+	return l
+}
+
+// knownFlags are those that a message of m's type keeps; 0 if it has none.
+func knownFlags(m Message) int64 {
 	switch m.(type) {
 	case *Request, *Response, *Data:
-		return true
+		return int64(FlagEnd | FlagDone)
+	case *Incoming:
+		return int64(FlagEnd | FlagBinary)
+	case Act:
+		return int64(actFlags)
 	}
-	return false
+	return 0
 }
 
 // leveled brings an element into the form that plain and generic give.

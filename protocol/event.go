@@ -170,7 +170,9 @@ func (m *Incoming) Parse(payload []byte) error {
 		m.Attempt = int(f.number(1, maxUint))
 	}
 	if f.next("bytes") {
-		m.Bytes = f.bodyBytes()
+		if m.Bytes = f.bodyBytes(); len(m.Bytes) == 0 {
+			m.Bytes = nil
+		}
 	}
 	if f.next("more") {
 		for n := f.array(); n > 0 && f.err == nil; n-- {

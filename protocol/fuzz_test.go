@@ -113,6 +113,8 @@ func leveledMessage(m Message) any {
 		if m.Form != nil {
 			m.Form.Fields = append([]string{}, m.Form.Fields...)
 		}
+	case *Response, *Open, *Incoming, *Close, *Buffer, Act, *Call, *Result, *Swap:
+		return string(m.AppendFrame(nil))
 	}
 	return m
 }
@@ -200,6 +202,13 @@ func TestParsingAllocatesInProportionToTheBytesAtHand(t *testing.T) {
 		"REQUEST, form files claimed":      fill(request+"\x90\xc0\x00\x92\x90\xdd\x00\x0f\x00\x00", "\xc0"),
 		"LOG, context of arrays":           fill("\x95\x06\x00\xa4info\xa0", "\x91"),
 		"LOG, context of nils":             fill("\x95\x06\x00\xa4info\xa0\xdd\x00\x0f\xff\x00", "\xc0"),
+		"MESSAGE, session claimed":         fill("\x93\x21\x01\x01\x96\xa0\xa0\xa0\xa0\x90\xdd\x00\x0f\xf0\x00", "\xc0"),
+		"MESSAGE, session":                 fill("\x93\x21\x01\x01\x96\xa0\xa0\xa0\xa0\x90\xdd\x00\x0f\xf0\x00", "\xa0\xc0"),
+		"MESSAGE, groups":                  fill("\x93\x21\x01\x01\x95\xa0\xa0\xa0\xa0\xdd\x00\x0f\xff\x00", "\xa0"),
+		"MESSAGE, later ones":              fill("\x97\x21\x01\x01\x93\xa0\xa0\xa0\x01\xc4\x00\xdd\x00\x03\xff\x00", "\x92\x01\xc4\x00"),
+		"SEND, names":                      fill("\x96\x24\x01\x00\x01\xdd\x00\x0f\xff\x00", "\xa0"),
+		"SET, entries":                     fill("\x95\x29\x01\x00\xa0\xdd\x00\x0f\xff\x00", "\xa0\x01"),
+		"CALL, arguments":                  fill("\x94\x30\x02\xa1a\xdd\x00\x0f\xff\x00", "\x01"),
 		"later elements":                   fill("\xdd\x00\x0f\xff\x00\x07\x00", "\xc0"),
 		"text":                             fill("", "PHP Warning: "),
 	} {

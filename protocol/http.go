@@ -327,12 +327,36 @@ func (m *Response) AppendFrame(b []byte) []byte {
 }
 
 func (m *Hold) append(b []byte) []byte {
-	b = appendArray(b, 5)
-	b = appendPairs(b, m.Groups)
-	b = appendStr(b, m.UID)
-	b = AppendEntries(b, m.Session)
-	b = appendBool(b, m.Once)
-	return appendInt(b, m.Timeout)
+	n := 0
+	switch {
+	case m.Timeout != 0:
+		n = 5
+	case m.Once:
+		n = 4
+	case len(m.Session) > 0:
+		n = 3
+	case m.UID != "":
+		n = 2
+	case len(m.Groups) > 0:
+		n = 1
+	}
+	b = appendArray(b, n)
+	if n > 0 {
+		b = appendPairs(b, m.Groups)
+	}
+	if n > 1 {
+		b = appendStr(b, m.UID)
+	}
+	if n > 2 {
+		b = AppendEntries(b, m.Session)
+	}
+	if n > 3 {
+		b = appendBool(b, m.Once)
+	}
+	if n > 4 {
+		b = appendInt(b, m.Timeout)
+	}
+	return b
 }
 
 func (f *fields) hold() *Hold {
