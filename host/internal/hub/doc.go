@@ -1,0 +1,16 @@
+// Package hub keeps the long-lived connections of the host: who is there, in which groups, bound to which user, with which session; what
+// waits to be handled and what waits to be sent. It knows no socket (a [Peer] is the client's end) and no process (a [Backend] takes events).
+//
+// What it promises:
+//   - A connection's events are handled in the order they came, one at a time. What an event's handler asked for is carried out before
+//     the connection's next event is submitted.
+//   - What one handler sends to one connection arrives in that order, and before what the handlers of later events send to it.
+//   - CLOSE is a connection's last event, and comes exactly once if the connection opened.
+//   - What was sent before a HANGUP is written before the farewell, unless that takes longer than [Terms].Farewell: then the peer is cut off.
+//   - Acts of one commit take effect all together, in their order, or not at all.
+//   - Nothing here waits for a client, save [Connection.Deliver] and a goroutine of a connection's own while its client is slow. An idle
+//     connection has no goroutine, no timer and no buffer here.
+//
+// Locks: Hub.mu guards who is there and who is with whom, and every change of a [state]; Connection.mu guards that connection's queues and
+// phase. Neither is held while a peer or a backend is called, and Hub.mu is never taken with a Connection.mu held.
+package hub
