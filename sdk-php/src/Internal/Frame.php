@@ -7,7 +7,7 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
-/** @internal The numbers of SPEC.md §1, §2, §4 and §12. */
+/** @internal The numbers of SPEC.md §1, §2, §4, §9, §10 and §12. */
 final class Frame
 {
     /** The first bytes that a worker writes (§1.2). */
@@ -39,14 +39,50 @@ final class Frame
     public const RESET = 21;
     public const DONE = 22;
 
-    /** Flags of REQUEST, RESPONSE and DATA (§4.4). */
+    public const OPEN = 32;
+    public const MESSAGE = 33;
+    public const CLOSE = 34;
+    public const BUFFER = 35;
+
+    public const SEND = 36;
+    public const HANGUP = 37;
+    public const JOIN = 38;
+    public const LEAVE = 39;
+    public const BIND = 40;
+    public const SET = 41;
+    public const ACCEPT = 42;
+
+    public const CALL = 48;
+    public const RESULT = 49;
+    public const SWAP = 50;
+
+    /** Flags (§4.4), of MESSAGE (§9.5) and of acts (§10.2). */
     public const FLAG_END = 1;
     public const FLAG_DONE = 2;
+    public const FLAG_BINARY = 4;
+    public const FLAG_NOW = 8;
+    public const FLAG_MORE = 16;
+
+    /** Whom an act is for (§10.2). */
+    public const TO_SELF = 0;
+    public const TO_CONNECTIONS = 1;
+    public const TO_USERS = 2;
+    public const TO_GROUPS = 3;
+    public const TO_ALL = 4;
+
+    /** The most bytes of acts that a host keeps for a stream (§10.1). */
+    public const MAX_STAGED = 67108864;
 
     /** Codes of RESET (§7.1). */
     public const CODE_REFUSED = 100;
     public const CODE_INTERNAL = 200;
     public const CODE_UNKNOWN = 201;
+
+    /** Whether a message of that type opens a stream: a REQUEST, or an event of a connection. */
+    public static function opens(int $type): bool
+    {
+        return $type === self::REQUEST || $type >= self::OPEN && $type <= self::BUFFER;
+    }
 
     /**
      * The payload's length of the frame that begins at $at, or null while its four bytes are not all there.

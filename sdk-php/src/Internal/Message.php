@@ -4,13 +4,16 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
-/** @internal The shapes of SPEC.md §3 to §8. Messages stay plain arrays; this is where they are found to be what they claim. */
+/** @internal The shapes of SPEC.md §3 to §10. Messages stay plain arrays; this is where they are found to be what they claim. */
 final class Message
 {
     public const NAMES = [
         Frame::HELLO => 'HELLO', Frame::READY => 'READY', Frame::FAILED => 'FAILED', Frame::PING => 'PING', Frame::PONG => 'PONG',
         Frame::LOG => 'LOG', Frame::DRAIN => 'DRAIN', Frame::REQUEST => 'REQUEST', Frame::RESPONSE => 'RESPONSE',
         Frame::INFORM => 'INFORM', Frame::DATA => 'DATA', Frame::WINDOW => 'WINDOW', Frame::RESET => 'RESET', Frame::DONE => 'DONE',
+        Frame::OPEN => 'OPEN', Frame::MESSAGE => 'MESSAGE', Frame::CLOSE => 'CLOSE', Frame::BUFFER => 'BUFFER', Frame::SEND => 'SEND',
+        Frame::HANGUP => 'HANGUP', Frame::JOIN => 'JOIN', Frame::LEAVE => 'LEAVE', Frame::BIND => 'BIND', Frame::SET => 'SET',
+        Frame::ACCEPT => 'ACCEPT', Frame::CALL => 'CALL', Frame::RESULT => 'RESULT', Frame::SWAP => 'SWAP',
     ];
 
     /** For each type, the elements after the stream: name => kind. */
@@ -31,12 +34,26 @@ final class Message
             'flags' => 'uint', 'method' => 'str', 'target' => 'str', 'version' => 'str', 'scheme' => 'str', 'host' => 'str', 'remote' => 'str',
             'headers' => 'pairs', 'body' => 'body?', 'length' => 'length', 'form' => 'form?', 'tls' => 'tls?', 'attempt' => 'count', 'id' => 'str',
         ],
-        Frame::RESPONSE => ['flags' => 'uint', 'status' => 'uint', 'headers' => 'pairs', 'body' => 'body?', 'file' => 'str?'],
+        Frame::RESPONSE => ['flags' => 'uint', 'status' => 'uint', 'headers' => 'pairs', 'body' => 'body?', 'file' => 'str?', 'hold' => 'hold?'],
         Frame::INFORM => ['status' => 'uint', 'headers' => 'pairs'],
         Frame::DATA => ['flags' => 'uint', 'bytes' => 'body', 'trailers' => 'pairs?'],
         Frame::WINDOW => ['bytes' => 'count'],
         Frame::RESET => ['code' => 'uint', 'reason' => 'str'],
         Frame::DONE => [],
+        Frame::OPEN => ['connection' => 'connection', 'attempt' => 'count', 'request' => 'upgrade?'],
+        Frame::MESSAGE => ['flags' => 'uint', 'connection' => 'connection', 'attempt' => 'count', 'bytes' => 'body', 'more' => 'laters'],
+        Frame::CLOSE => ['connection' => 'connection', 'attempt' => 'count', 'code' => 'uint', 'reason' => 'str', 'clean' => 'bool'],
+        Frame::BUFFER => ['connection' => 'connection', 'attempt' => 'count', 'full' => 'bool', 'bytes' => 'long'],
+        Frame::SEND => ['flags' => 'uint', 'to' => 'to', 'names' => 'strs', 'bytes' => 'body', 'except' => 'strs'],
+        Frame::HANGUP => ['flags' => 'uint', 'to' => 'to', 'names' => 'strs', 'code' => 'uint', 'reason' => 'str', 'except' => 'strs'],
+        Frame::JOIN => ['flags' => 'uint', 'connection' => 'str', 'groups' => 'strs'],
+        Frame::LEAVE => ['flags' => 'uint', 'connection' => 'str', 'groups' => 'strs'],
+        Frame::BIND => ['flags' => 'uint', 'connection' => 'str', 'uid' => 'str'],
+        Frame::SET => ['flags' => 'uint', 'connection' => 'str', 'set' => 'entries', 'unset' => 'strs'],
+        Frame::ACCEPT => ['flags' => 'uint', 'subprotocol' => 'str', 'headers' => 'pairs'],
+        Frame::CALL => ['method' => 'str', 'arguments' => 'values'],
+        Frame::RESULT => ['error' => 'str', 'value' => 'value'],
+        Frame::SWAP => ['connection' => 'str', 'version' => 'long', 'set' => 'entries', 'unset' => 'strs'],
     ];
 
     /** What a sender may leave out, by position. All before the first of them has to be there. */
@@ -46,9 +63,19 @@ final class Message
         Frame::FAILED => [3 => ''],
         Frame::LOG => [4 => null],
         Frame::REQUEST => [10 => null, -1, null, null, 1, ''],
-        Frame::RESPONSE => [5 => null, null],
+        Frame::RESPONSE => [5 => null, null, null],
         Frame::DATA => [4 => null],
         Frame::RESET => [3 => ''],
+        Frame::OPEN => [3 => 1, null],
+        Frame::MESSAGE => [4 => 1, '', []],
+        Frame::CLOSE => [5 => '', false],
+        Frame::SEND => [6 => []],
+        Frame::HANGUP => [5 => 1000, '', []],
+        Frame::SET => [5 => []],
+        Frame::ACCEPT => [3 => '', []],
+        Frame::CALL => [3 => []],
+        Frame::RESULT => [3 => null],
+        Frame::SWAP => [5 => []],
     ];
 
     private const MAX_DEPTH = 16;
@@ -75,13 +102,19 @@ final class Message
             && ($given === 10 || $given === 11 || (\is_int($message[11]) && $message[11] >= -1)) && self::pairs($message[9])) {
             return $message + self::DEFAULTS[Frame::REQUEST];
         }
+        // A message of a connection, likewise.
+        if ($type === Frame::MESSAGE && $stream > 0 && $given === 6 && ($message[2] & ~7) === 0 && \is_string($message[5])
+            && \strlen($message[5]) <= Frame::MAX_DATA && \is_int($message[4]) && $message[4] >= 1 && $message[4] <= Frame::MAX_WINDOW && self::connection($message[3])) {
+            return $message + self::DEFAULTS[Frame::MESSAGE];
+        }
         $shape = self::SHAPES[$type] ?? null;
         if ($shape === null) {
             self::extras($type, $message, 2);
 
             return $message;
         }
-        if ($type !== Frame::LOG && ($stream === 0) !== ($type < Frame::REQUEST)) {
+        $anywhere = $type === Frame::LOG || $type >= Frame::SEND && $type <= Frame::ACCEPT;
+        if (!$anywhere && ($stream === 0) !== ($type < Frame::REQUEST)) {
             throw new LinkError(self::name($type) . ($stream === 0 ? ' on a stream above 0' : ' on stream 0'), "it on stream $stream");
         }
         $defaults = self::DEFAULTS[$type] ?? [];
@@ -131,6 +164,14 @@ final class Message
             'files' => \is_array($value) && \array_is_list($value) && self::all('file', $value),
             'file' => self::tuple($value, ['str', 'str', 'str', 'long', 'str', 'uint']),
             'value' => self::shallow($value, 0),
+            'values' => \is_array($value) && \array_is_list($value) && self::all('value', $value),
+            'entries' => \is_array($value) && self::entries($value),
+            'connection' => self::connection($value),
+            'upgrade?' => $value === null || self::tuple($value, ['str', 'str', 'str', 'str', 'str', 'str', 'pairs', 'tls?', 'str']),
+            'laters' => \is_array($value) && \array_is_list($value) && self::all('later', $value),
+            'later' => self::tuple($value, ['uint', 'body']),
+            'to' => \is_int($value) && $value >= Frame::TO_SELF && $value <= Frame::TO_ALL,
+            'hold?' => $value === null || self::optional($value, ['strs', 'str', 'entries', 'bool', 'long']),
         };
     }
 
@@ -169,6 +210,52 @@ final class Message
         }
         foreach ($kinds as $at => $kind) {
             if (!self::is($kind, $value[$at])) {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /** SPEC.md §9.3. */
+    private static function connection(mixed $value): bool
+    {
+        if (!\is_array($value) || ($count = \count($value)) < 3 || !\array_is_list($value)) {
+            return false;
+        }
+        // Written out, because every event has one.
+        return \is_string($value[0]) && \is_string($value[1]) && \is_string($value[2])
+            && ($count < 4 || \is_string($value[3]))
+            && ($count < 5 || $value[4] === [] || self::is('strs', $value[4]))
+            && ($count < 6 || $value[5] === [] || self::is('entries', $value[5]))
+            && ($count < 7 || \is_string($value[6]))
+            && ($count < 8 || self::all('value', \array_slice($value, 7)));
+    }
+
+    /** @param list<string> $kinds of the elements, any of which may be the last; more may follow (§2.3) */
+    private static function optional(mixed $value, array $kinds): bool
+    {
+        if (!\is_array($value) || !\array_is_list($value)) {
+            return false;
+        }
+        foreach ($value as $at => $element) {
+            if (!self::is($kinds[$at] ?? 'value', $element)) {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /** Keys and values by turns (§2.4). @param array<mixed> $entries */
+    private static function entries(array $entries): bool
+    {
+        $count = \count($entries);
+        if (($count & 1) !== 0 || !\array_is_list($entries)) {
+            return false;
+        }
+        for ($i = 0; $i < $count; $i += 2) {
+            if (!\is_string($entries[$i]) || !self::shallow($entries[$i + 1], 0)) {
                 return false;
             }
         }

@@ -13,7 +13,8 @@ namespace WorkerHost\Internal;
  */
 final class Msgpack
 {
-    private const MAX_DEPTH = 16;
+    /** A value may be 16 deep (SPEC.md §2.4), and those of a session stand in two lists; Message judges each by itself. */
+    private const MAX_DEPTH = 18;
 
     private string $bytes;
     private int $at;
