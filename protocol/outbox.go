@@ -49,13 +49,14 @@ func newOutbox(w io.Writer) *outbox {
 	return o
 }
 
-// overtakes says which messages may go before queued DATA: those that carry no order within a stream, and REQUEST, which opens one.
+// overtakes says which messages may go before queued DATA: those that carry no order within a stream, and REQUEST and events, which open one.
+// RESULT keeps its place, so that its sender can tell from [Conn.Sent] whether it was taken.
 func overtakes(t Type) bool {
 	switch t {
-	case TypeResponse, TypeInform, TypeData, TypeReset, TypeDone:
+	case TypeResponse, TypeInform, TypeData, TypeReset, TypeDone, TypeResult:
 		return false
 	}
-	return true
+	return !t.Act()
 }
 
 const keepScratch = 128 << 10
@@ -63,13 +64,13 @@ const keepScratch = 128 << 10
 // maxAnswers bounds PONG, WINDOW, RESET and the like, which a peer that sends but never reads would let pile up for ever.
 const maxAnswers = 1 << 20
 
-// bounded says which messages maxAnswers counts. The others are bounded by windows and by concurrency, and LOG by its writer.
+// bounded says which messages maxAnswers counts. The others are bounded by windows, by concurrency and by [MaxCalls], and LOG and acts by their writer.
 func bounded(t Type) bool {
 	switch t {
-	case TypeRequest, TypeResponse, TypeInform, TypeData, TypeLog:
+	case TypeRequest, TypeResponse, TypeInform, TypeData, TypeLog, TypeOpen, TypeMessage, TypeClose, TypeBuffer, TypeCall, TypeSwap, TypeResult:
 		return false
 	}
-	return true
+	return !t.Act()
 }
 
 // send never waits for the peer. An error is the pipe's, and sticks.

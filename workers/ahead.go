@@ -40,12 +40,12 @@ type ahead struct {
 // topUp hands w, whose reader calls it after a DONE, requests from the head of the queue while it works on another one.
 func (d *dispatcher) topUp(w *worker) {
 	d.mu.Lock()
-	if d.head == nil || w.inflight == 0 || w.inflight > w.depth() {
+	if d.queue.head == nil || w.inflight == 0 || w.inflight > w.depth() {
 		d.mu.Unlock()
 		return
 	}
-	w.conn.Cork() // they all go in one write
-	for x := d.head; x != nil && w.inflight > 0 && w.inflight <= w.depth() && x.aheadable(); x = d.head {
+	w.conn.Cork()                                                                                               // they all go in one write
+	for x := d.first(); x != nil && w.inflight > 0 && w.inflight <= w.depth() && x.aheadable(); x = d.first() { // an event that comes first is not passed
 		d.ahead.recalling++ // it is on its way, so the queue is not empty yet
 		d.remove(x)
 		w.inflight++

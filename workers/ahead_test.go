@@ -261,8 +261,8 @@ func TestReloadFailsNothingThatWasHandedAhead(t *testing.T) {
 		d := &p.dispatch
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if d.queued != 0 || len(d.ahead.waiting) != 0 {
-			t.Errorf("%d queued and %d ahead are left", d.queued, len(d.ahead.waiting))
+		if d.queue.length != 0 || len(d.ahead.waiting) != 0 {
+			t.Errorf("%d queued and %d ahead are left", d.queue.length, len(d.ahead.waiting))
 		}
 	})
 }

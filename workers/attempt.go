@@ -18,10 +18,15 @@ type attempt struct {
 
 	recalled bool // guarded by worker.mu: another attempt goes on with the exchange
 
+	// the reader's own
+	staged   *staging // nil: nothing
+	resigned bool     // the worker sent RESET: acts count no more
+
 	// calls is held around every call of the sink: calls come one at a time.
 	calls sync.Mutex
 	// guarded by calls
 	over     bool // the sink hears nothing more but Finished
+	held     bool // the response is held: it becomes a connection with DONE
 	spoken   bool // the worker has said something of it
 	headed   bool // RESPONSE came
 	ended    bool // the response is whole
@@ -78,7 +83,9 @@ func (a *attempt) Send(p []byte, end bool, trailers []string) (n int, ok bool) {
 		if a.worker.conn.Send(&m) != nil {
 			return n, false
 		}
-		a.worker.pool.meter.bytesIn.Add(uint64(size))
+		if !a.x.isEvent() {
+			a.worker.pool.meter.bytesIn.Add(uint64(size))
+		}
 		a.progress = time.Now()
 		if n += size; last {
 			return n, true
@@ -107,7 +114,7 @@ func (a *attempt) awaitFlush() {
 func (a *attempt) writable() {
 	a.calls.Lock()
 	defer a.calls.Unlock()
-	if !a.over && !a.ended {
+	if !a.over && !a.ended && !a.held {
 		a.x.sink.Writable()
 	}
 }

@@ -71,8 +71,8 @@ func TestEveryRequestEndsOnceWhateverHappens(t *testing.T) {
 		p.Stop(context.Background())
 		p.dispatch.mu.Lock()
 		defer p.dispatch.mu.Unlock()
-		if p.dispatch.queued != 0 || p.dispatch.head != nil || p.dispatch.tail != nil || len(p.dispatch.free) != 0 {
-			t.Fatalf("the dispatcher keeps %d exchanges and %d workers", p.dispatch.queued, len(p.dispatch.free))
+		if p.dispatch.queue != (line{}) || p.dispatch.patient != (line{}) || len(p.dispatch.free) != 0 {
+			t.Fatalf("the dispatcher keeps %d exchanges and %d workers", p.dispatch.queue.length+p.dispatch.patient.length, len(p.dispatch.free))
 		}
 	})
 }

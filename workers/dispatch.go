@@ -17,16 +17,16 @@ type dispatcher struct {
 	mu sync.Mutex
 	// guarded by mu, as are the fields of worker and exchange that say so
 	free       []*worker // workers with room, the most recently used last: a warm worker is a fast worker
-	head       *exchange // the queue, first in first out
-	tail       *exchange
+	queue      line      // of requests, first in first out
 	lastUrgent *exchange // the end of the part in front, for requests that pass the others; nil if there is none
-	queued     int
+	patient    line      // of events
+	arrivals   uint64    // how many have come to wait
 	limit      int
 	timeout    time.Duration
-	timer      *time.Timer   // for the head's deadline
+	timer      *time.Timer   // for the queue's first deadline
 	stopping   bool          // nothing new comes in
 	closed     bool          // nothing comes back either
-	emptied    chan struct{} // closed when stopping and the queue is empty
+	emptied    chan struct{} // closed when stopping and nobody waits
 	ahead      ahead
 
 	ready  int  // workers that are idle or busy
@@ -40,14 +40,16 @@ func (d *dispatcher) submit(x *exchange) {
 	switch {
 	case d.stopping:
 		kind = protocol.FailedStopping
-	case d.barren:
+	case d.barren && !x.patient:
 		kind = protocol.FailedNoWorker
-	case len(d.free) > 0 && d.head == nil: // with a queue, somebody is about to serve it
+	case len(d.free) > 0 && d.first() == nil: // with a queue, somebody is about to serve it
 		w := d.lease()
 		d.mu.Unlock()
 		w.begin(x)
 		return
-	case d.queued >= d.room(x):
+	case x.patient:
+		d.await(x)
+	case d.queue.length >= d.room(x):
 		kind = protocol.FailedQueueFull
 	default:
 		d.append(x)
@@ -141,8 +143,11 @@ func (d *dispatcher) admit(w *worker) bool {
 
 // serveQueue hands free workers to the queue, and unlocks mu.
 func (d *dispatcher) serveQueue() {
-	for len(d.free) > 0 && d.head != nil {
-		x := d.head
+	for len(d.free) > 0 {
+		x := d.first()
+		if x == nil {
+			break
+		}
 		d.remove(x)
 		w := d.lease()
 		d.mu.Unlock()
@@ -225,52 +230,50 @@ func (d *dispatcher) requeue(x *exchange) {
 		x.finish(&protocol.Failure{Kind: kind})
 		return
 	}
+	if x.patient {
+		d.awaitAgain(x)
+		d.serveQueue()
+		return
+	}
 	x.queued, x.deadline = true, time.Now().Add(d.timeout)
-	if d.head != nil && d.head.deadline.Before(x.deadline) { // deadlines stay in the queue's order
-		x.deadline = d.head.deadline
+	if d.queue.head != nil && d.queue.head.deadline.Before(x.deadline) { // deadlines stay in the queue's order
+		x.deadline = d.queue.head.deadline
 	}
 	if x.urgent = true; d.lastUrgent == nil {
 		d.lastUrgent = x
 	}
-	d.insert(x, nil)
-	d.queued++
+	d.queue.insert(x, nil)
 	d.arm()
 	d.serveQueue()
 }
 
 func (d *dispatcher) append(x *exchange) {
-	x.waits = time.Now()
-	x.queued, x.deadline = true, x.waits.Add(d.timeout)
-	before := d.tail
+	d.arrive(x)
+	x.deadline = x.waits.Add(d.timeout)
+	before := d.queue.tail
 	if x.urgent {
 		before, d.lastUrgent = d.lastUrgent, x
 	}
-	d.insert(x, before)
-	if d.queued++; d.queued == 1 {
+	if d.queue.insert(x, before); d.queue.length == 1 {
 		d.arm()
 	}
 }
 
+// remove takes x out of the queue, or from those that wait with patience. Under mu.
 func (d *dispatcher) remove(x *exchange) {
-	if x.prev != nil {
-		x.prev.next = x.next
+	x.queued = false
+	if x.patient {
+		d.patient.remove(x)
 	} else {
-		d.head = x.next
+		if d.lastUrgent == x {
+			d.lastUrgent = x.prev
+		}
+		d.queue.remove(x)
 	}
-	if x.next != nil {
-		x.next.prev = x.prev
-	} else {
-		d.tail = x.prev
-	}
-	if d.lastUrgent == x {
-		d.lastUrgent = x.prev
-	}
-	x.prev, x.next, x.queued = nil, nil, false
-	d.queued--
 	d.tellEmpty()
 }
 
-// leave takes x out of the queue, and says whether it was there.
+// leave takes x out of what waits, and says whether it was there.
 func (d *dispatcher) leave(x *exchange) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -294,15 +297,15 @@ func (d *dispatcher) expire() {
 	now := time.Now()
 	var due []*exchange
 	d.mu.Lock()
-	for d.head != nil && !d.head.deadline.After(now) {
-		due = append(due, d.head)
-		d.remove(d.head)
+	for d.queue.head != nil && !d.queue.head.deadline.After(now) {
+		due = append(due, d.queue.head)
+		d.remove(d.queue.head)
 	}
 	for x := d.firstNormal(); x != nil && !x.deadline.After(now); x = d.firstNormal() {
 		due = append(due, x)
 		d.remove(x)
 	}
-	if d.head != nil {
+	if d.queue.head != nil {
 		d.arm()
 	}
 	d.mu.Unlock()
@@ -334,7 +337,7 @@ func (d *dispatcher) refuse() {
 
 // tellEmpty closes emptied, once nothing waits: not in the queue, nor behind another request, nor on its way from there to the queue. Under mu.
 func (d *dispatcher) tellEmpty() {
-	if !d.stopping || d.queued > 0 || len(d.ahead.waiting) > 0 || d.ahead.recalling > 0 {
+	if !d.stopping || d.queue.length+d.patient.length > 0 || len(d.ahead.waiting) > 0 || d.ahead.recalling > 0 {
 		return
 	}
 	select {
@@ -344,14 +347,14 @@ func (d *dispatcher) tellEmpty() {
 	}
 }
 
-// close fails all that is queued, and whatever would be queued again.
+// close fails all that waits, and whatever would wait again.
 func (d *dispatcher) close() {
 	d.mu.Lock()
 	d.closed = true
-	d.failQueue(protocol.FailedStopping)
+	d.failAll(protocol.FailedStopping, d.takeAll(&d.queue, d.takeAll(&d.patient, nil)))
 }
 
-// giveUp fails all that is queued, and whatever comes, until a worker is ready. It does nothing if one is.
+// giveUp fails all that is queued, and whatever comes without patience, until a worker is ready. It does nothing if one is.
 func (d *dispatcher) giveUp() {
 	d.mu.Lock()
 	if d.ready > 0 {
@@ -359,16 +362,20 @@ func (d *dispatcher) giveUp() {
 		return
 	}
 	d.barren = true
-	d.failQueue(protocol.FailedNoWorker)
+	d.failAll(protocol.FailedNoWorker, d.takeAll(&d.queue, nil))
 }
 
-// failQueue empties the queue, and unlocks mu.
-func (d *dispatcher) failQueue(kind protocol.FailureKind) {
-	var all []*exchange
-	for d.head != nil {
-		all = append(all, d.head)
-		d.remove(d.head)
+// takeAll empties a line, and appends what was there to all. Under mu.
+func (d *dispatcher) takeAll(l *line, all []*exchange) []*exchange {
+	for l.head != nil {
+		all = append(all, l.head)
+		d.remove(l.head)
 	}
+	return all
+}
+
+// failAll ends exchanges that nobody serves, and unlocks mu.
+func (d *dispatcher) failAll(kind protocol.FailureKind, all []*exchange) {
 	d.mu.Unlock()
 	for _, x := range all {
 		x.finish(&protocol.Failure{Kind: kind, Detail: d.pool.why(kind)})

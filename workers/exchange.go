@@ -15,12 +15,16 @@ type exchange struct {
 	request protocol.Opening
 	sink    protocol.Sink
 	repeat  bool
+	patient bool             // it waits as long as it takes
+	kind    protocol.Type    // TypeRequest, or the event's
+	subject protocol.Subject // of an event
 
 	moves int // how many workers had it without beginning it; one worker at a time has it
 
 	// guarded by dispatcher.mu
 	queued     bool
 	deadline   time.Time // in the queue
+	arrival    uint64    // its place among all that have waited; 0 if it never did
 	prev, next *exchange
 	urgent     bool      // its place is in front
 	behind     *worker   // it was handed ahead to this worker, which has another one at hand
@@ -88,6 +92,6 @@ func (x *exchange) finish(f *protocol.Failure) {
 
 // fail tells the sink, and counts.
 func (x *exchange) fail(f *protocol.Failure) {
-	x.pool.meter.failed(f.Kind)
+	x.pool.meter.failed(x.kind, f.Kind)
 	x.sink.Fail(f)
 }

@@ -64,10 +64,7 @@ func (w *worker) open(a *attempt) bool {
 	a.waiting = w.concurrency == 1 && len(w.streams) > 1
 	a.progress = time.Now()
 	a.begun = a.progress
-	if a == &a.x.first {
-		w.pool.meter.wait.observe(a.x.waited(a.begun))
-	}
-	w.pool.meter.bytesIn.Add(uint64(r.Size()))
+	w.pool.meter.began(a, r.Size())
 	a.sentEnd = r.Whole()
 	a.credit = protocol.Credit(w.ready.Window)
 	a.allowance = protocol.NewAllowance(protocol.DefaultWindow)
@@ -112,15 +109,25 @@ func (w *worker) done(a *attempt) {
 
 	a.calls.Lock()
 	retry := false
+	given := a.verdictOr(nil)
+	failed := a.over || given != nil && given.Kind != protocol.FailedCancelled // who leaves with the whole response has been served
 	if !a.over && !a.ended {
-		a.over = true
-		if retry = a.declined && a.verdictOr(nil) == nil && a.x.moveOn(); !retry {
+		a.over, failed = true, true
+		switch {
+		case given == nil && a.declined && a.x.moveOn():
+			retry = true
+		case given == nil && !a.declined && (a.held || a.x.isEvent()):
+			failed = false
+		case given != nil && a.again(given):
+			retry = true
+			a.repeatEvent()
+		default:
 			a.x.fail(a.verdictOr(&protocol.Failure{Kind: protocol.FailedReset, Detail: w.String() + " was done before its response was whole"}))
 		}
 	}
 	a.calls.Unlock()
 	took := now.Sub(a.begun) // begun is settled by now
-	w.pool.meter.service.observe(took)
+	w.pool.meter.ended(a, took, failed)
 	w.pool.dispatch.release(w, took, next)
 	if !retry && !w.conn.Buffered() { // else it refuses, or more DONEs are at hand: then all is handed over at once
 		w.pool.dispatch.topUp(w)
@@ -129,6 +136,9 @@ func (w *worker) done(a *attempt) {
 		w.pool.dispatch.demote(w)
 		w.pool.dispatch.requeue(a.x)
 	} else {
+		if !failed && !a.resigned {
+			a.commit()
+		}
 		a.x.sink.Finished()
 	}
 	if max := w.gen.settings.MaxRequests; max > 0 && int(a.id/2)-len(w.gen.settings.Warmup) >= max-1 || a.id > lastStream {
@@ -176,15 +186,20 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 	unbegun := a.declined || !a.spoken && unseen
 	given := a.verdictOr(nil)
 	switch {
-	case given != nil: // nobody waits for it any more
+	case given != nil && !a.again(given): // nobody waits for it any more
 		x.fail(given)
 		return false
-	case unbegun && x.moveOn():
+	case given == nil && unbegun && x.moveOn():
 		w.pool.meter.moves.Add(1)
-		w.log.Warn("request moves to another worker: its worker died before it began", x.named()...)
+		w.log.Warn(x.word()+" moves to another worker: its worker died before it began", x.named()...)
 		w.pool.dispatch.requeue(x)
 		return true
-	case !a.spoken && broken == "" && x.repeat && x.request.Attempts() < 2:
+	case a.again(given):
+		a.repeatEvent()
+		w.log.Warn("event is delivered once more: its worker died", append(x.named(), "exit", w.exit)...)
+		w.pool.dispatch.requeue(x)
+		return true
+	case !x.isEvent() && !a.spoken && broken == "" && x.repeat && x.request.Attempts() < 2:
 		x.request.SetAttempt(2)
 		w.pool.meter.retries.Add(1)
 		w.log.Warn("request is tried once more: its worker died without a word", append(x.named(), "exit", w.exit)...)
@@ -198,7 +213,7 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 	if said := w.tail.String(); said != "" {
 		f.Detail += "; stderr: " + said
 	}
-	w.log.Error("request lost with its worker", append(x.named(), "error", f.Kind.String(), "exit", w.exit)...)
+	w.log.Error(x.word()+" lost with its worker", append(x.named(), "error", f.Kind.String(), "exit", w.exit)...)
 	x.fail(f)
 	return false
 }

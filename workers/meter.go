@@ -12,18 +12,21 @@ import (
 
 // Metrics are a pool's counts since it was made.
 type Metrics struct {
-	Answers       []Answers         // by generation, oldest first; only the latest generations are kept
-	Failures      map[string]uint64 // requests without a whole response from a worker, by why
-	Restarts      map[string]uint64 // workers that another one took the place of, other than by a reload, by why
-	Retries       uint64            // safe requests tried once more after their worker died
-	Moves         uint64            // requests given to another worker, since theirs had not begun them
-	BytesIn       uint64            // of request bodies, sent to workers
-	BytesOut      uint64            // of response bodies, from workers; files that the host sends are not among them
-	Wait          Histogram         // from Submit to the moment that a worker has the request
-	Service       Histogram         // from then until all code for the request has run
-	Boots         Histogram         // from a worker's start to READY
-	Reloads       Histogram         // those that completed
-	FailedReloads uint64            // reloads that failed
+	Answers       []Answers              // by generation, oldest first; only the latest generations are kept
+	Failures      map[string]uint64      // requests without a whole response from a worker, by why
+	Restarts      map[string]uint64      // workers that another one took the place of, other than by a reload, by why
+	Retries       uint64                 // safe requests tried once more after their worker died
+	Moves         uint64                 // requests given to another worker, since theirs had not begun them
+	BytesIn       uint64                 // of request bodies, sent to workers
+	BytesOut      uint64                 // of response bodies, from workers; files that the host sends are not among them
+	Wait          Histogram              // from Submit to the moment that a worker has the request
+	Service       Histogram              // from then until all code for the request has run
+	Events        map[string]EventCounts // events of connections by kind: "open", "message", "close", "buffer"; the counts above are of requests alone
+	EventWait     Histogram              // from Submit to the moment that a worker has the event
+	EventService  Histogram              // from then until all code for the event has run
+	Boots         Histogram              // from a worker's start to READY
+	Reloads       Histogram              // those that completed
+	FailedReloads uint64                 // reloads that failed
 }
 
 // Answers counts the response heads of one generation.
@@ -113,6 +116,8 @@ type meter struct {
 	bytesIn, bytesOut             atomic.Uint64
 	failedReloads                 atomic.Uint64
 	wait, service, boots, reloads histogram
+	events                        [4]eventCounter // from TypeOpen on
+	eventWait, eventService       histogram
 
 	mu          sync.Mutex
 	generations []*generation // that have had a worker, oldest first; guarded by mu
@@ -133,9 +138,13 @@ func (m *meter) track(g *generation) {
 	}
 }
 
-func (m *meter) failed(kind protocol.FailureKind) {
-	if kind > 0 && int(kind) < failureKinds {
+func (m *meter) failed(what protocol.Type, kind protocol.FailureKind) {
+	switch {
+	case kind <= 0 || int(kind) >= failureKinds:
+	case what == protocol.TypeRequest:
 		m.failures[kind].Add(1)
+	default:
+		m.eventsOf(what).failures[kind].Add(1)
 	}
 }
 
@@ -147,6 +156,7 @@ func (p *Pool) Metrics() Metrics {
 		Retries: m.retries.Load(), Moves: m.moves.Load(), BytesIn: m.bytesIn.Load(), BytesOut: m.bytesOut.Load(),
 		Wait: m.wait.snapshot(), Service: m.service.snapshot(), Boots: m.boots.snapshot(), Reloads: m.reloads.snapshot(),
 		FailedReloads: m.failedReloads.Load(),
+		Events:        m.eventCounts(), EventWait: m.eventWait.snapshot(), EventService: m.eventService.snapshot(),
 	}
 	for kind := protocol.FailedQueueFull; int(kind) < failureKinds; kind++ {
 		s.Failures[kind.String()] = m.failures[kind].Load()

@@ -97,7 +97,7 @@ func New(s Settings) (*Pool, error) {
 	}
 	p.context, p.cancel = context.WithCancel(context.Background())
 	p.dispatch = dispatcher{pool: p, limit: max(0, s.Queue), timeout: s.QueueTimeout, emptied: make(chan struct{})}
-	p.traits.Store(&protocol.Traits{Pool: s.Name, WholeBody: !s.StreamBody, Spool: true, RetryAfter: time.Second, Priority: s.Priority})
+	p.traits.Store(&protocol.Traits{Pool: s.Name, WholeBody: !s.StreamBody, Spool: true, RetryAfter: time.Second, Priority: s.Priority, AtMostOnce: s.Delivery == AtMostOnce})
 	for i := range s.Workers {
 		p.slots = append(p.slots, &slot{index: i, turn: make(chan struct{}, 1)})
 	}
@@ -141,9 +141,12 @@ func (p *Pool) Name() string { return p.name }
 // Traits tells a front how to submit. It takes no lock.
 func (p *Pool) Traits() protocol.Traits { return *p.traits.Load() }
 
-// Submit hands an exchange to an idle worker or queues it. It never waits; all that follows is told to x.Sink.
+// Submit hands an exchange to an idle worker or queues it: a request, or an event of a connection. It never waits; all that follows is told to x.Sink.
 func (p *Pool) Submit(x *protocol.Exchange) protocol.Ticket {
-	e := &exchange{pool: p, request: x.Request, sink: x.Sink, repeat: x.Repeatable, urgent: x.Priority}
+	e := &exchange{
+		pool: p, request: x.Request, kind: x.Request.Type(), subject: x.Subject, sink: x.Sink, repeat: x.Repeatable, patient: x.Patient,
+		urgent: x.Priority && !x.Patient,
+	}
 	p.dispatch.submit(e)
 	return e
 }
@@ -271,11 +274,13 @@ func (p *Pool) admit(w *worker) bool {
 		return false
 	}
 	p.failure.Store(nil)
-	single := w.concurrency == 1
-	p.traits.Store(&protocol.Traits{
-		Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single, Forms: w.ready.Has("forms"),
-		FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority,
-	})
+	if single := w.concurrency == 1; p.newest(w) {
+		p.traits.Store(&protocol.Traits{
+			Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single, Forms: w.ready.Has("forms"),
+			FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority,
+			Events: w.ready.Events(), AtMostOnce: w.gen.settings.Delivery == AtMostOnce,
+		})
+	}
 	p.meter.boots.observe(w.bootTime)
 	w.log.Info("worker ready", "boot", w.bootTime.Round(time.Millisecond).String(), "sdk", w.ready.SDK)
 	p.markStarted()

@@ -16,33 +16,17 @@ func (d *dispatcher) room(x *exchange) int {
 	return d.limit
 }
 
-// insert links x into the queue behind before; nil is in front. Under mu.
-func (d *dispatcher) insert(x, before *exchange) {
-	x.prev, x.next = before, d.head
-	if before != nil {
-		x.next = before.next
-		before.next = x
-	} else {
-		d.head = x
-	}
-	if x.next != nil {
-		x.next.prev = x
-	} else {
-		d.tail = x
-	}
-}
-
 // firstNormal is the first behind the urgent part. Each part has its deadlines in order. Under mu.
 func (d *dispatcher) firstNormal() *exchange {
 	if d.lastUrgent != nil {
 		return d.lastUrgent.next
 	}
-	return d.head
+	return d.queue.head
 }
 
 // earliest is the first deadline in the queue, which is not empty. Under mu.
 func (d *dispatcher) earliest() time.Time {
-	first := d.head.deadline
+	first := d.queue.head.deadline
 	if x := d.firstNormal(); x != nil && x.deadline.Before(first) {
 		first = x.deadline
 	}

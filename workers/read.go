@@ -67,6 +67,8 @@ type messages struct {
 	entry    protocol.Log
 	pong     protocol.Pong
 	ping     protocol.Ping
+	call     protocol.Call
+	swap     protocol.Swap
 }
 
 func (w *worker) readFrames() error {
@@ -122,9 +124,13 @@ func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
 		w.mu.Lock()
 		w.pongSeq = max(w.pongSeq, m.pong.Token)
 		w.mu.Unlock()
+	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind, protocol.TypeSet, protocol.TypeAccept:
+		_, _, err := w.onAct(t, 0, payload)
+		return err
 	case protocol.TypeHello, protocol.TypeDrain:
 		return &protocol.LinkError{Expected: "a message from a worker", Got: t.String()}
-	case protocol.TypeRequest, protocol.TypeResponse, protocol.TypeInform, protocol.TypeData, protocol.TypeWindow, protocol.TypeReset, protocol.TypeDone:
+	case protocol.TypeRequest, protocol.TypeResponse, protocol.TypeInform, protocol.TypeData, protocol.TypeWindow, protocol.TypeReset, protocol.TypeDone,
+		protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer, protocol.TypeCall, protocol.TypeResult, protocol.TypeSwap:
 		return &protocol.LinkError{Expected: "a message of the link on stream 0", Got: t.String()}
 	default:
 		w.log.Warn("unknown message ignored", "type", t.String())
@@ -197,8 +203,17 @@ func (w *worker) logEntry(e *protocol.Log) {
 func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload []byte) error {
 	switch t {
 	case protocol.TypeResponse, protocol.TypeData, protocol.TypeInform, protocol.TypeWindow, protocol.TypeReset, protocol.TypeDone:
-	case protocol.TypeHello, protocol.TypeReady, protocol.TypeFailed, protocol.TypePing, protocol.TypePong, protocol.TypeDrain, protocol.TypeRequest:
+	case protocol.TypeHello, protocol.TypeReady, protocol.TypeFailed, protocol.TypePing, protocol.TypePong, protocol.TypeDrain, protocol.TypeRequest,
+		protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer, protocol.TypeResult:
 		return &protocol.LinkError{Expected: "a worker's message of a stream", Got: fmt.Sprintf("%s on stream %d", t, stream)}
+	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind, protocol.TypeSet, protocol.TypeAccept:
+		a, flags, err := w.onAct(t, stream, payload)
+		if err == nil && a != nil && flags&protocol.FlagDone != 0 {
+			w.done(a)
+		}
+		return err
+	case protocol.TypeCall, protocol.TypeSwap:
+		return w.onCall(m, t, stream, payload)
 	default: // also on a stream that is not open: newer workers may open some themselves
 		w.log.Warn("unknown message refused", "type", t.String(), "stream", stream)
 		return unread(w.conn.Send(&protocol.Reset{Stream: stream, Code: protocol.ResetUnknown, Reason: t.String()}))
@@ -211,7 +226,10 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 	switch t {
 	case protocol.TypeResponse:
 		if err = m.response.Parse(payload); err == nil && a != nil {
-			flags, err = m.response.Flags, a.respond(&m.response)
+			if flags = m.response.Flags; flags == protocol.FlagEnd|protocol.FlagDone && m.response.Hold == nil && !a.x.isEvent() && a.unfinished() == nil {
+				a.commitBeforeAnswer()
+			}
+			err = a.respond(&m.response)
 		}
 	case protocol.TypeData:
 		if err = m.data.Parse(payload); err == nil && a != nil {
@@ -227,20 +245,32 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 		}
 	case protocol.TypeReset:
 		if err = m.reset.Parse(payload); err == nil && a != nil {
-			a.onReset(&m.reset)
+			if a.onReset(&m.reset); a.x.isEvent() && m.reset.Code == protocol.ResetUnknown {
+				flags = protocol.FlagDone // a worker that does not know the event owes none
+			}
 		}
 	case protocol.TypeDone:
 		var done protocol.Done
 		err, flags = done.Parse(payload), protocol.FlagDone
 	}
 	if err == nil && a != nil && flags&protocol.FlagDone != 0 {
-		w.done(a)
+		if err = a.unfinished(); err == nil {
+			w.done(a)
+		}
 	}
 	return err
 }
 
 func (a *attempt) respond(m *protocol.Response) error {
-	a.answers(m.Flags)
+	if err := a.checkAnswer(protocol.TypeResponse, m); err != nil {
+		return err
+	}
+	flags := m.Flags
+	held := m.Hold != nil && flags&protocol.FlagEnd == 0
+	if held {
+		flags |= protocol.FlagEnd // the worker says no more of it
+	}
+	a.answers(flags)
 	a.calls.Lock()
 	defer a.calls.Unlock()
 	switch {
@@ -251,10 +281,11 @@ func (a *attempt) respond(m *protocol.Response) error {
 	}
 	a.spoken, a.headed = true, true
 	if !a.over {
-		a.ended = m.Flags&protocol.FlagEnd != 0
-		w := a.worker
-		w.gen.answers.add(m.Status)
-		w.pool.meter.bytesOut.Add(uint64(len(m.Body)))
+		a.ended, a.held = m.Flags&protocol.FlagEnd != 0, held
+		if w := a.worker; !a.x.isEvent() {
+			w.gen.answers.add(m.Status)
+			w.pool.meter.bytesOut.Add(uint64(len(m.Body)))
+		}
 		a.x.sink.Respond(m)
 	}
 	return nil
@@ -267,6 +298,9 @@ func (a *attempt) afterDecline(t protocol.Type) error {
 }
 
 func (a *attempt) inform(m *protocol.Inform) error {
+	if err := a.checkAnswer(protocol.TypeInform, nil); err != nil {
+		return err
+	}
 	a.calls.Lock()
 	defer a.calls.Unlock()
 	switch {
@@ -292,7 +326,7 @@ func (a *attempt) receive(m *protocol.Data) error {
 	}
 	a.calls.Lock()
 	defer a.calls.Unlock()
-	if !a.headed || a.ended {
+	if !a.headed || a.ended || a.held {
 		return &protocol.LinkError{Expected: "DATA between RESPONSE and END", Got: fmt.Sprintf("it elsewhere on stream %d", a.id)}
 	}
 	if a.over {
@@ -319,6 +353,7 @@ func (a *attempt) grow(n int) error {
 }
 
 func (a *attempt) onReset(m *protocol.Reset) {
+	a.resign()
 	a.calls.Lock()
 	defer a.calls.Unlock()
 	if a.over || a.ended {

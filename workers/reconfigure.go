@@ -11,7 +11,7 @@ import (
 
 // Reconfigure gives the settings that the next Reload brings in: command, environment, time-outs and all, and a slot more or less for each worker
 // more or less. The queue's length and deadline are in force when that reload begins. Until then, and if it fails before the first worker was
-// swapped, the pool keeps the settings that it has, and the new ones are forgotten. Name, Logger and Reaper can't change. The pool must have
+// swapped, the pool keeps the settings that it has, and the new ones are forgotten. Name, Logger, Reaper and Hub can't change. The pool must have
 // been started. A second call before the reload replaces the first.
 func (p *Pool) Reconfigure(s Settings) error {
 	next, err := p.successor(s)
@@ -40,7 +40,7 @@ func (p *Pool) successor(s Settings) (*Settings, error) {
 	case s.Name != p.name:
 		return nil, fmt.Errorf("workers: pool %s can't be renamed to %s: make another pool", p.name, s.Name)
 	}
-	s.Logger, s.Reaper, s.launch = p.settings.Logger, p.settings.Reaper, p.settings.launch
+	s.Logger, s.Reaper, s.Hub, s.launch = p.settings.Logger, p.settings.Reaper, p.settings.Hub, p.settings.launch
 	return &s, nil
 }
 

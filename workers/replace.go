@@ -119,10 +119,16 @@ func (p *Pool) retire(w *worker) (drained int, cut []string) {
 	return drained, cut
 }
 
-// cut gives up every stream of the worker, and names the requests whose response was not whole.
+// cut gives up every stream of the worker, and names the requests whose response was not whole. Events go to another worker.
 func (w *worker) cut() (names []string) {
 	for _, a := range w.attempts() {
 		f := &protocol.Failure{Kind: protocol.FailedDrained, Detail: fmt.Sprintf("%s was replaced, and drain_timeout (%v) passed", w, w.gen.settings.DrainTimeout)}
+		if a.cutShort() {
+			if a.giveUp(protocol.ResetDrained, f) {
+				w.log.Warn("drain deadline passed, an event is taken from its worker and delivered once more", "stream", a.id)
+			}
+			continue
+		}
 		if name, _ := a.fail(f); name != "" {
 			names = append(names, name)
 		}

@@ -5,6 +5,7 @@ package workers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"time"
@@ -45,6 +46,11 @@ type Settings struct {
 	// Warmup are requests that a new worker has to answer, with a status below 500 and within StartTimeout, before it gets any other.
 	Warmup []*protocol.Request
 
+	// Hub keeps the connections that workers act on. Without one their acts are dropped, and their calls get an error.
+	Hub protocol.Hub
+	// Delivery says what becomes of an event whose worker died; [AtLeastOnce]. It reaches fronts through [protocol.Traits].
+	Delivery Delivery
+
 	StreamBody bool     // hand requests over before their body is whole
 	FileRoots  []string // folders that workers may have files served from; default: the generation's directory
 
@@ -63,6 +69,10 @@ func (s Settings) withDefaults() (Settings, error) {
 	if len(s.Command) == 0 && s.Prepare == nil {
 		return s, errors.New("workers: neither Command nor Prepare is set: a pool needs something to run")
 	}
+	if s.Delivery != "" && s.Delivery != AtLeastOnce && s.Delivery != AtMostOnce {
+		return s, fmt.Errorf("workers: Delivery is %q: it is %q or %q", s.Delivery, AtLeastOnce, AtMostOnce)
+	}
+	setDefault(&s.Delivery, AtLeastOnce)
 	if s.Name == "" {
 		s.Name = "default"
 	}

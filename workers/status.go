@@ -14,7 +14,8 @@ type Status struct {
 	Generation uint64 // the target; workers may be on another one during a roll, or after a failed one
 	Directory  string
 	Pinned     bool // the directory was reached by a symlink
-	Queued     int
+	Queued     int  // requests that wait for a worker
+	Waiting    int  // events of connections that do
 	Reloading  bool
 	Roll       Progress // while Reloading
 	Failure    string   // why the last boot failed, if no worker became ready since
@@ -75,7 +76,7 @@ func (p *Pool) Status() Status {
 	})
 	st.Failure = p.lastFailure()
 	p.dispatch.mu.Lock()
-	st.Queued = p.dispatch.queued
+	st.Queued, st.Waiting = p.dispatch.queue.length, p.dispatch.patient.length
 	p.dispatch.mu.Unlock()
 	for i := range st.Workers {
 		st.Workers[i].Memory = residentMemory(st.Workers[i].PID)

@@ -58,7 +58,10 @@ type worker struct {
 	broken  string // why the link failed, if it did
 	warming string // the warm-up request at hand, or the last one
 
-	greeted bool // READY came; the reader's own
+	// the reader's own
+	greeted bool    // READY came
+	loose   staging // the SEND on stream 0 whose parts are coming
+	calls   calls
 
 	pongSeq uint64 // the latest answered
 

@@ -1,0 +1,186 @@
+// Acts: what a worker asks of the hub on a stream is staged until its DONE (SPEC.md §10.1).
+
+package workers
+
+import (
+	"fmt"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// staging keeps the acts of a stream, and the SEND whose parts are coming. It belongs to the goroutine that reads the worker's frames.
+type staging struct {
+	acts    []protocol.Act
+	size    int            // bytes of their frames
+	partial *protocol.Send // its last part has not come
+	parts   int            // bytes of the frames that it came in
+}
+
+// put takes an act that came in size bytes, and gives it back once it is whole; until then nil. The act is not kept.
+func (s *staging) put(act protocol.Act, size int) (protocol.Act, error) {
+	if s.size+s.parts+size > protocol.MaxStaged {
+		return nil, &protocol.LinkError{Expected: fmt.Sprintf("at most %d bytes of acts on a stream", protocol.MaxStaged), Got: "more"}
+	}
+	_, flags := act.On()
+	more := flags&protocol.FlagMore != 0 && act.Type() == protocol.TypeSend
+	if more && flags&protocol.FlagDone != 0 {
+		return nil, &protocol.LinkError{Expected: "DONE after the last part of a SEND", Got: "DONE with MORE"}
+	}
+	s.parts += size
+	if s.partial != nil {
+		next, ok := act.(*protocol.Send)
+		if !ok {
+			return nil, s.cutShort(act.Type())
+		}
+		s.partial.Bytes = append(s.partial.Bytes, next.Bytes...)
+		act = s.partial
+	}
+	if more {
+		s.partial = act.(*protocol.Send)
+		return nil, nil
+	}
+	s.partial, s.parts = nil, 0
+	return act, nil
+}
+
+func (s *staging) cutShort(by protocol.Type) error {
+	return &protocol.LinkError{Expected: "the rest of a SEND with MORE", Got: by.String()}
+}
+
+// keep stages an act until DONE.
+func (s *staging) keep(act protocol.Act, size int) {
+	s.acts = append(s.acts, act)
+	s.size += size
+}
+
+// onAct handles an act, on any stream. The act's DONE is left to the caller.
+func (w *worker) onAct(t protocol.Type, stream uint32, payload []byte) (a *attempt, flags protocol.Flags, err error) {
+	if !w.greeted {
+		return nil, 0, &protocol.LinkError{Expected: "READY before any act", Got: t.String()}
+	}
+	if stream != 0 {
+		if a, err = w.find(stream, t); err != nil {
+			return nil, 0, err
+		}
+	}
+	act := protocol.NewAct(t)
+	if err = act.Parse(payload); err != nil {
+		return nil, 0, err
+	}
+	if stream == 0 {
+		if act, err = w.loose.put(act, len(payload)); act != nil {
+			w.commit(nil, []protocol.Act{act})
+		}
+		return nil, 0, err
+	}
+	if a == nil {
+		return nil, 0, nil
+	}
+	_, flags = act.On()
+	return a, flags, a.stage(act, len(payload))
+}
+
+// stage keeps an act until DONE, or has one that can't wait carried out.
+func (a *attempt) stage(act protocol.Act, size int) error {
+	a.answers(0)
+	if a.resigned {
+		return a.outspoken(act.Type())
+	}
+	if a.staged == nil {
+		a.staged = new(staging)
+	}
+	s := a.staged
+	whole := s.parts + size
+	act, err := s.put(act, size)
+	if act == nil {
+		return err
+	}
+	if _, flags := act.On(); flags&protocol.FlagNow == 0 {
+		s.keep(act, whole)
+	} else if a.speaks() {
+		a.worker.commit(a.x, []protocol.Act{act})
+	}
+	return nil
+}
+
+// outspoken refuses an act after REFUSED, and lets it pass after any other RESET.
+func (a *attempt) outspoken(t protocol.Type) error {
+	a.calls.Lock()
+	defer a.calls.Unlock()
+	if a.declined {
+		return a.afterDecline(t)
+	}
+	return nil
+}
+
+// speaks notes that the worker does what can't be undone, so that its death is none without a word any more, nor can the request be recalled. It says
+// false if that has happened: then the act is another worker's to do.
+func (a *attempt) speaks() bool {
+	a.calls.Lock()
+	defer a.calls.Unlock()
+	w := a.worker
+	w.mu.Lock()
+	recalled := a.recalled
+	w.mu.Unlock()
+	a.spoken = a.spoken || !recalled
+	return !recalled
+}
+
+// resign forgets what was staged: the worker gave the stream up. The reader's own.
+func (a *attempt) resign() { a.resigned, a.staged = true, nil }
+
+// unfinished says that DONE came in the midst of a SEND. The reader's own.
+func (a *attempt) unfinished() error {
+	if a.staged != nil && a.staged.partial != nil {
+		return a.staged.cutShort(protocol.TypeDone)
+	}
+	return nil
+}
+
+// commit carries out what was staged, all together. The reader's own.
+func (a *attempt) commit() {
+	if a.staged == nil || len(a.staged.acts) == 0 {
+		return
+	}
+	acts := a.staged.acts
+	a.staged = nil
+	a.worker.commit(a.x, acts)
+}
+
+// commitBeforeAnswer carries out the acts of a request when its answer and its DONE come in one frame: a client that has its answer may count on them.
+func (a *attempt) commitBeforeAnswer() {
+	a.calls.Lock()
+	sound := !a.over && !a.headed && !a.declined
+	a.calls.Unlock()
+	if sound && a.verdictOr(nil) == nil {
+		a.commit()
+	}
+}
+
+// commit hands acts to the hub. x is the exchange that they belong to; nil on stream 0.
+func (w *worker) commit(x *exchange, acts []protocol.Act) {
+	if w.gen.trial { // it must not touch what is live
+		return
+	}
+	hub := w.gen.settings.Hub
+	var subject protocol.Subject
+	var named []any
+	if x != nil {
+		subject = x.subject
+	}
+	if hub != nil {
+		err := hub.Commit(subject, acts)
+		if err == nil {
+			return
+		}
+		named = []any{"error", err}
+	}
+	if x != nil {
+		named = append(x.named(), named...)
+	}
+	if hub == nil {
+		w.log.Warn("acts are dropped: nothing here keeps connections", append(named, "acts", len(acts), "first", acts[0].Type().String())...)
+		return
+	}
+	w.log.Error("acts could not be carried out, so none of them was", append(named, "acts", len(acts))...)
+}
