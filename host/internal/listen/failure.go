@@ -43,8 +43,10 @@ var verdicts = map[protocol.FailureKind]verdict{
 // texts are for failures that are not the worker's.
 var texts = map[int]string{
 	400: "The request is malformed.",
+	403: "Pages of this origin may not connect.",
 	408: "The request's body did not come in time.",
 	413: "The request is larger than this server takes.",
+	426: "This server speaks version 13 of the WebSocket protocol.",
 	429: "Too many requests. Please slow down.",
 	500: "The server failed to answer.",
 	501: "This server does not do that.",

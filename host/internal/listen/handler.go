@@ -45,6 +45,10 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, nil, verdict{status: status}, wrong)
 		return
 	}
+	if s.options.Hub != nil && upgrades(r) && s.terms.Load().backend.Traits().Events.Any() {
+		s.upgrade(w, r, target, scheme, id)
+		return
+	}
 	if public := s.public.Load(); public != nil && s.servePublic(public, w, r) {
 		return
 	}

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -69,6 +70,8 @@ type Options struct {
 	TLS     *TLSFiles // nil: plain HTTP
 	Backend Backend
 	Limits  Limits
+	Hub     *hub.Hub // keeps long-lived connections, for all listeners of a host; nil: there are none
+	Sockets SocketLimits
 	Public  string // folder of static files, served before the Backend is asked; "" is off
 	Spool   *Spool // shared by all listeners of a host
 	Dev     bool   // error pages show details
@@ -99,6 +102,8 @@ type Server struct {
 	in          acceptor     // set by Serve
 	clients     *clients
 	crowd       *Crowd
+	tally       *tally         // of long-lived connections
+	sockets     sync.WaitGroup // their readers
 
 	mu         sync.Mutex
 	fronts     []*front  // the last one accepts, the others have connections left; guarded by mu, as all below
@@ -118,7 +123,7 @@ func New(o Options) (*Server, error) {
 	if o.Spool == nil {
 		o.Spool = NewSpool("", 4<<30, o.Logger)
 	}
-	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, publicPath: o.Public, tlsFiles: o.TLS}
+	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, tally: newTally(), publicPath: o.Public, tlsFiles: o.TLS}
 	s.terms.Store(newTerms(o.change()))
 	if err := s.Reload(); err != nil {
 		return nil, err
@@ -175,19 +180,34 @@ func (s *Server) Serve() error {
 	}
 }
 
-// Shutdown stops accepting, lets requests in flight finish, and closes connections as they fall idle. When ctx is done it returns its error and
-// leaves the rest to Close.
+// Shutdown stops accepting, lets requests in flight finish, and closes connections as they fall idle; long-lived ones are told that the host goes, and their
+// last events handled. When ctx is done it returns its error and leaves the rest to Close.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.end()
 	s.clients.closeSilent()
 	fronts := s.allFronts()
-	errs := make([]error, len(fronts))
+	errs := make([]error, len(fronts)+1)
 	var all sync.WaitGroup
+	all.Go(func() {
+		if s.farewell(ctx) > 0 {
+			errs[len(fronts)] = ctx.Err()
+		}
+	})
 	for i, f := range fronts {
 		all.Go(func() { errs[i] = f.http.Shutdown(ctx) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
+}
+
+// farewell closes this listener's long-lived connections, and says how many were left when ctx was done. They are cut.
+func (s *Server) farewell(ctx context.Context) (left int) {
+	if s.options.Hub == nil {
+		return 0
+	}
+	return s.options.Hub.Shutdown(ctx, s.terms.Load().sockets.ShutdownSpread, func(c *hub.Connection) bool {
+		return c.Card().Listener == s.options.Address
+	})
 }
 
 // end stops accepting. Serve may not have begun, and a second call does no harm.
@@ -207,7 +227,11 @@ func (s *Server) Close() error {
 	for _, f := range s.allFronts() {
 		err = errors.Join(err, f.http.Close())
 	}
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.farewell(gone)
 	s.clients.closeAll()
+	s.sockets.Wait()
 	if p := s.public.Swap(nil); p != nil {
 		p.close()
 	}

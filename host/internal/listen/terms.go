@@ -8,12 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+
+	"github.com/workerhost/workerhost/host/internal/hub"
 )
 
 // terms never change. They are replaced as a whole.
 type terms struct {
 	backend Backend
 	limits  Limits
+	sockets SocketLimits
+	held    *hub.Terms    // for long-lived connections
 	most    int           // connections of the listener; 0 is without a limit
 	proxies *Proxies      // nil: forwarding headers are the workers' to judge
 	rate    *RateLimit    // nil is off
@@ -22,7 +26,7 @@ type terms struct {
 }
 
 func newTerms(c Change) *terms {
-	t := &terms{backend: c.Backend, limits: c.Limits, most: c.MaxConnections, proxies: c.Proxies, rate: c.RateLimit, idle: make(chan struct{})}
+	t := &terms{backend: c.Backend, limits: c.Limits, sockets: c.Sockets, held: c.Sockets.hubTerms(c.Backend), most: c.MaxConnections, proxies: c.Proxies, rate: c.RateLimit, idle: make(chan struct{})}
 	t.users.Store(1)
 	return t
 }
@@ -50,6 +54,7 @@ func (t *terms) release() {
 type Change struct {
 	Backend Backend
 	Limits  Limits
+	Sockets SocketLimits
 	Public  string
 	TLS     *TLSFiles
 
@@ -61,7 +66,7 @@ type Change struct {
 // change is what the options say of what can change.
 func (o *Options) change() Change {
 	return Change{
-		Backend: o.Backend, Limits: o.Limits, Public: o.Public, TLS: o.TLS,
+		Backend: o.Backend, Limits: o.Limits, Sockets: o.Sockets, Public: o.Public, TLS: o.TLS,
 		MaxConnections: o.MaxConnections, Proxies: o.Proxies, RateLimit: o.RateLimit,
 	}
 }
@@ -120,7 +125,11 @@ func (p *Prepared) Apply() (settled <-chan struct{}) {
 			old.close()
 		}
 	}
-	old := s.terms.Swap(newTerms(p.change))
+	now := newTerms(p.change)
+	old := s.terms.Swap(now)
+	if s.options.Hub != nil {
+		s.options.Hub.Retune(old.held, now.held)
+	}
 	old.release()
 	if !s.closed && frontLimits(old.limits) != frontLimits(p.change.Limits) {
 		s.renew(p.change.Limits)

@@ -1,0 +1,160 @@
+// Sockets of long-lived connections: written as far as they take without waiting, and waited on without holding a buffer, so that an idle one costs little.
+
+package listen
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// sock is a connection that one goroutine reads, and one at a time writes.
+type sock struct {
+	conn net.Conn
+	raw  syscall.RawConn // nil where it can't be known what the socket takes: over TLS, and on systems that we don't know well enough
+
+	// the reader's own
+	attempt func(fd uintptr) bool // set once: takes what has come to into, or else to a buffer of the pool
+	into    []byte
+	held    *[readSize]byte // on loan from the pool, or the connection's own if raw is nil
+	n       int
+	err     error
+}
+
+// readSize is how much is read at a time.
+const readSize = 4 << 10
+
+var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
+
+// newSock takes a connection over. direct is the socket itself, or nil if there is something between it and conn.
+func newSock(conn, direct net.Conn) *sock {
+	s := &sock{conn: conn}
+	if direct != nil {
+		s.conn = direct
+		s.raw = rawConn(direct)
+	}
+	if s.raw != nil {
+		s.attempt = s.tryRead
+	}
+	return s
+}
+
+// read waits until something comes. It goes to into unless that is nil, else to a buffer that lasts until release. io.EOF is the end.
+func (s *sock) read(into []byte) (p []byte, err error) {
+	if s.raw == nil {
+		if into == nil {
+			if s.held == nil {
+				s.held = new([readSize]byte)
+			}
+			into = s.held[:]
+		}
+		n, err := s.conn.Read(into)
+		if n > 0 {
+			err = nil // it comes again
+		}
+		return into[:n], err
+	}
+	s.into = into
+	if err := s.raw.Read(s.attempt); err != nil {
+		s.release()
+		return nil, err
+	}
+	if into == nil && s.held != nil {
+		into = s.held[:]
+	}
+	s.into = nil
+	if s.err != nil || s.n == 0 {
+		s.release()
+		return nil, s.err
+	}
+	return into[:s.n], nil
+}
+
+// release gives back what read had on loan.
+func (s *sock) release() {
+	if s.raw != nil && s.held != nil {
+		readBuffers.Put(s.held)
+		s.held = nil
+	}
+}
+
+// tryWrite writes what the socket takes without waiting.
+func (s *sock) tryWrite(b [][]byte) (n int, err error) {
+	if s.raw == nil {
+		return 0, nil
+	}
+	w := writeAttempts.Get().(*writeAttempt)
+	w.b, w.n, w.err = b, 0, nil
+	if err = s.raw.Write(w.run); err == nil {
+		err = w.err
+	}
+	n, w.b = w.n, nil
+	writeAttempts.Put(w)
+	return n, err
+}
+
+// writeAttempt is reused, since its function would be allocated anew for each write.
+type writeAttempt struct {
+	run func(fd uintptr) bool
+	b   [][]byte
+	n   int
+	err error
+}
+
+var writeAttempts = sync.Pool{New: func() any {
+	w := new(writeAttempt)
+	w.run = w.try
+	return w
+}}
+
+// write writes all of b. It fails if the client takes nothing for the time-out; 0 is for ever.
+func (s *sock) write(b [][]byte, timeout time.Duration) error {
+	if s.raw == nil {
+		return s.writeJoined(b) // the client below renews its deadline
+	}
+	rest := append(net.Buffers(nil), b...)
+	if timeout > 0 {
+		defer s.conn.SetWriteDeadline(time.Time{}) // else tryWrite would fail later on
+	}
+	for {
+		if timeout > 0 {
+			s.conn.SetWriteDeadline(time.Now().Add(timeout))
+		}
+		n, err := rest.WriteTo(s.conn)
+		if err == nil || n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+	}
+}
+
+const joinSize = 16 << 10 // a record of TLS
+
+var joinBuffers = sync.Pool{New: func() any { return new([joinSize]byte) }}
+
+// writeJoined writes small pieces together, since each write is a record.
+func (s *sock) writeJoined(b [][]byte) error {
+	buffer := joinBuffers.Get().(*[joinSize]byte)
+	defer joinBuffers.Put(buffer)
+	n := 0
+	for i := 0; i <= len(b); i++ {
+		if n > 0 && (i == len(b) || len(b[i]) > joinSize-n) {
+			if _, err := s.conn.Write(buffer[:n]); err != nil {
+				return err
+			}
+			n = 0
+		}
+		switch {
+		case i == len(b):
+		case len(b[i]) > joinSize:
+			if _, err := s.conn.Write(b[i]); err != nil {
+				return err
+			}
+		default:
+			n += copy(buffer[n:], b[i])
+		}
+	}
+	return nil
+}

@@ -1,0 +1,15 @@
+//go:build !linux && !darwin
+
+package listen
+
+import (
+	"net"
+	"syscall"
+)
+
+// rawConn is nil: sockets are read and written as the standard library does.
+func rawConn(net.Conn) syscall.RawConn { return nil }
+
+func (s *sock) tryRead(uintptr) bool { return true }
+
+func (w *writeAttempt) try(uintptr) bool { return true }

@@ -1,0 +1,272 @@
+// A WebSocket while it is open: the client's end of a hub's connection. websocket_upgrade.go is how one begins, websocket_frames.go what is said on it.
+
+package listen
+
+import (
+	"errors"
+	"io"
+	"math"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// websocket implements hub.Peer. One goroutine reads it; it ends when the socket does, and Server.Close waits for it. It is all that an idle client costs beside
+// the socket and what the hub keeps.
+type websocket struct {
+	server   *Server
+	below    *client
+	sock     *sock
+	link     *hub.Connection
+	encoding wsEncoding
+	who      netip.Addr // that it counts for
+
+	// the reader's own
+	frames frames
+	paid   time.Duration // when the messages so far are paid off (see RateLimit)
+	code   int           // of the client's close frame
+	reason string
+
+	heard   atomic.Int64            // when bytes came last; times are since epoch
+	spoke   atomic.Int64            // when a message came or went last
+	waiting atomic.Bool             // the reader waits for the hub, and hears nothing
+	silent  atomic.Bool             // a ping was not answered
+	ended   atomic.Bool             // the hub took leave
+	bidding atomic.Pointer[goodbye] // ours is on its way
+
+	asked time.Duration // tick's own: when the ping that waits for an answer was sent; 0 is none
+
+	mu    sync.Mutex
+	timer *time.Timer // guarded by mu; nil when it is over
+}
+
+// goodbye is a close frame that the reader has queued.
+type goodbye struct {
+	frame []byte
+	once  sync.Once
+	gone  chan struct{} // closed when it was written, or can't be
+}
+
+func (g *goodbye) settle() { g.once.Do(func() { close(g.gone) }) }
+
+func sinceEpoch() time.Duration { return time.Since(epoch) }
+
+var errLeft = errors.New("the client took leave")
+
+// run reads until the end.
+func (c *websocket) run() {
+	defer c.server.sockets.Done()
+	c.beginTimer()
+	err := c.read()
+	code, reason, clean := c.part(err)
+	c.endTimer()
+	c.sock.conn.Close()
+	c.below.Close()
+	c.server.tally.leave(c.who)
+	c.link.Closed(code, reason, clean)
+}
+
+func (c *websocket) read() error {
+	for {
+		into := c.frames.room()
+		p, err := c.sock.read(into)
+		if err != nil {
+			return err
+		}
+		c.heard.Store(int64(sinceEpoch()))
+		if into != nil {
+			err = c.frames.took(len(p), c)
+		} else {
+			err = c.frames.feed(p, c)
+			c.sock.release()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+const (
+	// bidTime is how long a close frame may wait for what was sent before it.
+	bidTime = 5 * time.Second
+	// lateBytes is how much is read after a breach, for lateTime at most: a close with unread bytes would take the close frame back.
+	lateBytes = 256 << 10
+	lateTime  = time.Second
+)
+
+// part takes leave as the end of the reading asks for, and says how the connection ended.
+func (c *websocket) part(err error) (code int, reason string, clean bool) {
+	var wrong *breach
+	switch {
+	case err == errLeft:
+		if c.ended.Load() { // it has answered the hub's
+			return c.code, c.reason, true
+		}
+		return c.code, c.reason, c.bid(closeFrame(c.code, ""))
+	case errors.As(err, &wrong):
+		c.server.log.Debug("a WebSocket is closed for what its client sent", "connection", c.link.ID(), "code", wrong.code, "reason", wrong.reason)
+		if c.ended.Load() || c.bid(closeFrame(wrong.code, wrong.reason)) {
+			c.linger()
+		}
+		return wrong.code, wrong.reason, false
+	case c.silent.Load():
+		return protocol.CloseBroken, "no answer to a ping", false
+	}
+	return protocol.CloseBroken, "", false
+}
+
+// bid sends a close frame after what waits. It says false if that can't be done, or takes too long.
+func (c *websocket) bid(frame []byte) bool {
+	g := &goodbye{frame: frame, gone: make(chan struct{})}
+	c.bidding.Store(g)
+	c.link.Raw(frame)
+	late := time.NewTimer(bidTime)
+	defer late.Stop()
+	select {
+	case <-g.gone:
+		return true
+	case <-late.C:
+		return false
+	}
+}
+
+// linger lets the client read our close frame.
+func (c *websocket) linger() {
+	half, ok := c.sock.conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	c.sock.conn.SetReadDeadline(time.Now().Add(lateTime))
+	io.CopyN(io.Discard, c.sock.conn, lateBytes)
+}
+
+// message implements frameSink.
+func (c *websocket) message(data []byte, binary bool) error {
+	if c.ended.Load() {
+		return nil // nobody will handle it
+	}
+	now := sinceEpoch()
+	c.spoke.Store(int64(now))
+	if limits := &c.server.terms.Load().sockets; limits.MessageRate > 0 {
+		step := time.Second / time.Duration(limits.MessageRate)
+		burst := limits.MessageBurst
+		if burst <= 0 {
+			burst = limits.MessageRate
+		}
+		if c.paid-now > time.Duration(burst-1)*step {
+			return &breach{protocol.ClosePolicy, "too many messages"}
+		}
+		c.paid = max(c.paid, now) + step
+	}
+	c.waiting.Store(true)
+	c.link.Deliver(data, binary) // if it was hung up, what follows is read until the client takes leave
+	c.heard.Store(int64(sinceEpoch()))
+	c.waiting.Store(false)
+	return nil
+}
+
+// control implements frameSink.
+func (c *websocket) control(op ws.OpCode, payload []byte) error {
+	if op == ws.OpPing && !c.ended.Load() {
+		c.link.Raw(controlFrame(ws.OpPong, payload))
+	}
+	return nil
+}
+
+// leave implements frameSink.
+func (c *websocket) leave(code int, reason string) error {
+	c.code, c.reason = code, reason
+	return errLeft
+}
+
+// mostMessage implements frameSink.
+func (c *websocket) mostMessage() int64 { return c.server.terms.Load().sockets.maxMessage() }
+
+// Encoding implements hub.Peer.
+func (c *websocket) Encoding() hub.Encoding { return c.encoding }
+
+// TryWrite implements hub.Peer.
+func (c *websocket) TryWrite(b [][]byte) (n int, err error) {
+	n, err = c.sock.tryWrite(b)
+	if n > 0 {
+		c.wrote(b, n)
+	}
+	return n, err
+}
+
+// Write implements hub.Peer.
+func (c *websocket) Write(b [][]byte) error {
+	err := c.sock.write(b, c.server.terms.Load().sockets.WriteTimeout)
+	if err == nil {
+		c.wrote(b, math.MaxInt)
+	}
+	return err
+}
+
+// wrote notes that so many bytes of b have gone.
+func (c *websocket) wrote(b [][]byte, n int) {
+	for _, p := range b {
+		if len(p) > 0 && p[0]&8 == 0 { // no control frame; the rest of one that was cut may look like another, and no harm is done
+			c.spoke.Store(int64(sinceEpoch()))
+			break
+		}
+	}
+	g := c.bidding.Load()
+	if g == nil {
+		return
+	}
+	for _, p := range b {
+		if n -= len(p); n < 0 {
+			return
+		}
+		if len(p) > 0 && &p[len(p)-1] == &g.frame[len(g.frame)-1] {
+			g.settle()
+		}
+	}
+}
+
+// End implements hub.Peer. The client's answer ends the reading; the hub sees to it that this does not take for ever.
+func (c *websocket) End(code int, reason string) {
+	c.ended.Store(true)
+	frame := closeFrame(code, reason)
+	n, err := c.sock.tryWrite([][]byte{frame})
+	if err != nil {
+		c.Abort()
+		return
+	}
+	if n == len(frame) {
+		c.said()
+		return
+	}
+	c.server.sockets.Add(1)
+	go func() { // ends with the write time-out, or Abort
+		defer c.server.sockets.Done()
+		if c.sock.write([][]byte{frame[n:]}, c.server.terms.Load().sockets.WriteTimeout) != nil {
+			c.Abort()
+			return
+		}
+		c.said()
+	}()
+}
+
+// said lets the reader go on if it was about to take leave as well.
+func (c *websocket) said() {
+	if g := c.bidding.Load(); g != nil {
+		g.settle()
+	}
+}
+
+// Abort implements hub.Peer.
+func (c *websocket) Abort() {
+	if tcp, ok := c.below.Conn.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
+	c.below.Close()
+	c.said()
+}

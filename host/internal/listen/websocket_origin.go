@@ -1,0 +1,103 @@
+// Which pages may connect, and how many connections an address may have.
+
+package listen
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+)
+
+// CheckOrigin says what is wrong with an entry of SocketLimits.AllowedOrigins; nil if nothing is.
+func CheckOrigin(pattern string) error {
+	if pattern == "*" || pattern == "null" {
+		return nil
+	}
+	scheme, host, ok := strings.Cut(pattern, "://")
+	host = strings.TrimPrefix(host, "*.")
+	if u, err := url.Parse(scheme + "://" + host); !ok || err != nil || u.Host != host || host == "" || !validHost(host) {
+		return fmt.Errorf("%q is no origin: write it as https://example.org, with its port if that is not the scheme's, https://*.example.org for all hosts below, or \"*\" for all origins", pattern)
+	}
+	return nil
+}
+
+// checkOrigin says what is wrong with the origin that a browser names for the page that connects; "" if nothing is.
+func checkOrigin(r *http.Request, allowed []string) (wrong string) {
+	named := r.Header["Origin"]
+	switch len(named) {
+	case 0:
+		return "" // no browser
+	case 1:
+	default:
+		return "two Origin fields"
+	}
+	origin := strings.ToLower(named[0])
+	for _, pattern := range allowed {
+		if matchesOrigin(origin, strings.ToLower(pattern)) {
+			return ""
+		}
+	}
+	if len(allowed) == 0 {
+		if scheme, host, ok := strings.Cut(origin, "://"); ok && withoutPort(host, scheme) == withoutPort(strings.ToLower(r.Host), scheme) {
+			return ""
+		}
+	}
+	return "the origin " + named[0] + " is not among the allowed ones"
+}
+
+func matchesOrigin(origin, pattern string) bool {
+	if pattern == "*" || pattern == origin {
+		return true
+	}
+	scheme, host, _ := strings.Cut(pattern, "://")
+	under, ok := strings.CutPrefix(host, "*.")
+	theirs, found := strings.CutPrefix(origin, scheme+"://")
+	return ok && found && len(theirs) > len(under)+1 && strings.HasSuffix(theirs, "."+under)
+}
+
+// withoutPort takes the port away that a scheme has anyway. A proxy in front may have ended TLS, so that the scheme is the page's, not ours.
+func withoutPort(host, scheme string) string {
+	switch scheme {
+	case "https", "wss":
+		return strings.TrimSuffix(host, ":443")
+	}
+	return strings.TrimSuffix(host, ":80")
+}
+
+// tally counts the long-lived connections of each client address; an IPv6 client is its /64. It differs from Crowd in that it knows a client behind a proxy.
+type tally struct {
+	mu   sync.Mutex
+	open map[netip.Addr]int // guarded by mu; of addresses that came while there was a limit
+}
+
+func newTally() *tally { return &tally{open: make(map[netip.Addr]int)} }
+
+// enter counts a connection in, unless its address has most already; 0 is without a limit. leave counts who out.
+func (t *tally) enter(remote string, most int) (who netip.Addr, ok bool) {
+	peer, err := netip.ParseAddrPort(remote)
+	if err != nil || most <= 0 {
+		return who, true
+	}
+	who = subscriber(peer.Addr())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open[who] >= most {
+		return who, false
+	}
+	t.open[who]++
+	return who, true
+}
+
+func (t *tally) leave(who netip.Addr) {
+	if !who.IsValid() {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open[who]--; t.open[who] <= 0 {
+		delete(t.open, who)
+	}
+}
