@@ -9,8 +9,10 @@ use WorkerHost\Bridge\Psr7;
 use WorkerHost\Http\Output;
 use WorkerHost\Http\Request;
 use WorkerHost\Http\Response;
+use WorkerHost\Internal\Acts;
 use WorkerHost\Internal\Codec;
 use WorkerHost\Internal\Descriptors;
+use WorkerHost\Internal\Events;
 use WorkerHost\Internal\Exchange;
 use WorkerHost\Internal\Failure;
 use WorkerHost\Internal\Frame;
@@ -19,9 +21,11 @@ use WorkerHost\Internal\LinkError;
 use WorkerHost\Internal\Sender;
 use WorkerHost\Internal\Session;
 use WorkerHost\Internal\Superglobals;
+use WorkerHost\Internal\Timers;
 
 /**
- * A worker: a process that the host starts, that loads its code once and then answers one request after another.
+ * A worker: a process that the host starts, that loads its code once and then answers one request after another,
+ * and one event of a connection after another.
  *
  *     Worker::create()
  *         ->onStart(function (): void { … once, before the worker is ready … })
@@ -51,13 +55,20 @@ final class Worker
     private bool $wantsGlobals = false;
     private bool $capture = false;
 
+    private readonly Acts $acts;
+    private readonly Connections $connections;
+    private readonly Events $events;
+    private ?Timers $timers = null;
+
     private Link $link;
     private ?Superglobals $globals = null;
     private int $window = Frame::WINDOW_SIZE;
     private bool $dev = false;
-    /** Set while user code runs that exit() would cut off: between HELLO and READY, and in a request. */
+    /** Set while user code runs that exit() would cut off: between HELLO and READY, in a request, and in an event. */
     private bool $booting = false;
     private ?Exchange $exchange = null;
+    /** @var list<mixed>|null the event at hand */
+    private ?array $event = null;
     private int $pid = 0;
     /** How many output buffers there are when no request is. */
     private int $level = 0;
@@ -67,6 +78,9 @@ final class Worker
 
     private function __construct()
     {
+        $this->acts = new Acts();
+        $this->connections = new Connections($this->acts);
+        $this->events = new Events($this->acts, $this->endChild(...));
     }
 
     public static function create(): self
@@ -97,6 +111,86 @@ final class Worker
         $this->handler = $handler;
 
         return $this;
+    }
+
+    /**
+     * What runs when a client connects, by WebSocket or TCP. It may return a Response to refuse the connection; otherwise the connection is open once it has returned.
+     *
+     * With superglobals() they are filled from the request, so that $_COOKIE and PHP's sessions tell who comes.
+     *
+     * @param callable(Connection, ?Request): ?Response $handler the request is that of a WebSocket's upgrade; null for TCP
+     */
+    public function onOpen(callable $handler): self
+    {
+        $this->events->open = $handler;
+
+        return $this;
+    }
+
+    /**
+     * What runs for each message of a client: of a WebSocket, a TCP connection (as its framing cuts them), or a datagram. Those of one connection come one
+     * after the other, in order, in whichever worker is free.
+     *
+     * What it sends, joins, sets and closes takes effect when it returns, and not at all if it throws; a throw is logged, and the connection stays.
+     *
+     * @param callable(Connection, string, bool): mixed $handler gets the connection, the message, and whether that is bytes (true) or UTF-8 text
+     */
+    public function onMessage(callable $handler): self
+    {
+        $this->events->message = $handler;
+
+        return $this;
+    }
+
+    /**
+     * What runs when a connection has ended, a held response included: always, and as its last event.
+     *
+     * @param callable(Connection, int, string, bool): mixed $handler gets the connection, the close code (as in RFC 6455, whatever the protocol), the reason, and
+     *                                                             whether both ends took leave of each other
+     */
+    public function onClose(callable $handler): self
+    {
+        $this->events->close = $handler;
+
+        return $this;
+    }
+
+    /**
+     * What runs when a client takes what is sent to it more slowly than it comes, and when it has caught up: to send less for a while.
+     *
+     * @param callable(Connection, bool, int): mixed $handler gets the connection, whether over half of `send_buffer` waits (true) or nothing does any more (false), and
+     *                                                     how many bytes wait
+     */
+    public function onBuffer(callable $handler): self
+    {
+        $this->events->buffer = $handler;
+
+        return $this;
+    }
+
+    /**
+     * A function to run again and again in each worker, between requests and events: first when the worker has been ready for that long. Ticks that could not run in time are not
+     * made up for. It keeps no worker from ending. A throw is logged.
+     *
+     * @param float             $seconds at least 0.001
+     * @param callable(): mixed $tick
+     *
+     * @throws \ValueError
+     */
+    public function every(float $seconds, callable $tick): self
+    {
+        if (!($seconds >= 0.001 && $seconds <= 1e9)) {
+            throw new \ValueError("every() takes 0.001 seconds or more, not $seconds");
+        }
+        ($this->timers ??= new Timers())->add($seconds, $tick);
+
+        return $this;
+    }
+
+    /** All connections of the host: to send to, to close, to count. Works once the worker is ready: in any handler, in a timer, and in onStop(). */
+    public function connections(): Connections
+    {
+        return $this->connections;
     }
 
     /**
@@ -132,8 +226,8 @@ final class Worker
      */
     public function run(): void
     {
-        if ($this->handler === null) {
-            throw new \Error('A worker needs onRequest() before run()');
+        if ($this->handler === null && $this->events->features() === [] && $this->timers === null) {
+            throw new \Error('A worker needs onRequest(), onMessage(), or another handler before run()');
         }
         if ($this->reserve !== null) {
             throw new \Error('A worker runs once');
@@ -146,7 +240,7 @@ final class Worker
             $this->serve($hello);
         } catch (LinkError $e) {
             $this->booting = false;
-            $this->exchange = null;
+            $this->exchange = $this->event = null;
             $this->stderr($e->getMessage());
             exit(1);
         }
@@ -177,6 +271,7 @@ final class Worker
         $this->window = $hello[7];
         $this->dev = $hello[9];
         Log::attach($this->link);
+        $this->events->attach($this->link);
         \set_time_limit(0);
         \ignore_user_abort(true);
         $this->reserve = \str_repeat("\0", 65536);
@@ -187,18 +282,18 @@ final class Worker
         $this->boot();
         $this->loop();
         $this->stop();
+        $this->acts->attach(null);
         Log::attach(null);
     }
 
     /** Loads the rest of the SDK, so that one that is moved or brought up to date below a running worker is never mixed with this one. */
     private static function load(): void
     {
-        foreach (['Http', 'Internal'] as $folder) {
-            foreach (\glob(__DIR__ . "/$folder/*.php") ?: [] as $file) {
-                \class_exists("WorkerHost\\$folder\\" . \basename($file, '.php'));
+        foreach (['', 'Http/', 'Internal/'] as $folder) {
+            foreach (\glob(__DIR__ . "/$folder*.php") ?: [] as $file) {
+                \class_exists('WorkerHost\\' . \strtr($folder, '/', '\\') . \basename($file, '.php'));
             }
         }
-        \class_exists(RequestCancelled::class);
     }
 
     private function boot(): void
@@ -221,7 +316,8 @@ final class Worker
             $this->globals->restore();
         }
         $sdk = 'php/' . self::VERSION . ' (PHP ' . \PHP_VERSION . ')';
-        $this->link->send([Frame::READY, 0, Frame::VERSION, $this->pid, $sdk, 1, ['forms', 'ahead'], Frame::WINDOW_SIZE]);
+        $this->link->send([Frame::READY, 0, Frame::VERSION, $this->pid, $sdk, 1, ['forms', 'ahead', ...$this->events->features()], Frame::WINDOW_SIZE]);
+        $this->acts->attach($this->link);
     }
 
     private function fail(string $message, string $trace): never
@@ -234,8 +330,17 @@ final class Worker
     {
         $link = $this->link;
         $this->flush(); // what onStart left
-        while (!$link->draining && ($message = $link->next()) !== null) {
-            if ($message[0] === Frame::REQUEST) {
+        $this->timers?->begin();
+        while (!$link->draining) {
+            if ($this->timers !== null && !$this->pace($this->timers)) {
+                continue;
+            }
+            if (($message = $link->next()) === null) {
+                break;
+            }
+            if ($message[0] >= Frame::OPEN && $message[0] <= Frame::BUFFER) {
+                $this->happen($message);
+            } elseif ($message[0] === Frame::REQUEST) {
                 if ($link->recalled($message[1])) {
                     $link->send([Frame::DONE, $message[1]]);
                     continue;
@@ -248,24 +353,51 @@ final class Worker
             // All else belongs to streams that are done: late, and of no interest.
         }
         while ($link->draining && ($message = $link->held() ?? $link->poll()) !== null) {
-            if ($message[0] === Frame::REQUEST) {
+            if (Frame::opens($message[0])) {
                 $link->send([Frame::RESET, $message[1], Frame::CODE_REFUSED, 'this worker is draining']);
                 $link->send([Frame::DONE, $message[1]]);
             }
         }
     }
 
+    /** Runs the timers that are due, and waits for the next of them or for a message; whether there is one. */
+    private function pace(Timers $timers): bool
+    {
+        if ($timers->run()) {
+            $this->endChild();
+            $this->flush();
+            $this->endSession();
+        }
+
+        return !$this->link->draining && $this->link->await($timers->wait());
+    }
+
+    /** An event of a connection, from its frame to its DONE. @param list<mixed> $message */
+    private function happen(array $message): void
+    {
+        $this->event = $message;
+        Log::stream($message[1]);
+        $this->events->handle($message, $this->globals);
+        $this->flush(); // before DONE, so that the host knows whose it is
+        $this->event = null;
+        $this->events->finish();
+        $this->endSession();
+        $this->globals?->restore();
+        Log::stream(0);
+    }
+
     /** @param list<mixed> $message */
     private function answer(array $message): void
     {
         $stream = $message[1];
-        $exchange = new Exchange($this->link, $stream, ($message[2] & Frame::FLAG_END) !== 0, $message[10], $this->window);
+        $this->acts->begin($stream);
+        $exchange = new Exchange($this->link, $stream, ($message[2] & Frame::FLAG_END) !== 0, $message[10], $this->window, $this->acts);
         $this->exchange = $exchange;
         $this->request = $request = new Request($message, $exchange);
         Log::stream($stream);
         try {
             $this->globals?->fill($request);
-            $response = $this->capture ? $this->captured($request) : ($this->handler)($request);
+            $response = $this->capture ? $this->captured($request) : ($this->handler ?? self::unanswered(...))($request);
             $this->endChild();
             if (!$response instanceof Response) {
                 $response = self::response($response);
@@ -276,6 +408,7 @@ final class Worker
             throw $e;
         } catch (\Throwable $e) {
             $response = null;
+            $this->acts->forget(); // a handler that throws has done nothing
             $this->endChild();
             $this->flush();
             $this->recover($e, $exchange, $request);
@@ -336,6 +469,11 @@ final class Worker
         $this->level = \ob_get_level();
     }
 
+    private static function unanswered(): Response
+    {
+        return Response::text("This worker handles connections; it answers no requests.\n", 404);
+    }
+
     private static function response(mixed $result): Response
     {
         return match (true) {
@@ -355,7 +493,7 @@ final class Worker
         \ob_start();
         Output::begin();
         try {
-            $result = ($this->handler)($request);
+            $result = ($this->handler ?? self::unanswered(...))($request);
             while (\ob_get_level() > $level + 1) {
                 \ob_end_flush();
             }
@@ -409,10 +547,14 @@ final class Worker
         }
     }
 
-    /** Runs at PHP's shutdown. Where code was cut off by exit() or a fatal error it still gives the host its answer, so that nobody tries the request again. */
+    /**
+     * Runs at PHP's shutdown. Where code was cut off by exit() or a fatal error it still gives the host its answer, so that nobody tries the request
+     * again. Of an event it says nothing: the host takes it for a death, and has another worker handle it once more (SPEC.md §9.8).
+     */
     private function shutdown(): void
     {
-        if (!$this->booting && $this->exchange === null || \getmypid() !== $this->pid) {
+        $ticking = $this->timers?->ticking === true;
+        if (!$this->booting && $this->exchange === null && $this->event === null && !$ticking || \getmypid() !== $this->pid) {
             return; // nothing is cut off, or this is a child that was forked
         }
         $this->reserve = null;
@@ -427,24 +569,37 @@ final class Worker
 
             return;
         }
-        [$exchange, $request] = [$this->exchange, $this->request];
-        $this->exchange = $this->request = null;
-        $exchange->after = [];
+        [$exchange, $request, $event] = [$this->exchange, $this->request, $this->event];
+        $this->exchange = $this->request = $this->event = null;
+        $connection = $event === null ? [] : $event[$event[0] === Frame::MESSAGE ? 3 : 2];
         Log::error(
             $fatal ? "this worker ends: $what" : "this worker ends: $what, which ends the whole process; return from the handler instead",
-            ['method' => $request->method, 'target' => $request->target],
+            match (true) {
+                $request !== null => ['method' => $request->method, 'target' => $request->target],
+                $event !== null => ['event' => Internal\Message::name($event[0]), 'connection' => $connection[0], 'remote' => $connection[2]],
+                default => ['in' => 'every()'],
+            },
         );
+        if ($exchange !== null) {
+            $this->endExchange($exchange, $request, $what);
+        }
+        try {
+            $this->link->refuse('this worker ends');
+        } catch (LinkError) {
+            // The host knows, or is gone.
+        }
+    }
+
+    private function endExchange(Exchange $exchange, Request $request, string $what): void
+    {
+        $exchange->after = [];
+        $this->acts->forget();
         if (!$exchange->answered && !$exchange->cancelled) {
             $page = Failure::page($this->dev, $what, '', $request);
             Sender::send($page, $exchange, $request->method);
         } else {
             $exchange->abort($what);
             $exchange->finish();
-        }
-        try {
-            $this->link->refuse('this worker ends');
-        } catch (LinkError) {
-            // The host knows, or is gone.
         }
     }
 }

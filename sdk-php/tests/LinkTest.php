@@ -112,8 +112,8 @@ final class LinkTest extends TestCase
     {
         $host = FakeHost::serving(self::OK);
         $host->send([100, 0, 'x']);
-        $host->send([33, 2, ['a']]);
-        self::assertSame([Frame::RESET, 2, Frame::CODE_UNKNOWN, 'type 33'], $host->next());
+        $host->send([60, 2, ['a']]);
+        self::assertSame([Frame::RESET, 2, Frame::CODE_UNKNOWN, 'type 60'], $host->next());
         self::assertStringContainsString('type 100', $host->logs[0][3]);
         self::assertSame('ok', $host->get()->body);
     }

@@ -97,6 +97,23 @@ final class Request
         return $request;
     }
 
+    /**
+     * @internal the request that a WebSocket began with
+     *
+     * @param list<mixed> $open OPEN (SPEC.md §9.4)
+     */
+    public static function upgrade(array $open): self
+    {
+        [$method, $target, $version, $scheme, $host, $remote, $headers, $tls, $id] = $open[4];
+        $request = new self(
+            [Frame::REQUEST, $open[1], Frame::FLAG_END, $method, $target, $version, $scheme, $host, $remote, $headers, null, 0, null, $tls, $open[3], $id],
+            null,
+        );
+        $request->body = new Body('');
+
+        return $request;
+    }
+
     public function __get(string $name): mixed
     {
         return $this->decoded[$name] ?? match ($name) {

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace WorkerHost\Http;
 
+use WorkerHost\Internal\Entries;
 use WorkerHost\Internal\Frame;
 use WorkerHost\Internal\Headers;
 
@@ -24,6 +25,8 @@ final class Response
     /** @var string|iterable<string>|\Closure|resource */
     private mixed $body;
     private ?string $file = null;
+    /** @var list<mixed>|null what a held response becomes, SPEC.md §10.6 */
+    private ?array $hold = null;
     /** @var list<array{string, string|\Closure}> */
     private array $trailers = [];
     /** @var list<callable(): mixed> */
@@ -120,6 +123,52 @@ final class Response
         }
         $response = self::typed('application/octet-stream', '', $status, $headers);
         $response->body = $chunks;
+
+        return $response;
+    }
+
+    /**
+     * A response that is not ended but held by the host, as a connection: for server-sent events and long polls. This worker is free; whatever
+     * worker sends to the connection, its groups or its user id sends more of the body. When it has ended, onClose() runs.
+     *
+     * Without a Content-Type it is text/event-stream: then text that is sent to it becomes `data:` lines, and a ServerSentEvent goes as it is.
+     *
+     * @param string                                $first   what is sent at once
+     * @param string|list<string>                   $groups  that the connection is in
+     * @param string|int                            $uid     the user id that it is bound to
+     * @param array<array-key, mixed>               $session as Connection::$session
+     * @param bool                                  $once    whether it ends after the first message: a long poll
+     * @param float                                 $timeout seconds after which the host ends it; 0 is never
+     * @param array<array-key, string|list<string>> $headers
+     *
+     * @throws \TypeError if the session holds what can't be kept in one
+     */
+    public static function hold(
+        string|ServerSentEvent $first = '',
+        string|array $groups = [],
+        string|int $uid = '',
+        array $session = [],
+        bool $once = false,
+        float $timeout = 0,
+        int $status = 200,
+        array $headers = [],
+    ): self {
+        if ($timeout < 0) {
+            throw new \ValueError("A response is held for 0 seconds (for ever) or more; not for $timeout");
+        }
+        if ($status === 204 || $status === 304) {
+            throw new \ValueError("A response that is held has a body; one with status $status has none");
+        }
+        $response = new self($status, $headers, (string) $first);
+        if ($response->header('content-type') === '') {
+            \array_push($response->pairs, 'Content-Type', 'text/event-stream');
+        }
+        if ($response->header('cache-control') === '') {
+            \array_push($response->pairs, 'Cache-Control', 'no-store');
+        }
+        $response->hold = [
+            \array_map('strval', \array_values((array) $groups)), (string) $uid, Entries::changes([], $session)[0], $once, (int) \ceil($timeout * 1000),
+        ];
 
         return $response;
     }
@@ -267,7 +316,7 @@ final class Response
      */
     public function small(int $stream): ?array
     {
-        if (!\is_string($this->body) || $this->file !== null || $this->trailers !== [] || $this->after !== [] || \strlen($this->body) > Frame::MAX_DATA) {
+        if (!\is_string($this->body) || $this->file !== null || $this->hold !== null || $this->trailers !== [] || $this->after !== [] || \strlen($this->body) > Frame::MAX_DATA) {
             return null;
         }
         if ($this->body === '') {
@@ -280,11 +329,11 @@ final class Response
     /**
      * @internal what is sent
      *
-     * @return array{int, list<string>, mixed, ?string, list<array{string, string|\Closure}>, list<callable(): mixed>}
+     * @return array{int, list<string>, mixed, ?string, list<array{string, string|\Closure}>, list<callable(): mixed>, ?list<mixed>}
      */
     public function parts(): array
     {
-        return [$this->status, $this->pairs, $this->body, $this->file, $this->trailers, $this->after];
+        return [$this->status, $this->pairs, $this->body, $this->file, $this->trailers, $this->after, $this->hold];
     }
 
     /** @param array<array-key, string|list<string>> $headers */

@@ -41,13 +41,20 @@ final class Exchange
     private int $room = Frame::WINDOW_SIZE;
     private int $ungranted = 0;
 
-    /** @param int $window what may be sent before a WINDOW */
+    /** RESET was sent. */
+    private bool $broken = false;
+
+    /**
+     * @param int       $window what may be sent before a WINDOW
+     * @param Acts|null $acts   what goes out in front of DONE
+     */
     public function __construct(
         private readonly Link $link,
         public readonly int $stream,
         bool $whole,
         ?string $body,
         private int $window,
+        public readonly ?Acts $acts = null,
     ) {
         $this->whole = $whole;
         $this->input = $body ?? '';
@@ -150,7 +157,7 @@ final class Exchange
     /** @param list<mixed> $message */
     private function apply(array $message): void
     {
-        if ($message[0] === Frame::REQUEST) {
+        if (Frame::opens($message[0])) {
             $this->link->hold($message); // handed ahead (§4.5)
 
             return;
@@ -207,28 +214,32 @@ final class Exchange
     public function complete(array $message): void
     {
         $this->answered = $this->ended = $this->done = true;
-        $this->link->send($message);
+        $this->link->send($message, $this->acts?->take() ?? '');
     }
 
     /**
      * RESPONSE, with as much of the body as goes with it.
      *
-     * @param list<string> $headers
+     * @param list<string>     $headers
+     * @param list<mixed>|null $hold    what makes a connection of it (§10.6)
      */
-    public function respond(int $flags, int $status, array $headers, ?string $body = null, ?string $file = null): void
+    public function respond(int $flags, int $status, array $headers, ?string $body = null, ?string $file = null, ?array $hold = null): void
     {
         $this->answered = true;
         $this->mark($flags);
         $message = [Frame::RESPONSE, $this->stream, $flags, $status, $headers];
         if ($body !== null && $body !== '') {
             $message[] = $body;
-        } elseif ($file !== null) {
+        } elseif ($file !== null || $hold !== null) {
             $message[] = null;
         }
-        if ($file !== null) {
+        if ($file !== null || $hold !== null) {
             $message[] = $file;
         }
-        $this->link->send($message);
+        if ($hold !== null) {
+            $message[] = $hold;
+        }
+        $this->link->send($message, $this->before());
     }
 
     /**
@@ -273,7 +284,13 @@ final class Exchange
         if ($trailers !== null) {
             $message[] = $trailers;
         }
-        $this->link->send($message);
+        $this->link->send($message, $this->before());
+    }
+
+    /** What goes out in front of a frame that carries DONE. */
+    private function before(): string
+    {
+        return $this->done && $this->acts !== null ? $this->acts->take() : '';
     }
 
     private function mark(int $flags): void
@@ -286,7 +303,7 @@ final class Exchange
     public function abort(string $reason): void
     {
         if (!$this->ended && !$this->cancelled) {
-            $this->ended = true;
+            $this->ended = $this->broken = true;
             $this->link->send([Frame::RESET, $this->stream, Frame::CODE_INTERNAL, $reason]);
         }
     }
@@ -296,7 +313,9 @@ final class Exchange
     {
         if (!$this->done) {
             $this->done = true;
-            $this->link->send([Frame::DONE, $this->stream]);
+            $acts = $this->acts?->take() ?? '';
+            // Of a request that was given up the host takes no acts (§10.1).
+            $this->link->send([Frame::DONE, $this->stream], $this->broken || $this->cancelled ? '' : $acts);
         }
     }
 }

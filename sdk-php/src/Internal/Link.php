@@ -4,8 +4,10 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
+use WorkerHost\CallFailed;
+
 /**
- * @internal The link to the host: frames off one descriptor, frames onto another (SPEC.md §1, §2, §8).
+ * @internal The link to the host: frames off one descriptor, frames onto another (SPEC.md §1, §2, §8, §10.4).
  *
  * Every read of a worker goes through wait() or poll(). They answer PING and note DRAIN and the end by themselves, so whoever waits
  * for something else may not forget to.
@@ -29,8 +31,10 @@ final class Link
     private array $ahead = [];
     /** When the pipe was looked into last, in nanoseconds. */
     private int $looked = 0;
-    /** @var list<list<mixed>> what recalled() read */
+    /** @var list<list<mixed>> what recalled(), await() and call() read, for wait() and poll() */
     private array $kept = [];
+    /** The last stream that this end has opened. */
+    private int $calls = 0;
 
     /**
      * @param resource $in
@@ -48,16 +52,81 @@ final class Link
         \stream_set_write_buffer($out, 0);
     }
 
-    /** Writes bytes that are no frame: the magic. */
+    /** Writes bytes as they are: the magic, or frames made by frame(). */
     public function raw(string $bytes): void
     {
         $this->write($bytes);
     }
 
-    /** @param list<mixed> $message */
-    public function send(array $message): void
+    /**
+     * @param list<mixed> $message
+     *
+     * @throws \LengthException if it is longer than the host takes
+     */
+    public function frame(array $message): string
     {
-        $this->write($this->codec->frame($message));
+        $frame = $this->codec->frame($message);
+        if (\strlen($frame) - 4 > $this->maxFrame) {
+            throw new \LengthException(Message::name($message[0]) . ' is ' . (\strlen($frame) - 4) . " bytes long, and the host takes {$this->maxFrame} at the most");
+        }
+
+        return $frame;
+    }
+
+    /**
+     * @param list<mixed> $message
+     * @param string      $before frames that go out in front of it, in the same write
+     */
+    public function send(array $message, string $before = ''): void
+    {
+        $this->write($before . $this->codec->frame($message));
+    }
+
+    /**
+     * Asks the host and waits for its answer. What else comes meanwhile is kept, in order.
+     *
+     * @param int         $type     CALL or SWAP
+     * @param list<mixed> $elements
+     *
+     * @throws CallFailed if the host says no, or is gone
+     * @throws LinkError
+     */
+    public function call(int $type, array $elements): mixed
+    {
+        $stream = $this->calls += 2;
+        if ($stream > Frame::MAX_WINDOW - 4096) {
+            $this->draining = true; // numbers only grow (§4.1): another worker has to go on
+        }
+        $this->write($this->frame([$type, $stream, ...$elements]));
+        for (;;) {
+            while (($message = $this->take()) !== null) {
+                if ($message[1] !== $stream) {
+                    $this->kept[] = $message;
+                } elseif ($message[0] === Frame::RESULT) {
+                    return $message[2] === '' ? $message[3] : throw new CallFailed("the host says: {$message[2]}");
+                } elseif ($message[0] === Frame::RESET) {
+                    throw new CallFailed('the host knows no connections; it is older than this SDK');
+                }
+            }
+            if ($this->ended) {
+                throw new CallFailed('the host is gone');
+            }
+            $this->fill();
+        }
+    }
+
+    /** Waits so many microseconds at the most, and says whether there is something to be taken up by next(), if only the end. */
+    public function await(int $microseconds): bool
+    {
+        if ($this->ahead === [] && $this->kept === [] && !$this->ended) {
+            $this->keep();
+            if ($this->kept === [] && $this->readable($microseconds)) {
+                $this->fill();
+                $this->keep();
+            }
+        }
+
+        return $this->ahead !== [] || $this->kept !== [] || $this->ended;
     }
 
     /**
@@ -151,14 +220,14 @@ final class Link
     }
 
     /**
-     * Gives back the REQUESTs that were read and not begun, for another worker: this one ends. What is still in the pipe the host gives to another
+     * Gives back the REQUESTs and events that were read and not begun, for another worker: this one ends. What is still in the pipe the host gives to another
      * one by itself.
      */
     public function refuse(string $reason): void
     {
         $this->keep();
         foreach ([...$this->ahead, ...$this->kept] as $message) {
-            if ($message[0] === Frame::REQUEST) {
+            if (Frame::opens($message[0])) {
                 $this->send([Frame::RESET, $message[1], Frame::CODE_REFUSED, $reason]);
                 $this->send([Frame::DONE, $message[1]]);
             }
@@ -175,12 +244,12 @@ final class Link
     }
 
     /** Whether something has come that was not read yet, if only the end. */
-    private function readable(): bool
+    private function readable(int $microseconds = 0): bool
     {
         $read = [$this->in];
         $write = $except = null;
 
-        return @\stream_select($read, $write, $except, 0) === 1;
+        return @\stream_select($read, $write, $except, \intdiv($microseconds, 1_000_000), $microseconds % 1_000_000) === 1;
     }
 
     /**
@@ -264,6 +333,11 @@ final class Link
                 case Frame::DATA:
                 case Frame::WINDOW:
                 case Frame::RESET:
+                case Frame::OPEN:
+                case Frame::MESSAGE:
+                case Frame::CLOSE:
+                case Frame::BUFFER:
+                case Frame::RESULT:
                     return $message;
                 default:
                     $this->unknown($message[0], $message[1]);

@@ -25,11 +25,13 @@ final class Sender
 
             return;
         }
-        [$status, $pairs, $body, $file, $trailers, $after] = $response->parts();
+        [$status, $pairs, $body, $file, $trailers, $after, $hold] = $response->parts();
         if ($after !== []) {
             \array_push($exchange->after, ...$after);
         }
-        if (!$exchange->cancelled) {
+        if (!$exchange->cancelled && $hold !== null && $method !== 'HEAD') {
+            self::hold($exchange, $status, $pairs, $body, $hold);
+        } elseif (!$exchange->cancelled) {
             $last = $exchange->after === [] ? self::LAST : Frame::FLAG_END;
             if ($file !== null || \is_string($body) && $trailers === [] && \strlen($body) <= Frame::MAX_DATA) {
                 $exchange->respond($last, $status, $pairs, $file === null ? $body : null, $file);
@@ -46,15 +48,35 @@ final class Sender
     public static function finish(Exchange $exchange): void
     {
         while ($exchange->after !== []) {
+            $mark = $exchange->acts?->mark();
             try {
                 (\array_shift($exchange->after))();
             } catch (LinkError $e) {
                 throw $e;
             } catch (\Throwable $e) {
+                $exchange->acts?->rollback($mark);
                 Log::error('after the response: ' . Failure::summary($e), ['trace' => (string) $e]);
             }
         }
         $exchange->finish();
+    }
+
+    /**
+     * The head and first bytes of a response that is held; with DONE it becomes a connection.
+     *
+     * @param list<string> $pairs
+     * @param list<mixed>  $hold
+     */
+    private static function hold(Exchange $exchange, int $status, array $pairs, mixed $body, array $hold): void
+    {
+        if (!\is_string($body)) {
+            throw new \TypeError('The first bytes of a response that is held are a string, not ' . \get_debug_type($body));
+        }
+        $flags = $exchange->after === [] && \strlen($body) <= Frame::MAX_DATA ? Frame::FLAG_DONE : 0;
+        $exchange->respond($flags, $status, $pairs, \substr($body, 0, Frame::MAX_DATA), null, $hold);
+        if (\strlen($body) > Frame::MAX_DATA) {
+            $exchange->data(\substr($body, Frame::MAX_DATA));
+        }
     }
 
     /**

@@ -42,7 +42,7 @@ final class FakeHost
         $this->folder = sys_get_temp_dir() . '/workerhost-test-' . bin2hex(random_bytes(6));
         mkdir($this->folder, 0700);
         $autoload = var_export(dirname(__DIR__, 2) . '/autoload.php', true);
-        $uses = 'use WorkerHost\{Worker, Log, RequestCancelled}; use WorkerHost\Http\{Request, Response, Cookie, Output, UploadedFile};';
+        $uses = 'use WorkerHost\{Worker, Log, RequestCancelled, Connection, CallFailed}; use WorkerHost\Http\{Request, Response, Cookie, Output, UploadedFile, ServerSentEvent};';
         file_put_contents("$this->folder/worker.php", "<?php\nrequire $autoload; $uses\n$code\n");
         $log = ['file', "$this->folder/log", 'a'];
         $descriptors = $announced
@@ -127,6 +127,34 @@ final class FakeHost
         return $this->stream;
     }
 
+    /** Opens a stream with an event of a connection. Returns the stream. @param list<mixed> $elements those after the stream */
+    public function event(int $type, array $elements): int
+    {
+        $this->stream += 2;
+        $this->send([$type, $this->stream, ...$elements]);
+
+        return $this->stream;
+    }
+
+    /** A whole message of a client, and what the worker did. @return list<list<mixed>> as done() */
+    public function message(string $bytes, array $connection = ['c1', 'websocket', '192.0.2.1:50000'], bool $binary = false, array $more = []): array
+    {
+        return $this->done($this->event(Frame::MESSAGE, [$binary ? 5 : 1, $connection, 1, $bytes, $more]));
+    }
+
+    /** What the worker says on that stream, up to and with its DONE; [] at the end if it dies before. @return list<list<mixed>> */
+    public function done(int $stream): array
+    {
+        $said = [];
+        for (;;) {
+            $said[] = $message = $this->next();
+            if ($message === [] || $message[1] === $stream && ($message[0] === Frame::DONE || $message[0] >= Frame::SEND && ($message[2] & Frame::FLAG_DONE) !== 0
+                || $message[0] === Frame::RESPONSE && ($message[2] & Frame::FLAG_DONE) !== 0)) {
+                return $said;
+            }
+        }
+    }
+
     /** A request and the whole answer to it. */
     public function get(string $method = 'GET', string $target = '/', array $headers = [], ?string $body = null, array $more = []): Answer
     {
@@ -162,7 +190,7 @@ final class FakeHost
     public function next(): array
     {
         for (;;) {
-            $message = $this->message(self::DEADLINE);
+            $message = $this->receive(self::DEADLINE);
             if ($message === null) {
                 throw new \RuntimeException('the worker says nothing: ' . $this->log());
             }
@@ -176,11 +204,11 @@ final class FakeHost
     /** Whether the worker says nothing for that long. */
     public function silent(float $seconds): bool
     {
-        return $this->message($seconds) === null;
+        return $this->receive($seconds) === null;
     }
 
     /** @return list<mixed>|null [] at the end, null when the time is up */
-    private function message(float $seconds): ?array
+    private function receive(float $seconds): ?array
     {
         $until = microtime(true) + $seconds;
         for (;;) {

@@ -1,0 +1,156 @@
+<?php
+
+// What a worker asks of the host: acts, kept here until the stream's DONE, and calls (SPEC.md §10).
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal;
+
+/**
+ * @internal The acts of the event or request at hand, as frames that are written together with its DONE; outside of one they are written at once, on stream 0.
+ *
+ * begin() opens a stream; finish(), or take() before a frame that carries DONE, closes it.
+ */
+final class Acts
+{
+    private ?Link $link = null;
+    private int $stream = 0;
+    private string $staged = '';
+    /** Where in $staged the flags of the last act are. */
+    private int $flags = 0;
+
+    /** From now on there is a host that listens. */
+    public function attach(?Link $link): void
+    {
+        $this->link = $link;
+    }
+
+    /** From now on acts belong to this stream, and wait for its DONE. */
+    public function begin(int $stream): void
+    {
+        $this->stream = $stream;
+        $this->staged = '';
+    }
+
+    /**
+     * An act of one frame.
+     *
+     * @param list<mixed> $act its type, 0 for the stream, its flags, and its elements
+     *
+     * @throws \LengthException if it is longer than a frame may be, or too much waits
+     */
+    public function act(array $act, bool $now = false): void
+    {
+        $link = $this->link();
+        $act[1] = $this->stream;
+        if ($now && $this->stream > 0) {
+            $act[2] |= Frame::FLAG_NOW;
+        }
+        $this->put($link, $link->frame($act), 0, $now);
+    }
+
+    /**
+     * SEND, in as many frames as the message takes.
+     *
+     * @param list<string> $names
+     * @param list<string> $except
+     *
+     * @throws \LengthException
+     */
+    public function send(int $to, array $names, string $message, array $except, bool $binary, bool $now): void
+    {
+        $flags = $binary ? Frame::FLAG_BINARY : 0;
+        $size = \strlen($message);
+        if ($size <= Frame::MAX_DATA) {
+            $this->act($except === [] ? [Frame::SEND, 0, $flags, $to, $names, $message] : [Frame::SEND, 0, $flags, $to, $names, $message, $except], $now);
+
+            return;
+        }
+        $link = $this->link();
+        if ($now && $this->stream > 0) {
+            $flags |= Frame::FLAG_NOW;
+        }
+        $frames = $link->frame([Frame::SEND, $this->stream, $flags | Frame::FLAG_MORE, $to, $names, \substr($message, 0, Frame::MAX_DATA), $except]);
+        for ($at = Frame::MAX_DATA; $at < $size; $at += Frame::MAX_DATA) {
+            $more = $at + Frame::MAX_DATA < $size ? Frame::FLAG_MORE : 0;
+            $last = \strlen($frames);
+            $frames .= $link->frame([Frame::SEND, $this->stream, $flags | $more, $to, [], \substr($message, $at, Frame::MAX_DATA)]);
+        }
+        $this->put($link, $frames, $last, $now);
+    }
+
+    /** @param int $last where the last of the frames begins */
+    private function put(Link $link, string $frames, int $last, bool $now): void
+    {
+        if ($now || $this->stream === 0) {
+            $link->raw($frames);
+
+            return;
+        }
+        if (\strlen($this->staged) + \strlen($frames) > Frame::MAX_STAGED) {
+            throw new \LengthException('What a handler sends and does waits until it returns, up to ' . (Frame::MAX_STAGED >> 20)
+                . ' MiB of it; this is more. Send less, or with now: true, which does not wait');
+        }
+        // The length, the array, the type and the stream stand before the flags.
+        $this->flags = \strlen($this->staged) + $last + 6
+            + match (true) { $this->stream < 128 => 1, $this->stream < 256 => 2, $this->stream < 65536 => 3, default => 5 };
+        $this->staged .= $frames;
+    }
+
+    /**
+     * Asks the host, and waits for the answer.
+     *
+     * @throws \WorkerHost\CallFailed
+     */
+    public function call(int $type, mixed ...$elements): mixed
+    {
+        return $this->link()->call($type, $elements);
+    }
+
+    private function link(): Link
+    {
+        return $this->link ?? throw new \Error('Connections can be reached once the worker is ready: from a handler, a timer or onStop(), but not from onStart()');
+    }
+
+    /** What a handler that fails goes back to. @return array{int, int} */
+    public function mark(): array
+    {
+        return [\strlen($this->staged), $this->flags];
+    }
+
+    /** Forgets what was staged since mark(). @param array{int, int} $mark */
+    public function rollback(array $mark): void
+    {
+        if ($this->stream > 0) {
+            [$size, $this->flags] = $mark;
+            $this->staged = \substr($this->staged, 0, $size);
+        }
+    }
+
+    /** Forgets all that waits for DONE. */
+    public function forget(): void
+    {
+        $this->staged = '';
+    }
+
+    /** All that waits, to stand before a frame that carries DONE. From now on acts take effect at once. */
+    public function take(): string
+    {
+        $staged = $this->staged;
+        $this->begin(0);
+
+        return $staged;
+    }
+
+    /** Writes all that waits, and DONE. From now on acts take effect at once. */
+    public function finish(): void
+    {
+        if ($this->staged === '') {
+            $this->link->send([Frame::DONE, $this->stream]);
+        } else {
+            $this->staged[$this->flags] = \chr(\ord($this->staged[$this->flags]) | Frame::FLAG_DONE);
+            $this->link->raw($this->staged);
+        }
+        $this->begin(0);
+    }
+}

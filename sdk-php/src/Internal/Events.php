@@ -1,0 +1,220 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal;
+
+use WorkerHost\Connection;
+use WorkerHost\Http\Request;
+use WorkerHost\Http\Response;
+use WorkerHost\Log;
+use WorkerHost\RequestCancelled;
+
+/** @internal The events of connections, from the frame to its DONE (SPEC.md §9): handle() runs the handler, finish() says DONE. */
+final class Events
+{
+    /** @var (callable(Connection, ?Request): mixed)|null */
+    public $open = null;
+    /** @var (callable(Connection, string, bool): mixed)|null */
+    public $message = null;
+    /** @var (callable(Connection, int, string, bool): mixed)|null */
+    public $close = null;
+    /** @var (callable(Connection, bool, int): mixed)|null */
+    public $buffer = null;
+
+    private Link $link;
+    private int $stream = 0;
+    private ?Connection $connection = null;
+    /** Why the event has come to nothing. */
+    private ?string $failure = null;
+    /** @var list<mixed>|null the RESPONSE that refuses a connection */
+    private ?array $refusal = null;
+
+    /** @param \Closure(): void $returned what runs whenever user code has returned or thrown */
+    public function __construct(private readonly Acts $acts, private readonly \Closure $returned)
+    {
+    }
+
+    public function attach(Link $link): void
+    {
+        $this->link = $link;
+    }
+
+    /** What READY says of them (§9.2). @return list<string> */
+    public function features(): array
+    {
+        return \array_keys(\array_filter(['open' => $this->open, 'message' => $this->message, 'close' => $this->close, 'buffer' => $this->buffer]));
+    }
+
+    /**
+     * Runs the event's handler. What that throws is logged here.
+     *
+     * @param list<mixed> $event
+     */
+    public function handle(array $event, ?Superglobals $globals): void
+    {
+        $this->stream = $event[1];
+        $this->acts->begin($event[1]);
+        try {
+            if ($event[0] === Frame::MESSAGE) {
+                $this->messages($event);
+            } else {
+                $this->one($event, $globals);
+            }
+        } catch (LinkError $e) {
+            throw $e;
+        } catch (\Throwable $e) {
+            $this->connection?->unsettle();
+            $this->fail($e, Message::name($event[0]), $event[0] === Frame::MESSAGE ? $event[3] : $event[2]);
+        }
+    }
+
+    /** @param list<mixed> $event OPEN, CLOSE or BUFFER */
+    private function one(array $event, ?Superglobals $globals): void
+    {
+        $handler = match ($event[0]) {
+            Frame::OPEN => $this->open,
+            Frame::CLOSE => $this->close,
+            Frame::BUFFER => $this->buffer,
+        };
+        if ($handler === null) {
+            return;
+        }
+        $connection = $this->connection = new Connection($event[2], $event[3], $this->acts, true);
+        try {
+            switch ($event[0]) {
+                case Frame::OPEN:
+                    $upgrade = null;
+                    if ($event[4] !== null) {
+                        $upgrade = Request::upgrade($event);
+                        $connection->offer($event[4][6]);
+                        $globals?->fill($upgrade);
+                    }
+                    $answer = $handler($connection, $upgrade);
+                    $this->refusal = self::refusal($answer, $this->stream);
+                    break;
+                case Frame::CLOSE:
+                    $handler($connection, $event[4], $event[5], $event[6]);
+                    break;
+                case Frame::BUFFER:
+                    $handler($connection, $event[4], $event[5]);
+                    break;
+            }
+        } finally {
+            ($this->returned)();
+        }
+        $connection->settle();
+    }
+
+    /** @return list<mixed>|null */
+    private static function refusal(mixed $answer, int $stream): ?array
+    {
+        if ($answer === null) {
+            return null;
+        }
+        if (!$answer instanceof Response) {
+            throw new \TypeError('onOpen() returned ' . \get_debug_type($answer) . '; it may return null, or a WorkerHost\Http\Response to refuse the connection');
+        }
+
+        return $answer->small($stream)
+            ?? throw new \Error('A Response that refuses a connection has a string of at most 64 KiB for a body: no file, no stream, no hold');
+    }
+
+    /** @param list<mixed> $event MESSAGE, with those that travel behind it */
+    private function messages(array $event): void
+    {
+        if ($this->message === null) {
+            return;
+        }
+        [2 => $flags, 3 => $list, 4 => $attempt, 5 => $bytes, 6 => $more] = $event;
+        if (($flags & Frame::FLAG_END) === 0) {
+            $bytes = $this->whole($bytes);
+            if ($bytes === null) {
+                return;
+            }
+        }
+        $connection = $this->connection = new Connection($list, $attempt, $this->acts, true);
+        $done = $this->deliver($connection, $bytes, $flags, $list);
+        foreach ($more as [$flags, $bytes]) {
+            $done = $this->deliver($connection, $bytes, $flags, $list) || $done;
+        }
+        if ($done) {
+            $this->failure = null; // what the others did counts
+        }
+    }
+
+    /** The bytes of a long message; null if the host has given it up meanwhile. */
+    private function whole(string $first): ?string
+    {
+        $body = new Exchange($this->link, $this->stream, false, $first, 0);
+        $parts = [];
+        try {
+            while (($part = $body->read(Frame::WINDOW_SIZE)) !== '') {
+                $parts[] = $part;
+            }
+        } catch (RequestCancelled) {
+            return null;
+        }
+
+        return \implode('', $parts);
+    }
+
+    /**
+     * One message; what a handler that throws has done is undone, and what it did for the messages before it stays.
+     *
+     * @param list<mixed> $list the connection
+     */
+    private function deliver(Connection $connection, string $bytes, int $flags, array $list): bool
+    {
+        $mark = $this->acts->mark();
+        try {
+            try {
+                ($this->message)($connection, $bytes, ($flags & Frame::FLAG_BINARY) !== 0);
+            } finally {
+                ($this->returned)();
+            }
+            $connection->settle();
+
+            return true;
+        } catch (LinkError $e) {
+            throw $e;
+        } catch (\Throwable $e) {
+            $connection->unsettle();
+            $this->acts->rollback($mark);
+            $this->fail($e, 'MESSAGE', $list);
+
+            return false;
+        }
+    }
+
+    /** @param list<mixed> $connection */
+    private function fail(\Throwable $e, string $event, array $connection): void
+    {
+        $this->failure = Failure::summary($e);
+        Log::error($this->failure, ['event' => $event, 'connection' => $connection[0], 'remote' => $connection[2], 'trace' => (string) $e]);
+    }
+
+    /** Writes what the handler has done, and DONE, in one go; or that it came to nothing. */
+    public function finish(): void
+    {
+        $connection = $this->connection;
+        if ($connection !== null && $this->failure === null && ($changes = $connection->changes()) !== null) {
+            try {
+                $this->acts->act($changes[1] === [] ? [Frame::SET, 0, 0, '', $changes[0]] : [Frame::SET, 0, 0, '', ...$changes]);
+            } catch (\LengthException $e) {
+                $this->fail($e, 'session', [$connection->id, '', $connection->remoteAddress]);
+            }
+        }
+        $connection?->release();
+        [$failure, $refusal] = [$this->failure, $this->refusal];
+        $this->connection = $this->failure = $this->refusal = null;
+        if ($failure !== null) {
+            $this->acts->take();
+            $this->link->raw($this->link->frame([Frame::RESET, $this->stream, Frame::CODE_INTERNAL, $failure]) . $this->link->frame([Frame::DONE, $this->stream]));
+        } elseif ($refusal !== null) {
+            $this->link->send($refusal, $this->acts->take());
+        } else {
+            $this->acts->finish();
+        }
+    }
+}
