@@ -1,0 +1,106 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Tests;
+
+use PHPUnit\Framework\TestCase;
+use WorkerHost\Internal\Codec;
+use WorkerHost\Internal\Entries;
+use WorkerHost\Internal\Frame;
+use WorkerHost\Tests\Support\FakeHost;
+
+/** Connection::$session, and its way over the wire (SPEC.md §9.3, §10.3). */
+final class ConnectionSessionTest extends TestCase
+{
+    /** @return iterable<string, array{mixed}> */
+    public function values(): iterable
+    {
+        $deep = 'bottom';
+        for ($i = 0; $i < 14; ++$i) {
+            $deep = $i % 2 === 0 ? [$deep] : ['k' => $deep];
+        }
+        foreach ([
+            'null' => null, 'true' => true, 'false' => false, 'zero' => 0, 'minus one' => -1, 'the largest' => \PHP_INT_MAX, 'the smallest' => \PHP_INT_MIN, 'a whole float' => 1.0,
+            'a float' => 0.1, 'infinity' => \INF, 'nothing' => '', 'text' => 'grüße', 'bytes' => "\0\xff\x80", 'long' => str_repeat('x', 70000), 'empty' => [], 'a list' => [1, 'a', null, [true]],
+            'a map' => ['a' => 1, 'b' => ['c' => [2.5]]], 'digits for keys' => [5 => 'five', 7 => 'seven'], 'a list out of order' => [1 => 'b', 0 => 'a'], 'deep' => $deep,
+        ] as $name => $value) {
+            yield $name => [$value];
+        }
+    }
+
+    /** @dataProvider values */
+    public function testAValueComesBackAsItWas(mixed $value): void
+    {
+        [$set] = Entries::changes([], ['key' => $value]);
+        foreach ([new Codec(false), new Codec(\extension_loaded('msgpack'))] as $codec) {
+            $message = $codec->message(substr($codec->frame([Frame::MESSAGE, 1, 1, ['c', 'tcp', '', '', [], $set], 1, 'x']), 4));
+            self::assertSame(['key' => $value], Entries::session($message[3][5]));
+            $message = $codec->message(substr($codec->frame([Frame::RESULT, 2, '', [1, $set]]), 4));
+            self::assertSame(['key' => $value], Entries::session($message[3][1]));
+        }
+    }
+
+    public function testValuesOfOtherLanguagesAreArraysAndStayAsTheyAreUnlessChanged(): void
+    {
+        // an empty map, a map that looks like a list, and an extension
+        $entries = "\x96\xa1a\x80\xa1b\x82\x00\x01\x01\x02\xa1c\xd4\x05\x07";
+        foreach ([new Codec(false), new Codec(\extension_loaded('msgpack'))] as $codec) {
+            $message = $codec->message("\x96\x21\x01\x01\x96\xa1c\xa3tcp\xa0\xa0\x90$entries\x01\xa1x");
+            self::assertSame(['a' => [], 'b' => [1, 2], 'c' => ['type' => 5, 'data' => "\7"]], Entries::session($message[3][5]));
+        }
+    }
+
+    private static function serving(string $body): FakeHost
+    {
+        return FakeHost::serving('Worker::create()->onMessage(function (Connection $c, string $data) { ' . $body . ' })->run();');
+    }
+
+    /** @param list<mixed> $session */
+    private static function with(array $session): array
+    {
+        return ['c1', 'tcp', '192.0.2.1:1', '', [], $session];
+    }
+
+    public function testOnlyWhatWasChangedIsSent(): void
+    {
+        $host = self::serving('$c->session["b"] = 3; unset($c->session["c"]); $c->session["d"]["x"][] = 1; $c->session["a"] = 1; $c->session[12] = "n";');
+        self::assertSame([[Frame::SET, 1, 2, '', ['b', 3, 'd', ['x' => [1]], '12', 'n'], ['c']]], $host->message('', self::with(['a', 1, 'b', 2, 'c', 4])));
+    }
+
+    public function testASessionThatIsAsItWasIsNotSent(): void
+    {
+        $host = self::serving('$c->session["a"]++; $c->session["a"]--; $c->session["t"] = 1; unset($c->session["t"]); $c->session = array_reverse($c->session, true);');
+        self::assertSame([[Frame::DONE, 1]], $host->message('', self::with(['a', 1, 'b', 2])));
+    }
+
+    public function testTheSessionGoesBehindWhatWasSentInOneDone(): void
+    {
+        self::assertSame([[Frame::SEND, 1, 0, 0, [], 'x', []], [Frame::SET, 1, 2, '', ['a', 1], []]], self::serving('$c->session["a"] = 1; $c->send("x");')->message(''));
+    }
+
+    /** @return iterable<string, array{string, string}> */
+    public function refused(): iterable
+    {
+        yield 'an object' => ['new DateTime()', "session['k'] holds an object of DateTime; a session takes strings"];
+        yield 'an object within' => ['["cart" => [["item" => new ArrayObject()]]]', "session['k']['cart']['0']['item'] holds an object of ArrayObject"];
+        yield 'a function' => ['fn () => 1', "session['k'] holds an object of Closure"];
+        yield 'a resource' => ['fopen("php://memory", "r")', "session['k'] holds a resource (stream)"];
+        yield 'what is too deep' => ['json_decode(str_repeat("[", 15) . str_repeat("]", 15))', 'is nested too deep: a session takes arrays 14 deep'];
+    }
+
+    /** @dataProvider refused */
+    public function testWhatCanNotBeKeptIsRefusedByName(string $value, string $error): void
+    {
+        $said = self::serving("\$c->send('lost'); \$c->session['k'] = $value;")->message('');
+        self::assertSame([Frame::RESET, Frame::DONE], array_column($said, 0));
+        self::assertStringContainsString($error, $said[0][3]);
+    }
+
+    public function testASessionTooLongForAFrameIsAnErrorOfTheHandler(): void
+    {
+        $said = self::serving('$c->session["k"] = str_repeat("x", 17 << 20);')->message('');
+        self::assertSame([Frame::RESET, Frame::DONE], array_column($said, 0));
+        self::assertStringContainsString('SET is 17825', $said[0][3]);
+    }
+}
