@@ -70,6 +70,12 @@ var (
 	memory       = describe("pool_memory_bytes", "Resident memory of the workers together; pages that they share count for each.", "pool")
 	generation   = describe("pool_generation", "Generation that the pool is meant to run.", "pool")
 	reloading    = describe("pool_reloading", "1 while a reload is under way.", "pool")
+	events       = describe("events_total", "Events of connections that workers have handled.", "pool", "event")
+	eventRetries = describe("event_retries_total", "Events that were delivered once more after their worker died, or was cut off at the drain deadline.", "pool", "event")
+	eventFails   = describe("event_failures_total", "Events that were given up, by why; reset by worker is a handler that failed.", "pool", "event", "reason")
+	eventWait    = describe("event_wait_seconds", "Time that events waited for a worker.", "pool")
+	eventService = describe("event_service_seconds", "Time that workers had events, until all code for them had run.", "pool")
+	eventsQueued = describe("events_waiting", "Events of connections that wait for a worker.", "pool")
 	boots        = describe("worker_boot_seconds", "Time from a worker's start to its READY.", "pool")
 	reloads      = describe("reload_seconds", "Duration of the reloads that completed.", "pool")
 	failedReload = describe("reload_failures_total", "Reloads that failed, the old code serving on.", "pool")
@@ -113,6 +119,15 @@ func collectCounts(to chan<- prometheus.Metric, pool string, m workers.Metrics) 
 	counter(to, failedReload, m.FailedReloads, pool)
 	durations(to, queueWait, m.Wait, pool)
 	durations(to, service, m.Service, pool)
+	for kind, e := range m.Events {
+		counter(to, events, e.Done, pool, kind)
+		counter(to, eventRetries, e.Retries, pool, kind)
+		for why, n := range e.Failures {
+			counter(to, eventFails, n, pool, kind, why)
+		}
+	}
+	durations(to, eventWait, m.EventWait, pool)
+	durations(to, eventService, m.EventService, pool)
 	durations(to, boots, m.Boots, pool)
 	durations(to, reloads, m.Reloads, pool)
 }
@@ -135,6 +150,7 @@ func collectStatus(to chan<- prometheus.Metric, pool string, st workers.Status) 
 	gauge(to, reloading, under, pool)
 	gauge(to, generation, st.Generation, pool)
 	gauge(to, queueLength, st.Queued, pool)
+	gauge(to, eventsQueued, st.Waiting, pool)
 	gauge(to, inflight, requests, pool)
 	gauge(to, memory, resident, pool)
 }

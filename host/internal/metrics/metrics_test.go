@@ -17,7 +17,7 @@ type fakePool struct{}
 func (fakePool) Name() string { return "app" }
 
 func (fakePool) Status() workers.Status {
-	return workers.Status{Generation: 7, Queued: 3, Reloading: true, Workers: []workers.WorkerStatus{
+	return workers.Status{Generation: 7, Queued: 3, Waiting: 8, Reloading: true, Workers: []workers.WorkerStatus{
 		{State: workers.Idle, Memory: 1000}, {State: workers.Busy, Inflight: 1, Memory: 2000}, {State: workers.BackingOff},
 	}}
 }
@@ -26,6 +26,7 @@ func (fakePool) Metrics() workers.Metrics {
 	m := workers.Metrics{
 		Answers: []workers.Answers{{Generation: 6}, {Generation: 7}}, Failures: map[string]uint64{"queue full": 2}, Restarts: map[string]uint64{"exited": 4},
 		Retries: 5, BytesIn: 11, BytesOut: 12,
+		Events: map[string]workers.EventCounts{"message": {Done: 20, Retries: 21, Failures: map[string]uint64{"worker died": 22}}},
 	}
 	m.Answers[1].Classes[4] = 9
 	for i := range m.Wait.Cumulative { // one duration, in the first bucket
@@ -65,6 +66,12 @@ func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 		`workerhost_request_body_bytes_total{pool="app"} 11`,
 		`workerhost_response_body_bytes_total{pool="app"} 12`,
 		`workerhost_queue_length{pool="app"} 3`,
+		`workerhost_events_waiting{pool="app"} 8`,
+		`workerhost_events_total{event="message",pool="app"} 20`,
+		`workerhost_event_retries_total{event="message",pool="app"} 21`,
+		`workerhost_event_failures_total{event="message",pool="app",reason="worker died"} 22`,
+		`workerhost_event_wait_seconds_count{pool="app"} 0`,
+		`workerhost_event_service_seconds_count{pool="app"} 0`,
 		`workerhost_queue_wait_seconds_bucket{pool="app",le="0.0005"} 1`,
 		`workerhost_queue_wait_seconds_bucket{pool="app",le="+Inf"} 1`,
 		`workerhost_queue_wait_seconds_sum{pool="app"} 0.00025`,
