@@ -1,0 +1,209 @@
+// Calls: what workers ask the hub (SPEC.md §10.4).
+
+package hub
+
+import (
+	"fmt"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// mostAnswer leaves a RESULT's frame room for its other elements.
+const mostAnswer = protocol.MaxFrame - 1024
+
+// Call implements [protocol.Hub].
+func (h *Hub) Call(m *protocol.Call) *protocol.Result {
+	answer, ok := methods[m.Method]
+	if !ok {
+		return failure("there is no method %q: see SPEC.md §10.4 for those there are", m.Method)
+	}
+	value, err := answer(h, arguments{m.Method, m.Arguments})
+	switch {
+	case err != nil:
+		return &protocol.Result{Error: err.Error()}
+	case len(value) > mostAnswer:
+		return failure("%s: the answer has %d bytes, more than a frame can hold: ask for a group at a time, or count", m.Method, len(value))
+	}
+	return &protocol.Result{Value: value}
+}
+
+// Swap implements [protocol.Hub].
+func (h *Hub) Swap(m *protocol.Swap) *protocol.Result {
+	if m.Connection == "" {
+		return failure("SWAP names no connection: it belongs to no event, so it needs the id")
+	}
+	h.mu.Lock()
+	c := h.byID[m.Connection]
+	swapped := false
+	var err error
+	if c != nil {
+		if st := c.state.Load(); st.version == m.Version {
+			next := set(st, m.Set, m.Unset)
+			if err = checkSession(st, next, c.Terms().sessionLimit()); err == nil {
+				c.state.Store(next)
+				swapped = true
+			}
+		}
+	}
+	h.mu.Unlock()
+	if err != nil {
+		return failure("SWAP, connection %s: %v", m.Connection, err)
+	}
+	value, err := protocol.NewValue(swapped)
+	if err != nil {
+		return failure("SWAP: %v", err)
+	}
+	return &protocol.Result{Value: value}
+}
+
+func failure(format string, a ...any) *protocol.Result {
+	return &protocol.Result{Error: fmt.Sprintf(format, a...)}
+}
+
+var methods = map[string]func(*Hub, arguments) (protocol.Value, error){
+	"count": func(h *Hub, a arguments) (protocol.Value, error) {
+		group, all, err := a.group()
+		if err != nil {
+			return nil, err
+		}
+		return protocol.NewValue(h.Count(group, all))
+	},
+	"ids": func(h *Hub, a arguments) (protocol.Value, error) {
+		list, err := h.asked(a)
+		if err != nil {
+			return nil, err
+		}
+		ids := make([]string, len(list))
+		for i, c := range list {
+			ids[i] = c.id
+		}
+		return protocol.NewValue(ids)
+	},
+	"uids": func(h *Hub, a arguments) (protocol.Value, error) {
+		list, err := h.asked(a)
+		if err != nil {
+			return nil, err
+		}
+		uids, seen := []string{}, map[string]struct{}{}
+		for _, c := range list {
+			uid := c.state.Load().uid
+			if _, ok := seen[uid]; !ok && uid != "" {
+				seen[uid] = struct{}{}
+				uids = append(uids, uid)
+			}
+		}
+		return protocol.NewValue(uids)
+	},
+	"online": func(h *Hub, a arguments) (protocol.Value, error) {
+		uid, err := a.name("uid")
+		if err != nil {
+			return nil, err
+		}
+		h.mu.Lock()
+		online := h.users[uid] != nil
+		h.mu.Unlock()
+		return protocol.NewValue(online)
+	},
+	"connection": func(h *Hub, a arguments) (protocol.Value, error) {
+		id, err := a.name("id")
+		if err != nil {
+			return nil, err
+		}
+		c := h.Get(id)
+		if c == nil {
+			return nil, nil
+		}
+		view := c.view()
+		return view.Value(), nil
+	},
+	"session": func(h *Hub, a arguments) (protocol.Value, error) {
+		id, err := a.name("id")
+		if err != nil {
+			return nil, err
+		}
+		c := h.Get(id)
+		if c == nil {
+			return nil, nil
+		}
+		st := c.state.Load()
+		version, err := protocol.NewValue(st.version)
+		if err != nil {
+			return nil, err
+		}
+		const listOfTwo = 0x92
+		return protocol.AppendEntries(append([]byte{listOfTwo}, version...), st.session), nil
+	},
+}
+
+// Count is how many connections are in a group; with all, how many there are.
+func (h *Hub) Count(group string, all bool) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if all {
+		return len(h.all)
+	}
+	if g := h.groups[group]; g != nil {
+		return len(g.members)
+	}
+	return 0
+}
+
+// asked lists the connections that a call is about.
+func (h *Hub) asked(a arguments) ([]*Connection, error) {
+	group, all, err := a.group()
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if all {
+		return h.pickAll(h.all, true), nil
+	}
+	if g := h.groups[group]; g != nil {
+		return h.pickAll(g.members, true), nil
+	}
+	return nil, nil
+}
+
+// arguments are a call's.
+type arguments struct {
+	method string
+	values []protocol.Value
+}
+
+// group is the optional group's name; all says that there is none.
+func (a arguments) group() (group string, all bool, err error) {
+	v, err := a.only("a group's name, or nothing")
+	if err != nil || v == nil {
+		return "", true, err
+	}
+	group, ok := v.(string)
+	if !ok {
+		return "", false, fmt.Errorf("%s takes a group's name, which is text, or nothing; got %T", a.method, v)
+	}
+	return group, false, nil
+}
+
+// name is the one argument, which has to be there.
+func (a arguments) name(what string) (string, error) {
+	v, err := a.only("one argument, the " + what)
+	if err != nil {
+		return "", err
+	}
+	name, ok := v.(string)
+	if !ok {
+		return "", fmt.Errorf("%s takes one argument, the %s, which is text; got %T", a.method, what, v)
+	}
+	return name, nil
+}
+
+// only is the one argument, decoded; nil if there is none.
+func (a arguments) only(what string) (any, error) {
+	switch len(a.values) {
+	case 0:
+		return nil, nil
+	case 1:
+		return a.values[0].Decode()
+	}
+	return nil, fmt.Errorf("%s takes %s; got %d arguments", a.method, what, len(a.values))
+}

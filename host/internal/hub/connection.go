@@ -1,0 +1,222 @@
+// A connection: its life from Add to the end of its CLOSE, and the messages that wait to be handled.
+
+package hub
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// Connection is a client's connection, from its arrival until its CLOSE has been handled. Its methods are safe for concurrent use.
+// It has everything that is known of one; keep it small, for there are many.
+type Connection struct {
+	hub   *Hub
+	peer  Peer
+	id    string
+	card  Card
+	since int64 // Unix nanoseconds
+	terms atomic.Pointer[Terms]
+	state atomic.Pointer[state] // changed with hub.mu held
+
+	// guarded by hub.mu
+	place     int32   // in hub.all, or absent
+	userPlace int32   // in the crowd of state.uid, while it has a place
+	places    []int32 // in the crowds of state.groups, likewise
+	mark      uint64  // the stamp of the last audience that it was put into, or left out of
+	staged    *state  // what a commit that is being checked would make of it
+	left      bool    // it never enters again
+
+	mu sync.Mutex
+	// guarded by mu
+	opening *opening // from Open until its answer
+	leaving *leaving // once the end of it is known
+	inbox   []message
+	room    chan struct{} // closed when the inbox has room; nil unless Deliver waits
+	out     *outbox       // nil unless something waits to be sent
+	counts  counts
+	waits   int64 // bytes in inbox
+	expiry  *time.Timer
+
+	opened  bool // OPEN is done
+	flowing bool // the client knows
+	once    bool // hang up after the first message
+	hung    bool // leave will be taken, or has been
+	cut     bool // a write failed: the peer was aborted
+	gone    bool // the socket has ended
+	over    bool // no event is to come
+	busy    bool // an event is under way
+	pumping bool // a goroutine is in pump
+	writer  bool // somebody has the writer's role: calls TryWrite, Write or End
+	full    bool // over half of the send buffer waits
+	told    bool // what the last BUFFER said of full
+}
+
+type counts struct {
+	messagesIn, messagesOut, bytesIn, bytesOut int64
+	dropped                                    int64
+}
+
+// leaving is how the connection ends.
+type leaving struct {
+	code   int
+	reason string
+	clean  bool
+	timer  *time.Timer // aborts the peer; nil if the client left by itself
+}
+
+// message is one that waits to be handled.
+type message struct {
+	data    []byte
+	binary  bool
+	alone   bool // it must not travel with others: when it did, a handler failed
+	attempt int  // for SetAttempt, if not 0
+}
+
+// overhead is what a small message costs beside its bytes, in the inbox and the outbox.
+const overhead = 32
+
+func now() int64 { return time.Now().UnixNano() }
+
+// ID is the connection's id. It never changes.
+func (c *Connection) ID() string { return c.id }
+
+// ConnectionID implements [protocol.Subject].
+func (c *Connection) ConnectionID() string { return c.id }
+
+// Card is what the connection was added with.
+func (c *Connection) Card() Card { return c.card }
+
+// Terms are what the connection is held on.
+func (c *Connection) Terms() *Terms { return c.terms.Load() }
+
+// Opened says that the client has been told that it is connected: what was sent to it may flow, and messages may come. A second call does nothing.
+func (c *Connection) Opened() {
+	c.mu.Lock()
+	if c.flowing || c.gone || c.over {
+		c.mu.Unlock()
+		return
+	}
+	c.flowing = true
+	if !c.writer {
+		c.writer = true
+		c.run(false) // takes leave, too, if OPEN's handler did
+	} else {
+		c.mu.Unlock()
+	}
+	c.pump()
+}
+
+// Deliver gives a message to the connection's workers; data is the hub's from now on. It waits while too much waits already (that stops the
+// reading of the socket), and is for one goroutine at a time. It returns false, and the message is dropped, if the connection has been hung up or is closed.
+func (c *Connection) Deliver(data []byte, binary bool) bool {
+	cost := int64(len(data)) + overhead
+	c.mu.Lock()
+	for !c.hung && !c.gone && !c.over && len(c.inbox) > 0 && c.waits+cost > c.Terms().inbox() {
+		if c.room == nil {
+			c.room = make(chan struct{})
+		}
+		room := c.room
+		c.mu.Unlock()
+		<-room
+		c.mu.Lock()
+	}
+	if c.hung || c.gone || c.over {
+		c.mu.Unlock()
+		return false
+	}
+	c.inbox = append(c.inbox, message{data: data, binary: binary})
+	c.waits += cost
+	c.counts.messagesIn++
+	c.counts.bytesIn += int64(len(data))
+	idle := !c.busy && !c.pumping
+	c.mu.Unlock()
+	if idle {
+		c.pump()
+	}
+	return true
+}
+
+// makeRoom wakes Deliver. c.mu is held.
+func (c *Connection) makeRoom() {
+	if c.room != nil {
+		close(c.room)
+		c.room = nil
+	}
+}
+
+// Hangup closes the connection after what was sent to it. Messages that wait to be handled are dropped. code and reason are as in SPEC.md §10.3;
+// the CLOSE event tells them, too.
+func (c *Connection) Hangup(code int, reason string) { c.hangup(code, reason, false) }
+
+// hangup takes leave once what waits has been written; keep says whether the messages that wait are still to be handled.
+func (c *Connection) hangup(code int, reason string, keep bool) {
+	c.mu.Lock()
+	if c.hung || c.gone || c.over {
+		c.mu.Unlock()
+		return
+	}
+	c.hung = true
+	c.leaving = &leaving{code: code, reason: reason, timer: time.AfterFunc(c.Terms().farewell(), c.peer.Abort)}
+	if !keep {
+		c.inbox, c.waits = nil, 0
+	}
+	c.makeRoom()
+	if !c.flowing || c.writer || c.cut {
+		c.mu.Unlock()
+		return
+	}
+	c.writer = true
+	c.run(false)
+}
+
+// Closed says that the socket has ended. The connection leaves the registry and its groups at once; its CLOSE follows the events that wait. code is
+// 1005 or 1006 if the client gave none (SPEC.md §9.6); if the hub hung up, it is the hub's code that counts. clean says that both ends took leave.
+// A second call does nothing.
+func (c *Connection) Closed(code int, reason string, clean bool) {
+	h := c.hub
+	h.mu.Lock()
+	if c.left {
+		h.mu.Unlock()
+		return
+	}
+	c.left = true
+	h.exit(c)
+	h.mu.Unlock()
+
+	c.mu.Lock()
+	c.gone = true
+	if c.leaving == nil {
+		c.leaving = &leaving{code: code, reason: reason}
+	} else if c.leaving.timer != nil {
+		c.leaving.timer.Stop()
+	}
+	c.leaving.clean = clean
+	if c.expiry != nil {
+		c.expiry.Stop()
+	}
+	c.discard()
+	c.makeRoom()
+	var ticket protocol.Ticket
+	if c.opening != nil {
+		ticket = c.opening.ticket
+	}
+	c.mu.Unlock()
+	if ticket != nil {
+		ticket.Cancel(protocol.ResetCancelled)
+	}
+	c.pump()
+}
+
+// expire has the connection end after so many milliseconds.
+func (c *Connection) expire(milliseconds int64) {
+	const most = int64(1<<63-1) / int64(time.Millisecond)
+	t := time.AfterFunc(time.Duration(min(milliseconds, most))*time.Millisecond, func() {
+		c.hangup(protocol.CloseNormal, "", false)
+	})
+	c.mu.Lock()
+	c.expiry = t
+	c.mu.Unlock()
+}

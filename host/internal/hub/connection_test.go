@@ -1,0 +1,362 @@
+package hub
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+func TestEventsOfAConnectionComeInOrderOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.pool.atOnce = false
+		var under atomic.Int32
+		var came []string
+		s.pool.handle = func(m protocol.Opening, c *Connection) outcome {
+			if under.Add(1) != 1 {
+				t.Error("two events of a connection at once")
+			}
+			time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
+			came = append(came, strings.Split(describe(m), "+")...)
+			under.Add(-1)
+			return outcome{}
+		}
+		c := s.open(&fakePeer{})
+		want := []string{"OPEN"}
+		for i := range 1000 {
+			if !c.Deliver(fmt.Appendf(nil, "%d", i), false) {
+				t.Fatal("a message was not taken")
+			}
+			want = append(want, fmt.Sprint(i))
+			if i%100 == 0 {
+				time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond)
+			}
+		}
+		c.Closed(protocol.CloseNormal, "", true)
+		if c.Deliver([]byte("late"), false) {
+			t.Error("a closed connection takes messages")
+		}
+		time.Sleep(time.Minute)
+		if want = append(want, "CLOSE 1000"); !slices.Equal(came, want) {
+			t.Errorf("came %v, want %v", came, want)
+		}
+		s.gone()
+	})
+}
+
+func TestEventsThatFinishWithinSubmitDoNotRecur(t *testing.T) {
+	s := newScene(t)
+	n := 0
+	hold := make(chan struct{})
+	var c *Connection
+	s.pool.handle = func(m protocol.Opening, _ *Connection) outcome {
+		if describe(m) == "first" {
+			<-hold
+		}
+		n++
+		return outcome{acts: []protocol.Act{say("x")}}
+	}
+	s.terms.Inbox = 1 << 30
+	s.pool.traits.AtMostOnce = true // one by one
+	c = s.open(&fakePeer{})
+	done := make(chan struct{})
+	go func() { c.Deliver([]byte("first"), false); close(done) }()
+	s.wait(func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.busy })
+	const many = 100_000 // deep enough to see the stack of it
+	for range many {
+		c.Deliver([]byte("m"), false)
+	}
+	close(hold)
+	<-done
+	if n != many+2 {
+		t.Errorf("%d events, want %d", n, many+2)
+	}
+	c.Closed(1000, "", true)
+	s.gone()
+}
+
+func TestSmallMessagesThatWaitTravelTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.pool.atOnce = false
+		s.terms.Inbox = 1 << 20
+		s.note(func(m protocol.Opening, _ *Connection) outcome {
+			time.Sleep(time.Second)
+			return outcome{}
+		})
+		c := s.open(&fakePeer{})
+		time.Sleep(2 * time.Second)
+		for _, m := range []string{"a", "b", "c", strings.Repeat("x", protocol.MaxData), "d", "e"} {
+			c.Deliver([]byte(m), false)
+		}
+		time.Sleep(time.Minute)
+		want := []string{"OPEN", "a", "b+c", strings.Repeat("x", protocol.MaxData), "d+e"}
+		if got := s.events(); !slices.Equal(got, want) {
+			t.Errorf("got %.200v", got)
+		}
+		c.Closed(1000, "", true)
+		time.Sleep(time.Minute)
+		s.gone()
+	})
+}
+
+func TestMessagesThatTravelledTogetherAreDeliveredOneByOneWhenAHandlerFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.pool.atOnce = false
+		s.note(func(m protocol.Opening, _ *Connection) outcome {
+			time.Sleep(time.Second)
+			if strings.Contains(describe(m), "bad") {
+				return outcome{failure: &protocol.Failure{Kind: protocol.FailedReset}}
+			}
+			if m, ok := m.(*protocol.Incoming); ok {
+				return outcome{acts: []protocol.Act{say(fmt.Sprintf("%s %d", describe(m), m.Attempt))}}
+			}
+			return outcome{}
+		})
+		p := &fakePeer{encoding: tags}
+		c := s.open(p)
+		time.Sleep(2 * time.Second)
+		for _, m := range []string{"a", "b", "bad", "c"} {
+			c.Deliver([]byte(m), false)
+		}
+		time.Sleep(time.Second / 2)
+		c.Deliver([]byte("d"), false)
+		time.Sleep(time.Minute)
+		if got, want := s.events(), []string{"OPEN", "a", "b+bad+c+d", "b", "bad", "c", "d"}; !slices.Equal(got, want) {
+			t.Errorf("events %v, want %v", got, want)
+		}
+		if got, want := p.text(), "[a 0][b 2][c 2][d 2]"; got != want {
+			t.Errorf("sent %q, want %q", got, want)
+		}
+		c.Closed(1000, "", true)
+		time.Sleep(time.Minute)
+		s.gone()
+	})
+}
+
+func TestALargeMessageTravelsAsData(t *testing.T) {
+	s := newScene(t)
+	var got []byte
+	var whole bool
+	s.pool.handle = func(m protocol.Opening, _ *Connection) outcome {
+		if m, ok := m.(*protocol.Incoming); ok {
+			got, whole = slices.Clone(m.Bytes), m.Whole()
+		}
+		return outcome{}
+	}
+	c := s.open(&fakePeer{})
+	for _, n := range []int{0, 1, protocol.MaxData - 1, protocol.MaxData, protocol.MaxData + 1, 16 << 20} {
+		want := bytes.Repeat([]byte{7}, n)
+		c.Deliver(want, true)
+		if !bytes.Equal(got, want) || !whole {
+			t.Errorf("a message of %d bytes came with %d, whole: %t", n, len(got), whole)
+		}
+	}
+	c.Closed(1000, "", true)
+}
+
+func TestDeliverWaitsWhileTheInboxIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.pool.atOnce = false
+		s.terms.Inbox = 1000
+		free := make(chan struct{})
+		s.pool.handle = func(m protocol.Opening, _ *Connection) outcome {
+			if _, ok := m.(*protocol.Incoming); ok {
+				<-free
+			}
+			return outcome{}
+		}
+		c := s.open(&fakePeer{})
+		var taken atomic.Int32
+		go func() {
+			for c.Deliver(make([]byte, 300), false) {
+				taken.Add(1)
+			}
+		}()
+		synctest.Wait()
+		if n := taken.Load(); n != 4 { // one with the worker, three that wait
+			t.Errorf("%d messages were taken, want 4", n)
+		}
+		free <- struct{}{}
+		synctest.Wait()
+		if n := taken.Load(); n < 5 {
+			t.Errorf("%d messages were taken when there was room again", n)
+		}
+		c.Closed(protocol.CloseBroken, "", false)
+		close(free)
+		synctest.Wait()
+		s.gone()
+	})
+}
+
+func TestAnEventWhoseWorkersDiedClosesTheConnectionWith1011(t *testing.T) {
+	for _, kind := range []protocol.FailureKind{protocol.FailedDied, protocol.FailedBroken, protocol.FailedTimeout, protocol.FailedDrained} {
+		s := newScene(t)
+		s.note(func(m protocol.Opening, _ *Connection) outcome {
+			if describe(m) == "deadly" {
+				return outcome{failure: &protocol.Failure{Kind: kind}}
+			}
+			return outcome{}
+		})
+		p := &fakePeer{}
+		c := s.open(p)
+		c.Deliver([]byte("fine"), false)
+		c.Deliver([]byte("deadly"), false)
+		c.Deliver([]byte("after"), false)
+		if code, ended, _ := p.end(); code != protocol.CloseError || ended != 1 {
+			t.Errorf("%s: the client was told %d, %d times", kind, code, ended)
+		}
+		if got, want := s.events(), []string{"OPEN", "fine", "deadly", "CLOSE 1011"}; !slices.Equal(got, want) {
+			t.Errorf("%s: events %v, want %v", kind, got, want)
+		}
+		s.gone()
+	}
+}
+
+func TestAHandlerThatFailsKeepsTheConnection(t *testing.T) {
+	s := newScene(t)
+	s.note(func(m protocol.Opening, _ *Connection) outcome {
+		if describe(m) == "bad" {
+			return outcome{failure: &protocol.Failure{Kind: protocol.FailedReset}}
+		}
+		return outcome{}
+	})
+	p := &fakePeer{}
+	c := s.open(p)
+	c.Deliver([]byte("bad"), false)
+	c.Deliver([]byte("good"), false)
+	if got, want := s.events(), []string{"OPEN", "bad", "good"}; !slices.Equal(got, want) {
+		t.Errorf("events %v, want %v", got, want)
+	}
+	c.Closed(1000, "", true)
+	s.gone()
+}
+
+func TestCloseComesExactlyOnceForEachConnectionThatOpened(t *testing.T) {
+	died := &protocol.Failure{Kind: protocol.FailedDied}
+	for name, c := range map[string]struct {
+		do   func(s *scene, c *Connection, p *fakePeer)
+		open outcome
+		want []string
+	}{
+		"the client leaves":         {func(_ *scene, c *Connection, _ *fakePeer) { c.Closed(1000, "", true); c.Closed(1000, "", true) }, outcome{}, []string{"OPEN", "CLOSE 1000"}},
+		"it is hung up":             {func(_ *scene, c *Connection, _ *fakePeer) { c.Hangup(4000, "x"); c.Hangup(4001, "y") }, outcome{}, []string{"OPEN", "CLOSE 4000"}},
+		"it is hung up and left":    {func(_ *scene, c *Connection, p *fakePeer) { p.stay = true; c.Hangup(4000, "x"); c.Closed(1006, "", false) }, outcome{}, []string{"OPEN", "CLOSE 4000"}},
+		"OPEN hangs up":             {func(*scene, *Connection, *fakePeer) {}, outcome{acts: []protocol.Act{&protocol.Hangup{Code: 4000}}}, []string{"OPEN", "CLOSE 4000"}},
+		"OPEN refuses":              {func(_ *scene, c *Connection, _ *fakePeer) { c.Closed(1000, "", true) }, outcome{response: &protocol.Response{Flags: protocol.FlagEnd, Status: 403}}, []string{"OPEN"}},
+		"OPEN fails":                {func(_ *scene, c *Connection, _ *fakePeer) { c.Closed(1000, "", true) }, outcome{failure: died}, []string{"OPEN"}},
+		"a write fails":             {func(s *scene, c *Connection, p *fakePeer) { p.broken = errCut; s.commit(c, say("x")) }, outcome{}, []string{"OPEN", "CLOSE 1006"}},
+		"messages wait, none taken": {func(_ *scene, c *Connection, _ *fakePeer) { c.Hangup(1000, ""); c.Deliver(nil, false) }, outcome{}, []string{"OPEN", "CLOSE 1000"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			s.note(func(m protocol.Opening, _ *Connection) outcome {
+				if describe(m) == "OPEN" {
+					return c.open
+				}
+				return outcome{}
+			})
+			p := &fakePeer{}
+			conn := s.add(p)
+			conn.Open(nil, func(a Answer) {
+				if a.Accepted {
+					conn.Opened()
+				}
+			})
+			c.do(s, conn, p)
+			if got := s.events(); !slices.Equal(got, c.want) {
+				t.Errorf("events %v, want %v", got, c.want)
+			}
+			s.gone()
+		})
+	}
+}
+
+func TestAClientThatLeavesDuringOpen(t *testing.T) {
+	t.Run("before a worker had it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t)
+			s.pool.atOnce, s.pool.free = false, make(chan struct{})
+			s.note(nil)
+			c := s.add(&fakePeer{})
+			var got Answer
+			c.Open(nil, func(a Answer) { got = a })
+			c.Closed(1006, "", false)
+			synctest.Wait()
+			if got.Failure == nil || got.Failure.Kind != protocol.FailedCancelled || len(s.events()) > 0 {
+				t.Errorf("answer %+v, events %v", got, s.events())
+			}
+			s.gone()
+		})
+	})
+	t.Run("while a worker has it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t)
+			s.pool.atOnce = false
+			var closing *protocol.Close
+			s.note(func(m protocol.Opening, _ *Connection) outcome {
+				if m, ok := m.(*protocol.Close); ok {
+					copied := *m
+					closing = &copied
+					return outcome{}
+				}
+				time.Sleep(time.Second)
+				return outcome{acts: []protocol.Act{
+					&protocol.Join{Groups: []string{"lobby"}}, &protocol.Bind{UID: "u"}, &protocol.Set{Set: []protocol.Entry{{Key: "k", Value: protocol.Value{1}}}},
+				}}
+			})
+			c := s.add(&fakePeer{})
+			c.Open(nil, func(a Answer) { c.Opened() })
+			synctest.Wait()
+			c.Closed(1006, "", false)
+			time.Sleep(time.Minute)
+			if got, want := s.events(), []string{"OPEN", "CLOSE 1006"}; !slices.Equal(got, want) {
+				t.Fatalf("events %v, want %v", got, want)
+			}
+			if v := closing.Connection; v.UID != "u" || !slices.Equal(v.Groups, []string{"lobby"}) || len(v.Session) != 1 {
+				t.Errorf("CLOSE tells of %+v, not of what OPEN's handler had set", v)
+			}
+			s.gone()
+		})
+	})
+}
+
+func TestNothingIsSentOrDeliveredBeforeTheClientKnows(t *testing.T) {
+	s := newScene(t)
+	s.note(func(m protocol.Opening, _ *Connection) outcome {
+		if describe(m) == "OPEN" {
+			return outcome{acts: []protocol.Act{&protocol.Join{Groups: []string{"g"}}, say("welcome"), &protocol.Send{To: protocol.ToGroups, Names: []string{"g"}, Bytes: []byte("all")}}}
+		}
+		return outcome{}
+	})
+	p := &fakePeer{encoding: tags}
+	c := s.add(p)
+	c.Open(nil, func(Answer) {})
+	c.Deliver([]byte("early"), false)
+	s.commit(nil, &protocol.Send{To: protocol.ToAll, Bytes: []byte("more")})
+	if got := p.text(); got != "" {
+		t.Errorf("%q was sent too early", got)
+	}
+	if got := s.events(); len(got) != 1 {
+		t.Errorf("events %v came too early", got)
+	}
+	c.Opened()
+	if got, want := p.text(), "[welcome][all][more]"; got != want {
+		t.Errorf("sent %q, want %q", got, want)
+	}
+	if got, want := s.events(), []string{"OPEN", "early"}; !slices.Equal(got, want) {
+		t.Errorf("events %v, want %v", got, want)
+	}
+	c.Closed(1000, "", true)
+	s.gone()
+}

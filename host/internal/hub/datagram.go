@@ -1,0 +1,73 @@
+// Datagrams: messages that belong to no connection, since their senders can be forged.
+
+package hub
+
+import "github.com/workerhost/workerhost/protocol"
+
+// datagram is one under way: what its event is about, and its Sink.
+type datagram struct {
+	exchange protocol.Exchange
+	incoming protocol.Incoming
+	reply    func([]byte)
+	dropped  func(*protocol.Failure)
+	stream   protocol.Stream
+	failure  *protocol.Failure
+}
+
+// Datagram submits a message of at most [protocol.MaxData] bytes that belongs to no connection; data is the hub's from now on. reply is called with
+// each message for its sender, from a goroutine that must not wait for long; dropped is called if the message was not handled, because the pool's
+// queue was full, say. Either may come before Datagram returns.
+func (h *Hub) Datagram(b Backend, card Card, data []byte, reply func([]byte), dropped func(*protocol.Failure)) {
+	traits := b.Traits()
+	if !traits.Events.Message || len(data) > protocol.MaxData {
+		dropped(&protocol.Failure{Kind: protocol.FailedNoWorker, Detail: "the pool's workers handle no messages, or not of this size"})
+		return
+	}
+	d := &datagram{reply: reply, dropped: dropped}
+	d.incoming = protocol.Incoming{
+		Flags: protocol.FlagEnd | protocol.FlagBinary, Bytes: data,
+		Connection: protocol.Connection{Protocol: card.Protocol, Remote: card.Remote, Listener: card.Listener},
+	}
+	d.exchange = protocol.Exchange{Request: &d.incoming, Repeatable: !traits.AtMostOnce, Subject: d, Sink: d}
+	b.Submit(&d.exchange)
+}
+
+// replies answers the sender, if the act is a SEND to it.
+func (d *datagram) replies(a protocol.Act) bool {
+	m, ok := a.(*protocol.Send)
+	if d == nil || !ok || m.To != protocol.ToSelf {
+		return false
+	}
+	d.reply(m.Bytes)
+	return true
+}
+
+// ConnectionID implements [protocol.Subject].
+func (d *datagram) ConnectionID() string { return "" }
+
+// Begin implements [protocol.Sink].
+func (d *datagram) Begin(s protocol.Stream) { d.stream = s }
+
+// Writable implements [protocol.Sink].
+func (d *datagram) Writable() {}
+
+// Inform implements [protocol.Sink].
+func (d *datagram) Inform(*protocol.Inform) {}
+
+// Respond implements [protocol.Sink].
+func (d *datagram) Respond(*protocol.Response) {}
+
+// Data implements [protocol.Sink].
+func (d *datagram) Data(m *protocol.Data) { d.stream.Consumed(len(m.Bytes)) }
+
+// Fail implements [protocol.Sink].
+func (d *datagram) Fail(err *protocol.Failure) {
+	d.failure = &protocol.Failure{Kind: err.Kind, Detail: err.Detail}
+}
+
+// Finished implements [protocol.Sink].
+func (d *datagram) Finished() {
+	if d.failure != nil {
+		d.dropped(d.failure)
+	}
+}

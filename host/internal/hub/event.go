@@ -1,0 +1,301 @@
+// Events: one of a connection is under way at a time; the next is submitted when it has finished.
+
+package hub
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// At most so much travels together.
+const (
+	maxTogether = 64
+	maxBytes    = protocol.MaxData
+)
+
+// event is an event that a backend has. It implements [protocol.Sink].
+type event struct {
+	protocol.Exchange
+	c        *Connection
+	terms    *Terms
+	holds    atomic.Int32 // of the pump and of the backend: it is reused after both
+	incoming protocol.Incoming
+	first    []byte // a MESSAGE's first message, whole
+	sent     int    // of first
+	stream   protocol.Stream
+	failure  *protocol.Failure
+	refusal  *protocol.Response // OPEN's
+}
+
+var events = sync.Pool{New: func() any {
+	e := new(event)
+	e.Sink = e
+	return e
+}}
+
+func (c *Connection) event(t *Terms, request protocol.Opening, repeatable bool) *event {
+	e := events.Get().(*event)
+	e.c, e.terms, e.Subject, e.Repeatable, e.Patient = c, t, c, repeatable, true
+	e.Request = request
+	e.holds.Store(2)
+	return e
+}
+
+func (e *event) release() {
+	if e.holds.Add(-1) > 0 {
+		return
+	}
+	later := e.incoming.More
+	clear(later)
+	*e = event{}
+	e.Sink = e
+	e.incoming.More = later[:0]
+	events.Put(e)
+}
+
+// view is the connection as an event tells of it.
+func (c *Connection) view() protocol.Connection {
+	st := c.state.Load()
+	return protocol.Connection{
+		ID: c.id, Protocol: c.card.Protocol, Remote: c.card.Remote, Listener: c.card.Listener,
+		UID: st.uid, Groups: st.groups, Session: st.session,
+	}
+}
+
+// pump submits the events that are due, one at a time. There is one pump of a connection at a time: an event that finishes while its Submit has not
+// returned leaves the next one to the pump that submitted it, so that nothing recurs.
+func (c *Connection) pump() {
+	c.mu.Lock()
+	if c.pumping || c.over {
+		c.mu.Unlock()
+		return
+	}
+	c.pumping = true
+	for !c.busy && !c.over && c.due() {
+		t := c.Terms()
+		c.mu.Unlock()
+		traits := t.Backend.Traits()
+		c.mu.Lock()
+		e := c.next(t, &traits)
+		if e == nil {
+			continue
+		}
+		c.busy = true
+		c.mu.Unlock()
+		t.Backend.Submit(&e.Exchange)
+		e.release()
+		c.mu.Lock()
+	}
+	c.pumping = false
+	over := c.over
+	c.mu.Unlock()
+	if over {
+		c.hub.forget(c)
+	}
+}
+
+// due says whether next would do something. c.mu is held.
+func (c *Connection) due() bool {
+	switch {
+	case c.gone:
+		return c.opening == nil
+	case c.opened && c.flowing:
+		return c.full != c.told || len(c.inbox) > 0
+	}
+	return false
+}
+
+// next takes the event that is to be submitted; nil if it came to nothing. c.mu is held, and due was true.
+func (c *Connection) next(t *Terms, traits *protocol.Traits) *event {
+	again := !traits.AtMostOnce
+	switch {
+	case c.busy || c.over || !c.due():
+		return nil
+	case !c.gone && c.full != c.told:
+		c.told = c.full
+		if !traits.Events.Buffer {
+			return nil
+		}
+		return c.event(t, &protocol.Buffer{Connection: c.view(), Full: c.full, Bytes: c.queued()}, again)
+	case len(c.inbox) > 0 && c.opened:
+		if !traits.Events.Message {
+			c.inbox, c.waits = nil, 0
+			c.makeRoom()
+			return nil
+		}
+		return c.nextMessage(t, again)
+	}
+	c.over = c.over || c.leaving == nil || !c.opened || !traits.Events.Close
+	if c.over {
+		return nil
+	}
+	l := c.leaving
+	c.leaving = nil
+	// CLOSE is delivered, whatever the pool's delivery is.
+	return c.event(t, &protocol.Close{Connection: c.view(), Code: l.code, Reason: l.reason, Clean: l.clean}, true)
+}
+
+// nextMessage takes a message from the inbox, and small ones that wait behind it. Without again they go one by one: what is dropped with a
+// worker should be one message.
+func (c *Connection) nextMessage(t *Terms, again bool) *event {
+	e := c.event(t, nil, again)
+	e.Request = &e.incoming
+	m := c.take()
+	e.first = m.data
+	e.incoming = protocol.Incoming{Flags: flags(m.binary), Connection: c.view(), Attempt: m.attempt, Bytes: m.data, More: e.incoming.More[:0]}
+	if len(m.data) > protocol.MaxData {
+		e.incoming.Bytes = m.data[:protocol.MaxData]
+		return e
+	}
+	e.incoming.Flags |= protocol.FlagEnd
+	for size := len(m.data); again && !m.alone && len(c.inbox) > 0 && len(e.incoming.More) < maxTogether-1; {
+		later := &c.inbox[0]
+		if size += len(later.data); size > maxBytes || later.alone {
+			break
+		}
+		m := c.take()
+		e.incoming.More = append(e.incoming.More, protocol.Later{Flags: flags(m.binary), Bytes: m.data})
+	}
+	if len(c.inbox) == 0 {
+		c.inbox = nil
+	}
+	c.makeRoom()
+	return e
+}
+
+func (c *Connection) take() message {
+	m := c.inbox[0]
+	c.inbox[0] = message{}
+	c.inbox = c.inbox[1:]
+	c.waits -= int64(len(m.data)) + overhead
+	return m
+}
+
+func flags(binary bool) protocol.Flags {
+	if binary {
+		return protocol.FlagBinary
+	}
+	return 0
+}
+
+// Begin implements [protocol.Sink].
+func (e *event) Begin(s protocol.Stream) {
+	e.stream, e.sent, e.refusal = s, protocol.MaxData, nil
+	e.Writable()
+}
+
+// Writable implements [protocol.Sink].
+func (e *event) Writable() {
+	for e.sent < len(e.first) {
+		n, ok := e.stream.Send(e.first[e.sent:], true, nil)
+		e.sent += n
+		if !ok || n == 0 {
+			return
+		}
+	}
+}
+
+// Inform implements [protocol.Sink].
+func (e *event) Inform(*protocol.Inform) {}
+
+// Respond implements [protocol.Sink]. Only OPEN is refused by a response.
+func (e *event) Respond(m *protocol.Response) {
+	if _, ok := e.Request.(*protocol.Open); !ok {
+		return
+	}
+	r := *m
+	r.Headers, r.Body, r.Hold = slices.Clone(m.Headers), slices.Clone(m.Body), nil
+	if m.Hold != nil || m.File != "" || m.Flags&protocol.FlagEnd == 0 {
+		e.failure = &protocol.Failure{Kind: protocol.FailedBroken, Detail: "a connection is refused by a response that is whole in one frame, without a file; this one was not"}
+	}
+	e.refusal = &r
+	e.c.refuse()
+}
+
+// Data implements [protocol.Sink].
+func (e *event) Data(m *protocol.Data) { e.stream.Consumed(len(m.Bytes)) }
+
+// Fail implements [protocol.Sink].
+func (e *event) Fail(err *protocol.Failure) {
+	e.failure = &protocol.Failure{Kind: err.Kind, Detail: err.Detail}
+}
+
+// Finished implements [protocol.Sink].
+func (e *event) Finished() {
+	c := e.c
+	switch m := e.Request.(type) {
+	case *protocol.Open:
+		c.answer(e.failure, e.refusal)
+	case *protocol.Close:
+		e.log()
+		c.mu.Lock()
+		c.over = true
+		c.mu.Unlock()
+	case *protocol.Incoming:
+		if e.failure != nil {
+			c.failed(e, m)
+		}
+	default:
+		if e.failure != nil {
+			c.failed(e, nil)
+		}
+	}
+	c.mu.Lock()
+	c.busy = false
+	pumping, over := c.pumping, c.over
+	c.mu.Unlock()
+	e.release()
+	switch {
+	case pumping:
+	case over:
+		c.hub.forget(c)
+	default:
+		c.pump()
+	}
+}
+
+// failed deals with an event that came to nothing. If only the handler failed the connection stays; but messages that travelled together are
+// delivered once more, each by itself, for the failure of one undid what the others' handlers had asked for.
+func (c *Connection) failed(e *event, m *protocol.Incoming) {
+	e.log()
+	if e.failure.Kind != protocol.FailedReset {
+		c.hangup(protocol.CloseError, "an event could not be handled", false)
+		return
+	}
+	if m == nil || len(m.More) == 0 {
+		return
+	}
+	again := make([]message, 0, 1+len(m.More))
+	again = append(again, message{data: e.first, binary: m.Flags&protocol.FlagBinary != 0, alone: true, attempt: 2})
+	for _, l := range m.More {
+		again = append(again, message{data: l.Bytes, binary: l.Flags&protocol.FlagBinary != 0, alone: true, attempt: 2})
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.hung && !c.gone {
+		return
+	}
+	for i := range again {
+		c.waits += int64(len(again[i].data)) + overhead
+	}
+	c.inbox = append(again, c.inbox...)
+}
+
+// log says that an event came to nothing.
+func (e *event) log() {
+	if e.failure == nil {
+		return
+	}
+	name, id := e.Request.Name()
+	report, what := e.c.hub.log.Error, "an event was given up; its connection is closed"
+	switch _, closing := e.Request.(*protocol.Close); {
+	case closing:
+		what = "a CLOSE could not be delivered"
+	case e.failure.Kind == protocol.FailedReset:
+		report, what = e.c.hub.log.Warn, "a handler failed: what it asked for is dropped, its connection stays open"
+	}
+	report(what, "event", name, "connection", id, "pool", e.terms.Backend.Traits().Pool, "remote", e.c.card.Remote, "error", e.failure.Error())
+}

@@ -1,0 +1,232 @@
+// The registry: which connections are there, in which groups, and whose they are.
+
+package hub
+
+import (
+	"crypto/rand"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// Hub is the registry of connections. It implements [protocol.Hub]. Its methods are safe for concurrent use.
+type Hub struct {
+	log    hclog.Logger
+	prefix string // of all ids, so that another host, or this one's next life, gives none of them again
+	serial atomic.Uint64
+
+	mu sync.Mutex
+	// guarded by mu
+	all    []*Connection // those that are open, each at its place
+	byID   map[string]*Connection
+	groups map[string]*crowd
+	users  map[string]*crowd
+	away   map[*Connection]struct{} // those that are not open yet, or no more, but have events to come
+	stamp  uint64                   // the last that was given to Connection.mark
+	stops  []*shutdown
+}
+
+// crowd is a group, or the connections of a user.
+type crowd struct {
+	name    string
+	members []*Connection
+}
+
+// New makes a Hub without connections.
+func New(log hclog.Logger) *Hub {
+	return &Hub{
+		log: log, prefix: strings.ToLower(rand.Text()[:8]) + "-",
+		byID: map[string]*Connection{}, groups: map[string]*crowd{}, users: map[string]*crowd{}, away: map[*Connection]struct{}{},
+	}
+}
+
+// Add makes a connection of a client that has come. It is open, and others can reach it, when its OPEN is done: call Open next.
+func (h *Hub) Add(p Peer, card Card, t *Terms) *Connection {
+	c := h.connection(p, card, t)
+	h.mu.Lock()
+	h.away[c] = struct{}{}
+	for _, s := range h.stops {
+		s.take(c)
+	}
+	h.mu.Unlock()
+	return c
+}
+
+// Hold makes a connection of a held response: it is there, in its groups, at once, and has no OPEN. What is sent to it waits until Opened.
+// It fails if hold asks for what is beyond the limits (SPEC.md §10.3).
+func (h *Hub) Hold(p Peer, card Card, t *Terms, hold *protocol.Hold) (*Connection, error) {
+	c := h.connection(p, card, t)
+	h.mu.Lock()
+	st, err := h.join(blank, hold.Groups)
+	if err == nil {
+		st, err = bind(st, hold.UID)
+	}
+	if err == nil {
+		st = set(st, hold.Session, nil)
+		err = checkSession(blank, st, t.sessionLimit())
+	}
+	if err != nil {
+		h.mu.Unlock()
+		return nil, err
+	}
+	c.state.Store(st)
+	c.opened, c.once = true, hold.Once
+	for _, s := range h.stops {
+		s.take(c)
+	}
+	stopping := h.enter(c)
+	h.mu.Unlock()
+	if hold.Timeout > 0 {
+		c.expire(hold.Timeout)
+	}
+	if stopping {
+		c.hangup(protocol.CloseGoing, goingReason, true)
+	}
+	return c, nil
+}
+
+func (h *Hub) connection(p Peer, card Card, t *Terms) *Connection {
+	c := &Connection{hub: h, peer: p, card: card, id: h.prefix + strconv.FormatUint(h.serial.Add(1), 36), since: now(), place: absent}
+	c.state.Store(blank)
+	c.terms.Store(t)
+	return c
+}
+
+// Get finds a connection that is open; nil if there is none.
+func (h *Hub) Get(id string) *Connection {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.byID[id]
+}
+
+// Retune puts all connections that are held on old on others instead. The listener first sees to it that those that come get the others, too.
+func (h *Hub) Retune(old, others *Terms) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.all {
+		c.terms.CompareAndSwap(old, others)
+	}
+	for c := range h.away {
+		c.terms.CompareAndSwap(old, others)
+	}
+}
+
+// absent is the place of a connection that is not in Hub.all.
+const absent = -1
+
+// enter lets others reach c, unless it has left, and says whether it has to go at once. h.mu is held.
+func (h *Hub) enter(c *Connection) (stopping bool) {
+	if c.left || c.place != absent {
+		return false
+	}
+	delete(h.away, c)
+	c.place = int32(len(h.all))
+	h.all = append(h.all, c)
+	h.byID[c.id] = c
+	st := c.state.Load()
+	c.places = make([]int32, 0, len(st.groups))
+	for _, name := range st.groups {
+		c.places = append(c.places, add(h.groups, name, c))
+	}
+	if st.uid != "" {
+		c.userPlace = add(h.users, st.uid, c)
+	}
+	for _, s := range h.stops {
+		if _, ok := s.left[c]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// exit takes c out of everything that others reach it by; its state still says where it was. h.mu is held.
+func (h *Hub) exit(c *Connection) {
+	h.away[c] = struct{}{}
+	if c.place == absent {
+		return
+	}
+	st := c.state.Load()
+	for i := range st.groups {
+		h.leaveGroup(st.groups[i], c.places[i])
+	}
+	if st.uid != "" {
+		h.leaveUser(st.uid, c.userPlace)
+	}
+	h.all[c.place] = h.all[len(h.all)-1]
+	h.all[c.place].place = c.place
+	h.all = shorten(h.all)
+	delete(h.byID, c.id)
+	c.place, c.places = absent, nil
+}
+
+// forget ends the hub's care for c: no event of it is to come. h.mu is not held.
+func (h *Hub) forget(c *Connection) {
+	h.mu.Lock()
+	c.left = true
+	if c.place != absent {
+		h.exit(c)
+	}
+	delete(h.away, c)
+	for _, s := range h.stops {
+		s.drop(c)
+	}
+	h.mu.Unlock()
+}
+
+func add(crowds map[string]*crowd, name string, c *Connection) (place int32) {
+	g := crowds[name]
+	if g == nil {
+		g = &crowd{name: name}
+		crowds[name] = g
+	}
+	g.members = append(g.members, c)
+	return int32(len(g.members) - 1)
+}
+
+func (h *Hub) leaveGroup(name string, place int32) {
+	if moved := remove(h.groups, name, place); moved != nil {
+		for i, n := range moved.state.Load().groups {
+			if n == name {
+				moved.places[i] = place
+				break
+			}
+		}
+	}
+}
+
+func (h *Hub) leaveUser(name string, place int32) {
+	if moved := remove(h.users, name, place); moved != nil {
+		moved.userPlace = place
+	}
+}
+
+// remove takes the member at place out of a crowd, and gives the one that has moved there.
+func remove(crowds map[string]*crowd, name string, place int32) (moved *Connection) {
+	g := crowds[name]
+	last := len(g.members) - 1
+	if last == 0 {
+		delete(crowds, name)
+		return nil
+	}
+	if int(place) < last {
+		moved = g.members[last]
+		g.members[place] = moved
+	}
+	g.members = shorten(g.members)
+	return moved
+}
+
+// shorten drops the last element, and the memory once three quarters of it are unused.
+func shorten(list []*Connection) []*Connection {
+	list[len(list)-1] = nil
+	list = list[:len(list)-1]
+	if cap(list) > 64 && len(list) < cap(list)/4 {
+		list = append(make([]*Connection, 0, 2*len(list)), list...)
+	}
+	return list
+}

@@ -1,0 +1,178 @@
+// OPEN: whether a client may stay.
+
+package hub
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// opening is what is known of an OPEN that is under way. Guarded by the connection's mu.
+type opening struct {
+	request     *protocol.Request
+	answered    func(Answer)
+	ticket      protocol.Ticket
+	refused     bool // a RESPONSE has come
+	subprotocol string
+	headers     []string
+}
+
+// Open submits OPEN, with the upgrade request of a WebSocket, which is the hub's from now on, or nil. answered is called once, perhaps before
+// Open returns, from a goroutine that must not wait. Workers that have no use for OPEN accept everyone. If the listener gives up (the client left,
+// or takes too long), it calls Closed; answered is then called with a Failure, or was.
+func (c *Connection) Open(request *protocol.Request, answered func(Answer)) {
+	t := c.Terms()
+	traits := t.Backend.Traits()
+	c.mu.Lock()
+	if c.gone || c.over {
+		c.mu.Unlock()
+		answered(Answer{Failure: &protocol.Failure{Kind: protocol.FailedCancelled}})
+		return
+	}
+	o := &opening{request: request, answered: answered}
+	c.opening, c.busy = o, true
+	c.mu.Unlock()
+	if !traits.Events.Open {
+		c.answer(nil, nil)
+		c.mu.Lock()
+		c.busy = false
+		c.mu.Unlock()
+		c.pump()
+		return
+	}
+	e := c.event(t, &protocol.Open{Connection: c.view(), Request: request}, !traits.AtMostOnce)
+	ticket := t.Backend.Submit(&e.Exchange)
+	e.release()
+	c.mu.Lock()
+	o.ticket = ticket
+	gone := c.gone && c.opening == o
+	c.mu.Unlock()
+	if gone && ticket != nil {
+		ticket.Cancel(protocol.ResetCancelled)
+	}
+}
+
+// refuse notes that OPEN's worker has refused the client.
+func (c *Connection) refuse() {
+	c.mu.Lock()
+	if c.opening != nil {
+		c.opening.refused = true
+	}
+	c.mu.Unlock()
+}
+
+// answer ends the opening. A client that was not accepted is none of the hub's any more.
+func (c *Connection) answer(failure *protocol.Failure, refusal *protocol.Response) {
+	accepted := failure == nil && refusal == nil
+	stopping := false
+	if accepted {
+		c.hub.mu.Lock()
+		stopping = c.hub.enter(c)
+		c.hub.mu.Unlock()
+	}
+	c.mu.Lock()
+	o := c.opening
+	c.opening = nil
+	c.opened = accepted
+	if !accepted {
+		c.over = true
+		if c.leaving != nil && c.leaving.timer != nil {
+			c.leaving.timer.Stop()
+		}
+		c.discard()
+		c.makeRoom()
+	}
+	c.mu.Unlock()
+	switch {
+	case accepted:
+		o.answered(Answer{Accepted: true, Subprotocol: o.subprotocol, Headers: o.headers})
+	case failure != nil:
+		if failure.Kind != protocol.FailedCancelled {
+			c.hub.log.Error("a client was turned away, for its OPEN could not be handled", "connection", c.id, "protocol", c.card.Protocol,
+				"remote", c.card.Remote, "pool", c.Terms().Backend.Traits().Pool, "error", failure.Error())
+		}
+		o.answered(Answer{Failure: failure})
+	default:
+		o.answered(Answer{Response: refusal})
+	}
+	if stopping {
+		c.hangup(protocol.CloseGoing, goingReason, true)
+	}
+}
+
+// opens says whether an OPEN of c is under way that has not been refused.
+func (c *Connection) opens() (opens, refused bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.opening != nil, c.opening != nil && c.opening.refused
+}
+
+// accept keeps what ACCEPT says for the answer.
+func (c *Connection) accept(m *protocol.Accept) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.opening != nil {
+		c.opening.subprotocol, c.opening.headers = m.Subprotocol, m.Headers
+	}
+}
+
+// checkAccept says what is wrong with an ACCEPT.
+func (c *Connection) checkAccept(m *protocol.Accept) error {
+	c.mu.Lock()
+	o := c.opening
+	c.mu.Unlock()
+	if o == nil || o.request == nil {
+		return fmt.Errorf("ACCEPT belongs to the OPEN of a WebSocket: there is none here to answer")
+	}
+	if m.Subprotocol != "" {
+		offered := subprotocols(o.request.Headers)
+		if !contains(offered, m.Subprotocol) {
+			return fmt.Errorf("ACCEPT chooses the subprotocol %q, but the client offers %s", m.Subprotocol, orNone(offered))
+		}
+	}
+	if err := protocol.CheckHeaders(m.Headers); err != nil {
+		return fmt.Errorf("ACCEPT: %w", err)
+	}
+	for i := 0; i+1 < len(m.Headers); i += 2 {
+		if name := strings.ToLower(m.Headers[i]); strings.HasPrefix(name, "sec-websocket-") || handshake[name] {
+			return fmt.Errorf("ACCEPT sets the header %s, which belongs to the handshake and is the host's to write", m.Headers[i])
+		}
+	}
+	return nil
+}
+
+// handshake are headers that an answer to an upgrade can't have from elsewhere.
+var handshake = map[string]bool{
+	"connection": true, "upgrade": true, "content-length": true, "transfer-encoding": true, "trailer": true, "te": true, "keep-alive": true, "proxy-connection": true,
+}
+
+func subprotocols(headers []string) (all []string) {
+	for i := 0; i+1 < len(headers); i += 2 {
+		if strings.EqualFold(headers[i], "Sec-WebSocket-Protocol") {
+			for s := range strings.SplitSeq(headers[i+1], ",") {
+				if s = strings.TrimSpace(s); s != "" {
+					all = append(all, s)
+				}
+			}
+		}
+	}
+	return all
+}
+
+func contains(all []string, s string) bool {
+	for _, a := range all {
+		if a == s {
+			return true
+		}
+	}
+	return false
+}
+
+func orNone(all []string) string {
+	if len(all) == 0 {
+		return "none"
+	}
+	return strings.Join(all, ", ")
+}
