@@ -87,7 +87,7 @@ func (a *attempt) stage(act protocol.Act, size int) error {
 		return a.outspoken(act.Type())
 	}
 	if a.staged == nil {
-		a.staged = new(staging)
+		a.staged = a.worker.newStaging()
 	}
 	s := a.staged
 	whole := s.parts + size
@@ -142,9 +142,27 @@ func (a *attempt) commit() {
 	if a.staged == nil || len(a.staged.acts) == 0 {
 		return
 	}
-	acts := a.staged.acts
+	s := a.staged
 	a.staged = nil
-	a.worker.commit(a.x, acts)
+	a.worker.commit(a.x, s.acts)
+	if cap(s.acts) > maxSpare {
+		return
+	}
+	clear(s.acts)
+	*s = staging{acts: s.acts[:0]}
+	a.worker.spare = s
+}
+
+// maxSpare is how many acts a worker's spare staging has room for.
+const maxSpare = 16
+
+// newStaging takes the spare one, if there is one. The reader's own.
+func (w *worker) newStaging() *staging {
+	s := w.spare
+	if w.spare = nil; s == nil {
+		s = new(staging)
+	}
+	return s
 }
 
 // commitBeforeAnswer carries out the acts of a request when its answer and its DONE come in one frame: a client that has its answer may count on them.

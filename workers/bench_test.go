@@ -33,6 +33,47 @@ func BenchmarkSubmit(b *testing.B) {
 	}
 }
 
+// BenchmarkEvent is a message's way to a worker that echoes it, and what it sends back to the hub.
+func BenchmarkEvent(b *testing.B) {
+	for _, parallel := range []bool{false, true} {
+		b.Run(map[bool]string{false: "one", true: "parallel"}[parallel], func(b *testing.B) {
+			p, _ := newRealPool(b, Settings{Workers: 4, Hub: benchHub{}, Logger: hclog.NewNullLogger()})
+			b.ReportAllocs()
+			b.ResetTimer()
+			if !parallel {
+				c := newBenchEvent()
+				for b.Loop() {
+					c.ask(b, p)
+				}
+				return
+			}
+			b.SetParallelism(4)
+			b.RunParallel(func(pb *testing.PB) {
+				c := newBenchEvent()
+				for pb.Next() {
+					c.ask(b, p)
+				}
+			})
+		})
+	}
+}
+
+type benchHub struct{ *fakeHub }
+
+func (benchHub) Commit(protocol.Subject, []protocol.Act) error { return nil }
+
+func newBenchEvent() *benchClient {
+	c := newBenchClient()
+	c.Exchange = protocol.Exchange{
+		Request: &protocol.Incoming{
+			Flags: protocol.FlagEnd, Bytes: []byte("Hello, World!"),
+			Connection: protocol.Connection{ID: "d2f6c1-1a2b", Protocol: protocol.ProtoWebSocket, Remote: "127.0.0.1:12345", Groups: []string{"lobby"}},
+		},
+		Repeatable: true, Patient: true, Subject: connection("d2f6c1-1a2b"), Sink: c,
+	}
+	return c
+}
+
 // benchClient submits again and again without allocating itself.
 type benchClient struct {
 	protocol.Exchange

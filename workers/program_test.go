@@ -43,6 +43,7 @@ func runTestWorker(manners []string) int {
 	}
 	conn.Send(&protocol.Ready{Version: 1, PID: os.Getpid(), SDK: "test", Concurrency: 1})
 	var r protocol.Request
+	var event protocol.Incoming
 	for {
 		payload, err := conn.Read()
 		if err != nil {
@@ -57,6 +58,12 @@ func runTestWorker(manners []string) int {
 				hangForEver()
 			}
 			return 0
+		case protocol.TypeMessage: // an echo
+			if err := event.Parse(payload); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return 1
+			}
+			conn.Send(&protocol.Send{Stream: event.Stream, Flags: protocol.FlagDone, Bytes: event.Bytes})
 		case protocol.TypeRequest:
 			if err := r.Parse(payload); err != nil {
 				fmt.Fprintln(os.Stderr, err)

@@ -61,6 +61,7 @@ type worker struct {
 	// the reader's own
 	greeted bool    // READY came
 	loose   staging // the SEND on stream 0 whose parts are coming
+	spare   *staging
 	calls   calls
 
 	pongSeq uint64 // the latest answered
