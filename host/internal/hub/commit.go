@@ -4,6 +4,7 @@ package hub
 
 import (
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -147,7 +148,7 @@ func (h *Hub) stage(own *Connection, acts []protocol.Act, steps *[]step) (err er
 		c.staged = st
 		*steps = append(*steps, step{c, st})
 	}
-	for i, s := range *steps {
+	for i, s := range slices.Backward(*steps) {
 		if _, ok := acts[i].(*protocol.Set); ok && s.c != nil {
 			if err := checkSession(s.c.state.Load(), s.c.staged, s.c.Terms().sessionLimit()); err != nil {
 				return refusal(i, acts, fmt.Errorf("connection %s: %w", s.c.id, err))

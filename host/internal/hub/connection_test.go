@@ -45,6 +45,7 @@ func TestEventsOfAConnectionComeInOrderOneAtATime(t *testing.T) {
 			t.Error("a closed connection takes messages")
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if want = append(want, "CLOSE 1000"); !slices.Equal(came, want) {
 			t.Errorf("came %v, want %v", came, want)
 		}
@@ -94,16 +95,19 @@ func TestSmallMessagesThatWaitTravelTogether(t *testing.T) {
 		})
 		c := s.open(&fakePeer{})
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		for _, m := range []string{"a", "b", "c", strings.Repeat("x", protocol.MaxData), "d", "e"} {
 			c.Deliver([]byte(m), false)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		want := []string{"OPEN", "a", "b+c", strings.Repeat("x", protocol.MaxData), "d+e"}
 		if got := s.events(); !slices.Equal(got, want) {
 			t.Errorf("got %.200v", got)
 		}
 		c.Closed(1000, "", true)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		s.gone()
 	})
 }
@@ -125,12 +129,14 @@ func TestMessagesThatTravelledTogetherAreDeliveredOneByOneWhenAHandlerFails(t *t
 		p := &fakePeer{encoding: tags}
 		c := s.open(p)
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		for _, m := range []string{"a", "b", "bad", "c"} {
 			c.Deliver([]byte(m), false)
 		}
 		time.Sleep(time.Second / 2)
 		c.Deliver([]byte("d"), false)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if got, want := s.events(), []string{"OPEN", "a", "b+bad+c+d", "b", "bad", "c", "d"}; !slices.Equal(got, want) {
 			t.Errorf("events %v, want %v", got, want)
 		}
@@ -139,6 +145,7 @@ func TestMessagesThatTravelledTogetherAreDeliveredOneByOneWhenAHandlerFails(t *t
 		}
 		c.Closed(1000, "", true)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		s.gone()
 	})
 }
@@ -249,9 +256,13 @@ func TestCloseComesExactlyOnceForEachConnectionThatOpened(t *testing.T) {
 		open outcome
 		want []string
 	}{
-		"the client leaves":         {func(_ *scene, c *Connection, _ *fakePeer) { c.Closed(1000, "", true); c.Closed(1000, "", true) }, outcome{}, []string{"OPEN", "CLOSE 1000"}},
-		"it is hung up":             {func(_ *scene, c *Connection, _ *fakePeer) { c.Hangup(4000, "x"); c.Hangup(4001, "y") }, outcome{}, []string{"OPEN", "CLOSE 4000"}},
-		"it is hung up and left":    {func(_ *scene, c *Connection, p *fakePeer) { p.stay = true; c.Hangup(4000, "x"); c.Closed(1006, "", false) }, outcome{}, []string{"OPEN", "CLOSE 4000"}},
+		"the client leaves": {func(_ *scene, c *Connection, _ *fakePeer) { c.Closed(1000, "", true); c.Closed(1000, "", true) }, outcome{}, []string{"OPEN", "CLOSE 1000"}},
+		"it is hung up":     {func(_ *scene, c *Connection, _ *fakePeer) { c.Hangup(4000, "x"); c.Hangup(4001, "y") }, outcome{}, []string{"OPEN", "CLOSE 4000"}},
+		"it is hung up and left": {func(_ *scene, c *Connection, p *fakePeer) {
+			p.stay = true
+			c.Hangup(4000, "x")
+			c.Closed(1006, "", false)
+		}, outcome{}, []string{"OPEN", "CLOSE 4000"}},
 		"OPEN hangs up":             {func(*scene, *Connection, *fakePeer) {}, outcome{acts: []protocol.Act{&protocol.Hangup{Code: 4000}}}, []string{"OPEN", "CLOSE 4000"}},
 		"OPEN refuses":              {func(_ *scene, c *Connection, _ *fakePeer) { c.Closed(1000, "", true) }, outcome{response: &protocol.Response{Flags: protocol.FlagEnd, Status: 403}}, []string{"OPEN"}},
 		"OPEN fails":                {func(_ *scene, c *Connection, _ *fakePeer) { c.Closed(1000, "", true) }, outcome{failure: died}, []string{"OPEN"}},
@@ -320,6 +331,7 @@ func TestAClientThatLeavesDuringOpen(t *testing.T) {
 			synctest.Wait()
 			c.Closed(1006, "", false)
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			if got, want := s.events(), []string{"OPEN", "CLOSE 1006"}; !slices.Equal(got, want) {
 				t.Fatalf("events %v, want %v", got, want)
 			}

@@ -133,9 +133,18 @@ func (c *Connection) send(b []byte, more bool, v *vector) {
 		c.mu.Unlock()
 		return
 	}
+	t, need := c.Terms(), int64(len(b))+overhead
 	waits := c.queued()
-	if t := c.Terms(); waits > 0 && waits+int64(len(b))+overhead > t.sendBuffer() && !c.makeWay(t, int64(len(b))+overhead) {
-		return // makeWay has unlocked
+	if waits > 0 && waits+need > t.sendBuffer() {
+		if !c.writer && c.flowing { // it was only held back
+			c.writer = true
+			c.run(false)
+			c.send(b, false, v)
+			return
+		}
+		if !c.makeWay(t, need) {
+			return // makeWay has unlocked
+		}
 	}
 	c.counts.messagesOut++
 	c.counts.bytesOut += int64(len(b))

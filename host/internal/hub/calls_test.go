@@ -1,0 +1,113 @@
+package hub
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+func (s *scene) call(method string, arguments ...any) (any, string) {
+	s.t.Helper()
+	m := &protocol.Call{Method: method}
+	for _, a := range arguments {
+		m.Arguments = append(m.Arguments, value(s.t, a))
+	}
+	r := s.hub.Call(m)
+	v, err := r.Value.Decode()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return v, r.Error
+}
+
+func TestCalls(t *testing.T) {
+	s := newScene(t)
+	a, b := s.open(&fakePeer{}), s.open(&fakePeer{})
+	s.commit(a, &protocol.Join{Groups: []string{"g"}}, &protocol.Bind{UID: "u"}, &protocol.Set{Set: []protocol.Entry{{Key: "k", Value: value(t, "v")}}})
+	s.commit(b, &protocol.Bind{UID: "u"})
+	for _, c := range []struct {
+		method    string
+		arguments []any
+		want      any
+		err       string
+	}{
+		{"count", nil, int8(2), ""},
+		{"count", []any{nil}, int8(2), ""},
+		{"count", []any{"g"}, int8(1), ""},
+		{"count", []any{"nobody's"}, int8(0), ""},
+		{"ids", []any{"g"}, []any{a.ID()}, ""},
+		{"ids", []any{"nobody's"}, []any{}, ""},
+		{"uids", nil, []any{"u"}, ""},
+		{"online", []any{"u"}, true, ""},
+		{"online", []any{"v"}, false, ""},
+		{"connection", []any{a.ID()}, []any{a.ID(), "websocket", "192.0.2.1:5000", "u", []any{"g"}, []any{"k", "v"}, "127.0.0.1:8080"}, ""},
+		{"connection", []any{"x"}, nil, ""},
+		{"session", []any{a.ID()}, []any{int8(1), []any{"k", "v"}}, ""},
+		{"session", []any{"x"}, nil, ""},
+		{"session", []any{1}, nil, "which is text; got int8"},
+		{"session", nil, nil, "takes one argument, the id"},
+		{"count", []any{"a", "b"}, nil, "got 2 arguments"},
+		{"count", []any{true}, nil, "got bool"},
+		{"destroy", nil, nil, `there is no method "destroy"`},
+	} {
+		got, err := s.call(c.method, c.arguments...)
+		if c.err == "" && (err != "" || fmt.Sprint(got) != fmt.Sprint(c.want)) || c.err != "" && !strings.Contains(err, c.err) {
+			t.Errorf("%s%v gave %v, %q; want %v, %q", c.method, c.arguments, got, err, c.want, c.err)
+		}
+	}
+	a.Closed(1000, "", true)
+	b.Closed(1000, "", true)
+	if got, _ := s.call("online", "u"); got != false {
+		t.Error("a user is online whose connections have closed")
+	}
+	s.gone()
+}
+
+func TestAListThatFitsNoFrameIsAnError(t *testing.T) {
+	s := newScene(t)
+	for i := range 17000 {
+		c := s.hub.connection(&fakePeer{}, Card{}, s.terms)
+		s.hub.mu.Lock()
+		s.hub.enter(c)
+		s.hub.mu.Unlock()
+		s.commit(c, &protocol.Bind{UID: strings.Repeat("u", 1000) + fmt.Sprint(i)})
+	}
+	if r := s.hub.Call(&protocol.Call{Method: "uids"}); !strings.Contains(r.Error, "more than a frame can hold") {
+		t.Errorf("got %d bytes, error %q", len(r.Value), r.Error)
+	}
+}
+
+func TestSwapChangesASessionThatNobodyElseChanged(t *testing.T) {
+	s := newScene(t)
+	s.terms.SessionLimit = 100
+	c := s.open(&fakePeer{})
+	swap := func(version int64, v any) (any, string) {
+		r := s.hub.Swap(&protocol.Swap{Connection: c.ID(), Version: version, Set: []protocol.Entry{{Key: "n", Value: value(t, v)}}})
+		got, _ := r.Value.Decode()
+		return got, r.Error
+	}
+	s.commit(c, &protocol.Set{Set: []protocol.Entry{{Key: "n", Value: value(t, 1)}}})
+	if got, err := swap(0, 9); got != false || err != "" {
+		t.Errorf("an old version: %v, %s", got, err)
+	}
+	if got, err := swap(1, 2); got != true || err != "" {
+		t.Errorf("the version: %v, %s", got, err)
+	}
+	if _, err := swap(2, strings.Repeat("x", 200)); !strings.Contains(err, "session_limit") {
+		t.Errorf("beyond the limit: %s", err)
+	}
+	if got, _ := s.call("session", c.ID()); !reflect.DeepEqual(fmt.Sprint(got), "[2 [n 2]]") {
+		t.Errorf("the session is %v", got)
+	}
+	c.Closed(1000, "", true)
+	if got, err := swap(2, 3); got != false || err != "" {
+		t.Errorf("a connection that is not there: %v, %s", got, err)
+	}
+	if r := s.hub.Swap(&protocol.Swap{}); r.Error == "" {
+		t.Error("a SWAP of no connection is no error")
+	}
+	s.gone()
+}

@@ -1,0 +1,109 @@
+package hub
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+func TestShutdownSpreadsItsFarewells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.pool.atOnce = false
+		s.note(func(m protocol.Opening, _ *Connection) outcome {
+			time.Sleep(time.Second)
+			return outcome{}
+		})
+		var peers []*fakePeer
+		for range 100 {
+			p := &fakePeer{}
+			s.add(p).Open(nil, func(a Answer) { p.c.Opened() })
+			peers = append(peers, p)
+		}
+		time.Sleep(2 * time.Second)
+		late := &fakePeer{} // its OPEN is under way when the shutdown begins
+		s.add(late).Open(nil, func(a Answer) { late.c.Opened() })
+		synctest.Wait()
+		start := time.Now()
+		go func() {
+			time.Sleep(5 * time.Second)
+			ended := 0
+			var open *Connection
+			for _, p := range peers {
+				if code, n, _ := p.end(); n == 1 && code == protocol.CloseGoing {
+					ended++
+				} else {
+					open = p.c
+				}
+			}
+			if ended < 48 || ended > 52 {
+				t.Errorf("after half the time, %d of 100 have been told", ended)
+			}
+			open.Deliver([]byte("last words"), false)
+		}()
+		if left := s.hub.Shutdown(context.Background(), 10*time.Second, nil); left != 0 {
+			t.Errorf("%d are left", left)
+		}
+		if d := time.Since(start); d < 9*time.Second || d > 12*time.Second {
+			t.Errorf("it took %s", d)
+		}
+		if code, _, _ := late.end(); code != protocol.CloseGoing {
+			t.Errorf("the late one was told %d", code)
+		}
+		if got := strings.Join(s.events(), ","); strings.Count(got, "CLOSE 1001") != 101 || !strings.Contains(got, "last words") {
+			t.Errorf("%d were closed, or the last words got lost", strings.Count(got, "CLOSE 1001"))
+		}
+		s.gone()
+	})
+}
+
+func TestShutdownIsBoundedAndAbortsWhoIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		stuck, other := &fakePeer{stay: true}, &fakePeer{}
+		s.open(stuck)
+		s.open(other)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		only := func(c *Connection) bool { return c == stuck.c }
+		if left := s.hub.Shutdown(ctx, 0, only); left != 1 {
+			t.Errorf("%d are left, want 1", left)
+		}
+		if _, ended, aborted := stuck.end(); ended != 1 || aborted == 0 {
+			t.Errorf("ended %d times, aborted %d times", ended, aborted)
+		}
+		if _, ended, _ := other.end(); ended != 0 {
+			t.Error("one that was not chosen was closed")
+		}
+		other.c.Closed(1000, "", true)
+		s.gone()
+	})
+}
+
+func TestShutdownEndsEarlyWhenAllHaveLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		var peers []*fakePeer
+		for range 10 {
+			p := &fakePeer{}
+			s.open(p)
+			peers = append(peers, p)
+		}
+		go func() {
+			time.Sleep(time.Second)
+			for _, p := range peers {
+				p.c.Closed(1001, "", true)
+			}
+		}()
+		start := time.Now()
+		s.hub.Shutdown(context.Background(), time.Hour, nil)
+		if d := time.Since(start); d > 2*time.Second {
+			t.Errorf("it took %s", d)
+		}
+		s.gone()
+	})
+}
