@@ -169,7 +169,7 @@ func TestStatusIsATableThatPeopleCanRead(t *testing.T) {
 		Listen: []control.Listener{{Address: "127.0.0.1:8080", Protocol: "http", Pool: "web", Serving: true}, {Address: ":8443", Protocol: "http", Pool: "api", TLS: true}},
 		Pools: []control.Pool{
 			{
-				Name: "web", Generation: 3, Queued: 2, Directory: "/srv/web/releases/42", Pinned: true, Reloading: true,
+				Name: "web", Generation: 3, Queued: 2, Waiting: 1, Directory: "/srv/web/releases/42", Pinned: true, Reloading: true,
 				Workers: []control.Worker{
 					{Slot: 0, PID: 5001, State: "busy", Generation: 3, Requests: 12345, Memory: 19083469, Uptime: 61},
 					{Slot: 0, PID: 4801, State: "draining", Generation: 2, Requests: 7, Memory: 512, Uptime: 90000},
@@ -184,7 +184,7 @@ func TestStatusIsATableThatPeopleCanRead(t *testing.T) {
   127.0.0.1:8080  http           → web
   :8443           http over TLS  → api  waits for its pool
 
-web  generation 3  2 workers  2 queued  reloading  /srv/web/releases/42
+web  generation 3  2 workers  2 queued, 1 event waiting  reloading  /srv/web/releases/42
   WORKER   PID  STATE        GENERATION  REQUESTS    MEMORY  UPTIME  RESTARTS  LAST RESTART
        0  5001  busy                  3     12345  18.2 MiB   1m 1s         0
        0  4801  draining              2         7     512 B   1d 1h         0

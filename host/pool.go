@@ -137,7 +137,7 @@ func (p *pool) status() control.Pool {
 	}
 	st := p.workers.Status()
 	shown := control.Pool{
-		Name: st.Name, Generation: st.Generation, Queued: st.Queued, Directory: st.Directory, Pinned: st.Pinned,
+		Name: st.Name, Generation: st.Generation, Queued: st.Queued, Waiting: st.Waiting, Directory: st.Directory, Pinned: st.Pinned,
 		Reloading: st.Reloading, Failure: st.Failure, Workers: []control.Worker{},
 	}
 	if st.Reloading {

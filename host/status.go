@@ -67,6 +67,9 @@ func showPool(t *terminal, p control.Pool) {
 	if p.Generation == 0 {
 		head = fmt.Sprintf("\n%s  %s", t.bold(p.Name), t.yellow("starting"))
 	}
+	if p.Waiting > 0 {
+		head += fmt.Sprintf(", %s waiting", counted(p.Waiting, "event"))
+	}
 	if p.Reloading {
 		text := "reloading"
 		if p.Progress != nil && p.Progress.Workers > 0 {

@@ -47,6 +47,7 @@ type Hub interface {
 //
 //	Begin (Writable | Inform)* [Respond (Writable | Data)*] [Fail] Finished
 //
+// An event has no response, unless it is an OPEN that is refused; a response with Hold has no end. Finished without Fail says that all went well.
 // If a worker dies and the exchange is tried again, Begin comes anew. Fail and Finished may come without a Begin, from the submitting goroutine too.
 type Sink interface {
 	// Begin says that a worker holds the request. The rest of its body goes to s, from the start.

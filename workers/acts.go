@@ -11,10 +11,13 @@ import (
 // staging keeps the acts of a stream, and the SEND whose parts are coming. It belongs to the goroutine that reads the worker's frames.
 type staging struct {
 	acts    []protocol.Act
-	size    int            // bytes of their frames
+	size    int            // bytes of their frames, and actOverhead for each
 	partial *protocol.Send // its last part has not come
 	parts   int            // bytes of the frames that it came in
 }
+
+// actOverhead is what an act costs beside the bytes of its payload (SPEC.md §10.1).
+const actOverhead = 128
 
 // put takes an act that came in size bytes, and gives it back once it is whole; until then nil. The act is not kept.
 func (s *staging) put(act protocol.Act, size int) (protocol.Act, error) {
@@ -50,7 +53,7 @@ func (s *staging) cutShort(by protocol.Type) error {
 // keep stages an act until DONE.
 func (s *staging) keep(act protocol.Act, size int) {
 	s.acts = append(s.acts, act)
-	s.size += size
+	s.size += size + actOverhead
 }
 
 // onAct handles an act, on any stream. The act's DONE is left to the caller.

@@ -207,3 +207,19 @@ func TestActsOfARequestThatWasTriedOnceMoreTakeEffectOnce(t *testing.T) {
 		h.expect(t, "nobody: SEND a", "nobody: SEND now")
 	})
 }
+
+// TestSmallActsAreCountedWithWhatTheyCost stages acts whose memory is many times their bytes.
+func TestSmallActsAreCountedWithWhatTheyCost(t *testing.T) {
+	var s staging
+	n := 0
+	for ; n < 1_000_000; n++ {
+		act, err := s.put(&protocol.Leave{Stream: 1}, 10)
+		if err != nil {
+			break
+		}
+		s.keep(act, 10)
+	}
+	if n < 400_000 || n > 500_000 {
+		t.Errorf("%d acts of 10 bytes were kept", n)
+	}
+}

@@ -48,7 +48,8 @@ type Listener struct {
 type Pool struct {
 	Name       string    `json:"name"`
 	Generation uint64    `json:"generation"`
-	Queued     int       `json:"queued"`
+	Queued     int       `json:"queued"`              // requests that wait for a worker
+	Waiting    int       `json:"waiting,omitempty"`   // events of connections that do
 	Directory  string    `json:"directory,omitempty"` // symlinks resolved
 	Pinned     bool      `json:"pinned"`              // Directory was reached by a symlink
 	Reloading  bool      `json:"reloading"`

@@ -123,7 +123,7 @@ func (s *Server) stop(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	inflight := 0
 	for _, p := range s.host.Status().Pools {
-		inflight += p.Queued
+		inflight += p.Queued + p.Waiting
 		for _, worker := range p.Workers {
 			inflight += worker.Inflight
 		}
