@@ -205,7 +205,11 @@ func (s *Server) farewell(ctx context.Context) (left int) {
 	if s.options.Hub == nil {
 		return 0
 	}
-	return s.options.Hub.Shutdown(ctx, s.terms.Load().sockets.ShutdownSpread, func(c *hub.Connection) bool {
+	spread := s.terms.Load().sockets.ShutdownSpread
+	if ctx.Err() != nil {
+		spread = 0
+	}
+	return s.options.Hub.Shutdown(ctx, spread, func(c *hub.Connection) bool {
 		return c.Card().Listener == s.options.Address
 	})
 }

@@ -21,9 +21,9 @@ import (
 // the socket and what the hub keeps.
 type websocket struct {
 	server   *Server
-	below    *client
-	sock     *sock
-	link     *hub.Connection
+	link     *hub.Connection // set once, before the OPEN; see join
+	below    *client         // set once, before anything is read or written; see take
+	sock     *sock           // likewise
 	encoding wsEncoding
 	who      netip.Addr // that it counts for
 
@@ -43,6 +43,7 @@ type websocket struct {
 	asked time.Duration // tick's own: when the ping that waits for an answer was sent; 0 is none
 
 	mu    sync.Mutex
+	cut   bool        // guarded by mu: Abort was called
 	timer *time.Timer // guarded by mu; nil when it is over
 }
 
@@ -115,10 +116,8 @@ func (c *websocket) part(err error) (code int, reason string, clean bool) {
 			c.linger()
 		}
 		return wrong.code, wrong.reason, false
-	case c.silent.Load():
-		return protocol.CloseBroken, "no answer to a ping", false
 	}
-	return protocol.CloseBroken, "", false
+	return protocol.CloseBroken, c.excuse(), false
 }
 
 // bid sends a close frame after what waits. It says false if that can't be done, or takes too long.
@@ -264,9 +263,26 @@ func (c *websocket) said() {
 
 // Abort implements hub.Peer.
 func (c *websocket) Abort() {
-	if tcp, ok := c.below.Conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
+	c.mu.Lock()
+	c.cut = true
+	below, link := c.below, c.link
+	c.mu.Unlock()
+	if below != nil {
+		if tcp, ok := below.Conn.(*net.TCPConn); ok {
+			tcp.SetLinger(0)
+		}
+		below.Close()
+		c.said()
 	}
-	c.below.Close()
-	c.said()
+	if link != nil { // the reader may be waiting for the hub
+		link.Closed(protocol.CloseBroken, c.excuse(), false)
+	}
+}
+
+// excuse is the reason of a CLOSE that the client knows nothing of.
+func (c *websocket) excuse() string {
+	if c.silent.Load() {
+		return "no answer to a ping"
+	}
+	return ""
 }

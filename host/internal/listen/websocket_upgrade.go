@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -89,7 +90,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, target, scheme,
 		offer = agreeOnDeflate(r.Header["Sec-Websocket-Extensions"])
 		c.encoding.deflate, c.frames.deflate = offer != "", offer != ""
 	}
-	c.link = s.options.Hub.Add(c, hub.Card{Protocol: protocol.ProtoWebSocket, Remote: remote(r), Listener: s.options.Address}, under.held)
+	c.join(s.options.Hub.Add(c, hub.Card{Protocol: protocol.ProtoWebSocket, Remote: remote(r), Listener: s.options.Address}, under.held))
 	answer, left := x.ask(r, c.link, limits.HandshakeTimeout)
 	switch {
 	case left:
@@ -150,7 +151,8 @@ func (s *Server) begin(c *websocket, w http.ResponseWriter, r *http.Request, ans
 		return false
 	}
 	if !c.take(held) {
-		panic("listen: a connection of unknown making")
+		held.Close()
+		return false
 	}
 	if err := c.sock.write([][]byte{head}, s.terms.Load().sockets.WriteTimeout); err != nil {
 		held.Close()
@@ -166,30 +168,39 @@ func (s *Server) begin(c *websocket, w http.ResponseWriter, r *http.Request, ans
 	return true
 }
 
-// take finds the socket below what net/http has let go of, and leaves all between behind.
+// join makes link the connection that c is the client's end of.
+func (c *websocket) join(link *hub.Connection) {
+	c.mu.Lock()
+	c.link = link
+	cut := c.cut
+	c.mu.Unlock()
+	if cut {
+		link.Closed(protocol.CloseBroken, "", false)
+	}
+}
+
+// take finds the socket below what net/http has let go of, and leaves all between behind. It says false if the connection was aborted meanwhile.
 func (c *websocket) take(held net.Conn) bool {
 	strict, ok := held.(*strictConn)
 	if secure, is := held.(*secureConn); is {
 		strict, ok = secure.strictConn, true
 	}
 	if !ok {
-		return false
+		panic(fmt.Sprintf("listen: a %T became a WebSocket", held))
 	}
-	switch conn := strict.Conn.(type) {
-	case *client:
-		c.below = conn
-		c.sock = newSock(conn, conn.Conn)
-	case *tls.Conn:
-		if c.below, ok = conn.NetConn().(*client); !ok {
-			return false
-		}
-		c.below.timeout = c.server.terms.Load().sockets.WriteTimeout
-		c.below.renewed.Store(0)
-		c.sock = newSock(conn, nil)
-	default:
-		return false
+	below, plain := strict.Conn.(*client)
+	if plain {
+		c.sock = newSock(below, below.Conn)
+	} else {
+		below = strict.Conn.(*tls.Conn).NetConn().(*client)
+		below.timeout = c.server.terms.Load().sockets.WriteTimeout
+		below.renewed.Store(0)
+		c.sock = newSock(strict.Conn, nil)
 	}
-	return true
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.below = below
+	return !c.cut
 }
 
 // keyGUID is RFC 6455's (§1.3).
