@@ -13,8 +13,8 @@ use WorkerHost\Internal\Frame;
  * All connections of the host, those of other pools included, from any handler, timer or onStop(): Worker::connections().
  *
  * In a handler, an HTTP request's too, what is sent and done takes effect when it returns, all together, and not at all if it throws; with `now: true` at
- * once. In a timer it takes effect at once. What is asked (count() and so on) tells what is in effect, which is not what this handler has yet to do. Who is
- * not there is left out, without an error.
+ * once. In a timer it takes effect at once. What is asked (count() and so on) tells what is in effect: not what this handler has yet to do, nor what it did for a
+ * message of the same client that has come together with this one. Who is not there is left out, without an error.
  */
 final class Connections
 {
