@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"reflect"
@@ -10,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -259,7 +261,9 @@ func TestAHandlerThatFailsDoesNothingAndItsConnectionHearsWhy(t *testing.T) {
 func TestAnEventThatTakesTooLongIsGivenUpWithItsActs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := new(fakeHub)
-		p, f := newFakePool(t, Settings{Workers: 1, Hub: h, RequestTimeout: time.Second}, always(handler(func(w *fakeWorker, m *protocol.Incoming) {
+		var log bytes.Buffer
+		set := Settings{Workers: 1, Hub: h, RequestTimeout: time.Second, Logger: hclog.New(&hclog.LoggerOptions{Output: &log})}
+		p, f := newFakePool(t, set, always(handler(func(w *fakeWorker, m *protocol.Incoming) {
 			w.say(m.Stream, 0, "half")
 			if string(m.Bytes) == "hang" {
 				w.hang()
@@ -277,6 +281,10 @@ func TestAnEventThatTakesTooLongIsGivenUpWithItsActs(t *testing.T) {
 		h.expect(t, "request timeout", "request timeout")
 		if ready(); f.count() != 2 {
 			t.Errorf("%d workers were started: the one that hung was to be replaced, and no other", f.count())
+		}
+		synctest.Wait()
+		if !strings.Contains(log.String(), `"MESSAGE of tcp c1" request_id=c1`) {
+			t.Errorf("the log does not name the event:\n%s", log.String())
 		}
 	})
 }

@@ -36,8 +36,8 @@ type WorkerStatus struct {
 	State      State
 	Generation uint64
 	Inflight   int
-	Requests   uint64
-	Memory     int64 // resident, in bytes; 0 where it can't be known
+	Requests   uint64 // and events
+	Memory     int64  // resident, in bytes; 0 where it can't be known
 	Uptime     time.Duration
 	Restarts   int
 	Restarted  string // why the slot was last restarted; "" if it never was
