@@ -67,3 +67,10 @@ func (h *Hub) pick(list []*Connection, c *Connection) []*Connection {
 	c.mark = h.stamp
 	return append(list, c)
 }
+
+// Reach is how many connections a SEND or a HANGUP with this audience would be for.
+func (h *Hub) Reach(to protocol.Audience, names, except []string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.audience(nil, to, names, except))
+}

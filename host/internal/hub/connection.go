@@ -29,6 +29,8 @@ type Connection struct {
 	staged    *state  // what a commit that is being checked would make of it
 	left      bool    // it never enters again
 
+	one [1][]byte // for the writer alone, see outbox.go
+
 	mu sync.Mutex
 	// guarded by mu
 	opening *opening // from Open until its answer
@@ -38,11 +40,13 @@ type Connection struct {
 	out     *outbox       // nil unless something waits to be sent
 	counts  counts
 	waits   int64 // bytes in inbox
+	code    int32 // that it closed with
 	expiry  *time.Timer
 
 	opened  bool // OPEN is done
 	flowing bool // the client knows
 	once    bool // hang up after the first message
+	last    bool // no more messages come from the client: it is hung up, as leaving says, when those there are have been handled
 	hung    bool // leave will be taken, or has been
 	cut     bool // a write failed: the peer was aborted
 	gone    bool // the socket has ended
@@ -114,7 +118,7 @@ func (c *Connection) Opened() {
 func (c *Connection) Deliver(data []byte, binary bool) bool {
 	cost := int64(len(data)) + overhead
 	c.mu.Lock()
-	for !c.hung && !c.gone && !c.over && len(c.inbox) > 0 && c.waits+cost > c.Terms().inbox() {
+	for !c.hung && !c.last && !c.gone && !c.over && len(c.inbox) > 0 && c.waits+cost > c.Terms().inbox() {
 		if c.room == nil {
 			c.room = make(chan struct{})
 		}
@@ -123,7 +127,7 @@ func (c *Connection) Deliver(data []byte, binary bool) bool {
 		<-room
 		c.mu.Lock()
 	}
-	if c.hung || c.gone || c.over {
+	if c.hung || c.last || c.gone || c.over {
 		c.mu.Unlock()
 		return false
 	}
@@ -150,6 +154,24 @@ func (c *Connection) makeRoom() {
 // Hangup closes the connection after what was sent to it. Messages that wait to be handled are dropped. code and reason are as in SPEC.md §10.3;
 // the CLOSE event tells them, too.
 func (c *Connection) Hangup(code int, reason string) { c.hangup(code, reason, false) }
+
+// Finish says that the client has said all that it will, and still listens: a TCP connection that is half closed. The hub hangs up, with code and reason,
+// when the messages that wait have been handled and what was sent until then has been written. Deliver takes no more.
+func (c *Connection) Finish(code int, reason string) {
+	c.mu.Lock()
+	if !c.hung && !c.last && !c.gone && !c.over {
+		c.last = true
+		c.leaving = &leaving{code: code, reason: reason}
+		c.makeRoom()
+	}
+	c.mu.Unlock()
+	c.pump()
+}
+
+// finished says whether all has been handled that there was before Finish. c.mu is held.
+func (c *Connection) finished() bool {
+	return c.last && !c.hung && !c.gone && !c.busy && c.opened && c.flowing && len(c.inbox) == 0
+}
 
 // hangup takes leave once what waits has been written; keep says whether the messages that wait are still to be handled.
 func (c *Connection) hangup(code int, reason string, keep bool) {
@@ -188,12 +210,13 @@ func (c *Connection) Closed(code int, reason string, clean bool) {
 
 	c.mu.Lock()
 	c.gone = true
-	if c.leaving == nil {
+	if !c.hung {
 		c.leaving = &leaving{code: code, reason: reason}
-	} else if c.leaving.timer != nil {
+	} else if c.leaving != nil && c.leaving.timer != nil {
 		c.leaving.timer.Stop()
 	}
 	c.leaving.clean = clean
+	c.code = int32(c.leaving.code)
 	if c.expiry != nil {
 		c.expiry.Stop()
 	}

@@ -372,3 +372,85 @@ func TestNothingIsSentOrDeliveredBeforeTheClientKnows(t *testing.T) {
 	c.Closed(1000, "", true)
 	s.gone()
 }
+
+func TestFinishHangsUpWhenAllHasBeenHandled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.pool.atOnce = false
+		s.pool.traits.AtMostOnce = true
+		s.note(func(m protocol.Opening, _ *Connection) outcome {
+			time.Sleep(time.Second)
+			if m, ok := m.(*protocol.Incoming); ok {
+				return outcome{acts: []protocol.Act{say(strings.ToUpper(describe(m)))}}
+			}
+			return outcome{}
+		})
+		p := &fakePeer{}
+		c := s.open(p)
+		for _, m := range []string{"a", "b", "c"} {
+			c.Deliver([]byte(m), false)
+		}
+		c.Finish(1000, "")
+		c.Finish(1001, "")
+		if c.Deliver([]byte("late"), false) {
+			t.Error("a message was taken after the last one")
+		}
+		time.Sleep(2500 * time.Millisecond)
+		s.commit(nil, &protocol.Send{To: protocol.ToAll, Bytes: []byte("news")})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if code, ended, _ := p.end(); p.text() != "ABnewsC" || ended != 1 || code != 1000 {
+			t.Errorf("got %q, then the end %d times, with %d", p.text(), ended, code)
+		}
+		if got, want := s.events(), []string{"OPEN", "a", "b", "c", "CLOSE 1000"}; !slices.Equal(got, want) {
+			t.Errorf("events %v, want %v", got, want)
+		}
+		s.gone()
+		idle := &fakePeer{}
+		s.open(idle)
+		idle.c.Finish(1000, "")
+		if _, ended, _ := idle.end(); ended != 1 {
+			t.Error("one with nothing to handle was not hung up")
+		}
+		gone := &fakePeer{}
+		s.open(gone)
+		gone.c.Deliver([]byte("x"), false)
+		gone.c.Finish(1000, "")
+		gone.c.Closed(1006, "", false)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := s.events(); got[len(got)-1] != "CLOSE 1006" {
+			t.Errorf("events %v", got)
+		}
+		s.gone()
+	})
+}
+
+func TestTallies(t *testing.T) {
+	s := newScene(t)
+	s.pool.handle = func(m protocol.Opening, c *Connection) outcome {
+		if m, ok := m.(*protocol.Incoming); ok {
+			return outcome{acts: []protocol.Act{say(describe(m) + "!")}}
+		}
+		return outcome{}
+	}
+	a, b := s.open(&fakePeer{}), s.open(&fakePeer{})
+	a.Deliver([]byte("one"), false)
+	b.Deliver([]byte("two"), false)
+	b.Closed(1000, "", true)
+	b.Closed(1001, "", true)
+	for range 2 {
+		all := s.hub.Tallies()
+		if len(all) != 1 {
+			t.Fatalf("%d tallies, want 1", len(all))
+		}
+		if n := all[0]; n.Open != 1 || n.Opened != 2 || n.Closed[1000] != 1 || len(n.Closed) != 1 || n.MessagesIn != 2 || n.BytesIn != 6 || n.MessagesOut != 2 || n.BytesOut != 8 {
+			t.Errorf("got %+v", n)
+		}
+	}
+	if n := s.hub.Reach(protocol.ToAll, nil, []string{a.ID()}); n != 0 {
+		t.Errorf("a message to all but one would reach %d", n)
+	}
+	a.Closed(1000, "", true)
+	s.gone()
+}

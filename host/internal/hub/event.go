@@ -90,10 +90,13 @@ func (c *Connection) pump() {
 		c.mu.Lock()
 	}
 	c.pumping = false
-	over := c.over
+	over, finished, l := c.over, c.finished(), c.leaving
 	c.mu.Unlock()
-	if over {
+	switch {
+	case over:
 		c.hub.forget(c)
+	case finished:
+		c.hangup(l.code, l.reason, true)
 	}
 }
 
@@ -261,7 +264,12 @@ func (e *event) Finished() {
 // delivered once more, each by itself, for the failure of one undid what the others' handlers had asked for.
 func (c *Connection) failed(e *event, m *protocol.Incoming) {
 	e.log()
-	if e.failure.Kind != protocol.FailedReset {
+	switch e.failure.Kind {
+	case protocol.FailedReset:
+	case protocol.FailedStopping:
+		c.hangup(protocol.CloseGoing, goingReason, true)
+		return
+	default:
 		c.hangup(protocol.CloseError, "an event could not be handled", false)
 		return
 	}

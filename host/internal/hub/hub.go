@@ -22,13 +22,14 @@ type Hub struct {
 
 	mu sync.Mutex
 	// guarded by mu
-	all    []*Connection // those that are open, each at its place
-	byID   map[string]*Connection
-	groups map[string]*crowd
-	users  map[string]*crowd
-	away   map[*Connection]struct{} // those that are not open yet, or no more, but have events to come
-	stamp  uint64                   // the last that was given to Connection.mark
-	stops  []*shutdown
+	all     []*Connection // those that are open, each at its place
+	byID    map[string]*Connection
+	groups  map[string]*crowd
+	users   map[string]*crowd
+	away    map[*Connection]struct{} // those that are not open yet, or no more, but have events to come
+	stamp   uint64                   // the last that was given to Connection.mark
+	stops   []*shutdown
+	tallies map[tallyKey]*Tally
 }
 
 // crowd is a group, or the connections of a user.
@@ -41,7 +42,7 @@ type crowd struct {
 func New(log hclog.Logger) *Hub {
 	return &Hub{
 		log: log, prefix: strings.ToLower(rand.Text()[:8]) + "-",
-		byID: map[string]*Connection{}, groups: map[string]*crowd{}, users: map[string]*crowd{}, away: map[*Connection]struct{}{},
+		byID: map[string]*Connection{}, groups: map[string]*crowd{}, users: map[string]*crowd{}, away: map[*Connection]struct{}{}, tallies: map[tallyKey]*Tally{},
 	}
 }
 
@@ -125,6 +126,9 @@ func (h *Hub) enter(c *Connection) (stopping bool) {
 		return false
 	}
 	delete(h.away, c)
+	t := h.tally(c)
+	t.Open++
+	t.Opened++
 	c.place = int32(len(h.all))
 	h.all = append(h.all, c)
 	h.byID[c.id] = c
@@ -161,6 +165,7 @@ func (h *Hub) exit(c *Connection) {
 	h.all[c.place].place = c.place
 	h.all = shorten(h.all)
 	delete(h.byID, c.id)
+	h.tally(c).Open--
 	c.place, c.places = absent, nil
 }
 
@@ -171,7 +176,10 @@ func (h *Hub) forget(c *Connection) {
 	if c.place != absent {
 		h.exit(c)
 	}
-	delete(h.away, c)
+	if _, ok := h.away[c]; ok {
+		h.tally(c).close(c)
+		delete(h.away, c)
+	}
 	for _, s := range h.stops {
 		s.drop(c)
 	}

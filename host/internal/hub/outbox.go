@@ -123,11 +123,8 @@ func (c *Connection) queued() int64 {
 	return c.out.bytes
 }
 
-// vector is a sender's scratch memory.
-type vector [1][]byte
-
 // send sends a message, encoded, to the client. With more, another one is about to follow, and writing may wait for it.
-func (c *Connection) send(b []byte, more bool, v *vector) {
+func (c *Connection) send(b []byte, more bool) {
 	c.mu.Lock()
 	if c.deaf() || c.once && c.counts.messagesOut > 0 {
 		c.mu.Unlock()
@@ -139,7 +136,7 @@ func (c *Connection) send(b []byte, more bool, v *vector) {
 		if !c.writer && c.flowing { // it was only held back
 			c.writer = true
 			c.run(false)
-			c.send(b, false, v)
+			c.send(b, false)
 			return
 		}
 		if !c.makeWay(t, need) {
@@ -148,7 +145,7 @@ func (c *Connection) send(b []byte, more bool, v *vector) {
 	}
 	c.counts.messagesOut++
 	c.counts.bytesOut += int64(len(b))
-	c.enqueue(frame{b: b, kind: whole}, more && waits+int64(len(b)) < eager, v)
+	c.enqueue(frame{b: b, kind: whole}, more && waits+int64(len(b)) < eager)
 	if c.once {
 		c.hangup(protocol.CloseNormal, "", false)
 	}
@@ -162,7 +159,7 @@ func (c *Connection) Raw(b []byte) {
 		c.mu.Unlock()
 		return
 	}
-	c.enqueue(frame{b: b, kind: raw}, false, new(vector))
+	c.enqueue(frame{b: b, kind: raw}, false)
 }
 
 // deaf says that nothing more is sent to the client. c.mu is held.
@@ -209,7 +206,7 @@ func (c *Connection) dropOldest() bool {
 }
 
 // enqueue writes f, or has it wait. c.mu is held, and is unlocked.
-func (c *Connection) enqueue(f frame, hold bool, v *vector) {
+func (c *Connection) enqueue(f frame, hold bool) {
 	if c.writer || !c.flowing || hold {
 		c.wait(f)
 		due := c.full != c.told
@@ -226,8 +223,9 @@ func (c *Connection) enqueue(f frame, hold bool, v *vector) {
 		return
 	}
 	c.mu.Unlock()
-	v[0] = f.b
-	n, err := c.peer.TryWrite(v[:])
+	c.one[0] = f.b
+	n, err := c.peer.TryWrite(c.one[:])
+	c.one[0] = nil
 	c.mu.Lock()
 	if err == nil && n < len(f.b) && !c.gone {
 		o := c.out // of those who came meanwhile

@@ -50,9 +50,17 @@ const share = 256
 // deliver sends a message to each of an audience. It returns when it has been written or waits in their outboxes: whoever sends more than clients
 // can take is slowed down by the time that takes, but never by a client.
 func deliver(audience []*Connection, m *protocol.Send, more bool) {
+	if len(audience) == 1 {
+		c, b := audience[0], m.Bytes
+		if e := c.peer.Encoding(); e != nil {
+			b = e.Append(nil, b, m.Flags&protocol.FlagBinary != 0)
+		}
+		c.send(b, more)
+		return
+	}
 	p := &payload{data: m.Bytes, binary: m.Flags&protocol.FlagBinary != 0}
 	if len(audience) < 2*share {
-		p.deliver(audience, more)
+		p.deliver(audience)
 		return
 	}
 	n := min(runtime.GOMAXPROCS(0), len(audience)/share)
@@ -60,19 +68,18 @@ func deliver(audience []*Connection, m *protocol.Send, more bool) {
 	var all sync.WaitGroup
 	for ; len(audience) > size; audience = audience[size:] {
 		part := audience[:size]
-		all.Go(func() { p.deliver(part, false) })
+		all.Go(func() { p.deliver(part) })
 	}
-	p.deliver(audience, false)
+	p.deliver(audience)
 	all.Wait()
 }
 
-func (p *payload) deliver(audience []*Connection, more bool) {
-	var v vector
+func (p *payload) deliver(audience []*Connection) {
 	var last form
 	for i, c := range audience {
 		if e := c.peer.Encoding(); i == 0 || e != last.encoding {
 			last = form{e, p.form(e)}
 		}
-		c.send(last.b, more, &v)
+		c.send(last.b, false)
 	}
 }

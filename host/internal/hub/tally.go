@@ -1,0 +1,86 @@
+// What is counted over all connections, for metrics and status.
+
+package hub
+
+import "maps"
+
+// Tally is what a listener's connections of one protocol have come to since the host started. Only Open is about now.
+type Tally struct {
+	Listener string
+	Protocol string
+	Open     int64
+	Opened   int64
+	Closed   map[int]int64 // by code
+	MessagesIn, MessagesOut,
+	BytesIn, BytesOut int64
+	Dropped [3]int64 // messages for slow clients, by [SlowClient]
+	Queued  int64    // bytes that wait to be sent
+}
+
+type tallyKey struct{ listener, protocol string }
+
+// tally gives the one that c counts for. h.mu is held.
+func (h *Hub) tally(c *Connection) *Tally {
+	k := tallyKey{c.card.Listener, c.card.Protocol}
+	t := h.tallies[k]
+	if t == nil {
+		t = &Tally{Listener: k.listener, Protocol: k.protocol, Closed: map[int]int64{}}
+		h.tallies[k] = t
+	}
+	return t
+}
+
+func (t *Tally) add(c *Connection, n counts) {
+	t.MessagesIn += n.messagesIn
+	t.MessagesOut += n.messagesOut
+	t.BytesIn += n.bytesIn
+	t.BytesOut += n.bytesOut
+	if p := c.Terms().SlowClient; p >= 0 && int(p) < len(t.Dropped) {
+		t.Dropped[p] += n.dropped
+	}
+}
+
+// close takes over what c has counted. h.mu is held.
+func (t *Tally) close(c *Connection) {
+	c.mu.Lock()
+	n, opened, code := c.counts, c.opened, int(c.code)
+	c.mu.Unlock()
+	t.add(c, n)
+	if opened {
+		t.Closed[code]++
+	}
+}
+
+// Tallies adds up, in no particular order. It looks at each connection for a moment.
+func (h *Hub) Tallies() []Tally {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	sums := make(map[tallyKey]*Tally, len(h.tallies))
+	for k, t := range h.tallies {
+		sum := *t
+		sum.Closed = maps.Clone(t.Closed)
+		sums[k] = &sum
+	}
+	count := func(c *Connection) {
+		sum := sums[tallyKey{c.card.Listener, c.card.Protocol}]
+		if sum == nil {
+			return
+		}
+		c.mu.Lock()
+		n, queued := c.counts, c.queued()
+		c.mu.Unlock()
+		sum.add(c, n)
+		sum.Queued += queued
+	}
+	for _, c := range h.all {
+		count(c)
+	}
+	for c := range h.away {
+		count(c)
+	}
+	list := make([]Tally, 0, len(sums))
+	for _, t := range sums {
+		list = append(list, *t)
+	}
+	return list
+}
