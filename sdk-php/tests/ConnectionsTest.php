@@ -239,6 +239,41 @@ final class ConnectionsTest extends TestCase
         self::assertSame(['event' => 'MESSAGE', 'connection' => 'c1', 'remote' => '192.0.2.1:50000'], $host->logs[0][4]);
     }
 
+    public function testAFatalErrorInAHandlerSaysNothingEither(): void
+    {
+        $host = self::serving('ini_set("memory_limit", "32M"); $c->send("lost"); $x = str_repeat("x", 1 << 30);');
+        self::assertSame([[]], $host->message('hi'));
+        self::assertStringContainsString('Allowed memory size', $host->logs[0][3]);
+        self::assertSame(255, $host->end());
+    }
+
+    public function testAWorkerThatEndsGivesBackTheEventsThatItHasNotBegun(): void
+    {
+        $host = FakeHost::serving('$w = Worker::create(); $w->onMessage(fn () => 1)->every(0.02, function () use ($w) { $w->connections()->count(); exit; })->run();');
+        $call = $host->next();
+        $stream = $host->event(Frame::MESSAGE, [1, self::SOCKET, 1, 'x']);
+        $host->send([Frame::RESULT, $call[1], '', 1]);
+        self::assertSame([[Frame::RESET, $stream, Frame::CODE_REFUSED, 'this worker ends'], [Frame::DONE, $stream]], $host->done($stream));
+        self::assertSame([], $host->next());
+    }
+
+    public function testPhpsOwnSessionsTellWhoComesAndAreClosedAfterEachEvent(): void
+    {
+        $host = FakeHost::serving(<<<'PHP'
+            ini_set('session.save_path', __DIR__);
+            Worker::create()->superglobals()->onRequest(function () { session_start(); $_SESSION['user'] = 'zoe'; return session_id(); })
+                ->onOpen(function (Connection $c) { session_start(); $c->session['user'] = $_SESSION['user'] ?? 'nobody'; })
+                ->onMessage(function (Connection $c) { $c->send(session_id() . json_encode([session_status() === PHP_SESSION_NONE, isset($_SESSION)])); })
+                ->run();
+            PHP);
+        $id = $host->get()->body;
+        $upgrade = self::UPGRADE;
+        $upgrade[6] = ['Cookie', "PHPSESSID=$id"];
+        self::assertSame(['user', 'zoe'], $host->done($host->event(Frame::OPEN, [self::SOCKET, 1, $upgrade]))[0][4]);
+        self::assertSame('[true,false]', $host->message('')[0][5]);
+        self::assertSame(['user', 'nobody'], $host->done($host->event(Frame::OPEN, [self::SOCKET, 1, self::UPGRADE]))[0][4]);
+    }
+
     public function testAnEventBehindDrainIsRefused(): void
     {
         $host = FakeHost::serving(self::ECHO);
