@@ -18,6 +18,7 @@ func TestImportsFollowTheArrows(t *testing.T) {
 		"workers":              {"net/http", module + "host", module + "sdk-go", module + "sdk-php"},
 		"sdk-go":               {"github.com/hashicorp", module + "host", module + "workers"},
 		"host/internal/listen": {module + "workers", "os/exec"},
+		"host/internal/hub":    {module + "workers", module + "host/internal/listen", "net/http", "os/exec"},
 	} {
 		for _, imported := range dependencies(t, of) {
 			for _, n := range never {
