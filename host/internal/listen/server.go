@@ -103,13 +103,14 @@ type Server struct {
 	clients     *clients
 	crowd       *Crowd
 	tally       *tally         // of long-lived connections
-	sockets     sync.WaitGroup // their readers
+	sockets     sync.WaitGroup // their goroutines; see begin
 
 	mu         sync.Mutex
 	fronts     []*front  // the last one accepts, the others have connections left; guarded by mu, as all below
 	publicPath string    // of public; "" is off
 	tlsFiles   *TLSFiles // of certificate; nil is plain HTTP
 	closed     bool
+	over       bool // Close was called
 }
 
 // New makes a listener without binding it. It reads the certificate and opens the public folder, so that their errors come early.
@@ -200,6 +201,16 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// begin runs f, which Close waits for. It says false, and does nothing, if Close was called already.
+func (s *Server) begin(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over {
+		s.sockets.Go(f)
+	}
+	return !s.over
+}
+
 // farewell closes this listener's long-lived connections, and says how many were left when ctx was done. They are cut.
 func (s *Server) farewell(ctx context.Context) (left int) {
 	if s.options.Hub == nil {
@@ -227,6 +238,9 @@ func (s *Server) end() {
 // Close ends everything at once: connections are cut, and what workers still do for them is cancelled.
 func (s *Server) Close() error {
 	s.end()
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
 	var err error
 	for _, f := range s.allFronts() {
 		err = errors.Join(err, f.http.Close())

@@ -123,11 +123,21 @@ func (s *sock) write(b [][]byte, timeout time.Duration) error {
 		if timeout > 0 {
 			s.conn.SetWriteDeadline(time.Now().Add(timeout))
 		}
-		n, err := rest.WriteTo(s.conn)
+		n, err := s.writeSome(&rest)
 		if err == nil || n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
 	}
+}
+
+// writeSome writes all of rest, or takes off it what went. A single piece goes the simple way, on which the socket keeps nothing for the next time.
+func (s *sock) writeSome(rest *net.Buffers) (int64, error) {
+	if len(*rest) != 1 {
+		return rest.WriteTo(s.conn)
+	}
+	n, err := s.conn.Write((*rest)[0])
+	(*rest)[0] = (*rest)[0][n:]
+	return int64(n), err
 }
 
 const joinSize = 16 << 10 // a record of TLS

@@ -62,7 +62,6 @@ var errLeft = errors.New("the client took leave")
 
 // run reads until the end.
 func (c *websocket) run() {
-	defer c.server.sockets.Done()
 	c.beginTimer()
 	err := c.read()
 	code, reason, clean := c.part(err)
@@ -243,15 +242,16 @@ func (c *websocket) End(code int, reason string) {
 		c.said()
 		return
 	}
-	c.server.sockets.Add(1)
-	go func() { // ends with the write time-out, or Abort
-		defer c.server.sockets.Done()
+	begun := c.server.begin(func() { // ends with the write time-out, or Abort
 		if c.sock.write([][]byte{frame[n:]}, c.server.terms.Load().sockets.WriteTimeout) != nil {
 			c.Abort()
 			return
 		}
 		c.said()
-	}()
+	})
+	if !begun {
+		c.Abort()
+	}
 }
 
 // said lets the reader go on if it was about to take leave as well.

@@ -133,7 +133,7 @@ type lines struct {
 
 func startLines(t testing.TB, change ...func(*switchboard, *Options)) *lines {
 	t.Helper()
-	b := &switchboard{closed: make(chan protocol.Close, 1000)}
+	b := &switchboard{closed: make(chan protocol.Close, 20000)}
 	b.traits = protocol.Traits{Pool: "web", Events: protocol.Events{Open: true, Message: true, Close: true}}
 	b.message = func(_ string, data []byte, binary bool) []protocol.Act { return []protocol.Act{say(data, binary)} }
 	t.Cleanup(b.busy.Wait) // after the house has closed: clean-ups run backwards

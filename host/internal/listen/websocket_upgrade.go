@@ -105,7 +105,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, target, scheme,
 		x.response = *answer.Response
 		x.deliver(w, r)
 	default:
-		open = s.begin(c, w, r, answer, offer)
+		open = s.connect(c, w, r, answer, offer)
 	}
 }
 
@@ -137,8 +137,8 @@ func (x *exchange) ask(r *http.Request, link *hub.Connection, limit time.Duratio
 
 var errEarly = errors.New("its client did not wait for the answer to its handshake")
 
-// begin tells the client that it is connected, and has it served. It says false if that is not to be.
-func (s *Server) begin(c *websocket, w http.ResponseWriter, r *http.Request, answer *hub.Answer, extension string) bool {
+// connect tells the client that it is connected, and has it served. It says false if that is not to be.
+func (s *Server) connect(c *websocket, w http.ResponseWriter, r *http.Request, answer *hub.Answer, extension string) bool {
 	head := s.switchingProtocols(w, r, answer, extension)
 	held, buffered, err := http.NewResponseController(w).Hijack()
 	if err == nil && buffered.Reader.Buffered() > 0 { // what came this early was read as if it were HTTP
@@ -162,9 +162,11 @@ func (s *Server) begin(c *websocket, w http.ResponseWriter, r *http.Request, ans
 	if record := recordOf(w); record != nil {
 		record.status, record.out = http.StatusSwitchingProtocols, int64(len(head))
 	}
-	s.sockets.Add(1)
 	c.link.Opened()
-	go c.run() // ends with the connection
+	if !s.begin(c.run) { // it ends with the connection
+		c.Abort()
+		return false
+	}
 	return true
 }
 
