@@ -4,21 +4,17 @@ declare(strict_types=1);
 
 namespace WorkerHost;
 
-use Psr\Http\Message\ResponseInterface;
-use WorkerHost\Bridge\Psr7;
-use WorkerHost\Http\Output;
 use WorkerHost\Http\Request;
 use WorkerHost\Http\Response;
 use WorkerHost\Internal\Acts;
 use WorkerHost\Internal\Codec;
 use WorkerHost\Internal\Descriptors;
 use WorkerHost\Internal\Events;
-use WorkerHost\Internal\Exchange;
 use WorkerHost\Internal\Failure;
 use WorkerHost\Internal\Frame;
 use WorkerHost\Internal\Link;
 use WorkerHost\Internal\LinkError;
-use WorkerHost\Internal\Sender;
+use WorkerHost\Internal\Requests;
 use WorkerHost\Internal\Session;
 use WorkerHost\Internal\Superglobals;
 use WorkerHost\Internal\Timers;
@@ -66,13 +62,12 @@ final class Worker
     private bool $dev = false;
     /** Set while user code runs that exit() would cut off: between HELLO and READY, in a request, and in an event. */
     private bool $booting = false;
-    private ?Exchange $exchange = null;
+    private ?Requests $requests = null;
     /** @var list<mixed>|null the event at hand */
     private ?array $event = null;
     private int $pid = 0;
     /** How many output buffers there are when no request is. */
     private int $level = 0;
-    private ?Request $request = null;
     /** Given back when memory has run out, so that the client still gets an answer. */
     private ?string $reserve = null;
 
@@ -240,7 +235,8 @@ final class Worker
             $this->serve($hello);
         } catch (LinkError $e) {
             $this->booting = false;
-            $this->exchange = $this->event = null;
+            $this->requests?->abandon();
+            $this->event = null;
             $this->stderr($e->getMessage());
             exit(1);
         }
@@ -330,6 +326,7 @@ final class Worker
     {
         $link = $this->link;
         $this->flush(); // what onStart left
+        $requests = $this->requests = new Requests($this->link, $this->acts, $this->handler, $this->capture, $this->window, $this->dev, $this->endChild(...), $this->flush(...));
         $this->timers?->begin();
         while (!$link->draining) {
             if ($this->timers !== null && !$this->pace($this->timers)) {
@@ -345,7 +342,9 @@ final class Worker
                     $link->send([Frame::DONE, $message[1]]);
                     continue;
                 }
-                $this->answer($message);
+                Log::stream($message[1]);
+                $requests->answer($message, $this->globals);
+                $this->settle();
                 $this->flush(); // what a generator left
             } elseif ($message[0] === Frame::HELLO) {
                 throw new LinkError('HELLO once', 'it again');
@@ -381,40 +380,12 @@ final class Worker
         $this->flush(); // before DONE, so that the host knows whose it is
         $this->event = null;
         $this->events->finish();
-        $this->endSession();
-        $this->globals?->restore();
-        Log::stream(0);
+        $this->settle();
     }
 
-    /** @param list<mixed> $message */
-    private function answer(array $message): void
+    /** After DONE: nothing of this request or event is left for the next one. */
+    private function settle(): void
     {
-        $stream = $message[1];
-        $this->acts->begin($stream);
-        $exchange = new Exchange($this->link, $stream, ($message[2] & Frame::FLAG_END) !== 0, $message[10], $this->window, $this->acts);
-        $this->exchange = $exchange;
-        $this->request = $request = new Request($message, $exchange);
-        Log::stream($stream);
-        try {
-            $this->globals?->fill($request);
-            $response = $this->capture ? $this->captured($request) : ($this->handler ?? self::unanswered(...))($request);
-            $this->endChild();
-            if (!$response instanceof Response) {
-                $response = self::response($response);
-            }
-            $this->flush(); // before DONE, so that the host knows whose it is
-            Sender::send($response, $exchange, $request->method);
-        } catch (LinkError $e) {
-            throw $e;
-        } catch (\Throwable $e) {
-            $response = null;
-            $this->acts->forget(); // a handler that throws has done nothing
-            $this->endChild();
-            $this->flush();
-            $this->recover($e, $exchange, $request);
-        }
-        $exchange->body = null; // the two refer to each other; without this only the cycle collector would free them
-        $this->exchange = $this->request = null;
         $this->endSession();
         $this->globals?->restore();
         Log::stream(0);
@@ -469,70 +440,6 @@ final class Worker
         $this->level = \ob_get_level();
     }
 
-    private static function unanswered(): Response
-    {
-        return Response::text("This worker handles connections; it answers no requests.\n", 404);
-    }
-
-    private static function response(mixed $result): Response
-    {
-        return match (true) {
-            \is_string($result) => Response::html($result),
-            \is_array($result) => Response::json($result),
-            $result === null => new Response(204),
-            $result instanceof ResponseInterface => Psr7::response($result),
-            default => throw new \TypeError('The handler returned ' . \get_debug_type($result)
-                . '; it may return a WorkerHost\Http\Response, a string (HTML), an array (JSON), a PSR-7 response or null (204 No Content)'),
-        };
-    }
-
-    /** Runs the handler with its echo kept for the body. */
-    private function captured(Request $request): mixed
-    {
-        $level = \ob_get_level();
-        \ob_start();
-        Output::begin();
-        try {
-            $result = ($this->handler ?? self::unanswered(...))($request);
-            while (\ob_get_level() > $level + 1) {
-                \ob_end_flush();
-            }
-        } catch (\Throwable $e) {
-            while (\ob_get_level() > $level) {
-                \ob_end_flush(); // to the log
-            }
-            Output::end(null);
-            throw $e;
-        }
-        $echoed = \ob_get_level() > $level ? (string) \ob_get_clean() : '';
-        // A page that was included returns 1, which is no response.
-        if ($result === null || \is_scalar($result) && !\is_string($result)) {
-            return Output::end($echoed);
-        }
-        echo $echoed;
-        Output::end(null);
-
-        return $result;
-    }
-
-    private function recover(\Throwable $e, Exchange $exchange, Request $request): void
-    {
-        if ($e instanceof RequestCancelled && $exchange->cancelled) {
-            Log::debug("stopped: {$exchange->reason}", ['method' => $request->method, 'target' => $request->target]);
-        } else {
-            Failure::log($e, $request);
-            if (!$exchange->answered && !$exchange->cancelled) {
-                $page = Failure::page($this->dev, Failure::summary($e), (string) $e, $request);
-                Sender::send($page, $exchange, $request->method);
-
-                return;
-            }
-            $exchange->abort(Failure::summary($e));
-        }
-        unset($e); // its trace may hold what has to be gone before DONE
-        Sender::finish($exchange);
-    }
-
     private function stop(): void
     {
         try {
@@ -554,7 +461,8 @@ final class Worker
     private function shutdown(): void
     {
         $ticking = $this->timers?->ticking === true;
-        if (!$this->booting && $this->exchange === null && $this->event === null && !$ticking || \getmypid() !== $this->pid) {
+        $request = $this->requests?->request;
+        if (!$this->booting && $request === null && $this->event === null && !$ticking || \getmypid() !== $this->pid) {
             return; // nothing is cut off, or this is a child that was forked
         }
         $this->reserve = null;
@@ -569,8 +477,7 @@ final class Worker
 
             return;
         }
-        [$exchange, $request, $event] = [$this->exchange, $this->request, $this->event];
-        $this->exchange = $this->request = $this->event = null;
+        [$event, $this->event] = [$this->event, null];
         $connection = $event === null ? [] : $event[$event[0] === Frame::MESSAGE ? 3 : 2];
         Log::error(
             $fatal ? "this worker ends: $what" : "this worker ends: $what, which ends the whole process; return from the handler instead",
@@ -580,26 +487,13 @@ final class Worker
                 default => ['in' => 'every()'],
             },
         );
-        if ($exchange !== null) {
-            $this->endExchange($exchange, $request, $what);
+        if ($request !== null) {
+            $this->requests->cutOff($what);
         }
         try {
             $this->link->refuse('this worker ends');
         } catch (LinkError) {
             // The host knows, or is gone.
-        }
-    }
-
-    private function endExchange(Exchange $exchange, Request $request, string $what): void
-    {
-        $exchange->after = [];
-        $this->acts->forget();
-        if (!$exchange->answered && !$exchange->cancelled) {
-            $page = Failure::page($this->dev, $what, '', $request);
-            Sender::send($page, $exchange, $request->method);
-        } else {
-            $exchange->abort($what);
-            $exchange->finish();
         }
     }
 }
