@@ -300,3 +300,62 @@ func TestAFloodOfPingsIsBounded(t *testing.T) {
 		s.gone()
 	})
 }
+
+func TestDroppingKeepsMessagesWholeAndInOrder(t *testing.T) {
+	for _, policy := range []SlowClient{DropOldest, DropNewest} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t)
+			s.terms.SlowClient, s.terms.SendBuffer = policy, 1000
+			p := &fakePeer{encoding: tags, room: func() int { return rand.IntN(8) }, stuck: make(chan struct{})}
+			c := s.open(p)
+			const n = 3000
+			for i := range n {
+				s.commit(c, say(fmt.Sprintf("%d%s", i, strings.Repeat("x", rand.IntN(30)))))
+				c.Raw([]byte("."))
+				if q := c.Info().Queued; q > 1000+(maxRaws+1)*(1+overhead) {
+					t.Fatalf("%d bytes wait, of 1000", q)
+				}
+				if i%10 == 0 {
+					select {
+					case p.stuck <- struct{}{}: // the client takes what it was given
+					default:
+					}
+					synctest.Wait()
+				}
+			}
+			close(p.stuck)
+			synctest.Wait()
+			last, came := -1, 0
+			for m := range strings.SplitSeq(strings.ReplaceAll(p.text(), ".", ""), "]") {
+				if m == "" {
+					continue
+				}
+				var i int
+				if _, err := fmt.Sscanf(strings.TrimRight(m, "x"), "[%d", &i); err != nil || i <= last {
+					t.Fatalf("after %d came %q (%v)", last, m, err)
+				}
+				last = i
+				came++
+			}
+			if info := c.Info(); info.Dropped != int64(n-came) || info.MessagesOut != int64(came) || info.Queued != 0 || came < 100 || came == n {
+				t.Errorf("%d of %d came; %d were dropped, %d sent, %d bytes wait", came, n, info.Dropped, info.MessagesOut, info.Queued)
+			}
+			c.Closed(1000, "", true)
+			s.gone()
+		})
+	}
+}
+
+func TestAHostThatStopsTellsItsClients(t *testing.T) {
+	s := newScene(t)
+	p := &fakePeer{}
+	c := s.open(p)
+	s.pool.handle = func(protocol.Opening, *Connection) outcome {
+		return outcome{failure: &protocol.Failure{Kind: protocol.FailedStopping}}
+	}
+	c.Deliver([]byte("x"), false)
+	if code, ended, _ := p.end(); code != protocol.CloseGoing || ended != 1 {
+		t.Errorf("the client was told %d, %d times", code, ended)
+	}
+	s.gone()
+}
