@@ -29,12 +29,12 @@ final class Link
     private int $at = 0;
     /** @var list<list<mixed>> REQUESTs that came ahead, while another one was at hand (SPEC.md §4.5) */
     private array $ahead = [];
+    /** The last stream that this end has opened. */
+    private int $calls = 0;
     /** When the pipe was looked into last, in nanoseconds. */
     private int $looked = 0;
     /** @var list<list<mixed>> what recalled(), await() and call() read, for wait() and poll() */
     private array $kept = [];
-    /** The last stream that this end has opened. */
-    private int $calls = 0;
 
     /**
      * @param resource $in
