@@ -88,22 +88,29 @@ func (h *fakeHub) submit(p *Pool, m protocol.Opening, repeat bool) (*testSink, p
 }
 
 // bootWith is boot for a worker that offers features.
-func (w *fakeWorker) bootWith(features ...string) bool {
+func (w *fakeWorker) bootWith(features ...string) bool { return w.bootMany(1, features...) }
+
+func (w *fakeWorker) bootMany(concurrency int, features ...string) bool {
 	hello, err := w.conn.Accept()
 	if err != nil {
 		return false
 	}
 	w.hello = hello
 	time.Sleep(time.Millisecond)
-	return w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Features: features}) == nil
+	return w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Concurrency: concurrency, Features: features}) == nil
 }
 
 // handler is a worker of messages: whatever it sends, DONE is its own to send. Other events are done at once, and requests answered.
-func handler(handle func(w *fakeWorker, m *protocol.Incoming)) script {
+func handler(handle func(w *fakeWorker, m *protocol.Incoming)) script { return handlers(1, handle) }
+
+// handlers handles as many messages at once as concurrency says.
+func handlers(concurrency int, handle func(w *fakeWorker, m *protocol.Incoming)) script {
 	return func(w *fakeWorker) {
-		if !w.bootWith("open", "message", "close") {
+		if !w.bootMany(concurrency, "open", "message", "close") {
 			return
 		}
+		var running sync.WaitGroup
+		defer running.Wait()
 		for {
 			payload, err := w.conn.Read()
 			if err != nil {
@@ -114,8 +121,13 @@ func handler(handle func(w *fakeWorker, m *protocol.Incoming)) script {
 				return
 			case protocol.TypeMessage:
 				var m protocol.Incoming
-				m.Parse(payload)
-				handle(w, &m)
+				if concurrency == 1 {
+					m.Parse(payload)
+					handle(w, &m)
+				} else {
+					m.Parse(bytes.Clone(payload))
+					running.Go(func() { handle(w, &m) })
+				}
 			case protocol.TypeRequest:
 				w.answer(&protocol.Request{Stream: stream}, "ok")
 			case protocol.TypeOpen, protocol.TypeClose, protocol.TypeBuffer:

@@ -63,6 +63,10 @@ func runTestWorker(manners []string) int {
 				fmt.Fprintln(os.Stderr, err)
 				return 1
 			}
+			if string(event.Bytes) == "hang" && event.Attempt < 2 {
+				fmt.Println("begun")
+				hangForEver()
+			}
 			conn.Send(&protocol.Send{Stream: event.Stream, Flags: protocol.FlagDone, Bytes: event.Bytes})
 		case protocol.TypeRequest:
 			if err := r.Parse(payload); err != nil {
