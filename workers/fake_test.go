@@ -20,6 +20,7 @@ type fakeProcess struct {
 	once     sync.Once
 	how      string
 	deafTERM atomic.Bool
+	resident atomic.Int64
 	end      func()
 }
 
@@ -30,6 +31,7 @@ func (f *fakeProcess) wait() string                        { <-f.died; return f.
 func (f *fakeProcess) kill()                               { f.die("signal: killed") }
 func (f *fakeProcess) expire(time.Time)                    {}
 func (f *fakeProcess) unread() int                         { return 0 } // a pipe in memory holds nothing
+func (f *fakeProcess) memory() int64                       { return f.resident.Load() }
 func (f *fakeProcess) close()                              { f.out.Close(); f.err.Close() }
 func (f *fakeProcess) terminate() {
 	if !f.deafTERM.Load() {

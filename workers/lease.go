@@ -131,9 +131,7 @@ func (w *worker) done(a *attempt) {
 	} else {
 		a.x.sink.Finished()
 	}
-	if max := w.gen.settings.MaxRequests; max > 0 && int(a.id/2)-len(w.gen.settings.Warmup) >= max-1 || a.id > lastStream {
-		w.pool.recycle(w)
-	}
+	w.checkShare(a.id, now)
 }
 
 const (

@@ -81,11 +81,13 @@ const (
 	failedBoot                        // it was never READY
 	brokeLink                         // what it sent was not the protocol, or it answered no PING
 	unresponsive                      // it did not heed a RESET in time
-	wasDue                            // it had done its share, as max_requests has it
+	spent                             // it had done max_requests
+	aged                              // it was older than max_age
+	bloated                           // it was larger than max_memory
 	restartReasons
 )
 
-var restartNames = [restartReasons]string{"exited", "boot failed", "link broken", "unresponsive", "recycled"}
+var restartNames = [restartReasons]string{"exited", "boot failed", "link broken", "unresponsive", "max_requests", "max_age", "max_memory"}
 
 func (r restartReason) String() string { return restartNames[r] }
 

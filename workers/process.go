@@ -31,6 +31,8 @@ type process interface {
 	expire(t time.Time)
 	// unread says how many bytes of what was sent nobody has read; -1 if it can't be known.
 	unread() int
+	// memory is how much is resident, in bytes; 0 if it can't be known.
+	memory() int64
 	// close gives up the reading ends.
 	close()
 }
@@ -160,6 +162,8 @@ func (p *osProcess) expire(t time.Time) {
 }
 
 func (p *osProcess) unread() int { return pipeUnread(p.in) }
+
+func (p *osProcess) memory() int64 { return residentMemory(p.process.Pid) }
 
 func (p *osProcess) close() { closeAll([]*os.File{p.out, p.err}) }
 

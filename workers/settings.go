@@ -40,7 +40,14 @@ type Settings struct {
 	QueueTimeout   time.Duration // how long a request waits for a worker; 10 s
 	Queue          int           // how many requests may wait; 1024. Negative: none
 	Priority       []string      // paths whose requests pass in front of the queue, and may wait when it is full
-	MaxRequests    int           // replace a worker after so many; 0 never
+
+	// A worker that has reached one of these is replaced once it is between two requests; 0 is without the limit. Requests and age vary by a tenth
+	// from worker to worker.
+	MaxRequests int
+	MaxAge      time.Duration
+	MaxMemory   int64 // resident, in bytes; where it can't be known it has no effect
+	// MaxMemoryHard is the size at which a worker is ended in the middle of a request.
+	MaxMemoryHard int64
 
 	// Warmup are requests that a new worker has to answer, with a status below 500 and within StartTimeout, before it gets any other.
 	Warmup []*protocol.Request

@@ -25,6 +25,7 @@ func (w *worker) watch(now time.Time) {
 		}
 	}
 	w.watchLink(now)
+	w.watchShare(now)
 }
 
 func (w *worker) watchRequest(a *attempt, now time.Time, limit time.Duration) {
@@ -58,7 +59,7 @@ func (w *worker) watchRequest(a *attempt, now time.Time, limit time.Duration) {
 // overrule ends a worker that did not heed a RESET for silence. One that has other requests, too, is replaced with a drain.
 func (w *worker) overrule(a *attempt) {
 	if w.concurrency > 1 {
-		w.pool.recycle(w)
+		w.pool.recycle(w, unresponsive)
 		return
 	}
 	if !w.overruled.CompareAndSwap(false, true) {
@@ -67,7 +68,7 @@ func (w *worker) overrule(a *attempt) {
 	w.pool.tasks.Go(func() { // what it has ahead is recalled, which may wait for a sink's call, and run never waits
 		w.pool.dispatch.withdraw(w, Draining) // so that no other request can come between
 		if !w.holds(a) {
-			w.pool.recycle(w) // it was done at the last moment, and may have the next request already
+			w.pool.recycle(w, unresponsive) // it was done at the last moment, and may have the next request already
 			return
 		}
 		w.log.Error("worker did not heed RESET, it is terminated", "stream", a.id)

@@ -62,9 +62,12 @@ type worker struct {
 
 	pongSeq uint64 // the latest answered
 
-	recycling atomic.Bool // it is being replaced for its own sake
-	overdue   int         // how often that failed
-	overruled atomic.Bool // it is being ended for not heeding a RESET
+	share     share         // fixed at its start
+	weighed   atomic.Int64  // when its memory was looked at, in Unix nanoseconds
+	recycling atomic.Bool   // it is being replaced for its own sake
+	due       restartReason // why
+	overdue   int           // how often that failed
+	overruled atomic.Bool   // it is being ended for not heeding a RESET
 
 	// the watch's own
 	pinged  time.Time // when PING pingSeq was sent
@@ -77,6 +80,7 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 		pool: p, slot: slot, gen: g, started: time.Now(),
 		booted: make(chan struct{}), drained: make(chan struct{}), exited: make(chan struct{}), gone: make(chan struct{}),
 		streams: map[uint32]*attempt{}, lastID: ^uint32(0), // the first stream is 1
+		share: g.settings.share(),
 	}
 	w.log = p.log.With("worker", slot, "generation", g.number)
 	proc, err := g.settings.launch(g, p.environment(g))
