@@ -9,6 +9,7 @@ use WorkerHost\Bridge\Psr7;
 use WorkerHost\Http\Output;
 use WorkerHost\Http\Request;
 use WorkerHost\Http\Response;
+use WorkerHost\Internal\Backtrace;
 use WorkerHost\Internal\Codec;
 use WorkerHost\Internal\Descriptors;
 use WorkerHost\Internal\Exchange;
@@ -184,6 +185,7 @@ final class Worker
         self::load();
         \register_shutdown_function($this->shutdown(...));
         $this->divert();
+        Backtrace::install($this->link);
         $this->boot();
         $this->loop();
         $this->stop();
@@ -221,7 +223,11 @@ final class Worker
             $this->globals->restore();
         }
         $sdk = 'php/' . self::VERSION . ' (PHP ' . \PHP_VERSION . ')';
-        $this->link->send([Frame::READY, 0, Frame::VERSION, $this->pid, $sdk, 1, ['forms', 'ahead'], Frame::WINDOW_SIZE]);
+        $features = ['forms', 'ahead'];
+        if (Backtrace::answers()) {
+            $features[] = Backtrace::FEATURE;
+        }
+        $this->link->send([Frame::READY, 0, Frame::VERSION, $this->pid, $sdk, 1, $features, Frame::WINDOW_SIZE]);
     }
 
     private function fail(string $message, string $trace): never
