@@ -46,7 +46,8 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		Name: p.Name, Command: p.Command, Directory: p.Directory, Env: p.Environ(os.Environ()), Stdio: p.Wire == "stdio",
 		Surge: p.Surge, InPlace: p.InPlace, Workers: p.Workers, Concurrency: p.Concurrency,
 		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
-		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, MaxRequests: p.MaxRequests,
+		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority,
+		MaxRequests: p.MaxRequests, MaxAge: p.MaxAge, MaxMemory: int64(p.MaxMemory), MaxMemoryHard: int64(p.MaxMemoryHard),
 		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots,
 		Dev: c.Dev, Host: "workerhost/" + hostVersion(), Logger: h.log, Reaper: h.reaper,
 	}

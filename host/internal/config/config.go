@@ -130,7 +130,10 @@ type Pool struct {
 	Queue          int               `key:"queue" default:"1024" min:"0" max:"1000000" means:"requests that may wait for a worker; beyond it 503"`
 	Priority       []string          `key:"priority" holds:"array of paths of URLs" absent:"[]" means:"paths, such as \"/health\", whose requests pass in front of the queue, and have places of their own when it is full"`
 	QueueTimeout   time.Duration     `key:"queue_timeout" default:"10s" min:"1ms" means:"time that a request may wait for a worker; beyond it 503"`
-	MaxRequests    int               `key:"max_requests" default:"0" min:"0" means:"requests after which a worker is replaced; 0 is never"`
+	MaxRequests    int               `key:"max_requests" default:"0" min:"0" means:"requests after which a worker is replaced, between two requests and one worker at a time; from worker to worker up to a tenth more or less; 0 is never"`
+	MaxAge         time.Duration     `key:"max_age" default:"0" min:"0" means:"age at which a worker is replaced, likewise; 0 is never"`
+	MaxMemory      Size              `key:"max_memory" default:"0" min:"0" means:"resident memory with which a worker is replaced, likewise: it is looked at after requests and each second; 0 is never"`
+	MaxMemoryHard  Size              `key:"max_memory_hard" default:"0" min:"0" means:"resident memory with which a worker is ended even in the middle of a request; 0 is never"`
 	RequestBody    string            `key:"request_body" default:"buffer" oneof:"buffer stream" means:"buffer: a worker gets a request when its body is whole; stream: at once"`
 	FileRoots      []string          `key:"file_roots" holds:"array of paths" absent:"the pool's directory" means:"folders from which a worker may have the host send files"`
 	Wire           string            `key:"wire" default:"descriptors" oneof:"descriptors stdio" means:"where frames travel: descriptors 3 and 4, or plain stdin and stdout"`

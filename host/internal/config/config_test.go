@@ -132,6 +132,9 @@ stop_timeout = "6s"
 queue = 0
 queue_timeout = "7s"
 max_requests = 8
+max_age = "9s"
+max_memory = "10B"
+max_memory_hard = "11B"
 reload = "never"
 surge = 2
 in_place = true
@@ -176,7 +179,8 @@ directory = "current"
 		Name: "web", Worker: folder + "/app/worker.php", Directory: folder + "/app", Workers: 3,
 		Env: map[string]string{"APP_ENV": "prod", "WITH.DOT": "1"}, Concurrency: 7,
 		StartTimeout: 4 * time.Second, DrainTimeout: 5 * time.Second, StopTimeout: 6 * time.Second,
-		QueueTimeout: 7 * time.Second, MaxRequests: 8, Reload: "never", Surge: 2, InPlace: true, Warmup: []string{"/", "/health?full=1"}, RequestBody: "stream",
+		QueueTimeout: 7 * time.Second, MaxRequests: 8, MaxAge: 9 * time.Second, MaxMemory: 10, MaxMemoryHard: 11,
+		Reload: "never", Surge: 2, InPlace: true, Warmup: []string{"/", "/health?full=1"}, RequestBody: "stream",
 		FileRoots: []string{folder + "/public", folder + "/app"}, Wire: "stdio", PHP: folder + "/bin/php",
 		PHPIni: Settings{"memory_limit": "1G", "opcache.enable": "0", "zend.assertions": "1"},
 		Kind:   PHPFile, Script: "worker.php", at: "pool.web",

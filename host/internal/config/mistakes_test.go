@@ -49,6 +49,7 @@ func TestAWrongTypeSaysWhatWasExpectedAndWhatWasFound(t *testing.T) {
 		{good + "workers = 0", `host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found the number 0`},
 		{good + "workers = 1.5", `host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found the number 1.5`},
 		{good + "max_requests = -1", `host.toml:3: [pool.web] max_requests: expected a whole number of at least 0, found the number -1`},
+		{good + "max_memory = '2MiB'\nmax_memory_hard = '1MiB'", `host.toml:4: [pool.web] max_memory_hard: 1MiB is less than max_memory, 2MiB: a worker would be ended before it could be replaced; write more, or leave one of them out`},
 		{good + "env = ['A=1']", `host.toml:3: [pool.web] env: expected a table of strings, found an array: write { NAME = "value" }`},
 		{good + "env = { A = 1 }", `host.toml:3: [pool.web] env.A: expected a string, found the number 1`},
 		{good + "env = { 'A=B' = '1' }", `host.toml:3: [pool.web] env.A=B: "A=B" is no name for a variable`},
