@@ -21,6 +21,7 @@ type record struct {
 	status int // 0: nothing was sent
 	out    int64
 	in     *intake // nil: no body was asked for
+	fault  string  // why no worker's answer went out whole; "" if one did
 
 	// from the exchange, if there was one
 	pool       string
@@ -109,6 +110,9 @@ func (c *record) follow(x *exchange) {
 	c.submitted, c.begun, c.answered = x.submitted, x.clock.begun, x.clock.answered
 	if x.stream != nil {
 		c.slot, c.generation = x.stream.Worker()
+	}
+	if x.failed && c.fault == "" {
+		c.fault = x.failure.Kind.String()
 	}
 }
 
@@ -201,6 +205,11 @@ func (c *record) appendText(b []byte, r *http.Request, whole bool) []byte {
 		b = append(b, " id="...)
 		b = append(b, c.id...)
 	}
+	if c.fault != "" {
+		b = append(b, ` fault="`...)
+		b = append(b, c.fault...)
+		b = append(b, '"')
+	}
 	if !whole {
 		b = append(b, " aborted"...)
 	}
@@ -275,6 +284,9 @@ func (c *record) appendJSON(b []byte, r *http.Request, whole bool) []byte {
 		if value := r.Header.Get(field[0]); value != "" {
 			b = appendField(b, field[1], value, longestField)
 		}
+	}
+	if c.fault != "" {
+		b = appendField(b, "fault", c.fault, longestField)
 	}
 	if !whole {
 		b = append(b, `,"aborted":true`...)

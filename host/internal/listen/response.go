@@ -61,11 +61,13 @@ func (x *exchange) answerRefusal(w http.ResponseWriter, r *http.Request, bad *ba
 	if r.ProtoMajor == 1 {
 		w.Header()["Connection"] = closing
 	}
+	x.server.refused(w, bad.Status)
 	x.server.answer(w, r, verdict{status: bad.Status}, bad.err.Error())
 }
 
 // answerFailure needs no log line: the pool has written one.
 func (s *Server) answerFailure(w http.ResponseWriter, r *http.Request, f *protocol.Failure) {
+	blame(w, f.Kind.String())
 	s.answer(w, r, verdictOf(f), f.Error())
 }
 
@@ -108,6 +110,7 @@ func (x *exchange) deliver(w http.ResponseWriter, r *http.Request) {
 	length, err := x.checkHead(whole && !noBody)
 	if err != nil {
 		x.server.log.Error("a worker's response breaks the rules", "request", x.name(), "request_id", x.request.ID, "pool", x.terms.backend.Traits().Pool, "error", err)
+		blame(w, "malformed response")
 		x.server.answer(w, r, verdict{status: http.StatusBadGateway}, err.Error())
 		return
 	}

@@ -99,6 +99,7 @@ type Server struct {
 	in          acceptor     // set by Serve
 	clients     *clients
 	crowd       *Crowd
+	answered    answers
 
 	mu         sync.Mutex
 	fronts     []*front  // the last one accepts, the others have connections left; guarded by mu, as all below

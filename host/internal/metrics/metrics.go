@@ -24,6 +24,8 @@ type Pool interface {
 type Listener interface {
 	Address() string
 	Connections() int
+	Refused() map[string]uint64
+	StaticFiles() uint64
 }
 
 // Source is the host. Its functions are called at each scrape.
@@ -55,6 +57,9 @@ var (
 	buildInfo   = describe("build_info", "1, with what runs as labels.", "version", "go")
 	connections = describe("connections", "Client connections that are open.", "listener")
 
+	refusals    = describe("refusals_total", "Requests and connections that the listener answered by itself, since no worker was to hear of them, by why.", "listener", "reason")
+	staticFiles = describe("static_files_total", "Requests that a file of the public folder was the answer to.", "listener")
+
 	responses    = describe("responses_total", "Response heads from workers, by the first digit of their status.", "pool", "generation", "class")
 	failures     = describe("failures_total", "Requests without a whole response from a worker, by why.", "pool", "reason")
 	retries      = describe("retries_total", "Safe requests that were tried once more after their worker died.", "pool")
@@ -85,6 +90,10 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	gauge(to, buildInfo, 1, c.source.Version, runtime.Version())
 	for _, l := range c.source.Listeners() {
 		gauge(to, connections, l.Connections(), l.Address())
+		counter(to, staticFiles, l.StaticFiles(), l.Address())
+		for why, n := range l.Refused() {
+			counter(to, refusals, n, l.Address(), why)
+		}
 	}
 	for _, p := range c.source.Pools() {
 		collectCounts(to, p.Name(), p.Metrics())

@@ -39,6 +39,10 @@ type fakeListener struct{}
 
 func (fakeListener) Address() string  { return "127.0.0.1:80" }
 func (fakeListener) Connections() int { return 42 }
+func (fakeListener) Refused() map[string]uint64 {
+	return map[string]uint64{"rate limit": 3}
+}
+func (fakeListener) StaticFiles() uint64 { return 8 }
 
 func scrape(t *testing.T) string {
 	t.Helper()
@@ -57,6 +61,8 @@ func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 	page := scrape(t)
 	for _, line := range []string{
 		`workerhost_connections{listener="127.0.0.1:80"} 42`,
+		`workerhost_refusals_total{listener="127.0.0.1:80",reason="rate limit"} 3`,
+		`workerhost_static_files_total{listener="127.0.0.1:80"} 8`,
 		`workerhost_responses_total{class="4xx",generation="7",pool="app"} 9`,
 		`workerhost_responses_total{class="5xx",generation="6",pool="app"} 0`,
 		`workerhost_failures_total{pool="app",reason="queue full"} 2`,
