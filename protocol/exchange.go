@@ -112,4 +112,8 @@ type Traits struct {
 	FileRoots  []string      // folders that RESPONSE's file may lie under
 	RetryAfter time.Duration // what a client that was turned away should wait
 	Priority   []string      // paths whose requests have priority
+	Owner      *Owner        // of the workers; nil is this program's own user
 }
+
+// Owner is the user and the group that files belong to; -1 leaves the one or the other as it is.
+type Owner struct{ UID, GID int }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -274,7 +273,7 @@ func (p *Pool) admit(w *worker) bool {
 	single := w.concurrency == 1
 	p.traits.Store(&protocol.Traits{
 		Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single, Forms: w.ready.Has("forms"),
-		FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority,
+		FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority, Owner: w.gen.equipment.Owner,
 	})
 	p.meter.boots.observe(w.bootTime)
 	w.log.Info("worker ready", "boot", w.bootTime.Round(time.Millisecond).String(), "sdk", w.ready.SDK)
@@ -336,12 +335,4 @@ func (p *Pool) lastFailure() string {
 		return *text
 	}
 	return ""
-}
-
-// environment is what the generation's workers get.
-func (p *Pool) environment(g *generation) []string {
-	if g.settings.Env == nil {
-		return os.Environ()
-	}
-	return g.settings.Env
 }

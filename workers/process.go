@@ -79,7 +79,7 @@ func launchProcess(g *generation, env []string) (process, error) {
 	} else {
 		env = append(env, framesVariable+"=3,4")
 	}
-	p, err := spawn(g.command, &os.ProcAttr{Dir: g.directory, Env: env, Files: files, Sys: processGroup()})
+	p, err := spawn(g.commandLine(), &os.ProcAttr{Dir: g.directory, Env: env, Files: files, Sys: processGroup()})
 	if err != nil {
 		closeAll([]*os.File{in, out, errs})
 		if _, gone := os.Stat(g.directory); gone != nil { // the error would name the program

@@ -19,6 +19,7 @@ type generation struct {
 	pinned    bool   // the directory was reached by a symlink, so that a deploy leaves it as it is
 	command   []string
 	fileRoots []string
+	equipment Equipment
 	settings  *Settings
 	trial     bool    // of a worker that serves nobody
 	answers   classes // of its workers
@@ -44,6 +45,11 @@ func beginGeneration(ctx context.Context, s *Settings, number uint64) (*generati
 	}
 	if g.command, err = findProgram(g.command, resolved); err != nil {
 		return nil, fmt.Errorf("pool %s: %w", s.Name, err)
+	}
+	if s.Equip != nil {
+		if g.equipment, err = s.Equip(resolved); err != nil {
+			return nil, fmt.Errorf("pool %s: %w", s.Name, err)
+		}
 	}
 	if g.fileRoots == nil {
 		g.fileRoots = []string{resolved}
