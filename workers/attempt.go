@@ -44,6 +44,7 @@ type attempt struct {
 	resetAt  time.Time         // zero: not RESET for its silence
 	reset    bool              // RESET was sent
 	verdict  *protocol.Failure // why, from then on
+	slow     bool              // the log has it as slow
 }
 
 // Send implements [protocol.Stream].

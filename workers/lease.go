@@ -99,9 +99,10 @@ func (w *worker) done(a *attempt) {
 		w.mu.Unlock()
 		return
 	}
+	now := time.Now()
+	name, id := w.slowName(a, now)
 	delete(w.streams, a.id)
 	recalled := a.recalled
-	now := time.Now()
 	next := w.following(a, now)
 	w.mu.Unlock()
 	a.close()
@@ -121,6 +122,9 @@ func (w *worker) done(a *attempt) {
 	a.calls.Unlock()
 	took := now.Sub(a.begun) // begun is settled by now
 	w.pool.meter.service.observe(took)
+	if name != "" {
+		w.log.Warn("slow request ended", "request", name, "request_id", id, "took", rounded(took))
+	}
 	w.pool.dispatch.release(w, took, next)
 	if !retry && !w.conn.Buffered() { // else it refuses, or more DONEs are at hand: then all is handed over at once
 		w.pool.dispatch.topUp(w)
@@ -196,7 +200,7 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 	if said := w.tail.String(); said != "" {
 		f.Detail += "; stderr: " + said
 	}
-	w.log.Error("request lost with its worker", "request", x.name(), "request_id", x.request.ID, "error", f.Kind.String(), "exit", w.exit)
+	w.log.Error("request lost with its worker", "request", x.name(), "request_id", x.request.ID, "running", rounded(time.Since(a.begun)), "error", f.Kind.String(), "exit", w.exit)
 	x.fail(f)
 	return false
 }

@@ -245,7 +245,11 @@ func (w *worker) missing(limit time.Duration) string {
 	if w.warming != "" {
 		return fmt.Sprintf("warm-up %s was not answered within start_timeout (%v)", w.warming, limit)
 	}
-	return fmt.Sprintf("no READY within start_timeout (%v)", limit)
+	text := fmt.Sprintf("no READY within start_timeout (%v)", limit)
+	if state := w.process.kernelState(); state != "" {
+		text += "; its process: " + state
+	}
+	return text
 }
 
 // failed notes why a boot failed. In run.

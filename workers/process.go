@@ -27,6 +27,10 @@ type process interface {
 	wait() string
 	terminate()
 	kill()
+	// askBacktrace signals the process that READY named, if it is the worker's, and says whether it could.
+	askBacktrace(pid int) bool
+	// kernelState tells what the kernel says of the process, for a person; "" where it says nothing.
+	kernelState() string
 	// expire makes reads from the pipes end at t: a process that escaped the group may hold them open.
 	expire(t time.Time)
 	// unread says how many bytes of what was sent nobody has read; -1 if it can't be known.

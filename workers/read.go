@@ -179,6 +179,9 @@ func (w *worker) logEntry(e *protocol.Log) {
 	if err != nil {
 		context = "unreadable: " + err.Error()
 	}
+	if w.takeBacktrace(context) {
+		return
+	}
 	if fields, ok := context.(map[string]any); ok {
 		for k, v := range fields {
 			args = append(args, k, v)

@@ -125,7 +125,11 @@ func (w *worker) stop() {
 	if within(w.gone, limit) {
 		return
 	}
-	w.log.Warn("worker did not exit on DRAIN, sending TERM", "stop_timeout", limit.String())
+	args := []any{"stop_timeout", limit.String()}
+	if names := w.requestsAtHand(); len(names) > 0 {
+		args = append(append(args, "requests", names), w.whereabouts()...)
+	}
+	w.log.Warn("worker did not exit on DRAIN, sending TERM", args...)
 	w.process.terminate()
 	if within(w.gone, limit) {
 		return

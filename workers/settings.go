@@ -37,6 +37,8 @@ type Settings struct {
 
 	StartTimeout   time.Duration // from start to READY; 30 s
 	RequestTimeout time.Duration // from lease to response head, then between signs of progress; 0 is none
+	SlowRequest    time.Duration // a request that takes longer is logged, when it passes this and when it ends; 0 is none
+	SlowTrace      bool          // with where the code stands: the question cuts short a sleep, or a wait for several streams, in healthy code too
 	DrainTimeout   time.Duration // what requests in flight get when a worker is replaced; 30 s
 	StopTimeout    time.Duration // from DRAIN to TERM, and from TERM to KILL; 5 s
 	QueueTimeout   time.Duration // how long a request waits for a worker; 10 s

@@ -69,6 +69,9 @@ type worker struct {
 	overdue   int           // how often that failed
 	overruled atomic.Bool   // it is being ended for not heeding a RESET
 
+	traceTurn sync.Mutex                  // held by whoever asks for a backtrace
+	trace     atomic.Pointer[chan string] // where the answer goes; nil if nobody waits for one
+
 	// the watch's own
 	pinged  time.Time // when PING pingSeq was sent
 	pingSeq uint64
