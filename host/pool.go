@@ -45,8 +45,8 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 	s := workers.Settings{
 		Name: p.Name, Command: p.Command, Directory: p.Directory, Env: p.Environ(os.Environ()), Stdio: p.Wire == "stdio",
 		Surge: p.Surge, InPlace: p.InPlace, Workers: p.Workers, Concurrency: p.Concurrency,
-		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
-		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority,
+		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, SlowRequest: p.SlowRequest, SlowTrace: p.SlowTrace, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
+		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, Retry: retryPolicies[p.Retry],
 		MaxRequests: p.MaxRequests, MaxAge: p.MaxAge, MaxMemory: int64(p.MaxMemory), MaxMemoryHard: int64(p.MaxMemoryHard),
 		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots,
 		Dev: c.Dev, Host: "workerhost/" + hostVersion(), Logger: h.log, Reaper: h.reaper,
@@ -64,6 +64,9 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 	}
 	return s
 }
+
+// retryPolicies are the words of the file.
+var retryPolicies = map[string]protocol.Retry{"safe": protocol.RetrySafe, "idempotency-key": protocol.RetryKeyed, "never": protocol.RetryNever}
 
 // warmUp is a request that only a new worker gets.
 func warmUp(target string) *protocol.Request {

@@ -14,7 +14,8 @@ type exchange struct {
 	pool    *Pool
 	request *protocol.Request
 	sink    protocol.Sink
-	repeat  bool
+	repeat  bool // it may be tried once more
+	keyed   bool // likewise, but two workers must not have it at once
 
 	moves int // how many workers had it without beginning it; one worker at a time has it
 

@@ -186,7 +186,7 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 		w.log.Warn("request moves to another worker: its worker died before it began", "request", x.name(), "request_id", x.request.ID)
 		w.pool.dispatch.requeue(x)
 		return true
-	case !a.spoken && broken == "" && x.repeat && x.request.Attempt < 2:
+	case !a.spoken && broken == "" && (x.repeat || x.keyed) && x.request.Attempt < 2:
 		x.request.Attempt = 2
 		w.pool.meter.retries.Add(1)
 		w.log.Warn("request is tried once more: its worker died without a word", "request", x.name(), "request_id", x.request.ID, "exit", w.exit)

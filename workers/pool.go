@@ -96,7 +96,7 @@ func New(s Settings) (*Pool, error) {
 	}
 	p.context, p.cancel = context.WithCancel(context.Background())
 	p.dispatch = dispatcher{pool: p, limit: max(0, s.Queue), timeout: s.QueueTimeout, emptied: make(chan struct{})}
-	p.traits.Store(&protocol.Traits{Pool: s.Name, WholeBody: !s.StreamBody, Spool: true, RetryAfter: time.Second, Priority: s.Priority})
+	p.traits.Store(&protocol.Traits{Pool: s.Name, WholeBody: !s.StreamBody, Spool: true, RetryAfter: time.Second, Priority: s.Priority, Retry: s.Retry})
 	for i := range s.Workers {
 		p.slots = append(p.slots, &slot{index: i, turn: make(chan struct{}, 1)})
 	}
@@ -142,7 +142,7 @@ func (p *Pool) Traits() protocol.Traits { return *p.traits.Load() }
 
 // Submit hands an exchange to an idle worker or queues it. It never waits; all that follows is told to x.Sink.
 func (p *Pool) Submit(x *protocol.Exchange) protocol.Ticket {
-	e := &exchange{pool: p, request: x.Request, sink: x.Sink, repeat: x.Repeatable, urgent: x.Priority}
+	e := &exchange{pool: p, request: x.Request, sink: x.Sink, repeat: x.Repeatable, keyed: x.Keyed, urgent: x.Priority}
 	p.dispatch.submit(e)
 	return e
 }
@@ -277,7 +277,7 @@ func (p *Pool) admit(w *worker) bool {
 	single := w.concurrency == 1
 	p.traits.Store(&protocol.Traits{
 		Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single, Forms: w.ready.Has("forms"),
-		FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority, Owner: w.gen.equipment.Owner,
+		FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority, Retry: w.gen.settings.Retry, Owner: w.gen.equipment.Owner,
 	})
 	p.meter.boots.observe(w.bootTime)
 	w.log.Info("worker ready", "boot", w.bootTime.Round(time.Millisecond).String(), "sdk", w.ready.SDK)

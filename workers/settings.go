@@ -35,15 +35,16 @@ type Settings struct {
 	Workers     int // 2 per CPU, at least 4
 	Concurrency int // caps what READY states; 0 does not
 
-	StartTimeout   time.Duration // from start to READY; 30 s
-	RequestTimeout time.Duration // from lease to response head, then between signs of progress; 0 is none
-	SlowRequest    time.Duration // a request that takes longer is logged, when it passes this and when it ends; 0 is none
-	SlowTrace      bool          // with where the code stands: the question cuts short a sleep, or a wait for several streams, in healthy code too
-	DrainTimeout   time.Duration // what requests in flight get when a worker is replaced; 30 s
-	StopTimeout    time.Duration // from DRAIN to TERM, and from TERM to KILL; 5 s
-	QueueTimeout   time.Duration // how long a request waits for a worker; 10 s
-	Queue          int           // how many requests may wait; 1024. Negative: none
-	Priority       []string      // paths whose requests pass in front of the queue, and may wait when it is full
+	StartTimeout   time.Duration  // from start to READY; 30 s
+	RequestTimeout time.Duration  // from lease to response head, then between signs of progress; 0 is none
+	SlowRequest    time.Duration  // a request that takes longer is logged, when it passes this and when it ends; 0 is none
+	SlowTrace      bool           // with where the code stands: the question cuts short a sleep, or a wait for several streams, in healthy code too
+	DrainTimeout   time.Duration  // what requests in flight get when a worker is replaced; 30 s
+	StopTimeout    time.Duration  // from DRAIN to TERM, and from TERM to KILL; 5 s
+	QueueTimeout   time.Duration  // how long a request waits for a worker; 10 s
+	Queue          int            // how many requests may wait; 1024. Negative: none
+	Retry          protocol.Retry // for [protocol.Traits]; a front decides by it
+	Priority       []string       // paths whose requests pass in front of the queue, and may wait when it is full
 
 	// A worker that has reached one of these is replaced once it is between two requests; 0 is without the limit. Requests and age vary by a tenth
 	// from worker to worker.

@@ -122,6 +122,9 @@ type Pool struct {
 	StartTimeout   time.Duration     `key:"start_timeout" default:"30s" min:"1ms" means:"time for a new worker to be ready"`
 	Warmup         []string          `key:"warmup" holds:"array of paths of URLs" absent:"[]" means:"paths, such as \"/health\", that a new worker has to answer with a status below 500 within start_timeout before it gets any client's request; sent as GET with the header X-Worker-Warmup: 1"`
 	RequestTimeout time.Duration     `key:"request_timeout" default:"60s" min:"0" means:"time from a worker taking a request to the head of its response, and after it the longest silence, until all code for the request has run; 0 is for ever"`
+	SlowRequest    time.Duration     `key:"slow_request" default:"0" min:"0" means:"requests that a worker has for longer are logged, as they pass this and as they end; 0 is off"`
+	SlowTrace      bool              `key:"slow_trace" absent:"false" means:"have slow_request log where the code stands, too; the question is a signal, which cuts short a sleep, or a wait for several streams, in healthy code as well"`
+	Retry          string            `key:"retry" default:"safe" oneof:"safe idempotency-key never" means:"which requests are tried once more if their worker dies without a word after it began: GET, HEAD and OPTIONS; also those with an Idempotency-Key header; or none"`
 	Reload         string            `key:"reload" default:"rolling" oneof:"rolling never" means:"what a reload does with the workers: replaces them one after the other, or leaves them alone"`
 	Surge          int               `key:"surge" default:"1" min:"1" max:"10000" means:"how many workers a reload may replace at once"`
 	InPlace        bool              `key:"in_place" absent:"false" means:"end an old worker before the new one starts, when memory is short or only one may hold a port or a lock; requests wait meanwhile"`

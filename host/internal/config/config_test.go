@@ -137,6 +137,9 @@ max_memory = "10B"
 max_memory_hard = "11B"
 reload = "never"
 surge = 2
+slow_request = "12s"
+slow_trace = true
+retry = "never"
 in_place = true
 warmup = ["/", "/health?full=1"]
 request_body = "stream"
@@ -182,6 +185,7 @@ directory = "current"
 		QueueTimeout: 7 * time.Second, MaxRequests: 8, MaxAge: 9 * time.Second, MaxMemory: 10, MaxMemoryHard: 11,
 		Reload: "never", Surge: 2, InPlace: true, Warmup: []string{"/", "/health?full=1"}, RequestBody: "stream",
 		FileRoots: []string{folder + "/public", folder + "/app"}, Wire: "stdio", PHP: folder + "/bin/php",
+		SlowRequest: 12 * time.Second, SlowTrace: true, Retry: "never",
 		PHPIni: Settings{"memory_limit": "1G", "opcache.enable": "0", "zend.assertions": "1"},
 		Kind:   PHPFile, Script: "worker.php", at: "pool.web",
 	}

@@ -253,3 +253,10 @@ func TestAWrongFlagIsNamedAsTheFlag(t *testing.T) {
 		}
 	}
 }
+
+func TestSupervisionThatWouldDoNothingIsAMistake(t *testing.T) {
+	checkMistakes(t, []mistake{
+		{good + "slow_trace = true", "host.toml:3: [pool.web] slow_trace: has no effect without slow_request: write, for example, slow_request = \"2s\""},
+		{good + "retry = 'always'", "host.toml:3: [pool.web] retry: expected one of \"safe\", \"idempotency-key\" or \"never\", found \"always\""},
+	})
+}

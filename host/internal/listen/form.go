@@ -112,6 +112,9 @@ func (x *exchange) takeForm(in *intake, boundary string) error {
 	}
 	m := &x.request
 	m.Form, m.Flags, m.Length = out, protocol.FlagEnd, 0
+	if x.form.folder != "" {
+		x.Repeatable, x.Keyed = false, false // a worker that began may have moved a file away
+	}
 	return nil
 }
 
