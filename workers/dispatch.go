@@ -28,6 +28,7 @@ type dispatcher struct {
 	closed     bool          // nothing comes back either
 	emptied    chan struct{} // closed when stopping and the queue is empty
 	ahead      ahead
+	crowd      crowding
 
 	ready  int  // workers that are idle or busy
 	barren bool // there is none, and the boots of all slots have failed: waiting would be in vain
@@ -74,6 +75,7 @@ func (d *dispatcher) lease() *worker {
 	if w.inflight == w.concurrency {
 		d.free = append(d.free[:best], d.free[best+1:]...)
 		w.listed = false
+		d.noteCrowding()
 	}
 	return w
 }
@@ -149,6 +151,7 @@ func (d *dispatcher) serveQueue() {
 		w.begin(x)
 		d.mu.Lock()
 	}
+	d.noteCrowding()
 	d.watchAhead()
 	d.mu.Unlock()
 }
@@ -204,6 +207,7 @@ func (d *dispatcher) takeOut(w *worker, to State) {
 			}
 		}
 		w.listed = false
+		d.noteCrowding()
 	}
 	if w.inflight == 0 {
 		w.drainedOnce()
@@ -248,6 +252,7 @@ func (d *dispatcher) append(x *exchange) {
 	d.insert(x, before)
 	if d.queued++; d.queued == 1 {
 		d.arm()
+		d.noteWaiting(x.waits)
 	}
 }
 

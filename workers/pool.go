@@ -21,7 +21,7 @@ var ErrStopping = errors.New("the pool is stopping")
 // ErrAborted is why a reload failed that [Pool.Abort] ended.
 var ErrAborted = errors.New("the reload was aborted")
 
-// Pool keeps a number of workers that only a reload changes. Its methods are safe for concurrent use.
+// Pool keeps workers: always the same number of them, or as many within bounds as there is work for. Its methods are safe for concurrent use.
 type Pool struct {
 	name     string
 	log      hclog.Logger
@@ -46,10 +46,13 @@ type Pool struct {
 	slots      []*slot // by index
 	live       map[*worker]struct{}
 	generation *generation // the target
-	counter    uint64      // of generations, also of those that failed
-	wanted     *Settings   // what the next roll begins with, if Reconfigure was called
+	proven     *generation // what a slot gets that the pool grows by: the latest that all slots came to run
+	growth     growth
+	counter    uint64    // of generations, also of those that failed
+	wanted     *Settings // what the next roll begins with, if Reconfigure was called
 	roll, next *Roll
 	rolled     Progress // of roll
+	places     []*slot  // that it works on
 	stopping   bool
 	startOnce  sync.Once
 }
@@ -58,6 +61,7 @@ type Pool struct {
 type slot struct {
 	index    int
 	outside  bool        // not in the pool's slots, yet or any more
+	fresh    bool        // the roll under way brings it in
 	gen      *generation // what runs here, also after a crash
 	current  *worker
 	turn     chan struct{} // held by whoever replaces the worker
@@ -97,7 +101,8 @@ func New(s Settings) (*Pool, error) {
 	p.context, p.cancel = context.WithCancel(context.Background())
 	p.dispatch = dispatcher{pool: p, limit: max(0, s.Queue), timeout: s.QueueTimeout, emptied: make(chan struct{})}
 	p.traits.Store(&protocol.Traits{Pool: s.Name, WholeBody: !s.StreamBody, Spool: true, RetryAfter: time.Second, Priority: s.Priority, Retry: s.Retry})
-	for i := range s.Workers {
+	least, _ := s.span()
+	for i := range least {
 		p.slots = append(p.slots, &slot{index: i, turn: make(chan struct{}, 1)})
 	}
 	return p, nil
@@ -116,7 +121,7 @@ func (p *Pool) Start(ctx context.Context) error {
 	err = errors.New("the pool has been started or stopped already")
 	p.startOnce.Do(func() {
 		err = nil
-		p.generation, p.counter = g, g.number
+		p.generation, p.proven, p.counter = g, g, g.number
 		for _, s := range p.slots {
 			s.gen = g
 		}
@@ -126,6 +131,7 @@ func (p *Pool) Start(ctx context.Context) error {
 			for _, s := range p.slots {
 				p.fill(s)
 			}
+			p.rescale()
 		})
 	})
 	return err
@@ -315,6 +321,9 @@ func (p *Pool) vacate(s *slot, w *worker) {
 
 // refill starts the next worker after a delay that depends on how the last one, w, did. In run.
 func (p *Pool) refill(s *slot, w *worker) {
+	if (w.bootErr != nil || w.finished() == 0) && p.abandon(s, w) {
+		return
+	}
 	delay := max(0, respawnGap-time.Since(s.last))
 	if w.bootErr != nil || w.finished() == 0 {
 		s.failures++

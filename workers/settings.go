@@ -5,6 +5,7 @@ package workers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"time"
@@ -32,7 +33,13 @@ type Settings struct {
 	Surge   int  // how many slots a reload may work on at once; 1
 	InPlace bool // in a reload end the old worker of a slot before the new one starts: for what only one may hold
 
-	Workers     int // 2 per CPU, at least 4
+	Workers int // 2 per CPU, at least 4
+	// MaxWorkers, if given, has the pool grow from MinWorkers (1) as far as that while requests find no worker with room, and shrink again, and
+	// Workers has no meaning.
+	MinWorkers, MaxWorkers int
+	IdleTimeout            time.Duration // after which a worker more than MinWorkers ends; 60 s
+	MaxPoolMemory          int64         // no worker more than MinWorkers starts if memory, in bytes, would pass this; 0 is none
+
 	Concurrency int // caps what READY states; 0 does not
 
 	StartTimeout   time.Duration  // from start to READY; 30 s
@@ -86,6 +93,15 @@ func (s Settings) withDefaults() (Settings, error) {
 		s.Directory = dir
 	}
 	setDefault(&s.Workers, DefaultWorkers())
+	if s.MaxWorkers > 0 {
+		setDefault(&s.MinWorkers, 1)
+		if s.MinWorkers < 1 || s.MinWorkers > s.MaxWorkers {
+			return s, fmt.Errorf("workers: MinWorkers is %d, and has to be from 1 to MaxWorkers, %d", s.MinWorkers, s.MaxWorkers)
+		}
+	} else if s.MinWorkers != 0 {
+		return s, errors.New("workers: MinWorkers is given without MaxWorkers: give both, or Workers for a fixed number")
+	}
+	setDefault(&s.IdleTimeout, time.Minute)
 	setDefault(&s.Surge, 1)
 	setDefault(&s.StartTimeout, 30*time.Second)
 	setDefault(&s.DrainTimeout, 30*time.Second)

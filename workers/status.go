@@ -15,6 +15,8 @@ type Status struct {
 	Directory  string
 	Pinned     bool // the directory was reached by a symlink
 	Queued     int
+	MinWorkers int // how few and how many slots there may be; the same if the number is fixed
+	MaxWorkers int
 	Reloading  bool
 	Roll       Progress // while Reloading
 	Failure    string   // why the last boot failed, if no worker became ready since
@@ -48,6 +50,7 @@ func (p *Pool) Status() Status {
 	st := Status{Name: p.name}
 	p.do(func() {
 		st.Generation, st.Directory, st.Pinned = p.generation.number, p.generation.directory, p.generation.pinned
+		st.MinWorkers, st.MaxWorkers = p.generation.settings.span()
 		st.Reloading, st.Roll = p.roll != nil, p.rolled
 		leaving := map[*slot][]*worker{}
 		for w := range p.live {
