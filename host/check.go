@@ -105,7 +105,7 @@ func checkPool(t *terminal, p *config.Pool) error {
 			break
 		}
 		row("php", fmt.Sprintf("%s, version %s, %s, %s", php.Path, php.Version, has("opcache", php.Opcache, "php-opcache"), has("msgpack", php.Msgpack, "php-msgpack")))
-		command = config.PHPCommand(php, p)
+		command = config.PHPCommand(php, p, "")
 	case config.GoPackage:
 		row("worker", "Go main package "+p.Worker+", built for each generation")
 		if _, err := exec.LookPath("go"); err != nil {
@@ -120,6 +120,14 @@ func checkPool(t *terminal, p *config.Pool) error {
 		fmt.Fprintf(t.out, "  command\n    %s\n", wrapCommand(command))
 	}
 	showSettings(t, *p)
+	if p.Rlimits != (config.Rlimits{}) {
+		fmt.Fprintf(t.out, "\n%s\n", t.bold("pool "+p.Name+" rlimits"))
+		showSettings(t, p.Rlimits)
+	}
+	if p.Confine != nil {
+		fmt.Fprintf(t.out, "\n%s\n", t.bold("pool "+p.Name+" confine"))
+		showSettings(t, *p.Confine)
+	}
 	return problem
 }
 
@@ -193,6 +201,16 @@ func describeValue(value any) (text string, set bool) {
 		return v, v != ""
 	case int:
 		return strconv.Itoa(v), true
+	case *int:
+		if v == nil {
+			return "", false
+		}
+		return strconv.Itoa(*v), true
+	case *config.Size:
+		if v == nil {
+			return "", false
+		}
+		return v.String(), true
 	case time.Duration:
 		return tomlDuration(v), true
 	case fmt.Stringer:

@@ -372,6 +372,7 @@ func (p *pass) takeBack() {
 	cancel() // they have no requests
 	for _, made := range p.started {
 		made.workers.Stop(now)
+		made.private.Close()
 		p.host.builds.completed(made.name, math.MaxUint64)
 	}
 	for _, say := range slices.Backward(p.undo) {

@@ -74,7 +74,7 @@ func (p *plan) planPools(now *setup) {
 	for _, c := range p.config.Pools {
 		next := plannedPool{config: c, old: byName(now.pools, c.Name)}
 		if next.old != nil {
-			next.changes = differences("pool "+c.Name+":", *next.old.config(), *c)
+			next.changes = poolDifferences(next.old.config(), c)
 			for i := range next.changes {
 				next.changes[i].Pool = c.Name
 			}
@@ -86,6 +86,19 @@ func (p *plan) planPools(now *setup) {
 			p.removed = append(p.removed, old)
 		}
 	}
+}
+
+// poolDifferences are those of a pool and of the tables in it.
+func poolDifferences(old, new *config.Pool) []control.Event {
+	section := "pool " + new.Name + ":"
+	found := slices.Concat(differences(section, *old, *new), differences(section+" rlimits", old.Rlimits, new.Rlimits))
+	if (old.Confine == nil) != (new.Confine == nil) {
+		return append(found, changed(section, "confine", onOff(old.Confine != nil), onOff(new.Confine != nil)))
+	}
+	if new.Confine != nil {
+		found = append(found, differences(section+" confine", *old.Confine, *new.Confine)...)
+	}
+	return found
 }
 
 func (p *plan) planListeners(now *setup) {

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/privilege"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
 )
@@ -22,6 +23,7 @@ type pool struct {
 	settings atomic.Pointer[config.Pool] // of the latest generation that went live
 	workers  *workers.Pool
 	builds   *builder
+	private  privilege.Folder
 	log      hclog.Logger
 	ending   context.Context        // the host's: ends a build under way
 	begun    chan struct{}          // closed when Start has returned
@@ -50,6 +52,9 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		MaxRequests: p.MaxRequests, MaxAge: p.MaxAge, MaxMemory: int64(p.MaxMemory), MaxMemoryHard: int64(p.MaxMemoryHard),
 		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots,
 		Dev: c.Dev, Host: "workerhost/" + hostVersion(), Logger: h.log, Reaper: h.reaper,
+	}
+	s.Equip = func(dir string, command []string) (workers.Equipment, error) {
+		return made.equip(p, dir, command[0], h.spool)
 	}
 	for _, target := range p.Warmup {
 		s.Warmup = append(s.Warmup, warmUp(target))
@@ -103,7 +108,11 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 			p.log.Info("PHP has no msgpack extension, so that frames are read in plain PHP, which is slower; on Debian: apt-get install php-msgpack", "php", php.Path)
 		}
 	}
-	return config.PHPCommand(php, c), nil
+	temporary, err := p.temporary(c)
+	if err != nil {
+		return nil, err
+	}
+	return config.PHPCommand(php, c, temporary), nil
 }
 
 // start begins the first generation. It returns once there is something to wait for, or with what will never work.
@@ -119,6 +128,7 @@ func (p *pool) start(ctx context.Context) error {
 // stop ends the workers gracefully, or at once when now ends.
 func (p *pool) stop(now context.Context) {
 	<-p.begun
+	defer p.private.Close()
 	if p.running.Load() {
 		p.workers.Stop(now)
 	}

@@ -14,7 +14,7 @@ func TestEquipmentIsLaidOverTheEnvironmentAndInFrontOfTheCommand(t *testing.T) {
 	dir := t.TempDir()
 	s := &Settings{
 		Name: "p", Command: []string{"/bin/sh", "-c", "true"}, Directory: dir, Env: []string{"A=1", "B=2"},
-		Equip: func(got string) (Equipment, error) {
+		Equip: func(got string, _ []string) (Equipment, error) {
 			return Equipment{Env: []string{"B=3", "DIR=" + got}, Launcher: []string{"/launch", "--"}, Owner: &protocol.Owner{UID: 7, GID: 8}}, nil
 		},
 	}
@@ -34,7 +34,7 @@ func TestEquipmentIsLaidOverTheEnvironmentAndInFrontOfTheCommand(t *testing.T) {
 }
 
 func TestAGenerationThatCanNotBeEquippedDoesNotBegin(t *testing.T) {
-	s := &Settings{Name: "p", Command: []string{"/bin/sh"}, Directory: t.TempDir(), Equip: func(string) (Equipment, error) {
+	s := &Settings{Name: "p", Command: []string{"/bin/sh"}, Directory: t.TempDir(), Equip: func(string, []string) (Equipment, error) {
 		return Equipment{}, errors.New("no such user")
 	}}
 	if _, err := beginGeneration(context.Background(), s, 1); err == nil || !strings.Contains(err.Error(), "pool p: no such user") {

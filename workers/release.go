@@ -47,7 +47,7 @@ func beginGeneration(ctx context.Context, s *Settings, number uint64) (*generati
 		return nil, fmt.Errorf("pool %s: %w", s.Name, err)
 	}
 	if s.Equip != nil {
-		if g.equipment, err = s.Equip(resolved); err != nil {
+		if g.equipment, err = s.Equip(resolved, g.command); err != nil {
 			return nil, fmt.Errorf("pool %s: %w", s.Name, err)
 		}
 	}

@@ -23,8 +23,9 @@ type Settings struct {
 	// Prepare, if given, makes the command instead, once for each generation: it may build something. dir is the generation's resolved
 	// directory. An error fails the reload (or Start).
 	Prepare func(ctx context.Context, dir string, generation uint64) (command []string, err error)
-	// Equip, if given, is asked after Prepare, once for each generation, for what its processes need besides. An error fails the reload (or Start).
-	Equip func(dir string) (Equipment, error)
+	// Equip, if given, is asked after Prepare, once for each generation, for what its processes need besides its command, whose first word is the
+	// path of the program. An error fails the reload (or Start).
+	Equip func(dir string, command []string) (Equipment, error)
 	// Directory is the workers' working directory. It may be a symlink: each generation resolves it once.
 	Directory string
 	Env       []string // the whole environment, "NAME=value"; nil is the host's own

@@ -21,6 +21,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/workerhost/workerhost/host/internal/privilege"
 	"slices"
 	"strings"
 	"time"
@@ -117,7 +119,8 @@ type Pool struct {
 	Worker         string            `key:"worker" holds:"path" absent:"command is given instead" means:"a .php file, or a folder that holds worker.php or a Go main package"`
 	Directory      string            `key:"directory" holds:"path" absent:"the worker's folder; for a command, the folder of host.toml" means:"working directory; symlinks in it are followed anew at each reload"`
 	Workers        int               `key:"workers" absent:"2 per CPU, at least 4" min:"1" max:"10000" means:"how many worker processes"`
-	Env            map[string]string `key:"env" absent:"{}" means:"variables added to the host's own environment"`
+	Env            map[string]string `key:"env" absent:"{}" means:"variables of the workers, over those that they inherit"`
+	InheritEnv     []string          `key:"inherit_env" holds:"array of names" absent:"[], and everything for a worker of the command line" means:"variables of the host's environment that workers get, besides PATH, HOME, LANG, LC_*, TZ, PHPRC, PHP_INI_SCAN_DIR; APP_* is all that begin so, * is all"`
 	Concurrency    int               `key:"concurrency" default:"0" min:"0" max:"65536" means:"most requests at once in one worker; 0 is what the worker says of itself"`
 	StartTimeout   time.Duration     `key:"start_timeout" default:"30s" min:"1ms" means:"time for a new worker to be ready"`
 	Warmup         []string          `key:"warmup" holds:"array of paths of URLs" absent:"[]" means:"paths, such as \"/health\", that a new worker has to answer with a status below 500 within start_timeout before it gets any client's request; sent as GET with the header X-Worker-Warmup: 1"`
@@ -142,7 +145,14 @@ type Pool struct {
 	Wire           string            `key:"wire" default:"descriptors" oneof:"descriptors stdio" means:"where frames travel: descriptors 3 and 4, or plain stdin and stdout"`
 	PHP            string            `key:"php" holds:"path" absent:"php on $PATH" means:"PHP binary for a .php worker"`
 	PHPIni         Settings          `key:"php_ini" absent:"{}" means:"php.ini settings for a .php worker, in php.ini's own syntax"`
+	User           string            `key:"user" absent:"the host's" means:"user that workers run as, by name or number, with the groups of that user; the host has to be root"`
+	Group          string            `key:"group" absent:"the user's" means:"group that workers run as, by name or number"`
+	Umask          string            `key:"umask" holds:"octal digits" absent:"the host's" means:"permissions, such as \"027\", that new files of workers don't get"`
+	Rlimits        Rlimits           `key:"rlimits"`
+	Confine        *Confine          `key:"confine"`
 
+	// Identity is whom User and Group stand for; nil where neither is set.
+	Identity *privilege.Identity
 	// Kind says what Worker turned out to be; Program where Command is set.
 	Kind Kind
 	// Script is the .php file of a PHPFile pool. It is relative to Directory when it lies inside, so that a worker
@@ -150,21 +160,6 @@ type Pool struct {
 	Script string
 
 	at string // where the file has it; "" for one that a flag gave
-}
-
-// Environ is the environment of the pool's workers: base, usually os.Environ(), with Env laid over it, by name.
-func (p *Pool) Environ(base []string) []string {
-	var environ []string
-	for _, pair := range base {
-		name, _, _ := strings.Cut(pair, "=")
-		if _, overridden := p.Env[name]; !overridden {
-			environ = append(environ, pair)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
-		environ = append(environ, name+"="+p.Env[name])
-	}
-	return environ
 }
 
 // Settings are php.ini settings by name. A true of the file is "1" and a false "0".

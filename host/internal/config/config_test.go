@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/privilege"
 )
 
 // site is a folder with everything that the files of the tests name, and the working directory of the test.
@@ -135,11 +137,11 @@ max_requests = 8
 max_age = "9s"
 max_memory = "10B"
 max_memory_hard = "11B"
-reload = "never"
-surge = 2
 slow_request = "12s"
 slow_trace = true
 retry = "never"
+reload = "never"
+surge = 2
 in_place = true
 warmup = ["/", "/health?full=1"]
 request_body = "stream"
@@ -183,9 +185,9 @@ directory = "current"
 		Env: map[string]string{"APP_ENV": "prod", "WITH.DOT": "1"}, Concurrency: 7,
 		StartTimeout: 4 * time.Second, DrainTimeout: 5 * time.Second, StopTimeout: 6 * time.Second,
 		QueueTimeout: 7 * time.Second, MaxRequests: 8, MaxAge: 9 * time.Second, MaxMemory: 10, MaxMemoryHard: 11,
+		SlowRequest: 12 * time.Second, SlowTrace: true, Retry: "never",
 		Reload: "never", Surge: 2, InPlace: true, Warmup: []string{"/", "/health?full=1"}, RequestBody: "stream",
 		FileRoots: []string{folder + "/public", folder + "/app"}, Wire: "stdio", PHP: folder + "/bin/php",
-		SlowRequest: 12 * time.Second, SlowTrace: true, Retry: "never",
 		PHPIni: Settings{"memory_limit": "1G", "opcache.enable": "0", "zend.assertions": "1"},
 		Kind:   PHPFile, Script: "worker.php", at: "pool.web",
 	}
@@ -368,10 +370,28 @@ func TestACertificateAndItsKeyAreAcceptedTogetherOnly(t *testing.T) {
 }
 
 func TestThePoolsVariablesReplaceTheHostsOwn(t *testing.T) {
-	p := &Pool{Env: map[string]string{"B": "2", "A": "1=1"}}
+	p := &Pool{Env: map[string]string{"B": "2", "A": "1=1"}, InheritEnv: []string{"A*"}}
 	got := p.Environ([]string{"PATH=/bin", "A=0", "AA=3"})
 	if want := []string{"PATH=/bin", "AA=3", "A=1=1", "B=2"}; !slices.Equal(got, want) {
 		t.Errorf("environment %q", got)
+	}
+}
+
+func TestWorkersInheritOnlyWhatIsListed(t *testing.T) {
+	host := []string{"PATH=/bin", "HOME=/root", "USER=root", "LC_TIME=C", "SECRET=1", "APP_ENV=prod", "APP_KEY=2", "NAMED=3"}
+	for name, c := range map[string]struct {
+		pool Pool
+		want []string
+	}{
+		"nothing listed": {Pool{}, []string{"PATH=/bin", "HOME=/root", "USER=root", "LC_TIME=C"}},
+		"names":          {Pool{InheritEnv: []string{"NAMED", "APP_*"}}, []string{"PATH=/bin", "HOME=/root", "USER=root", "LC_TIME=C", "APP_ENV=prod", "APP_KEY=2", "NAMED=3"}},
+		"everything":     {Pool{InheritEnv: []string{"*"}}, host},
+		"of another user": {Pool{Identity: &privilege.Identity{User: "www", UID: 1 << 20, Home: "/srv"}, InheritEnv: []string{"*"}},
+			[]string{"PATH=/bin", "LC_TIME=C", "SECRET=1", "APP_ENV=prod", "APP_KEY=2", "NAMED=3", "USER=www", "LOGNAME=www", "HOME=/srv"}},
+	} {
+		if got := c.pool.Environ(host); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }
 

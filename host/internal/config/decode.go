@@ -84,6 +84,15 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		if t, ok := d.duration(at, tag, v); ok {
 			*into = t
 		}
+	case **int:
+		if n, ok := d.number(at, tag, v); ok {
+			count := int(n)
+			*into = &count
+		}
+	case **Size:
+		if n, ok := d.size(at, tag, v); ok {
+			*into = &n
+		}
 	case *[]string:
 		*into = d.texts(at, v)
 	case *map[string]string:
@@ -93,7 +102,10 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 	case **TLS:
 		*into = &TLS{}
 		d.table(at, v, *into)
-	case *Log, *HTTP, *RateLimit:
+	case **Confine:
+		*into = &Confine{}
+		d.table(at, v, *into)
+	case *Log, *HTTP, *RateLimit, *Rlimits:
 		d.table(at, v, into)
 	case *Admin:
 		d.table(at, v, into)

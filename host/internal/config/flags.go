@@ -144,6 +144,7 @@ func (c *Config) addPool(o Overrides, here string, fail fail) {
 		return
 	}
 	p := newPool(defaultPool)
+	p.InheritEnv = []string{"*"} // as any command has it that is run from a shell
 	if o.Worker != "" {
 		p.Worker = o.Worker
 		if err := p.resolve(here); err != nil {

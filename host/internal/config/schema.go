@@ -43,6 +43,10 @@ func keysOf(section, prefix string, table any) []KeyDoc {
 			docs = append(docs, keysOf(section, key+".", TLS{})...)
 		case f.Type == reflect.TypeFor[RateLimit]():
 			docs = append(docs, keysOf(section, key+".", RateLimit{})...)
+		case f.Type == reflect.TypeFor[Rlimits]():
+			docs = append(docs, keysOf(section, key+".", Rlimits{})...)
+		case f.Type == reflect.TypeFor[*Confine]():
+			docs = append(docs, keysOf(section, key+".", Confine{})...)
 		case f.Tag.Get("means") != "": // the others are tables, which have a section of their own
 			docs = append(docs, KeyDoc{
 				Section: section,
@@ -64,11 +68,11 @@ func typeName(f reflect.StructField) string {
 		return oneOf(words)
 	}
 	switch f.Type {
-	case reflect.TypeFor[int]():
+	case reflect.TypeFor[int](), reflect.TypeFor[*int]():
 		return "whole number"
 	case reflect.TypeFor[bool]():
 		return "true or false"
-	case reflect.TypeFor[Size]():
+	case reflect.TypeFor[Size](), reflect.TypeFor[*Size]():
 		return "size"
 	case reflect.TypeFor[time.Duration]():
 		return "duration"

@@ -1,0 +1,173 @@
+// folder.go: a pool's private folder. It holds the temporary folder of its workers, and what they are to read and nobody else.
+
+package privilege
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+const (
+	folderPrefix = "workerhost-pool-"
+	lockName     = "lock"
+)
+
+// Folder is a pool's private folder. It is made when it is first needed. Its methods are safe for concurrent use.
+type Folder struct {
+	mu   sync.Mutex
+	path string   // guarded by mu; "" as long as there is none
+	lock *os.File // held as long as the folder is ours; guarded by mu
+}
+
+// Temporary is the workers' temporary folder: mode 0700, and the owner's, who may be nil for this process's own user. It is the same for the same owner.
+func (f *Folder) Temporary(owner *Identity) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	path, err := f.sub("tmp", owner)
+	if err != nil {
+		return "", fmt.Errorf("no temporary folder for the workers: %w", err)
+	}
+	return path, nil
+}
+
+// Settings is a folder with one file, settings.ini, which holds text, and which only the owner may read. The same text gives the same folder.
+func (f *Folder) Settings(owner *Identity, text string) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	sum := sha256.Sum256([]byte(text))
+	path, err := f.sub("php-"+hex.EncodeToString(sum[:8]), owner)
+	if err != nil {
+		return "", fmt.Errorf("no folder for the workers' settings: %w", err)
+	}
+	file := filepath.Join(path, "settings.ini")
+	if _, err := os.Lstat(file); err == nil {
+		return path, nil
+	}
+	temporary, err := os.CreateTemp(f.path, "settings-") // mode 0600, out of the owner's reach
+	if err != nil {
+		return "", fmt.Errorf("no file for the workers' settings: %w", err)
+	}
+	_, err = temporary.WriteString(text)
+	if e := temporary.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = own(temporary.Name(), owner)
+	}
+	if err == nil {
+		err = os.Rename(temporary.Name(), file)
+	}
+	if err != nil {
+		os.Remove(temporary.Name())
+		return "", fmt.Errorf("no file for the workers' settings: %w", err)
+	}
+	return path, nil
+}
+
+// Close removes the folder and what is in it. Call it when no worker is left.
+func (f *Folder) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.path == "" {
+		return
+	}
+	os.RemoveAll(f.path) // what can't be removed is swept by the next host
+	f.lock.Close()
+	f.path, f.lock = "", nil
+}
+
+// sub is a folder in ours that belongs to the owner. Under mu.
+func (f *Folder) sub(name string, owner *Identity) (string, error) {
+	if err := f.ready(); err != nil {
+		return "", err
+	}
+	if owner != nil {
+		name = fmt.Sprintf("%s-%d-%d", name, owner.UID, owner.GID)
+	}
+	path := filepath.Join(f.path, name)
+	if info, err := os.Lstat(path); err == nil && info.IsDir() {
+		return path, nil
+	}
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return "", err
+	}
+	if err := own(path, owner); err != nil {
+		os.Remove(path)
+		return "", err
+	}
+	return path, nil
+}
+
+// own gives a file to the owner.
+func own(path string, owner *Identity) error {
+	if owner == nil {
+		return nil
+	}
+	if err := os.Lchown(path, owner.UID, owner.GID); err != nil {
+		return fmt.Errorf("%w; only root, or a host with CAP_SETUID, CAP_SETGID, CAP_CHOWN and CAP_KILL, can run workers as another user: run the host as root, or remove user and group", err)
+	}
+	return nil
+}
+
+// ready makes the folder. Others may pass through it, to what is theirs, but not look around. Under mu.
+func (f *Folder) ready() error {
+	if f.path != "" {
+		if _, err := os.Lstat(filepath.Join(f.path, lockName)); err == nil {
+			return nil
+		}
+		f.lock.Close() // somebody cleaned it away
+		f.path, f.lock = "", nil
+	}
+	sweep(os.TempDir())
+	for try := 0; ; try++ {
+		path, err := os.MkdirTemp("", folderPrefix)
+		if err != nil {
+			return err
+		}
+		lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			tryLock(lock)
+			_, err = os.Lstat(lock.Name())
+			if err == nil {
+				err = os.Chmod(path, 0o711)
+			}
+			if err == nil {
+				f.path, f.lock = path, lock
+				return nil
+			}
+			lock.Close() // another host swept it away before it was locked
+		}
+		if try == 3 {
+			os.RemoveAll(path)
+			return err
+		}
+	}
+}
+
+// sweep removes what hosts that were killed left behind: folders whose lock nobody holds.
+func sweep(parent string) {
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return // making ours will say why
+	}
+	for _, e := range entries {
+		if !e.IsDir() || e.Type()&fs.ModeSymlink != 0 || !strings.HasPrefix(e.Name(), folderPrefix) {
+			continue
+		}
+		path := filepath.Join(parent, e.Name())
+		lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR, 0)
+		if err != nil {
+			continue // somebody else's, or one that is being made
+		}
+		if tryLock(lock) {
+			os.RemoveAll(path)
+		}
+		lock.Close()
+	}
+}
