@@ -17,15 +17,11 @@
 package config
 
 import (
-	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 
 	"github.com/workerhost/workerhost/host/internal/privilege"
-	"slices"
-	"strings"
-	"time"
 )
 
 // FileName is the file that is read from the working directory when no other is named.
