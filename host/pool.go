@@ -125,7 +125,7 @@ func (p *pool) start(ctx context.Context) error {
 	return nil
 }
 
-// stop ends the workers gracefully, or at once when now ends.
+// stop ends the workers gracefully, or at once when now ends, and removes the pool's folder.
 func (p *pool) stop(now context.Context) {
 	<-p.begun
 	defer p.private.Close()
