@@ -160,7 +160,7 @@ func (p *pool) status() control.Pool {
 	for _, w := range st.Workers {
 		shown.Workers = append(shown.Workers, control.Worker{
 			Slot: w.Slot, PID: w.PID, State: w.State.String(), Generation: w.Generation, Inflight: w.Inflight, Requests: w.Requests,
-			Memory: w.Memory, Uptime: control.Seconds(w.Uptime), Restarts: w.Restarts, Restarted: w.Restarted, SDK: w.SDK,
+			Memory: w.Memory, Uptime: control.Seconds(w.Uptime), Restarts: w.Restarts, Restarted: w.Restarted, SDK: w.SDK, Warming: w.Warming,
 		})
 	}
 	return shown

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/host/internal/control"
@@ -41,16 +42,16 @@ The exit status is 0 only if every worker was replaced.`,
 				if err != nil {
 					return err
 				}
-				ask := client.Reload
+				ask, look := client.Reload, client.Status
 				switch {
 				case *abort && (*dryRun || len(args) > 0):
 					return misused("--abort stands alone: it ends the reload under way, whichever it is")
 				case *abort:
 					return abortReload(t, client, *asJSON)
 				case *dryRun:
-					ask = client.Try
+					ask, look = client.Try, nil
 				}
-				return reload(t, ask, args, *asJSON)
+				return reload(t, ask, look, args, *asJSON)
 			}
 		},
 	}
@@ -59,12 +60,16 @@ The exit status is 0 only if every worker was replaced.`,
 // asking is a command of the client that has an account.
 type asking func(ctx context.Context, pools []string, each func(control.Event, []byte) error) error
 
-func reload(t *terminal, ask asking, pools []string, asJSON bool) error {
+// looking is how a command sees what goes on meanwhile.
+type looking func(context.Context) (control.Status, error)
+
+func reload(t *terminal, ask asking, look looking, pools []string, asJSON bool) error {
 	ctx, done := untilInterrupted()
 	defer done()
-	story := &reloadStory{t: t, bar: reloadBar{t: t}, mentioned: map[string]bool{}}
+	story := newReloadStory(t)
+	enough := story.watch(ctx, look, asJSON)
 	err := ask(ctx, pools, story.follow(asJSON))
-	story.bar.erase()
+	enough()
 	var stop *interrupted
 	switch {
 	case errors.As(context.Cause(ctx), &stop):
@@ -82,8 +87,11 @@ func reload(t *terminal, ask asking, pools []string, asJSON bool) error {
 func abortReload(t *terminal, client *control.Client, asJSON bool) error {
 	ctx, done := untilInterrupted()
 	defer done()
-	story := &reloadStory{t: t, bar: reloadBar{t: t}, mentioned: map[string]bool{}}
-	if err := client.Abort(ctx, story.follow(asJSON)); err != nil {
+	story := newReloadStory(t)
+	enough := story.watch(ctx, client.Status, asJSON)
+	err := client.Abort(ctx, story.follow(asJSON))
+	enough()
+	if err != nil {
 		return withRemedy(err)
 	}
 	if !story.failed {
@@ -95,23 +103,53 @@ func abortReload(t *terminal, client *control.Client, asJSON bool) error {
 
 // reloadStory turns events into lines for people.
 type reloadStory struct {
-	t         *terminal
+	t  *terminal
+	mu sync.Mutex // held by whoever writes
+
+	// guarded by mu
 	failed    bool
 	completed int
 	bar       reloadBar
 	mentioned map[string]bool // unpinned directories
 }
 
+func newReloadStory(t *terminal) *reloadStory {
+	return &reloadStory{t: t, bar: reloadBar{t: t}, mentioned: map[string]bool{}}
+}
+
+// watch draws on a terminal what goes on, until enough is called.
+func (s *reloadStory) watch(ctx context.Context, look looking, asJSON bool) (enough func()) {
+	if !s.t.live || look == nil || asJSON {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var drawing sync.WaitGroup
+	drawing.Go(func() {
+		s.bar.follow(ctx, look, func(st control.Status) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.bar.see(st)
+		})
+	})
+	return func() {
+		cancel()
+		drawing.Wait()
+		s.bar.erase()
+	}
+}
+
 // follow is called with each event.
 func (s *reloadStory) follow(asJSON bool) func(control.Event, []byte) error {
 	return func(e control.Event, line []byte) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if asJSON {
 			fmt.Fprintf(s.t.out, "%s\n", line)
 			s.judge(e)
 		} else {
 			s.bar.erase()
 			s.tell(e)
-			s.bar.draw(e)
+			s.bar.heed(e)
 		}
 		return nil
 	}

@@ -11,7 +11,7 @@ func TestReloadBarIsDrawnOnATerminalOnly(t *testing.T) {
 	for _, live := range []bool{true, false} {
 		var out strings.Builder
 		term := &terminal{out: &out, err: &out, live: live}
-		story := &reloadStory{t: term, bar: reloadBar{t: term}, mentioned: map[string]bool{}}
+		story := newReloadStory(term)
 		tell := story.follow(false)
 		at := 0
 		for _, e := range []control.Event{

@@ -43,6 +43,7 @@ type WorkerStatus struct {
 	Restarts   int
 	Restarted  string // why the slot was last restarted; "" if it never was
 	SDK        string
+	Warming    string // while it is starting: the warm-up request that it has
 }
 
 // Status never waits for a worker. Workers that start to replace one, and those that drain, come after the one that holds their slot.
@@ -88,11 +89,17 @@ func (p *Pool) Status() Status {
 
 // workerStatus describes w. In run.
 func (p *Pool) workerStatus(s *slot, w *worker) WorkerStatus {
+	warming := ""
+	if !w.isBooted() {
+		w.mu.Lock()
+		warming = w.warming
+		w.mu.Unlock()
+	}
 	p.dispatch.mu.Lock()
 	defer p.dispatch.mu.Unlock()
 	st := WorkerStatus{
 		Slot: s.index, PID: w.pid(), State: w.state, Generation: w.gen.number, Inflight: w.inflight,
-		Requests: w.requests, Uptime: time.Since(w.started), Restarts: s.restarts, Restarted: s.why,
+		Requests: w.requests, Uptime: time.Since(w.started), Restarts: s.restarts, Restarted: s.why, Warming: warming,
 	}
 	if w.isReady() {
 		st.SDK = w.ready.SDK

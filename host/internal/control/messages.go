@@ -77,6 +77,7 @@ type Worker struct {
 	Restarts   int     `json:"restarts"`
 	Restarted  string  `json:"restarted,omitempty"` // why another one took its place last, such as "exited (exit status 255)"
 	SDK        string  `json:"sdk,omitempty"`
+	Warming    string  `json:"warming,omitempty"` // while it is starting: the warm-up request that it answers, such as "GET /health"
 }
 
 // Kind names an [Event].

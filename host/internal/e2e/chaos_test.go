@@ -99,6 +99,11 @@ func TestChaosHarmsOnlyWhatItTouches(t *testing.T) {
 		}
 	}
 	c.ledger.settle(filepath.Join(dir, "access.json"))
+	for line := range strings.Lines(c.h.logs.String()) {
+		if strings.Contains(line, " worker=") && !strings.Contains(line, " generation=") {
+			t.Errorf("a log line about a worker lacks its generation: %s", line)
+		}
+	}
 	after := awaitFootprint(t, c.h, admin, before, func() { c.ledger.load(200 * time.Millisecond) })
 	if files, _ := os.ReadDir(filepath.Join(dir, "spool")); len(files) > 1 {
 		t.Errorf("files that nobody needs are left in the spool: %v", files)
