@@ -181,10 +181,7 @@ func showSettings(t *terminal, settings any) {
 		if key == "" || f.Tag.Get("means") == "" || slices.Contains(shownAlready, key) {
 			continue
 		}
-		value, set := describeValue(v.FieldByIndex(f.Index).Interface())
-		if !set {
-			value = f.Tag.Get("absent")
-		}
+		value, set := describeField(f, v.FieldByIndex(f.Index).Interface())
 		c := cell{text: value}
 		if !set || value == f.Tag.Get("default") {
 			c.paint = t.faint
@@ -192,6 +189,17 @@ func showSettings(t *terminal, settings any) {
 		list.add(cell{text: key}, c)
 	}
 	list.write(t.out)
+}
+
+// describeField writes a value for people. set is false for one that is absent.
+func describeField(f reflect.StructField, value any) (text string, set bool) {
+	if n, number := value.(int); number && n == 0 && f.Tag.Get("key") == "workers" {
+		return "as many as there is work for", false
+	}
+	if text, set = describeValue(value); !set {
+		text = f.Tag.Get("absent")
+	}
+	return text, set
 }
 
 // describeValue writes a value as the file has it. set is false for one that is absent.

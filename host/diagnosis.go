@@ -49,16 +49,17 @@ func (d *diagnosis) examine(ctx context.Context, c *config.Config, err error) {
 	var checked []phpUse
 	for _, p := range c.Pools {
 		d.pool = p.Name
-		workers += p.Workers
+		_, most := p.Span()
+		workers += most
 		switch p.Kind {
 		case config.PHPFile:
 			use := phpUse{path: p.PHP, ini: p.PHPIni}
 			if i := slices.IndexFunc(checked, use.same); i >= 0 {
-				memory += int64(p.Workers) * checked[i].limit
+				memory += int64(most) * checked[i].limit
 				continue
 			}
 			use.limit = d.examinePHP(ctx, p)
-			memory += int64(p.Workers) * use.limit
+			memory += int64(most) * use.limit
 			checked = append(checked, use)
 		case config.GoPackage:
 			if path, err := exec.LookPath("go"); err != nil {

@@ -239,7 +239,8 @@ func (h *host) announceReady() error {
 			if p.allReady() {
 				ready++
 			}
-			count += p.config().Workers
+			least, _ := p.config().Span()
+			count += least
 		}
 		if ready > 0 && !told {
 			told = true

@@ -203,7 +203,7 @@ func (p *pass) startPools() error {
 		p.undo = append(p.undo, func() {
 			p.tell(control.Event{Kind: control.Undone, Pool: made.name, What: "pool " + made.name + " is stopped again"})
 		})
-		count := made.config().Workers
+		count, _ := made.config().Span()
 		p.tell(control.Event{Kind: control.PoolAdded, Pool: made.name, Workers: count, Took: control.Millis(time.Since(began)), What: fmt.Sprintf("pool %s added: %s", made.name, counted(count, "worker"))})
 	}
 	return nil

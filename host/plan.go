@@ -168,10 +168,7 @@ func differences(section string, old, new any) []control.Event {
 
 // shown is a value as people read it.
 func shown(f reflect.StructField, value any) string {
-	text, set := describeValue(value)
-	if !set {
-		text = f.Tag.Get("absent")
-	}
+	text, _ := describeField(f, value)
 	return text
 }
 

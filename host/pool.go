@@ -46,12 +46,16 @@ func (h *host) newPool(c *config.Config, p *config.Pool) (*pool, error) {
 func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) workers.Settings {
 	s := workers.Settings{
 		Name: p.Name, Command: p.Command, Directory: p.Directory, Env: p.Environ(os.Environ()), Stdio: p.Wire == "stdio",
-		Surge: p.Surge, InPlace: p.InPlace, Workers: p.Workers, Concurrency: p.Concurrency,
+		Surge: p.Surge, InPlace: p.InPlace, Concurrency: p.Concurrency,
+		Workers: p.Workers, MaxWorkers: p.MaxWorkers, IdleTimeout: p.IdleTimeout, MaxPoolMemory: int64(p.MaxPoolMemory),
 		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, SlowRequest: p.SlowRequest, SlowTrace: p.SlowTrace, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
 		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, Retry: retryPolicies[p.Retry],
 		MaxRequests: p.MaxRequests, MaxAge: p.MaxAge, MaxMemory: int64(p.MaxMemory), MaxMemoryHard: int64(p.MaxMemoryHard),
 		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots,
 		Dev: c.Dev, Host: "workerhost/" + hostVersion(), Logger: h.log, Reaper: h.reaper,
+	}
+	if p.MaxWorkers > 0 {
+		s.MinWorkers = p.MinWorkers
 	}
 	s.Equip = func(dir string, command []string) (workers.Equipment, error) {
 		return made.equip(p, dir, command[0], h.spool)
@@ -134,14 +138,19 @@ func (p *pool) stop(now context.Context) {
 	}
 }
 
-// allReady says whether every worker can take requests.
+// allReady says whether every worker that there has to be can take requests.
 func (p *pool) allReady() bool {
 	if !p.running.Load() {
 		return false
 	}
-	return !slices.ContainsFunc(p.workers.Status().Workers, func(w workers.WorkerStatus) bool {
-		return w.State == workers.Starting || w.State == workers.BackingOff
-	})
+	st := p.workers.Status()
+	ready := 0
+	for _, w := range st.Workers {
+		if w.State == workers.Idle || w.State == workers.Busy {
+			ready++
+		}
+	}
+	return ready >= st.MinWorkers
 }
 
 // status is the pool as the control API shows it.
@@ -152,7 +161,7 @@ func (p *pool) status() control.Pool {
 	st := p.workers.Status()
 	shown := control.Pool{
 		Name: st.Name, Generation: st.Generation, Queued: st.Queued, Directory: st.Directory, Pinned: st.Pinned,
-		Reloading: st.Reloading, Failure: st.Failure, Workers: []control.Worker{},
+		MinWorkers: st.MinWorkers, MaxWorkers: st.MaxWorkers, Reloading: st.Reloading, Failure: st.Failure, Workers: []control.Worker{},
 	}
 	if st.Reloading {
 		shown.Progress = &control.Progress{Generation: st.Roll.Generation, Replaced: st.Roll.Replaced, Workers: st.Roll.Workers}

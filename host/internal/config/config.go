@@ -115,7 +115,11 @@ type Pool struct {
 	Command        []string          `key:"command" absent:"worker is given instead" means:"program and arguments of one worker, without a shell"`
 	Worker         string            `key:"worker" holds:"path" absent:"command is given instead" means:"a .php file, or a folder that holds worker.php or a Go main package"`
 	Directory      string            `key:"directory" holds:"path" absent:"the worker's folder; for a command, the folder of host.toml" means:"working directory; symlinks in it are followed anew at each reload"`
-	Workers        int               `key:"workers" absent:"2 per CPU, at least 4" min:"1" max:"10000" means:"how many worker processes"`
+	Workers        int               `key:"workers" absent:"2 per CPU, at least 4" min:"1" max:"10000" means:"how many worker processes, always"`
+	MinWorkers     int               `key:"min_workers" default:"1" min:"1" max:"10000" means:"with max_workers, fewest worker processes"`
+	MaxWorkers     int               `key:"max_workers" default:"0" min:"0" max:"10000" means:"instead of workers: most worker processes; a few at a time start while requests wait or all workers are busy; 0 is off"`
+	IdleTimeout    time.Duration     `key:"idle_timeout" default:"60s" min:"1ms" means:"with max_workers, time without a request after which a worker that min_workers does not ask for is ended, one at a time"`
+	MaxPoolMemory  Size              `key:"max_pool_memory" default:"0" min:"0" means:"with max_workers, resident memory of all workers together that one more of average size must not pass; 0 is without a limit"`
 	Env            map[string]string `key:"env" absent:"{}" means:"variables of the workers, over those that they inherit"`
 	InheritEnv     []string          `key:"inherit_env" holds:"array of names" absent:"[], and everything for a worker of the command line" means:"variables of the host's environment that workers get, besides PATH, HOME, LANG, LC_*, TZ, PHPRC, PHP_INI_SCAN_DIR; APP_* is all that begin so, * is all"`
 	Concurrency    int               `key:"concurrency" default:"0" min:"0" max:"65536" means:"most requests at once in one worker; 0 is what the worker says of itself"`

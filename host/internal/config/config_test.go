@@ -155,6 +155,10 @@ memory_limit = "1G"
 [pool.jobs-2]
 command = ["sh", "a b"]
 directory = "current"
+min_workers = 2
+max_workers = 9
+idle_timeout = "8s"
+max_pool_memory = "7GiB"
 `), Overrides{})
 	if c.Control != folder+"/run.sock" || c.Path != "host.toml" || c.Folder != folder {
 		t.Errorf("control %q, path %q, folder %q", c.Control, c.Path, c.Folder)
@@ -181,7 +185,7 @@ directory = "current"
 		t.Errorf("listen %+v", c.Listen)
 	}
 	web := &Pool{
-		Name: "web", Worker: folder + "/app/worker.php", Directory: folder + "/app", Workers: 3,
+		Name: "web", Worker: folder + "/app/worker.php", Directory: folder + "/app", Workers: 3, MinWorkers: 1, IdleTimeout: time.Minute,
 		Env: map[string]string{"APP_ENV": "prod", "WITH.DOT": "1"}, Concurrency: 7,
 		StartTimeout: 4 * time.Second, DrainTimeout: 5 * time.Second, StopTimeout: 6 * time.Second,
 		QueueTimeout: 7 * time.Second, MaxRequests: 8, MaxAge: 9 * time.Second, MaxMemory: 10, MaxMemoryHard: 11,
@@ -195,6 +199,9 @@ directory = "current"
 		t.Errorf("pool %+v", c.Pool("web"))
 	}
 	if p := c.Pools[1]; p.Kind != Program || !slices.Equal(p.Command, []string{"sh", "a b"}) || p.Directory != folder+"/current" {
+		t.Errorf("pool %+v", p)
+	}
+	if p := c.Pools[1]; p.Workers != 0 || p.MinWorkers != 2 || p.MaxWorkers != 9 || p.IdleTimeout != 8*time.Second || p.MaxPoolMemory != 7<<30 {
 		t.Errorf("pool %+v", p)
 	}
 	if c.Warnings != nil {

@@ -65,7 +65,7 @@ func (c *Config) Apply(o Overrides) error {
 	}
 	for _, p := range c.Pools {
 		if o.Workers > 0 {
-			p.Workers = o.Workers
+			p.fix(o.Workers)
 		}
 	}
 	if len(problems) == 0 {

@@ -49,6 +49,8 @@ type Pool struct {
 	Name       string    `json:"name"`
 	Generation uint64    `json:"generation"`
 	Queued     int       `json:"queued"`
+	MinWorkers int       `json:"min_workers"`         // how few and how many there may be; the same where their number is fixed
+	MaxWorkers int       `json:"max_workers"`         // likewise
 	Directory  string    `json:"directory,omitempty"` // symlinks resolved
 	Pinned     bool      `json:"pinned"`              // Directory was reached by a symlink
 	Reloading  bool      `json:"reloading"`

@@ -71,6 +71,8 @@ var (
 	service      = describe("service_seconds", "Time that workers had requests, until all code for them had run.", "pool")
 	inflight     = describe("inflight_requests", "Requests that workers have.", "pool")
 	workersBy    = describe("workers", "Workers by state; a slot without a worker is backing-off.", "pool", "state")
+	fewest       = describe("pool_workers_min", "Fewest workers that the pool is meant to have.", "pool")
+	most         = describe("pool_workers_max", "Most workers that the pool may have; the same where their number is fixed.", "pool")
 	restarts     = describe("worker_restarts_total", "Workers that another one took the place of, other than by a reload, by why.", "pool", "reason")
 	memory       = describe("pool_memory_bytes", "Resident memory of the workers together; pages that they share count for each.", "pool")
 	generation   = describe("pool_generation", "Generation that the pool is meant to run.", "pool")
@@ -142,6 +144,8 @@ func collectStatus(to chan<- prometheus.Metric, pool string, st workers.Status) 
 		under = 1
 	}
 	gauge(to, reloading, under, pool)
+	gauge(to, fewest, st.MinWorkers, pool)
+	gauge(to, most, st.MaxWorkers, pool)
 	gauge(to, generation, st.Generation, pool)
 	gauge(to, queueLength, st.Queued, pool)
 	gauge(to, inflight, requests, pool)

@@ -17,7 +17,7 @@ type fakePool struct{}
 func (fakePool) Name() string { return "app" }
 
 func (fakePool) Status() workers.Status {
-	return workers.Status{Generation: 7, Queued: 3, Reloading: true, Workers: []workers.WorkerStatus{
+	return workers.Status{Generation: 7, Queued: 3, MinWorkers: 2, MaxWorkers: 9, Reloading: true, Workers: []workers.WorkerStatus{
 		{State: workers.Idle, Memory: 1000}, {State: workers.Busy, Inflight: 1, Memory: 2000}, {State: workers.BackingOff},
 	}}
 }
@@ -78,6 +78,8 @@ func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 		`workerhost_workers{pool="app",state="draining"} 0`,
 		`workerhost_pool_memory_bytes{pool="app"} 3000`,
 		`workerhost_pool_generation{pool="app"} 7`,
+		`workerhost_pool_workers_min{pool="app"} 2`,
+		`workerhost_pool_workers_max{pool="app"} 9`,
 		`workerhost_pool_reloading{pool="app"} 1`,
 		`workerhost_inflight_requests{pool="app"} 1`,
 	} {
