@@ -204,6 +204,9 @@ func (h *host) serve(p *pool) error {
 	case <-h.stopping.Done():
 		return nil
 	}
+	if err := p.workers.Hopeless(); err != nil {
+		return fmt.Errorf("pool %s: %w", p.name, err)
+	}
 	h.beginReady()
 	return nil
 }

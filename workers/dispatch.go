@@ -357,14 +357,17 @@ func (d *dispatcher) close() {
 }
 
 // giveUp fails all that is queued, and whatever comes, until a worker is ready. It does nothing if one is.
-func (d *dispatcher) giveUp() {
+// It says whether that is news.
+func (d *dispatcher) giveUp() (news bool) {
 	d.mu.Lock()
 	if d.ready > 0 {
 		d.mu.Unlock()
-		return
+		return false
 	}
+	news = !d.barren
 	d.barren = true
 	d.failQueue(protocol.FailedNoWorker)
+	return news
 }
 
 // failQueue empties the queue, and unlocks mu.

@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -361,3 +362,21 @@ func newFakePool(t *testing.T, set Settings, choose func(n int) script) (*Pool, 
 }
 
 func always(s script) func(int) script { return func(int) script { return s } }
+
+// lines collects a log.
+type lines struct {
+	mu  sync.Mutex
+	all strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.String()
+}

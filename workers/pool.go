@@ -29,6 +29,7 @@ type Pool struct {
 	meter    meter
 	traits   atomic.Pointer[protocol.Traits]
 	failure  atomic.Pointer[string] // the last failed boot, until a worker is ready again
+	hopeless atomic.Pointer[error]  // see Hopeless
 	started  chan struct{}          // closed when the first boot has ended, well or badly
 	tasks    sync.WaitGroup         // boots, recyclings and rolls under way
 	turn     chan struct{}          // held by the one recycling at a time
@@ -308,13 +309,16 @@ func (p *Pool) exited(w *worker) {
 func (p *Pool) vacate(s *slot, w *worker) {
 	s.current = nil
 	if w.bootErr != nil {
+		p.judge(w.gen, w.bootErr)
 		p.failed(w.bootErr)
 	}
 	if p.stopping || s.replaced {
 		return
 	}
 	if w.bootErr != nil && !slices.ContainsFunc(p.slots, func(s *slot) bool { return s.current != nil || s.replaced }) {
-		p.dispatch.giveUp()
+		if p.dispatch.giveUp() {
+			p.log.Error("no worker of the pool can start: requests get 503 until one does; it is tried again ever more slowly, and at once at the next reload", "error", w.bootErr)
+		}
 	}
 	p.refill(s, w)
 }

@@ -89,7 +89,7 @@ func launchProcess(g *generation, env []string) (process, error) {
 		if _, gone := os.Stat(g.directory); gone != nil { // the error would name the program
 			return nil, fmt.Errorf("the workers' directory has gone: %w; put it back, or reload to move on to the current release", gone)
 		}
-		return nil, fmt.Errorf("%s can't be started: %w", g.command[0], err)
+		return nil, cantStart(g.command[0], err)
 	}
 	s.Reaper.register(p.Pid)
 	return &osProcess{process: p, in: in, out: out, err: errs, reaper: s.Reaper}, nil

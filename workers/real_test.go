@@ -21,24 +21,6 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// lines collects a log.
-type lines struct {
-	mu  sync.Mutex
-	all strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.String()
-}
-
 // newRealPool starts a pool of test workers with the manners given. It is stopped at the test's end.
 func newRealPool(t testing.TB, set Settings, manners ...string) (*Pool, *lines) {
 	t.Helper()

@@ -196,7 +196,7 @@ func (p *Pool) checkCommand() error {
 			return fmt.Errorf("can't run %s: %w: is it executable (chmod +x)?", absolute(p.Directory, program), unwrapExec(err))
 		}
 		if err != nil {
-			return fmt.Errorf("can't run %s: %w", absolute(p.Directory, program), unwrapExec(err))
+			return fmt.Errorf("can't run %s: %w: mend the path, or install it", absolute(p.Directory, program), unwrapExec(err))
 		}
 		return nil
 	}

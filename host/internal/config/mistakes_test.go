@@ -136,14 +136,14 @@ func TestAnAddressThatCanNotBeListenedOnComesWithOneThatCan(t *testing.T) {
 
 func TestAPathThatIsNotThereIsFoundBeforeAnythingRuns(t *testing.T) {
 	checkMistakes(t, []mistake{
-		{"[pool.web]\nworker = 'none.php'", `host.toml:2: [pool.web] worker: there is no SITE/none.php`},
+		{"[pool.web]\nworker = 'none.php'", `host.toml:2: [pool.web] worker: there is no SITE/none.php: mend the path`},
 		{"[pool.web]\nworker = 'empty'", `host.toml:2: [pool.web] worker: SITE/empty holds neither worker.php nor a Go main package`},
 		{"[pool.web]\nworker = 'library'", `host.toml:2: [pool.web] worker: SITE/library holds neither worker.php nor a Go main package: its Go package is library`},
 		{"[pool.web]\nworker = 'goapp/main.go'", `host.toml:2: [pool.web] worker: SITE/goapp/main.go is one file of a Go package: name its folder, SITE/goapp`},
 		{"[pool.web]\nworker = 'run.sh'", `host.toml:2: [pool.web] worker: SITE/run.sh is neither a .php file nor a folder: to run a program, write command = ["SITE/run.sh"], or host serve -- SITE/run.sh`},
 		{"[pool.web]\nworker = ''", `host.toml:2: [pool.web] worker: expected a .php file or a folder, found ""`},
 		{"[pool.web]\ncommand = ['./run.sh']", `host.toml:2: [pool.web] command: can't run SITE/run.sh: permission denied: is it executable (chmod +x)?`},
-		{"[pool.web]\ncommand = ['./none']", `host.toml:2: [pool.web] command: can't run SITE/none: no such file or directory`},
+		{"[pool.web]\ncommand = ['./none']", `host.toml:2: [pool.web] command: can't run SITE/none: no such file or directory: mend the path, or install it`},
 		{"[pool.web]\ncommand = ['no-such-program']", `host.toml:2: [pool.web] command: there is no program "no-such-program" in $PATH: install it, or write its path`},
 		{"[pool.web]\ncommand = []", `host.toml:2: [pool.web] command: no program: write command = ["PROGRAM", "ARGUMENT"]`},
 		{good + "directory = 'none'", `host.toml:3: [pool.web] directory: there is no folder SITE/none: create it, or mend the path`},
