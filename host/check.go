@@ -48,6 +48,9 @@ func check(t *terminal, c *config.Config) error {
 	head := table{}
 	head.add(plain("configuration", file)...)
 	head.add(plain("control", c.Control)...)
+	if c.Remote.Listen != "" {
+		head.add(plain("control over TCP", c.Remote.Listen+", with the token")...)
+	}
 	head.add(plain("log", c.Log.Level+", "+c.Log.Format)...)
 	if c.Dev {
 		head.add(cell{text: "dev"}, cell{"responses show errors with their trace", t.yellow})

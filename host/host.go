@@ -82,6 +82,13 @@ func (h *host) run() error {
 	defer steering.Close() // last: by this, `host stop` learns that all the rest has gone
 	defer close(h.stopped)
 
+	if address := h.config().Remote.Listen; address != "" {
+		bound, err := steering.Open(address, h.config().Remote.Secret())
+		if err != nil {
+			return err
+		}
+		h.log.Info("to be steered over TCP, with the token", "address", bound)
+	}
 	reaper, err := startReaper()
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ var iniName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 
 // check looks at each table by itself.
 func (c *Config) check(fail fail) {
+	c.Remote.check(c, fail)
 	if c.Control != "" {
 		c.Control = absolute(c.Folder, c.Control)
 		if err := checkSocketPath(c.Control); err != nil {
@@ -272,6 +273,9 @@ func (c *Config) link(fail fail) {
 		if line := c.lines[l.place("address")]; line > 0 {
 			taken[key] = fmt.Sprintf("the listener in line %d", line)
 		}
+	}
+	if text := c.Remote.warning(); text != "" {
+		c.Warnings = append(c.Warnings, (&Problem{c.Path, lineOf(c.lines, "control.listen"), text}).Error())
 	}
 	for _, p := range c.Pools {
 		if !served[p.Name] {

@@ -39,7 +39,8 @@ type Config struct {
 	Dev      bool     // --dev: error pages show the trace
 	Warnings []string // what is allowed but is probably a mistake, with the line
 
-	Control string   `key:"control" holds:"path" absent:"in $XDG_RUNTIME_DIR, else /run/host or a private folder in the temporary directory" means:"socket that host reload, status and stop talk to"`
+	Control string   `key:"control" holds:"path, or the table [control]" absent:"in $XDG_RUNTIME_DIR, else /run/host or a private folder in the temporary directory" means:"socket that host reload, status and stop talk to"`
+	Remote  Remote   `key:"control"`
 	Log     Log      `key:"log"`
 	Admin   Admin    `key:"admin"`
 	HTTP    HTTP     `key:"http"`

@@ -72,6 +72,9 @@ func (c *Config) Apply(o Overrides) error {
 		c.link(fail)
 	}
 	if o.Control != "" {
+		if strings.Contains(o.Control, "://") {
+			fail("", "--control: expected a path, found %q: to be steered over TCP, write listen and token_file into [control] of host.toml", o.Control)
+		}
 		c.Control = absolute(here, o.Control)
 		if err := checkSocketPath(c.Control); err != nil {
 			fail("", "--control: %v", err)

@@ -25,6 +25,7 @@ type KeyDoc struct {
 func Keys() []KeyDoc {
 	var docs []KeyDoc
 	docs = append(docs, keysOf("", "", Config{})...)
+	docs = append(docs, keysOf("[control]", "", Remote{})...)
 	docs = append(docs, keysOf("[log]", "", Log{})...)
 	docs = append(docs, keysOf("[admin]", "", Admin{})...)
 	docs = append(docs, keysOf("[[listen]]", "", Listen{})...)
@@ -183,6 +184,11 @@ func label(at string) string {
 		if section = "[pool]"; len(rest) > 0 {
 			section, rest = "[pool."+rest[0]+"]", rest[1:]
 		}
+	case "control":
+		if len(rest) == 0 {
+			return at
+		}
+		section = "[control]"
 	case "log", "http":
 		section = "[" + parts[0] + "]"
 	default:
