@@ -56,12 +56,17 @@ func (w *worker) overrule(a *attempt) {
 			w.pool.recycle(w, unresponsive) // it was done at the last moment, perhaps because the signal cut its call short
 			return
 		}
-		w.process.terminate()
-		if !within(w.gone, w.gen.settings.StopTimeout) {
-			w.log.Warn("worker did not exit on TERM, sending KILL", "stop_timeout", w.gen.settings.StopTimeout.String())
-			w.process.kill()
-		}
+		w.terminate()
 	})
+}
+
+// terminate ends the process without asking it: TERM, KILL.
+func (w *worker) terminate() {
+	w.process.terminate()
+	if !within(w.gone, w.gen.settings.StopTimeout) {
+		w.log.Warn("worker did not exit on TERM, sending KILL", "stop_timeout", w.gen.settings.StopTimeout.String())
+		w.process.kill()
+	}
 }
 
 // tellUnheeded logs which request it is, how long it has been running, and where the code stands.

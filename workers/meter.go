@@ -84,10 +84,11 @@ const (
 	spent                             // it had done max_requests
 	aged                              // it was older than max_age
 	bloated                           // it was larger than max_memory
+	overgrown                         // it passed max_memory_hard in the middle of a request
 	restartReasons
 )
 
-var restartNames = [restartReasons]string{"exited", "boot failed", "link broken", "unresponsive", "max_requests", "max_age", "max_memory"}
+var restartNames = [restartReasons]string{"exited", "boot failed", "link broken", "unresponsive", "max_requests", "max_age", "max_memory", "max_memory_hard"}
 
 func (r restartReason) String() string { return restartNames[r] }
 
@@ -175,6 +176,8 @@ func (w *worker) ending() restartReason {
 	switch {
 	case w.bootErr != nil:
 		return failedBoot
+	case w.overruled.Load() && w.oversized.Load():
+		return overgrown
 	case w.overruled.Load():
 		return unresponsive
 	case w.broken != "":

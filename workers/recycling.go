@@ -4,8 +4,11 @@ package workers
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/workerhost/workerhost/protocol"
 )
 
 const (
@@ -79,6 +82,37 @@ func (s *Settings) memoryLimit() int64 {
 		return s.MaxMemoryHard
 	}
 	return s.MaxMemory
+}
+
+// watchSize has a worker that passes MaxMemoryHard in the middle of its requests give them up, and ends it if it does not heed that. In run.
+func (w *worker) watchSize(attempts []*attempt, now time.Time) {
+	limit := w.gen.settings.MaxMemoryHard
+	if limit <= 0 || len(attempts) == 0 && !w.oversized.Load() {
+		return
+	}
+	size := w.process.memory()
+	if size <= limit {
+		w.oversized.Store(false)
+		return
+	}
+	if w.oversized.CompareAndSwap(false, true) {
+		w.outgrew = now
+	}
+	why := &protocol.Failure{
+		Kind: protocol.FailedDied, Detail: fmt.Sprintf("%s took %d MiB of memory, more than max_memory_hard (%d MiB)", w, size>>20, limit>>20),
+	}
+	for _, a := range attempts {
+		if !a.isWaiting() { // what waits behind it goes to another worker
+			w.interrupt(a, now, why, "request ended: its worker is larger than max_memory_hard", "memory", size, "max_memory_hard", limit)
+		}
+	}
+	if w.concurrency > 1 && len(attempts) > 0 && now.Sub(w.outgrew) > heedTimeout && w.overruled.CompareAndSwap(false, true) {
+		w.pool.tasks.Go(func() { // one request at a time is seen to by overrule
+			w.pool.dispatch.withdraw(w, Draining)
+			w.tellUnheeded(attempts[0], "worker is larger than max_memory_hard and did not heed RESET, it is terminated")
+			w.terminate()
+		})
+	}
 }
 
 // recycle replaces a worker for the reason given, once. One at a time in the pool.

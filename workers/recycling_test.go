@@ -132,6 +132,69 @@ func TestRecyclingAWorkerOfManyRequestsCutsNone(t *testing.T) {
 	})
 }
 
+func TestMaxMemoryHardEndsAWorkerInTheMiddleOfARequest(t *testing.T) {
+	for _, concurrency := range []int{1, 4} {
+		synctest.Test(t, func(t *testing.T) {
+			set, log := logged(Settings{Workers: 1, MaxMemory: 100, MaxMemoryHard: 200, DrainTimeout: time.Hour})
+			p, f := newFakePool(t, set, always(serve(concurrency, func(w *fakeWorker, r *protocol.Request) {
+				switch r.Target {
+				case "/grow":
+					w.deafTERM.Store(true)
+					w.resident.Store(150)
+					time.Sleep(10 * time.Second)
+					w.resident.Store(201)
+					w.hang()
+				default:
+					w.answer(r, "well")
+				}
+			})))
+			defer p.Stop(context.Background())
+			ready()
+			s, _ := submit(p, "POST", "/grow")
+			time.Sleep(9 * time.Second)
+			if s.failureKind() != 0 || concurrency == 1 && f.count() != 1 {
+				t.Fatal("ended below the hard limit", s.failure, f.count())
+			}
+			if got := s.failed(t); got.Kind != protocol.FailedDied || !strings.Contains(got.Detail, "max_memory_hard") {
+				t.Fatal(got)
+			}
+			time.Sleep(10 * time.Second)
+			if f.alive() != 1 {
+				t.Fatalf("%d alive", f.alive())
+			}
+			if next, _ := submit(p, "POST", "/"); next.result() != "well" {
+				t.Fatal(next.failure)
+			}
+			wants(t, log, `request ended: its worker is larger than max_memory_hard: `, `request="POST /grow"`, `memory=201 max_memory_hard=200`, "did not heed RESET, it is terminated")
+			if n := p.Metrics().Restarts["max_memory_hard"]; concurrency == 1 && n != 1 {
+				t.Errorf("%+v", p.Metrics().Restarts)
+			}
+		})
+	}
+}
+
+func TestWorkerThatHeedsTheHardLimitIsReplacedAndNotKilled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := newFakePool(t, Settings{Workers: 1, MaxMemoryHard: 200}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+			if r.Target == "/grow" {
+				w.resident.Store(201)
+				time.Sleep(500 * time.Millisecond)
+				w.conn.Send(&protocol.Done{Stream: r.Stream})
+				return
+			}
+			w.answer(r, "well")
+		})))
+		defer p.Stop(context.Background())
+		ready()
+		s, _ := submit(p, "POST", "/grow")
+		s.failed(t)
+		ready()
+		if m := p.Metrics().Restarts; m["max_memory"] != 1 || m["max_memory_hard"] != 0 || f.alive() != 1 {
+			t.Fatalf("%+v", m)
+		}
+	})
+}
+
 func TestStopCutsWhatARecycledWorkerStillHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, f := newFakePool(t, Settings{Workers: 1, MaxRequests: 1, DrainTimeout: time.Second}, func(n int) script {

@@ -18,7 +18,9 @@ func (w *worker) watch(now time.Time) {
 	if !w.isReady() {
 		return
 	}
-	for _, a := range w.attempts() {
+	attempts := w.attempts()
+	w.watchSize(attempts, now)
+	for _, a := range attempts {
 		w.watchRequest(a, now)
 	}
 	w.watchLink(now)

@@ -66,6 +66,8 @@ type worker struct {
 	weighed   atomic.Int64  // when its memory was looked at, in Unix nanoseconds
 	recycling atomic.Bool   // it is being replaced for its own sake
 	due       restartReason // why
+	oversized atomic.Bool   // it is larger than MaxMemoryHard, and has been told to give up what it has
+	outgrew   time.Time     // when; the watch's own
 	overdue   int           // how often that failed
 	overruled atomic.Bool   // it is being ended for not heeding a RESET
 

@@ -29,3 +29,36 @@ func TestWorkersThatLeakAreReplacedUnderLoadAndNoRequestFails(t *testing.T) {
 		}
 	}
 }
+
+// devouring takes memory in the middle of a request, and does not look at what the host says.
+const devouring = `Worker::create()->onRequest(function (Request $request): Response {
+    $kept = [];
+    while ($request->path === '/devour') {
+        $kept[] = str_repeat('x', 1 << 20);
+        usleep(5000);
+    }
+    return Response::text('hello 1');
+})->run();`
+
+func TestARequestThatDevoursMemoryIsEndedAndNoOther(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("memory is known on Linux only")
+	}
+	h := startPHP(t, phpWorker(t, devouring), "", "workers = 2\nmax_memory_hard = \"96MiB\"\nphp_ini = { memory_limit = \"2G\" }", "")
+	before := h.pids()
+	l := newLoad(h).kept(3)
+	if status, text := h.get("/devour"); status != 502 {
+		t.Errorf("%d %q", status, text)
+	}
+	h.eventually("its worker was replaced", func() bool {
+		now := h.pids()
+		return (now[0] == before[0]) != (now[1] == before[1]) && h.count("idle")+h.count("busy") == 2
+	})
+	l.stop()
+	for _, text := range []string{"max_memory_hard=100663296", `request="GET /devour"`} {
+		if !strings.Contains(h.logs.String(), text) {
+			t.Errorf("the log lacks %s", text)
+		}
+	}
+}
