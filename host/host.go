@@ -35,7 +35,6 @@ type host struct {
 	builds *builder
 	spool  *listen.Spool
 	front  *front
-	access *listen.AccessLog  // nil: off
 	work   func(func() error) // starts what run waits for; called under mu, while not closed
 
 	notify *notifier
@@ -98,11 +97,13 @@ func (h *host) run() error {
 	defer h.builds.close()
 	h.spool = listen.NewSpool(h.config().HTTP.SpoolDirectory, int64(h.config().HTTP.SpoolQuota), h.log)
 	defer h.spool.Close()
-	if h.front, err = newFront(h.config().HTTP, h.log); err != nil {
+	h.front = newFront(h.log)
+	made := &setup{config: h.config()}
+	if made.guard, err = newGuard(made.config.HTTP, nil, config.HTTP{}, h.log); err != nil {
 		return err
 	}
-	defer h.front.close()
-	made := &setup{config: h.config(), guard: newGuard(h.config().HTTP, nil, config.HTTP{})}
+	h.setup.Store(made)
+	defer func() { h.setup.Load().guard.close(h.log) }()
 	h.front.limit(made.config.HTTP, made.guard)
 	for _, c := range made.config.Pools {
 		p, err := h.newPool(made.config, c)

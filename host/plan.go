@@ -43,7 +43,7 @@ type plannedListener struct {
 var liveHTTP = []string{
 	"max_header", "max_body", "header_timeout", "read_timeout", "write_timeout", "idle_timeout", "body_buffer", "response_buffer",
 	"public", "max_form_files", "max_form_file_size", "max_form_fields",
-	"max_connections", "max_connections_per_address", "trusted_proxies", "rate_limit",
+	"max_connections", "max_connections_per_address", "trusted_proxies", "rate_limit", "access_log", "request_id",
 }
 
 // makePlan compares.

@@ -39,26 +39,39 @@ var records = sync.Pool{New: func() any { return new(record) }}
 
 // serve handles every request. It panics with http.ErrAbortHandler where a connection has to be cut.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	if s.options.Access == nil {
+	access := s.accessLog()
+	if access == nil {
 		s.handle(w, r)
 		return
 	}
+	defer access.release()
 	c := records.Get().(*record)
 	c.ResponseWriter, c.began = w, time.Now()
 	whole := false
 	defer func() {
 		line := lineBuffers.Get().(*[]byte)
-		if s.options.Access.json {
+		if access.json {
 			*line = c.appendJSON((*line)[:0], r, whole)
 		} else {
 			*line = c.appendText((*line)[:0], r, whole)
 		}
-		s.options.Access.add(line)
+		access.add(line)
 		*c = record{}
 		records.Put(c)
 	}()
 	s.handle(c, r)
 	whole = true
+}
+
+// accessLog is where a request that begins now is noted, and is to be released; nil is nowhere.
+func (s *Server) accessLog() *AccessLog {
+	for {
+		a := s.terms.Load().access
+		if a == nil || a.hold() {
+			return a
+		}
+		// it was replaced this very moment
+	}
 }
 
 // recordOf is the record that goes along as w; nil without an access log.
