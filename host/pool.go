@@ -213,7 +213,7 @@ func (p *pool) event(e workers.Event) control.Event {
 		shown.Directory, shown.Pinned, shown.Workers = e.Directory, &e.Pinned, e.Workers
 	case workers.EventReplaced, workers.EventRestored, workers.EventRemoved:
 		shown.Slot, shown.OldPID, shown.NewPID = &e.Slot, e.OldPID, e.NewPID
-		shown.Boot, shown.Drained, shown.Cut = control.Millis(e.Boot), e.Drained, e.Cut
+		shown.Boot, shown.Drained, shown.Cut, shown.Again = control.Millis(e.Boot), e.Drained, e.Cut, e.Again
 	case workers.EventCompleted:
 		shown.Workers, shown.Replaced = e.Workers, e.Replaced
 	case workers.EventFailed:

@@ -238,6 +238,9 @@ func (s *reloadStory) tellWorker(e control.Event) {
 		what = "  put back"
 	}
 	line := fmt.Sprintf("%s  worker %d%s  generation %d  pid %s → %d  boot %s  drained %d", e.Pool, slot(e), what, e.Generation, old, e.NewPID, humanDuration(fromMillis(e.Boot)), e.Drained)
+	if e.Again != "" {
+		line += "  " + s.t.yellow(fmt.Sprintf("one more was tried: the first was killed from outside (%s)", e.Again))
+	}
 	fmt.Fprintln(s.t.out, line+s.cut(e))
 }
 

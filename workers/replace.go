@@ -15,6 +15,7 @@ type replacement struct {
 	old, new *worker // old is nil for a slot that was empty
 	drained  int     // requests that were in flight and ended well
 	cut      []string
+	again    string // how a first new worker was killed from outside; "" if there was none
 }
 
 // replace puts a worker of g into the slot. If only is given, it does nothing unless that worker is still there. On error the slot is as

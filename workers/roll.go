@@ -21,8 +21,9 @@ type Event struct {
 	OldPID     int           `json:"old_pid,omitempty"`
 	NewPID     int           `json:"new_pid,omitempty"`
 	Boot       time.Duration `json:"boot_ns,omitempty"`
-	Drained    int           `json:"drained"`       // requests in flight that ended well
-	Cut        []string      `json:"cut,omitempty"` // requests that were cut at drain_timeout
+	Drained    int           `json:"drained"`         // requests in flight that ended well
+	Cut        []string      `json:"cut,omitempty"`   // requests that were cut at drain_timeout
+	Again      string        `json:"again,omitempty"` // what killed a first new worker from outside, before this one: "signal: killed"
 	Directory  string        `json:"directory,omitempty"`
 	Pinned     bool          `json:"pinned,omitempty"`
 	Error      string        `json:"error,omitempty"`
@@ -228,7 +229,7 @@ func (p *Pool) latecomers(g *generation, extra []*slot) (late []*slot) {
 }
 
 func (d *replacement) event(kind EventKind, pool string) Event {
-	e := Event{Kind: kind, Pool: pool, Drained: d.drained, Cut: d.cut}
+	e := Event{Kind: kind, Pool: pool, Drained: d.drained, Cut: d.cut, Again: d.again}
 	if d.old != nil {
 		e.Slot, e.OldPID, e.Generation = d.old.slot, d.old.pid(), d.old.gen.number
 	}
@@ -265,7 +266,7 @@ func (p *Pool) swapAll(r *Roll, g *generation, places []*slot) (swapped []*slot,
 				s := places[next]
 				next++
 				mu.Unlock()
-				done, err := p.change(s, g, nil)
+				done, err := p.changeInRoll(r, s, g)
 				mu.Lock()
 				if err != nil && bad == nil {
 					bad = &fault{slot: s.index, new: done.new, err: err}

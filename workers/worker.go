@@ -37,6 +37,7 @@ type worker struct {
 	exited  chan struct{} // closed when the process has exited
 	gone    chan struct{} // closed when, after that, every exchange has been settled
 	exit    string        // how the process went; from gone on
+	struck  bool          // it was killed from outside before it was READY; from gone on
 
 	// guarded by dispatcher.mu
 	state       State
@@ -168,6 +169,7 @@ func (w *worker) await(reading, logging chan struct{}) {
 		_, written := w.conn.Sent()
 		read = written - int64(unread)
 	}
+	w.struck = !w.isBooted() && w.fromOutside()
 	w.boot(w.bootFailure(""))
 
 	w.mu.Lock()

@@ -100,7 +100,7 @@ const (
 	ListenerReloaded Kind = "listener_reloaded" // certificate and public folder of Address were read again
 	ListenerFailed   Kind = "listener_failed"   // they could not be read, so that the old ones stay: Error
 	Begun            Kind = "begun"             // Pool, Generation, Directory, Pinned, Workers
-	Replaced         Kind = "replaced"          // Pool, Generation, Slot, OldPID, NewPID, Boot, Drained, Cut
+	Replaced         Kind = "replaced"          // Pool, Generation, Slot, OldPID, NewPID, Boot, Drained, Cut, Again
 	Restored         Kind = "restored"          // as Replaced: a worker was put back on the release before
 	Removed          Kind = "removed"           // Pool, Generation, Slot, OldPID, Drained, Cut: a worker that the settings have no more
 	Completed        Kind = "completed"         // Pool, Generation, Workers, Took
@@ -127,6 +127,7 @@ type Event struct {
 	Boot       float64   `json:"boot_ms,omitempty"`
 	Drained    int       `json:"drained,omitempty"` // requests that were in flight in the old worker and ended well
 	Cut        []string  `json:"cut,omitempty"`     // those that were cut at drain_timeout: "GET /slow"
+	Again      string    `json:"again,omitempty"`   // what killed a first new worker from outside, so that one more was tried: "signal: killed"
 	Directory  string    `json:"directory,omitempty"`
 	Pinned     *bool     `json:"pinned,omitempty"` // false: the directory is edited in place
 	Error      string    `json:"error,omitempty"`
