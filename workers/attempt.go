@@ -79,7 +79,7 @@ func (a *attempt) Send(p []byte, end bool, trailers []string) (n int, ok bool) {
 		if a.worker.conn.Send(&m) != nil {
 			return n, false
 		}
-		a.worker.pool.meter.bytesIn.Add(uint64(size))
+		a.x.meter().bytesIn.Add(uint64(size))
 		a.progress = time.Now()
 		if n += size; last {
 			return n, true

@@ -15,6 +15,7 @@ type exchange struct {
 	request *protocol.Request
 	sink    protocol.Sink
 	repeat  bool // it may be tried once more
+	warming bool // it is a warm-up of ours
 	keyed   bool // likewise, but two workers must not have it at once
 
 	moves int // how many workers had it without beginning it; one worker at a time has it
@@ -34,6 +35,14 @@ type exchange struct {
 	cancelled bool
 
 	first attempt // most exchanges have only one
+}
+
+// meter counts what becomes of x. What warms a worker up is no client's, and counts nowhere.
+func (x *exchange) meter() *meter {
+	if x.warming {
+		return &x.pool.unmetered
+	}
+	return &x.pool.meter
 }
 
 // newAttempt makes the stream for worker w; it is nil if the exchange was cancelled meanwhile.
@@ -89,6 +98,6 @@ func (x *exchange) finish(f *protocol.Failure) {
 
 // fail tells the sink, and counts.
 func (x *exchange) fail(f *protocol.Failure) {
-	x.pool.meter.failed(f.Kind)
+	x.meter().failed(f.Kind)
 	x.sink.Fail(f)
 }

@@ -65,9 +65,9 @@ func (w *worker) open(a *attempt) bool {
 	a.progress = time.Now()
 	a.begun = a.progress
 	if a == &a.x.first {
-		w.pool.meter.wait.observe(a.x.waited(a.begun))
+		a.x.meter().wait.observe(a.x.waited(a.begun))
 	}
-	w.pool.meter.bytesIn.Add(uint64(len(r.Body)))
+	a.x.meter().bytesIn.Add(uint64(len(r.Body)))
 	a.sentEnd = r.Flags&protocol.FlagEnd != 0
 	a.credit = protocol.Credit(w.ready.Window)
 	a.allowance = protocol.NewAllowance(protocol.DefaultWindow)
@@ -121,7 +121,7 @@ func (w *worker) done(a *attempt) {
 	}
 	a.calls.Unlock()
 	took := now.Sub(a.begun) // begun is settled by now
-	w.pool.meter.service.observe(took)
+	a.x.meter().service.observe(took)
 	if name != "" {
 		w.log.Warn("slow request ended", "request", name, "request_id", id, "took", rounded(took))
 	}

@@ -23,16 +23,17 @@ var ErrAborted = errors.New("the reload was aborted")
 
 // Pool keeps workers: always the same number of them, or as many within bounds as there is work for. Its methods are safe for concurrent use.
 type Pool struct {
-	name     string
-	log      hclog.Logger
-	dispatch dispatcher
-	meter    meter
-	traits   atomic.Pointer[protocol.Traits]
-	failure  atomic.Pointer[string] // the last failed boot, until a worker is ready again
-	hopeless atomic.Pointer[error]  // see Hopeless
-	started  chan struct{}          // closed when the first boot has ended, well or badly
-	tasks    sync.WaitGroup         // boots, recyclings and rolls under way
-	turn     chan struct{}          // held by the one recycling at a time
+	name      string
+	log       hclog.Logger
+	dispatch  dispatcher
+	meter     meter
+	unmetered meter // for what is no client's
+	traits    atomic.Pointer[protocol.Traits]
+	failure   atomic.Pointer[string] // the last failed boot, until a worker is ready again
+	hopeless  atomic.Pointer[error]  // see Hopeless
+	started   chan struct{}          // closed when the first boot has ended, well or badly
+	tasks     sync.WaitGroup         // boots, recyclings and rolls under way
+	turn      chan struct{}          // held by the one recycling at a time
 
 	context context.Context // until Stop: for Prepare
 	cancel  context.CancelFunc

@@ -256,8 +256,10 @@ func (a *attempt) respond(m *protocol.Response) error {
 	if !a.over {
 		a.ended = m.Flags&protocol.FlagEnd != 0
 		w := a.worker
-		w.gen.answers.add(m.Status)
-		w.pool.meter.bytesOut.Add(uint64(len(m.Body)))
+		if !a.x.warming {
+			w.gen.answers.add(m.Status)
+		}
+		a.x.meter().bytesOut.Add(uint64(len(m.Body)))
 		a.x.sink.Respond(m)
 	}
 	return nil
@@ -303,7 +305,7 @@ func (a *attempt) receive(m *protocol.Data) error {
 		return nil
 	}
 	a.ended = m.Flags&protocol.FlagEnd != 0
-	a.worker.pool.meter.bytesOut.Add(uint64(len(m.Bytes)))
+	a.x.meter().bytesOut.Add(uint64(len(m.Bytes)))
 	a.x.sink.Data(m)
 	return nil
 }
