@@ -3,7 +3,6 @@
 package workers
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -23,6 +22,7 @@ type dispatcher struct {
 	queued     int
 	limit      int
 	timeout    time.Duration
+	remedy     string        // the setting that brings more workers
 	timer      *time.Timer   // for the head's deadline
 	stopping   bool          // nothing new comes in
 	closed     bool          // nothing comes back either
@@ -316,19 +316,6 @@ func (d *dispatcher) expire() {
 	}
 }
 
-// bound sets the queue's length and deadline. What waits already keeps its place and its deadline.
-func (d *dispatcher) bound(s *Settings) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.limit, d.timeout = max(0, s.Queue), s.QueueTimeout
-}
-
-func (d *dispatcher) bounds() (limit int, timeout time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.limit, d.timeout
-}
-
 // refuse lets no new exchange in; those queued stay.
 func (d *dispatcher) refuse() {
 	d.mu.Lock()
@@ -381,22 +368,4 @@ func (d *dispatcher) failQueue(kind protocol.FailureKind) {
 	for _, x := range all {
 		x.finish(&protocol.Failure{Kind: kind, Detail: d.pool.why(kind)})
 	}
-}
-
-// why explains a failure to dispatch to whoever reads the log.
-func (p *Pool) why(kind protocol.FailureKind) string {
-	switch kind {
-	case protocol.FailedNoWorker:
-		return fmt.Sprintf("pool %s: no worker can start: %s", p.name, p.lastFailure())
-	case protocol.FailedQueueFull:
-		limit, _ := p.dispatch.bounds()
-		return fmt.Sprintf("pool %s: %d requests wait already; raise `queue` or `workers`", p.name, limit)
-	case protocol.FailedQueueTimeout:
-		_, timeout := p.dispatch.bounds()
-		if last := p.lastFailure(); last != "" {
-			return fmt.Sprintf("pool %s: no worker was free within %v; the last one failed: %s", p.name, timeout, last)
-		}
-		return fmt.Sprintf("pool %s: no worker was free within %v; raise `workers` or `queue_timeout`", p.name, timeout)
-	}
-	return ""
 }

@@ -189,6 +189,7 @@ func (w *worker) ending() restartReason {
 // restarted notes that the slot gets another worker, and how the one before went, where that says something. In run.
 func (p *Pool) restarted(s *slot, why restartReason, exit string) {
 	p.meter.restarts[why].Add(1)
+	s.restarts++
 	if s.why = why.String(); exit != "" {
 		s.why += " (" + exit + ")"
 	}

@@ -69,7 +69,7 @@ type slot struct {
 	turn     chan struct{} // held by whoever replaces the worker
 	replaced bool          // a replacement is under way: it sees to an empty slot
 	failures int           // boots and first requests that failed, in a row
-	restarts int           // workers started here after one that ended by itself
+	restarts int           // workers that another one took the place of, other than by a reload
 	why      string        // the latest of them
 	timer    *time.Timer   // until the next attempt
 	last     time.Time     // the latest start
@@ -101,7 +101,8 @@ func New(s Settings) (*Pool, error) {
 		inbox: make(chan func()), running: make(chan struct{}), ended: make(chan struct{}), live: map[*worker]struct{}{},
 	}
 	p.context, p.cancel = context.WithCancel(context.Background())
-	p.dispatch = dispatcher{pool: p, limit: max(0, s.Queue), timeout: s.QueueTimeout, emptied: make(chan struct{})}
+	p.dispatch = dispatcher{pool: p, emptied: make(chan struct{})}
+	p.dispatch.bound(&s)
 	p.traits.Store(&protocol.Traits{Pool: s.Name, WholeBody: !s.StreamBody, Spool: true, RetryAfter: time.Second, Priority: s.Priority, Retry: s.Retry})
 	least, _ := s.span()
 	for i := range least {
@@ -278,6 +279,7 @@ func (p *Pool) markStarted() {
 
 // admit opens a READY worker to traffic, unless it has ended already. In run.
 func (p *Pool) admit(w *worker) bool {
+	w.weighFirst()
 	if !p.dispatch.admit(w) {
 		return false
 	}
@@ -336,7 +338,6 @@ func (p *Pool) refill(s *slot, w *worker) {
 	} else {
 		s.failures = 0
 	}
-	s.restarts++
 	p.restarted(s, w.ending(), w.exit)
 	if w.bootErr != nil {
 		w.log.Error("worker failed to start", "error", w.bootErr, "again_in", delay.Round(time.Millisecond).String())

@@ -64,7 +64,7 @@ func (w *worker) watchShare(now time.Time) {
 // checkMemory recycles the worker if it has become too large, unless it was weighed within gap.
 func (w *worker) checkMemory(now time.Time, gap time.Duration) {
 	limit := w.gen.settings.memoryLimit()
-	if limit <= 0 {
+	if limit <= 0 || w.born > limit { // another one would be no smaller
 		return
 	}
 	last := w.weighed.Load()
@@ -73,6 +73,18 @@ func (w *worker) checkMemory(now time.Time, gap time.Duration) {
 	}
 	if w.process.memory() > limit {
 		w.pool.recycle(w, bloated)
+	}
+}
+
+// weighFirst notes how large the worker is before any request, and warns if that is too much already. In run.
+func (w *worker) weighFirst() {
+	limit := w.gen.settings.memoryLimit()
+	if limit <= 0 {
+		return
+	}
+	if w.born = w.process.memory(); w.born > limit && !w.gen.large {
+		w.gen.large = true
+		w.log.Warn("worker is larger than max_memory before its first request, so it is not replaced for that; raise the limit", "memory", w.born, "limit", limit)
 	}
 }
 

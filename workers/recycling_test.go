@@ -100,6 +100,24 @@ func TestIdleWorkerThatGrowsIsReplaced(t *testing.T) {
 	})
 }
 
+func TestWorkersThatAreTooLargeFromTheStartAreNotReplacedForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set, log := logged(Settings{Workers: 2, MaxMemory: 100})
+		p, f := newFakePool(t, set, always(func(w *fakeWorker) {
+			w.resident.Store(150)
+			serve(1, slowly)(w)
+		}))
+		defer p.Stop(context.Background())
+		ready()
+		allWell(t, burst(p, 20))
+		time.Sleep(time.Minute)
+		if f.count() != 2 {
+			t.Fatalf("%d starts", f.count())
+		}
+		wants(t, log, "raise the limit", "memory=150 limit=100")
+	})
+}
+
 func TestRecyclingAWorkerOfManyRequestsCutsNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, f := newFakePool(t, Settings{Workers: 1, MaxMemory: 100, DrainTimeout: time.Second}, always(serve(8, func(w *fakeWorker, r *protocol.Request) {

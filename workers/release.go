@@ -23,6 +23,7 @@ type generation struct {
 	settings  *Settings
 	trial     bool    // of a worker that serves nobody
 	answers   classes // of its workers
+	large     bool    // it has been told that its workers are larger than they may become; owned by run
 }
 
 func beginGeneration(ctx context.Context, s *Settings, number uint64) (*generation, error) {

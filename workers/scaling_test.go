@@ -147,6 +147,9 @@ func TestPoolStaysWithinItsMemory(t *testing.T) {
 		}))
 		defer p.Stop(context.Background())
 		ready()
+		if more := p.dispatch.moreWorkers(); more != "max_workers" {
+			t.Errorf("the remedy for a full queue is %s", more)
+		}
 		sinks := burst(p, 40)
 		time.Sleep(5 * time.Second)
 		if slots, _ := now(p); slots != 3 {

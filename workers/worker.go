@@ -64,6 +64,7 @@ type worker struct {
 	pongSeq uint64 // the latest answered
 
 	share     share         // fixed at its start
+	born      int64         // its memory when it was ready, where there is a limit; fixed before any request
 	weighed   atomic.Int64  // when its memory was looked at, in Unix nanoseconds
 	recycling atomic.Bool   // it is being replaced for its own sake
 	due       restartReason // why
