@@ -21,13 +21,14 @@ import (
 
 // The topics, in their order.
 const (
-	aboutConfig    = "configuration"
-	aboutHost      = "running host"
-	aboutPHP       = "php"
-	aboutProgram   = "program"
-	aboutListeners = "listeners"
-	aboutFolders   = "folders"
-	aboutMachine   = "limits and memory"
+	aboutConfig     = "configuration"
+	aboutHost       = "running host"
+	aboutPHP        = "php"
+	aboutProgram    = "program"
+	aboutListeners  = "listeners"
+	aboutFolders    = "folders"
+	aboutPrivileges = "privileges"
+	aboutMachine    = "limits and memory"
 )
 
 // examine looks at everything. Without a configuration, c is nil and err says why; the machine is looked at all the same.
@@ -51,6 +52,7 @@ func (d *diagnosis) examine(ctx context.Context, c *config.Config, err error) {
 		d.pool = p.Name
 		_, most := p.Span()
 		workers += most
+		d.examinePrivileges(ctx, c, p)
 		switch p.Kind {
 		case config.PHPFile:
 			use := phpUse{path: p.PHP, ini: p.PHPIni}

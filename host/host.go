@@ -81,6 +81,7 @@ func (h *host) run() error {
 	defer steering.Close() // last: by this, `host stop` learns that all the rest has gone
 	defer close(h.stopped)
 
+	h.warnOfRoot()
 	if address := h.config().Remote.Listen; address != "" {
 		bound, err := steering.Open(address, h.config().Remote.Secret())
 		if err != nil {

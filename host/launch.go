@@ -9,7 +9,10 @@ import (
 	"github.com/workerhost/workerhost/host/internal/privilege"
 )
 
-const launchName = "launch"
+const (
+	launchName      = "launch"
+	launchComplaint = "host launch: the worker can't be started: "
+)
 
 func launchCommand() *command {
 	return &command{

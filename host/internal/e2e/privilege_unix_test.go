@@ -279,3 +279,80 @@ php_ini = { "session.save_path" = "'tcp://redis?auth=s3cret'", max_input_time = 
 		t.Errorf("environment %v", s.Env)
 	}
 }
+
+func TestDoctorTriesToBecomeAWorker(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	dir, _ := openSite(t, selfReport, "user = \"nobody\"\nrlimits = { nofile = 64 }")
+	doctor := func() (string, int) {
+		return command(t, dir, nil, "doctor", "-c", filepath.Join(dir, "host.toml"), "--control", filepath.Join(dir, "c.sock"))
+	}
+	if out, code := doctor(); code != 0 || !strings.Contains(out, "its workers can run as nobody, and reach their code") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if err := os.Chmod(filepath.Join(dir, "worker.php"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := doctor(); code != 1 || !strings.Contains(out, "its workers can't be started as nobody: it can't be read: worker.php") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := doctor(); code != 1 || !strings.Contains(out, "the workers' directory can't be entered by the user nobody") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+}
+
+func TestAHostOfRootWarnsOnceOfWorkersThatAreRootToo(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	const warning = "workers run as root"
+	dir, addr := openSite(t, selfReport, "")
+	h := startWith(t, addr, "-c", filepath.Join(dir, "host.toml"))
+	h.reload()
+	if n := strings.Count(h.logs.String(), warning); n != 1 {
+		t.Errorf("the log warns %d times", n)
+	}
+	dir, addr = openSite(t, selfReport, `user = "nobody"`)
+	if h := startWith(t, addr, "-c", filepath.Join(dir, "host.toml")); strings.Contains(h.logs.String(), warning) {
+		t.Error("the log warns of a pool with a user")
+	}
+}
+
+func TestAHostThatIsNotRootSaysThatItCanNotChangeTheUser(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	dir, addr := openSite(t, selfReport, `user = "www-data"`)
+	if err := os.Chmod(filepath.Join(dir, "host.toml"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(openFolder(t), "host")
+	if err := os.Link(hostBinary, binary); err != nil {
+		t.Skip(err)
+	}
+	h := launchAs(t, []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", binary}, addr,
+		"-c", filepath.Join(dir, "host.toml"), "--control", filepath.Join(filepath.Dir(binary), "c.sock"))
+	h.awaitExit(20 * time.Second)
+	if h.err == nil || !strings.Contains(h.logs.String(), "only root, or a host with CAP_SETUID") {
+		t.Errorf("the host ended with %v:\n%s", h.err, h.logs)
+	}
+}
+
+func TestAGoWorkerIsBuiltByTheHostAndRunByItsUser(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	dir, addr := openSite(t, "", "")
+	text := fmt.Sprintf("[[listen]]\naddress = %q\n[pool.go]\nworker = %q\nworkers = 1\nuser = \"nobody\"\n", addr, filepath.Join(repository, "examples/hello-go"))
+	if err := os.WriteFile(filepath.Join(dir, "host.toml"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h := startWith(t, addr, "-c", filepath.Join(dir, "host.toml"))
+	if code, body := h.get("/"); code != 200 || !strings.Contains(body, "Hello") {
+		t.Errorf("status %d: %s", code, body)
+	}
+	info, err := os.Stat(fmt.Sprintf("/proc/%d", h.pids()[0]))
+	if err != nil || info.Sys().(*syscall.Stat_t).Uid != nobody {
+		t.Errorf("it runs as %+v, %v", info, err)
+	}
+}

@@ -90,21 +90,20 @@ func limit(name string, resource int, value *int64) error {
 
 // assume changes group and user for good. What is as it should be already needs no permission.
 func (i *Identity) assume() error {
-	const remedy = "only root, or a host with CAP_SETUID, CAP_SETGID, CAP_CHOWN and CAP_KILL, can run workers as another user: run the host as root, or remove user and group"
 	if (i.UID < 0 || i.UID == os.Getuid() && i.UID == os.Geteuid()) && i.GID == os.Getgid() && i.GID == os.Getegid() && i.hasGroups() {
 		return nil
 	}
 	if err := syscall.Setgroups(i.Groups); err != nil {
-		return fmt.Errorf("the groups of %s can't be set: %w; %s", i, err, remedy)
+		return fmt.Errorf("the groups of %s can't be set: %w; %s", i, err, needsRoot)
 	}
 	if err := setGID(i.GID); err != nil {
-		return fmt.Errorf("this process can't change to the group %d: %w; %s", i.GID, err, remedy)
+		return fmt.Errorf("this process can't change to the group %d: %w; %s", i.GID, err, needsRoot)
 	}
 	if i.UID < 0 {
 		return nil
 	}
 	if err := setUID(i.UID); err != nil {
-		return fmt.Errorf("this process can't change to the user %s: %w; %s", i, err, remedy)
+		return fmt.Errorf("this process can't change to the user %s: %w; %s", i, err, needsRoot)
 	}
 	if i.UID != 0 && setUID(0) == nil {
 		return fmt.Errorf("the change to the user %s could be taken back: the system keeps a way to root open", i)

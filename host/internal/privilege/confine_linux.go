@@ -36,6 +36,8 @@ func landlockVersion() (int, error) {
 		return int(version), nil
 	case unix.ENOSYS:
 		return 0, errors.New("this kernel has no Landlock (it came with Linux 5.13), or a container forbids it")
+	case unix.EPERM, unix.EACCES:
+		return 0, errors.New("Landlock is forbidden here, probably by a system call filter: allow landlock_create_ruleset, landlock_add_rule and landlock_restrict_self (in a unit of systemd, with SystemCallFilter=)")
 	case unix.EOPNOTSUPP:
 		return 0, errors.New("Landlock is switched off in this kernel: add landlock to lsm= on its command line")
 	}

@@ -110,7 +110,7 @@ func own(path string, owner *Identity) error {
 		return nil
 	}
 	if err := os.Lchown(path, owner.UID, owner.GID); err != nil {
-		return fmt.Errorf("%w; only root, or a host with CAP_SETUID, CAP_SETGID, CAP_CHOWN and CAP_KILL, can run workers as another user: run the host as root, or remove user and group", err)
+		return fmt.Errorf("%w; %s", err, needsRoot)
 	}
 	return nil
 }

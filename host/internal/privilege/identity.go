@@ -49,6 +49,9 @@ func (g *UnknownGroup) Error() string {
 	return fmt.Sprintf("there is no group %q: create it (groupadd --system %[1]s), or name another", g.Name)
 }
 
+// needsRoot is the remedy for a change that is not permitted.
+const needsRoot = "only root, or a host with CAP_SETUID, CAP_SETGID, CAP_CHOWN, CAP_KILL and CAP_DAC_OVERRIDE, can run workers as another user: run the host as root, or remove user and group"
+
 // ErrNoGroup says that a number that belongs to no user was given without a group.
 var ErrNoGroup = errors.New("no user has this number, so that its group is not known: give group, too")
 
