@@ -74,3 +74,18 @@ func TestRealProgramThatIsNoneIsHopeless(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestPoolWhoseWorkersDieRightAfterREADYSaysWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := newFakePool(t, Settings{Workers: 2}, always(func(w *fakeWorker) {
+			w.boot(1)
+			w.errs.Write([]byte("Fatal error: no such table\n"))
+			w.die("exit status 255")
+		}))
+		defer p.Stop(context.Background())
+		time.Sleep(time.Minute)
+		if got, want := p.Status().Failure, "it was ready, and ended before it finished a request (exit status 255): Fatal error: no such table"; got != want {
+			t.Fatalf("%q", got)
+		}
+	})
+}

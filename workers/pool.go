@@ -268,6 +268,15 @@ func (p *Pool) failed(err error) {
 	p.markStarted()
 }
 
+// noteCrash is for the last worker of a pool that was ready and ended before it was of any use: who asks why nobody serves should learn it. In run.
+func (p *Pool) noteCrash(w *worker) {
+	text := "it was ready, and ended before it finished a request (" + w.exit + ")"
+	if said := w.tail.String(); said != "" {
+		text += ": " + said
+	}
+	p.failure.Store(&text)
+}
+
 // markStarted closes started, once. In run.
 func (p *Pool) markStarted() {
 	select {
@@ -318,7 +327,11 @@ func (p *Pool) vacate(s *slot, w *worker) {
 	if p.stopping || s.replaced {
 		return
 	}
-	if w.bootErr != nil && !slices.ContainsFunc(p.slots, func(s *slot) bool { return s.current != nil || s.replaced }) {
+	alone := !slices.ContainsFunc(p.slots, func(s *slot) bool { return s.current != nil || s.replaced })
+	switch {
+	case alone && w.bootErr == nil && w.finished() == 0:
+		p.noteCrash(w)
+	case alone && w.bootErr != nil:
 		if p.dispatch.giveUp() {
 			p.log.Error("no worker of the pool can start: requests get 503 until one does; it is tried again ever more slowly, and at once at the next reload", "error", w.bootErr)
 		}
