@@ -28,7 +28,7 @@ public folder are read again, too.
 Without POOL every pool is reloaded, one after the other. With it, only what the file says of that pool counts.
 With --dry-run one worker of the new code starts beside each pool, is warmed up, and ends again. It is told what a reload would change, how long the
 worker took, its memory, and all that it printed. Nothing changes; the exit status is 1 if a worker, or the configuration, failed.
-Ctrl-C ends this command, and not the reload.
+On a terminal a line shows each worker that is being replaced, and a bar how far it all is. Ctrl-C ends this command, and not the reload.
 
 The exit status is 0 only if every worker was replaced.`,
 		example: "host reload\nhost reload --dry-run\nhost reload web --json",

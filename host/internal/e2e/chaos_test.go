@@ -109,7 +109,7 @@ func TestChaosHarmsOnlyWhatItTouches(t *testing.T) {
 		t.Errorf("files that nobody needs are left in the spool: %v", files)
 	}
 	for _, pid := range processesIn(dir) {
-		if !before.family(c.h)[pid] {
+		if !c.h.family()[pid] {
 			t.Errorf("process %d was left behind", pid)
 		}
 	}

@@ -50,7 +50,7 @@ func takeFootprint(t *testing.T, h *host, admin string) (f footprint) {
 			f.deleted++
 		}
 	}
-	for pid := range f.family(h) {
+	for pid := range h.family() {
 		f.processes++
 		if !alive(pid) {
 			f.zombies++
@@ -60,7 +60,7 @@ func takeFootprint(t *testing.T, h *host, admin string) (f footprint) {
 }
 
 // family is the pids of the host's descendants now.
-func (footprint) family(h *host) map[int]bool {
+func (h *host) family() map[int]bool {
 	parents := map[int]int{}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {

@@ -12,6 +12,7 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"os"
 	"regexp"
 	"slices"
@@ -234,6 +235,9 @@ func (l *ledger) hangUp(random *rand.Rand) {
 			c.r.ReadString('\n')
 		default:
 			io.WriteString(c, "GET /slow?ms=20 HTTP/1.1\r\nHost: here\r\n\r\n")
+		}
+		if random.IntN(2) == 0 {
+			c.Conn.(*net.TCPConn).SetLinger(0) // leaves with a reset
 		}
 		c.Close()
 	}
