@@ -64,6 +64,10 @@ const selfReport = `Worker::create()->onRequest(function (Request $r): Response 
 		file_put_contents(getenv('OUT') . '/own.txt', 'made by the worker');
 		return Response::file(getenv('OUT') . '/own.txt');
 	}
+	if ($r->path === '/sleep') {
+		touch(getenv('TMPDIR') . '/asleep');
+		while (true) { sleep(60); }
+	}
 	if ($r->path === '/child') {
 		return Response::text(trim(shell_exec('sleep 60 > /dev/null 2>&1 & echo $!')));
 	}
@@ -206,6 +210,26 @@ func TestNothingOfAnotherUserSurvivesASIGKILLOfTheHost(t *testing.T) {
 	h.kill(syscall.SIGKILL)
 	h.awaitExit(5 * time.Second)
 	awaitGone(t, processes...)
+}
+
+// A change of user clears the parent-death signal: here it is all that can end a worker which never looks at its input.
+func TestAWorkerOfAnotherUserDiesWithTheHostAlsoWithoutTheReaper(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	dir, addr := openSite(t, selfReport, "user = \"nobody\"\numask = \"022\"")
+	h := startWith(t, addr, "-c", filepath.Join(dir, "host.toml"))
+	asleep := filepath.Join(h.self().Temporary, "asleep")
+	go http.Get(h.url + "/sleep") // ends with the host
+	h.eventually("the worker sleeps", func() bool { _, err := os.Stat(asleep); return err == nil })
+	workers := h.pids()
+	for _, pid := range children(t, h.cmd.Process.Pid) {
+		if !slices.Contains(workers, pid) {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	h.kill(syscall.SIGKILL)
+	h.awaitExit(5 * time.Second)
+	awaitGone(t, workers...)
 }
 
 func TestAWorkerThatCanNotBecomeItsUserSaysWhy(t *testing.T) {
