@@ -180,3 +180,40 @@ func TestWorkerThatTheSignalSetsFreeIsReplacedAndNotKilled(t *testing.T) {
 		wants(t, log, "in sleep()")
 	})
 }
+
+func TestHungRequestAmongOthersIsTracedAndItsWorkerReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set, log := logged(Settings{Workers: 1, RequestTimeout: 5 * time.Second, DrainTimeout: 3 * time.Second})
+		p, f := newFakePool(t, set, func(n int) script {
+			return func(w *fakeWorker) {
+				w.features = []string{backtraceFeature}
+				asked := w.usr2
+				go func() {
+					select {
+					case <-asked:
+						text, _ := protocol.NewValue(map[string]any{"backtrace": "main.hang()"})
+						w.conn.Send(&protocol.Log{Level: "warn", Message: "backtrace", Context: text})
+					case <-w.died:
+					}
+				}()
+				serve(8, func(w *fakeWorker, r *protocol.Request) {
+					if r.Target != "/hung" {
+						w.answer(r, "well")
+					}
+				})(w)
+			}
+		})
+		defer p.Stop(context.Background())
+		ready()
+		hung, _ := submit(p, "POST", "/hung")
+		time.Sleep(8 * time.Second)
+		if s, _ := submit(p, "GET", "/"); s.result() != "well" || hung.failureKind() != protocol.FailedTimeout {
+			t.Fatal(s.failure, hung.failure)
+		}
+		time.Sleep(time.Minute)
+		if f.count() != 2 || f.alive() != 1 {
+			t.Fatalf("%d starts, %d alive", f.count(), f.alive())
+		}
+		wants(t, log, `worker did not heed RESET, it is replaced: `, `request="POST /hung"`, "backtrace=main.hang()")
+	})
+}
