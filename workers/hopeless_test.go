@@ -79,6 +79,8 @@ func TestPoolWhoseWorkersDieRightAfterREADYSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, _ := newFakePool(t, Settings{Workers: 2}, always(func(w *fakeWorker) {
 			w.boot(1)
+			w.conn.Flush()
+			time.Sleep(time.Millisecond)
 			w.errs.Write([]byte("Fatal error: no such table\n"))
 			w.die("exit status 255")
 		}))

@@ -214,6 +214,6 @@ func TestHungRequestAmongOthersIsTracedAndItsWorkerReplaced(t *testing.T) {
 		if f.count() != 2 || f.alive() != 1 {
 			t.Fatalf("%d starts, %d alive", f.count(), f.alive())
 		}
-		wants(t, log, `worker did not heed RESET, it is replaced: `, `request="POST /hung"`, "backtrace=main.hang()")
+		wants(t, log, `worker did not heed RESET, it is replaced: `, `request="POST /hung"`, `backtrace="main.hang()"`)
 	})
 }
