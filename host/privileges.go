@@ -15,7 +15,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/listen"
-	"github.com/workerhost/workerhost/host/internal/privilege"
 )
 
 // asRoot names the pools whose workers run as root; none if the host is not root itself.
@@ -47,7 +46,7 @@ func (d *diagnosis) examinePrivileges(ctx context.Context, c *config.Config, p *
 		d.advise(aboutPrivileges, fmt.Sprintf("write user = \"www-data\", or another that owns nothing else, in [pool.%s]", p.Name), "this user is root, and so would its workers be")
 	}
 	if p.Confine != nil {
-		if err := privilege.CanConfine(); err != nil && !p.Confine.Optional {
+		if err := canConfine(); err != nil && !p.Confine.Optional {
 			d.wrong(aboutPrivileges, fmt.Sprintf("write optional = true in [pool.%s.confine] to serve without that, or use a newer kernel", p.Name), "its workers can't be confined: %v", err)
 			return
 		} else if err != nil {
