@@ -4,13 +4,31 @@ package workers
 
 import "time"
 
-// crowding is guarded by dispatcher.mu.
+// crowding is guarded by dispatcher.mu. Short requests free a worker for a moment again and again, so it is added up how long none had room.
 type crowding struct {
-	grows bool        // the pool may have more workers
-	since time.Time   // since when no worker has room; zero if one has
-	alarm *time.Timer // looks whether that is too long
-	armed bool
-	due   time.Time // when
+	grows  bool          // the pool may have more workers
+	since  time.Time     // since when no worker has room; zero if one has
+	window time.Time     // since when it is added up
+	full   time.Duration // the sum, without what goes on
+	alarm  *time.Timer   // looks whether that is too long
+	armed  bool
+	due    time.Time // when
+}
+
+// fullFor is the sum up to now.
+func (c *crowding) fullFor(now time.Time) time.Duration {
+	if c.since.IsZero() {
+		return c.full
+	}
+	return c.full + now.Sub(c.since)
+}
+
+// begin adds up from now on.
+func (c *crowding) begin(now time.Time) {
+	c.window, c.full = now, 0
+	if !c.since.IsZero() {
+		c.since = now
+	}
 }
 
 // mayGrow says whether there is anything to be done about crowding.
@@ -25,11 +43,15 @@ func (d *dispatcher) mayGrow(yes bool) {
 func (d *dispatcher) noteCrowding() {
 	c := &d.crowd
 	switch {
-	case !c.grows || len(d.free) > 0:
+	case !c.grows:
 		c.since = time.Time{}
-	case c.since.IsZero():
+	case len(d.free) > 0 && !c.since.IsZero():
+		c.full += time.Since(c.since)
+		c.since = time.Time{}
+	case len(d.free) == 0 && c.since.IsZero():
 		c.since = time.Now()
 		if !c.armed { // one that is set looks soon enough
+			c.begin(c.since)
 			d.lookAtCrowd(queuePatience)
 		}
 	}
@@ -54,27 +76,32 @@ func (d *dispatcher) lookAtCrowd(in time.Duration) {
 	}
 }
 
-// onCrowd has the pool grow if requests wait for too long, or no worker has had room for long.
+// onCrowd has the pool grow if requests wait for too long, or if for busyPatience no worker had room most of the time.
 func (d *dispatcher) onCrowd() {
 	d.mu.Lock()
 	c := &d.crowd
 	c.armed = false
-	if c.since.IsZero() || d.stopping || d.barren {
-		d.mu.Unlock()
-		return
-	}
 	now := time.Now()
-	rest, queued := busyPatience-now.Sub(c.since), 0
+	age := now.Sub(c.window)
+	busy := c.fullFor(now) >= age*3/4
+	if !c.grows || d.stopping || d.barren || !busy && d.head == nil {
+		d.mu.Unlock()
+		return // the next time that no worker has room it is set anew
+	}
+	rest, queued := busyPatience-age, 0
+	if d.head == nil && rest < -busyPatience { // it was told to wait, and what was before does not count
+		c.begin(now)
+		rest = busyPatience
+	}
 	if d.head != nil {
 		waited := d.head.waited(now)
 		if x := d.firstNormal(); x != nil {
 			waited = max(waited, x.waited(now))
 		}
-		if left := queuePatience - waited; left <= 0 {
-			queued = d.queued
-			rest = 0
-		} else {
-			rest = min(rest, left)
+		if waited >= queuePatience {
+			rest, queued = 0, d.queued
+		} else if rest = min(rest, queuePatience-waited); !busy {
+			rest = queuePatience - waited
 		}
 	}
 	if rest > 0 {
@@ -87,7 +114,8 @@ func (d *dispatcher) onCrowd() {
 	d.pool.do(func() { again = d.pool.grow(queued) })
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !c.since.IsZero() && again > 0 && !c.armed {
+	c.begin(time.Now())
+	if again > 0 && !c.armed && c.grows && !d.stopping {
 		d.lookAtCrowd(again)
 	}
 }

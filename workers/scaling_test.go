@@ -111,17 +111,24 @@ func TestASpareWorkerStartsWhenAllAreBusyThoughNothingWaits(t *testing.T) {
 	})
 }
 
-func TestShortRequestsThatWorkersKeepUpWithDoNotGrowThePool(t *testing.T) {
+func TestShortRequestsGrowThePoolOnlyIfWorkersAreHardlyEverIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, _ := newFakePool(t, Settings{MinWorkers: 1, MaxWorkers: 4}, always(serve(1, func(w *fakeWorker, r *protocol.Request) { time.Sleep(5 * time.Millisecond); w.answer(r, "") })))
 		defer p.Stop(context.Background())
 		ready()
 		for range 1000 {
 			allWell(t, burst(p, 3))
-			time.Sleep(time.Millisecond)
+			time.Sleep(15 * time.Millisecond)
 		}
 		if slots, _ := now(p); slots != 1 {
 			t.Fatalf("%d slots", slots)
+		}
+		for range 300 { // the worker is idle for a moment between them, and no request waits for long
+			allWell(t, burst(p, 3))
+			time.Sleep(time.Millisecond)
+		}
+		if slots, _ := now(p); slots < 2 {
+			t.Fatal("a worker that is never idle for long got no help")
 		}
 	})
 }
