@@ -42,13 +42,14 @@ func (d *dispatcher) mayGrow(yes bool) {
 // noteCrowding is called when workers came to have room, or to have none. Under mu.
 func (d *dispatcher) noteCrowding() {
 	c := &d.crowd
+	crowded := len(d.free) == 0 && d.ready > 0 // where no worker is ready, one is on its way, or none can start
 	switch {
 	case !c.grows:
 		c.since = time.Time{}
-	case len(d.free) > 0 && !c.since.IsZero():
+	case !crowded && !c.since.IsZero():
 		c.full += time.Since(c.since)
 		c.since = time.Time{}
-	case len(d.free) == 0 && c.since.IsZero():
+	case crowded && c.since.IsZero():
 		c.since = time.Now()
 		if !c.armed { // one that is set looks soon enough
 			c.begin(c.since)

@@ -207,8 +207,8 @@ func (d *dispatcher) takeOut(w *worker, to State) {
 			}
 		}
 		w.listed = false
-		d.noteCrowding()
 	}
+	d.noteCrowding()
 	if w.inflight == 0 {
 		w.drainedOnce()
 	}

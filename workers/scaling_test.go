@@ -133,6 +133,19 @@ func TestShortRequestsGrowThePoolOnlyIfWorkersAreHardlyEverIdle(t *testing.T) {
 	})
 }
 
+func TestPoolThatTakesLongToStartBeginsWithTheFewestWorkers(t *testing.T) {
+	for boot := range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			p, f := newFakePool(t, Settings{MinWorkers: 2, MaxWorkers: 8}, always(bootsFor(time.Duration(boot)*10*time.Millisecond)))
+			defer p.Stop(context.Background())
+			time.Sleep(time.Minute)
+			if f.count() != 2 {
+				t.Fatalf("%d starts", f.count())
+			}
+		})
+	}
+}
+
 func TestStartsUnderWayCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, f := newFakePool(t, Settings{MinWorkers: 2, MaxWorkers: 100, QueueTimeout: time.Hour, RequestTimeout: 0}, always(bootsFor(10*time.Second)))
