@@ -70,8 +70,11 @@ func (w *worker) watchLink(now time.Time) {
 	case !answered && w.pinged.IsZero():
 		w.pinged = now // it was busy meanwhile
 	case !answered && now.Sub(w.pinged) > pingTimeout && (state == Busy || w.pool.dispatch.withdrawIdle(w)):
-		w.log.Error("worker does not answer PING, it is replaced", "timeout", pingTimeout.String())
-		w.kill("no answer to PING within " + pingTimeout.String())
+		w.pinged = now.Add(time.Hour) // it is being ended
+		w.pool.tasks.Go(func() {      // ends after backtraceTimeout
+			w.log.Error("worker does not answer PING, it is replaced", append([]any{"timeout", pingTimeout.String()}, w.whereabouts()...)...)
+			w.kill("no answer to PING within " + pingTimeout.String())
+		})
 	}
 }
 

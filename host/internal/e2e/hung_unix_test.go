@@ -172,3 +172,23 @@ Worker::create()->onRequest(function (Request $r) {
 		t.Errorf("GET with retry = never: %d", code)
 	}
 }
+
+// Somebody kills the first new worker as it starts: that says nothing about the code.
+func TestAReloadOutlivesANewWorkerThatIsKilledFromOutside(t *testing.T) {
+	t.Parallel()
+	code := func(version string) string {
+		return `
+Worker::create()->onStart(function () { if (@unlink(__DIR__ . '/strike')) { posix_kill(getmypid(), SIGKILL); } })
+    ->onRequest(fn (Request $r) => '` + version + `')->run();`
+	}
+	dir := phpWorker(t, code("old"))
+	h := start(t, "-n", "2", dir)
+	writePHP(t, dir, code("new"))
+	write(t, dir, "strike", "")
+	if out := h.reload(); strings.Count(out, "one more was tried: the first was killed from outside (signal: killed)") != 1 {
+		t.Errorf("the report does not say it:\n%s", out)
+	}
+	if code, text := h.get("/"); code != 200 || text != "new" {
+		t.Errorf("%d %s", code, text)
+	}
+}
