@@ -71,7 +71,10 @@ func (p *pool) temporary(c *config.Pool) (string, error) {
 
 // systemPaths are what a program needs to run at all, where they exist. Files that others may not read stay unreadable: confinement only takes away.
 var (
-	systemPaths   = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store", "/proc", "/sys/devices/system/cpu", "/run/systemd/resolve", "/dev/fd"}
+	systemPaths = []string{
+		"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store", "/proc", "/run/systemd/resolve",
+		"/sys/devices/system/cpu", "/sys/fs/cgroup", "/sys/kernel/mm/transparent_hugepage", // how many processors and how much memory there are
+	}
 	systemDevices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}
 )
 

@@ -367,7 +367,7 @@ func TestAGoWorkerIsBuiltByTheHostAndRunByItsUser(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	dir, addr := openSite(t, "", "")
-	text := fmt.Sprintf("[[listen]]\naddress = %q\n[pool.go]\nworker = %q\nworkers = 1\nuser = \"nobody\"\n", addr, filepath.Join(repository, "examples/hello-go"))
+	text := fmt.Sprintf("[[listen]]\naddress = %q\n[pool.go]\nworker = %q\nworkers = 1\nuser = \"nobody\"\n[pool.go.confine]\noptional = true\n", addr, filepath.Join(repository, "examples/hello-go"))
 	if err := os.WriteFile(filepath.Join(dir, "host.toml"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
