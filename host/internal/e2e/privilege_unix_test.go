@@ -105,6 +105,23 @@ func (h *host) self() (s self) {
 	return s
 }
 
+// upload sends a file, which the worker moves away, and returns what it says of that.
+func (h *host) upload() string {
+	h.t.Helper()
+	var form bytes.Buffer
+	parts := multipart.NewWriter(&form)
+	part, _ := parts.CreateFormFile("f", "a.txt")
+	io.WriteString(part, "uploaded")
+	parts.Close()
+	resp, err := http.Post(h.url+"/", parts.FormDataContentType(), &form)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	return string(text)
+}
+
 const nobody = 65534
 
 func TestAPoolRunsAsItsUserWithItsLimits(t *testing.T) {
@@ -133,25 +150,14 @@ rlimits = { nofile = 96, core = 0, address_space = "3GiB" }`)
 		t.Errorf("environment %v", s.Env)
 	}
 
-	var form bytes.Buffer
-	parts := multipart.NewWriter(&form)
-	part, _ := parts.CreateFormFile("f", "a.txt")
-	io.WriteString(part, "uploaded")
-	parts.Close()
-	resp, err := http.Post(h.url+"/", parts.FormDataContentType(), &form)
+	if got, want := h.upload(), fmt.Sprintf(`{"text":"uploaded","owner":%d,"mode":"640"}`, nobody); got != want {
+		t.Errorf("the upload: %s, want %s", got, want)
+	}
+	resp, err := http.Post(h.url+"/", "application/octet-stream", bytes.NewReader(make([]byte, 3<<20))) // waits on disk
 	if err != nil {
 		t.Fatal(err)
 	}
 	text, _ := io.ReadAll(resp.Body)
-	resp.Body.Close()
-	if got, want := string(text), fmt.Sprintf(`{"text":"uploaded","owner":%d,"mode":"640"}`, nobody); got != want {
-		t.Errorf("the upload: %s, want %s", got, want)
-	}
-	resp, err = http.Post(h.url+"/", "application/octet-stream", bytes.NewReader(make([]byte, 3<<20))) // waits on disk
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, _ = io.ReadAll(resp.Body)
 	resp.Body.Close()
 	if string(text) != fmt.Sprint(3<<20) {
 		t.Errorf("the large body: %s", text)
@@ -275,6 +281,9 @@ func TestAConfinedWorkerSeesOnlyWhatItMay(t *testing.T) {
 		if _, text := h.get("/try?path=" + path); text != want {
 			t.Errorf("%s: %s, want %s", path, text, want)
 		}
+	}
+	if got := h.upload(); !strings.HasPrefix(got, `{"text":"uploaded"`) {
+		t.Errorf("the upload: %s", got)
 	}
 	h.reload()
 	if _, text := h.get("/try?path=" + filepath.Join(secrets, "text")); text != `{"read":false,"write":false}` {

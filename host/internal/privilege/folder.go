@@ -5,17 +5,19 @@ package privilege
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 )
 
 const (
 	folderPrefix = "workerhost-pool-"
-	lockName     = "lock"
+	settling     = time.Second // from making a folder to its lock, at most
 )
 
 // Folder is a pool's private folder. It is made when it is first needed. Its methods are safe for concurrent use.
@@ -77,8 +79,8 @@ func (f *Folder) Close() {
 	if f.path == "" {
 		return
 	}
-	os.RemoveAll(f.path) // what can't be removed is swept by the next host
 	f.lock.Close()
+	os.RemoveAll(f.path) // what can't be removed is swept by a later host
 	f.path, f.lock = "", nil
 }
 
@@ -118,7 +120,7 @@ func own(path string, owner *Identity) error {
 // ready makes the folder. Others may pass through it, to what is theirs, but not look around. Under mu.
 func (f *Folder) ready() error {
 	if f.path != "" {
-		if _, err := os.Lstat(filepath.Join(f.path, lockName)); err == nil {
+		if _, err := os.Lstat(f.path); err == nil {
 			return nil
 		}
 		f.lock.Close() // somebody cleaned it away
@@ -126,44 +128,51 @@ func (f *Folder) ready() error {
 	}
 	sweep(os.TempDir())
 	for try := 0; ; try++ {
-		path, err := os.MkdirTemp("", folderPrefix)
-		if err != nil {
-			return err
-		}
-		lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		path, lock, err := makeLocked()
 		if err == nil {
-			tryLock(lock)
-			_, err = os.Lstat(lock.Name())
-			if err == nil {
-				err = os.Chmod(path, 0o711)
-			}
-			if err == nil {
-				f.path, f.lock = path, lock
-				return nil
-			}
-			lock.Close() // another host swept it away before it was locked
+			f.path, f.lock = path, lock
+			return nil
 		}
-		if try == 3 {
-			os.RemoveAll(path)
+		if try == 3 || !errors.Is(err, fs.ErrNotExist) { // another host swept it away before it was locked
 			return err
 		}
 	}
 }
 
-// sweep removes what hosts that were killed left behind: folders whose lock nobody holds.
+// makeLocked makes a folder that is locked as long as we live: for the sweep of the next host, and for systemd-tmpfiles, which leaves alone what is locked.
+func makeLocked() (path string, lock *os.File, err error) {
+	if path, err = os.MkdirTemp("", folderPrefix); err != nil {
+		return "", nil, err
+	}
+	if lock, err = os.Open(path); err != nil {
+		return "", nil, err
+	}
+	tryLock(lock)
+	if err = os.Chmod(path, 0o711); err != nil {
+		lock.Close()
+		os.RemoveAll(path)
+		return "", nil, err
+	}
+	return path, lock, nil
+}
+
+// sweep removes what hosts that were killed left behind: folders that nobody has locked.
 func sweep(parent string) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
 		return // making ours will say why
 	}
 	for _, e := range entries {
-		if !e.IsDir() || e.Type()&fs.ModeSymlink != 0 || !strings.HasPrefix(e.Name(), folderPrefix) {
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), folderPrefix) {
 			continue
 		}
 		path := filepath.Join(parent, e.Name())
-		lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR, 0)
+		if info, err := e.Info(); err != nil || time.Since(info.ModTime()) < settling {
+			continue // it may be one that is being made
+		}
+		lock, err := os.Open(path)
 		if err != nil {
-			continue // somebody else's, or one that is being made
+			continue // somebody else's
 		}
 		if tryLock(lock) {
 			os.RemoveAll(path)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 func TestAFolderIsForItsOwnerAndGoesWithItsPool(t *testing.T) {
@@ -52,6 +53,11 @@ func TestWhatAKilledHostLeftIsSweptAndWhatALivingOneHasIsNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead.lock.Close() // as the kernel does
+	for _, folder := range []string{kept, left} {
+		if err := os.Chtimes(filepath.Dir(folder), time.Time{}, time.Now().Add(-time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if _, err := next.Temporary(nil); err != nil {
 		t.Fatal(err)
 	}
