@@ -17,8 +17,9 @@ type reloadBar struct {
 	t          *terminal
 	pool       string
 	done, want int
-	phases     []string // a line for each worker at hand
-	drawn      int      // lines
+	phases     []string          // a line for each worker at hand
+	seen       map[int]time.Time // since when, by slot
+	drawn      int               // lines
 }
 
 const (
@@ -40,7 +41,7 @@ func (b *reloadBar) erase() {
 func (b *reloadBar) heed(e control.Event) {
 	switch e.Kind {
 	case control.Begun:
-		b.pool, b.done, b.want, b.phases = e.Pool, 0, e.Workers, nil
+		b.pool, b.done, b.want, b.phases, b.seen = e.Pool, 0, e.Workers, nil, map[int]time.Time{}
 	case control.Replaced:
 		b.done++
 		b.forget(e)
@@ -70,7 +71,7 @@ func (b *reloadBar) see(st control.Status) {
 	for _, p := range st.Pools {
 		if p.Name == b.pool && p.Progress != nil {
 			b.erase()
-			b.phases = phases(p)
+			b.phases = b.tellPhases(p)
 			b.draw()
 		}
 	}
@@ -119,8 +120,8 @@ func (b *reloadBar) follow(ctx context.Context, look func(context.Context) (cont
 
 func phasePrefix(slot int) string { return fmt.Sprintf("  worker %d  ", slot) }
 
-// phases are the lines of the workers that are being replaced.
-func phases(p control.Pool) (lines []string) {
+// tellPhases makes the lines of the workers that are being replaced.
+func (b *reloadBar) tellPhases(p control.Pool) (lines []string) {
 	for i := 0; i < len(p.Workers); {
 		var came, goes *control.Worker
 		first := i
@@ -133,9 +134,19 @@ func phases(p control.Pool) (lines []string) {
 				goes = w
 			}
 		}
-		if what, since := phase(came, goes); what != "" {
-			lines = append(lines, phasePrefix(p.Workers[first].Slot)+fmt.Sprintf("pid %s → %s  %s  %s", pidOf(goes), pidOf(came), what, humanDuration(fromSeconds(since))))
+		what := phase(came, goes)
+		if what == "" {
+			continue
 		}
+		at := p.Workers[first].Slot
+		if b.seen[at].IsZero() {
+			b.seen[at] = time.Now()
+		}
+		took := time.Since(b.seen[at])
+		if came != nil {
+			took = max(took, fromSeconds(came.Uptime))
+		}
+		lines = append(lines, phasePrefix(at)+fmt.Sprintf("pid %s → %s  %s  %s", pidOf(goes), pidOf(came), what, humanDuration(took)))
 	}
 	return lines
 }
@@ -147,20 +158,21 @@ func pidOf(w *control.Worker) string {
 	return fmt.Sprint(w.PID)
 }
 
-// phase is where the replacement of a worker is, and for how many seconds the newer one of the two has been there; "" if none is under way.
-func phase(came, goes *control.Worker) (what string, since float64) {
+// phase is where the replacement of a worker is; "" if none is under way. With in_place nobody comes before the old one has gone.
+func phase(came, goes *control.Worker) string {
+	swapped := ""
 	if came != nil {
-		since = came.Uptime
+		swapped = "swapped, "
 	}
 	switch {
 	case came != nil && came.State == "starting" && came.Warming != "":
-		return "warming: " + came.Warming, since
+		return "warming: " + came.Warming
 	case came != nil && came.State == "starting":
-		return "starting", since
+		return "starting"
 	case goes != nil && goes.State == "draining" && goes.Inflight > 0:
-		return "swapped, draining: " + counted(goes.Inflight, "request"), since
+		return swapped + "draining: " + counted(goes.Inflight, "request")
 	case goes != nil && goes.State == "draining":
-		return "swapped, stopping", since
+		return swapped + "stopping"
 	}
-	return "", 0
+	return ""
 }
