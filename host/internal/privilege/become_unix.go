@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"syscall"
 
@@ -24,6 +25,7 @@ func Become(p *Plan, command []string) error {
 	if len(command) == 0 {
 		return errors.New("no program was given")
 	}
+	debug.SetGCPercent(-1) // a collection may map memory, which address_space does not leave to this program
 	runtime.LockOSThread() // confinement and the parent-death signal are a thread's own, and the thread that executes keeps them
 	if p.Umask != nil {
 		unix.Umask(*p.Umask)
