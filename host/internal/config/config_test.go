@@ -278,6 +278,11 @@ workers = 9
 	if len(c.Listen) != 1 || c.Listen[0].Address != ":3" || c.Listen[0].Pool != "web" {
 		t.Errorf("listen %+v", c.Listen)
 	}
+	c = parse(t, "[pool.web]\nworker = \"worker.php\"\nmin_workers = 2\nmax_workers = 9\n")
+	apply(t, c, Overrides{Workers: 3})
+	if least, most := c.Pools[0].Span(); least != 3 || most != 3 {
+		t.Errorf("-n 3 gives from %d to %d workers", least, most)
+	}
 }
 
 // A pool resolves the symlink of its directory anew for each generation, so neither the directory nor the script may
