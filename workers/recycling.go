@@ -118,7 +118,8 @@ func (w *worker) watchSize(attempts []*attempt, now time.Time) {
 			w.interrupt(a, now, why, "request ended: its worker is larger than max_memory_hard", "memory", size, "max_memory_hard", limit)
 		}
 	}
-	if w.concurrency > 1 && len(attempts) > 0 && now.Sub(w.outgrew) > heedTimeout && w.overruled.CompareAndSwap(false, true) {
+	if w.concurrency > 1 && len(attempts) > 0 && now.Sub(w.outgrew) > heedTimeout && w.doomed.CompareAndSwap(false, true) {
+		w.overruled.Store(true)  // for a silent request it may be draining already, which takes too long
 		w.pool.tasks.Go(func() { // one request at a time is seen to by overrule
 			w.pool.dispatch.withdraw(w, Draining)
 			w.tellUnheeded(attempts[0], "worker is larger than max_memory_hard and did not heed RESET, it is terminated")

@@ -191,6 +191,27 @@ func TestMaxMemoryHardEndsAWorkerInTheMiddleOfARequest(t *testing.T) {
 	}
 }
 
+func TestMaxMemoryHardDoesNotWaitForTheDrainOfASilentWorker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := newFakePool(t, Settings{Workers: 1, MaxMemoryHard: 200, RequestTimeout: time.Second, DrainTimeout: time.Hour}, always(serve(4, func(w *fakeWorker, r *protocol.Request) {
+			time.Sleep(10 * time.Second)
+			w.resident.Store(300)
+			w.hang()
+		})))
+		defer p.Stop(context.Background())
+		ready()
+		s, _ := submit(p, "POST", "/")
+		time.Sleep(9 * time.Second)
+		if s.failureKind() != protocol.FailedTimeout || f.alive() != 2 {
+			t.Fatalf("%d alive while the silent one drains", f.alive())
+		}
+		time.Sleep(10 * time.Second)
+		if f.alive() != 1 {
+			t.Fatalf("%d alive", f.alive())
+		}
+	})
+}
+
 func TestWorkerThatHeedsTheHardLimitIsReplacedAndNotKilled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, f := newFakePool(t, Settings{Workers: 1, MaxMemoryHard: 200}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {

@@ -70,6 +70,7 @@ type worker struct {
 	due       restartReason // why
 	oversized atomic.Bool   // it is larger than MaxMemoryHard, and has been told to give up what it has
 	outgrew   time.Time     // when; the watch's own
+	doomed    atomic.Bool   // it is being ended for that, with all that it has
 	overdue   int           // how often that failed
 	overruled atomic.Bool   // it is being ended for not heeding a RESET
 
