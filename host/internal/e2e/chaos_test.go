@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,7 +35,11 @@ start_timeout = "4s"
 request_timeout = "1500ms"
 drain_timeout = "4s"
 stop_timeout = "500ms"
+%s
 `
+
+// chaosSettings may come on top, each of them or not.
+var chaosSettings = []string{`surge = 2`, `warmup = ["/hello"]`, `max_requests = 400`, `slow_request = "500ms"`, `request_body = "stream"`}
 
 // chaos is a site and what befalls it.
 type chaos struct {
@@ -71,9 +76,17 @@ func TestChaosHarmsOnlyWhatItTouches(t *testing.T) {
 	c := &chaos{t: t, dir: dir, random: rand.New(rand.NewPCG(seed, 1)), faults: map[string]int{}}
 	c.deploy()
 	os.Mkdir(filepath.Join(dir, "spool"), 0o700)
-	write(t, dir, "host.toml", fmt.Sprintf(chaosConfig, admin))
+	var more []string
+	for _, setting := range chaosSettings {
+		if c.random.IntN(3) == 0 {
+			more = append(more, setting)
+		}
+	}
+	t.Logf("settings: %s", strings.Join(more, ", "))
+	write(t, dir, "host.toml", fmt.Sprintf(chaosConfig, admin, strings.Join(more, "\n")))
 	c.h = start(t, "-c", filepath.Join(dir, "host.toml"))
 	c.ledger = newLedger(c.h)
+	c.ledger.streamed = slices.Contains(more, `request_body = "stream"`)
 
 	c.ledger.load(time.Second) // so that what is kept for good is there
 	before := takeFootprint(t, c.h, admin)
