@@ -6,12 +6,13 @@ ARGS    ?=
 # The version says where a binary came from; stamping it with git's state as well fails in a checkout of another user.
 BUILD   := -trimpath -buildvcs=false
 
-.PHONY: help serve test build bench fuzz lint setup clean
+.PHONY: help serve test chaos build bench fuzz lint setup clean
 
 help:
 	@echo 'make serve   build, then serve examples/hello-php on http://127.0.0.1:8080/'
 	@echo '             (WORKER=examples/app-php serves another one; ARGS="--dev" adds flags)'
 	@echo 'make test    everything that a change must pass: gofmt, go vet, Go, PHP, end to end'
+	@echo 'make chaos   a minute of faults at random under load (CHAOS_TIME=5m CHAOS_SEED=7)'
 	@echo 'make build   write bin/host'
 	@echo 'make bench   measure beside nginx + php-fpm; ARGS=--reload measures a reload under load'
 	@echo 'make fuzz    run each fuzz target for FUZZTIME=20s'
@@ -26,6 +27,10 @@ serve: build
 test:
 	@.ci/setup test
 	@.ci/test
+
+chaos:
+	@.ci/setup test
+	CHAOS_TIME=$${CHAOS_TIME:-60s} go test ./host/internal/e2e -run '^TestChaos' -count=1 -v -timeout 30m
 
 build:
 	@mkdir -p bin

@@ -47,7 +47,7 @@ func (b *builder) build(ctx context.Context, p *config.Pool, dir string, generat
 	// Stamping git's state would fail in a checkout that belongs to another user.
 	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", path, ".")
 	cmd.Dir = source
-	cmd.Env = append(p.Environ(os.Environ()), "PWD="+source)
+	cmd.Env = append(p.BuildEnviron(os.Environ()), "PWD="+source)
 	if _, err := os.UserCacheDir(); err != nil && os.Getenv("GOCACHE") == "" {
 		cmd.Env = append(cmd.Env, "GOCACHE="+filepath.Join(filepath.Dir(path), "cache")) // a service may have no $HOME
 	}
@@ -59,10 +59,26 @@ func (b *builder) build(ctx context.Context, p *config.Pool, dir string, generat
 		}
 		return "", fmt.Errorf("the worker in %s does not build (%w):\n%s", source, err, strings.TrimRight(string(out), "\n"))
 	}
+	if p.Identity != nil {
+		if err := lend(path, p.Identity.GID); err != nil {
+			return "", fmt.Errorf("the worker can't be given to %s: %w", p.Identity, err)
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.binaries[p.Name] = append(b.binaries[p.Name], binary{generation, path})
 	return path, nil
+}
+
+// lend lets a group execute a binary that stays ours.
+func lend(path string, gid int) error {
+	if err := os.Lchown(path, -1, gid); err != nil {
+		return err
+	}
+	if err := os.Chmod(path, 0o750); err != nil {
+		return err
+	}
+	return os.Chmod(filepath.Dir(path), 0o711) // to pass through, not to look around
 }
 
 // place names a new binary. A generation's number comes again after a reload that failed, so the number alone is not enough.

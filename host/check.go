@@ -48,6 +48,9 @@ func check(t *terminal, c *config.Config) error {
 	head := table{}
 	head.add(plain("configuration", file)...)
 	head.add(plain("control", c.Control)...)
+	if c.Remote.Listen != "" {
+		head.add(plain("control over TCP", c.Remote.Listen+", with the token")...)
+	}
 	head.add(plain("log", c.Log.Level+", "+c.Log.Format)...)
 	if c.Dev {
 		head.add(cell{text: "dev"}, cell{"responses show errors with their trace", t.yellow})
@@ -105,7 +108,7 @@ func checkPool(t *terminal, p *config.Pool) error {
 			break
 		}
 		row("php", fmt.Sprintf("%s, version %s, %s, %s", php.Path, php.Version, has("opcache", php.Opcache, "php-opcache"), has("msgpack", php.Msgpack, "php-msgpack")))
-		command = config.PHPCommand(php, p)
+		command = config.PHPCommand(php, p, "")
 	case config.GoPackage:
 		row("worker", "Go main package "+p.Worker+", built for each generation")
 		if _, err := exec.LookPath("go"); err != nil {
@@ -120,6 +123,14 @@ func checkPool(t *terminal, p *config.Pool) error {
 		fmt.Fprintf(t.out, "  command\n    %s\n", wrapCommand(command))
 	}
 	showSettings(t, *p)
+	if p.Rlimits != (config.Rlimits{}) {
+		fmt.Fprintf(t.out, "\n%s\n", t.bold("pool "+p.Name+" rlimits"))
+		showSettings(t, p.Rlimits)
+	}
+	if p.Confine != nil {
+		fmt.Fprintf(t.out, "\n%s\n", t.bold("pool "+p.Name+" confine"))
+		showSettings(t, *p.Confine)
+	}
 	return problem
 }
 
@@ -173,10 +184,7 @@ func showSettings(t *terminal, settings any) {
 		if key == "" || f.Tag.Get("means") == "" || slices.Contains(shownAlready, key) {
 			continue
 		}
-		value, set := describeValue(v.FieldByIndex(f.Index).Interface())
-		if !set {
-			value = f.Tag.Get("absent")
-		}
+		value, set := describeField(f, v.FieldByIndex(f.Index).Interface())
 		c := cell{text: value}
 		if !set || value == f.Tag.Get("default") {
 			c.paint = t.faint
@@ -186,6 +194,17 @@ func showSettings(t *terminal, settings any) {
 	list.write(t.out)
 }
 
+// describeField writes a value for people. set is false for one that is absent.
+func describeField(f reflect.StructField, value any) (text string, set bool) {
+	if n, number := value.(int); number && n == 0 && f.Tag.Get("key") == "workers" {
+		return "as many as there is work for", false
+	}
+	if text, set = describeValue(value); !set {
+		text = f.Tag.Get("absent")
+	}
+	return text, set
+}
+
 // describeValue writes a value as the file has it. set is false for one that is absent.
 func describeValue(value any) (text string, set bool) {
 	switch v := value.(type) {
@@ -193,6 +212,16 @@ func describeValue(value any) (text string, set bool) {
 		return v, v != ""
 	case int:
 		return strconv.Itoa(v), true
+	case *int:
+		if v == nil {
+			return "", false
+		}
+		return strconv.Itoa(*v), true
+	case *config.Size:
+		if v == nil {
+			return "", false
+		}
+		return v.String(), true
 	case time.Duration:
 		return tomlDuration(v), true
 	case fmt.Stringer:

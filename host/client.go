@@ -15,8 +15,22 @@ import (
 // hostFlags declares -c and --control. What it returns finds the host.
 func hostFlags(f *pflag.FlagSet) func() (*control.Client, error) {
 	file := f.StringP("config", "c", "", "configuration `FILE` that the host was started with (default: host.toml in the working directory, if there is one)")
-	socket := f.String("control", "", "control socket of the host, at `PATH`")
+	socket := f.String("control", "", "control socket of the host, at `PATH`, or tcp://HOST:PORT for one with [control] listen")
+	tokenFile := f.String("token-file", "", "`FILE` with the token of a host at tcp://")
 	return func() (*control.Client, error) {
+		if address, isTCP := control.TCPAddress(*socket); isTCP {
+			if *tokenFile == "" {
+				return nil, misused("--control %s needs the host's token: give --token-file FILE", *socket)
+			}
+			token, err := config.ReadToken(*tokenFile)
+			if err != nil {
+				return nil, err
+			}
+			return control.NewRemoteClient(address, token), nil
+		}
+		if *tokenFile != "" {
+			return nil, misused("--token-file is for --control tcp://HOST:PORT: a socket asks for no token")
+		}
 		path, err := config.FindControl(*socket, *file, os.LookupEnv)
 		if err != nil {
 			return nil, err

@@ -21,13 +21,14 @@ import (
 
 // The topics, in their order.
 const (
-	aboutConfig    = "configuration"
-	aboutHost      = "running host"
-	aboutPHP       = "php"
-	aboutProgram   = "program"
-	aboutListeners = "listeners"
-	aboutFolders   = "folders"
-	aboutMachine   = "limits and memory"
+	aboutConfig     = "configuration"
+	aboutHost       = "running host"
+	aboutPHP        = "php"
+	aboutProgram    = "program"
+	aboutListeners  = "listeners"
+	aboutFolders    = "folders"
+	aboutPrivileges = "privileges"
+	aboutMachine    = "limits and memory"
 )
 
 // examine looks at everything. Without a configuration, c is nil and err says why; the machine is looked at all the same.
@@ -49,16 +50,18 @@ func (d *diagnosis) examine(ctx context.Context, c *config.Config, err error) {
 	var checked []phpUse
 	for _, p := range c.Pools {
 		d.pool = p.Name
-		workers += p.Workers
+		_, most := p.Span()
+		workers += most
+		d.examinePrivileges(ctx, c, p)
 		switch p.Kind {
 		case config.PHPFile:
 			use := phpUse{path: p.PHP, ini: p.PHPIni}
 			if i := slices.IndexFunc(checked, use.same); i >= 0 {
-				memory += int64(p.Workers) * checked[i].limit
+				memory += int64(most) * checked[i].limit
 				continue
 			}
 			use.limit = d.examinePHP(ctx, p)
-			memory += int64(p.Workers) * use.limit
+			memory += int64(most) * use.limit
 			checked = append(checked, use)
 		case config.GoPackage:
 			if path, err := exec.LookPath("go"); err != nil {

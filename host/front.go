@@ -10,21 +10,20 @@ import (
 
 // front is fixed until the host ends.
 type front struct {
-	access *listen.AccessLog // nil is off
-	crowd  *listen.Crowd
-	id     string
-	log    hclog.Logger
+	crowd *listen.Crowd
 }
 
-// guard says who may come. It never changes: a reload replaces it.
+// guard says who may come, and notes who came. It never changes: a reload replaces it.
 type guard struct {
 	rate    *listen.RateLimit // nil is off
 	proxies *listen.Proxies   // nil: nobody is asked to say who clients are
+	access  *listen.AccessLog // nil is off
+	id      string            // the header of a request's id; "" is off
 }
 
-// newGuard makes the guard that comes after old, which may be nil. Clients keep what they have used up if the limit stays.
-func newGuard(c config.HTTP, old *guard, before config.HTTP) *guard {
-	g := &guard{}
+// newGuard makes the guard that comes after old, which may be nil. Clients keep what they have used up if the limit stays, and so does the access log.
+func newGuard(c config.HTTP, old *guard, before config.HTTP, log hclog.Logger) (*guard, error) {
+	g := &guard{id: c.RequestID}
 	if networks, unix, set := c.Proxies(); set {
 		g.proxies = &listen.Proxies{Networks: networks, Unix: unix}
 	}
@@ -34,21 +33,44 @@ func newGuard(c config.HTTP, old *guard, before config.HTTP) *guard {
 	case c.RateLimit.Requests > 0:
 		g.rate = listen.NewRateLimit(c.RateLimit.Requests, c.RateLimit.Burst)
 	}
-	return g
-}
-
-func newFront(c config.HTTP, log hclog.Logger) (*front, error) {
-	f := &front{id: c.RequestID, log: log}
-	f.crowd = listen.NewCrowd(0, 0, nil, log)
-	if c.AccessLog != "off" {
+	switch {
+	case old != nil && c.AccessLog == before.AccessLog:
+		g.access = old.access
+	case c.AccessLog != "off":
 		access, err := listen.OpenAccessLog(c.AccessLog, log)
 		if err != nil {
 			return nil, err
 		}
-		f.access = access
+		g.access = access
 	}
-	return f, nil
+	return g, nil
 }
+
+// retire lets go of what the guard in its place does not have.
+func (g *guard) retire(next *guard) {
+	if g.access != nil && g.access != next.access {
+		g.access.Retire()
+	}
+}
+
+// reopen takes the access log's file anew, after somebody has renamed it.
+func (g *guard) reopen() {
+	if g.access != nil {
+		g.access.Reopen()
+	}
+}
+
+// close is for the last guard, at the host's end.
+func (g *guard) close(log hclog.Logger) {
+	if g.access == nil {
+		return
+	}
+	if err := g.access.Close(); err != nil {
+		log.Warn(err.Error())
+	}
+}
+
+func newFront(log hclog.Logger) *front { return &front{crowd: listen.NewCrowd(0, 0, nil, log)} }
 
 // limit has the crowd heed the configuration from now on.
 func (f *front) limit(c config.HTTP, g *guard) {
@@ -57,21 +79,5 @@ func (f *front) limit(c config.HTTP, g *guard) {
 
 // equip has a listener heed all this.
 func (f *front) equip(o *listen.Options, g *guard) {
-	o.Access, o.RequestID, o.Crowd, o.RateLimit, o.Proxies = f.access, f.id, f.crowd, g.rate, g.proxies
-}
-
-// reopen takes the access log's file anew, after somebody has renamed it.
-func (f *front) reopen() {
-	if f.access != nil {
-		f.access.Reopen()
-	}
-}
-
-func (f *front) close() {
-	if f.access == nil {
-		return
-	}
-	if err := f.access.Close(); err != nil {
-		f.log.Warn(err.Error())
-	}
+	o.Access, o.RequestID, o.Crowd, o.RateLimit, o.Proxies = g.access, g.id, f.crowd, g.rate, g.proxies
 }

@@ -35,7 +35,6 @@ type host struct {
 	builds *builder
 	spool  *listen.Spool
 	front  *front
-	access *listen.AccessLog  // nil: off
 	work   func(func() error) // starts what run waits for; called under mu, while not closed
 
 	notify *notifier
@@ -82,6 +81,14 @@ func (h *host) run() error {
 	defer steering.Close() // last: by this, `host stop` learns that all the rest has gone
 	defer close(h.stopped)
 
+	h.warnOfRoot()
+	if address := h.config().Remote.Listen; address != "" {
+		bound, err := steering.Open(address, h.config().Remote.Secret())
+		if err != nil {
+			return err
+		}
+		h.log.Info("to be steered over TCP, with the token", "address", bound)
+	}
 	reaper, err := startReaper()
 	if err != nil {
 		return err
@@ -91,11 +98,13 @@ func (h *host) run() error {
 	defer h.builds.close()
 	h.spool = listen.NewSpool(h.config().HTTP.SpoolDirectory, int64(h.config().HTTP.SpoolQuota), h.log)
 	defer h.spool.Close()
-	if h.front, err = newFront(h.config().HTTP, h.log); err != nil {
+	h.front = newFront(h.log)
+	made := &setup{config: h.config()}
+	if made.guard, err = newGuard(made.config.HTTP, nil, config.HTTP{}, h.log); err != nil {
 		return err
 	}
-	defer h.front.close()
-	made := &setup{config: h.config(), guard: newGuard(h.config().HTTP, nil, config.HTTP{})}
+	h.setup.Store(made)
+	defer func() { h.setup.Load().guard.close(h.log) }()
 	h.front.limit(made.config.HTTP, made.guard)
 	for _, c := range made.config.Pools {
 		p, err := h.newPool(made.config, c)
@@ -204,6 +213,9 @@ func (h *host) serve(p *pool) error {
 	case <-h.stopping.Done():
 		return nil
 	}
+	if err := p.workers.Hopeless(); err != nil {
+		return fmt.Errorf("pool %s: %w", p.name, err)
+	}
 	h.beginReady()
 	return nil
 }
@@ -239,7 +251,8 @@ func (h *host) announceReady() error {
 			if p.allReady() {
 				ready++
 			}
-			count += p.config().Workers
+			least, _ := p.config().Span()
+			count += least
 		}
 		if ready > 0 && !told {
 			told = true

@@ -24,6 +24,7 @@ func commands() []*command {
 		versionCommand(),
 		helpCommand(),
 		reaperCommand(),
+		launchCommand(),
 		firstCommand(),
 	}
 }

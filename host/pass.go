@@ -130,7 +130,11 @@ func (p *pass) rollChosen() {
 func (p *pass) prepare() error {
 	h, c := p.host, p.plan.config
 	now := h.setup.Load()
-	p.made.config, p.made.guard = c, newGuard(c.HTTP, now.guard, now.config.HTTP)
+	var err error
+	if p.made.guard, err = newGuard(c.HTTP, now.guard, now.config.HTTP, h.log); err != nil {
+		return err
+	}
+	p.made.config = c
 	for _, next := range p.plan.pools {
 		made := next.old
 		if made == nil {
@@ -203,7 +207,7 @@ func (p *pass) startPools() error {
 		p.undo = append(p.undo, func() {
 			p.tell(control.Event{Kind: control.Undone, Pool: made.name, What: "pool " + made.name + " is stopped again"})
 		})
-		count := made.config().Workers
+		count, _ := made.config().Span()
 		p.tell(control.Event{Kind: control.PoolAdded, Pool: made.name, Workers: count, Took: control.Millis(time.Since(began)), What: fmt.Sprintf("pool %s added: %s", made.name, counted(count, "worker"))})
 	}
 	return nil
@@ -295,13 +299,14 @@ func (p *pass) swap() bool {
 		h.mu.Unlock()
 		return false
 	}
-	h.setup.Store(&p.made)
+	before := h.setup.Swap(&p.made)
 	h.mu.Unlock()
 	h.log.SetLevel(hclog.LevelFromString(p.plan.config.Log.Level))
 	h.front.limit(p.made.config.HTTP, p.made.guard)
 	for _, ready := range p.ready {
 		p.settled = append(p.settled, ready.Apply())
 	}
+	before.guard.retire(p.made.guard)
 	h.beginReady()
 	if h.watch != watchOff {
 		h.mu.Lock()
@@ -368,10 +373,14 @@ func (p *pass) takeBack() {
 	for _, l := range p.bound {
 		l.server.Close()
 	}
+	if p.made.guard != nil {
+		p.made.guard.retire(p.host.setup.Load().guard)
+	}
 	now, cancel := context.WithCancel(context.Background())
 	cancel() // they have no requests
 	for _, made := range p.started {
 		made.workers.Stop(now)
+		made.private.Close()
 		p.host.builds.completed(made.name, math.MaxUint64)
 	}
 	for _, say := range slices.Backward(p.undo) {

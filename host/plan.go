@@ -43,7 +43,7 @@ type plannedListener struct {
 var liveHTTP = []string{
 	"max_header", "max_body", "header_timeout", "read_timeout", "write_timeout", "idle_timeout", "body_buffer", "response_buffer",
 	"public", "max_form_files", "max_form_file_size", "max_form_fields",
-	"max_connections", "max_connections_per_address", "trusted_proxies", "rate_limit",
+	"max_connections", "max_connections_per_address", "trusted_proxies", "rate_limit", "access_log", "request_id",
 }
 
 // makePlan compares.
@@ -74,7 +74,7 @@ func (p *plan) planPools(now *setup) {
 	for _, c := range p.config.Pools {
 		next := plannedPool{config: c, old: byName(now.pools, c.Name)}
 		if next.old != nil {
-			next.changes = differences("pool "+c.Name+":", *next.old.config(), *c)
+			next.changes = poolDifferences(next.old.config(), c)
 			for i := range next.changes {
 				next.changes[i].Pool = c.Name
 			}
@@ -86,6 +86,19 @@ func (p *plan) planPools(now *setup) {
 			p.removed = append(p.removed, old)
 		}
 	}
+}
+
+// poolDifferences are those of a pool and of the tables in it.
+func poolDifferences(old, new *config.Pool) []control.Event {
+	section := "pool " + new.Name + ":"
+	found := slices.Concat(differences(section, *old, *new), differences(section+" rlimits", old.Rlimits, new.Rlimits))
+	if (old.Confine == nil) != (new.Confine == nil) {
+		return append(found, changed(section, "confine", onOff(old.Confine != nil), onOff(new.Confine != nil)))
+	}
+	if new.Confine != nil {
+		found = append(found, differences(section+" confine", *old.Confine, *new.Confine)...)
+	}
+	return found
 }
 
 func (p *plan) planListeners(now *setup) {
@@ -155,10 +168,7 @@ func differences(section string, old, new any) []control.Event {
 
 // shown is a value as people read it.
 func shown(f reflect.StructField, value any) string {
-	text, set := describeValue(value)
-	if !set {
-		text = f.Tag.Get("absent")
-	}
+	text, _ := describeField(f, value)
 	return text
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/privilege"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
 )
@@ -22,6 +23,7 @@ type pool struct {
 	settings atomic.Pointer[config.Pool] // of the latest generation that went live
 	workers  *workers.Pool
 	builds   *builder
+	private  privilege.Folder
 	log      hclog.Logger
 	ending   context.Context        // the host's: ends a build under way
 	begun    chan struct{}          // closed when Start has returned
@@ -44,11 +46,19 @@ func (h *host) newPool(c *config.Config, p *config.Pool) (*pool, error) {
 func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) workers.Settings {
 	s := workers.Settings{
 		Name: p.Name, Command: p.Command, Directory: p.Directory, Env: p.Environ(os.Environ()), Stdio: p.Wire == "stdio",
-		Surge: p.Surge, InPlace: p.InPlace, Workers: p.Workers, Concurrency: p.Concurrency,
-		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
-		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, MaxRequests: p.MaxRequests,
+		Surge: p.Surge, InPlace: p.InPlace, Concurrency: p.Concurrency,
+		Workers: p.Workers, MaxWorkers: p.MaxWorkers, IdleTimeout: p.IdleTimeout, MaxPoolMemory: int64(p.MaxPoolMemory),
+		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, SlowRequest: p.SlowRequest, SlowTrace: p.SlowTrace, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
+		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, Retry: retryPolicies[p.Retry],
+		MaxRequests: p.MaxRequests, MaxAge: p.MaxAge, MaxMemory: int64(p.MaxMemory), MaxMemoryHard: int64(p.MaxMemoryHard),
 		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots,
 		Dev: c.Dev, Host: "workerhost/" + hostVersion(), Logger: h.log, Reaper: h.reaper,
+	}
+	if p.MaxWorkers > 0 {
+		s.MinWorkers = p.MinWorkers
+	}
+	s.Equip = func(dir string, command []string) (workers.Equipment, error) {
+		return made.equip(p, dir, command[0], h.spool)
 	}
 	for _, target := range p.Warmup {
 		s.Warmup = append(s.Warmup, warmUp(target))
@@ -63,6 +73,9 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 	}
 	return s
 }
+
+// retryPolicies are the words of the file.
+var retryPolicies = map[string]protocol.Retry{"safe": protocol.RetrySafe, "idempotency-key": protocol.RetryKeyed, "never": protocol.RetryNever}
 
 // warmUp is a request that only a new worker gets.
 func warmUp(target string) *protocol.Request {
@@ -99,7 +112,11 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 			p.log.Info("PHP has no msgpack extension, so that frames are read in plain PHP, which is slower; on Debian: apt-get install php-msgpack", "php", php.Path)
 		}
 	}
-	return config.PHPCommand(php, c), nil
+	temporary, err := p.temporary(c)
+	if err != nil {
+		return nil, err
+	}
+	return config.PHPCommand(php, c, temporary), nil
 }
 
 // start begins the first generation. It returns once there is something to wait for, or with what will never work.
@@ -112,22 +129,28 @@ func (p *pool) start(ctx context.Context) error {
 	return nil
 }
 
-// stop ends the workers gracefully, or at once when now ends.
+// stop ends the workers gracefully, or at once when now ends, and removes the pool's folder.
 func (p *pool) stop(now context.Context) {
 	<-p.begun
+	defer p.private.Close()
 	if p.running.Load() {
 		p.workers.Stop(now)
 	}
 }
 
-// allReady says whether every worker can take requests.
+// allReady says whether every worker that there has to be can take requests.
 func (p *pool) allReady() bool {
 	if !p.running.Load() {
 		return false
 	}
-	return !slices.ContainsFunc(p.workers.Status().Workers, func(w workers.WorkerStatus) bool {
-		return w.State == workers.Starting || w.State == workers.BackingOff
-	})
+	st := p.workers.Status()
+	ready := 0
+	for _, w := range st.Workers {
+		if w.State == workers.Idle || w.State == workers.Busy {
+			ready++
+		}
+	}
+	return ready >= st.MinWorkers
 }
 
 // status is the pool as the control API shows it.
@@ -138,7 +161,7 @@ func (p *pool) status() control.Pool {
 	st := p.workers.Status()
 	shown := control.Pool{
 		Name: st.Name, Generation: st.Generation, Queued: st.Queued, Waiting: st.Waiting, Directory: st.Directory, Pinned: st.Pinned,
-		Reloading: st.Reloading, Failure: st.Failure, Workers: []control.Worker{},
+		MinWorkers: st.MinWorkers, MaxWorkers: st.MaxWorkers, Reloading: st.Reloading, Failure: st.Failure, Workers: []control.Worker{},
 	}
 	if st.Reloading {
 		shown.Progress = &control.Progress{Generation: st.Roll.Generation, Replaced: st.Roll.Replaced, Workers: st.Roll.Workers}
@@ -146,7 +169,7 @@ func (p *pool) status() control.Pool {
 	for _, w := range st.Workers {
 		shown.Workers = append(shown.Workers, control.Worker{
 			Slot: w.Slot, PID: w.PID, State: w.State.String(), Generation: w.Generation, Inflight: w.Inflight, Requests: w.Requests,
-			Memory: w.Memory, Uptime: control.Seconds(w.Uptime), Restarts: w.Restarts, Restarted: w.Restarted, SDK: w.SDK,
+			Memory: w.Memory, Uptime: control.Seconds(w.Uptime), Restarts: w.Restarts, Restarted: w.Restarted, SDK: w.SDK, Warming: w.Warming,
 		})
 	}
 	return shown
@@ -190,7 +213,7 @@ func (p *pool) event(e workers.Event) control.Event {
 		shown.Directory, shown.Pinned, shown.Workers = e.Directory, &e.Pinned, e.Workers
 	case workers.EventReplaced, workers.EventRestored, workers.EventRemoved:
 		shown.Slot, shown.OldPID, shown.NewPID = &e.Slot, e.OldPID, e.NewPID
-		shown.Boot, shown.Drained, shown.Cut = control.Millis(e.Boot), e.Drained, e.Cut
+		shown.Boot, shown.Drained, shown.Cut, shown.Again = control.Millis(e.Boot), e.Drained, e.Cut, e.Again
 	case workers.EventCompleted:
 		shown.Workers, shown.Replaced = e.Workers, e.Replaced
 	case workers.EventFailed:

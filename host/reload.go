@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/host/internal/control"
@@ -27,7 +28,7 @@ public folder are read again, too.
 Without POOL every pool is reloaded, one after the other. With it, only what the file says of that pool counts.
 With --dry-run one worker of the new code starts beside each pool, is warmed up, and ends again. It is told what a reload would change, how long the
 worker took, its memory, and all that it printed. Nothing changes; the exit status is 1 if a worker, or the configuration, failed.
-Ctrl-C ends this command, and not the reload.
+On a terminal a line shows each worker that is being replaced, and a bar how far it all is. Ctrl-C ends this command, and not the reload.
 
 The exit status is 0 only if every worker was replaced.`,
 		example: "host reload\nhost reload --dry-run\nhost reload web --json",
@@ -41,16 +42,16 @@ The exit status is 0 only if every worker was replaced.`,
 				if err != nil {
 					return err
 				}
-				ask := client.Reload
+				ask, look := client.Reload, client.Status
 				switch {
 				case *abort && (*dryRun || len(args) > 0):
 					return misused("--abort stands alone: it ends the reload under way, whichever it is")
 				case *abort:
 					return abortReload(t, client, *asJSON)
 				case *dryRun:
-					ask = client.Try
+					ask, look = client.Try, nil
 				}
-				return reload(t, ask, args, *asJSON)
+				return reload(t, ask, look, args, *asJSON)
 			}
 		},
 	}
@@ -59,12 +60,16 @@ The exit status is 0 only if every worker was replaced.`,
 // asking is a command of the client that has an account.
 type asking func(ctx context.Context, pools []string, each func(control.Event, []byte) error) error
 
-func reload(t *terminal, ask asking, pools []string, asJSON bool) error {
+// looking is how a command sees what goes on meanwhile.
+type looking func(context.Context) (control.Status, error)
+
+func reload(t *terminal, ask asking, look looking, pools []string, asJSON bool) error {
 	ctx, done := untilInterrupted()
 	defer done()
-	story := &reloadStory{t: t, bar: reloadBar{t: t}, mentioned: map[string]bool{}}
+	story := newReloadStory(t)
+	enough := story.watch(ctx, look, asJSON)
 	err := ask(ctx, pools, story.follow(asJSON))
-	story.bar.erase()
+	enough()
 	var stop *interrupted
 	switch {
 	case errors.As(context.Cause(ctx), &stop):
@@ -82,8 +87,11 @@ func reload(t *terminal, ask asking, pools []string, asJSON bool) error {
 func abortReload(t *terminal, client *control.Client, asJSON bool) error {
 	ctx, done := untilInterrupted()
 	defer done()
-	story := &reloadStory{t: t, bar: reloadBar{t: t}, mentioned: map[string]bool{}}
-	if err := client.Abort(ctx, story.follow(asJSON)); err != nil {
+	story := newReloadStory(t)
+	enough := story.watch(ctx, client.Status, asJSON)
+	err := client.Abort(ctx, story.follow(asJSON))
+	enough()
+	if err != nil {
 		return withRemedy(err)
 	}
 	if !story.failed {
@@ -95,23 +103,53 @@ func abortReload(t *terminal, client *control.Client, asJSON bool) error {
 
 // reloadStory turns events into lines for people.
 type reloadStory struct {
-	t         *terminal
+	t  *terminal
+	mu sync.Mutex // held by whoever writes
+
+	// guarded by mu
 	failed    bool
 	completed int
 	bar       reloadBar
 	mentioned map[string]bool // unpinned directories
 }
 
+func newReloadStory(t *terminal) *reloadStory {
+	return &reloadStory{t: t, bar: reloadBar{t: t}, mentioned: map[string]bool{}}
+}
+
+// watch draws on a terminal what goes on, until enough is called.
+func (s *reloadStory) watch(ctx context.Context, look looking, asJSON bool) (enough func()) {
+	if !s.t.live || look == nil || asJSON {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var drawing sync.WaitGroup
+	drawing.Go(func() {
+		s.bar.follow(ctx, look, func(st control.Status) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.bar.see(st)
+		})
+	})
+	return func() {
+		cancel()
+		drawing.Wait()
+		s.bar.erase()
+	}
+}
+
 // follow is called with each event.
 func (s *reloadStory) follow(asJSON bool) func(control.Event, []byte) error {
 	return func(e control.Event, line []byte) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if asJSON {
 			fmt.Fprintf(s.t.out, "%s\n", line)
 			s.judge(e)
 		} else {
 			s.bar.erase()
 			s.tell(e)
-			s.bar.draw(e)
+			s.bar.heed(e)
 		}
 		return nil
 	}
@@ -200,6 +238,9 @@ func (s *reloadStory) tellWorker(e control.Event) {
 		what = "  put back"
 	}
 	line := fmt.Sprintf("%s  worker %d%s  generation %d  pid %s → %d  boot %s  drained %d", e.Pool, slot(e), what, e.Generation, old, e.NewPID, humanDuration(fromMillis(e.Boot)), e.Drained)
+	if e.Again != "" {
+		line += "  " + s.t.yellow(fmt.Sprintf("one more was tried: the first was killed from outside (%s)", e.Again))
+	}
 	fmt.Fprintln(s.t.out, line+s.cut(e))
 }
 

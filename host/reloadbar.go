@@ -1,48 +1,178 @@
-// reloadbar.go draws, on a terminal, how far a reload is: one line below what has been told, which the next event writes over.
+// reloadbar.go draws, on a terminal, how far a reload is: a line for each worker that is being replaced, and the bar, below what has been told. What
+// comes next is written over them.
 
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
-// reloadBar follows the events of a reload. Off a terminal it draws nothing.
+// reloadBar follows the events of a reload, which say what has happened, and the host's status, which says what goes on. Off a terminal it draws nothing.
 type reloadBar struct {
 	t          *terminal
 	pool       string
 	done, want int
-	drawn      bool
+	phases     []string          // a line for each worker at hand
+	seen       map[int]time.Time // since when, by slot
+	drawn      int               // lines
 }
 
-const barWidth = 30
+const (
+	barWidth   = 30
+	mostPhases = 12 // lines; with more workers at hand the rest is counted
+	lookEvery  = 100 * time.Millisecond
+)
 
-// erase takes the line away, so that something else can be written in its place.
+// erase takes the lines away, so that something else can be written in their place.
 func (b *reloadBar) erase() {
-	if b.drawn {
-		fmt.Fprint(b.t.out, "\r\x1b[K")
-		b.drawn = false
+	if b.drawn == 0 {
+		return
 	}
+	fmt.Fprint(b.t.out, strings.Repeat("\r\x1b[K\x1b[1A", b.drawn-1)+"\r\x1b[K")
+	b.drawn = 0
 }
 
-// draw counts the event in, and shows the line while a pool is being reloaded.
-func (b *reloadBar) draw(e control.Event) {
+// heed counts the event in, and draws.
+func (b *reloadBar) heed(e control.Event) {
 	switch e.Kind {
 	case control.Begun:
-		b.pool, b.done, b.want = e.Pool, 0, e.Workers
+		b.pool, b.done, b.want, b.phases, b.seen = e.Pool, 0, e.Workers, nil, map[int]time.Time{}
 	case control.Replaced:
 		b.done++
+		b.forget(e)
 	case control.Restored:
 		b.done--
+		b.forget(e)
 	case control.Completed, control.Failed:
 		b.want = 0
 	}
+	b.draw()
+}
+
+// forget takes away the line of a worker that has been told to its end.
+func (b *reloadBar) forget(e control.Event) {
+	prefix := phasePrefix(slot(e))
+	kept := b.phases[:0]
+	for _, line := range b.phases {
+		if !strings.HasPrefix(line, prefix) {
+			kept = append(kept, line)
+		}
+	}
+	b.phases = kept
+}
+
+// see takes over what goes on now, and draws it anew.
+func (b *reloadBar) see(st control.Status) {
+	for _, p := range st.Pools {
+		if p.Name == b.pool && p.Progress != nil {
+			b.erase()
+			b.phases = b.tellPhases(p)
+			b.draw()
+		}
+	}
+}
+
+func (b *reloadBar) draw() {
 	if !b.t.live || b.want == 0 {
 		return
 	}
+	lines := make([]string, 0, mostPhases+2)
+	for _, line := range b.phases[:min(len(b.phases), mostPhases)] {
+		lines = append(lines, b.t.faint(clip(line, b.t.width())))
+	}
+	if more := len(b.phases) - mostPhases; more > 0 {
+		lines = append(lines, b.t.faint(fmt.Sprintf("  and %s more", counted(more, "worker"))))
+	}
 	full := min(barWidth, max(0, barWidth*b.done/b.want))
-	fmt.Fprintf(b.t.out, "%s  %s%s  %d of %s replaced", b.pool, b.t.green(strings.Repeat("█", full)), b.t.faint(strings.Repeat("░", barWidth-full)), b.done, counted(b.want, "worker"))
-	b.drawn = true
+	tail := fmt.Sprintf("  %d of %s replaced", b.done, counted(b.want, "worker"))
+	name := clip(b.pool, b.t.width()-barWidth-len(tail)-2)
+	lines = append(lines, name+"  "+b.t.green(strings.Repeat("█", full))+b.t.faint(strings.Repeat("░", barWidth-full))+tail)
+	fmt.Fprint(b.t.out, strings.Join(lines, "\n"))
+	b.drawn = len(lines)
+}
+
+// clip shortens a line to a width, since one that goes on below can't be erased.
+func clip(line string, width int) string {
+	runes := []rune(line)
+	return string(runes[:min(len(runes), max(0, width))])
+}
+
+// follow looks at the host until ctx ends, and hands what it sees to see.
+func (b *reloadBar) follow(ctx context.Context, look func(context.Context) (control.Status, error), see func(control.Status)) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if st, err := look(ctx); err == nil && ctx.Err() == nil {
+				see(st)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func phasePrefix(slot int) string { return fmt.Sprintf("  worker %d  ", slot) }
+
+// tellPhases makes the lines of the workers that are being replaced.
+func (b *reloadBar) tellPhases(p control.Pool) (lines []string) {
+	for i := 0; i < len(p.Workers); {
+		var came, goes *control.Worker
+		first := i
+		for ; i < len(p.Workers) && p.Workers[i].Slot == p.Workers[first].Slot; i++ {
+			switch w := &p.Workers[i]; {
+			case w.PID == 0:
+			case w.Generation == p.Progress.Generation:
+				came = w
+			default:
+				goes = w
+			}
+		}
+		what := phase(came, goes)
+		if what == "" {
+			continue
+		}
+		at := p.Workers[first].Slot
+		if b.seen[at].IsZero() {
+			b.seen[at] = time.Now()
+		}
+		took := time.Since(b.seen[at])
+		if came != nil {
+			took = max(took, fromSeconds(came.Uptime))
+		}
+		lines = append(lines, phasePrefix(at)+fmt.Sprintf("pid %s → %s  %s  %s", pidOf(goes), pidOf(came), what, humanDuration(took)))
+	}
+	return lines
+}
+
+func pidOf(w *control.Worker) string {
+	if w == nil {
+		return "…"
+	}
+	return fmt.Sprint(w.PID)
+}
+
+// phase is where the replacement of a worker is; "" if none is under way. With in_place nobody comes before the old one has gone.
+func phase(came, goes *control.Worker) string {
+	swapped := ""
+	if came != nil {
+		swapped = "swapped, "
+	}
+	switch {
+	case came != nil && came.State == "starting" && came.Warming != "":
+		return "warming: " + came.Warming
+	case came != nil && came.State == "starting":
+		return "starting"
+	case goes != nil && goes.State == "draining" && goes.Inflight > 0:
+		return swapped + "draining: " + counted(goes.Inflight, "request")
+	case goes != nil && goes.State == "draining":
+		return swapped + "stopping"
+	}
+	return ""
 }

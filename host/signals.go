@@ -51,7 +51,7 @@ func (h *host) heed(r request, s os.Signal, asked *bool) {
 	switch {
 	case r == noRequest:
 	case r == reopenRequest:
-		h.front.reopen()
+		h.setup.Load().guard.reopen()
 	case r == reloadRequest:
 		h.log.Info("signal: reload", "signal", s.String())
 		if _, err := h.Reload(nil); err != nil {

@@ -63,7 +63,7 @@ func showStatus(t *terminal, st control.Status) {
 }
 
 func showPool(t *terminal, p control.Pool) {
-	head := fmt.Sprintf("\n%s  generation %d  %s  %d queued", t.bold(p.Name), p.Generation, counted(slots(p), "worker"), p.Queued)
+	head := fmt.Sprintf("\n%s  generation %d  %s  %d queued", t.bold(p.Name), p.Generation, population(p), p.Queued)
 	if p.Generation == 0 {
 		head = fmt.Sprintf("\n%s  %s", t.bold(p.Name), t.yellow("starting"))
 	}
@@ -112,6 +112,15 @@ func showWorkers(t *terminal, p control.Pool) {
 		)
 	}
 	list.write(t.out)
+}
+
+// population is how many workers the pool has, and how many it may have where that varies: 3 workers (2–8).
+func population(p control.Pool) string {
+	text := counted(slots(p), "worker")
+	if p.MinWorkers != p.MaxWorkers {
+		text += fmt.Sprintf(" (%d–%d)", p.MinWorkers, p.MaxWorkers)
+	}
+	return text
 }
 
 // slots counts the workers that the pool is meant to have; those that drain have a successor already.

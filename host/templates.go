@@ -30,6 +30,8 @@ public = "public" # static files come from here, and no worker hears of them
 worker = %q
 # workers = 8             # 2 per CPU, at least 4, unless it says otherwise
 # request_timeout = "60s"
+# inherit_env = ["APP_*"] # of the host's environment workers get PATH, HOME and the like, and what stands here
+# user = "www-data"       # for a host that is root: whom its workers run as
 `, p.worker)
 	switch p.framework {
 	case symfony:

@@ -21,6 +21,16 @@ func systemTerminal() *terminal {
 		live: isTerminal(os.Stdout) && os.Getenv("TERM") != "dumb"}
 }
 
+// width is how many characters a line of the terminal has.
+func (t *terminal) width() int {
+	if f, ok := t.out.(*os.File); ok {
+		if n := columns(f); n > 0 {
+			return n
+		}
+	}
+	return 80
+}
+
 func isTerminal(f *os.File) bool { return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd()) }
 
 // coloursWanted heeds https://no-color.org, and terminals that have none.

@@ -65,3 +65,16 @@ func TestStatusViewsSayWhyAWorkerWasRestarted(t *testing.T) {
 		t.Errorf("%v %s", err, b)
 	}
 }
+
+func TestStatusViewsShowHowFewAndHowManyWorkersThereMayBe(t *testing.T) {
+	st := control.Status{Pools: []control.Pool{{Name: "app", Generation: 1, MinWorkers: 1, MaxWorkers: 4, Workers: []control.Worker{{State: "idle"}, {Slot: 2, State: "busy"}}}}}
+	var out bytes.Buffer
+	showStatus(&terminal{out: &out}, st)
+	if !strings.Contains(out.String(), "app  generation 1  2 workers (1–4)  0 queued") {
+		t.Errorf("%s", out.String())
+	}
+	st.Pools[0].MinWorkers = 4
+	if text := population(st.Pools[0]); text != "2 workers" {
+		t.Errorf("a fixed number is shown as %q", text)
+	}
+}

@@ -21,10 +21,13 @@ func workersCommand() *command {
 			return func(t *terminal, args []string) error {
 				return view.show(t, args, find, func(st control.Status) any { return allWorkers(st) }, func(t *terminal, st control.Status) {
 					for i, p := range st.Pools {
-						if len(st.Pools) > 1 {
-							if i > 0 {
-								fmt.Fprintln(t.out)
-							}
+						if i > 0 {
+							fmt.Fprintln(t.out)
+						}
+						switch {
+						case p.MinWorkers != p.MaxWorkers:
+							fmt.Fprintf(t.out, "%s  %s\n", t.bold(p.Name), population(p))
+						case len(st.Pools) > 1:
 							fmt.Fprintln(t.out, t.bold(p.Name))
 						}
 						showWorkers(t, p)

@@ -16,6 +16,9 @@ type Exchange struct {
 	// Repeatable says that the request may be tried once more if a worker died with it without a word: it is safe in the
 	// sense of RFC 9110 §9.2.1, and its body can be sent again from the start.
 	Repeatable bool
+	// Keyed says that the request is not safe, and that its application knows it again by a key that the client gave: it may be
+	// tried once more as well, but two workers never have it at once.
+	Keyed bool
 	// Priority lets the request pass in front of the queue, and wait when that is full.
 	Priority bool
 	// Patient has it wait for a worker however long that takes, also while none can start; the queue's length and deadline do not count for it.
@@ -136,6 +139,8 @@ type Traits struct {
 	Priority   []string      // paths whose requests have priority
 	Events     Events        // which events the workers handle
 	AtMostOnce bool          // an event whose worker died is not delivered again
+	Retry      Retry         // which requests are Repeatable or Keyed
+	Owner      *Owner        // of the workers; nil is this program's own user
 }
 
 // Events are the events of connections that a worker handles (SPEC.md §9.2).
@@ -148,3 +153,16 @@ func (e Events) Any() bool { return e.Open || e.Message || e.Close || e.Buffer }
 func (r *Ready) Events() Events {
 	return Events{Open: r.Has("open"), Message: r.Has("message"), Close: r.Has("close"), Buffer: r.Has("buffer")}
 }
+
+// Owner is the user and the group that files belong to; -1 leaves the one or the other as it is.
+type Owner struct{ UID, GID int }
+
+// Retry says which requests may be tried once more if their worker dies without a word after it began.
+type Retry int
+
+// The policies of [Retry].
+const (
+	RetrySafe  Retry = iota // those that are safe in the sense of RFC 9110 §9.2.1
+	RetryKeyed              // also those with an Idempotency-Key
+	RetryNever              // none
+)

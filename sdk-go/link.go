@@ -19,6 +19,7 @@ type link struct {
 	window      int // bytes of DATA that we may send on a new stream
 	chunk       int // bytes of body that we put into one frame
 	concurrency int
+	features    []string // for READY
 
 	spare chan *stream  // leads to goroutines that have nothing to do
 	over  chan struct{} // closed when no more requests will come and, after DRAIN, none is left

@@ -20,6 +20,9 @@ var early = os.Stdout // what a package may have kept before Serve
 // asWorker is the test binary as a worker: it prints in every way that it can.
 func asWorker() {
 	err := Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hang" {
+			hangHere(w)
+		}
 		fmt.Println("said by fmt")
 		fmt.Fprintln(early, "said by a kept stdout")
 		log.Print("said by log")

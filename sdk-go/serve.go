@@ -30,6 +30,7 @@ type options struct {
 	concurrency int
 	start       []func(context.Context) error
 	stop        []func()
+	own         bool // the process is the worker's alone, signals and all
 }
 
 // WithConcurrency sets how many requests the worker takes at once; the default is 256. The host sends no more than that, and keeps the rest in
@@ -75,7 +76,7 @@ func Serve(handler http.Handler, opts ...Option) error {
 	if err != nil {
 		return err
 	}
-	return serve(r, w, handler, opts)
+	return serve(r, w, handler, append(slices.Clip(opts), func(o *options) { o.own = true }))
 }
 
 // serve is Serve on a given pair of streams, which it closes.
@@ -97,6 +98,9 @@ func serve(r io.ReadCloser, w io.WriteCloser, handler http.Handler, opts []Optio
 	l := newLink(conn, hello, handler, o.concurrency)
 	current.Store(l)
 	defer current.CompareAndSwap(l, nil)
+	if o.own {
+		l.features = l.answerBacktraces()
+	}
 	go l.read() // until the link ends: r.Close above sees to it
 
 	if started, err := l.boot(&o); !started {
@@ -152,7 +156,7 @@ func (l *link) boot(o *options) (started bool, err error) {
 		_ = l.conn.Flush()
 		return false, fmt.Errorf("sdk: the worker did not start: %w", out.err)
 	}
-	ready := &protocol.Ready{Version: protocol.Version, PID: os.Getpid(), SDK: sdkName, Concurrency: o.concurrency, Window: protocol.DefaultWindow}
+	ready := &protocol.Ready{Version: protocol.Version, PID: os.Getpid(), SDK: sdkName, Concurrency: o.concurrency, Features: l.features, Window: protocol.DefaultWindow}
 	if err := l.conn.Send(ready); err != nil {
 		return false, fmt.Errorf("sdk: the host is gone: %w", err)
 	}

@@ -49,6 +49,7 @@ type attempt struct {
 	resetAt  time.Time         // zero: not RESET for its silence
 	reset    bool              // RESET was sent
 	verdict  *protocol.Failure // why, from then on
+	slow     bool              // the log has it as slow
 }
 
 // Send implements [protocol.Stream].
@@ -84,7 +85,7 @@ func (a *attempt) Send(p []byte, end bool, trailers []string) (n int, ok bool) {
 			return n, false
 		}
 		if !a.x.isEvent() {
-			a.worker.pool.meter.bytesIn.Add(uint64(size))
+			a.x.meter().bytesIn.Add(uint64(size))
 		}
 		a.progress = time.Now()
 		if n += size; last {

@@ -3,7 +3,6 @@
 package workers
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -23,11 +22,13 @@ type dispatcher struct {
 	arrivals   uint64    // how many have come to wait
 	limit      int
 	timeout    time.Duration
+	remedy     string        // the setting that brings more workers
 	timer      *time.Timer   // for the queue's first deadline
 	stopping   bool          // nothing new comes in
 	closed     bool          // nothing comes back either
 	emptied    chan struct{} // closed when stopping and nobody waits
 	ahead      ahead
+	crowd      crowding
 
 	ready  int  // workers that are idle or busy
 	barren bool // there is none, and the boots of all slots have failed: waiting would be in vain
@@ -76,6 +77,7 @@ func (d *dispatcher) lease() *worker {
 	if w.inflight == w.concurrency {
 		d.free = append(d.free[:best], d.free[best+1:]...)
 		w.listed = false
+		d.noteCrowding()
 	}
 	return w
 }
@@ -154,6 +156,7 @@ func (d *dispatcher) serveQueue() {
 		w.begin(x)
 		d.mu.Lock()
 	}
+	d.noteCrowding()
 	d.watchAhead()
 	d.mu.Unlock()
 }
@@ -210,6 +213,7 @@ func (d *dispatcher) takeOut(w *worker, to State) {
 		}
 		w.listed = false
 	}
+	d.noteCrowding()
 	if w.inflight == 0 {
 		w.drainedOnce()
 	}
@@ -256,6 +260,7 @@ func (d *dispatcher) append(x *exchange) {
 	}
 	if d.queue.insert(x, before); d.queue.length == 1 {
 		d.arm()
+		d.noteWaiting(x.waits)
 	}
 }
 
@@ -314,19 +319,6 @@ func (d *dispatcher) expire() {
 	}
 }
 
-// bound sets the queue's length and deadline. What waits already keeps its place and its deadline.
-func (d *dispatcher) bound(s *Settings) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.limit, d.timeout = max(0, s.Queue), s.QueueTimeout
-}
-
-func (d *dispatcher) bounds() (limit int, timeout time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.limit, d.timeout
-}
-
 // refuse lets no new exchange in; those queued stay.
 func (d *dispatcher) refuse() {
 	d.mu.Lock()
@@ -355,14 +347,17 @@ func (d *dispatcher) close() {
 }
 
 // giveUp fails all that is queued, and whatever comes without patience, until a worker is ready. It does nothing if one is.
-func (d *dispatcher) giveUp() {
+// It says whether that is news.
+func (d *dispatcher) giveUp() (news bool) {
 	d.mu.Lock()
 	if d.ready > 0 {
 		d.mu.Unlock()
-		return
+		return false
 	}
+	news = !d.barren
 	d.barren = true
 	d.failAll(protocol.FailedNoWorker, d.takeAll(&d.queue, nil))
+	return news
 }
 
 // takeAll empties a line, and appends what was there to all. Under mu.
@@ -380,22 +375,4 @@ func (d *dispatcher) failAll(kind protocol.FailureKind, all []*exchange) {
 	for _, x := range all {
 		x.finish(&protocol.Failure{Kind: kind, Detail: d.pool.why(kind)})
 	}
-}
-
-// why explains a failure to dispatch to whoever reads the log.
-func (p *Pool) why(kind protocol.FailureKind) string {
-	switch kind {
-	case protocol.FailedNoWorker:
-		return fmt.Sprintf("pool %s: no worker can start: %s", p.name, p.lastFailure())
-	case protocol.FailedQueueFull:
-		limit, _ := p.dispatch.bounds()
-		return fmt.Sprintf("pool %s: %d requests wait already; raise `queue` or `workers`", p.name, limit)
-	case protocol.FailedQueueTimeout:
-		_, timeout := p.dispatch.bounds()
-		if last := p.lastFailure(); last != "" {
-			return fmt.Sprintf("pool %s: no worker was free within %v; the last one failed: %s", p.name, timeout, last)
-		}
-		return fmt.Sprintf("pool %s: no worker was free within %v; raise `workers` or `queue_timeout`", p.name, timeout)
-	}
-	return ""
 }

@@ -14,7 +14,8 @@
 //   - A worker gets no request before its READY, and none after its drain began.
 //   - A new worker is READY before the old one begins to drain; the first that fails to boot, or dies
 //     before it finished a request, ends the roll, and the old ones keep serving.
-//   - The pool never shrinks: whatever ends a worker, another one is started in its slot.
+//   - Whatever ends a worker, another one is started in its slot. Where the number of workers is not fixed, slots come while requests wait and go when
+//     their workers are idle, and no request fails because of it.
 //   - No worker outlives the program, nor does a process that it started in its own process group, if a [Reaper] is given.
 //
 // # States

@@ -14,7 +14,9 @@ type exchange struct {
 	pool    *Pool
 	request protocol.Opening
 	sink    protocol.Sink
-	repeat  bool
+	repeat  bool             // it may be tried once more
+	keyed   bool             // likewise, but two workers must not have it at once
+	warming bool             // it is a warm-up of ours
 	patient bool             // it waits as long as it takes
 	kind    protocol.Type    // TypeRequest, or the event's
 	subject protocol.Subject // of an event
@@ -37,6 +39,14 @@ type exchange struct {
 	cancelled bool
 
 	first attempt // most exchanges have only one
+}
+
+// meter counts what becomes of x. What warms a worker up is no client's, and counts nowhere.
+func (x *exchange) meter() *meter {
+	if x.warming {
+		return &x.pool.unmetered
+	}
+	return &x.pool.meter
 }
 
 // newAttempt makes the stream for worker w; it is nil if the exchange was cancelled meanwhile.
@@ -92,6 +102,6 @@ func (x *exchange) finish(f *protocol.Failure) {
 
 // fail tells the sink, and counts.
 func (x *exchange) fail(f *protocol.Failure) {
-	x.pool.meter.failed(x.kind, f.Kind)
+	x.meter().failed(x.kind, f.Kind)
 	x.sink.Fail(f)
 }

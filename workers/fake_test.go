@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,6 +21,9 @@ type fakeProcess struct {
 	once     sync.Once
 	how      string
 	deafTERM atomic.Bool
+	usr2     chan struct{} // SIGUSR2 came
+	features []string      // for READY
+	resident atomic.Int64
 	end      func()
 }
 
@@ -28,9 +32,18 @@ func (f *fakeProcess) frames() (io.Reader, io.WriteCloser) { return f.out, f.in 
 func (f *fakeProcess) stderr() io.Reader                   { return f.err }
 func (f *fakeProcess) wait() string                        { <-f.died; return f.how }
 func (f *fakeProcess) kill()                               { f.die("signal: killed") }
-func (f *fakeProcess) expire(time.Time)                    {}
-func (f *fakeProcess) unread() int                         { return 0 } // a pipe in memory holds nothing
-func (f *fakeProcess) close()                              { f.out.Close(); f.err.Close() }
+func (f *fakeProcess) kernelState() string                 { return "state S (sleeping), in read" }
+func (f *fakeProcess) askBacktrace(int) bool {
+	select {
+	case f.usr2 <- struct{}{}:
+	default:
+	}
+	return true
+}
+func (f *fakeProcess) expire(time.Time) {}
+func (f *fakeProcess) unread() int      { return 0 } // a pipe in memory holds nothing
+func (f *fakeProcess) memory() int64    { return f.resident.Load() }
+func (f *fakeProcess) close()           { f.out.Close(); f.err.Close() }
 func (f *fakeProcess) terminate() {
 	if !f.deafTERM.Load() {
 		f.die("signal: terminated")
@@ -82,7 +95,7 @@ func (f *fakes) launch(g *generation, _ []string) (process, error) {
 	outR, outW := io.Pipe()
 	errR, errW := io.Pipe()
 	inR, inW := io.Pipe()
-	p := &fakeProcess{id: 1000 + n, out: outR, err: errR, in: inW, died: make(chan struct{})}
+	p := &fakeProcess{id: 1000 + n, out: outR, err: errR, in: inW, died: make(chan struct{}), usr2: make(chan struct{}, 1)}
 	p.end = func() { outW.Close(); errW.Close(); inR.CloseWithError(io.ErrClosedPipe) }
 	f.mu.Lock()
 	f.all = append(f.all, p)
@@ -147,7 +160,7 @@ func (w *fakeWorker) boot(concurrency int) bool {
 	}
 	w.hello = hello
 	time.Sleep(time.Millisecond) // loading code; by then the host knows that HELLO was read
-	return w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Concurrency: concurrency}) == nil
+	return w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Concurrency: concurrency, Features: w.features}) == nil
 }
 
 // loop answers until DRAIN or the end of input.
@@ -349,3 +362,21 @@ func newFakePool(t *testing.T, set Settings, choose func(n int) script) (*Pool, 
 }
 
 func always(s script) func(int) script { return func(int) script { return s } }
+
+// lines collects a log.
+type lines struct {
+	mu  sync.Mutex
+	all strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.String()
+}

@@ -16,9 +16,14 @@ func (p *Pool) replaceInPlace(s *slot, g *generation, only *worker) (r replaceme
 		return r, err
 	}
 	if r.old != nil {
-		if r.old.isReady() {
+		switch {
+		case only != nil && only.due != unresponsive: // no request of its is ever cut
+			p.dispatch.withdraw(only, Draining)
+			<-only.drained
+			only.stop()
+		case r.old.isReady():
 			r.drained, r.cut = p.retire(r.old)
-		} else {
+		default:
 			r.old.kill("it is replaced")
 			<-r.old.gone
 		}
@@ -31,7 +36,7 @@ func (p *Pool) replaceInPlace(s *slot, g *generation, only *worker) (r replaceme
 	}
 	p.do(func() {
 		if s.replaced = false; err == nil && only != nil {
-			p.restarted(s, wasDue, "")
+			p.restarted(s, only.due, "")
 		}
 		p.fill(s) // if it is empty now
 	})

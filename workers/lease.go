@@ -64,7 +64,7 @@ func (w *worker) open(a *attempt) bool {
 	a.waiting = w.concurrency == 1 && len(w.streams) > 1
 	a.progress = time.Now()
 	a.begun = a.progress
-	w.pool.meter.began(a, r.Size())
+	a.x.meter().began(a, r.Size())
 	a.sentEnd = r.Whole()
 	a.credit = protocol.Credit(w.ready.Window)
 	a.allowance = protocol.NewAllowance(protocol.DefaultWindow)
@@ -96,9 +96,10 @@ func (w *worker) done(a *attempt) {
 		w.mu.Unlock()
 		return
 	}
+	now := time.Now()
+	name, id := w.slowName(a, now)
 	delete(w.streams, a.id)
 	recalled := a.recalled
-	now := time.Now()
 	next := w.following(a, now)
 	w.mu.Unlock()
 	a.close()
@@ -127,7 +128,10 @@ func (w *worker) done(a *attempt) {
 	}
 	a.calls.Unlock()
 	took := now.Sub(a.begun) // begun is settled by now
-	w.pool.meter.ended(a, took, failed)
+	a.x.meter().ended(a, took, failed)
+	if name != "" {
+		w.log.Warn("slow "+a.x.word()+" ended", "request", name, "request_id", id, "took", rounded(took))
+	}
 	w.pool.dispatch.release(w, took, next)
 	if !retry && !w.conn.Buffered() { // else it refuses, or more DONEs are at hand: then all is handed over at once
 		w.pool.dispatch.topUp(w)
@@ -141,9 +145,7 @@ func (w *worker) done(a *attempt) {
 		}
 		a.x.sink.Finished()
 	}
-	if max := w.gen.settings.MaxRequests; max > 0 && int(a.id/2)-len(w.gen.settings.Warmup) >= max-1 || a.id > lastStream {
-		w.pool.recycle(w)
-	}
+	w.checkShare(a.id, now)
 }
 
 const (
@@ -199,7 +201,7 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 		w.log.Warn("event is delivered once more: its worker died", append(x.named(), "exit", w.exit)...)
 		w.pool.dispatch.requeue(x)
 		return true
-	case !x.isEvent() && !a.spoken && broken == "" && x.repeat && x.request.Attempts() < 2:
+	case !x.isEvent() && !a.spoken && broken == "" && (x.repeat || x.keyed) && x.request.Attempts() < 2:
 		x.request.SetAttempt(2)
 		w.pool.meter.retries.Add(1)
 		w.log.Warn("request is tried once more: its worker died without a word", append(x.named(), "exit", w.exit)...)
@@ -213,7 +215,7 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 	if said := w.tail.String(); said != "" {
 		f.Detail += "; stderr: " + said
 	}
-	w.log.Error(x.word()+" lost with its worker", append(x.named(), "error", f.Kind.String(), "exit", w.exit)...)
+	w.log.Error(x.word()+" lost with its worker", append(x.named(), "running", rounded(time.Since(a.begun)), "error", f.Kind.String(), "exit", w.exit)...)
 	x.fail(f)
 	return false
 }

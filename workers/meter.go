@@ -84,11 +84,14 @@ const (
 	failedBoot                        // it was never READY
 	brokeLink                         // what it sent was not the protocol, or it answered no PING
 	unresponsive                      // it did not heed a RESET in time
-	wasDue                            // it had done its share, as max_requests has it
+	spent                             // it had done max_requests
+	aged                              // it was older than max_age
+	bloated                           // it was larger than max_memory
+	overgrown                         // it passed max_memory_hard in the middle of a request
 	restartReasons
 )
 
-var restartNames = [restartReasons]string{"exited", "boot failed", "link broken", "unresponsive", "recycled"}
+var restartNames = [restartReasons]string{"exited", "boot failed", "link broken", "unresponsive", "max_requests", "max_age", "max_memory", "max_memory_hard"}
 
 func (r restartReason) String() string { return restartNames[r] }
 
@@ -183,6 +186,8 @@ func (w *worker) ending() restartReason {
 	switch {
 	case w.bootErr != nil:
 		return failedBoot
+	case w.overruled.Load() && w.oversized.Load():
+		return overgrown
 	case w.overruled.Load():
 		return unresponsive
 	case w.broken != "":
@@ -194,6 +199,7 @@ func (w *worker) ending() restartReason {
 // restarted notes that the slot gets another worker, and how the one before went, where that says something. In run.
 func (p *Pool) restarted(s *slot, why restartReason, exit string) {
 	p.meter.restarts[why].Add(1)
+	s.restarts++
 	if s.why = why.String(); exit != "" {
 		s.why += " (" + exit + ")"
 	}

@@ -61,7 +61,9 @@ func (d *dispatcher) arrive(x *exchange) {
 // await has x wait with patience. Under mu.
 func (d *dispatcher) await(x *exchange) {
 	d.arrive(x)
-	d.patient.insert(x, d.patient.tail)
+	if d.patient.insert(x, d.patient.tail); d.patient.length == 1 {
+		d.noteWaiting(x.waits)
+	}
 }
 
 // awaitAgain puts x back in front of those that wait with patience. Under mu.

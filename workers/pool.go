@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,17 +21,19 @@ var ErrStopping = errors.New("the pool is stopping")
 // ErrAborted is why a reload failed that [Pool.Abort] ended.
 var ErrAborted = errors.New("the reload was aborted")
 
-// Pool keeps a number of workers that only a reload changes. Its methods are safe for concurrent use.
+// Pool keeps workers: always the same number of them, or as many within bounds as there is work for. Its methods are safe for concurrent use.
 type Pool struct {
-	name     string
-	log      hclog.Logger
-	dispatch dispatcher
-	meter    meter
-	traits   atomic.Pointer[protocol.Traits]
-	failure  atomic.Pointer[string] // the last failed boot, until a worker is ready again
-	started  chan struct{}          // closed when the first boot has ended, well or badly
-	tasks    sync.WaitGroup         // boots, recyclings and rolls under way
-	turn     chan struct{}          // held by the one recycling at a time
+	name      string
+	log       hclog.Logger
+	dispatch  dispatcher
+	meter     meter
+	unmetered meter // for what is no client's
+	traits    atomic.Pointer[protocol.Traits]
+	failure   atomic.Pointer[string] // the last failed boot, until a worker is ready again
+	hopeless  atomic.Pointer[error]  // see Hopeless
+	started   chan struct{}          // closed when the first boot has ended, well or badly
+	tasks     sync.WaitGroup         // boots, recyclings and rolls under way
+	turn      chan struct{}          // held by the one recycling at a time
 
 	context context.Context // until Stop: for Prepare
 	cancel  context.CancelFunc
@@ -47,10 +48,13 @@ type Pool struct {
 	slots      []*slot // by index
 	live       map[*worker]struct{}
 	generation *generation // the target
-	counter    uint64      // of generations, also of those that failed
-	wanted     *Settings   // what the next roll begins with, if Reconfigure was called
+	proven     *generation // what a slot gets that the pool grows by: the latest that all slots came to run
+	growth     growth
+	counter    uint64    // of generations, also of those that failed
+	wanted     *Settings // what the next roll begins with, if Reconfigure was called
 	roll, next *Roll
 	rolled     Progress // of roll
+	places     []*slot  // that it works on
 	stopping   bool
 	startOnce  sync.Once
 }
@@ -59,12 +63,13 @@ type Pool struct {
 type slot struct {
 	index    int
 	outside  bool        // not in the pool's slots, yet or any more
+	fresh    bool        // the roll under way brings it in
 	gen      *generation // what runs here, also after a crash
 	current  *worker
 	turn     chan struct{} // held by whoever replaces the worker
 	replaced bool          // a replacement is under way: it sees to an empty slot
 	failures int           // boots and first requests that failed, in a row
-	restarts int           // workers started here after one that ended by itself
+	restarts int           // workers that another one took the place of, other than by a reload
 	why      string        // the latest of them
 	timer    *time.Timer   // until the next attempt
 	last     time.Time     // the latest start
@@ -96,9 +101,13 @@ func New(s Settings) (*Pool, error) {
 		inbox: make(chan func()), running: make(chan struct{}), ended: make(chan struct{}), live: map[*worker]struct{}{},
 	}
 	p.context, p.cancel = context.WithCancel(context.Background())
-	p.dispatch = dispatcher{pool: p, limit: max(0, s.Queue), timeout: s.QueueTimeout, emptied: make(chan struct{})}
-	p.traits.Store(&protocol.Traits{Pool: s.Name, WholeBody: !s.StreamBody, Spool: true, RetryAfter: time.Second, Priority: s.Priority, AtMostOnce: s.Delivery == AtMostOnce})
-	for i := range s.Workers {
+	p.dispatch = dispatcher{pool: p, emptied: make(chan struct{})}
+	p.dispatch.bound(&s)
+	p.traits.Store(&protocol.Traits{
+		Pool: s.Name, WholeBody: !s.StreamBody, Spool: true, RetryAfter: time.Second, Priority: s.Priority, Retry: s.Retry, AtMostOnce: s.Delivery == AtMostOnce,
+	})
+	least, _ := s.span()
+	for i := range least {
 		p.slots = append(p.slots, &slot{index: i, turn: make(chan struct{}, 1)})
 	}
 	return p, nil
@@ -117,7 +126,7 @@ func (p *Pool) Start(ctx context.Context) error {
 	err = errors.New("the pool has been started or stopped already")
 	p.startOnce.Do(func() {
 		err = nil
-		p.generation, p.counter = g, g.number
+		p.generation, p.proven, p.counter = g, g, g.number
 		for _, s := range p.slots {
 			s.gen = g
 		}
@@ -127,6 +136,7 @@ func (p *Pool) Start(ctx context.Context) error {
 			for _, s := range p.slots {
 				p.fill(s)
 			}
+			p.rescale()
 		})
 	})
 	return err
@@ -144,7 +154,7 @@ func (p *Pool) Traits() protocol.Traits { return *p.traits.Load() }
 // Submit hands an exchange to an idle worker or queues it: a request, or an event of a connection. It never waits; all that follows is told to x.Sink.
 func (p *Pool) Submit(x *protocol.Exchange) protocol.Ticket {
 	e := &exchange{
-		pool: p, request: x.Request, kind: x.Request.Type(), subject: x.Subject, sink: x.Sink, repeat: x.Repeatable, patient: x.Patient,
+		pool: p, request: x.Request, kind: x.Request.Type(), subject: x.Subject, sink: x.Sink, repeat: x.Repeatable, keyed: x.Keyed, patient: x.Patient,
 		urgent: x.Priority && !x.Patient,
 	}
 	p.dispatch.submit(e)
@@ -249,7 +259,11 @@ func (w *worker) missing(limit time.Duration) string {
 	if w.warming != "" {
 		return fmt.Sprintf("warm-up %s was not answered within start_timeout (%v)", w.warming, limit)
 	}
-	return fmt.Sprintf("no READY within start_timeout (%v)", limit)
+	text := fmt.Sprintf("no READY within start_timeout (%v)", limit)
+	if state := w.process.kernelState(); state != "" {
+		text += "; its process: " + state
+	}
+	return text
 }
 
 // failed notes why a boot failed. In run.
@@ -257,6 +271,15 @@ func (p *Pool) failed(err error) {
 	text := err.Error()
 	p.failure.Store(&text)
 	p.markStarted()
+}
+
+// noteCrash is for the last worker of a pool that was ready and ended before it was of any use: who asks why nobody serves should learn it. In run.
+func (p *Pool) noteCrash(w *worker) {
+	text := "it was ready, and ended before it finished a request (" + w.exit + ")"
+	if said := w.tail.String(); said != "" {
+		text += ": " + said
+	}
+	p.failure.Store(&text)
 }
 
 // markStarted closes started, once. In run.
@@ -270,6 +293,7 @@ func (p *Pool) markStarted() {
 
 // admit opens a READY worker to traffic, unless it has ended already. In run.
 func (p *Pool) admit(w *worker) bool {
+	w.weighFirst()
 	if !p.dispatch.admit(w) {
 		return false
 	}
@@ -277,7 +301,7 @@ func (p *Pool) admit(w *worker) bool {
 	if single := w.concurrency == 1; p.newest(w) {
 		p.traits.Store(&protocol.Traits{
 			Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single, Forms: w.ready.Has("forms"),
-			FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority,
+			FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority, Retry: w.gen.settings.Retry, Owner: w.gen.equipment.Owner,
 			Events: w.ready.Events(), AtMostOnce: w.gen.settings.Delivery == AtMostOnce,
 		})
 	}
@@ -304,19 +328,29 @@ func (p *Pool) exited(w *worker) {
 func (p *Pool) vacate(s *slot, w *worker) {
 	s.current = nil
 	if w.bootErr != nil {
+		p.judge(w.gen, w.bootErr)
 		p.failed(w.bootErr)
 	}
 	if p.stopping || s.replaced {
 		return
 	}
-	if w.bootErr != nil && !slices.ContainsFunc(p.slots, func(s *slot) bool { return s.current != nil || s.replaced }) {
-		p.dispatch.giveUp()
+	alone := !slices.ContainsFunc(p.slots, func(s *slot) bool { return s.current != nil || s.replaced })
+	switch {
+	case alone && w.bootErr == nil && w.finished() == 0:
+		p.noteCrash(w)
+	case alone && w.bootErr != nil:
+		if p.dispatch.giveUp() {
+			p.log.Error("no worker of the pool can start: requests get 503 until one does; it is tried again ever more slowly, and at once at the next reload", "error", w.bootErr)
+		}
 	}
 	p.refill(s, w)
 }
 
 // refill starts the next worker after a delay that depends on how the last one, w, did. In run.
 func (p *Pool) refill(s *slot, w *worker) {
+	if (w.bootErr != nil || w.finished() == 0) && p.abandon(s, w) {
+		return
+	}
 	delay := max(0, respawnGap-time.Since(s.last))
 	if w.bootErr != nil || w.finished() == 0 {
 		s.failures++
@@ -324,7 +358,6 @@ func (p *Pool) refill(s *slot, w *worker) {
 	} else {
 		s.failures = 0
 	}
-	s.restarts++
 	p.restarted(s, w.ending(), w.exit)
 	if w.bootErr != nil {
 		w.log.Error("worker failed to start", "error", w.bootErr, "again_in", delay.Round(time.Millisecond).String())
@@ -341,12 +374,4 @@ func (p *Pool) lastFailure() string {
 		return *text
 	}
 	return ""
-}
-
-// environment is what the generation's workers get.
-func (p *Pool) environment(g *generation) []string {
-	if g.settings.Env == nil {
-		return os.Environ()
-	}
-	return g.settings.Env
 }

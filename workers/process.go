@@ -27,10 +27,16 @@ type process interface {
 	wait() string
 	terminate()
 	kill()
+	// askBacktrace signals the process that READY named, if it is the worker's, and says whether it could.
+	askBacktrace(pid int) bool
+	// kernelState tells what the kernel says of the process, for a person; "" where it says nothing.
+	kernelState() string
 	// expire makes reads from the pipes end at t: a process that escaped the group may hold them open.
 	expire(t time.Time)
 	// unread says how many bytes of what was sent nobody has read; -1 if it can't be known.
 	unread() int
+	// memory is how much is resident, in bytes; 0 if it can't be known.
+	memory() int64
 	// close gives up the reading ends.
 	close()
 }
@@ -77,13 +83,13 @@ func launchProcess(g *generation, env []string) (process, error) {
 	} else {
 		env = append(env, framesVariable+"=3,4")
 	}
-	p, err := spawn(g.command, &os.ProcAttr{Dir: g.directory, Env: env, Files: files, Sys: processGroup()})
+	p, err := spawn(g.commandLine(), &os.ProcAttr{Dir: g.directory, Env: env, Files: files, Sys: processGroup()})
 	if err != nil {
 		closeAll([]*os.File{in, out, errs})
 		if _, gone := os.Stat(g.directory); gone != nil { // the error would name the program
 			return nil, fmt.Errorf("the workers' directory has gone: %w; put it back, or reload to move on to the current release", gone)
 		}
-		return nil, fmt.Errorf("%s can't be started: %w", g.command[0], err)
+		return nil, cantStart(g.command[0], err)
 	}
 	s.Reaper.register(p.Pid)
 	return &osProcess{process: p, in: in, out: out, err: errs, reaper: s.Reaper}, nil
@@ -160,6 +166,8 @@ func (p *osProcess) expire(t time.Time) {
 }
 
 func (p *osProcess) unread() int { return pipeUnread(p.in) }
+
+func (p *osProcess) memory() int64 { return residentMemory(p.process.Pid) }
 
 func (p *osProcess) close() { closeAll([]*os.File{p.out, p.err}) }
 

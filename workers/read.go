@@ -185,6 +185,9 @@ func (w *worker) logEntry(e *protocol.Log) {
 	if err != nil {
 		context = "unreadable: " + err.Error()
 	}
+	if w.takeBacktrace(context) {
+		return
+	}
 	if fields, ok := context.(map[string]any); ok {
 		for k, v := range fields {
 			args = append(args, k, v)
@@ -282,9 +285,11 @@ func (a *attempt) respond(m *protocol.Response) error {
 	a.spoken, a.headed = true, true
 	if !a.over {
 		a.ended, a.held = m.Flags&protocol.FlagEnd != 0, held
-		if w := a.worker; !a.x.isEvent() {
-			w.gen.answers.add(m.Status)
-			w.pool.meter.bytesOut.Add(uint64(len(m.Body)))
+		if !a.x.isEvent() {
+			if !a.x.warming {
+				a.worker.gen.answers.add(m.Status)
+			}
+			a.x.meter().bytesOut.Add(uint64(len(m.Body)))
 		}
 		a.x.sink.Respond(m)
 	}
@@ -334,7 +339,7 @@ func (a *attempt) receive(m *protocol.Data) error {
 		return nil
 	}
 	a.ended = m.Flags&protocol.FlagEnd != 0
-	a.worker.pool.meter.bytesOut.Add(uint64(len(m.Bytes)))
+	a.x.meter().bytesOut.Add(uint64(len(m.Bytes)))
 	a.x.sink.Data(m)
 	return nil
 }

@@ -59,11 +59,7 @@ func (p *Pool) dismiss(s *slot) (r replacement) {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
 	p.do(func() {
-		p.slots = slices.DeleteFunc(p.slots, func(other *slot) bool { return other == s })
-		s.outside = true
-		if s.timer != nil {
-			s.timer.Stop()
-		}
+		p.drop(s)
 		r.old, s.current = s.current, nil
 	})
 	switch {

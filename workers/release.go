@@ -19,9 +19,11 @@ type generation struct {
 	pinned    bool   // the directory was reached by a symlink, so that a deploy leaves it as it is
 	command   []string
 	fileRoots []string
+	equipment Equipment
 	settings  *Settings
 	trial     bool    // of a worker that serves nobody
 	answers   classes // of its workers
+	large     bool    // it has been told that its workers are larger than they may become; owned by run
 }
 
 func beginGeneration(ctx context.Context, s *Settings, number uint64) (*generation, error) {
@@ -44,6 +46,11 @@ func beginGeneration(ctx context.Context, s *Settings, number uint64) (*generati
 	}
 	if g.command, err = findProgram(g.command, resolved); err != nil {
 		return nil, fmt.Errorf("pool %s: %w", s.Name, err)
+	}
+	if s.Equip != nil {
+		if g.equipment, err = s.Equip(resolved, g.command); err != nil {
+			return nil, fmt.Errorf("pool %s: %w", s.Name, err)
+		}
 	}
 	if g.fileRoots == nil {
 		g.fileRoots = []string{resolved}

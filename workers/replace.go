@@ -15,6 +15,7 @@ type replacement struct {
 	old, new *worker // old is nil for a slot that was empty
 	drained  int     // requests that were in flight and ended well
 	cut      []string
+	again    string // how a first new worker was killed from outside; "" if there was none
 }
 
 // replace puts a worker of g into the slot. If only is given, it does nothing unless that worker is still there. On error the slot is as
@@ -47,14 +48,18 @@ func (p *Pool) replace(s *slot, g *generation, only *worker) (r replacement, err
 	alive = p.do(func() {
 		s.replaced = false
 		if err = p.swap(s, &r, g, err); err == nil && only != nil && r.old == only {
-			p.restarted(s, wasDue, "")
+			p.restarted(s, only.due, "")
 		}
 	})
 	<-s.turn
 	if !alive {
 		err = errors.Join(err, ErrStopping)
 	}
-	if err == nil && r.old != nil {
+	switch {
+	case err != nil || r.old == nil:
+	case only != nil:
+		p.outlast(r.old)
+	default:
 		r.drained, r.cut = p.retire(r.old)
 	}
 	return r, err
@@ -78,30 +83,6 @@ func (p *Pool) swap(s *slot, r *replacement, g *generation, err error) error {
 	}
 	p.fill(s) // if the old worker has ended meanwhile
 	return err
-}
-
-// recycle replaces a worker that has done its share, once. One at a time in the pool.
-func (p *Pool) recycle(w *worker) {
-	if !w.recycling.CompareAndSwap(false, true) {
-		return
-	}
-	go func() { // p.do, from the goroutine that reads the worker's frames, must not wait
-		p.do(func() {
-			if p.stopping {
-				return
-			}
-			p.tasks.Go(func() {
-				p.turn <- struct{}{}
-				defer func() { <-p.turn }()
-				if _, err := p.change(w.home, w.gen, w); err != nil && !errors.Is(err, ErrStopping) {
-					w.overdue++ // ours alone: recycling is set
-					again := backoffDelay(w.overdue)
-					w.log.Error("worker is due but can't be replaced, it stays", "error", err, "again_in", again.Round(time.Millisecond).String())
-					time.AfterFunc(again, func() { w.recycling.Store(false) })
-				}
-			})
-		})
-	}()
 }
 
 // retire drains a worker that gets no more requests, and ends it. It returns the number of requests in flight that ended well, and the names of those that
@@ -151,7 +132,11 @@ func (w *worker) stop() {
 	if within(w.gone, limit) {
 		return
 	}
-	w.log.Warn("worker did not exit on DRAIN, sending TERM", "stop_timeout", limit.String())
+	args := []any{"stop_timeout", limit.String()}
+	if names := w.requestsAtHand(); len(names) > 0 {
+		args = append(append(args, "requests", names), w.whereabouts()...)
+	}
+	w.log.Warn("worker did not exit on DRAIN, sending TERM", args...)
 	w.process.terminate()
 	if within(w.gone, limit) {
 		return

@@ -21,8 +21,9 @@ type Event struct {
 	OldPID     int           `json:"old_pid,omitempty"`
 	NewPID     int           `json:"new_pid,omitempty"`
 	Boot       time.Duration `json:"boot_ns,omitempty"`
-	Drained    int           `json:"drained"`       // requests in flight that ended well
-	Cut        []string      `json:"cut,omitempty"` // requests that were cut at drain_timeout
+	Drained    int           `json:"drained"`         // requests in flight that ended well
+	Cut        []string      `json:"cut,omitempty"`   // requests that were cut at drain_timeout
+	Again      string        `json:"again,omitempty"` // what killed a first new worker from outside, before this one: "signal: killed"
 	Directory  string        `json:"directory,omitempty"`
 	Pinned     bool          `json:"pinned,omitempty"`
 	Error      string        `json:"error,omitempty"`
@@ -132,7 +133,11 @@ func (p *Pool) beginRoll(r *Roll) {
 	p.tasks.Go(func() {
 		p.perform(r)
 		p.do(func() {
-			p.roll, p.rolled = nil, Progress{}
+			for _, s := range p.places {
+				s.fresh = false
+			}
+			p.roll, p.rolled, p.places = nil, Progress{}, nil
+			p.rescale()
 			if next := p.next; next != nil {
 				p.next = nil
 				if p.stopping {
@@ -150,11 +155,10 @@ func (p *Pool) perform(r *Roll) {
 	began := time.Now()
 	var before *generation
 	var set *Settings
-	var places []*slot
 	number := uint64(0)
 	p.do(func() {
 		p.counter++ // never to be used again, even if the roll fails
-		before, number, places = p.generation, p.counter, slices.Clone(p.slots)
+		before, number = p.generation, p.counter
 		if set = p.wanted; set == nil {
 			set = before.settings
 		}
@@ -164,24 +168,26 @@ func (p *Pool) perform(r *Roll) {
 	if err != nil {
 		p.meter.failedReloads.Add(1)
 		p.log.Error("reload failed, nothing was changed", "error", err)
-		r.add(Event{Kind: EventFailed, Pool: p.name, Generation: before.number, Error: err.Error(), Workers: len(places)})
+		r.add(Event{Kind: EventFailed, Pool: p.name, Generation: before.number, Error: err.Error(), Workers: p.size()})
 		return
 	}
-	had := len(places)
-	var extra []*slot // that the settings have no more
-	if len(places) > set.Workers {
-		places, extra = places[:set.Workers], places[set.Workers:]
-	}
-	for i := len(places); i < set.Workers; i++ {
-		places = append(places, &slot{index: i, outside: true, turn: make(chan struct{}, 1)})
-	}
+	var places, extra []*slot // extra are those that the settings have no more
+	p.do(func() {
+		places, extra = p.placesFor(set)
+		p.places = places
+		p.generation, p.rolled = g, Progress{Generation: g.number, Workers: len(places)}
+		p.rescale()
+	})
 	p.log.Info("reload", "generation", g.number, "directory", g.directory)
 	r.add(Event{Kind: EventBegun, Pool: p.name, Generation: g.number, Directory: g.directory, Pinned: g.pinned, Workers: len(places)})
 	p.dispatch.bound(set)
-	p.do(func() { p.generation, p.rolled = g, Progress{Generation: g.number, Workers: len(places)} })
-	if swapped, fault := p.swapAll(r, g, places); fault != nil {
-		p.giveUp(r, fault, had, swapped, before, g)
-		return
+	var swapped []*slot
+	for todo := places; len(todo) > 0; todo = p.latecomers(g, extra) {
+		more, fault := p.swapAll(r, g, todo)
+		if swapped = append(swapped, more...); fault != nil {
+			p.giveUp(r, fault, swapped, before, g)
+			return
+		}
 	}
 	for _, s := range slices.Backward(extra) {
 		if done := p.dismiss(s); done.old != nil {
@@ -189,12 +195,41 @@ func (p *Pool) perform(r *Roll) {
 		}
 	}
 	p.meter.reloads.observe(time.Since(began))
-	p.log.Info("reload completed", "generation", g.number, "workers", len(places))
-	r.add(Event{Kind: EventCompleted, Pool: p.name, Generation: g.number, Workers: len(places), Replaced: len(places)})
+	p.log.Info("reload completed", "generation", g.number, "workers", len(swapped))
+	r.add(Event{Kind: EventCompleted, Pool: p.name, Generation: g.number, Workers: len(swapped), Replaced: len(swapped)})
+}
+
+// placesFor are the slots that a roll to set works on, and those beyond it. In run.
+func (p *Pool) placesFor(set *Settings) (places, extra []*slot) {
+	least, most := set.span()
+	places = slices.Clone(p.slots)
+	if len(places) > most {
+		places, extra = places[:most], places[most:]
+	}
+	for len(places) < least {
+		places = append(places, &slot{index: p.freeIndex(places), outside: true, fresh: true, turn: make(chan struct{}, 1)})
+	}
+	return places, extra
+}
+
+// latecomers are the slots by which the pool has grown during the roll to g, with the code from before it.
+func (p *Pool) latecomers(g *generation, extra []*slot) (late []*slot) {
+	p.do(func() {
+		for _, s := range p.slots {
+			if s.gen != g && !slices.Contains(extra, s) {
+				late = append(late, s)
+			}
+		}
+		if len(late) == 0 {
+			p.proven = g // from here on it grows with this
+		}
+		p.rolled.Workers += len(late)
+	})
+	return late
 }
 
 func (d *replacement) event(kind EventKind, pool string) Event {
-	e := Event{Kind: kind, Pool: pool, Drained: d.drained, Cut: d.cut}
+	e := Event{Kind: kind, Pool: pool, Drained: d.drained, Cut: d.cut, Again: d.again}
 	if d.old != nil {
 		e.Slot, e.OldPID, e.Generation = d.old.slot, d.old.pid(), d.old.gen.number
 	}
@@ -231,14 +266,14 @@ func (p *Pool) swapAll(r *Roll, g *generation, places []*slot) (swapped []*slot,
 				s := places[next]
 				next++
 				mu.Unlock()
-				done, err := p.change(s, g, nil)
+				done, err := p.changeInRoll(r, s, g)
 				mu.Lock()
 				if err != nil && bad == nil {
 					bad = &fault{slot: s.index, new: done.new, err: err}
 				}
 				if err == nil {
 					swapped = append(swapped, s)
-					p.do(func() { p.rolled.Replaced = len(swapped) })
+					p.do(func() { p.rolled.Replaced++ })
 					r.add(done.event(EventReplaced, p.name))
 					if slot, err := p.casualty(g); err != nil && bad == nil {
 						bad = &fault{slot: slot, err: err}
@@ -274,17 +309,20 @@ func (p *Pool) casualty(g *generation) (slot int, err error) {
 }
 
 // giveUp ends a roll because of a fault. What was swapped already is put back if the release before still stands at another place.
-func (p *Pool) giveUp(r *Roll, bad *fault, had int, swapped []*slot, before, g *generation) {
+func (p *Pool) giveUp(r *Roll, bad *fault, swapped []*slot, before, g *generation) {
 	err := bad.err
 	running := len(swapped)
 	back := running > 0 && !errors.Is(err, ErrStopping) && g.differs(before)
 	if running == 0 || errors.Is(err, ErrStopping) || back {
-		p.do(func() { p.generation = before })
+		p.do(func() {
+			p.generation = before
+			p.rescale()
+		})
 		p.dispatch.bound(before.settings)
 	}
 	if back {
 		for _, s := range swapped {
-			if s.index >= had { // it is new
+			if s.fresh {
 				p.dismiss(s)
 				running--
 				continue

@@ -263,6 +263,7 @@ func TestFailedReloadPutsSwappedSlotsBackOnTheOldRelease(t *testing.T) {
 		if e := last(events); e.Replaced != 0 || e.Slot != 2 || e.Error != "PHP Parse error" {
 			t.Fatalf("%+v", e)
 		}
+		synctest.Wait() // the last exits are noted
 		st := p.Status()
 		if st.Generation != 1 || st.Directory != one {
 			t.Fatalf("%+v", st)
@@ -296,6 +297,7 @@ func TestFailedReloadInOnePlaceKeepsWhatWasSwapped(t *testing.T) {
 		if e := last(events); e.Kind != EventFailed || e.Replaced != 1 || e.Slot != 1 {
 			t.Fatalf("%+v", e)
 		}
+		synctest.Wait()
 		var generations []uint64
 		for _, w := range p.Status().Workers {
 			generations = append(generations, w.Generation)

@@ -16,6 +16,8 @@ type Status struct {
 	Pinned     bool // the directory was reached by a symlink
 	Queued     int  // requests that wait for a worker
 	Waiting    int  // events of connections that do
+	MinWorkers int  // how few and how many slots there may be; the same if the number is fixed
+	MaxWorkers int
 	Reloading  bool
 	Roll       Progress // while Reloading
 	Failure    string   // why the last boot failed, if no worker became ready since
@@ -42,6 +44,7 @@ type WorkerStatus struct {
 	Restarts   int
 	Restarted  string // why the slot was last restarted; "" if it never was
 	SDK        string
+	Warming    string // while it is starting: the warm-up request that it has
 }
 
 // Status never waits for a worker. Workers that start to replace one, and those that drain, come after the one that holds their slot.
@@ -49,6 +52,7 @@ func (p *Pool) Status() Status {
 	st := Status{Name: p.name}
 	p.do(func() {
 		st.Generation, st.Directory, st.Pinned = p.generation.number, p.generation.directory, p.generation.pinned
+		st.MinWorkers, st.MaxWorkers = p.generation.settings.span()
 		st.Reloading, st.Roll = p.roll != nil, p.rolled
 		leaving := map[*slot][]*worker{}
 		for w := range p.live {
@@ -86,11 +90,17 @@ func (p *Pool) Status() Status {
 
 // workerStatus describes w. In run.
 func (p *Pool) workerStatus(s *slot, w *worker) WorkerStatus {
+	warming := ""
+	if !w.isBooted() {
+		w.mu.Lock()
+		warming = w.warming
+		w.mu.Unlock()
+	}
 	p.dispatch.mu.Lock()
 	defer p.dispatch.mu.Unlock()
 	st := WorkerStatus{
 		Slot: s.index, PID: w.pid(), State: w.state, Generation: w.gen.number, Inflight: w.inflight,
-		Requests: w.requests, Uptime: time.Since(w.started), Restarts: s.restarts, Restarted: s.why,
+		Requests: w.requests, Uptime: time.Since(w.started), Restarts: s.restarts, Restarted: s.why, Warming: warming,
 	}
 	if w.isReady() {
 		st.SDK = w.ready.SDK

@@ -28,6 +28,9 @@ func (p *Pool) Stop(ctx context.Context) {
 				s.timer.Stop()
 			}
 		}
+		if p.growth.idle != nil {
+			p.growth.idle.Stop()
+		}
 		if len(p.live) == 0 {
 			p.dispatch.close()
 			p.markStarted()

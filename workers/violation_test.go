@@ -195,7 +195,7 @@ func TestWorkersThatSayTooMuchBeforeREADYDoNotStart(t *testing.T) {
 		{"no word", func(w *fakeWorker) {}, "it ended before READY (exit status 0) and said nothing; does it come to the SDK's run() or Serve()?"},
 		{"silence", func(w *fakeWorker) { w.hang() }, "no READY within start_timeout (30s)"},
 		{"silence after a word", func(w *fakeWorker) { w.errs.Write([]byte("waiting for the database\n")); w.hang() },
-			"no READY within start_timeout (30s); stderr: waiting for the database"},
+			"no READY within start_timeout (30s); its process: state S (sleeping), in read; stderr: waiting for the database"},
 		{"a last word on stderr", func(w *fakeWorker) { w.errs.Write([]byte("PHP Fatal error:  oh\n")); w.die("exit status 255") },
 			"it ended before READY (exit status 255): PHP Fatal error:  oh"},
 		{"another version", func(w *fakeWorker) { w.conn.Accept(); w.conn.Send(&protocol.Ready{Version: 9}); w.hang() }, "expected READY with version 1, got version 9"},

@@ -39,7 +39,7 @@ func (w *worker) warmUp() {
 func (w *worker) ask(r *protocol.Request) (status int, err error) {
 	request := *r
 	sink := &warmSink{finished: make(chan struct{})}
-	x := &exchange{pool: w.pool, request: &request, kind: protocol.TypeRequest, sink: sink, moves: maxMoves} // for no other worker
+	x := &exchange{pool: w.pool, request: &request, kind: protocol.TypeRequest, sink: sink, moves: maxMoves, warming: true} // for no other worker
 	a := x.newAttempt(w)
 	d := &w.pool.dispatch
 	d.mu.Lock()

@@ -49,6 +49,9 @@ func TestNewWorkerAnswersItsWarmUpBeforeItGetsTraffic(t *testing.T) {
 		if f.count() != 5 || cold.Load() > 0 {
 			t.Fatalf("%d starts, %d requests for cold workers", f.count(), cold.Load())
 		}
+		if m := p.Metrics(); m.Answers[0].Classes[2] != 4 || m.Answers[0].Classes[4] != 0 || m.Service.Count() != 4 || m.Wait.Count() != 4 {
+			t.Errorf("what warmed workers up was counted as answers to clients: %+v", m)
+		}
 		f.process(5).die("exit status 1") // a respawn is warmed up, too
 		if s, _ := submit(p, "GET", "/x"); s.result() != "warm" || cold.Load() > 0 {
 			t.Fatal(s.failure, cold.Load())

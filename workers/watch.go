@@ -1,4 +1,4 @@
-// The watch: silence that lasts too long, in a request or in an idle worker.
+// The watch: silence that lasts too long, in a request or in an idle worker, and slow requests.
 
 package workers
 
@@ -9,7 +9,6 @@ import (
 )
 
 const (
-	heedTimeout = time.Second      // from RESET to TERM
 	pingEvery   = 10 * time.Second // of silence
 	pingTimeout = 10 * time.Second
 )
@@ -19,71 +18,38 @@ func (w *worker) watch(now time.Time) {
 	if !w.isReady() {
 		return
 	}
-	if limit := w.gen.settings.RequestTimeout; limit > 0 {
-		for _, a := range w.attempts() {
-			w.watchRequest(a, now, limit)
-		}
+	attempts := w.attempts()
+	w.watchSize(attempts, now)
+	for _, a := range attempts {
+		w.watchRequest(a, now)
 	}
 	w.watchLink(now)
+	w.watchShare(now)
 }
 
-func (w *worker) watchRequest(a *attempt, now time.Time, limit time.Duration) {
+func (w *worker) watchRequest(a *attempt, now time.Time) {
+	set := w.gen.settings
 	a.mu.Lock()
+	running := a.opened && !a.waiting
 	silence := now.Sub(a.progress)
 	// for the client: to take the response, or to send more of its body
 	waiting := !a.answered && (a.allowance.Left() <= 0 || !a.sentEnd && a.credit > 0)
-	late := silence > limit && !waiting && !a.waiting && a.opened
-	first := late && a.resetAt.IsZero()
+	late := running && !waiting && set.RequestTimeout > 0 && silence > set.RequestTimeout && a.resetAt.IsZero()
 	ignored := !a.resetAt.IsZero() && now.Sub(a.resetAt) > heedTimeout
-	if first {
-		a.resetAt = now
-	}
+	slow := running && !a.slow && set.SlowRequest > 0 && now.Sub(a.begun) >= set.SlowRequest
+	a.slow = a.slow || slow
 	a.mu.Unlock()
+	if slow {
+		w.tellSlow(a, now)
+	}
 	switch {
-	case first:
-		why := &protocol.Failure{Kind: protocol.FailedTimeout, Detail: w.String() + " gave no sign within request_timeout (" + limit.String() + ")"}
-		name, id := w.requestOf(a)
-		a.giveUp(protocol.ResetTimeout, why)
-		go func() { // a sink's call may be under way, and run never waits
-			a.fail(why)
-			if name != "" { // else it was recalled, and goes on elsewhere
-				w.log.Error("request timed out", "request", name, "request_id", id, "stream", a.id, "request_timeout", limit.String())
-			}
-		}()
+	case late:
+		w.interrupt(a, now, &protocol.Failure{
+			Kind: protocol.FailedTimeout, Detail: w.String() + " gave no sign within request_timeout (" + set.RequestTimeout.String() + ")",
+		}, "request timed out", "request_timeout", set.RequestTimeout.String())
 	case ignored:
 		w.overrule(a)
 	}
-}
-
-// overrule ends a worker that did not heed a RESET for silence. One that has other requests, too, is replaced with a drain.
-func (w *worker) overrule(a *attempt) {
-	if w.concurrency > 1 {
-		w.pool.recycle(w)
-		return
-	}
-	if !w.overruled.CompareAndSwap(false, true) {
-		return
-	}
-	w.pool.tasks.Go(func() { // what it has ahead is recalled, which may wait for a sink's call, and run never waits
-		w.pool.dispatch.withdraw(w, Draining) // so that no other request can come between
-		if !w.holds(a) {
-			w.pool.recycle(w) // it was done at the last moment, and may have the next request already
-			return
-		}
-		w.log.Error("worker did not heed RESET, it is terminated", "stream", a.id)
-		w.process.terminate()
-		if !within(w.gone, w.gen.settings.StopTimeout) {
-			w.log.Warn("worker did not exit on TERM, sending KILL", "stop_timeout", w.gen.settings.StopTimeout.String())
-			w.process.kill()
-		}
-	})
-}
-
-// holds says whether the lease goes on.
-func (w *worker) holds(a *attempt) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.streams[a.id] == a
 }
 
 // watchLink pings a worker that is idle, or that takes many requests, and kills it if it does not answer.
@@ -104,8 +70,11 @@ func (w *worker) watchLink(now time.Time) {
 	case !answered && w.pinged.IsZero():
 		w.pinged = now // it was busy meanwhile
 	case !answered && now.Sub(w.pinged) > pingTimeout && (state == Busy || w.pool.dispatch.withdrawIdle(w)):
-		w.log.Error("worker does not answer PING, it is replaced", "timeout", pingTimeout.String())
-		w.kill("no answer to PING within " + pingTimeout.String())
+		w.pinged = now.Add(time.Hour) // it is being ended
+		w.pool.tasks.Go(func() {      // ends after backtraceTimeout
+			w.log.Error("worker does not answer PING, it is replaced", append([]any{"timeout", pingTimeout.String()}, w.whereabouts()...)...)
+			w.kill("no answer to PING within " + pingTimeout.String())
+		})
 	}
 }
 

@@ -37,6 +37,7 @@ type worker struct {
 	exited  chan struct{} // closed when the process has exited
 	gone    chan struct{} // closed when, after that, every exchange has been settled
 	exit    string        // how the process went; from gone on
+	struck  bool          // it was killed from outside before it was READY; from gone on
 
 	// guarded by dispatcher.mu
 	state       State
@@ -62,13 +63,24 @@ type worker struct {
 	greeted bool    // READY came
 	loose   staging // the SEND on stream 0 whose parts are coming
 	spare   *staging
-	calls   calls
+	calls   ledger
 
 	pongSeq uint64 // the latest answered
 
-	recycling atomic.Bool // it is being replaced for its own sake
-	overdue   int         // how often that failed
-	overruled atomic.Bool // it is being ended for not heeding a RESET
+	share     share         // fixed at its start
+	born      int64         // its memory when it was ready, where there is a limit; fixed before any request
+	weighed   atomic.Int64  // when its memory was looked at, in Unix nanoseconds
+	recycling atomic.Bool   // it is being replaced for its own sake
+	due       restartReason // why
+	oversized atomic.Bool   // it is larger than MaxMemoryHard, and has been told to give up what it has
+	outgrew   time.Time     // when; the watch's own
+	doomed    atomic.Bool   // it is being ended for that, with all that it has
+	overdue   int           // how often that failed
+	overruled atomic.Bool   // it is being ended for not heeding a RESET
+	unheeded  chan struct{} // closed when a worker of many requests did not heed one
+
+	traceTurn sync.Mutex                  // held by whoever asks for a backtrace
+	trace     atomic.Pointer[chan string] // where the answer goes; nil if nobody waits for one
 
 	// the watch's own
 	pinged  time.Time // when PING pingSeq was sent
@@ -79,8 +91,9 @@ type worker struct {
 func (p *Pool) startWorker(g *generation, slot int) *worker {
 	w := &worker{
 		pool: p, slot: slot, gen: g, started: time.Now(),
-		booted: make(chan struct{}), drained: make(chan struct{}), exited: make(chan struct{}), gone: make(chan struct{}),
+		booted: make(chan struct{}), drained: make(chan struct{}), exited: make(chan struct{}), gone: make(chan struct{}), unheeded: make(chan struct{}),
 		streams: map[uint32]*attempt{}, lastID: ^uint32(0), // the first stream is 1
+		share: g.settings.share(),
 	}
 	w.log = p.log.With("worker", slot, "generation", g.number)
 	proc, err := g.settings.launch(g, p.environment(g))
@@ -163,6 +176,7 @@ func (w *worker) await(reading, logging chan struct{}) {
 		_, written := w.conn.Sent()
 		read = written - int64(unread)
 	}
+	w.struck = !w.isBooted() && w.fromOutside()
 	w.boot(w.bootFailure(""))
 
 	w.mu.Lock()

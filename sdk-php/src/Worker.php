@@ -7,6 +7,7 @@ namespace WorkerHost;
 use WorkerHost\Http\Request;
 use WorkerHost\Http\Response;
 use WorkerHost\Internal\Acts;
+use WorkerHost\Internal\Backtrace;
 use WorkerHost\Internal\Codec;
 use WorkerHost\Internal\Descriptors;
 use WorkerHost\Internal\Events;
@@ -275,6 +276,7 @@ final class Worker
         self::load();
         \register_shutdown_function($this->shutdown(...));
         $this->divert();
+        Backtrace::install($this->link);
         $this->boot();
         $this->loop();
         $this->stop();
@@ -312,7 +314,11 @@ final class Worker
             $this->globals->restore();
         }
         $sdk = 'php/' . self::VERSION . ' (PHP ' . \PHP_VERSION . ')';
-        $this->link->send([Frame::READY, 0, Frame::VERSION, $this->pid, $sdk, 1, ['forms', 'ahead', ...$this->events->features()], Frame::WINDOW_SIZE]);
+        $features = ['forms', 'ahead', ...$this->events->features()];
+        if (Backtrace::answers()) {
+            $features[] = Backtrace::FEATURE;
+        }
+        $this->link->send([Frame::READY, 0, Frame::VERSION, $this->pid, $sdk, 1, $features, Frame::WINDOW_SIZE]);
         $this->acts->attach($this->link);
     }
 

@@ -29,19 +29,20 @@ import (
 
 // options are the flags.
 type options struct {
-	host          string
-	rounds        int
-	seconds       int
-	connections   int
-	workers       int
-	nginxWorkers  int
-	fpmKeepAlive  bool
-	reload        bool
-	reloads       int
-	reloadSeconds int
-	only          []string
-	targets       []server
-	json          string
+	host              string
+	rounds            int
+	seconds           int
+	connections       int
+	workers           int
+	nginxWorkers      int
+	fpmKeepAlive      bool
+	reload            bool
+	reloads           int
+	reloadSeconds     int
+	reloadConnections []int
+	only              []string
+	targets           []server
+	json              string
 }
 
 // sections are what --only chooses from.
@@ -66,7 +67,8 @@ func parseOptions(arguments []string) (options, error) {
 	flags.StringSliceVar(&o.only, "only", nil, "measure only these, of "+strings.Join(sections, ","))
 	flags.BoolVar(&o.reload, "reload", false, "measure reloads under load instead")
 	flags.IntVar(&o.reloads, "reloads", 5, "reloads during one run of --reload")
-	flags.IntVar(&o.reloadSeconds, "reload-seconds", 10, "length of one run of --reload, at 32 connections")
+	flags.IntVar(&o.reloadSeconds, "reload-seconds", 10, "length of one run of --reload")
+	flags.IntSliceVar(&o.reloadConnections, "reload-connections", []int{32, 256}, "keep-alive connections of --reload, measured one after the other")
 	flags.StringVar(&o.json, "json", "", "write the result, with every round, to this `file` as well")
 	if err := flags.Parse(arguments); err != nil {
 		return o, err
@@ -80,6 +82,11 @@ func parseOptions(arguments []string) (options, error) {
 	} {
 		if value < 1 {
 			return o, fmt.Errorf("--%s %s: want at least 1", name, flags.Lookup(name).Value)
+		}
+	}
+	for _, n := range o.reloadConnections {
+		if n < 1 {
+			return o, fmt.Errorf("--reload-connections %d: want at least 1", n)
 		}
 	}
 	for _, name := range o.only {
@@ -137,7 +144,7 @@ func run(ctx context.Context, o options) (err error) {
 
 	result := newReport(o)
 	if o.reload {
-		result.Reload, err = measureReloads(ctx, s, o)
+		result.Reloads, err = measureReloads(ctx, s, o)
 	} else {
 		err = measureServers(ctx, s, o, &result)
 	}

@@ -10,19 +10,29 @@ import (
 	"time"
 )
 
-const reloadConnections = 32
-
-// measureReloads runs o.rounds pairs of loads on one host, one load of each pair with o.reloads reloads in it.
-func measureReloads(ctx context.Context, s *stage, o options) (*reloadReport, error) {
+// measureReloads measures at each number of connections in turn, on one host.
+func measureReloads(ctx context.Context, s *stage, o options) (all []*reloadReport, err error) {
 	host, err := startHost(ctx, s, o, helloPHP)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := runWrk(ctx, host.url, load{reloadConnections, warmUp}); err != nil {
-		return nil, err
+	for _, connections := range o.reloadConnections {
+		if _, err := runWrk(ctx, host.url, load{connections, warmUp}); err != nil {
+			return nil, err
+		}
+		one, err := measureReloadsAt(ctx, host, connections, o)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
 	}
-	l := load{reloadConnections, time.Duration(o.reloadSeconds) * time.Second}
-	result := &reloadReport{Reloads: o.reloads, Seconds: o.reloadSeconds, Connections: reloadConnections}
+	return all, nil
+}
+
+// measureReloadsAt runs o.rounds pairs of loads, one load of each pair with o.reloads reloads in it.
+func measureReloadsAt(ctx context.Context, host server, connections int, o options) (*reloadReport, error) {
+	l := load{connections, time.Duration(o.reloadSeconds) * time.Second}
+	result := &reloadReport{Reloads: o.reloads, Seconds: o.reloadSeconds, Connections: connections}
 	for round := range o.rounds {
 		pair := reloadRound{}
 		steps := []func() error{
@@ -46,7 +56,7 @@ func measureReloads(ctx context.Context, s *stage, o options) (*reloadReport, er
 		if pair.Quiet.P99 > 0 {
 			pair.P99Ratio = pair.Reloading.P99 / pair.Quiet.P99
 		}
-		progress("round %d of %d: p99 %s quiet, %s during %d reloads; %d errors", round+1, o.rounds,
+		progress("round %d of %d, %d connections: p99 %s quiet, %s during %d reloads; %d errors", round+1, o.rounds, connections,
 			duration(pair.Quiet.P99), duration(pair.Reloading.P99), o.reloads, pair.Reloading.errors())
 		result.Rounds = append(result.Rounds, pair)
 	}

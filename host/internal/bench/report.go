@@ -29,7 +29,7 @@ type report struct {
 	Servers       []measuredServer `json:"servers,omitempty"`
 	Ratio         float64          `json:"cpu_ratio_to_nginx,omitempty"`
 	OneConnection *oneConnection   `json:"one_connection,omitempty"`
-	Reload        *reloadReport    `json:"reload,omitempty"`
+	Reloads       []*reloadReport  `json:"reloads,omitempty"`
 }
 
 type measuredServer struct {
@@ -98,9 +98,7 @@ func (r *report) print(w io.Writer) {
 	if r.OneConnection != nil {
 		r.OneConnection.print(w)
 	}
-	if r.Reload != nil {
-		r.Reload.print(w)
-	}
+	printReloads(w, r.Reloads)
 }
 
 func (r *report) printServers(w io.Writer) {
@@ -146,22 +144,31 @@ func (o *oneConnection) print(w io.Writer) {
 	}
 }
 
-func (r *reloadReport) print(w io.Writer) {
-	took := []float64{}
-	for _, round := range r.Rounds {
-		took = append(took, round.ReloadMillis...)
+// printReloads prints one table: two rows for each number of connections.
+func printReloads(w io.Writer, all []*reloadReport) {
+	if len(all) == 0 {
+		return
 	}
-	fmt.Fprintf(w, "%d connections for %d s, with %d reloads and without; medians of %d rounds\n\n", r.Connections, r.Seconds, r.Reloads, len(r.Rounds))
-	fmt.Fprintf(w, "%-18s %10s %9s %9s %9s %9s\n", "", "requests", "non-2xx", "socket", "p50", "p99")
-	for _, row := range []struct {
-		name string
-		m    measurement
-	}{{"without reload", r.Quiet}, {"with reloads", r.Reloading}} {
-		fmt.Fprintf(w, "%-18s %10d %9d %9d %9s %9s\n", row.name, row.m.Requests, row.m.NonOK, row.m.Socket, duration(row.m.P50), duration(row.m.P99))
+	fmt.Fprintf(w, "loads of %d s, with %d reloads and without; medians of %d rounds\n\n", all[0].Seconds, all[0].Reloads, len(all[0].Rounds))
+	fmt.Fprintf(w, "%-12s %-16s %10s %9s %9s %9s %9s %8s %9s\n", "connections", "", "requests", "per s", "non-2xx", "socket", "p50", "p99", "a reload")
+	for _, r := range all {
+		took := []float64{}
+		for _, round := range r.Rounds {
+			took = append(took, round.ReloadMillis...)
+		}
+		for _, row := range []struct {
+			name, took string
+			m          measurement
+		}{{"no reload", "", r.Quiet}, {"with reloads", duration(1000 * median(took)), r.Reloading}} {
+			fmt.Fprintf(w, "%-12d %-16s %10d %9.0f %9d %9d %9s %8s %9s\n", r.Connections, row.name, row.m.Requests, row.m.Rate, row.m.NonOK, row.m.Socket,
+				duration(row.m.P50), duration(row.m.P99), row.took)
+		}
 	}
-	fmt.Fprintf(w, "\np99 with reloads ÷ without: %.2f (goal: at most %.0f: %s); errors: %d (goal: none: %s); one reload took %.0f ms\n",
-		r.P99Ratio, reloadP99Goal, verdict(r.P99Ratio <= reloadP99Goal),
-		r.Reloading.errors(), verdict(r.Reloading.errors() == 0), median(took))
+	fmt.Fprintln(w)
+	for _, r := range all {
+		fmt.Fprintf(w, "%d connections: p99 with reloads ÷ without: %.2f (goal: at most %.0f: %s); errors: %d (goal: none: %s)\n",
+			r.Connections, r.P99Ratio, reloadP99Goal, verdict(r.P99Ratio <= reloadP99Goal), r.Reloading.errors(), verdict(r.Reloading.errors() == 0))
+	}
 }
 
 func verdict(met bool) string {

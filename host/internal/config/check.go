@@ -23,6 +23,7 @@ var iniName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 
 // check looks at each table by itself.
 func (c *Config) check(fail fail) {
+	c.Remote.check(c, fail)
 	if c.Control != "" {
 		c.Control = absolute(c.Folder, c.Control)
 		if err := checkSocketPath(c.Control); err != nil {
@@ -140,6 +141,14 @@ func (p *Pool) check(c *Config, fail fail) {
 		}
 	}
 	p.checkPriority(fail)
+	p.checkScaling(c, fail)
+	if p.SlowTrace && p.SlowRequest == 0 {
+		fail(p.at+".slow_trace", "has no effect without slow_request: write, for example, slow_request = \"2s\"")
+	}
+	p.checkPrivilege(c, fail)
+	if p.MaxMemoryHard > 0 && p.MaxMemoryHard < p.MaxMemory {
+		fail(p.at+".max_memory_hard", "%s is less than max_memory, %s: a worker would be ended before it could be replaced; write more, or leave one of them out", p.MaxMemoryHard, p.MaxMemory)
+	}
 	for i, root := range p.FileRoots {
 		if root == "" {
 			fail(fmt.Sprintf("%s.file_roots.%d", p.at, i), "expected a folder, found \"\"")
@@ -188,7 +197,7 @@ func (p *Pool) checkCommand() error {
 			return fmt.Errorf("can't run %s: %w: is it executable (chmod +x)?", absolute(p.Directory, program), unwrapExec(err))
 		}
 		if err != nil {
-			return fmt.Errorf("can't run %s: %w", absolute(p.Directory, program), unwrapExec(err))
+			return fmt.Errorf("can't run %s: %w: mend the path, or install it", absolute(p.Directory, program), unwrapExec(err))
 		}
 		return nil
 	}
@@ -264,6 +273,9 @@ func (c *Config) link(fail fail) {
 		if line := c.lines[l.place("address")]; line > 0 {
 			taken[key] = fmt.Sprintf("the listener in line %d", line)
 		}
+	}
+	if text := c.Remote.warning(); text != "" {
+		c.Warnings = append(c.Warnings, (&Problem{c.Path, lineOf(c.lines, "control.listen"), text}).Error())
 	}
 	for _, p := range c.Pools {
 		if !served[p.Name] {

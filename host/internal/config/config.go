@@ -17,13 +17,12 @@
 package config
 
 import (
-	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/privilege"
 )
 
 // FileName is the file that is read from the working directory when no other is named.
@@ -40,7 +39,8 @@ type Config struct {
 	Dev      bool     // --dev: error pages show the trace
 	Warnings []string // what is allowed but is probably a mistake, with the line
 
-	Control string   `key:"control" holds:"path" absent:"in $XDG_RUNTIME_DIR, else /run/host or a private folder in the temporary directory" means:"socket that host reload, status and stop talk to"`
+	Control string   `key:"control" holds:"path, or the table [control]" absent:"in $XDG_RUNTIME_DIR, else /run/host or a private folder in the temporary directory" means:"socket that host reload, status and stop talk to"`
+	Remote  Remote   `key:"control"`
 	Log     Log      `key:"log"`
 	Admin   Admin    `key:"admin"`
 	HTTP    HTTP     `key:"http"`
@@ -116,12 +116,20 @@ type Pool struct {
 	Command        []string          `key:"command" absent:"worker is given instead" means:"program and arguments of one worker, without a shell"`
 	Worker         string            `key:"worker" holds:"path" absent:"command is given instead" means:"a .php file, or a folder that holds worker.php or a Go main package"`
 	Directory      string            `key:"directory" holds:"path" absent:"the worker's folder; for a command, the folder of host.toml" means:"working directory; symlinks in it are followed anew at each reload"`
-	Workers        int               `key:"workers" absent:"2 per CPU, at least 4" min:"1" max:"10000" means:"how many worker processes"`
-	Env            map[string]string `key:"env" absent:"{}" means:"variables added to the host's own environment"`
+	Workers        int               `key:"workers" absent:"2 per CPU, at least 4" min:"1" max:"10000" means:"how many worker processes, always"`
+	MinWorkers     int               `key:"min_workers" default:"1" min:"1" max:"10000" means:"with max_workers, fewest worker processes"`
+	MaxWorkers     int               `key:"max_workers" default:"0" min:"0" max:"10000" means:"instead of workers: most worker processes; a few at a time start while requests wait or all workers are busy; 0 is off"`
+	IdleTimeout    time.Duration     `key:"idle_timeout" default:"60s" min:"1ms" means:"with max_workers, time without a request after which a worker that min_workers does not ask for is ended, one at a time"`
+	MaxPoolMemory  Size              `key:"max_pool_memory" default:"0" min:"0" means:"with max_workers, resident memory of all workers together that one more of average size must not pass; 0 is without a limit"`
+	Env            map[string]string `key:"env" absent:"{}" means:"variables of the workers, over those that they inherit"`
+	InheritEnv     []string          `key:"inherit_env" holds:"array of names" absent:"[], and everything for a worker of the command line" means:"variables of the host's environment that workers get, besides PATH, HOME, LANG, LC_*, TZ, PHPRC, PHP_INI_SCAN_DIR; APP_* is all that begin so, * is all"`
 	Concurrency    int               `key:"concurrency" default:"0" min:"0" max:"65536" means:"most requests at once in one worker; 0 is what the worker says of itself"`
 	StartTimeout   time.Duration     `key:"start_timeout" default:"30s" min:"1ms" means:"time for a new worker to be ready"`
 	Warmup         []string          `key:"warmup" holds:"array of paths of URLs" absent:"[]" means:"paths, such as \"/health\", that a new worker has to answer with a status below 500 within start_timeout before it gets any client's request; sent as GET with the header X-Worker-Warmup: 1"`
 	RequestTimeout time.Duration     `key:"request_timeout" default:"60s" min:"0" means:"time from a worker taking a request to the head of its response, and after it the longest silence, until all code for the request has run; 0 is for ever"`
+	SlowRequest    time.Duration     `key:"slow_request" default:"0" min:"0" means:"requests that a worker has for longer are logged, as they pass this and as they end; 0 is off"`
+	SlowTrace      bool              `key:"slow_trace" absent:"false" means:"have slow_request log where the code stands, too; the question is a signal, which cuts short a sleep, or a wait for several streams, in healthy code as well"`
+	Retry          string            `key:"retry" default:"safe" oneof:"safe idempotency-key never" means:"which requests are tried once more if their worker dies without a word after it began: GET, HEAD and OPTIONS; also those with an Idempotency-Key header; or none"`
 	Reload         string            `key:"reload" default:"rolling" oneof:"rolling never" means:"what a reload does with the workers: replaces them one after the other, or leaves them alone"`
 	Surge          int               `key:"surge" default:"1" min:"1" max:"10000" means:"how many workers a reload may replace at once"`
 	InPlace        bool              `key:"in_place" absent:"false" means:"end an old worker before the new one starts, when memory is short or only one may hold a port or a lock; requests wait meanwhile"`
@@ -130,13 +138,23 @@ type Pool struct {
 	Queue          int               `key:"queue" default:"1024" min:"0" max:"1000000" means:"requests that may wait for a worker; beyond it 503"`
 	Priority       []string          `key:"priority" holds:"array of paths of URLs" absent:"[]" means:"paths, such as \"/health\", whose requests pass in front of the queue, and have places of their own when it is full"`
 	QueueTimeout   time.Duration     `key:"queue_timeout" default:"10s" min:"1ms" means:"time that a request may wait for a worker; beyond it 503"`
-	MaxRequests    int               `key:"max_requests" default:"0" min:"0" means:"requests after which a worker is replaced; 0 is never"`
+	MaxRequests    int               `key:"max_requests" default:"0" min:"0" means:"requests after which a worker is replaced, between two requests and one worker at a time; from worker to worker up to a tenth more or less; 0 is never"`
+	MaxAge         time.Duration     `key:"max_age" default:"0" min:"0" means:"age at which a worker is replaced, likewise; 0 is never"`
+	MaxMemory      Size              `key:"max_memory" default:"0" min:"0" means:"resident memory with which a worker is replaced, likewise: it is looked at after requests and each second; 0 is never"`
+	MaxMemoryHard  Size              `key:"max_memory_hard" default:"0" min:"0" means:"resident memory with which a worker is ended even in the middle of a request; 0 is never"`
 	RequestBody    string            `key:"request_body" default:"buffer" oneof:"buffer stream" means:"buffer: a worker gets a request when its body is whole; stream: at once"`
 	FileRoots      []string          `key:"file_roots" holds:"array of paths" absent:"the pool's directory" means:"folders from which a worker may have the host send files"`
 	Wire           string            `key:"wire" default:"descriptors" oneof:"descriptors stdio" means:"where frames travel: descriptors 3 and 4, or plain stdin and stdout"`
 	PHP            string            `key:"php" holds:"path" absent:"php on $PATH" means:"PHP binary for a .php worker"`
 	PHPIni         Settings          `key:"php_ini" absent:"{}" means:"php.ini settings for a .php worker, in php.ini's own syntax"`
+	User           string            `key:"user" absent:"the host's" means:"user that workers run as, by name or number, with the groups of that user; the host has to be root"`
+	Group          string            `key:"group" absent:"the user's" means:"group that workers run as, by name or number"`
+	Umask          string            `key:"umask" holds:"octal digits" absent:"the host's" means:"permissions, such as \"027\", that new files of workers don't get"`
+	Rlimits        Rlimits           `key:"rlimits"`
+	Confine        *Confine          `key:"confine"`
 
+	// Identity is whom User and Group stand for; nil where neither is set.
+	Identity *privilege.Identity
 	// Kind says what Worker turned out to be; Program where Command is set.
 	Kind Kind
 	// Script is the .php file of a PHPFile pool. It is relative to Directory when it lies inside, so that a worker
@@ -144,21 +162,6 @@ type Pool struct {
 	Script string
 
 	at string // where the file has it; "" for one that a flag gave
-}
-
-// Environ is the environment of the pool's workers: base, usually os.Environ(), with Env laid over it, by name.
-func (p *Pool) Environ(base []string) []string {
-	var environ []string
-	for _, pair := range base {
-		name, _, _ := strings.Cut(pair, "=")
-		if _, overridden := p.Env[name]; !overridden {
-			environ = append(environ, pair)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
-		environ = append(environ, name+"="+p.Env[name])
-	}
-	return environ
 }
 
 // Settings are php.ini settings by name. A true of the file is "1" and a false "0".

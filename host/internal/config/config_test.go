@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/privilege"
 )
 
 // site is a folder with everything that the files of the tests name, and the working directory of the test.
@@ -132,6 +134,12 @@ stop_timeout = "6s"
 queue = 0
 queue_timeout = "7s"
 max_requests = 8
+max_age = "9s"
+max_memory = "10B"
+max_memory_hard = "11B"
+slow_request = "12s"
+slow_trace = true
+retry = "never"
 reload = "never"
 surge = 2
 in_place = true
@@ -147,6 +155,10 @@ memory_limit = "1G"
 [pool.jobs-2]
 command = ["sh", "a b"]
 directory = "current"
+min_workers = 2
+max_workers = 9
+idle_timeout = "8s"
+max_pool_memory = "7GiB"
 `), Overrides{})
 	if c.Control != folder+"/run.sock" || c.Path != "host.toml" || c.Folder != folder {
 		t.Errorf("control %q, path %q, folder %q", c.Control, c.Path, c.Folder)
@@ -173,10 +185,12 @@ directory = "current"
 		t.Errorf("listen %+v", c.Listen)
 	}
 	web := &Pool{
-		Name: "web", Worker: folder + "/app/worker.php", Directory: folder + "/app", Workers: 3,
+		Name: "web", Worker: folder + "/app/worker.php", Directory: folder + "/app", Workers: 3, MinWorkers: 1, IdleTimeout: time.Minute,
 		Env: map[string]string{"APP_ENV": "prod", "WITH.DOT": "1"}, Concurrency: 7,
 		StartTimeout: 4 * time.Second, DrainTimeout: 5 * time.Second, StopTimeout: 6 * time.Second,
-		QueueTimeout: 7 * time.Second, MaxRequests: 8, Reload: "never", Surge: 2, InPlace: true, Warmup: []string{"/", "/health?full=1"}, RequestBody: "stream",
+		QueueTimeout: 7 * time.Second, MaxRequests: 8, MaxAge: 9 * time.Second, MaxMemory: 10, MaxMemoryHard: 11,
+		SlowRequest: 12 * time.Second, SlowTrace: true, Retry: "never",
+		Reload: "never", Surge: 2, InPlace: true, Warmup: []string{"/", "/health?full=1"}, RequestBody: "stream",
 		FileRoots: []string{folder + "/public", folder + "/app"}, Wire: "stdio", PHP: folder + "/bin/php",
 		PHPIni: Settings{"memory_limit": "1G", "opcache.enable": "0", "zend.assertions": "1"},
 		Kind:   PHPFile, Script: "worker.php", at: "pool.web",
@@ -185,6 +199,9 @@ directory = "current"
 		t.Errorf("pool %+v", c.Pool("web"))
 	}
 	if p := c.Pools[1]; p.Kind != Program || !slices.Equal(p.Command, []string{"sh", "a b"}) || p.Directory != folder+"/current" {
+		t.Errorf("pool %+v", p)
+	}
+	if p := c.Pools[1]; p.Workers != 0 || p.MinWorkers != 2 || p.MaxWorkers != 9 || p.IdleTimeout != 8*time.Second || p.MaxPoolMemory != 7<<30 {
 		t.Errorf("pool %+v", p)
 	}
 	if c.Warnings != nil {
@@ -260,6 +277,11 @@ workers = 9
 	}
 	if len(c.Listen) != 1 || c.Listen[0].Address != ":3" || c.Listen[0].Pool != "web" {
 		t.Errorf("listen %+v", c.Listen)
+	}
+	c = parse(t, "[pool.web]\nworker = \"worker.php\"\nmin_workers = 2\nmax_workers = 9\n")
+	apply(t, c, Overrides{Workers: 3})
+	if least, most := c.Pools[0].Span(); least != 3 || most != 3 {
+		t.Errorf("-n 3 gives from %d to %d workers", least, most)
 	}
 }
 
@@ -360,10 +382,28 @@ func TestACertificateAndItsKeyAreAcceptedTogetherOnly(t *testing.T) {
 }
 
 func TestThePoolsVariablesReplaceTheHostsOwn(t *testing.T) {
-	p := &Pool{Env: map[string]string{"B": "2", "A": "1=1"}}
+	p := &Pool{Env: map[string]string{"B": "2", "A": "1=1"}, InheritEnv: []string{"A*"}}
 	got := p.Environ([]string{"PATH=/bin", "A=0", "AA=3"})
 	if want := []string{"PATH=/bin", "AA=3", "A=1=1", "B=2"}; !slices.Equal(got, want) {
 		t.Errorf("environment %q", got)
+	}
+}
+
+func TestWorkersInheritOnlyWhatIsListed(t *testing.T) {
+	host := []string{"PATH=/bin", "HOME=/root", "USER=root", "LC_TIME=C", "SECRET=1", "APP_ENV=prod", "APP_KEY=2", "NAMED=3"}
+	for name, c := range map[string]struct {
+		pool Pool
+		want []string
+	}{
+		"nothing listed": {Pool{}, []string{"PATH=/bin", "HOME=/root", "USER=root", "LC_TIME=C"}},
+		"names":          {Pool{InheritEnv: []string{"NAMED", "APP_*"}}, []string{"PATH=/bin", "HOME=/root", "USER=root", "LC_TIME=C", "APP_ENV=prod", "APP_KEY=2", "NAMED=3"}},
+		"everything":     {Pool{InheritEnv: []string{"*"}}, host},
+		"of another user": {Pool{Identity: &privilege.Identity{User: "www", UID: 1 << 20, Home: "/srv"}, InheritEnv: []string{"*"}},
+			[]string{"PATH=/bin", "LC_TIME=C", "SECRET=1", "APP_ENV=prod", "APP_KEY=2", "NAMED=3", "USER=www", "LOGNAME=www", "HOME=/srv"}},
+	} {
+		if got := c.pool.Environ(host); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }
 

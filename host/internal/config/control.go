@@ -74,6 +74,9 @@ func controlKey(path string, env func(string) (string, bool)) (string, error) {
 		return "", err
 	}
 	value, ok := document["control"]
+	if table, isTable := value.(map[string]any); isTable {
+		value, ok = table["socket"]
+	}
 	if !ok {
 		return "", nil
 	}

@@ -44,7 +44,9 @@ func (d *decoder) table(at string, v any, into any) {
 	}
 	fields := map[string]reflect.StructField{}
 	for _, f := range reflect.VisibleFields(reflect.TypeOf(into).Elem()) {
-		if key := f.Tag.Get("key"); key != "" {
+		key := f.Tag.Get("key")
+		_, isTable := table[key].(map[string]any)
+		if _, twice := fields[key]; key != "" && (!twice || isTable == (f.Type.Kind() == reflect.Struct)) { // control is a path or a table
 			fields[key] = f
 		}
 	}
@@ -84,6 +86,15 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		if t, ok := d.duration(at, tag, v); ok {
 			*into = t
 		}
+	case **int:
+		if n, ok := d.number(at, tag, v); ok {
+			count := int(n)
+			*into = &count
+		}
+	case **Size:
+		if n, ok := d.size(at, tag, v); ok {
+			*into = &n
+		}
 	case *[]string:
 		*into = d.texts(at, v)
 	case *map[string]string:
@@ -93,7 +104,10 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 	case **TLS:
 		*into = &TLS{}
 		d.table(at, v, *into)
-	case *Log, *HTTP, *RateLimit:
+	case **Confine:
+		*into = &Confine{}
+		d.table(at, v, *into)
+	case *Log, *HTTP, *RateLimit, *Rlimits, *Remote:
 		d.table(at, v, into)
 	case *Admin:
 		d.table(at, v, into)
@@ -158,7 +172,11 @@ func (d *decoder) unknown(at, key string, v any, known []string) {
 	if _, isTable := v.(map[string]any); isTable && at == "" {
 		what, quote = "unknown table ["+key+"]", func(k string) string { return "[" + k + "]" }
 	}
-	if at != "" {
+	switch at {
+	case "":
+	case "control": // by itself it is a key, too
+		what += " in [control]"
+	default:
 		what += " in " + label(at)
 	}
 	hint := "the keys here are " + listed(known)

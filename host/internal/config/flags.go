@@ -65,13 +65,16 @@ func (c *Config) Apply(o Overrides) error {
 	}
 	for _, p := range c.Pools {
 		if o.Workers > 0 {
-			p.Workers = o.Workers
+			p.fix(o.Workers)
 		}
 	}
 	if len(problems) == 0 {
 		c.link(fail)
 	}
 	if o.Control != "" {
+		if strings.Contains(o.Control, "://") {
+			fail("", "--control: expected a path, found %q: to be steered over TCP, write listen and token_file into [control] of host.toml", o.Control)
+		}
 		c.Control = absolute(here, o.Control)
 		if err := checkSocketPath(c.Control); err != nil {
 			fail("", "--control: %v", err)
@@ -144,6 +147,7 @@ func (c *Config) addPool(o Overrides, here string, fail fail) {
 		return
 	}
 	p := newPool(defaultPool)
+	p.InheritEnv = []string{"*"} // as any command has it that is run from a shell
 	if o.Worker != "" {
 		p.Worker = o.Worker
 		if err := p.resolve(here); err != nil {

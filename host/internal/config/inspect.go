@@ -8,10 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
-	"time"
 )
 
 // PHPState is what a worker of a pool would find in its PHP.
@@ -33,9 +30,11 @@ func InspectPHP(ctx context.Context, pool *Pool) (*PHPState, error) {
 	const code = `$files = array_filter(array_map('trim', explode(',', php_ini_loaded_file() . ',' . php_ini_scanned_files())));
 echo "\n` + probeMark + `", json_encode(['Extensions' => array_map('strtolower', get_loaded_extensions()), 'Files' => array_values($files),
     'Ini' => (object) array_filter(ini_get_all(null, false), 'is_string')], JSON_INVALID_UTF8_SUBSTITUTE);`
-	cmd := exec.CommandContext(ctx, php.Path, append(settingArguments(pool.PHPIni), "-r", code)...)
-	cmd.Env = pool.Environ(os.Environ())
-	cmd.WaitDelay = time.Second
+	cmd, clean, err := phpCommand(ctx, php.Path, pool, "-r", code)
+	if err != nil {
+		return nil, err
+	}
+	defer clean()
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	out, err := cmd.Output()

@@ -49,6 +49,12 @@ func TestAWrongTypeSaysWhatWasExpectedAndWhatWasFound(t *testing.T) {
 		{good + "workers = 0", `host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found the number 0`},
 		{good + "workers = 1.5", `host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found the number 1.5`},
 		{good + "max_requests = -1", `host.toml:3: [pool.web] max_requests: expected a whole number of at least 0, found the number -1`},
+		{good + "max_memory = '2MiB'\nmax_memory_hard = '1MiB'", `host.toml:4: [pool.web] max_memory_hard: 1MiB is less than max_memory, 2MiB: a worker would be ended before it could be replaced; write more, or leave one of them out`},
+		{good + "min_workers = 2", `host.toml:3: [pool.web] min_workers: has no effect on a fixed number of workers: write max_workers, too, or remove it`},
+		{good + "max_pool_memory = '1GiB'", `host.toml:3: [pool.web] max_pool_memory: has no effect on a fixed number of workers: write max_workers, too, or remove it`},
+		{good + "workers = 2\nmax_workers = 3", `host.toml:4: [pool.web] max_workers: workers, which is always so many, is given as well: keep workers, or min_workers and max_workers`},
+		{good + "min_workers = 4\nmax_workers = 3", `host.toml:4: [pool.web] max_workers: 3 is less than min_workers, 4: write at least 4, or lower min_workers`},
+		{good + "max_workers = 10001", `host.toml:3: [pool.web] max_workers: expected a whole number from 0 to 10000, found the number 10001`},
 		{good + "env = ['A=1']", `host.toml:3: [pool.web] env: expected a table of strings, found an array: write { NAME = "value" }`},
 		{good + "env = { A = 1 }", `host.toml:3: [pool.web] env.A: expected a string, found the number 1`},
 		{good + "env = { 'A=B' = '1' }", `host.toml:3: [pool.web] env.A=B: "A=B" is no name for a variable`},
@@ -130,14 +136,14 @@ func TestAnAddressThatCanNotBeListenedOnComesWithOneThatCan(t *testing.T) {
 
 func TestAPathThatIsNotThereIsFoundBeforeAnythingRuns(t *testing.T) {
 	checkMistakes(t, []mistake{
-		{"[pool.web]\nworker = 'none.php'", `host.toml:2: [pool.web] worker: there is no SITE/none.php`},
+		{"[pool.web]\nworker = 'none.php'", `host.toml:2: [pool.web] worker: there is no SITE/none.php: mend the path`},
 		{"[pool.web]\nworker = 'empty'", `host.toml:2: [pool.web] worker: SITE/empty holds neither worker.php nor a Go main package`},
 		{"[pool.web]\nworker = 'library'", `host.toml:2: [pool.web] worker: SITE/library holds neither worker.php nor a Go main package: its Go package is library`},
 		{"[pool.web]\nworker = 'goapp/main.go'", `host.toml:2: [pool.web] worker: SITE/goapp/main.go is one file of a Go package: name its folder, SITE/goapp`},
 		{"[pool.web]\nworker = 'run.sh'", `host.toml:2: [pool.web] worker: SITE/run.sh is neither a .php file nor a folder: to run a program, write command = ["SITE/run.sh"], or host serve -- SITE/run.sh`},
 		{"[pool.web]\nworker = ''", `host.toml:2: [pool.web] worker: expected a .php file or a folder, found ""`},
 		{"[pool.web]\ncommand = ['./run.sh']", `host.toml:2: [pool.web] command: can't run SITE/run.sh: permission denied: is it executable (chmod +x)?`},
-		{"[pool.web]\ncommand = ['./none']", `host.toml:2: [pool.web] command: can't run SITE/none: no such file or directory`},
+		{"[pool.web]\ncommand = ['./none']", `host.toml:2: [pool.web] command: can't run SITE/none: no such file or directory: mend the path, or install it`},
 		{"[pool.web]\ncommand = ['no-such-program']", `host.toml:2: [pool.web] command: there is no program "no-such-program" in $PATH: install it, or write its path`},
 		{"[pool.web]\ncommand = []", `host.toml:2: [pool.web] command: no program: write command = ["PROGRAM", "ARGUMENT"]`},
 		{good + "directory = 'none'", `host.toml:3: [pool.web] directory: there is no folder SITE/none: create it, or mend the path`},
@@ -251,4 +257,11 @@ func TestAWrongFlagIsNamedAsTheFlag(t *testing.T) {
 			t.Errorf("%+v\ngot:  %s\nwant: %s", m.flags, got, m.want)
 		}
 	}
+}
+
+func TestSupervisionThatWouldDoNothingIsAMistake(t *testing.T) {
+	checkMistakes(t, []mistake{
+		{good + "slow_trace = true", "host.toml:3: [pool.web] slow_trace: has no effect without slow_request: write, for example, slow_request = \"2s\""},
+		{good + "retry = 'always'", "host.toml:3: [pool.web] retry: expected one of \"safe\", \"idempotency-key\" or \"never\", found \"always\""},
+	})
 }

@@ -6,10 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 )
@@ -88,8 +86,11 @@ func probePHP(ctx context.Context, path string, pool *Pool) (PHP, error) {
 	defer cancel()
 	const code = `echo "\n` + probeMark + `", implode(' ', [PHP_VERSION, PHP_SAPI, ` +
 		`(int) extension_loaded('Zend OPcache'), (int) extension_loaded('msgpack')]), "\n";`
-	cmd := exec.CommandContext(ctx, path, append(settingArguments(pool.PHPIni), "-r", code)...)
-	cmd.WaitDelay = time.Second
+	cmd, clean, err := phpCommand(ctx, path, pool, "-r", code)
+	if err != nil {
+		return PHP{}, err
+	}
+	defer clean()
 	out, err := cmd.Output()
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return PHP{}, ctx.Err()
@@ -125,28 +126,18 @@ func probePHP(ctx context.Context, path string, pool *Pool) (PHP, error) {
 }
 
 // PHPCommand is the command line of one worker of a PHPFile pool: php, its settings, and the script, which is relative
-// to the pool's directory where it can be (see Pool.Script). The same pool always gives the same command line.
-func PHPCommand(php PHP, pool *Pool) []string {
+// to the pool's directory where it can be (see Pool.Script). The same pool always gives the same command line. PrivateINI has the other settings.
+// temporary is its temporary folder, which wins over that of the machine's php.ini; "" leaves it as it is.
+func PHPCommand(php PHP, pool *Pool, temporary string) []string {
 	script := pool.Script
 	if strings.HasPrefix(script, "-") {
 		script = "./" + script
 	}
-	return append(append([]string{php.Path}, settingArguments(pool.PHPIni)...), script)
-}
-
-// settingArguments gives our settings in their order, overridden by the pool's, whose others follow by name.
-func settingArguments(own Settings) []string {
-	var arguments []string
-	rest := maps.Clone(own)
-	for _, s := range residentSettings {
-		if value, overridden := own[s.name]; overridden {
-			s.value = value
+	command := append([]string{php.Path}, settingArguments(pool.PHPIni)...)
+	for _, name := range []string{"sys_temp_dir", "opcache.lockfile_path"} {
+		if _, own := pool.PHPIni[name]; !own && temporary != "" {
+			command = append(command, "-d", name+"="+temporary)
 		}
-		delete(rest, s.name)
-		arguments = append(arguments, "-d", s.name+"="+s.value)
 	}
-	for _, name := range slices.Sorted(maps.Keys(rest)) {
-		arguments = append(arguments, "-d", name+"="+rest[name])
-	}
-	return arguments
+	return append(command, script)
 }

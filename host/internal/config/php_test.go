@@ -10,17 +10,37 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/workerhost/workerhost/host/internal/privilege"
 )
 
 func TestAPHPWorkerRunsWithSettingsFitForAResidentProcess(t *testing.T) {
 	site(t)
-	p := parse(t, good+"php_ini = { memory_limit = '1G', 'zend.assertions' = 1, 'date.timezone' = 'UTC', 'opcache.validate_timestamps' = true }").Pools[0]
-	got := PHPCommand(PHP{Path: "/usr/bin/php"}, p)
+	p := parse(t, good+"php_ini = { memory_limit = '1G', 'zend.assertions' = 1, 'date.timezone' = 'UTC', 'opcache.validate_timestamps' = true, max_input_time = 5 }").Pools[0]
+	got := PHPCommand(PHP{Path: "/usr/bin/php"}, p, "/t")
 	want := strings.Fields(`/usr/bin/php -d opcache.enable=1 -d opcache.enable_cli=1 -d opcache.validate_timestamps=1 -d opcache.file_cache=
 		-d display_errors=stderr -d display_startup_errors=1 -d log_errors=0 -d error_log= -d html_errors=0 -d memory_limit=1G
-		-d max_execution_time=0 -d output_buffering=0 -d implicit_flush=1 -d date.timezone=UTC -d zend.assertions=1 worker.php`)
+		-d max_execution_time=0 -d output_buffering=0 -d implicit_flush=1 -d max_input_time=5 -d sys_temp_dir=/t -d opcache.lockfile_path=/t worker.php`)
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if ini, want := p.PrivateINI(), "date.timezone=UTC\nzend.assertions=1\n"; ini != want {
+		t.Errorf("the file holds %q, want %q", ini, want)
+	}
+}
+
+func TestTheFolderOfSettingsFollowsThoseThatPHPReadsAnyway(t *testing.T) {
+	for _, c := range []struct {
+		environ []string
+		want    string
+	}{
+		{nil, "PHP_INI_SCAN_DIR=:/own"},
+		{[]string{"PHP_INI_SCAN_DIR=/a:/b"}, "PHP_INI_SCAN_DIR=/a:/b:/own"},
+		{[]string{"PHP_INI_SCAN_DIR="}, "PHP_INI_SCAN_DIR=/own"},
+	} {
+		if got := ScanFolder(c.environ, "/own"); got != c.want {
+			t.Errorf("with %q: %q, want %q", c.environ, got, c.want)
+		}
 	}
 }
 
@@ -43,9 +63,15 @@ func TestPHPTakesTheSettingsAndReportsErrorsOnce(t *testing.T) {
 	if !filepath.IsAbs(php.Path) || !strings.Contains(php.Version, ".") {
 		t.Errorf("%+v", php)
 	}
-	command := PHPCommand(php, p)
+	command := PHPCommand(php, p, "")
 	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Dir = folder
+	settings, err := new(privilege.Folder).Settings(nil, p.PrivateINI())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(filepath.Dir(settings))
+	cmd.Env = append(os.Environ(), ScanFolder(os.Environ(), settings))
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

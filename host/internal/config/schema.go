@@ -25,6 +25,7 @@ type KeyDoc struct {
 func Keys() []KeyDoc {
 	var docs []KeyDoc
 	docs = append(docs, keysOf("", "", Config{})...)
+	docs = append(docs, keysOf("[control]", "", Remote{})...)
 	docs = append(docs, keysOf("[log]", "", Log{})...)
 	docs = append(docs, keysOf("[admin]", "", Admin{})...)
 	docs = append(docs, keysOf("[[listen]]", "", Listen{})...)
@@ -43,6 +44,10 @@ func keysOf(section, prefix string, table any) []KeyDoc {
 			docs = append(docs, keysOf(section, key+".", TLS{})...)
 		case f.Type == reflect.TypeFor[RateLimit]():
 			docs = append(docs, keysOf(section, key+".", RateLimit{})...)
+		case f.Type == reflect.TypeFor[Rlimits]():
+			docs = append(docs, keysOf(section, key+".", Rlimits{})...)
+		case f.Type == reflect.TypeFor[*Confine]():
+			docs = append(docs, keysOf(section, key+".", Confine{})...)
 		case f.Tag.Get("means") != "": // the others are tables, which have a section of their own
 			docs = append(docs, KeyDoc{
 				Section: section,
@@ -64,11 +69,11 @@ func typeName(f reflect.StructField) string {
 		return oneOf(words)
 	}
 	switch f.Type {
-	case reflect.TypeFor[int]():
+	case reflect.TypeFor[int](), reflect.TypeFor[*int]():
 		return "whole number"
 	case reflect.TypeFor[bool]():
 		return "true or false"
-	case reflect.TypeFor[Size]():
+	case reflect.TypeFor[Size](), reflect.TypeFor[*Size]():
 		return "size"
 	case reflect.TypeFor[time.Duration]():
 		return "duration"
@@ -179,6 +184,11 @@ func label(at string) string {
 		if section = "[pool]"; len(rest) > 0 {
 			section, rest = "[pool."+rest[0]+"]", rest[1:]
 		}
+	case "control":
+		if len(rest) == 0 {
+			return at
+		}
+		section = "[control]"
 	case "log", "http":
 		section = "[" + parts[0] + "]"
 	default:

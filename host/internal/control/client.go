@@ -13,13 +13,23 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 )
 
 // Client talks to the host behind a socket. It is safe for concurrent use, and keeps nothing open between calls.
 type Client struct {
-	path string
-	http http.Client
+	path  string
+	token string // "" at a socket
+	http  http.Client
+}
+
+// tcpScheme begins the address of a host that is steered over TCP.
+const tcpScheme = "tcp://"
+
+// TCPAddress says whether a place is "tcp://host:port" rather than the path of a socket, and gives host and port.
+func TCPAddress(place string) (address string, isTCP bool) {
+	return strings.CutPrefix(place, tcpScheme)
 }
 
 // NoHost says that no host answers at the socket.
@@ -31,6 +41,8 @@ type NoHost struct {
 // Error says where was looked.
 func (n *NoHost) Error() string {
 	switch {
+	case strings.HasPrefix(n.Path, tcpScheme):
+		return fmt.Sprintf("no host answers at %s, where its [control] listen should be: %v", n.Path, n.Err)
 	case errors.Is(n.Err, fs.ErrNotExist):
 		return fmt.Sprintf("no host is running here: there is no control socket at %s", n.Path)
 	case errors.Is(n.Err, syscall.ECONNREFUSED):
@@ -57,12 +69,19 @@ func (r *Refusal) Error() string { return r.Text }
 var ErrCutOff = errors.New("the host went away before it had told the end")
 
 // NewClient makes a client without connecting.
-func NewClient(path string) *Client {
+func NewClient(path string) *Client { return newClient("unix", path, path, "") }
+
+// NewRemoteClient makes a client of a host that is steered over TCP, at host:port, without connecting.
+func NewRemoteClient(address, token string) *Client {
+	return newClient("tcp", address, tcpScheme+address, token)
+}
+
+func newClient(network, address, path, token string) *Client {
 	var dialer net.Dialer
-	return &Client{path: path, http: http.Client{Transport: &http.Transport{
+	return &Client{path: path, token: token, http: http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			c, err := dialer.DialContext(ctx, "unix", path)
+			c, err := dialer.DialContext(ctx, network, address)
 			if err != nil && ctx.Err() == nil {
 				return nil, &NoHost{Path: path, Err: err}
 			}
@@ -164,6 +183,9 @@ func (c *Client) ask(ctx context.Context, method, path string, data []byte) (io.
 		return nil, err
 	}
 	r.Header.Set("Content-Type", "application/json")
+	if c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	w, err := c.http.Do(r)
 	var none *NoHost
 	switch {

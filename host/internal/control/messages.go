@@ -50,6 +50,8 @@ type Pool struct {
 	Generation uint64    `json:"generation"`
 	Queued     int       `json:"queued"`              // requests that wait for a worker
 	Waiting    int       `json:"waiting,omitempty"`   // events of connections that do
+	MinWorkers int       `json:"min_workers"`         // how few and how many there may be; the same where their number is fixed
+	MaxWorkers int       `json:"max_workers"`         // likewise
 	Directory  string    `json:"directory,omitempty"` // symlinks resolved
 	Pinned     bool      `json:"pinned"`              // Directory was reached by a symlink
 	Reloading  bool      `json:"reloading"`
@@ -78,6 +80,7 @@ type Worker struct {
 	Restarts   int     `json:"restarts"`
 	Restarted  string  `json:"restarted,omitempty"` // why another one took its place last, such as "exited (exit status 255)"
 	SDK        string  `json:"sdk,omitempty"`
+	Warming    string  `json:"warming,omitempty"` // while it is starting: the warm-up request that it answers, such as "GET /health"
 }
 
 // Kind names an [Event].
@@ -98,7 +101,7 @@ const (
 	ListenerReloaded Kind = "listener_reloaded" // certificate and public folder of Address were read again
 	ListenerFailed   Kind = "listener_failed"   // they could not be read, so that the old ones stay: Error
 	Begun            Kind = "begun"             // Pool, Generation, Directory, Pinned, Workers
-	Replaced         Kind = "replaced"          // Pool, Generation, Slot, OldPID, NewPID, Boot, Drained, Cut
+	Replaced         Kind = "replaced"          // Pool, Generation, Slot, OldPID, NewPID, Boot, Drained, Cut, Again
 	Restored         Kind = "restored"          // as Replaced: a worker was put back on the release before
 	Removed          Kind = "removed"           // Pool, Generation, Slot, OldPID, Drained, Cut: a worker that the settings have no more
 	Completed        Kind = "completed"         // Pool, Generation, Workers, Took
@@ -125,6 +128,7 @@ type Event struct {
 	Boot       float64   `json:"boot_ms,omitempty"`
 	Drained    int       `json:"drained,omitempty"` // requests that were in flight in the old worker and ended well
 	Cut        []string  `json:"cut,omitempty"`     // those that were cut at drain_timeout: "GET /slow"
+	Again      string    `json:"again,omitempty"`   // what killed a first new worker from outside, so that one more was tried: "signal: killed"
 	Directory  string    `json:"directory,omitempty"`
 	Pinned     *bool     `json:"pinned,omitempty"` // false: the directory is edited in place
 	Error      string    `json:"error,omitempty"`

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -48,7 +49,10 @@ const maxRequest = 64 << 10
 type Server struct {
 	claim    *Claim
 	host     Host
+	steer    http.Handler // for those who may
 	http     *http.Server
+	remote   *http.Server // over TCP; nil without
+	tcp      net.Listener
 	closing  atomic.Bool
 	released chan struct{} // closed by Close: the socket is free for another host
 }
@@ -66,12 +70,44 @@ func NewServer(claim *Claim, host Host) *Server {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, POST /v1/reload, POST /v1/try, POST /v1/abort and POST /v1/stop", r.Method, r.URL.Path))
 	})
-	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	s.steer = mux
+	s.http = &http.Server{Handler: forPeers(mux), ConnContext: admitPeer, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	return s
+}
+
+// Open binds a TCP address, too, where whoever has the token may steer the host. Call it before Serve, at most once. It gives the address that is bound.
+func (s *Server) Open(address, token string) (bound string, err error) {
+	if token == "" {
+		return "", errors.New("control: a TCP listener needs a token")
+	}
+	if s.tcp, err = net.Listen("tcp", address); err != nil {
+		return "", fmt.Errorf("[control] listen: %w; choose another address, or end what has it", err)
+	}
+	s.remote = &http.Server{Handler: forToken(token, s.steer), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	return s.tcp.Addr().String(), nil
 }
 
 // Serve answers until Close, and then returns nil.
 func (s *Server) Serve() error {
+	if s.remote == nil {
+		return s.serveSocket()
+	}
+	failed := make(chan error, 2)
+	go func() { failed <- s.serveSocket() }() // both end with Close
+	go func() {
+		err := s.remote.Serve(s.tcp)
+		if errors.Is(err, http.ErrServerClosed) || s.closing.Load() {
+			err = nil
+		}
+		failed <- err
+	}()
+	if err := <-failed; err != nil {
+		return err // the caller's Close ends the other
+	}
+	return <-failed
+}
+
+func (s *Server) serveSocket() error {
 	if err := s.http.Serve(s.claim.socket); !errors.Is(err, http.ErrServerClosed) {
 		if !s.closing.Load() { // Close takes the socket away under it
 			return err
@@ -85,11 +121,16 @@ func (s *Server) Serve() error {
 func (s *Server) Close() {
 	s.closing.Store(true)
 	s.claim.Release()
+	if s.tcp != nil {
+		s.tcp.Close()
+	}
 	close(s.released)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if s.http.Shutdown(ctx) != nil {
-		s.http.Close()
+	for _, server := range []*http.Server{s.http, s.remote} {
+		if server != nil && server.Shutdown(ctx) != nil {
+			server.Close()
+		}
 	}
 }
 

@@ -123,6 +123,52 @@ func TestAReloadReadsLimitsAndTheLogLevelAnew(t *testing.T) {
 	s.logs.await(t, "[DEBUG] worker started")
 }
 
+func TestAReloadMovesTheAccessLogAndLosesNoLine(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, "workers = 2")
+	rest := listens(s.first, "web") + web("workers = 2")
+	lines := func(name string) int {
+		b, _ := os.ReadFile(filepath.Join(s.dir, name))
+		return strings.Count(string(b), "\n")
+	}
+	s.configure(t, "[http]\naccess_log = \"one.log\"\n"+rest)
+	s.says(t, "[http] access_log off → ", "one.log")
+	l := newLoad(s.host).kept(8).fresh(2)
+	s.configure(t, "[http]\naccess_log = \"two.json\"\nrequest_id = \"X-Trace\"\n"+rest)
+	s.says(t, "two.json", "[http] request_id X-Request-Id → X-Trace")
+	l.stop()
+	s.eventually("each request has its line", func() bool { return lines("one.log")+lines("two.json") == int(l.served.Load()) })
+	if lines("one.log") == 0 || lines("two.json") == 0 {
+		t.Errorf("%d and %d lines", lines("one.log"), lines("two.json"))
+	}
+	resp, err := http.Get(s.url + "/hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.Header.Get("X-Trace") == "" || resp.Header.Get("X-Request-Id") != "" {
+		t.Errorf("%v", resp.Header)
+	}
+	s.configure(t, "[http]\naccess_log = \"three.log\"\n"+listens(s.first, "web")+web("workers = 2\nmin = 3"))
+	if out, code := s.run("reload"); code == 0 {
+		t.Errorf("a file with a mistake: %s", out)
+	}
+	if _, err := os.Stat(filepath.Join(s.dir, "three.log")); err == nil {
+		t.Error("a file with a mistake has moved the access log")
+	}
+	s.configure(t, rest)
+	s.says(t, "two.json → off")
+	s.eventually("no log is open", func() bool {
+		open, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.cmd.Process.Pid))
+		for _, fd := range open {
+			if to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", s.cmd.Process.Pid, fd.Name())); strings.HasPrefix(to, s.dir) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 func TestAReloadReadsWhoMayComeHowOftenAnew(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, "workers = 1")

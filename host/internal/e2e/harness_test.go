@@ -243,6 +243,7 @@ type status struct {
 			Requests   int
 			Memory     int64 `json:"memory_bytes"`
 			Restarts   int
+			Restarted  string
 		}
 	}
 }

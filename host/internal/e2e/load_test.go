@@ -151,7 +151,37 @@ func (l *load) posts(n, size int, framing string) *load {
 	}))
 }
 
-// streams runs n clients whose responses take steps times ms milliseconds.
+// uploads runs n clients that take steps times ms milliseconds to send a body of size bytes.
+func (l *load) uploads(n, size, steps, ms int) *load {
+	text, sum := body(size)
+	want := fmt.Sprintf("%d %s", size, sum)
+	return l.run(n, "slow upload", l.once(func(c *client) error {
+		if _, err := fmt.Fprintf(c, "POST /digest HTTP/1.1\r\nHost: here\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", size); err != nil {
+			return err
+		}
+		for i := range steps {
+			if i > 0 {
+				time.Sleep(time.Duration(ms) * time.Millisecond)
+			}
+			if _, err := io.WriteString(c, text[i*size/steps:(i+1)*size/steps]); err != nil {
+				return err
+			}
+		}
+		got, err := c.ok("POST")
+		if err == nil && got != want {
+			err = fmt.Errorf("%d bytes became %q", size, got)
+		}
+		return err
+	}))
+}
+
+// bodies runs, n of each, clients with bodies of every kind: small and large ones, in each framing, and requests and responses that take two seconds.
+func (l *load) bodies(n int) *load {
+	return l.posts(n, 100_000, "length").posts(n, 300_000, "chunked").posts(n, 70_000, "expect").
+		uploads(n, 200_000, 20, 100).streams(n, 10, 200)
+}
+
+// streams runs n clients whose responses take steps times ms milliseconds; then they rest for half as long, since each reload waits for them.
 func (l *load) streams(n, steps, ms int) *load {
 	want := ""
 	for i := range steps {
@@ -161,6 +191,10 @@ func (l *load) streams(n, steps, ms int) *load {
 		got, err := c.ask(fmt.Sprintf("/steps?n=%d&ms=%d", steps, ms))
 		if err == nil && !strings.HasPrefix(got, want+"end ") {
 			err = fmt.Errorf("got %q", got)
+		}
+		select {
+		case <-l.over:
+		case <-time.After(time.Duration(steps*ms/2) * time.Millisecond):
 		}
 		return err
 	}))

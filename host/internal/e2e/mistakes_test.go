@@ -40,6 +40,14 @@ func TestEveryMistakeIsNamedWithItsRemedy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	write(t, dir, "plain", "no program\n")
+	write(t, dir, "foreign", "\x7fELF of another machine\n")
+	write(t, dir, "script", "#!/no/such/interpreter\n")
+	for _, program := range []string{"foreign", "script"} {
+		if err := os.Chmod(filepath.Join(dir, program), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	control := filepath.Join(dir, "c.sock")
 	toml := func(text string) string { write(t, dir, "bad.toml", text); return "bad.toml" }
 	pool := "\n[pool.web]\nworker = \"worker.php\"\n"
@@ -61,6 +69,13 @@ func TestEveryMistakeIsNamedWithItsRemedy(t *testing.T) {
 		"stop, no host":     {nil, []string{"stop", "--control", control}, []string{control}},
 		"a bad -n":          {nil, []string{"serve", "-n", "0", "worker.php"}, []string{"-n"}},
 		"no such command":   {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "no-such-program"}, []string{"no-such-program"}},
+		"not executable":    {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "./plain"}, []string{"/plain", "permission denied", "chmod +x"}},
+		"no such path":      {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "./nowhere"}, []string{"/nowhere", "mend the path"}},
+		"a foreign program": {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "./foreign"}, []string{"pool default: ", "/foreign can't be started", "format error", "build it for this one"}},
+		"no interpreter":    {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "./script"}, []string{"/script can't be started", "interpreter", "is missing"}},
+		"a socket nowhere":  {nil, []string{"serve", "--control", control, "-l", "unix:" + dir + "/none/http.sock", "worker.php"}, []string{dir + "/none/http.sock", "its folder does not exist: create it first"}},
+		"a socket in /sys":  {nil, []string{"serve", "--control", control, "-l", "unix:/sys/http.sock", "worker.php"}, []string{"/sys/http.sock", "choose another path"}},
+		"a control nowhere": {nil, []string{"serve", "--control", "/sys/c.sock", "-l", "127.0.0.1:0", "worker.php"}, []string{"/sys/c.sock", "--control PATH"}},
 		"a folder in vain":  {nil, []string{"serve", "--control", control, t.TempDir()}, []string{"worker.php"}},
 		"a missing address": {nil, []string{"serve", "--control", control, "-l", "203.0.113.1:8080", "worker.php"}, []string{"203.0.113.1:8080"}},
 	} {

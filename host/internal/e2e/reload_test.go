@@ -13,35 +13,49 @@ import (
 )
 
 func TestReloadUnderLoadFailsNoRequest(t *testing.T) {
-	t.Run("PHP", func(t *testing.T) {
+	t.Run("PHP, 32 connections", func(t *testing.T) {
 		t.Parallel()
 		dir := pages(t, "1")
-		reloadUnderLoad(t, start(t, "-n", "4", dir), func(version string) { deployPages(t, dir, version) })
+		h := startPHP(t, dir, "", "workers = 4\nsurge = 2", "")
+		l := newLoad(h).kept(15).fresh(2).http2(3)
+		reloadUnderLoad(t, l.bodies(1), 7, 10, func(version string) { deployPages(t, dir, version) })
+	})
+	t.Run("PHP, 256 connections", func(t *testing.T) {
+		t.Parallel()
+		dir := pages(t, "1")
+		h := startPHP(t, dir, "", "workers = 4\nsurge = 4", "")
+		l := newLoad(h).kept(170).fresh(10).http2(6)
+		reloadUnderLoad(t, l.bodies(2), 60, 10, func(version string) { deployPages(t, dir, version) })
 	})
 	t.Run("PHP, bodies streamed", func(t *testing.T) {
 		t.Parallel()
 		dir := pages(t, "1")
-		reloadUnderLoad(t, startPHP(t, dir, "", "workers = 4\nrequest_body = \"stream\"", ""), func(version string) { deployPages(t, dir, version) })
+		h := startPHP(t, dir, "", "workers = 6\nsurge = 3\nrequest_body = \"stream\"", "")
+		l := newLoad(h).kept(15).fresh(2).http2(3)
+		reloadUnderLoad(t, l.bodies(1), 7, 4, func(version string) { deployPages(t, dir, version) })
 	})
 	t.Run("Go", func(t *testing.T) {
 		t.Parallel()
 		dir := goSite(t, "workers = 2")
-		reloadUnderLoad(t, start(t, "-c", filepath.Join(dir, "host.toml")), func(version string) { write(t, dir, "VERSION", version) })
+		h := start(t, "-c", filepath.Join(dir, "host.toml"))
+		l := newLoad(h).kept(32).fresh(2).http2(3)
+		reloadUnderLoad(t, l.bodies(1), 7, 4, func(version string) { write(t, dir, "VERSION", version) })
 	})
 }
 
-func reloadUnderLoad(t *testing.T, h *host, deploy func(version string)) {
-	var idle []*client
-	for range 5 {
+// reloadUnderLoad reloads a number of times under the load, which it ends, while as many connections as idle says stay open without a request.
+func reloadUnderLoad(t *testing.T, l *load, idle, reloads int, deploy func(version string)) {
+	h := l.h
+	var kept []*client
+	for range idle {
 		c := h.dial()
 		if err := hello(c); err != nil {
 			t.Fatal(err)
 		}
-		idle = append(idle, c)
+		kept = append(kept, c)
 	}
 	first := h.pids()
-	l := newLoad(h).kept(32).fresh(2).posts(1, 100_000, "length").posts(1, 300_000, "chunked").posts(1, 70_000, "expect").streams(2, 10, 200).http2(3)
-	for version := 2; version <= 6; version++ {
+	for version := 2; version <= reloads+1; version++ {
 		deploy(fmt.Sprint(version))
 		out := h.reload()
 		if _, got := h.get("/hello"); got != fmt.Sprintf("hello %d", version) {
@@ -49,17 +63,18 @@ func reloadUnderLoad(t *testing.T, h *host, deploy func(version string)) {
 		}
 	}
 	l.stop()
-	for i, c := range idle {
-		if text, err := c.ask("/hello"); err != nil || text != "hello 6" {
+	last := fmt.Sprintf("hello %d", reloads+1)
+	for i, c := range kept {
+		if text, err := c.ask("/hello"); err != nil || text != last {
 			t.Errorf("idle connection %d did not survive the reloads: %q %v", i, text, err)
 		}
 	}
 	st := h.status()
-	if got := st.Pools[0].Generation; got != 6 {
-		t.Errorf("five reloads led to generation %d", got)
+	if got := st.Pools[0].Generation; got != reloads+1 {
+		t.Errorf("%d reloads led to generation %d", reloads, got)
 	}
 	for _, w := range st.Pools[0].Workers {
-		if w.Generation != 6 || w.Restarts != 0 {
+		if w.Generation != reloads+1 || w.Restarts != 0 {
 			t.Errorf("worker %d: generation %d, %d restarts", w.Slot, w.Generation, w.Restarts)
 		}
 	}

@@ -26,6 +26,7 @@ type AccessLog struct {
 	quit    chan struct{}
 	done    chan struct{}
 	once    sync.Once
+	users   atomic.Int64 // requests whose lines are still to come, plus one until Retire
 	dropped atomic.Int64 // since it was last said
 
 	// the writer's own
@@ -66,7 +67,8 @@ func newAccessLog(to string, log hclog.Logger, file *os.File) *AccessLog {
 	if to != "text" && to != "json" {
 		a.path = to
 	}
-	go a.write() // ends with Close
+	a.users.Store(1)
+	go a.write() // ends with Close, or when the last user has gone
 	return a
 }
 
@@ -86,6 +88,26 @@ func (a *AccessLog) Reopen() {
 	default: // one is due already
 	}
 }
+
+// hold says whether the log still takes the line of a request that begins now, which calls release after it.
+func (a *AccessLog) hold() bool {
+	for n := a.users.Load(); n > 0; n = a.users.Load() {
+		if a.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *AccessLog) release() {
+	if a.users.Add(-1) == 0 {
+		a.once.Do(func() { close(a.quit) })
+	}
+}
+
+// Retire closes the log once the requests that have begun under it have left their lines, and does not wait for them. It is called once, when no
+// listener is given the log any more.
+func (a *AccessLog) Retire() { a.release() }
 
 // Close writes what is still there. It gives up if nobody takes it for a while.
 func (a *AccessLog) Close() error {

@@ -109,11 +109,30 @@ func TestABrokenOrAbandonedRequestIsLoggedAsSuch(t *testing.T) {
 	h.backend.busy.Wait()
 	h.Close()
 	all := strings.Join(lines(), "\n")
-	if !regexp.MustCompile(`"GET /broken HTTP/1\.1" 200 4 .* aborted`).MatchString(all) {
+	if !regexp.MustCompile(`"GET /broken HTTP/1\.1" 200 4 .* fault="worker died" aborted`).MatchString(all) {
 		t.Errorf("broken: %s", all)
 	}
 	if !regexp.MustCompile(`"GET /left HTTP/1\.1" 499 0 .* aborted`).MatchString(all) {
 		t.Errorf("left: %s", all)
+	}
+}
+
+func TestWhatTheFrontRefusesIsCountedAndNamedInTheAccessLog(t *testing.T) {
+	change, lines := withAccess(t, "access.json")
+	h := start(t, hello, change, func(o *Options) { o.Limits.MaxBody, o.RateLimit = 10, NewRateLimit(1, 2) })
+	h.raw("GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	h.raw("POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\nConnection: close\r\n\r\n12345678901")
+	h.raw("GET /c HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	counts := h.Refused()
+	h.Close()
+	if counts["too large"] != 1 || counts["rate limit"] != 1 || counts["malformed"] != 0 {
+		t.Errorf("%v", counts)
+	}
+	for i, want := range []string{"", "too large", "rate limit"} {
+		var line struct{ Fault string }
+		if err := json.Unmarshal([]byte(lines()[i]), &line); err != nil || line.Fault != want {
+			t.Errorf("line %d: %v, fault %q instead of %q", i, err, line.Fault, want)
+		}
 	}
 }
 

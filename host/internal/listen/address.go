@@ -68,7 +68,9 @@ func bindUnix(path string) (net.Listener, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("listen on unix:%s: its folder does not exist: create it first", path)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("listen on unix:%s: no permission to create a file there", path)
+		return nil, fmt.Errorf("listen on unix:%s: no permission to create a file there: let the host's user write to the folder, or choose another path", path)
+	case errors.Is(err, syscall.EROFS):
+		return nil, fmt.Errorf("listen on unix:%s: %w: choose another path", path, err)
 	case errors.Is(err, syscall.EINVAL):
 		return nil, fmt.Errorf("listen on unix:%s: %w; a socket's path has at most 107 bytes, this one has %d", path, err, len(path))
 	case err != nil:

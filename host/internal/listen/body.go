@@ -320,7 +320,9 @@ func (x *exchange) pump(from source) {
 		}
 		if now != begun {
 			if begun > 0 && !from.rewind() {
-				x.refuse(&badBody{http.StatusBadGateway, errors.New("its first worker took part of the body and then gave the request up")})
+				why := errors.New("its first worker took part of the body and then gave the request up")
+				x.server.log.Error("request lost: a body that is streamed can't be sent to another worker once more than 64 KiB of it are gone", x.about("error", why)...)
+				x.refuse(&badBody{http.StatusBadGateway, why})
 				return
 			}
 			begun, piece, end, done = now, nil, false, false

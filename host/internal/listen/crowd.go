@@ -135,6 +135,7 @@ func (k *Crowd) acceptFor(l net.Listener, s *Server) (c net.Conn, who netip.Addr
 		if full == "" {
 			return c, who, nil
 		}
+		s.answered.refused[RefusedConnections].Add(1)
 		k.turnAway(c, s.options.TLS != nil, full)
 	}
 }

@@ -111,6 +111,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, in *intake, v ve
 	if v.status == 0 {
 		panic(http.ErrAbortHandler)
 	}
+	s.refused(w, v.status)
 	if r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close")
 	}

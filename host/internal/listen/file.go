@@ -21,7 +21,8 @@ func (x *exchange) deliverFile(w http.ResponseWriter, r *http.Request) {
 	traits := x.terms.backend.Traits()
 	f, info, err := openUnder(traits.FileRoots, m.File)
 	if err != nil {
-		x.server.log.Error("a worker's file can't be served", "request", x.name(), "request_id", x.request.ID, "pool", traits.Pool, "file", m.File, "error", err)
+		x.server.log.Error("a worker's file can't be served", x.about("file", m.File, "error", err)...)
+		blame(w, "file not served")
 		x.server.answer(w, r, verdict{status: http.StatusInternalServerError}, err.Error())
 		return
 	}

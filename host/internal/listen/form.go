@@ -21,8 +21,9 @@ const maxFieldBytes = 1 << 20
 // form is a parsed body's files on disk.
 type form struct {
 	spool  *Spool
-	folder string // "" as long as no file came
-	size   int64  // counted against the quota
+	owner  *protocol.Owner // nil is this program's own user
+	folder string          // "" as long as no file came
+	size   int64           // counted against the quota
 }
 
 // close removes the files that the worker has not moved away.
@@ -47,13 +48,29 @@ func (f *form) create() (*os.File, error) {
 	return os.CreateTemp(f.folder, "upload-")
 }
 
+// handOver gives the files to the worker's user, who may move them away. Nothing is written to the folder afterwards: what is in it then is the user's doing.
+func (f *form) handOver(files []protocol.FormFile) error {
+	if f.owner == nil || f.folder == "" {
+		return nil
+	}
+	for i := range files {
+		if files[i].Path == "" {
+			continue
+		}
+		if err := os.Lchown(files[i].Path, f.owner.UID, f.owner.GID); err != nil {
+			return err
+		}
+	}
+	return os.Lchown(f.folder, f.owner.UID, f.owner.GID)
+}
+
 func tooLarge(format string, args ...any) error {
 	return &badBody{http.StatusRequestEntityTooLarge, fmt.Errorf(format, args...)}
 }
 
 // takeForm reads the body as a form. Its errors are *badBody.
 func (x *exchange) takeForm(in *intake, boundary string) error {
-	x.form = &form{spool: x.server.spool}
+	x.form = &form{spool: x.server.spool, owner: x.terms.backend.Traits().Owner}
 	out := new(protocol.Form)
 	limits := &x.terms.limits
 	reader := multipart.NewReader(in, boundary)
@@ -110,8 +127,15 @@ func (x *exchange) takeForm(in *intake, boundary string) error {
 	if err := drain(in, buffer); err != nil { // what follows the last boundary
 		return malformed(err)
 	}
+	if err := x.form.handOver(out.Files); err != nil {
+		x.server.log.Error("an upload can't be given to the worker's user", "error", err)
+		return &badBody{http.StatusServiceUnavailable, err}
+	}
 	m := &x.request
 	m.Form, m.Flags, m.Length = out, protocol.FlagEnd, 0
+	if x.form.folder != "" {
+		x.Repeatable, x.Keyed = false, false // a worker that began may have moved a file away
+	}
 	return nil
 }
 

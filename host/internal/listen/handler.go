@@ -72,7 +72,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, target, scheme,
 	if scheme != "" {
 		x.request.Scheme = scheme
 	}
-	x.Repeatable = safe(r.Method)
+	x.Repeatable, x.Keyed = repeatable(r, traits.Retry)
 	x.Priority = len(traits.Priority) > 0 && slices.Contains(traits.Priority, r.URL.Path)
 	m := &x.request
 
@@ -127,7 +127,7 @@ func (x *exchange) streamBoth(w http.ResponseWriter, r *http.Request, in *intake
 	if r.ProtoMajor == 1 {
 		http.NewResponseController(w).EnableFullDuplex() // else net/http throws the rest of the upload away once the response begins
 	}
-	x.Repeatable = false
+	x.Repeatable, x.Keyed = false, false
 	x.more = make(chan struct{}, 1)
 	up := &upload{in: in, pumped: make(chan struct{})}
 	x.upload = up

@@ -21,6 +21,7 @@ type record struct {
 	status int // 0: nothing was sent
 	out    int64
 	in     *intake // nil: no body was asked for
+	fault  string  // why no worker's answer went out whole; "" if one did
 
 	// from the exchange, if there was one
 	pool       string
@@ -38,26 +39,39 @@ var records = sync.Pool{New: func() any { return new(record) }}
 
 // serve handles every request. It panics with http.ErrAbortHandler where a connection has to be cut.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	if s.options.Access == nil {
+	access := s.accessLog()
+	if access == nil {
 		s.handle(w, r)
 		return
 	}
+	defer access.release()
 	c := records.Get().(*record)
 	c.ResponseWriter, c.began = w, time.Now()
 	whole := false
 	defer func() {
 		line := lineBuffers.Get().(*[]byte)
-		if s.options.Access.json {
+		if access.json {
 			*line = c.appendJSON((*line)[:0], r, whole)
 		} else {
 			*line = c.appendText((*line)[:0], r, whole)
 		}
-		s.options.Access.add(line)
+		access.add(line)
 		*c = record{}
 		records.Put(c)
 	}()
 	s.handle(c, r)
 	whole = true
+}
+
+// accessLog is where a request that begins now is noted, and is to be released; nil is nowhere.
+func (s *Server) accessLog() *AccessLog {
+	for {
+		a := s.terms.Load().access
+		if a == nil || a.hold() {
+			return a
+		}
+		// it was replaced this very moment
+	}
 }
 
 // recordOf is the record that goes along as w; nil without an access log.
@@ -109,6 +123,9 @@ func (c *record) follow(x *exchange) {
 	c.submitted, c.begun, c.answered = x.submitted, x.clock.begun, x.clock.answered
 	if x.stream != nil {
 		c.slot, c.generation = x.stream.Worker()
+	}
+	if x.failed && c.fault == "" {
+		c.fault = x.failure.Kind.String()
 	}
 }
 
@@ -201,6 +218,11 @@ func (c *record) appendText(b []byte, r *http.Request, whole bool) []byte {
 		b = append(b, " id="...)
 		b = append(b, c.id...)
 	}
+	if c.fault != "" {
+		b = append(b, ` fault="`...)
+		b = append(b, c.fault...)
+		b = append(b, '"')
+	}
 	if !whole {
 		b = append(b, " aborted"...)
 	}
@@ -275,6 +297,9 @@ func (c *record) appendJSON(b []byte, r *http.Request, whole bool) []byte {
 		if value := r.Header.Get(field[0]); value != "" {
 			b = appendField(b, field[1], value, longestField)
 		}
+	}
+	if c.fault != "" {
+		b = appendField(b, "fault", c.fault, longestField)
 	}
 	if !whole {
 		b = append(b, `,"aborted":true`...)

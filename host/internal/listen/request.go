@@ -152,6 +152,17 @@ func safe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
+// repeatable says which kind of request, if any, may be tried once more, for [protocol.Exchange].
+func repeatable(r *http.Request, policy protocol.Retry) (safely, keyed bool) {
+	switch {
+	case policy == protocol.RetryNever:
+		return false, false
+	case safe(r.Method):
+		return true, false
+	}
+	return false, policy == protocol.RetryKeyed && r.Header.Get("Idempotency-Key") != ""
+}
+
 // contentLength reads a Content-Length of ours: digits alone.
 func contentLength(s string) (int64, bool) {
 	if s == "" || len(s) > 18 || strings.Trim(s, "0123456789") != "" {

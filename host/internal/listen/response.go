@@ -61,11 +61,13 @@ func (x *exchange) answerRefusal(w http.ResponseWriter, r *http.Request, bad *ba
 	if r.ProtoMajor == 1 {
 		w.Header()["Connection"] = closing
 	}
+	x.server.refused(w, bad.Status)
 	x.server.answer(w, r, verdict{status: bad.Status}, bad.err.Error())
 }
 
 // answerFailure needs no log line: the pool has written one.
 func (s *Server) answerFailure(w http.ResponseWriter, r *http.Request, f *protocol.Failure) {
+	blame(w, f.Kind.String())
 	s.answer(w, r, verdictOf(f), f.Error())
 }
 
@@ -75,7 +77,7 @@ func (x *exchange) inform(w http.ResponseWriter, informs []protocol.Inform) {
 	for i := range informs {
 		m := &informs[i]
 		if err := m.Check(); err != nil {
-			x.server.log.Error("dropped a malformed informational response", "request", x.name(), "request_id", x.request.ID, "error", err)
+			x.server.log.Error("dropped a malformed informational response", x.about("error", err)...)
 			continue
 		}
 		if m.Status == http.StatusContinue {
@@ -98,6 +100,18 @@ func (x *exchange) inform(w http.ResponseWriter, informs []protocol.Inform) {
 
 func framing(name string) bool { return name == "Content-Length" || hopByHop(name) }
 
+// about is what a log line says of the request and of the worker that has it, followed by args.
+func (x *exchange) about(args ...any) []any {
+	all := []any{"request", x.name(), "request_id", x.request.ID, "pool", x.terms.backend.Traits().Pool}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.stream != nil {
+		slot, generation := x.stream.Worker()
+		all = append(all, "worker", slot, "generation", generation)
+	}
+	return append(all, args...)
+}
+
 func (x *exchange) name() string { return x.request.Method + " " + x.request.Target }
 
 // deliver writes the response, whose head has come.
@@ -107,7 +121,8 @@ func (x *exchange) deliver(w http.ResponseWriter, r *http.Request) {
 	whole := m.Flags&protocol.FlagEnd != 0
 	length, err := x.checkHead(whole && !noBody)
 	if err != nil {
-		x.server.log.Error("a worker's response breaks the rules", "request", x.name(), "request_id", x.request.ID, "pool", x.terms.backend.Traits().Pool, "error", err)
+		x.server.log.Error("a worker's response breaks the rules", x.about("error", err)...)
+		blame(w, "malformed response")
 		x.server.answer(w, r, verdict{status: http.StatusBadGateway}, err.Error())
 		return
 	}
@@ -175,7 +190,7 @@ func (x *exchange) copyHeaders(h http.Header, pairs []string) {
 		switch {
 		case name == "Connection":
 			connection = append(connection, value)
-		case hopByHop(name), name == x.server.options.RequestID: // the id stays the one of the log
+		case hopByHop(name), name == x.terms.id: // the id stays the one of the log
 		case h[name] == nil:
 			values = append(values, value)
 			h[name] = values[len(values)-1 : len(values) : len(values)]
@@ -198,7 +213,7 @@ func (x *exchange) breakOff(r *http.Request, why string) {
 	if !r.ProtoAtLeast(1, 1) {
 		reset(r) // where the end of the connection may be the end of the body, it must not be an orderly one
 	}
-	x.server.log.Error("a response broke off", "request", x.name(), "request_id", x.request.ID, "pool", x.terms.backend.Traits().Pool, "error", why)
+	x.server.log.Error("a response broke off", x.about("error", why)...)
 	panic(http.ErrAbortHandler)
 }
 

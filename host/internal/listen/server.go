@@ -104,6 +104,7 @@ type Server struct {
 	crowd       *Crowd
 	tally       *tally         // of long-lived connections
 	sockets     sync.WaitGroup // their goroutines; see begin
+	answered    answers
 
 	mu         sync.Mutex
 	fronts     []*front  // the last one accepts, the others have connections left; guarded by mu, as all below

@@ -48,6 +48,9 @@ func NewSpool(parent string, quota int64, log hclog.Logger) *Spool {
 // Used is how many bytes wait on disk now.
 func (s *Spool) Used() int64 { return s.used.Load() }
 
+// Folder is the private folder where bodies and uploads wait. It is made if it is not there yet.
+func (s *Spool) Folder() (string, error) { return s.ready() }
+
 // Close removes the folder and what is in it. Call it when no listener uses the spool any more.
 func (s *Spool) Close() error {
 	s.mu.Lock()
@@ -172,6 +175,11 @@ func (s *Spool) make() (folder string, lock *os.File, err error) {
 		return "", nil, err
 	}
 	tryLock(lock)
+	if err := os.Chmod(folder, 0o711); err != nil { // workers of other users pass through it to their uploads
+		lock.Close()
+		os.RemoveAll(folder)
+		return "", nil, err
+	}
 	return folder, lock, nil
 }
 

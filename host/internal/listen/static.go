@@ -61,6 +61,7 @@ func (s *Server) servePublic(f *folder, w http.ResponseWriter, r *http.Request) 
 		return false
 	}
 	defer file.Close()
+	s.answered.static.Add(1)
 	w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
 	s.sendFile(w, r, file, info, http.StatusOK, info.ModTime())
 	return true

@@ -21,12 +21,14 @@ type terms struct {
 	most    int           // connections of the listener; 0 is without a limit
 	proxies *Proxies      // nil: forwarding headers are the workers' to judge
 	rate    *RateLimit    // nil is off
+	access  *AccessLog    // nil is off
+	id      string        // the header of a request's id; "" is off
 	users   atomic.Int64  // requests under way, plus one until they are replaced
 	idle    chan struct{} // closed when nobody is left
 }
 
 func newTerms(c Change) *terms {
-	t := &terms{backend: c.Backend, limits: c.Limits, sockets: c.Sockets, held: c.Sockets.hubTerms(c.Backend), most: c.MaxConnections, proxies: c.Proxies, rate: c.RateLimit, idle: make(chan struct{})}
+	t := &terms{backend: c.Backend, limits: c.Limits, sockets: c.Sockets, held: c.Sockets.hubTerms(c.Backend), most: c.MaxConnections, proxies: c.Proxies, rate: c.RateLimit, access: c.Access, id: c.RequestID, idle: make(chan struct{})}
 	t.users.Store(1)
 	return t
 }
@@ -61,13 +63,15 @@ type Change struct {
 	MaxConnections int // of this listener; those that are open stay
 	Proxies        *Proxies
 	RateLimit      *RateLimit
+	Access         *AccessLog
+	RequestID      string
 }
 
 // change is what the options say of what can change.
 func (o *Options) change() Change {
 	return Change{
 		Backend: o.Backend, Limits: o.Limits, Sockets: o.Sockets, Public: o.Public, TLS: o.TLS,
-		MaxConnections: o.MaxConnections, Proxies: o.Proxies, RateLimit: o.RateLimit,
+		MaxConnections: o.MaxConnections, Proxies: o.Proxies, RateLimit: o.RateLimit, Access: o.Access, RequestID: o.RequestID,
 	}
 }
 

@@ -24,6 +24,8 @@ type Pool interface {
 type Listener interface {
 	Address() string
 	Connections() int
+	Refused() map[string]uint64
+	StaticFiles() uint64
 }
 
 // Source is the host. Its functions are called at each scrape.
@@ -55,6 +57,9 @@ var (
 	buildInfo   = describe("build_info", "1, with what runs as labels.", "version", "go")
 	connections = describe("connections", "Client connections that are open.", "listener")
 
+	refusals    = describe("refusals_total", "Requests and connections that the listener answered by itself, since no worker was to hear of them, by why.", "listener", "reason")
+	staticFiles = describe("static_files_total", "Requests that a file of the public folder was the answer to.", "listener")
+
 	responses    = describe("responses_total", "Response heads from workers, by the first digit of their status.", "pool", "generation", "class")
 	failures     = describe("failures_total", "Requests without a whole response from a worker, by why.", "pool", "reason")
 	retries      = describe("retries_total", "Safe requests that were tried once more after their worker died.", "pool")
@@ -66,6 +71,8 @@ var (
 	service      = describe("service_seconds", "Time that workers had requests, until all code for them had run.", "pool")
 	inflight     = describe("inflight_requests", "Requests that workers have.", "pool")
 	workersBy    = describe("workers", "Workers by state; a slot without a worker is backing-off.", "pool", "state")
+	fewest       = describe("pool_workers_min", "Fewest workers that the pool is meant to have.", "pool")
+	most         = describe("pool_workers_max", "Most workers that the pool may have; the same where their number is fixed.", "pool")
 	restarts     = describe("worker_restarts_total", "Workers that another one took the place of, other than by a reload, by why.", "pool", "reason")
 	memory       = describe("pool_memory_bytes", "Resident memory of the workers together; pages that they share count for each.", "pool")
 	generation   = describe("pool_generation", "Generation that the pool is meant to run.", "pool")
@@ -91,6 +98,10 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	gauge(to, buildInfo, 1, c.source.Version, runtime.Version())
 	for _, l := range c.source.Listeners() {
 		gauge(to, connections, l.Connections(), l.Address())
+		counter(to, staticFiles, l.StaticFiles(), l.Address())
+		for why, n := range l.Refused() {
+			counter(to, refusals, n, l.Address(), why)
+		}
 	}
 	for _, p := range c.source.Pools() {
 		collectCounts(to, p.Name(), p.Metrics())
@@ -148,6 +159,8 @@ func collectStatus(to chan<- prometheus.Metric, pool string, st workers.Status) 
 		under = 1
 	}
 	gauge(to, reloading, under, pool)
+	gauge(to, fewest, st.MinWorkers, pool)
+	gauge(to, most, st.MaxWorkers, pool)
 	gauge(to, generation, st.Generation, pool)
 	gauge(to, queueLength, st.Queued, pool)
 	gauge(to, eventsQueued, st.Waiting, pool)

@@ -17,7 +17,7 @@ type fakePool struct{}
 func (fakePool) Name() string { return "app" }
 
 func (fakePool) Status() workers.Status {
-	return workers.Status{Generation: 7, Queued: 3, Waiting: 8, Reloading: true, Workers: []workers.WorkerStatus{
+	return workers.Status{Generation: 7, Queued: 3, Waiting: 8, MinWorkers: 2, MaxWorkers: 9, Reloading: true, Workers: []workers.WorkerStatus{
 		{State: workers.Idle, Memory: 1000}, {State: workers.Busy, Inflight: 1, Memory: 2000}, {State: workers.BackingOff},
 	}}
 }
@@ -40,6 +40,10 @@ type fakeListener struct{}
 
 func (fakeListener) Address() string  { return "127.0.0.1:80" }
 func (fakeListener) Connections() int { return 42 }
+func (fakeListener) Refused() map[string]uint64 {
+	return map[string]uint64{"rate limit": 3}
+}
+func (fakeListener) StaticFiles() uint64 { return 8 }
 
 func scrape(t *testing.T) string {
 	t.Helper()
@@ -58,6 +62,8 @@ func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 	page := scrape(t)
 	for _, line := range []string{
 		`workerhost_connections{listener="127.0.0.1:80"} 42`,
+		`workerhost_refusals_total{listener="127.0.0.1:80",reason="rate limit"} 3`,
+		`workerhost_static_files_total{listener="127.0.0.1:80"} 8`,
 		`workerhost_responses_total{class="4xx",generation="7",pool="app"} 9`,
 		`workerhost_responses_total{class="5xx",generation="6",pool="app"} 0`,
 		`workerhost_failures_total{pool="app",reason="queue full"} 2`,
@@ -79,6 +85,8 @@ func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 		`workerhost_workers{pool="app",state="draining"} 0`,
 		`workerhost_pool_memory_bytes{pool="app"} 3000`,
 		`workerhost_pool_generation{pool="app"} 7`,
+		`workerhost_pool_workers_min{pool="app"} 2`,
+		`workerhost_pool_workers_max{pool="app"} 9`,
 		`workerhost_pool_reloading{pool="app"} 1`,
 		`workerhost_inflight_requests{pool="app"} 1`,
 	} {

@@ -35,6 +35,9 @@ final class Link
     private int $looked = 0;
     /** @var list<list<mixed>> what recalled(), await() and call() read, for wait() and poll() */
     private array $kept = [];
+    /** Set while a frame is on its way, and what a signal's handler had to say meanwhile. */
+    private bool $writing = false;
+    private string $interjected = '';
 
     /**
      * @param resource $in
@@ -383,7 +386,28 @@ final class Link
         }
     }
 
+    /** Writes a frame from within a signal's handler: never into the middle of another one. */
+    public function interject(string $frame): void
+    {
+        if ($this->writing) {
+            $this->interjected .= $frame;
+        } else {
+            $this->write($frame);
+        }
+    }
+
     private function write(string $bytes): void
+    {
+        do {
+            $this->writing = true;
+            $this->put($bytes);
+            $this->writing = false; // before the look below, so that nothing stays behind
+            $bytes = $this->interjected;
+            $this->interjected = '';
+        } while ($bytes !== '');
+    }
+
+    private function put(string $bytes): void
     {
         if ($this->ended) {
             return;

@@ -201,6 +201,21 @@ final class FakeHost
         }
     }
 
+    /**
+     * The next LOG, which must come before any other message.
+     *
+     * @return list<mixed>
+     */
+    public function nextLog(): array
+    {
+        $message = $this->message(self::DEADLINE);
+        if ($message === null || $message === [] || $message[0] !== Frame::LOG) {
+            throw new \RuntimeException('expected a LOG: ' . json_encode($message) . $this->log());
+        }
+
+        return $message;
+    }
+
     /** Whether the worker says nothing for that long. */
     public function silent(float $seconds): bool
     {

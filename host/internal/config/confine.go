@@ -1,0 +1,110 @@
+// confine.go looks at whom workers run as, and at what they are kept from.
+
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/workerhost/workerhost/host/internal/privilege"
+)
+
+// Rlimits are limits that the kernel holds a worker to. What is absent stays as the host has it.
+type Rlimits struct {
+	Files        *int  `key:"nofile" absent:"the host's" min:"16" max:"1073741816" means:"files and sockets that a worker may have open"`
+	Core         *Size `key:"core" absent:"the host's" min:"0" means:"largest core dump; 0 is none, which also keeps secrets in memory from disk"`
+	AddressSpace *Size `key:"address_space" absent:"the host's" min:"16MiB" means:"memory that a worker may map, shared libraries and all: well above memory_limit"`
+}
+
+// Confine names what workers may use of the file system, besides what every worker needs.
+type Confine struct {
+	Readable []string `key:"readable" holds:"array of paths" absent:"[]" means:"files and folders that a confined worker may read and execute, besides the system's (/usr, /etc and the like) and its directory"`
+	Writable []string `key:"writable" holds:"array of paths" absent:"[]" means:"files and folders that it may change, besides its temporary folder and the uploads"`
+	Optional bool     `key:"optional" absent:"false" means:"serve without confinement, with a warning, where the kernel has no Landlock; otherwise the pool does not start there"`
+}
+
+var (
+	umaskText    = regexp.MustCompile(`^0?[0-7]{3}$`)
+	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*\*?$`)
+)
+
+// checkPrivilege resolves the user, and looks at the limits.
+func (p *Pool) checkPrivilege(c *Config, fail fail) {
+	for _, key := range []string{"user", "group", "umask", "rlimits"} {
+		if at := p.at + "." + key; c.has(at) && !privilege.Supported {
+			fail(at, "has no effect on this system: remove it")
+			return
+		}
+	}
+	p.checkIdentity(c, fail)
+	if p.Umask != "" && !umaskText.MatchString(p.Umask) {
+		fail(p.at+".umask", `expected three octal digits, such as "027", found %s`, describe(p.Umask))
+	}
+	for i, name := range p.InheritEnv {
+		if name != "*" && !variableName.MatchString(name) {
+			fail(fmt.Sprintf("%s.inherit_env.%d", p.at, i), `expected the name of a variable, such as "APP_ENV" or "APP_*", found %s`, describe(name))
+		}
+	}
+	if p.Confine != nil {
+		p.Confine.check(c, p.at+".confine", fail)
+	}
+}
+
+func (p *Pool) checkIdentity(c *Config, fail fail) {
+	for _, key := range []string{"user", "group"} {
+		if at := p.at + "." + key; c.has(at) && (key == "user" && p.User == "" || key == "group" && p.Group == "") {
+			fail(at, `expected a name or a number in quotes, found ""`)
+			return
+		}
+	}
+	if p.User == "" && p.Group == "" {
+		return
+	}
+	identity, err := privilege.Find(p.User, p.Group)
+	var noGroup *privilege.UnknownGroup
+	switch {
+	case errors.As(err, &noGroup):
+		fail(p.at+".group", "%v", err)
+	case err != nil:
+		fail(p.at+".user", "%v", err)
+	}
+	p.Identity = identity
+}
+
+func (f *Confine) check(c *Config, at string, fail fail) {
+	for _, list := range []struct {
+		key   string
+		paths []string
+	}{{"readable", f.Readable}, {"writable", f.Writable}} {
+		for i, path := range list.paths {
+			place := fmt.Sprintf("%s.%s.%d", at, list.key, i)
+			if path == "" {
+				fail(place, `expected a path, found ""`)
+				continue
+			}
+			list.paths[i] = absolute(c.Folder, path)
+			if _, err := os.Stat(list.paths[i]); errors.Is(err, os.ErrNotExist) {
+				fail(place, "there is no %s: create it, or mend the path", list.paths[i])
+			} else if err != nil {
+				fail(place, "can't be looked at: %v", err)
+			}
+		}
+	}
+}
+
+// UmaskBits is the umask as a number; nil if the file has none.
+func (p *Pool) UmaskBits() *int {
+	if p.Umask == "" {
+		return nil
+	}
+	bits, err := strconv.ParseInt(strings.TrimSpace(p.Umask), 8, 32)
+	if err != nil {
+		return nil // check refused it
+	}
+	n := int(bits)
+	return &n
+}

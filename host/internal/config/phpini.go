@@ -1,0 +1,103 @@
+// phpini.go: where a pool's php.ini settings go. Everybody on the machine can read a command line, and a setting may hold a password; so what a pool
+// adds goes into a file that only its user can read.
+
+package config
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/workerhost/workerhost/host/internal/privilege"
+)
+
+// fixedByCLI are settings that php's command line lays over every file, so that only its own -d can change them. None of them is a secret.
+var fixedByCLI = []string{"html_errors", "register_argc_argv", "implicit_flush", "output_buffering", "max_execution_time", "max_input_time"}
+
+// settingArguments gives our settings in their order, overridden by the pool's own, and those that work nowhere else.
+func settingArguments(own Settings) []string {
+	var arguments []string
+	for _, s := range residentSettings {
+		if value, overridden := own[s.name]; overridden {
+			s.value = value
+		}
+		arguments = append(arguments, "-d", s.name+"="+s.value)
+	}
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		if !isResident(name) && slices.Contains(fixedByCLI, name) {
+			arguments = append(arguments, "-d", name+"="+own[name])
+		}
+	}
+	return arguments
+}
+
+func isResident(name string) bool {
+	for _, s := range residentSettings {
+		if s.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// PrivateINI is a php.ini file with those of the pool's settings that are not on the command line; "" if there are none. A value reads as after php's -d.
+func (p *Pool) PrivateINI() string {
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(p.PHPIni)) {
+		if isResident(name) || slices.Contains(fixedByCLI, name) {
+			continue
+		}
+		value := p.PHPIni[name]
+		if value != "" && !isAlphanumeric(value[0]) && value[0] != '"' && value[0] != '\'' {
+			value = `"` + value + `"`
+		}
+		fmt.Fprintf(&text, "%s=%s\n", name, value)
+	}
+	return text.String()
+}
+
+func isAlphanumeric(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
+// ScanFolder is the entry of an environment that has php read the .ini files of a folder, after all others.
+func ScanFolder(environ []string, folder string) string {
+	const name = "PHP_INI_SCAN_DIR="
+	value := string(os.PathListSeparator) + folder // the empty part is the folder that php was built with
+	for _, pair := range environ {
+		if before, found := strings.CutPrefix(pair, name); found {
+			value = before + string(os.PathListSeparator) + folder
+			if before == "" {
+				value = folder // it was switched off
+			}
+		}
+	}
+	return name + value
+}
+
+// phpCommand is php with the settings of the pool, and as its user, for a moment. Call clean when it has ended.
+func phpCommand(ctx context.Context, path string, pool *Pool, arguments ...string) (cmd *exec.Cmd, clean func(), err error) {
+	private := new(privilege.Folder)
+	cmd = exec.CommandContext(ctx, path, append(settingArguments(pool.PHPIni), arguments...)...)
+	cmd.Env = pool.Environ(os.Environ())
+	cmd.WaitDelay = time.Second
+	owner := pool.Identity
+	if os.Geteuid() != 0 {
+		owner = nil // it can't be another; whether the workers can be is found out when they start
+	}
+	privilege.RunAs(cmd, owner)
+	if text := pool.PrivateINI(); text != "" {
+		folder, err := private.Settings(owner, text)
+		if err != nil {
+			private.Close()
+			return nil, nil, err
+		}
+		cmd.Env = append(cmd.Env, ScanFolder(cmd.Env, folder))
+	}
+	return cmd, private.Close, nil
+}

@@ -1,0 +1,171 @@
+//go:build linux
+
+// Commands on a terminal.
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+)
+
+// screen is what a terminal shows, for the few things that our commands have it do. It is safe for concurrent use.
+type screen struct {
+	mu    sync.Mutex
+	lines [][]rune
+	row   int
+	col   int
+}
+
+var colour = regexp.MustCompile(`^\x1b\[[0-9;]*m`)
+
+// Write has the screen show p, which breaks off in no character and no sequence.
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for text := string(p); text != ""; {
+		for len(s.lines) <= s.row {
+			s.lines = append(s.lines, nil)
+		}
+		switch {
+		case strings.HasPrefix(text, "\x1b[K"):
+			s.lines[s.row] = s.lines[s.row][:min(s.col, len(s.lines[s.row]))]
+			text = text[3:]
+		case strings.HasPrefix(text, "\x1b[1A"):
+			s.row, text = s.row-1, text[4:]
+		case colour.MatchString(text):
+			text = text[len(colour.FindString(text)):]
+		case text[0] == '\r':
+			s.col, text = 0, text[1:]
+		case text[0] == '\n':
+			s.row, s.col, text = s.row+1, 0, text[1:]
+		default:
+			r := []rune(text)[0]
+			s.lines[s.row] = append(s.lines[s.row][:s.col], r)
+			s.col, text = s.col+1, text[len(string(r)):]
+		}
+	}
+	return len(p), nil
+}
+
+func (s *screen) text() string {
+	var b strings.Builder
+	for _, line := range s.lines {
+		b.WriteString(strings.TrimRight(string(line), " ") + "\n")
+	}
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+func (s *screen) now() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text()
+}
+
+// onTerminal begins a command on a terminal of its own. ended gives its exit status.
+func (h *host) onTerminal(columns int, command string, args ...string) (s *screen, ended func() error) {
+	h.t.Helper()
+	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		h.t.Skip("no terminals here: ", err)
+	}
+	var theirs *os.File
+	n, err := unix.IoctlGetInt(int(ours.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(ours.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(int(ours.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: uint16(columns)})
+	}
+	if err == nil {
+		theirs, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	}
+	if err != nil {
+		ours.Close()
+		h.t.Fatal(err)
+	}
+	cmd := exec.Command(hostBinary, append([]string{command, "--control", h.control}, args...)...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, theirs
+	cmd.Env = append(os.Environ(), "TERM=xterm")
+	err = cmd.Start()
+	theirs.Close()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	s = &screen{}
+	read := make(chan struct{})
+	go func() { // ends with the command, the last to hold the other end
+		defer close(read)
+		defer ours.Close()
+		for buffer, carry := make([]byte, 4096), ""; ; {
+			n, err := ours.Read(buffer)
+			text := carry + string(buffer[:n])
+			whole := len(text)
+			if err == nil {
+				whole = wholeEnd(text)
+			}
+			s.Write([]byte(text[:whole]))
+			if carry = text[whole:]; err != nil {
+				return
+			}
+		}
+	}()
+	return s, func() error {
+		err := cmd.Wait()
+		<-read
+		return err
+	}
+}
+
+// wholeEnd is where the text ends that breaks off in no character and no sequence.
+func wholeEnd(text string) int {
+	if i := strings.LastIndexByte(text, 0x1b); i >= 0 && !strings.ContainsAny(text[i:], "mKA") {
+		return i
+	}
+	for i := len(text) - 1; i >= max(0, len(text)-3); i-- {
+		if utf8.RuneStart(text[i]) {
+			if !utf8.FullRuneInString(text[i:]) {
+				return i
+			}
+			break
+		}
+	}
+	return len(text)
+}
+
+func TestReloadOnATerminalShowsTheWorkersAtHandAndLeavesOnlyTheAccount(t *testing.T) {
+	t.Parallel()
+	dir := pages(t, "1")
+	h := startPHP(t, dir, "", "workers = 2\nwarmup = [\"/slow?ms=400\"]", "")
+	old := h.pids()
+	write(t, dir, "worker.php", strings.Replace(readFile(t, dir+"/worker.php"), "use WorkerHost", "usleep(400000);\nuse WorkerHost", 1))
+	busy, _ := begin(h, dir, "until", "GET /until HTTP/1.1\r\nHost: here\r\n\r\n")
+	s, ended := h.onTerminal(70, "reload")
+	for _, phase := range []string{
+		fmt.Sprintf(`worker \d  pid (%d|%d) → \d+  starting  \d+ms`, old[0], old[1]),
+		`worker \d  pid \d+ → \d+  warming: GET /slow\?ms=400  \d+ms`,
+		`worker \d  pid \d+ → \d+  swapped, draining: 1 request  \d`,
+		`█░+  [01] of 2 workers replaced|░+  0 of 2 workers replaced`,
+	} {
+		pattern := regexp.MustCompile(phase)
+		h.eventually("the terminal shows "+phase, func() bool { return pattern.MatchString(s.now()) })
+	}
+	write(t, dir, "go", "1")
+	busy.answer("GET")
+	if err := ended(); err != nil {
+		t.Errorf("host reload: %v", err)
+	}
+	account := regexp.MustCompile(`^web  generation 2  .*\n(  ?.*\n)?(web  worker \d  generation 2  pid \d+ → \d+  boot .*\n){2}web  reloaded: 2 workers of generation 2 in .*\n$`)
+	if text := s.now(); !account.MatchString(strings.ReplaceAll(text, "\r", "")) {
+		t.Errorf("in the end the terminal shows\n%s", text)
+	}
+}

@@ -1,0 +1,36 @@
+// host launch: the hidden first life of a worker, in which its process gives up what it must not have, before it executes the worker's program.
+
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/privilege"
+)
+
+const (
+	launchName      = "launch"
+	launchComplaint = "host launch: the worker can't be started: "
+)
+
+func launchCommand() *command {
+	return &command{
+		name:      launchName,
+		arguments: "-- PROGRAM [ARGUMENT...]",
+		hidden:    true,
+		summary:   "Become a worker, with another user and other limits",
+		detail:    "`host serve` starts this for itself, for pools with user, umask, rlimits or confine. The environment says what is to be changed.",
+		example:   "host serve examples/hello-php",
+		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+			f.SetInterspersed(false)
+			return func(_ *terminal, args []string) error {
+				plan, err := privilege.FromEnviron()
+				if err != nil {
+					return err
+				}
+				return fmt.Errorf("the worker can't be started: %w", privilege.Become(plan, args))
+			}
+		},
+	}
+}

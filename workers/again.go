@@ -1,0 +1,37 @@
+// One kindness: a new worker that somebody else killed while it started says nothing about the new code, so a roll tries once more.
+
+package workers
+
+import (
+	"fmt"
+	"slices"
+)
+
+// outsideSignals are those that code does not die of by itself: an operator's, a service manager's, or the kernel's when memory is short.
+var outsideSignals = []string{"signal: killed", "signal: terminated", "signal: interrupt", "signal: hangup"}
+
+// fromOutside says whether a signal that was not ours ended the process, which has gone.
+func (w *worker) fromOutside() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.broken == "" && slices.Contains(outsideSignals, w.exit)
+}
+
+// changeInRoll is change, and once more if the new worker was killed from outside before it was READY; again then says by what.
+func (p *Pool) changeInRoll(r *Roll, s *slot, g *generation) (done replacement, err error) {
+	done, err = p.change(s, g, nil)
+	if err == nil || done.new == nil || done.new.isReady() || !done.new.struck || r.aborted.Load() {
+		return done, err
+	}
+	first := done
+	done.new.log.Warn("new worker was killed from outside before it was ready, one more is tried", "exit", first.new.exit)
+	done, err = p.change(s, g, nil)
+	done.again = first.new.exit
+	if err != nil {
+		err = fmt.Errorf("%w; the one before it was killed from outside (%s)", err, first.new.exit)
+	}
+	if first.old != nil { // in place: the one that is counted ended for the first attempt
+		done.old, done.drained, done.cut = first.old, first.drained, first.cut
+	}
+	return done, err
+}

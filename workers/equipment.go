@@ -1,0 +1,42 @@
+// Equipment: what a generation's processes get besides their command, from whoever embeds the pool.
+
+package workers
+
+import (
+	"os"
+	"strings"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// Equipment is what [Settings.Equip] gives a generation. The zero value is nothing.
+type Equipment struct {
+	Env []string // "NAME=value", laid over the pool's environment
+	// Launcher is a program and its arguments that is started in the place of each worker: it changes what it has to about itself, and then executes the
+	// worker's command, which follows its own arguments, in the same process. What ends it before is a failed boot, explained by what it wrote to
+	// standard error. The program is not looked up in PATH.
+	Launcher []string
+	Owner    *protocol.Owner // to whom files for the workers have to belong; nil is this program's user
+}
+
+// environment is what the generation's workers get.
+func (p *Pool) environment(g *generation) []string {
+	env := g.settings.Env
+	if env == nil {
+		env = os.Environ()
+	}
+	for _, pair := range g.equipment.Env {
+		name, _, _ := strings.Cut(pair, "=")
+		env = append(without(env, name), pair)
+	}
+	return env
+}
+
+// commandLine is what is started for a worker.
+func (g *generation) commandLine() []string {
+	if len(g.equipment.Launcher) == 0 {
+		return g.command
+	}
+	line := make([]string, 0, len(g.equipment.Launcher)+len(g.command))
+	return append(append(line, g.equipment.Launcher...), g.command...)
+}

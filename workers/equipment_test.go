@@ -1,0 +1,43 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+func TestEquipmentIsLaidOverTheEnvironmentAndInFrontOfTheCommand(t *testing.T) {
+	dir := t.TempDir()
+	s := &Settings{
+		Name: "p", Command: []string{"/bin/sh", "-c", "true"}, Directory: dir, Env: []string{"A=1", "B=2"},
+		Equip: func(got string, _ []string) (Equipment, error) {
+			return Equipment{Env: []string{"B=3", "DIR=" + got}, Launcher: []string{"/launch", "--"}, Owner: &protocol.Owner{UID: 7, GID: 8}}, nil
+		},
+	}
+	g, err := beginGeneration(context.Background(), s, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := new(Pool).environment(g), []string{"A=1", "B=3", "DIR=" + g.directory}; !slices.Equal(got, want) {
+		t.Errorf("environment %q, want %q", got, want)
+	}
+	if got, want := g.commandLine(), []string{"/launch", "--", "/bin/sh", "-c", "true"}; !slices.Equal(got, want) {
+		t.Errorf("command line %q, want %q", got, want)
+	}
+	if !slices.Equal(s.Env, []string{"A=1", "B=2"}) {
+		t.Errorf("the settings' own environment was changed: %q", s.Env)
+	}
+}
+
+func TestAGenerationThatCanNotBeEquippedDoesNotBegin(t *testing.T) {
+	s := &Settings{Name: "p", Command: []string{"/bin/sh"}, Directory: t.TempDir(), Equip: func(string, []string) (Equipment, error) {
+		return Equipment{}, errors.New("no such user")
+	}}
+	if _, err := beginGeneration(context.Background(), s, 1); err == nil || !strings.Contains(err.Error(), "pool p: no such user") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,0 +1,180 @@
+// Recycling: a worker that has done its share, is old, or has grown too large is replaced, never in the middle of a request and one at a time.
+
+package workers
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+const (
+	weighEvery = time.Second           // how often memory is looked at, whatever the worker does
+	weighGap   = 50 * time.Millisecond // and after a request, unless it was a moment ago: it costs as much as a small request
+)
+
+// share is what one worker may use up. Zeros are without a limit. It varies by a tenth from worker to worker, so that those that started together
+// are not due together.
+type share struct {
+	requests int64
+	age      time.Duration
+}
+
+func (s *Settings) share() share {
+	return share{requests: jittered(int64(s.MaxRequests)), age: time.Duration(jittered(int64(s.MaxAge)))}
+}
+
+// jittered is n, more or less up to a tenth of it.
+func jittered(n int64) int64 {
+	tenth := n / 10
+	if tenth <= 0 {
+		return n
+	}
+	return n - tenth + rand.Int64N(2*tenth+1)
+}
+
+// checkShare recycles the worker if it is due after the request on the stream.
+func (w *worker) checkShare(stream uint32, now time.Time) {
+	served := int64(stream/2) - int64(len(w.gen.settings.Warmup)) + 1
+	switch {
+	case w.share.requests > 0 && served >= w.share.requests || stream > lastStream:
+		w.pool.recycle(w, spent)
+	case w.share.age > 0 && now.Sub(w.started) > w.share.age:
+		w.pool.recycle(w, aged)
+	default:
+		w.checkMemory(now, weighGap)
+	}
+}
+
+// watchShare is for a worker that no request comes to, or none ends of many at once. In run.
+func (w *worker) watchShare(now time.Time) {
+	if state := w.dispatchState(); state != Idle && (state != Busy || w.concurrency == 1) { // after its request it is looked at anyhow
+		return
+	}
+	if w.share.age > 0 && now.Sub(w.started) > w.share.age {
+		w.pool.recycle(w, aged)
+		return
+	}
+	w.checkMemory(now, weighEvery)
+}
+
+// checkMemory recycles the worker if it has become too large, unless it was weighed within gap.
+func (w *worker) checkMemory(now time.Time, gap time.Duration) {
+	limit := w.gen.settings.memoryLimit()
+	if limit <= 0 || w.born > limit { // another one would be no smaller
+		return
+	}
+	last := w.weighed.Load()
+	if now.UnixNano()-last < int64(gap) || !w.weighed.CompareAndSwap(last, now.UnixNano()) {
+		return
+	}
+	if w.process.memory() > limit {
+		w.pool.recycle(w, bloated)
+	}
+}
+
+// weighFirst notes how large the worker is before any request, and warns if that is too much already. In run.
+func (w *worker) weighFirst() {
+	limit := w.gen.settings.memoryLimit()
+	if limit <= 0 {
+		return
+	}
+	if w.born = w.process.memory(); w.born > limit && !w.gen.large {
+		w.gen.large = true
+		w.log.Warn("worker is larger than max_memory before its first request, so it is not replaced for that; raise the limit", "memory", w.born, "limit", limit)
+	}
+}
+
+// memoryLimit is the size from which a worker gets no more requests; 0 is none.
+func (s *Settings) memoryLimit() int64 {
+	if s.MaxMemory == 0 || s.MaxMemoryHard > 0 && s.MaxMemoryHard < s.MaxMemory {
+		return s.MaxMemoryHard
+	}
+	return s.MaxMemory
+}
+
+// watchSize has a worker that passes MaxMemoryHard in the middle of its requests give them up, and ends it if it does not heed that. In run.
+func (w *worker) watchSize(attempts []*attempt, now time.Time) {
+	limit := w.gen.settings.MaxMemoryHard
+	if limit <= 0 || len(attempts) == 0 && !w.oversized.Load() {
+		return
+	}
+	size := w.process.memory()
+	if size <= limit {
+		w.oversized.Store(false)
+		return
+	}
+	if w.oversized.CompareAndSwap(false, true) {
+		w.outgrew = now
+	}
+	why := &protocol.Failure{
+		Kind: protocol.FailedDied, Detail: fmt.Sprintf("%s took %d MiB of memory, more than max_memory_hard (%d MiB)", w, size>>20, limit>>20),
+	}
+	for _, a := range attempts {
+		if !a.isWaiting() { // what waits behind it goes to another worker
+			w.interrupt(a, now, why, "request ended: its worker is larger than max_memory_hard", "memory", size, "max_memory_hard", limit)
+		}
+	}
+	if w.concurrency > 1 && len(attempts) > 0 && now.Sub(w.outgrew) > heedTimeout && w.doomed.CompareAndSwap(false, true) {
+		w.overruled.Store(true)  // for a silent request it may be draining already, which takes too long
+		w.pool.tasks.Go(func() { // one request at a time is seen to by overrule
+			w.pool.dispatch.withdraw(w, Draining)
+			w.tellUnheeded(attempts[0], "worker is larger than max_memory_hard and did not heed RESET, it is terminated")
+			w.terminate()
+		})
+	}
+}
+
+// recycle replaces a worker for the reason given, once. One at a time in the pool.
+func (p *Pool) recycle(w *worker, why restartReason) {
+	if !w.recycling.CompareAndSwap(false, true) {
+		return
+	}
+	w.due = why // nobody else's until recycling is false again
+	if w.overdue == 0 {
+		w.log.Info("worker is due, another one takes its place", "why", why.String(), "requests", w.finished(),
+			"age", time.Since(w.started).Round(time.Second).String(), "memory", w.process.memory())
+	}
+	go func() { // p.do, from the goroutine that reads the worker's frames, must not wait
+		p.do(func() {
+			if p.stopping {
+				return
+			}
+			p.tasks.Go(func() {
+				p.turn <- struct{}{}
+				defer func() { <-p.turn }()
+				if _, err := p.change(w.home, w.gen, w); err != nil && !errors.Is(err, ErrStopping) {
+					w.overdue++ // ours alone: recycling is set
+					again := backoffDelay(w.overdue)
+					w.log.Error("worker is due but can't be replaced, it stays", "why", why.String(), "error", err, "again_in", again.Round(time.Millisecond).String())
+					time.AfterFunc(again, func() { w.recycling.Store(false) })
+				}
+			})
+		})
+	}()
+}
+
+// outlast lets a recycled worker finish all that it has, and ends it. It waits for drain_timeout at most; what takes longer goes on, until a RESET is not heeded; else only Stop cuts it.
+func (p *Pool) outlast(w *worker) {
+	if w.due == unresponsive { // it would never be done
+		p.retire(w)
+		return
+	}
+	p.dispatch.withdraw(w, Draining)
+	if within(w.drained, w.gen.settings.DrainTimeout) {
+		w.stop()
+		return
+	}
+	w.log.Info("recycled worker has a long request, and ends after it")
+	p.tasks.Go(func() {
+		select {
+		case <-w.drained:
+			w.stop()
+		case <-w.unheeded: // what it has left may never be done
+			p.retire(w)
+		}
+	})
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package workers
+
+func (p *osProcess) kernelState() string { return "" }
