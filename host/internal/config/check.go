@@ -274,6 +274,13 @@ func (c *Config) link(fail fail) {
 			taken[key] = fmt.Sprintf("the listener in line %d", line)
 		}
 	}
+	for _, own := range []struct{ place, address string }{{"admin.listen", c.Admin.Listen}, {"control.listen", c.Remote.Listen}} {
+		key, unique := (&Listen{Address: own.address}).sameAs()
+		if first, again := taken[key]; again && unique {
+			fail(own.place, "%s is already taken by %s: choose another port", own.address, first)
+		}
+		taken[key] = fmt.Sprintf("%s in line %d", own.place, c.lines[own.place])
+	}
 	if text := c.Remote.warning(); text != "" {
 		c.Warnings = append(c.Warnings, (&Problem{c.Path, lineOf(c.lines, "control.listen"), text}).Error())
 	}

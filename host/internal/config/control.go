@@ -6,6 +6,7 @@
 package config
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -45,8 +46,8 @@ func PrepareControl(socket string) error {
 
 // FindControl is the control socket for the commands that talk to a host. given is their --control, and configPath
 // their -c; both may be empty. Mistakes in the rest of the file do not matter here, so that a broken file never keeps
-// anybody from stopping a host. Without a socket of that name in the file or in given, the one that exists among the
-// default places is taken: the host may have been started with another environment, by systemd for example.
+// anybody from stopping a host: not even one that is no TOML, or that is gone. Without a socket of that name in the file or in given, the one
+// that exists among the default places is taken: the host may have been started with another environment, by systemd for example.
 func FindControl(given, configPath string, env func(string) (string, bool)) (string, error) {
 	if given != "" {
 		return filepath.Abs(given)
@@ -55,15 +56,30 @@ func FindControl(given, configPath string, env func(string) (string, bool)) (str
 	if err != nil {
 		return "", err
 	}
-	if configPath != "" {
-		if socket, err := controlKey(configPath, env); socket != "" || err != nil {
-			return socket, err
+	places := systemPlaces()
+	if configPath == "" {
+		if socket, running := places.held(FileName); running { // its file has been taken away
+			if _, running := places.held(""); !running {
+				return socket, nil
+			}
 		}
+		return places.existing("")
 	}
-	return systemPlaces().existing(configPath)
+	socket, err := controlKey(configPath, env)
+	if socket != "" {
+		return socket, nil
+	}
+	if err == nil {
+		return places.existing(configPath)
+	}
+	if socket, running := places.held(configPath); running {
+		return socket, nil
+	}
+	return "", err
 }
 
-// controlKey reads the key control of a file, and nothing else; "" where the file doesn't have it.
+// controlKey reads the key control of a file, and nothing else; "" where the file doesn't have it. Of a file that is no TOML it reads what is before
+// the mistake, and gives the error only if the key is not there.
 func controlKey(path string, env func(string) (string, bool)) (string, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -71,8 +87,36 @@ func controlKey(path string, env func(string) (string, bool)) (string, error) {
 	}
 	document, err := parseDocument(path, data)
 	if err != nil {
-		return "", err
+		var mistake Problems
+		if errors.As(err, &mistake) {
+			document, data = soundPart(path, data, mistake[0].Line)
+		}
+		err = fmt.Errorf("%w\nSo it can't tell where its host is to be asked: mend it, or name the socket with --control PATH", err)
 	}
+	socket, keyErr := controlOf(document, path, data, env)
+	if keyErr != nil {
+		return "", keyErr
+	}
+	if socket != "" {
+		return socket, nil
+	}
+	return "", err
+}
+
+// soundPart is what of a file is TOML before the mistake in the given line.
+func soundPart(path string, data []byte, line int) (document map[string]any, sound []byte) {
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	for n := min(line-1, len(lines)); n > 0; n-- { // what the line belongs to may have begun further up
+		sound = bytes.Join(lines[:n], nil)
+		if document, err := parseDocument(path, sound); err == nil {
+			return document, sound
+		}
+	}
+	return nil, nil
+}
+
+// controlOf is the socket that a document names; "" if it names none.
+func controlOf(document map[string]any, path string, data []byte, env func(string) (string, bool)) (string, error) {
 	value, ok := document["control"]
 	if table, isTable := value.(map[string]any); isTable {
 		value, ok = table["socket"]
@@ -115,9 +159,17 @@ func (p places) choose(configPath string) (string, error) {
 
 // existing takes the first place that holds the socket, and otherwise the one that a host would make.
 func (p places) existing(configPath string) (string, error) {
+	if socket, ok := p.held(configPath); ok {
+		return socket, nil
+	}
+	return p.choose(configPath)
+}
+
+// held is the socket of that configuration in the first place that holds one.
+func (p places) held(configPath string) (socket string, ok bool) {
 	name, err := socketName(configPath)
 	if err != nil {
-		return "", err
+		return "", false
 	}
 	folders := []string{p.session, p.system}
 	if checkPrivate(p.private) == nil {
@@ -126,10 +178,10 @@ func (p places) existing(configPath string) (string, error) {
 	for _, folder := range folders {
 		socket := filepath.Join(folder, name)
 		if info, err := os.Lstat(socket); folder != "" && err == nil && info.Mode()&fs.ModeSocket != 0 {
-			return socket, nil
+			return socket, true
 		}
 	}
-	return p.choose(configPath)
+	return "", false
 }
 
 // systemUsable says whether the system's folder is there and can be written, or could be made.

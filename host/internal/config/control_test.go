@@ -181,3 +181,47 @@ func TestACommandNeedsNothingOfTheFileButItsControlKey(t *testing.T) {
 		t.Errorf("no file: %v", err)
 	}
 }
+
+func TestACommandFindsTheHostOfAFileThatIsNoTOMLOrIsGone(t *testing.T) {
+	folder := site(t)
+	write := func(file string) {
+		t.Helper()
+		if err := os.WriteFile(FileName, []byte(file), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("control = 'x.sock'\n[pool.a]\nenv = [\n  1,\n")
+	if got, err := FindControl("", "", variables()); err != nil || got != folder+"/x.sock" {
+		t.Errorf("named before the mistake: %s, %v", got, err)
+	}
+	write("[pool.a\n")
+	if _, err := FindControl("", "", variables()); err == nil || !strings.HasPrefix(err.Error(), "host.toml:1: not TOML: ") || !strings.Contains(err.Error(), "--control PATH") {
+		t.Errorf("no host: %v", err)
+	}
+	private, err := os.MkdirTemp("", "c") // a path short enough for sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(private)
+	t.Setenv("XDG_RUNTIME_DIR", private)
+	socket, err := ControlPath(FileName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if got, err := FindControl("", "", variables()); err != nil || got != socket {
+		t.Errorf("by default: %s, %v", got, err)
+	}
+	if err := os.Remove(FileName); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"", FileName} {
+		if got, err := FindControl("", file, variables()); err != nil || got != socket {
+			t.Errorf("without the file, asked for %q: %s, %v", file, got, err)
+		}
+	}
+}

@@ -9,10 +9,19 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+
+// ownHeaders are those without which HTTP, or most applications, would not work if they were overwritten.
+var ownHeaders = []string{
+	"Accept", "Accept-Encoding", "Authorization", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Range", "Content-Type",
+	"Cookie", "Date", "Etag", "Expect", "Forwarded", "Host", "Idempotency-Key", "If-Match", "If-Modified-Since", "If-None-Match", "Keep-Alive",
+	"Last-Modified", "Location", "Origin", "Proxy-Connection", "Range", "Referer", "Retry-After", "Server", "Set-Cookie", "Te", "Traceparent", "Trailer",
+	"Transfer-Encoding", "Upgrade", "User-Agent", "Vary", "Www-Authenticate", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+}
 
 // check completes what is more than a number.
 func (h *HTTP) check(c *Config, fail fail) {
@@ -21,6 +30,9 @@ func (h *HTTP) check(c *Config, fail fail) {
 		fail("http.request_id", "expected the name of a header, such as \"X-Request-Id\", or \"\" for none, found %s", describe(h.RequestID))
 	}
 	h.RequestID = http.CanonicalHeaderKey(h.RequestID)
+	if slices.Contains(ownHeaders, h.RequestID) {
+		fail("http.request_id", "%s has a meaning of its own, and would lose it: write another name, such as \"X-Request-Id\"", h.RequestID)
+	}
 	for i, text := range h.TrustedProxies {
 		if _, err := parseNetwork(text); err != nil && text != "unix" {
 			fail(fmt.Sprintf("http.trusted_proxies.%d", i), `expected a network such as "10.0.0.0/8", an address, or "unix" for whoever uses a unix socket, found %s`, describe(text))

@@ -8,6 +8,7 @@ func TestMistakesAboutClientsAreExplained(t *testing.T) {
 		{good + "[http]\naccess_log = 'no/such.log'", `host.toml:4: [http] access_log: there is no folder SITE/no: create it, or mend the path`},
 		{good + "[http]\naccess_log = './public'", `host.toml:4: [http] access_log: SITE/public is a folder: write the path of a file in it`},
 		{good + "[http]\nrequest_id = 'X Id'", `host.toml:4: [http] request_id: expected the name of a header, such as "X-Request-Id", or "" for none, found "X Id"`},
+		{good + "[http]\nrequest_id = 'content-length'", `host.toml:4: [http] request_id: Content-Length has a meaning of its own, and would lose it: write another name, such as "X-Request-Id"`},
 		{good + "[http]\ntrusted_proxies = ['::1', 'proxy']", `host.toml:4: [http] trusted_proxies.1: expected a network such as "10.0.0.0/8", an address, or "unix" for whoever uses a unix socket, found "proxy"`},
 		{good + "[http]\nrate_limit = 5", `host.toml:4: [http] rate_limit: expected a table, found the number 5`},
 		{good + "[http.rate_limit]\nburst = 5", `host.toml:4: [http] rate_limit.burst: has no effect without requests: write requests = 5`},

@@ -131,6 +131,10 @@ func TestAnAddressThatCanNotBeListenedOnComesWithOneThatCan(t *testing.T) {
 		{"[[listen]]\naddress = ':80'\nprotocol = 'websocket'\n" + good, `host.toml:3: [[listen]] protocol: expected "http", found "websocket"`},
 		{"[[listen]]\naddress = ':80'\n[[listen]]\naddress = '0.0.0.0:80'\n" + good,
 			`host.toml:4: [[listen]] address: 0.0.0.0:80 is already taken by the listener in line 2: remove one of them`},
+		{"[[listen]]\naddress = ':80'\n[pool.a]\ncommand = ['go']\n[admin]\nlisten = '0.0.0.0:80'",
+			`host.toml:6: admin.listen: 0.0.0.0:80 is already taken by the listener in line 2: choose another port`},
+		{"[[listen]]\naddress = ':80'\n[pool.a]\ncommand = ['go']\n[admin]\nlisten = ':81'\n[control]\nlisten = ':81'\ntoken = '0123456789abcdef'",
+			`host.toml:8: [control] listen: :81 is already taken by admin.listen in line 6: choose another port`},
 	})
 }
 
