@@ -151,7 +151,13 @@ func TestMessagesThatTravelledTogetherAreDeliveredOneByOneWhenAHandlerFails(t *t
 }
 
 func TestALargeMessageTravelsAsData(t *testing.T) {
+	t.Run("at once", func(t *testing.T) { largeMessages(t, 0) })
+	t.Run("under a window", func(t *testing.T) { largeMessages(t, 200_000) })
+}
+
+func largeMessages(t *testing.T, window int) {
 	s := newScene(t)
+	s.pool.window = window
 	var got []byte
 	var whole bool
 	s.pool.handle = func(m protocol.Opening, _ *Connection) outcome {
@@ -452,5 +458,43 @@ func TestTallies(t *testing.T) {
 		t.Errorf("a message to all but one would reach %d", n)
 	}
 	a.Closed(1000, "", true)
+	s.gone()
+}
+
+func TestWorkersThatHandleFewEventsGetNoOthers(t *testing.T) {
+	for name, c := range map[string]struct {
+		events protocol.Events
+		want   []string
+	}{
+		"none of them":  {protocol.Events{}, nil},
+		"MESSAGE alone": {protocol.Events{Message: true}, []string{"m"}},
+		"CLOSE alone":   {protocol.Events{Close: true}, []string{"CLOSE 1000"}},
+		"OPEN alone":    {protocol.Events{Open: true}, []string{"OPEN"}},
+	} {
+		s := newScene(t)
+		s.pool.traits.Events = c.events
+		s.note(nil)
+		p := &fakePeer{}
+		conn := s.open(p)
+		s.commit(nil, &protocol.Send{To: protocol.ToAll, Bytes: []byte("x")})
+		conn.Deliver([]byte("m"), false)
+		conn.Closed(1000, "", true)
+		if got := s.events(); !slices.Equal(got, c.want) || p.text() != "x" {
+			t.Errorf("%s: events %v, want %v; sent %q", name, got, c.want, p.text())
+		}
+		s.gone()
+	}
+}
+
+func TestOpeningAConnectionThatHasClosedFails(t *testing.T) {
+	s := newScene(t)
+	s.note(nil)
+	c := s.add(&fakePeer{})
+	c.Closed(1006, "", false)
+	var got Answer
+	c.Open(nil, func(a Answer) { got = a })
+	if got.Failure == nil || len(s.events()) > 0 {
+		t.Errorf("answer %+v, events %v", got, s.events())
+	}
 	s.gone()
 }
