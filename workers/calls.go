@@ -8,8 +8,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// calls is the reader's account of a worker's CALLs and SWAPs.
-type calls struct {
+// ledger is the reader's account of a worker's CALLs and SWAPs.
+type ledger struct {
 	last  uint32                   // the latest stream
 	marks [protocol.MaxCalls]int64 // where on the link the answers end that the worker may not have taken; a ring
 	first int
@@ -17,7 +17,7 @@ type calls struct {
 }
 
 // admit takes a call's stream, and refuses one whose worker leaves its answers unread. accepted and written are the link's.
-func (c *calls) admit(t protocol.Type, stream uint32, accepted, written int64) error {
+func (c *ledger) admit(t protocol.Type, stream uint32, accepted, written int64) error {
 	if stream%2 != 0 || stream <= c.last {
 		return &protocol.LinkError{Expected: fmt.Sprintf("a call on an even stream above %d", c.last), Got: fmt.Sprintf("%s on stream %d", t, stream)}
 	}
@@ -32,7 +32,7 @@ func (c *calls) admit(t protocol.Type, stream uint32, accepted, written int64) e
 }
 
 // answered notes that the answer to the call that was admitted last ends at accepted.
-func (c *calls) answered(accepted int64) {
+func (c *ledger) answered(accepted int64) {
 	c.marks[(c.first+c.count)%len(c.marks)] = accepted
 	c.count++
 }

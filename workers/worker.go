@@ -62,7 +62,7 @@ type worker struct {
 	greeted bool    // READY came
 	loose   staging // the SEND on stream 0 whose parts are coming
 	spare   *staging
-	calls   calls
+	calls   ledger
 
 	pongSeq uint64 // the latest answered
 
