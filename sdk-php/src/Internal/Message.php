@@ -247,7 +247,7 @@ final class Message
         return true;
     }
 
-    /** Keys and values by turns (§2.4). @param array<mixed> $entries */
+    /** Keys and values by turns (§2.4), which a RESULT may put into two more lists. @param array<mixed> $entries */
     private static function entries(array $entries): bool
     {
         $count = \count($entries);
@@ -255,7 +255,7 @@ final class Message
             return false;
         }
         for ($i = 0; $i < $count; $i += 2) {
-            if (!\is_string($entries[$i]) || !self::shallow($entries[$i + 1], 0)) {
+            if (!\is_string($entries[$i]) || !self::shallow($entries[$i + 1], 2)) {
                 return false;
             }
         }
