@@ -151,16 +151,8 @@ func (c *websocket) message(data []byte, binary bool) error {
 	}
 	now := sinceEpoch()
 	c.spoke.Store(int64(now))
-	if limits := &c.server.terms.Load().sockets; limits.MessageRate > 0 {
-		step := time.Second / time.Duration(limits.MessageRate)
-		burst := limits.MessageBurst
-		if burst <= 0 {
-			burst = limits.MessageRate
-		}
-		if c.paid-now > time.Duration(burst-1)*step {
-			return &breach{protocol.ClosePolicy, "too many messages"}
-		}
-		c.paid = max(c.paid, now) + step
+	if err := c.pay(now); err != nil {
+		return err
 	}
 	c.waiting.Store(true)
 	c.link.Deliver(data, binary) // if it was hung up, what follows is read until the client takes leave
@@ -169,9 +161,30 @@ func (c *websocket) message(data []byte, binary bool) error {
 	return nil
 }
 
+// pay takes a message or a ping into account: one too many is a breach.
+func (c *websocket) pay(now time.Duration) error {
+	limits := &c.server.terms.Load().sockets
+	if limits.MessageRate <= 0 {
+		return nil
+	}
+	step := time.Second / time.Duration(limits.MessageRate)
+	burst := limits.MessageBurst
+	if burst <= 0 {
+		burst = limits.MessageRate
+	}
+	if c.paid-now > time.Duration(burst-1)*step {
+		return &breach{protocol.ClosePolicy, "too many messages"}
+	}
+	c.paid = max(c.paid, now) + step
+	return nil
+}
+
 // control implements frameSink.
 func (c *websocket) control(op ws.OpCode, payload []byte) error {
 	if op == ws.OpPing && !c.ended.Load() {
+		if err := c.pay(sinceEpoch()); err != nil {
+			return err
+		}
 		c.link.Raw(controlFrame(ws.OpPong, payload))
 	}
 	return nil

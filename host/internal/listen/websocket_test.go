@@ -421,7 +421,7 @@ func TestTooManyMessagesCloseTheConnection(t *testing.T) {
 	time.Sleep(110 * time.Millisecond)
 	k.send(clientText("b"))
 	k.expect(0x81, []byte("b"))
-	k.send(clientText("c"), clientText("d"))
+	k.send(clientText("c"), clientFrame(0x89, nil), clientText("d"))
 	if reason := k.expectClose(1008); reason != "too many messages" {
 		t.Errorf("the reason is %q", reason)
 	}
