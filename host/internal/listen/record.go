@@ -29,6 +29,8 @@ type record struct {
 	answered   time.Time // zero: it did not answer
 	slot       int
 	generation uint64
+
+	noted bool // its line has been written
 }
 
 // statusLeft is nginx's word for a client that left before it was answered. It stands in the log alone.
@@ -46,18 +48,26 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	c.ResponseWriter, c.began = w, time.Now()
 	whole := false
 	defer func() {
-		line := lineBuffers.Get().(*[]byte)
-		if s.options.Access.json {
-			*line = c.appendJSON((*line)[:0], r, whole)
-		} else {
-			*line = c.appendText((*line)[:0], r, whole)
+		if !c.noted {
+			s.note(c, r, whole)
 		}
-		s.options.Access.add(line)
 		*c = record{}
 		records.Put(c)
 	}()
 	s.handle(c, r)
 	whole = true
+}
+
+// note writes the line of what has been answered.
+func (s *Server) note(c *record, r *http.Request, whole bool) {
+	c.noted = true
+	line := lineBuffers.Get().(*[]byte)
+	if s.options.Access.json {
+		*line = c.appendJSON((*line)[:0], r, whole)
+	} else {
+		*line = c.appendText((*line)[:0], r, whole)
+	}
+	s.options.Access.add(line)
 }
 
 // recordOf is the record that goes along as w; nil without an access log.
