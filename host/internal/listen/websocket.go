@@ -98,6 +98,8 @@ const (
 	// lateBytes is how much is read after a breach, for lateTime at most: a close with unread bytes would take the close frame back.
 	lateBytes = 256 << 10
 	lateTime  = time.Second
+	// answerTime is how long a client may take to answer our close frame: one that has gone to sleep must not hold up a host that stops.
+	answerTime = 2 * time.Second
 )
 
 // part takes leave as the end of the reading asks for, and says how the connection ended.
@@ -242,7 +244,7 @@ func (c *websocket) wrote(b [][]byte, n int) {
 	}
 }
 
-// End implements hub.Peer. The client's answer ends the reading; the hub sees to it that this does not take for ever.
+// End implements hub.Peer. The client's answer ends the reading, or its absence.
 func (c *websocket) End(code int, reason string) {
 	c.ended.Store(true)
 	frame := closeFrame(code, reason)
@@ -252,7 +254,7 @@ func (c *websocket) End(code int, reason string) {
 		return
 	}
 	if n == len(frame) {
-		c.said()
+		c.awaitAnswer()
 		return
 	}
 	begun := c.server.begin(func() { // ends with the write time-out, or Abort
@@ -260,11 +262,17 @@ func (c *websocket) End(code int, reason string) {
 			c.Abort()
 			return
 		}
-		c.said()
+		c.awaitAnswer()
 	})
 	if !begun {
 		c.Abort()
 	}
+}
+
+// awaitAnswer is called when the hub's close frame has gone.
+func (c *websocket) awaitAnswer() {
+	c.sock.conn.SetReadDeadline(time.Now().Add(answerTime))
+	c.said()
 }
 
 // said lets the reader go on if it was about to take leave as well.

@@ -501,16 +501,23 @@ func TestStoppingTakesLeaveOfEveryone(t *testing.T) {
 			k.expectEnd()
 		})
 	}
+	asleep := l.call()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
+	began := time.Now()
 	if err := l.Shutdown(ctx); err != nil {
 		t.Error(err)
 	}
+	if took := time.Since(began); took > answerTime+3*time.Second {
+		t.Errorf("a client that does not answer held it up for %v", took)
+	}
 	all.Wait()
+	asleep.expectClose(1001)
+	asleep.expectEnd()
 	if spread := ends[len(ends)-1].Sub(ends[0]); spread < 100*time.Millisecond {
 		t.Errorf("they were closed within %v", spread)
 	}
-	if len(l.board.closed) != 20 {
+	if len(l.board.closed) != 21 {
 		t.Errorf("%d CLOSE came", len(l.board.closed))
 	}
 }
