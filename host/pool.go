@@ -48,7 +48,7 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
 		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, MaxRequests: p.MaxRequests,
 		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots,
-		Dev: c.Dev, Host: "workerhost/" + hostVersion(), Logger: h.log, Reaper: h.reaper,
+		Dev: c.Dev, Host: "workerhost/" + hostVersion(), Logger: h.log, Reaper: h.reaper, Hub: h.hub,
 	}
 	for _, target := range p.Warmup {
 		s.Warmup = append(s.Warmup, warmUp(target))
