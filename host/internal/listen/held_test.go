@@ -411,7 +411,9 @@ func TestEventStreamsGetHeartbeatsAndPollsDoNot(t *testing.T) {
 }
 
 func TestIdleHeldResponseIsEnded(t *testing.T) {
-	l, _ := startHeld(t, func(_ *keeper, o *Options) { o.Sockets.IdleTimeout, o.Sockets.PingInterval = 60*time.Millisecond, 10*time.Millisecond })
+	l, _ := startHeld(t, func(_ *keeper, o *Options) {
+		o.Sockets.IdleTimeout, o.Sockets.PingInterval = 60*time.Millisecond, 10*time.Millisecond
+	})
 	r := l.listen(clientOf(t, false, false))
 	r.expect("retry: 1000\n\n:\n\n")
 	if b, err := io.ReadAll(r.body); err != nil || strings.Trim(string(b), ":\n") != "" {
