@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
@@ -28,6 +29,7 @@ type host struct {
 	load  func() (*config.Config, error) // reads the configuration as it is now, with the same flags
 	watch watchMode
 	log   hclog.Logger
+	hub   *hub.Hub // keeps the long-lived connections of all listeners
 	began time.Time
 
 	// set by run, before anybody can ask
@@ -55,7 +57,7 @@ type host struct {
 var errStopped = errors.New("stopped")
 
 func newHost(c *config.Config, log hclog.Logger) *host {
-	h := &host{log: log, began: time.Now(), stopped: make(chan struct{})}
+	h := &host{log: log, hub: hub.New(log), began: time.Now(), stopped: make(chan struct{})}
 	h.setup.Store(&setup{config: c})
 	if path, err := filepath.Abs(c.Path); err == nil && c.Path != "" {
 		h.file = path
@@ -177,7 +179,7 @@ func (h *host) run() error {
 func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Options {
 	c := made.config
 	o := listen.Options{
-		Address: l.Address, Backend: p.workers, Limits: listenLimits(c.HTTP), Public: c.HTTP.Public, Spool: h.spool,
+		Address: l.Address, Backend: p.workers, Limits: listenLimits(c.HTTP), Public: c.HTTP.Public, Spool: h.spool, Hub: h.hub, Sockets: listen.DefaultSocketLimits(),
 		Dev: c.Dev, Logger: h.log.With("listener", l.Address),
 	}
 	if h.watch != watchOff && c.Dev {

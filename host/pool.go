@@ -52,7 +52,7 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, Retry: retryPolicies[p.Retry],
 		MaxRequests: p.MaxRequests, MaxAge: p.MaxAge, MaxMemory: int64(p.MaxMemory), MaxMemoryHard: int64(p.MaxMemoryHard),
 		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots,
-		Dev: c.Dev, Host: "workerhost/" + hostVersion(), Logger: h.log, Reaper: h.reaper,
+		Dev: c.Dev, Host: "workerhost/" + hostVersion(), Logger: h.log, Reaper: h.reaper, Hub: h.hub,
 	}
 	if p.MaxWorkers > 0 {
 		s.MinWorkers = p.MinWorkers

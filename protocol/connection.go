@@ -106,7 +106,7 @@ func (f *fields) entries() []Entry {
 	first := f.pos
 	for i := 0; i < n && f.err == nil; i += 2 {
 		f.bytes()
-		f.skip(0)
+		f.skip(2) // a RESULT puts them into two more lists
 	}
 	if f.err != nil || n == 0 {
 		return nil

@@ -110,7 +110,8 @@ final class Worker
     }
 
     /**
-     * What runs when a client connects, by WebSocket or TCP. It may return a Response to refuse the connection; otherwise the connection is open once it has returned.
+     * What runs when a client connects, by WebSocket or TCP. It may return a Response to refuse the connection; otherwise the connection is open once it
+     * has returned.
      *
      * With superglobals() they are filled from the request, so that $_COOKIE and PHP's sessions tell who comes.
      *
@@ -154,8 +155,8 @@ final class Worker
     /**
      * What runs when a client takes what is sent to it more slowly than it comes, and when it has caught up: to send less for a while.
      *
-     * @param callable(Connection, bool, int): mixed $handler gets the connection, whether over half of `send_buffer` waits (true) or nothing does any more (false), and
-     *                                                     how many bytes wait
+     * @param callable(Connection, bool, int): mixed $handler gets the connection, whether over half of `send_buffer` waits (true) or
+     *                                                     nothing does any more (false), and how many bytes wait
      */
     public function onBuffer(callable $handler): self
     {
@@ -165,8 +166,8 @@ final class Worker
     }
 
     /**
-     * A function to run again and again in each worker, between requests and events: first when the worker has been ready for that long. Ticks that could not run in time are not
-     * made up for. It keeps no worker from ending. A throw is logged.
+     * A function to run again and again in each worker, between requests and events: first when the worker has been ready for that long. Ticks that could
+     * not run in time are not made up for. It keeps no worker from ending. A throw is logged.
      *
      * @param float             $seconds at least 0.001
      * @param callable(): mixed $tick
@@ -237,7 +238,7 @@ final class Worker
         } catch (LinkError $e) {
             $this->booting = false;
             $this->requests?->abandon();
-            $this->event = null;
+            $this->event = $this->timers = null;
             $this->stderr($e->getMessage());
             exit(1);
         }
@@ -332,7 +333,9 @@ final class Worker
     {
         $link = $this->link;
         $this->flush(); // what onStart left
-        $requests = $this->requests = new Requests($this->link, $this->acts, $this->handler, $this->capture, $this->window, $this->dev, $this->endChild(...), $this->flush(...));
+        $requests = $this->requests = new Requests(
+            $link, $this->acts, $this->handler, $this->capture, $this->window, $this->dev, $this->endChild(...), $this->flush(...),
+        );
         $this->timers?->begin();
         while (!$link->draining) {
             if ($this->timers !== null && !$this->pace($this->timers)) {

@@ -65,18 +65,18 @@ final class ConnectionSessionTest extends TestCase
     public function testOnlyWhatWasChangedIsSent(): void
     {
         $host = self::serving('$c->session["b"] = 3; unset($c->session["c"]); $c->session["d"]["x"][] = 1; $c->session["a"] = 1; $c->session[12] = "n";');
-        self::assertSame([[Frame::SET, 1, 2, '', ['b', 3, 'd', ['x' => [1]], '12', 'n'], ['c']]], $host->message('', self::with(['a', 1, 'b', 2, 'c', 4])));
+        self::assertSame([[Frame::SET, 1, 2, '', ['b', 3, 'd', ['x' => [1]], '12', 'n'], ['c']]], $host->deliver('', self::with(['a', 1, 'b', 2, 'c', 4])));
     }
 
     public function testASessionThatIsAsItWasIsNotSent(): void
     {
         $host = self::serving('$c->session["a"]++; $c->session["a"]--; $c->session["t"] = 1; unset($c->session["t"]); $c->session = array_reverse($c->session, true);');
-        self::assertSame([[Frame::DONE, 1]], $host->message('', self::with(['a', 1, 'b', 2])));
+        self::assertSame([[Frame::DONE, 1]], $host->deliver('', self::with(['a', 1, 'b', 2])));
     }
 
     public function testTheSessionGoesBehindWhatWasSentInOneDone(): void
     {
-        self::assertSame([[Frame::SEND, 1, 0, 0, [], 'x', []], [Frame::SET, 1, 2, '', ['a', 1], []]], self::serving('$c->session["a"] = 1; $c->send("x");')->message(''));
+        self::assertSame([[Frame::SEND, 1, 0, 0, [], 'x', []], [Frame::SET, 1, 2, '', ['a', 1], []]], self::serving('$c->session["a"] = 1; $c->send("x");')->deliver(''));
     }
 
     /** @return iterable<string, array{string, string}> */
@@ -92,14 +92,14 @@ final class ConnectionSessionTest extends TestCase
     /** @dataProvider refused */
     public function testWhatCanNotBeKeptIsRefusedByName(string $value, string $error): void
     {
-        $said = self::serving("\$c->send('lost'); \$c->session['k'] = $value;")->message('');
+        $said = self::serving("\$c->send('lost'); \$c->session['k'] = $value;")->deliver('');
         self::assertSame([Frame::RESET, Frame::DONE], array_column($said, 0));
         self::assertStringContainsString($error, $said[0][3]);
     }
 
     public function testASessionTooLongForAFrameIsAnErrorOfTheHandler(): void
     {
-        $said = self::serving('$c->session["k"] = str_repeat("x", 17 << 20);')->message('');
+        $said = self::serving('$c->session["k"] = str_repeat("x", 17 << 20);')->deliver('');
         self::assertSame([Frame::RESET, Frame::DONE], array_column($said, 0));
         self::assertStringContainsString('SET is 17825', $said[0][3]);
     }

@@ -38,13 +38,13 @@ final class ConnectionsTest extends TestCase
     public function testAMessageIsAnsweredInOneFrameWithDone(): void
     {
         $host = FakeHost::serving(self::ECHO);
-        self::assertSame([[Frame::SEND, 1, 2, 0, [], 'hi', []]], $host->message('hi'));
-        self::assertSame([[Frame::SEND, 3, 6, 0, [], "\xff\0", []]], $host->message("\xff\0", self::SOCKET, true));
+        self::assertSame([[Frame::SEND, 1, 2, 0, [], 'hi', []]], $host->deliver('hi'));
+        self::assertSame([[Frame::SEND, 3, 6, 0, [], "\xff\0", []]], $host->deliver("\xff\0", self::SOCKET, true));
     }
 
     public function testAHandlerThatDoesNothingSaysDone(): void
     {
-        self::assertSame([[Frame::DONE, 1]], self::serving('')->message('hi'));
+        self::assertSame([[Frame::DONE, 1]], self::serving('')->deliver('hi'));
     }
 
     public function testAnEventWithoutAHandlerIsDone(): void
@@ -76,19 +76,19 @@ final class ConnectionsTest extends TestCase
             [36, 1, 0, 1, ['x'], '1', []], [36, 1, 0, 1, ['x', 'y'], '2', ['y']], [36, 1, 0, 2, ['7'], '3', []], [36, 1, 4, 3, ['g', 'h'], '4', ['c1']], [36, 1, 0, 4, [], '5', []],
             [37, 1, 0, 1, ['x'], 1000, '', []], [37, 1, 0, 2, ['u'], 1001, '', []], [37, 1, 0, 3, ['g'], 1000, '', ['c1']],
             [38, 1, 0, 'x', ['g']], [39, 1, 0, 'x', ['g', 'h']], [40, 1, 2, 'x', 'u'],
-        ], $host->message('go'));
+        ], $host->deliver('go'));
     }
 
     public function testWhatAHandlerJoinsAndBindsItSees(): void
     {
         $host = self::serving('$c->join("b", "c"); $c->leave("a"); $c->bindUid("u2"); $c->send(implode(",", $c->groups) . $c->uid);');
-        self::assertSame('b,cu2', $host->message('', [...self::SOCKET, 'u1', ['a', 'b']])[3][5]);
+        self::assertSame('b,cu2', $host->deliver('', [...self::SOCKET, 'u1', ['a', 'b']])[3][5]);
     }
 
     public function testAHandlerThatThrowsHasDoneNothing(): void
     {
         $host = self::serving('$c->send("lost"); $c->session["k"] = 1; throw new RuntimeException("no");');
-        [$reset, $done] = $host->message('hi');
+        [$reset, $done] = $host->deliver('hi');
         self::assertSame([Frame::RESET, 1, Frame::CODE_INTERNAL], array_slice($reset, 0, 3));
         self::assertSame([Frame::DONE, 1], $done);
         self::assertSame([1, 'error'], [$host->logs[0][1], $host->logs[0][2]]);
@@ -99,7 +99,7 @@ final class ConnectionsTest extends TestCase
     public function testWhatIsSentNowGoesAtOnceAndStays(): void
     {
         $host = self::serving('$c->send("staged"); $c->send("now", now: true); $all->sendToAll("all", now: true); throw new Exception;');
-        $said = $host->message('hi');
+        $said = $host->deliver('hi');
         self::assertSame([Frame::SEND, 1, 8, 0, [], 'now', []], $said[0]);
         self::assertSame([Frame::SEND, 1, 8, 4, [], 'all', []], $said[1]);
         self::assertSame([Frame::RESET, Frame::DONE], [$said[2][0], $said[3][0]]);
@@ -110,13 +110,13 @@ final class ConnectionsTest extends TestCase
         $host = self::serving('$c->session["n"] = ($c->session["n"] ?? 0) + 1; $c->join($data); $c->send($data . $c->session["n"]); if ($data === "b") { throw new Exception; }');
         self::assertSame([
             [Frame::JOIN, 1, 0, '', ['a']], [Frame::SEND, 1, 0, 0, [], 'a1', []], [Frame::JOIN, 1, 0, '', ['c']], [Frame::SEND, 1, 0, 0, [], 'c2', []], [Frame::SET, 1, 2, '', ['n', 2], []],
-        ], $host->message('a', more: [[1, 'b'], [5, 'c']]));
+        ], $host->deliver('a', more: [[1, 'b'], [5, 'c']]));
         self::assertCount(1, $host->logs);
     }
 
     public function testMessagesOfWhichAllFailAreReset(): void
     {
-        $said = self::serving('throw new Exception;')->message('a', more: [[1, 'b']]);
+        $said = self::serving('throw new Exception;')->deliver('a', more: [[1, 'b']]);
         self::assertSame([Frame::RESET, Frame::DONE], array_column($said, 0));
     }
 
@@ -151,7 +151,7 @@ final class ConnectionsTest extends TestCase
     {
         $host = FakeHost::serving('Worker::create()->superglobals()->onOpen(function (Connection $c) { $c->send($_GET["name"] . $_COOKIE["a"]); })->onMessage(function (Connection $c) { $c->send(json_encode($_GET)); })->run();');
         self::assertSame('zoe1', $host->done($host->event(Frame::OPEN, [self::SOCKET, 1, self::UPGRADE]))[0][5]);
-        self::assertSame('[]', $host->message('')[0][5]);
+        self::assertSame('[]', $host->deliver('')[0][5]);
     }
 
     public function testCloseAndBufferSayHowItStands(): void
@@ -175,7 +175,7 @@ final class ConnectionsTest extends TestCase
     public function testALongMessageIsSentInPartsThatGoOn(int $size, array $parts): void
     {
         $host = self::serving('$c->send("first"); $c->send(str_repeat("x", (int) $data)); $c->send("last", now: true);');
-        $said = $host->message((string) $size);
+        $said = $host->deliver((string) $size);
         self::assertSame('last', $said[0][5]);
         self::assertSame('first', $said[1][5]);
         foreach ($parts as $i => $length) {
@@ -219,7 +219,7 @@ final class ConnectionsTest extends TestCase
     public function testMoreThan64MebibytesThatWaitAreAClearError(): void
     {
         $host = self::serving('for ($i = 0; $i < 70; $i++) { $c->send(str_repeat("x", 1 << 20)); }');
-        [$reset, $done] = $host->message('hi');
+        [$reset, $done] = $host->deliver('hi');
         self::assertSame([Frame::RESET, Frame::DONE], [$reset[0], $done[0]]);
         self::assertStringContainsString('up to 64 MiB of it; this is more', $reset[3]);
     }
@@ -227,14 +227,14 @@ final class ConnectionsTest extends TestCase
     public function testAListLongerThanAFrameIsAClearError(): void
     {
         $host = self::serving('$all->send(array_fill(0, 20, str_repeat("i", 1 << 20)), "x");');
-        self::assertStringContainsString('and the host takes 16777216 at the most', $host->message('hi')[0][3]);
+        self::assertStringContainsString('and the host takes 16777216 at the most', $host->deliver('hi')[0][3]);
         self::assertSame([Frame::DONE, 3], $host->done($host->event(Frame::CLOSE, [self::SOCKET, 1, 1000]))[0]);
     }
 
     public function testExitInAHandlerSaysNothingSoThatTheEventComesAgain(): void
     {
         $host = self::serving('$c->send("lost"); exit(0);');
-        self::assertSame([[]], $host->message('hi'));
+        self::assertSame([[]], $host->deliver('hi'));
         self::assertStringContainsString('the code called exit()', $host->logs[0][3]);
         self::assertSame(['event' => 'MESSAGE', 'connection' => 'c1', 'remote' => '192.0.2.1:50000'], $host->logs[0][4]);
     }
@@ -242,7 +242,7 @@ final class ConnectionsTest extends TestCase
     public function testAFatalErrorInAHandlerSaysNothingEither(): void
     {
         $host = self::serving('ini_set("memory_limit", "32M"); $c->send("lost"); $x = str_repeat("x", 1 << 30);');
-        self::assertSame([[]], $host->message('hi'));
+        self::assertSame([[]], $host->deliver('hi'));
         self::assertStringContainsString('Allowed memory size', $host->logs[0][3]);
         self::assertSame(255, $host->end());
     }
@@ -270,7 +270,7 @@ final class ConnectionsTest extends TestCase
         $upgrade = self::UPGRADE;
         $upgrade[6] = ['Cookie', "PHPSESSID=$id"];
         self::assertSame(['user', 'zoe'], $host->done($host->event(Frame::OPEN, [self::SOCKET, 1, $upgrade]))[0][4]);
-        self::assertSame('[true,false]', $host->message('')[0][5]);
+        self::assertSame('[true,false]', $host->deliver('')[0][5]);
         self::assertSame(['user', 'nobody'], $host->done($host->event(Frame::OPEN, [self::SOCKET, 1, self::UPGRADE]))[0][4]);
     }
 
@@ -319,17 +319,17 @@ final class ConnectionsTest extends TestCase
     public function testADatagramIsAnsweredAndHasNothingElse(): void
     {
         $udp = ['', 'udp', '192.0.2.1:50000'];
-        self::assertSame([[Frame::SEND, 1, 2, 0, [], 'pong', []]], self::serving('$c->send("pong");')->message('ping', $udp));
+        self::assertSame([[Frame::SEND, 1, 2, 0, [], 'pong', []]], self::serving('$c->send("pong");')->deliver('ping', $udp));
         foreach (['$c->join("g");', '$c->session["a"] = 1;', '$c->bindUid("u");'] as $code) {
-            self::assertStringContainsString('A datagram has no groups, user or session', self::serving($code)->message('ping', $udp)[0][3]);
+            self::assertStringContainsString('A datagram has no groups, user or session', self::serving($code)->deliver('ping', $udp)[0][3]);
         }
     }
 
     public function testAConnectionThatIsKeptIsReachedByItsId(): void
     {
         $host = self::serving('static $kept; if ($kept) { $kept->send($data); $kept->join("g"); } $kept ??= $c;');
-        $host->message('a');
-        self::assertSame([[Frame::SEND, 3, 0, 1, ['c1'], 'b', []], [Frame::JOIN, 3, 2, 'c1', ['g']]], $host->message('b', ['c2', 'tcp', '']));
+        $host->deliver('a');
+        self::assertSame([[Frame::SEND, 3, 0, 1, ['c1'], 'b', []], [Frame::JOIN, 3, 2, 'c1', ['g']]], $host->deliver('b', ['c2', 'tcp', '']));
     }
 
     /** @return iterable<string, array{string, string}> */
@@ -347,7 +347,7 @@ final class ConnectionsTest extends TestCase
     /** @dataProvider mistakes */
     public function testAMistakeIsAClearError(string $code, string $message): void
     {
-        self::assertStringContainsString($message, self::serving($code)->message('hi')[0][3]);
+        self::assertStringContainsString($message, self::serving($code)->deliver('hi')[0][3]);
     }
 
     public function testConnectionsCanNotBeReachedFromOnStart(): void
@@ -369,7 +369,7 @@ final class ConnectionsTest extends TestCase
     public function testWhatAHandlerPrintsGoesToTheLog(): void
     {
         $host = self::serving('echo "printed"; $c->send("x");');
-        self::assertCount(1, $host->message('a'));
+        self::assertCount(1, $host->deliver('a'));
         self::assertStringContainsString('printed', $host->log());
     }
 }

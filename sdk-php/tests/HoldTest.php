@@ -84,6 +84,6 @@ final class HoldTest extends TestCase
     public function testAnEventIsSentAsItIs(): void
     {
         $host = FakeHost::serving('$w = Worker::create(); $w->onMessage(function (Connection $c) use ($w) { $w->connections()->sendToGroup("g", new ServerSentEvent("x", id: "1")); $c->send(new ServerSentEvent("y")); })->run();');
-        self::assertSame([[Frame::SEND, 1, 4, 3, ['g'], "id: 1\ndata: x\n\n", []], [Frame::SEND, 1, 6, 0, [], "data: y\n\n", []]], $host->message(''));
+        self::assertSame([[Frame::SEND, 1, 4, 3, ['g'], "id: 1\ndata: x\n\n", []], [Frame::SEND, 1, 6, 0, [], "data: y\n\n", []]], $host->deliver(''));
     }
 }

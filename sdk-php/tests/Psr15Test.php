@@ -47,9 +47,9 @@ final class Psr15Test extends TestCase
     public function testABridgesWorkerMayHandleConnectionsToo(): void
     {
         $host = FakeHost::serving(str_replace('Worker::create()', 'Worker::create()->onMessage(fn (Connection $c, string $data) => $c->send("echo $data"))', self::WORKER));
-        self::assertSame('echo hi', $host->message('hi')[0][5]);
+        self::assertSame('echo hi', $host->deliver('hi')[0][5]);
         self::assertSame(202, $host->get()->status);
-        self::assertSame('echo you', $host->message('you')[0][5]);
+        self::assertSame('echo you', $host->deliver('you')[0][5]);
     }
 
     public function testTheHandlerSeesTheWholeRequest(): void

@@ -11,6 +11,10 @@
 //   - Nothing here waits for a client, save [Connection.Deliver] and a goroutine of a connection's own while its client is slow. An idle
 //     connection has no goroutine, no timer and no buffer here.
 //
+// A listener's part: Add (or Hold, for a held response), Open, tell the client what the [Answer] says, Opened, Deliver for each message, and Closed once
+// when the socket has ended, for whatever reason. If the client has said its last word but still listens, Finish stands before Closed. The hub's part:
+// TryWrite or Write, in order, then End once; or Abort.
+//
 // Locks: Hub.mu guards who is there and who is with whom, and every change of a [state]; Connection.mu guards that connection's queues and
 // phase. Neither is held while a peer or a backend is called, and Hub.mu is never taken with a Connection.mu held.
 package hub

@@ -190,21 +190,23 @@ func (f *fakePool) Submit(x *protocol.Exchange) protocol.Ticket {
 
 // fakeStream collects a message's DATA.
 type fakeStream struct {
-	window int
+	window int // what it takes until more says otherwise; 0 is everything
+	left   int
 	got    []byte
 	ended  bool
+}
+
+// more opens the window again, and says whether there is more to come.
+func (s *fakeStream) more() bool {
+	s.left = s.window
+	return s.window > 0 && !s.ended
 }
 
 func (s *fakeStream) Send(p []byte, end bool, _ []string) (int, bool) {
 	n := len(p)
 	if s.window > 0 {
-		n = min(n, s.window)
-		s.window -= n
-		if n == 0 {
-			s.window = -1
-		}
-	} else if s.window < 0 {
-		return 0, true
+		n = min(n, s.left)
+		s.left -= n
 	}
 	s.got = append(s.got, p[:n]...)
 	s.ended = s.ended || end && n == len(p)
@@ -214,9 +216,13 @@ func (s *fakeStream) Consumed(int)          {}
 func (s *fakeStream) Worker() (int, uint64) { return 1, 1 }
 
 func (f *fakePool) run(x *protocol.Exchange) {
-	s := &fakeStream{}
+	s := &fakeStream{window: f.window}
+	s.more()
 	x.Sink.Begin(s)
 	if m, ok := x.Request.(*protocol.Incoming); ok && !m.Whole() {
+		for s.more() {
+			x.Sink.Writable()
+		}
 		whole := *m
 		whole.Bytes = append(slices.Clone(m.Bytes), s.got...)
 		if s.ended {

@@ -4,6 +4,7 @@ package hub
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -128,7 +129,7 @@ func (c *Connection) checkAccept(m *protocol.Accept) error {
 	}
 	if m.Subprotocol != "" {
 		offered := subprotocols(o.request.Headers)
-		if !contains(offered, m.Subprotocol) {
+		if !slices.Contains(offered, m.Subprotocol) {
 			return fmt.Errorf("ACCEPT chooses the subprotocol %q, but the client offers %s", m.Subprotocol, orNone(offered))
 		}
 	}
@@ -159,15 +160,6 @@ func subprotocols(headers []string) (all []string) {
 		}
 	}
 	return all
-}
-
-func contains(all []string, s string) bool {
-	for _, a := range all {
-		if a == s {
-			return true
-		}
-	}
-	return false
 }
 
 func orNone(all []string) string {

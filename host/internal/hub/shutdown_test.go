@@ -107,3 +107,41 @@ func TestShutdownEndsEarlyWhenAllHaveLeft(t *testing.T) {
 		s.gone()
 	})
 }
+
+func TestShutdownClosesThoseThatComeMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.pool.handle = func(m protocol.Opening, _ *Connection) outcome {
+			if _, ok := m.(*protocol.Open); ok {
+				return outcome{acts: []protocol.Act{&protocol.Join{Groups: []string{"g"}}, say("welcome")}}
+			}
+			return outcome{}
+		}
+		for range 2 {
+			s.open(&fakePeer{})
+		}
+		late, held := &fakePeer{}, &fakePeer{cut: make(chan struct{})}
+		go func() {
+			time.Sleep(time.Second)
+			s.add(late).Open(nil, func(Answer) { late.c.Opened() })
+			c, err := s.hub.Hold(held, Card{}, s.terms, &protocol.Hold{})
+			if err != nil {
+				t.Error(err)
+			}
+			held.c = c
+			c.Opened()
+		}()
+		if left := s.hub.Shutdown(t.Context(), 4*time.Second, nil); left != 0 {
+			t.Errorf("%d are left", left)
+		}
+		for _, p := range []*fakePeer{late, held} {
+			if code, ended, _ := p.end(); code != protocol.CloseGoing || ended != 1 {
+				t.Errorf("one that came meanwhile was told %d, %d times", code, ended)
+			}
+		}
+		if late.text() != "welcome" {
+			t.Errorf("it got %q", late.text())
+		}
+		s.gone()
+	})
+}

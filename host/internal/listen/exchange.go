@@ -54,6 +54,7 @@ type exchange struct {
 	finished bool
 	left     bool     // the handler has gone: what still comes is given back unread
 	refusal  *badBody // the body could not be read to its end
+	kept     *held    // the response is to be held; set once, with headed
 }
 
 var exchanges = sync.Pool{New: func() any {
@@ -90,7 +91,11 @@ func (x *exchange) leave() {
 	if x.record != nil {
 		x.record.follow(x)
 	}
+	kept := x.kept
 	x.mu.Unlock()
+	if kept != nil {
+		kept.drop()
+	}
 	if cancel {
 		x.ticket.Cancel(protocol.ResetCancelled)
 	}
@@ -185,12 +190,15 @@ func (x *exchange) Inform(m *protocol.Inform) {
 func (x *exchange) Respond(m *protocol.Response) {
 	x.mu.Lock()
 	r := &x.response
-	r.Flags, r.Status, r.File = m.Flags, m.Status, m.File
+	r.Flags, r.Status, r.File, r.Hold = m.Flags, m.Status, m.File, m.Hold
 	r.Headers = append(r.Headers[:0], m.Headers...)
 	r.Body = append(r.Body[:0], m.Body...)
+	if m.Hold != nil {
+		x.keep(m.Hold)
+	}
 	x.headed = true
 	x.ended = m.Flags&protocol.FlagEnd != 0
-	x.noteEnd(x.ended)
+	x.noteEnd(x.ended || x.kept != nil)
 	x.mu.Unlock()
 	signal(x.wake)
 }
@@ -262,6 +270,9 @@ func (x *exchange) Fail(err *protocol.Failure) {
 func (x *exchange) Finished() {
 	x.mu.Lock()
 	x.finished = true
+	if x.kept != nil && x.kept.wrong == nil && !x.failed && !x.left {
+		x.enter()
+	}
 	waiting := !x.ended && !x.failed && !x.left
 	x.mu.Unlock()
 	if waiting {

@@ -55,11 +55,16 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	if s.showFault(w, r) {
 		return
 	}
-	s.forward(w, r, target, scheme, id)
+	if kept := s.forward(w, r, target, scheme, id); kept != nil {
+		if c := recordOf(w); c != nil {
+			c.note(r, true) // the log's line is that of the exchange
+		}
+		kept.stay(r)
+	}
 }
 
-// forward has the Backend answer.
-func (s *Server) forward(w http.ResponseWriter, r *http.Request, target, scheme, id string) {
+// forward has the Backend answer. What it returns, if anything, is a held response that has to stay with its handler.
+func (s *Server) forward(w http.ResponseWriter, r *http.Request, target, scheme, id string) *held {
 	under := s.hold() // until the exchange has ended
 	traits := under.backend.Traits()
 	x := newExchange(s, under, traits.Spool)
@@ -79,8 +84,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, target, scheme,
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
 		m.Flags, m.Length = protocol.FlagEnd, 0
 		x.submit()
-		x.respond(w, r)
-		return
+		return x.respond(w, r)
 	}
 	in := under.intake(w, r)
 	m.Length = r.ContentLength
@@ -91,7 +95,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, target, scheme,
 	neverFits := (isForm || traits.WholeBody) && r.ContentLength-under.limits.BodyBuffer > s.spool.quota // so "try again later" would be untrue
 	if r.ContentLength > in.max || neverFits {
 		s.refuse(w, r, in, verdict{status: http.StatusRequestEntityTooLarge}, errTooLong.Error())
-		return
+		return nil
 	}
 	var err error
 	switch {
@@ -100,8 +104,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, target, scheme,
 	case traits.WholeBody:
 		err = x.takeWhole(in)
 	default:
-		x.streamBoth(w, r, in)
-		return
+		return x.streamBoth(w, r, in)
 	}
 	if err != nil {
 		var bad *badBody
@@ -109,7 +112,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, target, scheme,
 			bad = &badBody{http.StatusInternalServerError, err}
 		}
 		s.refuse(w, r, in, verdict{status: bad.Status}, bad.err.Error())
-		return
+		return nil
 	}
 	if x.large != nil {
 		x.holds.Add(1)
@@ -119,11 +122,11 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, target, scheme,
 		}()
 	}
 	x.submit()
-	x.respond(w, r)
+	return x.respond(w, r)
 }
 
 // streamBoth sends the body on as it comes, while the response may come already.
-func (x *exchange) streamBoth(w http.ResponseWriter, r *http.Request, in *intake) {
+func (x *exchange) streamBoth(w http.ResponseWriter, r *http.Request, in *intake) *held {
 	if r.ProtoMajor == 1 {
 		http.NewResponseController(w).EnableFullDuplex() // else net/http throws the rest of the upload away once the response begins
 	}
@@ -139,6 +142,9 @@ func (x *exchange) streamBoth(w http.ResponseWriter, r *http.Request, in *intake
 	}()
 	whole := false
 	defer func() {
+		if x.upload == nil {
+			return // the client is not net/http's any more
+		}
 		if !whole || r.ProtoMajor != 1 {
 			x.endUpload(time.Unix(1, 0))
 			return
@@ -148,8 +154,9 @@ func (x *exchange) streamBoth(w http.ResponseWriter, r *http.Request, in *intake
 		x.server.linger(w, r, in)
 	}()
 	x.submit()
-	x.respond(w, r)
+	kept := x.respond(w, r)
 	whole = true
+	return kept
 }
 
 // upload is a body on its way straight to the worker.

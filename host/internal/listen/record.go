@@ -16,6 +16,7 @@ import (
 // record belongs to the request's handler. It adds up what goes out, and takes the rest from the exchange when that is over.
 type record struct {
 	http.ResponseWriter
+	access *AccessLog
 	began  time.Time
 	id     string
 	status int // 0: nothing was sent
@@ -30,6 +31,8 @@ type record struct {
 	answered   time.Time // zero: it did not answer
 	slot       int
 	generation uint64
+
+	noted bool // its line has been written
 }
 
 // statusLeft is nginx's word for a client that left before it was answered. It stands in the log alone.
@@ -44,18 +47,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.handle(w, r)
 		return
 	}
-	defer access.release()
 	c := records.Get().(*record)
-	c.ResponseWriter, c.began = w, time.Now()
+	c.ResponseWriter, c.access, c.began = w, access, time.Now()
 	whole := false
 	defer func() {
-		line := lineBuffers.Get().(*[]byte)
-		if access.json {
-			*line = c.appendJSON((*line)[:0], r, whole)
-		} else {
-			*line = c.appendText((*line)[:0], r, whole)
+		if !c.noted {
+			c.note(r, whole)
 		}
-		access.add(line)
 		*c = record{}
 		records.Put(c)
 	}()
@@ -72,6 +70,19 @@ func (s *Server) accessLog() *AccessLog {
 		}
 		// it was replaced this very moment
 	}
+}
+
+// note writes the line of what has been answered. A response that is held stays for long: it must not keep a log that a reload has replaced.
+func (c *record) note(r *http.Request, whole bool) {
+	c.noted = true
+	line := lineBuffers.Get().(*[]byte)
+	if c.access.json {
+		*line = c.appendJSON((*line)[:0], r, whole)
+	} else {
+		*line = c.appendText((*line)[:0], r, whole)
+	}
+	c.access.add(line)
+	c.access.release()
 }
 
 // recordOf is the record that goes along as w; nil without an access log.

@@ -13,7 +13,8 @@ import (
 )
 
 // respond waits for the response and gives it to the client. It panics with http.ErrAbortHandler if the client has left or the response breaks off.
-func (x *exchange) respond(w http.ResponseWriter, r *http.Request) {
+// What it returns, if anything, is a held response that has to stay with its handler.
+func (x *exchange) respond(w http.ResponseWriter, r *http.Request) *held {
 	gone := r.Context().Done()
 	for {
 		x.mu.Lock()
@@ -27,16 +28,18 @@ func (x *exchange) respond(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case failed:
 			x.server.answerFailure(w, r, &x.failure)
-			return
+			return nil
+		case headed && x.kept != nil:
+			return x.hold(w, r)
 		case headed:
 			x.deliver(w, r)
-			return
+			return nil
 		case refusal != nil:
 			x.answerRefusal(w, r, refusal)
-			return
+			return nil
 		case over:
 			x.server.answerFailure(w, r, &protocol.Failure{Kind: protocol.FailedBroken, Detail: "it was done without a response"})
-			return
+			return nil
 		}
 		select {
 		case <-x.wake:
@@ -48,7 +51,7 @@ func (x *exchange) respond(w http.ResponseWriter, r *http.Request) {
 				x.mu.Unlock()
 				if refusal != nil {
 					x.answerRefusal(w, r, refusal)
-					return
+					return nil
 				}
 			}
 			panic(http.ErrAbortHandler)

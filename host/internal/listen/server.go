@@ -5,6 +5,7 @@
 //   - Nothing ambiguous reaches a Backend: what two parsers might read differently is refused (strict.go).
 //   - A slow client costs memory up to a limit, then disk up to a quota, and no worker (body.go, backlog.go).
 //   - A response that broke off is aborted, never ended as if it were whole (response.go).
+//   - A long-lived connection that is idle costs its socket, a small goroutine and a timer, and holds no buffer (sock.go, websocket.go).
 //
 // server.go is a listener's life: New, Listen, Serve, Shutdown, Close.
 package listen

@@ -19,24 +19,27 @@ type sock struct {
 	// the reader's own
 	attempt func(fd uintptr) bool // set once: takes what has come to into, or else to a buffer of the pool
 	into    []byte
-	held    *[readSize]byte // on loan from the pool, or the connection's own if raw is nil
+	held    *[readSize]byte // on loan from the pool
+	own     []byte          // used in its place if raw is nil
 	n       int
 	err     error
 }
 
-// readSize is how much is read at a time.
-const readSize = 4 << 10
+const (
+	readSize = 4 << 10 // how much is read at a time
+	ownSize  = 1 << 10 // likewise, where an idle connection has to hold it
+)
 
 var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 
-// newSock takes a connection over. direct is the socket itself, or nil if there is something between it and conn.
+// newSock takes a connection over. direct is the socket itself, or nil if there is something between it and conn. conn's writes time out by themselves.
 func newSock(conn, direct net.Conn) *sock {
 	s := &sock{conn: conn}
-	if direct != nil {
-		s.conn = direct
-		s.raw = rawConn(direct)
+	if direct == nil {
+		return s
 	}
-	if s.raw != nil {
+	if s.raw = rawConn(direct); s.raw != nil {
+		s.conn = direct
 		s.attempt = s.tryRead
 	}
 	return s
@@ -46,10 +49,10 @@ func newSock(conn, direct net.Conn) *sock {
 func (s *sock) read(into []byte) (p []byte, err error) {
 	if s.raw == nil {
 		if into == nil {
-			if s.held == nil {
-				s.held = new([readSize]byte)
+			if s.own == nil {
+				s.own = make([]byte, ownSize)
 			}
-			into = s.held[:]
+			into = s.own
 		}
 		n, err := s.conn.Read(into)
 		if n > 0 {
@@ -75,7 +78,7 @@ func (s *sock) read(into []byte) (p []byte, err error) {
 
 // release gives back what read had on loan.
 func (s *sock) release() {
-	if s.raw != nil && s.held != nil {
+	if s.held != nil {
 		readBuffers.Put(s.held)
 		s.held = nil
 	}
@@ -113,7 +116,7 @@ var writeAttempts = sync.Pool{New: func() any {
 // write writes all of b. It fails if the client takes nothing for the time-out; 0 is for ever.
 func (s *sock) write(b [][]byte, timeout time.Duration) error {
 	if s.raw == nil {
-		return s.writeJoined(b) // the client below renews its deadline
+		return s.writeJoined(b)
 	}
 	rest := append(net.Buffers(nil), b...)
 	if timeout > 0 {

@@ -13,8 +13,8 @@ import (
 type SocketLimits struct {
 	// MaxMessage is the largest message that a client may send, when inflated; beyond it the connection closes with 1009. 0 is 1 MiB.
 	MaxMessage int64
-	// MessageRate is how many messages a second a client may send in the long run, and MessageBurst how many at once; beyond it the connection
-	// closes with 1008.
+	// MessageRate is how many messages a second a client may send in the long run, a WebSocket's pings included, and MessageBurst how many at once
+	// (0: as many as in a second); beyond it the connection closes with 1008.
 	MessageRate, MessageBurst int
 	// HandshakeTimeout is how long the workers may take to accept a connection.
 	HandshakeTimeout time.Duration

@@ -98,6 +98,8 @@ const (
 	// lateBytes is how much is read after a breach, for lateTime at most: a close with unread bytes would take the close frame back.
 	lateBytes = 256 << 10
 	lateTime  = time.Second
+	// answerTime is how long a client may take to answer our close frame: one that has gone to sleep must not hold up a host that stops.
+	answerTime = 2 * time.Second
 )
 
 // part takes leave as the end of the reading asks for, and says how the connection ended.
@@ -151,16 +153,8 @@ func (c *websocket) message(data []byte, binary bool) error {
 	}
 	now := sinceEpoch()
 	c.spoke.Store(int64(now))
-	if limits := &c.server.terms.Load().sockets; limits.MessageRate > 0 {
-		step := time.Second / time.Duration(limits.MessageRate)
-		burst := limits.MessageBurst
-		if burst <= 0 {
-			burst = limits.MessageRate
-		}
-		if c.paid-now > time.Duration(burst-1)*step {
-			return &breach{protocol.ClosePolicy, "too many messages"}
-		}
-		c.paid = max(c.paid, now) + step
+	if err := c.pay(now); err != nil {
+		return err
 	}
 	c.waiting.Store(true)
 	c.link.Deliver(data, binary) // if it was hung up, what follows is read until the client takes leave
@@ -169,9 +163,30 @@ func (c *websocket) message(data []byte, binary bool) error {
 	return nil
 }
 
+// pay takes a message or a ping into account: one too many is a breach.
+func (c *websocket) pay(now time.Duration) error {
+	limits := &c.server.terms.Load().sockets
+	if limits.MessageRate <= 0 {
+		return nil
+	}
+	step := time.Second / time.Duration(limits.MessageRate)
+	burst := limits.MessageBurst
+	if burst <= 0 {
+		burst = limits.MessageRate
+	}
+	if c.paid-now > time.Duration(burst-1)*step {
+		return &breach{protocol.ClosePolicy, "too many messages"}
+	}
+	c.paid = max(c.paid, now) + step
+	return nil
+}
+
 // control implements frameSink.
 func (c *websocket) control(op ws.OpCode, payload []byte) error {
 	if op == ws.OpPing && !c.ended.Load() {
+		if err := c.pay(sinceEpoch()); err != nil {
+			return err
+		}
 		c.link.Raw(controlFrame(ws.OpPong, payload))
 	}
 	return nil
@@ -229,7 +244,7 @@ func (c *websocket) wrote(b [][]byte, n int) {
 	}
 }
 
-// End implements hub.Peer. The client's answer ends the reading; the hub sees to it that this does not take for ever.
+// End implements hub.Peer. The client's answer ends the reading, or its absence.
 func (c *websocket) End(code int, reason string) {
 	c.ended.Store(true)
 	frame := closeFrame(code, reason)
@@ -239,7 +254,7 @@ func (c *websocket) End(code int, reason string) {
 		return
 	}
 	if n == len(frame) {
-		c.said()
+		c.awaitAnswer()
 		return
 	}
 	begun := c.server.begin(func() { // ends with the write time-out, or Abort
@@ -247,11 +262,17 @@ func (c *websocket) End(code int, reason string) {
 			c.Abort()
 			return
 		}
-		c.said()
+		c.awaitAnswer()
 	})
 	if !begun {
 		c.Abort()
 	}
+}
+
+// awaitAnswer is called when the hub's close frame has gone.
+func (c *websocket) awaitAnswer() {
+	c.sock.conn.SetReadDeadline(time.Now().Add(answerTime))
+	c.said()
 }
 
 // said lets the reader go on if it was about to take leave as well.

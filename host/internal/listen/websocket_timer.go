@@ -51,6 +51,7 @@ func (c *websocket) tick() {
 	now := sinceEpoch()
 	if c.waiting.Load() { // it is we who don't read
 		c.heard.Store(int64(now))
+		c.spoke.Store(int64(now))
 	}
 	heard := time.Duration(c.heard.Load())
 	if c.asked != 0 && heard >= c.asked {

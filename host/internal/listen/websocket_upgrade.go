@@ -183,26 +183,32 @@ func (c *websocket) join(link *hub.Connection) {
 
 // take finds the socket below what net/http has let go of, and leaves all between behind. It says false if the connection was aborted meanwhile.
 func (c *websocket) take(held net.Conn) bool {
+	below, s := detach(held, c.server.terms.Load().sockets.WriteTimeout)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.below, c.sock = below, s
+	return !c.cut
+}
+
+// detach finds the socket below what net/http has let go of. The time-out is for the writes of a socket that is not written directly, as over TLS.
+func detach(held net.Conn, timeout time.Duration) (below *client, s *sock) {
 	strict, ok := held.(*strictConn)
 	if secure, is := held.(*secureConn); is {
 		strict, ok = secure.strictConn, true
 	}
 	if !ok {
-		panic(fmt.Sprintf("listen: a %T became a WebSocket", held))
+		panic(fmt.Sprintf("listen: a %T became a long-lived connection", held))
 	}
 	below, plain := strict.Conn.(*client)
 	if plain {
-		c.sock = newSock(below, below.Conn)
+		s = newSock(below, below.Conn)
 	} else {
 		below = strict.Conn.(*tls.Conn).NetConn().(*client)
-		below.timeout = c.server.terms.Load().sockets.WriteTimeout
-		below.renewed.Store(0)
-		c.sock = newSock(strict.Conn, nil)
+		s = newSock(strict.Conn, nil)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.below = below
-	return !c.cut
+	below.timeout = timeout
+	below.renewed.Store(0)
+	return below, s
 }
 
 // keyGUID is RFC 6455's (§1.3).

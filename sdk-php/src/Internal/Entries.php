@@ -7,7 +7,7 @@ namespace WorkerHost\Internal;
 /** @internal A session in its two forms: the wire's flat list of keys and values (SPEC.md §9.3), and a PHP array. */
 final class Entries
 {
-    /** An answer to `session` puts each value into two more lists, and a value is 16 deep at the most (SPEC.md §2.4, §10.4). */
+    /** SPEC.md §2.4. */
     private const MAX_DEPTH = 14;
 
     /**

@@ -103,8 +103,9 @@ final class Message
             return $message + self::DEFAULTS[Frame::REQUEST];
         }
         // A message of a connection, likewise.
-        if ($type === Frame::MESSAGE && $stream > 0 && $given === 6 && \is_int($message[2]) && $message[2] >= 0 && $message[2] <= 7 && \is_string($message[5])
-            && \strlen($message[5]) <= Frame::MAX_DATA && \is_int($message[4]) && $message[4] >= 1 && $message[4] <= Frame::MAX_WINDOW && self::connection($message[3])) {
+        if ($type === Frame::MESSAGE && $stream > 0 && $given === 6 && \is_int($message[2]) && $message[2] >= 0 && $message[2] <= 7
+            && \is_string($message[5]) && \strlen($message[5]) <= Frame::MAX_DATA && \is_int($message[4])
+            && $message[4] >= 1 && $message[4] <= Frame::MAX_WINDOW && self::connection($message[3])) {
             return $message + self::DEFAULTS[Frame::MESSAGE];
         }
         $shape = self::SHAPES[$type] ?? null;
@@ -247,7 +248,7 @@ final class Message
         return true;
     }
 
-    /** Keys and values by turns (§2.4). @param array<mixed> $entries */
+    /** Keys and values by turns (§2.4), which a RESULT may put into two more lists. @param array<mixed> $entries */
     private static function entries(array $entries): bool
     {
         $count = \count($entries);
@@ -255,7 +256,7 @@ final class Message
             return false;
         }
         for ($i = 0; $i < $count; $i += 2) {
-            if (!\is_string($entries[$i]) || !self::shallow($entries[$i + 1], 0)) {
+            if (!\is_string($entries[$i]) || !self::shallow($entries[$i + 1], 2)) {
                 return false;
             }
         }

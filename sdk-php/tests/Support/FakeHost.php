@@ -137,7 +137,7 @@ final class FakeHost
     }
 
     /** A whole message of a client, and what the worker did. @return list<list<mixed>> as done() */
-    public function message(string $bytes, array $connection = ['c1', 'websocket', '192.0.2.1:50000'], bool $binary = false, array $more = []): array
+    public function deliver(string $bytes, array $connection = ['c1', 'websocket', '192.0.2.1:50000'], bool $binary = false, array $more = []): array
     {
         return $this->done($this->event(Frame::MESSAGE, [$binary ? 5 : 1, $connection, 1, $bytes, $more]));
     }
@@ -190,7 +190,7 @@ final class FakeHost
     public function next(): array
     {
         for (;;) {
-            $message = $this->receive(self::DEADLINE);
+            $message = $this->message(self::DEADLINE);
             if ($message === null) {
                 throw new \RuntimeException('the worker says nothing: ' . $this->log());
             }
@@ -219,11 +219,11 @@ final class FakeHost
     /** Whether the worker says nothing for that long. */
     public function silent(float $seconds): bool
     {
-        return $this->receive($seconds) === null;
+        return $this->message($seconds) === null;
     }
 
     /** @return list<mixed>|null [] at the end, null when the time is up */
-    private function receive(float $seconds): ?array
+    private function message(float $seconds): ?array
     {
         $until = microtime(true) + $seconds;
         for (;;) {

@@ -1,0 +1,178 @@
+// How a response becomes a connection (SPEC.md §10.6): its head and first bytes go out as those of any other; with DONE the hub has it, and the exchange ends.
+// held.go is what it is from then on.
+
+package listen
+
+import (
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+var errCrowded = errors.New("its client has as many connections as max_connections_per_address allows")
+
+// keep notes that the worker wants its response held. x.mu is held, and the response is there.
+func (x *exchange) keep(wish *protocol.Hold) {
+	p := &held{server: x.server, wish: wish, kind: protocol.ProtoPoll}
+	x.kept = p
+	if p.wrong = x.checkHold(); p.wrong != nil {
+		return
+	}
+	if eventStream(x.response.Headers) {
+		p.kind, p.encoding.events = protocol.ProtoSSE, true
+	}
+	p.encoding.chunked = x.request.Version == "1.1"
+	who, ok := x.server.tally.enter(x.request.Remote, x.terms.sockets.MaxPerAddress)
+	if !ok {
+		p.wrong = errCrowded
+		return
+	}
+	p.who = who
+}
+
+// checkHold says why a response can't be held.
+func (x *exchange) checkHold() error {
+	m := &x.response
+	switch {
+	case x.server.options.Hub == nil:
+		return errors.New("it can't be held, since this listener keeps no connections")
+	case x.request.Method == http.MethodHead:
+		return errors.New("it can't be held, since a response to HEAD has no body: answer HEAD without hold")
+	case m.Status == http.StatusNoContent || m.Status == http.StatusResetContent || m.Status == http.StatusNotModified:
+		return fmt.Errorf("it can't be held, since one with the status %d has no body", m.Status)
+	}
+	length, err := x.checkHead(false)
+	switch {
+	case err != nil:
+		return err
+	case length >= 0:
+		return errors.New("it has a Content-Length, and can't be held: leave that away, since nobody knows what will be sent")
+	}
+	for i := 0; i+1 < len(m.Headers); i += 2 {
+		if strings.EqualFold(m.Headers[i], "Content-Encoding") && !strings.EqualFold(m.Headers[i+1], "identity") {
+			return fmt.Errorf("it has the Content-Encoding %q, and can't be held: what is sent to it later goes as it is", m.Headers[i+1])
+		}
+	}
+	return nil
+}
+
+func eventStream(headers []string) bool {
+	for i := 0; i+1 < len(headers); i += 2 {
+		if strings.EqualFold(headers[i], "Content-Type") {
+			kind, _, err := mime.ParseMediaType(headers[i+1])
+			return err == nil && kind == "text/event-stream"
+		}
+	}
+	return false
+}
+
+// enter makes it a connection, to which messages can be sent from now on. x.mu is held: the client's handler has not left.
+func (x *exchange) enter() {
+	p := x.kept
+	link, err := x.server.options.Hub.Hold(p, hub.Card{Protocol: p.kind, Remote: x.request.Remote, Listener: x.server.options.Address}, x.terms.held, p.wish)
+	p.wish = nil
+	if err != nil {
+		p.wrong = err
+		return
+	}
+	p.join(link)
+}
+
+// hold tells the client the head and the first bytes, and waits for the worker's DONE. What it returns has to stay once the exchange is over; nil
+// is a response that has left net/http behind. It panics as respond does.
+func (x *exchange) hold(w http.ResponseWriter, r *http.Request) *held {
+	m, p := &x.response, x.kept
+	x.mu.Lock()
+	wrong := p.wrong
+	x.mu.Unlock()
+	switch {
+	case wrong == errCrowded:
+		x.server.log.Debug("refused to hold a response: its address has as many connections as it may", "request", x.name(), "remote", r.RemoteAddr)
+		x.server.tooMany(w, r)
+		return nil
+	case wrong != nil:
+		x.server.log.Error("a worker's response can't be held", "request", x.name(), "request_id", x.request.ID, "pool", x.terms.backend.Traits().Pool, "error", wrong)
+		x.server.answer(w, r, verdict{status: http.StatusBadGateway}, wrong.Error())
+		return nil
+	}
+	h := w.Header()
+	x.copyHeaders(h, m.Headers)
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // no guessing
+	}
+	if r.ProtoMajor == 1 {
+		h["Connection"] = closing // it becomes ours
+	}
+	x.server.moreTime(w, r)
+	w.WriteHeader(m.Status)
+	out := output{w: w, length: -1, unflushed: true}
+	if err := out.write(m.Body); err != nil {
+		x.breakOff(r, err.Error())
+	}
+	out.flush()
+	gone := r.Context().Done()
+	for {
+		x.mu.Lock()
+		link, wrong, failed, over, refusal := p.link, p.wrong, x.failed, x.finished, x.refusal
+		x.mu.Unlock()
+		switch {
+		case link != nil:
+			return x.handOver(w, r)
+		case wrong != nil:
+			x.breakOff(r, "it can't be held: "+wrong.Error())
+		case failed && x.failure.Kind == protocol.FailedCancelled, refusal != nil:
+			panic(http.ErrAbortHandler)
+		case failed:
+			x.breakOff(r, x.failure.Error())
+		case over:
+			x.breakOff(r, "its worker was done before it was held")
+		}
+		select {
+		case <-x.wake:
+		case <-gone:
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// handOver takes the client from net/http. Over HTTP/2 that can't be done, so its handler stays instead.
+func (x *exchange) handOver(w http.ResponseWriter, r *http.Request) *held {
+	p := x.kept
+	if r.ProtoMajor != 1 {
+		if c := recordOf(w); c != nil {
+			w = c.ResponseWriter
+		}
+		p.taken = true
+		p.attach(newHeldStream(w))
+		return p
+	}
+	if x.upload != nil { // nobody reads it any more
+		x.endUpload(time.Unix(1, 0))
+		x.upload = nil
+	}
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	p.taken = true
+	if !p.take(conn) || !p.server.begin(p.run) { // it ends with the connection
+		p.leave(protocol.CloseBroken, false)
+		conn.Close()
+		return nil
+	}
+	p.link.Opened()
+	return nil
+}
+
+// drop ends what was never handed over. The exchange's handler calls it, when it has left.
+func (p *held) drop() {
+	if !p.taken {
+		p.leave(protocol.CloseBroken, false)
+	}
+}
