@@ -45,8 +45,8 @@ func (d *deadline) exceeded(err error) error {
 	return err
 }
 
-// Worker is a worker's place in the host's pool, as the host told it.
-type Worker struct {
+// Place is a worker's place in the host's pool, as the host told it.
+type Place struct {
 	Pool       string
 	Generation uint64 // of the pool's code, from 1
 	Slot       int    // from 0
@@ -78,12 +78,12 @@ func (c *requestContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// Self tells this worker's place. ctx is a request's, or that of an [OnStart] hook; for any other the result is the zero Worker.
-func Self(ctx context.Context) Worker {
-	if w, ok := ctx.Value(selfKey{}).(*Worker); ok {
+// Self tells this worker's place. ctx is a request's, or that of an [OnStart] hook; for any other the result is the zero Place.
+func Self(ctx context.Context) Place {
+	if w, ok := ctx.Value(selfKey{}).(*Place); ok {
 		return *w
 	}
-	return Worker{}
+	return Place{}
 }
 
 // RequestID gives the request's id in the host's log, or "" if ctx is not a request's.

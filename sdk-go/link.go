@@ -15,7 +15,7 @@ import (
 type link struct {
 	conn        *protocol.Conn
 	handler     http.Handler
-	self        Worker
+	self        Place
 	window      int // bytes of DATA that we may send on a new stream
 	chunk       int // bytes of body that we put into one frame
 	concurrency int
@@ -43,7 +43,7 @@ func newLink(conn *protocol.Conn, hello *protocol.Hello, handler http.Handler, c
 	return &link{
 		conn:        conn,
 		handler:     handler,
-		self:        Worker{Pool: hello.Pool, Generation: hello.Generation, Slot: hello.Slot, Host: hello.Host, Dev: hello.Dev},
+		self:        Place{Pool: hello.Pool, Generation: hello.Generation, Slot: hello.Slot, Host: hello.Host, Dev: hello.Dev},
 		window:      hello.Window,
 		chunk:       max(1, min(protocol.MaxData, hello.MaxFrame-frameRoom)),
 		concurrency: concurrency,

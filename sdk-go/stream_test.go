@@ -35,7 +35,7 @@ func TestARequestIsTheClients(t *testing.T) {
 		if body, err := io.ReadAll(r.Body); string(body) != "abc" || err != nil {
 			t.Errorf("the body is %q, %v", body, err)
 		}
-		if id, n, w := RequestID(r.Context()), Attempt(r.Context()), Self(r.Context()); id != "r1" || n != 2 || w != (Worker{Pool: "web", Generation: 7, Slot: 2, Host: "test"}) {
+		if id, n, w := RequestID(r.Context()), Attempt(r.Context()), Self(r.Context()); id != "r1" || n != 2 || w != (Place{Pool: "web", Generation: 7, Slot: 2, Host: "test"}) {
 			t.Errorf("the context tells %q, %d, %+v", id, n, w)
 		}
 	})
@@ -46,7 +46,7 @@ func TestARequestIsTheClients(t *testing.T) {
 	})
 	<-checked
 	c.whole()
-	if Attempt(context.Background()) != 0 || RequestID(context.Background()) != "" || Self(context.Background()) != (Worker{}) {
+	if Attempt(context.Background()) != 0 || RequestID(context.Background()) != "" || Self(context.Background()) != (Place{}) {
 		t.Error("a context of another kind tells something")
 	}
 }
