@@ -105,7 +105,7 @@ func (p *plan) planListeners(now *setup) {
 	left := slices.Clone(now.listeners)
 	for _, c := range p.config.Listen {
 		next := plannedListener{config: c}
-		if i := slices.IndexFunc(left, func(l *listener) bool { return l.config.Address == c.Address }); i >= 0 {
+		if i := slices.IndexFunc(left, func(l *listener) bool { return sameSocket(&l.config, &c) }); i >= 0 {
 			next.old = left[i]
 			left = slices.Delete(left, i, i+1)
 			p.compareListener(&next)
@@ -115,17 +115,26 @@ func (p *plan) planListeners(now *setup) {
 	p.gone = left
 }
 
+// sameSocket says whether two listeners have the same address, of one network: UDP has ports of its own.
+func sameSocket(a, b *config.Listen) bool {
+	return a.Address == b.Address && (a.Protocol == "udp") == (b.Protocol == "udp")
+}
+
 // compareListener finds the changes of a listener that stays. What it can't take over it keeps as it was.
 func (p *plan) compareListener(next *plannedListener) {
 	old, c := next.old.config, &next.config
 	section := "listener " + c.Address + ":"
+	if old.Protocol != c.Protocol { // its other keys belong to the new one
+		e := changed(section, "protocol", old.Protocol, c.Protocol)
+		e.Address = c.Address
+		p.restart = append(p.restart, e)
+		pool := c.Pool
+		*c = old
+		c.Pool = pool
+	}
 	for _, e := range differences(section, old, *c) {
 		e.Address = c.Address
-		if e.Key == "pool" || e.Key == "max_connections" {
-			next.changes = append(next.changes, e)
-		} else {
-			p.restart = append(p.restart, e)
-		}
+		next.changes = append(next.changes, e)
 	}
 	switch {
 	case (old.TLS == nil) != (c.TLS == nil):

@@ -17,10 +17,13 @@ const unixPrefix = "unix:"
 // longestSocketPath leaves room for the final NUL in the smallest sun_path, that of the BSDs and macOS.
 const longestSocketPath = 103
 
-// Network splits the address into the arguments of net.Listen: "tcp" and host:port, or "unix" and an absolute path.
+// Network splits the address into the arguments of net.Listen and net.ListenPacket: "tcp" or "udp" and host:port, or "unix" and an absolute path.
 func (l *Listen) Network() (network, address string) {
 	if path, ok := strings.CutPrefix(l.Address, unixPrefix); ok {
 		return "unix", path
+	}
+	if l.Protocol == "udp" {
+		return "udp", l.Address
 	}
 	return "tcp", l.Address
 }
@@ -40,7 +43,7 @@ func (l *Listen) sameAs() (key string, unique bool) {
 		host = ""
 	}
 	number, err := strconv.Atoi(port)
-	return fmt.Sprintf("%s:%d", host, number), err == nil && number != 0
+	return fmt.Sprintf("%s %s:%d", network, host, number), err == nil && number != 0
 }
 
 // parseAddress checks an address, and makes the path of a unix socket absolute.

@@ -43,6 +43,7 @@ func (c *Config) check(fail fail) {
 		if l.TLS != nil {
 			l.TLS.check(c, l.at+".tls", fail)
 		}
+		l.check(c, fail)
 	}
 	c.folder(&c.HTTP.Public, "http.public", fail)
 	c.folder(&c.HTTP.SpoolDirectory, "http.spool_directory", fail)
@@ -265,6 +266,9 @@ func (c *Config) link(fail fail) {
 		l := &c.Listen[i]
 		l.link(names, fail)
 		served[l.Pool] = true
+		if p := c.Pool(l.Pool); p != nil {
+			l.linkSockets(c, p, fail)
+		}
 		key, unique := l.sameAs()
 		if first, again := taken[key]; again && unique {
 			fail(l.place("address"), "%s is already taken by %s: remove one of them", l.Address, first)

@@ -8,6 +8,8 @@
 //	absent   what absence means, where no literal can say it
 //	min,max  the bounds of a number, a size or a duration
 //	oneof    the words that are allowed
+//	for      the protocols of a listener that it has a meaning for
+//	bytes    any: NUL bytes, too
 //	holds    the type shown in the reference, where the Go type does not say it
 //	means    the sentence of the reference
 //
@@ -64,10 +66,11 @@ type Admin struct {
 // Listen is one address that the host serves.
 type Listen struct {
 	Address  string `key:"address" holds:"address" absent:"required" means:"host:port, :port or unix:/path"`
-	Protocol string `key:"protocol" default:"http" oneof:"http" means:"what clients speak"`
+	Protocol string `key:"protocol" default:"http" oneof:"http tcp udp" means:"what clients speak; WebSockets and held responses belong to http"`
 	Pool     string `key:"pool" absent:"the only pool" means:"pool that answers"`
 	MaxConns int    `key:"max_connections" default:"0" min:"0" max:"1000000" means:"open connections of this listener, so that it leaves room for others; 0 is [http] max_connections alone"`
 	TLS      *TLS   `key:"tls" absent:"off"`
+	Sockets
 
 	at string // where the file has it; "" for one that a flag gave
 }
@@ -144,6 +147,7 @@ type Pool struct {
 	MaxMemoryHard  Size              `key:"max_memory_hard" default:"0" min:"0" means:"resident memory with which a worker is ended even in the middle of a request; 0 is never"`
 	RequestBody    string            `key:"request_body" default:"buffer" oneof:"buffer stream" means:"buffer: a worker gets a request when its body is whole; stream: at once"`
 	FileRoots      []string          `key:"file_roots" holds:"array of paths" absent:"the pool's directory" means:"folders from which a worker may have the host send files"`
+	Delivery       string            `key:"delivery" default:"at-least-once" oneof:"at-least-once at-most-once" means:"at-least-once: an event whose worker died is given to another one, as attempt 2; at-most-once: it is dropped, and its connection closed"`
 	Wire           string            `key:"wire" default:"descriptors" oneof:"descriptors stdio" means:"where frames travel: descriptors 3 and 4, or plain stdin and stdout"`
 	PHP            string            `key:"php" holds:"path" absent:"php on $PATH" means:"PHP binary for a .php worker"`
 	PHPIni         Settings          `key:"php_ini" absent:"{}" means:"php.ini settings for a .php worker, in php.ini's own syntax"`

@@ -146,6 +146,7 @@ in_place = true
 warmup = ["/", "/health?full=1"]
 request_body = "stream"
 file_roots = ["public", "app"]
+delivery = "at-most-once"
 wire = "stdio"
 php = "bin/php"
 [pool.web.php_ini]
@@ -181,17 +182,25 @@ max_pool_memory = "7GiB"
 		{Address: ":80", Protocol: "http", Pool: "web", at: "listen.0"},
 		{Address: "unix:" + folder + "/web.sock", Protocol: "http", Pool: "jobs-2", at: "listen.1"},
 	}
-	if !slices.Equal(c.Listen, wantListen) {
+	for i := range wantListen {
+		setDefaults(&wantListen[i].Sockets)
+	}
+	if !reflect.DeepEqual(c.Listen, wantListen) {
 		t.Errorf("listen %+v", c.Listen)
 	}
 	web := &Pool{
 		Name: "web", Worker: folder + "/app/worker.php", Directory: folder + "/app", Workers: 3, MinWorkers: 1, IdleTimeout: time.Minute,
 		Env: map[string]string{"APP_ENV": "prod", "WITH.DOT": "1"}, Concurrency: 7,
 		StartTimeout: 4 * time.Second, DrainTimeout: 5 * time.Second, StopTimeout: 6 * time.Second,
+<<<<<<< /tmp/ad.mine
+		QueueTimeout: 7 * time.Second, MaxRequests: 8, Reload: "never", Surge: 2, InPlace: true, Warmup: []string{"/", "/health?full=1"}, RequestBody: "stream",
+		FileRoots: []string{folder + "/public", folder + "/app"}, Delivery: "at-most-once", Wire: "stdio", PHP: folder + "/bin/php",
+=======
 		QueueTimeout: 7 * time.Second, MaxRequests: 8, MaxAge: 9 * time.Second, MaxMemory: 10, MaxMemoryHard: 11,
 		SlowRequest: 12 * time.Second, SlowTrace: true, Retry: "never",
 		Reload: "never", Surge: 2, InPlace: true, Warmup: []string{"/", "/health?full=1"}, RequestBody: "stream",
 		FileRoots: []string{folder + "/public", folder + "/app"}, Wire: "stdio", PHP: folder + "/bin/php",
+>>>>>>> /tmp/ad.new
 		PHPIni: Settings{"memory_limit": "1G", "opcache.enable": "0", "zend.assertions": "1"},
 		Kind:   PHPFile, Script: "worker.php", at: "pool.web",
 	}
@@ -429,7 +438,7 @@ func TestTheReferenceListsEveryKeyWithItsDefault(t *testing.T) {
 		"[pool.NAME] request_timeout": {Type: "duration", Default: `"60s"`},
 		"[pool.NAME] php_ini":         {Type: "table of strings, numbers and truth values", Default: "{}"},
 		"[pool.NAME] file_roots":      {Type: "array of paths", Default: "the pool's directory"},
-		"[[listen]] protocol":         {Type: `"http"`, Default: `"http"`},
+		"[[listen]] protocol":         {Type: `one of "http", "tcp" or "udp"`, Default: `"http"`},
 	} {
 		if got := known[place]; got.Type != want.Type || got.Default != want.Default {
 			t.Errorf("%s is %+v", place, got)

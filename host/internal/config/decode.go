@@ -65,7 +65,11 @@ func (d *decoder) table(at string, v any, into any) {
 func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 	switch into := into.(type) {
 	case *string:
-		if s, _, ok := d.text(at, v); ok && d.allowed(at, tag, s) {
+		read := d.text
+		if tag.Get("bytes") != "" {
+			read = d.bytes
+		}
+		if s, _, ok := read(at, v); ok && d.allowed(at, tag, s) {
 			*into = s
 		}
 	case *int:
@@ -191,8 +195,17 @@ func (d *decoder) unknown(at, key string, v any, known []string) {
 	d.problems.add(d.path, lineOf(d.lines, join(at, key)), "%s: %s", what, hint)
 }
 
-// text reads a string with its variables expanded.
+// text reads a string with its variables expanded. It holds no NUL, which neither paths nor variables can.
 func (d *decoder) text(at string, v any) (s string, expanded, ok bool) {
+	if s, expanded, ok = d.bytes(at, v); ok && strings.ContainsRune(s, 0) {
+		d.fail(at, "expected text, found %s, which holds a NUL byte", describe(s))
+		return "", false, false
+	}
+	return s, expanded, ok
+}
+
+// bytes reads a string with its variables expanded.
+func (d *decoder) bytes(at string, v any) (s string, expanded, ok bool) {
 	raw, isString := v.(string)
 	if !isString {
 		d.fail(at, "expected a string, found %s", describe(v))
@@ -201,10 +214,6 @@ func (d *decoder) text(at string, v any) (s string, expanded, ok bool) {
 	s, expanded, err := expand(raw, d.env)
 	if err != nil {
 		d.fail(at, "%v", err)
-		return "", false, false
-	}
-	if strings.ContainsRune(s, 0) {
-		d.fail(at, "expected text, found %s, which holds a NUL byte", describe(s))
 		return "", false, false
 	}
 	return s, expanded, true

@@ -128,7 +128,7 @@ func TestAnAddressThatCanNotBeListenedOnComesWithOneThatCan(t *testing.T) {
 		address(long, long[5:]+" has 104 bytes, and the path of a unix socket can have 103: choose a shorter one"),
 		{"[[listen]]\n" + good, `host.toml:1: [[listen]]: no address: write address = "127.0.0.1:8080"`},
 		{"[[listen]]\naddress = 80\n" + good, `host.toml:2: [[listen]] address: expected a string, found the number 80`},
-		{"[[listen]]\naddress = ':80'\nprotocol = 'websocket'\n" + good, `host.toml:3: [[listen]] protocol: expected "http", found "websocket"`},
+		{"[[listen]]\naddress = ':80'\nprotocol = 'websocket'\n" + good, `host.toml:3: [[listen]] protocol: expected one of "http", "tcp" or "udp", found "websocket"`},
 		{"[[listen]]\naddress = ':80'\n[[listen]]\naddress = '0.0.0.0:80'\n" + good,
 			`host.toml:4: [[listen]] address: 0.0.0.0:80 is already taken by the listener in line 2: remove one of them`},
 		{"[[listen]]\naddress = ':80'\n[pool.a]\ncommand = ['go']\n[admin]\nlisten = '0.0.0.0:80'",

@@ -1,0 +1,20 @@
+// sockets.go translates what the file says of long-lived connections.
+
+package main
+
+import (
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/listen"
+)
+
+var slowClients = map[string]hub.SlowClient{"close": hub.CloseSlow, "drop-oldest": hub.DropOldest, "drop-newest": hub.DropNewest}
+
+func socketLimits(c *config.Sockets) listen.SocketLimits {
+	return listen.SocketLimits{
+		MaxMessage: int64(c.MaxMessage), MessageRate: c.MessageRate, MessageBurst: c.MessageBurst,
+		HandshakeTimeout: c.HandshakeTimeout, IdleTimeout: c.IdleTimeout, PingInterval: c.PingInterval, PongTimeout: c.PongTimeout, WriteTimeout: c.WriteTimeout,
+		SendBuffer: int64(c.SendBuffer), SlowClient: slowClients[c.SlowClient], SessionLimit: int(c.SessionLimit),
+		AllowedOrigins: c.AllowedOrigins, Compression: c.Compression, MaxPerAddress: c.MaxPerAddress, ShutdownSpread: c.ShutdownSpread,
+	}
+}
