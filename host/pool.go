@@ -46,19 +46,12 @@ func (h *host) newPool(c *config.Config, p *config.Pool) (*pool, error) {
 func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) workers.Settings {
 	s := workers.Settings{
 		Name: p.Name, Command: p.Command, Directory: p.Directory, Env: p.Environ(os.Environ()), Stdio: p.Wire == "stdio",
-<<<<<<< /tmp/ad.mine
-		Surge: p.Surge, InPlace: p.InPlace, Workers: p.Workers, Concurrency: p.Concurrency,
-		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
-		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, MaxRequests: p.MaxRequests,
-		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots, Delivery: workers.Delivery(p.Delivery),
-=======
 		Surge: p.Surge, InPlace: p.InPlace, Concurrency: p.Concurrency,
 		Workers: p.Workers, MaxWorkers: p.MaxWorkers, IdleTimeout: p.IdleTimeout, MaxPoolMemory: int64(p.MaxPoolMemory),
 		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, SlowRequest: p.SlowRequest, SlowTrace: p.SlowTrace, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
 		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, Retry: retryPolicies[p.Retry],
 		MaxRequests: p.MaxRequests, MaxAge: p.MaxAge, MaxMemory: int64(p.MaxMemory), MaxMemoryHard: int64(p.MaxMemoryHard),
-		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots,
->>>>>>> /tmp/ad.new
+		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots, Delivery: workers.Delivery(p.Delivery),
 		Dev: c.Dev, Host: "workerhost/" + hostVersion(), Logger: h.log, Reaper: h.reaper, Hub: h.hub,
 	}
 	if p.MaxWorkers > 0 {
