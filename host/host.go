@@ -345,7 +345,7 @@ func (h *host) Version() control.Version {
 func (h *host) Status() control.Status {
 	st := control.Status{
 		Version: hostVersion(), Uptime: control.Seconds(time.Since(h.began)), PID: os.Getpid(), Config: h.file,
-		Stopping: h.stopping.Err() != nil, Listen: []control.Listener{}, Pools: []control.Pool{},
+		Stopping: h.stopping.Err() != nil, Listen: []control.Listener{}, Pools: []control.Pool{}, Connections: h.hub.Open(),
 	}
 	for _, l := range h.listeners() {
 		st.Listen = append(st.Listen, control.Listener{

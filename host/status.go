@@ -4,6 +4,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,9 +59,26 @@ func showStatus(t *terminal, st control.Status) {
 		listeners.add(cell{text: l.Address}, cell{text: protocol}, cell{text: "→ " + l.Pool}, state)
 	}
 	listeners.write(t.out)
+	if text := byProtocol(st.Connections); text != "" {
+		fmt.Fprintf(t.out, "\n  %s\n", text)
+	}
 	for _, p := range st.Pools {
 		showPool(t, p)
 	}
+}
+
+// byProtocol writes "1200 connections: 1000 websocket, 200 tcp".
+func byProtocol(open map[string]int) string {
+	var parts []string
+	all := 0
+	for _, name := range slices.Sorted(maps.Keys(open)) {
+		parts = append(parts, fmt.Sprintf("%d %s", open[name], name))
+		all += open[name]
+	}
+	if all == 0 {
+		return ""
+	}
+	return counted(all, "long-lived connection") + ": " + strings.Join(parts, ", ")
 }
 
 func showPool(t *terminal, p control.Pool) {

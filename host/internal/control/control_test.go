@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +40,9 @@ type fakeHost struct {
 	stops    []bool
 	stopped  chan struct{}
 	begun    chan struct{} // gets a value with each reload
+
+	connections []Connection
+	messages    []Message
 }
 
 func newFakeHost() *fakeHost {
@@ -71,6 +75,22 @@ func (f *fakeHost) Reload(pools []string) (*Account, error) {
 func (f *fakeHost) Try(pools []string) (*Account, error) { return f.Reload(append(pools, "api")) }
 
 func (f *fakeHost) Abort() (*Account, error) { return nil, errors.New("no reload is under way") }
+
+func (f *fakeHost) Connections() []Connection { return slices.Clone(f.connections) }
+
+func (f *fakeHost) Send(m Message) (Reached, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.messages = append(f.messages, m)
+	return Reached{Connections: 3}, nil
+}
+
+func (f *fakeHost) Hangup(c Closing) (Reached, error) {
+	if c.Code == 1 {
+		return Reached{}, errors.New("the code 1 can't be sent to a client")
+	}
+	return Reached{Connections: 1, Missing: c.IDs[1:]}, nil
+}
 
 func (f *fakeHost) Stop(now bool) <-chan struct{} {
 	f.mu.Lock()

@@ -7,12 +7,15 @@
 //	POST /v1/reload  {"pools": ["NAME", …]}  one Event a line, as it happens; no names stand for every pool
 //	POST /v1/try     {"pools": ["NAME", …]}  one Event a line: what a reload would do; nothing changes
 //	POST /v1/abort   {}                      one Event a line: the story of the reload that it ends
+//	GET  /v1/connections                     one Connection a line, the oldest first; ?group=, ?uid= and ?protocol= choose
+//	POST /v1/send    {"all": true, "bytes": "aGk="}   a Reached; the body is a Message
+//	POST /v1/close   {"ids": ["ID"], "code": 1000}    a Reached; the body is a Closing
 //	POST /v1/stop    {"now": true}           one Event a line: stopping, then stopped; the connection ends with the host
 //
 // By hand: curl --unix-socket PATH http://host/v1/status
 //
 // messages.go has what travels. Names are promised: they are added to, and never change their meaning. claim.go gives a socket one
-// owner, server.go answers, client.go asks, account.go is a reload's story that many can follow.
+// owner, server.go answers, client.go asks, connections.go is about connections, account.go is a reload's story that many can follow.
 package control
 
 // Version says which host answers.
@@ -32,6 +35,8 @@ type Status struct {
 	Stopping bool       `json:"stopping"`
 	Listen   []Listener `json:"listeners"`
 	Pools    []Pool     `json:"pools"`
+
+	Connections map[string]int `json:"connections"` // long-lived ones that are open, by protocol
 }
 
 // Listener is an address that is served, or will be once its pool has a worker.

@@ -26,6 +26,11 @@ type Host interface {
 	Try(pools []string) (*Account, error)
 	// Abort ends the reload under way after the workers at hand, and those that wait for it. The account is the former's.
 	Abort() (*Account, error)
+	// Connections lists the long-lived connections that are open, in any order. The list is the caller's.
+	Connections() []Connection
+	// Send and Hangup reach those of their audience that are open now. An error says what can't be done, and that nothing was.
+	Send(m Message) (Reached, error)
+	Hangup(c Closing) (Reached, error)
 	// Stop begins to stop the host, at once if now is true, also when a graceful stop is under way. It does not wait. stopped is closed when
 	// everything but the control socket has ended.
 	Stop(now bool) (stopped <-chan struct{})
@@ -66,9 +71,12 @@ func NewServer(claim *Claim, host Host) *Server {
 	mux.HandleFunc("POST /v1/reload", s.account(host.Reload))
 	mux.HandleFunc("POST /v1/try", s.account(host.Try))
 	mux.HandleFunc("POST /v1/abort", s.account(func([]string) (*Account, error) { return host.Abort() }))
+	mux.HandleFunc("GET /v1/connections", s.connections)
+	mux.HandleFunc("POST /v1/send", s.send)
+	mux.HandleFunc("POST /v1/close", s.close)
 	mux.HandleFunc("POST /v1/stop", s.stop)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, POST /v1/reload, POST /v1/try, POST /v1/abort and POST /v1/stop", r.Method, r.URL.Path))
+		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, GET /v1/connections, POST /v1/reload, POST /v1/try, POST /v1/abort, POST /v1/send, POST /v1/close and POST /v1/stop", r.Method, r.URL.Path))
 	})
 	s.steer = mux
 	s.http = &http.Server{Handler: forPeers(mux), ConnContext: admitPeer, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
@@ -202,7 +210,11 @@ func lines(w http.ResponseWriter) func(Event) error {
 
 // read takes a request's body, which may be empty. It answers itself what can't be read.
 func read(w http.ResponseWriter, r *http.Request, into any) bool {
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	return readUpTo(w, r, into, maxRequest)
+}
+
+func readUpTo(w http.ResponseWriter, r *http.Request, into any, most int64) bool {
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
 		refuse(w, http.StatusBadRequest, fmt.Errorf("the body of %s is one JSON object, such as %s: %w", r.URL.Path, example(into), err))
@@ -215,6 +227,10 @@ func example(into any) string {
 	switch into.(type) {
 	case *reloadRequest:
 		return `{"pools": ["web"]}`
+	case *Message:
+		return `{"all": true, "bytes": "aGVsbG8="}`
+	case *Closing:
+		return `{"ids": ["5kq2wz7d-1f"], "code": 1000}`
 	default:
 		return `{"now": false}`
 	}

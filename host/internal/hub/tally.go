@@ -51,6 +51,19 @@ func (t *Tally) close(c *Connection) {
 	}
 }
 
+// Open counts the connections that are open, by protocol. It looks at none of them.
+func (h *Hub) Open() map[string]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	open := map[string]int{}
+	for k, t := range h.tallies {
+		if t.Open > 0 {
+			open[k.protocol] += int(t.Open)
+		}
+	}
+	return open
+}
+
 // Tallies adds up, in no particular order. It looks at each connection for a moment.
 func (h *Hub) Tallies() []Tally {
 	h.mu.Lock()

@@ -1,0 +1,189 @@
+// host connections: who is connected for long, for people and for programs; and what the control API does to connections.
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+func connectionsCommand() *command {
+	return &command{
+		name:    "connections",
+		summary: "Show the long-lived connections",
+		detail: `These are WebSockets, TCP connections and held responses (sse, poll), the oldest first. IN and OUT are messages and their bytes, from and to the client;
+QUEUED is what the client has yet to take. The JSON is one object a line; its names are promised.`,
+		example: "host connections\nhost connections --group lobby\nhost connections --json | jq -r 'select(.queued > 100000) | .id'",
+		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+			find := hostFlags(f)
+			asJSON := f.Bool("json", false, "print JSON, one object a line")
+			var filter control.Filter
+			f.StringVar(&filter.Group, "group", "", "only those in the group `NAME`")
+			f.StringVar(&filter.UID, "uid", "", "only those of the user `UID`")
+			f.StringVar(&filter.Protocol, "protocol", "", "only those that speak `PROTOCOL`: websocket, tcp, sse or poll")
+			return func(t *terminal, args []string) error {
+				if err := noArguments(args); err != nil {
+					return err
+				}
+				if known := []string{"", protocol.ProtoWebSocket, protocol.ProtoTCP, protocol.ProtoSSE, protocol.ProtoPoll}; !slices.Contains(known, filter.Protocol) {
+					return misused("--protocol: expected %s, found %q", strings.Join(known[1:], ", "), filter.Protocol)
+				}
+				client, err := find()
+				if err != nil {
+					return err
+				}
+				ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+				defer cancel()
+				if *asJSON {
+					out := bufio.NewWriter(t.out)
+					err := client.Connections(ctx, filter, func(_ control.Connection, line []byte) error {
+						out.Write(line)
+						return out.WriteByte('\n')
+					})
+					if err == nil {
+						err = out.Flush()
+					}
+					return withRemedy(err)
+				}
+				var all []control.Connection
+				err = client.Connections(ctx, filter, func(c control.Connection, _ []byte) error {
+					all = append(all, c)
+					return nil
+				})
+				if err != nil {
+					return withRemedy(err)
+				}
+				showConnections(t, all, time.Now())
+				return nil
+			}
+		},
+	}
+}
+
+func showConnections(t *terminal, all []control.Connection, now time.Time) {
+	if len(all) == 0 {
+		fmt.Fprintln(t.out, "no connections")
+		return
+	}
+	listeners := map[string]bool{}
+	for _, c := range all {
+		listeners[c.Listener+c.Pool] = true
+	}
+	list := table{right: map[int]bool{5: true, 6: true, 7: true, 8: true}}
+	titles := []string{"ID", "PROTOCOL", "REMOTE", "UID", "GROUPS", "AGE", "IN", "OUT", "QUEUED", "LISTENER"}
+	if len(listeners) < 2 { // it says nothing, and lines should fit a terminal
+		titles = titles[:9]
+	}
+	var header []cell
+	for _, title := range titles {
+		header = append(header, cell{title, t.faint})
+	}
+	list.add(header...)
+	for _, c := range all {
+		queued := cell{text: humanBytes(c.Queued)}
+		if c.Dropped > 0 {
+			queued = cell{queued.text + fmt.Sprintf(" (%d dropped)", c.Dropped), t.yellow}
+		}
+		row := []cell{
+			{text: c.ID}, {text: c.Protocol}, {text: orDash(c.Remote)}, {text: shortened(orDash(c.UID), 20)}, {text: shortened(orDash(strings.Join(c.Groups, ",")), 24)},
+			{text: humanDuration(now.Sub(c.Since))}, {text: traffic(c.MessagesIn, c.BytesIn)}, {text: traffic(c.MessagesOut, c.BytesOut)}, queued,
+			{text: c.Listener + " → " + c.Pool},
+		}
+		list.add(row[:len(titles)]...)
+	}
+	list.write(t.out)
+}
+
+// traffic writes "12 (3.4 KiB)".
+func traffic(messages, bytes int64) string {
+	if messages == 0 {
+		return "-"
+	}
+	return strconv.FormatInt(messages, 10) + " (" + humanBytes(bytes) + ")"
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// shortened makes what clients may have chosen fit, and keeps it from doing anything to the terminal.
+func shortened(s string, most int) string {
+	runes := []rune(s)
+	if len(runes) > most {
+		runes = append(runes[:most-1], '…')
+	}
+	for i, r := range runes {
+		if !strconv.IsPrint(r) {
+			runes[i] = '·'
+		}
+	}
+	return string(runes)
+}
+
+// Connections implements [control.Host].
+func (h *host) Connections() []control.Connection {
+	list := h.hub.List()
+	all := make([]control.Connection, len(list))
+	for i, c := range list {
+		all[i] = control.Connection(c)
+	}
+	return all
+}
+
+// Send implements [control.Host].
+func (h *host) Send(m control.Message) (control.Reached, error) {
+	to, names := audience(&m.Audience)
+	act := &protocol.Send{To: to, Names: names, Except: m.Except, Bytes: m.Bytes}
+	if m.Binary {
+		act.Flags = protocol.FlagBinary
+	}
+	return h.act(&m.Audience, act)
+}
+
+// Hangup implements [control.Host].
+func (h *host) Hangup(c control.Closing) (control.Reached, error) {
+	to, names := audience(&c.Audience)
+	if c.Code == 0 {
+		c.Code = protocol.CloseNormal
+	}
+	done, err := h.act(&c.Audience, &protocol.Hangup{To: to, Names: names, Except: c.Except, Code: c.Code, Reason: c.Reason})
+	if err == nil && done.Connections > 0 {
+		h.log.Info("connections are closed, as somebody asked", "connections", done.Connections, "code", c.Code, "reason", c.Reason)
+	}
+	return done, err
+}
+
+func (h *host) act(a *control.Audience, act protocol.Act) (done control.Reached, err error) {
+	for _, id := range a.IDs {
+		if h.hub.Get(id) == nil {
+			done.Missing = append(done.Missing, id)
+		}
+	}
+	to, names := audience(a)
+	done.Connections = h.hub.Reach(to, names, a.Except) // before it closes them
+	return done, h.hub.Commit(nil, []protocol.Act{act})
+}
+
+func audience(a *control.Audience) (to protocol.Audience, names []string) {
+	switch {
+	case a.All:
+		return protocol.ToAll, nil
+	case len(a.Groups) > 0:
+		return protocol.ToGroups, a.Groups
+	case len(a.UIDs) > 0:
+		return protocol.ToUsers, a.UIDs
+	}
+	return protocol.ToConnections, a.IDs
+}

@@ -1,0 +1,218 @@
+// connections.go: what the API says of long-lived connections, and does to them.
+
+package control
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Connection is a client's long-lived connection: a WebSocket, a TCP connection, a held response.
+type Connection struct {
+	ID          string    `json:"id"`
+	Protocol    string    `json:"protocol"` // websocket, tcp, sse or poll
+	Remote      string    `json:"remote"`   // ip:port; "" for a client of a unix socket
+	Listener    string    `json:"listener"`
+	Pool        string    `json:"pool"`
+	UID         string    `json:"uid"`
+	Groups      []string  `json:"groups"`
+	Since       time.Time `json:"since"`
+	MessagesIn  int64     `json:"messages_in"`
+	MessagesOut int64     `json:"messages_out"`
+	BytesIn     int64     `json:"bytes_in"`     // of messages
+	BytesOut    int64     `json:"bytes_out"`    // of messages, with their framing
+	Dropped     int64     `json:"dropped"`      // messages for a client that was too slow
+	Queued      int64     `json:"queued"`       // bytes that wait to be sent, with 32 for each message
+	Waiting     int       `json:"waiting"`      // messages that wait to be handled
+	SessionSize int       `json:"session_size"` // bytes, encoded
+}
+
+// Filter chooses connections: those that fit all that is not empty.
+type Filter struct{ Group, UID, Protocol string }
+
+func (f Filter) fits(c *Connection) bool {
+	return (f.UID == "" || c.UID == f.UID) && (f.Protocol == "" || c.Protocol == f.Protocol) && (f.Group == "" || slices.Contains(c.Groups, f.Group))
+}
+
+// Audience says whom a message is for, or who is to be closed. One of the first four is set.
+type Audience struct {
+	IDs    []string `json:"ids,omitempty"`
+	UIDs   []string `json:"uids,omitempty"`
+	Groups []string `json:"groups,omitempty"`
+	All    bool     `json:"all,omitempty"`
+	Except []string `json:"except,omitempty"` // ids that are left out
+}
+
+// Check says what is wrong with an audience.
+func (a *Audience) Check() error {
+	n := 0
+	for _, set := range []bool{len(a.IDs) > 0, len(a.UIDs) > 0, len(a.Groups) > 0, a.All} {
+		if set {
+			n++
+		}
+	}
+	if n != 1 {
+		return errors.New(`it has to be said for whom it is, by one of "ids", "uids", "groups" and "all"`)
+	}
+	return nil
+}
+
+// Message is sent to each of its audience, once.
+type Message struct {
+	Audience
+	Bytes  []byte `json:"bytes"` // in base64
+	Binary bool   `json:"binary,omitempty"`
+}
+
+// Closing closes each of its audience, after what was sent to it before. Code and reason are as in SPEC.md §10.3.
+type Closing struct {
+	Audience
+	Code   int    `json:"code,omitempty"` // 0 is 1000
+	Reason string `json:"reason,omitempty"`
+}
+
+// Reached is what came of a [Message] or a [Closing].
+type Reached struct {
+	Connections int      `json:"connections"`       // how many it was for
+	Missing     []string `json:"missing,omitempty"` // ids that no open connection has
+}
+
+const (
+	// MaxMessage is the largest message that can be sent by the API.
+	MaxMessage = 16 << 20
+	maxSend    = MaxMessage/3*4 + maxRequest
+)
+
+func (s *Server) connections(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	for name := range query {
+		if name != "group" && name != "uid" && name != "protocol" {
+			refuse(w, http.StatusBadRequest, fmt.Errorf("connections are chosen by group, uid and protocol, not by %q", name))
+			return
+		}
+	}
+	f := Filter{Group: query.Get("group"), UID: query.Get("uid"), Protocol: query.Get("protocol")}
+	all := slices.DeleteFunc(s.host.Connections(), func(c Connection) bool { return !f.fits(&c) })
+	slices.SortFunc(all, func(a, b Connection) int {
+		if n := a.Since.Compare(b.Since); n != 0 {
+			return n
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	out := bufio.NewWriterSize(w, 32<<10)
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	for i := range all {
+		if encoder.Encode(&all[i]) != nil {
+			return // the client has gone
+		}
+	}
+	out.Flush()
+}
+
+func (s *Server) send(w http.ResponseWriter, r *http.Request) {
+	var m Message
+	if !readUpTo(w, r, &m, maxSend) {
+		return
+	}
+	if len(m.Bytes) > MaxMessage {
+		refuse(w, http.StatusRequestEntityTooLarge, fmt.Errorf("the message has %d bytes; at most %d can be sent in this way", len(m.Bytes), MaxMessage))
+		return
+	}
+	s.reach(w, &m.Audience, func() (Reached, error) { return s.host.Send(m) })
+}
+
+func (s *Server) close(w http.ResponseWriter, r *http.Request) {
+	var c Closing
+	if !readUpTo(w, r, &c, maxRequest) {
+		return
+	}
+	s.reach(w, &c.Audience, func() (Reached, error) { return s.host.Hangup(c) })
+}
+
+func (s *Server) reach(w http.ResponseWriter, a *Audience, do func() (Reached, error)) {
+	err := a.Check()
+	if err == nil {
+		var done Reached
+		if done, err = do(); err == nil {
+			answer(w, http.StatusOK, done)
+			return
+		}
+	}
+	refuse(w, http.StatusBadRequest, err)
+}
+
+// Connections asks for the connections that the filter chooses, the oldest first, and calls each with one after the other, and with its line of JSON,
+// which is valid during the call only. The first error of each ends it.
+func (c *Client) Connections(ctx context.Context, f Filter, each func(c Connection, line []byte) error) error {
+	query := url.Values{}
+	for name, value := range map[string]string{"group": f.Group, "uid": f.UID, "protocol": f.Protocol} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	path := "/v1/connections"
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	body, err := c.ask(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	in := bufio.NewReader(body)
+	for {
+		line, err := in.ReadBytes('\n')
+		switch {
+		case errors.Is(err, io.EOF) && len(line) == 0:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return ErrCutOff
+		}
+		var one Connection
+		if err := json.Unmarshal(line, &one); err != nil {
+			return fmt.Errorf("what answers at %s is no host: %w", c.path, err)
+		}
+		if err := each(one, line[:len(line)-1]); err != nil {
+			return err
+		}
+	}
+}
+
+// Send sends a message to its audience.
+func (c *Client) Send(ctx context.Context, m Message) (Reached, error) {
+	return c.reach(ctx, "/v1/send", m)
+}
+
+// Hangup closes its audience.
+func (c *Client) Hangup(ctx context.Context, h Closing) (Reached, error) {
+	return c.reach(ctx, "/v1/close", h)
+}
+
+func (c *Client) reach(ctx context.Context, path string, request any) (done Reached, err error) {
+	data, err := json.Marshal(request)
+	if err != nil {
+		return done, err
+	}
+	body, err := c.ask(ctx, http.MethodPost, path, data)
+	if err != nil {
+		return done, err
+	}
+	defer body.Close()
+	if err := json.NewDecoder(body).Decode(&done); err != nil {
+		return done, fmt.Errorf("what answers at %s is no host: %w", c.path, err)
+	}
+	return done, nil
+}

@@ -1,0 +1,117 @@
+// host send and host close: a word to connections, and the last one.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/control"
+)
+
+func sendCommand() *command {
+	return &command{
+		name:      "send",
+		arguments: "(--id ID | --uid UID | --group GROUP | --all) TEXT",
+		summary:   "Send a message to connections",
+		detail: `TEXT is the message, or - for what comes on standard input. It says how many connections it was for, and exits with 1 if there were none.
+A client that is too slow may drop it, or be closed for it, as slow_client has it.`,
+		example: "host send --all 'We are back in five minutes.'\nhost send --uid ada --uid bob hello\njq -c .news feed.json | host send --group news -",
+		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+			find := hostFlags(f)
+			whom := audienceFlags(f)
+			f.StringArrayVar(&whom.IDs, "id", nil, "to the connection `ID`; can be repeated, as the next two")
+			binary := f.Bool("binary", false, "as bytes, not as text: a binary message of a WebSocket, and to server-sent events as it is")
+			return func(t *terminal, args []string) error {
+				if len(args) != 1 {
+					return misused("expected one TEXT, and got %d arguments; put quotes around a text of several words", len(args))
+				}
+				if whom.Check() != nil {
+					return misused("say to whom, by one of --id, --uid, --group and --all")
+				}
+				m := control.Message{Audience: *whom, Bytes: []byte(args[0]), Binary: *binary}
+				if args[0] == "-" {
+					var err error
+					if m.Bytes, err = io.ReadAll(io.LimitReader(os.Stdin, control.MaxMessage+1)); err != nil {
+						return fmt.Errorf("standard input: %w", err)
+					}
+				}
+				switch {
+				case len(m.Bytes) > control.MaxMessage:
+					return fmt.Errorf("the message has more than %s; split it", humanBytes(control.MaxMessage))
+				case !m.Binary && !utf8.Valid(m.Bytes):
+					return errors.New("the message is no UTF-8 text: send it with --binary")
+				}
+				client, err := find()
+				if err != nil {
+					return err
+				}
+				ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+				defer cancel()
+				done, err := client.Send(ctx, m)
+				return tellReached(t, "sent to", done, err)
+			}
+		},
+	}
+}
+
+func closeCommand() *command {
+	return &command{
+		name:      "close",
+		arguments: "(ID... | --uid UID | --group GROUP | --all)",
+		summary:   "Close connections",
+		detail: `Clients get what was sent to them before, and then a proper close: a WebSocket the code and the reason, others the end of the stream. Workers hear of it
+in onClose. It exits with 1 if there is no such connection.`,
+		example: "host close 5kq2wz7d-1f\nhost close --uid mallory --code 1008 --reason 'house rules'",
+		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+			find := hostFlags(f)
+			whom := audienceFlags(f)
+			code := f.Int("code", 1000, "`CODE` for the client: 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999")
+			reason := f.String("reason", "", "`TEXT` for the client, at most 123 bytes")
+			return func(t *terminal, args []string) error {
+				whom.IDs = args
+				if whom.Check() != nil {
+					return misused("say which, by their IDs, or by one of --uid, --group and --all; `host connections` lists them")
+				}
+				client, err := find()
+				if err != nil {
+					return err
+				}
+				ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+				defer cancel()
+				done, err := client.Hangup(ctx, control.Closing{Audience: *whom, Code: *code, Reason: *reason})
+				return tellReached(t, "closed", done, err)
+			}
+		},
+	}
+}
+
+func audienceFlags(f *pflag.FlagSet) *control.Audience {
+	a := new(control.Audience)
+	f.StringArrayVar(&a.UIDs, "uid", nil, "the connections of the user `UID`")
+	f.StringArrayVar(&a.Groups, "group", nil, "those in the group `NAME`")
+	f.BoolVar(&a.All, "all", false, "all of them")
+	f.StringArrayVar(&a.Except, "except", nil, "but not the connection `ID`; can be repeated")
+	return a
+}
+
+// tellReached says what came of it.
+func tellReached(t *terminal, what string, done control.Reached, err error) error {
+	if err != nil {
+		return withRemedy(err)
+	}
+	fmt.Fprintln(t.out, what, counted(done.Connections, "connection"))
+	if len(done.Missing) > 0 {
+		return fmt.Errorf("there is no connection %s; `host connections` lists those there are", strings.Join(done.Missing, ", "))
+	}
+	if done.Connections == 0 {
+		return silentExit(exitFailure)
+	}
+	return nil
+}
