@@ -29,6 +29,7 @@ func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
 			return all
 		},
 	}
+	source.LongLived = h.hub.Tallies
 	server, err := admin.Open(address, h.Status, metrics.Handler(source))
 	if err != nil {
 		return nil, err

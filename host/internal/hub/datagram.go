@@ -6,24 +6,28 @@ import "github.com/workerhost/workerhost/protocol"
 
 // datagram is one under way: what its event is about, and its Sink.
 type datagram struct {
+	hub      *Hub
+	card     Card
 	exchange protocol.Exchange
 	incoming protocol.Incoming
 	reply    func([]byte)
-	dropped  func(*protocol.Failure)
+	done     func(*protocol.Failure)
 	stream   protocol.Stream
 	failure  *protocol.Failure
 }
 
 // Datagram submits a message of at most [protocol.MaxData] bytes that belongs to no connection; data is the hub's from now on. reply is called with
-// each message for its sender, from a goroutine that must not wait for long; dropped is called if the message was not handled, because the pool's
-// queue was full, say. Either may come before Datagram returns.
-func (h *Hub) Datagram(b Backend, card Card, data []byte, reply func([]byte), dropped func(*protocol.Failure)) {
+// each message for its sender, from a goroutine that must not wait for long; done is called last and once, with what was wrong if the message was not
+// handled, because the pool's queue was full, say, or with nil. Either may come before Datagram returns.
+func (h *Hub) Datagram(b Backend, card Card, data []byte, reply func([]byte), done func(*protocol.Failure)) {
+	d := &datagram{hub: h, card: card, reply: reply, done: done}
+	h.count(card, func(t *Tally) { t.MessagesIn++; t.BytesIn += int64(len(data)) })
 	traits := b.Traits()
 	if !traits.Events.Message || len(data) > protocol.MaxData {
-		dropped(&protocol.Failure{Kind: protocol.FailedNoWorker, Detail: "the pool's workers handle no messages, or not of this size"})
+		d.failure = &protocol.Failure{Kind: protocol.FailedNoWorker, Detail: "the pool's workers handle no messages, or not of this size"}
+		d.Finished()
 		return
 	}
-	d := &datagram{reply: reply, dropped: dropped}
 	d.incoming = protocol.Incoming{
 		Flags: protocol.FlagEnd | protocol.FlagBinary, Bytes: data,
 		Connection: protocol.Connection{Protocol: card.Protocol, Remote: card.Remote, Listener: card.Listener},
@@ -38,6 +42,7 @@ func (d *datagram) replies(a protocol.Act) bool {
 	if d == nil || !ok || m.To != protocol.ToSelf {
 		return false
 	}
+	d.hub.count(d.card, func(t *Tally) { t.MessagesOut++; t.BytesOut += int64(len(m.Bytes)) })
 	d.reply(m.Bytes)
 	return true
 }
@@ -68,6 +73,7 @@ func (d *datagram) Fail(err *protocol.Failure) {
 // Finished implements [protocol.Sink].
 func (d *datagram) Finished() {
 	if d.failure != nil {
+		d.hub.count(d.card, func(t *Tally) { t.Lost++ })
 		d.dropped(d.failure)
 	}
 }

@@ -15,13 +15,16 @@ type Tally struct {
 	BytesIn, BytesOut int64
 	Dropped [3]int64 // messages for slow clients, by [SlowClient]
 	Queued  int64    // bytes that wait to be sent
+	Lost    int64    // datagrams that no worker has handled
 }
 
 type tallyKey struct{ listener, protocol string }
 
 // tally gives the one that c counts for. h.mu is held.
-func (h *Hub) tally(c *Connection) *Tally {
-	k := tallyKey{c.card.Listener, c.card.Protocol}
+func (h *Hub) tally(c *Connection) *Tally { return h.tallyOf(c.card) }
+
+func (h *Hub) tallyOf(card Card) *Tally {
+	k := tallyKey{card.Listener, card.Protocol}
 	t := h.tallies[k]
 	if t == nil {
 		t = &Tally{Listener: k.listener, Protocol: k.protocol, Closed: map[int]int64{}}
@@ -49,6 +52,13 @@ func (t *Tally) close(c *Connection) {
 	if opened {
 		t.Closed[code]++
 	}
+}
+
+// count changes the tally of datagrams.
+func (h *Hub) count(card Card, change func(*Tally)) {
+	h.mu.Lock()
+	change(h.tallyOf(card))
+	h.mu.Unlock()
 }
 
 // Open counts the connections that are open, by protocol. It looks at none of them.

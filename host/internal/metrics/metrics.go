@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/workers"
 )
 
@@ -33,6 +34,7 @@ type Source struct {
 	Version   string
 	Pools     func() []Pool
 	Listeners func() []Listener
+	LongLived func() []hub.Tally // long-lived connections
 }
 
 // Handler answers scrapes, with the metrics of the Go runtime and of the process beside ours.
@@ -102,6 +104,9 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		for why, n := range l.Refused() {
 			counter(to, refusals, n, l.Address(), why)
 		}
+	}
+	for _, l := range c.source.LongLived() {
+		collectLongLived(to, &l)
 	}
 	for _, p := range c.source.Pools() {
 		collectCounts(to, p.Name(), p.Metrics())

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/workers"
 )
 
@@ -49,6 +50,12 @@ func scrape(t *testing.T) string {
 	t.Helper()
 	h := Handler(Source{
 		Version: "1.2.3", Pools: func() []Pool { return []Pool{fakePool{}} }, Listeners: func() []Listener { return []Listener{fakeListener{}} },
+		LongLived: func() []hub.Tally {
+			return []hub.Tally{
+				{Listener: ":80", Protocol: "websocket", Open: 3, Opened: 5, Closed: map[int]int64{1001: 2}, MessagesIn: 6, MessagesOut: 7, BytesIn: 60, BytesOut: 70, Dropped: [3]int64{0, 8, 0}, Queued: 90},
+				{Listener: ":53", Protocol: "udp", MessagesIn: 10, Lost: 4},
+			}
+		},
 	})
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
@@ -64,6 +71,17 @@ func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 		`workerhost_connections{listener="127.0.0.1:80"} 42`,
 		`workerhost_refusals_total{listener="127.0.0.1:80",reason="rate limit"} 3`,
 		`workerhost_static_files_total{listener="127.0.0.1:80"} 8`,
+		`workerhost_long_lived_connections{listener=":80",protocol="websocket"} 3`,
+		`workerhost_long_lived_connections_opened_total{listener=":80",protocol="websocket"} 5`,
+		`workerhost_long_lived_connections_closed_total{code="1001",listener=":80",protocol="websocket"} 2`,
+		`workerhost_messages_received_total{listener=":80",protocol="websocket"} 6`,
+		`workerhost_messages_sent_total{listener=":80",protocol="websocket"} 7`,
+		`workerhost_message_bytes_received_total{listener=":80",protocol="websocket"} 60`,
+		`workerhost_message_bytes_sent_total{listener=":80",protocol="websocket"} 70`,
+		`workerhost_send_queue_bytes{listener=":80",protocol="websocket"} 90`,
+		`workerhost_messages_dropped_total{listener=":80",policy="drop-oldest",protocol="websocket"} 8`,
+		`workerhost_messages_received_total{listener=":53",protocol="udp"} 10`,
+		`workerhost_datagrams_lost_total{listener=":53",protocol="udp"} 4`,
 		`workerhost_responses_total{class="4xx",generation="7",pool="app"} 9`,
 		`workerhost_responses_total{class="5xx",generation="6",pool="app"} 0`,
 		`workerhost_failures_total{pool="app",reason="queue full"} 2`,
