@@ -74,6 +74,6 @@ func (d *datagram) Fail(err *protocol.Failure) {
 func (d *datagram) Finished() {
 	if d.failure != nil {
 		d.hub.count(d.card, func(t *Tally) { t.Lost++ })
-		d.dropped(d.failure)
 	}
+	d.done(d.failure)
 }
