@@ -58,6 +58,7 @@ final class Worker
     private ?Timers $timers = null;
 
     private Link $link;
+    private ?Place $place = null;
     private ?Superglobals $globals = null;
     private int $window = Frame::WINDOW_SIZE;
     private bool $dev = false;
@@ -191,6 +192,16 @@ final class Worker
     }
 
     /**
+     * Which pool this is a worker of, and of which generation of its code. Known from onStart() on.
+     *
+     * @throws \Error before run(): no host has said it yet
+     */
+    public function place(): Place
+    {
+        return $this->place ?? throw new \Error('place() is for handlers, from onStart() on: before run() no host has said it');
+    }
+
+    /**
      * A function to run before the process ends in good order: on a reload, and when the host stops. It does not run after exit() or a fatal error.
      *
      * @param callable(): mixed $function
@@ -268,6 +279,7 @@ final class Worker
         $this->link->maxFrame = $hello[6];
         $this->window = $hello[7];
         $this->dev = $hello[9];
+        $this->place = new Place($hello[3], $hello[4], $hello[5], $hello[8], $hello[9]);
         Log::attach($this->link);
         $this->events->attach($this->link);
         \set_time_limit(0);
