@@ -179,7 +179,7 @@ func (h *host) run() error {
 func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Options {
 	c := made.config
 	o := listen.Options{
-		Address: l.Address, Backend: p.workers, Limits: listenLimits(c.HTTP), Public: c.HTTP.Public, Spool: h.spool, Hub: h.hub, Sockets: socketLimits(&l.Sockets),
+		Address: l.Address, Protocol: l.Protocol, Framing: framing(&l.Sockets), Backend: p.workers, Limits: listenLimits(c.HTTP), Public: c.HTTP.Public, Spool: h.spool, Hub: h.hub, Sockets: socketLimits(&l.Sockets),
 		Dev: c.Dev, Logger: h.log.With("listener", l.Address),
 	}
 	if h.watch != watchOff && c.Dev {

@@ -18,3 +18,14 @@ func socketLimits(c *config.Sockets) listen.SocketLimits {
 		AllowedOrigins: c.AllowedOrigins, Compression: c.Compression, MaxPerAddress: c.MaxPerAddress, ShutdownSpread: c.ShutdownSpread,
 	}
 }
+
+var framings = map[string]listen.FramingKind{
+	"raw": listen.FrameRaw, "line": listen.FrameLine, "length16": listen.FrameLength16, "length32": listen.FrameLength32,
+}
+
+func framing(c *config.Sockets) listen.Framing {
+	if c.Delimiter != "" {
+		return listen.Framing{Kind: listen.FrameDelimiter, Delimiter: c.Delimiter}
+	}
+	return listen.Framing{Kind: framings[c.Framing]}
+}

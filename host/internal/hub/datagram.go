@@ -36,6 +36,15 @@ func (h *Hub) Datagram(b Backend, card Card, data []byte, reply func([]byte), do
 	b.Submit(&d.exchange)
 }
 
+// Dropped counts a datagram that its listener has dropped.
+func (h *Hub) Dropped(card Card, size int) {
+	h.count(card, func(t *Tally) {
+		t.MessagesIn++
+		t.BytesIn += int64(size)
+		t.Lost++
+	})
+}
+
 // replies answers the sender, if the act is a SEND to it.
 func (d *datagram) replies(a protocol.Act) bool {
 	m, ok := a.(*protocol.Send)

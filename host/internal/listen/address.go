@@ -30,6 +30,18 @@ func bind(address string) (net.Listener, error) {
 	return l, nil
 }
 
+// bindUDP is bind for datagrams.
+func bindUDP(address string) (*net.UDPConn, error) {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return nil, fmt.Errorf("listen on %q: UDP needs host:port or :port; an IPv6 address stands in brackets, as in [::1]:8080", address)
+	}
+	c, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w%s", address, err, remedy(err))
+	}
+	return c.(*net.UDPConn), nil
+}
+
 func remedy(err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -93,8 +93,8 @@ const (
 const turnedAway = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 81\r\n\r\n" +
 	"503 Service Unavailable\nThe server is busy. Please try again in a moment.        \n"
 
-// turnAway gets rid of a connection without waiting for it. A client of TLS can't be told.
-func (k *Crowd) turnAway(c net.Conn, secure bool, limit string) {
+// turnAway gets rid of a connection without waiting for it. A client that is deaf, since it speaks TLS or no HTTP, can't be told.
+func (k *Crowd) turnAway(c net.Conn, deaf bool, limit string) {
 	if now := time.Now().Unix(); now-k.warned.Load() >= int64(complainEvery/time.Second) {
 		k.warned.Store(now)
 		k.log.Warn("connections are turned away: raise "+limit+", or look for who opens them", "limit", limit, "remote", c.RemoteAddr(), "open", k.Open())
@@ -108,7 +108,7 @@ func (k *Crowd) turnAway(c net.Conn, secure bool, limit string) {
 	go func() { // ends within leavingTime
 		defer func() { <-k.leaving }()
 		defer c.Close()
-		if secure {
+		if deaf {
 			return
 		}
 		c.SetDeadline(time.Now().Add(leavingTime))
@@ -136,6 +136,6 @@ func (k *Crowd) acceptFor(l net.Listener, s *Server) (c net.Conn, who netip.Addr
 			return c, who, nil
 		}
 		s.answered.refused[RefusedConnections].Add(1)
-		k.turnAway(c, s.options.TLS != nil, full)
+		k.turnAway(c, s.options.TLS != nil || s.options.Protocol != HTTP, full)
 	}
 }

@@ -1,5 +1,5 @@
-// Package listen owns the HTTP listeners and every client connection. It turns requests into exchanges, submits them to a
-// Backend, and gives clients what comes back. It knows no process and no pool.
+// Package listen owns the listeners, of HTTP, TCP and UDP, and every client connection. It turns requests into exchanges, submits them to a
+// Backend, and gives clients what comes back; long-lived connections it shares with package hub. It knows no process and no pool.
 //
 // What a reader may rely on:
 //   - Nothing ambiguous reaches a Backend: what two parsers might read differently is refused (strict.go).
@@ -65,17 +65,26 @@ func DefaultLimits() Limits {
 	}
 }
 
+// What clients of a listener speak.
+const (
+	HTTP = "http" // and WebSockets, and held responses
+	TCP  = "tcp"
+	UDP  = "udp"
+)
+
 // Options describe one listener.
 type Options struct {
-	Address string    // host:port, :port or unix:/path
-	TLS     *TLSFiles // nil: plain HTTP
-	Backend Backend
-	Limits  Limits
-	Hub     *hub.Hub // keeps long-lived connections, for all listeners of a host; nil: there are none
-	Sockets SocketLimits
-	Public  string // folder of static files, served before the Backend is asked; "" is off
-	Spool   *Spool // shared by all listeners of a host
-	Dev     bool   // error pages show details
+	Address  string    // host:port, :port or unix:/path
+	Protocol string    // HTTP if empty; TCP and UDP need a Hub, and heed no option that is about requests
+	Framing  Framing   // of TCP
+	TLS      *TLSFiles // nil: plain HTTP
+	Backend  Backend
+	Limits   Limits
+	Hub      *hub.Hub // keeps long-lived connections, for all listeners of a host; nil: there are none
+	Sockets  SocketLimits
+	Public   string // folder of static files, served before the Backend is asked; "" is off
+	Spool    *Spool // shared by all listeners of a host
+	Dev      bool   // error pages show details
 
 	MaxConnections int        // of this listener; 0 is without a limit of its own
 	Crowd          *Crowd     // shared by all listeners of a host; nil is without a limit
@@ -89,7 +98,7 @@ type Options struct {
 	Logger hclog.Logger
 }
 
-// Server is one HTTP listener: HTTP/1.1 and HTTP/2 with prior knowledge, or HTTP/1.1 and HTTP/2 by ALPN over TLS. Its methods are safe for
+// Server is one listener. One of HTTP speaks HTTP/1.1 and HTTP/2 with prior knowledge, or HTTP/1.1 and HTTP/2 by ALPN over TLS. Its methods are safe for
 // concurrent use, but Listen and Serve are called once, in this order.
 type Server struct {
 	options Options
@@ -100,6 +109,8 @@ type Server struct {
 	certificate atomic.Pointer[tls.Certificate]
 	public      atomic.Pointer[folder]
 	socket      net.Listener // set by Listen
+	packets     *packets     // of UDP, in the socket's place
+	complained  atomic.Int64 // when complain last said something, in Unix seconds
 	in          acceptor     // set by Serve
 	clients     *clients
 	crowd       *Crowd
@@ -120,6 +131,9 @@ func New(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
+	if o.Protocol == "" {
+		o.Protocol = HTTP
+	}
 	if o.Crowd == nil {
 		o.Crowd = NewCrowd(0, 0, nil, o.Logger)
 	}
@@ -137,6 +151,11 @@ func New(o Options) (*Server, error) {
 
 // Listen binds the address. Its errors say what to do about them.
 func (s *Server) Listen() error {
+	if s.options.Protocol == UDP {
+		packets, err := s.bindPackets()
+		s.packets = packets
+		return err
+	}
 	socket, err := bind(s.options.Address)
 	if err != nil {
 		return err
@@ -147,6 +166,9 @@ func (s *Server) Listen() error {
 
 // Address is what the listener is bound to, in the form of Options.Address; with port 0 it names the port that was given.
 func (s *Server) Address() string {
+	if s.packets != nil {
+		return s.packets.conn.LocalAddr().String()
+	}
 	if s.socket == nil {
 		return s.options.Address
 	}
@@ -158,6 +180,12 @@ func (s *Server) Address() string {
 
 // Serve answers clients until Shutdown or Close, and then returns nil.
 func (s *Server) Serve() error {
+	switch s.options.Protocol {
+	case TCP:
+		return s.serveTCP()
+	case UDP:
+		return s.packets.serve()
+	}
 	in := &listener{Listener: s.socket, server: s}
 	if s.options.TLS != nil {
 		s.in = s.listenTLS(in)
@@ -189,7 +217,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.end()
 	s.clients.closeSilent()
 	fronts := s.allFronts()
-	errs := make([]error, len(fronts)+1)
+	errs := make([]error, len(fronts)+2)
 	var all sync.WaitGroup
 	all.Go(func() {
 		if s.farewell(ctx) > 0 {
@@ -198,6 +226,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	})
 	for i, f := range fronts {
 		all.Go(func() { errs[i] = f.http.Shutdown(ctx) })
+	}
+	if s.packets != nil {
+		all.Go(func() { errs[len(fronts)+1] = s.packets.drain(ctx) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
@@ -235,6 +266,9 @@ func (s *Server) end() {
 	if s.socket != nil {
 		s.socket.Close()
 	}
+	if s.packets != nil {
+		s.packets.end()
+	}
 }
 
 // Close ends everything at once: connections are cut, and what workers still do for them is cancelled.
@@ -251,6 +285,9 @@ func (s *Server) Close() error {
 	cancel()
 	s.farewell(gone)
 	s.clients.closeAll()
+	if s.packets != nil {
+		s.packets.close()
+	}
 	s.sockets.Wait()
 	if p := s.public.Swap(nil); p != nil {
 		p.close()

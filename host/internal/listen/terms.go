@@ -18,6 +18,7 @@ type terms struct {
 	limits  Limits
 	sockets SocketLimits
 	held    *hub.Terms    // for long-lived connections
+	framing Framing       // of TCP connections that begin
 	most    int           // connections of the listener; 0 is without a limit
 	proxies *Proxies      // nil: forwarding headers are the workers' to judge
 	rate    *RateLimit    // nil is off
@@ -28,7 +29,7 @@ type terms struct {
 }
 
 func newTerms(c Change) *terms {
-	t := &terms{backend: c.Backend, limits: c.Limits, sockets: c.Sockets, held: c.Sockets.hubTerms(c.Backend), most: c.MaxConnections, proxies: c.Proxies, rate: c.RateLimit, access: c.Access, id: c.RequestID, idle: make(chan struct{})}
+	t := &terms{backend: c.Backend, limits: c.Limits, sockets: c.Sockets, held: c.Sockets.hubTerms(c.Backend), framing: c.Framing, most: c.MaxConnections, proxies: c.Proxies, rate: c.RateLimit, access: c.Access, id: c.RequestID, idle: make(chan struct{})}
 	t.users.Store(1)
 	return t
 }
@@ -52,11 +53,12 @@ func (t *terms) release() {
 	}
 }
 
-// Change is what a listener is to do from now on. Its address, and whether it speaks TLS, stay.
+// Change is what a listener is to do from now on. Its address, its protocol, and whether it speaks TLS, stay.
 type Change struct {
 	Backend Backend
 	Limits  Limits
 	Sockets SocketLimits
+	Framing Framing // of TCP connections that begin from now on
 	Public  string
 	TLS     *TLSFiles
 
@@ -70,7 +72,7 @@ type Change struct {
 // change is what the options say of what can change.
 func (o *Options) change() Change {
 	return Change{
-		Backend: o.Backend, Limits: o.Limits, Sockets: o.Sockets, Public: o.Public, TLS: o.TLS,
+		Backend: o.Backend, Limits: o.Limits, Sockets: o.Sockets, Framing: o.Framing, Public: o.Public, TLS: o.TLS,
 		MaxConnections: o.MaxConnections, Proxies: o.Proxies, RateLimit: o.RateLimit, Access: o.Access, RequestID: o.RequestID,
 	}
 }
@@ -135,7 +137,7 @@ func (p *Prepared) Apply() (settled <-chan struct{}) {
 		s.options.Hub.Retune(old.held, now.held)
 	}
 	old.release()
-	if !s.closed && frontLimits(old.limits) != frontLimits(p.change.Limits) {
+	if !s.closed && s.options.Protocol == HTTP && frontLimits(old.limits) != frontLimits(p.change.Limits) {
 		s.renew(p.change.Limits)
 	}
 	return old.idle

@@ -27,19 +27,24 @@ func (s *Server) ReloadTLS() error {
 	return nil
 }
 
+// tlsConfig has handshakes use the certificate of the moment, and agree on one of these protocols.
+func (s *Server) tlsConfig(protocols ...string) *tls.Config {
+	return &tls.Config{
+		NextProtos:     protocols,
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.certificate.Load(), nil },
+	}
+}
+
 // listenTLS completes handshakes before net/http sees a connection: HTTP/2 goes on as it is, HTTP/1.1 is read strictly.
 func (s *Server) listenTLS(in net.Listener) *tlsListener {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &tlsListener{
 		Listener: in,
 		server:   s,
-		config: &tls.Config{
-			NextProtos:     []string{"h2", "http/1.1"},
-			MinVersion:     tls.VersionTLS12,
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.certificate.Load(), nil },
-		},
-		ready: make(chan accepted),
-		ctx:   ctx, cancel: cancel,
+		config:   s.tlsConfig("h2", "http/1.1"),
+		ready:    make(chan accepted),
+		ctx:      ctx, cancel: cancel,
 	}
 	l.running.Add(1)
 	go l.accept() // ends with the listener; Close waits for it

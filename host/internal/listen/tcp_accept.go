@@ -1,0 +1,135 @@
+// How a TCP connection begins: room for it, TLS if the listener has it, and the workers' word.
+
+package listen
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// serveTCP accepts clients until the socket is closed, and then returns nil.
+func (s *Server) serveTCP() error {
+	for wait := time.Duration(0); ; {
+		c, who, err := s.crowd.acceptFor(s.socket, s)
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			var passing interface{ Temporary() bool }
+			if !errors.As(err, &passing) || !passing.Temporary() {
+				return err
+			}
+			wait = min(max(5*time.Millisecond, 2*wait), time.Second)
+			s.log.Error("can't accept: if too many files are open, raise the limit (ulimit -n), or lower max_connections", "error", err, "retry", wait.String())
+			time.Sleep(wait)
+			continue
+		}
+		wait = 0
+		below := s.clients.add(c, s.crowd, who, s.terms.Load().sockets.WriteTimeout)
+		if !s.begin(func() { s.welcome(below) }) { // ends with the handshake_timeout, or Close
+			below.Close()
+		}
+	}
+}
+
+// noEvents says why nobody can connect; "" if that is not so.
+func (s *Server) noEvents() string {
+	events := s.terms.Load().backend.Traits().Events
+	if s.options.Protocol == HTTP || s.options.Protocol == UDP && events.Message || s.options.Protocol == TCP && events.Any() {
+		return ""
+	}
+	return "the pool's workers handle no connections, or none has started: give them a handler of messages (onMessage, OnMessage), or the listener another pool"
+}
+
+// Problem says why a listener of TCP or UDP serves nobody, and what to do; "" if all is well.
+func (s *Server) Problem() string { return s.noEvents() }
+
+// complain logs a problem of many clients now and then.
+func (s *Server) complain(text string, args ...any) {
+	now := time.Now().Unix()
+	if before := s.complained.Load(); now-before >= int64(complainEvery/time.Second) && s.complained.CompareAndSwap(before, now) {
+		s.log.Error(text, args...)
+	}
+}
+
+// welcome has the workers decide, and has the client served if they take it.
+func (s *Server) welcome(below *client) {
+	under := s.terms.Load()
+	limits := &under.sockets
+	remote := ""
+	if a := below.RemoteAddr(); a.Network() == "tcp" {
+		remote = a.String()
+	}
+	if wrong := s.noEvents(); wrong != "" {
+		s.complain("clients are turned away: "+wrong, "remote", remote, "pool", under.backend.Traits().Pool)
+		below.Close()
+		return
+	}
+	who, ok := s.tally.enter(remote, limits.MaxPerAddress)
+	if !ok {
+		s.log.Debug("a TCP connection is turned away: its address has as many as it may", "remote", remote, "max_connections_per_address", limits.MaxPerAddress)
+		below.Close()
+		return
+	}
+	c := &tcpConn{server: s, below: below, who: who, framer: framer{framing: under.framing, most: limits.maxMessage()}}
+	if !c.secure(limits.HandshakeTimeout) || !c.open(under, remote) || !s.begin(c.run) { // run ends with the connection
+		if c.link != nil {
+			c.link.Closed(protocol.CloseBroken, "", false)
+		}
+		below.Close()
+		s.tally.leave(who)
+	}
+}
+
+// secure agrees on TLS, if the listener has it. It says false if that failed.
+func (c *tcpConn) secure(limit time.Duration) bool {
+	if c.server.options.TLS == nil {
+		c.below.heard.Store(true) // it may be the server that speaks first
+		c.sock = newSock(c.below, c.below.Conn)
+		return true
+	}
+	ctx := context.Background() // Close cuts the connection
+	if limit > 0 {
+		limited, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		ctx = limited
+	}
+	secure := tls.Server(c.below, c.server.tlsConfig())
+	if err := secure.HandshakeContext(ctx); err != nil {
+		c.server.log.Debug("TLS handshake failed", "remote", c.below.RemoteAddr(), "error", err)
+		return false
+	}
+	c.sock = newSock(secure, nil)
+	return true
+}
+
+// open submits OPEN and waits for what comes of it.
+func (c *tcpConn) open(under *terms, remote string) bool {
+	s := c.server
+	c.join(s.options.Hub.Add(c, hub.Card{Protocol: protocol.ProtoTCP, Remote: remote, Listener: s.options.Address}, under.held))
+	answers := make(chan hub.Answer, 1)
+	c.link.Open(nil, func(a hub.Answer) { answers <- a })
+	var late <-chan time.Time
+	if limit := under.sockets.HandshakeTimeout; limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case a := <-answers:
+		if !a.Accepted {
+			return false
+		}
+	case <-late:
+		s.complain("a TCP connection is turned away: no worker has accepted it within handshake_timeout", "connection", c.link.ID(), "remote", remote)
+		return false
+	}
+	c.link.Opened()
+	return true
+}

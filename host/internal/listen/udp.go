@@ -1,0 +1,147 @@
+// UDP: each datagram is a message by itself, and what its handler sends back goes to its sender. Senders can be forged, so there is no connection,
+// and nobody waits: what the pool has no place for is dropped and counted.
+
+package listen
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// packets is the socket of a listener of UDP.
+type packets struct {
+	server *Server
+	conn   *net.UDPConn
+
+	dropped atomic.Int64 // datagrams, since the listener began
+
+	mu    sync.Mutex
+	open  int           // guarded by mu: datagrams that are being handled
+	ended bool          // guarded by mu
+	idle  chan struct{} // closed when it has ended and none is open
+}
+
+const (
+	largestDatagram = 64 << 10
+	receiveBuffer   = 4 << 20 // what may wait in the kernel, which allows as much as it likes
+)
+
+func (s *Server) bindPackets() (*packets, error) {
+	conn, err := bindUDP(s.options.Address)
+	if err != nil {
+		return nil, err
+	}
+	conn.SetReadBuffer(receiveBuffer)
+	return &packets{server: s, conn: conn, idle: make(chan struct{})}, nil
+}
+
+// serve reads until end.
+func (p *packets) serve() error {
+	s := p.server
+	buffer := make([]byte, largestDatagram)
+	for {
+		n, from, err := p.conn.ReadFromUDPAddrPort(buffer)
+		if p.over() {
+			return nil
+		}
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			s.complain("a datagram could not be read", "error", err)
+			time.Sleep(5 * time.Millisecond)
+			continue
+		}
+		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		p.take(bytes.Clone(buffer[:n]), from)
+	}
+}
+
+func (p *packets) take(data []byte, from netip.AddrPort) {
+	s := p.server
+	under := s.terms.Load()
+	card := hub.Card{Protocol: protocol.ProtoUDP, Remote: from.String(), Listener: s.options.Address}
+	if most := under.sockets.maxMessage(); int64(len(data)) > most {
+		s.options.Hub.Dropped(card, len(data))
+		p.drop("a datagram is larger than max_message", "bytes", len(data), "remote", from)
+		return
+	}
+	if wrong := s.noEvents(); wrong != "" {
+		s.options.Hub.Dropped(card, len(data))
+		p.drop("datagrams are dropped: "+wrong, "pool", under.backend.Traits().Pool)
+		return
+	}
+	p.mu.Lock()
+	if p.ended {
+		p.mu.Unlock()
+		return
+	}
+	p.open++
+	p.mu.Unlock()
+	reply := func(b []byte) {
+		if _, err := p.conn.WriteToUDPAddrPort(b, from); err != nil {
+			s.complain("an answer could not be sent", "bytes", len(b), "remote", from, "error", err)
+		}
+	}
+	s.options.Hub.Datagram(under.backend, card, data, reply, func(failure *protocol.Failure) {
+		if failure != nil {
+			p.drop("datagrams are dropped, since workers could not handle them", "remote", from, "error", failure.Error())
+		}
+		p.done()
+	})
+}
+
+func (p *packets) drop(text string, args ...any) {
+	total := p.dropped.Add(1)
+	p.server.complain(text, append(args, "dropped", total)...)
+}
+
+func (p *packets) done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open--; p.open == 0 && p.ended {
+		close(p.idle)
+	}
+}
+
+func (p *packets) over() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
+}
+
+// end stops the reading; answers can still be sent. A second call does no harm.
+func (p *packets) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return
+	}
+	p.ended = true
+	if p.open == 0 {
+		close(p.idle)
+	}
+	p.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+// drain waits until what was read has been handled.
+func (p *packets) drain(ctx context.Context) error {
+	select {
+	case <-p.idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// close sends no more answers.
+func (p *packets) close() { p.conn.Close() }
