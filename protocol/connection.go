@@ -62,6 +62,23 @@ func (c *Connection) append(b []byte) []byte {
 // Value gives the connection in the form of SPEC.md §9.3.
 func (c *Connection) Value() Value { return c.append(nil) }
 
+// ParseConnection reads what [Connection.Value] gave. Errors are [*LinkError].
+func ParseConnection(v Value) (Connection, error) {
+	f := fields{decoder: decoder{b: v}, t: TypeResult, name: "connection"}
+	c := f.connection()
+	return c, f.end()
+}
+
+// ParseSession reads `[version, entries]`, what the call "session" gives (SPEC.md §10.4). Errors are [*LinkError].
+func ParseSession(v Value) (version int64, entries []Entry, err error) {
+	f := fields{decoder: decoder{b: v}, t: TypeResult, name: "session"}
+	extra := f.list(2)
+	version = f.long()
+	entries = f.entries()
+	f.skipExtra(extra)
+	return version, entries, f.end()
+}
+
 // AppendEntries appends entries in the form of SPEC.md §2.4.
 func AppendEntries(b []byte, entries []Entry) []byte {
 	b = appendArray(b, 2*len(entries))

@@ -3,6 +3,7 @@
 package protocol
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -16,10 +17,14 @@ type Value []byte
 // NewValue encodes v, which may be anything that vmihailenco/msgpack can encode. It fails on a type that it can't, and on nesting
 // deeper than 16.
 func NewValue(v any) (Value, error) {
-	b, err := msgpack.Marshal(v)
-	if err != nil {
+	var buf bytes.Buffer
+	enc := msgpack.NewEncoder(&buf)
+	enc.UseCompactInts(true) // so that what is equal looks equal, as far as that goes
+	enc.SetSortMapKeys(true)
+	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
+	b := buf.Bytes()
 	d := decoder{b: b}
 	if d.skip(0); d.err == nil && d.left() > 0 {
 		d.fail(d.pos, "one value", fmt.Sprintf("%d more bytes", d.left()))
@@ -39,6 +44,15 @@ func (v Value) Decode() (any, error) {
 	var out any
 	err := msgpack.Unmarshal(v, &out)
 	return out, err
+}
+
+// DecodeInto decodes the value into what into points to, with struct tags and all that vmihailenco/msgpack knows; nil leaves it as it is.
+// Like Decode it is safe on bytes from the wire.
+func (v Value) DecodeInto(into any) error {
+	if len(v) == 0 {
+		return nil
+	}
+	return msgpack.Unmarshal(v, into)
 }
 
 func appendValue(b []byte, v Value) []byte {

@@ -57,6 +57,7 @@ type Place struct {
 type (
 	selfKey   struct{}
 	streamKey struct{}
+	linkKey   struct{}
 )
 
 // requestContext answers the keys of this package without an allocation for each.
@@ -74,6 +75,25 @@ func (c *requestContext) Value(key any) any {
 		return c.s
 	case selfKey:
 		return &c.s.link.self
+	case linkKey:
+		return c.s.link
+	}
+	return c.Context.Value(key)
+}
+
+// linkContext is for code that runs for no request.
+type linkContext struct {
+	context.Context
+	l *link
+}
+
+// Value implements [context.Context].
+func (c linkContext) Value(key any) any {
+	switch key.(type) {
+	case selfKey:
+		return &c.l.self
+	case linkKey:
+		return c.l
 	}
 	return c.Context.Value(key)
 }
@@ -86,7 +106,7 @@ func Self(ctx context.Context) Place {
 	return Place{}
 }
 
-// RequestID gives the request's id in the host's log, or "" if ctx is not a request's.
+// RequestID gives the request's id in the host's log, or "" if ctx is not that of a request, a WebSocket's upgrade included.
 func RequestID(ctx context.Context) string {
 	if s, ok := ctx.Value(streamKey{}).(*stream); ok {
 		return s.ctx.id
@@ -94,7 +114,7 @@ func RequestID(ctx context.Context) string {
 	return ""
 }
 
-// Attempt gives 1, or 2 if another worker died of, or with, this request; 0 if ctx is not a request's.
+// Attempt gives 1, or 2 if another worker died of, or with, this request or event; 0 if ctx is neither's.
 func Attempt(ctx context.Context) int {
 	if s, ok := ctx.Value(streamKey{}).(*stream); ok {
 		return s.ctx.attempt

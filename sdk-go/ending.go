@@ -11,11 +11,20 @@ import (
 
 const last = protocol.FlagEnd | protocol.FlagDone
 
-// finish sends what is left after the handler has returned: in the same frame as the head, if that is still due.
-func (w *response) finish() {
+// last is what the last frame of this response says: one that is held goes on without this worker.
+func (w *response) last() protocol.Flags {
+	if w.hold != nil {
+		return protocol.FlagDone
+	}
+	return last
+}
+
+// finish sends what is left after the handler has returned: in the same frame as the head, if that is still due. staged are the acts.
+func (w *response) finish(staged []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	defer w.release()
+	w.staged = staged
 	if w.status == 0 {
 		w.begin(http.StatusOK)
 	}
@@ -27,8 +36,7 @@ func (w *response) finish() {
 	case w.s.failure() != nil:
 		w.done()
 	case !w.headSent && len(trailers) == 0:
-		w.s.link.forget(w.s.id)
-		if w.sendHead(last) != nil { // a RESET came in between, or the pipe broke
+		if w.sendHead(w.last()) != nil { // a RESET came in between, or the pipe broke
 			w.done()
 		}
 	default:
@@ -60,8 +68,7 @@ func (w *response) finishBody(trailers []string) {
 		}
 		rest = rest[n:]
 	}
-	w.s.link.forget(w.s.id)
-	_ = w.sendData(rest, last, trailers) // a broken pipe has ended the link
+	_ = w.sendData(rest, w.last(), trailers) // a broken pipe has ended the link
 }
 
 // fail answers a handler that panicked: with 500 if the head is still due. trace is shown only if the host runs with --dev.
@@ -83,10 +90,9 @@ func (w *response) fail(trace string) {
 	if len(text) > w.s.link.chunk {
 		text = text[:w.s.link.chunk]
 	}
-	w.status, w.file, w.known = http.StatusInternalServerError, "", headFacts{}
+	w.status, w.file, w.hold, w.known = http.StatusInternalServerError, "", nil, headFacts{}
 	w.work.pairs = append(w.work.pairs[:0], "Content-Type", "text/plain; charset=utf-8", "X-Content-Type-Options", "nosniff")
 	w.work.buf = append(w.work.buf[:0], text...)
-	w.s.link.forget(w.s.id)
 	if w.sendHead(last) != nil {
 		w.done()
 	}
@@ -112,7 +118,7 @@ func (w *response) done() {
 
 // release ends the writer's use: from here on it only refuses.
 func (w *response) release() {
-	w.over = true
+	w.over, w.staged = true, nil
 	w.s.mu.Lock()
 	w.s.writeBy.stop()
 	w.s.mu.Unlock()

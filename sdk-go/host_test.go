@@ -175,8 +175,16 @@ func decode(t testing.TB, payload []byte) (uint32, any) {
 		m = new(protocol.Reset)
 	case protocol.TypeDone:
 		return id, &protocol.Done{Stream: id}
+	case protocol.TypeCall:
+		m = new(protocol.Call)
+	case protocol.TypeSwap:
+		m = new(protocol.Swap)
 	default:
-		t.Fatalf("a worker must not send %s", kind)
+		act := protocol.NewAct(kind)
+		if act == nil {
+			t.Fatalf("a worker must not send %s", kind)
+		}
+		m = act
 	}
 	if err := m.Parse(payload); err != nil {
 		t.Fatal(err)

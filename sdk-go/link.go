@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -15,14 +16,20 @@ import (
 type link struct {
 	conn        *protocol.Conn
 	handler     http.Handler
+	events      Worker
 	self        Place
 	window      int // bytes of DATA that we may send on a new stream
 	chunk       int // bytes of body that we put into one frame
+	maxFrame    int // bytes of payload
 	concurrency int
 	features    []string // for READY
 
+	ready atomic.Bool   // READY is on its way: set in readiness
+	calls calls         // what we have asked the host
 	spare chan *stream  // leads to goroutines that have nothing to do
+	leave chan struct{} // closed when DRAIN has come, or the link has ended
 	over  chan struct{} // closed when no more requests will come and, after DRAIN, none is left
+	gone  chan struct{} // closed when nothing more will be read
 	err   error         // why, or nil; set before over is closed
 
 	mu       sync.Mutex // guards what follows
@@ -39,22 +46,28 @@ type link struct {
 // frameRoom is what a frame holds beside the bytes of a body: an ample guess for headers.
 const frameRoom = 16 << 10
 
-func newLink(conn *protocol.Conn, hello *protocol.Hello, handler http.Handler, concurrency int) *link {
+func newLink(conn *protocol.Conn, hello *protocol.Hello, handler http.Handler, o *options) *link {
 	return &link{
 		conn:        conn,
 		handler:     handler,
 		self:        Place{Pool: hello.Pool, Generation: hello.Generation, Slot: hello.Slot, Host: hello.Host, Dev: hello.Dev},
 		window:      hello.Window,
 		chunk:       max(1, min(protocol.MaxData, hello.MaxFrame-frameRoom)),
-		concurrency: concurrency,
+		maxFrame:    hello.MaxFrame,
+		events:      o.events,
+		concurrency: o.concurrency,
+		calls:       newCalls(),
 		spare:       make(chan *stream),
+		leave:       make(chan struct{}),
 		over:        make(chan struct{}),
+		gone:        make(chan struct{}),
 		streams:     make(map[uint32]*stream),
 	}
 }
 
 // read dispatches frames until the link ends.
 func (l *link) read() {
+	defer close(l.gone)
 	for {
 		payload, err := l.conn.Read()
 		if err == nil {
@@ -83,6 +96,7 @@ func (l *link) end(err error) {
 func (l *link) endLocked(err error) {
 	if !l.ended {
 		l.ended, l.err = true, err
+		l.leaveLocked()
 		close(l.over)
 	}
 }
@@ -104,7 +118,19 @@ func (l *link) dispatch(payload []byte) error {
 	}
 	switch t {
 	case protocol.TypeRequest:
-		return l.open(payload)
+		m := requests.Get().(*protocol.Request)
+		if err := m.Parse(payload); err != nil {
+			return err
+		}
+		return l.open(id, t, func() *stream { return newStream(l, m) })
+	case protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer:
+		m, about, err := parseEvent(t, payload)
+		if err != nil {
+			return err
+		}
+		return l.open(id, t, func() *stream { return newEvent(l, id, m, about) })
+	case protocol.TypeResult:
+		return l.result(payload)
 	case protocol.TypeData:
 		var m protocol.Data
 		if err := m.Parse(payload); err != nil {
@@ -138,7 +164,8 @@ func (l *link) dispatch(payload []byte) error {
 	case protocol.TypePong:
 	case protocol.TypeDrain:
 		l.drain()
-	case protocol.TypeHello, protocol.TypeReady, protocol.TypeFailed, protocol.TypeLog, protocol.TypeResponse, protocol.TypeInform, protocol.TypeDone:
+	case protocol.TypeHello, protocol.TypeReady, protocol.TypeFailed, protocol.TypeLog, protocol.TypeResponse, protocol.TypeInform, protocol.TypeDone,
+		protocol.TypeCall, protocol.TypeSwap, protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind, protocol.TypeSet, protocol.TypeAccept:
 		return &protocol.LinkError{Expected: "a message that a host sends after HELLO", Got: t.String()}
 	default:
 		l.unknown(t, id)
@@ -146,16 +173,12 @@ func (l *link) dispatch(payload []byte) error {
 	return nil
 }
 
-// open begins a request's goroutine, or refuses it.
-func (l *link) open(payload []byte) error {
-	m := requests.Get().(*protocol.Request)
-	if err := m.Parse(payload); err != nil {
-		return err
+// open begins the goroutine of a request or an event, or refuses it.
+func (l *link) open(id uint32, t protocol.Type, begin func() *stream) error {
+	if id <= l.last || id%2 == 0 {
+		return &protocol.LinkError{Expected: fmt.Sprintf("%s on an odd stream above %d", t, l.last), Got: fmt.Sprintf("stream %d", id)}
 	}
-	if m.Stream <= l.last || m.Stream%2 == 0 {
-		return &protocol.LinkError{Expected: fmt.Sprintf("REQUEST on an odd stream above %d", l.last), Got: fmt.Sprintf("stream %d", m.Stream)}
-	}
-	l.last = m.Stream
+	l.last = id
 	l.mu.Lock()
 	reason := ""
 	switch {
@@ -166,13 +189,13 @@ func (l *link) open(payload []byte) error {
 	}
 	if reason != "" {
 		l.mu.Unlock()
-		if err := l.conn.Send(&protocol.Reset{Stream: m.Stream, Code: protocol.ResetRefused, Reason: reason}); err != nil {
+		if err := l.conn.Send(&protocol.Reset{Stream: id, Code: protocol.ResetRefused, Reason: reason}); err != nil {
 			return err
 		}
-		return l.conn.Send(&protocol.Done{Stream: m.Stream})
+		return l.conn.Send(&protocol.Done{Stream: id})
 	}
-	s := newStream(l, m)
-	l.streams[m.Stream] = s
+	s := begin()
+	l.streams[id] = s
 	l.running++
 	l.mu.Unlock()
 	select {
@@ -243,7 +266,16 @@ func (l *link) drain() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.draining = true
+	l.leaveLocked()
 	l.settleLocked()
+}
+
+func (l *link) leaveLocked() {
+	select {
+	case <-l.leave:
+	default:
+		close(l.leave)
+	}
 }
 
 func (l *link) settleLocked() {

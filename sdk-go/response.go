@@ -31,6 +31,8 @@ type response struct {
 	length   int64 // the Content-Length that the handler gave, or -1
 	written  int64
 	file     string
+	hold     *protocol.Hold // it is to become a connection
+	staged   []byte         // acts that go out with the last frame
 	headSent bool
 	over     bool // the handler has returned
 }
@@ -184,8 +186,8 @@ func (w *response) sendHead(flags protocol.Flags) error {
 	}
 	w.headSent = true
 	m := &w.work.head
-	*m = protocol.Response{Stream: w.s.id, Flags: flags, Status: w.status, Headers: w.work.pairs, Body: body, File: w.file}
-	err := w.s.link.send(m)
+	*m = protocol.Response{Stream: w.s.id, Flags: flags, Status: w.status, Headers: w.work.pairs, Body: body, File: w.file, Hold: w.hold}
+	err := w.send(m, flags)
 	w.work.buf = w.work.buf[:0]
 	return err
 }
@@ -193,6 +195,14 @@ func (w *response) sendHead(flags protocol.Flags) error {
 func (w *response) sendData(p []byte, flags protocol.Flags, trailers []string) error {
 	m := &w.work.data
 	*m = protocol.Data{Stream: w.s.id, Flags: flags, Bytes: p, Trailers: trailers}
+	return w.send(m, flags)
+}
+
+// send sends a frame, and before the last one what the handler has asked for.
+func (w *response) send(m protocol.Message, flags protocol.Flags) error {
+	if flags&protocol.FlagDone != 0 {
+		return w.s.sendDone(w.staged, m)
+	}
 	return w.s.link.send(m)
 }
 

@@ -30,6 +30,8 @@ type options struct {
 	concurrency int
 	start       []func(context.Context) error
 	stop        []func()
+	events      Worker // its handlers of events
+	timers      []timer
 	own         bool // the process is the worker's alone, signals and all
 }
 
@@ -95,7 +97,7 @@ func serve(r io.ReadCloser, w io.WriteCloser, handler http.Handler, opts []Optio
 	if err != nil {
 		return fmt.Errorf("sdk: no handshake with the host: %w", err)
 	}
-	l := newLink(conn, hello, handler, o.concurrency)
+	l := newLink(conn, hello, handler, &o)
 	current.Store(l)
 	defer current.CompareAndSwap(l, nil)
 	if o.own {
@@ -106,7 +108,9 @@ func serve(r io.ReadCloser, w io.WriteCloser, handler http.Handler, opts []Optio
 	if started, err := l.boot(&o); !started {
 		return err
 	}
+	ticking := l.tick(o.timers)
 	err = l.wait()
+	ticking.end()
 	for _, hook := range slices.Backward(o.stop) {
 		hook()
 	}
@@ -119,7 +123,7 @@ func serve(r io.ReadCloser, w io.WriteCloser, handler http.Handler, opts []Optio
 // boot runs the OnStart hooks and says READY, or FAILED. It returns false if this worker will not serve: with the error, or with nil if the host
 // called it off.
 func (l *link) boot(o *options) (started bool, err error) {
-	ctx, cancel := context.WithCancelCause(context.WithValue(context.Background(), selfKey{}, &l.self))
+	ctx, cancel := context.WithCancelCause(linkContext{context.Background(), l})
 	defer cancel(nil)
 	type outcome struct {
 		err   error
@@ -156,11 +160,23 @@ func (l *link) boot(o *options) (started bool, err error) {
 		_ = l.conn.Flush()
 		return false, fmt.Errorf("sdk: the worker did not start: %w", out.err)
 	}
-	ready := &protocol.Ready{Version: protocol.Version, PID: os.Getpid(), SDK: sdkName, Concurrency: o.concurrency, Features: l.features, Window: protocol.DefaultWindow}
-	if err := l.conn.Send(ready); err != nil {
+	ready := &protocol.Ready{Version: protocol.Version, PID: os.Getpid(), SDK: sdkName, Concurrency: o.concurrency, Features: append(o.events.features(), l.features...), Window: protocol.DefaultWindow}
+	if err := l.conn.Send(readiness{ready, l}); err != nil {
 		return false, fmt.Errorf("sdk: the host is gone: %w", err)
 	}
 	return true, nil
+}
+
+// readiness is READY that opens the way for acts and calls in the same moment: whoever sees the flag comes after it.
+type readiness struct {
+	*protocol.Ready
+	l *link
+}
+
+// AppendFrame implements [protocol.Message].
+func (r readiness) AppendFrame(b []byte) []byte {
+	r.l.ready.Store(true)
+	return r.Ready.AppendFrame(b)
 }
 
 // wait returns when the worker has been drained, or when the link has ended and the handlers have had their time to notice.

@@ -1,4 +1,4 @@
-// A stream is one request in the hands of its handler: it owns the request's context, its body, its response, and the one DONE that it owes.
+// A stream is one request, or one event of a connection, in the hands of its handler: it owns the context, the body, the response or the acts, and the one DONE that it owes.
 
 package sdk
 
@@ -18,9 +18,12 @@ type stream struct {
 	id       uint32
 	ctx      requestContext
 	cancel   context.CancelCauseFunc
-	opening  *protocol.Request // until run has read it
+	opening  *protocol.Request // until run has read it; nil for an event
+	event    protocol.Opening  // nil for a request
+	conn     *Conn             // the event's
 	body     requestBody
 	response response
+	acts     acts
 
 	mu      sync.Mutex // guards what follows, and what body says; never held while sending or while the user's code runs
 	changed sync.Cond  // err, credit, body or a deadline has changed
@@ -34,19 +37,30 @@ var requests = sync.Pool{New: func() any { return new(protocol.Request) }}
 
 // newStream is called by the reader: m's body is valid during the call only.
 func newStream(l *link, m *protocol.Request) *stream {
-	s := &stream{link: l, id: m.Stream, opening: m, credit: protocol.Credit(l.window)}
-	s.changed.L = &s.mu
-	ctx, cancel := context.WithCancelCause(context.Background())
-	s.ctx = requestContext{Context: ctx, attempt: m.Attempt, id: m.ID, s: s}
-	s.cancel = cancel
+	s := newBareStream(l, m.Stream, m.Attempt, m.ID)
+	s.opening = m
 	s.body.open(s, m)
 	s.response = response{s: s, length: -1, isHead: m.Method == http.MethodHead}
+	return s
+}
+
+func newBareStream(l *link, id uint32, attempt int, name string) *stream {
+	s := &stream{link: l, id: id, credit: protocol.Credit(l.window)}
+	s.changed.L = &s.mu
+	s.body.s = s
+	ctx, cancel := context.WithCancelCause(context.Background())
+	s.ctx = requestContext{Context: ctx, attempt: attempt, id: name, s: s}
+	s.cancel = cancel
 	return s
 }
 
 // run calls the handler and sends what is owed.
 func (s *stream) run() {
 	defer s.link.finished()
+	if s.event != nil {
+		s.handle()
+		return
+	}
 	returned := false
 	defer func() { s.settle(recover(), returned) }()
 	m := s.opening
@@ -66,9 +80,10 @@ func (s *stream) run() {
 func (s *stream) settle(panicked any, returned bool) {
 	s.cancel(nil)
 	s.body.shut()
+	staged := s.acts.close()
 	switch {
 	case returned:
-		s.response.finish()
+		s.response.finish(staged)
 	case panicked == http.ErrAbortHandler:
 		s.response.breakOff("the handler aborted the response")
 	case panicked == nil:

@@ -1,0 +1,69 @@
+// Held responses: a response that becomes a connection (SPEC.md §10.6).
+
+package sdk
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// HoldOptions says what a held response is as a connection.
+type HoldOptions struct {
+	Groups  []string
+	UID     string         // the user that it is bound to
+	Session map[string]any // what a [Session] may hold
+	Once    bool           // it ends after the first message: a long poll
+	Timeout time.Duration  // after which the host ends it; 0 is never
+}
+
+// Hold leaves the response to the host: when the handler returns, the client gets the head and what was written so far, and the response becomes a connection, with Protocol
+// "sse" if its Content-Type is text/event-stream, otherwise "poll". The worker is free; any worker sends to it with [Connections] and ends it with Close, and
+// [Worker].OnClose hears of its end. Nothing may have been flushed yet. The answer to HEAD is not held.
+//
+//	w.Header().Set("Content-Type", "text/event-stream")
+//	sdk.Hold(w, r, sdk.HoldOptions{Groups: []string{"news"}})
+//
+// A client that comes back names the last event that it has in the header Last-Event-ID. Under another server than the host, Hold fails with [ErrNoHost].
+func Hold(w http.ResponseWriter, r *http.Request, o HoldOptions) error {
+	own := unwrap(w)
+	if own == nil {
+		return ErrNoHost
+	}
+	if err := checkGroups(o.Groups); err != nil {
+		return err
+	}
+	if err := checkUID(o.UID); err != nil {
+		return err
+	}
+	if o.Timeout < 0 {
+		return fmt.Errorf("sdk: Hold: the time-out is %v, and can't be negative", o.Timeout)
+	}
+	hold := &protocol.Hold{Groups: slices.Clone(o.Groups), UID: o.UID, Once: o.Once, Timeout: int64((o.Timeout + time.Millisecond - 1) / time.Millisecond)}
+	for _, key := range slices.Sorted(maps.Keys(o.Session)) {
+		v, err := encode(o.Session[key])
+		if err != nil {
+			return fmt.Errorf("sdk: the session's %q: %w", key, err)
+		}
+		hold.Session = append(hold.Session, protocol.Entry{Key: key, Value: v})
+	}
+	own.mu.Lock()
+	defer own.mu.Unlock()
+	switch {
+	case own.over:
+		return errReturned
+	case own.headSent:
+		return errors.New("sdk: Hold: the response has begun already")
+	case own.file != "":
+		return errors.New("sdk: Hold: the response is a file that the host serves")
+	case own.isHead:
+		return nil
+	}
+	own.hold = hold
+	return nil
+}
