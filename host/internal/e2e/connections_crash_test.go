@@ -1,0 +1,101 @@
+// Workers that die with an event: it comes once more, and whoever kills two loses the connection.
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestAnEventWhoseWorkerDiedComesOnceMoreAndHalfOfItHasNoEffect(t *testing.T) {
+	t.Parallel()
+	k := startTalk(t, "", "workers = 2")
+	s, other := k.upgrade("/?name=ann"), k.upgrade("/")
+	s.say("n 1")
+	s.say("die 1")
+	s.say("n 2") // waits behind it
+	s.expect("1 1 1 1")
+	s.expect("survived as attempt 2")
+	if got := s.hear(); got != "2 1 1 2" && got != "2 2 1 2" { // it may have travelled with the one before
+		t.Errorf("the message behind: %q", got)
+	}
+	s.say("session")
+	s.expect(`{"name":"ann","n":2,"deaths":1}`)
+	s.say("who dead nobody")
+	s.expect(`[2,1,1,[],false]`)
+	other.settle()
+	if n := strings.Count(k.logs.String(), "event is delivered once more"); n == 0 {
+		t.Error("the log does not say that an event is delivered once more")
+	}
+}
+
+func TestAnEventThatKillsTwoWorkersIsDroppedAndItsConnectionClosed(t *testing.T) {
+	t.Parallel()
+	k := startTalk(t, "", "workers = 3")
+	s, other, watcher := k.upgrade("/?name=ann"), k.upgrade("/"), k.upgrade("/?join=watchers")
+	id := s.id()
+	s.say("die 9")
+	s.say("n 1")
+	if code, _ := s.ends(); code != 1011 {
+		t.Errorf("closed with %d, want 1011", code)
+	}
+	k.awaitFarewell("ann websocket 1011 clean") // the client has answered
+	if got := watcher.hear(); !strings.HasPrefix(got, "closed ann websocket 1011") {
+		t.Errorf("onClose says %q", got)
+	}
+	other.settle()
+	k.awaitReady()
+	restarts := 0
+	for _, w := range k.status().Pools[0].Workers {
+		restarts += w.Restarts
+	}
+	if restarts != 2 {
+		t.Errorf("%d workers died of one message, want 2", restarts)
+	}
+	if !strings.Contains(k.logs.String(), id) {
+		t.Errorf("the log does not name the connection %s", id)
+	}
+}
+
+func TestAnEventOfAPoolWithAtMostOnceIsNotDeliveredAgain(t *testing.T) {
+	t.Parallel()
+	k := startTalk(t, "", "workers = 2\ndelivery = \"at-most-once\"")
+	s, other := k.upgrade("/?name=ann"), k.upgrade("/")
+	s.say("die 1")
+	if code, _ := s.ends(); code != 1011 {
+		t.Errorf("closed with %d, want 1011", code)
+	}
+	k.awaitFarewell("ann websocket 1011 clean") // CLOSE comes always
+	other.settle()
+}
+
+func TestAnOpenThatKillsTwoWorkersIsRefused(t *testing.T) {
+	t.Parallel()
+	k := startTalk(t, "", "workers = 2")
+	s, a, err := k.tryUpgrade("/?die=1")
+	if err != nil || s != nil || a.StatusCode < 500 {
+		t.Errorf("%v %v %v", s, a.Response, err)
+	}
+	k.upgrade("/").settle()
+}
+
+func TestCloseComesAfterACrashAndWhenTheClientJustLeaves(t *testing.T) {
+	t.Parallel()
+	k := startTalk(t, "", "workers = 2")
+	gone := k.upgrade("/?name=gone")
+	gone.Close()
+	k.awaitFarewell("gone websocket 1006 unclean")
+
+	ann := k.upgrade("/?name=ann")
+	ann.say("wait ann")
+	pid := awaitPID(t, k.dir, "ann")
+	ann.Close()
+	killNow(t, pid) // and no worker but the next one can tell
+	awaitPID(t, k.dir, "ann")
+	write(t, k.dir, "go", "1")
+	k.awaitFarewell("ann websocket 1006 unclean")
+	k.eventually("no connection is left", func() bool { _, n := k.get("/count"); return n == "0" })
+	if n := len(k.farewells()); n != 2 {
+		t.Errorf("two connections were closed %d times: %q", n, k.farewells())
+	}
+}
