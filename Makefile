@@ -14,7 +14,7 @@ help:
 	@echo 'make test    everything that a change must pass: gofmt, go vet, Go, PHP, end to end'
 	@echo 'make chaos   a minute of faults at random under load (CHAOS_TIME=5m CHAOS_SEED=7)'
 	@echo 'make build   write bin/host'
-	@echo 'make bench   measure beside nginx + php-fpm; ARGS=--reload measures a reload under load'
+	@echo 'make bench   measure beside nginx + php-fpm; ARGS=--connections measures long-lived connections, ARGS=--reload a reload under load'
 	@echo 'make fuzz    run each fuzz target for FUZZTIME=20s'
 	@echo 'make lint    gofmt, go vet for Linux, macOS and Windows, php -l'
 	@echo 'make setup   install what serve, test and bench need, from Debian packages'

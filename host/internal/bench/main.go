@@ -1,12 +1,13 @@
 // Command bench measures the host beside nginx + php-fpm, and beside any other server, in one run on one machine:
 // CPU time per request, throughput, latency and memory under load, the latency that the host adds at one connection,
-// and (--reload) what clients notice while workers are replaced.
+// (--connections) what long-lived connections cost, and (--reload) what clients notice while workers are replaced.
 //
 // Machines are noisy, so servers are measured in turn, in rounds, and medians are taken. CPU time per request is the
 // number to trust. It needs Linux, wrk, php, nginx and php-fpm, and starts and ends the servers itself:
 //
 //	go run ./host/internal/bench --rounds 3 --seconds 5 --json result.json
 //	go run ./host/internal/bench --target workerman=http://127.0.0.1:8080/,4242
+//	go run ./host/internal/bench --connections --target workerman=ws://127.0.0.1:7272/,4242
 //	go run ./host/internal/bench --reload
 package main
 
@@ -32,7 +33,11 @@ type options struct {
 	host              string
 	rounds            int
 	seconds           int
-	connections       int
+	clients           int
+	longLived         bool
+	idle              int
+	echoing           int
+	audience          int
 	workers           int
 	nginxWorkers      int
 	fpmKeepAlive      bool
@@ -46,9 +51,12 @@ type options struct {
 }
 
 // sections are what --only chooses from.
-var sections = []string{"hello-php", "hello-go", "nginx", "net-http", "one-connection"}
+var sections = []string{"hello-php", "hello-go", "nginx", "net-http", "one-connection", "connections"}
 
 func (o options) runs(section string) bool {
+	if o.longLived {
+		return section == "connections"
+	}
 	return len(o.only) == 0 || slices.Contains(o.only, section)
 }
 
@@ -59,11 +67,15 @@ func parseOptions(arguments []string) (options, error) {
 	flags.StringVar(&o.host, "host", "bin/host", "the host binary to measure")
 	flags.IntVar(&o.rounds, "rounds", 3, "how often each server is measured; medians are shown")
 	flags.IntVar(&o.seconds, "seconds", 5, "length of one measurement")
-	flags.IntVar(&o.connections, "connections", 64, "keep-alive connections of the load")
+	flags.IntVar(&o.clients, "clients", 64, "keep-alive connections of the load")
+	flags.BoolVar(&o.longLived, "connections", false, "measure long-lived connections alone")
+	flags.IntVar(&o.idle, "idle", 15000, "long-lived connections whose memory is measured")
+	flags.IntVar(&o.echoing, "echoing", 100, "long-lived connections whose messages are echoed")
+	flags.IntVar(&o.audience, "audience", 10000, "long-lived connections that a broadcast goes to")
 	flags.IntVar(&o.workers, "workers", 4, "worker processes of each server")
 	flags.IntVar(&o.nginxWorkers, "nginx-workers", 1, "nginx processes before php-fpm; one costs the least CPU per request at this load")
 	flags.BoolVar(&o.fpmKeepAlive, "fpm-keepalive", true, "keep connections from nginx to php-fpm, one for each child; false: a new one for each request")
-	flags.StringArrayVar(&targets, "target", nil, "measure a running server too: NAME=URL,PID or NAME=URL,PID,WORKERS-PID (repeatable)")
+	flags.StringArrayVar(&targets, "target", nil, "measure a running server too: NAME=URL,PID or NAME=URL,PID,WORKERS-PID (repeatable); one at a ws:// URL has to echo each text, and to send one that begins with \""+toAll+"\" to all of its connections")
 	flags.StringSliceVar(&o.only, "only", nil, "measure only these, of "+strings.Join(sections, ","))
 	flags.BoolVar(&o.reload, "reload", false, "measure reloads under load instead")
 	flags.IntVar(&o.reloads, "reloads", 5, "reloads during one run of --reload")
@@ -77,8 +89,9 @@ func parseOptions(arguments []string) (options, error) {
 		return o, fmt.Errorf("unexpected argument %q: bench takes flags only (see --help)", flags.Arg(0))
 	}
 	for name, value := range map[string]int{
-		"rounds": o.rounds, "seconds": o.seconds, "connections": o.connections, "workers": o.workers,
+		"rounds": o.rounds, "seconds": o.seconds, "clients": o.clients, "workers": o.workers,
 		"reloads": o.reloads, "reload-seconds": o.reloadSeconds, "nginx-workers": o.nginxWorkers,
+		"idle": o.idle, "echoing": o.echoing, "audience": o.audience,
 	} {
 		if value < 1 {
 			return o, fmt.Errorf("--%s %s: want at least 1", name, flags.Lookup(name).Value)
@@ -108,6 +121,13 @@ func main() {
 	if len(os.Args) == 3 && os.Args[1] == plainHTTP {
 		fmt.Fprintln(os.Stderr, servePlain(os.Args[2]))
 		os.Exit(1)
+	}
+	if len(os.Args) == 3 && os.Args[1] == clientsProcess {
+		if err := beClients(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
 	}
 	o, err := parseOptions(os.Args[1:])
 	switch {
@@ -147,6 +167,9 @@ func run(ctx context.Context, o options) (err error) {
 		result.Reloads, err = measureReloads(ctx, s, o)
 	} else {
 		err = measureServers(ctx, s, o, &result)
+		if err == nil && o.runs("connections") {
+			result.LongLived, err = measureConnections(ctx, s, o)
+		}
 	}
 	if err != nil && ctx.Err() == nil { // after Ctrl-C they have all fallen
 		err = errors.Join(err, s.fallen())

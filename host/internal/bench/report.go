@@ -29,6 +29,7 @@ type report struct {
 	Servers       []measuredServer `json:"servers,omitempty"`
 	Ratio         float64          `json:"cpu_ratio_to_nginx,omitempty"`
 	OneConnection *oneConnection   `json:"one_connection,omitempty"`
+	LongLived     *longLived       `json:"long_lived,omitempty"`
 	Reloads       []*reloadReport  `json:"reloads,omitempty"`
 }
 
@@ -73,7 +74,7 @@ type reloadRound struct {
 func newReport(o options) report {
 	return report{
 		Time: time.Now().UTC().Truncate(time.Second), CPUs: runtime.NumCPU(), RoundCount: o.rounds, Seconds: o.seconds,
-		Connections: o.connections, Workers: o.workers,
+		Connections: o.clients, Workers: o.workers,
 		NginxWorkers: o.nginxWorkers, FPMKeepAlive: o.fpmKeepAlive,
 	}
 }
@@ -97,6 +98,9 @@ func (r *report) print(w io.Writer) {
 	}
 	if r.OneConnection != nil {
 		r.OneConnection.print(w)
+	}
+	if r.LongLived != nil {
+		r.LongLived.print(w)
 	}
 	printReloads(w, r.Reloads)
 }

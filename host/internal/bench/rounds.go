@@ -43,12 +43,18 @@ func measureServers(ctx context.Context, s *stage, o options, into *report) erro
 		}
 	}
 	for _, target := range o.targets {
+		if target.talks() {
+			continue
+		}
 		if err := greets(ctx, target.url); err != nil {
 			progress("%s does other work than the rest, so compare with care: %v", target.name, err)
 		}
 		servers = append(servers, target)
 	}
 
+	if len(servers) == 0 {
+		return nil
+	}
 	measured, err := inRounds(ctx, servers, o)
 	if err != nil {
 		return err
@@ -68,7 +74,7 @@ func measureServers(ctx context.Context, s *stage, o options, into *report) erro
 func inRounds(ctx context.Context, servers []server, o options) ([]measuredServer, error) {
 	for _, server := range servers {
 		progress("warming up %s", server.name)
-		if _, err := runWrk(ctx, server.url, load{o.connections, warmUp}); err != nil {
+		if _, err := runWrk(ctx, server.url, load{o.clients, warmUp}); err != nil {
 			return nil, err
 		}
 	}
@@ -82,7 +88,7 @@ func inRounds(ctx context.Context, servers []server, o options) ([]measuredServe
 			slices.Reverse(order)
 		}
 		for _, i := range order {
-			m, err := measure(ctx, servers[i], load{o.connections, time.Duration(o.seconds) * time.Second})
+			m, err := measure(ctx, servers[i], load{o.clients, time.Duration(o.seconds) * time.Second})
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", servers[i].name, err)
 			}

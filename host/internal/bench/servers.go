@@ -22,6 +22,9 @@ type server struct {
 	control string // path of the control socket, for our host
 }
 
+// talks says whether s is there for long-lived connections.
+func (s server) talks() bool { return strings.HasPrefix(s.url, "ws://") }
+
 // plainHTTP as first argument makes this program a net/http server on the address in the second one.
 const plainHTTP = "plain-http"
 
@@ -205,7 +208,7 @@ func parseTarget(text string) (server, error) {
 		"--target workerman=http://127.0.0.1:8080/,4242")
 	name, rest, ok := strings.Cut(text, "=")
 	parts := strings.Split(rest, ",")
-	if !ok || name == "" || len(parts) < 2 || len(parts) > 3 || !strings.HasPrefix(parts[0], "http") {
+	if !ok || name == "" || len(parts) < 2 || len(parts) > 3 || !strings.HasPrefix(parts[0], "http") && !strings.HasPrefix(parts[0], "ws://") {
 		return server{}, malformed
 	}
 	pids := [2]int{}

@@ -51,7 +51,7 @@ func newStage() (*stage, error) {
 // path returns a path inside the stage's folder.
 func (s *stage) path(name string) string { return filepath.Join(s.dir, name) }
 
-// start runs a program in the foreground. end ends it.
+// start runs a program in the foreground, with its output in a log unless it is taken elsewhere already. end ends it.
 func (s *stage) start(name string, command *exec.Cmd) (*actor, error) {
 	a := &actor{name: name, command: command, log: s.path(fmt.Sprintf("%s.%d.log", name, len(s.actors))), done: make(chan struct{})}
 	log, err := os.Create(a.log)
@@ -59,7 +59,10 @@ func (s *stage) start(name string, command *exec.Cmd) (*actor, error) {
 		return nil, err
 	}
 	defer log.Close()
-	command.Stdout, command.Stderr = log, log
+	if command.Stdout == nil {
+		command.Stdout = log
+	}
+	command.Stderr = log
 	command.SysProcAttr = diesWithUs()
 	if err := command.Start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

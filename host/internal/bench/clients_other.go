@@ -1,0 +1,10 @@
+//go:build !linux
+
+package main
+
+import "errors"
+
+// beClients is for Linux, as the whole program is.
+func beClients(string) error { return errors.New("clients need Linux") }
+
+func fit(count int) int { return count }

@@ -1,0 +1,130 @@
+package main
+
+// connections_report.go is what was measured of long-lived connections: its JSON, with stable names, and its tables.
+
+import (
+	"fmt"
+	"io"
+	"slices"
+)
+
+// The goals, on a quiet machine.
+const (
+	websocketGoal = 10 << 10 // bytes of the host for an idle one
+	tcpGoal       = 7 << 10
+	echoGoal      = 25.0 // CPU µs per message, there and back
+	broadcastGoal = 5.0  // CPU µs per delivery
+)
+
+type longLived struct {
+	Idle       []idleCost    `json:"idle"`
+	Echoing    int           `json:"echo_connections"`
+	Pipelined  int           `json:"pipelined_messages"` // under way on each connection
+	Audience   int           `json:"broadcast_connections"`
+	HTTP       measurement   `json:"http"` // on the same host, with as many connections as the echo
+	HTTPRounds []measurement `json:"http_rounds"`
+	Servers    []talk        `json:"servers"`
+}
+
+// idleCost is what idle connections take of the host's memory, in bytes.
+type idleCost struct {
+	Protocol    string  `json:"protocol"`
+	Connections int     `json:"connections"`
+	Before      int64   `json:"rss_before"`
+	AtOnce      int64   `json:"rss_when_connected"`
+	After       int64   `json:"rss_settled"`
+	Each        float64 `json:"bytes_per_connection"`
+	OpenSeconds float64 `json:"open_seconds"`
+}
+
+func (c idleCost) goal() float64 {
+	if c.Protocol == "tcp" {
+		return tcpGoal
+	}
+	return websocketGoal
+}
+
+// talk is one server with long-lived connections.
+type talk struct {
+	Name      string `json:"name"`
+	Single    series `json:"echo"`
+	Pipelined series `json:"echo_pipelined"`
+	Broadcast series `json:"broadcast"`
+}
+
+type series struct {
+	Median exchanged   `json:"median"`
+	Rounds []exchanged `json:"rounds"`
+}
+
+// exchanged is what messages cost once. A message counts when a client has it.
+type exchanged struct {
+	FrontCPU   float64 `json:"host_cpu_us"`
+	WorkersCPU float64 `json:"workers_cpu_us"`
+	CPU        float64 `json:"cpu_us"`
+	Rate       float64 `json:"messages_per_second"`
+	P50        float64 `json:"p50_us,omitempty"`
+	P99        float64 `json:"p99_us,omitempty"`
+	Last       float64 `json:"last_client_us,omitempty"` // median over the broadcasts, until the last client has it
+	Latest     float64 `json:"latest_client_us,omitempty"`
+	Messages   int64   `json:"messages"`
+}
+
+func (t *talk) sum() {
+	for _, s := range []*series{&t.Single, &t.Pipelined, &t.Broadcast} {
+		of := func(pick func(exchanged) float64) float64 { return median(collect(s.Rounds, pick)) }
+		s.Median = exchanged{
+			FrontCPU:   of(func(x exchanged) float64 { return x.FrontCPU }),
+			WorkersCPU: of(func(x exchanged) float64 { return x.WorkersCPU }),
+			CPU:        of(func(x exchanged) float64 { return x.CPU }),
+			Rate:       of(func(x exchanged) float64 { return x.Rate }),
+			P50:        of(func(x exchanged) float64 { return x.P50 }),
+			P99:        of(func(x exchanged) float64 { return x.P99 }),
+			Last:       of(func(x exchanged) float64 { return x.Last }),
+		}
+		for _, x := range s.Rounds {
+			s.Median.Messages += x.Messages
+			s.Median.Latest = max(s.Median.Latest, x.Latest)
+		}
+	}
+}
+
+func (l *longLived) print(w io.Writer) {
+	fmt.Fprintf(w, "\nlong-lived connections: memory of the host for an idle one, with user, group and session, after one message\n\n")
+	for _, c := range l.Idle {
+		fmt.Fprintf(w, "%-18s %6.1f KiB at %d connections, which came in %.1f s (goal: at most %.0f: %s)\n", c.Protocol, c.Each/1024, c.Connections,
+			c.OpenSeconds, c.goal()/1024, verdict(c.Each <= c.goal()))
+	}
+	fmt.Fprintf(w, "\n%-18s %-22s %-36s %9s %8s %8s\n", "", "", "CPU µs per message", "messages", "p50", "p99")
+	fmt.Fprintf(w, "%-18s %-22s %7s %8s %8s %-10s %9s\n", "", "", "front", "workers", "both", " (range)", "per s")
+	h, each := l.HTTP, collect(l.HTTPRounds, func(m measurement) float64 { return m.CPU })
+	known := func(us float64) string {
+		if us == 0 {
+			return ""
+		}
+		return duration(us)
+	}
+	row := func(name, what string, x exchanged, each []float64, last, latest float64) {
+		fmt.Fprintf(w, "%-18s %-22s %7.1f %8.1f %8.1f %-10s %9.0f %8s %8s\n", name, what, x.FrontCPU, x.WorkersCPU, x.CPU,
+			fmt.Sprintf(" (%.0f–%.0f)", slices.Min(each), slices.Max(each)), x.Rate, known(last), known(latest))
+	}
+	row("host, PHP worker", "HTTP, hello", exchanged{FrontCPU: h.FrontCPU, WorkersCPU: h.WorkersCPU, CPU: h.CPU, Rate: h.Rate}, each, h.P50, h.P99)
+	for _, t := range l.Servers {
+		for _, part := range []struct {
+			what string
+			s    series
+		}{{"echo", t.Single}, {fmt.Sprintf("echo, %d at a time", l.Pipelined), t.Pipelined}, {fmt.Sprintf("to %d at once", l.Audience), t.Broadcast}} {
+			m := part.s.Median
+			p50, p99 := m.P50, m.P99
+			switch {
+			case m.Last > 0:
+				p50, p99 = m.Last, m.Latest
+			}
+			row(t.Name, part.what, m, collect(part.s.Rounds, func(x exchanged) float64 { return x.CPU }), p50, p99)
+		}
+	}
+	ours := l.Servers[0]
+	fmt.Fprintf(w, "\n%d connections echo. Of a broadcast the times are until the last client has it: the middle one, and the latest.\n", l.Echoing)
+	fmt.Fprintf(w, "echo, CPU µs per message: %.1f (goal on a quiet machine: at most %.0f: %s)\n", ours.Single.Median.CPU, echoGoal, verdict(ours.Single.Median.CPU <= echoGoal))
+	fmt.Fprintf(w, "broadcast, CPU µs per delivery: %.1f (goal on a quiet machine: at most %.0f: %s)\n", ours.Broadcast.Median.CPU, broadcastGoal, verdict(ours.Broadcast.Median.CPU <= broadcastGoal))
+}
