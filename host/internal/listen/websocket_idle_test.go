@@ -23,6 +23,9 @@ import (
 // callersVariable makes the test binary a process of clients: its value is the address, the number of them, and how many messages each sends.
 const callersVariable = "WORKERHOST_TEST_CALLERS"
 
+// justListening, in the place of a number of messages, is a client that asks for a response, and not for a WebSocket.
+const justListening = -1
+
 // beCallers connects, says so, and stays until its input ends.
 func beCallers(spec string) error {
 	var address string
@@ -60,8 +63,12 @@ func callOnce(address string, messages int) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(c, "GET /chat HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n"+
-		"User-Agent: a browser of the usual kind, with a long name\r\nCookie: session=0123456789abcdef0123456789abcdef\r\nOrigin: http://%[1]s\r\n\r\n", address, aKey)
+	upgrade := "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + aKey + "\r\n"
+	if messages == justListening {
+		upgrade = "Accept: text/event-stream\r\n"
+	}
+	fmt.Fprintf(c, "GET /chat HTTP/1.1\r\nHost: %s\r\n%s"+
+		"User-Agent: a browser of the usual kind, with a long name\r\nCookie: session=0123456789abcdef0123456789abcdef\r\nOrigin: http://%[1]s\r\n\r\n", address, upgrade)
 	in := bufio.NewReaderSize(c, 512)
 	for line := ""; line != "\r\n"; {
 		if line, err = in.ReadString('\n'); err != nil {
