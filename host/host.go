@@ -348,9 +348,13 @@ func (h *host) Status() control.Status {
 		Stopping: h.stopping.Err() != nil, Listen: []control.Listener{}, Pools: []control.Pool{}, Connections: h.hub.Open(),
 	}
 	for _, l := range h.listeners() {
-		st.Listen = append(st.Listen, control.Listener{
+		shown := control.Listener{
 			Address: l.server.Address(), Protocol: l.config.Protocol, Pool: l.config.Pool, TLS: l.config.TLS != nil, Serving: l.serving.Load(),
-		})
+		}
+		if shown.Serving {
+			shown.Problem = l.server.Problem()
+		}
+		st.Listen = append(st.Listen, shown)
 	}
 	for _, p := range h.pools() {
 		st.Pools = append(st.Pools, p.status())

@@ -55,6 +55,8 @@ func showStatus(t *terminal, st control.Status) {
 			if st.Stopping {
 				state = cell{"closed", t.yellow}
 			}
+		} else if l.Problem != "" {
+			state = cell{"turns clients away: " + l.Problem, t.red}
 		}
 		listeners.add(cell{text: l.Address}, cell{text: protocol}, cell{text: "→ " + l.Pool}, state)
 	}

@@ -46,6 +46,7 @@ type Listener struct {
 	Pool     string `json:"pool"`
 	TLS      bool   `json:"tls"`
 	Serving  bool   `json:"serving"`
+	Problem  string `json:"problem,omitempty"` // why it turns its clients away, and what to do
 }
 
 // Pool is a pool of workers. Generation is the one that it is meant to run, 0 before its first; its workers may be on others during a reload,

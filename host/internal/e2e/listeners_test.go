@@ -81,13 +81,19 @@ func TestAReloadAddsChangesAndRemovesListenersOfTCPAndUDP(t *testing.T) {
 	gone := dialPeer(t, "tcp", second)
 	gone.ask("\x00\x01x", "\x00\x06tcp: x")
 	configure(tcp(first, "delimiter = \";\""))
+	left := make(chan error, 1)
+	go func() {
+		_, err := gone.in.ReadByte()
+		gone.Close()
+		left <- err
+	}()
 	if out := h.reload(); strings.Count(out, "removed") != 2 {
 		t.Errorf("the report says:\n%s", out)
 	}
 	lines.ask("four\n", "tcp: four\n")
 	dialPeer(t, "tcp", first).ask("five;six;", "tcp: five;tcp: six;")
-	if n, err := gone.in.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-		t.Errorf("a client of a listener that was removed read %d bytes, %v", n, err)
+	if err := <-left; err != io.EOF {
+		t.Errorf("a client of a listener that was removed got %v", err)
 	}
 	if c, err := net.Dial("tcp", second); err == nil {
 		c.Close()
@@ -158,6 +164,7 @@ $worker->onMessage(fn (WorkerHost\Connection $c, string $data) => $c->send($data
 	if code := <-stopped; code != 0 {
 		t.Errorf("host stop: exit %d", code)
 	}
+	<-h.exited
 	if codes := told()[tried:]; len(codes) != len(all) || slices.ContainsFunc(codes, func(c string) bool { return c != "1001" }) {
 		t.Errorf("onClose was told %v", codes)
 	}

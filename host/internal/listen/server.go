@@ -246,7 +246,7 @@ func (s *Server) begin(f func()) bool {
 
 // farewell closes this listener's long-lived connections, and says how many were left when ctx was done. They are cut.
 func (s *Server) farewell(ctx context.Context) (left int) {
-	if s.options.Hub == nil {
+	if s.options.Hub == nil || s.options.Protocol == UDP { // that address may be a listener of TCP, too
 		return 0
 	}
 	spread := s.terms.Load().sockets.ShutdownSpread

@@ -61,6 +61,7 @@ func (c *tcpConn) read() error {
 		if err != nil {
 			return err
 		}
+		c.framer.most = c.server.terms.Load().sockets.maxMessage()
 		switch {
 		case c.deaf:
 		case into != nil:
@@ -182,12 +183,16 @@ func (c *tcpConn) checkFrames(b [][]byte) error {
 	return nil
 }
 
-// End implements hub.Peer: a FIN, and the client's own ends the reading; the hub sees to it that this does not take for ever.
+// lingerTime is how long a client may take to answer our FIN with its own. To close before it would take back what it has not read yet, if it still sends.
+const lingerTime = 2 * time.Second
+
+// End implements hub.Peer: a FIN, and the client's own ends the reading.
 func (c *tcpConn) End(int, string) {
 	c.mu.Lock()
 	c.ended = true
 	c.settle()
 	c.mu.Unlock()
+	c.sock.conn.SetReadDeadline(time.Now().Add(lingerTime))
 	if _, secure := c.sock.conn.(*tls.Conn); secure { // it may wait for the client, for 5 s at most
 		if !c.server.begin(c.closeWrite) {
 			c.Abort()

@@ -38,17 +38,14 @@ func (s *Server) serveTCP() error {
 	}
 }
 
-// noEvents says why nobody can connect; "" if that is not so.
-func (s *Server) noEvents() string {
+// Problem says why a listener of TCP or UDP serves nobody, and what to do; "" if all is well.
+func (s *Server) Problem() string {
 	events := s.terms.Load().backend.Traits().Events
 	if s.options.Protocol == HTTP || s.options.Protocol == UDP && events.Message || s.options.Protocol == TCP && events.Any() {
 		return ""
 	}
 	return "the pool's workers handle no connections, or none has started: give them a handler of messages (onMessage, OnMessage), or the listener another pool"
 }
-
-// Problem says why a listener of TCP or UDP serves nobody, and what to do; "" if all is well.
-func (s *Server) Problem() string { return s.noEvents() }
 
 // complain logs a problem of many clients now and then.
 func (s *Server) complain(text string, args ...any) {
@@ -66,7 +63,7 @@ func (s *Server) welcome(below *client) {
 	if a := below.RemoteAddr(); a.Network() == "tcp" {
 		remote = a.String()
 	}
-	if wrong := s.noEvents(); wrong != "" {
+	if wrong := s.Problem(); wrong != "" {
 		s.complain("clients are turned away: "+wrong, "remote", remote, "pool", under.backend.Traits().Pool)
 		below.Close()
 		return
@@ -77,7 +74,7 @@ func (s *Server) welcome(below *client) {
 		below.Close()
 		return
 	}
-	c := &tcpConn{server: s, below: below, who: who, framer: framer{framing: under.framing, most: limits.maxMessage()}}
+	c := &tcpConn{server: s, below: below, who: who, framer: framer{framing: under.framing}}
 	if !c.secure(limits.HandshakeTimeout) || !c.open(under, remote) || !s.begin(c.run) { // run ends with the connection
 		if c.link != nil {
 			c.link.Closed(protocol.CloseBroken, "", false)

@@ -75,7 +75,7 @@ func (p *packets) take(data []byte, from netip.AddrPort) {
 		p.drop("a datagram is larger than max_message", "bytes", len(data), "remote", from)
 		return
 	}
-	if wrong := s.noEvents(); wrong != "" {
+	if wrong := s.Problem(); wrong != "" {
 		s.options.Hub.Dropped(card, len(data))
 		p.drop("datagrams are dropped: "+wrong, "pool", under.backend.Traits().Pool)
 		return
