@@ -18,7 +18,7 @@ type Sockets struct {
 	MessageRate      int           `key:"message_rate" for:"http tcp" default:"0" min:"0" max:"1000000" means:"messages per second from one connection, in the long run; beyond it the connection closes with 1008; 0 is without a limit"`
 	MessageBurst     int           `key:"message_burst" for:"http tcp" absent:"twice the rate" min:"1" max:"1000000" means:"messages that may come at once"`
 	HandshakeTimeout time.Duration `key:"handshake_timeout" for:"http tcp" default:"10s" min:"0" means:"time for workers to accept a connection, and for a client of tcp to agree on TLS; 0 is for ever"`
-	IdleTimeout      time.Duration `key:"idle_timeout" for:"http tcp" default:"0s" min:"0" means:"time that a WebSocket or a TCP connection may be without a message, either way; beyond it 1001; 0 is for ever"`
+	IdleTimeout      time.Duration `key:"idle_timeout" for:"http tcp" default:"0s" min:"0" means:"time that a long-lived connection may be without a message, either way; beyond it 1001; 0 is for ever"`
 	PingInterval     time.Duration `key:"ping_interval" for:"http" default:"30s" min:"0" means:"silence after which a WebSocket's client is pinged, and between comments to one of server-sent events; 0 is never"`
 	PongTimeout      time.Duration `key:"pong_timeout" for:"http" default:"10s" min:"0" means:"time for the answer to a ping; beyond it 1006; 0 is for ever"`
 	WriteTimeout     time.Duration `key:"write_timeout" for:"http tcp" default:"30s" min:"0" means:"time without the client of a long-lived connection taking a byte; 0 is for ever"`
