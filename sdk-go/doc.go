@@ -19,6 +19,9 @@
 //     attributes and the request that they belong to.
 //   - When the host drains the worker, what has begun is finished and Serve returns nil. When the host is gone, what runs is cancelled and Serve returns.
 //
+// [Worker] adds what comes over connections that the host keeps: WebSockets, TCP, UDP, and responses that are held ([Hold]) for server-sent events and long
+// polls. [Connections] reaches all of them from any handler, and from timers ([Every]). Connections outlive workers, so no reload closes one.
+//
 // What differs from net/http: there is no [net/http.Hijacker], since the host owns the connection, and so no status 101; a request has
 // no [net/http.ServerContextKey].
 //

@@ -21,6 +21,31 @@ func Example() {
 	}
 }
 
+// A chat room, beside whatever http.DefaultServeMux answers.
+func ExampleWorker() {
+	worker := sdk.Worker{
+		OnOpen: func(ctx context.Context, c *sdk.Conn, r *http.Request) error {
+			name := r.FormValue("name")
+			if name == "" {
+				return sdk.Refuse(http.StatusForbidden, "What is your name?")
+			}
+			c.Session().Set("name", name)
+			return c.Join("lobby")
+		},
+		OnMessage: func(ctx context.Context, c *sdk.Conn, m sdk.Message) error {
+			line := c.Session().String("name") + ": " + string(m.Data)
+			return sdk.Connections(ctx).SendToGroup("lobby", []byte(line), sdk.Except(c.ID))
+		},
+	}
+	http.HandleFunc("GET /online", func(w http.ResponseWriter, r *http.Request) {
+		n, err := sdk.Connections(r.Context()).Count("lobby")
+		fmt.Fprintln(w, n, err)
+	})
+	if err := worker.Serve(); err != nil {
+		log.Fatal(err)
+	}
+}
+
 // What must stand before the first request belongs into OnStart: if it fails, a reload keeps the old workers.
 func ExampleOnStart() {
 	slog.SetDefault(slog.New(sdk.LogHandler(nil)))

@@ -33,14 +33,19 @@ func tick(city string, second int64) sdk.Event {
 	return sdk.Event{Name: "tick", ID: strconv.FormatInt(second, 10), Data: fmt.Sprintf(`{"city": %q, "degrees": %.1f}`, city, degrees)}
 }
 
-// send is the ticker. The second before goes along for pages that came in between; a page leaves out what it has.
+// send is the ticker. The seconds before go along for pages that came in between, and for the moment in which a reload hands slot 0 over; a
+// page leaves out what it has.
 func send(ctx context.Context) {
 	if sdk.Self(ctx).Slot != 0 { // one worker of the pool is enough
 		return
 	}
 	now := time.Now().Unix()
 	for _, city := range cities {
-		if err := sdk.Connections(ctx).SendToGroup(city, tick(city, now).Append(tick(city, now-1).Bytes()), sdk.Binary()); err != nil {
+		var events []byte
+		for second := now - 2; second <= now; second++ {
+			events = tick(city, second).Append(events)
+		}
+		if err := sdk.Connections(ctx).SendToGroup(city, events, sdk.Binary()); err != nil {
 			log.Print(err)
 		}
 	}
