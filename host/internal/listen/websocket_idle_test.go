@@ -26,6 +26,9 @@ const callersVariable = "WORKERHOST_TEST_CALLERS"
 // justListening, in the place of a number of messages, is a client that asks for a response, and not for a WebSocket.
 const justListening = -1
 
+// sayingLines is likewise a client of TCP, which says one.
+const sayingLines = -2
+
 // beCallers connects, says so, and stays until its input ends.
 func beCallers(spec string) error {
 	var address string
@@ -62,6 +65,13 @@ func callOnce(address string, messages int) (net.Conn, error) {
 	c, err := net.Dial("tcp", address)
 	if err != nil {
 		return nil, err
+	}
+	if messages == sayingLines {
+		_, err := c.Write([]byte("a line\n"))
+		if err == nil {
+			_, err = io.ReadFull(c, make([]byte, 7))
+		}
+		return c, err
 	}
 	upgrade := "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + aKey + "\r\n"
 	if messages == justListening {
