@@ -265,6 +265,11 @@ func TestDatagrams(t *testing.T) {
 	if drops != 1 {
 		t.Errorf("%d dropped, want 1", drops)
 	}
+	for _, sum := range s.hub.Tallies() {
+		if sum.Protocol == protocol.ProtoUDP && (sum.MessagesIn != 3 || sum.BytesIn != 12 || sum.MessagesOut != 2 || sum.BytesOut != 5 || sum.Lost != 1 || sum.Opened != 0) {
+			t.Errorf("datagrams were counted as %+v", sum)
+		}
+	}
 	s.pool.handle = func(protocol.Opening, *Connection) outcome { return outcome{} }
 	listener.c.Closed(1000, "", true)
 	s.gone()

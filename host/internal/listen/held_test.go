@@ -530,3 +530,25 @@ func TestEventsHaveALineOfDataForEachLine(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestAHeldResponseIsInTheAccessLogWhenItIsHeld and not when it ends, which may be much later. It is one line in either case.
+func TestAHeldResponseIsInTheAccessLogWhenItIsHeld(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		change, logged := withAccess(t, "access.json")
+		l, _ := startHeld(t, func(_ *keeper, o *Options) { change(o) })
+		r := l.listen(clientOf(t, h2, false))
+		r.expect("retry: 1000\n\n")
+		l.held(1)
+		l.toNews("more")
+		r.expect("data: more\n\n") // its handler has let go by then
+		if h2 {
+			r.quit() // cut, and yet no second line
+			l.left()
+		}
+		time.Sleep(100 * time.Millisecond) // HTTP/1's handler returns after the client has been told
+		all := logged()
+		if len(all) != 1 || !strings.Contains(all[0], `"status":200,"bytes_in":0,"bytes_out":13,`) || !strings.Contains(all[0], `"work_ms":`) || strings.Contains(all[0], "aborted") {
+			t.Errorf("HTTP/2 %v: %q", h2, all)
+		}
+	}
+}
