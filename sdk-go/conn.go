@@ -16,7 +16,7 @@ import (
 // Conn is a client's connection, as it was when its event came. The host keeps it; its next event may go to another worker.
 //
 // In the event's handler, and in goroutines while that runs, what is asked for takes effect when the handler returns nil. Afterwards a Conn may still be
-// used: what is asked then takes effect at once. Methods are safe for concurrent use.
+// used: what is asked then takes effect at once. So it is with one from [Hub.Get], which stays as it was then. Methods are safe for concurrent use.
 type Conn struct {
 	ID         string // unique among all connections of the host; "" for a datagram (UDP), which can be answered while it is handled, and no more
 	Protocol   string // "websocket", "tcp", "udp", "sse" (a held text/event-stream) or "poll" (any other held response)
@@ -25,7 +25,8 @@ type Conn struct {
 	Attempt    int    // 2 when another worker died with this event
 
 	l       *link
-	s       *stream // nil: not one of an event
+	s       *stream // whose event is of this connection; nil for one from Hub.Get
+	asker   *stream // whose handler asks: s, or that of Hub.Get; may be nil
 	offered []string
 	upgrade bool // an upgrade request is to be answered
 
@@ -38,7 +39,7 @@ type Conn struct {
 func newConn(l *link, s *stream, m *protocol.Connection, attempt int) *Conn {
 	c := &Conn{
 		ID: m.ID, Protocol: m.Protocol, RemoteAddr: m.Remote, Listener: m.Listener, Attempt: attempt,
-		l: l, s: s, uid: m.UID, groups: m.Groups,
+		l: l, s: s, asker: s, uid: m.UID, groups: m.Groups,
 	}
 	c.session = Session{c: c, entries: m.Session}
 	return c
@@ -61,7 +62,7 @@ func (c *Conn) Send(data []byte, opts ...SendOption) error {
 	if flags&protocol.FlagBinary == 0 && c.Protocol == protocol.ProtoWebSocket && !utf8.Valid(data) {
 		return errors.New("sdk: the text of a WebSocket message is UTF-8, and this is not; bytes are sent with Binary()")
 	}
-	return c.l.ask(c.s, flags, func(stream uint32, now protocol.Flags, live bool) (protocol.Message, error) {
+	return c.l.ask(c.asker, flags, func(stream uint32, now protocol.Flags, live bool) (protocol.Message, error) {
 		to, names, _, err := c.own(live)
 		m := &parts{chunk: c.l.chunk}
 		m.Send = protocol.Send{Stream: stream, Flags: flags&protocol.FlagBinary | now, To: to, Names: names, Bytes: data}
@@ -76,7 +77,7 @@ func (c *Conn) Close(code int, reason string, opts ...SendOption) error {
 		return err
 	}
 	flags, _ := gather(opts)
-	return c.l.ask(c.s, flags, func(stream uint32, now protocol.Flags, live bool) (protocol.Message, error) {
+	return c.l.ask(c.asker, flags, func(stream uint32, now protocol.Flags, live bool) (protocol.Message, error) {
 		to, names, _, err := c.own(live)
 		return &protocol.Hangup{Stream: stream, Flags: now, To: to, Names: names, Code: code, Reason: reason}, err
 	})
@@ -99,9 +100,9 @@ func (c *Conn) change(act func(stream uint32, name string) protocol.Message, don
 	if c.ID == "" {
 		return ErrDatagram
 	}
-	return c.l.ask(c.s, 0, func(stream uint32, _ protocol.Flags, live bool) (protocol.Message, error) {
+	return c.l.ask(c.asker, 0, func(stream uint32, _ protocol.Flags, live bool) (protocol.Message, error) {
 		_, _, name, err := c.own(live)
-		if err == nil && live {
+		if err == nil && live && c.s != nil {
 			done()
 		}
 		return act(stream, name), err
@@ -165,7 +166,7 @@ func (c *Conn) Accept(subprotocol string, header http.Header) error {
 	if err := protocol.CheckHeaders(pairs); err != nil {
 		return fmt.Errorf("sdk: %w", err)
 	}
-	return c.l.ask(c.s, 0, func(stream uint32, _ protocol.Flags, live bool) (protocol.Message, error) {
+	return c.l.ask(c.asker, 0, func(stream uint32, _ protocol.Flags, live bool) (protocol.Message, error) {
 		if !live {
 			return nil, errReturned
 		}

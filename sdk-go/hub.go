@@ -158,7 +158,7 @@ func (h Hub) IsOnline(uid string) (online bool, err error) {
 	return online, err
 }
 
-// Get gives a connection as it is now, or [ErrNoConnection]. What it is asked for takes effect at once.
+// Get gives a connection as it is now, or [ErrNoConnection].
 func (h Hub) Get(id string) (*Conn, error) {
 	v, err := h.call("connection", id, false)
 	if err != nil {
@@ -171,7 +171,9 @@ func (h Hub) Get(id string) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sdk: %w", err)
 	}
-	return newConn(h.l, nil, &m, 1), nil
+	c := newConn(h.l, nil, &m, 1)
+	c.asker = h.s
+	return c, nil
 }
 
 // Session gives a connection's session as it is now, to be read, or [ErrNoConnection].
