@@ -18,7 +18,7 @@ type Worker struct {
 	// Handler answers requests; nil means [http.DefaultServeMux].
 	Handler http.Handler
 	// OnOpen takes a connection, before its client hears of it. r is the upgrade request of a WebSocket, and nil for TCP. [Refuse] is the error that turns the client
-	// away with an answer; any other is logged, and the client gets 500.
+	// away with an answer; any other is logged, and a WebSocket's client gets 502.
 	OnOpen func(ctx context.Context, c *Conn, r *http.Request) error
 	// OnMessage takes a client's message.
 	OnMessage func(ctx context.Context, c *Conn, m Message) error

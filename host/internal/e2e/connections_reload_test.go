@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -186,18 +188,44 @@ func harass(t *testing.T, h *host, d time.Duration, deploy func(version string),
 
 func TestReloadClosesNoConnectionAndLosesNoMessage(t *testing.T) {
 	t.Parallel()
-	k := startTalk(t, "", "workers = 4\nsurge = 2")
-	c := newCrowd(t, 500*time.Millisecond)
-	c.join(500, "WebSocket", func() (talker, error) {
-		s, a, err := k.tryUpgrade("/")
-		if err == nil && s == nil {
-			err = fmt.Errorf("refused with %s", a.Status)
-		}
-		return s, err
-	})
+	k := startTalkTCP(t, "", "workers = 4\nsurge = 2")
+	c := newCrowd(t, 600*time.Millisecond)
+	c.join(500, "WebSocket", func() (talker, error) { return k.socketTalker("/") })
+	c.join(200, "TCP", func() (talker, error) { return k.tryLine() })
 	last := harass(t, k.host, lasts(t, 12*time.Second), func(version string) { k.deploy(t, version) }, func() { writePHP(t, k.dir, "this is no PHP;") })
+	if _, n := k.get("/count"); n != "700" {
+		t.Errorf("of 700 connections %s are left", n)
+	}
 	c.end()
 	if c.by[last] == 0 || c.by["1"] == 0 {
 		t.Errorf("versions 1 and %s should have answered, and these did: %v", last, c.by)
 	}
+}
+
+// socketTalker is a WebSocket as a talker.
+func (h *host) socketTalker(target string) (talker, error) {
+	s, a, err := h.tryUpgrade(target)
+	if err == nil && s == nil {
+		err = fmt.Errorf("refused with %s", a.Status)
+	}
+	return s, err
+}
+
+func TestReloadsOfGoWorkersCloseNoConnectionAndLoseNoMessage(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "numbers")
+	build := exec.Command("go", "build", "-o", program, "./host/internal/e2e/testdata/numbers-go")
+	build.Dir = repository
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	dir, addr, tcp := t.TempDir(), freeAddress(t), freeAddress(t)
+	write(t, dir, "VERSION", "1")
+	write(t, dir, "host.toml", fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = %q\nprotocol = \"tcp\"\n[pool.numbers]\ncommand = [%q]\nworkers = 2\n", addr, tcp, program))
+	k := &talk{dir: dir, tcp: tcp, host: startWith(t, addr, "-c", filepath.Join(dir, "host.toml"))}
+	c := newCrowd(t, 300*time.Millisecond)
+	c.join(100, "WebSocket", func() (talker, error) { return k.socketTalker("/") })
+	c.join(50, "TCP", func() (talker, error) { return k.tryLine() })
+	harass(t, k.host, lasts(t, 7*time.Second), func(version string) { write(t, dir, "VERSION", version) }, func() { write(t, dir, "VERSION", "broken") })
+	c.end()
 }
