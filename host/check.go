@@ -64,7 +64,13 @@ func check(t *terminal, c *config.Config) error {
 		if l.TLS != nil {
 			security = fmt.Sprintf("TLS with %s and %s", l.TLS.Certificate, l.TLS.Key)
 		}
-		listeners.add(plain(l.Address, l.Protocol, "→ "+l.Pool, security)...)
+		protocol := l.Protocol
+		if l.Delimiter != "" {
+			protocol += fmt.Sprintf(", messages end with %q", l.Delimiter)
+		} else if l.Framing != "" {
+			protocol += ", framing " + l.Framing
+		}
+		listeners.add(plain(l.Address, protocol, "→ "+l.Pool, security)...)
 	}
 	listeners.write(t.out)
 	fmt.Fprintf(t.out, "\n%s\n", t.bold("http"))

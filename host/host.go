@@ -234,10 +234,13 @@ func (h *host) answer(l *listener) error {
 }
 
 func (l *listener) protocol() string {
-	if l.config.TLS != nil {
-		return l.config.Protocol + "s"
+	switch {
+	case l.config.TLS == nil:
+		return l.config.Protocol
+	case l.config.Protocol == listen.HTTP:
+		return "https"
 	}
-	return l.config.Protocol
+	return l.config.Protocol + " over TLS"
 }
 
 // readyPoll is how often it is looked whether all workers are there.
