@@ -192,15 +192,10 @@ max_pool_memory = "7GiB"
 		Name: "web", Worker: folder + "/app/worker.php", Directory: folder + "/app", Workers: 3, MinWorkers: 1, IdleTimeout: time.Minute,
 		Env: map[string]string{"APP_ENV": "prod", "WITH.DOT": "1"}, Concurrency: 7,
 		StartTimeout: 4 * time.Second, DrainTimeout: 5 * time.Second, StopTimeout: 6 * time.Second,
-<<<<<<< /tmp/ad.mine
-		QueueTimeout: 7 * time.Second, MaxRequests: 8, Reload: "never", Surge: 2, InPlace: true, Warmup: []string{"/", "/health?full=1"}, RequestBody: "stream",
-		FileRoots: []string{folder + "/public", folder + "/app"}, Delivery: "at-most-once", Wire: "stdio", PHP: folder + "/bin/php",
-=======
 		QueueTimeout: 7 * time.Second, MaxRequests: 8, MaxAge: 9 * time.Second, MaxMemory: 10, MaxMemoryHard: 11,
 		SlowRequest: 12 * time.Second, SlowTrace: true, Retry: "never",
 		Reload: "never", Surge: 2, InPlace: true, Warmup: []string{"/", "/health?full=1"}, RequestBody: "stream",
-		FileRoots: []string{folder + "/public", folder + "/app"}, Wire: "stdio", PHP: folder + "/bin/php",
->>>>>>> /tmp/ad.new
+		FileRoots: []string{folder + "/public", folder + "/app"}, Delivery: "at-most-once", Wire: "stdio", PHP: folder + "/bin/php",
 		PHPIni: Settings{"memory_limit": "1G", "opcache.enable": "0", "zend.assertions": "1"},
 		Kind:   PHPFile, Script: "worker.php", at: "pool.web",
 	}
