@@ -29,6 +29,7 @@ const (
 	// maxUnwritten is how much may wait for the host before whoever sends at once has to wait, too.
 	maxUnwritten = 4 << 20
 	frameLength  = 4
+	firstFrames  = 256 // bytes: room for a few short messages and DONE
 )
 
 // SendOption changes how a message is sent, or a connection closed: [Binary], [Now], [Except].
@@ -138,6 +139,9 @@ func (s *stream) stageLocked(flags protocol.Flags, make act) error {
 
 // append encodes m, which may be several frames, and says what the host counts for it.
 func (l *link) append(b []byte, m protocol.Message) (longer []byte, cost int, err error) {
+	if b == nil {
+		b = make([]byte, 0, firstFrames)
+	}
 	start := len(b)
 	b = m.AppendFrame(b)
 	for at := start; at < len(b); {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -187,26 +188,27 @@ func (c *Conn) offer(r *http.Request) {
 
 // UID is the user that the connection is bound to, as this handler has left it; "" for none.
 func (c *Conn) UID() string {
-	defer c.lock()()
+	defer c.lock().Unlock()
 	return c.uid
 }
 
 // Groups are those that the connection is in, as this handler has left them.
 func (c *Conn) Groups() []string {
-	defer c.lock()()
+	defer c.lock().Unlock()
 	return slices.Clone(c.groups)
 }
 
 // Session is what the host keeps for the connection.
 func (c *Conn) Session() *Session { return &c.session }
 
-func (c *Conn) lock() (unlock func()) {
-	if c.s == nil {
-		c.session.mu.Lock()
-		return c.session.mu.Unlock
+// lock takes the mutex that guards c, and gives it.
+func (c *Conn) lock() *sync.Mutex {
+	mu := &c.session.mu
+	if c.s != nil {
+		mu = &c.s.acts.mu
 	}
-	c.s.acts.mu.Lock()
-	return c.s.acts.mu.Unlock
+	mu.Lock()
+	return mu
 }
 
 // state is what a handler that fails is to leave as it was.
@@ -218,12 +220,12 @@ type state struct {
 }
 
 func (c *Conn) save() state {
-	defer c.lock()()
+	defer c.lock().Unlock()
 	return state{c.s.acts.mark(), c.uid, c.groups, c.session.saveLocked()}
 }
 
 func (c *Conn) restore(to state) {
-	defer c.lock()()
+	defer c.lock().Unlock()
 	c.s.acts.rollback(to.acts)
 	c.uid, c.groups, c.session.changes = to.uid, to.groups, to.changes
 }

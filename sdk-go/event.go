@@ -82,9 +82,11 @@ func newEvent(l *link, id uint32, m protocol.Opening, about *protocol.Connection
 	return s
 }
 
+var errGoexit = errors.New("the handler ended its goroutine with runtime.Goexit")
+
 // handle calls the event's handler and sends what is owed.
 func (s *stream) handle() {
-	failure := errors.New("the handler ended its goroutine with runtime.Goexit") // unless it returns
+	failure := errGoexit // unless it returns
 	var refusal *Refusal
 	returned := false
 	defer func() {

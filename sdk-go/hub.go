@@ -210,10 +210,10 @@ func (h Hub) UpdateSession(id string, update func(s *Session) error) error {
 		if err := update(s); err != nil {
 			return err
 		}
-		unlock := s.c.lock()
+		mu := s.c.lock()
 		s.open = false
 		set, unset := s.changedLocked()
-		unlock()
+		mu.Unlock()
 		if len(set)+len(unset) == 0 {
 			return nil
 		}

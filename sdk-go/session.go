@@ -51,7 +51,7 @@ func (s *Session) came(key string) (v protocol.Value, found bool) {
 }
 
 func (s *Session) look(key string) (protocol.Value, bool) {
-	defer s.c.lock()()
+	defer s.c.lock().Unlock()
 	return s.lookLocked(key)
 }
 
@@ -89,7 +89,7 @@ func (s *Session) Int(key string) (n int64) {
 
 // Keys gives all keys, sorted.
 func (s *Session) Keys() []string {
-	defer s.c.lock()()
+	defer s.c.lock().Unlock()
 	keys := make([]string, 0, len(s.entries)+len(s.changes))
 	for _, e := range s.entries {
 		if c, ok := s.changes[e.Key]; !ok || !c.unset {
@@ -125,7 +125,7 @@ func (s *Session) Delete(keys ...string) error {
 }
 
 func (s *Session) note(key string, to change) error {
-	defer s.c.lock()()
+	defer s.c.lock().Unlock()
 	switch {
 	case s.c.s == nil && !s.open, s.c.s != nil && s.c.s.acts.over:
 		return errSessionOver
@@ -147,6 +147,9 @@ func (s *Session) saveLocked() map[string]change { return maps.Clone(s.changes) 
 
 // changedLocked gives what is to be set and unset, by key.
 func (s *Session) changedLocked() (set []protocol.Entry, unset []string) {
+	if len(s.changes) == 0 {
+		return nil, nil
+	}
 	for _, key := range slices.Sorted(maps.Keys(s.changes)) {
 		if c := s.changes[key]; c.unset {
 			unset = append(unset, key)
