@@ -61,6 +61,8 @@ func Hold(w http.ResponseWriter, r *http.Request, o HoldOptions) error {
 		return errors.New("sdk: Hold: the response has begun already")
 	case own.file != "":
 		return errors.New("sdk: Hold: the response is a file that the host serves")
+	case own.length >= 0 || own.header.Get("Content-Length") != "":
+		return errors.New("sdk: Hold: a response that is held has no Content-Length")
 	case own.isHead:
 		return nil
 	}

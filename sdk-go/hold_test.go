@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"sync/atomic"
 	"testing"
@@ -23,6 +24,17 @@ func TestAHeldResponseIsLeftToTheHost(t *testing.T) {
 				t.Error("a response that has begun was held")
 			}
 			return
+		}
+		w.Header().Set("Content-Length", "9")
+		if err := Hold(w, r, o); err == nil {
+			t.Error("a response with a Content-Length was held")
+		}
+		w.Header().Del("Content-Length")
+		if err := Hold(w, r, HoldOptions{Groups: []string{""}}); err == nil {
+			t.Error("a response was held in a group without a name")
+		}
+		if err := Hold(httptest.NewRecorder(), r, o); err != ErrNoHost {
+			t.Errorf("without a host: %v", err)
 		}
 		if err := Hold(w, r, o); err != nil {
 			t.Error(err)
