@@ -1,0 +1,154 @@
+// examples/chat-php, in a browser.
+
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// chromium is the path of a browser that playwright-core can drive.
+func chromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Skip("there is no Chromium: .ci/setup test installs it")
+	return ""
+}
+
+// script runs one of testdata/clients, which asks for things by printing a line, and goes on when it gets one.
+type script struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *bufio.Scanner
+	stderr bytes.Buffer
+}
+
+func runScript(t *testing.T, environ []string, arguments ...string) *script {
+	t.Helper()
+	folder := filepath.Join(repository, "host/internal/e2e/testdata/clients")
+	if _, err := os.Stat(filepath.Join(folder, "node_modules/playwright-core")); err != nil {
+		t.Skip("the tests' clients are not installed: .ci/setup test does it")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(cancel)
+	s := &script{t: t, cmd: exec.CommandContext(ctx, "node", arguments...)}
+	s.cmd.Dir, s.cmd.Stderr, s.cmd.Env = folder, &s.stderr, append(os.Environ(), environ...)
+	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) } // so that it closes its browser
+	s.cmd.WaitDelay = 10 * time.Second
+	var err error
+	s.in, err = s.cmd.StdinPipe()
+	must(t, err)
+	out, err := s.cmd.StdoutPipe()
+	must(t, err)
+	s.out = bufio.NewScanner(out)
+	must(t, s.cmd.Start())
+	t.Cleanup(func() { cancel(); s.cmd.Wait() })
+	return s
+}
+
+// expect waits for the line, and has done what it asks for before the script goes on.
+func (s *script) expect(line string, do func()) {
+	s.t.Helper()
+	if !s.out.Scan() || s.out.Text() != line {
+		s.cmd.Wait()
+		s.t.Fatalf("it said %q in place of %q:\n%s", s.out.Text(), line, &s.stderr)
+	}
+	do()
+	_, err := io.WriteString(s.in, "\n")
+	must(s.t, err)
+}
+
+func (s *script) ends(line string) {
+	s.t.Helper()
+	if s.expect(line, func() {}); s.out.Scan() {
+		s.t.Errorf("it went on to say %q", s.out.Text())
+	}
+	if err := s.cmd.Wait(); err != nil {
+		s.t.Fatalf("%v:\n%s", err, &s.stderr)
+	}
+}
+
+// Set CHAT_SCREENSHOTS to a folder to look at the page.
+func TestTabsOfTheChatStayConnectedThroughAReloadAndDeadWorkers(t *testing.T) {
+	t.Parallel()
+	environ := []string{"CHROMIUM=" + chromium(t)}
+	folder := release(t, t.TempDir(), "1", "chat-php")
+	arguments := []string{"-l", freeAddress(t), "-c", filepath.Join(folder, "host.toml")}
+	h := startWith(t, arguments[1], arguments...)
+
+	greeting := "Welcome back: the code is new, the chairs are not."
+	page := []string{"chat.js", h.url, greeting}
+	if shots := os.Getenv("CHAT_SCREENSHOTS"); shots != "" {
+		page = append(page, shots)
+	}
+	s := runScript(t, environ, page...)
+	s.expect("reload", func() {
+		edit(t, filepath.Join(folder, "src/Chat.php"), "Good to see you. Pull up a chair and say hello.", greeting)
+		h.reload()
+	})
+	s.expect("kill", func() {
+		for _, worker := range h.status().Pools[0].Workers {
+			process, err := os.FindProcess(worker.PID)
+			must(t, err)
+			must(t, process.Kill())
+		}
+	})
+	s.expect("stop", func() {
+		h.kill(syscall.SIGTERM)
+		<-h.exited
+		if h.err != nil {
+			t.Errorf("the host ended with %v", h.err)
+		}
+	})
+	s.expect("start", func() { startWith(t, arguments[1], arguments...) })
+	s.ends("done")
+}
+
+func TestTheChatRefusesWhomItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	folder := release(t, t.TempDir(), "1", "chat-php")
+	b := newBrowser(start(t, "-c", filepath.Join(folder, "host.toml")))
+	p := b.sees("/", 200, htmlType, "<h1>Lobby</h1>", `data-room="lobby"`, "Pull up a chair")
+	if policy := p.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; ") {
+		t.Errorf("Content-Security-Policy: %q", policy)
+	}
+	b.sees("/?room=kitchen", 200, htmlType, "<h1>Kitchen</h1>")
+	b.sees("/chat.js", 200, "text/javascript; charset=utf-8", "new WebSocket(")
+	b.sees("/chat.css", 200, "text/css; charset=utf-8", "prefers-color-scheme: dark")
+	b.sees("/chat.svg", 200, "image/svg+xml", "<svg")
+	textType := "text/plain; charset=utf-8"
+	for path, status := range map[string]int{"/?room=cellar": 404, "/?room[]=lobby": 404, "/src/Chat.php": 404, "/chat": 426} {
+		b.sees(path, status, textType)
+	}
+	for path, status := range map[string]int{
+		"/chat?room=cellar&name=Ada": 404, "/chat?room[]=lobby&name=Ada": 404, "/elsewhere?room=lobby&name=Ada": 404,
+		"/chat?room=lobby": 400, "/chat?room=lobby&name=%20": 400, "/chat?room=lobby&name=A%0Ada": 400, "/chat?room=lobby&name=" + strings.Repeat("x", 25): 400,
+		"/chat?room=lobby&name=%C3%84da": 101,
+	} {
+		r, _ := http.NewRequest("GET", b.url+path, nil)
+		for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
+			r.Header.Set(name, value)
+		}
+		resp, err := b.client.Do(r)
+		must(t, err)
+		resp.Body.Close()
+		if resp.StatusCode != status {
+			t.Errorf("an upgrade at %s: %s, not %d", path, resp.Status, status)
+		}
+	}
+}
