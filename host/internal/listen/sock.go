@@ -23,7 +23,16 @@ type sock struct {
 	own     []byte          // used in its place if raw is nil
 	n       int
 	err     error
+	worn    bool          // something was read since the reader's goroutine began
+	renewed time.Duration // when that was, since epoch
 }
+
+// errWorn says that nothing has come, and that another goroutine had better wait for it: the stack of this one has grown with what there was to do, and a stack
+// that has grown once never becomes as small again. Over TLS it does not come.
+var errWorn = errors.New("the reader's stack has grown")
+
+// renewTime is the least time between two such goroutines, so that a busy connection is not held up by that.
+const renewTime = time.Second
 
 const (
 	readSize = 4 << 10 // how much is read at a time
@@ -45,7 +54,8 @@ func newSock(conn, direct net.Conn) *sock {
 	return s
 }
 
-// read waits until something comes. It goes to into unless that is nil, else to a buffer that lasts until release. io.EOF is the end.
+// read waits until something comes. It goes to into unless that is nil, else to a buffer that lasts until release. io.EOF is the end. After errWorn, which comes
+// only where into is nil, reading goes on.
 func (s *sock) read(into []byte) (p []byte, err error) {
 	if s.raw == nil {
 		if into == nil {
@@ -68,7 +78,10 @@ func (s *sock) read(into []byte) (p []byte, err error) {
 	if into == nil && s.held != nil {
 		into = s.held[:]
 	}
-	s.into = nil
+	s.into, s.worn = nil, true
+	if s.err == errWorn {
+		s.worn, s.renewed = false, sinceEpoch()
+	}
 	if s.err != nil || s.n == 0 {
 		s.release()
 		return nil, s.err

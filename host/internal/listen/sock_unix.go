@@ -34,6 +34,10 @@ func (s *sock) tryRead(fd uintptr) bool {
 			continue
 		case s.err == unix.EAGAIN:
 			s.release()
+			if s.worn && s.into == nil && sinceEpoch()-s.renewed >= renewTime {
+				s.n, s.err = 0, errWorn
+				return true
+			}
 			return false
 		case s.err == nil && s.n == 0:
 			s.err = io.EOF

@@ -45,7 +45,16 @@ var errHungUp = errors.New("the hub hung up")
 // run reads until the end.
 func (c *tcpConn) run() {
 	c.beginTimer()
-	code, reason, clean := c.part(c.read())
+	c.goOn()
+}
+
+func (c *tcpConn) goOn() {
+	err := c.read()
+	if err == errWorn {
+		c.server.sockets.Go(c.goOn)
+		return
+	}
+	code, reason, clean := c.part(err)
 	c.endTimer()
 	c.sock.conn.Close()
 	c.below.Close()

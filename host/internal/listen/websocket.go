@@ -63,7 +63,15 @@ var errLeft = errors.New("the client took leave")
 // run reads until the end.
 func (c *websocket) run() {
 	c.beginTimer()
+	c.goOn()
+}
+
+func (c *websocket) goOn() {
 	err := c.read()
+	if err == errWorn {
+		c.server.sockets.Go(c.goOn)
+		return
+	}
 	code, reason, clean := c.part(err)
 	c.endTimer()
 	c.sock.conn.Close()
