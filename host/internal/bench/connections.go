@@ -252,20 +252,30 @@ func (m *talk) measure(ctx context.Context, s *stage, t *talker, o options, roun
 	if err := few.leave(); err != nil {
 		return err
 	}
+	x, err := t.broadcast(ctx, s, o)
+	switch {
+	case err == nil:
+		progress("round %d of %d, %s, broadcast to %d: %.1f µs per delivery, the last after %s", round+1, o.rounds, t.name, o.audience, x.CPU, duration(x.Last))
+		m.Broadcast.Rounds = append(m.Broadcast.Rounds, x)
+	case t.tcp == "" && ctx.Err() == nil: // a peer that can't is no reason to stop
+		progress("round %d of %d, %s could not send to %d: %v", round+1, o.rounds, t.name, o.audience, err)
+	default:
+		return err
+	}
+	return pause(ctx, time.Second) // CLOSE reaches workers meanwhile
+}
+
+// broadcast has messages sent to all of o.audience connections.
+func (t *talker) broadcast(ctx context.Context, s *stage, o options) (x exchanged, err error) {
 	all, err := t.clients(ctx, s, t.spec.Network, o.audience)
 	if err != nil {
-		return err
+		return x, err
 	}
+	defer func() { err = errors.Join(err, all.leave()) }()
 	if _, err := all.run(ctx, errand{Broadcasts: 3}); err != nil {
-		return err
+		return x, err
 	}
-	x, err := t.watch(ctx, all, errand{Broadcasts: 10 * o.seconds})
-	if err != nil {
-		return err
-	}
-	progress("round %d of %d, %s, broadcast to %d: %.1f µs per delivery, the last after %s", round+1, o.rounds, t.name, o.audience, x.CPU, duration(x.Last))
-	m.Broadcast.Rounds = append(m.Broadcast.Rounds, x)
-	return errors.Join(all.leave(), pause(ctx, time.Second)) // CLOSE reaches workers meanwhile
+	return t.watch(ctx, all, errand{Broadcasts: 10 * o.seconds})
 }
 
 // watch sends clients on an errand, and says what that took of the server.

@@ -115,6 +115,9 @@ func (l *longLived) print(w io.Writer) {
 			s    series
 		}{{"echo", t.Single}, {fmt.Sprintf("echo, %d at a time", l.Pipelined), t.Pipelined}, {fmt.Sprintf("to %d at once", l.Audience), t.Broadcast}} {
 			m := part.s.Median
+			if len(part.s.Rounds) == 0 {
+				continue
+			}
 			p50, p99 := m.P50, m.P99
 			switch {
 			case m.Last > 0:
