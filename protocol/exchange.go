@@ -119,8 +119,11 @@ type Traits struct {
 	Owner      *Owner        // of the workers; nil is this program's own user
 }
 
-// Owner is the user and the group that files belong to; -1 leaves the one or the other as it is.
-type Owner struct{ UID, GID int }
+// Owner is the user and the group that files belong to; -1 leaves the one or the other as it is. Groups are all whose files that user may read.
+type Owner struct {
+	UID, GID int
+	Groups   []int
+}
 
 // Retry says which requests may be tried once more if their worker dies without a word after it began.
 type Retry int
