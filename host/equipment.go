@@ -33,7 +33,7 @@ func (p *pool) equip(c *config.Pool, dir, program string, spool *listen.Spool) (
 		given.Env = append(given.Env, config.ScanFolder(c.Environ(os.Environ()), settings))
 	}
 	if c.Identity != nil {
-		given.Owner = &protocol.Owner{UID: c.Identity.UID, GID: c.Identity.GID}
+		given.Owner = &protocol.Owner{UID: c.Identity.UID, GID: c.Identity.GID, Groups: c.Identity.Groups}
 	}
 	plan := privilege.Plan{
 		Directory: dir, Temporary: temporary, Identity: c.Identity, Umask: c.UmaskBits(),

@@ -65,11 +65,12 @@ func program(args ...string) *exec.Cmd {
 	return c
 }
 
-// serveIn starts a host whose files are in dir, and waits until all its workers are up.
-func serveIn(t *testing.T, dir string) *serving {
+// serveIn starts a host whose files are in dir and that inherits some more, and waits until all its workers are up.
+func serveIn(t *testing.T, dir string, inherited ...*os.File) *serving {
 	t.Helper()
 	s := &serving{t: t, control: filepath.Join(dir, "c.sock"), poison: filepath.Join(dir, "poison")}
 	s.command = program("serve", "-l", "127.0.0.1:0", "-n", "2", "--control", s.control, "--log-format", "json", "--", os.Args[0], "worker", s.poison)
+	s.command.ExtraFiles = inherited
 	stderr, err := s.command.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -34,6 +34,7 @@ host serve -- ./my-worker --verbose`,
 			settings := settingFlags(f)
 			watch := watchFlag(f)
 			return func(t *terminal, args []string) error {
+				closeOnExec()
 				c, err := settings(args)
 				if err != nil {
 					return err

@@ -103,7 +103,7 @@ func (t *terminal) redraw(draw func(page *terminal)) error {
 	text := page.String()
 	live := t.colours
 	if f, ok := t.out.(*os.File); ok {
-		live = isTerminal(f)
+		live = isTerminal(f) && os.Getenv("TERM") != "dumb"
 	}
 	if live {
 		text = "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J"

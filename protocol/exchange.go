@@ -154,8 +154,11 @@ func (r *Ready) Events() Events {
 	return Events{Open: r.Has("open"), Message: r.Has("message"), Close: r.Has("close"), Buffer: r.Has("buffer")}
 }
 
-// Owner is the user and the group that files belong to; -1 leaves the one or the other as it is.
-type Owner struct{ UID, GID int }
+// Owner is the user and the group that files belong to; -1 leaves the one or the other as it is. Groups are all whose files that user may read.
+type Owner struct {
+	UID, GID int
+	Groups   []int
+}
 
 // Retry says which requests may be tried once more if their worker dies without a word after it began.
 type Retry int

@@ -245,11 +245,15 @@ func (p *Pool) awaitBoot(w *worker) error {
 	case <-timer.C:
 		w.boot(w.bootFailure(w.missing(limit))) // unless READY comes this very moment
 	}
-	if w.bootErr != nil {
-		w.kill(w.bootErr.Error())
+	err := w.bootErr
+	if err == nil {
+		err = w.unfit()
+	}
+	if err != nil {
+		w.kill(err.Error())
 		<-w.gone
 	}
-	return w.bootErr
+	return err
 }
 
 // missing says what did not come in time.

@@ -50,8 +50,8 @@ func (w *worker) awaitEnd() {
 
 func (w *worker) readMagic() error {
 	stray, err := w.conn.ReadMagic()
-	if text := strings.TrimSpace(strings.ToValidUTF8(strings.TrimPrefix(string(stray), "\ufeff"), "\uFFFD")); text != "" {
-		w.tail.add([]byte(text))
+	if text := printable(strings.TrimSpace(strings.TrimPrefix(string(stray), "\ufeff"))); text != "" {
+		w.tail.add(text)
 		w.log.Warn("output before the first frame", "text", text)
 	}
 	return err
@@ -106,7 +106,7 @@ func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
 		if err := failed.Parse(payload); err != nil {
 			return err
 		}
-		w.boot(&BootError{Message: failed.Message, Trace: failed.Trace})
+		w.boot(&BootError{Message: printable(failed.Message), Trace: printable(failed.Trace)})
 	case protocol.TypeLog:
 		if err := m.entry.Parse(payload); err != nil {
 			return err
@@ -157,6 +157,7 @@ func (w *worker) onReady(payload []byte) error {
 	if err := protocol.CheckReady(&ready); err != nil {
 		return err
 	}
+	ready.SDK = printable(ready.SDK)
 	w.ready = ready
 	w.concurrency = ready.Concurrency
 	if limit := w.gen.settings.Concurrency; limit > 0 {
@@ -199,7 +200,7 @@ func (w *worker) logEntry(e *protocol.Log) {
 	if level == hclog.NoLevel {
 		level = hclog.Info
 	}
-	w.log.Log(level, e.Message, args...)
+	w.log.Log(level, printable(e.Message), args...)
 }
 
 // onStream handles what belongs to a request.
@@ -369,5 +370,5 @@ func (a *attempt) onReset(m *protocol.Reset) {
 		return
 	}
 	a.over = true
-	a.x.fail(&protocol.Failure{Kind: protocol.FailedReset, Detail: fmt.Sprintf("%s gave up: %s %s", a.worker, m.Code, m.Reason)})
+	a.x.fail(&protocol.Failure{Kind: protocol.FailedReset, Detail: fmt.Sprintf("%s gave up: %s %s", a.worker, m.Code, printable(m.Reason))})
 }

@@ -88,6 +88,18 @@ func (w *worker) weighFirst() {
 	}
 }
 
+// unfit says why a worker that is READY could finish no request of more than a moment; nil if it could.
+func (w *worker) unfit() error {
+	limit := w.gen.settings.MaxMemoryHard
+	if limit <= 0 {
+		return nil
+	}
+	if size := w.process.memory(); size > limit {
+		return fmt.Errorf("it has %d MiB of memory before its first request, and max_memory_hard (%d MiB) would end each of them: raise the limit", size>>20, limit>>20)
+	}
+	return nil
+}
+
 // memoryLimit is the size from which a worker gets no more requests; 0 is none.
 func (s *Settings) memoryLimit() int64 {
 	if s.MaxMemory == 0 || s.MaxMemoryHard > 0 && s.MaxMemoryHard < s.MaxMemory {

@@ -118,6 +118,26 @@ func TestWorkersThatAreTooLargeFromTheStartAreNotReplacedForEver(t *testing.T) {
 	})
 }
 
+func TestCodeThatIsLargerThanMaxMemoryHardNeverTakesOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := newFakePool(t, Settings{Workers: 2}, always(func(w *fakeWorker) {
+			w.resident.Store(24 << 20)
+			serve(1, slowly)(w)
+		}))
+		defer p.Stop(context.Background())
+		ready()
+		reconfigured(t, p, func(s *Settings) { s.MaxMemoryHard = 16 << 20 })
+		e := last(follow(p.Reload()))
+		if e.Kind != EventFailed || !strings.Contains(e.Error, "24 MiB of memory before its first request, and max_memory_hard (16 MiB)") {
+			t.Fatalf("%+v", e)
+		}
+		allWell(t, burst(p, 20))
+		if f.alive() != 2 || p.Status().Workers[0].Generation != 1 {
+			t.Fatalf("%d alive, %+v", f.alive(), p.Status().Workers)
+		}
+	})
+}
+
 func TestRecyclingAWorkerOfManyRequestsCutsNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, f := newFakePool(t, Settings{Workers: 1, MaxMemory: 100, DrainTimeout: time.Second}, always(serve(8, func(w *fakeWorker, r *protocol.Request) {

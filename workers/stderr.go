@@ -24,7 +24,7 @@ type tail struct {
 	buf  []byte
 }
 
-func (t *tail) add(line []byte) {
+func (t *tail) add(line string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.buf = append(append(t.buf, line...), '\n')

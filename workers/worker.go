@@ -220,15 +220,15 @@ func (w *worker) bootFailure(why string) error {
 
 // stderrLine logs a line, with the request that it belongs to where that can be known.
 func (w *worker) stderrLine(line []byte) {
-	w.tail.add(line)
-	level := lineLevel(line)
+	level, text := lineLevel(line), printable(string(line))
+	w.tail.add(text)
 	if level < w.log.GetLevel() {
 		return
 	}
 	if name, id := w.onlyRequest(); name != "" {
-		w.log.Log(level, string(line), "request", name, "request_id", id)
+		w.log.Log(level, text, "request", name, "request_id", id)
 	} else {
-		w.log.Log(level, string(line))
+		w.log.Log(level, text)
 	}
 }
 

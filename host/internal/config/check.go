@@ -285,8 +285,8 @@ func (c *Config) link(fail fail) {
 		}
 		taken[key] = fmt.Sprintf("%s in line %d", own.place, c.lines[own.place])
 	}
-	if text := c.Remote.warning(); text != "" {
-		c.Warnings = append(c.Warnings, (&Problem{c.Path, lineOf(c.lines, "control.listen"), text}).Error())
+	for _, w := range c.Remote.warnings() {
+		c.Warnings = append(c.Warnings, (&Problem{c.Path, lineOf(c.lines, w.key), w.text}).Error())
 	}
 	for _, p := range c.Pools {
 		if !served[p.Name] {

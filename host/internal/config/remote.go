@@ -63,10 +63,25 @@ func (r *Remote) check(c *Config, fail fail) {
 	}
 }
 
-// warning is for what works and lets others read the token.
-func (r *Remote) warning() string {
+// warnings are for what works and lets others read the token, with the keys that they are about.
+func (r *Remote) warnings() (found []struct{ key, text string }) {
+	if r.Listen == "" {
+		return nil
+	}
+	if text := r.overheard(); text != "" {
+		found = append(found, struct{ key, text string }{"control.listen", text})
+	}
+	if info, err := os.Stat(r.TokenFile); err == nil && r.TokenFile != "" && !privateMode(info) {
+		found = append(found, struct{ key, text string }{"control.token_file", fmt.Sprintf(
+			"%s can be read by other users (mode %04o), such as those of workers, who could then stop the host: chmod 600 it", r.TokenFile, info.Mode().Perm())})
+	}
+	return found
+}
+
+// overheard says that the token crosses a network; "" if it doesn't.
+func (r *Remote) overheard() string {
 	host, _, err := net.SplitHostPort(r.Listen)
-	if r.Listen == "" || err != nil || host == "localhost" {
+	if err != nil || host == "localhost" {
 		return ""
 	}
 	if a, err := netip.ParseAddr(host); err == nil && a.IsLoopback() {

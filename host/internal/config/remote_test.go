@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -47,6 +48,25 @@ func TestAControlListenerForAllTheNetworkIsWarnedOf(t *testing.T) {
 		}
 		if got := len(c.Warnings) == 1 && strings.Contains(c.Warnings[0], "not encrypted"); got != warned {
 			t.Errorf("%s: warnings %q", address, c.Warnings)
+		}
+	}
+}
+
+func TestATokenThatOthersCanReadIsWarnedOf(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no modes there")
+	}
+	site(t)
+	if err := os.WriteFile("token", []byte("0123456789abcdef\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, warned := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o604: true} {
+		if err := os.Chmod("token", mode); err != nil {
+			t.Fatal(err)
+		}
+		c := parse(t, "[control]\nlisten = '127.0.0.1:1'\ntoken_file = 'token'\n"+good)
+		if got := len(c.Warnings) == 1 && strings.HasPrefix(c.Warnings[0], "host.toml:3: ") && strings.HasSuffix(c.Warnings[0], "chmod 600 it"); got != warned {
+			t.Errorf("mode %04o: warnings %q", mode, c.Warnings)
 		}
 	}
 }

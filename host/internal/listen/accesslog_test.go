@@ -2,6 +2,7 @@ package listen
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -107,6 +108,7 @@ func TestABrokenOrAbandonedRequestIsLoggedAsSuch(t *testing.T) {
 	<-entered
 	c.Close()
 	h.backend.busy.Wait()
+	h.Shutdown(context.Background()) // waits for the handlers, which write the lines
 	h.Close()
 	all := strings.Join(lines(), "\n")
 	if !regexp.MustCompile(`"GET /broken HTTP/1\.1" 200 4 .* fault="worker died" aborted`).MatchString(all) {

@@ -20,6 +20,11 @@ func (x *exchange) deliverFile(w http.ResponseWriter, r *http.Request) {
 	m := &x.response
 	traits := x.terms.backend.Traits()
 	f, info, err := openUnder(traits.FileRoots, m.File)
+	if err == nil {
+		if err = permitted(traits.Owner, m.File, info); err != nil {
+			f.Close()
+		}
+	}
 	if err != nil {
 		x.server.log.Error("a worker's file can't be served", x.about("file", m.File, "error", err)...)
 		blame(w, "file not served")

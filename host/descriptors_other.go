@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// closeOnExec is for Linux alone.
+func closeOnExec() {}
