@@ -37,8 +37,8 @@ $e = static fn (string $text): string => htmlspecialchars($text, ENT_QUOTES | EN
         </form>
         <section id="room" hidden>
             <p id="here"><span class="label">Here now</span> <span id="names"></span></p>
-            <div id="scroll" tabindex="0" aria-label="Messages">
-                <ol id="messages" role="log" aria-live="polite"></ol>
+            <div id="scroll" role="log" tabindex="0" aria-label="Messages">
+                <ol id="messages"></ol>
             </div>
             <form id="say">
                 <label for="text" class="unseen">Message</label>

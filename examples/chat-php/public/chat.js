@@ -19,7 +19,10 @@ function connect() {
     socket = new WebSocket(address);
     socket.onopen = () => send({ type: 'hello', after: last });
     socket.onmessage = (event) => receive(JSON.parse(event.data));
-    socket.onclose = () => {
+    socket.onclose = ({ code }) => {
+        if (code === 1008) {
+            showRefused(); // for what was sent, or how much at once: no use in sending it again
+        }
         const wait = Math.min(15, 0.5 * 2 ** tries++) * (0.5 + Math.random()); // not all pages at once
         showState('lost', 'Connecting again …');
         setTimeout(connect, wait * 1000);
@@ -78,6 +81,13 @@ function showUnsent(id, text) {
     item.dataset.id = id;
     item.classList.add('unsent');
     insert(item, null);
+}
+
+function showRefused() {
+    unsent.clear();
+    for (const item of document.querySelectorAll('.unsent')) {
+        item.querySelector('.about span').textContent = 'refused';
+    }
 }
 
 function showNote(text) {

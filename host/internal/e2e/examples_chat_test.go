@@ -6,8 +6,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -140,15 +140,63 @@ func TestTheChatRefusesWhomItDoesNotKnow(t *testing.T) {
 		"/chat?room=lobby": 400, "/chat?room=lobby&name=%20": 400, "/chat?room=lobby&name=A%0Ada": 400, "/chat?room=lobby&name=" + strings.Repeat("x", 25): 400,
 		"/chat?room=lobby&name=%C3%84da": 101,
 	} {
-		r, _ := http.NewRequest("GET", b.url+path, nil)
-		for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
-			r.Header.Set(name, value)
-		}
-		resp, err := b.client.Do(r)
+		socket, a, err := b.tryUpgrade(path)
 		must(t, err)
-		resp.Body.Close()
-		if resp.StatusCode != status {
-			t.Errorf("an upgrade at %s: %s, not %d", path, resp.Status, status)
+		if a.StatusCode != status {
+			t.Errorf("an upgrade at %s: %s, not %d", path, a.Status, status)
 		}
+		if socket != nil {
+			socket.Close()
+		}
+	}
+	for _, nonsense := range []string{"", "5", `"hello"`, "{}", `{"type":["say"]}`, `{"type":"say","id":"../x","text":"a"}`, `{"type":"say","id":"x","text":["a"]}`, `{"type":"say","id":"x","text":"a\nb"}`} {
+		s := b.upgrade("/chat?room=lobby&name=Ada")
+		s.say("%s", nonsense)
+		if code, _ := s.ends(); code != 1008 {
+			t.Errorf("after %s the connection was closed with %d", nonsense, code)
+		}
+	}
+}
+
+// chatMessage is what a page of the chat is told.
+type chatMessage struct {
+	Type    string
+	Message struct {
+		Number   int
+		ID, Text string
+	}
+	Messages []any
+}
+
+func TestTheChatKeepsAMessageOnceWhenItComesTwiceOrItsWorkerDies(t *testing.T) {
+	t.Parallel()
+	folder := release(t, t.TempDir(), "1", "chat-php")
+	// the worst moment: the file is written, and nobody has been told
+	edit(t, filepath.Join(folder, "src/Chat.php"), "        $this->worker->connections()->sendToGroup(self::group($room), $this->json('message'",
+		"        if ($text === 'fatal' && $c->attempt === 1) { exit(1); }\n        $this->worker->connections()->sendToGroup(self::group($room), $this->json('message'")
+	h := start(t, "-c", filepath.Join(folder, "host.toml"))
+	s := h.upgrade("/chat?room=lobby&name=Ada")
+	hear := func(kind string) (m chatMessage) {
+		t.Helper()
+		for m.Type != kind {
+			m = chatMessage{}
+			must(t, json.Unmarshal([]byte(s.hear()), &m))
+		}
+		return m
+	}
+	s.say(`{"type":"hello","after":0}`)
+	if m := hear("welcome"); len(m.Messages) != 0 {
+		t.Errorf("there is a message in an empty room: %v", m)
+	}
+	for i, id := range []string{"one", "one", "two", "one"} {
+		s.say(`{"type":"say","id":%q,"text":"fatal"}`, id)
+		want := []int{1, 1, 2, 1}[i]
+		if m := hear("message"); m.Message.Number != want || m.Message.ID != id {
+			t.Errorf("message %d is number %d with the id %s, not %d with %s", i, m.Message.Number, m.Message.ID, want, id)
+		}
+	}
+	s.say(`{"type":"hello","after":1}`)
+	if m := hear("welcome"); len(m.Messages) != 1 {
+		t.Errorf("after the first message come %v", m.Messages)
 	}
 }

@@ -121,6 +121,12 @@ try {
     for (const tab of [ada, ben, cleo, dan]) {
         stayed(tab);
     }
+    await dan.page.evaluate(() => document.getElementById('text').removeAttribute('maxlength'));
+    await say(dan, 'x'.repeat(501)); // what is refused is not sent again and again
+    await dan.page.locator('.unsent', { hasText: 'refused' }).waitFor(wait);
+    await say(dan, 'More coffee');
+    await sees(dan, 'Dan', 'More coffee', 2);
+    assert.deepEqual([dan.opened, dan.closed], [2, 1]);
     await ben.page.close();
     await seesNames(ada, 'Ada', 'Cleo');
 
