@@ -58,12 +58,13 @@ $talk = static function (Connection $c, string $data) use ($all, $here): void {
         })(),
         'close' => $c->close((int) $first, $second),
         'big' => $c->send(str_repeat('x', (int) $first)),
-        'flood' => (static function () use ($all, $first, $second): void { // COUNT SIZE
+        'flood' => (static function () use ($all, $first, $second): void { // COUNT SIZE, at a rate that one who reads can keep up with
             for ($i = 0; $i < (int) $first; ++$i) {
+                usleep(200);
                 $all->sendToGroup('flood', str_pad("$i ", (int) $second, '.'), now: true);
             }
         })(),
-        default => $c->send("what is $word?"),
+        default => $c->send("what is $word?", binary: true),
     };
 };
 
