@@ -12,7 +12,7 @@ help:
 	@echo 'make serve   build, then serve examples/hello-php on http://127.0.0.1:8080/'
 	@echo '             (WORKER=examples/app-php serves another one; ARGS="--dev" adds flags)'
 	@echo 'make test    everything that a change must pass: gofmt, go vet, Go, PHP, end to end'
-	@echo 'make chaos   a minute of faults at random under load (CHAOS_TIME=5m CHAOS_SEED=7)'
+	@echo 'make chaos   a minute of faults at random under load, connections that outlive reloads (CHAOS_TIME=5m CHAOS_SEED=7)'
 	@echo 'make build   write bin/host'
 	@echo 'make bench   measure beside nginx + php-fpm; ARGS=--connections measures long-lived connections, ARGS=--reload a reload under load'
 	@echo 'make fuzz    run each fuzz target for FUZZTIME=20s'
@@ -30,7 +30,7 @@ test:
 
 chaos:
 	@.ci/setup test
-	CHAOS_TIME=$${CHAOS_TIME:-60s} go test ./host/internal/e2e -run '^TestChaos' -count=1 -v -timeout 30m
+	CHAOS_TIME=$${CHAOS_TIME:-60s} go test ./host/internal/e2e -run '^(TestChaos|TestReloadClosesNo|TestReloadsOfGo)' -count=1 -v -timeout 30m
 
 build:
 	@mkdir -p bin
