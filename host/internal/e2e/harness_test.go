@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -105,15 +106,24 @@ func (l *logBuffer) await(t *testing.T, text string) {
 	}
 }
 
-// freeAddress is a loopback address that nobody listens on.
+var addressesGiven sync.Map // address => true
+
+// freeAddress is a loopback address that nobody listens on, and that no other test is given. Its port is below those that systems take for clients: one of them
+// would otherwise, now and then, have it before the host does.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(22000))
+		if _, given := addressesGiven.LoadOrStore(address, true); given {
+			continue
+		}
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no address is free")
+	return ""
 }
 
 // start runs `host serve -l ADDR --control PATH args…` and waits until it answers. It is stopped at the test's end, and whatever its log says is
