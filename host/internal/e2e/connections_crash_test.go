@@ -99,3 +99,25 @@ func TestCloseComesAfterACrashAndWhenTheClientJustLeaves(t *testing.T) {
 		t.Errorf("two connections were closed %d times: %q", n, k.farewells())
 	}
 }
+
+func TestAnEventWhoseWorkerExitsOrBreaksTheLinkComesOnceMore(t *testing.T) {
+	t.Parallel()
+	k := startTalk(t, "", "workers = 2")
+	s := k.upgrade("/")
+	for _, word := range []string{"exit", "garbage"} {
+		s.say("%s", word)
+		s.expect("survived as attempt 2")
+	}
+	k.awaitReady()
+	before := k.pids()
+	s.say("print")
+	s.expect("printed")
+	for _, line := range []string{"rubbish on the wire", "printed", "written", "by a child"} {
+		k.logs.await(t, line)
+	}
+	for i, pid := range k.pids() {
+		if pid != before[i] {
+			t.Errorf("a handler that prints took worker %d with it", i)
+		}
+	}
+}

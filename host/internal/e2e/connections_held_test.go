@@ -90,13 +90,15 @@ func TestServerSentEventsOutliveReloadsAndWorkers(t *testing.T) {
 	second.expect("event: begin", "id: 1", "retry: 50", "data: after 41 by 1", "")
 	third := k.curl("/events?name=third", "--http1.0")
 	third.expect("event: begin", "id: 1", "retry: 50", "data: after none by 1", "")
+	fourth := k.curl("/events?name=fourth", "--http2-prior-knowledge")
+	fourth.expect("event: begin", "id: 1", "retry: 50", "data: after none by 1", "")
 	both := func(want ...string) {
 		t.Helper()
-		for _, c := range []*curlStream{first, second, third} {
+		for _, c := range []*curlStream{first, second, third, fourth} {
 			c.expect(want...)
 		}
 	}
-	k.get("/event?text=42.50&id=7") // the only worker is free, though it holds three responses
+	k.get("/event?text=42.50&id=7") // the only worker is free, though four of its responses are held
 	both("id: 7", "data: 42.50", "")
 	k.get("/send?group=events&text=a%0Ab%0D%0A%0Dc") // text is made data lines of, however its lines end
 	both("data: a", "data: b", "data: ", "data: c", "")
@@ -124,8 +126,10 @@ func TestServerSentEventsOutliveReloadsAndWorkers(t *testing.T) {
 	k.awaitFarewell("first sse 1000 clean")
 	k.stop()
 	third.ends()
+	fourth.ends()
 	k.awaitFarewell("third sse 1001 clean")
-	if n := len(k.farewells()); n != 4 { // and the WebSocket's
+	k.awaitFarewell("fourth sse 1001 clean")
+	if n := len(k.farewells()); n != 5 { // and the WebSocket's
 		t.Errorf("%q", k.farewells())
 	}
 }

@@ -47,6 +47,23 @@ $talk = static function (Connection $c, string $data) use ($all, $here): void {
             $c->join('dead');
             $c->attempt > (int) $first || posix_kill(getmypid(), 9);
         })(),
+        'exit' => (static function () use ($c): void { // in the first attempt
+            $c->send("survived as attempt $c->attempt");
+            $c->attempt > 1 || exit(0);
+        })(),
+        'garbage' => (static function () use ($c): void { // likewise
+            $c->send("survived as attempt $c->attempt");
+            if ($c->attempt === 1) {
+                fwrite(fopen('php://fd/4', 'wb'), "rubbish on the wire\n");
+                sleep(60);
+            }
+        })(),
+        'print' => (static function () use ($c): void {
+            echo "printed\n";
+            fwrite(\STDOUT, "written\n");
+            system('echo by a child');
+            $c->send('printed');
+        })(),
         'wait' => (static function () use ($c, $here, $first): void {
             file_put_contents("$here/$first.new", (string) getmypid());
             rename("$here/$first.new", "$here/$first");
