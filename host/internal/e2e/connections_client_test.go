@@ -55,11 +55,16 @@ func startTalkOn(t *testing.T, addr, toml string) *talk {
 // deploy puts a version of talk.php in place.
 func (k *talk) deploy(t *testing.T, version string) {
 	t.Helper()
+	writePHP(t, k.dir, talkSource(t, version))
+}
+
+func talkSource(t *testing.T, version string) string {
+	t.Helper()
 	code, err := os.ReadFile(filepath.Join(repository, "host/internal/e2e/testdata/talk.php"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	writePHP(t, k.dir, strings.Replace(strings.TrimPrefix(string(code), "<?php\n"), "@VERSION@", version, 1))
+	return strings.Replace(strings.TrimPrefix(string(code), "<?php\n"), "@VERSION@", version, 1)
 }
 
 // farewells are the lines that onClose wrote.
