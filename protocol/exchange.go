@@ -138,9 +138,11 @@ type Traits struct {
 	RetryAfter time.Duration // what a client that was turned away should wait
 	Priority   []string      // paths whose requests have priority
 	Events     Events        // which events the workers handle
-	AtMostOnce bool          // an event whose worker died is not delivered again
-	Retry      Retry         // which requests are Repeatable or Keyed
-	Owner      *Owner        // of the workers; nil is this program's own user
+	// Awaited is closed when Traits know Events, or never will: no worker has been READY yet. nil says that Events are known.
+	Awaited    <-chan struct{}
+	AtMostOnce bool   // an event whose worker died is not delivered again
+	Retry      Retry  // which requests are Repeatable or Keyed
+	Owner      *Owner // of the workers; nil is this program's own user
 }
 
 // Events are the events of connections that a worker handles (SPEC.md §9.2).

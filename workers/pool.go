@@ -32,8 +32,10 @@ type Pool struct {
 	failure   atomic.Pointer[string] // the last failed boot, until a worker is ready again
 	hopeless  atomic.Pointer[error]  // see Hopeless
 	started   chan struct{}          // closed when the first boot has ended, well or badly
-	tasks     sync.WaitGroup         // boots, recyclings and rolls under way
-	turn      chan struct{}          // held by the one recycling at a time
+	awaited   chan struct{}          // closed when a worker is READY for the first time, or the pool stops; see acquaint
+	acquaints sync.Once
+	tasks     sync.WaitGroup // boots, recyclings and rolls under way
+	turn      chan struct{}  // held by the one recycling at a time
 
 	context context.Context // until Stop: for Prepare
 	cancel  context.CancelFunc
@@ -97,7 +99,7 @@ func New(s Settings) (*Pool, error) {
 	}
 	p := &Pool{
 		name: s.Name, log: s.Logger.With("pool", s.Name), settings: &s,
-		started: make(chan struct{}), turn: make(chan struct{}, 1),
+		started: make(chan struct{}), awaited: make(chan struct{}), turn: make(chan struct{}, 1),
 		inbox: make(chan func()), running: make(chan struct{}), ended: make(chan struct{}), live: map[*worker]struct{}{},
 	}
 	p.context, p.cancel = context.WithCancel(context.Background())
@@ -105,6 +107,7 @@ func New(s Settings) (*Pool, error) {
 	p.dispatch.bound(&s)
 	p.traits.Store(&protocol.Traits{
 		Pool: s.Name, WholeBody: !s.StreamBody, Spool: true, RetryAfter: time.Second, Priority: s.Priority, Retry: s.Retry, AtMostOnce: s.Delivery == AtMostOnce,
+		Awaited: p.awaited,
 	})
 	least, _ := s.span()
 	for i := range least {
@@ -308,11 +311,23 @@ func (p *Pool) admit(w *worker) bool {
 			FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority, Retry: w.gen.settings.Retry, Owner: w.gen.equipment.Owner,
 			Events: w.ready.Events(), AtMostOnce: w.gen.settings.Delivery == AtMostOnce,
 		})
+		p.acquaint()
 	}
 	p.meter.boots.observe(w.bootTime)
 	w.log.Info("worker ready", "boot", w.bootTime.Round(time.Millisecond).String(), "sdk", w.ready.SDK)
 	p.markStarted()
 	return true
+}
+
+// acquaint lets those go on that wait to hear which events the workers handle. Traits know it, or nobody ever will.
+func (p *Pool) acquaint() {
+	p.acquaints.Do(func() {
+		if t := p.Traits(); t.Awaited != nil {
+			t.Awaited = nil
+			p.traits.Store(&t)
+		}
+		close(p.awaited)
+	})
 }
 
 // exited is the worker's last word.

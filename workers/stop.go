@@ -15,6 +15,7 @@ func (p *Pool) Stop(ctx context.Context) {
 	p.cancel()
 	p.startOnce.Do(func() { // it never ran, and never will
 		p.dispatch.close()
+		p.acquaint()
 		close(p.started)
 		close(p.ended)
 	})
@@ -22,6 +23,7 @@ func (p *Pool) Stop(ctx context.Context) {
 	p.do(func() {
 		first = !p.stopping
 		p.stopping = true
+		p.acquaint()
 		patience = p.generation.settings.DrainTimeout
 		for _, s := range p.slots {
 			if s.timer != nil {

@@ -45,9 +45,18 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, nil, verdict{status: status}, wrong)
 		return
 	}
-	if s.options.Hub != nil && upgrades(r) && s.terms.Load().backend.Traits().Events.Any() {
-		s.upgrade(w, r, target, scheme, id)
-		return
+	if s.options.Hub != nil && upgrades(r) {
+		handles, known := s.acquainted(r.Context().Done())
+		switch {
+		case r.Context().Err() != nil:
+			panic(http.ErrAbortHandler)
+		case !known:
+			s.answerFailure(w, r, &protocol.Failure{Kind: protocol.FailedNoWorker, Detail: "no worker has been ready yet"})
+			return
+		case handles:
+			s.upgrade(w, r, target, scheme, id)
+			return
+		}
 	}
 	if public := s.public.Load(); public != nil && s.servePublic(public, w, r) {
 		return

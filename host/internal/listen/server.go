@@ -116,6 +116,7 @@ type Server struct {
 	crowd       *Crowd
 	tally       *tally         // of long-lived connections
 	sockets     sync.WaitGroup // their goroutines; see begin
+	ending      chan struct{}  // closed by end
 	answered    answers
 
 	mu         sync.Mutex
@@ -140,7 +141,7 @@ func New(o Options) (*Server, error) {
 	if o.Spool == nil {
 		o.Spool = NewSpool("", 4<<30, o.Logger)
 	}
-	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, tally: newTally(), publicPath: o.Public, tlsFiles: o.TLS}
+	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, tally: newTally(), ending: make(chan struct{}), publicPath: o.Public, tlsFiles: o.TLS}
 	s.terms.Store(newTerms(o.change()))
 	if err := s.Reload(); err != nil {
 		return nil, err
@@ -262,6 +263,9 @@ func (s *Server) farewell(ctx context.Context) (left int) {
 func (s *Server) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.closed {
+		close(s.ending)
+	}
 	s.closed = true
 	if s.socket != nil {
 		s.socket.Close()

@@ -57,6 +57,7 @@ func (s *Server) complain(text string, args ...any) {
 
 // welcome has the workers decide, and has the client served if they take it.
 func (s *Server) welcome(below *client) {
+	s.acquainted(nil)
 	under := s.terms.Load()
 	limits := &under.sockets
 	remote := ""
