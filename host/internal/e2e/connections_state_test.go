@@ -198,3 +198,18 @@ func TestAHandlerThatThrowsHasDoneNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestASessionBeyondItsLimitIsRefusedWithAllThatTheHandlerAskedFor(t *testing.T) {
+	t.Parallel()
+	k := startTalk(t, "session_limit = 1000", "workers = 1")
+	s := k.upgrade("/")
+	s.say("set small %q", strings.Repeat("x", 500))
+	s.settle()
+	s.say("set large %q", strings.Repeat("x", 600))
+	s.settle()
+	s.say("session")
+	if got := s.hear(); !strings.Contains(got, "small") || strings.Contains(got, "large") {
+		t.Errorf("the session is %s", got)
+	}
+	k.logs.await(t, "session_limit")
+}

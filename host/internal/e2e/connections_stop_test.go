@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -66,6 +67,49 @@ func TestAStopClosesEveryConnectionWith1001SpreadOverTime(t *testing.T) {
 	if len(farewells) != clients {
 		t.Errorf("%d connections were closed %d times", clients, len(farewells))
 	}
+}
+
+func TestAStopHandlesWhatClientsHaveSaidBefore(t *testing.T) {
+	t.Parallel()
+	k := startTalkTCP(t, "shutdown_spread = \"300ms\"", "workers = 1")
+	s, l := k.upgrade("/?name=ann"), k.line()
+	must(t, l.tell("say open"))
+	l.expect("open")
+	s.say("wait begun")
+	awaitPID(t, k.dir, "begun")
+	for n := 1; n <= 100; n++ {
+		s.say("n %d", n)
+		must(t, l.tell(fmt.Sprintf("n %d", n)))
+	}
+	l.tell("say heard") // lines are read in order, so that the host has all of the above when it has this one
+	k.eventually("all of it has come", func() bool {
+		for _, c := range k.connections() {
+			if c.MessagesIn < 101 {
+				return false
+			}
+		}
+		return true
+	})
+	k.kill(syscall.SIGTERM)
+	k.logs.await(t, "stopping gracefully")
+	time.Sleep(100 * time.Millisecond)
+	write(t, k.dir, "go", "1")
+	s.expect("went 1")
+	for n := 1; n <= 100; n++ {
+		s.expect(fmt.Sprintf("%d 1 1 %d", n, n))
+		l.expect(fmt.Sprintf("%d 1 1 %d", n, n))
+	}
+	l.expect("heard")
+	if code, _ := s.ends(); code != 1001 {
+		t.Errorf("closed with %d", code)
+	}
+	if !l.closed() {
+		t.Error("the TCP connection stays open")
+	}
+	l.Close()
+	k.awaitExit(20 * time.Second)
+	k.awaitFarewell("ann websocket 1001 clean")
+	k.awaitFarewell(" tcp 1001 ")
 }
 
 func TestAStopWaitsForNoClientThatHasGoneToSleep(t *testing.T) {

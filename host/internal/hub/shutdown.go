@@ -44,9 +44,10 @@ func (s *shutdown) finish() {
 	}
 }
 
-// Shutdown closes, with 1001, the connections that of chooses (nil: all), evenly spread over spread, and those that open meanwhile; what they have sent
-// is handled. It returns when all their events, CLOSE included, have been handled, or ctx is done; then those left are aborted, and left says how many
-// they are. of may ask a connection for its id, card and terms, and nothing else of the hub.
+// Shutdown closes, with 1001, the connections that of chooses (nil: all), evenly spread over spread, and those that open meanwhile. What their clients
+// have sent is handled first, so that they get the answers; after half of the time that is left until ctx's deadline it is handled without them. It returns
+// when all their events, CLOSE included, have been handled, or ctx is done; then those left are aborted, and left says how many they are. of may ask a
+// connection for its id, card and terms, and nothing else of the hub.
 func (h *Hub) Shutdown(ctx context.Context, spread time.Duration, of func(*Connection) bool) (left int) {
 	s := &shutdown{of: of, left: map[*Connection]struct{}{}, empty: make(chan struct{})}
 	h.mu.Lock()
@@ -67,15 +68,29 @@ func (h *Hub) Shutdown(ctx context.Context, spread time.Duration, of func(*Conne
 	h.mu.Unlock()
 
 	s.spread(ctx, open, spread)
+	var late <-chan time.Time
+	if deadline, ok := ctx.Deadline(); ok {
+		timer := time.NewTimer(time.Until(deadline) / 2)
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case <-s.empty:
 	case <-ctx.Done():
+	case <-late:
+		h.mu.Lock()
+		slow := s.rest()
+		h.mu.Unlock()
+		for _, c := range slow {
+			c.hangup(protocol.CloseGoing, goingReason, true)
+		}
+		select {
+		case <-s.empty:
+		case <-ctx.Done():
+		}
 	}
 	h.mu.Lock()
-	rest := make([]*Connection, 0, len(s.left))
-	for c := range s.left {
-		rest = append(rest, c)
-	}
+	rest := s.rest()
 	for i := range h.stops {
 		if h.stops[i] == s {
 			h.stops = append(h.stops[:i:i], h.stops[i+1:]...)
@@ -89,7 +104,16 @@ func (h *Hub) Shutdown(ctx context.Context, spread time.Duration, of func(*Conne
 	return len(rest)
 }
 
-// spread hangs up, evenly over that time, at most a hundred times a second: the first at once, so that a few do not take long.
+// rest is who has not gone. h.mu is held.
+func (s *shutdown) rest() []*Connection {
+	rest := make([]*Connection, 0, len(s.left))
+	for c := range s.left {
+		rest = append(rest, c)
+	}
+	return rest
+}
+
+// spread takes leave, evenly over that time, at most a hundred times a second: the first at once, so that a few do not take long.
 func (s *shutdown) spread(ctx context.Context, all []*Connection, over time.Duration) {
 	const tick = 10 * time.Millisecond
 	start := time.Now()
@@ -106,6 +130,6 @@ func (s *shutdown) spread(ctx context.Context, all []*Connection, over time.Dura
 			}
 			t.Stop()
 		}
-		c.hangup(protocol.CloseGoing, goingReason, true)
+		c.Finish(protocol.CloseGoing, goingReason)
 	}
 }

@@ -145,3 +145,55 @@ func TestShutdownClosesThoseThatComeMeanwhile(t *testing.T) {
 		s.gone()
 	})
 }
+
+func TestShutdownLetsClientsHaveTheAnswersToWhatTheyHaveSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		s.pool.atOnce = false
+		s.pool.handle = func(m protocol.Opening, _ *Connection) outcome {
+			if m, ok := m.(*protocol.Incoming); ok {
+				if string(m.Bytes) == "slow" {
+					time.Sleep(time.Hour)
+				}
+				time.Sleep(time.Second)
+				return outcome{acts: []protocol.Act{say("answer")}}
+			}
+			return outcome{}
+		}
+		quick, slow := &fakePeer{}, &fakePeer{}
+		for _, p := range []*fakePeer{quick, slow} {
+			s.add(p).Open(nil, func(Answer) { p.c.Opened() })
+		}
+		synctest.Wait()
+		quick.c.Deliver([]byte("quick"), false)
+		slow.c.Deliver([]byte("slow"), false)
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		go func() {
+			time.Sleep(500 * time.Millisecond)
+			if quick.c.Deliver([]byte("too late"), false) {
+				t.Error("what came during the farewell was taken")
+			}
+			time.Sleep(time.Second)
+			if code, _, _ := quick.end(); code != protocol.CloseGoing || quick.text() != "answer" {
+				t.Errorf("it got %q, and was told %d", quick.text(), code)
+			}
+			if _, ended, _ := slow.end(); ended != 0 {
+				t.Error("one whose message is being handled was closed before")
+			}
+			time.Sleep(9 * time.Second)
+			if code, ended, _ := slow.end(); code != protocol.CloseGoing || ended != 1 {
+				t.Errorf("after half of the time one whose handler hangs was told %d, %d times", code, ended)
+			}
+		}()
+		if left := s.hub.Shutdown(ctx, 0, nil); left != 1 {
+			t.Errorf("%d are left, want the one whose handler hangs", left)
+		}
+		if d := time.Since(start); d != 20*time.Second {
+			t.Errorf("it took %s", d)
+		}
+		time.Sleep(2 * time.Hour)
+		s.gone()
+	})
+}

@@ -154,6 +154,15 @@ const checks = {
     little.send('x'.repeat(1001));
     assert.equal((await little.closed).code, 1009);
   },
+  async 'a broadcast to clients with and without compression'() {
+    const crowd = [];
+    for (let i = 0; i < 10; i++) crowd.push(await open(`${base}/?join=mixed`, [], { perMessageDeflate: i % 2 === 0 }));
+    for (const text of ['short', 'grüße '.repeat(2000)]) {
+      crowd[0].send(`group mixed ${text}`);
+      for (const ws of crowd) await ws.hear(text);
+    }
+    for (const ws of crowd) { ws.close(); await ws.closed; }
+  },
   async 'no compression where the client offers none'() {
     const ws = await open(`${base}/echo`);
     assert.equal(ws.extensions, '');
