@@ -25,6 +25,7 @@ type held struct {
 	encoding heldEncoding
 	who      netip.Addr // that it counts for
 	taken    bool       // the handler's: it is no more the exchange's
+	ignored  int        // bytes that the client sent meanwhile; the reader's own
 
 	below  *client     // HTTP/1, set once, before anything is written; see take
 	sock   *sock       // likewise
@@ -80,12 +81,20 @@ const (
 // run waits until the client leaves.
 func (p *held) run() {
 	p.beginTimer()
-	for n := 0; n < mostIgnored; {
+	p.goOn()
+}
+
+func (p *held) goOn() {
+	for p.ignored < mostIgnored {
 		b, err := p.sock.read(nil)
+		if err == errWorn {
+			p.server.sockets.Go(p.goOn)
+			return
+		}
 		if err != nil {
 			break
 		}
-		n += len(b)
+		p.ignored += len(b)
 		p.sock.release()
 	}
 	p.endTimer()

@@ -505,6 +505,26 @@ func TestUploadThatGoesOnWhileItsResponseIsHeldIsIgnored(t *testing.T) {
 	l.left()
 }
 
+func TestWhatAClientSaysWhileItsResponseIsHeldIsIgnored(t *testing.T) {
+	l, _ := startHeld(t)
+	c := l.dial()
+	io.WriteString(c, "GET /news HTTP/1.1\r\nHost: a\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &reader{t: t, body: bufio.NewReader(resp.Body)}
+	r.expect("retry: 1000\n\n")
+	for range 5 {
+		io.WriteString(c, "GET /more HTTP/1.1\r\nHost: a\r\n\r\n")
+		time.Sleep(2 * time.Millisecond)
+		l.toNews("still here")
+		r.expect("data: still here\n\n")
+	}
+	c.(*net.TCPConn).CloseWrite()
+	l.left()
+}
+
 func TestEventsHaveALineOfDataForEachLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"":           "data: \n\n",
