@@ -9,7 +9,7 @@ const FlagBinary Flags = 4
 type Open struct {
 	Stream     uint32
 	Connection Connection
-	Attempt    int      // 1, or 2 when another worker died with it; 0 is encoded as 1
+	Attempt    int      // 1, or 2 when another worker died with it or may have begun it; 0 is encoded as 1
 	Request    *Request // a WebSocket's upgrade request, of which Method to Headers, TLS and ID count; nil for TCP
 }
 

@@ -18,7 +18,7 @@ const (
 	MaxStray = 64 << 10
 	// DefaultWindow is the flow-control window that HELLO and READY offer by default.
 	DefaultWindow = 256 << 10
-	// MaxAhead is how many requests a worker may be handed ahead (SPEC.md §4.5).
+	// MaxAhead is how many requests and messages a worker may be handed ahead (SPEC.md §4.5).
 	MaxAhead = 8
 	// MaxWindow is the largest that a window may grow.
 	MaxWindow = 1<<31 - 1

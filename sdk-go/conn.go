@@ -23,7 +23,7 @@ type Conn struct {
 	Protocol   string // "websocket", "tcp", "udp", "sse" (a held text/event-stream) or "poll" (any other held response)
 	RemoteAddr string // "ip:port" or "[ip]:port"; empty on a unix socket
 	Listener   string // the address that its listener was configured with
-	Attempt    int    // 2 when another worker died with this event
+	Attempt    int    // 2 when another worker died with this event, or may have begun it
 
 	l       *link
 	s       *stream // whose event is of this connection; nil for one from Hub.Get

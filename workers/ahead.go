@@ -1,6 +1,6 @@
 // Handing ahead: a fast worker gets its next request before it is done with the one at hand, so that neither side goes to sleep and is woken for each
-// request (SPEC.md §4.5). Only a request that may be repeated is handed ahead, only to a worker that offers it, and one that comes to wait is recalled
-// and given to another worker.
+// request (SPEC.md §4.5). Only a request that may be repeated is handed ahead, or a connection's message, only to a worker that offers it, and one that comes to
+// wait is recalled and given to another worker.
 
 package workers
 
@@ -40,12 +40,12 @@ type ahead struct {
 // topUp hands w, whose reader calls it after a DONE, requests from the head of the queue while it works on another one.
 func (d *dispatcher) topUp(w *worker) {
 	d.mu.Lock()
-	if d.queue.head == nil || w.inflight == 0 || w.inflight > w.depth() {
+	if d.first() == nil || w.inflight == 0 || w.inflight > w.depth() {
 		d.mu.Unlock()
 		return
 	}
 	w.conn.Cork()                                                                                               // they all go in one write
-	for x := d.first(); x != nil && w.inflight > 0 && w.inflight <= w.depth() && x.aheadable(); x = d.first() { // an event that comes first is not passed
+	for x := d.first(); x != nil && w.inflight > 0 && w.inflight <= w.depth() && x.aheadable(); x = d.first() { // what can't be handed ahead is not passed
 		d.ahead.recalling++ // it is on its way, so the queue is not empty yet
 		d.remove(x)
 		w.inflight++
@@ -68,8 +68,21 @@ func (d *dispatcher) topUp(w *worker) {
 
 // aheadable says whether x may be begun twice, which a recall can't rule out, and is all in one frame.
 func (x *exchange) aheadable() bool {
-	r, ok := x.request.(*protocol.Request) // an event that was begun twice would be a second attempt without a death
-	return ok && x.repeat && r.Whole()
+	switch r := x.request.(type) {
+	case *protocol.Request:
+		return x.repeat && r.Whole()
+	case *protocol.Incoming:
+		return x.repeat && r.Whole()
+	}
+	return false
+}
+
+// noteRecall marks a recalled event as given once more, since its worker may have begun it all the same. That is no death: it may still survive one.
+func (x *exchange) noteRecall() {
+	if x.isEvent() && x.request.Attempts() < 2 {
+		x.request.SetAttempt(2)
+		x.spared = true
+	}
 }
 
 // notBehind takes x from what its worker has ahead. Whoever calls it sees to tellEmpty. Under mu.
@@ -115,6 +128,7 @@ func (d *dispatcher) recall(x *exchange) bool {
 	x.mu.Unlock()
 	recalled := a.recall()
 	if recalled {
+		x.noteRecall()
 		d.requeue(x)
 	}
 	d.mu.Lock()

@@ -32,7 +32,7 @@ func (x *exchange) word() string {
 // drain deadline does. Under calls, while the attempt is neither over nor ended.
 func (a *attempt) again(given *protocol.Failure) bool {
 	x := a.x
-	return x.isEvent() && x.repeat && x.request.Attempts() < 2 && (given == nil || given.Kind == protocol.FailedDrained)
+	return x.isEvent() && x.repeat && (x.request.Attempts() < 2 || x.spared) && (given == nil || given.Kind == protocol.FailedDrained)
 }
 
 // cutShort says whether a can be cut at the drain deadline and go to another worker.
@@ -45,6 +45,7 @@ func (a *attempt) cutShort() bool {
 // repeatEvent marks x as tried once more, and counts. Under calls.
 func (a *attempt) repeatEvent() {
 	a.x.request.SetAttempt(2)
+	a.x.spared = false
 	a.worker.pool.meter.eventsOf(a.x.kind).retries.Add(1)
 }
 

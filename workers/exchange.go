@@ -21,6 +21,8 @@ type exchange struct {
 	kind    protocol.Type    // TypeRequest, or the event's
 	subject protocol.Subject // of an event
 
+	spared bool // it has attempt 2 for having been recalled, and not for a death; the attempt's at hand, as is moves
+
 	moves int // how many workers had it without beginning it; one worker at a time has it
 
 	// guarded by dispatcher.mu

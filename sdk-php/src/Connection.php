@@ -29,7 +29,7 @@ final class Connection
     public readonly string $remoteAddress;
     /** The address that its listener was configured with. */
     public readonly string $listener;
-    /** 2 when another worker died with this event. */
+    /** 2 when another worker died with this event, or may have begun it: one that was slow with what it had before. */
     public readonly int $attempt;
     /**
      * What the host keeps for the connection: strings, numbers, true, false, null, and arrays of them. Keys that a handler changes are kept when it returns; of two

@@ -356,13 +356,11 @@ final class Worker
             if (($message = $link->next()) === null) {
                 break;
             }
-            if ($message[0] >= Frame::OPEN && $message[0] <= Frame::BUFFER) {
+            if (Frame::opens($message[0]) && $link->recalled($message[1])) {
+                $link->send([Frame::DONE, $message[1]]);
+            } elseif ($message[0] >= Frame::OPEN && $message[0] <= Frame::BUFFER) {
                 $this->happen($message);
             } elseif ($message[0] === Frame::REQUEST) {
-                if ($link->recalled($message[1])) {
-                    $link->send([Frame::DONE, $message[1]]);
-                    continue;
-                }
                 Log::stream($message[1]);
                 $requests->answer($message, $this->globals);
                 $this->settle();

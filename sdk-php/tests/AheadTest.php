@@ -9,7 +9,7 @@ use WorkerHost\Internal\Codec;
 use WorkerHost\Internal\Frame;
 use WorkerHost\Tests\Support\FakeHost;
 
-/** Requests that are handed ahead (SPEC.md §4.5). */
+/** Requests and messages that are handed ahead (SPEC.md §4.5). */
 final class AheadTest extends TestCase
 {
     private const NAMES_TARGET = 'Worker::create()->onRequest(function (Request $r) { Log::info("begun $r->target"); return $r->target; })->run();';
@@ -92,6 +92,32 @@ final class AheadTest extends TestCase
         $upload = [Frame::REQUEST, 1, 0, 'POST', '/1', '1.1', 'http', '', '', []];
         self::atOnce($host, $upload, self::get(3), [Frame::DRAIN, 0], [Frame::DATA, 1, 1, 'body']);
         self::assertSame('body', $host->next()[5]);
+        self::assertSame([Frame::RESET, 3, Frame::CODE_REFUSED], array_slice($host->next(), 0, 3));
+        self::assertSame([Frame::DONE, 3], $host->next());
+        self::assertSame([], $host->next());
+    }
+
+    /** @return list<mixed> */
+    private static function message(int $stream): array
+    {
+        return [Frame::MESSAGE, $stream, 5, ["c$stream", 'tcp', '127.0.0.1:1'], 1, "m$stream"];
+    }
+
+    public function testMessagesAreHandledInOrderButForThoseThatWereRecalled(): void
+    {
+        $host = FakeHost::serving('Worker::create()->onMessage(function (Connection $c, string $m) { usleep(100_000); $c->send($m); })->run();');
+        self::atOnce($host, self::message(1), self::message(3), self::message(5), self::message(7));
+        usleep(30_000); // it has read them by then, and is busy with the first
+        self::atOnce($host, [Frame::RESET, 3, 1]);
+        self::assertSame('m1', $host->next()[5]);
+        self::assertSame([Frame::DONE, 3], $host->next());
+        self::assertSame(['m5', 'm7'], [$host->next()[5], $host->next()[5]]);
+    }
+
+    public function testAWorkerThatExitsInAMessageGivesBackThoseBehindIt(): void
+    {
+        $host = FakeHost::serving('Worker::create()->onMessage(function () { exit; })->run();');
+        self::atOnce($host, self::message(1), self::message(3));
         self::assertSame([Frame::RESET, 3, Frame::CODE_REFUSED], array_slice($host->next(), 0, 3));
         self::assertSame([Frame::DONE, 3], $host->next());
         self::assertSame([], $host->next());
