@@ -198,16 +198,6 @@ func (c *chaos) reloadSomething(random *rand.Rand) {
 	}
 }
 
-// hitByAFault says whether a reload failed because its worker was killed, stopped, or given garbage to write.
-func hitByAFault(out string) bool {
-	for _, trace := range []string{"signal: killed", "start_timeout", "died before it finished a request", "right after READY", "terminated"} {
-		if strings.Contains(out, trace) {
-			return true
-		}
-	}
-	return false
-}
-
 // breakSomething makes one fault other than a reload.
 func (c *chaos) breakSomething(random *rand.Rand) {
 	l := c.ledger

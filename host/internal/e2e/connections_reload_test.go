@@ -69,7 +69,7 @@ func harass(t *testing.T, h *host, d time.Duration, deploy func(version string),
 		deploy(last)
 		// A reload may meet a worker that was just killed; then it says so, and is asked for once more.
 		out, code := h.run("reload")
-		for more := 0; code != 0 && more < 3 && strings.Contains(out, "signal: killed"); more++ {
+		for more := 0; code != 0 && more < 3 && hitByAFault(out); more++ {
 			out, code = h.run("reload")
 		}
 		if code != 0 {
@@ -81,6 +81,16 @@ func harass(t *testing.T, h *host, d time.Duration, deploy func(version string),
 	kills := <-killer
 	t.Logf("five reloads, one of them with broken code, and %d workers killed in %.0f s", kills, time.Since(began).Seconds())
 	return last
+}
+
+// hitByAFault says whether a reload failed because its worker was killed, stopped, or given garbage to write.
+func hitByAFault(out string) bool {
+	for _, trace := range []string{"signal: killed", "start_timeout", "died before it finished a request", "right after READY", "terminated"} {
+		if strings.Contains(out, trace) {
+			return true
+		}
+	}
+	return false
 }
 
 func TestReloadClosesNoConnectionAndLosesNoMessage(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The commands reach a host over TCP with its token, and with nothing else.
@@ -52,4 +53,5 @@ func TestAHostIsSteeredOverTCPOnlyWithItsToken(t *testing.T) {
 	if out, err := steer("stop", "--token-file", filepath.Join(dir, "token")); err != nil {
 		t.Errorf("host stop: %v\n%s", err, out)
 	}
+	h.awaitExit(20 * time.Second)
 }
