@@ -5,6 +5,7 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAnEventWhoseWorkerDiedComesOnceMoreAndHalfOfItHasNoEffect(t *testing.T) {
@@ -120,4 +121,20 @@ func TestAnEventWhoseWorkerExitsOrBreaksTheLinkComesOnceMore(t *testing.T) {
 			t.Errorf("a handler that prints took worker %d with it", i)
 		}
 	}
+}
+
+func TestAMessageThatKillsWorkersTakesNoOtherConnectionWithIt(t *testing.T) {
+	t.Parallel()
+	k := startTalk(t, "", "workers = 2")
+	c := newCrowd(t, 5*time.Millisecond)
+	c.join(40, "bystander", func() (talker, error) { return k.socketTalker("/") })
+	for range 8 {
+		killer := k.upgrade("/")
+		killer.say("die 9")
+		if code, _ := killer.ends(); code != 1011 {
+			t.Errorf("closed with %d", code)
+		}
+		k.awaitReady()
+	}
+	c.end()
 }
