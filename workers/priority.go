@@ -10,8 +10,12 @@ const reserved = 16
 
 // room is how long the queue may be for x to join it.
 func (d *dispatcher) room(x *exchange) int {
-	if x.urgent {
+	switch {
+	case x.urgent:
 		return d.limit + reserved
+	case x.isEvent() && !x.patient:
+		// Datagrams, whose senders can be forged: a flood of them must not turn requests away.
+		return (d.limit + 1) / 2
 	}
 	return d.limit
 }

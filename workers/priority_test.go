@@ -11,6 +11,36 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
+func TestDatagramsLeaveHalfOfTheQueueToRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		p, _ := newFakePool(t, Settings{Workers: 1, Queue: 4, QueueTimeout: time.Minute}, always(after(time.Second, &j)))
+		defer p.Stop(context.Background())
+		ready()
+		first, _ := submit(p, "POST", "/first")
+		datagram := func() *testSink {
+			s := newSink()
+			p.Submit(&protocol.Exchange{Request: &protocol.Incoming{Flags: protocol.FlagEnd, Connection: protocol.Connection{Protocol: protocol.ProtoUDP}}, Sink: s})
+			return s
+		}
+		waiting := []*testSink{datagram(), datagram()}
+		if got := datagram().failureKind(); got != protocol.FailedQueueFull {
+			t.Errorf("a datagram too many: %v", got)
+		}
+		for i := range 2 {
+			s, _ := submit(p, "POST", fmt.Sprint("/", i))
+			waiting = append(waiting, s)
+		}
+		if s, _ := submit(p, "POST", "/refused"); s.failureKind() != protocol.FailedQueueFull {
+			t.Error("a request too many was not refused")
+		}
+		p.Stop(context.Background())
+		for _, s := range append(waiting, first) {
+			<-s.finished
+		}
+	})
+}
+
 // A full queue behind one slow worker: health checks pass it, and only so many of them wait.
 func TestRequestsWithPriorityPassAFullQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
