@@ -26,6 +26,7 @@ const (
 	ResetCancelled ResetCode = 1
 	ResetTimeout   ResetCode = 2
 	ResetDrained   ResetCode = 3
+	ResetRecalled  ResetCode = 4
 	ResetRefused   ResetCode = 100
 	ResetInternal  ResetCode = 200
 	ResetUnknown   ResetCode = 201
@@ -40,6 +41,8 @@ func (c ResetCode) String() string {
 		return "TIMEOUT"
 	case ResetDrained:
 		return "DRAINED"
+	case ResetRecalled:
+		return "RECALLED"
 	case ResetRefused:
 		return "REFUSED"
 	case ResetInternal:

@@ -15,6 +15,8 @@ const (
 	aheadFeature = "ahead"
 	// aheadPatience is how long a request may wait behind others before it is recalled.
 	aheadPatience = time.Millisecond
+	// askPatience is how long a worker has to give an event back that it was asked for.
+	askPatience = 3 * time.Millisecond
 )
 
 // depth is how many requests w may have ahead: none that would have to wait for long. For slow requests a wake-up does not matter, and a wait
@@ -121,12 +123,31 @@ func (d *dispatcher) overdue(patience time.Duration) *exchange {
 }
 
 // recall puts a request that was taken from behind another one, and counted in recalling, back in front of the queue. It says false if its worker
-// has begun it meanwhile.
+// has begun it meanwhile, and for an event, which is asked back first: a safe request may be run twice, but a message should not be.
 func (d *dispatcher) recall(x *exchange) bool {
 	x.mu.Lock()
 	a := x.attempt
 	x.mu.Unlock()
-	recalled := a.recall()
+	if x.isEvent() && a.ask() {
+		time.AfterFunc(askPatience, func() { d.takeBack(a) })
+		return false
+	}
+	return d.moveBack(a, !x.isEvent())
+}
+
+// takeBack ends the time for which a was asked back. A worker that is not done yet with what was before it has not begun it, and will find that it was
+// asked back; one that is done has given it back, or handles it.
+func (d *dispatcher) takeBack(a *attempt) {
+	d.mu.Lock()
+	closed := d.closed
+	d.mu.Unlock()
+	d.moveBack(a, !closed && a.isWaiting())
+}
+
+// moveBack puts what was recalled, and counted in recalling, back in front of the queue, if it may.
+func (d *dispatcher) moveBack(a *attempt, may bool) bool {
+	x := a.x
+	recalled := may && a.recall()
 	if recalled {
 		x.noteRecall()
 		d.requeue(x)
@@ -185,6 +206,29 @@ func (d *dispatcher) recallForIdle() {
 		d.watchAhead() // what is not due yet
 		d.mu.Unlock()
 	}
+}
+
+// ask asks the worker to give an event back that it has not begun (SPEC.md §4.5). It says false if that is in vain.
+func (a *attempt) ask() bool {
+	a.calls.Lock()
+	defer a.calls.Unlock()
+	if a.over || a.spoken || a.declined {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed || a.reset || !a.opened || a.asked {
+		return false
+	}
+	a.asked = true
+	a.worker.conn.Send(&protocol.Reset{Stream: a.id, Code: protocol.ResetRecalled}) // a broken pipe shows in the exit
+	return true
+}
+
+func (a *attempt) wasAsked() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.asked
 }
 
 // recall takes the request from its worker. It says false if the worker has begun it, or if nobody waits for it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,14 +14,15 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// aheadHandler is a worker of messages with the feature ahead: handle is called for one after the other, with how many more have come. It begins each without
-// a look at what was recalled since, as a worker may that has not read so far.
-func aheadHandler(handle func(w *fakeWorker, m *protocol.Incoming, more int)) script {
+// aheadHandler is a worker of messages with the feature ahead: handle is called for one after the other, with how many more have come. What was asked back
+// before it is begun it gives back, unless it is deaf.
+func aheadHandler(deaf bool, handle func(w *fakeWorker, m *protocol.Incoming, more int)) script {
 	return func(w *fakeWorker) {
 		if !w.bootWith("message", aheadFeature) {
 			return
 		}
 		inbox := make(chan *protocol.Incoming, 100)
+		var recalled sync.Map
 		go func() {
 			defer close(inbox)
 			for {
@@ -35,10 +37,20 @@ func aheadHandler(handle func(w *fakeWorker, m *protocol.Incoming, more int)) sc
 					m := new(protocol.Incoming)
 					m.Parse(slices.Clone(payload))
 					inbox <- m
+				case protocol.TypeReset:
+					var m protocol.Reset
+					if m.Parse(payload); m.Code == protocol.ResetRecalled && !deaf {
+						recalled.Store(m.Stream, true)
+					}
 				}
 			}
 		}()
 		for m := range inbox {
+			if _, back := recalled.Load(m.Stream); back {
+				w.conn.Send(&protocol.Reset{Stream: m.Stream, Code: protocol.ResetRefused})
+				w.conn.Send(&protocol.Done{Stream: m.Stream})
+				continue
+			}
 			handle(w, m, len(inbox))
 		}
 	}
@@ -59,7 +71,7 @@ func TestFastWorkerIsHandedItsNextMessagesAhead(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var most atomic.Int64
 			h := new(fakeHub)
-			p, _ := newFakePool(t, Settings{Workers: 1, Hub: h}, always(aheadHandler(func(w *fakeWorker, m *protocol.Incoming, more int) {
+			p, _ := newFakePool(t, Settings{Workers: 1, Hub: h}, always(aheadHandler(true, func(w *fakeWorker, m *protocol.Incoming, more int) {
 				most.Store(max(most.Load(), int64(more)))
 				echoTo(w, m)
 			})))
@@ -92,7 +104,7 @@ func TestMessageBehindASlowOneIsRecalledAndMarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var deaths atomic.Int64
 		h := new(fakeHub)
-		p, _ := newFakePool(t, Settings{Workers: 2, Hub: h}, always(aheadHandler(func(w *fakeWorker, m *protocol.Incoming, _ int) {
+		p, _ := newFakePool(t, Settings{Workers: 2, Hub: h}, always(aheadHandler(true, func(w *fakeWorker, m *protocol.Incoming, _ int) {
 			switch text := string(m.Bytes); {
 			case text == "busy":
 				time.Sleep(5 * time.Millisecond)
@@ -124,6 +136,75 @@ func TestMessageBehindASlowOneIsRecalledAndMarked(t *testing.T) {
 		want := []string{"c1: SEND first/1", "finished", "c1: SEND busy/1", "finished", "c1: SEND late/2", "finished", "c1: SEND slow/1", "finished"}
 		if got := h.all(); !slices.Equal(got, want) || deaths.Load() != 2 {
 			t.Errorf("%d deliveries with attempt 2: %q", deaths.Load(), got)
+		}
+	})
+}
+
+// TestMessageThatIsGivenBackIsHandledOnceAndUnmarked has one worker busy for longer than a message waits behind another one, and for less than it has to
+// give it back.
+func TestMessageThatIsGivenBackIsHandledOnceAndUnmarked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(fakeHub)
+		p, _ := newFakePool(t, Settings{Workers: 2, Hub: h}, always(aheadHandler(false, func(w *fakeWorker, m *protocol.Incoming, _ int) {
+			switch string(m.Bytes) {
+			case "busy":
+				time.Sleep(1500 * time.Microsecond)
+			case "first":
+				time.Sleep(200 * time.Microsecond)
+			case "middling":
+				time.Sleep(3 * time.Millisecond)
+			}
+			w.conn.Send(&protocol.Send{Stream: m.Stream, Flags: protocol.FlagDone, To: protocol.ToSelf, Bytes: fmt.Appendf(nil, "%s/%d", m.Bytes, max(m.Attempt, 1))})
+		})))
+		defer p.Stop(context.Background())
+		ready()
+		var sinks []*testSink
+		for _, text := range []string{"busy", "first", "middling", "late"} {
+			s, _ := h.message(p, text)
+			sinks = append(sinks, s)
+		}
+		for _, s := range sinks {
+			if <-s.finished; s.failureKind() != 0 {
+				t.Errorf("failed: %v", s.failed(t))
+			}
+		}
+		said := strings.Join(h.all(), "\n")
+		if strings.Count(said, "late/1") != 1 || strings.Contains(said, "/2") || sinks[3].begun != 2 {
+			t.Errorf("the message was given to %d workers: %s", sinks[3].begun, said)
+		}
+	})
+}
+
+func TestReloadUnderLoadHandlesEachMessageOnceAndUnmarked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const connections, each = 40, 300
+		h := new(fakeHub)
+		var handled, marked atomic.Int64
+		p, _ := newFakePool(t, Settings{Workers: 3, Hub: h}, always(aheadHandler(false, func(w *fakeWorker, m *protocol.Incoming, _ int) {
+			handled.Add(1)
+			marked.Add(int64(m.Attempt / 2))
+			time.Sleep(30 * time.Microsecond)
+			w.conn.Send(&protocol.Done{Stream: m.Stream})
+		})))
+		defer p.Stop(context.Background())
+		<-p.Started()
+		var all sync.WaitGroup
+		for range connections {
+			all.Go(func() {
+				for range each {
+					s, _ := h.message(p, "x")
+					<-s.finished
+				}
+			})
+		}
+		for range 5 {
+			if e := last(follow(p.Reload())); e.Kind != EventCompleted {
+				t.Errorf("%+v", e)
+			}
+		}
+		all.Wait()
+		if handled.Load() != connections*each || marked.Load() != 0 {
+			t.Errorf("%d of %d messages, %d of them marked", handled.Load(), connections*each, marked.Load())
 		}
 	})
 }

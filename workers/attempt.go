@@ -48,6 +48,7 @@ type attempt struct {
 	begun    time.Time         // when the worker could begin
 	resetAt  time.Time         // zero: not RESET for its silence
 	reset    bool              // RESET was sent
+	asked    bool              // it was asked back
 	verdict  *protocol.Failure // why, from then on
 	slow     bool              // the log has it as slow
 }

@@ -15,7 +15,7 @@ func (w *worker) begin(x *exchange) bool {
 	a := x.newAttempt(w)
 	if a == nil { // cancelled between the queue and here
 		x.finish(&protocol.Failure{Kind: protocol.FailedCancelled})
-		w.pool.dispatch.release(w, notDone, nil)
+		w.pool.dispatch.release(w, notDone, nil, nil)
 		return false
 	}
 	a.calls.Lock()
@@ -24,7 +24,7 @@ func (w *worker) begin(x *exchange) bool {
 		a.over = true
 		a.calls.Unlock()
 		a.close()
-		w.pool.dispatch.release(w, notDone, nil)
+		w.pool.dispatch.release(w, notDone, nil, nil)
 		w.pool.dispatch.requeue(x)
 		return false
 	}
@@ -104,7 +104,7 @@ func (w *worker) done(a *attempt) {
 	w.mu.Unlock()
 	a.close()
 	if recalled {
-		w.pool.dispatch.release(w, notDone, next)
+		w.pool.dispatch.release(w, notDone, nil, next)
 		return
 	}
 
@@ -115,7 +115,7 @@ func (w *worker) done(a *attempt) {
 	if !a.over && !a.ended {
 		a.over, failed = true, true
 		switch {
-		case given == nil && a.declined && a.x.moveOn():
+		case given == nil && a.declined && (a.wasAsked() || a.x.moveOn()):
 			retry = true
 		case given == nil && !a.declined && (a.held || a.x.isEvent()):
 			failed = false
@@ -127,12 +127,17 @@ func (w *worker) done(a *attempt) {
 		}
 	}
 	a.calls.Unlock()
+	if retry && a.declined && a.wasAsked() { // it was never at hand
+		w.pool.dispatch.release(w, notDone, nil, next)
+		w.pool.dispatch.requeue(a.x)
+		return
+	}
 	took := now.Sub(a.begun) // begun is settled by now
 	a.x.meter().ended(a, took, failed)
 	if name != "" {
 		w.log.Warn("slow "+a.x.word()+" ended", "request", name, "request_id", id, "took", rounded(took))
 	}
-	w.pool.dispatch.release(w, took, next)
+	w.pool.dispatch.release(w, took, a, next)
 	if !retry && !w.conn.Buffered() { // else it refuses, or more DONEs are at hand: then all is handed over at once
 		w.pool.dispatch.topUp(w)
 	}
@@ -176,7 +181,7 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 	a.calls.Lock()
 	defer a.calls.Unlock()
 	x := a.x
-	w.pool.dispatch.release(w, notDone, nil)
+	w.pool.dispatch.release(w, notDone, nil, nil)
 	if recalled {
 		return true
 	}

@@ -357,8 +357,9 @@ final class Worker
                 break;
             }
             if (Frame::opens($message[0]) && $link->recalled($message[1])) {
-                $link->send([Frame::DONE, $message[1]]);
-            } elseif ($message[0] >= Frame::OPEN && $message[0] <= Frame::BUFFER) {
+                continue;
+            }
+            if ($message[0] >= Frame::OPEN && $message[0] <= Frame::BUFFER) {
                 $this->happen($message);
             } elseif ($message[0] === Frame::REQUEST) {
                 Log::stream($message[1]);

@@ -114,6 +114,18 @@ final class AheadTest extends TestCase
         self::assertSame(['m5', 'm7'], [$host->next()[5], $host->next()[5]]);
     }
 
+    public function testAMessageThatIsAskedBackIsGivenBackUnlessItHasBegun(): void
+    {
+        $host = FakeHost::serving('Worker::create()->onMessage(function (Connection $c, string $m) { usleep(100_000); $c->send($m); })->run();');
+        self::atOnce($host, self::message(1), self::message(3), self::message(5));
+        usleep(30_000); // it has read them by then, and is busy with the first
+        self::atOnce($host, [Frame::RESET, 1, Frame::CODE_RECALLED], [Frame::RESET, 3, Frame::CODE_RECALLED]);
+        self::assertSame('m1', $host->next()[5]);
+        self::assertSame([Frame::RESET, 3, Frame::CODE_REFUSED], array_slice($host->next(), 0, 3));
+        self::assertSame([Frame::DONE, 3], $host->next());
+        self::assertSame('m5', $host->next()[5]);
+    }
+
     public function testAWorkerThatExitsInAMessageGivesBackThoseBehindIt(): void
     {
         $host = FakeHost::serving('Worker::create()->onMessage(function () { exit; })->run();');

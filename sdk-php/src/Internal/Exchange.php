@@ -163,10 +163,10 @@ final class Exchange
             return;
         }
         if ($message[0] === Frame::RESET && $message[1] !== $this->stream) {
-            $this->link->drop($message[1]);
+            $this->link->drop($message);
         }
-        if ($message[1] !== $this->stream || $this->cancelled) {
-            return;
+        if ($message[1] !== $this->stream || $this->cancelled || $message[0] === Frame::RESET && $message[2] === Frame::CODE_RECALLED) {
+            return; // what has begun is not given back
         }
         switch ($message[0]) {
             case Frame::DATA:

@@ -74,6 +74,7 @@ final class Frame
     public const MAX_STAGED = 67108864;
 
     /** Codes of RESET (§7.1). */
+    public const CODE_RECALLED = 4;
     public const CODE_REFUSED = 100;
     public const CODE_INTERNAL = 200;
     public const CODE_UNKNOWN = 201;

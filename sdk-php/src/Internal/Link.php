@@ -188,20 +188,31 @@ final class Link
         $this->ahead[] = $request;
     }
 
-    /** Forgets a REQUEST that was kept, if it is there: then this says DONE for it. */
-    public function drop(int $stream): void
+    /**
+     * Forgets a REQUEST or an event that was kept, if it is there: then this gives it back.
+     *
+     * @param list<mixed> $reset the RESET for it
+     */
+    public function drop(array $reset): void
     {
         foreach ($this->ahead as $i => $request) {
-            if ($request[1] === $stream) {
+            if ($request[1] === $reset[1]) {
                 \array_splice($this->ahead, $i, 1);
-                $this->send([Frame::DONE, $stream]);
+                $this->giveBack($reset);
             }
         }
     }
 
+    /** Answers a RESET for what was not begun. What was asked back is refused, so that the host knows (§4.5). @param list<mixed> $reset */
+    private function giveBack(array $reset): void
+    {
+        $refusal = $reset[2] === Frame::CODE_RECALLED ? $this->frame([Frame::RESET, $reset[1], Frame::CODE_REFUSED, 'recalled']) : '';
+        $this->write($refusal . $this->frame([Frame::DONE, $reset[1]]));
+    }
+
     /**
      * Whether a RESET for the stream stands behind its REQUEST in what was read already. If the last read is long ago the request has waited behind
-     * another one, and is likely to have been recalled since: then what has come is read first.
+     * another one, and is likely to have been recalled since: then what has come is read first. What was recalled is given back.
      */
     public function recalled(int $stream): bool
     {
@@ -215,6 +226,8 @@ final class Link
         }
         foreach ($this->kept as $message) {
             if ($message[0] === Frame::RESET && $message[1] === $stream) {
+                $this->giveBack($message);
+
                 return true;
             }
         }
