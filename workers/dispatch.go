@@ -95,10 +95,15 @@ func (d *dispatcher) demote(w *worker) {
 }
 
 // release ends a lease, and gives the worker's room to the next in the queue.
-// took is how long the request was at hand, or notDone; next is what is at hand now, of what the worker had ahead.
-func (d *dispatcher) release(w *worker, took time.Duration, next *attempt) {
+// took is how long the request was at hand, or notDone; next is what is at hand now, of what the worker had ahead. ended is whose lease it was: the worker may
+// have refused what it had ahead, and that must not stay in its account while another one has it. It is nil if it can't be there.
+func (d *dispatcher) release(w *worker, took time.Duration, ended, next *attempt) {
 	d.mu.Lock()
 	w.inflight--
+	if ended != nil && ended.x.behind == w {
+		d.notBehind(ended.x)
+		d.tellEmpty()
+	}
 	if took >= 0 {
 		w.requests++
 		w.paced(took)

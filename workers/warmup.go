@@ -48,7 +48,7 @@ func (w *worker) ask(r *protocol.Request) (status int, err error) {
 	sink.stream = a
 	if !w.open(a) {
 		a.close()
-		d.release(w, notDone, nil)
+		d.release(w, notDone, nil, nil)
 		return 0, fmt.Errorf("the worker had ended")
 	}
 	<-sink.finished
