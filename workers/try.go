@@ -31,7 +31,7 @@ func (p *Pool) Try(ctx context.Context, s Settings) (t Trial, err error) {
 	}
 	number := uint64(0)
 	p.do(func() {
-		if p.stopping {
+		if p.stopping || p.context.Err() != nil { // a stop that has only begun ends what is prepared already
 			return
 		}
 		p.counter++ // Prepare may build something under this name
