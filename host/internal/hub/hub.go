@@ -19,6 +19,7 @@ type Hub struct {
 	log    hclog.Logger
 	prefix string // of all ids, so that another host, or this one's next life, gives none of them again
 	serial atomic.Uint64
+	slow   Throttle // of clients that were closed for being slow
 
 	mu sync.Mutex
 	// guarded by mu

@@ -188,7 +188,7 @@ func (c *Connection) makeWay(t *Terms, need int64) bool {
 		for c.dropOldest() {
 		}
 		c.mu.Unlock()
-		c.hub.log.Warn("a client was too slow: its connection is closed", "connection", c.id, "protocol", c.card.Protocol, "remote", c.card.Remote,
+		c.hub.slow.Warn(c.hub.log, "a client was too slow: its connection is closed", "connection", c.id, "protocol", c.card.Protocol, "remote", c.card.Remote,
 			"waiting", waits, "send_buffer", t.sendBuffer())
 		c.hangup(protocol.ClosePolicy, "too slow", false)
 	}

@@ -101,6 +101,7 @@ func (h *Hub) Shutdown(ctx context.Context, spread time.Duration, of func(*Conne
 	for _, c := range rest {
 		c.peer.Abort()
 	}
+	h.slow.Flush()
 	return len(rest)
 }
 
