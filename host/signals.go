@@ -19,7 +19,8 @@ const (
 	noRequest
 )
 
-// heedSignals has signals steer the host until the returned function is called.
+// heedSignals has signals steer the host until the returned function is called. After that they do nothing: a host that has ended well must not be killed on
+// its last steps.
 func (h *host) heedSignals() (ignore func()) {
 	meaning := signals()
 	incoming := make(chan os.Signal, 8)
@@ -40,7 +41,6 @@ func (h *host) heedSignals() (ignore func()) {
 		}
 	}()
 	return func() {
-		signal.Stop(incoming)
 		close(quit)
 		<-done
 	}

@@ -79,7 +79,7 @@ func (x *exchange) aheadable() bool {
 	return false
 }
 
-// noteRecall marks a recalled event as given once more, since its worker may have begun it all the same. That is no death: it may still survive one.
+// noteRecall marks a recalled event as given once more, since it can't be ruled out that its worker has begun it. That is no death: it may still survive one.
 func (x *exchange) noteRecall() {
 	if x.isEvent() && x.request.Attempts() < 2 {
 		x.request.SetAttempt(2)
@@ -128,11 +128,16 @@ func (d *dispatcher) recall(x *exchange) bool {
 	x.mu.Lock()
 	a := x.attempt
 	x.mu.Unlock()
-	if x.isEvent() && a.ask() {
-		time.AfterFunc(askPatience, func() { d.takeBack(a) })
-		return false
+	switch {
+	case !x.isEvent():
+		return d.moveBack(a, true, false)
+	case !a.ask():
+		return d.moveBack(a, false, false)
+	case a.unread(): // it will be read together with the RESET
+		return d.moveBack(a, true, false)
 	}
-	return d.moveBack(a, !x.isEvent())
+	time.AfterFunc(askPatience, func() { d.takeBack(a) })
+	return false
 }
 
 // takeBack ends the time for which a was asked back. A worker that is not done yet with what was before it has not begun it, and will find that it was
@@ -141,15 +146,17 @@ func (d *dispatcher) takeBack(a *attempt) {
 	d.mu.Lock()
 	closed := d.closed
 	d.mu.Unlock()
-	d.moveBack(a, !closed && a.isWaiting())
+	d.moveBack(a, !closed && a.isWaiting(), true)
 }
 
-// moveBack puts what was recalled, and counted in recalling, back in front of the queue, if it may.
-func (d *dispatcher) moveBack(a *attempt, may bool) bool {
+// moveBack puts what was recalled, and counted in recalling, back in front of the queue, if it may; marked, if it can't be ruled out that it has begun.
+func (d *dispatcher) moveBack(a *attempt, may, marked bool) bool {
 	x := a.x
 	recalled := may && a.recall()
 	if recalled {
-		x.noteRecall()
+		if marked {
+			x.noteRecall()
+		}
 		d.requeue(x)
 	}
 	d.mu.Lock()
@@ -223,6 +230,14 @@ func (a *attempt) ask() bool {
 	a.asked = true
 	a.worker.conn.Send(&protocol.Reset{Stream: a.id, Code: protocol.ResetRecalled}) // a broken pipe shows in the exit
 	return true
+}
+
+// unread says that the worker has not read the event yet, nor then what was sent after it.
+func (a *attempt) unread() bool {
+	accepted, written := a.worker.conn.Sent()
+	unread := a.worker.process.unread()
+	still, _ := a.worker.conn.Sent() // the two are of one moment if nothing was sent in between
+	return unread >= 0 && accepted == written && accepted == still && a.unseen(written-int64(unread))
 }
 
 func (a *attempt) wasAsked() bool {

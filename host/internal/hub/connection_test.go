@@ -213,6 +213,7 @@ func TestFinishHangsUpWhenAllHasBeenHandled(t *testing.T) {
 		idle := &fakePeer{}
 		s.open(idle)
 		idle.c.Finish(1000, "")
+		synctest.Wait()
 		if _, ended, _ := idle.end(); ended != 1 {
 			t.Error("one with nothing to handle was not hung up")
 		}
