@@ -149,6 +149,7 @@ func (c *Connection) nextMessage(t *Terms, again bool) *event {
 	m := c.take()
 	e.first = m.data
 	e.incoming = protocol.Incoming{Flags: flags(m.binary), Connection: c.view(), Attempt: m.attempt, Bytes: m.data, More: e.incoming.More[:0]}
+	defer c.tookSome()
 	if len(m.data) > protocol.MaxData {
 		e.incoming.Bytes = m.data[:protocol.MaxData]
 		return e
@@ -162,11 +163,15 @@ func (c *Connection) nextMessage(t *Terms, again bool) *event {
 		m := c.take()
 		e.incoming.More = append(e.incoming.More, protocol.Later{Flags: flags(m.binary), Bytes: m.data})
 	}
+	return e
+}
+
+// tookSome follows the taking of messages from the inbox. c.mu is held.
+func (c *Connection) tookSome() {
 	if len(c.inbox) == 0 {
 		c.inbox = nil
 	}
 	c.makeRoom()
-	return e
 }
 
 func (c *Connection) take() message {

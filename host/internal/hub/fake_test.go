@@ -219,6 +219,7 @@ func (f *fakePool) run(x *protocol.Exchange) {
 	s := &fakeStream{window: f.window}
 	s.more()
 	x.Sink.Begin(s)
+	event := x.Request
 	if m, ok := x.Request.(*protocol.Incoming); ok && !m.Whole() {
 		for s.more() {
 			x.Sink.Writable()
@@ -228,11 +229,10 @@ func (f *fakePool) run(x *protocol.Exchange) {
 		if s.ended {
 			whole.Flags |= protocol.FlagEnd
 		}
-		x.Request = &whole
-		defer func() { x.Request = m }()
+		event = &whole
 	}
 	c, _ := x.Subject.(*Connection)
-	o := f.handle(x.Request, c)
+	o := f.handle(event, c)
 	if o.response != nil {
 		x.Sink.Respond(o.response)
 	}
