@@ -14,7 +14,7 @@ import (
 type Sockets struct {
 	Framing          string        `key:"framing" for:"tcp" absent:"\"line\", or by the delimiter" oneof:"raw line length16 length32" means:"tcp: where a message ends; raw: a message is what a read gives; line: at a line feed; length16 and length32: its length stands before it, big-endian"`
 	Delimiter        string        `key:"delimiter" for:"tcp" bytes:"any" absent:"none" means:"tcp, in place of framing: the bytes that end a message, such as \"\\u0000\""`
-	MaxMessage       Size          `key:"max_message" for:"http tcp udp" default:"1MiB" min:"1" max:"1GiB" means:"largest message of a client, when inflated; beyond it the connection closes with 1009, and a datagram is dropped"`
+	MaxMessage       Size          `key:"max_message" for:"http tcp udp" default:"1MiB" min:"1" max:"128MiB" means:"largest message of a client, when inflated; beyond it the connection closes with 1009, and a datagram is dropped. What large ones take beyond 64KiB each comes out of the 256MiB that all bodies and messages share; when those are lent out, a connection that wants more closes with 1013"`
 	MessageRate      int           `key:"message_rate" for:"http tcp" default:"0" min:"0" max:"1000000" means:"messages per second from one connection, in the long run; beyond it the connection closes with 1008; 0 is without a limit"`
 	MessageBurst     int           `key:"message_burst" for:"http tcp" absent:"twice the rate" min:"1" max:"1000000" means:"messages that may come at once"`
 	HandshakeTimeout time.Duration `key:"handshake_timeout" for:"http tcp" default:"10s" min:"0" means:"time for workers to accept a connection, and for a client of tcp to agree on TLS; 0 is for ever"`

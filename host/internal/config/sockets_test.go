@@ -20,7 +20,7 @@ func TestKeysOfAListenerThatDoNotFitItsProtocolSayWhereTheyBelong(t *testing.T) 
 		{tcp + "framing = 'raw'\ndelimiter = ';'", `host.toml:7: [[listen]] delimiter: framing = "raw" says already where a message ends: keep one of them`},
 		{tcp + "delimiter = ''", `host.toml:6: [[listen]] delimiter: expected 1 to 64 bytes, found 0: write the bytes that end a message, or framing = "raw"`},
 		{tcp + "framing = 'length16'\nmax_message = '64KiB'", `host.toml:7: [[listen]] max_message: a length of 16 bits is at most 65535, and max_message is 64KiB: write framing = "length32", or a smaller max_message`},
-		{tcp + "max_message = 0", `host.toml:6: [[listen]] max_message: expected a size from 1 to 1GiB, such as "64KiB" or a number of bytes, found the number 0`},
+		{tcp + "max_message = 0", `host.toml:6: [[listen]] max_message: expected a size from 1 to 128MiB, such as "64KiB" or a number of bytes, found the number 0`},
 		{http + "message_burst = 5", `host.toml:5: [[listen]] message_burst: has no effect without message_rate: write message_rate = 5`},
 		{http + "allowed_origins = ['example.org']", `host.toml:5: [[listen]] allowed_origins.0: expected an origin such as "https://example.org", or "*" for all, found "example.org"`},
 		{good + "delivery = 'once'", `host.toml:3: [pool.web] delivery: expected "at-least-once" or "at-most-once", found "once"`},

@@ -75,8 +75,9 @@ type leaving struct {
 type message struct {
 	data    []byte
 	binary  bool
-	alone   bool // it must not travel with others: when it did, a handler failed
-	attempt int  // for SetAttempt, if not 0
+	alone   bool   // it must not travel with others: when it did, a handler failed
+	attempt int    // for SetAttempt, if not 0
+	repay   func() // see DeliverLent; nil is none
 }
 
 // overhead is what a small message costs beside its bytes, in the inbox and the outbox.
@@ -115,7 +116,11 @@ func (c *Connection) Opened() {
 
 // Deliver gives a message to the connection's workers; data is the hub's from now on. It waits while too much waits already (that stops the
 // reading of the socket), and is for one goroutine at a time. It returns false, and the message is dropped, if the connection has been hung up or is closed.
-func (c *Connection) Deliver(data []byte, binary bool) bool {
+func (c *Connection) Deliver(data []byte, binary bool) bool { return c.DeliverLent(data, binary, nil) }
+
+// DeliverLent is Deliver for a message whose memory is on loan: repay, unless it is nil, is called once, when the hub has done with data, or has dropped it.
+// It must not wait, nor call the connection.
+func (c *Connection) DeliverLent(data []byte, binary bool, repay func()) bool {
 	cost := int64(len(data)) + overhead
 	c.mu.Lock()
 	for !c.hung && !c.last && !c.gone && !c.over && len(c.inbox) > 0 && c.waits+cost > c.Terms().inbox() {
@@ -129,9 +134,12 @@ func (c *Connection) Deliver(data []byte, binary bool) bool {
 	}
 	if c.hung || c.last || c.gone || c.over {
 		c.mu.Unlock()
+		if repay != nil {
+			repay()
+		}
 		return false
 	}
-	c.inbox = append(c.inbox, message{data: data, binary: binary})
+	c.inbox = append(c.inbox, message{data: data, binary: binary, repay: repay})
 	c.waits += cost
 	c.counts.messagesIn++
 	c.counts.bytesIn += int64(len(data))
@@ -141,6 +149,16 @@ func (c *Connection) Deliver(data []byte, binary bool) bool {
 		c.pump()
 	}
 	return true
+}
+
+// dropInbox drops the messages that wait to be handled. c.mu is held.
+func (c *Connection) dropInbox() {
+	for i := range c.inbox {
+		if repay := c.inbox[i].repay; repay != nil {
+			repay()
+		}
+	}
+	c.inbox, c.waits = nil, 0
 }
 
 // makeRoom wakes Deliver. c.mu is held.
@@ -183,7 +201,7 @@ func (c *Connection) hangup(code int, reason string, keep bool) {
 	c.hung = true
 	c.leaving = &leaving{code: code, reason: reason, timer: time.AfterFunc(c.Terms().farewell(), c.peer.Abort)}
 	if !keep {
-		c.inbox, c.waits = nil, 0
+		c.dropInbox()
 	}
 	c.makeRoom()
 	if !c.flowing || c.writer || c.cut {

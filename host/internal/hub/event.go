@@ -24,6 +24,7 @@ type event struct {
 	holds    atomic.Int32 // of the pump and of the backend: it is reused after both
 	incoming protocol.Incoming
 	first    []byte // a MESSAGE's first message, whole
+	repay    func() // what first's memory is on loan from; nil if it is not
 	sent     int    // of first
 	stream   protocol.Stream
 	failure  *protocol.Failure
@@ -47,6 +48,9 @@ func (c *Connection) event(t *Terms, request protocol.Opening, repeatable bool) 
 func (e *event) release() {
 	if e.holds.Add(-1) > 0 {
 		return
+	}
+	if e.repay != nil {
+		e.repay()
 	}
 	later := e.incoming.More
 	clear(later)
@@ -125,7 +129,7 @@ func (c *Connection) next(t *Terms, traits *protocol.Traits) *event {
 		return c.event(t, &protocol.Buffer{Connection: c.view(), Full: c.full, Bytes: c.queued()}, again)
 	case len(c.inbox) > 0 && c.opened:
 		if !traits.Events.Message {
-			c.inbox, c.waits = nil, 0
+			c.dropInbox()
 			c.makeRoom()
 			return nil
 		}
@@ -147,7 +151,7 @@ func (c *Connection) nextMessage(t *Terms, again bool) *event {
 	e := c.event(t, nil, again)
 	e.Request = &e.incoming
 	m := c.take()
-	e.first = m.data
+	e.first, e.repay = m.data, m.repay
 	e.incoming = protocol.Incoming{Flags: flags(m.binary), Connection: c.view(), Attempt: m.attempt, Bytes: m.data, More: e.incoming.More[:0]}
 	defer c.tookSome()
 	if len(m.data) > protocol.MaxData {
@@ -155,9 +159,9 @@ func (c *Connection) nextMessage(t *Terms, again bool) *event {
 		return e
 	}
 	e.incoming.Flags |= protocol.FlagEnd
-	for size := len(m.data); again && !m.alone && len(c.inbox) > 0 && len(e.incoming.More) < maxTogether-1; {
+	for size := len(m.data); again && !m.alone && m.repay == nil && len(c.inbox) > 0 && len(e.incoming.More) < maxTogether-1; {
 		later := &c.inbox[0]
-		if size += len(later.data); size > maxBytes || later.alone {
+		if size += len(later.data); size > maxBytes || later.alone || later.repay != nil { // one that has a loan keeps it until its own event is done
 			break
 		}
 		m := c.take()

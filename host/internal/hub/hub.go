@@ -172,6 +172,9 @@ func (h *Hub) exit(c *Connection) {
 
 // forget ends the hub's care for c: no event of it is to come. h.mu is not held.
 func (h *Hub) forget(c *Connection) {
+	c.mu.Lock()
+	c.dropInbox() // no message of a connection that never opened was handled
+	c.mu.Unlock()
 	h.mu.Lock()
 	c.left = true
 	if c.place != absent {

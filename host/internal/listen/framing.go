@@ -92,6 +92,7 @@ type framer struct {
 	begun   bool    // it has
 	headed  uint8   // bytes of its length that have come
 	head    [4]byte // those
+	loan    loan    // for partial
 }
 
 // feed takes the next bytes, which stay the caller's.
@@ -120,6 +121,9 @@ func (f *framer) feedEnds(p []byte, to frameTaker) error {
 			n = bytes.Index(p, []byte(end))
 			if n < 0 {
 				f.partial = append(f.partial, p...)
+				if err := f.loan.cover(cap(f.partial)); err != nil {
+					return err
+				}
 				// it may end with a part of what ends a message
 				longest := f.most + int64(len(end)) - 1
 				if f.framing.Kind == FrameLine && p[len(p)-1] == '\r' {
@@ -136,6 +140,9 @@ func (f *framer) feedEnds(p []byte, to frameTaker) error {
 		if len(f.partial) > 0 {
 			message = append(f.partial, message...)
 			f.partial = nil
+			if err := f.loan.cover(cap(message)); err != nil {
+				return err
+			}
 		} else {
 			message = bytes.Clone(message)
 		}
@@ -193,6 +200,9 @@ func (f *framer) feedLengths(p []byte, to frameTaker) error {
 		}
 		f.partial = append(f.partial, p[:n]...)
 		p = p[n:]
+		if err := f.loan.cover(cap(f.partial)); err != nil {
+			return err
+		}
 		if err := f.whole(to); err != nil {
 			return err
 		}
@@ -214,15 +224,18 @@ func (f *framer) whole(to frameTaker) error {
 }
 
 // room is where the next bytes of a large message can be read to; nil if there is no such message. took says how many came.
-func (f *framer) room() []byte {
+func (f *framer) room() ([]byte, error) {
 	left := f.want - len(f.partial)
 	if !f.begun || left < readSize {
-		return nil
+		return nil, nil
 	}
 	if cap(f.partial)-len(f.partial) < readSize {
 		f.partial = slices.Grow(f.partial, min(left, max(len(f.partial), readSize)))
+		if err := f.loan.cover(cap(f.partial)); err != nil {
+			return nil, err
+		}
 	}
-	return f.partial[len(f.partial):min(cap(f.partial), f.want)]
+	return f.partial[len(f.partial):min(cap(f.partial), f.want)], nil
 }
 
 func (f *framer) took(n int, to frameTaker) error {
@@ -234,4 +247,7 @@ func (f *framer) took(n int, to frameTaker) error {
 func (f *framer) unfinished() bool { return len(f.partial) > 0 || f.begun || f.headed > 0 }
 
 // drop forgets what has begun.
-func (f *framer) drop() { f.partial, f.begun, f.want, f.headed = nil, false, 0, 0 }
+func (f *framer) drop() {
+	f.partial, f.begun, f.want, f.headed = nil, false, 0, 0
+	f.loan.repay()
+}

@@ -24,7 +24,7 @@ func unframe(f Framing, most int64, pieces ...[]byte) (messages []string, unfini
 	to, in := &framed{}, &framer{framing: f, most: most}
 	for _, p := range pieces {
 		for len(p) > 0 && err == nil {
-			if room := in.room(); room != nil {
+			if room, _ := in.room(); room != nil {
 				n := copy(room, p)
 				p = p[n:]
 				err = in.took(n, to)
@@ -107,7 +107,7 @@ func TestALengthIsNotBelievedBeforeItsBytesCome(t *testing.T) {
 	if cap(in.partial) > firstPart {
 		t.Errorf("%d bytes were allocated for one", cap(in.partial))
 	}
-	if room := in.room(); len(room) > 2*firstPart {
+	if room, _ := in.room(); len(room) > 2*firstPart {
 		t.Errorf("%d bytes were allocated for one", len(room))
 	}
 }

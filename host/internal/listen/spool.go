@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -24,6 +25,8 @@ type Spool struct {
 	log    hclog.Logger
 	used   atomic.Int64
 	warned atomic.Int64 // when a lack of room was last complained of, in Unix seconds
+
+	crammed hub.Throttle // of connections that got no memory
 
 	space   func(folder string) (total, free int64, ok bool)
 	looked  atomic.Int64 // when the disk was last looked at, in Unix nanoseconds
@@ -115,13 +118,13 @@ func (s *Spool) complain(what string, args ...any) {
 
 func (s *Spool) release(n int64) { s.used.Add(-n) }
 
-// memoryBudget is what all bodies together may fill of memory, beyond the ownMemory of each: thousands of slow clients must not fill it.
+// memoryBudget is what all bodies and all clients' messages together may fill of memory, beyond the ownMemory of each: thousands of slow clients must not fill it.
 const (
 	memoryBudget = 256 << 20
 	ownMemory    = protocol.MaxData
 )
 
-// lend says whether a body may fill n bytes of memory. If so they have to be given back with repay.
+// lend says whether a body or a message may fill n bytes of memory. If so they have to be given back with repay.
 func (s *Spool) lend(n int64) bool {
 	if s.spare.Add(-n) >= 0 {
 		return true

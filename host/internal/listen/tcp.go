@@ -55,6 +55,7 @@ func (c *tcpConn) goOn() {
 		return
 	}
 	code, reason, clean := c.part(err)
+	c.framer.drop()
 	c.endTimer()
 	c.sock.conn.Close()
 	c.below.Close()
@@ -65,7 +66,11 @@ func (c *tcpConn) goOn() {
 // read returns io.EOF when the client has said its last word.
 func (c *tcpConn) read() error {
 	for {
-		into := c.framer.room()
+		into, err := c.framer.room()
+		if err != nil {
+			c.turnDeaf(err)
+			continue
+		}
 		p, err := c.sock.read(into)
 		if err != nil {
 			return err
@@ -91,7 +96,7 @@ func (c *tcpConn) turnDeaf(err error) {
 	c.framer.drop()
 	var wrong *breach
 	if errors.As(err, &wrong) {
-		c.server.log.Debug("a TCP connection is closed for what its client sent", "connection", c.link.ID(), "code", wrong.code, "reason", wrong.reason)
+		c.server.tellBreach("TCP connection", c.link, wrong)
 		c.link.Finish(wrong.code, wrong.reason)
 	}
 }
@@ -142,7 +147,7 @@ func (c *tcpConn) take(data []byte) error {
 		c.paid = max(c.paid, now) + step
 	}
 	c.waiting.Store(true)
-	ok := c.link.Deliver(data, true)
+	ok := c.link.DeliverLent(data, true, c.framer.loan.handOver(len(data)))
 	c.spoke.Store(int64(sinceEpoch()))
 	c.waiting.Store(false)
 	if !ok {

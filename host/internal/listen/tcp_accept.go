@@ -75,7 +75,7 @@ func (s *Server) welcome(below *client) {
 		below.Close()
 		return
 	}
-	c := &tcpConn{server: s, below: below, who: who, framer: framer{framing: under.framing}}
+	c := &tcpConn{server: s, below: below, who: who, framer: framer{framing: under.framing, loan: loan{spool: s.spool}}}
 	if !c.secure(limits.HandshakeTimeout) || !c.open(under, remote) || !s.begin(c.run) { // run ends with the connection
 		if c.link != nil {
 			c.link.Closed(protocol.CloseBroken, "", false)

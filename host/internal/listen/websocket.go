@@ -72,6 +72,7 @@ func (c *websocket) goOn() {
 		c.server.sockets.Go(c.goOn)
 		return
 	}
+	c.frames.drop()
 	code, reason, clean := c.part(err)
 	c.endTimer()
 	c.sock.conn.Close()
@@ -82,7 +83,10 @@ func (c *websocket) goOn() {
 
 func (c *websocket) read() error {
 	for {
-		into := c.frames.room()
+		into, err := c.frames.room()
+		if err != nil {
+			return err
+		}
 		p, err := c.sock.read(into)
 		if err != nil {
 			return err
@@ -120,7 +124,7 @@ func (c *websocket) part(err error) (code int, reason string, clean bool) {
 		}
 		return c.code, c.reason, c.bid(closeFrame(c.code, ""))
 	case errors.As(err, &wrong):
-		c.server.log.Debug("a WebSocket is closed for what its client sent", "connection", c.link.ID(), "code", wrong.code, "reason", wrong.reason)
+		c.server.tellBreach("WebSocket", c.link, wrong)
 		if c.ended.Load() || c.bid(closeFrame(wrong.code, wrong.reason)) {
 			c.linger()
 		}
@@ -156,8 +160,9 @@ func (c *websocket) linger() {
 
 // message implements frameSink.
 func (c *websocket) message(data []byte, binary bool) error {
-	if c.ended.Load() {
-		return nil // nobody will handle it
+	if c.ended.Load() { // nobody will handle it
+		c.frames.loan.repay()
+		return nil
 	}
 	now := sinceEpoch()
 	c.spoke.Store(int64(now))
@@ -165,7 +170,7 @@ func (c *websocket) message(data []byte, binary bool) error {
 		return err
 	}
 	c.waiting.Store(true)
-	c.link.Deliver(data, binary) // if it was hung up, what follows is read until the client takes leave
+	c.link.DeliverLent(data, binary, c.frames.loan.handOver(len(data))) // if it was hung up, what follows is read until the client takes leave
 	c.heard.Store(int64(sinceEpoch()))
 	c.waiting.Store(false)
 	return nil

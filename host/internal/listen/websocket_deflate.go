@@ -75,18 +75,22 @@ var inflaters = sync.Pool{New: func() any {
 	return c
 }}
 
-// inflate gives the message that data, which it may append to, is the compressed form of; at most so many bytes.
-func inflate(data []byte, most int64) ([]byte, error) {
+// inflate gives the message that data, which it may append to, is the compressed form of; at most so many bytes. The loan covers data, and then what it gives.
+func inflate(data []byte, most int64, loan *loan) ([]byte, error) {
 	c := inflaters.Get().(*inflater)
 	defer inflaters.Put(c)
 	data = append(data, 0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff) // the tail that was taken off, and an end
 	c.from.Reset(data)
 	defer c.from.Reset(nil)
 	c.r.(flate.Resetter).Reset(&c.from, nil) // can't fail
-	out := make([]byte, 0, min(most+1, int64(3*len(data))))
+	var out []byte
 	for {
 		if len(out) == cap(out) {
-			out = append(out, 0)[:len(out)]
+			size := int(min(most+1, int64(max(3*len(data), 2*len(out)))))
+			if err := loan.cover(cap(data) + size); err != nil {
+				return nil, err
+			}
+			out = append(make([]byte, 0, size), out...)
 		}
 		n, err := c.r.Read(out[len(out):cap(out)])
 		out = out[:len(out)+n]
@@ -94,6 +98,7 @@ func inflate(data []byte, most int64) ([]byte, error) {
 		case int64(len(out)) > most:
 			return nil, tooBig
 		case err == io.EOF:
+			loan.trim(cap(out))
 			return out, nil
 		case err != nil:
 			return nil, &breach{protocol.CloseNotText, "the compressed data is damaged"}

@@ -54,6 +54,7 @@ type frames struct {
 	binary     bool
 	compressed bool
 	data       []byte
+	loan       loan // for data
 
 	held []byte // the part of a control frame's payload that has come
 }
@@ -188,6 +189,9 @@ func (f *frames) payload(p []byte, to frameSink) error {
 	switch {
 	case !f.op.IsControl():
 		f.data = append(f.data, p...)
+		if err := f.loan.cover(cap(f.data)); err != nil {
+			return err
+		}
 		if whole {
 			return f.endData(to)
 		}
@@ -207,17 +211,31 @@ func (f *frames) payload(p []byte, to frameSink) error {
 }
 
 // room is where the next bytes may be read to, if so many are due that it is worth while; took has to follow. It is nil otherwise.
-func (f *frames) room() []byte {
+func (f *frames) room() ([]byte, error) {
 	if !f.inside || f.left < straightSize || f.op.IsControl() {
-		return nil
+		return nil, nil
 	}
 	n := len(f.data)
 	if cap(f.data)-n < straightSize {
-		grown := make([]byte, n, n+int(min(f.left, int64(max(n, eagerSize)))))
+		size := max(2*n, eagerSize)
+		if size-n < straightSize {
+			size = n + straightSize
+		}
+		size = int(min(int64(size), int64(n)+f.left))
+		if err := f.loan.cover(size); err != nil {
+			return nil, err
+		}
+		grown := make([]byte, n, size)
 		copy(grown, f.data)
 		f.data = grown
 	}
-	return f.data[n:min(int64(cap(f.data)), int64(n)+f.left)]
+	return f.data[n:min(int64(cap(f.data)), int64(n)+f.left)], nil
+}
+
+// drop forgets the message at hand.
+func (f *frames) drop() {
+	f.data = nil
+	f.loan.repay()
 }
 
 // took says that n bytes were read to room.
@@ -242,7 +260,7 @@ func (f *frames) endData(to frameSink) error {
 	f.data, f.fragmented = nil, false
 	if f.compressed {
 		var err error
-		if data, err = inflate(data, to.mostMessage()); err != nil {
+		if data, err = inflate(data, to.mostMessage(), &f.loan); err != nil {
 			return err
 		}
 	}

@@ -76,7 +76,9 @@ func hear(f *frames, to *heard, parts ...[]byte) error {
 		p = bytes.Clone(p)
 		for len(p) > 0 {
 			var err error
-			if into := f.room(); into != nil {
+			if into, wrong := f.room(); wrong != nil {
+				return wrong
+			} else if into != nil {
 				n := copy(into, p)
 				p = p[n:]
 				err = f.took(n, to)
@@ -214,7 +216,7 @@ func TestEveryBreachOfTheRulesHasItsCode(t *testing.T) {
 func TestABombIsNotInflatedBeyondTheLimit(t *testing.T) {
 	bomb := squeeze(make([]byte, 16<<20))
 	if n := testing.AllocsPerRun(1, func() {
-		if _, err := inflate(bytes.Clone(bomb), 1<<20); err != tooBig {
+		if _, err := inflate(bytes.Clone(bomb), 1<<20, new(loan)); err != tooBig {
 			t.Errorf("16 MiB in %d bytes: %v", len(bomb), err)
 		}
 	}); n > 100 {
@@ -235,7 +237,7 @@ func TestOurFramesAreReadByAClient(t *testing.T) {
 					if !e.deflate || f.Header.Rsv != rsv1 || len(got) >= size {
 						t.Fatalf("%d bytes became %d, RSV %d", size, len(got), f.Header.Rsv)
 					}
-					got, err = inflate(got, int64(size))
+					got, err = inflate(got, int64(size), new(loan))
 				}
 				if err != nil || !bytes.Equal(got, data) {
 					t.Fatalf("%d bytes, deflate %v: %d came out, %v", size, e.deflate, len(got), err)

@@ -101,7 +101,7 @@ func TestCompressedMessagesGoBothWays(t *testing.T) {
 		if err != nil || first != 0xc1 || len(p) >= len(long)/4 {
 			t.Fatalf("frame %#x with %d bytes, %v", first, len(p), err)
 		}
-		if p, err = inflate(p, 1<<20); err != nil || !bytes.Equal(p, long) {
+		if p, err = inflate(p, 1<<20, new(loan)); err != nil || !bytes.Equal(p, long) {
 			t.Fatalf("%d bytes came back, %v", len(p), err)
 		}
 	}

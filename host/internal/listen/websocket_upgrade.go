@@ -84,7 +84,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, target, scheme,
 	if scheme != "" {
 		x.request.Scheme = scheme
 	}
-	c := &websocket{server: s, who: who}
+	c := &websocket{server: s, who: who, frames: frames{loan: loan{spool: s.spool}}}
 	offer := ""
 	if limits.Compression {
 		offer = agreeOnDeflate(r.Header["Sec-Websocket-Extensions"])
