@@ -4,6 +4,8 @@
 package listen
 
 import (
+	"sync"
+
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -21,17 +23,59 @@ const lendStep = 64 << 10
 // outOfMemory ends a connection whose message had no room.
 var outOfMemory = &breach{protocol.CloseTryAgain, "no memory for a large message, try again later"}
 
+// wholeLoans are those of whole messages, which workers will handle: whoever lacks memory can wait for them.
+type wholeLoans struct {
+	mu     sync.Mutex
+	repaid sync.Cond // its L is set under mu
+	bytes  int64     // guarded by mu
+}
+
+// lendOrWait lends n bytes, and waits for them while whole messages have some. It says false if all is with messages that have not ended: waiting for their
+// clients could be for ever.
+func (s *Spool) lendOrWait(n int64) bool {
+	if s.lend(n) {
+		return true
+	}
+	w := &s.whole
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.repaid.L = &w.mu
+	for !s.lend(n) {
+		if w.bytes == 0 {
+			return false
+		}
+		w.repaid.Wait()
+	}
+	return true
+}
+
+// entrust counts n bytes as a whole message's. What it returns gives them back.
+func (s *Spool) entrust(n int64) (repay func()) {
+	w := &s.whole
+	w.mu.Lock()
+	w.bytes += n
+	w.mu.Unlock()
+	return func() {
+		s.repay(n)
+		w.mu.Lock()
+		w.bytes -= n
+		w.repaid.Broadcast()
+		w.mu.Unlock()
+	}
+}
+
 func stepsFor(size int) int64 {
 	return (max(0, int64(size)-ownMemory) + lendStep - 1) / lendStep * lendStep
 }
 
-// cover sees to it that size bytes are on loan or the connection's own. If there is no more to lend it returns outOfMemory.
+// cover sees to it that size bytes are on loan or the connection's own. It waits while whole messages have what there is to lend, so that a client is slowed
+// down like one whose inbox is full. If there is no more to lend it returns outOfMemory.
 func (l *loan) cover(size int) error {
 	more := stepsFor(size) - l.lent
 	if more <= 0 || l.spool == nil {
 		return nil
 	}
-	if !l.spool.lend(more) {
+	if !l.spool.lendOrWait(more) {
 		return outOfMemory
 	}
 	l.lent += more
@@ -59,7 +103,7 @@ func (l *loan) handOver(size int) (repay func()) {
 		return nil
 	}
 	l.lent = 0
-	return func() { spool.repay(n) }
+	return spool.entrust(n)
 }
 
 // tellBreach logs that the client of a connection broke a limit: each if somebody debugs, and now and then if the limit is the host's own.

@@ -156,6 +156,28 @@ func TestALargeMessageIsOnLoanUntilItIsHandled(t *testing.T) {
 	l.owes(memoryBudget, 0)
 }
 
+// TestAClientWaitsForMemoryThatWholeMessagesHave: nobody is closed because the workers are slow.
+func TestAClientWaitsForMemoryThatWholeMessagesHave(t *testing.T) {
+	const budget = 4 * lendStep
+	release := make(chan struct{})
+	l := startLines(t, func(b *switchboard, o *Options) {
+		o.Spool.spare.Store(budget)
+		b.message = func(string, []byte, bool) []protocol.Act {
+			<-release
+			return []protocol.Act{say([]byte("done"), false)}
+		}
+	})
+	first, second := l.call(), l.call()
+	first.send(clientFrame(0x82, make([]byte, 5*lendStep)))
+	l.owes(budget, budget)
+	second.send(clientFrame(0x82, make([]byte, 5*lendStep)))
+	close(release)
+	for _, k := range []*caller{first, second} {
+		k.expect(0x81, []byte("done"))
+	}
+	l.owes(budget, 0)
+}
+
 func TestNoEndOfAConnectionKeepsMemoryOnLoan(t *testing.T) {
 	const budget = 1 << 20
 	work := func(b *switchboard, o *Options) {

@@ -27,6 +27,7 @@ type Spool struct {
 	warned atomic.Int64 // when a lack of room was last complained of, in Unix seconds
 
 	crammed hub.Throttle // of connections that got no memory
+	whole   wholeLoans
 
 	space   func(folder string) (total, free int64, ok bool)
 	looked  atomic.Int64 // when the disk was last looked at, in Unix nanoseconds
