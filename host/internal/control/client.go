@@ -155,6 +155,11 @@ func (c *Client) follow(ctx context.Context, path string, request any, each func
 		return err
 	}
 	defer body.Close()
+	return readLines(ctx, c, body, each)
+}
+
+// readLines reads an answer of one object a line, to its end. Each is given with its line, which is valid during the call only.
+func readLines[T any](ctx context.Context, c *Client, body io.Reader, each func(T, []byte) error) error {
 	in := bufio.NewReader(body)
 	for {
 		line, err := in.ReadBytes('\n')
@@ -166,11 +171,11 @@ func (c *Client) follow(ctx context.Context, path string, request any, each func
 		case err != nil:
 			return ErrCutOff
 		}
-		var e Event
-		if err := json.Unmarshal(line, &e); err != nil {
+		var one T
+		if err := json.Unmarshal(line, &one); err != nil {
 			return fmt.Errorf("what answers at %s is no host: %w", c.path, err)
 		}
-		if err := each(e, bytes.TrimRight(line, "\n")); err != nil {
+		if err := each(one, bytes.TrimRight(line, "\n")); err != nil {
 			return err
 		}
 	}

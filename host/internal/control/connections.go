@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -170,25 +169,7 @@ func (c *Client) Connections(ctx context.Context, f Filter, each func(c Connecti
 		return err
 	}
 	defer body.Close()
-	in := bufio.NewReader(body)
-	for {
-		line, err := in.ReadBytes('\n')
-		switch {
-		case errors.Is(err, io.EOF) && len(line) == 0:
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			return ErrCutOff
-		}
-		var one Connection
-		if err := json.Unmarshal(line, &one); err != nil {
-			return fmt.Errorf("what answers at %s is no host: %w", c.path, err)
-		}
-		if err := each(one, line[:len(line)-1]); err != nil {
-			return err
-		}
-	}
+	return readLines(ctx, c, body, each)
 }
 
 // Send sends a message to its audience.
