@@ -23,7 +23,7 @@ const (
 )
 
 // peakMemory is the most memory that the host has ever had.
-func (h *host) peakMemory() int64 {
+func peakMemory(h *host) int64 {
 	h.t.Helper()
 	text := readFile(h.t, fmt.Sprintf("/proc/%d/status", h.cmd.Process.Pid))
 	_, after, _ := strings.Cut(text, "VmHWM:")
@@ -76,7 +76,7 @@ func TestAGibibyteEachWayNeedsLittleMemory(t *testing.T) {
 			if string(got) != fmt.Sprintf("%d %s", gibibyte, want) {
 				t.Errorf("the upload arrived as %q", got)
 			}
-			up := h.peakMemory()
+			up := peakMemory(h)
 			resp, err = http.Get(h.url + fmt.Sprintf("/blocks?bytes=%d", gibibyte))
 			if err != nil {
 				t.Fatal(err)
@@ -87,7 +87,7 @@ func TestAGibibyteEachWayNeedsLittleMemory(t *testing.T) {
 			if err != nil || n != gibibyte || fmt.Sprintf("%x", sum.Sum(nil)) != want {
 				t.Errorf("the download came as %d bytes, %v", n, err)
 			}
-			if peak := h.peakMemory(); peak > memoryLimit {
+			if peak := peakMemory(h); peak > memoryLimit {
 				t.Errorf("the host needed %d MiB, %d MiB of them for the upload", peak>>20, up>>20)
 			} else {
 				t.Logf("the host needed %d MiB", peak>>20)
@@ -178,7 +178,7 @@ func TestASlowDownloadCostsNoWorker(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v", target, n, err)
 		}
 	}
-	if peak := h.peakMemory(); peak > memoryLimit {
+	if peak := peakMemory(h); peak > memoryLimit {
 		t.Errorf("the host needed %d MiB", peak>>20)
 	}
 }

@@ -28,7 +28,7 @@ func TestAReloadThatRemovesAListenerClosesItsConnectionsAlone(t *testing.T) {
 	}
 	l.Close()
 	k.awaitFarewell("goes tcp 1001 ")
-	s.settle()
+	settle(s)
 	if !refused(k.tcp) {
 		t.Error("the listener is there still")
 	}
@@ -37,7 +37,7 @@ func TestAReloadThatRemovesAListenerClosesItsConnectionsAlone(t *testing.T) {
 	again := k.line()
 	must(t, again.tell("say again"))
 	again.expect("again")
-	s.settle()
+	settle(s)
 }
 
 func TestAReloadGivesOpenConnectionsTheirNewLimits(t *testing.T) {
@@ -59,7 +59,7 @@ func TestAReloadGivesOpenConnectionsTheirNewLimits(t *testing.T) {
 	if out, code := k.run("reload"); code != 1 || !strings.Contains(out, "max_message") {
 		t.Errorf("host reload: exit %d\n%s", code, out)
 	}
-	s.settle()
+	settle(s)
 }
 
 func TestAPoolThatHandlesNoConnectionsSaysSo(t *testing.T) {
@@ -71,7 +71,7 @@ func TestAPoolThatHandlesNoConnectionsSaysSo(t *testing.T) {
 	if s, a, err := h.tryUpgrade("/"); err != nil || s != nil || a.StatusCode != 200 || a.text != "no socket here" {
 		t.Errorf("an upgrade that nobody handles is a request like any other: %v %v %v", s, a.Response, err)
 	}
-	if c := h.dialAt(tcp); !c.closed() {
+	if c := dialAt(h, tcp); !c.closed() {
 		t.Error("a TCP connection that nobody handles stays open")
 	}
 	h.logs.await(t, "onMessage")
@@ -81,7 +81,7 @@ func TestAPoolThatHandlesNoConnectionsSaysSo(t *testing.T) {
 	s := h.upgrade("/")
 	s.say("now")
 	s.expect("now")
-	l := &line{h.dialAt(tcp)}
+	l := &line{dialAt(h, tcp)}
 	must(t, l.tell("now"))
 	l.expect("now")
 }

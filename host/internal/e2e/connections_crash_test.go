@@ -24,7 +24,7 @@ func TestAnEventWhoseWorkerDiedComesOnceMoreAndHalfOfItHasNoEffect(t *testing.T)
 	s.expect(`{"name":"ann","n":2,"deaths":1}`)
 	s.say("who dead nobody")
 	s.expect(`[2,1,1,[],false]`)
-	other.settle()
+	settle(other)
 	if n := strings.Count(k.logs.String(), "event is delivered once more"); n == 0 {
 		t.Error("the log does not say that an event is delivered once more")
 	}
@@ -34,7 +34,7 @@ func TestAnEventThatKillsTwoWorkersIsDroppedAndItsConnectionClosed(t *testing.T)
 	t.Parallel()
 	k := startTalk(t, "", "workers = 3")
 	s, other, watcher := k.upgrade("/?name=ann"), k.upgrade("/"), k.upgrade("/?join=watchers")
-	id := s.id()
+	id := idOf(s)
 	s.say("die 9")
 	s.say("n 1")
 	if code, _ := s.ends(); code != 1011 {
@@ -44,7 +44,7 @@ func TestAnEventThatKillsTwoWorkersIsDroppedAndItsConnectionClosed(t *testing.T)
 	if got := watcher.hear(); !strings.HasPrefix(got, "closed ann websocket 1011") {
 		t.Errorf("onClose says %q", got)
 	}
-	other.settle()
+	settle(other)
 	k.awaitReady()
 	restarts := 0
 	for _, w := range k.status().Pools[0].Workers {
@@ -67,7 +67,7 @@ func TestAnEventOfAPoolWithAtMostOnceIsNotDeliveredAgain(t *testing.T) {
 		t.Errorf("closed with %d, want 1011", code)
 	}
 	k.awaitFarewell("ann websocket 1011 clean") // CLOSE comes always
-	other.settle()
+	settle(other)
 }
 
 func TestAnOpenThatKillsTwoWorkersIsRefused(t *testing.T) {
@@ -77,7 +77,7 @@ func TestAnOpenThatKillsTwoWorkersIsRefused(t *testing.T) {
 	if err != nil || s != nil || a.StatusCode < 500 {
 		t.Errorf("%v %v %v", s, a.Response, err)
 	}
-	k.upgrade("/").settle()
+	settle(k.upgrade("/"))
 }
 
 func TestCloseComesAfterACrashAndWhenTheClientJustLeaves(t *testing.T) {

@@ -19,8 +19,8 @@ type curlStream struct {
 	lines chan string
 }
 
-// curl begins to fetch a path.
-func (k *talk) curl(path string, args ...string) *curlStream {
+// openCurl begins to fetch a path.
+func openCurl(k *talk, path string, args ...string) *curlStream {
 	k.t.Helper()
 	program, err := exec.LookPath("curl")
 	if err != nil {
@@ -84,13 +84,13 @@ func (c *curlStream) ends() {
 func TestServerSentEventsOutliveReloadsAndWorkers(t *testing.T) {
 	t.Parallel()
 	k := startTalk(t, "ping_interval = \"200ms\"", "workers = 1")
-	first := k.curl("/events?name=first&uid=ann")
+	first := openCurl(k, "/events?name=first&uid=ann")
 	first.expect("event: begin", "id: 1", "retry: 50", "data: after none by 1", "")
-	second := k.curl("/events?name=second", "-H", "Last-Event-ID: 41", "-H", "Accept: text/event-stream")
+	second := openCurl(k, "/events?name=second", "-H", "Last-Event-ID: 41", "-H", "Accept: text/event-stream")
 	second.expect("event: begin", "id: 1", "retry: 50", "data: after 41 by 1", "")
-	third := k.curl("/events?name=third", "--http1.0")
+	third := openCurl(k, "/events?name=third", "--http1.0")
 	third.expect("event: begin", "id: 1", "retry: 50", "data: after none by 1", "")
-	fourth := k.curl("/events?name=fourth", "--http2-prior-knowledge")
+	fourth := openCurl(k, "/events?name=fourth", "--http2-prior-knowledge")
 	fourth.expect("event: begin", "id: 1", "retry: 50", "data: after none by 1", "")
 	both := func(want ...string) {
 		t.Helper()

@@ -56,7 +56,7 @@ func attack(t *testing.T, address string, n int, do func(c net.Conn, i int)) {
 }
 
 // serving fails the test unless a client who means well is served at once, the while and after.
-func (k *talk) serving() (stop func()) {
+func serving(k *talk) (stop func()) {
 	k.t.Helper()
 	s, l := k.upgrade("/"), k.line()
 	over, done := make(chan struct{}), make(chan struct{})
@@ -125,7 +125,7 @@ func TestTenThousandConnectionsOfGarbageHarmNobody(t *testing.T) {
 			c.(*net.TCPConn).SetLinger(0)
 		}
 	}
-	stop := k.serving()
+	stop := serving(k)
 	attack(t, k.addr, 200, web)
 	attack(t, k.tcp, 200, raw)
 	before := takeFootprint(t, k.host, admin)
@@ -153,7 +153,7 @@ func TestTenThousandConnectionsOfGarbageHarmNobody(t *testing.T) {
 func TestHalfOpenHandshakesAndSilentClientsAreClosed(t *testing.T) {
 	t.Parallel()
 	k, _ := startHostile(t)
-	defer k.serving()()
+	defer serving(k)()
 	hello := fmt.Sprintf(handshake, "/", k.addr, "")
 	var half, silent []net.Conn
 	for i := range 300 {
@@ -183,7 +183,7 @@ func TestAClientThatFloodsWaitsForItselfAlone(t *testing.T) {
 	t.Parallel()
 	k, admin := startHostile(t)
 	before := takeFootprint(t, k.host, admin)
-	stop := k.serving()
+	stop := serving(k)
 	var floods sync.WaitGroup
 	var over atomic.Bool
 	message := frame(ws.OpText, []byte("n "+strings.Repeat("1", 1000)))
@@ -224,7 +224,7 @@ func TestSlowReadersOfABroadcastFillBoundedMemory(t *testing.T) {
 		k.upgrade("/?join=flood")
 	}
 	before := takeFootprint(t, k.host, admin)
-	k.flood(2000, 16_000)
+	flood(k, 2000, 16_000)
 	after := takeFootprint(t, k.host, admin)
 	queued := int64(0)
 	for _, c := range k.connections() {

@@ -12,16 +12,16 @@ import (
 )
 
 // flood has a client of its own send n messages to the group flood, and waits until they are on their way.
-func (k *talk) flood(n, size int) {
+func flood(k *talk, n, size int) {
 	k.t.Helper()
 	c := k.upgrade("/")
 	c.say("flood %d %d", n, size)
-	c.settle()
+	settle(c)
 	c.leave(1000, "")
 }
 
 // numbers reads flood's messages of the size until the one that is numbered last, or the close. Each has to be whole.
-func (s *socket) numbers(size, last int) (got []int, closed int) {
+func numbers(s *socket, size, last int) (got []int, closed int) {
 	s.t.Helper()
 	for {
 		text, err := s.listen()
@@ -51,26 +51,26 @@ func TestASlowClientIsDealtWithAndNobodyElseWaits(t *testing.T) {
 	const count, size = 2500, 8000 // 20 MB: more than the kernel takes for both ends
 	for policy, check := range map[string]func(t *testing.T, k *talk, slow *socket){
 		"close": func(t *testing.T, k *talk, slow *socket) {
-			if got, code := slow.numbers(size, -1); len(got) == 0 || len(got) == count || got[len(got)-1] != len(got)-1 || code != 1008 && code != 1006 {
+			if got, code := numbers(slow, size, -1); len(got) == 0 || len(got) == count || got[len(got)-1] != len(got)-1 || code != 1008 && code != 1006 {
 				t.Errorf("it got %d messages, and was closed with %d", len(got), code)
 			}
 			k.awaitFarewell("slow websocket 1008 ")
 		},
 		"drop-oldest": func(t *testing.T, k *talk, slow *socket) {
-			got, code := slow.numbers(size, count-1)
+			got, code := numbers(slow, size, count-1)
 			if code != 0 || len(got) >= count || got[0] != 0 {
 				t.Errorf("it got %d messages from %d to %d, close code %d", len(got), got[0], got[len(got)-1], code)
 			}
-			slow.settle()
+			settle(slow)
 		},
 		"drop-newest": func(t *testing.T, k *talk, slow *socket) {
 			slow.SetReadDeadline(time.Now().Add(time.Second))
-			got, _ := slow.numbers(size, count-1)
+			got, _ := numbers(slow, size, count-1)
 			if len(got) == 0 || len(got) == count || got[len(got)-1] != len(got)-1 {
 				t.Errorf("it got %d messages, the last of them is %v", len(got), got[len(got)-1:])
 			}
 			slow.SetDeadline(time.Now().Add(30 * time.Second))
-			slow.settle()
+			settle(slow)
 		},
 	} {
 		t.Run(policy, func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestASlowClientIsDealtWithAndNobodyElseWaits(t *testing.T) {
 				}
 				heard <- nil
 			}()
-			k.flood(count, size)
+			flood(k, count, size)
 			if err := <-heard; err != nil {
 				t.Errorf("one that reads all the time: %v", err)
 			}

@@ -11,14 +11,14 @@ import (
 )
 
 // id is the connection's own, which the worker says.
-func (s *socket) id() string {
+func idOf(s *socket) string {
 	s.t.Helper()
 	s.say("id")
 	return s.hear()
 }
 
 // settle returns when what the socket has said is done: two messages may travel together, and take effect together.
-func (s *socket) settle() {
+func settle(s *socket) {
 	s.t.Helper()
 	s.say("say settled")
 	s.expect("settled")
@@ -29,7 +29,7 @@ func TestGroupsUsersAndBroadcastsReachAcrossWorkersAndAReload(t *testing.T) {
 	k := startTalk(t, "", "workers = 4")
 	ann, bob, eve := k.upgrade("/?join=lobby&uid=ann&name=ann"), k.upgrade("/?join=lobby&name=bob"), k.upgrade("/?name=eve")
 	bob.say("bind bob")
-	bob.settle()
+	settle(bob)
 
 	for _, version := range []string{"1", "2"} {
 		ann.say("group lobby to the lobby %s", version)
@@ -43,7 +43,7 @@ func TestGroupsUsersAndBroadcastsReachAcrossWorkersAndAReload(t *testing.T) {
 		for _, s := range []*socket{ann, bob, eve} {
 			s.expect("to all " + version)
 		}
-		eve.say("tell %s to one %s", bob.id(), version)
+		eve.say("tell %s to one %s", idOf(bob), version)
 		bob.expect("to one " + version)
 		// A handler of HTTP sends, too.
 		if _, text := k.get("/send?group=lobby&text=by+request+" + version); text != "sent by "+version {
@@ -65,12 +65,12 @@ func TestGroupsUsersAndBroadcastsReachAcrossWorkersAndAReload(t *testing.T) {
 
 	bob.say("leave lobby")
 	bob.say("bind")
-	bob.settle()
+	settle(bob)
 	ann.say("group lobby only ann")
 	ann.expect("only ann")
 	ann.say("user bob nobody")
-	ann.settle()
-	bob.settle() // nothing came before
+	settle(ann)
+	settle(bob) // nothing came before
 	eve.leave(1000, "")
 	k.awaitFarewell("eve websocket 1000 clean")
 	ann.say("who lobby bob")
@@ -90,7 +90,7 @@ func TestASessionOutlivesWorkersThatAreKilledAndReloads(t *testing.T) {
 	}
 	s.say("set gone 1")
 	s.say("unset gone")
-	s.settle()
+	settle(s)
 	check := func(when string) {
 		t.Helper()
 		s.say("session")
@@ -127,7 +127,7 @@ func TestASessionOutlivesWorkersThatAreKilledAndReloads(t *testing.T) {
 func TestASessionThatManyWorkersCountInEndsExact(t *testing.T) {
 	t.Parallel()
 	k := startTalk(t, "", "workers = 4")
-	shared := k.upgrade("/").id()
+	shared := idOf(k.upgrade("/"))
 	const clients, times = 8, 50
 	var all []*socket
 	for range clients {
@@ -204,9 +204,9 @@ func TestASessionBeyondItsLimitIsRefusedWithAllThatTheHandlerAskedFor(t *testing
 	k := startTalk(t, "session_limit = 1000", "workers = 1")
 	s := k.upgrade("/")
 	s.say("set small %q", strings.Repeat("x", 500))
-	s.settle()
+	settle(s)
 	s.say("set large %q", strings.Repeat("x", 600))
-	s.settle()
+	settle(s)
 	s.say("session")
 	if got := s.hear(); !strings.Contains(got, "small") || strings.Contains(got, "large") {
 		t.Errorf("the session is %s", got)

@@ -158,8 +158,8 @@ func TestAPersonListsAddressesAndClosesConnections(t *testing.T) {
 	t.Parallel()
 	k := startTalk(t, "", "workers = 2")
 	ann, bob := k.upgrade("/?uid=ann&join=lobby&name=ann"), k.upgrade("/?uid=bob&join=lobby,red")
-	id := ann.id()
-	ann.settle()
+	id := idOf(ann)
+	settle(ann)
 	all := k.connections()
 	if len(all) != 2 || all[0].ID != id || all[0].UID != "ann" || all[0].Protocol != "websocket" || all[0].MessagesIn != 2 || all[0].MessagesOut != 2 || all[0].BytesIn != 2+11 || all[0].Pool != "web" ||
 		!strings.HasPrefix(all[0].Remote, "127.0.0.1:") || fmt.Sprint(all[1].Groups) != "[lobby red]" {
@@ -196,7 +196,7 @@ func TestAPersonListsAddressesAndClosesConnections(t *testing.T) {
 		t.Errorf("closed with %d %q", code, reason)
 	}
 	k.awaitFarewell("ann websocket 4001 clean house rules")
-	bob.settle()
+	settle(bob)
 	if out, code := k.run("close", id); code != 1 || !strings.Contains(out, id) {
 		t.Errorf("host close of one that has gone: exit %d\n%s", code, out)
 	}

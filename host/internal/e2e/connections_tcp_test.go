@@ -74,7 +74,7 @@ func startFramings(t *testing.T) (k *talk, addresses map[string]string) {
 }
 
 // dialAt connects to another address than the host's first.
-func (h *host) dialAt(address string) *client {
+func dialAt(h *host, address string) *client {
 	h.t.Helper()
 	conn, err := net.DialTimeout("tcp", address, 10*time.Second)
 	if err != nil {
@@ -90,7 +90,7 @@ func TestTCPMessagesComeWholeHoweverTheyAreCut(t *testing.T) {
 	for _, f := range framings {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			c := k.dialAt(addresses[f.name])
+			c := dialAt(k.host, addresses[f.name])
 			hear := func(want string) {
 				t.Helper()
 				if got, err := f.read(c); err != nil || got != want {
@@ -148,7 +148,7 @@ func TestTCPMessagesComeWholeHoweverTheyAreCut(t *testing.T) {
 	}
 	t.Run("raw", func(t *testing.T) {
 		t.Parallel()
-		c := k.dialAt(addresses["raw"])
+		c := dialAt(k.host, addresses["raw"])
 		for range 50 {
 			c.send("say raw")
 			text := make([]byte, 3)
@@ -169,7 +169,7 @@ func TestTCPConnectionsEndAsTheyShould(t *testing.T) {
 		}
 	}
 	named := func(framing, name string) *client {
-		c := k.dialAt(addresses[framing])
+		c := dialAt(k.host, addresses[framing])
 		for _, f := range framings {
 			if f.name == framing {
 				c.Write(f.wrap(fmt.Sprintf("set name %q", name)))

@@ -53,7 +53,7 @@ func TestMessagesWaitInOrderWhileNoWorkerLives(t *testing.T) {
 	t.Parallel()
 	k := startTalkTCP(t, "", "workers = 2")
 	s, l := k.upgrade("/"), k.line()
-	s.settle()
+	settle(s)
 	writePHP(t, k.dir, "exit(1);")
 	for _, pid := range k.pids() {
 		killNow(t, pid)
@@ -98,6 +98,6 @@ func TestAHandlerThatHangsLosesItsConnectionAlone(t *testing.T) {
 	}
 	k.awaitFarewell("ann websocket 1011 ")
 	awaitGone(t, pid)
-	other.settle()
+	settle(other)
 	k.awaitReady()
 }

@@ -58,13 +58,13 @@ func TestPagesOfTheSmallApplication(t *testing.T) {
 	}
 
 	slow := decode[struct{ Slept_ms, PID int }](t, b.sees("/slow?ms=30", 200, jsonType))
-	if slow.Slept_ms != 30 || !b.runs(slow.PID) {
+	if slow.Slept_ms != 30 || !runs(b.host, slow.PID) {
 		t.Errorf("%+v is no worker of %+v", slow, b.status())
 	}
 }
 
 // runs says whether a worker has that process id.
-func (h *host) runs(pid int) bool {
+func runs(h *host, pid int) bool {
 	for _, pool := range h.status().Pools {
 		for _, worker := range pool.Workers {
 			if worker.PID == pid {

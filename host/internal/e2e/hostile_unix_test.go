@@ -18,7 +18,7 @@ import (
 )
 
 // resident is the host's memory as the system counts it, in bytes.
-func (h *host) resident() int64 {
+func resident(h *host) int64 {
 	h.t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", h.cmd.Process.Pid))
 	if err != nil {
@@ -40,7 +40,7 @@ func TestTenThousandClientsOfAStuckPoolFillBoundedMemory(t *testing.T) {
 	}
 	dir := pages(t, "1")
 	h := startPHP(t, dir, "access_log = \"access.json\"", "workers = 1\nqueue = 20000\nqueue_timeout = \"5m\"\npriority = [\"/hello\"]", "")
-	before := h.resident()
+	before := resident(h)
 	busy, _ := begin(h, dir, "until", "GET /until HTTP/1.1\r\nHost: here\r\n\r\n")
 	conns := make([]net.Conn, 0, clients)
 	defer func() {
@@ -58,7 +58,7 @@ func TestTenThousandClientsOfAStuckPoolFillBoundedMemory(t *testing.T) {
 		fmt.Fprintf(c, "GET /waits-%d HTTP/1.1\r\nHost: here\r\nUser-Agent: a client of many\r\nAccept: */*\r\n\r\n", i)
 	}
 	h.eventually("all are queued", func() bool { return h.status().Pools[0].Queued == clients })
-	after := h.resident()
+	after := resident(h)
 	t.Logf("the host took %d MiB before, and %d MiB with %d requests waiting: %d KiB each", before>>20, after>>20, clients, (after-before)>>10/int64(clients))
 	if after-before > int64(clients)*64<<10 {
 		t.Errorf("a waiting client costs %d KiB", (after-before)>>10/int64(clients))

@@ -23,7 +23,7 @@ type echoed struct {
 	Length                                              *int
 }
 
-func (h *host) echo(t *testing.T, request string) (e echoed, a answer) {
+func echo(h *host, t *testing.T, request string) (e echoed, a answer) {
 	t.Helper()
 	c := h.dial()
 	c.send(request)
@@ -38,7 +38,7 @@ func (h *host) echo(t *testing.T, request string) (e echoed, a answer) {
 func TestARequestArrivesAsItWasSent(t *testing.T) {
 	t.Parallel()
 	h := start(t, "-n", "1", pages(t, "1"))
-	e, _ := h.echo(t, "PATCH /echo?a=%20+&a=2&%zz HTTP/1.1\r\nHost: Example.org:81\r\nX-B: 1\r\nX-A:  padded \r\nx-b: 2\r\nCookie: c=1; d=2\r\nX-UTF: ü\r\nX-Empty:\r\n"+
+	e, _ := echo(h, t, "PATCH /echo?a=%20+&a=2&%zz HTTP/1.1\r\nHost: Example.org:81\r\nX-B: 1\r\nX-A:  padded \r\nx-b: 2\r\nCookie: c=1; d=2\r\nX-UTF: ü\r\nX-Empty:\r\n"+
 		"Connection: keep-alive, X-Hop\r\nX-Hop: gone\r\nKeep-Alive: 5\r\nProxy-Connection: gone\r\nTE: gzip\r\nUpgrade: gone\r\nContent-Length: 4\r\n\r\nbody")
 	if e.Method != "PATCH" || e.Target != "/echo?a=%20+&a=2&%zz" || e.Version != "1.1" || e.Scheme != "http" || e.Host != "Example.org:81" || e.Body != "body" || !strings.HasPrefix(e.Remote, "127.0.0.1:") || e.TLS != nil {
 		t.Errorf("%+v", e)
@@ -47,7 +47,7 @@ func TestARequestArrivesAsItWasSent(t *testing.T) {
 	if !reflect.DeepEqual(e.Headers, want) {
 		t.Errorf("headers: %v", e.Headers)
 	}
-	if e, _ := h.echo(t, "GET http://other.example/echo?x=1 HTTP/1.1\r\nHost: other.example\r\n\r\n"); e.Target != "/echo?x=1" || e.Host != "other.example" {
+	if e, _ := echo(h, t, "GET http://other.example/echo?x=1 HTTP/1.1\r\nHost: other.example\r\n\r\n"); e.Target != "/echo?x=1" || e.Host != "other.example" {
 		t.Errorf("absolute form: %+v", e)
 	}
 }

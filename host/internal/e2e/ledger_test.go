@@ -128,7 +128,7 @@ func (l *ledger) ask(c *client, k *kind) *client {
 		}
 	}
 	c.SetDeadline(time.Now().Add(30 * time.Second))
-	sent := c.request(k, id) // an answer may come before all of it went out
+	sent := request(c, k, id) // an answer may come before all of it went out
 	var a answer
 	if a, err = c.try(k.method); err == nil {
 		status = a.StatusCode
@@ -157,7 +157,7 @@ func (l *ledger) ask(c *client, k *kind) *client {
 }
 
 // request sends it.
-func (c *client) request(k *kind, id string) error {
+func request(c *client, k *kind, id string) error {
 	head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: here\r\nX-Request-Id: %s\r\n", k.method, k.target, id)
 	if k.method != "GET" {
 		head += fmt.Sprintf("Content-Type: text/plain\r\nContent-Length: %d\r\n", len(k.body))
@@ -212,7 +212,7 @@ func (l *ledger) suffer(method, target string, faults ...string) {
 		return
 	}
 	defer c.Close()
-	c.request(k, id)
+	request(c, k, id)
 	a, err := c.try(method)
 	status := 0
 	if err == nil {

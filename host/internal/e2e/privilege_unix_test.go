@@ -84,7 +84,7 @@ const selfReport = `Worker::create()->onRequest(function (Request $r): Response 
 		'env' => getenv(), 'ini' => ini_get('session.save_path'), 'command' => file_get_contents('/proc/self/cmdline')]);
 })->run();`
 
-// self is what a worker tells of itself.
+// selfOf is what a worker tells of itself.
 type self struct {
 	UID, RUID, GID  int
 	Groups          []int
@@ -96,7 +96,7 @@ type self struct {
 	INI, Command    string
 }
 
-func (h *host) self() (s self) {
+func selfOf(h *host) (s self) {
 	h.t.Helper()
 	code, text := h.get("/")
 	if err := json.Unmarshal([]byte(text), &s); code != 200 || err != nil {
@@ -106,7 +106,7 @@ func (h *host) self() (s self) {
 }
 
 // upload sends a file, which the worker moves away, and returns what it says of that.
-func (h *host) upload() string {
+func upload(h *host) string {
 	h.t.Helper()
 	var form bytes.Buffer
 	parts := multipart.NewWriter(&form)
@@ -131,7 +131,7 @@ func TestAPoolRunsAsItsUserWithItsLimits(t *testing.T) {
 umask = "027"
 rlimits = { nofile = 96, core = 0, address_space = "3GiB" }`)
 	h := startWith(t, addr, "-c", filepath.Join(dir, "host.toml"))
-	s := h.self()
+	s := selfOf(h)
 	if s.UID != nobody || s.RUID != nobody || s.GID != nobody || slices.Contains(s.Groups, 0) {
 		t.Errorf("it runs as %d/%d:%d with the groups %v", s.UID, s.RUID, s.GID, s.Groups)
 	}
@@ -150,7 +150,7 @@ rlimits = { nofile = 96, core = 0, address_space = "3GiB" }`)
 		t.Errorf("environment %v", s.Env)
 	}
 
-	if got, want := h.upload(), fmt.Sprintf(`{"text":"uploaded","owner":%d,"mode":"640"}`, nobody); got != want {
+	if got, want := upload(h), fmt.Sprintf(`{"text":"uploaded","owner":%d,"mode":"640"}`, nobody); got != want {
 		t.Errorf("the upload: %s, want %s", got, want)
 	}
 	resp, err := http.Post(h.url+"/", "application/octet-stream", bytes.NewReader(make([]byte, 3<<20))) // waits on disk
@@ -168,7 +168,7 @@ rlimits = { nofile = 96, core = 0, address_space = "3GiB" }`)
 	if out := h.reload(); !strings.Contains(out, "umask 027 → 077") || !strings.Contains(out, "rlimits nofile 96 → ") {
 		t.Errorf("host reload:\n%s", out)
 	}
-	if s := h.self(); s.UID != nobody || s.GID != 12 || s.Umask != 0o77 || s.Limits["hard openfiles"] == float64(96) {
+	if s := selfOf(h); s.UID != nobody || s.GID != 12 || s.Umask != 0o77 || s.Limits["hard openfiles"] == float64(96) {
 		t.Errorf("after the reload it runs as %d:%d with the umask %o and %v files", s.UID, s.GID, s.Umask, s.Limits["hard openfiles"])
 	}
 	h.stop()
@@ -224,7 +224,7 @@ func TestAWorkerOfAnotherUserDiesWithTheHostAlsoWithoutTheReaper(t *testing.T) {
 	needRoot(t)
 	dir, addr := openSite(t, selfReport, "user = \"nobody\"\numask = \"022\"")
 	h := startWith(t, addr, "-c", filepath.Join(dir, "host.toml"))
-	asleep := filepath.Join(h.self().Temporary, "asleep")
+	asleep := filepath.Join(selfOf(h).Temporary, "asleep")
 	go http.Get(h.url + "/sleep") // ends with the host
 	h.eventually("the worker sleeps", func() bool { _, err := os.Stat(asleep); return err == nil })
 	workers := h.pids()
@@ -275,14 +275,14 @@ func TestAConfinedWorkerSeesOnlyWhatItMay(t *testing.T) {
 		filepath.Join(shared, "text"):        `{"read":true,"write":true}`,
 		filepath.Join(dir, "worker.php"):     `{"read":true,"write":false}`,
 		filepath.Join(dir, "..", "escaped"):  `{"read":false,"write":false}`,
-		h.self().Temporary + "/x":            `{"read":false,"write":true}`,
+		selfOf(h).Temporary + "/x":           `{"read":false,"write":true}`,
 		filepath.Join(shared, "..", "other"): `{"read":false,"write":false}`,
 	} {
 		if _, text := h.get("/try?path=" + path); text != want {
 			t.Errorf("%s: %s, want %s", path, text, want)
 		}
 	}
-	if got := h.upload(); !strings.HasPrefix(got, `{"text":"uploaded"`) {
+	if got := upload(h); !strings.HasPrefix(got, `{"text":"uploaded"`) {
 		t.Errorf("the upload: %s", got)
 	}
 	h.reload()
@@ -298,7 +298,7 @@ inherit_env = ["WANTED_*"]
 php_ini = { "session.save_path" = "'tcp://redis?auth=s3cret'", max_input_time = 7 }`)
 	h := launchAs(t, []string{"env", "OUTER_SECRET=hush", "WANTED_ONE=1", hostBinary}, addr, "-c", filepath.Join(dir, "host.toml"))
 	h.awaitReady()
-	s := h.self()
+	s := selfOf(h)
 	if strings.Contains(s.Command, "s3cret") || strings.Contains(s.Command, "hush") {
 		t.Errorf("the command line shows it: %q", s.Command)
 	}

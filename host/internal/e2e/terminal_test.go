@@ -72,7 +72,7 @@ func (s *screen) now() string {
 }
 
 // onTerminal begins a command on a terminal of its own. ended gives its exit status.
-func (h *host) onTerminal(columns int, command string, args ...string) (s *screen, ended func() error) {
+func onTerminal(h *host, columns int, command string, args ...string) (s *screen, ended func() error) {
 	h.t.Helper()
 	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
@@ -149,7 +149,7 @@ func TestReloadOnATerminalShowsTheWorkersAtHandAndLeavesOnlyTheAccount(t *testin
 	old := h.pids()
 	write(t, dir, "worker.php", strings.Replace(readFile(t, dir+"/worker.php"), "use WorkerHost", "usleep(400000);\nuse WorkerHost", 1))
 	busy, _ := begin(h, dir, "until", "GET /until HTTP/1.1\r\nHost: here\r\n\r\n")
-	s, ended := h.onTerminal(70, "reload")
+	s, ended := onTerminal(h, 70, "reload")
 	for _, phase := range []string{
 		fmt.Sprintf(`worker \d  pid (%d|%d) → \d+  starting  \d+ms`, old[0], old[1]),
 		`worker \d  pid \d+ → \d+  warming: GET /slow\?ms=400  \d+ms`,

@@ -13,7 +13,7 @@ import (
 )
 
 // browse asks as a browser does for a page.
-func (h *host) browse(path string) (int, string) {
+func browse(h *host, path string) (int, string) {
 	h.t.Helper()
 	req, err := http.NewRequest(http.MethodGet, h.url+path, nil)
 	if err != nil {
@@ -33,7 +33,7 @@ func (h *host) browse(path string) (int, string) {
 }
 
 // awaits returns when a program that asks for path gets text.
-func (h *host) awaits(path, text string) {
+func awaits(h *host, path, text string) {
 	h.t.Helper()
 	h.eventually(path+" answers "+text, func() bool { _, got := h.get(path); return got == text })
 }
@@ -48,11 +48,11 @@ func TestWatchPutsSavedCodeLiveAndKeepsBrokenCodeOut(t *testing.T) {
 			t.Parallel()
 			dir := phpWorker(t, answeringWith(`'one'`))
 			h := start(t, "-n", "2", flag, dir)
-			h.awaits("/", "one")
+			awaits(h, "/", "one")
 			h.logs.await(t, "watching files")
 
 			writePHP(t, dir, answeringWith(`'two'`))
-			h.awaits("/", "two")
+			awaits(h, "/", "two")
 
 			before := h.status().Pools[0].Generation
 			writePHP(t, dir, "Worker::create( <b> ;")
@@ -61,7 +61,7 @@ func TestWatchPutsSavedCodeLiveAndKeepsBrokenCodeOut(t *testing.T) {
 				t.Errorf("with broken code a program gets %q", got)
 			}
 			h.eventually("a browser is shown the error", func() bool {
-				status, page := h.browse("/")
+				status, page := browse(h, "/")
 				return status == 500 && strings.Contains(page, "syntax error") && strings.Contains(page, "worker.php")
 			})
 			if got := h.status().Pools[0].Generation; got != before {
@@ -75,8 +75,8 @@ func TestWatchPutsSavedCodeLiveAndKeepsBrokenCodeOut(t *testing.T) {
 			}
 
 			writePHP(t, dir, answeringWith(`'three'`))
-			h.awaits("/", "three")
-			h.eventually("the error page gives way", func() bool { status, page := h.browse("/"); return status == 200 && page == "three" })
+			awaits(h, "/", "three")
+			h.eventually("the error page gives way", func() bool { status, page := browse(h, "/"); return status == 200 && page == "three" })
 		})
 	}
 }
@@ -88,14 +88,14 @@ func TestWatchShowsWhyNewCodeDoesNotBoot(t *testing.T) {
 	h.logs.await(t, "watching files")
 	writePHP(t, dir, "Nowhere::call('<script>');")
 	h.eventually("a browser is shown the error", func() bool {
-		status, page := h.browse("/")
+		status, page := browse(h, "/")
 		return status == 500 && strings.Contains(page, "&#34;Nowhere&#34; not found")
 	})
 	if _, got := h.get("/"); got != "one" {
 		t.Errorf("meanwhile a program gets %q", got)
 	}
 	writePHP(t, dir, answeringWith(`'two'`))
-	h.awaits("/", "two")
+	awaits(h, "/", "two")
 }
 
 func TestWatchWithoutDevTellsClientsNothing(t *testing.T) {
@@ -105,7 +105,7 @@ func TestWatchWithoutDevTellsClientsNothing(t *testing.T) {
 	h.logs.await(t, "watching files")
 	writePHP(t, dir, "Worker::create( ;")
 	h.logs.await(t, "syntax error")
-	if status, page := h.browse("/"); status != 200 || page != "one" {
+	if status, page := browse(h, "/"); status != 200 || page != "one" {
 		t.Errorf("%d %q", status, page)
 	}
 }
@@ -134,14 +134,14 @@ func TestWatchBuildsGoAnew(t *testing.T) {
 	h.logs.await(t, "watching files")
 	write(t, dir, "main.go", program("nowhere"))
 	h.eventually("a browser is shown what the compiler says", func() bool {
-		status, page := h.browse("/")
+		status, page := browse(h, "/")
 		return status == 500 && strings.Contains(page, "undefined: nowhere")
 	})
 	if _, got := h.get("/"); got != "one" {
 		t.Errorf("meanwhile a program gets %q", got)
 	}
 	write(t, dir, "main.go", program(`"two"`))
-	h.awaits("/", "two")
+	awaits(h, "/", "two")
 }
 
 func TestWatchAppliesASavedConfiguration(t *testing.T) {
@@ -152,10 +152,10 @@ func TestWatchAppliesASavedConfiguration(t *testing.T) {
 	h := start(t, "--watch", "-c", filepath.Join(dir, "host.toml"))
 	h.logs.await(t, "watching files")
 	write(t, dir, "host.toml", toml+"env = { SAYS = \"hello\" }\n")
-	h.awaits("/", "hello")
+	awaits(h, "/", "hello")
 	write(t, dir, "host.toml", toml+"wrokers = 3\n")
 	h.eventually("a browser is shown the mistake", func() bool {
-		status, page := h.browse("/")
+		status, page := browse(h, "/")
 		return status == 500 && strings.Contains(page, "host.toml:4") && strings.Contains(page, "workers")
 	})
 	if _, got := h.get("/"); got != "hello" {
@@ -163,12 +163,12 @@ func TestWatchAppliesASavedConfiguration(t *testing.T) {
 	}
 	other := phpWorker(t, answeringWith(`'elsewhere'`))
 	write(t, dir, "host.toml", strings.Replace(toml, "worker.php", filepath.Join(other, "worker.php"), 1))
-	h.awaits("/", "elsewhere")
+	awaits(h, "/", "elsewhere")
 	h.eventually("the other folder is watched", func() bool { return strings.Contains(h.logs.String(), "folders="+other) })
 	writePHP(t, other, answeringWith(`'elsewhere, and newer'`))
-	h.awaits("/", "elsewhere, and newer")
+	awaits(h, "/", "elsewhere, and newer")
 	write(t, dir, "host.toml", toml) // which is in neither folder now
-	h.awaits("/", "nothing")
+	awaits(h, "/", "nothing")
 }
 
 func TestWatchStartsCodeThatNeverRanOnceItIsMended(t *testing.T) {
@@ -179,9 +179,9 @@ func TestWatchStartsCodeThatNeverRanOnceItIsMended(t *testing.T) {
 	h.logs.await(t, "watching files")
 	h.logs.await(t, "syntax error")
 	h.logs.await(t, "listening")
-	if status, page := h.browse("/"); status != 503 || !strings.Contains(page, "syntax error") {
+	if status, page := browse(h, "/"); status != 503 || !strings.Contains(page, "syntax error") {
 		t.Errorf("before: %d %s", status, page)
 	}
 	writePHP(t, dir, answeringWith(`'mended'`))
-	h.awaits("/", "mended")
+	awaits(h, "/", "mended")
 }
