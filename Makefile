@@ -30,7 +30,7 @@ test:
 
 chaos:
 	@.ci/setup test
-	CHAOS_TIME=$${CHAOS_TIME:-60s} go test ./host/internal/e2e -run '^(TestChaos|TestReloadClosesNo|TestReloadsOfGo)' -count=1 -v -timeout 30m
+	CHAOS_TIME=$${CHAOS_TIME:-60s} go test ./host/internal/e2e/chaos -run '^(TestChaos|TestReloadClosesNo|TestReloadsOfGo)' -count=1 -v -timeout 30m
 
 build:
 	@mkdir -p bin

@@ -1,0 +1,180 @@
+// host init: what it writes serves the project that it found.
+
+package operate
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/workerhost/workerhost/host/internal/e2e/harness"
+)
+
+// place writes the files of a project.
+func place(t *testing.T, files map[string]string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// debianAutoload stands for Composer's, with the packages of Debian.
+const debianAutoload = `<?php
+set_include_path(get_include_path() . PATH_SEPARATOR . '/usr/share/php');
+foreach (['Symfony/Component/HttpKernel/autoload.php', 'Symfony/Bundle/FrameworkBundle/autoload.php', 'Nyholm/Psr7/autoload.php'] as $file) {
+    if (stream_resolve_include_path($file)) {
+        require_once $file;
+    }
+}
+spl_autoload_register(static function (string $class): void {
+    foreach ([__DIR__ . '/../src/' . strtr(substr($class, 4), '\\', '/'), __DIR__ . '/' . strtr($class, '\\', '/')] as $file) {
+        if (is_file($file . '.php')) {
+            require $file . '.php';
+        }
+    }
+});
+`
+
+var initProjects = map[string]struct {
+	files map[string]string
+	found string
+	says  string // what GET /?name=Ada answers
+}{
+	"an empty folder":    {nil, "smallest one in PHP", "Hello, Ada!"},
+	"a Composer project": {map[string]string{"composer.json": `{"require": {"monolog/monolog": "*"}}`, "vendor/autoload.php": "<?php"}, "composer.json", "Hello, Ada!"},
+	"Symfony": {map[string]string{
+		"composer.json": `{"require": {"symfony/framework-bundle": "*"}}`, "vendor/autoload.php": debianAutoload,
+		"src/Kernel.php": `<?php
+namespace App;
+use Symfony\Component\HttpFoundation\{Request, Response};
+class Kernel implements \Symfony\Component\HttpKernel\HttpKernelInterface {
+    public function __construct(string $env, bool $debug) {}
+    public function handle(Request $request, int $type = self::MAIN_REQUEST, bool $catch = true): Response { return new Response('symfony ' . $request->query->get('name')); }
+}`,
+	}, "Symfony", "symfony Ada"},
+	"Laravel": {map[string]string{
+		"artisan": "", "composer.json": `{"require": {"laravel/framework": "*"}}`, "vendor/autoload.php": debianAutoload,
+		"vendor/Illuminate/Contracts/Http/Kernel.php": `<?php
+namespace Illuminate\Contracts\Http;
+interface Kernel { public function handle($request); public function terminate($request, $response); }`,
+		"vendor/Illuminate/Http/Request.php": `<?php
+namespace Illuminate\Http;
+class Request extends \Symfony\Component\HttpFoundation\Request {
+    public static function createFromBase($r) { return new static($r->query->all(), $r->request->all(), [], $r->cookies->all(), $r->files->all(), $r->server->all()); }
+}`,
+		"bootstrap/app.php": `<?php
+return new class { public function make(string $name) { return new class implements Illuminate\Contracts\Http\Kernel {
+    private int $handled = 0;
+    public function handle($request) { return new Symfony\Component\HttpFoundation\Response('laravel ' . $request->query->get('name') . ++$this->handled); }
+    public function terminate($request, $response) {}
+}; } };`,
+	}, "Laravel", "laravel Ada1"},
+	"Slim": {map[string]string{
+		"composer.json": `{"require": {"slim/slim": "*", "nyholm/psr7": "*"}}`, "vendor/autoload.php": debianAutoload,
+		"vendor/Psr/Http/Server/RequestHandlerInterface.php": `<?php
+namespace Psr\Http\Server;
+interface RequestHandlerInterface { public function handle(\Psr\Http\Message\ServerRequestInterface $request): \Psr\Http\Message\ResponseInterface; }`,
+		"app.php": `<?php
+return new class implements Psr\Http\Server\RequestHandlerInterface {
+    public function handle(Psr\Http\Message\ServerRequestInterface $request): Psr\Http\Message\ResponseInterface {
+        return new Nyholm\Psr7\Response(200, [], 'slim ' . $request->getQueryParams()['name']);
+    }
+};`,
+	}, "Slim", "slim Ada"},
+}
+
+func TestInitWritesWhatServesTheProject(t *testing.T) {
+	for name, c := range initProjects {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := place(t, c.files)
+			out, code := command(t, dir, nil, "init")
+			if code != 0 || !strings.Contains(out, c.found) || !strings.Contains(out, "host serve --watch") {
+				t.Fatalf("exit %d, expected %q in\n%s", code, c.found, out)
+			}
+			h := harness.Start(t, "-n", "1", "-c", filepath.Join(dir, "host.toml"))
+			for range 2 {
+				if status, got := h.Get("/?name=Ada"); status != 200 || got != c.says {
+					t.Errorf("%d %q", status, got)
+				}
+			}
+			if out, code := command(t, dir, nil, "init"); code != 1 || !strings.Contains(out, "stays as it is") {
+				t.Errorf("a second time: exit %d\n%s", code, out)
+			}
+		})
+	}
+}
+
+func TestInitOverwritesNothing(t *testing.T) {
+	t.Parallel()
+	const mine = "<?php // mine"
+	dir := place(t, map[string]string{"worker.php": mine, "composer.json": `{"require": {"laravel/framework": "*"}}`, "public/a.css": "", "vendor/autoload.php": ""})
+	out, code := command(t, dir, nil, "init")
+	if code != 0 || !strings.Contains(out, "worker.php stays as it is") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if data, err := os.ReadFile(filepath.Join(dir, "worker.php")); err != nil || string(data) != mine {
+		t.Errorf("worker.php is %q, %v", data, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "workerhost")); err == nil {
+		t.Error("it wrote an SDK that nothing asked for")
+	}
+	if data, _ := os.ReadFile(filepath.Join(dir, "host.toml")); !strings.Contains(string(data), `public = "public"`) {
+		t.Errorf("host.toml does not serve public/:\n%s", data)
+	}
+}
+
+func TestInitFindsGoPrograms(t *testing.T) {
+	t.Parallel()
+	for folder, sdk := range map[string]bool{".": true, "cmd/app": false} {
+		source := "package main\n\nfunc main() {}\n"
+		if sdk {
+			source = "package main\n\nimport _ \"github.com/workerhost/workerhost/sdk-go\"\n\nfunc main() {}\n"
+		}
+		dir := place(t, map[string]string{"go.mod": "module example.com/app\n\ngo 1.26\n", folder + "/main.go": source})
+		out, code := command(t, dir, nil, "init")
+		if code != 0 || strings.Contains(out, "sdk.Serve") == sdk {
+			t.Errorf("%s: exit %d\n%s", folder, code, out)
+		}
+		if out, code := command(t, dir, nil, "check"); code != 0 || !strings.Contains(out, "Go main package") {
+			t.Errorf("%s: host check exits %d\n%s", folder, code, out)
+		}
+		if data, _ := os.ReadFile(filepath.Join(dir, "host.toml")); !strings.Contains(string(data), fmt.Sprintf("worker = %q", folder)) {
+			t.Errorf("%s: host.toml has\n%s", folder, data)
+		}
+	}
+}
+
+func TestInitSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	for text, files := range map[string]map[string]string{
+		"composer install":        {"composer.json": "{}"},
+		"returns the Slim\\App":   {"composer.json": `{"require": {"slim/slim": "4"}}`},
+		"composer require slim/p": {"composer.json": `{"require": {"slim/slim": "4"}}`},
+		"src/Kernel.php":          {"bin/console": ""},
+		"composer validate":       {"composer.json": "{"},
+	} {
+		dir := place(t, files)
+		if out, _ := command(t, dir, nil, "init"); !strings.Contains(out, text) {
+			t.Errorf("expected %q in\n%s", text, out)
+		}
+		worker := filepath.Join(dir, "worker.php")
+		if _, err := os.Stat(worker); err != nil {
+			continue // nothing was written
+		}
+		if out, err := exec.Command("php", "-l", worker).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	}
+}

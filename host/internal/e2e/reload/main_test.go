@@ -1,0 +1,10 @@
+// Package reload tests reloads.
+package reload
+
+import (
+	"testing"
+
+	"github.com/workerhost/workerhost/host/internal/e2e/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
