@@ -6,17 +6,19 @@ ARGS    ?=
 # The version says where a binary came from; stamping it with git's state as well fails in a checkout of another user.
 BUILD   := -trimpath -buildvcs=false
 
-.PHONY: help serve test chaos build bench fuzz lint setup clean
+.PHONY: help serve test quick long chaos build bench fuzz lint setup clean
 
 help:
 	@echo 'make serve   build, then serve examples/hello-php on http://127.0.0.1:8080/'
 	@echo '             (WORKER=examples/app-php serves another one; ARGS="--dev" adds flags)'
 	@echo 'make test    everything that a change must pass: gofmt, go vet, Go, PHP, end to end'
+	@echo 'make quick   the same for the edit loop: nothing end to end, and no package whose code has not changed'
+	@echo 'make long    the tests that make test has in a short form, whole: large bodies, chaos'
 	@echo 'make chaos   a minute of faults at random under load, connections that outlive reloads (CHAOS_TIME=5m CHAOS_SEED=7)'
 	@echo 'make build   write bin/host'
 	@echo 'make bench   measure beside nginx + php-fpm; ARGS=--connections measures long-lived connections, ARGS=--reload a reload under load'
 	@echo 'make fuzz    run each fuzz target for FUZZTIME=20s'
-	@echo 'make lint    gofmt, go vet for Linux, macOS and Windows, php -l'
+	@echo 'make lint    gofmt, go vet, php -l; types for macOS, FreeBSD and Windows'
 	@echo 'make setup   install what serve, test and bench need, from Debian packages'
 	@echo 'make clean   remove what these targets wrote'
 
@@ -27,6 +29,13 @@ serve: build
 test:
 	@.ci/setup test
 	@.ci/test
+
+quick:
+	@.ci/setup test
+	@.ci/test quick
+
+long: chaos
+	LONG_TESTS=1 go test ./host/internal/e2e/... -skip '^(TestChaos|TestReloadClosesNo|TestReloadsOfGo)' -count=1 -timeout 60m
 
 chaos:
 	@.ci/setup test

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/e2e/harness"
 	sdk "github.com/workerhost/workerhost/sdk-go"
 )
 
@@ -75,7 +76,7 @@ func serveIn(t *testing.T, dir string, inherited ...*os.File) *serving {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.command.Start(); err != nil {
+	if err := harness.Spawn(s.command); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -1,5 +1,5 @@
 // Command gotest reads the output of `go test -json` and shows a person what matters: one line a package, the whole
-// output of what failed, what was skipped and why. The counts go to the file named by -counts as "passed failed skipped".
+// output of what failed, what was skipped and why, and which tests were slow. The counts go to the file named by -counts as "passed failed skipped".
 //
 // A top-level test counts once, whatever subtests it has. A package that fails with no failing test of its own (it did
 // not compile, or its process died) counts as one failure.
@@ -8,11 +8,13 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -32,7 +34,11 @@ type tally struct {
 	output                  map[string][]string // by package and test; dropped when that test ends well
 	failures                map[string]int      // failed tests by package
 	skips                   []string
+	slow                    []event // top-level tests that took slowTest or longer
 }
+
+// slowTest is how long a test may take, in seconds, before it is named: somebody waits for it at every change.
+const slowTest = 5
 
 func main() {
 	counts := flag.String("counts", "", "write \"passed failed skipped\" to `FILE`")
@@ -41,6 +47,10 @@ func main() {
 	t.read(os.Stdin, os.Stdout)
 	for _, skip := range t.skips {
 		fmt.Println("skipped", skip)
+	}
+	slices.SortFunc(t.slow, func(a, b event) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
+	for _, e := range t.slow[:min(len(t.slow), 25)] {
+		fmt.Printf("slow  %5.1fs  %s %s\n", e.Elapsed, e.Package, e.Test)
 	}
 	if *counts != "" {
 		line := fmt.Sprintf("%d %d %d\n", t.passed, t.failed, t.skipped)
@@ -85,6 +95,7 @@ func (t *tally) take(e event, w io.Writer) {
 		t.endPackage(e, w)
 	case e.Action == "pass":
 		t.passed++
+		t.time(e)
 		delete(t.output, key)
 	case e.Action == "skip":
 		t.skipped++
@@ -93,8 +104,16 @@ func (t *tally) take(e event, w io.Writer) {
 	case e.Action == "fail":
 		t.failed++
 		t.failures[e.Package]++
+		t.time(e)
 		fmt.Fprint(w, strings.Join(t.output[key], ""))
 		delete(t.output, key)
+	}
+}
+
+// time notes a test that was slow.
+func (t *tally) time(e event) {
+	if e.Elapsed >= slowTest {
+		t.slow = append(t.slow, e)
 	}
 }
 

@@ -37,7 +37,7 @@ func TestTenThousandClientsOfAStuckPoolFillBoundedMemory(t *testing.T) {
 		clients = 1000
 	}
 	var limit syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil && limit.Cur < uint64(clients)+1000 {
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil && uint64(limit.Cur) < uint64(clients)+1000 {
 		clients = int(limit.Cur) - 500
 	}
 	dir := harness.Pages(t, "1")

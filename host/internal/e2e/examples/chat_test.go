@@ -58,7 +58,7 @@ func runScript(t *testing.T, environ []string, arguments ...string) *script {
 	out, err := s.cmd.StdoutPipe()
 	harness.Must(t, err)
 	s.out = bufio.NewScanner(out)
-	harness.Must(t, s.cmd.Start())
+	harness.Must(t, harness.Spawn(s.cmd))
 	t.Cleanup(func() { cancel(); s.cmd.Wait() })
 	return s
 }

@@ -15,6 +15,9 @@ var (
 	Repository string // the project's root
 )
 
+// Long says whether tests that have a short form run whole, as `make long` does.
+var Long = os.Getenv("LONG_TESTS") != ""
+
 // Main runs a package's tests and exits with their result.
 func Main(m *testing.M) {
 	var err error

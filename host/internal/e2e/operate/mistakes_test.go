@@ -124,7 +124,7 @@ func TestOneControlSocketBelongsToOneHost(t *testing.T) {
 	addr := harness.FreeAddress(t)
 	second := exec.Command(harness.HostBinary, "serve", "--control", h.Control, "-l", addr, "-n", "1", "worker.php")
 	second.Dir = dir
-	if err := second.Start(); err != nil {
+	if err := harness.Spawn(second); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
@@ -169,7 +169,7 @@ func TestCommandsFindTheirHost(t *testing.T) {
 	addr := harness.FreeAddress(t)
 	serve := exec.Command(harness.HostBinary, "serve", "-l", addr, "-c", current+"/host.toml")
 	serve.Dir, serve.Env = site, append(os.Environ(), env...)
-	if err := serve.Start(); err != nil {
+	if err := harness.Spawn(serve); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
