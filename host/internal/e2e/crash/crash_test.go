@@ -53,6 +53,7 @@ func TestAWorkersDeathHarmsOnlyItsRequest(t *testing.T) {
 
 	h.AwaitReady()
 	for _, pid := range h.PIDs() {
+		h.AwaitReady()          // a GET that is hit twice is lost
 		harness.KillNow(t, pid) // idle ones, or busy with a GET of the others
 		harness.AwaitGone(t, pid)
 		if code, text := h.Get("/hello"); code != 200 {

@@ -14,10 +14,10 @@ import (
 	"github.com/workerhost/workerhost/host/internal/e2e/harness"
 )
 
-// manager is the socket on which systemd listens to a service.
+// manager is the socket on which systemd listens to a service. It reads at once what comes: the kernel keeps ten messages.
 type manager struct {
-	t    *testing.T
-	conn *net.UnixConn
+	t     *testing.T
+	heard chan string
 }
 
 func newManager(t *testing.T) *manager {
@@ -34,24 +34,36 @@ func newManager(t *testing.T) *manager {
 	}
 	t.Cleanup(func() { conn.Close() })
 	t.Setenv("NOTIFY_SOCKET", path)
-	return &manager{t, conn}
+	m := &manager{t, make(chan string, 1000)}
+	go func() {
+		defer close(m.heard)
+		buffer := make([]byte, 4096)
+		for {
+			n, err := conn.Read(buffer)
+			if err != nil {
+				return
+			}
+			m.heard <- string(buffer[:n])
+		}
+	}()
+	return m
 }
 
 // hears waits for a message with the line, and returns all messages up to it.
 func (m *manager) hears(line string) (before []string) {
 	m.t.Helper()
-	m.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-	buffer := make([]byte, 4096)
+	late := time.After(60 * time.Second)
 	for {
-		n, err := m.conn.Read(buffer)
-		if err != nil {
-			m.t.Fatalf("systemd never heard %s, but %q: %v", line, before, err)
-		}
-		before = append(before, string(buffer[:n]))
-		for _, l := range strings.Split(string(buffer[:n]), "\n") {
-			if strings.HasPrefix(l, line) {
-				return before
+		select {
+		case message := <-m.heard:
+			before = append(before, message)
+			for l := range strings.SplitSeq(message, "\n") {
+				if strings.HasPrefix(l, line) {
+					return before
+				}
 			}
+		case <-late:
+			m.t.Fatalf("systemd never heard %s, but %q", line, before)
 		}
 	}
 }
