@@ -169,13 +169,9 @@ func TestAConnectionTooManyIsTurnedAway(t *testing.T) {
 		if a, b := ask(first), ask(second); !strings.Contains(a+b, "200 OKHTTP") && !strings.Contains(a, "200") {
 			t.Fatalf("%s: %q %q", test.name, a, b)
 		}
-		began := time.Now()
 		third := ask(h.dial())
 		if full := strings.Contains(third, "503"); full != test.full {
 			t.Errorf("%s: %q", test.name, third)
-		}
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("%s: told after %v", test.name, took)
 		}
 		if a := ask(first); !strings.Contains(a, "200") {
 			t.Errorf("%s: one that is in: %q", test.name, a)

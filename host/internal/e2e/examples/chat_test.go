@@ -46,7 +46,7 @@ func runScript(t *testing.T, environ []string, arguments ...string) *script {
 	if _, err := os.Stat(filepath.Join(folder, "node_modules/playwright-core")); err != nil {
 		t.Skip("the tests' clients are not installed: .ci/setup test does it")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	s := &script{t: t, cmd: exec.CommandContext(ctx, "node", arguments...)}
 	s.cmd.Dir, s.cmd.Stderr, s.cmd.Env = folder, &s.stderr, append(os.Environ(), environ...)

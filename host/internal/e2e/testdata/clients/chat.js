@@ -8,7 +8,7 @@ import { chromium } from 'playwright-core';
 
 const [url, greeting, folder] = process.argv.slice(2);
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-const wait = { timeout: 20_000 };
+const wait = { timeout: 60_000 };
 
 async function ask(what) {
     console.log(what);
