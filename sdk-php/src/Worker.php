@@ -15,6 +15,7 @@ use WorkerHost\Internal\Failure;
 use WorkerHost\Internal\Frame;
 use WorkerHost\Internal\Link;
 use WorkerHost\Internal\LinkError;
+use WorkerHost\Internal\Printed;
 use WorkerHost\Internal\Requests;
 use WorkerHost\Internal\Session;
 use WorkerHost\Internal\Superglobals;
@@ -68,8 +69,6 @@ final class Worker
     /** @var list<mixed>|null the event at hand */
     private ?array $event = null;
     private int $pid = 0;
-    /** How many output buffers there are when no request is. */
-    private int $level = 0;
     /** Given back when memory has run out, so that the client still gets an answer. */
     private ?string $reserve = null;
 
@@ -288,7 +287,7 @@ final class Worker
         $this->pid = (int) \getmypid();
         self::load();
         \register_shutdown_function($this->shutdown(...));
-        $this->divert();
+        Printed::begin();
         Backtrace::install($this->link);
         $this->boot();
         $this->loop();
@@ -437,27 +436,17 @@ final class Worker
     /** What was left in an output buffer goes to the log. */
     private function flush(): void
     {
-        while (\ob_get_level() > $this->level) {
-            \ob_end_flush();
+        try {
+            Printed::settle();
+        } catch (LinkError $e) {
+            throw $e;
+        } catch (\Throwable $e) {
+            Log::error('an output buffer was left, and its callback failed: ' . Failure::summary($e), ['trace' => (string) $e]);
         }
-        if (\ob_get_level() < $this->level) {
-            $this->divert(); // the code has ended a buffer that was not its own
+        if (Printed::stuck() && !$this->link->draining) {
+            Log::warn('this worker ends: the code has left an output buffer that can not be ended, which keeps all that is printed from now on');
+            $this->link->draining = true;
         }
-    }
-
-    /**
-     * What the code prints goes to the log from a buffer that is never filled, because PHP takes the first byte that it prints itself for the end of the headers,
-     * and would start no session any more.
-     */
-    private function divert(): void
-    {
-        $log = \fopen('php://stderr', 'wb');
-        \ob_start(static function (string $bytes) use ($log): string {
-            \fwrite($log, $bytes);
-
-            return '';
-        }, 1);
-        $this->level = \ob_get_level();
     }
 
     private function stop(): void
@@ -477,8 +466,11 @@ final class Worker
     /**
      * Runs at PHP's shutdown. Where code was cut off by exit() or a fatal error it still gives the host its answer, so that nobody tries the request
      * again. Of an event it says nothing: the host takes it for a death, and has another worker handle it once more (SPEC.md §9.8).
+     *
+     * @param bool $last whether this is the very end. Where what the code prints is the body, exit() is a way to end it, and what shutdown functions and
+     *                   destructors print is part of it
      */
-    private function shutdown(): void
+    private function shutdown(bool $last = false): void
     {
         $ticking = $this->timers?->ticking === true;
         $request = $this->requests?->request;
@@ -497,6 +489,11 @@ final class Worker
 
             return;
         }
+        $exited = !$fatal && $this->requests?->prints() === true;
+        if ($exited && !$last && Printed::atEnd(fn () => $this->shutdown(true))) {
+            return;
+        }
+        Printed::release();
         [$event, $this->event] = [$this->event, null];
         $connection = $event === null ? [] : $event[$event[0] === Frame::MESSAGE ? 3 : 2];
         Log::error(
@@ -507,7 +504,9 @@ final class Worker
                 default => ['in' => 'every()'],
             },
         );
-        if ($request !== null) {
+        if ($exited && $last) {
+            $this->requests->exited();
+        } elseif ($request !== null) {
             $this->requests->cutOff($what);
         }
         try {

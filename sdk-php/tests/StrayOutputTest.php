@@ -56,10 +56,10 @@ final class StrayOutputTest extends TestCase
     public function testPhpDoesNotTakeItForTheEndOfTheHeaders(): void
     {
         $host = FakeHost::serving('echo 1; Worker::create()->onRequest(function (Request $request) { if ($request->path === "/end") { while (ob_get_level() > 0) { ob_end_clean(); } } else { echo "noise\n"; flush(); } return [headers_sent(), ob_get_level()]; })->run();');
-        foreach (['/' => '[true,1]', '/end' => '[true,0]', '/again' => '[true,1]'] as $path => $expected) {
+        foreach (['/' => '[true,0]', '/end' => '[true,0]', '/again' => '[true,0]'] as $path => $expected) {
             self::assertSame($expected, $host->get('GET', $path)->body, 'what was printed before run() is beyond recall');
         }
-        $host = FakeHost::serving('Worker::create()->onRequest(function () { echo "noise\n"; flush(); system("echo more"); return [headers_sent()]; })->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(function () { while (ob_get_level() > 0) { ob_end_clean(); } echo "noise\n"; flush(); system("echo more"); return [headers_sent()]; })->run();');
         self::assertSame('[false]', $host->get()->body);
         self::assertSame('[false]', $host->get()->body);
         self::assertStringContainsString("noise\nmore\nnoise\nmore", $host->log());

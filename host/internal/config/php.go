@@ -37,6 +37,11 @@ var residentSettings = []struct{ name, value string }{
 	{"implicit_flush", "1"},
 }
 
+// takenOver are functions that PHP's command line has, but that do nothing for a client there. PHP is started without them, so that the SDK can define them;
+// a script in its place that calls one has to bring its own. Their twin is Printed::FUNCTIONS of the PHP SDK.
+const takenOver = "ob_get_level,ob_get_status,ob_get_clean,ob_get_flush,ob_implicit_flush,flush,connection_aborted,connection_status," +
+	"filter_has_var,filter_input,filter_input_array,is_uploaded_file,move_uploaded_file"
+
 // probeTimeout is far more than php needs to start, also on a machine that has much else to do.
 const probeTimeout = 10 * time.Second
 
@@ -49,6 +54,9 @@ type PHP struct {
 	Version string // "8.2.7"
 	Opcache bool   // the opcache extension is loaded
 	Msgpack bool   // ext-msgpack is loaded; without it the SDK decodes in plain PHP, more slowly
+
+	// Disabled are the functions that disable_functions of the machine or the pool switches off, with commas between them.
+	Disabled string
 }
 
 // FindPHP finds the PHP of a PHPFile pool and starts it once, with the pool's settings, to see that it is a CLI of
@@ -85,7 +93,8 @@ func probePHP(ctx context.Context, path string, pool *Pool) (PHP, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	const code = `echo "\n` + probeMark + `", implode(' ', [PHP_VERSION, PHP_SAPI, ` +
-		`(int) extension_loaded('Zend OPcache'), (int) extension_loaded('msgpack')]), "\n";`
+		`(int) extension_loaded('Zend OPcache'), (int) extension_loaded('msgpack'), ` +
+		`preg_replace('/[\s,]+/', ',', trim(ini_get('disable_functions'), " ,")) . ',']), "\n";`
 	cmd, clean, err := phpCommand(ctx, path, pool, "-r", code)
 	if err != nil {
 		return PHP{}, err
@@ -111,10 +120,10 @@ func probePHP(ctx context.Context, path string, pool *Pool) (PHP, error) {
 	php := PHP{Path: path}
 	var sapi string
 	var opcache, msgpack int
-	if _, err := fmt.Sscan(answer, &php.Version, &sapi, &opcache, &msgpack); err != nil {
+	if _, err := fmt.Sscan(answer, &php.Version, &sapi, &opcache, &msgpack, &php.Disabled); err != nil {
 		return PHP{}, fmt.Errorf("it is no PHP: asked for its version, it wrote %s", describe(answer))
 	}
-	php.Opcache, php.Msgpack = opcache == 1, msgpack == 1
+	php.Opcache, php.Msgpack, php.Disabled = opcache == 1, msgpack == 1, strings.Trim(php.Disabled, ",")
 	var major, minor int
 	if _, err := fmt.Sscanf(php.Version, "%d.%d", &major, &minor); err != nil || major < 8 || major == 8 && minor < 1 {
 		return PHP{}, fmt.Errorf("it is PHP %s, and 8.1 is needed", php.Version)
@@ -139,5 +148,10 @@ func PHPCommand(php PHP, pool *Pool, temporary string) []string {
 			command = append(command, "-d", name+"="+temporary)
 		}
 	}
-	return append(command, script)
+	// For this process alone: PHP that it starts in its turn would go without them, and has no SDK, if they stood in a file.
+	disabled := takenOver
+	if php.Disabled != "" {
+		disabled = php.Disabled + "," + disabled
+	}
+	return append(command, "-d", "disable_functions="+disabled, script)
 }

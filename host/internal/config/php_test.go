@@ -20,7 +20,7 @@ func TestAPHPWorkerRunsWithSettingsFitForAResidentProcess(t *testing.T) {
 	got := PHPCommand(PHP{Path: "/usr/bin/php"}, p, "/t")
 	want := strings.Fields(`/usr/bin/php -d opcache.enable=1 -d opcache.enable_cli=1 -d opcache.validate_timestamps=1 -d opcache.file_cache=
 		-d display_errors=stderr -d display_startup_errors=1 -d log_errors=0 -d error_log= -d html_errors=0 -d memory_limit=1G
-		-d max_execution_time=0 -d output_buffering=0 -d implicit_flush=1 -d max_input_time=5 -d sys_temp_dir=/t -d opcache.lockfile_path=/t worker.php`)
+		-d max_execution_time=0 -d output_buffering=0 -d implicit_flush=1 -d max_input_time=5 -d sys_temp_dir=/t -d opcache.lockfile_path=/t -d disable_functions=` + takenOver + ` worker.php`)
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
@@ -60,6 +60,9 @@ func TestPHPTakesTheSettingsAndReportsErrorsOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if php.Disabled != "" {
+		t.Errorf("disabled by itself: %q", php.Disabled)
+	}
 	if !filepath.IsAbs(php.Path) || !strings.Contains(php.Version, ".") {
 		t.Errorf("%+v", php)
 	}
@@ -87,8 +90,8 @@ func TestAPHPThatWillNotDoComesWithTheRemedy(t *testing.T) {
 	folder := site(t)
 	remedy := ": " + installPHP
 	for _, c := range []struct{ script, want string }{
-		{"echo workerhost-probe:8.0.30 cli 0 0", "it is PHP 8.0.30, and 8.1 is needed" + remedy},
-		{"echo workerhost-probe:8.3.1-dev cgi-fcgi 1 1", "it is PHP for cgi-fcgi, and the command-line one is needed" + remedy},
+		{"echo workerhost-probe:8.0.30 cli 0 0 ,", "it is PHP 8.0.30, and 8.1 is needed" + remedy},
+		{"echo workerhost-probe:8.3.1-dev cgi-fcgi 1 1 exec,", "it is PHP for cgi-fcgi, and the command-line one is needed" + remedy},
 		{"echo hello", `it is no PHP: asked for its version, it wrote "hello\n"` + remedy},
 		{"echo workerhost-probe:8.2.1", `it is no PHP: asked for its version, it wrote "8.2.1\n"` + remedy},
 		{"echo broken >&2; exit 3", "exit status 3: broken" + remedy},
@@ -121,5 +124,30 @@ func TestLookingForPHPEndsWithItsContext(t *testing.T) {
 	cancel()
 	if _, err := FindPHP(ctx, &Pool{Name: "web", PHP: fake}); err != context.Canceled {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestWhatIsSwitchedOffAlreadyStaysOff(t *testing.T) {
+	if _, err := exec.LookPath("php"); err != nil {
+		t.Skip("there is no php here")
+	}
+	folder := site(t)
+	script := `<?php echo json_encode(array_map('function_exists', ['exec', 'system', 'flush', 'move_uploaded_file', 'ob_list_handlers'])), shell_exec('php -r "echo (int) function_exists(\'flush\');"');`
+	if err := os.WriteFile("off.php", []byte(script), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := parse(t, "[pool.web]\nworker = 'off.php'\nphp_ini = { disable_functions = 'exec, system ,' }").Pools[0]
+	php, err := FindPHP(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if php.Disabled != "exec,system" {
+		t.Errorf("disabled: %q", php.Disabled)
+	}
+	command := PHPCommand(php, p, "")
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	cmd.Dir = folder
+	if out, err := cmd.Output(); err != nil || string(out) != "[false,false,false,false,true]1" {
+		t.Errorf("%s, %v", out, err)
 	}
 }

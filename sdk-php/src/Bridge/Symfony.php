@@ -19,7 +19,9 @@ use WorkerHost\Handler;
 use WorkerHost\Http\Request;
 use WorkerHost\Http\Response;
 use WorkerHost\Http\UploadedFile;
+use WorkerHost\Internal\Capture;
 use WorkerHost\Internal\Form;
+use WorkerHost\Internal\Printed;
 use WorkerHost\Internal\Superglobals;
 
 /**
@@ -115,7 +117,7 @@ final class Symfony implements Handler
         return new SymfonyFile($file->path, $file->name, $file->type, $file->error, true);
     }
 
-    /** Symfony's response as one of this SDK's. What a StreamedResponse echoes is sent as it comes, in blocks of 16 KiB or at each ob_flush(). */
+    /** Symfony's response as one of this SDK's. What a StreamedResponse echoes is sent as it comes, in blocks of 16 KiB or at each flush(). */
     public function response(SymfonyResponse $symfony): Response
     {
         $headers = $symfony->headers->allPreserveCaseWithoutCookies();
@@ -176,26 +178,9 @@ final class Symfony implements Handler
         return static function (\Closure $write) use ($symfony): void {
             $live = \str_starts_with((string) $symfony->headers->get('Content-Type'), 'text/event-stream')
                 || $symfony->headers->get('X-Accel-Buffering') === 'no';
-            $level = \ob_get_level();
-            // When the client has left, $write throws out of the echo. PHP then passes on what was echoed; the outer buffer drops it.
-            \ob_start();
-            \ob_start(static function (string $bytes, int $phase) use ($write): string {
-                if ($bytes !== '' && ($phase & \PHP_OUTPUT_HANDLER_CLEAN) === 0) {
-                    $write($bytes);
-                }
-
-                return '';
-            }, $live ? 1 : self::BUFFER);
-            try {
-                $symfony->sendContent();
-                while (\ob_get_level() > $level + 1) {
-                    \ob_end_flush();
-                }
-            } finally {
-                while (\ob_get_level() > $level) {
-                    @\ob_end_clean();
-                }
-            }
+            $capture = new Capture($write, $live ? 1 : self::BUFFER);
+            Printed::into($capture, $symfony->sendContent(...));
+            $write($capture->rest());
         };
     }
 }

@@ -13,51 +13,84 @@ namespace WorkerHost\Http;
 final class Output
 {
     private static ?Response $head = null;
+    /** Whether the head has been sent. */
+    private static bool $committed = false;
 
     /** In place of http_response_code(404). */
     public static function status(int $status): void
     {
-        self::$head = self::head()->withStatus($status);
+        self::change(static fn (Response $head): Response => $head->withStatus($status));
     }
 
     /** In place of header("$name: $value"). $replace: false adds it beside those of the same name. */
     public static function header(string $name, string $value, bool $replace = true): void
     {
-        self::$head = $replace ? self::head()->withHeader($name, $value) : self::head()->withAddedHeader($name, $value);
+        self::change(static fn (Response $head): Response => $replace ? $head->withHeader($name, $value) : $head->withAddedHeader($name, $value));
     }
 
     /** In place of setcookie(). */
     public static function cookie(Cookie $cookie): void
     {
-        self::$head = self::head()->withCookie($cookie);
+        self::change(static fn (Response $head): Response => $head->withCookie($cookie));
     }
 
     /** In place of header('Location: …'). The code runs on; return when it should not. */
     public static function redirect(string $location, int $status = 302): void
     {
-        self::status($status);
-        self::header('Location', $location);
+        self::change(static fn (Response $head): Response => $head->withStatus($status)->withHeader('Location', $location));
     }
 
     /** @internal before the handler */
     public static function begin(): void
     {
         self::$head = Response::html('');
+        self::$committed = false;
     }
 
-    /** @internal after the handler */
-    public static function end(?string $body): ?Response
+    /** @internal the head, which is sent with what is printed, and can't be changed any more */
+    public static function commit(): Response
     {
-        $response = $body === null ? null : self::head()->withBody($body);
+        self::$committed = true;
+
+        return self::$head ?? new Response();
+    }
+
+    /** @internal */
+    public static function committed(): bool
+    {
+        return self::$committed;
+    }
+
+    /**
+     * @internal the whole response, or what is left of it
+     *
+     * @param string $rest     what was printed and not sent
+     * @param bool   $answered whether the beginning was sent; if it is committed and was not, the response is one without a body
+     */
+    public static function end(string $rest, bool $answered): Response
+    {
+        $head = self::$head ?? new Response();
+
+        return $head->withBody($answered ? [$rest] : (self::$committed ? '' : $rest));
+    }
+
+    /** @internal the request is over */
+    public static function forget(): void
+    {
         self::$head = null;
-
-        return $response;
+        self::$committed = false;
     }
 
-    private static function head(): Response
+    /** @param \Closure(Response): Response $change */
+    private static function change(\Closure $change): void
     {
-        return self::$head ?? throw new \Error(
+        $head = self::$head ?? throw new \Error(
             'WorkerHost\Http\Output is for code whose echo is the body, under superglobals(capture: true); elsewhere return a Response',
         );
+        if (self::$committed) {
+            \trigger_error('Cannot modify status, headers and cookies: they have been sent with what was printed before', \E_USER_WARNING);
+        } else {
+            self::$head = $change($head);
+        }
     }
 }

@@ -18,6 +18,8 @@ final class Requests
     /** The request at hand. */
     public ?Request $request = null;
     private ?Exchange $exchange = null;
+    /** What the handler at hand prints, if that is the body. */
+    private ?Capture $printed = null;
     /** @var callable(Request): mixed */
     private $handler;
 
@@ -52,7 +54,7 @@ final class Requests
         $this->request = $request = new Request($message, $exchange);
         try {
             $globals?->fill($request);
-            $response = $this->capture ? $this->captured($request) : ($this->handler)($request);
+            $response = $this->capture ? $this->captured($request, $exchange) : ($this->handler)($request);
             ($this->returned)();
             if (!$response instanceof Response) {
                 $response = self::response($response);
@@ -84,33 +86,48 @@ final class Requests
         };
     }
 
-    /** Runs the handler with its echo kept for the body. */
-    private function captured(Request $request): mixed
+    /** Runs the handler with what it prints kept for the body, which is sent once it flushes, or has printed much. */
+    private function captured(Request $request, Exchange $exchange): mixed
     {
-        $level = \ob_get_level();
-        \ob_start();
+        $capture = $this->printed = new Capture(static function (string $bytes) use ($request, $exchange): void {
+            Sender::part(Output::commit(), $bytes, $exchange, $request->method);
+        }, Frame::WINDOW_SIZE);
         Output::begin();
         try {
-            $result = ($this->handler)($request);
-            while (\ob_get_level() > $level + 1) {
-                \ob_end_flush();
+            $result = Printed::into($capture, fn (): mixed => ($this->handler)($request));
+            // A page that was included returns 1, which is no response.
+            if ($result === null || \is_scalar($result) && !\is_string($result)) {
+                return Output::end($capture->rest(), $exchange->answered);
             }
-        } catch (\Throwable $e) {
-            while (\ob_get_level() > $level) {
-                \ob_end_flush(); // to the log
+            if (Output::committed()) {
+                throw new \LogicException('the handler has returned ' . \get_debug_type($result) . ' after its output was sent, which is the response');
             }
-            Output::end(null);
-            throw $e;
-        }
-        $echoed = \ob_get_level() > $level ? (string) \ob_get_clean() : '';
-        // A page that was included returns 1, which is no response.
-        if ($result === null || \is_scalar($result) && !\is_string($result)) {
-            return Output::end($echoed);
-        }
-        echo $echoed;
-        Output::end(null);
+            Printed::log($capture->rest());
 
-        return $result;
+            return $result;
+        } finally {
+            Output::forget();
+            $this->printed = null;
+        }
+    }
+
+    /** Whether code is at hand whose response is what it prints. */
+    public function prints(): bool
+    {
+        return $this->printed !== null;
+    }
+
+    /** That code has called exit(), which is one of its ways to end. */
+    public function exited(): void
+    {
+        [$exchange, $request, $capture] = [$this->exchange, $this->request, $this->printed];
+        $this->exchange = $this->request = $this->printed = null;
+        $response = Output::end($capture->rest(), $exchange->answered);
+        try {
+            Sender::send($response, $exchange, $request->method);
+        } catch (LinkError) {
+            // The host knows, or is gone.
+        }
     }
 
     private function recover(\Throwable $e, Exchange $exchange, Request $request): void

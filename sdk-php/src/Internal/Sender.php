@@ -44,6 +44,24 @@ final class Sender
         self::finish($exchange);
     }
 
+    /**
+     * Sends part of a body before the rest of it is there, and the head if it is the first.
+     *
+     * @throws RequestCancelled once nobody wants it
+     */
+    public static function part(Response $head, string $bytes, Exchange $exchange, string $method): void
+    {
+        [$status, $pairs] = $head->parts();
+        if (!self::bodiless($method, $status) && !self::chunk($exchange, $status, $pairs, $bytes)) {
+            throw new RequestCancelled($exchange->reason);
+        }
+    }
+
+    private static function bodiless(string $method, int $status): bool
+    {
+        return $method === 'HEAD' || $status === 204 || $status === 304;
+    }
+
     /** Runs what was to run after the response, however that went, and says DONE. */
     public static function finish(Exchange $exchange): void
     {
@@ -88,7 +106,7 @@ final class Sender
         if (\is_string($body) && $trailers === [] && $status !== 204 && $status !== 304 && !isset(Headers::lists($pairs)['content-length'])) {
             \array_push($pairs, 'Content-Length', (string) \strlen($body));
         }
-        if ($method === 'HEAD' || $status === 204 || $status === 304) {
+        if (self::bodiless($method, $status)) {
             $exchange->respond($last, $status, $pairs);
 
             return;

@@ -11,6 +11,14 @@ use WorkerHost\Internal\Frame;
 final class FakeHost
 {
     private const DEADLINE = 20.0;
+    /** How the host starts PHP. */
+    public const PHP = [
+        ...self::OTHER, '-d',
+        'disable_functions=ob_get_level,ob_get_status,ob_get_clean,ob_get_flush,ob_implicit_flush,flush,connection_aborted,connection_status,'
+            . 'filter_has_var,filter_input,filter_input_array,is_uploaded_file,move_uploaded_file',
+    ];
+    /** How somebody else may. */
+    public const OTHER = ['-d', 'display_errors=stderr', '-d', 'log_errors=0'];
 
     public readonly int $pid;
     /** @var list<mixed> READY, or what came instead */
@@ -36,7 +44,7 @@ final class FakeHost
      * @param bool         $announced whether the frames travel on descriptors of their own; false: on stdin and stdout
      * @param list<string> $php       options for php
      */
-    public function __construct(string $code, bool $announced = true, array $php = ['-d', 'display_errors=stderr'], ?string $directory = null)
+    public function __construct(string $code, bool $announced = true, array $php = self::PHP, ?string $directory = null)
     {
         $this->codec = new Codec(false);
         $this->folder = sys_get_temp_dir() . '/workerhost-test-' . bin2hex(random_bytes(6));
@@ -64,7 +72,7 @@ final class FakeHost
     }
 
     /** Starts a worker and brings it to READY. @param list<string> $php */
-    public static function serving(string $code, bool $announced = true, array $php = ['-d', 'display_errors=stderr'], bool $dev = false, int $window = 262144, ?string $directory = null): self
+    public static function serving(string $code, bool $announced = true, array $php = self::PHP, bool $dev = false, int $window = 262144, ?string $directory = null): self
     {
         $host = new self($code, $announced, $php, $directory);
         $host->hello($dev, $window);

@@ -1,0 +1,114 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal;
+
+use WorkerHost\Http\Request;
+
+/** @internal What came with the request at hand, as it came, for the functions of PHP that ask for it whatever the superglobals hold by now (functions.php). */
+final class Inputs
+{
+    private const NAMES = [\INPUT_POST => 'POST', \INPUT_GET => 'GET', \INPUT_COOKIE => 'COOKIE', \INPUT_ENV => 'ENV', \INPUT_SERVER => 'SERVER'];
+
+    /** @var array<int, array<array-key, mixed>> */
+    private static array $arrays = [];
+    /** @var array<string, true> the files that came, and were not moved away yet, by their paths */
+    private static array $uploads = [];
+
+    /** Takes over what the superglobals hold. */
+    public static function begin(Request $request): void
+    {
+        self::$arrays = [\INPUT_POST => $_POST, \INPUT_GET => $_GET, \INPUT_COOKIE => $_COOKIE, \INPUT_ENV => $_ENV, \INPUT_SERVER => $_SERVER];
+        foreach ($request->files as $file) {
+            self::$uploads[$file->path] = true;
+        }
+        unset(self::$uploads['']);
+    }
+
+    public static function end(): void
+    {
+        self::$arrays = self::$uploads = [];
+    }
+
+    /**
+     * @param int $type one of PHP's INPUT_ constants
+     *
+     * @return array<array-key, mixed>
+     *
+     * @throws \ValueError
+     */
+    public static function of(int $type): array
+    {
+        if (!isset(self::NAMES[$type])) {
+            throw new \ValueError(\debug_backtrace(\DEBUG_BACKTRACE_IGNORE_ARGS, 2)[1]['function'] . '(): Argument #1 ($type) must be an INPUT_* constant');
+        }
+
+        return self::$arrays[$type] ?? [];
+    }
+
+    /** As filter_input(), of a value; null: there is none. @param array<string, mixed>|int $options */
+    public static function filter(mixed $value, int $filter, array|int $options): mixed
+    {
+        if ($value !== null) {
+            return \filter_var($value, $filter, $options);
+        }
+        if (\is_array($options) && \is_array($options['options'] ?? null) && \array_key_exists('default', $options['options'])) {
+            return $options['options']['default'];
+        }
+        $flags = \is_array($options) ? (int) ($options['flags'] ?? 0) : $options;
+
+        return ($flags & \FILTER_NULL_ON_FAILURE) !== 0 ? false : null; // the flag turns the two round
+    }
+
+    /**
+     * As filter_input_array().
+     *
+     * @param array<array-key, mixed>     $values
+     * @param array<string, mixed>|int    $options
+     *
+     * @return array<array-key, mixed>|false|null
+     */
+    public static function filterAll(array $values, array|int $options, bool $empty): array|false|null
+    {
+        if ($values === []) {
+            return \is_int($options) && ($options & \FILTER_NULL_ON_FAILURE) !== 0 ? false : null;
+        }
+
+        return \filter_var_array($values, $options, $empty);
+    }
+
+    public static function uploaded(string $path): bool
+    {
+        return isset(self::$uploads[$path]);
+    }
+
+    /** As move_uploaded_file(): the file gets the permissions that a new one would have. */
+    public static function move(string $from, string $to): bool
+    {
+        if (!self::uploaded($from) || !\rename($from, $to)) {
+            return false;
+        }
+        unset(self::$uploads[$from]);
+        @\chmod($to, 0666 & ~\umask());
+
+        return true;
+    }
+
+    /** As getallheaders() under php-fpm, which makes the names from those of $_SERVER. @return array<string, string> */
+    public static function headers(): array
+    {
+        $headers = [];
+        foreach ($_SERVER as $name => $value) {
+            $name = (string) $name;
+            if (\str_starts_with($name, 'HTTP_')) {
+                $name = \substr($name, 5);
+            } elseif ($name !== 'CONTENT_TYPE' && $name !== 'CONTENT_LENGTH') {
+                continue;
+            }
+            $headers[\ucwords(\strtolower(\strtr($name, '_', '-')), '-')] = $value;
+        }
+
+        return $headers;
+    }
+}
