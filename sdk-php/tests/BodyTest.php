@@ -177,7 +177,7 @@ final class BodyTest extends TestCase
         $host = FakeHost::serving(<<<'PHP'
             Worker::create()->onRequest(function (Request $r) {
                 $r->files[0]->moveTo(__DIR__ . '/kept');
-                return [$r->form, array_map(fn ($f) => [$f->field, $f->name, $f->type, $f->size, $f->error], $r->files), substr(sprintf('%o', fileperms(__DIR__ . '/kept')), -3)];
+                return [$r->form, array_map(fn ($f) => [$f->field, $f->name, $f->fullPath, $f->type, $f->size, $f->error], $r->files), substr(sprintf('%o', fileperms(__DIR__ . '/kept')), -3)];
             })->run();
             PHP);
         file_put_contents($path = $host->path('upload'), 'content');
@@ -185,7 +185,7 @@ final class BodyTest extends TestCase
         $form = [['a[x]', '1', 'a[y]', '2'], [['docs[]', '../a.txt', 'text/plain', 7, $path, 0], ['docs[]', '', '', 0, '', 4]]];
         $answer = $host->get('POST', '/', ['Content-Type', 'multipart/form-data; boundary=x'], null, [-1, $form]);
         self::assertSame(
-            [['a' => ['x' => '1', 'y' => '2']], [['docs[]', '../a.txt', 'text/plain', 7, 0], ['docs[]', '', '', 0, 4]], sprintf('%o', 0666 & ~umask())],
+            [['a' => ['x' => '1', 'y' => '2']], [['docs[]', 'a.txt', '../a.txt', 'text/plain', 7, 0], ['docs[]', '', '', '', 0, 4]], sprintf('%o', 0666 & ~umask())],
             json_decode($answer->body, true),
         );
         self::assertSame('content', file_get_contents($host->path('kept')));

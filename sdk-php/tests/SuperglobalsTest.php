@@ -100,7 +100,7 @@ final class SuperglobalsTest extends TestCase
 
                 return session_id();
             })->run();
-            PHP);
+            PHP, php: FakeHost::OTHER);
         $first = $host->request('POST', '/', [], null, false);
         $second = $host->request();
         $host->send([Frame::DATA, $first, Frame::FLAG_END, 'the body']);

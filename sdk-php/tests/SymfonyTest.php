@@ -37,6 +37,10 @@ final class SymfonyTest extends TestCase
                     case 'elsewhere': file_put_contents($f = __DIR__ . '/elsewhere', 'elsewhere'); return (new Http\BinaryFileResponse($f, 200, ['Content-Type' => 'text/plain']))->deleteFileAfterSend();
                     case 'stream': return new Http\StreamedResponse(function () { for ($i = 0; $i < 50000; $i++) echo "$i\n"; });
                     case 'live': return new Http\StreamedResponse(function () { try { for (;;) { echo "data: x\n\n"; flush(); usleep(1000); } } finally { WorkerHost\Log::info('finally'); } }, 200, ['Content-Type' => 'text/event-stream']);
+                    case 'ended': return new Http\StreamedResponse(function () { echo 'dropped'; while (ob_get_level()) { ob_end_clean(); } readfile(__DIR__ . '/small'); flush(); echo 'more'; });
+                    case 'closed': return new Http\StreamedResponse(function () { echo 'a'; Http\Response::closeOutputBuffers(0, true); echo 'b'; ob_start(); echo 'c'; });
+                    case 'flushed': return new Http\StreamedResponse(function () { echo 'a'; flush(); while (!is_file(__DIR__ . '/go')) { usleep(500); } echo 'b'; });
+                    case 'cookies': return new Http\JsonResponse($r->cookies->all());
                     case 'broken': return new Http\StreamedResponse(function () { echo 'a'; ob_flush(); echo 'b'; throw new Exception('broke'); });
                     case 'throw': throw new RuntimeException('secret');
                     case 'content': return new Http\Response($r->getContent());
@@ -91,6 +95,25 @@ final class SymfonyTest extends TestCase
         self::assertGreaterThan(10, count($answer->types));
         self::assertLessThan(40, count($answer->types));
         self::assertSame('terminate /stream', $this->host->logs[0][3]);
+    }
+
+    public function testAStreamedResponseMayDoWithOutputBuffersWhatItLikes(): void
+    {
+        file_put_contents($this->host->path('small'), 'a file');
+        foreach (['ended' => 'a filemore', 'closed' => 'abc', 'ended ' => 'a filemore'] as $path => $expected) {
+            $answer = $this->host->get('GET', '/' . trim($path));
+            self::assertSame([200, $expected, true], [$answer->status, $answer->body, $answer->ended]);
+        }
+        $stream = $this->host->request('GET', '/flushed');
+        self::assertSame('a', $this->host->next()[5]);
+        touch($this->host->path('go'));
+        self::assertSame('b', $this->host->answer($stream)->body);
+        self::assertStringNotContainsString('file', $this->host->log());
+    }
+
+    public function testCookiesAreThoseOfPhp(): void
+    {
+        self::assertSame('{"a_b":"\u0022x\u0022","p":["1","2"]}', $this->host->get('GET', '/cookies', ['Cookie', 'a.b="x"; p[]=1; p[]=2'])->body);
     }
 
     public function testAStreamedResponseIsStoppedWhenTheClientLeaves(): void

@@ -87,7 +87,7 @@ final class Psr15 implements Handler
         $psr = $psr
             ->withProtocolVersion($request->protocolVersion)
             ->withQueryParams($request->query)
-            ->withCookieParams($request->cookies)
+            ->withCookieParams(Form::cookies($request->header('cookie')))
             ->withUploadedFiles(Form::tree($request->files, $this->file(...)))
             ->withBody($this->streams->createStreamFromResource($request->stream()));
         if ($form !== [] || \preg_match('~^(multipart/form-data|application/x-www-form-urlencoded)\b~i', $request->header('content-type')) === 1) {

@@ -98,7 +98,7 @@ final class Symfony implements Handler
             $request->query,
             $request->form,
             $request->attributes,
-            $request->cookies,
+            Form::cookies($request->header('cookie')),
             Form::tree($request->files, $this->file(...)),
             Superglobals::server($request) + $_SERVER,
             $request->length === 0 ? '' : $request->stream(),
@@ -114,7 +114,7 @@ final class Symfony implements Handler
         }
 
         // true: move() must not ask PHP whether the file was uploaded, because PHP never saw it.
-        return new SymfonyFile($file->path, $file->name, $file->type, $file->error, true);
+        return new SymfonyFile($file->path, $file->fullPath, $file->type, $file->error, true);
     }
 
     /** Symfony's response as one of this SDK's. What a StreamedResponse echoes is sent as it comes, in blocks of 16 KiB or at each flush(). */

@@ -229,13 +229,10 @@ final class Request
         return $length < 0 ? null : $length;
     }
 
-    private function source(): Body
+    /** @internal */
+    public function source(): Body
     {
-        if ($this->body !== null) {
-            return $this->body;
-        }
-
-        return $this->body = $this->exchange->body ??= new Body($this->exchange);
+        return $this->body ??= $this->exchange->body ??= new Body($this->exchange);
     }
 
     private function decode(string $name): mixed
@@ -265,7 +262,9 @@ final class Request
             case 'files':
                 $files = [];
                 foreach ($this->message[12][1] ?? [] as $file) {
-                    $files[] = new UploadedFile($file[0], $file[1], $file[2], $file[3], $file[4], $file[5]);
+                    $folders = \strrpos(\strtr($file[1], '\\', '/'), '/');
+                    $name = $folders === false ? $file[1] : \substr($file[1], $folders + 1);
+                    $files[] = new UploadedFile($file[0], $name, $file[2], $file[3], $file[4], $file[5], $file[1]);
                 }
 
                 return $files;

@@ -7,13 +7,17 @@ namespace WorkerHost\Http;
 /** A file that came with a form. The host wrote it to disk and removes it when the request is done; moveTo() keeps it. */
 final class UploadedFile
 {
+    public readonly string $fullPath;
+
     /**
-     * @param string $field the form field's name, as the client wrote it
-     * @param string $name  the file's name at the client: never use it as a path
-     * @param string $type  the media type that the client claims
-     * @param int    $size  in bytes
-     * @param string $path  where the file is; '' if there is none
-     * @param int    $error one of PHP's UPLOAD_ERR_ constants: UPLOAD_ERR_OK, or UPLOAD_ERR_NO_FILE when none was chosen
+     * @param string $field    the form field's name, as the client wrote it
+     * @param string $name     the file's name at the client, without folders: never use it as a path
+     * @param string $type     the media type that the client claims
+     * @param int    $size     in bytes
+     * @param string $path     where the file is; '' if there is none
+     * @param int    $error    one of PHP's UPLOAD_ERR_ constants: UPLOAD_ERR_OK, UPLOAD_ERR_NO_FILE when none was chosen, or UPLOAD_ERR_PARTIAL when the form
+     *                         ended in the midst of it
+     * @param string $fullPath the name with the folders that the client sent, as it does for a folder that was chosen; '' means $name
      */
     public function __construct(
         public readonly string $field,
@@ -22,7 +26,9 @@ final class UploadedFile
         public readonly int $size,
         public readonly string $path,
         public readonly int $error = \UPLOAD_ERR_OK,
+        string $fullPath = '',
     ) {
+        $this->fullPath = $fullPath === '' ? $name : $fullPath;
     }
 
     /**

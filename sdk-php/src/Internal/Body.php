@@ -6,12 +6,14 @@ namespace WorkerHost\Internal;
 
 use WorkerHost\RequestCancelled;
 
-/** @internal A request's body: all of it as a string, or bit by bit as a stream. Shared by the copies of a request. */
+/** @internal A request's body: all of it as a string, bit by bit as a stream, or kept for php://input. Shared by the copies of a request. */
 final class Body
 {
     private ?string $all = null;
     /** @var resource|null */
     private $stream = null;
+    /** @var resource|null what php://input reads, if the body was put there */
+    private $kept = null;
 
     /** @param Exchange|string $source where it comes from, or all of it */
     public function __construct(private readonly Exchange|string $source)
@@ -24,6 +26,11 @@ final class Body
     /** @throws RequestCancelled */
     public function contents(): string
     {
+        if ($this->kept !== null) {
+            \rewind($this->kept);
+
+            return (string) \stream_get_contents($this->kept);
+        }
         if ($this->all === null) {
             $exchange = $this->source;
             if ($exchange->read > 0) {
@@ -45,6 +52,9 @@ final class Body
         if ($this->stream !== null && \is_resource($this->stream)) {
             return $this->stream;
         }
+        if ($this->kept !== null) {
+            return $this->stream = \fopen('php://input', 'rb');
+        }
         if ($this->all === null && ($this->source->read > 0 || !$this->source->whole)) {
             return $this->stream = BodyStream::open($this->source);
         }
@@ -53,5 +63,25 @@ final class Body
         \rewind($stream);
 
         return $this->stream = $stream;
+    }
+
+    /**
+     * Puts all of it there, before anybody else has read any.
+     *
+     * @param resource $stream
+     *
+     * @throws RequestCancelled
+     */
+    public function keep($stream): void
+    {
+        while (($bytes = $this->all ?? $this->source->read(Frame::MAX_DATA)) !== '') {
+            if (\fwrite($stream, $bytes) !== \strlen($bytes)) {
+                throw new \RuntimeException("the request's body does not fit into PHP's temporary folder, where php://input is kept");
+            }
+            if ($this->all !== null) {
+                return;
+            }
+        }
+        $this->kept = $stream;
     }
 }

@@ -16,10 +16,49 @@ final class Form
         if ($encoded === '') {
             return [];
         }
-        self::warn(\substr_count($encoded, '&') + 1);
-        @\parse_str($encoded, $parsed);
+        $count = \substr_count($encoded, '&') + 1;
+        $most = (int) \ini_get('max_input_vars');
+        if ($count <= $most) {
+            \parse_str($encoded, $parsed);
+
+            return $parsed;
+        }
+        Log::warn("a form or query of $count fields: those after the first $most were dropped; PHP's max_input_vars sets the limit");
+        // PHP itself warns of it here, where the code's own error handler would get it; behind a web server that is before there is one.
+        \set_error_handler(static fn (): bool => true);
+        try {
+            \parse_str($encoded, $parsed);
+        } finally {
+            \restore_error_handler();
+        }
 
         return $parsed;
+    }
+
+    /**
+     * $_COOKIE: of two with one name PHP takes the first, which has the longer path, but of `p[]=1; p[]=2` both. It decodes values, without the plus sign,
+     * and no names.
+     *
+     * @return array<array-key, mixed>
+     */
+    public static function cookies(string $header): array
+    {
+        $encoded = $seen = [];
+        foreach (\explode(';', $header) as $pair) {
+            [$name, $value] = \explode('=', $pair, 2) + [1 => ''];
+            $name = \ltrim($name, " \t\n\r\v\f");
+            if ($name === '') {
+                continue;
+            }
+            \parse_str(\urlencode($name), $parsed);
+            $key = \array_key_first($parsed);
+            if ($key !== null && (\is_array($parsed[$key]) || !isset($seen[$key]))) {
+                $seen[$key] = true;
+                $encoded[] = \urlencode($name) . '=' . \strtr($value, ['+' => '%2B', '&' => '%26']);
+            }
+        }
+
+        return self::parse(\implode('&', $encoded));
     }
 
     /**
@@ -73,8 +112,8 @@ final class Form
         $result = [];
         foreach (self::tree($files, static fn (UploadedFile $file): UploadedFile => $file) as $field => $node) {
             $attributes = [
-                'name' => static fn (UploadedFile $file): string => \basename(\strtr($file->name, '\\', '/')),
-                'full_path' => static fn (UploadedFile $file): string => $file->name,
+                'name' => static fn (UploadedFile $file): string => $file->name,
+                'full_path' => static fn (UploadedFile $file): string => $file->fullPath,
                 'type' => static fn (UploadedFile $file): string => $file->error === 0 ? $file->type : '',
                 'tmp_name' => static fn (UploadedFile $file): string => $file->path,
                 'error' => static fn (UploadedFile $file): int => $file->error,
@@ -91,13 +130,5 @@ final class Form
     private static function map(mixed $node, callable $value): mixed
     {
         return \is_array($node) ? \array_map(static fn (mixed $child): mixed => self::map($child, $value), $node) : $value($node);
-    }
-
-    private static function warn(int $count): void
-    {
-        $most = (int) \ini_get('max_input_vars');
-        if ($count > $most) {
-            Log::warn("a form or query of $count fields: those after the first $most were dropped; PHP's max_input_vars sets the limit");
-        }
     }
 }

@@ -6,7 +6,7 @@ namespace WorkerHost\Internal;
 
 use WorkerHost\Http\Request;
 
-/** @internal $_SERVER, $_GET, $_POST, $_COOKIE, $_FILES and $_REQUEST for code that reads them; emptied after each request. */
+/** @internal $_SERVER, $_GET, $_POST, $_COOKIE, $_FILES, $_REQUEST and php://input for code that reads them; emptied after each request. */
 final class Superglobals
 {
     /** @var array<string, mixed> $_SERVER as it was before the first request */
@@ -22,14 +22,13 @@ final class Superglobals
         $_GET = $request->query;
         $_POST = $request->method === 'POST' ? $request->form : [];
         $_FILES = Form::superglobal($request->files);
-        // Of two cookies with one name PHP takes the first, parse_str() the last.
-        $pairs = [];
-        foreach (\array_reverse($request->cookies, true) as $name => $value) {
-            \array_push($pairs, (string) $name, $value);
-        }
-        $_COOKIE = Form::fromPairs($pairs);
+        $_COOKIE = Form::cookies($request->header('cookie'));
         $_REQUEST = \array_merge($_GET, $_POST);
         $_SERVER = self::server($request) + $this->base;
+        Inputs::begin($request);
+        if ($request->length !== 0) {
+            Input::begin($request->source());
+        }
         Session::begin();
     }
 
@@ -37,6 +36,8 @@ final class Superglobals
     {
         $_SERVER = $this->base;
         $_GET = $_POST = $_COOKIE = $_FILES = $_REQUEST = [];
+        Inputs::end();
+        Input::end();
     }
 
     /**
@@ -51,13 +52,14 @@ final class Superglobals
         [$name, $serverPort] = self::split($request->host);
         $script = $_SERVER['SCRIPT_FILENAME'] ?? '';
         $script = \realpath($script) ?: $script;
+        $version = $request->protocolVersion;
         $server = [
             'REQUEST_METHOD' => $request->method,
             'REQUEST_URI' => $request->target,
             'QUERY_STRING' => $request->queryString,
-            'SERVER_PROTOCOL' => 'HTTP/' . $request->protocolVersion,
+            'SERVER_PROTOCOL' => 'HTTP/' . (\str_contains($version, '.') ? $version : "$version.0"),
             'REQUEST_SCHEME' => $request->scheme,
-            'SERVER_NAME' => $name,
+            'SERVER_NAME' => \str_contains($name, ':') ? "[$name]" : $name,
             'SERVER_PORT' => $serverPort !== '' ? $serverPort : ($request->scheme === 'https' ? '443' : '80'),
             'REMOTE_ADDR' => $address,
             'REMOTE_PORT' => $port,
@@ -66,7 +68,7 @@ final class Superglobals
             'SCRIPT_NAME' => '/' . \basename($script),
             'SCRIPT_FILENAME' => $script,
             'PHP_SELF' => '/' . \basename($script),
-            'DOCUMENT_ROOT' => \dirname($script),
+            'DOCUMENT_ROOT' => \getenv('DOCUMENT_ROOT') ?: \dirname($script), // the host's public folder
             'GATEWAY_INTERFACE' => 'CGI/1.1',
             'SERVER_SOFTWARE' => 'workerhost',
         ];
