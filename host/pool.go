@@ -45,7 +45,7 @@ func (h *host) newPool(c *config.Config, p *config.Pool) (*pool, error) {
 // workerSettings translates what the file says of a pool.
 func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) workers.Settings {
 	s := workers.Settings{
-		Name: p.Name, Command: p.Command, Directory: p.Directory, Env: p.Environ(os.Environ()), Stdio: p.Wire == "stdio",
+		Name: p.Name, Command: p.Command, Directory: p.Directory, Env: environ(c, p), Stdio: p.Wire == "stdio",
 		Surge: p.Surge, InPlace: p.InPlace, Concurrency: p.Concurrency,
 		Workers: p.Workers, MaxWorkers: p.MaxWorkers, IdleTimeout: p.IdleTimeout, MaxPoolMemory: int64(p.MaxPoolMemory),
 		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, SlowRequest: p.SlowRequest, SlowTrace: p.SlowTrace, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
@@ -72,6 +72,15 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		}
 	}
 	return s
+}
+
+// environ is the environment of the pool's workers. Whoever writes files or links for clients has to know where the public folder is, and CGI has a name for it.
+func environ(c *config.Config, p *config.Pool) []string {
+	environ := p.Environ(os.Environ())
+	if _, own := p.Env["DOCUMENT_ROOT"]; !own && c.HTTP.Public != "" {
+		environ = append(environ, "DOCUMENT_ROOT="+c.HTTP.Public)
+	}
+	return environ
 }
 
 // retryPolicies are the words of the file.

@@ -117,7 +117,7 @@ func elements(m Message) []any {
 		return []any{7, 0}
 	case *Request:
 		return []any{16, m.Stream, uint(m.Flags), m.Method, m.Target, m.Version, m.Scheme, m.Host, m.Remote, list(m.Headers), body(m.Body),
-			m.Length, formElements(m.Form), tlsElements(m.TLS), m.Attempt, m.ID}
+			m.Length, formElements(m.Form), tlsElements(m.TLS), m.Attempt, m.ID, m.Local}
 	case *Response:
 		var file any
 		if m.File != "" {

@@ -134,6 +134,7 @@ type Traits struct {
 	WholeBody  bool          // submit a request when its body is whole, so that a slow client occupies no worker
 	Spool      bool          // take a response at the worker's speed, to disk if need be, for the same reason
 	Forms      bool          // workers want multipart bodies parsed (SPEC.md §5.2)
+	Local      bool          // workers want to know which address a client came to (SPEC.md §5.1)
 	FileRoots  []string      // folders that RESPONSE's file may lie under
 	RetryAfter time.Duration // what a client that was turned away should wait
 	Priority   []string      // paths whose requests have priority

@@ -24,6 +24,7 @@ type Request struct {
 	TLS     *TLS
 	Attempt int // 1, or 2 when another worker died with it; 0 is encoded as 1
 	ID      string
+	Local   string // what Remote has come to, "ip:port"; only for workers with the feature local
 }
 
 // Form is a parsed multipart/form-data body (SPEC.md §5.2).
@@ -35,15 +36,18 @@ type Form struct {
 // FormFile is one file of a [Form]. Path is removed by the host when the stream is done.
 type FormFile struct {
 	Field string
-	Name  string
+	Name  string // as the client sent it: it may have folders
 	MIME  string
 	Size  int64
 	Path  string
-	Error int // 0, or FormNoFile
+	Error int // 0, FormPartial or FormNoFile
 }
 
-// FormNoFile is [FormFile].Error when the field came with no file chosen.
-const FormNoFile = 4
+// FormPartial is [FormFile].Error when the form ended in the midst of the file, FormNoFile when the field came with no file chosen.
+const (
+	FormPartial = 3
+	FormNoFile  = 4
+)
 
 // TLS tells of the client's connection (SPEC.md §5.1).
 type TLS struct {
@@ -84,6 +88,8 @@ func (*Inform) Type() Type { return TypeInform }
 func (m *Request) AppendFrame(b []byte) []byte {
 	n := 8
 	switch {
+	case m.Local != "":
+		n = 15
 	case m.ID != "":
 		n = 14
 	case m.Attempt > 1:
@@ -124,6 +130,9 @@ func (m *Request) AppendFrame(b []byte) []byte {
 	}
 	if n > 13 {
 		b = appendStr(b, m.ID)
+	}
+	if n > 14 {
+		b = appendStr(b, m.Local)
 	}
 	return endFrame(b, start)
 }
@@ -196,6 +205,9 @@ func (m *Request) Parse(payload []byte) error {
 	}
 	if f.next("id") {
 		m.ID = f.str()
+	}
+	if f.next("local") {
+		m.Local = f.str()
 	}
 	return f.end()
 }

@@ -327,6 +327,9 @@ final class Worker
         }
         $sdk = 'php/' . self::VERSION . ' (PHP ' . \PHP_VERSION . ')';
         $features = ['forms', 'ahead', ...$this->events->features()];
+        if ($this->wantsGlobals || $this->handler instanceof Handler) {
+            $features[] = 'local'; // for SERVER_ADDR
+        }
         if (Backtrace::answers()) {
             $features[] = Backtrace::FEATURE;
         }

@@ -148,16 +148,30 @@ final class InputsTest extends TestCase
     {
         $host = new FakeHost('Worker::create()->superglobals()->onRequest(fn () => $_SERVER)->run();');
         $host->hello();
-        $host->next();
+        $host->ready = $host->next();
         $cases = [
             ['1.0', 'a.example', ['HTTP/1.0', 'a.example', '80']], ['2', '[::1]:8080', ['HTTP/2.0', '[::1]', '8080']],
             ['1.1', '[::1]', ['HTTP/1.1', '[::1]', '80']], ['1.1', '127.0.0.1:81', ['HTTP/1.1', '127.0.0.1', '81']],
         ];
         foreach ($cases as $i => [$version, $name, $expected]) {
             $stream = 101 + 2 * $i;
-            $host->send([Frame::REQUEST, $stream, 1, 'GET', '/', $version, 'http', $name, '[2001:db8::1]:5', []]);
+            $host->send([Frame::REQUEST, $stream, 1, 'GET', '/', $version, 'http', $name, '[2001:db8::1]:5', [], null, 0, null, null, 1, 'id', '[::1]:8080']);
             $server = json_decode($host->answer($stream)->body, true);
-            self::assertSame([...$expected, '2001:db8::1'], [$server['SERVER_PROTOCOL'], $server['SERVER_NAME'], $server['SERVER_PORT'], $server['REMOTE_ADDR']]);
+            self::assertSame(
+                [...$expected, '2001:db8::1', '::1'],
+                [$server['SERVER_PROTOCOL'], $server['SERVER_NAME'], $server['SERVER_PORT'], $server['REMOTE_ADDR'], $server['SERVER_ADDR']],
+            );
         }
+        self::assertContains('local', $host->ready[6]);
+    }
+
+    public function testTheDocumentRootIsThePublicFolder(): void
+    {
+        putenv('DOCUMENT_ROOT=/srv/public');
+        $host = self::serving('return $_SERVER["DOCUMENT_ROOT"];');
+        putenv('DOCUMENT_ROOT');
+        self::assertSame('/srv/public', $host->get()->body);
+        $host = self::serving('return $_SERVER["DOCUMENT_ROOT"];');
+        self::assertSame(dirname($host->path('x')), $host->get()->body);
     }
 }

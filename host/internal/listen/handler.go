@@ -83,6 +83,9 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, target, scheme,
 	}
 	x.request.ID = id
 	x.describe(r, target)
+	if traits.Local {
+		x.request.Local = local(r)
+	}
 	if scheme != "" {
 		x.request.Scheme = scheme
 	}

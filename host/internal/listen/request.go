@@ -4,6 +4,7 @@ package listen
 
 import (
 	"crypto/tls"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -65,6 +66,14 @@ func remote(r *http.Request) string {
 		return ""
 	}
 	return r.RemoteAddr
+}
+
+// local is the address that the client has come to; "" on a unix socket.
+func local(r *http.Request) string {
+	if a, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
+		return a.String()
+	}
+	return ""
 }
 
 func version(r *http.Request) string {

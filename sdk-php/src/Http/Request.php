@@ -27,6 +27,7 @@ use WorkerHost\RequestCancelled;
  * @property-read int|null                                 $length      the body's length in bytes; null if that is not known before its end
  * @property-read int                                      $attempt     2 when another worker died with this request
  * @property-read string                                   $id          the request's id in the host's log
+ * @property-read string                                   $localAddress what the client has come to, `ip:port` or `[ip]:port`; under superglobals() and a bridge
  */
 final class Request
 {
@@ -88,7 +89,7 @@ final class Request
         $parsed = $form === null && $files === [] ? null : [$fields, []];
         $request = new self(
             [Frame::REQUEST, 1, Frame::FLAG_END, $method, $target, '1.1', $scheme, $host, $remoteAddress, Headers::pairs($headers), $body,
-                \strlen($body), $parsed, null, 1, ''],
+                \strlen($body), $parsed, null, 1, '', ''],
             null,
         );
         $request->body = new Body($body);
@@ -106,7 +107,7 @@ final class Request
     {
         [$method, $target, $version, $scheme, $host, $remote, $headers, $tls, $id] = $open[4];
         $request = new self(
-            [Frame::REQUEST, $open[1], Frame::FLAG_END, $method, $target, $version, $scheme, $host, $remote, $headers, null, 0, null, $tls, $open[3], $id],
+            [Frame::REQUEST, $open[1], Frame::FLAG_END, $method, $target, $version, $scheme, $host, $remote, $headers, null, 0, null, $tls, $open[3], $id, ''],
             null,
         );
         $request->body = new Body('');
@@ -123,6 +124,7 @@ final class Request
             'length' => $this->bodyLength(),
             'attempt' => $this->message[14],
             'id' => $this->message[15],
+            'localAddress' => $this->message[16],
             default => $this->decoded[$name] = $this->decode($name),
         };
     }
@@ -131,7 +133,7 @@ final class Request
     {
         return match ($name) {
             'tls', 'length' => $this->__get($name) !== null,
-            default => \in_array($name, ['path', 'queryString', 'query', 'headers', 'cookies', 'form', 'files', 'attributes', 'trailers', 'attempt', 'id'], true),
+            default => \in_array($name, ['path', 'queryString', 'query', 'headers', 'cookies', 'form', 'files', 'attributes', 'trailers', 'attempt', 'id', 'localAddress'], true),
         };
     }
 

@@ -32,7 +32,7 @@ final class Message
         Frame::DRAIN => [],
         Frame::REQUEST => [
             'flags' => 'uint', 'method' => 'str', 'target' => 'str', 'version' => 'str', 'scheme' => 'str', 'host' => 'str', 'remote' => 'str',
-            'headers' => 'pairs', 'body' => 'body?', 'length' => 'length', 'form' => 'form?', 'tls' => 'tls?', 'attempt' => 'count', 'id' => 'str',
+            'headers' => 'pairs', 'body' => 'body?', 'length' => 'length', 'form' => 'form?', 'tls' => 'tls?', 'attempt' => 'count', 'id' => 'str', 'local' => 'str',
         ],
         Frame::RESPONSE => ['flags' => 'uint', 'status' => 'uint', 'headers' => 'pairs', 'body' => 'body?', 'file' => 'str?', 'hold' => 'hold?'],
         Frame::INFORM => ['status' => 'uint', 'headers' => 'pairs'],
@@ -62,7 +62,7 @@ final class Message
         Frame::READY => [5 => 1, [], Frame::WINDOW_SIZE],
         Frame::FAILED => [3 => ''],
         Frame::LOG => [4 => null],
-        Frame::REQUEST => [10 => null, -1, null, null, 1, ''],
+        Frame::REQUEST => [10 => null, -1, null, null, 1, '', ''],
         Frame::RESPONSE => [5 => null, null, null],
         Frame::DATA => [4 => null],
         Frame::RESET => [3 => ''],

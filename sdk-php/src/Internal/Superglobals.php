@@ -61,6 +61,7 @@ final class Superglobals
             'REQUEST_SCHEME' => $request->scheme,
             'SERVER_NAME' => \str_contains($name, ':') ? "[$name]" : $name,
             'SERVER_PORT' => $serverPort !== '' ? $serverPort : ($request->scheme === 'https' ? '443' : '80'),
+            'SERVER_ADDR' => self::split($request->localAddress)[0],
             'REMOTE_ADDR' => $address,
             'REMOTE_PORT' => $port,
             'REQUEST_TIME' => (int) $time,
