@@ -39,6 +39,7 @@ func (x *exchange) deliverFile(w http.ResponseWriter, r *http.Request) {
 	if given, err := http.ParseTime(h.Get("Last-Modified")); err == nil {
 		modified = given
 	}
+	spell(h, r, m.Headers, true)
 	x.server.sendFile(w, r, f, info, m.Status, modified)
 }
 

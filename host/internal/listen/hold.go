@@ -109,6 +109,7 @@ func (x *exchange) hold(w http.ResponseWriter, r *http.Request) *held {
 	if r.ProtoMajor == 1 {
 		h["Connection"] = closing // it becomes ours
 	}
+	spell(h, r, m.Headers, false)
 	x.server.moreTime(w, r)
 	w.WriteHeader(m.Status)
 	out := output{w: w, length: -1, unflushed: true}

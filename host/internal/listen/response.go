@@ -23,7 +23,7 @@ func (x *exchange) respond(w http.ResponseWriter, r *http.Request) *held {
 		headed, failed, over, refusal := x.headed, x.failed, x.finished, x.refusal
 		x.mu.Unlock()
 		if len(informs) > 0 && r.ProtoAtLeast(1, 1) {
-			x.inform(w, informs)
+			x.inform(w, r, informs)
 		}
 		switch {
 		case failed:
@@ -75,7 +75,7 @@ func (s *Server) answerFailure(w http.ResponseWriter, r *http.Request, f *protoc
 }
 
 // inform passes informational responses on. Their headers must not stay for the response.
-func (x *exchange) inform(w http.ResponseWriter, informs []protocol.Inform) {
+func (x *exchange) inform(w http.ResponseWriter, r *http.Request, informs []protocol.Inform) {
 	h := w.Header()
 	for i := range informs {
 		m := &informs[i]
@@ -93,6 +93,7 @@ func (x *exchange) inform(w http.ResponseWriter, informs []protocol.Inform) {
 				h.Add(m.Headers[j], m.Headers[j+1])
 			}
 		}
+		spell(h, r, m.Headers, false)
 		w.WriteHeader(m.Status)
 		clear(h)
 		for name, values := range kept {
@@ -141,6 +142,7 @@ func (x *exchange) deliver(w http.ResponseWriter, r *http.Request) {
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // no guessing
 	}
+	spell(h, r, m.Headers, false)
 	x.server.moreTime(w, r)
 	w.WriteHeader(m.Status)
 	if noBody {
@@ -207,6 +209,25 @@ func (x *exchange) copyHeaders(h http.Header, pairs []string) {
 			if name != "Connection" && hasToken([]string{list}, name) {
 				delete(h, name)
 			}
+		}
+	}
+}
+
+// spell gives fields back the capitals that the worker wrote them with. HTTP does not care, but some clients do. It comes last before the head is written,
+// and leaves those alone that net/http has to find by their canonical names; for a file those are more.
+func spell(h http.Header, r *http.Request, pairs []string, file bool) {
+	if r.ProtoMajor != 1 {
+		return // HTTP/2 has no capitals
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		name := http.CanonicalHeaderKey(pairs[i])
+		if name == pairs[i] || framing(name) || name == "Content-Type" || name == "Date" ||
+			file && (name == "Etag" || name == "Last-Modified" || name == "Content-Encoding" || name == "Content-Range" || name == "Accept-Ranges") {
+			continue
+		}
+		if values := h[name]; values != nil {
+			delete(h, name)
+			h[pairs[i]] = values
 		}
 	}
 }
@@ -342,8 +363,8 @@ func setTrailers(h http.Header, pairs []string) {
 		return
 	}
 	for i := 0; i+1 < len(pairs); i += 2 {
-		if name := http.CanonicalHeaderKey(pairs[i]); !noTrailer(name) {
-			h.Add(http.TrailerPrefix+name, pairs[i+1])
+		if !noTrailer(http.CanonicalHeaderKey(pairs[i])) {
+			h.Add(http.TrailerPrefix+pairs[i], pairs[i+1])
 		}
 	}
 }

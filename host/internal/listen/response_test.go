@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -100,6 +102,40 @@ func TestHopByHopFieldsOfAResponseStayBehind(t *testing.T) {
 	}
 	if _, guessed := resp.Header["Content-Type"]; guessed {
 		t.Error("a Content-Type was guessed")
+	}
+}
+
+func TestNamesGoOutAsTheWorkerWroteThem(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file.txt")
+	if err := os.WriteFile(path, []byte("content"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	fields := []string{"ETag", `"x"`, "WWW-Authenticate", "Basic", "X-lower-UPPER", "1", "x-twice", "2", "X-Twice", "3", "content-type", "text/plain", "connection", "X-Mine", "x-mine", "4"}
+	h := start(t, func(c *call) {
+		switch c.request.Target {
+		case "/file":
+			c.say(func() {
+				c.sink.Respond(&protocol.Response{Flags: protocol.FlagEnd | protocol.FlagDone, Status: 200, Headers: fields, File: path})
+			})
+		default:
+			c.say(func() { c.sink.Inform(&protocol.Inform{Status: 103, Headers: []string{"LINK", "</a.css>"}}) })
+			c.respond(0, 200, fields, "body")
+			c.data(nil, true, "X-sum", "5")
+		}
+	})
+	h.backend.traits.FileRoots = []string{filepath.Dir(path)}
+	answer := h.raw("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	for _, line := range []string{"LINK: </a.css>", `ETag: "x"`, "WWW-Authenticate: Basic", "X-lower-UPPER: 1", "x-twice: 2", "x-twice: 3", "Content-Type: text/plain", "X-sum: 5"} {
+		if strings.Count(answer, "\r\n"+line+"\r\n") != 1 {
+			t.Errorf("no %q, or several, in\n%s", line, answer)
+		}
+	}
+	if strings.Contains(strings.ToLower(answer), "x-mine") {
+		t.Errorf("a field of the link was passed on:\n%s", answer)
+	}
+	answer = h.raw("GET /file HTTP/1.1\r\nHost: a\r\nConnection: close\r\nIf-None-Match: \"x\"\r\n\r\n")
+	if !strings.Contains(statusLine(answer), "304") || !strings.Contains(answer, "X-lower-UPPER: 1\r\n") {
+		t.Errorf("a file:\n%s", answer)
 	}
 }
 
