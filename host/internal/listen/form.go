@@ -10,6 +10,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -68,25 +69,35 @@ func tooLarge(format string, args ...any) error {
 	return &badBody{http.StatusRequestEntityTooLarge, fmt.Errorf(format, args...)}
 }
 
-// takeForm reads the body as a form. Its errors are *badBody.
+// takeForm reads the body as a form. Its errors are *badBody. What PHP takes is taken: parts that name nothing, and a form that ends too soon.
 func (x *exchange) takeForm(in *intake, boundary string) error {
 	x.form = &form{spool: x.server.spool, owner: x.terms.backend.Traits().Owner}
 	out := new(protocol.Form)
 	limits := &x.terms.limits
 	reader := multipart.NewReader(in, boundary)
-	text := 0
+	text, nameless := 0, 0
 	var buffer []byte
-	for {
+parts:
+	for begun := false; ; begun = true {
 		part, err := reader.NextRawPart()
-		if err == io.EOF {
+		if err == io.EOF || begun && endsEarly(err) {
 			break
 		}
 		if err != nil {
 			return malformed(err)
 		}
-		field, filename, isFile, err := disposition(part.Header.Get("Content-Disposition"))
-		if err != nil {
-			return &badBody{http.StatusBadRequest, err}
+		header, ok := part.Header["Content-Disposition"]
+		if !ok {
+			continue // it is no part of the form's
+		}
+		field, filename, isNamed, isFile := disposition(header[0])
+		switch {
+		case !isNamed && !isFile:
+			x.server.log.Warn("a form ends at a part without a name, and what follows it was dropped", x.about("disposition", header[0])...)
+			break parts
+		case !isNamed:
+			field = strconv.Itoa(nameless)
+			nameless++
 		}
 		if buffer == nil {
 			buffer = make([]byte, 32<<10)
@@ -166,6 +177,12 @@ func (f *form) save(part io.Reader, file *protocol.FormFile, limit int64, buffer
 		if err == io.EOF {
 			return nil
 		}
+		if endsEarly(err) {
+			file.Error, file.MIME, file.Size, file.Path = protocol.FormPartial, "", 0, ""
+			to.Close()
+			os.Remove(to.Name()) // or else it goes with its folder
+			return nil
+		}
 		if err != nil {
 			return malformed(err)
 		}
@@ -174,7 +191,7 @@ func (f *form) save(part io.Reader, file *protocol.FormFile, limit int64, buffer
 
 func readField(part io.Reader, room int) (string, error) {
 	value, err := io.ReadAll(io.LimitReader(part, int64(max(room, 0))+1))
-	if err != nil {
+	if err != nil && !endsEarly(err) {
 		return "", malformed(err)
 	}
 	if len(value) > room {
@@ -205,21 +222,16 @@ func malformed(err error) error {
 	return &badBody{http.StatusBadRequest, fmt.Errorf("malformed form: %w", err)}
 }
 
-var errDisposition = errors.New("malformed form: a part without a name")
+// endsEarly says whether the body was whole, but had no last boundary. An error of the body itself is not that.
+func endsEarly(err error) bool {
+	var bad *badBody
+	return (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) && !errors.As(err, &bad)
+}
 
-// disposition reads a part's field and file name. A path in a file name is cut off, as PHP does: some clients send theirs.
-func disposition(header string) (field, filename string, isFile bool, err error) {
-	kind, params, err := mime.ParseMediaType(header)
-	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || kind != "form-data" {
-		return "", "", false, errDisposition
-	}
-	field, ok := params["name"]
-	if !ok {
-		return "", "", false, errDisposition
-	}
+// disposition reads a part's field and file name, whatever it calls itself.
+func disposition(header string) (field, filename string, isNamed, isFile bool) {
+	_, params, _ := mime.ParseMediaType(header) // with what it could make of a malformed one
+	field, isNamed = params["name"]
 	filename, isFile = params["filename"]
-	if i := strings.LastIndexAny(filename, `/\`); i >= 0 {
-		filename = filename[i+1:]
-	}
-	return field, filename, isFile, nil
+	return field, filename, isNamed, isFile
 }

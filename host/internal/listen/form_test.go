@@ -70,7 +70,7 @@ func TestAFormIsTakenApartForTheWorker(t *testing.T) {
 	for i := range got.Form.Files {
 		got.Form.Files[i].Path = ""
 	}
-	if want := "[{f näme.txt text/plain 7  0} {none   0  4} {g e  3  0}]"; fmt.Sprint(got.Form.Files) != want {
+	if want := `[{f C:\dir\sub/näme.txt text/plain 7  0} {none   0  4} {g e  3  0}]`; fmt.Sprint(got.Form.Files) != want {
 		t.Errorf("files %v", got.Form.Files)
 	}
 	if fmt.Sprintf("%q", contents) != `["hello\r\n" "" "=41"]` || got.Flags != protocol.FlagEnd || len(got.Body) > 0 {
@@ -80,6 +80,46 @@ func TestAFormIsTakenApartForTheWorker(t *testing.T) {
 	if _, err := os.Stat(filepath.Dir(paths[0])); err == nil {
 		t.Error("the files are still there")
 	}
+}
+
+// What is expected is what PHP 8.2 makes of the same bytes behind nginx.
+func TestAFormThatIsNotWholeIsTakenAsPHPTakesIt(t *testing.T) {
+	const a, b = "--" + boundary + "\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n", "--" + boundary + "\r\nContent-Disposition: form-data; name=\"b\"\r\n\r\n2"
+	const next, last = "\r\n--" + boundary, "\r\n--" + boundary + "--\r\n"
+	var got *protocol.Form
+	h := start(t, func(c *call) {
+		got = c.request.Form
+		for i := range got.Files {
+			if got.Files[i].Path != "" {
+				got.Files[i].Path = "there"
+			}
+		}
+		hello(c)
+	})
+	h.backend.traits = protocol.Traits{Forms: true, WholeBody: true}
+	for name, test := range map[string]struct{ body, fields, files string }{
+		"without its last boundary":         {a + b + "\r\n3", "[a 1 b 2\r\n3]", "[]"},
+		"cut in its last boundary":          {a + b + next[:5], "[a 1 b 2]", "[]"},
+		"cut behind a boundary":             {a + b + next, "[a 1 b 2]", "[]"},
+		"cut at the beginning of a part":    {a + b + next + "\r\n", "[a 1 b 2]", "[]"},
+		"cut in the head of a part":         {a + b + next + "\r\nContent-Disposition: form-data; name=\"c\"", "[a 1 b 2]", "[]"},
+		"cut in a file":                     {a + "--" + boundary + "\r\nContent-Disposition: form-data; name=\"f\"; filename=\"d/x.txt\"\r\nContent-Type: text/plain\r\n\r\nabc", "[a 1]", "[{f d/x.txt  0  3}]"},
+		"with a part without a disposition": {a + "--" + boundary + "\r\nContent-Type: text/plain\r\n\r\nabc\r\n" + b + last, "[a 1 b 2]", "[]"},
+		"with a part without a name":        {a + "--" + boundary + "\r\nContent-Disposition: form-data\r\n\r\nabc\r\n" + b + last, "[a 1]", "[]"},
+		"with files without names":          {"--" + boundary + "\r\nContent-Disposition: form-data; filename=x\r\n\r\nabc" + next + "\r\nContent-Disposition: form-data; filename=y\r\n\r\nab\r\n" + b + last, "[b 2]", "[{0 x  3 there 0} {1 y  2 there 0}]"},
+		"with a part that is no form-data":  {"--" + boundary + "\r\nContent-Disposition: attachment; name=f\r\n\r\nabc" + last, "[f abc]", "[]"},
+	} {
+		got = nil
+		if status := h.post(test.body); status != 200 || got == nil {
+			t.Errorf("%s: %d", name, status)
+		} else if fmt.Sprint(got.Fields) != test.fields || fmt.Sprint(got.Files) != test.files {
+			t.Errorf("%s: %q, %v", name, got.Fields, got.Files)
+		}
+	}
+	if !strings.Contains(h.logged.String(), "a part without a name") {
+		t.Errorf("the log: %s", h.logged.String())
+	}
+	h.backend.busy.Wait()
 }
 
 func TestOnlyMultipartFormsAreTakenApart(t *testing.T) {
@@ -106,20 +146,16 @@ func TestFormsOverTheLimitsAre413AndMalformedOnes400(t *testing.T) {
 		body string
 		want int
 	}{
-		"just right":        {parts(file(strings.Repeat("x", 1000)), file("2"), field("1"), field("2"), field("3")), 200},
-		"files":             {parts(file("1"), file("2"), file("3")), 413},
-		"a file's size":     {parts(file(strings.Repeat("x", 1001))), 413},
-		"fields":            {parts(field("1"), field("2"), field("3"), field("4")), 413},
-		"fields' size":      {parts(field(strings.Repeat("x", 600<<10)), field(strings.Repeat("x", 600<<10))), 413},
-		"all of it":         {parts(field(strings.Repeat("x", 3<<20))), 413},
-		"a name's size":     {parts("Content-Disposition: form-data; name=\"" + strings.Repeat("x", 1<<20) + "\"\r\n\r\n1"), 413},
-		"the quota":         {parts(file(strings.Repeat("x", 900)), file(strings.Repeat("x", 900))), 503},
-		"not a form":        {"abc", 400},
-		"cut":               {strings.TrimSuffix(parts(file("1")), "--\r\n"), 400},
-		"no name":           {parts("Content-Disposition: form-data\r\n\r\n1"), 400},
-		"no disposition":    {parts("X: y\r\n\r\n1"), 400},
-		"other disposition": {parts("Content-Disposition: attachment; name=a\r\n\r\n1"), 400},
-		"bad header":        {parts("Content-Disposition\r\n\r\n1"), 400},
+		"just right":    {parts(file(strings.Repeat("x", 1000)), file("2"), field("1"), field("2"), field("3")), 200},
+		"files":         {parts(file("1"), file("2"), file("3")), 413},
+		"a file's size": {parts(file(strings.Repeat("x", 1001))), 413},
+		"fields":        {parts(field("1"), field("2"), field("3"), field("4")), 413},
+		"fields' size":  {parts(field(strings.Repeat("x", 600<<10)), field(strings.Repeat("x", 600<<10))), 413},
+		"all of it":     {parts(field(strings.Repeat("x", 3<<20))), 413},
+		"a name's size": {parts("Content-Disposition: form-data; name=\"" + strings.Repeat("x", 1<<20) + "\"\r\n\r\n1"), 413},
+		"the quota":     {parts(file(strings.Repeat("x", 900)), file(strings.Repeat("x", 900))), 503},
+		"not a form":    {"abc", 400},
+		"bad header":    {parts("Content-Disposition\r\n\r\n1"), 400},
 	} {
 		h := start(t, hello, func(o *Options) {
 			o.Limits.MaxFormFiles, o.Limits.MaxFormFileSize, o.Limits.MaxFormFields, o.Limits.MaxBody = 2, 1000, 3, 2<<20
