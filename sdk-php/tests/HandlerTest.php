@@ -54,7 +54,7 @@ final class HandlerTest extends TestCase
             })->run();
             PHP);
         $answer = $host->get('GET', '/response');
-        self::assertSame([201, 'made', ['x-one' => ['a'], 'x-two' => ['b', 'c']]], [$answer->status, $answer->body, $answer->headers]);
+        self::assertSame([201, 'made', ['content-type' => ['text/html; charset=utf-8'], 'x-one' => ['a'], 'x-two' => ['b', 'c']]], [$answer->status, $answer->body, $answer->headers]);
         self::assertSame([Frame::RESPONSE], $answer->types, 'one frame');
         $answer = $host->get('GET', '/string');
         self::assertSame(['<p>html</p>', ['text/html; charset=utf-8']], [$answer->body, $answer->headers['content-type']]);
@@ -181,5 +181,21 @@ final class HandlerTest extends TestCase
         $host->get();
         $host->get();
         self::assertSame([6, 3, 'warn', 'low', ['disk' => 'sda', 'free' => 3, 'list' => '[1,2]', '_7' => null]], $host->logs[1]);
+    }
+
+    public function testABodyOfTextIsHtmlUnlessTheHandlerSaysWhatItIs(): void
+    {
+        $host = FakeHost::serving(<<<'PHP'
+            $bodies = [
+                '/text' => 'grüße', '/bytes' => "\x89PNG\xff\xff\xff\xff", '/empty' => '', '/cut' => substr(str_repeat('ü', 40000), 1), '/long' => str_repeat('ü', 50000),
+                '/chunks' => ['gr', 'üße'],
+            ];
+            Worker::create()->onRequest(fn (Request $r) => $r->path === '/said' ? new Response(200, ['CONTENT-type' => 'text/csv'], 'x') : new Response(200, ['A' => 'b'], $bodies[$r->path]))->run();
+            PHP);
+        $html = ['text/html; charset=utf-8'];
+        foreach (['/text' => $html, '/bytes' => null, '/empty' => null, '/cut' => null, '/long' => $html, '/chunks' => $html, '/said' => ['text/csv']] as $path => $expected) {
+            self::assertSame($expected, $host->get('GET', $path)->headers['content-type'] ?? null, $path);
+        }
+        self::assertSame($html, $host->get('HEAD', '/long')->headers['content-type'] ?? null);
     }
 }

@@ -82,6 +82,6 @@ final class Psr15Test extends TestCase
     public function testAHandlerOfThisSdkMayReturnAPsr7Response(): void
     {
         $host = FakeHost::serving("require 'Nyholm/Psr7/autoload.php'; Worker::create()->onRequest(fn () => new Nyholm\\Psr7\\Response(201, ['A' => 'b'], 'psr'))->run();");
-        self::assertSame([201, 'psr', ['a' => ['b']]], [($answer = $host->get())->status, $answer->body, $answer->headers]);
+        self::assertSame([201, 'psr', ['content-type' => ['text/html; charset=utf-8'], 'a' => ['b']]], [($answer = $host->get())->status, $answer->body, $answer->headers]);
     }
 }

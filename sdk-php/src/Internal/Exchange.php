@@ -227,7 +227,7 @@ final class Exchange
     {
         $this->answered = true;
         $this->mark($flags);
-        $message = [Frame::RESPONSE, $this->stream, $flags, $status, $headers];
+        $message = [Frame::RESPONSE, $this->stream, $flags, $status, $body === null ? $headers : Headers::typed($headers, $body)];
         if ($body !== null && $body !== '') {
             $message[] = $body;
         } elseif ($file !== null || $hold !== null) {

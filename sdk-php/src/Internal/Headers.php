@@ -55,6 +55,31 @@ final class Headers
         return $lists;
     }
 
+    /**
+     * As PHP's own servers do, says that a body of text is HTML in UTF-8, unless the code has said what it is. Of bytes that are no UTF-8 nothing is said.
+     *
+     * @param list<string> $pairs
+     * @param string       $bytes the body's beginning
+     *
+     * @return list<string>
+     */
+    public static function typed(array $pairs, string $bytes): array
+    {
+        for ($i = 0, $count = \count($pairs); $i < $count; $i += 2) {
+            if (\strlen($pairs[$i]) === 12 && \strcasecmp($pairs[$i], 'Content-Type') === 0) {
+                return $pairs;
+            }
+        }
+        // The last character may go on in what follows.
+        for ($cut = 0, $size = \strlen($bytes); $cut < 4 && $cut < $size; ++$cut) {
+            if (\preg_match('//u', $cut === 0 ? $bytes : \substr($bytes, 0, -$cut)) === 1) {
+                return ['Content-Type', 'text/html; charset=utf-8', ...$pairs];
+            }
+        }
+
+        return $pairs;
+    }
+
     /** @throws \ValueError */
     public static function check(string $name, string $value): void
     {

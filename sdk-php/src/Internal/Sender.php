@@ -106,6 +106,9 @@ final class Sender
         if (\is_string($body) && $trailers === [] && $status !== 204 && $status !== 304 && !isset(Headers::lists($pairs)['content-length'])) {
             \array_push($pairs, 'Content-Length', (string) \strlen($body));
         }
+        if (\is_string($body) && $method === 'HEAD') {
+            $pairs = Headers::typed($pairs, \substr($body, 0, Frame::MAX_DATA));
+        }
         if (self::bodiless($method, $status)) {
             $exchange->respond($last, $status, $pairs);
 
