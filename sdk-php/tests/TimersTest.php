@@ -123,4 +123,23 @@ final class TimersTest extends TestCase
             }
         }
     }
+
+    public function testNoErrorHandlerHearsWhatTheSdkSilences(): void
+    {
+        if (!extension_loaded('pcntl')) {
+            self::markTestSkipped('ext-pcntl is not loaded');
+        }
+        $host = FakeHost::serving(<<<'PHP'
+            set_error_handler(function ($n, $m) { throw new ErrorException($m); });
+            pcntl_async_signals(true);
+            pcntl_signal(SIGALRM, fn () => Log::info('woken'));
+            Worker::create()->every(60, fn () => 1)->onRequest(fn () => 'x')->onStop(fn () => file_put_contents(__DIR__ . '/stopped', ''))->run();
+            PHP);
+        self::assertTrue($host->silent(0.05), 'it waits');
+        posix_kill($host->pid, \SIGALRM);
+        self::assertSame('woken', $host->nextLog()[3]);
+        self::assertSame('x', $host->get()->body);
+        self::assertSame(0, $host->end());
+        self::assertFileExists($host->path('stopped'));
+    }
 }

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace WorkerHost\Http;
 
+use WorkerHost\Internal\Silence;
+
 /** A file that came with a form. The host wrote it to disk and removes it when the request is done; moveTo() keeps it. */
 final class UploadedFile
 {
@@ -44,11 +46,16 @@ final class UploadedFile
         if (!\is_file($this->path)) {
             throw new \RuntimeException("the file of field '{$this->field}' is gone: it was moved before, or its request is done");
         }
-        if (!@\rename($this->path, $target)) {
-            $why = \error_get_last()['message'] ?? 'unknown reason';
-            throw new \RuntimeException("can't move the file of field '{$this->field}' to $target: $why");
+        Silence::begin();
+        try {
+            if (!@\rename($this->path, $target)) {
+                $why = \error_get_last()['message'] ?? 'unknown reason';
+                throw new \RuntimeException("can't move the file of field '{$this->field}' to $target: $why");
+            }
+            // The host keeps uploads private (0600).
+            @\chmod($target, 0666 & ~\umask());
+        } finally {
+            \restore_error_handler();
         }
-        // The host keeps uploads private (0600).
-        @\chmod($target, 0666 & ~\umask());
     }
 }

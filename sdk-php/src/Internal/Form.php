@@ -25,9 +25,9 @@ final class Form
         }
         Log::warn("a form or query of $count fields: those after the first $most were dropped; PHP's max_input_vars sets the limit");
         // PHP itself warns of it here, where the code's own error handler would get it; behind a web server that is before there is one.
-        \set_error_handler(static fn (): bool => true);
+        Silence::begin();
         try {
-            \parse_str($encoded, $parsed);
+            @\parse_str($encoded, $parsed);
         } finally {
             \restore_error_handler();
         }

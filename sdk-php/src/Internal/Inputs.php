@@ -90,7 +90,7 @@ final class Inputs
             return false;
         }
         unset(self::$uploads[$from]);
-        @\chmod($to, 0666 & ~\umask());
+        \chmod($to, 0666 & ~\umask());
 
         return true;
     }

@@ -265,7 +265,12 @@ final class Link
         $read = [$this->in];
         $write = $except = null;
 
-        return @\stream_select($read, $write, $except, \intdiv($microseconds, 1_000_000), $microseconds % 1_000_000) === 1;
+        Silence::begin(); // a signal cuts it short, with a warning
+        try {
+            return @\stream_select($read, $write, $except, \intdiv($microseconds, 1_000_000), $microseconds % 1_000_000) === 1;
+        } finally {
+            \restore_error_handler();
+        }
     }
 
     /**
