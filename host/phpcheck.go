@@ -19,7 +19,10 @@ var phpExtensions = []struct{ name, debian, what string }{
 }
 
 // needed are functions that the SDK can't do without.
-var needed = []string{"fopen", "stream_select", "stream_set_blocking", "fwrite", "fread", "register_shutdown_function", "set_error_handler", "ob_start", "ob_list_handlers", "ob_end_flush", "get_resources"}
+var needed = []string{
+	"fopen", "stream_select", "stream_set_blocking", "fwrite", "fread", "register_shutdown_function", "set_error_handler",
+	"ob_start", "ob_list_handlers", "ob_end_flush", "get_resources",
+}
 
 // iniCheck is a setting that hurts if it has, or has not, a value.
 type iniCheck struct {

@@ -74,7 +74,8 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 	return s
 }
 
-// environ is the environment of the pool's workers. Whoever writes files or links for clients has to know where the public folder is, and CGI has a name for it.
+// environ is the environment of the pool's workers. Whoever writes files or links for clients has to know where the
+// public folder is, and CGI has a name for it.
 func environ(c *config.Config, p *config.Pool) []string {
 	environ := p.Environ(os.Environ())
 	if _, own := p.Env["DOCUMENT_ROOT"]; !own && c.HTTP.Public != "" {

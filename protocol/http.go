@@ -43,7 +43,8 @@ type FormFile struct {
 	Error int // 0, FormPartial or FormNoFile
 }
 
-// FormPartial is [FormFile].Error when the form ended in the midst of the file, FormNoFile when the field came with no file chosen.
+// FormPartial is [FormFile].Error when the form ended in the midst of the file, FormNoFile when the field came with
+// no file chosen.
 const (
 	FormPartial = 3
 	FormNoFile  = 4

@@ -2,8 +2,9 @@
 
 declare(strict_types=1);
 
-// PHP's functions that can't do under its command line what they do behind a web server. The host starts a worker's PHP without them (`disable_functions`), so
-// that they can be defined here; where PHP was started in another way it has its own, and those here are left out. getallheaders() it never has.
+// PHP's functions that can't do under its command line what they do behind a web server. The host starts a worker's
+// PHP without them (`disable_functions`), so that they can be defined here; where PHP was started in another way it
+// has its own, and those here are left out. getallheaders() it never has.
 
 use WorkerHost\Internal\Inputs;
 use WorkerHost\Internal\Printed;
@@ -22,7 +23,10 @@ if (!function_exists('ob_get_status')) {
         foreach (Printed::handlers() as $level => $name) {
             $type = $name === 'default output handler' ? 0 : 1;
             $flags = PHP_OUTPUT_HANDLER_STDFLAGS | $type;
-            $status[] = ['name' => $name, 'type' => $type, 'flags' => $flags, 'level' => $level, 'chunk_size' => 0, 'buffer_size' => 16384, 'buffer_used' => 0];
+            $status[] = [
+                'name' => $name, 'type' => $type, 'flags' => $flags, 'level' => $level,
+                'chunk_size' => 0, 'buffer_size' => 16384, 'buffer_used' => 0,
+            ];
         }
         if ($status !== []) {
             $status[count($status) - 1]['buffer_used'] = (int) ob_get_length();
@@ -98,8 +102,11 @@ if (!function_exists('filter_input')) {
 }
 
 if (!function_exists('filter_input_array')) {
-    function filter_input_array(int $type, array|int $options = FILTER_DEFAULT, bool $add_empty = true): array|false|null
-    {
+    function filter_input_array(
+        int $type,
+        array|int $options = FILTER_DEFAULT,
+        bool $add_empty = true,
+    ): array|false|null {
         return Inputs::filterAll(Inputs::of($type), $options, $add_empty);
     }
 }

@@ -307,7 +307,8 @@ func (p *Pool) admit(w *worker) bool {
 	p.failure.Store(nil)
 	if single := w.concurrency == 1; p.newest(w) {
 		p.traits.Store(&protocol.Traits{
-			Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single, Forms: w.ready.Has("forms"), Local: w.ready.Has("local"),
+			Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single,
+			Forms: w.ready.Has("forms"), Local: w.ready.Has("local"),
 			FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority, Retry: w.gen.settings.Retry, Owner: w.gen.equipment.Owner,
 			Events: w.ready.Events(), AtMostOnce: w.gen.settings.Delivery == AtMostOnce,
 		})

@@ -213,10 +213,12 @@ final class Worker
     }
 
     /**
-     * Fills $_SERVER, $_GET, $_POST, $_COOKIE, $_FILES and $_REQUEST for each request, for older code.
+     * Fills $_SERVER, $_GET, $_POST, $_COOKIE, $_FILES, $_REQUEST and php://input for each request, for older code. A
+     * request's body has come as a whole before the handler runs.
      *
-     * @param bool $capture whether what the code echoes is the body of the response, unless the handler returns one. Status and headers are
-     *                      then set through WorkerHost\Http\Output, because header() can't be seen under PHP's command line.
+     * @param bool $capture whether what the code prints is the body of the response, unless the handler returns one;
+     *                      flush() sends it. Status and headers are then set through WorkerHost\Http\Output, because
+     *                      header() can't be seen under PHP's command line.
      */
     public function superglobals(bool $capture = false): self
     {
@@ -444,10 +446,12 @@ final class Worker
         } catch (LinkError $e) {
             throw $e;
         } catch (\Throwable $e) {
-            Log::error('an output buffer was left, and its callback failed: ' . Failure::summary($e), ['trace' => (string) $e]);
+            $what = 'an output buffer was left, and its callback failed: ';
+            Log::error($what . Failure::summary($e), ['trace' => (string) $e]);
         }
         if (Printed::stuck() && !$this->link->draining) {
-            Log::warn('this worker ends: the code has left an output buffer that can not be ended, which keeps all that is printed from now on');
+            Log::warn('this worker ends: the code has left an output buffer that can not be ended, '
+                . 'which keeps all that is printed from now on');
             $this->link->draining = true;
         }
     }
@@ -470,8 +474,8 @@ final class Worker
      * Runs at PHP's shutdown. Where code was cut off by exit() or a fatal error it still gives the host its answer, so that nobody tries the request
      * again. Of an event it says nothing: the host takes it for a death, and has another worker handle it once more (SPEC.md §9.8).
      *
-     * @param bool $last whether this is the very end. Where what the code prints is the body, exit() is a way to end it, and what shutdown functions and
-     *                   destructors print is part of it
+     * @param bool $last whether this is the very end. Where what the code prints is the body, exit() is a way to end it,
+     *                   and what shutdown functions and destructors print is part of it
      */
     private function shutdown(bool $last = false): void
     {

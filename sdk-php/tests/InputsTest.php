@@ -9,7 +9,10 @@ use WorkerHost\Internal\Form;
 use WorkerHost\Internal\Frame;
 use WorkerHost\Tests\Support\FakeHost;
 
-/** What came with a request is where PHP's manual says, and as php-fpm gives it. The values were compared with those of php-fpm 8.2. */
+/**
+ * What came with a request is where PHP's manual says, and as php-fpm gives it. The values were compared with those
+ * of php-fpm 8.2.
+ */
 final class InputsTest extends TestCase
 {
     private static function serving(string $code, array $php = FakeHost::PHP): FakeHost

@@ -37,10 +37,11 @@ var residentSettings = []struct{ name, value string }{
 	{"implicit_flush", "1"},
 }
 
-// takenOver are functions that PHP's command line has, but that do nothing for a client there. PHP is started without them, so that the SDK can define them;
-// a script in its place that calls one has to bring its own. Their twin is Printed::FUNCTIONS of the PHP SDK.
-const takenOver = "ob_get_level,ob_get_status,ob_get_clean,ob_get_flush,ob_implicit_flush,flush,connection_aborted,connection_status," +
-	"filter_has_var,filter_input,filter_input_array,is_uploaded_file,move_uploaded_file"
+// takenOver are functions that PHP's command line has, but that do nothing for a client there. PHP is started without
+// them, so that the SDK can define them; a script in its place that calls one has to bring its own. Their twin is
+// Printed::FUNCTIONS of the PHP SDK.
+const takenOver = "ob_get_level,ob_get_status,ob_get_clean,ob_get_flush,ob_implicit_flush,flush," +
+	"connection_aborted,connection_status,filter_has_var,filter_input,filter_input_array,is_uploaded_file,move_uploaded_file"
 
 // probeTimeout is far more than php needs to start, also on a machine that has much else to do.
 const probeTimeout = 10 * time.Second
@@ -55,7 +56,7 @@ type PHP struct {
 	Opcache bool   // the opcache extension is loaded
 	Msgpack bool   // ext-msgpack is loaded; without it the SDK decodes in plain PHP, more slowly
 
-	// Disabled are the functions that disable_functions of the machine or the pool switches off, with commas between them.
+	// Disabled is disable_functions as the machine or the pool has it, with nothing but commas between the names.
 	Disabled string
 }
 
@@ -148,7 +149,7 @@ func PHPCommand(php PHP, pool *Pool, temporary string) []string {
 			command = append(command, "-d", name+"="+temporary)
 		}
 	}
-	// For this process alone: PHP that it starts in its turn would go without them, and has no SDK, if they stood in a file.
+	// By -d, for this process alone: what stands in a file holds for PHP that it starts, too, which has no SDK.
 	disabled := takenOver
 	if php.Disabled != "" {
 		disabled = php.Disabled + "," + disabled

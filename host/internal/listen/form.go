@@ -69,7 +69,8 @@ func tooLarge(format string, args ...any) error {
 	return &badBody{http.StatusRequestEntityTooLarge, fmt.Errorf(format, args...)}
 }
 
-// takeForm reads the body as a form. Its errors are *badBody. What PHP takes is taken: parts that name nothing, and a form that ends too soon.
+// takeForm reads the body as a form. Its errors are *badBody. What PHP takes is taken: parts that name nothing, and a
+// form that ends too soon.
 func (x *exchange) takeForm(in *intake, boundary string) error {
 	x.form = &form{spool: x.server.spool, owner: x.terms.backend.Traits().Owner}
 	out := new(protocol.Form)
@@ -93,7 +94,8 @@ parts:
 		field, filename, isNamed, isFile := disposition(header[0])
 		switch {
 		case !isNamed && !isFile:
-			x.server.log.Warn("a form ends at a part without a name, and what follows it was dropped", x.about("disposition", header[0])...)
+			const what = "a form ends at a part without a name, and what follows it was dropped"
+			x.server.log.Warn(what, x.about("disposition", header[0])...)
 			break parts
 		case !isNamed:
 			field = strconv.Itoa(nameless)

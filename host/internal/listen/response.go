@@ -213,16 +213,16 @@ func (x *exchange) copyHeaders(h http.Header, pairs []string) {
 	}
 }
 
-// spell gives fields back the capitals that the worker wrote them with. HTTP does not care, but some clients do. It comes last before the head is written,
-// and leaves those alone that net/http has to find by their canonical names; for a file those are more.
+// spell gives fields back the capitals that the worker wrote them with. HTTP does not care, but some clients do. It
+// comes last before the head is written, and leaves those alone that net/http has to find by their canonical names;
+// for a file those are more.
 func spell(h http.Header, r *http.Request, pairs []string, file bool) {
 	if r.ProtoMajor != 1 {
 		return // HTTP/2 has no capitals
 	}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		name := http.CanonicalHeaderKey(pairs[i])
-		if name == pairs[i] || framing(name) || name == "Content-Type" || name == "Date" ||
-			file && (name == "Etag" || name == "Last-Modified" || name == "Content-Encoding" || name == "Content-Range" || name == "Accept-Ranges") {
+		if name == pairs[i] || framing(name) || name == "Content-Type" || name == "Date" || file && validates(name) {
 			continue
 		}
 		if values := h[name]; values != nil {
@@ -230,6 +230,15 @@ func spell(h http.Header, r *http.Request, pairs []string, file bool) {
 			h[pairs[i]] = values
 		}
 	}
+}
+
+// validates says whether [http.ServeContent] looks for a field, or sets it.
+func validates(name string) bool {
+	switch name {
+	case "Etag", "Last-Modified", "Content-Encoding", "Content-Range", "Accept-Ranges":
+		return true
+	}
+	return false
 }
 
 // breakOff cuts the client's connection, so that it can tell that the response is not whole.

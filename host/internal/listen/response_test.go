@@ -41,6 +41,17 @@ func TestARequestArrivesAsItWasSent(t *testing.T) {
 	}
 }
 
+func TestAWorkerThatAsksIsToldWhereTheClientCame(t *testing.T) {
+	var got string
+	h := start(t, func(c *call) { got = c.request.Local; hello(c) })
+	for asks, want := range map[bool]string{false: "", true: strings.TrimPrefix(h.url, "http://")} {
+		h.backend.traits.Local = asks
+		if h.do("GET", "/", nil); got != want {
+			t.Errorf("asks: %v: the client came to %q, not %q", asks, got, want)
+		}
+	}
+}
+
 func TestResponsesWithoutABody(t *testing.T) {
 	h := start(t, func(c *call) {
 		switch c.request.Target {

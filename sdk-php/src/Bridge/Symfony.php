@@ -117,7 +117,10 @@ final class Symfony implements Handler
         return new SymfonyFile($file->path, $file->fullPath, $file->type, $file->error, true);
     }
 
-    /** Symfony's response as one of this SDK's. What a StreamedResponse echoes is sent as it comes, in blocks of 16 KiB or at each flush(). */
+    /**
+     * Symfony's response as one of this SDK's. What a StreamedResponse echoes is sent as it comes, in blocks of 16
+     * KiB or at each flush().
+     */
     public function response(SymfonyResponse $symfony): Response
     {
         $headers = $symfony->headers->allPreserveCaseWithoutCookies();

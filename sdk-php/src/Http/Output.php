@@ -25,7 +25,9 @@ final class Output
     /** In place of header("$name: $value"). $replace: false adds it beside those of the same name. */
     public static function header(string $name, string $value, bool $replace = true): void
     {
-        self::change(static fn (Response $head): Response => $replace ? $head->withHeader($name, $value) : $head->withAddedHeader($name, $value));
+        self::change(static fn (Response $head): Response => $replace
+            ? $head->withHeader($name, $value)
+            : $head->withAddedHeader($name, $value));
     }
 
     /** In place of setcookie(). */
@@ -37,7 +39,9 @@ final class Output
     /** In place of header('Location: …'). The code runs on; return when it should not. */
     public static function redirect(string $location, int $status = 302): void
     {
-        self::change(static fn (Response $head): Response => $head->withStatus($status)->withHeader('Location', $location));
+        self::change(static fn (Response $head): Response => $head
+            ->withStatus($status)
+            ->withHeader('Location', $location));
     }
 
     /** @internal before the handler */
@@ -65,7 +69,7 @@ final class Output
      * @internal the whole response, or what is left of it
      *
      * @param string $rest     what was printed and not sent
-     * @param bool   $answered whether the beginning was sent; if it is committed and was not, the response is one without a body
+     * @param bool   $answered whether the beginning was sent; a head that is committed and was not sent has no body
      */
     public static function end(string $rest, bool $answered): Response
     {
@@ -88,7 +92,8 @@ final class Output
             'WorkerHost\Http\Output is for code whose echo is the body, under superglobals(capture: true); elsewhere return a Response',
         );
         if (self::$committed) {
-            \trigger_error('Cannot modify status, headers and cookies: they have been sent with what was printed before', \E_USER_WARNING);
+            $why = 'Cannot modify status, headers and cookies: they were sent with what was printed before';
+            \trigger_error($why, \E_USER_WARNING);
         } else {
             self::$head = $change($head);
         }

@@ -27,7 +27,7 @@ use WorkerHost\RequestCancelled;
  * @property-read int|null                                 $length      the body's length in bytes; null if that is not known before its end
  * @property-read int                                      $attempt     2 when another worker died with this request
  * @property-read string                                   $id          the request's id in the host's log
- * @property-read string                                   $localAddress what the client has come to, `ip:port` or `[ip]:port`; under superglobals() and a bridge
+ * @property-read string                                   $localAddress what the client came to; see README.md
  */
 final class Request
 {
@@ -107,7 +107,8 @@ final class Request
     {
         [$method, $target, $version, $scheme, $host, $remote, $headers, $tls, $id] = $open[4];
         $request = new self(
-            [Frame::REQUEST, $open[1], Frame::FLAG_END, $method, $target, $version, $scheme, $host, $remote, $headers, null, 0, null, $tls, $open[3], $id, ''],
+            [Frame::REQUEST, $open[1], Frame::FLAG_END, $method, $target, $version, $scheme, $host, $remote, $headers,
+                null, 0, null, $tls, $open[3], $id, ''],
             null,
         );
         $request->body = new Body('');
@@ -133,7 +134,10 @@ final class Request
     {
         return match ($name) {
             'tls', 'length' => $this->__get($name) !== null,
-            default => \in_array($name, ['path', 'queryString', 'query', 'headers', 'cookies', 'form', 'files', 'attributes', 'trailers', 'attempt', 'id', 'localAddress'], true),
+            default => \in_array($name, [
+                'path', 'queryString', 'query', 'headers', 'cookies', 'form', 'files', 'attributes', 'trailers', 'attempt', 'id',
+                'localAddress',
+            ], true),
         };
     }
 

@@ -323,7 +323,9 @@ final class Response
             return [Frame::RESPONSE, $stream, Frame::FLAG_END | Frame::FLAG_DONE, $this->status, $this->pairs];
         }
 
-        return [Frame::RESPONSE, $stream, Frame::FLAG_END | Frame::FLAG_DONE, $this->status, Headers::typed($this->pairs, $this->body), $this->body];
+        $pairs = Headers::typed($this->pairs, $this->body);
+
+        return [Frame::RESPONSE, $stream, Frame::FLAG_END | Frame::FLAG_DONE, $this->status, $pairs, $this->body];
     }
 
     /**

@@ -17,9 +17,10 @@ final class UploadedFile
      * @param string $type     the media type that the client claims
      * @param int    $size     in bytes
      * @param string $path     where the file is; '' if there is none
-     * @param int    $error    one of PHP's UPLOAD_ERR_ constants: UPLOAD_ERR_OK, UPLOAD_ERR_NO_FILE when none was chosen, or UPLOAD_ERR_PARTIAL when the form
-     *                         ended in the midst of it
-     * @param string $fullPath the name with the folders that the client sent, as it does for a folder that was chosen; '' means $name
+     * @param int    $error    one of PHP's UPLOAD_ERR_ constants: UPLOAD_ERR_OK, UPLOAD_ERR_NO_FILE when none was
+     *                         chosen, or UPLOAD_ERR_PARTIAL when the form ended in the midst of it
+     * @param string $fullPath the name with the folders that the client sent, as it does for a folder that was chosen;
+     *                         '' means $name
      */
     public function __construct(
         public readonly string $field,

@@ -6,7 +6,10 @@ namespace WorkerHost\Internal;
 
 use WorkerHost\RequestCancelled;
 
-/** @internal A request's body: all of it as a string, bit by bit as a stream, or kept for php://input. Shared by the copies of a request. */
+/**
+ * @internal A request's body: all of it as a string, bit by bit as a stream, or kept for php://input. Shared by the
+ * copies of a request.
+ */
 final class Body
 {
     private ?string $all = null;
@@ -76,7 +79,7 @@ final class Body
     {
         while (($bytes = $this->all ?? $this->source->read(Frame::MAX_DATA)) !== '') {
             if (\fwrite($stream, $bytes) !== \strlen($bytes)) {
-                throw new \RuntimeException("the request's body does not fit into PHP's temporary folder, where php://input is kept");
+                throw new \RuntimeException("PHP's temporary folder has no room for the body, for php://input");
             }
             if ($this->all !== null) {
                 return;

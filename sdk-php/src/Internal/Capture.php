@@ -6,7 +6,10 @@ namespace WorkerHost\Internal;
 
 use WorkerHost\RequestCancelled;
 
-/** @internal A body that is made of what the code prints: gathers it, and sends it when there is enough or the code flushes. */
+/**
+ * @internal A body that is made of what the code prints: gathers it, and sends it when there is enough or the code
+ * flushes.
+ */
 final class Capture
 {
     /** Nobody waits for the body any more. */

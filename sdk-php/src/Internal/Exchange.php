@@ -227,7 +227,8 @@ final class Exchange
     {
         $this->answered = true;
         $this->mark($flags);
-        $message = [Frame::RESPONSE, $this->stream, $flags, $status, $body === null ? $headers : Headers::typed($headers, $body)];
+        $headers = $body === null ? $headers : Headers::typed($headers, $body);
+        $message = [Frame::RESPONSE, $this->stream, $flags, $status, $headers];
         if ($body !== null && $body !== '') {
             $message[] = $body;
         } elseif ($file !== null || $hold !== null) {

@@ -23,8 +23,10 @@ final class Form
 
             return $parsed;
         }
-        Log::warn("a form or query of $count fields: those after the first $most were dropped; PHP's max_input_vars sets the limit");
-        // PHP itself warns of it here, where the code's own error handler would get it; behind a web server that is before there is one.
+        Log::warn("a form or query of $count fields: those after the first $most were dropped; "
+            . "PHP's max_input_vars sets the limit");
+        // PHP itself warns of it here, where the code's own error handler would get it; behind a web server that is
+        // before there is one.
         Silence::begin();
         try {
             @\parse_str($encoded, $parsed);
@@ -36,8 +38,8 @@ final class Form
     }
 
     /**
-     * $_COOKIE: of two with one name PHP takes the first, which has the longer path, but of `p[]=1; p[]=2` both. It decodes values, without the plus sign,
-     * and no names.
+     * $_COOKIE: of two with one name PHP takes the first, which has the longer path, but of `p[]=1; p[]=2` both. It
+     * decodes values, without the plus sign, and no names.
      *
      * @return array<array-key, mixed>
      */

@@ -56,7 +56,8 @@ final class Headers
     }
 
     /**
-     * As PHP's own servers do, says that a body of text is HTML in UTF-8, unless the code has said what it is. Of bytes that are no UTF-8 nothing is said.
+     * As PHP's own servers do, says that a body of text is HTML in UTF-8, unless the code has said what it is. Of
+     * bytes that are no UTF-8 nothing is said.
      *
      * @param list<string> $pairs
      * @param string       $bytes the body's beginning

@@ -5,9 +5,10 @@ declare(strict_types=1);
 namespace WorkerHost\Internal;
 
 /**
- * @internal php://input. PHP reads it from a temporary stream of its own, which under the command line is there and stays empty; so the body is put there, and
- * all else is PHP's: it can be opened as often as one likes, sought in, and read through filters. (A stream wrapper in place of php:// would have to stand in
- * for php://memory and all others as well, and each time that one is registered PHP keeps a little memory.)
+ * @internal php://input. PHP reads it from a temporary stream of its own, which under the command line is there and
+ * stays empty; so the body is put there, and all else is PHP's: it can be opened as often as one likes, sought in,
+ * and read through filters. (A stream wrapper in place of php:// would have to stand in for php://memory and all
+ * others as well, and each time that one is registered PHP keeps a little memory.)
  */
 final class Input
 {
@@ -31,7 +32,11 @@ final class Input
         }
     }
 
-    /** @return resource the stream that PHP makes when php://input is first opened: no name, nothing in it, and it is what php://input reads */
+    /**
+     * The stream that PHP makes when php://input is first opened: no name, nothing in it, and php://input reads it.
+     *
+     * @return resource
+     */
     private static function find()
     {
         $input = \fopen('php://input', 'rb');
@@ -48,6 +53,6 @@ final class Input
                 return $stream;
             }
         }
-        throw new \Error('php://input can not be filled under PHP ' . \PHP_VERSION . ': superglobals() does not know how this one keeps it');
+        throw new \Error('superglobals() does not know how to fill php://input under PHP ' . \PHP_VERSION);
     }
 }

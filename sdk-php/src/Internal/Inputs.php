@@ -6,10 +6,13 @@ namespace WorkerHost\Internal;
 
 use WorkerHost\Http\Request;
 
-/** @internal What came with the request at hand, as it came, for the functions of PHP that ask for it whatever the superglobals hold by now (functions.php). */
+/**
+ * @internal What came with the request at hand, as it came, for the functions of PHP that ask for it whatever the
+ * superglobals hold by now (functions.php).
+ */
 final class Inputs
 {
-    private const NAMES = [\INPUT_POST => 'POST', \INPUT_GET => 'GET', \INPUT_COOKIE => 'COOKIE', \INPUT_ENV => 'ENV', \INPUT_SERVER => 'SERVER'];
+    private const TYPES = [\INPUT_POST, \INPUT_GET, \INPUT_COOKIE, \INPUT_ENV, \INPUT_SERVER];
 
     /** @var array<int, array<array-key, mixed>> */
     private static array $arrays = [];
@@ -19,7 +22,7 @@ final class Inputs
     /** Takes over what the superglobals hold. */
     public static function begin(Request $request): void
     {
-        self::$arrays = [\INPUT_POST => $_POST, \INPUT_GET => $_GET, \INPUT_COOKIE => $_COOKIE, \INPUT_ENV => $_ENV, \INPUT_SERVER => $_SERVER];
+        self::$arrays = \array_combine(self::TYPES, [$_POST, $_GET, $_COOKIE, $_ENV, $_SERVER]);
         foreach ($request->files as $file) {
             self::$uploads[$file->path] = true;
         }
@@ -40,8 +43,9 @@ final class Inputs
      */
     public static function of(int $type): array
     {
-        if (!isset(self::NAMES[$type])) {
-            throw new \ValueError(\debug_backtrace(\DEBUG_BACKTRACE_IGNORE_ARGS, 2)[1]['function'] . '(): Argument #1 ($type) must be an INPUT_* constant');
+        if (!\in_array($type, self::TYPES, true)) {
+            $function = \debug_backtrace(\DEBUG_BACKTRACE_IGNORE_ARGS, 2)[1]['function'];
+            throw new \ValueError("$function(): Argument #1 (\$type) must be an INPUT_* constant");
         }
 
         return self::$arrays[$type] ?? [];
@@ -53,8 +57,9 @@ final class Inputs
         if ($value !== null) {
             return \filter_var($value, $filter, $options);
         }
-        if (\is_array($options) && \is_array($options['options'] ?? null) && \array_key_exists('default', $options['options'])) {
-            return $options['options']['default'];
+        $named = \is_array($options) ? $options['options'] ?? null : null;
+        if (\is_array($named) && \array_key_exists('default', $named)) {
+            return $named['default'];
         }
         $flags = \is_array($options) ? (int) ($options['flags'] ?? 0) : $options;
 
@@ -95,7 +100,11 @@ final class Inputs
         return true;
     }
 
-    /** As getallheaders() under php-fpm, which makes the names from those of $_SERVER. @return array<string, string> */
+    /**
+     * As getallheaders() under php-fpm, which makes the names from those of $_SERVER.
+     *
+     * @return array<string, string>
+     */
     public static function headers(): array
     {
         $headers = [];

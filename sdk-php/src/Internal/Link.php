@@ -267,7 +267,9 @@ final class Link
 
         Silence::begin(); // a signal cuts it short, with a warning
         try {
-            return @\stream_select($read, $write, $except, \intdiv($microseconds, 1_000_000), $microseconds % 1_000_000) === 1;
+            $seconds = \intdiv($microseconds, 1_000_000);
+
+            return @\stream_select($read, $write, $except, $seconds, $microseconds % 1_000_000) === 1;
         } finally {
             \restore_error_handler();
         }

@@ -32,7 +32,8 @@ final class Message
         Frame::DRAIN => [],
         Frame::REQUEST => [
             'flags' => 'uint', 'method' => 'str', 'target' => 'str', 'version' => 'str', 'scheme' => 'str', 'host' => 'str', 'remote' => 'str',
-            'headers' => 'pairs', 'body' => 'body?', 'length' => 'length', 'form' => 'form?', 'tls' => 'tls?', 'attempt' => 'count', 'id' => 'str', 'local' => 'str',
+            'headers' => 'pairs', 'body' => 'body?', 'length' => 'length', 'form' => 'form?', 'tls' => 'tls?',
+            'attempt' => 'count', 'id' => 'str', 'local' => 'str',
         ],
         Frame::RESPONSE => ['flags' => 'uint', 'status' => 'uint', 'headers' => 'pairs', 'body' => 'body?', 'file' => 'str?', 'hold' => 'hold?'],
         Frame::INFORM => ['status' => 'uint', 'headers' => 'pairs'],

@@ -5,25 +5,32 @@ declare(strict_types=1);
 namespace WorkerHost\Internal;
 
 /**
- * @internal Everything that the code prints: it goes to the log or, while a Capture is there, into the body that this makes.
+ * @internal Everything that the code prints: it goes to the log or, while a Capture is there, into the body that this
+ * makes.
  *
- * PHP hands it over in a buffer at the bottom, which is never filled: PHP takes the first byte that it writes itself for the end of the headers, and
- * would start no session any more; and what it has written itself is past all help.
+ * PHP hands it over in a buffer at the bottom, which is never filled: PHP takes the first byte that it writes itself
+ * for the end of the headers, and would start no session any more; and what it has written itself is past all help.
  *
- * Whatever the code does with output buffers must not get it past this one. A buffer that can be removed is removed, by `while (ob_get_level()) ob_end_clean();`,
- * and nothing takes its place in time: in an output callback ob_start() is fatal. One that can't be removed makes that loop endless. So it can't be removed,
- * and is not counted either: the host starts PHP without ob_get_level() and its like (`disable_functions`), and functions.php defines them anew. What PHP
- * still has itself, ob_end_clean() say, then answers for this buffer as it does where there is none: with a notice and false. (Reading back what has reached
- * descriptor 1 was the other way. A pipe's reader would be this process, which a full pipe blocks for ever; a file streams nothing.)
+ * Whatever the code does with output buffers must not get it past this one. A buffer that can be removed is removed,
+ * by `while (ob_get_level()) ob_end_clean();`, and nothing takes its place in time: in an output callback ob_start()
+ * is fatal. One that can't be removed makes that loop endless. So it can't be removed, and is not counted either: the
+ * host starts PHP without ob_get_level() and its like (`disable_functions`), and functions.php defines them anew.
+ * What PHP still has itself, ob_end_clean() say, then answers for this buffer as it does where there is none: with a
+ * notice and false. (Reading back what has reached descriptor 1 was the other way. A pipe's reader would be this
+ * process, which a full pipe blocks for ever; a file streams nothing.)
  *
  * Where PHP was started in another way the buffer can be removed, and a request whose output has got past it fails.
  */
 final class Printed
 {
-    /** What the host starts PHP without, since functions.php has it: the twin of takenOver in host/internal/config/php.go. */
+    /**
+     * What the host starts PHP without, since functions.php has it: the twin of takenOver in
+     * host/internal/config/php.go.
+     */
     public const FUNCTIONS = [
-        'ob_get_level', 'ob_get_status', 'ob_get_clean', 'ob_get_flush', 'ob_implicit_flush', 'flush', 'connection_aborted', 'connection_status',
-        'filter_has_var', 'filter_input', 'filter_input_array', 'is_uploaded_file', 'move_uploaded_file',
+        'ob_get_level', 'ob_get_status', 'ob_get_clean', 'ob_get_flush', 'ob_implicit_flush', 'flush',
+        'connection_aborted', 'connection_status', 'filter_has_var', 'filter_input', 'filter_input_array',
+        'is_uploaded_file', 'move_uploaded_file',
     ];
 
     /** @var resource */
@@ -91,8 +98,8 @@ final class Printed
     }
 
     /**
-     * Runs the code with what it prints kept for $capture, in a buffer that it may flush and end as it likes. If it throws, what was not sent goes to the
-     * log, unless nobody waits for it.
+     * Runs the code with what it prints kept for $capture, in a buffer that it may flush and end as it likes. If it
+     * throws, what was not sent goes to the log, unless nobody waits for it.
      *
      * @param callable(): mixed $code
      *
@@ -109,12 +116,13 @@ final class Printed
         try {
             $result = $code();
             if (self::$removed && \headers_sent($file, $line)) {
-                throw new \LogicException('the code has ended every output buffer, and what it printed then is not in the response but in the log'
-                    . ($file === '' ? '' : ", see $file:$line") . '; start PHP with -d disable_functions=' . \implode(',', self::FUNCTIONS));
+                throw new \LogicException('the code has ended every output buffer, and what it printed then is in the '
+                    . 'log' . ($file === '' ? '' : ", see $file:$line") . ', not in the response; start PHP with '
+                    . '-d disable_functions=' . \implode(',', self::FUNCTIONS));
             }
             self::settle();
             if (self::$stuck) {
-                throw new \LogicException('the code has left an output buffer that can not be ended, with what it printed in it');
+                throw new \LogicException('the code has left an output buffer that can not be ended, with its output');
             }
 
             return $result;
@@ -200,6 +208,7 @@ final class Printed
             return false;
         }
         self::$end = $end;
+        \ignore_user_abort(true); // an exception would have nowhere to go any more
 
         return true;
     }

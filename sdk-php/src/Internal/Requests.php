@@ -100,7 +100,8 @@ final class Requests
                 return Output::end($capture->rest(), $exchange->answered);
             }
             if (Output::committed()) {
-                throw new \LogicException('the handler has returned ' . \get_debug_type($result) . ' after its output was sent, which is the response');
+                throw new \LogicException('the handler has returned ' . \get_debug_type($result)
+                    . ' after its output was sent, which is the response');
             }
             Printed::log($capture->rest());
 

@@ -6,7 +6,10 @@ namespace WorkerHost\Internal;
 
 use WorkerHost\Http\Request;
 
-/** @internal $_SERVER, $_GET, $_POST, $_COOKIE, $_FILES, $_REQUEST and php://input for code that reads them; emptied after each request. */
+/**
+ * @internal $_SERVER, $_GET, $_POST, $_COOKIE, $_FILES, $_REQUEST and php://input for code that reads them; emptied
+ * after each request.
+ */
 final class Superglobals
 {
     /** @var array<string, mixed> $_SERVER as it was before the first request */
