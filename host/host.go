@@ -100,6 +100,7 @@ func (h *host) run() error {
 	defer h.builds.close()
 	h.spool = listen.NewSpool(h.config().HTTP.SpoolDirectory, int64(h.config().HTTP.SpoolQuota), h.log)
 	defer h.spool.Close()
+	go h.spool.Sweep() // it ends by itself; much that is left takes a while to remove
 	h.front = newFront(h.log)
 	made := &setup{config: h.config()}
 	if made.guard, err = newGuard(made.config.HTTP, nil, config.HTTP{}, h.log); err != nil {

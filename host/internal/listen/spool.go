@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/leftover"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -152,7 +152,7 @@ func (s *Spool) ready() (string, error) {
 		s.lock.Close()
 		s.folder, s.lock = "", nil
 	}
-	s.sweep()
+	s.Sweep()
 	folder, lock, err := s.make()
 	for try := 0; err == nil && try < 3; try++ {
 		if _, gone := os.Lstat(filepath.Join(folder, lockName)); gone == nil {
@@ -178,7 +178,7 @@ func (s *Spool) make() (folder string, lock *os.File, err error) {
 		os.RemoveAll(folder)
 		return "", nil, err
 	}
-	tryLock(lock)
+	leftover.TryLock(lock)
 	if err := os.Chmod(folder, 0o711); err != nil { // workers of other users pass through it to their uploads
 		lock.Close()
 		os.RemoveAll(folder)
@@ -187,26 +187,9 @@ func (s *Spool) make() (folder string, lock *os.File, err error) {
 	return folder, lock, nil
 }
 
-// sweep removes what hosts that were killed left behind: folders whose lock nobody holds.
-func (s *Spool) sweep() {
-	entries, err := os.ReadDir(s.parent)
-	if err != nil {
-		return // creating ours will say why
-	}
-	for _, e := range entries {
-		if !e.IsDir() || !strings.HasPrefix(e.Name(), folderPrefix) {
-			continue
-		}
-		path := filepath.Join(s.parent, e.Name())
-		lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR, 0)
-		if err != nil {
-			continue // somebody else's, or one that is being made
-		}
-		if tryLock(lock) {
-			os.RemoveAll(path)
-		}
-		lock.Close()
-	}
+// Sweep removes what hosts that were killed left behind. It is done as well when the spool is first needed.
+func (s *Spool) Sweep() {
+	leftover.Sweep(s.parent, leftover.Kind{Prefix: folderPrefix, Lock: lockName})
 }
 
 // spoolFile is a temporary file without a name where the system can do that. Bytes count against the quota until close. It has one writer; ReadAt

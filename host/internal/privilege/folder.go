@@ -10,9 +10,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/leftover"
 )
 
 const (
@@ -126,7 +127,7 @@ func (f *Folder) ready() error {
 		f.lock.Close() // somebody cleaned it away
 		f.path, f.lock = "", nil
 	}
-	sweep(os.TempDir())
+	leftover.Sweep(os.TempDir(), leftover.Kind{Prefix: folderPrefix, Young: settling})
 	for try := 0; ; try++ {
 		path, lock, err := makeLocked()
 		if err == nil {
@@ -147,36 +148,11 @@ func makeLocked() (path string, lock *os.File, err error) {
 	if lock, err = os.Open(path); err != nil {
 		return "", nil, err
 	}
-	tryLock(lock)
+	leftover.TryLock(lock)
 	if err = os.Chmod(path, 0o711); err != nil {
 		lock.Close()
 		os.RemoveAll(path)
 		return "", nil, err
 	}
 	return path, lock, nil
-}
-
-// sweep removes what hosts that were killed left behind: folders that nobody has locked.
-func sweep(parent string) {
-	entries, err := os.ReadDir(parent)
-	if err != nil {
-		return // making ours will say why
-	}
-	for _, e := range entries {
-		if !e.IsDir() || !strings.HasPrefix(e.Name(), folderPrefix) {
-			continue
-		}
-		path := filepath.Join(parent, e.Name())
-		if info, err := e.Info(); err != nil || time.Since(info.ModTime()) < settling {
-			continue // it may be one that is being made
-		}
-		lock, err := os.Open(path)
-		if err != nil {
-			continue // somebody else's
-		}
-		if tryLock(lock) {
-			os.RemoveAll(path)
-		}
-		lock.Close()
-	}
 }

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package listen
+
+const nonblocking = 0
