@@ -176,7 +176,7 @@ func TestStatusIsATableThatPeopleCanRead(t *testing.T) {
 					{Slot: 1, State: "backing-off", Generation: 3, Restarts: 12},
 				},
 			},
-			{Name: "api", Failure: "Parse error\nin line 3", Workers: []control.Worker{}},
+			{Name: "api", Failure: "Parse error\nin line 3", LogDropped: 12, Workers: []control.Worker{}},
 		},
 	})
 	const expected = `host 1.2.3  pid 4711  up 3h 12m  /etc/app/host.toml
@@ -193,6 +193,7 @@ web  generation 3  2 workers  2 queued, 1 event waiting  reloading  /srv/web/rel
 api  starting
   the last start failed: Parse error
   in line 3
+  lines missing from the log: 12, since a worker said more than log_rate
 `
 	if out.String() != expected {
 		t.Errorf("expected\n%s\ngot\n%s", expected, out.String())

@@ -50,7 +50,7 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		Workers: p.Workers, MaxWorkers: p.MaxWorkers, IdleTimeout: p.IdleTimeout, MaxPoolMemory: int64(p.MaxPoolMemory),
 		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, SlowRequest: p.SlowRequest, SlowTrace: p.SlowTrace, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
 		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, Retry: retryPolicies[p.Retry],
-		MaxRequests: p.MaxRequests, MaxAge: p.MaxAge, MaxMemory: int64(p.MaxMemory), MaxMemoryHard: int64(p.MaxMemoryHard),
+		MaxRequests: p.MaxRequests, MaxAge: p.MaxAge, MaxMemory: int64(p.MaxMemory), MaxMemoryHard: int64(p.MaxMemoryHard), LogRate: int64(p.LogRate),
 		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots, Delivery: workers.Delivery(p.Delivery),
 		Dev: c.Dev, Host: "workerhost/" + hostVersion(), Logger: h.log, Reaper: h.reaper, Hub: h.hub,
 	}
@@ -65,6 +65,9 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 	}
 	if s.Queue == 0 {
 		s.Queue = -1 // the pool's zero is its default
+	}
+	if s.LogRate == 0 {
+		s.LogRate = -1 // likewise
 	}
 	if p.Kind != config.Program {
 		s.Prepare = func(ctx context.Context, dir string, generation uint64) ([]string, error) {
@@ -172,6 +175,7 @@ func (p *pool) status() control.Pool {
 	shown := control.Pool{
 		Name: st.Name, Generation: st.Generation, Queued: st.Queued, Waiting: st.Waiting, Directory: st.Directory, Pinned: st.Pinned,
 		MinWorkers: st.MinWorkers, MaxWorkers: st.MaxWorkers, Reloading: st.Reloading, Failure: st.Failure, Workers: []control.Worker{},
+		LogDropped: p.workers.Metrics().LogDropped,
 	}
 	if st.Reloading {
 		shown.Progress = &control.Progress{Generation: st.Roll.Generation, Replaced: st.Roll.Replaced, Workers: st.Roll.Workers}

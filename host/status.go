@@ -108,6 +108,10 @@ func showPool(t *terminal, p control.Pool) {
 	if p.Failure != "" {
 		fmt.Fprintf(t.out, "  %s\n", t.red("the last start failed: "+strings.ReplaceAll(strings.TrimRight(p.Failure, "\n"), "\n", "\n  ")))
 	}
+	if p.LogDropped > 0 {
+		text := fmt.Sprintf("lines missing from the log: %d, since a worker said more than log_rate", p.LogDropped)
+		fmt.Fprintf(t.out, "  %s\n", t.yellow(text))
+	}
 	showWorkers(t, p)
 }
 

@@ -39,6 +39,10 @@ type Ping struct{ Token uint64 }
 // Pong answers a Ping.
 type Pong struct{ Token uint64 }
 
+// LogPrint is the level of a LOG that is no entry, but a piece of what the worker's code has printed, as it came
+// (SPEC.md §8.2).
+const LogPrint = "print"
+
 // Log is an entry for the host's log (SPEC.md §8.2). Stream is 0 or the stream that it belongs to.
 type Log struct {
 	Stream  uint32

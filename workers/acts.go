@@ -5,6 +5,7 @@ package workers
 import (
 	"fmt"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -194,14 +195,15 @@ func (w *worker) commit(x *exchange, acts []protocol.Act) {
 		if err == nil {
 			return
 		}
-		named = []any{"error", err}
+		named = []any{"error", excerpt(err.Error())}
 	}
 	if x != nil {
 		named = append(x.named(), named...)
 	}
 	if hub == nil {
-		w.log.Warn("acts are dropped: nothing here keeps connections", append(named, "acts", len(acts), "first", acts[0].Type().String())...)
+		named = append(named, "acts", len(acts), "first", acts[0].Type().String())
+		w.voice.say(hclog.Warn, "acts are dropped: nothing here keeps connections", 0, named...)
 		return
 	}
-	w.log.Error("acts could not be carried out, so none of them was", append(named, "acts", len(acts))...)
+	w.voice.say(hclog.Error, "acts could not be carried out, so none of them was", 0, append(named, "acts", len(acts))...)
 }

@@ -91,6 +91,7 @@ func (w *worker) find(stream uint32, t protocol.Type) (*attempt, error) {
 
 // done ends the lease: all code for the request has run.
 func (w *worker) done(a *attempt) {
+	w.printed.done(a.id)
 	w.mu.Lock()
 	if w.streams[a.id] != a {
 		w.mu.Unlock()

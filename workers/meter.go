@@ -27,6 +27,7 @@ type Metrics struct {
 	Boots         Histogram              // from a worker's start to READY
 	Reloads       Histogram              // those that completed
 	FailedReloads uint64                 // reloads that failed
+	LogDropped    uint64                 // entries of workers that were not logged, for being more than Settings.LogRate
 }
 
 // Answers counts the response heads of one generation.
@@ -118,6 +119,7 @@ type meter struct {
 	retries, moves                atomic.Uint64
 	bytesIn, bytesOut             atomic.Uint64
 	failedReloads                 atomic.Uint64
+	logDropped                    atomic.Uint64
 	wait, service, boots, reloads histogram
 	events                        [4]eventCounter // from TypeOpen on
 	eventWait, eventService       histogram
@@ -158,8 +160,8 @@ func (p *Pool) Metrics() Metrics {
 		Failures: map[string]uint64{}, Restarts: map[string]uint64{},
 		Retries: m.retries.Load(), Moves: m.moves.Load(), BytesIn: m.bytesIn.Load(), BytesOut: m.bytesOut.Load(),
 		Wait: m.wait.snapshot(), Service: m.service.snapshot(), Boots: m.boots.snapshot(), Reloads: m.reloads.snapshot(),
-		FailedReloads: m.failedReloads.Load(),
-		Events:        m.eventCounts(), EventWait: m.eventWait.snapshot(), EventService: m.eventService.snapshot(),
+		FailedReloads: m.failedReloads.Load(), LogDropped: m.logDropped.Load(),
+		Events: m.eventCounts(), EventWait: m.eventWait.snapshot(), EventService: m.eventService.snapshot(),
 	}
 	for kind := protocol.FailedQueueFull; int(kind) < failureKinds; kind++ {
 		s.Failures[kind.String()] = m.failures[kind].Load()

@@ -9,8 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// printable is text with a terminal's control characters and broken UTF-8 as escapes, such as \x1b: text that a worker had from a client must not move a
-// cursor, or give a window a title. Line ends and tabs stay.
+// printable is text with a terminal's control characters, those that turn the direction of writing, and broken UTF-8
+// as escapes, such as \x1b and \u202e: text that a worker had from a client must not move a cursor, give a window a
+// title, or read otherwise than it is. Line ends and tabs stay.
 func printable(text string) string {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	if strings.IndexFunc(text, unprintable) < 0 {
@@ -25,6 +26,8 @@ func printable(text string) string {
 			} else {
 				fmt.Fprintf(&b, `\x%02x`, text[i])
 			}
+		case unprintable(r) && r > 0xff:
+			fmt.Fprintf(&b, `\u%04x`, r)
 		case unprintable(r):
 			fmt.Fprintf(&b, `\x%02x`, r)
 		default:
@@ -35,5 +38,5 @@ func printable(text string) string {
 }
 
 func unprintable(r rune) bool {
-	return r == utf8.RuneError || unicode.IsControl(r) && r != '\n' && r != '\t'
+	return r == utf8.RuneError || unicode.IsControl(r) && r != '\n' && r != '\t' || r > 0xff && unicode.Is(unicode.Bidi_Control, r)
 }

@@ -15,6 +15,7 @@ func TestWhatAWorkerSaysHasNoControlCharacters(t *testing.T) {
 		{"\x1b[2J\x1b]0;title\a", `\x1b[2J\x1b]0;title\x07`},
 		{"of\r\nWindows", "of\nWindows"},
 		{"a\rb\x00\x7f\u009b31m", `a\x0db\x00\x7f\x9b31m`},
+		{"user\u202egnp.exe \u2066a\u2069\u200f\u061c", `user\u202egnp.exe \u2066a\u2069\u200f\u061c`},
 		{"\xff\xfe\uFFFD", `\xff\xfe` + "\uFFFD"},
 	} {
 		if got := printable(c.said); got != c.shown {

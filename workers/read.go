@@ -20,6 +20,7 @@ func (w *worker) read() {
 	if err == nil {
 		err = w.readFrames()
 	}
+	w.printed.end()
 	switch {
 	case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF):
 		w.awaitEnd()
@@ -51,7 +52,7 @@ func (w *worker) awaitEnd() {
 func (w *worker) readMagic() error {
 	stray, err := w.conn.ReadMagic()
 	if text := printable(strings.TrimSpace(strings.TrimPrefix(string(stray), "\ufeff"))); text != "" {
-		w.tail.add(text)
+		w.tail.add([]byte(text))
 		w.log.Warn("output before the first frame", "text", text)
 	}
 	return err
@@ -106,7 +107,7 @@ func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
 		if err := failed.Parse(payload); err != nil {
 			return err
 		}
-		w.boot(&BootError{Message: printable(failed.Message), Trace: printable(failed.Trace)})
+		w.boot(&BootError{Message: excerpt(failed.Message), Trace: excerpt(failed.Trace)})
 	case protocol.TypeLog:
 		if err := m.entry.Parse(payload); err != nil {
 			return err
@@ -133,7 +134,7 @@ func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
 		protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer, protocol.TypeCall, protocol.TypeResult, protocol.TypeSwap:
 		return &protocol.LinkError{Expected: "a message of the link on stream 0", Got: t.String()}
 	default:
-		w.log.Warn("unknown message ignored", "type", t.String())
+		w.voice.say(hclog.Warn, "unknown message ignored", 0, "type", t.String())
 	}
 	return nil
 }
@@ -157,7 +158,7 @@ func (w *worker) onReady(payload []byte) error {
 	if err := protocol.CheckReady(&ready); err != nil {
 		return err
 	}
-	ready.SDK = printable(ready.SDK)
+	ready.SDK = excerpt(ready.SDK)
 	w.ready = ready
 	w.concurrency = ready.Concurrency
 	if limit := w.gen.settings.Concurrency; limit > 0 {
@@ -171,36 +172,6 @@ func (w *worker) onReady(payload []byte) error {
 		go w.warmUp() // it waits for what is read here
 	}
 	return nil
-}
-
-func (w *worker) logEntry(e *protocol.Log) {
-	args := make([]any, 0, 8)
-	if e.Stream != 0 {
-		w.mu.Lock()
-		if a := w.streams[e.Stream]; a != nil && !a.recalled {
-			args = append(args, a.x.named()...)
-		}
-		w.mu.Unlock()
-	}
-	context, err := e.Context.Decode()
-	if err != nil {
-		context = "unreadable: " + err.Error()
-	}
-	if w.takeBacktrace(context) {
-		return
-	}
-	if fields, ok := context.(map[string]any); ok {
-		for k, v := range fields {
-			args = append(args, k, v)
-		}
-	} else if context != nil {
-		args = append(args, "context", context)
-	}
-	level := hclog.LevelFromString(e.Level)
-	if level == hclog.NoLevel {
-		level = hclog.Info
-	}
-	w.log.Log(level, printable(e.Message), args...)
 }
 
 // onStream handles what belongs to a request.
@@ -219,7 +190,7 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 	case protocol.TypeCall, protocol.TypeSwap:
 		return w.onCall(m, t, stream, payload)
 	default: // also on a stream that is not open: newer workers may open some themselves
-		w.log.Warn("unknown message refused", "type", t.String(), "stream", stream)
+		w.voice.say(hclog.Warn, "unknown message refused", 0, "type", t.String(), "stream", stream)
 		return unread(w.conn.Send(&protocol.Reset{Stream: stream, Code: protocol.ResetUnknown, Reason: t.String()}))
 	}
 	a, err := w.find(stream, t)
@@ -370,5 +341,5 @@ func (a *attempt) onReset(m *protocol.Reset) {
 		return
 	}
 	a.over = true
-	a.x.fail(&protocol.Failure{Kind: protocol.FailedReset, Detail: fmt.Sprintf("%s gave up: %s %s", a.worker, m.Code, printable(m.Reason))})
+	a.x.fail(&protocol.Failure{Kind: protocol.FailedReset, Detail: fmt.Sprintf("%s gave up: %s %s", a.worker, m.Code, excerpt(m.Reason))})
 }

@@ -62,6 +62,10 @@ type Settings struct {
 	// MaxMemoryHard is the size at which a worker is ended in the middle of a request.
 	MaxMemoryHard int64
 
+	// LogRate is how much one worker may put into the log, in bytes a second, and eight times that at once; what is
+	// more is dropped and counted. 1 MiB; negative is without a bound.
+	LogRate int64
+
 	// Warmup are requests that a new worker has to answer, with a status below 500 and within StartTimeout, before it gets any other.
 	Warmup []*protocol.Request
 
@@ -118,6 +122,7 @@ func (s Settings) withDefaults() (Settings, error) {
 	setDefault(&s.StopTimeout, 5*time.Second)
 	setDefault(&s.QueueTimeout, 10*time.Second)
 	setDefault(&s.Queue, 1024)
+	setDefault(&s.LogRate, 1<<20)
 	if s.Host == "" {
 		s.Host = "workerhost"
 	}

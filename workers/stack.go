@@ -55,6 +55,6 @@ func (w *worker) takeBacktrace(context any) bool {
 	if answer == nil {
 		return false // nobody asked, or it comes too late: it is logged as any entry
 	}
-	*answer <- text
+	*answer <- excerpt(text)
 	return true
 }

@@ -1,20 +1,21 @@
-// A worker's stderr: lines for the log, and a tail for error messages.
+// What a worker prints, on its standard error or as LOGs of level "print": lines for the log, and a tail for error
+// messages.
 
 package workers
 
 import (
-	"bufio"
 	"bytes"
 	"io"
-	"strings"
 	"sync"
+	"time"
+	"unicode/utf8"
 
 	"github.com/hashicorp/go-hclog"
 )
 
 const (
 	tailSize = 4 << 10
-	maxLine  = 16 << 10 // a longer line is logged in pieces
+	maxText  = 64 << 10 // a longer line, or message of a LOG, is cut
 )
 
 // tail keeps the last 4 KiB that were written to it, or as much as size says. It is safe for concurrent use.
@@ -24,24 +25,29 @@ type tail struct {
 	buf  []byte
 }
 
-func (t *tail) add(line string) {
+func (t *tail) add(line []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.buf = append(append(t.buf, line...), '\n')
 	size := t.size
 	if size == 0 {
 		size = tailSize
 	}
+	line = line[max(0, len(line)-size):]
+	t.buf = append(append(t.buf, line...), '\n')
 	if over := len(t.buf) - size; over > 0 {
 		t.buf = append(t.buf[:0], t.buf[over:]...)
 	}
 }
 
-// String gives the tail without blank lines at its ends.
+// String gives the tail without blank lines at its ends, printable.
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return strings.ToValidUTF8(string(bytes.TrimSpace(t.buf)), "\uFFFD")
+	text := t.buf
+	for len(text) > 0 && !utf8.RuneStart(text[0]) { // the rest of a character that was cut
+		text = text[1:]
+	}
+	return printable(string(bytes.TrimSpace(text)))
 }
 
 // graveLines are how PHP and Go begin what should not drown among the rest.
@@ -54,7 +60,7 @@ var graveLines = []struct {
 	{"Warning: ", hclog.Warn}, {"Deprecated: ", hclog.Warn}, {"Notice: ", hclog.Warn},
 }
 
-// lineLevel is the level to log a line of stderr with.
+// lineLevel is the level to log a line with.
 func lineLevel(line []byte) hclog.Level {
 	line = bytes.TrimPrefix(line, []byte("PHP "))
 	for _, g := range graveLines {
@@ -65,15 +71,83 @@ func lineLevel(line []byte) hclog.Level {
 	return hclog.Info
 }
 
-// readLines calls each with every line of r, without its end, until r ends. The line is valid during the call only.
-func readLines(r io.Reader, each func(line []byte)) {
-	in := bufio.NewReaderSize(r, maxLine)
-	for {
-		line, err := in.ReadSlice('\n')
-		if line = bytes.TrimRight(line, "\r\n"); len(line) > 0 {
-			each(line)
+// splitter cuts what comes in pieces into lines, and calls each with every one that is not empty: without its end, no
+// longer than maxText, and with how many bytes it was longer. The line is valid during the call only. A line whose end
+// does not come within lineTime is ended: whoever reads the log waits for it, and what comes next may be another's.
+type splitter struct {
+	each func(line []byte, over int) // called with mu held
+
+	mu   sync.Mutex
+	rest []byte      // of a line whose end has not come; guarded by mu
+	over int         // how many bytes more of it there were; guarded by mu
+	late *time.Timer // set while there is a rest; guarded by mu
+}
+
+// lineTime is how long a line may take to be written.
+const lineTime = time.Second
+
+// write takes the next piece.
+func (s *splitter) write(p []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(p) > 0 {
+		i := bytes.IndexByte(p, '\n')
+		switch {
+		case i < 0:
+			s.keep(p)
+			return
+		case len(s.rest) == 0 && i <= maxText:
+			s.tell(p[:i], 0)
+		default:
+			s.keep(p[:i])
+			s.cut()
 		}
-		if err != nil && err != bufio.ErrBufferFull {
+		p = p[i+1:]
+	}
+}
+
+// end ends the line at hand.
+func (s *splitter) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cut()
+}
+
+func (s *splitter) keep(p []byte) {
+	n := min(len(p), maxText-len(s.rest))
+	s.rest = append(s.rest, p[:n]...)
+	s.over += len(p) - n
+	if s.late == nil {
+		s.late = time.AfterFunc(lineTime, s.end)
+	}
+}
+
+func (s *splitter) cut() {
+	if s.late != nil {
+		s.late.Stop()
+		s.late = nil
+	}
+	s.tell(s.rest, s.over)
+	if s.rest, s.over = s.rest[:0], 0; cap(s.rest) > tailSize {
+		s.rest = nil
+	}
+}
+
+func (s *splitter) tell(line []byte, over int) {
+	if line = bytes.TrimRight(line, "\r"); len(line) > 0 {
+		s.each(line, over)
+	}
+}
+
+// readLines calls each with every line of r until r ends, as splitter does.
+func readLines(r io.Reader, each func(line []byte, over int)) {
+	s := splitter{each: each}
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := r.Read(buf)
+		s.write(buf[:n])
+		if err != nil {
+			s.end()
 			return
 		}
 	}

@@ -25,6 +25,7 @@ type worker struct {
 	input   io.Closer // the worker's end of input
 	log     hclog.Logger
 	tail    tail
+	voice   voice
 	started time.Time
 
 	booted   chan struct{} // closed when bootErr is set: READY came, or never will
@@ -50,6 +51,8 @@ type worker struct {
 	next        []*exchange   // handed ahead, in order
 	pace        time.Duration // how long a request takes, on average
 	drainClosed bool
+
+	printed printed
 
 	mu sync.Mutex
 	// guarded by mu
@@ -108,6 +111,8 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 		w.tail.size = trialOutput
 	}
 	w.log = w.log.With("pid", proc.pid())
+	w.voice = voice{log: w.log, rate: g.settings.LogRate, meter: &p.meter}
+	w.printed.each = w.printedLine
 	from, to := proc.frames()
 	w.conn, w.input = protocol.NewConn(from, to), to
 	w.conn.Send(g.settings.hello(g, slot)) // if the pipe is broken, the exit tells
@@ -115,7 +120,10 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 	reading := make(chan struct{})
 	logging := make(chan struct{})
 	go func() { defer close(reading); w.read() }()
-	go func() { defer close(logging); readLines(proc.stderr(), w.stderrLine) }()
+	go func() {
+		defer close(logging)
+		readLines(proc.stderr(), func(line []byte, over int) { w.line(line, over) })
+	}()
 	go w.await(reading, logging) // ends when the process does; whoever starts a worker sees gone
 	w.log.Debug("worker started", "command", strings.Join(g.command, " "))
 	return w
@@ -166,6 +174,7 @@ func (w *worker) await(reading, logging chan struct{}) {
 	w.process.expire(time.Now().Add(pipeGrace))
 	<-reading
 	<-logging
+	w.voice.tell()
 	w.pool.dispatch.withdraw(w, Stopped)
 	unread := w.process.unread()
 	w.input.Close()
@@ -216,41 +225,6 @@ func (w *worker) bootFailure(why string) error {
 		return fmt.Errorf("it ended before %s (%s): %s", before, w.exit, said)
 	}
 	return fmt.Errorf("it ended before %s (%s) and said nothing; does it come to the SDK's run() or Serve()?", before, w.exit)
-}
-
-// stderrLine logs a line, with the request that it belongs to where that can be known.
-func (w *worker) stderrLine(line []byte) {
-	level, text := lineLevel(line), printable(string(line))
-	w.tail.add(text)
-	if level < w.log.GetLevel() {
-		return
-	}
-	if name, id := w.onlyRequest(); name != "" {
-		w.log.Log(level, text, "request", name, "request_id", id)
-	} else {
-		w.log.Log(level, text)
-	}
-}
-
-// onlyRequest gives the name and id of the request at hand if there is just one.
-func (w *worker) onlyRequest() (name, id string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var only *attempt
-	for _, a := range w.streams {
-		switch {
-		case only == nil:
-			only = a
-		case w.concurrency > 1:
-			return "", ""
-		case a.id < only.id: // the other one was handed ahead
-			only = a
-		}
-	}
-	if only == nil || only.recalled {
-		return "", ""
-	}
-	return only.x.request.Name()
 }
 
 // admits says whether the worker has room. Under dispatcher.mu.

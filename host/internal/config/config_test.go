@@ -136,6 +136,7 @@ queue_timeout = "7s"
 max_requests = 8
 max_age = "9s"
 max_memory = "10B"
+log_rate = "2MiB"
 max_memory_hard = "11B"
 slow_request = "12s"
 slow_trace = true
@@ -192,7 +193,7 @@ max_pool_memory = "7GiB"
 		Name: "web", Worker: folder + "/app/worker.php", Directory: folder + "/app", Workers: 3, MinWorkers: 1, IdleTimeout: time.Minute,
 		Env: map[string]string{"APP_ENV": "prod", "WITH.DOT": "1"}, Concurrency: 7,
 		StartTimeout: 4 * time.Second, DrainTimeout: 5 * time.Second, StopTimeout: 6 * time.Second,
-		QueueTimeout: 7 * time.Second, MaxRequests: 8, MaxAge: 9 * time.Second, MaxMemory: 10, MaxMemoryHard: 11,
+		QueueTimeout: 7 * time.Second, MaxRequests: 8, MaxAge: 9 * time.Second, MaxMemory: 10, MaxMemoryHard: 11, LogRate: 2 << 20,
 		SlowRequest: 12 * time.Second, SlowTrace: true, Retry: "never",
 		Reload: "never", Surge: 2, InPlace: true, Warmup: []string{"/", "/health?full=1"}, RequestBody: "stream",
 		FileRoots: []string{folder + "/public", folder + "/app"}, Delivery: "at-most-once", Wire: "stdio", PHP: folder + "/bin/php",

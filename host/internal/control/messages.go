@@ -63,6 +63,7 @@ type Pool struct {
 	Reloading  bool      `json:"reloading"`
 	Progress   *Progress `json:"progress,omitempty"` // of the reload under way
 	Failure    string    `json:"failure,omitempty"`  // why the last boot failed, if no worker became ready since
+	LogDropped uint64    `json:"log_lines_dropped"`  // what workers said beyond log_rate
 	Workers    []Worker  `json:"workers"`
 }
 
