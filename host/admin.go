@@ -30,6 +30,7 @@ func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
 		},
 	}
 	source.LongLived = h.hub.Tallies
+	source.AccessLogLost = func() uint64 { return h.setup.Load().guard.lostLines() }
 	server, err := admin.Open(address, h.Status, metrics.Handler(source))
 	if err != nil {
 		return nil, err

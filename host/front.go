@@ -46,6 +46,14 @@ func newGuard(c config.HTTP, old *guard, before config.HTTP, log hclog.Logger) (
 	return g, nil
 }
 
+// lostLines is how many lines are missing from the access log.
+func (g *guard) lostLines() uint64 {
+	if g.access == nil {
+		return 0
+	}
+	return g.access.Lost()
+}
+
 // retire lets go of what the guard in its place does not have.
 func (g *guard) retire(next *guard) {
 	if g.access != nil && g.access != next.access {

@@ -28,11 +28,13 @@ type AccessLog struct {
 	once    sync.Once
 	users   atomic.Int64 // requests whose lines are still to come, plus one until Retire
 	dropped atomic.Int64 // since it was last said
+	lost    atomic.Uint64
 
 	// the writer's own
 	file   *os.File
 	to     *bufio.Writer
-	failed bool // the last write failed, and that was said
+	held   uint64 // lines in it
+	failed bool   // the last write failed, and that was said
 	said   time.Time
 }
 
@@ -89,6 +91,9 @@ func (a *AccessLog) Reopen() {
 	}
 }
 
+// Lost is how many lines are missing from the log: nobody took them fast enough, or they could not be written.
+func (a *AccessLog) Lost() uint64 { return a.lost.Load() }
+
 // hold says whether the log still takes the line of a request that begins now, which calls release after it.
 func (a *AccessLog) hold() bool {
 	for n := a.users.Load(); n > 0; n = a.users.Load() {
@@ -128,6 +133,7 @@ func (a *AccessLog) add(line *[]byte) {
 	case a.lines <- line:
 	default:
 		a.dropped.Add(1)
+		a.lost.Add(1)
 		lineBuffers.Put(line)
 	}
 }
@@ -161,6 +167,7 @@ func (a *AccessLog) write() {
 
 func (a *AccessLog) take(line *[]byte) {
 	a.to.Write(*line) // an error stays, and flush tells of it
+	a.held++
 	*line = (*line)[:0]
 	lineBuffers.Put(line)
 }
@@ -187,8 +194,10 @@ func (a *AccessLog) flush() {
 		a.log.Error("the access log can't be written; its lines are lost", "error", err)
 	}
 	if err != nil {
+		a.lost.Add(a.held)
 		a.to.Reset(a.file) // the next lines may fit again
 	}
+	a.held = 0
 	if n := a.dropped.Load(); n > 0 && time.Since(a.said) >= complainEvery {
 		a.said = time.Now()
 		a.dropped.Add(-n)

@@ -35,6 +35,8 @@ type Source struct {
 	Pools     func() []Pool
 	Listeners func() []Listener
 	LongLived func() []hub.Tally // long-lived connections
+	// AccessLogLost is how many lines are missing from the access log.
+	AccessLogLost func() uint64
 }
 
 // Handler answers scrapes, with the metrics of the Go runtime and of the process beside ours.
@@ -57,6 +59,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // The metrics. Names are promised: they are added to, and never change their meaning.
 var (
 	buildInfo   = describe("build_info", "1, with what runs as labels.", "version", "go")
+	accessLost  = describe("access_log_lines_lost_total", "Lines that are missing from the access log since access_log was last changed.")
 	connections = describe("connections", "Client connections that are open.", "listener")
 
 	refusals    = describe("refusals_total", "Requests and connections that the listener answered by itself, since no worker was to hear of them, by why.", "listener", "reason")
@@ -87,6 +90,7 @@ var (
 	eventsQueued = describe("events_waiting", "Events of connections that wait for a worker.", "pool")
 	boots        = describe("worker_boot_seconds", "Time from a worker's start to its READY.", "pool")
 	reloads      = describe("reload_seconds", "Duration of the reloads that completed.", "pool")
+	logDropped   = describe("log_lines_dropped_total", "Lines of workers that are missing from the log, being more than log_rate.", "pool")
 	failedReload = describe("reload_failures_total", "Reloads that failed, the old code serving on.", "pool")
 )
 
@@ -105,6 +109,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 			counter(to, refusals, n, l.Address(), why)
 		}
 	}
+	counter(to, accessLost, c.source.AccessLogLost())
 	for _, l := range c.source.LongLived() {
 		collectLongLived(to, &l)
 	}
@@ -133,6 +138,7 @@ func collectCounts(to chan<- prometheus.Metric, pool string, m workers.Metrics) 
 	counter(to, bytesIn, m.BytesIn, pool)
 	counter(to, bytesOut, m.BytesOut, pool)
 	counter(to, failedReload, m.FailedReloads, pool)
+	counter(to, logDropped, m.LogDropped, pool)
 	durations(to, queueWait, m.Wait, pool)
 	durations(to, service, m.Service, pool)
 	for kind, e := range m.Events {

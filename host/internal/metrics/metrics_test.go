@@ -26,7 +26,7 @@ func (fakePool) Status() workers.Status {
 func (fakePool) Metrics() workers.Metrics {
 	m := workers.Metrics{
 		Answers: []workers.Answers{{Generation: 6}, {Generation: 7}}, Failures: map[string]uint64{"queue full": 2}, Restarts: map[string]uint64{"exited": 4},
-		Retries: 5, BytesIn: 11, BytesOut: 12,
+		Retries: 5, BytesIn: 11, BytesOut: 12, LogDropped: 13,
 		Events: map[string]workers.EventCounts{"message": {Done: 20, Retries: 21, Failures: map[string]uint64{"worker died": 22}}},
 	}
 	m.Answers[1].Classes[4] = 9
@@ -50,6 +50,7 @@ func scrape(t *testing.T) string {
 	t.Helper()
 	h := Handler(Source{
 		Version: "1.2.3", Pools: func() []Pool { return []Pool{fakePool{}} }, Listeners: func() []Listener { return []Listener{fakeListener{}} },
+		AccessLogLost: func() uint64 { return 14 },
 		LongLived: func() []hub.Tally {
 			return []hub.Tally{
 				{Listener: ":80", Protocol: "websocket", Open: 3, Opened: 5, Closed: map[int]int64{1001: 2}, MessagesIn: 6, MessagesOut: 7, BytesIn: 60, BytesOut: 70, Dropped: [3]int64{0, 8, 0}, Queued: 90},
@@ -87,6 +88,8 @@ func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 		`workerhost_failures_total{pool="app",reason="queue full"} 2`,
 		`workerhost_worker_restarts_total{pool="app",reason="exited"} 4`,
 		`workerhost_retries_total{pool="app"} 5`,
+		`workerhost_log_lines_dropped_total{pool="app"} 13`,
+		`workerhost_access_log_lines_lost_total 14`,
 		`workerhost_request_body_bytes_total{pool="app"} 11`,
 		`workerhost_response_body_bytes_total{pool="app"} 12`,
 		`workerhost_queue_length{pool="app"} 3`,
