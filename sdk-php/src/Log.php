@@ -10,8 +10,9 @@ use WorkerHost\Internal\Link;
 /**
  * Entries for the host's log, with a level and fields, tied to the request at hand (SPEC.md §8.2).
  *
- * What is echoed or written to standard error is logged as well, a line an entry, but without these. Outside a worker, in a test say, entries go to
- * standard error.
+ * What is echoed is logged as well, a line an entry, with the request at hand; what comes on standard error (error_log(),
+ * warnings, fwrite(STDERR, …)) with none, since nothing there tells whose it is. Outside a worker, in a test say, and in a
+ * child that was forked, entries go to standard error.
  */
 final class Log
 {
@@ -19,6 +20,10 @@ final class Log
 
     private static ?Link $link = null;
     private static int $stream = 0;
+    /** The process whose link it is: a child that was forked would write into the midst of its frames. */
+    private static int $pid = 0;
+    /** @var resource|null standard error, opened while that can't fail */
+    private static $stderr = null;
 
     /** @param array<string, mixed> $context */
     public static function trace(string $message, array $context = []): void
@@ -55,6 +60,28 @@ final class Log
     {
         self::$link = $link;
         self::$stream = 0;
+        self::$pid = (int) \getmypid();
+        self::$stderr ??= \fopen('php://stderr', 'wb');
+    }
+
+    /** @internal a piece of what the code prints, as it comes: the host makes lines of it */
+    public static function printed(string $bytes): void
+    {
+        $link = self::link();
+        if ($link === null) {
+            \fwrite(self::$stderr ??= \fopen('php://stderr', 'wb'), $bytes);
+
+            return;
+        }
+        foreach (\str_split($bytes, self::MOST) as $piece) {
+            $link->interject($link->frame([Frame::LOG, self::$stream, 'print', $piece]));
+        }
+    }
+
+    /** Where entries can go as frames; null, too, once the host has closed its end, as it may have in onStop(). */
+    private static function link(): ?Link
+    {
+        return self::$link !== null && !self::$link->ended && \getmypid() === self::$pid ? self::$link : null;
     }
 
     /** @internal the stream that entries belong to from now on; 0: none */
@@ -72,12 +99,13 @@ final class Log
             $fields[\is_int($key) ? "_$key" : $key] = self::plain($value);
         }
         $message = self::clip($message);
-        if (self::$link === null) {
+        $link = self::link();
+        if ($link === null) {
             \error_log("$level: $message" . ($fields === [] ? '' : ' ' . \json_encode($fields, \JSON_PARTIAL_OUTPUT_ON_ERROR)));
 
             return;
         }
-        self::$link->send([Frame::LOG, self::$stream, $level, $message, $fields === [] ? null : $fields]);
+        $link->interject($link->frame([Frame::LOG, self::$stream, $level, $message, $fields === [] ? null : $fields]));
     }
 
     private static function plain(mixed $value): string|int|float|bool|null

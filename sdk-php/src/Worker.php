@@ -285,6 +285,10 @@ final class Worker
         $this->events->attach($this->link);
         \set_time_limit(0);
         \ignore_user_abort(true);
+        $shown = \strtolower((string) \ini_get('display_errors'));
+        if (\ini_get('error_log') === '' && !\in_array($shown, ['', '0', 'off', 'no', 'false'], true)) {
+            \ini_set('log_errors', '0'); // both ways lead to the host's log, where each warning would come twice
+        }
         $this->reserve = \str_repeat("\0", 65536);
         $this->pid = (int) \getmypid();
         self::load();

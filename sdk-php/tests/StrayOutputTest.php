@@ -100,4 +100,87 @@ final class StrayOutputTest extends TestCase
         self::assertSame(1, $host->end());
         self::assertStringContainsString('GET / HTTP/1.1', $host->log());
     }
+
+    public function testWhatIsPrintedBelongsToTheRequestAtHand(): void
+    {
+        $host = FakeHost::serving('
+            Worker::create()->onStart(function () { echo "boot"; })
+                ->onRequest(function (Request $request) {
+                    echo "no end of $request->path";
+                    if ($request->path === "/after") {
+                        return Response::stream(function () { echo "in a generator"; yield "x"; })->after(function () { echo ", after"; });
+                    }
+                    if ($request->path === "/throws") { ob_start(); echo ", left"; throw new RuntimeException("no"); }
+                    return "x";
+                })
+                ->onMessage(function (Connection $c, string $m) { echo "message $m"; })
+                ->run();
+        ');
+        foreach (['/one', '/two', '/after', '/throws'] as $path) {
+            $host->get('GET', $path);
+        }
+        $host->deliver('hello');
+        self::assertSame([
+            0 => 'boot', 1 => 'no end of /one', 3 => 'no end of /two', 5 => 'no end of /afterin a generator, after', 7 => 'no end of /throws, left', 9 => 'message hello',
+        ], $host->printed);
+    }
+
+    public function testWhatIsPrintedWhileAFrameIsOnItsWayStaysOutOfIt(): void
+    {
+        if (!\extension_loaded('pcntl') || !\extension_loaded('posix')) {
+            self::markTestSkipped('needs pcntl and posix');
+        }
+        // Alarms by the thousand, each of which prints, cut into writes that are longer than a pipe holds.
+        $host = FakeHost::serving('
+            pcntl_async_signals(true);
+            pcntl_signal(SIGUSR1, function () { echo "signal\n"; Log::info("entry"); });
+            Worker::create()->onRequest(function () {
+                $parent = getmypid();
+                $child = pcntl_fork();
+                if ($child === 0) { for ($i = 0; $i < 200; $i++) { posix_kill($parent, SIGUSR1); usleep(500); } posix_kill(getmypid(), SIGKILL); }
+                return Response::stream(function () { for ($i = 0; $i < 64; $i++) { yield str_repeat("b", 65536); } });
+            })->run();
+        ');
+        $answer = $host->get();
+        self::assertSame(64 * 65536, \strlen($answer->body));
+        self::assertStringContainsString("signal\n", $host->log());
+        self::assertNotSame([], $host->logs);
+    }
+
+    public function testAChildThatPrintsWritesNoFrames(): void
+    {
+        if (!\extension_loaded('pcntl')) {
+            self::markTestSkipped('needs pcntl');
+        }
+        $host = FakeHost::serving('
+            Worker::create()->onRequest(function () {
+                if (($child = pcntl_fork()) === 0) { echo str_repeat("child ", 20000), "\n"; Log::info("entry of the child"); posix_kill(getmypid(), SIGKILL); }
+                for ($i = 0; $i < 200; $i++) { echo str_repeat("parent ", 1000), "\n"; }
+                pcntl_waitpid($child, $status);
+                return "x";
+            })->run();
+        ');
+        self::assertSame('x', $host->get()->body);
+        self::assertStringNotContainsString('child', $host->printed[1]);
+        self::assertStringContainsString('child', $host->log());
+        self::assertStringContainsString('entry of the child', $host->log());
+        self::assertSame([], $host->logs);
+    }
+
+    public function testAWarningComesOnceHoweverPhpWasStarted(): void
+    {
+        $code = 'Worker::create()->onRequest(function () { trigger_error("careful", E_USER_WARNING); return "x"; })->run();';
+        foreach ([['stderr', '1'], ['1', '1'], ['0', '1'], ['stderr', '0']] as [$display, $log]) {
+            $host = FakeHost::serving($code, php: ['-d', "display_errors=$display", '-d', "log_errors=$log", '-d', 'error_log=', '-d', 'html_errors=0']);
+            $host->get();
+            self::assertSame(1, substr_count($host->log(), 'Warning:'), "display_errors=$display log_errors=$log: " . $host->log());
+        }
+    }
+
+    public function testMuchThatIsPrintedAtOnceComesInPieces(): void
+    {
+        $host = FakeHost::serving('Worker::create()->onRequest(function () { echo str_repeat("x", 200000); return "x"; })->run();');
+        self::assertSame('x', $host->get()->body);
+        self::assertSame(str_repeat('x', 200000), $host->printed[1]);
+    }
 }

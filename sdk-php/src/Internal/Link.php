@@ -406,7 +406,7 @@ final class Link
         }
     }
 
-    /** Writes a frame from within a signal's handler: never into the middle of another one. */
+    /** Writes a frame from where another one may be on its way, such as a signal's handler: never into the middle of that. */
     public function interject(string $frame): void
     {
         if ($this->writing) {

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
+use WorkerHost\Log;
+
 /**
  * @internal Everything that the code prints: it goes to the log or, while a Capture is there, into the body that this
  * makes.
@@ -33,8 +35,6 @@ final class Printed
         'is_uploaded_file', 'move_uploaded_file',
     ];
 
-    /** @var resource */
-    private static $log;
     private static int $pid = 0;
     /** How many buffers there are when the code has none: this one, and those that were begun before run(). */
     private static int $base = 0;
@@ -53,7 +53,6 @@ final class Printed
     public static function begin(): void
     {
         require_once \dirname(__DIR__, 2) . '/functions.php';
-        self::$log ??= \fopen('php://stderr', 'wb');
         self::$pid = (int) \getmypid();
         self::$hidden = !(new \ReflectionFunction('ob_get_level'))->isInternal();
         self::$removed = false;
@@ -93,7 +92,7 @@ final class Printed
     public static function log(string $bytes): void
     {
         if ($bytes !== '') {
-            \fwrite(self::$log, $bytes);
+            Log::printed($bytes);
         }
     }
 

@@ -25,6 +25,8 @@ final class FakeHost
     public array $ready = [];
     /** @var list<list<mixed>> LOG messages seen so far */
     public array $logs = [];
+    /** @var array<int, string> by stream: what was printed, from LOGs of level "print" */
+    public array $printed = [];
     public ?int $exitCode = null;
 
     /** @var resource */
@@ -247,8 +249,13 @@ final class FakeHost
             if ($length !== null && strlen($this->buffer) >= 4 + $length) {
                 $payload = substr($this->buffer, 4, $length);
                 $this->buffer = substr($this->buffer, 4 + $length);
+                $message = $this->codec->message($payload);
+                if ($message[0] !== Frame::LOG || $message[2] !== 'print') {
+                    return $message;
+                }
+                $this->printed[$message[1]] = ($this->printed[$message[1]] ?? '') . $message[3];
 
-                return $this->codec->message($payload);
+                continue;
             }
             $left = $until - microtime(true);
             $read = [$this->from];
@@ -283,17 +290,21 @@ final class FakeHost
             $read = [$this->from];
             $none = null;
             stream_select($read, $none, $none, 0, 2000);
-            fread($this->from, 1048576); // so that it can't be stuck in a write
+            $this->buffer .= fread($this->from, 1048576); // so that it can't be stuck in a write
             usleep(500);
+        }
+        $this->buffer .= stream_get_contents($this->from);
+        while ($this->magic && ($message = $this->message(0.0)) !== null && $message !== []) {
+            // what it printed at its end is kept
         }
 
         return $this->exitCode = $status['exitcode'];
     }
 
-    /** What the worker has written to stdout and stderr so far. */
+    /** What the worker has printed, and has written to stdout and stderr, so far. */
     public function log(): string
     {
-        return (string) file_get_contents("$this->folder/log");
+        return implode($this->printed) . file_get_contents("$this->folder/log");
     }
 
     public function path(string $name): string
