@@ -105,7 +105,13 @@ final class Log
 
             return;
         }
-        $link->interject($link->frame([Frame::LOG, self::$stream, $level, $message, $fields === [] ? null : $fields]));
+        $entry = [Frame::LOG, self::$stream, $level, $message];
+        try {
+            $frame = $link->frame([...$entry, $fields === [] ? null : $fields]);
+        } catch (\LengthException $e) {
+            $frame = $link->frame([...$entry, ['fields_left_out' => $e->getMessage()]]);
+        }
+        $link->interject($frame);
     }
 
     private static function plain(mixed $value): string|int|float|bool|null

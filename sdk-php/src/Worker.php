@@ -69,6 +69,10 @@ final class Worker
     /** @var list<mixed>|null the event at hand */
     private ?array $event = null;
     private int $pid = 0;
+    /** How many output buffers there are when no request is. */
+    private int $level = 0;
+    /** Whether PHP took what was printed before run() for the end of the headers. */
+    private bool $written = false;
     /** Given back when memory has run out, so that the client still gets an answer. */
     private ?string $reserve = null;
 
@@ -289,6 +293,7 @@ final class Worker
         if (\ini_get('error_log') === '' && !\in_array($shown, ['', '0', 'off', 'no', 'false'], true)) {
             \ini_set('log_errors', '0'); // both ways lead to the host's log, where each warning would come twice
         }
+        $this->written = \headers_sent();
         $this->reserve = \str_repeat("\0", 65536);
         $this->pid = (int) \getmypid();
         self::load();
@@ -427,8 +432,9 @@ final class Worker
             Log::error('the session was not written: ' . Failure::summary($e), ['trace' => (string) $e]);
             $forgotten = \session_id() === '';
         }
-        if (!$forgotten) {
-            Log::warn('this worker ends: the code has ended an output buffer that was not its own and printed past it, after which PHP forgets no session');
+        if (!$forgotten || !$this->written && \headers_sent()) {
+            Log::warn('this worker ends: the code has ended an output buffer that was not its own and printed past it, after which PHP takes no headers '
+                . '(each header() would be warned of) and forgets no session');
             $this->link->draining = true;
         }
     }

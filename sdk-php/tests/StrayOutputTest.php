@@ -177,6 +177,31 @@ final class StrayOutputTest extends TestCase
         }
     }
 
+    public function testPhpThatHasWrittenItselfServesNoOtherRequest(): void
+    {
+        $code = 'Worker::create()->onRequest(function (Request $request) {
+            if ($request->path === "/past") { while (ob_get_level() > 0) { ob_end_clean(); } echo "past all buffers\n"; }
+            header("X-A: b");
+            return "x";
+        })->run();';
+        $host = FakeHost::serving($code, php: ['-d', 'display_errors=stderr', '-d', 'log_errors=0']);
+        $host->get('GET', '/');
+        $host->get('GET', '/past');
+        self::assertSame([], $host->next(), 'the worker has ended');
+        self::assertSame(0, $host->end());
+        self::assertSame(1, substr_count($host->log(), 'Cannot modify header information'));
+        self::assertStringContainsString('this worker ends: the code has ended an output buffer', $host->logs[0][3]);
+    }
+
+    public function testFieldsThatNoFrameHoldsAreLeftOut(): void
+    {
+        $code = 'Worker::create()->onRequest(function () { Log::info("large", array_fill(0, 300, str_repeat("x", 65536))); return "x"; })->run();';
+        $host = FakeHost::serving($code);
+        self::assertSame('x', $host->get()->body);
+        self::assertSame(['info', 'large'], \array_slice($host->logs[0], 2, 2));
+        self::assertStringContainsString('LOG is', $host->logs[0][4]['fields_left_out']);
+    }
+
     public function testMuchThatIsPrintedAtOnceComesInPieces(): void
     {
         $host = FakeHost::serving('Worker::create()->onRequest(function () { echo str_repeat("x", 200000); return "x"; })->run();');
