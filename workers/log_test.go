@@ -303,7 +303,7 @@ func TestAWorkerThatIsNotQuietGetsItsShareOfTheLog(t *testing.T) {
 			v.tell()
 			logged := int64(strings.Count(log.String(), text) * (len(text) + lineCost))
 			if share := min(int64(said), 18*min(rate, 1<<40)); logged < share*99/100 || logged > share*101/100+1000 {
-				t.Errorf("at %d bytes a second %d of %d bytes are logged, and %d would be right", rate, logged, said, share)
+				t.Errorf("at %d bytes a second %d of %d bytes are logged, not %d", rate, logged, said, share)
 			}
 		}
 	})

@@ -69,8 +69,6 @@ final class Worker
     /** @var list<mixed>|null the event at hand */
     private ?array $event = null;
     private int $pid = 0;
-    /** How many output buffers there are when no request is. */
-    private int $level = 0;
     /** Whether PHP took what was printed before run() for the end of the headers. */
     private bool $written = false;
     /** Given back when memory has run out, so that the client still gets an answer. */
@@ -433,8 +431,8 @@ final class Worker
             $forgotten = \session_id() === '';
         }
         if (!$forgotten || !$this->written && \headers_sent()) {
-            Log::warn('this worker ends: the code has ended an output buffer that was not its own and printed past it, after which PHP takes no headers '
-                . '(each header() would be warned of) and forgets no session');
+            Log::warn('this worker ends: the code has ended an output buffer that was not its own and printed past it, after '
+                . 'which PHP takes no headers (each header() would be warned of) and forgets no session');
             $this->link->draining = true;
         }
     }

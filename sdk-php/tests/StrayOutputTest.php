@@ -108,7 +108,8 @@ final class StrayOutputTest extends TestCase
                 ->onRequest(function (Request $request) {
                     echo "no end of $request->path";
                     if ($request->path === "/after") {
-                        return Response::stream(function () { echo "in a generator"; yield "x"; })->after(function () { echo ", after"; });
+                        $body = function () { echo "in a generator"; yield "x"; };
+                        return Response::stream($body)->after(function () { echo ", after"; });
                     }
                     if ($request->path === "/throws") { ob_start(); echo ", left"; throw new RuntimeException("no"); }
                     return "x";
@@ -121,7 +122,8 @@ final class StrayOutputTest extends TestCase
         }
         $host->deliver('hello');
         self::assertSame([
-            0 => 'boot', 1 => 'no end of /one', 3 => 'no end of /two', 5 => 'no end of /afterin a generator, after', 7 => 'no end of /throws, left', 9 => 'message hello',
+            0 => 'boot', 1 => 'no end of /one', 3 => 'no end of /two', 5 => 'no end of /afterin a generator, after',
+            7 => 'no end of /throws, left', 9 => 'message hello',
         ], $host->printed);
     }
 
@@ -137,7 +139,10 @@ final class StrayOutputTest extends TestCase
             Worker::create()->onRequest(function () {
                 $parent = getmypid();
                 $child = pcntl_fork();
-                if ($child === 0) { for ($i = 0; $i < 200; $i++) { posix_kill($parent, SIGUSR1); usleep(500); } posix_kill(getmypid(), SIGKILL); }
+                if ($child === 0) {
+                    for ($i = 0; $i < 200; $i++) { posix_kill($parent, SIGUSR1); usleep(500); }
+                    posix_kill(getmypid(), SIGKILL);
+                }
                 return Response::stream(function () { for ($i = 0; $i < 64; $i++) { yield str_repeat("b", 65536); } });
             })->run();
         ');
@@ -154,7 +159,11 @@ final class StrayOutputTest extends TestCase
         }
         $host = FakeHost::serving('
             Worker::create()->onRequest(function () {
-                if (($child = pcntl_fork()) === 0) { echo str_repeat("child ", 20000), "\n"; Log::info("entry of the child"); posix_kill(getmypid(), SIGKILL); }
+                if (($child = pcntl_fork()) === 0) {
+                    echo str_repeat("child ", 20000), "\n";
+                    Log::info("entry of the child");
+                    posix_kill(getmypid(), SIGKILL);
+                }
                 for ($i = 0; $i < 200; $i++) { echo str_repeat("parent ", 1000), "\n"; }
                 pcntl_waitpid($child, $status);
                 return "x";
@@ -171,16 +180,20 @@ final class StrayOutputTest extends TestCase
     {
         $code = 'Worker::create()->onRequest(function () { trigger_error("careful", E_USER_WARNING); return "x"; })->run();';
         foreach ([['stderr', '1'], ['1', '1'], ['0', '1'], ['stderr', '0']] as [$display, $log]) {
-            $host = FakeHost::serving($code, php: ['-d', "display_errors=$display", '-d', "log_errors=$log", '-d', 'error_log=', '-d', 'html_errors=0']);
+            $php = ["display_errors=$display", "log_errors=$log", 'error_log=', 'html_errors=0'];
+            $host = FakeHost::serving($code, php: array_merge(...array_map(static fn (string $s): array => ['-d', $s], $php)));
             $host->get();
-            self::assertSame(1, substr_count($host->log(), 'Warning:'), "display_errors=$display log_errors=$log: " . $host->log());
+            self::assertSame(1, substr_count($host->log(), 'Warning:'), "with $php[0] and $php[1]: " . $host->log());
         }
     }
 
     public function testPhpThatHasWrittenItselfServesNoOtherRequest(): void
     {
         $code = 'Worker::create()->onRequest(function (Request $request) {
-            if ($request->path === "/past") { while (ob_get_level() > 0) { ob_end_clean(); } echo "past all buffers\n"; }
+            if ($request->path === "/past") {
+                while (ob_get_level() > 0) { ob_end_clean(); }
+                echo "past all buffers\n";
+            }
             header("X-A: b");
             return "x";
         })->run();';
@@ -195,7 +208,10 @@ final class StrayOutputTest extends TestCase
 
     public function testFieldsThatNoFrameHoldsAreLeftOut(): void
     {
-        $code = 'Worker::create()->onRequest(function () { Log::info("large", array_fill(0, 300, str_repeat("x", 65536))); return "x"; })->run();';
+        $code = 'Worker::create()->onRequest(function () {
+            Log::info("large", array_fill(0, 300, str_repeat("x", 65536)));
+            return "x";
+        })->run();';
         $host = FakeHost::serving($code);
         self::assertSame('x', $host->get()->body);
         self::assertSame(['info', 'large'], \array_slice($host->logs[0], 2, 2));

@@ -47,8 +47,11 @@ func TestASweepRemovesWhatNobodyHasLocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	Sweep(parent, kind)
-	if there(t, parent, "dead") || !there(t, parent, "alive") || !there(t, parent, "unlocked") {
-		t.Errorf("dead %v, alive %v, without its lock file %v", there(t, parent, "dead"), there(t, parent, "alive"), there(t, parent, "unlocked"))
+	if there(t, parent, "dead") {
+		t.Error("what a dead one left is still there")
+	}
+	if !there(t, parent, "alive") || !there(t, parent, "unlocked") {
+		t.Error("what a living one has is gone, or what is about to be locked")
 	}
 
 	kind.Lock, kind.Young = "", time.Hour

@@ -59,7 +59,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // The metrics. Names are promised: they are added to, and never change their meaning.
 var (
 	buildInfo   = describe("build_info", "1, with what runs as labels.", "version", "go")
-	accessLost  = describe("access_log_lines_lost_total", "Lines that are missing from the access log since access_log was last changed.")
+	accessLost  = describe("access_log_lines_lost_total", "Lines missing from the access log since access_log was last changed.")
 	connections = describe("connections", "Client connections that are open.", "listener")
 
 	refusals    = describe("refusals_total", "Requests and connections that the listener answered by itself, since no worker was to hear of them, by why.", "listener", "reason")
@@ -90,7 +90,7 @@ var (
 	eventsQueued = describe("events_waiting", "Events of connections that wait for a worker.", "pool")
 	boots        = describe("worker_boot_seconds", "Time from a worker's start to its READY.", "pool")
 	reloads      = describe("reload_seconds", "Duration of the reloads that completed.", "pool")
-	logDropped   = describe("log_lines_dropped_total", "Lines of workers that are missing from the log, being more than log_rate.", "pool")
+	logDropped   = describe("log_lines_dropped_total", "Lines missing from the log, being more than log_rate.", "pool")
 	failedReload = describe("reload_failures_total", "Reloads that failed, the old code serving on.", "pool")
 )
 

@@ -406,7 +406,7 @@ final class Link
         }
     }
 
-    /** Writes a frame from where another one may be on its way, such as a signal's handler: never into the middle of that. */
+    /** Writes a frame from where another one may be on its way, as in a signal's handler: never into the midst of that. */
     public function interject(string $frame): void
     {
         if ($this->writing) {
