@@ -63,6 +63,9 @@ func (w *worker) logEntry(e *protocol.Log) {
 		level = hclog.Info
 	}
 	message, over := clip(e.Message, maxText)
+	if !w.isBooted() { // a report of a failed boot says what came last
+		w.tail.add([]byte(message))
+	}
 	w.voice.say(level, message, over, args...)
 }
 

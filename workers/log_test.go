@@ -308,3 +308,25 @@ func TestAWorkerThatIsNotQuietGetsItsShareOfTheLog(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatAWorkerLoggedLastIsInTheReportOfItsFailedBoot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var fails atomic.Bool
+		p, _ := newFakePool(t, Settings{Workers: 1}, always(func(w *fakeWorker) {
+			if fails.Load() {
+				w.conn.Accept()
+				w.conn.Send(&protocol.Log{Level: "info", Message: "no database"})
+				w.conn.Flush()
+				w.die("exit status 1")
+				return
+			}
+			serve(1, slowly)(w)
+		}))
+		defer p.Stop(context.Background())
+		ready()
+		fails.Store(true)
+		if e := last(follow(p.Reload())); e.Error != "it ended before READY (exit status 1): no database" {
+			t.Errorf("reported as %q", e.Error)
+		}
+	})
+}
