@@ -157,7 +157,7 @@ func (d *dispatcher) moveBack(a *attempt, may, marked bool) bool {
 		if marked {
 			x.noteRecall()
 		}
-		d.requeue(x)
+		d.requeue(x, 0)
 	}
 	d.mu.Lock()
 	d.ahead.recalling--

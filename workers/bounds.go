@@ -9,10 +9,20 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// bound sets the queue's length and deadline. What waits already keeps its place and its deadline.
+// bound sets the queue's length and deadline. What waits already keeps its place, and its deadline unless that is now too late: those behind it can't have
+// an earlier one.
 func (d *dispatcher) bound(s *Settings) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	latest := time.Now().Add(s.QueueTimeout)
+	for x := d.queue.head; x != nil; x = x.next {
+		if x.deadline.After(latest) {
+			x.deadline = latest
+		}
+	}
+	if d.queue.head != nil {
+		d.arm()
+	}
 	d.limit, d.timeout, d.remedy = max(0, s.Queue), s.QueueTimeout, "workers"
 	if s.MaxWorkers > 0 {
 		d.remedy = "max_workers"

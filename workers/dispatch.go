@@ -37,6 +37,7 @@ type dispatcher struct {
 // submit leases a worker or queues.
 func (d *dispatcher) submit(x *exchange) {
 	d.mu.Lock()
+	x.deadline = time.Now().Add(d.timeout)
 	var kind protocol.FailureKind
 	switch {
 	case d.stopping:
@@ -224,19 +225,22 @@ func (d *dispatcher) takeOut(w *worker, to State) {
 	}
 }
 
-// requeue puts an exchange back in front: it has waited already.
-func (d *dispatcher) requeue(x *exchange) {
+// requeue puts an exchange back in front: it has waited already, and its deadline stays. Only the time for which a worker worked on it does not count.
+func (d *dispatcher) requeue(x *exchange, worked time.Duration) {
 	d.mu.Lock()
+	x.deadline = x.deadline.Add(worked)
 	var kind protocol.FailureKind
 	switch {
 	case d.closed:
 		kind = protocol.FailedStopping
 	case x.isCancelled():
 		kind = protocol.FailedCancelled
+	case !x.patient && !x.deadline.After(time.Now()):
+		kind = protocol.FailedQueueTimeout
 	}
 	if kind != 0 {
 		d.mu.Unlock()
-		x.finish(&protocol.Failure{Kind: kind})
+		x.finish(&protocol.Failure{Kind: kind, Detail: d.pool.why(kind)})
 		return
 	}
 	if x.patient {
@@ -244,7 +248,7 @@ func (d *dispatcher) requeue(x *exchange) {
 		d.serveQueue()
 		return
 	}
-	x.queued, x.deadline = true, time.Now().Add(d.timeout)
+	x.queued = true
 	if d.queue.head != nil && d.queue.head.deadline.Before(x.deadline) { // deadlines stay in the queue's order
 		x.deadline = d.queue.head.deadline
 	}
@@ -258,7 +262,6 @@ func (d *dispatcher) requeue(x *exchange) {
 
 func (d *dispatcher) append(x *exchange) {
 	d.arrive(x)
-	x.deadline = x.waits.Add(d.timeout)
 	before := d.queue.tail
 	if x.urgent {
 		before, d.lastUrgent = d.lastUrgent, x
@@ -297,7 +300,7 @@ func (d *dispatcher) leave(x *exchange) bool {
 // arm sets the timer for the first that is due. A timer that fires early finds nothing due and sets itself again.
 func (d *dispatcher) arm() {
 	if d.timer == nil {
-		d.timer = time.AfterFunc(d.timeout, d.expire)
+		d.timer = time.AfterFunc(time.Until(d.earliest()), d.expire)
 	} else {
 		d.timer.Reset(time.Until(d.earliest()))
 	}

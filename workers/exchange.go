@@ -27,7 +27,7 @@ type exchange struct {
 
 	// guarded by dispatcher.mu
 	queued     bool
-	deadline   time.Time // in the queue
+	deadline   time.Time // of its wait for a worker, wherever it waits
 	arrival    uint64    // its place among all that have waited; 0 if it never did
 	prev, next *exchange
 	urgent     bool      // its place is in front

@@ -25,7 +25,7 @@ func (w *worker) begin(x *exchange) bool {
 		a.calls.Unlock()
 		a.close()
 		w.pool.dispatch.release(w, notDone, nil, nil)
-		w.pool.dispatch.requeue(x)
+		w.pool.dispatch.requeue(x, 0)
 		return false
 	}
 	a.mu.Lock()
@@ -130,7 +130,7 @@ func (w *worker) done(a *attempt) {
 	a.calls.Unlock()
 	if retry && a.declined && a.wasAsked() { // it was never at hand
 		w.pool.dispatch.release(w, notDone, nil, next)
-		w.pool.dispatch.requeue(a.x)
+		w.pool.dispatch.requeue(a.x, 0)
 		return
 	}
 	took := now.Sub(a.begun) // begun is settled by now
@@ -144,7 +144,7 @@ func (w *worker) done(a *attempt) {
 	}
 	if retry {
 		w.pool.dispatch.demote(w)
-		w.pool.dispatch.requeue(a.x)
+		w.pool.dispatch.requeue(a.x, 0)
 	} else {
 		if !failed && !a.resigned {
 			a.commit()
@@ -200,18 +200,18 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 	case given == nil && unbegun && x.moveOn():
 		w.pool.meter.moves.Add(1)
 		w.log.Warn(x.word()+" moves to another worker: its worker died before it began", x.named()...)
-		w.pool.dispatch.requeue(x)
+		w.pool.dispatch.requeue(x, 0)
 		return true
 	case a.again(given):
 		a.repeatEvent()
 		w.log.Warn("event is delivered once more: its worker died", append(x.named(), "exit", w.exit)...)
-		w.pool.dispatch.requeue(x)
+		w.pool.dispatch.requeue(x, 0)
 		return true
 	case !x.isEvent() && !a.spoken && broken == "" && (x.repeat || x.keyed) && x.request.Attempts() < 2:
 		x.request.SetAttempt(2)
 		w.pool.meter.retries.Add(1)
 		w.log.Warn("request is tried once more: its worker died without a word", append(x.named(), "exit", w.exit)...)
-		w.pool.dispatch.requeue(x)
+		w.pool.dispatch.requeue(x, time.Since(a.begun))
 		return true
 	}
 	f := &protocol.Failure{Kind: protocol.FailedDied, Detail: fmt.Sprintf("%s died: %s", w, w.exit)}

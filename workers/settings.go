@@ -49,7 +49,7 @@ type Settings struct {
 	SlowTrace      bool           // with where the code stands: the question cuts short a sleep, or a wait for several streams, in healthy code too
 	DrainTimeout   time.Duration  // what requests in flight get when a worker is replaced; 30 s
 	StopTimeout    time.Duration  // from DRAIN to TERM, and from TERM to KILL; 5 s
-	QueueTimeout   time.Duration  // how long a request waits for a worker; 10 s
+	QueueTimeout   time.Duration  // how long a request waits for a worker, in all; 10 s
 	Queue          int            // how many requests may wait; 1024. Negative: none
 	Retry          protocol.Retry // for [protocol.Traits]; a front decides by it
 	Priority       []string       // paths whose requests pass in front of the queue, and may wait when it is full
