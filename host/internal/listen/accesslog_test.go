@@ -106,7 +106,7 @@ func TestABrokenOrAbandonedRequestIsLoggedAsSuch(t *testing.T) {
 	c = h.dial()
 	io.WriteString(c, "GET /left HTTP/1.1\r\nHost: a\r\n\r\n")
 	<-entered
-	c.Close()
+	hangUp(c)
 	h.backend.busy.Wait()
 	h.Shutdown(context.Background()) // waits for the handlers, which write the lines
 	h.Close()

@@ -5,6 +5,7 @@ package listen
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -218,11 +219,12 @@ func (c *client) Close() error {
 // strictConn reads HTTP/1.x heads along with net/http, and puts poison in the place of what is not allowed. One goroutine at a time reads.
 type strictConn struct {
 	net.Conn
-	server *Server
-	scan   scanner
-	poison []byte // what is still to be read instead
-	broken bool
-	doomed atomic.Bool // no request may follow
+	server  *Server
+	scan    scanner
+	poison  []byte // what is still to be read instead
+	broken  bool
+	doomed  atomic.Bool // no request may follow
+	serving atomic.Bool // a request is at hand (see halfclose.go)
 }
 
 func newStrictConn(c net.Conn, s *Server) *strictConn {
@@ -233,10 +235,13 @@ func newStrictConn(c net.Conn, s *Server) *strictConn {
 // bytes for which net/http waits before it begins to read a request.
 var poison = []byte("\x00\r\n\r\n\r\n")
 
+// errDoomed is not io.EOF: at the end of a body net/http begins to watch the client, which nobody would end before it looks for the next request.
+var errDoomed = errors.New("the connection ends with this response")
+
 // Read implements net.Conn.
 func (c *strictConn) Read(p []byte) (int, error) {
 	if c.doomed.Load() {
-		return 0, io.EOF
+		return 0, errDoomed
 	}
 	if c.broken { // for ever: an end would look like a client that left, to the request before
 		n := copy(p, c.poison)
@@ -245,7 +250,7 @@ func (c *strictConn) Read(p []byte) (int, error) {
 		}
 		return n, nil
 	}
-	n, err := c.Conn.Read(p)
+	n, err := c.readHalf(p)
 	if n == 0 || c.scan.state == anything {
 		return n, err
 	}
@@ -285,13 +290,27 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 }
 
 func strictOf(r *http.Request) *strictConn {
-	switch c := r.Context().Value(connKey{}).(type) {
+	c, _ := r.Context().Value(connKey{}).(net.Conn)
+	return strictOfConn(c)
+}
+
+// strictOfConn is nil for one of HTTP/2 over TLS.
+func strictOfConn(c net.Conn) *strictConn {
+	switch c := c.(type) {
 	case *strictConn:
 		return c
 	case *secureConn:
 		return c.strictConn
 	}
 	return nil
+}
+
+// below is the socket's end of c.
+func (c *strictConn) below() *client {
+	if secure, ok := c.Conn.(*tls.Conn); ok {
+		return secure.NetConn().(*client)
+	}
+	return c.Conn.(*client)
 }
 
 // doom makes r's connection end with this response, even though its head may have been sent. HTTP/2 has no need of it.

@@ -143,8 +143,7 @@ func (s *Server) linger(w http.ResponseWriter, r *http.Request, in *intake) {
 	c.Flush()
 	waits := in.got == 0 && r.Header.Get("Expect") != "" // for leave to send a body
 	if waits || r.Context().Err() != nil || !in.throwAway(c) {
-		doom(r)
-		c.SetReadDeadline(time.Unix(1, 0)) // so that net/http does not wait for the rest
+		doom(r) // so that net/http does not wait for the rest
 		return
 	}
 	c.SetReadDeadline(time.Time{})

@@ -331,6 +331,12 @@ func (h *house) dial() net.Conn {
 	return c
 }
 
+// hangUp leaves with a RST. A FIN might be that of a client that waits for its response (halfclose.go).
+func hangUp(c net.Conn) {
+	c.(*net.TCPConn).SetLinger(0)
+	c.Close()
+}
+
 // raw sends bytes and returns all that comes until the server closes.
 func (h *house) raw(request string) string {
 	h.t.Helper()

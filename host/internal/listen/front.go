@@ -49,7 +49,10 @@ func (s *Server) newFront(l Limits) *front {
 	return f
 }
 
-func (f *front) count(_ net.Conn, state http.ConnState) {
+func (f *front) count(c net.Conn, state http.ConnState) {
+	if strict := strictOfConn(c); strict != nil {
+		strict.serving.Store(state == http.StateActive)
+	}
 	switch state {
 	case http.StateNew:
 		f.open.Add(1)

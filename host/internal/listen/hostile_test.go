@@ -115,7 +115,7 @@ func TestManyClientsOfAStuckPoolFillBoundedMemory(t *testing.T) {
 	conns := make([]net.Conn, 0, clients)
 	defer func() {
 		for _, c := range conns {
-			c.Close()
+			hangUp(c)
 		}
 		for until := time.Now().Add(10 * time.Second); back.count() > 0 && time.Now().Before(until); {
 			time.Sleep(10 * time.Millisecond)

@@ -284,7 +284,7 @@ func TestAClientThatLeavesCancels(t *testing.T) {
 		c := h.dial()
 		io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 		<-begun
-		c.Close()
+		hangUp(c)
 		select {
 		case <-left:
 		case <-time.After(5 * time.Second):

@@ -4,7 +4,6 @@ package listen
 
 import (
 	"crypto/sha1"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -192,18 +191,14 @@ func (c *websocket) take(held net.Conn) bool {
 
 // detach finds the socket below what net/http has let go of. The time-out is for the writes of a socket that is not written directly, as over TLS.
 func detach(held net.Conn, timeout time.Duration) (below *client, s *sock) {
-	strict, ok := held.(*strictConn)
-	if secure, is := held.(*secureConn); is {
-		strict, ok = secure.strictConn, true
-	}
-	if !ok {
+	strict := strictOfConn(held)
+	if strict == nil {
 		panic(fmt.Sprintf("listen: a %T became a long-lived connection", held))
 	}
-	below, plain := strict.Conn.(*client)
-	if plain {
+	below = strict.below()
+	if strict.Conn == net.Conn(below) {
 		s = newSock(below, below.Conn)
 	} else {
-		below = strict.Conn.(*tls.Conn).NetConn().(*client)
 		s = newSock(strict.Conn, nil)
 	}
 	below.timeout = timeout

@@ -129,7 +129,7 @@ func TestAClientThatDoesNotWaitForTheAnswerIsCutOff(t *testing.T) {
 	gone := l.dial()
 	io.WriteString(gone, handshake)
 	<-asked
-	gone.Close()
+	hangUp(gone)
 	early := l.dial()
 	early.Write(append([]byte(handshake), clientText("too early")...))
 	<-asked
