@@ -5,6 +5,7 @@ package web
 import (
 	"fmt"
 	"io"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,11 +26,17 @@ func TestAClientThatLeavesStopsTheGenerator(t *testing.T) {
 	})
 }
 
+// hangUp leaves with a RST, which is noticed at once. A FIN so early might be that of a client that waits for its response.
+func hangUp(c *harness.Client) {
+	c.Conn.(*net.TCPConn).SetLinger(0)
+	c.Close()
+}
+
 func leaveAStream(t *testing.T, h *harness.Host, dir string) {
 	pid := h.PIDs()[0]
 	for _, leave := range []func(*harness.Client){
 		func(c *harness.Client) { c.Close() },
-		func(c *harness.Client) { c.Conn.(interface{ SetLinger(int) error }).SetLinger(0); c.Close() },
+		hangUp,
 	} {
 		c := h.Dial()
 		c.Send("GET /steps?n=1000&ms=50 HTTP/1.1\r\nHost: here\r\n\r\n")
@@ -118,8 +125,8 @@ func TestAClientThatLeavesLeavesTheQueue(t *testing.T) {
 		waiting = append(waiting, c)
 	}
 	queued(3)
-	waiting[0].Close()
-	waiting[2].Close()
+	hangUp(waiting[0])
+	hangUp(waiting[2])
 	queued(1)
 	harness.Write(t, dir, "go", "1")
 	busy.Answer("GET")
@@ -137,13 +144,14 @@ func TestAHangUpAloneKillsNoWorker(t *testing.T) {
 	dir := harness.Pages(t, "1")
 	h := harness.StartPHP(t, dir, "", "workers = 1\nstop_timeout = \"200ms\"", "")
 	c, pid := harness.Begin(h, dir, "slow", "GET /slow?ms=2500 HTTP/1.1\r\nHost: here\r\n\r\n")
-	c.Close()
+	hangUp(c)
 	if _, text := h.Get("/pid"); text != fmt.Sprint(pid) {
 		t.Errorf("pid %d became %s", pid, text)
 	}
 	// A client that has closed only its sending half still reads.
 	half := h.Dial()
 	half.Send("GET /steps?n=3&ms=20 HTTP/1.0\r\nHost: here\r\n\r\n")
+	half.Conn.(*net.TCPConn).CloseWrite()
 	if all, err := io.ReadAll(half.Reader); err != nil || !strings.HasSuffix(string(all), "end 1\n") {
 		t.Errorf("%q %v", all, err)
 	}
