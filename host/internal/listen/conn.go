@@ -30,7 +30,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.clients.add(c, s.crowd, who, s.terms.Load().limits.WriteTimeout), nil
+	return s.clients.add(c, s.crowd, who, s.writeTimeout), nil
 }
 
 // Close implements net.Listener; Shutdown may have closed the socket before net/http does.
@@ -64,8 +64,8 @@ type clients struct {
 
 func newClients() *clients { return &clients{open: make(map[*client]struct{})} }
 
-func (s *clients) add(c net.Conn, k *Crowd, who netip.Addr, writeTimeout time.Duration) *client {
-	n := &client{Conn: c, set: s, crowd: k, who: who, timeout: writeTimeout}
+func (s *clients) add(c net.Conn, k *Crowd, who netip.Addr, timeout func() time.Duration) *client {
+	n := &client{Conn: c, set: s, crowd: k, who: who, timeout: timeout}
 	s.mu.Lock()
 	s.open[n] = struct{}{}
 	s.mu.Unlock()
@@ -104,15 +104,15 @@ func (s *clients) closeAll() {
 }
 
 // client is an accepted connection. A write fails when the peer has taken nothing for the write time-out, however long the transfer is. The deadline
-// is renewed once in a quarter of that time, so that small responses don't pay for it.
+// is renewed now and then only, so that small responses don't pay for it.
 type client struct {
 	net.Conn
 	set     *clients
 	crowd   *Crowd // has counted it, for who
 	who     netip.Addr
-	timeout time.Duration
-	renewed atomic.Int64 // when the deadline was set, in Unix nanoseconds
-	heard   atomic.Bool  // a byte has come
+	timeout func() time.Duration // for writes, as the terms have it now; 0 is for ever
+	strikes atomic.Int64         // when our deadline does, in Unix nanoseconds; 0 is that there is none, or another's
+	heard   atomic.Bool          // a byte has come
 }
 
 // Read implements net.Conn.
@@ -126,11 +126,11 @@ func (c *client) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (c *client) Write(p []byte) (written int, err error) {
-	c.renew()
+	wait := c.renew()
 	for {
 		n, err := c.Conn.Write(p[written:])
 		written += n
-		if n == 0 || !c.tookSome(err) {
+		if err == nil || !c.goOn(&wait, n > 0, err) {
 			return written, err
 		}
 	}
@@ -147,15 +147,20 @@ func (c *client) ReadFrom(r io.Reader) (total int64, err error) {
 		whole = &io.LimitedReader{R: r, N: 1<<63 - 1}
 	}
 	for whole.N > 0 {
-		c.renew()
+		wait := c.renew()
 		piece := io.LimitedReader{R: whole.R, N: min(whole.N, 1<<20)}
-		n, err := to.ReadFrom(&piece)
-		total += n
-		whole.N -= n
-		if err != nil && (n == 0 || !c.tookSome(err)) {
-			return total, err
+		before := piece.N
+		for {
+			n, err := to.ReadFrom(&piece)
+			total += n
+			if err == nil {
+				break
+			}
+			if !c.goOn(&wait, n > 0, err) {
+				return total, err
+			}
 		}
-		if err == nil && piece.N > 0 { // the source has ended
+		if whole.N -= before - piece.N; piece.N > 0 { // the source has ended
 			return total, nil
 		}
 	}
@@ -164,35 +169,42 @@ func (c *client) ReadFrom(r io.Reader) (total int64, err error) {
 
 type onlyWriter struct{ io.Writer }
 
-func (c *client) renew() {
-	if c.timeout <= 0 {
-		return
+// renew sees to it that a write has a deadline, and begins to watch it.
+func (c *client) renew() stall {
+	timeout := c.timeout()
+	if timeout <= 0 {
+		return stall{}
 	}
-	if now := time.Now(); now.UnixNano()-c.renewed.Load() > int64(c.timeout/4) {
-		c.extend(now)
+	now, step := time.Now(), stallStep(timeout)
+	if left := time.Duration(c.strikes.Load() - now.UnixNano()); left < step/2 || left > step {
+		c.setDeadline(now.Add(step))
 	}
+	return stall{timeout, now}
 }
 
-func (c *client) extend(now time.Time) {
-	c.renewed.Store(now.UnixNano())
-	c.Conn.SetWriteDeadline(now.Add(c.timeout))
+func (c *client) setDeadline(t time.Time) {
+	c.strikes.Store(t.UnixNano())
+	c.Conn.SetWriteDeadline(t)
 }
 
-// tookSome is asked when a write that made progress ended with err: if it was only the deadline, there is more time.
-func (c *client) tookSome(err error) bool {
-	if c.timeout <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+// goOn is asked when a write ended with err: if that was only a deadline, and the peer took something within the time-out, there is more time.
+func (c *client) goOn(wait *stall, took bool, err error) bool {
+	if wait.timeout <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
 	}
-	c.extend(time.Now())
-	return true
+	deadline, ok := wait.more(took)
+	if ok {
+		c.setDeadline(deadline)
+	}
+	return ok
 }
 
 // SetWriteDeadline implements net.Conn. That a deadline is taken back, as net/http does after each request, is ignored: Write renews its own.
 func (c *client) SetWriteDeadline(t time.Time) error {
-	if t.IsZero() && c.timeout > 0 {
+	if t.IsZero() && c.timeout() > 0 {
 		return nil
 	}
-	c.renewed.Store(0)
+	c.strikes.Store(0)
 	return c.Conn.SetWriteDeadline(t)
 }
 

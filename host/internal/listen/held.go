@@ -54,7 +54,7 @@ func (p *held) join(link *hub.Connection) {
 
 // take finds the socket below what net/http has let go of. It says false if the connection was aborted meanwhile.
 func (p *held) take(conn net.Conn) bool {
-	below, s := detach(conn, p.server.terms.Load().sockets.WriteTimeout)
+	below, s := detach(conn, p.server)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.below, p.sock = below, s
@@ -146,7 +146,7 @@ func (p *held) TryWrite(b [][]byte) (n int, err error) {
 
 // Write implements hub.Peer.
 func (p *held) Write(b [][]byte) (err error) {
-	timeout := p.server.terms.Load().sockets.WriteTimeout
+	timeout := p.server.socketWriteTimeout()
 	if p.stream != nil {
 		err = p.stream.write(b, timeout)
 	} else {
@@ -188,7 +188,7 @@ func (p *held) End(int, string) {
 		p.finish()
 	default:
 		begun := p.server.begin(func() { // ends with the write time-out, or Abort
-			if p.sock.write([][]byte{last[n:]}, p.server.terms.Load().sockets.WriteTimeout) != nil {
+			if p.sock.write([][]byte{last[n:]}, p.server.socketWriteTimeout()) != nil {
 				p.ended.Store(false)
 				p.Abort()
 				return

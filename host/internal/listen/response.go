@@ -362,8 +362,8 @@ func (x *exchange) passOn(r *http.Request, out *output) {
 // moreTime renews the write deadline of an HTTP/2 stream: a client may take bytes of others and leave this one without a window. HTTP/1's deadline is
 // the connection's.
 func (s *Server) moreTime(w http.ResponseWriter, r *http.Request) {
-	if r.ProtoMajor != 1 && s.terms.Load().limits.WriteTimeout > 0 {
-		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.terms.Load().limits.WriteTimeout))
+	if timeout := s.writeTimeout(); r.ProtoMajor != 1 && timeout > 0 {
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
 	}
 }
 

@@ -135,14 +135,20 @@ func (s *sock) write(b [][]byte, timeout time.Duration) error {
 	if timeout > 0 {
 		defer s.conn.SetWriteDeadline(time.Time{}) // else tryWrite would fail later on
 	}
+	wait := stall{timeout, time.Now()}
+	if timeout > 0 {
+		s.conn.SetWriteDeadline(wait.since.Add(stallStep(timeout)))
+	}
 	for {
-		if timeout > 0 {
-			s.conn.SetWriteDeadline(time.Now().Add(timeout))
-		}
 		n, err := s.writeSome(&rest)
-		if err == nil || n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err == nil || timeout <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
+		deadline, ok := wait.more(n > 0)
+		if !ok {
+			return err
+		}
+		s.conn.SetWriteDeadline(deadline)
 	}
 }
 

@@ -176,7 +176,7 @@ func (c *tcpConn) Write(b [][]byte) error {
 	if err := c.checkFrames(b); err != nil {
 		return err
 	}
-	err := c.sock.write(b, c.server.terms.Load().sockets.WriteTimeout)
+	err := c.sock.write(b, c.server.socketWriteTimeout())
 	c.spoke.Store(int64(sinceEpoch()))
 	return err
 }

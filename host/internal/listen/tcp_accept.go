@@ -31,7 +31,7 @@ func (s *Server) serveTCP() error {
 			continue
 		}
 		wait = 0
-		below := s.clients.add(c, s.crowd, who, s.terms.Load().sockets.WriteTimeout)
+		below := s.clients.add(c, s.crowd, who, s.socketWriteTimeout)
 		if !s.begin(func() { s.welcome(below) }) { // ends with the handshake_timeout, or Close
 			below.Close()
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/workerhost/workerhost/host/internal/hub"
 )
@@ -46,6 +47,11 @@ func (s *Server) hold() *terms {
 		// they were replaced this very moment
 	}
 }
+
+func (s *Server) writeTimeout() time.Duration { return s.terms.Load().limits.WriteTimeout }
+
+// socketWriteTimeout is that of long-lived connections.
+func (s *Server) socketWriteTimeout() time.Duration { return s.terms.Load().sockets.WriteTimeout }
 
 func (t *terms) release() {
 	if t.users.Add(-1) == 0 {

@@ -228,7 +228,7 @@ func (c *websocket) TryWrite(b [][]byte) (n int, err error) {
 
 // Write implements hub.Peer.
 func (c *websocket) Write(b [][]byte) error {
-	err := c.sock.write(b, c.server.terms.Load().sockets.WriteTimeout)
+	err := c.sock.write(b, c.server.socketWriteTimeout())
 	if err == nil {
 		c.wrote(b, math.MaxInt)
 	}
@@ -271,7 +271,7 @@ func (c *websocket) End(code int, reason string) {
 		return
 	}
 	begun := c.server.begin(func() { // ends with the write time-out, or Abort
-		if c.sock.write([][]byte{frame[n:]}, c.server.terms.Load().sockets.WriteTimeout) != nil {
+		if c.sock.write([][]byte{frame[n:]}, c.server.socketWriteTimeout()) != nil {
 			c.Abort()
 			return
 		}

@@ -153,7 +153,7 @@ func (s *Server) connect(c *websocket, w http.ResponseWriter, r *http.Request, a
 		held.Close()
 		return false
 	}
-	if err := c.sock.write([][]byte{head}, s.terms.Load().sockets.WriteTimeout); err != nil {
+	if err := c.sock.write([][]byte{head}, s.socketWriteTimeout()); err != nil {
 		held.Close()
 		c.link.Closed(protocol.CloseBroken, "", false)
 		return false
@@ -182,15 +182,15 @@ func (c *websocket) join(link *hub.Connection) {
 
 // take finds the socket below what net/http has let go of, and leaves all between behind. It says false if the connection was aborted meanwhile.
 func (c *websocket) take(held net.Conn) bool {
-	below, s := detach(held, c.server.terms.Load().sockets.WriteTimeout)
+	below, s := detach(held, c.server)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.below, c.sock = below, s
 	return !c.cut
 }
 
-// detach finds the socket below what net/http has let go of. The time-out is for the writes of a socket that is not written directly, as over TLS.
-func detach(held net.Conn, timeout time.Duration) (below *client, s *sock) {
+// detach finds the socket below what net/http has let go of.
+func detach(held net.Conn, server *Server) (below *client, s *sock) {
 	strict := strictOfConn(held)
 	if strict == nil {
 		panic(fmt.Sprintf("listen: a %T became a long-lived connection", held))
@@ -201,8 +201,8 @@ func detach(held net.Conn, timeout time.Duration) (below *client, s *sock) {
 	} else {
 		s = newSock(strict.Conn, nil)
 	}
-	below.timeout = timeout
-	below.renewed.Store(0)
+	below.timeout = server.socketWriteTimeout // for a socket that is not written directly, as over TLS
+	below.strikes.Store(0)
 	return below, s
 }
 
