@@ -118,18 +118,19 @@ func (w *worker) cut() (names []string) {
 	return names
 }
 
-// stop ends the process: DRAIN, end of input, TERM, KILL, each with its deadline.
+// stop ends the process: DRAIN and end of input, TERM, KILL, each with its deadline.
 func (w *worker) stop() {
 	if w.process == nil {
 		return
 	}
 	limit := w.gen.settings.StopTimeout
+	asked := time.Now()
 	w.conn.Send(&protocol.Drain{})
 	flushed := make(chan struct{})
 	go func() { w.conn.Flush(); close(flushed) }() // ends at the latest when the input is closed
 	within(flushed, limit)
 	w.input.Close()
-	if within(w.gone, limit) {
+	if within(w.gone, limit-time.Since(asked)) {
 		return
 	}
 	args := []any{"stop_timeout", limit.String()}

@@ -64,8 +64,8 @@ func TestStopEscalatesFromDRAINToTERMToKILL(t *testing.T) {
 				t.Errorf("worker %d: %s, not %s", n, how, want)
 			}
 		}
-		// DRAIN is not read by the last two, the end of input not heeded, TERM neither by the last
-		if took := time.Since(began); took != 15*time.Second {
+		// DRAIN and the end of input are not heeded by the last two, TERM neither by the last
+		if took := time.Since(began); took != 10*time.Second {
 			t.Errorf("it took %v", took)
 		}
 	})
