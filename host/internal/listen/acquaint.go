@@ -2,30 +2,29 @@
 
 package listen
 
-import "time"
+import "context"
 
-// acquainted waits until it is known which events the pool's workers handle, and then says whether there are any. known is false if that takes longer than
-// handshake_timeout, or if the client, which gone tells of, or the listener ends before. Normally it is known, and nothing waits.
-func (s *Server) acquainted(gone <-chan struct{}) (handles, known bool) {
-	var late <-chan time.Time
-	for first := true; ; first = false {
-		under := s.terms.Load()
-		traits := under.backend.Traits()
+// handshake bounds all that a connection waits for before it is open: handshake_timeout counts once, whatever it is that takes long.
+func (s *Server) handshake(client context.Context) (context.Context, context.CancelFunc) {
+	if limit := s.terms.Load().sockets.HandshakeTimeout; limit > 0 {
+		return context.WithTimeout(client, limit)
+	}
+	return context.WithCancel(client)
+}
+
+// acquainted waits until it is known which events the pool's workers handle, and then says whether there are any. known is false if the handshake or the
+// listener ends before. Normally it is known, and nothing waits.
+func (s *Server) acquainted(handshake context.Context) (handles, known bool) {
+	for {
+		traits := s.terms.Load().backend.Traits()
 		if traits.Awaited == nil {
 			return traits.Events.Any(), true
 		}
-		if limit := under.sockets.HandshakeTimeout; first && limit > 0 {
-			timer := time.NewTimer(limit)
-			defer timer.Stop()
-			late = timer.C
-		}
 		select {
 		case <-traits.Awaited: // or another pool has taken its place
-		case <-gone:
+		case <-handshake.Done():
 			return false, false
 		case <-s.ending:
-			return false, false
-		case <-late:
 			return false, false
 		}
 	}

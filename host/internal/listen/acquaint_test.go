@@ -2,10 +2,15 @@ package listen
 
 import (
 	"io"
+	"net"
+	"net/netip"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -77,4 +82,30 @@ func TestClientsWaitForTheFirstWorkerNoLongerThanAHandshakeMayTake(t *testing.T)
 	if _, err := io.ReadFull(c, b); err != nil || string(b) != status {
 		t.Errorf("%q, %v", b, err)
 	}
+}
+
+// The first worker comes late, and then does not accept: both together get handshake_timeout.
+func TestAHandshakeHasOneDeadlineWhateverItWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &newcomer{switchboard: &switchboard{closed: make(chan protocol.Close, 1), hub: hub.New(hclog.NewNullLogger())}, ready: make(chan struct{})}
+		n.open = func(*protocol.Open) ([]protocol.Act, *protocol.Response, *protocol.Failure) {
+			time.Sleep(time.Minute)
+			return nil, nil, nil
+		}
+		n.now.Store(&protocol.Traits{Awaited: n.ready})
+		s, err := New(Options{Protocol: TCP, Hub: n.hub, Backend: n, Sockets: SocketLimits{HandshakeTimeout: 10 * time.Second}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		time.AfterFunc(6*time.Second, func() { n.arrive(protocol.Events{Open: true}) })
+		began := time.Now()
+		s.welcome(s.clients.add(ours, s.crowd, netip.Addr{}, s.socketWriteTimeout))
+		if took := time.Since(began); took != 10*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		n.busy.Wait()
+		time.Sleep(time.Minute)
+	})
 }

@@ -64,9 +64,10 @@ var exchanges = sync.Pool{New: func() any {
 	return x
 }}
 
+// newExchange makes one that keeps t until it has ended.
 func newExchange(s *Server, t *terms, eager bool) *exchange {
 	x := exchanges.Get().(*exchange)
-	x.server, x.terms = s, t
+	x.server, x.terms = s, t.keep()
 	x.holds.Store(1)
 	most := int(x.terms.limits.ResponseBuffer)
 	x.log.eager, x.log.limit, x.log.most = eager, min(most, ownMemory), most

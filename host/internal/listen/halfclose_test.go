@@ -3,6 +3,7 @@ package listen
 import (
 	"bufio"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -27,45 +28,49 @@ var halfClosers = map[string]string{
 func TestAClientThatClosesItsSendingHalfGetsItsResponse(t *testing.T) {
 	for _, whole := range []bool{true, false} {
 		for _, secure := range []bool{false, true} {
-			asked := make(chan struct{}, 2)
-			answer := make(chan struct{})
-			changes := []func(*Options){}
-			if secure {
-				changes = append(changes, withTLS(t))
+			t.Run(fmt.Sprintf("whole %v, TLS %v", whole, secure), func(t *testing.T) { answerHalfClosers(t, whole, secure) })
+		}
+	}
+}
+
+func answerHalfClosers(t *testing.T, whole, secure bool) {
+	changes := []func(*Options){}
+	if secure {
+		changes = append(changes, withTLS(t))
+	}
+	asked, answer := make(chan struct{}, 2), make(chan struct{})
+	h := start(t, func(c *call) {
+		c.readAll()
+		asked <- struct{}{}
+		<-answer
+		c.respond(0, 200, nil, "Hello, ")
+		<-answer
+		c.data([]byte("World!"), true)
+	}, changes...)
+	h.backend.traits.WholeBody = whole
+	defer close(answer)
+	for name, request := range halfClosers {
+		c := h.dial()
+		if secure {
+			c = tls.Client(c, &tls.Config{InsecureSkipVerify: true, ServerName: "one.test"})
+		}
+		io.WriteString(c, request)
+		c.(interface{ CloseWrite() error }).CloseWrite()
+		in := bufio.NewReader(c)
+		for range strings.Count(request, "HTTP/") {
+			<-asked
+			answer <- struct{}{}
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
 			}
-			h := start(t, func(c *call) {
-				c.readAll()
-				asked <- struct{}{}
-				<-answer
-				c.respond(0, 200, nil, "Hello, ")
-				<-answer
-				c.data([]byte("World!"), true)
-			}, changes...)
-			h.backend.traits.WholeBody = whole
-			for name, request := range halfClosers {
-				c := h.dial()
-				if secure {
-					c = tls.Client(c, &tls.Config{InsecureSkipVerify: true, ServerName: "one.test"})
-				}
-				io.WriteString(c, request)
-				c.(interface{ CloseWrite() error }).CloseWrite()
-				in := bufio.NewReader(c)
-				for range strings.Count(request, "HTTP/") {
-					<-asked
-					answer <- struct{}{}
-					resp, err := http.ReadResponse(in, nil)
-					if err != nil {
-						t.Fatalf("%s, whole %v, TLS %v: %v", name, whole, secure, err)
-					}
-					answer <- struct{}{}
-					if b, err := io.ReadAll(resp.Body); string(b) != "Hello, World!" {
-						t.Errorf("%s, whole %v, TLS %v: %q %v", name, whole, secure, b, err)
-					}
-				}
-				if more, err := in.ReadByte(); err != io.EOF {
-					t.Errorf("%s, whole %v, TLS %v: then %d %v", name, whole, secure, more, err)
-				}
+			answer <- struct{}{}
+			if b, err := io.ReadAll(resp.Body); string(b) != "Hello, World!" {
+				t.Errorf("%s: %q %v", name, b, err)
 			}
+		}
+		if more, err := in.ReadByte(); err != io.EOF {
+			t.Errorf("%s: then %d %v", name, more, err)
 		}
 	}
 }

@@ -15,66 +15,51 @@ import (
 
 var closing = []string{"close"}
 
-// handle answers a request, or panics as serve does.
-func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
+// handle answers a request, or panics as serve does. What it returns, if anything, is a held response that has to stay with its handler.
+func (s *Server) handle(w http.ResponseWriter, r *http.Request) *held {
 	if len(r.TransferEncoding) > 0 {
 		// A front that read the framing differently finds nothing behind this request to smuggle.
 		w.Header()["Connection"] = closing
 	}
-	id := s.identify(w, r)
+	under := s.hold() // an exchange keeps them longer
+	defer under.release()
+	id := under.identify(w, r)
 	scheme := ""
-	now := s.terms.Load()
-	if p := now.proxies; p != nil {
+	if p := under.proxies; p != nil {
 		var err error
 		if scheme, err = p.believe(r); err != nil {
 			s.log.Debug("refused a request: let the proxy in front remove the header that it does not set", "remote", r.RemoteAddr, "error", err)
 			s.refuse(w, r, nil, verdict{status: http.StatusBadRequest}, err.Error())
-			return
+			return nil
 		}
 	}
-	if limit := now.rate; limit != nil && (now.proxies == nil || !now.proxies.trusts(r.RemoteAddr)) { // a proxy that names no client may speak for many
+	if limit := under.rate; limit != nil && (under.proxies == nil || !under.proxies.trusts(r.RemoteAddr)) { // a proxy that names no client may speak for many
 		if wait := limit.allow(r.RemoteAddr); wait > 0 {
 			w.Header()["Retry-After"] = []string{retryAfter(wait)}
 			s.tooMany(w, r)
-			return
+			return nil
 		}
 	}
 	target, status, wrong := check(r)
 	if status != 0 {
 		s.log.Debug("refused a malformed request", "remote", r.RemoteAddr, "reason", wrong)
 		s.refuse(w, r, nil, verdict{status: status}, wrong)
-		return
+		return nil
 	}
-	if s.options.Hub != nil && upgrades(r) {
-		handles, known := s.acquainted(r.Context().Done())
-		switch {
-		case r.Context().Err() != nil:
-			panic(http.ErrAbortHandler)
-		case !known:
-			s.answerFailure(w, r, &protocol.Failure{Kind: protocol.FailedNoWorker, Detail: "no worker has been ready yet"})
-			return
-		case handles:
-			s.upgrade(w, r, target, scheme, id)
-			return
-		}
+	if s.options.Hub != nil && upgrades(r) && s.upgrade(w, r, target, scheme, id) {
+		return nil
 	}
 	if public := s.public.Load(); public != nil && s.servePublic(public, w, r) {
-		return
+		return nil
 	}
 	if s.showFault(w, r) {
-		return
+		return nil
 	}
-	if kept := s.forward(w, r, target, scheme, id); kept != nil {
-		if c := recordOf(w); c != nil {
-			c.note(r, true) // the log's line is that of the exchange
-		}
-		kept.stay(r)
-	}
+	return s.forward(w, r, under, target, scheme, id)
 }
 
-// forward has the Backend answer. What it returns, if anything, is a held response that has to stay with its handler.
-func (s *Server) forward(w http.ResponseWriter, r *http.Request, target, scheme, id string) *held {
-	under := s.hold() // until the exchange has ended
+// forward has the Backend answer, and returns what handle does.
+func (s *Server) forward(w http.ResponseWriter, r *http.Request, under *terms, target, scheme, id string) *held {
 	traits := under.backend.Traits()
 	x := newExchange(s, under, traits.Spool)
 	defer x.leave()

@@ -44,7 +44,9 @@ var records = sync.Pool{New: func() any { return new(record) }}
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	access := s.accessLog()
 	if access == nil {
-		s.handle(w, r)
+		if kept := s.handle(w, r); kept != nil {
+			kept.stay(r)
+		}
 		return
 	}
 	c := records.Get().(*record)
@@ -57,7 +59,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		*c = record{}
 		records.Put(c)
 	}()
-	s.handle(c, r)
+	if kept := s.handle(c, r); kept != nil {
+		c.note(r, true) // the log's line is that of the exchange
+		kept.stay(r)
+	}
 	whole = true
 }
 

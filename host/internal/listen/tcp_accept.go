@@ -57,7 +57,9 @@ func (s *Server) complain(text string, args ...any) {
 
 // welcome has the workers decide, and has the client served if they take it.
 func (s *Server) welcome(below *client) {
-	s.acquainted(nil)
+	ctx, cancel := s.handshake(context.Background()) // Close cuts the connection
+	defer cancel()
+	s.acquainted(ctx)
 	under := s.terms.Load()
 	limits := &under.sockets
 	remote := ""
@@ -76,7 +78,7 @@ func (s *Server) welcome(below *client) {
 		return
 	}
 	c := &tcpConn{server: s, below: below, who: who, framer: framer{framing: under.framing, loan: loan{spool: s.spool}}}
-	if !c.secure(limits.HandshakeTimeout) || !c.open(under, remote) || !s.begin(c.run) { // run ends with the connection
+	if !c.secure(ctx) || !c.open(ctx, under, remote) || !s.begin(c.run) { // run ends with the connection
 		if c.link != nil {
 			c.link.Closed(protocol.CloseBroken, "", false)
 		}
@@ -86,20 +88,14 @@ func (s *Server) welcome(below *client) {
 }
 
 // secure agrees on TLS, if the listener has it. It says false if that failed.
-func (c *tcpConn) secure(limit time.Duration) bool {
+func (c *tcpConn) secure(handshake context.Context) bool {
 	if c.server.options.TLS == nil {
 		c.below.heard.Store(true) // it may be the server that speaks first
 		c.sock = newSock(c.below, c.below.Conn)
 		return true
 	}
-	ctx := context.Background() // Close cuts the connection
-	if limit > 0 {
-		limited, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
-		ctx = limited
-	}
 	secure := tls.Server(c.below, c.server.tlsConfig())
-	if err := secure.HandshakeContext(ctx); err != nil {
+	if err := secure.HandshakeContext(handshake); err != nil {
 		c.server.log.Debug("TLS handshake failed", "remote", c.below.RemoteAddr(), "error", err)
 		return false
 	}
@@ -108,23 +104,17 @@ func (c *tcpConn) secure(limit time.Duration) bool {
 }
 
 // open submits OPEN and waits for what comes of it.
-func (c *tcpConn) open(under *terms, remote string) bool {
+func (c *tcpConn) open(handshake context.Context, under *terms, remote string) bool {
 	s := c.server
 	c.join(s.options.Hub.Add(c, hub.Card{Protocol: protocol.ProtoTCP, Remote: remote, Listener: s.options.Address}, under.held))
 	answers := make(chan hub.Answer, 1)
 	c.link.Open(nil, func(a hub.Answer) { answers <- a })
-	var late <-chan time.Time
-	if limit := under.sockets.HandshakeTimeout; limit > 0 {
-		timer := time.NewTimer(limit)
-		defer timer.Stop()
-		late = timer.C
-	}
 	select {
 	case a := <-answers:
 		if !a.Accepted {
 			return false
 		}
-	case <-late:
+	case <-handshake.Done():
 		s.complain("a TCP connection is turned away: no worker has accepted it within handshake_timeout", "connection", c.link.ID(), "remote", remote)
 		return false
 	}

@@ -53,6 +53,12 @@ func (s *Server) writeTimeout() time.Duration { return s.terms.Load().limits.Wri
 // socketWriteTimeout is that of long-lived connections.
 func (s *Server) socketWriteTimeout() time.Duration { return s.terms.Load().sockets.WriteTimeout }
 
+// keep has the terms, which somebody holds, held once more.
+func (t *terms) keep() *terms {
+	t.users.Add(1)
+	return t
+}
+
 func (t *terms) release() {
 	if t.users.Add(-1) == 0 {
 		close(t.idle)

@@ -3,13 +3,13 @@
 package listen
 
 import (
+	"context"
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/protocol"
@@ -41,8 +41,24 @@ func checkHandshake(r *http.Request) (status int, wrong string) {
 	return 0, ""
 }
 
-// upgrade has the workers decide, and makes the request's connection a WebSocket if they take it. The access log's line is that of the handshake.
-func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, target, scheme, id string) {
+// upgrade answers a request that asks to become a WebSocket. It says false, and does nothing, if the workers handle no connections.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, target, scheme, id string) bool {
+	ctx, cancel := s.handshake(r.Context())
+	defer cancel()
+	handles, known := s.acquainted(ctx)
+	switch {
+	case r.Context().Err() != nil:
+		panic(http.ErrAbortHandler)
+	case !known:
+		s.answerFailure(w, r, &protocol.Failure{Kind: protocol.FailedNoWorker, Detail: "no worker has been ready yet"})
+	case handles:
+		s.openWebSocket(ctx, w, r, target, scheme, id)
+	}
+	return handles || !known
+}
+
+// openWebSocket has the workers decide, and makes the request's connection a WebSocket if they take it. The access log's line is that of the handshake.
+func (s *Server) openWebSocket(ctx context.Context, w http.ResponseWriter, r *http.Request, target, scheme, id string) {
 	if status, wrong := checkHandshake(r); status != 0 {
 		if status == http.StatusUpgradeRequired {
 			w.Header()["Sec-Websocket-Version"] = []string{"13"}
@@ -52,17 +68,16 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, target, scheme,
 		s.refuse(w, r, nil, verdict{status: status}, wrong)
 		return
 	}
-	under := s.hold() // until the handshake has ended
+	under := s.hold() // as they are now: it may have waited
+	defer under.release()
 	limits := under.sockets
 	if wrong := checkOrigin(r, limits.AllowedOrigins); wrong != "" {
-		under.release()
 		s.log.Debug("refused a WebSocket: add its origin to allowed_origins if it should connect", "remote", r.RemoteAddr, "reason", wrong)
 		s.refuse(w, r, nil, verdict{status: http.StatusForbidden}, wrong)
 		return
 	}
 	who, ok := s.tally.enter(r.RemoteAddr, limits.MaxPerAddress)
 	if !ok {
-		under.release()
 		s.log.Debug("refused a WebSocket: its address has as many as it may", "remote", r.RemoteAddr, "max_connections_per_address", limits.MaxPerAddress)
 		s.tooMany(w, r)
 		return
@@ -90,9 +105,9 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, target, scheme,
 		c.encoding.deflate, c.frames.deflate = offer != "", offer != ""
 	}
 	c.join(s.options.Hub.Add(c, hub.Card{Protocol: protocol.ProtoWebSocket, Remote: remote(r), Listener: s.options.Address}, under.held))
-	answer, left := x.ask(r, c.link, limits.HandshakeTimeout)
+	answer := x.ask(ctx, c.link)
 	switch {
-	case left:
+	case answer == nil && r.Context().Err() != nil:
 		c.link.Closed(protocol.CloseBroken, "", false)
 		panic(http.ErrAbortHandler)
 	case answer == nil:
@@ -104,12 +119,12 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, target, scheme,
 		x.response = *answer.Response
 		x.deliver(w, r)
 	default:
-		open = s.connect(c, w, r, answer, offer)
+		open = s.connect(under, c, w, r, answer, offer)
 	}
 }
 
-// ask submits OPEN and waits for what comes of it. answer is nil if that takes too long; left says that the client did not wait.
-func (x *exchange) ask(r *http.Request, link *hub.Connection, limit time.Duration) (answer *hub.Answer, left bool) {
+// ask submits OPEN and waits for what comes of it; nil is that the handshake ended before.
+func (x *exchange) ask(handshake context.Context, link *hub.Connection) *hub.Answer {
 	request := x.request // the hub's for as long as it likes, unlike x
 	request.Headers = append([]string(nil), request.Headers...)
 	if request.TLS != nil {
@@ -118,27 +133,19 @@ func (x *exchange) ask(r *http.Request, link *hub.Connection, limit time.Duratio
 	}
 	answers := make(chan hub.Answer, 1)
 	link.Open(&request, func(a hub.Answer) { answers <- a })
-	var late <-chan time.Time
-	if limit > 0 {
-		timer := time.NewTimer(limit)
-		defer timer.Stop()
-		late = timer.C
-	}
 	select {
 	case a := <-answers:
-		return &a, false
-	case <-r.Context().Done():
-		return nil, true
-	case <-late:
-		return nil, false
+		return &a
+	case <-handshake.Done():
+		return nil
 	}
 }
 
 var errEarly = errors.New("its client did not wait for the answer to its handshake")
 
 // connect tells the client that it is connected, and has it served. It says false if that is not to be.
-func (s *Server) connect(c *websocket, w http.ResponseWriter, r *http.Request, answer *hub.Answer, extension string) bool {
-	head := s.switchingProtocols(w, r, answer, extension)
+func (s *Server) connect(under *terms, c *websocket, w http.ResponseWriter, r *http.Request, answer *hub.Answer, extension string) bool {
+	head := under.switchingProtocols(w, r, answer, extension)
 	held, buffered, err := http.NewResponseController(w).Hijack()
 	if err == nil && buffered.Reader.Buffered() > 0 { // what came this early was read as if it were HTTP
 		held.Close()
@@ -210,7 +217,7 @@ func detach(held net.Conn, server *Server) (below *client, s *sock) {
 const keyGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 // switchingProtocols is the answer that makes a WebSocket.
-func (s *Server) switchingProtocols(w http.ResponseWriter, r *http.Request, answer *hub.Answer, extension string) []byte {
+func (t *terms) switchingProtocols(w http.ResponseWriter, r *http.Request, answer *hub.Answer, extension string) []byte {
 	sum := sha1.Sum([]byte(r.Header["Sec-Websocket-Key"][0] + keyGUID))
 	b := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
 	add := func(name, value string) { b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...) }
@@ -228,7 +235,7 @@ func (s *Server) switchingProtocols(w http.ResponseWriter, r *http.Request, answ
 	}
 	for i := 0; i+1 < len(answer.Headers); i += 2 {
 		switch name := http.CanonicalHeaderKey(answer.Headers[i]); {
-		case framing(name), name == s.options.RequestID, len(name) > 14 && name[:14] == "Sec-Websocket-":
+		case framing(name), name == t.id, len(name) > 14 && name[:14] == "Sec-Websocket-":
 		default:
 			add(answer.Headers[i], answer.Headers[i+1])
 		}

@@ -38,6 +38,28 @@ func TestTheWorkersSeeTheHandshakeAndAnswerIt(t *testing.T) {
 	}
 }
 
+func TestAHandshakeFindsTheHeaderOfTheRequestsIDThatAReloadBrought(t *testing.T) {
+	l := startLines(t, func(b *switchboard, o *Options) {
+		o.RequestID = "X-Request-Id"
+		b.open = func(*protocol.Open) ([]protocol.Act, *protocol.Response, *protocol.Failure) {
+			return []protocol.Act{&protocol.Accept{Headers: []string{"X-Request-Id", "the worker's", "X-Trace", "the worker's"}}}, nil, nil
+		}
+	})
+	for _, name := range []string{"X-Request-Id", "X-Trace"} {
+		l.change(Change{Backend: l.board, Limits: DefaultLimits(), Sockets: DefaultSocketLimits(), RequestID: name})
+		h := l.call("X-Request-Id", "abc", "X-Trace", "abc").head.Header
+		for _, each := range []string{"X-Request-Id", "X-Trace"} {
+			want := "[the worker's]"
+			if each == name {
+				want = "[abc]"
+			}
+			if got := fmt.Sprint(h[each]); got != want {
+				t.Errorf("with %s: %s is %s", name, each, got)
+			}
+		}
+	}
+}
+
 func TestAnAnswerThatIsNoAcceptance(t *testing.T) {
 	type answerer func() ([]protocol.Act, *protocol.Response, *protocol.Failure)
 	var respond atomic.Pointer[answerer]
