@@ -38,7 +38,7 @@ func answerHalfClosers(t *testing.T, whole, secure bool) {
 	if secure {
 		changes = append(changes, withTLS(t))
 	}
-	asked, answer := make(chan struct{}, 2), make(chan struct{})
+	asked, answer := make(chan struct{}, 2), make(chan struct{}, 2)
 	h := start(t, func(c *call) {
 		c.readAll()
 		asked <- struct{}{}
@@ -58,7 +58,11 @@ func answerHalfClosers(t *testing.T, whole, secure bool) {
 		c.(interface{ CloseWrite() error }).CloseWrite()
 		in := bufio.NewReader(c)
 		for range strings.Count(request, "HTTP/") {
-			<-asked
+			select {
+			case <-asked:
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%s: no worker was asked", name)
+			}
 			answer <- struct{}{}
 			resp, err := http.ReadResponse(in, nil)
 			if err != nil {
