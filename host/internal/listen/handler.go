@@ -4,10 +4,8 @@ package listen
 
 import (
 	"errors"
-	"mime"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -86,16 +84,18 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, under *terms, t
 	in := under.intake(w, r)
 	m.Length = r.ContentLength
 	boundary, isForm := "", false
+	var err error
 	if traits.Forms {
-		boundary, isForm = formBoundary(r)
+		boundary, isForm, err = formBoundary(r.Header.Get("Content-Type"))
 	}
 	neverFits := (isForm || traits.WholeBody) && r.ContentLength-under.limits.BodyBuffer > s.spool.quota // so "try again later" would be untrue
 	if r.ContentLength > in.max || neverFits {
 		s.refuse(w, r, in, verdict{status: http.StatusRequestEntityTooLarge}, errTooLong.Error())
 		return nil
 	}
-	var err error
 	switch {
+	case err != nil:
+		err = &badBody{http.StatusBadRequest, err}
 	case isForm:
 		err = x.takeForm(in, boundary)
 	case traits.WholeBody:
@@ -107,6 +107,9 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, under *terms, t
 		var bad *badBody
 		if !errors.As(err, &bad) {
 			bad = &badBody{http.StatusInternalServerError, err}
+		}
+		if bad.Status == http.StatusBadRequest {
+			s.log.Debug("refused a malformed body", "remote", r.RemoteAddr, "reason", bad.err.Error())
 		}
 		s.refuse(w, r, in, verdict{status: bad.Status}, bad.err.Error())
 		return nil
@@ -170,14 +173,4 @@ func (x *exchange) endUpload(t time.Time) {
 	signal(x.more)
 	x.upload.in.stop(t)
 	<-x.upload.pumped
-}
-
-// formBoundary says whether r is a form with files (RFC 7578).
-func formBoundary(r *http.Request) (boundary string, ok bool) {
-	v := r.Header.Get("Content-Type")
-	if len(v) < len("multipart/form-data") || !strings.EqualFold(v[:len("multipart/form-data")], "multipart/form-data") {
-		return "", false
-	}
-	kind, params, err := mime.ParseMediaType(v)
-	return params["boundary"], err == nil && kind == "multipart/form-data" && params["boundary"] != ""
 }
