@@ -332,15 +332,15 @@ func doom(r *http.Request) {
 	}
 }
 
-// reset makes the end of r's connection a disorderly one.
+// reset ends r's connection, in disorder: over TLS without taking leave, too.
 func reset(r *http.Request) {
 	c := strictOf(r)
 	if c == nil {
 		return
 	}
-	if below, ok := c.Conn.(*client); ok {
-		if tcp, ok := below.Conn.(*net.TCPConn); ok {
-			tcp.SetLinger(0)
-		}
+	below := c.below()
+	if tcp, ok := below.Conn.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
 	}
+	below.Close()
 }

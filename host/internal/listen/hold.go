@@ -128,7 +128,7 @@ func (x *exchange) hold(w http.ResponseWriter, r *http.Request) *held {
 		case wrong != nil:
 			x.breakOff(r, "it can't be held: "+wrong.Error())
 		case failed && x.failure.Kind == protocol.FailedCancelled, refusal != nil:
-			panic(http.ErrAbortHandler)
+			abandon(r)
 		case failed:
 			x.breakOff(r, x.failure.Error())
 		case over:

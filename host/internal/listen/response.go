@@ -243,10 +243,15 @@ func validates(name string) bool {
 
 // breakOff cuts the client's connection, so that it can tell that the response is not whole.
 func (x *exchange) breakOff(r *http.Request, why string) {
+	x.server.log.Error("a response broke off", x.about("error", why)...)
+	abandon(r)
+}
+
+// abandon is breakOff without a word: it is the client's doing, or the host's end.
+func abandon(r *http.Request) {
 	if !r.ProtoAtLeast(1, 1) {
 		reset(r) // where the end of the connection may be the end of the body, it must not be an orderly one
 	}
-	x.server.log.Error("a response broke off", x.about("error", why)...)
 	panic(http.ErrAbortHandler)
 }
 
@@ -342,13 +347,13 @@ func (x *exchange) passOn(r *http.Request, out *output) {
 			return
 		case failed:
 			if x.failure.Kind == protocol.FailedCancelled {
-				panic(http.ErrAbortHandler)
+				abandon(r)
 			}
 			x.breakOff(r, x.failure.Error())
 		case over:
 			x.breakOff(r, "its worker was done before the body ended")
 		case refusal != nil:
-			panic(http.ErrAbortHandler) // the client's body broke off
+			abandon(r) // the client's body broke off
 		}
 		out.flush()
 		select {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -178,6 +179,39 @@ func TestABodyThatBreaksOffIsAborted(t *testing.T) {
 			if err == nil && parse == nil && resp.StatusCode != 502 { // it may have failed before the head was sent
 				t.Errorf("%s, HTTP/%s: looks whole: %q", name, version, all)
 			}
+		}
+	}
+}
+
+// Where the connection's end is the body's, it must not look like one.
+func TestABodyOfHTTP10ThatBreaksOffEndsInDisorder(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		read := make(chan struct{})
+		change := func(*Options) {}
+		if secure {
+			change = withTLS(t)
+		}
+		h := start(t, func(c *call) {
+			c.respond(0, 200, nil, "half")
+			<-read
+			c.fail(protocol.FailedDied)
+		}, change)
+		c := h.dial()
+		if secure {
+			c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+		}
+		io.WriteString(c, "GET / HTTP/1.0\r\n\r\n")
+		in := bufio.NewReader(c)
+		for got := ""; !strings.HasSuffix(got, "half"); {
+			b, err := in.ReadByte()
+			if err != nil {
+				t.Fatalf("TLS %v: %q %v", secure, got, err)
+			}
+			got += string(b)
+		}
+		close(read)
+		if rest, err := io.ReadAll(in); err == nil {
+			t.Errorf("TLS %v: looks whole, and ends with %q", secure, rest)
 		}
 	}
 }
