@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"mime/multipart"
 	"net/http"
 	"os"
@@ -232,7 +231,7 @@ func endsEarly(err error) bool {
 
 // disposition reads a part's field and file name, whatever it calls itself.
 func disposition(header string) (field, filename string, isNamed, isFile bool) {
-	_, params, _ := mime.ParseMediaType(header) // with what it could make of a malformed one
+	params := parameters(header)
 	field, isNamed = params["name"]
 	filename, isFile = params["filename"]
 	return field, filename, isNamed, isFile
