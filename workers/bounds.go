@@ -9,8 +9,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// bound sets the queue's length and deadline. What waits already keeps its place, and its deadline unless that is now too late: those behind it can't have
-// an earlier one.
+// bound sets the queue's length and deadline. What waits already keeps its place, and its deadline unless that is now
+// too late: those behind it can't have an earlier one.
 func (d *dispatcher) bound(s *Settings) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

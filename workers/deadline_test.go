@@ -38,7 +38,8 @@ func TestARequestThatMovesHasOneDeadlineForTheWholeWait(t *testing.T) {
 				if f := s.failed(t); f.Kind != protocol.FailedQueueTimeout || f.Detail == "" {
 					t.Fatal(f)
 				}
-				if took := time.Since(began); took > 12*time.Second { // a worker that has it may keep it beyond the deadline
+				// a worker that has it may keep it beyond the deadline
+				if took := time.Since(began); took > 12*time.Second {
 					t.Fatalf("it took %v", took)
 				}
 			})

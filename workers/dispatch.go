@@ -225,7 +225,8 @@ func (d *dispatcher) takeOut(w *worker, to State) {
 	}
 }
 
-// requeue puts an exchange back in front: it has waited already, and its deadline stays. Only the time for which a worker worked on it does not count.
+// requeue puts an exchange back in front: it has waited already, and its deadline stays. Only the time for which a
+// worker worked on it does not count.
 func (d *dispatcher) requeue(x *exchange, worked time.Duration) {
 	d.mu.Lock()
 	x.deadline = x.deadline.Add(worked)

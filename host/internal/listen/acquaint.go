@@ -4,7 +4,8 @@ package listen
 
 import "context"
 
-// handshake bounds all that a connection waits for before it is open: handshake_timeout counts once, whatever it is that takes long.
+// handshake bounds all that a connection waits for before it is open: handshake_timeout counts once, whatever it is
+// that takes long.
 func (s *Server) handshake(client context.Context) (context.Context, context.CancelFunc) {
 	if limit := s.terms.Load().sockets.HandshakeTimeout; limit > 0 {
 		return context.WithTimeout(client, limit)
@@ -12,8 +13,8 @@ func (s *Server) handshake(client context.Context) (context.Context, context.Can
 	return context.WithCancel(client)
 }
 
-// acquainted waits until it is known which events the pool's workers handle, and then says whether there are any. known is false if the handshake or the
-// listener ends before. Normally it is known, and nothing waits.
+// acquainted waits until it is known which events the pool's workers handle, and then says whether there are any.
+// known is false if the handshake or the listener ends before. Normally it is known, and nothing waits.
 func (s *Server) acquainted(handshake context.Context) (handles, known bool) {
 	for {
 		traits := s.terms.Load().backend.Traits()

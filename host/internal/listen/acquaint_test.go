@@ -87,13 +87,15 @@ func TestClientsWaitForTheFirstWorkerNoLongerThanAHandshakeMayTake(t *testing.T)
 // The first worker comes late, and then does not accept: both together get handshake_timeout.
 func TestAHandshakeHasOneDeadlineWhateverItWaitsFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &newcomer{switchboard: &switchboard{closed: make(chan protocol.Close, 1), hub: hub.New(hclog.NewNullLogger())}, ready: make(chan struct{})}
+		board := &switchboard{closed: make(chan protocol.Close, 1), hub: hub.New(hclog.NewNullLogger())}
+		n := &newcomer{switchboard: board, ready: make(chan struct{})}
 		n.open = func(*protocol.Open) ([]protocol.Act, *protocol.Response, *protocol.Failure) {
 			time.Sleep(time.Minute)
 			return nil, nil, nil
 		}
 		n.now.Store(&protocol.Traits{Awaited: n.ready})
-		s, err := New(Options{Protocol: TCP, Hub: n.hub, Backend: n, Sockets: SocketLimits{HandshakeTimeout: 10 * time.Second}})
+		limits := SocketLimits{HandshakeTimeout: 10 * time.Second}
+		s, err := New(Options{Protocol: TCP, Hub: n.hub, Backend: n, Sockets: limits})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,5 +1,5 @@
-// The boundary of a form (RFC 7578), as PHP finds it in a Content-Type: some clients write one without the quotes that its characters ask for
-// (RFC 2046 §5.1.1), such as ----=_Part_1 or a/b, and a form must not be empty for that.
+// The boundary of a form (RFC 7578), as PHP finds it in a Content-Type: some clients write one without the quotes that
+// its characters ask for (RFC 2046 §5.1.1), such as ----=_Part_1 or a/b, and a form must not be empty for that.
 
 package listen
 
@@ -12,10 +12,11 @@ const formType = "multipart/form-data"
 
 var (
 	errNoBoundary   = errors.New("malformed form: its Content-Type names no boundary")
-	errOpenBoundary = errors.New("malformed form: its Content-Type has a boundary whose quotation mark is never closed")
+	errOpenBoundary = errors.New("malformed form: its Content-Type has a quotation mark that is never closed")
 )
 
-// formBoundary says whether a Content-Type is that of a form, and what stands between its parts. An error is one that says so and names nothing.
+// formBoundary says whether a Content-Type is that of a form, and what stands between its parts. An error is one that
+// says so and names nothing.
 func formBoundary(contentType string) (boundary string, isForm bool, err error) {
 	if len(contentType) < len(formType) || !strings.EqualFold(contentType[:len(formType)], formType) {
 		return "", false, nil

@@ -45,9 +45,10 @@ func TestAFormWithAnyBoundaryReachesTheWorker(t *testing.T) {
 	})
 	h.backend.traits = protocol.Traits{Forms: true, WholeBody: true}
 	for kind, boundary := range boundaries {
-		body := "--" + boundary + "\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--" + boundary + "--\r\n"
 		got = nil
-		if resp, _ := h.do("POST", "/", strings.NewReader(body), "Content-Type", kind); resp.StatusCode != 200 || got == nil || fmt.Sprint(got.Fields) != "[a 1]" {
+		body := "--" + boundary + "\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--" + boundary + "--\r\n"
+		resp, _ := h.do("POST", "/", strings.NewReader(body), "Content-Type", kind)
+		if resp.StatusCode != 200 || got == nil || fmt.Sprint(got.Fields) != "[a 1]" {
 			t.Errorf("%s: %s, %v", kind, resp.Status, got)
 		}
 	}

@@ -187,7 +187,8 @@ func (c *client) setDeadline(t time.Time) {
 	c.Conn.SetWriteDeadline(t)
 }
 
-// goOn is asked when a write ended with err: if that was only a deadline, and the peer took something within the time-out, there is more time.
+// goOn is asked when a write ended with err: if that was only a deadline, and the peer took something within the
+// time-out, there is more time.
 func (c *client) goOn(wait *stall, took bool, err error) bool {
 	if wait.timeout <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
@@ -247,7 +248,8 @@ func newStrictConn(c net.Conn, s *Server) *strictConn {
 // bytes for which net/http waits before it begins to read a request.
 var poison = []byte("\x00\r\n\r\n\r\n")
 
-// errDoomed is not io.EOF: at the end of a body net/http begins to watch the client, which nobody would end before it looks for the next request.
+// errDoomed is not io.EOF: at the end of a body net/http begins to watch the client, which nobody would end before it
+// looks for the next request.
 var errDoomed = errors.New("the connection ends with this response")
 
 // Read implements net.Conn.

@@ -130,7 +130,8 @@ func TestOnlyMultipartFormsAreTakenApart(t *testing.T) {
 		c.whole(200, string(c.readAll()))
 	})
 	h.backend.traits = protocol.Traits{Forms: true, WholeBody: true}
-	for _, kind := range []string{"application/x-www-form-urlencoded", "multipart/mixed; boundary=x", "multipart/form-data-x; boundary=x", ""} {
+	kinds := []string{"application/x-www-form-urlencoded", "multipart/mixed; boundary=x", "multipart/form-data-x; boundary=x", ""}
+	for _, kind := range kinds {
 		if _, got := h.do("POST", "/", strings.NewReader("a=b"), "Content-Type", kind); got != "a=b" {
 			t.Errorf("%s: %q", kind, got)
 		}

@@ -1,6 +1,7 @@
-// A client that closes its sending half after its request (shutdown, nc -N) still reads: TCP says so with a FIN, and so does it of a client that has
-// gone. Only what is written to one that has gone tells, by a RST. So a FIN that comes with the request, or within halfCloseTime, says that no other
-// request will follow, and the client gets its response; one that comes later is that of somebody who did not want to wait, whose request leaves the queue.
+// A client that closes its sending half after its request (shutdown, nc -N) still reads: TCP says so with a FIN, and
+// so does it of a client that has gone. Only what is written to one that has gone tells, by a RST. So a FIN that comes
+// with the request, or within halfCloseTime, says that no other request will follow, and the client gets its response;
+// one that comes later is that of somebody who did not want to wait, whose request leaves the queue.
 
 package listen
 
@@ -12,8 +13,8 @@ import (
 // halfCloseTime leaves a FIN that was lost on its way the time to come once more.
 const halfCloseTime = time.Second
 
-// readHalf reads, but for net/http's watch of a client whose request is at hand: a FIN is not passed on to it as long as the response may be awaited, since
-// net/http takes it for a client that has left.
+// readHalf reads, but for net/http's watch of a client whose request is at hand: a FIN is not passed on to it as long
+// as the response may be awaited, since net/http takes it for a client that has left.
 func (c *strictConn) readHalf(p []byte) (int, error) {
 	if !c.watched(p) {
 		return c.readOn(p)
@@ -26,7 +27,8 @@ func (c *strictConn) readHalf(p []byte) (int, error) {
 	return n, err
 }
 
-// watched says whether it is net/http's watch that reads to p: one byte, where it reads bodies and heads by the buffer. HTTP/2 is read otherwise.
+// watched says whether it is net/http's watch that reads to p: one byte, where it reads bodies and heads by the
+// buffer. HTTP/2 is read otherwise.
 func (c *strictConn) watched(p []byte) bool {
 	return len(p) == 1 && c.serving.Load() && c.scan.prefaced == 0
 }

@@ -28,7 +28,8 @@ var halfClosers = map[string]string{
 func TestAClientThatClosesItsSendingHalfGetsItsResponse(t *testing.T) {
 	for _, whole := range []bool{true, false} {
 		for _, secure := range []bool{false, true} {
-			t.Run(fmt.Sprintf("whole %v, TLS %v", whole, secure), func(t *testing.T) { answerHalfClosers(t, whole, secure) })
+			name := fmt.Sprintf("whole %v, TLS %v", whole, secure)
+			t.Run(name, func(t *testing.T) { answerHalfClosers(t, whole, secure) })
 		}
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// awaitReset waits, after a client's FIN, until the socket is reset or closed, or until its read deadline, and returns that as an error.
+// awaitReset waits, after a client's FIN, until the socket is reset or closed, or until its read deadline, and returns
+// that as an error.
 func (c *client) awaitReset() error {
 	socket, ok := c.Conn.(syscall.Conn)
 	if !ok {

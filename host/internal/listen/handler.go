@@ -13,7 +13,8 @@ import (
 
 var closing = []string{"close"}
 
-// handle answers a request, or panics as serve does. What it returns, if anything, is a held response that has to stay with its handler.
+// handle answers a request, or panics as serve does. What it returns, if anything, is a held response that has to stay
+// with its handler.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) *held {
 	if len(r.TransferEncoding) > 0 {
 		// A front that read the framing differently finds nothing behind this request to smuggle.
@@ -31,7 +32,8 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *held {
 			return nil
 		}
 	}
-	if limit := under.rate; limit != nil && (under.proxies == nil || !under.proxies.trusts(r.RemoteAddr)) { // a proxy that names no client may speak for many
+	// a proxy that names no client may speak for many
+	if limit := under.rate; limit != nil && (under.proxies == nil || !under.proxies.trusts(r.RemoteAddr)) {
 		if wait := limit.allow(r.RemoteAddr); wait > 0 {
 			w.Header()["Retry-After"] = []string{retryAfter(wait)}
 			s.tooMany(w, r)

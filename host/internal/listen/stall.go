@@ -4,7 +4,8 @@ package listen
 
 import "time"
 
-// stall watches one write. What a write took before its deadline does not say when: so deadlines strike in small steps, and the time-out is kept within one.
+// stall watches one write. What a write took before its deadline does not say when: so deadlines strike in small
+// steps, and the time-out is kept within one.
 type stall struct {
 	timeout time.Duration
 	since   time.Time // when the peer took something last
@@ -13,8 +14,8 @@ type stall struct {
 // stallStep is how long a try may take.
 func stallStep(timeout time.Duration) time.Duration { return timeout / 8 }
 
-// more is called when a deadline has struck; took says whether the peer has taken something until then. It gives the next deadline, or says false if the
-// time is up.
+// more is called when a deadline has struck; took says whether the peer has taken something until then. It gives the
+// next deadline, or says false if the time is up.
 func (s *stall) more(took bool) (deadline time.Time, ok bool) {
 	now := time.Now()
 	if took {

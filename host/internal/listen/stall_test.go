@@ -27,7 +27,7 @@ func writers(timeout func() time.Duration) map[string]func(net.Conn, []byte) err
 func TestAWriteTimesOutWhenThePeerHasTakenNothingForThatLong(t *testing.T) {
 	const timeout = 30 * time.Second
 	for name, write := range writers(func() time.Duration { return timeout }) {
-		for _, pause := range []time.Duration{0, time.Second, timeout - time.Second} { // between the bytes that it does take
+		for _, pause := range []time.Duration{0, time.Second, timeout - time.Second} {
 			synctest.Test(t, func(t *testing.T) {
 				ours, theirs := net.Pipe()
 				defer ours.Close()
@@ -44,7 +44,8 @@ func TestAWriteTimesOutWhenThePeerHasTakenNothingForThatLong(t *testing.T) {
 				}()
 				err := write(ours, make([]byte, 100))
 				<-took
-				if waited := time.Since(last); !errors.Is(err, os.ErrDeadlineExceeded) || waited < timeout || waited > timeout+timeout/8 {
+				waited := time.Since(last)
+				if !errors.Is(err, os.ErrDeadlineExceeded) || waited < timeout || waited > timeout+timeout/8 {
 					t.Errorf("%s, a byte each %v: %v after %v without any", name, pause, err, waited)
 				}
 			})

@@ -41,7 +41,8 @@ func checkHandshake(r *http.Request) (status int, wrong string) {
 	return 0, ""
 }
 
-// upgrade answers a request that asks to become a WebSocket. It says false, and does nothing, if the workers handle no connections.
+// upgrade answers a request that asks to become a WebSocket. It says false, and does nothing, if the workers handle no
+// connections.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, target, scheme, id string) bool {
 	ctx, cancel := s.handshake(r.Context())
 	defer cancel()
@@ -57,8 +58,11 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, target, scheme,
 	return handles || !known
 }
 
-// openWebSocket has the workers decide, and makes the request's connection a WebSocket if they take it. The access log's line is that of the handshake.
-func (s *Server) openWebSocket(ctx context.Context, w http.ResponseWriter, r *http.Request, target, scheme, id string) {
+// openWebSocket has the workers decide, and makes the request's connection a WebSocket if they take it. The access
+// log's line is that of the handshake.
+func (s *Server) openWebSocket(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, target, scheme, id string,
+) {
 	if status, wrong := checkHandshake(r); status != 0 {
 		if status == http.StatusUpgradeRequired {
 			w.Header()["Sec-Websocket-Version"] = []string{"13"}
@@ -144,7 +148,9 @@ func (x *exchange) ask(handshake context.Context, link *hub.Connection) *hub.Ans
 var errEarly = errors.New("its client did not wait for the answer to its handshake")
 
 // connect tells the client that it is connected, and has it served. It says false if that is not to be.
-func (s *Server) connect(under *terms, c *websocket, w http.ResponseWriter, r *http.Request, answer *hub.Answer, extension string) bool {
+func (s *Server) connect(
+	under *terms, c *websocket, w http.ResponseWriter, r *http.Request, answer *hub.Answer, extension string,
+) bool {
 	head := under.switchingProtocols(w, r, answer, extension)
 	held, buffered, err := http.NewResponseController(w).Hijack()
 	if err == nil && buffered.Reader.Buffered() > 0 { // what came this early was read as if it were HTTP
@@ -217,7 +223,9 @@ func detach(held net.Conn, server *Server) (below *client, s *sock) {
 const keyGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 // switchingProtocols is the answer that makes a WebSocket.
-func (t *terms) switchingProtocols(w http.ResponseWriter, r *http.Request, answer *hub.Answer, extension string) []byte {
+func (t *terms) switchingProtocols(
+	w http.ResponseWriter, r *http.Request, answer *hub.Answer, extension string,
+) []byte {
 	sum := sha1.Sum([]byte(r.Header["Sec-Websocket-Key"][0] + keyGUID))
 	b := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
 	add := func(name, value string) { b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...) }

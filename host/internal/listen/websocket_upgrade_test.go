@@ -42,7 +42,8 @@ func TestAHandshakeFindsTheHeaderOfTheRequestsIDThatAReloadBrought(t *testing.T)
 	l := startLines(t, func(b *switchboard, o *Options) {
 		o.RequestID = "X-Request-Id"
 		b.open = func(*protocol.Open) ([]protocol.Act, *protocol.Response, *protocol.Failure) {
-			return []protocol.Act{&protocol.Accept{Headers: []string{"X-Request-Id", "the worker's", "X-Trace", "the worker's"}}}, nil, nil
+			headers := []string{"X-Request-Id", "the worker's", "X-Trace", "the worker's"}
+			return []protocol.Act{&protocol.Accept{Headers: headers}}, nil, nil
 		}
 	})
 	for _, name := range []string{"X-Request-Id", "X-Trace"} {

@@ -26,7 +26,8 @@ func TestAClientThatLeavesStopsTheGenerator(t *testing.T) {
 	})
 }
 
-// hangUp leaves with a RST, which is noticed at once. A FIN so early might be that of a client that waits for its response.
+// hangUp leaves with a RST, which is noticed at once. A FIN so early might be that of a client that waits for its
+// response.
 func hangUp(c *harness.Client) {
 	c.Conn.(*net.TCPConn).SetLinger(0)
 	c.Close()
