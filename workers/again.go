@@ -20,7 +20,7 @@ func (w *worker) fromOutside() bool {
 // changeInRoll is change, and once more if the new worker was killed from outside before it was READY; again then says by what.
 func (p *Pool) changeInRoll(r *Roll, s *slot, g *generation) (done replacement, err error) {
 	done, err = p.change(s, g, nil)
-	if err == nil || done.new == nil || done.new.isReady() || !done.new.struck || r.aborted.Load() {
+	if err == nil || done.new == nil || done.new.isReady() || !done.new.struck || r.isAborted() {
 		return done, err
 	}
 	first := done

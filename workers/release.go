@@ -24,6 +24,7 @@ type generation struct {
 	trial     bool    // of a worker that serves nobody
 	answers   classes // of its workers
 	large     bool    // it has been told that its workers are larger than they may become; owned by run
+	staged    *worker // READY ahead of a roll that is held; owned by run
 }
 
 func beginGeneration(ctx context.Context, s *Settings, number uint64) (*generation, error) {
@@ -81,11 +82,13 @@ func findProgram(command []string, dir string) ([]string, error) {
 	return append([]string{path}, command[1:]...), nil
 }
 
-// differs says whether g's code lies at another place than old's, which is still there: then old can be run again.
-func (g *generation) differs(old *generation) bool {
-	if old == nil || g.directory == old.directory {
-		return false
+// canGoBack says why old can't be run again after g; nil if it can, since g's code lies at another place than old's, which is still there.
+func (g *generation) canGoBack(old *generation) error {
+	if g.directory == old.directory {
+		return fmt.Errorf("its code is edited in place, so %s holds no more what generation %d was", old.directory, old.number)
 	}
-	info, err := os.Stat(old.directory)
-	return err == nil && info.IsDir()
+	if info, err := os.Stat(old.directory); err != nil || !info.IsDir() {
+		return fmt.Errorf("%s, the folder of generation %d, is gone", old.directory, old.number)
+	}
+	return nil
 }

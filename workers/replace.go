@@ -34,7 +34,7 @@ func (p *Pool) replace(s *slot, g *generation, only *worker) (r replacement, err
 			if s.timer != nil {
 				s.timer.Stop()
 			}
-			r.new = p.launch(g, s)
+			r.new = p.newcomer(g, s)
 		}
 	})
 	if !alive {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +26,7 @@ type Event struct {
 	Directory  string        `json:"directory,omitempty"`
 	Pinned     bool          `json:"pinned,omitempty"`
 	Error      string        `json:"error,omitempty"`
+	Cause      error         `json:"-"`                  // what Error says, for errors.Is
 	Workers    int           `json:"workers,omitempty"`  // in the pool
 	Replaced   int           `json:"replaced,omitempty"` // of them
 }
@@ -37,6 +37,7 @@ type EventKind string
 // The kinds of [Event]: a roll begins with EventBegun, has EventReplaced for each slot, and ends with EventCompleted or EventFailed.
 const (
 	EventBegun     EventKind = "begun"
+	EventStaged    EventKind = "staged" // it is held: Slot, and NewPID, Boot, Again of the first new worker if there is one; see [Pool.Stage]
 	EventReplaced  EventKind = "replaced"
 	EventRestored  EventKind = "restored" // a slot was put back on the release before
 	EventRemoved   EventKind = "removed"  // a slot that the settings have no more is gone; OldPID, Drained, Cut
@@ -51,10 +52,28 @@ type Roll struct {
 	more   chan struct{} // closed and made anew with each event
 	ended  bool
 
-	aborted atomic.Bool
+	aborted chan struct{} // closed by abort
+	abort   func()
+
+	gate     *gate       // nil unless it is staged
+	undoes   *Roll       // that it leads back from; nil for all others
+	from, to *generation // fixed when it has ended
 }
 
-func newRoll() *Roll { return &Roll{more: make(chan struct{})} }
+func newRoll() *Roll {
+	r := &Roll{more: make(chan struct{}), aborted: make(chan struct{})}
+	r.abort = sync.OnceFunc(func() { close(r.aborted) })
+	return r
+}
+
+func (r *Roll) isAborted() bool {
+	select {
+	case <-r.aborted:
+		return true
+	default:
+		return false
+	}
+}
 
 func (r *Roll) add(e Event) {
 	r.mu.Lock()
@@ -107,7 +126,7 @@ func (p *Pool) Reload() *Roll {
 	})
 	if !alive || r == nil {
 		r = newRoll()
-		r.add(Event{Kind: EventFailed, Pool: p.name, Error: ErrStopping.Error()})
+		r.add(Event{Kind: EventFailed, Pool: p.name, Error: ErrStopping.Error(), Cause: ErrStopping})
 	}
 	return r
 }
@@ -117,10 +136,10 @@ func (p *Pool) Reload() *Roll {
 func (p *Pool) Abort() (some bool) {
 	p.do(func() {
 		if some = p.roll != nil; some {
-			p.roll.aborted.Store(true)
+			p.roll.abort()
 		}
 		if p.next != nil {
-			p.next.add(Event{Kind: EventFailed, Pool: p.name, Generation: p.generation.number, Error: ErrAborted.Error(), Workers: len(p.slots)})
+			p.next.add(Event{Kind: EventFailed, Pool: p.name, Generation: p.generation.number, Error: ErrAborted.Error(), Cause: ErrAborted, Workers: len(p.slots)})
 			p.next = nil
 		}
 	})
@@ -141,7 +160,7 @@ func (p *Pool) beginRoll(r *Roll) {
 			if next := p.next; next != nil {
 				p.next = nil
 				if p.stopping {
-					next.add(Event{Kind: EventFailed, Pool: p.name, Error: ErrStopping.Error()})
+					next.add(Event{Kind: EventFailed, Pool: p.name, Error: ErrStopping.Error(), Cause: ErrStopping})
 				} else {
 					p.beginRoll(next)
 				}
@@ -153,34 +172,32 @@ func (p *Pool) beginRoll(r *Roll) {
 // perform goes through the slots. The first failure ends it.
 func (p *Pool) perform(r *Roll) {
 	began := time.Now()
-	var before *generation
-	var set *Settings
-	number := uint64(0)
-	p.do(func() {
-		p.counter++ // never to be used again, even if the roll fails
-		before, number = p.generation, p.counter
-		if set = p.wanted; set == nil {
-			set = before.settings
-		}
-		p.wanted = nil
-	})
-	g, err := beginGeneration(p.context, set, number)
+	before, g, err := p.target(r)
 	if err != nil {
-		p.meter.failedReloads.Add(1)
+		if r.undoes == nil {
+			p.meter.failedReloads.Add(1)
+		}
 		p.log.Error("reload failed, nothing was changed", "error", err)
-		r.add(Event{Kind: EventFailed, Pool: p.name, Generation: before.number, Error: err.Error(), Workers: p.size()})
+		r.add(Event{Kind: EventFailed, Pool: p.name, Generation: before.number, Error: err.Error(), Cause: err, Workers: p.size()})
 		return
 	}
 	var places, extra []*slot // extra are those that the settings have no more
 	p.do(func() {
-		places, extra = p.placesFor(set)
+		places, extra = p.placesFor(g.settings)
 		p.places = places
-		p.generation, p.rolled = g, Progress{Generation: g.number, Workers: len(places)}
-		p.rescale()
+		p.rolled = Progress{Generation: g.number, Workers: len(places)}
 	})
 	p.log.Info("reload", "generation", g.number, "directory", g.directory)
 	r.add(Event{Kind: EventBegun, Pool: p.name, Generation: g.number, Directory: g.directory, Pinned: g.pinned, Workers: len(places)})
-	p.dispatch.bound(set)
+	if bad := p.hold(r, g, places[0]); bad != nil {
+		p.giveUp(r, bad, nil, before, g)
+		return
+	}
+	p.do(func() {
+		p.generation = g
+		p.rescale()
+	})
+	p.dispatch.bound(g.settings)
 	var swapped []*slot
 	for todo := places; len(todo) > 0; todo = p.latecomers(g, extra) {
 		more, fault := p.swapAll(r, g, todo)
@@ -194,9 +211,35 @@ func (p *Pool) perform(r *Roll) {
 			r.add(done.event(EventRemoved, p.name))
 		}
 	}
-	p.meter.reloads.observe(time.Since(began))
+	r.from, r.to = before, g
+	if r.undoes == nil {
+		p.meter.reloads.observe(time.Since(began))
+	}
 	p.log.Info("reload completed", "generation", g.number, "workers", len(swapped))
 	r.add(Event{Kind: EventCompleted, Pool: p.name, Generation: g.number, Workers: len(swapped), Replaced: len(swapped)})
+}
+
+// target is what the roll leads from and to.
+func (p *Pool) target(r *Roll) (before, g *generation, err error) {
+	var set *Settings
+	number := uint64(0)
+	p.do(func() {
+		if before = p.generation; r.undoes != nil {
+			return
+		}
+		p.counter++ // never to be used again, even if the roll fails
+		number = p.counter
+		if set = p.wanted; set == nil {
+			set = before.settings
+		}
+		p.wanted = nil
+	})
+	if r.undoes != nil {
+		g, err = r.undoes.wayBack(before)
+	} else {
+		g, err = beginGeneration(p.context, set, number)
+	}
+	return before, g, err
 }
 
 // placesFor are the slots that a roll to set works on, and those beyond it. In run.
@@ -256,7 +299,7 @@ func (p *Pool) swapAll(r *Roll, g *generation, places []*slot) (swapped []*slot,
 		all.Go(func() {
 			for {
 				mu.Lock()
-				if bad == nil && next < len(places) && r.aborted.Load() {
+				if bad == nil && next < len(places) && r.isAborted() {
 					bad = &fault{slot: places[next].index, err: ErrAborted}
 				}
 				if bad != nil || next == len(places) {
@@ -274,7 +317,7 @@ func (p *Pool) swapAll(r *Roll, g *generation, places []*slot) (swapped []*slot,
 				if err == nil {
 					swapped = append(swapped, s)
 					p.do(func() { p.rolled.Replaced++ })
-					r.add(done.event(EventReplaced, p.name))
+					r.add(done.event(r.step(), p.name))
 					if slot, err := p.casualty(g); err != nil && bad == nil {
 						bad = &fault{slot: slot, err: err}
 					}
@@ -312,7 +355,7 @@ func (p *Pool) casualty(g *generation) (slot int, err error) {
 func (p *Pool) giveUp(r *Roll, bad *fault, swapped []*slot, before, g *generation) {
 	err := bad.err
 	running := len(swapped)
-	back := running > 0 && !errors.Is(err, ErrStopping) && g.differs(before)
+	back := running > 0 && !errors.Is(err, ErrStopping) && g.canGoBack(before) == nil
 	if running == 0 || errors.Is(err, ErrStopping) || back {
 		p.do(func() {
 			p.generation = before
@@ -336,9 +379,14 @@ func (p *Pool) giveUp(r *Roll, bad *fault, swapped []*slot, before, g *generatio
 			r.add(done.event(EventRestored, p.name))
 		}
 	}
-	e := Event{Kind: EventFailed, Pool: p.name, Generation: g.number, Slot: bad.slot, Error: err.Error(), Workers: p.size(), Replaced: running}
+	e := Event{Kind: EventFailed, Pool: p.name, Generation: g.number, Slot: bad.slot, Error: err.Error(), Cause: err, Workers: p.size(), Replaced: running}
 	if bad.new != nil {
 		e.NewPID = bad.new.pid()
+	}
+	if errors.Is(err, ErrWithdrawn) {
+		p.log.Info("reload withdrawn, nothing was changed", "generation", g.number)
+		r.add(e)
+		return
 	}
 	p.meter.failedReloads.Add(1)
 	what := "reload failed, the old workers keep serving"

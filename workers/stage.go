@@ -1,0 +1,168 @@
+// Staging: a roll that is held once its first new worker is ready, and the way back from one that has completed. By both, several pools change all together or
+// not at all.
+
+package workers
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrWithdrawn is why a roll failed that [Roll.Withdraw] ended.
+var ErrWithdrawn = errors.New("the reload was withdrawn before anything was changed")
+
+// gate holds a roll.
+type gate struct {
+	decided  chan struct{} // closed by whoever decides
+	withdraw bool          // what was decided; fixed when decided is closed
+}
+
+// Stage begins a reload as Reload does, and holds it once its first new worker is ready: beside the old ones, warmed up, and with no client's request. The
+// settings of Reconfigure are not in force yet. With InPlace no worker can start beside the old ones, so such a pool is held after Prepare. Stage joins no
+// reload that is under way: then it fails.
+func (p *Pool) Stage() *Roll {
+	r := newRoll()
+	r.gate = &gate{decided: make(chan struct{})}
+	return p.beginAlone(r)
+}
+
+// Undo begins a reload back to what the pool ran before r, a reload of its that has completed: the release and the settings of then. It fails, and changes
+// nothing, if that release can't be had again or another reload came between.
+func (p *Pool) Undo(r *Roll) *Roll {
+	back := newRoll()
+	back.undoes = r
+	return p.beginAlone(back)
+}
+
+func (p *Pool) beginAlone(r *Roll) *Roll {
+	err := ErrStopping
+	p.do(func() {
+		switch {
+		case p.stopping:
+		case p.roll != nil:
+			err = errors.New("another reload is under way")
+		default:
+			err = nil
+			p.beginRoll(r)
+		}
+	})
+	if err != nil {
+		r.add(Event{Kind: EventFailed, Pool: p.name, Error: err.Error(), Cause: err})
+	}
+	return r
+}
+
+// Proceed lets a roll of Stage go on, which tells by EventStaged that it is held. It is called once at most, and not with Withdraw.
+func (r *Roll) Proceed() { close(r.gate.decided) }
+
+// Withdraw ends a roll of Stage before anything is changed, with EventFailed and ErrWithdrawn. It is called once at most, and not with Proceed.
+func (r *Roll) Withdraw() {
+	r.gate.withdraw = true
+	close(r.gate.decided)
+}
+
+// hold starts the worker that is to be the first one of g, in the place s, and returns when the roll may go on, or with what ends it.
+func (p *Pool) hold(r *Roll, g *generation, s *slot) *fault {
+	if r.gate == nil {
+		return nil
+	}
+	held := Event{Kind: EventStaged, Pool: p.name, Generation: g.number, Slot: s.index}
+	var w *worker
+	var died <-chan struct{}
+	if !g.settings.InPlace {
+		var err error
+		w, err = p.stage(g, s)
+		if err != nil && w != nil && w.struck && !r.isAborted() {
+			held.Again = w.exit
+			w.log.Warn("new worker was killed from outside before it was ready, one more is tried", "exit", w.exit)
+			w, err = p.stage(g, s)
+		}
+		if err != nil {
+			return &fault{slot: s.index, new: w, err: err}
+		}
+		died, held.NewPID, held.Boot = w.gone, w.pid(), w.bootTime
+	}
+	r.add(held)
+	for {
+		var err error
+		select {
+		case <-died:
+			if died = nil; w.fromOutside() {
+				w.log.Warn("new worker was killed from outside while it waited for other pools, another one will take its place", "exit", w.exit)
+				continue
+			}
+			return &fault{slot: s.index, err: fmt.Errorf("worker %d was ready, and died before it got a request (%s); its log says why", s.index, w.exit)}
+		case <-p.context.Done():
+			return &fault{slot: s.index, err: ErrStopping} // Stop ends the worker
+		case <-r.aborted:
+			err = ErrAborted
+		case <-r.gate.decided:
+			if !r.gate.withdraw {
+				return nil
+			}
+			err = ErrWithdrawn
+		}
+		if w != nil && died != nil {
+			p.retire(w)
+		}
+		return &fault{slot: s.index, err: err}
+	}
+}
+
+// stage starts a worker of g beside the one of the slot, and waits until it is ready.
+func (p *Pool) stage(g *generation, s *slot) (w *worker, err error) {
+	p.do(func() {
+		if !p.stopping {
+			w = p.launch(g, s)
+			g.staged = w
+		}
+	})
+	if w == nil {
+		return nil, ErrStopping
+	}
+	if err = p.awaitBoot(w); err != nil {
+		p.do(func() {
+			g.staged = nil
+			p.failed(err)
+		})
+	}
+	return w, err
+}
+
+// newcomer is the worker of g that is to take the place: the one that is staged for it, or one that starts now. In run.
+func (p *Pool) newcomer(g *generation, s *slot) *worker {
+	w := g.staged
+	if w == nil || w.home != s {
+		return p.launch(g, s)
+	}
+	g.staged = nil
+	select {
+	case <-w.gone:
+		if w.fromOutside() {
+			return p.launch(g, s)
+		}
+	default:
+	}
+	return w
+}
+
+// step is what the roll calls the replacement of a worker.
+func (r *Roll) step() EventKind {
+	if r.undoes != nil {
+		return EventRestored
+	}
+	return EventReplaced
+}
+
+// wayBack is the generation before the roll, if it can be run again after now, which the pool runs.
+func (r *Roll) wayBack(now *generation) (*generation, error) {
+	switch {
+	case r.to == nil:
+		return nil, errors.New("the reload did not complete")
+	case r.to != now:
+		return nil, errors.New("another reload came between")
+	case now.pinned && now.directory == r.from.directory: // the release has not changed, and only its settings may have
+		return r.from, nil
+	}
+	return r.from, now.canGoBack(r.from)
+}
