@@ -24,6 +24,7 @@ type fakeProcess struct {
 	usr2     chan struct{} // SIGUSR2 came
 	features []string      // for READY
 	resident atomic.Int64
+	used     time.Duration
 	end      func()
 }
 
@@ -40,10 +41,11 @@ func (f *fakeProcess) askBacktrace(int) bool {
 	}
 	return true
 }
-func (f *fakeProcess) expire(time.Time) {}
-func (f *fakeProcess) unread() int      { return 0 } // a pipe in memory holds nothing
-func (f *fakeProcess) memory() int64    { return f.resident.Load() }
-func (f *fakeProcess) close()           { f.out.Close(); f.err.Close() }
+func (f *fakeProcess) expire(time.Time)   {}
+func (f *fakeProcess) unread() int        { return 0 } // a pipe in memory holds nothing
+func (f *fakeProcess) memory() int64      { return f.resident.Load() }
+func (f *fakeProcess) cpu() time.Duration { return f.used }
+func (f *fakeProcess) close()             { f.out.Close(); f.err.Close() }
 func (f *fakeProcess) terminate() {
 	if !f.deafTERM.Load() {
 		f.die("signal: terminated")

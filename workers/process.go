@@ -35,6 +35,8 @@ type process interface {
 	expire(t time.Time)
 	// unread says how many bytes of what was sent nobody has read; -1 if it can't be known.
 	unread() int
+	// cpu is the processor time that it took, once wait has returned.
+	cpu() time.Duration
 	// memory is how much is resident, in bytes; 0 if it can't be known.
 	memory() int64
 	// close gives up the reading ends.
@@ -50,6 +52,7 @@ type osProcess struct {
 	out     *os.File // the worker writes
 	err     *os.File
 	reaper  *Reaper
+	used    time.Duration // of processors; set by wait
 
 	mu    sync.Mutex
 	ended bool // its number may soon be another process's; guarded by mu
@@ -131,8 +134,11 @@ func (p *osProcess) wait() string {
 	if err != nil {
 		return err.Error()
 	}
+	p.used = state.UserTime() + state.SystemTime()
 	return state.String()
 }
+
+func (p *osProcess) cpu() time.Duration { return p.used }
 
 // endGroup kills what the process left behind. From then on nobody signals its number.
 func (p *osProcess) endGroup() {

@@ -5,6 +5,7 @@ package workers
 import (
 	"context"
 	"errors"
+	"runtime"
 	"time"
 )
 
@@ -17,6 +18,10 @@ type Trial struct {
 	Memory    int64         // resident then, in bytes; 0 where it can't be known
 	SDK       string
 	Output    string // what it printed, its end if that was much
+
+	Workers  int           // that a reload replaces
+	Expected time.Duration // that it takes, where old workers have nothing to finish
+	Longest  time.Duration // that it takes where each old worker needs all of DrainTimeout, and has to be killed
 }
 
 // trialOutput is how much of what a worker prints is kept for a [Trial].
@@ -59,11 +64,26 @@ func (p *Pool) Try(ctx context.Context, s Settings) (t Trial, err error) {
 	t.PID = w.pid()
 	if err = p.awaitBoot(w); err == nil {
 		t.Boot, t.Memory, t.SDK = w.bootTime, residentMemory(t.PID), w.ready.SDK
+		asked := time.Now()
 		p.retire(w)
+		p.do(func() {
+			places, _ := p.placesFor(set)
+			t.Workers = len(places)
+		})
+		t.estimate(set, time.Since(asked), w.process.cpu())
 	}
 	t.Output = w.tail.String()
 	if err != nil && ctx.Err() != nil {
 		err = errors.Join(ctx.Err(), err)
 	}
 	return t, err
+}
+
+// estimate says how long a reload takes, by a worker that was as long in ending as end, and took cpu of a processor in all. Workers that start at once share the
+// processors.
+func (t *Trial) estimate(s *Settings, end, cpu time.Duration) {
+	surge := max(1, min(s.Surge, t.Workers))
+	rounds := time.Duration((t.Workers + surge - 1) / surge)
+	t.Expected = rounds * max(t.Boot+end, time.Duration(surge)*cpu/time.Duration(runtime.NumCPU()))
+	t.Longest = rounds * (t.Boot + s.DrainTimeout + 2*s.StopTimeout)
 }
