@@ -24,5 +24,9 @@ func newLogger(c config.Log) hclog.Logger {
 			options.Color = hclog.AutoColor
 		}
 	}
-	return hclog.New(options)
+	log := hclog.New(options)
+	if options.JSONFormat { // a container's two outputs are often one: by this field its lines are told from those of the access log
+		log = log.With("log", "host")
+	}
+	return log
 }

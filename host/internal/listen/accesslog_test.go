@@ -53,7 +53,7 @@ func TestTheAccessLogTellsWhoAnsweredAndHowLongItTook(t *testing.T) {
 		t.Fatal(err, all)
 	}
 	for name, want := range map[string]any{
-		"method": "POST", "target": "/a?b=\"c\"", "protocol": "HTTP/1.1", "status": 201.0, "bytes_in": 5.0, "bytes_out": 6.0,
+		"log": "access", "method": "POST", "target": "/a?b=\"c\"", "protocol": "HTTP/1.1", "status": 201.0, "bytes_in": 5.0, "bytes_out": 6.0,
 		"pool": "web", "worker": 2.0, "generation": 7.0, "request_id": "mine", "user_agent": "tést\"", "traceparent": "00-1-2-01",
 	} {
 		if line[name] != want {

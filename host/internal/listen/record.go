@@ -272,7 +272,7 @@ func appendEscaped(b []byte, s string, longest int) []byte {
 func (c *record) appendJSON(b []byte, r *http.Request, whole bool) []byte {
 	end := time.Now()
 	status, in := c.outcome(r)
-	b = append(b, `{"time":"`...)
+	b = append(b, `{"log":"access","time":"`...)
 	b = c.began.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z")
 	b = append(b, '"')
 	b = appendField(b, "remote", remote(r), longestField)
