@@ -79,12 +79,39 @@ func (n *notifier) begun(summary string) {
 	}
 }
 
+const (
+	prolongEvery = 15 * time.Second
+	prolonged    = "EXTEND_TIMEOUT_USEC=60000000"
+)
+
 // reloading says that a reload begins. Before the host is ready, and after it began to stop, a reload is not systemd's concern.
 func (n *notifier) reloading() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.ready && !n.stopping {
-		n.tell("RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", monotonicMicroseconds()), "STATUS=reloading")
+		n.tell("RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", monotonicMicroseconds()), "STATUS=reloading", prolonged)
+	}
+}
+
+// prolong says again and again, until ctx ends, that a reload goes on. For `systemctl reload`, too, systemd waits no longer than TimeoutStartSec, and no file
+// can know how long a whole roll takes: all that it waits for has a deadline of its own.
+func (n *notifier) prolong(ctx context.Context, every time.Duration) {
+	if n.socket == "" {
+		return
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			n.mu.Lock()
+			if n.ready && !n.stopping {
+				n.tell(prolonged)
+			}
+			n.mu.Unlock()
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

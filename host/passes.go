@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"slices"
 
@@ -64,7 +65,10 @@ func (h *host) runPasses() {
 		p := h.passes[0]
 		h.mu.Unlock()
 		h.notify.reloading()
+		under, over := context.WithCancel(h.now)
+		go h.notify.prolong(under, prolongEvery) // ends with the pass
 		p.run()
+		over()
 		h.notify.reloaded(summarise(h.Status()))
 		p.account.End()
 		h.mu.Lock()

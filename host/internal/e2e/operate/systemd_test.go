@@ -81,7 +81,7 @@ func TestSystemdHearsOfReadinessReloadsLifeAndTheStop(t *testing.T) {
 		t.Errorf("a worker has systemd's variables: %s", body)
 	}
 	h.Reload()
-	if before := m.hears("RELOADING=1"); !strings.Contains(before[len(before)-1], "\nMONOTONIC_USEC=") {
+	if before := m.hears("RELOADING=1"); !strings.Contains(before[len(before)-1], "\nMONOTONIC_USEC=") || !strings.Contains(before[len(before)-1], "\nEXTEND_TIMEOUT_USEC=") {
 		t.Errorf("%q", before)
 	}
 	m.hears("READY=1")
