@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -157,6 +158,35 @@ func TestTrialIsGivenUpWithItsContextAndWithThePool(t *testing.T) {
 		}
 		if <-stopped; f.alive() != 0 {
 			t.Fatal("a worker is left")
+		}
+	})
+}
+
+func TestTrialEstimatesTheReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := newFakePool(t, Settings{Workers: 7}, always(func(w *fakeWorker) {
+			time.Sleep(time.Second)
+			serve(1, generationWorker)(w)
+			time.Sleep(250 * time.Millisecond) // after DRAIN
+		}))
+		defer p.Stop(context.Background())
+		time.Sleep(2 * time.Second)
+		for surge, rounds := range map[int]time.Duration{1: 7, 3: 3, 100: 1} {
+			set := *p.settings
+			set.Surge = surge
+			trial, err := p.Try(context.Background(), set)
+			if err != nil {
+				t.Fatal(err)
+			}
+			each := trial.Boot + 250*time.Millisecond
+			if trial.Workers != 7 || trial.Expected != rounds*each || trial.Longest != rounds*(trial.Boot+40*time.Second) || trial.Boot < time.Second {
+				t.Errorf("surge %d: %+v", surge, trial)
+			}
+		}
+		busy := Trial{Workers: 8, Boot: time.Second}
+		cpu := time.Duration(runtime.NumCPU()) * time.Second // of a processor each, so eight at once take eight times as long
+		if busy.estimate(&Settings{Surge: 8}, 0, cpu); busy.Expected != 8*time.Second {
+			t.Errorf("%+v", busy)
 		}
 	})
 }
