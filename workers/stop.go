@@ -9,8 +9,9 @@ import (
 )
 
 // Stop ends the pool gracefully: no exchange is taken any more, those in the queue and in flight get DrainTimeout each to finish, then every worker
-// is stopped. When ctx ends the rest is killed at once. It returns when the last process has gone; a second call waits for the first.
-func (p *Pool) Stop(ctx context.Context) {
+// is stopped. When ctx ends the rest is killed at once. It returns when the last process has gone, and names the requests that were cut; a second call waits for the
+// first, and names none.
+func (p *Pool) Stop(ctx context.Context) (cut []string) {
 	p.dispatch.refuse()
 	p.cancel()
 	p.startOnce.Do(func() { // it never ran, and never will
@@ -40,7 +41,7 @@ func (p *Pool) Stop(ctx context.Context) {
 	})
 	if !first {
 		<-p.ended
-		return
+		return nil
 	}
 	watched := make(chan struct{})
 	defer close(watched)
@@ -54,10 +55,11 @@ func (p *Pool) Stop(ctx context.Context) {
 	}()
 	within(p.dispatch.emptied, patience)
 	p.dispatch.close()
-	p.retireAll()
+	cut = p.retireAll()
 	p.tasks.Wait()
 	p.inbox <- nil
 	<-p.ended
+	return cut
 }
 
 func (p *Pool) workers() (all []*worker) {
@@ -69,12 +71,16 @@ func (p *Pool) workers() (all []*worker) {
 	return all
 }
 
-func (p *Pool) retireAll() {
+func (p *Pool) retireAll() (cut []string) {
 	var all sync.WaitGroup
+	var mu sync.Mutex // guards cut
 	for _, w := range p.workers() {
 		all.Go(func() {
 			if w.isReady() {
-				p.retire(w)
+				_, names := p.retire(w)
+				mu.Lock()
+				cut = append(cut, names...)
+				mu.Unlock()
 			} else {
 				w.kill(ErrStopping.Error())
 				<-w.gone
@@ -85,6 +91,7 @@ func (p *Pool) retireAll() {
 	for len(p.workers()) > 0 { // gone is closed a moment before run hears of it
 		p.do(func() {})
 	}
+	return cut
 }
 
 func (p *Pool) killAll() {

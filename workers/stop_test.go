@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,7 +78,9 @@ func TestStopCutsWhatOutlastsTheDrain(t *testing.T) {
 		ready()
 		hung, _ := submit(p, "GET", "/")
 		queued, _ := submit(p, "GET", "/")
-		p.Stop(context.Background())
+		if cut := p.Stop(context.Background()); !slices.Equal(cut, []string{"GET /"}) {
+			t.Errorf("it names %q", cut)
+		}
 		if hung.failed(t).Kind != protocol.FailedDrained || queued.failed(t).Kind != protocol.FailedStopping {
 			t.Fatal(hung.failure, queued.failure)
 		}
