@@ -1,21 +1,16 @@
-// command.go: what a subcommand is, how its command line is read, and how its errors become text and an exit status.
+// command.go: what a subcommand is, and how its command line is read. exit.go has how its errors become text and an
+// exit status.
 
 package main
 
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/host/internal/config"
-)
-
-// The exit statuses.
-const (
-	exitOK      = 0
-	exitFailure = 1
-	exitUsage   = 2
 )
 
 // command is a subcommand.
@@ -37,11 +32,6 @@ func (u *usageError) Error() string { return u.text }
 
 func misused(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// silentExit ends with a status when all has been said.
-type silentExit int
-
-func (s silentExit) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
-
 // run is the program: it returns the exit status.
 func run(args []string, t *terminal) int {
 	if len(args) == 0 {
@@ -57,9 +47,9 @@ func run(args []string, t *terminal) int {
 	}
 	c := find(name)
 	if c == nil {
-		return report(t, "host", unknownCommand(name))
+		return report(t, "host", false, unknownCommand(name))
 	}
-	return report(t, "host "+c.name, c.run(t, args[1:]))
+	return c.run(t, args[1:])
 }
 
 func find(name string) *command {
@@ -87,19 +77,27 @@ func unknownCommand(name string) error {
 	return misused("there is no command %q; `host help` lists them", name)
 }
 
-// run reads the flags and runs the command.
-func (c *command) run(t *terminal, args []string) error {
+// run reads the flags and runs the command. It returns the exit status.
+func (c *command) run(t *terminal, args []string) int {
 	flags := c.flagSet()
 	work := c.define(flags)
 	err := flags.Parse(args)
-	if errors.Is(err, pflag.ErrHelp) {
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
 		c.help(t.out)
-		return nil
+		return exitOK
+	case err != nil:
+		err = explainFlag(err, flags)
+	default:
+		err = work(t, flags.Args())
 	}
-	if err != nil {
-		return explainFlag(err, flags)
-	}
-	return work(t, flags.Args())
+	return report(t, "host "+c.name, wantsJSON(flags, args), err)
+}
+
+// wantsJSON says whether --json is given; it may stand behind a flag that could not be read.
+func wantsJSON(flags *pflag.FlagSet, args []string) bool {
+	f := flags.Lookup("json")
+	return f != nil && (f.Value.String() == "true" || !f.Changed && slices.Contains(args, "--json"))
 }
 
 func (c *command) flagSet() *pflag.FlagSet {
@@ -120,32 +118,6 @@ func explainFlag(err error, flags *pflag.FlagSet) error {
 		}
 	}
 	return misused("%v", err)
-}
-
-// report prints the error, if any, and gives the exit status.
-func report(t *terminal, name string, err error) int {
-	var usage *usageError
-	var silent silentExit
-	var problems config.Problems
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.As(err, &silent):
-		return int(silent)
-	case errors.As(err, &usage):
-		fmt.Fprintf(t.err, "%s: %v\n(`%s --help` shows how it is used)\n", name, err, name)
-		return exitUsage
-	case errors.As(err, &problems):
-		fmt.Fprintln(t.err, t.red(err.Error()))
-		for _, p := range problems {
-			if p.Path != "" {
-				return exitFailure
-			}
-		}
-		return exitUsage // all of it came from the command line
-	}
-	fmt.Fprintf(t.err, "%s: %s\n", name, t.red(err.Error()))
-	return exitFailure
 }
 
 // noArguments refuses arguments for a command that takes none.

@@ -71,7 +71,7 @@ func TestWithoutAHostTheCommandsSayWhatToTry(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, name := range []string{"reload", "status", "stop"} {
 		_, err, status := invoked(name, "--control", "none.sock")
-		if status != exitFailure || !strings.Contains(err, "none.sock") || !strings.Contains(err, "host serve") {
+		if status != exitStatus(control.Absent) || !strings.Contains(err, "none.sock") || !strings.Contains(err, "host serve") {
 			t.Errorf("host %s: status %d\n%s", name, status, err)
 		}
 	}
@@ -113,7 +113,7 @@ func TestCheckReportsEveryMistake(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", text, errs)
 		}
 	}
-	if status != exitFailure {
+	if status != exitStatus(control.BadConfig) {
 		t.Errorf("status %d", status)
 	}
 }
@@ -267,8 +267,9 @@ api  not reloaded: it keeps the code that it has
 		},
 	} {
 		var out, err bytes.Buffer
-		story := &reloadStory{t: &terminal{out: &out, err: &err}, mentioned: map[string]bool{}}
+		story := newReloadStory(&terminal{out: &out, err: &err})
 		for _, e := range c.events {
+			story.judge(e)
 			story.tell(e)
 		}
 		if out.String() != c.out || err.String() != c.err || story.failed != c.failed {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/control"
 )
 
 // doctorTimeout bounds all of it, whatever hangs.
@@ -44,7 +45,7 @@ The exit status is 1 if something is wrong; advice alone leaves it at 0. The nam
 					d.tell(t)
 				}
 				if d.count(wrong) > 0 {
-					return silentExit(exitFailure)
+					return endedBy(control.NotDone)
 				}
 				return nil
 			}

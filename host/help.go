@@ -15,9 +15,10 @@ func helpCommand() *command {
 	return &command{
 		name:      "help",
 		arguments: "[COMMAND]",
-		summary:   "Explain a command, or host.toml",
-		detail:    "`host help COMMAND` is the same as `host COMMAND --help`. `host help host.toml` lists every key of the configuration.",
-		example:   "host help reload\nhost help host.toml",
+		summary:   "Explain a command, host.toml, or the exit statuses",
+		detail: "`host help COMMAND` is the same as `host COMMAND --help`. `host help host.toml` lists every key of the\n" +
+			"configuration, and `host help exit` how commands end.",
+		example: "host help reload\nhost help host.toml\nhost help exit",
 		define: func(*pflag.FlagSet) func(*terminal, []string) error {
 			return func(t *terminal, args []string) error {
 				switch {
@@ -27,6 +28,8 @@ func helpCommand() *command {
 					return misused("expected one command, and got %s", strings.Join(args, " "))
 				case args[0] == config.FileName:
 					reference(t.out)
+				case args[0] == "exit":
+					exitTable(t.out)
 				case find(args[0]) == nil:
 					return unknownCommand(args[0])
 				default:
@@ -54,7 +57,7 @@ Commands:
 		}
 	}
 	list.write(w)
-	fmt.Fprint(w, "\n`host help COMMAND` explains one of them, and `host help host.toml` the configuration.\n")
+	fmt.Fprint(w, "\n`host help COMMAND` explains one of them, `host help host.toml` the configuration, and `host help exit` how\ncommands end.\n")
 }
 
 // help is the command's page.

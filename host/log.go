@@ -25,7 +25,7 @@ func newLogger(c config.Log) hclog.Logger {
 		}
 	}
 	log := hclog.New(options)
-	if options.JSONFormat { // a container's two outputs are often one: by this field its lines are told from those of the access log
+	if options.JSONFormat { // a container's two outputs are often one: this tells its lines from those of the access log
 		log = log.With("log", "host")
 	}
 	return log

@@ -93,8 +93,9 @@ func (n *notifier) reloading() {
 	}
 }
 
-// prolong says again and again, until ctx ends, that a reload goes on. For `systemctl reload`, too, systemd waits no longer than TimeoutStartSec, and no file
-// can know how long a whole roll takes: all that it waits for has a deadline of its own.
+// prolong says again and again, until ctx ends, that a reload goes on. For `systemctl reload`, too, systemd waits no
+// longer than TimeoutStartSec, and no file can know how long a whole roll takes: all that it waits for has a deadline
+// of its own.
 func (n *notifier) prolong(ctx context.Context, every time.Duration) {
 	if n.socket == "" {
 		return

@@ -22,9 +22,10 @@ import (
 // pass is a reload that is under way, or that waits for the one before it.
 type pass struct {
 	host    *host
-	names   []string // of pools; none is all, and everything else
+	ask     control.Reload
 	account *control.Account
 	aborted atomic.Bool
+	verdict verdict
 
 	plan    *plan
 	made    setup // what is to run
@@ -35,31 +36,39 @@ type pass struct {
 	undo    []func()           // in the order of the steps
 }
 
-// run is the sequence.
+// run makes the pass, and sums it up.
 func (p *pass) run() {
+	began := time.Now()
+	p.lead()
+	p.account.Add(p.summary(time.Since(began)))
+}
+
+// lead is the sequence.
+func (p *pass) lead() {
 	h := p.host
 	if p.aborted.Load() {
+		p.verdict.outcome = control.WasAborted
 		p.account.Add(control.Event{Kind: control.Aborted})
 		return
 	}
 	c, err := h.load()
 	if err != nil {
-		p.refuse(err)
+		p.refuse(err, control.BadConfig)
 		return
 	}
 	p.plan = makePlan(h.setup.Load(), c)
-	if len(p.names) > 0 {
+	if len(p.ask.Pools) > 0 {
 		p.rollChosen()
 		return
 	}
 	if err := p.prepare(); err != nil {
 		p.takeBack()
-		p.refuse(err)
+		p.refuse(err, control.BadConfig)
 		return
 	}
 	if err := p.startPools(); err != nil {
 		p.takeBack()
-		p.refuse(err)
+		p.refuse(err, control.NotDone)
 		return
 	}
 	p.readFiles()
@@ -75,14 +84,16 @@ func (p *pass) run() {
 	}
 	if !p.swap() {
 		p.takeBack()
-		p.account.Add(control.Event{Kind: control.ConfigFailed, Error: "the host is stopping"})
+		p.verdict.outcome = control.HostStopped
+		p.account.Add(control.Event{Kind: control.ConfigFailed, Error: control.ErrStopping.Error()})
 		return
 	}
 	p.removeOld()
 }
 
 // refuse says why the configuration is not applied.
-func (p *pass) refuse(err error) {
+func (p *pass) refuse(err error, why control.Outcome) {
+	p.verdict.outcome = why
 	p.host.log.Error("reload: the configuration is not applied, and nothing was changed", "error", err.Error())
 	p.account.Add(control.Event{Kind: control.ConfigFailed, Error: err.Error()})
 }
@@ -105,7 +116,7 @@ func (p *pass) tell(e control.Event) {
 func (p *pass) rollChosen() {
 	var next []plannedPool
 	var chosen []*pool
-	for _, name := range p.names {
+	for _, name := range p.ask.Pools {
 		old := byName(p.host.pools(), name)
 		if old == nil || slices.Contains(chosen, old) {
 			continue // a pass before removed it, or it is named twice
@@ -241,54 +252,12 @@ func (p *pass) readFiles() {
 		address := next.old.server.Address()
 		if err := next.old.server.Reload(); err != nil {
 			h.log.Error("reload: the listener keeps what it had", "listener", address, "error", err)
+			p.verdict.outcome = control.BadConfig
 			p.account.Add(control.Event{Kind: control.ListenerFailed, Address: address, Error: err.Error()})
 		} else {
 			p.account.Add(control.Event{Kind: control.ListenerReloaded, Address: address})
 		}
 	}
-}
-
-// roll reloads pools, one after the other, with their new settings. It says whether all of them were.
-func (p *pass) roll(pools []plannedPool) bool {
-	for i, next := range pools {
-		if next.config.Reload == "never" {
-			p.account.Add(control.Event{Kind: control.Kept, Pool: next.old.name})
-			for _, e := range next.changes {
-				e.Kind = control.NeedsRestart
-				p.tell(e)
-			}
-			continue
-		}
-		if p.aborted.Load() {
-			p.account.Add(control.Event{Kind: control.Aborted, Pool: next.old.name})
-			return false
-		}
-		if !p.rollOne(next) {
-			for _, left := range pools[i+1:] {
-				p.account.Add(control.Event{Kind: control.Skipped, Pool: left.old.name})
-			}
-			return false
-		}
-		for _, e := range next.changes {
-			p.tell(e)
-		}
-	}
-	return true
-}
-
-func (p *pass) rollOne(next plannedPool) bool {
-	<-next.old.begun // a deploy may start the host and reload it at once
-	if next.old.running.Load() {
-		if err := next.old.workers.Reconfigure(p.host.workerSettings(next.old, p.plan.config, next.config)); err != nil {
-			p.account.Add(control.Event{Kind: control.Failed, Pool: next.old.name, Error: err.Error()})
-			return false
-		}
-	}
-	if !next.old.reload(p.account, &p.aborted) {
-		return false
-	}
-	next.old.settings.Store(next.config)
-	return true
 }
 
 // swap has all the rest take effect at once. It says false if the host has begun to stop.
@@ -349,17 +318,22 @@ func (p *pass) removeOld() {
 	var all sync.WaitGroup
 	for _, l := range p.plan.gone {
 		all.Go(func() {
-			h.drain(l)
-			p.tell(control.Event{Kind: control.ListenerRemoved, Address: l.server.Address(), What: "listener " + l.server.Address() + " removed"})
+			e := control.Event{Kind: control.ListenerRemoved, Address: l.server.Address()}
+			e.What = "listener " + e.Address + " removed"
+			if !h.drain(l) {
+				e.Cut = []string{"what was under way at " + e.Address}
+			}
+			p.tell(e)
 		})
 	}
 	all.Wait()
 	for _, old := range p.plan.removed {
 		all.Go(func() {
 			p.settle(old.config().DrainTimeout)
-			old.stop(h.now)
+			cut := old.stop(h.now)
 			h.builds.completed(old.name, math.MaxUint64)
-			p.tell(control.Event{Kind: control.PoolRemoved, Pool: old.name, What: "pool " + old.name + " removed"})
+			what := "pool " + old.name + " removed"
+			p.tell(control.Event{Kind: control.PoolRemoved, Pool: old.name, What: what, Cut: cut})
 		})
 	}
 	all.Wait()

@@ -10,23 +10,23 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
-// Reload implements [control.Host]. The first pool that fails ends the reload: the pools after it keep the code that they have. A reload that comes
+// Reload implements [control.Host]. The first pool that fails ends the reload. A reload that comes
 // while another one is under way waits for its end, together with others that ask for the same.
-func (h *host) Reload(names []string) (*control.Account, error) {
-	if err := h.checkNames(names); err != nil {
+func (h *host) Reload(ask control.Reload) (*control.Account, error) {
+	if err := h.checkNames(ask.Pools); err != nil {
 		return nil, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed || h.stopping.Err() != nil {
-		return nil, errors.New("the host is stopping")
+		return nil, control.ErrStopping
 	}
 	for i, waiting := range h.passes {
-		if i > 0 && slices.Equal(waiting.names, names) {
+		if i > 0 && slices.Equal(waiting.ask.Pools, ask.Pools) && waiting.ask.Each == ask.Each {
 			return waiting.account, nil
 		}
 	}
-	p := &pass{host: h, names: names, account: control.NewAccount()}
+	p := &pass{host: h, ask: ask, account: control.NewAccount()}
 	h.passes = append(h.passes, p)
 	if len(h.passes) == 1 {
 		h.reloads.Go(h.runPasses)

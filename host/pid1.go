@@ -31,7 +31,7 @@ func firstCommand() *command {
 					return err
 				}
 				if status != exitOK {
-					return silentExit(status)
+					return exitOf(status)
 				}
 				return nil
 			}

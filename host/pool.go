@@ -143,13 +143,15 @@ func (p *pool) start(ctx context.Context) error {
 	return nil
 }
 
-// stop ends the workers gracefully, or at once when now ends, and removes the pool's folder.
-func (p *pool) stop(now context.Context) {
+// stop ends the workers gracefully, or at once when now ends, and removes the pool's folder. It names the requests
+// that were cut.
+func (p *pool) stop(now context.Context) (cut []string) {
 	<-p.begun
 	defer p.private.Close()
 	if p.running.Load() {
-		p.workers.Stop(now)
+		cut = p.workers.Stop(now)
 	}
+	return cut
 }
 
 // allReady says whether every worker that there has to be can take requests.
@@ -190,43 +192,13 @@ func (p *pool) status() control.Pool {
 	return shown
 }
 
-// reload rolls the pool and tells the account, unless aborted says that it is not to be. It says whether every worker was replaced.
-func (p *pool) reload(account *control.Account, aborted *atomic.Bool) (completed bool) {
-	began := time.Now()
-	<-p.begun // a deploy may start the host and reload it at once
-	if !p.running.Load() {
-		account.Add(control.Event{Kind: control.Failed, Pool: p.name, Error: "the pool could not be started; the host's log says why"})
-		return false
-	}
-	roll := p.workers.Reload()
-	if aborted.Load() { // a moment before there was anything to abort
-		p.workers.Abort()
-	}
-	roll.Follow(context.Background(), func(e workers.Event) error { // without a deadline of ours it always reaches the end
-		shown := p.event(e)
-		switch e.Kind {
-		case workers.EventCompleted:
-			completed = true
-			p.fault.Store(nil)
-			p.builds.completed(p.name, e.Generation)
-			shown.Took = control.Millis(time.Since(began))
-		case workers.EventFailed:
-			shown.Took = control.Millis(time.Since(began))
-			shown.Running = running(p.workers.Status())
-		}
-		account.Add(shown)
-		return nil
-	})
-	return completed
-}
-
 // event translates one line of a roll's account.
 func (p *pool) event(e workers.Event) control.Event {
 	shown := control.Event{Kind: control.Kind(e.Kind), Pool: p.name, Generation: e.Generation}
 	switch e.Kind {
 	case workers.EventBegun:
 		shown.Directory, shown.Pinned, shown.Workers = e.Directory, &e.Pinned, e.Workers
-	case workers.EventReplaced, workers.EventRestored, workers.EventRemoved:
+	case workers.EventStaged, workers.EventReplaced, workers.EventRestored, workers.EventRemoved:
 		shown.Slot, shown.OldPID, shown.NewPID = &e.Slot, e.OldPID, e.NewPID
 		shown.Boot, shown.Drained, shown.Cut, shown.Again = control.Millis(e.Boot), e.Drained, e.Cut, e.Again
 	case workers.EventCompleted:

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, string(data))
 			os.Exit(3)
 		}
+		bootAs(os.Args[2:])
 		if err := sdk.Serve(http.HandlerFunc(answer)); err != nil {
 			os.Exit(1)
 		}
@@ -72,6 +73,19 @@ func serveIn(t *testing.T, dir string, inherited ...*os.File) *serving {
 	s := &serving{t: t, control: filepath.Join(dir, "c.sock"), poison: filepath.Join(dir, "poison")}
 	s.command = program("serve", "-l", "127.0.0.1:0", "-n", "2", "--control", s.control, "--log-format", "json", "--", os.Args[0], "worker", s.poison)
 	s.command.ExtraFiles = inherited
+	s.start()
+	listening := s.await("listening")
+	s.address = listening["address"].(string)
+	if listening["log"] != "host" {
+		t.Errorf("a line of the log is told from others by nothing: %v", listening)
+	}
+	s.await("ready")
+	return s
+}
+
+func (s *serving) start() {
+	t := s.t
+	t.Helper()
 	stderr, err := s.command.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -84,9 +98,6 @@ func serveIn(t *testing.T, dir string, inherited ...*os.File) *serving {
 		s.command.Wait()
 	})
 	s.log, s.pipe = bufio.NewReader(stderr), stderr
-	s.address = s.await("listening")["address"].(string)
-	s.await("ready")
-	return s
 }
 
 // await reads the log up to a message.
@@ -162,7 +173,7 @@ func TestHostServesReloadsAndStops(t *testing.T) {
 		t.Fatalf("status: %+v", st)
 	}
 
-	if out, status := s.run("reload", "nope"); status != 1 || !strings.Contains(out, "the pools are: default") {
+	if out, status := s.run("reload", "nope"); status != 2 || !strings.Contains(out, "the pools are: default") {
 		t.Fatalf("host reload nope: status %d\n%s", status, out)
 	}
 	second := program("serve", "-l", "127.0.0.1:0", "--control", s.control, "--", os.Args[0], "worker", s.poison)
@@ -197,9 +208,14 @@ func TestBrokenCodeIsShownAndReplacesNothing(t *testing.T) {
 	}
 	out, status = s.run("reload", "--json")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	var last control.Event
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || status != 1 || last.Kind != control.Failed || len(last.Running) != 1 {
+	var failed, last control.Event
+	err := json.Unmarshal([]byte(lines[len(lines)-2]), &failed)
+	if err != nil || status != 1 || failed.Kind != control.Failed || len(failed.Running) != 1 {
 		t.Fatalf("host reload --json: status %d, %v\n%s", status, err, out)
+	}
+	err = json.Unmarshal([]byte(lines[len(lines)-1]), &last)
+	if err != nil || last.Kind != control.Summary || last.Outcome != control.NotDone || len(last.Pools) != 1 {
+		t.Fatalf("the summary: %v\n%s", err, out)
 	}
 	after := s.status().Pools[0].Workers
 	for i := range before {
@@ -214,7 +230,7 @@ func TestHostThatWasKilledIsSucceeded(t *testing.T) {
 	s := serveIn(t, dir)
 	s.command.Process.Kill()
 	s.ended()
-	if out, status := s.run("status"); status != 1 || !strings.Contains(out, "was left by one that died") {
+	if out, status := s.run("status"); status != 4 || !strings.Contains(out, "was left by one that died") {
 		t.Errorf("host status: status %d\n%s", status, out)
 	}
 	next := serveIn(t, dir)

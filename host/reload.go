@@ -21,22 +21,33 @@ func reloadCommand() *command {
 		detail: `Starts a new worker beside each old one, and when it is ready lets the old one finish its requests and go. The first new worker that fails to
 start ends the reload: the old ones keep serving.
 
+Several pools change all together or not at all: the first new worker of each has to be ready before any pool changes,
+and if one fails after that, those before it are put back. That takes the old release in a folder of its own; a pool whose
+code is edited in place stays on the new code then, and is named. With --each each pool is reloaded by itself, and those
+before one that fails stay on the new code.
+
 The configuration is read again first, with the flags that the host was started with. A file with a mistake changes nothing. Otherwise settings, limits, the
 log level, pools and listeners become what it says, and no connection is closed for it; what waits for a restart is named. Certificates and the
 public folder are read again, too.
 
 Without POOL every pool is reloaded, one after the other. With it, only what the file says of that pool counts.
 With --dry-run one worker of the new code starts beside each pool, is warmed up, and ends again. It is told what a reload would change, how long the
-worker took, its memory, and all that it printed. Nothing changes; the exit status is 1 if a worker, or the configuration, failed.
+worker took, its memory, all that it printed, and how long a reload would take. Nothing changes.
 On a terminal a line shows each worker that is being replaced, and a bar how far it all is. Ctrl-C ends this command, and not the reload.
 
-The exit status is 0 only if every worker was replaced.`,
-		example: "host reload\nhost reload --dry-run\nhost reload web --json",
+The exit status is 0 only if every worker was replaced; ` + "`host help exit`" + ` has the others. With --strict it is 9 if a
+request was cut at drain_timeout.`,
+		example: `host reload
+host reload --dry-run
+host reload web --json
+host reload --strict || echo "exit status $?"`,
 		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
 			find := hostFlags(f)
 			asJSON := f.Bool("json", false, "print a JSON object per line")
 			abort := f.Bool("abort", false, "end the reload under way after the worker at hand, and tell which worker runs what")
 			dryRun := f.Bool("dry-run", false, "try the new code with one worker beside each pool, and change nothing")
+			each := f.Bool("each", false, "reload each pool by itself, instead of all or none")
+			strict := f.Bool("strict", false, "fail if a request was cut at drain_timeout; the new code stays live")
 			return func(t *terminal, args []string) error {
 				client, err := find()
 				if err != nil {
@@ -44,43 +55,45 @@ The exit status is 0 only if every worker was replaced.`,
 				}
 				ask, look := client.Reload, client.Status
 				switch {
-				case *abort && (*dryRun || len(args) > 0):
+				case *abort && (*dryRun || *each || *strict || len(args) > 0):
 					return misused("--abort stands alone: it ends the reload under way, whichever it is")
+				case *dryRun && (*each || *strict):
+					return misused("--dry-run changes nothing, so --each and --strict mean nothing with it")
 				case *abort:
 					return abortReload(t, client, *asJSON)
 				case *dryRun:
 					ask, look = client.Try, nil
 				}
-				return reload(t, ask, look, args, *asJSON)
+				return reload(t, ask, look, control.Reload{Pools: args, Each: *each}, *strict, *asJSON)
 			}
 		},
 	}
 }
 
 // asking is a command of the client that has an account.
-type asking func(ctx context.Context, pools []string, each func(control.Event, []byte) error) error
+type asking func(ctx context.Context, what control.Reload, each func(control.Event, []byte) error) error
 
 // looking is how a command sees what goes on meanwhile.
 type looking func(context.Context) (control.Status, error)
 
-func reload(t *terminal, ask asking, look looking, pools []string, asJSON bool) error {
+func reload(t *terminal, ask asking, look looking, what control.Reload, strict, asJSON bool) error {
 	ctx, done := untilInterrupted()
 	defer done()
 	story := newReloadStory(t)
 	enough := story.watch(ctx, look, asJSON)
-	err := ask(ctx, pools, story.follow(asJSON))
+	err := ask(ctx, what, story.follow(asJSON))
 	enough()
 	var stop *interrupted
 	switch {
 	case errors.As(context.Cause(ctx), &stop):
-		fmt.Fprintln(t.err, "host reload: interrupted; the reload goes on without this command, and `host status` shows how far it is")
-		return stop.status()
+		stop.text = "the reload goes on without this command, and `host status` shows how far it is"
+		return stop
 	case err != nil:
 		return withRemedy(err)
-	case story.failed || story.completed == 0:
-		return silentExit(exitFailure)
+	case strict && story.outcome == control.Done && len(story.lost) > 0:
+		return &ended{control.RequestsCut, "the new code is live, but requests were cut: " + strings.Join(story.lost, ", ")}
 	}
-	return nil
+	return endedBy(story.outcome)
 }
 
 // abortReload succeeds if the reload was indeed ended before its end.
@@ -94,9 +107,8 @@ func abortReload(t *terminal, client *control.Client, asJSON bool) error {
 	if err != nil {
 		return withRemedy(err)
 	}
-	if !story.failed {
-		fmt.Fprintln(t.err, "host reload: it was completed before it could be aborted")
-		return silentExit(exitFailure)
+	if story.outcome == control.Done {
+		return errors.New("it was completed before it could be aborted")
 	}
 	return nil
 }
@@ -107,14 +119,16 @@ type reloadStory struct {
 	mu sync.Mutex // held by whoever writes
 
 	// guarded by mu
+	outcome   control.Outcome // so far
 	failed    bool
-	completed int
+	lost      []string // requests that were cut
 	bar       reloadBar
 	mentioned map[string]bool // unpinned directories
 }
 
 func newReloadStory(t *terminal) *reloadStory {
-	return &reloadStory{t: t, bar: reloadBar{t: t}, mentioned: map[string]bool{}}
+	bar := reloadBar{t: t, sizes: map[string]int{}}
+	return &reloadStory{t: t, outcome: control.NotDone, bar: bar, mentioned: map[string]bool{}}
 }
 
 // watch draws on a terminal what goes on, until enough is called.
@@ -143,9 +157,9 @@ func (s *reloadStory) follow(asJSON bool) func(control.Event, []byte) error {
 	return func(e control.Event, line []byte) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.judge(e)
 		if asJSON {
 			fmt.Fprintf(s.t.out, "%s\n", line)
-			s.judge(e)
 		} else {
 			s.bar.erase()
 			s.tell(e)
@@ -155,18 +169,22 @@ func (s *reloadStory) follow(asJSON bool) func(control.Event, []byte) error {
 	}
 }
 
-// judge keeps count of how it goes.
+// judge notes how it goes.
 func (s *reloadStory) judge(e control.Event) {
+	s.lost = append(s.lost, e.Cut...)
 	switch e.Kind {
-	case control.Completed, control.PoolAdded, control.Tried, control.Kept:
-		s.completed++
+	case control.Summary:
+		s.outcome = e.Outcome
+	case control.Completed, control.PoolAdded, control.Tried, control.Kept: // an older host has no summary
+		if !s.failed {
+			s.outcome = control.Done
+		}
 	case control.Failed, control.ListenerFailed, control.Skipped, control.ConfigFailed, control.TryFailed, control.Aborted:
-		s.failed = true
+		s.failed, s.outcome = true, control.NotDone
 	}
 }
 
 func (s *reloadStory) tell(e control.Event) {
-	s.judge(e)
 	t := s.t
 	switch e.Kind {
 	case control.ListenerReloaded:
@@ -176,7 +194,7 @@ func (s *reloadStory) tell(e control.Event) {
 	case control.ConfigFailed:
 		fmt.Fprintf(t.err, "%s\n\n%s\n", t.red("the configuration is not applied, and nothing was changed:"), strings.TrimRight(e.Error, "\n"))
 	case control.Changed, control.ListenerAdded, control.ListenerRemoved, control.PoolAdded, control.PoolRemoved:
-		fmt.Fprintln(t.out, e.What)
+		fmt.Fprintln(t.out, e.What+s.cut(e))
 	case control.NeedsRestart:
 		fmt.Fprintf(t.out, "%s  %s\n", e.What, t.yellow("takes effect at a restart"))
 	case control.Waits:
@@ -193,14 +211,22 @@ func (s *reloadStory) tell(e control.Event) {
 		s.tellTried(e)
 	case control.Begun:
 		s.tellBegun(e)
+	case control.Staged:
+		s.tellStaged(e)
 	case control.Replaced, control.Restored:
 		s.tellWorker(e)
 	case control.Removed:
 		fmt.Fprintf(t.out, "%s  worker %d  removed  pid %d  drained %d%s\n", e.Pool, slot(e), e.OldPID, e.Drained, s.cut(e))
 	case control.Completed:
-		fmt.Fprintf(t.out, "%s  %s\n", e.Pool, t.green(fmt.Sprintf("reloaded: %s of generation %d in %s", counted(e.Workers, "worker"), e.Generation, humanDuration(fromMillis(e.Took)))))
+		fmt.Fprintf(t.out, "%s  %s\n", e.Pool, t.green("reloaded: "+whatCame(e)))
+	case control.PutBack:
+		fmt.Fprintf(t.err, "%s  %s\n", e.Pool, t.bold("put back: "+whatCame(e)))
+	case control.Stays:
+		fmt.Fprintf(t.err, "%s  %s %s\n", e.Pool, t.red("can't be put back:"), e.Error)
 	case control.Failed:
 		s.tellFailed(e)
+	case control.Summary:
+		s.tellSummary(e)
 	case control.Skipped:
 		fmt.Fprintf(t.err, "%s  not reloaded: it keeps the code that it has\n", e.Pool)
 	}
@@ -217,6 +243,10 @@ func (s *reloadStory) tellTried(e control.Event) {
 		return
 	}
 	fmt.Fprintf(t.out, "%s  %s  %s  boot %s  memory %s  %s\n", e.Pool, t.green("a new worker is ready"), e.Directory, humanDuration(fromMillis(e.Boot)), humanBytes(e.Memory), t.faint("nothing was changed"))
+	if e.Workers > 0 {
+		fmt.Fprintf(t.out, "%s  a reload of %s would take about %s, and up to %s if old workers need all of drain_timeout\n",
+			e.Pool, counted(e.Workers, "worker"), humanDuration(fromMillis(e.Expected)), humanDuration(fromMillis(e.Longest)))
+	}
 }
 
 func (s *reloadStory) tellBegun(e control.Event) {
@@ -263,16 +293,7 @@ func (s *reloadStory) tellFailed(e control.Event) {
 
 // whatRuns says exactly what serves after a failure.
 func whatRuns(e control.Event) string {
-	up := 0
-	var parts []string
-	for _, r := range e.Running {
-		up += len(r.Slots)
-		parts = append(parts, fmt.Sprintf("%s generation %d", slotRanges(r.Slots), r.Generation))
-	}
-	down := ""
-	if up < e.Workers {
-		down = fmt.Sprintf("; %s not up, and the host keeps trying", counted(e.Workers-up, "worker"))
-	}
+	parts, up, down := whatServes(e.Running, e.Workers)
 	switch {
 	case up == 0 && e.Replaced == 0:
 		return "nothing was replaced, and no worker is up: the host keeps trying to start the old ones"
@@ -286,9 +307,62 @@ func whatRuns(e control.Event) string {
 	return "workers " + strings.Replace(strings.Join(parts, ", "), " generation", " run generation", 1) + down
 }
 
+// whatServes gives the slots of each generation, how many they are, and what is to be said of the others.
+func whatServes(running []control.Running, workers int) (parts []string, up int, down string) {
+	for _, r := range running {
+		up += len(r.Slots)
+		parts = append(parts, fmt.Sprintf("%s generation %d", slotRanges(r.Slots), r.Generation))
+	}
+	if up < workers {
+		down = fmt.Sprintf("; %s not up, and the host keeps trying", counted(workers-up, "worker"))
+	}
+	return parts, up, down
+}
+
 func slot(e control.Event) int {
 	if e.Slot == nil {
 		return 0
 	}
 	return *e.Slot
+}
+
+// tellStaged is about the first new worker of one of several pools.
+func (s *reloadStory) tellStaged(e control.Event) {
+	if e.NewPID == 0 {
+		why := "waits for the other pools: its workers are replaced in place, so none starts ahead"
+		fmt.Fprintf(s.t.out, "%s  %s\n", e.Pool, s.t.faint(why))
+		return
+	}
+	boot := humanDuration(fromMillis(e.Boot))
+	fmt.Fprintf(s.t.out, "%s  worker %d  generation %d  pid %d  boot %s  %s\n",
+		e.Pool, slot(e), e.Generation, e.NewPID, boot, s.t.faint("ready, waits for the other pools"))
+}
+
+// whatCame is what a pool runs when it is done.
+func whatCame(e control.Event) string {
+	took := humanDuration(fromMillis(e.Took))
+	return fmt.Sprintf("%s of generation %d in %s", counted(e.Workers, "worker"), e.Generation, took)
+}
+
+// tellSummary says what runs where after a failure, and what to do. Of one pool the first has been said.
+func (s *reloadStory) tellSummary(e control.Event) {
+	t := s.t
+	if e.Outcome == control.Done {
+		return
+	}
+	if len(e.Pools) > 1 {
+		fmt.Fprintf(t.err, "\n%s\n", t.bold("what runs now:"))
+		list := table{indent: "  "}
+		for _, p := range e.Pools {
+			parts, _, down := whatServes(p.Running, p.Workers)
+			if len(p.Running) == 1 {
+				parts = []string{fmt.Sprintf("generation %d", p.Running[0].Generation)}
+			}
+			list.add(plain(p.Pool, strings.TrimPrefix(strings.Join(parts, ", ")+down, "; "), p.Directory)...)
+		}
+		list.write(t.err)
+	}
+	if e.What != "" {
+		fmt.Fprintf(t.err, "%s %s\n", t.bold("→"), e.What)
+	}
 }

@@ -15,7 +15,8 @@ import (
 // reloadBar follows the events of a reload, which say what has happened, and the host's status, which says what goes on. Off a terminal it draws nothing.
 type reloadBar struct {
 	t          *terminal
-	pool       string
+	sizes      map[string]int // of the pools that have begun
+	pool       string         // the one at hand
 	done, want int
 	phases     []string          // a line for each worker at hand
 	seen       map[int]time.Time // since when, by slot
@@ -41,17 +42,28 @@ func (b *reloadBar) erase() {
 func (b *reloadBar) heed(e control.Event) {
 	switch e.Kind {
 	case control.Begun:
-		b.pool, b.done, b.want, b.phases, b.seen = e.Pool, 0, e.Workers, nil, map[int]time.Time{}
+		b.sizes[e.Pool] = e.Workers
+		b.turnTo(e.Pool)
 	case control.Replaced:
+		if b.pool != e.Pool { // several have begun before the first goes on
+			b.turnTo(e.Pool)
+		}
 		b.done++
 		b.forget(e)
 	case control.Restored:
-		b.done--
+		if b.done--; b.done < 0 { // of a reload that had completed
+			b.want = 0
+		}
 		b.forget(e)
-	case control.Completed, control.Failed:
+	case control.Completed, control.Failed, control.Skipped, control.Aborted, control.PutBack, control.Stays:
 		b.want = 0
 	}
 	b.draw()
+}
+
+// turnTo begins with a pool.
+func (b *reloadBar) turnTo(pool string) {
+	b.pool, b.done, b.want, b.phases, b.seen = pool, 0, b.sizes[pool], nil, map[int]time.Time{}
 }
 
 // forget takes away the line of a worker that has been told to its end.

@@ -28,6 +28,7 @@ A client that is too slow may drop it, or be closed for it, as slow_client has i
 			whom := audienceFlags(f)
 			f.StringArrayVar(&whom.IDs, "id", nil, "to the connection `ID`; can be repeated, as the next two")
 			binary := f.Bool("binary", false, "as bytes, not as text: a binary message of a WebSocket, and to server-sent events as it is")
+			asJSON := reachedJSON(f)
 			return func(t *terminal, args []string) error {
 				if len(args) != 1 {
 					return misused("expected one TEXT, and got %d arguments; put quotes around a text of several words", len(args))
@@ -55,7 +56,7 @@ A client that is too slow may drop it, or be closed for it, as slow_client has i
 				ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 				defer cancel()
 				done, err := client.Send(ctx, m)
-				return tellReached(t, "sent to", done, err)
+				return tellReached(t, "sent to", *asJSON, done, err)
 			}
 		},
 	}
@@ -74,6 +75,7 @@ in onClose. It exits with 1 if there is no such connection.`,
 			whom := audienceFlags(f)
 			code := f.Int("code", 1000, "`CODE` for the client: 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999")
 			reason := f.String("reason", "", "`TEXT` for the client, at most 123 bytes")
+			asJSON := reachedJSON(f)
 			return func(t *terminal, args []string) error {
 				whom.IDs = args
 				if whom.Check() != nil {
@@ -86,7 +88,7 @@ in onClose. It exits with 1 if there is no such connection.`,
 				ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 				defer cancel()
 				done, err := client.Hangup(ctx, control.Closing{Audience: *whom, Code: *code, Reason: *reason})
-				return tellReached(t, "closed", done, err)
+				return tellReached(t, "closed", *asJSON, done, err)
 			}
 		},
 	}
@@ -101,17 +103,25 @@ func audienceFlags(f *pflag.FlagSet) *control.Audience {
 	return a
 }
 
+func reachedJSON(f *pflag.FlagSet) *bool {
+	return f.Bool("json", false, "print a JSON object")
+}
+
 // tellReached says what came of it.
-func tellReached(t *terminal, what string, done control.Reached, err error) error {
-	if err != nil {
+func tellReached(t *terminal, what string, asJSON bool, done control.Reached, err error) error {
+	switch {
+	case err != nil:
 		return withRemedy(err)
+	case asJSON:
+		encode(t.out, done)
+	default:
+		fmt.Fprintln(t.out, what, counted(done.Connections, "connection"))
 	}
-	fmt.Fprintln(t.out, what, counted(done.Connections, "connection"))
 	if len(done.Missing) > 0 {
 		return fmt.Errorf("there is no connection %s; `host connections` lists those there are", strings.Join(done.Missing, ", "))
 	}
 	if done.Connections == 0 {
-		return silentExit(exitFailure)
+		return endedBy(control.NotDone)
 	}
 	return nil
 }

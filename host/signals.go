@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/workerhost/workerhost/host/internal/control"
 )
 
 // request is what a signal asks the host for.
@@ -54,7 +56,7 @@ func (h *host) heed(r request, s os.Signal, asked *bool) {
 		h.setup.Load().guard.reopen()
 	case r == reloadRequest:
 		h.log.Info("signal: reload", "signal", s.String())
-		if _, err := h.Reload(nil); err != nil {
+		if _, err := h.Reload(control.Reload{}); err != nil {
 			h.log.Error("no reload", "error", err)
 		}
 	case *asked:
@@ -67,19 +69,6 @@ func (h *host) heed(r request, s os.Signal, asked *bool) {
 	}
 }
 
-// interrupted is the end of a command's context by a signal.
-type interrupted struct{ signal os.Signal }
-
-func (i *interrupted) Error() string { return i.signal.String() }
-
-// status is the exit status that shells give for the signal.
-func (i *interrupted) status() silentExit {
-	if number, ok := i.signal.(syscall.Signal); ok {
-		return silentExit(128 + int(number))
-	}
-	return exitFailure
-}
-
 // untilInterrupted ends when the user interrupts a command; its cause is an *interrupted then.
 func untilInterrupted() (ctx context.Context, done func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -88,7 +77,7 @@ func untilInterrupted() (ctx context.Context, done func()) {
 	go func() {
 		select {
 		case s := <-incoming:
-			cancel(&interrupted{s})
+			cancel(&interrupted{signal: s})
 		case <-ctx.Done():
 		}
 	}()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/admin"
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
@@ -22,16 +23,52 @@ func statusCommand() *command {
 		name:    "status",
 		summary: "Show listeners, pools and workers",
 		detail: `A worker is starting, idle, busy, draining, stopped or backing-off (it ended too early, and is tried again).
-The last column says why a worker was last restarted, other than by a reload. The names in the JSON are promised.`,
-		example: "host status\nhost status --watch\nhost status --json | jq '.pools[].workers[].pid'",
+The last column says why a worker was last restarted, other than by a reload. The names in the JSON are promised.
+
+With --check it says, as /readyz does, whether every pool has a worker that takes requests and every listener serves;
+the exit status is 1, and the reasons are on standard error, if not.`,
+		example: `host status
+host status --watch
+host status --check || echo 'no traffic, please'
+host status --json | jq '.pools[].workers[].pid'`,
 		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
 			find := hostFlags(f)
 			view := viewFlags(f)
+			check := f.Bool("check", false, "exit with 1 while a pool can't serve; with --json the status is printed, too")
 			return func(t *terminal, args []string) error {
-				return view.show(t, args, find, func(st control.Status) any { return st }, showStatus)
+				draw := showStatus
+				if *check {
+					if *view.watch {
+						return misused("--check looks once, and --watch again and again: give one of them")
+					}
+					draw = func(*terminal, control.Status) {}
+				}
+				var seen control.Status
+				err := view.show(t, args, find, func(st control.Status) any {
+					seen = st
+					return st
+				}, func(t *terminal, st control.Status) {
+					seen = st
+					draw(t, st)
+				})
+				if err == nil && *check {
+					return checkServing(t, seen, *view.json)
+				}
+				return err
 			}
 		},
 	}
+}
+
+// checkServing says whether the host should get traffic.
+func checkServing(t *terminal, st control.Status, asJSON bool) error {
+	if why := admin.Unready(st); len(why) > 0 {
+		return &ended{control.NotDone, strings.Join(why, "\n")}
+	}
+	if !asJSON {
+		fmt.Fprintln(t.out, "ready")
+	}
+	return nil
 }
 
 func showStatus(t *terminal, st control.Status) {

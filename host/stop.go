@@ -22,6 +22,7 @@ also hurries a graceful stop that is under way. Ctrl-C ends this command, and no
 		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
 			find := hostFlags(f)
 			now := f.Bool("now", false, "cut requests that are in flight")
+			asJSON := f.Bool("json", false, "print a JSON object per line")
 			return func(t *terminal, args []string) error {
 				if err := noArguments(args); err != nil {
 					return err
@@ -30,18 +31,21 @@ also hurries a graceful stop that is under way. Ctrl-C ends this command, and no
 				if err != nil {
 					return err
 				}
-				return stop(t, client, *now)
+				return stop(t, client, *now, *asJSON)
 			}
 		},
 	}
 }
 
-func stop(t *terminal, client *control.Client, now bool) error {
+func stop(t *terminal, client *control.Client, now, asJSON bool) error {
 	ctx, done := untilInterrupted()
 	defer done()
 	began := time.Now()
-	err := client.Stop(ctx, now, func(e control.Event, _ []byte) error {
-		if e.Kind == control.Stopping && e.Inflight > 0 && !now {
+	err := client.Stop(ctx, now, func(e control.Event, line []byte) error {
+		switch {
+		case asJSON:
+			fmt.Fprintf(t.out, "%s\n", line)
+		case e.Kind == control.Stopping && e.Inflight > 0 && !now:
 			fmt.Fprintf(t.out, "stopping: %s to finish\n", counted(e.Inflight, "request"))
 		}
 		return nil
@@ -49,14 +53,15 @@ func stop(t *terminal, client *control.Client, now bool) error {
 	var stop *interrupted
 	switch {
 	case errors.As(context.Cause(ctx), &stop):
-		fmt.Fprintln(t.err, "host stop: interrupted; the host goes on stopping, and `host stop --now` would hurry it")
-		return stop.status()
+		stop.text = "the host goes on stopping, and `host stop --now` would hurry it"
+		return stop
 	case errors.Is(err, control.ErrCutOff):
-		fmt.Fprintln(t.err, "host stop: the host ended before it could say that it had stopped its workers")
-		return silentExit(exitFailure)
+		return &ended{control.HostStopped, "the host ended before it could say that it had stopped its workers"}
 	case err != nil:
 		return withRemedy(err)
 	}
-	fmt.Fprintf(t.out, "stopped in %s\n", humanDuration(time.Since(began)))
+	if !asJSON {
+		fmt.Fprintf(t.out, "stopped in %s\n", humanDuration(time.Since(began)))
+	}
 	return nil
 }

@@ -3,36 +3,39 @@
 package main
 
 import (
-	"errors"
 	"slices"
+	"time"
 
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
 // Try implements [control.Host]. A pool that only the new configuration has is told of, and not tried.
-func (h *host) Try(names []string) (*control.Account, error) {
-	if err := h.checkNames(names); err != nil {
+func (h *host) Try(ask control.Reload) (*control.Account, error) {
+	if err := h.checkNames(ask.Pools); err != nil {
 		return nil, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed || h.stopping.Err() != nil {
-		return nil, errors.New("the host is stopping")
+		return nil, control.ErrStopping
 	}
 	account := control.NewAccount()
 	h.reloads.Go(func() { // ends with the last worker that is tried, or with the host
 		defer account.End()
-		h.try(names, account)
+		began := time.Now()
+		outcome := h.try(ask.Pools, account)
+		account.Add(control.Event{Kind: control.Summary, Outcome: outcome, Took: control.Millis(time.Since(began))})
 	})
 	return account, nil
 }
 
-func (h *host) try(names []string, account *control.Account) {
+func (h *host) try(names []string, account *control.Account) control.Outcome {
 	c, err := h.load()
 	if err != nil {
 		account.Add(control.Event{Kind: control.ConfigFailed, Error: err.Error()})
-		return
+		return control.BadConfig
 	}
+	outcome := control.Done
 	plan := makePlan(h.setup.Load(), c)
 	if len(names) == 0 {
 		for _, e := range slices.Concat(plan.log, plan.http) {
@@ -57,9 +60,13 @@ func (h *host) try(names []string, account *control.Account) {
 			for _, e := range next.changes {
 				wouldChange(account, e)
 			}
-			account.Add(h.tryPool(next))
+			tried := h.tryPool(next)
+			if account.Add(tried); tried.Kind == control.TryFailed {
+				outcome = control.NotDone
+			}
 		}
 	}
+	return outcome
 }
 
 func wouldChange(account *control.Account, e control.Event) {
@@ -78,6 +85,7 @@ func (h *host) tryPool(next plannedPool) control.Event {
 	e := control.Event{
 		Kind: control.Tried, Pool: p.name, Directory: trial.Directory, Pinned: &trial.Pinned, NewPID: trial.PID, SDK: trial.SDK,
 		Boot: control.Millis(trial.Boot), Memory: trial.Memory, Output: trial.Output,
+		Workers: trial.Workers, Expected: control.Millis(trial.Expected), Longest: control.Millis(trial.Longest),
 	}
 	if err != nil {
 		e.Kind, e.Error = control.TryFailed, err.Error()

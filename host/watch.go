@@ -93,11 +93,11 @@ func (h *host) sound(p *pool, files []string, broken map[string]bool) bool {
 
 // reloadChanged reloads the pool, or everything if host.toml has changed, and keeps what was wrong. It is logged how it goes.
 func (h *host) reloadChanged(p *pool, everything bool) {
-	names := []string{p.name}
-	if everything {
-		names = nil
+	var ask control.Reload
+	if !everything {
+		ask.Pools = []string{p.name}
 	}
-	account, err := h.Reload(names)
+	account, err := h.Reload(ask)
 	if err != nil {
 		return // the host is stopping, or the pool is gone
 	}

@@ -82,7 +82,8 @@ func findProgram(command []string, dir string) ([]string, error) {
 	return append([]string{path}, command[1:]...), nil
 }
 
-// canGoBack says why old can't be run again after g; nil if it can, since g's code lies at another place than old's, which is still there.
+// canGoBack says why old can't be run again after g; nil if it can, since g's code lies at another place than old's,
+// which is still there.
 func (g *generation) canGoBack(old *generation) error {
 	if g.directory == old.directory {
 		return fmt.Errorf("its code is edited in place, so %s holds no more what generation %d was", old.directory, old.number)

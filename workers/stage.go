@@ -1,5 +1,5 @@
-// Staging: a roll that is held once its first new worker is ready, and the way back from one that has completed. By both, several pools change all together or
-// not at all.
+// Staging: a roll that is held once its first new worker is ready, and the way back from one that has completed. By
+// both, several pools change all together or not at all.
 
 package workers
 
@@ -17,17 +17,17 @@ type gate struct {
 	withdraw bool          // what was decided; fixed when decided is closed
 }
 
-// Stage begins a reload as Reload does, and holds it once its first new worker is ready: beside the old ones, warmed up, and with no client's request. The
-// settings of Reconfigure are not in force yet. With InPlace no worker can start beside the old ones, so such a pool is held after Prepare. Stage joins no
-// reload that is under way: then it fails.
+// Stage begins a reload as Reload does, and holds it once its first new worker is ready: beside the old ones, warmed
+// up, and with no client's request. The settings of Reconfigure are not in force yet. With InPlace no worker can start
+// beside the old ones, so such a pool is held after Prepare. Stage joins no reload that is under way: then it fails.
 func (p *Pool) Stage() *Roll {
 	r := newRoll()
 	r.gate = &gate{decided: make(chan struct{})}
 	return p.beginAlone(r)
 }
 
-// Undo begins a reload back to what the pool ran before r, a reload of its that has completed: the release and the settings of then. It fails, and changes
-// nothing, if that release can't be had again or another reload came between.
+// Undo begins a reload back to what the pool ran before r, a reload of its that has completed: the release and the
+// settings of then. It fails, and changes nothing, if that release can't be had again or another reload came between.
 func (p *Pool) Undo(r *Roll) *Roll {
 	back := newRoll()
 	back.undoes = r
@@ -52,16 +52,19 @@ func (p *Pool) beginAlone(r *Roll) *Roll {
 	return r
 }
 
-// Proceed lets a roll of Stage go on, which tells by EventStaged that it is held. It is called once at most, and not with Withdraw.
+// Proceed lets a roll of Stage go on, which tells by EventStaged that it is held. It is called once at most, and not
+// with Withdraw.
 func (r *Roll) Proceed() { close(r.gate.decided) }
 
-// Withdraw ends a roll of Stage before anything is changed, with EventFailed and ErrWithdrawn. It is called once at most, and not with Proceed.
+// Withdraw ends a roll of Stage before anything is changed, with EventFailed and ErrWithdrawn. It is called once at
+// most, and not with Proceed.
 func (r *Roll) Withdraw() {
 	r.gate.withdraw = true
 	close(r.gate.decided)
 }
 
-// hold starts the worker that is to be the first one of g, in the place s, and returns when the roll may go on, or with what ends it.
+// hold starts the worker that is to be the first one of g, in the place s, and returns when the roll may go on, or
+// with what ends it.
 func (p *Pool) hold(r *Roll, g *generation, s *slot) *fault {
 	if r.gate == nil {
 		return nil
@@ -88,10 +91,11 @@ func (p *Pool) hold(r *Roll, g *generation, s *slot) *fault {
 		select {
 		case <-died:
 			if died = nil; w.fromOutside() {
-				w.log.Warn("new worker was killed from outside while it waited for other pools, another one will take its place", "exit", w.exit)
+				w.log.Warn("new worker was killed from outside while it waited, another one takes its place", "exit", w.exit)
 				continue
 			}
-			return &fault{slot: s.index, err: fmt.Errorf("worker %d was ready, and died before it got a request (%s); its log says why", s.index, w.exit)}
+			err = fmt.Errorf("worker %d was ready, and died before it got a request (%s); its log says why", s.index, w.exit)
+			return &fault{slot: s.index, err: err}
 		case <-p.context.Done():
 			return &fault{slot: s.index, err: ErrStopping} // Stop ends the worker
 		case <-r.aborted:
@@ -129,7 +133,8 @@ func (p *Pool) stage(g *generation, s *slot) (w *worker, err error) {
 	return w, err
 }
 
-// newcomer is the worker of g that is to take the place: the one that is staged for it, or one that starts now. In run.
+// newcomer is the worker of g that is to take the place: the one that is staged for it, or one that starts now. In
+// run.
 func (p *Pool) newcomer(g *generation, s *slot) *worker {
 	w := g.staged
 	if w == nil || w.home != s {

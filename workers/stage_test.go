@@ -58,10 +58,12 @@ func TestStagedRollChangesNothingUntilItMayProceed(t *testing.T) {
 		}
 		r.Proceed()
 		events := follow(r)
-		if want := []EventKind{EventBegun, EventStaged, EventReplaced, EventReplaced, EventCompleted}; !reflect.DeepEqual(kinds(events), want) {
+		want := []EventKind{EventBegun, EventStaged, EventReplaced, EventReplaced, EventCompleted}
+		if !reflect.DeepEqual(kinds(events), want) {
 			t.Fatalf("%+v", events)
 		}
-		if e := events[1]; e.NewPID != 1003 || e.NewPID != events[2].NewPID || e.Boot <= 0 || f.count() != 5 { // two, the staged one, the one that crashed, one more
+		// two, the staged one, that for the one that crashed, one more
+		if e := events[1]; e.NewPID != 1003 || e.NewPID != events[2].NewPID || e.Boot <= 0 || f.count() != 5 {
 			t.Fatalf("%+v after %d starts", events, f.count())
 		}
 		runs(t, p, 2, 2)
@@ -192,7 +194,8 @@ func TestCompletedRollIsUndoneWhereTheReleaseStillStands(t *testing.T) {
 		follow(r)
 		runs(t, p, 2, 3)
 		events := follow(p.Undo(r))
-		if want := []EventKind{EventBegun, EventRestored, EventRestored, EventRemoved, EventCompleted}; !reflect.DeepEqual(kinds(events), want) || last(events).Generation != 1 {
+		want := []EventKind{EventBegun, EventRestored, EventRestored, EventRemoved, EventCompleted}
+		if !reflect.DeepEqual(kinds(events), want) || last(events).Generation != 1 {
 			t.Fatalf("%+v", events)
 		}
 		runs(t, p, 1, 2)

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Stop ends the pool gracefully: no exchange is taken any more, those in the queue and in flight get DrainTimeout each to finish, then every worker
-// is stopped. When ctx ends the rest is killed at once. It returns when the last process has gone, and names the requests that were cut; a second call waits for the
-// first, and names none.
+// Stop ends the pool gracefully: no exchange is taken any more, those in the queue and in flight get DrainTimeout each
+// to finish, then every worker is stopped. When ctx ends the rest is killed at once. It returns when the last process
+// has gone, and names the requests that were cut; a second call waits for the first, and names none.
 func (p *Pool) Stop(ctx context.Context) (cut []string) {
 	p.dispatch.refuse()
 	p.cancel()

@@ -79,8 +79,8 @@ func (p *Pool) Try(ctx context.Context, s Settings) (t Trial, err error) {
 	return t, err
 }
 
-// estimate says how long a reload takes, by a worker that was as long in ending as end, and took cpu of a processor in all. Workers that start at once share the
-// processors.
+// estimate says how long a reload takes, by a worker that was as long in ending as end, and took cpu of a processor in
+// all. Workers that start at once share the processors.
 func (t *Trial) estimate(s *Settings, end, cpu time.Duration) {
 	surge := max(1, min(s.Surge, t.Workers))
 	rounds := time.Duration((t.Workers + surge - 1) / surge)

@@ -179,7 +179,8 @@ func TestTrialEstimatesTheReload(t *testing.T) {
 				t.Fatal(err)
 			}
 			each := trial.Boot + 250*time.Millisecond
-			if trial.Workers != 7 || trial.Expected != rounds*each || trial.Longest != rounds*(trial.Boot+40*time.Second) || trial.Boot < time.Second {
+			longest := rounds * (trial.Boot + 40*time.Second)
+			if trial.Workers != 7 || trial.Expected != rounds*each || trial.Longest != longest || trial.Boot < time.Second {
 				t.Errorf("surge %d: %+v", surge, trial)
 			}
 		}

@@ -58,8 +58,9 @@ func (n *NoHost) Unwrap() error { return n.Err }
 
 // Refusal is the host's own account of why it did not do what it was asked.
 type Refusal struct {
-	Status int // HTTP
-	Text   string
+	Status  int // HTTP
+	Text    string
+	Outcome Outcome // "" from a host that does not tell it yet
 }
 
 // Error is the host's text.
@@ -100,20 +101,21 @@ func (c *Client) Version(ctx context.Context) (v Version, err error) {
 	return v, c.get(ctx, "/v1/version", &v)
 }
 
-// Reload reloads the pools, or all of them if none is named, and calls each with every event as it happens, together with its line of JSON,
-// which is valid during the call only. It returns nil after the last one, whatever it says. Ending ctx leaves the reload running.
-func (c *Client) Reload(ctx context.Context, pools []string, each func(e Event, line []byte) error) error {
-	return c.follow(ctx, "/v1/reload", reloadRequest{Pools: pools}, each)
+// Reload asks for a reload, and calls each with every event as it happens, together with its line of JSON, which is
+// valid during the call only. It returns nil after the last one, whatever it says. Ending ctx leaves the reload
+// running.
+func (c *Client) Reload(ctx context.Context, r Reload, each func(e Event, line []byte) error) error {
+	return c.follow(ctx, "/v1/reload", r, each)
 }
 
 // Try has the host try the newest code and configuration, and is otherwise as Reload.
-func (c *Client) Try(ctx context.Context, pools []string, each func(e Event, line []byte) error) error {
-	return c.follow(ctx, "/v1/try", reloadRequest{Pools: pools}, each)
+func (c *Client) Try(ctx context.Context, r Reload, each func(e Event, line []byte) error) error {
+	return c.follow(ctx, "/v1/try", r, each)
 }
 
 // Abort ends the reload under way after the workers at hand. each gets its story from the beginning, and Abort returns when it has ended.
 func (c *Client) Abort(ctx context.Context, each func(e Event, line []byte) error) error {
-	return c.follow(ctx, "/v1/abort", reloadRequest{}, each)
+	return c.follow(ctx, "/v1/abort", Reload{}, each)
 }
 
 // Stop stops the host, gracefully or at once, and returns when it has gone. each is called as in Reload. Ending ctx leaves the stop under way.
@@ -208,5 +210,5 @@ func (c *Client) ask(ctx context.Context, method, path string, data []byte) (io.
 	if err := json.NewDecoder(io.LimitReader(w.Body, 1<<20)).Decode(&said); err != nil || said.Error == "" {
 		said.Error = fmt.Sprintf("what answers at %s is no host: %s", c.path, w.Status)
 	}
-	return nil, &Refusal{Status: w.StatusCode, Text: said.Error}
+	return nil, &Refusal{Status: w.StatusCode, Text: said.Error, Outcome: said.Outcome}
 }

@@ -55,12 +55,13 @@ func (f *fakeHost) Status() Status {
 
 func (f *fakeHost) Version() Version { return Version{Version: "1.2.3", PID: 4711} }
 
-func (f *fakeHost) Reload(pools []string) (*Account, error) {
+func (f *fakeHost) Reload(r Reload) (*Account, error) {
+	pools := r.Pools
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, p := range pools {
 		if p == "busy" {
-			return nil, errors.New("the host is stopping")
+			return nil, ErrStopping
 		}
 		if p != "app" && p != "api" {
 			return nil, &UnknownPool{Name: p, Known: []string{"app", "api"}}
@@ -72,7 +73,10 @@ func (f *fakeHost) Reload(pools []string) (*Account, error) {
 	return a, nil
 }
 
-func (f *fakeHost) Try(pools []string) (*Account, error) { return f.Reload(append(pools, "api")) }
+func (f *fakeHost) Try(r Reload) (*Account, error) {
+	r.Pools = append(r.Pools, "api")
+	return f.Reload(r)
+}
 
 func (f *fakeHost) Abort() (*Account, error) { return nil, errors.New("no reload is under way") }
 
@@ -237,7 +241,7 @@ func TestReloadIsToldAsItHappens(t *testing.T) {
 	one, seen := 1, make(chan Event)
 	done := make(chan error, 1)
 	go func() {
-		done <- NewClient(path).Reload(context.Background(), []string{"app"}, func(e Event, line []byte) error {
+		done <- NewClient(path).Reload(context.Background(), Reload{Pools: []string{"app"}}, func(e Event, line []byte) error {
 			if !json.Valid(line) {
 				t.Errorf("no JSON: %s", line)
 			}
@@ -268,7 +272,7 @@ func TestClientThatLeavesDoesNotEndTheReload(t *testing.T) {
 			<-host.begun
 			host.last().Add(Event{Kind: Begun})
 		}()
-		return NewClient(path).Reload(ctx, nil, func(Event, []byte) error { cancel(); return nil })
+		return NewClient(path).Reload(ctx, Reload{}, func(Event, []byte) error { cancel(); return nil })
 	}()
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("it left with %v", err)
@@ -285,12 +289,13 @@ func TestClientThatLeavesDoesNotEndTheReload(t *testing.T) {
 func TestUnknownPoolIsRefusedWithTheNamesThereAre(t *testing.T) {
 	path, host := socketPath(t), newFakeHost()
 	serve(t, path, host)
-	err := NewClient(path).Reload(context.Background(), []string{"ap"}, nil)
+	err := NewClient(path).Reload(context.Background(), Reload{Pools: []string{"ap"}}, nil)
 	var refusal *Refusal
 	if !errors.As(err, &refusal) || refusal.Status != http.StatusNotFound || !strings.Contains(refusal.Text, "app, api") {
 		t.Fatalf("the client is told %v", err)
 	}
-	if err := NewClient(path).Reload(context.Background(), []string{"busy"}, nil); !errors.As(err, &refusal) || refusal.Status != http.StatusConflict {
+	err = NewClient(path).Reload(context.Background(), Reload{Pools: []string{"busy"}}, nil)
+	if !errors.As(err, &refusal) || refusal.Status != http.StatusConflict || refusal.Outcome != HostStopped {
 		t.Fatalf("the client is told %v", err)
 	}
 	if len(host.asked) != 0 {

@@ -1,10 +1,11 @@
 // Package control is the host's control API: HTTP and JSON over a unix socket that only its owner can open.
 //
-// Routes; an error is {"error": "…"} with a status of 4xx or 5xx:
+// Routes; an error is {"error": "…", "outcome": "…"} with a status of 4xx or 5xx, and the outcome's name as in
+// outcome.go:
 //
 //	GET  /v1/status                          a Status
 //	GET  /v1/version                         a Version
-//	POST /v1/reload  {"pools": ["NAME", …]}  one Event a line, as it happens; no names stand for every pool
+//	POST /v1/reload  {"pools": ["NAME", …]}  one Event a line, as it happens; the body is a Reload
 //	POST /v1/try     {"pools": ["NAME", …]}  one Event a line: what a reload would do; nothing changes
 //	POST /v1/abort   {}                      one Event a line: the story of the reload that it ends
 //	GET  /v1/connections                     one Connection a line, the oldest first; ?group=, ?uid= and ?protocol= choose
@@ -93,32 +94,37 @@ type Worker struct {
 // Kind names an [Event].
 type Kind string
 
-// The kinds of [Event]. A reload tells of new pools and of the listeners' files first, and then, for one pool after the other, of begun, of a replaced for each
-// worker, and of completed or failed; at the end of what else has changed.
+// The kinds of [Event]. A reload tells of new pools first. Of several pools it then tells of begun and staged for each.
+// Then come, for one pool after the other, begun if it has not come, a replaced for each worker, and completed or failed;
+// after a failure what is put back, else the listeners' files and what else has changed; and summary at the very end.
 const (
 	ConfigFailed     Kind = "config_failed"     // the configuration can't be applied, and nothing was changed: Error
 	Changed          Kind = "changed"           // a setting took effect: Pool or Address if it is of one, Key, From and To unless secret, What
 	ListenerAdded    Kind = "listener_added"    // Address, Pool, What
-	ListenerRemoved  Kind = "listener_removed"  // Address, What
+	ListenerRemoved  Kind = "listener_removed"  // Address, What, Cut
 	PoolAdded        Kind = "pool_added"        // Pool, Workers, Took, What
-	PoolRemoved      Kind = "pool_removed"      // Pool, What
+	PoolRemoved      Kind = "pool_removed"      // Pool, What, Cut
 	NeedsRestart     Kind = "needs_restart"     // as Changed, but it waits for a restart of the host
 	Waits            Kind = "waits"             // as Changed, but it waits for a reload of all pools
 	Undone           Kind = "undone"            // a later step failed, so this one was taken back: What
 	ListenerReloaded Kind = "listener_reloaded" // certificate and public folder of Address were read again
 	ListenerFailed   Kind = "listener_failed"   // they could not be read, so that the old ones stay: Error
 	Begun            Kind = "begun"             // Pool, Generation, Directory, Pinned, Workers
+	Staged           Kind = "staged"            // Pool, Generation, Slot, NewPID, Boot, Again: its first new worker is ready, and waits for those of the other pools
 	Replaced         Kind = "replaced"          // Pool, Generation, Slot, OldPID, NewPID, Boot, Drained, Cut, Again
 	Restored         Kind = "restored"          // as Replaced: a worker was put back on the release before
 	Removed          Kind = "removed"           // Pool, Generation, Slot, OldPID, Drained, Cut: a worker that the settings have no more
 	Completed        Kind = "completed"         // Pool, Generation, Workers, Took
-	Skipped          Kind = "skipped"           // Pool: one before it failed, so that it keeps the code that it has
+	Skipped          Kind = "skipped"           // Pool: another one failed, so that it keeps the code that it has
+	PutBack          Kind = "put_back"          // as Completed: another pool failed, so that this one is on the release before again
+	Stays            Kind = "stays"             // Pool, Error, Running, Workers: another pool failed, and why this one could not be put back
 	Failed           Kind = "failed"            // Pool, Generation, Slot, Error, Workers, Replaced, Running, Took
 	Kept             Kind = "kept"              // Pool: its workers stay, since the settings say that it is never reloaded
 	Aborted          Kind = "aborted"           // Pool: the reload was aborted before it came to this one, or, without Pool, before it began
 	WouldChange      Kind = "would_change"      // of a dry run: What, and as Changed
-	Tried            Kind = "tried"             // of a dry run: Pool, Directory, Pinned, NewPID, SDK, Boot, Memory, Output
+	Tried            Kind = "tried"             // of a dry run: Pool, Directory, Pinned, NewPID, SDK, Boot, Memory, Output, Workers, Expected, Longest
 	TryFailed        Kind = "try_failed"        // of a dry run: Pool, Error, Output
+	Summary          Kind = "summary"           // the end of a reload or of a dry run: Outcome, Pools, Took, and What is to be done if it failed
 	Stopping         Kind = "stopping"          // the host stops; Inflight
 	Stopped          Kind = "stopped"           // all workers have ended; Took
 )
@@ -134,7 +140,7 @@ type Event struct {
 	NewPID     int       `json:"new_pid,omitempty"`
 	Boot       float64   `json:"boot_ms,omitempty"`
 	Drained    int       `json:"drained,omitempty"` // requests that were in flight in the old worker and ended well
-	Cut        []string  `json:"cut,omitempty"`     // those that were cut at drain_timeout: "GET /slow"
+	Cut        []string  `json:"cut,omitempty"`     // those that were cut at drain_timeout: "GET /slow", or where, if their names are not known
 	Again      string    `json:"again,omitempty"`   // what killed a first new worker from outside, so that one more was tried: "signal: killed"
 	Directory  string    `json:"directory,omitempty"`
 	Pinned     *bool     `json:"pinned,omitempty"` // false: the directory is edited in place
@@ -150,7 +156,20 @@ type Event struct {
 	SDK        string    `json:"sdk,omitempty"`
 	Memory     int64     `json:"memory_bytes,omitempty"` // resident
 	Output     string    `json:"output,omitempty"`       // what the worker printed, its end if that was much
+	Expected   float64   `json:"expected_ms,omitempty"`  // that a reload takes, if old workers are idle
+	Longest    float64   `json:"longest_ms,omitempty"`   // that it takes if each old worker needs all of drain_timeout
+	Outcome    Outcome   `json:"outcome,omitempty"`
+	Pools      []PoolNow `json:"pools,omitempty"`
 	Took       float64   `json:"took_ms,omitempty"`
+}
+
+// PoolNow is what runs where at the end of a reload.
+type PoolNow struct {
+	Pool       string    `json:"pool"`
+	Generation uint64    `json:"generation"` // that it is meant to run
+	Directory  string    `json:"directory,omitempty"`
+	Workers    int       `json:"workers"` // slots
+	Running    []Running `json:"running"`
 }
 
 // Running says which workers serve with a generation. A slot that is in no Running has no worker that is ready.
@@ -159,9 +178,10 @@ type Running struct {
 	Slots      []int  `json:"slots"`
 }
 
-// reloadRequest and stopRequest are the bodies of the two commands.
-type reloadRequest struct {
-	Pools []string `json:"pools"`
+// Reload is what a reload, or a dry run of one, is asked for.
+type Reload struct {
+	Pools []string `json:"pools"`          // by name; none stands for all, and for the rest of the configuration
+	Each  bool     `json:"each,omitempty"` // each pool by itself: one that fails leaves those before it on the new code, instead of all or none
 }
 
 type stopRequest struct {
@@ -170,5 +190,6 @@ type stopRequest struct {
 
 // problem is the body of an answer that is no success.
 type problem struct {
-	Error string `json:"error"`
+	Error   string  `json:"error"`
+	Outcome Outcome `json:"outcome"`
 }

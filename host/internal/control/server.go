@@ -21,9 +21,9 @@ type Host interface {
 	Version() Version
 	// Reload begins to reload the pools, all of them if none is named, one after the other, and returns at once. An unknown name fails it before
 	// anything is changed, with an [UnknownPool]; another error says why no reload is possible now.
-	Reload(pools []string) (*Account, error)
+	Reload(r Reload) (*Account, error)
 	// Try begins to try the newest code and configuration without changing anything. Names and errors are as in Reload.
-	Try(pools []string) (*Account, error)
+	Try(r Reload) (*Account, error)
 	// Abort ends the reload under way after the workers at hand, and those that wait for it. The account is the former's.
 	Abort() (*Account, error)
 	// Connections lists the long-lived connections that are open, in any order. The list is the caller's.
@@ -70,7 +70,7 @@ func NewServer(claim *Claim, host Host) *Server {
 	mux.HandleFunc("GET /v1/version", func(w http.ResponseWriter, r *http.Request) { answer(w, http.StatusOK, host.Version()) })
 	mux.HandleFunc("POST /v1/reload", s.account(host.Reload))
 	mux.HandleFunc("POST /v1/try", s.account(host.Try))
-	mux.HandleFunc("POST /v1/abort", s.account(func([]string) (*Account, error) { return host.Abort() }))
+	mux.HandleFunc("POST /v1/abort", s.account(func(Reload) (*Account, error) { return host.Abort() }))
 	mux.HandleFunc("GET /v1/connections", s.connections)
 	mux.HandleFunc("POST /v1/send", s.send)
 	mux.HandleFunc("POST /v1/close", s.close)
@@ -143,13 +143,13 @@ func (s *Server) Close() {
 }
 
 // account answers with what begin begins, as it happens.
-func (s *Server) account(begin func(pools []string) (*Account, error)) http.HandlerFunc {
+func (s *Server) account(begin func(Reload) (*Account, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		var body reloadRequest
+		var body Reload
 		if !read(w, r, &body) {
 			return
 		}
-		account, err := begin(body.Pools)
+		account, err := begin(body)
 		var unknown *UnknownPool
 		switch {
 		case errors.As(err, &unknown):
@@ -225,7 +225,7 @@ func readUpTo(w http.ResponseWriter, r *http.Request, into any, most int64) bool
 
 func example(into any) string {
 	switch into.(type) {
-	case *reloadRequest:
+	case *Reload:
 		return `{"pools": ["web"]}`
 	case *Message:
 		return `{"all": true, "bytes": "aGVsbG8="}`
@@ -237,7 +237,7 @@ func example(into any) string {
 }
 
 func refuse(w http.ResponseWriter, status int, err error) {
-	answer(w, status, problem{Error: err.Error()})
+	answer(w, status, problem{Error: err.Error(), Outcome: outcomeOf(status, err)})
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

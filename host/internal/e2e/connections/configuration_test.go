@@ -58,7 +58,7 @@ func TestAReloadGivesOpenConnectionsTheirNewLimits(t *testing.T) {
 	}
 	harness.Write(t, k.Dir, "host.toml", strings.Replace(k.Toml, "max_message = 2000", "max_message = \"lots\"", 1))
 	s = k.Upgrade("/")
-	if out, code := k.Run("reload"); code != 1 || !strings.Contains(out, "max_message") {
+	if out, code := k.Run("reload"); code != 6 || !strings.Contains(out, "max_message") {
 		t.Errorf("host reload: exit %d\n%s", code, out)
 	}
 	settle(s)

@@ -131,6 +131,9 @@ func TestTheDockerfileNeedsNoShellAndCopiesWhatThereIs(t *testing.T) {
 			t.Errorf("%s runs a shell, which keeps SIGTERM to itself: %s", instruction, seen[instruction])
 		}
 	}
+	if probe := seen["HEALTHCHECK"]; !strings.HasSuffix(probe, `CMD ["host", "status", "--check"]`) {
+		t.Errorf("what is healthy though no pool can serve: %s", probe)
+	}
 	if user := seen["USER"]; user == "" || user == "root" {
 		t.Errorf("it runs as %q", user)
 	}

@@ -106,7 +106,7 @@ func TestAbortEndsAReloadAfterTheWorkerAtHand(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "the reload was aborted") || !strings.Contains(out, "generation 1") {
 		t.Errorf("exit %d: %s", code, out)
 	}
-	if r := <-reload; r.code != 1 || !strings.Contains(r.out, "the reload was aborted") {
+	if r := <-reload; r.code != 7 || !strings.Contains(r.out, "the reload was aborted") {
 		t.Errorf("exit %d: %s", r.code, r.out)
 	}
 	if st := h.Status(); st.Pools[0].Workers[0].Generation != 2 || st.Pools[0].Workers[2].Generation != 1 {

@@ -145,7 +145,7 @@ func TestTLSSpeaksHTTP2AndReadsItsFilesAgainAtAReload(t *testing.T) {
 		t.Errorf("after the reload the certificate is still number %d", serial)
 	}
 	harness.Write(t, dir, "cert.pem", "no certificate")
-	if out, code := h.Run("reload"); code != 1 || !strings.Contains(out, "cert.pem") {
+	if out, code := h.Run("reload"); code != 6 || !strings.Contains(out, "cert.pem") {
 		t.Errorf("a broken certificate: exit %d\n%s", code, out)
 	}
 	if serial, _, _ := get(); serial != 2 {

@@ -1,0 +1,186 @@
+// exit.go has the exit statuses, by cause, and turns errors into them.
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/control"
+)
+
+// exits are all exit statuses but those of signals. `host help exit` shows them, and README.md.
+var exits = []struct {
+	status  int
+	outcome control.Outcome
+	means   string
+}{
+	{0, control.Done, "done"},
+	{1, control.NotDone,
+		"it failed: the new code does not start, a pool can't serve, nobody was reached; what ran before runs on"},
+	{2, control.Misused, "the command line is wrong: a flag, an argument, a pool's name"},
+	{3, control.TurnedBack, "kept for a deploy that is turned back by evidence"},
+	{4, control.Absent, "no host answers"},
+	{5, control.Forbidden, "not allowed: by the host (another user, no token), or by the system (a port, a file)"},
+	{6, control.BadConfig, "host.toml, or a file that it names, has a mistake or can't be applied"},
+	{7, control.HalfWay,
+		"a reload failed or was aborted, and what was replaced can't be put back: old and new code run side by side"},
+	{8, control.WasAborted, "a reload was aborted, and what was replaced is put back"},
+	{9, control.RequestsCut, "done, but with --strict: requests were cut at drain_timeout"},
+	{10, control.HostStopped, "the host stops, or went away before the end"},
+}
+
+const exitSignal = 128 // and the signal's number
+
+// The statuses by name.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// exitStatus is the one of an outcome. An outcome that only a newer host knows is a failure.
+func exitStatus(o control.Outcome) int {
+	for _, e := range exits {
+		if e.outcome == o {
+			return e.status
+		}
+	}
+	return exitFailure
+}
+
+// ended is the end of a command for a cause. Without a text all has been said.
+type ended struct {
+	outcome control.Outcome
+	text    string
+}
+
+func (e *ended) Error() string { return e.text }
+
+// exitOf is the status of another program, which has said why.
+type exitOf int
+
+func (p exitOf) Error() string { return "" }
+
+// endedBy is the end of a command by its outcome, when all has been said; nil if it is done.
+func endedBy(o control.Outcome) error {
+	if o == control.Done {
+		return nil
+	}
+	return &ended{outcome: o}
+}
+
+// interrupted is the end of a command by a signal.
+type interrupted struct {
+	signal os.Signal
+	text   string // what goes on all the same
+}
+
+func (i *interrupted) Error() string { return "interrupted; " + i.text }
+
+// status is the exit status that shells give for the signal.
+func (i *interrupted) status() int {
+	if number, ok := i.signal.(syscall.Signal); ok {
+		return exitSignal + int(number)
+	}
+	return exitFailure
+}
+
+// causeOf gives the cause of an error, and its exit status.
+func causeOf(err error) (control.Outcome, int) {
+	var end *ended
+	var passed exitOf
+	var stop *interrupted
+	var usage *usageError
+	var refusal *control.Refusal
+	var none *control.NoHost
+	var problems config.Problems
+	o := control.NotDone
+	switch {
+	case err == nil:
+		o = control.Done
+	case errors.As(err, &end):
+		o = end.outcome
+	case errors.As(err, &passed):
+		return control.NotDone, int(passed)
+	case errors.As(err, &stop):
+		return control.WasInterrupt, stop.status()
+	case errors.As(err, &usage):
+		o = control.Misused
+	case errors.As(err, &refusal) && refusal.Outcome != "":
+		o = refusal.Outcome
+	case errors.Is(err, fs.ErrPermission):
+		o = control.Forbidden
+	case errors.As(err, &none):
+		o = control.Absent
+	case errors.Is(err, control.ErrCutOff):
+		o = control.HostStopped
+	case errors.As(err, &problems):
+		o = control.Misused // all of it came from the command line
+		for _, p := range problems {
+			if p.Path != "" {
+				o = control.BadConfig
+			}
+		}
+	}
+	return o, exitStatus(o)
+}
+
+// report prints the error, if any, as text or as a line of JSON, and gives the exit status.
+func report(t *terminal, name string, asJSON bool, err error) int {
+	outcome, status := causeOf(err)
+	if err == nil {
+		return status
+	}
+	var usage *usageError
+	var problems config.Problems
+	text := err.Error()
+	switch {
+	case text == "":
+	case asJSON:
+		encode(t.out, failure{Kind: "error", Outcome: outcome, Status: status, Error: text})
+	case errors.As(err, &usage):
+		fmt.Fprintf(t.err, "%s: %v\n(`%s --help` shows how it is used)\n", name, err, name)
+	case errors.As(err, &problems):
+		fmt.Fprintln(t.err, t.red(text))
+	default:
+		fmt.Fprintf(t.err, "%s: %s\n", name, t.red(text))
+	}
+	return status
+}
+
+// failure is the line of JSON of an error. Its first field tells it from whatever else the command prints.
+type failure struct {
+	Kind    control.Kind    `json:"event"`
+	Outcome control.Outcome `json:"outcome"`
+	Status  int             `json:"status"` // the exit status
+	Error   string          `json:"error"`
+}
+
+// encode writes a line of JSON.
+func encode(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
+}
+
+// exitTable writes the exit statuses.
+func exitTable(w io.Writer) {
+	fmt.Fprint(w, `How the commands end. With --json an error is a line {"event": "error", "outcome": …, "status": …, "error": …} on
+standard output, and the last line of a reload, {"event": "summary", …}, has its outcome.
+
+`)
+	list := table{indent: "  ", right: map[int]bool{0: true}}
+	list.add(plain("STATUS", "OUTCOME", "")...)
+	for _, e := range exits {
+		list.add(plain(fmt.Sprint(e.status), string(e.outcome), e.means)...)
+	}
+	list.add(plain("128+N", string(control.WasInterrupt), "the command was, by signal N; what it asked for goes on")...)
+	list.write(w)
+}
