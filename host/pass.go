@@ -71,7 +71,6 @@ func (p *pass) lead() {
 		p.refuse(err, control.NotDone)
 		return
 	}
-	p.readFiles()
 	var kept []plannedPool
 	for _, next := range p.plan.pools {
 		if next.old != nil {
@@ -82,6 +81,7 @@ func (p *pass) lead() {
 		p.takeBack()
 		return
 	}
+	p.readFiles() // now, since a release that does not come in must not bring its public folder
 	if !p.swap() {
 		p.takeBack()
 		p.verdict.outcome = control.HostStopped

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -41,7 +42,8 @@ func newSite(t *testing.T, more string) *site {
 	t.Helper()
 	s := &site{&serving{t: t}, shortDir(t)}
 	s.control = filepath.Join(s.dir, "c.sock")
-	text := fmt.Sprintf("control = %q\n", s.control)
+	s.deploy("public", "1")
+	text := fmt.Sprintf("control = %q\n[http]\npublic = \"public\"\n", s.control)
 	for _, pool := range []string{"a", "b", "c"} {
 		directory := pool
 		if pool == "c" {
@@ -116,16 +118,35 @@ func (s *site) changes(status int, releases string, reload []string, says ...str
 	return out
 }
 
+func (s *site) get(path string) string {
+	s.t.Helper()
+	resp, err := http.Get("http://" + s.status().Listen[0].Address + path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(body)
+}
+
 func TestSeveralPoolsChangeAllTogetherOrNotAtAll(t *testing.T) {
 	s := newSite(t, "")
 	s.await("ready")
 	_, before := s.runs()
 
+	s.write("public-1/version.txt", "1")
+	s.write(s.deploy("public", "2")+"/version.txt", "2")
 	s.deploy("a", "2")
 	s.write(s.deploy("b", "2")+"/poison", "Parse error in line 3")
 	s.changes(1, "a-1 b-1 c-1", nil, "Parse error in line 3", "a  not reloaded", "what runs now:", "mend pool b")
 	if _, after := s.runs(); !slices.Equal(before, after) {
 		t.Errorf("workers were replaced before every pool had a new one: %v became %v", before, after)
+	}
+	if got := s.get("/version.txt"); got != "1" {
+		t.Errorf("the public folder is that of release %s", got)
 	}
 
 	s.write(s.deploy("b", "3")+"/limit", "x") // its second worker does not start any more
@@ -139,6 +160,9 @@ func TestSeveralPoolsChangeAllTogetherOrNotAtAll(t *testing.T) {
 	s.changes(1, "a-2 b-1 c-1", []string{"--each"}, "a  reloaded: 2 workers")
 	os.Remove(filepath.Join(s.dir, "b-3/limit"))
 	s.changes(0, "a-2 b-3 c-1", nil, "c  reloaded: 2 workers")
+	if got := s.get("/version.txt"); got != "2" {
+		t.Errorf("the public folder is that of release %s", got)
+	}
 }
 
 func TestAnAbortedReloadOfSeveralPoolsChangesNone(t *testing.T) {
