@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"github.com/vmihailenco/msgpack/v5"
+	"github.com/workerhost/workerhost/protocol/vectors"
 )
 
 // parser is what every message type can do.
@@ -272,7 +273,7 @@ func knownFlags(m Message) int64 {
 	return 0
 }
 
-// leveled brings an element into the form that plain and generic give.
+// leveled brings an element into the form that vectors.Plain and vectors.Level give.
 func leveled(x any) any {
 	if raw, ok := x.(msgpack.RawMessage); ok {
 		var v any
@@ -288,7 +289,7 @@ func leveled(x any) any {
 		}
 		return level
 	}
-	return generic(x)
+	return vectors.Level(x)
 }
 
 // sameElement compares an element with what a vector has. An empty body or list may stand for nil. If later, lists

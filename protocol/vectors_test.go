@@ -16,6 +16,7 @@ import (
 	"testing/iotest"
 
 	"github.com/vmihailenco/msgpack/v5"
+	"github.com/workerhost/workerhost/protocol/vectors"
 )
 
 type vector struct {
@@ -67,69 +68,6 @@ func (v vector) bytes(t testing.TB) (b []byte) {
 	return b
 }
 
-// plain turns what stands in a vector's message into what generic gives for the same bytes.
-func plain(x any) any {
-	switch x := x.(type) {
-	case json.Number:
-		if n, err := x.Int64(); err == nil {
-			return n
-		}
-		f, _ := x.Float64()
-		return f
-	case []any:
-		list := make([]any, len(x))
-		for i := range x {
-			list[i] = plain(x[i])
-		}
-		return list
-	case map[string]any:
-		if len(x) == 1 {
-			if digits, ok := x["hex"].(string); ok {
-				b, _ := hex.DecodeString(digits)
-				return string(b)
-			}
-			if times, ok := x["repeat"].([]any); ok {
-				n, _ := times[1].(json.Number).Int64()
-				return strings.Repeat(times[0].(string), int(n))
-			}
-		}
-		m := make(map[string]any, len(x))
-		for k := range x {
-			m[k] = plain(x[k])
-		}
-		return m
-	}
-	return x
-}
-
-// generic decodes a value with vmihailenco/msgpack, which knows nothing of our decoder, and levels the differences that SPEC.md §2.4 levels.
-func generic(x any) any {
-	switch x := x.(type) {
-	case []byte:
-		return string(x)
-	case []any:
-		list := make([]any, len(x))
-		for i := range x {
-			list[i] = generic(x[i])
-		}
-		return list
-	case map[string]any:
-		for k := range x {
-			x[k] = generic(x[k])
-		}
-		return x
-	case float32:
-		return float64(x)
-	case nil, string, bool, float64:
-		return x
-	}
-	n := reflect.ValueOf(x)
-	if n.CanUint() {
-		return int64(n.Uint())
-	}
-	return n.Int()
-}
-
 func TestVectorsSayWhatAnIndependentDecoderReads(t *testing.T) {
 	for _, v := range readVectors(t, "valid.json", "long.json") {
 		if v.Error != "" || strings.Contains(v.Name, "extension") {
@@ -138,8 +76,8 @@ func TestVectorsSayWhatAnIndependentDecoderReads(t *testing.T) {
 		var got any
 		if err := msgpack.Unmarshal(v.bytes(t)[lengthSize:], &got); err != nil {
 			t.Errorf("%s: %v", v.Name, err)
-		} else if want := plain(v.Message); !reflect.DeepEqual(generic(got), want) {
-			t.Errorf("%s:\ngot  %v\nwant %v", v.Name, generic(got), want)
+		} else if want := vectors.Plain(v.Message); !reflect.DeepEqual(vectors.Level(got), want) {
+			t.Errorf("%s:\ngot  %v\nwant %v", v.Name, vectors.Level(got), want)
 		}
 	}
 }
@@ -161,7 +99,7 @@ func TestValidFramesAreReadAsTheirMessage(t *testing.T) {
 			continue
 		}
 		want := elements(m)
-		given := plain(v.Message).([]any)
+		given := vectors.Plain(v.Message).([]any)
 		for i := range min(len(want), len(given)) {
 			got := given[i]
 			if known := knownFlags(m); i == 2 && known != 0 {
@@ -244,8 +182,8 @@ func TestStartOfAWorkersStream(t *testing.T) {
 					}
 					return
 				}
-				if err != nil || string(stray) != plain(v.Stray) {
-					t.Fatalf("got %.80q before the magic and error %v, want %.80q", stray, err, plain(v.Stray))
+				if err != nil || string(stray) != vectors.Plain(v.Stray) {
+					t.Fatalf("got %.80q before the magic and error %v, want %.80q", stray, err, vectors.Plain(v.Stray))
 				}
 				for _, want := range v.Frames {
 					if payload, err := c.Read(); err != nil || hex.EncodeToString(payload) != want[2*lengthSize:] {

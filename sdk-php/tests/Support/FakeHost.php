@@ -271,13 +271,19 @@ final class FakeHost
         }
     }
 
-    /** Closes the worker's input, waits for its end, and gives its exit status. */
-    public function end(): int
+    /** Closes the worker's input. */
+    public function endInput(): void
     {
         if ($this->to !== null) {
             @fclose($this->to);
             $this->to = null;
         }
+    }
+
+    /** Closes the worker's input, waits for its end, and gives its exit status. */
+    public function end(): int
+    {
+        $this->endInput();
         if ($this->exitCode !== null) {
             return $this->exitCode;
         }
