@@ -115,7 +115,7 @@ func elements(m Message) []any {
 	case *Log:
 		return []any{6, m.Stream, m.Level, m.Message, value(m.Context)}
 	case *Drain:
-		return []any{7, 0}
+		return []any{7, 0, m.Deadline}
 	case *Request:
 		return []any{16, m.Stream, uint(m.Flags), m.Method, m.Target, m.Version, m.Scheme, m.Host, m.Remote, list(m.Headers), body(m.Body),
 			m.Length, formElements(m.Form), tlsElements(m.TLS), m.Attempt, m.ID, m.Local}

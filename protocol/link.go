@@ -52,7 +52,9 @@ type Log struct {
 }
 
 // Drain asks a worker to finish what it has and to exit (SPEC.md §8.3).
-type Drain struct{}
+type Drain struct {
+	Deadline int64 // milliseconds from now until what is still open is given up; 0 is never
+}
 
 // Has says whether the worker offered the feature (SPEC.md §3.5).
 func (r *Ready) Has(feature string) bool {
@@ -266,12 +268,19 @@ func (m *Log) Parse(payload []byte) error {
 // AppendFrame implements [Message].
 func (m *Drain) AppendFrame(b []byte) []byte {
 	start := len(b)
-	return endFrame(begin(b, TypeDrain, 0, 0), start)
+	if m.Deadline == 0 {
+		return endFrame(begin(b, TypeDrain, 0, 0), start)
+	}
+	return endFrame(appendInt(begin(b, TypeDrain, 0, 1), m.Deadline), start)
 }
 
 // Parse reads a DRAIN's payload. Errors are [*LinkError].
 func (m *Drain) Parse(payload []byte) error {
 	f := open(payload, TypeDrain, 0)
+	*m = Drain{}
+	if f.next("deadline") {
+		m.Deadline = f.long()
+	}
 	return f.end()
 }
 

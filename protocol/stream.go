@@ -105,7 +105,10 @@ func (m *Data) Parse(payload []byte) error {
 		m.Bytes = f.bodyBytes()
 	}
 	if f.next("trailers") && !f.null() {
-		m.Trailers = f.pairs(nil)
+		start := f.pos
+		if m.Trailers = f.pairs(nil); m.Flags&FlagEnd == 0 {
+			f.fail(start, "none without END", "some")
+		}
 	}
 	return f.end()
 }

@@ -29,7 +29,7 @@ final class Message
         Frame::PING => ['token' => 'long'],
         Frame::PONG => ['token' => 'long'],
         Frame::LOG => ['level' => 'str', 'message' => 'str', 'context' => 'value'],
-        Frame::DRAIN => [],
+        Frame::DRAIN => ['deadline' => 'long'],
         Frame::REQUEST => [
             'flags' => 'uint', 'method' => 'str', 'target' => 'str', 'version' => 'str', 'scheme' => 'str', 'host' => 'str', 'remote' => 'str',
             'headers' => 'pairs', 'body' => 'body?', 'length' => 'length', 'form' => 'form?', 'tls' => 'tls?',
@@ -63,6 +63,7 @@ final class Message
         Frame::READY => [5 => 1, [], Frame::WINDOW_SIZE],
         Frame::FAILED => [3 => ''],
         Frame::LOG => [4 => null],
+        Frame::DRAIN => [2 => 0],
         Frame::REQUEST => [10 => null, -1, null, null, 1, '', ''],
         Frame::RESPONSE => [5 => null, null, null],
         Frame::DATA => [4 => null],
@@ -134,6 +135,9 @@ final class Message
             ++$position;
         }
         self::extras($type, $message, \count($shape) + 2);
+        if ($type === Frame::DATA && isset($message[4]) && ($message[2] & Frame::FLAG_END) === 0) {
+            self::refuse($type, 'trailers', 'some without END'); // they would be lost
+        }
 
         return $message + $defaults;
     }
