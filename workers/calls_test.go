@@ -175,6 +175,46 @@ func TestActsAndCallsThatBreakTheLink(t *testing.T) {
 	}
 }
 
+func TestACallBeyondThoseUnansweredIsRefused(t *testing.T) {
+	var c ledger
+	const size = 10
+	stream, sent, read := uint32(0), int64(0), int64(0)
+	call := func() error {
+		stream += 2
+		err := c.admit(protocol.TypeCall, stream, sent, sent, func() int64 { return read })
+		if err == nil {
+			sent += size
+			c.answered(sent)
+		}
+		return err
+	}
+	for n := range protocol.MaxCalls {
+		if err := call(); err != nil {
+			t.Fatalf("call %d: %v", n+1, err)
+		}
+	}
+	if err := call(); err == nil {
+		t.Error("one more is admitted while all answers are unread")
+	}
+	read = size - 1
+	if err := call(); err == nil {
+		t.Error("one more is admitted while the first answer is half read")
+	}
+	read = size
+	if err := call(); err != nil {
+		t.Errorf("one answer was read, and yet: %v", err)
+	}
+	if err := call(); err == nil {
+		t.Error("two more are admitted for one answer that was read")
+	}
+	read = sent
+	for range protocol.MaxCalls {
+		if err := call(); err != nil {
+			t.Fatalf("all answers were read, and yet: %v", err)
+		}
+	}
+}
+
 // flood sends a little more than protocol.MaxStaged.
 func (w *fakeWorker) flood(stream uint32, flags protocol.Flags) {
 	part := make([]byte, protocol.MaxData)
