@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// deliverFile serves the response's file. One that can't be served is the application's mistake: 500, and the log says why.
+// deliverFile serves the response's file. One that can't be served makes it no valid response: 502, as with any other, and the log says why.
 func (x *exchange) deliverFile(w http.ResponseWriter, r *http.Request) {
 	m := &x.response
 	traits := x.terms.backend.Traits()
@@ -28,7 +28,7 @@ func (x *exchange) deliverFile(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		x.server.log.Error("a worker's file can't be served", x.about("file", m.File, "error", err)...)
 		blame(w, "file not served")
-		x.server.answer(w, r, verdict{status: http.StatusInternalServerError}, err.Error())
+		x.server.answer(w, r, verdict{status: http.StatusBadGateway}, err.Error())
 		return
 	}
 	defer f.Close()

@@ -50,13 +50,13 @@ func TestAWorkersFileIsServedFromItsRootsOnly(t *testing.T) {
 	h.backend.traits.FileRoots = []string{filepath.Join(base, "nowhere"), filepath.Join(base, "root"), filepath.Join(base, "root2")}
 	for path, want := range map[string]int{
 		"root/a.txt": 200, "root/sub/../a.txt": 200, "root/sub/b.bin": 200, "root/inside": 200, "root2/c": 200, "current/a.txt": 200,
-		"root/out": 500, "root/abs": 500, "secret": 500, "root/../secret": 500, "root/sub": 500, "root": 500, "root/none": 500, "root/pipe": 500, "nowhere/x": 500,
+		"root/out": 502, "root/abs": 502, "secret": 502, "root/../secret": 502, "root/sub": 502, "root": 502, "root/none": 502, "root/pipe": 502, "nowhere/x": 502,
 	} {
 		if resp, _ := h.do("GET", "/", nil, "X-File", base+"/"+path); resp.StatusCode != want {
 			t.Errorf("%s: %s", path, resp.Status)
 		}
 	}
-	if resp, _ := h.do("GET", "/", nil, "X-File", "a.txt"); resp.StatusCode != 500 {
+	if resp, _ := h.do("GET", "/", nil, "X-File", "a.txt"); resp.StatusCode != 502 {
 		t.Errorf("a relative path: %s", resp.Status)
 	}
 	if !strings.Contains(h.logged.String(), "file_roots") {
