@@ -97,6 +97,8 @@ func (b *requestBody) take(p []byte) (n, grant int, trailers []string, err error
 		case b.ended:
 			trailers, b.trailers = b.trailers, nil
 			return 0, 0, trailers, io.EOF
+		case b.s.deaf:
+			return 0, 0, nil, ErrHostGone
 		}
 		b.s.changed.Wait()
 	}

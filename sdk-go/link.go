@@ -77,6 +77,9 @@ func (l *link) read() {
 			continue
 		}
 		if errors.Is(err, io.EOF) {
+			if l.deafen() {
+				return
+			}
 			err = nil // §1.3: the host is done with us
 		} else {
 			err = fmt.Errorf("sdk: the link to the host broke: %w", err)
@@ -84,6 +87,19 @@ func (l *link) read() {
 		l.end(err)
 		return
 	}
+}
+
+// deafen is the end of the input after DRAIN: what runs may finish, unless it waits for the host (§8.3). It says false if nothing does, or DRAIN has not come.
+func (l *link) deafen() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.draining || l.ended {
+		return false
+	}
+	for _, s := range l.streams {
+		s.deafen()
+	}
+	return true
 }
 
 // end closes over, once. The first reason stays.

@@ -28,6 +28,7 @@ type stream struct {
 	mu      sync.Mutex // guards what follows, and what body says; never held while sending or while the user's code runs
 	changed sync.Cond  // err, credit, body or a deadline has changed
 	err     error      // why the stream ended early; sticks
+	deaf    bool       // nothing more comes from the host
 	credit  protocol.Credit
 	writeBy deadline
 }
@@ -107,6 +108,14 @@ func (s *stream) abort(cause error) {
 	s.cancel(cause)
 }
 
+// deafen has those fail that wait for the host, now or later.
+func (s *stream) deafen() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deaf = true
+	s.changed.Broadcast()
+}
+
 // giveUp is abort with word to the host.
 func (s *stream) giveUp(m *protocol.Reset) {
 	if s.failure() != nil {
@@ -141,6 +150,9 @@ func (s *stream) takeCredit(want int) (int, error) {
 		}
 		if n := s.credit.Take(want); n > 0 {
 			return n, nil
+		}
+		if s.deaf {
+			return 0, ErrHostGone
 		}
 		s.changed.Wait()
 	}

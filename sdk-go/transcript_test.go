@@ -81,7 +81,7 @@ func playHost(t *testing.T, lines []transcript.Line) {
 		gone <- serve(workerIn, protocol.Pipe{File: workerOut}, http.HandlerFunc(transcriptHandler), []Option{WithConcurrency(concurrency), transcriptWorker.option()})
 	}()
 	defer hostOut.Close()
-	conn := protocol.NewConn(hostIn, hostOut)
+	conn := protocol.NewConn(hostIn, protocol.Pipe{File: hostOut})
 	conn.Send(&protocol.Hello{Versions: []int{protocol.Version}, Pool: "test", Generation: 1})
 	if _, err := conn.ReadMagic(); err != nil {
 		t.Fatal(err)
@@ -105,13 +105,14 @@ func playHost(t *testing.T, lines []transcript.Line) {
 		switch {
 		case l.Type == protocol.TypeDone && done[l.Stream()]:
 		case l.Kind == '>' && l.Text == "end":
+			conn.Flush()
 			hostOut.Close()
 		case l.Kind == '>' && l.Type != 0:
 			conn.Send(rawFrame(l.Frame()))
 		case l.Kind == '<' && l.Type != 0:
 			payload := next(l.Type)
 			if payload == nil {
-				t.Fatalf("line %d: expected %s, got the end", l.Number, l.Text)
+				t.Fatalf("line %d: expected %s, got the end: %v", l.Number, l.Text, <-gone)
 			}
 			with, err := l.Check(payload)
 			if err != nil {

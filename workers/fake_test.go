@@ -165,7 +165,7 @@ func (w *fakeWorker) boot(concurrency int) bool {
 	return w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Concurrency: concurrency, Features: w.features}) == nil
 }
 
-// loop answers until DRAIN or the end of input.
+// loop answers until the end of input, which comes once all is done.
 func (w *fakeWorker) loop(handle func(w *fakeWorker, r *protocol.Request)) {
 	for {
 		payload, err := w.conn.Read()
@@ -174,8 +174,6 @@ func (w *fakeWorker) loop(handle func(w *fakeWorker, r *protocol.Request)) {
 		}
 		t, _, _ := protocol.Head(payload)
 		switch t {
-		case protocol.TypeDrain:
-			return
 		case protocol.TypePing:
 			var m protocol.Ping
 			m.Parse(payload)

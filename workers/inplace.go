@@ -19,6 +19,7 @@ func (p *Pool) replaceInPlace(s *slot, g *generation, only *worker) (r replaceme
 		switch {
 		case only != nil && only.due != unresponsive: // no request of its is ever cut
 			p.dispatch.withdraw(only, Draining)
+			only.drain(0)
 			<-only.drained
 			only.stop()
 		case r.old.isReady():

@@ -20,7 +20,7 @@ func (w *worker) begin(x *exchange) bool {
 	}
 	a.calls.Lock()
 	x.sink.Begin(a)
-	if !w.open(a) { // the worker died meanwhile: nothing has begun
+	if !w.open(a) { // the worker died or began to drain meanwhile: nothing has begun
 		a.over = true
 		a.calls.Unlock()
 		a.close()
@@ -49,7 +49,7 @@ const notDone time.Duration = -1
 func (w *worker) open(a *attempt) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.ended {
+	if w.ended || w.parting {
 		return false
 	}
 	w.lastID += 2

@@ -176,6 +176,7 @@ func (p *Pool) outlast(w *worker) {
 		return
 	}
 	p.dispatch.withdraw(w, Draining)
+	w.drain(0)
 	if within(w.drained, w.gen.settings.DrainTimeout) {
 		w.stop()
 		return

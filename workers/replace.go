@@ -90,6 +90,7 @@ func (p *Pool) swap(s *slot, r *replacement, g *generation, err error) error {
 func (p *Pool) retire(w *worker) (drained int, cut []string) {
 	set := w.gen.settings
 	drained = p.dispatch.withdraw(w, Draining)
+	w.drain(set.DrainTimeout)
 	if !within(w.drained, set.DrainTimeout) {
 		cut = w.cut()
 		drained -= min(drained, len(cut))
@@ -118,14 +119,25 @@ func (w *worker) cut() (names []string) {
 	return names
 }
 
-// stop ends the process: DRAIN and end of input, TERM, KILL, each with its deadline.
+// drain tells a worker that was withdrawn to finish what it has, for which it gets so long, and to exit; 0 is as long as
+// it takes. It is told once.
+func (w *worker) drain(deadline time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.parting && w.conn != nil {
+		w.parting = true
+		w.conn.Send(&protocol.Drain{Deadline: deadline.Milliseconds()}) // a broken pipe shows in the exit
+	}
+}
+
+// stop ends the process of a worker that was told to drain: end of input, TERM, KILL, each with its deadline. After
+// DRAIN a worker may finish its own affairs although its input has ended (SPEC.md §8.3).
 func (w *worker) stop() {
 	if w.process == nil {
 		return
 	}
 	limit := w.gen.settings.StopTimeout
 	asked := time.Now()
-	w.conn.Send(&protocol.Drain{})
 	flushed := make(chan struct{})
 	go func() { w.conn.Flush(); close(flushed) }() // ends at the latest when the input is closed
 	within(flushed, limit)

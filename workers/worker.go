@@ -59,6 +59,7 @@ type worker struct {
 	streams map[uint32]*attempt
 	lastID  uint32
 	ended   bool   // no stream opens any more
+	parting bool   // DRAIN was sent, and likewise
 	broken  string // why the link failed, if it did
 	warming string // the warm-up request at hand, or the last one
 

@@ -102,7 +102,7 @@ final class Exchange
     {
         // The bytes inside REQUEST took no room, so no more is granted than DATA has taken.
         $this->ungranted += $bytes;
-        if (!$this->whole && $this->ungranted >= Frame::WINDOW_SIZE >> 1 && $this->room < Frame::WINDOW_SIZE) {
+        if (!$this->whole && !$this->cancelled && !$this->broken && $this->ungranted >= Frame::WINDOW_SIZE >> 1 && $this->room < Frame::WINDOW_SIZE) {
             $grant = \min($this->ungranted, Frame::WINDOW_SIZE - $this->room);
             $this->ungranted = 0;
             $this->room += $grant;
@@ -126,8 +126,10 @@ final class Exchange
         $message = $this->link->wait();
         if ($message !== null) {
             $this->apply($message);
+        } elseif (!$this->over()) {
+            $this->cancelled = true;
+            $this->reason = 'the host says no more';
         }
-        $this->over();
     }
 
     /** Takes in what has come, without waiting, and says whether anybody still waits for the answer. */
@@ -146,7 +148,7 @@ final class Exchange
      */
     private function over(): bool
     {
-        if (!$this->cancelled && ($this->done || $this->link->ended)) {
+        if (!$this->cancelled && ($this->done || $this->link->lost)) {
             $this->cancelled = true;
             $this->reason = $this->done ? 'the request is over' : 'the host is gone';
         }
@@ -196,6 +198,7 @@ final class Exchange
                     1 => 'the client has left',
                     2 => "the request's time is up",
                     3 => 'the drain deadline has passed',
+                    Frame::CODE_UNKNOWN => 'the host sent a message that this SDK does not know',
                     default => "the host gave the request up (code {$message[2]})",
                 } . ($message[3] !== '' ? ": {$message[3]}" : '');
                 break;

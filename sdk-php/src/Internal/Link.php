@@ -19,8 +19,10 @@ final class Link
 
     /** Set once DRAIN came. */
     public bool $draining = false;
-    /** Set once the host is gone. */
+    /** Set once nothing more will come. */
     public bool $ended = false;
+    /** Set once the host is gone: it reads no more, or its end came without a DRAIN before it, after which what is at hand may be finished (§8.3). */
+    public bool $lost = false;
     public int $maxFrame = Frame::MAX;
     /** Set once the two ends disagree. Kept because user code may catch what is thrown in its midst, and nothing is read after it (§11.1). */
     private ?LinkError $broken = null;
@@ -363,14 +365,21 @@ final class Link
                 case Frame::RESULT:
                     return $message;
                 default:
-                    $this->unknown($message[0], $message[1]);
+                    if (($reset = $this->unknown($message[0], $message[1])) !== null) {
+                        return $reset;
+                    }
             }
         }
 
         return null;
     }
 
-    private function unknown(int $type, int $stream): void
+    /**
+     * Refuses a message that this SDK does not know, which gives its stream up (§11.2): so it is as if the host had given it up.
+     *
+     * @return list<mixed>|null that RESET
+     */
+    private function unknown(int $type, int $stream): ?array
     {
         $name = Message::name($type);
         if (isset(Message::NAMES[$type])) {
@@ -378,9 +387,12 @@ final class Link
         }
         if ($stream === 0) {
             $this->send([Frame::LOG, 0, 'warn', "the host sent $name, which this SDK does not know; ignored"]);
-        } else {
-            $this->send([Frame::RESET, $stream, Frame::CODE_UNKNOWN, $name]);
+
+            return null;
         }
+        $this->send($reset = [Frame::RESET, $stream, Frame::CODE_UNKNOWN, $name]);
+
+        return $reset;
     }
 
     private function fill(): void
@@ -395,6 +407,7 @@ final class Link
             // A signal may have cut the read short; only the end is the end.
             if (\feof($this->in)) {
                 $this->ended = true;
+                $this->lost = !$this->draining;
             }
 
             return;
@@ -429,7 +442,7 @@ final class Link
 
     private function put(string $bytes): void
     {
-        if ($this->ended) {
+        if ($this->lost) {
             return;
         }
         $written = @\fwrite($this->out, $bytes);
@@ -439,7 +452,7 @@ final class Link
                 $idle = 0;
             } elseif (++$idle > 10) {
                 // Not a signal that cut it short, then: nobody reads any more, and the next read will find the end as well.
-                $this->ended = true;
+                $this->ended = $this->lost = true;
 
                 return;
             }
