@@ -21,6 +21,11 @@ func (m *Response) Check() error {
 	return CheckHeaders(m.Headers)
 }
 
+// Bodyless says whether the answer to a request with that method ends with its head, whatever the worker sends (SPEC.md §5.3).
+func (m *Response) Bodyless(method string) bool {
+	return method == "HEAD" || m.Status == 204 || m.Status == 304
+}
+
 // Check says what is wrong with an INFORM's status or headers, or nil.
 func (m *Inform) Check() error {
 	if m.Status < 100 || m.Status > 199 || m.Status == 101 {

@@ -141,20 +141,21 @@ func (a *attempt) unfinished() error {
 	return nil
 }
 
-// commit carries out what was staged, all together. The reader's own.
-func (a *attempt) commit() {
+// commit carries out what was staged, all together, or says why it could not. The reader's own.
+func (a *attempt) commit() error {
 	if a.staged == nil || len(a.staged.acts) == 0 {
-		return
+		return nil
 	}
 	s := a.staged
 	a.staged = nil
-	a.worker.commit(a.x, s.acts)
+	err := a.worker.commit(a.x, s.acts)
 	if cap(s.acts) > maxSpare {
-		return
+		return err
 	}
 	clear(s.acts)
 	*s = staging{acts: s.acts[:0]}
 	a.worker.spare = s
+	return err
 }
 
 // maxSpare is how many acts a worker's spare staging has room for.
@@ -179,21 +180,21 @@ func (a *attempt) commitBeforeAnswer() {
 	}
 }
 
-// commit hands acts to the hub. x is the exchange that they belong to; nil on stream 0.
-func (w *worker) commit(x *exchange, acts []protocol.Act) {
+// commit hands acts to the hub, and gives its error, which the log has then. x is the exchange that they belong to; nil on stream 0.
+func (w *worker) commit(x *exchange, acts []protocol.Act) error {
 	if w.gen.trial { // it must not touch what is live
-		return
+		return nil
 	}
 	hub := w.gen.settings.Hub
 	var subject protocol.Subject
 	var named []any
+	var err error
 	if x != nil {
 		subject = x.subject
 	}
 	if hub != nil {
-		err := hub.Commit(subject, acts)
-		if err == nil {
-			return
+		if err = hub.Commit(subject, acts); err == nil {
+			return nil
 		}
 		named = []any{"error", excerpt(err.Error())}
 	}
@@ -203,7 +204,9 @@ func (w *worker) commit(x *exchange, acts []protocol.Act) {
 	if hub == nil {
 		named = append(named, "acts", len(acts), "first", acts[0].Type().String())
 		w.voice.say(hclog.Warn, "acts are dropped: nothing here keeps connections", 0, named...)
-		return
+		return nil
 	}
-	w.voice.say(hclog.Error, "acts could not be carried out, so none of them was", 0, append(named, "acts", len(acts))...)
+	named = append(named, "acts", len(acts))
+	w.voice.say(hclog.Error, "acts could not be carried out, so none of them was", 0, named...)
+	return err
 }

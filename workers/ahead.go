@@ -260,7 +260,7 @@ func (a *attempt) recall() bool {
 	w.mu.Unlock()
 	if leased {
 		a.over = true
-		a.giveUp(protocol.ResetCancelled, nil)
+		a.giveUp(protocol.Reset{Code: protocol.ResetCancelled}, nil)
 	}
 	return leased
 }

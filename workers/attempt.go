@@ -3,9 +3,11 @@
 package workers
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -30,6 +32,7 @@ type attempt struct {
 	spoken   bool // the worker has said something of it
 	headed   bool // RESPONSE came
 	ended    bool // the response is whole
+	bare     bool // its head is all that the client gets: what follows is for nobody
 	declined bool // the worker refused it, having done nothing
 
 	mu sync.Mutex
@@ -38,7 +41,6 @@ type attempt struct {
 	waiting   bool // the worker has another request at hand
 	closed    bool // the lease is over
 	sentEnd   bool // our body is complete
-	answered  bool // the response is whole
 	hungry    bool // Send was cut short: the sink wants to hear of more room
 	flushing  bool // awaitFlush runs
 	credit    protocol.Credit
@@ -51,6 +53,8 @@ type attempt struct {
 	asked    bool              // it was asked back
 	verdict  *protocol.Failure // why, from then on
 	slow     bool              // the log has it as slow
+	closing  string            // what became of it by the worker's last word but DONE: "answered" or "given up"; "" before
+	closedAt time.Time         // when
 }
 
 // Send implements [protocol.Stream].
@@ -116,7 +120,7 @@ func (a *attempt) awaitFlush() {
 func (a *attempt) writable() {
 	a.calls.Lock()
 	defer a.calls.Unlock()
-	if !a.over && !a.ended && !a.held {
+	if !a.over && !a.served() && !a.held {
 		a.x.sink.Writable()
 	}
 }
@@ -125,7 +129,7 @@ func (a *attempt) writable() {
 func (a *attempt) Consumed(n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed {
+	if a.closed || a.reset {
 		return
 	}
 	if grant := a.allowance.Release(n); grant > 0 {
@@ -138,20 +142,21 @@ func (a *attempt) Consumed(n int) {
 func (a *attempt) Worker() (slot int, generation uint64) { return a.worker.slot, a.worker.gen.number }
 
 // giveUp tells the worker that nobody waits any more, and why is what its DONE or its death then means. It says whether that was news.
-func (a *attempt) giveUp(code protocol.ResetCode, why *protocol.Failure) bool {
+func (a *attempt) giveUp(m protocol.Reset, why *protocol.Failure) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed || a.reset || !a.opened {
 		return false
 	}
 	a.reset, a.verdict = true, why
-	a.worker.conn.Send(&protocol.Reset{Stream: a.id, Code: code})
+	m.Stream = a.id
+	a.worker.conn.Send(&m)
 	return true
 }
 
 // cancel is Ticket.Cancel for a request that a worker has.
 func (a *attempt) cancel(code protocol.ResetCode) {
-	if why := (&protocol.Failure{Kind: protocol.FailedCancelled}); a.giveUp(code, why) {
+	if why := (&protocol.Failure{Kind: protocol.FailedCancelled}); a.giveUp(protocol.Reset{Code: code}, why) {
 		a.fail(why)
 	}
 }
@@ -170,7 +175,7 @@ func (a *attempt) verdictOr(f *protocol.Failure) *protocol.Failure {
 func (a *attempt) fail(f *protocol.Failure) (name, id string) {
 	a.calls.Lock()
 	defer a.calls.Unlock()
-	if a.over || a.ended {
+	if a.over || a.served() {
 		return "", ""
 	}
 	a.over = true
@@ -179,12 +184,51 @@ func (a *attempt) fail(f *protocol.Failure) (name, id string) {
 	return name, id
 }
 
+// served says that the client has got, or will get, all of the response. Under calls.
+func (a *attempt) served() bool { return a.ended || a.bare }
+
+// flaw is the failure of an exchange that the worker did not answer as SPEC.md has it, in the clause given.
+func (w *worker) flaw(what, clause string) *protocol.Failure {
+	return &protocol.Failure{Kind: protocol.FailedReset, Detail: fmt.Sprintf("%s: %s (SPEC.md %s)", w, what, clause)}
+}
+
+// spoil fails the exchange for a flaw, once.
+func (a *attempt) spoil(f *protocol.Failure) {
+	a.calls.Lock()
+	defer a.calls.Unlock()
+	a.spoilLocked(f)
+}
+
+// spoilLocked is spoil under calls. What a front has begun to pass on, and an event's hub, log it themselves.
+func (a *attempt) spoilLocked(f *protocol.Failure) {
+	if a.over || a.served() {
+		return
+	}
+	a.over = true
+	if !a.headed && !a.x.isEvent() && !a.x.warming {
+		args := append(a.x.named(), "stream", a.id, "error", f.Detail)
+		a.worker.voice.say(hclog.Error, "request failed: its worker did not answer it", 0, args...)
+	}
+	a.x.fail(f)
+}
+
 // answers notes that the worker said something of its response, perhaps its end.
 func (a *attempt) answers(flags protocol.Flags) {
 	a.mu.Lock()
 	a.progress = time.Now()
-	a.answered = a.answered || flags&protocol.FlagEnd != 0
 	a.mu.Unlock()
+	if flags&protocol.FlagEnd != 0 {
+		a.closes("answered")
+	}
+}
+
+// closes notes that nothing but DONE is due from the worker any more.
+func (a *attempt) closes(how string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closing == "" {
+		a.closing, a.closedAt = how, time.Now()
+	}
 }
 
 func (a *attempt) close() {

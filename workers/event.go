@@ -39,7 +39,7 @@ func (a *attempt) again(given *protocol.Failure) bool {
 func (a *attempt) cutShort() bool {
 	a.calls.Lock()
 	defer a.calls.Unlock()
-	return !a.over && !a.ended && a.again(nil)
+	return !a.over && !a.served() && a.again(nil)
 }
 
 // repeatEvent marks x as tried once more, and counts. Under calls.

@@ -25,7 +25,7 @@ func (w *worker) interrupt(a *attempt, now time.Time, why *protocol.Failure, eve
 		return
 	}
 	name, id := w.requestOf(a)
-	a.giveUp(protocol.ResetTimeout, why)
+	a.giveUp(protocol.Reset{Code: protocol.ResetTimeout}, why)
 	go func() { // a sink's call may be under way, and run never waits
 		a.fail(why)
 		if name != "" { // else it was recalled, and goes on elsewhere

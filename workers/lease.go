@@ -113,8 +113,8 @@ func (w *worker) done(a *attempt) {
 	retry := false
 	given := a.verdictOr(nil)
 	failed := a.over || given != nil && given.Kind != protocol.FailedCancelled // who leaves with the whole response has been served
-	if !a.over && !a.ended {
-		a.over, failed = true, true
+	if !a.over && !a.served() {
+		failed = true
 		switch {
 		case given == nil && a.declined && (a.wasAsked() || a.x.moveOn()):
 			retry = true
@@ -123,9 +123,16 @@ func (w *worker) done(a *attempt) {
 		case given != nil && a.again(given):
 			retry = true
 			a.repeatEvent()
+		case given != nil:
+			a.x.fail(given)
+		case a.declined:
+			a.spoilLocked(w.flaw(fmt.Sprintf("it was refused %d times, so no other worker is asked", a.x.moves), "§7.1"))
+		case a.headed:
+			a.spoilLocked(w.flaw("DONE came before the response had its END", "§4.2"))
 		default:
-			a.x.fail(a.verdictOr(&protocol.Failure{Kind: protocol.FailedReset, Detail: w.String() + " was done before its response was whole"}))
+			a.spoilLocked(w.flaw("DONE came without a RESPONSE", "§4.2"))
 		}
+		a.over = true
 	}
 	a.calls.Unlock()
 	if retry && a.declined && a.wasAsked() { // it was never at hand
@@ -147,7 +154,9 @@ func (w *worker) done(a *attempt) {
 		w.pool.dispatch.requeue(a.x, 0)
 	} else {
 		if !failed && !a.resigned {
-			a.commit()
+			if err := a.commit(); err != nil && a.x.kind == protocol.TypeOpen && !a.ended { // it was to open as its handler has it, or not at all
+				a.x.fail(w.flaw("its acts could not be carried out: "+err.Error(), "§10.1"))
+			}
 		}
 		a.x.sink.Finished()
 	}
@@ -186,7 +195,7 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 	if recalled {
 		return true
 	}
-	if a.ended || a.over {
+	if a.served() || a.over {
 		a.over = true
 		return false
 	}

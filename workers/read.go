@@ -189,9 +189,8 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 		return err
 	case protocol.TypeCall, protocol.TypeSwap:
 		return w.onCall(m, t, stream, payload)
-	default: // also on a stream that is not open: newer workers may open some themselves
-		w.voice.say(hclog.Warn, "unknown message refused", 0, "type", t.String(), "stream", stream)
-		return unread(w.conn.Send(&protocol.Reset{Stream: stream, Code: protocol.ResetUnknown, Reason: t.String()}))
+	default:
+		return w.onUnknown(t, stream)
 	}
 	a, err := w.find(stream, t)
 	if err != nil {
@@ -257,7 +256,8 @@ func (a *attempt) respond(m *protocol.Response) error {
 	a.spoken, a.headed = true, true
 	if !a.over {
 		a.ended, a.held = m.Flags&protocol.FlagEnd != 0, held
-		if !a.x.isEvent() {
+		if r, ok := a.x.request.(*protocol.Request); ok {
+			a.bare = !held && m.Bodyless(r.Method)
 			if !a.x.warming {
 				a.worker.gen.answers.add(m.Status)
 			}
@@ -331,15 +331,14 @@ func (a *attempt) grow(n int) error {
 
 func (a *attempt) onReset(m *protocol.Reset) {
 	a.resign()
+	a.closes("given up")
 	a.calls.Lock()
-	defer a.calls.Unlock()
-	if a.over || a.ended {
-		return
-	}
-	if m.Code.NotBegun() && !a.spoken {
+	refused := m.Code.NotBegun() && !a.spoken
+	if refused && !a.over && !a.served() {
 		a.declined = true // DONE follows, and another worker
-		return
 	}
-	a.over = true
-	a.x.fail(&protocol.Failure{Kind: protocol.FailedReset, Detail: fmt.Sprintf("%s gave up: %s %s", a.worker, m.Code, excerpt(m.Reason))})
+	a.calls.Unlock()
+	if !refused {
+		a.spoil(a.worker.flaw(strings.TrimSpace("it gave up: "+m.Code.String()+" "+excerpt(m.Reason)), "§7.1"))
+	}
 }

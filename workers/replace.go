@@ -106,7 +106,7 @@ func (w *worker) cut() (names []string) {
 	for _, a := range w.attempts() {
 		f := &protocol.Failure{Kind: protocol.FailedDrained, Detail: fmt.Sprintf("%s was replaced, and drain_timeout (%v) passed", w, w.gen.settings.DrainTimeout)}
 		if a.cutShort() {
-			if a.giveUp(protocol.ResetDrained, f) {
+			if a.giveUp(protocol.Reset{Code: protocol.ResetDrained}, f) {
 				w.log.Warn("drain deadline passed, an event is taken from its worker and delivered once more", "stream", a.id)
 			}
 			continue
@@ -114,7 +114,7 @@ func (w *worker) cut() (names []string) {
 		if name, _ := a.fail(f); name != "" {
 			names = append(names, name)
 		}
-		a.giveUp(protocol.ResetDrained, f)
+		a.giveUp(protocol.Reset{Code: protocol.ResetDrained}, f)
 	}
 	return names
 }

@@ -37,12 +37,24 @@ func TestThePoolKeepsToTheTranscripts(t *testing.T) {
 type player struct {
 	t        *testing.T
 	pool     *Pool
-	hub      fakeHub
+	hub      strictHub
 	log      lines
 	sinks    map[uint32]*testSink
 	tickets  map[uint32]protocol.Ticket
 	underWay map[string]uint32 // by what opened it, the stream of the line that did
 	taken    int               // how many of the hub's notes have been shown
+}
+
+// strictHub refuses what a HANGUP can't be sent with.
+type strictHub struct{ fakeHub }
+
+func (h *strictHub) Commit(subject protocol.Subject, acts []protocol.Act) error {
+	for _, a := range acts {
+		if m, ok := a.(*protocol.Hangup); ok && m.Code < 1000 {
+			return fmt.Errorf("the code %d can't be sent to a client", m.Code)
+		}
+	}
+	return h.fakeHub.Commit(subject, acts)
 }
 
 // playWorker runs one transcript. The worker that is started after its own answers everything with its generation.
@@ -229,7 +241,7 @@ func (p *player) sign(w *fakeWorker, what string) error {
 // open submits what the line opens, unless that is under way already and is tried again.
 func (p *player) open(l *transcript.Line) {
 	key := identity(l)
-	if first, again := p.underWay[key]; again {
+	if first, again := p.underWay[key]; again && !within(p.sinks[first].finished, 0) {
 		p.sinks[l.Stream()], p.tickets[l.Stream()] = p.sinks[first], p.tickets[first]
 		return
 	}

@@ -132,7 +132,7 @@ func TestWhatAWorkerMaySendHarmsNothing(t *testing.T) {
 		"LOG of a level that nobody knows":  func(s uint32) protocol.Message { return &protocol.Log{Stream: s, Level: "loud", Message: "hello"} },
 		"PONG that was never asked":         func(uint32) protocol.Message { return &protocol.Pong{Token: 1 << 40} },
 		"an unknown message of the link":    func(uint32) protocol.Message { return frame(0x92, 63, 0) },
-		"an unknown message on a stream":    func(s uint32) protocol.Message { return frame(0x92, 100, byte(s)) },
+		"an unknown message after DONE":     func(uint32) protocol.Message { return frame(0x92, 100, 1) },
 		"an unknown message on an even one": func(uint32) protocol.Message { return frame(0x92, 60, 2) },
 		"elements that a later version has": func(uint32) protocol.Message { return frame(0x94, byte(protocol.TypeDone), 1, 0xc0, 0xa1, 'x') },
 		"INFORM":                            func(s uint32) protocol.Message { return &protocol.Inform{Stream: s, Status: 103} },

@@ -3,6 +3,7 @@
 package workers
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -11,6 +12,7 @@ import (
 const (
 	pingEvery   = 10 * time.Second // of silence
 	pingTimeout = 10 * time.Second
+	doneTimeout = 5 * time.Second // from a worker's last word of a response to the warning that DONE has not followed
 )
 
 // watch looks at one worker. In run; it never waits.
@@ -33,14 +35,20 @@ func (w *worker) watchRequest(a *attempt, now time.Time) {
 	running := a.opened && !a.waiting
 	silence := now.Sub(a.progress)
 	// for the client: to take the response, or to send more of its body
-	waiting := !a.answered && (a.allowance.Left() <= 0 || !a.sentEnd && a.credit > 0)
+	waiting := a.closing == "" && (a.allowance.Left() <= 0 || !a.sentEnd && a.credit > 0)
 	late := running && !waiting && set.RequestTimeout > 0 && silence > set.RequestTimeout && a.resetAt.IsZero()
 	ignored := !a.resetAt.IsZero() && now.Sub(a.resetAt) > heedTimeout
 	slow := running && !a.slow && set.SlowRequest > 0 && now.Sub(a.begun) >= set.SlowRequest
 	a.slow = a.slow || slow
+	closing := a.closing
+	undone := closing != "" && !a.closed && !a.reset && now.Sub(a.closedAt) > doneTimeout
 	a.mu.Unlock()
 	if slow {
 		w.tellSlow(a, now)
+	}
+	if undone && !w.toldUndone {
+		w.toldUndone = true
+		w.tellUndone(a, closing)
 	}
 	switch {
 	case late:
@@ -49,6 +57,14 @@ func (w *worker) watchRequest(a *attempt, now time.Time) {
 		}, "request timed out", "request_timeout", set.RequestTimeout.String())
 	case ignored:
 		w.overrule(a)
+	}
+}
+
+// tellUndone says, once for a worker, that it is held by what it has answered already. Code may well run on after its answer, so nothing else is done about it.
+func (w *worker) tellUndone(a *attempt, closing string) {
+	if name, id := w.requestOf(a); name != "" {
+		w.log.Warn(fmt.Sprintf("stream %d was %s %v ago and has no DONE: until then its worker has no room for another", a.id, closing, doneTimeout),
+			"request", name, "request_id", id, "clause", "SPEC.md §4.2")
 	}
 }
 

@@ -289,18 +289,18 @@ func TestWorkerMayExitAfterTheEndAndBeforeDONE(t *testing.T) {
 }
 
 func TestDONEWithoutAWholeResponseFailsTheRequest(t *testing.T) {
-	for name, head := range map[string]bool{"no RESPONSE": false, "no END": true} {
+	for name, want := range map[string]string{"no RESPONSE": "DONE came without a RESPONSE", "no END": "DONE came before the response had its END"} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, f := newFakePool(t, Settings{Workers: 1}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
-					if head {
+					if name == "no END" {
 						w.conn.Send(&protocol.Response{Stream: r.Stream, Status: 200})
 					}
 					w.conn.Send(&protocol.Done{Stream: r.Stream})
 				})))
 				defer p.Stop(context.Background())
 				s, _ := submit(p, "GET", "/")
-				if f0 := s.failed(t); f0.Kind != protocol.FailedReset || !strings.Contains(f0.Detail, "was done before its response was whole") || f.count() != 1 {
+				if f0 := s.failed(t); f0.Kind != protocol.FailedReset || !strings.Contains(f0.Detail, want) || f.count() != 1 {
 					t.Fatal(f0)
 				}
 			})

@@ -87,8 +87,9 @@ type worker struct {
 	trace     atomic.Pointer[chan string] // where the answer goes; nil if nobody waits for one
 
 	// the watch's own
-	pinged  time.Time // when PING pingSeq was sent
-	pingSeq uint64
+	pinged     time.Time // when PING pingSeq was sent
+	pingSeq    uint64
+	toldUndone bool // the log has that a DONE is missing
 }
 
 // startWorker starts a process for the slot. Its READY, or its failure, closes booted.

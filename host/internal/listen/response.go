@@ -121,7 +121,7 @@ func (x *exchange) name() string { return x.request.Method + " " + x.request.Tar
 // deliver writes the response, whose head has come.
 func (x *exchange) deliver(w http.ResponseWriter, r *http.Request) {
 	m := &x.response // ours: Respond comes once
-	noBody := r.Method == http.MethodHead || m.Status == http.StatusNoContent || m.Status == http.StatusNotModified
+	noBody := m.Bodyless(r.Method)
 	whole := m.Flags&protocol.FlagEnd != 0
 	length, err := x.checkHead(whole && !noBody)
 	if err != nil {
