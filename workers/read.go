@@ -303,8 +303,11 @@ func (a *attempt) receive(m *protocol.Data) error {
 	}
 	a.calls.Lock()
 	defer a.calls.Unlock()
-	if !a.headed || a.ended || a.held {
+	switch {
+	case !a.headed || a.ended:
 		return &protocol.LinkError{Expected: "DATA between RESPONSE and END", Got: fmt.Sprintf("it elsewhere on stream %d", a.id)}
+	case a.held && m.Flags&protocol.FlagEnd != 0:
+		return &protocol.LinkError{Expected: "no END of a response that is held", Got: fmt.Sprintf("DATA with it on stream %d", a.id)}
 	}
 	if a.over {
 		a.Consumed(len(m.Bytes)) // nobody reads it any more, but the worker may have to get through with it

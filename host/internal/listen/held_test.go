@@ -24,6 +24,7 @@ type keeper struct {
 	answer func(r *protocol.Request) (*protocol.Response, []protocol.Act)
 	fail   *protocol.Failure // in place of DONE
 	before func()            // DONE
+	more   [][]byte          // first bytes that did not fit into RESPONSE
 }
 
 func (k *keeper) Submit(x *protocol.Exchange) protocol.Ticket {
@@ -38,6 +39,9 @@ func (k *keeper) Submit(x *protocol.Exchange) protocol.Ticket {
 		x.Sink.Begin(t)
 		response, acts := k.answer(&copied)
 		x.Sink.Respond(response)
+		for _, p := range k.more {
+			x.Sink.Data(&protocol.Data{Bytes: p})
+		}
 		if k.before != nil {
 			k.before()
 		}
@@ -304,6 +308,18 @@ func TestHeldResponseBreaksOffIfItsHandlerFails(t *testing.T) {
 		if len(l.board.closed) > 0 {
 			t.Error("CLOSE of a connection that never was")
 		}
+	}
+}
+
+func TestFirstBytesOfAHeldResponseMayTakeSeveralFrames(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		part := strings.Repeat(": x\n", protocol.MaxData/4)
+		l, _ := startHeld(t, func(k *keeper, _ *Options) { k.more = [][]byte{[]byte(part), []byte(part), []byte(": end\n\n")} })
+		r := l.listen(clientOf(t, h2, false))
+		r.expect("retry: 1000\n\n" + part + part + ": end\n\n")
+		l.held(1)
+		l.toNews("then")
+		r.expect("data: then\n\n")
 	}
 }
 

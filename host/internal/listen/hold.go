@@ -116,12 +116,15 @@ func (x *exchange) hold(w http.ResponseWriter, r *http.Request) *held {
 	if err := out.write(m.Body); err != nil {
 		x.breakOff(r, err.Error())
 	}
-	out.flush()
 	gone := r.Context().Done()
 	for {
 		x.mu.Lock()
 		link, wrong, failed, over, refusal := p.link, p.wrong, x.failed, x.finished, x.refusal
 		x.mu.Unlock()
+		if x.passSome(r, &out) { // first bytes that are too many for one frame
+			continue
+		}
+		out.flush()
 		switch {
 		case link != nil:
 			return x.handOver(w, r)

@@ -261,6 +261,7 @@ type output struct {
 	length    int64 // announced; -1: not
 	sent      int64
 	unflushed bool
+	disk      []byte // what was read from there last
 }
 
 var errOverlong = errors.New("its body is longer than its Content-Length")
@@ -298,51 +299,19 @@ const slice = 64 << 10
 func (x *exchange) passOn(r *http.Request, out *output) {
 	gone := r.Context().Done()
 	out.unflushed = true // the head
-	var disk []byte
 	for {
 		x.mu.Lock()
-		p, fromDisk := x.log.next(x.spare)
 		ended, failed, over, refusal := x.ended, x.failed, x.finished, x.refusal
-		stream, trailers := x.stream, x.trailers
+		trailers := x.trailers
 		x.mu.Unlock()
-		if len(p) > 0 {
-			x.spare = p
-		}
-		if fromDisk {
-			if disk == nil {
-				disk = make([]byte, slice)
-			}
-			n, err := x.log.readDisk(disk)
-			if err != nil {
-				x.breakOff(r, "its spooled body can't be read: "+err.Error())
-			}
-			p = disk[:n]
-			x.mu.Lock()
-			x.log.tookDisk(n)
-			x.mu.Unlock()
-		}
-		if len(p) > 0 {
-			for len(p) > 0 {
-				piece := p[:min(len(p), slice)]
-				p = p[len(piece):]
-				x.server.moreTime(out.w, r)
-				if err := out.write(piece); err != nil {
-					x.breakOff(r, err.Error())
-				}
-				x.mu.Lock()
-				give := x.log.wrote(len(piece))
-				x.mu.Unlock()
-				if give > 0 {
-					stream.Consumed(give)
-				}
-			}
+		if x.passSome(r, out) {
 			continue
 		}
 		switch {
 		case ended:
 			if len(trailers) > 0 {
 				out.flush() // a response that is all in the buffer would get a Content-Length, and no trailers
-				setTrailers(out.w.Header(), trailers)
+				x.setTrailers(out.w.Header(), trailers)
 			}
 			return
 		case failed:
@@ -364,6 +333,46 @@ func (x *exchange) passOn(r *http.Request, out *output) {
 	}
 }
 
+// passSome writes what is at hand of the body, and says whether there was any.
+func (x *exchange) passSome(r *http.Request, out *output) bool {
+	x.mu.Lock()
+	p, fromDisk := x.log.next(x.spare)
+	stream := x.stream
+	x.mu.Unlock()
+	if len(p) > 0 {
+		x.spare = p
+	}
+	if fromDisk {
+		if out.disk == nil {
+			out.disk = make([]byte, slice)
+		}
+		n, err := x.log.readDisk(out.disk)
+		if err != nil {
+			x.breakOff(r, "its spooled body can't be read: "+err.Error())
+		}
+		p = out.disk[:n]
+		x.mu.Lock()
+		x.log.tookDisk(n)
+		x.mu.Unlock()
+	}
+	some := len(p) > 0
+	for len(p) > 0 {
+		piece := p[:min(len(p), slice)]
+		p = p[len(piece):]
+		x.server.moreTime(out.w, r)
+		if err := out.write(piece); err != nil {
+			x.breakOff(r, err.Error())
+		}
+		x.mu.Lock()
+		give := x.log.wrote(len(piece))
+		x.mu.Unlock()
+		if give > 0 {
+			stream.Consumed(give)
+		}
+	}
+	return some
+}
+
 // moreTime renews the write deadline of an HTTP/2 stream: a client may take bytes of others and leave this one without a window. HTTP/1's deadline is
 // the connection's.
 func (s *Server) moreTime(w http.ResponseWriter, r *http.Request) {
@@ -372,12 +381,15 @@ func (s *Server) moreTime(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func setTrailers(h http.Header, pairs []string) {
-	if protocol.CheckHeaders(pairs) != nil {
+func (x *exchange) setTrailers(h http.Header, pairs []string) {
+	if err := protocol.CheckHeaders(pairs); err != nil {
+		x.server.log.Error("dropped malformed trailers", x.about("error", err)...)
 		return
 	}
 	for i := 0; i+1 < len(pairs); i += 2 {
-		if !noTrailer(http.CanonicalHeaderKey(pairs[i])) {
+		if noTrailer(http.CanonicalHeaderKey(pairs[i])) {
+			x.server.log.Warn("dropped a trailer that no trailer may be", x.about("name", pairs[i])...)
+		} else {
 			h.Add(http.TrailerPrefix+pairs[i], pairs[i+1])
 		}
 	}
