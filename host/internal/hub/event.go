@@ -309,6 +309,8 @@ func (e *event) log() {
 	name, id := e.Request.Name()
 	report, what := e.c.hub.log.Error, "an event was given up; its connection is closed"
 	switch _, closing := e.Request.(*protocol.Close); {
+	case closing && e.failure.Kind == protocol.FailedReset: // it was delivered (SPEC.md §7.1)
+		report, what = e.c.hub.log.Warn, "the handler of a CLOSE failed: what it asked for is dropped, and it is not called again"
 	case closing:
 		what = "a CLOSE could not be delivered"
 	case e.failure.Kind == protocol.FailedReset:
