@@ -92,9 +92,14 @@ func (p *Pool) retire(w *worker) (drained int, cut []string) {
 	drained = p.dispatch.withdraw(w, Draining)
 	w.drain(set.DrainTimeout)
 	if !within(w.drained, set.DrainTimeout) {
+		undone := w.requestsAtHand()
 		cut = w.cut()
 		drained -= min(drained, len(cut))
-		w.log.Warn("drain deadline passed, requests are cut", "drain_timeout", set.DrainTimeout.String(), "requests", cut)
+		event, requests := "drain deadline passed, requests are cut", cut
+		if len(cut) == 0 {
+			event, requests = "drain deadline passed, and code still runs for what has been answered", undone
+		}
+		w.log.Warn(event, "drain_timeout", set.DrainTimeout.String(), "requests", requests)
 		within(w.drained, min(set.StopTimeout, time.Second)) // a moment to heed the RESET
 	}
 	w.stop()

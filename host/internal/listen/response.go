@@ -27,6 +27,9 @@ func (x *exchange) respond(w http.ResponseWriter, r *http.Request) *held {
 		}
 		switch {
 		case failed:
+			if headed && x.failure.Kind != protocol.FailedCancelled { // the pool leaves it to us, as in breakOff
+				x.server.log.Error("a response broke off before any of it was sent", x.about("error", x.failure.Error())...)
+			}
 			x.server.answerFailure(w, r, &x.failure)
 			return nil
 		case headed && x.kept != nil:

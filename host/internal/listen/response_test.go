@@ -153,6 +153,12 @@ func TestNamesGoOutAsTheWorkerWroteThem(t *testing.T) {
 
 func TestABodyThatBreaksOffIsAborted(t *testing.T) {
 	works := map[string]func(c *call){
+		"died at once": func(c *call) {
+			c.say(func() {
+				c.sink.Respond(&protocol.Response{Status: 200, Body: []byte("half")})
+				c.sink.Fail(&protocol.Failure{Kind: protocol.FailedDied})
+			})
+		},
 		"died": func(c *call) { c.respond(0, 200, nil, "half"); c.fail(protocol.FailedDied) },
 		"died with a length": func(c *call) {
 			c.respond(0, 200, []string{"Content-Length", "8"}, "half")
@@ -178,6 +184,9 @@ func TestABodyThatBreaksOffIsAborted(t *testing.T) {
 			}
 			if err == nil && parse == nil && resp.StatusCode != 502 { // it may have failed before the head was sent
 				t.Errorf("%s, HTTP/%s: looks whole: %q", name, version, all)
+			}
+			if !strings.Contains(h.logged.String(), "broke off") {
+				t.Errorf("%s, HTTP/%s: nothing in the log: %s", name, version, h.logged.String())
 			}
 		}
 	}
