@@ -29,8 +29,8 @@
 //	   │                │       DONE        │
 //	   │ FAILED, exit,  │ replaced, recycled, stop
 //	   │ time-out       ▼                   ▼
-//	   │             draining ◀─────────────┘
-//	   │                │ DRAIN, end of input, TERM, KILL
+//	   │             draining ◀─────────────┘  DRAIN
+//	   │                │ end of input, TERM, KILL
 //	   ▼                ▼
 //	stopped ◀───────── (exit, from every state)
 //
