@@ -31,8 +31,9 @@ final class Link
     private int $at = 0;
     /** @var list<list<mixed>> REQUESTs that came ahead, while another one was at hand (SPEC.md §4.5) */
     private array $ahead = [];
-    /** The last stream that this end has opened. */
+    /** The last stream that this end has opened, and the last that the host has. */
     private int $calls = 0;
+    private int $opened = 0;
     /** When the pipe was looked into last, in nanoseconds. */
     private int $looked = 0;
     /** @var list<list<mixed>> what recalled(), await() and call() read, for wait() and poll() */
@@ -353,16 +354,27 @@ final class Link
                     return $message;
                 case Frame::PONG:
                     break;
-                case Frame::HELLO:
                 case Frame::REQUEST:
-                case Frame::DATA:
-                case Frame::WINDOW:
-                case Frame::RESET:
                 case Frame::OPEN:
                 case Frame::MESSAGE:
                 case Frame::CLOSE:
                 case Frame::BUFFER:
+                    if ($message[1] <= $this->opened || ($message[1] & 1) === 0) {
+                        throw new LinkError(Message::name($message[0]) . " on an odd stream above {$this->opened}", "stream {$message[1]}");
+                    }
+                    $this->opened = $message[1];
+
+                    return $message;
                 case Frame::RESULT:
+                    if ($message[1] > $this->calls || ($message[1] & 1) !== 0) {
+                        throw new LinkError('RESULT of a CALL or SWAP', "one on stream {$message[1]}");
+                    }
+
+                    return $message;
+                case Frame::HELLO:
+                case Frame::DATA:
+                case Frame::WINDOW:
+                case Frame::RESET:
                     return $message;
                 default:
                     if (($reset = $this->unknown($message[0], $message[1])) !== null) {
@@ -389,6 +401,9 @@ final class Link
             $this->send([Frame::LOG, 0, 'warn', "the host sent $name, which this SDK does not know; ignored"]);
 
             return null;
+        }
+        if (($stream & 1) !== 0) {
+            $this->opened = \max($this->opened, $stream);
         }
         $this->send($reset = [Frame::RESET, $stream, Frame::CODE_UNKNOWN, $name]);
 
