@@ -168,9 +168,14 @@ func TestAHeldResponseIsAConnectionWithDone(t *testing.T) {
 			time.Sleep(5 * time.Second)
 			w.say(r.Stream, protocol.FlagDone, "a")
 		}, []string{"answer", "cancelled"}},
-		"and has no DATA": {false, func(w *fakeWorker, r *protocol.Request) {
+		"with first bytes in DATA": {false, func(w *fakeWorker, r *protocol.Request) {
 			hold(w, r, 0)
 			w.conn.Send(&protocol.Data{Stream: r.Stream, Bytes: []byte("x")})
+			w.say(r.Stream, protocol.FlagDone, "a")
+		}, []string{"answer", "nobody: SEND a", "finished"}},
+		"and has no END": {false, func(w *fakeWorker, r *protocol.Request) {
+			hold(w, r, 0)
+			w.conn.Send(&protocol.Data{Stream: r.Stream, Flags: protocol.FlagEnd, Bytes: []byte("x")})
 			w.hang()
 		}, []string{"answer", "link broken"}},
 	} {
