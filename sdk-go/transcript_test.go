@@ -78,7 +78,8 @@ func playHost(t *testing.T, lines []transcript.Line) {
 	}
 	gone := make(chan error, 1)
 	go func() {
-		gone <- serve(workerIn, protocol.Pipe{File: workerOut}, http.HandlerFunc(transcriptHandler), []Option{WithConcurrency(concurrency), transcriptWorker.option()})
+		options := []Option{WithConcurrency(concurrency), transcriptWorker.option()}
+		gone <- serve(workerIn, protocol.Pipe{File: workerOut}, http.HandlerFunc(transcriptHandler), options)
 	}()
 	defer hostOut.Close()
 	conn := protocol.NewConn(hostIn, protocol.Pipe{File: hostOut})

@@ -1,4 +1,4 @@
-// The host's end of protocol/vectors/transcripts: a pool in virtual time, whose one worker plays the lines of a worker.
+// The host's end of protocol/vectors/transcripts: a pool in virtual time, whose one worker plays a worker's lines.
 
 package workers
 
@@ -59,9 +59,14 @@ func (h *strictHub) Commit(subject protocol.Subject, acts []protocol.Act) error 
 
 // playWorker runs one transcript. The worker that is started after its own answers everything with its generation.
 func playWorker(t *testing.T, text transcript.Transcript) {
-	p := &player{t: t, sinks: map[uint32]*testSink{}, tickets: map[uint32]protocol.Ticket{}, underWay: map[string]uint32{}}
+	p := &player{
+		t: t, sinks: map[uint32]*testSink{}, tickets: map[uint32]protocol.Ticket{}, underWay: map[string]uint32{},
+	}
 	played := make(chan struct{})
-	set := Settings{Workers: 1, RequestTimeout: 30 * time.Second, Hub: &p.hub, Logger: hclog.New(&hclog.LoggerOptions{Output: &p.log, Level: hclog.Debug})}
+	set := Settings{
+		Workers: 1, RequestTimeout: 30 * time.Second, Hub: &p.hub,
+		Logger: hclog.New(&hclog.LoggerOptions{Output: &p.log, Level: hclog.Debug}),
+	}
 	start := make(chan struct{})
 	p.pool, _ = newFakePool(t, set, func(n int) script {
 		if n > 1 {
@@ -90,7 +95,8 @@ func (p *player) play(w *fakeWorker, all []transcript.Line) (sound bool) {
 	}
 	w.hello = hello
 	if len(all) == 0 || all[0].Type != protocol.TypeReady {
-		w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "transcript", Features: []string{"open", "message", "close"}})
+		features := []string{"open", "message", "close"}
+		w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "transcript", Features: features})
 	}
 	defer time.AfterFunc(time.Hour, func() { w.die("the transcript came to a halt") }).Stop()
 	for _, l := range all {
@@ -285,7 +291,13 @@ func (p *player) open(l *transcript.Line) {
 func identity(l *transcript.Line) string {
 	elements := append([]any(nil), l.Elements...)
 	elements[1] = nil
-	at := map[protocol.Type]int{protocol.TypeRequest: 14, protocol.TypeOpen: 3, protocol.TypeMessage: 4, protocol.TypeClose: 3, protocol.TypeBuffer: 3}[l.Type]
+	at := 3 // where the attempt is
+	switch l.Type {
+	case protocol.TypeRequest:
+		at = 14
+	case protocol.TypeMessage:
+		at = 4
+	}
 	if at < len(elements) {
 		elements[at] = nil
 	}

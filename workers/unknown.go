@@ -7,7 +7,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// onUnknown refuses one. What stream it belongs to is given up, for who knows what it was to mean: an answer without it might not be whole.
+// onUnknown refuses one. What stream it belongs to is given up, for who knows what it was to mean: an answer without it
+// might not be whole.
 func (w *worker) onUnknown(t protocol.Type, stream uint32) error {
 	reset := protocol.Reset{Stream: stream, Code: protocol.ResetUnknown, Reason: t.String()}
 	if stream%2 == 0 { // newer workers may open some themselves

@@ -1,5 +1,6 @@
-// Package transcript reads the transcripts of vectors/transcripts: what both ends of a link say, line by line, with what comes of it. They show behaviour, which
-// single frames can't. vectors/transcripts/README.md says how one is written; tests of the pool and of the SDKs play the one end or the other.
+// Package transcript reads the transcripts of vectors/transcripts: what both ends of a link say, line by line, with
+// what comes of it. They show behaviour, which single frames can't. vectors/transcripts/README.md says how one is
+// written; tests of the pool and of the SDKs play the one end or the other.
 package transcript
 
 import (
@@ -85,7 +86,7 @@ func (t *Transcript) parse(text string) (err error) {
 	return nil
 }
 
-// parseFrame reads a line such as DONE [1]. What names no type is a sign of another kind, such as the end of the input.
+// parseFrame reads a line such as DONE [1]. What names no type is a sign of another kind, such as the input's end.
 func (l *Line) parseFrame() error {
 	name, elements, found := strings.Cut(l.Text, " ")
 	for t := range protocol.Type(128) {
@@ -116,7 +117,8 @@ func (l *Line) Stream() uint32 {
 	return uint32(n)
 }
 
-// anything stands in a line for an element that is not looked at, for the rest of a text, and at a list's end for the rest of it.
+// anything stands in a line for an element that is not looked at, for the rest of a text, and at a list's end for the
+// rest of it.
 const anything = "…"
 
 // Frame is the frame that the line shows, length included. The rest of a list is nothing.
@@ -144,8 +146,8 @@ func shortened(list []any) []any {
 	return short
 }
 
-// Check says how a payload that came differs from the line, or nil. Elements that the line leaves out are not looked at. done says that the frame is an act with a
-// DONE that stands in a line of its own.
+// Check says how a payload that came differs from the line, or nil. Elements that the line leaves out are not looked at.
+// done says that the frame is an act with a DONE that stands in a line of its own.
 func (l *Line) Check(payload []byte) (done bool, err error) {
 	var got []any
 	if err := msgpack.Unmarshal(payload, &got); err != nil {

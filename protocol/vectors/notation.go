@@ -1,4 +1,5 @@
-// Package vectors is how tests read the JSON of this folder, whose README.md describes it. It knows nothing of the codec that they test.
+// Package vectors is how tests read the JSON of this folder, whose README.md describes it. It knows nothing of the
+// codec that they test.
 package vectors
 
 import (

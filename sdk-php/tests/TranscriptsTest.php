@@ -20,7 +20,7 @@ final class TranscriptsTest extends TestCase
                 case '/echo': return $request->body();
                 case '/send': $worker->connections()->sendToAll('sent'); return 'asked';
                 case '/throw': $worker->connections()->sendToAll('lost'); throw new RuntimeException('thrown');
-                case '/break': return Response::stream(function () { yield 'first'; throw new RuntimeException('broken'); });
+                case '/break': return Response::stream(function () { yield 'first'; throw new RuntimeException('x'); });
             }
         });
         $worker->onOpen(function () {});
@@ -64,11 +64,13 @@ final class TranscriptsTest extends TestCase
                     Frame::LOG => $host->nextLog(),
                     default => $host->next(),
                 };
-                if ($frame[0] === $message[0] && $frame[0] >= Frame::SEND && $frame[0] <= Frame::ACCEPT && $message[2] === ($frame[2] | Frame::FLAG_DONE) && $message[2] !== $frame[2]) {
+                $isAct = $frame[0] === $message[0] && $frame[0] >= Frame::SEND && $frame[0] <= Frame::ACCEPT;
+                if ($isAct && $message[2] === ($frame[2] | Frame::FLAG_DONE) && $message[2] !== $frame[2]) {
                     $done[$message[1]] = true;
                     $message[2] = $frame[2];
                 }
-                self::assertTrue(Transcript::fits($frame, $message), "$place\ngot " . json_encode($message, \JSON_PARTIAL_OUTPUT_ON_ERROR) . "\n" . $host->log());
+                $got = json_encode($message, \JSON_PARTIAL_OUTPUT_ON_ERROR);
+                self::assertTrue(Transcript::fits($frame, $message), "$place\ngot $got\n" . $host->log());
             } elseif ($kind === '<') {
                 self::assertSame([], $host->next(), $place);
                 $ends = $text;

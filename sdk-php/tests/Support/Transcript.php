@@ -13,7 +13,11 @@ final class Transcript
 
     /** 'host', 'worker', or '' for both */
     public string $for = '';
-    /** @var list<array{int, string, string, list<mixed>|null}> number, what the line begins with, the rest, and its frame if it shows one */
+    /**
+     * The number of each, what it begins with, the rest, and its frame if it shows one.
+     *
+     * @var list<array{int, string, string, list<mixed>|null}>
+     */
     public array $lines = [];
 
     private function __construct(public readonly string $name, string $text)
