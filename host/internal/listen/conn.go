@@ -244,9 +244,9 @@ func newStrictConn(c net.Conn, s *Server) *strictConn {
 	return &strictConn{Conn: c, server: s, scan: scanner{limit: s.terms.Load().limits.MaxHeader + 8<<10}}
 }
 
-// poison makes any request line, header or end of a head invalid, so that net/http answers 400 and closes. It is longer than the four
-// bytes for which net/http waits before it begins to read a request.
-var poison = []byte("\x00\r\n\r\n\r\n")
+// poison makes any request line, header, end of a head, line of a chunk or trailer invalid, so that net/http answers 400 and closes: a bare CR in the line
+// that it ends, and then a line without a colon. It is longer than the four bytes for which net/http waits before it begins to read a request.
+var poison = []byte("\r\x00\r\n\x00\r\n\r\n")
 
 // errDoomed is not io.EOF: at the end of a body net/http begins to watch the client, which nobody would end before it
 // looks for the next request.

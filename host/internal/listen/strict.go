@@ -1,14 +1,10 @@
-// What net/http reads leniently and another parser might read otherwise: the scanner follows the heads on an HTTP/1.x connection
+// What net/http reads leniently and another parser might read otherwise: the scanner follows the heads and the chunks on an HTTP/1.x connection
 // and refuses line folding, bare CR or LF, control characters, two Content-Lengths, Content-Length beside Transfer-Encoding (RFC 9112 §5.2,
-// §2.2, §6.3). What net/http refuses already is left to it. check, for all versions, is about targets and hosts.
+// §2.2, §6.3), and what chunks.go names. What net/http refuses already is left to it. rules.go is about requests, of all versions.
 
 package listen
 
-import (
-	"bytes"
-	"net/http"
-	"strings"
-)
+import "bytes"
 
 type scanState uint8
 
@@ -17,7 +13,11 @@ const (
 	headerLines
 	prefaceLines // HTTP/2's, after the first (RFC 9113 §3.4)
 	bodyBytes
-	anything // HTTP/2, or the last request of its connection
+	chunkLine // a chunk's size
+	chunkBytes
+	chunkEnd // the end of line behind a chunk
+	trailerLines
+	anything // HTTP/2, or behind the last request of its connection
 )
 
 // scanner does no I/O. It is fed all that a client sends, in pieces of any size.
@@ -33,8 +33,9 @@ type scanner struct {
 	old     bool // HTTP/1.0
 	lengths int  // how many Content-Length fields
 	codings int  // how many Transfer-Encoding fields
+	chunked bool // the last of those says so, and nothing else
 	length  int64
-	left    int64 // of its body
+	left    int64 // of its body, or of its chunk
 }
 
 // feed returns how many bytes of p may be passed on, and what is wrong with the next one; "" if nothing is.
@@ -43,18 +44,35 @@ func (s *scanner) feed(p []byte) (good int, wrong string) {
 		switch s.state {
 		case anything:
 			return len(p), ""
-		case bodyBytes:
+		case bodyBytes, chunkBytes:
 			n := min(s.left, int64(len(p)-i))
 			i += int(n)
-			if s.left -= n; s.left == 0 {
+			if s.left -= n; s.left > 0 {
+				break
+			}
+			if s.state == chunkBytes {
+				s.state, s.left = chunkEnd, int64(len("\r\n"))
+			} else {
 				s.state = requestLine
+			}
+		case chunkEnd:
+			if p[i] != "\r\n"[2-s.left] {
+				return i, "a chunk that is not followed by CR LF"
+			}
+			i++
+			if s.left--; s.left == 0 {
+				s.state = chunkLine
 			}
 		default:
 			j := bytes.IndexByte(p[i:], '\n')
+			longest, n := s.longest()-len(s.partial), j
 			if j < 0 {
-				if len(s.partial)+len(p)-i > s.limit {
-					return i, "a line is too long"
-				}
+				n = len(p) - i
+			}
+			if n > longest {
+				return i + longest, "a line is too long"
+			}
+			if j < 0 {
 				s.partial = append(s.partial, p[i:]...)
 				return len(p), ""
 			}
@@ -84,10 +102,22 @@ func (s *scanner) line(b []byte) (wrong string) {
 		return s.requestLine(b)
 	case s.state == prefaceLines:
 		return s.preface(b)
+	case s.state == chunkLine:
+		return s.chunk(b)
+	case s.state == trailerLines:
+		return s.trailer(b)
 	case len(b) == 0:
 		return s.endOfHead()
 	}
 	return s.header(b)
+}
+
+// longest is how many bytes of a line may come before its LF.
+func (s *scanner) longest() int {
+	if s.state == chunkLine {
+		return longestChunkLine
+	}
+	return s.limit
 }
 
 func (s *scanner) preface(b []byte) string {
@@ -153,6 +183,7 @@ func (s *scanner) header(b []byte) string {
 		return s.contentLength(bytes.Trim(value, " \t"))
 	case colon == len("Transfer-Encoding") && bytes.EqualFold(b[:colon], []byte("Transfer-Encoding")):
 		s.codings++
+		s.chunked = bytes.EqualFold(bytes.Trim(value, " \t"), []byte("chunked")) // net/http answers 501 to any other
 	}
 	return ""
 }
@@ -182,91 +213,16 @@ func (s *scanner) endOfHead() string {
 		return "Transfer-Encoding in an HTTP/1.0 request"
 	case s.codings > 1:
 		return "two Transfer-Encoding fields"
+	case s.codings > 0 && s.chunked:
+		s.state = chunkLine
 	case s.codings > 0:
-		s.state = anything // the handler closes the connection after this one
+		s.state = anything
 	case s.length > 0:
 		s.left, s.state = s.length, bodyBytes
 	default:
 		s.state = requestLine
 	}
 	return ""
-}
-
-// check says what is wrong with a request that net/http has accepted, and the status for it; 0 if nothing is. target is what goes to a worker.
-func check(r *http.Request) (target string, status int, wrong string) {
-	target = r.RequestURI
-	if target == "" {
-		return "", http.StatusBadRequest, "no target"
-	}
-	if r.Method == http.MethodConnect {
-		return "", http.StatusNotImplemented, "CONNECT is for proxies"
-	}
-	if target[0] != '/' && target != "*" {
-		// absolute-form: net/http has taken the host from it already (RFC 9112 §3.2.2)
-		rest, ok := cutScheme(target)
-		if !ok || r.URL.User != nil || r.URL.Host == "" {
-			return "", http.StatusBadRequest, "a target that is neither a path nor an http address"
-		}
-		if i := strings.IndexAny(rest, "/?"); i < 0 {
-			target = "/"
-		} else if target = rest[i:]; target[0] == '?' {
-			target = "/" + target
-		}
-	}
-	if target == "*" && r.Method != http.MethodOptions {
-		return "", http.StatusBadRequest, "the target * is for OPTIONS only"
-	}
-	for i := 0; i < len(target); i++ {
-		if c := target[i]; c <= ' ' || c == 0x7f || c == '#' {
-			return "", http.StatusBadRequest, "a character in the target that has to be encoded"
-		}
-	}
-	if !validHost(r.Host) {
-		return "", http.StatusBadRequest, "an invalid host"
-	}
-	return target, 0, ""
-}
-
-func cutScheme(target string) (rest string, ok bool) {
-	for _, scheme := range [...]string{"http://", "https://"} {
-		if len(target) >= len(scheme) && strings.EqualFold(target[:len(scheme)], scheme) {
-			return target[len(scheme):], true
-		}
-	}
-	return "", false
-}
-
-// validHost takes a name, an IPv4 address or a bracketed IPv6 address, with or without a port; also nothing (RFC 9110 §7.2).
-func validHost(host string) bool {
-	name, port := host, ""
-	if strings.HasPrefix(host, "[") {
-		end := strings.IndexByte(host, ']')
-		if end < 0 {
-			return false
-		}
-		for _, c := range []byte(host[1:end]) {
-			if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' || c == ':' || c == '.') {
-				return false
-			}
-		}
-		name, port = "", host[end+1:]
-	} else if i := strings.IndexByte(host, ':'); i >= 0 {
-		name, port = host[:i], host[i:]
-	}
-	for i := 0; i < len(name); i++ {
-		if !hostByte[name[i]] {
-			return false
-		}
-	}
-	if port == "" {
-		return true
-	}
-	for i := 1; i < len(port); i++ {
-		if port[i] < '0' || port[i] > '9' {
-			return false
-		}
-	}
-	return port[0] == ':' && len(port) <= 6
 }
 
 var tokenByte, hostByte = byteTables()
