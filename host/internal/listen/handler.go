@@ -23,12 +23,13 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *held {
 	under := s.hold() // an exchange keeps them longer
 	defer under.release()
 	id := under.identify(w, r)
+	target, status, wrong := check(r) // as it came: a proxy may have more to say of its host
 	scheme := ""
 	if p := under.proxies; p != nil {
 		var err error
 		if scheme, err = p.believe(r); err != nil {
-			s.log.Debug("refused a request: let the proxy in front remove the header that it does not set", "remote", r.RemoteAddr, "error", err)
-			s.refuse(w, r, nil, verdict{status: http.StatusBadRequest}, err.Error())
+			s.refuse(w, r, nil, verdict{status: http.StatusBadRequest},
+				err.Error()+": let the proxy in front remove the header that it does not set")
 			return nil
 		}
 	}
@@ -40,9 +41,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *held {
 			return nil
 		}
 	}
-	target, status, wrong := check(r)
 	if status != 0 {
-		s.log.Debug("refused a malformed request", "remote", r.RemoteAddr, "reason", wrong)
 		s.refuse(w, r, nil, verdict{status: status}, wrong)
 		return nil
 	}

@@ -34,7 +34,10 @@ func (p *Proxies) holds(a netip.Addr) bool {
 	return false
 }
 
-var errConflict = errors.New("Forwarded and X-Forwarded-For name different clients")
+var (
+	errConflict    = errors.New("Forwarded and X-Forwarded-For name different clients")
+	errInvalidHost = errors.New("Forwarded or X-Forwarded-Host names an invalid host")
+)
 
 // believe replaces r's remote address and host by what trusted proxies say, and returns the scheme that they saw, or "". From all other peers it takes these
 // headers away, so that the workers can't be fooled either. An error means that r can't be from one client.
@@ -74,6 +77,9 @@ func (p *Proxies) believe(r *http.Request) (scheme string, err error) {
 	}
 	if given := items(h["X-Forwarded-Host"]); len(given) > 0 {
 		r.Host = given[len(given)-1]
+	}
+	if !validHost(r.Host) {
+		return "", errInvalidHost
 	}
 	switch scheme = strings.ToLower(scheme); scheme {
 	case "http", "https":

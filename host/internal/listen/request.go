@@ -43,6 +43,8 @@ func (x *exchange) describe(r *http.Request, target string) {
 		switch name {
 		case "Expect", "Proxy", "Trailer": // answered here; would become HTTP_PROXY in CGI-like code; known once they have come
 			continue
+		case "Host": // HTTP/2's, beside :authority or in its place: it is m.Host
+			continue
 		case "X-Worker-Warmup": // the pool's own word to its workers
 			continue
 		case "Te":
