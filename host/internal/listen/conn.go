@@ -229,15 +229,25 @@ func (c *client) Close() error {
 	return c.Conn.Close()
 }
 
-// strictConn reads HTTP/1.x heads along with net/http, and puts poison in the place of what is not allowed. One goroutine at a time reads.
+// strictConn reads along with net/http, and puts poison in the place of what is not allowed. One goroutine at a time reads, and one writes.
 type strictConn struct {
 	net.Conn
-	server  *Server
-	scan    scanner
-	poison  []byte // what is still to be read instead
-	broken  bool
-	doomed  atomic.Bool // no request may follow
-	serving atomic.Bool // a request is at hand (see halfclose.go)
+	server *Server
+	tls    *tls.ConnectionState // of HTTP/2 over TLS; nil for all others
+
+	// the reader's
+	scan   scanner
+	poison []byte // what is still to be read instead
+	broken bool
+	timed  bool // a header block has to end in time
+	late   bool // a head or a header block did not
+
+	doomed    atomic.Bool            // no request may follow
+	serving   atomic.Bool            // a request is at hand (see halfclose.go)
+	wrong     atomic.Pointer[string] // why it is broken
+	answering atomic.Bool            // HTTP/1: a handler has the request, or its answer is on its way
+	handled   int                    // HTTP/1: how many requests had a handler
+	replies   replies                // HTTP/2
 }
 
 func newStrictConn(c net.Conn, s *Server) *strictConn {
@@ -257,28 +267,66 @@ func (c *strictConn) Read(p []byte) (int, error) {
 	if c.doomed.Load() {
 		return 0, errDoomed
 	}
-	if c.broken { // for ever: an end would look like a client that left, to the request before
-		n := copy(p, c.poison)
-		if c.poison = c.poison[n:]; len(c.poison) == 0 {
+	if c.broken {
+		if len(c.poison) == 0 && c.scan.frames != nil {
+			return 0, c.hangUp()
+		}
+		if len(c.poison) == 0 { // for ever: an end would look like a client that left, to the request before
 			c.poison = poison
 		}
+		n := copy(p, c.poison)
+		c.poison = c.poison[n:]
 		return n, nil
 	}
 	n, err := c.readHalf(p)
-	if n == 0 || c.scan.state == anything {
-		return n, err
-	}
 	good, wrong := c.scan.feed(p[:n])
-	if wrong == "" {
-		return n, err
+	if wrong != "" {
+		c.wrong.Store(&wrong)
+		c.broken, c.poison = true, poison
+		if c.scan.frames != nil {
+			c.poison = poisonFrame
+		}
+		k := copy(p[good:], c.poison)
+		c.poison = c.poison[k:]
+		return good + k, nil
 	}
-	c.server.log.Debug("refused a malformed request", "remote", c.RemoteAddr(), "reason", wrong)
-	c.broken = true
-	k := copy(p[good:], poison)
-	if c.poison = poison[k:]; len(c.poison) == 0 {
-		c.poison = poison
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.noteLateHead()
 	}
-	return good + k, nil
+	if f := c.scan.frames; f != nil && f.unfinished() != c.timed {
+		c.time(!c.timed)
+	}
+	return n, err
+}
+
+// time bounds what is left of a header block that has begun, or ends that.
+func (c *strictConn) time(on bool) {
+	if limit := c.server.terms.Load().limits.HeaderTimeout; !on {
+		c.Conn.SetReadDeadline(time.Time{})
+	} else if limit > 0 {
+		c.Conn.SetReadDeadline(time.Now().Add(limit))
+	}
+	c.timed = on
+}
+
+// hangUp gives net/http the time to send its GOAWAY, and the client to read it: little more is taken of the client.
+func (c *strictConn) hangUp() error {
+	until := time.Now().Add(leavingTime)
+	c.Conn.SetReadDeadline(until)
+	if n, _ := io.CopyN(io.Discard, c.Conn, leavingBytes); n == leavingBytes {
+		time.Sleep(time.Until(until))
+	}
+	return io.EOF
+}
+
+// Write implements net.Conn.
+func (c *strictConn) Write(p []byte) (int, error) {
+	if f := c.scan.frames; f != nil {
+		c.replies.feed(p, f.answered, c.noteRefusal)
+	} else if !c.answering.Load() {
+		c.noteOwnAnswer(p)
+	}
+	return c.Conn.Write(p)
 }
 
 // ReadFrom implements io.ReaderFrom, for sendfile.
@@ -303,13 +351,10 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-func strictOf(r *http.Request) *strictConn {
-	c, _ := r.Context().Value(connKey{}).(net.Conn)
-	return strictOfConn(c)
-}
+func strictOf(r *http.Request) *strictConn { return strictBelow(r.Context().Value(connKey{})) }
 
-// strictOfConn is nil for one of HTTP/2 over TLS.
-func strictOfConn(c net.Conn) *strictConn {
+// strictBelow is what net/http calls a connection; nil if it is none of ours.
+func strictBelow(c any) *strictConn {
 	switch c := c.(type) {
 	case *strictConn:
 		return c

@@ -46,6 +46,7 @@ var texts = map[int]string{
 	403: "Pages of this origin may not connect.",
 	408: "The request's body did not come in time.",
 	413: "The request is larger than this server takes.",
+	417: "This server knows no expectation but 100-continue.",
 	426: "This server speaks version 13 of the WebSocket protocol.",
 	429: "Too many requests. Please slow down.",
 	500: "The server failed to answer.",
@@ -111,7 +112,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, in *intake, v ve
 	if v.status == 0 {
 		panic(http.ErrAbortHandler)
 	}
-	s.refused(w, v.status)
+	s.refused(w, r, v.status, detail)
 	if r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close")
 	}

@@ -29,15 +29,12 @@ func frontLimits(l Limits) [3]int64 {
 func (s *Server) newFront(l Limits) *front {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	if s.options.TLS != nil {
-		protocols.SetHTTP2(true)
-	} else {
-		protocols.SetUnencryptedHTTP2(true)
-	}
+	protocols.SetUnencryptedHTTP2(true) // over TLS, too: see listenTLS
 	f := &front{server: s, retired: make(chan struct{})}
 	f.http = &http.Server{
 		Handler:                      http.HandlerFunc(s.serve),
 		Protocols:                    protocols,
+		HTTP2:                        &http.HTTP2Config{MaxReadFrameSize: 16 << 10}, // a connection keeps a buffer for the largest
 		ReadHeaderTimeout:            l.HeaderTimeout,
 		IdleTimeout:                  l.IdleTimeout,
 		MaxHeaderBytes:               l.MaxHeader,
@@ -50,8 +47,11 @@ func (s *Server) newFront(l Limits) *front {
 }
 
 func (f *front) count(c net.Conn, state http.ConnState) {
-	if strict := strictOfConn(c); strict != nil {
+	if strict := strictBelow(c); strict != nil {
 		strict.serving.Store(state == http.StateActive)
+		if state == http.StateIdle {
+			strict.answering.Store(false)
+		}
 	}
 	switch state {
 	case http.StateNew:

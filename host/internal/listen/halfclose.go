@@ -30,7 +30,7 @@ func (c *strictConn) readHalf(p []byte) (int, error) {
 // watched says whether it is net/http's watch that reads to p: one byte, where it reads bodies and heads by the
 // buffer. HTTP/2 is read otherwise.
 func (c *strictConn) watched(p []byte) bool {
-	return len(p) == 1 && c.serving.Load() && c.scan.prefaced == 0
+	return len(p) == 1 && c.serving.Load() && c.scan.prefaced == 0 && c.scan.frames == nil
 }
 
 // readOn reads. Over TLS an end may come together with the last bytes; it comes again, when those have been looked at.

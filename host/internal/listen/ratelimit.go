@@ -66,7 +66,7 @@ func (l *RateLimit) allow(remote string) (wait time.Duration) {
 func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) {
 	v := verdict{status: http.StatusTooManyRequests}
 	if r.ContentLength == 0 {
-		s.refused(w, v.status)
+		s.refused(w, r, v.status, "")
 		s.answer(w, r, v, "")
 	} else {
 		s.refuse(w, r, nil, v, "")

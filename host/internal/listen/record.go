@@ -16,13 +16,15 @@ import (
 // record belongs to the request's handler. It adds up what goes out, and takes the rest from the exchange when that is over.
 type record struct {
 	http.ResponseWriter
-	access *AccessLog
+	access *AccessLog // nil: there is none
+	conn   *strictConn
 	began  time.Time
 	id     string
 	status int // 0: nothing was sent
 	out    int64
 	in     *intake // nil: no body was asked for
 	fault  string  // why no worker's answer went out whole; "" if one did
+	reason string  // what was wrong with a request that was refused; "" if nothing was
 
 	// from the exchange, if there was one
 	pool       string
@@ -42,15 +44,19 @@ var records = sync.Pool{New: func() any { return new(record) }}
 
 // serve handles every request. It panics with http.ErrAbortHandler where a connection has to be cut.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	conn := strictOf(r)
+	if conn != nil {
+		conn.handles(r)
+	}
 	access := s.accessLog()
-	if access == nil {
+	if access == nil && r.ProtoMajor == 1 {
 		if kept := s.handle(w, r); kept != nil {
 			kept.stay(r)
 		}
 		return
 	}
 	c := records.Get().(*record)
-	c.ResponseWriter, c.access, c.began = w, access, time.Now()
+	c.ResponseWriter, c.access, c.conn, c.began = w, access, conn, time.Now()
 	whole := false
 	defer func() {
 		if !c.noted {
@@ -80,6 +86,9 @@ func (s *Server) accessLog() *AccessLog {
 // note writes the line of what has been answered. A response that is held stays for long: it must not keep a log that a reload has replaced.
 func (c *record) note(r *http.Request, whole bool) {
 	c.noted = true
+	if c.access == nil {
+		return
+	}
 	line := lineBuffers.Get().(*[]byte)
 	if c.access.json {
 		*line = c.appendJSON((*line)[:0], r, whole)
@@ -92,14 +101,19 @@ func (c *record) note(r *http.Request, whole bool) {
 
 // recordOf is the record that goes along as w; nil without an access log.
 func recordOf(w http.ResponseWriter) *record {
-	c, _ := w.(*record)
-	return c
+	if c, ok := w.(*record); ok && c.access != nil {
+		return c
+	}
+	return nil
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (c *record) WriteHeader(status int) {
 	if status >= 200 && c.status == 0 {
 		c.status = status
+	}
+	if c.conn != nil && mayBeRefusal(status) {
+		c.conn.replies.own.Add(1)
 	}
 	c.ResponseWriter.WriteHeader(status)
 }
@@ -239,6 +253,11 @@ func (c *record) appendText(b []byte, r *http.Request, whole bool) []byte {
 		b = append(b, c.fault...)
 		b = append(b, '"')
 	}
+	if c.reason != "" {
+		b = append(b, ` reason="`...)
+		b = appendEscaped(b, c.reason, longestField)
+		b = append(b, '"')
+	}
 	if !whole {
 		b = append(b, " aborted"...)
 	}
@@ -316,6 +335,9 @@ func (c *record) appendJSON(b []byte, r *http.Request, whole bool) []byte {
 	}
 	if c.fault != "" {
 		b = appendField(b, "fault", c.fault, longestField)
+	}
+	if c.reason != "" {
+		b = appendField(b, "reason", c.reason, longestField)
 	}
 	if !whole {
 		b = append(b, `,"aborted":true`...)

@@ -67,7 +67,7 @@ func (x *exchange) answerRefusal(w http.ResponseWriter, r *http.Request, bad *ba
 	if r.ProtoMajor == 1 {
 		w.Header()["Connection"] = closing
 	}
-	x.server.refused(w, bad.Status)
+	x.server.refused(w, r, bad.Status, bad.err.Error())
 	x.server.answer(w, r, verdict{status: bad.Status}, bad.err.Error())
 }
 

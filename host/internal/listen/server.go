@@ -118,6 +118,7 @@ type Server struct {
 	sockets     sync.WaitGroup // their goroutines; see begin
 	ending      chan struct{}  // closed by end
 	answered    answers
+	malformed   hub.Throttle // of requests that were refused for what they are
 
 	mu         sync.Mutex
 	fronts     []*front  // the last one accepts, the others have connections left; guarded by mu, as all below

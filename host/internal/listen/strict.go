@@ -17,7 +17,8 @@ const (
 	chunkBytes
 	chunkEnd // the end of line behind a chunk
 	trailerLines
-	anything // HTTP/2, or behind the last request of its connection
+	frameBytes // HTTP/2
+	anything   // behind the last request of its connection
 )
 
 // scanner does no I/O. It is fed all that a client sends, in pieces of any size.
@@ -25,9 +26,12 @@ type scanner struct {
 	state   scanState
 	limit   int    // longest line, in bytes
 	partial []byte // the beginning of a line
-	seen    bool   // a request line has come
+	last    []byte // request line, cut off where the access log does
+	heads   int    // how many request lines have come
 
-	prefaced int // lines of the HTTP/2 preface
+	prefaced int           // lines of the HTTP/2 preface
+	framed   bool          // nothing but HTTP/2 was agreed on
+	frames   *clientFrames // set behind the preface
 
 	// of the head at hand
 	old     bool // HTTP/1.0
@@ -44,6 +48,9 @@ func (s *scanner) feed(p []byte) (good int, wrong string) {
 		switch s.state {
 		case anything:
 			return len(p), ""
+		case frameBytes:
+			good, wrong = s.frames.feed(p[i:])
+			return i + good, wrong
 		case bodyBytes, chunkBytes:
 			n := min(s.left, int64(len(p)-i))
 			i += int(n)
@@ -93,6 +100,10 @@ func (s *scanner) feed(p []byte) (good int, wrong string) {
 
 // line takes a line without its LF.
 func (s *scanner) line(b []byte) (wrong string) {
+	if line := bytes.TrimSuffix(b, []byte("\r")); s.state == requestLine && len(line) > 0 {
+		s.heads++
+		s.last = append(s.last[:0], line[:min(len(line), longestTarget)]...)
+	}
 	if len(b) == 0 || b[len(b)-1] != '\r' {
 		return "a line ends in a bare LF"
 	}
@@ -120,12 +131,17 @@ func (s *scanner) longest() int {
 	return s.limit
 }
 
+// inHead says whether a head has begun and not ended.
+func (s *scanner) inHead() bool {
+	return s.state == headerLines || s.state == requestLine && len(s.partial) > 0
+}
+
 func (s *scanner) preface(b []byte) string {
 	if string(b) != [...]string{"", "SM", ""}[s.prefaced] {
 		return "an HTTP/2 preface that is none"
 	}
 	if s.prefaced++; s.prefaced == 3 {
-		s.state = anything
+		s.state, s.frames = frameBytes, newClientFrames()
 	}
 	return ""
 }
@@ -141,11 +157,13 @@ func (s *scanner) requestLine(b []byte) string {
 	}
 	switch {
 	case bytes.Equal(b, []byte("PRI * HTTP/2.0")):
-		if s.seen {
+		if s.heads > 1 {
 			return "HTTP/2 in the middle of a connection"
 		}
 		s.state = prefaceLines
 		return ""
+	case s.framed:
+		return "HTTP/2 was agreed on, and something else is spoken"
 	case bytes.HasSuffix(b, []byte(" HTTP/1.1")):
 		s.old = false
 	case bytes.HasSuffix(b, []byte(" HTTP/1.0")):
@@ -153,7 +171,6 @@ func (s *scanner) requestLine(b []byte) string {
 	default:
 		return "the request line does not end in HTTP/1.1 or HTTP/1.0"
 	}
-	s.seen = true
 	s.lengths, s.codings, s.length = 0, 0, 0
 	s.state = headerLines
 	return ""

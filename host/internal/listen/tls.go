@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"time"
 )
@@ -36,7 +37,8 @@ func (s *Server) tlsConfig(protocols ...string) *tls.Config {
 	}
 }
 
-// listenTLS completes handshakes before net/http sees a connection: HTTP/2 goes on as it is, HTTP/1.1 is read strictly.
+// listenTLS completes handshakes before net/http sees a connection. What comes out of it is read strictly; to net/http HTTP/2 looks like that of prior
+// knowledge, since it takes that of ALPN from the TLS connection itself, where nobody could read along.
 func (s *Server) listenTLS(in net.Listener) *tlsListener {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &tlsListener{
@@ -128,9 +130,15 @@ func (l *tlsListener) shake(raw net.Conn) {
 		raw.Close()
 		return
 	}
-	var conn net.Conn = c
-	if c.ConnectionState().NegotiatedProtocol != "h2" {
-		conn = &secureConn{newStrictConn(c, l.server)}
+	strict, state := newStrictConn(c, l.server), c.ConnectionState()
+	var conn net.Conn = &secureConn{strict}
+	if state.NegotiatedProtocol == "h2" {
+		if name := tls.CipherSuiteName(state.CipherSuite); strings.Contains(name, "_CBC_") { // RFC 9113 §9.2.2
+			l.server.log.Debug("TLS handshake failed", "remote", raw.RemoteAddr(), "error", "HTTP/2 does not go with "+name)
+			c.Close()
+			return
+		}
+		conn, strict.tls, strict.scan.framed = strict, &state, true
 	}
 	if !l.pass(accepted{conn: conn}) {
 		c.Close()

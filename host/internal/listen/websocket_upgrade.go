@@ -204,7 +204,7 @@ func (c *websocket) take(held net.Conn) bool {
 
 // detach finds the socket below what net/http has let go of.
 func detach(held net.Conn, server *Server) (below *client, s *sock) {
-	strict := strictOfConn(held)
+	strict := strictBelow(held)
 	if strict == nil {
 		panic(fmt.Sprintf("listen: a %T became a long-lived connection", held))
 	}
