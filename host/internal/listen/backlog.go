@@ -7,13 +7,16 @@
 
 package listen
 
+import "bytes"
+
 // backlog is guarded by its exchange's mu, except where it says otherwise.
 type backlog struct {
 	eager bool // take the response at the worker's speed
-	limit int  // bytes of memory
+	limit int  // bytes of memory; 0 if its connection's own is another's, and none was lent
 	most  int  // the limit once memory was lent
 
-	lender *Spool // has lent most; nil before
+	lender *Spool // nil before it has lent any
+	lent   int64
 
 	memory []byte     // the oldest bytes
 	file   *spoolFile // then these, from read to its size
@@ -36,10 +39,10 @@ func (b *backlog) full(n int) bool { return len(b.memory)+b.writing+n > b.limit 
 // add stores p, and returns how many bytes to give back to the worker now. watch asks for a look at the client's speed in a while.
 func (b *backlog) add(p []byte, spool *Spool) (give int, watch bool) {
 	n := len(p)
-	if b.eager && b.limit < b.most && b.full(n) && spool.lend(int64(b.most)) {
-		b.limit, b.lender = b.most, spool
+	if b.eager && b.full(n) {
+		b.borrow(spool)
 	}
-	if b.queued > 0 || len(b.tail) > 0 || b.slow && b.full(n) {
+	if b.queued > 0 || len(b.tail) > 0 || b.full(n) && (b.slow || b.eager && b.limit == 0) {
 		if len(b.tail) == 0 && b.toDisk(p, spool) {
 			return n, false
 		}
@@ -58,6 +61,40 @@ func (b *backlog) add(p []byte, spool *Spool) (give int, watch bool) {
 		return 0, true
 	}
 	return 0, false
+}
+
+// borrow raises the limit, if the spool has memory to lend: to what is otherwise a connection's own, and then to the most.
+func (b *backlog) borrow(spool *Spool) {
+	next := min(b.most, ownMemory)
+	if b.limit >= next {
+		next = b.most
+	}
+	if b.limit < next && spool.lend(int64(next)) {
+		b.lent += int64(next)
+		b.limit, b.lender = next, spool
+	}
+}
+
+// hold says whether the first n bytes, which go straight to the writer, fit into memory.
+func (b *backlog) hold(n int, spool *Spool) bool {
+	if b.eager && b.limit == 0 && n > smallBody {
+		if b.borrow(spool); b.limit == 0 {
+			return false
+		}
+	}
+	b.writing = n
+	return true
+}
+
+// smallBody is what nobody has to lend: a stream costs as much by itself.
+const smallBody = 4 << 10
+
+// spill moves to disk what is in memory beyond the limit, since the worker could send as much as its window while nobody knew that the client is slow.
+func (b *backlog) spill(spool *Spool) {
+	keep := max(0, b.limit-b.writing)
+	if keep < len(b.memory) && b.queued == 0 && len(b.tail) == 0 && b.toDisk(b.memory[keep:], spool) {
+		b.memory = bytes.Clone(b.memory[:keep])
+	}
 }
 
 // toDisk says whether p fits there; if it does not, the client's speed becomes the worker's.
@@ -84,7 +121,7 @@ func (b *backlog) toDisk(p []byte, spool *Spool) bool {
 const pace = 1 << 20
 
 // watched decides whether the client is slow. give is then the worker's. again asks for another look.
-func (b *backlog) watched() (give int, again bool) {
+func (b *backlog) watched(spool *Spool) (give int, again bool) {
 	switch {
 	case b.owed == 0:
 		b.armed = false
@@ -94,16 +131,22 @@ func (b *backlog) watched() (give int, again bool) {
 		return 0, true
 	}
 	b.slow, b.armed = true, false
+	b.spill(spool)
 	if len(b.tail) == 0 {
 		give, b.owed = b.owed, 0
 	}
 	return give, false
 }
 
-// next is what to write to the client: all of memory, or a piece of the file, for which it reports true. spare is a buffer to go on with.
+// next is what to write to the client: a piece of memory, or of the file, for which it reports true. spare is a buffer to go on with.
 func (b *backlog) next(spare []byte) (p []byte, fromDisk bool) {
 	if len(b.memory) == 0 && b.queued == 0 {
 		b.memory, b.tail = b.tail, nil
+	}
+	if len(b.memory) > slice { // what the writer has can't go to disk any more
+		p, b.memory = append(spare[:0], b.memory[:slice]...), b.memory[slice:]
+		b.writing = len(p)
+		return p, false
 	}
 	if len(b.memory) > 0 {
 		p, b.memory = b.memory, spare[:0]
@@ -152,7 +195,7 @@ func (b *backlog) drop() (give int) {
 		b.file.close()
 	}
 	if b.lender != nil {
-		b.lender.repay(int64(b.most))
+		b.lender.repay(b.lent)
 	}
 	keep := b.memory
 	if cap(keep) > keepBuffer {

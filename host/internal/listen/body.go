@@ -138,18 +138,25 @@ func (b *body) close() {
 func (x *exchange) takeWhole(in *intake) error {
 	s := x.server
 	buffer := x.small[:0]
-	if want := in.r.ContentLength; want >= 0 && want <= protocol.MaxData && int64(cap(buffer)) < want {
+	if want := in.r.ContentLength; !x.poor && want >= 0 && want <= protocol.MaxData && int64(cap(buffer)) < want {
 		buffer = make([]byte, 0, want)
 	}
 	most := max(x.terms.limits.BodyBuffer, ownMemory)
 	room := int64(ownMemory)
+	if x.poor {
+		buffer, room = nil, 0
+	}
 	for {
 		if len(buffer) == cap(buffer) {
 			if int64(len(buffer)) >= room {
-				if room == most || !s.spool.lend(most) {
+				next := most
+				if room < ownMemory {
+					next = ownMemory
+				}
+				if room == most || !s.spool.lend(next) {
 					break
 				}
-				room, x.lent = most, most
+				room, x.lent = next, x.lent+next
 			}
 			if len(buffer) == int(in.r.ContentLength) { // one more read for the end of it
 				var one [1]byte

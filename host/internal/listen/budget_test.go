@@ -70,3 +70,97 @@ func TestABodyPastTheMemoryBudgetGoesToDiskAndArrivesWhole(t *testing.T) {
 		}
 	}
 }
+
+// Workers' answers wait for clients of HTTP/2 that open no window: each connection has memory of its own for one of them, and the others share the budget.
+func TestStreamsWithoutAWindowFillNoMoreMemoryThanTheBudget(t *testing.T) {
+	const streams, budget = 60, 2 << 20
+	head, rest := pattern(protocol.MaxData), pattern(protocol.DefaultWindow+protocol.MaxData) // more than a worker may send before the client is found slow
+	h := start(t, func(c *call) {
+		c.respond(0, 200, nil, string(head))
+		c.data(rest, true)
+	}, withTLS(t))
+	h.backend.traits = protocol.Traits{WholeBody: true, Spool: true}
+	h.spool.spare.Store(budget)
+	c := h.dialH2(4, 0) // the first window of each stream
+	for range streams {
+		c.open(endStream, get()...)
+	}
+	for h.backend.calls.Load() < streams {
+		if _, _, _, _, err := c.read(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	h.backend.busy.Wait()
+	total := int64(streams * (len(head) + len(rest)))
+	if inMemory := total - h.spool.Used(); inMemory > budget+ownMemory+int64(len(head)) {
+		t.Errorf("%d bytes of %d are in memory, and the budget is %d", inMemory, total, budget)
+	}
+	if spare := h.spool.spare.Load(); spare < 0 {
+		t.Errorf("%d bytes were lent that there are not", -spare)
+	}
+	for stream := uint32(1); stream < c.next; stream += 2 {
+		c.frame(frameWindow, 0, stream, []byte{0, 0x10, 0, 0})
+	}
+	c.frame(frameWindow, 0, 0, []byte{0x40, 0, 0, 0})
+	bodies, ended := make(map[uint32][]byte), 0
+	for ended < streams {
+		kind, flags, stream, payload, err := c.read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kind == frameData {
+			bodies[stream] = append(bodies[stream], payload...)
+			ended += int(flags & endStream)
+		}
+	}
+	want := append(bytes.Clone(head), rest...)
+	for stream, got := range bodies {
+		if !bytes.Equal(got, want) {
+			t.Fatalf("stream %d has %d bytes, not the %d that were sent", stream, len(got), len(want))
+		}
+	}
+	for until := time.Now().Add(5 * time.Second); h.spool.spare.Load() != budget; time.Sleep(time.Millisecond) { // the Backend may let go last
+		if time.Now().After(until) {
+			t.Fatalf("%d bytes to be lent afterwards, not %d", h.spool.spare.Load(), budget)
+		}
+	}
+}
+
+func TestUploadsOfOneConnectionShareItsOwnMemory(t *testing.T) {
+	arrived := make(chan []byte)
+	h := start(t, func(c *call) {
+		arrived <- c.readAll()
+		hello(c)
+	})
+	h.backend.traits = protocol.Traits{WholeBody: true, Spool: true}
+	h.spool.spare.Store(0)
+	body := pattern(60_000)
+	c := h.dialH2(noTable...)
+	fields := append([]string{":method", "POST"}, get("content-length", "60000")[2:]...)
+	first, second := c.open(0, fields...), c.open(0, fields...)
+	for off := 0; off < len(body); off += 10_000 {
+		for _, stream := range []uint32{first, second} {
+			flags := byte(0)
+			if off == 50_000 && stream == second {
+				flags = endStream
+			}
+			c.frame(frameData, flags, stream, body[off:off+10_000])
+		}
+	}
+	if got := <-arrived; !bytes.Equal(got, body) {
+		t.Errorf("%d bytes arrived of the second", len(got))
+	}
+	for until := time.Now().Add(5 * time.Second); h.spool.Used() != int64(len(body)); time.Sleep(time.Millisecond) { // one of them
+		if time.Now().After(until) {
+			t.Fatalf("%d bytes are on disk", h.spool.Used())
+		}
+	}
+	c.frame(frameData, endStream, first, nil)
+	if got := <-arrived; !bytes.Equal(got, body) {
+		t.Errorf("%d bytes arrived of the first", len(got))
+	}
+	if got := c.outcome(first); got != "200" {
+		t.Error(got)
+	}
+}

@@ -248,6 +248,7 @@ type strictConn struct {
 	answering atomic.Bool            // HTTP/1: a handler has the request, or its answer is on its way
 	handled   int                    // HTTP/1: how many requests had a handler
 	replies   replies                // HTTP/2
+	claimed   atomic.Bool            // HTTP/2: a stream has the connection's own memory
 }
 
 func newStrictConn(c net.Conn, s *Server) *strictConn {

@@ -4,6 +4,7 @@
 package listen
 
 import (
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,10 +23,12 @@ type exchange struct {
 	// written before Submit; the Backend's to read until Finished
 	request protocol.Request
 	tls     protocol.TLS
-	small   []byte // the whole of a small body
-	large   *body  // or of a large one, removed with the last hold
-	form    *form  // or what a form became, likewise
-	lent    int64  // memory that the spool has lent for it, likewise
+	small   []byte      // the whole of a small body
+	large   *body       // or of a large one, removed with the last hold
+	form    *form       // or what a form became, likewise
+	lent    int64       // memory that the spool has lent for it, likewise
+	owner   *strictConn // whose own memory it has; nil if that is HTTP/1's, or another stream's
+	poor    bool        // which is so if this is true
 	names   []string
 
 	record    *record // the handler's; nil without an access log
@@ -46,6 +49,7 @@ type exchange struct {
 	informs  []protocol.Inform
 	headed   bool
 	response protocol.Response // its Headers and Body are ours
+	first    int               // bytes of its body that came with its head; they lie in log if Body is empty
 	log      backlog
 	ended    bool
 	trailers []string
@@ -72,6 +76,19 @@ func newExchange(s *Server, t *terms, eager bool) *exchange {
 	most := int(x.terms.limits.ResponseBuffer)
 	x.log.eager, x.log.limit, x.log.most = eager, min(most, ownMemory), most
 	return x
+}
+
+// claim takes the memory that each connection has of its own. One stream of HTTP/2 has it at a time; the others begin with none, or a client that opens
+// very many would fill the host's.
+func (x *exchange) claim(r *http.Request) {
+	c := strictOf(r)
+	switch {
+	case c == nil || r.ProtoMajor == 1:
+	case c.claimed.CompareAndSwap(false, true):
+		x.owner = c
+	default:
+		x.poor, x.log.limit = true, 0
+	}
 }
 
 // submit gives the exchange to the Backend, which holds it until Finished.
@@ -122,6 +139,9 @@ func (x *exchange) drop() {
 	}
 	if x.lent > 0 {
 		x.server.spool.repay(x.lent)
+	}
+	if x.owner != nil {
+		x.owner.claimed.Store(false)
 	}
 	x.terms.release()
 	x.log.drop()
@@ -193,7 +213,9 @@ func (x *exchange) Respond(m *protocol.Response) {
 	r := &x.response
 	r.Flags, r.Status, r.File, r.Hold = m.Flags, m.Status, m.File, m.Hold
 	r.Headers = append(r.Headers[:0], m.Headers...)
-	r.Body = append(r.Body[:0], m.Body...)
+	if x.first = len(m.Body); m.Hold != nil || x.log.hold(x.first, x.server.spool) || !x.log.toDisk(m.Body, x.server.spool) {
+		r.Body = append(r.Body[:0], m.Body...)
+	}
 	if m.Hold != nil {
 		x.keep(m.Hold)
 	}
@@ -242,7 +264,7 @@ func (x *exchange) watch() {
 	x.mu.Lock()
 	give, again := 0, false
 	if !x.left {
-		give, again = x.log.watched()
+		give, again = x.log.watched(x.server.spool)
 	}
 	stream := x.stream
 	x.mu.Unlock()

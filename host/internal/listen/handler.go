@@ -62,6 +62,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, under *terms, t
 	traits := under.backend.Traits()
 	x := newExchange(s, under, traits.Spool)
 	defer x.leave()
+	x.claim(r)
 	if x.record = recordOf(w); x.record != nil {
 		x.record.pool = traits.Pool
 	}

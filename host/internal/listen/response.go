@@ -139,8 +139,9 @@ func (x *exchange) deliver(w http.ResponseWriter, r *http.Request) {
 	}
 	h := w.Header()
 	x.copyHeaders(h, m.Headers)
-	if whole && length < 0 && !noBody && len(m.Body) > 2<<10 || whole && length < 0 && r.Method == http.MethodHead && len(m.Body) > 0 {
-		h["Content-Length"] = []string{strconv.Itoa(len(m.Body))} // smaller ones net/http counts itself
+	first := x.firstBytes()
+	if whole && length < 0 && !noBody && first > 2<<10 || whole && length < 0 && r.Method == http.MethodHead && first > 0 {
+		h["Content-Length"] = []string{strconv.Itoa(first)} // smaller ones net/http counts itself
 	}
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // no guessing
@@ -155,7 +156,10 @@ func (x *exchange) deliver(w http.ResponseWriter, r *http.Request) {
 	if err := out.write(m.Body); err != nil {
 		x.breakOff(r, err.Error())
 	}
-	if !whole {
+	x.mu.Lock()
+	x.log.writing = 0
+	x.mu.Unlock()
+	if !whole || len(m.Body) < first {
 		x.passOn(r, &out)
 	}
 	if length >= 0 && out.sent != length {
@@ -180,11 +184,14 @@ func (x *exchange) checkHead(whole bool) (length int64, err error) {
 		}
 		length = n
 	}
-	if whole && m.File == "" && length >= 0 && length != int64(len(m.Body)) {
-		return 0, fmt.Errorf("Content-Length is %d, but the body has %d bytes", length, len(m.Body))
+	if first := x.firstBytes(); whole && m.File == "" && length >= 0 && length != int64(first) {
+		return 0, fmt.Errorf("Content-Length is %d, but the body has %d bytes", length, first)
 	}
 	return length, nil
 }
+
+// firstBytes is how many bytes of the body came with the head.
+func (x *exchange) firstBytes() int { return max(x.first, len(x.response.Body)) }
 
 // copyHeaders puts a worker's headers into h, without those that are about the link.
 func (x *exchange) copyHeaders(h http.Header, pairs []string) {
@@ -341,13 +348,14 @@ func (x *exchange) passSome(r *http.Request, out *output) bool {
 	x.mu.Lock()
 	p, fromDisk := x.log.next(x.spare)
 	stream := x.stream
+	most := max(smallBody, min(slice, x.log.limit))
 	x.mu.Unlock()
 	if len(p) > 0 {
 		x.spare = p
 	}
 	if fromDisk {
 		if out.disk == nil {
-			out.disk = make([]byte, slice)
+			out.disk = make([]byte, most)
 		}
 		n, err := x.log.readDisk(out.disk)
 		if err != nil {
