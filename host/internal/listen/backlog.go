@@ -63,7 +63,8 @@ func (b *backlog) add(p []byte, spool *Spool) (give int, watch bool) {
 	return 0, false
 }
 
-// borrow raises the limit, if the spool has memory to lend: to what is otherwise a connection's own, and then to the most.
+// borrow raises the limit, if the spool has memory to lend: to what is otherwise a connection's own, and then to the
+// most.
 func (b *backlog) borrow(spool *Spool) {
 	next := min(b.most, ownMemory)
 	if b.limit >= next {
@@ -89,7 +90,8 @@ func (b *backlog) hold(n int, spool *Spool) bool {
 // smallBody is what nobody has to lend: a stream costs as much by itself.
 const smallBody = 4 << 10
 
-// spill moves to disk what is in memory beyond the limit, since the worker could send as much as its window while nobody knew that the client is slow.
+// spill moves to disk what is in memory beyond the limit, since the worker could send as much as its window while
+// nobody knew that the client is slow.
 func (b *backlog) spill(spool *Spool) {
 	keep := max(0, b.limit-b.writing)
 	if keep < len(b.memory) && b.queued == 0 && len(b.tail) == 0 && b.toDisk(b.memory[keep:], spool) {
@@ -138,7 +140,8 @@ func (b *backlog) watched(spool *Spool) (give int, again bool) {
 	return give, false
 }
 
-// next is what to write to the client: a piece of memory, or of the file, for which it reports true. spare is a buffer to go on with.
+// next is what to write to the client: a piece of memory, or of the file, for which it reports true. spare is a
+// buffer to go on with.
 func (b *backlog) next(spare []byte) (p []byte, fromDisk bool) {
 	if len(b.memory) == 0 && b.queued == 0 {
 		b.memory, b.tail = b.tail, nil

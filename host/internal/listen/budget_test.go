@@ -71,7 +71,8 @@ func TestABodyPastTheMemoryBudgetGoesToDiskAndArrivesWhole(t *testing.T) {
 	}
 }
 
-// Workers' answers wait for clients of HTTP/2 that open no window: each connection has memory of its own for one of them, and the others share the budget.
+// Workers' answers wait for clients of HTTP/2 that open no window: each connection has memory of its own for one of
+// them, and the others share the budget.
 func TestStreamsWithoutAWindowFillNoMoreMemoryThanTheBudget(t *testing.T) {
 	const streams, budget = 60, 2 << 20
 	head, rest := pattern(protocol.MaxData), pattern(protocol.DefaultWindow+protocol.MaxData) // more than a worker may send before the client is found slow

@@ -1,4 +1,5 @@
-// Chunked bodies (RFC 9112 §7.1), which net/http reads more leniently than others do: blanks behind a size, anything in an extension, folded trailers.
+// Chunked bodies (RFC 9112 §7.1), which net/http reads more leniently than others do: blanks behind a size, anything
+// in an extension, folded trailers.
 
 package listen
 
@@ -44,7 +45,8 @@ func hexValue(c byte) (int64, bool) {
 	return 0, false
 }
 
-// chunkExtensions takes what follows a size: any number of ";name" or ";name=value", with blanks around each ";" and "=", and nowhere else.
+// chunkExtensions takes what follows a size: any number of ";name" or ";name=value", with blanks around each ";" and
+// "=", and nowhere else.
 func chunkExtensions(b []byte) (wrong string) {
 	for len(b) > 0 {
 		if b = skipBlanks(b); len(b) == 0 || b[0] != ';' {

@@ -229,7 +229,8 @@ func (c *client) Close() error {
 	return c.Conn.Close()
 }
 
-// strictConn reads along with net/http, and puts poison in the place of what is not allowed. One goroutine at a time reads, and one writes.
+// strictConn reads along with net/http, and puts poison in the place of what is not allowed. One goroutine at a time
+// reads, and one writes.
 type strictConn struct {
 	net.Conn
 	server *Server
@@ -255,8 +256,9 @@ func newStrictConn(c net.Conn, s *Server) *strictConn {
 	return &strictConn{Conn: c, server: s, scan: scanner{limit: s.terms.Load().limits.MaxHeader + 8<<10}}
 }
 
-// poison makes any request line, header, end of a head, line of a chunk or trailer invalid, so that net/http answers 400 and closes: a bare CR in the line
-// that it ends, and then a line without a colon. It is longer than the four bytes for which net/http waits before it begins to read a request.
+// poison makes any request line, header, end of a head, line of a chunk or trailer invalid, so that net/http answers
+// 400 and closes: a bare CR in the line that it ends, and then a line without a colon. It is longer than the four
+// bytes for which net/http waits before it begins to read a request.
 var poison = []byte("\r\x00\r\n\x00\r\n\r\n")
 
 // errDoomed is not io.EOF: at the end of a body net/http begins to watch the client, which nobody would end before it
@@ -281,6 +283,11 @@ func (c *strictConn) Read(p []byte) (int, error) {
 	}
 	n, err := c.readHalf(p)
 	good, wrong := c.scan.feed(p[:n])
+	if wrong != "" && c.scan.framed && c.scan.frames == nil { // an answer of HTTP/1 would be none (RFC 9113 §3.4)
+		c.note(http.StatusBadRequest, 0, wrong)
+		c.doomed.Store(true)
+		return 0, io.EOF
+	}
 	if wrong != "" {
 		c.wrong.Store(&wrong)
 		c.broken, c.poison = true, poison

@@ -78,8 +78,8 @@ func newExchange(s *Server, t *terms, eager bool) *exchange {
 	return x
 }
 
-// claim takes the memory that each connection has of its own. One stream of HTTP/2 has it at a time; the others begin with none, or a client that opens
-// very many would fill the host's.
+// claim takes the memory that each connection has of its own. One stream of HTTP/2 has it at a time; the others
+// begin with none, or a client that opens very many would fill the host's.
 func (x *exchange) claim(r *http.Request) {
 	c := strictOf(r)
 	switch {
@@ -213,7 +213,8 @@ func (x *exchange) Respond(m *protocol.Response) {
 	r := &x.response
 	r.Flags, r.Status, r.File, r.Hold = m.Flags, m.Status, m.File, m.Hold
 	r.Headers = append(r.Headers[:0], m.Headers...)
-	if x.first = len(m.Body); m.Hold != nil || x.log.hold(x.first, x.server.spool) || !x.log.toDisk(m.Body, x.server.spool) {
+	x.first = len(m.Body)
+	if spool := x.server.spool; m.Hold != nil || x.log.hold(x.first, spool) || !x.log.toDisk(m.Body, spool) {
 		r.Body = append(r.Body[:0], m.Body...)
 	}
 	if m.Hold != nil {

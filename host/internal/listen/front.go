@@ -34,7 +34,7 @@ func (s *Server) newFront(l Limits) *front {
 	f.http = &http.Server{
 		Handler:                      http.HandlerFunc(s.serve),
 		Protocols:                    protocols,
-		HTTP2:                        &http.HTTP2Config{MaxReadFrameSize: 16 << 10}, // a connection keeps a buffer for the largest
+		HTTP2:                        &http.HTTP2Config{MaxReadFrameSize: 16 << 10}, // each connection keeps a buffer of it
 		ReadHeaderTimeout:            l.HeaderTimeout,
 		IdleTimeout:                  l.IdleTimeout,
 		MaxHeaderBytes:               l.MaxHeader,

@@ -28,8 +28,8 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *held {
 	if p := under.proxies; p != nil {
 		var err error
 		if scheme, err = p.believe(r); err != nil {
-			s.refuse(w, r, nil, verdict{status: http.StatusBadRequest},
-				err.Error()+": let the proxy in front remove the header that it does not set")
+			remedy := ": let the proxy in front remove the header that it does not set"
+			s.refuse(w, r, nil, verdict{status: http.StatusBadRequest}, err.Error()+remedy)
 			return nil
 		}
 	}
@@ -109,9 +109,6 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, under *terms, t
 		var bad *badBody
 		if !errors.As(err, &bad) {
 			bad = &badBody{http.StatusInternalServerError, err}
-		}
-		if bad.Status == http.StatusBadRequest {
-			s.log.Debug("refused a malformed body", "remote", r.RemoteAddr, "reason", bad.err.Error())
 		}
 		s.refuse(w, r, in, verdict{status: bad.Status}, bad.err.Error())
 		return nil

@@ -1,4 +1,5 @@
-// A client of HTTP/2 that says what no well-behaved one would: frames and header blocks as a test spells them (RFC 9113 §4.1, RFC 7541).
+// A client of HTTP/2 that says what no well-behaved one would: frames and header blocks as a test spells them (RFC
+// 9113 §4.1, RFC 7541).
 
 package listen
 
@@ -29,7 +30,8 @@ type h2client struct {
 	next uint32 // stream
 }
 
-// dialH2 opens a connection with settings, id and value in turn. With those of an empty header table, a status is never an index that only a decoder knows.
+// dialH2 opens a connection with settings, id and value in turn. With those of an empty header table, a status is
+// never an index that only a decoder knows.
 func (h *house) dialH2(settings ...uint32) *h2client {
 	h.t.Helper()
 	c := &h2client{Conn: h.dial(), t: h.t, next: 1}
@@ -89,7 +91,8 @@ func get(more ...string) []string {
 	return append([]string{":method", "GET", ":scheme", "https", ":path", "/", ":authority", "a.test"}, more...)
 }
 
-// ask opens a stream with the fields and says what became of it: a status, or the name and code of the frame that ended it.
+// ask opens a stream with the fields and says what became of it: a status, or the name and code of the frame that
+// ended it.
 func (c *h2client) ask(flags byte, fields ...string) string {
 	c.t.Helper()
 	stream := c.open(flags, fields...)

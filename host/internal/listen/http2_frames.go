@@ -1,5 +1,6 @@
-// The frames of an HTTP/2 connection, read along beneath net/http (RFC 9113 §4.1). net/http bounds what is open and what waits; here stands how many frames
-// may come that ask for nothing, and that a header block which has begun has to end.
+// The frames of an HTTP/2 connection, read along beneath net/http (RFC 9113 §4.1). net/http bounds what is open and
+// what waits; here stands how many frames may come that ask for nothing, and that a header block which has begun has
+// to end.
 
 package listen
 
@@ -47,7 +48,8 @@ func (f *frameReader) kind() byte     { return f.head[3] }
 func (f *frameReader) flags() byte    { return f.head[4] }
 func (f *frameReader) stream() uint32 { return binary.BigEndian.Uint32(f.head[5:]) }
 
-// clientFrames are those that a client sends. Its reader's goroutine owns them; patience left is shared with who writes.
+// clientFrames are those that a client sends. Its reader's goroutine owns them; patience left is shared with who
+// writes.
 type clientFrames struct {
 	frameReader
 	block bool         // a header block has begun and not ended
@@ -56,8 +58,9 @@ type clientFrames struct {
 	asked time.Time    // when that was last raised by the clock
 }
 
-// A client may send so many frames in a row that ask for nothing: of control, of header blocks, of no data. Time gives it more, and so does each frame of an
-// answer that it gets: it has to acknowledge those with windows, and may then ask again.
+// A client may send so many frames in a row that ask for nothing: of control, of header blocks, of no data. Time
+// gives it more, and so does each frame of an answer that it gets: it has to acknowledge those with windows, and may
+// then ask again.
 const (
 	mostIdleFrames   = 1000
 	idleFramesPerSec = 100
@@ -113,7 +116,8 @@ func (f *clientFrames) answered() {
 	}
 }
 
-// unfinished says whether a frame or a header block has begun that has to end in time. What carries a body has time-outs of its own.
+// unfinished says whether a frame or a header block has begun that has to end in time. What carries a body has
+// time-outs of its own.
 func (f *clientFrames) unfinished() bool {
 	return f.block || f.got > 0 || f.left > 0 && f.kind() != typeData
 }

@@ -1,4 +1,5 @@
-// The frames that net/http sends on an HTTP/2 connection, read along: what it refuses by itself has no handler that could tell of it.
+// The frames that net/http sends on an HTTP/2 connection, read along: what it refuses by itself has no handler that
+// could tell of it.
 
 package listen
 
@@ -25,7 +26,8 @@ func mayBeRefusal(status int) bool {
 	return status == http.StatusBadRequest || status == http.StatusRequestHeaderFieldsTooLarge
 }
 
-// feed calls answered for each frame of an answer, and refused for what net/http says that no handler does; status is that of the access log.
+// feed calls answered for each frame of an answer, and refused for what net/http says that no handler does; status
+// is that of the access log.
 func (r *replies) feed(p []byte, answered func(), refused func(status int, reason string)) {
 	for len(p) > 0 {
 		before := r.left
@@ -58,11 +60,11 @@ func (r *replies) whole(refused func(status int, reason string)) {
 	switch r.kind() {
 	case typeReset:
 		if code := binary.BigEndian.Uint32(r.payload); clientsFault(code) {
-			refused(http.StatusBadRequest, fmt.Sprintf("stream %d broke the rules of HTTP/2 (%s)", r.stream(), errorName(code)))
+			refused(400, fmt.Sprintf("stream %d broke the rules of HTTP/2 (%s)", r.stream(), errorName(code)))
 		}
 	case typeGoAway:
 		if code := binary.BigEndian.Uint32(r.payload[4:]); clientsFault(code) {
-			refused(http.StatusBadRequest, fmt.Sprintf("the connection broke the rules of HTTP/2 (%s)", errorName(code)))
+			refused(400, fmt.Sprintf("the connection broke the rules of HTTP/2 (%s)", errorName(code)))
 		}
 	default:
 		if r.flags()&flagEndHeaders == 0 {
@@ -82,14 +84,20 @@ func (r *replies) whole(refused func(status int, reason string)) {
 // clientsFault says whether an error code (RFC 9113 §7) blames the client, and is none that handlers send.
 func clientsFault(code uint32) bool { return code != 0 && code != 2 && code != 8 }
 
+var errorNames = map[uint32]string{
+	1: "PROTOCOL_ERROR", 3: "FLOW_CONTROL_ERROR", 4: "SETTINGS_TIMEOUT", 5: "STREAM_CLOSED", 6: "FRAME_SIZE_ERROR",
+	7: "REFUSED_STREAM", 9: "COMPRESSION_ERROR", 11: "ENHANCE_YOUR_CALM",
+}
+
 func errorName(code uint32) string {
-	if names := [...]string{1: "PROTOCOL_ERROR", 3: "FLOW_CONTROL_ERROR", 4: "SETTINGS_TIMEOUT", 5: "STREAM_CLOSED", 6: "FRAME_SIZE_ERROR", 7: "REFUSED_STREAM", 9: "COMPRESSION_ERROR", 11: "ENHANCE_YOUR_CALM"}; code < uint32(len(names)) && names[code] != "" {
-		return names[code]
+	if name := errorNames[code]; name != "" {
+		return name
 	}
 	return fmt.Sprint("error ", code)
 }
 
-// status reads a header block of ours, of which the first field is the status if it begins a response; 0 is one that is no refusal of net/http's.
+// status reads a header block of ours, of which the first field is the status if it begins a response; 0 is one that
+// is no refusal of net/http's.
 func (r *replies) status(b []byte) (status int) {
 	const badRequest, firstDynamic, nameOfStatus = 12, 62, 8 // in RFC 7541's appendix A
 	for first := true; len(b) > 0; {
@@ -114,7 +122,8 @@ func (r *replies) status(b []byte) (status int) {
 				_, b = text(b)
 			}
 			var value []byte
-			if value, b = text(b); i >= nameOfStatus && i < nameOfStatus+7 && string(value) == "431" { // which Huffman's code makes no shorter
+			value, b = text(b)
+			if i >= nameOfStatus && i < nameOfStatus+7 && string(value) == "431" { // Huffman's code makes it no shorter
 				if insert {
 					r.large = r.inserted
 				}

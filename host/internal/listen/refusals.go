@@ -49,7 +49,8 @@ func (s *Server) Refused() map[string]uint64 {
 // StaticFiles is how many requests a file of the public folder was the answer to.
 func (s *Server) StaticFiles() uint64 { return s.answered.static.Load() }
 
-// refused counts a request that is about to be answered with the status, and says why in the access log, and in the host's own if the client is to blame.
+// refused counts a request that is about to be answered with the status, and says why in the access log, and in the
+// host's own if the client is to blame.
 func (s *Server) refused(w http.ResponseWriter, r *http.Request, status int, reason string) {
 	switch status {
 	case 0: // nobody is left to answer
@@ -88,10 +89,12 @@ func whyRefused(status int) Refusal {
 	return RefusedMalformed
 }
 
-// tellRefusal names a client that sent what can't be passed on in the host's log: the first one at once, and then how many more there were.
+// tellRefusal names a client that sent what can't be passed on in the host's log: the first one at once, and then
+// how many more there were.
 func (s *Server) tellRefusal(remote string, status int, reason string) {
 	s.log.Debug("refused a request", "remote", remote, "status", status, "reason", reason)
-	s.malformed.Warn(s.log, "requests are refused for what their clients sent; the access log has all of them", "remote", remote, "status", status, "reason", reason)
+	s.malformed.Warn(s.log, "requests are refused for what their clients sent; the access log has all of them",
+		"remote", remote, "status", status, "reason", reason)
 }
 
 // blame says in the access log why the request has no answer of a worker's.
@@ -121,7 +124,8 @@ func (c *strictConn) reason(given string) string {
 	return given
 }
 
-// noteRefusal leaves what a handler would have: counts, a line of the access log and one of the host's. Whatever is not known of the request is "-".
+// noteRefusal leaves what a handler would have: counts, a line of the access log and one of the host's. Whatever is
+// not known of the request is "-".
 func (c *strictConn) noteRefusal(status int, reason string) { c.note(status, 0, reason) }
 
 func (c *strictConn) note(status, sent int, reason string) {
@@ -134,12 +138,15 @@ func (c *strictConn) note(status, sent int, reason string) {
 	}
 	s.tellRefusal(remote(r), status, reason)
 	if access := s.accessLog(); access != nil {
-		line := record{access: access, began: time.Now(), status: status, out: int64(sent), fault: why.String(), reason: reason}
+		line := record{
+			access: access, began: time.Now(), status: status, out: int64(sent), fault: why.String(), reason: reason,
+		}
 		line.note(r, true)
 	}
 }
 
-// requestLine is what is known of the request that has no handler yet. The scanner may be ahead of it, and then that is nothing.
+// requestLine is what is known of the request that has no handler yet. The scanner may be ahead of it, and then that
+// is nothing.
 func (c *strictConn) requestLine() (method, target, version string) {
 	line := ""
 	switch s := &c.scan; {
@@ -171,7 +178,8 @@ func (c *strictConn) noteOwnAnswer(p []byte) {
 	c.note(status, len(p), page)
 }
 
-// noteLateHead takes note of a head or a header block that has begun and did not end within header_timeout. The connection ends with that.
+// noteLateHead takes note of a head or a header block that has begun and did not end within header_timeout. The
+// connection ends with that.
 func (c *strictConn) noteLateHead() {
 	if f := c.scan.frames; !c.late && (f != nil && c.timed || f == nil && !c.answering.Load() && c.scan.inHead()) {
 		c.late = true

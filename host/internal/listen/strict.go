@@ -1,6 +1,8 @@
-// What net/http reads leniently and another parser might read otherwise: the scanner follows the heads and the chunks on an HTTP/1.x connection
-// and refuses line folding, bare CR or LF, control characters, two Content-Lengths, Content-Length beside Transfer-Encoding (RFC 9112 §5.2,
-// §2.2, §6.3), and what chunks.go names. What net/http refuses already is left to it. rules.go is about requests, of all versions.
+// What net/http reads leniently and another parser might read otherwise: the scanner follows the heads and the
+// chunks on an HTTP/1.x connection
+// and refuses line folding, bare CR or LF, control characters, two Content-Lengths, Content-Length beside
+// Transfer-Encoding (RFC 9112 §5.2, §2.2, §6.3), and what chunks.go names. What net/http refuses already is left to
+// it. rules.go is about requests, of all versions.
 
 package listen
 

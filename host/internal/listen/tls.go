@@ -37,8 +37,9 @@ func (s *Server) tlsConfig(protocols ...string) *tls.Config {
 	}
 }
 
-// listenTLS completes handshakes before net/http sees a connection. What comes out of it is read strictly; to net/http HTTP/2 looks like that of prior
-// knowledge, since it takes that of ALPN from the TLS connection itself, where nobody could read along.
+// listenTLS completes handshakes before net/http sees a connection. What comes out of it is read strictly; to
+// net/http HTTP/2 looks like that of prior knowledge, since it takes that of ALPN from the TLS connection itself,
+// where nobody could read along.
 func (s *Server) listenTLS(in net.Listener) *tlsListener {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &tlsListener{
@@ -134,7 +135,7 @@ func (l *tlsListener) shake(raw net.Conn) {
 	var conn net.Conn = &secureConn{strict}
 	if state.NegotiatedProtocol == "h2" {
 		if name := tls.CipherSuiteName(state.CipherSuite); strings.Contains(name, "_CBC_") { // RFC 9113 §9.2.2
-			l.server.log.Debug("TLS handshake failed", "remote", raw.RemoteAddr(), "error", "HTTP/2 does not go with "+name)
+			l.server.log.Debug("HTTP/2 does not go with a cipher of TLS", "remote", raw.RemoteAddr(), "cipher", name)
 			c.Close()
 			return
 		}
