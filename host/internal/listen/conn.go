@@ -283,7 +283,7 @@ func (c *strictConn) Read(p []byte) (int, error) {
 	}
 	n, err := c.readHalf(p)
 	good, wrong := c.scan.feed(p[:n])
-	if wrong != "" && c.scan.framed && c.scan.frames == nil { // an answer of HTTP/1 would be none (RFC 9113 §3.4)
+	if wrong != "" && c.scan.agreed == "h2" && c.scan.frames == nil { // an answer of HTTP/1 would be none (RFC 9113 §3.4)
 		c.note(http.StatusBadRequest, 0, wrong)
 		c.doomed.Store(true)
 		return 0, io.EOF

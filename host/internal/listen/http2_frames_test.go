@@ -2,6 +2,7 @@ package listen
 
 import (
 	"bytes"
+	"crypto/tls"
 	"io"
 	"strings"
 	"testing"
@@ -160,5 +161,15 @@ func TestWhoAgreedOnHTTP2SpeaksNothingElse(t *testing.T) {
 	}
 	if h.Refused()["malformed"] != 1 {
 		t.Error("it was not counted")
+	}
+}
+
+func TestWhoAgreedOnHTTP1SpeaksNoHTTP2(t *testing.T) {
+	h := start(t, func(*call) { t.Error("a worker was asked") }, withTLS(t))
+	c := tls.Client(h.dial(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+	io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+	answer, err := io.ReadAll(c)
+	if !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") || err != nil {
+		t.Errorf("answered %q, %v", answer, err)
 	}
 }

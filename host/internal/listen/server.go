@@ -294,6 +294,7 @@ func (s *Server) Close() error {
 		s.packets.close()
 	}
 	s.sockets.Wait()
+	s.malformed.Flush()
 	if p := s.public.Swap(nil); p != nil {
 		p.close()
 	}

@@ -32,7 +32,7 @@ type scanner struct {
 	heads   int    // how many request lines have come
 
 	prefaced int           // lines of the HTTP/2 preface
-	framed   bool          // nothing but HTTP/2 was agreed on
+	agreed   string        // what TLS agreed on, "h2" or "http/1.1"; "" is either
 	frames   *clientFrames // set behind the preface
 
 	// of the head at hand
@@ -159,12 +159,12 @@ func (s *scanner) requestLine(b []byte) string {
 	}
 	switch {
 	case bytes.Equal(b, []byte("PRI * HTTP/2.0")):
-		if s.heads > 1 {
+		if s.heads > 1 || s.agreed == "http/1.1" {
 			return "HTTP/2 in the middle of a connection"
 		}
 		s.state = prefaceLines
 		return ""
-	case s.framed:
+	case s.agreed == "h2":
 		return "HTTP/2 was agreed on, and something else is spoken"
 	case bytes.HasSuffix(b, []byte(" HTTP/1.1")):
 		s.old = false

@@ -132,6 +132,7 @@ func (l *tlsListener) shake(raw net.Conn) {
 		return
 	}
 	strict, state := newStrictConn(c, l.server), c.ConnectionState()
+	strict.scan.agreed = "http/1.1"
 	var conn net.Conn = &secureConn{strict}
 	if state.NegotiatedProtocol == "h2" {
 		if name := tls.CipherSuiteName(state.CipherSuite); strings.Contains(name, "_CBC_") { // RFC 9113 §9.2.2
@@ -139,7 +140,7 @@ func (l *tlsListener) shake(raw net.Conn) {
 			c.Close()
 			return
 		}
-		conn, strict.tls, strict.scan.framed = strict, &state, true
+		conn, strict.tls, strict.scan.agreed = strict, &state, "h2"
 	}
 	if !l.pass(accepted{conn: conn}) {
 		c.Close()
