@@ -129,9 +129,10 @@ func TestStreamsWithoutAWindowFillNoMoreMemoryThanTheBudget(t *testing.T) {
 }
 
 func TestUploadsOfOneConnectionShareItsOwnMemory(t *testing.T) {
-	arrived := make(chan []byte)
+	arrived, looked := make(chan []byte), make(chan struct{})
 	h := start(t, func(c *call) {
 		arrived <- c.readAll()
+		<-looked
 		hello(c)
 	})
 	h.backend.traits = protocol.Traits{WholeBody: true, Spool: true}
@@ -154,9 +155,11 @@ func TestUploadsOfOneConnectionShareItsOwnMemory(t *testing.T) {
 	}
 	for until := time.Now().Add(5 * time.Second); h.spool.Used() != int64(len(body)); time.Sleep(time.Millisecond) { // one of them
 		if time.Now().After(until) {
-			t.Fatalf("%d bytes are on disk", h.spool.Used())
+			t.Errorf("%d bytes are on disk", h.spool.Used())
+			break
 		}
 	}
+	close(looked)
 	c.frame(frameData, endStream, first, nil)
 	if got := <-arrived; !bytes.Equal(got, body) {
 		t.Errorf("%d bytes arrived of the first", len(got))

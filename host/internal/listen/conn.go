@@ -285,7 +285,9 @@ func (c *strictConn) Read(p []byte) (int, error) {
 	good, wrong := c.scan.feed(p[:n])
 	if wrong != "" && c.scan.agreed == "h2" && c.scan.frames == nil { // an answer of HTTP/1 would be none (RFC 9113 §3.4)
 		c.note(http.StatusBadRequest, 0, wrong)
+		c.answering.Store(true) // what net/http says now is noted already
 		c.doomed.Store(true)
+		c.Conn.Close()
 		return 0, io.EOF
 	}
 	if wrong != "" {
