@@ -132,7 +132,7 @@ func (c *Connection) DeliverLent(data []byte, binary bool, repay func()) bool {
 		<-room
 		c.mu.Lock()
 	}
-	if c.hung || c.last || c.gone || c.over {
+	if c.hung || c.last || c.gone || c.over { // as Leaving
 		c.mu.Unlock()
 		if repay != nil {
 			repay()
@@ -173,7 +173,7 @@ func (c *Connection) makeRoom() {
 // the CLOSE event tells them, too.
 func (c *Connection) Hangup(code int, reason string) { c.hangup(code, reason, false) }
 
-// Finish says that the client has said all that it will, and still listens: a TCP connection that is half closed. The hub hangs up, with code and reason,
+// Finish says that the client has said all that it will, or all that is taken of it, and still listens. The hub hangs up, with code and reason,
 // when the messages that wait have been handled and what was sent until then has been written. Deliver takes no more.
 func (c *Connection) Finish(code int, reason string) {
 	c.mu.Lock()
@@ -184,6 +184,13 @@ func (c *Connection) Finish(code int, reason string) {
 	}
 	c.mu.Unlock()
 	c.pump()
+}
+
+// Leaving says whether no more messages are taken: the hub has hung up, or is about to.
+func (c *Connection) Leaving() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hung || c.last || c.gone || c.over
 }
 
 // finished says whether all has been handled that there was before Finish. c.mu is held.

@@ -29,6 +29,7 @@ type tcpConn struct {
 	framer framer
 	paid   time.Duration // when the messages so far are paid off (see RateLimit)
 	deaf   bool          // what comes is dropped: the client broke a limit, or the hub hung up
+	late   int           // bytes that came since then
 
 	spoke   atomic.Int64 // when a message came or went last, since epoch
 	waiting atomic.Bool  // the reader waits for the hub
@@ -63,7 +64,7 @@ func (c *tcpConn) goOn() {
 	c.link.Closed(code, reason, clean)
 }
 
-// read returns io.EOF when the client has said its last word.
+// read returns io.EOF when the client has said its last word, and errOverdue if it does not come to that though nobody listens any more.
 func (c *tcpConn) read() error {
 	for {
 		into, err := c.framer.room()
@@ -78,13 +79,19 @@ func (c *tcpConn) read() error {
 		c.framer.most = c.server.terms.Load().sockets.maxMessage()
 		switch {
 		case c.deaf:
+			if c.late += len(p); c.late > lateBytes {
+				err = errOverdue
+			}
 		case into != nil:
 			err = c.framer.took(len(p), c)
 		default:
 			err = c.framer.feed(p, c)
 		}
 		c.sock.release()
-		if err != nil {
+		switch {
+		case err == errOverdue:
+			return err
+		case err != nil:
 			c.turnDeaf(err)
 		}
 	}
@@ -104,7 +111,7 @@ func (c *tcpConn) turnDeaf(err error) {
 // part takes leave as the end of the reading asks for, and says how the connection ended. A client that has sent its FIN gets the answers to what it
 // said before.
 func (c *tcpConn) part(err error) (code int, reason string, clean bool) {
-	if !errors.Is(err, io.EOF) {
+	if !errors.Is(err, io.EOF) && err != errOverdue {
 		return protocol.CloseBroken, "", false
 	}
 	code = protocol.CloseNormal
@@ -125,7 +132,11 @@ func (c *tcpConn) part(err error) (code int, reason string, clean bool) {
 	}
 	cut := c.cut
 	c.mu.Unlock()
-	if cut {
+	switch {
+	case cut:
+		return protocol.CloseBroken, "", false
+	case err == errOverdue:
+		readLate(c.sock.conn)
 		return protocol.CloseBroken, "", false
 	}
 	return code, reason, code == protocol.CloseNormal

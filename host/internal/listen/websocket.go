@@ -32,13 +32,15 @@ type websocket struct {
 	paid   time.Duration // when the messages so far are paid off (see RateLimit)
 	code   int           // of the client's close frame
 	reason string
+	late   int64 // bytes that came since the hub takes no more; see overdue
 
 	heard   atomic.Int64            // when bytes came last; times are since epoch
 	spoke   atomic.Int64            // when a message came or went last
 	waiting atomic.Bool             // the reader waits for the hub, and hears nothing
 	silent  atomic.Bool             // a ping was not answered
 	ended   atomic.Bool             // the hub took leave
-	bidding atomic.Pointer[goodbye] // ours is on its way
+	parted  atomic.Bool             // its close frame has gone, or never will
+	bidding atomic.Pointer[goodbye] // what the reader waits for
 
 	asked time.Duration // tick's own: when the ping that waits for an answer was sent; 0 is none
 
@@ -47,18 +49,47 @@ type websocket struct {
 	timer *time.Timer // guarded by mu; nil when it is over
 }
 
-// goodbye is a close frame that the reader has queued.
+// goodbye is the reader's wait for a close frame: one that it has queued itself, or the hub's.
 type goodbye struct {
-	frame []byte
+	frame []byte // that it has queued; nil is none
 	once  sync.Once
-	gone  chan struct{} // closed when it was written, or can't be
+	gone  chan struct{} // closed when one was written, or can't be
 }
 
 func (g *goodbye) settle() { g.once.Do(func() { close(g.gone) }) }
 
+// within says whether it came about in time; 0 is for ever.
+func (g *goodbye) within(limit time.Duration) bool {
+	if limit == 0 {
+		<-g.gone
+		return true
+	}
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case <-g.gone:
+		return true
+	case <-late.C:
+		return false
+	}
+}
+
+// await has the reader told when leave has been taken.
+func (c *websocket) await(frame []byte) *goodbye {
+	g := &goodbye{frame: frame, gone: make(chan struct{})}
+	c.bidding.Store(g)
+	if c.parted.Load() {
+		g.settle()
+	}
+	return g
+}
+
 func sinceEpoch() time.Duration { return time.Since(epoch) }
 
-var errLeft = errors.New("the client took leave")
+var (
+	errLeft    = errors.New("the client took leave")
+	errOverdue = errors.New("the client goes on and on, though nobody listens any more")
+)
 
 // run reads until the end.
 func (c *websocket) run() {
@@ -92,6 +123,10 @@ func (c *websocket) read() error {
 			return err
 		}
 		c.heard.Store(int64(sinceEpoch()))
+		if c.overdue(len(p)) {
+			c.sock.release()
+			return errOverdue
+		}
 		if into != nil {
 			err = c.frames.took(len(p), c)
 		} else {
@@ -105,14 +140,24 @@ func (c *websocket) read() error {
 }
 
 const (
-	// bidTime is how long a close frame may wait for what was sent before it.
+	// bidTime is how long a close frame may wait for what was sent before it, and before that for the answers to what the client said.
 	bidTime = 5 * time.Second
-	// lateBytes is how much is read after a breach, for lateTime at most: a close with unread bytes would take the close frame back.
+	// lateBytes is how much is read when nobody listens any more, beside a message that is under way; and after a breach, for lateTime at most: a close with unread
+	// bytes would take the close frame back.
 	lateBytes = 256 << 10
 	lateTime  = time.Second
 	// answerTime is how long a client may take to answer our close frame: one that has gone to sleep must not hold up a host that stops.
 	answerTime = 2 * time.Second
 )
+
+// overdue counts what comes while the hub takes no more, and says whether it is too much: the client's own close frame would have come by now.
+func (c *websocket) overdue(n int) bool {
+	if c.late == 0 && !c.link.Leaving() {
+		return false
+	}
+	c.late += int64(n)
+	return c.late > c.mostMessage()+lateBytes
+}
 
 // part takes leave as the end of the reading asks for, and says how the connection ended.
 func (c *websocket) part(err error) (code int, reason string, clean bool) {
@@ -123,9 +168,15 @@ func (c *websocket) part(err error) (code int, reason string, clean bool) {
 			return c.code, c.reason, true
 		}
 		return c.code, c.reason, c.bid(closeFrame(c.code, ""))
+	case err == errOverdue:
+		if c.await(nil).within(0) { // the hub bounds it
+			c.linger()
+		}
 	case errors.As(err, &wrong):
 		c.server.tellBreach("WebSocket", c.link, wrong)
-		if c.ended.Load() || c.bid(closeFrame(wrong.code, wrong.reason)) {
+		g := c.await(nil)
+		c.link.Finish(wrong.code, wrong.reason) // what came before is answered first
+		if g.within(bidTime) || c.bid(closeFrame(wrong.code, wrong.reason)) {
 			c.linger()
 		}
 		return wrong.code, wrong.reason, false
@@ -135,17 +186,9 @@ func (c *websocket) part(err error) (code int, reason string, clean bool) {
 
 // bid sends a close frame after what waits. It says false if that can't be done, or takes too long.
 func (c *websocket) bid(frame []byte) bool {
-	g := &goodbye{frame: frame, gone: make(chan struct{})}
-	c.bidding.Store(g)
+	g := c.await(frame)
 	c.link.Raw(frame)
-	late := time.NewTimer(bidTime)
-	defer late.Stop()
-	select {
-	case <-g.gone:
-		return true
-	case <-late.C:
-		return false
-	}
+	return g.within(bidTime)
 }
 
 // linger lets the client read our close frame.
@@ -154,8 +197,13 @@ func (c *websocket) linger() {
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	c.sock.conn.SetReadDeadline(time.Now().Add(lateTime))
-	io.CopyN(io.Discard, c.sock.conn, lateBytes)
+	readLate(c.sock.conn)
+}
+
+// readLate reads a little of what still comes, so that the client can read our last word before the connection is closed.
+func readLate(conn net.Conn) {
+	conn.SetReadDeadline(time.Now().Add(lateTime))
+	io.CopyN(io.Discard, conn, lateBytes)
 }
 
 // message implements frameSink.
@@ -244,7 +292,7 @@ func (c *websocket) wrote(b [][]byte, n int) {
 		}
 	}
 	g := c.bidding.Load()
-	if g == nil {
+	if g == nil || g.frame == nil {
 		return
 	}
 	for _, p := range b {
@@ -290,6 +338,7 @@ func (c *websocket) awaitAnswer() {
 
 // said lets the reader go on if it was about to take leave as well.
 func (c *websocket) said() {
+	c.parted.Store(true)
 	if g := c.bidding.Load(); g != nil {
 		g.settle()
 	}

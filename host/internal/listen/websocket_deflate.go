@@ -106,21 +106,27 @@ func inflate(data []byte, most int64, loan *loan) ([]byte, error) {
 	}
 }
 
+// fullWindow is how far back what we compress may point, as a power of two: Go's compressor knows no smaller one.
+const fullWindow = 15
+
 // agreeOnDeflate chooses among a client's offers, and returns what the answer says of it; "" if there is none that we can meet (RFC 7692 §5.1).
 func agreeOnDeflate(offers []string) (answer string) {
-	ours := wsflate.Extension{Parameters: wsflate.Parameters{ServerNoContextTakeover: true, ClientNoContextTakeover: true}}
 	for _, list := range offers {
 		options, ok := httphead.ParseOptions([]byte(list), nil)
 		if !ok {
 			return ""
 		}
 		for _, offer := range options {
-			ours.Reset()
-			if _, err := ours.Negotiate(offer); err != nil {
+			var wanted wsflate.Parameters
+			if string(offer.Name) != wsflate.ExtensionName || wanted.Parse(offer) != nil {
 				continue // an offer with parameters that we do not know is declined
 			}
-			if _, ok := ours.Accepted(); ok {
-				return wsflate.ExtensionName + "; server_no_context_takeover; client_no_context_takeover"
+			answer := wsflate.ExtensionName + "; server_no_context_takeover; client_no_context_takeover"
+			switch wanted.ServerMaxWindowBits {
+			case 0:
+				return answer
+			case fullWindow:
+				return answer + "; server_max_window_bits=15" // whoever accepts it says so (§7.1.2.1)
 			}
 		}
 	}

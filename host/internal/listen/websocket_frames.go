@@ -54,6 +54,7 @@ type frames struct {
 	binary     bool
 	compressed bool
 	data       []byte
+	checked    int  // bytes of data that are known to be UTF-8
 	loan       loan // for data
 
 	held []byte // the part of a control frame's payload that has come
@@ -163,7 +164,7 @@ func (f *frames) begin(to frameSink) error {
 		return nil
 	}
 	if h.OpCode != ws.OpContinuation {
-		f.fragmented, f.binary, f.compressed = true, h.OpCode == ws.OpBinary, compressed
+		f.fragmented, f.binary, f.compressed, f.checked = true, h.OpCode == ws.OpBinary, compressed, 0
 	}
 	most := to.mostMessage()
 	if f.compressed {
@@ -195,6 +196,7 @@ func (f *frames) payload(p []byte, to frameSink) error {
 		if whole {
 			return f.endData(to)
 		}
+		return f.checkText(false)
 	case !whole:
 		f.held = append(f.held, p...)
 	default:
@@ -247,14 +249,39 @@ func (f *frames) took(n int, to frameSink) error {
 	if f.left -= int64(n); f.left == 0 {
 		return f.endData(to)
 	}
+	return f.checkText(false)
+}
+
+var notText = &breach{protocol.CloseNotText, "the text is not UTF-8"}
+
+// checkText finds the first byte that no text can have (RFC 6455 §8.1), as soon as it has come; whole says that no more will come. What a compressed text says is
+// known at its end.
+func (f *frames) checkText(whole bool) error {
+	if f.binary || f.compressed {
+		return nil
+	}
+	p := f.data[f.checked:]
+	n := len(p)
+	for i := n - 1; !whole && i >= max(0, n-utf8.UTFMax); i-- { // a character that goes on behind the end
+		if utf8.RuneStart(p[i]) {
+			if !utf8.FullRune(p[i:]) {
+				n = i
+			}
+			break
+		}
+	}
+	if !utf8.Valid(p[:n]) {
+		return notText
+	}
+	f.checked += n
 	return nil
 }
 
 // endData is reached at the end of a data frame.
 func (f *frames) endData(to frameSink) error {
 	f.inside = false
-	if !f.fin {
-		return nil
+	if err := f.checkText(f.fin); err != nil || !f.fin {
+		return err
 	}
 	data := f.data
 	f.data, f.fragmented = nil, false
@@ -263,9 +290,9 @@ func (f *frames) endData(to frameSink) error {
 		if data, err = inflate(data, to.mostMessage(), &f.loan); err != nil {
 			return err
 		}
-	}
-	if !f.binary && !utf8.Valid(data) {
-		return &breach{protocol.CloseNotText, "the text is not UTF-8"}
+		if !f.binary && !utf8.Valid(data) {
+			return notText
+		}
 	}
 	return to.message(data, f.binary)
 }
