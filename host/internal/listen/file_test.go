@@ -89,13 +89,15 @@ func TestStaticFilesComeBeforeTheWorkers(t *testing.T) {
 		"public/.well-known/acme": "token", "public/.well-known/.x": "secret", "public/a.php": "secret", "public/b.PhP": "secret", "public/c.phtml": "secret",
 		"public/d.phar": "secret", "public/e.inc": "secret", "public/f.php7": "secret", "public/with space.txt": "s", "public/out": "->../secret", "public/abs": "->/etc/hostname",
 		"public/link.css": "->a.css", "public/g.unknown": "g", "public/php": "no code", "secret": "secret",
+		"public/config.php.bak": "secret", "public/x.BAK": "secret", "public/x.swp": "secret", "public/x.css~": "secret", "public/x.php.orig": "secret", "public/x.old": "secret",
+		"public/#x.css#": "secret", "public/x.php.save": "secret", "public/x.tmp": "secret", "public/bak": "fine", "public/a~b.txt": "fine",
 	})
 	var used string
 	h := start(t, func(c *call) { used = c.request.Target; c.whole(404, "worker") }, func(o *Options) { o.Public = base + "/public" })
 	for path, want := range map[string]string{
 		"/a.css": "text/css; charset=utf-8", "/": "text/html; charset=utf-8", "/dir/": "text/html; charset=utf-8", "/.well-known/acme": "application/octet-stream",
 		"/with%20space.txt": "text/plain; charset=utf-8", "/link.css": "text/css; charset=utf-8", "/g.unknown": "application/octet-stream", "/a.css?v=1": "text/css; charset=utf-8",
-		"/%61.css": "text/css; charset=utf-8", "/php": "application/octet-stream", "/index.html": "text/html; charset=utf-8",
+		"/%61.css": "text/css; charset=utf-8", "/php": "application/octet-stream", "/bak": "application/octet-stream", "/a~b.txt": "text/plain; charset=utf-8", "/index.html": "text/html; charset=utf-8",
 	} {
 		if resp, body := h.get(path); resp.StatusCode != 200 || resp.Header.Get("Content-Type") != want || body == "worker" {
 			t.Errorf("%s: %s %v", path, resp.Status, resp.Header)
@@ -108,6 +110,7 @@ func TestStaticFilesComeBeforeTheWorkers(t *testing.T) {
 		"/none", "/dir", "/empty/", "/.env", "/.git/config", "/%2egit/config", "/.well-known/.x", "/a.php", "/b.PhP", "/c.phtml", "/d.phar", "/e.inc", "/f.php7", "/a.php/x",
 		"/out", "/abs", "/../secret", "/%2e%2e/secret", "/dir/../../secret", "/..%2fsecret", "/dir%2findex.html", "/..\\secret", "/%5c..%5csecret", "/a.css%00", "/a.css%00.txt",
 		"//a.css", "/./a.css", "/dir//index.html", "/a.php%20", "/a.php.", "/a.php::$DATA", "/a.css/",
+		"/config.php.bak", "/x.BAK", "/x.swp", "/x.css~", "/x.css%7E", "/x.php.orig", "/x.old", "/%23x.css%23", "/x.php.save", "/x.tmp",
 	} {
 		used = ""
 		got := h.raw("GET " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

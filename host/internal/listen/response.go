@@ -319,7 +319,9 @@ func (x *exchange) passOn(r *http.Request, out *output) {
 		}
 		switch {
 		case ended:
-			if len(trailers) > 0 {
+			if err := protocol.CheckHeaders(trailers); err != nil {
+				x.server.log.Error("dropped malformed trailers", x.about("error", err)...)
+			} else if len(trailers) > 0 {
 				out.flush() // a response that is all in the buffer would get a Content-Length, and no trailers
 				x.setTrailers(out.w.Header(), trailers)
 			}
@@ -392,11 +394,8 @@ func (s *Server) moreTime(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// setTrailers sends trailers that have been checked, without those that no trailer may be (RFC 9110 §6.5.1).
 func (x *exchange) setTrailers(h http.Header, pairs []string) {
-	if err := protocol.CheckHeaders(pairs); err != nil {
-		x.server.log.Error("dropped malformed trailers", x.about("error", err)...)
-		return
-	}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if noTrailer(http.CanonicalHeaderKey(pairs[i])) {
 			x.server.log.Warn("dropped a trailer that no trailer may be", x.about("name", pairs[i])...)

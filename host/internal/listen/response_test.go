@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -89,15 +90,34 @@ func TestABrokenResponseIs502AndLogged(t *testing.T) {
 		{99, nil, ""}, {101, nil, ""}, {600, nil, ""}, {200, []string{"A", "b\r\nSet-Cookie: x"}, ""}, {200, []string{"A B", "c"}, ""}, {200, []string{"", "c"}, ""},
 		{200, []string{"A", "b\x00"}, ""}, {200, []string{"Content-Length", "x"}, ""}, {200, []string{"Content-Length", "+1"}, "a"},
 		{200, []string{"content-length", "1", "Content-Length", "2"}, "a"}, {200, []string{"Content-Length", "2"}, "a"}, {200, []string{"Content-Length", "1"}, "ab"},
+		{200, []string{"A", strings.Repeat("b", protocol.MaxHeaders-32)}, ""}, {200, slices.Repeat([]string{"A", ""}, protocol.MaxHeaders/33+1), ""},
 	} {
 		h := start(t, func(c *call) { c.whole(test.status, test.body, test.headers...) })
 		resp, body := h.get("/")
 		if resp.StatusCode != 502 || strings.Contains(body, "Set-Cookie") || resp.Header.Get("Set-Cookie") != "" {
-			t.Errorf("%v: %s %q", test, resp.Status, body)
+			t.Errorf("%.200v: %s %.200q", test, resp.Status, body)
 		}
 		if !strings.Contains(h.logged.String(), "breaks the rules") {
-			t.Errorf("%v: nothing logged", test)
+			t.Errorf("%.200v: nothing logged", test)
 		}
+	}
+}
+
+func TestHeadersAsLargeAsTheyMayBeReachTheClient(t *testing.T) {
+	h := start(t, func(c *call) { c.whole(200, "x", "A", strings.Repeat("b", protocol.MaxHeaders-33)) })
+	if resp, body := h.get("/"); body != "x" || len(resp.Header.Get("A")) != protocol.MaxHeaders-33 {
+		t.Errorf("%s, and %d bytes of a header", resp.Status, len(resp.Header.Get("A")))
+	}
+}
+
+func TestTrailersThatAreTooLargeAreDroppedWithALineInTheLog(t *testing.T) {
+	h := start(t, func(c *call) {
+		c.respond(0, 200, []string{"Trailer", "X-T"}, "whole")
+		c.data(nil, true, "X-T", strings.Repeat("t", protocol.MaxHeaders))
+	})
+	resp, body := h.get("/")
+	if body != "whole" || len(resp.Trailer.Get("X-T")) > 0 || !strings.Contains(h.logged.String(), "dropped malformed trailers") {
+		t.Errorf("%q, trailers of %d bytes\n%s", body, len(resp.Trailer.Get("X-T")), h.logged)
 	}
 }
 

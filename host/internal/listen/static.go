@@ -67,7 +67,8 @@ func (s *Server) servePublic(f *folder, w http.ResponseWriter, r *http.Request) 
 	return true
 }
 
-// publicName maps a path to a file's name below the folder. It refuses dotfiles (but for /.well-known/), code, and every spelling that is not plain.
+// publicName maps a path to a file's name below the folder. It refuses dotfiles (but for /.well-known/), code, what editors leave behind, and every spelling that is
+// not plain.
 func publicName(r *http.Request) (name string, ok bool) {
 	p := r.URL.Path
 	if p == "" || p[0] != '/' || strings.ContainsAny(p, "\x00\\:") {
@@ -85,7 +86,7 @@ func publicName(r *http.Request) (name string, ok bool) {
 	if rest, ok := strings.CutPrefix(p, "/.well-known/"); ok && rest[0] == '.' {
 		return "", false
 	}
-	if p[len(p)-1] == '.' || p[len(p)-1] == ' ' || isCode(p) {
+	if p[len(p)-1] == '.' || p[len(p)-1] == ' ' || isCode(p) || isLeftover(path.Base(p)) {
 		return "", false
 	}
 	return p[1:], true
@@ -102,4 +103,13 @@ func isCode(name string) bool {
 		return true
 	}
 	return false
+}
+
+// isLeftover keeps copies from being shown that editors, patch and people in a hurry leave beside a file: they are code as often as not.
+func isLeftover(name string) bool {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".bak", ".old", ".orig", ".rej", ".save", ".swn", ".swo", ".swp", ".tmp":
+		return true
+	}
+	return strings.HasSuffix(name, "~") || strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#")
 }
