@@ -66,6 +66,7 @@ func newClients() *clients { return &clients{open: make(map[*client]struct{})} }
 
 func (s *clients) add(c net.Conn, k *Crowd, who netip.Addr, timeout func() time.Duration) *client {
 	n := &client{Conn: c, set: s, crowd: k, who: who, timeout: timeout}
+	n.waits.Store(apart)
 	s.mu.Lock()
 	s.open[n] = struct{}{}
 	s.mu.Unlock()
@@ -88,15 +89,6 @@ func (s *clients) list() []*client {
 	return all
 }
 
-// closeSilent closes those that have not sent a byte: http.Server.Shutdown would wait five seconds for each.
-func (s *clients) closeSilent() {
-	for _, c := range s.list() {
-		if !c.heard.Load() {
-			c.Close()
-		}
-	}
-}
-
 func (s *clients) closeAll() {
 	for _, c := range s.list() {
 		c.Close()
@@ -112,7 +104,8 @@ type client struct {
 	who     netip.Addr
 	timeout func() time.Duration // for writes, as the terms have it now; 0 is for ever
 	strikes atomic.Int64         // when our deadline does, in Unix nanoseconds; 0 is that there is none, or another's
-	heard   atomic.Bool          // a byte has come
+	waits   atomic.Int64         // see parting.go
+	heard   atomic.Bool          // a byte has come since it waits
 }
 
 // Read implements net.Conn.
@@ -283,6 +276,9 @@ func (c *strictConn) Read(p []byte) (int, error) {
 	}
 	n, err := c.readHalf(p)
 	good, wrong := c.scan.feed(p[:n])
+	if c.scan.frames != nil {
+		c.below().waits.Store(apart)
+	}
 	if wrong != "" && c.scan.agreed == "h2" && c.scan.frames == nil { // an answer of HTTP/1 would be none (RFC 9113 §3.4)
 		c.note(http.StatusBadRequest, 0, wrong)
 		c.answering.Store(true) // what net/http says now is noted already
@@ -347,6 +343,14 @@ func (c *strictConn) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(onlyWriter{c.Conn}, r)
 }
 
+// below is the client's connection, below TLS if there is that.
+func (c *strictConn) below() *client {
+	if secure, ok := c.Conn.(*tls.Conn); ok {
+		return secure.NetConn().(*client)
+	}
+	return c.Conn.(*client)
+}
+
 // CloseWrite tells the peer that nothing more will come.
 func (c *strictConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
@@ -372,14 +376,6 @@ func strictBelow(c any) *strictConn {
 		return c.strictConn
 	}
 	return nil
-}
-
-// below is the socket's end of c.
-func (c *strictConn) below() *client {
-	if secure, ok := c.Conn.(*tls.Conn); ok {
-		return secure.NetConn().(*client)
-	}
-	return c.Conn.(*client)
 }
 
 // doom makes r's connection end with this response, even though its head may have been sent. HTTP/2 has no need of it.

@@ -96,6 +96,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, v verdict, detai
 	h.Set("Content-Length", strconv.Itoa(len(page)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	s.parting(w)
 	s.moreTime(w, r)
 	w.WriteHeader(v.status)
 	io.WriteString(w, page) // a client that left needs no page

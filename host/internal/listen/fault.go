@@ -45,6 +45,7 @@ pre { padding: 1rem; overflow-x: auto; background: #f4f4f4; white-space: pre-wra
 	h.Set("Content-Length", strconv.Itoa(len(page)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	s.parting(w)
 	s.moreTime(w, r)
 	w.WriteHeader(http.StatusInternalServerError)
 	io.WriteString(w, page)

@@ -46,6 +46,7 @@ func (x *exchange) deliverFile(w http.ResponseWriter, r *http.Request) {
 // sendFile writes a file with what is set in the header already. Only a 200 can become a 206, 304, 412 or 416.
 func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, f *os.File, info fs.FileInfo, status int, modified time.Time) {
 	h := w.Header()
+	s.parting(w)
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = []string{typeOf(info.Name())}
 	}

@@ -48,6 +48,7 @@ func (s *Server) newFront(l Limits) *front {
 
 func (f *front) count(c net.Conn, state http.ConnState) {
 	if strict := strictBelow(c); strict != nil {
+		strict.below().note(state)
 		strict.serving.Store(state == http.StateActive)
 		if state == http.StateIdle {
 			strict.answering.Store(false)

@@ -147,6 +147,7 @@ func (x *exchange) deliver(w http.ResponseWriter, r *http.Request) {
 		h["Content-Type"] = nil // no guessing
 	}
 	spell(h, r, m.Headers, false)
+	x.server.parting(w)
 	x.server.moreTime(w, r)
 	w.WriteHeader(m.Status)
 	if noBody {

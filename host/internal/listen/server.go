@@ -213,11 +213,10 @@ func (s *Server) Serve() error {
 	}
 }
 
-// Shutdown stops accepting, lets requests in flight finish, and closes connections as they fall idle; long-lived ones are told that the host goes, and their
+// Shutdown stops accepting, lets requests in flight finish, and closes connections as parting.go says; long-lived ones are told that the host goes, and their
 // last events handled. When ctx is done it returns its error and leaves the rest to Close.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.end()
-	s.clients.closeSilent()
 	fronts := s.allFronts()
 	errs := make([]error, len(fronts)+2)
 	var all sync.WaitGroup
@@ -226,9 +225,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			errs[len(fronts)] = ctx.Err()
 		}
 	})
-	for i, f := range fronts {
-		all.Go(func() { errs[i] = f.http.Shutdown(ctx) })
-	}
+	all.Go(func() {
+		s.clients.part(ctx)
+		for i, f := range fronts {
+			all.Go(func() { errs[i] = f.http.Shutdown(ctx) })
+		}
+	})
 	if s.packets != nil {
 		all.Go(func() { errs[len(fronts)+1] = s.packets.drain(ctx) })
 	}

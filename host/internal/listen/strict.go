@@ -138,11 +138,14 @@ func (s *scanner) inHead() bool {
 	return s.state == headerLines || s.state == requestLine && len(s.partial) > 0
 }
 
+// prefaceRest are the lines of HTTP/2's preface behind the first one.
+var prefaceRest = [...]string{"", "SM", ""}
+
 func (s *scanner) preface(b []byte) string {
-	if string(b) != [...]string{"", "SM", ""}[s.prefaced] {
+	if string(b) != prefaceRest[s.prefaced] {
 		return "an HTTP/2 preface that is none"
 	}
-	if s.prefaced++; s.prefaced == 3 {
+	if s.prefaced++; s.prefaced == len(prefaceRest) {
 		s.state, s.frames = frameBytes, newClientFrames()
 	}
 	return ""

@@ -90,7 +90,6 @@ func (s *Server) welcome(below *client) {
 // secure agrees on TLS, if the listener has it. It says false if that failed.
 func (c *tcpConn) secure(handshake context.Context) bool {
 	if c.server.options.TLS == nil {
-		c.below.heard.Store(true) // it may be the server that speaks first
 		c.sock = newSock(c.below, c.below.Conn)
 		return true
 	}
