@@ -51,6 +51,9 @@ func check(t *terminal, c *config.Config) error {
 	if c.Remote.Listen != "" {
 		head.add(plain("control over TCP", c.Remote.Listen+", with the token")...)
 	}
+	if c.StopDelay > 0 {
+		head.add(plain("stop_delay", tomlDuration(c.StopDelay))...)
+	}
 	head.add(plain("log", c.Log.Level+", "+c.Log.Format)...)
 	if c.Dev {
 		head.add(cell{text: "dev"}, cell{"responses show errors with their trace", t.yellow})

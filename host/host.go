@@ -41,6 +41,7 @@ type host struct {
 
 	notify *notifier
 
+	leaving  atomic.Bool     // somebody has asked for a stop, which begins after stop_delay
 	stopping context.Context // ends when the host is to stop; its cause is errStopped, or what failed
 	end      context.CancelCauseFunc
 	now      context.Context // ends when it is to stop at once
@@ -325,20 +326,34 @@ func (h *host) closeListeners() {
 	}
 }
 
-// Stop implements [control.Host].
+// Stop implements [control.Host]. A graceful stop begins after stop_delay.
 func (h *host) Stop(now bool) (stopped <-chan struct{}) {
-	if h.stopping.Err() == nil && !now {
-		h.log.Info("stopping gracefully")
-	}
-	if h.now.Err() == nil && now {
-		h.log.Warn("stopping at once")
-	}
-	h.end(errStopped)
 	if now {
+		if h.now.Err() == nil {
+			h.log.Warn("stopping at once")
+		}
+		h.leaving.Store(true)
+		h.end(errStopped)
 		h.endNow()
+		return h.stopped
 	}
+	if h.leaves() || !h.leaving.CompareAndSwap(false, true) {
+		return h.stopped
+	}
+	delay := h.config().StopDelay
+	if delay == 0 {
+		h.log.Info("stopping gracefully")
+		h.end(errStopped)
+		return h.stopped
+	}
+	h.log.Info("stopping gracefully after stop_delay; until then all is served", "stop_delay", delay.String())
+	h.notify.ends()
+	time.AfterFunc(delay, func() { h.end(errStopped) })
 	return h.stopped
 }
+
+// leaves says whether the host stops, or will after stop_delay.
+func (h *host) leaves() bool { return h.leaving.Load() || h.stopping.Err() != nil }
 
 // Version implements [control.Host].
 func (h *host) Version() control.Version {
@@ -349,7 +364,7 @@ func (h *host) Version() control.Version {
 func (h *host) Status() control.Status {
 	st := control.Status{
 		Version: hostVersion(), Uptime: control.Seconds(time.Since(h.began)), PID: os.Getpid(), Config: h.file,
-		Stopping: h.stopping.Err() != nil, Listen: []control.Listener{}, Pools: []control.Pool{}, Connections: h.hub.Open(),
+		Stopping: h.leaves(), Listen: []control.Listener{}, Pools: []control.Pool{}, Connections: h.hub.Open(),
 	}
 	for _, l := range h.listeners() {
 		shown := control.Listener{

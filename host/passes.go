@@ -18,7 +18,7 @@ func (h *host) Reload(ask control.Reload) (*control.Account, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || h.stopping.Err() != nil {
+	if h.closed || h.leaves() {
 		return nil, control.ErrStopping
 	}
 	for i, waiting := range h.passes {

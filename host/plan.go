@@ -15,7 +15,7 @@ import (
 // plan leads from what runs to the new configuration.
 type plan struct {
 	config  *config.Config  // the new one, but for what waits for a restart
-	log     []control.Event // changes of [log]
+	log     []control.Event // changes of [log], and others that take effect without a listener
 	http    []control.Event // of [http], that listeners can take over while they serve
 	restart []control.Event // what waits for a restart
 
@@ -64,7 +64,13 @@ func makePlan(now *setup, c *config.Config) *plan {
 		}
 	}
 	p.http = append(p.http, differences("[http.rate_limit]", now.config.HTTP.RateLimit, c.HTTP.RateLimit)...)
-	p.restart = append(p.restart, otherDifferences(now.config, c)...)
+	for _, e := range otherDifferences(now.config, c) {
+		if e.Key == "stop_delay" {
+			p.log = append(p.log, e)
+		} else {
+			p.restart = append(p.restart, e)
+		}
+	}
 	p.planPools(now)
 	p.planListeners(now)
 	return p
@@ -210,7 +216,7 @@ func otherDifferences(old, new *config.Config) []control.Event {
 // inEffect is what holds after a reload: the pools, the listeners and what else can change are those of the new file, and the rest stays.
 func inEffect(old, new *config.Config) *config.Config {
 	c := *old
-	c.Pools, c.Listen, c.Warnings, c.Log.Level = new.Pools, new.Listen, new.Warnings, new.Log.Level
+	c.Pools, c.Listen, c.Warnings, c.Log.Level, c.StopDelay = new.Pools, new.Listen, new.Warnings, new.Log.Level, new.StopDelay
 	from, to := reflect.ValueOf(new.HTTP), reflect.ValueOf(&c.HTTP).Elem()
 	for _, f := range reflect.VisibleFields(to.Type()) {
 		if slices.Contains(liveHTTP, f.Tag.Get("key")) {

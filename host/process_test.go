@@ -73,7 +73,7 @@ func serveIn(t *testing.T, dir string, inherited ...*os.File) *serving {
 	s := &serving{t: t, control: filepath.Join(dir, "c.sock"), poison: filepath.Join(dir, "poison")}
 	s.command = program("serve", "-l", "127.0.0.1:0", "-n", "2", "--control", s.control, "--log-format", "json", "--", os.Args[0], "worker", s.poison)
 	s.command.ExtraFiles = inherited
-	s.start()
+	s.begin()
 	listening := s.await("listening")
 	s.address = listening["address"].(string)
 	if listening["log"] != "host" {
@@ -83,7 +83,22 @@ func serveIn(t *testing.T, dir string, inherited ...*os.File) *serving {
 	return s
 }
 
-func (s *serving) start() {
+// serveFile is serveIn with a host.toml, which has no pool yet.
+func serveFile(t *testing.T, dir, text string) *serving {
+	t.Helper()
+	s := &serving{t: t, control: filepath.Join(dir, "c.sock"), poison: filepath.Join(dir, "poison")}
+	file := filepath.Join(dir, "host.toml")
+	text += fmt.Sprintf("\n[pool.default]\ncommand = [%q, \"worker\", %q]\ninherit_env = [\"*\"]\n", os.Args[0], s.poison)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.command = program("serve", "-c", file, "-l", "127.0.0.1:0", "-n", "2", "--control", s.control, "--log-format", "json")
+	s.begin()
+	return s
+}
+
+// begin starts the host; the test ends it.
+func (s *serving) begin() {
 	t := s.t
 	t.Helper()
 	stderr, err := s.command.StderrPipe()

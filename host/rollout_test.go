@@ -58,7 +58,7 @@ func newSite(t *testing.T, more string) *site {
 	}
 	s.write("host.toml", text)
 	s.command = program("serve", "-c", filepath.Join(s.dir, "host.toml"), "--log-format", "json")
-	s.start()
+	s.begin()
 	return s
 }
 

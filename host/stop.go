@@ -16,8 +16,9 @@ func stopCommand() *command {
 	return &command{
 		name:    "stop",
 		summary: "Stop the host and wait until it has gone",
-		detail: `The host stops accepting, finishes the requests in flight (for as long as drain_timeout), and stops its workers. --now cuts what is in flight; it
-also hurries a graceful stop that is under way. Ctrl-C ends this command, and not the stop.`,
+		detail: `With stop_delay in host.toml the host serves on for that long, with /readyz red. Then it stops accepting, finishes the requests in flight
+(for as long as drain_timeout), and stops its workers. --now cuts what is in flight; it also hurries a graceful stop that is under way. Ctrl-C ends
+this command, and not the stop.`,
 		example: "host stop\nhost stop --now",
 		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
 			find := hostFlags(f)

@@ -16,7 +16,7 @@ func (h *host) Try(ask control.Reload) (*control.Account, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || h.stopping.Err() != nil {
+	if h.closed || h.leaves() {
 		return nil, control.ErrStopping
 	}
 	account := control.NewAccount()

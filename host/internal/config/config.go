@@ -41,13 +41,14 @@ type Config struct {
 	Dev      bool     // --dev: error pages show the trace
 	Warnings []string // what is allowed but is probably a mistake, with the line
 
-	Control string   `key:"control" holds:"path, or the table [control]" absent:"in $XDG_RUNTIME_DIR, else /run/host or a private folder in the temporary directory" means:"socket that host reload, status and stop talk to"`
-	Remote  Remote   `key:"control"`
-	Log     Log      `key:"log"`
-	Admin   Admin    `key:"admin"`
-	HTTP    HTTP     `key:"http"`
-	Listen  []Listen `key:"listen"`
-	Pools   []*Pool  `key:"pool"` // in the order of the file
+	Control   string        `key:"control" holds:"path, or the table [control]" absent:"in $XDG_RUNTIME_DIR, else /run/host or a private folder in the temporary directory" means:"socket that host reload, status and stop talk to"`
+	Remote    Remote        `key:"control"`
+	StopDelay time.Duration `key:"stop_delay" default:"0s" min:"0" means:"time between being asked to stop and stopping: /readyz is red, and all is served as before, so that whoever sends clients here can send them elsewhere first"`
+	Log       Log           `key:"log"`
+	Admin     Admin         `key:"admin"`
+	HTTP      HTTP          `key:"http"`
+	Listen    []Listen      `key:"listen"`
+	Pools     []*Pool       `key:"pool"` // in the order of the file
 
 	lines map[string]int // the line of each key, by its path: "pool.web.workers", "listen.0.address"
 }
