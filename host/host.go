@@ -92,11 +92,15 @@ func (h *host) run() error {
 		}
 		h.log.Info("to be steered over TCP, with the token", "address", bound)
 	}
-	reaper, err := startReaper()
+	reaper, err := startReaper(h.log)
 	if err != nil {
 		return err
 	}
-	defer reaper.Close()
+	defer func() {
+		if err := reaper.Close(); err != nil {
+			h.log.Error(err.Error())
+		}
+	}()
 	h.reaper, h.builds = reaper, newBuilder()
 	defer h.builds.close()
 	h.spool = listen.NewSpool(h.config().HTTP.SpoolDirectory, int64(h.config().HTTP.SpoolQuota), h.log)
@@ -168,8 +172,7 @@ func (h *host) run() error {
 
 	<-h.stopping.Done()
 	h.shutDown()
-	running.Wait()
-	h.reloads.Wait()
+	h.bounded("what was under way", 0, func() { running.Wait(); h.reloads.Wait() })
 	h.log.Info("stopped", "uptime", humanDuration(time.Since(h.began)))
 	if err := context.Cause(h.stopping); !errors.Is(err, errStopped) {
 		return err
@@ -286,9 +289,11 @@ func (h *host) shutDown() {
 	var all sync.WaitGroup
 	for _, l := range h.listeners() {
 		all.Go(func() {
-			if !h.drain(l) {
-				l.pool.cut.Store(true)
-			}
+			h.bounded("listener "+l.server.Address(), l.pool.config().DrainTimeout, func() {
+				if !h.drain(l) {
+					l.pool.cut.Store(true)
+				}
+			})
 		})
 	}
 	all.Wait()
@@ -300,10 +305,39 @@ func (h *host) shutDown() {
 				defer cancel()
 				ctx = limited
 			}
-			p.stop(ctx)
+			c := p.config()
+			h.bounded("the workers of pool "+p.name, 2*c.DrainTimeout+2*c.StopTimeout, func() { p.stop(ctx) })
 		})
 	}
 	all.Wait()
+}
+
+// overdue is how much longer than its own time-outs say a step of the stop may take.
+const overdue = 10 * time.Second
+
+// bounded takes a step of the stop. What takes longer than limit, or goes on though the host stops at once, is left behind when it is overdue: a process that the
+// kernel does not let go of must not keep the host from its end.
+func (h *host) bounded(what string, limit time.Duration, step func()) {
+	done := make(chan struct{})
+	go func() { // ends with the step, or with the program
+		defer close(done)
+		step()
+	}()
+	late := time.NewTimer(limit + overdue)
+	defer late.Stop()
+	select {
+	case <-done:
+		return
+	case <-late.C:
+	case <-h.now.Done():
+		late.Reset(overdue)
+		select {
+		case <-done:
+			return
+		case <-late.C:
+		}
+	}
+	h.log.Error("the stop goes on without what does not end", "what", what)
 }
 
 // drain closes a listener when its last request has ended, or is cut. It says whether all of them ended.

@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/workers"
 )
@@ -28,10 +29,10 @@ func reaperCommand() *command {
 }
 
 // startReaper runs this binary as the reaper.
-func startReaper() (*workers.Reaper, error) {
+func startReaper(log hclog.Logger) (*workers.Reaper, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return workers.StartReaper([]string{self, reaperName})
+	return workers.StartReaper([]string{self, reaperName}, log)
 }

@@ -126,7 +126,7 @@ func hold(fifo string, attr *syscall.SysProcAttr, files []*os.File) int {
 
 // runTestHost has a pool of two workers, each with a child that holds the FIFO named in the environment, and waits to be killed.
 func runTestHost() int {
-	reaper, err := StartReaper([]string{os.Args[0], "reaper"})
+	reaper, err := StartReaper([]string{os.Args[0], "reaper"}, nil)
 	if err != nil {
 		fmt.Println(err)
 		return 1

@@ -13,60 +13,208 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
 )
 
-// Reaper is our hold on the reaper process. Its methods are safe for concurrent use, and a nil Reaper does nothing.
+// Reaper is our hold on the reaper process. If that dies, or takes nothing any more, another one comes in its place. Its methods are safe for concurrent
+// use, and a nil Reaper does nothing.
 type Reaper struct {
+	command []string
+	log     hclog.Logger
+	quit    chan struct{} // closed by Close
+	ended   chan struct{} // closed when the last process has gone
+
 	mu      sync.Mutex
-	pipe    *os.File
+	groups  map[int]struct{} // that have to go with us; guarded by mu, as all below
+	pipe    *os.File         // nil while there is no process
+	told    time.Time        // when the last line was written
 	process *os.Process
 }
 
+const (
+	// tellPatience is how long the reaper may take to read a line when its pipe is full.
+	tellPatience = time.Second
+	// reaperPatience is how long it may take to end, and again once it was killed.
+	reaperPatience = 2 * time.Second
+	// reaperLook is how often it is looked whether it reads.
+	reaperLook = 10 * time.Second
+	// reaperPause is the least time between two that die.
+	reaperPause = time.Second
+)
+
 // StartReaper runs command, which has to call [RunReaper] with its standard input; a program usually gives itself with a
-// hidden argument. The caller closes it once its pools have stopped.
-func StartReaper(command []string) (*Reaper, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
+// hidden argument. log, which may be nil, is told if the process has to be replaced. The caller closes it once its pools have stopped.
+func StartReaper(command []string, log hclog.Logger) (*Reaper, error) {
+	if log == nil {
+		log = hclog.NewNullLogger()
+	}
+	r := &Reaper{command: command, log: log, quit: make(chan struct{}), ended: make(chan struct{}), groups: make(map[int]struct{})}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.start(); err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		w.Close()
-		return nil, err
-	}
-	defer null.Close()
-	p, err := os.StartProcess(command[0], command, &os.ProcAttr{Files: []*os.File{r, null, os.Stderr}, Sys: reaperGroup()})
-	if err != nil {
-		w.Close()
-		return nil, fmt.Errorf("the reaper can't be started: %w", err)
-	}
-	return &Reaper{pipe: w, process: p}, nil
+	go r.watch(r.process) // ends after Close
+	go func() {           // likewise
+		for !within(r.quit, reaperLook) {
+			r.look()
+		}
+	}()
+	return r, nil
 }
 
-func (r *Reaper) register(pid int) { r.tell("+", pid) }
+// start runs the process, and tells it what there is. r.mu is held.
+func (r *Reaper) start() error {
+	in, out, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		out.Close()
+		return err
+	}
+	defer null.Close()
+	p, err := os.StartProcess(r.command[0], r.command, &os.ProcAttr{Files: []*os.File{in, null, os.Stderr}, Sys: reaperGroup()})
+	if err != nil {
+		out.Close()
+		return fmt.Errorf("the reaper can't be started: %w", err)
+	}
+	r.pipe, r.process = out, p
+	for pid := range r.groups {
+		r.tell("+", pid)
+	}
+	return nil
+}
 
-func (r *Reaper) forget(pid int) { r.tell("-", pid) }
+// watch waits for the process, and puts another one in its place until Close.
+func (r *Reaper) watch(p *os.Process) {
+	defer close(r.ended)
+	for began := time.Now(); p != nil; began = time.Now() {
+		state, err := p.Wait()
+		how := fmt.Sprint(state)
+		if err != nil {
+			how = err.Error()
+		}
+		r.mu.Lock()
+		r.drop()
+		r.mu.Unlock()
+		if within(r.quit, 0) {
+			return
+		}
+		r.log.Warn("the process that ends what workers leave behind is gone: another one takes its place", "pid", p.Pid, "how", how)
+		if within(r.quit, reaperPause-time.Since(began)) {
+			return
+		}
+		p = r.replace()
+	}
+}
 
-func (r *Reaper) tell(what string, pid int) {
+// replace starts another process, and tries until it can. It returns nil after Close.
+func (r *Reaper) replace() *os.Process {
+	for pause := reaperPause; ; pause = min(2*pause, time.Minute) {
+		r.mu.Lock()
+		if within(r.quit, 0) {
+			r.mu.Unlock()
+			return nil
+		}
+		err := r.start()
+		p := r.process
+		r.mu.Unlock()
+		if err == nil {
+			return p
+		}
+		r.log.Error("nothing would end what workers leave behind if the host died", "error", err, "next_attempt", pause.String())
+		if within(r.quit, pause) {
+			return nil
+		}
+	}
+}
+
+// drop lets go of the pipe: that ends the process if it has not ended. r.mu is held.
+func (r *Reaper) drop() {
+	if r.pipe != nil {
+		r.pipe.Close()
+		r.pipe = nil
+	}
+}
+
+func (r *Reaper) register(pid int) {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	fmt.Fprintf(r.pipe, "%s%d\n", what, pid) // a reaper that was killed is missed only if we are, too
+	r.groups[pid] = struct{}{}
+	r.tell("+", pid)
 }
 
-// Close ends the reaper and waits for it. It kills the groups that are still registered.
+func (r *Reaper) forget(pid int) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.groups, pid)
+	r.tell("-", pid)
+}
+
+// tell writes a line. A process that does not take it is killed, and watch brings the next, who is told everything. r.mu is held.
+func (r *Reaper) tell(what string, pid int) {
+	if r.pipe == nil {
+		return
+	}
+	r.write(fmt.Sprintf("%s%d\n", what, pid))
+}
+
+func (r *Reaper) write(line string) {
+	r.told = time.Now()
+	r.pipe.SetWriteDeadline(r.told.Add(tellPatience)) // fails only where pipes have none
+	if _, err := io.WriteString(r.pipe, line); err != nil {
+		r.process.Kill() // it may have ended already
+		r.drop()
+	}
+}
+
+// look sees to it that the process reads: one that was stopped would be no use. It notices with the second look.
+func (r *Reaper) look() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.pipe == nil:
+	case pipeUnread(r.pipe) > 0 && time.Since(r.told) > tellPatience:
+		r.process.Kill()
+		r.drop()
+	default:
+		r.write("\n") // says nothing
+	}
+}
+
+// Close ends the reaper and waits for it, but not for ever. The groups that are still registered are killed.
 func (r *Reaper) Close() error {
 	if r == nil {
 		return nil
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.pipe.Close()
-	_, err := r.process.Wait()
-	return err
+	close(r.quit)
+	r.drop()
+	left, process := r.groups, r.process
+	r.groups = nil
+	r.mu.Unlock()
+	if within(r.ended, reaperPatience) {
+		return nil
+	}
+	process.Kill() // it is stopped, or stuck: its work is ours
+	for pid := range left {
+		killGroup(pid)
+	}
+	if !within(r.ended, reaperPatience) {
+		return fmt.Errorf("the reaper, process %d, does not end, though it was killed", process.Pid)
+	}
+	return nil
 }
 
 // RunReaper is the reaper's whole program: it notes the process groups that are named on in, one a line with + or - before it, and at the end of
