@@ -90,7 +90,7 @@ func check(t *terminal, c *config.Config) error {
 			problems = append(problems, err)
 		}
 	}
-	for _, w := range c.Warnings {
+	for _, w := range c.WarningsAt(time.Now()) {
 		fmt.Fprintf(t.err, "\n%s\n", t.yellow("warning: "+w))
 	}
 	if err := errors.Join(problems...); err != nil {

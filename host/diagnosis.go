@@ -12,8 +12,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/cert"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/listen"
@@ -159,22 +161,21 @@ func sameAddress(bound, asked string) bool {
 	return port == boundPort && (host == boundHost || everywhere(host) && everywhere(boundHost) || host == "localhost")
 }
 
-// expiresSoon is when somebody should begin to wonder why a certificate was not renewed.
-const expiresSoon = 14 * 24 * time.Hour
-
 func (d *diagnosis) examineCertificate(l config.Listen) {
 	pair, err := tls.LoadX509KeyPair(l.TLS.Certificate, l.TLS.Key)
 	if err != nil {
 		d.wrong(aboutListeners, "name the PEM files of a certificate, with its chain, and of its key, which this user can read", "%s: %v", l.Address, err)
 		return
 	}
-	switch left := time.Until(pair.Leaf.NotAfter); {
-	case left < 0:
-		d.wrong(aboutListeners, "renew it, then `host reload`", "%s: the certificate expired on %s", l.Address, pair.Leaf.NotAfter.Format(time.DateOnly))
-	case left < expiresSoon:
-		d.advise(aboutListeners, "renew it, then `host reload`", "%s: the certificate expires on %s", l.Address, pair.Leaf.NotAfter.Format(time.DateOnly))
+	problem, soon := cert.Problem(&pair, time.Now())
+	what, remedy, _ := strings.Cut(problem, ": ")
+	switch _, until := cert.Validity(&pair); {
+	case soon:
+		d.advise(aboutListeners, remedy, "%s: the certificate %s", l.Address, what)
+	case problem != "":
+		d.wrong(aboutListeners, remedy, "%s: the certificate %s", l.Address, what)
 	default:
-		d.good(aboutListeners, "%s: the certificate is valid until %s", l.Address, pair.Leaf.NotAfter.Format(time.DateOnly))
+		d.good(aboutListeners, "%s: the certificate is valid until %s", l.Address, until.Format(time.DateOnly))
 	}
 }
 

@@ -307,8 +307,9 @@ func (p *pass) tellSwapped() {
 		e.Kind = control.NeedsRestart
 		p.tell(e)
 	}
-	for _, w := range p.plan.config.Warnings {
+	for _, w := range p.plan.config.WarningsAt(time.Now()) {
 		p.host.log.Warn(w)
+		p.account.Add(control.Event{Kind: control.Warned, What: w})
 	}
 }
 

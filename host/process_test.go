@@ -83,7 +83,7 @@ func serveIn(t *testing.T, dir string, inherited ...*os.File) *serving {
 	return s
 }
 
-// serveFile is serveIn with a host.toml, which has no pool yet.
+// serveFile is serveIn with a host.toml, to which a pool is added. It does not wait.
 func serveFile(t *testing.T, dir, text string) *serving {
 	t.Helper()
 	s := &serving{t: t, control: filepath.Join(dir, "c.sock"), poison: filepath.Join(dir, "poison")}
@@ -92,7 +92,7 @@ func serveFile(t *testing.T, dir, text string) *serving {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.command = program("serve", "-c", file, "-l", "127.0.0.1:0", "-n", "2", "--control", s.control, "--log-format", "json")
+	s.command = program("serve", "-c", file, "-n", "2", "--control", s.control, "--log-format", "json")
 	s.begin()
 	return s
 }

@@ -199,6 +199,8 @@ func (s *reloadStory) tell(e control.Event) {
 		fmt.Fprintf(t.out, "%s  %s\n", e.What, t.yellow("takes effect at a restart"))
 	case control.Waits:
 		fmt.Fprintf(t.out, "%s  %s\n", e.What, t.yellow("waits for a reload of all pools"))
+	case control.Warned:
+		fmt.Fprintln(t.err, t.yellow("warning: "+e.What))
 	case control.Undone:
 		fmt.Fprintln(t.err, e.What)
 	case control.Kept:

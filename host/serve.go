@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"sync"
+	"time"
 
 	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/host/internal/config"
@@ -47,7 +48,7 @@ host serve -- ./my-worker --verbose`,
 					c.Dev = true
 				}
 				log := newLogger(c.Log)
-				for _, w := range c.Warnings {
+				for _, w := range c.WarningsAt(time.Now()) {
 					log.Warn(w)
 				}
 				if c.Dev {

@@ -13,6 +13,8 @@ import (
 	"github.com/workerhost/workerhost/host/internal/config"
 )
 
+const anyPort = "[[listen]]\naddress = \"127.0.0.1:0\"\n"
+
 // get is the status and the text of an answer.
 func get(t *testing.T, url string) (int, string) {
 	t.Helper()
@@ -29,7 +31,7 @@ func get(t *testing.T, url string) (int, string) {
 }
 
 func TestAStopIsAnnouncedForStopDelayWhileAllIsServed(t *testing.T) {
-	s := serveFile(t, shortDir(t), "stop_delay = \"1h\"\n[admin]\nlisten = \"127.0.0.1:0\"\n")
+	s := serveFile(t, shortDir(t), "stop_delay = \"1h\"\n[admin]\nlisten = \"127.0.0.1:0\"\n"+anyPort)
 	admin := s.await("admin listener")["address"].(string)
 	s.address = s.await("listening")["address"].(string)
 	s.await("ready")
@@ -68,7 +70,7 @@ func TestAStopIsAnnouncedForStopDelayWhileAllIsServed(t *testing.T) {
 }
 
 func TestAStopBeginsWhenStopDelayIsOver(t *testing.T) {
-	s := serveFile(t, shortDir(t), "stop_delay = \"50ms\"\n")
+	s := serveFile(t, shortDir(t), "stop_delay = \"50ms\"\n"+anyPort)
 	s.await("ready")
 	if out, status := s.run("stop"); status != 0 || !strings.HasPrefix(out, "stopped in ") {
 		t.Errorf("host stop: %d %s", status, out)

@@ -50,6 +50,9 @@ func (h *host) try(names []string, account *control.Account) control.Outcome {
 			e.Kind = control.NeedsRestart
 			account.Add(e)
 		}
+		for _, w := range c.WarningsAt(time.Now()) {
+			account.Add(control.Event{Kind: control.Warned, What: w})
+		}
 	}
 	for _, next := range plan.pools {
 		switch {

@@ -14,6 +14,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/workerhost/workerhost/host/internal/cert"
 )
 
 // fail reports a problem at a place in the file; "" is a place that no file has.
@@ -106,6 +109,27 @@ func (t *TLS) check(c *Config, at string, fail fail) {
 	if _, err := tls.LoadX509KeyPair(t.Certificate, t.Key); err != nil {
 		fail(at, "%s and %s are not a PEM certificate and its key: %v", t.Certificate, t.Key, err)
 	}
+}
+
+// WarningsAt are the Warnings, and what the dates of the certificates are a reason to warn of at that time. It reads
+// the certificates' files.
+func (c *Config) WarningsAt(now time.Time) []string {
+	all := slices.Clone(c.Warnings)
+	for i := range c.Listen {
+		l := &c.Listen[i]
+		if l.TLS == nil {
+			continue
+		}
+		pair, err := tls.LoadX509KeyPair(l.TLS.Certificate, l.TLS.Key)
+		if err != nil {
+			continue // whoever needs it says so
+		}
+		if problem, _ := cert.Problem(&pair, now); problem != "" {
+			at := Problem{c.Path, lineOf(c.lines, l.place("tls.certificate")), fmt.Sprintf("the certificate %s of listener %s %s", l.TLS.Certificate, l.Address, problem)}
+			all = append(all, at.Error())
+		}
+	}
+	return all
 }
 
 // check completes a pool of the file: its directory, and what its worker is.

@@ -106,6 +106,7 @@ const (
 	PoolRemoved      Kind = "pool_removed"      // Pool, What, Cut
 	NeedsRestart     Kind = "needs_restart"     // as Changed, but it waits for a restart of the host
 	Waits            Kind = "waits"             // as Changed, but it waits for a reload of all pools
+	Warned           Kind = "warned"            // What is allowed, and probably a mistake, such as a certificate that has expired
 	Undone           Kind = "undone"            // a later step failed, so this one was taken back: What
 	ListenerReloaded Kind = "listener_reloaded" // certificate and public folder of Address were read again
 	ListenerFailed   Kind = "listener_failed"   // they could not be read, so that the old ones stay: Error

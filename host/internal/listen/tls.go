@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/cert"
 )
 
 // ReloadTLS reads the certificate files again. If that fails the old certificate stays, and the error says why. Without TLS it does nothing.
@@ -26,6 +28,16 @@ func (s *Server) ReloadTLS() error {
 	}
 	s.certificate.Store(pair)
 	return nil
+}
+
+// CertificateEnd is when the certificate, or one of its chain, expires; zero without TLS.
+func (s *Server) CertificateEnd() time.Time {
+	pair := s.certificate.Load()
+	if pair == nil {
+		return time.Time{}
+	}
+	_, until := cert.Validity(pair)
+	return until
 }
 
 // tlsConfig has handshakes use the certificate of the moment, and agree on one of these protocols.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -27,6 +28,7 @@ type Listener interface {
 	Connections() int
 	Refused() map[string]uint64
 	StaticFiles() uint64
+	CertificateEnd() time.Time // zero without TLS
 }
 
 // Source is the host. Its functions are called at each scrape.
@@ -61,6 +63,8 @@ var (
 	buildInfo   = describe("build_info", "1, with what runs as labels.", "version", "go")
 	accessLost  = describe("access_log_lines_lost_total", "Lines missing from the access log since access_log was last changed.")
 	connections = describe("connections", "Client connections that are open.", "listener")
+
+	certificate = describe("certificate_end_timestamp_seconds", "When the certificate that clients are shown, or one of its chain, expires, in Unix time.", "listener")
 
 	refusals    = describe("refusals_total", "Requests and connections that the listener answered by itself, since no worker was to hear of them, by why.", "listener", "reason")
 	staticFiles = describe("static_files_total", "Requests that a file of the public folder was the answer to.", "listener")
@@ -105,6 +109,9 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	for _, l := range c.source.Listeners() {
 		gauge(to, connections, l.Connections(), l.Address())
 		counter(to, staticFiles, l.StaticFiles(), l.Address())
+		if end := l.CertificateEnd(); !end.IsZero() {
+			gauge(to, certificate, end.Unix(), l.Address())
+		}
 		for why, n := range l.Refused() {
 			counter(to, refusals, n, l.Address(), why)
 		}

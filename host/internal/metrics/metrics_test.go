@@ -44,7 +44,8 @@ func (fakeListener) Connections() int { return 42 }
 func (fakeListener) Refused() map[string]uint64 {
 	return map[string]uint64{"rate limit": 3}
 }
-func (fakeListener) StaticFiles() uint64 { return 8 }
+func (fakeListener) StaticFiles() uint64       { return 8 }
+func (fakeListener) CertificateEnd() time.Time { return time.Unix(1_900_000_000, 0) }
 
 func scrape(t *testing.T) string {
 	t.Helper()
@@ -70,6 +71,7 @@ func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 	page := scrape(t)
 	for _, line := range []string{
 		`workerhost_connections{listener="127.0.0.1:80"} 42`,
+		`workerhost_certificate_end_timestamp_seconds{listener="127.0.0.1:80"} 1.9e+09`,
 		`workerhost_refusals_total{listener="127.0.0.1:80",reason="rate limit"} 3`,
 		`workerhost_static_files_total{listener="127.0.0.1:80"} 8`,
 		`workerhost_long_lived_connections{listener=":80",protocol="websocket"} 3`,
