@@ -38,7 +38,7 @@ func (d *diagnosis) examine(ctx context.Context, c *config.Config, err error) {
 	if err != nil {
 		d.wrong(aboutConfig, "`host help host.toml` lists every key; `host init` writes a file for what is here", "%v", err)
 		d.examinePHP(ctx, &config.Pool{})
-		d.examineLimits(0)
+		d.examineLimits(0, 0)
 		return
 	}
 	file := cmp.Or(c.Path, "no file: flags and defaults")
@@ -78,7 +78,7 @@ func (d *diagnosis) examine(ctx context.Context, c *config.Config, err error) {
 	d.pool = ""
 	d.examineListeners(c, served)
 	d.examineFolders(c)
-	d.examineLimits(workers)
+	d.examineLimits(workers, c.HTTP.MaxConnections)
 	d.examineMemory(workers, memory)
 }
 

@@ -81,8 +81,11 @@ func (g *guard) close(log hclog.Logger) {
 func newFront(log hclog.Logger) *front { return &front{crowd: listen.NewCrowd(0, 0, nil, log)} }
 
 // limit has the crowd heed the configuration from now on.
-func (f *front) limit(c config.HTTP, g *guard) {
-	f.crowd.Limit(c.MaxConnections, c.MaxPerAddress, g.proxies)
+func (f *front) limit(c *config.Config, g *guard) {
+	f.crowd.Limit(c.HTTP.MaxConnections, c.HTTP.MaxPerAddress, g.proxies)
+	if room, ok := clientRoom(mostWorkers(c.Pools)); ok {
+		f.crowd.Room(room)
+	}
 }
 
 // equip has a listener heed all this.

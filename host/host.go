@@ -113,7 +113,8 @@ func (h *host) run() error {
 	}
 	h.setup.Store(made)
 	defer func() { h.setup.Load().guard.close(h.log) }()
-	h.front.limit(made.config.HTTP, made.guard)
+	h.front.limit(made.config, made.guard)
+	h.warnOfFiles(made.config)
 	for _, c := range made.config.Pools {
 		p, err := h.newPool(made.config, c)
 		if err != nil {
@@ -315,8 +316,8 @@ func (h *host) shutDown() {
 // overdue is how much longer than its own time-outs say a step of the stop may take.
 const overdue = 10 * time.Second
 
-// bounded takes a step of the stop. What takes longer than limit, or goes on though the host stops at once, is left behind when it is overdue: a process that the
-// kernel does not let go of must not keep the host from its end.
+// bounded takes a step of the stop. What takes longer than limit, or goes on though the host stops at once, is left
+// behind when it is overdue: a process that the kernel does not let go of must not keep the host from its end.
 func (h *host) bounded(what string, limit time.Duration, step func()) {
 	done := make(chan struct{})
 	go func() { // ends with the step, or with the program

@@ -1,4 +1,4 @@
-// machine.go: how much a machine gives, for host doctor.
+// machine.go: how much a machine gives, for host doctor and for the limits of a host.
 
 package main
 
@@ -8,25 +8,61 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/workerhost/workerhost/host/internal/config"
 )
 
 const (
-	filesPerWorker   = 8    // its pipes, twice during a reload
-	filesOfTheHost   = 64   // sockets, logs, a body or two on disk
-	filesForMany     = 4096 // fewer leave less room for connections than most expect
+	filesPerWorker   = 8  // its pipes, twice during a reload
+	filesOfTheHost   = 64 // sockets, logs, a body or two on disk
 	memoryOfOne      = 24 << 20
 	processesForMany = 64
 )
 
+// moreFiles is how to get more of them.
+const moreFiles = "LimitNOFILE=65536 in a unit of systemd, `ulimit -n 65536` in a shell"
+
+// filesFor is how many files have to be open before the first client comes.
+func filesFor(workers int) int { return workers*filesPerWorker + filesOfTheHost }
+
+// clientRoom is for how many clients the limit on open files leaves room, beside so many workers. Some of it is for
+// what clients ask for: files, bodies on disk.
+func clientRoom(workers int) (clients int, known bool) {
+	files, ok := fileLimit()
+	if !ok {
+		return 0, false
+	}
+	left := int64(min(files, 1<<30)) - int64(filesFor(workers))
+	return int(max(1, left*7/8)), true
+}
+
+// mostWorkers is how many there may be.
+func mostWorkers(pools []*config.Pool) (count int) {
+	for _, p := range pools {
+		_, most := p.Span()
+		count += most
+	}
+	return count
+}
+
+// warnOfFiles says if clients will be turned away before max_connections.
+func (h *host) warnOfFiles(c *config.Config) {
+	if room, ok := clientRoom(mostWorkers(c.Pools)); ok && room < c.HTTP.MaxConnections {
+		files, _ := fileLimit()
+		h.log.Warn("the limit on open files leaves room for fewer clients than max_connections; those beyond are answered 503: raise it ("+moreFiles+"), or lower max_connections",
+			"open_files", files, "clients", room, "max_connections", c.HTTP.MaxConnections)
+	}
+}
+
 // examineLimits looks at what the user may open and start.
-func (d *diagnosis) examineLimits(workers int) {
+func (d *diagnosis) examineLimits(workers, connections int) {
 	if files, ok := fileLimit(); ok {
-		const remedy = "raise it: LimitNOFILE=65536 in a unit of systemd, `ulimit -n 65536` in a shell"
-		switch least := uint64(workers*filesPerWorker + filesOfTheHost); {
-		case files < least:
-			d.wrong(aboutMachine, remedy, "%d open files are allowed, and %s need %d before the first client comes", files, counted(workers, "worker"), least)
-		case files < filesForMany:
-			d.advise(aboutMachine, remedy, "%d open files are allowed, which is about how many clients can be connected", files)
+		const remedy = "raise it: " + moreFiles
+		switch room, _ := clientRoom(workers); {
+		case files < uint64(filesFor(workers)):
+			d.wrong(aboutMachine, remedy, "%d open files are allowed, and %s need %d before the first client comes", files, counted(workers, "worker"), filesFor(workers))
+		case room < connections:
+			d.advise(aboutMachine, remedy+"; or lower max_connections", "%d open files are allowed, which leaves room for %d clients, and max_connections is %d", files, room, connections)
 		default:
 			d.good(aboutMachine, "%d open files are allowed", files)
 		}

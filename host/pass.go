@@ -271,7 +271,8 @@ func (p *pass) swap() bool {
 	before := h.setup.Swap(&p.made)
 	h.mu.Unlock()
 	h.log.SetLevel(hclog.LevelFromString(p.plan.config.Log.Level))
-	h.front.limit(p.made.config.HTTP, p.made.guard)
+	h.front.limit(p.made.config, p.made.guard)
+	h.warnOfFiles(p.made.config)
 	for _, ready := range p.ready {
 		p.settled = append(p.settled, ready.Apply())
 	}

@@ -98,7 +98,7 @@ type HTTP struct {
 	MaxFormFiles    int           `key:"max_form_files" default:"64" min:"0" means:"most files in one form; beyond it 413"`
 	MaxFormFileSize Size          `key:"max_form_file_size" default:"256MiB" min:"0" means:"largest file in a form; beyond it 413"`
 	MaxFormFields   int           `key:"max_form_fields" default:"1000" min:"0" means:"most fields, other than files, in one form; beyond it 413"`
-	MaxConnections  int           `key:"max_connections" default:"16384" min:"0" max:"1000000" means:"open connections of all listeners together; one more gets 503 and is closed; 0 is without a limit"`
+	MaxConnections  int           `key:"max_connections" default:"16384" min:"0" max:"1000000" means:"open connections of all listeners together, if the limit on open files (ulimit -n) leaves room for so many; one more gets 503 and is closed; 0 is as many as there is room for"`
 	MaxPerAddress   int           `key:"max_connections_per_address" default:"0" min:"0" max:"1000000" means:"open connections from one address, or one IPv6 /64, trusted proxies aside; 0 is without a limit"`
 	TrustedProxies  []string      `key:"trusted_proxies" absent:"off" means:"networks, such as \"10.0.0.0/8\", addresses, or \"unix\", whose X-Forwarded-For, -Proto, -Host and Forwarded headers tell who the client is; from all others these headers are removed"`
 	RateLimit       RateLimit     `key:"rate_limit"`

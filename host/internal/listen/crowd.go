@@ -22,6 +22,7 @@ type Crowd struct {
 
 	mu         sync.Mutex
 	max        int // guarded by mu, as all below
+	room       int // for how many there are descriptors; 0 is not known
 	perAddress int
 	proxies    *Proxies // those may have as many as they like; nil is none
 	open       int
@@ -43,6 +44,14 @@ func (k *Crowd) Limit(most, perAddress int, proxies *Proxies) {
 	k.max, k.perAddress, k.proxies = most, perAddress, proxies
 }
 
+// Room says for how many connections there are descriptors; 0 is not known. One more is answered like one beyond the
+// limits, before the lack of descriptors keeps it from being accepted, and workers from being started.
+func (k *Crowd) Room(connections int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.room = connections
+}
+
 // Open is how many connections there are.
 func (k *Crowd) Open() int {
 	k.mu.Lock()
@@ -62,6 +71,8 @@ func (k *Crowd) enter(c net.Conn) (who netip.Addr, full string) {
 	switch {
 	case k.max > 0 && k.open >= k.max:
 		return who, "max_connections"
+	case k.room > 0 && k.open >= k.room:
+		return who, openFiles
 	case who.IsValid() && k.addresses[who] >= k.perAddress:
 		return who, "max_connections_per_address"
 	}
@@ -84,8 +95,11 @@ func (k *Crowd) leave(who netip.Addr) {
 	}
 }
 
+// openFiles is the limit that Room tells of.
+const openFiles = "the limit on open files (ulimit -n)"
+
 const (
-	mostLeaving  = 256 // that are told why; a flood beyond it is just closed
+	mostLeaving  = 256 // that are told why, and no more than a sixteenth of the room; a flood beyond it is just closed
 	leavingTime  = time.Second
 	leavingBytes = 64 << 10
 )
@@ -98,6 +112,13 @@ func (k *Crowd) turnAway(c net.Conn, deaf bool, limit string) {
 	if now := time.Now().Unix(); now-k.warned.Load() >= int64(complainEvery/time.Second) {
 		k.warned.Store(now)
 		k.log.Warn("connections are turned away: raise "+limit+", or look for who opens them", "limit", limit, "remote", c.RemoteAddr(), "open", k.Open())
+	}
+	k.mu.Lock()
+	crammed := k.room > 0 && len(k.leaving) > k.room/16
+	k.mu.Unlock()
+	if crammed {
+		c.Close()
+		return
 	}
 	select {
 	case k.leaving <- struct{}{}:
