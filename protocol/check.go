@@ -34,12 +34,12 @@ func (m *Inform) Check() error {
 	return CheckHeaders(m.Headers)
 }
 
-// MaxHeaders is how many bytes the headers of a response may have together, counted as HTTP/2 counts (RFC 9113 §6.5.2): 32 for each beside its name and its
-// value. Browsers take no more.
+// MaxHeaders is how many bytes the headers of a response may have together, counted as HTTP/2 counts (RFC 9113
+// §6.5.2): 32 for each beside its name and its value. Browsers take no more.
 const MaxHeaders = 256 << 10
 
-// CheckHeaders says what is wrong with a flat list of names and values that a worker sends: names are tokens (RFC 9110 §5.1), values hold no CR, LF or NUL, and
-// together they are not more than MaxHeaders.
+// CheckHeaders says what is wrong with a flat list of names and values that a worker sends: names are tokens (RFC
+// 9110 §5.1), values hold no CR, LF or NUL, and together they are not more than MaxHeaders.
 func CheckHeaders(pairs []string) error {
 	size := 0
 	for i := 0; i+1 < len(pairs); i += 2 {

@@ -18,8 +18,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// Reaper is our hold on the reaper process. If that dies, or takes nothing any more, another one comes in its place. Its methods are safe for concurrent
-// use, and a nil Reaper does nothing.
+// Reaper is our hold on the reaper process. If that dies, or takes nothing any more, another one comes in its place.
+// Its methods are safe for concurrent use, and a nil Reaper does nothing.
 type Reaper struct {
 	command []string
 	log     hclog.Logger
@@ -44,8 +44,9 @@ const (
 	reaperPause = time.Second
 )
 
-// StartReaper runs command, which has to call [RunReaper] with its standard input; a program usually gives itself with a
-// hidden argument. log, which may be nil, is told if the process has to be replaced. The caller closes it once its pools have stopped.
+// StartReaper runs command, which has to call [RunReaper] with its standard input; a program usually gives itself
+// with a hidden argument. log, which may be nil, is told if the process has to be replaced. The caller closes it once
+// its pools have stopped.
 func StartReaper(command []string, log hclog.Logger) (*Reaper, error) {
 	if log == nil {
 		log = hclog.NewNullLogger()
@@ -162,7 +163,8 @@ func (r *Reaper) forget(pid int) {
 	r.tell("-", pid)
 }
 
-// tell writes a line. A process that does not take it is killed, and watch brings the next, who is told everything. r.mu is held.
+// tell writes a line. A process that does not take it is killed, and watch brings the next, who is told everything.
+// r.mu is held.
 func (r *Reaper) tell(what string, pid int) {
 	if r.pipe == nil {
 		return

@@ -173,8 +173,9 @@ func (c *Connection) makeRoom() {
 // the CLOSE event tells them, too.
 func (c *Connection) Hangup(code int, reason string) { c.hangup(code, reason, false) }
 
-// Finish says that the client has said all that it will, or all that is taken of it, and still listens. The hub hangs up, with code and reason,
-// when the messages that wait have been handled and what was sent until then has been written. Deliver takes no more.
+// Finish says that the client has said all that it will, or all that is taken of it, and still listens. The hub hangs
+// up, with code and reason, when the messages that wait have been handled and what was sent until then has been
+// written. Deliver takes no more.
 func (c *Connection) Finish(code int, reason string) {
 	c.mu.Lock()
 	if !c.hung && !c.last && !c.gone && !c.over {

@@ -1,5 +1,6 @@
-// Parting: how HTTP/1.1 connections that are kept alive end with their listener. A client may send its next request at any moment, so the answer at hand
-// tells it that no other may follow, and a connection that waits is closed only when nothing has come for a moment. HTTP/2 has GOAWAY for that.
+// Parting: how HTTP/1.1 connections that are kept alive end with their listener. A client may send its next request
+// at any moment, so the answer at hand tells it that no other may follow, and a connection that waits is closed only
+// when nothing has come for a moment. HTTP/2 has GOAWAY for that.
 
 package listen
 
@@ -10,7 +11,8 @@ import (
 )
 
 const (
-	// partingMoment is how long a connection has to have waited for a request before it is closed: whoever asks more often finds an answer that says so.
+	// partingMoment is how long a connection has to have waited for a request before it is closed: whoever asks more
+	// often finds an answer that says so.
 	partingMoment = time.Second
 	// partingGrace bounds it all. After it connections are closed as soon as they wait.
 	partingGrace = 5 * time.Second
@@ -18,7 +20,8 @@ const (
 	partingLook = 20 * time.Millisecond
 )
 
-// parting tells the client, in the head that is about to be written, if the listener ends. Over HTTP/2 net/http sends GOAWAY instead.
+// parting tells the client, in the head that is about to be written, if the listener ends. Over HTTP/2 net/http sends
+// GOAWAY instead.
 func (s *Server) parting(w http.ResponseWriter) {
 	select {
 	case <-s.ending:
@@ -27,7 +30,8 @@ func (s *Server) parting(w http.ResponseWriter) {
 	}
 }
 
-// What a client's connection does, as far as parting cares; a time, in Unix nanoseconds, is since when it waits for a request.
+// What a client's connection does, as far as parting cares; a time, in Unix nanoseconds, is since when it waits for a
+// request.
 const (
 	apart     = -1 // not HTTP/1.x: it ends in a way of its own
 	answering = 0
@@ -47,7 +51,8 @@ func (c *client) note(state http.ConnState) {
 	}
 }
 
-// part closes connections that have waited for a moment, and returns when there is none of HTTP/1.x any more, when the grace is over, or when ctx is done.
+// part closes connections that have waited for a moment, and returns when there is none of HTTP/1.x any more, when
+// the grace is over, or when ctx is done.
 func (s *clients) part(ctx context.Context) {
 	over := time.NewTimer(partingGrace)
 	defer over.Stop()

@@ -213,8 +213,9 @@ func (s *Server) Serve() error {
 	}
 }
 
-// Shutdown stops accepting, lets requests in flight finish, and closes connections as parting.go says; long-lived ones are told that the host goes, and their
-// last events handled. When ctx is done it returns its error and leaves the rest to Close.
+// Shutdown stops accepting, lets requests in flight finish, and closes connections as parting.go says; long-lived
+// ones are told that the host goes, and their last events handled. When ctx is done it returns its error and leaves
+// the rest to Close.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.end()
 	fronts := s.allFronts()

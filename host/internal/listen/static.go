@@ -67,8 +67,8 @@ func (s *Server) servePublic(f *folder, w http.ResponseWriter, r *http.Request) 
 	return true
 }
 
-// publicName maps a path to a file's name below the folder. It refuses dotfiles (but for /.well-known/), code, what editors leave behind, and every spelling that is
-// not plain.
+// publicName maps a path to a file's name below the folder. It refuses dotfiles (but for /.well-known/), code, what
+// editors leave behind, and every spelling that is not plain.
 func publicName(r *http.Request) (name string, ok bool) {
 	p := r.URL.Path
 	if p == "" || p[0] != '/' || strings.ContainsAny(p, "\x00\\:") {
@@ -105,7 +105,8 @@ func isCode(name string) bool {
 	return false
 }
 
-// isLeftover keeps copies from being shown that editors, patch and people in a hurry leave beside a file: they are code as often as not.
+// isLeftover keeps copies from being shown that editors, patch and people in a hurry leave beside a file: they are
+// code as often as not.
 func isLeftover(name string) bool {
 	switch strings.ToLower(path.Ext(name)) {
 	case ".bak", ".old", ".orig", ".rej", ".save", ".swn", ".swo", ".swp", ".tmp":

@@ -64,7 +64,8 @@ func (c *tcpConn) goOn() {
 	c.link.Closed(code, reason, clean)
 }
 
-// read returns io.EOF when the client has said its last word, and errOverdue if it does not come to that though nobody listens any more.
+// read returns io.EOF when the client has said its last word, and errOverdue if it does not come to that though
+// nobody listens any more.
 func (c *tcpConn) read() error {
 	for {
 		into, err := c.framer.room()

@@ -140,17 +140,19 @@ func (c *websocket) read() error {
 }
 
 const (
-	// bidTime is how long a close frame may wait for what was sent before it, and before that for the answers to what the client said.
+	// bidTime is how long a close frame may wait for what was sent before it, and before that for the answers to what
+	// the client said.
 	bidTime = 5 * time.Second
-	// lateBytes is how much is read when nobody listens any more, beside a message that is under way; and after a breach, for lateTime at most: a close with unread
-	// bytes would take the close frame back.
+	// lateBytes is how much is read when nobody listens any more, beside a message that is under way; and after a
+	// breach, for lateTime at most: a close with unread bytes would take the close frame back.
 	lateBytes = 256 << 10
 	lateTime  = time.Second
 	// answerTime is how long a client may take to answer our close frame: one that has gone to sleep must not hold up a host that stops.
 	answerTime = 2 * time.Second
 )
 
-// overdue counts what comes while the hub takes no more, and says whether it is too much: the client's own close frame would have come by now.
+// overdue counts what comes while the hub takes no more, and says whether it is too much: the client's own close
+// frame would have come by now.
 func (c *websocket) overdue(n int) bool {
 	if c.late == 0 && !c.link.Leaving() {
 		return false
@@ -200,7 +202,8 @@ func (c *websocket) linger() {
 	readLate(c.sock.conn)
 }
 
-// readLate reads a little of what still comes, so that the client can read our last word before the connection is closed.
+// readLate reads a little of what still comes, so that the client can read our last word before the connection is
+// closed.
 func readLate(conn net.Conn) {
 	conn.SetReadDeadline(time.Now().Add(lateTime))
 	io.CopyN(io.Discard, conn, lateBytes)

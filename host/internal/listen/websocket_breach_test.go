@@ -29,7 +29,8 @@ func (a *alert) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// alerted has a listener's handlers of messages wait until the host has noticed a breach, so that it comes while they are at work.
+// alerted has a listener's handlers of messages wait until the host has noticed a breach, so that it comes while they
+// are at work.
 func alerted(b *switchboard, o *Options) {
 	a := &alert{words: "is closed for what its client sent", heard: make(chan struct{})}
 	o.Logger = hclog.New(&hclog.LoggerOptions{Output: a, Level: hclog.Debug})

@@ -254,8 +254,8 @@ func (f *frames) took(n int, to frameSink) error {
 
 var notText = &breach{protocol.CloseNotText, "the text is not UTF-8"}
 
-// checkText finds the first byte that no text can have (RFC 6455 §8.1), as soon as it has come; whole says that no more will come. What a compressed text says is
-// known at its end.
+// checkText finds the first byte that no text can have (RFC 6455 §8.1), as soon as it has come; whole says that no
+// more will come. What a compressed text says is known at its end.
 func (f *frames) checkText(whole bool) error {
 	if f.binary || f.compressed {
 		return nil
