@@ -232,7 +232,8 @@ func TestAWorkerOfAnotherUserDiesWithTheHostAlsoWithoutTheReaper(t *testing.T) {
 	workers := h.PIDs()
 	for _, pid := range harness.Children(t, h.Cmd.Process.Pid) {
 		if !slices.Contains(workers, pid) {
-			syscall.Kill(pid, syscall.SIGKILL)
+			syscall.Kill(pid, syscall.SIGSTOP) // one that is killed has a successor
+			defer syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
 	h.Kill(syscall.SIGKILL)
