@@ -56,7 +56,7 @@ func TestAnExpiredCertificateIsWarnedOfByEveryCommandThatPutsItLive(t *testing.T
 
 	end := time.Now().AddDate(0, 0, -3)
 	certify(t, dir, end)
-	warning := fmt.Sprintf("%s:4: the certificate %s of listener 127.0.0.1:0 expired on %s, and clients refuse it: renew it, then `host reload`", file, certificate, end.UTC().Format(time.DateOnly))
+	warning := fmt.Sprintf("%s:5: the certificate %s of listener 127.0.0.1:0 expired on %s, and clients refuse it: renew it, then `host reload`", file, certificate, end.UTC().Format(time.DateOnly))
 	for _, args := range [][]string{{"reload", "--dry-run"}, {"reload"}} {
 		if out, status := s.run(args...); status != 0 || !strings.Contains(out, "warning: "+warning) {
 			t.Errorf("host %s: %d %s", args, status, out)

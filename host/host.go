@@ -173,7 +173,8 @@ func (h *host) run() error {
 
 	<-h.stopping.Done()
 	h.shutDown()
-	h.bounded("what was under way", 0, func() { running.Wait(); h.reloads.Wait() })
+	running.Wait()
+	h.reloads.Wait()
 	h.log.Info("stopped", "uptime", humanDuration(time.Since(h.began)))
 	if err := context.Cause(h.stopping); !errors.Is(err, errStopped) {
 		return err
@@ -280,115 +281,6 @@ func (h *host) announceReady() error {
 		}
 	}
 }
-
-// shutDown stops accepting, lets requests in flight finish within their pool's drain_timeout, and then stops the workers.
-func (h *host) shutDown() {
-	h.notify.ends()
-	h.mu.Lock()
-	h.closed = true
-	h.mu.Unlock()
-	var all sync.WaitGroup
-	for _, l := range h.listeners() {
-		all.Go(func() {
-			h.bounded("listener "+l.server.Address(), l.pool.config().DrainTimeout, func() {
-				if !h.drain(l) {
-					l.pool.cut.Store(true)
-				}
-			})
-		})
-	}
-	all.Wait()
-	for _, p := range h.pools() {
-		all.Go(func() {
-			ctx := h.now
-			if p.cut.Load() { // it has had its time: what does not heed the cancellation is killed
-				limited, cancel := context.WithTimeout(h.now, p.config().StopTimeout)
-				defer cancel()
-				ctx = limited
-			}
-			c := p.config()
-			h.bounded("the workers of pool "+p.name, 2*c.DrainTimeout+2*c.StopTimeout, func() { p.stop(ctx) })
-		})
-	}
-	all.Wait()
-}
-
-// overdue is how much longer than its own time-outs say a step of the stop may take.
-const overdue = 10 * time.Second
-
-// bounded takes a step of the stop. What takes longer than limit, or goes on though the host stops at once, is left
-// behind when it is overdue: a process that the kernel does not let go of must not keep the host from its end.
-func (h *host) bounded(what string, limit time.Duration, step func()) {
-	done := make(chan struct{})
-	go func() { // ends with the step, or with the program
-		defer close(done)
-		step()
-	}()
-	late := time.NewTimer(limit + overdue)
-	defer late.Stop()
-	select {
-	case <-done:
-		return
-	case <-late.C:
-	case <-h.now.Done():
-		late.Reset(overdue)
-		select {
-		case <-done:
-			return
-		case <-late.C:
-		}
-	}
-	h.log.Error("the stop goes on without what does not end", "what", what)
-}
-
-// drain closes a listener when its last request has ended, or is cut. It says whether all of them ended.
-func (h *host) drain(l *listener) (whole bool) {
-	limit := l.pool.config().DrainTimeout
-	ctx, cancel := context.WithTimeout(h.now, limit)
-	defer cancel()
-	err := l.server.Shutdown(ctx)
-	if err != nil && h.now.Err() == nil {
-		h.log.Warn("requests in flight are cut", "listener", l.server.Address(), "drain_timeout", limit.String())
-	}
-	l.server.Close()
-	return err == nil || h.now.Err() != nil
-}
-
-// closeListeners is for those that were bound and never shut down; it does no harm to the others.
-func (h *host) closeListeners() {
-	for _, l := range h.listeners() {
-		l.server.Close()
-	}
-}
-
-// Stop implements [control.Host]. A graceful stop begins after stop_delay.
-func (h *host) Stop(now bool) (stopped <-chan struct{}) {
-	if now {
-		if h.now.Err() == nil {
-			h.log.Warn("stopping at once")
-		}
-		h.leaving.Store(true)
-		h.end(errStopped)
-		h.endNow()
-		return h.stopped
-	}
-	if h.leaves() || !h.leaving.CompareAndSwap(false, true) {
-		return h.stopped
-	}
-	delay := h.config().StopDelay
-	if delay == 0 {
-		h.log.Info("stopping gracefully")
-		h.end(errStopped)
-		return h.stopped
-	}
-	h.log.Info("stopping gracefully after stop_delay; until then all is served", "stop_delay", delay.String())
-	h.notify.ends()
-	time.AfterFunc(delay, func() { h.end(errStopped) })
-	return h.stopped
-}
-
-// leaves says whether the host stops, or will after stop_delay.
-func (h *host) leaves() bool { return h.leaving.Load() || h.stopping.Err() != nil }
 
 // Version implements [control.Host].
 func (h *host) Version() control.Version {

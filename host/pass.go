@@ -332,7 +332,7 @@ func (p *pass) removeOld() {
 	for _, old := range p.plan.removed {
 		all.Go(func() {
 			p.settle(old.config().DrainTimeout)
-			cut := old.stop(h.now)
+			cut := h.stopPool(old, h.now)
 			h.builds.completed(old.name, math.MaxUint64)
 			what := "pool " + old.name + " removed"
 			p.tell(control.Event{Kind: control.PoolRemoved, Pool: old.name, What: what, Cut: cut})

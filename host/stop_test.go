@@ -109,7 +109,7 @@ func TestAStepOfTheStopThatDoesNotEndIsLeftBehind(t *testing.T) {
 						<-release
 					}
 				})
-				if took := time.Since(began); took != c.took || strings.Contains(said.String(), "goes on without") != c.left {
+				if took := time.Since(began); took != c.took || strings.Contains(said.String(), "left behind, since it does not end") != c.left {
 					t.Errorf("it took %v: %s", took, said.String())
 				}
 				close(release)
