@@ -230,15 +230,11 @@ func TestAWorkerOfAnotherUserDiesWithTheHostAlsoWithoutTheReaper(t *testing.T) {
 	go http.Get(h.URL + "/sleep") // ends with the host
 	h.Eventually("the worker sleeps", func() bool { _, err := os.Stat(asleep); return err == nil })
 	workers := h.PIDs()
-	for _, pid := range harness.Children(t, h.Cmd.Process.Pid) {
-		if !slices.Contains(workers, pid) {
-			syscall.Kill(pid, syscall.SIGSTOP) // one that is killed has a successor
-			defer syscall.Kill(pid, syscall.SIGKILL)
-		}
-	}
+	resume := stopReaper(t, h) // one that is killed has a successor
 	h.Kill(syscall.SIGKILL)
-	h.AwaitExit(5 * time.Second)
 	harness.AwaitGone(t, workers...)
+	resume()
+	h.AwaitExit(5 * time.Second)
 }
 
 func TestAWorkerThatCanNotBecomeItsUserSaysWhy(t *testing.T) {
