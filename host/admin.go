@@ -29,7 +29,7 @@ func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
 			return all
 		},
 	}
-	source.LongLived = h.hub.Tallies
+	source.LongLived, source.ConfigFailures = h.hub.Tallies, h.configFailures.Load
 	source.AccessLogLost = func() uint64 { return h.setup.Load().guard.lostLines() }
 	server, err := admin.Open(address, h.Status, metrics.Handler(source))
 	if err != nil {

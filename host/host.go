@@ -48,6 +48,8 @@ type host struct {
 	endNow   context.CancelFunc
 	stopped  chan struct{} // closed when all but the control socket has ended
 
+	configFailures atomic.Uint64 // of reloads; see the metric
+
 	mu      sync.Mutex
 	closed  bool           // no reload begins any more; guarded by mu
 	passes  []*pass        // of reloads, the first one under way; guarded by mu

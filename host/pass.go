@@ -94,6 +94,7 @@ func (p *pass) lead() {
 // refuse says why the configuration is not applied.
 func (p *pass) refuse(err error, why control.Outcome) {
 	p.verdict.outcome = why
+	p.host.configFailures.Add(1)
 	p.host.log.Error("reload: the configuration is not applied, and nothing was changed", "error", err.Error())
 	p.account.Add(control.Event{Kind: control.ConfigFailed, Error: err.Error()})
 }
@@ -251,6 +252,7 @@ func (p *pass) readFiles() {
 		}
 		address := next.old.server.Address()
 		if err := next.old.server.Reload(); err != nil {
+			h.configFailures.Add(1)
 			h.log.Error("reload: the listener keeps what it had", "listener", address, "error", err)
 			p.verdict.outcome = control.BadConfig
 			p.account.Add(control.Event{Kind: control.ListenerFailed, Address: address, Error: err.Error()})

@@ -49,7 +49,7 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		Surge: p.Surge, InPlace: p.InPlace, Concurrency: p.Concurrency,
 		Workers: p.Workers, MaxWorkers: p.MaxWorkers, IdleTimeout: p.IdleTimeout, MaxPoolMemory: int64(p.MaxPoolMemory),
 		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, SlowRequest: p.SlowRequest, SlowTrace: p.SlowTrace, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
-		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, Retry: retryPolicies[p.Retry],
+		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, Measure: p.Measure, Retry: retryPolicies[p.Retry],
 		MaxRequests: p.MaxRequests, MaxAge: p.MaxAge, MaxMemory: int64(p.MaxMemory), MaxMemoryHard: int64(p.MaxMemoryHard),
 		LogRate:    int64(p.LogRate),
 		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots, Delivery: workers.Delivery(p.Delivery),

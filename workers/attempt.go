@@ -180,7 +180,7 @@ func (a *attempt) fail(f *protocol.Failure) (name, id string) {
 	}
 	a.over = true
 	name, id = a.x.request.Name()
-	a.x.fail(f)
+	a.lose(f)
 	return name, id
 }
 
@@ -209,7 +209,18 @@ func (a *attempt) spoilLocked(f *protocol.Failure) {
 		args := append(a.x.named(), "stream", a.id, "error", f.Detail)
 		a.worker.voice.say(hclog.Error, "request failed: its worker did not answer it", 0, args...)
 	}
-	a.x.fail(f)
+	a.lose(f)
+}
+
+// lose tells the sink that the exchange failed with this worker.
+func (a *attempt) lose(f *protocol.Failure) { a.x.fail(f, a.counts()) }
+
+// counts are those of the worker's generation; see exchange.meter.
+func (a *attempt) counts() *counts {
+	if a.x.warming {
+		return &a.x.pool.unmetered.unserved
+	}
+	return &a.worker.gen.counts
 }
 
 // answers notes that the worker said something of its response, perhaps its end.

@@ -46,7 +46,7 @@ func (a *attempt) cutShort() bool {
 func (a *attempt) repeatEvent() {
 	a.x.request.SetAttempt(2)
 	a.x.spared = false
-	a.worker.pool.meter.eventsOf(a.x.kind).retries.Add(1)
+	a.counts().eventsOf(a.x.kind).retries.Add(1)
 }
 
 // checkAnswer refuses what an event can't be answered with: only an OPEN has a response, which is a refusal and whole (SPEC.md §9.4).

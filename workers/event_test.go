@@ -192,7 +192,7 @@ func TestActsOfAHandlerThatDiedDoNothingAndItsEventIsDeliveredOnceMore(t *testin
 				s, _ := h.message(p, "m")
 				s.result()
 				h.expect(t, "m attempt 1", "m attempt 2", "c1: SEND half, SEND whole", "finished")
-				if got := p.Metrics().Events["message"]; got.Done != 1 || got.Retries != 1 || len(got.Failures) != 0 {
+				if got := p.Metrics().Generations[0].Events["message"]; got.Done != 1 || got.Retries != 1 || len(got.Failures) != 0 {
 					t.Errorf("counted %+v", got)
 				}
 			})
@@ -221,7 +221,7 @@ func TestAnEventThatKillsTwoWorkersIsGivenUp(t *testing.T) {
 				s, _ := h.submit(p, &protocol.Incoming{Flags: protocol.FlagEnd}, c.repeat)
 				s.failed(t)
 				h.expect(t, c.want...)
-				if got := p.Metrics(); got.Events["message"].Failures["worker died"] != 1 || got.Failures["worker died"] != 0 {
+				if got := p.Metrics().Generations[0]; got.Events["message"].Failures["worker died"] != 1 || got.Failures["worker died"] != 0 {
 					t.Errorf("counted %+v among events and %v among requests", got.Events["message"], got.Failures)
 				}
 			})

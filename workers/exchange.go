@@ -98,12 +98,12 @@ func (x *exchange) isCancelled() bool {
 
 // finish ends an exchange that no worker holds.
 func (x *exchange) finish(f *protocol.Failure) {
-	x.fail(f)
+	x.fail(f, &x.meter().unserved)
 	x.sink.Finished()
 }
 
 // fail tells the sink, and counts.
-func (x *exchange) fail(f *protocol.Failure) {
-	x.meter().failed(x.kind, f.Kind)
+func (x *exchange) fail(f *protocol.Failure, c *counts) {
+	c.failed(x.kind, f.Kind)
 	x.sink.Fail(f)
 }

@@ -37,7 +37,7 @@ func (p *Pool) replaceInPlace(s *slot, g *generation, only *worker) (r replaceme
 	}
 	p.do(func() {
 		if s.replaced = false; err == nil && only != nil {
-			p.restarted(s, only.due, "")
+			p.restarted(s, only.gen, only.due, "")
 		}
 		p.fill(s) // if it is empty now
 	})

@@ -124,7 +124,7 @@ func (w *worker) done(a *attempt) {
 			retry = true
 			a.repeatEvent()
 		case given != nil:
-			a.x.fail(given)
+			a.lose(given)
 		case a.declined:
 			a.spoilLocked(w.flaw(fmt.Sprintf("it was refused %d times, so no other worker is asked", a.x.moves), "§7.1"))
 		case a.headed:
@@ -141,7 +141,7 @@ func (w *worker) done(a *attempt) {
 		return
 	}
 	took := now.Sub(a.begun) // begun is settled by now
-	a.x.meter().ended(a, took, failed)
+	a.counts().ended(a.x, took, failed)
 	if name != "" {
 		w.log.Warn("slow "+a.x.word()+" ended", "request", name, "request_id", id, "took", rounded(took))
 	}
@@ -155,7 +155,7 @@ func (w *worker) done(a *attempt) {
 	} else {
 		if !failed && !a.resigned {
 			if err := a.commit(); err != nil && a.x.kind == protocol.TypeOpen && !a.ended { // it was to open as its handler has it, or not at all
-				a.x.fail(w.flaw("its acts could not be carried out: "+err.Error(), "§10.1"))
+				a.lose(w.flaw("its acts could not be carried out: "+err.Error(), "§10.1"))
 			}
 		}
 		a.x.sink.Finished()
@@ -204,10 +204,10 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 	given := a.verdictOr(nil)
 	switch {
 	case given != nil && !a.again(given): // nobody waits for it any more
-		x.fail(given)
+		a.lose(given)
 		return false
 	case given == nil && unbegun && x.moveOn():
-		w.pool.meter.moves.Add(1)
+		a.counts().moves.Add(1)
 		w.log.Warn(x.word()+" moves to another worker: its worker died before it began", x.named()...)
 		w.pool.dispatch.requeue(x, 0)
 		return true
@@ -218,7 +218,7 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 		return true
 	case !x.isEvent() && !a.spoken && broken == "" && (x.repeat || x.keyed) && x.request.Attempts() < 2:
 		x.request.SetAttempt(2)
-		w.pool.meter.retries.Add(1)
+		a.counts().retries.Add(1)
 		w.log.Warn("request is tried once more: its worker died without a word", append(x.named(), "exit", w.exit)...)
 		w.pool.dispatch.requeue(x, time.Since(a.begun))
 		return true
@@ -231,7 +231,7 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 		f.Detail += "; stderr: " + said
 	}
 	w.log.Error(x.word()+" lost with its worker", append(x.named(), "running", rounded(time.Since(a.begun)), "error", f.Kind.String(), "exit", w.exit)...)
-	x.fail(f)
+	a.lose(f)
 	return false
 }
 

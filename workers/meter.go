@@ -6,34 +6,19 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/workerhost/workerhost/protocol"
 )
 
 // Metrics are a pool's counts since it was made.
 type Metrics struct {
-	Answers       []Answers              // by generation, oldest first; only the latest generations are kept
-	Failures      map[string]uint64      // requests without a whole response from a worker, by why
-	Restarts      map[string]uint64      // workers that another one took the place of, other than by a reload, by why
-	Retries       uint64                 // safe requests tried once more after their worker died
-	Moves         uint64                 // requests given to another worker, since theirs had not begun them
-	BytesIn       uint64                 // of request bodies, sent to workers
-	BytesOut      uint64                 // of response bodies, from workers; files that the host sends are not among them
-	Wait          Histogram              // from Submit to the moment that a worker has the request
-	Service       Histogram              // from then until all code for the request has run
-	Events        map[string]EventCounts // events of connections by kind: "open", "message", "close", "buffer"; the counts above are of requests alone
-	EventWait     Histogram              // from Submit to the moment that a worker has the event
-	EventService  Histogram              // from then until all code for the event has run
-	Boots         Histogram              // from a worker's start to READY
-	Reloads       Histogram              // those that completed
-	FailedReloads uint64                 // reloads that failed
-	LogDropped    uint64                 // entries of workers that were not logged, for being more than Settings.LogRate
-}
-
-// Answers counts the response heads of one generation.
-type Answers struct {
-	Generation uint64
-	Classes    [6]uint64 // Classes[2] is 2xx; Classes[0] is what is no status
+	Generations   []Counts  // of what workers had, by generation, the oldest first: the latest ones, and those that still have workers
+	Unserved      Counts    // of what no worker had: only its failures count
+	BytesIn       uint64    // of request bodies, sent to workers
+	BytesOut      uint64    // of response bodies, from workers; files that the host sends are not among them
+	Wait          Histogram // from Submit to the moment that a worker has the request
+	EventWait     Histogram // likewise of events of connections
+	Reloads       Histogram // those that completed
+	FailedReloads uint64    // reloads that failed
+	LogDropped    uint64    // entries of workers that were not logged, for being more than Settings.LogRate
 }
 
 // Bounds are the upper ends of a [Histogram]'s buckets, which all of them share: from half a millisecond to a minute.
@@ -96,87 +81,33 @@ var restartNames = [restartReasons]string{"exited", "boot failed", "link broken"
 
 func (r restartReason) String() string { return restartNames[r] }
 
-const failureKinds = int(protocol.FailedCancelled) + 1
-
-// keptGenerations is how many generations are counted apart; a host that is reloaded for years must not grow.
-const keptGenerations = 5
-
-// classes counts response heads by the first digit of their status.
-type classes [6]atomic.Uint64
-
-func (c *classes) add(status int) {
-	class := status / 100
-	if class < 1 || class > 5 {
-		class = 0
-	}
-	c[class].Add(1)
-}
-
-// meter belongs to a pool. All but the list of generations is atomic.
+// meter belongs to a pool. All but the lists is atomic.
 type meter struct {
-	failures                      [failureKinds]atomic.Uint64
-	restarts                      [restartReasons]atomic.Uint64
-	retries, moves                atomic.Uint64
-	bytesIn, bytesOut             atomic.Uint64
-	failedReloads                 atomic.Uint64
-	logDropped                    atomic.Uint64
-	wait, service, boots, reloads histogram
-	events                        [4]eventCounter // from TypeOpen on
-	eventWait, eventService       histogram
+	unserved          counts // of what no worker had
+	bytesIn, bytesOut atomic.Uint64
+	failedReloads     atomic.Uint64
+	logDropped        atomic.Uint64
+	wait, reloads     histogram
+	eventWait         histogram
 
 	mu          sync.Mutex
-	generations []*generation // that have had a worker, oldest first; guarded by mu
-}
-
-// track counts for g from now on, and forgets the oldest.
-func (m *meter) track(g *generation) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, known := range m.generations {
-		if known == g {
-			return
-		}
-	}
-	m.generations = append(m.generations, g)
-	if extra := len(m.generations) - keptGenerations; extra > 0 {
-		m.generations = append([]*generation(nil), m.generations[extra:]...)
-	}
-}
-
-func (m *meter) failed(what protocol.Type, kind protocol.FailureKind) {
-	switch {
-	case kind <= 0 || int(kind) >= failureKinds:
-	case what == protocol.TypeRequest:
-		m.failures[kind].Add(1)
-	default:
-		m.eventsOf(what).failures[kind].Add(1)
-	}
+	generations []*generation // that are counted apart, oldest first; guarded by mu
 }
 
 // Metrics never waits for a worker, and can be asked at any time.
 func (p *Pool) Metrics() Metrics {
 	m := &p.meter
 	s := Metrics{
-		Failures: map[string]uint64{}, Restarts: map[string]uint64{},
-		Retries: m.retries.Load(), Moves: m.moves.Load(), BytesIn: m.bytesIn.Load(), BytesOut: m.bytesOut.Load(),
-		Wait: m.wait.snapshot(), Service: m.service.snapshot(), Boots: m.boots.snapshot(), Reloads: m.reloads.snapshot(),
-		FailedReloads: m.failedReloads.Load(), LogDropped: m.logDropped.Load(),
-		Events: m.eventCounts(), EventWait: m.eventWait.snapshot(), EventService: m.eventService.snapshot(),
-	}
-	for kind := protocol.FailedQueueFull; int(kind) < failureKinds; kind++ {
-		s.Failures[kind.String()] = m.failures[kind].Load()
-	}
-	for reason := range restartReasons {
-		s.Restarts[reason.String()] = m.restarts[reason].Load()
+		Unserved: m.unserved.snapshot(), BytesIn: m.bytesIn.Load(), BytesOut: m.bytesOut.Load(),
+		Wait: m.wait.snapshot(), EventWait: m.eventWait.snapshot(), Reloads: m.reloads.snapshot(), FailedReloads: m.failedReloads.Load(),
+		LogDropped: m.logDropped.Load(),
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, g := range m.generations {
-		a := Answers{Generation: g.number}
-		for i := range a.Classes {
-			a.Classes[i] = g.answers[i].Load()
-		}
-		s.Answers = append(s.Answers, a)
+		c := g.counts.snapshot()
+		c.Generation = g.number
+		s.Generations = append(s.Generations, c)
 	}
 	return s
 }
@@ -198,9 +129,10 @@ func (w *worker) ending() restartReason {
 	return endedItself
 }
 
-// restarted notes that the slot gets another worker, and how the one before went, where that says something. In run.
-func (p *Pool) restarted(s *slot, why restartReason, exit string) {
-	p.meter.restarts[why].Add(1)
+// restarted notes that the slot gets another worker, and how the one before, of g, went, where that says something.
+// In run.
+func (p *Pool) restarted(s *slot, g *generation, why restartReason, exit string) {
+	g.counts.restarts[why].Add(1)
 	s.restarts++
 	if s.why = why.String(); exit != "" {
 		s.why += " (" + exit + ")"

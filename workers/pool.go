@@ -228,7 +228,7 @@ func (p *Pool) fill(s *slot) {
 // launch starts a worker. In run.
 func (p *Pool) launch(g *generation, s *slot) *worker {
 	if !g.trial {
-		p.meter.track(g)
+		p.track(g)
 	}
 	w := p.startWorker(g, s.index)
 	w.home = s
@@ -314,7 +314,7 @@ func (p *Pool) admit(w *worker) bool {
 		})
 		p.acquaint()
 	}
-	p.meter.boots.observe(w.bootTime)
+	w.gen.counts.boots.observe(w.bootTime)
 	w.log.Info("worker ready", "boot", w.bootTime.Round(time.Millisecond).String(), "sdk", w.ready.SDK)
 	p.markStarted()
 	return true
@@ -378,7 +378,7 @@ func (p *Pool) refill(s *slot, w *worker) {
 	} else {
 		s.failures = 0
 	}
-	p.restarted(s, w.ending(), w.exit)
+	p.restarted(s, w.gen, w.ending(), w.exit)
 	if w.bootErr != nil {
 		w.log.Error("worker failed to start", "error", w.bootErr, "again_in", delay.Round(time.Millisecond).String())
 	} else {

@@ -258,9 +258,7 @@ func (a *attempt) respond(m *protocol.Response) error {
 		a.ended, a.held = m.Flags&protocol.FlagEnd != 0, held
 		if r, ok := a.x.request.(*protocol.Request); ok {
 			a.bare = !held && m.Bodyless(r.Method)
-			if !a.x.warming {
-				a.worker.gen.answers.add(m.Status)
-			}
+			a.counts().answered(m.Status)
 			a.x.meter().bytesOut.Add(uint64(len(m.Body)))
 		}
 		a.x.sink.Respond(m)

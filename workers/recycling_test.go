@@ -42,8 +42,8 @@ func TestWorkersAreRecycledByAgeAlsoWhenIdle(t *testing.T) {
 			t.Fatal("too early")
 		}
 		time.Sleep(15 * time.Minute)
-		if f.count() != 6 || f.alive() != 3 || p.Metrics().Restarts["max_age"] != 3 {
-			t.Fatalf("%d starts, %d alive, %+v", f.count(), f.alive(), p.Metrics().Restarts)
+		if f.count() != 6 || f.alive() != 3 || p.Metrics().Generations[0].Restarts["max_age"] != 3 {
+			t.Fatalf("%d starts, %d alive, %+v", f.count(), f.alive(), p.Metrics().Generations[0].Restarts)
 		}
 		if why := p.Status().Workers[0].Restarted; why != "max_age" {
 			t.Fatalf("%q", why)
@@ -80,8 +80,8 @@ func TestWorkerThatGrewTooLargeIsReplacedAfterItsRequest(t *testing.T) {
 				}
 			}
 			time.Sleep(3 * time.Second)
-			if f.count() != 4 || f.alive() != 2 || p.Metrics().Restarts["max_memory"] != 2 {
-				t.Fatalf("%d starts, %d alive, %+v", f.count(), f.alive(), p.Metrics().Restarts)
+			if f.count() != 4 || f.alive() != 2 || p.Metrics().Generations[0].Restarts["max_memory"] != 2 {
+				t.Fatalf("%d starts, %d alive, %+v", f.count(), f.alive(), p.Metrics().Generations[0].Restarts)
 			}
 		})
 	}
@@ -204,8 +204,8 @@ func TestMaxMemoryHardEndsAWorkerInTheMiddleOfARequest(t *testing.T) {
 				t.Fatal(next.failure)
 			}
 			wants(t, log, `request ended: its worker is larger than max_memory_hard: `, `request="POST /grow"`, `memory=201 max_memory_hard=200`, "did not heed RESET, it is terminated")
-			if n := p.Metrics().Restarts["max_memory_hard"]; concurrency == 1 && n != 1 {
-				t.Errorf("%+v", p.Metrics().Restarts)
+			if n := p.Metrics().Generations[0].Restarts["max_memory_hard"]; concurrency == 1 && n != 1 {
+				t.Errorf("%+v", p.Metrics().Generations[0].Restarts)
 			}
 		})
 	}
@@ -248,7 +248,7 @@ func TestWorkerThatHeedsTheHardLimitIsReplacedAndNotKilled(t *testing.T) {
 		s, _ := submit(p, "POST", "/grow")
 		s.failed(t)
 		ready()
-		if m := p.Metrics().Restarts; m["max_memory"] != 1 || m["max_memory_hard"] != 0 || f.alive() != 1 {
+		if m := p.Metrics().Generations[0].Restarts; m["max_memory"] != 1 || m["max_memory_hard"] != 0 || f.alive() != 1 {
 			t.Fatalf("%+v", m)
 		}
 	})

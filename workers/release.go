@@ -22,7 +22,7 @@ type generation struct {
 	equipment Equipment
 	settings  *Settings
 	trial     bool    // of a worker that serves nobody
-	answers   classes // of its workers
+	counts    counts  // of its workers
 	large     bool    // it has been told that its workers are larger than they may become; owned by run
 	staged    *worker // READY ahead of a roll that is held; owned by run
 }
@@ -40,6 +40,7 @@ func beginGeneration(ctx context.Context, s *Settings, number uint64) (*generati
 		return nil, fmt.Errorf("pool %s: %s is not a folder; point `directory` at one", s.Name, resolved)
 	}
 	g := &generation{number: number, directory: resolved, pinned: resolved != dir, command: s.Command, fileRoots: s.FileRoots, settings: s}
+	g.counts.routes = newRoutes(s.Measure)
 	if s.Prepare != nil {
 		if g.command, err = s.Prepare(ctx, resolved, number); err != nil {
 			return nil, fmt.Errorf("pool %s: %w", s.Name, err)

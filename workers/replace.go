@@ -48,7 +48,7 @@ func (p *Pool) replace(s *slot, g *generation, only *worker) (r replacement, err
 	alive = p.do(func() {
 		s.replaced = false
 		if err = p.swap(s, &r, g, err); err == nil && only != nil && r.old == only {
-			p.restarted(s, only.due, "")
+			p.restarted(s, only.gen, only.due, "")
 		}
 	})
 	<-s.turn

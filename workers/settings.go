@@ -54,6 +54,10 @@ type Settings struct {
 	Retry          protocol.Retry // for [protocol.Traits]; a front decides by it
 	Priority       []string       // paths whose requests pass in front of the queue, and may wait when it is full
 
+	// Measure names the routes whose service times are counted apart: the canonical path of a URL, or, with /* at its
+	// end, all paths below it. The path itself wins, and then the longest.
+	Measure []string
+
 	// A worker that has reached one of these is replaced once it is between two requests; 0 is without the limit. Requests and age vary by a tenth
 	// from worker to worker.
 	MaxRequests int

@@ -50,7 +50,7 @@ func TestNewWorkerAnswersItsWarmUpBeforeItGetsTraffic(t *testing.T) {
 		if f.count() != 5 || cold.Load() > 0 {
 			t.Fatalf("%d starts, %d requests for cold workers", f.count(), cold.Load())
 		}
-		if m := p.Metrics(); m.Answers[0].Classes[2] != 4 || m.Answers[0].Classes[4] != 0 || m.Service.Count() != 4 || m.Wait.Count() != 4 {
+		if m, c := p.Metrics(), p.Metrics().Generations[0]; c.Classes[2] != 4 || c.Classes[4] != 0 || c.Service.Count() != 4 || m.Wait.Count() != 4 {
 			t.Errorf("what warmed workers up was counted as answers to clients: %+v", m)
 		}
 		f.process(5).die("exit status 1") // a respawn is warmed up, too

@@ -166,6 +166,7 @@ func (p *Pool) check(c *Config, fail fail) {
 		}
 	}
 	p.checkPriority(fail)
+	p.checkMeasure(fail)
 	p.checkScaling(c, fail)
 	if p.SlowTrace && p.SlowRequest == 0 {
 		fail(p.at+".slow_trace", "has no effect without slow_request: write, for example, slow_request = \"2s\"")

@@ -141,6 +141,7 @@ type Pool struct {
 	StopTimeout    time.Duration     `key:"stop_timeout" default:"5s" min:"1ms" means:"time between asking a process to stop and killing it"`
 	Queue          int               `key:"queue" default:"1024" min:"0" max:"1000000" means:"requests that may wait for a worker; beyond it 503. Datagrams take half of the places at most"`
 	Priority       []string          `key:"priority" holds:"array of paths of URLs" absent:"[]" means:"paths, such as \"/health\", whose requests pass in front of the queue, and have places of their own when it is full"`
+	Measure        []string          `key:"measure" holds:"array of paths of URLs" absent:"[]" means:"routes whose service times /metrics shows apart, at most 20: a path, such as \"/login\", or all paths below one, as \"/api/*\"; all other requests are \"other\""`
 	QueueTimeout   time.Duration     `key:"queue_timeout" default:"10s" min:"1ms" means:"time that a request may wait for a worker, in all; beyond it 503"`
 	MaxRequests    int               `key:"max_requests" default:"0" min:"0" means:"requests after which a worker is replaced, between two requests and one worker at a time; from worker to worker up to a tenth more or less; 0 is never"`
 	MaxAge         time.Duration     `key:"max_age" default:"0" min:"0" means:"age at which a worker is replaced, likewise; 0 is never"`

@@ -76,6 +76,32 @@ func (p *Pool) checkPriority(fail fail) {
 	}
 }
 
+// mostMeasured bounds the series of /metrics, of which each route has some twenty for each generation.
+const mostMeasured = 20
+
+// checkMeasure refuses what no request would be counted under.
+func (p *Pool) checkMeasure(fail fail) {
+	if len(p.Measure) > mostMeasured {
+		fail(p.at+".measure", "expected at most %d routes, found %d: each is some twenty series of /metrics for each generation; write /* for what belongs together", mostMeasured, len(p.Measure))
+		return
+	}
+	for i, route := range p.Measure {
+		at := fmt.Sprintf("%s.measure.%d", p.at, i)
+		path := route
+		if strings.HasSuffix(route, "/*") {
+			path = strings.TrimSuffix(route, "*")
+		}
+		switch {
+		case !strings.HasPrefix(route, "/") || strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("?#*", r) }):
+			fail(at, `expected a path as it is in a URL, such as "/login", or "/api/*" for all below /api/, found %s`, describe(route))
+		case strings.Contains(path, "//") || strings.Contains(path+"/", "/./") || strings.Contains(path+"/", "/../"):
+			fail(at, `%s is matched by no request, since dots and doubled slashes are resolved first: write the path without them`, describe(route))
+		case slices.Contains(p.Measure[:i], route):
+			fail(at, "%s stands there twice: remove one of them", describe(route))
+		}
+	}
+}
+
 func (h *HTTP) checkAccessLog(c *Config, fail fail) {
 	const expected = `expected "off", "text", "json" or a path, such as "/var/log/app/access.json", found %s`
 	switch path := h.AccessLog; {

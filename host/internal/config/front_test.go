@@ -1,6 +1,9 @@
 package config
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestMistakesAboutClientsAreExplained(t *testing.T) {
 	checkMistakes(t, []mistake{
@@ -13,6 +16,12 @@ func TestMistakesAboutClientsAreExplained(t *testing.T) {
 		{good + "[http]\nrate_limit = 5", `host.toml:4: [http] rate_limit: expected a table, found the number 5`},
 		{good + "[http.rate_limit]\nburst = 5", `host.toml:4: [http] rate_limit.burst: has no effect without requests: write requests = 5`},
 		{good + "priority = ['health']", `host.toml:3: [pool.web] priority.0: expected a path without a query, such as "/health", found "health"`},
+		{good + "measure = ['api']", `host.toml:3: [pool.web] measure.0: expected a path as it is in a URL, such as "/login", or "/api/*" for all below /api/, found "api"`},
+		{good + "measure = ['/api*']", `host.toml:3: [pool.web] measure.0: expected a path as it is in a URL, such as "/login", or "/api/*" for all below /api/, found "/api*"`},
+		{good + "measure = ['/a/../b', '/c//d']", "host.toml:3: [pool.web] measure.0: \"/a/../b\" is matched by no request, since dots and doubled slashes are resolved first: write the path without them\n" +
+			"host.toml:3: [pool.web] measure.1: \"/c//d\" is matched by no request, since dots and doubled slashes are resolved first: write the path without them"},
+		{good + "measure = ['/', '/api/', '/api/*', '/*', '/']", `host.toml:3: [pool.web] measure.4: "/" stands there twice: remove one of them`},
+		{good + "measure = [" + strings.Repeat("'/a',", 21) + "]", "host.toml:3: [pool.web] measure: expected at most 20 routes, found 21: each is some twenty series of /metrics for each generation; write /* for what belongs together"},
 	})
 }
 

@@ -5,6 +5,7 @@ package metrics
 import (
 	"net/http"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
 )
 
@@ -39,6 +41,7 @@ type Source struct {
 	LongLived func() []hub.Tally // long-lived connections
 	// AccessLogLost is how many lines are missing from the access log.
 	AccessLogLost func() uint64
+	ConfigFailures func() uint64 // reloads whose configuration could not be applied
 }
 
 // Handler answers scrapes, with the metrics of the Go runtime and of the process beside ours.
@@ -69,33 +72,45 @@ var (
 	refusals    = describe("refusals_total", "Requests and connections that the listener answered by itself, since no worker was to hear of them, by why.", "listener", "reason")
 	staticFiles = describe("static_files_total", "Requests that a file of the public folder was the answer to.", "listener")
 
-	responses    = describe("responses_total", "Response heads from workers, by the first digit of their status.", "pool", "generation", "class")
-	failures     = describe("failures_total", "Requests without a whole response from a worker, by why.", "pool", "reason")
-	retries      = describe("retries_total", "Safe requests that were tried once more after their worker died.", "pool")
-	moves        = describe("moves_total", "Requests given to another worker, since theirs had not begun them.", "pool")
-	bytesIn      = describe("request_body_bytes_total", "Bytes of request bodies sent to workers.", "pool")
-	bytesOut     = describe("response_body_bytes_total", "Bytes of response bodies from workers; files that the host sends are not among them.", "pool")
-	queueLength  = describe("queue_length", "Requests that wait for a worker.", "pool")
-	queueWait    = describe("queue_wait_seconds", "Time that requests waited for a worker.", "pool")
-	service      = describe("service_seconds", "Time that workers had requests, until all code for them had run.", "pool")
+	configFails = describe("config_failures_total", "Reloads that found a configuration, or a listener's "+
+		"certificate or public folder, which can't be applied.")
+
+	queueLength = describe("queue_length", "Requests that wait for a worker.", "pool")
+	queueWait   = describe("queue_wait_seconds", "Time that requests waited for a worker.", "pool")
+	bytesIn     = describe("request_body_bytes_total", "Bytes of request bodies sent to workers.", "pool")
+	bytesOut    = describe("response_body_bytes_total", "Bytes of response bodies from workers; files that the "+
+		"host sends are not among them.", "pool")
 	inflight     = describe("inflight_requests", "Requests that workers have.", "pool")
 	workersBy    = describe("workers", "Workers by state; a slot without a worker is backing-off.", "pool", "state")
 	fewest       = describe("pool_workers_min", "Fewest workers that the pool is meant to have.", "pool")
 	most         = describe("pool_workers_max", "Most workers that the pool may have; the same where their number is fixed.", "pool")
-	restarts     = describe("worker_restarts_total", "Workers that another one took the place of, other than by a reload, by why.", "pool", "reason")
 	memory       = describe("pool_memory_bytes", "Resident memory of the workers together; pages that they share count for each.", "pool")
+	memoryOf     = describe("worker_memory_bytes", "Resident memory of the worker that holds the slot.", "pool", "slot", "generation")
 	generation   = describe("pool_generation", "Generation that the pool is meant to run.", "pool")
 	reloading    = describe("pool_reloading", "1 while a reload is under way.", "pool")
-	events       = describe("events_total", "Events of connections that workers have handled.", "pool", "event")
-	eventRetries = describe("event_retries_total", "Events that were delivered once more after their worker died, or was cut off at the drain deadline.", "pool", "event")
-	eventFails   = describe("event_failures_total", "Events that were given up, by why; reset by worker is a handler that failed.", "pool", "event", "reason")
 	eventWait    = describe("event_wait_seconds", "Time that events waited for a worker.", "pool")
-	eventService = describe("event_service_seconds", "Time that workers had events, until all code for them had run.", "pool")
 	eventsQueued = describe("events_waiting", "Events of connections that wait for a worker.", "pool")
-	boots        = describe("worker_boot_seconds", "Time from a worker's start to its READY.", "pool")
 	reloads      = describe("reload_seconds", "Duration of the reloads that completed.", "pool")
 	logDropped   = describe("log_lines_dropped_total", "Lines missing from the log, being more than log_rate.", "pool")
 	failedReload = describe("reload_failures_total", "Reloads that failed, the old code serving on.", "pool")
+
+	// of the latest generations, and of those that still have workers
+	responses = describe("responses_total", "Response heads from workers, by the first digit of their status.", "pool", "generation", "class")
+	failures  = describe("failures_total", "Requests without a whole response from a worker, by why; without a "+
+		"generation if no worker had them.", "pool", "generation", "reason")
+	retries      = describe("retries_total", "Safe requests that were tried once more after their worker died.", "pool", "generation")
+	moves        = describe("moves_total", "Requests given to another worker, since theirs had not begun them.", "pool", "generation")
+	service      = describe("service_seconds", "Time that workers had requests, until all code for them had run.", "pool", "generation")
+	routeService = describe("route_service_seconds", "The same by route, as measure of the pool has them.", "pool", "generation", "route")
+	restarts     = describe("worker_restarts_total", "Workers that another one took the place of, other than by a "+
+		"reload, by why.", "pool", "generation", "reason")
+	boots        = describe("worker_boot_seconds", "Time from a worker's start to its READY.", "pool", "generation")
+	events       = describe("events_total", "Events of connections that workers have handled.", "pool", "generation", "event")
+	eventRetries = describe("event_retries_total", "Events that were delivered once more after their worker died, "+
+		"or was cut off at the drain deadline.", "pool", "generation", "event")
+	eventFails = describe("event_failures_total", "Events that were given up, by why; reset by worker is a "+
+		"handler that failed.", "pool", "generation", "event", "reason")
+	eventService = describe("event_service_seconds", "Time that workers had events, until all code for them had run.", "pool", "generation")
 )
 
 var classNames = [...]string{"other", "1xx", "2xx", "3xx", "4xx", "5xx"}
@@ -106,6 +121,7 @@ var states = [...]workers.State{workers.Starting, workers.Idle, workers.Busy, wo
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(to chan<- prometheus.Metric) {
 	gauge(to, buildInfo, 1, c.source.Version, runtime.Version())
+	counter(to, configFails, c.source.ConfigFailures())
 	for _, l := range c.source.Listeners() {
 		gauge(to, connections, l.Connections(), l.Address())
 		counter(to, staticFiles, l.StaticFiles(), l.Address())
@@ -121,50 +137,79 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		collectLongLived(to, &l)
 	}
 	for _, p := range c.source.Pools() {
-		collectCounts(to, p.Name(), p.Metrics())
+		collectPool(to, p.Name(), p.Metrics())
 		collectStatus(to, p.Name(), p.Status())
 	}
 }
 
-func collectCounts(to chan<- prometheus.Metric, pool string, m workers.Metrics) {
-	for _, a := range m.Answers {
-		for class, n := range a.Classes {
-			if n > 0 || class == 2 || class == 5 { // the two that alerts are made of are there from the start
-				counter(to, responses, n, pool, strconv.FormatUint(a.Generation, 10), classNames[class])
-			}
-		}
-	}
-	for why, n := range m.Failures {
-		counter(to, failures, n, pool, why)
-	}
-	for why, n := range m.Restarts {
-		counter(to, restarts, n, pool, why)
-	}
-	counter(to, retries, m.Retries, pool)
-	counter(to, moves, m.Moves, pool)
+func collectPool(to chan<- prometheus.Metric, pool string, m workers.Metrics) {
 	counter(to, bytesIn, m.BytesIn, pool)
 	counter(to, bytesOut, m.BytesOut, pool)
 	counter(to, failedReload, m.FailedReloads, pool)
 	counter(to, logDropped, m.LogDropped, pool)
 	durations(to, queueWait, m.Wait, pool)
-	durations(to, service, m.Service, pool)
-	for kind, e := range m.Events {
-		counter(to, events, e.Done, pool, kind)
-		counter(to, eventRetries, e.Retries, pool, kind)
-		for why, n := range e.Failures {
-			counter(to, eventFails, n, pool, kind, why)
+	durations(to, eventWait, m.EventWait, pool)
+	durations(to, reloads, m.Reloads, pool)
+	collectFailures(to, m.Unserved, unservedReasons, pool, "")
+	for _, c := range m.Generations {
+		collectGeneration(to, c, pool, strconv.FormatUint(c.Generation, 10))
+	}
+}
+
+// unservedReasons and servedReasons are there from the start, so that the first of them is a rise that an alert sees.
+var (
+	unservedReasons = []protocol.FailureKind{protocol.FailedQueueFull, protocol.FailedQueueTimeout, protocol.FailedStopping, protocol.FailedNoWorker, protocol.FailedCancelled}
+	servedReasons   = []protocol.FailureKind{
+		protocol.FailedTimeout, protocol.FailedDied, protocol.FailedBroken, protocol.FailedReset, protocol.FailedDrained, protocol.FailedCancelled,
+	}
+)
+
+// collectFailures shows an empty generation as none.
+func collectFailures(to chan<- prometheus.Metric, c workers.Counts, usual []protocol.FailureKind, pool, generation string) {
+	for why, n := range c.Failures {
+		if n > 0 || slices.ContainsFunc(usual, func(k protocol.FailureKind) bool { return k.String() == why }) {
+			counter(to, failures, n, pool, generation, why)
 		}
 	}
-	durations(to, eventWait, m.EventWait, pool)
-	durations(to, eventService, m.EventService, pool)
-	durations(to, boots, m.Boots, pool)
-	durations(to, reloads, m.Reloads, pool)
+	for kind, e := range c.Events {
+		for why, n := range e.Failures {
+			counter(to, eventFails, n, pool, generation, kind, why)
+		}
+	}
+}
+
+func collectGeneration(to chan<- prometheus.Metric, c workers.Counts, pool, generation string) {
+	for class, n := range c.Classes {
+		if n > 0 || class == 2 || class == 5 { // the two that alerts are made of are there from the start
+			counter(to, responses, n, pool, generation, classNames[class])
+		}
+	}
+	collectFailures(to, c, servedReasons, pool, generation)
+	for why, n := range c.Restarts {
+		counter(to, restarts, n, pool, generation, why)
+	}
+	counter(to, retries, c.Retries, pool, generation)
+	counter(to, moves, c.Moves, pool, generation)
+	for kind, e := range c.Events {
+		counter(to, events, e.Done, pool, generation, kind)
+		counter(to, eventRetries, e.Retries, pool, generation, kind)
+	}
+	durations(to, service, c.Service, pool, generation)
+	durations(to, boots, c.Boots, pool, generation)
+	durations(to, eventService, c.EventService, pool, generation)
+	for _, r := range c.Routes {
+		durations(to, routeService, r.Service, pool, generation, r.Name)
+	}
 }
 
 func collectStatus(to chan<- prometheus.Metric, pool string, st workers.Status) {
 	count := map[workers.State]int{}
-	requests, resident := 0, int64(0)
+	requests, resident, slot := 0, int64(0), -1
 	for _, w := range st.Workers {
+		if w.Slot != slot && w.PID != 0 { // the first is the one that holds the slot
+			gauge(to, memoryOf, w.Memory, pool, strconv.Itoa(w.Slot), strconv.FormatUint(w.Generation, 10))
+		}
+		slot = w.Slot
 		count[w.State]++
 		requests += w.Inflight
 		resident += w.Memory

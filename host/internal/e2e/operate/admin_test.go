@@ -43,7 +43,9 @@ func TestTheAdminListenerShowsWhatAReloadDid(t *testing.T) {
 		`workerhost_responses_total{class="2xx",generation="2",pool="app"} 1`,
 		`workerhost_response_body_bytes_total{pool="app"} 20`,
 		`workerhost_reload_seconds_count{pool="app"} 1`,
-		`workerhost_worker_boot_seconds_count{pool="app"} 4`,
+		`workerhost_worker_boot_seconds_count{generation="1",pool="app"} 2`,
+		`workerhost_worker_boot_seconds_count{generation="2",pool="app"} 2`,
+		`workerhost_service_seconds_count{generation="1",pool="app"} 3`,
 		`workerhost_pool_generation{pool="app"} 2`,
 	} {
 		if !strings.Contains(page, line+"\n") {

@@ -176,6 +176,6 @@ func TestMetricsCountHeldResponses(t *testing.T) {
 		page := scrape()
 		return strings.Contains(page, "workerhost_long_lived_connections{"+labels+"0\n") &&
 			strings.Contains(page, `workerhost_long_lived_connections_closed_total{code="1006",`+labels+"1\n") &&
-			strings.Contains(page, `workerhost_events_total{event="close",pool="app"} 1`)
+			strings.Contains(page, `workerhost_events_total{event="close",generation="1",pool="app"} 1`)
 	})
 }
