@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,9 +48,19 @@ func check(t *terminal, c *config.Config) error {
 	}
 	head := table{}
 	head.add(plain("configuration", file)...)
-	head.add(plain("control", c.Control)...)
+	socket := c.Control
+	if mode, group := c.Remote.Access(); mode != 0 {
+		socket += fmt.Sprintf(", mode %04o", mode)
+		if group != nil {
+			socket += ", group " + c.Remote.Group
+		}
+	}
+	head.add(plain("control", socket)...)
 	if c.Remote.Listen != "" {
-		head.add(plain("control over TCP", c.Remote.Listen+", with the token")...)
+		head.add(plain("control over TCP", c.Remote.Listen)...)
+		for _, s := range c.Remote.Secrets() {
+			head.add(plain("", "with "+s.Name+" for "+cmp.Or(strings.Join(s.Rights, ", "), "everything"))...)
+		}
 	}
 	if c.StopDelay > 0 {
 		head.add(plain("stop_delay", tomlDuration(c.StopDelay))...)
@@ -89,6 +100,9 @@ func check(t *terminal, c *config.Config) error {
 		if err := checkPool(t, p); err != nil {
 			problems = append(problems, err)
 		}
+	}
+	if text := c.Remote.Unreachable(c.Control); text != "" {
+		c.Warnings = append(c.Warnings, text)
 	}
 	for _, w := range c.WarningsAt(time.Now()) {
 		fmt.Fprintf(t.err, "\n%s\n", t.yellow("warning: "+w))

@@ -39,10 +39,23 @@ func hostFlags(f *pflag.FlagSet) func() (*control.Client, error) {
 	}
 }
 
+// actFlags declares those of hostFlags, and --message for commands that are noted in the host's log. What it returns finds the host.
+func actFlags(f *pflag.FlagSet) func() (*control.Client, error) {
+	find := hostFlags(f)
+	message := f.StringP("message", "m", "", "`TEXT` for the line that the host's log has of this: why")
+	return func() (*control.Client, error) {
+		client, err := find()
+		if err == nil {
+			client.Message = *message
+		}
+		return client, err
+	}
+}
+
 // withRemedy says what to try when no host answers.
 func withRemedy(err error) error {
 	var none *control.NoHost
-	if errors.As(err, &none) && !errors.Is(err, os.ErrPermission) {
+	if errors.As(err, &none) && none.PID == 0 && !errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("%w\nStart one with `host serve`. If it runs already, run this in the folder where it was started, or name its file with -c FILE or its socket with --control PATH", err)
 	}
 	return err

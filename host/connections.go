@@ -158,11 +158,7 @@ func (h *host) Hangup(c control.Closing) (control.Reached, error) {
 	if c.Code == 0 {
 		c.Code = protocol.CloseNormal
 	}
-	done, err := h.act(&c.Audience, &protocol.Hangup{To: to, Names: names, Except: c.Except, Code: c.Code, Reason: c.Reason})
-	if err == nil && done.Connections > 0 {
-		h.log.Info("connections are closed, as somebody asked", "connections", done.Connections, "code", c.Code, "reason", c.Reason)
-	}
-	return done, err
+	return h.act(&c.Audience, &protocol.Hangup{To: to, Names: names, Except: c.Except, Code: c.Code, Reason: c.Reason})
 }
 
 func (h *host) act(a *control.Audience, act protocol.Act) (done control.Reached, err error) {

@@ -108,6 +108,9 @@ func (d *diagnosis) examineHost(ctx context.Context, socket string) (served []st
 	st, err := control.NewClient(socket).Status(ctx)
 	var none *control.NoHost
 	switch {
+	case errors.As(err, &none) && none.PID != 0:
+		d.advise(aboutHost, "keep what cleans temporary folders away from it, or name another place with control = \"PATH\"", "%v", err)
+		return nil
 	case errors.As(err, &none) && !errors.Is(err, os.ErrPermission):
 		d.good(aboutHost, "none at %s", socket)
 		return nil

@@ -29,6 +29,7 @@ type host struct {
 	load  func() (*config.Config, error) // reads the configuration as it is now, with the same flags
 	watch watchMode
 	log   hclog.Logger
+	audit *auditor
 	hub   *hub.Hub // keeps the long-lived connections of all listeners
 	began time.Time
 
@@ -60,7 +61,7 @@ type host struct {
 var errStopped = errors.New("stopped")
 
 func newHost(c *config.Config, log hclog.Logger) *host {
-	h := &host{log: log, hub: hub.New(log), began: time.Now(), stopped: make(chan struct{})}
+	h := &host{log: log, audit: newAuditor(c.Log), hub: hub.New(log), began: time.Now(), stopped: make(chan struct{})}
 	h.setup.Store(&setup{config: c})
 	if path, err := filepath.Abs(c.Path); err == nil && c.Path != "" {
 		h.file = path
@@ -75,24 +76,25 @@ func newHost(c *config.Config, log hclog.Logger) *host {
 func (h *host) run() error {
 	defer h.endNow()
 	defer h.end(errStopped)
-	if err := config.PrepareControl(h.config().Control); err != nil {
-		return err
-	}
-	claim, err := control.NewClaim(h.config().Control) // first, so that two hosts never meet at a listener
+	claim, err := control.NewClaim(h.controlSocket()) // first, so that two hosts never meet at a listener
 	if err != nil {
 		return err
 	}
 	steering := control.NewServer(claim, h)
 	defer steering.Close() // last: by this, `host stop` learns that all the rest has gone
+	defer h.audit.flush()
 	defer close(h.stopped)
 
 	h.warnOfRoot()
+	if text := h.config().Remote.Unreachable(claim.Path); text != "" {
+		h.log.Warn(text)
+	}
 	if address := h.config().Remote.Listen; address != "" {
-		bound, err := steering.Open(address, h.config().Remote.Secret())
+		bound, err := steering.Open(address, tokens(&h.config().Remote))
 		if err != nil {
 			return err
 		}
-		h.log.Info("to be steered over TCP, with the token", "address", bound)
+		h.log.Info("to be steered over TCP, with a token", "address", bound)
 	}
 	reaper, err := startReaper(h.log)
 	if err != nil {
@@ -156,6 +158,7 @@ func (h *host) run() error {
 	alive, ended := context.WithCancel(context.Background())
 	defer ended()
 	go h.notify.watch(alive, h.Status)
+	go claim.Keep(alive, h.tellRenewed)
 	served := make(chan struct{})
 	go func() { // ends with the control socket, which outlives all that is waited for here
 		defer close(served)

@@ -199,6 +199,9 @@ func changed(section, key, from, to string) control.Event {
 // otherDifferences are those of the top of the file and of the tables that are read only once.
 func otherDifferences(old, new *config.Config) []control.Event {
 	found := differences("", *old, *new)
+	if e := differences("[control]", old.Remote, new.Remote); len(e) == 0 && !reflect.DeepEqual(old.Remote.Secrets(), new.Remote.Secrets()) {
+		found = append(found, changed("[control]", "tokens", "", "")) // in their files, perhaps
+	}
 	for i := range found {
 		found[i].What = strings.TrimSpace(found[i].What)
 	}

@@ -42,7 +42,7 @@ host reload --dry-run
 host reload web --json
 host reload --strict || echo "exit status $?"`,
 		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
-			find := hostFlags(f)
+			find := actFlags(f)
 			asJSON := f.Bool("json", false, "print a JSON object per line")
 			abort := f.Bool("abort", false, "end the reload under way after the worker at hand, and tell which worker runs what")
 			dryRun := f.Bool("dry-run", false, "try the new code with one worker beside each pool, and change nothing")

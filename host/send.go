@@ -24,7 +24,7 @@ func sendCommand() *command {
 A client that is too slow may drop it, or be closed for it, as slow_client has it.`,
 		example: "host send --all 'We are back in five minutes.'\nhost send --uid ada --uid bob hello\njq -c .news feed.json | host send --group news -",
 		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
-			find := hostFlags(f)
+			find := actFlags(f)
 			whom := audienceFlags(f)
 			f.StringArrayVar(&whom.IDs, "id", nil, "to the connection `ID`; can be repeated, as the next two")
 			binary := f.Bool("binary", false, "as bytes, not as text: a binary message of a WebSocket, and to server-sent events as it is")
@@ -71,7 +71,7 @@ func closeCommand() *command {
 in onClose. It exits with 1 if there is no such connection.`,
 		example: "host close 5kq2wz7d-1f\nhost close --uid mallory --code 1008 --reason 'house rules'",
 		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
-			find := hostFlags(f)
+			find := actFlags(f)
 			whom := audienceFlags(f)
 			code := f.Int("code", 1000, "`CODE` for the client: 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999")
 			reason := f.String("reason", "", "`TEXT` for the client, at most 123 bytes")

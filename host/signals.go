@@ -55,17 +55,15 @@ func (h *host) heed(r request, s os.Signal, asked *bool) {
 	case r == reopenRequest:
 		h.setup.Load().guard.reopen()
 	case r == reloadRequest:
-		h.log.Info("signal: reload", "signal", s.String())
-		if _, err := h.Reload(control.Reload{}); err != nil {
-			h.log.Error("no reload", "error", err)
-		}
-	case *asked:
-		h.log.Info("signal", "signal", s.String())
-		h.Stop(true)
+		_, err := h.Reload(control.Reload{})
+		h.Audit(control.Record{Act: "reload", Asker: control.Asker{Signal: s.String()}, Err: err})
 	default:
+		now := *asked
 		*asked = true
-		h.log.Info("signal: once more stops at once", "signal", s.String())
-		h.Stop(false)
+		h.Audit(control.Record{Act: "stop", Asker: control.Asker{Signal: s.String()}, Details: []any{"now", now}})
+		if h.Stop(now); !now {
+			h.log.Info("the same signal once more stops at once")
+		}
 	}
 }
 

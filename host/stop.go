@@ -21,7 +21,7 @@ func stopCommand() *command {
 this command, and not the stop.`,
 		example: "host stop\nhost stop --now",
 		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
-			find := hostFlags(f)
+			find := actFlags(f)
 			now := f.Bool("now", false, "cut requests that are in flight")
 			asJSON := f.Bool("json", false, "print a JSON object per line")
 			return func(t *terminal, args []string) error {

@@ -30,3 +30,9 @@ func ownedByUs(info fs.FileInfo) bool {
 }
 
 func privateMode(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 == 0 }
+
+// mayEnter says whether the members of a group, or everybody, may pass through a folder.
+func mayEnter(info fs.FileInfo, group int) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || info.Mode().Perm()&0o001 != 0 || int(stat.Gid) == group && info.Mode().Perm()&0o010 != 0
+}

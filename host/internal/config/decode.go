@@ -117,6 +117,8 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		d.table(at, v, into)
 	case *[]Listen:
 		*into = d.listeners(at, v)
+	case *[]*Token:
+		*into = d.tokens(at, v)
 	case *[]*Pool:
 		*into = d.pools(at, v)
 	default:
@@ -168,6 +170,25 @@ func (d *decoder) pools(at string, v any) []*Pool {
 		pools = append(pools, p)
 	}
 	return pools
+}
+
+func (d *decoder) tokens(at string, v any) (tokens []*Token) {
+	table, ok := v.(map[string]any)
+	if !ok {
+		d.fail(at, "expected a table for each token, found %s: write [control.tokens.NAME], for example "+
+			"[control.tokens.monitoring]", describe(v))
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		t := &Token{Name: name, at: join(at, name)}
+		if !poolName.MatchString(name) {
+			d.fail(t.at, "%q is no name for a token: use a-z, 0-9, - and _, beginning with a letter or a digit", name)
+			continue
+		}
+		d.table(t.at, table[name], t)
+		tokens = append(tokens, t)
+	}
+	return tokens
 }
 
 // unknown reports a key that does not exist, with the one that was probably meant: in this table, or in another.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -21,10 +22,65 @@ func TestAControlListenerNeedsAToken(t *testing.T) {
 	})
 }
 
+func TestMistakesAboutWhoMayAreExplained(t *testing.T) {
+	const token = "token = '0123456789abcdef'\n"
+	const listen = "[control]\nlisten = '127.0.0.1:9181'\n"
+	checkMistakes(t, []mistake{
+		{"[control]\nmode = '0666'", `host.toml:2: [control] mode: 0666 lets everybody in, and whoever is in can stop the host: write "0660", and the group that is to be let in as group`},
+		{"[control]\nmode = '0060'", `host.toml:2: [control] mode: 0060 keeps the host's own user out: write "0600", or "0660" with group`},
+		{"[control]\nmode = 'rw'", `host.toml:2: [control] mode: expected octal digits such as "0660", found "rw"`},
+		{"[control]\nmode = 660", `host.toml:2: [control] mode: expected a string, found the number 660`},
+		{"[control]\ngroup = 'no-such-group'", `host.toml:2: [control] group: there is no group "no-such-group": create it (groupadd --system no-such-group), or name another`},
+		{"[control.tokens.a]\nrights = ['status']", `host.toml:1: [control] tokens: has no effect without listen: write listen = "127.0.0.1:9181"`},
+		{listen + "[control.tokens.a]\n" + token, "host.toml:3: [control.tokens.a] rights: expected what the token is good for, such as rights = [\"status\"]; there are `status`, `reload`, `stop` and `connections`"},
+		{listen + "[control.tokens.a]\nrights = ['reloads']\n" + token, `host.toml:4: [control.tokens.a] rights.0: there is no right "reloads": did you mean "reload"?`},
+		{listen + "[control.tokens.a]\nrights = ['upgrade']\n" + token, "host.toml:4: [control.tokens.a] rights.0: there is no right \"upgrade\": the rights are `status`, `reload`, `stop` and `connections`"},
+		{listen + "[control.tokens.a]\nrights = ['stop']", `host.toml:3: [control.tokens.a]: has no token: write token_file = "FILE" (openssl rand -hex 24 > FILE)`},
+		{listen + "[control.tokens.a]\nrights = ['stop']\ntoken = 'short'", `host.toml:5: [control.tokens.a] token: expected at least 16 characters without spaces (openssl rand -hex 24 makes some)`},
+		{listen + "[control.tokens.a]\nright = ['stop']\n" + token, "host.toml:3: [control.tokens.a] rights: expected what the token is good for, such as rights = [\"status\"]; there are `status`, `reload`, `stop` and `connections`\n" +
+			"host.toml:4: unknown key `right` in [control.tokens.a]: did you mean `rights`?"},
+		{listen + "[control.tokens.'A B']\nrights = ['stop']\n" + token, `host.toml:3: [control.tokens.A B]: "A B" is no name for a token: use a-z, 0-9, - and _, beginning with a letter or a digit`},
+		{listen + "tokens = 'x'", `host.toml:3: [control] tokens: expected a table for each token, found "x": write [control.tokens.NAME], for example [control.tokens.monitoring]`},
+		{listen + token + "[control.tokens.a]\nrights = ['stop']\n" + token,
+			`host.toml:4: [control.tokens.a]: it has the same token as token, so that it can't be told what it is good for: make one of its own (openssl rand -hex 24 > FILE)`},
+	})
+}
+
+func TestTokensHaveRights(t *testing.T) {
+	site(t)
+	c := parse(t, "[control]\nlisten = '127.0.0.1:1'\n[control.tokens.monitoring]\ntoken = '0123456789abcdef'\nrights = ['status']\n[control.tokens.deploy]\ntoken = 'fedcba9876543210'\nrights = ['status', 'reload']\n"+good)
+	if got, want := c.Remote.Secrets(), []Secret{
+		{"deploy", "fedcba9876543210", []string{"status", "reload"}}, {"monitoring", "0123456789abcdef", []string{"status"}},
+	}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestTheSocketIsForItsGroupAsFarAsThatCanGetThere(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no modes there")
+	}
+	folder := site(t)
+	for text, want := range map[string]os.FileMode{"": 0, "group = '4711'": 0o660, "mode = '0660'": 0o660, "group = '4711'\nmode = '0640'": 0o640} {
+		c := parse(t, "[control]\nsocket = 'run/c.sock'\n"+text+"\n"+good)
+		mode, group := c.Remote.Access()
+		if mode != want || (group != nil) != strings.Contains(text, "group") || group != nil && *group != 4711 {
+			t.Errorf("%q: %04o, %v", text, mode, group)
+		}
+		if err := os.MkdirAll("run", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		why := c.Remote.Unreachable(c.Control)
+		if closed := strings.Contains(why, "they may not enter "+folder+"/run (mode 0700)"); closed != (group != nil) {
+			t.Errorf("%q: %q", text, why)
+		}
+	}
+}
+
 func TestTheControlSocketHasTwoSpellings(t *testing.T) {
 	folder := site(t)
 	for _, text := range []string{"control = 'run.sock'\n" + good, "[control]\nsocket = 'run.sock'\n" + good} {
-		if c := parse(t, text); c.Control != folder+"/run.sock" || c.Remote != (Remote{}) {
+		if c := parse(t, text); c.Control != folder+"/run.sock" || !reflect.DeepEqual(c.Remote, Remote{}) {
 			t.Errorf("%q: %q, %+v", text, c.Control, c.Remote)
 		}
 		if err := os.WriteFile("host.toml", []byte(text), 0o644); err != nil {
@@ -43,8 +99,8 @@ func TestAControlListenerForAllTheNetworkIsWarnedOf(t *testing.T) {
 	}
 	for address, warned := range map[string]bool{"127.0.0.1:1": false, "[::1]:1": false, "localhost:1": false, ":1": true, "10.0.0.1:1": true} {
 		c := parse(t, "[control]\nlisten = '"+address+"'\ntoken_file = 'token'\n"+good)
-		if c.Remote.Secret() != "0123456789abcdef" {
-			t.Errorf("token %q", c.Remote.Secret())
+		if s := c.Remote.Secrets(); len(s) != 1 || s[0].Secret != "0123456789abcdef" || s[0].Rights != nil {
+			t.Errorf("tokens %+v", s)
 		}
 		if got := len(c.Warnings) == 1 && strings.Contains(c.Warnings[0], "not encrypted"); got != warned {
 			t.Errorf("%s: warnings %q", address, c.Warnings)

@@ -26,6 +26,7 @@ func Keys() []KeyDoc {
 	var docs []KeyDoc
 	docs = append(docs, keysOf("", "", Config{})...)
 	docs = append(docs, keysOf("[control]", "", Remote{})...)
+	docs = append(docs, keysOf("[control.tokens.NAME]", "", Token{})...)
 	docs = append(docs, keysOf("[log]", "", Log{})...)
 	docs = append(docs, keysOf("[admin]", "", Admin{})...)
 	docs = append(docs, keysOf("[[listen]]", "", Listen{})...)
@@ -189,6 +190,12 @@ func label(at string) string {
 			return at
 		}
 		section = "[control]"
+		if rest[0] == "tokens" && len(rest) > 1 {
+			name, key, _ := strings.Cut(rest[1], ".")
+			if section, rest = "[control.tokens."+name+"]", nil; key != "" {
+				rest = []string{key}
+			}
+		}
 	case "log", "http":
 		section = "[" + parts[0] + "]"
 	default:

@@ -1,4 +1,5 @@
-// admit.go decides who may steer the host: at the socket root and the host's own user, over TCP whoever has the token.
+// admit.go decides who may ask the host for what: at the socket root, the host's own user and the members of the
+// socket's group, over TCP whoever has a token.
 
 package control
 
@@ -11,56 +12,151 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/user"
+	"slices"
+	"strconv"
 	"strings"
 )
 
-// refusalKey is where a connection's context has why it is not served.
-type refusalKey struct{}
+// Right is what a token may be good for.
+type Right string
 
-// admitPeer looks at a connection to the socket, once.
-func admitPeer(ctx context.Context, c net.Conn) context.Context {
+// The rights. Each stands for itself: none includes another.
+const (
+	MayStatus      Right = "status"      // GET /v1/status and /v1/version
+	MayReload      Right = "reload"      // POST /v1/reload, /v1/try and /v1/abort
+	MayStop        Right = "stop"        // POST /v1/stop
+	MayConnections Right = "connections" // GET /v1/connections, POST /v1/send and /v1/close
+)
+
+// Token lets whoever has its secret steer the host over TCP.
+type Token struct {
+	Name   string // in the log
+	Secret string
+	Rights []Right // nil: all of those above
+}
+
+func (t *Token) may(right Right) bool { return t.Rights == nil || slices.Contains(t.Rights, right) }
+
+// peer is the process at the other end of a unix socket.
+type peer struct {
+	uid, pid int
+	groups   []int
+	known    bool // false where the system can't tell
+}
+
+// peerKey is where a connection's context has the *peer of it, or why it can't be known.
+type peerKey struct{}
+
+// notePeer looks at a connection to the socket, once.
+func notePeer(ctx context.Context, c net.Conn) context.Context {
 	socket, ok := c.(*net.UnixConn)
 	if !ok {
 		return ctx
 	}
-	if err := checkPeer(peerUser(socket)); err != nil {
-		return context.WithValue(ctx, refusalKey{}, err)
+	p, err := peerOf(socket)
+	if err != nil {
+		return context.WithValue(ctx, peerKey{}, fmt.Errorf("the host can't find out who asks: %w", err))
 	}
-	return ctx
+	return context.WithValue(ctx, peerKey{}, &p)
 }
 
-func checkPeer(uid int, known bool, err error) error {
-	switch own := os.Geteuid(); {
-	case err != nil:
-		return fmt.Errorf("the host can't find out who asks: %w", err)
-	case known && uid != 0 && uid != own:
-		return fmt.Errorf("user %d may not steer a host of user %d: run the command as that user, or as root", uid, own)
+// check says why the peer may not steer this host. Where the system can't tell who it is, the socket's mode has to do.
+func (p *peer) check(group *int) error {
+	own := os.Geteuid()
+	switch {
+	case !p.known || p.uid == 0 || p.uid == own || group != nil && slices.Contains(p.groups, *group):
+		return nil
+	case group != nil:
+		return fmt.Errorf("user %d may not steer a host of user %d and group %d: run the command as that user, as "+
+			"a member of the group, or as root", p.uid, own, *group)
 	}
-	return nil
+	return fmt.Errorf("user %d may not steer a host of user %d: run the command as that user, or as root, or let "+
+		"a group in with [control] group", p.uid, own)
 }
 
-// forPeers answers those whom admitPeer let in.
-func forPeers(next http.Handler) http.Handler {
+// askerOf names whoever sent r.
+func askerOf(r *http.Request) (a Asker) {
+	if p, ok := r.Context().Value(peerKey{}).(*peer); ok && p.known {
+		a.User, a.PID = userName(p.uid), p.pid
+		if login := loginOf(p.pid); login >= 0 && login != p.uid {
+			a.Login = userName(login)
+		}
+	}
+	if token, remote := r.Context().Value(tokenKey{}).(*Token); remote {
+		a.Address = r.RemoteAddr
+		if token != nil {
+			a.Token = token.Name
+		}
+	}
+	return a
+}
+
+func userName(uid int) string {
+	number := strconv.Itoa(uid)
+	if u, err := user.LookupId(number); err == nil {
+		return u.Username
+	}
+	return number
+}
+
+// forPeers answers those at the socket who may ask.
+func (s *Server) forPeers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err, refused := r.Context().Value(refusalKey{}).(error); refused {
+		var err error
+		switch p := r.Context().Value(peerKey{}).(type) {
+		case error:
+			err = p
+		case *peer:
+			err = p.check(s.claim.Group)
+		}
+		if err != nil {
+			s.turnAway(w, r, http.StatusForbidden, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// tokenKey is where the context of a request over TCP has its *Token; nil if it has none that is known.
+type tokenKey struct{}
+
+// forTokens answers those who have one of the tokens. How long that takes says nothing of them.
+func (s *Server) forTokens(tokens []Token, next http.Handler) http.Handler {
+	sums := make([][sha256.Size]byte, len(tokens))
+	for i := range tokens {
+		sums[i] = sha256.Sum256([]byte(tokens[i].Secret))
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		sum := sha256.Sum256([]byte(given))
+		var token *Token
+		for i := range sums {
+			if subtle.ConstantTimeCompare(sum[:], sums[i][:]) == 1 && strings.EqualFold(scheme, "Bearer") {
+				token = &tokens[i]
+			}
+		}
+		r = r.WithContext(context.WithValue(r.Context(), tokenKey{}, token))
+		if token == nil {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			s.turnAway(w, r, http.StatusUnauthorized, errors.New("the token is missing or wrong: name the file "+
+				"that holds the host's with --token-file FILE"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// needs lets only those to do whose token, if they came with one, has the right.
+func (s *Server) needs(right Right, do http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if token, ok := r.Context().Value(tokenKey{}).(*Token); ok && !token.may(right) {
+			err := fmt.Errorf("the token %s has not the right %q: give another one with --token-file FILE, or add "+
+				"the right to [control.tokens.%[1]s]", token.Name, right)
+			s.audit(r, asked(r), err)
 			refuse(w, http.StatusForbidden, err)
 			return
 		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// forToken answers those who have the token. How long that takes says nothing of it.
-func forToken(token string, next http.Handler) http.Handler {
-	want := sha256.Sum256([]byte(token))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		got := sha256.Sum256([]byte(given))
-		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 || !strings.EqualFold(scheme, "Bearer") {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			refuse(w, http.StatusUnauthorized, errors.New("the token is missing or wrong: name the file that holds the host's with --token-file FILE"))
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+		do(w, r)
+	}
 }

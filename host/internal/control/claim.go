@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -17,52 +18,185 @@ import (
 // answerTimeout is what another host gets to say who it is.
 const answerTimeout = 2 * time.Second
 
-// Claim is a bound control socket. Nobody else can have it before [Claim.Release].
-type Claim struct {
-	Path   string
-	socket *net.UnixListener
-	lock   *lock
+// Socket says where a control socket is, and who may open it.
+type Socket struct {
+	Path  string
+	Mode  fs.FileMode // 0 is 0600
+	Group *int        // whose members may open it as well, as far as Mode lets them; nil is this process's own group
+	// Prepare, if given, makes the folder. It is called again if that goes.
+	Prepare func() error
 }
 
-// NewClaim binds the socket at path, with mode 0600 from its first moment. It replaces the socket of a host that died. The folder has to exist.
-// The error says who has the socket, or what else is in the way, and what to do.
-func NewClaim(path string) (*Claim, error) {
-	held, err := acquire(path + ".lock")
-	if errors.Is(err, errHeld) {
-		return nil, taken(path)
+// Claim is a bound control socket. Nobody else can have it before [Claim.Release]. It implements [net.Listener].
+type Claim struct {
+	Socket
+
+	mu       sync.Mutex
+	listener *net.UnixListener // replaced by renew, as are the next two; guarded by mu
+	file     fs.FileInfo       // that it is known by
+	lock     *lock
+	released bool
+}
+
+// NewClaim binds the socket. Its mode is 0600 from its first moment until it has its group. It replaces the socket of a host that died. Without
+// Prepare the folder has to exist. The error says who has the socket, or what else is in the way, and what to do.
+func NewClaim(s Socket) (*Claim, error) {
+	c := &Claim{Socket: s}
+	if c.Mode == 0 {
+		c.Mode = 0o600
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("control socket %s: its folder does not exist; create it, or name another place with --control PATH", path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("control socket %s: %w; name another place with --control PATH", path, err)
-	}
-	if err := clear(path); err != nil {
-		held.release()
+	if err := c.bind(); err != nil {
 		return nil, err
 	}
+	return c, nil
+}
+
+// bind takes the lock, unless it is ours, and makes the socket. Under mu, or before anybody else knows the claim.
+func (c *Claim) bind() (err error) {
+	if c.Prepare != nil {
+		if err := c.Prepare(); err != nil {
+			return err
+		}
+	}
+	held := c.lock
+	if held == nil || !held.ours() {
+		if held, err = acquire(c.Path + ".lock"); err != nil {
+			return c.locked(err)
+		}
+		defer func() {
+			if err != nil {
+				held.release()
+			}
+		}()
+	}
+	if err := clear(c.Path); err != nil {
+		return err
+	}
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error { return c.Control(restrict) }}
-	l, err := config.Listen(context.Background(), "unix", path)
+	l, err := config.Listen(context.Background(), "unix", c.Path)
 	if err != nil {
-		held.release()
-		return nil, fmt.Errorf("control socket %s: %w; name another place with --control PATH", path, err)
+		return fmt.Errorf("control socket %s: %w; name another place with --control PATH", c.Path, err)
 	}
-	socket := l.(*net.UnixListener)
-	socket.SetUnlinkOnClose(false) // Release does, while it still has the lock
-	if err := os.Chmod(path, 0o600); err != nil {
-		socket.Close()
-		os.Remove(path)
-		held.release()
-		return nil, fmt.Errorf("control socket %s: %w", path, err)
+	listener := l.(*net.UnixListener)
+	listener.SetUnlinkOnClose(false) // Release does, while it still has the lock
+	file, err := c.admit()
+	if err != nil {
+		listener.Close()
+		os.Remove(c.Path)
+		return fmt.Errorf("control socket %s: %w", c.Path, err)
 	}
-	return &Claim{Path: path, socket: socket, lock: held}, nil
+	if c.lock != nil && c.lock != held {
+		c.lock.release()
+	}
+	c.listener, c.file, c.lock = listener, file, held
+	return nil
+}
+
+// locked explains why there is no lock.
+func (c *Claim) locked(err error) error {
+	switch {
+	case errors.Is(err, errHeld):
+		return taken(c.Path)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("control socket %s: its folder does not exist; create it, or name another place with --control PATH", c.Path)
+	}
+	return fmt.Errorf("control socket %s: %w; name another place with --control PATH", c.Path, err)
+}
+
+// admit gives the socket's file its group and its mode.
+func (c *Claim) admit() (fs.FileInfo, error) {
+	if c.Group != nil {
+		if err := os.Chown(c.Path, -1, *c.Group); err != nil {
+			return nil, fmt.Errorf("%w; to give it to a group the host has to be root, or a member of that", err)
+		}
+	}
+	if err := os.Chmod(c.Path, c.Mode); err != nil {
+		return nil, err
+	}
+	return os.Lstat(c.Path)
 }
 
 // Release removes the socket, so that another host may have the path at once. Connections that are open stay.
 func (c *Claim) Release() {
-	os.Remove(c.Path)
-	c.socket.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.released {
+		return
+	}
+	c.released = true
+	if there, err := os.Lstat(c.Path); err == nil && os.SameFile(there, c.file) { // not that of a host that took the place of a file that was removed
+		os.Remove(c.Path)
+	}
+	c.listener.Close()
 	c.lock.release()
+}
+
+// keepEvery is how often Keep looks.
+const keepEvery = 5 * time.Second
+
+// Keep looks whether the socket's file is still there, and makes it anew where something that cleans temporary folders has removed it, until ctx ends. tell hears of
+// each time, and once of what keeps it from that.
+func (c *Claim) Keep(ctx context.Context, tell func(err error)) {
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	for told := ""; ; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		renewed, err := c.renew()
+		switch {
+		case err != nil && err.Error() == told:
+		case err != nil:
+			told = err.Error()
+			tell(err)
+		case renewed:
+			told = ""
+			tell(nil)
+		}
+	}
+}
+
+// renew makes the socket anew if its file has gone. Those who are connected stay so.
+func (c *Claim) renew() (renewed bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, err := os.Lstat(c.Path); c.released || !errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	old := c.listener
+	if err := c.bind(); err != nil {
+		return false, err
+	}
+	old.Close()
+	return true, nil
+}
+
+// Accept implements [net.Listener].
+func (c *Claim) Accept() (net.Conn, error) {
+	for {
+		l := c.current()
+		conn, err := l.Accept()
+		if err == nil || c.current() == l {
+			return conn, err
+		}
+	}
+}
+
+// Close implements [net.Listener]; it is Release.
+func (c *Claim) Close() error {
+	c.Release()
+	return nil
+}
+
+// Addr implements [net.Listener].
+func (c *Claim) Addr() net.Addr { return c.current().Addr() }
+
+func (c *Claim) current() *net.UnixListener {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.listener
 }
 
 // clear removes a stale socket, and nothing else. The lock is held, so that no host of ours can be listening.

@@ -19,6 +19,9 @@ import (
 
 // Client talks to the host behind a socket. It is safe for concurrent use, and keeps nothing open between calls.
 type Client struct {
+	// Message goes along with what the host is asked for, for its audit line: why. Set it before the first call. Line breaks in it become spaces.
+	Message string
+
 	path  string
 	token string // "" at a socket
 	http  http.Client
@@ -36,6 +39,7 @@ func TCPAddress(place string) (address string, isTCP bool) {
 type NoHost struct {
 	Path string
 	Err  error // what connecting to it said
+	PID  int   // of a host whose socket has been removed under it; 0 if there is none, or it can't be known
 }
 
 // Error says where was looked.
@@ -43,12 +47,14 @@ func (n *NoHost) Error() string {
 	switch {
 	case strings.HasPrefix(n.Path, tcpScheme):
 		return fmt.Sprintf("no host answers at %s, where its [control] listen should be: %v", n.Path, n.Err)
+	case n.PID != 0:
+		return fmt.Sprintf("the host with pid %d runs, but its control socket %s has been removed: it makes it anew every %v, so try again; kill -TERM %[1]d stops it gracefully", n.PID, n.Path, keepEvery)
 	case errors.Is(n.Err, fs.ErrNotExist):
 		return fmt.Sprintf("no host is running here: there is no control socket at %s", n.Path)
 	case errors.Is(n.Err, syscall.ECONNREFUSED):
 		return fmt.Sprintf("no host is running here: the control socket %s was left by one that died", n.Path)
 	case errors.Is(n.Err, fs.ErrPermission):
-		return fmt.Sprintf("the control socket %s belongs to another user: run the command as the user that runs the host", n.Path)
+		return fmt.Sprintf("the control socket %s is not for this user: run the command as the user that runs the host, or as a member of its [control] group", n.Path)
 	}
 	return fmt.Sprintf("no host answers at the control socket %s: %v", n.Path, n.Err)
 }
@@ -84,7 +90,11 @@ func newClient(network, address, path, token string) *Client {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			c, err := dialer.DialContext(ctx, network, address)
 			if err != nil && ctx.Err() == nil {
-				return nil, &NoHost{Path: path, Err: err}
+				none := &NoHost{Path: path, Err: err}
+				if errors.Is(err, fs.ErrNotExist) {
+					none.PID = holder(path + ".lock")
+				}
+				return nil, none
 			}
 			return c, err
 		},
@@ -183,6 +193,16 @@ func readLines[T any](ctx context.Context, c *Client, body io.Reader, each func(
 	}
 }
 
+// oneLine is text that can be a header's value.
+func oneLine(text string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, text))
+}
+
 // ask returns the body of a successful answer; the caller closes it.
 func (c *Client) ask(ctx context.Context, method, path string, data []byte) (io.ReadCloser, error) {
 	r, err := http.NewRequestWithContext(ctx, method, "http://host"+path, bytes.NewReader(data))
@@ -192,6 +212,9 @@ func (c *Client) ask(ctx context.Context, method, path string, data []byte) (io.
 	r.Header.Set("Content-Type", "application/json")
 	if c.token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	if c.Message != "" {
+		r.Header.Set(messageHeader, oneLine(c.Message))
 	}
 	w, err := c.http.Do(r)
 	var none *NoHost

@@ -65,6 +65,22 @@ func (a *Audience) Check() error {
 	return nil
 }
 
+// String is the audience in a line for the log, which names the first of many.
+func (a *Audience) String() string {
+	for _, by := range []struct {
+		what  string
+		names []string
+	}{{"connection", a.IDs}, {"user", a.UIDs}, {"group", a.Groups}} {
+		switch n := len(by.names); {
+		case n == 1:
+			return fmt.Sprintf("%s %.100q", by.what, by.names[0])
+		case n > 1:
+			return fmt.Sprintf("%s %.100q and %d more", by.what, by.names[0], n-1)
+		}
+	}
+	return "all"
+}
+
 // Message is sent to each of its audience, once.
 type Message struct {
 	Audience
@@ -128,7 +144,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusRequestEntityTooLarge, fmt.Errorf("the message has %d bytes; at most %d can be sent in this way", len(m.Bytes), MaxMessage))
 		return
 	}
-	s.reach(w, &m.Audience, func() (Reached, error) { return s.host.Send(m) })
+	s.reach(w, r, "send", &m.Audience, func() (Reached, error) { return s.host.Send(m) }, "bytes", len(m.Bytes))
 }
 
 func (s *Server) close(w http.ResponseWriter, r *http.Request) {
@@ -136,19 +152,21 @@ func (s *Server) close(w http.ResponseWriter, r *http.Request) {
 	if !readUpTo(w, r, &c, maxRequest) {
 		return
 	}
-	s.reach(w, &c.Audience, func() (Reached, error) { return s.host.Hangup(c) })
+	s.reach(w, r, "close", &c.Audience, func() (Reached, error) { return s.host.Hangup(c) }, "code", c.Code, "reason", c.Reason)
 }
 
-func (s *Server) reach(w http.ResponseWriter, a *Audience, do func() (Reached, error)) {
+func (s *Server) reach(w http.ResponseWriter, r *http.Request, act string, a *Audience, do func() (Reached, error), details ...any) {
+	var done Reached
 	err := a.Check()
 	if err == nil {
-		var done Reached
-		if done, err = do(); err == nil {
-			answer(w, http.StatusOK, done)
-			return
-		}
+		done, err = do()
 	}
-	refuse(w, http.StatusBadRequest, err)
+	s.audit(r, act, err, append(details, "to", a.String(), "connections", done.Connections)...)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	answer(w, http.StatusOK, done)
 }
 
 // Connections asks for the connections that the filter chooses, the oldest first, and calls each with one after the other, and with its line of JSON,

@@ -43,6 +43,8 @@ type fakeHost struct {
 
 	connections []Connection
 	messages    []Message
+
+	records []Record
 }
 
 func newFakeHost() *fakeHost {
@@ -96,6 +98,29 @@ func (f *fakeHost) Hangup(c Closing) (Reached, error) {
 	return Reached{Connections: 1, Missing: c.IDs[1:]}, nil
 }
 
+func (f *fakeHost) Audit(r Record) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.records = append(f.records, r)
+}
+
+// audited are the records so far, a line each.
+func (f *fakeHost) audited() (all []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range f.records {
+		line := fmt.Sprint(r.Act, " ", r.Details, " ", r.Message)
+		if r.Token != "" {
+			line += " token " + r.Token
+		}
+		if r.Err != nil {
+			line += " refused"
+		}
+		all = append(all, line)
+	}
+	return all
+}
+
 func (f *fakeHost) Stop(now bool) <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -122,7 +147,7 @@ func socketPath(t *testing.T) string {
 
 func claimed(t *testing.T, path string) *Claim {
 	t.Helper()
-	c, err := NewClaim(path)
+	c, err := NewClaim(Socket{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +187,7 @@ func TestStaleSocketOfADeadHostIsReplaced(t *testing.T) {
 func TestLiveHostKeepsItsSocketAndIsNamed(t *testing.T) {
 	path := socketPath(t)
 	serve(t, path, newFakeHost())
-	_, err := NewClaim(path)
+	_, err := NewClaim(Socket{Path: path})
 	if err == nil || !strings.Contains(err.Error(), "pid 4711, up 1m") || !strings.Contains(err.Error(), "host stop") {
 		t.Fatalf("a second host is told %v", err)
 	}
@@ -205,7 +230,7 @@ func TestFileThatIsNoSocketIsNotRemoved(t *testing.T) {
 	if err := os.WriteFile(path, []byte("precious"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewClaim(path); err == nil || !strings.Contains(err.Error(), "no socket") {
+	if _, err := NewClaim(Socket{Path: path}); err == nil || !strings.Contains(err.Error(), "no socket") {
 		t.Fatalf("the claim says %v", err)
 	}
 	if data, err := os.ReadFile(path); err != nil || string(data) != "precious" {
@@ -214,7 +239,7 @@ func TestFileThatIsNoSocketIsNotRemoved(t *testing.T) {
 }
 
 func TestMissingFolderIsNamedWithARemedy(t *testing.T) {
-	_, err := NewClaim(filepath.Join(filepath.Dir(socketPath(t)), "none", "c.sock"))
+	_, err := NewClaim(Socket{Path: filepath.Join(filepath.Dir(socketPath(t)), "none", "c.sock")})
 	if err == nil || !strings.Contains(err.Error(), "--control PATH") {
 		t.Fatalf("the claim says %v", err)
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,22 +35,44 @@ func acquire(path string) (*lock, error) {
 			}
 			return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
 		}
-		ours, err := f.Stat()
-		if err != nil {
-			f.Close()
-			return nil, err
-		}
-		if there, err := os.Stat(path); err == nil && os.SameFile(ours, there) {
-			return &lock{f}, nil
+		if l := (&lock{f}); l.ours() {
+			f.Truncate(0)
+			f.WriteString(strconv.Itoa(os.Getpid()) + "\n") // for holder; without it a message says less
+			return l, nil
 		}
 		f.Close() // its last owner removed it between our open and our lock
 	}
 }
 
-// release removes the file while it is still ours.
+// ours says whether the file at the path is still the one that is locked.
+func (l *lock) ours() bool {
+	open, err := l.file.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(l.file.Name())
+	return err == nil && os.SameFile(open, there)
+}
+
+// release removes the file if it is still ours.
 func (l *lock) release() {
-	os.Remove(l.file.Name())
+	if l.ours() {
+		os.Remove(l.file.Name())
+	}
 	l.file.Close()
+}
+
+// holder is the process that has the lock at path; 0 if there is none, or it can't be known.
+func holder(path string) (pid int) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return 0
+	}
+	pid, err = strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil || pid <= 0 || errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+		return 0
+	}
+	return pid
 }
 
 // restrict sets the mode that bind gives the socket's file. Where the system has no such thing, the chmod that follows is all.

@@ -1,4 +1,5 @@
-// Package control is the host's control API: HTTP and JSON over a unix socket that only its owner can open.
+// Package control is the host's control API: HTTP and JSON over a unix socket, for its owner and a group, and over
+// TCP, for whoever has a token.
 //
 // Routes; an error is {"error": "…", "outcome": "…"} with a status of 4xx or 5xx, and the outcome's name as in
 // outcome.go:
@@ -13,10 +14,13 @@
 //	POST /v1/close   {"ids": ["ID"], "code": 1000}    a Reached; the body is a Closing
 //	POST /v1/stop    {"now": true}           one Event a line: stopping, then stopped; the connection ends with the host
 //
+// What changes anything is noted, with who asked for it and the header Workerhost-Message, if there is one: why.
+//
 // By hand: curl --unix-socket PATH http://host/v1/status
 //
-// messages.go has what travels. Names are promised: they are added to, and never change their meaning. claim.go gives a socket one
-// owner, server.go answers, client.go asks, connections.go is about connections, account.go is a reload's story that many can follow.
+// messages.go has what travels. Names are promised: they are added to, and never change their meaning. claim.go gives
+// a socket one owner, admit.go says who may, audit.go who did, server.go answers, client.go asks, connections.go is
+// about connections, account.go is a reload's story that many can follow.
 package control
 
 // Version says which host answers.

@@ -4,5 +4,7 @@ package control
 
 import "net"
 
-// peerUser can't tell here: the socket's mode has to do.
-func peerUser(*net.UnixConn) (uid int, known bool, err error) { return 0, false, nil }
+// peerOf can't tell here: the socket's mode has to do.
+func peerOf(*net.UnixConn) (peer, error) { return peer{}, nil }
+
+func loginOf(int) int { return -1 }

@@ -12,7 +12,7 @@ func TestATCPListenerAnswersWhoeverHasTheTokenAndNobodyElse(t *testing.T) {
 	host := newFakeHost()
 	s := NewServer(claimed(t, socketPath(t)), host)
 	const token = "0123456789abcdef-token"
-	address, err := s.Open("127.0.0.1:0", token)
+	address, err := s.Open("127.0.0.1:0", []Token{{Name: "token", Secret: token}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestATCPListenerAnswersWhoeverHasTheTokenAndNobodyElse(t *testing.T) {
 func TestATCPListenerWithoutATokenIsRefused(t *testing.T) {
 	s := NewServer(claimed(t, socketPath(t)), newFakeHost())
 	defer s.Close()
-	if address, err := s.Open("127.0.0.1:0", ""); err == nil {
+	if address, err := s.Open("127.0.0.1:0", []Token{{Name: "token"}}); err == nil {
 		t.Errorf("it listens at %s", address)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,8 @@ type Host interface {
 	// Stop begins to stop the host, at once if now is true, also when a graceful stop is under way. It does not wait. stopped is closed when
 	// everything but the control socket has ended.
 	Stop(now bool) (stopped <-chan struct{})
+	// Audit notes who asked for what.
+	Audit(Record)
 }
 
 // UnknownPool is the name of a pool that the host doesn't have.
@@ -66,32 +69,36 @@ type Server struct {
 func NewServer(claim *Claim, host Host) *Server {
 	s := &Server{claim: claim, host: host, released: make(chan struct{})}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) { answer(w, http.StatusOK, host.Status()) })
-	mux.HandleFunc("GET /v1/version", func(w http.ResponseWriter, r *http.Request) { answer(w, http.StatusOK, host.Version()) })
-	mux.HandleFunc("POST /v1/reload", s.account(host.Reload))
-	mux.HandleFunc("POST /v1/try", s.account(host.Try))
-	mux.HandleFunc("POST /v1/abort", s.account(func(Reload) (*Account, error) { return host.Abort() }))
-	mux.HandleFunc("GET /v1/connections", s.connections)
-	mux.HandleFunc("POST /v1/send", s.send)
-	mux.HandleFunc("POST /v1/close", s.close)
-	mux.HandleFunc("POST /v1/stop", s.stop)
+	for route, do := range map[string]http.HandlerFunc{
+		"GET /v1/status":      s.needs(MayStatus, func(w http.ResponseWriter, r *http.Request) { answer(w, http.StatusOK, host.Status()) }),
+		"GET /v1/version":     s.needs(MayStatus, func(w http.ResponseWriter, r *http.Request) { answer(w, http.StatusOK, host.Version()) }),
+		"POST /v1/reload":     s.needs(MayReload, s.account("reload", host.Reload)),
+		"POST /v1/try":        s.needs(MayReload, s.account("try", host.Try)),
+		"POST /v1/abort":      s.needs(MayReload, s.account("abort", func(Reload) (*Account, error) { return host.Abort() })),
+		"GET /v1/connections": s.needs(MayConnections, s.connections),
+		"POST /v1/send":       s.needs(MayConnections, s.send),
+		"POST /v1/close":      s.needs(MayConnections, s.close),
+		"POST /v1/stop":       s.needs(MayStop, s.stop),
+	} {
+		mux.HandleFunc(route, do)
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, GET /v1/connections, POST /v1/reload, POST /v1/try, POST /v1/abort, POST /v1/send, POST /v1/close and POST /v1/stop", r.Method, r.URL.Path))
 	})
 	s.steer = mux
-	s.http = &http.Server{Handler: forPeers(mux), ConnContext: admitPeer, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	s.http = &http.Server{Handler: s.forPeers(mux), ConnContext: notePeer, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	return s
 }
 
-// Open binds a TCP address, too, where whoever has the token may steer the host. Call it before Serve, at most once. It gives the address that is bound.
-func (s *Server) Open(address, token string) (bound string, err error) {
-	if token == "" {
+// Open binds a TCP address, too, where whoever has one of the tokens may steer the host, as far as that has the right. Call it before Serve, at most once. It gives the address that is bound.
+func (s *Server) Open(address string, tokens []Token) (bound string, err error) {
+	if len(tokens) == 0 || slices.ContainsFunc(tokens, func(t Token) bool { return t.Secret == "" }) {
 		return "", errors.New("control: a TCP listener needs a token")
 	}
 	if s.tcp, err = net.Listen("tcp", address); err != nil {
 		return "", fmt.Errorf("[control] listen: %w; choose another address, or end what has it", err)
 	}
-	s.remote = &http.Server{Handler: forToken(token, s.steer), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	s.remote = &http.Server{Handler: s.forTokens(tokens, s.steer), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	return s.tcp.Addr().String(), nil
 }
 
@@ -116,7 +123,7 @@ func (s *Server) Serve() error {
 }
 
 func (s *Server) serveSocket() error {
-	if err := s.http.Serve(s.claim.socket); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(s.claim); !errors.Is(err, http.ErrServerClosed) {
 		if !s.closing.Load() { // Close takes the socket away under it
 			return err
 		}
@@ -143,13 +150,21 @@ func (s *Server) Close() {
 }
 
 // account answers with what begin begins, as it happens.
-func (s *Server) account(begin func(Reload) (*Account, error)) http.HandlerFunc {
+func (s *Server) account(act string, begin func(Reload) (*Account, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var body Reload
 		if !read(w, r, &body) {
 			return
 		}
 		account, err := begin(body)
+		var details []any
+		if len(body.Pools) > 0 {
+			details = []any{"pools", body.Pools}
+		}
+		if body.Each {
+			details = append(details, "each", true)
+		}
+		s.audit(r, act, err, details...)
 		var unknown *UnknownPool
 		switch {
 		case errors.As(err, &unknown):
@@ -177,6 +192,7 @@ func (s *Server) stop(w http.ResponseWriter, r *http.Request) {
 			inflight += worker.Inflight
 		}
 	}
+	s.audit(r, "stop", nil, "now", body.Now)
 	stopped := s.host.Stop(body.Now)
 	tell := lines(w)
 	if tell(Event{Kind: Stopping, Inflight: inflight}) != nil {

@@ -40,7 +40,7 @@ type Source struct {
 	Listeners func() []Listener
 	LongLived func() []hub.Tally // long-lived connections
 	// AccessLogLost is how many lines are missing from the access log.
-	AccessLogLost func() uint64
+	AccessLogLost  func() uint64
 	ConfigFailures func() uint64 // reloads whose configuration could not be applied
 }
 

@@ -52,7 +52,7 @@ func scrape(t *testing.T) string {
 	t.Helper()
 	h := Handler(Source{
 		Version: "1.2.3", Pools: func() []Pool { return []Pool{fakePool{}} }, Listeners: func() []Listener { return []Listener{fakeListener{}} },
-		AccessLogLost: func() uint64 { return 14 },
+		AccessLogLost:  func() uint64 { return 14 },
 		ConfigFailures: func() uint64 { return 13 },
 		LongLived: func() []hub.Tally {
 			return []hub.Tally{
