@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/workerhost/workerhost/host/internal/admin"
+	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/metrics"
 )
 
@@ -31,10 +32,11 @@ func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
 	}
 	source.LongLived, source.ConfigFailures = h.hub.Tallies, h.configFailures.Load
 	source.AccessLogLost = func() uint64 { return h.setup.Load().guard.lostLines() }
-	server, err := admin.Open(address, h.Status, metrics.Handler(source))
+	socket, err := listen.Bind(address)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("[admin] %w", err)
 	}
+	server := admin.New(socket, h.Status, metrics.Handler(source))
 	go func() { // ends with Close
 		if err := server.Serve(); err != nil {
 			h.end(fmt.Errorf("the admin listener failed: %w", err))

@@ -1,5 +1,5 @@
-// host check: reads the configuration as serve would, and shows what would run. It opens no socket, makes no folder and starts no worker; to learn
-// its version it starts php for a moment.
+// host check: reads the configuration as serve would, and shows what would run. It opens no socket, leaves no folder
+// and starts no worker; to learn its version it starts php for a moment.
 
 package main
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/host/internal/config"
@@ -28,6 +29,9 @@ func hostFlags(f *pflag.FlagSet) func() (*control.Client, error) {
 			}
 			return control.NewRemoteClient(address, token), nil
 		}
+		if scheme, rest, isURL := strings.Cut(*socket, ":"); isURL && (strings.HasPrefix(rest, "//") || scheme == "unix") {
+			return nil, misused("--control: expected the path of a socket, or tcp://HOST:PORT, found %q", *socket)
+		}
 		if *tokenFile != "" {
 			return nil, misused("--token-file is for --control tcp://HOST:PORT: a socket asks for no token")
 		}
@@ -39,7 +43,8 @@ func hostFlags(f *pflag.FlagSet) func() (*control.Client, error) {
 	}
 }
 
-// actFlags declares those of hostFlags, and --message for commands that are noted in the host's log. What it returns finds the host.
+// actFlags declares those of hostFlags, and --message for commands that are noted in the host's log. What it returns
+// finds the host.
 func actFlags(f *pflag.FlagSet) func() (*control.Client, error) {
 	find := hostFlags(f)
 	message := f.StringP("message", "m", "", "`TEXT` for the line that the host's log has of this: why")
@@ -55,8 +60,13 @@ func actFlags(f *pflag.FlagSet) func() (*control.Client, error) {
 // withRemedy says what to try when no host answers.
 func withRemedy(err error) error {
 	var none *control.NoHost
-	if errors.As(err, &none) && none.PID == 0 && !errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("%w\nStart one with `host serve`. If it runs already, run this in the folder where it was started, or name its file with -c FILE or its socket with --control PATH", err)
+	switch {
+	case !errors.As(err, &none) || none.PID != 0 || errors.Is(err, os.ErrPermission) || errors.Is(err, control.ErrNoSocket):
+		return err
+	case none.Remote():
+		return fmt.Errorf("%w\nStart one there with `host serve`, or look at its [control] listen, and at what is "+
+			"on the way to it", err)
 	}
-	return err
+	return fmt.Errorf("%w\nStart one with `host serve`. If it runs already, run this in the folder where it was "+
+		"started, or name its file with -c FILE or its socket with --control PATH", err)
 }

@@ -90,11 +90,15 @@ func (h *host) run() error {
 		h.log.Warn(text)
 	}
 	if address := h.config().Remote.Listen; address != "" {
-		bound, err := steering.Open(address, tokens(&h.config().Remote))
+		socket, err := listen.Bind(address)
 		if err != nil {
+			return fmt.Errorf("[control] %w", err)
+		}
+		if err := steering.Open(socket, tokens(&h.config().Remote)); err != nil {
+			socket.Close()
 			return err
 		}
-		h.log.Info("to be steered over TCP, with a token", "address", bound)
+		h.log.Info("to be steered over TCP, with a token", "address", socket.Addr().String())
 	}
 	reaper, err := startReaper(h.log)
 	if err != nil {

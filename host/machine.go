@@ -67,6 +67,9 @@ func (d *diagnosis) examineLimits(workers, connections int) {
 			d.good(aboutMachine, "%d open files are allowed", files)
 		}
 	}
+	if err := checkAddressSpace(); err != nil {
+		d.wrong(aboutMachine, "", "%v", err)
+	}
 	processes, source, ok := processLimit()
 	if !ok {
 		return
@@ -77,6 +80,22 @@ func (d *diagnosis) examineLimits(workers, connections int) {
 	} else {
 		d.good(aboutMachine, "%d processes are allowed", processes)
 	}
+}
+
+// leastAddressSpace is what Go's runtime and its threads map, hardly any of which is used. With less the host dies at
+// some time or other, and shows nothing but its stacks.
+const leastAddressSpace = 2 << 30
+
+// checkAddressSpace says if the host can't run under its limit on mapped memory.
+func checkAddressSpace() error {
+	limit, limited := addressSpace()
+	if !limited || limit >= leastAddressSpace {
+		return nil
+	}
+	return fmt.Errorf("%s of memory may be mapped (ulimit -v, LimitAS= of systemd), and the host needs %s, hardly "+
+		"any of which it uses: raise that (ulimit -v unlimited), and bound what is used with MemoryMax= of "+
+		"systemd or a container's limit, or that of workers with rlimits = { address_space = \"SIZE\" }",
+		humanBytes(int64(limit)), humanBytes(leastAddressSpace))
 }
 
 // examineMemory compares what the workers may take with what there is. limit is the sum of their memory_limit; 0 is not known.

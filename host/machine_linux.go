@@ -19,6 +19,13 @@ func processLimit() (n uint64, source string, ok bool) {
 	return n, source, ok
 }
 
+// addressSpace is how much memory this process may map, if that is limited.
+func addressSpace() (limit uint64, limited bool) {
+	var l unix.Rlimit
+	err := unix.Getrlimit(unix.RLIMIT_AS, &l)
+	return l.Cur, err == nil && l.Cur != math.MaxUint64
+}
+
 // diskSpace says what is left for this user where folder is, and whether that is memory.
 func diskSpace(folder string) (free int64, inMemory, ok bool) {
 	var s unix.Statfs_t

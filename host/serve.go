@@ -36,6 +36,9 @@ host serve -- ./my-worker --verbose`,
 			watch := watchFlag(f)
 			return func(t *terminal, args []string) error {
 				closeOnExec()
+				if err := checkAddressSpace(); err != nil {
+					return err
+				}
 				c, err := settings(args)
 				if err != nil {
 					return err

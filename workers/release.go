@@ -34,7 +34,8 @@ func beginGeneration(ctx context.Context, s *Settings, number uint64) (*generati
 	}
 	resolved, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		return nil, fmt.Errorf("pool %s: the directory %s can't be resolved: %w; create it, or point `directory` elsewhere", s.Name, dir, err)
+		return nil, fmt.Errorf("pool %s: the directory %s can't be resolved: %w; create what is missing, or point "+
+			"`directory`, or the symlink, elsewhere", s.Name, dir, err)
 	}
 	if info, err := os.Stat(resolved); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("pool %s: %s is not a folder; point `directory` at one", s.Name, resolved)

@@ -193,6 +193,9 @@ func TestWorkersThatSayTooMuchBeforeREADYDoNotStart(t *testing.T) {
 			w.hang()
 		}, `"spam spam`},
 		{"no word", func(w *fakeWorker) {}, "it ended before READY (exit status 0) and said nothing; does it come to the SDK's run() or Serve()?"},
+		{"a program that is no worker", func(w *fakeWorker) { w.errs.Write([]byte("hello\n")) },
+			"it ended before READY (exit status 0): hello; does it come to the SDK's run() or Serve()?"},
+		{"a crash without a word", func(w *fakeWorker) { w.die("signal: segmentation fault") }, "it ended before READY (signal: segmentation fault) and said nothing"},
 		{"silence", func(w *fakeWorker) { w.hang() }, "no READY within start_timeout (30s)"},
 		{"silence after a word", func(w *fakeWorker) { w.errs.Write([]byte("waiting for the database\n")); w.hang() },
 			"no READY within start_timeout (30s); its process: state S (sleeping), in read; stderr: waiting for the database"},

@@ -217,16 +217,19 @@ func (w *worker) bootFailure(why string) error {
 	if why != "" {
 		broken = why
 	}
-	said := w.tail.String()
+	said, hint := w.tail.String(), ""
+	if before == "READY" && (w.exit == "exit status 0" || said == "" && !strings.HasPrefix(w.exit, "signal")) { // the end of a program that is no worker
+		hint = "; does it come to the SDK's run() or Serve()?"
+	}
 	switch {
 	case broken != "" && said != "":
 		return fmt.Errorf("%s; stderr: %s", broken, said)
 	case broken != "":
 		return errors.New(broken)
 	case said != "":
-		return fmt.Errorf("it ended before %s (%s): %s", before, w.exit, said)
+		return fmt.Errorf("it ended before %s (%s): %s%s", before, w.exit, said, hint)
 	}
-	return fmt.Errorf("it ended before %s (%s) and said nothing; does it come to the SDK's run() or Serve()?", before, w.exit)
+	return fmt.Errorf("it ended before %s (%s) and said nothing%s", before, w.exit, hint)
 }
 
 // admits says whether the worker has room. Under dispatcher.mu.

@@ -24,12 +24,8 @@ type Server struct {
 	http   *http.Server
 }
 
-// Open binds the address. status is asked at each probe.
-func Open(address string, status func() control.Status, metrics http.Handler) (*Server, error) {
-	socket, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("[admin] listen: %w; is another host running? Choose another port, or leave [admin] out", err)
-	}
+// New takes the socket over. status is asked at each probe.
+func New(socket net.Listener, status func() control.Status, metrics http.Handler) *Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, r *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
@@ -45,7 +41,7 @@ func Open(address string, status func() control.Status, metrics http.Handler) (*
 	})
 	return &Server{socket: socket, http: &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-	}}, nil
+	}}
 }
 
 func say(w http.ResponseWriter, status int, text string) {

@@ -71,7 +71,7 @@ func (c *Config) folder(path *string, at string, fail fail) bool {
 	info, err := os.Stat(*path)
 	switch {
 	case os.IsNotExist(err):
-		fail(at, "there is no folder %s: create it, or mend the path", *path)
+		fail(at, "%s", missing("folder ", *path, "create it, or mend the path"))
 	case err != nil:
 		fail(at, "can't read the folder: %v", err)
 	case !info.IsDir():
@@ -97,7 +97,7 @@ func (t *TLS) check(c *Config, at string, fail fail) {
 		*file.path = absolute(c.Folder, *file.path)
 		f, err := os.Open(*file.path)
 		if err != nil {
-			fail(place, "can't read the %s: %v", file.what, err)
+			fail(place, "can't read the %s: %v", file.what, unreadable(*file.path, err))
 			complete = false
 			continue
 		}
@@ -221,6 +221,9 @@ func (p *Pool) checkCommand() error {
 		_, err := exec.LookPath(absolute(p.Directory, program))
 		if errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("can't run %s: %w: is it executable (chmod +x)?", absolute(p.Directory, program), unwrapExec(err))
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return errors.New(missing("program ", absolute(p.Directory, program), "mend the path, or install it"))
 		}
 		if err != nil {
 			return fmt.Errorf("can't run %s: %w: mend the path, or install it", absolute(p.Directory, program), unwrapExec(err))

@@ -53,6 +53,9 @@ func site(t *testing.T) string {
 	if err := os.Symlink(filepath.Join(folder, "releases", "1"), filepath.Join(folder, "current")); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Symlink("releases/0", filepath.Join(folder, "gone")); err != nil { // it has been removed
+		t.Fatal(err)
+	}
 	t.Chdir(folder)
 	t.Setenv("XDG_RUNTIME_DIR", folder)
 	return folder

@@ -27,6 +27,9 @@ type Confine struct {
 	Optional bool     `key:"optional" absent:"false" means:"serve without confinement, with a warning, where the kernel has no Landlock; otherwise the pool does not start there"`
 }
 
+// leastForGo is what Go's runtime maps as it starts, and threads with it; hardly any of that is used.
+const leastForGo Size = 2 << 30
+
 var (
 	umaskText    = regexp.MustCompile(`^0?[0-7]{3}$`)
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*\*?$`)
@@ -48,6 +51,11 @@ func (p *Pool) checkPrivilege(c *Config, fail fail) {
 		if name != "*" && !variableName.MatchString(name) {
 			fail(fmt.Sprintf("%s.inherit_env.%d", p.at, i), `expected the name of a variable, such as "APP_ENV" or "APP_*", found %s`, describe(name))
 		}
+	}
+	if limit := p.Rlimits.AddressSpace; p.Kind == GoPackage && limit != nil && *limit < leastForGo {
+		fail(p.at+".rlimits.address_space", "a Go program maps more than a GiB before its first line, and dies of "+
+			"too little with a dump of its stacks: write at least %s, or set GOMEMLIMIT in env and max_memory "+
+			"instead", leastForGo)
 	}
 	if p.Confine != nil {
 		p.Confine.check(c, p.at+".confine", fail)
@@ -88,7 +96,7 @@ func (f *Confine) check(c *Config, at string, fail fail) {
 			}
 			list.paths[i] = absolute(c.Folder, path)
 			if _, err := os.Stat(list.paths[i]); errors.Is(err, os.ErrNotExist) {
-				fail(place, "there is no %s: create it, or mend the path", list.paths[i])
+				fail(place, "%s", missing("", list.paths[i], "create it, or mend the path"))
 			} else if err != nil {
 				fail(place, "can't be looked at: %v", err)
 			}

@@ -21,6 +21,7 @@ func TestMistakesAboutPrivilegesNameTheirRemedy(t *testing.T) {
 		{good + "rlimits = { nofiles = 4 }", "host.toml:3: unknown key `nofiles` in [pool.web] rlimits: did you mean `nofile`?"},
 		{good + "rlimits = { core = 'much' }", `host.toml:3: [pool.web] rlimits.core: expected a size of at least 0, such as "64KiB" or a number of bytes, found "much": "much" does not begin with a digit`},
 		{good + "rlimits = { address_space = '1MiB' }", `host.toml:3: [pool.web] rlimits.address_space: expected a size of at least 16MiB, such as "64KiB" or a number of bytes, found "1MiB"`},
+		{"[pool.web]\nworker = 'goapp'\nrlimits = { address_space = '512MiB' }", `host.toml:3: [pool.web] rlimits.address_space: a Go program maps more than a GiB before its first line, and dies of too little with a dump of its stacks: write at least 2GiB, or set GOMEMLIMIT in env and max_memory instead`},
 		{good + "[pool.web.confine]\nwritable = ['none']", `host.toml:4: [pool.web] confine.writable.0: there is no SITE/none: create it, or mend the path`},
 	})
 }

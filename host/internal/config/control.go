@@ -83,7 +83,7 @@ func FindControl(given, configPath string, env func(string) (string, bool)) (str
 func controlKey(path string, env func(string) (string, bool)) (string, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("can't read the configuration: %w", err)
+		return "", fmt.Errorf("can't read the configuration: %w", unreadable(path, err))
 	}
 	document, err := parseDocument(path, data)
 	if err != nil {

@@ -82,7 +82,8 @@ const mostMeasured = 20
 // checkMeasure refuses what no request would be counted under.
 func (p *Pool) checkMeasure(fail fail) {
 	if len(p.Measure) > mostMeasured {
-		fail(p.at+".measure", "expected at most %d routes, found %d: each is some twenty series of /metrics for each generation; write /* for what belongs together", mostMeasured, len(p.Measure))
+		fail(p.at+".measure", "expected at most %d routes, found %d: each is some twenty series of /metrics for "+
+			"each generation; write /* for what belongs together", mostMeasured, len(p.Measure))
 		return
 	}
 	for i, route := range p.Measure {
@@ -95,7 +96,8 @@ func (p *Pool) checkMeasure(fail fail) {
 		case !strings.HasPrefix(route, "/") || strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("?#*", r) }):
 			fail(at, `expected a path as it is in a URL, such as "/login", or "/api/*" for all below /api/, found %s`, describe(route))
 		case strings.Contains(path, "//") || strings.Contains(path+"/", "/./") || strings.Contains(path+"/", "/../"):
-			fail(at, `%s is matched by no request, since dots and doubled slashes are resolved first: write the path without them`, describe(route))
+			fail(at, `%s is matched by no request, since dots and doubled slashes are resolved first: write the `+
+				`path without them`, describe(route))
 		case slices.Contains(p.Measure[:i], route):
 			fail(at, "%s stands there twice: remove one of them", describe(route))
 		}
@@ -114,7 +116,7 @@ func (h *HTTP) checkAccessLog(c *Config, fail fail) {
 	h.AccessLog = absolute(c.Folder, h.AccessLog)
 	folder := filepath.Dir(h.AccessLog)
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
-		fail("http.access_log", "there is no folder %s: create it, or mend the path", folder)
+		fail("http.access_log", "%s", missing("folder ", folder, "create it, or mend the path"))
 	} else if info, err := os.Stat(h.AccessLog); err == nil && info.IsDir() {
 		fail("http.access_log", "%s is a folder: write the path of a file in it", h.AccessLog)
 	}

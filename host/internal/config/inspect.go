@@ -30,7 +30,7 @@ func InspectPHP(ctx context.Context, pool *Pool) (*PHPState, error) {
 	const code = `$files = array_filter(array_map('trim', explode(',', php_ini_loaded_file() . ',' . php_ini_scanned_files())));
 echo "\n` + probeMark + `", json_encode(['Extensions' => array_map('strtolower', get_loaded_extensions()), 'Files' => array_values($files),
     'Ini' => (object) array_filter(ini_get_all(null, false), 'is_string')], JSON_INVALID_UTF8_SUBSTITUTE);`
-	cmd, clean, err := phpCommand(ctx, php.Path, pool, "-r", code)
+	cmd, _, clean, err := phpCommand(ctx, php.Path, pool, "-r", code)
 	if err != nil {
 		return nil, err
 	}

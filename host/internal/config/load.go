@@ -3,15 +3,12 @@
 package config
 
 import (
-	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-
-	"github.com/pelletier/go-toml/v2"
 )
 
 // Load reads the file at path. An empty path means host.toml in the working directory if there is one, and Default
@@ -27,7 +24,11 @@ func Load(path string, env func(string) (string, bool)) (*Config, error) {
 	}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Problem{Path: path, Text: "there is no such file: name one with -c FILE, or leave -c out"}
+		return nil, &Problem{Path: path, Text: cmp.Or(dangling(path), "there is no such file: name one with -c "+
+			"FILE, or leave -c out")}
+	}
+	if info, e := os.Stat(path); e == nil && info.IsDir() {
+		return nil, &Problem{Path: path, Text: fmt.Sprintf("it is a folder: name the file, as in -c %s", filepath.Join(path, FileName))}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("can't read the configuration: %w", err)
@@ -70,21 +71,3 @@ func Parse(path string, data []byte, env func(string) (string, bool)) (*Config, 
 	}
 	return c, nil
 }
-
-// parseDocument reads TOML. Nothing can be said of the keys of a document with a syntax error, so that stands alone.
-func parseDocument(path string, data []byte) (map[string]any, error) {
-	var document map[string]any
-	err := toml.Unmarshal(trimMark(data), &document)
-	var wrong *toml.DecodeError
-	if errors.As(err, &wrong) {
-		line, _ := wrong.Position()
-		return nil, Problems{{Path: path, Line: line, Text: "not TOML: " + strings.TrimPrefix(wrong.Error(), "toml: ")}}
-	}
-	if err != nil {
-		return nil, Problems{{Path: path, Text: "not TOML: " + strings.TrimPrefix(err.Error(), "toml: ")}}
-	}
-	return document, nil
-}
-
-// trimMark drops the byte-order mark that some editors put first.
-func trimMark(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) }

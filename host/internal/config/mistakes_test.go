@@ -147,7 +147,7 @@ func TestAPathThatIsNotThereIsFoundBeforeAnythingRuns(t *testing.T) {
 		{"[pool.web]\nworker = 'run.sh'", `host.toml:2: [pool.web] worker: SITE/run.sh is neither a .php file nor a folder: to run a program, write command = ["SITE/run.sh"], or host serve -- SITE/run.sh`},
 		{"[pool.web]\nworker = ''", `host.toml:2: [pool.web] worker: expected a .php file or a folder, found ""`},
 		{"[pool.web]\ncommand = ['./run.sh']", `host.toml:2: [pool.web] command: can't run SITE/run.sh: permission denied: is it executable (chmod +x)?`},
-		{"[pool.web]\ncommand = ['./none']", `host.toml:2: [pool.web] command: can't run SITE/none: no such file or directory: mend the path, or install it`},
+		{"[pool.web]\ncommand = ['./none']", `host.toml:2: [pool.web] command: there is no program SITE/none: mend the path, or install it`},
 		{"[pool.web]\ncommand = ['no-such-program']", `host.toml:2: [pool.web] command: there is no program "no-such-program" in $PATH: install it, or write its path`},
 		{"[pool.web]\ncommand = []", `host.toml:2: [pool.web] command: no program: write command = ["PROGRAM", "ARGUMENT"]`},
 		{good + "directory = 'none'", `host.toml:3: [pool.web] directory: there is no folder SITE/none: create it, or mend the path`},
@@ -155,7 +155,7 @@ func TestAPathThatIsNotThereIsFoundBeforeAnythingRuns(t *testing.T) {
 		{"[http]\npublic = 'none'", `host.toml:2: [http] public: there is no folder SITE/none: create it, or mend the path`},
 		{"[http]\nspool_directory = 'none'", `host.toml:2: [http] spool_directory: there is no folder SITE/none: create it, or mend the path`},
 		{good + "[[listen]]\naddress = ':1'\n[listen.tls]\ncertificate = 'none.pem'\nkey = 'not-a-pem'",
-			`host.toml:6: [[listen]] tls.certificate: can't read the certificate: open SITE/none.pem: no such file or directory`},
+			`host.toml:6: [[listen]] tls.certificate: can't read the certificate: there is no SITE/none.pem: mend the path`},
 		{good + "[[listen]]\naddress = ':1'\ntls = { certificate = 'not-a-pem', key = 'not-a-pem' }",
 			`host.toml:5: [[listen]] tls: SITE/not-a-pem and SITE/not-a-pem are not a PEM certificate and its key: tls: failed to find any PEM data in certificate input`},
 	})
@@ -178,7 +178,7 @@ func TestSettingsThatDoNotFitTogetherAreRefused(t *testing.T) {
 
 func TestAFileThatIsNotTOMLGivesTheLine(t *testing.T) {
 	checkMistakes(t, []mistake{
-		{good + "workers = ", "host.toml:3: not TOML: expected value, not end of input"},
+		{good + "workers = ", "host.toml:3: not TOML: expected value, not end of input: there is no value after workers ="},
 		{good + "a = 1\na = 2", "host.toml:4: not TOML: key a is already defined"},
 	})
 }

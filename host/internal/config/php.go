@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -72,6 +73,9 @@ func FindPHP(ctx context.Context, pool *Pool) (PHP, error) {
 	if err != nil && pool.PHP == "" {
 		return PHP{}, fmt.Errorf("there is no php in $PATH: %s", installPHP)
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return PHP{}, fmt.Errorf("can't run php = %q: %w: is it executable (chmod +x), and the php program itself?", name, unwrapExec(err))
+	}
 	if err != nil {
 		return PHP{}, fmt.Errorf("can't run php = %q: %w: %s", name, unwrapExec(err), installPHP)
 	}
@@ -82,10 +86,37 @@ func FindPHP(ctx context.Context, pool *Pool) (PHP, error) {
 	if errors.Is(err, context.Canceled) {
 		return PHP{}, err
 	}
-	if err != nil {
+	var misfit *misfit
+	switch {
+	case errors.As(err, &misfit):
 		return PHP{}, fmt.Errorf("%s: %w: %s", path, err, installPHP)
+	case err != nil:
+		return PHP{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return php, nil
+}
+
+// misfit says of a PHP why another one is needed.
+type misfit struct{ why string }
+
+func (m *misfit) Error() string { return m.why }
+
+func misfits(format string, args ...any) error { return &misfit{fmt.Sprintf(format, args...)} }
+
+// failedPHP explains what a PHP that can run, and did not do so to the end, said of it.
+func failedPHP(err error, said string, pool *Pool, temporary string) error {
+	switch {
+	case strings.Contains(said, "Unable to create lock file"):
+		if folder := pool.PHPIni["opcache.lockfile_path"]; folder != "" {
+			return fmt.Errorf("its opcache can't make its lock in %s (%s): let the pool's user write there, or "+
+				"leave opcache.lockfile_path out of php_ini", folder, said)
+		}
+		return fmt.Errorf("its opcache can't make its lock in %s (%s): let the pool's user write there, or name "+
+			"another folder with TMPDIR", temporary, said)
+	case said == "":
+		return fmt.Errorf("it ended with %w, and said nothing: start it by hand (php -v) to see more", err)
+	}
+	return fmt.Errorf("%w: %s: mend php_ini of the pool, or the php.ini files of the machine, which php --ini lists", err, said)
 }
 
 // probeMark comes before the answer, since extensions may print at start-up.
@@ -97,7 +128,7 @@ func probePHP(ctx context.Context, path string, pool *Pool) (PHP, error) {
 	const code = `echo "\n` + probeMark + `", implode(' ', [PHP_VERSION, PHP_SAPI, ` +
 		`(int) extension_loaded('Zend OPcache'), (int) extension_loaded('msgpack'), ` +
 		`preg_replace('/[\s,]+/', ',', trim(ini_get('disable_functions'), " ,")) . ',']), "\n";`
-	cmd, clean, err := phpCommand(ctx, path, pool, "-r", code)
+	cmd, temporary, clean, err := phpCommand(ctx, path, pool, "-r", code)
 	if err != nil {
 		return PHP{}, err
 	}
@@ -107,31 +138,32 @@ func probePHP(ctx context.Context, path string, pool *Pool) (PHP, error) {
 		return PHP{}, ctx.Err()
 	}
 	if ctx.Err() != nil {
-		return PHP{}, fmt.Errorf("it did not answer within %s", formatDuration(probeTimeout))
+		return PHP{}, fmt.Errorf("it did not answer within %s: the machine may have too much to do; start it by "+
+			"hand (php -v) to see", formatDuration(probeTimeout))
 	}
 	_, answer, found := strings.Cut(string(out), probeMark)
 	var failed *exec.ExitError
 	switch {
-	case errors.As(err, &failed) && len(failed.Stderr) > 0:
-		return PHP{}, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(failed.Stderr)))
+	case errors.As(err, &failed):
+		return PHP{}, failedPHP(err, strings.TrimSpace(string(failed.Stderr)), pool, temporary)
 	case err != nil:
-		return PHP{}, fmt.Errorf("it can't be run: %w", err)
+		return PHP{}, misfits("it can't be run: %v", err)
 	case !found:
-		return PHP{}, fmt.Errorf("it is no PHP: asked for its version, it wrote %s", describe(string(out)))
+		return PHP{}, misfits("it is no PHP: asked for its version, it wrote %s", describe(string(out)))
 	}
 	php := PHP{Path: path}
 	var sapi string
 	var opcache, msgpack int
 	if _, err := fmt.Sscan(answer, &php.Version, &sapi, &opcache, &msgpack, &php.Disabled); err != nil {
-		return PHP{}, fmt.Errorf("it is no PHP: asked for its version, it wrote %s", describe(answer))
+		return PHP{}, misfits("it is no PHP: asked for its version, it wrote %s", describe(answer))
 	}
 	php.Opcache, php.Msgpack, php.Disabled = opcache == 1, msgpack == 1, strings.Trim(php.Disabled, ",")
 	var major, minor int
 	if _, err := fmt.Sscanf(php.Version, "%d.%d", &major, &minor); err != nil || major < 8 || major == 8 && minor < 1 {
-		return PHP{}, fmt.Errorf("it is PHP %s, and 8.1 is needed", php.Version)
+		return PHP{}, misfits("it is PHP %s, and 8.1 is needed", php.Version)
 	}
 	if sapi != "cli" {
-		return PHP{}, fmt.Errorf("it is PHP for %s, and the command-line one is needed", sapi)
+		return PHP{}, misfits("it is PHP for %s, and the command-line one is needed", sapi)
 	}
 	return php, nil
 }
@@ -145,11 +177,7 @@ func PHPCommand(php PHP, pool *Pool, temporary string) []string {
 		script = "./" + script
 	}
 	command := append([]string{php.Path}, settingArguments(pool.PHPIni)...)
-	for _, name := range []string{"sys_temp_dir", "opcache.lockfile_path"} {
-		if _, own := pool.PHPIni[name]; !own && temporary != "" {
-			command = append(command, "-d", name+"="+temporary)
-		}
-	}
+	command = append(command, temporaryArguments(pool.PHPIni, temporary)...)
 	// By -d, for this process alone: what stands in a file holds for PHP that it starts, too, which has no SDK.
 	disabled := takenOver
 	if php.Disabled != "" {

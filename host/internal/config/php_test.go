@@ -94,7 +94,8 @@ func TestAPHPThatWillNotDoComesWithTheRemedy(t *testing.T) {
 		{"echo workerhost-probe:8.3.1-dev cgi-fcgi 1 1 exec,", "it is PHP for cgi-fcgi, and the command-line one is needed" + remedy},
 		{"echo hello", `it is no PHP: asked for its version, it wrote "hello\n"` + remedy},
 		{"echo workerhost-probe:8.2.1", `it is no PHP: asked for its version, it wrote "8.2.1\n"` + remedy},
-		{"echo broken >&2; exit 3", "exit status 3: broken" + remedy},
+		{"echo broken >&2; exit 3", "exit status 3: broken: mend php_ini of the pool, or the php.ini files of the machine, which php --ini lists"},
+		{"exit 3", "it ended with exit status 3, and said nothing: start it by hand (php -v) to see more"},
 	} {
 		fake := filepath.Join(folder, "fakephp")
 		if err := os.WriteFile(fake, []byte("#!/bin/sh\n"+c.script+"\n"), 0o755); err != nil {
@@ -105,12 +106,46 @@ func TestAPHPThatWillNotDoComesWithTheRemedy(t *testing.T) {
 			t.Errorf("%s: %v", c.script, err)
 		}
 	}
+	if err := os.Chmod(filepath.Join(folder, "fakephp"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := FindPHP(t.Context(), &Pool{Name: "web", PHP: folder + "/fakephp"}); err == nil || !strings.HasSuffix(err.Error(), "permission denied: is it executable (chmod +x), and the php program itself?") {
+		t.Errorf("one that can't be executed: %v", err)
+	}
 	t.Setenv("PATH", folder)
 	if _, err := FindPHP(t.Context(), &Pool{Name: "web"}); err == nil || err.Error() != "there is no php in $PATH"+remedy {
 		t.Errorf("without php: %v", err)
 	}
 	if _, err := FindPHP(t.Context(), &Pool{Name: "web", PHP: "/none/php"}); err == nil || err.Error() != `can't run php = "/none/php": no such file or directory`+remedy {
 		t.Errorf("with a wrong path: %v", err)
+	}
+}
+
+func TestAnOpcacheThatCantMakeItsLockIsNoMissingPHP(t *testing.T) {
+	if _, err := exec.LookPath("php"); err != nil {
+		t.Skip("there is no php here")
+	}
+	folder := site(t)
+	p := parse(t, good+"php_ini = { 'opcache.lockfile_path' = '"+folder+"/none' }").Pools[0]
+	if php, err := FindPHP(t.Context(), parse(t, good).Pools[0]); err != nil || !php.Opcache {
+		t.Skip("there is no opcache here: ", err)
+	}
+	_, err := FindPHP(t.Context(), p)
+	if err == nil || !strings.Contains(err.Error(), "its opcache can't make its lock in "+folder+"/none (") ||
+		!strings.HasSuffix(err.Error(), "let the pool's user write there, or leave opcache.lockfile_path out of php_ini") {
+		t.Errorf("%v", err)
+	}
+	// The machine's own lock is no matter, since workers have theirs in the pool's folder.
+	blocked := filepath.Join(folder, "php.d")
+	if err := os.Mkdir(blocked, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(blocked, "lock.ini"), []byte("opcache.lockfile_path="+folder+"/none\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PHP_INI_SCAN_DIR", ":"+blocked)
+	if _, err := FindPHP(t.Context(), parse(t, good).Pools[0]); err != nil {
+		t.Errorf("with a lock of the machine's that can't be made: %v", err)
 	}
 }
 

@@ -36,6 +36,17 @@ func settingArguments(own Settings) []string {
 	return arguments
 }
 
+// temporaryArguments have php use the pool's temporary folder, "" being that of the machine's php.ini, where the pool
+// does not say otherwise.
+func temporaryArguments(own Settings, temporary string) (arguments []string) {
+	for _, name := range []string{"sys_temp_dir", "opcache.lockfile_path"} {
+		if _, overridden := own[name]; !overridden && temporary != "" {
+			arguments = append(arguments, "-d", name+"="+temporary)
+		}
+	}
+	return arguments
+}
+
 func isResident(name string) bool {
 	for _, s := range residentSettings {
 		if s.name == name {
@@ -80,24 +91,34 @@ func ScanFolder(environ []string, folder string) string {
 	return name + value
 }
 
-// phpCommand is php with the settings of the pool, and as its user, for a moment. Call clean when it has ended.
-func phpCommand(ctx context.Context, path string, pool *Pool, arguments ...string) (cmd *exec.Cmd, clean func(), err error) {
+// phpCommand is php with the settings of the pool, a temporary folder as its workers have one, and as its user, for a
+// moment. Call clean when it has ended.
+func phpCommand(ctx context.Context, path string, pool *Pool, arguments ...string) (cmd *exec.Cmd, temporary string, clean func(), err error) {
 	private := new(privilege.Folder)
-	cmd = exec.CommandContext(ctx, path, append(settingArguments(pool.PHPIni), arguments...)...)
-	cmd.Env = pool.Environ(os.Environ())
-	cmd.WaitDelay = time.Second
+	defer func() {
+		if err != nil {
+			private.Close()
+		}
+	}()
 	owner := pool.Identity
 	if os.Geteuid() != 0 {
 		owner = nil // it can't be another; whether the workers can be is found out when they start
 	}
+	if temporary = pool.Env["TMPDIR"]; temporary == "" {
+		if temporary, err = private.Temporary(owner); err != nil {
+			return nil, "", nil, err
+		}
+	}
+	cmd = exec.CommandContext(ctx, path, slices.Concat(settingArguments(pool.PHPIni), temporaryArguments(pool.PHPIni, temporary), arguments)...)
+	cmd.Env = pool.Environ(os.Environ())
+	cmd.WaitDelay = time.Second
 	privilege.RunAs(cmd, owner)
 	if text := pool.PrivateINI(); text != "" {
 		folder, err := private.Settings(owner, text)
 		if err != nil {
-			private.Close()
-			return nil, nil, err
+			return nil, "", nil, err
 		}
 		cmd.Env = append(cmd.Env, ScanFolder(cmd.Env, folder))
 	}
-	return cmd, private.Close, nil
+	return cmd, temporary, private.Close, nil
 }

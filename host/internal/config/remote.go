@@ -49,7 +49,8 @@ var rights = []string{"status", "reload", "stop", "connections"}
 // minToken is what can't be guessed over a network.
 const minToken = 16
 
-// Secrets are the tokens, wherever they come from, by their names; those that are good for everything have no Rights. There are none without a listener.
+// Secrets are the tokens, wherever they come from, by their names; those that are good for everything have no Rights.
+// There are none without a listener.
 func (r *Remote) Secrets() (all []Secret) {
 	if r.secret != "" {
 		all = append(all, Secret{Name: "token", Secret: r.secret})
@@ -97,7 +98,8 @@ func (r *Remote) check(c *Config, fail fail) {
 	owner := map[string]string{}
 	for _, s := range r.Secrets() {
 		if first, taken := owner[s.Secret]; taken && s.Secret != "" {
-			fail("control.tokens."+s.Name, "it has the same token as %s, so that it can't be told what it is good for: make one of its own (openssl rand -hex 24 > FILE)", first)
+			fail("control.tokens."+s.Name, "it has the same token as %s, so that it can't be told what it is good "+
+				"for: make one of its own (openssl rand -hex 24 > FILE)", first)
 		}
 		owner[s.Secret] = s.Name
 	}
@@ -160,7 +162,8 @@ func (r *Remote) checkAccess(fail fail) {
 	case err != nil || mode > 0o777:
 		fail("control.mode", "expected octal digits such as \"0660\", found %s", describe(r.Mode))
 	case mode&0o007 != 0:
-		fail("control.mode", "%s lets everybody in, and whoever is in can stop the host: write \"0660\", and the group that is to be let in as group", r.Mode)
+		fail("control.mode", "%s lets everybody in, and whoever is in can stop the host: write \"0660\", and the "+
+			"group that is to be let in as group", r.Mode)
 	case mode&0o600 != 0o600:
 		fail("control.mode", "%s keeps the host's own user out: write \"0600\", or \"0660\" with group", r.Mode)
 	default:
@@ -168,7 +171,8 @@ func (r *Remote) checkAccess(fail fail) {
 	}
 }
 
-// Unreachable says why the members of the group can't get at the socket, and what to do; "" if they can, or there is no group.
+// Unreachable says why the members of the group can't get at the socket, and what to do; "" if they can, or there is
+// no group.
 func (r *Remote) Unreachable(socket string) string {
 	if r.group == nil {
 		return ""
@@ -176,7 +180,8 @@ func (r *Remote) Unreachable(socket string) string {
 	for folder := filepath.Dir(socket); ; folder = filepath.Dir(folder) {
 		info, err := os.Stat(folder)
 		if err == nil && !mayEnter(info, *r.group) {
-			return fmt.Sprintf("the members of group %s can't use the control socket %s, since they may not enter %s (mode %04o): chmod it, or name another place with control = \"PATH\"",
+			return fmt.Sprintf("the members of group %s can't use the control socket %s, since they may not enter "+
+				"%s (mode %04o): chmod it, or name another place with control = \"PATH\"",
 				r.Group, socket, folder, info.Mode().Perm())
 		}
 		if folder == filepath.Dir(folder) {
@@ -200,7 +205,8 @@ func (r *Remote) warnings() (found []struct{ key, text string }) {
 	for _, f := range files {
 		if info, err := os.Stat(f.path); err == nil && f.path != "" && !privateMode(info) {
 			found = append(found, struct{ key, text string }{f.key, fmt.Sprintf(
-				"%s can be read by other users (mode %04o), such as those of workers, who could then steer the host: chmod 600 it", f.path, info.Mode().Perm())})
+				"%s can be read by other users (mode %04o), such as those of workers, who could then steer the "+
+					"host: chmod 600 it", f.path, info.Mode().Perm())})
 		}
 	}
 	return found
@@ -222,7 +228,7 @@ func (r *Remote) overheard() string {
 func ReadToken(path string) (string, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("can't read the token: %w", err)
+		return "", fmt.Errorf("can't read the token: %w", unreadable(path, err))
 	}
 	token := strings.TrimSpace(string(data))
 	if len(token) < minToken || strings.ContainsAny(token, " \t\r\n") {

@@ -13,7 +13,7 @@ func TestAControlListenerNeedsAToken(t *testing.T) {
 	checkMistakes(t, []mistake{
 		{listen, `host.toml:2: [control] listen: needs a token, since whoever reaches it could stop the host: write token_file = "FILE" (openssl rand -hex 24 > FILE)`},
 		{listen + "token = 'short'", `host.toml:3: [control] token: expected at least 16 characters without spaces (openssl rand -hex 24 makes some)`},
-		{listen + "token_file = 'none'", `host.toml:3: [control] token_file: can't read the token: open SITE/none: no such file or directory`},
+		{listen + "token_file = 'none'", `host.toml:3: [control] token_file: can't read the token: there is no SITE/none: mend the path`},
 		{listen + "token_file = 'run.sh'", `host.toml:3: [control] token_file: SITE/run.sh holds no token: expected at least 16 characters without spaces (openssl rand -hex 24 > FILE)`},
 		{"[control]\ntoken = '0123456789abcdef'", `host.toml:2: [control] token: has no effect without listen: write listen = "127.0.0.1:9181"`},
 		{"[control]\nlisten = 'unix:/a'\ntoken = '0123456789abcdef'", `host.toml:2: [control] listen: expected host:port, found "unix:/a": the socket is control = "PATH"`},

@@ -44,7 +44,7 @@ func Resolve(worker string) (Kind, string, error) {
 	info, err := os.Stat(worker)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return Program, "", fmt.Errorf("there is no %s: mend the path", worker)
+		return Program, "", errors.New(missing("", worker, "mend the path"))
 	case err != nil:
 		return Program, "", fmt.Errorf("can't read the worker: %w", err)
 	case info.IsDir():

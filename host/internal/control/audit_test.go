@@ -1,8 +1,11 @@
 package control
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -20,10 +23,10 @@ func TestWhateverSomebodyAsksForIsAudited(t *testing.T) {
 	close(host.stopped)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { <-host.begun; host.last().End(); <-host.begun; host.last().End() }()
-	c.Reload(ctx, []string{"app"}, ignore)
-	c.Try(ctx, nil, ignore)
+	c.Reload(ctx, Reload{Pools: []string{"app"}}, ignore)
+	c.Try(ctx, Reload{}, ignore)
 	c.Abort(ctx, ignore)
-	c.Reload(ctx, []string{"nosuch"}, ignore)
+	c.Reload(ctx, Reload{Pools: []string{"nosuch"}}, ignore)
 	c.Send(ctx, Message{Audience: Audience{Groups: []string{"lobby"}}, Bytes: []byte("hi")})
 	c.Hangup(ctx, Closing{Audience: Audience{IDs: []string{"a", "b\n"}}, Code: 1008, Reason: "rules"})
 	c.Stop(ctx, true, func(Event, []byte) error { cancel(); return nil })
@@ -50,10 +53,7 @@ func TestATokenIsGoodForItsRightsAlone(t *testing.T) {
 	for _, right := range []Right{MayStatus, MayReload, MayStop, MayConnections} {
 		tokens = append(tokens, Token{Name: string(right) + "-only", Secret: secret(string(right)), Rights: []Right{right}})
 	}
-	address, err := s.Open("127.0.0.1:0", tokens)
-	if err != nil {
-		t.Fatal(err)
-	}
+	address := open(t, s, tokens...)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve() }()
 	close(host.stopped)
@@ -98,10 +98,7 @@ func TestATokenIsGoodForItsRightsAlone(t *testing.T) {
 func TestAWrongTokenIsAudited(t *testing.T) {
 	host := newFakeHost()
 	s := NewServer(claimed(t, socketPath(t)), host)
-	address, err := s.Open("127.0.0.1:0", []Token{{Name: "token", Secret: "0123456789abcdef"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	address := open(t, s, Token{Name: "token", Secret: "0123456789abcdef"})
 	served := make(chan error, 1)
 	go func() { served <- s.Serve() }()
 	NewRemoteClient(address, "another").Stop(context.Background(), true, ignore)
@@ -113,4 +110,25 @@ func TestAWrongTokenIsAudited(t *testing.T) {
 	if r := host.records[0]; r.Err == nil || !r.Stranger || !strings.HasPrefix(r.Address, "127.0.0.1:") || r.Token != "" || r.Act != "POST /v1/stop" {
 		t.Errorf("%+v", r)
 	}
+}
+
+// askFor asks for the status. Afterwards the connection is closed, or kept alive.
+func askFor(t *testing.T, conn net.Conn, afterwards string) (status int, text string) {
+	t.Helper()
+	if afterwards == "close" {
+		defer conn.Close()
+	}
+	if _, err := conn.Write([]byte("GET /v1/status HTTP/1.1\r\nHost: host\r\nConnection: " + afterwards + "\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return resp.StatusCode, string(body)
 }

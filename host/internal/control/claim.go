@@ -38,8 +38,9 @@ type Claim struct {
 	released bool
 }
 
-// NewClaim binds the socket. Its mode is 0600 from its first moment until it has its group. It replaces the socket of a host that died. Without
-// Prepare the folder has to exist. The error says who has the socket, or what else is in the way, and what to do.
+// NewClaim binds the socket. Its mode is 0600 from its first moment until it has its group. It replaces the socket of
+// a host that died. Without Prepare the folder has to exist. The error says who has the socket, or what else is in
+// the way, and what to do.
 func NewClaim(s Socket) (*Claim, error) {
 	c := &Claim{Socket: s}
 	if c.Mode == 0 {
@@ -98,7 +99,8 @@ func (c *Claim) locked(err error) error {
 	case errors.Is(err, errHeld):
 		return taken(c.Path)
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("control socket %s: its folder does not exist; create it, or name another place with --control PATH", c.Path)
+		return fmt.Errorf("control socket %s: its folder does not exist, or is a symlink to what does not; create "+
+			"it, or name another place with --control PATH", c.Path)
 	}
 	return fmt.Errorf("control socket %s: %w; name another place with --control PATH", c.Path, err)
 }
@@ -134,8 +136,8 @@ func (c *Claim) Release() {
 // keepEvery is how often Keep looks.
 const keepEvery = 5 * time.Second
 
-// Keep looks whether the socket's file is still there, and makes it anew where something that cleans temporary folders has removed it, until ctx ends. tell hears of
-// each time, and once of what keeps it from that.
+// Keep looks whether the socket's file is still there, and makes it anew where something that cleans temporary
+// folders has removed it, until ctx ends. tell hears of each time, and once of what keeps it from that.
 func (c *Claim) Keep(ctx context.Context, tell func(err error)) {
 	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()

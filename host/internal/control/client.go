@@ -13,13 +13,15 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"syscall"
 )
 
 // Client talks to the host behind a socket. It is safe for concurrent use, and keeps nothing open between calls.
 type Client struct {
-	// Message goes along with what the host is asked for, for its audit line: why. Set it before the first call. Line breaks in it become spaces.
+	// Message goes along with what the host is asked for, for its audit line: why. Set it before the first call. Line
+	// breaks in it become spaces.
 	Message string
 
 	path  string
@@ -45,19 +47,30 @@ type NoHost struct {
 // Error says where was looked.
 func (n *NoHost) Error() string {
 	switch {
-	case strings.HasPrefix(n.Path, tcpScheme):
+	case n.Remote():
 		return fmt.Sprintf("no host answers at %s, where its [control] listen should be: %v", n.Path, n.Err)
 	case n.PID != 0:
-		return fmt.Sprintf("the host with pid %d runs, but its control socket %s has been removed: it makes it anew every %v, so try again; kill -TERM %[1]d stops it gracefully", n.PID, n.Path, keepEvery)
+		return fmt.Sprintf("the host with pid %d runs, but its control socket %s has been removed: it makes it "+
+			"anew every %v, so try again; kill -TERM %[1]d stops it gracefully", n.PID, n.Path, keepEvery)
 	case errors.Is(n.Err, fs.ErrNotExist):
 		return fmt.Sprintf("no host is running here: there is no control socket at %s", n.Path)
+	case errors.Is(n.Err, ErrNoSocket):
+		return fmt.Sprintf("%s is no socket: name the control socket of the host with --control PATH; `host "+
+			"serve` tells it when it is ready", n.Path)
 	case errors.Is(n.Err, syscall.ECONNREFUSED):
 		return fmt.Sprintf("no host is running here: the control socket %s was left by one that died", n.Path)
 	case errors.Is(n.Err, fs.ErrPermission):
-		return fmt.Sprintf("the control socket %s is not for this user: run the command as the user that runs the host, or as a member of its [control] group", n.Path)
+		return fmt.Sprintf("the control socket %s is not for this user: run the command as the user that runs the "+
+			"host, or as a member of its [control] group", n.Path)
 	}
 	return fmt.Sprintf("no host answers at the control socket %s: %v", n.Path, n.Err)
 }
+
+// Remote says whether it was looked for over TCP.
+func (n *NoHost) Remote() bool { return strings.HasPrefix(n.Path, tcpScheme) }
+
+// ErrNoSocket is the Err of a [NoHost] whose path is that of something else.
+var ErrNoSocket = errors.New("it is no socket")
 
 // Unwrap is what connecting said.
 func (n *NoHost) Unwrap() error { return n.Err }
@@ -93,6 +106,9 @@ func newClient(network, address, path, token string) *Client {
 				none := &NoHost{Path: path, Err: err}
 				if errors.Is(err, fs.ErrNotExist) {
 					none.PID = holder(path + ".lock")
+				}
+				if info, e := os.Stat(address); e == nil && info.Mode().Type() != fs.ModeSocket && network == "unix" && !socketsLookLikeFiles {
+					none.Err = ErrNoSocket
 				}
 				return nil, none
 			}

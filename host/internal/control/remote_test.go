@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,10 +13,7 @@ func TestATCPListenerAnswersWhoeverHasTheTokenAndNobodyElse(t *testing.T) {
 	host := newFakeHost()
 	s := NewServer(claimed(t, socketPath(t)), host)
 	const token = "0123456789abcdef-token"
-	address, err := s.Open("127.0.0.1:0", []Token{{Name: "token", Secret: token}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	address := open(t, s, Token{Name: "token", Secret: token})
 	served := make(chan error, 1)
 	go func() { served <- s.Serve() }()
 
@@ -42,10 +40,30 @@ func TestATCPListenerAnswersWhoeverHasTheTokenAndNobodyElse(t *testing.T) {
 	}
 }
 
+// open has the server answer over TCP as well.
+func open(t *testing.T, s *Server, tokens ...Token) (address string) {
+	t.Helper()
+	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Open(socket, tokens); err != nil {
+		t.Fatal(err)
+	}
+	return socket.Addr().String()
+}
+
 func TestATCPListenerWithoutATokenIsRefused(t *testing.T) {
 	s := NewServer(claimed(t, socketPath(t)), newFakeHost())
 	defer s.Close()
-	if address, err := s.Open("127.0.0.1:0", []Token{{Name: "token"}}); err == nil {
-		t.Errorf("it listens at %s", address)
+	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	for _, tokens := range [][]Token{nil, {{Name: "token"}}, {{Name: "a", Secret: "0123456789abcdef"}, {Name: "token"}}} {
+		if err := s.Open(socket, tokens); err == nil {
+			t.Errorf("it listens with %+v", tokens)
+		}
 	}
 }

@@ -90,16 +90,15 @@ func NewServer(claim *Claim, host Host) *Server {
 	return s
 }
 
-// Open binds a TCP address, too, where whoever has one of the tokens may steer the host, as far as that has the right. Call it before Serve, at most once. It gives the address that is bound.
-func (s *Server) Open(address string, tokens []Token) (bound string, err error) {
+// Open takes a listener over, too, where whoever has one of the tokens may steer the host, as far as that has the
+// right. Call it before Serve, at most once. Without a token it fails, and the listener stays the caller's.
+func (s *Server) Open(tcp net.Listener, tokens []Token) error {
 	if len(tokens) == 0 || slices.ContainsFunc(tokens, func(t Token) bool { return t.Secret == "" }) {
-		return "", errors.New("control: a TCP listener needs a token")
+		return errors.New("control: a TCP listener needs a token")
 	}
-	if s.tcp, err = net.Listen("tcp", address); err != nil {
-		return "", fmt.Errorf("[control] listen: %w; choose another address, or end what has it", err)
-	}
+	s.tcp = tcp
 	s.remote = &http.Server{Handler: s.forTokens(tokens, s.steer), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
-	return s.tcp.Addr().String(), nil
+	return nil
 }
 
 // Serve answers until Close, and then returns nil.

@@ -15,6 +15,9 @@ import (
 
 const unixPrefix = "unix:"
 
+// Bind listens on an address as [Options] has it. The error says what to do about it.
+func Bind(address string) (net.Listener, error) { return bind(address) }
+
 // bind listens on an address as [Options] has it.
 func bind(address string) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(address, unixPrefix); ok {
@@ -78,7 +81,8 @@ func bindUnix(path string) (net.Listener, error) {
 	l, err := net.Listen("unix", path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("listen on unix:%s: its folder does not exist: create it first", path)
+		return nil, fmt.Errorf("listen on unix:%s: its folder does not exist, or is a symlink to what does not: "+
+			"create it first", path)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("listen on unix:%s: no permission to create a file there: let the host's user write to the folder, or choose another path", path)
 	case errors.Is(err, syscall.EROFS):

@@ -28,7 +28,8 @@ func Probe(address string) error {
 		return nil // left by a host that is gone, which the next one replaces
 	}
 	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
-		return fmt.Errorf("listen on %s: its folder does not exist: create it first", address)
+		return fmt.Errorf("listen on %s: its folder does not exist, or is a symlink to what does not: create it "+
+			"first", address)
 	}
 	return nil
 }

@@ -34,7 +34,8 @@ func (f *Folder) Temporary(owner *Identity) (string, error) {
 	defer f.mu.Unlock()
 	path, err := f.sub("tmp", owner)
 	if err != nil {
-		return "", fmt.Errorf("no temporary folder for the workers: %w", err)
+		return "", fmt.Errorf("no temporary folder for the workers: %w; let this user write there, or name "+
+			"another place with TMPDIR", err)
 	}
 	return path, nil
 }
@@ -46,7 +47,8 @@ func (f *Folder) Settings(owner *Identity, text string) (string, error) {
 	sum := sha256.Sum256([]byte(text))
 	path, err := f.sub("php-"+hex.EncodeToString(sum[:8]), owner)
 	if err != nil {
-		return "", fmt.Errorf("no folder for the workers' settings: %w", err)
+		return "", fmt.Errorf("no folder for the workers' settings: %w; let this user write there, or name "+
+			"another place with TMPDIR", err)
 	}
 	file := filepath.Join(path, "settings.ini")
 	if _, err := os.Lstat(file); err == nil {

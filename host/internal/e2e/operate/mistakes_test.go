@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -75,7 +76,7 @@ func TestEveryMistakeIsNamedWithItsRemedy(t *testing.T) {
 		"no such path":      {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "./nowhere"}, []string{"/nowhere", "mend the path"}},
 		"a foreign program": {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "./foreign"}, []string{"pool default: ", "/foreign can't be started", "format error", "build it for this one"}},
 		"no interpreter":    {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "./script"}, []string{"/script can't be started", "interpreter", "is missing"}},
-		"a socket nowhere":  {nil, []string{"serve", "--control", control, "-l", "unix:" + dir + "/none/http.sock", "worker.php"}, []string{dir + "/none/http.sock", "its folder does not exist: create it first"}},
+		"a socket nowhere":  {nil, []string{"serve", "--control", control, "-l", "unix:" + dir + "/none/http.sock", "worker.php"}, []string{dir + "/none/http.sock", "its folder does not exist, or is a symlink to what does not: create it first"}},
 		"a socket in /sys":  {nil, []string{"serve", "--control", control, "-l", "unix:/sys/http.sock", "worker.php"}, []string{"/sys/http.sock", "choose another path"}},
 		"a control nowhere": {nil, []string{"serve", "--control", "/sys/c.sock", "-l", "127.0.0.1:0", "worker.php"}, []string{"/sys/c.sock", "--control PATH"}},
 		"a folder in vain":  {nil, []string{"serve", "--control", control, t.TempDir()}, []string{"worker.php"}},
@@ -93,6 +94,20 @@ func TestEveryMistakeIsNamedWithItsRemedy(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "*.sock*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// Under half of that Go's runtime dies before the host's first line, with a dump of its own.
+func TestTooLittleAddressSpaceIsToldInWords(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("the limit is looked at on Linux only")
+	}
+	cmd := exec.Command("sh", "-c", `ulimit -v 1900000 && exec "$0" serve worker.php`, harness.HostBinary)
+	cmd.Dir = harness.Pages(t, "1")
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "1.8 GiB of memory may be mapped (ulimit -v") || strings.Contains(string(out), "goroutine ") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
