@@ -59,7 +59,9 @@ func TestATokenIsGoodForItsRightsAlone(t *testing.T) {
 	close(host.stopped)
 	acts := map[Right]func(c *Client) error{
 		MayStatus: func(c *Client) error { _, err := c.Status(context.Background()); return err },
-		MayReload: func(c *Client) error { return c.Reload(context.Background(), Reload{Pools: []string{"nosuch"}}, ignore) }, // 404, if it may
+		MayReload: func(c *Client) error {
+			return c.Reload(context.Background(), Reload{Pools: []string{"nosuch"}}, ignore)
+		}, // 404, if it may
 		MayStop: func(c *Client) error {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
