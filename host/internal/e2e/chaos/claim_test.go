@@ -103,7 +103,7 @@ func TestReloadClosesNoConnectionAndLosesNoMessage(t *testing.T) {
 	c.Visit(5, "WebSocket of a moment", func() (harness.Talker, error) { return k.SocketTalker("/") })
 	c.Visit(5, "TCP connection of a moment", func() (harness.Talker, error) { return k.TryLine() })
 	c.Watch(k, 30)
-	last := harass(t, k.Host, lasts(t, 12*time.Second), func(version string) { k.Deploy(t, version) }, func() { harness.WritePHP(t, k.Dir, "this is no PHP;") })
+	last := harass(t, k.Host, lasts(t, 9*time.Second), func(version string) { k.Deploy(t, version) }, func() { harness.WritePHP(t, k.Dir, "this is no PHP;") })
 	if _, n := k.Get("/count"); len(n) != 3 || n < "730" { // and those of a moment
 		t.Errorf("of 730 connections %s are left", n)
 	}
@@ -126,6 +126,6 @@ func TestReloadsOfGoWorkersCloseNoConnectionAndLoseNoMessage(t *testing.T) {
 	c := harness.NewCrowd(t, 300*time.Millisecond)
 	c.Join(100, "WebSocket", func() (harness.Talker, error) { return k.SocketTalker("/") })
 	c.Join(50, "TCP", func() (harness.Talker, error) { return k.TryLine() })
-	harass(t, k.Host, lasts(t, 7*time.Second), func(version string) { harness.Write(t, dir, "VERSION", version) }, func() { harness.Write(t, dir, "VERSION", "broken") })
+	harass(t, k.Host, lasts(t, 5*time.Second), func(version string) { harness.Write(t, dir, "VERSION", version) }, func() { harness.Write(t, dir, "VERSION", "broken") })
 	c.End()
 }

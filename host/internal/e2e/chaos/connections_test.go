@@ -80,14 +80,14 @@ func (s *survivors) live(n int, name string, connect func() (harness.Talker, err
 	}
 }
 
-// TestChaosBelowConnectionsCutsOffOnlyWhoItHits runs for $CHAOS_TIME, 8 s if that is not set, with faults that $CHAOS_SEED decides.
+// TestChaosBelowConnectionsCutsOffOnlyWhoItHits runs for $CHAOS_TIME, 6 s if that is not set, with faults that $CHAOS_SEED decides.
 func TestChaosBelowConnectionsCutsOffOnlyWhoItHits(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64() % 1_000_000
 	if text := os.Getenv("CHAOS_SEED"); text != "" {
 		seed, _ = strconv.ParseUint(text, 10, 64)
 	}
-	d := lasts(t, 8*time.Second)
+	d := lasts(t, 6*time.Second)
 	t.Logf("%s with CHAOS_SEED=%d", d, seed)
 	admin, addr, tcp := harness.FreeAddress(t), harness.FreeAddress(t), harness.FreeAddress(t)
 	c := &chaos{t: t, dir: t.TempDir(), random: rand.New(rand.NewPCG(seed, 1)), faults: map[string]int{}}
