@@ -130,7 +130,7 @@ func (h *host) run() error {
 		}
 		made.pools = append(made.pools, p)
 	}
-	defer h.closeListeners()
+	defer h.bounded("the listeners", 0, h.closeListeners)
 	for _, c := range made.config.Listen { // nobody is answered before the pool has a worker
 		l, err := h.newListener(made, c)
 		if err != nil {
@@ -183,7 +183,7 @@ func (h *host) run() error {
 	<-h.stopping.Done()
 	h.shutDown()
 	running.Wait()
-	h.reloads.Wait()
+	h.bounded("the reload under way", 0, h.reloads.Wait) // its workers have had their time: it learns that the host ends
 	h.log.Info("stopped", "uptime", humanDuration(time.Since(h.began)))
 	if err := context.Cause(h.stopping); !errors.Is(err, errStopped) {
 		return err

@@ -105,7 +105,7 @@ final class AheadTest extends TestCase
 
     public function testMessagesAreHandledInOrderButForThoseThatWereRecalled(): void
     {
-        $host = FakeHost::serving('Worker::create()->onMessage(function (Connection $c, string $m) { usleep(100_000); $c->send($m); })->run();');
+        $host = FakeHost::serving('Worker::create()->onMessage(function (Connection $c, string $m) { usleep(300_000); $c->send($m); })->run();');
         self::atOnce($host, self::message(1), self::message(3), self::message(5), self::message(7));
         usleep(30_000); // it has read them by then, and is busy with the first
         self::atOnce($host, [Frame::RESET, 3, 1]);
@@ -116,7 +116,7 @@ final class AheadTest extends TestCase
 
     public function testAMessageThatIsAskedBackIsGivenBackUnlessItHasBegun(): void
     {
-        $host = FakeHost::serving('Worker::create()->onMessage(function (Connection $c, string $m) { usleep(100_000); $c->send($m); })->run();');
+        $host = FakeHost::serving('Worker::create()->onMessage(function (Connection $c, string $m) { usleep(300_000); $c->send($m); })->run();');
         self::atOnce($host, self::message(1), self::message(3), self::message(5));
         usleep(30_000); // it has read them by then, and is busy with the first
         self::atOnce($host, [Frame::RESET, 1, Frame::CODE_RECALLED], [Frame::RESET, 3, Frame::CODE_RECALLED]);

@@ -97,7 +97,8 @@ func (x *exchange) hold(w http.ResponseWriter, r *http.Request) *held {
 		x.server.tooMany(w, r)
 		return nil
 	case wrong != nil:
-		x.server.log.Error("a worker's response can't be held", "request", x.name(), "request_id", x.request.ID, "pool", x.terms.backend.Traits().Pool, "error", wrong)
+		x.server.log.Error("a worker's response can't be held", x.about("error", wrong)...)
+		blame(w, "malformed response")
 		x.server.answer(w, r, verdict{status: http.StatusBadGateway}, wrong.Error())
 		return nil
 	}
