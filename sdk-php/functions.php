@@ -6,7 +6,6 @@ declare(strict_types=1);
 // PHP without them (`disable_functions`), so that they can be defined here; where PHP was started in another way it
 // has its own, and those here are left out. getallheaders() it never has.
 
-use WorkerHost\Internal\ErrorLog;
 use WorkerHost\Internal\Inputs;
 use WorkerHost\Internal\Printed;
 
@@ -64,13 +63,6 @@ if (!function_exists('ob_implicit_flush')) {
     function ob_implicit_flush(bool $enable = true): void
     {
         Printed::flushAtOnce($enable);
-    }
-}
-
-if (!function_exists('error_log')) {
-    function error_log(string $message, int $message_type = 0, ?string $destination = null, ?string $additional_headers = null): bool
-    {
-        return ErrorLog::write($message, $message_type, $destination, $additional_headers);
     }
 }
 

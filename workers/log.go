@@ -161,7 +161,7 @@ func printableValue(value any) any {
 
 // ours are the names that mean what the host says with them.
 var ours = map[string]bool{
-	"pool": true, "worker": true, "generation": true, "pid": true, "request": true, "request_id": true,
+	"log": true, "pool": true, "worker": true, "generation": true, "pid": true, "request": true, "request_id": true,
 	"@level": true, "@message": true, "@module": true, "@timestamp": true, "@caller": true,
 }
 

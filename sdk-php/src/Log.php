@@ -10,9 +10,9 @@ use WorkerHost\Internal\Link;
 /**
  * Entries for the host's log, with a level and fields, tied to the request at hand (SPEC.md §8.2).
  *
- * What is echoed, or given to error_log(), is logged as well, a line an entry, with the request at hand; what comes on
- * standard error (warnings, fwrite(STDERR, …)) with none, since nothing there tells whose it is. Outside a worker, in a
- * test say, and in a child that was forked, entries go to standard error.
+ * What is echoed is logged as well, a line an entry, with the request at hand; what comes on standard error (error_log(),
+ * warnings, fwrite(STDERR, …)) with none, since nothing there tells whose it is. Outside a worker, in a test say, and in a
+ * child that was forked, entries go to standard error.
  */
 final class Log
 {
@@ -75,16 +75,6 @@ final class Log
         }
         foreach (\str_split($bytes, self::MOST) as $piece) {
             $link->interject($link->frame([Frame::LOG, self::$stream, 'print', $piece]));
-        }
-    }
-
-    /** @internal what is given to error_log() */
-    public static function line(string $message): void
-    {
-        if (self::link() !== null) {
-            self::write('info', $message, []);
-        } else {
-            self::printed("$message\n");
         }
     }
 

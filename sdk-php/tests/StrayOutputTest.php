@@ -218,35 +218,6 @@ final class StrayOutputTest extends TestCase
         self::assertStringContainsString('LOG is', $host->logs[0][4]['fields_left_out']);
     }
 
-    public function testErrorLogIsOfTheRequestAtHandAndHeedsItsSetting(): void
-    {
-        $host = FakeHost::serving('
-            error_log("before run");
-            Worker::create()->onStart(function () { error_log("at the start"); })->onRequest(function (Request $request) {
-                $file = $request->header("file");
-                echo "no line yet";
-                error_log("to $request->path\nin two lines");
-                error_log("to a file", 3, $file);
-                ini_set("error_log", $file);
-                error_log("where the setting says");
-                error_log("not there", 4);
-                ini_set("error_log", "/no/such/folder/log");
-                error_log("nor there");
-                ini_set("error_log", "");
-                return error_log("x", 2) ? "TCP" : "none";
-            })->run();
-        ');
-        $file = $host->path('own');
-        self::assertSame('none', $host->get('GET', '/a', ['File', $file])->body);
-        $entries = array_map(static fn (array $log): array => \array_slice($log, 1), $host->logs);
-        self::assertSame([
-            [0, 'info', 'at the start', null], [1, 'info', "to /a\nin two lines", null], [1, 'info', 'not there', null], [1, 'info', 'nor there', null],
-        ], $entries);
-        self::assertMatchesRegularExpression('/^to a file\[\d\d-\w{3}-\d{4} \d\d:\d\d:\d\d \w+\] where the setting says\n$/', (string) file_get_contents($file));
-        self::assertStringContainsString("before run\n", $host->log());
-        self::assertStringContainsString('TCP/IP option not available', $host->log());
-    }
-
     public function testMuchThatIsPrintedAtOnceComesInPieces(): void
     {
         $host = FakeHost::serving('Worker::create()->onRequest(function () { echo str_repeat("x", 200000); return "x"; })->run();');

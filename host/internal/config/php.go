@@ -23,7 +23,7 @@ var residentSettings = []struct{ name, value string }{
 	{"opcache.validate_timestamps", "0"},
 	// It has served the code of an old release to new processes.
 	{"opcache.file_cache", ""},
-	// Errors go to the host's log, once (log_errors would repeat them) and as text, and so does the SDK's error_log().
+	// Errors go to the host's log, once (log_errors would repeat them) and as text, and so does error_log().
 	{"display_errors", "stderr"},
 	{"display_startup_errors", "1"},
 	{"log_errors", "0"},
@@ -42,8 +42,7 @@ var residentSettings = []struct{ name, value string }{
 // them, so that the SDK can define them; a script in its place that calls one has to bring its own. Their twin is
 // Printed::FUNCTIONS of the PHP SDK.
 const takenOver = "ob_get_level,ob_get_status,ob_get_clean,ob_get_flush,ob_implicit_flush,flush," +
-	"connection_aborted,connection_status,filter_has_var,filter_input,filter_input_array,is_uploaded_file,move_uploaded_file," +
-	"error_log"
+	"connection_aborted,connection_status,filter_has_var,filter_input,filter_input_array,is_uploaded_file,move_uploaded_file"
 
 // probeTimeout is far more than php needs to start, also on a machine that has much else to do.
 const probeTimeout = 10 * time.Second

@@ -50,7 +50,7 @@ func TestPHPTakesTheSettingsAndReportsErrorsOnce(t *testing.T) {
 		t.Skip("there is no php here")
 	}
 	folder := site(t)
-	script := `<?php fwrite(STDERR, "by hand\n"); echo $undefined; echo json_encode([ini_get('memory_limit'), ini_get('include_path'), ini_get('error_reporting'),
+	script := `<?php error_log('by hand'); echo $undefined; echo json_encode([ini_get('memory_limit'), ini_get('include_path'), ini_get('error_reporting'),
 		ini_get('display_errors'), ini_get('opcache.file_cache'), ini_get('opcache.validate_timestamps'), ini_get('output_buffering')]);`
 	if err := os.WriteFile("-odd.php", []byte(script), 0o644); err != nil {
 		t.Fatal(err)

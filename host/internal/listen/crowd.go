@@ -111,7 +111,7 @@ const turnedAway = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain
 func (k *Crowd) turnAway(c net.Conn, deaf bool, limit string) {
 	if now := time.Now().Unix(); now-k.warned.Load() >= int64(complainEvery/time.Second) {
 		k.warned.Store(now)
-		k.log.Warn("connections are turned away: raise "+limit+", or look for who opens them", "limit", limit, "remote", c.RemoteAddr(), "open", k.Open())
+		k.log.Warn("connections are turned away: raise "+limit+", or look for who opens them", "limit", limit, "remote", c.RemoteAddr().String(), "open", k.Open())
 	}
 	k.mu.Lock()
 	crammed := k.room > 0 && len(k.leaving) > k.room/16

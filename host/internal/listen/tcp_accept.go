@@ -95,7 +95,7 @@ func (c *tcpConn) secure(handshake context.Context) bool {
 	}
 	secure := tls.Server(c.below, c.server.tlsConfig())
 	if err := secure.HandshakeContext(handshake); err != nil {
-		c.server.log.Debug("TLS handshake failed", "remote", c.below.RemoteAddr(), "error", err)
+		c.server.log.Debug("TLS handshake failed", "remote", c.below.RemoteAddr().String(), "error", err)
 		return false
 	}
 	c.sock = newSock(secure, nil)

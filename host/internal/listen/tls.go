@@ -134,7 +134,7 @@ func (l *tlsListener) shake(raw net.Conn) {
 	defer cancel()
 	c := tls.Server(raw, l.config)
 	if err := c.HandshakeContext(ctx); err != nil {
-		l.server.log.Debug("TLS handshake failed", "remote", raw.RemoteAddr(), "error", err)
+		l.server.log.Debug("TLS handshake failed", "remote", raw.RemoteAddr().String(), "error", err)
 		var other tls.RecordHeaderError
 		if errors.As(err, &other) && other.Conn != nil {
 			raw.SetWriteDeadline(time.Now().Add(time.Second))
@@ -148,7 +148,7 @@ func (l *tlsListener) shake(raw net.Conn) {
 	var conn net.Conn = &secureConn{strict}
 	if state.NegotiatedProtocol == "h2" {
 		if name := tls.CipherSuiteName(state.CipherSuite); strings.Contains(name, "_CBC_") { // RFC 9113 §9.2.2
-			l.server.log.Debug("HTTP/2 does not go with a cipher of TLS", "remote", raw.RemoteAddr(), "cipher", name)
+			l.server.log.Debug("HTTP/2 does not go with a cipher of TLS", "remote", raw.RemoteAddr().String(), "cipher", name)
 			c.Close()
 			return
 		}

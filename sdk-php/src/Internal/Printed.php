@@ -32,7 +32,7 @@ final class Printed
     public const FUNCTIONS = [
         'ob_get_level', 'ob_get_status', 'ob_get_clean', 'ob_get_flush', 'ob_implicit_flush', 'flush',
         'connection_aborted', 'connection_status', 'filter_has_var', 'filter_input', 'filter_input_array',
-        'is_uploaded_file', 'move_uploaded_file', 'error_log',
+        'is_uploaded_file', 'move_uploaded_file',
     ];
 
     private static int $pid = 0;

@@ -15,7 +15,7 @@ final class FakeHost
     public const PHP = [
         ...self::OTHER, '-d',
         'disable_functions=ob_get_level,ob_get_status,ob_get_clean,ob_get_flush,ob_implicit_flush,flush,'
-            . 'connection_aborted,connection_status,filter_has_var,filter_input,filter_input_array,is_uploaded_file,move_uploaded_file,error_log',
+            . 'connection_aborted,connection_status,filter_has_var,filter_input,filter_input_array,is_uploaded_file,move_uploaded_file',
     ];
     /** How somebody else may. */
     public const OTHER = ['-d', 'display_errors=stderr', '-d', 'log_errors=0'];

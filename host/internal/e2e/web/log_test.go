@@ -69,7 +69,7 @@ func TestALogLineNamesTheRequestThatWroteItOrNone(t *testing.T) {
 	}
 	for what, want := range map[string]int{
 		"echoed by true": clients * each, "no end by true": clients * each,
-		"error_log by true": clients * each, "to its stderr by false": clients * each,
+		"error_log by false": clients * each, "to its stderr by false": clients * each,
 		"Warning: warned by false": clients * each, "to stderr by false": clients * each,
 	} {
 		if named[what] != want {
