@@ -58,6 +58,9 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 	if p.MaxWorkers > 0 {
 		s.MinWorkers = p.MinWorkers
 	}
+	if p.Kind == config.PHPFile {
+		s.Remedy = config.PHPRemedy
+	}
 	s.Equip = func(dir string, command []string) (workers.Equipment, error) {
 		return made.equip(p, dir, command[0], h.spool)
 	}

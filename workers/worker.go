@@ -221,6 +221,11 @@ func (w *worker) bootFailure(why string) error {
 	if before == "READY" && (w.exit == "exit status 0" || said == "" && !strings.HasPrefix(w.exit, "signal")) { // the end of a program that is no worker
 		hint = "; does it come to the SDK's run() or Serve()?"
 	}
+	if remedy := w.gen.settings.Remedy; remedy != nil && said != "" {
+		if text := remedy(said); text != "" {
+			hint = "; " + text
+		}
+	}
 	switch {
 	case broken != "" && said != "":
 		return fmt.Errorf("%s; stderr: %s", broken, said)

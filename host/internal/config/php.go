@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -183,4 +185,17 @@ func PHPCommand(php PHP, pool *Pool, temporary string) []string {
 		disabled = php.Disabled + "," + disabled
 	}
 	return append(command, "-d", "disable_functions="+disabled, script)
+}
+
+// undefined is PHP's word for a function that it does not have.
+var undefined = regexp.MustCompile(`Call to undefined function (?:\w+\\)*(\w+)\(\)`)
+
+// PHPRemedy says what to do about the last words of a PHP worker that did not boot, or "". It is safe for concurrent use.
+func PHPRemedy(said string) string {
+	m := undefined.FindStringSubmatch(said)
+	if m == nil || !slices.Contains(strings.Split(takenOver, ","), strings.ToLower(m[1])) {
+		return ""
+	}
+	return "the host starts PHP without " + m[1] + "(), which the SDK defines: load its autoload.php before code that calls it, " +
+		"and bring a copy of the SDK that is older than the host up to date with `host sdk php DIR`"
 }

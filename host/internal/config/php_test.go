@@ -186,3 +186,16 @@ func TestWhatIsSwitchedOffAlreadyStaysOff(t *testing.T) {
 		t.Errorf("%s, %v", out, err)
 	}
 }
+
+func TestAFunctionThatTheSDKDefinesComesWithTheRemedy(t *testing.T) {
+	for said, want := range map[string]bool{
+		"PHP Fatal error:  Uncaught Error: Call to undefined function ob_get_level() in /app/workerhost/src/Worker.php:336": true,
+		"Uncaught Error: Call to undefined function WorkerHost\\flush() in /app/x.php:1":                                    true,
+		"Uncaught Error: Call to undefined function nonsense() in /app/x.php:1":                                             false,
+		"no database": false,
+	} {
+		if got := PHPRemedy(said); strings.Contains(got, "host sdk php DIR") != want {
+			t.Errorf("%q: %q", said, got)
+		}
+	}
+}
