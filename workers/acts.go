@@ -207,6 +207,11 @@ func (w *worker) commit(x *exchange, acts []protocol.Act) error {
 		return nil
 	}
 	named = append(named, "acts", len(acts))
-	w.voice.say(hclog.Error, "acts could not be carried out, so none of them was", 0, named...)
+	const event = "acts could not be carried out, so none of them was"
+	if _, flags := acts[0].On(); x != nil && flags&protocol.FlagNow == 0 {
+		w.log.Error(event, named...) // once for an exchange, and all that tells of its loss
+	} else {
+		w.voice.say(hclog.Error, event, 0, named...)
+	}
 	return err
 }

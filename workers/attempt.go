@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -206,8 +205,7 @@ func (a *attempt) spoilLocked(f *protocol.Failure) {
 	}
 	a.over = true
 	if !a.headed && !a.x.isEvent() && !a.x.warming {
-		args := append(a.x.named(), "stream", a.id, "error", f.Detail)
-		a.worker.voice.say(hclog.Error, "request failed: its worker did not answer it", 0, args...)
+		a.worker.log.Error("request failed: its worker did not answer it", append(a.x.named(), "stream", a.id, "error", f.Detail)...)
 	}
 	a.lose(f)
 }
