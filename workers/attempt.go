@@ -52,8 +52,8 @@ type attempt struct {
 	asked    bool              // it was asked back
 	verdict  *protocol.Failure // why, from then on
 	slow     bool              // the log has it as slow
-	closing  string            // what became of it by the worker's last word but DONE: "answered" or "given up"; "" before
-	closedAt time.Time         // when
+	closing  string            // one of wasAnswered …; "" before
+	closedAt time.Time         // when; for wasHeld, when it last went on
 }
 
 // Send implements [protocol.Stream].
@@ -132,7 +132,7 @@ func (a *attempt) Consumed(n int) {
 		return
 	}
 	if grant := a.allowance.Release(n); grant > 0 {
-		a.progress = time.Now()                                          // the worker's silence begins here: it may have waited for this
+		a.goesOn()                                                       // the worker's silence begins here: it may have waited for this
 		a.worker.conn.Send(&protocol.Window{Stream: a.id, Bytes: grant}) // a broken pipe shows in the worker's exit
 	}
 }
@@ -224,18 +224,33 @@ func (a *attempt) counts() *counts {
 // answers notes that the worker said something of its response, perhaps its end.
 func (a *attempt) answers(flags protocol.Flags) {
 	a.mu.Lock()
-	a.progress = time.Now()
+	a.goesOn()
 	a.mu.Unlock()
 	if flags&protocol.FlagEnd != 0 {
-		a.closes("answered")
+		a.closes(wasAnswered)
 	}
 }
 
-// closes notes that nothing but DONE is due from the worker any more.
+// goesOn notes the worker's progress with its response. Under mu.
+func (a *attempt) goesOn() {
+	a.progress = time.Now()
+	if a.closing == wasHeld {
+		a.closedAt = a.progress
+	}
+}
+
+// What became of a response by the worker's last word of it but DONE.
+const (
+	wasAnswered = "answered"
+	wasGivenUp  = "given up"
+	wasHeld     = "held" // more of its first bytes may come (SPEC.md §10.6)
+)
+
+// closes notes that nothing but DONE must come from the worker any more.
 func (a *attempt) closes(how string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closing == "" {
+	if a.closing == "" || a.closing == wasHeld {
 		a.closing, a.closedAt = how, time.Now()
 	}
 }

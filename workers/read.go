@@ -239,12 +239,11 @@ func (a *attempt) respond(m *protocol.Response) error {
 	if err := a.checkAnswer(protocol.TypeResponse, m); err != nil {
 		return err
 	}
-	flags := m.Flags
-	held := m.Hold != nil && flags&protocol.FlagEnd == 0
+	held := m.Hold != nil && m.Flags&protocol.FlagEnd == 0
+	a.answers(m.Flags)
 	if held {
-		flags |= protocol.FlagEnd // the worker says no more of it
+		a.closes(wasHeld) // DATA may follow, and its end is not told: it is DONE
 	}
-	a.answers(flags)
 	a.calls.Lock()
 	defer a.calls.Unlock()
 	switch {
@@ -332,7 +331,7 @@ func (a *attempt) grow(n int) error {
 
 func (a *attempt) onReset(m *protocol.Reset) {
 	a.resign()
-	a.closes("given up")
+	a.closes(wasGivenUp)
 	a.calls.Lock()
 	refused := m.Code.NotBegun() && !a.spoken
 	if refused && !a.over && !a.served() {

@@ -34,14 +34,15 @@ func (w *worker) watchRequest(a *attempt, now time.Time) {
 	a.mu.Lock()
 	running := a.opened && !a.waiting
 	silence := now.Sub(a.progress)
-	// for the client: to take the response, or to send more of its body
-	waiting := a.closing == "" && (a.allowance.Left() <= 0 || !a.sentEnd && a.credit > 0)
+	// for the client: to take the response, which goes on while it is held, or to send more of its body
+	full := a.allowance.Left() <= 0 && (a.closing == "" || a.closing == wasHeld)
+	waiting := full || a.closing == "" && !a.sentEnd && a.credit > 0
 	late := running && !waiting && set.RequestTimeout > 0 && silence > set.RequestTimeout && a.resetAt.IsZero()
 	ignored := !a.resetAt.IsZero() && now.Sub(a.resetAt) > heedTimeout
 	slow := running && !a.slow && set.SlowRequest > 0 && now.Sub(a.begun) >= set.SlowRequest
 	a.slow = a.slow || slow
 	closing := a.closing
-	undone := closing != "" && !a.closed && !a.reset && now.Sub(a.closedAt) > doneTimeout
+	undone := closing != "" && !full && !a.closed && !a.reset && now.Sub(a.closedAt) > doneTimeout
 	a.mu.Unlock()
 	if slow {
 		w.tellSlow(a, now)
