@@ -141,7 +141,6 @@ func (w *worker) done(a *attempt) {
 		return
 	}
 	took := now.Sub(a.begun) // begun is settled by now
-	a.counts().ended(a.x, took, failed)
 	if name != "" {
 		w.log.Warn("slow "+a.x.word()+" ended", "request", name, "request_id", id, "took", rounded(took))
 	}
@@ -149,15 +148,19 @@ func (w *worker) done(a *attempt) {
 	if !retry && !w.conn.Buffered() { // else it refuses, or more DONEs are at hand: then all is handed over at once
 		w.pool.dispatch.topUp(w)
 	}
+	if !failed && !a.resigned {
+		if err := a.commit(); err != nil && a.x.kind == protocol.TypeOpen && !a.ended { // it was to open as its handler has it, or not at all
+			failed = true
+			a.calls.Lock()
+			a.lose(w.flaw("its acts could not be carried out: "+err.Error(), "§10.1"))
+			a.calls.Unlock()
+		}
+	}
+	a.counts().ended(a.x, took, failed)
 	if retry {
 		w.pool.dispatch.demote(w)
 		w.pool.dispatch.requeue(a.x, 0)
 	} else {
-		if !failed && !a.resigned {
-			if err := a.commit(); err != nil && a.x.kind == protocol.TypeOpen && !a.ended { // it was to open as its handler has it, or not at all
-				a.lose(w.flaw("its acts could not be carried out: "+err.Error(), "§10.1"))
-			}
-		}
 		a.x.sink.Finished()
 	}
 	w.checkShare(a.id, now)
