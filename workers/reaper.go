@@ -25,6 +25,7 @@ type Reaper struct {
 	log     hclog.Logger
 	quit    chan struct{} // closed by Close
 	ended   chan struct{} // closed when the last process has gone
+	served  bool          // that one did its work when Close asked for it; written before ended is closed, and read after
 
 	mu      sync.Mutex
 	groups  map[int]struct{} // that have to go with us; guarded by mu, as all below
@@ -104,6 +105,7 @@ func (r *Reaper) watch(p *os.Process) {
 		r.drop()
 		r.mu.Unlock()
 		if within(r.quit, 0) {
+			r.served = err == nil && state.Success()
 			return
 		}
 		r.log.Warn("the process that ends what workers leave behind is gone: another one takes its place", "pid", p.Pid, "how", how)
@@ -206,10 +208,10 @@ func (r *Reaper) Close() error {
 	left, process := r.groups, r.process
 	r.groups = nil
 	r.mu.Unlock()
-	if within(r.ended, reaperPatience) {
+	if within(r.ended, reaperPatience) && r.served {
 		return nil
 	}
-	process.Kill() // it is stopped, or stuck: its work is ours
+	process.Kill() // it is stopped or stuck, if it has not died before: its work is ours
 	for pid := range left {
 		killGroup(pid)
 	}

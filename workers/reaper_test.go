@@ -94,6 +94,30 @@ func TestAReaperThatIsStoppedKeepsNobodyWaiting(t *testing.T) {
 	killed(t, c)
 }
 
+func TestAReaperThatHasJustDiedLeavesItsWorkToClose(t *testing.T) {
+	for name, noticed := range map[string]bool{"noticed": true, "or not": false} {
+		t.Run(name, func(t *testing.T) {
+			r, _ := startTestReaper(t)
+			c := left(t)
+			r.register(c.Process.Pid)
+			syscall.Kill(r.at(), syscall.SIGKILL)
+			for noticed && r.serving() {
+				time.Sleep(time.Millisecond)
+			}
+			if err := r.Close(); err != nil {
+				t.Error(err)
+			}
+			killed(t, c)
+		})
+	}
+}
+
+func (r *Reaper) serving() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pipe != nil
+}
+
 func TestAReaperThatReadsNothingIsReplaced(t *testing.T) {
 	for name, notice := range map[string]func(r *Reaper){
 		"since its pipe is full": func(r *Reaper) { // there are no such processes
