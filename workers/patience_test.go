@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -177,7 +178,8 @@ func TestAnEventCutAtTheDrainDeadlineGoesToTheNewWorker(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := new(fakeHub)
-				p, _ := newFakePool(t, Settings{Workers: 1, Hub: h, DrainTimeout: time.Second, StopTimeout: time.Second}, always(handler(func(w *fakeWorker, m *protocol.Incoming) {
+				set, log := logged(Settings{Workers: 1, Hub: h, DrainTimeout: time.Second, StopTimeout: time.Second})
+				p, _ := newFakePool(t, set, always(handler(func(w *fakeWorker, m *protocol.Incoming) {
 					h.note(fmt.Sprint("generation ", w.hello.Generation, " attempt ", m.Attempt))
 					switch {
 					case w.hello.Generation > 1:
@@ -197,9 +199,13 @@ func TestAnEventCutAtTheDrainDeadlineGoesToTheNewWorker(t *testing.T) {
 				s.result()
 				h.expect(t, "generation 1 attempt 1", "generation 2 attempt 2", "c1: SEND m", "finished")
 				for _, e := range events {
-					if len(e.Cut) > 0 {
-						t.Errorf("%v was reported as cut", e.Cut)
+					if len(e.Cut) > 0 || e.Drained > 0 {
+						t.Errorf("%v were reported as cut, and %d as drained", e.Cut, e.Drained)
 					}
+				}
+				wants(t, log, "an event is taken from its worker")
+				if strings.Contains(log.String(), "code still runs for what has been answered") {
+					t.Error("the log takes the event for a request that was answered")
 				}
 			})
 		})

@@ -93,26 +93,31 @@ func (p *Pool) retire(w *worker) (drained int, cut []string) {
 	w.drain(set.DrainTimeout)
 	if !within(w.drained, set.DrainTimeout) {
 		undone := w.requestsAtHand()
-		cut = w.cut()
-		drained -= min(drained, len(cut))
-		event, requests := "drain deadline passed, requests are cut", cut
-		if len(cut) == 0 {
-			event, requests = "drain deadline passed, and code still runs for what has been answered", undone
+		taken := 0
+		cut, taken = w.cut()
+		drained -= min(drained, len(cut)+taken)
+		switch {
+		case len(cut) > 0:
+			w.log.Warn("drain deadline passed, requests are cut", "drain_timeout", set.DrainTimeout.String(), "requests", cut)
+		case taken == 0: // else the log has each of them
+			w.log.Warn("drain deadline passed, and code still runs for what has been answered",
+				"drain_timeout", set.DrainTimeout.String(), "requests", undone)
 		}
-		w.log.Warn(event, "drain_timeout", set.DrainTimeout.String(), "requests", requests)
 		within(w.drained, min(set.StopTimeout, time.Second)) // a moment to heed the RESET
 	}
 	w.stop()
 	return drained, cut
 }
 
-// cut gives up every stream of the worker, and names the requests whose response was not whole. Events go to another worker.
-func (w *worker) cut() (names []string) {
+// cut gives up every stream of the worker, and names the requests whose response was not whole. The events that it took go to another worker.
+func (w *worker) cut() (names []string, taken int) {
 	for _, a := range w.attempts() {
 		f := &protocol.Failure{Kind: protocol.FailedDrained, Detail: fmt.Sprintf("%s was replaced, and drain_timeout (%v) passed", w, w.gen.settings.DrainTimeout)}
 		if a.cutShort() {
 			if a.giveUp(protocol.Reset{Code: protocol.ResetDrained}, f) {
-				w.log.Warn("drain deadline passed, an event is taken from its worker and delivered once more", "stream", a.id)
+				taken++
+				w.log.Warn("drain deadline passed, an event is taken from its worker and delivered once more",
+					"drain_timeout", w.gen.settings.DrainTimeout.String(), "stream", a.id)
 			}
 			continue
 		}
@@ -121,7 +126,7 @@ func (w *worker) cut() (names []string) {
 		}
 		a.giveUp(protocol.Reset{Code: protocol.ResetDrained}, f)
 	}
-	return names
+	return names, taken
 }
 
 // drain tells a worker that was withdrawn to finish what it has, for which it gets so long, and to exit; 0 is as long as
