@@ -18,7 +18,10 @@ func (w *worker) onUnknown(t protocol.Type, stream uint32) error {
 	a, err := w.find(stream, t)
 	if a != nil {
 		f := w.flaw("it sent "+t.String()+", which this host does not know", "§11.2")
-		if a.giveUp(reset, f) {
+		if a.giveUp(reset, f) { // its acts are dropped, too, though its response may be whole
+			name, id := w.requestOf(a)
+			w.log.Warn("unknown message refused, and what it belongs to given up with its acts",
+				"type", t.String(), "request", name, "request_id", id, "stream", stream)
 			a.spoil(f)
 		}
 	}

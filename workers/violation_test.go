@@ -181,6 +181,31 @@ func TestUnknownMessageIsRefusedByName(t *testing.T) {
 	})
 }
 
+func TestAnUnknownMessageAfterAWholeResponseIsToldOfWithTheRequestWhoseActsItCosts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(fakeHub)
+		set, log := logged(Settings{Workers: 1, Hub: h})
+		p, _ := newFakePool(t, set, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+			w.say(r.Stream, 0, "a")
+			w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd, Status: 200, Body: []byte("whole")})
+			w.conn.Send(frame(0x92, 60, byte(r.Stream)))
+			w.conn.Send(frame(0x92, 60, byte(r.Stream)))
+			w.conn.Send(&protocol.Done{Stream: r.Stream})
+		})))
+		defer p.Stop(context.Background())
+		ready()
+		s := newSink()
+		p.Submit(&protocol.Exchange{Request: asked("/whole"), Sink: s})
+		if got := s.result(); got != "whole" || len(h.all()) != 0 {
+			t.Errorf("it came to %q, with acts %q", got, h.all())
+		}
+		found := log.entries("unknown message refused")
+		if len(found) != 1 || !strings.Contains(found[0], "id-whole") || !strings.Contains(found[0], "type 60") {
+			t.Errorf("it is logged as %q", found)
+		}
+	})
+}
+
 func TestWorkersThatSayTooMuchBeforeREADYDoNotStart(t *testing.T) {
 	for _, c := range []struct {
 		name string
