@@ -132,7 +132,8 @@ func (a *attempt) Consumed(n int) {
 		return
 	}
 	if grant := a.allowance.Release(n); grant > 0 {
-		a.goesOn()                                                       // the worker's silence begins here: it may have waited for this
+		// The worker's silence begins here: it may have waited for this.
+		a.goesOn()
 		a.worker.conn.Send(&protocol.Window{Stream: a.id, Bytes: grant}) // a broken pipe shows in the worker's exit
 	}
 }
@@ -205,7 +206,8 @@ func (a *attempt) spoilLocked(f *protocol.Failure) {
 	}
 	a.over = true
 	if !a.headed && !a.x.isEvent() && !a.x.warming {
-		a.worker.log.Error("request failed: its worker did not answer it", append(a.x.named(), "stream", a.id, "error", f.Detail)...)
+		args := append(a.x.named(), "stream", a.id, "error", f.Detail)
+		a.worker.log.Error("request failed: its worker did not answer it", args...)
 	}
 	a.lose(f)
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// TestAHeldResponseMayGoOnForAsLongAsItDoes sends the first bytes of a held response slowly, and then as slowly as its client takes them.
+// TestAHeldResponseMayGoOnForAsLongAsItDoes sends the first bytes of a held response slowly, and then as slowly as its
+// client takes them.
 func TestAHeldResponseMayGoOnForAsLongAsItDoes(t *testing.T) {
 	hold := func(w *fakeWorker, r *protocol.Request) {
 		w.conn.Send(&protocol.Response{Stream: r.Stream, Status: 200, Hold: &protocol.Hold{Groups: []string{"g"}}})
@@ -60,7 +61,8 @@ func TestAHeldResponseMayGoOnForAsLongAsItDoes(t *testing.T) {
 				if s.failure != nil {
 					t.Error(s.failure)
 				}
-				if found := log.entries("has no DONE"); len(found) > 0 != (c.want != "") || !strings.Contains(log.String(), c.want) {
+				found := log.entries("has no DONE")
+				if len(found) > 0 != (c.want != "") || !strings.Contains(log.String(), c.want) {
 					t.Errorf("the log says %q", found)
 				}
 			})

@@ -149,8 +149,8 @@ func (w *worker) done(a *attempt) {
 		w.pool.dispatch.topUp(w)
 	}
 	if !failed && !a.resigned {
-		if err := a.commit(); err != nil && a.x.kind == protocol.TypeOpen && !a.ended { // it was to open as its handler has it, or not at all
-			failed = true
+		if err := a.commit(); err != nil && a.x.kind == protocol.TypeOpen && !a.ended {
+			failed = true // it was to open as its handler has it, or not at all
 			a.calls.Lock()
 			a.lose(w.flaw("its acts could not be carried out: "+err.Error(), "§10.1"))
 			a.calls.Unlock()

@@ -109,7 +109,8 @@ func (p *Pool) retire(w *worker) (drained int, cut []string) {
 	return drained, cut
 }
 
-// cut gives up every stream of the worker, and names the requests whose response was not whole. The events that it took go to another worker.
+// cut gives up every stream of the worker, and names the requests whose response was not whole. The events that it
+// took go to another worker.
 func (w *worker) cut() (names []string, taken int) {
 	for _, a := range w.attempts() {
 		f := &protocol.Failure{Kind: protocol.FailedDrained, Detail: fmt.Sprintf("%s was replaced, and drain_timeout (%v) passed", w, w.gen.settings.DrainTimeout)}
