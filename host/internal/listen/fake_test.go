@@ -57,6 +57,7 @@ type fake struct {
 func (f *fake) Traits() protocol.Traits { return f.traits }
 
 func (f *fake) Submit(x *protocol.Exchange) protocol.Ticket {
+	f.busy.Add(1) // before it counts: whoever has seen all calls may wait
 	f.calls.Add(1)
 	c := &call{sink: x.Sink, repeatable: x.Repeatable, credit: protocol.DefaultWindow, allowance: protocol.DefaultWindow, gone: make(chan struct{})}
 	c.cond.L = &c.mu
@@ -65,7 +66,6 @@ func (f *fake) Submit(x *protocol.Exchange) protocol.Ticket {
 	c.request.Headers = append([]string(nil), r.Headers...)
 	c.body = append([]byte(nil), r.Body...)
 	c.complete = r.Flags&protocol.FlagEnd != 0
-	f.busy.Add(1)
 	go func() {
 		defer f.busy.Done()
 		c.say(func() { c.sink.Begin(c) })

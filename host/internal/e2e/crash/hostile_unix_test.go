@@ -31,10 +31,11 @@ func resident(h *harness.Host) int64 {
 	return n << 10
 }
 
-func TestTenThousandClientsOfAStuckPoolFillBoundedMemory(t *testing.T) {
-	clients := 10_000
-	if testing.Short() {
-		clients = 1000
+// Ten thousand in its long form.
+func TestThousandsOfClientsOfAStuckPoolFillBoundedMemory(t *testing.T) {
+	clients := 3000
+	if harness.Long {
+		clients = 10_000
 	}
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil && uint64(limit.Cur) < uint64(clients)+1000 {
