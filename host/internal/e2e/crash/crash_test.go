@@ -51,17 +51,19 @@ func TestAWorkersDeathHarmsOnlyItsRequest(t *testing.T) {
 		}
 	}
 
+	others.Stop()
 	h.AwaitReady()
 	for _, pid := range h.PIDs() {
-		h.AwaitReady()          // a GET that is hit twice is lost
-		harness.KillNow(t, pid) // idle ones, or busy with a GET of the others
+		others := harness.NewLoad(h).Kept(3) // of each kill its own: a GET that is hit twice is lost
+		h.Eventually("the others are served", func() bool { return others.Served.Load() > 0 })
+		harness.KillNow(t, pid) // idle, or busy with a GET of the others
 		harness.AwaitGone(t, pid)
 		if code, text := h.Get("/hello"); code != 200 {
 			t.Errorf("after the death of an idle worker: %d %s", code, text)
 		}
+		h.AwaitReady()
+		others.Stop()
 	}
-	h.AwaitReady()
-	others.Stop()
 	if n := h.Begun("POST /once"); n != 1 {
 		t.Errorf("the POST was begun %d times", n)
 	}
