@@ -87,8 +87,3 @@ func (f *front) limit(c *config.Config, g *guard) {
 		f.crowd.Room(room)
 	}
 }
-
-// equip has a listener heed all this.
-func (f *front) equip(o *listen.Options, g *guard) {
-	o.Access, o.RequestID, o.Crowd, o.RateLimit, o.Proxies = g.access, g.id, f.crowd, g.rate, g.proxies
-}

@@ -195,18 +195,27 @@ func (h *host) run() error {
 func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Options {
 	c := made.config
 	o := listen.Options{
-		Address: l.Address, Protocol: l.Protocol, Framing: framing(&l.Sockets), Backend: p.workers, Limits: listenLimits(c.HTTP), Public: c.HTTP.Public, Spool: h.spool, Hub: h.hub, Sockets: socketLimits(&l.Sockets),
-		Dev: c.Dev, Logger: h.log.With("listener", l.Address),
+		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Hub: h.hub, Crowd: h.front.crowd,
+		Dev: c.Dev, Logger: h.log.With("listener", l.Address), Terms: listenTerms(made, l, p),
 	}
 	if h.watch != watchOff && c.Dev {
 		o.Fault = p.lastFault
 	}
-	o.MaxConnections = l.MaxConns
-	h.front.equip(&o, made.guard)
-	if l.TLS != nil {
-		o.TLS = &listen.TLSFiles{Certificate: l.TLS.Certificate, Key: l.TLS.Key}
-	}
 	return o
+}
+
+// listenTerms are those of a listener's options that a reload may change.
+func listenTerms(made *setup, l config.Listen, p *pool) listen.Terms {
+	c, g := made.config, made.guard
+	t := listen.Terms{
+		Backend: p.workers, Limits: listenLimits(c.HTTP), Public: c.HTTP.Public,
+		Framing: framing(&l.Sockets), Sockets: socketLimits(&l.Sockets), MaxConnections: l.MaxConns,
+		Access: g.access, RequestID: g.id, RateLimit: g.rate, Proxies: g.proxies,
+	}
+	if l.TLS != nil {
+		t.TLS = &listen.TLSFiles{Certificate: l.TLS.Certificate, Key: l.TLS.Key}
+	}
+	return t
 }
 
 func listenLimits(c config.HTTP) listen.Limits {

@@ -190,7 +190,7 @@ func (p *pass) prepareListener(next plannedListener) (*listener, error) {
 	if len(next.changes) == 0 && len(p.plan.http) == 0 && l.pool == next.old.pool {
 		return l, nil
 	}
-	ready, err := l.server.PrepareOptions(h.listenOptions(&p.made, next.config, l.pool))
+	ready, err := l.server.Prepare(listenTerms(&p.made, next.config, l.pool))
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", next.config.Address, err)
 	}

@@ -7,7 +7,7 @@ import "context"
 // handshake bounds all that a connection waits for before it is open: handshake_timeout counts once, whatever it is
 // that takes long.
 func (s *Server) handshake(client context.Context) (context.Context, context.CancelFunc) {
-	if limit := s.terms.Load().sockets.HandshakeTimeout; limit > 0 {
+	if limit := s.terms.Load().Sockets.HandshakeTimeout; limit > 0 {
 		return context.WithTimeout(client, limit)
 	}
 	return context.WithCancel(client)
@@ -17,7 +17,7 @@ func (s *Server) handshake(client context.Context) (context.Context, context.Can
 // known is false if the handshake or the listener ends before. Normally it is known, and nothing waits.
 func (s *Server) acquainted(handshake context.Context) (handles, known bool) {
 	for {
-		traits := s.terms.Load().backend.Traits()
+		traits := s.terms.Load().Backend.Traits()
 		if traits.Awaited == nil {
 			return traits.Events.Any(), true
 		}

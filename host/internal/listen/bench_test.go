@@ -82,7 +82,9 @@ func BenchmarkListenWithAll(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer access.Close()
-	benchListen(b, Options{Access: access, RequestID: "X-Request-Id", RateLimit: NewRateLimit(1_000_000, 1_000_000)})
+	benchListen(b, Options{Terms: Terms{
+		Access: access, RequestID: "X-Request-Id", RateLimit: NewRateLimit(1_000_000, 1_000_000),
+	}})
 }
 
 func benchListen(b *testing.B, o Options) {

@@ -42,7 +42,7 @@ func (e *badBody) Unwrap() error { return e.err }
 var errTooLong = errors.New("the body is longer than max_body")
 
 func (t *terms) intake(w http.ResponseWriter, r *http.Request) *intake {
-	in := &intake{w: w, r: r, max: t.limits.MaxBody, timeout: t.limits.ReadTimeout}
+	in := &intake{w: w, r: r, max: t.Limits.MaxBody, timeout: t.Limits.ReadTimeout}
 	if c := recordOf(w); c != nil {
 		c.in = in
 	}
@@ -141,7 +141,7 @@ func (x *exchange) takeWhole(in *intake) error {
 	if want := in.r.ContentLength; !x.poor && want >= 0 && want <= protocol.MaxData && int64(cap(buffer)) < want {
 		buffer = make([]byte, 0, want)
 	}
-	most := max(x.terms.limits.BodyBuffer, ownMemory)
+	most := max(x.terms.Limits.BodyBuffer, ownMemory)
 	room := int64(ownMemory)
 	if x.poor {
 		buffer, room = nil, 0

@@ -246,7 +246,7 @@ type strictConn struct {
 }
 
 func newStrictConn(c net.Conn, s *Server) *strictConn {
-	return &strictConn{Conn: c, server: s, scan: scanner{limit: s.terms.Load().limits.MaxHeader + 8<<10}}
+	return &strictConn{Conn: c, server: s, scan: scanner{limit: s.terms.Load().Limits.MaxHeader + 8<<10}}
 }
 
 // poison makes any request line, header, end of a head, line of a chunk or trailer invalid, so that net/http answers
@@ -307,7 +307,7 @@ func (c *strictConn) Read(p []byte) (int, error) {
 
 // time bounds what is left of a header block that has begun, or ends that.
 func (c *strictConn) time(on bool) {
-	if limit := c.server.terms.Load().limits.HeaderTimeout; !on {
+	if limit := c.server.terms.Load().Limits.HeaderTimeout; !on {
 		c.Conn.SetReadDeadline(time.Time{})
 	} else if limit > 0 {
 		c.Conn.SetReadDeadline(time.Now().Add(limit))

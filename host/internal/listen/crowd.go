@@ -149,7 +149,7 @@ func (k *Crowd) acceptFor(l net.Listener, s *Server) (c net.Conn, who netip.Addr
 			return nil, who, err
 		}
 		who, full := k.enter(c)
-		if most := s.terms.Load().most; full == "" && most > 0 && s.clients.count() >= most {
+		if most := s.terms.Load().MaxConnections; full == "" && most > 0 && s.clients.count() >= most {
 			k.leave(who)
 			full = "max_connections of the listener"
 		}

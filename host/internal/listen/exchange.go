@@ -73,7 +73,7 @@ func newExchange(s *Server, t *terms, eager bool) *exchange {
 	x := exchanges.Get().(*exchange)
 	x.server, x.terms = s, t.keep()
 	x.holds.Store(1)
-	most := int(x.terms.limits.ResponseBuffer)
+	most := int(x.terms.Limits.ResponseBuffer)
 	x.log.eager, x.log.limit, x.log.most = eager, min(most, ownMemory), most
 	return x
 }
@@ -97,7 +97,7 @@ func (x *exchange) submit() {
 	if x.record != nil {
 		x.submitted = time.Now()
 	}
-	x.ticket = x.terms.backend.Submit(&x.Exchange)
+	x.ticket = x.terms.Backend.Submit(&x.Exchange)
 }
 
 // leave is the handler's last word. If the response was not whole yet, nobody waits for it any more.

@@ -73,7 +73,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, v verdict, detai
 	}
 	h := w.Header()
 	if v.later {
-		h.Set("Retry-After", retryAfter(s.terms.Load().backend.Traits().RetryAfter))
+		h.Set("Retry-After", retryAfter(s.terms.Load().Backend.Traits().RetryAfter))
 	}
 	title := strconv.Itoa(v.status) + " " + http.StatusText(v.status)
 	if !s.options.Dev {

@@ -252,7 +252,10 @@ func start(t testing.TB, work func(c *call), change ...func(*Options)) *house {
 	t.Helper()
 	h := &house{t: t, backend: &fake{work: work}, logged: new(safeBuffer)}
 	log := hclog.New(&hclog.LoggerOptions{Output: h.logged, Level: hclog.Debug})
-	o := Options{Address: "127.0.0.1:0", Backend: h.backend, Limits: DefaultLimits(), Spool: NewSpool(t.TempDir(), 1<<30, log), Logger: log}
+	o := Options{
+		Address: "127.0.0.1:0", Spool: NewSpool(t.TempDir(), 1<<30, log), Logger: log,
+		Terms: Terms{Backend: h.backend, Limits: DefaultLimits()},
+	}
 	for _, f := range change {
 		f(&o)
 	}

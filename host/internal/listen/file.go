@@ -18,7 +18,7 @@ import (
 // deliverFile serves the response's file. One that can't be served makes it no valid response: 502, as with any other, and the log says why.
 func (x *exchange) deliverFile(w http.ResponseWriter, r *http.Request) {
 	m := &x.response
-	traits := x.terms.backend.Traits()
+	traits := x.terms.Backend.Traits()
 	f, info, err := openUnder(traits.FileRoots, m.File)
 	if err == nil {
 		if err = permitted(traits.Owner, m.File, info); err != nil {

@@ -71,9 +71,9 @@ func tooLarge(format string, args ...any) error {
 // takeForm reads the body as a form. Its errors are *badBody. What PHP takes is taken: parts that name nothing, and a
 // form that ends too soon.
 func (x *exchange) takeForm(in *intake, boundary string) error {
-	x.form = &form{spool: x.server.spool, owner: x.terms.backend.Traits().Owner}
+	x.form = &form{spool: x.server.spool, owner: x.terms.Backend.Traits().Owner}
 	out := new(protocol.Form)
-	limits := &x.terms.limits
+	limits := &x.terms.Limits
 	reader := multipart.NewReader(in, boundary)
 	text, nameless := 0, 0
 	var buffer []byte

@@ -25,7 +25,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *held {
 	id := under.identify(w, r)
 	target, status, wrong := check(r) // as it came: a proxy may have more to say of its host
 	scheme := ""
-	if p := under.proxies; p != nil {
+	if p := under.Proxies; p != nil {
 		var err error
 		if scheme, err = p.believe(r); err != nil {
 			remedy := ": let the proxy in front remove the header that it does not set"
@@ -34,7 +34,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *held {
 		}
 	}
 	// a proxy that names no client may speak for many
-	if limit := under.rate; limit != nil && (under.proxies == nil || !under.proxies.trusts(r.RemoteAddr)) {
+	if limit := under.RateLimit; limit != nil && (under.Proxies == nil || !under.Proxies.trusts(r.RemoteAddr)) {
 		if wait := limit.allow(r.RemoteAddr); wait > 0 {
 			w.Header()["Retry-After"] = []string{retryAfter(wait)}
 			s.tooMany(w, r)
@@ -59,7 +59,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *held {
 
 // forward has the Backend answer, and returns what handle does.
 func (s *Server) forward(w http.ResponseWriter, r *http.Request, under *terms, target, scheme, id string) *held {
-	traits := under.backend.Traits()
+	traits := under.Backend.Traits()
 	x := newExchange(s, under, traits.Spool)
 	defer x.leave()
 	x.claim(r)
@@ -90,7 +90,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, under *terms, t
 	if traits.Forms {
 		boundary, isForm, err = formBoundary(r.Header.Get("Content-Type"))
 	}
-	neverFits := (isForm || traits.WholeBody) && r.ContentLength-under.limits.BodyBuffer > s.spool.quota // so "try again later" would be untrue
+	neverFits := (isForm || traits.WholeBody) && r.ContentLength-under.Limits.BodyBuffer > s.spool.quota // so "try again later" would be untrue
 	if r.ContentLength > in.max || neverFits {
 		s.refuse(w, r, in, verdict{status: http.StatusRequestEntityTooLarge}, errTooLong.Error())
 		return nil

@@ -486,7 +486,7 @@ func TestReloadClosesNoHeldResponseAndDoesNotWaitForOne(t *testing.T) {
 		l.held(1)
 		o := l.options
 		o.Limits.MaxHeader *= 2 // another front
-		p, err := l.PrepareOptions(o)
+		p, err := l.Prepare(o.Terms)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,7 @@ func (p *held) endTimer() {
 
 // nextTick is how long nothing has to be done if nothing happens.
 func (p *held) nextTick(now time.Duration) time.Duration {
-	limits := &p.server.terms.Load().sockets
+	limits := &p.server.terms.Load().Sockets
 	next := laterLook
 	if limits.PingInterval > 0 && p.encoding.events {
 		next = min(next, time.Duration(p.wrote.Load())+limits.PingInterval-now)
@@ -39,7 +39,7 @@ func (p *held) nextTick(now time.Duration) time.Duration {
 
 // tick runs when the timer is due, never twice at once.
 func (p *held) tick() {
-	limits := &p.server.terms.Load().sockets
+	limits := &p.server.terms.Load().Sockets
 	now := sinceEpoch()
 	switch {
 	case limits.IdleTimeout > 0 && now-time.Duration(p.spoke.Load()) >= limits.IdleTimeout:

@@ -28,7 +28,7 @@ func (x *exchange) keep(wish *protocol.Hold) {
 		p.kind, p.encoding.events = protocol.ProtoSSE, true
 	}
 	p.encoding.chunked = x.request.Version == "1.1"
-	who, ok := x.server.tally.enter(x.request.Remote, x.terms.sockets.MaxPerAddress)
+	who, ok := x.server.tally.enter(x.request.Remote, x.terms.Sockets.MaxPerAddress)
 	if !ok {
 		p.wrong = errCrowded
 		return

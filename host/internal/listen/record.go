@@ -75,7 +75,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 // accessLog is where a request that begins now is noted, and is to be released; nil is nowhere.
 func (s *Server) accessLog() *AccessLog {
 	for {
-		a := s.terms.Load().access
+		a := s.terms.Load().Access
 		if a == nil || a.hold() {
 			return a
 		}

@@ -10,7 +10,7 @@ import (
 // identify settles the request's id and tells the client. "" is without. A given one that is not fit is taken away, so that no worker sees another one than
 // the log does.
 func (t *terms) identify(w http.ResponseWriter, r *http.Request) (id string) {
-	name := t.id
+	name := t.RequestID
 	if name == "" {
 		return ""
 	}

@@ -109,7 +109,7 @@ func framing(name string) bool { return name == "Content-Length" || hopByHop(nam
 
 // about is what a log line says of the request and of the worker that has it, followed by args.
 func (x *exchange) about(args ...any) []any {
-	all := []any{"request", x.name(), "request_id", x.request.ID, "pool", x.terms.backend.Traits().Pool}
+	all := []any{"request", x.name(), "request_id", x.request.ID, "pool", x.terms.Backend.Traits().Pool}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.stream != nil {
@@ -206,7 +206,7 @@ func (x *exchange) copyHeaders(h http.Header, pairs []string) {
 		switch {
 		case name == "Connection":
 			connection = append(connection, value)
-		case hopByHop(name), name == x.terms.id: // the id stays the one of the log
+		case hopByHop(name), name == x.terms.RequestID: // the id stays the one of the log
 		case h[name] == nil:
 			values = append(values, value)
 			h[name] = values[len(values)-1 : len(values) : len(values)]

@@ -74,28 +74,17 @@ const (
 
 // Options describe one listener.
 type Options struct {
-	Address  string    // host:port, :port or unix:/path
-	Protocol string    // HTTP if empty; TCP and UDP need a Hub, and heed no option that is about requests
-	Framing  Framing   // of TCP
-	TLS      *TLSFiles // nil: plain HTTP
-	Backend  Backend
-	Limits   Limits
+	Address  string   // host:port, :port or unix:/path
+	Protocol string   // HTTP if empty; TCP and UDP need a Hub, and heed no terms that are about requests
 	Hub      *hub.Hub // keeps long-lived connections, for all listeners of a host; nil: there are none
-	Sockets  SocketLimits
-	Public   string // folder of static files, served before the Backend is asked; "" is off
-	Spool    *Spool // shared by all listeners of a host
-	Dev      bool   // error pages show details
-
-	MaxConnections int        // of this listener; 0 is without a limit of its own
-	Crowd          *Crowd     // shared by all listeners of a host; nil is without a limit
-	Proxies        *Proxies   // nil: forwarding headers are the workers' to judge
-	RateLimit      *RateLimit // shared by all listeners of a host; nil is off
-
-	Access    *AccessLog // shared by all listeners of a host; nil is off
-	RequestID string     // the header that carries a request's id both ways, in its canonical form; "" is off
-	// Fault, if not nil, says why the newest code does not run; "" if it does. Browsers are shown it in place of a page; it may be called at any time.
+	Spool    *Spool   // shared by all listeners of a host
+	Crowd    *Crowd   // shared by all listeners of a host; nil is without a limit
+	Dev      bool     // error pages show details
+	// Fault, if not nil, says why the newest code does not run; "" if it does. Browsers are shown it in place of a
+	// page; it may be called at any time.
 	Fault  func() string
 	Logger hclog.Logger
+	Terms  // those that the listener begins with
 }
 
 // Server is one listener. One of HTTP speaks HTTP/1.1 and HTTP/2 with prior knowledge, or HTTP/1.1 and HTTP/2 by ALPN over TLS. Its methods are safe for
@@ -120,12 +109,10 @@ type Server struct {
 	answered    answers
 	malformed   hub.Throttle // of requests that were refused for what they are
 
-	mu         sync.Mutex
-	fronts     []*front  // the last one accepts, the others have connections left; guarded by mu, as all below
-	publicPath string    // of public; "" is off
-	tlsFiles   *TLSFiles // of certificate; nil is plain HTTP
-	closed     bool
-	over       bool // Close was called
+	mu     sync.Mutex
+	fronts []*front // the last one accepts, the others have connections left; guarded by mu, as all below
+	closed bool
+	over   bool // Close was called
 }
 
 // New makes a listener without binding it. It reads the certificate and opens the public folder, so that their errors come early.
@@ -142,8 +129,8 @@ func New(o Options) (*Server, error) {
 	if o.Spool == nil {
 		o.Spool = NewSpool("", 4<<30, o.Logger)
 	}
-	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, tally: newTally(), ending: make(chan struct{}), publicPath: o.Public, tlsFiles: o.TLS}
-	s.terms.Store(newTerms(o.change()))
+	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, tally: newTally(), ending: make(chan struct{})}
+	s.terms.Store(newTerms(o.Terms))
 	if err := s.Reload(); err != nil {
 		return nil, err
 	}
@@ -254,7 +241,7 @@ func (s *Server) farewell(ctx context.Context) (left int) {
 	if s.options.Hub == nil || s.options.Protocol == UDP { // that address may be a listener of TCP, too
 		return 0
 	}
-	spread := s.terms.Load().sockets.ShutdownSpread
+	spread := s.terms.Load().Sockets.ShutdownSpread
 	if ctx.Err() != nil {
 		spread = 0
 	}
@@ -311,10 +298,11 @@ func (s *Server) Reload() error { return errors.Join(s.ReloadTLS(), s.reloadPubl
 func (s *Server) reloadPublic() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.publicPath == "" || s.closed {
+	path := s.terms.Load().Public
+	if path == "" || s.closed {
 		return nil
 	}
-	p, err := openFolder(s.publicPath)
+	p, err := openFolder(path)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (c *tcpConn) read() error {
 		if err != nil {
 			return err
 		}
-		c.framer.most = c.server.terms.Load().sockets.maxMessage()
+		c.framer.most = c.server.terms.Load().Sockets.maxMessage()
 		switch {
 		case c.deaf:
 			if c.late += len(p); c.late > lateBytes {
@@ -147,7 +147,7 @@ func (c *tcpConn) part(err error) (code int, reason string, clean bool) {
 func (c *tcpConn) take(data []byte) error {
 	now := sinceEpoch()
 	c.spoke.Store(int64(now))
-	if limits := &c.server.terms.Load().sockets; limits.MessageRate > 0 {
+	if limits := &c.server.terms.Load().Sockets; limits.MessageRate > 0 {
 		step := time.Second / time.Duration(limits.MessageRate)
 		burst := limits.MessageBurst
 		if burst <= 0 {
@@ -289,7 +289,7 @@ func (c *tcpConn) endTimer() {
 }
 
 func (c *tcpConn) nextTick(now time.Duration) time.Duration {
-	if limit := c.server.terms.Load().sockets.IdleTimeout; limit > 0 {
+	if limit := c.server.terms.Load().Sockets.IdleTimeout; limit > 0 {
 		return max(min(laterLook, time.Duration(c.spoke.Load())+limit-now), time.Millisecond)
 	}
 	return laterLook
@@ -301,7 +301,7 @@ func (c *tcpConn) tick() {
 	if c.waiting.Load() { // it is we who don't read
 		c.spoke.Store(int64(now))
 	}
-	if limit := c.server.terms.Load().sockets.IdleTimeout; limit > 0 && now-time.Duration(c.spoke.Load()) >= limit {
+	if limit := c.server.terms.Load().Sockets.IdleTimeout; limit > 0 && now-time.Duration(c.spoke.Load()) >= limit {
 		c.link.Hangup(protocol.CloseGoing, "idle for too long")
 		return
 	}

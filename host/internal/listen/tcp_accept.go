@@ -40,7 +40,7 @@ func (s *Server) serveTCP() error {
 
 // Problem says why a listener of TCP or UDP serves nobody, and what to do; "" if all is well.
 func (s *Server) Problem() string {
-	events := s.terms.Load().backend.Traits().Events
+	events := s.terms.Load().Backend.Traits().Events
 	if s.options.Protocol == HTTP || s.options.Protocol == UDP && events.Message || s.options.Protocol == TCP && events.Any() {
 		return ""
 	}
@@ -61,13 +61,13 @@ func (s *Server) welcome(below *client) {
 	defer cancel()
 	s.acquainted(ctx)
 	under := s.terms.Load()
-	limits := &under.sockets
+	limits := &under.Sockets
 	remote := ""
 	if a := below.RemoteAddr(); a.Network() == "tcp" {
 		remote = a.String()
 	}
 	if wrong := s.Problem(); wrong != "" {
-		s.complain("clients are turned away: "+wrong, "remote", remote, "pool", under.backend.Traits().Pool)
+		s.complain("clients are turned away: "+wrong, "remote", remote, "pool", under.Backend.Traits().Pool)
 		below.Close()
 		return
 	}
@@ -77,7 +77,7 @@ func (s *Server) welcome(below *client) {
 		below.Close()
 		return
 	}
-	c := &tcpConn{server: s, below: below, who: who, framer: framer{framing: under.framing, loan: loan{spool: s.spool}}}
+	c := &tcpConn{server: s, below: below, who: who, framer: framer{framing: under.Framing, loan: loan{spool: s.spool}}}
 	if !c.secure(ctx) || !c.open(ctx, under, remote) || !s.begin(c.run) { // run ends with the connection
 		if c.link != nil {
 			c.link.Closed(protocol.CloseBroken, "", false)

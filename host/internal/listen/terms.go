@@ -13,26 +13,34 @@ import (
 	"github.com/workerhost/workerhost/host/internal/hub"
 )
 
-// terms never change. They are replaced as a whole.
-type terms struct {
-	backend Backend
-	limits  Limits
-	sockets SocketLimits
-	held    *hub.Terms    // for long-lived connections
-	framing Framing       // of TCP connections that begin
-	most    int           // connections of the listener; 0 is without a limit
-	proxies *Proxies      // nil: forwarding headers are the workers' to judge
-	rate    *RateLimit    // nil is off
-	access  *AccessLog    // nil is off
-	id      string        // the header of a request's id; "" is off
-	users   atomic.Int64  // requests under way, plus one until they are replaced
-	idle    chan struct{} // closed when nobody is left
+// Terms are what a listener serves under, and all that a reload may change of it. Whether there is TLS stays.
+type Terms struct {
+	Backend Backend
+	Limits  Limits
+	Sockets SocketLimits
+	Framing Framing   // of TCP connections that begin from now on
+	Public  string    // folder of static files, served before the Backend is asked; "" is off
+	TLS     *TLSFiles // nil: plain HTTP
+
+	MaxConnections int        // of this listener; 0 is without a limit of its own, and those that are open stay
+	Proxies        *Proxies   // nil: forwarding headers are the workers' to judge
+	RateLimit      *RateLimit // shared by all listeners of a host; nil is off
+	Access         *AccessLog // shared by all listeners of a host; nil is off
+	RequestID      string     // the header that carries a request's id both ways, in its canonical form; "" is off
 }
 
-func newTerms(c Change) *terms {
-	t := &terms{backend: c.Backend, limits: c.Limits, sockets: c.Sockets, held: c.Sockets.hubTerms(c.Backend), framing: c.Framing, most: c.MaxConnections, proxies: c.Proxies, rate: c.RateLimit, access: c.Access, id: c.RequestID, idle: make(chan struct{})}
-	t.users.Store(1)
-	return t
+// terms count who is served under them. They are replaced as a whole.
+type terms struct {
+	Terms
+	held  *hub.Terms    // for long-lived connections
+	users atomic.Int64  // requests under way, plus one until they are replaced
+	idle  chan struct{} // closed when nobody is left
+}
+
+func newTerms(t Terms) *terms {
+	counted := &terms{Terms: t, held: t.Sockets.hubTerms(t.Backend), idle: make(chan struct{})}
+	counted.users.Store(1)
+	return counted
 }
 
 // hold gives the terms of a request that begins now; it calls release when it has ended.
@@ -48,10 +56,10 @@ func (s *Server) hold() *terms {
 	}
 }
 
-func (s *Server) writeTimeout() time.Duration { return s.terms.Load().limits.WriteTimeout }
+func (s *Server) writeTimeout() time.Duration { return s.terms.Load().Limits.WriteTimeout }
 
 // socketWriteTimeout is that of long-lived connections.
-func (s *Server) socketWriteTimeout() time.Duration { return s.terms.Load().sockets.WriteTimeout }
+func (s *Server) socketWriteTimeout() time.Duration { return s.terms.Load().Sockets.WriteTimeout }
 
 // keep has the terms, which somebody holds, held once more.
 func (t *terms) keep() *terms {
@@ -65,69 +73,42 @@ func (t *terms) release() {
 	}
 }
 
-// Change is what a listener is to do from now on. Its address, its protocol, and whether it speaks TLS, stay.
-type Change struct {
-	Backend Backend
-	Limits  Limits
-	Sockets SocketLimits
-	Framing Framing // of TCP connections that begin from now on
-	Public  string
-	TLS     *TLSFiles
-
-	MaxConnections int // of this listener; those that are open stay
-	Proxies        *Proxies
-	RateLimit      *RateLimit
-	Access         *AccessLog
-	RequestID      string
-}
-
-// change is what the options say of what can change.
-func (o *Options) change() Change {
-	return Change{
-		Backend: o.Backend, Limits: o.Limits, Sockets: o.Sockets, Framing: o.Framing, Public: o.Public, TLS: o.TLS,
-		MaxConnections: o.MaxConnections, Proxies: o.Proxies, RateLimit: o.RateLimit, Access: o.Access, RequestID: o.RequestID,
-	}
-}
-
-// Prepared is a change whose files have been read, so that nothing can fail any more. Apply or Discard ends it.
+// Prepared are terms whose files have been read, so that nothing can fail any more. Apply or Discard ends it.
 type Prepared struct {
 	server      *Server
-	change      Change
+	terms       Terms
 	certificate *tls.Certificate
 	public      *folder
 }
 
-// PrepareOptions is Prepare for what can change of o.
-func (s *Server) PrepareOptions(o Options) (*Prepared, error) { return s.Prepare(o.change()) }
-
-// Prepare reads what a change needs, and changes nothing.
-func (s *Server) Prepare(c Change) (*Prepared, error) {
-	if (c.TLS == nil) != (s.options.TLS == nil) {
+// Prepare reads the files that new terms need, and changes nothing.
+func (s *Server) Prepare(t Terms) (*Prepared, error) {
+	if (t.TLS == nil) != (s.options.TLS == nil) {
 		return nil, errors.New("a listener can't take up or give up TLS while it serves: restart the host")
 	}
-	p := &Prepared{server: s, change: c}
+	p := &Prepared{server: s, terms: t}
 	var err error
-	if c.TLS != nil {
-		if p.certificate, err = readCertificate(c.TLS); err != nil {
+	if t.TLS != nil {
+		if p.certificate, err = readCertificate(t.TLS); err != nil {
 			return nil, err
 		}
 	}
-	if c.Public != "" {
-		if p.public, err = openFolder(c.Public); err != nil {
+	if t.Public != "" {
+		if p.public, err = openFolder(t.Public); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
 }
 
-// Discard forgets the change.
+// Discard forgets them.
 func (p *Prepared) Discard() {
 	if p.public != nil {
 		p.public.close()
 	}
 }
 
-// Apply has the change count for every request that begins from now on. settled is closed when the last one that began before has ended.
+// Apply has the terms count for every request that begins from now on. settled is closed when the last one that began before has ended.
 func (p *Prepared) Apply() (settled <-chan struct{}) {
 	s := p.server
 	s.mu.Lock()
@@ -135,7 +116,6 @@ func (p *Prepared) Apply() (settled <-chan struct{}) {
 	if s.closed {
 		p.Discard()
 	} else {
-		s.publicPath, s.tlsFiles = p.change.Public, p.change.TLS
 		if p.certificate != nil {
 			s.certificate.Store(p.certificate)
 		}
@@ -143,14 +123,14 @@ func (p *Prepared) Apply() (settled <-chan struct{}) {
 			old.close()
 		}
 	}
-	now := newTerms(p.change)
+	now := newTerms(p.terms)
 	old := s.terms.Swap(now)
 	if s.options.Hub != nil {
 		s.options.Hub.Retune(old.held, now.held)
 	}
 	old.release()
-	if !s.closed && s.options.Protocol == HTTP && frontLimits(old.limits) != frontLimits(p.change.Limits) {
-		s.renew(p.change.Limits)
+	if !s.closed && s.options.Protocol == HTTP && frontLimits(old.Limits) != frontLimits(p.terms.Limits) {
+		s.renew(p.terms.Limits)
 	}
 	return old.idle
 }

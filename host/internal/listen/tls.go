@@ -19,10 +19,11 @@ import (
 func (s *Server) ReloadTLS() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.tlsFiles == nil {
+	files := s.terms.Load().TLS
+	if files == nil {
 		return nil
 	}
-	pair, err := readCertificate(s.tlsFiles)
+	pair, err := readCertificate(files)
 	if err != nil {
 		return err
 	}

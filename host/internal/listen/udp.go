@@ -70,14 +70,14 @@ func (p *packets) take(data []byte, from netip.AddrPort) {
 	s := p.server
 	under := s.terms.Load()
 	card := hub.Card{Protocol: protocol.ProtoUDP, Remote: from.String(), Listener: s.options.Address}
-	if most := under.sockets.maxMessage(); int64(len(data)) > most {
+	if most := under.Sockets.maxMessage(); int64(len(data)) > most {
 		s.options.Hub.Dropped(card, len(data))
 		p.drop("a datagram is larger than max_message", "bytes", len(data), "remote", from)
 		return
 	}
 	if wrong := s.Problem(); wrong != "" {
 		s.options.Hub.Dropped(card, len(data))
-		p.drop("datagrams are dropped: "+wrong, "pool", under.backend.Traits().Pool)
+		p.drop("datagrams are dropped: "+wrong, "pool", under.Backend.Traits().Pool)
 		return
 	}
 	p.mu.Lock()
@@ -92,7 +92,7 @@ func (p *packets) take(data []byte, from netip.AddrPort) {
 			s.complain("an answer could not be sent", "bytes", len(b), "remote", from, "error", err)
 		}
 	}
-	s.options.Hub.Datagram(under.backend, card, data, reply, func(failure *protocol.Failure) {
+	s.options.Hub.Datagram(under.Backend, card, data, reply, func(failure *protocol.Failure) {
 		if failure != nil {
 			p.drop("datagrams are dropped, since workers could not handle them", "remote", from, "error", failure.Error())
 		}

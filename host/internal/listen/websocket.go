@@ -229,7 +229,7 @@ func (c *websocket) message(data []byte, binary bool) error {
 
 // pay takes a message or a ping into account: one too many is a breach.
 func (c *websocket) pay(now time.Duration) error {
-	limits := &c.server.terms.Load().sockets
+	limits := &c.server.terms.Load().Sockets
 	if limits.MessageRate <= 0 {
 		return nil
 	}
@@ -263,7 +263,7 @@ func (c *websocket) leave(code int, reason string) error {
 }
 
 // mostMessage implements frameSink.
-func (c *websocket) mostMessage() int64 { return c.server.terms.Load().sockets.maxMessage() }
+func (c *websocket) mostMessage() int64 { return c.server.terms.Load().Sockets.maxMessage() }
 
 // Encoding implements hub.Peer.
 func (c *websocket) Encoding() hub.Encoding { return c.encoding }

@@ -31,7 +31,7 @@ func (c *websocket) endTimer() {
 
 // nextTick is how long nothing has to be done if nothing happens.
 func (c *websocket) nextTick(now time.Duration) time.Duration {
-	limits := &c.server.terms.Load().sockets
+	limits := &c.server.terms.Load().Sockets
 	next := laterLook
 	switch {
 	case c.asked != 0 && limits.PongTimeout > 0:
@@ -47,7 +47,7 @@ func (c *websocket) nextTick(now time.Duration) time.Duration {
 
 // tick runs when the timer is due, never twice at once.
 func (c *websocket) tick() {
-	limits := &c.server.terms.Load().sockets
+	limits := &c.server.terms.Load().Sockets
 	now := sinceEpoch()
 	if c.waiting.Load() { // it is we who don't read
 		c.heard.Store(int64(now))

@@ -74,7 +74,7 @@ func (s *Server) openWebSocket(
 	}
 	under := s.hold() // as they are now: it may have waited
 	defer under.release()
-	limits := under.sockets
+	limits := under.Sockets
 	if wrong := checkOrigin(r, limits.AllowedOrigins); wrong != "" {
 		s.log.Debug("refused a WebSocket: add its origin to allowed_origins if it should connect", "remote", r.RemoteAddr, "reason", wrong)
 		s.refuse(w, r, nil, verdict{status: http.StatusForbidden}, wrong)
@@ -95,7 +95,7 @@ func (s *Server) openWebSocket(
 	x := newExchange(s, under, false)
 	defer x.leave()
 	if x.record = recordOf(w); x.record != nil {
-		x.record.pool = under.backend.Traits().Pool
+		x.record.pool = under.Backend.Traits().Pool
 	}
 	x.request.ID = id
 	x.describe(r, target)
@@ -243,7 +243,7 @@ func (t *terms) switchingProtocols(
 	}
 	for i := 0; i+1 < len(answer.Headers); i += 2 {
 		switch name := http.CanonicalHeaderKey(answer.Headers[i]); {
-		case framing(name), name == t.id, len(name) > 14 && name[:14] == "Sec-Websocket-":
+		case framing(name), name == t.RequestID, len(name) > 14 && name[:14] == "Sec-Websocket-":
 		default:
 			add(answer.Headers[i], answer.Headers[i+1])
 		}

@@ -47,7 +47,7 @@ func TestAHandshakeFindsTheHeaderOfTheRequestsIDThatAReloadBrought(t *testing.T)
 		}
 	})
 	for _, name := range []string{"X-Request-Id", "X-Trace"} {
-		l.change(Change{Backend: l.board, Limits: DefaultLimits(), Sockets: DefaultSocketLimits(), RequestID: name})
+		l.change(Terms{Backend: l.board, Limits: DefaultLimits(), Sockets: DefaultSocketLimits(), RequestID: name})
 		h := l.call("X-Request-Id", "abc", "X-Trace", "abc").head.Header
 		for _, each := range []string{"X-Request-Id", "X-Trace"} {
 			want := "[the worker's]"
