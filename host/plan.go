@@ -39,41 +39,49 @@ type plannedListener struct {
 	changes []control.Event
 }
 
-// liveHTTP are the keys of [http] that listeners take over while they serve.
-var liveHTTP = []string{
-	"max_header", "max_body", "header_timeout", "read_timeout", "write_timeout", "idle_timeout", "body_buffer", "response_buffer",
-	"public", "max_form_files", "max_form_file_size", "max_form_fields",
-	"max_connections", "max_connections_per_address", "trusted_proxies", "rate_limit", "access_log", "request_id",
-}
-
 // makePlan compares.
 func makePlan(now *setup, c *config.Config) *plan {
 	p := &plan{config: inEffect(now.config, c)}
-	for _, e := range differences("[log]", now.config.Log, c.Log) {
-		if e.Key == "level" {
-			p.log = append(p.log, e)
-		} else {
-			p.restart = append(p.restart, e)
-		}
-	}
-	for _, e := range differences("[http]", now.config.HTTP, c.HTTP) {
-		if slices.Contains(liveHTTP, e.Key) {
-			p.http = append(p.http, e)
-		} else {
-			p.restart = append(p.restart, e)
-		}
-	}
+	p.sort(&p.log, now.config.Log, differences("[log]", now.config.Log, c.Log))
+	p.sort(&p.http, now.config.HTTP, differences("[http]", now.config.HTTP, c.HTTP))
 	p.http = append(p.http, differences("[http.rate_limit]", now.config.HTTP.RateLimit, c.HTTP.RateLimit)...)
-	for _, e := range otherDifferences(now.config, c) {
-		if e.Key == "stop_delay" {
-			p.log = append(p.log, e)
-		} else {
-			p.restart = append(p.restart, e)
-		}
-	}
+	p.sort(&p.log, *now.config, otherDifferences(now.config, c))
 	p.planPools(now)
 	p.planListeners(now)
 	return p
+}
+
+// sort puts those changes of a table that take effect while the host serves into live, and the others to what waits
+// for a restart.
+func (p *plan) sort(live *[]control.Event, table any, changes []control.Event) {
+	keys := liveKeys(reflect.TypeOf(table))
+	for _, e := range changes {
+		if slices.Contains(keys, e.Key) {
+			*live = append(*live, e)
+		} else {
+			p.restart = append(p.restart, e)
+		}
+	}
+}
+
+// liveKeys are the keys of a table that a reload puts into effect. The setting's tag says so, where it is declared.
+func liveKeys(table reflect.Type) (keys []string) {
+	for _, f := range reflect.VisibleFields(table) {
+		if f.Tag.Get("live") != "" {
+			keys = append(keys, f.Tag.Get("key"))
+		}
+	}
+	return keys
+}
+
+// takeLive gives a table what another one has for those keys.
+func takeLive[T any](to *T, from T) {
+	into, of := reflect.ValueOf(to).Elem(), reflect.ValueOf(from)
+	for _, f := range reflect.VisibleFields(into.Type()) {
+		if f.Tag.Get("live") != "" {
+			into.FieldByIndex(f.Index).Set(of.FieldByIndex(f.Index))
+		}
+	}
 }
 
 func (p *plan) planPools(now *setup) {
@@ -219,13 +227,10 @@ func otherDifferences(old, new *config.Config) []control.Event {
 // inEffect is what holds after a reload: the pools, the listeners and what else can change are those of the new file, and the rest stays.
 func inEffect(old, new *config.Config) *config.Config {
 	c := *old
-	c.Pools, c.Listen, c.Warnings, c.Log.Level, c.StopDelay = new.Pools, new.Listen, new.Warnings, new.Log.Level, new.StopDelay
-	from, to := reflect.ValueOf(new.HTTP), reflect.ValueOf(&c.HTTP).Elem()
-	for _, f := range reflect.VisibleFields(to.Type()) {
-		if slices.Contains(liveHTTP, f.Tag.Get("key")) {
-			to.FieldByIndex(f.Index).Set(from.FieldByIndex(f.Index))
-		}
-	}
+	c.Pools, c.Listen, c.Warnings = new.Pools, new.Listen, new.Warnings
+	takeLive(&c, *new)
+	takeLive(&c.Log, new.Log)
+	takeLive(&c.HTTP, new.HTTP)
 	return &c
 }
 

@@ -10,6 +10,8 @@
 //	oneof    the words that are allowed
 //	for      the protocols of a listener that it has a meaning for
 //	bytes    any: NUL bytes, too
+//	live     yes: a reload puts it into effect; without it, it waits for a restart (tables other than those of pools and
+//	         listeners, whose settings are all live)
 //	holds    the type shown in the reference, where the Go type does not say it
 //	means    the sentence of the reference
 //
@@ -43,7 +45,7 @@ type Config struct {
 
 	Control   string        `key:"control" holds:"path, or the table [control]" absent:"in $XDG_RUNTIME_DIR, else /run/host or a private folder in the temporary directory" means:"socket that host reload, status and stop talk to"`
 	Remote    Remote        `key:"control"`
-	StopDelay time.Duration `key:"stop_delay" default:"0s" min:"0" means:"time between being asked to stop and stopping: /readyz is red, and all is served as before, so that whoever sends clients here can send them elsewhere first"`
+	StopDelay time.Duration `key:"stop_delay" live:"yes" default:"0s" min:"0" means:"time between being asked to stop and stopping: /readyz is red, and all is served as before, so that whoever sends clients here can send them elsewhere first"`
 	Log       Log           `key:"log"`
 	Admin     Admin         `key:"admin"`
 	HTTP      HTTP          `key:"http"`
@@ -55,7 +57,7 @@ type Config struct {
 
 // Log says what the host logs and how it looks.
 type Log struct {
-	Level  string `key:"level" default:"info" oneof:"trace debug info warn error" means:"least severe message that is logged"`
+	Level  string `key:"level" live:"yes" default:"info" oneof:"trace debug info warn error" means:"least severe message that is logged"`
 	Format string `key:"format" default:"auto" oneof:"auto text json" means:"auto is text on a terminal, JSON elsewhere"`
 }
 
@@ -84,26 +86,26 @@ type TLS struct {
 
 // HTTP holds the limits of every HTTP listener. Time-outs run anew with each progress, since a transfer may be long.
 type HTTP struct {
-	MaxHeader       Size          `key:"max_header" default:"64KiB" min:"1KiB" max:"16MiB" means:"largest request line and headers together; beyond it 431"`
-	MaxBody         Size          `key:"max_body" default:"1GiB" min:"0" means:"largest request body; beyond it 413"`
-	HeaderTimeout   time.Duration `key:"header_timeout" default:"10s" min:"1ms" means:"time for a client to send all its headers, or in HTTP/2 a header block that it has begun"`
-	ReadTimeout     time.Duration `key:"read_timeout" default:"30s" min:"0" means:"time without a byte of a request body; 0 is for ever"`
-	WriteTimeout    time.Duration `key:"write_timeout" default:"30s" min:"0" means:"time without a client taking a byte of a response; 0 is for ever"`
-	IdleTimeout     time.Duration `key:"idle_timeout" default:"120s" min:"0" means:"time that a connection may wait for its next request; 0 is for ever"`
-	BodyBuffer      Size          `key:"body_buffer" default:"1MiB" min:"0" means:"part of a request body kept in memory, or 64KiB once all together fill 256MiB; the rest goes to disk"`
-	ResponseBuffer  Size          `key:"response_buffer" default:"1MiB" min:"0" means:"part of a response kept in memory for a slow client, or 64KiB once all together fill 256MiB; the rest goes to disk"`
+	MaxHeader       Size          `key:"max_header" live:"yes" default:"64KiB" min:"1KiB" max:"16MiB" means:"largest request line and headers together; beyond it 431"`
+	MaxBody         Size          `key:"max_body" live:"yes" default:"1GiB" min:"0" means:"largest request body; beyond it 413"`
+	HeaderTimeout   time.Duration `key:"header_timeout" live:"yes" default:"10s" min:"1ms" means:"time for a client to send all its headers, or in HTTP/2 a header block that it has begun"`
+	ReadTimeout     time.Duration `key:"read_timeout" live:"yes" default:"30s" min:"0" means:"time without a byte of a request body; 0 is for ever"`
+	WriteTimeout    time.Duration `key:"write_timeout" live:"yes" default:"30s" min:"0" means:"time without a client taking a byte of a response; 0 is for ever"`
+	IdleTimeout     time.Duration `key:"idle_timeout" live:"yes" default:"120s" min:"0" means:"time that a connection may wait for its next request; 0 is for ever"`
+	BodyBuffer      Size          `key:"body_buffer" live:"yes" default:"1MiB" min:"0" means:"part of a request body kept in memory, or 64KiB once all together fill 256MiB; the rest goes to disk"`
+	ResponseBuffer  Size          `key:"response_buffer" live:"yes" default:"1MiB" min:"0" means:"part of a response kept in memory for a slow client, or 64KiB once all together fill 256MiB; the rest goes to disk"`
 	SpoolDirectory  string        `key:"spool_directory" holds:"path" absent:"the temporary directory" means:"where bodies too large for memory wait"`
 	SpoolQuota      Size          `key:"spool_quota" default:"4GiB" min:"0" means:"disk that all waiting bodies may take together"`
-	Public          string        `key:"public" holds:"path" absent:"off" means:"folder of static files, served before the workers are asked, who find it in $DOCUMENT_ROOT; dotfiles, PHP code and what editors leave beside files (.bak, ~ and the like) are not"`
-	MaxFormFiles    int           `key:"max_form_files" default:"64" min:"0" means:"most files in one form; beyond it 413"`
-	MaxFormFileSize Size          `key:"max_form_file_size" default:"256MiB" min:"0" means:"largest file in a form; beyond it 413"`
-	MaxFormFields   int           `key:"max_form_fields" default:"1000" min:"0" means:"most fields, other than files, in one form; beyond it 413"`
-	MaxConnections  int           `key:"max_connections" default:"16384" min:"0" max:"1000000" means:"open connections of all listeners together, if the limit on open files (ulimit -n) leaves room for so many; one more gets 503 and is closed; 0 is as many as there is room for"`
-	MaxPerAddress   int           `key:"max_connections_per_address" default:"0" min:"0" max:"1000000" means:"open connections from one address, or one IPv6 /64, trusted proxies aside; 0 is without a limit"`
-	TrustedProxies  []string      `key:"trusted_proxies" absent:"off" means:"networks, such as \"10.0.0.0/8\", addresses, or \"unix\", whose X-Forwarded-For, -Proto, -Host and Forwarded headers tell who the client is; from all others these headers are removed"`
-	RateLimit       RateLimit     `key:"rate_limit"`
-	AccessLog       string        `key:"access_log" holds:"\"off\", \"text\", \"json\" or path" default:"off" means:"a line for each request: text and json go to standard output; a file is JSON if its name ends in .json, and is reopened on SIGUSR2"`
-	RequestID       string        `key:"request_id" default:"X-Request-Id" means:"header that carries a request's id both ways: a client's own is kept if it is fit for a log, otherwise one is made; \"\" is off"`
+	Public          string        `key:"public" live:"yes" holds:"path" absent:"off" means:"folder of static files, served before the workers are asked, who find it in $DOCUMENT_ROOT; dotfiles, PHP code and what editors leave beside files (.bak, ~ and the like) are not"`
+	MaxFormFiles    int           `key:"max_form_files" live:"yes" default:"64" min:"0" means:"most files in one form; beyond it 413"`
+	MaxFormFileSize Size          `key:"max_form_file_size" live:"yes" default:"256MiB" min:"0" means:"largest file in a form; beyond it 413"`
+	MaxFormFields   int           `key:"max_form_fields" live:"yes" default:"1000" min:"0" means:"most fields, other than files, in one form; beyond it 413"`
+	MaxConnections  int           `key:"max_connections" live:"yes" default:"16384" min:"0" max:"1000000" means:"open connections of all listeners together, if the limit on open files (ulimit -n) leaves room for so many; one more gets 503 and is closed; 0 is as many as there is room for"`
+	MaxPerAddress   int           `key:"max_connections_per_address" live:"yes" default:"0" min:"0" max:"1000000" means:"open connections from one address, or one IPv6 /64, trusted proxies aside; 0 is without a limit"`
+	TrustedProxies  []string      `key:"trusted_proxies" live:"yes" absent:"off" means:"networks, such as \"10.0.0.0/8\", addresses, or \"unix\", whose X-Forwarded-For, -Proto, -Host and Forwarded headers tell who the client is; from all others these headers are removed"`
+	RateLimit       RateLimit     `key:"rate_limit" live:"yes"`
+	AccessLog       string        `key:"access_log" live:"yes" holds:"\"off\", \"text\", \"json\" or path" default:"off" means:"a line for each request: text and json go to standard output; a file is JSON if its name ends in .json, and is reopened on SIGUSR2"`
+	RequestID       string        `key:"request_id" live:"yes" default:"X-Request-Id" means:"header that carries a request's id both ways: a client's own is kept if it is fit for a log, otherwise one is made; \"\" is off"`
 }
 
 // RateLimit bounds what one client may ask for.
