@@ -32,10 +32,13 @@ func (u *usageError) Error() string { return u.text }
 
 func misused(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// run is the program: it returns the exit status.
-func run(args []string, t *terminal) int {
+// commandSet is a program: its commands, in the order of the help.
+type commandSet []*command
+
+// run runs the command that the arguments name. It returns the exit status.
+func (p commandSet) run(args []string, t *terminal) int {
 	if len(args) == 0 {
-		overview(t.err)
+		p.overview(t.err)
 		return exitUsage
 	}
 	name := args[0]
@@ -45,15 +48,15 @@ func run(args []string, t *terminal) int {
 	case "-v", "--version":
 		name = "version"
 	}
-	c := find(name)
+	c := p.find(name)
 	if c == nil {
-		return report(t, "host", false, unknownCommand(name))
+		return report(t, "host", false, p.unknown(name))
 	}
 	return c.run(t, args[1:])
 }
 
-func find(name string) *command {
-	for _, c := range commands() {
+func (p commandSet) find(name string) *command {
+	for _, c := range p {
 		if c.name == name {
 			return c
 		}
@@ -61,12 +64,13 @@ func find(name string) *command {
 	return nil
 }
 
-func unknownCommand(name string) error {
+// unknown is the error about a command that there is not.
+func (p commandSet) unknown(name string) error {
 	if strings.HasPrefix(name, "-") {
 		return misused("a command comes first, as in `host serve %s`; `host help` lists them", name)
 	}
 	var names []string
-	for _, c := range commands() {
+	for _, c := range p {
 		if !c.hidden {
 			names = append(names, c.name)
 		}

@@ -13,7 +13,7 @@ import (
 // invoked runs the program in this process.
 func invoked(args ...string) (out, err string, status int) {
 	var o, e bytes.Buffer
-	status = run(args, &terminal{out: &o, err: &e})
+	status = commands().run(args, &terminal{out: &o, err: &e})
 	return o.String(), e.String(), status
 }
 

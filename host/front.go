@@ -87,3 +87,12 @@ func (f *front) limit(c *config.Config, g *guard) {
 		f.crowd.Room(room)
 	}
 }
+
+// warnOfFiles says if clients will be turned away before max_connections.
+func (h *host) warnOfFiles(c *config.Config) {
+	if room, ok := clientRoom(mostWorkers(c.Pools)); ok && room < c.HTTP.MaxConnections {
+		files, _ := fileLimit()
+		h.log.Warn("the limit on open files leaves room for fewer clients than max_connections; those beyond are answered 503: raise it ("+moreFiles+"), or lower max_connections",
+			"open_files", files, "clients", room, "max_connections", c.HTTP.MaxConnections)
+	}
+}

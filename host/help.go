@@ -11,7 +11,8 @@ import (
 	"github.com/workerhost/workerhost/host/internal/config"
 )
 
-func helpCommand() *command {
+// helpCommand explains the commands of a program, itself among them.
+func helpCommand(all func() commandSet) *command {
 	return &command{
 		name:      "help",
 		arguments: "[COMMAND]",
@@ -23,17 +24,17 @@ func helpCommand() *command {
 			return func(t *terminal, args []string) error {
 				switch {
 				case len(args) == 0:
-					overview(t.out)
+					all().overview(t.out)
 				case len(args) > 1:
 					return misused("expected one command, and got %s", strings.Join(args, " "))
 				case args[0] == config.FileName:
 					reference(t.out)
 				case args[0] == "exit":
 					exitTable(t.out)
-				case find(args[0]) == nil:
-					return unknownCommand(args[0])
+				case all().find(args[0]) == nil:
+					return all().unknown(args[0])
 				default:
-					find(args[0]).help(t.out)
+					all().find(args[0]).help(t.out)
 				}
 				return nil
 			}
@@ -41,7 +42,7 @@ func helpCommand() *command {
 	}
 }
 
-func overview(w io.Writer) {
+func (p commandSet) overview(w io.Writer) {
 	fmt.Fprint(w, `The host serves HTTP with pools of PHP and Go workers, and puts their new code live without losing a request.
 
     host serve examples/hello-php     serve on http://127.0.0.1:8080/
@@ -51,7 +52,7 @@ Commands:
 
 `)
 	list := table{indent: "    "}
-	for _, c := range commands() {
+	for _, c := range p {
 		if !c.hidden {
 			list.add(plain("host "+c.name, c.summary)...)
 		}

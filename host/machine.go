@@ -45,43 +45,6 @@ func mostWorkers(pools []*config.Pool) (count int) {
 	return count
 }
 
-// warnOfFiles says if clients will be turned away before max_connections.
-func (h *host) warnOfFiles(c *config.Config) {
-	if room, ok := clientRoom(mostWorkers(c.Pools)); ok && room < c.HTTP.MaxConnections {
-		files, _ := fileLimit()
-		h.log.Warn("the limit on open files leaves room for fewer clients than max_connections; those beyond are answered 503: raise it ("+moreFiles+"), or lower max_connections",
-			"open_files", files, "clients", room, "max_connections", c.HTTP.MaxConnections)
-	}
-}
-
-// examineLimits looks at what the user may open and start.
-func (d *diagnosis) examineLimits(workers, connections int) {
-	if files, ok := fileLimit(); ok {
-		const remedy = "raise it: " + moreFiles
-		switch room, _ := clientRoom(workers); {
-		case files < uint64(filesFor(workers)):
-			d.wrong(aboutMachine, remedy, "%d open files are allowed, and %s need %d before the first client comes", files, counted(workers, "worker"), filesFor(workers))
-		case room < connections:
-			d.advise(aboutMachine, remedy+"; or lower max_connections", "%d open files are allowed, which leaves room for %d clients, and max_connections is %d", files, room, connections)
-		default:
-			d.good(aboutMachine, "%d open files are allowed", files)
-		}
-	}
-	if err := checkAddressSpace(); err != nil {
-		d.wrong(aboutMachine, "", "%v", err)
-	}
-	processes, source, ok := processLimit()
-	if !ok {
-		return
-	}
-	if least := uint64(2*workers + processesForMany); processes < least {
-		d.advise(aboutMachine, "raise it: TasksMax= or LimitNPROC= in a unit of systemd, --pids-limit of a container, `ulimit -u` in a shell",
-			"%d processes and threads are allowed (%s); %s, their replacements and the host itself may need %d", processes, source, counted(workers, "worker"), least)
-	} else {
-		d.good(aboutMachine, "%d processes are allowed", processes)
-	}
-}
-
 // leastAddressSpace is what Go's runtime and its threads map, hardly any of which is used. With less the host dies at
 // some time or other, and shows nothing but its stacks.
 const leastAddressSpace = 2 << 30
@@ -96,37 +59,6 @@ func checkAddressSpace() error {
 		"any of which it uses: raise that (ulimit -v unlimited), and bound what is used with MemoryMax= of "+
 		"systemd or a container's limit, or that of workers with rlimits = { address_space = \"SIZE\" }",
 		humanBytes(int64(limit)), humanBytes(leastAddressSpace))
-}
-
-// examineMemory compares what the workers may take with what there is. limit is the sum of their memory_limit; 0 is not known.
-func (d *diagnosis) examineMemory(workers int, limit int64) {
-	total, available, ok := memory()
-	if !ok || workers == 0 {
-		return
-	}
-	const remedy = "lower workers, or memory_limit in php_ini, or give the machine more memory"
-	switch least := int64(workers) * memoryOfOne; {
-	case available < least:
-		d.wrong(aboutMachine, "lower workers, or give the machine more memory", "%s is available, and %s need at least %s", humanBytes(available), counted(workers, "worker"), humanBytes(least))
-	case limit > total:
-		d.advise(aboutMachine, remedy, "the workers may take %s together before PHP stops them, and there is %s of memory", humanBytes(limit), humanBytes(total))
-	default:
-		d.good(aboutMachine, "%s of %s of memory is available for %s", humanBytes(available), humanBytes(total), counted(workers, "worker"))
-	}
-}
-
-func (d *diagnosis) examineSpool(folder string, quota int64) {
-	free, inMemory, ok := diskSpace(folder)
-	switch {
-	case !ok:
-		d.good(aboutFolders, "large bodies wait in %s", folder)
-	case inMemory:
-		d.advise(aboutFolders, "name a folder on disk with [http] spool_directory", "%s is in memory: large bodies that wait there, up to %s, take memory, not disk", folder, humanBytes(quota))
-	case free < quota:
-		d.advise(aboutFolders, "lower [http] spool_quota, or name another folder with spool_directory", "%s has %s left, and large bodies may take %s there", folder, humanBytes(free), humanBytes(quota))
-	default:
-		d.good(aboutFolders, "large bodies wait in %s, which has %s left", folder, humanBytes(free))
-	}
 }
 
 // memory is what the machine has, or the control group if that is less.

@@ -7,11 +7,11 @@ package main
 
 import "os"
 
-func main() { os.Exit(run(asFirst(os.Args[1:]), systemTerminal())) }
+func main() { os.Exit(commands().run(asFirst(os.Args[1:]), systemTerminal())) }
 
 // commands are the subcommands, in the order of the help.
-func commands() []*command {
-	return []*command{
+func commands() commandSet {
+	return commandSet{
 		serveCommand(),
 		reloadCommand(),
 		statusCommand(),
@@ -25,7 +25,7 @@ func commands() []*command {
 		doctorCommand(),
 		sdkCommand(),
 		versionCommand(),
-		helpCommand(),
+		helpCommand(commands),
 		reaperCommand(),
 		launchCommand(),
 		firstCommand(),

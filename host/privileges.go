@@ -40,33 +40,6 @@ func (h *host) warnOfRoot() {
 // launchTimeout is far more than a launch takes.
 const launchTimeout = 10 * time.Second
 
-// examinePrivileges tries to become a worker of the pool.
-func (d *diagnosis) examinePrivileges(ctx context.Context, c *config.Config, p *config.Pool) {
-	if len(asRoot([]*config.Pool{p})) > 0 {
-		d.advise(aboutPrivileges, fmt.Sprintf("write user = \"www-data\", or another that owns nothing else, in [pool.%s]", p.Name), "this user is root, and so would its workers be")
-	}
-	if p.Confine != nil {
-		if err := canConfine(); err != nil && !p.Confine.Optional {
-			d.wrong(aboutPrivileges, fmt.Sprintf("write optional = true in [pool.%s.confine] to serve without that, or use a newer kernel", p.Name), "its workers can't be confined: %v", err)
-			return
-		} else if err != nil {
-			d.advise(aboutPrivileges, "use a newer kernel", "its workers will not be confined: %v", err)
-		}
-	}
-	if p.Identity == nil && p.Confine == nil && p.Umask == "" && p.Rlimits == (config.Rlimits{}) {
-		return
-	}
-	who := "this user"
-	if p.Identity != nil {
-		who = p.Identity.String()
-	}
-	if err := tryLaunch(ctx, c, p); err != nil {
-		d.wrong(aboutPrivileges, "", "its workers can't be started as %s: %v", who, err) // it has its remedy
-		return
-	}
-	d.good(aboutPrivileges, "its workers can run as %s, and reach their code", who)
-}
-
 // tryLaunch launches a program that looks for the worker's code, in place of the worker.
 func tryLaunch(ctx context.Context, c *config.Config, p *config.Pool) error {
 	ctx, cancel := context.WithTimeout(ctx, launchTimeout)

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	default:
-		os.Exit(run(os.Args[1:], systemTerminal()))
+		os.Exit(commands().run(os.Args[1:], systemTerminal()))
 	}
 }
 

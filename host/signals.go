@@ -3,10 +3,8 @@
 package main
 
 import (
-	"context"
 	"os"
 	"os/signal"
-	"syscall"
 
 	"github.com/workerhost/workerhost/host/internal/control"
 )
@@ -64,23 +62,5 @@ func (h *host) heed(r request, s os.Signal, asked *bool) {
 		if h.Stop(now); !now {
 			h.log.Info("the same signal once more stops at once")
 		}
-	}
-}
-
-// untilInterrupted ends when the user interrupts a command; its cause is an *interrupted then.
-func untilInterrupted() (ctx context.Context, done func()) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	incoming := make(chan os.Signal, 1)
-	signal.Notify(incoming, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		select {
-		case s := <-incoming:
-			cancel(&interrupted{signal: s})
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() {
-		signal.Stop(incoming)
-		cancel(nil)
 	}
 }
