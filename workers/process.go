@@ -43,8 +43,6 @@ type process interface {
 	close()
 }
 
-type launchFunc func(g *generation, env []string) (process, error)
-
 // osProcess holds the pipes as files from os.Pipe, since other owners (an event loop, a hand-over) may need the descriptors.
 type osProcess struct {
 	process *os.Process
@@ -58,16 +56,24 @@ type osProcess struct {
 	ended bool // its number may soon be another process's; guarded by mu
 }
 
-// launchProcess starts the generation's command.
-func launchProcess(g *generation, env []string) (process, error) {
-	s := g.settings
-	stdio := s.Stdio || runtime.GOOS == "windows"
+// processCommand is what a process is started with.
+type processCommand struct {
+	args      []string // the program's path first
+	directory string
+	env       []string
+	stdio     bool    // the frames go over standard input and output (SPEC.md §1.1)
+	reaper    *Reaper // is told the process group; nil is nobody
+}
+
+// startProcess starts a process in a group of its own. Its error is the system's, or unprepared.
+func startProcess(c processCommand) (process, error) {
+	stdio := c.stdio || runtime.GOOS == "windows"
 	var pipes [6]*os.File
 	for i := 0; i < len(pipes); i += 2 {
 		r, w, err := os.Pipe()
 		if err != nil {
 			closeAll(pipes[:])
-			return nil, fmt.Errorf("no pipes for a worker: %w; raise the limit on open files (ulimit -n)", err)
+			return nil, unprepared{fmt.Errorf("no pipes for a worker: %w; raise the limit on open files (ulimit -n)", err)}
 		}
 		pipes[i], pipes[i+1] = r, w
 	}
@@ -75,28 +81,31 @@ func launchProcess(g *generation, env []string) (process, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		closeAll(pipes[:])
-		return nil, err
+		return nil, unprepared{err}
 	}
 	defer closeAll([]*os.File{null, toWorker, fromWorker, toLog})
 
 	files := []*os.File{null, toLog, toLog, toWorker, fromWorker}
-	env = without(env, framesVariable) // it may be ours, from a host above us
+	env := without(c.env, framesVariable) // it may be ours, from a host above us
 	if stdio {
 		files = []*os.File{toWorker, fromWorker, toLog}
 	} else {
 		env = append(env, framesVariable+"=3,4")
 	}
-	p, err := spawn(g.commandLine(), &os.ProcAttr{Dir: g.directory, Env: env, Files: files, Sys: processGroup()})
+	p, err := spawn(c.args, &os.ProcAttr{Dir: c.directory, Env: env, Files: files, Sys: processGroup()})
 	if err != nil {
 		closeAll([]*os.File{in, out, errs})
-		if _, gone := os.Stat(g.directory); gone != nil { // the error would name the program
-			return nil, fmt.Errorf("the workers' directory has gone: %w; put it back, or reload to move on to the current release", gone)
-		}
-		return nil, cantStart(g.command[0], err)
+		return nil, err
 	}
-	s.Reaper.register(p.Pid)
-	return &osProcess{process: p, in: in, out: out, err: errs, reaper: s.Reaper}, nil
+	c.reaper.register(p.Pid)
+	return &osProcess{process: p, in: in, out: out, err: errs, reaper: c.reaper}, nil
 }
+
+// unprepared is an error from before the program was tried.
+type unprepared struct{ error }
+
+// Unwrap gives the cause.
+func (u unprepared) Unwrap() error { return u.error }
 
 func closeAll(files []*os.File) {
 	for _, f := range files {

@@ -1,0 +1,20 @@
+package workers
+
+import "time"
+
+// within waits for c, but no longer than d, and says whether it came.
+func within(c <-chan struct{}, d time.Duration) bool {
+	select {
+	case <-c:
+		return true
+	default:
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-c:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
