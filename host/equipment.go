@@ -26,7 +26,7 @@ func (p *pool) equip(c *config.Pool, dir, program string, spool *listen.Spool) (
 	}
 	given.Env = append(given.Env, "TMPDIR="+temporary)
 	settings := ""
-	if text := c.PrivateINI(); text != "" && c.Kind == config.PHPFile {
+	if text := config.PrivateINI(c); text != "" && c.Kind == config.PHPFile {
 		if settings, err = p.private.Settings(c.Identity, text); err != nil {
 			return given, err
 		}

@@ -116,24 +116,24 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 		p.log.Info("worker built", "generation", generation, "took", humanDuration(time.Since(began)))
 		return []string{path}, nil
 	}
-	php, err := config.FindPHP(ctx, c)
+	binary, err := config.FindPHP(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	if !p.hinted {
 		p.hinted = true
-		if !php.Opcache {
-			p.log.Warn("PHP has no opcache, so that every worker compiles everything for itself; on Debian: apt-get install php-opcache", "php", php.Path)
+		if !binary.Opcache {
+			p.log.Warn("PHP has no opcache, so that every worker compiles everything for itself; on Debian: apt-get install php-opcache", "php", binary.Path)
 		}
-		if !php.Msgpack {
-			p.log.Info("PHP has no msgpack extension, so that frames are read in plain PHP, which is slower; on Debian: apt-get install php-msgpack", "php", php.Path)
+		if !binary.Msgpack {
+			p.log.Info("PHP has no msgpack extension, so that frames are read in plain PHP, which is slower; on Debian: apt-get install php-msgpack", "php", binary.Path)
 		}
 	}
 	temporary, err := p.temporary(c)
 	if err != nil {
 		return nil, err
 	}
-	return config.PHPCommand(php, c, temporary), nil
+	return config.PHPCommand(binary, c, temporary), nil
 }
 
 // start begins the first generation. It returns once there is something to wait for, or with what will never work.

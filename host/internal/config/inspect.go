@@ -30,7 +30,7 @@ func InspectPHP(ctx context.Context, pool *Pool) (*PHPState, error) {
 	const code = `$files = array_filter(array_map('trim', explode(',', php_ini_loaded_file() . ',' . php_ini_scanned_files())));
 echo "\n` + probeMark + `", json_encode(['Extensions' => array_map('strtolower', get_loaded_extensions()), 'Files' => array_values($files),
     'Ini' => (object) array_filter(ini_get_all(null, false), 'is_string')], JSON_INVALID_UTF8_SUBSTITUTE);`
-	cmd, _, clean, err := phpCommand(ctx, php.Path, pool, "-r", code)
+	cmd, _, clean, err := probing(ctx, php.Path, pool, "-r", code)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ echo "\n` + probeMark + `", json_encode(['Extensions' => array_map('strtolower',
 	cmd.Stderr = &complaints
 	out, err := cmd.Output()
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("%s: it did not tell its settings within %s", php.Path, formatDuration(probeTimeout))
+		return nil, fmt.Errorf("%s: it did not tell its settings within %s", php.Path, probeTimeout)
 	}
 	_, answer, found := bytes.Cut(out, []byte(probeMark))
 	state := &PHPState{PHP: php}

@@ -129,7 +129,7 @@ func probePHP(ctx context.Context, path string, pool *Pool) (PHP, error) {
 	const code = `echo "\n` + probeMark + `", implode(' ', [PHP_VERSION, PHP_SAPI, ` +
 		`(int) extension_loaded('Zend OPcache'), (int) extension_loaded('msgpack'), ` +
 		`preg_replace('/[\s,]+/', ',', trim(ini_get('disable_functions'), " ,")) . ',']), "\n";`
-	cmd, temporary, clean, err := phpCommand(ctx, path, pool, "-r", code)
+	cmd, temporary, clean, err := probing(ctx, path, pool, "-r", code)
 	if err != nil {
 		return PHP{}, err
 	}
@@ -140,7 +140,7 @@ func probePHP(ctx context.Context, path string, pool *Pool) (PHP, error) {
 	}
 	if ctx.Err() != nil {
 		return PHP{}, fmt.Errorf("it did not answer within %s: the machine may have too much to do; start it by "+
-			"hand (php -v) to see", formatDuration(probeTimeout))
+			"hand (php -v) to see", probeTimeout)
 	}
 	_, answer, found := strings.Cut(string(out), probeMark)
 	var failed *exec.ExitError
@@ -150,13 +150,13 @@ func probePHP(ctx context.Context, path string, pool *Pool) (PHP, error) {
 	case err != nil:
 		return PHP{}, misfits("it can't be run: %v", err)
 	case !found:
-		return PHP{}, misfits("it is no PHP: asked for its version, it wrote %s", describe(string(out)))
+		return PHP{}, misfits("it is no PHP: asked for its version, it wrote %.60q", out)
 	}
 	php := PHP{Path: path}
 	var sapi string
 	var opcache, msgpack int
 	if _, err := fmt.Sscan(answer, &php.Version, &sapi, &opcache, &msgpack, &php.Disabled); err != nil {
-		return PHP{}, misfits("it is no PHP: asked for its version, it wrote %s", describe(answer))
+		return PHP{}, misfits("it is no PHP: asked for its version, it wrote %.60q", answer)
 	}
 	php.Opcache, php.Msgpack, php.Disabled = opcache == 1, msgpack == 1, strings.Trim(php.Disabled, ",")
 	var major, minor int
@@ -172,17 +172,17 @@ func probePHP(ctx context.Context, path string, pool *Pool) (PHP, error) {
 // PHPCommand is the command line of one worker of a PHPFile pool: php, its settings, and the script, which is relative
 // to the pool's directory where it can be (see Pool.Script). The same pool always gives the same command line. PrivateINI has the other settings.
 // temporary is its temporary folder, which wins over that of the machine's php.ini; "" leaves it as it is.
-func PHPCommand(php PHP, pool *Pool, temporary string) []string {
+func PHPCommand(binary PHP, pool *Pool, temporary string) []string {
 	script := pool.Script
 	if strings.HasPrefix(script, "-") {
 		script = "./" + script
 	}
-	command := append([]string{php.Path}, settingArguments(pool.PHPIni)...)
+	command := append([]string{binary.Path}, settingArguments(pool.PHPIni)...)
 	command = append(command, temporaryArguments(pool.PHPIni, temporary)...)
 	// By -d, for this process alone: what stands in a file holds for PHP that it starts, too, which has no SDK.
 	disabled := takenOver
-	if php.Disabled != "" {
-		disabled = php.Disabled + "," + disabled
+	if binary.Disabled != "" {
+		disabled = binary.Disabled + "," + disabled
 	}
 	return append(command, "-d", "disable_functions="+disabled, script)
 }

@@ -14,9 +14,31 @@ import (
 	"github.com/workerhost/workerhost/host/internal/privilege"
 )
 
+const ordinary = "[pool.web]\nworker = 'worker.php'\n"
+
+// folderWithWorker makes a folder that holds worker.php, and the test run in it.
+func folderWithWorker(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "worker.php"), []byte("<?php\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(folder)
+	return folder
+}
+
+func parsed(t *testing.T, file string) *Config {
+	t.Helper()
+	c, err := Parse("host.toml", []byte(file), func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 func TestAPHPWorkerRunsWithSettingsFitForAResidentProcess(t *testing.T) {
-	site(t)
-	p := parse(t, good+"php_ini = { memory_limit = '1G', 'zend.assertions' = 1, 'date.timezone' = 'UTC', 'opcache.validate_timestamps' = true, max_input_time = 5 }").Pools[0]
+	folderWithWorker(t)
+	p := parsed(t, ordinary+"php_ini = { memory_limit = '1G', 'zend.assertions' = 1, 'date.timezone' = 'UTC', 'opcache.validate_timestamps' = true, max_input_time = 5 }").Pools[0]
 	got := PHPCommand(PHP{Path: "/usr/bin/php"}, p, "/t")
 	want := strings.Fields(`/usr/bin/php -d opcache.enable=1 -d opcache.enable_cli=1 -d opcache.validate_timestamps=1 -d opcache.file_cache=
 		-d display_errors=stderr -d display_startup_errors=1 -d log_errors=0 -d error_log= -d html_errors=0 -d memory_limit=1G
@@ -24,7 +46,7 @@ func TestAPHPWorkerRunsWithSettingsFitForAResidentProcess(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	if ini, want := p.PrivateINI(), "date.timezone=UTC\nzend.assertions=1\n"; ini != want {
+	if ini, want := PrivateINI(p), "date.timezone=UTC\nzend.assertions=1\n"; ini != want {
 		t.Errorf("the file holds %q, want %q", ini, want)
 	}
 }
@@ -49,27 +71,27 @@ func TestPHPTakesTheSettingsAndReportsErrorsOnce(t *testing.T) {
 	if _, err := exec.LookPath("php"); err != nil {
 		t.Skip("there is no php here")
 	}
-	folder := site(t)
+	folder := folderWithWorker(t)
 	script := `<?php error_log('by hand'); echo $undefined; echo json_encode([ini_get('memory_limit'), ini_get('include_path'), ini_get('error_reporting'),
 		ini_get('display_errors'), ini_get('opcache.file_cache'), ini_get('opcache.validate_timestamps'), ini_get('output_buffering')]);`
 	if err := os.WriteFile("-odd.php", []byte(script), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p := parse(t, "[pool.web]\nworker = '-odd.php'\nphp_ini = { include_path = '.:/a b', error_reporting = 'E_ALL & ~E_NOTICE' }").Pools[0]
-	php, err := FindPHP(t.Context(), p)
+	p := parsed(t, "[pool.web]\nworker = '-odd.php'\nphp_ini = { include_path = '.:/a b', error_reporting = 'E_ALL & ~E_NOTICE' }").Pools[0]
+	binary, err := FindPHP(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if php.Disabled != "" {
-		t.Errorf("disabled by itself: %q", php.Disabled)
+	if binary.Disabled != "" {
+		t.Errorf("disabled by itself: %q", binary.Disabled)
 	}
-	if !filepath.IsAbs(php.Path) || !strings.Contains(php.Version, ".") {
-		t.Errorf("%+v", php)
+	if !filepath.IsAbs(binary.Path) || !strings.Contains(binary.Version, ".") {
+		t.Errorf("%+v", binary)
 	}
-	command := PHPCommand(php, p, "")
+	command := PHPCommand(binary, p, "")
 	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Dir = folder
-	settings, err := new(privilege.Folder).Settings(nil, p.PrivateINI())
+	settings, err := new(privilege.Folder).Settings(nil, PrivateINI(p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +109,7 @@ func TestPHPTakesTheSettingsAndReportsErrorsOnce(t *testing.T) {
 }
 
 func TestAPHPThatWillNotDoComesWithTheRemedy(t *testing.T) {
-	folder := site(t)
+	folder := folderWithWorker(t)
 	remedy := ": " + installPHP
 	for _, c := range []struct{ script, want string }{
 		{"echo workerhost-probe:8.0.30 cli 0 0 ,", "it is PHP 8.0.30, and 8.1 is needed" + remedy},
@@ -125,9 +147,9 @@ func TestAnOpcacheThatCantMakeItsLockIsNoMissingPHP(t *testing.T) {
 	if _, err := exec.LookPath("php"); err != nil {
 		t.Skip("there is no php here")
 	}
-	folder := site(t)
-	p := parse(t, good+"php_ini = { 'opcache.lockfile_path' = '"+folder+"/none' }").Pools[0]
-	if php, err := FindPHP(t.Context(), parse(t, good).Pools[0]); err != nil || !php.Opcache {
+	folder := folderWithWorker(t)
+	p := parsed(t, ordinary+"php_ini = { 'opcache.lockfile_path' = '"+folder+"/none' }").Pools[0]
+	if binary, err := FindPHP(t.Context(), parsed(t, ordinary).Pools[0]); err != nil || !binary.Opcache {
 		t.Skip("there is no opcache here: ", err)
 	}
 	_, err := FindPHP(t.Context(), p)
@@ -144,13 +166,13 @@ func TestAnOpcacheThatCantMakeItsLockIsNoMissingPHP(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PHP_INI_SCAN_DIR", ":"+blocked)
-	if _, err := FindPHP(t.Context(), parse(t, good).Pools[0]); err != nil {
+	if _, err := FindPHP(t.Context(), parsed(t, ordinary).Pools[0]); err != nil {
 		t.Errorf("with a lock of the machine's that can't be made: %v", err)
 	}
 }
 
 func TestLookingForPHPEndsWithItsContext(t *testing.T) {
-	folder := site(t)
+	folder := folderWithWorker(t)
 	fake := filepath.Join(folder, "fakephp")
 	if err := os.WriteFile(fake, []byte("#!/bin/sh\nexec sleep 30\n"), 0o755); err != nil {
 		t.Fatal(err)
@@ -166,20 +188,20 @@ func TestWhatIsSwitchedOffAlreadyStaysOff(t *testing.T) {
 	if _, err := exec.LookPath("php"); err != nil {
 		t.Skip("there is no php here")
 	}
-	folder := site(t)
+	folder := folderWithWorker(t)
 	script := `<?php echo json_encode(array_map('function_exists', ['exec', 'system', 'flush', 'move_uploaded_file', 'ob_list_handlers'])), shell_exec('php -r "echo (int) function_exists(\'flush\');"');`
 	if err := os.WriteFile("off.php", []byte(script), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p := parse(t, "[pool.web]\nworker = 'off.php'\nphp_ini = { disable_functions = 'exec, system ,' }").Pools[0]
-	php, err := FindPHP(t.Context(), p)
+	p := parsed(t, "[pool.web]\nworker = 'off.php'\nphp_ini = { disable_functions = 'exec, system ,' }").Pools[0]
+	binary, err := FindPHP(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if php.Disabled != "exec,system" {
-		t.Errorf("disabled: %q", php.Disabled)
+	if binary.Disabled != "exec,system" {
+		t.Errorf("disabled: %q", binary.Disabled)
 	}
-	command := PHPCommand(php, p, "")
+	command := PHPCommand(binary, p, "")
 	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Dir = folder
 	if out, err := cmd.Output(); err != nil || string(out) != "[false,false,false,false,true]1" {

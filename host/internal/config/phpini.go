@@ -57,7 +57,7 @@ func isResident(name string) bool {
 }
 
 // PrivateINI is a php.ini file with those of the pool's settings that are not on the command line; "" if there are none. A value reads as after php's -d.
-func (p *Pool) PrivateINI() string {
+func PrivateINI(p *Pool) string {
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(p.PHPIni)) {
 		if isResident(name) || slices.Contains(fixedByCLI, name) {
@@ -91,9 +91,9 @@ func ScanFolder(environ []string, folder string) string {
 	return name + value
 }
 
-// phpCommand is php with the settings of the pool, a temporary folder as its workers have one, and as its user, for a
+// probing is php with the settings of the pool, a temporary folder as its workers have one, and as its user, for a
 // moment. Call clean when it has ended.
-func phpCommand(ctx context.Context, path string, pool *Pool, arguments ...string) (cmd *exec.Cmd, temporary string, clean func(), err error) {
+func probing(ctx context.Context, path string, pool *Pool, arguments ...string) (cmd *exec.Cmd, temporary string, clean func(), err error) {
 	private := new(privilege.Folder)
 	defer func() {
 		if err != nil {
@@ -113,7 +113,7 @@ func phpCommand(ctx context.Context, path string, pool *Pool, arguments ...strin
 	cmd.Env = pool.Environ(os.Environ())
 	cmd.WaitDelay = time.Second
 	privilege.RunAs(cmd, owner)
-	if text := pool.PrivateINI(); text != "" {
+	if text := PrivateINI(pool); text != "" {
 		folder, err := private.Settings(owner, text)
 		if err != nil {
 			return nil, "", nil, err
