@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/php"
 )
 
 func checkCommand() *command {
@@ -124,14 +125,14 @@ func checkPool(t *terminal, p *config.Pool) error {
 	switch p.Kind {
 	case config.PHPFile:
 		row("worker", "PHP file "+p.Worker)
-		binary, err := config.FindPHP(context.Background(), p)
+		binary, err := php.Find(context.Background(), p)
 		if err != nil {
 			problem = fmt.Errorf("pool %s: %w", p.Name, err)
 			row("php", "not found")
 			break
 		}
 		row("php", fmt.Sprintf("%s, version %s, %s, %s", binary.Path, binary.Version, has("opcache", binary.Opcache, "php-opcache"), has("msgpack", binary.Msgpack, "php-msgpack")))
-		command = config.PHPCommand(binary, p, "")
+		command = php.Command(binary, p, "")
 	case config.GoPackage:
 		row("worker", "Go main package "+p.Worker+", built for each generation")
 		if _, err := exec.LookPath("go"); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/listen"
+	"github.com/workerhost/workerhost/host/internal/php"
 	"github.com/workerhost/workerhost/host/internal/privilege"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
@@ -26,11 +27,11 @@ func (p *pool) equip(c *config.Pool, dir, program string, spool *listen.Spool) (
 	}
 	given.Env = append(given.Env, "TMPDIR="+temporary)
 	settings := ""
-	if text := config.PrivateINI(c); text != "" && c.Kind == config.PHPFile {
+	if text := php.PrivateINI(c); text != "" && c.Kind == config.PHPFile {
 		if settings, err = p.private.Settings(c.Identity, text); err != nil {
 			return given, err
 		}
-		given.Env = append(given.Env, config.ScanFolder(c.Environ(os.Environ()), settings))
+		given.Env = append(given.Env, php.ScanFolder(c.Environ(os.Environ()), settings))
 	}
 	if c.Identity != nil {
 		given.Owner = &protocol.Owner{UID: c.Identity.UID, GID: c.Identity.GID, Groups: c.Identity.Groups}

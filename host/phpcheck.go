@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/php"
 )
 
 // phpExtensions are worth having.
@@ -54,7 +55,7 @@ var iniChecks = []iniCheck{
 
 // examinePHP looks at the PHP of a pool, and returns its memory_limit in bytes; 0 is none, or not known.
 func (d *diagnosis) examinePHP(ctx context.Context, p *config.Pool) int64 {
-	state, err := config.InspectPHP(ctx, p)
+	state, err := php.Inspect(ctx, p)
 	if err != nil {
 		d.wrong(aboutPHP, "", "%v", err) // it has its remedy
 		return 0

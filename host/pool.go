@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/php"
 	"github.com/workerhost/workerhost/host/internal/privilege"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
@@ -59,7 +60,7 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		s.MinWorkers = p.MinWorkers
 	}
 	if p.Kind == config.PHPFile {
-		s.Remedy = config.PHPRemedy
+		s.Remedy = php.Remedy
 	}
 	s.Equip = func(dir string, command []string) (workers.Equipment, error) {
 		return made.equip(p, dir, command[0], h.spool)
@@ -116,7 +117,7 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 		p.log.Info("worker built", "generation", generation, "took", humanDuration(time.Since(began)))
 		return []string{path}, nil
 	}
-	binary, err := config.FindPHP(ctx, c)
+	binary, err := php.Find(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +134,7 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 	if err != nil {
 		return nil, err
 	}
-	return config.PHPCommand(binary, c, temporary), nil
+	return php.Command(binary, c, temporary), nil
 }
 
 // start begins the first generation. It returns once there is something to wait for, or with what will never work.

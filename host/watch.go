@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/php"
 	"github.com/workerhost/workerhost/host/internal/watch"
 )
 
@@ -194,7 +195,7 @@ func lint(ctx context.Context, p *config.Pool, changed []string, broken map[stri
 		return "", nil
 	}
 	slices.Sort(files)
-	faults, err := config.LintPHP(ctx, p, files)
+	faults, err := php.Lint(ctx, p, files)
 	if err != nil {
 		return "", err
 	}

@@ -220,13 +220,13 @@ func (p *Pool) checkCommand() error {
 	if filepath.Base(program) != program {
 		_, err := exec.LookPath(absolute(p.Directory, program))
 		if errors.Is(err, fs.ErrPermission) {
-			return fmt.Errorf("can't run %s: %w: is it executable (chmod +x)?", absolute(p.Directory, program), unwrapExec(err))
+			return fmt.Errorf("can't run %s: %w: is it executable (chmod +x)?", absolute(p.Directory, program), UnwrapExec(err))
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			return errors.New(missing("program ", absolute(p.Directory, program), "mend the path, or install it"))
 		}
 		if err != nil {
-			return fmt.Errorf("can't run %s: %w: mend the path, or install it", absolute(p.Directory, program), unwrapExec(err))
+			return fmt.Errorf("can't run %s: %w: mend the path, or install it", absolute(p.Directory, program), UnwrapExec(err))
 		}
 		return nil
 	}
@@ -239,8 +239,8 @@ func (p *Pool) checkCommand() error {
 	return nil
 }
 
-// unwrapExec leaves out the path, which the message has already.
-func unwrapExec(err error) error {
+// UnwrapExec takes the path, which the message has already, out of an error of package exec or of the file system.
+func UnwrapExec(err error) error {
 	var lookup *exec.Error
 	if errors.As(err, &lookup) {
 		err = lookup.Err

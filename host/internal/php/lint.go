@@ -1,6 +1,6 @@
 // lint.go has PHP check the syntax of files without running them.
 
-package config
+package php
 
 import (
 	"context"
@@ -11,14 +11,16 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/config"
 )
 
 // lintTimeout bounds a check of many files, after a change of branch for example. What is not checked by then is left to the workers' boot.
 const lintTimeout = 10 * time.Second
 
-// LintPHP runs php -l on each file, a few at a time, and returns what it says of those that are broken. All processes have ended when it returns.
-func LintPHP(ctx context.Context, pool *Pool, files []string) (faults map[string]string, err error) {
-	php, err := FindPHP(ctx, pool)
+// Lint runs php -l on each file, a few at a time, and returns what it says of those that are broken. All processes have ended when it returns.
+func Lint(ctx context.Context, pool *config.Pool, files []string) (faults map[string]string, err error) {
+	php, err := Find(ctx, pool)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +49,7 @@ func LintPHP(ctx context.Context, pool *Pool, files []string) (faults map[string
 	return faults, nil
 }
 
-func lintFile(ctx context.Context, php string, pool *Pool, file string) (text string, broken bool) {
+func lintFile(ctx context.Context, php string, pool *config.Pool, file string) (text string, broken bool) {
 	cmd := exec.CommandContext(ctx, php, "-d", "display_errors=1", "-d", "log_errors=0", "-d", "html_errors=0", "-d", "opcache.enable_cli=0", "-l", file)
 	cmd.Env = pool.Environ(os.Environ())
 	cmd.WaitDelay = time.Second

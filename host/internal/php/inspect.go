@@ -1,6 +1,6 @@
 // inspect.go asks PHP about its extensions and settings, for host doctor.
 
-package config
+package php
 
 import (
 	"bytes"
@@ -9,19 +9,21 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/workerhost/workerhost/host/internal/config"
 )
 
-// PHPState is what a worker of a pool would find in its PHP.
-type PHPState struct {
-	PHP        PHP
+// State is what a worker of a pool would find in its PHP.
+type State struct {
+	PHP        Binary
 	Extensions []string          // in lower case
 	Ini        map[string]string // every setting that has a value, with the pool's own and ours
 	Files      []string          // the php.ini files that were read
 }
 
-// InspectPHP finds the pool's PHP as FindPHP does, and starts it once more to ask about its settings.
-func InspectPHP(ctx context.Context, pool *Pool) (*PHPState, error) {
-	php, err := FindPHP(ctx, pool)
+// Inspect finds the pool's PHP as Find does, and starts it once more to ask about its settings.
+func Inspect(ctx context.Context, pool *config.Pool) (*State, error) {
+	php, err := Find(ctx, pool)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +44,7 @@ echo "\n` + probeMark + `", json_encode(['Extensions' => array_map('strtolower',
 		return nil, fmt.Errorf("%s: it did not tell its settings within %s", php.Path, probeTimeout)
 	}
 	_, answer, found := bytes.Cut(out, []byte(probeMark))
-	state := &PHPState{PHP: php}
+	state := &State{PHP: php}
 	if !found {
 		err = errors.Join(err, errors.New(strings.TrimSpace(complaints.String())))
 	} else if err == nil {

@@ -1,7 +1,7 @@
-// phpini.go: where a pool's php.ini settings go. Everybody on the machine can read a command line, and a setting may hold a password; so what a pool
+// ini.go: where a pool's php.ini settings go. Everybody on the machine can read a command line, and a setting may hold a password; so what a pool
 // adds goes into a file that only its user can read.
 
-package config
+package php
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/privilege"
 )
 
@@ -20,7 +21,7 @@ import (
 var fixedByCLI = []string{"html_errors", "register_argc_argv", "implicit_flush", "output_buffering", "max_execution_time", "max_input_time"}
 
 // settingArguments gives our settings in their order, overridden by the pool's own, and those that work nowhere else.
-func settingArguments(own Settings) []string {
+func settingArguments(own config.Settings) []string {
 	var arguments []string
 	for _, s := range residentSettings {
 		if value, overridden := own[s.name]; overridden {
@@ -38,7 +39,7 @@ func settingArguments(own Settings) []string {
 
 // temporaryArguments have php use the pool's temporary folder, "" being that of the machine's php.ini, where the pool
 // does not say otherwise.
-func temporaryArguments(own Settings, temporary string) (arguments []string) {
+func temporaryArguments(own config.Settings, temporary string) (arguments []string) {
 	for _, name := range []string{"sys_temp_dir", "opcache.lockfile_path"} {
 		if _, overridden := own[name]; !overridden && temporary != "" {
 			arguments = append(arguments, "-d", name+"="+temporary)
@@ -57,7 +58,7 @@ func isResident(name string) bool {
 }
 
 // PrivateINI is a php.ini file with those of the pool's settings that are not on the command line; "" if there are none. A value reads as after php's -d.
-func PrivateINI(p *Pool) string {
+func PrivateINI(p *config.Pool) string {
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(p.PHPIni)) {
 		if isResident(name) || slices.Contains(fixedByCLI, name) {
@@ -93,7 +94,7 @@ func ScanFolder(environ []string, folder string) string {
 
 // probing is php with the settings of the pool, a temporary folder as its workers have one, and as its user, for a
 // moment. Call clean when it has ended.
-func probing(ctx context.Context, path string, pool *Pool, arguments ...string) (cmd *exec.Cmd, temporary string, clean func(), err error) {
+func probing(ctx context.Context, path string, pool *config.Pool, arguments ...string) (cmd *exec.Cmd, temporary string, clean func(), err error) {
 	private := new(privilege.Folder)
 	defer func() {
 		if err != nil {

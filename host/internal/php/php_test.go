@@ -1,6 +1,6 @@
 //go:build unix
 
-package config
+package php
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/privilege"
 )
 
@@ -27,9 +28,9 @@ func folderWithWorker(t *testing.T) string {
 	return folder
 }
 
-func parsed(t *testing.T, file string) *Config {
+func parsed(t *testing.T, file string) *config.Config {
 	t.Helper()
-	c, err := Parse("host.toml", []byte(file), func(string) (string, bool) { return "", false })
+	c, err := config.Parse("host.toml", []byte(file), func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +40,7 @@ func parsed(t *testing.T, file string) *Config {
 func TestAPHPWorkerRunsWithSettingsFitForAResidentProcess(t *testing.T) {
 	folderWithWorker(t)
 	p := parsed(t, ordinary+"php_ini = { memory_limit = '1G', 'zend.assertions' = 1, 'date.timezone' = 'UTC', 'opcache.validate_timestamps' = true, max_input_time = 5 }").Pools[0]
-	got := PHPCommand(PHP{Path: "/usr/bin/php"}, p, "/t")
+	got := Command(Binary{Path: "/usr/bin/php"}, p, "/t")
 	want := strings.Fields(`/usr/bin/php -d opcache.enable=1 -d opcache.enable_cli=1 -d opcache.validate_timestamps=1 -d opcache.file_cache=
 		-d display_errors=stderr -d display_startup_errors=1 -d log_errors=0 -d error_log= -d html_errors=0 -d memory_limit=1G
 		-d max_execution_time=0 -d output_buffering=0 -d implicit_flush=1 -d max_input_time=5 -d sys_temp_dir=/t -d opcache.lockfile_path=/t -d disable_functions=` + takenOver + ` worker.php`)
@@ -78,7 +79,7 @@ func TestPHPTakesTheSettingsAndReportsErrorsOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := parsed(t, "[pool.web]\nworker = '-odd.php'\nphp_ini = { include_path = '.:/a b', error_reporting = 'E_ALL & ~E_NOTICE' }").Pools[0]
-	binary, err := FindPHP(t.Context(), p)
+	binary, err := Find(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +89,7 @@ func TestPHPTakesTheSettingsAndReportsErrorsOnce(t *testing.T) {
 	if !filepath.IsAbs(binary.Path) || !strings.Contains(binary.Version, ".") {
 		t.Errorf("%+v", binary)
 	}
-	command := PHPCommand(binary, p, "")
+	command := Command(binary, p, "")
 	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Dir = folder
 	settings, err := new(privilege.Folder).Settings(nil, PrivateINI(p))
@@ -123,7 +124,7 @@ func TestAPHPThatWillNotDoComesWithTheRemedy(t *testing.T) {
 		if err := os.WriteFile(fake, []byte("#!/bin/sh\n"+c.script+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		_, err := FindPHP(t.Context(), &Pool{Name: "web", PHP: fake})
+		_, err := Find(t.Context(), &config.Pool{Name: "web", PHP: fake})
 		if err == nil || err.Error() != fake+": "+c.want {
 			t.Errorf("%s: %v", c.script, err)
 		}
@@ -131,14 +132,14 @@ func TestAPHPThatWillNotDoComesWithTheRemedy(t *testing.T) {
 	if err := os.Chmod(filepath.Join(folder, "fakephp"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := FindPHP(t.Context(), &Pool{Name: "web", PHP: folder + "/fakephp"}); err == nil || !strings.HasSuffix(err.Error(), "permission denied: is it executable (chmod +x), and the php program itself?") {
+	if _, err := Find(t.Context(), &config.Pool{Name: "web", PHP: folder + "/fakephp"}); err == nil || !strings.HasSuffix(err.Error(), "permission denied: is it executable (chmod +x), and the php program itself?") {
 		t.Errorf("one that can't be executed: %v", err)
 	}
 	t.Setenv("PATH", folder)
-	if _, err := FindPHP(t.Context(), &Pool{Name: "web"}); err == nil || err.Error() != "there is no php in $PATH"+remedy {
+	if _, err := Find(t.Context(), &config.Pool{Name: "web"}); err == nil || err.Error() != "there is no php in $PATH"+remedy {
 		t.Errorf("without php: %v", err)
 	}
-	if _, err := FindPHP(t.Context(), &Pool{Name: "web", PHP: "/none/php"}); err == nil || err.Error() != `can't run php = "/none/php": no such file or directory`+remedy {
+	if _, err := Find(t.Context(), &config.Pool{Name: "web", PHP: "/none/php"}); err == nil || err.Error() != `can't run php = "/none/php": no such file or directory`+remedy {
 		t.Errorf("with a wrong path: %v", err)
 	}
 }
@@ -149,10 +150,10 @@ func TestAnOpcacheThatCantMakeItsLockIsNoMissingPHP(t *testing.T) {
 	}
 	folder := folderWithWorker(t)
 	p := parsed(t, ordinary+"php_ini = { 'opcache.lockfile_path' = '"+folder+"/none' }").Pools[0]
-	if binary, err := FindPHP(t.Context(), parsed(t, ordinary).Pools[0]); err != nil || !binary.Opcache {
+	if binary, err := Find(t.Context(), parsed(t, ordinary).Pools[0]); err != nil || !binary.Opcache {
 		t.Skip("there is no opcache here: ", err)
 	}
-	_, err := FindPHP(t.Context(), p)
+	_, err := Find(t.Context(), p)
 	if err == nil || !strings.Contains(err.Error(), "its opcache can't make its lock in "+folder+"/none (") ||
 		!strings.HasSuffix(err.Error(), "let the pool's user write there, or leave opcache.lockfile_path out of php_ini") {
 		t.Errorf("%v", err)
@@ -166,7 +167,7 @@ func TestAnOpcacheThatCantMakeItsLockIsNoMissingPHP(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PHP_INI_SCAN_DIR", ":"+blocked)
-	if _, err := FindPHP(t.Context(), parsed(t, ordinary).Pools[0]); err != nil {
+	if _, err := Find(t.Context(), parsed(t, ordinary).Pools[0]); err != nil {
 		t.Errorf("with a lock of the machine's that can't be made: %v", err)
 	}
 }
@@ -179,7 +180,7 @@ func TestLookingForPHPEndsWithItsContext(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := FindPHP(ctx, &Pool{Name: "web", PHP: fake}); err != context.Canceled {
+	if _, err := Find(ctx, &config.Pool{Name: "web", PHP: fake}); err != context.Canceled {
 		t.Errorf("error %v", err)
 	}
 }
@@ -194,14 +195,14 @@ func TestWhatIsSwitchedOffAlreadyStaysOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := parsed(t, "[pool.web]\nworker = 'off.php'\nphp_ini = { disable_functions = 'exec, system ,' }").Pools[0]
-	binary, err := FindPHP(t.Context(), p)
+	binary, err := Find(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if binary.Disabled != "exec,system" {
 		t.Errorf("disabled: %q", binary.Disabled)
 	}
-	command := PHPCommand(binary, p, "")
+	command := Command(binary, p, "")
 	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Dir = folder
 	if out, err := cmd.Output(); err != nil || string(out) != "[false,false,false,false,true]1" {
@@ -216,7 +217,7 @@ func TestAFunctionThatTheSDKDefinesComesWithTheRemedy(t *testing.T) {
 		"Uncaught Error: Call to undefined function nonsense() in /app/x.php:1":                                             false,
 		"no database": false,
 	} {
-		if got := PHPRemedy(said); strings.Contains(got, "host sdk php DIR") != want {
+		if got := Remedy(said); strings.Contains(got, "host sdk php DIR") != want {
 			t.Errorf("%q: %q", said, got)
 		}
 	}

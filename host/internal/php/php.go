@@ -1,6 +1,6 @@
-// php.go finds PHP and gives the command that runs a resident worker.
-
-package config
+// Package php has what the host knows about PHP: where it is, the command and the settings of a resident worker, which of
+// them are in effect, and whether a file's syntax is right. It reads pools of package config, and changes none.
+package php
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/config"
 )
 
 // residentSettings are php.ini settings for a process that serves many requests. Each can be overridden in
@@ -52,8 +54,8 @@ const probeTimeout = 10 * time.Second
 // installPHP is the remedy for a missing or old PHP.
 const installPHP = "install php-cli 8.1 or later (Debian: apt-get install php-cli), or name the binary with php = \"PATH\" in host.toml"
 
-// PHP is what FindPHP learnt about a PHP binary.
-type PHP struct {
+// Binary is what Find learnt about a PHP binary.
+type Binary struct {
 	Path    string // absolute
 	Version string // "8.2.7"
 	Opcache bool   // the opcache extension is loaded
@@ -63,36 +65,36 @@ type PHP struct {
 	Disabled string
 }
 
-// FindPHP finds the PHP of a PHPFile pool and starts it once, with the pool's settings, to see that it is a CLI of
-// version 8.1 or later; the caller's error names the pool. The process has ended when FindPHP returns, at the latest after ten seconds or with ctx.
-func FindPHP(ctx context.Context, pool *Pool) (PHP, error) {
+// Find finds the PHP of a PHPFile pool and starts it once, with the pool's settings, to see that it is a CLI of
+// version 8.1 or later; the caller's error names the pool. The process has ended when Find returns, at the latest after ten seconds or with ctx.
+func Find(ctx context.Context, pool *config.Pool) (Binary, error) {
 	name := pool.PHP
 	if name == "" {
 		name = "php"
 	}
 	path, err := exec.LookPath(name)
 	if err != nil && pool.PHP == "" {
-		return PHP{}, fmt.Errorf("there is no php in $PATH: %s", installPHP)
+		return Binary{}, fmt.Errorf("there is no php in $PATH: %s", installPHP)
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return PHP{}, fmt.Errorf("can't run php = %q: %w: is it executable (chmod +x), and the php program itself?", name, unwrapExec(err))
+		return Binary{}, fmt.Errorf("can't run php = %q: %w: is it executable (chmod +x), and the php program itself?", name, config.UnwrapExec(err))
 	}
 	if err != nil {
-		return PHP{}, fmt.Errorf("can't run php = %q: %w: %s", name, unwrapExec(err), installPHP)
+		return Binary{}, fmt.Errorf("can't run php = %q: %w: %s", name, config.UnwrapExec(err), installPHP)
 	}
 	if path, err = filepath.Abs(path); err != nil {
-		return PHP{}, err
+		return Binary{}, err
 	}
-	php, err := probePHP(ctx, path, pool)
+	php, err := probe(ctx, path, pool)
 	if errors.Is(err, context.Canceled) {
-		return PHP{}, err
+		return Binary{}, err
 	}
 	var misfit *misfit
 	switch {
 	case errors.As(err, &misfit):
-		return PHP{}, fmt.Errorf("%s: %w: %s", path, err, installPHP)
+		return Binary{}, fmt.Errorf("%s: %w: %s", path, err, installPHP)
 	case err != nil:
-		return PHP{}, fmt.Errorf("%s: %w", path, err)
+		return Binary{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return php, nil
 }
@@ -104,8 +106,8 @@ func (m *misfit) Error() string { return m.why }
 
 func misfits(format string, args ...any) error { return &misfit{fmt.Sprintf(format, args...)} }
 
-// failedPHP explains what a PHP that can run, and did not do so to the end, said of it.
-func failedPHP(err error, said string, pool *Pool, temporary string) error {
+// explain explains what a PHP that can run, and did not do so to the end, said of it.
+func explain(err error, said string, pool *config.Pool, temporary string) error {
 	switch {
 	case strings.Contains(said, "Unable to create lock file"):
 		if folder := pool.PHPIni["opcache.lockfile_path"]; folder != "" {
@@ -123,7 +125,7 @@ func failedPHP(err error, said string, pool *Pool, temporary string) error {
 // probeMark comes before the answer, since extensions may print at start-up.
 const probeMark = "workerhost-probe:"
 
-func probePHP(ctx context.Context, path string, pool *Pool) (PHP, error) {
+func probe(ctx context.Context, path string, pool *config.Pool) (Binary, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	const code = `echo "\n` + probeMark + `", implode(' ', [PHP_VERSION, PHP_SAPI, ` +
@@ -131,48 +133,48 @@ func probePHP(ctx context.Context, path string, pool *Pool) (PHP, error) {
 		`preg_replace('/[\s,]+/', ',', trim(ini_get('disable_functions'), " ,")) . ',']), "\n";`
 	cmd, temporary, clean, err := probing(ctx, path, pool, "-r", code)
 	if err != nil {
-		return PHP{}, err
+		return Binary{}, err
 	}
 	defer clean()
 	out, err := cmd.Output()
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return PHP{}, ctx.Err()
+		return Binary{}, ctx.Err()
 	}
 	if ctx.Err() != nil {
-		return PHP{}, fmt.Errorf("it did not answer within %s: the machine may have too much to do; start it by "+
+		return Binary{}, fmt.Errorf("it did not answer within %s: the machine may have too much to do; start it by "+
 			"hand (php -v) to see", probeTimeout)
 	}
 	_, answer, found := strings.Cut(string(out), probeMark)
 	var failed *exec.ExitError
 	switch {
 	case errors.As(err, &failed):
-		return PHP{}, failedPHP(err, strings.TrimSpace(string(failed.Stderr)), pool, temporary)
+		return Binary{}, explain(err, strings.TrimSpace(string(failed.Stderr)), pool, temporary)
 	case err != nil:
-		return PHP{}, misfits("it can't be run: %v", err)
+		return Binary{}, misfits("it can't be run: %v", err)
 	case !found:
-		return PHP{}, misfits("it is no PHP: asked for its version, it wrote %.60q", out)
+		return Binary{}, misfits("it is no PHP: asked for its version, it wrote %.60q", out)
 	}
-	php := PHP{Path: path}
+	php := Binary{Path: path}
 	var sapi string
 	var opcache, msgpack int
 	if _, err := fmt.Sscan(answer, &php.Version, &sapi, &opcache, &msgpack, &php.Disabled); err != nil {
-		return PHP{}, misfits("it is no PHP: asked for its version, it wrote %.60q", answer)
+		return Binary{}, misfits("it is no PHP: asked for its version, it wrote %.60q", answer)
 	}
 	php.Opcache, php.Msgpack, php.Disabled = opcache == 1, msgpack == 1, strings.Trim(php.Disabled, ",")
 	var major, minor int
 	if _, err := fmt.Sscanf(php.Version, "%d.%d", &major, &minor); err != nil || major < 8 || major == 8 && minor < 1 {
-		return PHP{}, misfits("it is PHP %s, and 8.1 is needed", php.Version)
+		return Binary{}, misfits("it is PHP %s, and 8.1 is needed", php.Version)
 	}
 	if sapi != "cli" {
-		return PHP{}, misfits("it is PHP for %s, and the command-line one is needed", sapi)
+		return Binary{}, misfits("it is PHP for %s, and the command-line one is needed", sapi)
 	}
 	return php, nil
 }
 
-// PHPCommand is the command line of one worker of a PHPFile pool: php, its settings, and the script, which is relative
-// to the pool's directory where it can be (see Pool.Script). The same pool always gives the same command line. PrivateINI has the other settings.
+// Command is the command line of one worker of a PHPFile pool: php, its settings, and the script, which is relative
+// to the pool's directory where it can be (see config.Pool.Script). The same pool always gives the same command line. PrivateINI has the other settings.
 // temporary is its temporary folder, which wins over that of the machine's php.ini; "" leaves it as it is.
-func PHPCommand(binary PHP, pool *Pool, temporary string) []string {
+func Command(binary Binary, pool *config.Pool, temporary string) []string {
 	script := pool.Script
 	if strings.HasPrefix(script, "-") {
 		script = "./" + script
@@ -190,8 +192,8 @@ func PHPCommand(binary PHP, pool *Pool, temporary string) []string {
 // undefined is PHP's word for a function that it does not have.
 var undefined = regexp.MustCompile(`Call to undefined function (?:\w+\\)*(\w+)\(\)`)
 
-// PHPRemedy says what to do about the last words of a PHP worker that did not boot, or "". It is safe for concurrent use.
-func PHPRemedy(said string) string {
+// Remedy says what to do about the last words of a PHP worker that did not boot, or "". It is safe for concurrent use.
+func Remedy(said string) string {
 	m := undefined.FindStringSubmatch(said)
 	if m == nil || !slices.Contains(strings.Split(takenOver, ","), strings.ToLower(m[1])) {
 		return ""
