@@ -3,6 +3,8 @@
 package main
 
 import (
+	"sync/atomic"
+
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/listen"
@@ -13,17 +15,21 @@ type front struct {
 	crowd *listen.Crowd
 }
 
-// guard says who may come, and notes who came. It never changes: a reload replaces it.
+// guard says who may come, and notes who came. It never changes, but for its count: a reload replaces it.
 type guard struct {
 	rate    *listen.RateLimit // nil is off
 	proxies *listen.Proxies   // nil: nobody is asked to say who clients are
 	access  *listen.AccessLog // nil is off
+	lost    *atomic.Uint64    // lines missing from all access logs that the host has had
 	id      string            // the header of a request's id; "" is off
 }
 
 // newGuard makes the guard that comes after old, which may be nil. Clients keep what they have used up if the limit stays, and so does the access log.
 func newGuard(c config.HTTP, old *guard, before config.HTTP, log hclog.Logger) (*guard, error) {
-	g := &guard{id: c.RequestID}
+	g := &guard{id: c.RequestID, lost: new(atomic.Uint64)}
+	if old != nil {
+		g.lost = old.lost // a counter never goes back
+	}
 	if networks, unix, set := c.Proxies(); set {
 		g.proxies = &listen.Proxies{Networks: networks, Unix: unix}
 	}
@@ -37,21 +43,13 @@ func newGuard(c config.HTTP, old *guard, before config.HTTP, log hclog.Logger) (
 	case old != nil && c.AccessLog == before.AccessLog:
 		g.access = old.access
 	case c.AccessLog != "off":
-		access, err := listen.OpenAccessLog(c.AccessLog, log)
+		access, err := listen.OpenAccessLog(c.AccessLog, g.lost, log)
 		if err != nil {
 			return nil, err
 		}
 		g.access = access
 	}
 	return g, nil
-}
-
-// lostLines is how many lines are missing from the access log.
-func (g *guard) lostLines() uint64 {
-	if g.access == nil {
-		return 0
-	}
-	return g.access.Lost()
 }
 
 // retire lets go of what the guard in its place does not have.

@@ -28,7 +28,7 @@ type AccessLog struct {
 	once    sync.Once
 	users   atomic.Int64 // requests whose lines are still to come, plus one until Retire
 	dropped atomic.Int64 // since it was last said
-	lost    atomic.Uint64
+	lost    *atomic.Uint64
 
 	// the writer's own
 	file   *os.File
@@ -46,24 +46,28 @@ const (
 )
 
 // OpenAccessLog begins a log. to is "text" or "json", for standard output, or the path of a file, which is JSON if its name ends in .json. Text is the combined
-// format of Apache and nginx, followed by fields of our own.
-func OpenAccessLog(to string, log hclog.Logger) (*AccessLog, error) {
+// format of Apache and nginx, followed by fields of our own. lost counts the lines that are missing, since nobody took them fast enough or they could not
+// be written; it outlives the log, and nil is nobody's.
+func OpenAccessLog(to string, lost *atomic.Uint64, log hclog.Logger) (*AccessLog, error) {
 	if to == "text" || to == "json" {
-		return newAccessLog(to, log, os.Stdout), nil
+		return newAccessLog(to, lost, log, os.Stdout), nil
 	}
 	file, err := openLog(to)
 	if err != nil {
 		return nil, err
 	}
-	return newAccessLog(to, log, file), nil
+	return newAccessLog(to, lost, log, file), nil
 }
 
-func newAccessLog(to string, log hclog.Logger, file *os.File) *AccessLog {
+func newAccessLog(to string, lost *atomic.Uint64, log hclog.Logger, file *os.File) *AccessLog {
+	if lost == nil {
+		lost = new(atomic.Uint64)
+	}
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}
 	a := &AccessLog{
-		json: to == "json" || strings.HasSuffix(to, ".json"), log: log, file: file, to: bufio.NewWriterSize(file, 64<<10),
+		json: to == "json" || strings.HasSuffix(to, ".json"), log: log, lost: lost, file: file, to: bufio.NewWriterSize(file, 64<<10),
 		lines: make(chan *[]byte, waitingLines), reopen: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	if to != "text" && to != "json" {
@@ -90,9 +94,6 @@ func (a *AccessLog) Reopen() {
 	default: // one is due already
 	}
 }
-
-// Lost is how many lines are missing from the log: nobody took them fast enough, or they could not be written.
-func (a *AccessLog) Lost() uint64 { return a.lost.Load() }
 
 // hold says whether the log still takes the line of a request that begins now, which calls release after it.
 func (a *AccessLog) hold() bool {

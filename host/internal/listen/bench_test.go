@@ -77,7 +77,7 @@ func BenchmarkListen(b *testing.B) { benchListen(b, Options{}) }
 
 // BenchmarkListenWithAll has all on that a request may pass: its id, the rate limit, and a line in the access log.
 func BenchmarkListenWithAll(b *testing.B) {
-	access, err := OpenAccessLog(filepath.Join(b.TempDir(), "access.json"), nil)
+	access, err := OpenAccessLog(filepath.Join(b.TempDir(), "access.json"), nil, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -181,7 +181,7 @@ func TestAnAddressHasOnlySoManyConnections(t *testing.T) {
 
 func TestTheAccessLogHasALineForTheHandshake(t *testing.T) {
 	path := t.TempDir() + "/access.json"
-	log, err := OpenAccessLog(path, nil)
+	log, err := OpenAccessLog(path, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

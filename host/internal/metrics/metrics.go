@@ -64,7 +64,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // The metrics. Names are promised: they are added to, and never change their meaning.
 var (
 	buildInfo   = describe("build_info", "1, with what runs as labels.", "version", "go")
-	accessLost  = describe("access_log_lines_lost_total", "Lines missing from the access log since access_log was last changed.")
+	accessLost  = describe("access_log_lines_lost_total", "Lines missing from the access log, whichever file that was.")
 	connections = describe("connections", "Client connections that are open.", "listener")
 
 	certificate = describe("certificate_end_timestamp_seconds", "When the certificate that clients are shown, or one of its chain, expires, in Unix time.", "listener")
