@@ -23,17 +23,17 @@ type Talker interface {
 
 // Crowd is talkers, each in its own goroutine.
 type Crowd struct {
-	t       *testing.T
-	over    chan struct{}
-	All     sync.WaitGroup
-	pause   time.Duration // between bursts
-	heard   atomic.Int64
-	again   atomic.Int64 // answers of a second attempt
-	visits  atomic.Int64
-	events  atomic.Int64
-	mu      sync.Mutex
-	reports []string       // guarded by mu
-	By      map[string]int // answers by version; guarded by mu
+	complaints
+	t      *testing.T
+	over   chan struct{}
+	All    sync.WaitGroup
+	pause  time.Duration // between bursts
+	heard  atomic.Int64
+	again  atomic.Int64 // answers of a second attempt
+	visits atomic.Int64
+	events atomic.Int64
+	count  sync.Mutex
+	By     map[string]int // answers by version; guarded by count
 }
 
 // NewCrowd is a crowd whose talkers pause that long, on average, between bursts.
@@ -63,11 +63,11 @@ func (c *Crowd) Join(n int, name string, connect func() (Talker, error)) {
 func (c *Crowd) Speak(k Talker) error {
 	versions := map[string]int{}
 	defer func() {
-		c.mu.Lock()
+		c.count.Lock()
 		for version, n := range versions {
 			c.By[version] += n
 		}
-		c.mu.Unlock()
+		c.count.Unlock()
 	}()
 	for n := 0; ; {
 		burst := 1 + rand.IntN(3)
@@ -190,24 +190,12 @@ func (c *Crowd) Watch(k *Talk, n int) {
 	})
 }
 
-// Report notes what a client has to complain of.
-func (c *Crowd) Report(format string, args ...any) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.reports = append(c.reports, time.Now().Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
-}
-
 // End waits for all talkers and fails the test for each that was let down.
 func (c *Crowd) End() {
 	c.t.Helper()
 	close(c.over)
 	c.All.Wait()
-	for i, report := range c.reports {
-		if i == 20 {
-			c.t.Errorf("and %d more", len(c.reports)-i)
-			break
-		}
-		c.t.Error(report)
-	}
-	c.t.Logf("%d messages were answered, %d of them as a second attempt; by version: %v; %d visits, %d events; %d complaints", c.heard.Load(), c.again.Load(), c.By, c.visits.Load(), c.events.Load(), len(c.reports))
+	complaints := c.tell(c.t)
+	c.t.Logf("%d messages were answered, %d of them as a second attempt; by version: %v; %d visits, %d events; %d complaints",
+		c.heard.Load(), c.again.Load(), c.By, c.visits.Load(), c.events.Load(), complaints)
 }

@@ -15,14 +15,12 @@ import (
 
 // Load runs until stop.
 type Load struct {
+	complaints
 	t       *testing.T
 	H       *Host
 	over    chan struct{}
 	clients sync.WaitGroup
 	Served  atomic.Int64
-
-	mu       sync.Mutex
-	failures []string // guarded by mu
 }
 
 // NewLoad is load on h of no client yet.
@@ -34,7 +32,7 @@ func (l *Load) Run(n int, name string, again func() error) *Load {
 		l.clients.Go(func() {
 			for !l.ended() {
 				if err := again(); err != nil {
-					l.fail(fmt.Errorf("%s: %w", name, err))
+					l.Report("%s: %v", name, err)
 					return
 				}
 				l.Served.Add(1)
@@ -46,12 +44,6 @@ func (l *Load) Run(n int, name string, again func() error) *Load {
 		})
 	}
 	return l
-}
-
-func (l *Load) fail(err error) {
-	l.mu.Lock()
-	l.failures = append(l.failures, time.Now().Format("15:04:05.000 ")+err.Error())
-	l.mu.Unlock()
 }
 
 func (l *Load) ended() bool {
@@ -68,14 +60,8 @@ func (l *Load) Stop() {
 	l.t.Helper()
 	close(l.over)
 	l.clients.Wait()
-	for i, f := range l.failures {
-		if i == 20 {
-			l.t.Errorf("and %d more", len(l.failures)-i)
-			break
-		}
-		l.t.Errorf("%s", f)
-	}
-	l.t.Logf("%d requests were answered well, %d were not", l.Served.Load(), len(l.failures))
+	failed := l.tell(l.t)
+	l.t.Logf("%d requests were answered well, %d were not", l.Served.Load(), failed)
 }
 
 // Kept runs n clients that use one connection each for all their requests.
@@ -83,7 +69,7 @@ func (l *Load) Kept(n int) *Load {
 	for range n {
 		c, err := l.H.TryDial()
 		if err != nil {
-			l.fail(err)
+			l.Report("kept connection: %v", err)
 			return l
 		}
 		l.t.Cleanup(func() { c.Close() })
