@@ -141,12 +141,8 @@ func (p *Pool) newcomer(g *generation, s *slot) *worker {
 		return p.launch(g, s)
 	}
 	g.staged = nil
-	select {
-	case <-w.gone:
-		if w.fromOutside() {
-			return p.launch(g, s)
-		}
-	default:
+	if _, lives := p.live[w]; !lives && w.fromOutside() {
+		return p.launch(g, s)
 	}
 	return w
 }

@@ -88,9 +88,6 @@ func (p *Pool) retireAll() (cut []string) {
 		})
 	}
 	all.Wait()
-	for len(p.workers()) > 0 { // gone is closed a moment before run hears of it
-		p.do(func() {})
-	}
 	return cut
 }
 
