@@ -169,21 +169,28 @@ func (c *websocket) part(err error) (code int, reason string, clean bool) {
 		if c.ended.Load() { // it has answered the hub's
 			return c.code, c.reason, true
 		}
-		return c.code, c.reason, c.bid(closeFrame(c.code, ""))
+		return c.code, c.reason, c.finish(c.code, c.reason)
 	case err == errOverdue:
 		if c.await(nil).within(0) { // the hub bounds it
 			c.linger()
 		}
 	case errors.As(err, &wrong):
 		c.server.tellBreach("WebSocket", c.link, wrong)
-		g := c.await(nil)
-		c.link.Finish(wrong.code, wrong.reason) // what came before is answered first
-		if g.within(bidTime) || c.bid(closeFrame(wrong.code, wrong.reason)) {
+		if c.finish(wrong.code, wrong.reason) {
 			c.linger()
 		}
 		return wrong.code, wrong.reason, false
 	}
 	return protocol.CloseBroken, c.excuse(), false
+}
+
+// finish takes leave of a client of which nothing more is taken: what came before is answered first, for bidTime at most (RFC 6455 §5.5.1). It says false if no
+// close frame could be sent.
+func (c *websocket) finish(code int, reason string) bool {
+	c.waiting.Store(true)
+	g := c.await(nil)
+	c.link.Finish(code, reason)
+	return g.within(bidTime) || c.bid(closeFrame(code, reason))
 }
 
 // bid sends a close frame after what waits. It says false if that can't be done, or takes too long.

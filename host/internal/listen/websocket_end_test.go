@@ -80,7 +80,7 @@ func TestTheEndOfAConnectionIsToldWithItsCode(t *testing.T) {
 	}
 }
 
-func TestWhatCameBeforeTheClientsCloseIsHandled(t *testing.T) {
+func TestWhatCameBeforeTheClientsCloseIsAnsweredBeforeOurs(t *testing.T) {
 	var mu sync.Mutex
 	var handled []string
 	l := startLines(t, func(b *switchboard, o *Options) {
@@ -89,18 +89,25 @@ func TestWhatCameBeforeTheClientsCloseIsHandled(t *testing.T) {
 			mu.Lock()
 			handled = append(handled, string(data))
 			mu.Unlock()
-			return nil
+			return []protocol.Act{say(data, false)}
 		}
 	})
 	k := l.call()
 	var want []string
+	var sent []byte
 	for i := range 50 {
-		k.send(clientText(fmt.Sprint(i)))
+		sent = append(sent, clientText(fmt.Sprint(i))...)
 		want = append(want, fmt.Sprint(i))
 	}
-	k.send(clientClose(1000, ""))
-	k.expectClose(1000)
-	l.left()
+	k.send(sent, clientClose(4321, "so long")) // in one write
+	for _, text := range want {
+		k.expect(0x81, []byte(text))
+	}
+	k.expectClose(4321)
+	k.expectEnd()
+	if m := l.left(); m.Code != 4321 || m.Reason != "so long" || !m.Clean {
+		t.Errorf("CLOSE %+v", m)
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	if fmt.Sprint(handled) != fmt.Sprint(want) {
