@@ -8,12 +8,13 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// intake reads a client's body. It counts, watches the time, and turns errors into the status to answer with. One goroutine uses it.
+// intake reads a client's body. It counts, watches the time, and turns errors into the status to answer with. One goroutine uses it; any may ask for whole.
 type intake struct {
 	w       http.ResponseWriter
 	r       *http.Request
@@ -21,7 +22,7 @@ type intake struct {
 	timeout time.Duration
 	got     int64
 	renewed time.Time
-	whole   bool // the end was seen
+	whole   atomic.Bool // the end was seen
 
 	mu   sync.Mutex
 	shut bool // the deadline is another's now; guarded by mu
@@ -51,7 +52,7 @@ func (t *terms) intake(w http.ResponseWriter, r *http.Request) *intake {
 
 // Read implements io.Reader. Its errors are io.EOF or a *badBody.
 func (in *intake) Read(p []byte) (int, error) {
-	if in.whole {
+	if in.whole.Load() {
 		return 0, io.EOF
 	}
 	if in.timeout > 0 {
@@ -69,7 +70,7 @@ func (in *intake) Read(p []byte) (int, error) {
 	case err == nil:
 		return n, nil
 	case err == io.EOF:
-		in.whole = true
+		in.whole.Store(true)
 		if in.timeout > 0 { // it must not strike while the worker works
 			in.deadline(time.Time{})
 		}
@@ -94,12 +95,13 @@ func (in *intake) deadline(t time.Time) {
 	}
 }
 
-// stop ends a Read under way at time t, whichever goroutine is in it.
-func (in *intake) stop(t time.Time) {
+// stop ends a Read under way, whichever goroutine is in it.
+func (in *intake) stop() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.shut = true
-	http.NewResponseController(in.w).SetReadDeadline(t)
+	if in.shut = true; !in.whole.Load() { // else net/http listens for the client's end already
+		http.NewResponseController(in.w).SetReadDeadline(time.Unix(1, 0))
+	}
 }
 
 // body is a whole request body: its first bytes in memory, the rest in a file.
@@ -275,10 +277,10 @@ func (l *live) next() ([]byte, bool, []string, error) {
 	if l.again {
 		l.again = false
 		if l.kept > 0 {
-			return l.buffer[:l.kept], l.in.whole, l.trailers(), nil
+			return l.buffer[:l.kept], l.in.whole.Load(), l.trailers(), nil
 		}
 	}
-	if l.kept == len(l.buffer) && !l.in.whole {
+	if l.kept == len(l.buffer) && !l.in.whole.Load() {
 		l.kept, l.more = 0, true
 	}
 	n, err := l.in.Read(l.buffer[l.kept:])
@@ -293,7 +295,7 @@ func (l *live) next() ([]byte, bool, []string, error) {
 }
 
 func (l *live) trailers() []string {
-	if !l.in.whole {
+	if !l.in.whole.Load() {
 		return nil
 	}
 	return trailerPairs(l.in.r.Trailer)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -84,6 +85,64 @@ func TestAnEarlyAnswerReachesAClientThatStillUploads(t *testing.T) {
 					t.Errorf("whole %v, %d bytes, chunked %v: %q %v", whole, size, chunked, got, err)
 				}
 				c.Close()
+			}
+		}
+	}
+}
+
+// The rest of the upload never comes: the answer's end must not wait for it.
+func TestAnEarlyAnswerGoesOutWholeWhileTheClientStillSends(t *testing.T) {
+	answers := map[string]func(c *call){
+		"whole": func(c *call) { c.whole(413, "too much") },
+		"streamed": func(c *call) {
+			c.respond(0, 413, nil, "too ")
+			c.data([]byte("much"), true)
+		},
+		"a failure": func(c *call) { c.fail(protocol.FailedReset) },
+		"empty":     func(c *call) { c.whole(413, "", "Content-Length", "0") },
+	}
+	for name, answer := range answers {
+		for _, secure := range []bool{false, true} {
+			for _, request := range []string{
+				"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc",
+				"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+				"POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 1000\r\n\r\nabc",
+			} {
+				h := start(t, answer, func(o *Options) {
+					if secure {
+						withTLS(t)(o)
+					}
+				})
+				raw := h.dial()
+				c := raw
+				if secure {
+					c = tls.Client(raw, &tls.Config{InsecureSkipVerify: true})
+				}
+				io.WriteString(c, request)
+				in := bufio.NewReader(c)
+				resp, err := http.ReadResponse(in, nil)
+				if err != nil {
+					t.Fatalf("%s, TLS %v, %.40q: %v", name, secure, request, err)
+				}
+				sending := time.NewTicker(lingerGap / 10)
+				over := make(chan struct{})
+				go func() { // ends with the connection
+					defer close(over)
+					for range sending.C {
+						if _, err := io.WriteString(raw, "s"); err != nil {
+							return
+						}
+					}
+				}()
+				if _, err = io.ReadAll(resp.Body); err == nil {
+					_, err = in.ReadByte()
+				}
+				if lingering := h.clients.count(); err != io.EOF || !resp.Close || lingering != 1 {
+					t.Errorf("%s, TLS %v, %.40q: %v; Connection: close %v; %d connections linger", name, secure, request, err, resp.Close, lingering)
+				}
+				raw.Close()
+				<-over
+				sending.Stop()
 			}
 		}
 	}

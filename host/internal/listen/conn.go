@@ -237,6 +237,7 @@ type strictConn struct {
 	late   bool // a head or a header block did not
 
 	doomed    atomic.Bool            // no request may follow
+	lingers   atomic.Bool            // the client may still be sending when net/http closes
 	serving   atomic.Bool            // a request is at hand (see halfclose.go)
 	wrong     atomic.Pointer[string] // why it is broken
 	answering atomic.Bool            // HTTP/1: a handler has the request, or its answer is on its way
@@ -351,6 +352,26 @@ func (c *strictConn) below() *client {
 	return c.Conn.(*client)
 }
 
+const (
+	lingerGap   = time.Second
+	lingerTotal = 10 * time.Second
+)
+
+// Close implements net.Conn. A client that is still sending would lose our answer if we closed at once, so what comes
+// is read for a while, and thrown away (RFC 9112 §9.6). A second call cuts that short.
+func (c *strictConn) Close() error {
+	if c.lingers.Swap(false) && !c.server.isOver() {
+		below, buffer := c.below(), make([]byte, 32<<10)
+		c.CloseWrite()
+		err := below.CloseWrite()
+		for until := time.Now().Add(lingerTotal); err == nil && time.Now().Before(until); {
+			below.SetReadDeadline(time.Now().Add(lingerGap))
+			_, err = below.Read(buffer)
+		}
+	}
+	return c.Conn.Close()
+}
+
 // CloseWrite tells the peer that nothing more will come.
 func (c *strictConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
@@ -376,13 +397,6 @@ func strictBelow(c any) *strictConn {
 		return c.strictConn
 	}
 	return nil
-}
-
-// doom makes r's connection end with this response, even though its head may have been sent. HTTP/2 has no need of it.
-func doom(r *http.Request) {
-	if c := strictOf(r); c != nil {
-		c.doomed.Store(true)
-	}
 }
 
 // reset ends r's connection, in disorder: over TLS without taking leave, too.

@@ -124,43 +124,22 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, in *intake, v ve
 	if in == nil {
 		in = s.terms.Load().intake(w, r)
 	}
-	s.linger(w, r, in)
+	linger(w, r, in, r.Context().Err() != nil)
 }
 
-const (
-	lingerGap   = time.Second
-	lingerTotal = 10 * time.Second
-)
-
-// linger reads on for a while and throws away what comes, since a client that is still sending would lose our answer if we closed at once (RFC 9112 §9.6).
-func (s *Server) linger(w http.ResponseWriter, r *http.Request, in *intake) {
-	if in.whole {
+// linger has the connection end with this response if the request is not whole, once all of it has gone; see
+// [strictConn.Close]. HTTP/2 tells the client to stop, and the other streams go on. gone says that nobody is there.
+func linger(w http.ResponseWriter, r *http.Request, in *intake, gone bool) {
+	c := strictOf(r)
+	switch {
+	case in.whole.Load():
 		http.NewResponseController(w).SetReadDeadline(time.Time{})
-		return
+	case r.ContentLength == 0 || r.ProtoMajor != 1 || c == nil:
+	default:
+		waits := in.got == 0 && r.Header.Get("Expect") != "" // for leave to send a body
+		c.lingers.Store(!waits && !gone)
+		c.doomed.Store(true) // so that net/http does not wait for the rest
 	}
-	if r.ContentLength == 0 || r.ProtoMajor != 1 {
-		return // HTTP/2 tells the client to stop, and the other streams go on
-	}
-	c := http.NewResponseController(w)
-	c.Flush()
-	waits := in.got == 0 && r.Header.Get("Expect") != "" // for leave to send a body
-	if waits || r.Context().Err() != nil || !in.throwAway(c) {
-		doom(r) // so that net/http does not wait for the rest
-		return
-	}
-	c.SetReadDeadline(time.Time{})
-}
-
-// throwAway says whether the end came in time.
-func (in *intake) throwAway(c *http.ResponseController) bool {
-	buffer := make([]byte, 32<<10)
-	for until := time.Now().Add(lingerTotal); time.Now().Before(until); {
-		c.SetReadDeadline(time.Now().Add(lingerGap))
-		if _, err := in.r.Body.Read(buffer); err != nil {
-			return err == io.EOF
-		}
-	}
-	return false
 }
 
 // serverLog takes net/http's own messages. Most are about clients and matter to few; a panic is a mistake of ours.

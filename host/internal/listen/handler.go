@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -139,22 +138,18 @@ func (x *exchange) streamBoth(w http.ResponseWriter, r *http.Request, in *intake
 		defer x.drop()
 		x.pump(&live{in: in})
 	}()
-	whole := false
+	answered, gone := false, false
 	defer func() {
 		if x.upload == nil {
 			return // the client is not net/http's any more
 		}
-		if !whole || r.ProtoMajor != 1 {
-			x.endUpload(time.Unix(1, 0))
-			return
+		if x.endUpload(); answered {
+			linger(w, r, in, gone)
 		}
-		// The response is whole, but for its last chunk; what the pump reads goes nowhere from here on.
-		x.endUpload(time.Now().Add(lingerGap))
-		x.server.linger(w, r, in)
 	}()
 	x.submit()
 	kept := x.respond(w, r)
-	whole = true
+	answered, gone = true, r.Context().Err() != nil // which to end the pump may cause, too
 	return kept
 }
 
@@ -164,12 +159,15 @@ type upload struct {
 	pumped chan struct{} // closed when the pump has ended
 }
 
-// endUpload ends the pump, at time t if it waits for the client. It is the handler's to call.
-func (x *exchange) endUpload(t time.Time) {
+// unfinished says whether the answer comes before all of the body has: over HTTP/1 no other request can follow then.
+func (u *upload) unfinished() bool { return u != nil && !u.in.whole.Load() }
+
+// endUpload ends the pump, which may wait for the client. It is the handler's to call.
+func (x *exchange) endUpload() {
 	x.mu.Lock()
 	x.left = true
 	x.mu.Unlock()
 	signal(x.more)
-	x.upload.in.stop(t)
+	x.upload.in.stop()
 	<-x.upload.pumped
 }

@@ -9,7 +9,6 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/protocol"
@@ -158,7 +157,7 @@ func (x *exchange) handOver(w http.ResponseWriter, r *http.Request) *held {
 		return p
 	}
 	if x.upload != nil { // nobody reads it any more
-		x.endUpload(time.Unix(1, 0))
+		x.endUpload()
 		x.upload = nil
 	}
 	conn, _, err := http.NewResponseController(w).Hijack()

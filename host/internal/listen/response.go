@@ -25,6 +25,9 @@ func (x *exchange) respond(w http.ResponseWriter, r *http.Request) *held {
 		if len(informs) > 0 && r.ProtoAtLeast(1, 1) {
 			x.inform(w, r, informs)
 		}
+		if (headed || failed || over) && x.upload.unfinished() && r.ProtoMajor == 1 {
+			w.Header()["Connection"] = closing
+		}
 		switch {
 		case failed:
 			if headed && x.failure.Kind != protocol.FailedCancelled { // the pool leaves it to us, as in breakOff
@@ -48,7 +51,7 @@ func (x *exchange) respond(w http.ResponseWriter, r *http.Request) *held {
 		case <-x.wake:
 		case <-gone:
 			if x.upload != nil { // net/http cancels as well when a body can't be read: the pump knows why
-				x.endUpload(time.Unix(1, 0))
+				x.endUpload()
 				x.mu.Lock()
 				refusal = x.refusal
 				x.mu.Unlock()

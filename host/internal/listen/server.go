@@ -236,6 +236,13 @@ func (s *Server) begin(f func()) bool {
 	return !s.over
 }
 
+// isOver says whether Close was called.
+func (s *Server) isOver() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.over
+}
+
 // farewell closes this listener's long-lived connections, and says how many were left when ctx was done. They are cut.
 func (s *Server) farewell(ctx context.Context) (left int) {
 	if s.options.Hub == nil || s.options.Protocol == UDP { // that address may be a listener of TCP, too
