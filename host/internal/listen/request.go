@@ -150,12 +150,17 @@ func trailerPairs(h http.Header) []string {
 	return pairs
 }
 
+// noTrailer says whether a field, named in its canonical form, must not be a trailer: who merged it with the headers
+// could frame, route, cache, authenticate or read the message otherwise (RFC 9110 §6.5.1).
 func noTrailer(name string) bool {
 	switch name {
-	case "Content-Length", "Host", "Authorization", "Cookie", "Set-Cookie", "Content-Encoding", "Content-Type", "Content-Range", "Expect", "Range", "Proxy":
+	case "Content-Length", "Content-Encoding", "Content-Type", "Content-Range", // what the body is; also hopByHop
+		"Host", "Cache-Control", "Expect", "Max-Forwards", "Pragma", "Range", "Proxy",
+		"Authorization", "Proxy-Authorization", "Proxy-Authenticate", "Www-Authenticate", "Cookie", "Set-Cookie",
+		"Age", "Date", "Expires", "Location", "Retry-After", "Vary":
 		return true
 	}
-	return hopByHop(name)
+	return hopByHop(name) || strings.HasPrefix(name, "If-")
 }
 
 // safe says whether a method only asks (RFC 9110 §9.2.1), so that a request may be sent again.
