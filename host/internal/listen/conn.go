@@ -360,6 +360,7 @@ const (
 // Close implements net.Conn. A client that is still sending would lose our answer if we closed at once, so what comes
 // is read for a while, and thrown away (RFC 9112 §9.6). A second call cuts that short.
 func (c *strictConn) Close() error {
+	c.replies.end(c.noteRefusal)
 	if c.lingers.Swap(false) && !c.server.isOver() {
 		below, buffer := c.below(), make([]byte, 32<<10)
 		c.CloseWrite()

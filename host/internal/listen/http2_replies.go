@@ -7,14 +7,21 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 )
 
-// replies belong to whoever writes; one goroutine at a time does.
+// replies are fed by whoever writes; one goroutine at a time does.
 type replies struct {
+	own atomic.Int64 // heads on their way from handlers whose status net/http could have sent as well
+
+	mu sync.Mutex
+	// guarded by mu
 	frameReader
-	payload []byte       // of RST_STREAM and GOAWAY, and of header blocks until they end
-	own     atomic.Int64 // heads on their way from handlers whose status net/http could have sent as well
+	payload []byte   // of RST_STREAM and GOAWAY, of header blocks until they end, and the beginning of refusals' pages
+	refused []uint32 // streams whose 400 has gone and whose page, which says why, has not
 
 	// As much of the dynamic table of header compression (RFC 7541 §2.3) as tells which status an index means.
 	inserted int // fields, ever
@@ -26,9 +33,17 @@ func mayBeRefusal(status int) bool {
 	return status == http.StatusBadRequest || status == http.StatusRequestHeaderFieldsTooLarge
 }
 
+const (
+	// mostRefused is how many pages may be awaited, of clients that leave them no room.
+	mostRefused = 100
+	longestPage = 512
+)
+
 // feed calls answered for each frame of an answer, and refused for what net/http says that no handler does; status
-// is that of the access log.
+// is that of the access log. end calls it for the last of that.
 func (r *replies) feed(p []byte, answered func(), refused func(status int, reason string)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for len(p) > 0 {
 		before := r.left
 		n, headed := r.next(p)
@@ -51,6 +66,8 @@ func (r *replies) heeded() bool {
 	switch r.kind() {
 	case typeHeaders, typeContinuation, typeReset, typeGoAway:
 		return true
+	case typeData:
+		return len(r.payload) < longestPage && slices.Contains(r.refused, r.stream())
 	}
 	return false
 }
@@ -59,9 +76,15 @@ func (r *replies) heeded() bool {
 func (r *replies) whole(refused func(status int, reason string)) {
 	switch r.kind() {
 	case typeReset:
-		if code := binary.BigEndian.Uint32(r.payload); clientsFault(code) {
-			refused(400, fmt.Sprintf("stream %d broke the rules of HTTP/2 (%s)", r.stream(), errorName(code)))
+		switch code := binary.BigEndian.Uint32(r.payload); {
+		case !clientsFault(code):
+		case code == streamClosed || code == flowControl: // the stream was begun, so its request has its line
+		default:
+			refused(http.StatusBadRequest, fmt.Sprintf("stream %d broke the rules of HTTP/2 (%s)", r.stream(), errorName(code)))
 		}
+	case typeData:
+		r.refused = slices.DeleteFunc(r.refused, func(id uint32) bool { return id == r.stream() })
+		refused(http.StatusBadRequest, strings.TrimSpace(string(r.payload)))
 	case typeGoAway:
 		if code := binary.BigEndian.Uint32(r.payload[4:]); clientsFault(code) {
 			refused(400, fmt.Sprintf("the connection broke the rules of HTTP/2 (%s)", errorName(code)))
@@ -75,11 +98,39 @@ func (r *replies) whole(refused func(status int, reason string)) {
 		case r.own.Add(-1) >= 0:
 		default:
 			r.own.Add(1)
-			refused(status, fmt.Sprintf("the headers of stream %d", r.stream()))
+			if status == http.StatusRequestHeaderFieldsTooLarge || len(r.refused) == mostRefused {
+				refused(status, reasonOf(status, r.stream()))
+				break
+			}
+			r.refused = append(r.refused, r.stream())
 		}
 	}
 	r.payload = r.payload[:0]
 }
+
+// reasonOf is why a stream was refused whose page does not say.
+func reasonOf(status int, stream uint32) string {
+	if status == http.StatusRequestHeaderFieldsTooLarge {
+		return largeHead
+	}
+	return fmt.Sprintf("a header of stream %d that HTTP/2 does not have", stream)
+}
+
+// end notes what is still to be noted: the connection is closed.
+func (r *replies) end(refused func(status int, reason string)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, stream := range r.refused {
+		refused(http.StatusBadRequest, reasonOf(http.StatusBadRequest, stream))
+	}
+	r.refused = nil
+}
+
+// error codes (RFC 9113 §7)
+const (
+	flowControl  = 3
+	streamClosed = 5
+)
 
 // clientsFault says whether an error code (RFC 9113 §7) blames the client, and is none that handlers send.
 func clientsFault(code uint32) bool { return code != 0 && code != 2 && code != 8 }

@@ -145,6 +145,8 @@ func (c *strictConn) note(status, sent int, reason string) {
 	}
 }
 
+const largeHead = "a head larger than max_header"
+
 // requestLine is what is known of the request that has no handler yet. The scanner may be ahead of it, and then that
 // is nothing.
 func (c *strictConn) requestLine() (method, target, version string) {
@@ -171,7 +173,7 @@ func (c *strictConn) noteOwnAnswer(p []byte) {
 	case err != nil:
 		return
 	case status == http.StatusRequestHeaderFieldsTooLarge:
-		page = "a head larger than max_header"
+		page = largeHead
 	case page == "":
 		page = http.StatusText(status)
 	}

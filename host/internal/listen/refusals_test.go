@@ -79,8 +79,9 @@ func TestWhatNetHTTPRefusesOverHTTP2IsInTheAccessLog(t *testing.T) {
 		fields       []string
 		line         string // its pattern
 	}{
-		{"a large block", "431", large, refusedLine("- - HTTP/2.0", 431, "too large", `the headers of stream \d+`)},
-		{"a field of the connection", "400", get("connection", "close"), refusedLine("- - HTTP/2.0", 400, "malformed", `the headers of stream \d+`)},
+		{"a large block", "431", large, refusedLine("- - HTTP/2.0", 431, "too large", "a head larger than max_header")},
+		{"a field of the connection", "400", get("connection", "close"), refusedLine("- - HTTP/2.0", 400, "malformed", `request header \\x22Connection\\x22 is not valid in HTTP/2`)},
+		{"a coding of the connection", "400", get("te", "gzip"), refusedLine("- - HTTP/2.0", 400, "malformed", `request header \\x22TE\\x22 may only be \\x22trailers\\x22 in HTTP/2`)},
 		{"a bare CR", "RST_STREAM 1", get("x-a", "b\rc"), refusedLine("- - HTTP/2.0", 400, "malformed", `stream \d+ broke the rules of HTTP/2 \(PROTOCOL_ERROR\)`)},
 		{"a method with a blank", "400", append([]string{":method", "G ET"}, get()[2:]...), refusedLine("G ET / HTTP/2.0", 400, "malformed", "a method that is no token")},
 	} {
@@ -97,8 +98,14 @@ func TestWhatNetHTTPRefusesOverHTTP2IsInTheAccessLog(t *testing.T) {
 					for _, path := range []string{"/431", "/400"} {
 						c.outcome(c.open(endStream, ":method", "GET", ":scheme", "https", ":authority", "a", ":path", path))
 					}
-					if got := c.outcome(c.open(endStream, test.fields...)); got != test.answer && !strings.HasPrefix(got, "a block") {
+					stream := c.open(endStream, test.fields...)
+					if got := c.outcome(stream); got != test.answer && !strings.HasPrefix(got, "a block") {
 						t.Error(got)
+					}
+					for test.answer == "400" { // the page says why
+						if kind, _, of, _, err := c.read(); err != nil || kind == frameData && of == stream {
+							break
+						}
 					}
 				}
 				c.Close()
@@ -110,4 +117,30 @@ func TestWhatNetHTTPRefusesOverHTTP2IsInTheAccessLog(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What was on its way when the answer came is no other request.
+func TestTheRestOfABodyThatWasRefusedLeavesNoSecondLine(t *testing.T) {
+	onBoth(t, func(t *testing.T, secure func(*Options)) {
+		change, lines := withAccess(t, "access.log")
+		h := start(t, hello, secure, change, func(o *Options) { o.Limits.MaxBody = 5 })
+		c := h.dialH2(noTable...)
+		stream := c.open(0, get("content-length", "9")...)
+		for c.outcome(stream) != "RST_STREAM 0" { // it may stop
+		}
+		for range 3 {
+			c.frame(frameData, 0, stream, []byte("abc"))
+			if got := c.outcome(stream); got != "RST_STREAM 5" {
+				t.Error(got)
+			}
+		}
+		c.Close()
+		h.Close()
+		if all := lines(); len(all) != 1 || !strings.Contains(all[0], `"GET / HTTP/2.0" 413 `) {
+			t.Errorf("the access log says %q", all)
+		}
+		if n := h.Refused()["malformed"]; n != 0 {
+			t.Errorf("%d count as malformed", n)
+		}
+	})
 }
