@@ -12,7 +12,8 @@ func TestLinesThatTheAccessLogLostStayCountedWhenItChanges(t *testing.T) {
 	log, dir := hclog.NewNullLogger(), t.TempDir()
 	var before config.HTTP
 	var guards []*guard
-	for i, to := range []string{filepath.Join(dir, "a.log"), filepath.Join(dir, "b.json"), "off", filepath.Join(dir, "a.log")} {
+	a, b := filepath.Join(dir, "a.log"), filepath.Join(dir, "b.json")
+	for i, to := range []string{a, b, "off", a} {
 		var old *guard
 		if i > 0 {
 			old = guards[i-1]

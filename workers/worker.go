@@ -36,7 +36,7 @@ type worker struct {
 
 	drained chan struct{} // closed when it is draining and holds no lease
 	exited  chan struct{} // closed when the process has exited
-	gone    chan struct{} // closed when, after that, every exchange has been settled and the pool has forgotten the worker
+	gone    chan struct{} // closed when, after that, every exchange is settled and the pool has forgotten it
 	exit    string        // how the process went; from gone on
 	struck  bool          // it was killed from outside before it was READY; from gone on
 
@@ -169,8 +169,8 @@ func (w *worker) isReady() bool {
 	}
 }
 
-// await is the last to touch the worker: it waits for the exit, reads what the pipes still hold, and settles what was in flight. Whoever has waited for gone
-// finds a pool that knows the worker no more; so nothing in run waits for it.
+// await is the last to touch the worker: it waits for the exit, reads what the pipes still hold, and settles what was in
+// flight. Whoever has waited for gone finds a pool that knows the worker no more; so nothing in run waits for it.
 func (w *worker) await(reading, logging chan struct{}) {
 	w.exit = w.process.wait()
 	close(w.exited)

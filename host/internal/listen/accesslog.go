@@ -45,9 +45,10 @@ const (
 	closePatience = 2 * time.Second
 )
 
-// OpenAccessLog begins a log. to is "text" or "json", for standard output, or the path of a file, which is JSON if its name ends in .json. Text is the combined
-// format of Apache and nginx, followed by fields of our own. lost counts the lines that are missing, since nobody took them fast enough or they could not
-// be written; it outlives the log, and nil is nobody's.
+// OpenAccessLog begins a log. to is "text" or "json", for standard output, or the path of a file, which is JSON if
+// its name ends in .json. Text is the combined format of Apache and nginx, followed by fields of our own. lost counts
+// the lines that are missing, since nobody took them fast enough or they could not be written; it outlives the log, and
+// nil is nobody's.
 func OpenAccessLog(to string, lost *atomic.Uint64, log hclog.Logger) (*AccessLog, error) {
 	if to == "text" || to == "json" {
 		return newAccessLog(to, lost, log, os.Stdout), nil

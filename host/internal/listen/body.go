@@ -14,7 +14,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// intake reads a client's body. It counts, watches the time, and turns errors into the status to answer with. One goroutine uses it; any may ask for whole.
+// intake reads a client's body. It counts, watches the time, and turns errors into the status to answer with. One
+// goroutine uses it; any may ask for whole.
 type intake struct {
 	w       http.ResponseWriter
 	r       *http.Request

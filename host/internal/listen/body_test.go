@@ -138,7 +138,8 @@ func TestAnEarlyAnswerGoesOutWholeWhileTheClientStillSends(t *testing.T) {
 					_, err = in.ReadByte()
 				}
 				if lingering := h.clients.count(); err != io.EOF || !resp.Close || lingering != 1 {
-					t.Errorf("%s, TLS %v, %.40q: %v; Connection: close %v; %d connections linger", name, secure, request, err, resp.Close, lingering)
+					t.Errorf("%s, TLS %v, %.40q: %v; Connection: close %v; %d connections linger",
+						name, secure, request, err, resp.Close, lingering)
 				}
 				raw.Close()
 				<-over

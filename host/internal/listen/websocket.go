@@ -184,8 +184,8 @@ func (c *websocket) part(err error) (code int, reason string, clean bool) {
 	return protocol.CloseBroken, c.excuse(), false
 }
 
-// finish takes leave of a client of which nothing more is taken: what came before is answered first, for bidTime at most (RFC 6455 §5.5.1). It says false if no
-// close frame could be sent.
+// finish takes leave of a client of which nothing more is taken: what came before is answered first, for bidTime at most
+// (RFC 6455 §5.5.1). It says false if no close frame could be sent.
 func (c *websocket) finish(code int, reason string) bool {
 	c.waiting.Store(true)
 	g := c.await(nil)
