@@ -74,3 +74,27 @@ func TestWithJSONEveryErrorIsALineOfIt(t *testing.T) {
 		}
 	}
 }
+
+func TestAFileThatIsNoConfigurationIsABadOneForEveryCommand(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("folder", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"empty": "", "remarks": "# later\n", "log": "[log]\n", "binary": "\x00\xff\x01", "mark": "\xef\xbb\xbf"} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, file := range []string{"empty", "remarks", "log", "binary", "mark", "folder", "none"} {
+		for _, name := range []string{"check", "serve"} {
+			if _, err, status := invoked(name, "-c", file); status != 6 || !strings.Contains(err, file+":") {
+				t.Errorf("host %s -c %s: status %d\n%s", name, file, status, err)
+			}
+		}
+	}
+	for _, file := range []string{"binary", "folder", "none"} { // the others could be those of a host
+		if _, err, status := invoked("status", "-c", file); status != 6 || !strings.Contains(err, file+":") {
+			t.Errorf("host status -c %s: status %d\n%s", file, status, err)
+		}
+	}
+}

@@ -22,6 +22,9 @@ import (
 // fail reports a problem at a place in the file; "" is a place that no file has.
 type fail func(at, format string, args ...any)
 
+// wholeFile is the place of what is about the file, and about no line of it. No key has this name.
+const wholeFile = "."
+
 var iniName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 
 // check looks at each table by itself.

@@ -81,9 +81,9 @@ func FindControl(given, configPath string, env func(string) (string, bool)) (str
 // controlKey reads the key control of a file, and nothing else; "" where the file doesn't have it. Of a file that is no TOML it reads what is before
 // the mistake, and gives the error only if the key is not there.
 func controlKey(path string, env func(string) (string, bool)) (string, error) {
-	data, err := os.ReadFile(path)
+	data, err := read(path)
 	if err != nil {
-		return "", fmt.Errorf("can't read the configuration: %w", unreadable(path, err))
+		return "", err
 	}
 	document, err := parseDocument(path, data)
 	if err != nil {

@@ -177,7 +177,7 @@ func TestACommandNeedsNothingOfTheFileButItsControlKey(t *testing.T) {
 	if _, err := find("", "\ncontrol = 1"); err == nil || err.Error() != "host.toml:2: control: expected a string, found the number 1" {
 		t.Errorf("wrong type: %v", err)
 	}
-	if _, err := FindControl("", "none.toml", variables()); err == nil || err.Error() != "can't read the configuration: there is no none.toml: mend the path" {
+	if _, err := FindControl("", "none.toml", variables()); err == nil || err.Error() != "none.toml: there is no such file: name one with -c FILE, or leave -c out" {
 		t.Errorf("no file: %v", err)
 	}
 }

@@ -45,7 +45,9 @@ func (c *Config) Apply(o Overrides) error {
 	var problems Problems
 	fail := func(at, format string, args ...any) {
 		text := fmt.Sprintf(format, args...)
-		if at == "" {
+		if at == wholeFile {
+			problems.add(c.Path, 0, "%s", text)
+		} else if at == "" {
 			problems.add("", 0, "%s", text)
 		} else {
 			problems.add(c.Path, lineOf(c.lines, at), "%s: %s", label(at), text)
@@ -136,8 +138,7 @@ func (c *Config) addPool(o Overrides, here string, fail fail) {
 	case given == "" && len(c.Pools) > 0:
 		return
 	case given == "" && c.Path != "":
-		problem := Problem{Path: c.Path, Text: "it defines no pool, so there is nothing to serve" + howToBegin}
-		fail("", "%s", problem.Error())
+		fail(wholeFile, "it defines no pool, so there is nothing to serve%s", howToBegin)
 		return
 	case given == "":
 		fail("", "nothing to serve: there is no %s here, and no WORKER was given%s", FileName, howToBegin)

@@ -12,8 +12,8 @@ import (
 )
 
 // Load reads the file at path. An empty path means host.toml in the working directory if there is one, and Default
-// otherwise. env looks a variable up; os.LookupEnv is the usual one. The error is a Problems where the file could be
-// read: every mistake in it, with its line.
+// otherwise. env looks a variable up; os.LookupEnv is the usual one. The error is a Problems, every
+// mistake with its line, unless this user may not read the file.
 func Load(path string, env func(string) (string, bool)) (*Config, error) {
 	path, err := find(path)
 	if err != nil {
@@ -22,18 +22,33 @@ func Load(path string, env func(string) (string, bool)) (*Config, error) {
 	if path == "" {
 		return Default()
 	}
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Problem{Path: path, Text: cmp.Or(dangling(path), "there is no such file: name one with -c "+
-			"FILE, or leave -c out")}
-	}
-	if info, e := os.Stat(path); e == nil && info.IsDir() {
-		return nil, &Problem{Path: path, Text: fmt.Sprintf("it is a folder: name the file, as in -c %s", filepath.Join(path, FileName))}
-	}
+	data, err := read(path)
 	if err != nil {
-		return nil, fmt.Errorf("can't read the configuration: %w", err)
+		return nil, err
 	}
 	return Parse(path, data, env)
+}
+
+// read gives what is in a configuration file. The error is a Problems, unless this user may not read it.
+func read(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if err == nil {
+		return data, nil
+	}
+	why := err
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		why = at.Err // the path comes before it
+	}
+	text := fmt.Sprintf("it can't be read: %v: mend that, or name another file with -c FILE", why)
+	switch info, e := os.Stat(path); {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("can't read the configuration: %w: chmod it, or run this as a user who may", err)
+	case errors.Is(err, fs.ErrNotExist):
+		text = cmp.Or(dangling(path), "there is no such file: name one with -c FILE, or leave -c out")
+	case e == nil && info.IsDir():
+		text = fmt.Sprintf("it is a folder: name the file, as in -c %s", filepath.Join(path, FileName))
+	}
+	return nil, Problems{{Path: path, Text: text}}
 }
 
 // find turns an empty path into host.toml where that exists.
