@@ -20,7 +20,7 @@ import (
 type Remote struct {
 	Socket    string   `key:"socket" holds:"path" absent:"as control" means:"the same as control = \"PATH\" at the top of the file"`
 	Group     string   `key:"group" absent:"none" means:"group, by name or number, whose members may use the socket, too: to look, reload, stop, send and close"`
-	Mode      string   `key:"mode" holds:"octal digits" absent:"\"0600\", or \"0660\" with group" means:"permissions of the socket; none for others"`
+	Mode      string   `key:"mode" holds:"octal digits" absent:"\"0600\", or \"0660\" with group" means:"permissions of the socket: write permission lets in, so 0660 is for the group, too; none for others"`
 	Listen    string   `key:"listen" holds:"host:port" absent:"off" means:"address where the host may be steered from elsewhere, by whoever has a token; it is not encrypted: keep it private"`
 	TokenFile string   `key:"token_file" holds:"path" absent:"token is given instead" means:"file with the token, of at least 16 characters, that is good for everything"`
 	Token     string   `key:"token" absent:"token_file is given instead" means:"the token itself, such as \"${HOST_TOKEN}\""`
@@ -166,6 +166,9 @@ func (r *Remote) checkAccess(fail fail) {
 			"group that is to be let in as group", r.Mode)
 	case mode&0o600 != 0o600:
 		fail("control.mode", "%s keeps the host's own user out: write \"0600\", or \"0660\" with group", r.Mode)
+	case mode&0o020 == 0 && (mode&0o070 != 0 || r.Group != ""): // connect(2) takes write permission, and no other
+		fail("control.mode", "%s keeps the group out, since connecting to a socket takes write permission: write "+
+			"\"0660\", or \"0600\" without group", r.Mode)
 	default:
 		r.mode = fs.FileMode(mode)
 	}

@@ -28,6 +28,11 @@ func TestMistakesAboutWhoMayAreExplained(t *testing.T) {
 	checkMistakes(t, []mistake{
 		{"[control]\nmode = '0666'", `host.toml:2: [control] mode: 0666 lets everybody in, and whoever is in can stop the host: write "0660", and the group that is to be let in as group`},
 		{"[control]\nmode = '0060'", `host.toml:2: [control] mode: 0060 keeps the host's own user out: write "0600", or "0660" with group`},
+		{"[control]\nmode = '0640'", `host.toml:2: [control] mode: 0640 keeps the group out, since connecting to a socket takes write permission: write "0660", or "0600" without group`},
+		{"[control]\ngroup = '4711'\nmode = '0640'", `host.toml:3: [control] mode: 0640 keeps the group out, since connecting to a socket takes write permission: write "0660", or "0600" without group`},
+		{"[control]\ngroup = '4711'\nmode = '0600'", `host.toml:3: [control] mode: 0600 keeps the group out, since connecting to a socket takes write permission: write "0660", or "0600" without group`},
+		{"[control]\nmode = '0602'", `host.toml:2: [control] mode: 0602 lets everybody in, and whoever is in can stop the host: write "0660", and the group that is to be let in as group`},
+		{"[control]\nmode = '2660'", `host.toml:2: [control] mode: expected octal digits such as "0660", found "2660"`},
 		{"[control]\nmode = 'rw'", `host.toml:2: [control] mode: expected octal digits such as "0660", found "rw"`},
 		{"[control]\nmode = 660", `host.toml:2: [control] mode: expected a string, found the number 660`},
 		{"[control]\ngroup = 'no-such-group'", `host.toml:2: [control] group: there is no group "no-such-group": create it (groupadd --system no-such-group), or name another`},
@@ -61,7 +66,7 @@ func TestTheSocketIsForItsGroupAsFarAsThatCanGetThere(t *testing.T) {
 		t.Skip("no modes there")
 	}
 	folder := site(t)
-	for text, want := range map[string]os.FileMode{"": 0, "group = '4711'": 0o660, "mode = '0660'": 0o660, "group = '4711'\nmode = '0640'": 0o640} {
+	for text, want := range map[string]os.FileMode{"": 0, "group = '4711'": 0o660, "mode = '0660'": 0o660, "group = '4711'\nmode = '0620'": 0o620, "mode = '0600'": 0o600} {
 		c := parse(t, "[control]\nsocket = 'run/c.sock'\n"+text+"\n"+good)
 		mode, group := c.Remote.Access()
 		if mode != want || (group != nil) != strings.Contains(text, "group") || group != nil && *group != 4711 {
