@@ -10,9 +10,12 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/filekind"
 )
 
 // answerTimeout is what another host gets to say who it is.
@@ -101,6 +104,9 @@ func (c *Claim) locked(err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("control socket %s: its folder does not exist, or is a symlink to what does not; create "+
 			"it, or name another place with --control PATH", c.Path)
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("control socket %s: what should be its folder is %s; remove that, or name another place "+
+			"with --control PATH", c.Path, filekind.Name(filepath.Dir(c.Path)))
 	}
 	return fmt.Errorf("control socket %s: %w; name another place with --control PATH", c.Path, err)
 }
@@ -160,11 +166,13 @@ func (c *Claim) Keep(ctx context.Context, tell func(err error)) {
 	}
 }
 
-// renew makes the socket anew if its file has gone. Those who are connected stay so.
+// renew makes the socket anew if its file has gone. Those who are connected stay so. What has taken its place is left
+// alone, and is an error unless it is a socket: that is of a host which has come since.
 func (c *Claim) renew() (renewed bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, err := os.Lstat(c.Path); c.released || !errors.Is(err, fs.ErrNotExist) {
+	there, err := os.Lstat(c.Path)
+	if c.released || err == nil && (socketsLookLikeFiles || os.SameFile(there, c.file) || there.Mode().Type() == fs.ModeSocket) {
 		return false, nil
 	}
 	old := c.listener
@@ -211,7 +219,8 @@ func clear(path string) error {
 		return fmt.Errorf("control socket %s: %w", path, err)
 	}
 	if info.Mode().Type() != fs.ModeSocket && !socketsLookLikeFiles {
-		return fmt.Errorf("control socket %s: a file that is no socket stands there; remove it, or name another place with --control PATH", path)
+		return fmt.Errorf("control socket %s: %s stands there, and no socket; remove it, or name another place with "+
+			"--control PATH", path, filekind.Name(path))
 	}
 	c, err := net.DialTimeout("unix", path, answerTimeout)
 	if err == nil {

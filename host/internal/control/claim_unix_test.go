@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestASocketThatWasRemovedIsMadeAnew(t *testing.T) {
@@ -86,5 +88,70 @@ func TestASocketThatAnotherHostHasMadeSinceIsItsOwn(t *testing.T) {
 		if _, err := os.Lstat(file); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// inTheWay puts things that are no socket at a path.
+var inTheWay = map[string]func(path string) error{
+	"a regular file":       func(path string) error { return os.WriteFile(path, []byte("precious"), 0o644) },
+	"a folder":             func(path string) error { return os.Mkdir(path, 0o755) },
+	"a symlink to nowhere": func(path string) error { return os.Symlink("nowhere", path) },
+	"a symlink to .":       func(path string) error { return os.Symlink(".", path) },
+	"a named pipe":         func(path string) error { return unix.Mkfifo(path, 0o600) },
+}
+
+func TestWhatStandsInThePlaceOfTheSocketIsNamedAndLeftAlone(t *testing.T) {
+	for what, put := range inTheWay {
+		path := socketPath(t)
+		if err := put(path); err != nil {
+			t.Fatal(err)
+		}
+		want := "control socket " + path + ": " + what + " stands there, and no socket; remove it, or name another place"
+		if _, err := NewClaim(Socket{Path: path}); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("the claim says %v", err)
+		}
+		_, err := NewClient(path).Status(context.Background())
+		if err == nil || !strings.HasPrefix(err.Error(), path+" is no socket, but "+what+": ") {
+			t.Errorf("the client says %v", err)
+		}
+		if _, err := os.Lstat(path); err != nil {
+			t.Error(err)
+		}
+	}
+	path := socketPath(t)
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(path, "c.sock")
+	_, err := NewClaim(Socket{Path: path})
+	if err == nil || !strings.Contains(err.Error(), path+": what should be its folder is a regular file; remove that") {
+		t.Errorf("below a file: %v", err)
+	}
+}
+
+func TestWhatTakesThePlaceOfALivingSocketIsNamed(t *testing.T) {
+	for what, put := range inTheWay {
+		path := socketPath(t)
+		claim := claimed(t, path)
+		for _, step := range []func(string) error{os.Remove, put} {
+			if err := step(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if renewed, err := claim.renew(); renewed || err == nil || !strings.Contains(err.Error(), path+": "+what+" stands there") {
+			t.Errorf("the host with %s: %v, %v", what, renewed, err)
+		}
+		_, err := NewClient(path).Status(context.Background())
+		want := "the host with pid " + strconv.Itoa(os.Getpid()) + " runs, but its control socket " + path + " is no socket, but " + what
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("the client says %v", err)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if renewed, err := claim.renew(); !renewed || err != nil {
+			t.Errorf("without %s: %v, %v", what, renewed, err)
+		}
+		claim.Release()
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/workerhost/workerhost/host/internal/filekind"
 )
 
 // Client talks to the host behind a socket. It is safe for concurrent use, and keeps nothing open between calls.
@@ -49,14 +51,17 @@ func (n *NoHost) Error() string {
 	switch {
 	case n.Remote():
 		return fmt.Sprintf("no host answers at %s, where its [control] listen should be: %v", n.Path, n.Err)
+	case n.PID != 0 && errors.Is(n.Err, ErrNoSocket):
+		return fmt.Sprintf("the host with pid %d runs, but its control socket %s %v: remove that, and the host makes "+
+			"its socket anew within %v; kill -TERM %[1]d stops it gracefully", n.PID, n.Path, n.Err, keepEvery)
 	case n.PID != 0:
 		return fmt.Sprintf("the host with pid %d runs, but its control socket %s has been removed: it makes it "+
 			"anew every %v, so try again; kill -TERM %[1]d stops it gracefully", n.PID, n.Path, keepEvery)
 	case errors.Is(n.Err, fs.ErrNotExist):
 		return fmt.Sprintf("no host is running here: there is no control socket at %s", n.Path)
 	case errors.Is(n.Err, ErrNoSocket):
-		return fmt.Sprintf("%s is no socket: name the control socket of the host with --control PATH; `host "+
-			"serve` tells it when it is ready", n.Path)
+		return fmt.Sprintf("%s %v: name the control socket of the host with --control PATH; `host serve` tells it "+
+			"when it is ready", n.Path, n.Err)
 	case errors.Is(n.Err, syscall.ECONNREFUSED):
 		return fmt.Sprintf("no host is running here: the control socket %s was left by one that died", n.Path)
 	case errors.Is(n.Err, fs.ErrPermission):
@@ -70,7 +75,7 @@ func (n *NoHost) Error() string {
 func (n *NoHost) Remote() bool { return strings.HasPrefix(n.Path, tcpScheme) }
 
 // ErrNoSocket is the Err of a [NoHost] whose path is that of something else.
-var ErrNoSocket = errors.New("it is no socket")
+var ErrNoSocket = errors.New("is no socket")
 
 // Unwrap is what connecting said.
 func (n *NoHost) Unwrap() error { return n.Err }
@@ -104,17 +109,26 @@ func newClient(network, address, path, token string) *Client {
 			c, err := dialer.DialContext(ctx, network, address)
 			if err != nil && ctx.Err() == nil {
 				none := &NoHost{Path: path, Err: err}
-				if errors.Is(err, fs.ErrNotExist) {
-					none.PID = holder(path + ".lock")
-				}
-				if info, e := os.Stat(address); e == nil && info.Mode().Type() != fs.ModeSocket && network == "unix" && !socketsLookLikeFiles {
-					none.Err = ErrNoSocket
+				if network == "unix" {
+					none.look()
 				}
 				return nil, none
 			}
 			return c, err
 		},
 	}}}
+}
+
+// look finds out why nothing answers: what stands in the place of the socket, and whether its host lives.
+func (n *NoHost) look() {
+	_, err := os.Lstat(n.Path)
+	standing := err == nil && !socketsLookLikeFiles
+	if info, err := os.Stat(n.Path); standing && (err != nil || info.Mode().Type() != fs.ModeSocket) {
+		n.Err = fmt.Errorf("%w, but %s", ErrNoSocket, filekind.Name(n.Path))
+	}
+	if errors.Is(n.Err, fs.ErrNotExist) || errors.Is(n.Err, ErrNoSocket) {
+		n.PID = holder(n.Path + ".lock")
+	}
 }
 
 // Status asks for the host's status.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/filekind"
 )
 
 const unixPrefix = "unix:"
@@ -64,7 +66,8 @@ func bindUnix(path string) (net.Listener, error) {
 	}
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != fs.ModeSocket {
-			return nil, fmt.Errorf("listen on unix:%s: a file that is no socket stands there; remove it, or choose another path", path)
+			return nil, fmt.Errorf("listen on unix:%s: %s stands there, and no socket; remove it, or choose "+
+				"another path", path, filekind.Name(path))
 		}
 		c, err := net.DialTimeout("unix", path, time.Second)
 		if err == nil {

@@ -260,7 +260,7 @@ func TestAddressesThatCannotBeHadSayWhatToDo(t *testing.T) {
 	defer live.Close()
 	for address, want := range map[string]string{
 		taken.Addr().String(): "another process", "8080": "host:port", "::1:80": "brackets", "192.0.2.1:80": "no such address", "unix:": "path",
-		"unix:" + dir + "/file": "no socket", "unix:" + dir + "/live": "another process", "unix:" + dir + "/none/x": "create it", "unix:/" + strings.Repeat("x", 200): "107",
+		"unix:" + dir + "/file": "/file: a regular file stands there, and no socket", "unix:" + dir + "/live": "another process", "unix:" + dir + "/none/x": "create it", "unix:/" + strings.Repeat("x", 200): "107",
 	} {
 		l, err := bind(address)
 		if err == nil {
