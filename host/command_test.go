@@ -260,6 +260,23 @@ api  not reloaded: it keeps the code that it has
 			},
 			out: "app  generation 4  /srv/r/4\napp  worker 0  put back  generation 3  pid 1 → 2  boot 10ms  drained 0\n",
 		},
+		"put back by itself": {
+			events: []control.Event{
+				{Kind: control.Restored, Pool: "app", Generation: 3, Slot: at(0), OldPID: 1, NewPID: 2, Boot: 10},
+				{Kind: control.Failed, Pool: "app", Generation: 4, Slot: at(1), Error: "out of memory", Workers: 2, Running: []control.Running{{Generation: 3, Slots: []int{0, 1}}}},
+			},
+			out:    "app  worker 0  put back  generation 3  pid 1 → 2  boot 10ms  drained 0\n",
+			err:    "app  worker 1 of generation 4 did not start:\n\nout of memory\n\napp  what was replaced is put back: all serve with generation 3 again\n",
+			failed: true,
+		},
+		"aborted half-way": {
+			events: []control.Event{{
+				Kind: control.Failed, Pool: "app", Generation: 4, Error: "the reload was aborted", Outcome: control.WasAborted, Workers: 2, Replaced: 1,
+				Running: []control.Running{{Generation: 4, Slots: []int{0}}, {Generation: 3, Slots: []int{1}}},
+			}},
+			err:    "app  the reload was aborted\napp  workers 0 run generation 4, 1 generation 3\n",
+			failed: true,
+		},
 		"certificates failed": {
 			events: []control.Event{{Kind: control.ListenerFailed, Address: ":8443", Error: "no such file"}},
 			err:    ":8443  keeps the files that it had:\nno such file\n",

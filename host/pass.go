@@ -254,7 +254,7 @@ func (p *pass) readFiles() {
 		if err := next.old.server.Reload(); err != nil {
 			h.configFailures.Add(1)
 			h.log.Error("reload: the listener keeps what it had", "listener", address, "error", err)
-			p.verdict.outcome = control.BadConfig
+			p.verdict.outcome, p.verdict.files = control.BadConfig, true
 			p.account.Add(control.Event{Kind: control.ListenerFailed, Address: address, Error: err.Error()})
 		} else {
 			p.account.Add(control.Event{Kind: control.ListenerReloaded, Address: address})

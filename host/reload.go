@@ -124,11 +124,12 @@ type reloadStory struct {
 	lost      []string // requests that were cut
 	bar       reloadBar
 	mentioned map[string]bool // unpinned directories
+	restored  map[string]bool // pools that have put workers back
 }
 
 func newReloadStory(t *terminal) *reloadStory {
 	bar := reloadBar{t: t, sizes: map[string]int{}}
-	return &reloadStory{t: t, outcome: control.NotDone, bar: bar, mentioned: map[string]bool{}}
+	return &reloadStory{t: t, outcome: control.NotDone, bar: bar, mentioned: map[string]bool{}, restored: map[string]bool{}}
 }
 
 // watch draws on a terminal what goes on, until enough is called.
@@ -175,6 +176,8 @@ func (s *reloadStory) judge(e control.Event) {
 	switch e.Kind {
 	case control.Summary:
 		s.outcome = e.Outcome
+	case control.Restored:
+		s.restored[e.Pool] = true
 	case control.Completed, control.PoolAdded, control.Tried, control.Kept: // an older host has no summary
 		if !s.failed {
 			s.outcome = control.Done
@@ -286,21 +289,28 @@ func (s *reloadStory) cut(e control.Event) string {
 
 func (s *reloadStory) tellFailed(e control.Event) {
 	t := s.t
+	runs := t.bold(whatRuns(e, s.restored[e.Pool]))
 	what := "the reload failed:"
-	if e.Slot != nil {
+	switch {
+	case e.Outcome == control.WasAborted:
+		fmt.Fprintf(t.err, "%s  %s\n%s  %s\n", e.Pool, t.red(e.Error), e.Pool, runs)
+		return
+	case e.Slot != nil:
 		what = fmt.Sprintf("worker %d of generation %d did not start:", *e.Slot, e.Generation)
 	}
-	fmt.Fprintf(t.err, "%s  %s\n\n%s\n\n%s  %s\n", e.Pool, t.red(what), strings.TrimRight(e.Error, "\n"), e.Pool, t.bold(whatRuns(e)))
+	fmt.Fprintf(t.err, "%s  %s\n\n%s\n\n%s  %s\n", e.Pool, t.red(what), strings.TrimRight(e.Error, "\n"), e.Pool, runs)
 }
 
-// whatRuns says exactly what serves after a failure.
-func whatRuns(e control.Event) string {
+// whatRuns says exactly what serves after a failure; restored is that workers were put back before it was told.
+func whatRuns(e control.Event, restored bool) string {
 	parts, up, down := whatServes(e.Running, e.Workers)
 	switch {
-	case up == 0 && e.Replaced == 0:
+	case up == 0 && e.Replaced == 0 && !restored:
 		return "nothing was replaced, and no worker is up: the host keeps trying to start the old ones"
 	case up == 0:
 		return "no worker is up: the host keeps trying"
+	case e.Replaced == 0 && len(e.Running) == 1 && restored:
+		return fmt.Sprintf("what was replaced is put back: all serve with generation %d again%s", e.Running[0].Generation, down)
 	case e.Replaced == 0 && len(e.Running) == 1:
 		return fmt.Sprintf("nothing was replaced: the old workers keep serving, with generation %d%s", e.Running[0].Generation, down)
 	case e.Replaced == 0:

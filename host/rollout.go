@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/config"
@@ -24,10 +23,11 @@ type move struct {
 	staged bool          // it begins with a hold
 	free   bool          // it is held no more
 
-	held  chan struct{} // closed when it is held
-	ended chan struct{} // closed when its end has been told
-	last  workers.Event // from then on
-	back  bool          // it was put back after that
+	held     chan struct{} // closed when it is held
+	ended    chan struct{} // closed when its end has been told
+	last     workers.Event // from then on
+	restored bool          // likewise: it failed, and put workers back by itself
+	back     bool          // it was put back after that
 }
 
 func (m *move) isHeld() bool {
@@ -53,11 +53,14 @@ func (m *move) completed() bool {
 	return m.last.Kind == workers.EventCompleted
 }
 
-// verdict is how a pass ends, and why.
+// verdict is how a pass ends, and why; verdict.go says it in words.
 type verdict struct {
 	outcome control.Outcome
 	broken  []string // pools whose new code does not start
 	staying []string // pools that could not be put back on what they ran before
+	back    []string // pools of which something was replaced, and put back
+	live    []string // pools that took the new code, and stay on it though others did not: with --each
+	files   bool     // files of a listener could not be read again, when all pools had the new code
 }
 
 // roll has the pools take their new code and settings. It says whether all of them did.
@@ -92,6 +95,9 @@ func (p *pass) roll(pools []plannedPool) (ok bool) {
 	for _, m := range moves {
 		if m.completed() && !m.back {
 			p.conclude(m)
+			if !ok && p.ask.Each {
+				p.verdict.live = append(p.verdict.live, m.next.old.name)
+			}
 		}
 	}
 	return ok
@@ -143,6 +149,7 @@ func (p *pass) begin(next plannedPool, staged bool) *move {
 		defer close(m.ended)
 		m.roll.Follow(context.Background(), func(e workers.Event) error { // without a deadline it reaches the end
 			m.last = e
+			m.restored = m.restored || e.Kind == workers.EventRestored
 			p.account.Add(m.event(e, time.Since(began)))
 			if e.Kind == workers.EventStaged {
 				close(m.held)
@@ -167,6 +174,9 @@ func (m *move) event(e workers.Event, took time.Duration) control.Event {
 	switch e.Kind {
 	case workers.EventFailed:
 		shown.Running = running(old.workers.Status())
+		if errors.Is(e.Cause, workers.ErrAborted) {
+			shown.Outcome = control.WasAborted
+		}
 		fallthrough
 	case workers.EventCompleted:
 		shown.Took = control.Millis(took)
@@ -228,6 +238,8 @@ func (p *pass) blame(m *move) {
 	}
 	if m.last.Replaced > 0 {
 		v.staying = append(v.staying, m.next.old.name)
+	} else if m.restored {
+		v.back = append(v.back, m.next.old.name)
 	}
 }
 
@@ -253,44 +265,18 @@ func (p *pass) putBack(m *move) {
 		return
 	}
 	m.back = true
+	p.verdict.back = append(p.verdict.back, old.name)
 	old.settings.Store(m.before)
 }
 
 // summary is what runs where at the end, and what to do if it did not go well.
 func (p *pass) summary(took time.Duration) control.Event {
-	v := &p.verdict
-	e := control.Event{Kind: control.Summary, Outcome: v.outcome, Took: control.Millis(took)}
+	e := control.Event{Kind: control.Summary, Outcome: p.verdict.ending(), What: p.verdict.words(), Took: control.Millis(took)}
 	pools := p.host.pools()
 	for _, old := range pools {
 		e.Pools = append(e.Pools, old.now())
 	}
-	switch {
-	case v.outcome == "":
-		e.Outcome = control.Done
-	case v.outcome == control.HostStopped:
-	case len(v.staying) > 0:
-		e.Outcome = control.HalfWay
-		e.What = "old and new code run side by side: mend what failed and reload again, " +
-			"or put the old code back in its place and reload " + named(v.staying)
-	case len(v.broken) > 0:
-		e.What = "mend " + named(v.broken) + ", and reload again"
-	case v.outcome == control.WasAborted:
-		e.What = "nothing stays changed; reload again when you like"
-	case v.outcome == control.BadConfig:
-		e.What = "mend the configuration, look at it with `host check`, and reload again"
-	default:
-		e.What = "mend what is told above, and reload again"
-	}
 	return e
-}
-
-// named writes "pool a", or "pools a and b".
-func named(pools []string) string {
-	if len(pools) == 1 {
-		return "pool " + pools[0]
-	}
-	last := len(pools) - 1
-	return "pools " + strings.Join(pools[:last], ", ") + " and " + pools[last]
 }
 
 // now is what the pool runs.

@@ -123,13 +123,13 @@ const (
 	Skipped          Kind = "skipped"           // Pool: another one failed, so that it keeps the code that it has
 	PutBack          Kind = "put_back"          // as Completed: another pool failed, so that this one is on the release before again
 	Stays            Kind = "stays"             // Pool, Error, Running, Workers: another pool failed, and why this one could not be put back
-	Failed           Kind = "failed"            // Pool, Generation, Slot, Error, Workers, Replaced, Running, Took
+	Failed           Kind = "failed"            // Pool, Generation, Slot, Error, Workers, Replaced, Running, Took, and Outcome if it was aborted
 	Kept             Kind = "kept"              // Pool: its workers stay, since the settings say that it is never reloaded
 	Aborted          Kind = "aborted"           // Pool: the reload was aborted before it came to this one, or, without Pool, before it began
 	WouldChange      Kind = "would_change"      // of a dry run: What, and as Changed
 	Tried            Kind = "tried"             // of a dry run: Pool, Directory, Pinned, NewPID, SDK, Boot, Memory, Output, Workers, Expected, Longest
 	TryFailed        Kind = "try_failed"        // of a dry run: Pool, Error, Output
-	Summary          Kind = "summary"           // the end of a reload or of a dry run: Outcome, Pools, Took, and What is to be done if it failed
+	Summary          Kind = "summary"           // the end of a reload or of a dry run: Outcome, Pools, Took, and What came of it and is to be done, unless it is done
 	Stopping         Kind = "stopping"          // the host stops; Inflight
 	Stopped          Kind = "stopped"           // all workers have ended; Took
 )
