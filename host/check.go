@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"reflect"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/php"
 )
 
@@ -27,22 +29,72 @@ func checkCommand() *command {
 		arguments: "[WORKER | -- COMMAND...]",
 		summary:   "Validate the configuration and show what would run",
 		detail: `Takes what host serve takes, and changes nothing: no socket is opened, and no worker is started. Every mistake is reported, with its line.
-The exit status is 0 if there is none.`,
-		example: "host check\nhost check -c /etc/app/host.toml\nhost check examples/hello-php",
+The exit status is 0 if there is none.
+
+With --json it prints one object, with what was found: for each the file, the line, the key, the level (error or warning), what it is, and the
+remedy, as far as there are such.`,
+		example: "host check\nhost check -c /etc/app/host.toml --json\nhost check examples/hello-php",
 		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
 			settings := settingFlags(f)
+			asJSON := f.Bool("json", false, "print a JSON object")
 			return func(t *terminal, args []string) error {
 				c, err := settings(args)
 				if err != nil {
 					return err
 				}
-				return check(t, c)
+				page := t
+				if *asJSON {
+					page = &terminal{out: io.Discard, err: io.Discard}
+				}
+				findings, err := check(page, c)
+				switch {
+				case err != nil:
+					return &unfit{err, findings}
+				case *asJSON:
+					return encode(t.out, checkReport{"check", control.Done, exitOK, findings})
+				}
+				return nil
 			}
 		},
 	}
 }
 
-func check(t *terminal, c *config.Config) error {
+// placed is what was found at a place of the configuration.
+type placed struct {
+	File   string `json:"file,omitempty"`
+	Line   int    `json:"line,omitempty"`
+	Key    string `json:"key,omitempty"` // "pool.web.workers"
+	Level  string `json:"level"`         // error or warning
+	What   string `json:"what"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+func place(level string, problems config.Problems) []placed {
+	all := []placed{}
+	for _, p := range problems {
+		all = append(all, placed{p.Path, p.Line, p.Key, level, p.Text, p.Remedy()})
+	}
+	return all
+}
+
+// checkReport is the JSON of a good configuration; that of a bad one is a [failure] with findings.
+type checkReport struct {
+	Kind     control.Kind    `json:"event"`
+	Outcome  control.Outcome `json:"outcome"`
+	Status   int             `json:"status"`
+	Findings []placed        `json:"findings"`
+}
+
+// unfit is an error with all that was found, warnings too.
+type unfit struct {
+	error
+	findings []placed
+}
+
+func (u *unfit) Unwrap() error { return u.error }
+
+// check shows the configuration to people, and gives what it found. The error is of what keeps pools from running.
+func check(t *terminal, c *config.Config) (findings []placed, err error) {
 	file := c.Path
 	if file == "" {
 		file = "none: flags and defaults"
@@ -96,24 +148,28 @@ func check(t *terminal, c *config.Config) error {
 	}
 
 	var problems []error
+	var unable config.Problems
 	for _, p := range c.Pools {
 		fmt.Fprintf(t.out, "\n%s\n", t.bold("pool "+p.Name))
 		if err := checkPool(t, p); err != nil {
 			problems = append(problems, err)
+			unable = append(unable, c.ProblemAt("pool."+p.Name, err.Error()))
 		}
 	}
+	warnings := c.WarningsAt(time.Now())
 	if text := c.Remote.Unreachable(c.Control); text != "" {
-		c.Warnings = append(c.Warnings, text)
+		warnings = append(warnings, c.ProblemAt("control.group", text))
 	}
-	for _, w := range c.WarningsAt(time.Now()) {
-		fmt.Fprintf(t.err, "\n%s\n", t.yellow("warning: "+w))
+	for _, w := range warnings {
+		fmt.Fprintf(t.err, "\n%s\n", t.yellow("warning: "+w.Error()))
 	}
+	findings = append(place("error", unable), place("warning", warnings)...)
 	if err := errors.Join(problems...); err != nil {
 		fmt.Fprintln(t.out)
-		return err
+		return findings, err
 	}
 	fmt.Fprintf(t.out, "\n%s\n", t.green("The configuration is good."))
-	return nil
+	return findings, nil
 }
 
 // checkPool shows a pool, and finds what only its own language can tell.

@@ -44,7 +44,7 @@ func (d *diagnosis) examine(ctx context.Context, c *config.Config, err error) {
 	file := cmp.Or(c.Path, "no file: flags and defaults")
 	d.good(aboutConfig, "%s: %s, %s", file, counted(len(c.Pools), "pool"), counted(len(c.Listen), "listener"))
 	for _, w := range c.Warnings {
-		d.advise(aboutConfig, "", "%s", w)
+		d.advise(aboutConfig, "", "%v", w)
 	}
 	served := d.examineHost(ctx, c.Control)
 	memory := int64(0) // that all workers may take together

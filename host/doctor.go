@@ -45,7 +45,7 @@ The exit status is 1 if something is wrong; advice alone leaves it at 0. The nam
 					d.tell(t)
 				}
 				if d.count(wrong) > 0 {
-					return endedBy(control.NotDone)
+					return endedBy(control.NotDone, "")
 				}
 				return nil
 			}
@@ -108,14 +108,25 @@ func hanging(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// doctorReport is the JSON.
+// doctorReport is the JSON. It is that of an error, too, if something is wrong.
 type doctorReport struct {
+	*failure
 	Healthy  bool      `json:"healthy"`
 	Findings []finding `json:"findings"`
 }
 
 func (d *diagnosis) report() doctorReport {
-	return doctorReport{Healthy: d.count(wrong) == 0, Findings: d.findings}
+	r := doctorReport{Healthy: d.count(wrong) == 0, Findings: d.findings}
+	if !r.Healthy {
+		f := failureOf(&ended{outcome: control.NotDone, text: d.verdict()})
+		r.failure = &f
+	}
+	return r
+}
+
+// verdict counts what is wrong.
+func (d *diagnosis) verdict() string {
+	return counted(d.count(wrong), "thing") + " wrong"
 }
 
 // tell writes the findings for people, by topic.
@@ -147,7 +158,7 @@ func (d *diagnosis) tell(t *terminal) {
 	}
 	switch {
 	case d.count(wrong) > 0:
-		fmt.Fprintf(t.out, "\n%s\n", t.red(fmt.Sprintf("%s wrong.", counted(d.count(wrong), "thing"))))
+		fmt.Fprintf(t.out, "\n%s\n", t.red(d.verdict()+"."))
 	case d.count(advice) > 0:
 		fmt.Fprintf(t.out, "\n%s\n", t.green("It can serve; the advice makes it better."))
 	default:

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -45,9 +46,13 @@ func TestDoctorExitsWithOneOnlyIfSomethingIsWrong(t *testing.T) {
 			t.Fatal(err)
 		}
 		out, errs, got := invoked("doctor", "--json", "--control", filepath.Join(dir, "c.sock"))
-		var report doctorReport
+		var fault failure
+		report := doctorReport{failure: &fault}
 		if err := json.Unmarshal([]byte(out), &report); err != nil {
 			t.Fatalf("%v\n%s%s", err, out, errs)
+		}
+		if want := (failure{Kind: "error", Outcome: "failed", Status: 1, Error: "1 thing wrong"}); status == exitFailure && !reflect.DeepEqual(fault, want) {
+			t.Errorf("%s: %+v", program, fault)
 		}
 		if got != status || report.Healthy != (status == exitOK) || len(report.Findings) < 3 {
 			t.Errorf("%s: status %d\n%s%s", program, got, out, errs)

@@ -59,6 +59,7 @@ func exitStatus(o control.Outcome) int {
 type ended struct {
 	outcome control.Outcome
 	text    string
+	told    bool // to people: the text is for programs
 }
 
 func (e *ended) Error() string { return e.text }
@@ -68,12 +69,23 @@ type exitOf int
 
 func (p exitOf) Error() string { return "" }
 
-// endedBy is the end of a command by its outcome, when all has been said; nil if it is done.
-func endedBy(o control.Outcome) error {
+// endedBy is the end of a command by its outcome, when people have been told all, and text is for programs; nil if it
+// is done. Without a text they have, too.
+func endedBy(o control.Outcome, text string) error {
 	if o == control.Done {
 		return nil
 	}
-	return &ended{outcome: o}
+	return &ended{o, text, true}
+}
+
+// meaning is what an outcome stands for; "" for one that only a newer host knows.
+func meaning(o control.Outcome) string {
+	for _, e := range exits {
+		if e.outcome == o {
+			return e.means
+		}
+	}
+	return ""
 }
 
 // interrupted is the end of a command by a signal.
@@ -134,17 +146,19 @@ func causeOf(err error) (control.Outcome, int) {
 
 // report prints the error, if any, as text or as a line of JSON, and gives the exit status.
 func report(t *terminal, name string, asJSON bool, err error) int {
-	outcome, status := causeOf(err)
+	_, status := causeOf(err)
 	if err == nil {
 		return status
 	}
 	var usage *usageError
 	var problems config.Problems
+	var end *ended
 	text := err.Error()
 	switch {
 	case text == "":
 	case asJSON:
-		encode(t.out, failure{Kind: "error", Outcome: outcome, Status: status, Error: text})
+		encode(t.out, failureOf(err))
+	case errors.As(err, &end) && end.told:
 	case errors.As(err, &usage):
 		fmt.Fprintf(t.err, "%s: %v\n(`%s --help` shows how it is used)\n", name, err, name)
 	case errors.As(err, &problems):
@@ -161,6 +175,22 @@ type failure struct {
 	Outcome control.Outcome `json:"outcome"`
 	Status  int             `json:"status"` // the exit status
 	Error   string          `json:"error"`
+
+	Findings []placed `json:"findings,omitempty"` // of a bad configuration: one for each mistake
+}
+
+func failureOf(err error) failure {
+	outcome, status := causeOf(err)
+	f := failure{Kind: "error", Outcome: outcome, Status: status, Error: err.Error()}
+	var bad *unfit
+	var problems config.Problems
+	switch {
+	case errors.As(err, &bad):
+		f.Findings = bad.findings
+	case errors.As(err, &problems):
+		f.Findings = place("error", problems)
+	}
+	return f
 }
 
 // encode writes a line of JSON.
@@ -172,8 +202,9 @@ func encode(w io.Writer, value any) error {
 
 // exitTable writes the exit statuses.
 func exitTable(w io.Writer) {
-	fmt.Fprint(w, `How the commands end. With --json an error is a line {"event": "error", "outcome": …, "status": …, "error": …} on
-standard output, and the last line of a reload, {"event": "summary", …}, has its outcome.
+	fmt.Fprint(w, `How the commands end. With --json a command that does not end with 0 prints at last, on standard output, an object
+{"event": "error", "outcome": …, "status": …, "error": …}; that of host doctor has its report in it, and that of a bad
+configuration its "findings". The last event of a reload, before that, is {"event": "summary", …}.
 
 `)
 	list := table{indent: "  ", right: map[int]bool{0: true}}

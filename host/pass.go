@@ -311,8 +311,8 @@ func (p *pass) tellSwapped() {
 		p.tell(e)
 	}
 	for _, w := range p.plan.config.WarningsAt(time.Now()) {
-		p.host.log.Warn(w)
-		p.account.Add(control.Event{Kind: control.Warned, What: w})
+		p.host.log.Warn(w.Error())
+		p.account.Add(control.Event{Kind: control.Warned, What: w.Error()})
 	}
 }
 

@@ -224,11 +224,14 @@ func TestBrokenCodeIsShownAndReplacesNothing(t *testing.T) {
 	out, status = s.run("reload", "--json")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	var failed, last control.Event
-	err := json.Unmarshal([]byte(lines[len(lines)-2]), &failed)
+	if last := lastLine(t, out); last.Event != "error" || last.Status != 1 || !strings.Contains(last.Error, "mend pool default") {
+		t.Fatalf("the end: %s", out)
+	}
+	err := json.Unmarshal([]byte(lines[len(lines)-3]), &failed)
 	if err != nil || status != 1 || failed.Kind != control.Failed || len(failed.Running) != 1 {
 		t.Fatalf("host reload --json: status %d, %v\n%s", status, err, out)
 	}
-	err = json.Unmarshal([]byte(lines[len(lines)-1]), &last)
+	err = json.Unmarshal([]byte(lines[len(lines)-2]), &last)
 	if err != nil || last.Kind != control.Summary || last.Outcome != control.NotDone || len(last.Pools) != 1 {
 		t.Fatalf("the summary: %v\n%s", err, out)
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,9 +92,9 @@ func reload(t *terminal, ask asking, look looking, what control.Reload, strict, 
 	case err != nil:
 		return withRemedy(err)
 	case strict && story.outcome == control.Done && len(story.lost) > 0:
-		return &ended{control.RequestsCut, "the new code is live, but requests were cut: " + strings.Join(story.lost, ", ")}
+		return &ended{outcome: control.RequestsCut, text: "the new code is live, but requests were cut: " + strings.Join(story.lost, ", ")}
 	}
-	return endedBy(story.outcome)
+	return endedBy(story.outcome, cmp.Or(story.what, meaning(story.outcome), string(story.outcome)))
 }
 
 // abortReload succeeds if the reload was indeed ended before its end.
@@ -120,6 +121,7 @@ type reloadStory struct {
 
 	// guarded by mu
 	outcome   control.Outcome // so far
+	what      string          // came of it, once it has ended
 	failed    bool
 	lost      []string // requests that were cut
 	bar       reloadBar
@@ -175,7 +177,7 @@ func (s *reloadStory) judge(e control.Event) {
 	s.lost = append(s.lost, e.Cut...)
 	switch e.Kind {
 	case control.Summary:
-		s.outcome = e.Outcome
+		s.outcome, s.what = e.Outcome, e.What
 	case control.Restored:
 		s.restored[e.Pool] = true
 	case control.Completed, control.PoolAdded, control.Tried, control.Kept: // an older host has no summary

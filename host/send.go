@@ -121,7 +121,7 @@ func tellReached(t *terminal, what string, asJSON bool, done control.Reached, er
 		return fmt.Errorf("there is no connection %s; `host connections` lists those there are", strings.Join(done.Missing, ", "))
 	}
 	if done.Connections == 0 {
-		return endedBy(control.NotDone)
+		return endedBy(control.NotDone, "nobody was reached: there is no such connection; `host connections` lists those there are")
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ host serve -- ./my-worker --verbose`,
 				}
 				log := newLogger(c.Log)
 				for _, w := range c.WarningsAt(time.Now()) {
-					log.Warn(w)
+					log.Warn(w.Error())
 				}
 				if c.Dev {
 					log.Warn("--dev: responses show errors with their trace to every client")

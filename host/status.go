@@ -63,7 +63,7 @@ host status --json | jq '.pools[].workers[].pid'`,
 // checkServing says whether the host should get traffic.
 func checkServing(t *terminal, st control.Status, asJSON bool) error {
 	if why := admin.Unready(st); len(why) > 0 {
-		return &ended{control.NotDone, strings.Join(why, "\n")}
+		return &ended{outcome: control.NotDone, text: strings.Join(why, "\n")}
 	}
 	if !asJSON {
 		fmt.Fprintln(t.out, "ready")

@@ -57,7 +57,7 @@ func stop(t *terminal, client *control.Client, now, asJSON bool) error {
 		stop.text = "the host goes on stopping, and `host stop --now` would hurry it"
 		return stop
 	case errors.Is(err, control.ErrCutOff):
-		return &ended{control.HostStopped, "the host ended before it could say that it had stopped its workers"}
+		return &ended{outcome: control.HostStopped, text: "the host ended before it could say that it had stopped its workers"}
 	case err != nil:
 		return withRemedy(err)
 	}

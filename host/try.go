@@ -51,7 +51,7 @@ func (h *host) try(names []string, account *control.Account) control.Outcome {
 			account.Add(e)
 		}
 		for _, w := range c.WarningsAt(time.Now()) {
-			account.Add(control.Event{Kind: control.Warned, What: w})
+			account.Add(control.Event{Kind: control.Warned, What: w.Error()})
 		}
 	}
 	for _, next := range plan.pools {

@@ -114,9 +114,17 @@ func (t *TLS) check(c *Config, at string, fail fail) {
 	}
 }
 
+// ProblemAt is one with a place of the file, such as "pool.web". What is not in the file has none.
+func (c *Config) ProblemAt(key, text string) *Problem {
+	if c.Path == "" {
+		key = ""
+	}
+	return &Problem{Path: c.Path, Line: lineOf(c.lines, key), Key: key, Text: text}
+}
+
 // WarningsAt are the Warnings, and what the dates of the certificates are a reason to warn of at that time. It reads
 // the certificates' files.
-func (c *Config) WarningsAt(now time.Time) []string {
+func (c *Config) WarningsAt(now time.Time) Problems {
 	all := slices.Clone(c.Warnings)
 	for i := range c.Listen {
 		l := &c.Listen[i]
@@ -128,8 +136,8 @@ func (c *Config) WarningsAt(now time.Time) []string {
 			continue // whoever needs it says so
 		}
 		if problem, _ := cert.Problem(&pair, now); problem != "" {
-			at := Problem{c.Path, lineOf(c.lines, l.place("tls.certificate")), fmt.Sprintf("the certificate %s of listener %s %s", l.TLS.Certificate, l.Address, problem)}
-			all = append(all, at.Error())
+			text := fmt.Sprintf("the certificate %s of listener %s %s", l.TLS.Certificate, l.Address, problem)
+			all = append(all, c.ProblemAt(l.place("tls.certificate"), text))
 		}
 	}
 	return all
@@ -317,12 +325,12 @@ func (c *Config) link(fail fail) {
 		taken[key] = fmt.Sprintf("%s in line %d", own.place, c.lines[own.place])
 	}
 	for _, w := range c.Remote.warnings() {
-		c.Warnings = append(c.Warnings, (&Problem{c.Path, lineOf(c.lines, w.key), w.text}).Error())
+		c.Warnings = append(c.Warnings, c.ProblemAt(w.key, w.text))
 	}
 	for _, p := range c.Pools {
 		if !served[p.Name] {
-			at := Problem{c.Path, lineOf(c.lines, p.at), fmt.Sprintf("[pool.%s] has no listener: it runs, but nothing reaches it", p.Name)}
-			c.Warnings = append(c.Warnings, at.Error())
+			text := fmt.Sprintf("[pool.%s] has no listener: it runs, but nothing reaches it", p.Name)
+			c.Warnings = append(c.Warnings, c.ProblemAt(p.at, text))
 		}
 	}
 }

@@ -41,7 +41,7 @@ type Config struct {
 	Path     string   // the file as the user named it; "" if there is none
 	Folder   string   // the folder that relative paths start from: the file's, or the working directory
 	Dev      bool     // --dev: error pages show the trace
-	Warnings []string // what is allowed but is probably a mistake, with the line; see WarningsAt
+	Warnings Problems // what is allowed but is probably a mistake, with the line; see WarningsAt
 
 	Control   string        `key:"control" holds:"path, or the table [control]" absent:"in $XDG_RUNTIME_DIR, else /run/host or a private folder in the temporary directory" means:"socket that host reload, status and stop talk to"`
 	Remote    Remote        `key:"control"`

@@ -323,8 +323,8 @@ worker = "app"
 [pool.jobs]
 worker = "app/other.php"
 `), Overrides{})
-	want := []string{"host.toml:7: [pool.jobs] has no listener: it runs, but nothing reaches it"}
-	if !slices.Equal(c.Warnings, want) {
+	want := "host.toml:7: [pool.jobs] has no listener: it runs, but nothing reaches it"
+	if c.Warnings.Error() != want || c.Warnings[0].Key != "pool.jobs" {
 		t.Errorf("warnings %q", c.Warnings)
 	}
 }

@@ -32,7 +32,7 @@ func (d *decoder) fail(at, format string, args ...any) {
 		return
 	}
 	d.failed[at] = true
-	d.problems.add(d.path, lineOf(d.lines, at), "%s: %s", label(at), fmt.Sprintf(format, args...))
+	d.problems.add(d.path, lineOf(d.lines, at), at, "%s: %s", label(at), fmt.Sprintf(format, args...))
 }
 
 // table fills the struct that into points at. Keys that the struct has no field for are mistakes.
@@ -213,7 +213,7 @@ func (d *decoder) unknown(at, key string, v any, known []string) {
 			hint = "it belongs at the top of the file, before the first [table]"
 		}
 	}
-	d.problems.add(d.path, lineOf(d.lines, join(at, key)), "%s: %s", what, hint)
+	d.problems.add(d.path, lineOf(d.lines, join(at, key)), join(at, key), "%s: %s", what, hint)
 }
 
 // text reads a string with its variables expanded. It holds no NUL, which neither paths nor variables can.

@@ -46,11 +46,11 @@ func (c *Config) Apply(o Overrides) error {
 	fail := func(at, format string, args ...any) {
 		text := fmt.Sprintf(format, args...)
 		if at == wholeFile {
-			problems.add(c.Path, 0, "%s", text)
+			problems.add(c.Path, 0, "", "%s", text)
 		} else if at == "" {
-			problems.add("", 0, "%s", text)
+			problems.add("", 0, "", "%s", text)
 		} else {
-			problems.add(c.Path, lineOf(c.lines, at), "%s: %s", label(at), text)
+			problems.add(c.Path, lineOf(c.lines, at), at, "%s: %s", label(at), text)
 		}
 	}
 	here, err := os.Getwd()

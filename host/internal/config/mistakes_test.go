@@ -269,3 +269,22 @@ func TestSupervisionThatWouldDoNothingIsAMistake(t *testing.T) {
 		{good + "retry = 'always'", "host.toml:3: [pool.web] retry: expected one of \"safe\", \"idempotency-key\" or \"never\", found \"always\""},
 	})
 }
+
+func TestARemedyIsFoundAtTheEndOfAMistake(t *testing.T) {
+	for text, want := range map[string]string{
+		"[http] max_body: expected a size, found \"x\"":                                            "",
+		"can't read the token: there is no t: mend the path":                                       "mend the path",
+		"not TOML: invalid character: the file is not UTF-8: save it as that":                      "save it as that",
+		"there is no such file: name one with -c FILE, or leave -c out":                            "name one with -c FILE, or leave -c out",
+		"\"a\" has a socket; remove it, or name another place":                                     "remove it, or name another place",
+		"two pools: write for each\n\n    [[listen]]\n    pool = \"a\"\n":                          "write for each\n\n    [[listen]]\n    pool = \"a\"\n",
+		"[control] mode: 0640 keeps the group out: write \"0660\", or \"0600\" without group":      "write \"0660\", or \"0600\" without group",
+		"unknown key `workrs` in [pool.web]: did you mean `workers`?":                              "did you mean `workers`?",
+		"[pool.web] user: there is no user \"x\": create it (useradd --system x), or name another": "create it (useradd --system x), or name another",
+		"[pool.web] directory: can't read the folder: open /x: permission denied":                  "",
+	} {
+		if got := (&Problem{Text: text}).Remedy(); got != want {
+			t.Errorf("of %q: %q", text, got)
+		}
+	}
+}

@@ -5,6 +5,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -13,7 +14,20 @@ import (
 type Problem struct {
 	Path string // the file as the user named it; "" for a flag
 	Line int    // 1-based; 0 when it is about the file as a whole
+	Key  string // its place in the file, such as "pool.web.workers" or "listen.0.address"; "" when there is none
 	Text string
+}
+
+// advice finds the remedy in a text: it stands at its end, and begins with what is to be done.
+var advice = regexp.MustCompile(`[:;,] ((?:add|choose|chmod|create|did you mean|give|install|keep|leave|let|make|` +
+	`mend|name|point|raise|remove|save|say|stop|use|write)\b[\s\S]*)$`)
+
+// Remedy is the part of Text that says what to do; "" if it doesn't.
+func (p *Problem) Remedy() string {
+	if found := advice.FindStringSubmatch(p.Text); found != nil {
+		return found[1]
+	}
+	return ""
 }
 
 // Error gives "host.toml:12: text".
@@ -48,8 +62,8 @@ func (ps Problems) Unwrap() []error {
 	return errs
 }
 
-func (ps *Problems) add(path string, line int, format string, args ...any) {
-	*ps = append(*ps, &Problem{Path: path, Line: line, Text: fmt.Sprintf(format, args...)})
+func (ps *Problems) add(path string, line int, key, format string, args ...any) {
+	*ps = append(*ps, &Problem{Path: path, Line: line, Key: key, Text: fmt.Sprintf(format, args...)})
 }
 
 // err sorts, and keeps an empty list from becoming a non-nil error.

@@ -107,7 +107,7 @@ func TestAControlListenerForAllTheNetworkIsWarnedOf(t *testing.T) {
 		if s := c.Remote.Secrets(); len(s) != 1 || s[0].Secret != "0123456789abcdef" || s[0].Rights != nil {
 			t.Errorf("tokens %+v", s)
 		}
-		if got := len(c.Warnings) == 1 && strings.Contains(c.Warnings[0], "not encrypted"); got != warned {
+		if got := len(c.Warnings) == 1 && strings.Contains(c.Warnings[0].Text, "not encrypted"); got != warned {
 			t.Errorf("%s: warnings %q", address, c.Warnings)
 		}
 	}
@@ -126,7 +126,7 @@ func TestATokenThatOthersCanReadIsWarnedOf(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := parse(t, "[control]\nlisten = '127.0.0.1:1'\ntoken_file = 'token'\n"+good)
-		if got := len(c.Warnings) == 1 && strings.HasPrefix(c.Warnings[0], "host.toml:3: ") && strings.HasSuffix(c.Warnings[0], "chmod 600 it"); got != warned {
+		if got := len(c.Warnings) == 1 && strings.HasPrefix(c.Warnings[0].Error(), "host.toml:3: ") && c.Warnings[0].Remedy() == "chmod 600 it"; got != warned {
 			t.Errorf("mode %04o: warnings %q", mode, c.Warnings)
 		}
 	}
