@@ -33,6 +33,8 @@ type host struct {
 	hub   *hub.Hub // keeps the long-lived connections of all listeners
 	began time.Time
 
+	generations map[string]*atomic.Uint64 // of each pool that ever was, by name: no number comes back; see newPool
+
 	// set by run, before anybody can ask
 	reaper *workers.Reaper
 	builds *builder
@@ -62,6 +64,7 @@ var errStopped = errors.New("stopped")
 
 func newHost(c *config.Config, log hclog.Logger) *host {
 	h := &host{log: log, audit: newAuditor(c.Log), hub: hub.New(log), began: time.Now(), stopped: make(chan struct{})}
+	h.generations = map[string]*atomic.Uint64{}
 	h.setup.Store(&setup{config: c})
 	if path, err := filepath.Abs(c.Path); err == nil && c.Path != "" {
 		h.file = path

@@ -257,3 +257,22 @@ func TestStatusCheckFailsWhileAPoolCanNotServe(t *testing.T) {
 		t.Errorf("status %d: %s", status, out)
 	}
 }
+
+func TestAPoolThatComesBackDoesNotBeginItsGenerationsAgain(t *testing.T) {
+	s := newSite(t, "")
+	s.await("ready")
+	file, err := os.ReadFile(filepath.Join(s.dir, "host.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, _, _ := strings.Cut(string(file), "[[listen]]\naddress = \"127.0.0.1:0\"\npool = \"c\"")
+	for _, text := range []string{string(file), without, string(file)} {
+		s.write("host.toml", text)
+		if out, status := s.run("reload"); status != 0 {
+			t.Fatal(out)
+		}
+	}
+	if c := s.status().Pools[2]; c.Name != "c" || c.Generation != 3 || c.Workers[0].Generation != 3 {
+		t.Errorf("%+v", c)
+	}
+}

@@ -52,7 +52,6 @@ type Pool struct {
 	generation *generation // the target
 	proven     *generation // what a slot gets that the pool grows by: the latest that all slots came to run
 	growth     growth
-	counter    uint64    // of generations, also of those that failed
 	wanted     *Settings // what the next roll begins with, if Reconfigure was called
 	roll, next *Roll
 	rolled     Progress // of roll
@@ -122,14 +121,14 @@ func (p *Pool) Start(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(p.context, cancel)()
-	g, err := beginGeneration(ctx, p.settings, 1)
+	g, err := beginGeneration(ctx, p.settings, p.settings.Generations.Add(1))
 	if err != nil {
 		return err
 	}
 	err = errors.New("the pool has been started or stopped already")
 	p.startOnce.Do(func() {
 		err = nil
-		p.generation, p.proven, p.counter = g, g, g.number
+		p.generation, p.proven = g, g
 		for _, s := range p.slots {
 			s.gen = g
 		}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,6 +138,23 @@ func TestFailedReloadKeepsTheSettings(t *testing.T) {
 		bad.Name = "other"
 		if err := p.Reconfigure(bad); err == nil {
 			t.Fatal("the pool was renamed")
+		}
+	})
+}
+
+func TestAPoolThatTakesTheCounterOfAnotherGoesOnWithItsNumbers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		counter := new(atomic.Uint64)
+		for _, first := range []uint64{1, 3} {
+			p, _ := newFakePool(t, Settings{Workers: 1, Generations: counter}, always(serve(1, generationWorker)))
+			ready()
+			if now := p.Status().Workers[0].Generation; now != first {
+				t.Errorf("it begins with generation %d instead of %d", now, first)
+			}
+			if e := last(follow(p.Reload())); e.Kind != EventCompleted || e.Generation != first+1 {
+				t.Errorf("%+v", e)
+			}
+			p.Stop(context.Background())
 		}
 	})
 }

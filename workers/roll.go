@@ -227,8 +227,7 @@ func (p *Pool) target(r *Roll) (before, g *generation, err error) {
 		if before = p.generation; r.undoes != nil {
 			return
 		}
-		p.counter++ // never to be used again, even if the roll fails
-		number = p.counter
+		number = p.settings.Generations.Add(1) // never to be used again, even if the roll fails
 		if set = p.wanted; set == nil {
 			set = before.settings
 		}

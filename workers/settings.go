@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -17,6 +18,10 @@ import (
 // Settings say what a pool runs and within which limits. Zero values stand for the defaults given here.
 type Settings struct {
 	Name string // in logs and HELLO; "default"
+
+	// Generations counts the pool's generations, also those that failed; their numbers follow what it has. A pool that
+	// takes the place of another one has that one's, so that no number comes back. Nil is from 1.
+	Generations *atomic.Uint64
 
 	// Command is the program and its arguments. A program without a slash is looked up in PATH.
 	Command []string
@@ -105,6 +110,9 @@ func (s Settings) withDefaults() (Settings, error) {
 	setDefault(&s.Delivery, AtLeastOnce)
 	if s.Name == "" {
 		s.Name = "default"
+	}
+	if s.Generations == nil {
+		s.Generations = new(atomic.Uint64)
 	}
 	if s.Directory == "" {
 		dir, err := os.Getwd()

@@ -39,8 +39,7 @@ func (p *Pool) Try(ctx context.Context, s Settings) (t Trial, err error) {
 		if p.stopping || p.context.Err() != nil { // a stop that has only begun ends what is prepared already
 			return
 		}
-		p.counter++ // Prepare may build something under this name
-		number = p.counter
+		number = p.settings.Generations.Add(1) // Prepare may build something under this name
 		p.tasks.Add(1)
 	})
 	if number == 0 {
