@@ -109,11 +109,24 @@ func (p *pass) keeps(next plannedPool) bool {
 		return false
 	}
 	p.account.Add(control.Event{Kind: control.Kept, Pool: next.old.name})
-	for _, e := range next.changes {
-		e.Kind = control.NeedsRestart
+	for _, e := range next.changesKept() {
 		p.tell(e)
 	}
+	heeded := *next.old.config()
+	heeded.Reload = next.config.Reload
+	next.old.settings.Store(&heeded)
 	return true
+}
+
+// changesKept are the changes of a pool that keeps its workers: that it does takes effect, and the others wait.
+func (next *plannedPool) changesKept() []control.Event {
+	all := slices.Clone(next.changes)
+	for i := range all {
+		if all[i].Key != "reload" {
+			all[i].Kind = control.NeedsRestart
+		}
+	}
+	return all
 }
 
 // begin begins the reload of a pool, and tells how it goes.

@@ -276,3 +276,30 @@ func TestAPoolThatComesBackDoesNotBeginItsGenerationsAgain(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+func TestThatAPoolIsNeverReloadedTakesEffectAndTheRestWaits(t *testing.T) {
+	s := newSite(t, "")
+	s.await("ready")
+	_, before := s.runs()
+	file, err := os.ReadFile(filepath.Join(s.dir, "host.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("host.toml", strings.TrimSpace(string(file))+"\nreload = \"never\"\nstop_timeout = \"7s\"\n") // of pool c
+	const waits = "pool c: stop_timeout 5s → 7s  takes effect at a restart"
+	out := s.changes(0, "a-1 b-1 c-1", []string{"--dry-run"}, waits,
+		"pool c: reload rolling → never  would change", "c  keeps its workers")
+	if strings.Contains(out, "c  a new worker is ready") {
+		t.Errorf("it was tried:\n%s", out)
+	}
+	out = s.changes(0, "a-1 b-1 c-1", nil, waits, "c  keeps its workers: reload")
+	if !strings.Contains(out, "pool c: reload rolling → never\n") {
+		t.Errorf("it did not take effect:\n%s", out)
+	}
+	if out = s.changes(0, "a-1 b-1 c-1", nil, waits); strings.Contains(out, "rolling") {
+		t.Errorf("it changes once more:\n%s", out)
+	}
+	if _, after := s.runs(); !slices.Equal(before[4:], after[4:]) {
+		t.Errorf("workers %v became %v", before, after)
+	}
+}

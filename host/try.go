@@ -59,6 +59,15 @@ func (h *host) try(names []string, account *control.Account) control.Outcome {
 		case len(names) > 0 && !slices.Contains(names, next.config.Name):
 		case next.old == nil:
 			account.Add(control.Event{Kind: control.WouldChange, Pool: next.config.Name, What: "pool " + next.config.Name + " is new, and was not tried"})
+		case next.config.Reload == "never":
+			for _, e := range next.changesKept() {
+				if e.Kind == control.NeedsRestart {
+					account.Add(e)
+				} else {
+					wouldChange(account, e)
+				}
+			}
+			account.Add(control.Event{Kind: control.Kept, Pool: next.config.Name})
 		default:
 			for _, e := range next.changes {
 				wouldChange(account, e)
