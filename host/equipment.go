@@ -33,6 +33,13 @@ func (p *pool) equip(c *config.Pool, dir, program string, spool *listen.Spool) (
 		}
 		given.Env = append(given.Env, php.ScanFolder(c.Environ(os.Environ()), settings))
 	}
+	given.Renew = func() error { // others clean temporary folders up
+		_, err := p.temporary(c)
+		if err == nil && settings != "" {
+			_, err = p.private.Settings(c.Identity, php.PrivateINI(c))
+		}
+		return err
+	}
 	if c.Identity != nil {
 		given.Owner = &protocol.Owner{UID: c.Identity.UID, GID: c.Identity.GID, Groups: c.Identity.Groups}
 	}

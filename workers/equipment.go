@@ -16,7 +16,10 @@ type Equipment struct {
 	// worker's command, which follows its own arguments, in the same process. What ends it before is a failed boot, explained by what it wrote to
 	// standard error. The program is not looked up in PATH.
 	Launcher []string
-	Owner    *protocol.Owner // to whom files for the workers have to belong; nil is this program's user
+	// Renew, if given, is called before each start of a worker: what of this may be gone by then, a temporary folder for
+	// one, is to be made anew at the same place. An error is a failed boot. Calls come one at a time, and may not wait.
+	Renew func() error
+	Owner *protocol.Owner // to whom files for the workers have to belong; nil is this program's user
 }
 
 // environment is what the generation's workers get.
@@ -30,6 +33,16 @@ func (p *Pool) environment(g *generation) []string {
 		env = append(without(env, name), pair)
 	}
 	return env
+}
+
+// launch starts a worker's process.
+func (g *generation) launch(env []string) (process, error) {
+	if g.equipment.Renew != nil {
+		if err := g.equipment.Renew(); err != nil {
+			return nil, err
+		}
+	}
+	return g.settings.launch(g, env)
 }
 
 // commandLine is what is started for a worker.

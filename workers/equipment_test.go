@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -40,4 +42,27 @@ func TestAGenerationThatCanNotBeEquippedDoesNotBegin(t *testing.T) {
 	if _, err := beginGeneration(context.Background(), s, 1); err == nil || !strings.Contains(err.Error(), "pool p: no such user") {
 		t.Errorf("error %v", err)
 	}
+}
+
+func TestEquipmentIsRenewedBeforeEachStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		renewed := 0
+		var wrong error
+		p, f := newFakePool(t, Settings{Workers: 1, Equip: func(string, []string) (Equipment, error) {
+			return Equipment{Renew: func() error { renewed++; return wrong }}, nil
+		}}, always(serve(1, generationWorker)))
+		defer p.Stop(context.Background())
+		ready()
+		wrong = errors.New("the disk is full")
+		f.process(1).die("exit status 3")
+		time.Sleep(time.Second)
+		if st := p.Status(); renewed < 2 || st.Failure != "the disk is full" {
+			t.Errorf("renewed %d times: %+v", renewed, st)
+		}
+		wrong = nil
+		time.Sleep(time.Minute)
+		if idleSlots(t, p) != 1 {
+			t.Error("no worker came back")
+		}
+	})
 }

@@ -101,7 +101,7 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 		share: g.settings.share(),
 	}
 	w.log = p.log.With("worker", slot, "generation", g.number)
-	proc, err := g.settings.launch(g, p.environment(g))
+	proc, err := g.launch(p.environment(g))
 	if err != nil {
 		w.boot(err)
 		w.ended, w.state, w.exit = true, Stopped, "never started"

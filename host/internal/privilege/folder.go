@@ -126,8 +126,17 @@ func (f *Folder) ready() error {
 		if _, err := os.Lstat(f.path); err == nil {
 			return nil
 		}
-		f.lock.Close() // somebody cleaned it away
-		f.path, f.lock = "", nil
+		if err := os.Mkdir(f.path, 0o700); err != nil { // somebody cleaned it away, and workers know it by its path
+			return err
+		}
+		f.lock.Close()
+		lock, err := locked(f.path)
+		if err != nil {
+			f.path = ""
+			return err
+		}
+		f.lock = lock
+		return nil
 	}
 	leftover.Sweep(os.TempDir(), leftover.Kind{Prefix: folderPrefix, Young: settling})
 	for try := 0; ; try++ {
@@ -147,14 +156,21 @@ func makeLocked() (path string, lock *os.File, err error) {
 	if path, err = os.MkdirTemp("", folderPrefix); err != nil {
 		return "", nil, err
 	}
-	if lock, err = os.Open(path); err != nil {
-		return "", nil, err
+	lock, err = locked(path)
+	return path, lock, err
+}
+
+// locked opens and locks a folder that was just made, and lets others pass through it.
+func locked(path string) (*os.File, error) {
+	lock, err := os.Open(path)
+	if err != nil {
+		return nil, err
 	}
 	leftover.TryLock(lock)
 	if err = os.Chmod(path, 0o711); err != nil {
 		lock.Close()
 		os.RemoveAll(path)
-		return "", nil, err
+		return nil, err
 	}
-	return path, lock, nil
+	return lock, nil
 }

@@ -68,8 +68,11 @@ func TestWhatAKilledHostLeftIsSweptAndWhatALivingOneHasIsNot(t *testing.T) {
 		t.Errorf("what the living one has: %v", err)
 	}
 	os.RemoveAll(filepath.Dir(kept)) // somebody cleans up the temporary folder
-	if again, err := living.Temporary(nil); err != nil || again == kept {
-		t.Errorf("a new one: %s, %v", again, err)
+	if again, err := living.Temporary(nil); err != nil || again != kept {
+		t.Errorf("it came back as %s, %v", again, err)
+	}
+	if info, err := os.Stat(kept); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("it came back as %v, %v", info, err)
 	}
 	living.Close()
 	next.Close()
