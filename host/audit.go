@@ -6,14 +6,14 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
-	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/quiet"
 )
 
 // auditor writes the lines. Its methods are safe for concurrent use.
 type auditor struct {
 	log hclog.Logger
 	// whoever tries tokens, or the socket, must not fill the log
-	tokens, socket hub.Throttle
+	tokens, socket quiet.Throttle
 }
 
 func newAuditor(c config.Log) *auditor {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/workerhost/workerhost/host/internal/quiet"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -19,7 +20,7 @@ type Hub struct {
 	log    hclog.Logger
 	prefix string // of all ids, so that another host, or this one's next life, gives none of them again
 	serial atomic.Uint64
-	slow   Throttle // of clients that were closed for being slow
+	slow   quiet.Throttle // of clients that were closed for being slow
 
 	mu sync.Mutex
 	// guarded by mu

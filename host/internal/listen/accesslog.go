@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/quiet"
 )
 
 // AccessLog is where all listeners of a host note the requests that they have answered. Its methods are safe for concurrent use.
@@ -33,15 +34,14 @@ type AccessLog struct {
 	// the writer's own
 	file   *os.File
 	to     *bufio.Writer
-	held   uint64 // lines in it
-	failed bool   // the last write failed, and that was said
-	said   time.Time
+	held   uint64         // lines in it
+	failed bool           // the last write failed, and that was said
+	slow   quiet.Throttle // of lines that were dropped
 }
 
 const (
 	waitingLines  = 4096 // of at most 8 KiB or so
 	flushInterval = 100 * time.Millisecond
-	complainEvery = 10 * time.Second
 	closePatience = 2 * time.Second
 )
 
@@ -200,8 +200,7 @@ func (a *AccessLog) flush() {
 		a.to.Reset(a.file) // the next lines may fit again
 	}
 	a.held = 0
-	if n := a.dropped.Load(); n > 0 && time.Since(a.said) >= complainEvery {
-		a.said = time.Now()
+	if n := a.dropped.Load(); n > 0 && a.slow.Pass() {
 		a.dropped.Add(-n)
 		a.log.Warn("the access log is not written fast enough; lines were dropped", "lines", n)
 	}

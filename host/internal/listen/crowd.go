@@ -8,17 +8,17 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/quiet"
 )
 
 // Crowd counts the connections of all listeners of a host. Its methods are safe for concurrent use.
 type Crowd struct {
 	log     hclog.Logger
 	leaving chan struct{} // holds one for each that is being turned away
-	warned  atomic.Int64  // when that was last said, in Unix seconds
+	warned  quiet.Throttle
 
 	mu         sync.Mutex
 	max        int // guarded by mu, as all below
@@ -109,9 +109,9 @@ const turnedAway = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain
 
 // turnAway gets rid of a connection without waiting for it. A client that is deaf, since it speaks TLS or no HTTP, can't be told.
 func (k *Crowd) turnAway(c net.Conn, deaf bool, limit string) {
-	if now := time.Now().Unix(); now-k.warned.Load() >= int64(complainEvery/time.Second) {
-		k.warned.Store(now)
-		k.log.Warn("connections are turned away: raise "+limit+", or look for who opens them", "limit", limit, "remote", c.RemoteAddr().String(), "open", k.Open())
+	if k.warned.Pass() {
+		k.log.Warn("connections are turned away: raise "+limit+", or look for who opens them",
+			"limit", limit, "remote", c.RemoteAddr().String(), "open", k.Open())
 	}
 	k.mu.Lock()
 	crammed := k.room > 0 && len(k.leaving) > k.room/16

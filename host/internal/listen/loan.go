@@ -110,7 +110,7 @@ func (l *loan) handOver(size int) (repay func()) {
 func (s *Server) tellBreach(kind string, link *hub.Connection, wrong *breach) {
 	s.log.Debug("a "+kind+" is closed for what its client sent", "connection", link.ID(), "code", wrong.code, "reason", wrong.reason)
 	if wrong == outOfMemory {
-		s.spool.crammed.Warn(s.log, "the memory for large messages is used up: a connection is closed; lower max_message or max_connections_per_address, or look for who sends them",
+		s.spool.noMemory.Warn(s.log, "the memory for large messages is used up: a connection is closed; lower max_message or max_connections_per_address, or look for who sends them",
 			"connection", link.ID(), "remote", link.Card().Remote, "memory", memoryBudget)
 	}
 }

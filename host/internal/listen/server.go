@@ -23,6 +23,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/quiet"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -97,17 +98,17 @@ type Server struct {
 	terms       atomic.Pointer[terms]
 	certificate atomic.Pointer[tls.Certificate]
 	public      atomic.Pointer[folder]
-	socket      net.Listener // set by Listen
-	packets     *packets     // of UDP, in the socket's place
-	complained  atomic.Int64 // when complain last said something, in Unix seconds
-	in          acceptor     // set by Serve
+	socket      net.Listener   // set by Listen
+	packets     *packets       // of UDP, in the socket's place
+	turnedAway  quiet.Throttle // of clients of TCP and UDP
+	in          acceptor       // set by Serve
 	clients     *clients
 	crowd       *Crowd
 	tally       *tally         // of long-lived connections
 	sockets     sync.WaitGroup // their goroutines; see begin
 	ending      chan struct{}  // closed by end
 	answered    answers
-	malformed   hub.Throttle // of requests that were refused for what they are
+	malformed   quiet.Throttle // of requests that were refused for what they are
 
 	mu     sync.Mutex
 	fronts []*front // the last one accepts, the others have connections left; guarded by mu, as all below

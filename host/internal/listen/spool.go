@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/leftover"
+	"github.com/workerhost/workerhost/host/internal/quiet"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -24,10 +24,9 @@ type Spool struct {
 	spare  atomic.Int64 // memory that may still be lent
 	log    hclog.Logger
 	used   atomic.Int64
-	warned atomic.Int64 // when a lack of room was last complained of, in Unix seconds
 
-	crammed hub.Throttle // of connections that got no memory
-	whole   wholeLoans
+	noDisk, noMemory quiet.Throttle // of those that got none
+	whole            wholeLoans
 
 	space   func(folder string) (total, free int64, ok bool)
 	looked  atomic.Int64 // when the disk was last looked at, in Unix nanoseconds
@@ -75,7 +74,9 @@ var errQuota = errors.New("the spool's quota is used up")
 func (s *Spool) reserve(n int64) error {
 	if s.used.Add(n) > s.quota {
 		s.used.Add(-n)
-		s.complain("disk space for waiting bodies is used up: raise spool_quota, or lower max_body", "spool_quota", s.quota)
+		if s.noDisk.Pass() {
+			s.log.Warn("disk space for waiting bodies is used up: raise spool_quota, or lower max_body", "spool_quota", s.quota)
+		}
 		return errQuota
 	}
 	if s.isCrowded(n) {
@@ -103,18 +104,11 @@ func (s *Spool) isCrowded(n int64) bool {
 	total, free, ok := s.space(s.parent)
 	crowded := ok && free < min(keepFree, total/keepFreePart)
 	s.crowded.Store(crowded)
-	if crowded {
-		s.complain("the disk for waiting bodies is nearly full: free some of it, or choose another spool_directory", "spool_directory", s.parent, "free", free, "of", total)
+	if crowded && s.noDisk.Pass() {
+		s.log.Warn("the disk for waiting bodies is nearly full: free some of it, or choose another spool_directory",
+			"spool_directory", s.parent, "free", free, "of", total)
 	}
 	return crowded
-}
-
-// complain logs a lack of room, but not each time.
-func (s *Spool) complain(what string, args ...any) {
-	now := time.Now().Unix()
-	if last := s.warned.Load(); now-last >= int64(complainEvery/time.Second) && s.warned.CompareAndSwap(last, now) {
-		s.log.Warn(what, args...)
-	}
 }
 
 func (s *Spool) release(n int64) { s.used.Add(-n) }

@@ -47,14 +47,6 @@ func (s *Server) Problem() string {
 	return "the pool's workers handle no connections, or none has started: give them a handler of messages (onMessage, OnMessage), or the listener another pool"
 }
 
-// complain logs a problem of many clients now and then.
-func (s *Server) complain(text string, args ...any) {
-	now := time.Now().Unix()
-	if before := s.complained.Load(); now-before >= int64(complainEvery/time.Second) && s.complained.CompareAndSwap(before, now) {
-		s.log.Error(text, args...)
-	}
-}
-
 // welcome has the workers decide, and has the client served if they take it.
 func (s *Server) welcome(below *client) {
 	ctx, cancel := s.handshake(context.Background()) // Close cuts the connection
@@ -67,7 +59,9 @@ func (s *Server) welcome(below *client) {
 		remote = a.String()
 	}
 	if wrong := s.Problem(); wrong != "" {
-		s.complain("clients are turned away: "+wrong, "remote", remote, "pool", under.Backend.Traits().Pool)
+		if s.turnedAway.Pass() {
+			s.log.Error("clients are turned away: "+wrong, "remote", remote, "pool", under.Backend.Traits().Pool)
+		}
 		below.Close()
 		return
 	}
@@ -114,7 +108,10 @@ func (c *tcpConn) open(handshake context.Context, under *terms, remote string) b
 			return false
 		}
 	case <-handshake.Done():
-		s.complain("a TCP connection is turned away: no worker has accepted it within handshake_timeout", "connection", c.link.ID(), "remote", remote)
+		if s.turnedAway.Pass() {
+			s.log.Error("a TCP connection is turned away: no worker has accepted it within handshake_timeout",
+				"connection", c.link.ID(), "remote", remote)
+		}
 		return false
 	}
 	c.link.Opened()

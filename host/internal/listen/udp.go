@@ -57,7 +57,9 @@ func (p *packets) serve() error {
 			if errors.Is(err, net.ErrClosed) {
 				return err
 			}
-			s.complain("a datagram could not be read", "error", err)
+			if s.turnedAway.Pass() {
+				s.log.Error("a datagram could not be read", "error", err)
+			}
 			time.Sleep(5 * time.Millisecond)
 			continue
 		}
@@ -88,8 +90,8 @@ func (p *packets) take(data []byte, from netip.AddrPort) {
 	p.open++
 	p.mu.Unlock()
 	reply := func(b []byte) {
-		if _, err := p.conn.WriteToUDPAddrPort(b, from); err != nil {
-			s.complain("an answer could not be sent", "bytes", len(b), "remote", from, "error", err)
+		if _, err := p.conn.WriteToUDPAddrPort(b, from); err != nil && s.turnedAway.Pass() {
+			s.log.Error("an answer could not be sent", "bytes", len(b), "remote", from, "error", err)
 		}
 	}
 	s.options.Hub.Datagram(under.Backend, card, data, reply, func(failure *protocol.Failure) {
@@ -101,8 +103,9 @@ func (p *packets) take(data []byte, from netip.AddrPort) {
 }
 
 func (p *packets) drop(text string, args ...any) {
-	total := p.dropped.Add(1)
-	p.server.complain(text, append(args, "dropped", total)...)
+	if total := p.dropped.Add(1); p.server.turnedAway.Pass() {
+		p.server.log.Error(text, append(args, "dropped", total)...)
+	}
 }
 
 func (p *packets) done() {

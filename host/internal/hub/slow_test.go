@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/workerhost/workerhost/host/internal/quiet"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -44,11 +45,11 @@ func TestABroadcastToManyStuckClientsWarnsOnceAndCountsTheRest(t *testing.T) {
 		if lines := said(); len(lines) != 1 || !strings.Contains(lines[0], "too slow") || !strings.Contains(lines[0], "connection=") {
 			t.Fatalf("at once: %q", lines)
 		}
-		time.Sleep(quietTime + time.Second)
+		time.Sleep(quiet.Time + time.Second)
 		if lines := said(); len(lines) != 2 || !strings.Contains(lines[1], "more=299") {
 			t.Fatalf("later: %q", lines)
 		}
-		time.Sleep(3 * quietTime)
+		time.Sleep(3 * quiet.Time)
 		open(5)
 		flood()
 		s.hub.Shutdown(context.Background(), 0, nil)
