@@ -16,6 +16,7 @@ type RateLimit struct {
 	interval time.Duration // from one request to the next, in the long run
 	credit   time.Duration // how far ahead of that a client may be: the burst
 	seed     maphash.Seed
+	began    time.Time
 	shards   [rateShards]rateShard
 }
 
@@ -26,12 +27,14 @@ const (
 
 type rateShard struct {
 	mu   sync.Mutex
-	next map[netip.Addr]time.Duration // when each client's requests so far are paid off; guarded by mu
+	next map[netip.Addr]time.Duration // when each client's requests so far are paid off, since began; guarded by mu
 }
 
 // NewRateLimit allows requests per second, and at most burst of them at once.
 func NewRateLimit(requests, burst int) *RateLimit {
-	l := &RateLimit{interval: time.Second / time.Duration(max(requests, 1)), seed: maphash.MakeSeed()}
+	l := &RateLimit{
+		interval: time.Second / time.Duration(max(requests, 1)), seed: maphash.MakeSeed(), began: time.Now(),
+	}
 	l.credit = time.Duration(max(burst, 1)-1) * l.interval
 	for i := range l.shards {
 		l.shards[i].next = make(map[netip.Addr]time.Duration)
@@ -39,15 +42,13 @@ func NewRateLimit(requests, burst int) *RateLimit {
 	return l
 }
 
-var epoch = time.Now()
-
 // allow takes a request into account. If it is one too many, it says when the next one will not be. A client without an address is never limited.
 func (l *RateLimit) allow(remote string) (wait time.Duration) {
 	peer, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return 0
 	}
-	who, now := subscriber(peer.Addr()), time.Since(epoch)
+	who, now := subscriber(peer.Addr()), time.Since(l.began)
 	s := &l.shards[maphash.Comparable(l.seed, who)%rateShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -104,7 +104,7 @@ type Server struct {
 	in          acceptor       // set by Serve
 	clients     *clients
 	crowd       *Crowd
-	tally       *tally         // of long-lived connections
+	tally       *perAddress    // of long-lived connections
 	sockets     sync.WaitGroup // their goroutines; see begin
 	ending      chan struct{}  // closed by end
 	answered    answers
@@ -130,7 +130,7 @@ func New(o Options) (*Server, error) {
 	if o.Spool == nil {
 		o.Spool = NewSpool("", 4<<30, o.Logger)
 	}
-	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, tally: newTally(), ending: make(chan struct{})}
+	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, tally: newPerAddress(), ending: make(chan struct{})}
 	s.terms.Store(newTerms(o.Terms))
 	if err := s.Reload(); err != nil {
 		return nil, err

@@ -14,7 +14,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/leftover"
 	"github.com/workerhost/workerhost/host/internal/quiet"
-	"github.com/workerhost/workerhost/protocol"
 )
 
 // Spool is the disk that waiting bodies may take together. Its methods are safe for concurrent use.
@@ -112,23 +111,6 @@ func (s *Spool) isCrowded(n int64) bool {
 }
 
 func (s *Spool) release(n int64) { s.used.Add(-n) }
-
-// memoryBudget is what all bodies and all clients' messages together may fill of memory, beyond the ownMemory of each: thousands of slow clients must not fill it.
-const (
-	memoryBudget = 256 << 20
-	ownMemory    = protocol.MaxData
-)
-
-// lend says whether a body or a message may fill n bytes of memory. If so they have to be given back with repay.
-func (s *Spool) lend(n int64) bool {
-	if s.spare.Add(-n) >= 0 {
-		return true
-	}
-	s.spare.Add(n)
-	return false
-}
-
-func (s *Spool) repay(n int64) { s.spare.Add(n) }
 
 const (
 	folderPrefix = "workerhost-spool-"

@@ -84,8 +84,6 @@ func (c *websocket) await(frame []byte) *goodbye {
 	return g
 }
 
-func sinceEpoch() time.Duration { return time.Since(epoch) }
-
 var (
 	errLeft    = errors.New("the client took leave")
 	errOverdue = errors.New("the client goes on and on, though nobody listens any more")

@@ -11,17 +11,6 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// breach is a client's breach of the rules: the code and the reason that its connection is closed with.
-type breach struct {
-	code   int
-	reason string
-}
-
-// Error implements error.
-func (b *breach) Error() string { return b.reason }
-
-func misuse(reason string) error { return &breach{protocol.CloseProtocol, reason} }
-
 // frameSink takes what frames put together. An error ends the reading, and feed returns it.
 type frameSink interface {
 	// message takes a whole message, and keeps data.
@@ -178,8 +167,6 @@ func (f *frames) begin(to frameSink) error {
 	}
 	return nil
 }
-
-var tooBig = &breach{protocol.CloseTooBig, "the message is too big"}
 
 // payload takes the next bytes of the frame at hand, which are not more than it has left.
 func (f *frames) payload(p []byte, to frameSink) error {

@@ -1,14 +1,12 @@
-// Which pages may connect, and how many connections an address may have.
+// Which pages may connect.
 
 package listen
 
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 )
 
 // CheckOrigin says what is wrong with an entry of SocketLimits.AllowedOrigins; nil if nothing is.
@@ -65,39 +63,4 @@ func withoutPort(host, scheme string) string {
 		return strings.TrimSuffix(host, ":443")
 	}
 	return strings.TrimSuffix(host, ":80")
-}
-
-// tally counts the long-lived connections of each client address; an IPv6 client is its /64. It differs from Crowd in that it knows a client behind a proxy.
-type tally struct {
-	mu   sync.Mutex
-	open map[netip.Addr]int // guarded by mu; of addresses that came while there was a limit
-}
-
-func newTally() *tally { return &tally{open: make(map[netip.Addr]int)} }
-
-// enter counts a connection in, unless its address has most already; 0 is without a limit. leave counts who out.
-func (t *tally) enter(remote string, most int) (who netip.Addr, ok bool) {
-	peer, err := netip.ParseAddrPort(remote)
-	if err != nil || most <= 0 {
-		return who, true
-	}
-	who = subscriber(peer.Addr())
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.open[who] >= most {
-		return who, false
-	}
-	t.open[who]++
-	return who, true
-}
-
-func (t *tally) leave(who netip.Addr) {
-	if !who.IsValid() {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.open[who]--; t.open[who] <= 0 {
-		delete(t.open, who)
-	}
 }

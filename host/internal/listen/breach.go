@@ -1,0 +1,35 @@
+package listen
+
+import (
+	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// breach is a client's breach of the rules: the code and the reason that its connection is closed with.
+type breach struct {
+	code   int
+	reason string
+}
+
+// Error implements error.
+func (b *breach) Error() string { return b.reason }
+
+func misuse(reason string) error { return &breach{protocol.CloseProtocol, reason} }
+
+var (
+	tooBig = &breach{protocol.CloseTooBig, "the message is too big"}
+	// outOfMemory ends a connection whose message had no room.
+	outOfMemory = &breach{protocol.CloseTryAgain, "no memory for a large message, try again later"}
+)
+
+// tellBreach logs that the client of a connection broke a limit: each if somebody debugs, and now and then if the limit
+// is the host's own.
+func (s *Server) tellBreach(kind string, link *hub.Connection, wrong *breach) {
+	s.log.Debug("a "+kind+" is closed for what its client sent",
+		"connection", link.ID(), "code", wrong.code, "reason", wrong.reason)
+	if wrong == outOfMemory {
+		s.spool.noMemory.Warn(s.log, "the memory for large messages is used up: a connection is closed; "+
+			"lower max_message or max_connections_per_address, or look for who sends them",
+			"connection", link.ID(), "remote", link.Card().Remote, "memory", memoryBudget)
+	}
+}

@@ -1,0 +1,191 @@
+// A client's connection as it was accepted, below TLS and all else: it knows time-outs and who is connected.
+
+package listen
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// clients are the connections that are open.
+type clients struct {
+	mu   sync.Mutex
+	open map[*client]struct{} // guarded by mu
+}
+
+func newClients() *clients { return &clients{open: make(map[*client]struct{})} }
+
+func (s *clients) add(c net.Conn, k *Crowd, who netip.Addr, timeout func() time.Duration) *client {
+	n := &client{Conn: c, set: s, crowd: k, who: who, timeout: timeout}
+	n.waits.Store(apart)
+	s.mu.Lock()
+	s.open[n] = struct{}{}
+	s.mu.Unlock()
+	return n
+}
+
+func (s *clients) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
+}
+
+func (s *clients) list() []*client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*client, 0, len(s.open))
+	for c := range s.open {
+		all = append(all, c)
+	}
+	return all
+}
+
+func (s *clients) closeAll() {
+	for _, c := range s.list() {
+		c.Close()
+	}
+}
+
+// client is an accepted connection. A write fails when the peer has taken nothing for the write time-out, however long the transfer is. The deadline
+// is renewed now and then only, so that small responses don't pay for it.
+type client struct {
+	net.Conn
+	set     *clients
+	crowd   *Crowd // has counted it, for who
+	who     netip.Addr
+	timeout func() time.Duration // for writes, as the terms have it now; 0 is for ever
+	strikes atomic.Int64         // when our deadline does, in Unix nanoseconds; 0 is that there is none, or another's
+	waits   atomic.Int64         // see parting.go
+	heard   atomic.Bool          // a byte has come since it waits
+}
+
+// Read implements net.Conn.
+func (c *client) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.heard.Load() {
+		c.heard.Store(true)
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *client) Write(p []byte) (written int, err error) {
+	wait := c.renew()
+	for {
+		n, err := c.Conn.Write(p[written:])
+		written += n
+		if err == nil || !c.goOn(&wait, n > 0, err) {
+			return written, err
+		}
+	}
+}
+
+// ReadFrom lets the kernel send files, in pieces, so that the deadline can follow.
+func (c *client) ReadFrom(r io.Reader) (total int64, err error) {
+	to, ok := c.Conn.(io.ReaderFrom)
+	if !ok {
+		return io.Copy(onlyWriter{c}, r)
+	}
+	whole, limited := r.(*io.LimitedReader)
+	if !limited {
+		whole = &io.LimitedReader{R: r, N: 1<<63 - 1}
+	}
+	for whole.N > 0 {
+		wait := c.renew()
+		piece := io.LimitedReader{R: whole.R, N: min(whole.N, 1<<20)}
+		before := piece.N
+		for {
+			n, err := to.ReadFrom(&piece)
+			total += n
+			if err == nil {
+				break
+			}
+			if !c.goOn(&wait, n > 0, err) {
+				return total, err
+			}
+		}
+		if whole.N -= before - piece.N; piece.N > 0 { // the source has ended
+			return total, nil
+		}
+	}
+	return total, nil
+}
+
+type onlyWriter struct{ io.Writer }
+
+// renew sees to it that a write has a deadline, and begins to watch it.
+func (c *client) renew() stall {
+	timeout := c.timeout()
+	if timeout <= 0 {
+		return stall{}
+	}
+	now, step := time.Now(), stallStep(timeout)
+	if left := time.Duration(c.strikes.Load() - now.UnixNano()); left < step/2 || left > step {
+		c.setDeadline(now.Add(step))
+	}
+	return stall{timeout, now}
+}
+
+func (c *client) setDeadline(t time.Time) {
+	c.strikes.Store(t.UnixNano())
+	c.Conn.SetWriteDeadline(t)
+}
+
+// goOn is asked when a write ended with err: if that was only a deadline, and the peer took something within the
+// time-out, there is more time.
+func (c *client) goOn(wait *stall, took bool, err error) bool {
+	if wait.timeout <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	deadline, ok := wait.more(took)
+	if ok {
+		c.setDeadline(deadline)
+	}
+	return ok
+}
+
+// SetWriteDeadline implements net.Conn. That a deadline is taken back, as net/http does after each request, is ignored: Write renews its own.
+func (c *client) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() && c.timeout() > 0 {
+		return nil
+	}
+	c.strikes.Store(0)
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// CloseWrite tells the peer that nothing more will come.
+func (c *client) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// direct is the connection without our time-outs.
+func (c *client) direct() net.Conn { return c.Conn }
+
+// cut closes it in disorder: what has not been sent is lost, and the client is told.
+func (c *client) cut() {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
+	c.Close()
+}
+
+// Close implements net.Conn.
+func (c *client) Close() error {
+	c.set.mu.Lock()
+	_, open := c.set.open[c]
+	delete(c.set.open, c)
+	c.set.mu.Unlock()
+	if open {
+		defer c.crowd.leave(c.who)
+	}
+	return c.Conn.Close()
+}

@@ -1,0 +1,42 @@
+package listen
+
+import (
+	"net/netip"
+	"sync"
+)
+
+// perAddress counts the long-lived connections of each client address; an IPv6 client is its /64. It differs from Crowd
+// in that it knows a client behind a proxy.
+type perAddress struct {
+	mu   sync.Mutex
+	open map[netip.Addr]int // guarded by mu; of addresses that came while there was a limit
+}
+
+func newPerAddress() *perAddress { return &perAddress{open: make(map[netip.Addr]int)} }
+
+// enter counts a connection in, unless its address has most already; 0 is without a limit. leave counts who out.
+func (t *perAddress) enter(remote string, most int) (who netip.Addr, ok bool) {
+	peer, err := netip.ParseAddrPort(remote)
+	if err != nil || most <= 0 {
+		return who, true
+	}
+	who = subscriber(peer.Addr())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open[who] >= most {
+		return who, false
+	}
+	t.open[who]++
+	return who, true
+}
+
+func (t *perAddress) leave(who netip.Addr) {
+	if !who.IsValid() {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open[who]--; t.open[who] <= 0 {
+		delete(t.open, who)
+	}
+}
