@@ -6,8 +6,8 @@ import "context"
 
 // handshake bounds all that a connection waits for before it is open: handshake_timeout counts once, whatever it is
 // that takes long.
-func (s *Server) handshake(client context.Context) (context.Context, context.CancelFunc) {
-	if limit := s.terms.Load().Sockets.HandshakeTimeout; limit > 0 {
+func (p *peers) handshake(client context.Context) (context.Context, context.CancelFunc) {
+	if limit := p.limits().HandshakeTimeout; limit > 0 {
 		return context.WithTimeout(client, limit)
 	}
 	return context.WithCancel(client)
@@ -15,9 +15,9 @@ func (s *Server) handshake(client context.Context) (context.Context, context.Can
 
 // acquainted waits until it is known which events the pool's workers handle, and then says whether there are any.
 // known is false if the handshake or the listener ends before. Normally it is known, and nothing waits.
-func (s *Server) acquainted(handshake context.Context) (handles, known bool) {
+func (p *peers) acquainted(handshake context.Context) (handles, known bool) {
 	for {
-		traits := s.terms.Load().Backend.Traits()
+		traits := p.terms().held.Backend.Traits()
 		if traits.Awaited == nil {
 			return traits.Events.Any(), true
 		}
@@ -25,7 +25,7 @@ func (s *Server) acquainted(handshake context.Context) (handles, known bool) {
 		case <-traits.Awaited: // or another pool has taken its place
 		case <-handshake.Done():
 			return false, false
-		case <-s.ending:
+		case <-p.ending:
 			return false, false
 		}
 	}

@@ -103,7 +103,7 @@ func TestAHandshakeHasOneDeadlineWhateverItWaitsFor(t *testing.T) {
 		defer theirs.Close()
 		time.AfterFunc(6*time.Second, func() { n.arrive(protocol.Events{Open: true}) })
 		began := time.Now()
-		s.welcome(s.clients.add(ours, s.crowd, netip.Addr{}, s.socketWriteTimeout))
+		s.peers.welcome(s.clients.add(ours, s.crowd, netip.Addr{}, s.socketWriteTimeout), nil)
 		if took := time.Since(began); took != 10*time.Second {
 			t.Errorf("it took %v", took)
 		}

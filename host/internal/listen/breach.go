@@ -1,9 +1,6 @@
 package listen
 
-import (
-	"github.com/workerhost/workerhost/host/internal/hub"
-	"github.com/workerhost/workerhost/protocol"
-)
+import "github.com/workerhost/workerhost/protocol"
 
 // breach is a client's breach of the rules: the code and the reason that its connection is closed with.
 type breach struct {
@@ -22,14 +19,15 @@ var (
 	outOfMemory = &breach{protocol.CloseTryAgain, "no memory for a large message, try again later"}
 )
 
-// tellBreach logs that the client of a connection broke a limit: each if somebody debugs, and now and then if the limit
-// is the host's own.
-func (s *Server) tellBreach(kind string, link *hub.Connection, wrong *breach) {
-	s.log.Debug("a "+kind+" is closed for what its client sent",
-		"connection", link.ID(), "code", wrong.code, "reason", wrong.reason)
+// tellBreach logs that the client broke a limit: each if somebody debugs, and now and then if the limit is the host's
+// own.
+func (l *link) tellBreach(kind string, wrong *breach) {
+	log := l.peers.log
+	log.Debug("a "+kind+" is closed for what its client sent",
+		"connection", l.ID(), "code", wrong.code, "reason", wrong.reason)
 	if wrong == outOfMemory {
-		s.spool.noMemory.Warn(s.log, "the memory for large messages is used up: a connection is closed; "+
+		l.peers.spool.noMemory.Warn(log, "the memory for large messages is used up: a connection is closed; "+
 			"lower max_message or max_connections_per_address, or look for who sends them",
-			"connection", link.ID(), "remote", link.Card().Remote, "memory", memoryBudget)
+			"connection", l.ID(), "remote", l.Card().Remote, "memory", memoryBudget)
 	}
 }

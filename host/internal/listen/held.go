@@ -1,11 +1,10 @@
-// A held response: the client's end of a hub's connection whose messages are more of a response's body. hold.go is how one begins, sse.go how messages look.
+// A held response: the client's end of a hub's connection whose messages are more of a response's body. hold.go is how
+// one begins, sse.go how messages look.
 
 package listen
 
 import (
-	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,51 +13,21 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// held implements hub.Peer. Over HTTP/1 it has the socket, and one goroutine that waits for the client to leave (run); over HTTP/2 it has the stream, whose
-// handler waits (stay).
+// held implements hub.Peer. Over HTTP/1 it has the socket, and one goroutine that waits for the client to leave (run);
+// over HTTP/2 it has the stream, whose handler waits (stay).
 type held struct {
-	server   *Server
-	kind     string         // SPEC.md §9.3's protocol
-	wish     *protocol.Hold // until the hub has it; guarded by the exchange's mu, as wrong
-	wrong    error          // why it can't be held
-	link     *hub.Connection
+	link                   // its socket is HTTP/1's alone
+	stream  *heldStream    // HTTP/2, set once, before anything is written
+	wish    *protocol.Hold // until the hub has it; guarded by the exchange's mu, as wrong
+	wrong   error          // why it can't be held
+	ignored int            // bytes that the client sent meanwhile; the reader's own
+
 	encoding heldEncoding
-	who      netip.Addr // that it counts for
-	taken    bool       // the handler's: it is no more the exchange's
-	ignored  int        // bytes that the client sent meanwhile; the reader's own
+	taken    bool // the handler's: it is no more the exchange's
 
-	below  *client     // HTTP/1, set once, before anything is written; see take
-	sock   *sock       // likewise
-	stream *heldStream // HTTP/2, set once, before anything is written
-
-	wrote atomic.Int64 // when bytes went out last; times are since epoch
-	spoke atomic.Int64 // when a message did
+	wrote atomic.Int64 // when bytes went out last, since epoch
 	ended atomic.Bool  // the end of the body is on its way
 	once  sync.Once    // of leave
-
-	mu    sync.Mutex
-	cut   bool        // guarded by mu: Abort was called
-	timer *time.Timer // guarded by mu; nil when it is over
-}
-
-// join makes link the connection that p is the client's end of.
-func (p *held) join(link *hub.Connection) {
-	p.mu.Lock()
-	p.link = link
-	cut := p.cut
-	p.mu.Unlock()
-	if cut {
-		link.Closed(protocol.CloseBroken, "", false)
-	}
-}
-
-// take finds the socket below what net/http has let go of. It says false if the connection was aborted meanwhile.
-func (p *held) take(conn net.Conn) bool {
-	below, s := detach(conn, p.server)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.below, p.sock = below, s
-	return !p.cut
 }
 
 // attach is take's counterpart for HTTP/2.
@@ -80,7 +49,7 @@ const (
 
 // run waits until the client leaves.
 func (p *held) run() {
-	p.beginTimer()
+	p.idle.begin(p.tick)
 	p.goOn()
 }
 
@@ -88,7 +57,7 @@ func (p *held) goOn() {
 	for p.ignored < mostIgnored {
 		b, err := p.sock.read(nil)
 		if err == errWorn {
-			p.server.sockets.Go(p.goOn)
+			p.peers.goOn(p.goOn)
 			return
 		}
 		if err != nil {
@@ -97,18 +66,16 @@ func (p *held) goOn() {
 		p.ignored += len(b)
 		p.sock.release()
 	}
-	p.endTimer()
-	p.sock.conn.Close()
-	p.below.Close()
+	p.close()
 	p.leave(protocol.CloseBroken, p.ended.Load())
 }
 
 // stay is run's counterpart for HTTP/2: the handler's goroutine, with the exchange behind it. It panics if the response is to break off.
 func (p *held) stay(r *http.Request) {
-	p.beginTimer()
+	p.idle.begin(p.tick)
 	p.link.Opened()
 	whole := p.stream.wait(r.Context().Done())
-	p.endTimer()
+	p.idle.end()
 	p.leave(protocol.CloseBroken, whole)
 	if !whole {
 		panic(http.ErrAbortHandler)
@@ -118,8 +85,8 @@ func (p *held) stay(r *http.Request) {
 // leave tells all that it is over. A second call does nothing.
 func (p *held) leave(code int, clean bool) {
 	p.once.Do(func() {
-		p.server.tally.leave(p.who)
-		if p.link != nil {
+		p.peers.count.leave(p.who)
+		if p.Connection != nil {
 			p.link.Closed(code, "", clean)
 		}
 	})
@@ -146,11 +113,10 @@ func (p *held) TryWrite(b [][]byte) (n int, err error) {
 
 // Write implements hub.Peer.
 func (p *held) Write(b [][]byte) (err error) {
-	timeout := p.server.socketWriteTimeout()
 	if p.stream != nil {
-		err = p.stream.write(b, timeout)
+		err = p.stream.write(b, p.peers.limits().WriteTimeout)
 	} else {
-		err = p.sock.write(b, timeout)
+		err = p.write(b)
 	}
 	if err == nil {
 		p.note(b)
@@ -165,7 +131,7 @@ func (p *held) note(b [][]byte) {
 	beat := p.encoding.heartbeat()
 	for _, piece := range b {
 		if len(piece) > 0 && &piece[0] != &beat[0] {
-			p.spoke.Store(now)
+			p.idle.spoke.Store(now)
 			return
 		}
 	}
@@ -178,53 +144,45 @@ func (p *held) End(int, string) {
 		return
 	}
 	p.ended.Store(true) // first: the client may close as soon as it has the end
-	last := p.encoding.last()
-	n, err := p.sock.tryWrite([][]byte{last})
-	switch {
-	case err != nil:
+	p.writeLast(p.encoding.last(), p.finish, func() {
 		p.ended.Store(false)
 		p.Abort()
-	case n == len(last):
-		p.finish()
-	default:
-		begun := p.server.begin(func() { // ends with the write time-out, or Abort
-			if p.sock.write([][]byte{last[n:]}, p.server.socketWriteTimeout()) != nil {
-				p.ended.Store(false)
-				p.Abort()
-				return
-			}
-			p.finish()
-		})
-		if !begun {
-			p.Abort()
-		}
-	}
+	})
 }
 
 // finish lets the client read the end; a close with unread bytes could take it back.
 func (p *held) finish() {
-	if half, ok := p.sock.conn.(interface{ CloseWrite() error }); ok {
-		half.CloseWrite()
-	}
+	p.sock.closeWrite()
 	p.below.CloseWrite()
 	p.sock.conn.SetReadDeadline(time.Now().Add(endTime))
 }
 
 // Abort implements hub.Peer.
 func (p *held) Abort() {
+	conn, severed := p.sever()
 	p.mu.Lock()
-	p.cut = true
-	below, stream, link := p.below, p.stream, p.link
+	stream := p.stream
 	p.mu.Unlock()
 	switch {
+	case severed:
 	case stream != nil:
 		stream.cut()
-	case below != nil:
-		if tcp, ok := below.Conn.(*net.TCPConn); ok {
-			tcp.SetLinger(0)
-		}
-		below.Close()
-	case link != nil: // it has not begun yet
-		link.Closed(protocol.CloseBroken, "", false)
+	case conn != nil: // it has not begun yet
+		conn.Closed(protocol.CloseBroken, "", false)
 	}
+}
+
+func (p *held) tick() { p.watch(p) }
+
+// keepAlive sends heartbeats, which keep what is between the host and the client from giving up.
+func (p *held) keepAlive(now time.Duration, limits *SocketLimits) (next time.Duration) {
+	if limits.PingInterval <= 0 || !p.encoding.events {
+		return laterLook
+	}
+	if left := limits.PingInterval - p.idle.silence(&p.wrote, now); left > 0 {
+		return left
+	}
+	p.wrote.Store(int64(now)) // one that waits to be written is enough
+	p.link.Raw(p.encoding.heartbeat())
+	return limits.PingInterval
 }

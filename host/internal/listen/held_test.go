@@ -400,9 +400,9 @@ func TestHeldResponsesCountForTheirAddress(t *testing.T) {
 	r.quit()
 	l.left()
 	for until := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		l.server().tally.mu.Lock()
-		n := len(l.server().tally.open)
-		l.server().tally.mu.Unlock()
+		l.server().peers.count.mu.Lock()
+		n := len(l.server().peers.count.open)
+		l.server().peers.count.mu.Unlock()
 		if n == 0 {
 			break
 		}

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -18,16 +17,14 @@ var errCrowded = errors.New("its client has as many connections as max_connectio
 
 // keep notes that the worker wants its response held. x.mu is held, and the response is there.
 func (x *exchange) keep(wish *protocol.Hold) {
-	p := &held{server: x.server, wish: wish, kind: protocol.ProtoPoll}
+	p := &held{link: link{peers: x.server.peers}, wish: wish}
 	x.kept = p
 	if p.wrong = x.checkHold(); p.wrong != nil {
 		return
 	}
-	if eventStream(x.response.Headers) {
-		p.kind, p.encoding.events = protocol.ProtoSSE, true
-	}
+	p.encoding.events = eventStream(x.response.Headers)
 	p.encoding.chunked = x.request.Version == "1.1"
-	who, ok := x.server.tally.enter(x.request.Remote, x.terms.Sockets.MaxPerAddress)
+	who, ok := p.peers.count.enter(x.request.Remote, x.terms.Sockets.MaxPerAddress)
 	if !ok {
 		p.wrong = errCrowded
 		return
@@ -39,7 +36,7 @@ func (x *exchange) keep(wish *protocol.Hold) {
 func (x *exchange) checkHold() error {
 	m := &x.response
 	switch {
-	case x.server.options.Hub == nil:
+	case x.server.peers.hub == nil:
 		return errors.New("it can't be held, since this listener keeps no connections")
 	case x.request.Method == http.MethodHead:
 		return errors.New("it can't be held, since a response to HEAD has no body: answer HEAD without hold")
@@ -74,13 +71,17 @@ func eventStream(headers []string) bool {
 // enter makes it a connection, to which messages can be sent from now on. x.mu is held: the client's handler has not left.
 func (x *exchange) enter() {
 	p := x.kept
-	link, err := x.server.options.Hub.Hold(p, hub.Card{Protocol: p.kind, Remote: x.request.Remote, Listener: x.server.options.Address}, x.terms.held, p.wish)
+	kind := protocol.ProtoPoll
+	if p.encoding.events {
+		kind = protocol.ProtoSSE
+	}
+	conn, err := p.peers.hub.Hold(p, p.peers.card(kind, x.request.Remote), x.terms.peers.held, p.wish)
 	p.wish = nil
 	if err != nil {
 		p.wrong = err
 		return
 	}
-	p.join(link)
+	p.join(conn)
 }
 
 // hold tells the client the head and the first bytes, and waits for the worker's DONE. What it returns has to stay once the exchange is over; nil
@@ -119,14 +120,14 @@ func (x *exchange) hold(w http.ResponseWriter, r *http.Request) *held {
 	gone := r.Context().Done()
 	for {
 		x.mu.Lock()
-		link, wrong, failed, over, refusal := p.link, p.wrong, x.failed, x.finished, x.refusal
+		conn, wrong, failed, over, refusal := p.Connection, p.wrong, x.failed, x.finished, x.refusal
 		x.mu.Unlock()
 		if x.passSome(r, &out) { // first bytes that are too many for one frame
 			continue
 		}
 		out.flush()
 		switch {
-		case link != nil:
+		case conn != nil:
 			return x.handOver(w, r)
 		case wrong != nil:
 			x.breakOff(r, "it can't be held: "+wrong.Error())
@@ -165,7 +166,7 @@ func (x *exchange) handOver(w http.ResponseWriter, r *http.Request) *held {
 		panic(http.ErrAbortHandler)
 	}
 	p.taken = true
-	if !p.take(conn) || !p.server.begin(p.run) { // it ends with the connection
+	if !p.take(letGo(conn)) || !p.peers.begin(p.run) { // it ends with the connection
 		p.leave(protocol.CloseBroken, false)
 		conn.Close()
 		return nil

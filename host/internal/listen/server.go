@@ -98,22 +98,19 @@ type Server struct {
 	terms       atomic.Pointer[terms]
 	certificate atomic.Pointer[tls.Certificate]
 	public      atomic.Pointer[folder]
-	socket      net.Listener   // set by Listen
-	packets     *packets       // of UDP, in the socket's place
-	turnedAway  quiet.Throttle // of clients of TCP and UDP
-	in          acceptor       // set by Serve
+	socket      net.Listener // set by Listen
+	packets     *packets     // of UDP, in the socket's place
+	in          acceptor     // set by Serve
 	clients     *clients
 	crowd       *Crowd
-	tally       *perAddress    // of long-lived connections
-	sockets     sync.WaitGroup // their goroutines; see begin
-	ending      chan struct{}  // closed by end
+	peers       *peers        // the long-lived connections
+	ending      chan struct{} // closed by end
 	answered    answers
 	malformed   quiet.Throttle // of requests that were refused for what they are
 
 	mu     sync.Mutex
 	fronts []*front // the last one accepts, the others have connections left; guarded by mu, as all below
 	closed bool
-	over   bool // Close was called
 }
 
 // New makes a listener without binding it. It reads the certificate and opens the public folder, so that their errors come early.
@@ -130,7 +127,11 @@ func New(o Options) (*Server, error) {
 	if o.Spool == nil {
 		o.Spool = NewSpool("", 4<<30, o.Logger)
 	}
-	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, tally: newPerAddress(), ending: make(chan struct{})}
+	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, ending: make(chan struct{})}
+	s.peers = &peers{
+		hub: o.Hub, listener: o.Address, terms: func() *peerTerms { return &s.terms.Load().peers },
+		spool: o.Spool, log: o.Logger, ending: s.ending, count: newPerAddress(),
+	}
 	s.terms.Store(newTerms(o.Terms))
 	if err := s.Reload(); err != nil {
 		return nil, err
@@ -142,9 +143,12 @@ func New(o Options) (*Server, error) {
 // Listen binds the address. Its errors say what to do about them.
 func (s *Server) Listen() error {
 	if s.options.Protocol == UDP {
-		packets, err := s.bindPackets()
-		s.packets = packets
-		return err
+		conn, err := bindUDP(s.options.Address)
+		if err != nil {
+			return err
+		}
+		s.packets = newPackets(s.peers, conn)
+		return nil
 	}
 	socket, err := bind(s.options.Address)
 	if err != nil {
@@ -227,23 +231,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// begin runs f, which Close waits for. It says false, and does nothing, if Close was called already.
-func (s *Server) begin(f func()) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.over {
-		s.sockets.Go(f)
-	}
-	return !s.over
-}
-
-// isOver says whether Close was called.
-func (s *Server) isOver() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.over
-}
-
 // farewell closes this listener's long-lived connections, and says how many were left when ctx was done. They are cut.
 func (s *Server) farewell(ctx context.Context) (left int) {
 	if s.options.Hub == nil || s.options.Protocol == UDP { // that address may be a listener of TCP, too
@@ -277,9 +264,7 @@ func (s *Server) end() {
 // Close ends everything at once: connections are cut, and what workers still do for them is cancelled.
 func (s *Server) Close() error {
 	s.end()
-	s.mu.Lock()
-	s.over = true
-	s.mu.Unlock()
+	s.peers.end()
 	var err error
 	for _, f := range s.allFronts() {
 		err = errors.Join(err, f.http.Close())
@@ -291,7 +276,7 @@ func (s *Server) Close() error {
 	if s.packets != nil {
 		s.packets.close()
 	}
-	s.sockets.Wait()
+	s.peers.wait()
 	s.malformed.Flush()
 	if p := s.public.Swap(nil); p != nil {
 		p.close()

@@ -20,7 +20,7 @@ type sock struct {
 	attempt func(fd uintptr) bool // set once: takes what has come to into, or else to a buffer of the pool
 	into    []byte
 	held    *[readSize]byte // on loan from the pool
-	own     []byte          // used in its place if raw is nil
+	own     *[ownSize]byte  // used in its place if raw is nil
 	n       int
 	err     error
 	worn    bool          // something was read since the reader's goroutine began
@@ -60,9 +60,9 @@ func (s *sock) read(into []byte) (p []byte, err error) {
 	if s.raw == nil {
 		if into == nil {
 			if s.own == nil {
-				s.own = make([]byte, ownSize)
+				s.own = new([ownSize]byte)
 			}
-			into = s.own
+			into = s.own[:]
 		}
 		n, err := s.conn.Read(into)
 		if n > 0 {
@@ -95,6 +95,12 @@ func (s *sock) release() {
 		readBuffers.Put(s.held)
 		s.held = nil
 	}
+}
+
+// closeWrite tells the client that nothing more will come. It says false if that can't be done.
+func (s *sock) closeWrite() bool {
+	half, ok := s.conn.(interface{ CloseWrite() error })
+	return ok && half.CloseWrite() == nil
 }
 
 // tryWrite writes what the socket takes without waiting.

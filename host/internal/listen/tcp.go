@@ -1,4 +1,5 @@
-// A TCP connection while it is open: the client's end of a hub's connection. tcp_accept.go is how one begins, framing.go what is said on it.
+// A TCP connection while it is open: the client's end of a hub's connection. tcp_accept.go is how one begins, framing.go
+// what is said on it.
 
 package listen
 
@@ -6,61 +7,44 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"net"
-	"net/netip"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// tcpConn implements hub.Peer. One goroutine reads it; it ends when the socket does, and Server.Close waits for it. It is all that an idle client costs beside
-// the socket and what the hub keeps.
+// tcpConn implements hub.Peer.
 type tcpConn struct {
-	server *Server
-	link   *hub.Connection // set once, before the OPEN; see join
-	below  *client
-	sock   *sock
-	who    netip.Addr // that it counts for
+	link
 
 	// the reader's own
-	framer framer
-	paid   time.Duration // when the messages so far are paid off (see RateLimit)
-	deaf   bool          // what comes is dropped: the client broke a limit, or the hub hung up
-	late   int           // bytes that came since then
+	framer    framer
+	allowance allowance
+	late      int32 // bytes that came since it is deaf
+	deaf      bool  // what comes is dropped: the client broke a limit, or the hub hung up
 
-	spoke   atomic.Int64 // when a message came or went last, since epoch
-	waiting atomic.Bool  // the reader waits for the hub
-
-	mu    sync.Mutex
-	ended bool          // guarded by mu, as all below: the hub took leave
-	cut   bool          // Abort was called
-	over  chan struct{} // closed when one of them is true; nil unless the reader waits for that
-	timer *time.Timer   // nil when it is over
+	ended bool          // the hub took leave; guarded by mu
+	over  chan struct{} // closed when it has, or was cut; nil unless the reader waits for that; guarded by mu
 }
 
 var errHungUp = errors.New("the hub hung up")
 
 // run reads until the end.
 func (c *tcpConn) run() {
-	c.beginTimer()
+	c.idle.begin(c.tick)
 	c.goOn()
 }
 
 func (c *tcpConn) goOn() {
 	err := c.read()
 	if err == errWorn {
-		c.server.sockets.Go(c.goOn)
+		c.peers.goOn(c.goOn)
 		return
 	}
 	code, reason, clean := c.part(err)
 	c.framer.drop()
-	c.endTimer()
-	c.sock.conn.Close()
-	c.below.Close()
-	c.server.tally.leave(c.who)
+	c.close()
+	c.peers.count.leave(c.who)
 	c.link.Closed(code, reason, clean)
 }
 
@@ -77,10 +61,10 @@ func (c *tcpConn) read() error {
 		if err != nil {
 			return err
 		}
-		c.framer.most = c.server.terms.Load().Sockets.maxMessage()
+		c.framer.most = c.peers.limits().maxMessage()
 		switch {
 		case c.deaf:
-			if c.late += len(p); c.late > lateBytes {
+			if c.late += int32(len(p)); c.late > lateBytes {
 				err = errOverdue
 			}
 		case into != nil:
@@ -104,7 +88,7 @@ func (c *tcpConn) turnDeaf(err error) {
 	c.framer.drop()
 	var wrong *breach
 	if errors.As(err, &wrong) {
-		c.server.tellBreach("TCP connection", c.link, wrong)
+		c.tellBreach("TCP connection", wrong)
 		c.link.Finish(wrong.code, wrong.reason)
 	}
 }
@@ -137,32 +121,22 @@ func (c *tcpConn) part(err error) (code int, reason string, clean bool) {
 	case cut:
 		return protocol.CloseBroken, "", false
 	case err == errOverdue:
-		readLate(c.sock.conn)
+		c.readLate()
 		return protocol.CloseBroken, "", false
 	}
 	return code, reason, code == protocol.CloseNormal
 }
 
+func (c *tcpConn) tick() { c.watch(nil) }
+
 // take implements frameTaker.
 func (c *tcpConn) take(data []byte) error {
 	now := sinceEpoch()
-	c.spoke.Store(int64(now))
-	if limits := &c.server.terms.Load().Sockets; limits.MessageRate > 0 {
-		step := time.Second / time.Duration(limits.MessageRate)
-		burst := limits.MessageBurst
-		if burst <= 0 {
-			burst = limits.MessageRate
-		}
-		if c.paid-now > time.Duration(burst-1)*step {
-			return &breach{protocol.ClosePolicy, "too many messages"}
-		}
-		c.paid = max(c.paid, now) + step
+	c.idle.spoke.Store(int64(now))
+	if err := c.allowance.pay(now, c.peers.limits()); err != nil {
+		return err
 	}
-	c.waiting.Store(true)
-	ok := c.link.DeliverLent(data, true, c.framer.loan.handOver(len(data)))
-	c.spoke.Store(int64(sinceEpoch()))
-	c.waiting.Store(false)
-	if !ok {
+	if !c.deliver(data, true, &c.framer.loan) {
 		return errHungUp
 	}
 	return nil
@@ -178,7 +152,7 @@ func (c *tcpConn) TryWrite(b [][]byte) (n int, err error) {
 	}
 	n, err = c.sock.tryWrite(b)
 	if n > 0 {
-		c.spoke.Store(int64(sinceEpoch()))
+		c.idle.spoke.Store(int64(sinceEpoch()))
 	}
 	return n, err
 }
@@ -188,8 +162,8 @@ func (c *tcpConn) Write(b [][]byte) error {
 	if err := c.checkFrames(b); err != nil {
 		return err
 	}
-	err := c.sock.write(b, c.server.socketWriteTimeout())
-	c.spoke.Store(int64(sinceEpoch()))
+	err := c.write(b)
+	c.idle.spoke.Store(int64(sinceEpoch()))
 	return err
 }
 
@@ -202,7 +176,7 @@ func (c *tcpConn) checkFrames(b [][]byte) error {
 	}
 	for _, p := range b {
 		if len(p) == 0 {
-			c.server.log.Error("a TCP connection is cut", "connection", c.link.ID(), "error", errLongMessage)
+			c.peers.log.Error("a TCP connection is cut", "connection", c.link.ID(), "error", errLongMessage)
 			return errLongMessage
 		}
 	}
@@ -220,7 +194,7 @@ func (c *tcpConn) End(int, string) {
 	c.mu.Unlock()
 	c.sock.conn.SetReadDeadline(time.Now().Add(lingerTime))
 	if _, secure := c.sock.conn.(*tls.Conn); secure { // it may wait for the client, for 5 s at most
-		if !c.server.begin(c.closeWrite) {
+		if !c.peers.begin(c.closeWrite) {
 			c.Abort()
 		}
 		return
@@ -229,7 +203,7 @@ func (c *tcpConn) End(int, string) {
 }
 
 func (c *tcpConn) closeWrite() {
-	if half, ok := c.sock.conn.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
+	if !c.sock.closeWrite() {
 		c.Abort()
 	}
 }
@@ -249,65 +223,10 @@ func (c *tcpConn) Abort() {
 		c.cut = true
 	}
 	c.settle()
-	link := c.link
+	conn := c.Connection
 	c.mu.Unlock()
-	if tcp, ok := c.below.Conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
-	}
-	c.below.Close()
-	if link != nil { // the reader may be waiting for the hub
-		link.Closed(protocol.CloseBroken, "", false)
-	}
-}
-
-// join makes link the connection that c is the client's end of.
-func (c *tcpConn) join(link *hub.Connection) {
-	c.mu.Lock()
-	c.link = link
-	cut := c.cut
-	c.mu.Unlock()
-	if cut {
-		link.Closed(protocol.CloseBroken, "", false)
-	}
-}
-
-// The timer looks for idle connections; like a WebSocket's, it is one that traffic does not touch.
-
-func (c *tcpConn) beginTimer() {
-	now := sinceEpoch()
-	c.spoke.Store(int64(now))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.timer = time.AfterFunc(c.nextTick(now), c.tick)
-}
-
-func (c *tcpConn) endTimer() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.timer.Stop()
-	c.timer = nil
-}
-
-func (c *tcpConn) nextTick(now time.Duration) time.Duration {
-	if limit := c.server.terms.Load().Sockets.IdleTimeout; limit > 0 {
-		return max(min(laterLook, time.Duration(c.spoke.Load())+limit-now), time.Millisecond)
-	}
-	return laterLook
-}
-
-// tick runs when the timer is due, never twice at once.
-func (c *tcpConn) tick() {
-	now := sinceEpoch()
-	if c.waiting.Load() { // it is we who don't read
-		c.spoke.Store(int64(now))
-	}
-	if limit := c.server.terms.Load().Sockets.IdleTimeout; limit > 0 && now-time.Duration(c.spoke.Load()) >= limit {
-		c.link.Hangup(protocol.CloseGoing, "idle for too long")
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.timer != nil {
-		c.timer.Reset(c.nextTick(now))
+	c.below.cut()
+	if conn != nil { // the reader may be waiting for the hub
+		conn.Closed(protocol.CloseBroken, "", false)
 	}
 }

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
-
-	"github.com/workerhost/workerhost/host/internal/hub"
 )
 
 // Terms are what a listener serves under, and all that a reload may change of it. Whether there is TLS stays.
@@ -32,13 +30,14 @@ type Terms struct {
 // terms count who is served under them. They are replaced as a whole.
 type terms struct {
 	Terms
-	held  *hub.Terms    // for long-lived connections
+	peers peerTerms     // of long-lived connections
 	users atomic.Int64  // requests under way, plus one until they are replaced
 	idle  chan struct{} // closed when nobody is left
 }
 
 func newTerms(t Terms) *terms {
-	counted := &terms{Terms: t, held: t.Sockets.hubTerms(t.Backend), idle: make(chan struct{})}
+	counted := &terms{Terms: t, idle: make(chan struct{})}
+	counted.peers = peerTerms{&counted.Sockets, counted.Framing, t.Sockets.hubTerms(t.Backend)}
 	counted.users.Store(1)
 	return counted
 }
@@ -126,7 +125,7 @@ func (p *Prepared) Apply() (settled <-chan struct{}) {
 	now := newTerms(p.terms)
 	old := s.terms.Swap(now)
 	if s.options.Hub != nil {
-		s.options.Hub.Retune(old.held, now.held)
+		s.options.Hub.Retune(old.peers.held, now.peers.held)
 	}
 	old.release()
 	if !s.closed && s.options.Protocol == HTTP && frontLimits(old.Limits) != frontLimits(p.terms.Limits) {

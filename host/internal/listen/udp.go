@@ -1,5 +1,5 @@
-// UDP: each datagram is a message by itself, and what its handler sends back goes to its sender. Senders can be forged, so there is no connection,
-// and nobody waits: what the pool has no place for is dropped and counted.
+// UDP: each datagram is a message by itself, and what its handler sends back goes to its sender. Senders can be forged,
+// so there is no connection, and nobody waits: what the pool has no place for is dropped and counted.
 
 package listen
 
@@ -13,14 +13,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/protocol"
 )
 
 // packets is the socket of a listener of UDP.
 type packets struct {
-	server *Server
-	conn   *net.UDPConn
+	peers *peers
+	conn  *net.UDPConn
 
 	dropped atomic.Int64 // datagrams, since the listener began
 
@@ -35,18 +34,13 @@ const (
 	receiveBuffer   = 4 << 20 // what may wait in the kernel, which allows as much as it likes
 )
 
-func (s *Server) bindPackets() (*packets, error) {
-	conn, err := bindUDP(s.options.Address)
-	if err != nil {
-		return nil, err
-	}
+func newPackets(p *peers, conn *net.UDPConn) *packets {
 	conn.SetReadBuffer(receiveBuffer)
-	return &packets{server: s, conn: conn, idle: make(chan struct{})}, nil
+	return &packets{peers: p, conn: conn, idle: make(chan struct{})}
 }
 
 // serve reads until end.
 func (p *packets) serve() error {
-	s := p.server
 	buffer := make([]byte, largestDatagram)
 	for {
 		n, from, err := p.conn.ReadFromUDPAddrPort(buffer)
@@ -57,8 +51,8 @@ func (p *packets) serve() error {
 			if errors.Is(err, net.ErrClosed) {
 				return err
 			}
-			if s.turnedAway.Pass() {
-				s.log.Error("a datagram could not be read", "error", err)
+			if p.peers.turnedAway.Pass() {
+				p.peers.log.Error("a datagram could not be read", "error", err)
 			}
 			time.Sleep(5 * time.Millisecond)
 			continue
@@ -69,17 +63,16 @@ func (p *packets) serve() error {
 }
 
 func (p *packets) take(data []byte, from netip.AddrPort) {
-	s := p.server
-	under := s.terms.Load()
-	card := hub.Card{Protocol: protocol.ProtoUDP, Remote: from.String(), Listener: s.options.Address}
-	if most := under.Sockets.maxMessage(); int64(len(data)) > most {
-		s.options.Hub.Dropped(card, len(data))
+	all, under := p.peers, p.peers.terms()
+	card := all.card(protocol.ProtoUDP, from.String())
+	if most := under.limits.maxMessage(); int64(len(data)) > most {
+		all.hub.Dropped(card, len(data))
 		p.drop("a datagram is larger than max_message", "bytes", len(data), "remote", from)
 		return
 	}
-	if wrong := s.Problem(); wrong != "" {
-		s.options.Hub.Dropped(card, len(data))
-		p.drop("datagrams are dropped: "+wrong, "pool", under.Backend.Traits().Pool)
+	if wrong := under.problem(protocol.ProtoUDP); wrong != "" {
+		all.hub.Dropped(card, len(data))
+		p.drop("datagrams are dropped: "+wrong, "pool", under.held.Backend.Traits().Pool)
 		return
 	}
 	p.mu.Lock()
@@ -90,11 +83,11 @@ func (p *packets) take(data []byte, from netip.AddrPort) {
 	p.open++
 	p.mu.Unlock()
 	reply := func(b []byte) {
-		if _, err := p.conn.WriteToUDPAddrPort(b, from); err != nil && s.turnedAway.Pass() {
-			s.log.Error("an answer could not be sent", "bytes", len(b), "remote", from, "error", err)
+		if _, err := p.conn.WriteToUDPAddrPort(b, from); err != nil && all.turnedAway.Pass() {
+			all.log.Error("an answer could not be sent", "bytes", len(b), "remote", from, "error", err)
 		}
 	}
-	s.options.Hub.Datagram(under.Backend, card, data, reply, func(failure *protocol.Failure) {
+	all.hub.Datagram(under.held.Backend, card, data, reply, func(failure *protocol.Failure) {
 		if failure != nil {
 			p.drop("datagrams are dropped, since workers could not handle them", "remote", from, "error", failure.Error())
 		}
@@ -103,8 +96,8 @@ func (p *packets) take(data []byte, from netip.AddrPort) {
 }
 
 func (p *packets) drop(text string, args ...any) {
-	if total := p.dropped.Add(1); p.server.turnedAway.Pass() {
-		p.server.log.Error(text, append(args, "dropped", total)...)
+	if total := p.dropped.Add(1); p.peers.turnedAway.Pass() {
+		p.peers.log.Error(text, append(args, "dropped", total)...)
 	}
 }
 

@@ -4,9 +4,7 @@ package listen
 
 import (
 	"errors"
-	"io"
 	"math"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -17,36 +15,29 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// websocket implements hub.Peer. One goroutine reads it; it ends when the socket does, and Server.Close waits for it. It is all that an idle client costs beside
-// the socket and what the hub keeps.
+// websocket implements hub.Peer.
 type websocket struct {
-	server   *Server
-	link     *hub.Connection // set once, before the OPEN; see join
-	below    *client         // set once, before anything is read or written; see take
-	sock     *sock           // likewise
-	encoding wsEncoding
-	who      netip.Addr // that it counts for
+	link
 
 	// the reader's own
-	frames frames
-	paid   time.Duration // when the messages so far are paid off (see RateLimit)
-	code   int           // of the client's close frame
-	reason string
-	late   int64 // bytes that came since the hub takes no more; see overdue
+	frames    frames
+	allowance allowance
+	code      int // of the client's close frame
+	reason    string
+	late      int64 // bytes that came since the hub takes no more; see overdue
 
-	heard   atomic.Int64            // when bytes came last; times are since epoch
-	spoke   atomic.Int64            // when a message came or went last
-	waiting atomic.Bool             // the reader waits for the hub, and hears nothing
-	silent  atomic.Bool             // a ping was not answered
-	ended   atomic.Bool             // the hub took leave
-	parted  atomic.Bool             // its close frame has gone, or never will
-	bidding atomic.Pointer[goodbye] // what the reader waits for
+	encoding wsEncoding
+	silent   atomic.Bool             // a ping was not answered
+	ended    atomic.Bool             // the hub took leave
+	parted   atomic.Bool             // its close frame has gone, or never will
+	bidding  atomic.Pointer[goodbye] // what the reader waits for
 
-	asked time.Duration // tick's own: when the ping that waits for an answer was sent; 0 is none
+	heard atomic.Int64  // when bytes came last, since epoch
+	asked time.Duration // keepAlive's own: when the ping that waits for an answer was sent; 0 is none
+}
 
-	mu    sync.Mutex
-	cut   bool        // guarded by mu: Abort was called
-	timer *time.Timer // guarded by mu; nil when it is over
+func (p *peers) newWebSocket(who netip.Addr) *websocket {
+	return &websocket{link: link{peers: p, who: who}, frames: frames{loan: loan{spool: p.spool}}}
 }
 
 // goodbye is the reader's wait for a close frame: one that it has queued itself, or the hub's.
@@ -91,22 +82,20 @@ var (
 
 // run reads until the end.
 func (c *websocket) run() {
-	c.beginTimer()
+	c.idle.begin(c.tick)
 	c.goOn()
 }
 
 func (c *websocket) goOn() {
 	err := c.read()
 	if err == errWorn {
-		c.server.sockets.Go(c.goOn)
+		c.peers.goOn(c.goOn)
 		return
 	}
 	c.frames.drop()
 	code, reason, clean := c.part(err)
-	c.endTimer()
-	c.sock.conn.Close()
-	c.below.Close()
-	c.server.tally.leave(c.who)
+	c.close()
+	c.peers.count.leave(c.who)
 	c.link.Closed(code, reason, clean)
 }
 
@@ -141,10 +130,6 @@ const (
 	// bidTime is how long a close frame may wait for what was sent before it, and before that for the answers to what
 	// the client said.
 	bidTime = 5 * time.Second
-	// lateBytes is how much is read when nobody listens any more, beside a message that is under way; and after a
-	// breach, for lateTime at most: a close with unread bytes would take the close frame back.
-	lateBytes = 256 << 10
-	lateTime  = time.Second
 	// answerTime is how long a client may take to answer our close frame: one that has gone to sleep must not hold up a host that stops.
 	answerTime = 2 * time.Second
 )
@@ -173,7 +158,7 @@ func (c *websocket) part(err error) (code int, reason string, clean bool) {
 			c.linger()
 		}
 	case errors.As(err, &wrong):
-		c.server.tellBreach("WebSocket", c.link, wrong)
+		c.tellBreach("WebSocket", wrong)
 		if c.finish(wrong.code, wrong.reason) {
 			c.linger()
 		}
@@ -185,7 +170,7 @@ func (c *websocket) part(err error) (code int, reason string, clean bool) {
 // finish takes leave of a client of which nothing more is taken: what came before is answered first, for bidTime at most
 // (RFC 6455 §5.5.1). It says false if no close frame could be sent.
 func (c *websocket) finish(code int, reason string) bool {
-	c.waiting.Store(true)
+	c.idle.back.Store(waiting)
 	g := c.await(nil)
 	c.link.Finish(code, reason)
 	return g.within(bidTime) || c.bid(closeFrame(code, reason))
@@ -200,18 +185,9 @@ func (c *websocket) bid(frame []byte) bool {
 
 // linger lets the client read our close frame.
 func (c *websocket) linger() {
-	half, ok := c.sock.conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
+	if c.sock.closeWrite() {
+		c.readLate()
 	}
-	readLate(c.sock.conn)
-}
-
-// readLate reads a little of what still comes, so that the client can read our last word before the connection is
-// closed.
-func readLate(conn net.Conn) {
-	conn.SetReadDeadline(time.Now().Add(lateTime))
-	io.CopyN(io.Discard, conn, lateBytes)
 }
 
 // message implements frameSink.
@@ -221,39 +197,18 @@ func (c *websocket) message(data []byte, binary bool) error {
 		return nil
 	}
 	now := sinceEpoch()
-	c.spoke.Store(int64(now))
-	if err := c.pay(now); err != nil {
+	c.idle.spoke.Store(int64(now))
+	if err := c.allowance.pay(now, c.peers.limits()); err != nil {
 		return err
 	}
-	c.waiting.Store(true)
-	c.link.DeliverLent(data, binary, c.frames.loan.handOver(len(data))) // if it was hung up, what follows is read until the client takes leave
-	c.heard.Store(int64(sinceEpoch()))
-	c.waiting.Store(false)
-	return nil
-}
-
-// pay takes a message or a ping into account: one too many is a breach.
-func (c *websocket) pay(now time.Duration) error {
-	limits := &c.server.terms.Load().Sockets
-	if limits.MessageRate <= 0 {
-		return nil
-	}
-	step := time.Second / time.Duration(limits.MessageRate)
-	burst := limits.MessageBurst
-	if burst <= 0 {
-		burst = limits.MessageRate
-	}
-	if c.paid-now > time.Duration(burst-1)*step {
-		return &breach{protocol.ClosePolicy, "too many messages"}
-	}
-	c.paid = max(c.paid, now) + step
+	c.deliver(data, binary, &c.frames.loan) // if it was hung up, what follows is read until the client takes leave
 	return nil
 }
 
 // control implements frameSink.
 func (c *websocket) control(op ws.OpCode, payload []byte) error {
 	if op == ws.OpPing && !c.ended.Load() {
-		if err := c.pay(sinceEpoch()); err != nil {
+		if err := c.allowance.pay(sinceEpoch(), c.peers.limits()); err != nil {
 			return err
 		}
 		c.link.Raw(controlFrame(ws.OpPong, payload))
@@ -268,7 +223,7 @@ func (c *websocket) leave(code int, reason string) error {
 }
 
 // mostMessage implements frameSink.
-func (c *websocket) mostMessage() int64 { return c.server.terms.Load().Sockets.maxMessage() }
+func (c *websocket) mostMessage() int64 { return c.peers.limits().maxMessage() }
 
 // Encoding implements hub.Peer.
 func (c *websocket) Encoding() hub.Encoding { return c.encoding }
@@ -284,7 +239,7 @@ func (c *websocket) TryWrite(b [][]byte) (n int, err error) {
 
 // Write implements hub.Peer.
 func (c *websocket) Write(b [][]byte) error {
-	err := c.sock.write(b, c.server.socketWriteTimeout())
+	err := c.write(b)
 	if err == nil {
 		c.wrote(b, math.MaxInt)
 	}
@@ -295,7 +250,7 @@ func (c *websocket) Write(b [][]byte) error {
 func (c *websocket) wrote(b [][]byte, n int) {
 	for _, p := range b {
 		if len(p) > 0 && p[0]&8 == 0 { // no control frame; the rest of one that was cut may look like another, and no harm is done
-			c.spoke.Store(int64(sinceEpoch()))
+			c.idle.spoke.Store(int64(sinceEpoch()))
 			break
 		}
 	}
@@ -316,26 +271,7 @@ func (c *websocket) wrote(b [][]byte, n int) {
 // End implements hub.Peer. The client's answer ends the reading, or its absence.
 func (c *websocket) End(code int, reason string) {
 	c.ended.Store(true)
-	frame := closeFrame(code, reason)
-	n, err := c.sock.tryWrite([][]byte{frame})
-	if err != nil {
-		c.Abort()
-		return
-	}
-	if n == len(frame) {
-		c.awaitAnswer()
-		return
-	}
-	begun := c.server.begin(func() { // ends with the write time-out, or Abort
-		if c.sock.write([][]byte{frame[n:]}, c.server.socketWriteTimeout()) != nil {
-			c.Abort()
-			return
-		}
-		c.awaitAnswer()
-	})
-	if !begun {
-		c.Abort()
-	}
+	c.writeLast(closeFrame(code, reason), c.awaitAnswer, c.Abort)
 }
 
 // awaitAnswer is called when the hub's close frame has gone.
@@ -354,19 +290,12 @@ func (c *websocket) said() {
 
 // Abort implements hub.Peer.
 func (c *websocket) Abort() {
-	c.mu.Lock()
-	c.cut = true
-	below, link := c.below, c.link
-	c.mu.Unlock()
-	if below != nil {
-		if tcp, ok := below.Conn.(*net.TCPConn); ok {
-			tcp.SetLinger(0)
-		}
-		below.Close()
+	conn, severed := c.sever()
+	if severed {
 		c.said()
 	}
-	if link != nil { // the reader may be waiting for the hub
-		link.Closed(protocol.CloseBroken, c.excuse(), false)
+	if conn != nil { // the reader may be waiting for the hub
+		conn.Closed(protocol.CloseBroken, c.excuse(), false)
 	}
 }
 
@@ -376,4 +305,34 @@ func (c *websocket) excuse() string {
 		return "no answer to a ping"
 	}
 	return ""
+}
+
+func (c *websocket) tick() { c.watch(c) }
+
+// keepAlive sends pings, and cuts the connection of a client that does not answer them.
+func (c *websocket) keepAlive(now time.Duration, limits *SocketLimits) (next time.Duration) {
+	silence := c.idle.silence(&c.heard, now)
+	if c.asked != 0 && now-silence >= c.asked {
+		c.asked = 0
+	}
+	switch {
+	case c.ended.Load():
+		return never // the hub has a deadline of its own
+	case c.asked == 0 && limits.PingInterval <= 0:
+		return laterLook
+	case c.asked == 0 && silence < limits.PingInterval:
+		return limits.PingInterval - silence
+	case c.asked == 0:
+		c.asked = now
+		c.link.Raw(controlFrame(ws.OpPing, nil))
+	}
+	if limits.PongTimeout <= 0 {
+		return laterLook
+	}
+	if left := c.asked + limits.PongTimeout - now; left > 0 {
+		return left
+	}
+	c.silent.Store(true)
+	c.Abort()
+	return never
 }

@@ -7,8 +7,6 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
 
 	"github.com/workerhost/workerhost/host/internal/hub"
@@ -44,9 +42,9 @@ func checkHandshake(r *http.Request) (status int, wrong string) {
 // upgrade answers a request that asks to become a WebSocket. It says false, and does nothing, if the workers handle no
 // connections.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, target, scheme, id string) bool {
-	ctx, cancel := s.handshake(r.Context())
+	ctx, cancel := s.peers.handshake(r.Context())
 	defer cancel()
-	handles, known := s.acquainted(ctx)
+	handles, known := s.peers.acquainted(ctx)
 	switch {
 	case r.Context().Err() != nil:
 		panic(http.ErrAbortHandler)
@@ -80,7 +78,7 @@ func (s *Server) openWebSocket(
 		s.refuse(w, r, nil, verdict{status: http.StatusForbidden}, wrong)
 		return
 	}
-	who, ok := s.tally.enter(r.RemoteAddr, limits.MaxPerAddress)
+	who, ok := s.peers.count.enter(r.RemoteAddr, limits.MaxPerAddress)
 	if !ok {
 		s.log.Debug("refused a WebSocket: its address has as many as it may", "remote", r.RemoteAddr, "max_connections_per_address", limits.MaxPerAddress)
 		s.tooMany(w, r)
@@ -89,7 +87,7 @@ func (s *Server) openWebSocket(
 	open := false
 	defer func() {
 		if !open {
-			s.tally.leave(who)
+			s.peers.count.leave(who)
 		}
 	}()
 	x := newExchange(s, under, false)
@@ -102,14 +100,14 @@ func (s *Server) openWebSocket(
 	if scheme != "" {
 		x.request.Scheme = scheme
 	}
-	c := &websocket{server: s, who: who, frames: frames{loan: loan{spool: s.spool}}}
+	c := s.peers.newWebSocket(who)
 	offer := ""
 	if limits.Compression {
 		offer = agreeOnDeflate(r.Header["Sec-Websocket-Extensions"])
 		c.encoding.deflate, c.frames.deflate = offer != "", offer != ""
 	}
-	c.join(s.options.Hub.Add(c, hub.Card{Protocol: protocol.ProtoWebSocket, Remote: remote(r), Listener: s.options.Address}, under.held))
-	answer := x.ask(ctx, c.link)
+	c.join(s.peers.hub.Add(c, s.peers.card(protocol.ProtoWebSocket, remote(r)), under.peers.held))
+	answer := x.ask(ctx, c.Connection)
 	switch {
 	case answer == nil && r.Context().Err() != nil:
 		c.link.Closed(protocol.CloseBroken, "", false)
@@ -128,7 +126,7 @@ func (s *Server) openWebSocket(
 }
 
 // ask submits OPEN and waits for what comes of it; nil is that the handshake ended before.
-func (x *exchange) ask(handshake context.Context, link *hub.Connection) *hub.Answer {
+func (x *exchange) ask(handshake context.Context, conn *hub.Connection) *hub.Answer {
 	request := x.request // the hub's for as long as it likes, unlike x
 	request.Headers = append([]string(nil), request.Headers...)
 	if request.TLS != nil {
@@ -136,7 +134,7 @@ func (x *exchange) ask(handshake context.Context, link *hub.Connection) *hub.Ans
 		request.TLS = &facts
 	}
 	answers := make(chan hub.Answer, 1)
-	link.Open(&request, func(a hub.Answer) { answers <- a })
+	conn.Open(&request, func(a hub.Answer) { answers <- a })
 	select {
 	case a := <-answers:
 		return &a
@@ -162,11 +160,11 @@ func (s *Server) connect(
 		c.link.Closed(protocol.CloseBroken, "", false)
 		return false
 	}
-	if !c.take(held) {
+	if !c.take(letGo(held)) {
 		held.Close()
 		return false
 	}
-	if err := c.sock.write([][]byte{head}, s.socketWriteTimeout()); err != nil {
+	if err := c.write([][]byte{head}); err != nil {
 		held.Close()
 		c.link.Closed(protocol.CloseBroken, "", false)
 		return false
@@ -175,48 +173,11 @@ func (s *Server) connect(
 		record.status, record.out = http.StatusSwitchingProtocols, int64(len(head))
 	}
 	c.link.Opened()
-	if !s.begin(c.run) { // it ends with the connection
+	if !s.peers.begin(c.run) { // it ends with the connection
 		c.Abort()
 		return false
 	}
 	return true
-}
-
-// join makes link the connection that c is the client's end of.
-func (c *websocket) join(link *hub.Connection) {
-	c.mu.Lock()
-	c.link = link
-	cut := c.cut
-	c.mu.Unlock()
-	if cut {
-		link.Closed(protocol.CloseBroken, "", false)
-	}
-}
-
-// take finds the socket below what net/http has let go of, and leaves all between behind. It says false if the connection was aborted meanwhile.
-func (c *websocket) take(held net.Conn) bool {
-	below, s := detach(held, c.server)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.below, c.sock = below, s
-	return !c.cut
-}
-
-// detach finds the socket below what net/http has let go of.
-func detach(held net.Conn, server *Server) (below *client, s *sock) {
-	strict := strictBelow(held)
-	if strict == nil {
-		panic(fmt.Sprintf("listen: a %T became a long-lived connection", held))
-	}
-	below = strict.below()
-	if strict.Conn == net.Conn(below) {
-		s = newSock(below, below.Conn)
-	} else {
-		s = newSock(strict.Conn, nil)
-	}
-	below.timeout = server.socketWriteTimeout // for a socket that is not written directly, as over TLS
-	below.strikes.Store(0)
-	return below, s
 }
 
 // keyGUID is RFC 6455's (§1.3).

@@ -1,0 +1,49 @@
+// How clients of a TCP listener are accepted, and why those of TCP or UDP are not served. What becomes of them is the
+// peers' affair.
+
+package listen
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+)
+
+// serveTCP accepts clients until the socket is closed, and then returns nil.
+func (s *Server) serveTCP() error {
+	for wait := time.Duration(0); ; {
+		c, who, err := s.crowd.acceptFor(s.socket, s)
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			var passing interface{ Temporary() bool }
+			if !errors.As(err, &passing) || !passing.Temporary() {
+				return err
+			}
+			wait = min(max(5*time.Millisecond, 2*wait), time.Second)
+			s.log.Error("can't accept: if too many files are open, raise the limit (ulimit -n), or lower max_connections",
+				"error", err, "retry", wait.String())
+			time.Sleep(wait)
+			continue
+		}
+		wait = 0
+		below := s.clients.add(c, s.crowd, who, s.socketWriteTimeout)
+		var secure *tls.Config
+		if s.options.TLS != nil {
+			secure = s.tlsConfig()
+		}
+		if !s.peers.begin(func() { s.peers.welcome(below, secure) }) { // ends with the handshake_timeout, or Close
+			below.Close()
+		}
+	}
+}
+
+// Problem says why a listener of TCP or UDP serves nobody, and what to do; "" if all is well.
+func (s *Server) Problem() string {
+	if s.options.Protocol == HTTP {
+		return ""
+	}
+	return s.terms.Load().peers.problem(s.options.Protocol)
+}

@@ -1,0 +1,124 @@
+// A link: what every long-lived connection has, whatever it speaks. websocket.go, tcp.go and held.go are the kinds.
+
+package listen
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// link joins a client's socket to its connection in the hub. Each kind of peer has one, and one goroutine that reads
+// the socket; it ends when the socket does, and Server.Close waits for it. That is all that an idle client
+// costs beside the socket and what the hub keeps.
+type link struct {
+	*hub.Connection // set once, before the OPEN; see join
+	peers           *peers
+	below           socket     // set once, before anything is read or written; see take
+	sock            *sock      // likewise
+	who             netip.Addr // that it counts for
+	idle            idleTimer
+
+	mu  sync.Mutex
+	cut bool // guarded by mu: Abort was called
+}
+
+// socket is an accepted connection, below TLS and all else.
+type socket interface {
+	net.Conn
+	CloseWrite() error
+	direct() net.Conn // what is written and read without a time-out of its own
+	cut()             // closes it in disorder: what has not been sent is lost, and the client is told
+}
+
+// join makes c the connection that l is the client's end of.
+func (l *link) join(c *hub.Connection) {
+	l.mu.Lock()
+	l.Connection = c
+	cut := l.cut
+	l.mu.Unlock()
+	if cut {
+		c.Closed(protocol.CloseBroken, "", false)
+	}
+}
+
+// take gives l its socket. It says false if the connection was aborted meanwhile.
+func (l *link) take(below socket, s *sock) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.below, l.sock = below, s
+	return !l.cut
+}
+
+// sever cuts the socket, and says whether there is one. Without it take says so later. c is nil before join.
+func (l *link) sever() (c *hub.Connection, severed bool) {
+	l.mu.Lock()
+	l.cut = true
+	c, below := l.Connection, l.below
+	l.mu.Unlock()
+	if below == nil {
+		return c, false
+	}
+	below.cut()
+	return c, true
+}
+
+// close is what the reader does last; Closed comes after it.
+func (l *link) close() {
+	l.idle.end()
+	l.sock.conn.Close()
+	l.below.Close()
+}
+
+// deliver gives the hub a message, and waits for it. It says false if the hub takes no more.
+func (l *link) deliver(data []byte, binary bool, of *loan) bool {
+	l.idle.back.Store(waiting)
+	ok := l.DeliverLent(data, binary, of.handOver(len(data)))
+	l.idle.back.Store(int64(sinceEpoch()))
+	return ok
+}
+
+// write writes all of b, within the write time-out.
+func (l *link) write(b [][]byte) error { return l.sock.write(b, l.peers.limits().WriteTimeout) }
+
+// writeLast writes what is the last, and calls then. The hub, which calls this, does not wait for a client that is
+// slow. If it can't be written, failed is called.
+func (l *link) writeLast(last []byte, then, failed func()) {
+	n, err := l.sock.tryWrite([][]byte{last})
+	switch {
+	case err != nil:
+		failed()
+	case n == len(last):
+		then()
+	default:
+		begun := l.peers.begin(func() { // ends with the write time-out, or Abort
+			if l.write([][]byte{last[n:]}) != nil {
+				failed()
+				return
+			}
+			then()
+		})
+		if !begun {
+			failed()
+		}
+	}
+}
+
+const (
+	// lateBytes is how much is read when nobody listens any more, beside a message that is under way; and after a
+	// breach, for lateTime at most: a close with unread bytes would take the last word back.
+	lateBytes = 256 << 10
+	lateTime  = time.Second
+)
+
+// readLate reads a little of what still comes, so that the client can read our last word before the connection is
+// closed.
+func (l *link) readLate() {
+	l.sock.conn.SetReadDeadline(time.Now().Add(lateTime))
+	io.CopyN(io.Discard, l.sock.conn, lateBytes)
+}
