@@ -36,6 +36,9 @@ func (s *clients) count() int {
 	return len(s.open)
 }
 
+// Connections is how many clients are connected now.
+func (s *Server) Connections() int { return s.clients.count() }
+
 func (s *clients) list() []*client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
