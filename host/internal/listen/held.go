@@ -92,6 +92,13 @@ func (p *held) leave(code int, clean bool) {
 	})
 }
 
+// drop ends what was never handed over. The exchange's handler calls it, when it has left.
+func (p *held) drop() {
+	if !p.taken {
+		p.leave(protocol.CloseBroken, false)
+	}
+}
+
 // Encoding implements hub.Peer.
 func (p *held) Encoding() hub.Encoding {
 	if p.encoding == (heldEncoding{}) {

@@ -174,10 +174,3 @@ func (x *exchange) handOver(w http.ResponseWriter, r *http.Request) *held {
 	p.link.Opened()
 	return nil
 }
-
-// drop ends what was never handed over. The exchange's handler calls it, when it has left.
-func (p *held) drop() {
-	if !p.taken {
-		p.leave(protocol.CloseBroken, false)
-	}
-}
