@@ -4,6 +4,7 @@ package protocol
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"strconv"
@@ -103,10 +104,13 @@ func (c *Conn) fill() error {
 }
 
 // ReadMagic consumes everything up to and including the magic (SPEC.md §1.2). What came before it is returned, for the log. More than
-// [MaxStray] bytes of it, or an end, is an error.
+// [MaxStray] bytes of it, a frame in its place, or an end, is an error.
 func (c *Conn) ReadMagic() (stray []byte, err error) {
 	for {
 		have := c.buf[c.start:c.end]
+		if len(stray) == 0 && c.bare(have) {
+			return nil, &LinkError{Expected: "the magic before the first frame", Got: "frames without the magic, beginning with " + Type(have[lengthSize+1]).String(), Section: "1.2"}
+		}
 		if i := bytes.Index(have, []byte(Magic)); i >= 0 {
 			stray = append(stray, have[:i]...)
 			c.start += i + len(Magic)
@@ -124,7 +128,7 @@ func (c *Conn) ReadMagic() (stray []byte, err error) {
 		if err := c.fill(); err != nil {
 			stray = append(stray, c.buf[c.start:c.end]...)
 			if len(stray) > 0 && errors.Is(err, io.EOF) {
-				err = &LinkError{Expected: "the worker's magic", Got: "other output and then the end", Bytes: clip(stray)}
+				err = &LinkError{Expected: "the worker's magic", Got: "other output and then the end", Section: "1.2", NoFrame: true, Bytes: clip(stray)}
 			}
 			return stray, err
 		}
@@ -132,7 +136,20 @@ func (c *Conn) ReadMagic() (stray []byte, err error) {
 }
 
 func tooMuchStray(stray []byte) error {
-	return &LinkError{Expected: "the worker's magic within " + strconv.Itoa(MaxStray) + " bytes", Got: "other output", Bytes: clip(stray)}
+	return &LinkError{Expected: "the worker's magic within " + strconv.Itoa(MaxStray) + " bytes", Got: "other output", Section: "1.2", NoFrame: true, Bytes: clip(stray)}
+}
+
+// bare says that b, the first of a worker's output, is a frame that a worker may begin with, and no text: its author does not know of the magic.
+func (c *Conn) bare(b []byte) bool {
+	if len(b) < lengthSize+2 || b[lengthSize]&0xf0 != 0x90 {
+		return false
+	}
+	n := binary.BigEndian.Uint32(b)
+	switch t := Type(b[lengthSize+1]); t {
+	case TypeReady, TypeFailed, TypeLog:
+		return n > 0 && uint64(n) <= uint64(c.limit)
+	}
+	return false
 }
 
 // Accept is the worker's end of the handshake up to HELLO (SPEC.md §3): it writes the magic and waits for HELLO. If no version fits it

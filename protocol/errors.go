@@ -14,12 +14,17 @@ import (
 type LinkError struct {
 	Expected string // what SPEC.md asks for at this place
 	Got      string // what came instead
+	Section  string // of SPEC.md, without the sign: "5.3"; "" where none is to the point
+	NoFrame  bool   // what came is no frame at all, but something printed, perhaps; otherwise a frame is not what it should be
 	Bytes    []byte // the first bytes of it, if that helps; at most 256
 }
 
 // Error shows Bytes as text where they are text, since that is what a stray print looks like.
 func (e *LinkError) Error() string {
 	s := "expected " + e.Expected + ", got " + e.Got
+	if e.Section != "" {
+		s += " (SPEC.md §" + e.Section + ")"
+	}
 	if len(e.Bytes) > 0 {
 		s += ": " + showBytes(e.Bytes)
 	}

@@ -68,7 +68,7 @@ func (s *streamer) run() error {
 		switch m := m.(type) {
 		case *Window:
 			i := int(m.Stream - 1)
-			if err := s.credit[i].Grant(m.Bytes); err != nil {
+			if err := s.credit[i].Grant(m.Stream, m.Bytes); err != nil {
 				return err
 			}
 			if err := s.push(i); err != nil {
@@ -76,7 +76,7 @@ func (s *streamer) run() error {
 			}
 		case *Data:
 			i := int(m.Stream - 1)
-			if err := s.allowance[i].Receive(len(m.Bytes)); err != nil {
+			if err := s.allowance[i].Receive(m.Stream, len(m.Bytes)); err != nil {
 				return err
 			}
 			if at := s.came[i]; len(m.Bytes) >= 8 && binary.BigEndian.Uint64(m.Bytes) != uint64(at) {

@@ -43,6 +43,8 @@ func Split(buf []byte, max int) (payload []byte, used int, err error) {
 		return nil, 0, &LinkError{
 			Expected: fmt.Sprintf("a frame of 1 to %d bytes", max),
 			Got:      "a length of " + fmt.Sprint(n),
+			Section:  "2.1",
+			NoFrame:  true,
 			Bytes:    clip(buf),
 		}
 	}

@@ -46,12 +46,14 @@ const (
 	TypeSwap   Type = 50
 )
 
-var typeNames = map[Type]string{
-	TypeHello: "HELLO", TypeReady: "READY", TypeFailed: "FAILED", TypePing: "PING", TypePong: "PONG", TypeLog: "LOG", TypeDrain: "DRAIN",
-	TypeRequest: "REQUEST", TypeResponse: "RESPONSE", TypeInform: "INFORM", TypeData: "DATA", TypeWindow: "WINDOW", TypeReset: "RESET", TypeDone: "DONE",
-	TypeOpen: "OPEN", TypeMessage: "MESSAGE", TypeClose: "CLOSE", TypeBuffer: "BUFFER",
-	TypeSend: "SEND", TypeHangup: "HANGUP", TypeJoin: "JOIN", TypeLeave: "LEAVE", TypeBind: "BIND", TypeSet: "SET", TypeAccept: "ACCEPT",
-	TypeCall: "CALL", TypeResult: "RESULT", TypeSwap: "SWAP",
+// types have their name in SPEC.md, and the section that tells of their elements.
+var types = map[Type]struct{ name, section string }{
+	TypeHello: {"HELLO", "3.2"}, TypeReady: {"READY", "3.3"}, TypeFailed: {"FAILED", "3.4"}, TypePing: {"PING", "8.1"}, TypePong: {"PONG", "8.1"},
+	TypeLog: {"LOG", "8.2"}, TypeDrain: {"DRAIN", "8.3"}, TypeRequest: {"REQUEST", "5.1"}, TypeResponse: {"RESPONSE", "5.3"}, TypeInform: {"INFORM", "5.4"},
+	TypeData: {"DATA", "5.5"}, TypeWindow: {"WINDOW", "6.2"}, TypeReset: {"RESET", "7.1"}, TypeDone: {"DONE", "7.3"}, TypeOpen: {"OPEN", "9.4"},
+	TypeMessage: {"MESSAGE", "9.5"}, TypeClose: {"CLOSE", "9.6"}, TypeBuffer: {"BUFFER", "9.7"}, TypeSend: {"SEND", "10.3"}, TypeHangup: {"HANGUP", "10.3"},
+	TypeJoin: {"JOIN", "10.3"}, TypeLeave: {"LEAVE", "10.3"}, TypeBind: {"BIND", "10.3"}, TypeSet: {"SET", "10.3"}, TypeAccept: {"ACCEPT", "10.3"},
+	TypeCall: {"CALL", "10.4"}, TypeResult: {"RESULT", "10.4"}, TypeSwap: {"SWAP", "10.4"},
 }
 
 // Act says whether the type is one of the acts of SPEC.md §10.3, which may travel on any stream.
@@ -59,8 +61,8 @@ func (t Type) Act() bool { return t >= TypeSend && t <= TypeAccept }
 
 // String gives the type's name in SPEC.md, or "type N".
 func (t Type) String() string {
-	if s, ok := typeNames[t]; ok {
-		return s
+	if s, ok := types[t]; ok {
+		return s.name
 	}
 	return fmt.Sprintf("type %d", uint8(t))
 }
@@ -85,7 +87,7 @@ func Head(payload []byte) (t Type, stream uint32, err error) {
 	d := decoder{b: payload}
 	t, stream, _ = d.head()
 	if d.err != nil {
-		return 0, 0, d.linkError("an array [type, stream, …]")
+		return 0, 0, d.headError()
 	}
 	return t, stream, nil
 }
@@ -103,23 +105,38 @@ func (d *decoder) head() (t Type, stream uint32, elements int) {
 }
 
 // linkError turns the mismatch at hand into one that names the place.
-func (d *decoder) linkError(place string) error {
+func (d *decoder) linkError(place, section string) error {
 	var m *mismatch
 	if !errors.As(d.err, &m) {
 		return d.err
 	}
-	return &LinkError{Expected: place + ": " + m.want, Got: fmt.Sprintf("%s at byte %d", m.got, m.at), Bytes: clip(d.b)}
+	return &LinkError{Expected: place + ": " + m.want, Got: fmt.Sprintf("%s at byte %d", m.got, m.at), Section: section, Bytes: clip(d.b)}
 }
 
-// checkStream refuses a message of the link on a stream, and one of a stream on the link (SPEC.md §2.2).
-func (f *fields) checkStream() {
-	switch {
-	case f.t == TypeLog || f.t.Act():
-	case f.t <= TypeDrain && f.stream != 0:
-		f.fail(0, "stream 0", fmt.Sprintf("stream %d", f.stream))
-	case f.t > TypeDrain && f.stream == 0:
-		f.fail(0, "a stream above 0", "stream 0")
+// headError is linkError for what every payload begins with. What is no array can't have been meant for a frame.
+func (d *decoder) headError() error {
+	err := d.linkError("an array [type, stream, …]", "2.1")
+	if e, ok := err.(*LinkError); ok {
+		e.NoFrame = len(d.b) == 0 || kind(d.b[0]) != "an array"
 	}
+	return err
+}
+
+// CheckStream refuses a message of the link on a stream, and one of a stream on the link (SPEC.md §2.2). A type that is not known may be on any.
+// Errors are [*LinkError].
+func CheckStream(t Type, stream uint32) error {
+	place := " on stream 0"
+	switch {
+	case t <= TypeDrain && t != TypeLog && stream != 0:
+	case t > TypeDrain && !t.Act() && stream == 0:
+		place = " on a stream above 0"
+	default:
+		return nil
+	}
+	if _, known := types[t]; !known {
+		return nil
+	}
+	return &LinkError{Expected: t.String() + place, Got: fmt.Sprintf("it on stream %d", stream), Section: "2.2"}
 }
 
 // fields walks a payload's elements by position. next says whether one more was sent; wrap up with end.
@@ -144,7 +161,7 @@ func open(payload []byte, t Type, want int) fields {
 	case f.n < want:
 		f.fail(0, fmt.Sprintf("at least %d elements after the stream", want), strconv.Itoa(f.n))
 	default:
-		f.checkStream()
+		f.err = CheckStream(t, f.stream)
 	}
 	return f
 }
@@ -173,7 +190,7 @@ func (f *fields) end() error {
 		f.fail(f.pos, "nothing after the array", fmt.Sprintf("%d bytes", f.left()))
 	}
 	if f.err != nil {
-		return f.linkError(f.t.String() + "'s " + f.name)
+		return f.linkError(f.t.String()+"'s "+f.name, types[f.t].section)
 	}
 	return nil
 }

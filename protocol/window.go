@@ -15,10 +15,13 @@ func (c *Credit) Take(want int) int {
 	return n
 }
 
-// Grant adds a WINDOW's bytes. Growing past [MaxWindow] is a [*LinkError].
-func (c *Credit) Grant(n int) error {
+// Grant adds the bytes of a WINDOW on the stream. Growing past [MaxWindow] is a [*LinkError].
+func (c *Credit) Grant(stream uint32, n int) error {
 	if n < 0 || int64(*c)+int64(n) > MaxWindow {
-		return &LinkError{Expected: fmt.Sprintf("a window of at most %d bytes", MaxWindow), Got: fmt.Sprintf("a WINDOW of %d on top of %d", n, *c)}
+		return &LinkError{
+			Expected: fmt.Sprintf("a window of at most %d bytes on stream %d", MaxWindow, stream),
+			Got:      fmt.Sprintf("a WINDOW of %d on top of %d", n, *c), Section: "6.2",
+		}
 	}
 	*c += Credit(n)
 	return nil
@@ -34,10 +37,13 @@ type Allowance struct {
 // NewAllowance begins with the window that was offered in HELLO or READY, in bytes.
 func NewAllowance(window int) Allowance { return Allowance{size: window, left: window} }
 
-// Receive accounts for n bytes that came. More than was granted is a [*LinkError].
-func (a *Allowance) Receive(n int) error {
+// Receive accounts for n bytes that came on the stream. More than was granted is a [*LinkError].
+func (a *Allowance) Receive(stream uint32, n int) error {
 	if n > a.left {
-		return &LinkError{Expected: fmt.Sprintf("at most %d bytes of DATA on this stream", a.left), Got: fmt.Sprint(n)}
+		return &LinkError{
+			Expected: fmt.Sprintf("at most %d bytes of DATA on stream %d", a.left, stream),
+			Got:      fmt.Sprintf("%d, which is %d more than its window", n, n-a.left), Section: "6.1",
+		}
 	}
 	a.left -= n
 	return nil

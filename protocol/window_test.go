@@ -22,12 +22,12 @@ func TestCreditGrowsToTheLargestWindowAndNoFurther(t *testing.T) {
 		ok bool
 	}{{0, true}, {1, true}, {-1, false}, {MaxWindow, false}, {MaxWindow - 1, true}, {1, false}} {
 		before := c
-		err := c.Grant(step.n)
+		err := c.Grant(7, step.n)
 		if broken := (*LinkError)(nil); (err == nil) != step.ok || err != nil && !errors.As(err, &broken) {
-			t.Errorf("Grant(%d) on %d: error %v", step.n, before, err)
+			t.Errorf("Grant(7, %d) on %d: error %v", step.n, before, err)
 		}
 		if err != nil && c != before {
-			t.Errorf("Grant(%d) on %d failed and left %d", step.n, before, c)
+			t.Errorf("Grant(7, %d) on %d failed and left %d", step.n, before, c)
 		}
 	}
 }
@@ -38,15 +38,15 @@ func TestAllowanceRefusesOneByteTooMany(t *testing.T) {
 		n  int
 		ok bool
 	}{{60, true}, {0, true}, {41, false}, {40, true}, {0, true}, {1, false}} {
-		if err := a.Receive(step.n); (err == nil) != step.ok {
-			t.Errorf("Receive(%d): error %v", step.n, err)
+		if err := a.Receive(7, step.n); (err == nil) != step.ok {
+			t.Errorf("Receive(7, %d): error %v", step.n, err)
 		}
 	}
 }
 
 func TestAllowanceGathersGrantsUpToHalfAWindow(t *testing.T) {
 	a := NewAllowance(100)
-	if err := a.Receive(100); err != nil {
+	if err := a.Receive(7, 100); err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range []struct{ consumed, granted int }{{0, 0}, {49, 0}, {1, 50}, {10, 0}, {40, 50}} {
@@ -54,7 +54,7 @@ func TestAllowanceGathersGrantsUpToHalfAWindow(t *testing.T) {
 			t.Errorf("Release(%d) grants %d, want %d", step.consumed, n, step.granted)
 		}
 	}
-	if err := a.Receive(100); err != nil {
+	if err := a.Receive(7, 100); err != nil {
 		t.Errorf("all was granted again: %v", err)
 	}
 }
@@ -69,10 +69,10 @@ func TestNoWindowIsTooSmallToFlow(t *testing.T) {
 				t.Fatalf("window %d: stuck after %d bytes", window, sent)
 			}
 			sent += n
-			if err := a.Receive(n); err != nil {
+			if err := a.Receive(7, n); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.Grant(a.Release(n)); err != nil {
+			if err := c.Grant(7, a.Release(n)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -4,6 +4,7 @@ package sdk
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 
@@ -42,9 +43,9 @@ func (b *requestBody) receive(m *protocol.Data) error {
 	b.s.mu.Lock()
 	defer b.s.mu.Unlock()
 	if b.ended {
-		return &protocol.LinkError{Expected: "no DATA after the one with END", Got: "more of it"}
+		return &protocol.LinkError{Expected: fmt.Sprintf("no DATA after END on stream %d", m.Stream), Got: "more of it", Section: "4.6"}
 	}
-	if err := b.allowance.Receive(len(m.Bytes)); err != nil {
+	if err := b.allowance.Receive(m.Stream, len(m.Bytes)); err != nil {
 		return err
 	}
 	b.ended = m.Flags&protocol.FlagEnd != 0

@@ -237,7 +237,7 @@ func TestLargeMessagesGoBothWays(t *testing.T) {
 	for rest := large[protocol.MaxData:]; len(rest) > 0; {
 		n := credit.Take(min(len(rest), protocol.MaxData))
 		if n == 0 {
-			credit.Grant(expect[*protocol.Window](c).Bytes)
+			credit.Grant(1, expect[*protocol.Window](c).Bytes)
 			continue
 		}
 		m := &protocol.Data{Stream: c.id, Bytes: rest[:n]}

@@ -129,6 +129,9 @@ func (l *link) send(m protocol.Message) error {
 
 func (l *link) dispatch(payload []byte) error {
 	t, id, err := protocol.Head(payload)
+	if err == nil {
+		err = protocol.CheckStream(t, id)
+	}
 	if err != nil {
 		return err
 	}
@@ -182,7 +185,8 @@ func (l *link) dispatch(payload []byte) error {
 		l.drain()
 	case protocol.TypeHello, protocol.TypeReady, protocol.TypeFailed, protocol.TypeLog, protocol.TypeResponse, protocol.TypeInform, protocol.TypeDone,
 		protocol.TypeCall, protocol.TypeSwap, protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind, protocol.TypeSet, protocol.TypeAccept:
-		return &protocol.LinkError{Expected: "a message that a host sends after HELLO", Got: t.String()}
+		got := fmt.Sprintf("%s on stream %d", t, id)
+		return &protocol.LinkError{Expected: "a message that hosts send after HELLO", Got: got, Section: "4.6"}
 	default:
 		l.unknown(t, id)
 	}
@@ -192,7 +196,7 @@ func (l *link) dispatch(payload []byte) error {
 // open begins the goroutine of a request or an event, or refuses it.
 func (l *link) open(id uint32, t protocol.Type, begin func() *stream) error {
 	if id <= l.last || id%2 == 0 {
-		return &protocol.LinkError{Expected: fmt.Sprintf("%s on an odd stream above %d", t, l.last), Got: fmt.Sprintf("stream %d", id)}
+		return &protocol.LinkError{Expected: fmt.Sprintf("%s on an odd stream above %d", t, l.last), Got: fmt.Sprintf("stream %d", id), Section: "4.1"}
 	}
 	l.last = id
 	l.mu.Lock()

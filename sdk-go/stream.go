@@ -137,7 +137,7 @@ func (s *stream) grant(n int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.changed.Broadcast()
-	return s.credit.Grant(n)
+	return s.credit.Grant(s.id, n)
 }
 
 // takeCredit waits until at least one byte of want may be sent, and says how many may.

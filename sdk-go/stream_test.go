@@ -83,7 +83,7 @@ func TestABodyStreamsUnderItsWindow(t *testing.T) {
 	for sent := 1000; sent < size; {
 		n := credit.Take(min(size-sent, protocol.MaxData))
 		if n == 0 {
-			if err := credit.Grant(expect[*protocol.Window](c).Bytes); err != nil {
+			if err := credit.Grant(1, expect[*protocol.Window](c).Bytes); err != nil {
 				t.Fatal(err)
 			}
 			continue

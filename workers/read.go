@@ -30,7 +30,7 @@ func (w *worker) read() {
 	}
 	why := err.Error()
 	var link *protocol.LinkError
-	if errors.As(err, &link) && link.Bytes != nil {
+	if errors.As(err, &link) && link.NoFrame {
 		why = "it wrote something other than frames to its output: " + why
 	}
 	w.log.Error("link broken, the worker is replaced", "error", why, "stderr", w.tail.String())
@@ -80,6 +80,9 @@ func (w *worker) readFrames() error {
 			return err
 		}
 		t, stream, err := protocol.Head(payload)
+		if err == nil {
+			err = protocol.CheckStream(t, stream)
+		}
 		if err != nil {
 			return err
 		}
@@ -129,14 +132,17 @@ func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
 		_, _, err := w.onAct(t, 0, payload)
 		return err
 	case protocol.TypeHello, protocol.TypeDrain:
-		return &protocol.LinkError{Expected: "a message from a worker", Got: t.String()}
-	case protocol.TypeRequest, protocol.TypeResponse, protocol.TypeInform, protocol.TypeData, protocol.TypeWindow, protocol.TypeReset, protocol.TypeDone,
-		protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer, protocol.TypeCall, protocol.TypeResult, protocol.TypeSwap:
-		return &protocol.LinkError{Expected: "a message of the link on stream 0", Got: t.String()}
+		return hostsOwn(t, 0)
 	default:
 		w.voice.say(hclog.Warn, "unknown message ignored", 0, "type", t.String())
 	}
 	return nil
+}
+
+// hostsOwn refuses a message that is not a worker's to send.
+func hostsOwn(t protocol.Type, stream uint32) error {
+	got := fmt.Sprintf("%s on stream %d, which only hosts send", t, stream)
+	return &protocol.LinkError{Expected: "a message that workers send", Got: got, Section: "4.6"}
 }
 
 // unread picks the error that means that the worker sends and never reads. A broken pipe is no news: the exit tells.
@@ -178,9 +184,8 @@ func (w *worker) onReady(payload []byte) error {
 func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload []byte) error {
 	switch t {
 	case protocol.TypeResponse, protocol.TypeData, protocol.TypeInform, protocol.TypeWindow, protocol.TypeReset, protocol.TypeDone:
-	case protocol.TypeHello, protocol.TypeReady, protocol.TypeFailed, protocol.TypePing, protocol.TypePong, protocol.TypeDrain, protocol.TypeRequest,
-		protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer, protocol.TypeResult:
-		return &protocol.LinkError{Expected: "a worker's message of a stream", Got: fmt.Sprintf("%s on stream %d", t, stream)}
+	case protocol.TypeRequest, protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer, protocol.TypeResult:
+		return hostsOwn(t, stream)
 	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind, protocol.TypeSet, protocol.TypeAccept:
 		a, flags, err := w.onAct(t, stream, payload)
 		if err == nil && a != nil && flags&protocol.FlagDone != 0 {
@@ -293,7 +298,7 @@ func (a *attempt) inform(m *protocol.Inform) error {
 func (a *attempt) receive(m *protocol.Data) error {
 	a.answers(m.Flags)
 	a.mu.Lock()
-	err := a.allowance.Receive(len(m.Bytes))
+	err := a.allowance.Receive(a.id, len(m.Bytes))
 	a.mu.Unlock()
 	if err != nil {
 		return err
@@ -318,7 +323,7 @@ func (a *attempt) receive(m *protocol.Data) error {
 
 func (a *attempt) grow(n int) error {
 	a.mu.Lock()
-	err := a.credit.Grant(n)
+	err := a.credit.Grant(a.id, n)
 	hungry := a.hungry
 	a.hungry = false
 	a.progress = time.Now()

@@ -137,7 +137,7 @@ func TestFramesMayTravelOnStandardInputAndOutput(t *testing.T) {
 
 func TestRealWorkersThatFailHarmNoOther(t *testing.T) {
 	for target, want := range map[string]string{
-		"/garbage": `link broken: worker 0 of pool default (pid PID, generation 1): it wrote something other than frames to its output: expected a frame of 1 to 16777216 bytes, got a length of 1346916384: text "PHP Warning:  Undefined variable $x\n`,
+		"/garbage": `link broken: worker 0 of pool default (pid PID, generation 1): it wrote something other than frames to its output: expected a frame of 1 to 16777216 bytes, got a length of 1346916384 (SPEC.md §2.1): text "PHP Warning:  Undefined variable $x\n`,
 		"/exit":    "worker died: worker 0 of pool default (pid PID, generation 1) died: exit status 3",
 		"/close":   "link broken: worker 0 of pool default (pid PID, generation 1): it closed its output and lived on",
 	} {

@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,12 +12,19 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// violations are what a worker must not send while it has a request.
-var violations = []struct {
+type violation struct {
 	name string
 	send func(stream uint32) []protocol.Message
 	want string // part of the error
-}{
+}
+
+// noFrame says that what is sent is not even a frame.
+func (v violation) noFrame() bool {
+	return slices.Contains([]string{"a frame that is no array", "an empty frame", "a warning in PHP"}, v.name)
+}
+
+// violations are what a worker must not send while it has a request.
+var violations = []violation{
 	{"a second RESPONSE", func(s uint32) []protocol.Message {
 		return []protocol.Message{&protocol.Response{Stream: s, Status: 200}, &protocol.Response{Stream: s, Status: 200}}
 	}, "expected one RESPONSE, got another"},
@@ -38,10 +46,10 @@ var violations = []struct {
 			all = append(all, &protocol.Data{Stream: s, Bytes: make([]byte, protocol.MaxData)})
 		}
 		return all
-	}, "expected at most 0 bytes of DATA on this stream, got 65536"},
+	}, "expected at most 0 bytes of DATA on stream 1, got 65536, which is 65536 more than its window (SPEC.md §6.1)"},
 	{"a window that is too large", func(s uint32) []protocol.Message {
 		return []protocol.Message{&protocol.Window{Stream: s, Bytes: protocol.MaxWindow}}
-	}, "expected a window of at most"},
+	}, "expected a window of at most 2147483647 bytes on stream 1"},
 	{"a stream that was never opened", func(s uint32) []protocol.Message {
 		return []protocol.Message{&protocol.Response{Stream: s + 2, Status: 200}}
 	}, "expected a stream that the host opened, got RESPONSE on stream"},
@@ -56,17 +64,22 @@ var violations = []struct {
 	}, "expected one READY or FAILED, got FAILED"},
 	{"HELLO", func(uint32) []protocol.Message {
 		return []protocol.Message{&protocol.Hello{Versions: []int{1}}}
-	}, "expected a message from a worker, got HELLO"},
-	{"DRAIN", func(uint32) []protocol.Message { return []protocol.Message{&protocol.Drain{}} }, "expected a message from a worker, got DRAIN"},
+	}, "expected a message that workers send, got HELLO on stream 0, which only hosts send (SPEC.md §4.6)"},
+	{"DRAIN", func(uint32) []protocol.Message { return []protocol.Message{&protocol.Drain{}} }, "expected a message that workers send, got DRAIN on stream 0"},
 	{"REQUEST", func(s uint32) []protocol.Message {
 		return []protocol.Message{&protocol.Request{Stream: s, Method: "GET"}}
-	}, "expected a worker's message of a stream, got REQUEST"},
+	}, "expected a message that workers send, got REQUEST on stream 1"},
 	{"READY on a stream", func(s uint32) []protocol.Message {
 		return []protocol.Message{frame(0x92, byte(protocol.TypeReady), byte(s))}
-	}, "got READY on stream 1"},
+	}, "expected READY on stream 0, got it on stream 1 (SPEC.md §2.2)"},
 	{"RESPONSE on stream 0", func(uint32) []protocol.Message {
 		return []protocol.Message{frame(0x92, byte(protocol.TypeResponse), 0)}
-	}, "expected a message of the link on stream 0, got RESPONSE"},
+	}, "expected RESPONSE on a stream above 0, got it on stream 0 (SPEC.md §2.2)"},
+	{"a status that is text", func(s uint32) []protocol.Message {
+		return []protocol.Message{frame(0x95, byte(protocol.TypeResponse), byte(s), 3, 0xa3, '2', '0', '0', 0x90)}
+	}, "expected RESPONSE's status: an integer, got a str at byte 4 (SPEC.md §5.3)"},
+	{"a frame that is no array", func(uint32) []protocol.Message { return []protocol.Message{frame(0xa2, 'h', 'i')} },
+		"it wrote something other than frames to its output: expected an array [type, stream, …]"},
 	{"DONE with bytes after it", func(s uint32) []protocol.Message {
 		return []protocol.Message{frame(0x92, byte(protocol.TypeDone), byte(s), 0xc0)}
 	}, "nothing after the array"},
@@ -100,6 +113,9 @@ func TestWorkerThatBreaksTheProtocolIsReplacedAndHarmsNoOther(t *testing.T) {
 				failure := s.failed(t)
 				if failure.Kind != protocol.FailedBroken || !strings.Contains(failure.Detail, v.want) {
 					t.Fatalf("%v; want %q in it", failure, v.want)
+				}
+				if noFrame := strings.Contains(failure.Detail, "something other than frames"); noFrame != v.noFrame() {
+					t.Errorf("%v; that something other than frames came is said: %v", failure, noFrame)
 				}
 				time.Sleep(time.Second)
 				after, kept := pids(p), 0

@@ -141,7 +141,7 @@ final class BodyTest extends TestCase
         $host->send([Frame::DATA, $stream, 0, 'x']);
         self::assertSame([], $host->next());
         self::assertSame(1, $host->end());
-        self::assertStringContainsString('expected at most 0 bytes of DATA', $host->log());
+        self::assertStringContainsString('expected at most 0 bytes of DATA on stream 1, got 1, which is 1 more than its window (SPEC.md §6.1)', $host->log());
     }
 
     public function testTheRequestsTrailersAreThereOnceTheBodyIsRead(): void

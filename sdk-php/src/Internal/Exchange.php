@@ -174,10 +174,13 @@ final class Exchange
             case Frame::DATA:
                 $size = \strlen($message[3]);
                 if ($this->whole || $size > $this->room) {
-                    throw $this->link->fail(new LinkError(
-                        $this->whole ? "no DATA after END on stream {$this->stream}" : "at most {$this->room} bytes of DATA on stream {$this->stream}",
-                        "DATA of $size bytes",
-                    ));
+                    throw $this->link->fail($this->whole
+                        ? new LinkError("no DATA after END on stream {$this->stream}", 'more of it', '4.6')
+                        : new LinkError(
+                            "at most {$this->room} bytes of DATA on stream {$this->stream}",
+                            "$size, which is " . ($size - $this->room) . ' more than its window',
+                            '6.1',
+                        ));
                 }
                 $this->room -= $size;
                 $this->input .= $message[3];
@@ -189,7 +192,7 @@ final class Exchange
             case Frame::WINDOW:
                 $this->window += $message[2];
                 if ($this->window > Frame::MAX_WINDOW) {
-                    throw $this->link->fail(new LinkError('a window of at most ' . Frame::MAX_WINDOW, "{$this->window} on stream {$this->stream}"));
+                    throw $this->link->fail(new LinkError('a window of at most ' . Frame::MAX_WINDOW, "{$this->window} on stream {$this->stream}", '6.2'));
                 }
                 break;
             case Frame::RESET:

@@ -100,6 +100,7 @@ final class Frame
             throw new LinkError(
                 "a frame of 1 to $max bytes",
                 "a length of $length, which as text is " . LinkError::show(\substr($buffer, $at, 64)),
+                '2.1',
             );
         }
 

@@ -360,7 +360,7 @@ final class Link
                 case Frame::CLOSE:
                 case Frame::BUFFER:
                     if ($message[1] <= $this->opened || ($message[1] & 1) === 0) {
-                        throw new LinkError(Message::name($message[0]) . " on an odd stream above {$this->opened}", "stream {$message[1]}");
+                        throw new LinkError(Message::name($message[0]) . " on an odd stream above {$this->opened}", "stream {$message[1]}", '4.1');
                     }
                     $this->opened = $message[1];
 
@@ -395,7 +395,7 @@ final class Link
     {
         $name = Message::name($type);
         if (isset(Message::NAMES[$type])) {
-            throw new LinkError('a message that a host sends', $name);
+            throw new LinkError('a message that hosts send', "$name on stream $stream", '4.6');
         }
         if ($stream === 0) {
             $this->send([Frame::LOG, 0, 'warn', "the host sent $name, which this SDK does not know; ignored"]);

@@ -7,9 +7,11 @@ namespace WorkerHost\Internal;
 /** @internal The two ends disagree about the wire (SPEC.md §11.1); the link is over. */
 final class LinkError extends \RuntimeException
 {
-    public function __construct(string $expected, string $got)
+    /** @param string $section of SPEC.md, if there is one to the point */
+    public function __construct(string $expected, string $got, string $section = '')
     {
-        parent::__construct("the link to the host has failed: expected $expected, got $got");
+        $section = $section === '' ? '' : " (SPEC.md §$section)";
+        parent::__construct("the link to the host has failed: expected $expected, got $got$section");
     }
 
     /** A few bytes from the wire, fit to be read by a person. */

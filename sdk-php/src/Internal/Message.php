@@ -16,6 +16,15 @@ final class Message
         Frame::ACCEPT => 'ACCEPT', Frame::CALL => 'CALL', Frame::RESULT => 'RESULT', Frame::SWAP => 'SWAP',
     ];
 
+    /** Where SPEC.md tells of a type's elements. Of the acts that is §10.3. */
+    private const SECTIONS = [
+        Frame::HELLO => '3.2', Frame::READY => '3.3', Frame::FAILED => '3.4', Frame::PING => '8.1', Frame::PONG => '8.1',
+        Frame::LOG => '8.2', Frame::DRAIN => '8.3', Frame::REQUEST => '5.1', Frame::RESPONSE => '5.3', Frame::INFORM => '5.4',
+        Frame::DATA => '5.5', Frame::WINDOW => '6.2', Frame::RESET => '7.1', Frame::DONE => '7.3', Frame::OPEN => '9.4',
+        Frame::MESSAGE => '9.5', Frame::CLOSE => '9.6', Frame::BUFFER => '9.7', Frame::CALL => '10.4', Frame::RESULT => '10.4',
+        Frame::SWAP => '10.4',
+    ];
+
     /** For each type, the elements after the stream: name => kind. */
     private const SHAPES = [
         Frame::HELLO => [
@@ -118,7 +127,7 @@ final class Message
         }
         $anywhere = $type === Frame::LOG || $type >= Frame::SEND && $type <= Frame::ACCEPT;
         if (!$anywhere && ($stream === 0) !== ($type < Frame::REQUEST)) {
-            throw new LinkError(self::name($type) . ($stream === 0 ? ' on a stream above 0' : ' on stream 0'), "it on stream $stream");
+            throw new LinkError(self::name($type) . ($stream === 0 ? ' on a stream above 0' : ' on stream 0'), "it on stream $stream", '2.2');
         }
         $defaults = self::DEFAULTS[$type] ?? [];
         $position = 2;
@@ -130,7 +139,7 @@ final class Message
                 break;
             }
             if (!self::is($kind, $message[$position])) {
-                self::refuse($type, $name, \get_debug_type($message[$position]));
+                self::refuse($type, $name, self::shown($message[$position]));
             }
             ++$position;
         }
@@ -297,6 +306,16 @@ final class Message
 
     private static function refuse(int $type, string $element, string $got): never
     {
-        throw new LinkError("$element of " . self::name($type) . ' as SPEC.md has it', $got);
+        throw new LinkError(self::name($type) . "'s $element as SPEC.md has it", $got, self::SECTIONS[$type] ?? '10.3');
+    }
+
+    /** A wrong value, for a person to read. */
+    private static function shown(mixed $value): string
+    {
+        return match (true) {
+            \is_int($value) => (string) $value,
+            \is_string($value) => 'the text ' . LinkError::show($value),
+            default => \get_debug_type($value),
+        };
     }
 }

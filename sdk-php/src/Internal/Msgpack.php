@@ -32,7 +32,7 @@ final class Msgpack
         $this->at = 0;
         $code = $this->length > 0 ? \ord($payload[0]) : 0xc1;
         if (($code & 0xf0) !== 0x90 && $code !== 0xdc && $code !== 0xdd) {
-            throw new LinkError('a MessagePack array', LinkError::show($payload));
+            throw new LinkError('a MessagePack array', LinkError::show($payload), '2.1');
         }
         $message = $this->value(-1);
         if ($this->at !== $this->length) {
