@@ -6,7 +6,7 @@ package protocol
 func openAct(payload []byte, t Type, want int) (f fields, flags Flags) {
 	f = open(payload, t, want+1)
 	if f.next("flags") {
-		flags = Flags(f.uint()) & actFlags
+		flags = f.flags(actFlags)
 	}
 	return f, flags
 }

@@ -31,6 +31,15 @@ func (e *LinkError) Error() string {
 	return s
 }
 
+// UnknownError says that a message is of a later version: of a type that this one does not know, or with a critical flag that it does not know
+// (SPEC.md §4.4). It does not end the link; what to do is in SPEC.md §11.2.
+type UnknownError struct {
+	What string // "type 100", "RESPONSE with the flags 257"
+}
+
+// Error says it.
+func (e *UnknownError) Error() string { return e.What + " is not known" }
+
 const (
 	maxShown  = 256
 	leastText = 8  // shorter runs of printable bytes are chance

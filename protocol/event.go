@@ -162,7 +162,7 @@ func (m *Incoming) Parse(payload []byte) error {
 	f := open(payload, TypeMessage, 2)
 	*m = Incoming{Stream: f.stream, Attempt: 1, More: m.More[:0]}
 	if f.next("flags") {
-		m.Flags = Flags(f.uint()) & (FlagEnd | FlagBinary)
+		m.Flags = f.flags(FlagEnd | FlagBinary)
 	}
 	if f.next("connection") {
 		m.Connection = f.connection()
@@ -178,7 +178,7 @@ func (m *Incoming) Parse(payload []byte) error {
 	if f.next("more") {
 		for n := f.array(); n > 0 && f.err == nil; n-- {
 			extra := f.list(2)
-			m.More = append(m.More, Later{Flags: Flags(f.uint()) & (FlagEnd | FlagBinary), Bytes: f.bodyBytes()})
+			m.More = append(m.More, Later{Flags: f.flags(FlagEnd | FlagBinary), Bytes: f.bodyBytes()})
 			f.skipExtra(extra)
 		}
 	}

@@ -183,7 +183,7 @@ func (m *Request) Parse(payload []byte) error {
 	f := open(payload, TypeRequest, 8)
 	*m = Request{Stream: f.stream, Length: -1, Attempt: 1, Headers: m.Headers[:0]}
 	if f.next("flags") {
-		m.Flags = f.flags()
+		m.Flags = f.flags(FlagEnd | FlagDone)
 	}
 	f.texts(requestTexts[:], &m.Method, &m.Target, &m.Version, &m.Scheme, &m.Host, &m.Remote)
 	if f.next("headers") {
@@ -336,7 +336,7 @@ func (m *Response) Parse(payload []byte) error {
 	f := open(payload, TypeResponse, 3)
 	*m = Response{Stream: f.stream, Headers: m.Headers[:0]}
 	if f.next("flags") {
-		m.Flags = f.flags()
+		m.Flags = f.flags(FlagEnd | FlagDone)
 	}
 	if f.next("status") {
 		m.Status = f.uint()

@@ -176,8 +176,17 @@ func (f *fields) next(name string) bool {
 	return true
 }
 
-// flags reads END and DONE; bits that we do not know are ignored (SPEC.md §4.4).
-func (f *fields) flags() Flags { return Flags(f.uint()) & (FlagEnd | FlagDone) }
+// critical is the least of the flags that make the message an unknown one for whoever does not know them. No version has any yet.
+const critical = 256
+
+// flags reads flags, of which the message can have those given. Others are ignored, unless they are critical (SPEC.md §4.4).
+func (f *fields) flags(known Flags) Flags {
+	n := f.uint()
+	if n >= critical {
+		f.err = &UnknownError{What: fmt.Sprintf("%s with the flags %d", f.t, n)}
+	}
+	return Flags(n) & known
+}
 
 // end skips the elements that we do not know (SPEC.md §2.3), refuses bytes after the array, and gives the error that arose, if any.
 func (f *fields) end() error {

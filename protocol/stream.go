@@ -28,8 +28,8 @@ const (
 	ResetDrained   ResetCode = 3
 	ResetRecalled  ResetCode = 4
 	ResetRefused   ResetCode = 100
-	ResetInternal  ResetCode = 200
-	ResetUnknown   ResetCode = 201
+	ResetInternal  ResetCode = 200 // the stream has failed
+	ResetUnknown   ResetCode = 201 // what was to open it is not known
 )
 
 // String gives the code's name in SPEC.md, or "code N".
@@ -99,7 +99,7 @@ func (m *Data) Parse(payload []byte) error {
 	f := open(payload, TypeData, 2)
 	*m = Data{Stream: f.stream}
 	if f.next("flags") {
-		m.Flags = f.flags()
+		m.Flags = f.flags(FlagEnd | FlagDone)
 	}
 	if f.next("bytes") {
 		m.Bytes = f.bodyBytes()

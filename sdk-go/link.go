@@ -132,9 +132,17 @@ func (l *link) dispatch(payload []byte) error {
 	if err == nil {
 		err = protocol.CheckStream(t, id)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = l.handle(t, id, payload)
 	}
+	if unknown, ok := err.(*protocol.UnknownError); ok {
+		l.unknown(unknown.What, id)
+		return nil
+	}
+	return err
+}
+
+func (l *link) handle(t protocol.Type, id uint32, payload []byte) error {
 	switch t {
 	case protocol.TypeRequest:
 		m := requests.Get().(*protocol.Request)
@@ -188,7 +196,7 @@ func (l *link) dispatch(payload []byte) error {
 		got := fmt.Sprintf("%s on stream %d", t, id)
 		return &protocol.LinkError{Expected: "a message that hosts send after HELLO", Got: got, Section: "4.6"}
 	default:
-		l.unknown(t, id)
+		return &protocol.UnknownError{What: t.String()}
 	}
 	return nil
 }
@@ -238,25 +246,24 @@ func (l *link) serve(s *stream) {
 	}
 }
 
-// unknown answers a message whose type this SDK does not know (§11.2).
-func (l *link) unknown(t protocol.Type, id uint32) {
+// unknown answers a message that this SDK does not know, by its type or a critical flag (§11.2); what names it.
+func (l *link) unknown(what string, id uint32) {
+	what += ", which this SDK does not know"
 	if id == 0 {
-		l.log("warn", 0, fmt.Sprintf("ignored a message of unknown %s", t))
+		l.log("warn", 0, "ignored "+what)
 		return
 	}
-	s := l.stream(id)
-	if s == nil && id%2 == 1 && id <= l.last {
-		return // it is done
-	}
-	reset := &protocol.Reset{Stream: id, Code: protocol.ResetUnknown, Reason: "unknown " + t.String()}
-	if s != nil {
-		s.giveUp(reset)
+	if s := l.stream(id); s != nil {
+		s.giveUp(&protocol.Reset{Stream: id, Code: protocol.ResetInternal, Reason: what})
 		return
 	}
 	if id%2 == 1 {
+		if id <= l.last {
+			return // it is done
+		}
 		l.last = id
 	}
-	_ = l.send(reset)
+	_ = l.send(&protocol.Reset{Stream: id, Code: protocol.ResetUnknown, Reason: what})
 }
 
 // stream gives an open stream, or nil: frames of a stream that is done are dropped (§4.3).

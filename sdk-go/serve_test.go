@@ -218,7 +218,7 @@ func TestMessagesOfUnknownTypeAreRefusedByName(t *testing.T) {
 	known := h.open(protocol.Request{})
 	<-began
 	h.send(odd{61, byte(known.id)})
-	if m := expect[*protocol.Reset](known); m.Code != protocol.ResetUnknown || !strings.Contains(m.Reason, "type 61") {
+	if m := expect[*protocol.Reset](known); m.Code != protocol.ResetInternal || !strings.Contains(m.Reason, "type 61") {
 		t.Errorf("RESET is %+v", m)
 	}
 	expect[*protocol.Done](known)

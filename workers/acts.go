@@ -63,7 +63,7 @@ func (w *worker) onAct(t protocol.Type, stream uint32, payload []byte) (a *attem
 		return nil, 0, &protocol.LinkError{Expected: "READY before any act", Got: t.String()}
 	}
 	if stream != 0 {
-		if a, err = w.find(stream, t); err != nil {
+		if a, err = w.find(stream, t.String()); err != nil {
 			return nil, 0, err
 		}
 	}

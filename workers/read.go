@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -91,6 +90,9 @@ func (w *worker) readFrames() error {
 		} else {
 			err = w.onStream(&m, t, stream, payload)
 		}
+		if unknown, ok := err.(*protocol.UnknownError); ok {
+			err = w.onUnknown(unknown.What, stream)
+		}
 		if err != nil {
 			return err
 		}
@@ -134,7 +136,7 @@ func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
 	case protocol.TypeHello, protocol.TypeDrain:
 		return hostsOwn(t, 0)
 	default:
-		w.voice.say(hclog.Warn, "unknown message ignored", 0, "type", t.String())
+		return &protocol.UnknownError{What: t.String()}
 	}
 	return nil
 }
@@ -195,9 +197,9 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 	case protocol.TypeCall, protocol.TypeSwap:
 		return w.onCall(m, t, stream, payload)
 	default:
-		return w.onUnknown(t, stream)
+		return &protocol.UnknownError{What: t.String()}
 	}
-	a, err := w.find(stream, t)
+	a, err := w.find(stream, t.String())
 	if err != nil {
 		return err
 	}
@@ -224,8 +226,8 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 		}
 	case protocol.TypeReset:
 		if err = m.reset.Parse(payload); err == nil && a != nil {
-			if a.onReset(&m.reset); a.x.isEvent() && m.reset.Code == protocol.ResetUnknown {
-				flags = protocol.FlagDone // a worker that does not know the event owes none
+			if a.onReset(&m.reset); m.reset.Code == protocol.ResetUnknown {
+				flags = protocol.FlagDone // a worker that does not know what opened the stream owes none
 			}
 		}
 	case protocol.TypeDone:

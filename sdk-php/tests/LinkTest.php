@@ -113,7 +113,7 @@ final class LinkTest extends TestCase
         $host = FakeHost::serving(self::OK);
         $host->send([100, 0, 'x']);
         $host->send([60, 2, ['a']]);
-        self::assertSame([Frame::RESET, 2, Frame::CODE_UNKNOWN, 'type 60'], $host->next());
+        self::assertSame([Frame::RESET, 2, Frame::CODE_UNKNOWN, 'type 60, which this SDK does not know'], $host->next());
         self::assertStringContainsString('type 100', $host->logs[0][3]);
         self::assertSame('ok', $host->get()->body);
     }

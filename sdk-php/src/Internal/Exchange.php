@@ -201,7 +201,7 @@ final class Exchange
                     1 => 'the client has left',
                     2 => "the request's time is up",
                     3 => 'the drain deadline has passed',
-                    Frame::CODE_UNKNOWN => 'the host sent a message that this SDK does not know',
+                    Frame::CODE_INTERNAL => 'the request has failed',
                     default => "the host gave the request up (code {$message[2]})",
                 } . ($message[3] !== '' ? ": {$message[3]}" : '');
                 break;

@@ -62,6 +62,8 @@ final class Frame
     public const FLAG_BINARY = 4;
     public const FLAG_NOW = 8;
     public const FLAG_MORE = 16;
+    /** Flags up to this may be ignored; one above it makes the message an unknown one for whoever does not know it. */
+    public const FLAGS_IGNORED = 255;
 
     /** Whom an act is for (§10.2). */
     public const TO_SELF = 0;

@@ -343,7 +343,14 @@ final class Link
             } else {
                 $this->at = $end;
             }
-            $message = $this->codec->message($payload);
+            try {
+                $message = $this->codec->message($payload);
+            } catch (UnknownMessage $e) {
+                if (($reset = $this->unknown($e->name, $e->stream)) !== null) {
+                    return $reset;
+                }
+                continue;
+            }
             switch ($message[0]) {
                 case Frame::PING:
                     $this->send([Frame::PONG, 0, $message[2]]);
@@ -377,7 +384,11 @@ final class Link
                 case Frame::RESET:
                     return $message;
                 default:
-                    if (($reset = $this->unknown($message[0], $message[1])) !== null) {
+                    $name = Message::name($message[0]);
+                    if (isset(Message::NAMES[$message[0]])) {
+                        throw new LinkError('a message that hosts send', "$name on stream {$message[1]}", '4.6');
+                    }
+                    if (($reset = $this->unknown($name, $message[1])) !== null) {
                         return $reset;
                     }
             }
@@ -391,21 +402,20 @@ final class Link
      *
      * @return list<mixed>|null that RESET
      */
-    private function unknown(int $type, int $stream): ?array
+    private function unknown(string $name, int $stream): ?array
     {
-        $name = Message::name($type);
-        if (isset(Message::NAMES[$type])) {
-            throw new LinkError('a message that hosts send', "$name on stream $stream", '4.6');
-        }
+        $what = "$name, which this SDK does not know";
         if ($stream === 0) {
-            $this->send([Frame::LOG, 0, 'warn', "the host sent $name, which this SDK does not know; ignored"]);
+            $this->send([Frame::LOG, 0, 'warn', "ignored $what"]);
 
             return null;
         }
+        $code = Frame::CODE_UNKNOWN;
         if (($stream & 1) !== 0) {
+            $code = $stream > $this->opened ? Frame::CODE_UNKNOWN : Frame::CODE_INTERNAL;
             $this->opened = \max($this->opened, $stream);
         }
-        $this->send($reset = [Frame::RESET, $stream, Frame::CODE_UNKNOWN, $name]);
+        $this->send($reset = [Frame::RESET, $stream, $code, $what]);
 
         return $reset;
     }

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace WorkerHost\Internal;
 
 /** @internal The two ends disagree about the wire (SPEC.md §11.1); the link is over. */
-final class LinkError extends \RuntimeException
+class LinkError extends \RuntimeException
 {
     /** @param string $section of SPEC.md, if there is one to the point */
     public function __construct(string $expected, string $got, string $section = '')

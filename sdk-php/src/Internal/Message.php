@@ -96,6 +96,7 @@ final class Message
      *
      * @return list<mixed> the message with its defaults filled in; one of an unknown type as it came
      *
+     * @throws UnknownMessage if it has a critical flag
      * @throws LinkError
      */
     public static function check(array $message): array
@@ -125,6 +126,9 @@ final class Message
 
             return $message;
         }
+        if (isset($shape['flags']) && ($flags = self::flags($message)) > Frame::FLAGS_IGNORED) {
+            throw new UnknownMessage(self::name($type) . " with the flags $flags", $stream);
+        }
         $anywhere = $type === Frame::LOG || $type >= Frame::SEND && $type <= Frame::ACCEPT;
         if (!$anywhere && ($stream === 0) !== ($type < Frame::REQUEST)) {
             throw new LinkError(self::name($type) . ($stream === 0 ? ' on a stream above 0' : ' on stream 0'), "it on stream $stream", '2.2');
@@ -149,6 +153,23 @@ final class Message
         }
 
         return $message + $defaults;
+    }
+
+    /** All flags of a message that has some, those of a MESSAGE's `more` included; 0 if they are none. @param list<mixed> $message */
+    private static function flags(array $message): int
+    {
+        $all = [$message[2] ?? 0];
+        if ($message[0] === Frame::MESSAGE && \is_array($message[6] ?? null)) {
+            foreach ($message[6] as $later) {
+                $all[] = \is_array($later) ? $later[0] ?? 0 : 0;
+            }
+        }
+        $flags = 0;
+        foreach ($all as $some) {
+            $flags |= self::is('uint', $some) ? $some : 0;
+        }
+
+        return $flags;
     }
 
     /** The type's name in SPEC.md, or "type N". */
