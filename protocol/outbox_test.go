@@ -109,6 +109,23 @@ func TestControlFramesOvertakeQueuedData(t *testing.T) {
 	})
 }
 
+func TestACallKeepsItsPlaceBehindActs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &slowWriter{open: make(chan struct{})}
+		c := NewConn(nil, w)
+		c.Send(&Data{Stream: 1, Bytes: []byte("x")})
+		c.Send(&Join{Flags: FlagNow, Stream: 1, Groups: []string{"g"}})
+		c.Send(&Call{Stream: 2, Method: "count"})
+		c.Send(&Leave{Stream: 0, Connection: "c", Groups: []string{"g"}})
+		c.Send(&Swap{Stream: 4, Connection: "c"})
+		close(w.open)
+		c.Flush()
+		if got, want := strings.Join(w.told(t), ", "), "DATA 1, JOIN 1, CALL 2, LEAVE 0, SWAP 4"; got != want {
+			t.Errorf("%s went out, want %s", got, want)
+		}
+	})
+}
+
 func TestAHalfWrittenFrameEndsBeforeAnyOther(t *testing.T) {
 	whole := (&Data{Stream: 1, Bytes: []byte("some bytes")}).AppendFrame(nil)
 	for room := range len(whole) + 1 {
