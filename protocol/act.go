@@ -13,6 +13,12 @@ const actFlags = FlagDone | FlagBinary | FlagNow | FlagMore
 // MaxStaged is the most bytes of acts that a host keeps for a stream (SPEC.md §10.1).
 const MaxStaged = 64 << 20
 
+// What a connection has at most (SPEC.md §10.3), so that what travels with every event stays small.
+const (
+	MaxGroups = 1000
+	MaxName   = 1024 // bytes of a group's name, and of a user id
+)
+
 // Act is an act: a message that asks the host for something and has no answer.
 type Act interface {
 	Message

@@ -103,7 +103,7 @@ func withDefaults(t Type) Message {
 func elements(m Message) []any {
 	switch m := m.(type) {
 	case *Hello:
-		return []any{1, 0, list(m.Versions), m.Pool, m.Generation, m.Slot, m.MaxFrame, m.Window, m.Host, m.Dev}
+		return []any{1, 0, list(m.Versions), m.Pool, m.Generation, m.Slot, m.MaxFrame, m.Window, m.Host, m.Dev, list(m.Features), limitElements(m.Limits)}
 	case *Ready:
 		return []any{2, 0, m.Version, m.PID, m.SDK, m.Concurrency, list(m.Features), m.Window}
 	case *Failed:
@@ -118,7 +118,7 @@ func elements(m Message) []any {
 		return []any{7, 0, m.Deadline}
 	case *Request:
 		return []any{16, m.Stream, uint(m.Flags), m.Method, m.Target, m.Version, m.Scheme, m.Host, m.Remote, list(m.Headers), body(m.Body),
-			m.Length, formElements(m.Form), tlsElements(m.TLS), m.Attempt, m.ID, m.Local}
+			m.Length, formElements(m.Form), tlsElements(m.TLS), m.Attempt, m.ID, m.Local, m.Deadline}
 	case *Response:
 		var file any
 		if m.File != "" {
@@ -258,6 +258,14 @@ func entryElements(entries []Entry) []any {
 		l = append(l, e.Key, value(e.Value))
 	}
 	return l
+}
+
+func limitElements(all []Limit) []any {
+	elements := []any{}
+	for _, l := range all {
+		elements = append(elements, l.Name, l.Value)
+	}
+	return elements
 }
 
 // knownFlags are those that a message of m's type keeps; 0 if it has none.

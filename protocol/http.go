@@ -25,6 +25,9 @@ type Request struct {
 	Attempt int // 1, or 2 when another worker died with it; 0 is encoded as 1
 	ID      string
 	Local   string // what Remote has come to, "ip:port"; only for workers with the feature local
+	// Deadline is how many milliseconds the worker may be silent until the host gives the request up; 0 is not told. The pool sets it, for workers
+	// with the feature deadline.
+	Deadline int64
 }
 
 // Form is a parsed multipart/form-data body (SPEC.md §5.2).
@@ -89,6 +92,8 @@ func (*Inform) Type() Type { return TypeInform }
 func (m *Request) AppendFrame(b []byte) []byte {
 	n := 8
 	switch {
+	case m.Deadline != 0:
+		n = 16
 	case m.Local != "":
 		n = 15
 	case m.ID != "":
@@ -134,6 +139,9 @@ func (m *Request) AppendFrame(b []byte) []byte {
 	}
 	if n > 14 {
 		b = appendStr(b, m.Local)
+	}
+	if n > 15 {
+		b = appendInt(b, m.Deadline)
 	}
 	return endFrame(b, start)
 }
@@ -209,6 +217,9 @@ func (m *Request) Parse(payload []byte) error {
 	}
 	if f.next("local") {
 		m.Local = f.str()
+	}
+	if f.next("deadline") {
+		m.Deadline = f.long()
 	}
 	return f.end()
 }

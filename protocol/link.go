@@ -2,6 +2,8 @@
 
 package protocol
 
+import "fmt"
+
 // leastMaxFrame leaves room for 64 KiB of body and a head.
 const leastMaxFrame = 128 << 10
 
@@ -15,6 +17,42 @@ type Hello struct {
 	Window     int    // bytes of DATA that the worker may send on a new stream; 0 is encoded as the default
 	Host       string // name and version, for logs
 	Dev        bool   // error pages may show traces
+	Features   []string
+	Limits     []Limit
+}
+
+// Limit is a number that the host states in place of the one in SPEC.md.
+type Limit struct {
+	Name  string // one of the Limit constants, or unknown
+	Value int64  // not negative
+}
+
+// Names of limits (SPEC.md §3.6).
+const (
+	LimitCalls   = "calls"   // CALLs and SWAPs unanswered; [MaxCalls]
+	LimitActs    = "acts"    // bytes of acts that are kept for a stream; [MaxStaged]
+	LimitAhead   = "ahead"   // REQUESTs and MESSAGEs ahead; [MaxAhead]
+	LimitHeaders = "headers" // bytes of the headers of a response; [MaxHeaders]
+	LimitGroups  = "groups"  // of a connection; [MaxGroups]
+	LimitName    = "name"    // bytes of a group's name, and of a user id; [MaxName]
+)
+
+// Limits are those of this package, for a host that keeps to them.
+func Limits() []Limit {
+	return []Limit{
+		{LimitCalls, MaxCalls}, {LimitActs, MaxStaged}, {LimitAhead, MaxAhead},
+		{LimitHeaders, MaxHeaders}, {LimitGroups, MaxGroups}, {LimitName, MaxName},
+	}
+}
+
+// Limit gives the limit that the host states, or else otherwise, the one of SPEC.md. It is at most 2^31-1.
+func (m *Hello) Limit(name string, otherwise int) int {
+	for _, l := range m.Limits {
+		if l.Name == name {
+			return int(min(l.Value, maxUint))
+		}
+	}
+	return otherwise
 }
 
 // Ready is a worker's word that it can take requests (SPEC.md §3.3).
@@ -97,7 +135,7 @@ func begin(b []byte, t Type, stream uint32, elements int) []byte {
 // AppendFrame implements [Message].
 func (m *Hello) AppendFrame(b []byte) []byte {
 	start := len(b)
-	b = begin(b, TypeHello, 0, 8)
+	b = begin(b, TypeHello, 0, 10)
 	b = appendArray(b, len(m.Versions))
 	for _, v := range m.Versions {
 		b = appendInt(b, int64(v))
@@ -109,6 +147,11 @@ func (m *Hello) AppendFrame(b []byte) []byte {
 	b = appendInt(b, int64(or(m.Window, DefaultWindow)))
 	b = appendStr(b, m.Host)
 	b = appendBool(b, m.Dev)
+	b = appendPairs(b, m.Features)
+	b = appendArray(b, 2*len(m.Limits))
+	for _, l := range m.Limits {
+		b = appendInt(appendStr(b, l.Name), l.Value)
+	}
 	return endFrame(b, start)
 }
 
@@ -142,7 +185,25 @@ func (m *Hello) Parse(payload []byte) error {
 	if f.next("dev") {
 		m.Dev = f.bool()
 	}
+	if f.next("features") {
+		m.Features = f.strings(nil)
+	}
+	if f.next("limits") {
+		m.Limits = f.limits()
+	}
 	return f.end()
+}
+
+func (f *fields) limits() (all []Limit) {
+	start := f.pos
+	n := f.array()
+	if n%2 != 0 {
+		f.fail(start, "a list of names and numbers", fmt.Sprintf("an odd number of elements, %d,", n))
+	}
+	for ; n > 0 && f.err == nil; n -= 2 {
+		all = append(all, Limit{Name: f.str(), Value: f.long()})
+	}
+	return all
 }
 
 // AppendFrame implements [Message].

@@ -13,8 +13,8 @@ import (
 )
 
 var (
-	// ErrTooMuch says that what a handler has asked for exceeds the 64 MiB that may wait for its return.
-	ErrTooMuch = errors.New("sdk: more than 64 MiB wait for this handler to return: send less, or with Now()")
+	// ErrTooMuch says that what a handler has asked for exceeds what the host lets wait for its return: 64 MiB, unless it states another limit.
+	ErrTooMuch = errors.New("sdk: more than the host keeps waits for this handler to return: send less, or with Now()")
 	// ErrTooLong says that the names in one act do not fit into a frame.
 	ErrTooLong = errors.New("sdk: these names are too long for one frame: name fewer of them at a time")
 	// ErrDatagram says that a datagram belongs to no connection.
@@ -130,7 +130,7 @@ func (s *stream) stageLocked(flags protocol.Flags, make act) error {
 		return err
 	}
 	s.acts.frames = b
-	if s.acts.size += cost; s.acts.size > protocol.MaxStaged {
+	if s.acts.size += cost; s.acts.size > s.link.maxActs {
 		s.acts.rollback(before)
 		return ErrTooMuch
 	}
@@ -214,18 +214,18 @@ func (s *stream) sendDone(staged []byte, m protocol.Message) error {
 	return s.link.send(frames(m.AppendFrame(staged)))
 }
 
-func checkGroups(groups []string) error {
+func (l *link) checkGroups(groups []string) error {
 	for _, g := range groups {
-		if g == "" || len(g) > 1024 {
-			return fmt.Errorf("sdk: a group's name is 1 to 1024 bytes, and this one %d", len(g))
+		if g == "" || len(g) > l.maxName {
+			return fmt.Errorf("sdk: a group's name is 1 to %d bytes, and this one %d", l.maxName, len(g))
 		}
 	}
 	return nil
 }
 
-func checkUID(uid string) error {
-	if len(uid) > 1024 {
-		return fmt.Errorf("sdk: a user id is at most 1024 bytes, and this one %d", len(uid))
+func (l *link) checkUID(uid string) error {
+	if len(uid) > l.maxName {
+		return fmt.Errorf("sdk: a user id is at most %d bytes, and this one %d", l.maxName, len(uid))
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func benchmarkHello(b *testing.B, atOnce int) {
 	}
 	request := &protocol.Request{
 		Flags: protocol.FlagEnd, Method: "GET", Target: "/", Version: "1.1", Scheme: "http", Host: "127.0.0.1:8080", Remote: "127.0.0.1:50000",
-		Headers: []string{"Accept", "*/*", "User-Agent", "wrk"}, ID: "1",
+		Headers: []string{"Accept", "*/*", "User-Agent", "wrk"}, ID: "1", Deadline: 30_000,
 	}
 	sent := 0
 	send := func() {

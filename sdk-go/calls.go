@@ -1,4 +1,4 @@
-// Calls: questions to the host, and their answers (SPEC.md §10.4). Any number of goroutines may ask; at most 64 questions are unanswered at a time.
+// Calls: questions to the host, and their answers (SPEC.md §10.4). Any number of goroutines may ask; as many are unanswered at a time as the host takes.
 
 package sdk
 
@@ -20,8 +20,9 @@ type calls struct {
 	waiting map[uint32]chan protocol.Result
 }
 
-func newCalls() calls {
-	return calls{slots: make(chan struct{}, protocol.MaxCalls), waiting: make(map[uint32]chan protocol.Result)}
+// newCalls has room for most unanswered questions (§10.5).
+func newCalls(most int) calls {
+	return calls{slots: make(chan struct{}, most), waiting: make(map[uint32]chan protocol.Result)}
 }
 
 // call sends a question on a stream of its own, and waits for the answer, for ctx, or for the link's end.

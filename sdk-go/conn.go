@@ -112,7 +112,7 @@ func (c *Conn) change(act func(stream uint32, name string) protocol.Message, don
 
 // Join puts the connection into groups. There is no need to create one.
 func (c *Conn) Join(groups ...string) error {
-	if err := checkGroups(groups); err != nil {
+	if err := c.l.checkGroups(groups); err != nil {
 		return err
 	}
 	return c.change(func(stream uint32, name string) protocol.Message {
@@ -129,7 +129,7 @@ func (c *Conn) Join(groups ...string) error {
 
 // Leave takes the connection out of groups.
 func (c *Conn) Leave(groups ...string) error {
-	if err := checkGroups(groups); err != nil {
+	if err := c.l.checkGroups(groups); err != nil {
 		return err
 	}
 	return c.change(func(stream uint32, name string) protocol.Message {
@@ -141,7 +141,7 @@ func (c *Conn) Leave(groups ...string) error {
 
 // BindUser binds the connection to a user in place of the one that it had; "" unbinds. A user may have any number of connections.
 func (c *Conn) BindUser(uid string) error {
-	if err := checkUID(uid); err != nil {
+	if err := c.l.checkUID(uid); err != nil {
 		return err
 	}
 	return c.change(func(stream uint32, name string) protocol.Message {

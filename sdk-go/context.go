@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -66,6 +67,7 @@ type requestContext struct {
 	s       *stream
 	attempt int
 	id      string
+	by      time.Time // when the host gives it up if nothing of the response has come; zero if that is not told
 }
 
 // Value implements [context.Context].
@@ -112,6 +114,18 @@ func RequestID(ctx context.Context) string {
 		return s.ctx.id
 	}
 	return ""
+}
+
+// AnswerBy tells by when a request's handler has to have begun its response: the host, whose request_timeout it is, gives the request up then, and
+// cancels ctx with [ErrTimeout]. It counts from when the worker got the request. Whatever goes either way, a piece of the body or of the response, gives
+// the handler as much time anew, so that it bounds no upload and no stream. ok is false if the host has no such time, or ctx is not that of a request.
+//
+// ctx.Deadline does not tell it: a context's deadline can't move, and a child that [context.WithTimeout] makes with a later one would never end.
+func AnswerBy(ctx context.Context) (by time.Time, ok bool) {
+	if s, is := ctx.Value(streamKey{}).(*stream); is {
+		by = s.ctx.by
+	}
+	return by, !by.IsZero()
 }
 
 // Attempt gives 1, or 2 if another worker died of, or with, this request or event; 0 if ctx is neither's.

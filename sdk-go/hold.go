@@ -35,10 +35,10 @@ func Hold(w http.ResponseWriter, r *http.Request, o HoldOptions) error {
 	if own == nil {
 		return ErrNoHost
 	}
-	if err := checkGroups(o.Groups); err != nil {
+	if err := own.s.link.checkGroups(o.Groups); err != nil {
 		return err
 	}
-	if err := checkUID(o.UID); err != nil {
+	if err := own.s.link.checkUID(o.UID); err != nil {
 		return err
 	}
 	if o.Timeout < 0 {

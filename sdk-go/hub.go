@@ -96,7 +96,7 @@ func (h Hub) hangUp(to protocol.Audience, names []string, code int, reason strin
 
 // Join puts a connection into groups.
 func (h Hub) Join(id string, groups ...string) error {
-	if err := checkGroups(groups); err != nil {
+	if err := h.l.checkGroups(groups); err != nil {
 		return err
 	}
 	return h.change(id, func(stream uint32) protocol.Message {
@@ -106,7 +106,7 @@ func (h Hub) Join(id string, groups ...string) error {
 
 // Leave takes a connection out of groups.
 func (h Hub) Leave(id string, groups ...string) error {
-	if err := checkGroups(groups); err != nil {
+	if err := h.l.checkGroups(groups); err != nil {
 		return err
 	}
 	return h.change(id, func(stream uint32) protocol.Message {
@@ -116,7 +116,7 @@ func (h Hub) Leave(id string, groups ...string) error {
 
 // BindUser binds a connection to a user in place of the one that it had; "" unbinds.
 func (h Hub) BindUser(id, uid string) error {
-	if err := checkUID(uid); err != nil {
+	if err := h.l.checkUID(uid); err != nil {
 		return err
 	}
 	return h.change(id, func(stream uint32) protocol.Message {

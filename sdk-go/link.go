@@ -21,6 +21,8 @@ type link struct {
 	window      int // bytes of DATA that we may send on a new stream
 	chunk       int // bytes of body that we put into one frame
 	maxFrame    int // bytes of payload
+	maxActs     int // bytes of acts that the host keeps for a stream
+	maxName     int // bytes of a group's name, and of a user id
 	concurrency int
 	features    []string // for READY
 
@@ -54,9 +56,11 @@ func newLink(conn *protocol.Conn, hello *protocol.Hello, handler http.Handler, o
 		window:      hello.Window,
 		chunk:       max(1, min(protocol.MaxData, hello.MaxFrame-frameRoom)),
 		maxFrame:    hello.MaxFrame,
+		maxActs:     hello.Limit(protocol.LimitActs, protocol.MaxStaged),
+		maxName:     hello.Limit(protocol.LimitName, protocol.MaxName),
 		events:      o.events,
 		concurrency: o.concurrency,
-		calls:       newCalls(),
+		calls:       newCalls(max(1, hello.Limit(protocol.LimitCalls, protocol.MaxCalls))),
 		spare:       make(chan *stream),
 		leave:       make(chan struct{}),
 		over:        make(chan struct{}),

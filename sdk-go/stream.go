@@ -5,6 +5,7 @@ package sdk
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -40,6 +41,9 @@ var requests = sync.Pool{New: func() any { return new(protocol.Request) }}
 func newStream(l *link, m *protocol.Request) *stream {
 	s := newBareStream(l, m.Stream, m.Attempt, m.ID)
 	s.opening = m
+	if 0 < m.Deadline && m.Deadline < math.MaxInt64/int64(time.Millisecond) {
+		s.ctx.by = time.Now().Add(time.Duration(m.Deadline) * time.Millisecond)
+	}
 	s.body.open(s, m)
 	s.response = response{s: s, length: -1, isHead: m.Method == http.MethodHead}
 	return s

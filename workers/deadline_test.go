@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,5 +92,62 @@ func TestAShorterDeadlineCountsForThoseThatWait(t *testing.T) {
 			}
 		}
 		follow(r)
+	})
+}
+
+// A worker is told how long it may be silent if it asks for that, and if the time is not that of its start (SPEC.md §7.2).
+func TestWhoAsksIsToldTheRequestTimeout(t *testing.T) {
+	for name, c := range map[string]struct {
+		features []string
+		timeout  time.Duration
+		want     []int64 // of a warm-up, and of a request
+	}{
+		"asks":                 {[]string{"deadline"}, 30 * time.Second, []int64{0, 30_000}},
+		"does not":             {nil, 30 * time.Second, []int64{0, 0}},
+		"asks in vain":         {[]string{"deadline"}, 0, []int64{0, 0}},
+		"asks, and it is less": {[]string{"deadline"}, 300 * time.Microsecond, []int64{0, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var told []int64
+				p, _ := newFakePool(t, Settings{Workers: 1, RequestTimeout: c.timeout, Warmup: []*protocol.Request{get("/warm")}}, func(int) script {
+					return func(w *fakeWorker) {
+						w.features = c.features
+						serve(1, func(w *fakeWorker, r *protocol.Request) {
+							told = append(told, r.Deadline)
+							w.answer(r, "well")
+						})(w)
+					}
+				})
+				defer p.Stop(context.Background())
+				ready()
+				s, _ := submit(p, "GET", "/")
+				if s.result(); !slices.Equal(told, c.want) {
+					t.Errorf("the worker was told %v, want %v", told, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestHelloStatesTheHostsLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := make(chan *protocol.Hello, 1)
+		p, _ := newFakePool(t, Settings{Workers: 1}, func(int) script {
+			return func(w *fakeWorker) {
+				serve(1, generationWorker)(w)
+				told <- w.hello
+			}
+		})
+		ready()
+		p.Stop(context.Background())
+		hello := <-told
+		for name, want := range map[string]int{
+			"calls": 64, "acts": 64 << 20, "ahead": 8, "headers": 256 << 10, "groups": 1000, "name": 1024, "wings": -1,
+		} {
+			if got := hello.Limit(name, -1); got != want {
+				t.Errorf("%s is %d, want %d", name, got, want)
+			}
+		}
 	})
 }

@@ -57,6 +57,11 @@ func (w *worker) open(a *attempt) bool {
 	w.streams[a.id] = a
 	r := a.x.request
 	r.SetStream(a.id)
+	if q, ok := r.(*protocol.Request); ok {
+		if q.Deadline = w.patience; a.x.warming {
+			q.Deadline = 0 // start_timeout is its bound
+		}
+	}
 
 	a.mu.Lock() // until REQUEST is on its way: the sink may have heard of the stream already, and DATA must not go before it
 	defer a.mu.Unlock()

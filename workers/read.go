@@ -173,6 +173,9 @@ func (w *worker) onReady(payload []byte) error {
 		w.concurrency = min(w.concurrency, limit)
 	}
 	w.readsAhead = ready.Concurrency == 1 && ready.Has(aheadFeature) // not one that we hold to 1: it would begin them all at once
+	if limit := w.gen.settings.RequestTimeout; limit > 0 && ready.Has(deadlineFeature) {
+		w.patience = max(1, limit.Milliseconds())
+	}
 	w.greeted = true
 	if len(w.gen.settings.Warmup) == 0 {
 		w.boot(nil)

@@ -162,5 +162,6 @@ func (s *Settings) hello(g *generation, slot int) *protocol.Hello {
 	return &protocol.Hello{
 		Versions: []int{protocol.Version}, Pool: s.Name, Generation: g.number, Slot: slot,
 		MaxFrame: protocol.MaxFrame, Window: protocol.DefaultWindow, Host: s.Host, Dev: s.Dev,
+		Limits: protocol.Limits(),
 	}
 }

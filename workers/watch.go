@@ -9,6 +9,9 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
+// deadlineFeature is of workers that want to know when a request times out (SPEC.md §7.2).
+const deadlineFeature = "deadline"
+
 const (
 	pingEvery   = 10 * time.Second // of silence
 	pingTimeout = 10 * time.Second

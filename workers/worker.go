@@ -32,6 +32,7 @@ type worker struct {
 	bootErr  error
 	bootTime time.Duration
 	ready    protocol.Ready // from booted on
+	patience int64          // what REQUEST's deadline says, in milliseconds; from booted on
 	bootOnce sync.Once
 
 	drained chan struct{} // closed when it is draining and holds no lease

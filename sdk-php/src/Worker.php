@@ -279,7 +279,7 @@ final class Worker
         if (!\in_array(Frame::VERSION, $hello[2], true)) {
             $this->fail('no protocol version in common: the host speaks ' . \implode(', ', $hello[2]) . ', this SDK speaks ' . Frame::VERSION . '; update the older one', '');
         }
-        $this->link->maxFrame = $hello[6];
+        $this->link->greet($hello);
         $this->window = $hello[7];
         $this->dev = $hello[9];
         $this->place = new Place($hello[3], $hello[4], $hello[5], $hello[8], $hello[9]);
@@ -335,7 +335,7 @@ final class Worker
             $this->globals->restore();
         }
         $sdk = 'php/' . self::VERSION . ' (PHP ' . \PHP_VERSION . ')';
-        $features = ['forms', 'ahead', ...$this->events->features()];
+        $features = ['forms', 'ahead', 'deadline', ...$this->events->features()];
         if ($this->wantsGlobals || $this->handler instanceof Handler) {
             $features[] = 'local'; // for SERVER_ADDR
         }

@@ -21,7 +21,7 @@ final class LinkTest extends TestCase
         self::assertSame(['one', 'two'], array_column($host->logs, 3));
         self::assertSame([Frame::READY, 0, 1, $host->pid], array_slice($ready, 0, 4));
         self::assertStringStartsWith('php/', $ready[4]);
-        self::assertSame([1, \extension_loaded('pcntl') ? ['forms', 'ahead', 'backtrace'] : ['forms', 'ahead'], 262144], array_slice($ready, 5));
+        self::assertSame([1, \extension_loaded('pcntl') ? ['forms', 'ahead', 'deadline', 'backtrace'] : ['forms', 'ahead', 'deadline'], 262144], array_slice($ready, 5));
         self::assertSame(0, $host->end());
     }
 
@@ -116,6 +116,34 @@ final class LinkTest extends TestCase
         self::assertSame([Frame::RESET, 2, Frame::CODE_UNKNOWN, 'type 60, which this SDK does not know'], $host->next());
         self::assertStringContainsString('type 100', $host->logs[0][3]);
         self::assertSame('ok', $host->get()->body);
+    }
+
+    public function testTheHostsLimitsHoldInPlaceOfThoseOfTheText(): void
+    {
+        $host = FakeHost::serving(
+            '$worker = Worker::create(); $worker->onRequest(function (Request $r) use ($worker) {
+                try { $worker->connections()->sendToAll("more than that"); } catch (LengthException $e) { return $e->getMessage(); }
+            })->run();',
+            limits: ['acts', 16, 'acts', 1000],
+        );
+        self::assertStringContainsString('up to 16 bytes of it', $host->get()->body);
+
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { while (!$r->isCancelled()) usleep(1000); })->run();', limits: ['ahead', 1]);
+        $host->request();
+        $host->request();
+        $host->request();
+        self::assertSame(1, $host->end());
+        self::assertStringContainsString('expected 1 REQUESTs ahead at the most, got REQUEST 5', $host->log());
+    }
+
+    public function testARequestTellsHowMuchTimeIsLeftToBeginItsAnswer(): void
+    {
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { $a = $r->timeLeft(); usleep(20000); return [$a, $r->timeLeft()]; })->run();');
+        self::assertSame('[null,null]', $host->get()->body);
+        [$at, $later] = json_decode($host->get(more: [0, null, null, 1, '', '', 30000])->body);
+        self::assertTrue($at > 25 && $at <= 30 && $later <= $at - 0.02 && $later > 20, "$at, then $later");
+        self::assertEquals(0, json_decode($host->get(more: [0, null, null, 1, '', '', 1])->body)[1]);
+        self::assertNull(\WorkerHost\Http\Request::create('GET', '/')->timeLeft());
     }
 
     /** @return iterable<string, array{string, string}> */

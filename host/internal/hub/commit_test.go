@@ -55,8 +55,8 @@ func TestACommitIsAllOrNothing(t *testing.T) {
 		"a reason that is not text":        &protocol.Hangup{Code: 1000, Reason: "\xff"},
 		"an ACCEPT without an OPEN":        &protocol.Accept{},
 		"a group without a name":           &protocol.Join{Groups: []string{"fine", ""}},
-		"a user id beyond any reason":      &protocol.Bind{UID: strings.Repeat("u", maxName+1)},
-		"one group too many":               &protocol.Join{Groups: manyNames(maxGroups + 1)},
+		"a user id beyond any reason":      &protocol.Bind{UID: strings.Repeat("u", protocol.MaxName+1)},
+		"one group too many":               &protocol.Join{Groups: manyNames(protocol.MaxGroups + 1)},
 		"another's session, beyond limits": &protocol.Set{Connection: "other", Set: []protocol.Entry{{Key: "k", Value: large}}},
 	} {
 		s := newScene(t)

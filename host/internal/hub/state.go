@@ -22,23 +22,17 @@ type state struct {
 
 var blank = new(state)
 
-// Limits of SPEC.md §10.3, so that what travels with every event stays small.
-const (
-	maxName   = 1024 // bytes of a group's name, and of a user id
-	maxGroups = 1000
-)
-
 // join gives st with the groups that it does not have yet at its end. h.mu is held.
 func (h *Hub) join(st *state, names []string) (*state, error) {
 	next := st
 	for _, name := range names {
 		switch {
-		case name == "" || len(name) > maxName:
-			return nil, fmt.Errorf("joining a group whose name has %d bytes: 1 to %d are possible", len(name), maxName)
+		case name == "" || len(name) > protocol.MaxName:
+			return nil, fmt.Errorf("joining a group whose name has %d bytes: 1 to %d are possible", len(name), protocol.MaxName)
 		case slices.Contains(next.groups, name):
 			continue
-		case len(next.groups) >= maxGroups:
-			return nil, fmt.Errorf("joining the group %q: the connection is in %d groups, and can't be in more", name, maxGroups)
+		case len(next.groups) >= protocol.MaxGroups:
+			return nil, fmt.Errorf("joining the group %q: the connection is in %d groups, and can't be in more", name, protocol.MaxGroups)
 		}
 		if next == st {
 			copied := *st
@@ -73,8 +67,8 @@ func leave(st *state, names []string) *state {
 }
 
 func bind(st *state, uid string) (*state, error) {
-	if len(uid) > maxName {
-		return nil, fmt.Errorf("binding to a user id of %d bytes: at most %d are possible", len(uid), maxName)
+	if len(uid) > protocol.MaxName {
+		return nil, fmt.Errorf("binding to a user id of %d bytes: at most %d are possible", len(uid), protocol.MaxName)
 	}
 	if uid == st.uid {
 		return st, nil

@@ -48,6 +48,8 @@ final class Request
     /** @var array<string, mixed> */
     private array $attributes = [];
     private ?Body $body = null;
+    /** When it began, in nanoseconds; 0 where no deadline counts from it. */
+    private readonly int $begun;
 
     /**
      * @internal
@@ -62,6 +64,7 @@ final class Request
         $this->scheme = $message[6];
         $this->host = $message[7];
         $this->remoteAddress = $message[8];
+        $this->begun = $message[17] > 0 ? \hrtime(true) : 0;
     }
 
     /**
@@ -89,7 +92,7 @@ final class Request
         $parsed = $form === null && $files === [] ? null : [$fields, []];
         $request = new self(
             [Frame::REQUEST, 1, Frame::FLAG_END, $method, $target, '1.1', $scheme, $host, $remoteAddress, Headers::pairs($headers), $body,
-                \strlen($body), $parsed, null, 1, '', ''],
+                \strlen($body), $parsed, null, 1, '', '', 0],
             null,
         );
         $request->body = new Body($body);
@@ -108,7 +111,7 @@ final class Request
         [$method, $target, $version, $scheme, $host, $remote, $headers, $tls, $id] = $open[4];
         $request = new self(
             [Frame::REQUEST, $open[1], Frame::FLAG_END, $method, $target, $version, $scheme, $host, $remote, $headers,
-                null, 0, null, $tls, $open[3], $id, ''],
+                null, 0, null, $tls, $open[3], $id, '', 0],
             null,
         );
         $request->body = new Body('');
@@ -200,6 +203,18 @@ final class Request
     public function isCancelled(): bool
     {
         return $this->exchange !== null && !$this->exchange->wanted();
+    }
+
+    /**
+     * How many seconds are left to begin the answer, at least 0: then the host, whose `request_timeout` it is, gives the request up. null if
+     * it has no such time.
+     *
+     * Whatever goes either way, a piece of the body or of the response, starts that time anew, which this does not follow: so it is for
+     * handlers that answer when they are done, to bound what they wait for, and says nothing once an upload or a stream is under way.
+     */
+    public function timeLeft(): ?float
+    {
+        return $this->begun === 0 ? null : \max(0.0, $this->message[17] / 1000 - (\hrtime(true) - $this->begun) / 1e9);
     }
 
     /**

@@ -87,9 +87,10 @@ final class Acts
 
             return;
         }
-        if (\strlen($this->staged) + \strlen($frames) > Frame::MAX_STAGED) {
-            throw new \LengthException('What a handler sends and does waits until it returns, up to ' . (Frame::MAX_STAGED >> 20)
-                . ' MiB of it; this is more. Send less, or with now: true, which does not wait');
+        if (\strlen($this->staged) + \strlen($frames) > $link->maxActs) {
+            $most = $link->maxActs < 1 << 20 ? "{$link->maxActs} bytes" : ($link->maxActs >> 20) . ' MiB';
+            throw new \LengthException("What a handler sends and does waits until it returns, up to $most"
+                . ' of it; this is more. Send less, or with now: true, which does not wait');
         }
         // The length, the array, the type and the stream stand before the flags.
         $this->flags = \strlen($this->staged) + $last + 6

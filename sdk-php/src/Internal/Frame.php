@@ -21,7 +21,7 @@ final class Frame
     public const MAX_DATA = 65536;
     public const WINDOW_SIZE = 262144;
     public const MAX_WINDOW = 2147483647;
-    /** How many requests can be handed ahead (§4.5). */
+    /** How many requests can be handed ahead (§4.5), unless HELLO says otherwise. */
     public const MAX_AHEAD = 8;
 
     public const HELLO = 1;
@@ -72,7 +72,7 @@ final class Frame
     public const TO_GROUPS = 3;
     public const TO_ALL = 4;
 
-    /** The most bytes of acts that a host keeps for a stream (§10.1). */
+    /** The most bytes of acts that a host keeps for a stream (§10.1), unless HELLO says otherwise. */
     public const MAX_STAGED = 67108864;
 
     /** Codes of RESET (§7.1). */

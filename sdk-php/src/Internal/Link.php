@@ -24,6 +24,9 @@ final class Link
     /** Set once the host is gone: it reads no more, or its end came without a DRAIN before it, after which what is at hand may be finished (§8.3). */
     public bool $lost = false;
     public int $maxFrame = Frame::MAX;
+    /** The most bytes of acts for a stream, and the most requests ahead (§3.6). */
+    public int $maxActs = Frame::MAX_STAGED;
+    private int $maxAhead = Frame::MAX_AHEAD;
     /** Set once the two ends disagree. Kept because user code may catch what is thrown in its midst, and nothing is read after it (§11.1). */
     private ?LinkError $broken = null;
 
@@ -56,6 +59,19 @@ final class Link
         // Frames are read whole and written whole; PHP's own buffers would only copy them once more.
         \stream_set_read_buffer($in, 0);
         \stream_set_write_buffer($out, 0);
+    }
+
+    /** Takes what the host states in HELLO. @param list<mixed> $hello */
+    public function greet(array $hello): void
+    {
+        $this->maxFrame = $hello[6];
+        for ($i = \count($hello[11]) - 2; $i >= 0; $i -= 2) { // of two with the same name the first counts
+            match ($hello[11][$i]) {
+                'acts' => $this->maxActs = $hello[11][$i + 1],
+                'ahead' => $this->maxAhead = $hello[11][$i + 1],
+                default => null, // not of interest here
+            };
+        }
     }
 
     /** Writes bytes as they are: the magic, or frames made by frame(). */
@@ -185,8 +201,8 @@ final class Link
      */
     public function hold(array $request): void
     {
-        if (\count($this->ahead) >= Frame::MAX_AHEAD) {
-            throw $this->fail(new LinkError(Frame::MAX_AHEAD . ' REQUESTs ahead at the most', "REQUEST {$request[1]}"));
+        if (\count($this->ahead) >= $this->maxAhead) {
+            throw $this->fail(new LinkError("{$this->maxAhead} REQUESTs ahead at the most", "REQUEST {$request[1]}", '4.5'));
         }
         $this->ahead[] = $request;
     }

@@ -29,7 +29,7 @@ final class Message
     private const SHAPES = [
         Frame::HELLO => [
             'versions' => 'uints', 'pool' => 'str', 'generation' => 'long', 'slot' => 'uint', 'max_frame' => 'frame', 'window' => 'count',
-            'host' => 'str', 'dev' => 'bool',
+            'host' => 'str', 'dev' => 'bool', 'features' => 'strs', 'limits' => 'limits',
         ],
         Frame::READY => [
             'version' => 'uint', 'pid' => 'uint', 'sdk' => 'str', 'concurrency' => 'count', 'features' => 'strs', 'window' => 'count',
@@ -42,7 +42,7 @@ final class Message
         Frame::REQUEST => [
             'flags' => 'uint', 'method' => 'str', 'target' => 'str', 'version' => 'str', 'scheme' => 'str', 'host' => 'str', 'remote' => 'str',
             'headers' => 'pairs', 'body' => 'body?', 'length' => 'length', 'form' => 'form?', 'tls' => 'tls?',
-            'attempt' => 'count', 'id' => 'str', 'local' => 'str',
+            'attempt' => 'count', 'id' => 'str', 'local' => 'str', 'deadline' => 'long',
         ],
         Frame::RESPONSE => ['flags' => 'uint', 'status' => 'uint', 'headers' => 'pairs', 'body' => 'body?', 'file' => 'str?', 'hold' => 'hold?'],
         Frame::INFORM => ['status' => 'uint', 'headers' => 'pairs'],
@@ -68,12 +68,12 @@ final class Message
 
     /** What a sender may leave out, by position. All before the first of them has to be there. */
     private const DEFAULTS = [
-        Frame::HELLO => [6 => Frame::MAX, Frame::WINDOW_SIZE, '', false],
+        Frame::HELLO => [6 => Frame::MAX, Frame::WINDOW_SIZE, '', false, [], []],
         Frame::READY => [5 => 1, [], Frame::WINDOW_SIZE],
         Frame::FAILED => [3 => ''],
         Frame::LOG => [4 => null],
         Frame::DRAIN => [2 => 0],
-        Frame::REQUEST => [10 => null, -1, null, null, 1, '', ''],
+        Frame::REQUEST => [10 => null, -1, null, null, 1, '', '', 0],
         Frame::RESPONSE => [5 => null, null, null],
         Frame::DATA => [4 => null],
         Frame::RESET => [3 => ''],
@@ -195,6 +195,7 @@ final class Message
             'pairs?' => $value === null || \is_array($value) && self::pairs($value),
             'strs' => \is_array($value) && \array_is_list($value) && self::all('str', $value),
             'uints' => \is_array($value) && \array_is_list($value) && self::all('uint', $value),
+            'limits' => \is_array($value) && self::limits($value),
             'tls?' => $value === null || self::tuple($value, ['str', 'str', 'str', 'str']),
             'form?' => $value === null || self::tuple($value, ['pairs', 'files']),
             'files' => \is_array($value) && \array_is_list($value) && self::all('file', $value),
@@ -219,6 +220,21 @@ final class Message
         }
         foreach ($pairs as $text) {
             if (!\is_string($text)) {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /** Names and numbers by turns (§3.6). @param array<mixed> $limits */
+    private static function limits(array $limits): bool
+    {
+        if ((\count($limits) & 1) !== 0 || !\array_is_list($limits)) {
+            return false;
+        }
+        foreach ($limits as $at => $value) {
+            if (!self::is(($at & 1) === 0 ? 'str' : 'long', $value)) {
                 return false;
             }
         }

@@ -73,11 +73,11 @@ final class FakeHost
         $this->pid = proc_get_status($process)['pid'];
     }
 
-    /** Starts a worker and brings it to READY. @param list<string> $php */
-    public static function serving(string $code, bool $announced = true, array $php = self::PHP, bool $dev = false, int $window = 262144, ?string $directory = null): self
+    /** Starts a worker and brings it to READY. @param list<string> $php @param list<string|int> $limits */
+    public static function serving(string $code, bool $announced = true, array $php = self::PHP, bool $dev = false, int $window = 262144, ?string $directory = null, array $limits = []): self
     {
         $host = new self($code, $announced, $php, $directory);
-        $host->hello($dev, $window);
+        $host->hello($dev, $window, limits: $limits);
         $host->ready = $host->next();
         if ($host->ready[0] !== Frame::READY) {
             throw new \RuntimeException('no READY but ' . json_encode($host->ready) . "\n" . $host->log());
@@ -86,9 +86,9 @@ final class FakeHost
         return $host;
     }
 
-    public function hello(bool $dev = false, int $window = 262144, array $versions = [1]): void
+    public function hello(bool $dev = false, int $window = 262144, array $versions = [1], array $limits = []): void
     {
-        $this->send([Frame::HELLO, 0, $versions, 'test', 1, 0, Frame::MAX, $window, 'fake', $dev]);
+        $this->send([Frame::HELLO, 0, $versions, 'test', 1, 0, Frame::MAX, $window, 'fake', $dev, ['unknown'], ['unknown', 1, ...$limits]]);
     }
 
     public function __destruct()
