@@ -109,7 +109,8 @@ func (c *Conn) ReadMagic() (stray []byte, err error) {
 	for {
 		have := c.buf[c.start:c.end]
 		if len(stray) == 0 && c.bare(have) {
-			return nil, &LinkError{Expected: "the magic before the first frame", Got: "frames without the magic, beginning with " + Type(have[lengthSize+1]).String(), Section: "1.2"}
+			first := Type(have[lengthSize+1])
+			return nil, noMagic("the magic before the first frame", "frames without the magic, beginning with "+first.String())
 		}
 		if i := bytes.Index(have, []byte(Magic)); i >= 0 {
 			stray = append(stray, have[:i]...)
@@ -128,7 +129,7 @@ func (c *Conn) ReadMagic() (stray []byte, err error) {
 		if err := c.fill(); err != nil {
 			stray = append(stray, c.buf[c.start:c.end]...)
 			if len(stray) > 0 && errors.Is(err, io.EOF) {
-				err = &LinkError{Expected: "the worker's magic", Got: "other output and then the end", Section: "1.2", NoFrame: true, Bytes: clip(stray)}
+				err = noMagic("the worker's magic", "other output and then the end", stray...)
 			}
 			return stray, err
 		}
@@ -136,10 +137,15 @@ func (c *Conn) ReadMagic() (stray []byte, err error) {
 }
 
 func tooMuchStray(stray []byte) error {
-	return &LinkError{Expected: "the worker's magic within " + strconv.Itoa(MaxStray) + " bytes", Got: "other output", Section: "1.2", NoFrame: true, Bytes: clip(stray)}
+	return noMagic("the worker's magic within "+strconv.Itoa(MaxStray)+" bytes", "other output", stray...)
 }
 
-// bare says that b, the first of a worker's output, is a frame that a worker may begin with, and no text: its author does not know of the magic.
+func noMagic(want, got string, stray ...byte) error {
+	return &LinkError{Expected: want, Got: got, Section: "1.2", NoFrame: len(stray) > 0, Bytes: clip(stray)}
+}
+
+// bare says that b, the first of a worker's output, is a frame that a worker may begin with, and no text: its author
+// does not know of the magic.
 func (c *Conn) bare(b []byte) bool {
 	if len(b) < lengthSize+2 || b[lengthSize]&0xf0 != 0x90 {
 		return false

@@ -103,7 +103,8 @@ func withDefaults(t Type) Message {
 func elements(m Message) []any {
 	switch m := m.(type) {
 	case *Hello:
-		return []any{1, 0, list(m.Versions), m.Pool, m.Generation, m.Slot, m.MaxFrame, m.Window, m.Host, m.Dev, list(m.Features), limitElements(m.Limits)}
+		return []any{1, 0, list(m.Versions), m.Pool, m.Generation, m.Slot, m.MaxFrame, m.Window, m.Host, m.Dev,
+			list(m.Features), limitElements(m.Limits)}
 	case *Ready:
 		return []any{2, 0, m.Version, m.PID, m.SDK, m.Concurrency, list(m.Features), m.Window}
 	case *Failed:

@@ -15,7 +15,7 @@ type LinkError struct {
 	Expected string // what SPEC.md asks for at this place
 	Got      string // what came instead
 	Section  string // of SPEC.md, without the sign: "5.3"; "" where none is to the point
-	NoFrame  bool   // what came is no frame at all, but something printed, perhaps; otherwise a frame is not what it should be
+	NoFrame  bool   // what came is no frame at all, but something printed, perhaps; else a frame is not what it should be
 	Bytes    []byte // the first bytes of it, if that helps; at most 256
 }
 
@@ -31,8 +31,8 @@ func (e *LinkError) Error() string {
 	return s
 }
 
-// UnknownError says that a message is of a later version: of a type that this one does not know, or with a critical flag that it does not know
-// (SPEC.md §4.4). It does not end the link; what to do is in SPEC.md §11.2.
+// UnknownError says that a message is of a later version: by its type, or by a critical flag (SPEC.md §4.4), which this
+// one does not know. It does not end the link; what to do is in SPEC.md §11.2.
 type UnknownError struct {
 	What string // "type 100", "RESPONSE with the flags 257"
 }

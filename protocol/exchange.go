@@ -10,8 +10,8 @@ import (
 
 // Exchange is a request, or an event of a connection, that a front submits to a pool.
 type Exchange struct {
-	// Request is sent when a worker has been leased; the pool sets its stream, attempt and deadline. The front must not touch it before
-	// Sink.Finished.
+	// Request is sent when a worker has been leased; the pool sets its stream, attempt and deadline. The front must not
+	// touch it before Sink.Finished.
 	Request Opening
 	// Repeatable says that the request may be tried once more if a worker died with it without a word: it is safe in the
 	// sense of RFC 9110 §9.2.1, and its body can be sent again from the start.

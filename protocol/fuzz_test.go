@@ -148,7 +148,8 @@ func FuzzValue(f *testing.F) {
 	})
 }
 
-// FuzzReadMagic: where the magic is, whether a frame stands in its place, and what came before it, do not depend on how the bytes come.
+// FuzzReadMagic: where the magic is, whether a frame stands in its place, and what came before it, do not depend on how
+// the bytes come.
 func FuzzReadMagic(f *testing.F) {
 	for _, v := range readVectors(f, "startup.json") {
 		f.Add(v.bytes(f))

@@ -25,8 +25,8 @@ type Request struct {
 	Attempt int // 1, or 2 when another worker died with it; 0 is encoded as 1
 	ID      string
 	Local   string // what Remote has come to, "ip:port"; only for workers with the feature local
-	// Deadline is how many milliseconds the worker may be silent until the host gives the request up; 0 is not told. The pool sets it, for workers
-	// with the feature deadline.
+	// Deadline is how many milliseconds the worker may be silent until the host gives the request up; 0 is not told. The
+	// pool sets it, for workers with the feature deadline.
 	Deadline int64
 }
 

@@ -48,12 +48,14 @@ const (
 
 // types have their name in SPEC.md, and the section that tells of their elements.
 var types = map[Type]struct{ name, section string }{
-	TypeHello: {"HELLO", "3.2"}, TypeReady: {"READY", "3.3"}, TypeFailed: {"FAILED", "3.4"}, TypePing: {"PING", "8.1"}, TypePong: {"PONG", "8.1"},
-	TypeLog: {"LOG", "8.2"}, TypeDrain: {"DRAIN", "8.3"}, TypeRequest: {"REQUEST", "5.1"}, TypeResponse: {"RESPONSE", "5.3"}, TypeInform: {"INFORM", "5.4"},
-	TypeData: {"DATA", "5.5"}, TypeWindow: {"WINDOW", "6.2"}, TypeReset: {"RESET", "7.1"}, TypeDone: {"DONE", "7.3"}, TypeOpen: {"OPEN", "9.4"},
-	TypeMessage: {"MESSAGE", "9.5"}, TypeClose: {"CLOSE", "9.6"}, TypeBuffer: {"BUFFER", "9.7"}, TypeSend: {"SEND", "10.3"}, TypeHangup: {"HANGUP", "10.3"},
-	TypeJoin: {"JOIN", "10.3"}, TypeLeave: {"LEAVE", "10.3"}, TypeBind: {"BIND", "10.3"}, TypeSet: {"SET", "10.3"}, TypeAccept: {"ACCEPT", "10.3"},
-	TypeCall: {"CALL", "10.4"}, TypeResult: {"RESULT", "10.4"}, TypeSwap: {"SWAP", "10.4"},
+	TypeHello: {"HELLO", "3.2"}, TypeReady: {"READY", "3.3"}, TypeFailed: {"FAILED", "3.4"}, TypePing: {"PING", "8.1"},
+	TypePong: {"PONG", "8.1"}, TypeLog: {"LOG", "8.2"}, TypeDrain: {"DRAIN", "8.3"}, TypeRequest: {"REQUEST", "5.1"},
+	TypeResponse: {"RESPONSE", "5.3"}, TypeInform: {"INFORM", "5.4"}, TypeData: {"DATA", "5.5"}, TypeWindow: {"WINDOW", "6.2"},
+	TypeReset: {"RESET", "7.1"}, TypeDone: {"DONE", "7.3"}, TypeOpen: {"OPEN", "9.4"}, TypeMessage: {"MESSAGE", "9.5"},
+	TypeClose: {"CLOSE", "9.6"}, TypeBuffer: {"BUFFER", "9.7"}, TypeSend: {"SEND", "10.3"}, TypeHangup: {"HANGUP", "10.3"},
+	TypeJoin: {"JOIN", "10.3"}, TypeLeave: {"LEAVE", "10.3"}, TypeBind: {"BIND", "10.3"}, TypeSet: {"SET", "10.3"},
+	TypeAccept: {"ACCEPT", "10.3"},
+	TypeCall:   {"CALL", "10.4"}, TypeResult: {"RESULT", "10.4"}, TypeSwap: {"SWAP", "10.4"},
 }
 
 // Act says whether the type is one of the acts of SPEC.md §10.3, which may travel on any stream.
@@ -110,7 +112,8 @@ func (d *decoder) linkError(place, section string) error {
 	if !errors.As(d.err, &m) {
 		return d.err
 	}
-	return &LinkError{Expected: place + ": " + m.want, Got: fmt.Sprintf("%s at byte %d", m.got, m.at), Section: section, Bytes: clip(d.b)}
+	got := fmt.Sprintf("%s at byte %d", m.got, m.at)
+	return &LinkError{Expected: place + ": " + m.want, Got: got, Section: section, Bytes: clip(d.b)}
 }
 
 // headError is linkError for what every payload begins with. What is no array can't have been meant for a frame.
@@ -122,8 +125,8 @@ func (d *decoder) headError() error {
 	return err
 }
 
-// CheckStream refuses a message of the link on a stream, and one of a stream on the link (SPEC.md §2.2). A type that is not known may be on any.
-// Errors are [*LinkError].
+// CheckStream refuses a message of the link on a stream, and one of a stream on the link (SPEC.md §2.2). A type that is
+// not known may be on any. Errors are [*LinkError].
 func CheckStream(t Type, stream uint32) error {
 	place := " on stream 0"
 	switch {
@@ -176,10 +179,12 @@ func (f *fields) next(name string) bool {
 	return true
 }
 
-// critical is the least of the flags that make the message an unknown one for whoever does not know them. No version has any yet.
+// critical is the least of the flags that make the message an unknown one for whoever does not know them. No version
+// has any yet.
 const critical = 256
 
-// flags reads flags, of which the message can have those given. Others are ignored, unless they are critical (SPEC.md §4.4).
+// flags reads flags, of which the message can have those given. Others are ignored, unless they are critical (SPEC.md
+// §4.4).
 func (f *fields) flags(known Flags) Flags {
 	n := f.uint()
 	if n >= critical {

@@ -50,7 +50,8 @@ func newOutbox(w io.Writer) *outbox {
 }
 
 // overtakes says which messages may go before queued DATA: those that carry no order within a stream, and REQUEST and events, which open one.
-// CALL and SWAP keep their place, so that they see what was asked for before them (SPEC.md §10.1), and RESULT, so that its sender can tell from [Conn.Sent] whether it was taken.
+// CALL and SWAP keep their place, so that they see what was asked for before them (SPEC.md §10.1), and RESULT, so that
+// its sender can tell from [Conn.Sent] whether it was taken.
 func overtakes(t Type) bool {
 	switch t {
 	case TypeResponse, TypeInform, TypeData, TypeReset, TypeDone, TypeCall, TypeSwap, TypeResult:

@@ -13,7 +13,8 @@ import (
 )
 
 var (
-	// ErrTooMuch says that what a handler has asked for exceeds what the host lets wait for its return: 64 MiB, unless it states another limit.
+	// ErrTooMuch says that what a handler has asked for exceeds what the host lets wait for its return: 64 MiB, unless
+	// it states another limit.
 	ErrTooMuch = errors.New("sdk: more than the host keeps waits for this handler to return: send less, or with Now()")
 	// ErrTooLong says that the names in one act do not fit into a frame.
 	ErrTooLong = errors.New("sdk: these names are too long for one frame: name fewer of them at a time")

@@ -43,7 +43,8 @@ func (b *requestBody) receive(m *protocol.Data) error {
 	b.s.mu.Lock()
 	defer b.s.mu.Unlock()
 	if b.ended {
-		return &protocol.LinkError{Expected: fmt.Sprintf("no DATA after END on stream %d", m.Stream), Got: "more of it", Section: "4.6"}
+		want := fmt.Sprintf("no DATA after END on stream %d", m.Stream)
+		return &protocol.LinkError{Expected: want, Got: "more of it", Section: "4.6"}
 	}
 	if err := b.allowance.Receive(m.Stream, len(m.Bytes)); err != nil {
 		return err

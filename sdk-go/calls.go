@@ -1,4 +1,5 @@
-// Calls: questions to the host, and their answers (SPEC.md §10.4). Any number of goroutines may ask; as many are unanswered at a time as the host takes.
+// Calls: questions to the host, and their answers (SPEC.md §10.4). Any number of goroutines may ask; as many are
+// unanswered at a time as the host takes.
 
 package sdk
 

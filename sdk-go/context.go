@@ -116,11 +116,13 @@ func RequestID(ctx context.Context) string {
 	return ""
 }
 
-// AnswerBy tells by when a request's handler has to have begun its response: the host, whose request_timeout it is, gives the request up then, and
-// cancels ctx with [ErrTimeout]. It counts from when the worker got the request. Whatever goes either way, a piece of the body or of the response, gives
-// the handler as much time anew, so that it bounds no upload and no stream. ok is false if the host has no such time, or ctx is not that of a request.
+// AnswerBy tells by when a request's handler has to have begun its response: the host, whose request_timeout it is,
+// gives the request up then, and cancels ctx with [ErrTimeout]. It counts from when the worker got the request (SPEC.md
+// §7.2). Whatever goes either way, a piece of the body or of the response, gives the handler as much time anew, so that
+// it bounds no upload and no stream. ok is false if the host has no such time, or ctx is not that of a request.
 //
-// ctx.Deadline does not tell it: a context's deadline can't move, and a child that [context.WithTimeout] makes with a later one would never end.
+// ctx.Deadline does not tell it: a context's deadline can't move, and a child that [context.WithTimeout] makes with a
+// later one would never end.
 func AnswerBy(ctx context.Context) (by time.Time, ok bool) {
 	if s, is := ctx.Value(streamKey{}).(*stream); is {
 		by = s.ctx.by

@@ -19,7 +19,8 @@ func TestTheHostsLimitsHoldInPlaceOfThoseOfTheText(t *testing.T) {
 		told <- c.Join("c1", "fives")
 		told <- c.SendToAll(make([]byte, 300))
 	}
-	h := startHost(t, protocol.Hello{Limits: []protocol.Limit{{Name: "wings", Value: 2}, {Name: "name", Value: 4}, {Name: "acts", Value: 400}, {Name: "calls", Value: 0}}}, http.HandlerFunc(handler))
+	limits := []protocol.Limit{{Name: "wings", Value: 2}, {Name: "name", Value: 4}, {Name: "acts", Value: 400}, {Name: "calls"}}
+	h := startHost(t, protocol.Hello{Limits: limits}, http.HandlerFunc(handler))
 	h.awaitReady()
 	h.open(protocol.Request{})
 	for i, want := range []string{"<nil>", "sdk: a group's name is 1 to 4 bytes, and this one 5", ErrTooMuch.Error()} {

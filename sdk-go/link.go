@@ -208,7 +208,8 @@ func (l *link) handle(t protocol.Type, id uint32, payload []byte) error {
 // open begins the goroutine of a request or an event, or refuses it.
 func (l *link) open(id uint32, t protocol.Type, begin func() *stream) error {
 	if id <= l.last || id%2 == 0 {
-		return &protocol.LinkError{Expected: fmt.Sprintf("%s on an odd stream above %d", t, l.last), Got: fmt.Sprintf("stream %d", id), Section: "4.1"}
+		want := fmt.Sprintf("%s on an odd stream above %d", t, l.last)
+		return &protocol.LinkError{Expected: want, Got: fmt.Sprintf("stream %d", id), Section: "4.1"}
 	}
 	l.last = id
 	l.mu.Lock()

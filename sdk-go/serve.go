@@ -160,7 +160,10 @@ func (l *link) boot(o *options) (started bool, err error) {
 		_ = l.conn.Flush()
 		return false, fmt.Errorf("sdk: the worker did not start: %w", out.err)
 	}
-	ready := &protocol.Ready{Version: protocol.Version, PID: os.Getpid(), SDK: sdkName, Concurrency: o.concurrency, Features: append(append(o.events.features(), "deadline"), l.features...), Window: protocol.DefaultWindow}
+	ready := &protocol.Ready{
+		Version: protocol.Version, PID: os.Getpid(), SDK: sdkName, Concurrency: o.concurrency,
+		Features: append(append(o.events.features(), "deadline"), l.features...), Window: protocol.DefaultWindow,
+	}
 	if err := l.conn.Send(readiness{ready, l}); err != nil {
 		return false, fmt.Errorf("sdk: the host is gone: %w", err)
 	}

@@ -95,7 +95,8 @@ func TestAShorterDeadlineCountsForThoseThatWait(t *testing.T) {
 	})
 }
 
-// A worker is told how long it may be silent if it asks for that, and if the time is not that of its start (SPEC.md §7.2).
+// A worker is told how long it may be silent if it asks for that, and if the time is not that of its start (SPEC.md
+// §7.2).
 func TestWhoAsksIsToldTheRequestTimeout(t *testing.T) {
 	for name, c := range map[string]struct {
 		features []string
@@ -110,7 +111,8 @@ func TestWhoAsksIsToldTheRequestTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var told []int64
-				p, _ := newFakePool(t, Settings{Workers: 1, RequestTimeout: c.timeout, Warmup: []*protocol.Request{get("/warm")}}, func(int) script {
+				set := Settings{Workers: 1, RequestTimeout: c.timeout, Warmup: []*protocol.Request{get("/warm")}}
+				p, _ := newFakePool(t, set, func(int) script {
 					return func(w *fakeWorker) {
 						w.features = c.features
 						serve(1, func(w *fakeWorker, r *protocol.Request) {

@@ -81,7 +81,8 @@ func (w *worker) open(a *attempt) bool {
 	return true
 }
 
-// find gives the attempt of a stream on which what came. For one that is over it is nil; for one that never was it is an error.
+// find gives the attempt of a stream on which what came. For one that is over it is nil; for one that never was it is
+// an error.
 func (w *worker) find(stream uint32, what string) (*attempt, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -89,7 +90,8 @@ func (w *worker) find(stream uint32, what string) (*attempt, error) {
 		return a, nil
 	}
 	if stream%2 == 0 || int32(stream) > int32(w.lastID) {
-		return nil, &protocol.LinkError{Expected: "a stream that the host opened", Got: fmt.Sprintf("%s on stream %d", what, stream), Section: "4.3"}
+		got := fmt.Sprintf("%s on stream %d", what, stream)
+		return nil, &protocol.LinkError{Expected: "a stream that the host opened", Got: got, Section: "4.3"}
 	}
 	return nil, nil
 }

@@ -189,7 +189,8 @@ func (w *worker) onReady(payload []byte) error {
 func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload []byte) error {
 	switch t {
 	case protocol.TypeResponse, protocol.TypeData, protocol.TypeInform, protocol.TypeWindow, protocol.TypeReset, protocol.TypeDone:
-	case protocol.TypeRequest, protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer, protocol.TypeResult:
+	case protocol.TypeRequest, protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer,
+		protocol.TypeResult:
 		return hostsOwn(t, stream)
 	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind, protocol.TypeSet, protocol.TypeAccept:
 		a, flags, err := w.onAct(t, stream, payload)

@@ -1,4 +1,5 @@
-// Messages that this host does not know, by their type or a critical flag: a worker of a later version may send them (SPEC.md §11.2).
+// Messages that this host does not know, by their type or a critical flag: a worker of a later version may send them
+// (SPEC.md §11.2).
 
 package workers
 

@@ -128,7 +128,8 @@ final class LinkTest extends TestCase
         );
         self::assertStringContainsString('up to 16 bytes of it', $host->get()->body);
 
-        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { while (!$r->isCancelled()) usleep(1000); })->run();', limits: ['ahead', 1]);
+        $busy = 'Worker::create()->onRequest(function (Request $r) { while (!$r->isCancelled()) usleep(1000); })->run();';
+        $host = FakeHost::serving($busy, limits: ['ahead', 1]);
         $host->request();
         $host->request();
         $host->request();
@@ -138,7 +139,11 @@ final class LinkTest extends TestCase
 
     public function testARequestTellsHowMuchTimeIsLeftToBeginItsAnswer(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { $a = $r->timeLeft(); usleep(20000); return [$a, $r->timeLeft()]; })->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) {
+            $a = $r->timeLeft();
+            usleep(20000);
+            return [$a, $r->timeLeft()];
+        })->run();');
         self::assertSame('[null,null]', $host->get()->body);
         [$at, $later] = json_decode($host->get(more: [0, null, null, 1, '', '', 30000])->body);
         self::assertTrue($at > 25 && $at <= 30 && $later <= $at - 0.02 && $later > 20, "$at, then $later");

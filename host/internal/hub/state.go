@@ -32,7 +32,8 @@ func (h *Hub) join(st *state, names []string) (*state, error) {
 		case slices.Contains(next.groups, name):
 			continue
 		case len(next.groups) >= protocol.MaxGroups:
-			return nil, fmt.Errorf("joining the group %q: the connection is in %d groups, and can't be in more", name, protocol.MaxGroups)
+			const full = "joining the group %q: the connection is in %d groups, and can't be in more"
+			return nil, fmt.Errorf(full, name, protocol.MaxGroups)
 		}
 		if next == st {
 			copied := *st

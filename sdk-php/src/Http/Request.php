@@ -206,11 +206,12 @@ final class Request
     }
 
     /**
-     * How many seconds are left to begin the answer, at least 0: then the host, whose `request_timeout` it is, gives the request up. null if
-     * it has no such time.
+     * How many seconds are left to begin the answer, at least 0: then the host, whose `request_timeout` it is, gives
+     * the request up (SPEC.md §7.2). null if it has no such time.
      *
-     * Whatever goes either way, a piece of the body or of the response, starts that time anew, which this does not follow: so it is for
-     * handlers that answer when they are done, to bound what they wait for, and says nothing once an upload or a stream is under way.
+     * Whatever goes either way, a piece of the body or of the response, starts that time anew, which this does not
+     * follow: so it is for handlers that answer when they are done, to bound what they wait for, and says nothing once
+     * an upload or a stream is under way.
      */
     public function timeLeft(): ?float
     {

@@ -192,7 +192,8 @@ final class Exchange
             case Frame::WINDOW:
                 $this->window += $message[2];
                 if ($this->window > Frame::MAX_WINDOW) {
-                    throw $this->link->fail(new LinkError('a window of at most ' . Frame::MAX_WINDOW, "{$this->window} on stream {$this->stream}", '6.2'));
+                    $got = "{$this->window} on stream {$this->stream}";
+                    throw $this->link->fail(new LinkError('a window of at most ' . Frame::MAX_WINDOW, $got, '6.2'));
                 }
                 break;
             case Frame::RESET:

@@ -155,7 +155,11 @@ final class Message
         return $message + $defaults;
     }
 
-    /** All flags of a message that has some, those of a MESSAGE's `more` included; 0 if they are none. @param list<mixed> $message */
+    /**
+     * All flags of a message that has some, those of a MESSAGE's `more` included; 0 if they are none.
+     *
+     * @param list<mixed> $message
+     */
     private static function flags(array $message): int
     {
         $all = [$message[2] ?? 0];
