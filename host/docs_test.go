@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/config"
 )
 
 func TestTheKubernetesPageStopsWithinItsGracePeriod(t *testing.T) {
@@ -23,7 +25,13 @@ func TestTheKubernetesPageStopsWithinItsGracePeriod(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "worker.php"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := read(t, dir, string(block[1]))
+	c, err := config.Parse(filepath.Join(dir, "host.toml"), block[1], os.LookupEnv)
+	if err == nil {
+		err = c.Apply(config.Overrides{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	seconds, _ := strconv.Atoi(string(grace[1]))
 	if p := c.Pools[0]; c.StopDelay+p.DrainTimeout+2*p.StopTimeout >= time.Duration(seconds)*time.Second {
 		t.Errorf("a stop may take %v, %v and twice %v, and the pod is killed after %d s", c.StopDelay, p.DrainTimeout, p.StopTimeout, seconds)

@@ -45,7 +45,9 @@ func TestDoctorExitsWithOneOnlyIfSomethingIsWrong(t *testing.T) {
 		if err := os.WriteFile("host.toml", []byte(strings.Replace(file, "%", program, 1)), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		out, errs, got := invoked("doctor", "--json", "--control", filepath.Join(dir, "c.sock"))
+		var said, complaint strings.Builder
+		got := doctorCommand().run(&terminal{out: &said, err: &complaint}, []string{"--json", "--control", filepath.Join(dir, "c.sock")})
+		out, errs := said.String(), complaint.String()
 		var fault failure
 		report := doctorReport{failure: &fault}
 		if err := json.Unmarshal([]byte(out), &report); err != nil {

@@ -23,7 +23,7 @@ func TestWithFewOpenFilesClientsTooManyAreAnsweredAndWorkersStart(t *testing.T) 
 	s.command = exec.Command("sh", append(shell, args.Args[1:]...)...)
 	s.command.Env = args.Env
 	s.begin()
-	told := s.await("the limit on open files leaves room for fewer clients than max_connections; those beyond are answered 503: raise it (" + moreFiles + "), or lower max_connections")
+	told := s.await("the limit on open files leaves room for fewer clients than max_connections; those beyond are answered 503: raise it (LimitNOFILE=65536 in a unit of systemd, `ulimit -n 65536` in a shell), or lower max_connections")
 	room := int(told["clients"].(float64))
 	if told["open_files"] != 150.0 || room < 30 || room > 100 {
 		t.Errorf("%v", told)
