@@ -43,7 +43,7 @@ chaos:
 
 build:
 	@mkdir -p bin
-	go build $(BUILD) -ldflags "-X main.version=$(VERSION)" -o bin/host ./host
+	go build $(BUILD) -ldflags "-X github.com/workerhost/workerhost/host/internal/cli.version=$(VERSION)" -o bin/host ./host
 
 bench: build
 	@.ci/setup bench

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/workerhost/workerhost/host/internal/admin"
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/metrics"
 )
@@ -16,7 +17,7 @@ func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
 		return func() {}, nil
 	}
 	source := metrics.Source{
-		Version: hostVersion(),
+		Version: cli.Version(),
 		Pools: func() (all []metrics.Pool) {
 			for _, p := range h.pools() {
 				all = append(all, p.workers)

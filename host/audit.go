@@ -4,6 +4,7 @@ package main
 
 import (
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/quiet"
@@ -28,7 +29,7 @@ const longestMessage = 500
 func (a *auditor) note(r control.Record) {
 	var who []any
 	for _, part := range []struct{ name, value string }{
-		{"user", r.User}, {"login", r.Login}, {"address", r.Address}, {"token", r.Token}, {"signal", r.Signal}, {"message", shortened(r.Message, longestMessage)},
+		{"user", r.User}, {"login", r.Login}, {"address", r.Address}, {"token", r.Token}, {"signal", r.Signal}, {"message", cli.Shortened(r.Message, longestMessage)},
 	} {
 		if part.value != "" {
 			who = append(who, part.name, part.value)

@@ -7,29 +7,30 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
 // invoked runs the program in this process.
 func invoked(args ...string) (out, err string, status int) {
 	var o, e bytes.Buffer
-	status = commands().run(args, &terminal{out: &o, err: &e})
+	status = commands().Run(args, &cli.Terminal{Out: &o, Err: &e})
 	return o.String(), e.String(), status
 }
 
 func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 	for _, c := range commands() {
-		page, _, status := invoked(c.name, "--help")
-		if status != exitOK || !strings.Contains(page, "Usage:\n    host "+c.name) || !strings.Contains(page, "Example:\n    host ") {
-			t.Errorf("host %s --help: status %d\n%s", c.name, status, page)
+		page, _, status := invoked(c.Name, "--help")
+		if status != cli.ExitOK || !strings.Contains(page, "Usage:\n    host "+c.Name) || !strings.Contains(page, "Example:\n    host ") {
+			t.Errorf("host %s --help: status %d\n%s", c.Name, status, page)
 		}
-		if same, _, _ := invoked("help", c.name); same != page {
-			t.Errorf("host help %s differs from host %s --help", c.name, c.name)
+		if same, _, _ := invoked("help", c.Name); same != page {
+			t.Errorf("host help %s differs from host %s --help", c.Name, c.Name)
 		}
 	}
 	for _, args := range [][]string{{"help"}, {"--help"}, {"-h"}} {
 		out, _, status := invoked(args...)
-		if status != exitOK || !strings.Contains(out, "host reload") || strings.Contains(out, "host reaper") {
+		if status != cli.ExitOK || !strings.Contains(out, "host reload") || strings.Contains(out, "host reaper") {
 			t.Errorf("host %s: status %d\n%s", args, status, out)
 		}
 	}
@@ -61,7 +62,7 @@ func TestMistakesOnTheCommandLineAreExplainedAndExitWithTwo(t *testing.T) {
 		{"sdk php", "expected one folder"},
 	} {
 		out, err, status := invoked(strings.Fields(c.args)...)
-		if status != exitUsage || !strings.Contains(err, c.says) || out != "" {
+		if status != cli.ExitUsage || !strings.Contains(err, c.says) || out != "" {
 			t.Errorf("host %s: status %d, expected %q in\n%s%s", c.args, status, c.says, out, err)
 		}
 	}
@@ -71,7 +72,7 @@ func TestWithoutAHostTheCommandsSayWhatToTry(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, name := range []string{"reload", "status", "stop"} {
 		_, err, status := invoked(name, "--control", "none.sock")
-		if status != exitStatus(control.Absent) || !strings.Contains(err, "none.sock") || !strings.Contains(err, "host serve") {
+		if status != cli.ExitStatus(control.Absent) || !strings.Contains(err, "none.sock") || !strings.Contains(err, "host serve") {
 			t.Errorf("host %s: status %d\n%s", name, status, err)
 		}
 	}
@@ -86,7 +87,7 @@ func TestCheckShowsEverythingAndChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, errs, status := invoked("check", "--control", filepath.Join(dir, "c.sock"))
-	if status != exitOK {
+	if status != cli.ExitOK {
 		t.Fatalf("status %d\n%s%s", status, out, errs)
 	}
 	for _, text := range []string{"host.toml", "c.sock", "127.0.0.1:0", "→ web", `go run 'it'\''s'`, "drain_timeout", "30s", "TOKEN", "The configuration is good."} {
@@ -113,7 +114,7 @@ func TestCheckReportsEveryMistake(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", text, errs)
 		}
 	}
-	if status != exitStatus(control.BadConfig) {
+	if status != cli.ExitStatus(control.BadConfig) {
 		t.Errorf("status %d", status)
 	}
 }
@@ -121,7 +122,7 @@ func TestCheckReportsEveryMistake(t *testing.T) {
 func TestSDKIsWrittenAndBroughtUpToDateButOverwritesNothingElse(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "sdk")
 	out, errs, status := invoked("sdk", "php", dir)
-	if status != exitOK || !strings.Contains(out, "require __DIR__ . '/sdk/autoload.php';") {
+	if status != cli.ExitOK || !strings.Contains(out, "require __DIR__ . '/sdk/autoload.php';") {
 		t.Fatalf("status %d\n%s%s", status, out, errs)
 	}
 	old := filepath.Join(dir, "src", "Gone", "Old.php")
@@ -131,7 +132,7 @@ func TestSDKIsWrittenAndBroughtUpToDateButOverwritesNothingElse(t *testing.T) {
 	if err := os.WriteFile(old, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs, status := invoked("sdk", "php", dir); status != exitOK {
+	if _, errs, status := invoked("sdk", "php", dir); status != cli.ExitOK {
 		t.Fatalf("a second time: status %d\n%s", status, errs)
 	}
 	if _, err := os.Stat(filepath.Dir(old)); err == nil {
@@ -146,7 +147,7 @@ func TestSDKIsWrittenAndBroughtUpToDateButOverwritesNothingElse(t *testing.T) {
 	if err := os.WriteFile(precious, []byte(`{"name": "acme/app", "require": {"workerhost/sdk": "*"}}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs, status := invoked("sdk", "php", other); status != exitFailure || !strings.Contains(errs, "--force") {
+	if _, errs, status := invoked("sdk", "php", other); status != cli.ExitFailure || !strings.Contains(errs, "--force") {
 		t.Errorf("status %d\n%s", status, errs)
 	}
 	if data, err := os.ReadFile(precious); err != nil || !strings.Contains(string(data), "acme/app") {
@@ -156,7 +157,7 @@ func TestSDKIsWrittenAndBroughtUpToDateButOverwritesNothingElse(t *testing.T) {
 
 func TestVersionSaysWhatItIs(t *testing.T) {
 	for _, name := range []string{"version", "--version"} {
-		if out, _, status := invoked(name); status != exitOK || !strings.HasPrefix(out, "host ") {
+		if out, _, status := invoked(name); status != cli.ExitOK || !strings.HasPrefix(out, "host ") {
 			t.Errorf("host %s: status %d, %s", name, status, out)
 		}
 	}
@@ -176,11 +177,11 @@ func TestCommandsAboutConnectionsExplainMistakes(t *testing.T) {
 		{[]string{"close"}, "host connections"},
 		{[]string{"close", "--all", "id-1"}, "one of --uid"},
 	} {
-		if _, err, status := invoked(c.args...); status != exitUsage || !strings.Contains(err, c.says) {
+		if _, err, status := invoked(c.args...); status != cli.ExitUsage || !strings.Contains(err, c.says) {
 			t.Errorf("host %s: status %d, expected %q in\n%s", c.args, status, c.says, err)
 		}
 	}
-	if _, err, status := invoked("send", "--all", "\xff", "--control", "none.sock"); status != exitFailure || !strings.Contains(err, "--binary") {
+	if _, err, status := invoked("send", "--all", "\xff", "--control", "none.sock"); status != cli.ExitFailure || !strings.Contains(err, "--binary") {
 		t.Errorf("no UTF-8: status %d, %s", status, err)
 	}
 }

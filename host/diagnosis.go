@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/cert"
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/listen"
@@ -42,7 +43,7 @@ func (d *diagnosis) examine(ctx context.Context, c *config.Config, err error) {
 		return
 	}
 	file := cmp.Or(c.Path, "no file: flags and defaults")
-	d.good(aboutConfig, "%s: %s, %s", file, counted(len(c.Pools), "pool"), counted(len(c.Listen), "listener"))
+	d.good(aboutConfig, "%s: %s, %s", file, cli.Counted(len(c.Pools), "pool"), cli.Counted(len(c.Listen), "listener"))
 	for _, w := range c.Warnings {
 		d.advise(aboutConfig, "", "%v", w)
 	}
@@ -103,7 +104,7 @@ func (u phpUse) same(other phpUse) bool {
 
 // examineHost asks the host that runs already, and returns the addresses that it serves.
 func (d *diagnosis) examineHost(ctx context.Context, socket string) (served []string) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cli.AskTimeout)
 	defer cancel()
 	st, err := control.NewClient(socket).Status(ctx)
 	var none *control.NoHost
@@ -121,10 +122,10 @@ func (d *diagnosis) examineHost(ctx context.Context, socket string) (served []st
 		d.wrong(aboutHost, "look into its log; `host stop --now` ends it", "it does not answer: %v", err)
 		return nil
 	}
-	if st.Version == hostVersion() {
-		d.good(aboutHost, "host %s, pid %d, up %s", st.Version, st.PID, humanDuration(fromSeconds(st.Uptime)))
+	if st.Version == cli.Version() {
+		d.good(aboutHost, "host %s, pid %d, up %s", st.Version, st.PID, cli.HumanDuration(cli.FromSeconds(st.Uptime)))
 	} else {
-		d.advise(aboutHost, "restart it to run this one", "host %s runs, with pid %d, and this command is %s", st.Version, st.PID, hostVersion())
+		d.advise(aboutHost, "restart it to run this one", "host %s runs, with pid %d, and this command is %s", st.Version, st.PID, cli.Version())
 	}
 	for _, p := range st.Pools {
 		if p.Failure != "" {

@@ -10,33 +10,34 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
 // doctorTimeout bounds all of it, whatever hangs.
 const doctorTimeout = time.Minute
 
-func doctorCommand() *command {
-	return &command{
-		name:      "doctor",
-		arguments: "[WORKER | -- COMMAND...]",
-		summary:   "Look for what keeps this machine from serving well",
-		detail: `Takes what host serve takes, and looks at the configuration, PHP and its settings, ports, certificates, permissions, disk, memory and limits, and
+func doctorCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "doctor",
+		Arguments: "[WORKER | -- COMMAND...]",
+		Summary:   "Look for what keeps this machine from serving well",
+		Detail: `Takes what host serve takes, and looks at the configuration, PHP and its settings, ports, certificates, permissions, disk, memory and limits, and
 at the host that runs already. Each finding comes with what to do about it. Run it as the user that is to serve, since permissions and limits are a user's.
 
 The exit status is 1 if something is wrong; advice alone leaves it at 0. The names in the JSON are promised.`,
-		example: "host doctor\nhost doctor -c /etc/app/host.toml --json\nsudo -u www-data host doctor -c /etc/app/host.toml",
-		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
-			settings := settingFlags(f)
+		Example: "host doctor\nhost doctor -c /etc/app/host.toml --json\nsudo -u www-data host doctor -c /etc/app/host.toml",
+		Define: func(f *pflag.FlagSet) func(*cli.Terminal, []string) error {
+			settings := cli.SettingFlags(f)
 			asJSON := f.Bool("json", false, "print JSON")
-			return func(t *terminal, args []string) error {
+			return func(t *cli.Terminal, args []string) error {
 				ctx, cancel := context.WithTimeout(context.Background(), doctorTimeout)
 				defer cancel()
 				d := &diagnosis{}
 				c, err := settings(args)
 				d.examine(ctx, c, err)
 				if *asJSON {
-					encoder := json.NewEncoder(t.out)
+					encoder := json.NewEncoder(t.Out)
 					encoder.SetIndent("", "  ")
 					if err := encoder.Encode(d.report()); err != nil {
 						return err
@@ -45,7 +46,7 @@ The exit status is 1 if something is wrong; advice alone leaves it at 0. The nam
 					d.tell(t)
 				}
 				if d.count(wrong) > 0 {
-					return endedBy(control.NotDone, "")
+					return cli.EndedBy(control.NotDone, "")
 				}
 				return nil
 			}
@@ -110,7 +111,7 @@ func hanging(text string) string {
 
 // doctorReport is the JSON. It is that of an error, too, if something is wrong.
 type doctorReport struct {
-	*failure
+	*cli.Failure
 	Healthy  bool      `json:"healthy"`
 	Findings []finding `json:"findings"`
 }
@@ -118,50 +119,50 @@ type doctorReport struct {
 func (d *diagnosis) report() doctorReport {
 	r := doctorReport{Healthy: d.count(wrong) == 0, Findings: d.findings}
 	if !r.Healthy {
-		f := failureOf(&ended{outcome: control.NotDone, text: d.verdict()})
-		r.failure = &f
+		f := cli.FailureOf(&cli.Ended{Outcome: control.NotDone, Text: d.verdict()})
+		r.Failure = &f
 	}
 	return r
 }
 
 // verdict counts what is wrong.
 func (d *diagnosis) verdict() string {
-	return counted(d.count(wrong), "thing") + " wrong"
+	return cli.Counted(d.count(wrong), "thing") + " wrong"
 }
 
 // tell writes the findings for people, by topic.
-func (d *diagnosis) tell(t *terminal) {
+func (d *diagnosis) tell(t *cli.Terminal) {
 	topic := ""
 	for _, f := range d.findings {
 		if f.Topic != topic {
 			if topic != "" {
-				fmt.Fprintln(t.out)
+				fmt.Fprintln(t.Out)
 			}
 			topic = f.Topic
-			fmt.Fprintln(t.out, t.bold(topic))
+			fmt.Fprintln(t.Out, t.Bold(topic))
 		}
-		mark := t.green("good  ")
+		mark := t.Green("good  ")
 		switch f.Severity {
 		case advice:
-			mark = t.yellow("advice")
+			mark = t.Yellow("advice")
 		case wrong:
-			mark = t.red("wrong ")
+			mark = t.Red("wrong ")
 		}
 		what := f.What
 		if f.Pool != "" {
 			what = "pool " + f.Pool + ": " + what
 		}
-		fmt.Fprintf(t.out, "  %s  %s\n", mark, hanging(what))
+		fmt.Fprintf(t.Out, "  %s  %s\n", mark, hanging(what))
 		if f.Remedy != "" {
-			fmt.Fprintf(t.out, "          → %s\n", hanging(f.Remedy))
+			fmt.Fprintf(t.Out, "          → %s\n", hanging(f.Remedy))
 		}
 	}
 	switch {
 	case d.count(wrong) > 0:
-		fmt.Fprintf(t.out, "\n%s\n", t.red(d.verdict()+"."))
+		fmt.Fprintf(t.Out, "\n%s\n", t.Red(d.verdict()+"."))
 	case d.count(advice) > 0:
-		fmt.Fprintf(t.out, "\n%s\n", t.green("It can serve; the advice makes it better."))
+		fmt.Fprintf(t.Out, "\n%s\n", t.Green("It can serve; the advice makes it better."))
 	default:
-		fmt.Fprintf(t.out, "\n%s\n", t.green("All is well."))
+		fmt.Fprintf(t.Out, "\n%s\n", t.Green("All is well."))
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/workerhost/workerhost/host/internal/cli"
 )
 
 func TestDoctorKnowsTheSizesOfPHP(t *testing.T) {
@@ -41,22 +43,22 @@ func TestDoctorExitsWithOneOnlyIfSomethingIsWrong(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	file := "[[listen]]\naddress = \"127.0.0.1:0\"\n[pool.web]\nworkers = 1\ncommand = [\"%\"]\n"
-	for program, status := range map[string]int{"go": exitOK, "no-such-program": exitFailure} {
+	for program, status := range map[string]int{"go": cli.ExitOK, "no-such-program": cli.ExitFailure} {
 		if err := os.WriteFile("host.toml", []byte(strings.Replace(file, "%", program, 1)), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		var said, complaint strings.Builder
-		got := doctorCommand().run(&terminal{out: &said, err: &complaint}, []string{"--json", "--control", filepath.Join(dir, "c.sock")})
+		got := doctorCommand().Run(&cli.Terminal{Out: &said, Err: &complaint}, []string{"--json", "--control", filepath.Join(dir, "c.sock")})
 		out, errs := said.String(), complaint.String()
-		var fault failure
-		report := doctorReport{failure: &fault}
+		var fault cli.Failure
+		report := doctorReport{Failure: &fault}
 		if err := json.Unmarshal([]byte(out), &report); err != nil {
 			t.Fatalf("%v\n%s%s", err, out, errs)
 		}
-		if want := (failure{Kind: "error", Outcome: "failed", Status: 1, Error: "1 thing wrong"}); status == exitFailure && !reflect.DeepEqual(fault, want) {
+		if want := (cli.Failure{Kind: "error", Outcome: "failed", Status: 1, Error: "1 thing wrong"}); status == cli.ExitFailure && !reflect.DeepEqual(fault, want) {
 			t.Errorf("%s: %+v", program, fault)
 		}
-		if got != status || report.Healthy != (status == exitOK) || len(report.Findings) < 3 {
+		if got != status || report.Healthy != (status == cli.ExitOK) || len(report.Findings) < 3 {
 			t.Errorf("%s: status %d\n%s%s", program, got, out, errs)
 		}
 		for _, f := range report.Findings {

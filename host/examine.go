@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 )
 
@@ -15,7 +16,7 @@ func (d *diagnosis) examineLimits(workers, connections int) {
 		const remedy = "raise it: " + moreFiles
 		switch room, _ := clientRoom(workers); {
 		case files < uint64(filesFor(workers)):
-			d.wrong(aboutMachine, remedy, "%d open files are allowed, and %s need %d before the first client comes", files, counted(workers, "worker"), filesFor(workers))
+			d.wrong(aboutMachine, remedy, "%d open files are allowed, and %s need %d before the first client comes", files, cli.Counted(workers, "worker"), filesFor(workers))
 		case room < connections:
 			d.advise(aboutMachine, remedy+"; or lower max_connections", "%d open files are allowed, which leaves room for %d clients, and max_connections is %d", files, room, connections)
 		default:
@@ -31,7 +32,7 @@ func (d *diagnosis) examineLimits(workers, connections int) {
 	}
 	if least := uint64(2*workers + processesForMany); processes < least {
 		d.advise(aboutMachine, "raise it: TasksMax= or LimitNPROC= in a unit of systemd, --pids-limit of a container, `ulimit -u` in a shell",
-			"%d processes and threads are allowed (%s); %s, their replacements and the host itself may need %d", processes, source, counted(workers, "worker"), least)
+			"%d processes and threads are allowed (%s); %s, their replacements and the host itself may need %d", processes, source, cli.Counted(workers, "worker"), least)
 	} else {
 		d.good(aboutMachine, "%d processes are allowed", processes)
 	}
@@ -46,11 +47,11 @@ func (d *diagnosis) examineMemory(workers int, limit int64) {
 	const remedy = "lower workers, or memory_limit in php_ini, or give the machine more memory"
 	switch least := int64(workers) * memoryOfOne; {
 	case available < least:
-		d.wrong(aboutMachine, "lower workers, or give the machine more memory", "%s is available, and %s need at least %s", humanBytes(available), counted(workers, "worker"), humanBytes(least))
+		d.wrong(aboutMachine, "lower workers, or give the machine more memory", "%s is available, and %s need at least %s", cli.HumanBytes(available), cli.Counted(workers, "worker"), cli.HumanBytes(least))
 	case limit > total:
-		d.advise(aboutMachine, remedy, "the workers may take %s together before PHP stops them, and there is %s of memory", humanBytes(limit), humanBytes(total))
+		d.advise(aboutMachine, remedy, "the workers may take %s together before PHP stops them, and there is %s of memory", cli.HumanBytes(limit), cli.HumanBytes(total))
 	default:
-		d.good(aboutMachine, "%s of %s of memory is available for %s", humanBytes(available), humanBytes(total), counted(workers, "worker"))
+		d.good(aboutMachine, "%s of %s of memory is available for %s", cli.HumanBytes(available), cli.HumanBytes(total), cli.Counted(workers, "worker"))
 	}
 }
 
@@ -60,11 +61,11 @@ func (d *diagnosis) examineSpool(folder string, quota int64) {
 	case !ok:
 		d.good(aboutFolders, "large bodies wait in %s", folder)
 	case inMemory:
-		d.advise(aboutFolders, "name a folder on disk with [http] spool_directory", "%s is in memory: large bodies that wait there, up to %s, take memory, not disk", folder, humanBytes(quota))
+		d.advise(aboutFolders, "name a folder on disk with [http] spool_directory", "%s is in memory: large bodies that wait there, up to %s, take memory, not disk", folder, cli.HumanBytes(quota))
 	case free < quota:
-		d.advise(aboutFolders, "lower [http] spool_quota, or name another folder with spool_directory", "%s has %s left, and large bodies may take %s there", folder, humanBytes(free), humanBytes(quota))
+		d.advise(aboutFolders, "lower [http] spool_quota, or name another folder with spool_directory", "%s has %s left, and large bodies may take %s there", folder, cli.HumanBytes(free), cli.HumanBytes(quota))
 	default:
-		d.good(aboutFolders, "large bodies wait in %s, which has %s left", folder, humanBytes(free))
+		d.good(aboutFolders, "large bodies wait in %s, which has %s left", folder, cli.HumanBytes(free))
 	}
 }
 

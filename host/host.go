@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/hub"
@@ -187,7 +188,7 @@ func (h *host) run() error {
 	h.shutDown()
 	running.Wait()
 	h.bounded("the reload under way", 0, h.reloads.Wait) // its workers have had their time: it learns that the host ends
-	h.log.Info("stopped", "uptime", humanDuration(time.Since(h.began)))
+	h.log.Info("stopped", "uptime", cli.HumanDuration(time.Since(h.began)))
 	if err := context.Cause(h.stopping); !errors.Is(err, errStopped) {
 		return err
 	}
@@ -292,7 +293,7 @@ func (h *host) announceReady() error {
 			h.notify.begun(summarise(h.Status()))
 		}
 		if ready == len(pools) {
-			h.log.Info("ready", "workers", count, "took", humanDuration(time.Since(h.began)), "control", h.config().Control)
+			h.log.Info("ready", "workers", count, "took", cli.HumanDuration(time.Since(h.began)), "control", h.config().Control)
 			return nil
 		}
 		select {
@@ -305,13 +306,13 @@ func (h *host) announceReady() error {
 
 // Version implements [control.Host].
 func (h *host) Version() control.Version {
-	return control.Version{Version: hostVersion(), Go: runtime.Version(), Wire: protocol.Version, PID: os.Getpid()}
+	return control.Version{Version: cli.Version(), Go: runtime.Version(), Wire: protocol.Version, PID: os.Getpid()}
 }
 
 // Status implements [control.Host].
 func (h *host) Status() control.Status {
 	st := control.Status{
-		Version: hostVersion(), Uptime: control.Seconds(time.Since(h.began)), PID: os.Getpid(), Config: h.file,
+		Version: cli.Version(), Uptime: control.Seconds(time.Since(h.began)), PID: os.Getpid(), Config: h.file,
 		Stopping: h.leaves(), Listen: []control.Listener{}, Pools: []control.Pool{}, Connections: h.hub.Open(),
 	}
 	for _, l := range h.listeners() {

@@ -10,24 +10,25 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	sdkphp "github.com/workerhost/workerhost/sdk-php"
 )
 
-func initCommand() *command {
-	return &command{
-		name:      "init",
-		arguments: "[DIR]",
-		summary:   "Write a host.toml for the project in a folder",
-		detail: `Looks for worker.php, Symfony, Laravel, Slim, other PHP projects with Composer, and Go main packages, and writes a small commented host.toml. A PHP
+func initCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "init",
+		Arguments: "[DIR]",
+		Summary:   "Write a host.toml for the project in a folder",
+		Detail: `Looks for worker.php, Symfony, Laravel, Slim, other PHP projects with Composer, and Go main packages, and writes a small commented host.toml. A PHP
 project without a worker.php gets one, and the SDK beside it; so does an empty folder. What is there already is never overwritten.
 DIR is the working directory unless it is given.`,
-		example: "host init\nhost init /srv/app",
-		define: func(*pflag.FlagSet) func(*terminal, []string) error {
-			return func(t *terminal, args []string) error {
+		Example: "host init\nhost init /srv/app",
+		Define: func(*pflag.FlagSet) func(*cli.Terminal, []string) error {
+			return func(t *cli.Terminal, args []string) error {
 				switch {
 				case len(args) > 1:
-					return misused("expected one folder, and got %q", args)
+					return cli.Misused("expected one folder, and got %q", args)
 				case len(args) == 0:
 					args = []string{"."}
 				}
@@ -37,7 +38,7 @@ DIR is the working directory unless it is given.`,
 	}
 }
 
-func initialise(t *terminal, dir string) error {
+func initialise(t *cli.Terminal, dir string) error {
 	if info, err := os.Stat(dir); err != nil {
 		return fmt.Errorf("%w; make the folder first", err)
 	} else if !info.IsDir() {
@@ -51,7 +52,7 @@ func initialise(t *terminal, dir string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(t.out, "Found %s.\n\n", found.what)
+	fmt.Fprintf(t.Out, "Found %s.\n\n", found.what)
 	if found.worker == workerFile && !found.hasWorker {
 		if err := writeNew(t, filepath.Join(dir, workerFile), found.workerSource(), "serves your code: have a look at it"); err != nil {
 			return err
@@ -66,18 +67,18 @@ func initialise(t *terminal, dir string) error {
 		return err
 	}
 	for _, note := range found.notes {
-		fmt.Fprintf(t.out, "\n%s\n", t.yellow(note))
+		fmt.Fprintf(t.Out, "\n%s\n", t.Yellow(note))
 	}
 	where := ""
 	if filepath.Clean(dir) != "." {
-		where = "cd " + quoteWord(dir) + " && "
+		where = "cd " + cli.QuoteWord(dir) + " && "
 	}
-	fmt.Fprintf(t.out, "\nNext:\n\n    %shost serve --watch    # serves on http://%s/, and puts live what you save\n    %shost doctor           # whether this machine is fit for it\n", where, config.DefaultAddress, where)
+	fmt.Fprintf(t.Out, "\nNext:\n\n    %shost serve --watch    # serves on http://%s/, and puts live what you save\n    %shost doctor           # whether this machine is fit for it\n", where, config.DefaultAddress, where)
 	return nil
 }
 
 // writeNew makes a file that is not there yet.
-func writeNew(t *terminal, path, text, purpose string) error {
+func writeNew(t *cli.Terminal, path, text, purpose string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
@@ -87,12 +88,12 @@ func writeNew(t *terminal, path, text, purpose string) error {
 		os.Remove(path)
 		return err
 	}
-	fmt.Fprintf(t.out, "  wrote %s  %s\n", path, t.faint(purpose))
+	fmt.Fprintf(t.Out, "  wrote %s  %s\n", path, t.Faint(purpose))
 	return nil
 }
 
 // addSDK writes the SDK, unless the folder holds one, which may be newer.
-func addSDK(t *terminal, dir string) error {
+func addSDK(t *cli.Terminal, dir string) error {
 	holds, err := inspect(dir)
 	switch {
 	case err != nil:
@@ -110,6 +111,6 @@ func addSDK(t *terminal, dir string) error {
 	}); err != nil {
 		return err
 	}
-	fmt.Fprintf(t.out, "  wrote %s%c  %s\n", dir, os.PathSeparator, t.faint("the PHP SDK; `host sdk php` brings it up to date"))
+	fmt.Fprintf(t.Out, "  wrote %s%c  %s\n", dir, os.PathSeparator, t.Faint("the PHP SDK; `host sdk php` brings it up to date"))
 	return nil
 }

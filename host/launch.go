@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/privilege"
 )
 
@@ -14,17 +15,17 @@ const (
 	launchComplaint = "host launch: the worker can't be started: "
 )
 
-func launchCommand() *command {
-	return &command{
-		name:      launchName,
-		arguments: "-- PROGRAM [ARGUMENT...]",
-		hidden:    true,
-		summary:   "Become a worker, with another user and other limits",
-		detail:    "`host serve` starts this for itself, for pools with user, umask, rlimits or confine. The environment says what is to be changed.",
-		example:   "host serve examples/hello-php",
-		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+func launchCommand() *cli.Command {
+	return &cli.Command{
+		Name:      launchName,
+		Arguments: "-- PROGRAM [ARGUMENT...]",
+		Hidden:    true,
+		Summary:   "Become a worker, with another user and other limits",
+		Detail:    "`host serve` starts this for itself, for pools with user, umask, rlimits or confine. The environment says what is to be changed.",
+		Example:   "host serve examples/hello-php",
+		Define: func(f *pflag.FlagSet) func(*cli.Terminal, []string) error {
 			f.SetInterspersed(false)
-			return func(_ *terminal, args []string) error {
+			return func(_ *cli.Terminal, args []string) error {
 				plan, err := privilege.FromEnviron()
 				if err != nil {
 					return err

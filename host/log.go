@@ -6,12 +6,13 @@ import (
 	"os"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 )
 
 // newLogger writes to stderr: text on a terminal and JSON elsewhere, unless the configuration says otherwise.
 func newLogger(c config.Log) hclog.Logger {
-	onTerminal := isTerminal(os.Stderr)
+	onTerminal := cli.IsTerminal(os.Stderr)
 	options := &hclog.LoggerOptions{
 		Level:              hclog.LevelFromString(c.Level),
 		Output:             os.Stderr,
@@ -20,7 +21,7 @@ func newLogger(c config.Log) hclog.Logger {
 	}
 	if !options.JSONFormat && onTerminal {
 		options.TimeFormat = "15:04:05.000"
-		if coloursWanted() {
+		if cli.ColoursWanted() {
 			options.Color = hclog.AutoColor
 		}
 	}

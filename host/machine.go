@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 )
 
@@ -58,7 +59,7 @@ func checkAddressSpace() error {
 	return fmt.Errorf("%s of memory may be mapped (ulimit -v, LimitAS= of systemd), and the host needs %s, hardly "+
 		"any of which it uses: raise that (ulimit -v unlimited), and bound what is used with MemoryMax= of "+
 		"systemd or a container's limit, or that of workers with rlimits = { address_space = \"SIZE\" }",
-		humanBytes(int64(limit)), humanBytes(leastAddressSpace))
+		cli.HumanBytes(int64(limit)), cli.HumanBytes(leastAddressSpace))
 }
 
 // memory is what the machine has, or the control group if that is less.

@@ -5,27 +5,31 @@
 // clients of its control socket. command.go parses and reports for all of them.
 package main
 
-import "os"
+import (
+	"os"
 
-func main() { os.Exit(commands().run(asFirst(os.Args[1:]), systemTerminal())) }
+	"github.com/workerhost/workerhost/host/internal/cli"
+)
+
+func main() { os.Exit(commands().Run(asFirst(os.Args[1:]), cli.SystemTerminal())) }
 
 // commands are the subcommands, in the order of the help.
-func commands() commandSet {
-	return commandSet{
+func commands() cli.Commands {
+	return cli.Commands{
 		serveCommand(),
-		reloadCommand(),
-		statusCommand(),
-		workersCommand(),
-		connectionsCommand(),
-		sendCommand(),
-		closeCommand(),
-		stopCommand(),
-		checkCommand(),
+		cli.ReloadCommand(),
+		cli.StatusCommand(),
+		cli.WorkersCommand(),
+		cli.ConnectionsCommand(),
+		cli.SendCommand(),
+		cli.CloseCommand(),
+		cli.StopCommand(),
+		cli.CheckCommand(),
 		initCommand(),
 		doctorCommand(),
 		sdkCommand(),
-		versionCommand(),
-		helpCommand(commands),
+		cli.VersionCommand(),
+		cli.HelpCommand(commands),
 		reaperCommand(),
 		launchCommand(),
 		firstCommand(),

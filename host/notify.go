@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
@@ -173,7 +174,7 @@ func summarise(st control.Status) string {
 				serving++
 			}
 		}
-		text := fmt.Sprintf("%s: generation %d, %s, %d busy, %d queued", p.Name, p.Generation, counted(serving, "worker"), busy, p.Queued)
+		text := fmt.Sprintf("%s: generation %d, %s, %d busy, %d queued", p.Name, p.Generation, cli.Counted(serving, "worker"), busy, p.Queued)
 		if p.Failure != "" {
 			text += ", the last start failed"
 		}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/listen"
 )
@@ -220,7 +221,7 @@ func (p *pass) startPools() error {
 			p.tell(control.Event{Kind: control.Undone, Pool: made.name, What: "pool " + made.name + " is stopped again"})
 		})
 		count, _ := made.config().Span()
-		p.tell(control.Event{Kind: control.PoolAdded, Pool: made.name, Workers: count, Took: control.Millis(time.Since(began)), What: fmt.Sprintf("pool %s added: %s", made.name, counted(count, "worker"))})
+		p.tell(control.Event{Kind: control.PoolAdded, Pool: made.name, Workers: count, Took: control.Millis(time.Since(began)), What: fmt.Sprintf("pool %s added: %s", made.name, cli.Counted(count, "worker"))})
 	}
 	return nil
 }

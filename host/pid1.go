@@ -7,31 +7,32 @@ import (
 	"os"
 
 	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/cli"
 )
 
 const firstName = "pid1"
 
 // firstCommand is what `host serve` becomes as process 1.
-func firstCommand() *command {
-	return &command{
-		name:      firstName,
-		arguments: "serve [ARGUMENT...]",
-		hidden:    true,
-		summary:   "Run the host below a process that reaps orphans",
-		detail:    "`host serve` does this for itself where it is process 1, as in a container. Signals are passed on, and the exit status is the host's.",
-		example:   "host pid1 serve examples/hello-php",
-		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+func firstCommand() *cli.Command {
+	return &cli.Command{
+		Name:      firstName,
+		Arguments: "serve [ARGUMENT...]",
+		Hidden:    true,
+		Summary:   "Run the host below a process that reaps orphans",
+		Detail:    "`host serve` does this for itself where it is process 1, as in a container. Signals are passed on, and the exit status is the host's.",
+		Example:   "host pid1 serve examples/hello-php",
+		Define: func(f *pflag.FlagSet) func(*cli.Terminal, []string) error {
 			f.SetInterspersed(false) // the flags are the host's
-			return func(_ *terminal, args []string) error {
+			return func(_ *cli.Terminal, args []string) error {
 				if len(args) == 0 || args[0] != "serve" {
-					return misused("expected serve, and what belongs to it")
+					return cli.Misused("expected serve, and what belongs to it")
 				}
 				status, err := runBelow(args)
 				if err != nil {
 					return err
 				}
-				if status != exitOK {
-					return exitOf(status)
+				if status != cli.ExitOK {
+					return cli.PassedExit(status)
 				}
 				return nil
 			}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 )
@@ -191,7 +192,7 @@ func differences(section string, old, new any) []control.Event {
 
 // shown is a value as people read it.
 func shown(f reflect.StructField, value any) string {
-	text, _ := describeField(f, value)
+	text, _ := cli.DescribeField(f, value)
 	return text
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/php"
@@ -59,7 +60,7 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		MaxRequests: p.MaxRequests, MaxAge: p.MaxAge, MaxMemory: int64(p.MaxMemory), MaxMemoryHard: int64(p.MaxMemoryHard),
 		LogRate:    int64(p.LogRate),
 		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots, Delivery: workers.Delivery(p.Delivery),
-		Dev: c.Dev, Host: "workerhost/" + hostVersion(), Logger: h.log, Reaper: h.reaper, Hub: h.hub,
+		Dev: c.Dev, Host: "workerhost/" + cli.Version(), Logger: h.log, Reaper: h.reaper, Hub: h.hub,
 	}
 	if p.MaxWorkers > 0 {
 		s.MinWorkers = p.MinWorkers
@@ -104,7 +105,7 @@ var retryPolicies = map[string]protocol.Retry{"safe": protocol.RetrySafe, "idemp
 func warmUp(target string) *protocol.Request {
 	return &protocol.Request{
 		Flags: protocol.FlagEnd, Method: "GET", Target: target, Version: "1.1", Scheme: "http", Host: "localhost", Remote: "127.0.0.1:0",
-		Headers: []string{"Host", "localhost", "User-Agent", "workerhost/" + hostVersion(), "X-Worker-Warmup", "1"}, ID: "warmup",
+		Headers: []string{"Host", "localhost", "User-Agent", "workerhost/" + cli.Version(), "X-Worker-Warmup", "1"}, ID: "warmup",
 	}
 }
 
@@ -119,7 +120,7 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 		if err != nil {
 			return nil, err
 		}
-		p.log.Info("worker built", "generation", generation, "took", humanDuration(time.Since(began)))
+		p.log.Info("worker built", "generation", generation, "took", cli.HumanDuration(time.Since(began)))
 		return []string{path}, nil
 	}
 	binary, err := php.Find(ctx, c)

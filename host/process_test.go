@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/e2e/harness"
 	sdk "github.com/workerhost/workerhost/sdk-go"
@@ -36,7 +37,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	default:
-		os.Exit(commands().run(os.Args[1:], systemTerminal()))
+		os.Exit(commands().Run(os.Args[1:], cli.SystemTerminal()))
 	}
 }
 

@@ -7,20 +7,21 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/workers"
 )
 
 const reaperName = "reaper"
 
-func reaperCommand() *command {
-	return &command{
-		name:    reaperName,
-		hidden:  true,
-		summary: "Kill the workers of a host that died",
-		detail:  "`host serve` starts this for itself. It reads the workers' process groups from its input, and kills them when that ends.",
-		example: "host serve examples/hello-php",
-		define: func(*pflag.FlagSet) func(*terminal, []string) error {
-			return func(*terminal, []string) error {
+func reaperCommand() *cli.Command {
+	return &cli.Command{
+		Name:    reaperName,
+		Hidden:  true,
+		Summary: "Kill the workers of a host that died",
+		Detail:  "`host serve` starts this for itself. It reads the workers' process groups from its input, and kills them when that ends.",
+		Example: "host serve examples/hello-php",
+		Define: func(*pflag.FlagSet) func(*cli.Terminal, []string) error {
+			return func(*cli.Terminal, []string) error {
 				workers.RunReaper(os.Stdin)
 				return nil
 			}

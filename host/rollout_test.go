@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
@@ -198,7 +199,7 @@ func TestAnAbortedReloadOfSeveralPoolsChangesNone(t *testing.T) {
 		t.Errorf("host reload --abort: %v\n%s", err, said)
 	}
 	reload.Wait()
-	if status := reload.ProcessState.ExitCode(); status != exitStatus(control.WasAborted) {
+	if status := reload.ProcessState.ExitCode(); status != cli.ExitStatus(control.WasAborted) {
 		t.Errorf("host reload: %d", status)
 	}
 	if is, _ := s.runs(); is != "a-1 b-1 c-1" {

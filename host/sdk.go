@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	sdkphp "github.com/workerhost/workerhost/sdk-php"
 )
@@ -19,28 +20,28 @@ import (
 // sdkPackage is how an SDK folder is known: composer.json has it as its name.
 const sdkPackage = `"workerhost/sdk"`
 
-func sdkCommand() *command {
-	return &command{
-		name:      "sdk",
-		arguments: "php DIR",
-		summary:   "Write the PHP SDK into a folder",
-		detail: `The SDK is the one of this very version. An SDK that is in DIR already is brought up to date; any other folder has to be empty. Each file appears
+func sdkCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "sdk",
+		Arguments: "php DIR",
+		Summary:   "Write the PHP SDK into a folder",
+		Detail: `The SDK is the one of this very version. An SDK that is in DIR already is brought up to date; any other folder has to be empty. Each file appears
 whole, so workers may run from DIR meanwhile; reload them afterwards.`,
-		example: "host sdk php ./sdk",
-		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+		Example: "host sdk php ./sdk",
+		Define: func(f *pflag.FlagSet) func(*cli.Terminal, []string) error {
 			force := f.Bool("force", false, "write into DIR although it holds other things; files of the same name are overwritten")
-			return func(t *terminal, args []string) error {
+			return func(t *cli.Terminal, args []string) error {
 				if len(args) == 0 {
-					return misused("expected a language and a folder, as in `host sdk php ./sdk`")
+					return cli.Misused("expected a language and a folder, as in `host sdk php ./sdk`")
 				}
 				if args[0] != "php" {
 					if config.Nearest(strings.ToLower(args[0]), []string{"php"}) != "" {
-						return misused("there is no SDK for %q here; did you mean php?", args[0])
+						return cli.Misused("there is no SDK for %q here; did you mean php?", args[0])
 					}
-					return misused("there is no SDK for %q here, only for php; for Go, run `go get github.com/workerhost/workerhost/sdk-go`", args[0])
+					return cli.Misused("there is no SDK for %q here, only for php; for Go, run `go get github.com/workerhost/workerhost/sdk-go`", args[0])
 				}
 				if len(args) != 2 {
-					return misused("expected one folder, as in `host sdk php ./sdk`, and got %q", args[1:])
+					return cli.Misused("expected one folder, as in `host sdk php ./sdk`, and got %q", args[1:])
 				}
 				return writeSDK(t, args[1], *force)
 			}
@@ -48,7 +49,7 @@ whole, so workers may run from DIR meanwhile; reload them afterwards.`,
 	}
 }
 
-func writeSDK(t *terminal, dir string, force bool) error {
+func writeSDK(t *cli.Terminal, dir string, force bool) error {
 	isSDK, err := inspect(dir)
 	if err != nil {
 		return err
@@ -72,8 +73,8 @@ func writeSDK(t *terminal, dir string, force bool) error {
 			return err
 		}
 	}
-	fmt.Fprintf(t.out, "The PHP SDK of host %s is in %s. A worker begins with\n\n    require __DIR__ . '/%s';\n    use WorkerHost\\Worker;\n\nand %s explains the rest.\n",
-		hostVersion(), dir, filepath.ToSlash(filepath.Join(filepath.Base(dir), "autoload.php")), filepath.Join(dir, "README.md"))
+	fmt.Fprintf(t.Out, "The PHP SDK of host %s is in %s. A worker begins with\n\n    require __DIR__ . '/%s';\n    use WorkerHost\\Worker;\n\nand %s explains the rest.\n",
+		cli.Version(), dir, filepath.ToSlash(filepath.Join(filepath.Base(dir), "autoload.php")), filepath.Join(dir, "README.md"))
 	return nil
 }
 

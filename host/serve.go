@@ -7,15 +7,16 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 )
 
-func serveCommand() *command {
-	return &command{
-		name:      "serve",
-		arguments: "[WORKER | -- COMMAND...]",
-		summary:   "Serve, in the foreground",
-		detail: `WORKER is a .php file, or a folder that holds worker.php or a Go main package; after -- it is any command that speaks the worker
+func serveCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "serve",
+		Arguments: "[WORKER | -- COMMAND...]",
+		Summary:   "Serve, in the foreground",
+		Detail: `WORKER is a .php file, or a folder that holds worker.php or a Go main package; after -- it is any command that speaks the worker
 protocol. Without it the pools of host.toml are served. Flags win over the file.
 
 SIGTERM and SIGINT stop gracefully, and at once the second time. SIGUSR1 reloads, and SIGUSR2 reopens the access log. SIGHUP
@@ -25,15 +26,15 @@ reloads too, or stops if standard input is a terminal. SIGQUIT dumps all stacks.
 reloaded; when host.toml changes, everything is. Broken code leaves the old one serving; the error is in the log, and in place of every page that a browser asks for, until it is mended.
 It implies --dev, unless --dev=false is given. Folders that programs write to themselves are left out: vendor, node_modules, var, storage, cache,
 tmp, log and those whose names begin with a dot.`,
-		example: `host serve examples/hello-php
+		Example: `host serve examples/hello-php
 host serve -l :8080 -l unix:/run/app/http.sock -n 16 worker.php
 host serve --watch worker.php
 host serve -c /etc/app/host.toml
 host serve -- ./my-worker --verbose`,
-		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
-			settings := settingFlags(f)
+		Define: func(f *pflag.FlagSet) func(*cli.Terminal, []string) error {
+			settings := cli.SettingFlags(f)
 			watch := watchFlag(f)
-			return func(t *terminal, args []string) error {
+			return func(t *cli.Terminal, args []string) error {
 				closeOnExec()
 				if err := checkAddressSpace(); err != nil {
 					return err

@@ -5,12 +5,14 @@ package main
 import (
 	"os"
 	"syscall"
+
+	"github.com/workerhost/workerhost/host/internal/cli"
 )
 
 // signals says what each signal asks for. SIGQUIT keeps Go's stack dump.
 func signals() map[os.Signal]request {
 	hangup := reloadRequest
-	if isTerminal(os.Stdin) {
+	if cli.IsTerminal(os.Stdin) {
 		hangup = stopRequest // the terminal has gone
 	}
 	return map[os.Signal]request{

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/php"
@@ -36,7 +37,7 @@ func watchFlag(f *pflag.FlagSet) func() (watchMode, error) {
 		case watchOff, watchAuto, watchPoll:
 			return mode, nil
 		}
-		return watchOff, misused("--watch: expected --watch, --watch=auto or --watch=poll, found %q", *given)
+		return watchOff, cli.Misused("--watch: expected --watch, --watch=auto or --watch=poll, found %q", *given)
 	}
 }
 

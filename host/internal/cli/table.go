@@ -1,6 +1,6 @@
 // table.go lays out what people read: columns, sizes, durations.
 
-package main
+package cli
 
 import (
 	"fmt"
@@ -59,8 +59,8 @@ func (t *table) write(w io.Writer) {
 	}
 }
 
-// humanBytes writes 18.2 MiB; "-" where nothing is known.
-func humanBytes(n int64) string {
+// HumanBytes writes 18.2 MiB; "-" where nothing is known.
+func HumanBytes(n int64) string {
 	if n <= 0 {
 		return "-"
 	}
@@ -76,8 +76,8 @@ func humanBytes(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", value, units[unit])
 }
 
-// humanDuration writes the two units that matter: 5d 3h, 3h 12m, 4m 12s, 3.2s, 38ms.
-func humanDuration(d time.Duration) string {
+// HumanDuration writes the two units that matter: 5d 3h, 3h 12m, 4m 12s, 3.2s, 38ms.
+func HumanDuration(d time.Duration) string {
 	switch {
 	case d >= 24*time.Hour:
 		return fmt.Sprintf("%dd %dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
@@ -91,12 +91,12 @@ func humanDuration(d time.Duration) string {
 	return fmt.Sprintf("%dms", d.Round(time.Millisecond)/time.Millisecond)
 }
 
-func fromSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+func FromSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 func fromMillis(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
 
-// counted writes "1 worker" and "8 workers".
-func counted(n int, what string) string {
+// Counted writes "1 worker" and "8 workers".
+func Counted(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

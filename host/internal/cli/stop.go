@@ -1,6 +1,6 @@
 // host stop: ends a host, and waits until it has gone.
 
-package main
+package cli
 
 import (
 	"context"
@@ -12,19 +12,19 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
-func stopCommand() *command {
-	return &command{
-		name:    "stop",
-		summary: "Stop the host and wait until it has gone",
-		detail: `With stop_delay in host.toml the host serves on for that long, with /readyz red. Then it stops accepting, finishes the requests in flight
+func StopCommand() *Command {
+	return &Command{
+		Name:    "stop",
+		Summary: "Stop the host and wait until it has gone",
+		Detail: `With stop_delay in host.toml the host serves on for that long, with /readyz red. Then it stops accepting, finishes the requests in flight
 (for as long as drain_timeout), and stops its workers. --now cuts what is in flight; it also hurries a graceful stop that is under way. Ctrl-C ends
 this command, and not the stop.`,
-		example: "host stop\nhost stop --now",
-		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+		Example: "host stop\nhost stop --now",
+		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := actFlags(f)
 			now := f.Bool("now", false, "cut requests that are in flight")
 			asJSON := f.Bool("json", false, "print a JSON object per line")
-			return func(t *terminal, args []string) error {
+			return func(t *Terminal, args []string) error {
 				if err := noArguments(args); err != nil {
 					return err
 				}
@@ -38,16 +38,16 @@ this command, and not the stop.`,
 	}
 }
 
-func stop(t *terminal, client *control.Client, now, asJSON bool) error {
+func stop(t *Terminal, client *control.Client, now, asJSON bool) error {
 	ctx, done := untilInterrupted()
 	defer done()
 	began := time.Now()
 	err := client.Stop(ctx, now, func(e control.Event, line []byte) error {
 		switch {
 		case asJSON:
-			fmt.Fprintf(t.out, "%s\n", line)
+			fmt.Fprintf(t.Out, "%s\n", line)
 		case e.Kind == control.Stopping && e.Inflight > 0 && !now:
-			fmt.Fprintf(t.out, "stopping: %s to finish\n", counted(e.Inflight, "request"))
+			fmt.Fprintf(t.Out, "stopping: %s to finish\n", Counted(e.Inflight, "request"))
 		}
 		return nil
 	})
@@ -57,12 +57,12 @@ func stop(t *terminal, client *control.Client, now, asJSON bool) error {
 		stop.text = "the host goes on stopping, and `host stop --now` would hurry it"
 		return stop
 	case errors.Is(err, control.ErrCutOff):
-		return &ended{outcome: control.HostStopped, text: "the host ended before it could say that it had stopped its workers"}
+		return &Ended{Outcome: control.HostStopped, Text: "the host ended before it could say that it had stopped its workers"}
 	case err != nil:
 		return withRemedy(err)
 	}
 	if !asJSON {
-		fmt.Fprintf(t.out, "stopped in %s\n", humanDuration(time.Since(began)))
+		fmt.Fprintf(t.Out, "stopped in %s\n", HumanDuration(time.Since(began)))
 	}
 	return nil
 }

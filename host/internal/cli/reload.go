@@ -1,6 +1,6 @@
 // host reload: asks the host to put new code live, and tells what happens as it happens.
 
-package main
+package cli
 
 import (
 	"cmp"
@@ -14,12 +14,12 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
-func reloadCommand() *command {
-	return &command{
-		name:      "reload",
-		arguments: "[POOL...]",
-		summary:   "Put new code live, one worker at a time",
-		detail: `Starts a new worker beside each old one, and when it is ready lets the old one finish its requests and go. The first new worker that fails to
+func ReloadCommand() *Command {
+	return &Command{
+		Name:      "reload",
+		Arguments: "[POOL...]",
+		Summary:   "Put new code live, one worker at a time",
+		Detail: `Starts a new worker beside each old one, and when it is ready lets the old one finish its requests and go. The first new worker that fails to
 start ends the reload: the old ones keep serving.
 
 Several pools change all together or not at all: the first new worker of each has to be ready before any pool changes,
@@ -38,18 +38,18 @@ On a terminal a line shows each worker that is being replaced, and a bar how far
 
 The exit status is 0 only if every worker was replaced; ` + "`host help exit`" + ` has the others. With --strict it is 9 if a
 request was cut at drain_timeout.`,
-		example: `host reload
+		Example: `host reload
 host reload --dry-run
 host reload web --json
 host reload --strict || echo "exit status $?"`,
-		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := actFlags(f)
 			asJSON := f.Bool("json", false, "print a JSON object per line")
 			abort := f.Bool("abort", false, "end the reload under way after the worker at hand, and tell which worker runs what")
 			dryRun := f.Bool("dry-run", false, "try the new code with one worker beside each pool, and change nothing")
 			each := f.Bool("each", false, "reload each pool by itself, instead of all or none")
 			strict := f.Bool("strict", false, "fail if a request was cut at drain_timeout; the new code stays live")
-			return func(t *terminal, args []string) error {
+			return func(t *Terminal, args []string) error {
 				client, err := find()
 				if err != nil {
 					return err
@@ -57,9 +57,9 @@ host reload --strict || echo "exit status $?"`,
 				ask, look := client.Reload, client.Status
 				switch {
 				case *abort && (*dryRun || *each || *strict || len(args) > 0):
-					return misused("--abort stands alone: it ends the reload under way, whichever it is")
+					return Misused("--abort stands alone: it ends the reload under way, whichever it is")
 				case *dryRun && (*each || *strict):
-					return misused("--dry-run changes nothing, so --each and --strict mean nothing with it")
+					return Misused("--dry-run changes nothing, so --each and --strict mean nothing with it")
 				case *abort:
 					return abortReload(t, client, *asJSON)
 				case *dryRun:
@@ -77,7 +77,7 @@ type asking func(ctx context.Context, what control.Reload, each func(control.Eve
 // looking is how a command sees what goes on meanwhile.
 type looking func(context.Context) (control.Status, error)
 
-func reload(t *terminal, ask asking, look looking, what control.Reload, strict, asJSON bool) error {
+func reload(t *Terminal, ask asking, look looking, what control.Reload, strict, asJSON bool) error {
 	ctx, done := untilInterrupted()
 	defer done()
 	story := newReloadStory(t)
@@ -92,13 +92,13 @@ func reload(t *terminal, ask asking, look looking, what control.Reload, strict, 
 	case err != nil:
 		return withRemedy(err)
 	case strict && story.outcome == control.Done && len(story.lost) > 0:
-		return &ended{outcome: control.RequestsCut, text: "the new code is live, but requests were cut: " + strings.Join(story.lost, ", ")}
+		return &Ended{Outcome: control.RequestsCut, Text: "the new code is live, but requests were cut: " + strings.Join(story.lost, ", ")}
 	}
-	return endedBy(story.outcome, cmp.Or(story.what, meaning(story.outcome), string(story.outcome)))
+	return EndedBy(story.outcome, cmp.Or(story.what, meaning(story.outcome), string(story.outcome)))
 }
 
 // abortReload succeeds if the reload was indeed ended before its end.
-func abortReload(t *terminal, client *control.Client, asJSON bool) error {
+func abortReload(t *Terminal, client *control.Client, asJSON bool) error {
 	ctx, done := untilInterrupted()
 	defer done()
 	story := newReloadStory(t)
@@ -116,7 +116,7 @@ func abortReload(t *terminal, client *control.Client, asJSON bool) error {
 
 // reloadStory turns events into lines for people.
 type reloadStory struct {
-	t  *terminal
+	t  *Terminal
 	mu sync.Mutex // held by whoever writes
 
 	// guarded by mu
@@ -129,7 +129,7 @@ type reloadStory struct {
 	restored  map[string]bool // pools that have put workers back
 }
 
-func newReloadStory(t *terminal) *reloadStory {
+func newReloadStory(t *Terminal) *reloadStory {
 	bar := reloadBar{t: t, sizes: map[string]int{}}
 	return &reloadStory{t: t, outcome: control.NotDone, bar: bar, mentioned: map[string]bool{}, restored: map[string]bool{}}
 }
@@ -162,7 +162,7 @@ func (s *reloadStory) follow(asJSON bool) func(control.Event, []byte) error {
 		defer s.mu.Unlock()
 		s.judge(e)
 		if asJSON {
-			fmt.Fprintf(s.t.out, "%s\n", line)
+			fmt.Fprintf(s.t.Out, "%s\n", line)
 		} else {
 			s.bar.erase()
 			s.tell(e)
@@ -193,27 +193,27 @@ func (s *reloadStory) tell(e control.Event) {
 	t := s.t
 	switch e.Kind {
 	case control.ListenerReloaded:
-		fmt.Fprintf(t.out, "%s  files read again\n", e.Address)
+		fmt.Fprintf(t.Out, "%s  files read again\n", e.Address)
 	case control.ListenerFailed:
-		fmt.Fprintf(t.err, "%s  %s\n%s\n", e.Address, t.red("keeps the files that it had:"), e.Error)
+		fmt.Fprintf(t.Err, "%s  %s\n%s\n", e.Address, t.Red("keeps the files that it had:"), e.Error)
 	case control.ConfigFailed:
-		fmt.Fprintf(t.err, "%s\n\n%s\n", t.red("the configuration is not applied, and nothing was changed:"), strings.TrimRight(e.Error, "\n"))
+		fmt.Fprintf(t.Err, "%s\n\n%s\n", t.Red("the configuration is not applied, and nothing was changed:"), strings.TrimRight(e.Error, "\n"))
 	case control.Changed, control.ListenerAdded, control.ListenerRemoved, control.PoolAdded, control.PoolRemoved:
-		fmt.Fprintln(t.out, e.What+s.cut(e))
+		fmt.Fprintln(t.Out, e.What+s.cut(e))
 	case control.NeedsRestart:
-		fmt.Fprintf(t.out, "%s  %s\n", e.What, t.yellow("takes effect at a restart"))
+		fmt.Fprintf(t.Out, "%s  %s\n", e.What, t.Yellow("takes effect at a restart"))
 	case control.Waits:
-		fmt.Fprintf(t.out, "%s  %s\n", e.What, t.yellow("waits for a reload of all pools"))
+		fmt.Fprintf(t.Out, "%s  %s\n", e.What, t.Yellow("waits for a reload of all pools"))
 	case control.Warned:
-		fmt.Fprintln(t.err, t.yellow("warning: "+e.What))
+		fmt.Fprintln(t.Err, t.Yellow("warning: "+e.What))
 	case control.Undone:
-		fmt.Fprintln(t.err, e.What)
+		fmt.Fprintln(t.Err, e.What)
 	case control.Kept:
-		fmt.Fprintf(t.out, "%s  keeps its workers: reload = \"never\"\n", e.Pool)
+		fmt.Fprintf(t.Out, "%s  keeps its workers: reload = \"never\"\n", e.Pool)
 	case control.Aborted:
-		fmt.Fprintln(t.err, strings.TrimSpace(e.Pool+"  not reloaded: the reload was aborted"))
+		fmt.Fprintln(t.Err, strings.TrimSpace(e.Pool+"  not reloaded: the reload was aborted"))
 	case control.WouldChange:
-		fmt.Fprintf(t.out, "%s  %s\n", e.What, t.faint("would change"))
+		fmt.Fprintf(t.Out, "%s  %s\n", e.What, t.Faint("would change"))
 	case control.Tried, control.TryFailed:
 		s.tellTried(e)
 	case control.Begun:
@@ -223,19 +223,19 @@ func (s *reloadStory) tell(e control.Event) {
 	case control.Replaced, control.Restored:
 		s.tellWorker(e)
 	case control.Removed:
-		fmt.Fprintf(t.out, "%s  worker %d  removed  pid %d  drained %d%s\n", e.Pool, slot(e), e.OldPID, e.Drained, s.cut(e))
+		fmt.Fprintf(t.Out, "%s  worker %d  removed  pid %d  drained %d%s\n", e.Pool, slot(e), e.OldPID, e.Drained, s.cut(e))
 	case control.Completed:
-		fmt.Fprintf(t.out, "%s  %s\n", e.Pool, t.green("reloaded: "+whatCame(e)))
+		fmt.Fprintf(t.Out, "%s  %s\n", e.Pool, t.Green("reloaded: "+whatCame(e)))
 	case control.PutBack:
-		fmt.Fprintf(t.err, "%s  %s\n", e.Pool, t.bold("put back: "+whatCame(e)))
+		fmt.Fprintf(t.Err, "%s  %s\n", e.Pool, t.Bold("put back: "+whatCame(e)))
 	case control.Stays:
-		fmt.Fprintf(t.err, "%s  %s %s\n", e.Pool, t.red("can't be put back:"), e.Error)
+		fmt.Fprintf(t.Err, "%s  %s %s\n", e.Pool, t.Red("can't be put back:"), e.Error)
 	case control.Failed:
 		s.tellFailed(e)
 	case control.Summary:
 		s.tellSummary(e)
 	case control.Skipped:
-		fmt.Fprintf(t.err, "%s  not reloaded: it keeps the code that it has\n", e.Pool)
+		fmt.Fprintf(t.Err, "%s  not reloaded: it keeps the code that it has\n", e.Pool)
 	}
 }
 
@@ -243,16 +243,16 @@ func (s *reloadStory) tell(e control.Event) {
 func (s *reloadStory) tellTried(e control.Event) {
 	t := s.t
 	if e.Output != "" {
-		fmt.Fprintf(t.out, "%s  the worker printed:\n%s\n", e.Pool, strings.TrimRight(e.Output, "\n"))
+		fmt.Fprintf(t.Out, "%s  the worker printed:\n%s\n", e.Pool, strings.TrimRight(e.Output, "\n"))
 	}
 	if e.Kind == control.TryFailed {
-		fmt.Fprintf(t.err, "%s  %s\n\n%s\n\n%s  %s\n", e.Pool, t.red("a reload would fail:"), strings.TrimRight(e.Error, "\n"), e.Pool, t.bold("nothing was changed"))
+		fmt.Fprintf(t.Err, "%s  %s\n\n%s\n\n%s  %s\n", e.Pool, t.Red("a reload would fail:"), strings.TrimRight(e.Error, "\n"), e.Pool, t.Bold("nothing was changed"))
 		return
 	}
-	fmt.Fprintf(t.out, "%s  %s  %s  boot %s  memory %s  %s\n", e.Pool, t.green("a new worker is ready"), e.Directory, humanDuration(fromMillis(e.Boot)), humanBytes(e.Memory), t.faint("nothing was changed"))
+	fmt.Fprintf(t.Out, "%s  %s  %s  boot %s  memory %s  %s\n", e.Pool, t.Green("a new worker is ready"), e.Directory, HumanDuration(fromMillis(e.Boot)), HumanBytes(e.Memory), t.Faint("nothing was changed"))
 	if e.Workers > 0 {
-		fmt.Fprintf(t.out, "%s  a reload of %s would take about %s, and up to %s if old workers need all of drain_timeout\n",
-			e.Pool, counted(e.Workers, "worker"), humanDuration(fromMillis(e.Expected)), humanDuration(fromMillis(e.Longest)))
+		fmt.Fprintf(t.Out, "%s  a reload of %s would take about %s, and up to %s if old workers need all of drain_timeout\n",
+			e.Pool, Counted(e.Workers, "worker"), HumanDuration(fromMillis(e.Expected)), HumanDuration(fromMillis(e.Longest)))
 	}
 }
 
@@ -260,9 +260,9 @@ func (s *reloadStory) tellBegun(e control.Event) {
 	line := fmt.Sprintf("%s  generation %d  %s", e.Pool, e.Generation, e.Directory)
 	if e.Pinned != nil && !*e.Pinned && !s.mentioned[e.Directory] {
 		s.mentioned[e.Directory] = true
-		line += "  " + s.t.faint("unpinned: it is edited in place, so a worker that restarts runs what it holds then")
+		line += "  " + s.t.Faint("unpinned: it is edited in place, so a worker that restarts runs what it holds then")
 	}
-	fmt.Fprintln(s.t.out, line)
+	fmt.Fprintln(s.t.Out, line)
 }
 
 func (s *reloadStory) tellWorker(e control.Event) {
@@ -274,11 +274,11 @@ func (s *reloadStory) tellWorker(e control.Event) {
 	if e.Kind == control.Restored {
 		what = "  put back"
 	}
-	line := fmt.Sprintf("%s  worker %d%s  generation %d  pid %s → %d  boot %s  drained %d", e.Pool, slot(e), what, e.Generation, old, e.NewPID, humanDuration(fromMillis(e.Boot)), e.Drained)
+	line := fmt.Sprintf("%s  worker %d%s  generation %d  pid %s → %d  boot %s  drained %d", e.Pool, slot(e), what, e.Generation, old, e.NewPID, HumanDuration(fromMillis(e.Boot)), e.Drained)
 	if e.Again != "" {
-		line += "  " + s.t.yellow(fmt.Sprintf("one more was tried: the first was killed from outside (%s)", e.Again))
+		line += "  " + s.t.Yellow(fmt.Sprintf("one more was tried: the first was killed from outside (%s)", e.Again))
 	}
-	fmt.Fprintln(s.t.out, line+s.cut(e))
+	fmt.Fprintln(s.t.Out, line+s.cut(e))
 }
 
 // cut names the requests that did not end in time, if there are any.
@@ -286,21 +286,21 @@ func (s *reloadStory) cut(e control.Event) string {
 	if len(e.Cut) == 0 {
 		return ""
 	}
-	return "  " + s.t.yellow(fmt.Sprintf("cut at drain_timeout: %s", strings.Join(e.Cut, ", ")))
+	return "  " + s.t.Yellow(fmt.Sprintf("cut at drain_timeout: %s", strings.Join(e.Cut, ", ")))
 }
 
 func (s *reloadStory) tellFailed(e control.Event) {
 	t := s.t
-	runs := t.bold(whatRuns(e, s.restored[e.Pool]))
+	runs := t.Bold(whatRuns(e, s.restored[e.Pool]))
 	what := "the reload failed:"
 	switch {
 	case e.Outcome == control.WasAborted:
-		fmt.Fprintf(t.err, "%s  %s\n%s  %s\n", e.Pool, t.red(e.Error), e.Pool, runs)
+		fmt.Fprintf(t.Err, "%s  %s\n%s  %s\n", e.Pool, t.Red(e.Error), e.Pool, runs)
 		return
 	case e.Slot != nil:
 		what = fmt.Sprintf("worker %d of generation %d did not start:", *e.Slot, e.Generation)
 	}
-	fmt.Fprintf(t.err, "%s  %s\n\n%s\n\n%s  %s\n", e.Pool, t.red(what), strings.TrimRight(e.Error, "\n"), e.Pool, runs)
+	fmt.Fprintf(t.Err, "%s  %s\n\n%s\n\n%s  %s\n", e.Pool, t.Red(what), strings.TrimRight(e.Error, "\n"), e.Pool, runs)
 }
 
 // whatRuns says exactly what serves after a failure; restored is that workers were put back before it was told.
@@ -328,7 +328,7 @@ func whatServes(running []control.Running, workers int) (parts []string, up int,
 		parts = append(parts, fmt.Sprintf("%s generation %d", slotRanges(r.Slots), r.Generation))
 	}
 	if up < workers {
-		down = fmt.Sprintf("; %s not up, and the host keeps trying", counted(workers-up, "worker"))
+		down = fmt.Sprintf("; %s not up, and the host keeps trying", Counted(workers-up, "worker"))
 	}
 	return parts, up, down
 }
@@ -344,18 +344,18 @@ func slot(e control.Event) int {
 func (s *reloadStory) tellStaged(e control.Event) {
 	if e.NewPID == 0 {
 		why := "waits for the other pools: its workers are replaced in place, so none starts ahead"
-		fmt.Fprintf(s.t.out, "%s  %s\n", e.Pool, s.t.faint(why))
+		fmt.Fprintf(s.t.Out, "%s  %s\n", e.Pool, s.t.Faint(why))
 		return
 	}
-	boot := humanDuration(fromMillis(e.Boot))
-	fmt.Fprintf(s.t.out, "%s  worker %d  generation %d  pid %d  boot %s  %s\n",
-		e.Pool, slot(e), e.Generation, e.NewPID, boot, s.t.faint("ready, waits for the other pools"))
+	boot := HumanDuration(fromMillis(e.Boot))
+	fmt.Fprintf(s.t.Out, "%s  worker %d  generation %d  pid %d  boot %s  %s\n",
+		e.Pool, slot(e), e.Generation, e.NewPID, boot, s.t.Faint("ready, waits for the other pools"))
 }
 
 // whatCame is what a pool runs when it is done.
 func whatCame(e control.Event) string {
-	took := humanDuration(fromMillis(e.Took))
-	return fmt.Sprintf("%s of generation %d in %s", counted(e.Workers, "worker"), e.Generation, took)
+	took := HumanDuration(fromMillis(e.Took))
+	return fmt.Sprintf("%s of generation %d in %s", Counted(e.Workers, "worker"), e.Generation, took)
 }
 
 // tellSummary says what runs where after a failure, and what to do. Of one pool the first has been said.
@@ -365,7 +365,7 @@ func (s *reloadStory) tellSummary(e control.Event) {
 		return
 	}
 	if len(e.Pools) > 1 {
-		fmt.Fprintf(t.err, "\n%s\n", t.bold("what runs now:"))
+		fmt.Fprintf(t.Err, "\n%s\n", t.Bold("what runs now:"))
 		list := table{indent: "  "}
 		for _, p := range e.Pools {
 			parts, _, down := whatServes(p.Running, p.Workers)
@@ -374,9 +374,9 @@ func (s *reloadStory) tellSummary(e control.Event) {
 			}
 			list.add(plain(p.Pool, strings.TrimPrefix(strings.Join(parts, ", ")+down, "; "), p.Directory)...)
 		}
-		list.write(t.err)
+		list.write(t.Err)
 	}
 	if e.What != "" {
-		fmt.Fprintf(t.err, "%s %s\n", t.bold("→"), e.What)
+		fmt.Fprintf(t.Err, "%s %s\n", t.Bold("→"), e.What)
 	}
 }

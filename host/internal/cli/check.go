@@ -1,7 +1,7 @@
 // host check: reads the configuration as serve would, and shows what would run. It opens no socket, leaves no folder
 // and starts no worker; to learn its version it starts php for a moment.
 
-package main
+package cli
 
 import (
 	"cmp"
@@ -23,35 +23,35 @@ import (
 	"github.com/workerhost/workerhost/host/internal/php"
 )
 
-func checkCommand() *command {
-	return &command{
-		name:      "check",
-		arguments: "[WORKER | -- COMMAND...]",
-		summary:   "Validate the configuration and show what would run",
-		detail: `Takes what host serve takes, and changes nothing: no socket is opened, and no worker is started. Every mistake is reported, with its line.
+func CheckCommand() *Command {
+	return &Command{
+		Name:      "check",
+		Arguments: "[WORKER | -- COMMAND...]",
+		Summary:   "Validate the configuration and show what would run",
+		Detail: `Takes what host serve takes, and changes nothing: no socket is opened, and no worker is started. Every mistake is reported, with its line.
 The exit status is 0 if there is none.
 
 With --json it prints one object, with what was found: for each the file, the line, the key, the level (error or warning), what it is, and the
 remedy, as far as there are such.`,
-		example: "host check\nhost check -c /etc/app/host.toml --json\nhost check examples/hello-php",
-		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
-			settings := settingFlags(f)
+		Example: "host check\nhost check -c /etc/app/host.toml --json\nhost check examples/hello-php",
+		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
+			settings := SettingFlags(f)
 			asJSON := f.Bool("json", false, "print a JSON object")
-			return func(t *terminal, args []string) error {
+			return func(t *Terminal, args []string) error {
 				c, err := settings(args)
 				if err != nil {
 					return err
 				}
 				page := t
 				if *asJSON {
-					page = &terminal{out: io.Discard, err: io.Discard}
+					page = &Terminal{Out: io.Discard, Err: io.Discard}
 				}
 				findings, err := check(page, c)
 				switch {
 				case err != nil:
 					return &unfit{err, findings}
 				case *asJSON:
-					return encode(t.out, checkReport{"check", control.Done, exitOK, findings})
+					return encode(t.Out, checkReport{"check", control.Done, ExitOK, findings})
 				}
 				return nil
 			}
@@ -94,7 +94,7 @@ type unfit struct {
 func (u *unfit) Unwrap() error { return u.error }
 
 // check shows the configuration to people, and gives what it found. The error is of what keeps pools from running.
-func check(t *terminal, c *config.Config) (findings []placed, err error) {
+func check(t *Terminal, c *config.Config) (findings []placed, err error) {
 	file := c.Path
 	if file == "" {
 		file = "none: flags and defaults"
@@ -120,11 +120,11 @@ func check(t *terminal, c *config.Config) (findings []placed, err error) {
 	}
 	head.add(plain("log", c.Log.Level+", "+c.Log.Format)...)
 	if c.Dev {
-		head.add(cell{text: "dev"}, cell{"responses show errors with their trace", t.yellow})
+		head.add(cell{text: "dev"}, cell{"responses show errors with their trace", t.Yellow})
 	}
-	head.write(t.out)
+	head.write(t.Out)
 
-	fmt.Fprintf(t.out, "\n%s\n", t.bold("listeners"))
+	fmt.Fprintf(t.Out, "\n%s\n", t.Bold("listeners"))
 	listeners := table{indent: "  "}
 	for _, l := range c.Listen {
 		security := ""
@@ -139,18 +139,18 @@ func check(t *terminal, c *config.Config) (findings []placed, err error) {
 		}
 		listeners.add(plain(l.Address, protocol, "→ "+l.Pool, security)...)
 	}
-	listeners.write(t.out)
-	fmt.Fprintf(t.out, "\n%s\n", t.bold("http"))
+	listeners.write(t.Out)
+	fmt.Fprintf(t.Out, "\n%s\n", t.Bold("http"))
 	showSettings(t, c.HTTP)
 	if c.HTTP.RateLimit.Requests > 0 {
-		fmt.Fprintf(t.out, "\n%s\n", t.bold("http.rate_limit"))
+		fmt.Fprintf(t.Out, "\n%s\n", t.Bold("http.rate_limit"))
 		showSettings(t, c.HTTP.RateLimit)
 	}
 
 	var problems []error
 	var unable config.Problems
 	for _, p := range c.Pools {
-		fmt.Fprintf(t.out, "\n%s\n", t.bold("pool "+p.Name))
+		fmt.Fprintf(t.Out, "\n%s\n", t.Bold("pool "+p.Name))
 		if err := checkPool(t, p); err != nil {
 			problems = append(problems, err)
 			unable = append(unable, c.ProblemAt("pool."+p.Name, err.Error()))
@@ -161,19 +161,19 @@ func check(t *terminal, c *config.Config) (findings []placed, err error) {
 		warnings = append(warnings, c.ProblemAt("control.group", text))
 	}
 	for _, w := range warnings {
-		fmt.Fprintf(t.err, "\n%s\n", t.yellow("warning: "+w.Error()))
+		fmt.Fprintf(t.Err, "\n%s\n", t.Yellow("warning: "+w.Error()))
 	}
 	findings = append(place("error", unable), place("warning", warnings)...)
 	if err := errors.Join(problems...); err != nil {
-		fmt.Fprintln(t.out)
+		fmt.Fprintln(t.Out)
 		return findings, err
 	}
-	fmt.Fprintf(t.out, "\n%s\n", t.green("The configuration is good."))
+	fmt.Fprintf(t.Out, "\n%s\n", t.Green("The configuration is good."))
 	return findings, nil
 }
 
 // checkPool shows a pool, and finds what only its own language can tell.
-func checkPool(t *terminal, p *config.Pool) error {
+func checkPool(t *Terminal, p *config.Pool) error {
 	list := table{indent: "  "}
 	row := func(name, value string) { list.add(plain(name, value)...) }
 	var problem error
@@ -198,17 +198,17 @@ func checkPool(t *terminal, p *config.Pool) error {
 		row("worker", "command")
 	}
 	row("directory", describeDirectory(p.Directory))
-	list.write(t.out)
+	list.write(t.Out)
 	if len(command) > 0 {
-		fmt.Fprintf(t.out, "  command\n    %s\n", wrapCommand(command))
+		fmt.Fprintf(t.Out, "  command\n    %s\n", wrapCommand(command))
 	}
 	showSettings(t, *p)
 	if p.Rlimits != (config.Rlimits{}) {
-		fmt.Fprintf(t.out, "\n%s\n", t.bold("pool "+p.Name+" rlimits"))
+		fmt.Fprintf(t.Out, "\n%s\n", t.Bold("pool "+p.Name+" rlimits"))
 		showSettings(t, p.Rlimits)
 	}
 	if p.Confine != nil {
-		fmt.Fprintf(t.out, "\n%s\n", t.bold("pool "+p.Name+" confine"))
+		fmt.Fprintf(t.Out, "\n%s\n", t.Bold("pool "+p.Name+" confine"))
 		showSettings(t, *p.Confine)
 	}
 	return problem
@@ -240,12 +240,12 @@ func wrapCommand(command []string) string {
 		default:
 			text.WriteByte(' ')
 		}
-		text.WriteString(quoteWord(word))
+		text.WriteString(QuoteWord(word))
 	}
 	return text.String()
 }
 
-func quoteWord(word string) string {
+func QuoteWord(word string) string {
 	if word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./:,+@%") == "" {
 		return word
 	}
@@ -256,7 +256,7 @@ func quoteWord(word string) string {
 var shownAlready = []string{"command", "worker", "directory", "php"}
 
 // showSettings writes every key of a table, defaults too, which are faint.
-func showSettings(t *terminal, settings any) {
+func showSettings(t *Terminal, settings any) {
 	list := table{indent: "  "}
 	v := reflect.ValueOf(settings)
 	for _, f := range reflect.VisibleFields(v.Type()) {
@@ -264,18 +264,18 @@ func showSettings(t *terminal, settings any) {
 		if key == "" || f.Tag.Get("means") == "" || slices.Contains(shownAlready, key) {
 			continue
 		}
-		value, set := describeField(f, v.FieldByIndex(f.Index).Interface())
+		value, set := DescribeField(f, v.FieldByIndex(f.Index).Interface())
 		c := cell{text: value}
 		if !set || value == f.Tag.Get("default") {
-			c.paint = t.faint
+			c.paint = t.Faint
 		}
 		list.add(cell{text: key}, c)
 	}
-	list.write(t.out)
+	list.write(t.Out)
 }
 
-// describeField writes a value for people. set is false for one that is absent.
-func describeField(f reflect.StructField, value any) (text string, set bool) {
+// DescribeField writes a value for people. set is false for one that is absent.
+func DescribeField(f reflect.StructField, value any) (text string, set bool) {
 	if n, number := value.(int); number && n == 0 && f.Tag.Get("key") == "workers" {
 		return "as many as there is work for", false
 	}

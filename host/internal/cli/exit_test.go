@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ import (
 )
 
 func TestEveryExitStatusStandsInTheReadmeAndInTheHelp(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+	readme, err := os.ReadFile("../../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,15 +40,15 @@ func TestExitStatusesTellTheCause(t *testing.T) {
 	none := func(why error) error { return &control.NoHost{Path: "c.sock", Err: why} }
 	refused := func(status int, o control.Outcome) error { return &control.Refusal{Status: status, Outcome: o} }
 	for want, errs := range map[int][]error{
-		0:   {nil, endedBy(control.Done, "")},
-		1:   {errors.New("whatever"), endedBy("an outcome of a newer host", ""), refused(500, "")},
-		2:   {misused("no"), inFile[:1], refused(404, control.Misused)},
+		0:   {nil, EndedBy(control.Done, "")},
+		1:   {errors.New("whatever"), EndedBy("an outcome of a newer host", ""), refused(500, "")},
+		2:   {Misused("no"), inFile[:1], refused(404, control.Misused)},
 		4:   {none(syscall.ECONNREFUSED), withRemedy(none(fs.ErrNotExist))},
 		5:   {none(syscall.EACCES), refused(401, control.Forbidden), fmt.Errorf("listen :80: %w", syscall.EACCES)},
-		6:   {inFile, endedBy(control.BadConfig, "")},
-		7:   {endedBy(control.HalfWay, "")},
+		6:   {inFile, EndedBy(control.BadConfig, "")},
+		7:   {EndedBy(control.HalfWay, "")},
 		10:  {control.ErrCutOff, refused(409, control.HostStopped)},
-		23:  {exitOf(23)},
+		23:  {PassedExit(23)},
 		130: {&interrupted{signal: os.Interrupt}},
 	} {
 		for _, err := range errs {

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ func TestTheTableOfConnectionsFitsATerminalAndDoesNothingToIt(t *testing.T) {
 		{ID: "ggwt2lua-2", Protocol: "poll", Listener: ":80", Pool: "app", Since: now, Queued: 1 << 20, Dropped: 3},
 	}
 	var page bytes.Buffer
-	showConnections(&terminal{out: &page}, all, now)
+	showConnections(&Terminal{Out: &page}, all, now)
 	text := page.String()
 	for _, want := range []string{"ID", "12 (3.4 KiB)", "2 (9 B)", "1h 0m", "1.0 MiB (3 dropped)", "lobby,longlonglonglongl…", "ada·[31m·xxxxxxxxxx…"} {
 		if !strings.Contains(text, want) {
@@ -35,12 +35,12 @@ func TestTheTableOfConnectionsFitsATerminalAndDoesNothingToIt(t *testing.T) {
 	}
 	all[1].Listener = ":443"
 	page.Reset()
-	showConnections(&terminal{out: &page}, all, now)
+	showConnections(&Terminal{Out: &page}, all, now)
 	if !strings.Contains(page.String(), ":443 → app") {
 		t.Errorf("which listener they came by is not told:\n%s", &page)
 	}
 	page.Reset()
-	showConnections(&terminal{out: &page}, nil, now)
+	showConnections(&Terminal{Out: &page}, nil, now)
 	if page.String() != "no connections\n" {
 		t.Errorf("%q", &page)
 	}

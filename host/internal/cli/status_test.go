@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 
 func TestStatusIsATableThatPeopleCanRead(t *testing.T) {
 	var out bytes.Buffer
-	showStatus(&terminal{out: &out}, control.Status{
+	showStatus(&Terminal{Out: &out}, control.Status{
 		Version: "1.2.3", PID: 4711, Uptime: 3*3600 + 12*60, Config: "/etc/app/host.toml",
 		Listen: []control.Listener{{Address: "127.0.0.1:8080", Protocol: "http", Pool: "web", Serving: true}, {Address: ":8443", Protocol: "http", Pool: "api", TLS: true}},
 		Pools: []control.Pool{

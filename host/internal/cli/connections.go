@@ -1,6 +1,6 @@
 // host connections: who is connected for long, for people and for programs; and what the control API does to connections.
 
-package main
+package cli
 
 import (
 	"bufio"
@@ -16,35 +16,35 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-func connectionsCommand() *command {
-	return &command{
-		name:    "connections",
-		summary: "Show the long-lived connections",
-		detail: `These are WebSockets, TCP connections and held responses (sse, poll), the oldest first. IN and OUT are messages and their bytes, from and to the client;
+func ConnectionsCommand() *Command {
+	return &Command{
+		Name:    "connections",
+		Summary: "Show the long-lived connections",
+		Detail: `These are WebSockets, TCP connections and held responses (sse, poll), the oldest first. IN and OUT are messages and their bytes, from and to the client;
 QUEUED is what the client has yet to take. The JSON is one object a line; its names are promised.`,
-		example: "host connections\nhost connections --group lobby\nhost connections --json | jq -r 'select(.queued > 100000) | .id'",
-		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+		Example: "host connections\nhost connections --group lobby\nhost connections --json | jq -r 'select(.queued > 100000) | .id'",
+		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := hostFlags(f)
 			asJSON := f.Bool("json", false, "print JSON, one object a line")
 			var filter control.Filter
 			f.StringVar(&filter.Group, "group", "", "only those in the group `NAME`")
 			f.StringVar(&filter.UID, "uid", "", "only those of the user `UID`")
 			f.StringVar(&filter.Protocol, "protocol", "", "only those that speak `PROTOCOL`: websocket, tcp, sse or poll")
-			return func(t *terminal, args []string) error {
+			return func(t *Terminal, args []string) error {
 				if err := noArguments(args); err != nil {
 					return err
 				}
 				if known := []string{"", protocol.ProtoWebSocket, protocol.ProtoTCP, protocol.ProtoSSE, protocol.ProtoPoll}; !slices.Contains(known, filter.Protocol) {
-					return misused("--protocol: expected %s, found %q", strings.Join(known[1:], ", "), filter.Protocol)
+					return Misused("--protocol: expected %s, found %q", strings.Join(known[1:], ", "), filter.Protocol)
 				}
 				client, err := find()
 				if err != nil {
 					return err
 				}
-				ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+				ctx, cancel := context.WithTimeout(context.Background(), AskTimeout)
 				defer cancel()
 				if *asJSON {
-					out := bufio.NewWriter(t.out)
+					out := bufio.NewWriter(t.Out)
 					err := client.Connections(ctx, filter, func(_ control.Connection, line []byte) error {
 						out.Write(line)
 						return out.WriteByte('\n')
@@ -69,9 +69,9 @@ QUEUED is what the client has yet to take. The JSON is one object a line; its na
 	}
 }
 
-func showConnections(t *terminal, all []control.Connection, now time.Time) {
+func showConnections(t *Terminal, all []control.Connection, now time.Time) {
 	if len(all) == 0 {
-		fmt.Fprintln(t.out, "no connections")
+		fmt.Fprintln(t.Out, "no connections")
 		return
 	}
 	listeners := map[string]bool{}
@@ -85,22 +85,22 @@ func showConnections(t *terminal, all []control.Connection, now time.Time) {
 	}
 	var header []cell
 	for _, title := range titles {
-		header = append(header, cell{title, t.faint})
+		header = append(header, cell{title, t.Faint})
 	}
 	list.add(header...)
 	for _, c := range all {
-		queued := cell{text: humanBytes(c.Queued)}
+		queued := cell{text: HumanBytes(c.Queued)}
 		if c.Dropped > 0 {
-			queued = cell{queued.text + fmt.Sprintf(" (%d dropped)", c.Dropped), t.yellow}
+			queued = cell{queued.text + fmt.Sprintf(" (%d dropped)", c.Dropped), t.Yellow}
 		}
 		row := []cell{
-			{text: c.ID}, {text: c.Protocol}, {text: orDash(c.Remote)}, {text: shortened(orDash(c.UID), 20)}, {text: shortened(orDash(strings.Join(c.Groups, ",")), 24)},
-			{text: humanDuration(now.Sub(c.Since))}, {text: traffic(c.MessagesIn, c.BytesIn)}, {text: traffic(c.MessagesOut, c.BytesOut)}, queued,
+			{text: c.ID}, {text: c.Protocol}, {text: orDash(c.Remote)}, {text: Shortened(orDash(c.UID), 20)}, {text: Shortened(orDash(strings.Join(c.Groups, ",")), 24)},
+			{text: HumanDuration(now.Sub(c.Since))}, {text: traffic(c.MessagesIn, c.BytesIn)}, {text: traffic(c.MessagesOut, c.BytesOut)}, queued,
 			{text: c.Listener + " → " + c.Pool},
 		}
 		list.add(row[:len(titles)]...)
 	}
-	list.write(t.out)
+	list.write(t.Out)
 }
 
 // traffic writes "12 (3.4 KiB)".
@@ -108,7 +108,7 @@ func traffic(messages, bytes int64) string {
 	if messages == 0 {
 		return "-"
 	}
-	return strconv.FormatInt(messages, 10) + " (" + humanBytes(bytes) + ")"
+	return strconv.FormatInt(messages, 10) + " (" + HumanBytes(bytes) + ")"
 }
 
 func orDash(s string) string {
@@ -118,8 +118,8 @@ func orDash(s string) string {
 	return s
 }
 
-// shortened makes what clients may have chosen fit, and keeps it from doing anything to the terminal.
-func shortened(s string, most int) string {
+// Shortened makes what clients may have chosen fit, and keeps it from doing anything to the terminal.
+func Shortened(s string, most int) string {
 	runes := []rune(s)
 	if len(runes) > most {
 		runes = append(runes[:most-1], '…')

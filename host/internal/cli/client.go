@@ -1,6 +1,6 @@
 // client.go: what the commands that talk to a running host have in common.
 
-package main
+package cli
 
 import (
 	"errors"
@@ -21,7 +21,7 @@ func hostFlags(f *pflag.FlagSet) func() (*control.Client, error) {
 	return func() (*control.Client, error) {
 		if address, isTCP := control.TCPAddress(*socket); isTCP {
 			if *tokenFile == "" {
-				return nil, misused("--control %s needs the host's token: give --token-file FILE", *socket)
+				return nil, Misused("--control %s needs the host's token: give --token-file FILE", *socket)
 			}
 			token, err := config.ReadToken(*tokenFile)
 			if err != nil {
@@ -30,10 +30,10 @@ func hostFlags(f *pflag.FlagSet) func() (*control.Client, error) {
 			return control.NewRemoteClient(address, token), nil
 		}
 		if scheme, rest, isURL := strings.Cut(*socket, ":"); isURL && (strings.HasPrefix(rest, "//") || scheme == "unix") {
-			return nil, misused("--control: expected the path of a socket, or tcp://HOST:PORT, found %q", *socket)
+			return nil, Misused("--control: expected the path of a socket, or tcp://HOST:PORT, found %q", *socket)
 		}
 		if *tokenFile != "" {
-			return nil, misused("--token-file is for --control tcp://HOST:PORT: a socket asks for no token")
+			return nil, Misused("--token-file is for --control tcp://HOST:PORT: a socket asks for no token")
 		}
 		path, err := config.FindControl(*socket, *file, os.LookupEnv)
 		if err != nil {

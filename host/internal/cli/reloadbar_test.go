@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"strings"
@@ -10,7 +10,7 @@ import (
 func TestReloadBarIsDrawnOnATerminalOnly(t *testing.T) {
 	for _, live := range []bool{true, false} {
 		var out strings.Builder
-		term := &terminal{out: &out, err: &out, live: live}
+		term := &Terminal{Out: &out, Err: &out, live: live}
 		story := newReloadStory(term)
 		tell := story.follow(false)
 		at := 0
@@ -44,7 +44,7 @@ func TestReloadBarSaysWhereEachWorkerIs(t *testing.T) {
 		"pid … → 20  starting":                       {fresh},
 		"":                                           {{Slot: 0, PID: 10, State: "idle", Generation: 1}, {Slot: 1, PID: 21, State: "busy", Generation: 2}},
 	} {
-		bar := newReloadStory(&terminal{}).bar
+		bar := newReloadStory(&Terminal{}).bar
 		bar.heed(control.Event{Kind: control.Begun, Pool: "web", Workers: 2})
 		lines := bar.tellPhases(control.Pool{Name: "web", Progress: &control.Progress{Generation: 2}, Workers: workers})
 		if got := strings.Join(lines, "\n"); want == "" && got != "" || want != "" && got != "  worker 0  "+want+"  0ms" {

@@ -1,6 +1,6 @@
 // host send and host close: a word to connections, and the last one.
 
-package main
+package cli
 
 import (
 	"context"
@@ -15,26 +15,26 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
-func sendCommand() *command {
-	return &command{
-		name:      "send",
-		arguments: "(--id ID | --uid UID | --group GROUP | --all) TEXT",
-		summary:   "Send a message to connections",
-		detail: `TEXT is the message, or - for what comes on standard input. It says how many connections it was for, and exits with 1 if there were none.
+func SendCommand() *Command {
+	return &Command{
+		Name:      "send",
+		Arguments: "(--id ID | --uid UID | --group GROUP | --all) TEXT",
+		Summary:   "Send a message to connections",
+		Detail: `TEXT is the message, or - for what comes on standard input. It says how many connections it was for, and exits with 1 if there were none.
 A client that is too slow may drop it, or be closed for it, as slow_client has it.`,
-		example: "host send --all 'We are back in five minutes.'\nhost send --uid ada --uid bob hello\njq -c .news feed.json | host send --group news -",
-		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+		Example: "host send --all 'We are back in five minutes.'\nhost send --uid ada --uid bob hello\njq -c .news feed.json | host send --group news -",
+		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := actFlags(f)
 			whom := audienceFlags(f)
 			f.StringArrayVar(&whom.IDs, "id", nil, "to the connection `ID`; can be repeated, as the next two")
 			binary := f.Bool("binary", false, "as bytes, not as text: a binary message of a WebSocket, and to server-sent events as it is")
 			asJSON := reachedJSON(f)
-			return func(t *terminal, args []string) error {
+			return func(t *Terminal, args []string) error {
 				if len(args) != 1 {
-					return misused("expected one TEXT, and got %d arguments; put quotes around a text of several words", len(args))
+					return Misused("expected one TEXT, and got %d arguments; put quotes around a text of several words", len(args))
 				}
 				if whom.Check() != nil {
-					return misused("say to whom, by one of --id, --uid, --group and --all")
+					return Misused("say to whom, by one of --id, --uid, --group and --all")
 				}
 				m := control.Message{Audience: *whom, Bytes: []byte(args[0]), Binary: *binary}
 				if args[0] == "-" {
@@ -45,7 +45,7 @@ A client that is too slow may drop it, or be closed for it, as slow_client has i
 				}
 				switch {
 				case len(m.Bytes) > control.MaxMessage:
-					return fmt.Errorf("the message has more than %s; split it", humanBytes(control.MaxMessage))
+					return fmt.Errorf("the message has more than %s; split it", HumanBytes(control.MaxMessage))
 				case !m.Binary && !utf8.Valid(m.Bytes):
 					return errors.New("the message is no UTF-8 text: send it with --binary")
 				}
@@ -53,7 +53,7 @@ A client that is too slow may drop it, or be closed for it, as slow_client has i
 				if err != nil {
 					return err
 				}
-				ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+				ctx, cancel := context.WithTimeout(context.Background(), AskTimeout)
 				defer cancel()
 				done, err := client.Send(ctx, m)
 				return tellReached(t, "sent to", *asJSON, done, err)
@@ -62,30 +62,30 @@ A client that is too slow may drop it, or be closed for it, as slow_client has i
 	}
 }
 
-func closeCommand() *command {
-	return &command{
-		name:      "close",
-		arguments: "(ID... | --uid UID | --group GROUP | --all)",
-		summary:   "Close connections",
-		detail: `Clients get what was sent to them before, and then a proper close: a WebSocket the code and the reason, others the end of the stream. Workers hear of it
+func CloseCommand() *Command {
+	return &Command{
+		Name:      "close",
+		Arguments: "(ID... | --uid UID | --group GROUP | --all)",
+		Summary:   "Close connections",
+		Detail: `Clients get what was sent to them before, and then a proper close: a WebSocket the code and the reason, others the end of the stream. Workers hear of it
 in onClose. It exits with 1 if there is no such connection.`,
-		example: "host close 5kq2wz7d-1f\nhost close --uid mallory --code 1008 --reason 'house rules'",
-		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+		Example: "host close 5kq2wz7d-1f\nhost close --uid mallory --code 1008 --reason 'house rules'",
+		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := actFlags(f)
 			whom := audienceFlags(f)
 			code := f.Int("code", 1000, "`CODE` for the client: 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999")
 			reason := f.String("reason", "", "`TEXT` for the client, at most 123 bytes")
 			asJSON := reachedJSON(f)
-			return func(t *terminal, args []string) error {
+			return func(t *Terminal, args []string) error {
 				whom.IDs = args
 				if whom.Check() != nil {
-					return misused("say which, by their IDs, or by one of --uid, --group and --all; `host connections` lists them")
+					return Misused("say which, by their IDs, or by one of --uid, --group and --all; `host connections` lists them")
 				}
 				client, err := find()
 				if err != nil {
 					return err
 				}
-				ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+				ctx, cancel := context.WithTimeout(context.Background(), AskTimeout)
 				defer cancel()
 				done, err := client.Hangup(ctx, control.Closing{Audience: *whom, Code: *code, Reason: *reason})
 				return tellReached(t, "closed", *asJSON, done, err)
@@ -108,20 +108,20 @@ func reachedJSON(f *pflag.FlagSet) *bool {
 }
 
 // tellReached says what came of it.
-func tellReached(t *terminal, what string, asJSON bool, done control.Reached, err error) error {
+func tellReached(t *Terminal, what string, asJSON bool, done control.Reached, err error) error {
 	switch {
 	case err != nil:
 		return withRemedy(err)
 	case asJSON:
-		encode(t.out, done)
+		encode(t.Out, done)
 	default:
-		fmt.Fprintln(t.out, what, counted(done.Connections, "connection"))
+		fmt.Fprintln(t.Out, what, Counted(done.Connections, "connection"))
 	}
 	if len(done.Missing) > 0 {
 		return fmt.Errorf("there is no connection %s; `host connections` lists those there are", strings.Join(done.Missing, ", "))
 	}
 	if done.Connections == 0 {
-		return endedBy(control.NotDone, "nobody was reached: there is no such connection; `host connections` lists those there are")
+		return EndedBy(control.NotDone, "nobody was reached: there is no such connection; `host connections` lists those there are")
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 // host status: what runs, for people and for programs.
 
-package main
+package cli
 
 import (
 	"fmt"
@@ -15,39 +15,39 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
-// askTimeout is far more than a host needs to answer.
-const askTimeout = 10 * time.Second
+// AskTimeout is far more than a host needs to answer.
+const AskTimeout = 10 * time.Second
 
-func statusCommand() *command {
-	return &command{
-		name:    "status",
-		summary: "Show listeners, pools and workers",
-		detail: `A worker is starting, idle, busy, draining, stopped or backing-off (it ended too early, and is tried again).
+func StatusCommand() *Command {
+	return &Command{
+		Name:    "status",
+		Summary: "Show listeners, pools and workers",
+		Detail: `A worker is starting, idle, busy, draining, stopped or backing-off (it ended too early, and is tried again).
 The last column says why a worker was last restarted, other than by a reload. The names in the JSON are promised.
 
 With --check it says, as /readyz does, whether every pool has a worker that takes requests and every listener serves;
 the exit status is 1, and the reasons are on standard error, if not.`,
-		example: `host status
+		Example: `host status
 host status --watch
 host status --check || echo 'no traffic, please'
 host status --json | jq '.pools[].workers[].pid'`,
-		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := hostFlags(f)
 			view := viewFlags(f)
 			check := f.Bool("check", false, "exit with 1 while a pool can't serve; with --json the status is printed, too")
-			return func(t *terminal, args []string) error {
+			return func(t *Terminal, args []string) error {
 				draw := showStatus
 				if *check {
 					if *view.watch {
-						return misused("--check looks once, and --watch again and again: give one of them")
+						return Misused("--check looks once, and --watch again and again: give one of them")
 					}
-					draw = func(*terminal, control.Status) {}
+					draw = func(*Terminal, control.Status) {}
 				}
 				var seen control.Status
 				err := view.show(t, args, find, func(st control.Status) any {
 					seen = st
 					return st
-				}, func(t *terminal, st control.Status) {
+				}, func(t *Terminal, st control.Status) {
 					seen = st
 					draw(t, st)
 				})
@@ -61,25 +61,25 @@ host status --json | jq '.pools[].workers[].pid'`,
 }
 
 // checkServing says whether the host should get traffic.
-func checkServing(t *terminal, st control.Status, asJSON bool) error {
+func checkServing(t *Terminal, st control.Status, asJSON bool) error {
 	if why := admin.Unready(st); len(why) > 0 {
-		return &ended{outcome: control.NotDone, text: strings.Join(why, "\n")}
+		return &Ended{Outcome: control.NotDone, Text: strings.Join(why, "\n")}
 	}
 	if !asJSON {
-		fmt.Fprintln(t.out, "ready")
+		fmt.Fprintln(t.Out, "ready")
 	}
 	return nil
 }
 
-func showStatus(t *terminal, st control.Status) {
-	head := fmt.Sprintf("host %s  pid %d  up %s", st.Version, st.PID, humanDuration(fromSeconds(st.Uptime)))
+func showStatus(t *Terminal, st control.Status) {
+	head := fmt.Sprintf("host %s  pid %d  up %s", st.Version, st.PID, HumanDuration(FromSeconds(st.Uptime)))
 	if st.Config != "" {
 		head += "  " + st.Config
 	}
 	if st.Stopping {
-		head += "  " + t.yellow("stopping")
+		head += "  " + t.Yellow("stopping")
 	}
-	fmt.Fprintf(t.out, "%s\n\n", head)
+	fmt.Fprintf(t.Out, "%s\n\n", head)
 	listeners := table{indent: "  "}
 	for _, l := range st.Listen {
 		protocol := l.Protocol
@@ -88,18 +88,18 @@ func showStatus(t *terminal, st control.Status) {
 		}
 		state := cell{}
 		if !l.Serving {
-			state = cell{"waits for its pool", t.yellow}
+			state = cell{"waits for its pool", t.Yellow}
 			if st.Stopping {
-				state = cell{"closed", t.yellow}
+				state = cell{"closed", t.Yellow}
 			}
 		} else if l.Problem != "" {
-			state = cell{"turns clients away: " + l.Problem, t.red}
+			state = cell{"turns clients away: " + l.Problem, t.Red}
 		}
 		listeners.add(cell{text: l.Address}, cell{text: protocol}, cell{text: "→ " + l.Pool}, state)
 	}
-	listeners.write(t.out)
+	listeners.write(t.Out)
 	if text := byProtocol(st.Connections); text != "" {
-		fmt.Fprintf(t.out, "\n  %s\n", text)
+		fmt.Fprintf(t.Out, "\n  %s\n", text)
 	}
 	for _, p := range st.Pools {
 		showPool(t, p)
@@ -117,68 +117,68 @@ func byProtocol(open map[string]int) string {
 	if all == 0 {
 		return ""
 	}
-	return counted(all, "long-lived connection") + ": " + strings.Join(parts, ", ")
+	return Counted(all, "long-lived connection") + ": " + strings.Join(parts, ", ")
 }
 
-func showPool(t *terminal, p control.Pool) {
-	head := fmt.Sprintf("\n%s  generation %d  %s  %d queued", t.bold(p.Name), p.Generation, population(p), p.Queued)
+func showPool(t *Terminal, p control.Pool) {
+	head := fmt.Sprintf("\n%s  generation %d  %s  %d queued", t.Bold(p.Name), p.Generation, population(p), p.Queued)
 	if p.Generation == 0 {
-		head = fmt.Sprintf("\n%s  %s", t.bold(p.Name), t.yellow("starting"))
+		head = fmt.Sprintf("\n%s  %s", t.Bold(p.Name), t.Yellow("starting"))
 	}
 	if p.Waiting > 0 {
-		head += fmt.Sprintf(", %s waiting", counted(p.Waiting, "event"))
+		head += fmt.Sprintf(", %s waiting", Counted(p.Waiting, "event"))
 	}
 	if p.Reloading {
 		text := "reloading"
 		if p.Progress != nil && p.Progress.Workers > 0 {
-			text = fmt.Sprintf("reloading: %d of %s replaced", p.Progress.Replaced, counted(p.Progress.Workers, "worker"))
+			text = fmt.Sprintf("reloading: %d of %s replaced", p.Progress.Replaced, Counted(p.Progress.Workers, "worker"))
 		}
-		head += "  " + t.yellow(text)
+		head += "  " + t.Yellow(text)
 	}
 	if p.Directory != "" {
 		head += "  " + p.Directory
 		if !p.Pinned {
-			head += t.faint(" (unpinned)")
+			head += t.Faint(" (unpinned)")
 		}
 	}
-	fmt.Fprintln(t.out, head)
+	fmt.Fprintln(t.Out, head)
 	if p.Failure != "" {
-		fmt.Fprintf(t.out, "  %s\n", t.red("the last start failed: "+strings.ReplaceAll(strings.TrimRight(p.Failure, "\n"), "\n", "\n  ")))
+		fmt.Fprintf(t.Out, "  %s\n", t.Red("the last start failed: "+strings.ReplaceAll(strings.TrimRight(p.Failure, "\n"), "\n", "\n  ")))
 	}
 	if p.LogDropped > 0 {
 		text := fmt.Sprintf("lines missing from the log: %d, since a worker said more than log_rate", p.LogDropped)
-		fmt.Fprintf(t.out, "  %s\n", t.yellow(text))
+		fmt.Fprintf(t.Out, "  %s\n", t.Yellow(text))
 	}
 	showWorkers(t, p)
 }
 
 // showWorkers is the table alone.
-func showWorkers(t *terminal, p control.Pool) {
+func showWorkers(t *Terminal, p control.Pool) {
 	if len(p.Workers) == 0 {
 		return
 	}
 	list := table{indent: "  ", right: map[int]bool{0: true, 1: true, 3: true, 4: true, 5: true, 6: true, 7: true}}
 	var header []cell
 	for _, title := range []string{"WORKER", "PID", "STATE", "GENERATION", "REQUESTS", "MEMORY", "UPTIME", "RESTARTS", "LAST RESTART"} {
-		header = append(header, cell{title, t.faint})
+		header = append(header, cell{title, t.Faint})
 	}
 	list.add(header...)
 	for _, w := range p.Workers {
 		pid, uptime := "-", "-"
 		if w.PID != 0 {
-			pid, uptime = strconv.Itoa(w.PID), humanDuration(fromSeconds(w.Uptime))
+			pid, uptime = strconv.Itoa(w.PID), HumanDuration(FromSeconds(w.Uptime))
 		}
 		list.add(
 			cell{text: strconv.Itoa(w.Slot)}, cell{text: pid}, cell{w.State, stateColour(t, w.State)}, cell{text: strconv.FormatUint(w.Generation, 10)},
-			cell{text: strconv.FormatUint(w.Requests, 10)}, cell{text: humanBytes(w.Memory)}, cell{text: uptime}, cell{text: strconv.Itoa(w.Restarts)}, cell{text: w.Restarted},
+			cell{text: strconv.FormatUint(w.Requests, 10)}, cell{text: HumanBytes(w.Memory)}, cell{text: uptime}, cell{text: strconv.Itoa(w.Restarts)}, cell{text: w.Restarted},
 		)
 	}
-	list.write(t.out)
+	list.write(t.Out)
 }
 
 // population is how many workers the pool has, and how many it may have where that varies: 3 workers (2–8).
 func population(p control.Pool) string {
-	text := counted(slots(p), "worker")
+	text := Counted(slots(p), "worker")
 	if p.MinWorkers != p.MaxWorkers {
 		text += fmt.Sprintf(" (%d–%d)", p.MinWorkers, p.MaxWorkers)
 	}
@@ -194,14 +194,14 @@ func slots(p control.Pool) int {
 	return len(seen)
 }
 
-func stateColour(t *terminal, state string) func(string) string {
+func stateColour(t *Terminal, state string) func(string) string {
 	switch state {
 	case "idle":
-		return t.green
+		return t.Green
 	case "busy":
 		return t.blue
 	case "backing-off", "stopped":
-		return t.red
+		return t.Red
 	}
-	return t.yellow
+	return t.Yellow
 }

@@ -1,6 +1,6 @@
 // host help: the overview, a command's page, and the reference of host.toml.
 
-package main
+package cli
 
 import (
 	"fmt"
@@ -11,30 +11,30 @@ import (
 	"github.com/workerhost/workerhost/host/internal/config"
 )
 
-// helpCommand explains the commands of a program, itself among them.
-func helpCommand(all func() commandSet) *command {
-	return &command{
-		name:      "help",
-		arguments: "[COMMAND]",
-		summary:   "Explain a command, host.toml, or the exit statuses",
-		detail: "`host help COMMAND` is the same as `host COMMAND --help`. `host help host.toml` lists every key of the\n" +
+// HelpCommand explains the commands of a program, itself among them.
+func HelpCommand(all func() Commands) *Command {
+	return &Command{
+		Name:      "help",
+		Arguments: "[COMMAND]",
+		Summary:   "Explain a command, host.toml, or the exit statuses",
+		Detail: "`host help COMMAND` is the same as `host COMMAND --help`. `host help host.toml` lists every key of the\n" +
 			"configuration, and `host help exit` how commands end.",
-		example: "host help reload\nhost help host.toml\nhost help exit",
-		define: func(*pflag.FlagSet) func(*terminal, []string) error {
-			return func(t *terminal, args []string) error {
+		Example: "host help reload\nhost help host.toml\nhost help exit",
+		Define: func(*pflag.FlagSet) func(*Terminal, []string) error {
+			return func(t *Terminal, args []string) error {
 				switch {
 				case len(args) == 0:
-					all().overview(t.out)
+					all().overview(t.Out)
 				case len(args) > 1:
-					return misused("expected one command, and got %s", strings.Join(args, " "))
+					return Misused("expected one command, and got %s", strings.Join(args, " "))
 				case args[0] == config.FileName:
-					reference(t.out)
+					reference(t.Out)
 				case args[0] == "exit":
-					exitTable(t.out)
+					exitTable(t.Out)
 				case all().find(args[0]) == nil:
 					return all().unknown(args[0])
 				default:
-					all().find(args[0]).help(t.out)
+					all().find(args[0]).help(t.Out)
 				}
 				return nil
 			}
@@ -42,7 +42,7 @@ func helpCommand(all func() commandSet) *command {
 	}
 }
 
-func (p commandSet) overview(w io.Writer) {
+func (p Commands) overview(w io.Writer) {
 	fmt.Fprint(w, `The host serves HTTP with pools of PHP and Go workers, and puts their new code live without losing a request.
 
     host serve examples/hello-php     serve on http://127.0.0.1:8080/
@@ -53,8 +53,8 @@ Commands:
 `)
 	list := table{indent: "    "}
 	for _, c := range p {
-		if !c.hidden {
-			list.add(plain("host "+c.name, c.summary)...)
+		if !c.Hidden {
+			list.add(plain("host "+c.Name, c.Summary)...)
 		}
 	}
 	list.write(w)
@@ -62,21 +62,21 @@ Commands:
 }
 
 // help is the command's page.
-func (c *command) help(w io.Writer) {
+func (c *Command) help(w io.Writer) {
 	flags := c.flagSet()
-	c.define(flags)
-	usage := "host " + c.name
+	c.Define(flags)
+	usage := "host " + c.Name
 	if flags.HasAvailableFlags() {
 		usage += " [flags]"
 	}
-	if c.arguments != "" {
-		usage += " " + c.arguments
+	if c.Arguments != "" {
+		usage += " " + c.Arguments
 	}
-	fmt.Fprintf(w, "%s.\n\nUsage:\n    %s\n\n%s\n\n", c.summary, usage, c.detail)
+	fmt.Fprintf(w, "%s.\n\nUsage:\n    %s\n\n%s\n\n", c.Summary, usage, c.Detail)
 	if flags.HasAvailableFlags() {
 		fmt.Fprintf(w, "Flags:\n%s\n", flags.FlagUsages())
 	}
-	fmt.Fprintf(w, "Example:\n    %s\n", strings.ReplaceAll(c.example, "\n", "\n    "))
+	fmt.Fprintf(w, "Example:\n    %s\n", strings.ReplaceAll(c.Example, "\n", "\n    "))
 }
 
 // reference lists the keys of host.toml.

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -91,7 +91,7 @@ api  not reloaded: it keeps the code that it has
 		},
 	} {
 		var out, err bytes.Buffer
-		story := newReloadStory(&terminal{out: &out, err: &err})
+		story := newReloadStory(&Terminal{Out: &out, Err: &err})
 		for _, e := range c.events {
 			story.judge(e)
 			story.tell(e)

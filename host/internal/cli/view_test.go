@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -42,9 +42,9 @@ func TestAWatchOfNoHostIsAnError(t *testing.T) {
 
 func TestARedrawCoversThePageBefore(t *testing.T) {
 	var out bytes.Buffer
-	on := &terminal{out: &out, colours: true}
+	on := &Terminal{Out: &out, colours: true}
 	for _, text := range []string{"a long line\nanother\n", "short\n"} {
-		on.redraw(func(page *terminal) { page.out.Write([]byte(text)) })
+		on.redraw(func(page *Terminal) { page.Out.Write([]byte(text)) })
 	}
 	if want := "\x1b[Ha long line\x1b[K\nanother\x1b[K\n\x1b[J\x1b[Hshort\x1b[K\n\x1b[J"; out.String() != want {
 		t.Errorf("%q", out.String())
@@ -56,7 +56,7 @@ func TestStatusViewsSayWhyAWorkerWasRestarted(t *testing.T) {
 		{PID: 7, State: "idle", Restarts: 1, Restarted: "exited (exit status 255)"}, {Slot: 1, State: "backing-off"},
 	}}}}
 	var out bytes.Buffer
-	showStatus(&terminal{out: &out}, st)
+	showStatus(&Terminal{Out: &out}, st)
 	if !strings.Contains(out.String(), "LAST RESTART") || !strings.Contains(out.String(), "1  exited (exit status 255)\n") {
 		t.Errorf("%s", out.String())
 	}
@@ -69,7 +69,7 @@ func TestStatusViewsSayWhyAWorkerWasRestarted(t *testing.T) {
 func TestStatusViewsShowHowFewAndHowManyWorkersThereMayBe(t *testing.T) {
 	st := control.Status{Pools: []control.Pool{{Name: "app", Generation: 1, MinWorkers: 1, MaxWorkers: 4, Workers: []control.Worker{{State: "idle"}, {Slot: 2, State: "busy"}}}}}
 	var out bytes.Buffer
-	showStatus(&terminal{out: &out}, st)
+	showStatus(&Terminal{Out: &out}, st)
 	if !strings.Contains(out.String(), "app  generation 1  2 workers (1–4)  0 queued") {
 		t.Errorf("%s", out.String())
 	}

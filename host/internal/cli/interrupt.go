@@ -1,6 +1,6 @@
 // interrupt.go: how a command that waits for a host is interrupted.
 
-package main
+package cli
 
 import (
 	"context"

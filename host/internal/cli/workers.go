@@ -1,6 +1,6 @@
 // host workers: the table of workers, for people and for programs.
 
-package main
+package cli
 
 import (
 	"fmt"
@@ -9,26 +9,26 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
-func workersCommand() *command {
-	return &command{
-		name:    "workers",
-		summary: "Show the workers alone",
-		detail:  `The JSON is one list of the workers of all pools, with the names that host status --json has, and the pool's.`,
-		example: "host workers\nhost workers --json | jq -r '.[] | select(.state == \"busy\") | .pid'",
-		define: func(f *pflag.FlagSet) func(*terminal, []string) error {
+func WorkersCommand() *Command {
+	return &Command{
+		Name:    "workers",
+		Summary: "Show the workers alone",
+		Detail:  `The JSON is one list of the workers of all pools, with the names that host status --json has, and the pool's.`,
+		Example: "host workers\nhost workers --json | jq -r '.[] | select(.state == \"busy\") | .pid'",
+		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := hostFlags(f)
 			view := viewFlags(f)
-			return func(t *terminal, args []string) error {
-				return view.show(t, args, find, func(st control.Status) any { return allWorkers(st) }, func(t *terminal, st control.Status) {
+			return func(t *Terminal, args []string) error {
+				return view.show(t, args, find, func(st control.Status) any { return allWorkers(st) }, func(t *Terminal, st control.Status) {
 					for i, p := range st.Pools {
 						if i > 0 {
-							fmt.Fprintln(t.out)
+							fmt.Fprintln(t.Out)
 						}
 						switch {
 						case p.MinWorkers != p.MaxWorkers:
-							fmt.Fprintf(t.out, "%s  %s\n", t.bold(p.Name), population(p))
+							fmt.Fprintf(t.Out, "%s  %s\n", t.Bold(p.Name), population(p))
 						case len(st.Pools) > 1:
-							fmt.Fprintln(t.out, t.bold(p.Name))
+							fmt.Fprintln(t.Out, t.Bold(p.Name))
 						}
 						showWorkers(t, p)
 					}

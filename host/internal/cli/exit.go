@@ -1,6 +1,6 @@
 // exit.go has the exit statuses, by cause, and turns errors into them.
 
-package main
+package cli
 
 import (
 	"encoding/json"
@@ -40,42 +40,42 @@ const exitSignal = 128 // and the signal's number
 
 // The statuses by name.
 const (
-	exitOK      = 0
-	exitFailure = 1
-	exitUsage   = 2
+	ExitOK      = 0
+	ExitFailure = 1
+	ExitUsage   = 2
 )
 
-// exitStatus is the one of an outcome. An outcome that only a newer host knows is a failure.
-func exitStatus(o control.Outcome) int {
+// ExitStatus is the one of an outcome. An outcome that only a newer host knows is a failure.
+func ExitStatus(o control.Outcome) int {
 	for _, e := range exits {
 		if e.outcome == o {
 			return e.status
 		}
 	}
-	return exitFailure
+	return ExitFailure
 }
 
-// ended is the end of a command for a cause. Without a text all has been said.
-type ended struct {
-	outcome control.Outcome
-	text    string
+// Ended is the end of a command for a cause. Without a text all has been said.
+type Ended struct {
+	Outcome control.Outcome
+	Text    string
 	told    bool // to people: the text is for programs
 }
 
-func (e *ended) Error() string { return e.text }
+func (e *Ended) Error() string { return e.Text }
 
-// exitOf is the status of another program, which has said why.
-type exitOf int
+// PassedExit is the status of another program, which has said why.
+type PassedExit int
 
-func (p exitOf) Error() string { return "" }
+func (p PassedExit) Error() string { return "" }
 
-// endedBy is the end of a command by its outcome, when people have been told all, and text is for programs; nil if it
+// EndedBy is the end of a command by its outcome, when people have been told all, and text is for programs; nil if it
 // is done. Without a text they have, too.
-func endedBy(o control.Outcome, text string) error {
+func EndedBy(o control.Outcome, text string) error {
 	if o == control.Done {
 		return nil
 	}
-	return &ended{o, text, true}
+	return &Ended{o, text, true}
 }
 
 // meaning is what an outcome stands for; "" for one that only a newer host knows.
@@ -101,13 +101,13 @@ func (i *interrupted) status() int {
 	if number, ok := i.signal.(syscall.Signal); ok {
 		return exitSignal + int(number)
 	}
-	return exitFailure
+	return ExitFailure
 }
 
 // causeOf gives the cause of an error, and its exit status.
 func causeOf(err error) (control.Outcome, int) {
-	var end *ended
-	var passed exitOf
+	var end *Ended
+	var passed PassedExit
 	var stop *interrupted
 	var usage *usageError
 	var refusal *control.Refusal
@@ -118,7 +118,7 @@ func causeOf(err error) (control.Outcome, int) {
 	case err == nil:
 		o = control.Done
 	case errors.As(err, &end):
-		o = end.outcome
+		o = end.Outcome
 	case errors.As(err, &passed):
 		return control.NotDone, int(passed)
 	case errors.As(err, &stop):
@@ -141,36 +141,36 @@ func causeOf(err error) (control.Outcome, int) {
 			}
 		}
 	}
-	return o, exitStatus(o)
+	return o, ExitStatus(o)
 }
 
 // report prints the error, if any, as text or as a line of JSON, and gives the exit status.
-func report(t *terminal, name string, asJSON bool, err error) int {
+func report(t *Terminal, name string, asJSON bool, err error) int {
 	_, status := causeOf(err)
 	if err == nil {
 		return status
 	}
 	var usage *usageError
 	var problems config.Problems
-	var end *ended
+	var end *Ended
 	text := err.Error()
 	switch {
 	case text == "":
 	case asJSON:
-		encode(t.out, failureOf(err))
+		encode(t.Out, FailureOf(err))
 	case errors.As(err, &end) && end.told:
 	case errors.As(err, &usage):
-		fmt.Fprintf(t.err, "%s: %v\n(`%s --help` shows how it is used)\n", name, err, name)
+		fmt.Fprintf(t.Err, "%s: %v\n(`%s --help` shows how it is used)\n", name, err, name)
 	case errors.As(err, &problems):
-		fmt.Fprintln(t.err, t.red(text))
+		fmt.Fprintln(t.Err, t.Red(text))
 	default:
-		fmt.Fprintf(t.err, "%s: %s\n", name, t.red(text))
+		fmt.Fprintf(t.Err, "%s: %s\n", name, t.Red(text))
 	}
 	return status
 }
 
-// failure is the line of JSON of an error. Its first field tells it from whatever else the command prints.
-type failure struct {
+// Failure is the line of JSON of an error. Its first field tells it from whatever else the command prints.
+type Failure struct {
 	Kind    control.Kind    `json:"event"`
 	Outcome control.Outcome `json:"outcome"`
 	Status  int             `json:"status"` // the exit status
@@ -179,9 +179,9 @@ type failure struct {
 	Findings []placed `json:"findings,omitempty"` // of a bad configuration: one for each mistake
 }
 
-func failureOf(err error) failure {
+func FailureOf(err error) Failure {
 	outcome, status := causeOf(err)
-	f := failure{Kind: "error", Outcome: outcome, Status: status, Error: err.Error()}
+	f := Failure{Kind: "error", Outcome: outcome, Status: status, Error: err.Error()}
 	var bad *unfit
 	var problems config.Problems
 	switch {

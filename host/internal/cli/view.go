@@ -1,6 +1,6 @@
 // view.go: how the commands that show a host's status show it: once or again and again, for people or as JSON.
 
-package main
+package cli
 
 import (
 	"bytes"
@@ -33,7 +33,7 @@ func viewFlags(f *pflag.FlagSet) *view {
 }
 
 // show asks the host, and prints what choose takes of its status as JSON, or calls draw.
-func (v *view) show(t *terminal, args []string, find func() (*control.Client, error), choose func(control.Status) any, draw func(*terminal, control.Status)) error {
+func (v *view) show(t *Terminal, args []string, find func() (*control.Client, error), choose func(control.Status) any, draw func(*Terminal, control.Status)) error {
 	if err := noArguments(args); err != nil {
 		return err
 	}
@@ -42,11 +42,11 @@ func (v *view) show(t *terminal, args []string, find func() (*control.Client, er
 		return err
 	}
 	ask := func(ctx context.Context) (control.Status, error) {
-		ctx, cancel := context.WithTimeout(ctx, askTimeout)
+		ctx, cancel := context.WithTimeout(ctx, AskTimeout)
 		defer cancel()
 		return client.Status(ctx)
 	}
-	encoder := json.NewEncoder(t.out)
+	encoder := json.NewEncoder(t.Out)
 	encoder.SetEscapeHTML(false)
 	if !*v.watch {
 		st, err := ask(context.Background())
@@ -62,7 +62,7 @@ func (v *view) show(t *terminal, args []string, find func() (*control.Client, er
 	}
 	ctx, done := untilInterrupted()
 	defer done()
-	each := func(st control.Status) error { return t.redraw(func(page *terminal) { draw(page, st) }) }
+	each := func(st control.Status) error { return t.redraw(func(page *Terminal) { draw(page, st) }) }
 	if *v.json {
 		each = func(st control.Status) error { return encoder.Encode(choose(st)) }
 	}
@@ -97,20 +97,20 @@ func watchStatus(ctx context.Context, ask func(context.Context) (control.Status,
 }
 
 // redraw puts a page in the place of the one before, in one write so that it does not flicker. What is no terminal gets one page after the other.
-func (t *terminal) redraw(draw func(page *terminal)) error {
+func (t *Terminal) redraw(draw func(page *Terminal)) error {
 	var page bytes.Buffer
-	draw(&terminal{out: &page, err: t.err, colours: t.colours})
+	draw(&Terminal{Out: &page, Err: t.Err, colours: t.colours})
 	text := page.String()
 	live := t.colours
-	if f, ok := t.out.(*os.File); ok {
-		live = isTerminal(f) && os.Getenv("TERM") != "dumb"
+	if f, ok := t.Out.(*os.File); ok {
+		live = IsTerminal(f) && os.Getenv("TERM") != "dumb"
 	}
 	if live {
 		text = "\x1b[H" + strings.ReplaceAll(text, "\n", "\x1b[K\n") + "\x1b[J"
 	} else {
 		text += "\n"
 	}
-	if _, err := io.WriteString(t.out, text); err != nil {
+	if _, err := io.WriteString(t.Out, text); err != nil {
 		return fmt.Errorf("can't print: %w", err)
 	}
 	return nil

@@ -1,7 +1,7 @@
 // reloadbar.go draws, on a terminal, how far a reload is: a line for each worker that is being replaced, and the bar, below what has been told. What
 // comes next is written over them.
 
-package main
+package cli
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 
 // reloadBar follows the events of a reload, which say what has happened, and the host's status, which says what goes on. Off a terminal it draws nothing.
 type reloadBar struct {
-	t          *terminal
+	t          *Terminal
 	sizes      map[string]int // of the pools that have begun
 	pool       string         // the one at hand
 	done, want int
@@ -34,7 +34,7 @@ func (b *reloadBar) erase() {
 	if b.drawn == 0 {
 		return
 	}
-	fmt.Fprint(b.t.out, strings.Repeat("\r\x1b[K\x1b[1A", b.drawn-1)+"\r\x1b[K")
+	fmt.Fprint(b.t.Out, strings.Repeat("\r\x1b[K\x1b[1A", b.drawn-1)+"\r\x1b[K")
 	b.drawn = 0
 }
 
@@ -95,16 +95,16 @@ func (b *reloadBar) draw() {
 	}
 	lines := make([]string, 0, mostPhases+2)
 	for _, line := range b.phases[:min(len(b.phases), mostPhases)] {
-		lines = append(lines, b.t.faint(clip(line, b.t.width())))
+		lines = append(lines, b.t.Faint(clip(line, b.t.width())))
 	}
 	if more := len(b.phases) - mostPhases; more > 0 {
-		lines = append(lines, b.t.faint(fmt.Sprintf("  and %s more", counted(more, "worker"))))
+		lines = append(lines, b.t.Faint(fmt.Sprintf("  and %s more", Counted(more, "worker"))))
 	}
 	full := min(barWidth, max(0, barWidth*b.done/b.want))
-	tail := fmt.Sprintf("  %d of %s replaced", b.done, counted(b.want, "worker"))
+	tail := fmt.Sprintf("  %d of %s replaced", b.done, Counted(b.want, "worker"))
 	name := clip(b.pool, b.t.width()-barWidth-len(tail)-2)
-	lines = append(lines, name+"  "+b.t.green(strings.Repeat("█", full))+b.t.faint(strings.Repeat("░", barWidth-full))+tail)
-	fmt.Fprint(b.t.out, strings.Join(lines, "\n"))
+	lines = append(lines, name+"  "+b.t.Green(strings.Repeat("█", full))+b.t.Faint(strings.Repeat("░", barWidth-full))+tail)
+	fmt.Fprint(b.t.Out, strings.Join(lines, "\n"))
 	b.drawn = len(lines)
 }
 
@@ -156,9 +156,9 @@ func (b *reloadBar) tellPhases(p control.Pool) (lines []string) {
 		}
 		took := time.Since(b.seen[at])
 		if came != nil {
-			took = max(took, fromSeconds(came.Uptime))
+			took = max(took, FromSeconds(came.Uptime))
 		}
-		lines = append(lines, phasePrefix(at)+fmt.Sprintf("pid %s → %s  %s  %s", pidOf(goes), pidOf(came), what, humanDuration(took)))
+		lines = append(lines, phasePrefix(at)+fmt.Sprintf("pid %s → %s  %s  %s", pidOf(goes), pidOf(came), what, HumanDuration(took)))
 	}
 	return lines
 }
@@ -182,7 +182,7 @@ func phase(came, goes *control.Worker) string {
 	case came != nil && came.State == "starting":
 		return "starting"
 	case goes != nil && goes.State == "draining" && goes.Inflight > 0:
-		return swapped + "draining: " + counted(goes.Inflight, "request")
+		return swapped + "draining: " + Counted(goes.Inflight, "request")
 	case goes != nil && goes.State == "draining":
 		return swapped + "stopping"
 	}

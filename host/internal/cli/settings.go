@@ -1,6 +1,6 @@
 // settings.go: the flags that serve, check and doctor have in common.
 
-package main
+package cli
 
 import (
 	"os"
@@ -9,8 +9,8 @@ import (
 	"github.com/workerhost/workerhost/host/internal/config"
 )
 
-// settingFlags declares the flags that serve and check have in common. What it returns makes the configuration of them and of the arguments.
-func settingFlags(f *pflag.FlagSet) func(args []string) (*config.Config, error) {
+// SettingFlags declares the flags that serve and check have in common. What it returns makes the configuration of them and of the arguments.
+func SettingFlags(f *pflag.FlagSet) func(args []string) (*config.Config, error) {
 	var o config.Overrides
 	file := f.StringP("config", "c", "", "configuration `FILE` (default: host.toml in the working directory, if there is one)")
 	f.StringArrayVarP(&o.Listen, "listen", "l", nil, "listen on `ADDR`: host:port, :port or unix:/path; can be repeated (default 127.0.0.1:8080)")
@@ -23,17 +23,17 @@ func settingFlags(f *pflag.FlagSet) func(args []string) (*config.Config, error) 
 		if dash := f.ArgsLenAtDash(); dash >= 0 {
 			args, o.Command = args[:dash], args[dash:]
 			if len(o.Command) == 0 {
-				return nil, misused("no command follows --")
+				return nil, Misused("no command follows --")
 			}
 		}
 		if len(args) > 1 {
-			return nil, misused("expected one WORKER, and got %d: %q; a command with arguments comes after --", len(args), args)
+			return nil, Misused("expected one WORKER, and got %d: %q; a command with arguments comes after --", len(args), args)
 		}
 		if len(args) == 1 {
 			o.Worker = args[0]
 		}
 		if f.Changed("workers") && o.Workers < 1 {
-			return nil, misused("-n: expected a whole number of at least 1, found %d", o.Workers)
+			return nil, Misused("-n: expected a whole number of at least 1, found %d", o.Workers)
 		}
 		c, err := config.Load(*file, os.LookupEnv)
 		if err != nil {

@@ -1,0 +1,51 @@
+// terminal.go: where output goes, and how it looks there.
+
+package cli
+
+import (
+	"io"
+	"os"
+
+	"github.com/mattn/go-isatty"
+)
+
+// Terminal is a command's output. It need not be a terminal.
+type Terminal struct {
+	Out, Err io.Writer
+	colours  bool
+	live     bool // what was written to out can be written over
+}
+
+func SystemTerminal() *Terminal {
+	return &Terminal{Out: os.Stdout, Err: os.Stderr, colours: IsTerminal(os.Stdout) && IsTerminal(os.Stderr) && ColoursWanted(),
+		live: IsTerminal(os.Stdout) && os.Getenv("TERM") != "dumb"}
+}
+
+// width is how many characters a line of the terminal has.
+func (t *Terminal) width() int {
+	if f, ok := t.Out.(*os.File); ok {
+		if n := columns(f); n > 0 {
+			return n
+		}
+	}
+	return 80
+}
+
+func IsTerminal(f *os.File) bool { return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd()) }
+
+// ColoursWanted heeds https://no-color.org, and terminals that have none.
+func ColoursWanted() bool { return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" }
+
+func (t *Terminal) paint(code, text string) string {
+	if !t.colours || text == "" {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+func (t *Terminal) Bold(text string) string   { return t.paint("1", text) }
+func (t *Terminal) Faint(text string) string  { return t.paint("2", text) }
+func (t *Terminal) Red(text string) string    { return t.paint("31", text) }
+func (t *Terminal) Green(text string) string  { return t.paint("32", text) }
+func (t *Terminal) Yellow(text string) string { return t.paint("33", text) }
+func (t *Terminal) blue(text string) string   { return t.paint("34", text) }
