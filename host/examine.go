@@ -8,29 +8,30 @@ import (
 
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/machine"
 )
 
 // examineLimits looks at what the user may open and start.
 func (d *diagnosis) examineLimits(workers, connections int) {
-	if files, ok := fileLimit(); ok {
-		const remedy = "raise it: " + moreFiles
-		switch room, _ := clientRoom(workers); {
-		case files < uint64(filesFor(workers)):
-			d.wrong(aboutMachine, remedy, "%d open files are allowed, and %s need %d before the first client comes", files, cli.Counted(workers, "worker"), filesFor(workers))
+	if files, ok := machine.FileLimit(); ok {
+		const remedy = "raise it: " + machine.MoreFiles
+		switch room, _ := machine.ClientRoom(workers); {
+		case files < uint64(machine.FilesFor(workers)):
+			d.wrong(aboutMachine, remedy, "%d open files are allowed, and %s need %d before the first client comes", files, cli.Counted(workers, "worker"), machine.FilesFor(workers))
 		case room < connections:
 			d.advise(aboutMachine, remedy+"; or lower max_connections", "%d open files are allowed, which leaves room for %d clients, and max_connections is %d", files, room, connections)
 		default:
 			d.good(aboutMachine, "%d open files are allowed", files)
 		}
 	}
-	if err := checkAddressSpace(); err != nil {
+	if err := machine.CheckAddressSpace(); err != nil {
 		d.wrong(aboutMachine, "", "%v", err)
 	}
-	processes, source, ok := processLimit()
+	processes, source, ok := machine.ProcessLimit()
 	if !ok {
 		return
 	}
-	if least := uint64(2*workers + processesForMany); processes < least {
+	if least := uint64(2*workers + machine.ProcessesForMany); processes < least {
 		d.advise(aboutMachine, "raise it: TasksMax= or LimitNPROC= in a unit of systemd, --pids-limit of a container, `ulimit -u` in a shell",
 			"%d processes and threads are allowed (%s); %s, their replacements and the host itself may need %d", processes, source, cli.Counted(workers, "worker"), least)
 	} else {
@@ -40,12 +41,12 @@ func (d *diagnosis) examineLimits(workers, connections int) {
 
 // examineMemory compares what the workers may take with what there is. limit is the sum of their memory_limit; 0 is not known.
 func (d *diagnosis) examineMemory(workers int, limit int64) {
-	total, available, ok := memory()
+	total, available, ok := machine.Memory()
 	if !ok || workers == 0 {
 		return
 	}
 	const remedy = "lower workers, or memory_limit in php_ini, or give the machine more memory"
-	switch least := int64(workers) * memoryOfOne; {
+	switch least := int64(workers) * machine.MemoryOfOne; {
 	case available < least:
 		d.wrong(aboutMachine, "lower workers, or give the machine more memory", "%s is available, and %s need at least %s", cli.HumanBytes(available), cli.Counted(workers, "worker"), cli.HumanBytes(least))
 	case limit > total:
@@ -56,7 +57,7 @@ func (d *diagnosis) examineMemory(workers int, limit int64) {
 }
 
 func (d *diagnosis) examineSpool(folder string, quota int64) {
-	free, inMemory, ok := diskSpace(folder)
+	free, inMemory, ok := machine.DiskSpace(folder)
 	switch {
 	case !ok:
 		d.good(aboutFolders, "large bodies wait in %s", folder)

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/listen"
+	"github.com/workerhost/workerhost/host/internal/machine"
 )
 
 // front is fixed until the host ends.
@@ -81,16 +82,16 @@ func newFront(log hclog.Logger) *front { return &front{crowd: listen.NewCrowd(0,
 // limit has the crowd heed the configuration from now on.
 func (f *front) limit(c *config.Config, g *guard) {
 	f.crowd.Limit(c.HTTP.MaxConnections, c.HTTP.MaxPerAddress, g.proxies)
-	if room, ok := clientRoom(mostWorkers(c.Pools)); ok {
+	if room, ok := machine.ClientRoom(machine.MostWorkers(c.Pools)); ok {
 		f.crowd.Room(room)
 	}
 }
 
 // warnOfFiles says if clients will be turned away before max_connections.
 func (h *host) warnOfFiles(c *config.Config) {
-	if room, ok := clientRoom(mostWorkers(c.Pools)); ok && room < c.HTTP.MaxConnections {
-		files, _ := fileLimit()
-		h.log.Warn("the limit on open files leaves room for fewer clients than max_connections; those beyond are answered 503: raise it ("+moreFiles+"), or lower max_connections",
+	if room, ok := machine.ClientRoom(machine.MostWorkers(c.Pools)); ok && room < c.HTTP.MaxConnections {
+		files, _ := machine.FileLimit()
+		h.log.Warn("the limit on open files leaves room for fewer clients than max_connections; those beyond are answered 503: raise it ("+machine.MoreFiles+"), or lower max_connections",
 			"open_files", files, "clients", room, "max_connections", c.HTTP.MaxConnections)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/machine"
 )
 
 func serveCommand() *cli.Command {
@@ -36,7 +37,7 @@ host serve -- ./my-worker --verbose`,
 			watch := watchFlag(f)
 			return func(t *cli.Terminal, args []string) error {
 				closeOnExec()
-				if err := checkAddressSpace(); err != nil {
+				if err := machine.CheckAddressSpace(); err != nil {
 					return err
 				}
 				c, err := settings(args)

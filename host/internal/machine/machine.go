@@ -1,6 +1,6 @@
-// machine.go: how much a machine gives, for host doctor and for the limits of a host.
-
-package main
+// Package machine says how much a machine gives: files, processes, memory, disk. It is for host doctor, which tells, and
+// for the limits of a host. Its functions are safe for concurrent use.
+package machine
 
 import (
 	"fmt"
@@ -16,29 +16,29 @@ import (
 const (
 	filesPerWorker   = 8  // its pipes, twice during a reload
 	filesOfTheHost   = 64 // sockets, logs, a body or two on disk
-	memoryOfOne      = 24 << 20
-	processesForMany = 64
+	MemoryOfOne      = 24 << 20
+	ProcessesForMany = 64
 )
 
-// moreFiles is how to get more of them.
-const moreFiles = "LimitNOFILE=65536 in a unit of systemd, `ulimit -n 65536` in a shell"
+// MoreFiles is how to get more of them.
+const MoreFiles = "LimitNOFILE=65536 in a unit of systemd, `ulimit -n 65536` in a shell"
 
-// filesFor is how many files have to be open before the first client comes.
-func filesFor(workers int) int { return workers*filesPerWorker + filesOfTheHost }
+// FilesFor is how many files have to be open before the first client comes.
+func FilesFor(workers int) int { return workers*filesPerWorker + filesOfTheHost }
 
-// clientRoom is for how many clients the limit on open files leaves room, beside so many workers. Some of it is for
+// ClientRoom is for how many clients the limit on open files leaves room, beside so many workers. Some of it is for
 // what clients ask for: files, bodies on disk.
-func clientRoom(workers int) (clients int, known bool) {
-	files, ok := fileLimit()
+func ClientRoom(workers int) (clients int, known bool) {
+	files, ok := FileLimit()
 	if !ok {
 		return 0, false
 	}
-	left := int64(min(files, 1<<30)) - int64(filesFor(workers))
+	left := int64(min(files, 1<<30)) - int64(FilesFor(workers))
 	return int(max(1, left*7/8)), true
 }
 
-// mostWorkers is how many there may be.
-func mostWorkers(pools []*config.Pool) (count int) {
+// MostWorkers is how many there may be.
+func MostWorkers(pools []*config.Pool) (count int) {
 	for _, p := range pools {
 		_, most := p.Span()
 		count += most
@@ -50,8 +50,8 @@ func mostWorkers(pools []*config.Pool) (count int) {
 // some time or other, and shows nothing but its stacks.
 const leastAddressSpace = 2 << 30
 
-// checkAddressSpace says if the host can't run under its limit on mapped memory.
-func checkAddressSpace() error {
+// CheckAddressSpace says if the host can't run under its limit on mapped memory.
+func CheckAddressSpace() error {
 	limit, limited := addressSpace()
 	if !limited || limit >= leastAddressSpace {
 		return nil
@@ -62,8 +62,8 @@ func checkAddressSpace() error {
 		cli.HumanBytes(int64(limit)), cli.HumanBytes(leastAddressSpace))
 }
 
-// memory is what the machine has, or the control group if that is less.
-func memory() (total, available int64, ok bool) {
+// Memory is what the machine has, or the control group if that is less.
+func Memory() (total, available int64, ok bool) {
 	data, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
 		return 0, 0, false

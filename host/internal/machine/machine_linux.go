@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"math"
@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processLimit is the number of processes that may run, and who says so.
-func processLimit() (n uint64, source string, ok bool) {
+// ProcessLimit is the number of processes that may run, and who says so.
+func ProcessLimit() (n uint64, source string, ok bool) {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NPROC, &limit) == nil && limit.Cur != math.MaxUint64 && os.Geteuid() != 0 { // root is exempt
 		n, source, ok = limit.Cur, "of the user", true
@@ -26,8 +26,8 @@ func addressSpace() (limit uint64, limited bool) {
 	return l.Cur, err == nil && l.Cur != math.MaxUint64
 }
 
-// diskSpace says what is left for this user where folder is, and whether that is memory.
-func diskSpace(folder string) (free int64, inMemory, ok bool) {
+// DiskSpace says what is left for this user where folder is, and whether that is memory.
+func DiskSpace(folder string) (free int64, inMemory, ok bool) {
 	var s unix.Statfs_t
 	if unix.Statfs(folder, &s) != nil {
 		return 0, false, false

@@ -1,0 +1,12 @@
+//go:build unix
+
+package machine
+
+import "syscall"
+
+// FileLimit is the number of open files that the user may have. Go has raised the soft limit to the hard one.
+func FileLimit() (uint64, bool) {
+	var limit syscall.Rlimit
+	err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit)
+	return uint64(limit.Cur), err == nil
+}
