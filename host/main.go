@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/workerhost/workerhost/host/internal/cli"
+	"github.com/workerhost/workerhost/host/internal/project"
 )
 
 func main() { os.Exit(commands().Run(asFirst(os.Args[1:]), cli.SystemTerminal())) }
@@ -25,9 +26,9 @@ func commands() cli.Commands {
 		cli.CloseCommand(),
 		cli.StopCommand(),
 		cli.CheckCommand(),
-		initCommand(),
+		project.InitCommand(),
 		doctorCommand(),
-		sdkCommand(),
+		project.SDKCommand(),
 		cli.VersionCommand(),
 		cli.HelpCommand(commands),
 		reaperCommand(),

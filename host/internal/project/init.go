@@ -1,6 +1,6 @@
-// host init: writes a host.toml for what it finds, and a worker.php where there is none. project.go finds, templates.go has the texts.
-
-package main
+// Package project writes what a project begins with: host init makes a host.toml for what it finds, and a worker.php
+// where there is none, and host sdk the SDK that this binary carries. project.go finds, templates.go has the texts.
+package project
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ import (
 	sdkphp "github.com/workerhost/workerhost/sdk-php"
 )
 
-func initCommand() *cli.Command {
+func InitCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "init",
 		Arguments: "[DIR]",

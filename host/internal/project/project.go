@@ -1,6 +1,6 @@
 // project.go finds out what a folder holds, for host init.
 
-package main
+package project
 
 import (
 	"encoding/json"

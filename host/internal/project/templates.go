@@ -1,6 +1,6 @@
 // templates.go has what host init writes.
 
-package main
+package project
 
 import (
 	"fmt"

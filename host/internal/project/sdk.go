@@ -1,6 +1,6 @@
 // host sdk: writes the SDK that this binary carries, so that somebody who has nothing else can write a worker.
 
-package main
+package project
 
 import (
 	"errors"
@@ -20,7 +20,7 @@ import (
 // sdkPackage is how an SDK folder is known: composer.json has it as its name.
 const sdkPackage = `"workerhost/sdk"`
 
-func sdkCommand() *cli.Command {
+func SDKCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "sdk",
 		Arguments: "php DIR",
