@@ -9,6 +9,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/machine"
+	"github.com/workerhost/workerhost/host/internal/serve"
 )
 
 // examineLimits looks at what the user may open and start.
@@ -72,11 +73,11 @@ func (d *diagnosis) examineSpool(folder string, quota int64) {
 
 // examinePrivileges tries to become a worker of the pool.
 func (d *diagnosis) examinePrivileges(ctx context.Context, c *config.Config, p *config.Pool) {
-	if len(asRoot([]*config.Pool{p})) > 0 {
+	if len(serve.AsRoot([]*config.Pool{p})) > 0 {
 		d.advise(aboutPrivileges, fmt.Sprintf("write user = \"www-data\", or another that owns nothing else, in [pool.%s]", p.Name), "this user is root, and so would its workers be")
 	}
 	if p.Confine != nil {
-		if err := canConfine(); err != nil && !p.Confine.Optional {
+		if err := serve.CanConfine(); err != nil && !p.Confine.Optional {
 			d.wrong(aboutPrivileges, fmt.Sprintf("write optional = true in [pool.%s.confine] to serve without that, or use a newer kernel", p.Name), "its workers can't be confined: %v", err)
 			return
 		} else if err != nil {
@@ -90,7 +91,7 @@ func (d *diagnosis) examinePrivileges(ctx context.Context, c *config.Config, p *
 	if p.Identity != nil {
 		who = p.Identity.String()
 	}
-	if err := tryLaunch(ctx, c, p); err != nil {
+	if err := serve.TryLaunch(ctx, c, p); err != nil {
 		d.wrong(aboutPrivileges, "", "its workers can't be started as %s: %v", who, err) // it has its remedy
 		return
 	}

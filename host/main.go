@@ -10,14 +10,15 @@ import (
 
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/project"
+	"github.com/workerhost/workerhost/host/internal/serve"
 )
 
-func main() { os.Exit(commands().Run(asFirst(os.Args[1:]), cli.SystemTerminal())) }
+func main() { os.Exit(commands().Run(serve.AsFirst(os.Args[1:]), cli.SystemTerminal())) }
 
 // commands are the subcommands, in the order of the help.
 func commands() cli.Commands {
 	return cli.Commands{
-		serveCommand(),
+		serve.Command(),
 		cli.ReloadCommand(),
 		cli.StatusCommand(),
 		cli.WorkersCommand(),
@@ -31,8 +32,8 @@ func commands() cli.Commands {
 		project.SDKCommand(),
 		cli.VersionCommand(),
 		cli.HelpCommand(commands),
-		reaperCommand(),
-		launchCommand(),
-		firstCommand(),
+		serve.ReaperCommand(),
+		serve.LaunchCommand(),
+		serve.FirstCommand(),
 	}
 }

@@ -1,6 +1,0 @@
-//go:build !linux
-
-package main
-
-// closeOnExec is for Linux alone.
-func closeOnExec() {}

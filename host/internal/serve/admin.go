@@ -1,0 +1,48 @@
+// admin.go: the admin listener of [admin], for whoever watches the host.
+
+package serve
+
+import (
+	"fmt"
+
+	"github.com/workerhost/workerhost/host/internal/admin"
+	"github.com/workerhost/workerhost/host/internal/cli"
+	"github.com/workerhost/workerhost/host/internal/listen"
+	"github.com/workerhost/workerhost/host/internal/metrics"
+)
+
+// openAdmin answers probes and Prometheus until the returned function is called. Without an address it does nothing.
+func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
+	if address == "" {
+		return func() {}, nil
+	}
+	source := metrics.Source{
+		Version: cli.Version(),
+		Pools: func() (all []metrics.Pool) {
+			for _, p := range h.pools() {
+				all = append(all, p.workers)
+			}
+			return all
+		},
+		Listeners: func() (all []metrics.Listener) {
+			for _, l := range h.listeners() {
+				all = append(all, l.server)
+			}
+			return all
+		},
+	}
+	source.LongLived, source.ConfigFailures = h.hub.Tallies, h.configFailures.Load
+	source.AccessLogLost = func() uint64 { return h.setup.Load().guard.lost.Load() }
+	socket, err := listen.Bind(address)
+	if err != nil {
+		return nil, fmt.Errorf("[admin] %w", err)
+	}
+	server := admin.New(socket, h.Status, metrics.Handler(source))
+	go func() { // ends with Close
+		if err := server.Serve(); err != nil {
+			h.end(fmt.Errorf("the admin listener failed: %w", err))
+		}
+	}()
+	h.log.Info("admin listener", "address", server.Address())
+	return server.Close, nil
+}

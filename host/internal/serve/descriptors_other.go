@@ -1,0 +1,6 @@
+//go:build !linux
+
+package serve
+
+// closeOnExec is for Linux alone.
+func closeOnExec() {}

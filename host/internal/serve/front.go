@@ -1,0 +1,97 @@
+// front.go: what all listeners share at the host's edge: the access log, and who may come how often.
+
+package serve
+
+import (
+	"sync/atomic"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/listen"
+	"github.com/workerhost/workerhost/host/internal/machine"
+)
+
+// front is fixed until the host ends.
+type front struct {
+	crowd *listen.Crowd
+}
+
+// guard says who may come, and notes who came. It never changes, but for its count: a reload replaces it.
+type guard struct {
+	rate    *listen.RateLimit // nil is off
+	proxies *listen.Proxies   // nil: nobody is asked to say who clients are
+	access  *listen.AccessLog // nil is off
+	lost    *atomic.Uint64    // lines missing from all access logs that the host has had
+	id      string            // the header of a request's id; "" is off
+}
+
+// newGuard makes the guard that comes after old, which may be nil. Clients keep what they have used up if the limit stays, and so does the access log.
+func newGuard(c config.HTTP, old *guard, before config.HTTP, log hclog.Logger) (*guard, error) {
+	g := &guard{id: c.RequestID, lost: new(atomic.Uint64)}
+	if old != nil {
+		g.lost = old.lost // a counter never goes back
+	}
+	if networks, unix, set := c.Proxies(); set {
+		g.proxies = &listen.Proxies{Networks: networks, Unix: unix}
+	}
+	switch {
+	case old != nil && c.RateLimit == before.RateLimit:
+		g.rate = old.rate
+	case c.RateLimit.Requests > 0:
+		g.rate = listen.NewRateLimit(c.RateLimit.Requests, c.RateLimit.Burst)
+	}
+	switch {
+	case old != nil && c.AccessLog == before.AccessLog:
+		g.access = old.access
+	case c.AccessLog != "off":
+		access, err := listen.OpenAccessLog(c.AccessLog, g.lost, log)
+		if err != nil {
+			return nil, err
+		}
+		g.access = access
+	}
+	return g, nil
+}
+
+// retire lets go of what the guard in its place does not have.
+func (g *guard) retire(next *guard) {
+	if g.access != nil && g.access != next.access {
+		g.access.Retire()
+	}
+}
+
+// reopen takes the access log's file anew, after somebody has renamed it.
+func (g *guard) reopen() {
+	if g.access != nil {
+		g.access.Reopen()
+	}
+}
+
+// close is for the last guard, at the host's end.
+func (g *guard) close(log hclog.Logger) {
+	if g.access == nil {
+		return
+	}
+	if err := g.access.Close(); err != nil {
+		log.Warn(err.Error())
+	}
+}
+
+func newFront(log hclog.Logger) *front { return &front{crowd: listen.NewCrowd(0, 0, nil, log)} }
+
+// limit has the crowd heed the configuration from now on.
+func (f *front) limit(c *config.Config, g *guard) {
+	f.crowd.Limit(c.HTTP.MaxConnections, c.HTTP.MaxPerAddress, g.proxies)
+	if room, ok := machine.ClientRoom(machine.MostWorkers(c.Pools)); ok {
+		f.crowd.Room(room)
+	}
+}
+
+// warnOfFiles says if clients will be turned away before max_connections.
+func (h *host) warnOfFiles(c *config.Config) {
+	if room, ok := machine.ClientRoom(machine.MostWorkers(c.Pools)); ok && room < c.HTTP.MaxConnections {
+		files, _ := machine.FileLimit()
+		h.log.Warn("the limit on open files leaves room for fewer clients than max_connections; those beyond are answered 503: raise it ("+machine.MoreFiles+"), or lower max_connections",
+			"open_files", files, "clients", room, "max_connections", c.HTTP.MaxConnections)
+	}
+}

@@ -1,0 +1,334 @@
+// Package serve is a running host: it wires listeners, pools, the hub, the control API, metrics and signals together, and
+// leads them through reloads (plan.go, pass.go, rollout.go) and to their end (ending.go). Whatever else the host can do is a
+// room of its own, and a line here.
+//
+// host.go is what it is made of, and its life from the first socket to the last process.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/cli"
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/listen"
+	"github.com/workerhost/workerhost/protocol"
+	"github.com/workerhost/workerhost/workers"
+)
+
+// host implements [control.Host].
+type host struct {
+	setup atomic.Pointer[setup]          // replaced under mu
+	file  string                         // of the configuration, absolute; "" for none
+	load  func() (*config.Config, error) // reads the configuration as it is now, with the same flags
+	watch watchMode
+	log   hclog.Logger
+	audit *auditor
+	hub   *hub.Hub // keeps the long-lived connections of all listeners
+	began time.Time
+
+	generations map[string]*atomic.Uint64 // of each pool that ever was, by name: no number comes back; see newPool
+
+	// set by run, before anybody can ask
+	reaper *workers.Reaper
+	builds *builder
+	spool  *listen.Spool
+	front  *front
+	work   func(func() error) // starts what run waits for; called under mu, while not closed
+
+	notify *notifier
+
+	leaving  atomic.Bool     // somebody has asked for a stop, which begins after stop_delay
+	stopping context.Context // ends when the host is to stop; its cause is errStopped, or what failed
+	end      context.CancelCauseFunc
+	now      context.Context // ends when it is to stop at once
+	endNow   context.CancelFunc
+	stopped  chan struct{} // closed when all but the control socket has ended
+
+	configFailures atomic.Uint64 // of reloads; see the metric
+
+	mu      sync.Mutex
+	closed  bool           // no reload begins any more; guarded by mu
+	passes  []*pass        // of reloads, the first one under way; guarded by mu
+	reloads sync.WaitGroup // added to under mu, while not closed
+}
+
+// errStopped is the cause of a stop that somebody asked for.
+var errStopped = errors.New("stopped")
+
+func newHost(c *config.Config, log hclog.Logger) *host {
+	h := &host{log: log, audit: newAuditor(c.Log), hub: hub.New(log), began: time.Now(), stopped: make(chan struct{})}
+	h.generations = map[string]*atomic.Uint64{}
+	h.setup.Store(&setup{config: c})
+	if path, err := filepath.Abs(c.Path); err == nil && c.Path != "" {
+		h.file = path
+	}
+	h.notify = newNotifier(log)
+	h.stopping, h.end = context.WithCancelCause(context.Background())
+	h.now, h.endNow = context.WithCancel(context.Background())
+	return h
+}
+
+// run serves until somebody stops the host, and then returns nil, or until something fails for good. What it builds, it takes down in reverse order.
+func (h *host) run() error {
+	defer h.endNow()
+	defer h.end(errStopped)
+	claim, err := control.NewClaim(h.controlSocket()) // first, so that two hosts never meet at a listener
+	if err != nil {
+		return err
+	}
+	steering := control.NewServer(claim, h)
+	defer steering.Close() // last: by this, `host stop` learns that all the rest has gone
+	defer h.audit.flush()
+	defer close(h.stopped)
+
+	h.warnOfRoot()
+	if text := h.config().Remote.Unreachable(claim.Path); text != "" {
+		h.log.Warn(text)
+	}
+	if address := h.config().Remote.Listen; address != "" {
+		socket, err := listen.Bind(address)
+		if err != nil {
+			return fmt.Errorf("[control] %w", err)
+		}
+		if err := steering.Open(socket, tokens(&h.config().Remote)); err != nil {
+			socket.Close()
+			return err
+		}
+		h.log.Info("to be steered over TCP, with a token", "address", socket.Addr().String())
+	}
+	reaper, err := startReaper(h.log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := reaper.Close(); err != nil {
+			h.log.Error(err.Error())
+		}
+	}()
+	h.reaper, h.builds = reaper, newBuilder()
+	defer h.builds.close()
+	h.spool = listen.NewSpool(h.config().HTTP.SpoolDirectory, int64(h.config().HTTP.SpoolQuota), h.log)
+	defer h.spool.Close()
+	go h.spool.Sweep() // it ends by itself; much that is left takes a while to remove
+	h.front = newFront(h.log)
+	made := &setup{config: h.config()}
+	if made.guard, err = newGuard(made.config.HTTP, nil, config.HTTP{}, h.log); err != nil {
+		return err
+	}
+	h.setup.Store(made)
+	defer func() { h.setup.Load().guard.close(h.log) }()
+	h.front.limit(made.config, made.guard)
+	h.warnOfFiles(made.config)
+	for _, c := range made.config.Pools {
+		p, err := h.newPool(made.config, c)
+		if err != nil {
+			return err
+		}
+		made.pools = append(made.pools, p)
+	}
+	defer h.bounded("the listeners", 0, h.closeListeners)
+	for _, c := range made.config.Listen { // nobody is answered before the pool has a worker
+		l, err := h.newListener(made, c)
+		if err != nil {
+			return err
+		}
+		made.listeners = append(made.listeners, l)
+		h.setup.Store(made)
+		if err := l.server.Listen(); err != nil {
+			return err
+		}
+	}
+	h.setup.Store(made)
+
+	var running sync.WaitGroup
+	start := func(work func() error) { // the first to fail ends them all
+		running.Go(func() {
+			if err := work(); err != nil {
+				h.end(err)
+			}
+		})
+	}
+	h.work = start
+	defer h.heedSignals()()
+	closeAdmin, err := h.openAdmin(h.config().Admin.Listen)
+	if err != nil {
+		return err
+	}
+	defer closeAdmin() // after the drain, which it shows
+	alive, ended := context.WithCancel(context.Background())
+	defer ended()
+	go h.notify.watch(alive, h.Status)
+	go claim.Keep(alive, h.tellRenewed)
+	served := make(chan struct{})
+	go func() { // ends with the control socket, which outlives all that is waited for here
+		defer close(served)
+		if err := steering.Serve(); err != nil {
+			h.end(fmt.Errorf("the control socket failed: %w", err))
+		}
+	}()
+	for _, p := range h.pools() {
+		start(func() error { return h.serve(p) })
+	}
+	start(h.announceReady)
+	if h.watch != watchOff {
+		for _, p := range h.pools() {
+			start(func() error { return h.follow(p) })
+		}
+	}
+
+	<-h.stopping.Done()
+	h.shutDown()
+	running.Wait()
+	h.bounded("the reload under way", 0, h.reloads.Wait) // its workers have had their time: it learns that the host ends
+	h.log.Info("stopped", "uptime", cli.HumanDuration(time.Since(h.began)))
+	if err := context.Cause(h.stopping); !errors.Is(err, errStopped) {
+		return err
+	}
+	return nil
+}
+
+// listenOptions says what a listener does for its pool.
+func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Options {
+	c := made.config
+	o := listen.Options{
+		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Hub: h.hub, Crowd: h.front.crowd,
+		Dev: c.Dev, Logger: h.log.With("listener", l.Address), Terms: listenTerms(made, l, p),
+	}
+	if h.watch != watchOff && c.Dev {
+		o.Fault = p.lastFault
+	}
+	return o
+}
+
+// listenTerms are those of a listener's options that a reload may change.
+func listenTerms(made *setup, l config.Listen, p *pool) listen.Terms {
+	c, g := made.config, made.guard
+	t := listen.Terms{
+		Backend: p.workers, Limits: listenLimits(c.HTTP), Public: c.HTTP.Public,
+		Framing: framing(&l.Sockets), Sockets: socketLimits(&l.Sockets), MaxConnections: l.MaxConns,
+		Access: g.access, RequestID: g.id, RateLimit: g.rate, Proxies: g.proxies,
+	}
+	if l.TLS != nil {
+		t.TLS = &listen.TLSFiles{Certificate: l.TLS.Certificate, Key: l.TLS.Key}
+	}
+	return t
+}
+
+func listenLimits(c config.HTTP) listen.Limits {
+	return listen.Limits{
+		MaxHeader: int(c.MaxHeader), MaxBody: int64(c.MaxBody),
+		HeaderTimeout: c.HeaderTimeout, ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout,
+		BodyBuffer: int64(c.BodyBuffer), ResponseBuffer: int64(c.ResponseBuffer),
+		MaxFormFiles: c.MaxFormFiles, MaxFormFileSize: int64(c.MaxFormFileSize), MaxFormFields: c.MaxFormFields,
+	}
+}
+
+// serve starts a pool, and its listeners as soon as it has a worker, or knows why it has none: then clients learn from a 503.
+func (h *host) serve(p *pool) error {
+	if err := p.start(h.stopping); err != nil {
+		if h.stopping.Err() != nil {
+			return nil // it was cut short
+		}
+		return err
+	}
+	select {
+	case <-p.workers.Started():
+	case <-h.stopping.Done():
+		return nil
+	}
+	if err := p.workers.Hopeless(); err != nil {
+		return fmt.Errorf("pool %s: %w", p.name, err)
+	}
+	h.beginReady()
+	return nil
+}
+
+// answer serves a listener until it is shut down.
+func (h *host) answer(l *listener) error {
+	l.serving.Store(true)
+	defer l.serving.Store(false)
+	h.log.Info("listening", "address", l.server.Address(), "protocol", l.protocol(), "pool", l.config.Pool)
+	if err := l.server.Serve(); err != nil {
+		return fmt.Errorf("listener %s failed: %w", l.server.Address(), err)
+	}
+	return nil
+}
+
+func (l *listener) protocol() string {
+	switch {
+	case l.config.TLS == nil:
+		return l.config.Protocol
+	case l.config.Protocol == listen.HTTP:
+		return "https"
+	}
+	return l.config.Protocol + " over TLS"
+}
+
+// readyPoll is how often it is looked whether all workers are there.
+const readyPoll = 20 * time.Millisecond
+
+// announceReady tells the service manager when the first pool is up, since one that is broken must not keep the others from serving, and the log when
+// every worker of every pool is.
+func (h *host) announceReady() error {
+	told := false
+	for wait := readyPoll; ; wait = min(2*wait, 250*time.Millisecond) {
+		pools, ready, count := h.pools(), 0, 0
+		for _, p := range pools {
+			if p.allReady() {
+				ready++
+			}
+			least, _ := p.config().Span()
+			count += least
+		}
+		if ready > 0 && !told {
+			told = true
+			h.notify.begun(summarise(h.Status()))
+		}
+		if ready == len(pools) {
+			h.log.Info("ready", "workers", count, "took", cli.HumanDuration(time.Since(h.began)), "control", h.config().Control)
+			return nil
+		}
+		select {
+		case <-time.After(wait):
+		case <-h.stopping.Done():
+			return nil
+		}
+	}
+}
+
+// Version implements [control.Host].
+func (h *host) Version() control.Version {
+	return control.Version{Version: cli.Version(), Go: runtime.Version(), Wire: protocol.Version, PID: os.Getpid()}
+}
+
+// Status implements [control.Host].
+func (h *host) Status() control.Status {
+	st := control.Status{
+		Version: cli.Version(), Uptime: control.Seconds(time.Since(h.began)), PID: os.Getpid(), Config: h.file,
+		Stopping: h.leaves(), Listen: []control.Listener{}, Pools: []control.Pool{}, Connections: h.hub.Open(),
+	}
+	for _, l := range h.listeners() {
+		shown := control.Listener{
+			Address: l.server.Address(), Protocol: l.config.Protocol, Pool: l.config.Pool, TLS: l.config.TLS != nil, Serving: l.serving.Load(),
+		}
+		if shown.Serving {
+			shown.Problem = l.server.Problem()
+		}
+		st.Listen = append(st.Listen, shown)
+	}
+	for _, p := range h.pools() {
+		st.Pools = append(st.Pools, p.status())
+	}
+	return st
+}

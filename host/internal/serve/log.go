@@ -1,0 +1,33 @@
+// log.go makes the host's logger from [log].
+
+package serve
+
+import (
+	"os"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/cli"
+	"github.com/workerhost/workerhost/host/internal/config"
+)
+
+// newLogger writes to stderr: text on a terminal and JSON elsewhere, unless the configuration says otherwise.
+func newLogger(c config.Log) hclog.Logger {
+	onTerminal := cli.IsTerminal(os.Stderr)
+	options := &hclog.LoggerOptions{
+		Level:              hclog.LevelFromString(c.Level),
+		Output:             os.Stderr,
+		JSONFormat:         c.Format == "json" || c.Format == "auto" && !onTerminal,
+		JSONEscapeDisabled: true,
+	}
+	if !options.JSONFormat && onTerminal {
+		options.TimeFormat = "15:04:05.000"
+		if cli.ColoursWanted() {
+			options.Color = hclog.AutoColor
+		}
+	}
+	log := hclog.New(options)
+	if options.JSONFormat { // a container's two outputs are often one: this tells its lines from those of the access log
+		log = log.With("log", "host")
+	}
+	return log
+}

@@ -1,0 +1,92 @@
+// passes.go has reloads come one after the other.
+
+package serve
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/workerhost/workerhost/host/internal/control"
+)
+
+// Reload implements [control.Host]. The first pool that fails ends the reload. A reload that comes
+// while another one is under way waits for its end, together with others that ask for the same.
+func (h *host) Reload(ask control.Reload) (*control.Account, error) {
+	if err := h.checkNames(ask.Pools); err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed || h.leaves() {
+		return nil, control.ErrStopping
+	}
+	for i, waiting := range h.passes {
+		if i > 0 && slices.Equal(waiting.ask.Pools, ask.Pools) && waiting.ask.Each == ask.Each {
+			return waiting.account, nil
+		}
+	}
+	p := &pass{host: h, ask: ask, account: control.NewAccount()}
+	h.passes = append(h.passes, p)
+	if len(h.passes) == 1 {
+		h.reloads.Go(h.runPasses)
+	}
+	return p.account, nil
+}
+
+// Abort implements [control.Host].
+func (h *host) Abort() (*control.Account, error) {
+	h.mu.Lock()
+	passes := slices.Clone(h.passes)
+	h.mu.Unlock()
+	if len(passes) == 0 {
+		return nil, errors.New("no reload is under way; nothing was changed")
+	}
+	h.log.Warn("the reload is aborted")
+	for _, p := range passes {
+		p.aborted.Store(true)
+	}
+	for _, p := range h.pools() {
+		if p.running.Load() {
+			p.workers.Abort()
+		}
+	}
+	return passes[0].account, nil
+}
+
+// runPasses goes through the passes, until none is left.
+func (h *host) runPasses() {
+	for {
+		h.mu.Lock()
+		if len(h.passes) == 0 {
+			h.mu.Unlock()
+			return
+		}
+		p := h.passes[0]
+		h.mu.Unlock()
+		h.notify.reloading()
+		under, over := context.WithCancel(h.now)
+		go h.notify.prolong(under, prolongEvery) // ends with the pass
+		p.run()
+		over()
+		h.notify.reloaded(summarise(h.Status()))
+		p.account.End()
+		h.mu.Lock()
+		h.passes = h.passes[1:]
+		h.mu.Unlock()
+	}
+}
+
+// checkNames looks for pools that don't exist.
+func (h *host) checkNames(names []string) error {
+	for _, name := range names {
+		if byName(h.pools(), name) == nil {
+			unknown := &control.UnknownPool{Name: name}
+			for _, p := range h.pools() {
+				unknown.Known = append(unknown.Known, p.name)
+			}
+			return unknown
+		}
+	}
+	return nil
+}

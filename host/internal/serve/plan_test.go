@@ -1,0 +1,141 @@
+package serve
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/control"
+)
+
+// read makes a configuration of text, as serve would.
+func read(t *testing.T, dir, text string) *config.Config {
+	t.Helper()
+	c, err := config.Parse(filepath.Join(dir, "host.toml"), []byte(text), os.LookupEnv)
+	if err == nil {
+		err = c.Apply(config.Overrides{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// runningWith is the setup of a host that was started with c.
+func runningWith(c *config.Config) *setup {
+	s := &setup{config: c}
+	for _, p := range c.Pools {
+		made := &pool{name: p.Name}
+		made.settings.Store(p)
+		s.pools = append(s.pools, made)
+	}
+	for _, l := range c.Listen {
+		s.listeners = append(s.listeners, &listener{config: l, pool: byName(s.pools, l.Pool)})
+	}
+	return s
+}
+
+func TestAPlanNamesEveryChangeAndShowsNoSecret(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "worker.php"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	before := read(t, dir, `
+stop_delay = "5s"
+[log]
+level = "info"
+[[listen]]
+address = "127.0.0.1:9001"
+pool = "one"
+[[listen]]
+address = "127.0.0.1:9002"
+pool = "one"
+[[listen]]
+address = "127.0.0.1:9003"
+pool = "two"
+[pool.one]
+worker = "worker.php"
+env = { PASSWORD = "secret-1" }
+[pool.two]
+worker = "worker.php"
+`)
+	after := read(t, dir, `
+control = "other.sock"
+[log]
+level = "debug"
+format = "json"
+[http]
+max_body = "2MiB"
+spool_quota = "1GiB"
+[[listen]]
+address = "127.0.0.1:9001"
+pool = "three"
+[[listen]]
+address = "127.0.0.1:9002"
+pool = "one"
+[[listen]]
+address = "127.0.0.1:9004"
+pool = "one"
+[pool.one]
+worker = "worker.php"
+workers = 3
+drain_timeout = "90s"
+env = { PASSWORD = "secret-2" }
+[pool.three]
+worker = "worker.php"
+`)
+	before.Listen[1].TLS = &config.TLS{Certificate: "a.pem", Key: "a.pem"}
+	after.Listen[0].TLS = before.Listen[1].TLS
+	after.Listen[1].TLS = &config.TLS{Certificate: "b.pem", Key: "a.pem"}
+	now := runningWith(before)
+	p := makePlan(now, after)
+	var said []string
+	for _, e := range p.waiting(nil) {
+		if e.Kind != control.Waits {
+			t.Errorf("%v", e)
+		}
+		said = append(said, e.What)
+	}
+	all := strings.ReplaceAll(strings.Join(said, "\n"), dir+"/", "")
+	for _, want := range []string{
+		"[log] level info → debug", "[log] format auto → json", "stop_delay 5s → 0s", "[http] max_body 1GiB → 2MiB", "[http] spool_quota 4GiB → 1GiB", "control ", "→ other.sock",
+		"pool one: env changed", "pool one: drain_timeout 30s → 90s", "→ 3", "pool three added", "pool two removed",
+		"listener 127.0.0.1:9001: pool one → three", "listener 127.0.0.1:9001: tls off → on", "listener 127.0.0.1:9002: tls certificate a.pem → b.pem",
+		"listener 127.0.0.1:9003 removed", "listener 127.0.0.1:9004 added",
+	} {
+		if !strings.Contains(all, want) {
+			t.Errorf("nobody says %q:\n%s", want, all)
+		}
+	}
+	if strings.Contains(all, "secret") {
+		t.Errorf("a secret is shown:\n%s", all)
+	}
+	for _, key := range []string{"format", "spool_quota", "control", "tls"} {
+		if !slices.ContainsFunc(p.restart, func(e control.Event) bool { return e.Key == key }) {
+			t.Errorf("%s does not wait for a restart", key)
+		}
+	}
+	// What waits for a restart is named again by the next reload, and what took effect is not.
+	p.made(now)
+	again := makePlan(now, after)
+	if len(again.restart) != len(p.restart) || len(again.log)+len(again.http)+len(again.removed)+len(again.gone) != 0 {
+		t.Errorf("%+v", again)
+	}
+	for _, next := range again.listen {
+		if next.old == nil || len(next.changes) > 0 {
+			t.Errorf("%+v", next)
+		}
+	}
+}
+
+// made has the plan carried out on now, without a process.
+func (p *plan) made(now *setup) {
+	done := runningWith(p.config)
+	for i, next := range p.listen {
+		done.listeners[i].config = next.config
+	}
+	*now = *done
+}

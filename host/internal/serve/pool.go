@@ -1,0 +1,245 @@
+// pool.go: a pool of the configuration, and the workers.Pool that runs it.
+
+package serve
+
+import (
+	"context"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/cli"
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/php"
+	"github.com/workerhost/workerhost/host/internal/privilege"
+	"github.com/workerhost/workerhost/protocol"
+	"github.com/workerhost/workerhost/workers"
+)
+
+// pool runs one [pool.NAME].
+type pool struct {
+	name     string
+	settings atomic.Pointer[config.Pool] // of the latest generation that went live
+	workers  *workers.Pool
+	builds   *builder
+	private  privilege.Folder
+	log      hclog.Logger
+	ending   context.Context        // the host's: ends a build under way
+	begun    chan struct{}          // closed when Start has returned
+	running  atomic.Bool            // Start has succeeded: only then may the workers be asked anything
+	cut      atomic.Bool            // the host stops, and drain_timeout has passed
+	fault    atomic.Pointer[string] // why the newest code does not run, with --watch
+	hinted   bool                   // Prepare has said what PHP lacks; calls of Prepare come one at a time
+}
+
+// newPool makes the pool without starting anything. It is called by one at a time: run, and then the pass of a reload.
+func (h *host) newPool(c *config.Config, p *config.Pool) (*pool, error) {
+	made := &pool{name: p.Name, builds: h.builds, log: h.log.With("pool", p.Name), ending: h.stopping, begun: make(chan struct{})}
+	made.settings.Store(p)
+	var err error
+	s := h.workerSettings(made, c, p)
+	if h.generations[p.Name] == nil {
+		h.generations[p.Name] = new(atomic.Uint64)
+	}
+	s.Generations = h.generations[p.Name]
+	made.workers, err = workers.New(s)
+	return made, err
+}
+
+// workerSettings translates what the file says of a pool.
+func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) workers.Settings {
+	s := workers.Settings{
+		Name: p.Name, Command: p.Command, Directory: p.Directory, Env: environ(c, p), Stdio: p.Wire == "stdio",
+		Surge: p.Surge, InPlace: p.InPlace, Concurrency: p.Concurrency,
+		Workers: p.Workers, MaxWorkers: p.MaxWorkers, IdleTimeout: p.IdleTimeout, MaxPoolMemory: int64(p.MaxPoolMemory),
+		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, SlowRequest: p.SlowRequest, SlowTrace: p.SlowTrace, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
+		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, Measure: p.Measure, Retry: retryPolicies[p.Retry],
+		MaxRequests: p.MaxRequests, MaxAge: p.MaxAge, MaxMemory: int64(p.MaxMemory), MaxMemoryHard: int64(p.MaxMemoryHard),
+		LogRate:    int64(p.LogRate),
+		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots, Delivery: workers.Delivery(p.Delivery),
+		Dev: c.Dev, Host: "workerhost/" + cli.Version(), Logger: h.log, Reaper: h.reaper, Hub: h.hub,
+	}
+	if p.MaxWorkers > 0 {
+		s.MinWorkers = p.MinWorkers
+	}
+	if p.Kind == config.PHPFile {
+		s.Remedy = php.Remedy
+	}
+	s.Equip = func(dir string, command []string) (workers.Equipment, error) {
+		return made.equip(p, dir, command[0], h.spool)
+	}
+	for _, target := range p.Warmup {
+		s.Warmup = append(s.Warmup, warmUp(target))
+	}
+	if s.Queue == 0 {
+		s.Queue = -1 // the pool's zero is its default
+	}
+	if s.LogRate == 0 {
+		s.LogRate = -1 // likewise
+	}
+	if p.Kind != config.Program {
+		s.Prepare = func(ctx context.Context, dir string, generation uint64) ([]string, error) {
+			return made.prepare(ctx, p, dir, generation)
+		}
+	}
+	return s
+}
+
+// environ is the environment of the pool's workers. Whoever writes files or links for clients has to know where the
+// public folder is, and CGI has a name for it.
+func environ(c *config.Config, p *config.Pool) []string {
+	environ := p.Environ(os.Environ())
+	if _, own := p.Env["DOCUMENT_ROOT"]; !own && c.HTTP.Public != "" {
+		environ = append(environ, "DOCUMENT_ROOT="+c.HTTP.Public)
+	}
+	return environ
+}
+
+// retryPolicies are the words of the file.
+var retryPolicies = map[string]protocol.Retry{"safe": protocol.RetrySafe, "idempotency-key": protocol.RetryKeyed, "never": protocol.RetryNever}
+
+// warmUp is a request that only a new worker gets.
+func warmUp(target string) *protocol.Request {
+	return &protocol.Request{
+		Flags: protocol.FlagEnd, Method: "GET", Target: target, Version: "1.1", Scheme: "http", Host: "localhost", Remote: "127.0.0.1:0",
+		Headers: []string{"Host", "localhost", "User-Agent", "workerhost/" + cli.Version(), "X-Worker-Warmup", "1"}, ID: "warmup",
+	}
+}
+
+// prepare gives the command of a generation: it looks for PHP anew, or builds the Go package.
+func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generation uint64) ([]string, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.ending, cancel)()
+	if c.Kind == config.GoPackage {
+		began := time.Now()
+		path, err := p.builds.build(ctx, c, dir, generation)
+		if err != nil {
+			return nil, err
+		}
+		p.log.Info("worker built", "generation", generation, "took", cli.HumanDuration(time.Since(began)))
+		return []string{path}, nil
+	}
+	binary, err := php.Find(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if !p.hinted {
+		p.hinted = true
+		if !binary.Opcache {
+			p.log.Warn("PHP has no opcache, so that every worker compiles everything for itself; on Debian: apt-get install php-opcache", "php", binary.Path)
+		}
+		if !binary.Msgpack {
+			p.log.Info("PHP has no msgpack extension, so that frames are read in plain PHP, which is slower; on Debian: apt-get install php-msgpack", "php", binary.Path)
+		}
+	}
+	temporary, err := p.temporary(c)
+	if err != nil {
+		return nil, err
+	}
+	return php.Command(binary, c, temporary), nil
+}
+
+// start begins the first generation. It returns once there is something to wait for, or with what will never work.
+func (p *pool) start(ctx context.Context) error {
+	defer close(p.begun)
+	if err := p.workers.Start(ctx); err != nil {
+		return err
+	}
+	p.running.Store(true)
+	return nil
+}
+
+// stop ends the workers gracefully, or at once when now ends, and removes the pool's folder. It names the requests
+// that were cut.
+func (p *pool) stop(now context.Context) (cut []string) {
+	<-p.begun
+	defer p.private.Close()
+	if p.running.Load() {
+		cut = p.workers.Stop(now)
+	}
+	return cut
+}
+
+// allReady says whether every worker that there has to be can take requests.
+func (p *pool) allReady() bool {
+	if !p.running.Load() {
+		return false
+	}
+	st := p.workers.Status()
+	ready := 0
+	for _, w := range st.Workers {
+		if w.State == workers.Idle || w.State == workers.Busy {
+			ready++
+		}
+	}
+	return ready >= st.MinWorkers
+}
+
+// status is the pool as the control API shows it.
+func (p *pool) status() control.Pool {
+	if !p.running.Load() {
+		return control.Pool{Name: p.name, Workers: []control.Worker{}}
+	}
+	st := p.workers.Status()
+	shown := control.Pool{
+		Name: st.Name, Generation: st.Generation, Queued: st.Queued, Waiting: st.Waiting, Directory: st.Directory, Pinned: st.Pinned,
+		MinWorkers: st.MinWorkers, MaxWorkers: st.MaxWorkers, Reloading: st.Reloading, Failure: st.Failure, Workers: []control.Worker{},
+		LogDropped: p.workers.Metrics().LogDropped,
+	}
+	if st.Reloading {
+		shown.Progress = &control.Progress{Generation: st.Roll.Generation, Replaced: st.Roll.Replaced, Workers: st.Roll.Workers}
+	}
+	for _, w := range st.Workers {
+		shown.Workers = append(shown.Workers, control.Worker{
+			Slot: w.Slot, PID: w.PID, State: w.State.String(), Generation: w.Generation, Inflight: w.Inflight, Requests: w.Requests,
+			Memory: w.Memory, Uptime: control.Seconds(w.Uptime), Restarts: w.Restarts, Restarted: w.Restarted, SDK: w.SDK, Warming: w.Warming,
+		})
+	}
+	return shown
+}
+
+// event translates one line of a roll's account.
+func (p *pool) event(e workers.Event) control.Event {
+	shown := control.Event{Kind: control.Kind(e.Kind), Pool: p.name, Generation: e.Generation}
+	switch e.Kind {
+	case workers.EventBegun:
+		shown.Directory, shown.Pinned, shown.Workers = e.Directory, &e.Pinned, e.Workers
+	case workers.EventStaged, workers.EventReplaced, workers.EventRestored, workers.EventRemoved:
+		shown.Slot, shown.OldPID, shown.NewPID = &e.Slot, e.OldPID, e.NewPID
+		shown.Boot, shown.Drained, shown.Cut, shown.Again = control.Millis(e.Boot), e.Drained, e.Cut, e.Again
+	case workers.EventCompleted:
+		shown.Workers, shown.Replaced = e.Workers, e.Replaced
+	case workers.EventFailed:
+		shown.Error, shown.Workers, shown.Replaced, shown.NewPID = e.Error, e.Workers, e.Replaced, e.NewPID
+		if e.NewPID != 0 {
+			shown.Slot = &e.Slot
+		}
+	}
+	return shown
+}
+
+// running groups the slots whose workers can take requests by the generation that each runs.
+func running(st workers.Status) []control.Running {
+	var groups []control.Running
+	last := -1
+	for _, w := range st.Workers {
+		if w.Slot == last {
+			continue // a draining one, which comes after the one that took its slot
+		}
+		last = w.Slot
+		if w.State != workers.Idle && w.State != workers.Busy {
+			continue
+		}
+		i := slices.IndexFunc(groups, func(g control.Running) bool { return g.Generation == w.Generation })
+		if i < 0 {
+			groups = append(groups, control.Running{Generation: w.Generation})
+			i = len(groups) - 1
+		}
+		groups[i].Slots = append(groups[i].Slots, w.Slot)
+	}
+	return groups
+}

@@ -1,0 +1,31 @@
+// sockets.go translates what the file says of long-lived connections.
+
+package serve
+
+import (
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/listen"
+)
+
+var slowClients = map[string]hub.SlowClient{"close": hub.CloseSlow, "drop-oldest": hub.DropOldest, "drop-newest": hub.DropNewest}
+
+func socketLimits(c *config.Sockets) listen.SocketLimits {
+	return listen.SocketLimits{
+		MaxMessage: int64(c.MaxMessage), MessageRate: c.MessageRate, MessageBurst: c.MessageBurst,
+		HandshakeTimeout: c.HandshakeTimeout, IdleTimeout: c.IdleTimeout, PingInterval: c.PingInterval, PongTimeout: c.PongTimeout, WriteTimeout: c.WriteTimeout,
+		SendBuffer: int64(c.SendBuffer), SlowClient: slowClients[c.SlowClient], SessionLimit: int(c.SessionLimit),
+		AllowedOrigins: c.AllowedOrigins, Compression: c.Compression, MaxPerAddress: c.MaxPerAddress, ShutdownSpread: c.ShutdownSpread,
+	}
+}
+
+var framings = map[string]listen.FramingKind{
+	"raw": listen.FrameRaw, "line": listen.FrameLine, "length16": listen.FrameLength16, "length32": listen.FrameLength32,
+}
+
+func framing(c *config.Sockets) listen.Framing {
+	if c.Delimiter != "" {
+		return listen.Framing{Kind: listen.FrameDelimiter, Delimiter: c.Delimiter}
+	}
+	return listen.Framing{Kind: framings[c.Framing]}
+}

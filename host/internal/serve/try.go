@@ -1,0 +1,106 @@
+// try.go is the dry run of a reload: what would change, and a worker of the newest code beside each pool.
+
+package serve
+
+import (
+	"slices"
+	"time"
+
+	"github.com/workerhost/workerhost/host/internal/control"
+)
+
+// Try implements [control.Host]. A pool that only the new configuration has is told of, and not tried.
+func (h *host) Try(ask control.Reload) (*control.Account, error) {
+	if err := h.checkNames(ask.Pools); err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed || h.leaves() {
+		return nil, control.ErrStopping
+	}
+	account := control.NewAccount()
+	h.reloads.Go(func() { // ends with the last worker that is tried, or with the host
+		defer account.End()
+		began := time.Now()
+		outcome := h.try(ask.Pools, account)
+		account.Add(control.Event{Kind: control.Summary, Outcome: outcome, Took: control.Millis(time.Since(began))})
+	})
+	return account, nil
+}
+
+func (h *host) try(names []string, account *control.Account) control.Outcome {
+	c, err := h.load()
+	if err != nil {
+		account.Add(control.Event{Kind: control.ConfigFailed, Error: err.Error()})
+		return control.BadConfig
+	}
+	outcome := control.Done
+	plan := makePlan(h.setup.Load(), c)
+	if len(names) == 0 {
+		for _, e := range slices.Concat(plan.log, plan.http) {
+			wouldChange(account, e)
+		}
+		for _, next := range plan.listen {
+			for _, e := range next.changes {
+				wouldChange(account, e)
+			}
+		}
+		for _, e := range plan.restart {
+			e.Kind = control.NeedsRestart
+			account.Add(e)
+		}
+		for _, w := range c.WarningsAt(time.Now()) {
+			account.Add(control.Event{Kind: control.Warned, What: w.Error()})
+		}
+	}
+	for _, next := range plan.pools {
+		switch {
+		case len(names) > 0 && !slices.Contains(names, next.config.Name):
+		case next.old == nil:
+			account.Add(control.Event{Kind: control.WouldChange, Pool: next.config.Name, What: "pool " + next.config.Name + " is new, and was not tried"})
+		case next.config.Reload == "never":
+			for _, e := range next.changesKept() {
+				if e.Kind == control.NeedsRestart {
+					account.Add(e)
+				} else {
+					wouldChange(account, e)
+				}
+			}
+			account.Add(control.Event{Kind: control.Kept, Pool: next.config.Name})
+		default:
+			for _, e := range next.changes {
+				wouldChange(account, e)
+			}
+			tried := h.tryPool(next)
+			if account.Add(tried); tried.Kind == control.TryFailed {
+				outcome = control.NotDone
+			}
+		}
+	}
+	return outcome
+}
+
+func wouldChange(account *control.Account, e control.Event) {
+	e.Kind = control.WouldChange
+	account.Add(e)
+}
+
+// tryPool tries one pool with its settings of the new configuration.
+func (h *host) tryPool(next plannedPool) control.Event {
+	p := next.old
+	<-p.begun
+	if !p.running.Load() {
+		return control.Event{Kind: control.TryFailed, Pool: p.name, Error: "the pool could not be started; the host's log says why"}
+	}
+	trial, err := p.workers.Try(h.stopping, h.workerSettings(p, h.setup.Load().config, next.config))
+	e := control.Event{
+		Kind: control.Tried, Pool: p.name, Directory: trial.Directory, Pinned: &trial.Pinned, NewPID: trial.PID, SDK: trial.SDK,
+		Boot: control.Millis(trial.Boot), Memory: trial.Memory, Output: trial.Output,
+		Workers: trial.Workers, Expected: control.Millis(trial.Expected), Longest: control.Millis(trial.Longest),
+	}
+	if err != nil {
+		e.Kind, e.Error = control.TryFailed, err.Error()
+	}
+	return e
+}

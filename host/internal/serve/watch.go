@@ -1,0 +1,214 @@
+// watch.go is `host serve --watch`: it follows the files of a pool, and puts what changed live if it is sound.
+
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/cli"
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/php"
+	"github.com/workerhost/workerhost/host/internal/watch"
+)
+
+// watchMode says how files are followed.
+type watchMode string
+
+const (
+	watchOff  watchMode = ""
+	watchAuto watchMode = "auto" // as the system notifies, or by looking where it can't
+	watchPoll watchMode = "poll" // by looking
+)
+
+// watchFlag declares --watch. What it returns reads it.
+func watchFlag(f *pflag.FlagSet) func() (watchMode, error) {
+	given := f.String("watch", "", "reload a pool when its files change, and show errors as --dev does; --watch=poll looks at them once a second, for folders whose changes go unnoticed")
+	f.Lookup("watch").NoOptDefVal = string(watchAuto)
+	return func() (watchMode, error) {
+		switch mode := watchMode(*given); mode {
+		case watchOff, watchAuto, watchPoll:
+			return mode, nil
+		}
+		return watchOff, cli.Misused("--watch: expected --watch, --watch=auto or --watch=poll, found %q", *given)
+	}
+}
+
+// follow reloads the pool whenever its files change, until the host stops or the pool is gone.
+func (h *host) follow(p *pool) error {
+	broken := map[string]bool{} // files that php -l refused, and that have not been mended since
+	for h.stopping.Err() == nil && byName(h.pools(), p.name) == p {
+		h.followFolders(p, broken)
+	}
+	return nil
+}
+
+// followFolders does so until host.toml gives the pool other folders.
+func (h *host) followFolders(p *pool, broken map[string]bool) {
+	ctx, cancel := context.WithCancel(h.stopping)
+	defer cancel()
+	folders, filter := watched(p.config())
+	log := h.log.With("pool", p.name)
+	var own []string
+	if h.file != "" {
+		own = []string{h.file}
+	}
+	o := watch.Options{Folders: folders, Files: own, Filter: filter, Poll: h.watch == watchPoll, Logger: log}
+	o.Ready = func() { log.Info("watching files", "folders", strings.Join(folders, ", ")) }
+	watch.Run(ctx, o, func(files []string) {
+		log.Info("files changed", "files", listed(folders, files))
+		if h.sound(p, files, broken) {
+			h.reloadChanged(p, h.file != "" && slices.Contains(files, watch.Resolve(h.file)))
+		}
+		now, _ := watched(p.config())
+		if byName(h.pools(), p.name) != p || !slices.Equal(now, folders) {
+			cancel()
+		}
+	})
+}
+
+// sound says whether nothing speaks against a reload.
+func (h *host) sound(p *pool, files []string, broken map[string]bool) bool {
+	if p.config().Kind != config.PHPFile {
+		return true
+	}
+	fault, err := lint(h.stopping, p.config(), files, broken)
+	switch {
+	case h.stopping.Err() != nil:
+		return false
+	case err != nil:
+		p.log.Warn("the changed files could not be checked; the reload will tell", "error", err)
+	case fault != "":
+		p.log.Error("the changed code is broken, and the old code keeps serving", "error", fault)
+		p.fault.Store(&fault)
+		return false
+	}
+	return true
+}
+
+// reloadChanged reloads the pool, or everything if host.toml has changed, and keeps what was wrong. It is logged how it goes.
+func (h *host) reloadChanged(p *pool, everything bool) {
+	var ask control.Reload
+	if !everything {
+		ask.Pools = []string{p.name}
+	}
+	account, err := h.Reload(ask)
+	if err != nil {
+		return // the host is stopping, or the pool is gone
+	}
+	account.Follow(h.stopping, func(e control.Event) error {
+		if e.Kind == control.Failed && e.Pool == p.name || e.Kind == control.ConfigFailed {
+			p.fault.Store(&e.Error)
+		}
+		return nil
+	})
+}
+
+// lastFault says why the newest code does not run; "" if it does.
+func (p *pool) lastFault() string {
+	if fault := p.fault.Load(); fault != nil {
+		return *fault
+	}
+	return ""
+}
+
+// watched says which folders a pool's code is in, and which files there count.
+func watched(p *config.Pool) ([]string, watch.Filter) {
+	switch p.Kind {
+	case config.PHPFile:
+		folder := filepath.Dir(p.Worker)
+		if folder == p.Directory {
+			return []string{folder}, watch.Filter{}
+		}
+		return []string{p.Directory, folder}, watch.Filter{}
+	case config.GoPackage:
+		return []string{moduleOf(p.Worker)}, watch.Filter{Go: true}
+	}
+	var names []string // a program that is built anew
+	for _, word := range p.Command {
+		if filepath.Ext(word) == "" && strings.ContainsRune(word, os.PathSeparator) {
+			names = append(names, filepath.Base(word))
+		}
+	}
+	return []string{p.Directory}, watch.Filter{Names: names}
+}
+
+// moduleOf is the folder of the Go module that a package belongs to, whose other packages it may use.
+func moduleOf(folder string) string {
+	for dir := folder; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			return folder
+		}
+	}
+}
+
+// listed names a few files, as a person would who stands in the folder.
+func listed(folders, files []string) string {
+	const few = 5
+	var names []string
+	for _, file := range files[:min(few, len(files))] {
+		for _, folder := range folders {
+			if resolved, err := filepath.EvalSymlinks(folder); err == nil {
+				if inside, err := filepath.Rel(resolved, file); err == nil && filepath.IsLocal(inside) {
+					file = inside
+					break
+				}
+			}
+		}
+		names = append(names, file)
+	}
+	text := strings.Join(names, ", ")
+	if len(files) > few {
+		text += fmt.Sprintf(" and %d more", len(files)-few)
+	}
+	return text
+}
+
+// lint checks the files of PHP among those that changed, and those that were broken before. It returns what PHP says of the broken ones.
+func lint(ctx context.Context, p *config.Pool, changed []string, broken map[string]bool) (fault string, err error) {
+	suspects := map[string]bool{}
+	for _, file := range changed {
+		if strings.EqualFold(filepath.Ext(file), ".php") {
+			suspects[file] = true
+		}
+	}
+	for file := range broken {
+		suspects[file] = true
+	}
+	var files []string
+	for file := range suspects {
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
+			files = append(files, file)
+		}
+	}
+	clear(broken)
+	if len(files) == 0 {
+		return "", nil
+	}
+	slices.Sort(files)
+	faults, err := php.Lint(ctx, p, files)
+	if err != nil {
+		return "", err
+	}
+	var texts []error
+	for _, file := range files {
+		if text, bad := faults[file]; bad {
+			broken[file] = true
+			texts = append(texts, errors.New(text))
+		}
+	}
+	if joined := errors.Join(texts...); joined != nil {
+		return joined.Error(), nil
+	}
+	return "", nil
+}
