@@ -1,14 +1,15 @@
-// The host owns the listeners and the client connections, and passes requests to pools of workers written in PHP, in Go or in anything that speaks
-// protocol/SPEC.md. `host reload` puts their new code live while clients notice nothing.
+// The host owns the listeners and the client connections, and passes requests to pools of workers written in PHP, in Go
+// or in anything that speaks protocol/SPEC.md. `host reload` puts their new code live while clients notice nothing.
 //
-// main.go is the table of subcommands. Each has a file of its own name: serve.go runs the host itself, and reload.go, status.go and stop.go are
-// clients of its control socket. command.go parses and reports for all of them.
+// main.go is the table of subcommands. Package serve runs the host itself; those of package cli talk to one that runs, or
+// to a person.
 package main
 
 import (
 	"os"
 
 	"github.com/workerhost/workerhost/host/internal/cli"
+	"github.com/workerhost/workerhost/host/internal/doctor"
 	"github.com/workerhost/workerhost/host/internal/project"
 	"github.com/workerhost/workerhost/host/internal/serve"
 )
@@ -28,7 +29,7 @@ func commands() cli.Commands {
 		cli.StopCommand(),
 		cli.CheckCommand(),
 		project.InitCommand(),
-		doctorCommand(),
+		doctor.Command(),
 		project.SDKCommand(),
 		cli.VersionCommand(),
 		cli.HelpCommand(commands),

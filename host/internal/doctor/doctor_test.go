@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"encoding/json"
@@ -48,7 +48,7 @@ func TestDoctorExitsWithOneOnlyIfSomethingIsWrong(t *testing.T) {
 			t.Fatal(err)
 		}
 		var said, complaint strings.Builder
-		got := doctorCommand().Run(&cli.Terminal{Out: &said, Err: &complaint}, []string{"--json", "--control", filepath.Join(dir, "c.sock")})
+		got := Command().Run(&cli.Terminal{Out: &said, Err: &complaint}, []string{"--json", "--control", filepath.Join(dir, "c.sock")})
 		out, errs := said.String(), complaint.String()
 		var fault cli.Failure
 		report := doctorReport{Failure: &fault}

@@ -1,6 +1,6 @@
-// host doctor: looks at the machine as well as at the configuration, and says what to do about what it finds. diagnosis.go has what is looked at.
-
-package main
+// Package doctor is host doctor: it looks at the machine as well as at the configuration, and says what to do about what
+// it finds. diagnosis.go has what is looked at.
+package doctor
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 // doctorTimeout bounds all of it, whatever hangs.
 const doctorTimeout = time.Minute
 
-func doctorCommand() *cli.Command {
+func Command() *cli.Command {
 	return &cli.Command{
 		Name:      "doctor",
 		Arguments: "[WORKER | -- COMMAND...]",

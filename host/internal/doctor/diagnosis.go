@@ -1,6 +1,6 @@
 // diagnosis.go has what host doctor looks at: the configuration, PHP, the running host, listeners, folders. machine.go has limits, memory and disk.
 
-package main
+package doctor
 
 import (
 	"cmp"

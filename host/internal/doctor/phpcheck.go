@@ -1,6 +1,6 @@
 // phpcheck.go: which PHP a pool has, and which of its settings hurt a process that serves many requests.
 
-package main
+package doctor
 
 import (
 	"context"

@@ -1,6 +1,6 @@
 // examine.go: what host doctor says of the machine: its limits, memory and disk, beside what the workers may take.
 
-package main
+package doctor
 
 import (
 	"context"
