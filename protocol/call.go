@@ -1,12 +1,15 @@
-// Calls: what a worker asks the host about connections (SPEC.md §10.4).
+// Calls: what a worker asks the host and waits for (SPEC.md §10.4).
 
 package protocol
+
+import "strconv"
 
 // Call is CALL: a question.
 type Call struct {
 	Stream    uint32 // even
 	Method    string
 	Arguments []Value
+	Timeout   int64 // after how many milliseconds the host gives it up; 0: as the method has it
 }
 
 // Swap is SWAP: it changes a session if nobody else has.
@@ -18,15 +21,51 @@ type Swap struct {
 	Unset      []string
 }
 
-// Result is RESULT: the answer to a [Call] or a [Swap].
+// Result is RESULT: the answer to a [Call] or a [Swap], or a piece of it.
 type Result struct {
 	Stream uint32
 	Error  string // "" if all is well
 	Value  Value
+	Code   CallCode // of the error
+	More   bool     // Value is a list, a str or a bin, and goes on in the stream's next RESULT; see [Joined]
+}
+
+// CallCode says of which kind a RESULT's error is. Those below 100 come again if the same is asked again; from 100 on
+// nothing was done, and a retry is safe; from 200 on it is not known what was done.
+type CallCode int
+
+// The codes of RESULT (SPEC.md §10.4). Others may come, and their range says what they mean.
+const (
+	CallUnimplemented    CallCode = 1   // there is no such method here
+	CallInvalidArgument  CallCode = 2   // the method does not take these arguments
+	CallNotFound         CallCode = 3   // what it is about is not there
+	CallPermissionDenied CallCode = 4   // this worker must not ask for it
+	CallTooLarge         CallCode = 5   // the answer, or what it was to make of something, is beyond a limit
+	CallUnavailable      CallCode = 100 // not now
+	CallDeadlineExceeded CallCode = 200 // the call's time was up
+	CallCancelled        CallCode = 201 // the worker gave it up
+	CallInternal         CallCode = 202 // the method failed
+)
+
+var callCodeNames = map[CallCode]string{
+	CallUnimplemented: "UNIMPLEMENTED", CallInvalidArgument: "INVALID_ARGUMENT", CallNotFound: "NOT_FOUND",
+	CallPermissionDenied: "PERMISSION_DENIED", CallTooLarge: "TOO_LARGE", CallUnavailable: "UNAVAILABLE",
+	CallDeadlineExceeded: "DEADLINE_EXCEEDED", CallCancelled: "CANCELLED", CallInternal: "INTERNAL",
+}
+
+// String gives the code's name in SPEC.md §10.4, or "code N".
+func (c CallCode) String() string {
+	if s, ok := callCodeNames[c]; ok {
+		return s
+	}
+	return "code " + strconv.Itoa(int(c))
 }
 
 // MaxCalls is how many calls a worker may have unanswered (SPEC.md §10.5).
 const MaxCalls = 64
+
+// FeaturePieces is the feature of a READY whose worker puts the pieces of a RESULT together.
+const FeaturePieces = "pieces"
 
 // Type implements [Message].
 func (*Call) Type() Type { return TypeCall }
@@ -40,7 +79,10 @@ func (*Result) Type() Type { return TypeResult }
 // AppendFrame implements [Message].
 func (m *Call) AppendFrame(b []byte) []byte {
 	n := 1
-	if len(m.Arguments) > 0 {
+	switch {
+	case m.Timeout > 0:
+		n = 3
+	case len(m.Arguments) > 0:
 		n = 2
 	}
 	start := len(b)
@@ -50,6 +92,9 @@ func (m *Call) AppendFrame(b []byte) []byte {
 		for _, v := range m.Arguments {
 			b = appendValue(b, v)
 		}
+	}
+	if n > 2 {
+		b = appendInt(b, m.Timeout)
 	}
 	return endFrame(b, start)
 }
@@ -63,6 +108,9 @@ func (m *Call) Parse(payload []byte) error {
 	}
 	if f.next("arguments") {
 		m.Arguments = f.values()
+	}
+	if f.next("timeout") {
+		m.Timeout = f.long()
 	}
 	return f.end()
 }
@@ -103,13 +151,24 @@ func (m *Swap) Parse(payload []byte) error {
 // AppendFrame implements [Message].
 func (m *Result) AppendFrame(b []byte) []byte {
 	n := 1
-	if len(m.Value) > 0 {
+	switch {
+	case m.More:
+		n = 4
+	case m.Code != 0:
+		n = 3
+	case len(m.Value) > 0:
 		n = 2
 	}
 	start := len(b)
 	b = appendStr(begin(b, TypeResult, m.Stream, n), m.Error)
 	if n > 1 {
 		b = appendValue(b, m.Value)
+	}
+	if n > 2 {
+		b = appendInt(b, int64(m.Code))
+	}
+	if n > 3 {
+		b = appendBool(b, m.More)
 	}
 	return endFrame(b, start)
 }
@@ -123,6 +182,15 @@ func (m *Result) Parse(payload []byte) error {
 	}
 	if f.next("value") {
 		m.Value = f.value()
+	}
+	if f.next("code") {
+		m.Code = CallCode(f.uint())
+	}
+	if f.next("more") {
+		at := f.pos
+		if m.More = f.bool(); m.More && (m.Error != "" || !joinable(m.Value)) {
+			f.fail(at, "more only of a list, a str or a bin", "it with another value, or with an error")
+		}
 	}
 	return f.end()
 }

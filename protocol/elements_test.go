@@ -171,9 +171,9 @@ func elements(m Message) []any {
 		for _, v := range m.Arguments {
 			arguments = append(arguments, value(v))
 		}
-		return []any{48, m.Stream, m.Method, arguments}
+		return []any{48, m.Stream, m.Method, arguments, m.Timeout}
 	case *Result:
-		return []any{49, m.Stream, m.Error, value(m.Value)}
+		return []any{49, m.Stream, m.Error, value(m.Value), int(m.Code), m.More}
 	case *Swap:
 		return []any{50, m.Stream, m.Connection, m.Version, entryElements(m.Set), list(m.Unset)}
 	}

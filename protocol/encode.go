@@ -48,32 +48,32 @@ func appendUint(b []byte, v uint64) []byte {
 	}
 }
 
-func appendStr(b []byte, s string) []byte {
-	n := len(s)
+func appendStr(b []byte, s string) []byte { return append(appendStrHead(b, len(s)), s...) }
+
+func appendStrHead(b []byte, n int) []byte {
 	switch {
 	case n <= 31:
-		b = append(b, 0xa0|byte(n))
+		return append(b, 0xa0|byte(n))
 	case n <= math.MaxUint8:
-		b = append(b, 0xd9, byte(n))
+		return append(b, 0xd9, byte(n))
 	case n <= math.MaxUint16:
-		b = binary.BigEndian.AppendUint16(append(b, 0xda), uint16(n))
+		return binary.BigEndian.AppendUint16(append(b, 0xda), uint16(n))
 	default:
-		b = binary.BigEndian.AppendUint32(append(b, 0xdb), uint32(n))
+		return binary.BigEndian.AppendUint32(append(b, 0xdb), uint32(n))
 	}
-	return append(b, s...)
 }
 
-func appendBin(b, p []byte) []byte {
-	n := len(p)
+func appendBin(b, p []byte) []byte { return append(appendBinHead(b, len(p)), p...) }
+
+func appendBinHead(b []byte, n int) []byte {
 	switch {
 	case n <= math.MaxUint8:
-		b = append(b, 0xc4, byte(n))
+		return append(b, 0xc4, byte(n))
 	case n <= math.MaxUint16:
-		b = binary.BigEndian.AppendUint16(append(b, 0xc5), uint16(n))
+		return binary.BigEndian.AppendUint16(append(b, 0xc5), uint16(n))
 	default:
-		b = binary.BigEndian.AppendUint32(append(b, 0xc6), uint32(n))
+		return binary.BigEndian.AppendUint32(append(b, 0xc6), uint32(n))
 	}
-	return append(b, p...)
 }
 
 func appendArray(b []byte, n int) []byte {

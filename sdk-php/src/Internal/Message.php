@@ -61,8 +61,8 @@ final class Message
         Frame::BIND => ['flags' => 'uint', 'connection' => 'str', 'uid' => 'str'],
         Frame::SET => ['flags' => 'uint', 'connection' => 'str', 'set' => 'entries', 'unset' => 'strs'],
         Frame::ACCEPT => ['flags' => 'uint', 'subprotocol' => 'str', 'headers' => 'pairs'],
-        Frame::CALL => ['method' => 'str', 'arguments' => 'values'],
-        Frame::RESULT => ['error' => 'str', 'value' => 'value'],
+        Frame::CALL => ['method' => 'str', 'arguments' => 'values', 'timeout' => 'long'],
+        Frame::RESULT => ['error' => 'str', 'value' => 'value', 'code' => 'uint', 'more' => 'bool'],
         Frame::SWAP => ['connection' => 'str', 'version' => 'long', 'set' => 'entries', 'unset' => 'strs'],
     ];
 
@@ -84,8 +84,8 @@ final class Message
         Frame::HANGUP => [5 => 1000, '', []],
         Frame::SET => [5 => []],
         Frame::ACCEPT => [3 => '', []],
-        Frame::CALL => [3 => []],
-        Frame::RESULT => [3 => null],
+        Frame::CALL => [3 => [], 0],
+        Frame::RESULT => [3 => null, 0, false],
         Frame::SWAP => [5 => []],
     ];
 
@@ -150,6 +150,9 @@ final class Message
         self::extras($type, $message, \count($shape) + 2);
         if ($type === Frame::DATA && isset($message[4]) && ($message[2] & Frame::FLAG_END) === 0) {
             self::refuse($type, 'trailers', 'some without END'); // they would be lost
+        }
+        if ($type === Frame::RESULT && ($message[5] ?? false) && ($message[2] !== '' || !Pieces::joinable($message[3]))) {
+            self::refuse($type, 'more', 'it with an error, or of what is no list and no bytes');
         }
 
         return $message + $defaults;
