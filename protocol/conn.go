@@ -50,8 +50,15 @@ func (c *Conn) Buffered() bool {
 // Send queues or writes m and never waits for the peer. An error sticks: the pipe has broken, or the peer has left more than 1 MiB of control frames unread.
 func (c *Conn) Send(m Message) error { return c.out.send(m) }
 
+// SendCounted is Send that also says where m ends among all bytes sent, as [Conn.Sent] counts them; but not for a
+// message that overtakes others.
+func (c *Conn) SendCounted(m Message) (end int64, err error) { return c.out.put(m) }
+
 // Flush waits until everything that was sent has been written, and returns the pipe's error if it broke.
 func (c *Conn) Flush() error { return c.out.wait() }
+
+// FlushTo is Flush for what was sent up to end, which SendCounted gave.
+func (c *Conn) FlushTo(end int64) error { return c.out.waitFor(end) }
 
 // Read returns the next frame's payload, which is valid until the next Read. At the end of the stream it returns io.EOF between
 // frames, io.ErrUnexpectedEOF within one. What is not a frame is a [*LinkError].
@@ -161,7 +168,7 @@ func (c *Conn) bare(b []byte) bool {
 // Accept is the worker's end of the handshake up to HELLO (SPEC.md §3): it writes the magic and waits for HELLO. If no version fits it
 // sends FAILED and returns an error. The caller then loads its code and sends [Ready] or [Failed].
 func (c *Conn) Accept() (*Hello, error) {
-	if err := c.out.send(magic{}); err != nil {
+	if err := c.Send(magic{}); err != nil {
 		return nil, err
 	}
 	payload, err := c.Read()

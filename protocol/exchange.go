@@ -35,14 +35,15 @@ type Subject interface {
 	ConnectionID() string
 }
 
-// Hub keeps the connections that workers act on. Its methods are safe for concurrent use and never wait.
+// Hub keeps the connections that workers act on, and answers what they ask. Its methods are safe for concurrent use
+// and never wait.
 type Hub interface {
 	// Commit carries out acts (SPEC.md §10.1), in order: all of them, or none if it returns an error, which is for the log. subject is the
 	// exchange's that they belong to, or nil. SENDs have been put together from their parts. The hub keeps the acts, but not the list.
 	Commit(subject Subject, acts []Act) error
-	// Call answers a CALL or a SWAP (SPEC.md §10.4). m and what it points to are the caller's again afterwards. The pool sets the result's stream.
-	Call(m *Call) *Result
-	Swap(m *Swap) *Result
+	Answerer
+	// Swap answers a SWAP as Call does a CALL.
+	Swap(m *Swap, to Caller)
 }
 
 // Sink receives what comes of an [Exchange]. Calls come one at a time, in the order below, from a goroutine that reads a worker's frames: they must not

@@ -6,6 +6,7 @@ package protocol
 import (
 	"fmt"
 	"io"
+	"math"
 	"sync"
 )
 
@@ -29,7 +30,7 @@ type outbox struct {
 	flushing bool // the flusher runs; set under mu, cleared by the flusher
 	corked   bool // frames wait for uncork
 	err      error
-	idle     sync.Cond // signalled when flushing ends
+	idle     sync.Cond // signalled when the flusher has written something, and when it ends
 
 	accepted, written int64 // bytes
 }
@@ -76,21 +77,27 @@ func bounded(t Type) bool {
 
 // send never waits for the peer. An error is the pipe's, and sticks.
 func (o *outbox) send(m Message) error {
+	_, err := o.put(m)
+	return err
+}
+
+// put is send; end is what has been accepted with m.
+func (o *outbox) put(m Message) (end int64, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err != nil {
-		return o.err
+		return o.accepted, o.err
 	}
 	if o.flushing || o.corked {
 		o.queue(m)
-		return o.err
+		return o.accepted, o.err
 	}
 	frame := m.AppendFrame(o.scratch[:0])
 	if cap(frame) <= keepScratch {
 		o.scratch = frame
 	}
 	o.accepted += int64(len(frame))
-	return o.write(frame)
+	return o.accepted, o.write(frame)
 }
 
 // write writes what goes at once, and leaves the rest to the flusher. Under mu, while the flusher does not run.
@@ -165,6 +172,7 @@ func (o *outbox) flush() {
 		n, err := o.w.Write(next)
 		o.mu.Lock()
 		o.written += int64(n)
+		o.idle.Broadcast()
 		o.answers = 0
 		if o.err == nil {
 			o.err = err
@@ -181,10 +189,13 @@ func (o *outbox) flush() {
 }
 
 // wait returns when nothing is queued any more, or the pipe has broken.
-func (o *outbox) wait() error {
+func (o *outbox) wait() error { return o.waitFor(math.MaxInt64) }
+
+// waitFor is wait that returns as well when so much has been written.
+func (o *outbox) waitFor(written int64) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.flushing {
+	for o.flushing && o.written < written {
 		o.idle.Wait()
 	}
 	return o.err

@@ -22,6 +22,9 @@ func (w *fakeWorker) ask(m protocol.Message) string {
 	if err := r.Parse(payload); err != nil {
 		return err.Error()
 	}
+	if r.Code != 0 {
+		r.Error = r.Code.String() + ": " + r.Error
+	}
 	return fmt.Sprintf("%d %s %x", r.Stream, r.Error, []byte(r.Value))
 }
 
@@ -61,7 +64,7 @@ func TestAPoolWithoutAHubAnswersCallsWithAnErrorAndDropsActs(t *testing.T) {
 			t.Errorf("the request came to %q", s.result())
 		}
 		for range 2 {
-			if got := <-answers; !strings.Contains(got, "nothing here keeps connections") {
+			if got := <-answers; !strings.Contains(got, "UNIMPLEMENTED: nothing here keeps connections") {
 				t.Errorf("answered %q", got)
 			}
 		}
@@ -92,7 +95,7 @@ func TestAWorkerOnTrialTouchesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.expect(t)
-		asked.expect(t, "2  07", "4 this worker is on trial: it must not change what is live ")
+		asked.expect(t, "2  07", "4 PERMISSION_DENIED: this worker is on trial: it must not change what is live ")
 	})
 }
 
@@ -106,7 +109,7 @@ func TestAnAnswerThatNoFrameTakesIsAnError(t *testing.T) {
 		})))
 		defer p.Stop(context.Background())
 		submit(p, "GET", "/")
-		if got := <-answers; !strings.Contains(got, "ask for less") {
+		if got := <-answers; !strings.Contains(got, "TOO_LARGE") || !strings.Contains(got, "ask for less") {
 			t.Errorf("answered %.100q", got)
 		}
 	})
@@ -114,8 +117,8 @@ func TestAnAnswerThatNoFrameTakesIsAnError(t *testing.T) {
 
 type hugeHub struct{ fakeHub }
 
-func (*hugeHub) Call(*protocol.Call) *protocol.Result {
-	return &protocol.Result{Value: make(protocol.Value, protocol.MaxFrame)}
+func (*hugeHub) Call(_ *protocol.Call, to protocol.Caller) {
+	to.Reply(&protocol.Result{Value: make(protocol.Value, protocol.MaxFrame)})
 }
 
 // TestActsAndCallsThatBreakTheLink says what of §10 a worker must not send.
@@ -124,6 +127,15 @@ func TestActsAndCallsThatBreakTheLink(t *testing.T) {
 		return &protocol.Send{Stream: s, Flags: flags | protocol.FlagMore, Bytes: []byte("x")}
 	}
 	for name, send := range map[string]func(w *fakeWorker, s uint32){
+		"a RESET of a call that was never made": func(w *fakeWorker, s uint32) {
+			w.ask(&protocol.Call{Stream: 2, Method: "count"})
+			w.conn.Send(&protocol.Reset{Stream: 4, Code: protocol.ResetCancelled})
+		},
+		"more calls than may be under way": func(w *fakeWorker, s uint32) {
+			for i := range uint32(protocol.MaxCalls + 1) {
+				w.conn.Send(&protocol.Call{Stream: 2 * (i + 1), Method: "slow"})
+			}
+		},
 		"a call on an odd stream": func(w *fakeWorker, s uint32) { w.conn.Send(&protocol.Call{Stream: s + 2, Method: "count"}) },
 		"a call on the event's stream": func(w *fakeWorker, s uint32) {
 			w.conn.Send(&protocol.Call{Stream: s, Method: "count"})
@@ -176,7 +188,7 @@ func TestActsAndCallsThatBreakTheLink(t *testing.T) {
 }
 
 func TestACallBeyondThoseUnansweredIsRefused(t *testing.T) {
-	var c ledger
+	c := ledger{open: map[uint32]call{}}
 	const size = 10
 	stream, sent, read := uint32(0), int64(0), int64(0)
 	call := func() error {
@@ -184,6 +196,7 @@ func TestACallBeyondThoseUnansweredIsRefused(t *testing.T) {
 		err := c.admit(protocol.TypeCall, stream, sent, sent, func() int64 { return read })
 		if err == nil {
 			sent += size
+			delete(c.open, stream)
 			c.answered(sent)
 		}
 		return err

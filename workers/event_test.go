@@ -43,12 +43,26 @@ func (h *fakeHub) Commit(subject protocol.Subject, acts []protocol.Act) error {
 	return h.err
 }
 
-func (h *fakeHub) Call(m *protocol.Call) *protocol.Result {
-	return &protocol.Result{Value: protocol.Value{7}}
+// Call answers at once, but for a method "slow", which takes a second, and "wait", which ends when nobody waits for it
+// any more.
+func (h *fakeHub) Call(m *protocol.Call, to protocol.Caller) {
+	switch m.Method {
+	case "slow":
+		time.AfterFunc(time.Second, func() { to.Reply(&protocol.Result{Value: protocol.Value{7}}) })
+	case "wait":
+		ctx := to.Context()
+		go func() {
+			<-ctx.Done()
+			h.note("wait ended: " + context.Cause(ctx).Error())
+			to.Reply(&protocol.Result{Value: protocol.Value{7}})
+		}()
+	default:
+		to.Reply(&protocol.Result{Value: protocol.Value{7}})
+	}
 }
 
-func (h *fakeHub) Swap(m *protocol.Swap) *protocol.Result {
-	return &protocol.Result{Value: protocol.Value{0xc3}}
+func (h *fakeHub) Swap(m *protocol.Swap, to protocol.Caller) {
+	to.Reply(&protocol.Result{Value: protocol.Value{0xc3}})
 }
 
 // connection is a subject.

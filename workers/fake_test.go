@@ -67,6 +67,7 @@ type fakeWorker struct {
 	hello *protocol.Hello
 	errs  io.Writer
 	outW  *io.PipeWriter
+	asked uint32 // the last stream of askFor
 }
 
 func (w *fakeWorker) closeOutput() { w.outW.Close() }

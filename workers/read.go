@@ -203,6 +203,12 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 	default:
 		return &protocol.UnknownError{What: t.String()}
 	}
+	if t == protocol.TypeReset && stream%2 == 0 {
+		if err := m.reset.Parse(payload); err != nil {
+			return err
+		}
+		return w.onCancel(&m.reset)
+	}
 	a, err := w.find(stream, t.String())
 	if err != nil {
 		return err

@@ -68,7 +68,8 @@ type worker struct {
 	greeted bool    // READY came
 	loose   staging // the SEND on stream 0 whose parts are coming
 	spare   *staging
-	calls   ledger
+
+	calls ledger // ended in await
 
 	pongSeq uint64 // the latest answered
 
@@ -99,7 +100,7 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 		pool: p, slot: slot, gen: g, started: time.Now(),
 		booted: make(chan struct{}), drained: make(chan struct{}), exited: make(chan struct{}), gone: make(chan struct{}), unheeded: make(chan struct{}),
 		streams: map[uint32]*attempt{}, lastID: ^uint32(0), // the first stream is 1
-		share: g.settings.share(),
+		share: g.settings.share(), calls: ledger{open: map[uint32]call{}},
 	}
 	w.log = p.log.With("worker", slot, "generation", g.number)
 	proc, err := g.launch(p.environment(g))
@@ -178,6 +179,7 @@ func (w *worker) await(reading, logging chan struct{}) {
 	w.process.expire(time.Now().Add(pipeGrace))
 	<-reading
 	<-logging
+	w.endCalls()
 	w.voice.tell()
 	w.pool.dispatch.withdraw(w, Stopped)
 	unread := w.process.unread()

@@ -8,29 +8,26 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// mostAnswer leaves a RESULT's frame room for its other elements.
-const mostAnswer = protocol.MaxFrame - 1024
-
-// Call implements [protocol.Hub].
-func (h *Hub) Call(m *protocol.Call) *protocol.Result {
+// Call implements [protocol.Hub]. It answers before it returns.
+func (h *Hub) Call(m *protocol.Call, to protocol.Caller) {
 	answer, ok := methods[m.Method]
 	if !ok {
-		return failure("there is no method %q: see SPEC.md §10.4 for those there are", m.Method)
+		protocol.UnknownMethod(m, to)
+		return
 	}
 	value, err := answer(h, arguments{m.Method, m.Arguments})
-	switch {
-	case err != nil:
-		return &protocol.Result{Error: err.Error()}
-	case len(value) > mostAnswer:
-		return failure("%s: the answer has %d bytes, more than a frame can hold: ask for a group at a time, or count", m.Method, len(value))
+	if err != nil {
+		to.Fail(protocol.CallInvalidArgument, "%v", err)
+		return
 	}
-	return &protocol.Result{Value: value}
+	to.Reply(&protocol.Result{Value: value})
 }
 
-// Swap implements [protocol.Hub].
-func (h *Hub) Swap(m *protocol.Swap) *protocol.Result {
+// Swap implements [protocol.Hub]. It answers before it returns.
+func (h *Hub) Swap(m *protocol.Swap, to protocol.Caller) {
 	if m.Connection == "" {
-		return failure("SWAP names no connection: it belongs to no event, so it needs the id")
+		to.Fail(protocol.CallInvalidArgument, "SWAP names no connection: it belongs to no event, so it needs the id")
+		return
 	}
 	h.mu.Lock()
 	c := h.byID[m.Connection]
@@ -47,17 +44,15 @@ func (h *Hub) Swap(m *protocol.Swap) *protocol.Result {
 	}
 	h.mu.Unlock()
 	if err != nil {
-		return failure("SWAP, connection %s: %v", m.Connection, err)
+		to.Fail(protocol.CallTooLarge, "SWAP, connection %s: %v", m.Connection, err)
+		return
 	}
 	value, err := protocol.NewValue(swapped)
 	if err != nil {
-		return failure("SWAP: %v", err)
+		to.Fail(protocol.CallInternal, "SWAP: %v", err)
+		return
 	}
-	return &protocol.Result{Value: value}
-}
-
-func failure(format string, a ...any) *protocol.Result {
-	return &protocol.Result{Error: fmt.Sprintf(format, a...)}
+	to.Reply(&protocol.Result{Value: value})
 }
 
 var methods = map[string]func(*Hub, arguments) (protocol.Value, error){

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"strings"
@@ -15,12 +16,30 @@ func (s *scene) call(method string, arguments ...any) (any, string) {
 	for _, a := range arguments {
 		m.Arguments = append(m.Arguments, value(s.t, a))
 	}
-	r := s.hub.Call(m)
-	v, err := r.Value.Decode()
-	if err != nil {
-		s.t.Fatal(err)
+	var got reply
+	s.hub.Call(m, protocol.NewCaller(&got, 2))
+	return got.decoded(s.t)
+}
+
+// reply is a desk that keeps the answer.
+type reply struct{ result *protocol.Result }
+
+func (d *reply) Reply(_ uint32, r *protocol.Result) { d.result = r }
+func (d *reply) Waiting(uint32) context.Context     { return context.Background() }
+
+// decoded is the answer's value, and its error with the name of the code before it.
+func (d *reply) decoded(t testing.TB) (any, string) {
+	t.Helper()
+	v, err := d.result.Value.Decode()
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case (d.result.Code == 0) != (d.result.Error == ""):
+		t.Errorf("the error %q has the %s", d.result.Error, d.result.Code)
+	case d.result.Error != "":
+		return v, d.result.Code.String() + ": " + d.result.Error
 	}
-	return v, r.Error
+	return v, ""
 }
 
 func TestCalls(t *testing.T) {
@@ -47,11 +66,11 @@ func TestCalls(t *testing.T) {
 		{"connection", []any{"x"}, nil, ""},
 		{"session", []any{a.ID()}, []any{int8(1), []any{"k", "v"}}, ""},
 		{"session", []any{"x"}, nil, ""},
-		{"session", []any{1}, nil, "which is text; got int8"},
+		{"session", []any{1}, nil, "INVALID_ARGUMENT: session takes one argument, the id, which is text; got int8"},
 		{"session", nil, nil, "takes one argument, the id"},
 		{"count", []any{"a", "b"}, nil, "got 2 arguments"},
 		{"count", []any{true}, nil, "got bool"},
-		{"destroy", nil, nil, `there is no method "destroy"`},
+		{"destroy", nil, nil, `UNIMPLEMENTED: there is no method "destroy"`},
 	} {
 		got, err := s.call(c.method, c.arguments...)
 		if c.err == "" && (err != "" || fmt.Sprint(got) != fmt.Sprint(c.want)) || c.err != "" && !strings.Contains(err, c.err) {
@@ -66,28 +85,14 @@ func TestCalls(t *testing.T) {
 	s.gone()
 }
 
-func TestAListThatFitsNoFrameIsAnError(t *testing.T) {
-	s := newScene(t)
-	for i := range 17000 {
-		c := s.hub.connection(&fakePeer{}, Card{}, s.terms)
-		s.hub.mu.Lock()
-		s.hub.enter(c)
-		s.hub.mu.Unlock()
-		s.commit(c, &protocol.Bind{UID: strings.Repeat("u", 1000) + fmt.Sprint(i)})
-	}
-	if r := s.hub.Call(&protocol.Call{Method: "uids"}); !strings.Contains(r.Error, "more than a frame can hold") {
-		t.Errorf("got %d bytes, error %q", len(r.Value), r.Error)
-	}
-}
-
 func TestSwapChangesASessionThatNobodyElseChanged(t *testing.T) {
 	s := newScene(t)
 	s.terms.SessionLimit = 100
 	c := s.open(&fakePeer{})
 	swap := func(version int64, v any) (any, string) {
-		r := s.hub.Swap(&protocol.Swap{Connection: c.ID(), Version: version, Set: []protocol.Entry{{Key: "n", Value: value(t, v)}}})
-		got, _ := r.Value.Decode()
-		return got, r.Error
+		var got reply
+		s.hub.Swap(&protocol.Swap{Connection: c.ID(), Version: version, Set: []protocol.Entry{{Key: "n", Value: value(t, v)}}}, protocol.NewCaller(&got, 2))
+		return got.decoded(t)
 	}
 	s.commit(c, &protocol.Set{Set: []protocol.Entry{{Key: "n", Value: value(t, 1)}}})
 	if got, err := swap(0, 9); got != false || err != "" {
@@ -96,7 +101,7 @@ func TestSwapChangesASessionThatNobodyElseChanged(t *testing.T) {
 	if got, err := swap(1, 2); got != true || err != "" {
 		t.Errorf("the version: %v, %s", got, err)
 	}
-	if _, err := swap(2, strings.Repeat("x", 200)); !strings.Contains(err, "session_limit") {
+	if _, err := swap(2, strings.Repeat("x", 200)); !strings.HasPrefix(err, "TOO_LARGE") || !strings.Contains(err, "session_limit") {
 		t.Errorf("beyond the limit: %s", err)
 	}
 	if got, _ := s.call("session", c.ID()); !reflect.DeepEqual(fmt.Sprint(got), "[2 [n 2]]") {
@@ -106,8 +111,9 @@ func TestSwapChangesASessionThatNobodyElseChanged(t *testing.T) {
 	if got, err := swap(2, 3); got != false || err != "" {
 		t.Errorf("a connection that is not there: %v, %s", got, err)
 	}
-	if r := s.hub.Swap(&protocol.Swap{}); r.Error == "" {
-		t.Error("a SWAP of no connection is no error")
+	var got reply
+	if s.hub.Swap(&protocol.Swap{}, protocol.NewCaller(&got, 2)); got.result.Code != protocol.CallInvalidArgument {
+		t.Errorf("a SWAP of no connection came to %s", got.result.Code)
 	}
 	s.gone()
 }

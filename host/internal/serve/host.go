@@ -34,7 +34,8 @@ type host struct {
 	watch watchMode
 	log   hclog.Logger
 	audit *auditor
-	hub   *hub.Hub // keeps the long-lived connections of all listeners
+	hub   *hub.Hub         // keeps the long-lived connections of all listeners
+	asked *protocol.Router // what workers ask: of the hub, and of what else answers them
 	began time.Time
 
 	generations map[string]*atomic.Uint64 // of each pool that ever was, by name: no number comes back; see newPool
@@ -69,6 +70,7 @@ var errStopped = errors.New("stopped")
 func newHost(c *config.Config, log hclog.Logger) *host {
 	h := &host{log: log, audit: newAuditor(c.Log), hub: hub.New(log), began: time.Now(), stopped: make(chan struct{})}
 	h.generations = map[string]*atomic.Uint64{}
+	h.asked = &protocol.Router{Hub: h.hub}
 	h.setup.Store(&setup{config: c})
 	if path, err := filepath.Abs(c.Path); err == nil && c.Path != "" {
 		h.file = path

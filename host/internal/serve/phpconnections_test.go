@@ -64,6 +64,25 @@ func servePHP(t *testing.T, code string) *phpPool {
 	return &phpPool{t, h, pool}
 }
 
+// TestAPHPWorkerGetsAnAnswerThatNoFrameTakes: over 16 MiB of user ids.
+func TestAPHPWorkerGetsAnAnswerThatNoFrameTakes(t *testing.T) {
+	p := servePHP(t, `$worker->onMessage(function (Connection $c, string $data) use ($all) {
+		$uids = $all->uids();
+		$c->send(count($uids) . " " . strlen(implode($uids)) . " " . count(array_unique($uids)));
+	});`)
+	const users, length = 17000, 1000
+	for i := range users {
+		link, err := p.hub.Hold(&deadEnd{}, hub.Card{Protocol: "sse"}, &hub.Terms{Backend: nobody{}}, &protocol.Hold{UID: fmt.Sprintf("%0*d", length, i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		link.Opened()
+	}
+	k := p.connect()
+	k.say("how many?")
+	k.hear(fmt.Sprintf("%d %d %d", users, users*length, users))
+}
+
 type testWriter struct{ t *testing.T }
 
 func (w testWriter) Write(b []byte) (int, error) {

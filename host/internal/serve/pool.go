@@ -60,7 +60,7 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		MaxRequests: p.MaxRequests, MaxAge: p.MaxAge, MaxMemory: int64(p.MaxMemory), MaxMemoryHard: int64(p.MaxMemoryHard),
 		LogRate:    int64(p.LogRate),
 		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots, Delivery: workers.Delivery(p.Delivery),
-		Dev: c.Dev, Host: "workerhost/" + cli.Version(), Logger: h.log, Reaper: h.reaper, Hub: h.hub,
+		Dev: c.Dev, Host: "workerhost/" + cli.Version(), Logger: h.log, Reaper: h.reaper, Hub: h.asked,
 	}
 	if p.MaxWorkers > 0 {
 		s.MinWorkers = p.MinWorkers
