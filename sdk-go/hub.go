@@ -22,7 +22,9 @@ const maxSwaps = 1000
 // with any other context, and after the handler, it takes effect at once. Who is not there is left out without an error: an error says that the act
 // could not be sent, or is none.
 //
-// The questions (Count and what follows) tell what is in effect: not what this handler has yet to do. They wait for the host, at most until the context ends.
+// The questions (Count and what follows) tell what is in effect: not what this handler has yet to do. They wait for the
+// host, at most until the context ends: then the host is told that nobody waits any more. What the host refuses is a
+// [*CallError].
 type Hub struct {
 	ctx context.Context
 	l   *link
@@ -259,6 +261,6 @@ func (h Hub) call(method, argument string, none bool) (protocol.Value, error) {
 		arguments = []protocol.Value{v}
 	}
 	return h.l.call(h.ctx, func(stream uint32) protocol.Message {
-		return &protocol.Call{Stream: stream, Method: method, Arguments: arguments}
+		return &protocol.Call{Stream: stream, Method: method, Arguments: arguments, Timeout: timeLeft(h.ctx)}
 	})
 }

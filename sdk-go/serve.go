@@ -162,7 +162,7 @@ func (l *link) boot(o *options) (started bool, err error) {
 	}
 	ready := &protocol.Ready{
 		Version: protocol.Version, PID: os.Getpid(), SDK: sdkName, Concurrency: o.concurrency,
-		Features: append(append(o.events.features(), "deadline"), l.features...), Window: protocol.DefaultWindow,
+		Features: append(append(o.events.features(), "deadline", protocol.FeaturePieces), l.features...), Window: protocol.DefaultWindow,
 	}
 	if err := l.conn.Send(readiness{ready, l}); err != nil {
 		return false, fmt.Errorf("sdk: the host is gone: %w", err)

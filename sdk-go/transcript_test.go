@@ -3,9 +3,11 @@ package sdk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -38,6 +40,14 @@ func transcriptHandler(w http.ResponseWriter, r *http.Request) {
 	case "/send":
 		Connections(r.Context()).SendToAll([]byte("sent"))
 		io.WriteString(w, "asked")
+	case "/ids":
+		ids, err := Connections(r.Context()).IDs("")
+		var refused *CallError
+		if errors.As(err, &refused) {
+			fmt.Fprintf(w, "code %d", refused.Code)
+		} else if err == nil {
+			io.WriteString(w, strings.Join(ids, " "))
+		}
 	case "/throw":
 		Connections(r.Context()).SendToAll([]byte("lost"))
 		panic(errThrown)
