@@ -22,8 +22,25 @@ final class Connections
     private const ATTEMPTS = 1000;
 
     /** @internal */
-    public function __construct(private readonly Acts $acts)
+    public function __construct(private readonly Acts $acts, private readonly int $timeout = 0)
     {
+    }
+
+    /**
+     * The same connections, whose questions (count() and so on) wait for the host no longer than that: then they throw
+     * CallFailed with the code DEADLINE_EXCEEDED.
+     *
+     * @param float $seconds above 0
+     *
+     * @throws \ValueError
+     */
+    public function withTimeout(float $seconds): self
+    {
+        if (!($seconds > 0 && $seconds < 1e15)) {
+            throw new \ValueError("A timeout is a number of seconds above 0, not $seconds");
+        }
+
+        return new self($this->acts, (int) \ceil($seconds * 1000));
     }
 
     /**
@@ -176,7 +193,7 @@ final class Connections
      */
     public function isOnline(string|int $uid): bool
     {
-        return $this->acts->call(Frame::CALL, 'online', [(string) $uid]) === true;
+        return $this->question('online', [(string) $uid]) === true;
     }
 
     /**
@@ -186,7 +203,7 @@ final class Connections
      */
     public function connection(string $id): ?Connection
     {
-        $connection = $this->acts->call(Frame::CALL, 'connection', [$id]);
+        $connection = $this->question('connection', [$id]);
 
         return \is_array($connection) ? new Connection($connection, 1, $this->acts, false) : null;
     }
@@ -238,7 +255,7 @@ final class Connections
     /** @return array{int, array<array-key, mixed>}|null */
     private function versioned(string $id): ?array
     {
-        $found = $this->acts->call(Frame::CALL, 'session', [$id]);
+        $found = $this->question('session', [$id]);
         if ($found === null) {
             return null;
         }
@@ -251,7 +268,15 @@ final class Connections
 
     private function ask(string $method, ?string $group): mixed
     {
-        return $this->acts->call(Frame::CALL, $method, $group === null ? [] : [$group]);
+        return $this->question($method, $group === null ? [] : [$group]);
+    }
+
+    /** @param list<mixed> $arguments */
+    private function question(string $method, array $arguments): mixed
+    {
+        return $this->timeout > 0
+            ? $this->acts->call(Frame::CALL, $method, $arguments, $this->timeout)
+            : $this->acts->call(Frame::CALL, $method, $arguments);
     }
 
     /**

@@ -15,6 +15,7 @@ use WorkerHost\Internal\Failure;
 use WorkerHost\Internal\Frame;
 use WorkerHost\Internal\Link;
 use WorkerHost\Internal\LinkError;
+use WorkerHost\Internal\Pieces;
 use WorkerHost\Internal\Printed;
 use WorkerHost\Internal\Requests;
 use WorkerHost\Internal\Session;
@@ -335,7 +336,7 @@ final class Worker
             $this->globals->restore();
         }
         $sdk = 'php/' . self::VERSION . ' (PHP ' . \PHP_VERSION . ')';
-        $features = ['forms', 'ahead', 'deadline', ...$this->events->features()];
+        $features = ['forms', 'ahead', 'deadline', Pieces::FEATURE, ...$this->events->features()];
         if ($this->wantsGlobals || $this->handler instanceof Handler) {
             $features[] = 'local'; // for SERVER_ADDR
         }

@@ -7,6 +7,8 @@ namespace WorkerHost\Tests;
 use PHPUnit\Framework\TestCase;
 use WorkerHost\Internal\Codec;
 use WorkerHost\Internal\Frame;
+use WorkerHost\Internal\LinkError;
+use WorkerHost\Internal\Pieces;
 use WorkerHost\Tests\Support\FakeHost;
 
 /** Questions to the host, and what comes while a worker waits for the answer (SPEC.md §10.4, §10.5). */
@@ -28,7 +30,7 @@ final class CallsTest extends TestCase
         foreach ($results as $result) {
             $call = $host->next();
             self::assertContains($call[0], [Frame::CALL, Frame::SWAP]);
-            $calls[] = array_slice($call, $call[0] === Frame::SWAP ? 1 : 2);
+            $calls[] = $call[0] === Frame::SWAP ? array_slice($call, 1) : array_slice($call, 2, $call[4] > 0 ? 3 : 2);
             $host->send([Frame::RESULT, $call[1], '', $result]);
         }
 
@@ -88,6 +90,58 @@ final class CallsTest extends TestCase
         $stream = $host->event(Frame::MESSAGE, [1, self::SOCKET, 1, 'go']);
         $host->send([Frame::RESET, $host->next()[1], Frame::CODE_UNKNOWN, 'type 48']);
         self::assertSame('the host knows no connections; it is older than this SDK', $host->done($stream)[0][5]);
+    }
+
+    public function testAnErrorOfTheHostHasItsCode(): void
+    {
+        $host = self::serving('try { $all->count(); } catch (CallFailed $e) { $c->send($e->getCode() . " " . ($e->getCode() === CallFailed::UNAVAILABLE ? "later" : "")); }');
+        foreach ([[100, '100 later'], [299, '299 '], [0, '0 ']] as [$code, $answer]) {
+            $stream = $host->event(Frame::MESSAGE, [1, self::SOCKET, 1, 'go']);
+            $host->send([Frame::RESULT, $host->next()[1], 'no', null, $code]);
+            self::assertSame($answer, $host->done($stream)[0][5]);
+        }
+    }
+
+    public function testAQuestionHasTheTimeThatItIsGiven(): void
+    {
+        $host = self::serving('$all->withTimeout(1.5)->count("g"); $all->withTimeout(0.0001)->isOnline("u"); $all->session("x");');
+        [$calls] = self::play($host, [1, true, null]);
+        self::assertSame([['count', ['g'], 1500], ['online', ['u'], 1], ['session', ['x']]], $calls);
+    }
+
+    public function testAnAnswerInPiecesIsPutTogether(): void
+    {
+        $host = self::serving('try { $c->send(json_encode($all->ids())); } catch (CallFailed $e) { $c->send((string) $e->getCode()); }');
+        $stream = $host->event(Frame::MESSAGE, [1, self::SOCKET, 1, 'go']);
+        $call = $host->next()[1];
+        foreach ([[['a', 'b'], true], [[], true], [['c', 'd'], true], [['e'], false]] as [$ids, $more]) {
+            $host->send([Frame::RESULT, $call, '', $ids, 0, $more]);
+        }
+        self::assertSame('["a","b","c","d","e"]', $host->done($stream)[0][5]);
+        $stream = $host->event(Frame::MESSAGE, [1, self::SOCKET, 1, 'go']);
+        $call = $host->next()[1];
+        $host->send([Frame::RESULT, $call, '', ['a'], 0, true]);
+        $host->send([Frame::RESULT, $call, 'too much', null, 5]);
+        self::assertSame('5', $host->done($stream)[0][5]);
+    }
+
+    public function testPiecesThatDoNotFitTogetherEndTheLink(): void
+    {
+        $host = self::serving('$all->ids();');
+        $host->event(Frame::MESSAGE, [1, self::SOCKET, 1, 'go']);
+        $call = $host->next()[1];
+        $host->send([Frame::RESULT, $call, '', ['a'], 0, true]);
+        $host->send([Frame::RESULT, $call, '', 'b']);
+        self::assertSame(1, $host->end());
+        self::assertStringContainsString('pieces of a RESULT', $host->log());
+    }
+
+    public function testPiecesAreBounded(): void
+    {
+        $pieces = new Pieces();
+        self::assertFalse($pieces->add([Frame::RESULT, 2, '', 'a', 0, true], Pieces::MOST));
+        $this->expectException(LinkError::class);
+        $pieces->add([Frame::RESULT, 2, '', 'b', 0, true], 1);
     }
 
     public function testTheEndOfTheHostEndsAWorkerThatWaits(): void

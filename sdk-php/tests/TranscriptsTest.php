@@ -19,6 +19,11 @@ final class TranscriptsTest extends TestCase
                 case '/hello': return 'Hello, World!';
                 case '/echo': return $request->body();
                 case '/send': $worker->connections()->sendToAll('sent'); return 'asked';
+                case '/ids': try {
+                    return implode(' ', $worker->connections()->ids());
+                } catch (CallFailed $e) {
+                    return "code {$e->getCode()}";
+                }
                 case '/throw': $worker->connections()->sendToAll('lost'); throw new RuntimeException('thrown');
                 case '/break': return Response::stream(function () { yield 'first'; throw new RuntimeException('x'); });
             }

@@ -37,6 +37,8 @@ final class Link
     /** The last stream that this end has opened, and the last that the host has. */
     private int $calls = 0;
     private int $opened = 0;
+    /** How many bytes the message had that was taken last. */
+    private int $size = 0;
     /** When the pipe was looked into last, in nanoseconds. */
     private int $looked = 0;
     /** @var list<list<mixed>> what recalled(), await() and call() read, for wait() and poll() */
@@ -120,14 +122,24 @@ final class Link
             $this->draining = true; // numbers only grow (§4.1): another worker has to go on
         }
         $this->write($this->frame([$type, $stream, ...$elements]));
+        $answer = new Pieces();
         for (;;) {
             while (($message = $this->take()) !== null) {
                 if ($message[1] !== $stream) {
                     $this->kept[] = $message;
                 } elseif ($message[0] === Frame::RESULT) {
-                    return $message[2] === '' ? $message[3] : throw new CallFailed("the host says: {$message[2]}");
+                    if ($message[2] !== '') {
+                        throw new CallFailed("the host says: {$message[2]}", $message[4]);
+                    }
+                    try {
+                        if ($answer->add($message, $this->size)) {
+                            return $answer->value($message[3]);
+                        }
+                    } catch (LinkError $e) {
+                        throw $this->fail($e);
+                    }
                 } elseif ($message[0] === Frame::RESET) {
-                    throw new CallFailed('the host knows no connections; it is older than this SDK');
+                    throw new CallFailed('the host knows no connections; it is older than this SDK', CallFailed::UNIMPLEMENTED);
                 }
             }
             if ($this->ended) {
@@ -367,6 +379,7 @@ final class Link
                 }
                 continue;
             }
+            $this->size = $length;
             switch ($message[0]) {
                 case Frame::PING:
                     $this->send([Frame::PONG, 0, $message[2]]);
