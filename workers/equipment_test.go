@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,20 +47,27 @@ func TestAGenerationThatCanNotBeEquippedDoesNotBegin(t *testing.T) {
 
 func TestEquipmentIsRenewedBeforeEachStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		renewed := 0
-		var wrong error
+		var renewed atomic.Int32
+		var wrong atomic.Pointer[error]
+		full := errors.New("the disk is full")
 		p, f := newFakePool(t, Settings{Workers: 1, Equip: func(string, []string) (Equipment, error) {
-			return Equipment{Renew: func() error { renewed++; return wrong }}, nil
+			return Equipment{Renew: func() error {
+				renewed.Add(1)
+				if err := wrong.Load(); err != nil {
+					return *err
+				}
+				return nil
+			}}, nil
 		}}, always(serve(1, generationWorker)))
 		defer p.Stop(context.Background())
 		ready()
-		wrong = errors.New("the disk is full")
+		wrong.Store(&full)
 		f.process(1).die("exit status 3")
 		time.Sleep(time.Second)
-		if st := p.Status(); renewed < 2 || st.Failure != "the disk is full" {
-			t.Errorf("renewed %d times: %+v", renewed, st)
+		if st := p.Status(); renewed.Load() < 2 || st.Failure != "the disk is full" {
+			t.Errorf("renewed %d times: %+v", renewed.Load(), st)
 		}
-		wrong = nil
+		wrong.Store(nil)
 		time.Sleep(time.Minute)
 		if idleSlots(t, p) != 1 {
 			t.Error("no worker came back")
