@@ -8,12 +8,31 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 )
+
+// reaperLog is safe for concurrent use.
+type reaperLog struct {
+	mu  sync.Mutex
+	all strings.Builder
+}
+
+func (l *reaperLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(p)
+}
+
+func (l *reaperLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.String()
+}
 
 // left is a process in a group of its own, as workers are.
 func left(t *testing.T) *exec.Cmd {
@@ -40,9 +59,9 @@ func killed(t *testing.T, c *exec.Cmd) {
 	}
 }
 
-func startTestReaper(t *testing.T) (*Reaper, *lines) {
+func startTestReaper(t *testing.T) (*Reaper, *reaperLog) {
 	t.Helper()
-	log := new(lines)
+	log := new(reaperLog)
 	r, err := StartReaper([]string{os.Args[0], "reaper"}, hclog.New(&hclog.LoggerOptions{Output: log}))
 	if err != nil {
 		t.Fatal(err)
