@@ -235,7 +235,7 @@ func (a *attempt) ask() bool {
 // unread says that the worker has not read the event yet, nor then what was sent after it.
 func (a *attempt) unread() bool {
 	accepted, written := a.worker.conn.Sent()
-	unread := a.worker.process.unread()
+	unread := a.worker.process.Unread()
 	still, _ := a.worker.conn.Sent() // the two are of one moment if nothing was sent in between
 	return unread >= 0 && accepted == written && accepted == still && a.unseen(written-int64(unread))
 }

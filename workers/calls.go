@@ -97,7 +97,7 @@ func (c *ledger) answered(mark int64) {
 
 // hasRead is how many bytes of the link the worker has read, or may have.
 func (w *worker) hasRead() int64 {
-	unread := w.process.unread()
+	unread := w.process.Unread()
 	accepted, written := w.conn.Sent() // after it: what goes out in between makes too much of this, and never too little
 	if unread < 0 || accepted != written {
 		return written

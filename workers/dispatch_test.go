@@ -76,7 +76,7 @@ func TestRequestsThatMoveKeepTheirPlace(t *testing.T) {
 			s, _ := submit(p, "POST", fmt.Sprint("/", i))
 			sinks = append(sinks, s)
 		}
-		f.process(1).kill()
+		f.process(1).Kill()
 		var kinds []string
 		for _, s := range sinks {
 			kinds = append(kinds, s.result())
@@ -103,7 +103,7 @@ func TestUnsafeRequestMovesIfItsWorkerDiedBeforeReadingIt(t *testing.T) {
 		ready()
 		s, _ := submit(p, "POST", "/")
 		synctest.Wait()
-		f.process(1).kill()
+		f.process(1).Kill()
 		if got := s.result(); got != "generation 1" || s.begun != 2 {
 			t.Fatalf("%q after %d begins", got, s.begun)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/workerhost/workerhost/protocol"
+	"github.com/workerhost/workerhost/workers/internal/process"
 )
 
 // Equipment is what [Settings.Equip] gives a generation. The zero value is nothing.
@@ -30,13 +31,13 @@ func (p *Pool) environment(g *generation) []string {
 	}
 	for _, pair := range g.equipment.Env {
 		name, _, _ := strings.Cut(pair, "=")
-		env = append(without(env, name), pair)
+		env = append(process.Without(env, name), pair)
 	}
 	return env
 }
 
 // launch starts a worker's process.
-func (g *generation) launch(env []string) (process, error) {
+func (g *generation) launch(env []string) (process.Process, error) {
 	if g.equipment.Renew != nil {
 		if err := g.equipment.Renew(); err != nil {
 			return nil, err

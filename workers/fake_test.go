@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/protocol"
+	"github.com/workerhost/workerhost/workers/internal/process"
 )
 
 // fakeProcess is a worker that is a goroutine: it speaks the real protocol over pipes in memory, so that tests run in virtual time.
@@ -28,25 +29,25 @@ type fakeProcess struct {
 	end      func()
 }
 
-func (f *fakeProcess) pid() int                            { return f.id }
-func (f *fakeProcess) frames() (io.Reader, io.WriteCloser) { return f.out, f.in }
-func (f *fakeProcess) stderr() io.Reader                   { return f.err }
-func (f *fakeProcess) wait() string                        { <-f.died; return f.how }
-func (f *fakeProcess) kill()                               { f.die("signal: killed") }
-func (f *fakeProcess) kernelState() string                 { return "state S (sleeping), in read" }
-func (f *fakeProcess) askBacktrace(int) bool {
+func (f *fakeProcess) PID() int                            { return f.id }
+func (f *fakeProcess) Frames() (io.Reader, io.WriteCloser) { return f.out, f.in }
+func (f *fakeProcess) Stderr() io.Reader                   { return f.err }
+func (f *fakeProcess) Wait() string                        { <-f.died; return f.how }
+func (f *fakeProcess) Kill()                               { f.die("signal: killed") }
+func (f *fakeProcess) KernelState() string                 { return "state S (sleeping), in read" }
+func (f *fakeProcess) AskBacktrace(int) bool {
 	select {
 	case f.usr2 <- struct{}{}:
 	default:
 	}
 	return true
 }
-func (f *fakeProcess) expire(time.Time)   {}
-func (f *fakeProcess) unread() int        { return 0 } // a pipe in memory holds nothing
-func (f *fakeProcess) memory() int64      { return f.resident.Load() }
-func (f *fakeProcess) cpu() time.Duration { return f.used }
-func (f *fakeProcess) close()             { f.out.Close(); f.err.Close() }
-func (f *fakeProcess) terminate() {
+func (f *fakeProcess) Expire(time.Time)   {}
+func (f *fakeProcess) Unread() int        { return 0 } // a pipe in memory holds nothing
+func (f *fakeProcess) Memory() int64      { return f.resident.Load() }
+func (f *fakeProcess) CPU() time.Duration { return f.used }
+func (f *fakeProcess) Close()             { f.out.Close(); f.err.Close() }
+func (f *fakeProcess) Terminate() {
 	if !f.deafTERM.Load() {
 		f.die("signal: terminated")
 	}
@@ -85,7 +86,7 @@ type fakes struct {
 	scripts sync.WaitGroup
 }
 
-func (f *fakes) launch(g *generation, _ []string) (process, error) {
+func (f *fakes) launch(g *generation, _ []string) (process.Process, error) {
 	f.mu.Lock()
 	f.dirs = append(f.dirs, g.directory)
 	f.started++

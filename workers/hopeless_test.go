@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/workerhost/workerhost/workers/internal/process"
 )
 
 func TestProgramThatCanNeverRunIsSaidToBeHopeless(t *testing.T) {
@@ -21,7 +23,7 @@ func TestProgramThatCanNeverRunIsSaidToBeHopeless(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			set := Settings{Workers: 2, Command: []string{"/bin/sh"}, Directory: t.TempDir()}
-			set.launch = func(*generation, []string) (process, error) {
+			set.launch = func(*generation, []string) (process.Process, error) {
 				return nil, cantStart("/app/worker", &fs.PathError{Op: "fork/exec", Path: "/app/worker", Err: err})
 			}
 			p, bad := New(set)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/protocol"
+	"github.com/workerhost/workerhost/workers/internal/wait"
 )
 
 // heedTimeout is from RESET to TERM.
@@ -63,10 +64,10 @@ func (w *worker) overrule(a *attempt) {
 
 // terminate ends the process without asking it: TERM, KILL.
 func (w *worker) terminate() {
-	w.process.terminate()
-	if !within(w.gone, w.gen.settings.StopTimeout) {
+	w.process.Terminate()
+	if !wait.Within(w.gone, w.gen.settings.StopTimeout) {
 		w.log.Warn("worker did not exit on TERM, sending KILL", "stop_timeout", w.gen.settings.StopTimeout.String())
-		w.process.kill()
+		w.process.Kill()
 	}
 }
 

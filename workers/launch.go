@@ -6,16 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/workerhost/workerhost/workers/internal/process"
 )
 
 // launchFunc starts a process for a worker of g; the tests have their own.
-type launchFunc func(g *generation, env []string) (process, error)
+type launchFunc func(g *generation, env []string) (process.Process, error)
 
 // launchProcess starts the generation's command. Its errors have a remedy.
-func launchProcess(g *generation, env []string) (process, error) {
+func launchProcess(g *generation, env []string) (process.Process, error) {
 	s := g.settings
-	p, err := startProcess(processCommand{args: g.commandLine(), directory: g.directory, env: env, stdio: s.Stdio, reaper: s.Reaper})
-	var before unprepared
+	p, err := process.Start(process.Command{Args: g.commandLine(), Directory: g.directory, Env: env, Stdio: s.Stdio, Reaper: s.Reaper})
+	var before process.Unprepared
 	if err == nil || errors.As(err, &before) {
 		return p, err
 	}

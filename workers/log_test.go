@@ -185,7 +185,7 @@ func TestAFloodOfLogLinesIsBoundedAndCounted(t *testing.T) {
 				if told != int(dropped) {
 					t.Errorf("%d entries were dropped, and %d told of:\n%s", dropped, told, log.entries("dropped"))
 				}
-				f.process(1).kill()
+				f.process(1).Kill()
 				time.Sleep(time.Second)
 				p.Stop(context.Background())
 			})

@@ -36,7 +36,7 @@ func leakedGoroutines() (leaked string) {
 		buf := make([]byte, 1<<20)
 		leaked = ""
 		for _, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			if strings.Contains(stack, "/workers.") && !strings.Contains(stack, "workers.TestMain") && !strings.Contains(stack, "workers.init.func") {
+			if strings.Contains(stack, "workerhost/workers") && !strings.Contains(stack, "workers.TestMain") && !strings.Contains(stack, "process.init.func") {
 				leaked += stack + "\n\n"
 			}
 		}

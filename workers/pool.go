@@ -266,7 +266,7 @@ func (w *worker) missing(limit time.Duration) string {
 		return fmt.Sprintf("warm-up %s was not answered within start_timeout (%v)", w.warming, limit)
 	}
 	text := fmt.Sprintf("no READY within start_timeout (%v)", limit)
-	if state := w.process.kernelState(); state != "" {
+	if state := w.process.KernelState(); state != "" {
 		text += "; its process: " + state
 	}
 	return text

@@ -14,12 +14,13 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/protocol"
+	"github.com/workerhost/workerhost/workers/internal/process"
 )
 
 // runTestWorker is the worker's program. Each argument is something that it does differently.
 func runTestWorker(manners []string) int {
 	from, to := os.Stdin, os.Stdout
-	if os.Getenv(framesVariable) != "" {
+	if os.Getenv(process.FramesVariable) != "" {
 		syscall.SetNonblock(3, true)
 		syscall.SetNonblock(4, true)
 		from, to = os.NewFile(3, "frames"), os.NewFile(4, "frames")
@@ -103,7 +104,7 @@ func testAnswer(r *protocol.Request, hello *protocol.Hello, frames *os.File) []b
 	case "/escape": // one that leaves the group, and has the frames
 		return []byte(fmt.Sprint(hold(argument, &syscall.SysProcAttr{Setsid: true}, []*os.File{frames})))
 	case "/variable":
-		return []byte(os.Getenv(framesVariable))
+		return []byte(os.Getenv(process.FramesVariable))
 	case "/hang":
 		if r.Attempt < 2 {
 			fmt.Println("begun")

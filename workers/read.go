@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/protocol"
+	"github.com/workerhost/workerhost/workers/internal/wait"
 )
 
 // read runs until the link ends. A link error kills the worker.
@@ -41,7 +42,7 @@ const endGrace = time.Second
 
 // awaitEnd waits for the exit of a worker that can say nothing more. One that lives on would hold its requests for ever.
 func (w *worker) awaitEnd() {
-	if within(w.exited, endGrace) || w.dispatchState() == Draining && len(w.attempts()) == 0 { // stop sees to the latter
+	if wait.Within(w.exited, endGrace) || w.dispatchState() == Draining && len(w.attempts()) == 0 { // stop sees to the latter
 		return
 	}
 	w.log.Error("worker closed its output and lives on, it is replaced")

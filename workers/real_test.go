@@ -19,6 +19,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/protocol"
+	"github.com/workerhost/workerhost/workers/internal/process"
 )
 
 // newRealPool starts a pool of test workers with the manners given. It is stopped at the test's end.
@@ -111,7 +112,7 @@ func TestNothingThatUserCodePrintsReachesTheWire(t *testing.T) {
 		}
 	}
 	if got := ask(t, p, "/variable"); got != "3,4" {
-		t.Fatalf("%s=%q", framesVariable, got)
+		t.Fatalf("%s=%q", process.FramesVariable, got)
 	}
 	p.Stop(context.Background())
 	for _, want := range []string{"printed to stdout", "printed to stderr", "echoed by a child", "PHP Deprecated:  something"} {
@@ -125,13 +126,13 @@ func TestNothingThatUserCodePrintsReachesTheWire(t *testing.T) {
 }
 
 func TestFramesMayTravelOnStandardInputAndOutput(t *testing.T) {
-	t.Setenv(framesVariable, "7,8") // as if this host were itself a worker
+	t.Setenv(process.FramesVariable, "7,8") // as if this host were itself a worker
 	p, _ := newRealPool(t, Settings{Workers: 1, Stdio: true})
 	if got := ask(t, p, "/"); got != string(greeting) {
 		t.Fatal(got)
 	}
 	if got := ask(t, p, "/variable"); got != "" {
-		t.Fatalf("%s=%q", framesVariable, got)
+		t.Fatalf("%s=%q", process.FramesVariable, got)
 	}
 }
 

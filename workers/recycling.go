@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/protocol"
+	"github.com/workerhost/workerhost/workers/internal/wait"
 )
 
 const (
@@ -71,7 +72,7 @@ func (w *worker) checkMemory(now time.Time, gap time.Duration) {
 	if now.UnixNano()-last < int64(gap) || !w.weighed.CompareAndSwap(last, now.UnixNano()) {
 		return
 	}
-	if w.process.memory() > limit {
+	if w.process.Memory() > limit {
 		w.pool.recycle(w, bloated)
 	}
 }
@@ -82,7 +83,7 @@ func (w *worker) weighFirst() {
 	if limit <= 0 {
 		return
 	}
-	if w.born = w.process.memory(); w.born > limit && !w.gen.large {
+	if w.born = w.process.Memory(); w.born > limit && !w.gen.large {
 		w.gen.large = true
 		w.log.Warn("worker is larger than max_memory before its first request, so it is not replaced for that; raise the limit", "memory", w.born, "limit", limit)
 	}
@@ -94,7 +95,7 @@ func (w *worker) unfit() error {
 	if limit <= 0 {
 		return nil
 	}
-	if size := w.process.memory(); size > limit {
+	if size := w.process.Memory(); size > limit {
 		return fmt.Errorf("it has %d MiB of memory before its first request, and max_memory_hard (%d MiB) would end each of them: raise the limit", size>>20, limit>>20)
 	}
 	return nil
@@ -114,7 +115,7 @@ func (w *worker) watchSize(attempts []*attempt, now time.Time) {
 	if limit <= 0 || len(attempts) == 0 && !w.oversized.Load() {
 		return
 	}
-	size := w.process.memory()
+	size := w.process.Memory()
 	if size <= limit {
 		w.oversized.Store(false)
 		return
@@ -148,7 +149,7 @@ func (p *Pool) recycle(w *worker, why restartReason) {
 	w.due = why // nobody else's until recycling is false again
 	if w.overdue == 0 {
 		w.log.Info("worker is due, another one takes its place", "why", why.String(), "requests", w.finished(),
-			"age", time.Since(w.started).Round(time.Second).String(), "memory", w.process.memory())
+			"age", time.Since(w.started).Round(time.Second).String(), "memory", w.process.Memory())
 	}
 	go func() { // p.do, from the goroutine that reads the worker's frames, must not wait
 		p.do(func() {
@@ -177,7 +178,7 @@ func (p *Pool) outlast(w *worker) {
 	}
 	p.dispatch.withdraw(w, Draining)
 	w.drain(0)
-	if within(w.drained, w.gen.settings.DrainTimeout) {
+	if wait.Within(w.drained, w.gen.settings.DrainTimeout) {
 		w.stop()
 		return
 	}

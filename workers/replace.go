@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/protocol"
+	"github.com/workerhost/workerhost/workers/internal/wait"
 )
 
 // replacement is how one went.
@@ -91,7 +92,7 @@ func (p *Pool) retire(w *worker) (drained int, cut []string) {
 	set := w.gen.settings
 	drained = p.dispatch.withdraw(w, Draining)
 	w.drain(set.DrainTimeout)
-	if !within(w.drained, set.DrainTimeout) {
+	if !wait.Within(w.drained, set.DrainTimeout) {
 		undone := w.requestsAtHand()
 		taken := 0
 		cut, taken = w.cut()
@@ -103,7 +104,7 @@ func (p *Pool) retire(w *worker) (drained int, cut []string) {
 			w.log.Warn("drain deadline passed, and code still runs for what has been answered",
 				"drain_timeout", set.DrainTimeout.String(), "requests", undone)
 		}
-		within(w.drained, min(set.StopTimeout, time.Second)) // a moment to heed the RESET
+		wait.Within(w.drained, min(set.StopTimeout, time.Second)) // a moment to heed the RESET
 	}
 	w.stop()
 	return drained, cut
@@ -151,9 +152,9 @@ func (w *worker) stop() {
 	asked := time.Now()
 	flushed := make(chan struct{})
 	go func() { w.conn.Flush(); close(flushed) }() // ends at the latest when the input is closed
-	within(flushed, limit)
+	wait.Within(flushed, limit)
 	w.input.Close()
-	if within(w.gone, limit-time.Since(asked)) {
+	if wait.Within(w.gone, limit-time.Since(asked)) {
 		return
 	}
 	args := []any{"stop_timeout", limit.String()}
@@ -161,11 +162,11 @@ func (w *worker) stop() {
 		args = append(append(args, "requests", names), w.whereabouts()...)
 	}
 	w.log.Warn("worker did not exit on DRAIN, sending TERM", args...)
-	w.process.terminate()
-	if within(w.gone, limit) {
+	w.process.Terminate()
+	if wait.Within(w.gone, limit) {
 		return
 	}
 	w.log.Warn("worker did not exit on TERM, sending KILL", "stop_timeout", limit.String())
-	w.process.kill()
+	w.process.Kill()
 	<-w.gone
 }

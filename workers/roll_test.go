@@ -273,7 +273,7 @@ func TestFailedReloadPutsSwappedSlotsBackOnTheOldRelease(t *testing.T) {
 				t.Fatalf("%+v", w)
 			}
 		}
-		f.process(3).kill() // a worker that crashes comes back with the release of its generation
+		f.process(3).Kill() // a worker that crashes comes back with the release of its generation
 		time.Sleep(time.Second)
 		for _, dir := range f.directories()[6:] {
 			if dir != one {
@@ -369,7 +369,7 @@ func TestWorkerThatDiesWhileItsSuccessorFailsIsStartedAgain(t *testing.T) {
 		ready()
 		r := p.Reload()
 		time.Sleep(100 * time.Millisecond)
-		f.process(1).kill()
+		f.process(1).Kill()
 		if e := last(follow(r)); e.Kind != EventFailed {
 			t.Fatalf("%+v", e)
 		}

@@ -120,7 +120,7 @@ func (p *Pool) affordable() bool {
 	for w := range p.live {
 		if w.isReady() {
 			ready++
-			sum += w.process.memory()
+			sum += w.process.Memory()
 		} else {
 			starting++
 		}

@@ -25,7 +25,7 @@ func TestSendNeverWaitsForAWorkerThatDoesNotRead(t *testing.T) {
 		if n, ok := s.stream.Send([]byte("more"), true, nil); n != 0 || !ok {
 			t.Fatal(n, ok)
 		}
-		f.process(1).kill()
+		f.process(1).Kill()
 		synctest.Wait()
 		if _, ok := s.stream.Send([]byte("more"), true, nil); ok {
 			t.Fatal("a stream of a dead worker takes more")

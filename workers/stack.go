@@ -20,7 +20,7 @@ func (w *worker) whereabouts() []any {
 		answer := make(chan string, 1)
 		w.trace.Store(&answer)
 		defer w.trace.Store(nil)
-		if w.process.askBacktrace(w.ready.PID) {
+		if w.process.AskBacktrace(w.ready.PID) {
 			timer := time.NewTimer(backtraceTimeout)
 			defer timer.Stop()
 			select {
@@ -35,7 +35,7 @@ func (w *worker) whereabouts() []any {
 			unknown = "the process that READY named can't be signalled"
 		}
 	}
-	if state := w.process.kernelState(); state != "" {
+	if state := w.process.KernelState(); state != "" {
 		unknown += "; " + state
 	}
 	return []any{"stuck", unknown}

@@ -51,7 +51,7 @@ func TestStagedRollChangesNothingUntilItMayProceed(t *testing.T) {
 		if limit, _ := p.dispatch.bounds(); limit != 1024 || p.Status().Generation != 1 || f.count() != 3 {
 			t.Fatalf("queue %d, %+v, %d starts", limit, p.Status(), f.count())
 		}
-		f.process(1).kill() // what crashes meanwhile comes back with what it ran
+		f.process(1).Kill() // what crashes meanwhile comes back with what it ran
 		ready()
 		if s, _ := submit(p, "GET", "/"); s.result() != "generation 1" {
 			t.Fatal(s.failure)

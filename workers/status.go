@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/workerhost/workerhost/workers/internal/process"
 )
 
 // Status is a pool at one moment.
@@ -83,7 +85,7 @@ func (p *Pool) Status() Status {
 	st.Queued, st.Waiting = p.dispatch.queue.length, p.dispatch.patient.length
 	p.dispatch.mu.Unlock()
 	for i := range st.Workers {
-		st.Workers[i].Memory = residentMemory(st.Workers[i].PID)
+		st.Workers[i].Memory = process.ResidentMemory(st.Workers[i].PID)
 	}
 	return st
 }

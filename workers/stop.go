@@ -6,6 +6,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/workerhost/workerhost/workers/internal/wait"
 )
 
 // Stop ends the pool gracefully: no exchange is taken any more, those in the queue and in flight get DrainTimeout each
@@ -53,7 +55,7 @@ func (p *Pool) Stop(ctx context.Context) (cut []string) {
 		case <-watched:
 		}
 	}()
-	within(p.dispatch.emptied, patience)
+	wait.Within(p.dispatch.emptied, patience)
 	p.dispatch.close()
 	cut = p.retireAll()
 	p.tasks.Wait()

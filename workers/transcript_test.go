@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/protocol/transcript"
+	"github.com/workerhost/workerhost/workers/internal/wait"
 )
 
 func TestThePoolKeepsToTheTranscripts(t *testing.T) {
@@ -247,7 +248,7 @@ func (p *player) sign(w *fakeWorker, what string) error {
 // open submits what the line opens, unless that is under way already and is tried again.
 func (p *player) open(l *transcript.Line) {
 	key := identity(l)
-	if first, again := p.underWay[key]; again && !within(p.sinks[first].finished, 0) {
+	if first, again := p.underWay[key]; again && !wait.Within(p.sinks[first].finished, 0) {
 		p.sinks[l.Stream()], p.tickets[l.Stream()] = p.sinks[first], p.tickets[first]
 		return
 	}

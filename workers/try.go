@@ -7,6 +7,8 @@ import (
 	"errors"
 	"runtime"
 	"time"
+
+	"github.com/workerhost/workerhost/workers/internal/process"
 )
 
 // Trial is how one worker of the newest code did.
@@ -62,14 +64,14 @@ func (p *Pool) Try(ctx context.Context, s Settings) (t Trial, err error) {
 	defer context.AfterFunc(ctx, func() { w.kill("the trial was given up") })()
 	t.PID = w.pid()
 	if err = p.awaitBoot(w); err == nil {
-		t.Boot, t.Memory, t.SDK = w.bootTime, residentMemory(t.PID), w.ready.SDK
+		t.Boot, t.Memory, t.SDK = w.bootTime, process.ResidentMemory(t.PID), w.ready.SDK
 		asked := time.Now()
 		p.retire(w)
 		p.do(func() {
 			places, _ := p.placesFor(set)
 			t.Workers = len(places)
 		})
-		t.estimate(set, time.Since(asked), w.process.cpu())
+		t.estimate(set, time.Since(asked), w.process.CPU())
 	}
 	t.Output = w.tail.String()
 	if err != nil && ctx.Err() != nil {

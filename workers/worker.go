@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/protocol"
+	"github.com/workerhost/workerhost/workers/internal/process"
 )
 
 type worker struct {
@@ -20,7 +21,7 @@ type worker struct {
 	slot    int
 	home    *slot // owned by run
 	gen     *generation
-	process process
+	process process.Process
 	conn    *protocol.Conn
 	input   io.Closer // the worker's end of input
 	log     hclog.Logger
@@ -114,10 +115,10 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 	if g.trial {
 		w.tail.size = trialOutput
 	}
-	w.log = w.log.With("pid", proc.pid())
+	w.log = w.log.With("pid", proc.PID())
 	w.voice = voice{log: w.log, rate: g.settings.LogRate, meter: &p.meter}
 	w.printed.each = w.printedLine
-	from, to := proc.frames()
+	from, to := proc.Frames()
 	w.conn, w.input = protocol.NewConn(from, to), to
 	w.conn.Send(g.settings.hello(g, slot)) // if the pipe is broken, the exit tells
 
@@ -126,7 +127,7 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 	go func() { defer close(reading); w.read() }()
 	go func() {
 		defer close(logging)
-		readLines(proc.stderr(), func(line []byte, over int) { w.line(line, over) })
+		readLines(proc.Stderr(), func(line []byte, over int) { w.line(line, over) })
 	}()
 	go w.await(reading, logging) // ends when the process does; whoever starts a worker sees gone
 	w.log.Debug("worker started", "command", strings.Join(g.command, " "))
@@ -137,7 +138,7 @@ func (w *worker) pid() int {
 	if w.process == nil {
 		return 0
 	}
-	return w.process.pid()
+	return w.process.PID()
 }
 
 // String names the worker in messages.
@@ -174,18 +175,18 @@ func (w *worker) isReady() bool {
 // await is the last to touch the worker: it waits for the exit, reads what the pipes still hold, and settles what was in
 // flight. Whoever has waited for gone finds a pool that knows the worker no more; so nothing in run waits for it.
 func (w *worker) await(reading, logging chan struct{}) {
-	w.exit = w.process.wait()
+	w.exit = w.process.Wait()
 	close(w.exited)
-	w.process.expire(time.Now().Add(pipeGrace))
+	w.process.Expire(time.Now().Add(pipeGrace))
 	<-reading
 	<-logging
 	w.endCalls()
 	w.voice.tell()
 	w.pool.dispatch.withdraw(w, Stopped)
-	unread := w.process.unread()
+	unread := w.process.Unread()
 	w.input.Close()
 	w.conn.Flush() // a write under way fails now, and is counted
-	w.process.close()
+	w.process.Close()
 	read := int64(-1)
 	if unread >= 0 {
 		_, written := w.conn.Sent()
@@ -262,6 +263,6 @@ func (w *worker) kill(why string) {
 	}
 	w.mu.Unlock()
 	if w.process != nil {
-		w.process.kill()
+		w.process.Kill()
 	}
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package workers
+package process
 
 import (
 	"fmt"
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/workers/internal/wait"
 )
 
 // reaperLog is safe for concurrent use.
@@ -51,7 +52,7 @@ func killed(t *testing.T, c *exec.Cmd) {
 	t.Helper()
 	ended := make(chan struct{})
 	go func() { defer close(ended); c.Wait() }()
-	if !within(ended, 10*time.Second) {
+	if !wait.Within(ended, 10*time.Second) {
 		t.Fatal("it lives on")
 	}
 	if got := c.ProcessState.String(); got != "signal: killed" {

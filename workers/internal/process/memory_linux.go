@@ -1,4 +1,4 @@
-package workers
+package process
 
 import (
 	"bytes"
@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// residentMemory reads a process's resident set from /proc, in bytes.
-func residentMemory(pid int) int64 {
+// ResidentMemory reads a process's resident set from /proc, in bytes.
+func ResidentMemory(pid int) int64 {
 	if pid == 0 {
 		return 0
 	}

@@ -1,4 +1,4 @@
-package workers
+package process
 
 import (
 	"bytes"
@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelState tells what /proc says of the process, as "state S (sleeping), in read of descriptor 5 (pipe:[123])"; "" if it says nothing.
-func (p *osProcess) kernelState() string { return kernelState(p.process.Pid) }
+// KernelState tells what /proc says of the process, as "state S (sleeping), in read of descriptor 5 (pipe:[123])"; "" if it says nothing.
+func (p *osProcess) KernelState() string { return kernelState(p.process.Pid) }
 
 func kernelState(pid int) string {
 	dir := "/proc/" + strconv.Itoa(pid)

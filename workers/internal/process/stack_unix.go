@@ -1,12 +1,12 @@
 //go:build unix
 
-package workers
+package process
 
 import "syscall"
 
-// askBacktrace sends SIGUSR2 to the process that READY named, if that is the worker's own process or one of its group: in a container the number may be that of
+// AskBacktrace sends SIGUSR2 to the process that READY named, if that is the worker's own process or one of its group: in a container the number may be that of
 // somebody else.
-func (p *osProcess) askBacktrace(pid int) bool {
+func (p *osProcess) AskBacktrace(pid int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended || pid < 2 {

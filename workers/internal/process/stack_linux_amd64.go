@@ -1,4 +1,4 @@
-package workers
+package process
 
 import "golang.org/x/sys/unix"
 

@@ -1,0 +1,3 @@
+package process
+
+func (p *osProcess) AskBacktrace(int) bool { return false }

@@ -1,3 +1,0 @@
-package workers
-
-func (p *osProcess) askBacktrace(int) bool { return false }
