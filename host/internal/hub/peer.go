@@ -8,9 +8,12 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// Backend handles events; a pool of workers is one. Both methods are safe for concurrent use and never wait.
+// Backend handles requests and events; a pool of workers is one. Both methods are safe for concurrent use and never
+// wait.
 type Backend interface {
+	// Submit takes an exchange. Its sink may be called before Submit returns.
 	Submit(x *protocol.Exchange) protocol.Ticket
+	// Traits is called for each request; the answer may change with each reload.
 	Traits() protocol.Traits
 }
 

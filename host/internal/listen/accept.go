@@ -1,5 +1,4 @@
-// How clients of a TCP listener are accepted, and why those of TCP or UDP are not served. What becomes of them is the
-// peers' affair.
+// How clients are accepted, and why those of TCP or UDP are not served.
 
 package listen
 
@@ -7,13 +6,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"time"
 )
 
 // serveTCP accepts clients until the socket is closed, and then returns nil.
 func (s *Server) serveTCP() error {
 	for wait := time.Duration(0); ; {
-		c, who, err := s.crowd.acceptFor(s.socket, s)
+		c, who, err := s.admit(s.socket)
 		if errors.Is(err, net.ErrClosed) {
 			return nil
 		}
@@ -37,6 +37,25 @@ func (s *Server) serveTCP() error {
 		if !s.peers.begin(func() { s.peers.welcome(below, secure) }) { // ends with the handshake_timeout, or Close
 			below.Close()
 		}
+	}
+}
+
+// admit accepts the next connection that the crowd and the listener have room for.
+func (s *Server) admit(l net.Listener) (c net.Conn, who netip.Addr, err error) {
+	for {
+		if c, err = l.Accept(); err != nil {
+			return nil, who, err
+		}
+		who, full := s.crowd.enter(c)
+		if most := s.terms.Load().MaxConnections; full == "" && most > 0 && s.clients.count() >= most {
+			s.crowd.leave(who)
+			full = "max_connections of the listener"
+		}
+		if full == "" {
+			return c, who, nil
+		}
+		s.answered.refused[RefusedConnections].Add(1)
+		s.crowd.turnAway(c, s.options.TLS != nil || s.options.Protocol != HTTP, full)
 	}
 }
 

@@ -146,8 +146,8 @@ func (b *backlog) next(spare []byte) (p []byte, fromDisk bool) {
 	if len(b.memory) == 0 && b.queued == 0 {
 		b.memory, b.tail = b.tail, nil
 	}
-	if len(b.memory) > slice { // what the writer has can't go to disk any more
-		p, b.memory = append(spare[:0], b.memory[:slice]...), b.memory[slice:]
+	if len(b.memory) > writeStep { // what the writer has can't go to disk any more
+		p, b.memory = append(spare[:0], b.memory[:writeStep]...), b.memory[writeStep:]
 		b.writing = len(p)
 		return p, false
 	}

@@ -74,15 +74,6 @@ func chunkExtensions(b []byte) (wrong string) {
 
 func skipBlanks(b []byte) []byte { return bytes.TrimLeft(b, " \t") }
 
-func tokenLength(b []byte) int {
-	for i, c := range b {
-		if !tokenByte[c] {
-			return i
-		}
-	}
-	return len(b)
-}
-
 // quotedLength is the length of the quoted string that b begins with (RFC 9110 §5.6.4); 0 if there is none.
 func quotedLength(b []byte) int {
 	if len(b) == 0 || b[0] != '"' {

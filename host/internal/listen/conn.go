@@ -24,7 +24,7 @@ type listener struct {
 // Accept implements net.Listener.
 func (l *listener) Accept() (net.Conn, error) {
 	s := l.server
-	c, who, err := s.crowd.acceptFor(l.Listener, s)
+	c, who, err := s.admit(l.Listener)
 	if err != nil {
 		return nil, err
 	}

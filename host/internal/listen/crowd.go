@@ -141,22 +141,3 @@ func (k *Crowd) turnAway(c net.Conn, deaf bool, limit string) {
 		}
 	}()
 }
-
-// acceptFor accepts the next connection that the crowd and the listener have room for.
-func (k *Crowd) acceptFor(l net.Listener, s *Server) (c net.Conn, who netip.Addr, err error) {
-	for {
-		if c, err = l.Accept(); err != nil {
-			return nil, who, err
-		}
-		who, full := k.enter(c)
-		if most := s.terms.Load().MaxConnections; full == "" && most > 0 && s.clients.count() >= most {
-			k.leave(who)
-			full = "max_connections of the listener"
-		}
-		if full == "" {
-			return c, who, nil
-		}
-		s.answered.refused[RefusedConnections].Add(1)
-		k.turnAway(c, s.options.TLS != nil || s.options.Protocol != HTTP, full)
-	}
-}

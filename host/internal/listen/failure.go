@@ -160,3 +160,14 @@ func (l serverLines) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// tooMany answers a request over the limit. Without a body to get rid of the connection stays: a new one would cost more than the request.
+func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) {
+	v := verdict{status: http.StatusTooManyRequests}
+	if r.ContentLength == 0 {
+		s.refused(w, r, v.status, "")
+		s.answer(w, r, v, "")
+	} else {
+		s.refuse(w, r, nil, v, "")
+	}
+}

@@ -56,7 +56,7 @@ func (s *heldStream) write(b [][]byte, timeout time.Duration) error {
 	}
 	for _, p := range b {
 		for len(p) > 0 {
-			piece := p[:min(len(p), slice)]
+			piece := p[:min(len(p), writeStep)]
 			if p = p[len(piece):]; timeout > 0 {
 				s.control.SetWriteDeadline(time.Now().Add(timeout))
 			}

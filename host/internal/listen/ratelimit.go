@@ -4,7 +4,6 @@ package listen
 
 import (
 	"hash/maphash"
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -61,17 +60,6 @@ func (l *RateLimit) allow(remote string) (wait time.Duration) {
 	}
 	s.next[who] = max(next, now) + l.interval
 	return 0
-}
-
-// tooMany answers a request over the limit. Without a body to get rid of the connection stays: a new one would cost more than the request.
-func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) {
-	v := verdict{status: http.StatusTooManyRequests}
-	if r.ContentLength == 0 {
-		s.refused(w, r, v.status, "")
-		s.answer(w, r, v, "")
-	} else {
-		s.refuse(w, r, nil, v, "")
-	}
 }
 
 // makeRoom forgets whoever has paid, or else the one of a few that has least to pay: a flood of addresses pushes out its own first.

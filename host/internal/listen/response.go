@@ -306,9 +306,6 @@ func (o *output) flush() {
 	}
 }
 
-// slice is how much is written to a client at a time: the worker's window and the write time-out follow in these steps.
-const slice = 64 << 10
-
 // passOn writes what comes after the head until the body's end.
 func (x *exchange) passOn(r *http.Request, out *output) {
 	gone := r.Context().Done()
@@ -354,7 +351,7 @@ func (x *exchange) passSome(r *http.Request, out *output) bool {
 	x.mu.Lock()
 	p, fromDisk := x.log.next(x.spare)
 	stream := x.stream
-	most := max(smallBody, min(slice, x.log.limit))
+	most := max(smallBody, min(writeStep, x.log.limit))
 	x.mu.Unlock()
 	if len(p) > 0 {
 		x.spare = p
@@ -374,7 +371,7 @@ func (x *exchange) passSome(r *http.Request, out *output) bool {
 	}
 	some := len(p) > 0
 	for len(p) > 0 {
-		piece := p[:min(len(p), slice)]
+		piece := p[:min(len(p), writeStep)]
 		p = p[len(piece):]
 		x.server.moreTime(out.w, r)
 		if err := out.write(piece); err != nil {

@@ -116,37 +116,3 @@ func cutScheme(target string) (rest string, ok bool) {
 	}
 	return "", false
 }
-
-// validHost takes a name, an IPv4 address or a bracketed IPv6 address, with or without a port; also nothing (RFC
-// 9110 §7.2).
-func validHost(host string) bool {
-	name, port := host, ""
-	if strings.HasPrefix(host, "[") {
-		end := strings.IndexByte(host, ']')
-		if end < 0 {
-			return false
-		}
-		for _, c := range []byte(host[1:end]) {
-			if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' || c == ':' || c == '.') {
-				return false
-			}
-		}
-		name, port = "", host[end+1:]
-	} else if i := strings.IndexByte(host, ':'); i >= 0 {
-		name, port = host[:i], host[i:]
-	}
-	for i := 0; i < len(name); i++ {
-		if !hostByte[name[i]] {
-			return false
-		}
-	}
-	if port == "" {
-		return true
-	}
-	for i := 1; i < len(port); i++ {
-		if port[i] < '0' || port[i] > '9' {
-			return false
-		}
-	}
-	return port[0] == ':' && len(port) <= 6
-}

@@ -16,7 +16,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,16 +23,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/quiet"
-	"github.com/workerhost/workerhost/protocol"
 )
-
-// Backend is what a listener asks of a pool. Both methods are called from many goroutines at once.
-type Backend interface {
-	// Submit takes an exchange and never waits. Its sink may be called before Submit returns.
-	Submit(x *protocol.Exchange) protocol.Ticket
-	// Traits is called for each request; the answer may change with each reload.
-	Traits() protocol.Traits
-}
 
 // TLSFiles names the PEM files of a listener.
 type TLSFiles struct {
@@ -303,12 +293,4 @@ func (s *Server) reloadPublic() error {
 		old.close()
 	}
 	return nil
-}
-
-// spoolDirectory is where bodies wait if nobody says otherwise.
-func spoolDirectory(path string) string {
-	if path == "" {
-		return os.TempDir()
-	}
-	return path
 }

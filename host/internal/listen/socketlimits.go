@@ -49,7 +49,7 @@ func DefaultSocketLimits() SocketLimits {
 }
 
 // hubTerms are what the hub holds connections on.
-func (l *SocketLimits) hubTerms(b Backend) *hub.Terms {
+func (l *SocketLimits) hubTerms(b hub.Backend) *hub.Terms {
 	return &hub.Terms{Backend: b, SendBuffer: l.SendBuffer, SlowClient: l.SlowClient, SessionLimit: l.SessionLimit}
 }
 

@@ -219,3 +219,11 @@ func (f *spoolFile) close() {
 		os.Remove(f.file.Name())
 	}
 }
+
+// spoolDirectory is where bodies wait if nobody says otherwise.
+func spoolDirectory(path string) string {
+	if path == "" {
+		return os.TempDir()
+	}
+	return path
+}

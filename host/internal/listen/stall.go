@@ -24,3 +24,7 @@ func (s *stall) more(took bool) (deadline time.Time, ok bool) {
 	left := s.timeout - now.Sub(s.since)
 	return now.Add(min(left, stallStep(s.timeout))), left > 0
 }
+
+// writeStep is how much is written to a client at a time: the worker's window and the write time-out follow in these
+// steps.
+const writeStep = 64 << 10

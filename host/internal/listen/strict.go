@@ -246,22 +246,3 @@ func (s *scanner) endOfHead() string {
 	}
 	return ""
 }
-
-var tokenByte, hostByte = byteTables()
-
-func byteTables() (token, host [256]bool) {
-	for c := '0'; c <= '9'; c++ {
-		token[c], host[c] = true, true
-	}
-	for c := 'a'; c <= 'z'; c++ {
-		token[c], token[c-'a'+'A'] = true, true
-		host[c], host[c-'a'+'A'] = true, true
-	}
-	for _, c := range "!#$%&'*+-.^_`|~" {
-		token[c] = true
-	}
-	for _, c := range "-._~" {
-		host[c] = true
-	}
-	return token, host
-}

@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/hub"
 )
 
 // Terms are what a listener serves under, and all that a reload may change of it. Whether there is TLS stays.
 type Terms struct {
-	Backend Backend
+	Backend hub.Backend
 	Limits  Limits
 	Sockets SocketLimits
 	Framing Framing   // of TCP connections that begin from now on
