@@ -37,13 +37,13 @@ type backlog struct {
 func (b *backlog) full(n int) bool { return len(b.memory)+b.writing+n > b.limit }
 
 // add stores p, and returns how many bytes to give back to the worker now. watch asks for a look at the client's speed in a while.
-func (b *backlog) add(p []byte, spool *Spool) (give int, watch bool) {
+func (b *backlog) add(p []byte, disk *Spool) (give int, watch bool) {
 	n := len(p)
 	if b.eager && b.full(n) {
-		b.borrow(spool)
+		b.borrow(disk)
 	}
 	if b.queued > 0 || len(b.tail) > 0 || b.full(n) && (b.slow || b.eager && b.limit == 0) {
-		if len(b.tail) == 0 && b.toDisk(p, spool) {
+		if len(b.tail) == 0 && b.toDisk(p, disk) {
 			return n, false
 		}
 		b.tail = append(b.tail, p...)
@@ -65,21 +65,21 @@ func (b *backlog) add(p []byte, spool *Spool) (give int, watch bool) {
 
 // borrow raises the limit, if the spool has memory to lend: to what is otherwise a connection's own, and then to the
 // most.
-func (b *backlog) borrow(spool *Spool) {
+func (b *backlog) borrow(disk *Spool) {
 	next := min(b.most, ownMemory)
 	if b.limit >= next {
 		next = b.most
 	}
-	if b.limit < next && spool.lend(int64(next)) {
+	if b.limit < next && disk.lend(int64(next)) {
 		b.lent += int64(next)
-		b.limit, b.lender = next, spool
+		b.limit, b.lender = next, disk
 	}
 }
 
 // hold says whether the first n bytes, which go straight to the writer, fit into memory.
-func (b *backlog) hold(n int, spool *Spool) bool {
+func (b *backlog) hold(n int, disk *Spool) bool {
 	if b.eager && b.limit == 0 && n > smallBody {
-		if b.borrow(spool); b.limit == 0 {
+		if b.borrow(disk); b.limit == 0 {
 			return false
 		}
 	}
@@ -92,26 +92,26 @@ const smallBody = 4 << 10
 
 // spill moves to disk what is in memory beyond the limit, since the worker could send as much as its window while
 // nobody knew that the client is slow.
-func (b *backlog) spill(spool *Spool) {
+func (b *backlog) spill(disk *Spool) {
 	keep := max(0, b.limit-b.writing)
-	if keep < len(b.memory) && b.queued == 0 && len(b.tail) == 0 && b.toDisk(b.memory[keep:], spool) {
+	if keep < len(b.memory) && b.queued == 0 && len(b.tail) == 0 && b.toDisk(b.memory[keep:], disk) {
 		b.memory = bytes.Clone(b.memory[:keep])
 	}
 }
 
 // toDisk says whether p fits there; if it does not, the client's speed becomes the worker's.
-func (b *backlog) toDisk(p []byte, spool *Spool) bool {
+func (b *backlog) toDisk(p []byte, disk *Spool) bool {
 	if b.file == nil {
-		f, err := spool.create()
+		f, err := disk.create()
 		if err != nil {
-			spool.log.Error("a slow client's response can't go to disk", "error", err)
+			disk.cantStore("a slow client's response", err)
 			return false
 		}
 		b.file = f
 	}
 	if _, err := b.file.Write(p); err != nil {
 		if err != errQuota {
-			spool.log.Error("a slow client's response can't go to disk", "error", err)
+			disk.cantStore("a slow client's response", err)
 		}
 		return false
 	}
@@ -123,7 +123,7 @@ func (b *backlog) toDisk(p []byte, spool *Spool) bool {
 const pace = 1 << 20
 
 // watched decides whether the client is slow. give is then the worker's. again asks for another look.
-func (b *backlog) watched(spool *Spool) (give int, again bool) {
+func (b *backlog) watched(disk *Spool) (give int, again bool) {
 	switch {
 	case b.owed == 0:
 		b.armed = false
@@ -133,7 +133,7 @@ func (b *backlog) watched(spool *Spool) (give int, again bool) {
 		return 0, true
 	}
 	b.slow, b.armed = true, false
-	b.spill(spool)
+	b.spill(disk)
 	if len(b.tail) == 0 {
 		give, b.owed = b.owed, 0
 	}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -377,41 +376,6 @@ func TestASmallBodyIsSentAgainThoughItWasStreamed(t *testing.T) {
 			}
 		}
 		back.busy.Wait()
-	}
-}
-
-func TestASpoolCleansUpAfterAHostThatWasKilled(t *testing.T) {
-	dir := t.TempDir()
-	dead := NewSpool(dir, 1<<20, nil)
-	left, err := dead.ready()
-	if err != nil {
-		t.Fatal(err)
-	}
-	live := NewSpool(dir, 1<<20, nil)
-	if _, err := live.ready(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(left); err != nil {
-		t.Fatal("a living host's folder was removed")
-	}
-	dead.lock.Close() // as its death would
-	third := NewSpool(dir, 1<<20, nil)
-	if _, err := third.ready(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(left); err == nil {
-		t.Error("what a dead host left is still there")
-	}
-	os.RemoveAll(third.folder) // as a cleaner of temporary files might
-	if f, err := third.create(); err != nil {
-		t.Error(err)
-	} else {
-		f.close()
-	}
-	live.Close()
-	third.Close()
-	if left, _ := os.ReadDir(dir); len(left) > 0 {
-		t.Error(left)
 	}
 }
 

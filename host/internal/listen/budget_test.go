@@ -16,7 +16,7 @@ func TestSlowClientsTogetherFillNoMoreMemoryThanTheBudget(t *testing.T) {
 	spool := NewSpool(t.TempDir(), 1<<30, nil)
 	defer spool.Close()
 	const most = 1 << 20
-	spool.spare.Store(most + most/2) // enough for one of the two
+	spool.LimitMemory(most + most/2) // enough for one of the two
 	piece := make([]byte, protocol.MaxData)
 	fill := func() (b *backlog) {
 		b = &backlog{eager: true, limit: ownMemory, most: most, slow: true}
@@ -34,7 +34,7 @@ func TestSlowClientsTogetherFillNoMoreMemoryThanTheBudget(t *testing.T) {
 	}
 	first.drop()
 	second.drop()
-	if spare := spool.spare.Load(); spare != most+most/2 || spool.Used() != 0 {
+	if spare := spool.Memory(); spare != most+most/2 || spool.Used() != 0 {
 		t.Errorf("afterwards %d bytes of memory are to be lent, and %d are on disk", spare, spool.Used())
 	}
 }
@@ -48,7 +48,7 @@ func TestABodyPastTheMemoryBudgetGoesToDiskAndArrivesWhole(t *testing.T) {
 			echo(c)
 		})
 		h.backend.traits = protocol.Traits{WholeBody: true, Spool: true}
-		h.spool.spare.Store(spare)
+		h.spool.LimitMemory(spare)
 		body := bytes.Repeat([]byte("0123456789abcdef"), 20_000) // 320,000 bytes
 		r, err := h.client.Post(h.url, "text/plain", bytes.NewReader(body))
 		if err != nil {
@@ -63,9 +63,9 @@ func TestABodyPastTheMemoryBudgetGoesToDiskAndArrivesWhole(t *testing.T) {
 		if got := <-onDisk; got != want || r.StatusCode != http.StatusOK || r.Header.Get("X-Length") != "320000" {
 			t.Errorf("%s: %d bytes on disk, not %d; status %d, length %s", name, got, want, r.StatusCode, r.Header.Get("X-Length"))
 		}
-		for until := time.Now().Add(5 * time.Second); h.spool.spare.Load() != spare; time.Sleep(time.Millisecond) { // the Backend may let go last
+		for until := time.Now().Add(5 * time.Second); h.spool.Memory() != spare; time.Sleep(time.Millisecond) { // the Backend may let go last
 			if time.Now().After(until) {
-				t.Fatalf("%s: %d bytes to be lent afterwards, not %d", name, h.spool.spare.Load(), spare)
+				t.Fatalf("%s: %d bytes to be lent afterwards, not %d", name, h.spool.Memory(), spare)
 			}
 		}
 	}
@@ -81,7 +81,7 @@ func TestStreamsWithoutAWindowFillNoMoreMemoryThanTheBudget(t *testing.T) {
 		c.data(rest, true)
 	}, withTLS(t))
 	h.backend.traits = protocol.Traits{WholeBody: true, Spool: true}
-	h.spool.spare.Store(budget)
+	h.spool.LimitMemory(budget)
 	c := h.dialH2(4, 0) // the first window of each stream
 	for range streams {
 		c.open(endStream, get()...)
@@ -97,7 +97,7 @@ func TestStreamsWithoutAWindowFillNoMoreMemoryThanTheBudget(t *testing.T) {
 	if inMemory := total - h.spool.Used(); inMemory > budget+ownMemory+int64(len(head)) {
 		t.Errorf("%d bytes of %d are in memory, and the budget is %d", inMemory, total, budget)
 	}
-	if spare := h.spool.spare.Load(); spare < 0 {
+	if spare := h.spool.Memory(); spare < 0 {
 		t.Errorf("%d bytes were lent that there are not", -spare)
 	}
 	for stream := uint32(1); stream < c.next; stream += 2 {
@@ -121,9 +121,9 @@ func TestStreamsWithoutAWindowFillNoMoreMemoryThanTheBudget(t *testing.T) {
 			t.Fatalf("stream %d has %d bytes, not the %d that were sent", stream, len(got), len(want))
 		}
 	}
-	for until := time.Now().Add(5 * time.Second); h.spool.spare.Load() != budget; time.Sleep(time.Millisecond) { // the Backend may let go last
+	for until := time.Now().Add(5 * time.Second); h.spool.Memory() != budget; time.Sleep(time.Millisecond) { // the Backend may let go last
 		if time.Now().After(until) {
-			t.Fatalf("%d bytes to be lent afterwards, not %d", h.spool.spare.Load(), budget)
+			t.Fatalf("%d bytes to be lent afterwards, not %d", h.spool.Memory(), budget)
 		}
 	}
 }
@@ -136,7 +136,7 @@ func TestUploadsOfOneConnectionShareItsOwnMemory(t *testing.T) {
 		hello(c)
 	})
 	h.backend.traits = protocol.Traits{WholeBody: true, Spool: true}
-	h.spool.spare.Store(0)
+	h.spool.LimitMemory(0)
 	body := pattern(60_000)
 	c := h.dialH2(noTable...)
 	fields := append([]string{":method", "POST"}, get("content-length", "60000")[2:]...)

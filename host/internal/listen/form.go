@@ -37,7 +37,7 @@ func (f *form) close() {
 // create makes a file for one upload.
 func (f *form) create() (*os.File, error) {
 	if f.folder == "" {
-		parent, err := f.spool.ready()
+		parent, err := f.spool.Folder()
 		if err != nil {
 			return nil, err
 		}
@@ -155,7 +155,7 @@ parts:
 func (f *form) save(part io.Reader, file *protocol.FormFile, limit int64, buffer []byte) error {
 	to, err := f.create()
 	if err != nil {
-		f.spool.log.Error("a form's file can't go to disk", "error", err)
+		f.spool.cantStore("a form's file", err)
 		return &badBody{http.StatusServiceUnavailable, err}
 	}
 	defer to.Close()
@@ -171,7 +171,7 @@ func (f *form) save(part io.Reader, file *protocol.FormFile, limit int64, buffer
 			}
 			f.size += int64(n)
 			if _, e := to.Write(buffer[:n]); e != nil {
-				f.spool.log.Error("a form's file can't go to disk", "error", e)
+				f.spool.cantStore("a form's file", e)
 				return &badBody{http.StatusServiceUnavailable, e}
 			}
 		}

@@ -89,7 +89,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, under *terms, t
 	if traits.Forms {
 		boundary, isForm, err = formBoundary(r.Header.Get("Content-Type"))
 	}
-	neverFits := (isForm || traits.WholeBody) && r.ContentLength-under.Limits.BodyBuffer > s.spool.quota // so "try again later" would be untrue
+	neverFits := (isForm || traits.WholeBody) && r.ContentLength-under.Limits.BodyBuffer > s.spool.Quota() // so "try again later" would be untrue
 	if r.ContentLength > in.max || neverFits {
 		s.refuse(w, r, in, verdict{status: http.StatusRequestEntityTooLarge}, errTooLong.Error())
 		return nil

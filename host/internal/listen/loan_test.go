@@ -19,16 +19,16 @@ import (
 // owes waits until so much of the spool's memory is lent out of all that there was.
 func (l *lines) owes(all, lent int64) {
 	l.t.Helper()
-	for until := time.Now().Add(10 * time.Second); l.spool.spare.Load() != all-lent; time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(10 * time.Second); l.spool.Memory() != all-lent; time.Sleep(time.Millisecond) {
 		if time.Now().After(until) {
-			l.t.Fatalf("%d bytes are lent, not %d", all-l.spool.spare.Load(), lent)
+			l.t.Fatalf("%d bytes are lent, not %d", all-l.spool.Memory(), lent)
 		}
 	}
 }
 
 func TestALoanGrowsInStepsBeyondWhatIsOnesOwn(t *testing.T) {
 	spool := NewSpool(t.TempDir(), 0, nil)
-	spool.spare.Store(2 * lendStep)
+	spool.LimitMemory(2 * lendStep)
 	loan := &loan{spool: spool}
 	for _, step := range []struct {
 		size int
@@ -38,7 +38,7 @@ func TestALoanGrowsInStepsBeyondWhatIsOnesOwn(t *testing.T) {
 		{0, 0, nil}, {1, 0, nil}, {65535, 0, nil}, {65536, 0, nil}, {65537, lendStep, nil}, {131072, lendStep, nil}, {131073, 2 * lendStep, nil},
 		{196609, 2 * lendStep, outOfMemory}, {1, 2 * lendStep, nil},
 	} {
-		if err := loan.cover(step.size); !errors.Is(err, step.err) || loan.lent != step.lent || spool.spare.Load() != 2*lendStep-step.lent {
+		if err := loan.cover(step.size); !errors.Is(err, step.err) || loan.lent != step.lent || spool.Memory() != 2*lendStep-step.lent {
 			t.Errorf("for %d bytes %d are lent, %v", step.size, loan.lent, err)
 		}
 	}
@@ -48,12 +48,12 @@ func TestALoanGrowsInStepsBeyondWhatIsOnesOwn(t *testing.T) {
 	}
 	repay := loan.handOver(65537)
 	loan.repay()
-	if spool.spare.Load() != lendStep || repay == nil {
+	if spool.Memory() != lendStep || repay == nil {
 		t.Error("what was handed over was given back")
 	}
 	repay()
-	if spool.spare.Load() != 2*lendStep || loan.handOver(1<<20) != nil {
-		t.Errorf("%d are to be lent at the end", spool.spare.Load())
+	if spool.Memory() != 2*lendStep || loan.handOver(1<<20) != nil {
+		t.Errorf("%d are to be lent at the end", spool.Memory())
 	}
 }
 
@@ -74,7 +74,7 @@ func TestUnfinishedMessagesTogetherHoldNoMoreThanTheirBudget(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // much of it is waiting for clients to leave
 			const budget = 5 * 3 * lendStep
-			change := func(_ *switchboard, o *Options) { o.Spool.spare.Store(budget) }
+			change := func(_ *switchboard, o *Options) { o.Spool.LimitMemory(budget) }
 			var l *lines
 			connect := func() net.Conn { return l.dial() }
 			if u.websocket {
@@ -98,7 +98,7 @@ func TestUnfinishedMessagesTogetherHoldNoMoreThanTheirBudget(t *testing.T) {
 				}
 				closed++
 			}
-			if spare := l.spool.spare.Load(); spare < 0 {
+			if spare := l.spool.Memory(); spare < 0 {
 				t.Errorf("%d bytes more than the budget are lent", -spare)
 			}
 			if n := strings.Count(l.logged.String(), "the memory for large messages is used up"); n != 1 {
@@ -121,7 +121,7 @@ func TestUnfinishedMessagesTogetherHoldNoMoreThanTheirBudget(t *testing.T) {
 
 func TestAWebSocketWithoutMemoryIsToldToTryAgain(t *testing.T) {
 	l := startLines(t, func(_ *switchboard, o *Options) {
-		o.Spool.spare.Store(0)
+		o.Spool.LimitMemory(0)
 		o.Sockets.Compression = true
 	})
 	k := l.call()
@@ -161,7 +161,7 @@ func TestAClientWaitsForMemoryThatWholeMessagesHave(t *testing.T) {
 	const budget = 4 * lendStep
 	release := make(chan struct{})
 	l := startLines(t, func(b *switchboard, o *Options) {
-		o.Spool.spare.Store(budget)
+		o.Spool.LimitMemory(budget)
 		b.message = func(string, []byte, bool) []protocol.Act {
 			<-release
 			return []protocol.Act{say([]byte("done"), false)}
@@ -181,7 +181,7 @@ func TestAClientWaitsForMemoryThatWholeMessagesHave(t *testing.T) {
 func TestNoEndOfAConnectionKeepsMemoryOnLoan(t *testing.T) {
 	const budget = 1 << 20
 	work := func(b *switchboard, o *Options) {
-		o.Spool.spare.Store(budget)
+		o.Spool.LimitMemory(budget)
 		o.Sockets.Compression = true
 		b.message = func(id string, data []byte, _ bool) []protocol.Act {
 			switch rand.IntN(6) {

@@ -50,8 +50,8 @@ func NewSpool(parent string, quota int64, log hclog.Logger) *Spool {
 // Used is how many bytes wait on disk now.
 func (s *Spool) Used() int64 { return s.used.Load() }
 
-// Folder is the private folder where bodies and uploads wait. It is made if it is not there yet.
-func (s *Spool) Folder() (string, error) { return s.ready() }
+// Quota is how many bytes may wait on disk together.
+func (s *Spool) Quota() int64 { return s.quota }
 
 // Close removes the folder and what is in it. Call it when no listener uses the spool any more.
 func (s *Spool) Close() error {
@@ -110,6 +110,12 @@ func (s *Spool) isCrowded(n int64) bool {
 	return crowded
 }
 
+// cantStore logs that what can't go to disk, and why.
+func (s *Spool) cantStore(what string, err error) {
+	s.log.Error(what+" can't go to disk", "error", err)
+}
+
+// release gives n bytes back that reserve took.
 func (s *Spool) release(n int64) { s.used.Add(-n) }
 
 const (
@@ -117,8 +123,8 @@ const (
 	lockName     = "lock"
 )
 
-// ready returns the private folder.
-func (s *Spool) ready() (string, error) {
+// Folder is the private folder where bodies and uploads wait. It is made if it is not there yet.
+func (s *Spool) Folder() (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.folder != "" {
@@ -177,8 +183,9 @@ type spoolFile struct {
 	size  int64
 }
 
+// create makes a temporary file.
 func (s *Spool) create() (*spoolFile, error) {
-	folder, err := s.ready()
+	folder, err := s.Folder()
 	if err != nil {
 		return nil, err
 	}
@@ -212,6 +219,7 @@ func (f *spoolFile) rewind() error {
 	return f.file.Truncate(0)
 }
 
+// close removes the file.
 func (f *spoolFile) close() {
 	f.spool.release(f.size)
 	f.file.Close()

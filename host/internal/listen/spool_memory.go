@@ -14,6 +14,12 @@ const (
 	ownMemory    = protocol.MaxData
 )
 
+// Memory is how many bytes of memory may still be lent.
+func (s *Spool) Memory() int64 { return s.spare.Load() }
+
+// LimitMemory has the spool lend n bytes of memory at the most, in place of 256 MiB. It is for before the first is lent.
+func (s *Spool) LimitMemory(n int64) { s.spare.Store(n) }
+
 // lend says whether a body or a message may fill n bytes of memory. If so they have to be given back with repay.
 func (s *Spool) lend(n int64) bool {
 	if s.spare.Add(-n) >= 0 {
@@ -23,6 +29,7 @@ func (s *Spool) lend(n int64) bool {
 	return false
 }
 
+// repay gives n bytes back that were lent.
 func (s *Spool) repay(n int64) { s.spare.Add(n) }
 
 // wholeLoans are those of whole messages, which workers will handle: whoever lacks memory can wait for them.
