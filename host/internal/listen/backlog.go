@@ -7,7 +7,11 @@
 
 package listen
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/workerhost/workerhost/host/internal/spool"
+)
 
 // backlog is guarded by its exchange's mu, except where it says otherwise.
 type backlog struct {
@@ -15,14 +19,14 @@ type backlog struct {
 	limit int  // bytes of memory; 0 if its connection's own is another's, and none was lent
 	most  int  // the limit once memory was lent
 
-	lender *Spool // nil before it has lent any
+	lender *spool.Spool // nil before it has lent any
 	lent   int64
 
-	memory []byte     // the oldest bytes
-	file   *spoolFile // then these, from read to its size
-	read   int64      // belongs to the writer alone
-	queued int64      // bytes in file that the writer has not read
-	tail   []byte     // then these, when no more fits on disk
+	memory []byte      // the oldest bytes
+	file   *spool.File // then these, from read to its size
+	read   int64       // belongs to the writer alone
+	queued int64       // bytes in file that the writer has not read
+	tail   []byte      // then these, when no more fits on disk
 
 	writing int   // bytes that the writer holds, still unwritten; they are memory as well
 	owed    int   // bytes that came and were not given back to the worker
@@ -37,7 +41,7 @@ type backlog struct {
 func (b *backlog) full(n int) bool { return len(b.memory)+b.writing+n > b.limit }
 
 // add stores p, and returns how many bytes to give back to the worker now. watch asks for a look at the client's speed in a while.
-func (b *backlog) add(p []byte, disk *Spool) (give int, watch bool) {
+func (b *backlog) add(p []byte, disk *spool.Spool) (give int, watch bool) {
 	n := len(p)
 	if b.eager && b.full(n) {
 		b.borrow(disk)
@@ -65,19 +69,19 @@ func (b *backlog) add(p []byte, disk *Spool) (give int, watch bool) {
 
 // borrow raises the limit, if the spool has memory to lend: to what is otherwise a connection's own, and then to the
 // most.
-func (b *backlog) borrow(disk *Spool) {
-	next := min(b.most, ownMemory)
+func (b *backlog) borrow(disk *spool.Spool) {
+	next := min(b.most, spool.OwnMemory)
 	if b.limit >= next {
 		next = b.most
 	}
-	if b.limit < next && disk.lend(int64(next)) {
+	if b.limit < next && disk.Lend(int64(next)) {
 		b.lent += int64(next)
 		b.limit, b.lender = next, disk
 	}
 }
 
 // hold says whether the first n bytes, which go straight to the writer, fit into memory.
-func (b *backlog) hold(n int, disk *Spool) bool {
+func (b *backlog) hold(n int, disk *spool.Spool) bool {
 	if b.eager && b.limit == 0 && n > smallBody {
 		if b.borrow(disk); b.limit == 0 {
 			return false
@@ -92,7 +96,7 @@ const smallBody = 4 << 10
 
 // spill moves to disk what is in memory beyond the limit, since the worker could send as much as its window while
 // nobody knew that the client is slow.
-func (b *backlog) spill(disk *Spool) {
+func (b *backlog) spill(disk *spool.Spool) {
 	keep := max(0, b.limit-b.writing)
 	if keep < len(b.memory) && b.queued == 0 && len(b.tail) == 0 && b.toDisk(b.memory[keep:], disk) {
 		b.memory = bytes.Clone(b.memory[:keep])
@@ -100,18 +104,18 @@ func (b *backlog) spill(disk *Spool) {
 }
 
 // toDisk says whether p fits there; if it does not, the client's speed becomes the worker's.
-func (b *backlog) toDisk(p []byte, disk *Spool) bool {
+func (b *backlog) toDisk(p []byte, disk *spool.Spool) bool {
 	if b.file == nil {
-		f, err := disk.create()
+		f, err := disk.Create()
 		if err != nil {
-			disk.cantStore("a slow client's response", err)
+			disk.CantStore("a slow client's response", err)
 			return false
 		}
 		b.file = f
 	}
 	if _, err := b.file.Write(p); err != nil {
-		if err != errQuota {
-			disk.cantStore("a slow client's response", err)
+		if err != spool.ErrQuota {
+			disk.CantStore("a slow client's response", err)
 		}
 		return false
 	}
@@ -123,7 +127,7 @@ func (b *backlog) toDisk(p []byte, disk *Spool) bool {
 const pace = 1 << 20
 
 // watched decides whether the client is slow. give is then the worker's. again asks for another look.
-func (b *backlog) watched(disk *Spool) (give int, again bool) {
+func (b *backlog) watched(disk *spool.Spool) (give int, again bool) {
 	switch {
 	case b.owed == 0:
 		b.armed = false
@@ -175,7 +179,7 @@ func (b *backlog) tookDisk(n int) {
 	b.writing = n
 	if b.queued == 0 {
 		b.read = 0
-		b.file.rewind() // a file that can't be truncated is overwritten
+		b.file.Rewind() // a file that can't be truncated is overwritten
 	}
 }
 
@@ -195,10 +199,10 @@ func (b *backlog) empty() bool { return len(b.memory) == 0 && b.queued == 0 && l
 func (b *backlog) drop() (give int) {
 	give = b.owed
 	if b.file != nil {
-		b.file.close()
+		b.file.Close()
 	}
 	if b.lender != nil {
-		b.lender.repay(b.lent)
+		b.lender.Repay(b.lent)
 	}
 	keep := b.memory
 	if cap(keep) > keepBuffer {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -108,14 +109,14 @@ func (in *intake) stop() {
 // body is a whole request body: its first bytes in memory, the rest in a file.
 type body struct {
 	memory   []byte
-	file     *spoolFile
+	file     *spool.File
 	trailers []string
 }
 
 func (b *body) size() int64 {
 	n := int64(len(b.memory))
 	if b.file != nil {
-		n += b.file.size
+		n += b.file.Size
 	}
 	return n
 }
@@ -133,7 +134,7 @@ func (b *body) ReadAt(p []byte, off int64) (int, error) {
 
 func (b *body) close() {
 	if b.file != nil {
-		b.file.close()
+		b.file.Close()
 	}
 }
 
@@ -144,8 +145,8 @@ func (x *exchange) takeWhole(in *intake) error {
 	if want := in.r.ContentLength; !x.poor && want >= 0 && want <= protocol.MaxData && int64(cap(buffer)) < want {
 		buffer = make([]byte, 0, want)
 	}
-	most := max(x.terms.Limits.BodyBuffer, ownMemory)
-	room := int64(ownMemory)
+	most := max(x.terms.Limits.BodyBuffer, spool.OwnMemory)
+	room := int64(spool.OwnMemory)
 	if x.poor {
 		buffer, room = nil, 0
 	}
@@ -153,10 +154,10 @@ func (x *exchange) takeWhole(in *intake) error {
 		if len(buffer) == cap(buffer) {
 			if int64(len(buffer)) >= room {
 				next := most
-				if room < ownMemory {
-					next = ownMemory
+				if room < spool.OwnMemory {
+					next = spool.OwnMemory
 				}
-				if room == most || !s.spool.lend(next) {
+				if room == most || !s.spool.Lend(next) {
 					break
 				}
 				room, x.lent = next, x.lent+next
@@ -187,7 +188,7 @@ func (x *exchange) takeWhole(in *intake) error {
 			return err
 		}
 	}
-	file, err := s.spool.create()
+	file, err := s.spool.Create()
 	if err != nil {
 		s.log.Error("a request's body can't go to disk", "error", err)
 		return &badBody{http.StatusServiceUnavailable, err}
@@ -197,10 +198,10 @@ func (x *exchange) takeWhole(in *intake) error {
 		n, err := in.Read(piece)
 		if n > 0 {
 			if _, e := file.Write(piece[:n]); e != nil {
-				if e != errQuota {
+				if e != spool.ErrQuota {
 					s.log.Error("a request's body can't go to disk", "error", e)
 				}
-				file.close()
+				file.Close()
 				return &badBody{http.StatusServiceUnavailable, e}
 			}
 		}
@@ -208,13 +209,13 @@ func (x *exchange) takeWhole(in *intake) error {
 			return x.keepWhole(in, buffer, file)
 		}
 		if err != nil {
-			file.close()
+			file.Close()
 			return err
 		}
 	}
 }
 
-func (x *exchange) keepWhole(in *intake, memory []byte, file *spoolFile) error {
+func (x *exchange) keepWhole(in *intake, memory []byte, file *spool.File) error {
 	m := &x.request
 	trailers := trailerPairs(in.r.Trailer) // they travel with DATA only
 	if file == nil && len(memory) <= protocol.MaxData && trailers == nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -312,7 +313,7 @@ func TestAHangUpDuringTheUploadCancels(t *testing.T) {
 }
 
 func TestPastTheQuotaABodyIs503(t *testing.T) {
-	h := start(t, echo, func(o *Options) { o.Spool = NewSpool(t.TempDir(), 2<<20, o.Logger) })
+	h := start(t, echo, func(o *Options) { o.Spool = spool.New(t.TempDir(), 2<<20, o.Logger) })
 	h.backend.traits.WholeBody = true
 	if resp, _ := h.do("POST", "/", bytes.NewReader(pattern(8<<20))); resp.StatusCode != 413 {
 		t.Errorf("one that says that it will never fit: %s", resp.Status)

@@ -1,6 +1,9 @@
 package listen
 
-import "github.com/workerhost/workerhost/protocol"
+import (
+	"github.com/workerhost/workerhost/host/internal/spool"
+	"github.com/workerhost/workerhost/protocol"
+)
 
 // breach is a client's breach of the rules: the code and the reason that its connection is closed with.
 type breach struct {
@@ -26,8 +29,8 @@ func (l *link) tellBreach(kind string, wrong *breach) {
 	log.Debug("a "+kind+" is closed for what its client sent",
 		"connection", l.ID(), "code", wrong.code, "reason", wrong.reason)
 	if wrong == outOfMemory {
-		l.peers.spool.noMemory.Warn(log, "the memory for large messages is used up: a connection is closed; "+
+		l.peers.spool.NoMemory.Warn(log, "the memory for large messages is used up: a connection is closed; "+
 			"lower max_message or max_connections_per_address, or look for who sends them",
-			"connection", l.ID(), "remote", l.Card().Remote, "memory", memoryBudget)
+			"connection", l.ID(), "remote", l.Card().Remote, "memory", spool.MemoryBudget)
 	}
 }

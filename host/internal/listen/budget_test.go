@@ -9,38 +9,39 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/protocol"
 )
 
 func TestSlowClientsTogetherFillNoMoreMemoryThanTheBudget(t *testing.T) {
-	spool := NewSpool(t.TempDir(), 1<<30, nil)
-	defer spool.Close()
+	disk := spool.New(t.TempDir(), 1<<30, nil)
+	defer disk.Close()
 	const most = 1 << 20
-	spool.LimitMemory(most + most/2) // enough for one of the two
+	disk.LimitMemory(most + most/2) // enough for one of the two
 	piece := make([]byte, protocol.MaxData)
 	fill := func() (b *backlog) {
-		b = &backlog{eager: true, limit: ownMemory, most: most, slow: true}
+		b = &backlog{eager: true, limit: spool.OwnMemory, most: most, slow: true}
 		for range 2 * most / len(piece) {
-			b.add(piece, spool)
+			b.add(piece, disk)
 		}
 		return b
 	}
 	first, second := fill(), fill()
-	if len(first.memory) != most || len(second.memory) != ownMemory {
-		t.Errorf("in memory: %d and %d, not %d and %d", len(first.memory), len(second.memory), most, ownMemory)
+	if len(first.memory) != most || len(second.memory) != spool.OwnMemory {
+		t.Errorf("in memory: %d and %d, not %d and %d", len(first.memory), len(second.memory), most, spool.OwnMemory)
 	}
-	if want := int64(most + 2*most - ownMemory); spool.Used() != want {
-		t.Errorf("on disk: %d, not the rest, %d", spool.Used(), want)
+	if want := int64(most + 2*most - spool.OwnMemory); disk.Used() != want {
+		t.Errorf("on disk: %d, not the rest, %d", disk.Used(), want)
 	}
 	first.drop()
 	second.drop()
-	if spare := spool.Memory(); spare != most+most/2 || spool.Used() != 0 {
-		t.Errorf("afterwards %d bytes of memory are to be lent, and %d are on disk", spare, spool.Used())
+	if spare := disk.Memory(); spare != most+most/2 || disk.Used() != 0 {
+		t.Errorf("afterwards %d bytes of memory are to be lent, and %d are on disk", spare, disk.Used())
 	}
 }
 
 func TestABodyPastTheMemoryBudgetGoesToDiskAndArrivesWhole(t *testing.T) {
-	for name, spare := range map[string]int64{"memory to lend": memoryBudget, "none": 0} {
+	for name, spare := range map[string]int64{"memory to lend": spool.MemoryBudget, "none": 0} {
 		onDisk := make(chan int64, 1)
 		var h *house
 		h = start(t, func(c *call) {
@@ -58,7 +59,7 @@ func TestABodyPastTheMemoryBudgetGoesToDiskAndArrivesWhole(t *testing.T) {
 		r.Body.Close()
 		want := int64(0)
 		if spare == 0 {
-			want = int64(len(body)) - ownMemory
+			want = int64(len(body)) - spool.OwnMemory
 		}
 		if got := <-onDisk; got != want || r.StatusCode != http.StatusOK || r.Header.Get("X-Length") != "320000" {
 			t.Errorf("%s: %d bytes on disk, not %d; status %d, length %s", name, got, want, r.StatusCode, r.Header.Get("X-Length"))
@@ -94,7 +95,7 @@ func TestStreamsWithoutAWindowFillNoMoreMemoryThanTheBudget(t *testing.T) {
 	}
 	h.backend.busy.Wait()
 	total := int64(streams * (len(head) + len(rest)))
-	if inMemory := total - h.spool.Used(); inMemory > budget+ownMemory+int64(len(head)) {
+	if inMemory := total - h.spool.Used(); inMemory > budget+spool.OwnMemory+int64(len(head)) {
 		t.Errorf("%d bytes of %d are in memory, and the budget is %d", inMemory, total, budget)
 	}
 	if spare := h.spool.Memory(); spare < 0 {

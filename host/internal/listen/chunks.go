@@ -3,7 +3,11 @@
 
 package listen
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/workerhost/workerhost/host/internal/http1"
+)
 
 // longestChunkLine is net/http's limit, too.
 const longestChunkLine = 4 << 10
@@ -52,7 +56,7 @@ func chunkExtensions(b []byte) (wrong string) {
 		if b = skipBlanks(b); len(b) == 0 || b[0] != ';' {
 			return "something other than an extension behind a chunk size"
 		}
-		n := tokenLength(skipBlanks(b[1:]))
+		n := http1.TokenLength(skipBlanks(b[1:]))
 		if n == 0 {
 			return "a chunk extension without a name"
 		}
@@ -62,7 +66,7 @@ func chunkExtensions(b []byte) (wrong string) {
 			continue
 		}
 		value = skipBlanks(value[1:])
-		if n = tokenLength(value); n == 0 {
+		if n = http1.TokenLength(value); n == 0 {
 			if n = quotedLength(value); n == 0 {
 				return "a chunk extension whose value is no token and no string in quotes"
 			}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -74,7 +75,7 @@ func newExchange(s *Server, t *terms, eager bool) *exchange {
 	x.server, x.terms = s, t.keep()
 	x.holds.Store(1)
 	most := int(x.terms.Limits.ResponseBuffer)
-	x.log.eager, x.log.limit, x.log.most = eager, min(most, ownMemory), most
+	x.log.eager, x.log.limit, x.log.most = eager, min(most, spool.OwnMemory), most
 	return x
 }
 
@@ -138,7 +139,7 @@ func (x *exchange) drop() {
 		x.form.close()
 	}
 	if x.lent > 0 {
-		x.server.spool.repay(x.lent)
+		x.server.spool.Repay(x.lent)
 	}
 	if x.owner != nil {
 		x.owner.claimed.Store(false)

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -253,7 +254,7 @@ func start(t testing.TB, work func(c *call), change ...func(*Options)) *house {
 	h := &house{t: t, backend: &fake{work: work}, logged: new(safeBuffer)}
 	log := hclog.New(&hclog.LoggerOptions{Output: h.logged, Level: hclog.Debug})
 	o := Options{
-		Address: "127.0.0.1:0", Spool: NewSpool(t.TempDir(), 1<<30, log), Logger: log,
+		Address: "127.0.0.1:0", Spool: spool.New(t.TempDir(), 1<<30, log), Logger: log,
 		Terms: Terms{Backend: h.backend, Limits: DefaultLimits()},
 	}
 	for _, f := range change {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -20,7 +21,7 @@ const maxFieldBytes = 1 << 20
 
 // form is a parsed body's files on disk.
 type form struct {
-	spool  *Spool
+	spool  *spool.Spool
 	owner  *protocol.Owner // nil is this program's own user
 	folder string          // "" as long as no file came
 	size   int64           // counted against the quota
@@ -31,7 +32,7 @@ func (f *form) close() {
 	if f.folder != "" {
 		os.RemoveAll(f.folder)
 	}
-	f.spool.release(f.size)
+	f.spool.Release(f.size)
 }
 
 // create makes a file for one upload.
@@ -155,7 +156,7 @@ parts:
 func (f *form) save(part io.Reader, file *protocol.FormFile, limit int64, buffer []byte) error {
 	to, err := f.create()
 	if err != nil {
-		f.spool.cantStore("a form's file", err)
+		f.spool.CantStore("a form's file", err)
 		return &badBody{http.StatusServiceUnavailable, err}
 	}
 	defer to.Close()
@@ -166,12 +167,12 @@ func (f *form) save(part io.Reader, file *protocol.FormFile, limit int64, buffer
 			if file.Size += int64(n); file.Size > limit {
 				return tooLarge("a file of a form is larger than %d bytes (max_form_file_size)", limit)
 			}
-			if e := f.spool.reserve(int64(n)); e != nil {
+			if e := f.spool.Reserve(int64(n)); e != nil {
 				return &badBody{http.StatusServiceUnavailable, e}
 			}
 			f.size += int64(n)
 			if _, e := to.Write(buffer[:n]); e != nil {
-				f.spool.cantStore("a form's file", e)
+				f.spool.CantStore("a form's file", e)
 				return &badBody{http.StatusServiceUnavailable, e}
 			}
 		}

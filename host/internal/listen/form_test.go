@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -160,7 +161,7 @@ func TestFormsOverTheLimitsAre413AndMalformedOnes400(t *testing.T) {
 	} {
 		h := start(t, hello, func(o *Options) {
 			o.Limits.MaxFormFiles, o.Limits.MaxFormFileSize, o.Limits.MaxFormFields, o.Limits.MaxBody = 2, 1000, 3, 2<<20
-			o.Spool = NewSpool(t.TempDir(), 1500, o.Logger)
+			o.Spool = spool.New(t.TempDir(), 1500, o.Logger)
 		})
 		h.backend.traits = protocol.Traits{Forms: true}
 		if got := h.post(test.body); got != test.want {

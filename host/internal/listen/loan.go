@@ -3,10 +3,12 @@
 
 package listen
 
+import "github.com/workerhost/workerhost/host/internal/spool"
+
 // loan is what a connection's message at hand has been lent of the memory that bodies and messages share, beyond the ownMemory that every connection has.
 // It is the reader's; what is on loan is given back by repay or by the function that handOver returns.
 type loan struct {
-	spool *Spool // the lender; nil lends whatever is asked for
+	spool *spool.Spool // the lender; nil lends whatever is asked for
 	lent  int64
 }
 
@@ -14,7 +16,7 @@ type loan struct {
 const lendStep = 64 << 10
 
 func stepsFor(size int) int64 {
-	return (max(0, int64(size)-ownMemory) + lendStep - 1) / lendStep * lendStep
+	return (max(0, int64(size)-spool.OwnMemory) + lendStep - 1) / lendStep * lendStep
 }
 
 // cover sees to it that size bytes are on loan or the connection's own. It waits while whole messages have what there is to lend, so that a client is slowed
@@ -24,7 +26,7 @@ func (l *loan) cover(size int) error {
 	if more <= 0 || l.spool == nil {
 		return nil
 	}
-	if !l.spool.lendOrWait(more) {
+	if !l.spool.LendOrWait(more) {
 		return outOfMemory
 	}
 	l.lent += more
@@ -34,7 +36,7 @@ func (l *loan) cover(size int) error {
 // trim gives back what size bytes don't need.
 func (l *loan) trim(size int) {
 	if less := l.lent - stepsFor(size); less > 0 {
-		l.spool.repay(less)
+		l.spool.Repay(less)
 		l.lent -= less
 	}
 }
@@ -44,7 +46,7 @@ func (l *loan) repay() { l.trim(0) }
 
 // handOver makes the loan the caller's, for a message of so many bytes: it calls repay when the message is no more. A small one needs none, and repay is nil.
 func (l *loan) handOver(size int) (repay func()) {
-	if size <= ownMemory {
+	if size <= spool.OwnMemory {
 		l.repay()
 	}
 	n, spool := l.lent, l.spool
@@ -52,5 +54,5 @@ func (l *loan) handOver(size int) (repay func()) {
 		return nil
 	}
 	l.lent = 0
-	return spool.entrust(n)
+	return spool.Entrust(n)
 }

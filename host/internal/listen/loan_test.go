@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -27,9 +28,9 @@ func (l *lines) owes(all, lent int64) {
 }
 
 func TestALoanGrowsInStepsBeyondWhatIsOnesOwn(t *testing.T) {
-	spool := NewSpool(t.TempDir(), 0, nil)
-	spool.LimitMemory(2 * lendStep)
-	loan := &loan{spool: spool}
+	disk := spool.New(t.TempDir(), 0, nil)
+	disk.LimitMemory(2 * lendStep)
+	loan := &loan{spool: disk}
 	for _, step := range []struct {
 		size int
 		lent int64
@@ -38,7 +39,7 @@ func TestALoanGrowsInStepsBeyondWhatIsOnesOwn(t *testing.T) {
 		{0, 0, nil}, {1, 0, nil}, {65535, 0, nil}, {65536, 0, nil}, {65537, lendStep, nil}, {131072, lendStep, nil}, {131073, 2 * lendStep, nil},
 		{196609, 2 * lendStep, outOfMemory}, {1, 2 * lendStep, nil},
 	} {
-		if err := loan.cover(step.size); !errors.Is(err, step.err) || loan.lent != step.lent || spool.Memory() != 2*lendStep-step.lent {
+		if err := loan.cover(step.size); !errors.Is(err, step.err) || loan.lent != step.lent || disk.Memory() != 2*lendStep-step.lent {
 			t.Errorf("for %d bytes %d are lent, %v", step.size, loan.lent, err)
 		}
 	}
@@ -48,12 +49,12 @@ func TestALoanGrowsInStepsBeyondWhatIsOnesOwn(t *testing.T) {
 	}
 	repay := loan.handOver(65537)
 	loan.repay()
-	if spool.Memory() != lendStep || repay == nil {
+	if disk.Memory() != lendStep || repay == nil {
 		t.Error("what was handed over was given back")
 	}
 	repay()
-	if spool.Memory() != 2*lendStep || loan.handOver(1<<20) != nil {
-		t.Errorf("%d are to be lent at the end", spool.Memory())
+	if disk.Memory() != 2*lendStep || loan.handOver(1<<20) != nil {
+		t.Errorf("%d are to be lent at the end", disk.Memory())
 	}
 }
 
@@ -151,9 +152,9 @@ func TestALargeMessageIsOnLoanUntilItIsHandled(t *testing.T) {
 	for range 3 { // one is handled, one waits, and one waits for room
 		k.send(clientFrame(0x82, make([]byte, 320<<10)))
 	}
-	l.owes(memoryBudget, 3*4*lendStep)
+	l.owes(spool.MemoryBudget, 3*4*lendStep)
 	close(release)
-	l.owes(memoryBudget, 0)
+	l.owes(spool.MemoryBudget, 0)
 }
 
 // TestAClientWaitsForMemoryThatWholeMessagesHave: nobody is closed because the workers are slow.

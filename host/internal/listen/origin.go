@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/workerhost/workerhost/host/internal/http1"
 )
 
 // CheckOrigin says what is wrong with an entry of SocketLimits.AllowedOrigins; nil if nothing is.
@@ -16,7 +18,7 @@ func CheckOrigin(pattern string) error {
 	}
 	scheme, host, ok := strings.Cut(pattern, "://")
 	host = strings.TrimPrefix(host, "*.")
-	if u, err := url.Parse(scheme + "://" + host); !ok || err != nil || u.Host != host || host == "" || !validHost(host) {
+	if u, err := url.Parse(scheme + "://" + host); !ok || err != nil || u.Host != host || host == "" || !http1.ValidHost(host) {
 		return fmt.Errorf("%q is no origin: write it as https://example.org, with its port if that is not the scheme's, https://*.example.org for all hosts below, or \"*\" for all origins", pattern)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/quiet"
+	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -17,7 +18,7 @@ type peers struct {
 	hub        *hub.Hub // nil: there are none
 	listener   string   // its address, as it was configured
 	terms      func() *peerTerms
-	spool      *Spool
+	spool      *spool.Spool
 	log        hclog.Logger
 	ending     <-chan struct{} // closed when the listener accepts no more
 	count      *perAddress     // of the connections

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"github.com/workerhost/workerhost/host/internal/http1"
 )
 
 // Proxies are the peers that are believed about their clients.
@@ -78,7 +80,7 @@ func (p *Proxies) believe(r *http.Request) (scheme string, err error) {
 	if given := items(h["X-Forwarded-Host"]); len(given) > 0 {
 		r.Host = given[len(given)-1]
 	}
-	if !validHost(r.Host) {
+	if !http1.ValidHost(r.Host) {
 		return "", errInvalidHost
 	}
 	switch scheme = strings.ToLower(scheme); scheme {

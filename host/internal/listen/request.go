@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/workerhost/workerhost/host/internal/http1"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -119,7 +120,7 @@ func hasToken(lists []string, token string) bool {
 // saneID takes what fits into a log line.
 func saneID(id string) bool {
 	for i := 0; i < len(id); i++ {
-		if c := id[i]; !tokenByte[c] && c != ':' && c != '/' && c != '=' && c != '@' {
+		if c := id[i]; !http1.TokenByte[c] && c != ':' && c != '/' && c != '=' && c != '@' {
 			return false
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -473,7 +474,7 @@ func TestPastTheQuotaTheClientsSpeedIsTheWorkers(t *testing.T) {
 	free := make(chan bool, 1)
 	h := start(t, func(c *call) { free <- flood(c, size) }, func(o *Options) {
 		o.Limits.ResponseBuffer = 256 << 10
-		o.Spool = NewSpool(t.TempDir(), 1<<20, o.Logger)
+		o.Spool = spool.New(t.TempDir(), 1<<20, o.Logger)
 	})
 	h.backend.traits.Spool = true
 	c := h.dial()

@@ -5,6 +5,8 @@ package listen
 import (
 	"net/http"
 	"strings"
+
+	"github.com/workerhost/workerhost/host/internal/http1"
 )
 
 // rule is one of them: broken, it is answered with status.
@@ -17,7 +19,7 @@ type rule struct {
 // rules come in the order in which they are looked at. Where the RFCs of two versions differ, a rule says so.
 var rules = []rule{
 	{400, "a method that is no token", func(r *http.Request) bool {
-		return r.Method == "" || tokenLength([]byte(r.Method)) < len(r.Method)
+		return r.Method == "" || http1.TokenLength([]byte(r.Method)) < len(r.Method)
 	}},
 	{501, "CONNECT is for proxies", func(r *http.Request) bool { return r.Method == http.MethodConnect }},
 	{400, "a header that begins or ends with a blank", padded},
@@ -30,7 +32,7 @@ var rules = []rule{
 		return r.Host == "" && r.ProtoMajor > 1
 	}},
 	{400, "a host that is not the one of :authority", twoHosts},
-	{400, "an invalid host", func(r *http.Request) bool { return !validHost(r.Host) }},
+	{400, "an invalid host", func(r *http.Request) bool { return !http1.ValidHost(r.Host) }},
 	{400, "a target that is neither a path nor an http address", func(r *http.Request) bool {
 		return targetOf(r) == ""
 	}},

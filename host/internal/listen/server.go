@@ -23,6 +23,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/quiet"
+	"github.com/workerhost/workerhost/host/internal/spool"
 )
 
 // TLSFiles names the PEM files of a listener.
@@ -65,12 +66,12 @@ const (
 
 // Options describe one listener.
 type Options struct {
-	Address  string   // host:port, :port or unix:/path
-	Protocol string   // HTTP if empty; TCP and UDP need a Hub, and heed no terms that are about requests
-	Hub      *hub.Hub // keeps long-lived connections, for all listeners of a host; nil: there are none
-	Spool    *Spool   // shared by all listeners of a host
-	Crowd    *Crowd   // shared by all listeners of a host; nil is without a limit
-	Dev      bool     // error pages show details
+	Address  string       // host:port, :port or unix:/path
+	Protocol string       // HTTP if empty; TCP and UDP need a Hub, and heed no terms that are about requests
+	Hub      *hub.Hub     // keeps long-lived connections, for all listeners of a host; nil: there are none
+	Spool    *spool.Spool // shared by all listeners of a host
+	Crowd    *Crowd       // shared by all listeners of a host; nil is without a limit
+	Dev      bool         // error pages show details
 	// Fault, if not nil, says why the newest code does not run; "" if it does. Browsers are shown it in place of a
 	// page; it may be called at any time.
 	Fault  func() string
@@ -82,7 +83,7 @@ type Options struct {
 // concurrent use, but Listen and Serve are called once, in this order.
 type Server struct {
 	options Options
-	spool   *Spool
+	spool   *spool.Spool
 	log     hclog.Logger
 
 	terms       atomic.Pointer[terms]
@@ -115,7 +116,7 @@ func New(o Options) (*Server, error) {
 		o.Crowd = NewCrowd(0, 0, nil, o.Logger)
 	}
 	if o.Spool == nil {
-		o.Spool = NewSpool("", 4<<30, o.Logger)
+		o.Spool = spool.New("", 4<<30, o.Logger)
 	}
 	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, ending: make(chan struct{})}
 	s.peers = &peers{

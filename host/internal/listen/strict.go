@@ -6,7 +6,11 @@
 
 package listen
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/workerhost/workerhost/host/internal/http1"
+)
 
 type scanState uint8
 
@@ -190,7 +194,7 @@ func (s *scanner) header(b []byte) string {
 		return "a header line without a name"
 	}
 	for _, c := range b[:colon] {
-		if !tokenByte[c] {
+		if !http1.TokenByte[c] {
 			return "a header name that is no token"
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+
+	"github.com/workerhost/workerhost/host/internal/http1"
 )
 
 const smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -235,7 +237,7 @@ func TestHosts(t *testing.T) {
 		"": true, "a": true, "a.b-c_d~e": true, "a:80": true, "a:": true, "127.0.0.1:1": true, "[::1]": true, "[::1]:80": true, "[::ffff:1.2.3.4]:8": true,
 		"a:b": false, "a:80:80": false, "[::1": false, "[x]": false, "[::1]80": false, "a b": false, "a\\b": false, "a?b": false, "é": false, "a%00": false, "a:999999": false,
 	} {
-		if validHost(host) != ok {
+		if http1.ValidHost(host) != ok {
 			t.Errorf("%q: expected %v", host, ok)
 		}
 	}

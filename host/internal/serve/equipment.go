@@ -11,15 +11,15 @@ import (
 	"slices"
 
 	"github.com/workerhost/workerhost/host/internal/config"
-	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/php"
 	"github.com/workerhost/workerhost/host/internal/privilege"
+	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
 )
 
 // equip gives a generation of the pool what it needs: dir is its resolved directory, and program what it runs.
-func (p *pool) equip(c *config.Pool, dir, program string, spool *listen.Spool) (workers.Equipment, error) {
+func (p *pool) equip(c *config.Pool, dir, program string, spool *spool.Spool) (workers.Equipment, error) {
 	var given workers.Equipment
 	temporary, err := p.temporary(c)
 	if err != nil {
@@ -90,7 +90,7 @@ var (
 var CanConfine = privilege.CanConfine
 
 // rules are what a confined worker may use. They are nil, with a warning, if the kernel can't confine and the pool does without.
-func (p *pool) rules(c *config.Pool, dir string, spool *listen.Spool) (*privilege.Rules, error) {
+func (p *pool) rules(c *config.Pool, dir string, spool *spool.Spool) (*privilege.Rules, error) {
 	if err := CanConfine(); err != nil {
 		if c.Confine.Optional {
 			p.log.Warn("the workers are not confined", "error", err)

@@ -11,8 +11,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/config"
-	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/privilege"
+	"github.com/workerhost/workerhost/host/internal/spool"
 )
 
 // equipped is what a pool of the configuration is given, and its log.
@@ -22,7 +22,7 @@ func equipped(t *testing.T, c *config.Pool) (launcher, env []string, log string,
 	var said bytes.Buffer
 	p := &pool{name: "app", log: hclog.New(&hclog.LoggerOptions{Output: &said})}
 	defer p.private.Close()
-	spool := listen.NewSpool("", 1<<20, nil)
+	spool := spool.New("", 1<<20, nil)
 	defer spool.Close()
 	c.Name = "app"
 	given, err := p.equip(c, t.TempDir(), "/bin/sh", spool)

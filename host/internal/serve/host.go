@@ -22,6 +22,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/listen"
+	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
 )
@@ -43,7 +44,7 @@ type host struct {
 	// set by run, before anybody can ask
 	reaper *workers.Reaper
 	builds *builder
-	spool  *listen.Spool
+	spool  *spool.Spool
 	front  *front
 	work   func(func() error) // starts what run waits for; called under mu, while not closed
 
@@ -120,7 +121,7 @@ func (h *host) run() error {
 	}()
 	h.reaper, h.builds = reaper, newBuilder()
 	defer h.builds.close()
-	h.spool = listen.NewSpool(h.config().HTTP.SpoolDirectory, int64(h.config().HTTP.SpoolQuota), h.log)
+	h.spool = spool.New(h.config().HTTP.SpoolDirectory, int64(h.config().HTTP.SpoolQuota), h.log)
 	defer h.spool.Close()
 	go h.spool.Sweep() // it ends by itself; much that is left takes a while to remove
 	h.front = newFront(h.log)

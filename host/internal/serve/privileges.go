@@ -14,7 +14,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/config"
-	"github.com/workerhost/workerhost/host/internal/listen"
+	"github.com/workerhost/workerhost/host/internal/spool"
 )
 
 // AsRoot names the pools whose workers run as root; none if the host is not root itself.
@@ -54,7 +54,7 @@ func TryLaunch(ctx context.Context, c *config.Config, p *config.Pool) error {
 	}
 	trial := &pool{name: p.Name, log: hclog.NewNullLogger()}
 	defer trial.private.Close()
-	spool := listen.NewSpool(c.HTTP.SpoolDirectory, int64(c.HTTP.SpoolQuota), nil)
+	spool := spool.New(c.HTTP.SpoolDirectory, int64(c.HTTP.SpoolQuota), nil)
 	defer spool.Close()
 	given, err := trial.equip(p, dir, shell, spool)
 	if err != nil || len(given.Launcher) == 0 {

@@ -1,11 +1,10 @@
-// syntax.go is what tokens and hosts look like (RFC 9110).
-
-package listen
+// Package http1 is the syntax of HTTP/1.1, without any I/O: what tokens and hosts look like (RFC 9110).
+package http1
 
 import "strings"
 
-// tokenByte says which bytes a token may have (RFC 9110 §5.6.2), and hostByte which a name of a host.
-var tokenByte, hostByte = byteTables()
+// TokenByte says which bytes a token may have (RFC 9110 §5.6.2); hostByte is likewise for a host's name.
+var TokenByte, hostByte = byteTables()
 
 func byteTables() (token, host [256]bool) {
 	for c := '0'; c <= '9'; c++ {
@@ -24,19 +23,19 @@ func byteTables() (token, host [256]bool) {
 	return token, host
 }
 
-// tokenLength is how many bytes of b are a token's.
-func tokenLength(b []byte) int {
+// TokenLength is how many bytes of b are a token's.
+func TokenLength(b []byte) int {
 	for i, c := range b {
-		if !tokenByte[c] {
+		if !TokenByte[c] {
 			return i
 		}
 	}
 	return len(b)
 }
 
-// validHost takes a name, an IPv4 address or a bracketed IPv6 address, with or without a port; also nothing (RFC
+// ValidHost takes a name, an IPv4 address or a bracketed IPv6 address, with or without a port; also nothing (RFC
 // 9110 §7.2).
-func validHost(host string) bool {
+func ValidHost(host string) bool {
 	name, port := host, ""
 	if strings.HasPrefix(host, "[") {
 		end := strings.IndexByte(host, ']')

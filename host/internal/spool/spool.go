@@ -1,6 +1,6 @@
-// Spool: bodies that are too large for memory wait on disk, in a private folder, under a quota that all listeners share.
-
-package listen
+// Package spool is where bodies and messages wait that clients or workers have yet to take: in memory that is lent, under a
+// budget, and on disk, in a private folder, under a quota. All listeners of a host share one.
+package spool
 
 import (
 	"errors"
@@ -24,7 +24,7 @@ type Spool struct {
 	log    hclog.Logger
 	used   atomic.Int64
 
-	noDisk, noMemory quiet.Throttle // of those that got none
+	noDisk, NoMemory quiet.Throttle // of those that got none
 	whole            wholeLoans
 
 	space   func(folder string) (total, free int64, ok bool)
@@ -37,13 +37,13 @@ type Spool struct {
 	lock   *os.File // held as long as the folder is ours; guarded by mu
 }
 
-// NewSpool takes the folder to work in ("" is the temporary directory) and the quota in bytes. It touches no disk.
-func NewSpool(parent string, quota int64, log hclog.Logger) *Spool {
+// New takes the folder to work in ("" is the temporary directory) and the quota in bytes. It touches no disk.
+func New(parent string, quota int64, log hclog.Logger) *Spool {
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}
 	s := &Spool{parent: spoolDirectory(parent), quota: quota, log: log, space: space}
-	s.spare.Store(memoryBudget)
+	s.spare.Store(MemoryBudget)
 	return s
 }
 
@@ -66,21 +66,21 @@ func (s *Spool) Close() error {
 	return err
 }
 
-// errQuota says that the disk space for waiting bodies is used up.
-var errQuota = errors.New("the spool's quota is used up")
+// ErrQuota says that the disk space for waiting bodies is used up.
+var ErrQuota = errors.New("the spool's quota is used up")
 
-// reserve takes n bytes of the quota, if the disk has room for them.
-func (s *Spool) reserve(n int64) error {
+// Reserve takes n bytes of the quota, if the disk has room for them.
+func (s *Spool) Reserve(n int64) error {
 	if s.used.Add(n) > s.quota {
 		s.used.Add(-n)
 		if s.noDisk.Pass() {
 			s.log.Warn("disk space for waiting bodies is used up: raise spool_quota, or lower max_body", "spool_quota", s.quota)
 		}
-		return errQuota
+		return ErrQuota
 	}
 	if s.isCrowded(n) {
 		s.used.Add(-n)
-		return errQuota
+		return ErrQuota
 	}
 	return nil
 }
@@ -110,13 +110,13 @@ func (s *Spool) isCrowded(n int64) bool {
 	return crowded
 }
 
-// cantStore logs that what can't go to disk, and why.
-func (s *Spool) cantStore(what string, err error) {
+// CantStore logs that what can't go to disk, and why.
+func (s *Spool) CantStore(what string, err error) {
 	s.log.Error(what+" can't go to disk", "error", err)
 }
 
-// release gives n bytes back that reserve took.
-func (s *Spool) release(n int64) { s.used.Add(-n) }
+// Release gives n bytes back that reserve took.
+func (s *Spool) Release(n int64) { s.used.Add(-n) }
 
 const (
 	folderPrefix = "workerhost-spool-"
@@ -174,17 +174,17 @@ func (s *Spool) Sweep() {
 	leftover.Sweep(s.parent, leftover.Kind{Prefix: folderPrefix, Lock: lockName})
 }
 
-// spoolFile is a temporary file without a name where the system can do that. Bytes count against the quota until close. It has one writer; ReadAt
+// File is a temporary file without a name where the system can do that. Bytes count against the quota until close. It has one writer; ReadAt
 // of what was written is safe beside it.
-type spoolFile struct {
+type File struct {
 	spool *Spool
 	file  *os.File
 	named bool // it could not be unlinked while open
-	size  int64
+	Size  int64
 }
 
-// create makes a temporary file.
-func (s *Spool) create() (*spoolFile, error) {
+// Create makes a temporary file.
+func (s *Spool) Create() (*File, error) {
 	folder, err := s.Folder()
 	if err != nil {
 		return nil, err
@@ -193,35 +193,35 @@ func (s *Spool) create() (*spoolFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &spoolFile{spool: s, file: f, named: os.Remove(f.Name()) != nil}, nil
+	return &File{spool: s, file: f, named: os.Remove(f.Name()) != nil}, nil
 }
 
 // Write appends p, all of it or nothing.
-func (f *spoolFile) Write(p []byte) (int, error) {
-	if err := f.spool.reserve(int64(len(p))); err != nil {
+func (f *File) Write(p []byte) (int, error) {
+	if err := f.spool.Reserve(int64(len(p))); err != nil {
 		return 0, err
 	}
-	if _, err := f.file.WriteAt(p, f.size); err != nil {
-		f.spool.release(int64(len(p)))
+	if _, err := f.file.WriteAt(p, f.Size); err != nil {
+		f.spool.Release(int64(len(p)))
 		return 0, err
 	}
-	f.size += int64(len(p))
+	f.Size += int64(len(p))
 	return len(p), nil
 }
 
 // ReadAt implements io.ReaderAt.
-func (f *spoolFile) ReadAt(p []byte, off int64) (int, error) { return f.file.ReadAt(p, off) }
+func (f *File) ReadAt(p []byte, off int64) (int, error) { return f.file.ReadAt(p, off) }
 
-// rewind forgets what was written.
-func (f *spoolFile) rewind() error {
-	f.spool.release(f.size)
-	f.size = 0
+// Rewind forgets what was written.
+func (f *File) Rewind() error {
+	f.spool.Release(f.Size)
+	f.Size = 0
 	return f.file.Truncate(0)
 }
 
-// close removes the file.
-func (f *spoolFile) close() {
-	f.spool.release(f.size)
+// Close removes the file.
+func (f *File) Close() {
+	f.spool.Release(f.Size)
 	f.file.Close()
 	if f.named {
 		os.Remove(f.file.Name())

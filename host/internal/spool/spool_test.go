@@ -1,4 +1,4 @@
-package listen
+package spool
 
 import (
 	"bytes"
@@ -13,12 +13,12 @@ import (
 
 func TestASpoolCleansUpAfterAHostThatWasKilled(t *testing.T) {
 	dir := t.TempDir()
-	dead := NewSpool(dir, 1<<20, nil)
+	dead := New(dir, 1<<20, nil)
 	left, err := dead.Folder()
 	if err != nil {
 		t.Fatal(err)
 	}
-	live := NewSpool(dir, 1<<20, nil)
+	live := New(dir, 1<<20, nil)
 	if _, err := live.Folder(); err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestASpoolCleansUpAfterAHostThatWasKilled(t *testing.T) {
 		t.Fatal("a living host's folder was removed")
 	}
 	dead.lock.Close() // as its death would
-	third := NewSpool(dir, 1<<20, nil)
+	third := New(dir, 1<<20, nil)
 	if _, err := third.Folder(); err != nil {
 		t.Fatal(err)
 	}
@@ -34,10 +34,10 @@ func TestASpoolCleansUpAfterAHostThatWasKilled(t *testing.T) {
 		t.Error("what a dead host left is still there")
 	}
 	os.RemoveAll(third.folder) // as a cleaner of temporary files might
-	if f, err := third.create(); err != nil {
+	if f, err := third.Create(); err != nil {
 		t.Error(err)
 	} else {
-		f.close()
+		f.Close()
 	}
 	live.Close()
 	third.Close()
@@ -54,10 +54,10 @@ func TestADiskThatIsNearlyFullTakesNothingAndStaysSo(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var log bytes.Buffer
 			free := c.floor - 1
-			s := NewSpool(t.TempDir(), 1<<30, hclog.New(&hclog.LoggerOptions{Output: &log}))
+			s := New(t.TempDir(), 1<<30, hclog.New(&hclog.LoggerOptions{Output: &log}))
 			s.space = func(string) (total, left int64, ok bool) { return c.total, free, true }
 			for range 3 {
-				if err := s.reserve(1 << 20); err != errQuota {
+				if err := s.Reserve(1 << 20); err != ErrQuota {
 					t.Fatalf("%d of %d bytes free: %v", free, c.total, err)
 				}
 			}
@@ -69,7 +69,7 @@ func TestADiskThatIsNearlyFullTakesNothingAndStaysSo(t *testing.T) {
 			}
 			free = c.floor
 			time.Sleep(lookEvery)
-			if err := s.reserve(1 << 20); err != nil {
+			if err := s.Reserve(1 << 20); err != nil {
 				t.Errorf("with room again: %v", err)
 			}
 		})

@@ -1,6 +1,6 @@
 // The memory that bodies and messages share, beyond what each client has: very many of them would fill the host's.
 
-package listen
+package spool
 
 import (
 	"sync"
@@ -10,8 +10,8 @@ import (
 
 // memoryBudget is what all bodies and all clients' messages together may fill of memory, beyond the ownMemory of each: thousands of slow clients must not fill it.
 const (
-	memoryBudget = 256 << 20
-	ownMemory    = protocol.MaxData
+	MemoryBudget = 256 << 20
+	OwnMemory    = protocol.MaxData
 )
 
 // Memory is how many bytes of memory may still be lent.
@@ -20,8 +20,8 @@ func (s *Spool) Memory() int64 { return s.spare.Load() }
 // LimitMemory has the spool lend n bytes of memory at the most, in place of 256 MiB. It is for before the first is lent.
 func (s *Spool) LimitMemory(n int64) { s.spare.Store(n) }
 
-// lend says whether a body or a message may fill n bytes of memory. If so they have to be given back with repay.
-func (s *Spool) lend(n int64) bool {
+// Lend says whether a body or a message may fill n bytes of memory. If so they have to be given back with repay.
+func (s *Spool) Lend(n int64) bool {
 	if s.spare.Add(-n) >= 0 {
 		return true
 	}
@@ -29,8 +29,8 @@ func (s *Spool) lend(n int64) bool {
 	return false
 }
 
-// repay gives n bytes back that were lent.
-func (s *Spool) repay(n int64) { s.spare.Add(n) }
+// Repay gives n bytes back that were lent.
+func (s *Spool) Repay(n int64) { s.spare.Add(n) }
 
 // wholeLoans are those of whole messages, which workers will handle: whoever lacks memory can wait for them.
 type wholeLoans struct {
@@ -39,17 +39,17 @@ type wholeLoans struct {
 	bytes  int64     // guarded by mu
 }
 
-// lendOrWait lends n bytes, and waits for them while whole messages have some. It says false if all is with messages that have not ended: waiting for their
+// LendOrWait lends n bytes, and waits for them while whole messages have some. It says false if all is with messages that have not ended: waiting for their
 // clients could be for ever.
-func (s *Spool) lendOrWait(n int64) bool {
-	if s.lend(n) {
+func (s *Spool) LendOrWait(n int64) bool {
+	if s.Lend(n) {
 		return true
 	}
 	w := &s.whole
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.repaid.L = &w.mu
-	for !s.lend(n) {
+	for !s.Lend(n) {
 		if w.bytes == 0 {
 			return false
 		}
@@ -58,14 +58,14 @@ func (s *Spool) lendOrWait(n int64) bool {
 	return true
 }
 
-// entrust counts n bytes as a whole message's. What it returns gives them back.
-func (s *Spool) entrust(n int64) (repay func()) {
+// Entrust counts n bytes as a whole message's. What it returns gives them back.
+func (s *Spool) Entrust(n int64) (repay func()) {
 	w := &s.whole
 	w.mu.Lock()
 	w.bytes += n
 	w.mu.Unlock()
 	return func() {
-		s.repay(n)
+		s.Repay(n)
 		w.mu.Lock()
 		w.bytes -= n
 		w.repaid.Broadcast()

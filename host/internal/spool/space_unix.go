@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package listen
+package spool
 
 import "golang.org/x/sys/unix"
 
