@@ -5,6 +5,7 @@ package crash
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -171,7 +172,8 @@ func dieAtRandom(t *testing.T, h *harness.Host) {
 		pids := h.PIDs()
 		if pid := pids[i%len(pids)]; pid > 1 {
 			harness.KillNow(t, pid)
-			harness.AwaitGone(t, pid)
+			// The process may be gone a moment before the host knows.
+			h.Eventually("the worker is replaced", func() bool { return !slices.Contains(h.PIDs(), pid) })
 		}
 	}
 	h.AwaitReady()
