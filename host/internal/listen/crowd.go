@@ -83,6 +83,7 @@ func (k *Crowd) enter(c net.Conn) (who netip.Addr, full string) {
 	return who, ""
 }
 
+// leave counts one out that enter has counted in for who.
 func (k *Crowd) leave(who netip.Addr) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

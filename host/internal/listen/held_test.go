@@ -400,9 +400,7 @@ func TestHeldResponsesCountForTheirAddress(t *testing.T) {
 	r.quit()
 	l.left()
 	for until := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		l.server().peers.count.mu.Lock()
-		n := len(l.server().peers.count.open)
-		l.server().peers.count.mu.Unlock()
+		n := l.server().peers.count.addresses()
 		if n == 0 {
 			break
 		}

@@ -12,6 +12,7 @@ type perAddress struct {
 	open map[netip.Addr]int // guarded by mu; of addresses that came while there was a limit
 }
 
+// newPerAddress counts none.
 func newPerAddress() *perAddress { return &perAddress{open: make(map[netip.Addr]int)} }
 
 // enter counts a connection in, unless its address has most already; 0 is without a limit. leave counts who out.
@@ -30,6 +31,7 @@ func (t *perAddress) enter(remote string, most int) (who netip.Addr, ok bool) {
 	return who, true
 }
 
+// leave counts one out that enter has counted for who.
 func (t *perAddress) leave(who netip.Addr) {
 	if !who.IsValid() {
 		return
@@ -39,4 +41,11 @@ func (t *perAddress) leave(who netip.Addr) {
 	if t.open[who]--; t.open[who] <= 0 {
 		delete(t.open, who)
 	}
+}
+
+// addresses is how many addresses are counted.
+func (t *perAddress) addresses() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.open)
 }

@@ -16,8 +16,8 @@ type front struct {
 	crowd *listen.Crowd
 }
 
-// guard says who may come, and notes who came. It never changes, but for its count: a reload replaces it.
-type guard struct {
+// edge says who may come, and notes who came. It never changes, but for its count: a reload replaces it.
+type edge struct {
 	rate    *listen.RateLimit // nil is off
 	proxies *listen.Proxies   // nil: nobody is asked to say who clients are
 	access  *listen.AccessLog // nil is off
@@ -25,9 +25,9 @@ type guard struct {
 	id      string            // the header of a request's id; "" is off
 }
 
-// newGuard makes the guard that comes after old, which may be nil. Clients keep what they have used up if the limit stays, and so does the access log.
-func newGuard(c config.HTTP, old *guard, before config.HTTP, log hclog.Logger) (*guard, error) {
-	g := &guard{id: c.RequestID, lost: new(atomic.Uint64)}
+// newGuard makes the edge that comes after old, which may be nil. Clients keep what they have used up if the limit stays, and so does the access log.
+func newGuard(c config.HTTP, old *edge, before config.HTTP, log hclog.Logger) (*edge, error) {
+	g := &edge{id: c.RequestID, lost: new(atomic.Uint64)}
 	if old != nil {
 		g.lost = old.lost // a counter never goes back
 	}
@@ -53,22 +53,22 @@ func newGuard(c config.HTTP, old *guard, before config.HTTP, log hclog.Logger) (
 	return g, nil
 }
 
-// retire lets go of what the guard in its place does not have.
-func (g *guard) retire(next *guard) {
+// retire lets go of what the edge in its place does not have.
+func (g *edge) retire(next *edge) {
 	if g.access != nil && g.access != next.access {
 		g.access.Retire()
 	}
 }
 
 // reopen takes the access log's file anew, after somebody has renamed it.
-func (g *guard) reopen() {
+func (g *edge) reopen() {
 	if g.access != nil {
 		g.access.Reopen()
 	}
 }
 
-// close is for the last guard, at the host's end.
-func (g *guard) close(log hclog.Logger) {
+// close is for the last edge, at the host's end.
+func (g *edge) close(log hclog.Logger) {
 	if g.access == nil {
 		return
 	}
@@ -80,7 +80,7 @@ func (g *guard) close(log hclog.Logger) {
 func newFront(log hclog.Logger) *front { return &front{crowd: listen.NewCrowd(0, 0, nil, log)} }
 
 // limit has the crowd heed the configuration from now on.
-func (f *front) limit(c *config.Config, g *guard) {
+func (f *front) limit(c *config.Config, g *edge) {
 	f.crowd.Limit(c.HTTP.MaxConnections, c.HTTP.MaxPerAddress, g.proxies)
 	if room, ok := machine.ClientRoom(machine.MostWorkers(c.Pools)); ok {
 		f.crowd.Room(room)

@@ -11,10 +11,10 @@ import (
 func TestLinesThatTheAccessLogLostStayCountedWhenItChanges(t *testing.T) {
 	log, dir := hclog.NewNullLogger(), t.TempDir()
 	var before config.HTTP
-	var guards []*guard
+	var guards []*edge
 	a, b := filepath.Join(dir, "a.log"), filepath.Join(dir, "b.json")
 	for i, to := range []string{a, b, "off", a} {
-		var old *guard
+		var old *edge
 		if i > 0 {
 			old = guards[i-1]
 		}

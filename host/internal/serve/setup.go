@@ -16,7 +16,7 @@ type setup struct {
 	config    *config.Config // its pools may be older than those of pools: a reload can end half-way
 	pools     []*pool
 	listeners []*listener
-	guard     *guard
+	guard     *edge
 }
 
 // listener serves one [[listen]]. It never changes: when its settings do, another one takes the socket over.

@@ -1,0 +1,20 @@
+package listen
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestTheTableOfAddressesIsBounded(t *testing.T) {
+	l := NewRateLimit(1, 1)
+	for i := range 4 * rateShards * rateRoom {
+		l.allow(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255))
+	}
+	total := 0
+	for i := range l.shards {
+		total += len(l.shards[i].next)
+	}
+	if total > rateShards*rateRoom {
+		t.Errorf("%d addresses", total)
+	}
+}
