@@ -46,16 +46,16 @@ func (s *Server) admit(l net.Listener) (c net.Conn, who netip.Addr, err error) {
 		if c, err = l.Accept(); err != nil {
 			return nil, who, err
 		}
-		who, full := s.crowd.enter(c)
+		who, full := s.crowd.Enter(c)
 		if most := s.terms.Load().MaxConnections; full == "" && most > 0 && s.clients.count() >= most {
-			s.crowd.leave(who)
+			s.crowd.Leave(who)
 			full = "max_connections of the listener"
 		}
 		if full == "" {
 			return c, who, nil
 		}
 		s.answered.refused[RefusedConnections].Add(1)
-		s.crowd.turnAway(c, s.options.TLS != nil || s.options.Protocol != HTTP, full)
+		s.crowd.TurnAway(c, s.options.TLS != nil || s.options.Protocol != HTTP, full)
 	}
 }
 

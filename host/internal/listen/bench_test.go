@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -83,7 +84,7 @@ func BenchmarkListenWithAll(b *testing.B) {
 	}
 	defer access.Close()
 	benchListen(b, Options{Terms: Terms{
-		Access: access, RequestID: "X-Request-Id", RateLimit: NewRateLimit(1_000_000, 1_000_000),
+		Access: access, RequestID: "X-Request-Id", RateLimit: guard.NewRateLimit(1_000_000, 1_000_000),
 	}})
 }
 

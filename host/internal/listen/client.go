@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/guard"
 )
 
 // clients are the connections that are open.
@@ -21,7 +23,7 @@ type clients struct {
 
 func newClients() *clients { return &clients{open: make(map[*client]struct{})} }
 
-func (s *clients) add(c net.Conn, k *Crowd, who netip.Addr, timeout func() time.Duration) *client {
+func (s *clients) add(c net.Conn, k *guard.Crowd, who netip.Addr, timeout func() time.Duration) *client {
 	n := &client{Conn: c, set: s, crowd: k, who: who, timeout: timeout}
 	n.waits.Store(apart)
 	s.mu.Lock()
@@ -60,7 +62,7 @@ func (s *clients) closeAll() {
 type client struct {
 	net.Conn
 	set     *clients
-	crowd   *Crowd // has counted it, for who
+	crowd   *guard.Crowd // has counted it, for who
 	who     netip.Addr
 	timeout func() time.Duration // for writes, as the terms have it now; 0 is for ever
 	strikes atomic.Int64         // when our deadline does, in Unix nanoseconds; 0 is that there is none, or another's
@@ -188,7 +190,7 @@ func (c *client) Close() error {
 	delete(c.set.open, c)
 	c.set.mu.Unlock()
 	if open {
-		defer c.crowd.leave(c.who)
+		defer c.crowd.Leave(c.who)
 	}
 	return c.Conn.Close()
 }

@@ -13,6 +13,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/guard"
 )
 
 // listener accepts clients.
@@ -150,9 +152,9 @@ func (c *strictConn) time(on bool) {
 
 // hangUp gives net/http the time to send its GOAWAY, and the client to read it: little more is taken of the client.
 func (c *strictConn) hangUp() error {
-	until := time.Now().Add(leavingTime)
+	until := time.Now().Add(guard.LeavingTime)
 	c.Conn.SetReadDeadline(until)
-	if n, _ := io.CopyN(io.Discard, c.Conn, leavingBytes); n == leavingBytes {
+	if n, _ := io.CopyN(io.Discard, c.Conn, guard.LeavingBytes); n == guard.LeavingBytes {
 		time.Sleep(time.Until(until))
 	}
 	return io.EOF

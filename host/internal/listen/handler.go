@@ -26,15 +26,15 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *held {
 	scheme := ""
 	if p := under.Proxies; p != nil {
 		var err error
-		if scheme, err = p.believe(r); err != nil {
+		if scheme, err = p.Believe(r); err != nil {
 			remedy := ": let the proxy in front remove the header that it does not set"
 			s.refuse(w, r, nil, verdict{status: http.StatusBadRequest}, err.Error()+remedy)
 			return nil
 		}
 	}
 	// a proxy that names no client may speak for many
-	if limit := under.RateLimit; limit != nil && (under.Proxies == nil || !under.Proxies.trusts(r.RemoteAddr)) {
-		if wait := limit.allow(r.RemoteAddr); wait > 0 {
+	if limit := under.RateLimit; limit != nil && (under.Proxies == nil || !under.Proxies.Trusts(r.RemoteAddr)) {
+		if wait := limit.Allow(r.RemoteAddr); wait > 0 {
 			w.Header()["Retry-After"] = []string{retryAfter(wait)}
 			s.tooMany(w, r)
 			return nil

@@ -85,7 +85,7 @@ func (p *held) stay(r *http.Request) {
 // leave tells all that it is over. A second call does nothing.
 func (p *held) leave(code int, clean bool) {
 	p.once.Do(func() {
-		p.peers.count.leave(p.who)
+		p.peers.count.Leave(p.who)
 		if p.Connection != nil {
 			p.link.Closed(code, "", clean)
 		}

@@ -400,7 +400,7 @@ func TestHeldResponsesCountForTheirAddress(t *testing.T) {
 	r.quit()
 	l.left()
 	for until := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		n := l.server().peers.count.addresses()
+		n := l.server().peers.count.Addresses()
 		if n == 0 {
 			break
 		}

@@ -24,7 +24,7 @@ func (x *exchange) keep(wish *protocol.Hold) {
 	}
 	p.encoding.events = eventStream(x.response.Headers)
 	p.encoding.chunked = x.request.Version == "1.1"
-	who, ok := p.peers.count.enter(x.request.Remote, x.terms.Sockets.MaxPerAddress)
+	who, ok := p.peers.count.Enter(x.request.Remote, x.terms.Sockets.MaxPerAddress)
 	if !ok {
 		p.wrong = errCrowded
 		return

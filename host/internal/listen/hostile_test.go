@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -267,7 +268,7 @@ func TestAFloodOfHeadersIsRefused(t *testing.T) {
 
 // A flood of connections at its limit: those that are in are served, and the flood takes no goroutine that stays.
 func TestAFloodOfConnectionsLeavesThoseThatAreInAlone(t *testing.T) {
-	h := start(t, hello, func(o *Options) { o.Crowd = NewCrowd(1, 0, nil, o.Logger) })
+	h := start(t, hello, func(o *Options) { o.Crowd = guard.NewCrowd(1, 0, nil, o.Logger) })
 	in := h.dial()
 	ask := func() string {
 		io.WriteString(in, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -296,7 +297,7 @@ func TestAFloodOfConnectionsLeavesThoseThatAreInAlone(t *testing.T) {
 // A pool that is full delays no other: they share nothing but the process.
 func TestAFullPoolNeverDelaysAnother(t *testing.T) {
 	back := &stuck{held: map[*protocol.Exchange]protocol.Sink{}}
-	crowd := NewCrowd(400, 0, nil, nil)
+	crowd := guard.NewCrowd(400, 0, nil, nil)
 	busy := start(t, nil, func(o *Options) { o.Backend, o.Crowd, o.MaxConnections = back, crowd, 300 })
 	for range 300 {
 		io.WriteString(busy.dial(), benchRequest)

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/quiet"
 	"github.com/workerhost/workerhost/host/internal/spool"
@@ -20,9 +21,9 @@ type peers struct {
 	terms      func() *peerTerms
 	spool      *spool.Spool
 	log        hclog.Logger
-	ending     <-chan struct{} // closed when the listener accepts no more
-	count      *perAddress     // of the connections
-	turnedAway quiet.Throttle  // of clients of TCP and UDP
+	ending     <-chan struct{}   // closed when the listener accepts no more
+	count      *guard.PerAddress // of the connections
+	turnedAway quiet.Throttle    // of clients of TCP and UDP
 
 	running sync.WaitGroup // their goroutines
 

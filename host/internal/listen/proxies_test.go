@@ -9,10 +9,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/guard"
 )
 
-func networks(all ...string) *Proxies {
-	p := new(Proxies)
+func networks(all ...string) *guard.Proxies {
+	p := new(guard.Proxies)
 	for _, n := range all {
 		p.Networks = append(p.Networks, netip.MustParsePrefix(n))
 	}
@@ -42,7 +44,7 @@ func TestWorkersSeeTheClientBehindAProxy(t *testing.T) {
 }
 
 func TestARateLimitAllowsABurstAndThenItsRate(t *testing.T) {
-	h := start(t, hello, func(o *Options) { o.RateLimit = NewRateLimit(1, 3) })
+	h := start(t, hello, func(o *Options) { o.RateLimit = guard.NewRateLimit(1, 3) })
 	c := h.dial()
 	for range 3 {
 		io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -58,7 +60,7 @@ func TestARateLimitAllowsABurstAndThenItsRate(t *testing.T) {
 }
 
 func TestARateLimitIsForClientsAndNotForTheirProxy(t *testing.T) {
-	h := start(t, hello, func(o *Options) { o.RateLimit, o.Proxies = NewRateLimit(1, 1), networks("127.0.0.0/8") })
+	h := start(t, hello, func(o *Options) { o.RateLimit, o.Proxies = guard.NewRateLimit(1, 1), networks("127.0.0.0/8") })
 	for _, test := range []struct {
 		client string
 		status int
@@ -74,7 +76,7 @@ func TestARateLimitIsForClientsAndNotForTheirProxy(t *testing.T) {
 }
 
 func TestAClientIsAnAddressOrAnIPv6Subnet(t *testing.T) {
-	l := NewRateLimit(1, 1)
+	l := guard.NewRateLimit(1, 1)
 	for _, test := range []struct {
 		remote string
 		limits bool
@@ -82,7 +84,7 @@ func TestAClientIsAnAddressOrAnIPv6Subnet(t *testing.T) {
 		{"1.1.1.1:1", false}, {"1.1.1.1:2", true}, {"[::ffff:1.1.1.1]:3", true}, {"1.1.1.2:1", false},
 		{"[2001:db8::1]:1", false}, {"[2001:db8::ffff]:1", true}, {"[2001:db8:0:1::1]:1", false}, {"@", false}, {"@", false},
 	} {
-		if wait := l.allow(test.remote); (wait > 0) != test.limits || wait > time.Second {
+		if wait := l.Allow(test.remote); (wait > 0) != test.limits || wait > time.Second {
 			t.Errorf("%s has to wait %v", test.remote, wait)
 		}
 	}
@@ -94,10 +96,10 @@ func TestAConnectionTooManyIsTurnedAway(t *testing.T) {
 		change func(*Options)
 		full   bool
 	}{
-		{"in all", func(o *Options) { o.Crowd = NewCrowd(2, 0, nil, o.Logger) }, true},
+		{"in all", func(o *Options) { o.Crowd = guard.NewCrowd(2, 0, nil, o.Logger) }, true},
 		{"of the listener", func(o *Options) { o.MaxConnections = 2 }, true},
-		{"of an address", func(o *Options) { o.Crowd = NewCrowd(0, 2, nil, o.Logger) }, true},
-		{"of a proxy", func(o *Options) { o.Crowd = NewCrowd(0, 2, networks("127.0.0.1/32"), o.Logger) }, false},
+		{"of an address", func(o *Options) { o.Crowd = guard.NewCrowd(0, 2, nil, o.Logger) }, true},
+		{"of a proxy", func(o *Options) { o.Crowd = guard.NewCrowd(0, 2, networks("127.0.0.1/32"), o.Logger) }, false},
 	} {
 		h := start(t, hello, test.change)
 		ask := func(c io.ReadWriter) string {
@@ -135,7 +137,7 @@ func TestAConnectionTooManyIsTurnedAway(t *testing.T) {
 func TestAUnixSocketHasNoAddressToLimit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	start(t, hello, func(o *Options) {
-		o.Address, o.Crowd, o.RateLimit = unixPrefix+path, NewCrowd(0, 1, nil, nil), NewRateLimit(1, 1)
+		o.Address, o.Crowd, o.RateLimit = unixPrefix+path, guard.NewCrowd(0, 1, nil, nil), guard.NewRateLimit(1, 1)
 	})
 	for range 3 {
 		c, err := net.Dial("unix", path)

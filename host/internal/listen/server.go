@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/quiet"
 	"github.com/workerhost/workerhost/host/internal/spool"
@@ -70,7 +71,7 @@ type Options struct {
 	Protocol string       // HTTP if empty; TCP and UDP need a Hub, and heed no terms that are about requests
 	Hub      *hub.Hub     // keeps long-lived connections, for all listeners of a host; nil: there are none
 	Spool    *spool.Spool // shared by all listeners of a host
-	Crowd    *Crowd       // shared by all listeners of a host; nil is without a limit
+	Crowd    *guard.Crowd // shared by all listeners of a host; nil is without a limit
 	Dev      bool         // error pages show details
 	// Fault, if not nil, says why the newest code does not run; "" if it does. Browsers are shown it in place of a
 	// page; it may be called at any time.
@@ -93,7 +94,7 @@ type Server struct {
 	packets     *packets     // of UDP, in the socket's place
 	in          acceptor     // set by Serve
 	clients     *clients
-	crowd       *Crowd
+	crowd       *guard.Crowd
 	peers       *peers        // the long-lived connections
 	ending      chan struct{} // closed by end
 	answered    answers
@@ -113,7 +114,7 @@ func New(o Options) (*Server, error) {
 		o.Protocol = HTTP
 	}
 	if o.Crowd == nil {
-		o.Crowd = NewCrowd(0, 0, nil, o.Logger)
+		o.Crowd = guard.NewCrowd(0, 0, nil, o.Logger)
 	}
 	if o.Spool == nil {
 		o.Spool = spool.New("", 4<<30, o.Logger)
@@ -121,7 +122,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, ending: make(chan struct{})}
 	s.peers = &peers{
 		hub: o.Hub, listener: o.Address, terms: func() *peerTerms { return &s.terms.Load().peers },
-		spool: o.Spool, log: o.Logger, ending: s.ending, count: newPerAddress(),
+		spool: o.Spool, log: o.Logger, ending: s.ending, count: guard.NewPerAddress(),
 	}
 	s.terms.Store(newTerms(o.Terms))
 	if err := s.Reload(); err != nil {

@@ -44,7 +44,7 @@ func (c *tcpConn) goOn() {
 	code, reason, clean := c.part(err)
 	c.framer.drop()
 	c.close()
-	c.peers.count.leave(c.who)
+	c.peers.count.Leave(c.who)
 	c.link.Closed(code, reason, clean)
 }
 

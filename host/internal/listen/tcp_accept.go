@@ -28,7 +28,7 @@ func (p *peers) welcome(below socket, secure *tls.Config) {
 		below.Close()
 		return
 	}
-	who, ok := p.count.enter(remote, limits.MaxPerAddress)
+	who, ok := p.count.Enter(remote, limits.MaxPerAddress)
 	if !ok {
 		p.log.Debug("a TCP connection is turned away: its address has as many as it may",
 			"remote", remote, "max_connections_per_address", limits.MaxPerAddress)
@@ -44,7 +44,7 @@ func (p *peers) welcome(below socket, secure *tls.Config) {
 			c.link.Closed(protocol.CloseBroken, "", false)
 		}
 		below.Close()
-		p.count.leave(who)
+		p.count.Leave(who)
 	}
 }
 

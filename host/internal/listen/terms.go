@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/hub"
 )
 
@@ -22,11 +23,11 @@ type Terms struct {
 	Public  string    // folder of static files, served before the Backend is asked; "" is off
 	TLS     *TLSFiles // nil: plain HTTP
 
-	MaxConnections int        // of this listener; 0 is without a limit of its own, and those that are open stay
-	Proxies        *Proxies   // nil: forwarding headers are the workers' to judge
-	RateLimit      *RateLimit // shared by all listeners of a host; nil is off
-	Access         *AccessLog // shared by all listeners of a host; nil is off
-	RequestID      string     // the header that carries a request's id both ways, in its canonical form; "" is off
+	MaxConnections int              // of this listener; 0 is without a limit of its own, and those that are open stay
+	Proxies        *guard.Proxies   // nil: forwarding headers are the workers' to judge
+	RateLimit      *guard.RateLimit // shared by all listeners of a host; nil is off
+	Access         *AccessLog       // shared by all listeners of a host; nil is off
+	RequestID      string           // the header that carries a request's id both ways, in its canonical form; "" is off
 }
 
 // terms count who is served under them. They are replaced as a whole.

@@ -95,7 +95,7 @@ func (c *websocket) goOn() {
 	c.frames.drop()
 	code, reason, clean := c.part(err)
 	c.close()
-	c.peers.count.leave(c.who)
+	c.peers.count.Leave(c.who)
 	c.link.Closed(code, reason, clean)
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -73,12 +74,12 @@ func (s *Server) openWebSocket(
 	under := s.hold() // as they are now: it may have waited
 	defer under.release()
 	limits := under.Sockets
-	if wrong := checkOrigin(r, limits.AllowedOrigins); wrong != "" {
+	if wrong := guard.OriginProblem(r, limits.AllowedOrigins); wrong != "" {
 		s.log.Debug("refused a WebSocket: add its origin to allowed_origins if it should connect", "remote", r.RemoteAddr, "reason", wrong)
 		s.refuse(w, r, nil, verdict{status: http.StatusForbidden}, wrong)
 		return
 	}
-	who, ok := s.peers.count.enter(r.RemoteAddr, limits.MaxPerAddress)
+	who, ok := s.peers.count.Enter(r.RemoteAddr, limits.MaxPerAddress)
 	if !ok {
 		s.log.Debug("refused a WebSocket: its address has as many as it may", "remote", r.RemoteAddr, "max_connections_per_address", limits.MaxPerAddress)
 		s.tooMany(w, r)
@@ -87,7 +88,7 @@ func (s *Server) openWebSocket(
 	open := false
 	defer func() {
 		if !open {
-			s.peers.count.leave(who)
+			s.peers.count.Leave(who)
 		}
 	}()
 	x := newExchange(s, under, false)

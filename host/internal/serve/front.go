@@ -7,19 +7,20 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/machine"
 )
 
 // front is fixed until the host ends.
 type front struct {
-	crowd *listen.Crowd
+	crowd *guard.Crowd
 }
 
 // edge says who may come, and notes who came. It never changes, but for its count: a reload replaces it.
 type edge struct {
-	rate    *listen.RateLimit // nil is off
-	proxies *listen.Proxies   // nil: nobody is asked to say who clients are
+	rate    *guard.RateLimit  // nil is off
+	proxies *guard.Proxies    // nil: nobody is asked to say who clients are
 	access  *listen.AccessLog // nil is off
 	lost    *atomic.Uint64    // lines missing from all access logs that the host has had
 	id      string            // the header of a request's id; "" is off
@@ -32,13 +33,13 @@ func newGuard(c config.HTTP, old *edge, before config.HTTP, log hclog.Logger) (*
 		g.lost = old.lost // a counter never goes back
 	}
 	if networks, unix, set := c.Proxies(); set {
-		g.proxies = &listen.Proxies{Networks: networks, Unix: unix}
+		g.proxies = &guard.Proxies{Networks: networks, Unix: unix}
 	}
 	switch {
 	case old != nil && c.RateLimit == before.RateLimit:
 		g.rate = old.rate
 	case c.RateLimit.Requests > 0:
-		g.rate = listen.NewRateLimit(c.RateLimit.Requests, c.RateLimit.Burst)
+		g.rate = guard.NewRateLimit(c.RateLimit.Requests, c.RateLimit.Burst)
 	}
 	switch {
 	case old != nil && c.AccessLog == before.AccessLog:
@@ -77,7 +78,7 @@ func (g *edge) close(log hclog.Logger) {
 	}
 }
 
-func newFront(log hclog.Logger) *front { return &front{crowd: listen.NewCrowd(0, 0, nil, log)} }
+func newFront(log hclog.Logger) *front { return &front{crowd: guard.NewCrowd(0, 0, nil, log)} }
 
 // limit has the crowd heed the configuration from now on.
 func (f *front) limit(c *config.Config, g *edge) {

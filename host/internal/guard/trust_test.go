@@ -1,4 +1,4 @@
-package listen
+package guard
 
 import (
 	"fmt"
@@ -38,7 +38,7 @@ func TestOnlyATrustedProxySaysWhoTheClientIs(t *testing.T) {
 			name, value, _ := strings.Cut(line, ": ")
 			r.Header.Add(name, value)
 		}
-		scheme, err := trusted.believe(r)
+		scheme, err := trusted.Believe(r)
 		got := fmt.Sprint(r.RemoteAddr, " ", scheme, " ", r.Host)
 		if len(r.Header) == 0 {
 			got += " gone"

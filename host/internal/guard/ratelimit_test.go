@@ -1,4 +1,4 @@
-package listen
+package guard
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 func TestTheTableOfAddressesIsBounded(t *testing.T) {
 	l := NewRateLimit(1, 1)
 	for i := range 4 * rateShards * rateRoom {
-		l.allow(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255))
+		l.Allow(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255))
 	}
 	total := 0
 	for i := range l.shards {

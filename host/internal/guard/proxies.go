@@ -1,6 +1,6 @@
 // Proxies in front of the host, and whom they speak for. What a client says of itself counts only if it came through one of them.
 
-package listen
+package guard
 
 import (
 	"errors"
@@ -17,8 +17,8 @@ type Proxies struct {
 	Unix     bool // whoever connects to a unix socket
 }
 
-// trusts says whether a peer, as net/http names it, is one of them.
-func (p *Proxies) trusts(remote string) bool {
+// Trusts says whether a peer, as net/http names it, is one of them.
+func (p *Proxies) Trusts(remote string) bool {
 	if remote == "@" || remote == "" {
 		return p.Unix
 	}
@@ -41,11 +41,11 @@ var (
 	errInvalidHost = errors.New("Forwarded or X-Forwarded-Host names an invalid host")
 )
 
-// believe replaces r's remote address and host by what trusted proxies say, and returns the scheme that they saw, or "". From all other peers it takes these
+// Believe replaces r's remote address and host by what trusted proxies say, and returns the scheme that they saw, or "". From all other peers it takes these
 // headers away, so that the workers can't be fooled either. An error means that r can't be from one client.
-func (p *Proxies) believe(r *http.Request) (scheme string, err error) {
+func (p *Proxies) Believe(r *http.Request) (scheme string, err error) {
 	h := r.Header
-	if !p.trusts(r.RemoteAddr) {
+	if !p.Trusts(r.RemoteAddr) {
 		for name := range h {
 			if name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
 				delete(h, name)

@@ -1,7 +1,7 @@
 // Crowd: how many connections there are, in all and by address, and what becomes of one too many. It is accepted, told 503 and closed, since one that waits in the
 // kernel's queue would learn nothing until it gives up, and neither would a balancer in front.
 
-package listen
+package guard
 
 import (
 	"io"
@@ -59,8 +59,8 @@ func (k *Crowd) Open() int {
 	return k.open
 }
 
-// enter counts a connection in, or says which limit it would pass. leave counts it out.
-func (k *Crowd) enter(c net.Conn) (who netip.Addr, full string) {
+// Enter counts a connection in, or says which limit it would pass. Leave counts it out.
+func (k *Crowd) Enter(c net.Conn) (who netip.Addr, full string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.perAddress > 0 {
@@ -83,8 +83,8 @@ func (k *Crowd) enter(c net.Conn) (who netip.Addr, full string) {
 	return who, ""
 }
 
-// leave counts one out that enter has counted in for who.
-func (k *Crowd) leave(who netip.Addr) {
+// Leave counts one out that enter has counted in for who.
+func (k *Crowd) Leave(who netip.Addr) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.open--
@@ -101,15 +101,15 @@ const openFiles = "the limit on open files (ulimit -n)"
 
 const (
 	mostLeaving  = 256 // that are told why, and no more than a sixteenth of the room; a flood beyond it is just closed
-	leavingTime  = time.Second
-	leavingBytes = 64 << 10
+	LeavingTime  = time.Second
+	LeavingBytes = 64 << 10
 )
 
 const turnedAway = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 81\r\n\r\n" +
 	"503 Service Unavailable\nThe server is busy. Please try again in a moment.        \n"
 
-// turnAway gets rid of a connection without waiting for it. A client that is deaf, since it speaks TLS or no HTTP, can't be told.
-func (k *Crowd) turnAway(c net.Conn, deaf bool, limit string) {
+// TurnAway gets rid of a connection without waiting for it. A client that is deaf, since it speaks TLS or no HTTP, can't be told.
+func (k *Crowd) TurnAway(c net.Conn, deaf bool, limit string) {
 	if k.warned.Pass() {
 		k.log.Warn("connections are turned away: raise "+limit+", or look for who opens them",
 			"limit", limit, "remote", c.RemoteAddr().String(), "open", k.Open())
@@ -133,12 +133,12 @@ func (k *Crowd) turnAway(c net.Conn, deaf bool, limit string) {
 		if deaf {
 			return
 		}
-		c.SetDeadline(time.Now().Add(leavingTime))
+		c.SetDeadline(time.Now().Add(LeavingTime))
 		if _, err := io.WriteString(c, turnedAway); err != nil {
 			return
 		}
 		if half, ok := c.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-			io.CopyN(io.Discard, c, leavingBytes) // a close with unread bytes would take the answer back
+			io.CopyN(io.Discard, c, LeavingBytes) // a close with unread bytes would take the answer back
 		}
 	}()
 }

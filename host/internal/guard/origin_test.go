@@ -1,4 +1,4 @@
-package listen
+package guard
 
 import (
 	"net/http/httptest"
@@ -40,7 +40,7 @@ func TestPagesConnectFromAllowedOrigins(t *testing.T) {
 		if c.allowed != "" {
 			allowed = strings.Split(c.allowed, ",")
 		}
-		if wrong := checkOrigin(r, allowed); (wrong == "") != c.ok {
+		if wrong := OriginProblem(r, allowed); (wrong == "") != c.ok {
 			t.Errorf("%+v: %q", c, wrong)
 		}
 	}

@@ -1,6 +1,6 @@
 // Which pages may connect.
 
-package listen
+package guard
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/http1"
 )
 
-// CheckOrigin says what is wrong with an entry of SocketLimits.AllowedOrigins; nil if nothing is.
+// CheckOrigin says what is wrong with an entry of peer.SocketLimits.AllowedOrigins; nil if nothing is.
 func CheckOrigin(pattern string) error {
 	if pattern == "*" || pattern == "null" {
 		return nil
@@ -24,8 +24,8 @@ func CheckOrigin(pattern string) error {
 	return nil
 }
 
-// checkOrigin says what is wrong with the origin that a browser names for the page that connects; "" if nothing is.
-func checkOrigin(r *http.Request, allowed []string) (wrong string) {
+// OriginProblem says what is wrong with the origin that a browser names for the page that connects; "" if nothing is.
+func OriginProblem(r *http.Request, allowed []string) (wrong string) {
 	named := r.Header["Origin"]
 	switch len(named) {
 	case 0:

@@ -1,6 +1,6 @@
 // Rate limits by client address: so many requests per second, and a burst. An address costs one number, and the table of them is bounded.
 
-package listen
+package guard
 
 import (
 	"hash/maphash"
@@ -41,8 +41,8 @@ func NewRateLimit(requests, burst int) *RateLimit {
 	return l
 }
 
-// allow takes a request into account. If it is one too many, it says when the next one will not be. A client without an address is never limited.
-func (l *RateLimit) allow(remote string) (wait time.Duration) {
+// Allow takes a request into account. If it is one too many, it says when the next one will not be. A client without an address is never limited.
+func (l *RateLimit) Allow(remote string) (wait time.Duration) {
 	peer, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return 0
