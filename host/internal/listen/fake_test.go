@@ -52,7 +52,7 @@ type fake struct {
 	traits protocol.Traits
 	work   func(c *call)
 	calls  atomic.Int64
-	busy   sync.WaitGroup
+	busy   underWay
 }
 
 func (f *fake) Traits() protocol.Traits { return f.traits }
@@ -237,6 +237,41 @@ func echo(c *call) {
 }
 
 func hello(c *call) { c.whole(200, "Hello, World!", "Content-Type", "text/plain") }
+
+// underWay counts what a fake does. Unlike those of a sync.WaitGroup its Wait may come while more begins.
+type underWay struct {
+	mu    sync.Mutex
+	ended sync.Cond
+	count int // guarded by mu
+}
+
+func (u *underWay) Add(n int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.ended.L = &u.mu
+	if u.count += n; u.count == 0 {
+		u.ended.Broadcast()
+	}
+}
+
+func (u *underWay) Done() { u.Add(-1) }
+
+func (u *underWay) Go(f func()) {
+	u.Add(1)
+	go func() {
+		defer u.Done()
+		f()
+	}()
+}
+
+// Wait returns when nothing is under way, however shortly.
+func (u *underWay) Wait() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for u.ended.L = &u.mu; u.count > 0; {
+		u.ended.Wait()
+	}
+}
 
 type house struct {
 	*Server

@@ -28,7 +28,7 @@ type switchboard struct {
 	open    func(m *protocol.Open) (acts []protocol.Act, refusal *protocol.Response, failure *protocol.Failure)
 	message func(id string, data []byte, binary bool) []protocol.Act
 	closed  chan protocol.Close
-	busy    sync.WaitGroup
+	busy    underWay
 }
 
 func (b *switchboard) Traits() protocol.Traits { return b.traits }
