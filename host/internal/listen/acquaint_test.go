@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/peer/peertest"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -43,7 +44,7 @@ func TestClientsThatComeBeforeTheFirstWorkerIsReadyWaitForIt(t *testing.T) {
 	l, n := startNewcomer(t, func(*Options) {})
 	time.AfterFunc(50*time.Millisecond, func() { n.arrive(all) })
 	k := l.call()
-	k.send(clientText("hello"))
+	k.send(peertest.Text("hello"))
 	k.expect(0x81, []byte("hello"))
 
 	l, tcp := startNewcomer(t, func(o *Options) { o.Protocol, o.Framing = TCP, byLine })

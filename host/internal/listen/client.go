@@ -134,7 +134,7 @@ func (c *client) renew() stall {
 	if left := time.Duration(c.strikes.Load() - now.UnixNano()); left < step/2 || left > step {
 		c.setDeadline(now.Add(step))
 	}
-	return stall{timeout, now}
+	return newStall(timeout)
 }
 
 func (c *client) setDeadline(t time.Time) {
@@ -145,7 +145,7 @@ func (c *client) setDeadline(t time.Time) {
 // goOn is asked when a write ended with err: if that was only a deadline, and the peer took something within the
 // time-out, there is more time.
 func (c *client) goOn(wait *stall, took bool, err error) bool {
-	if wait.timeout <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+	if !wait.watched() || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
 	}
 	deadline, ok := wait.more(took)
@@ -172,11 +172,11 @@ func (c *client) CloseWrite() error {
 	return nil
 }
 
-// direct is the connection without our time-outs.
-func (c *client) direct() net.Conn { return c.Conn }
+// Direct is the connection without our time-outs.
+func (c *client) Direct() net.Conn { return c.Conn }
 
-// cut closes it in disorder: what has not been sent is lost, and the client is told.
-func (c *client) cut() {
+// Cut closes it in disorder: what has not been sent is lost, and the client is told.
+func (c *client) Cut() {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		tcp.SetLinger(0)
 	}

@@ -240,5 +240,5 @@ func reset(r *http.Request) {
 	if c == nil {
 		return
 	}
-	c.below().cut()
+	c.below().Cut()
 }

@@ -59,7 +59,7 @@ type exchange struct {
 	finished bool
 	left     bool     // the handler has gone: what still comes is given back unread
 	refusal  *badBody // the body could not be read to its end
-	kept     *held    // the response is to be held; set once, with headed
+	kept     *holding // the response is to be held; set once, with headed
 }
 
 var exchanges = sync.Pool{New: func() any {

@@ -5,6 +5,7 @@ package listen
 
 import (
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,22 +17,50 @@ import (
 // held implements hub.Peer. Over HTTP/1 it has the socket, and one goroutine that waits for the client to leave (run);
 // over HTTP/2 it has the stream, whose handler waits (stay).
 type held struct {
-	link                   // its socket is HTTP/1's alone
-	stream  *heldStream    // HTTP/2, set once, before anything is written
-	wish    *protocol.Hold // until the hub has it; guarded by the exchange's mu, as wrong
-	wrong   error          // why it can't be held
-	ignored int            // bytes that the client sent meanwhile; the reader's own
+	link                // its socket is HTTP/1's alone
+	stream  *heldStream // HTTP/2, set once, before anything is written
+	ignored int         // bytes that the client sent meanwhile; the reader's own
 
 	encoding heldEncoding
-	taken    bool // the handler's: it is no more the exchange's
 
 	wrote atomic.Int64 // when bytes went out last, since epoch
 	ended atomic.Bool  // the end of the body is on its way
 	once  sync.Once    // of leave
 }
 
-// attach is take's counterpart for HTTP/2.
-func (p *held) attach(s *heldStream) {
+// newHeld makes a response's end of a connection: events says that it is a text/event-stream, chunked that its body
+// comes in chunks, and who is counted for it.
+func (p *peers) newHeld(who netip.Addr, events, chunked bool) *held {
+	return &held{link: link{peers: p, who: who}, encoding: heldEncoding{events: events, chunked: chunked}}
+}
+
+// enter makes it a connection of the hub, to which messages can be sent from now on.
+func (p *held) enter(remote string, under *peerTerms, wish *protocol.Hold) error {
+	kind := protocol.ProtoPoll
+	if p.encoding.events {
+		kind = protocol.ProtoSSE
+	}
+	conn, err := p.peers.hub.Hold(p, p.peers.card(kind, remote), under.held, wish)
+	if err == nil {
+		p.join(conn)
+	}
+	return err
+}
+
+// serve takes the client's socket, over HTTP/1, and has a goroutine of its own wait for the client to leave. It says
+// false if the connection has ended meanwhile: the socket is the caller's again.
+func (p *held) serve(below socket, s *sock) bool {
+	if !p.take(below, s) || !p.peers.begin(p.run) { // it ends with the connection
+		p.leave(protocol.CloseBroken, false)
+		return false
+	}
+	p.link.Opened()
+	return true
+}
+
+// attach is serve's counterpart for HTTP/2: stay is to follow.
+func (p *held) attach(w http.ResponseWriter) {
+	s := newHeldStream(w)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stream = s
@@ -92,12 +121,8 @@ func (p *held) leave(code int, clean bool) {
 	})
 }
 
-// drop ends what was never handed over. The exchange's handler calls it, when it has left.
-func (p *held) drop() {
-	if !p.taken {
-		p.leave(protocol.CloseBroken, false)
-	}
-}
+// drop ends what was never served.
+func (p *held) drop() { p.leave(protocol.CloseBroken, false) }
 
 // Encoding implements hub.Peer.
 func (p *held) Encoding() hub.Encoding {

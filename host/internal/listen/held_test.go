@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -533,32 +532,6 @@ func TestWhatAClientSaysWhileItsResponseIsHeldIsIgnored(t *testing.T) {
 	}
 	c.(*net.TCPConn).CloseWrite()
 	l.left()
-}
-
-func TestEventsHaveALineOfDataForEachLine(t *testing.T) {
-	for text, want := range map[string]string{
-		"":           "data: \n\n",
-		"a":          "data: a\n\n",
-		" a":         "data:  a\n\n",
-		"a\nb":       "data: a\ndata: b\n\n",
-		"a\r\nb":     "data: a\ndata: b\n\n",
-		"a\rb\n\rc":  "data: a\ndata: b\ndata: \ndata: c\n\n",
-		"a\n":        "data: a\ndata: \n\n",
-		"\r\n":       "data: \ndata: \n\n",
-		"id: 9\n: x": "data: id: 9\ndata: : x\n\n",
-	} {
-		if got := string(heldEncoding{events: true}.Append(nil, []byte(text), false)); got != want {
-			t.Errorf("%q became %q, expected %q", text, got, want)
-		}
-		chunk := fmt.Sprintf("%x\r\n%s\r\n", len(want), want)
-		if got := string(heldEncoding{events: true, chunked: true}.Append([]byte("x"), []byte(text), false)); got != "x"+chunk {
-			t.Errorf("%q became %q, expected %q", text, got, chunk)
-		}
-	}
-	var e hub.Encoding = heldEncoding{chunked: true}
-	if got := string(e.Append(nil, []byte("a\nb"), false)); got != "3\r\na\nb\r\n" {
-		t.Errorf("%q", got)
-	}
 }
 
 // TestAHeldResponseIsInTheAccessLogWhenItIsHeld and not when it ends, which may be much later. It is one line in either case.

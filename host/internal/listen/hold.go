@@ -15,21 +15,36 @@ import (
 
 var errCrowded = errors.New("its client has as many connections as max_connections_per_address allows")
 
+// holding is a response that is to become a connection.
+type holding struct {
+	peer  *held          // nil if that can't be
+	wish  *protocol.Hold // until the hub has it; guarded by the exchange's mu, as all below
+	wrong error          // why it can't be held
+	open  bool           // the hub has it
+	taken bool           // the handler's: the peer is no more the exchange's
+}
+
+// drop ends what was never handed over. The exchange's handler calls it, when it has left.
+func (h *holding) drop() {
+	if h.peer != nil && !h.taken {
+		h.peer.drop()
+	}
+}
+
 // keep notes that the worker wants its response held. x.mu is held, and the response is there.
 func (x *exchange) keep(wish *protocol.Hold) {
-	p := &held{link: link{peers: x.server.peers}, wish: wish}
-	x.kept = p
-	if p.wrong = x.checkHold(); p.wrong != nil {
+	h := &holding{wish: wish}
+	x.kept = h
+	if h.wrong = x.checkHold(); h.wrong != nil {
 		return
 	}
-	p.encoding.events = eventStream(x.response.Headers)
-	p.encoding.chunked = x.request.Version == "1.1"
-	who, ok := p.peers.count.Enter(x.request.Remote, x.terms.Sockets.MaxPerAddress)
+	peers := x.server.peers
+	who, ok := peers.count.Enter(x.request.Remote, x.terms.Sockets.MaxPerAddress)
 	if !ok {
-		p.wrong = errCrowded
+		h.wrong = errCrowded
 		return
 	}
-	p.who = who
+	h.peer = peers.newHeld(who, eventStream(x.response.Headers), x.request.Version == "1.1")
 }
 
 // checkHold says why a response can't be held.
@@ -68,20 +83,11 @@ func eventStream(headers []string) bool {
 	return false
 }
 
-// enter makes it a connection, to which messages can be sent from now on. x.mu is held: the client's handler has not left.
+// enter makes it a connection. x.mu is held: the client's handler has not left.
 func (x *exchange) enter() {
-	p := x.kept
-	kind := protocol.ProtoPoll
-	if p.encoding.events {
-		kind = protocol.ProtoSSE
-	}
-	conn, err := p.peers.hub.Hold(p, p.peers.card(kind, x.request.Remote), x.terms.peers.held, p.wish)
-	p.wish = nil
-	if err != nil {
-		p.wrong = err
-		return
-	}
-	p.join(conn)
+	h := x.kept
+	h.wrong = h.peer.enter(x.request.Remote, &x.terms.peers, h.wish)
+	h.wish, h.open = nil, h.wrong == nil
 }
 
 // hold tells the client the head and the first bytes, and waits for the worker's DONE. What it returns has to stay once the exchange is over; nil
@@ -120,14 +126,14 @@ func (x *exchange) hold(w http.ResponseWriter, r *http.Request) *held {
 	gone := r.Context().Done()
 	for {
 		x.mu.Lock()
-		conn, wrong, failed, over, refusal := p.Connection, p.wrong, x.failed, x.finished, x.refusal
+		open, wrong, failed, over, refusal := p.open, p.wrong, x.failed, x.finished, x.refusal
 		x.mu.Unlock()
 		if x.passSome(r, &out) { // first bytes that are too many for one frame
 			continue
 		}
 		out.flush()
 		switch {
-		case conn != nil:
+		case open:
 			return x.handOver(w, r)
 		case wrong != nil:
 			x.breakOff(r, "it can't be held: "+wrong.Error())
@@ -154,8 +160,8 @@ func (x *exchange) handOver(w http.ResponseWriter, r *http.Request) *held {
 			w = c.ResponseWriter
 		}
 		p.taken = true
-		p.attach(newHeldStream(w))
-		return p
+		p.peer.attach(w)
+		return p.peer
 	}
 	if x.upload != nil { // nobody reads it any more
 		x.endUpload()
@@ -165,12 +171,8 @@ func (x *exchange) handOver(w http.ResponseWriter, r *http.Request) *held {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	p.taken = true
-	if !p.take(letGo(conn)) || !p.peers.begin(p.run) { // it ends with the connection
-		p.leave(protocol.CloseBroken, false)
+	if p.taken = true; !p.peer.serve(letGo(conn)) {
 		conn.Close()
-		return nil
 	}
-	p.link.Opened()
 	return nil
 }

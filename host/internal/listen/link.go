@@ -32,8 +32,8 @@ type link struct {
 type socket interface {
 	net.Conn
 	CloseWrite() error
-	direct() net.Conn // what is written and read without a time-out of its own
-	cut()             // closes it in disorder: what has not been sent is lost, and the client is told
+	Direct() net.Conn // what is written and read without a time-out of its own
+	Cut()             // closes it in disorder: what has not been sent is lost, and the client is told
 }
 
 // join makes c the connection that l is the client's end of.
@@ -64,7 +64,7 @@ func (l *link) sever() (c *hub.Connection, severed bool) {
 	if below == nil {
 		return c, false
 	}
-	below.cut()
+	below.Cut()
 	return c, true
 }
 

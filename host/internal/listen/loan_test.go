@@ -4,7 +4,6 @@ package listen
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -13,9 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/peer/peertest"
 	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/protocol"
 )
+
+// lendStep is how much of the memory that is shared is lent at a time.
+const lendStepOfPeers = 64 << 10
 
 // owes waits until so much of the spool's memory is lent out of all that there was.
 func (l *lines) owes(all, lent int64) {
@@ -27,45 +30,14 @@ func (l *lines) owes(all, lent int64) {
 	}
 }
 
-func TestALoanGrowsInStepsBeyondWhatIsOnesOwn(t *testing.T) {
-	disk := spool.New(t.TempDir(), 0, nil)
-	disk.LimitMemory(2 * lendStep)
-	loan := &loan{spool: disk}
-	for _, step := range []struct {
-		size int
-		lent int64
-		err  error
-	}{
-		{0, 0, nil}, {1, 0, nil}, {65535, 0, nil}, {65536, 0, nil}, {65537, lendStep, nil}, {131072, lendStep, nil}, {131073, 2 * lendStep, nil},
-		{196609, 2 * lendStep, outOfMemory}, {1, 2 * lendStep, nil},
-	} {
-		if err := loan.cover(step.size); !errors.Is(err, step.err) || loan.lent != step.lent || disk.Memory() != 2*lendStep-step.lent {
-			t.Errorf("for %d bytes %d are lent, %v", step.size, loan.lent, err)
-		}
-	}
-	loan.trim(65537)
-	if loan.lent != lendStep {
-		t.Errorf("65537 bytes need %d", loan.lent)
-	}
-	repay := loan.handOver(65537)
-	loan.repay()
-	if disk.Memory() != lendStep || repay == nil {
-		t.Error("what was handed over was given back")
-	}
-	repay()
-	if disk.Memory() != 2*lendStep || loan.handOver(1<<20) != nil {
-		t.Errorf("%d are to be lent at the end", disk.Memory())
-	}
-}
-
 // unfinished are beginnings of large messages: 150,000 bytes of 1 MB.
 var unfinished = map[string]struct {
 	framing   Framing
 	websocket bool
 	begin     []byte
 }{
-	"WebSocket": {websocket: true, begin: clientFrame(0x82, make([]byte, 1e6))[:150e3]},
-	"fragments": {websocket: true, begin: append(clientFrame(0x02, make([]byte, 75e3)), clientFrame(0x00, make([]byte, 75e3))...)},
+	"WebSocket": {websocket: true, begin: peertest.Frame(0x82, make([]byte, 1e6))[:150e3]},
+	"fragments": {websocket: true, begin: append(peertest.Frame(0x02, make([]byte, 75e3)), peertest.Frame(0x00, make([]byte, 75e3))...)},
 	"lines":     {framing: byLine, begin: bytes.Repeat([]byte("x"), 150e3)},
 	"lengths":   {framing: Framing{Kind: FrameLength32}, begin: Framing{Kind: FrameLength32}.Append(nil, make([]byte, 1e6), true)[:150e3]},
 }
@@ -74,7 +46,7 @@ func TestUnfinishedMessagesTogetherHoldNoMoreThanTheirBudget(t *testing.T) {
 	for name, u := range unfinished {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // much of it is waiting for clients to leave
-			const budget = 5 * 3 * lendStep
+			const budget = 5 * 3 * lendStepOfPeers
 			change := func(_ *switchboard, o *Options) { o.Spool.LimitMemory(budget) }
 			var l *lines
 			connect := func() net.Conn { return l.dial() }
@@ -112,7 +84,7 @@ func TestUnfinishedMessagesTogetherHoldNoMoreThanTheirBudget(t *testing.T) {
 			if u.websocket { // those who come later are served
 				k := l.call()
 				large := make([]byte, 200e3)
-				k.send(clientFrame(0x82, large))
+				k.send(peertest.Frame(0x82, large))
 				k.expect(0x82, large)
 			}
 			l.owes(budget, 0)
@@ -127,15 +99,15 @@ func TestAWebSocketWithoutMemoryIsToldToTryAgain(t *testing.T) {
 	})
 	k := l.call()
 	large := make([]byte, 65536)
-	k.send(clientFrame(0x82, large)) // one's own
+	k.send(peertest.Frame(0x82, large)) // one's own
 	k.expect(0x82, large)
-	k.send(clientFrame(0x82, make([]byte, 65537)))
+	k.send(peertest.Frame(0x82, make([]byte, 65537)))
 	if reason := k.expectClose(protocol.CloseTryAgain); !strings.Contains(reason, "try again") {
 		t.Errorf("the reason is %q", reason)
 	}
 	l.owes(0, 0)
 	bomb := l.call("Sec-WebSocket-Extensions", "permessage-deflate")
-	bomb.send(clientFrame(0xc2, squeeze(make([]byte, 1<<20))))
+	bomb.send(peertest.Frame(0xc2, peertest.Squeeze(make([]byte, 1<<20))))
 	bomb.expectClose(protocol.CloseTryAgain)
 	l.owes(0, 0)
 }
@@ -150,16 +122,16 @@ func TestALargeMessageIsOnLoanUntilItIsHandled(t *testing.T) {
 	})
 	k := l.call()
 	for range 3 { // one is handled, one waits, and one waits for room
-		k.send(clientFrame(0x82, make([]byte, 320<<10)))
+		k.send(peertest.Frame(0x82, make([]byte, 320<<10)))
 	}
-	l.owes(spool.MemoryBudget, 3*4*lendStep)
+	l.owes(spool.MemoryBudget, 3*4*lendStepOfPeers)
 	close(release)
 	l.owes(spool.MemoryBudget, 0)
 }
 
 // TestAClientWaitsForMemoryThatWholeMessagesHave: nobody is closed because the workers are slow.
 func TestAClientWaitsForMemoryThatWholeMessagesHave(t *testing.T) {
-	const budget = 4 * lendStep
+	const budget = 4 * lendStepOfPeers
 	release := make(chan struct{})
 	l := startLines(t, func(b *switchboard, o *Options) {
 		o.Spool.LimitMemory(budget)
@@ -169,9 +141,9 @@ func TestAClientWaitsForMemoryThatWholeMessagesHave(t *testing.T) {
 		}
 	})
 	first, second := l.call(), l.call()
-	first.send(clientFrame(0x82, make([]byte, 5*lendStep)))
+	first.send(peertest.Frame(0x82, make([]byte, 5*lendStepOfPeers)))
 	l.owes(budget, budget)
-	second.send(clientFrame(0x82, make([]byte, 5*lendStep)))
+	second.send(peertest.Frame(0x82, make([]byte, 5*lendStepOfPeers)))
 	close(release)
 	for _, k := range []*caller{first, second} {
 		k.expect(0x81, []byte("done"))
@@ -200,9 +172,9 @@ func TestNoEndOfAConnectionKeepsMemoryOnLoan(t *testing.T) {
 			return l.call("Sec-WebSocket-Extensions", extension), func(size int) []byte {
 				data := make([]byte, size)
 				if extension != "" && size > 1000 {
-					return clientFrame(0xc2, squeeze(data))
+					return peertest.Frame(0xc2, peertest.Squeeze(data))
 				}
-				return append(clientFrame(0x02, data[:size/3]), clientFrame(0x80, data[size/3:])...)
+				return append(peertest.Frame(0x02, data[:size/3]), peertest.Frame(0x80, data[size/3:])...)
 			}
 		}
 	}

@@ -38,6 +38,19 @@ type peerTerms struct {
 	held    *hub.Terms // for the hub
 }
 
+// newPeers keeps connections in h, which may be nil: then there are none. terms gives those of the moment, and ending is
+// closed when the listener accepts no more.
+func newPeers(
+	h *hub.Hub, listener string, terms func() *peerTerms, disk *spool.Spool, log hclog.Logger, ending <-chan struct{},
+) *peers {
+	return &peers{hub: h, listener: listener, terms: terms, spool: disk, log: log, ending: ending, count: guard.NewPerAddress()}
+}
+
+// newPeerTerms are made of a listener's settings.
+func newPeerTerms(limits *SocketLimits, framing Framing, b hub.Backend) peerTerms {
+	return peerTerms{limits, framing, limits.hubTerms(b)}
+}
+
 // limits are those of the moment.
 func (p *peers) limits() *SocketLimits { return p.terms().limits }
 
@@ -85,3 +98,6 @@ func (t *peerTerms) problem(kind string) string {
 	return "the pool's workers handle no connections, or none has started: give them a handler of messages " +
 		"(onMessage, OnMessage), or the listener another pool"
 }
+
+// retune has the connections that are held on old held on now.
+func (p *peers) retune(old, now *peerTerms) { p.hub.Retune(old.held, now.held) }

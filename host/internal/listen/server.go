@@ -120,10 +120,7 @@ func New(o Options) (*Server, error) {
 		o.Spool = spool.New("", 4<<30, o.Logger)
 	}
 	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, ending: make(chan struct{})}
-	s.peers = &peers{
-		hub: o.Hub, listener: o.Address, terms: func() *peerTerms { return &s.terms.Load().peers },
-		spool: o.Spool, log: o.Logger, ending: s.ending, count: guard.NewPerAddress(),
-	}
+	s.peers = newPeers(o.Hub, o.Address, func() *peerTerms { return &s.terms.Load().peers }, o.Spool, o.Logger, s.ending)
 	s.terms.Store(newTerms(o.Terms))
 	if err := s.Reload(); err != nil {
 		return nil, err
@@ -153,7 +150,7 @@ func (s *Server) Listen() error {
 // Address is what the listener is bound to, in the form of Options.Address; with port 0 it names the port that was given.
 func (s *Server) Address() string {
 	if s.packets != nil {
-		return s.packets.conn.LocalAddr().String()
+		return s.packets.address()
 	}
 	if s.socket == nil {
 		return s.options.Address

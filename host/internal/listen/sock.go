@@ -141,7 +141,7 @@ func (s *sock) write(b [][]byte, timeout time.Duration) error {
 	if timeout > 0 {
 		defer s.conn.SetWriteDeadline(time.Time{}) // else tryWrite would fail later on
 	}
-	wait := stall{timeout, time.Now()}
+	wait := newStall(timeout)
 	if timeout > 0 {
 		s.conn.SetWriteDeadline(wait.since.Add(stallStep(timeout)))
 	}

@@ -11,6 +11,12 @@ type stall struct {
 	since   time.Time // when the peer took something last
 }
 
+// newStall begins to watch a write; without a timeout there is nothing to watch.
+func newStall(timeout time.Duration) stall { return stall{timeout: timeout, since: time.Now()} }
+
+// watched says whether there is a time-out.
+func (s *stall) watched() bool { return s.timeout > 0 }
+
 // stallStep is how long a try may take.
 func stallStep(timeout time.Duration) time.Duration { return timeout / 8 }
 

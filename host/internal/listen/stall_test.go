@@ -1,76 +1,13 @@
 package listen
 
 import (
-	"errors"
 	"net"
-	"os"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/peer/peertest"
 )
-
-// writers are the ways in which bytes go to a client.
-func writers(timeout func() time.Duration) map[string]func(net.Conn, []byte) error {
-	return map[string]func(net.Conn, []byte) error{
-		"client": func(c net.Conn, p []byte) error {
-			_, err := (&client{Conn: c, timeout: timeout}).Write(p)
-			return err
-		},
-		"sock": func(c net.Conn, p []byte) error {
-			s := &sock{conn: c, raw: struct{ syscall.RawConn }{}}
-			return s.write([][]byte{p}, timeout())
-		},
-	}
-}
-
-func TestAWriteTimesOutWhenThePeerHasTakenNothingForThatLong(t *testing.T) {
-	const timeout = 30 * time.Second
-	for name, write := range writers(func() time.Duration { return timeout }) {
-		for _, pause := range []time.Duration{0, time.Second, timeout - time.Second} {
-			synctest.Test(t, func(t *testing.T) {
-				ours, theirs := net.Pipe()
-				defer ours.Close()
-				defer theirs.Close()
-				var last time.Time
-				took := make(chan struct{})
-				go func() {
-					defer close(took)
-					for range 5 {
-						time.Sleep(pause)
-						theirs.Read(make([]byte, 1))
-						last = time.Now()
-					}
-				}()
-				err := write(ours, make([]byte, 100))
-				<-took
-				waited := time.Since(last)
-				if !errors.Is(err, os.ErrDeadlineExceeded) || waited < timeout || waited > timeout+timeout/8 {
-					t.Errorf("%s, a byte each %v: %v after %v without any", name, pause, err, waited)
-				}
-			})
-		}
-	}
-}
-
-func TestAWriteTakesAsLongAsThePeerTakesSomething(t *testing.T) {
-	for name, write := range writers(func() time.Duration { return 30 * time.Second }) {
-		synctest.Test(t, func(t *testing.T) {
-			ours, theirs := net.Pipe()
-			defer ours.Close()
-			defer theirs.Close()
-			go func() {
-				for range 100 {
-					time.Sleep(29 * time.Second)
-					theirs.Read(make([]byte, 1))
-				}
-			}()
-			if err := write(ours, make([]byte, 100)); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-		})
-	}
-}
 
 func TestAChangedWriteTimeoutCountsForConnectionsThatAreOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -90,3 +27,14 @@ func TestAChangedWriteTimeoutCountsForConnectionsThatAreOpen(t *testing.T) {
 		}
 	})
 }
+
+func write(c net.Conn, p []byte, timeout time.Duration) error {
+	_, err := (&client{Conn: c, timeout: func() time.Duration { return timeout }}).Write(p)
+	return err
+}
+
+func TestAWriteTimesOutWhenThePeerHasTakenNothingForThatLong(t *testing.T) {
+	peertest.WriteTimesOut(t, write)
+}
+
+func TestAWriteTakesAsLongAsThePeerTakesSomething(t *testing.T) { peertest.WriteGoesOn(t, write) }

@@ -225,7 +225,7 @@ func (c *tcpConn) Abort() {
 	c.settle()
 	conn := c.Connection
 	c.mu.Unlock()
-	c.below.cut()
+	c.below.Cut()
 	if conn != nil { // the reader may be waiting for the hub
 		conn.Closed(protocol.CloseBroken, "", false)
 	}

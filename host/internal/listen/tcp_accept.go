@@ -51,7 +51,7 @@ func (p *peers) welcome(below socket, secure *tls.Config) {
 // secure agrees on TLS, if config says so. It says false if that failed.
 func (c *tcpConn) secure(handshake context.Context, config *tls.Config) bool {
 	if config == nil {
-		c.sock = newSock(c.below, c.below.direct())
+		c.sock = newSock(c.below, c.below.Direct())
 		return true
 	}
 	secure := tls.Server(c.below, config)

@@ -40,7 +40,7 @@ type terms struct {
 
 func newTerms(t Terms) *terms {
 	counted := &terms{Terms: t, idle: make(chan struct{})}
-	counted.peers = peerTerms{&counted.Sockets, counted.Framing, t.Sockets.hubTerms(t.Backend)}
+	counted.peers = newPeerTerms(&counted.Sockets, counted.Framing, t.Backend)
 	counted.users.Store(1)
 	return counted
 }
@@ -128,7 +128,7 @@ func (p *Prepared) Apply() (settled <-chan struct{}) {
 	now := newTerms(p.terms)
 	old := s.terms.Swap(now)
 	if s.options.Hub != nil {
-		s.options.Hub.Retune(old.peers.held, now.peers.held)
+		s.peers.retune(&old.peers, &now.peers)
 	}
 	old.release()
 	if !s.closed && s.options.Protocol == HTTP && frontLimits(old.Limits) != frontLimits(p.terms.Limits) {

@@ -39,6 +39,9 @@ func newPackets(p *peers, conn *net.UDPConn) *packets {
 	return &packets{peers: p, conn: conn, idle: make(chan struct{})}
 }
 
+// address is what the socket is bound to.
+func (p *packets) address() string { return p.conn.LocalAddr().String() }
+
 // serve reads until end.
 func (p *packets) serve() error {
 	buffer := make([]byte, largestDatagram)

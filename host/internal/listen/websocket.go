@@ -36,8 +36,36 @@ type websocket struct {
 	asked time.Duration // keepAlive's own: when the ping that waits for an answer was sent; 0 is none
 }
 
-func (p *peers) newWebSocket(who netip.Addr) *websocket {
-	return &websocket{link: link{peers: p, who: who}, frames: frames{loan: loan{spool: p.spool}}}
+// newWebSocket makes the client's end of a WebSocket, which the hub knows from now on. who is counted for it; deflate
+// says that permessage-deflate was agreed on.
+func (p *peers) newWebSocket(who netip.Addr, remote string, deflate bool, under *peerTerms) *websocket {
+	c := &websocket{link: link{peers: p, who: who}, frames: frames{loan: loan{spool: p.spool}, deflate: deflate}}
+	c.encoding.deflate = deflate
+	c.join(p.hub.Add(c, p.card(protocol.ProtoWebSocket, remote), under.held))
+	return c
+}
+
+// answer takes the client's socket, and writes the answer to its handshake there. It says false if that could not be,
+// and then the socket is the caller's again.
+func (c *websocket) answer(head []byte, below socket, s *sock) bool {
+	if !c.take(below, s) {
+		return false
+	}
+	if c.write([][]byte{head}) != nil {
+		c.link.Closed(protocol.CloseBroken, "", false)
+		return false
+	}
+	return true
+}
+
+// serve begins to read what the client says, in a goroutine of its own. It says false if the listener has ended.
+func (c *websocket) serve() bool {
+	c.link.Opened()
+	if !c.peers.begin(c.run) { // it ends with the connection
+		c.Abort()
+		return false
+	}
+	return true
 }
 
 // goodbye is the reader's wait for a close frame: one that it has queued itself, or the hub's.

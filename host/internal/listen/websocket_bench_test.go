@@ -5,6 +5,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/workerhost/workerhost/host/internal/peer/peertest"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -22,7 +23,7 @@ func BenchmarkEcho(b *testing.B) {
 	l := startLines(b, func(s *switchboard, o *Options) { o.Backend = inline{s} })
 	b.ReportAllocs()
 	b.SetParallelism(25)
-	text := clientText("a message of some forty bytes, or so many")
+	text := peertest.Text("a message of some forty bytes, or so many")
 	b.RunParallel(func(p *testing.PB) {
 		k := l.call()
 		in := make([]byte, len(text)-4)
@@ -33,7 +34,7 @@ func BenchmarkEcho(b *testing.B) {
 				return
 			}
 		}
-		k.send(clientClose(1000, ""))
+		k.send(peertest.Close(1000, ""))
 		k.expectClose(1000)
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/peer/peertest"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -23,14 +24,14 @@ func TestABreachClosesTheConnectionWithItsCode(t *testing.T) {
 		code   int
 	}{
 		"unmasked":  {[]byte{0x81, 1, 'a'}, 1002},
-		"no text":   {clientText("\xff"), 1007},
-		"too big":   {clientFrame(0x82, pattern(1001)), 1009},
-		"a bomb":    {clientFrame(0xc2, squeeze(make([]byte, 8<<20))[:900]), 1009},
-		"RSV2":      {clientFrame(0xa1, nil), 1002},
-		"late data": {append(clientFrame(0x83, nil), pattern(100_000)...), 1002},
+		"no text":   {peertest.Text("\xff"), 1007},
+		"too big":   {peertest.Frame(0x82, pattern(1001)), 1009},
+		"a bomb":    {peertest.Frame(0xc2, peertest.Squeeze(make([]byte, 8<<20))[:900]), 1009},
+		"RSV2":      {peertest.Frame(0xa1, nil), 1002},
+		"late data": {append(peertest.Frame(0x83, nil), pattern(100_000)...), 1002},
 	} {
 		k := l.call("Sec-WebSocket-Extensions", "permessage-deflate")
-		k.send(clientText("fine"))
+		k.send(peertest.Text("fine"))
 		k.expect(0x81, []byte("fine"))
 		k.send(c.stream)
 		k.expectClose(c.code)
@@ -48,10 +49,10 @@ func TestTheEndOfAConnectionIsToldWithItsCode(t *testing.T) {
 		code  int
 		clean bool
 	}{
-		"without a code": {func(k *caller) { k.send(clientFrame(0x88, nil)); k.expectClose(protocol.CloseNoCode) }, 1005, true},
+		"without a code": {func(k *caller) { k.send(peertest.Frame(0x88, nil)); k.expectClose(protocol.CloseNoCode) }, 1005, true},
 		"cut":            {func(k *caller) { k.Conn.(*net.TCPConn).SetLinger(0); k.Close() }, 1006, false},
 		"half-closed": {func(k *caller) {
-			k.send(clientText("the last")[:5])
+			k.send(peertest.Text("the last")[:5])
 			k.Conn.(*net.TCPConn).CloseWrite()
 			io.Copy(io.Discard, k)
 		}, 1006, false},
@@ -61,7 +62,7 @@ func TestTheEndOfAConnectionIsToldWithItsCode(t *testing.T) {
 			if reason := k.expectClose(4444); reason != "enough" {
 				t.Errorf("the reason is %q", reason)
 			}
-			k.send(clientText("late"), clientClose(4444, ""))
+			k.send(peertest.Text("late"), peertest.Close(4444, ""))
 			k.expectEnd()
 		}, 4444, true},
 		"closed by the host, with a client that leaves at once": {func(k *caller) {
@@ -71,7 +72,7 @@ func TestTheEndOfAConnectionIsToldWithItsCode(t *testing.T) {
 		}, 1000, false},
 	} {
 		k := l.call()
-		k.send(clientText("hello"))
+		k.send(peertest.Text("hello"))
 		k.expect(0x81, []byte("hello"))
 		c.end(k)
 		if m := l.left(); m.Code != c.code || m.Clean != c.clean {
@@ -96,10 +97,10 @@ func TestWhatCameBeforeTheClientsCloseIsAnsweredBeforeOurs(t *testing.T) {
 	var want []string
 	var sent []byte
 	for i := range 50 {
-		sent = append(sent, clientText(fmt.Sprint(i))...)
+		sent = append(sent, peertest.Text(fmt.Sprint(i))...)
 		want = append(want, fmt.Sprint(i))
 	}
-	k.send(sent, clientClose(4321, "so long")) // in one write
+	k.send(sent, peertest.Close(4321, "so long")) // in one write
 	for _, text := range want {
 		k.expect(0x81, []byte(text))
 	}
@@ -124,7 +125,7 @@ func TestASlowReaderHoldsUpNobody(t *testing.T) {
 			}
 		})
 		slow, quick := l.call(), l.call()
-		quick.send(clientText("hello"))
+		quick.send(peertest.Text("hello"))
 		quick.expect(0x81, []byte("hello"))
 		id := ""
 		for _, i := range l.hub.List() {
@@ -135,7 +136,7 @@ func TestASlowReaderHoldsUpNobody(t *testing.T) {
 		for range 40 { // beyond what the kernel takes
 			l.hub.Commit(nil, []protocol.Act{&protocol.Send{To: protocol.ToConnections, Names: []string{id}, Flags: protocol.FlagBinary, Bytes: pattern(512 << 10)}})
 		}
-		quick.send(clientText("still there?"))
+		quick.send(peertest.Text("still there?"))
 		quick.expect(0x81, []byte("still there?"))
 		n := 0
 		for ; ; n++ {
@@ -149,7 +150,7 @@ func TestASlowReaderHoldsUpNobody(t *testing.T) {
 		if n == 0 && !secure || n >= 40 { // over TLS none may have been begun when the rest was dropped
 			t.Errorf("TLS %v: %d messages came", secure, n)
 		}
-		slow.send(clientClose(1008, ""))
+		slow.send(peertest.Close(1008, ""))
 		if m := l.left(); m.Code != 1008 {
 			t.Errorf("CLOSE %+v", m)
 		}
@@ -168,7 +169,7 @@ func TestStoppingTakesLeaveOfEveryone(t *testing.T) {
 			mu.Lock()
 			ends = append(ends, time.Now())
 			mu.Unlock()
-			k.send(clientClose(1001, ""))
+			k.send(peertest.Close(1001, ""))
 			k.expectEnd()
 		})
 	}
@@ -197,7 +198,7 @@ func TestClosingCutsClientsThatDoNotAnswer(t *testing.T) {
 	})
 	defer close(work)
 	quiet, busy := l.call(), l.call()
-	go busy.Write(bytes.Repeat(clientText(strings.Repeat("a", 60<<10)), 20))
+	go busy.Write(bytes.Repeat(peertest.Text(strings.Repeat("a", 60<<10)), 20))
 	time.Sleep(100 * time.Millisecond)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
@@ -238,16 +239,16 @@ func TestEveryConnectionThatOpenedIsClosedOnce(t *testing.T) {
 					return
 				}
 				k.SetDeadline(time.Now().Add(200 * time.Millisecond)) // it answers no close frame either
-				k.Write(clientText("hello"))
+				k.Write(peertest.Text("hello"))
 				switch (i + round) % 6 {
 				case 0:
-					k.Write(clientClose(1000, ""))
+					k.Write(peertest.Close(1000, ""))
 					io.Copy(io.Discard, k.in)
 				case 1:
 					k.Conn.(*net.TCPConn).SetLinger(0)
 				case 2:
-					k.Write(clientText("goodbye"))
-					k.Write(clientClose(1000, ""))
+					k.Write(peertest.Text("goodbye"))
+					k.Write(peertest.Close(1000, ""))
 					io.Copy(io.Discard, k.in)
 				case 3:
 					k.Write([]byte{0xff, 0xff, 0xff})

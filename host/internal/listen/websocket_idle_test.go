@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/peer/peertest"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -86,7 +87,7 @@ func callOnce(address string, messages int) (net.Conn, error) {
 		}
 	}
 	for range messages {
-		text := clientText("a message of some forty bytes, or so many")
+		text := peertest.Text("a message of some forty bytes, or so many")
 		if _, err := c.Write(text); err != nil {
 			return nil, err
 		}

@@ -101,20 +101,18 @@ func (s *Server) openWebSocket(
 	if scheme != "" {
 		x.request.Scheme = scheme
 	}
-	c := s.peers.newWebSocket(who)
 	offer := ""
 	if limits.Compression {
 		offer = agreeOnDeflate(r.Header["Sec-Websocket-Extensions"])
-		c.encoding.deflate, c.frames.deflate = offer != "", offer != ""
 	}
-	c.join(s.peers.hub.Add(c, s.peers.card(protocol.ProtoWebSocket, remote(r)), under.peers.held))
+	c := s.peers.newWebSocket(who, remote(r), offer != "", &under.peers)
 	answer := x.ask(ctx, c.Connection)
 	switch {
 	case answer == nil && r.Context().Err() != nil:
-		c.link.Closed(protocol.CloseBroken, "", false)
+		c.Closed(protocol.CloseBroken, "", false)
 		panic(http.ErrAbortHandler)
 	case answer == nil:
-		c.link.Closed(protocol.CloseBroken, "the handshake took too long", false)
+		c.Closed(protocol.CloseBroken, "the handshake took too long", false)
 		s.answerFailure(w, r, &protocol.Failure{Kind: protocol.FailedTimeout, Detail: "handshake_timeout"})
 	case answer.Failure != nil:
 		s.answerFailure(w, r, answer.Failure)
@@ -158,27 +156,18 @@ func (s *Server) connect(
 	}
 	if err != nil {
 		s.log.Debug("a WebSocket ended before it began", "remote", r.RemoteAddr, "error", err)
-		c.link.Closed(protocol.CloseBroken, "", false)
+		c.Closed(protocol.CloseBroken, "", false)
 		return false
 	}
-	if !c.take(letGo(held)) {
+	below, socket := letGo(held)
+	if !c.answer(head, below, socket) {
 		held.Close()
-		return false
-	}
-	if err := c.write([][]byte{head}); err != nil {
-		held.Close()
-		c.link.Closed(protocol.CloseBroken, "", false)
 		return false
 	}
 	if record := recordOf(w); record != nil {
 		record.status, record.out = http.StatusSwitchingProtocols, int64(len(head))
 	}
-	c.link.Opened()
-	if !s.peers.begin(c.run) { // it ends with the connection
-		c.Abort()
-		return false
-	}
-	return true
+	return c.serve()
 }
 
 // keyGUID is RFC 6455's (§1.3).

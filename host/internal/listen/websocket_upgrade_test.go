@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/peer/peertest"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -154,7 +155,7 @@ func TestAClientThatDoesNotWaitForTheAnswerIsCutOff(t *testing.T) {
 	<-asked
 	hangUp(gone)
 	early := l.dial()
-	early.Write(append([]byte(handshake), clientText("too early")...))
+	early.Write(append([]byte(handshake), peertest.Text("too early")...))
 	<-asked
 	time.Sleep(50 * time.Millisecond)
 	close(cancelled)
@@ -173,7 +174,7 @@ func TestAnAddressHasOnlySoManyConnections(t *testing.T) {
 	if third := l.knock(); third.head.StatusCode != 429 {
 		t.Errorf("the third was answered with %s", third.head.Status)
 	}
-	k.send(clientClose(1000, ""))
+	k.send(peertest.Close(1000, ""))
 	k.expectClose(1000)
 	l.left()
 	l.call()
