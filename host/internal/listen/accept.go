@@ -34,7 +34,7 @@ func (s *Server) serveTCP() error {
 		if s.options.TLS != nil {
 			secure = s.tlsConfig()
 		}
-		if !s.peers.begin(func() { s.peers.welcome(below, secure) }) { // ends with the handshake_timeout, or Close
+		if !s.peers.Begin(func() { s.peers.Welcome(below, secure) }) { // ends with the handshake_timeout, or Close
 			below.Close()
 		}
 	}
@@ -64,5 +64,5 @@ func (s *Server) Problem() string {
 	if s.options.Protocol == HTTP {
 		return ""
 	}
-	return s.terms.Load().peers.problem(s.options.Protocol)
+	return s.terms.Load().peers.Problem(s.options.Protocol)
 }

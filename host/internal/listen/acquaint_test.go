@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/host/internal/peer/peertest"
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -95,7 +96,7 @@ func TestAHandshakeHasOneDeadlineWhateverItWaitsFor(t *testing.T) {
 			return nil, nil, nil
 		}
 		n.now.Store(&protocol.Traits{Awaited: n.ready})
-		limits := SocketLimits{HandshakeTimeout: 10 * time.Second}
+		limits := peer.SocketLimits{HandshakeTimeout: 10 * time.Second}
 		s, err := New(Options{Protocol: TCP, Hub: n.hub, Terms: Terms{Backend: n, Sockets: limits}})
 		if err != nil {
 			t.Fatal(err)
@@ -104,7 +105,7 @@ func TestAHandshakeHasOneDeadlineWhateverItWaitsFor(t *testing.T) {
 		defer theirs.Close()
 		time.AfterFunc(6*time.Second, func() { n.arrive(protocol.Events{Open: true}) })
 		began := time.Now()
-		s.peers.welcome(s.clients.add(ours, s.crowd, netip.Addr{}, s.socketWriteTimeout), nil)
+		s.peers.Welcome(s.clients.add(ours, s.crowd, netip.Addr{}, s.socketWriteTimeout), nil)
 		if took := time.Since(began); took != 10*time.Second {
 			t.Errorf("it took %v", took)
 		}

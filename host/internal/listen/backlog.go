@@ -10,6 +10,7 @@ package listen
 import (
 	"bytes"
 
+	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/host/internal/spool"
 )
 
@@ -150,8 +151,8 @@ func (b *backlog) next(spare []byte) (p []byte, fromDisk bool) {
 	if len(b.memory) == 0 && b.queued == 0 {
 		b.memory, b.tail = b.tail, nil
 	}
-	if len(b.memory) > writeStep { // what the writer has can't go to disk any more
-		p, b.memory = append(spare[:0], b.memory[:writeStep]...), b.memory[writeStep:]
+	if len(b.memory) > peer.WriteStep { // what the writer has can't go to disk any more
+		p, b.memory = append(spare[:0], b.memory[:peer.WriteStep]...), b.memory[peer.WriteStep:]
 		b.writing = len(p)
 		return p, false
 	}

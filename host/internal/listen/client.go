@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/guard"
+	"github.com/workerhost/workerhost/host/internal/peer"
 )
 
 // clients are the connections that are open.
@@ -125,16 +126,16 @@ func (c *client) ReadFrom(r io.Reader) (total int64, err error) {
 type onlyWriter struct{ io.Writer }
 
 // renew sees to it that a write has a deadline, and begins to watch it.
-func (c *client) renew() stall {
+func (c *client) renew() peer.Stall {
 	timeout := c.timeout()
 	if timeout <= 0 {
-		return stall{}
+		return peer.Stall{}
 	}
-	now, step := time.Now(), stallStep(timeout)
+	now, step := time.Now(), peer.StallStep(timeout)
 	if left := time.Duration(c.strikes.Load() - now.UnixNano()); left < step/2 || left > step {
 		c.setDeadline(now.Add(step))
 	}
-	return newStall(timeout)
+	return peer.NewStall(timeout)
 }
 
 func (c *client) setDeadline(t time.Time) {
@@ -144,11 +145,11 @@ func (c *client) setDeadline(t time.Time) {
 
 // goOn is asked when a write ended with err: if that was only a deadline, and the peer took something within the
 // time-out, there is more time.
-func (c *client) goOn(wait *stall, took bool, err error) bool {
-	if !wait.watched() || !errors.Is(err, os.ErrDeadlineExceeded) {
+func (c *client) goOn(wait *peer.Stall, took bool, err error) bool {
+	if !wait.Watched() || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
 	}
-	deadline, ok := wait.more(took)
+	deadline, ok := wait.More(took)
 	if ok {
 		c.setDeadline(deadline)
 	}

@@ -195,7 +195,7 @@ const (
 // is read for a while, and thrown away (RFC 9112 §9.6). A second call cuts that short.
 func (c *strictConn) Close() error {
 	c.replies.end(c.noteRefusal)
-	if c.lingers.Swap(false) && !c.server.peers.isOver() {
+	if c.lingers.Swap(false) && !c.server.peers.IsOver() {
 		below, buffer := c.below(), make([]byte, 32<<10)
 		c.CloseWrite()
 		err := below.CloseWrite()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -14,7 +15,7 @@ var closing = []string{"close"}
 
 // handle answers a request, or panics as serve does. What it returns, if anything, is a held response that has to stay
 // with its handler.
-func (s *Server) handle(w http.ResponseWriter, r *http.Request) *held {
+func (s *Server) handle(w http.ResponseWriter, r *http.Request) *peer.Held {
 	if len(r.TransferEncoding) > 0 {
 		// A front that read the framing differently finds nothing behind this request to smuggle.
 		w.Header()["Connection"] = closing
@@ -57,7 +58,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *held {
 }
 
 // forward has the Backend answer, and returns what handle does.
-func (s *Server) forward(w http.ResponseWriter, r *http.Request, under *terms, target, scheme, id string) *held {
+func (s *Server) forward(w http.ResponseWriter, r *http.Request, under *terms, target, scheme, id string) *peer.Held {
 	traits := under.Backend.Traits()
 	x := newExchange(s, under, traits.Spool)
 	defer x.leave()
@@ -124,7 +125,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, under *terms, t
 }
 
 // streamBoth sends the body on as it comes, while the response may come already.
-func (x *exchange) streamBoth(w http.ResponseWriter, r *http.Request, in *intake) *held {
+func (x *exchange) streamBoth(w http.ResponseWriter, r *http.Request, in *intake) *peer.Held {
 	if r.ProtoMajor == 1 {
 		http.NewResponseController(w).EnableFullDuplex() // else net/http throws the rest of the upload away once the response begins
 	}

@@ -399,7 +399,7 @@ func TestHeldResponsesCountForTheirAddress(t *testing.T) {
 	r.quit()
 	l.left()
 	for until := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		n := l.server().peers.count.Addresses()
+		n := l.server().peers.Count.Addresses()
 		if n == 0 {
 			break
 		}

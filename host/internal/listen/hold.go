@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -17,7 +18,7 @@ var errCrowded = errors.New("its client has as many connections as max_connectio
 
 // holding is a response that is to become a connection.
 type holding struct {
-	peer  *held          // nil if that can't be
+	peer  *peer.Held     // nil if that can't be
 	wish  *protocol.Hold // until the hub has it; guarded by the exchange's mu, as all below
 	wrong error          // why it can't be held
 	open  bool           // the hub has it
@@ -27,7 +28,7 @@ type holding struct {
 // drop ends what was never handed over. The exchange's handler calls it, when it has left.
 func (h *holding) drop() {
 	if h.peer != nil && !h.taken {
-		h.peer.drop()
+		h.peer.Drop()
 	}
 }
 
@@ -39,19 +40,19 @@ func (x *exchange) keep(wish *protocol.Hold) {
 		return
 	}
 	peers := x.server.peers
-	who, ok := peers.count.Enter(x.request.Remote, x.terms.Sockets.MaxPerAddress)
+	who, ok := peers.Count.Enter(x.request.Remote, x.terms.Sockets.MaxPerAddress)
 	if !ok {
 		h.wrong = errCrowded
 		return
 	}
-	h.peer = peers.newHeld(who, eventStream(x.response.Headers), x.request.Version == "1.1")
+	h.peer = peers.NewHeld(who, eventStream(x.response.Headers), x.request.Version == "1.1")
 }
 
 // checkHold says why a response can't be held.
 func (x *exchange) checkHold() error {
 	m := &x.response
 	switch {
-	case x.server.peers.hub == nil:
+	case x.server.peers.Hub == nil:
 		return errors.New("it can't be held, since this listener keeps no connections")
 	case x.request.Method == http.MethodHead:
 		return errors.New("it can't be held, since a response to HEAD has no body: answer HEAD without hold")
@@ -86,13 +87,13 @@ func eventStream(headers []string) bool {
 // enter makes it a connection. x.mu is held: the client's handler has not left.
 func (x *exchange) enter() {
 	h := x.kept
-	h.wrong = h.peer.enter(x.request.Remote, &x.terms.peers, h.wish)
+	h.wrong = h.peer.Enter(x.request.Remote, &x.terms.peers, h.wish)
 	h.wish, h.open = nil, h.wrong == nil
 }
 
 // hold tells the client the head and the first bytes, and waits for the worker's DONE. What it returns has to stay once the exchange is over; nil
 // is a response that has left net/http behind. It panics as respond does.
-func (x *exchange) hold(w http.ResponseWriter, r *http.Request) *held {
+func (x *exchange) hold(w http.ResponseWriter, r *http.Request) *peer.Held {
 	m, p := &x.response, x.kept
 	x.mu.Lock()
 	wrong := p.wrong
@@ -153,14 +154,14 @@ func (x *exchange) hold(w http.ResponseWriter, r *http.Request) *held {
 }
 
 // handOver takes the client from net/http. Over HTTP/2 that can't be done, so its handler stays instead.
-func (x *exchange) handOver(w http.ResponseWriter, r *http.Request) *held {
+func (x *exchange) handOver(w http.ResponseWriter, r *http.Request) *peer.Held {
 	p := x.kept
 	if r.ProtoMajor != 1 {
 		if c := recordOf(w); c != nil {
 			w = c.ResponseWriter
 		}
 		p.taken = true
-		p.peer.attach(w)
+		p.peer.Attach(w)
 		return p.peer
 	}
 	if x.upload != nil { // nobody reads it any more
@@ -171,7 +172,7 @@ func (x *exchange) handOver(w http.ResponseWriter, r *http.Request) *held {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	if p.taken = true; !p.peer.serve(letGo(conn)) {
+	if p.taken = true; !p.peer.Serve(letGo(conn)) {
 		conn.Close()
 	}
 	return nil

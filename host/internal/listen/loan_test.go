@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/host/internal/peer/peertest"
 	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/protocol"
@@ -32,14 +33,14 @@ func (l *lines) owes(all, lent int64) {
 
 // unfinished are beginnings of large messages: 150,000 bytes of 1 MB.
 var unfinished = map[string]struct {
-	framing   Framing
+	framing   peer.Framing
 	websocket bool
 	begin     []byte
 }{
 	"WebSocket": {websocket: true, begin: peertest.Frame(0x82, make([]byte, 1e6))[:150e3]},
 	"fragments": {websocket: true, begin: append(peertest.Frame(0x02, make([]byte, 75e3)), peertest.Frame(0x00, make([]byte, 75e3))...)},
 	"lines":     {framing: byLine, begin: bytes.Repeat([]byte("x"), 150e3)},
-	"lengths":   {framing: Framing{Kind: FrameLength32}, begin: Framing{Kind: FrameLength32}.Append(nil, make([]byte, 1e6), true)[:150e3]},
+	"lengths":   {framing: peer.Framing{Kind: peer.FrameLength32}, begin: peer.Framing{Kind: peer.FrameLength32}.Append(nil, make([]byte, 1e6), true)[:150e3]},
 }
 
 func TestUnfinishedMessagesTogetherHoldNoMoreThanTheirBudget(t *testing.T) {
@@ -178,7 +179,7 @@ func TestNoEndOfAConnectionKeepsMemoryOnLoan(t *testing.T) {
 			}
 		}
 	}
-	for _, f := range []Framing{byLine, {Kind: FrameLength32}} {
+	for _, f := range []peer.Framing{byLine, {Kind: peer.FrameLength32}} {
 		ways[string(rune('0'+f.Kind))] = func(l *lines) (net.Conn, func(int) []byte) {
 			return l.dial(), func(size int) []byte { return f.Append(nil, bytes.Repeat([]byte("x"), size), true) }
 		}
@@ -190,7 +191,7 @@ func TestNoEndOfAConnectionKeepsMemoryOnLoan(t *testing.T) {
 			if strings.HasPrefix(name, "WebSocket") {
 				l = startLines(t, work)
 			} else {
-				l = startTCP(t, Framing{Kind: FramingKind(name[0] - '0')}, work)
+				l = startTCP(t, peer.Framing{Kind: peer.FramingKind(name[0] - '0')}, work)
 			}
 			var all sync.WaitGroup
 			for range 60 {

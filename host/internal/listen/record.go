@@ -51,7 +51,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	access := s.accessLog()
 	if access == nil && r.ProtoMajor == 1 {
 		if kept := s.handle(w, r); kept != nil {
-			kept.stay(r)
+			kept.Stay(r)
 		}
 		return
 	}
@@ -67,7 +67,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}()
 	if kept := s.handle(c, r); kept != nil {
 		c.note(r, true) // the log's line is that of the exchange
-		kept.stay(r)
+		kept.Stay(r)
 	}
 	whole = true
 }

@@ -9,12 +9,13 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/protocol"
 )
 
 // respond waits for the response and gives it to the client. It panics with http.ErrAbortHandler if the client has left or the response breaks off.
 // What it returns, if anything, is a held response that has to stay with its handler.
-func (x *exchange) respond(w http.ResponseWriter, r *http.Request) *held {
+func (x *exchange) respond(w http.ResponseWriter, r *http.Request) *peer.Held {
 	gone := r.Context().Done()
 	for {
 		x.mu.Lock()
@@ -351,7 +352,7 @@ func (x *exchange) passSome(r *http.Request, out *output) bool {
 	x.mu.Lock()
 	p, fromDisk := x.log.next(x.spare)
 	stream := x.stream
-	most := max(smallBody, min(writeStep, x.log.limit))
+	most := max(smallBody, min(peer.WriteStep, x.log.limit))
 	x.mu.Unlock()
 	if len(p) > 0 {
 		x.spare = p
@@ -371,7 +372,7 @@ func (x *exchange) passSome(r *http.Request, out *output) bool {
 	}
 	some := len(p) > 0
 	for len(p) > 0 {
-		piece := p[:min(len(p), writeStep)]
+		piece := p[:min(len(p), peer.WriteStep)]
 		p = p[len(piece):]
 		x.server.moreTime(out.w, r)
 		if err := out.write(piece); err != nil {

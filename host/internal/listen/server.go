@@ -23,6 +23,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/host/internal/quiet"
 	"github.com/workerhost/workerhost/host/internal/spool"
 )
@@ -90,12 +91,12 @@ type Server struct {
 	terms       atomic.Pointer[terms]
 	certificate atomic.Pointer[tls.Certificate]
 	public      atomic.Pointer[folder]
-	socket      net.Listener // set by Listen
-	packets     *packets     // of UDP, in the socket's place
-	in          acceptor     // set by Serve
+	socket      net.Listener  // set by Listen
+	packets     *peer.Packets // of UDP, in the socket's place
+	in          acceptor      // set by Serve
 	clients     *clients
 	crowd       *guard.Crowd
-	peers       *peers        // the long-lived connections
+	peers       *peer.Peers   // the long-lived connections
 	ending      chan struct{} // closed by end
 	answered    answers
 	malformed   quiet.Throttle // of requests that were refused for what they are
@@ -120,7 +121,7 @@ func New(o Options) (*Server, error) {
 		o.Spool = spool.New("", 4<<30, o.Logger)
 	}
 	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, ending: make(chan struct{})}
-	s.peers = newPeers(o.Hub, o.Address, func() *peerTerms { return &s.terms.Load().peers }, o.Spool, o.Logger, s.ending)
+	s.peers = peer.New(o.Hub, o.Address, func() *peer.Terms { return &s.terms.Load().peers }, o.Spool, o.Logger, s.ending)
 	s.terms.Store(newTerms(o.Terms))
 	if err := s.Reload(); err != nil {
 		return nil, err
@@ -136,7 +137,7 @@ func (s *Server) Listen() error {
 		if err != nil {
 			return err
 		}
-		s.packets = newPackets(s.peers, conn)
+		s.packets = peer.NewPackets(s.peers, conn)
 		return nil
 	}
 	socket, err := bind(s.options.Address)
@@ -150,7 +151,7 @@ func (s *Server) Listen() error {
 // Address is what the listener is bound to, in the form of Options.Address; with port 0 it names the port that was given.
 func (s *Server) Address() string {
 	if s.packets != nil {
-		return s.packets.address()
+		return s.packets.Address()
 	}
 	if s.socket == nil {
 		return s.options.Address
@@ -167,7 +168,7 @@ func (s *Server) Serve() error {
 	case TCP:
 		return s.serveTCP()
 	case UDP:
-		return s.packets.serve()
+		return s.packets.Serve()
 	}
 	in := &listener{Listener: s.socket, server: s}
 	if s.options.TLS != nil {
@@ -214,7 +215,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 	})
 	if s.packets != nil {
-		all.Go(func() { errs[len(fronts)+1] = s.packets.drain(ctx) })
+		all.Go(func() { errs[len(fronts)+1] = s.packets.Drain(ctx) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
@@ -246,14 +247,14 @@ func (s *Server) end() {
 		s.socket.Close()
 	}
 	if s.packets != nil {
-		s.packets.end()
+		s.packets.End()
 	}
 }
 
 // Close ends everything at once: connections are cut, and what workers still do for them is cancelled.
 func (s *Server) Close() error {
 	s.end()
-	s.peers.end()
+	s.peers.End()
 	var err error
 	for _, f := range s.allFronts() {
 		err = errors.Join(err, f.http.Close())
@@ -263,9 +264,9 @@ func (s *Server) Close() error {
 	s.farewell(gone)
 	s.clients.closeAll()
 	if s.packets != nil {
-		s.packets.close()
+		s.packets.Close()
 	}
-	s.peers.wait()
+	s.peers.Wait()
 	s.malformed.Flush()
 	if p := s.public.Swap(nil); p != nil {
 		p.close()

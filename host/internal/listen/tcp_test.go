@@ -12,11 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/protocol"
 )
 
 // startTCP is a listener of TCP whose workers echo each message, unless change says otherwise.
-func startTCP(t testing.TB, f Framing, change ...func(*switchboard, *Options)) *lines {
+func startTCP(t testing.TB, f peer.Framing, change ...func(*switchboard, *Options)) *lines {
 	t.Helper()
 	return startLines(t, append([]func(*switchboard, *Options){func(b *switchboard, o *Options) {
 		o.Protocol, o.Framing = TCP, f
@@ -24,7 +25,7 @@ func startTCP(t testing.TB, f Framing, change ...func(*switchboard, *Options)) *
 	}}, change...)...)
 }
 
-var byLine = Framing{Kind: FrameLine}
+var byLine = peer.Framing{Kind: peer.FrameLine}
 
 // talk sends bytes and expects others back.
 func talk(t *testing.T, c net.Conn, send, want string) {
@@ -83,7 +84,7 @@ func TestATCPClientMayWriteInAnyPieces(t *testing.T) {
 }
 
 func TestLargeMessagesOfTCPComeBackWhole(t *testing.T) {
-	for _, f := range []Framing{byLine, {Kind: FrameLength32}, {Kind: FrameDelimiter, Delimiter: "--end--"}} {
+	for _, f := range []peer.Framing{byLine, {Kind: peer.FrameLength32}, {Kind: peer.FrameDelimiter, Delimiter: "--end--"}} {
 		l := startTCP(t, f, func(_ *switchboard, o *Options) { o.Sockets.SendBuffer = 64 << 20 })
 		c := l.dial()
 		for _, size := range []int{64 << 10, 1, 0, 65537, 16 << 20} {
@@ -138,15 +139,15 @@ func TestATCPConnectionThatBreaksOffIsClosedAs1006(t *testing.T) {
 
 func TestATCPClientThatBreaksALimitIsClosedAfterWhatItSaidBefore(t *testing.T) {
 	for _, f := range []struct {
-		framing Framing
+		framing peer.Framing
 		send    string
 		want    string
 		code    int
 	}{
 		{byLine, "good\n" + strings.Repeat("x", 100) + "\n", "good\n", protocol.CloseTooBig},
 		{byLine, "good\n" + strings.Repeat("x", 100), "good\n", protocol.CloseTooBig},
-		{Framing{Kind: FrameLength32}, "\x00\x00\x00\x01a\x80\x00\x00\x00garbage", "\x00\x00\x00\x01a", protocol.CloseTooBig},
-		{Framing{Kind: FrameLength16}, "\x00\x01aGET / HTTP/1.1\r\n\r\n", "\x00\x01a", protocol.CloseTooBig},
+		{peer.Framing{Kind: peer.FrameLength32}, "\x00\x00\x00\x01a\x80\x00\x00\x00garbage", "\x00\x00\x00\x01a", protocol.CloseTooBig},
+		{peer.Framing{Kind: peer.FrameLength16}, "\x00\x01aGET / HTTP/1.1\r\n\r\n", "\x00\x01a", protocol.CloseTooBig},
 		{byLine, "a\nb\nc\nd\n", "a\nb\nc\n", protocol.ClosePolicy},
 	} {
 		l := startTCP(t, f.framing, func(_ *switchboard, o *Options) {
@@ -163,7 +164,7 @@ func TestATCPClientThatBreaksALimitIsClosedAfterWhatItSaidBefore(t *testing.T) {
 }
 
 func TestRawTCPGivesMessagesAsTheyAreRead(t *testing.T) {
-	l := startTCP(t, Framing{})
+	l := startTCP(t, peer.Framing{})
 	c := l.dial()
 	talk(t, c, "no end", "no end")
 	talk(t, c, strings.Repeat("z", 100000), strings.Repeat("z", 100000))

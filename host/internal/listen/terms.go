@@ -12,16 +12,17 @@ import (
 
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/peer"
 )
 
 // Terms are what a listener serves under, and all that a reload may change of it. Whether there is TLS stays.
 type Terms struct {
 	Backend hub.Backend
 	Limits  Limits
-	Sockets SocketLimits
-	Framing Framing   // of TCP connections that begin from now on
-	Public  string    // folder of static files, served before the Backend is asked; "" is off
-	TLS     *TLSFiles // nil: plain HTTP
+	Sockets peer.SocketLimits
+	Framing peer.Framing // of TCP connections that begin from now on
+	Public  string       // folder of static files, served before the Backend is asked; "" is off
+	TLS     *TLSFiles    // nil: plain HTTP
 
 	MaxConnections int              // of this listener; 0 is without a limit of its own, and those that are open stay
 	Proxies        *guard.Proxies   // nil: forwarding headers are the workers' to judge
@@ -33,14 +34,14 @@ type Terms struct {
 // terms count who is served under them. They are replaced as a whole.
 type terms struct {
 	Terms
-	peers peerTerms     // of long-lived connections
+	peers peer.Terms    // of long-lived connections
 	users atomic.Int64  // requests under way, plus one until they are replaced
 	idle  chan struct{} // closed when nobody is left
 }
 
 func newTerms(t Terms) *terms {
 	counted := &terms{Terms: t, idle: make(chan struct{})}
-	counted.peers = newPeerTerms(&counted.Sockets, counted.Framing, t.Backend)
+	counted.peers = peer.NewTerms(&counted.Sockets, counted.Framing, t.Backend)
 	counted.users.Store(1)
 	return counted
 }
@@ -128,7 +129,7 @@ func (p *Prepared) Apply() (settled <-chan struct{}) {
 	now := newTerms(p.terms)
 	old := s.terms.Swap(now)
 	if s.options.Hub != nil {
-		s.peers.retune(&old.peers, &now.peers)
+		s.peers.Retune(&old.peers, &now.peers)
 	}
 	old.release()
 	if !s.closed && s.options.Protocol == HTTP && frontLimits(old.Limits) != frontLimits(p.terms.Limits) {

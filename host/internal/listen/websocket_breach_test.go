@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/host/internal/peer/peertest"
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -87,9 +88,9 @@ func TestAClientThatNobodyListensToAnyMoreIsNotReadOn(t *testing.T) {
 		change func(*switchboard, *Options)
 		flood  []byte
 	}{
-		"messages": {quick(func(s *SocketLimits) { s.SendBuffer = 1 << 20 }), bytes.Repeat(message, 16)},
-		"pings":    {quick(func(s *SocketLimits) { s.SendBuffer = 1 << 20 }), bytes.Repeat(peertest.Frame(0x89, make([]byte, 125)), 8000)},
-		"pongs":    {quick(func(s *SocketLimits) { s.SendBuffer = 1 << 20 }), bytes.Repeat(peertest.Frame(0x8a, nil), 170_000)},
+		"messages": {quick(func(s *peer.SocketLimits) { s.SendBuffer = 1 << 20 }), bytes.Repeat(message, 16)},
+		"pings":    {quick(func(s *peer.SocketLimits) { s.SendBuffer = 1 << 20 }), bytes.Repeat(peertest.Frame(0x89, make([]byte, 125)), 8000)},
+		"pongs":    {quick(func(s *peer.SocketLimits) { s.SendBuffer = 1 << 20 }), bytes.Repeat(peertest.Frame(0x8a, nil), 170_000)},
 		"TCP": {func(_ *switchboard, o *Options) {
 			o.Protocol, o.Framing, o.Sockets.SendBuffer = TCP, byLine, 1<<20
 		}, bytes.Repeat([]byte(strings.Repeat("a", 1023)+"\n"), 1024)},
@@ -140,7 +141,7 @@ func hungUp(h *hub.Hub) bool {
 }
 
 func TestAClientThatGoesOnForAWhileStillReadsWhyItWasClosed(t *testing.T) {
-	l := startLines(t, quick(func(s *SocketLimits) { s.MaxMessage = 1 << 20 }))
+	l := startLines(t, quick(func(s *peer.SocketLimits) { s.MaxMessage = 1 << 20 }))
 	k := l.call()
 	k.send(peertest.Text("hello"))
 	k.expect(0x81, []byte("hello"))

@@ -13,12 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/host/internal/peer/peertest"
 	"github.com/workerhost/workerhost/protocol"
 )
 
 func TestABreachClosesTheConnectionWithItsCode(t *testing.T) {
-	l := startLines(t, quick(func(s *SocketLimits) { s.MaxMessage, s.Compression = 1000, true }))
+	l := startLines(t, quick(func(s *peer.SocketLimits) { s.MaxMessage, s.Compression = 1000, true }))
 	for name, c := range map[string]struct {
 		stream []byte
 		code   int
@@ -158,7 +159,7 @@ func TestASlowReaderHoldsUpNobody(t *testing.T) {
 }
 
 func TestStoppingTakesLeaveOfEveryone(t *testing.T) {
-	l := startLines(t, quick(func(s *SocketLimits) { s.ShutdownSpread = 200 * time.Millisecond }))
+	l := startLines(t, quick(func(s *peer.SocketLimits) { s.ShutdownSpread = 200 * time.Millisecond }))
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	var ends []time.Time

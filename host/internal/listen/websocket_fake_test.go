@@ -18,6 +18,7 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -139,7 +140,7 @@ func startLines(t testing.TB, change ...func(*switchboard, *Options)) *lines {
 	t.Cleanup(b.busy.Wait) // after the house has closed: clean-ups run backwards
 	h := start(t, hello, func(o *Options) {
 		b.hub = hub.New(o.Logger)
-		o.Hub, o.Backend, o.Sockets = b.hub, b, DefaultSocketLimits()
+		o.Hub, o.Backend, o.Sockets = b.hub, b, peer.DefaultSocketLimits()
 		for _, f := range change {
 			f(b, o)
 		}

@@ -10,11 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/host/internal/peer/peertest"
 	"github.com/workerhost/workerhost/protocol"
 )
 
-func quick(change func(*SocketLimits)) func(*switchboard, *Options) {
+func quick(change func(*peer.SocketLimits)) func(*switchboard, *Options) {
 	return func(_ *switchboard, o *Options) { change(&o.Sockets) }
 }
 
@@ -24,7 +25,7 @@ func TestAMessageIsAnsweredOverEveryKindOfSocket(t *testing.T) {
 		"TLS":   func(_ *switchboard, o *Options) { withTLS(t)(o) },
 		"unix":  func(_ *switchboard, o *Options) { o.Address = "unix:" + t.TempDir() + "/s" },
 	} {
-		l := startLines(t, change, quick(func(s *SocketLimits) { s.MaxMessage = 16 << 20; s.SendBuffer = 64 << 20 }))
+		l := startLines(t, change, quick(func(s *peer.SocketLimits) { s.MaxMessage = 16 << 20; s.SendBuffer = 64 << 20 }))
 		var k *caller
 		if name == "unix" {
 			c, err := net.Dial("unix", strings.TrimPrefix(l.address, "unix:"))
@@ -91,7 +92,7 @@ func TestAMessageIsAnsweredHoweverThePacketsAreCut(t *testing.T) {
 }
 
 func TestCompressedMessagesGoBothWays(t *testing.T) {
-	l := startLines(t, quick(func(s *SocketLimits) { s.Compression = true }))
+	l := startLines(t, quick(func(s *peer.SocketLimits) { s.Compression = true }))
 	k := l.call("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")
 	if got := k.head.Header.Get("Sec-Websocket-Extensions"); got != "permessage-deflate; server_no_context_takeover; client_no_context_takeover" {
 		t.Errorf("agreed on %q", got)
@@ -115,7 +116,7 @@ func TestCompressedMessagesGoBothWays(t *testing.T) {
 }
 
 func TestASilentClientIsAskedAndThenCutOff(t *testing.T) {
-	l := startLines(t, quick(func(s *SocketLimits) { s.PingInterval, s.PongTimeout = 50*time.Millisecond, 100*time.Millisecond }))
+	l := startLines(t, quick(func(s *peer.SocketLimits) { s.PingInterval, s.PongTimeout = 50*time.Millisecond, 100*time.Millisecond }))
 	alive, dead := l.call(), l.call()
 	for range 4 {
 		alive.expect(0x89, nil)
@@ -163,7 +164,7 @@ func TestAClientIsNotCutOffBecauseTheWorkersAreBusy(t *testing.T) {
 }
 
 func TestAnIdleConnectionIsClosed(t *testing.T) {
-	l := startLines(t, quick(func(s *SocketLimits) { s.PingInterval, s.IdleTimeout = 20*time.Millisecond, 150*time.Millisecond }))
+	l := startLines(t, quick(func(s *peer.SocketLimits) { s.PingInterval, s.IdleTimeout = 20*time.Millisecond, 150*time.Millisecond }))
 	k := l.call()
 	for range 5 {
 		time.Sleep(50 * time.Millisecond)
@@ -185,7 +186,7 @@ func TestAnIdleConnectionIsClosed(t *testing.T) {
 }
 
 func TestTooManyMessagesCloseTheConnection(t *testing.T) {
-	l := startLines(t, quick(func(s *SocketLimits) { s.MessageRate, s.MessageBurst = 10, 5 }))
+	l := startLines(t, quick(func(s *peer.SocketLimits) { s.MessageRate, s.MessageBurst = 10, 5 }))
 	k := l.call()
 	for range 5 {
 		k.send(peertest.Text("a"))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -43,9 +44,9 @@ func checkHandshake(r *http.Request) (status int, wrong string) {
 // upgrade answers a request that asks to become a WebSocket. It says false, and does nothing, if the workers handle no
 // connections.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, target, scheme, id string) bool {
-	ctx, cancel := s.peers.handshake(r.Context())
+	ctx, cancel := s.peers.Handshake(r.Context())
 	defer cancel()
-	handles, known := s.peers.acquainted(ctx)
+	handles, known := s.peers.Acquainted(ctx)
 	switch {
 	case r.Context().Err() != nil:
 		panic(http.ErrAbortHandler)
@@ -79,7 +80,7 @@ func (s *Server) openWebSocket(
 		s.refuse(w, r, nil, verdict{status: http.StatusForbidden}, wrong)
 		return
 	}
-	who, ok := s.peers.count.Enter(r.RemoteAddr, limits.MaxPerAddress)
+	who, ok := s.peers.Count.Enter(r.RemoteAddr, limits.MaxPerAddress)
 	if !ok {
 		s.log.Debug("refused a WebSocket: its address has as many as it may", "remote", r.RemoteAddr, "max_connections_per_address", limits.MaxPerAddress)
 		s.tooMany(w, r)
@@ -88,7 +89,7 @@ func (s *Server) openWebSocket(
 	open := false
 	defer func() {
 		if !open {
-			s.peers.count.Leave(who)
+			s.peers.Count.Leave(who)
 		}
 	}()
 	x := newExchange(s, under, false)
@@ -103,9 +104,9 @@ func (s *Server) openWebSocket(
 	}
 	offer := ""
 	if limits.Compression {
-		offer = agreeOnDeflate(r.Header["Sec-Websocket-Extensions"])
+		offer = peer.AgreeOnDeflate(r.Header["Sec-Websocket-Extensions"])
 	}
-	c := s.peers.newWebSocket(who, remote(r), offer != "", &under.peers)
+	c := s.peers.NewWebSocket(who, remote(r), offer != "", &under.peers)
 	answer := x.ask(ctx, c.Connection)
 	switch {
 	case answer == nil && r.Context().Err() != nil:
@@ -146,7 +147,7 @@ var errEarly = errors.New("its client did not wait for the answer to its handsha
 
 // connect tells the client that it is connected, and has it served. It says false if that is not to be.
 func (s *Server) connect(
-	under *terms, c *websocket, w http.ResponseWriter, r *http.Request, answer *hub.Answer, extension string,
+	under *terms, c *peer.WebSocket, w http.ResponseWriter, r *http.Request, answer *hub.Answer, extension string,
 ) bool {
 	head := under.switchingProtocols(w, r, answer, extension)
 	held, buffered, err := http.NewResponseController(w).Hijack()
@@ -160,14 +161,14 @@ func (s *Server) connect(
 		return false
 	}
 	below, socket := letGo(held)
-	if !c.answer(head, below, socket) {
+	if !c.Answer(head, below, socket) {
 		held.Close()
 		return false
 	}
 	if record := recordOf(w); record != nil {
 		record.status, record.out = http.StatusSwitchingProtocols, int64(len(head))
 	}
-	return c.serve()
+	return c.Serve()
 }
 
 // keyGUID is RFC 6455's (§1.3).

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/host/internal/peer/peertest"
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -48,7 +49,7 @@ func TestAHandshakeFindsTheHeaderOfTheRequestsIDThatAReloadBrought(t *testing.T)
 		}
 	})
 	for _, name := range []string{"X-Request-Id", "X-Trace"} {
-		l.change(Terms{Backend: l.board, Limits: DefaultLimits(), Sockets: DefaultSocketLimits(), RequestID: name})
+		l.change(Terms{Backend: l.board, Limits: DefaultLimits(), Sockets: peer.DefaultSocketLimits(), RequestID: name})
 		h := l.call("X-Request-Id", "abc", "X-Trace", "abc").head.Header
 		for _, each := range []string{"X-Request-Id", "X-Trace"} {
 			want := "[the worker's]"
@@ -110,7 +111,7 @@ func TestAnAnswerThatIsNoAcceptance(t *testing.T) {
 }
 
 func TestABadHandshakeIsRefused(t *testing.T) {
-	l := startLines(t, quick(func(s *SocketLimits) { s.AllowedOrigins = []string{"https://*.example.org"} }))
+	l := startLines(t, quick(func(s *peer.SocketLimits) { s.AllowedOrigins = []string{"https://*.example.org"} }))
 	for _, c := range []struct {
 		status  int
 		headers []string
@@ -168,7 +169,7 @@ func TestAClientThatDoesNotWaitForTheAnswerIsCutOff(t *testing.T) {
 }
 
 func TestAnAddressHasOnlySoManyConnections(t *testing.T) {
-	l := startLines(t, quick(func(s *SocketLimits) { s.MaxPerAddress = 2 }))
+	l := startLines(t, quick(func(s *peer.SocketLimits) { s.MaxPerAddress = 2 }))
 	k := l.call()
 	l.call()
 	if third := l.knock(); third.head.StatusCode != 429 {

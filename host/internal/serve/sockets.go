@@ -5,13 +5,13 @@ package serve
 import (
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/hub"
-	"github.com/workerhost/workerhost/host/internal/listen"
+	"github.com/workerhost/workerhost/host/internal/peer"
 )
 
 var slowClients = map[string]hub.SlowClient{"close": hub.CloseSlow, "drop-oldest": hub.DropOldest, "drop-newest": hub.DropNewest}
 
-func socketLimits(c *config.Sockets) listen.SocketLimits {
-	return listen.SocketLimits{
+func socketLimits(c *config.Sockets) peer.SocketLimits {
+	return peer.SocketLimits{
 		MaxMessage: int64(c.MaxMessage), MessageRate: c.MessageRate, MessageBurst: c.MessageBurst,
 		HandshakeTimeout: c.HandshakeTimeout, IdleTimeout: c.IdleTimeout, PingInterval: c.PingInterval, PongTimeout: c.PongTimeout, WriteTimeout: c.WriteTimeout,
 		SendBuffer: int64(c.SendBuffer), SlowClient: slowClients[c.SlowClient], SessionLimit: int(c.SessionLimit),
@@ -19,13 +19,13 @@ func socketLimits(c *config.Sockets) listen.SocketLimits {
 	}
 }
 
-var framings = map[string]listen.FramingKind{
-	"raw": listen.FrameRaw, "line": listen.FrameLine, "length16": listen.FrameLength16, "length32": listen.FrameLength32,
+var framings = map[string]peer.FramingKind{
+	"raw": peer.FrameRaw, "line": peer.FrameLine, "length16": peer.FrameLength16, "length32": peer.FrameLength32,
 }
 
-func framing(c *config.Sockets) listen.Framing {
+func framing(c *config.Sockets) peer.Framing {
 	if c.Delimiter != "" {
-		return listen.Framing{Kind: listen.FrameDelimiter, Delimiter: c.Delimiter}
+		return peer.Framing{Kind: peer.FrameDelimiter, Delimiter: c.Delimiter}
 	}
-	return listen.Framing{Kind: framings[c.Framing]}
+	return peer.Framing{Kind: framings[c.Framing]}
 }

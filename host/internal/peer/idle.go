@@ -1,7 +1,7 @@
 // A connection's one timer: for a client that has nothing to say, and whatever its kind does to see whether it is still
 // there. Traffic only notes when it was; the timer finds that out when it is due, and is wound up for the rest.
 
-package listen
+package peer
 
 import (
 	"math"

@@ -1,4 +1,4 @@
-package listen
+package peer
 
 import (
 	"github.com/workerhost/workerhost/host/internal/spool"

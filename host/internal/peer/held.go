@@ -1,7 +1,7 @@
 // A held response: the client's end of a hub's connection whose messages are more of a response's body. hold.go is how
 // one begins, sse.go how messages look.
 
-package listen
+package peer
 
 import (
 	"net/http"
@@ -14,9 +14,9 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// held implements hub.Peer. Over HTTP/1 it has the socket, and one goroutine that waits for the client to leave (run);
+// Held implements hub.Peer. Over HTTP/1 it has the socket, and one goroutine that waits for the client to leave (run);
 // over HTTP/2 it has the stream, whose handler waits (stay).
-type held struct {
+type Held struct {
 	link                // its socket is HTTP/1's alone
 	stream  *heldStream // HTTP/2, set once, before anything is written
 	ignored int         // bytes that the client sent meanwhile; the reader's own
@@ -28,29 +28,29 @@ type held struct {
 	once  sync.Once    // of leave
 }
 
-// newHeld makes a response's end of a connection: events says that it is a text/event-stream, chunked that its body
+// NewHeld makes a response's end of a connection: events says that it is a text/event-stream, chunked that its body
 // comes in chunks, and who is counted for it.
-func (p *peers) newHeld(who netip.Addr, events, chunked bool) *held {
-	return &held{link: link{peers: p, who: who}, encoding: heldEncoding{events: events, chunked: chunked}}
+func (p *Peers) NewHeld(who netip.Addr, events, chunked bool) *Held {
+	return &Held{link: link{peers: p, who: who}, encoding: heldEncoding{events: events, chunked: chunked}}
 }
 
-// enter makes it a connection of the hub, to which messages can be sent from now on.
-func (p *held) enter(remote string, under *peerTerms, wish *protocol.Hold) error {
+// Enter makes it a connection of the hub, to which messages can be sent from now on.
+func (p *Held) Enter(remote string, under *Terms, wish *protocol.Hold) error {
 	kind := protocol.ProtoPoll
 	if p.encoding.events {
 		kind = protocol.ProtoSSE
 	}
-	conn, err := p.peers.hub.Hold(p, p.peers.card(kind, remote), under.held, wish)
+	conn, err := p.peers.Hub.Hold(p, p.peers.card(kind, remote), under.held, wish)
 	if err == nil {
 		p.join(conn)
 	}
 	return err
 }
 
-// serve takes the client's socket, over HTTP/1, and has a goroutine of its own wait for the client to leave. It says
+// Serve takes the client's socket, over HTTP/1, and has a goroutine of its own wait for the client to leave. It says
 // false if the connection has ended meanwhile: the socket is the caller's again.
-func (p *held) serve(below socket, s *sock) bool {
-	if !p.take(below, s) || !p.peers.begin(p.run) { // it ends with the connection
+func (p *Held) Serve(below Socket, s *Sock) bool {
+	if !p.take(below, s) || !p.peers.Begin(p.run) { // it ends with the connection
 		p.leave(protocol.CloseBroken, false)
 		return false
 	}
@@ -58,8 +58,8 @@ func (p *held) serve(below socket, s *sock) bool {
 	return true
 }
 
-// attach is serve's counterpart for HTTP/2: stay is to follow.
-func (p *held) attach(w http.ResponseWriter) {
+// Attach is serve's counterpart for HTTP/2: stay is to follow.
+func (p *Held) Attach(w http.ResponseWriter) {
 	s := newHeldStream(w)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -77,12 +77,12 @@ const (
 )
 
 // run waits until the client leaves.
-func (p *held) run() {
+func (p *Held) run() {
 	p.idle.begin(p.tick)
 	p.goOn()
 }
 
-func (p *held) goOn() {
+func (p *Held) goOn() {
 	for p.ignored < mostIgnored {
 		b, err := p.sock.read(nil)
 		if err == errWorn {
@@ -99,8 +99,8 @@ func (p *held) goOn() {
 	p.leave(protocol.CloseBroken, p.ended.Load())
 }
 
-// stay is run's counterpart for HTTP/2: the handler's goroutine, with the exchange behind it. It panics if the response is to break off.
-func (p *held) stay(r *http.Request) {
+// Stay is run's counterpart for HTTP/2: the handler's goroutine, with the exchange behind it. It panics if the response is to break off.
+func (p *Held) Stay(r *http.Request) {
 	p.idle.begin(p.tick)
 	p.link.Opened()
 	whole := p.stream.wait(r.Context().Done())
@@ -112,20 +112,20 @@ func (p *held) stay(r *http.Request) {
 }
 
 // leave tells all that it is over. A second call does nothing.
-func (p *held) leave(code int, clean bool) {
+func (p *Held) leave(code int, clean bool) {
 	p.once.Do(func() {
-		p.peers.count.Leave(p.who)
+		p.peers.Count.Leave(p.who)
 		if p.Connection != nil {
 			p.link.Closed(code, "", clean)
 		}
 	})
 }
 
-// drop ends what was never served.
-func (p *held) drop() { p.leave(protocol.CloseBroken, false) }
+// Drop ends what was never served.
+func (p *Held) Drop() { p.leave(protocol.CloseBroken, false) }
 
 // Encoding implements hub.Peer.
-func (p *held) Encoding() hub.Encoding {
+func (p *Held) Encoding() hub.Encoding {
 	if p.encoding == (heldEncoding{}) {
 		return nil
 	}
@@ -133,7 +133,7 @@ func (p *held) Encoding() hub.Encoding {
 }
 
 // TryWrite implements hub.Peer.
-func (p *held) TryWrite(b [][]byte) (n int, err error) {
+func (p *Held) TryWrite(b [][]byte) (n int, err error) {
 	if p.stream != nil {
 		return 0, nil
 	}
@@ -144,7 +144,7 @@ func (p *held) TryWrite(b [][]byte) (n int, err error) {
 }
 
 // Write implements hub.Peer.
-func (p *held) Write(b [][]byte) (err error) {
+func (p *Held) Write(b [][]byte) (err error) {
 	if p.stream != nil {
 		err = p.stream.write(b, p.peers.limits().WriteTimeout)
 	} else {
@@ -157,7 +157,7 @@ func (p *held) Write(b [][]byte) (err error) {
 }
 
 // note notes that some of b has gone.
-func (p *held) note(b [][]byte) {
+func (p *Held) note(b [][]byte) {
 	now := int64(sinceEpoch())
 	p.wrote.Store(now)
 	beat := p.encoding.heartbeat()
@@ -170,7 +170,7 @@ func (p *held) note(b [][]byte) {
 }
 
 // End implements hub.Peer: the body ends here, whatever the code.
-func (p *held) End(int, string) {
+func (p *Held) End(int, string) {
 	if p.stream != nil {
 		p.stream.end()
 		return
@@ -183,14 +183,14 @@ func (p *held) End(int, string) {
 }
 
 // finish lets the client read the end; a close with unread bytes could take it back.
-func (p *held) finish() {
+func (p *Held) finish() {
 	p.sock.closeWrite()
 	p.below.CloseWrite()
 	p.sock.conn.SetReadDeadline(time.Now().Add(endTime))
 }
 
 // Abort implements hub.Peer.
-func (p *held) Abort() {
+func (p *Held) Abort() {
 	conn, severed := p.sever()
 	p.mu.Lock()
 	stream := p.stream
@@ -204,10 +204,10 @@ func (p *held) Abort() {
 	}
 }
 
-func (p *held) tick() { p.watch(p) }
+func (p *Held) tick() { p.watch(p) }
 
 // keepAlive sends heartbeats, which keep what is between the host and the client from giving up.
-func (p *held) keepAlive(now time.Duration, limits *SocketLimits) (next time.Duration) {
+func (p *Held) keepAlive(now time.Duration, limits *SocketLimits) (next time.Duration) {
 	if limits.PingInterval <= 0 || !p.encoding.events {
 		return laterLook
 	}

@@ -1,6 +1,6 @@
 // A link: what every long-lived connection has, whatever it speaks. websocket.go, tcp.go and held.go are the kinds.
 
-package listen
+package peer
 
 import (
 	"io"
@@ -18,9 +18,9 @@ import (
 // costs beside the socket and what the hub keeps.
 type link struct {
 	*hub.Connection // set once, before the OPEN; see join
-	peers           *peers
-	below           socket     // set once, before anything is read or written; see take
-	sock            *sock      // likewise
+	peers           *Peers
+	below           Socket     // set once, before anything is read or written; see take
+	sock            *Sock      // likewise
 	who             netip.Addr // that it counts for
 	idle            idleTimer
 
@@ -28,8 +28,8 @@ type link struct {
 	cut bool // guarded by mu: Abort was called
 }
 
-// socket is an accepted connection, below TLS and all else.
-type socket interface {
+// Socket is an accepted connection, below TLS and all else.
+type Socket interface {
 	net.Conn
 	CloseWrite() error
 	Direct() net.Conn // what is written and read without a time-out of its own
@@ -48,7 +48,7 @@ func (l *link) join(c *hub.Connection) {
 }
 
 // take gives l its socket. It says false if the connection was aborted meanwhile.
-func (l *link) take(below socket, s *sock) bool {
+func (l *link) take(below Socket, s *Sock) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.below, l.sock = below, s
@@ -96,7 +96,7 @@ func (l *link) writeLast(last []byte, then, failed func()) {
 	case n == len(last):
 		then()
 	default:
-		begun := l.peers.begin(func() { // ends with the write time-out, or Abort
+		begun := l.peers.Begin(func() { // ends with the write time-out, or Abort
 			if l.write([][]byte{last[n:]}) != nil {
 				failed()
 				return

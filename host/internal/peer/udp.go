@@ -1,7 +1,7 @@
 // UDP: each datagram is a message by itself, and what its handler sends back goes to its sender. Senders can be forged,
 // so there is no connection, and nobody waits: what the pool has no place for is dropped and counted.
 
-package listen
+package peer
 
 import (
 	"bytes"
@@ -16,9 +16,9 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// packets is the socket of a listener of UDP.
-type packets struct {
-	peers *peers
+// Packets is the socket of a listener of UDP.
+type Packets struct {
+	peers *Peers
 	conn  *net.UDPConn
 
 	dropped atomic.Int64 // datagrams, since the listener began
@@ -34,16 +34,17 @@ const (
 	receiveBuffer   = 4 << 20 // what may wait in the kernel, which allows as much as it likes
 )
 
-func newPackets(p *peers, conn *net.UDPConn) *packets {
+// NewPackets has the datagrams of a socket, which Close closes, handled on the terms of p.
+func NewPackets(p *Peers, conn *net.UDPConn) *Packets {
 	conn.SetReadBuffer(receiveBuffer)
-	return &packets{peers: p, conn: conn, idle: make(chan struct{})}
+	return &Packets{peers: p, conn: conn, idle: make(chan struct{})}
 }
 
-// address is what the socket is bound to.
-func (p *packets) address() string { return p.conn.LocalAddr().String() }
+// Address is what the socket is bound to.
+func (p *Packets) Address() string { return p.conn.LocalAddr().String() }
 
-// serve reads until end.
-func (p *packets) serve() error {
+// Serve reads until end.
+func (p *Packets) Serve() error {
 	buffer := make([]byte, largestDatagram)
 	for {
 		n, from, err := p.conn.ReadFromUDPAddrPort(buffer)
@@ -65,16 +66,16 @@ func (p *packets) serve() error {
 	}
 }
 
-func (p *packets) take(data []byte, from netip.AddrPort) {
+func (p *Packets) take(data []byte, from netip.AddrPort) {
 	all, under := p.peers, p.peers.terms()
 	card := all.card(protocol.ProtoUDP, from.String())
 	if most := under.limits.maxMessage(); int64(len(data)) > most {
-		all.hub.Dropped(card, len(data))
+		all.Hub.Dropped(card, len(data))
 		p.drop("a datagram is larger than max_message", "bytes", len(data), "remote", from)
 		return
 	}
-	if wrong := under.problem(protocol.ProtoUDP); wrong != "" {
-		all.hub.Dropped(card, len(data))
+	if wrong := under.Problem(protocol.ProtoUDP); wrong != "" {
+		all.Hub.Dropped(card, len(data))
 		p.drop("datagrams are dropped: "+wrong, "pool", under.held.Backend.Traits().Pool)
 		return
 	}
@@ -90,7 +91,7 @@ func (p *packets) take(data []byte, from netip.AddrPort) {
 			all.log.Error("an answer could not be sent", "bytes", len(b), "remote", from, "error", err)
 		}
 	}
-	all.hub.Datagram(under.held.Backend, card, data, reply, func(failure *protocol.Failure) {
+	all.Hub.Datagram(under.held.Backend, card, data, reply, func(failure *protocol.Failure) {
 		if failure != nil {
 			p.drop("datagrams are dropped, since workers could not handle them", "remote", from, "error", failure.Error())
 		}
@@ -98,13 +99,13 @@ func (p *packets) take(data []byte, from netip.AddrPort) {
 	})
 }
 
-func (p *packets) drop(text string, args ...any) {
+func (p *Packets) drop(text string, args ...any) {
 	if total := p.dropped.Add(1); p.peers.turnedAway.Pass() {
 		p.peers.log.Error(text, append(args, "dropped", total)...)
 	}
 }
 
-func (p *packets) done() {
+func (p *Packets) done() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.open--; p.open == 0 && p.ended {
@@ -112,14 +113,14 @@ func (p *packets) done() {
 	}
 }
 
-func (p *packets) over() bool {
+func (p *Packets) over() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.ended
 }
 
-// end stops the reading; answers can still be sent. A second call does no harm.
-func (p *packets) end() {
+// End stops the reading; answers can still be sent. A second call does no harm.
+func (p *Packets) End() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {
@@ -132,8 +133,8 @@ func (p *packets) end() {
 	p.conn.SetReadDeadline(time.Unix(1, 0))
 }
 
-// drain waits until what was read has been handled.
-func (p *packets) drain(ctx context.Context) error {
+// Drain waits until what was read has been handled.
+func (p *Packets) Drain(ctx context.Context) error {
 	select {
 	case <-p.idle:
 		return nil
@@ -142,5 +143,5 @@ func (p *packets) drain(ctx context.Context) error {
 	}
 }
 
-// close sends no more answers.
-func (p *packets) close() { p.conn.Close() }
+// Close sends no more answers.
+func (p *Packets) Close() { p.conn.Close() }

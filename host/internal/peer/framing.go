@@ -1,6 +1,6 @@
 // Framing: where one message ends and the next begins on a TCP connection.
 
-package listen
+package peer
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
 // How a TCP connection begins: TLS if the listener has it, room for its address, and the workers' word.
 
-package listen
+package peer
 
 import (
 	"context"
@@ -10,25 +10,25 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// welcome has the workers decide, and has the client served if they take it. secure is nil where there is no TLS.
-func (p *peers) welcome(below socket, secure *tls.Config) {
-	ctx, cancel := p.handshake(context.Background()) // Close cuts the connection
+// Welcome has the workers decide, and has the client served if they take it. secure is nil where there is no TLS.
+func (p *Peers) Welcome(below Socket, secure *tls.Config) {
+	ctx, cancel := p.Handshake(context.Background()) // Close cuts the connection
 	defer cancel()
-	p.acquainted(ctx)
+	p.Acquainted(ctx)
 	under := p.terms()
 	limits := under.limits
 	remote := ""
 	if a := below.RemoteAddr(); a.Network() == "tcp" {
 		remote = a.String()
 	}
-	if wrong := under.problem(protocol.ProtoTCP); wrong != "" {
+	if wrong := under.Problem(protocol.ProtoTCP); wrong != "" {
 		if p.turnedAway.Pass() {
 			p.log.Error("clients are turned away: "+wrong, "remote", remote, "pool", under.held.Backend.Traits().Pool)
 		}
 		below.Close()
 		return
 	}
-	who, ok := p.count.Enter(remote, limits.MaxPerAddress)
+	who, ok := p.Count.Enter(remote, limits.MaxPerAddress)
 	if !ok {
 		p.log.Debug("a TCP connection is turned away: its address has as many as it may",
 			"remote", remote, "max_connections_per_address", limits.MaxPerAddress)
@@ -39,19 +39,19 @@ func (p *peers) welcome(below socket, secure *tls.Config) {
 		link:   link{peers: p, below: below, who: who},
 		framer: framer{framing: under.framing, loan: loan{spool: p.spool}},
 	}
-	if !c.secure(ctx, secure) || !c.open(ctx, under, remote) || !p.begin(c.run) { // run ends with the connection
+	if !c.secure(ctx, secure) || !c.open(ctx, under, remote) || !p.Begin(c.run) { // run ends with the connection
 		if c.Connection != nil {
 			c.link.Closed(protocol.CloseBroken, "", false)
 		}
 		below.Close()
-		p.count.Leave(who)
+		p.Count.Leave(who)
 	}
 }
 
 // secure agrees on TLS, if config says so. It says false if that failed.
 func (c *tcpConn) secure(handshake context.Context, config *tls.Config) bool {
 	if config == nil {
-		c.sock = newSock(c.below, c.below.Direct())
+		c.sock = NewSock(c.below, c.below.Direct())
 		return true
 	}
 	secure := tls.Server(c.below, config)
@@ -59,14 +59,14 @@ func (c *tcpConn) secure(handshake context.Context, config *tls.Config) bool {
 		c.peers.log.Debug("TLS handshake failed", "remote", c.below.RemoteAddr().String(), "error", err)
 		return false
 	}
-	c.sock = newSock(secure, nil)
+	c.sock = NewSock(secure, nil)
 	return true
 }
 
 // open submits OPEN and waits for what comes of it.
-func (c *tcpConn) open(handshake context.Context, under *peerTerms, remote string) bool {
+func (c *tcpConn) open(handshake context.Context, under *Terms, remote string) bool {
 	p := c.peers
-	c.join(p.hub.Add(c, p.card(protocol.ProtoTCP, remote), under.held))
+	c.join(p.Hub.Add(c, p.card(protocol.ProtoTCP, remote), under.held))
 	answers := make(chan hub.Answer, 1)
 	c.link.Open(nil, func(a hub.Answer) { answers <- a })
 	select {

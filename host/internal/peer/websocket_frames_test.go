@@ -1,4 +1,4 @@
-package listen
+package peer
 
 import (
 	"bytes"
@@ -243,11 +243,11 @@ func TestOnlyOffersThatWeCanMeetAreAccepted(t *testing.T) {
 		"permessage-deflate; client_max_window_bits=\"8\"; server_no_context_takeover":                ours,
 		"; ;": "",
 	} {
-		if got := agreeOnDeflate([]string{offer}); got != want {
+		if got := AgreeOnDeflate([]string{offer}); got != want {
 			t.Errorf("%q: %q", offer, got)
 		}
 	}
-	if got := agreeOnDeflate([]string{"x-other", "permessage-deflate"}); got != ours {
+	if got := AgreeOnDeflate([]string{"x-other", "permessage-deflate"}); got != ours {
 		t.Errorf("in a second field: %q", got)
 	}
 }

@@ -1,21 +1,21 @@
 // What a listener does not know yet: while no worker of a pool has ever been ready, nobody can tell whether its workers handle connections.
 
-package listen
+package peer
 
 import "context"
 
-// handshake bounds all that a connection waits for before it is open: handshake_timeout counts once, whatever it is
+// Handshake bounds all that a connection waits for before it is open: handshake_timeout counts once, whatever it is
 // that takes long.
-func (p *peers) handshake(client context.Context) (context.Context, context.CancelFunc) {
+func (p *Peers) Handshake(client context.Context) (context.Context, context.CancelFunc) {
 	if limit := p.limits().HandshakeTimeout; limit > 0 {
 		return context.WithTimeout(client, limit)
 	}
 	return context.WithCancel(client)
 }
 
-// acquainted waits until it is known which events the pool's workers handle, and then says whether there are any.
+// Acquainted waits until it is known which events the pool's workers handle, and then says whether there are any.
 // known is false if the handshake or the listener ends before. Normally it is known, and nothing waits.
-func (p *peers) acquainted(handshake context.Context) (handles, known bool) {
+func (p *Peers) Acquainted(handshake context.Context) (handles, known bool) {
 	for {
 		traits := p.terms().held.Backend.Traits()
 		if traits.Awaited == nil {

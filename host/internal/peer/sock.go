@@ -1,6 +1,6 @@
 // Sockets of long-lived connections: written as far as they take without waiting, and waited on without holding a buffer, so that an idle one costs little.
 
-package listen
+package peer
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// sock is a connection that one goroutine reads, and one at a time writes.
-type sock struct {
+// Sock is a connection that one goroutine reads, and one at a time writes.
+type Sock struct {
 	conn net.Conn
 	raw  syscall.RawConn // nil where it can't be known what the socket takes: over TLS, and on systems that we don't know well enough
 
@@ -41,9 +41,9 @@ const (
 
 var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 
-// newSock takes a connection over. direct is the socket itself, or nil if there is something between it and conn. conn's writes time out by themselves.
-func newSock(conn, direct net.Conn) *sock {
-	s := &sock{conn: conn}
+// NewSock takes a connection over. direct is the socket itself, or nil if there is something between it and conn. conn's writes time out by themselves.
+func NewSock(conn, direct net.Conn) *Sock {
+	s := &Sock{conn: conn}
 	if direct == nil {
 		return s
 	}
@@ -56,7 +56,7 @@ func newSock(conn, direct net.Conn) *sock {
 
 // read waits until something comes. It goes to into unless that is nil, else to a buffer that lasts until release. io.EOF is the end. After errWorn, which comes
 // only where into is nil, reading goes on.
-func (s *sock) read(into []byte) (p []byte, err error) {
+func (s *Sock) read(into []byte) (p []byte, err error) {
 	if s.raw == nil {
 		if into == nil {
 			if s.own == nil {
@@ -90,7 +90,7 @@ func (s *sock) read(into []byte) (p []byte, err error) {
 }
 
 // release gives back what read had on loan.
-func (s *sock) release() {
+func (s *Sock) release() {
 	if s.held != nil {
 		readBuffers.Put(s.held)
 		s.held = nil
@@ -98,13 +98,13 @@ func (s *sock) release() {
 }
 
 // closeWrite tells the client that nothing more will come. It says false if that can't be done.
-func (s *sock) closeWrite() bool {
+func (s *Sock) closeWrite() bool {
 	half, ok := s.conn.(interface{ CloseWrite() error })
 	return ok && half.CloseWrite() == nil
 }
 
 // tryWrite writes what the socket takes without waiting.
-func (s *sock) tryWrite(b [][]byte) (n int, err error) {
+func (s *Sock) tryWrite(b [][]byte) (n int, err error) {
 	if s.raw == nil {
 		return 0, nil
 	}
@@ -133,7 +133,7 @@ var writeAttempts = sync.Pool{New: func() any {
 }}
 
 // write writes all of b. It fails if the client takes nothing for the time-out; 0 is for ever.
-func (s *sock) write(b [][]byte, timeout time.Duration) error {
+func (s *Sock) write(b [][]byte, timeout time.Duration) error {
 	if s.raw == nil {
 		return s.writeJoined(b)
 	}
@@ -141,16 +141,16 @@ func (s *sock) write(b [][]byte, timeout time.Duration) error {
 	if timeout > 0 {
 		defer s.conn.SetWriteDeadline(time.Time{}) // else tryWrite would fail later on
 	}
-	wait := newStall(timeout)
+	wait := NewStall(timeout)
 	if timeout > 0 {
-		s.conn.SetWriteDeadline(wait.since.Add(stallStep(timeout)))
+		s.conn.SetWriteDeadline(wait.since.Add(StallStep(timeout)))
 	}
 	for {
 		n, err := s.writeSome(&rest)
 		if err == nil || timeout <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
-		deadline, ok := wait.more(n > 0)
+		deadline, ok := wait.More(n > 0)
 		if !ok {
 			return err
 		}
@@ -159,7 +159,7 @@ func (s *sock) write(b [][]byte, timeout time.Duration) error {
 }
 
 // writeSome writes all of rest, or takes off it what went. A single piece goes the simple way, on which the socket keeps nothing for the next time.
-func (s *sock) writeSome(rest *net.Buffers) (int64, error) {
+func (s *Sock) writeSome(rest *net.Buffers) (int64, error) {
 	if len(*rest) != 1 {
 		return rest.WriteTo(s.conn)
 	}
@@ -173,7 +173,7 @@ const joinSize = 16 << 10 // a record of TLS
 var joinBuffers = sync.Pool{New: func() any { return new([joinSize]byte) }}
 
 // writeJoined writes small pieces together, since each write is a record.
-func (s *sock) writeJoined(b [][]byte) error {
+func (s *Sock) writeJoined(b [][]byte) error {
 	buffer := joinBuffers.Get().(*[joinSize]byte)
 	defer joinBuffers.Put(buffer)
 	n := 0

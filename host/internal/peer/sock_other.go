@@ -1,6 +1,6 @@
 //go:build !linux && !darwin
 
-package listen
+package peer
 
 import (
 	"net"
@@ -10,6 +10,6 @@ import (
 // rawConn is nil: sockets are read and written as the standard library does.
 func rawConn(net.Conn) syscall.RawConn { return nil }
 
-func (s *sock) tryRead(uintptr) bool { return true }
+func (s *Sock) tryRead(uintptr) bool { return true }
 
 func (w *writeAttempt) try(uintptr) bool { return true }

@@ -1,6 +1,6 @@
 // The limits of long-lived connections, whatever they speak.
 
-package listen
+package peer
 
 import (
 	"time"

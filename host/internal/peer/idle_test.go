@@ -1,4 +1,4 @@
-package listen
+package peer
 
 import (
 	"sync/atomic"
@@ -38,7 +38,7 @@ func TestSilenceIsNotCountedWhileTheHubKeepsTheReader(t *testing.T) {
 func TestATimerThatHasEndedIsNotWoundUpAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits := DefaultSocketLimits()
-		p := &peers{terms: func() *peerTerms { return &peerTerms{limits: &limits} }}
+		p := &Peers{terms: func() *Terms { return &Terms{limits: &limits} }}
 		l := &link{peers: p}
 		var looks atomic.Int32
 		l.idle.begin(func() {

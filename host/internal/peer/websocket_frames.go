@@ -1,7 +1,7 @@
 // WebSocket's frames, one way and the other (RFC 6455 §5): from the bytes of a client to whole messages, and from a message to the bytes of a frame. Nothing here
 // does I/O, so that a test can cut the bytes wherever it likes.
 
-package listen
+package peer
 
 import (
 	"encoding/binary"

@@ -1,7 +1,7 @@
 // A TCP connection while it is open: the client's end of a hub's connection. tcp_accept.go is how one begins, framing.go
 // what is said on it.
 
-package listen
+package peer
 
 import (
 	"crypto/tls"
@@ -44,7 +44,7 @@ func (c *tcpConn) goOn() {
 	code, reason, clean := c.part(err)
 	c.framer.drop()
 	c.close()
-	c.peers.count.Leave(c.who)
+	c.peers.Count.Leave(c.who)
 	c.link.Closed(code, reason, clean)
 }
 
@@ -194,7 +194,7 @@ func (c *tcpConn) End(int, string) {
 	c.mu.Unlock()
 	c.sock.conn.SetReadDeadline(time.Now().Add(lingerTime))
 	if _, secure := c.sock.conn.(*tls.Conn); secure { // it may wait for the client, for 5 s at most
-		if !c.peers.begin(c.closeWrite) {
+		if !c.peers.Begin(c.closeWrite) {
 			c.Abort()
 		}
 		return

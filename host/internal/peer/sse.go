@@ -1,6 +1,6 @@
 // How a message looks on a held response: as an event of a text/event-stream (WHATWG HTML §9.2), in chunks where HTTP/1.1 wants them.
 
-package listen
+package peer
 
 import (
 	"bytes"

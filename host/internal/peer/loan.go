@@ -1,7 +1,7 @@
 // Loans: the memory of clients' large messages. All clients together get so much of it, or whoever opens very many connections, and begins a message on each,
 // would fill the host's.
 
-package listen
+package peer
 
 import "github.com/workerhost/workerhost/host/internal/spool"
 

@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package listen
+package peer
 
 import (
 	"io"
@@ -21,7 +21,7 @@ func rawConn(c net.Conn) syscall.RawConn {
 }
 
 // tryRead says false if nothing has come, and then holds no buffer.
-func (s *sock) tryRead(fd uintptr) bool {
+func (s *Sock) tryRead(fd uintptr) bool {
 	into := s.into
 	if into == nil {
 		s.held = readBuffers.Get().(*[readSize]byte)

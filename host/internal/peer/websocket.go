@@ -1,6 +1,6 @@
 // A WebSocket while it is open: the client's end of a hub's connection. websocket_upgrade.go is how one begins, websocket_frames.go what is said on it.
 
-package listen
+package peer
 
 import (
 	"errors"
@@ -15,8 +15,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// websocket implements hub.Peer.
-type websocket struct {
+// WebSocket implements hub.Peer.
+type WebSocket struct {
 	link
 
 	// the reader's own
@@ -36,18 +36,18 @@ type websocket struct {
 	asked time.Duration // keepAlive's own: when the ping that waits for an answer was sent; 0 is none
 }
 
-// newWebSocket makes the client's end of a WebSocket, which the hub knows from now on. who is counted for it; deflate
+// NewWebSocket makes the client's end of a WebSocket, which the hub knows from now on. who is counted for it; deflate
 // says that permessage-deflate was agreed on.
-func (p *peers) newWebSocket(who netip.Addr, remote string, deflate bool, under *peerTerms) *websocket {
-	c := &websocket{link: link{peers: p, who: who}, frames: frames{loan: loan{spool: p.spool}, deflate: deflate}}
+func (p *Peers) NewWebSocket(who netip.Addr, remote string, deflate bool, under *Terms) *WebSocket {
+	c := &WebSocket{link: link{peers: p, who: who}, frames: frames{loan: loan{spool: p.spool}, deflate: deflate}}
 	c.encoding.deflate = deflate
-	c.join(p.hub.Add(c, p.card(protocol.ProtoWebSocket, remote), under.held))
+	c.join(p.Hub.Add(c, p.card(protocol.ProtoWebSocket, remote), under.held))
 	return c
 }
 
-// answer takes the client's socket, and writes the answer to its handshake there. It says false if that could not be,
+// Answer takes the client's socket, and writes the answer to its handshake there. It says false if that could not be,
 // and then the socket is the caller's again.
-func (c *websocket) answer(head []byte, below socket, s *sock) bool {
+func (c *WebSocket) Answer(head []byte, below Socket, s *Sock) bool {
 	if !c.take(below, s) {
 		return false
 	}
@@ -58,10 +58,10 @@ func (c *websocket) answer(head []byte, below socket, s *sock) bool {
 	return true
 }
 
-// serve begins to read what the client says, in a goroutine of its own. It says false if the listener has ended.
-func (c *websocket) serve() bool {
+// Serve begins to read what the client says, in a goroutine of its own. It says false if the listener has ended.
+func (c *WebSocket) Serve() bool {
 	c.link.Opened()
-	if !c.peers.begin(c.run) { // it ends with the connection
+	if !c.peers.Begin(c.run) { // it ends with the connection
 		c.Abort()
 		return false
 	}
@@ -94,7 +94,7 @@ func (g *goodbye) within(limit time.Duration) bool {
 }
 
 // await has the reader told when leave has been taken.
-func (c *websocket) await(frame []byte) *goodbye {
+func (c *WebSocket) await(frame []byte) *goodbye {
 	g := &goodbye{frame: frame, gone: make(chan struct{})}
 	c.bidding.Store(g)
 	if c.parted.Load() {
@@ -109,12 +109,12 @@ var (
 )
 
 // run reads until the end.
-func (c *websocket) run() {
+func (c *WebSocket) run() {
 	c.idle.begin(c.tick)
 	c.goOn()
 }
 
-func (c *websocket) goOn() {
+func (c *WebSocket) goOn() {
 	err := c.read()
 	if err == errWorn {
 		c.peers.goOn(c.goOn)
@@ -123,11 +123,11 @@ func (c *websocket) goOn() {
 	c.frames.drop()
 	code, reason, clean := c.part(err)
 	c.close()
-	c.peers.count.Leave(c.who)
+	c.peers.Count.Leave(c.who)
 	c.link.Closed(code, reason, clean)
 }
 
-func (c *websocket) read() error {
+func (c *WebSocket) read() error {
 	for {
 		into, err := c.frames.room()
 		if err != nil {
@@ -164,7 +164,7 @@ const (
 
 // overdue counts what comes while the hub takes no more, and says whether it is too much: the client's own close
 // frame would have come by now.
-func (c *websocket) overdue(n int) bool {
+func (c *WebSocket) overdue(n int) bool {
 	if c.late == 0 && !c.link.Leaving() {
 		return false
 	}
@@ -173,7 +173,7 @@ func (c *websocket) overdue(n int) bool {
 }
 
 // part takes leave as the end of the reading asks for, and says how the connection ended.
-func (c *websocket) part(err error) (code int, reason string, clean bool) {
+func (c *WebSocket) part(err error) (code int, reason string, clean bool) {
 	var wrong *breach
 	switch {
 	case err == errLeft:
@@ -197,7 +197,7 @@ func (c *websocket) part(err error) (code int, reason string, clean bool) {
 
 // finish takes leave of a client of which nothing more is taken: what came before is answered first, for bidTime at most
 // (RFC 6455 §5.5.1). It says false if no close frame could be sent.
-func (c *websocket) finish(code int, reason string) bool {
+func (c *WebSocket) finish(code int, reason string) bool {
 	c.idle.back.Store(waiting)
 	g := c.await(nil)
 	c.link.Finish(code, reason)
@@ -205,21 +205,21 @@ func (c *websocket) finish(code int, reason string) bool {
 }
 
 // bid sends a close frame after what waits. It says false if that can't be done, or takes too long.
-func (c *websocket) bid(frame []byte) bool {
+func (c *WebSocket) bid(frame []byte) bool {
 	g := c.await(frame)
 	c.link.Raw(frame)
 	return g.within(bidTime)
 }
 
 // linger lets the client read our close frame.
-func (c *websocket) linger() {
+func (c *WebSocket) linger() {
 	if c.sock.closeWrite() {
 		c.readLate()
 	}
 }
 
 // message implements frameSink.
-func (c *websocket) message(data []byte, binary bool) error {
+func (c *WebSocket) message(data []byte, binary bool) error {
 	if c.ended.Load() { // nobody will handle it
 		c.frames.loan.repay()
 		return nil
@@ -234,7 +234,7 @@ func (c *websocket) message(data []byte, binary bool) error {
 }
 
 // control implements frameSink.
-func (c *websocket) control(op ws.OpCode, payload []byte) error {
+func (c *WebSocket) control(op ws.OpCode, payload []byte) error {
 	if op == ws.OpPing && !c.ended.Load() {
 		if err := c.allowance.pay(sinceEpoch(), c.peers.limits()); err != nil {
 			return err
@@ -245,19 +245,19 @@ func (c *websocket) control(op ws.OpCode, payload []byte) error {
 }
 
 // leave implements frameSink.
-func (c *websocket) leave(code int, reason string) error {
+func (c *WebSocket) leave(code int, reason string) error {
 	c.code, c.reason = code, reason
 	return errLeft
 }
 
 // mostMessage implements frameSink.
-func (c *websocket) mostMessage() int64 { return c.peers.limits().maxMessage() }
+func (c *WebSocket) mostMessage() int64 { return c.peers.limits().maxMessage() }
 
 // Encoding implements hub.Peer.
-func (c *websocket) Encoding() hub.Encoding { return c.encoding }
+func (c *WebSocket) Encoding() hub.Encoding { return c.encoding }
 
 // TryWrite implements hub.Peer.
-func (c *websocket) TryWrite(b [][]byte) (n int, err error) {
+func (c *WebSocket) TryWrite(b [][]byte) (n int, err error) {
 	n, err = c.sock.tryWrite(b)
 	if n > 0 {
 		c.wrote(b, n)
@@ -266,7 +266,7 @@ func (c *websocket) TryWrite(b [][]byte) (n int, err error) {
 }
 
 // Write implements hub.Peer.
-func (c *websocket) Write(b [][]byte) error {
+func (c *WebSocket) Write(b [][]byte) error {
 	err := c.write(b)
 	if err == nil {
 		c.wrote(b, math.MaxInt)
@@ -275,7 +275,7 @@ func (c *websocket) Write(b [][]byte) error {
 }
 
 // wrote notes that so many bytes of b have gone.
-func (c *websocket) wrote(b [][]byte, n int) {
+func (c *WebSocket) wrote(b [][]byte, n int) {
 	for _, p := range b {
 		if len(p) > 0 && p[0]&8 == 0 { // no control frame; the rest of one that was cut may look like another, and no harm is done
 			c.idle.spoke.Store(int64(sinceEpoch()))
@@ -297,19 +297,19 @@ func (c *websocket) wrote(b [][]byte, n int) {
 }
 
 // End implements hub.Peer. The client's answer ends the reading, or its absence.
-func (c *websocket) End(code int, reason string) {
+func (c *WebSocket) End(code int, reason string) {
 	c.ended.Store(true)
 	c.writeLast(closeFrame(code, reason), c.awaitAnswer, c.Abort)
 }
 
 // awaitAnswer is called when the hub's close frame has gone.
-func (c *websocket) awaitAnswer() {
+func (c *WebSocket) awaitAnswer() {
 	c.sock.conn.SetReadDeadline(time.Now().Add(answerTime))
 	c.said()
 }
 
 // said lets the reader go on if it was about to take leave as well.
-func (c *websocket) said() {
+func (c *WebSocket) said() {
 	c.parted.Store(true)
 	if g := c.bidding.Load(); g != nil {
 		g.settle()
@@ -317,7 +317,7 @@ func (c *websocket) said() {
 }
 
 // Abort implements hub.Peer.
-func (c *websocket) Abort() {
+func (c *WebSocket) Abort() {
 	conn, severed := c.sever()
 	if severed {
 		c.said()
@@ -328,17 +328,17 @@ func (c *websocket) Abort() {
 }
 
 // excuse is the reason of a CLOSE that the client knows nothing of.
-func (c *websocket) excuse() string {
+func (c *WebSocket) excuse() string {
 	if c.silent.Load() {
 		return "no answer to a ping"
 	}
 	return ""
 }
 
-func (c *websocket) tick() { c.watch(c) }
+func (c *WebSocket) tick() { c.watch(c) }
 
 // keepAlive sends pings, and cuts the connection of a client that does not answer them.
-func (c *websocket) keepAlive(now time.Duration, limits *SocketLimits) (next time.Duration) {
+func (c *WebSocket) keepAlive(now time.Duration, limits *SocketLimits) (next time.Duration) {
 	silence := c.idle.silence(&c.heard, now)
 	if c.asked != 0 && now-silence >= c.asked {
 		c.asked = 0

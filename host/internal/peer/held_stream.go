@@ -1,6 +1,6 @@
 // A held response over HTTP/2: the stream is net/http's, and lives as long as its handler does.
 
-package listen
+package peer
 
 import (
 	"net"
@@ -56,7 +56,7 @@ func (s *heldStream) write(b [][]byte, timeout time.Duration) error {
 	}
 	for _, p := range b {
 		for len(p) > 0 {
-			piece := p[:min(len(p), writeStep)]
+			piece := p[:min(len(p), WriteStep)]
 			if p = p[len(piece):]; timeout > 0 {
 				s.control.SetWriteDeadline(time.Now().Add(timeout))
 			}

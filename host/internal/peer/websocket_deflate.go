@@ -1,7 +1,7 @@
 // permessage-deflate (RFC 7692), without context takeover either way: a message is compressed by itself, so that a broadcast is compressed once, and an idle
 // connection holds no window.
 
-package listen
+package peer
 
 import (
 	"bytes"
@@ -109,8 +109,8 @@ func inflate(data []byte, most int64, loan *loan) ([]byte, error) {
 // fullWindow is how far back what we compress may point, as a power of two: Go's compressor knows no smaller one.
 const fullWindow = 15
 
-// agreeOnDeflate chooses among a client's offers, and returns what the answer says of it; "" if there is none that we can meet (RFC 7692 §5.1).
-func agreeOnDeflate(offers []string) (answer string) {
+// AgreeOnDeflate chooses among a client's offers, and returns what the answer says of it; "" if there is none that we can meet (RFC 7692 §5.1).
+func AgreeOnDeflate(offers []string) (answer string) {
 	for _, list := range offers {
 		options, ok := httphead.ParseOptions([]byte(list), nil)
 		if !ok {

@@ -1,4 +1,4 @@
-package listen
+package peer
 
 import (
 	"net"
@@ -10,7 +10,7 @@ import (
 )
 
 func writeSock(c net.Conn, p []byte, timeout time.Duration) error {
-	s := &sock{conn: c, raw: struct{ syscall.RawConn }{}}
+	s := &Sock{conn: c, raw: struct{ syscall.RawConn }{}}
 	return s.write([][]byte{p}, timeout)
 }
 

@@ -1,0 +1,106 @@
+// Package peer has the client's end of long-lived connections: WebSockets, TCP, held responses, and datagrams of UDP. What
+// they are to the workers is package hub's; how a request becomes one, and how clients are accepted, is their front's.
+// Each has a link (link.go): one goroutine that reads, a timer, and no buffer while it is idle.
+//
+// peers.go is what those of one listener share: where they are kept, on what terms, and who waits for their end.
+package peer
+
+import (
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/guard"
+	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/quiet"
+	"github.com/workerhost/workerhost/host/internal/spool"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// Peers are the long-lived connections of a listener, with all that they know of the listener. Its methods are safe for
+// concurrent use.
+type Peers struct {
+	Hub        *hub.Hub // nil: there are none
+	listener   string   // its address, as it was configured
+	terms      func() *Terms
+	spool      *spool.Spool
+	log        hclog.Logger
+	ending     <-chan struct{}   // closed when the listener accepts no more
+	Count      *guard.PerAddress // of the connections
+	turnedAway quiet.Throttle    // of clients of TCP and UDP
+
+	running sync.WaitGroup // their goroutines
+
+	mu   sync.Mutex
+	over bool // end was called; guarded by mu
+}
+
+// Terms are what long-lived connections are held on.
+type Terms struct {
+	limits  *SocketLimits
+	framing Framing    // of TCP connections that begin
+	held    *hub.Terms // for the hub
+}
+
+// New keeps connections in h, which may be nil: then there are none. terms gives those of the moment, and ending is
+// closed when the listener accepts no more.
+func New(
+	h *hub.Hub, listener string, terms func() *Terms, disk *spool.Spool, log hclog.Logger, ending <-chan struct{},
+) *Peers {
+	return &Peers{Hub: h, listener: listener, terms: terms, spool: disk, log: log, ending: ending, Count: guard.NewPerAddress()}
+}
+
+// NewTerms are made of a listener's settings.
+func NewTerms(limits *SocketLimits, framing Framing, b hub.Backend) Terms {
+	return Terms{limits, framing, limits.hubTerms(b)}
+}
+
+// limits are those of the moment.
+func (p *Peers) limits() *SocketLimits { return p.terms().limits }
+
+// Begin runs f, which wait waits for. It says false, and does nothing, if end was called.
+func (p *Peers) Begin(f func()) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over {
+		p.running.Go(f)
+	}
+	return !p.over
+}
+
+// goOn runs f in the place of the goroutine that calls it, which begin has begun and which ends with that.
+func (p *Peers) goOn(f func()) { p.running.Go(f) }
+
+// End begins nothing any more.
+func (p *Peers) End() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+}
+
+// IsOver says whether end was called.
+func (p *Peers) IsOver() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.over
+}
+
+// Wait returns when all that was begun has ended.
+func (p *Peers) Wait() { p.running.Wait() }
+
+// card is what the hub is told of a client's connection.
+func (p *Peers) card(kind, remote string) hub.Card {
+	return hub.Card{Protocol: kind, Remote: remote, Listener: p.listener}
+}
+
+// Problem says why a listener of TCP or UDP serves nobody, and what to do; "" if all is well.
+func (t *Terms) Problem(kind string) string {
+	events := t.held.Backend.Traits().Events
+	if kind == protocol.ProtoUDP && events.Message || kind == protocol.ProtoTCP && events.Any() {
+		return ""
+	}
+	return "the pool's workers handle no connections, or none has started: give them a handler of messages " +
+		"(onMessage, OnMessage), or the listener another pool"
+}
+
+// Retune has the connections that are held on old held on now.
+func (p *Peers) Retune(old, now *Terms) { p.Hub.Retune(old.held, now.held) }
