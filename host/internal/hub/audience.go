@@ -10,7 +10,7 @@ func (h *Hub) audience(own *Connection, to protocol.Audience, names, except []st
 	h.stamp++
 	for _, id := range except {
 		if c := h.find(own, &id); c != nil {
-			c.mark = h.stamp
+			c.seat.mark = h.stamp
 		}
 	}
 	switch to {
@@ -61,10 +61,10 @@ func (h *Hub) pickAll(members []*Connection, all bool) []*Connection {
 }
 
 func (h *Hub) pick(list []*Connection, c *Connection) []*Connection {
-	if c == nil || c.mark == h.stamp {
+	if c == nil || c.seat.mark == h.stamp {
 		return list
 	}
-	c.mark = h.stamp
+	c.seat.mark = h.stamp
 	return append(list, c)
 }
 

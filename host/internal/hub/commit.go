@@ -118,7 +118,7 @@ func (h *Hub) stage(own *Connection, acts []protocol.Act, steps *[]step) (err er
 	defer func() {
 		for _, s := range *steps {
 			if s.c != nil {
-				s.c.staged = nil
+				s.c.seat.staged = nil
 			}
 		}
 	}()
@@ -128,7 +128,7 @@ func (h *Hub) stage(own *Connection, acts []protocol.Act, steps *[]step) (err er
 			*steps = append(*steps, step{})
 			continue
 		}
-		st := c.staged
+		st := c.seat.staged
 		if st == nil {
 			st = c.state.Load()
 		}
@@ -145,12 +145,12 @@ func (h *Hub) stage(own *Connection, acts []protocol.Act, steps *[]step) (err er
 		if err != nil {
 			return refusal(i, acts, err)
 		}
-		c.staged = st
+		c.seat.staged = st
 		*steps = append(*steps, step{c, st})
 	}
 	for i, s := range slices.Backward(*steps) {
 		if _, ok := acts[i].(*protocol.Set); ok && s.c != nil {
-			if err := checkSession(s.c.state.Load(), s.c.staged, s.c.Terms().sessionLimit()); err != nil {
+			if err := checkSession(s.c.state.Load(), s.c.seat.staged, s.c.Terms().sessionLimit()); err != nil {
 				return refusal(i, acts, fmt.Errorf("connection %s: %w", s.c.id, err))
 			}
 		}
@@ -161,36 +161,36 @@ func (h *Hub) stage(own *Connection, acts []protocol.Act, steps *[]step) (err er
 // change puts next in the place of c's state, and keeps the crowds in step. h.mu is held.
 func (h *Hub) change(c *Connection, next *state) {
 	st := c.state.Load()
-	if c.place == absent || st == next {
+	if c.seat.place < 0 || st == next {
 		c.state.Store(next)
 		return
 	}
 	switch {
 	case len(next.groups) > len(st.groups): // a JOIN appends
 		places := make([]int32, len(st.groups), len(next.groups))
-		copy(places, c.places)
-		c.places = places
+		copy(places, c.seat.places)
+		c.seat.places = places
 		for _, name := range next.groups[len(st.groups):] {
-			c.places = append(c.places, add(h.groups, name, c))
+			c.seat.places = append(c.seat.places, add(h.groups, name, c))
 		}
 	case len(next.groups) < len(st.groups): // a LEAVE keeps the order
 		kept := 0
 		for i, name := range st.groups {
 			if kept < len(next.groups) && next.groups[kept] == name {
-				c.places[kept] = c.places[i]
+				c.seat.places[kept] = c.seat.places[i]
 				kept++
 			} else {
-				h.leaveGroup(name, c.places[i])
+				h.leaveGroup(name, c.seat.places[i])
 			}
 		}
-		c.places = c.places[:kept]
+		c.seat.places = c.seat.places[:kept]
 	}
 	if next.uid != st.uid {
 		if st.uid != "" {
-			h.leaveUser(st.uid, c.userPlace)
+			h.leaveUser(st.uid, c.seat.userPlace)
 		}
 		if next.uid != "" {
-			c.userPlace = add(h.users, next.uid, c)
+			c.seat.userPlace = add(h.users, next.uid, c)
 		}
 	}
 	c.state.Store(next)

@@ -75,7 +75,7 @@ func TestACommitIsAllOrNothing(t *testing.T) {
 			t.Errorf("%s: it was not refused", name)
 			continue
 		}
-		if c.state.Load() != before || p.text() != "" || s.hub.Count("g", false) != 0 || c.staged != nil || other.staged != nil {
+		if c.state.Load() != before || p.text() != "" || s.hub.Count("g", false) != 0 || c.seat.staged != nil || other.seat.staged != nil {
 			t.Errorf("%s: something took effect, although: %v", name, err)
 		}
 		if !strings.Contains(err.Error(), "number 4 of 6") {

@@ -20,42 +20,45 @@ type Connection struct {
 	since int64 // Unix nanoseconds
 	terms atomic.Pointer[Terms]
 	state atomic.Pointer[state] // changed with hub.mu held
+	seat  seat                  // guarded by hub.mu
+	one   [1][]byte             // for the writer alone, see outbox.go
 
-	// guarded by hub.mu
-	place     int32   // in hub.all, or absent
+	mu sync.Mutex
+	// guarded by mu
+	inbox   inbox
+	outlet  outlet
+	counts  counts
+	opening *opening // from Open until its answer
+	ending  *ending  // once the end of it is known
+	expiry  *time.Timer
+	code    int32 // that it closed with
+	life    life
+	turn    turn
+	once    bool // hang up after the first message; never changes
+}
+
+// seat is where the hub finds a connection.
+type seat struct {
+	place     int32   // in hub.all, or absent, or left
 	userPlace int32   // in the crowd of state.uid, while it has a place
 	places    []int32 // in the crowds of state.groups, likewise
 	mark      uint64  // the stamp of the last audience that it was put into, or left out of
 	staged    *state  // what a commit that is being checked would make of it
-	left      bool    // it never enters again
+}
 
-	one [1][]byte // for the writer alone, see outbox.go
+// inbox is what waits to be handled.
+type inbox struct {
+	messages []message
+	waits    int64         // bytes of them
+	room     chan struct{} // closed when there is room; nil unless Deliver waits
+}
 
-	mu sync.Mutex
-	// guarded by mu
-	opening *opening // from Open until its answer
-	leaving *leaving // once the end of it is known
-	inbox   []message
-	room    chan struct{} // closed when the inbox has room; nil unless Deliver waits
-	out     *outbox       // nil unless something waits to be sent
-	counts  counts
-	waits   int64 // bytes in inbox
-	code    int32 // that it closed with
-	expiry  *time.Timer
-
-	opened  bool // OPEN is done
-	flowing bool // the client knows
-	once    bool // hang up after the first message
-	last    bool // no more messages come from the client: it is hung up, as leaving says, when those there are have been handled
-	hung    bool // leave will be taken, or has been
-	cut     bool // a write failed: the peer was aborted
-	gone    bool // the socket has ended
-	over    bool // no event is to come
-	busy    bool // an event is under way
-	pumping bool // a goroutine is in pump
-	writer  bool // somebody has the writer's role: calls TryWrite, Write or End
-	full    bool // over half of the send buffer waits
-	told    bool // what the last BUFFER said of full
+// outlet is what waits to be sent, and how far it gets. Only outbox.go and Opened change it, and OPEN's answer.
+type outlet struct {
+	box  *outbox // nil unless something waits
+	line line
+	full bool // over half of the send buffer waits
+	told bool // what the last BUFFER said of full
 }
 
 type counts struct {
@@ -63,8 +66,8 @@ type counts struct {
 	dropped                                    int64
 }
 
-// leaving is how the connection ends.
-type leaving struct {
+// ending is how the connection ends.
+type ending struct {
 	code   int
 	reason string
 	clean  bool
@@ -100,17 +103,12 @@ func (c *Connection) Terms() *Terms { return c.terms.Load() }
 // Opened says that the client has been told that it is connected: what was sent to it may flow, and messages may come. A second call does nothing.
 func (c *Connection) Opened() {
 	c.mu.Lock()
-	if c.flowing || c.gone || c.over {
+	if c.flows() || c.life >= gone {
 		c.mu.Unlock()
 		return
 	}
-	c.flowing = true
-	if !c.writer {
-		c.writer = true
-		c.run(false) // takes leave, too, if OPEN's handler did
-	} else {
-		c.mu.Unlock()
-	}
+	move(&c.outlet.line, writing, &lineMoves)
+	c.run(false) // takes leave, too, if OPEN's handler did
 	c.pump()
 }
 
@@ -123,27 +121,27 @@ func (c *Connection) Deliver(data []byte, binary bool) bool { return c.DeliverLe
 func (c *Connection) DeliverLent(data []byte, binary bool, repay func()) bool {
 	cost := int64(len(data)) + overhead
 	c.mu.Lock()
-	for !c.hung && !c.last && !c.gone && !c.over && len(c.inbox) > 0 && c.waits+cost > c.Terms().inbox() {
-		if c.room == nil {
-			c.room = make(chan struct{})
+	for c.life == staying && len(c.inbox.messages) > 0 && c.inbox.waits+cost > c.Terms().inbox() {
+		if c.inbox.room == nil {
+			c.inbox.room = make(chan struct{})
 		}
-		room := c.room
+		room := c.inbox.room
 		c.mu.Unlock()
 		<-room
 		c.mu.Lock()
 	}
-	if c.hung || c.last || c.gone || c.over { // as Leaving
+	if c.life != staying {
 		c.mu.Unlock()
 		if repay != nil {
 			repay()
 		}
 		return false
 	}
-	c.inbox = append(c.inbox, message{data: data, binary: binary, repay: repay})
-	c.waits += cost
+	c.inbox.messages = append(c.inbox.messages, message{data: data, binary: binary, repay: repay})
+	c.inbox.waits += cost
 	c.counts.messagesIn++
 	c.counts.bytesIn += int64(len(data))
-	idle := !c.busy && !c.pumping
+	idle := c.turn == resting
 	c.mu.Unlock()
 	if idle {
 		c.pump()
@@ -151,21 +149,21 @@ func (c *Connection) DeliverLent(data []byte, binary bool, repay func()) bool {
 	return true
 }
 
-// dropInbox drops the messages that wait to be handled. c.mu is held.
-func (c *Connection) dropInbox() {
-	for i := range c.inbox {
-		if repay := c.inbox[i].repay; repay != nil {
-			repay()
+// drop drops the messages. The connection's mu is held.
+func (i *inbox) drop() {
+	for _, m := range i.messages {
+		if m.repay != nil {
+			m.repay()
 		}
 	}
-	c.inbox, c.waits = nil, 0
+	i.messages, i.waits = nil, 0
 }
 
-// makeRoom wakes Deliver. c.mu is held.
-func (c *Connection) makeRoom() {
-	if c.room != nil {
-		close(c.room)
-		c.room = nil
+// makeRoom wakes Deliver. The connection's mu is held.
+func (i *inbox) makeRoom() {
+	if i.room != nil {
+		close(i.room)
+		i.room = nil
 	}
 }
 
@@ -178,10 +176,10 @@ func (c *Connection) Hangup(code int, reason string) { c.hangup(code, reason, fa
 // written. Deliver takes no more.
 func (c *Connection) Finish(code int, reason string) {
 	c.mu.Lock()
-	if !c.hung && !c.last && !c.gone && !c.over {
-		c.last = true
-		c.leaving = &leaving{code: code, reason: reason}
-		c.makeRoom()
+	if c.life == staying {
+		move(&c.life, finishing, &lifeMoves)
+		c.ending = &ending{code: code, reason: reason}
+		c.inbox.makeRoom()
 	}
 	c.mu.Unlock()
 	c.pump()
@@ -191,32 +189,32 @@ func (c *Connection) Finish(code int, reason string) {
 func (c *Connection) Leaving() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.hung || c.last || c.gone || c.over
+	return c.life != staying
 }
 
 // finished says whether all has been handled that there was before Finish. c.mu is held.
 func (c *Connection) finished() bool {
-	return c.last && !c.hung && !c.gone && !c.busy && c.opened && c.flowing && len(c.inbox) == 0
+	return c.life == finishing && c.turn == resting && c.flows() && len(c.inbox.messages) == 0
 }
 
 // hangup takes leave once what waits has been written; keep says whether the messages that wait are still to be handled.
 func (c *Connection) hangup(code int, reason string, keep bool) {
 	c.mu.Lock()
-	if c.hung || c.gone || c.over {
+	if c.life >= hungUp {
 		c.mu.Unlock()
 		return
 	}
-	c.hung = true
-	c.leaving = &leaving{code: code, reason: reason, timer: time.AfterFunc(c.Terms().farewell(), c.peer.Abort)}
+	move(&c.life, hungUp, &lifeMoves)
+	c.ending = &ending{code: code, reason: reason, timer: time.AfterFunc(c.Terms().farewell(), c.peer.Abort)}
 	if !keep {
-		c.dropInbox()
+		c.inbox.drop()
 	}
-	c.makeRoom()
-	if !c.flowing || c.writer || c.cut {
+	c.inbox.makeRoom()
+	if c.outlet.line != ready {
 		c.mu.Unlock()
 		return
 	}
-	c.writer = true
+	move(&c.outlet.line, writing, &lineMoves)
 	c.run(false)
 }
 
@@ -226,28 +224,31 @@ func (c *Connection) hangup(code int, reason string, keep bool) {
 func (c *Connection) Closed(code int, reason string, clean bool) {
 	h := c.hub
 	h.mu.Lock()
-	if c.left {
+	if c.seat.place == left {
 		h.mu.Unlock()
 		return
 	}
-	c.left = true
 	h.exit(c)
 	h.mu.Unlock()
 
 	c.mu.Lock()
-	c.gone = true
-	if !c.hung {
-		c.leaving = &leaving{code: code, reason: reason}
-	} else if c.leaving != nil && c.leaving.timer != nil {
-		c.leaving.timer.Stop()
+	if c.life == over { // it was refused
+		c.mu.Unlock()
+		return
 	}
-	c.leaving.clean = clean
-	c.code = int32(c.leaving.code)
+	if c.life != hungUp {
+		c.ending = &ending{code: code, reason: reason}
+	} else {
+		c.ending.timer.Stop()
+	}
+	move(&c.life, gone, &lifeMoves)
+	c.ending.clean = clean
+	c.code = int32(c.ending.code)
 	if c.expiry != nil {
 		c.expiry.Stop()
 	}
 	c.discard()
-	c.makeRoom()
+	c.inbox.makeRoom()
 	var ticket protocol.Ticket
 	if c.opening != nil {
 		ticket = c.opening.ticket

@@ -15,6 +15,17 @@
 // when the socket has ended, for whatever reason. If the client has said its last word but still listens, Finish stands before Closed. The hub's part:
 // TryWrite or Write, in order, then End once; or Abort.
 //
-// Locks: Hub.mu guards who is there and who is with whom, and every change of a [state]; Connection.mu guards that connection's queues and
-// phase. Neither is held while a peer or a backend is called, and Hub.mu is never taken with a Connection.mu held.
+// # Locks
+//
+// In this order; whoever holds one may take those below it, and none above it:
+//   - Hub.mu: who is there and who is with whom (each connection's seat), every change of a [state], the tallies, who
+//     still has to go at a shutdown.
+//   - Connection.mu: that connection's queues, counts and phases (phase.go). Never those of two connections at once.
+//
+// payload.mu, which guards the encoded forms of one broadcast, stands by itself: it is taken with neither of them held.
+//
+// No [Peer], no [Backend], no Ticket, no logger and no answered or reply is called with a lock held, so each may call the
+// hub back. What is called with one: the repay of a lent message (Connection.mu), the of of [Hub.Shutdown] (Hub.mu) and
+// [Encoding].Append (payload.mu), none of which may call the hub, nor wait. The writer's role and the pump's turn are no
+// locks: they are phases, passed on under Connection.mu, and kept while a peer or a backend is called.
 package hub

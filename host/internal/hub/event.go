@@ -73,12 +73,12 @@ func (c *Connection) view() protocol.Connection {
 // returned leaves the next one to the pump that submitted it, so that nothing recurs.
 func (c *Connection) pump() {
 	c.mu.Lock()
-	if c.pumping || c.over {
+	if c.turn != resting || c.life == over {
 		c.mu.Unlock()
 		return
 	}
-	c.pumping = true
-	for !c.busy && !c.over && c.due() {
+	move(&c.turn, pumping, &turnMoves)
+	for c.turn == pumping && c.due() {
 		t := c.Terms()
 		c.mu.Unlock()
 		traits := t.Backend.Traits()
@@ -87,17 +87,21 @@ func (c *Connection) pump() {
 		if e == nil {
 			continue
 		}
-		c.busy = true
+		move(&c.turn, submitting, &turnMoves)
 		c.mu.Unlock()
 		t.Backend.Submit(&e.Exchange)
 		e.release()
 		c.mu.Lock()
 	}
-	c.pumping = false
-	over, finished, l := c.over, c.finished(), c.leaving
+	if c.turn == pumping {
+		move(&c.turn, resting, &turnMoves)
+	} else {
+		move(&c.turn, awaiting, &turnMoves)
+	}
+	done, finished, l := c.life == over, c.finished(), c.ending
 	c.mu.Unlock()
 	switch {
-	case over:
+	case done:
 		c.hub.forget(c)
 	case finished:
 		c.hangup(l.code, l.reason, true)
@@ -106,41 +110,41 @@ func (c *Connection) pump() {
 
 // due says whether next would do something. c.mu is held.
 func (c *Connection) due() bool {
-	switch {
-	case c.gone:
+	switch c.life {
+	case over:
+		return false
+	case gone:
 		return c.opening == nil
-	case c.opened && c.flowing:
-		return c.full != c.told || len(c.inbox) > 0
 	}
-	return false
+	return c.flows() && (c.outlet.full != c.outlet.told || len(c.inbox.messages) > 0)
 }
 
 // next takes the event that is to be submitted; nil if it came to nothing. c.mu is held, and due was true.
 func (c *Connection) next(t *Terms, traits *protocol.Traits) *event {
 	again := !traits.AtMostOnce
 	switch {
-	case c.busy || c.over || !c.due():
+	case !c.due():
 		return nil
-	case !c.gone && c.full != c.told:
-		c.told = c.full
+	case c.life < gone && c.outlet.full != c.outlet.told:
+		c.outlet.told = c.outlet.full
 		if !traits.Events.Buffer {
 			return nil
 		}
-		return c.event(t, &protocol.Buffer{Connection: c.view(), Full: c.full, Bytes: c.queued()}, again)
-	case len(c.inbox) > 0 && c.opened:
+		return c.event(t, &protocol.Buffer{Connection: c.view(), Full: c.outlet.full, Bytes: c.queued()}, again)
+	case len(c.inbox.messages) > 0 && c.outlet.line != unanswered:
 		if !traits.Events.Message {
-			c.dropInbox()
-			c.makeRoom()
+			c.inbox.drop()
+			c.inbox.makeRoom()
 			return nil
 		}
 		return c.nextMessage(t, again)
 	}
-	c.over = c.over || c.leaving == nil || !c.opened || !traits.Events.Close
-	if c.over {
+	if c.outlet.line == unanswered || !traits.Events.Close {
+		move(&c.life, over, &lifeMoves)
 		return nil
 	}
-	l := c.leaving
-	c.leaving = nil
+	l := c.ending
+	c.ending = nil
 	// CLOSE is delivered, whatever the pool's delivery is.
 	return c.event(t, &protocol.Close{Connection: c.view(), Code: l.code, Reason: l.reason, Clean: l.clean}, true)
 }
@@ -150,39 +154,39 @@ func (c *Connection) next(t *Terms, traits *protocol.Traits) *event {
 func (c *Connection) nextMessage(t *Terms, again bool) *event {
 	e := c.event(t, nil, again)
 	e.Request = &e.incoming
-	m := c.take()
+	m := c.inbox.take()
 	e.first, e.repay = m.data, m.repay
 	e.incoming = protocol.Incoming{Flags: flags(m.binary), Connection: c.view(), Attempt: m.attempt, Bytes: m.data, More: e.incoming.More[:0]}
-	defer c.tookSome()
+	defer c.inbox.tookSome()
 	if len(m.data) > protocol.MaxData {
 		e.incoming.Bytes = m.data[:protocol.MaxData]
 		return e
 	}
 	e.incoming.Flags |= protocol.FlagEnd
-	for size := len(m.data); again && !m.alone && m.repay == nil && len(c.inbox) > 0 && len(e.incoming.More) < maxTogether-1; {
-		later := &c.inbox[0]
+	for size := len(m.data); again && !m.alone && m.repay == nil && len(c.inbox.messages) > 0 && len(e.incoming.More) < maxTogether-1; {
+		later := &c.inbox.messages[0]
 		if size += len(later.data); size > maxBytes || later.alone || later.repay != nil { // one that has a loan keeps it until its own event is done
 			break
 		}
-		m := c.take()
+		m := c.inbox.take()
 		e.incoming.More = append(e.incoming.More, protocol.Later{Flags: flags(m.binary), Bytes: m.data})
 	}
 	return e
 }
 
-// tookSome follows the taking of messages from the inbox. c.mu is held.
-func (c *Connection) tookSome() {
-	if len(c.inbox) == 0 {
-		c.inbox = nil
+// tookSome follows the taking of messages. The connection's mu is held.
+func (i *inbox) tookSome() {
+	if len(i.messages) == 0 {
+		i.messages = nil
 	}
-	c.makeRoom()
+	i.makeRoom()
 }
 
-func (c *Connection) take() message {
-	m := c.inbox[0]
-	c.inbox[0] = message{}
-	c.inbox = c.inbox[1:]
-	c.waits -= int64(len(m.data)) + overhead
+func (i *inbox) take() message {
+	m := i.messages[0]
+	i.messages[0] = message{}
+	i.messages = i.messages[1:]
+	i.waits -= int64(len(m.data)) + overhead
 	return m
 }
 
@@ -237,15 +241,13 @@ func (e *event) Fail(err *protocol.Failure) {
 
 // Finished implements [protocol.Sink].
 func (e *event) Finished() {
-	c := e.c
+	c, closing := e.c, false
 	switch m := e.Request.(type) {
 	case *protocol.Open:
 		c.answer(e.failure, e.refusal)
 	case *protocol.Close:
 		e.log()
-		c.mu.Lock()
-		c.over = true
-		c.mu.Unlock()
+		closing = true
 	case *protocol.Incoming:
 		if e.failure != nil {
 			c.failed(e, m)
@@ -256,13 +258,20 @@ func (e *event) Finished() {
 		}
 	}
 	c.mu.Lock()
-	c.busy = false
-	pumping, over := c.pumping, c.over
+	if closing {
+		move(&c.life, over, &lifeMoves)
+	}
+	pumps, done := c.turn == submitting, c.life == over
+	if pumps {
+		move(&c.turn, pumping, &turnMoves)
+	} else {
+		move(&c.turn, resting, &turnMoves)
+	}
 	c.mu.Unlock()
 	e.release()
 	switch {
-	case pumping:
-	case over:
+	case pumps:
+	case done:
 		c.hub.forget(c)
 	default:
 		c.pump()
@@ -292,13 +301,13 @@ func (c *Connection) failed(e *event, m *protocol.Incoming) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.hung && !c.gone {
+	if c.life == hungUp {
 		return
 	}
 	for i := range again {
-		c.waits += int64(len(again[i].data)) + overhead
+		c.inbox.waits += int64(len(again[i].data)) + overhead
 	}
-	c.inbox = append(again, c.inbox...)
+	c.inbox.messages = append(again, c.inbox.messages...)
 }
 
 // log says that an event came to nothing.

@@ -70,7 +70,7 @@ func TestEventsThatFinishWithinSubmitDoNotRecur(t *testing.T) {
 	c = s.open(&fakePeer{})
 	done := make(chan struct{})
 	go func() { c.Deliver([]byte("first"), false); close(done) }()
-	s.wait(func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.busy })
+	s.wait(func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.turn != resting })
 	const many = 100_000 // deep enough to see the stack of it
 	for range many {
 		c.Deliver([]byte("m"), false)

@@ -78,7 +78,8 @@ func (h *Hub) Hold(p Peer, card Card, t *Terms, hold *protocol.Hold) (*Connectio
 		return nil, err
 	}
 	c.state.Store(st)
-	c.opened, c.once = true, hold.Once
+	c.once = hold.Once
+	move(&c.outlet.line, accepted, &lineMoves)
 	for _, s := range h.stops {
 		s.take(c)
 	}
@@ -94,7 +95,7 @@ func (h *Hub) Hold(p Peer, card Card, t *Terms, hold *protocol.Hold) (*Connectio
 }
 
 func (h *Hub) connection(p Peer, card Card, t *Terms) *Connection {
-	c := &Connection{hub: h, peer: p, card: card, id: h.prefix + strconv.FormatUint(h.serial.Add(1), 36), since: now(), place: absent}
+	c := &Connection{hub: h, peer: p, card: card, id: h.prefix + strconv.FormatUint(h.serial.Add(1), 36), since: now(), seat: seat{place: absent}}
 	c.state.Store(blank)
 	c.terms.Store(t)
 	return c
@@ -119,28 +120,31 @@ func (h *Hub) Retune(old, others *Terms) {
 	}
 }
 
-// absent is the place of a connection that is not in Hub.all.
-const absent = -1
+// The places of a connection that is not in Hub.all.
+const (
+	absent = -1 // it may enter
+	left   = -2 // it never enters again
+)
 
 // enter lets others reach c, unless it has left, and says whether it has to go at once. h.mu is held.
 func (h *Hub) enter(c *Connection) (stopping bool) {
-	if c.left || c.place != absent {
+	if c.seat.place != absent {
 		return false
 	}
 	delete(h.away, c)
 	t := h.tally(c)
 	t.Open++
 	t.Opened++
-	c.place = int32(len(h.all))
+	c.seat.place = int32(len(h.all))
 	h.all = append(h.all, c)
 	h.byID[c.id] = c
 	st := c.state.Load()
-	c.places = make([]int32, 0, len(st.groups))
+	c.seat.places = make([]int32, 0, len(st.groups))
 	for _, name := range st.groups {
-		c.places = append(c.places, add(h.groups, name, c))
+		c.seat.places = append(c.seat.places, add(h.groups, name, c))
 	}
 	if st.uid != "" {
-		c.userPlace = add(h.users, st.uid, c)
+		c.seat.userPlace = add(h.users, st.uid, c)
 	}
 	for _, s := range h.stops {
 		if _, ok := s.left[c]; ok {
@@ -150,35 +154,38 @@ func (h *Hub) enter(c *Connection) (stopping bool) {
 	return false
 }
 
-// exit takes c out of everything that others reach it by; its state still says where it was. h.mu is held.
+// exit takes c, which has not left, out of everything that others reach it by, for good; its state still says where it
+// was. h.mu is held.
 func (h *Hub) exit(c *Connection) {
 	h.away[c] = struct{}{}
-	if c.place == absent {
+	place := c.seat.place
+	c.seat.place = left
+	if place == absent {
 		return
 	}
 	st := c.state.Load()
 	for i := range st.groups {
-		h.leaveGroup(st.groups[i], c.places[i])
+		h.leaveGroup(st.groups[i], c.seat.places[i])
 	}
 	if st.uid != "" {
-		h.leaveUser(st.uid, c.userPlace)
+		h.leaveUser(st.uid, c.seat.userPlace)
 	}
-	h.all[c.place] = h.all[len(h.all)-1]
-	h.all[c.place].place = c.place
+	if last := h.all[len(h.all)-1]; last != c {
+		h.all[place], last.seat.place = last, place
+	}
 	h.all = shorten(h.all)
 	delete(h.byID, c.id)
 	h.tally(c).Open--
-	c.place, c.places = absent, nil
+	c.seat.places = nil
 }
 
 // forget ends the hub's care for c: no event of it is to come. h.mu is not held.
 func (h *Hub) forget(c *Connection) {
 	c.mu.Lock()
-	c.dropInbox() // no message of a connection that never opened was handled
+	c.inbox.drop() // no message of a connection that never opened was handled
 	c.mu.Unlock()
 	h.mu.Lock()
-	c.left = true
-	if c.place != absent {
+	if c.seat.place != left {
 		h.exit(c)
 	}
 	if _, ok := h.away[c]; ok {
@@ -205,7 +212,7 @@ func (h *Hub) leaveGroup(name string, place int32) {
 	if moved := remove(h.groups, name, place); moved != nil {
 		for i, n := range moved.state.Load().groups {
 			if n == name {
-				moved.places[i] = place
+				moved.seat.places[i] = place
 				break
 			}
 		}
@@ -214,7 +221,7 @@ func (h *Hub) leaveGroup(name string, place int32) {
 
 func (h *Hub) leaveUser(name string, place int32) {
 	if moved := remove(h.users, name, place); moved != nil {
-		moved.userPlace = place
+		moved.seat.userPlace = place
 	}
 }
 

@@ -27,18 +27,19 @@ func (c *Connection) Open(request *protocol.Request, answered func(Answer)) {
 	t := c.Terms()
 	traits := t.Backend.Traits()
 	c.mu.Lock()
-	if c.gone || c.over {
+	if c.life >= gone {
 		c.mu.Unlock()
 		answered(Answer{Failure: &protocol.Failure{Kind: protocol.FailedCancelled}})
 		return
 	}
 	o := &opening{request: request, answered: answered}
-	c.opening, c.busy = o, true
+	c.opening = o
+	move(&c.turn, awaiting, &turnMoves)
 	c.mu.Unlock()
 	if !traits.Events.Open {
 		c.answer(nil, nil)
 		c.mu.Lock()
-		c.busy = false
+		move(&c.turn, resting, &turnMoves)
 		c.mu.Unlock()
 		c.pump()
 		return
@@ -48,9 +49,9 @@ func (c *Connection) Open(request *protocol.Request, answered func(Answer)) {
 	e.release()
 	c.mu.Lock()
 	o.ticket = ticket
-	gone := c.gone && c.opening == o
+	late := c.life == gone && c.opening == o
 	c.mu.Unlock()
-	if gone && ticket != nil {
+	if late && ticket != nil {
 		ticket.Cancel(protocol.ResetCancelled)
 	}
 }
@@ -66,9 +67,9 @@ func (c *Connection) refuse() {
 
 // answer ends the opening. A client that was not accepted is none of the hub's any more.
 func (c *Connection) answer(failure *protocol.Failure, refusal *protocol.Response) {
-	accepted := failure == nil && refusal == nil
+	accept := failure == nil && refusal == nil
 	stopping := false
-	if accepted {
+	if accept {
 		c.hub.mu.Lock()
 		stopping = c.hub.enter(c)
 		c.hub.mu.Unlock()
@@ -76,18 +77,19 @@ func (c *Connection) answer(failure *protocol.Failure, refusal *protocol.Respons
 	c.mu.Lock()
 	o := c.opening
 	c.opening = nil
-	c.opened = accepted
-	if !accepted {
-		c.over = true
-		if c.leaving != nil && c.leaving.timer != nil {
-			c.leaving.timer.Stop()
+	if accept {
+		move(&c.outlet.line, accepted, &lineMoves)
+	} else {
+		if c.life == hungUp {
+			c.ending.timer.Stop()
 		}
+		move(&c.life, over, &lifeMoves)
 		c.discard()
-		c.makeRoom()
+		c.inbox.makeRoom()
 	}
 	c.mu.Unlock()
 	switch {
-	case accepted:
+	case accept:
 		o.answered(Answer{Accepted: true, Subprotocol: o.subprotocol, Headers: o.headers})
 	case failure != nil:
 		if failure.Kind != protocol.FailedCancelled {

@@ -112,16 +112,19 @@ func (o *outbox) dropOldest() (size int, ok bool) {
 // discard drops all that waits. c.mu is held.
 func (c *Connection) discard() {
 	// A writer may have it in hand, so it is not reused.
-	c.out = nil
+	c.outlet.box = nil
 }
 
 // queued is how many bytes wait. c.mu is held.
 func (c *Connection) queued() int64 {
-	if c.out == nil {
+	if c.outlet.box == nil {
 		return 0
 	}
-	return c.out.bytes
+	return c.outlet.box.bytes
 }
+
+// flows says whether the client knows that it is connected, so that events and messages may flow. c.mu is held.
+func (c *Connection) flows() bool { return c.outlet.line > accepted }
 
 // send sends a message, encoded, to the client. With more, another one is about to follow, and writing may wait for it.
 func (c *Connection) send(b []byte, more bool) {
@@ -133,8 +136,8 @@ func (c *Connection) send(b []byte, more bool) {
 	t, need := c.Terms(), int64(len(b))+overhead
 	waits := c.queued()
 	if waits > 0 && waits+need > t.sendBuffer() {
-		if !c.writer && c.flowing { // it was only held back
-			c.writer = true
+		if c.outlet.line == ready { // it was only held back
+			move(&c.outlet.line, writing, &lineMoves)
 			c.run(false)
 			c.send(b, false)
 			return
@@ -155,7 +158,7 @@ func (c *Connection) send(b []byte, more bool) {
 // wait already, it is dropped.
 func (c *Connection) Raw(b []byte) {
 	c.mu.Lock()
-	if c.deaf() || c.out != nil && c.out.raws >= maxRaws {
+	if c.deaf() || c.outlet.box != nil && c.outlet.box.raws >= maxRaws {
 		c.mu.Unlock()
 		return
 	}
@@ -163,18 +166,18 @@ func (c *Connection) Raw(b []byte) {
 }
 
 // deaf says that nothing more is sent to the client. c.mu is held.
-func (c *Connection) deaf() bool { return c.hung || c.gone || c.cut || c.over }
+func (c *Connection) deaf() bool { return c.life >= hungUp || c.outlet.line == cut }
 
 // makeWay deals with a message of so many bytes for which there is no room. It returns false if the message is dropped; then c.mu has been unlocked.
 func (c *Connection) makeWay(t *Terms, need int64) bool {
 	switch t.SlowClient {
 	case DropOldest:
-		for c.out.bytes+need > t.sendBuffer() {
+		for c.outlet.box.bytes+need > t.sendBuffer() {
 			if !c.dropOldest() {
 				break
 			}
 		}
-		if c.out.len() == 0 || c.out.bytes+need <= t.sendBuffer() {
+		if c.outlet.box.len() == 0 || c.outlet.box.bytes+need <= t.sendBuffer() {
 			return true
 		}
 		c.counts.dropped++
@@ -183,7 +186,7 @@ func (c *Connection) makeWay(t *Terms, need int64) bool {
 		c.counts.dropped++
 		c.mu.Unlock()
 	default:
-		waits := c.out.bytes
+		waits := c.outlet.box.bytes
 		c.counts.dropped++
 		for c.dropOldest() {
 		}
@@ -196,7 +199,7 @@ func (c *Connection) makeWay(t *Terms, need int64) bool {
 }
 
 func (c *Connection) dropOldest() bool {
-	size, ok := c.out.dropOldest()
+	size, ok := c.outlet.box.dropOldest()
 	if ok {
 		c.counts.dropped++
 		c.counts.messagesOut--
@@ -207,17 +210,17 @@ func (c *Connection) dropOldest() bool {
 
 // enqueue writes f, or has it wait. c.mu is held, and is unlocked.
 func (c *Connection) enqueue(f frame, hold bool) {
-	if c.writer || !c.flowing || hold {
+	if c.outlet.line != ready || hold {
 		c.wait(f)
-		due := c.full != c.told
+		due := c.outlet.full != c.outlet.told
 		c.mu.Unlock()
 		if due {
 			c.pump()
 		}
 		return
 	}
-	c.writer = true
-	if c.out != nil { // held back
+	move(&c.outlet.line, writing, &lineMoves)
+	if c.outlet.box != nil { // held back
 		c.wait(f)
 		c.run(false)
 		return
@@ -227,12 +230,12 @@ func (c *Connection) enqueue(f frame, hold bool) {
 	n, err := c.peer.TryWrite(c.one[:])
 	c.one[0] = nil
 	c.mu.Lock()
-	if err == nil && n < len(f.b) && !c.gone {
-		o := c.out // of those who came meanwhile
-		c.out = nil
+	if err == nil && n < len(f.b) && c.life < gone {
+		o := c.outlet.box // of those who came meanwhile
+		c.outlet.box = nil
 		c.wait(f)
-		c.out.using = 1
-		c.out.wrote(n)
+		c.outlet.box.using = 1
+		c.outlet.box.wrote(n)
 		if o != nil {
 			for _, later := range o.frames[o.head:] {
 				c.wait(later)
@@ -247,12 +250,13 @@ func (c *Connection) enqueue(f frame, hold bool) {
 }
 
 func (c *Connection) wait(f frame) {
-	if c.out == nil {
-		c.out = outboxes.Get().(*outbox)
+	o := &c.outlet
+	if o.box == nil {
+		o.box = outboxes.Get().(*outbox)
 	}
-	c.out.push(f)
-	if !c.full && c.out.bytes > c.Terms().sendBuffer()/2 && c.flowing {
-		c.full = true
+	o.box.push(f)
+	if !o.full && o.box.bytes > c.Terms().sendBuffer()/2 && c.flows() {
+		o.full = true
 	}
 }
 
@@ -260,9 +264,9 @@ func (c *Connection) wait(f frame) {
 // is full already. c.mu is held, with the writer's role; both are given back.
 func (c *Connection) run(stuck bool) {
 	// More than a few rounds would hold up a sender for what others have to send.
-	for round := 0; c.out != nil && c.out.len() > 0; round++ {
+	for round := 0; c.outlet.box != nil && c.outlet.box.len() > 0; round++ {
 		if stuck || round == 4 {
-			due := c.full != c.told
+			due := c.outlet.full != c.outlet.told
 			c.mu.Unlock()
 			go c.write()
 			if due {
@@ -270,7 +274,7 @@ func (c *Connection) run(stuck bool) {
 			}
 			return
 		}
-		o := c.out
+		o := c.outlet.box
 		batch := o.peek()
 		c.mu.Unlock()
 		n, err := c.peer.TryWrite(batch)
@@ -287,8 +291,8 @@ func (c *Connection) run(stuck bool) {
 // write writes all that waits, at the client's pace. The peer bounds how long it takes.
 func (c *Connection) write() {
 	c.mu.Lock()
-	for c.out != nil && c.out.len() > 0 {
-		o := c.out
+	for c.outlet.box != nil && c.outlet.box.len() > 0 {
+		o := c.outlet.box
 		batch, size := o.peek(), 0
 		for _, b := range batch {
 			size += len(b)
@@ -307,19 +311,22 @@ func (c *Connection) write() {
 
 // written gives back the writer's role, and c.mu: nothing waits. It takes leave if that is due; then nobody gets the role again.
 func (c *Connection) written() {
-	if o := c.out; o != nil {
-		c.out = nil
+	if o := c.outlet.box; o != nil {
+		c.outlet.box = nil
 		if cap(o.frames) <= 4*mostOf { // what a burst left is not kept
 			clear(o.batch[:cap(o.batch)])
 			*o = outbox{frames: o.frames[:0], batch: o.batch[:0]}
 			outboxes.Put(o)
 		}
 	}
-	c.full = false
-	end := c.hung && !c.gone && !c.cut && c.flowing
-	c.writer = end
-	l := c.leaving
-	due := c.told
+	c.outlet.full = false
+	l, end := c.ending, c.life == hungUp
+	if end {
+		move(&c.outlet.line, ended, &lineMoves)
+	} else {
+		move(&c.outlet.line, ready, &lineMoves)
+	}
+	due := c.outlet.told
 	c.mu.Unlock()
 	if end {
 		c.peer.End(l.code, l.reason)
@@ -331,7 +338,7 @@ func (c *Connection) written() {
 
 // fail cuts the connection: a write failed. c.mu is held with the writer's role, and both are given back.
 func (c *Connection) fail() {
-	c.cut, c.writer = true, false
+	move(&c.outlet.line, cut, &lineMoves)
 	c.discard()
 	c.mu.Unlock()
 	c.peer.Abort()

@@ -39,7 +39,7 @@ func TestWhatIsSentKeepsItsOrderWhateverTheSocketTakes(t *testing.T) {
 			t.Errorf("%d bytes came, %d were sent, or in another order", len(p.text()), want.Len())
 		}
 		c.mu.Lock()
-		if c.out != nil || c.writer {
+		if c.outlet.box != nil || c.outlet.line != ready {
 			t.Error("a queue, or a writer, is left")
 		}
 		c.mu.Unlock()
