@@ -108,10 +108,13 @@ final class Message
         }
         $given = \count($message);
         // By far the most common: a request with nothing unusual about it, in one go.
-        if ($type === Frame::REQUEST && $stream > 0 && $given >= 10 && $given <= 12 && ($message[10] ?? null) === null && ($message[12] ?? null) === null
+        if ($type === Frame::REQUEST && $stream > 0 && $given >= 10 && $given <= 18 && ($message[10] ?? null) === null && ($message[12] ?? null) === null
             && ($message[2] === 0 || $message[2] === 1) && \is_string($message[3]) && \is_string($message[4]) && \is_string($message[5])
             && \is_string($message[6]) && \is_string($message[7]) && \is_string($message[8]) && \is_array($message[9])
-            && ($given === 10 || $given === 11 || (\is_int($message[11]) && $message[11] >= -1)) && self::pairs($message[9])) {
+            && ($given < 12 || \is_int($message[11]) && $message[11] >= -1) && ($message[13] ?? null) === null
+            && ($given < 15 || \is_int($message[14]) && $message[14] >= 1 && $message[14] <= Frame::MAX_WINDOW)
+            && ($given < 16 || \is_string($message[15])) && ($given < 17 || \is_string($message[16]))
+            && ($given < 18 || \is_int($message[17]) && $message[17] >= 0) && self::pairs($message[9])) {
             return $message + self::DEFAULTS[Frame::REQUEST];
         }
         // A message of a connection, likewise.
