@@ -23,6 +23,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/php"
 )
 
+// CheckCommand is host check.
 func CheckCommand() *Command {
 	return &Command{
 		Name:      "check",
@@ -245,6 +246,7 @@ func wrapCommand(command []string) string {
 	return text.String()
 }
 
+// QuoteWord writes a word as a shell reads it back.
 func QuoteWord(word string) string {
 	if word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./:,+@%") == "" {
 		return word

@@ -32,6 +32,7 @@ type usageError struct{ text string }
 
 func (u *usageError) Error() string { return u.text }
 
+// Misused is the error of a command line that can't be run as it stands: the command ends with ExitUsage.
 func Misused(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
 // Commands is a program: its commands, in the order of the help.

@@ -16,6 +16,7 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
+// ConnectionsCommand is host connections.
 func ConnectionsCommand() *Command {
 	return &Command{
 		Name:    "connections",

@@ -179,6 +179,7 @@ type Failure struct {
 	Findings []placed `json:"findings,omitempty"` // of a bad configuration: one for each mistake
 }
 
+// FailureOf is the line of JSON of err, which is not nil.
 func FailureOf(err error) Failure {
 	outcome, status := causeOf(err)
 	f := Failure{Kind: "error", Outcome: outcome, Status: status, Error: err.Error()}

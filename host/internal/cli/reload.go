@@ -14,6 +14,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
+// ReloadCommand is host reload.
 func ReloadCommand() *Command {
 	return &Command{
 		Name:      "reload",

@@ -15,6 +15,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
+// SendCommand is host send.
 func SendCommand() *Command {
 	return &Command{
 		Name:      "send",
@@ -62,6 +63,7 @@ A client that is too slow may drop it, or be closed for it, as slow_client has i
 	}
 }
 
+// CloseCommand is host close.
 func CloseCommand() *Command {
 	return &Command{
 		Name:      "close",

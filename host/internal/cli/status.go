@@ -18,6 +18,7 @@ import (
 // AskTimeout is far more than a host needs to answer.
 const AskTimeout = 10 * time.Second
 
+// StatusCommand is host status.
 func StatusCommand() *Command {
 	return &Command{
 		Name:    "status",

@@ -12,6 +12,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
+// StopCommand is host stop.
 func StopCommand() *Command {
 	return &Command{
 		Name:    "stop",

@@ -91,6 +91,7 @@ func HumanDuration(d time.Duration) string {
 	return fmt.Sprintf("%dms", d.Round(time.Millisecond)/time.Millisecond)
 }
 
+// FromSeconds is s seconds.
 func FromSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 func fromMillis(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }

@@ -16,6 +16,7 @@ type Terminal struct {
 	live     bool // what was written to out can be written over
 }
 
+// SystemTerminal is this process's own standard output and error.
 func SystemTerminal() *Terminal {
 	return &Terminal{Out: os.Stdout, Err: os.Stderr, colours: IsTerminal(os.Stdout) && IsTerminal(os.Stderr) && ColoursWanted(),
 		live: IsTerminal(os.Stdout) && os.Getenv("TERM") != "dumb"}
@@ -31,6 +32,7 @@ func (t *Terminal) width() int {
 	return 80
 }
 
+// IsTerminal says whether f is a terminal, for people to read.
 func IsTerminal(f *os.File) bool { return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd()) }
 
 // ColoursWanted heeds https://no-color.org, and terminals that have none.

@@ -34,6 +34,7 @@ func Version() string {
 	return "devel"
 }
 
+// VersionCommand is host version.
 func VersionCommand() *Command {
 	return &Command{
 		Name:    "version",

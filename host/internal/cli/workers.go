@@ -9,6 +9,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
+// WorkersCommand is host workers.
 func WorkersCommand() *Command {
 	return &Command{
 		Name:    "workers",

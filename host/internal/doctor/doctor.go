@@ -17,6 +17,7 @@ import (
 // doctorTimeout bounds all of it, whatever hangs.
 const doctorTimeout = time.Minute
 
+// Command is host doctor.
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:      "doctor",

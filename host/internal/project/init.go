@@ -15,6 +15,7 @@ import (
 	sdkphp "github.com/workerhost/workerhost/sdk-php"
 )
 
+// InitCommand is host init.
 func InitCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "init",

@@ -20,6 +20,7 @@ import (
 // sdkPackage is how an SDK folder is known: composer.json has it as its name.
 const sdkPackage = `"workerhost/sdk"`
 
+// SDKCommand is host sdk.
 func SDKCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "sdk",

@@ -15,6 +15,7 @@ const (
 	launchComplaint = "host launch: the worker can't be started: "
 )
 
+// LaunchCommand is host launch.
 func LaunchCommand() *cli.Command {
 	return &cli.Command{
 		Name:      launchName,

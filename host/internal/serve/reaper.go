@@ -13,6 +13,7 @@ import (
 
 const reaperName = "reaper"
 
+// ReaperCommand is host reaper.
 func ReaperCommand() *cli.Command {
 	return &cli.Command{
 		Name:    reaperName,

@@ -12,6 +12,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/machine"
 )
 
+// Command is host serve.
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:      "serve",

@@ -115,6 +115,7 @@ func closeAll(files []*os.File) {
 	}
 }
 
+// Without is an environment without the variable of that name; env stays as it is.
 func Without(env []string, name string) []string {
 	kept := make([]string, 0, len(env)+1)
 	for _, e := range env {
