@@ -58,7 +58,7 @@ func TestATokenThatChangedInItsFileWaitsForARestart(t *testing.T) {
 	before := read(t, dir, file)
 	write("token", "fedcba9876543210")
 	p := makePlan(runningWith(before), read(t, dir, file))
-	if len(p.restart) != 1 || p.restart[0].What != "[control] tokens changed" || strings.Contains(p.restart[0].To, "fedc") {
+	if len(p.restart) != 1 || p.restart[0].text() != "[control] tokens changed" || strings.Contains(p.restart[0].to, "fedc") {
 		t.Errorf("%+v", p.restart)
 	}
 }

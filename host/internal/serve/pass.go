@@ -133,8 +133,8 @@ func (p *pass) rollChosen() {
 		next = append(next, planned)
 	}
 	if p.roll(next) {
-		for _, e := range p.plan.waiting(chosen) {
-			p.tell(e)
+		for _, c := range p.plan.waiting(chosen) {
+			p.tell(c.event(control.Waits))
 		}
 	}
 }
@@ -295,21 +295,20 @@ func (p *pass) swap() bool {
 }
 
 func (p *pass) tellSwapped() {
-	for _, e := range slices.Concat(p.plan.log, p.plan.http) {
-		p.tell(e)
+	for _, c := range slices.Concat(p.plan.log, p.plan.http) {
+		p.tell(c.event(control.Changed))
 	}
 	for i, next := range p.plan.listen {
 		if next.old == nil {
 			l := p.made.listeners[i]
 			p.tell(control.Event{Kind: control.ListenerAdded, Address: l.server.Address(), Pool: l.pool.name, What: fmt.Sprintf("listener %s added, for pool %s", l.server.Address(), l.pool.name)})
 		}
-		for _, e := range next.changes {
-			p.tell(e)
+		for _, c := range next.changes {
+			p.tell(c.event(control.Changed))
 		}
 	}
-	for _, e := range p.plan.restart {
-		e.Kind = control.NeedsRestart
-		p.tell(e)
+	for _, c := range p.plan.restart {
+		p.tell(c.event(control.NeedsRestart))
 	}
 	for _, w := range p.plan.config.WarningsAt(time.Now()) {
 		p.host.log.Warn(w.Error())

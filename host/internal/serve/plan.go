@@ -3,22 +3,18 @@
 package serve
 
 import (
-	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 
-	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
-	"github.com/workerhost/workerhost/host/internal/control"
 )
 
 // plan leads from what runs to the new configuration.
 type plan struct {
-	config  *config.Config  // the new one, but for what waits for a restart
-	log     []control.Event // changes of [log], and others that take effect without a listener
-	http    []control.Event // of [http], that listeners can take over while they serve
-	restart []control.Event // what waits for a restart
+	config  *config.Config // the new one, but for what waits for a restart
+	log     []change       // of [log], and others that take effect without a listener
+	http    []change       // of [http], that listeners can take over while they serve
+	restart []change       // what waits for a restart
 
 	pools   []plannedPool // those of the file, in its order
 	removed []*pool
@@ -30,22 +26,23 @@ type plan struct {
 type plannedPool struct {
 	config  *config.Pool
 	old     *pool // nil: it is new
-	changes []control.Event
+	changes []change
 }
 
 // plannedListener is a listener of the new file.
 type plannedListener struct {
 	config  config.Listen
 	old     *listener // nil: it is new
-	changes []control.Event
+	changes []change
 }
 
 // makePlan compares.
 func makePlan(now *setup, c *config.Config) *plan {
 	p := &plan{config: inEffect(now.config, c)}
-	p.sort(&p.log, now.config.Log, differences("[log]", now.config.Log, c.Log))
-	p.sort(&p.http, now.config.HTTP, differences("[http]", now.config.HTTP, c.HTTP))
-	p.http = append(p.http, differences("[http.rate_limit]", now.config.HTTP.RateLimit, c.HTTP.RateLimit)...)
+	p.sort(&p.log, now.config.Log, differences(change{table: "[log]"}, now.config.Log, c.Log))
+	p.sort(&p.http, now.config.HTTP, differences(change{table: "[http]"}, now.config.HTTP, c.HTTP))
+	limits := change{table: "[http.rate_limit]", live: true}
+	p.http = append(p.http, differences(limits, now.config.HTTP.RateLimit, c.HTTP.RateLimit)...)
 	p.sort(&p.log, *now.config, otherDifferences(now.config, c))
 	p.planPools(now)
 	p.planListeners(now)
@@ -54,13 +51,13 @@ func makePlan(now *setup, c *config.Config) *plan {
 
 // sort puts those changes of a table that take effect while the host serves into live, and the others to what waits
 // for a restart.
-func (p *plan) sort(live *[]control.Event, table any, changes []control.Event) {
+func (p *plan) sort(live *[]change, table any, changes []change) {
 	keys := liveKeys(reflect.TypeOf(table))
-	for _, e := range changes {
-		if slices.Contains(keys, e.Key) {
-			*live = append(*live, e)
+	for _, c := range changes {
+		if c.live = slices.Contains(keys, c.key); c.live {
+			*live = append(*live, c)
 		} else {
-			p.restart = append(p.restart, e)
+			p.restart = append(p.restart, c)
 		}
 	}
 }
@@ -90,9 +87,6 @@ func (p *plan) planPools(now *setup) {
 		next := plannedPool{config: c, old: byName(now.pools, c.Name)}
 		if next.old != nil {
 			next.changes = poolDifferences(next.old.config(), c)
-			for i := range next.changes {
-				next.changes[i].Pool = c.Name
-			}
 		}
 		p.pools = append(p.pools, next)
 	}
@@ -103,15 +97,20 @@ func (p *plan) planPools(now *setup) {
 	}
 }
 
+// ofPool says that a change is the pool's.
+func ofPool(name string) change { return change{table: "pool " + name + ":", pool: name, live: true} }
+
 // poolDifferences are those of a pool and of the tables in it.
-func poolDifferences(old, new *config.Pool) []control.Event {
-	section := "pool " + new.Name + ":"
-	found := slices.Concat(differences(section, *old, *new), differences(section+" rlimits", old.Rlimits, new.Rlimits))
+func poolDifferences(old, new *config.Pool) []change {
+	pool := ofPool(new.Name)
+	rlimits, confine := pool, pool
+	rlimits.inner, confine.inner = "rlimits", "confine"
+	found := slices.Concat(differences(pool, *old, *new), differences(rlimits, old.Rlimits, new.Rlimits))
 	if (old.Confine == nil) != (new.Confine == nil) {
-		return append(found, changed(section, "confine", onOff(old.Confine != nil), onOff(new.Confine != nil)))
+		return append(found, pool.with("confine", onOff(old.Confine != nil), onOff(new.Confine != nil)))
 	}
 	if new.Confine != nil {
-		found = append(found, differences(section+" confine", *old.Confine, *new.Confine)...)
+		found = append(found, differences(confine, *old.Confine, *new.Confine)...)
 	}
 	return found
 }
@@ -135,84 +134,39 @@ func sameSocket(a, b *config.Listen) bool {
 	return a.Address == b.Address && (a.Protocol == "udp") == (b.Protocol == "udp")
 }
 
+// ofListener says that a change is the listener's.
+func ofListener(address string) change {
+	return change{table: "listener " + address + ":", address: address, live: true}
+}
+
 // compareListener finds the changes of a listener that stays. What it can't take over it keeps as it was.
 func (p *plan) compareListener(next *plannedListener) {
 	old, c := next.old.config, &next.config
-	section := "listener " + c.Address + ":"
+	live := ofListener(c.Address)
+	waits, tls := live, live
+	waits.live, tls.inner = false, "tls"
 	if old.Protocol != c.Protocol { // its other keys belong to the new one
-		e := changed(section, "protocol", old.Protocol, c.Protocol)
-		e.Address = c.Address
-		p.restart = append(p.restart, e)
+		p.restart = append(p.restart, waits.with("protocol", old.Protocol, c.Protocol))
 		pool := c.Pool
 		*c = old
 		c.Pool = pool
 	}
-	for _, e := range differences(section, old, *c) {
-		e.Address = c.Address
-		next.changes = append(next.changes, e)
-	}
+	next.changes = append(next.changes, differences(live, old, *c)...)
 	switch {
 	case (old.TLS == nil) != (c.TLS == nil):
-		e := changed(section, "tls", onOff(old.TLS != nil), onOff(c.TLS != nil))
-		e.Address = c.Address
-		p.restart = append(p.restart, e)
+		p.restart = append(p.restart, waits.with("tls", onOff(old.TLS != nil), onOff(c.TLS != nil)))
 		c.TLS = old.TLS
 	case c.TLS != nil:
-		for _, e := range differences(section+" tls", *old.TLS, *c.TLS) {
-			e.Address, e.Key = c.Address, "tls."+e.Key
-			next.changes = append(next.changes, e)
-		}
+		next.changes = append(next.changes, differences(tls, *old.TLS, *c.TLS)...)
 	}
-}
-
-func onOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
-}
-
-// differences lists the keys of a table that have other values.
-func differences(section string, old, new any) []control.Event {
-	var found []control.Event
-	before, after := reflect.ValueOf(old), reflect.ValueOf(new)
-	for _, f := range reflect.VisibleFields(before.Type()) {
-		key := f.Tag.Get("key")
-		if key == "" || f.Tag.Get("means") == "" {
-			continue
-		}
-		a, b := before.FieldByIndex(f.Index).Interface(), after.FieldByIndex(f.Index).Interface()
-		if reflect.DeepEqual(a, b) {
-			continue
-		}
-		found = append(found, changed(section, key, shown(f, a), shown(f, b)))
-	}
-	return found
-}
-
-// shown is a value as people read it.
-func shown(f reflect.StructField, value any) string {
-	text, _ := cli.DescribeField(f, value)
-	return text
-}
-
-// changed is the event of one key. Values that look the same are those that are not for showing, such as an environment's.
-func changed(section, key, from, to string) control.Event {
-	e := control.Event{Kind: control.Changed, Key: key, From: from, To: to, What: fmt.Sprintf("%s %s %s → %s", section, key, from, to)}
-	if from == to || strings.Contains(key, "token") {
-		e.From, e.To, e.What = "", "", fmt.Sprintf("%s %s changed", section, key)
-	}
-	return e
 }
 
 // otherDifferences are those of the top of the file and of the tables that are read only once.
-func otherDifferences(old, new *config.Config) []control.Event {
-	found := differences("", *old, *new)
-	if e := differences("[control]", old.Remote, new.Remote); len(e) == 0 && !reflect.DeepEqual(old.Remote.Secrets(), new.Remote.Secrets()) {
-		found = append(found, changed("[control]", "tokens", "", "")) // in their files, perhaps
-	}
-	for i := range found {
-		found[i].What = strings.TrimSpace(found[i].What)
+func otherDifferences(old, new *config.Config) []change {
+	found := differences(change{}, *old, *new)
+	control := change{table: "[control]"}
+	if len(differences(control, old.Remote, new.Remote)) == 0 && !reflect.DeepEqual(old.Remote.Secrets(), new.Remote.Secrets()) {
+		found = append(found, control.with("tokens", "", "")) // in their files, perhaps
 	}
 	before, after := reflect.ValueOf(*old), reflect.ValueOf(*new)
 	for _, f := range reflect.VisibleFields(before.Type()) {
@@ -220,7 +174,8 @@ func otherDifferences(old, new *config.Config) []control.Event {
 		if key == "" || key == "log" || key == "http" || f.Type.Kind() != reflect.Struct {
 			continue
 		}
-		found = append(found, differences("["+key+"]", before.FieldByIndex(f.Index).Interface(), after.FieldByIndex(f.Index).Interface())...)
+		a, b := before.FieldByIndex(f.Index).Interface(), after.FieldByIndex(f.Index).Interface()
+		found = append(found, differences(change{table: "[" + key + "]"}, a, b)...)
 	}
 	return found
 }
@@ -236,31 +191,28 @@ func inEffect(old, new *config.Config) *config.Config {
 }
 
 // waiting lists what a reload of the chosen pools alone leaves for a full one.
-func (p *plan) waiting(chosen []*pool) []control.Event {
+func (p *plan) waiting(chosen []*pool) []change {
 	all := slices.Concat(p.log, p.http, p.restart)
 	for _, next := range p.pools {
 		switch {
 		case next.old == nil:
-			all = append(all, control.Event{Pool: next.config.Name, What: "pool " + next.config.Name + " added"})
+			all = append(all, ofPool(next.config.Name).whole("added"))
 		case !slices.Contains(chosen, next.old):
 			all = append(all, next.changes...)
 		}
 	}
 	for _, old := range p.removed {
-		all = append(all, control.Event{Pool: old.name, What: "pool " + old.name + " removed"})
+		all = append(all, ofPool(old.name).whole("removed"))
 	}
 	for _, next := range p.listen {
 		if next.old == nil {
-			all = append(all, control.Event{Address: next.config.Address, What: "listener " + next.config.Address + " added"})
+			all = append(all, ofListener(next.config.Address).whole("added"))
 		} else {
 			all = append(all, next.changes...)
 		}
 	}
 	for _, l := range p.gone {
-		all = append(all, control.Event{Address: l.config.Address, What: "listener " + l.config.Address + " removed"})
-	}
-	for i := range all {
-		all[i].Kind = control.Waits
+		all = append(all, ofListener(l.config.Address).whole("removed"))
 	}
 	return all
 }

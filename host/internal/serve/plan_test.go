@@ -93,7 +93,8 @@ worker = "worker.php"
 	now := runningWith(before)
 	p := makePlan(now, after)
 	var said []string
-	for _, e := range p.waiting(nil) {
+	for _, c := range p.waiting(nil) {
+		e := c.event(control.Waits)
 		if e.Kind != control.Waits {
 			t.Errorf("%v", e)
 		}
@@ -114,7 +115,7 @@ worker = "worker.php"
 		t.Errorf("a secret is shown:\n%s", all)
 	}
 	for _, key := range []string{"format", "spool_quota", "control", "tls"} {
-		if !slices.ContainsFunc(p.restart, func(e control.Event) bool { return e.Key == key }) {
+		if !slices.ContainsFunc(p.restart, func(c change) bool { return c.key == key && !c.live }) {
 			t.Errorf("%s does not wait for a restart", key)
 		}
 	}

@@ -109,8 +109,8 @@ func (p *pass) keeps(next plannedPool) bool {
 		return false
 	}
 	p.account.Add(control.Event{Kind: control.Kept, Pool: next.old.name})
-	for _, e := range next.changesKept() {
-		p.tell(e)
+	for _, c := range next.changesKept() {
+		p.tell(c.event(control.Changed))
 	}
 	heeded := *next.old.config()
 	heeded.Reload = next.config.Reload
@@ -119,12 +119,10 @@ func (p *pass) keeps(next plannedPool) bool {
 }
 
 // changesKept are the changes of a pool that keeps its workers: that it does takes effect, and the others wait.
-func (next *plannedPool) changesKept() []control.Event {
+func (next *plannedPool) changesKept() []change {
 	all := slices.Clone(next.changes)
 	for i := range all {
-		if all[i].Key != "reload" {
-			all[i].Kind = control.NeedsRestart
-		}
+		all[i].live = all[i].key == "reload"
 	}
 	return all
 }
@@ -202,8 +200,8 @@ func (p *pass) conclude(m *move) {
 	old := m.next.old
 	old.fault.Store(nil)
 	old.builds.completed(old.name, m.last.Generation)
-	for _, e := range m.next.changes {
-		p.tell(e)
+	for _, c := range m.next.changes {
+		p.tell(c.event(control.Changed))
 	}
 }
 

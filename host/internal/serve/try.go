@@ -38,18 +38,11 @@ func (h *host) try(names []string, account *control.Account) control.Outcome {
 	outcome := control.Done
 	plan := makePlan(h.setup.Load(), c)
 	if len(names) == 0 {
-		for _, e := range slices.Concat(plan.log, plan.http) {
-			wouldChange(account, e)
-		}
+		wouldChange(account, slices.Concat(plan.log, plan.http))
 		for _, next := range plan.listen {
-			for _, e := range next.changes {
-				wouldChange(account, e)
-			}
+			wouldChange(account, next.changes)
 		}
-		for _, e := range plan.restart {
-			e.Kind = control.NeedsRestart
-			account.Add(e)
-		}
+		wouldChange(account, plan.restart)
 		for _, w := range c.WarningsAt(time.Now()) {
 			account.Add(control.Event{Kind: control.Warned, What: w.Error()})
 		}
@@ -60,18 +53,10 @@ func (h *host) try(names []string, account *control.Account) control.Outcome {
 		case next.old == nil:
 			account.Add(control.Event{Kind: control.WouldChange, Pool: next.config.Name, What: "pool " + next.config.Name + " is new, and was not tried"})
 		case next.config.Reload == "never":
-			for _, e := range next.changesKept() {
-				if e.Kind == control.NeedsRestart {
-					account.Add(e)
-				} else {
-					wouldChange(account, e)
-				}
-			}
+			wouldChange(account, next.changesKept())
 			account.Add(control.Event{Kind: control.Kept, Pool: next.config.Name})
 		default:
-			for _, e := range next.changes {
-				wouldChange(account, e)
-			}
+			wouldChange(account, next.changes)
 			tried := h.tryPool(next)
 			if account.Add(tried); tried.Kind == control.TryFailed {
 				outcome = control.NotDone
@@ -81,9 +66,10 @@ func (h *host) try(names []string, account *control.Account) control.Outcome {
 	return outcome
 }
 
-func wouldChange(account *control.Account, e control.Event) {
-	e.Kind = control.WouldChange
-	account.Add(e)
+func wouldChange(account *control.Account, changes []change) {
+	for _, c := range changes {
+		account.Add(c.event(control.WouldChange))
+	}
 }
 
 // tryPool tries one pool with its settings of the new configuration.
