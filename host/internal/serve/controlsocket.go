@@ -3,9 +3,49 @@
 package serve
 
 import (
+	"context"
+	"fmt"
+
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/listen"
 )
+
+// openControl takes the control socket, and opens [control] listen. Nobody is answered before steer is called, until the
+// socket is taken down; the file of the socket is kept until the context of steer ends.
+func (h *host) openControl(down *teardown) (steer func(context.Context), err error) {
+	claim, err := control.NewClaim(h.controlSocket()) // first, so that two hosts never meet at a listener
+	if err != nil {
+		return nil, err
+	}
+	server := control.NewServer(claim, h)
+	down.add(server.Close) // last: by this, `host stop` learns that all the rest has gone
+	down.add(h.audit.flush)
+	down.add(func() { close(h.stopped) })
+	remote := &h.config().Remote
+	if text := remote.Unreachable(claim.Path); text != "" {
+		h.log.Warn(text)
+	}
+	if remote.Listen != "" {
+		socket, err := listen.Bind(remote.Listen)
+		if err != nil {
+			return nil, fmt.Errorf("[control] %w", err)
+		}
+		if err := server.Open(socket, tokens(remote)); err != nil {
+			socket.Close()
+			return nil, err
+		}
+		h.log.Info("to be steered over TCP, with a token", "address", socket.Addr().String())
+	}
+	return func(alive context.Context) {
+		go claim.Keep(alive, h.tellRenewed)
+		go func() { // ends with the control socket, which outlives all that the host waits for
+			if err := server.Serve(); err != nil {
+				h.end(fmt.Errorf("the control socket failed: %w", err))
+			}
+		}()
+	}, nil
+}
 
 // controlSocket is where the host is steered, and by whom.
 func (h *host) controlSocket() control.Socket {

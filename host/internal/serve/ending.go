@@ -9,6 +9,18 @@ import (
 	"time"
 )
 
+// teardown is what has to be done to take down what was built, in the order of building.
+type teardown []func()
+
+func (t *teardown) add(step func()) { *t = append(*t, step) }
+
+// run takes everything down, the last first; a step that panics keeps none from its turn.
+func (t *teardown) run() {
+	for _, step := range *t {
+		defer step()
+	}
+}
+
 // shutDown stops accepting, lets requests in flight finish within their pool's drain_timeout, and then stops the workers.
 func (h *host) shutDown() {
 	h.notify.ends()

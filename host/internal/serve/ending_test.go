@@ -46,3 +46,18 @@ func TestAStepOfTheStopThatDoesNotEndIsLeftBehind(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatWasBuiltIsTakenDownLastFirstThoughAStepPanics(t *testing.T) {
+	var said []string
+	func() {
+		defer func() { recover() }()
+		var down teardown
+		defer down.run()
+		down.add(func() { said = append(said, "first") })
+		down.add(func() { panic("second") })
+		down.add(func() { said = append(said, "third") })
+	}()
+	if got := strings.Join(said, " "); got != "third first" {
+		t.Errorf("taken down: %s", got)
+	}
+}

@@ -41,12 +41,12 @@ type host struct {
 
 	generations map[string]*atomic.Uint64 // of each pool that ever was, by name: no number comes back; see newPool
 
-	// set by run, before anybody can ask
+	// set by build and serve, before anybody can ask
 	reaper *workers.Reaper
 	builds *builder
 	spool  *spool.Spool
 	front  *front
-	work   func(func() error) // starts what run waits for; called under mu, while not closed
+	work   func(func() error) // starts what serve waits for; called under mu, while not closed
 
 	notify *notifier
 
@@ -82,47 +82,39 @@ func newHost(c *config.Config, log hclog.Logger) *host {
 	return h
 }
 
-// run serves until somebody stops the host, and then returns nil, or until something fails for good. What it builds, it takes down in reverse order.
+// run builds what the host is made of, and serves until somebody stops it, and then returns nil, or until something
+// fails for good. What was built is taken down in reverse order, however far it came.
 func (h *host) run() error {
 	defer h.endNow()
 	defer h.end(errStopped)
-	claim, err := control.NewClaim(h.controlSocket()) // first, so that two hosts never meet at a listener
+	var down teardown
+	defer down.run()
+	steer, err := h.openControl(&down)
 	if err != nil {
 		return err
 	}
-	steering := control.NewServer(claim, h)
-	defer steering.Close() // last: by this, `host stop` learns that all the rest has gone
-	defer h.audit.flush()
-	defer close(h.stopped)
+	if err := h.build(&down); err != nil {
+		return err
+	}
+	return h.serve(steer)
+}
 
+// build makes all that the host has but its control socket, and binds the listeners, which nobody serves yet.
+func (h *host) build(down *teardown) error {
 	h.warnOfRoot()
-	if text := h.config().Remote.Unreachable(claim.Path); text != "" {
-		h.log.Warn(text)
-	}
-	if address := h.config().Remote.Listen; address != "" {
-		socket, err := listen.Bind(address)
-		if err != nil {
-			return fmt.Errorf("[control] %w", err)
-		}
-		if err := steering.Open(socket, tokens(&h.config().Remote)); err != nil {
-			socket.Close()
-			return err
-		}
-		h.log.Info("to be steered over TCP, with a token", "address", socket.Addr().String())
-	}
 	reaper, err := startReaper(h.log)
 	if err != nil {
 		return err
 	}
-	defer func() {
+	down.add(func() {
 		if err := reaper.Close(); err != nil {
 			h.log.Error(err.Error())
 		}
-	}()
+	})
 	h.reaper, h.builds = reaper, newBuilder()
-	defer h.builds.close()
+	down.add(h.builds.close)
 	h.spool = spool.New(h.config().HTTP.SpoolDirectory, int64(h.config().HTTP.SpoolQuota), h.log)
-	defer h.spool.Close()
+	down.add(func() { h.spool.Close() })
 	go h.spool.Sweep() // it ends by itself; much that is left takes a while to remove
 	h.front = newFront(h.log)
 	made := &setup{config: h.config()}
@@ -130,7 +122,7 @@ func (h *host) run() error {
 		return err
 	}
 	h.setup.Store(made)
-	defer func() { h.setup.Load().guard.close(h.log) }()
+	down.add(func() { h.setup.Load().guard.close(h.log) })
 	h.front.limit(made.config, made.guard)
 	h.warnOfFiles(made.config)
 	for _, c := range made.config.Pools {
@@ -140,29 +132,32 @@ func (h *host) run() error {
 		}
 		made.pools = append(made.pools, p)
 	}
-	defer h.bounded("the listeners", 0, h.closeListeners)
+	down.add(func() { h.bounded("the listeners", 0, h.closeListeners) })
 	for _, c := range made.config.Listen { // nobody is answered before the pool has a worker
 		l, err := h.newListener(made, c)
 		if err != nil {
 			return err
 		}
 		made.listeners = append(made.listeners, l)
-		h.setup.Store(made)
 		if err := l.server.Listen(); err != nil {
 			return err
 		}
 	}
-	h.setup.Store(made)
+	return nil
+}
 
+// serve has all that was built work, until the host is to stop, and then ends what clients and workers take part in.
+// steer opens the host to its commands until the context ends.
+func (h *host) serve(steer func(context.Context)) error {
+	pools := h.pools() // before anybody can ask for a reload, which begins itself those that it brings
 	var running sync.WaitGroup
-	start := func(work func() error) { // the first to fail ends them all
+	h.work = func(work func() error) { // the first to fail ends them all
 		running.Go(func() {
 			if err := work(); err != nil {
 				h.end(err)
 			}
 		})
 	}
-	h.work = start
 	defer h.heedSignals()()
 	closeAdmin, err := h.openAdmin(h.config().Admin.Listen)
 	if err != nil {
@@ -172,21 +167,14 @@ func (h *host) run() error {
 	alive, ended := context.WithCancel(context.Background())
 	defer ended()
 	go h.notify.watch(alive, h.Status)
-	go claim.Keep(alive, h.tellRenewed)
-	served := make(chan struct{})
-	go func() { // ends with the control socket, which outlives all that is waited for here
-		defer close(served)
-		if err := steering.Serve(); err != nil {
-			h.end(fmt.Errorf("the control socket failed: %w", err))
-		}
-	}()
-	for _, p := range h.pools() {
-		start(func() error { return h.serve(p) })
+	steer(alive)
+	for _, p := range pools {
+		h.work(func() error { return h.startPool(p) })
 	}
-	start(h.announceReady)
+	h.work(h.announceReady)
 	if h.watch != watchOff {
-		for _, p := range h.pools() {
-			start(func() error { return h.follow(p) })
+		for _, p := range pools {
+			h.work(func() error { return h.follow(p) })
 		}
 	}
 
@@ -237,8 +225,8 @@ func listenLimits(c config.HTTP) listen.Limits {
 	}
 }
 
-// serve starts a pool, and its listeners as soon as it has a worker, or knows why it has none: then clients learn from a 503.
-func (h *host) serve(p *pool) error {
+// startPool starts a pool, and its listeners as soon as it has a worker, or knows why it has none: then clients learn from a 503.
+func (h *host) startPool(p *pool) error {
 	if err := p.start(h.stopping); err != nil {
 		if h.stopping.Err() != nil {
 			return nil // it was cut short

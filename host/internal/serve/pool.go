@@ -35,7 +35,7 @@ type pool struct {
 	hinted   bool                   // Prepare has said what PHP lacks; calls of Prepare come one at a time
 }
 
-// newPool makes the pool without starting anything. It is called by one at a time: run, and then the pass of a reload.
+// newPool makes the pool without starting anything. It is called by one at a time: build, and then the pass of a reload.
 func (h *host) newPool(c *config.Config, p *config.Pool) (*pool, error) {
 	made := &pool{name: p.Name, builds: h.builds, log: h.log.With("pool", p.Name), ending: h.stopping, begun: make(chan struct{})}
 	made.settings.Store(p)

@@ -79,7 +79,7 @@ func (h *host) beginReady() {
 		select {
 		case <-l.pool.workers.Started():
 			h.begin(l)
-		default: // serve of its pool comes for it
+		default: // startPool comes for it
 		}
 	}
 }
