@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/workerhost/workerhost/host/docs"
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/control"
 )
@@ -36,6 +37,15 @@ func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 	}
 	if out, _, _ := invoked("help", "host.toml"); !strings.Contains(out, "[pool.NAME]") || !strings.Contains(out, "drain_timeout") {
 		t.Errorf("host help host.toml:\n%s", out)
+	}
+	for _, topic := range docs.Topics() {
+		want, err := os.ReadFile("docs/" + topic + ".md")
+		if out, _, status := invoked("help", topic); err != nil || status != cli.ExitOK || out != string(want) {
+			t.Errorf("host help %s: status %d, %v\n%s", topic, status, err, out)
+		}
+		if overview, _, _ := invoked("help"); !strings.Contains(overview, topic) {
+			t.Errorf("host help does not name %s", topic)
+		}
 	}
 }
 

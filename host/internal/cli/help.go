@@ -1,4 +1,4 @@
-// host help: the overview, a command's page, and the reference of host.toml.
+// host help: the overview, a command's page, the reference of host.toml, and the pages of host/docs.
 
 package cli
 
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/docs"
 	"github.com/workerhost/workerhost/host/internal/config"
 )
 
@@ -15,31 +16,46 @@ import (
 func HelpCommand(all func() Commands) *Command {
 	return &Command{
 		Name:      "help",
-		Arguments: "[COMMAND]",
-		Summary:   "Explain a command, host.toml, or the exit statuses",
+		Arguments: "[COMMAND | TOPIC]",
+		Summary:   "Explain a command, host.toml, the exit statuses, or a topic",
 		Detail: "`host help COMMAND` is the same as `host COMMAND --help`. `host help host.toml` lists every key of the\n" +
-			"configuration, and `host help exit` how commands end.",
-		Example: "host help reload\nhost help host.toml\nhost help exit",
+			"configuration, and `host help exit` how commands end. `host help TOPIC` shows a page that this binary carries:\n" +
+			strings.Join(docs.Topics(), ", ") + ".",
+		Example: "host help reload\nhost help host.toml\nhost help exit\nhost help architecture",
 		Define: func(*pflag.FlagSet) func(*Terminal, []string) error {
 			return func(t *Terminal, args []string) error {
 				switch {
 				case len(args) == 0:
 					all().overview(t.Out)
 				case len(args) > 1:
-					return Misused("expected one command, and got %s", strings.Join(args, " "))
+					return Misused("expected one command or topic, and got %s", strings.Join(args, " "))
 				case args[0] == config.FileName:
 					reference(t.Out)
 				case args[0] == "exit":
 					exitTable(t.Out)
-				case all().find(args[0]) == nil:
-					return all().unknown(args[0])
 				default:
-					all().find(args[0]).help(t.Out)
+					return all().explain(args[0], t.Out)
 				}
 				return nil
 			}
 		},
 	}
+}
+
+// explain shows a command's page, a topic's, or both of a name that is either.
+func (p Commands) explain(name string, w io.Writer) error {
+	c := p.find(name)
+	page, topic := docs.Page(name)
+	if c == nil && !topic {
+		return p.unknown(name)
+	}
+	if c != nil {
+		c.help(w)
+	}
+	if topic {
+		fmt.Fprint(w, page)
+	}
+	return nil
 }
 
 func (p Commands) overview(w io.Writer) {
@@ -58,7 +74,8 @@ Commands:
 		}
 	}
 	list.write(w)
-	fmt.Fprint(w, "\n`host help COMMAND` explains one of them, `host help host.toml` the configuration, and `host help exit` how\ncommands end.\n")
+	fmt.Fprint(w, "\n`host help COMMAND` explains one of them, `host help host.toml` the configuration, and `host help exit` how\n"+
+		"commands end. `host help TOPIC` shows a page: "+strings.Join(docs.Topics(), ", ")+".\n")
 }
 
 // help is the command's page.
