@@ -111,7 +111,7 @@ func (a *attempt) stage(act protocol.Act, size int) error {
 func (a *attempt) outspoken(t protocol.Type) error {
 	a.calls.Lock()
 	defer a.calls.Unlock()
-	if a.declined {
+	if a.answer == refused {
 		return a.afterDecline(t)
 	}
 	return nil
@@ -126,7 +126,9 @@ func (a *attempt) speaks() bool {
 	w.mu.Lock()
 	recalled := a.recalled
 	w.mu.Unlock()
-	a.spoken = a.spoken || !recalled
+	if !recalled && a.answer == mute {
+		a.hears(spoken)
+	}
 	return !recalled
 }
 
@@ -173,9 +175,10 @@ func (w *worker) newStaging() *staging {
 // commitBeforeAnswer carries out the acts of a request when its answer and its DONE come in one frame: a client that has its answer may count on them.
 func (a *attempt) commitBeforeAnswer() {
 	a.calls.Lock()
-	sound := !a.over && !a.headed && !a.declined
+	f := a.facts(byDone)
 	a.calls.Unlock()
-	if sound && a.verdictOr(nil) == nil {
+	sound := f.given == 0 && (f.answer == mute || f.answer == spoken)
+	if f.answer, f.resigned = whole, a.resigned; sound && outcome(f).commits {
 		a.commit()
 	}
 }

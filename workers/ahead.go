@@ -219,12 +219,12 @@ func (d *dispatcher) recallForIdle() {
 func (a *attempt) ask() bool {
 	a.calls.Lock()
 	defer a.calls.Unlock()
-	if a.over || a.spoken || a.declined {
+	if a.over || a.answer != mute {
 		return false
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed || a.reset || !a.opened || a.asked {
+	if !a.tenure.leased() || a.reset || a.asked {
 		return false
 	}
 	a.asked = true
@@ -240,17 +240,11 @@ func (a *attempt) unread() bool {
 	return unread >= 0 && accepted == written && accepted == still && a.unseen(written-int64(unread))
 }
 
-func (a *attempt) wasAsked() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.asked
-}
-
 // recall takes the request from its worker. It says false if the worker has begun it, or if nobody waits for it.
 func (a *attempt) recall() bool {
 	a.calls.Lock()
 	defer a.calls.Unlock()
-	if a.over || a.ended || a.spoken || a.declined {
+	if a.over || a.answer != mute {
 		return false
 	}
 	w := a.worker
@@ -289,13 +283,13 @@ func (w *worker) following(a *attempt, now time.Time) (next *attempt) {
 func (a *attempt) isWaiting() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.waiting
+	return a.tenure == behind
 }
 
 // atHand starts the clock for a request that waited behind another one.
 func (a *attempt) atHand(now time.Time) {
 	a.mu.Lock()
-	a.waiting = false
+	a.enters(atHand)
 	a.progress, a.begun = now, now
 	a.mu.Unlock()
 }

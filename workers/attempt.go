@@ -26,22 +26,15 @@ type attempt struct {
 	// calls is held around every call of the sink: calls come one at a time.
 	calls sync.Mutex
 	// guarded by calls
-	over     bool // the sink hears nothing more but Finished
-	held     bool // the response is held: it becomes a connection with DONE
-	spoken   bool // the worker has said something of it
-	headed   bool // RESPONSE came
-	ended    bool // the response is whole
-	bare     bool // its head is all that the client gets: what follows is for nobody
-	declined bool // the worker refused it, having done nothing
+	over   bool   // the sink hears nothing more but Finished
+	answer answer // what the worker has said; changed by hears
 
 	mu sync.Mutex
 	// guarded by mu
-	opened    bool // REQUEST was sent
-	waiting   bool // the worker has another request at hand
-	closed    bool // the lease is over
-	sentEnd   bool // our body is complete
-	hungry    bool // Send was cut short: the sink wants to hear of more room
-	flushing  bool // awaitFlush runs
+	tenure    tenure // changed by enters
+	sentEnd   bool   // our body is complete
+	hungry    bool   // Send was cut short: the sink wants to hear of more room
+	flushing  bool   // awaitFlush runs
 	credit    protocol.Credit
 	allowance protocol.Allowance
 	// for the watch: when the worker last showed progress, or had to wait for us until; and what was done about its silence
@@ -50,9 +43,9 @@ type attempt struct {
 	resetAt  time.Time         // zero: not RESET for its silence
 	reset    bool              // RESET was sent
 	asked    bool              // it was asked back
-	verdict  *protocol.Failure // why, from then on
+	given    *protocol.Failure // why, from then on
 	slow     bool              // the log has it as slow
-	closing  string            // one of wasAnswered …; "" before
+	closing  lastWord          // changed by closes
 	closedAt time.Time         // when; for wasHeld, when it last went on
 }
 
@@ -60,10 +53,10 @@ type attempt struct {
 func (a *attempt) Send(p []byte, end bool, trailers []string) (n int, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed || a.reset || a.sentEnd {
+	if a.tenure == closed || a.reset || a.sentEnd {
 		return 0, false
 	}
-	if !a.opened {
+	if a.tenure == unopened {
 		a.hungry = true
 		return 0, true
 	}
@@ -119,7 +112,7 @@ func (a *attempt) awaitFlush() {
 func (a *attempt) writable() {
 	a.calls.Lock()
 	defer a.calls.Unlock()
-	if !a.over && !a.served() && !a.held {
+	if !a.over && !a.answer.served() && a.answer != held {
 		a.x.sink.Writable()
 	}
 }
@@ -128,7 +121,7 @@ func (a *attempt) writable() {
 func (a *attempt) Consumed(n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed || a.reset {
+	if a.tenure == closed || a.reset {
 		return
 	}
 	if grant := a.allowance.Release(n); grant > 0 {
@@ -145,10 +138,10 @@ func (a *attempt) Worker() (slot int, generation uint64) { return a.worker.slot,
 func (a *attempt) giveUp(m protocol.Reset, why *protocol.Failure) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed || a.reset || !a.opened {
+	if !a.tenure.leased() || a.reset {
 		return false
 	}
-	a.reset, a.verdict = true, why
+	a.reset, a.given = true, why
 	m.Stream = a.id
 	a.worker.conn.Send(&m)
 	return true
@@ -161,12 +154,12 @@ func (a *attempt) cancel(code protocol.ResetCode) {
 	}
 }
 
-// verdictOr is why the attempt was given up, or else f.
-func (a *attempt) verdictOr(f *protocol.Failure) *protocol.Failure {
+// givenOr is why the attempt was given up, or else f.
+func (a *attempt) givenOr(f *protocol.Failure) *protocol.Failure {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.verdict != nil {
-		return a.verdict
+	if a.given != nil {
+		return a.given
 	}
 	return f
 }
@@ -175,7 +168,7 @@ func (a *attempt) verdictOr(f *protocol.Failure) *protocol.Failure {
 func (a *attempt) fail(f *protocol.Failure) (name, id string) {
 	a.calls.Lock()
 	defer a.calls.Unlock()
-	if a.over || a.served() {
+	if a.over || a.answer.served() {
 		return "", ""
 	}
 	a.over = true
@@ -184,8 +177,11 @@ func (a *attempt) fail(f *protocol.Failure) (name, id string) {
 	return name, id
 }
 
-// served says that the client has got, or will get, all of the response. Under calls.
-func (a *attempt) served() bool { return a.ended || a.bare }
+// hears notes what the worker has said. Under calls.
+func (a *attempt) hears(what answer) { answerMoves.move(&a.answer, what) }
+
+// enters changes the tenure. Under mu.
+func (a *attempt) enters(next tenure) { tenureMoves.move(&a.tenure, next) }
 
 // flaw is the failure of an exchange that the worker did not answer as SPEC.md has it, in the clause given.
 func (w *worker) flaw(what, clause string) *protocol.Failure {
@@ -201,11 +197,11 @@ func (a *attempt) spoil(f *protocol.Failure) {
 
 // spoilLocked is spoil under calls. What a front has begun to pass on, and an event's hub, log it themselves.
 func (a *attempt) spoilLocked(f *protocol.Failure) {
-	if a.over || a.served() {
+	if a.over || a.answer.served() {
 		return
 	}
 	a.over = true
-	if !a.headed && !a.x.isEvent() && !a.x.warming {
+	if a.answer < headed && !a.x.isEvent() && !a.x.warming {
 		args := append(a.x.named(), "stream", a.id, "error", f.Detail)
 		a.worker.log.Error("request failed: its worker did not answer it", args...)
 	}
@@ -241,24 +237,18 @@ func (a *attempt) goesOn() {
 	}
 }
 
-// What became of a response by the worker's last word of it but DONE.
-const (
-	wasAnswered = "answered"
-	wasGivenUp  = "given up"
-	wasHeld     = "held" // more of its first bytes may come (SPEC.md §10.6)
-)
-
 // closes notes that nothing but DONE must come from the worker any more.
-func (a *attempt) closes(how string) {
+func (a *attempt) closes(how lastWord) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closing == "" || a.closing == wasHeld {
-		a.closing, a.closedAt = how, time.Now()
+	if a.closing.open() {
+		lastWordMoves.move(&a.closing, how)
+		a.closedAt = time.Now()
 	}
 }
 
 func (a *attempt) close() {
 	a.mu.Lock()
-	a.closed = true
+	a.enters(closed)
 	a.mu.Unlock()
 }

@@ -28,18 +28,13 @@ func (x *exchange) word() string {
 	return "request"
 }
 
-// again says whether an event that a worker had goes to another one, marked so, unless given says that nobody waits for it. An event that was cut at the
-// drain deadline does. Under calls, while the attempt is neither over nor ended.
-func (a *attempt) again(given *protocol.Failure) bool {
-	x := a.x
-	return x.isEvent() && x.repeat && (x.request.Attempts() < 2 || x.spared) && (given == nil || given.Kind == protocol.FailedDrained)
-}
-
 // cutShort says whether a can be cut at the drain deadline and go to another worker.
 func (a *attempt) cutShort() bool {
 	a.calls.Lock()
 	defer a.calls.Unlock()
-	return !a.over && !a.served() && a.again(nil)
+	f := a.facts(byDone)
+	f.given = protocol.FailedDrained
+	return outcome(f).fate == repeated
 }
 
 // repeatEvent marks x as tried once more, and counts. Under calls.

@@ -65,8 +65,11 @@ func (w *worker) open(a *attempt) bool {
 
 	a.mu.Lock() // until REQUEST is on its way: the sink may have heard of the stream already, and DATA must not go before it
 	defer a.mu.Unlock()
-	a.opened = true
-	a.waiting = w.concurrency == 1 && len(w.streams) > 1
+	if w.concurrency == 1 && len(w.streams) > 1 {
+		a.enters(behind)
+	} else {
+		a.enters(atHand)
+	}
 	a.progress = time.Now()
 	a.begun = a.progress
 	a.x.meter().began(a, r.Size())
@@ -117,32 +120,12 @@ func (w *worker) done(a *attempt) {
 	}
 
 	a.calls.Lock()
-	retry := false
-	given := a.verdictOr(nil)
-	failed := a.over || given != nil && given.Kind != protocol.FailedCancelled // who leaves with the whole response has been served
-	if !a.over && !a.served() {
-		failed = true
-		switch {
-		case given == nil && a.declined && (a.wasAsked() || a.x.moveOn()):
-			retry = true
-		case given == nil && !a.declined && (a.held || a.x.isEvent()):
-			failed = false
-		case given != nil && a.again(given):
-			retry = true
-			a.repeatEvent()
-		case given != nil:
-			a.lose(given)
-		case a.declined:
-			a.spoilLocked(w.flaw(fmt.Sprintf("it was refused %d times, so no other worker is asked", a.x.moves), "§7.1"))
-		case a.headed:
-			a.spoilLocked(w.flaw("DONE came before the response had its END", "§4.2"))
-		default:
-			a.spoilLocked(w.flaw("DONE came without a RESPONSE", "§4.2"))
-		}
-		a.over = true
-	}
+	f := a.facts(byDone)
+	f.resigned = a.resigned
+	v := outcome(f)
+	a.carryOut(v)
 	a.calls.Unlock()
-	if retry && a.declined && a.wasAsked() { // it was never at hand
+	if v.fate.goesOn() && v.handedBack { // it was never at hand
 		w.pool.dispatch.release(w, notDone, nil, next)
 		w.pool.dispatch.requeue(a.x, 0)
 		return
@@ -152,25 +135,41 @@ func (w *worker) done(a *attempt) {
 		w.log.Warn("slow "+a.x.word()+" ended", "request", name, "request_id", id, "took", rounded(took))
 	}
 	w.pool.dispatch.release(w, took, a, next)
-	if !retry && !w.conn.Buffered() { // else it refuses, or more DONEs are at hand: then all is handed over at once
+	if !v.fate.goesOn() && !w.conn.Buffered() { // else it refuses, or more DONEs are at hand: then all is handed over at once
 		w.pool.dispatch.topUp(w)
 	}
-	if !failed && !a.resigned {
-		if err := a.commit(); err != nil && a.x.kind == protocol.TypeOpen && !a.ended {
-			failed = true // it was to open as its handler has it, or not at all
+	if v.commits {
+		if err := a.commit(); err != nil && a.x.kind == protocol.TypeOpen && f.answer != whole {
+			v.well = false // it was to open as its handler has it, or not at all
 			a.calls.Lock()
 			a.lose(w.flaw("its acts could not be carried out: "+err.Error(), "§10.1"))
 			a.calls.Unlock()
 		}
 	}
-	a.counts().ended(a.x, took, failed)
-	if retry {
+	a.counts().ended(a.x, took, !v.well)
+	if v.fate.goesOn() {
 		w.pool.dispatch.demote(w)
 		w.pool.dispatch.requeue(a.x, 0)
 	} else {
 		a.x.sink.Finished()
 	}
 	w.checkShare(a.id, now)
+}
+
+// carryOut does to the exchange what a verdict on DONE says, but for handing it on. Under calls.
+func (a *attempt) carryOut(v verdict) {
+	a.x.moves = v.moves
+	switch {
+	case v.fate == repeated:
+		a.repeatEvent()
+	case v.fate == fails && v.flaw == "":
+		a.lose(a.givenOr(nil))
+	case v.fate == fails && v.moves >= maxMoves && a.answer == refused:
+		a.spoilLocked(a.worker.flaw(fmt.Sprintf(v.flaw, v.moves), v.clause))
+	case v.fate == fails:
+		a.spoilLocked(a.worker.flaw(v.flaw, v.clause))
+	}
+	a.over = true
 }
 
 const (
@@ -202,47 +201,56 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 	defer a.calls.Unlock()
 	x := a.x
 	w.pool.dispatch.release(w, notDone, nil, nil)
-	if recalled {
+	f := a.facts(byDeath)
+	if broken != "" {
+		f.end = byBreach
+	}
+	f.recalled, f.unseen = recalled, unseen
+	v := outcome(f)
+	if v.fate == elsewhere {
 		return true
 	}
-	if a.served() || a.over {
-		a.over = true
+	a.over, x.moves = true, v.moves
+	switch v.fate {
+	case finished:
 		return false
-	}
-	a.over = true
-	unbegun := a.declined || !a.spoken && unseen
-	given := a.verdictOr(nil)
-	switch {
-	case given != nil && !a.again(given): // nobody waits for it any more
-		a.lose(given)
-		return false
-	case given == nil && unbegun && x.moveOn():
+	case moved:
 		a.counts().moves.Add(1)
 		w.log.Warn(x.word()+" moves to another worker: its worker died before it began", x.named()...)
 		w.pool.dispatch.requeue(x, 0)
 		return true
-	case a.again(given):
+	case repeated:
 		a.repeatEvent()
 		w.log.Warn("event is delivered once more: its worker died", append(x.named(), "exit", w.exit)...)
 		w.pool.dispatch.requeue(x, 0)
 		return true
-	case !x.isEvent() && !a.spoken && broken == "" && (x.repeat || x.keyed) && x.request.Attempts() < 2:
+	case retried:
 		x.request.SetAttempt(2)
 		a.counts().retries.Add(1)
 		w.log.Warn("request is tried once more: its worker died without a word", append(x.named(), "exit", w.exit)...)
 		w.pool.dispatch.requeue(x, time.Since(a.begun))
 		return true
 	}
-	f := &protocol.Failure{Kind: protocol.FailedDied, Detail: fmt.Sprintf("%s died: %s", w, w.exit)}
+	if given := a.givenOr(nil); given != nil && f.given != 0 {
+		a.lose(given)
+		return false
+	}
+	a.lose(w.death(a, v.kind, broken))
+	return false
+}
+
+// death is the failure of an exchange that is lost with its worker, and logs it. Under calls.
+func (w *worker) death(a *attempt, kind protocol.FailureKind, broken string) *protocol.Failure {
+	x := a.x
+	f := &protocol.Failure{Kind: kind, Detail: fmt.Sprintf("%s died: %s", w, w.exit)}
 	if broken != "" {
-		f.Kind, f.Detail = protocol.FailedBroken, fmt.Sprintf("%s: %s", w, broken)
+		f.Detail = fmt.Sprintf("%s: %s", w, broken)
 	}
 	if said := w.tail.String(); said != "" {
 		f.Detail += "; stderr: " + said
 	}
 	w.log.Error(x.word()+" lost with its worker", append(x.named(), "running", rounded(time.Since(a.begun)), "error", f.Kind.String(), "exit", w.exit)...)
-	a.lose(f)
-	return false
+	return f
 }
 
 // unseen says that the worker can't know of the request: it has read no byte of it. read is how much it has read of its input; -1 if that can't be known.

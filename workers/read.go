@@ -257,24 +257,34 @@ func (a *attempt) respond(m *protocol.Response) error {
 	if err := a.checkAnswer(protocol.TypeResponse, m); err != nil {
 		return err
 	}
-	held := m.Hold != nil && m.Flags&protocol.FlagEnd == 0
+	holds := m.Hold != nil && m.Flags&protocol.FlagEnd == 0
 	a.answers(m.Flags)
-	if held {
+	if holds {
 		a.closes(wasHeld) // DATA may follow, and its end is not told: it is DONE
 	}
 	a.calls.Lock()
 	defer a.calls.Unlock()
 	switch {
-	case a.headed:
+	case a.answer >= headed:
 		return &protocol.LinkError{Expected: "one RESPONSE", Got: fmt.Sprintf("another on stream %d", a.id)}
-	case a.declined:
+	case a.answer == refused:
 		return a.afterDecline(protocol.TypeResponse)
 	}
-	a.spoken, a.headed = true, true
+	request, _ := a.x.request.(*protocol.Request)
+	switch {
+	case a.over:
+		a.hears(headed)
+	case m.Flags&protocol.FlagEnd != 0:
+		a.hears(whole)
+	case holds:
+		a.hears(held)
+	case request != nil && m.Bodyless(request.Method):
+		a.hears(bare)
+	default:
+		a.hears(headed)
+	}
 	if !a.over {
-		a.ended, a.held = m.Flags&protocol.FlagEnd != 0, held
-		if r, ok := a.x.request.(*protocol.Request); ok {
-			a.bare = !held && m.Bodyless(r.Method)
+		if request != nil {
 			a.counts().answered(m.Status)
 			a.x.meter().bytesOut.Add(uint64(len(m.Body)))
 		}
@@ -285,7 +295,7 @@ func (a *attempt) respond(m *protocol.Response) error {
 
 // afterDecline refuses what would be a second answer once another worker has the request, and forgets the refusal: who knows what was done.
 func (a *attempt) afterDecline(t protocol.Type) error {
-	a.declined, a.spoken = false, true
+	a.hears(spoken)
 	return &protocol.LinkError{Expected: "DONE after RESET", Got: fmt.Sprintf("%s on stream %d", t, a.id)}
 }
 
@@ -296,12 +306,14 @@ func (a *attempt) inform(m *protocol.Inform) error {
 	a.calls.Lock()
 	defer a.calls.Unlock()
 	switch {
-	case a.headed:
+	case a.answer >= headed:
 		return &protocol.LinkError{Expected: "INFORM before RESPONSE", Got: fmt.Sprintf("it after that on stream %d", a.id)}
-	case a.declined:
+	case a.answer == refused:
 		return a.afterDecline(protocol.TypeInform)
 	}
-	a.spoken = true
+	if a.answer == mute {
+		a.hears(spoken)
+	}
 	if !a.over {
 		a.x.sink.Inform(m)
 	}
@@ -319,16 +331,18 @@ func (a *attempt) receive(m *protocol.Data) error {
 	a.calls.Lock()
 	defer a.calls.Unlock()
 	switch {
-	case !a.headed || a.ended:
+	case a.answer < headed || a.answer == whole:
 		return &protocol.LinkError{Expected: "DATA between RESPONSE and END", Got: fmt.Sprintf("it elsewhere on stream %d", a.id)}
-	case a.held && m.Flags&protocol.FlagEnd != 0:
+	case a.answer == held && m.Flags&protocol.FlagEnd != 0:
 		return &protocol.LinkError{Expected: "no END of a response that is held", Got: fmt.Sprintf("DATA with it on stream %d", a.id)}
 	}
 	if a.over {
 		a.Consumed(len(m.Bytes)) // nobody reads it any more, but the worker may have to get through with it
 		return nil
 	}
-	a.ended = m.Flags&protocol.FlagEnd != 0
+	if m.Flags&protocol.FlagEnd != 0 {
+		a.hears(whole)
+	}
 	a.x.meter().bytesOut.Add(uint64(len(m.Bytes)))
 	a.x.sink.Data(m)
 	return nil
@@ -351,12 +365,12 @@ func (a *attempt) onReset(m *protocol.Reset) {
 	a.resign()
 	a.closes(wasGivenUp)
 	a.calls.Lock()
-	refused := m.Code.NotBegun() && !a.spoken
-	if refused && !a.over && !a.served() {
-		a.declined = true // DONE follows, and another worker
+	declines := m.Code.NotBegun() && !a.answer.begun()
+	if declines && !a.over && a.answer == mute {
+		a.hears(refused) // DONE follows, and another worker
 	}
 	a.calls.Unlock()
-	if !refused {
+	if !declines {
 		a.spoil(a.worker.flaw(strings.TrimSpace("it gave up: "+m.Code.String()+" "+excerpt(m.Reason)), "§7.1"))
 	}
 }

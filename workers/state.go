@@ -2,8 +2,6 @@
 
 package workers
 
-import "fmt"
-
 // State is where a worker is in its life; doc.go draws the moves.
 type State int
 
@@ -22,8 +20,8 @@ var stateNames = [...]string{"starting", "idle", "busy", "draining", "stopped", 
 // String gives the name that logs, status and metrics use.
 func (s State) String() string { return stateNames[s] }
 
-// legal[from] lists the moves that doc.go draws.
-var legal = [...][]State{
+// stateMoves are those that doc.go draws.
+var stateMoves = moves[State]{
 	Starting:   {Idle, Draining, Stopped},
 	Idle:       {Busy, Draining, Stopped},
 	Busy:       {Idle, Draining, Stopped},
@@ -32,13 +30,4 @@ var legal = [...][]State{
 	BackingOff: {},
 }
 
-// moveTo panics on an illegal move: it would be a bug of ours, and going on would hide it.
-func (s *State) moveTo(next State) {
-	for _, to := range legal[*s] {
-		if to == next {
-			*s = next
-			return
-		}
-	}
-	panic(fmt.Sprintf("workers: illegal move from %s to %s", *s, next))
-}
+func (s *State) moveTo(next State) { stateMoves.move(s, next) }

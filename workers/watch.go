@@ -35,17 +35,17 @@ func (w *worker) watch(now time.Time) {
 func (w *worker) watchRequest(a *attempt, now time.Time) {
 	set := w.gen.settings
 	a.mu.Lock()
-	running := a.opened && !a.waiting
+	running := a.tenure == atHand || a.tenure == closed
 	silence := now.Sub(a.progress)
 	// for the client: to take the response, which goes on while it is held, or to send more of its body
-	full := a.allowance.Left() <= 0 && (a.closing == "" || a.closing == wasHeld)
-	waiting := full || a.closing == "" && !a.sentEnd && a.credit > 0
+	full := a.allowance.Left() <= 0 && a.closing.open()
+	waiting := full || a.closing == speaking && !a.sentEnd && a.credit > 0
 	late := running && !waiting && set.RequestTimeout > 0 && silence > set.RequestTimeout && a.resetAt.IsZero()
 	ignored := !a.resetAt.IsZero() && now.Sub(a.resetAt) > heedTimeout
 	slow := running && !a.slow && set.SlowRequest > 0 && now.Sub(a.begun) >= set.SlowRequest
 	a.slow = a.slow || slow
 	closing := a.closing
-	undone := closing != "" && !full && !a.closed && !a.reset && now.Sub(a.closedAt) > doneTimeout
+	undone := closing != speaking && !full && a.tenure != closed && !a.reset && now.Sub(a.closedAt) > doneTimeout
 	a.mu.Unlock()
 	if slow {
 		w.tellSlow(a, now)
@@ -65,7 +65,7 @@ func (w *worker) watchRequest(a *attempt, now time.Time) {
 }
 
 // tellUndone says, once for a worker, that it is held by what it has answered already. Code may well run on after its answer, so nothing else is done about it.
-func (w *worker) tellUndone(a *attempt, closing string) {
+func (w *worker) tellUndone(a *attempt, closing lastWord) {
 	if name, id := w.requestOf(a); name != "" {
 		w.log.Warn(fmt.Sprintf("stream %d was %s %v ago and has no DONE: until then its worker has no room for another", a.id, closing, doneTimeout),
 			"request", name, "request_id", id, "clause", "SPEC.md §4.2")
