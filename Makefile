@@ -18,7 +18,7 @@ help:
 	@echo 'make build   write bin/host'
 	@echo 'make bench   measure beside nginx + php-fpm; ARGS=--connections measures long-lived connections, ARGS=--reload a reload under load'
 	@echo 'make fuzz    run each fuzz target for FUZZTIME=20s'
-	@echo 'make lint    gofmt, go vet, php -l; types for macOS, FreeBSD and Windows'
+	@echo 'make lint    gofmt, go vet, staticcheck, php -l; types for macOS, FreeBSD and Windows'
 	@echo 'make setup   install what serve, test and bench need, from Debian packages'
 	@echo 'make clean   remove what these targets wrote'
 
@@ -54,7 +54,7 @@ fuzz:
 	@.ci/fuzz $(ARGS)
 
 lint:
-	@.ci/test lint
+	@.ci/test lint staticcheck
 
 setup:
 	@.ci/setup serve test bench

@@ -256,14 +256,8 @@ func (w *worker) death(a *attempt, kind protocol.FailureKind, broken string) *pr
 // unseen says that the worker can't know of the request: it has read no byte of it. read is how much it has read of its input; -1 if that can't be known.
 func (a *attempt) unseen(read int64) bool { return read >= 0 && read <= a.mark }
 
-// moveOn counts the workers that had x without beginning it, and says whether there may be another.
-func (x *exchange) moveOn() bool {
-	x.moves++
-	return x.moves < maxMoves
-}
-
 // named is for logs. The request is the front's again after Finished: call it with worker.mu held while the stream is in worker.streams, or
-// with calls held while the attempt is neither over nor ended.
+// with calls held while the attempt is neither over nor served.
 func (x *exchange) named() []any {
 	name, id := x.request.Name()
 	return []any{"request", name, "request_id", id}

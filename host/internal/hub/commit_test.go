@@ -337,10 +337,7 @@ func TestTheHubAgreesWithASimpleModel(t *testing.T) {
 		s := newScene(t)
 		model := map[*Connection]*one{}
 		pick := func() *Connection {
-			all := make([]*Connection, 0, len(model))
-			for _, c := range s.hub.all {
-				all = append(all, c)
-			}
+			all := slices.Clone(s.hub.all)
 			if len(all) == 0 {
 				return nil
 			}

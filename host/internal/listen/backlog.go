@@ -193,9 +193,6 @@ func (b *backlog) wrote(n int) (give int) {
 	return give
 }
 
-// empty says that the client has been given all that came.
-func (b *backlog) empty() bool { return len(b.memory) == 0 && b.queued == 0 && len(b.tail) == 0 }
-
 // drop forgets everything, and returns what the worker is owed.
 func (b *backlog) drop() (give int) {
 	give = b.owed
