@@ -116,6 +116,9 @@ func TestAnAnswerInPiecesIsPutTogether(t *testing.T) {
 }
 
 func TestPiecesAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	var c calls
 	q := &waiting{}
 	m := protocol.Result{More: true, Value: append(protocol.Value{0xc6, 0, 0xf0, 0, 0}, make([]byte, 0xf00000)...)}

@@ -190,6 +190,7 @@ func TestTheAccessLogIsReopenedWhereItsPathIs(t *testing.T) {
 
 // A log that nobody reads: requests go on, lines are dropped, and Close gives up.
 func TestAStuckAccessLogHoldsNoRequestUp(t *testing.T) {
+	takesTime(t)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -92,6 +92,7 @@ func TestAnEarlyAnswerReachesAClientThatStillUploads(t *testing.T) {
 
 // The rest of the upload never comes: the answer's end must not wait for it.
 func TestAnEarlyAnswerGoesOutWholeWhileTheClientStillSends(t *testing.T) {
+	takesTime(t)
 	answers := map[string]func(c *call){
 		"whole": func(c *call) { c.whole(413, "too much") },
 		"streamed": func(c *call) {
@@ -183,6 +184,7 @@ func TestAStreamedBodyAndItsEchoFlowAtOnce(t *testing.T) {
 }
 
 func TestALargeUploadTakesLittleMemory(t *testing.T) {
+	takesTime(t)
 	for _, whole := range []bool{true, false} {
 		most := 0
 		h := start(t, func(c *call) {
@@ -381,6 +383,7 @@ func TestASmallBodyIsSentAgainThoughItWasStreamed(t *testing.T) {
 }
 
 func TestShutdownFinishesWhatIsInFlightAndClosesTheRest(t *testing.T) {
+	takesTime(t)
 	begun, finish := make(chan struct{}), make(chan struct{})
 	h := start(t, func(c *call) { close(begun); <-finish; hello(c) })
 	silent, busy := h.dial(), h.dial()

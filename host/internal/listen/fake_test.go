@@ -238,6 +238,14 @@ func echo(c *call) {
 
 func hello(c *call) { c.whole(200, "Hello, World!", "Content-Type", "text/plain") }
 
+// takesTime has a test of more than a second left out of the edit loop (make quick).
+func takesTime(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes more than a second")
+	}
+}
+
 // underWay counts what a fake does. Unlike those of a sync.WaitGroup its Wait may come while more begins.
 type underWay struct {
 	mu    sync.Mutex

@@ -81,6 +81,7 @@ func answerHalfClosers(t *testing.T, whole, secure bool) {
 }
 
 func TestAClientThatGoesLaterHasLeft(t *testing.T) {
+	takesTime(t)
 	told := make(chan struct{})
 	h := start(t, func(c *call) {
 		c.readAll()
@@ -129,6 +130,7 @@ func TestHalfARequestIsNotAwaited(t *testing.T) {
 
 // A client whose body is not all there keeps us from reading on once we have closed behind our answer.
 func TestAnAnswerBeforeTheEndOfABodyBreaksNoHandler(t *testing.T) {
+	takesTime(t)
 	h := start(t, hello)
 	for _, leaves := range []bool{false, true} {
 		for range 10 {

@@ -438,6 +438,7 @@ func TestIdleHeldResponseIsEnded(t *testing.T) {
 }
 
 func TestSlowClientOfAHeldResponseIsCutByTheWriteTimeout(t *testing.T) {
+	takesTime(t)
 	for _, h2 := range []bool{false, true} {
 		l, _ := startHeld(t, func(_ *keeper, o *Options) {
 			o.Sockets.WriteTimeout, o.Sockets.SendBuffer = 100*time.Millisecond, 64<<20
@@ -458,6 +459,7 @@ func TestSlowClientOfAHeldResponseIsCutByTheWriteTimeout(t *testing.T) {
 }
 
 func TestShutdownEndsHeldResponsesAndDoesNotWaitForTheirTime(t *testing.T) {
+	takesTime(t)
 	for _, h2 := range []bool{false, true} {
 		l, _ := startHeld(t)
 		r := l.listen(clientOf(t, h2, false))

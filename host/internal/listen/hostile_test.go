@@ -159,6 +159,7 @@ func inUse() int64 {
 
 // Every slow client loses its connection in time, having cost no worker.
 func TestSlowClientsAreCutOffAndCostNoWorker(t *testing.T) {
+	takesTime(t)
 	for _, test := range []struct {
 		name, begin, then string
 		answer            string // what the status line holds; "" is a connection that just ends

@@ -17,6 +17,7 @@ func onBoth(t *testing.T, test func(t *testing.T, secure func(*Options))) {
 }
 
 func TestFramesThatAskForNothingEndTheirConnection(t *testing.T) {
+	takesTime(t)
 	opened := frame(frameHeaders, endHeaders, 1, block(get()...))
 	for _, test := range []struct {
 		name  string

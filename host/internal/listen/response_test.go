@@ -382,6 +382,7 @@ func checkFlood(t *testing.T, resp *http.Response, n int64) {
 }
 
 func TestALargeDownloadTakesLittleMemoryAndNoDisk(t *testing.T) {
+	takesTime(t)
 	for _, spool := range []bool{false, true} {
 		var most atomic.Int64
 		h := start(t, func(c *call) { flood(c, 64<<20) })
@@ -514,6 +515,7 @@ func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
 }
 
 func TestASlowReaderIsNotCutOffWhileItReads(t *testing.T) {
+	takesTime(t)
 	h := start(t, func(c *call) { flood(c, 8<<20) }, func(o *Options) { o.Limits.WriteTimeout = 400 * time.Millisecond })
 	c := h.dial()
 	c.(*net.TCPConn).SetReadBuffer(64 << 10)

@@ -84,6 +84,7 @@ func TestATCPClientMayWriteInAnyPieces(t *testing.T) {
 }
 
 func TestLargeMessagesOfTCPComeBackWhole(t *testing.T) {
+	takesTime(t)
 	for _, f := range []peer.Framing{byLine, {Kind: peer.FrameLength32}, {Kind: peer.FrameDelimiter, Delimiter: "--end--"}} {
 		l := startTCP(t, f, func(_ *switchboard, o *Options) { o.Sockets.SendBuffer = 64 << 20 })
 		c := l.dial()
@@ -333,6 +334,7 @@ func TestTCPClientsAreToldWhenTheListenerEnds(t *testing.T) {
 }
 
 func TestATCPClientThatNeverLeavesDoesNotHoldUpTheListener(t *testing.T) {
+	takesTime(t)
 	l := startTCP(t, byLine)
 	c := l.dial()
 	talk(t, c, "one\n", "one\n")

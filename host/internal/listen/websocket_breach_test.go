@@ -82,6 +82,7 @@ func TestWhatCameBeforeABreachIsAnsweredBeforeTheConnectionIsClosed(t *testing.T
 }
 
 func TestAClientThatNobodyListensToAnyMoreIsNotReadOn(t *testing.T) {
+	takesTime(t)
 	const most = 64 << 20 // what the kernel keeps on the way is far less
 	message := peertest.Frame(0x82, make([]byte, 60<<10))
 	for name, c := range map[string]struct {
@@ -141,6 +142,7 @@ func hungUp(h *hub.Hub) bool {
 }
 
 func TestAClientThatGoesOnForAWhileStillReadsWhyItWasClosed(t *testing.T) {
+	takesTime(t)
 	l := startLines(t, quick(func(s *peer.SocketLimits) { s.MaxMessage = 1 << 20 }))
 	k := l.call()
 	k.send(peertest.Text("hello"))

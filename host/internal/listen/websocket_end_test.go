@@ -159,6 +159,7 @@ func TestASlowReaderHoldsUpNobody(t *testing.T) {
 }
 
 func TestStoppingTakesLeaveOfEveryone(t *testing.T) {
+	takesTime(t)
 	l := startLines(t, quick(func(s *peer.SocketLimits) { s.ShutdownSpread = 200 * time.Millisecond }))
 	var all sync.WaitGroup
 	var mu sync.Mutex

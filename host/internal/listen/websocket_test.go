@@ -20,6 +20,7 @@ func quick(change func(*peer.SocketLimits)) func(*switchboard, *Options) {
 }
 
 func TestAMessageIsAnsweredOverEveryKindOfSocket(t *testing.T) {
+	takesTime(t)
 	for name, change := range map[string]func(*switchboard, *Options){
 		"plain": func(*switchboard, *Options) {},
 		"TLS":   func(_ *switchboard, o *Options) { withTLS(t)(o) },
@@ -135,6 +136,7 @@ func TestASilentClientIsAskedAndThenCutOff(t *testing.T) {
 }
 
 func TestAClientIsNotCutOffBecauseTheWorkersAreBusy(t *testing.T) {
+	takesTime(t)
 	work := make(chan struct{})
 	l := startLines(t, func(b *switchboard, o *Options) {
 		o.Sockets.PingInterval, o.Sockets.PongTimeout = 200*time.Millisecond, 500*time.Millisecond
