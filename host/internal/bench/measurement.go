@@ -1,6 +1,6 @@
 package main
 
-// measure.go loads one server once and says what that cost; and takes the middle of several such measurements.
+// measurement.go loads one server once and says what that cost; and takes the middle of several such measurements.
 
 import (
 	"context"

@@ -84,8 +84,8 @@ func parseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// formatDuration writes 1m30s and 2h rather than 2h0m0s.
-func formatDuration(d time.Duration) string {
+// FormatDuration writes 1m30s and 2h rather than 2h0m0s.
+func FormatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

@@ -29,7 +29,7 @@ func TestASizeIsReadWithItsUnit(t *testing.T) {
 
 func TestADurationIsWrittenAsPeopleWriteIt(t *testing.T) {
 	for d, want := range map[time.Duration]string{0: "0s", 90 * time.Second: "1m30s", 2 * time.Minute: "2m", time.Hour: "1h", 10 * time.Second: "10s"} {
-		if got := formatDuration(d); got != want {
+		if got := FormatDuration(d); got != want {
 			t.Errorf("%v is written %s", d, got)
 		}
 	}

@@ -1,4 +1,4 @@
-// diagnosis.go has what host doctor looks at: the configuration, PHP, the running host, listeners, folders. machine.go has limits, memory and disk.
+// diagnosis.go has what host doctor looks at: the configuration, PHP, the running host, listeners, folders. examine.go has limits, memory and disk.
 
 package doctor
 

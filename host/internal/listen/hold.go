@@ -1,5 +1,5 @@
 // How a response becomes a connection (SPEC.md §10.6): its head and first bytes go out as those of any other; with DONE the hub has it, and the exchange ends.
-// held.go is what it is from then on.
+// Package peer has what it is from then on.
 
 package listen
 

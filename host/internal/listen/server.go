@@ -1,11 +1,13 @@
-// Package listen owns the listeners, of HTTP, TCP and UDP, and every client connection. It turns requests into exchanges, submits them to a
-// Backend, and gives clients what comes back; long-lived connections it shares with package hub. It knows no process and no pool.
+// Package listen owns the listeners, of HTTP, TCP and UDP, and every client connection. It turns requests into exchanges,
+// submits them to a hub.Backend, and gives clients what comes back; long-lived connections are package peer's and the
+// hub's. It knows no process and no pool.
 //
 // What a reader may rely on:
 //   - Nothing ambiguous reaches a Backend: what two parsers might read differently is refused (strict.go).
 //   - A slow client costs memory up to a limit, then disk up to a quota, and no worker (body.go, backlog.go).
 //   - A response that broke off is aborted, never ended as if it were whole (response.go).
-//   - A long-lived connection that is idle costs its socket, a small goroutine and a timer, and holds no buffer (sock.go, websocket.go).
+//   - A long-lived connection that is idle costs its socket, a small goroutine and a timer, and holds no buffer (package
+//     peer).
 //
 // server.go is a listener's life: New, Listen, Serve, Shutdown, Close.
 package listen

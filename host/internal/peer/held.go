@@ -1,5 +1,5 @@
-// A held response: the client's end of a hub's connection whose messages are more of a response's body. hold.go is how
-// one begins, sse.go how messages look.
+// A held response: the client's end of a hub's connection whose messages are more of a response's body. sse.go is
+// how messages look; how a response becomes one is its front's.
 
 package peer
 

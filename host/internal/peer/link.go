@@ -14,7 +14,7 @@ import (
 )
 
 // link joins a client's socket to its connection in the hub. Each kind of peer has one, and one goroutine that reads
-// the socket; it ends when the socket does, and Server.Close waits for it. That is all that an idle client
+// the socket; it ends when the socket does, and Peers.Wait waits for it. That is all that an idle client
 // costs beside the socket and what the hub keeps.
 type link struct {
 	*hub.Connection // set once, before the OPEN; see join

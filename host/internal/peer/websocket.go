@@ -1,4 +1,5 @@
-// A WebSocket while it is open: the client's end of a hub's connection. websocket_upgrade.go is how one begins, websocket_frames.go what is said on it.
+// A WebSocket while it is open: the client's end of a hub's connection. Its front has how one begins,
+// websocket_frames.go what is said on it.
 
 package peer
 
