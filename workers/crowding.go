@@ -95,7 +95,7 @@ func (d *dispatcher) onCrowd() {
 	now := time.Now()
 	age := now.Sub(c.window)
 	busy := c.fullFor(now) >= age*3/4
-	if !c.grows || d.stopping || d.barren || !busy && d.first() == nil {
+	if !c.grows || d.stopping.Load() || d.barren || !busy && d.first() == nil {
 		d.mu.Unlock()
 		return // the next time that no worker has room it is set anew
 	}
@@ -122,7 +122,7 @@ func (d *dispatcher) onCrowd() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c.begin(time.Now())
-	if again > 0 && !c.armed && c.grows && !d.stopping {
+	if again > 0 && !c.armed && c.grows && !d.stopping.Load() {
 		d.lookAtCrowd(again)
 	}
 }

@@ -5,6 +5,7 @@ package workers
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -24,11 +25,12 @@ type dispatcher struct {
 	timeout    time.Duration
 	remedy     string        // the setting that brings more workers
 	timer      *time.Timer   // for the queue's first deadline
-	stopping   bool          // nothing new comes in
+	stopping   atomic.Bool   // nothing new comes in; set under mu
 	closed     bool          // nothing comes back either
 	emptied    chan struct{} // closed when stopping and nobody waits
 	ahead      ahead
 	crowd      crowding
+	handing    atomic.Int32 // leased, not begun: a worker that was drained now would take them no more; goes up under mu
 
 	ready  int  // workers that are idle or busy
 	barren bool // there is none, and the boots of all slots have failed: waiting would be in vain
@@ -40,14 +42,15 @@ func (d *dispatcher) submit(x *exchange) {
 	x.deadline = time.Now().Add(d.timeout)
 	var kind protocol.FailureKind
 	switch {
-	case d.stopping:
+	case d.stopping.Load():
 		kind = protocol.FailedStopping
 	case d.barren && !x.patient:
 		kind = protocol.FailedNoWorker
 	case len(d.free) > 0 && d.first() == nil: // with a queue, somebody is about to serve it
+		d.handing.Add(1)
 		w := d.lease()
 		d.mu.Unlock()
-		w.begin(x)
+		d.hand(w, x)
 		return
 	case x.patient:
 		d.await(x)
@@ -59,6 +62,16 @@ func (d *dispatcher) submit(x *exchange) {
 	d.mu.Unlock()
 	if kind != 0 {
 		x.finish(&protocol.Failure{Kind: kind, Detail: d.pool.why(kind)})
+	}
+}
+
+// hand begins x, which handing counts, at the worker that was leased for it.
+func (d *dispatcher) hand(w *worker, x *exchange) {
+	w.begin(x)
+	if d.handing.Add(-1) == 0 && d.stopping.Load() {
+		d.mu.Lock()
+		d.tellEmpty()
+		d.mu.Unlock()
 	}
 }
 
@@ -156,10 +169,11 @@ func (d *dispatcher) serveQueue() {
 		if x == nil {
 			break
 		}
+		d.handing.Add(1) // before it leaves the queue, which may be the last that a stop waits for
 		d.remove(x)
 		w := d.lease()
 		d.mu.Unlock()
-		w.begin(x)
+		d.hand(w, x)
 		d.mu.Lock()
 	}
 	d.noteCrowding()
@@ -332,13 +346,15 @@ func (d *dispatcher) expire() {
 func (d *dispatcher) refuse() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.stopping = true
+	d.stopping.Store(true)
 	d.tellEmpty()
 }
 
-// tellEmpty closes emptied, once nothing waits: not in the queue, nor behind another request, nor on its way from there to the queue. Under mu.
+// tellEmpty closes emptied, once nothing waits: not in the queue, nor behind another request, nor on its way between
+// there, the queue and a worker. Under mu.
 func (d *dispatcher) tellEmpty() {
-	if !d.stopping || d.queue.length+d.patient.length > 0 || len(d.ahead.waiting) > 0 || d.ahead.recalling > 0 {
+	waiting := d.queue.length + d.patient.length + len(d.ahead.waiting) + d.ahead.recalling
+	if !d.stopping.Load() || waiting > 0 || d.handing.Load() > 0 {
 		return
 	}
 	select {

@@ -44,6 +44,31 @@ func TestStopFinishesTheQueueAndTheRequestsInFlight(t *testing.T) {
 	})
 }
 
+// A lease that is not begun yet has no place on the wire: a worker that is drained then takes it no more.
+func TestStopFinishesARequestOnItsWayToAWorker(t *testing.T) {
+	for _, queued := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p, _ := newFakePool(t, Settings{Workers: 1}, always(bootsFor(0)))
+			ready()
+			onItsWay, stopping := make(chan struct{}), make(chan struct{})
+			s := newSink()
+			s.onBegin = func(protocol.Stream) { close(onItsWay); <-stopping }
+			if queued {
+				burst(p, 1)
+			}
+			go p.Submit(&protocol.Exchange{Request: get("/"), Sink: s})
+			<-onItsWay
+			go p.Stop(context.Background())
+			synctest.Wait()
+			close(stopping)
+			if got := s.result(); s.failure != nil {
+				t.Fatalf("queued %v: %s, %v", queued, got, s.failure)
+			}
+			p.Stop(context.Background())
+		})
+	}
+}
+
 func TestStopEscalatesFromDRAINToTERMToKILL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, f := newFakePool(t, Settings{Workers: 3, StopTimeout: 5 * time.Second}, func(n int) script {
