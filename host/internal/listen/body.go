@@ -44,12 +44,10 @@ func (e *badBody) Unwrap() error { return e.err }
 
 var errTooLong = errors.New("the body is longer than max_body")
 
-func (t *terms) intake(w http.ResponseWriter, r *http.Request) *intake {
-	in := &intake{w: w, r: r, max: t.Limits.MaxBody, timeout: t.Limits.ReadTimeout}
-	if c := recordOf(w); c != nil {
-		c.in = in
-	}
-	return in
+// intake is the visit's body, to be read once.
+func (v *visit) intake() *intake {
+	v.in = &intake{w: v.w, r: v.r, max: v.terms.Limits.MaxBody, timeout: v.terms.Limits.ReadTimeout}
+	return v.in
 }
 
 // Read implements io.Reader. Its errors are io.EOF or a *badBody.

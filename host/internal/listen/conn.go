@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/guard"
+	"github.com/workerhost/workerhost/host/internal/peer"
 )
 
 // listener accepts clients.
@@ -234,11 +235,37 @@ func strictBelow(c any) *strictConn {
 	return nil
 }
 
-// reset ends r's connection, in disorder: over TLS without taking leave, too.
-func reset(r *http.Request) {
-	c := strictOf(r)
-	if c == nil {
-		return
+// The rest is what a request in its handler asks of its connection.
+
+// claim gives the caller the memory that the connection has of its own, until unclaim. It says false if another has it.
+func (c *strictConn) claim() bool { return c.claimed.CompareAndSwap(false, true) }
+
+func (c *strictConn) unclaim() { c.claimed.Store(false) }
+
+// endAfter has the connection end with the answer at hand, and net/http not wait for the rest of the request. lingers
+// says that the client may still be sending it.
+func (c *strictConn) endAfter(lingers bool) {
+	c.lingers.Store(lingers)
+	c.doomed.Store(true)
+}
+
+// answers hears of each status before it is written.
+func (c *strictConn) answers(status int) {
+	if mayBeRefusal(status) {
+		c.replies.own.Add(1)
 	}
-	c.below().Cut()
+}
+
+// cut ends the connection in disorder, over TLS without taking leave, too.
+func (c *strictConn) cut() { c.below().Cut() }
+
+// letGo finds the socket, once net/http has let go of the connection, and leaves all between behind, save TLS.
+func (c *strictConn) letGo() (below peer.Socket, s *peer.Sock) {
+	b := c.below()
+	b.timeout = c.server.socketWriteTimeout // for a socket that is not written directly, as over TLS
+	b.strikes.Store(0)
+	if c.Conn == net.Conn(b) {
+		return b, peer.NewSock(b, b.Conn)
+	}
+	return b, peer.NewSock(c.Conn, nil)
 }

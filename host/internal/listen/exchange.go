@@ -4,7 +4,6 @@
 package listen
 
 import (
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +31,7 @@ type exchange struct {
 	poor    bool        // which is so if this is true
 	names   []string
 
-	record    *record // the handler's; nil without an access log
+	entry     *Entry // the handler's; nil without an access log
 	submitted time.Time
 
 	ticket protocol.Ticket // the handler's
@@ -46,7 +45,7 @@ type exchange struct {
 	// guarded by mu
 	stream   protocol.Stream
 	begun    int                                 // how many times Begin came
-	clock    struct{ begun, answered time.Time } // kept for a record only
+	clock    struct{ begun, answered time.Time } // kept for the access log only
 	informs  []protocol.Inform
 	headed   bool
 	response protocol.Response // its Headers and Body are ours
@@ -69,10 +68,13 @@ var exchanges = sync.Pool{New: func() any {
 	return x
 }}
 
-// newExchange makes one that keeps t until it has ended.
-func newExchange(s *Server, t *terms, eager bool) *exchange {
+// newExchange makes one that keeps the visit's terms until it has ended.
+func newExchange(v *visit, eager bool) *exchange {
 	x := exchanges.Get().(*exchange)
-	x.server, x.terms = s, t.keep()
+	x.server, x.terms, x.entry = v.server, v.terms.keep(), v.entry
+	if x.entry != nil {
+		x.entry.Pool = v.terms.Backend.Traits().Pool
+	}
 	x.holds.Store(1)
 	most := int(x.terms.Limits.ResponseBuffer)
 	x.log.eager, x.log.limit, x.log.most = eager, min(most, spool.OwnMemory), most
@@ -81,12 +83,11 @@ func newExchange(s *Server, t *terms, eager bool) *exchange {
 
 // claim takes the memory that each connection has of its own. One stream of HTTP/2 has it at a time; the others
 // begin with none, or a client that opens very many would fill the host's.
-func (x *exchange) claim(r *http.Request) {
-	c := strictOf(r)
+func (x *exchange) claim(v *visit) {
 	switch {
-	case c == nil || r.ProtoMajor == 1:
-	case c.claimed.CompareAndSwap(false, true):
-		x.owner = c
+	case v.conn == nil || v.r.ProtoMajor == 1:
+	case v.conn.claim():
+		x.owner = v.conn
 	default:
 		x.poor, x.log.limit = true, 0
 	}
@@ -95,7 +96,7 @@ func (x *exchange) claim(r *http.Request) {
 // submit gives the exchange to the Backend, which holds it until Finished.
 func (x *exchange) submit() {
 	x.holds.Add(1)
-	if x.record != nil {
+	if x.entry != nil {
 		x.submitted = time.Now()
 	}
 	x.ticket = x.terms.Backend.Submit(&x.Exchange)
@@ -107,8 +108,8 @@ func (x *exchange) leave() {
 	x.left = true
 	cancel := x.ticket != nil && !x.ended && !x.failed && !x.finished
 	give, stream := x.log.drop(), x.stream
-	if x.record != nil {
-		x.record.follow(x)
+	if x.entry != nil {
+		x.account()
 	}
 	kept := x.kept
 	x.mu.Unlock()
@@ -127,6 +128,18 @@ func (x *exchange) leave() {
 	x.drop()
 }
 
+// account tells the access log what the exchange knows. The caller holds mu.
+func (x *exchange) account() {
+	e := x.entry
+	e.Submitted, e.Begun, e.Answered = x.submitted, x.clock.begun, x.clock.answered
+	if x.stream != nil {
+		e.Slot, e.Generation = x.stream.Worker()
+	}
+	if x.failed && e.Fault == "" {
+		e.Fault = x.failure.Kind.String()
+	}
+}
+
 // drop lets go of the exchange; the last one to do so cleans up.
 func (x *exchange) drop() {
 	if x.holds.Add(-1) > 0 {
@@ -142,7 +155,7 @@ func (x *exchange) drop() {
 		x.server.spool.Repay(x.lent)
 	}
 	if x.owner != nil {
-		x.owner.claimed.Store(false)
+		x.owner.unclaim()
 	}
 	x.terms.release()
 	x.log.drop()
@@ -179,7 +192,7 @@ func (x *exchange) Begin(s protocol.Stream) {
 	x.mu.Lock()
 	x.stream = s
 	x.begun++
-	if x.record != nil {
+	if x.entry != nil {
 		x.clock.begun = time.Now()
 	}
 	x.mu.Unlock()
@@ -230,7 +243,7 @@ func (x *exchange) Respond(m *protocol.Response) {
 
 // noteEnd notes when the worker's part of the response was over. The caller holds mu.
 func (x *exchange) noteEnd(over bool) {
-	if over && x.record != nil && x.clock.answered.IsZero() {
+	if over && x.entry != nil && x.clock.answered.IsZero() {
 		x.clock.answered = time.Now()
 	}
 }

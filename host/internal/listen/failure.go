@@ -64,31 +64,31 @@ func verdictOf(f *protocol.Failure) verdict {
 }
 
 // answer writes an error page. detail is shown with Options.Dev only. Headers that were set before stay.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, v verdict, detail string) {
-	if v.status == 0 {
+func (v *visit) answer(with verdict, detail string) {
+	if with.status == 0 {
 		panic(http.ErrAbortHandler)
 	}
-	if v.text == "" {
-		v.text = texts[v.status]
+	if with.text == "" {
+		with.text = texts[with.status]
 	}
-	h := w.Header()
-	if v.later {
-		h.Set("Retry-After", retryAfter(s.terms.Load().Backend.Traits().RetryAfter))
+	h := v.w.Header()
+	if with.later {
+		h.Set("Retry-After", retryAfter(v.terms.Backend.Traits().RetryAfter))
 	}
-	title := strconv.Itoa(v.status) + " " + http.StatusText(v.status)
-	if !s.options.Dev {
+	title := strconv.Itoa(with.status) + " " + http.StatusText(with.status)
+	if !v.server.options.Dev {
 		detail = ""
 	}
 	var page string
-	if wantsHTML(r) {
+	if wantsHTML(v.r) {
 		h.Set("Content-Type", "text/html; charset=utf-8")
-		page = "<!doctype html>\n<title>" + title + "</title>\n<h1>" + title + "</h1>\n<p>" + html.EscapeString(v.text) + "</p>\n"
+		page = "<!doctype html>\n<title>" + title + "</title>\n<h1>" + title + "</h1>\n<p>" + html.EscapeString(with.text) + "</p>\n"
 		if detail != "" {
 			page += "<pre>" + html.EscapeString(detail) + "</pre>\n"
 		}
 	} else {
 		h.Set("Content-Type", "text/plain; charset=utf-8")
-		page = title + "\n" + v.text + "\n"
+		page = title + "\n" + with.text + "\n"
 		if detail != "" {
 			page += "\n" + detail + "\n"
 		}
@@ -96,10 +96,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, v verdict, detai
 	h.Set("Content-Length", strconv.Itoa(len(page)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	s.parting(w)
-	s.moreTime(w, r)
-	w.WriteHeader(v.status)
-	io.WriteString(w, page) // a client that left needs no page
+	v.parting()
+	v.moreTime()
+	v.w.WriteHeader(with.status)
+	io.WriteString(v.w, page) // a client that left needs no page
 }
 
 func retryAfter(d time.Duration) string {
@@ -109,36 +109,34 @@ func retryAfter(d time.Duration) string {
 func wantsHTML(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
 // refuse answers a request whose body is unread or half read, and ends its connection: what is left of the body can't be told from a next request.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, in *intake, v verdict, detail string) {
-	if v.status == 0 {
+func (v *visit) refuse(in *intake, with verdict, detail string) {
+	if with.status == 0 {
 		panic(http.ErrAbortHandler)
 	}
-	s.refused(w, r, v.status, detail)
-	if r.ProtoMajor == 1 {
-		w.Header().Set("Connection", "close")
+	v.refused(with.status, detail)
+	if v.r.ProtoMajor == 1 {
+		v.w.Header().Set("Connection", "close")
 	}
-	if v.status == http.StatusServiceUnavailable {
-		v.later = true
+	if with.status == http.StatusServiceUnavailable {
+		with.later = true
 	}
-	s.answer(w, r, v, detail)
+	v.answer(with, detail)
 	if in == nil {
-		in = s.terms.Load().intake(w, r)
+		in = v.intake()
 	}
-	linger(w, r, in, r.Context().Err() != nil)
+	v.linger(in, v.r.Context().Err() != nil)
 }
 
 // linger has the connection end with this response if the request is not whole, once all of it has gone; see
 // [strictConn.Close]. HTTP/2 tells the client to stop, and the other streams go on. gone says that nobody is there.
-func linger(w http.ResponseWriter, r *http.Request, in *intake, gone bool) {
-	c := strictOf(r)
+func (v *visit) linger(in *intake, gone bool) {
 	switch {
 	case in.whole.Load():
-		http.NewResponseController(w).SetReadDeadline(time.Time{})
-	case r.ContentLength == 0 || r.ProtoMajor != 1 || c == nil:
+		http.NewResponseController(v.w).SetReadDeadline(time.Time{})
+	case v.r.ContentLength == 0 || v.r.ProtoMajor != 1 || v.conn == nil:
 	default:
-		waits := in.got == 0 && r.Header.Get("Expect") != "" // for leave to send a body
-		c.lingers.Store(!waits && !gone)
-		c.doomed.Store(true) // so that net/http does not wait for the rest
+		waits := in.got == 0 && v.r.Header.Get("Expect") != "" // for leave to send a body
+		v.conn.endAfter(!waits && !gone)
 	}
 }
 
@@ -162,12 +160,12 @@ func (l serverLines) Write(p []byte) (int, error) {
 }
 
 // tooMany answers a request over the limit. Without a body to get rid of the connection stays: a new one would cost more than the request.
-func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) {
-	v := verdict{status: http.StatusTooManyRequests}
-	if r.ContentLength == 0 {
-		s.refused(w, r, v.status, "")
-		s.answer(w, r, v, "")
+func (v *visit) tooMany() {
+	with := verdict{status: http.StatusTooManyRequests}
+	if v.r.ContentLength == 0 {
+		v.refused(with.status, "")
+		v.answer(with, "")
 	} else {
-		s.refuse(w, r, nil, v, "")
+		v.refuse(nil, with, "")
 	}
 }

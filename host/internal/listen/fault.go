@@ -11,14 +11,14 @@ import (
 
 // showFault answers a browser that asks for a page with what is wrong with the newest code, if anything. The page asks again by itself, so that it
 // gives way to the real one when the code is mended. Everything else is for the old code to answer.
-func (s *Server) showFault(w http.ResponseWriter, r *http.Request) bool {
-	if s.options.Fault == nil || r.Method != http.MethodGet || r.ContentLength != 0 || !wantsHTML(r) {
+func (v *visit) showFault() bool {
+	if v.server.options.Fault == nil || v.r.Method != http.MethodGet || v.r.ContentLength != 0 || !wantsHTML(v.r) {
 		return false
 	}
-	if part := r.Header.Get("Sec-Fetch-Dest"); part != "" && part != "document" {
+	if part := v.r.Header.Get("Sec-Fetch-Dest"); part != "" && part != "document" {
 		return false // a script of a page asks, which would not know what to do with this one
 	}
-	fault := s.options.Fault()
+	fault := v.server.options.Fault()
 	if fault == "" {
 		return false
 	}
@@ -40,14 +40,14 @@ pre { padding: 1rem; overflow-x: auto; background: #f4f4f4; white-space: pre-wra
 <p>The code before it keeps serving everything but the pages of a browser. This page gives way to the real one as soon as the code is mended.</p>
 </main>
 `
-	h := w.Header()
+	h := v.w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(page)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	s.parting(w)
-	s.moreTime(w, r)
-	w.WriteHeader(http.StatusInternalServerError)
-	io.WriteString(w, page)
+	v.parting()
+	v.moreTime()
+	v.w.WriteHeader(http.StatusInternalServerError)
+	io.WriteString(v.w, page)
 	return true
 }

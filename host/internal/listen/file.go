@@ -16,7 +16,7 @@ import (
 )
 
 // deliverFile serves the response's file. One that can't be served makes it no valid response: 502, as with any other, and the log says why.
-func (x *exchange) deliverFile(w http.ResponseWriter, r *http.Request) {
+func (x *exchange) deliverFile(v *visit) {
 	m := &x.response
 	traits := x.terms.Backend.Traits()
 	f, info, err := openUnder(traits.FileRoots, m.File)
@@ -27,63 +27,62 @@ func (x *exchange) deliverFile(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		x.server.log.Error("a worker's file can't be served", x.about("file", m.File, "error", err)...)
-		blame(w, "file not served")
-		x.server.answer(w, r, verdict{status: http.StatusBadGateway}, err.Error())
+		v.blame("file not served")
+		v.answer(verdict{status: http.StatusBadGateway}, err.Error())
 		return
 	}
 	defer f.Close()
-	h := w.Header()
+	h := v.w.Header()
 	x.copyHeaders(h, m.Headers)
 	delete(h, "Content-Length")
 	modified := info.ModTime()
 	if given, err := http.ParseTime(h.Get("Last-Modified")); err == nil {
 		modified = given
 	}
-	spell(h, r, m.Headers, true)
-	x.server.sendFile(w, r, f, info, m.Status, modified)
+	spell(h, v.r, m.Headers, true)
+	v.sendFile(f, info, m.Status, modified)
 }
 
 // sendFile writes a file with what is set in the header already. Only a 200 can become a 206, 304, 412 or 416.
-func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, f *os.File, info fs.FileInfo, status int, modified time.Time) {
-	h := w.Header()
-	s.parting(w)
+func (v *visit) sendFile(f *os.File, info fs.FileInfo, status int, modified time.Time) {
+	h := v.w.Header()
+	v.parting()
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = []string{typeOf(info.Name())}
 	}
-	if status == http.StatusOK && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+	if status == http.StatusOK && (v.r.Method == http.MethodGet || v.r.Method == http.MethodHead) {
 		if _, ok := h["Etag"]; !ok {
 			h["Etag"] = []string{etag(info)}
 		}
-		http.ServeContent(s.deadlined(w, r), r, "", modified, f)
+		http.ServeContent(v.deadlined(), v.r, "", modified, f)
 		return
 	}
 	h["Content-Length"] = []string{strconv.FormatInt(info.Size(), 10)}
-	w.WriteHeader(status)
-	if r.Method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified {
+	v.w.WriteHeader(status)
+	if v.r.Method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified {
 		return
 	}
-	if n, err := io.CopyN(s.deadlined(w, r), f, info.Size()); err != nil || n != info.Size() {
+	if n, err := io.CopyN(v.deadlined(), f, info.Size()); err != nil || n != info.Size() {
 		panic(http.ErrAbortHandler)
 	}
 }
 
 // deadlined renews the write deadline of an HTTP/2 stream with each write; HTTP/1's writer it leaves alone, for sendfile.
-func (s *Server) deadlined(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
-	if r.ProtoMajor == 1 {
-		return w
+func (v *visit) deadlined() http.ResponseWriter {
+	if v.r.ProtoMajor == 1 {
+		return v.w
 	}
-	return &patient{w, s, r}
+	return &patient{v.w, v}
 }
 
 type patient struct {
 	http.ResponseWriter
-	server  *Server
-	request *http.Request
+	visit *visit
 }
 
 // Write implements io.Writer.
 func (p *patient) Write(b []byte) (int, error) {
-	p.server.moreTime(p.ResponseWriter, p.request)
+	p.visit.moreTime()
 	return p.ResponseWriter.Write(b)
 }
 

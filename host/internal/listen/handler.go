@@ -13,66 +13,52 @@ import (
 
 var closing = []string{"close"}
 
-// handle answers a request, or panics as serve does. What it returns, if anything, is a held response that has to stay
-// with its handler.
-func (s *Server) handle(w http.ResponseWriter, r *http.Request) *peer.Held {
+// handle answers the request, or panics as serve does. What it returns, if anything, is a held response that has to
+// stay with its handler.
+func (v *visit) handle() *peer.Held {
+	r := v.r
 	if len(r.TransferEncoding) > 0 {
 		// A front that read the framing differently finds nothing behind this request to smuggle.
-		w.Header()["Connection"] = closing
+		v.w.Header()["Connection"] = closing
 	}
-	under := s.hold() // an exchange keeps them longer
-	defer under.release()
-	id := under.identify(w, r)
+	v.identify()
 	target, status, wrong := check(r) // as it came: a proxy may have more to say of its host
-	scheme := ""
-	if p := under.Proxies; p != nil {
+	v.target = target
+	if p := v.terms.Proxies; p != nil {
 		var err error
-		if scheme, err = p.Believe(r); err != nil {
+		if v.scheme, err = p.Believe(r); err != nil {
 			remedy := ": let the proxy in front remove the header that it does not set"
-			s.refuse(w, r, nil, verdict{status: http.StatusBadRequest}, err.Error()+remedy)
+			v.refuse(nil, verdict{status: http.StatusBadRequest}, err.Error()+remedy)
 			return nil
 		}
 	}
 	// a proxy that names no client may speak for many
-	if limit := under.RateLimit; limit != nil && (under.Proxies == nil || !under.Proxies.Trusts(r.RemoteAddr)) {
+	if limit := v.terms.RateLimit; limit != nil && (v.terms.Proxies == nil || !v.terms.Proxies.Trusts(r.RemoteAddr)) {
 		if wait := limit.Allow(r.RemoteAddr); wait > 0 {
-			w.Header()["Retry-After"] = []string{retryAfter(wait)}
-			s.tooMany(w, r)
+			v.w.Header()["Retry-After"] = []string{retryAfter(wait)}
+			v.tooMany()
 			return nil
 		}
 	}
 	if status != 0 {
-		s.refuse(w, r, nil, verdict{status: status}, wrong)
+		v.refuse(nil, verdict{status: status}, wrong)
 		return nil
 	}
-	if s.options.Hub != nil && upgrades(r) && s.upgrade(w, r, target, scheme, id) {
+	if v.server.options.Hub != nil && upgrades(r) && v.upgrade() || v.servePublic() || v.showFault() {
 		return nil
 	}
-	if public := s.public.Load(); public != nil && s.servePublic(public, w, r) {
-		return nil
-	}
-	if s.showFault(w, r) {
-		return nil
-	}
-	return s.forward(w, r, under, target, scheme, id)
+	return v.forward()
 }
 
 // forward has the Backend answer, and returns what handle does.
-func (s *Server) forward(w http.ResponseWriter, r *http.Request, under *terms, target, scheme, id string) *peer.Held {
-	traits := under.Backend.Traits()
-	x := newExchange(s, under, traits.Spool)
+func (v *visit) forward() *peer.Held {
+	r, traits := v.r, v.terms.Backend.Traits()
+	x := newExchange(v, traits.Spool)
 	defer x.leave()
-	x.claim(r)
-	if x.record = recordOf(w); x.record != nil {
-		x.record.pool = traits.Pool
-	}
-	x.request.ID = id
-	x.describe(r, target)
+	x.claim(v)
+	x.describe(v)
 	if traits.Local {
 		x.request.Local = local(r)
-	}
-	if scheme != "" {
-		x.request.Scheme = scheme
 	}
 	x.Repeatable, x.Keyed = repeatable(r, traits.Retry)
 	x.Priority = len(traits.Priority) > 0 && slices.Contains(traits.Priority, r.URL.Path)
@@ -81,18 +67,18 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, under *terms, t
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
 		m.Flags, m.Length = protocol.FlagEnd, 0
 		x.submit()
-		return x.respond(w, r)
+		return x.respond(v)
 	}
-	in := under.intake(w, r)
+	in := v.intake()
 	m.Length = r.ContentLength
 	boundary, isForm := "", false
 	var err error
 	if traits.Forms {
 		boundary, isForm, err = formBoundary(r.Header.Get("Content-Type"))
 	}
-	neverFits := (isForm || traits.WholeBody) && r.ContentLength-under.Limits.BodyBuffer > s.spool.Quota() // so "try again later" would be untrue
+	neverFits := (isForm || traits.WholeBody) && r.ContentLength-v.terms.Limits.BodyBuffer > v.server.spool.Quota() // so "try again later" would be untrue
 	if r.ContentLength > in.max || neverFits {
-		s.refuse(w, r, in, verdict{status: http.StatusRequestEntityTooLarge}, errTooLong.Error())
+		v.refuse(in, verdict{status: http.StatusRequestEntityTooLarge}, errTooLong.Error())
 		return nil
 	}
 	switch {
@@ -103,14 +89,14 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, under *terms, t
 	case traits.WholeBody:
 		err = x.takeWhole(in)
 	default:
-		return x.streamBoth(w, r, in)
+		return x.streamBoth(v, in)
 	}
 	if err != nil {
 		var bad *badBody
 		if !errors.As(err, &bad) {
 			bad = &badBody{http.StatusInternalServerError, err}
 		}
-		s.refuse(w, r, in, verdict{status: bad.Status}, bad.err.Error())
+		v.refuse(in, verdict{status: bad.Status}, bad.err.Error())
 		return nil
 	}
 	if x.large != nil {
@@ -121,13 +107,13 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, under *terms, t
 		}()
 	}
 	x.submit()
-	return x.respond(w, r)
+	return x.respond(v)
 }
 
 // streamBoth sends the body on as it comes, while the response may come already.
-func (x *exchange) streamBoth(w http.ResponseWriter, r *http.Request, in *intake) *peer.Held {
-	if r.ProtoMajor == 1 {
-		http.NewResponseController(w).EnableFullDuplex() // else net/http throws the rest of the upload away once the response begins
+func (x *exchange) streamBoth(v *visit, in *intake) *peer.Held {
+	if v.r.ProtoMajor == 1 {
+		http.NewResponseController(v.w).EnableFullDuplex() // else net/http throws the rest of the upload away once the response begins
 	}
 	x.Repeatable, x.Keyed = false, false
 	x.more = make(chan struct{}, 1)
@@ -145,12 +131,12 @@ func (x *exchange) streamBoth(w http.ResponseWriter, r *http.Request, in *intake
 			return // the client is not net/http's any more
 		}
 		if x.endUpload(); answered {
-			linger(w, r, in, gone)
+			v.linger(in, gone)
 		}
 	}()
 	x.submit()
-	kept := x.respond(w, r)
-	answered, gone = true, r.Context().Err() != nil // which to end the pump may cause, too
+	kept := x.respond(v)
+	answered, gone = true, v.r.Context().Err() != nil // which to end the pump may cause, too
 	return kept
 }
 

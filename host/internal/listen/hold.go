@@ -93,57 +93,57 @@ func (x *exchange) enter() {
 
 // hold tells the client the head and the first bytes, and waits for the worker's DONE. What it returns has to stay once the exchange is over; nil
 // is a response that has left net/http behind. It panics as respond does.
-func (x *exchange) hold(w http.ResponseWriter, r *http.Request) *peer.Held {
+func (x *exchange) hold(v *visit) *peer.Held {
 	m, p := &x.response, x.kept
 	x.mu.Lock()
 	wrong := p.wrong
 	x.mu.Unlock()
 	switch {
 	case wrong == errCrowded:
-		x.server.log.Debug("refused to hold a response: its address has as many connections as it may", "request", x.name(), "remote", r.RemoteAddr)
-		x.server.tooMany(w, r)
+		x.server.log.Debug("refused to hold a response: its address has as many connections as it may", "request", x.name(), "remote", v.r.RemoteAddr)
+		v.tooMany()
 		return nil
 	case wrong != nil:
 		x.server.log.Error("a worker's response can't be held", x.about("error", wrong)...)
-		blame(w, "malformed response")
-		x.server.answer(w, r, verdict{status: http.StatusBadGateway}, wrong.Error())
+		v.blame("malformed response")
+		v.answer(verdict{status: http.StatusBadGateway}, wrong.Error())
 		return nil
 	}
-	h := w.Header()
+	h := v.w.Header()
 	x.copyHeaders(h, m.Headers)
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // no guessing
 	}
-	if r.ProtoMajor == 1 {
+	if v.r.ProtoMajor == 1 {
 		h["Connection"] = closing // it becomes ours
 	}
-	spell(h, r, m.Headers, false)
-	x.server.moreTime(w, r)
-	w.WriteHeader(m.Status)
-	out := output{w: w, length: -1, unflushed: true}
+	spell(h, v.r, m.Headers, false)
+	v.moreTime()
+	v.w.WriteHeader(m.Status)
+	out := output{w: v.w, length: -1, unflushed: true}
 	if err := out.write(m.Body); err != nil {
-		x.breakOff(r, err.Error())
+		x.breakOff(v, err.Error())
 	}
-	gone := r.Context().Done()
+	gone := v.r.Context().Done()
 	for {
 		x.mu.Lock()
 		open, wrong, failed, over, refusal := p.open, p.wrong, x.failed, x.finished, x.refusal
 		x.mu.Unlock()
-		if x.passSome(r, &out) { // first bytes that are too many for one frame
+		if x.passSome(v, &out) { // first bytes that are too many for one frame
 			continue
 		}
 		out.flush()
 		switch {
 		case open:
-			return x.handOver(w, r)
+			return x.handOver(v)
 		case wrong != nil:
-			x.breakOff(r, "it can't be held: "+wrong.Error())
+			x.breakOff(v, "it can't be held: "+wrong.Error())
 		case failed && x.failure.Kind == protocol.FailedCancelled, refusal != nil:
-			abandon(r)
+			v.abandon()
 		case failed:
-			x.breakOff(r, x.failure.Error())
+			x.breakOff(v, x.failure.Error())
 		case over:
-			x.breakOff(r, "its worker was done before it was held")
+			x.breakOff(v, "its worker was done before it was held")
 		}
 		select {
 		case <-x.wake:
@@ -154,25 +154,22 @@ func (x *exchange) hold(w http.ResponseWriter, r *http.Request) *peer.Held {
 }
 
 // handOver takes the client from net/http. Over HTTP/2 that can't be done, so its handler stays instead.
-func (x *exchange) handOver(w http.ResponseWriter, r *http.Request) *peer.Held {
+func (x *exchange) handOver(v *visit) *peer.Held {
 	p := x.kept
-	if r.ProtoMajor != 1 {
-		if c := recordOf(w); c != nil {
-			w = c.ResponseWriter
-		}
+	if v.r.ProtoMajor != 1 {
 		p.taken = true
-		p.peer.Attach(w)
+		p.peer.Attach(v.recorder.ResponseWriter) // without the recorder, which ends with the visit
 		return p.peer
 	}
 	if x.upload != nil { // nobody reads it any more
 		x.endUpload()
 		x.upload = nil
 	}
-	conn, _, err := http.NewResponseController(w).Hijack()
+	conn, _, err := http.NewResponseController(v.w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	if p.taken = true; !p.peer.Serve(letGo(conn)) {
+	if p.taken = true; !p.peer.Serve(v.conn.letGo()) {
 		conn.Close()
 	}
 	return nil

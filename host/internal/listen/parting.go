@@ -22,10 +22,10 @@ const (
 
 // parting tells the client, in the head that is about to be written, if the listener ends. Over HTTP/2 net/http sends
 // GOAWAY instead.
-func (s *Server) parting(w http.ResponseWriter) {
+func (v *visit) parting() {
 	select {
-	case <-s.ending:
-		w.Header()["Connection"] = closing
+	case <-v.server.ending:
+		v.w.Header()["Connection"] = closing
 	default:
 	}
 }

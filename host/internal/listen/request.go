@@ -15,9 +15,10 @@ import (
 )
 
 // describe fills in everything but the body. Headers come sorted by name, so that the same request always looks the same; repeats keep their order.
-func (x *exchange) describe(r *http.Request, target string) {
-	m := &x.request
-	m.Method, m.Target, m.Host = r.Method, target, r.Host
+func (x *exchange) describe(v *visit) {
+	m, r := &x.request, v.r
+	m.ID = v.id
+	m.Method, m.Target, m.Host = r.Method, v.target, r.Host
 	m.Version = version(r)
 	m.Scheme = "http"
 	m.Length = -1
@@ -31,6 +32,9 @@ func (x *exchange) describe(r *http.Request, target string) {
 			ALPN:       r.TLS.NegotiatedProtocol,
 		}
 		m.TLS = &x.tls
+	}
+	if v.scheme != "" {
+		m.Scheme = v.scheme
 	}
 	names := x.names[:0]
 	for name := range r.Header {
@@ -57,8 +61,8 @@ func (x *exchange) describe(r *http.Request, target string) {
 		if hopByHop(name) || len(connection) > 0 && hasToken(connection, name) {
 			continue
 		}
-		for _, v := range values {
-			m.Headers = append(m.Headers, name, v)
+		for _, value := range values {
+			m.Headers = append(m.Headers, name, value)
 		}
 	}
 }

@@ -4,31 +4,26 @@ package listen
 
 import (
 	"math/rand/v2"
-	"net/http"
 )
 
 // identify settles the request's id and tells the client. "" is without. A given one that is not fit is taken away, so that no worker sees another one than
 // the log does.
-func (t *terms) identify(w http.ResponseWriter, r *http.Request) (id string) {
-	name := t.RequestID
+func (v *visit) identify() {
+	name := v.terms.RequestID
 	if name == "" {
-		return ""
+		return
 	}
-	if given, ok := r.Header[name]; ok {
+	if given, ok := v.r.Header[name]; ok {
 		if len(given) == 1 && saneID(given[0]) {
-			id = given[0]
+			v.id = given[0]
 		} else {
-			delete(r.Header, name)
+			delete(v.r.Header, name)
 		}
 	}
-	if id == "" {
-		id = newID()
+	if v.id == "" {
+		v.id = newID()
 	}
-	w.Header()[name] = []string{id}
-	if c := recordOf(w); c != nil {
-		c.id = id
-	}
-	return id
+	v.w.Header()[name] = []string{v.id}
 }
 
 // newID makes an id that no other request has: 128 random bits, like a trace's.

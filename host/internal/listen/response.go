@@ -15,37 +15,37 @@ import (
 
 // respond waits for the response and gives it to the client. It panics with http.ErrAbortHandler if the client has left or the response breaks off.
 // What it returns, if anything, is a held response that has to stay with its handler.
-func (x *exchange) respond(w http.ResponseWriter, r *http.Request) *peer.Held {
-	gone := r.Context().Done()
+func (x *exchange) respond(v *visit) *peer.Held {
+	gone := v.r.Context().Done()
 	for {
 		x.mu.Lock()
 		informs := x.informs
 		x.informs = nil
 		headed, failed, over, refusal := x.headed, x.failed, x.finished, x.refusal
 		x.mu.Unlock()
-		if len(informs) > 0 && r.ProtoAtLeast(1, 1) {
-			x.inform(w, r, informs)
+		if len(informs) > 0 && v.r.ProtoAtLeast(1, 1) {
+			x.inform(v, informs)
 		}
-		if (headed || failed || over) && x.upload.unfinished() && r.ProtoMajor == 1 {
-			w.Header()["Connection"] = closing
+		if (headed || failed || over) && x.upload.unfinished() && v.r.ProtoMajor == 1 {
+			v.w.Header()["Connection"] = closing
 		}
 		switch {
 		case failed:
 			if headed && x.failure.Kind != protocol.FailedCancelled { // the pool leaves it to us, as in breakOff
 				x.server.log.Error("a response broke off before any of it was sent", x.about("error", x.failure.Error())...)
 			}
-			x.server.answerFailure(w, r, &x.failure)
+			v.answerFailure(&x.failure)
 			return nil
 		case headed && x.kept != nil:
-			return x.hold(w, r)
+			return x.hold(v)
 		case headed:
-			x.deliver(w, r)
+			x.deliver(v)
 			return nil
 		case refusal != nil:
-			x.answerRefusal(w, r, refusal)
+			v.answerRefusal(refusal)
 			return nil
 		case over:
-			x.server.answerFailure(w, r, &protocol.Failure{Kind: protocol.FailedBroken, Detail: "it was done without a response"})
+			v.answerFailure(&protocol.Failure{Kind: protocol.FailedBroken, Detail: "it was done without a response"})
 			return nil
 		}
 		select {
@@ -57,7 +57,7 @@ func (x *exchange) respond(w http.ResponseWriter, r *http.Request) *peer.Held {
 				refusal = x.refusal
 				x.mu.Unlock()
 				if refusal != nil {
-					x.answerRefusal(w, r, refusal)
+					v.answerRefusal(refusal)
 					return nil
 				}
 			}
@@ -67,23 +67,23 @@ func (x *exchange) respond(w http.ResponseWriter, r *http.Request) *peer.Held {
 }
 
 // answerRefusal answers a request whose body could not be read.
-func (x *exchange) answerRefusal(w http.ResponseWriter, r *http.Request, bad *badBody) {
-	if r.ProtoMajor == 1 {
-		w.Header()["Connection"] = closing
+func (v *visit) answerRefusal(bad *badBody) {
+	if v.r.ProtoMajor == 1 {
+		v.w.Header()["Connection"] = closing
 	}
-	x.server.refused(w, r, bad.Status, bad.err.Error())
-	x.server.answer(w, r, verdict{status: bad.Status}, bad.err.Error())
+	v.refused(bad.Status, bad.err.Error())
+	v.answer(verdict{status: bad.Status}, bad.err.Error())
 }
 
 // answerFailure needs no log line: the pool has written one.
-func (s *Server) answerFailure(w http.ResponseWriter, r *http.Request, f *protocol.Failure) {
-	blame(w, f.Kind.String())
-	s.answer(w, r, verdictOf(f), f.Error())
+func (v *visit) answerFailure(f *protocol.Failure) {
+	v.blame(f.Kind.String())
+	v.answer(verdictOf(f), f.Error())
 }
 
 // inform passes informational responses on. Their headers must not stay for the response.
-func (x *exchange) inform(w http.ResponseWriter, r *http.Request, informs []protocol.Inform) {
-	h := w.Header()
+func (x *exchange) inform(v *visit, informs []protocol.Inform) {
+	h := v.w.Header()
 	for i := range informs {
 		m := &informs[i]
 		if err := m.Check(); err != nil {
@@ -100,8 +100,8 @@ func (x *exchange) inform(w http.ResponseWriter, r *http.Request, informs []prot
 				h.Add(m.Headers[j], m.Headers[j+1])
 			}
 		}
-		spell(h, r, m.Headers, false)
-		w.WriteHeader(m.Status)
+		spell(h, v.r, m.Headers, false)
+		v.w.WriteHeader(m.Status)
 		clear(h)
 		for name, values := range kept {
 			h[name] = values
@@ -126,49 +126,49 @@ func (x *exchange) about(args ...any) []any {
 func (x *exchange) name() string { return x.request.Method + " " + x.request.Target }
 
 // deliver writes the response, whose head has come.
-func (x *exchange) deliver(w http.ResponseWriter, r *http.Request) {
+func (x *exchange) deliver(v *visit) {
 	m := &x.response // ours: Respond comes once
-	noBody := m.Bodyless(r.Method)
+	noBody := m.Bodyless(v.r.Method)
 	whole := m.Flags&protocol.FlagEnd != 0
 	length, err := x.checkHead(whole && !noBody)
 	if err != nil {
 		x.server.log.Error("a worker's response breaks the rules", x.about("error", err)...)
-		blame(w, "malformed response")
-		x.server.answer(w, r, verdict{status: http.StatusBadGateway}, err.Error())
+		v.blame("malformed response")
+		v.answer(verdict{status: http.StatusBadGateway}, err.Error())
 		return
 	}
 	if m.File != "" {
-		x.deliverFile(w, r)
+		x.deliverFile(v)
 		return
 	}
-	h := w.Header()
+	h := v.w.Header()
 	x.copyHeaders(h, m.Headers)
 	first := x.firstBytes()
-	if whole && length < 0 && !noBody && first > 2<<10 || whole && length < 0 && r.Method == http.MethodHead && first > 0 {
+	if whole && length < 0 && !noBody && first > 2<<10 || whole && length < 0 && v.r.Method == http.MethodHead && first > 0 {
 		h["Content-Length"] = []string{strconv.Itoa(first)} // smaller ones net/http counts itself
 	}
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // no guessing
 	}
-	spell(h, r, m.Headers, false)
-	x.server.parting(w)
-	x.server.moreTime(w, r)
-	w.WriteHeader(m.Status)
+	spell(h, v.r, m.Headers, false)
+	v.parting()
+	v.moreTime()
+	v.w.WriteHeader(m.Status)
 	if noBody {
 		return // leave cancels what may still come
 	}
-	out := output{w: w, length: length}
+	out := output{w: v.w, length: length}
 	if err := out.write(m.Body); err != nil {
-		x.breakOff(r, err.Error())
+		x.breakOff(v, err.Error())
 	}
 	x.mu.Lock()
 	x.log.writing = 0
 	x.mu.Unlock()
 	if !whole || len(m.Body) < first {
-		x.passOn(r, &out)
+		x.passOn(v, &out)
 	}
 	if length >= 0 && out.sent != length {
-		x.breakOff(r, "its body is shorter than its Content-Length")
+		x.breakOff(v, "its body is shorter than its Content-Length")
 	}
 }
 
@@ -257,15 +257,15 @@ func validates(name string) bool {
 }
 
 // breakOff cuts the client's connection, so that it can tell that the response is not whole.
-func (x *exchange) breakOff(r *http.Request, why string) {
+func (x *exchange) breakOff(v *visit, why string) {
 	x.server.log.Error("a response broke off", x.about("error", why)...)
-	abandon(r)
+	v.abandon()
 }
 
 // abandon is breakOff without a word: it is the client's doing, or the host's end.
-func abandon(r *http.Request) {
-	if !r.ProtoAtLeast(1, 1) {
-		reset(r) // where the end of the connection may be the end of the body, it must not be an orderly one
+func (v *visit) abandon() {
+	if v.conn != nil && !v.r.ProtoAtLeast(1, 1) {
+		v.conn.cut() // where the end of the connection may be the end of the body, it must not be an orderly one
 	}
 	panic(http.ErrAbortHandler)
 }
@@ -308,15 +308,15 @@ func (o *output) flush() {
 }
 
 // passOn writes what comes after the head until the body's end.
-func (x *exchange) passOn(r *http.Request, out *output) {
-	gone := r.Context().Done()
+func (x *exchange) passOn(v *visit, out *output) {
+	gone := v.r.Context().Done()
 	out.unflushed = true // the head
 	for {
 		x.mu.Lock()
 		ended, failed, over, refusal := x.ended, x.failed, x.finished, x.refusal
 		trailers := x.trailers
 		x.mu.Unlock()
-		if x.passSome(r, out) {
+		if x.passSome(v, out) {
 			continue
 		}
 		switch {
@@ -330,13 +330,13 @@ func (x *exchange) passOn(r *http.Request, out *output) {
 			return
 		case failed:
 			if x.failure.Kind == protocol.FailedCancelled {
-				abandon(r)
+				v.abandon()
 			}
-			x.breakOff(r, x.failure.Error())
+			x.breakOff(v, x.failure.Error())
 		case over:
-			x.breakOff(r, "its worker was done before the body ended")
+			x.breakOff(v, "its worker was done before the body ended")
 		case refusal != nil:
-			abandon(r) // the client's body broke off
+			v.abandon() // the client's body broke off
 		}
 		out.flush()
 		select {
@@ -348,7 +348,7 @@ func (x *exchange) passOn(r *http.Request, out *output) {
 }
 
 // passSome writes what is at hand of the body, and says whether there was any.
-func (x *exchange) passSome(r *http.Request, out *output) bool {
+func (x *exchange) passSome(v *visit, out *output) bool {
 	x.mu.Lock()
 	p, fromDisk := x.log.next(x.spare)
 	stream := x.stream
@@ -363,7 +363,7 @@ func (x *exchange) passSome(r *http.Request, out *output) bool {
 		}
 		n, err := x.log.readDisk(out.disk)
 		if err != nil {
-			x.breakOff(r, "its spooled body can't be read: "+err.Error())
+			x.breakOff(v, "its spooled body can't be read: "+err.Error())
 		}
 		p = out.disk[:n]
 		x.mu.Lock()
@@ -374,9 +374,9 @@ func (x *exchange) passSome(r *http.Request, out *output) bool {
 	for len(p) > 0 {
 		piece := p[:min(len(p), peer.WriteStep)]
 		p = p[len(piece):]
-		x.server.moreTime(out.w, r)
+		v.moreTime()
 		if err := out.write(piece); err != nil {
-			x.breakOff(r, err.Error())
+			x.breakOff(v, err.Error())
 		}
 		x.mu.Lock()
 		give := x.log.wrote(len(piece))
@@ -390,9 +390,9 @@ func (x *exchange) passSome(r *http.Request, out *output) bool {
 
 // moreTime renews the write deadline of an HTTP/2 stream: a client may take bytes of others and leave this one without a window. HTTP/1's deadline is
 // the connection's.
-func (s *Server) moreTime(w http.ResponseWriter, r *http.Request) {
-	if timeout := s.writeTimeout(); r.ProtoMajor != 1 && timeout > 0 {
-		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
+func (v *visit) moreTime() {
+	if timeout := v.terms.Limits.WriteTimeout; v.r.ProtoMajor != 1 && timeout > 0 {
+		http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(timeout))
 	}
 }
 

@@ -47,11 +47,12 @@ func (f *folder) hold() bool {
 }
 
 // servePublic says whether a static file was the answer. A request that finds none costs one open of its first folder.
-func (s *Server) servePublic(f *folder, w http.ResponseWriter, r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+func (v *visit) servePublic() bool {
+	f := v.server.public.Load()
+	if f == nil || v.r.Method != http.MethodGet && v.r.Method != http.MethodHead {
 		return false
 	}
-	name, ok := publicName(r)
+	name, ok := publicName(v.r)
 	if !ok || !f.hold() {
 		return false
 	}
@@ -61,9 +62,9 @@ func (s *Server) servePublic(f *folder, w http.ResponseWriter, r *http.Request) 
 		return false
 	}
 	defer file.Close()
-	s.answered.static.Add(1)
-	w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
-	s.sendFile(w, r, file, info, http.StatusOK, info.ModTime())
+	v.server.answered.static.Add(1)
+	v.w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
+	v.sendFile(file, info, http.StatusOK, info.ModTime())
 	return true
 }
 

@@ -46,8 +46,8 @@ func newTerms(t Terms) *terms {
 	return counted
 }
 
-// hold gives the terms of a request that begins now; it calls release when it has ended.
-func (s *Server) hold() *terms {
+// enter gives the terms of a request that begins now; it calls release when it has ended.
+func (s *Server) enter() *terms {
 	for {
 		t := s.terms.Load()
 		for n := t.users.Load(); n > 0; n = t.users.Load() {

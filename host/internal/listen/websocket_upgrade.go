@@ -43,70 +43,62 @@ func checkHandshake(r *http.Request) (status int, wrong string) {
 
 // upgrade answers a request that asks to become a WebSocket. It says false, and does nothing, if the workers handle no
 // connections.
-func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, target, scheme, id string) bool {
-	ctx, cancel := s.peers.Handshake(r.Context())
+func (v *visit) upgrade() bool {
+	peers := v.server.peers
+	ctx, cancel := peers.Handshake(v.r.Context())
 	defer cancel()
-	handles, known := s.peers.Acquainted(ctx)
+	handles, known := peers.Acquainted(ctx)
 	switch {
-	case r.Context().Err() != nil:
+	case v.r.Context().Err() != nil:
 		panic(http.ErrAbortHandler)
 	case !known:
-		s.answerFailure(w, r, &protocol.Failure{Kind: protocol.FailedNoWorker, Detail: "no worker has been ready yet"})
+		v.answerFailure(&protocol.Failure{Kind: protocol.FailedNoWorker, Detail: "no worker has been ready yet"})
 	case handles:
-		s.openWebSocket(ctx, w, r, target, scheme, id)
+		v.openWebSocket(ctx)
 	}
 	return handles || !known
 }
 
 // openWebSocket has the workers decide, and makes the request's connection a WebSocket if they take it. The access
 // log's line is that of the handshake.
-func (s *Server) openWebSocket(
-	ctx context.Context, w http.ResponseWriter, r *http.Request, target, scheme, id string,
-) {
+func (v *visit) openWebSocket(ctx context.Context) {
+	r, peers, log := v.r, v.server.peers, v.server.log
 	if status, wrong := checkHandshake(r); status != 0 {
 		if status == http.StatusUpgradeRequired {
-			w.Header()["Sec-Websocket-Version"] = []string{"13"}
-			w.Header()["Upgrade"] = []string{"websocket"}
+			v.w.Header()["Sec-Websocket-Version"] = []string{"13"}
+			v.w.Header()["Upgrade"] = []string{"websocket"}
 		}
-		s.log.Debug("refused a WebSocket handshake", "remote", r.RemoteAddr, "reason", wrong)
-		s.refuse(w, r, nil, verdict{status: status}, wrong)
+		log.Debug("refused a WebSocket handshake", "remote", r.RemoteAddr, "reason", wrong)
+		v.refuse(nil, verdict{status: status}, wrong)
 		return
 	}
-	under := s.hold() // as they are now: it may have waited
-	defer under.release()
-	limits := under.Sockets
+	v.renew() // it may have waited
+	limits := v.terms.Sockets
 	if wrong := guard.OriginProblem(r, limits.AllowedOrigins); wrong != "" {
-		s.log.Debug("refused a WebSocket: add its origin to allowed_origins if it should connect", "remote", r.RemoteAddr, "reason", wrong)
-		s.refuse(w, r, nil, verdict{status: http.StatusForbidden}, wrong)
+		log.Debug("refused a WebSocket: add its origin to allowed_origins if it should connect", "remote", r.RemoteAddr, "reason", wrong)
+		v.refuse(nil, verdict{status: http.StatusForbidden}, wrong)
 		return
 	}
-	who, ok := s.peers.Count.Enter(r.RemoteAddr, limits.MaxPerAddress)
+	who, ok := peers.Count.Enter(r.RemoteAddr, limits.MaxPerAddress)
 	if !ok {
-		s.log.Debug("refused a WebSocket: its address has as many as it may", "remote", r.RemoteAddr, "max_connections_per_address", limits.MaxPerAddress)
-		s.tooMany(w, r)
+		log.Debug("refused a WebSocket: its address has as many as it may", "remote", r.RemoteAddr, "max_connections_per_address", limits.MaxPerAddress)
+		v.tooMany()
 		return
 	}
 	open := false
 	defer func() {
 		if !open {
-			s.peers.Count.Leave(who)
+			peers.Count.Leave(who)
 		}
 	}()
-	x := newExchange(s, under, false)
+	x := newExchange(v, false)
 	defer x.leave()
-	if x.record = recordOf(w); x.record != nil {
-		x.record.pool = under.Backend.Traits().Pool
-	}
-	x.request.ID = id
-	x.describe(r, target)
-	if scheme != "" {
-		x.request.Scheme = scheme
-	}
+	x.describe(v)
 	offer := ""
 	if limits.Compression {
 		offer = peer.AgreeOnDeflate(r.Header["Sec-Websocket-Extensions"])
 	}
-	c := s.peers.NewWebSocket(who, remote(r), offer != "", &under.peers)
+	c := peers.NewWebSocket(who, remote(r), offer != "", &v.terms.peers)
 	answer := x.ask(ctx, c.Connection)
 	switch {
 	case answer == nil && r.Context().Err() != nil:
@@ -114,14 +106,14 @@ func (s *Server) openWebSocket(
 		panic(http.ErrAbortHandler)
 	case answer == nil:
 		c.Closed(protocol.CloseBroken, "the handshake took too long", false)
-		s.answerFailure(w, r, &protocol.Failure{Kind: protocol.FailedTimeout, Detail: "handshake_timeout"})
+		v.answerFailure(&protocol.Failure{Kind: protocol.FailedTimeout, Detail: "handshake_timeout"})
 	case answer.Failure != nil:
-		s.answerFailure(w, r, answer.Failure)
+		v.answerFailure(answer.Failure)
 	case !answer.Accepted:
 		x.response = *answer.Response
-		x.deliver(w, r)
+		x.deliver(v)
 	default:
-		open = s.connect(under, c, w, r, answer, offer)
+		open = v.connect(c, answer, offer)
 	}
 }
 
@@ -146,27 +138,25 @@ func (x *exchange) ask(handshake context.Context, conn *hub.Connection) *hub.Ans
 var errEarly = errors.New("its client did not wait for the answer to its handshake")
 
 // connect tells the client that it is connected, and has it served. It says false if that is not to be.
-func (s *Server) connect(
-	under *terms, c *peer.WebSocket, w http.ResponseWriter, r *http.Request, answer *hub.Answer, extension string,
-) bool {
-	head := under.switchingProtocols(w, r, answer, extension)
-	held, buffered, err := http.NewResponseController(w).Hijack()
+func (v *visit) connect(c *peer.WebSocket, answer *hub.Answer, extension string) bool {
+	head := v.switchingProtocols(answer, extension)
+	held, buffered, err := http.NewResponseController(v.w).Hijack()
 	if err == nil && buffered.Reader.Buffered() > 0 { // what came this early was read as if it were HTTP
 		held.Close()
 		err = errEarly
 	}
 	if err != nil {
-		s.log.Debug("a WebSocket ended before it began", "remote", r.RemoteAddr, "error", err)
+		v.server.log.Debug("a WebSocket ended before it began", "remote", v.r.RemoteAddr, "error", err)
 		c.Closed(protocol.CloseBroken, "", false)
 		return false
 	}
-	below, socket := letGo(held)
+	below, socket := v.conn.letGo()
 	if !c.Answer(head, below, socket) {
 		held.Close()
 		return false
 	}
-	if record := recordOf(w); record != nil {
-		record.status, record.out = http.StatusSwitchingProtocols, int64(len(head))
+	if v.entry != nil {
+		v.entry.Status, v.entry.Out = http.StatusSwitchingProtocols, int64(len(head))
 	}
 	return c.Serve()
 }
@@ -175,10 +165,8 @@ func (s *Server) connect(
 const keyGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 // switchingProtocols is the answer that makes a WebSocket.
-func (t *terms) switchingProtocols(
-	w http.ResponseWriter, r *http.Request, answer *hub.Answer, extension string,
-) []byte {
-	sum := sha1.Sum([]byte(r.Header["Sec-Websocket-Key"][0] + keyGUID))
+func (v *visit) switchingProtocols(answer *hub.Answer, extension string) []byte {
+	sum := sha1.Sum([]byte(v.r.Header["Sec-Websocket-Key"][0] + keyGUID))
 	b := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
 	add := func(name, value string) { b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...) }
 	add("Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(sum[:]))
@@ -188,14 +176,14 @@ func (t *terms) switchingProtocols(
 	if extension != "" {
 		add("Sec-WebSocket-Extensions", extension)
 	}
-	for name, values := range w.Header() { // the request's id
-		for _, v := range values {
-			add(name, v)
+	for name, values := range v.w.Header() { // the request's id
+		for _, value := range values {
+			add(name, value)
 		}
 	}
 	for i := 0; i+1 < len(answer.Headers); i += 2 {
 		switch name := http.CanonicalHeaderKey(answer.Headers[i]); {
-		case framing(name), name == t.RequestID, len(name) > 14 && name[:14] == "Sec-Websocket-":
+		case framing(name), name == v.terms.RequestID, len(name) > 14 && name[:14] == "Sec-Websocket-":
 		default:
 			add(answer.Headers[i], answer.Headers[i+1])
 		}
