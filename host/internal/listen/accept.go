@@ -54,7 +54,7 @@ func (s *Server) admit(l net.Listener) (c net.Conn, who netip.Addr, err error) {
 		if full == "" {
 			return c, who, nil
 		}
-		s.answered.refused[RefusedConnections].Add(1)
+		s.web.TurnedAway()
 		s.crowd.TurnAway(c, s.options.TLS != nil || s.options.Protocol != HTTP, full)
 	}
 }
@@ -64,5 +64,5 @@ func (s *Server) Problem() string {
 	if s.options.Protocol == HTTP {
 		return ""
 	}
-	return s.terms.Load().peers.Problem(s.options.Protocol)
+	return s.web.PeerTerms().Problem(s.options.Protocol)
 }

@@ -96,8 +96,8 @@ func (a *AccessLog) Reopen() {
 	}
 }
 
-// hold says whether the log still takes the line of a request that begins now, which calls release after it.
-func (a *AccessLog) hold() bool {
+// Hold says whether the log still takes the line of a request that begins now, whose Note lets go of it.
+func (a *AccessLog) Hold() bool {
 	for n := a.users.Load(); n > 0; n = a.users.Load() {
 		if a.users.CompareAndSwap(n, n+1) {
 			return true

@@ -83,9 +83,9 @@ func BenchmarkListenWithAll(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer access.Close()
-	benchListen(b, Options{Terms: Terms{
+	benchListen(b, Options{ListenTerms: ListenTerms{Terms: Terms{
 		Access: access, RequestID: "X-Request-Id", RateLimit: guard.NewRateLimit(1_000_000, 1_000_000),
-	}})
+	}}})
 }
 
 func benchListen(b *testing.B, o Options) {

@@ -138,7 +138,7 @@ func (b *body) close() {
 
 // takeWhole reads all of the body into x: small ones go inside REQUEST, large ones are pumped later.
 func (x *exchange) takeWhole(in *intake) error {
-	s := x.server
+	h := x.handler
 	buffer := x.small[:0]
 	if want := in.r.ContentLength; !x.poor && want >= 0 && want <= protocol.MaxData && int64(cap(buffer)) < want {
 		buffer = make([]byte, 0, want)
@@ -155,7 +155,7 @@ func (x *exchange) takeWhole(in *intake) error {
 				if room < spool.OwnMemory {
 					next = spool.OwnMemory
 				}
-				if room == most || !s.spool.Lend(next) {
+				if room == most || !h.spool.Lend(next) {
 					break
 				}
 				room, x.lent = next, x.lent+next
@@ -186,9 +186,9 @@ func (x *exchange) takeWhole(in *intake) error {
 			return err
 		}
 	}
-	file, err := s.spool.Create()
+	file, err := h.spool.Create()
 	if err != nil {
-		s.log.Error("a request's body can't go to disk", "error", err)
+		h.log.Error("a request's body can't go to disk", "error", err)
 		return &badBody{http.StatusServiceUnavailable, err}
 	}
 	piece := make([]byte, 128<<10)
@@ -197,7 +197,7 @@ func (x *exchange) takeWhole(in *intake) error {
 		if n > 0 {
 			if _, e := file.Write(piece[:n]); e != nil {
 				if e != spool.ErrQuota {
-					s.log.Error("a request's body can't go to disk", "error", e)
+					h.log.Error("a request's body can't go to disk", "error", e)
 				}
 				file.Close()
 				return &badBody{http.StatusServiceUnavailable, e}
@@ -330,7 +330,7 @@ func (x *exchange) pump(from source) {
 		if now != begun {
 			if begun > 0 && !from.rewind() {
 				why := errors.New("its first worker took part of the body and then gave the request up")
-				x.server.log.Error("request lost: a body that is streamed can't be sent to another worker once more than 64 KiB of it are gone", x.about("error", why)...)
+				x.handler.log.Error("request lost: a body that is streamed can't be sent to another worker once more than 64 KiB of it are gone", x.about("error", why)...)
 				x.refuse(&badBody{http.StatusBadGateway, why})
 				return
 			}

@@ -29,14 +29,6 @@ var boundaries = map[string]string{
 	"multipart/form-data; boundary=abc; boundary=def":        "abc",
 }
 
-func TestABoundaryIsFoundAsPHPFindsIt(t *testing.T) {
-	for kind, want := range boundaries {
-		if got, isForm, err := formBoundary(kind); got != want || !isForm || err != nil {
-			t.Errorf("%s: %q, %v, %v", kind, got, isForm, err)
-		}
-	}
-}
-
 func TestAFormWithAnyBoundaryReachesTheWorker(t *testing.T) {
 	var got *protocol.Form
 	h := start(t, func(c *call) {

@@ -13,43 +13,16 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-func TestSlowClientsTogetherFillNoMoreMemoryThanTheBudget(t *testing.T) {
-	disk := spool.New(t.TempDir(), 1<<30, nil)
-	defer disk.Close()
-	const most = 1 << 20
-	disk.LimitMemory(most + most/2) // enough for one of the two
-	piece := make([]byte, protocol.MaxData)
-	fill := func() (b *backlog) {
-		b = &backlog{eager: true, limit: spool.OwnMemory, most: most, slow: true}
-		for range 2 * most / len(piece) {
-			b.add(piece, disk)
-		}
-		return b
-	}
-	first, second := fill(), fill()
-	if len(first.memory) != most || len(second.memory) != spool.OwnMemory {
-		t.Errorf("in memory: %d and %d, not %d and %d", len(first.memory), len(second.memory), most, spool.OwnMemory)
-	}
-	if want := int64(most + 2*most - spool.OwnMemory); disk.Used() != want {
-		t.Errorf("on disk: %d, not the rest, %d", disk.Used(), want)
-	}
-	first.drop()
-	second.drop()
-	if spare := disk.Memory(); spare != most+most/2 || disk.Used() != 0 {
-		t.Errorf("afterwards %d bytes of memory are to be lent, and %d are on disk", spare, disk.Used())
-	}
-}
-
 func TestABodyPastTheMemoryBudgetGoesToDiskAndArrivesWhole(t *testing.T) {
 	for name, spare := range map[string]int64{"memory to lend": spool.MemoryBudget, "none": 0} {
 		onDisk := make(chan int64, 1)
 		var h *house
 		h = start(t, func(c *call) {
-			onDisk <- h.spool.Used()
+			onDisk <- h.options.Spool.Used()
 			echo(c)
 		})
 		h.backend.traits = protocol.Traits{WholeBody: true, Spool: true}
-		h.spool.LimitMemory(spare)
+		h.options.Spool.LimitMemory(spare)
 		body := bytes.Repeat([]byte("0123456789abcdef"), 20_000) // 320,000 bytes
 		r, err := h.client.Post(h.url, "text/plain", bytes.NewReader(body))
 		if err != nil {
@@ -64,9 +37,9 @@ func TestABodyPastTheMemoryBudgetGoesToDiskAndArrivesWhole(t *testing.T) {
 		if got := <-onDisk; got != want || r.StatusCode != http.StatusOK || r.Header.Get("X-Length") != "320000" {
 			t.Errorf("%s: %d bytes on disk, not %d; status %d, length %s", name, got, want, r.StatusCode, r.Header.Get("X-Length"))
 		}
-		for until := time.Now().Add(5 * time.Second); h.spool.Memory() != spare; time.Sleep(time.Millisecond) { // the Backend may let go last
+		for until := time.Now().Add(5 * time.Second); h.options.Spool.Memory() != spare; time.Sleep(time.Millisecond) { // the Backend may let go last
 			if time.Now().After(until) {
-				t.Fatalf("%s: %d bytes to be lent afterwards, not %d", name, h.spool.Memory(), spare)
+				t.Fatalf("%s: %d bytes to be lent afterwards, not %d", name, h.options.Spool.Memory(), spare)
 			}
 		}
 	}
@@ -82,7 +55,7 @@ func TestStreamsWithoutAWindowFillNoMoreMemoryThanTheBudget(t *testing.T) {
 		c.data(rest, true)
 	}, withTLS(t))
 	h.backend.traits = protocol.Traits{WholeBody: true, Spool: true}
-	h.spool.LimitMemory(budget)
+	h.options.Spool.LimitMemory(budget)
 	c := h.dialH2(4, 0) // the first window of each stream
 	for range streams {
 		c.open(endStream, get()...)
@@ -95,10 +68,10 @@ func TestStreamsWithoutAWindowFillNoMoreMemoryThanTheBudget(t *testing.T) {
 	}
 	h.backend.busy.Wait()
 	total := int64(streams * (len(head) + len(rest)))
-	if inMemory := total - h.spool.Used(); inMemory > budget+spool.OwnMemory+int64(len(head)) {
+	if inMemory := total - h.options.Spool.Used(); inMemory > budget+spool.OwnMemory+int64(len(head)) {
 		t.Errorf("%d bytes of %d are in memory, and the budget is %d", inMemory, total, budget)
 	}
-	if spare := h.spool.Memory(); spare < 0 {
+	if spare := h.options.Spool.Memory(); spare < 0 {
 		t.Errorf("%d bytes were lent that there are not", -spare)
 	}
 	for stream := uint32(1); stream < c.next; stream += 2 {
@@ -122,9 +95,9 @@ func TestStreamsWithoutAWindowFillNoMoreMemoryThanTheBudget(t *testing.T) {
 			t.Fatalf("stream %d has %d bytes, not the %d that were sent", stream, len(got), len(want))
 		}
 	}
-	for until := time.Now().Add(5 * time.Second); h.spool.Memory() != budget; time.Sleep(time.Millisecond) { // the Backend may let go last
+	for until := time.Now().Add(5 * time.Second); h.options.Spool.Memory() != budget; time.Sleep(time.Millisecond) { // the Backend may let go last
 		if time.Now().After(until) {
-			t.Fatalf("%d bytes to be lent afterwards, not %d", h.spool.Memory(), budget)
+			t.Fatalf("%d bytes to be lent afterwards, not %d", h.options.Spool.Memory(), budget)
 		}
 	}
 }
@@ -137,7 +110,7 @@ func TestUploadsOfOneConnectionShareItsOwnMemory(t *testing.T) {
 		hello(c)
 	})
 	h.backend.traits = protocol.Traits{WholeBody: true, Spool: true}
-	h.spool.LimitMemory(0)
+	h.options.Spool.LimitMemory(0)
 	body := pattern(60_000)
 	c := h.dialH2(noTable...)
 	fields := append([]string{":method", "POST"}, get("content-length", "60000")[2:]...)
@@ -154,9 +127,9 @@ func TestUploadsOfOneConnectionShareItsOwnMemory(t *testing.T) {
 	if got := <-arrived; !bytes.Equal(got, body) {
 		t.Errorf("%d bytes arrived of the second", len(got))
 	}
-	for until := time.Now().Add(5 * time.Second); h.spool.Used() != int64(len(body)); time.Sleep(time.Millisecond) { // one of them
+	for until := time.Now().Add(5 * time.Second); h.options.Spool.Used() != int64(len(body)); time.Sleep(time.Millisecond) { // one of them
 		if time.Now().After(until) {
-			t.Errorf("%d bytes are on disk", h.spool.Used())
+			t.Errorf("%d bytes are on disk", h.options.Spool.Used())
 			break
 		}
 	}

@@ -82,7 +82,7 @@ type strictConn struct {
 }
 
 func newStrictConn(c net.Conn, s *Server) *strictConn {
-	return &strictConn{Conn: c, server: s, scan: scanner{limit: s.terms.Load().Limits.MaxHeader + 8<<10}}
+	return &strictConn{Conn: c, server: s, scan: scanner{limit: s.web.Terms().Limits.MaxHeader + 8<<10}}
 }
 
 // poison makes any request line, header, end of a head, line of a chunk or trailer invalid, so that net/http answers
@@ -143,7 +143,7 @@ func (c *strictConn) Read(p []byte) (int, error) {
 
 // time bounds what is left of a header block that has begun, or ends that.
 func (c *strictConn) time(on bool) {
-	if limit := c.server.terms.Load().Limits.HeaderTimeout; !on {
+	if limit := c.server.web.Terms().Limits.HeaderTimeout; !on {
 		c.Conn.SetReadDeadline(time.Time{})
 	} else if limit > 0 {
 		c.Conn.SetReadDeadline(time.Now().Add(limit))
@@ -235,32 +235,33 @@ func strictBelow(c any) *strictConn {
 	return nil
 }
 
-// The rest is what a request in its handler asks of its connection.
+// The rest is web.Conn: what a request in its handler asks of its connection.
 
-// claim gives the caller the memory that the connection has of its own, until unclaim. It says false if another has it.
-func (c *strictConn) claim() bool { return c.claimed.CompareAndSwap(false, true) }
+// Claim gives the caller the memory that the connection has of its own, until Unclaim. It says false if another has it.
+func (c *strictConn) Claim() bool { return c.claimed.CompareAndSwap(false, true) }
 
-func (c *strictConn) unclaim() { c.claimed.Store(false) }
+// Unclaim gives it back.
+func (c *strictConn) Unclaim() { c.claimed.Store(false) }
 
-// endAfter has the connection end with the answer at hand, and net/http not wait for the rest of the request. lingers
+// EndAfter has the connection end with the answer at hand, and net/http not wait for the rest of the request. lingers
 // says that the client may still be sending it.
-func (c *strictConn) endAfter(lingers bool) {
+func (c *strictConn) EndAfter(lingers bool) {
 	c.lingers.Store(lingers)
 	c.doomed.Store(true)
 }
 
-// answers hears of each status before it is written.
-func (c *strictConn) answers(status int) {
+// Answers hears of each status before it is written.
+func (c *strictConn) Answers(status int) {
 	if mayBeRefusal(status) {
 		c.replies.own.Add(1)
 	}
 }
 
-// cut ends the connection in disorder, over TLS without taking leave, too.
-func (c *strictConn) cut() { c.below().Cut() }
+// Cut ends the connection in disorder, over TLS without taking leave, too.
+func (c *strictConn) Cut() { c.below().Cut() }
 
-// letGo finds the socket, once net/http has let go of the connection, and leaves all between behind, save TLS.
-func (c *strictConn) letGo() (below peer.Socket, s *peer.Sock) {
+// LetGo finds the socket, once net/http has let go of the connection, and leaves all between behind, save TLS.
+func (c *strictConn) LetGo() (below peer.Socket, s *peer.Sock) {
 	b := c.below()
 	b.timeout = c.server.socketWriteTimeout // for a socket that is not written directly, as over TLS
 	b.strikes.Store(0)

@@ -162,7 +162,11 @@ func (e *Entry) appendJSON(b []byte, r *http.Request, whole bool) []byte {
 	b = append(b, `{"log":"access","time":"`...)
 	b = e.Began.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z")
 	b = append(b, '"')
-	b = appendField(b, "remote", remote(r), longestField)
+	remote := r.RemoteAddr
+	if remote == "@" {
+		remote = "" // a unix socket
+	}
+	b = appendField(b, "remote", remote, longestField)
 	b = appendField(b, "method", r.Method, longestField)
 	b = appendField(b, "host", r.Host, longestField)
 	b = appendField(b, "target", r.RequestURI, longestTarget)

@@ -15,20 +15,20 @@ import (
 // exchange is reused once all that hold it have let go: the handler (leave), the Backend (Finished), a pump and a watch while they run.
 type exchange struct {
 	protocol.Exchange
-	server *Server
-	terms  *terms
-	holds  atomic.Int32
-	wake   chan struct{} // for the handler: look again; holds one
+	handler *Handler
+	terms   *terms
+	holds   atomic.Int32
+	wake    chan struct{} // for the handler: look again; holds one
 
 	// written before Submit; the Backend's to read until Finished
 	request protocol.Request
 	tls     protocol.TLS
-	small   []byte      // the whole of a small body
-	large   *body       // or of a large one, removed with the last hold
-	form    *form       // or what a form became, likewise
-	lent    int64       // memory that the spool has lent for it, likewise
-	owner   *strictConn // whose own memory it has; nil if that is HTTP/1's, or another stream's
-	poor    bool        // which is so if this is true
+	small   []byte // the whole of a small body
+	large   *body  // or of a large one, removed with the last hold
+	form    *form  // or what a form became, likewise
+	lent    int64  // memory that the spool has lent for it, likewise
+	owner   Conn   // whose own memory it has; nil if that is HTTP/1's, or another stream's
+	poor    bool   // which is so if this is true
 	names   []string
 
 	entry     *Entry // the handler's; nil without an access log
@@ -71,7 +71,7 @@ var exchanges = sync.Pool{New: func() any {
 // newExchange makes one that keeps the visit's terms until it has ended.
 func newExchange(v *visit, eager bool) *exchange {
 	x := exchanges.Get().(*exchange)
-	x.server, x.terms, x.entry = v.server, v.terms.keep(), v.entry
+	x.handler, x.terms, x.entry = v.handler, v.terms.keep(), v.entry
 	if x.entry != nil {
 		x.entry.Pool = v.terms.Backend.Traits().Pool
 	}
@@ -86,7 +86,7 @@ func newExchange(v *visit, eager bool) *exchange {
 func (x *exchange) claim(v *visit) {
 	switch {
 	case v.conn == nil || v.r.ProtoMajor == 1:
-	case v.conn.claim():
+	case v.conn.Claim():
 		x.owner = v.conn
 	default:
 		x.poor, x.log.limit = true, 0
@@ -152,10 +152,10 @@ func (x *exchange) drop() {
 		x.form.close()
 	}
 	if x.lent > 0 {
-		x.server.spool.Repay(x.lent)
+		x.handler.spool.Repay(x.lent)
 	}
 	if x.owner != nil {
-		x.owner.unclaim()
+		x.owner.Unclaim()
 	}
 	x.terms.release()
 	x.log.drop()
@@ -228,7 +228,7 @@ func (x *exchange) Respond(m *protocol.Response) {
 	r.Flags, r.Status, r.File, r.Hold = m.Flags, m.Status, m.File, m.Hold
 	r.Headers = append(r.Headers[:0], m.Headers...)
 	x.first = len(m.Body)
-	if spool := x.server.spool; m.Hold != nil || x.log.hold(x.first, spool) || !x.log.toDisk(m.Body, spool) {
+	if spool := x.handler.spool; m.Hold != nil || x.log.hold(x.first, spool) || !x.log.toDisk(m.Body, spool) {
 		r.Body = append(r.Body[:0], m.Body...)
 	}
 	if m.Hold != nil {
@@ -253,7 +253,7 @@ func (x *exchange) Data(m *protocol.Data) {
 	x.mu.Lock()
 	give, watch := len(m.Bytes), false
 	if !x.left {
-		give, watch = x.log.add(m.Bytes, x.server.spool)
+		give, watch = x.log.add(m.Bytes, x.handler.spool)
 	}
 	if m.Flags&protocol.FlagEnd != 0 {
 		x.ended = true
@@ -279,7 +279,7 @@ func (x *exchange) watch() {
 	x.mu.Lock()
 	give, again := 0, false
 	if !x.left {
-		give, again = x.log.watched(x.server.spool)
+		give, again = x.log.watched(x.handler.spool)
 	}
 	stream := x.stream
 	x.mu.Unlock()

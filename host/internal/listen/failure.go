@@ -3,16 +3,13 @@
 package listen
 
 import (
-	"fmt"
 	"html"
 	"io"
-	stdlog "log"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -76,7 +73,7 @@ func (v *visit) answer(with verdict, detail string) {
 		h.Set("Retry-After", retryAfter(v.terms.Backend.Traits().RetryAfter))
 	}
 	title := strconv.Itoa(with.status) + " " + http.StatusText(with.status)
-	if !v.server.options.Dev {
+	if !v.handler.options.Dev {
 		detail = ""
 	}
 	var page string
@@ -136,27 +133,8 @@ func (v *visit) linger(in *intake, gone bool) {
 	case v.r.ContentLength == 0 || v.r.ProtoMajor != 1 || v.conn == nil:
 	default:
 		waits := in.got == 0 && v.r.Header.Get("Expect") != "" // for leave to send a body
-		v.conn.endAfter(!waits && !gone)
+		v.conn.EndAfter(!waits && !gone)
 	}
-}
-
-// serverLog takes net/http's own messages. Most are about clients and matter to few; a panic is a mistake of ours.
-func serverLog(log hclog.Logger) *stdlog.Logger { return stdlog.New(serverLines{log}, "", 0) }
-
-type serverLines struct{ log hclog.Logger }
-
-// Write implements io.Writer, a message at a time.
-func (l serverLines) Write(p []byte) (int, error) {
-	line := strings.TrimRight(string(p), "\n")
-	switch {
-	case strings.Contains(line, "panic"):
-		l.log.Error("a request's handler broke down: this is a mistake in the host", "trace", line)
-	case strings.Contains(line, "Accept error"):
-		l.log.Error("can't accept connections for the moment", "error", line)
-	default:
-		l.log.Debug(fmt.Sprint("net/http: ", line))
-	}
-	return len(p), nil
 }
 
 // tooMany answers a request over the limit. Without a body to get rid of the connection stays: a new one would cost more than the request.

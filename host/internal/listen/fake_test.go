@@ -298,7 +298,7 @@ func start(t testing.TB, work func(c *call), change ...func(*Options)) *house {
 	log := hclog.New(&hclog.LoggerOptions{Output: h.logged, Level: hclog.Debug})
 	o := Options{
 		Address: "127.0.0.1:0", Spool: spool.New(t.TempDir(), 1<<30, log), Logger: log,
-		Terms: Terms{Backend: h.backend, Limits: DefaultLimits()},
+		ListenTerms: ListenTerms{Terms: Terms{Backend: h.backend, Limits: DefaultLimits()}},
 	}
 	for _, f := range change {
 		f(&o)

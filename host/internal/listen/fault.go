@@ -12,13 +12,13 @@ import (
 // showFault answers a browser that asks for a page with what is wrong with the newest code, if anything. The page asks again by itself, so that it
 // gives way to the real one when the code is mended. Everything else is for the old code to answer.
 func (v *visit) showFault() bool {
-	if v.server.options.Fault == nil || v.r.Method != http.MethodGet || v.r.ContentLength != 0 || !wantsHTML(v.r) {
+	if v.handler.options.Fault == nil || v.r.Method != http.MethodGet || v.r.ContentLength != 0 || !wantsHTML(v.r) {
 		return false
 	}
 	if part := v.r.Header.Get("Sec-Fetch-Dest"); part != "" && part != "document" {
 		return false // a script of a page asks, which would not know what to do with this one
 	}
-	fault := v.server.options.Fault()
+	fault := v.handler.options.Fault()
 	if fault == "" {
 		return false
 	}

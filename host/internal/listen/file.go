@@ -26,7 +26,7 @@ func (x *exchange) deliverFile(v *visit) {
 		}
 	}
 	if err != nil {
-		x.server.log.Error("a worker's file can't be served", x.about("file", m.File, "error", err)...)
+		x.handler.log.Error("a worker's file can't be served", x.about("file", m.File, "error", err)...)
 		v.blame("file not served")
 		v.answer(verdict{status: http.StatusBadGateway}, err.Error())
 		return

@@ -72,7 +72,7 @@ func tooLarge(format string, args ...any) error {
 // takeForm reads the body as a form. Its errors are *badBody. What PHP takes is taken: parts that name nothing, and a
 // form that ends too soon.
 func (x *exchange) takeForm(in *intake, boundary string) error {
-	x.form = &form{spool: x.server.spool, owner: x.terms.Backend.Traits().Owner}
+	x.form = &form{spool: x.handler.spool, owner: x.terms.Backend.Traits().Owner}
 	out := new(protocol.Form)
 	limits := &x.terms.Limits
 	reader := multipart.NewReader(in, boundary)
@@ -95,7 +95,7 @@ parts:
 		switch {
 		case !isNamed && !isFile:
 			const what = "a form ends at a part without a name, and what follows it was dropped"
-			x.server.log.Warn(what, x.about("disposition", header[0])...)
+			x.handler.log.Warn(what, x.about("disposition", header[0])...)
 			break parts
 		case !isNamed:
 			field = strconv.Itoa(nameless)
@@ -141,7 +141,7 @@ parts:
 		return malformed(err)
 	}
 	if err := x.form.handOver(out.Files); err != nil {
-		x.server.log.Error("an upload can't be given to the worker's user", "error", err)
+		x.handler.log.Error("an upload can't be given to the worker's user", "error", err)
 		return &badBody{http.StatusServiceUnavailable, err}
 	}
 	m := &x.request

@@ -46,6 +46,16 @@ func (s *Server) newFront(l Limits) *front {
 	return f
 }
 
+// serve handles every request.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if c := strictOf(r); c != nil {
+		c.handles(r)
+		s.web.Serve(w, r, c)
+	} else {
+		s.web.Serve(w, r, nil)
+	}
+}
+
 func (f *front) count(c net.Conn, state http.ConnState) {
 	if strict := strictBelow(c); strict != nil {
 		strict.below().note(state)

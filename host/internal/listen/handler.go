@@ -44,7 +44,7 @@ func (v *visit) handle() *peer.Held {
 		v.refuse(nil, verdict{status: status}, wrong)
 		return nil
 	}
-	if v.server.options.Hub != nil && upgrades(r) && v.upgrade() || v.servePublic() || v.showFault() {
+	if v.handler.peers.Hub != nil && upgrades(r) && v.upgrade() || v.servePublic() || v.showFault() {
 		return nil
 	}
 	return v.forward()
@@ -76,7 +76,7 @@ func (v *visit) forward() *peer.Held {
 	if traits.Forms {
 		boundary, isForm, err = formBoundary(r.Header.Get("Content-Type"))
 	}
-	neverFits := (isForm || traits.WholeBody) && r.ContentLength-v.terms.Limits.BodyBuffer > v.server.spool.Quota() // so "try again later" would be untrue
+	neverFits := (isForm || traits.WholeBody) && r.ContentLength-v.terms.Limits.BodyBuffer > v.handler.spool.Quota() // so "try again later" would be untrue
 	if r.ContentLength > in.max || neverFits {
 		v.refuse(in, verdict{status: http.StatusRequestEntityTooLarge}, errTooLong.Error())
 		return nil

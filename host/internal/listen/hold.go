@@ -39,7 +39,7 @@ func (x *exchange) keep(wish *protocol.Hold) {
 	if h.wrong = x.checkHold(); h.wrong != nil {
 		return
 	}
-	peers := x.server.peers
+	peers := x.handler.peers
 	who, ok := peers.Count.Enter(x.request.Remote, x.terms.Sockets.MaxPerAddress)
 	if !ok {
 		h.wrong = errCrowded
@@ -52,7 +52,7 @@ func (x *exchange) keep(wish *protocol.Hold) {
 func (x *exchange) checkHold() error {
 	m := &x.response
 	switch {
-	case x.server.peers.Hub == nil:
+	case x.handler.peers.Hub == nil:
 		return errors.New("it can't be held, since this listener keeps no connections")
 	case x.request.Method == http.MethodHead:
 		return errors.New("it can't be held, since a response to HEAD has no body: answer HEAD without hold")
@@ -100,11 +100,11 @@ func (x *exchange) hold(v *visit) *peer.Held {
 	x.mu.Unlock()
 	switch {
 	case wrong == errCrowded:
-		x.server.log.Debug("refused to hold a response: its address has as many connections as it may", "request", x.name(), "remote", v.r.RemoteAddr)
+		x.handler.log.Debug("refused to hold a response: its address has as many connections as it may", "request", x.name(), "remote", v.r.RemoteAddr)
 		v.tooMany()
 		return nil
 	case wrong != nil:
-		x.server.log.Error("a worker's response can't be held", x.about("error", wrong)...)
+		x.handler.log.Error("a worker's response can't be held", x.about("error", wrong)...)
 		v.blame("malformed response")
 		v.answer(verdict{status: http.StatusBadGateway}, wrong.Error())
 		return nil
@@ -169,7 +169,7 @@ func (x *exchange) handOver(v *visit) *peer.Held {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	if p.taken = true; !p.peer.Serve(v.conn.letGo()) {
+	if p.taken = true; !p.peer.Serve(v.conn.LetGo()) {
 		conn.Close()
 	}
 	return nil

@@ -24,9 +24,9 @@ const lendStepOfPeers = 64 << 10
 // owes waits until so much of the spool's memory is lent out of all that there was.
 func (l *lines) owes(all, lent int64) {
 	l.t.Helper()
-	for until := time.Now().Add(10 * time.Second); l.spool.Memory() != all-lent; time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(10 * time.Second); l.options.Spool.Memory() != all-lent; time.Sleep(time.Millisecond) {
 		if time.Now().After(until) {
-			l.t.Fatalf("%d bytes are lent, not %d", all-l.spool.Memory(), lent)
+			l.t.Fatalf("%d bytes are lent, not %d", all-l.options.Spool.Memory(), lent)
 		}
 	}
 }
@@ -72,7 +72,7 @@ func TestUnfinishedMessagesTogetherHoldNoMoreThanTheirBudget(t *testing.T) {
 				}
 				closed++
 			}
-			if spare := l.spool.Memory(); spare < 0 {
+			if spare := l.options.Spool.Memory(); spare < 0 {
 				t.Errorf("%d bytes more than the budget are lent", -spare)
 			}
 			if n := strings.Count(l.logged.String(), "the memory for large messages is used up"); n != 1 {

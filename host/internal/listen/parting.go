@@ -20,16 +20,6 @@ const (
 	partingLook = 20 * time.Millisecond
 )
 
-// parting tells the client, in the head that is about to be written, if the listener ends. Over HTTP/2 net/http sends
-// GOAWAY instead.
-func (v *visit) parting() {
-	select {
-	case <-v.server.ending:
-		v.w.Header()["Connection"] = closing
-	default:
-	}
-}
-
 // What a client's connection does, as far as parting cares; a time, in Unix nanoseconds, is since when it waits for a
 // request.
 const (

@@ -35,16 +35,19 @@ type answers struct {
 }
 
 // Refused is how many requests the listener answered by itself, by [Refusal.String]; connections that it turned away are among them.
-func (s *Server) Refused() map[string]uint64 {
+func (h *Handler) Refused() map[string]uint64 {
 	counts := make(map[string]uint64, refusals)
 	for why := range refusals {
-		counts[why.String()] = s.answered.refused[why].Load()
+		counts[why.String()] = h.answered.refused[why].Load()
 	}
 	return counts
 }
 
+// TurnedAway counts a connection that was one too many.
+func (h *Handler) TurnedAway() { h.answered.refused[RefusedConnections].Add(1) }
+
 // StaticFiles is how many requests a file of the public folder was the answer to.
-func (s *Server) StaticFiles() uint64 { return s.answered.static.Load() }
+func (h *Handler) StaticFiles() uint64 { return h.answered.static.Load() }
 
 // refused counts a request that is about to be answered with the status, and says why in the access log, and in the
 // host's own if the client is to blame.
@@ -57,16 +60,16 @@ func (v *visit) refused(status int, reason string) {
 		return
 	}
 	if v.conn != nil && status == http.StatusBadRequest {
-		reason = v.conn.reason(reason)
+		reason = v.conn.Reason(reason)
 	}
 	why := whyRefused(status)
-	v.server.answered.refused[why].Add(1)
+	v.handler.answered.refused[why].Add(1)
 	v.blame(why.String())
 	if v.entry != nil {
 		v.entry.Reason = reason
 	}
 	if why == RefusedMalformed {
-		v.server.tellRefusal(remote(v.r), status, reason)
+		v.handler.tellRefusal(remote(v.r), status, reason)
 	}
 }
 
@@ -88,9 +91,9 @@ func whyRefused(status int) Refusal {
 
 // tellRefusal names a client that sent what can't be passed on in the host's log: the first one at once, and then
 // how many more there were.
-func (s *Server) tellRefusal(remote string, status int, reason string) {
-	s.log.Debug("refused a request", "remote", remote, "status", status, "reason", reason)
-	s.malformed.Warn(s.log, "requests are refused for what their clients sent; the access log has all of them",
+func (h *Handler) tellRefusal(remote string, status int, reason string) {
+	h.log.Debug("refused a request", "remote", remote, "status", status, "reason", reason)
+	h.malformed.Warn(h.log, "requests are refused for what their clients sent; the access log has all of them",
 		"remote", remote, "status", status, "reason", reason)
 }
 
@@ -103,11 +106,11 @@ func (v *visit) blame(fault string) {
 
 // NoteRefusal leaves what a visit would have, of a request that was refused below it: counts, a line of the access log
 // and one of the host's. sent is how many bytes were the answer.
-func (s *Server) NoteRefusal(r *http.Request, status, sent int, reason string) {
+func (h *Handler) NoteRefusal(r *http.Request, status, sent int, reason string) {
 	why := whyRefused(status)
-	s.answered.refused[why].Add(1)
-	s.tellRefusal(remote(r), status, reason)
-	if access := s.accessLog(); access != nil {
+	h.answered.refused[why].Add(1)
+	h.tellRefusal(remote(r), status, reason)
+	if access := h.accessLog(); access != nil {
 		e := Entry{Began: time.Now(), Status: status, Out: int64(sent), Fault: why.String(), Reason: reason}
 		access.Note(&e, r, true)
 	}

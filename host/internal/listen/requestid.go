@@ -32,7 +32,7 @@ func newID() string {
 	for half := range 2 {
 		n := rand.Uint64()
 		for i := range 16 {
-			b[16*half+i] = hexDigits[n&15]
+			b[16*half+i] = "0123456789abcdef"[n&15]
 			n >>= 4
 		}
 	}

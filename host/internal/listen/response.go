@@ -32,7 +32,7 @@ func (x *exchange) respond(v *visit) *peer.Held {
 		switch {
 		case failed:
 			if headed && x.failure.Kind != protocol.FailedCancelled { // the pool leaves it to us, as in breakOff
-				x.server.log.Error("a response broke off before any of it was sent", x.about("error", x.failure.Error())...)
+				x.handler.log.Error("a response broke off before any of it was sent", x.about("error", x.failure.Error())...)
 			}
 			v.answerFailure(&x.failure)
 			return nil
@@ -87,7 +87,7 @@ func (x *exchange) inform(v *visit, informs []protocol.Inform) {
 	for i := range informs {
 		m := &informs[i]
 		if err := m.Check(); err != nil {
-			x.server.log.Error("dropped a malformed informational response", x.about("error", err)...)
+			x.handler.log.Error("dropped a malformed informational response", x.about("error", err)...)
 			continue
 		}
 		if m.Status == http.StatusContinue {
@@ -132,7 +132,7 @@ func (x *exchange) deliver(v *visit) {
 	whole := m.Flags&protocol.FlagEnd != 0
 	length, err := x.checkHead(whole && !noBody)
 	if err != nil {
-		x.server.log.Error("a worker's response breaks the rules", x.about("error", err)...)
+		x.handler.log.Error("a worker's response breaks the rules", x.about("error", err)...)
 		v.blame("malformed response")
 		v.answer(verdict{status: http.StatusBadGateway}, err.Error())
 		return
@@ -258,14 +258,14 @@ func validates(name string) bool {
 
 // breakOff cuts the client's connection, so that it can tell that the response is not whole.
 func (x *exchange) breakOff(v *visit, why string) {
-	x.server.log.Error("a response broke off", x.about("error", why)...)
+	x.handler.log.Error("a response broke off", x.about("error", why)...)
 	v.abandon()
 }
 
 // abandon is breakOff without a word: it is the client's doing, or the host's end.
 func (v *visit) abandon() {
 	if v.conn != nil && !v.r.ProtoAtLeast(1, 1) {
-		v.conn.cut() // where the end of the connection may be the end of the body, it must not be an orderly one
+		v.conn.Cut() // where the end of the connection may be the end of the body, it must not be an orderly one
 	}
 	panic(http.ErrAbortHandler)
 }
@@ -322,7 +322,7 @@ func (x *exchange) passOn(v *visit, out *output) {
 		switch {
 		case ended:
 			if err := protocol.CheckHeaders(trailers); err != nil {
-				x.server.log.Error("dropped malformed trailers", x.about("error", err)...)
+				x.handler.log.Error("dropped malformed trailers", x.about("error", err)...)
 			} else if len(trailers) > 0 {
 				out.flush() // a response that is all in the buffer would get a Content-Length, and no trailers
 				x.setTrailers(out.w.Header(), trailers)
@@ -400,7 +400,7 @@ func (v *visit) moreTime() {
 func (x *exchange) setTrailers(h http.Header, pairs []string) {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if noTrailer(http.CanonicalHeaderKey(pairs[i])) {
-			x.server.log.Warn("dropped a trailer that no trailer may be", x.about("name", pairs[i])...)
+			x.handler.log.Warn("dropped a trailer that no trailer may be", x.about("name", pairs[i])...)
 		} else {
 			h.Add(http.TrailerPrefix+pairs[i], pairs[i+1])
 		}

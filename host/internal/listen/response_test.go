@@ -395,7 +395,7 @@ func TestALargeDownloadTakesLittleMemoryAndNoDisk(t *testing.T) {
 				case <-stop:
 					return
 				case <-time.After(2 * time.Millisecond):
-					most.Store(max(most.Load(), h.spool.Used()))
+					most.Store(max(most.Load(), h.options.Spool.Used()))
 				}
 			}
 		})
@@ -460,7 +460,7 @@ func TestASlowClientHoldsNoWorkerAndGetsItAll(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the worker still waits for the client")
 	}
-	if used := h.spool.Used(); used < size/2 {
+	if used := h.options.Spool.Used(); used < size/2 {
 		t.Errorf("only %d bytes are on disk", used)
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -485,7 +485,7 @@ func TestPastTheQuotaTheClientsSpeedIsTheWorkers(t *testing.T) {
 		t.Error("all of it was taken")
 	case <-time.After(500 * time.Millisecond):
 	}
-	if used := h.spool.Used(); used == 0 || used > 1<<20 {
+	if used := h.options.Spool.Used(); used == 0 || used > 1<<20 {
 		t.Errorf("%d bytes on disk", used)
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)

@@ -20,13 +20,11 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/peer"
-	"github.com/workerhost/workerhost/host/internal/quiet"
 	"github.com/workerhost/workerhost/host/internal/spool"
 )
 
@@ -34,31 +32,6 @@ import (
 type TLSFiles struct {
 	Certificate string // the certificate, then its chain
 	Key         string
-}
-
-// Limits are what a client may ask for. Sizes are in bytes. Time-outs run anew with each progress; 0 is for ever.
-type Limits struct {
-	MaxHeader       int   // request line and headers together; beyond it 431
-	MaxBody         int64 // beyond it 413
-	HeaderTimeout   time.Duration
-	ReadTimeout     time.Duration // time without a byte of a request's body
-	WriteTimeout    time.Duration // time without a client taking a byte of a response
-	IdleTimeout     time.Duration
-	BodyBuffer      int64 // part of a request's body kept in memory
-	ResponseBuffer  int64 // part of a response kept in memory
-	MaxFormFiles    int
-	MaxFormFileSize int64
-	MaxFormFields   int
-}
-
-// DefaultLimits are those of a host without a configuration file.
-func DefaultLimits() Limits {
-	return Limits{
-		MaxHeader: 64 << 10, MaxBody: 1 << 30,
-		HeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		BodyBuffer: 1 << 20, ResponseBuffer: 1 << 20,
-		MaxFormFiles: 64, MaxFormFileSize: 256 << 20, MaxFormFields: 1000,
-	}
 }
 
 // What clients of a listener speak.
@@ -78,21 +51,19 @@ type Options struct {
 	Dev      bool         // error pages show details
 	// Fault, if not nil, says why the newest code does not run; "" if it does. Browsers are shown it in place of a
 	// page; it may be called at any time.
-	Fault  func() string
-	Logger hclog.Logger
-	Terms  // those that the listener begins with
+	Fault       func() string
+	Logger      hclog.Logger
+	ListenTerms // those that the listener begins with
 }
 
 // Server is one listener. One of HTTP speaks HTTP/1.1 and HTTP/2 with prior knowledge, or HTTP/1.1 and HTTP/2 by ALPN over TLS. Its methods are safe for
 // concurrent use, but Listen and Serve are called once, in this order.
 type Server struct {
 	options Options
-	spool   *spool.Spool
 	log     hclog.Logger
 
-	terms       atomic.Pointer[terms]
+	terms       atomic.Pointer[ListenTerms]
 	certificate atomic.Pointer[tls.Certificate]
-	public      atomic.Pointer[folder]
 	socket      net.Listener  // set by Listen
 	packets     *peer.Packets // of UDP, in the socket's place
 	in          acceptor      // set by Serve
@@ -100,8 +71,7 @@ type Server struct {
 	crowd       *guard.Crowd
 	peers       *peer.Peers   // the long-lived connections
 	ending      chan struct{} // closed by end
-	answered    answers
-	malformed   quiet.Throttle // of requests that were refused for what they are
+	web         *Handler
 
 	mu     sync.Mutex
 	fronts []*front // the last one accepts, the others have connections left; guarded by mu, as all below
@@ -122,9 +92,12 @@ func New(o Options) (*Server, error) {
 	if o.Spool == nil {
 		o.Spool = spool.New("", 4<<30, o.Logger)
 	}
-	s := &Server{options: o, spool: o.Spool, log: o.Logger, clients: newClients(), crowd: o.Crowd, ending: make(chan struct{})}
-	s.peers = peer.New(o.Hub, o.Address, func() *peer.Terms { return &s.terms.Load().peers }, o.Spool, o.Logger, s.ending)
-	s.terms.Store(newTerms(o.Terms))
+	s := &Server{options: o, log: o.Logger, clients: newClients(), crowd: o.Crowd, ending: make(chan struct{})}
+	s.peers = peer.New(o.Hub, o.Address, func() *peer.Terms { return s.web.PeerTerms() }, o.Spool, o.Logger, s.ending)
+	s.terms.Store(&o.ListenTerms)
+	s.web = NewHandler(HandlerOptions{
+		Peers: s.peers, Spool: o.Spool, Dev: o.Dev, Fault: o.Fault, Ending: s.ending, Logger: o.Logger,
+	}, o.ListenTerms.Terms)
 	if err := s.Reload(); err != nil {
 		return nil, err
 	}
@@ -228,7 +201,7 @@ func (s *Server) farewell(ctx context.Context) (left int) {
 	if s.options.Hub == nil || s.options.Protocol == UDP { // that address may be a listener of TCP, too
 		return 0
 	}
-	spread := s.terms.Load().Sockets.ShutdownSpread
+	spread := s.web.Terms().Sockets.ShutdownSpread
 	if ctx.Err() != nil {
 		spread = 0
 	}
@@ -269,30 +242,17 @@ func (s *Server) Close() error {
 		s.packets.Close()
 	}
 	s.peers.Wait()
-	s.malformed.Flush()
-	if p := s.public.Swap(nil); p != nil {
-		p.close()
-	}
+	s.web.Close()
 	return err
 }
 
 // Reload reads the certificate files and opens the public folder anew, following symlinks as they are now. What fails stays as it was, and the
 // error names it.
-func (s *Server) Reload() error { return errors.Join(s.ReloadTLS(), s.reloadPublic()) }
+func (s *Server) Reload() error { return errors.Join(s.ReloadTLS(), s.web.Reload()) }
 
-func (s *Server) reloadPublic() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	path := s.terms.Load().Public
-	if path == "" || s.closed {
-		return nil
-	}
-	p, err := openFolder(path)
-	if err != nil {
-		return err
-	}
-	if old := s.public.Swap(p); old != nil {
-		old.close()
-	}
-	return nil
-}
+// Refused is how many requests the listener answered by itself, by [web.Refusal.String]; connections that it turned away
+// are among them.
+func (s *Server) Refused() map[string]uint64 { return s.web.Refused() }
+
+// StaticFiles is how many requests a file of the public folder was the answer to.
+func (s *Server) StaticFiles() uint64 { return s.web.StaticFiles() }

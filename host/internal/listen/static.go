@@ -48,7 +48,7 @@ func (f *folder) hold() bool {
 
 // servePublic says whether a static file was the answer. A request that finds none costs one open of its first folder.
 func (v *visit) servePublic() bool {
-	f := v.server.public.Load()
+	f := v.handler.public.Load()
 	if f == nil || v.r.Method != http.MethodGet && v.r.Method != http.MethodHead {
 		return false
 	}
@@ -62,7 +62,7 @@ func (v *visit) servePublic() bool {
 		return false
 	}
 	defer file.Close()
-	v.server.answered.static.Add(1)
+	v.handler.answered.static.Add(1)
 	v.w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
 	v.sendFile(file, info, http.StatusOK, info.ModTime())
 	return true

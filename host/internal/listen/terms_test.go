@@ -14,7 +14,7 @@ import (
 )
 
 // change applies c to the listener, and returns once nothing goes on under the terms before.
-func (h *house) change(c Terms) {
+func (h *house) change(c ListenTerms) {
 	h.t.Helper()
 	p, err := h.Prepare(c)
 	if err != nil {
@@ -55,12 +55,12 @@ func TestAConnectionFindsNewTermsWithItsNextRequest(t *testing.T) {
 	}
 	other := &fake{work: func(c *call) { c.readAll(); c.whole(200, "the other one") }}
 	limits := DefaultLimits()
-	h.change(Terms{Backend: other, Limits: limits})
+	h.change(ListenTerms{Terms: Terms{Backend: other, Limits: limits}})
 	if code, body := ask(t, c, r, post); code != 200 || body != "the other one" {
 		t.Error("another backend:", code, body)
 	}
 	limits.MaxBody, limits.HeaderTimeout, limits.IdleTimeout, limits.MaxHeader = 4, time.Minute, time.Minute, 32<<10
-	h.change(Terms{Backend: other, Limits: limits})
+	h.change(ListenTerms{Terms: Terms{Backend: other, Limits: limits}})
 	if code, _ := ask(t, c, r, get); code != 200 {
 		t.Error("a connection from before:", code)
 	}
@@ -90,10 +90,10 @@ func TestTimeOutsOfNetHTTPChangeForNewConnectionsAndCloseNone(t *testing.T) {
 					resp.Body.Close()
 				}
 				limits.IdleTimeout += time.Second
-				h.change(Terms{Backend: h.backend, Limits: limits, TLS: h.options.TLS})
+				h.change(ListenTerms{Terms: Terms{Backend: h.backend, Limits: limits}, TLS: h.options.TLS})
 			}
 			limits.IdleTimeout = 50 * time.Millisecond
-			h.change(Terms{Backend: h.backend, Limits: limits, TLS: h.options.TLS})
+			h.change(ListenTerms{Terms: Terms{Backend: h.backend, Limits: limits}, TLS: h.options.TLS})
 			if open := len(h.clients.list()); open != len(clients) {
 				t.Errorf("%d connections are open, and there were %d", open, len(clients))
 			}
@@ -137,7 +137,7 @@ func TestWhatBeganBeforeAChangeEndsUnderItsOwnTerms(t *testing.T) {
 		time.Sleep(time.Millisecond) // until the backend has it
 	}
 	other := &fake{work: hello}
-	p, err := h.Prepare(Terms{Backend: other, Limits: DefaultLimits()})
+	p, err := h.Prepare(ListenTerms{Terms: Terms{Backend: other, Limits: DefaultLimits()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,9 +160,9 @@ func TestWhatBeganBeforeAChangeEndsUnderItsOwnTerms(t *testing.T) {
 
 func TestAChangeThatCannotBePreparedChangesNothing(t *testing.T) {
 	h := start(t, hello)
-	for name, c := range map[string]Terms{
-		"public":  {Backend: h.backend, Limits: DefaultLimits(), Public: filepath.Join(t.TempDir(), "missing")},
-		"restart": {Backend: h.backend, Limits: DefaultLimits(), TLS: &TLSFiles{}},
+	for name, c := range map[string]ListenTerms{
+		"public":  {Terms: Terms{Backend: h.backend, Limits: DefaultLimits(), Public: filepath.Join(t.TempDir(), "missing")}},
+		"restart": {Terms: Terms{Backend: h.backend, Limits: DefaultLimits()}, TLS: &TLSFiles{}},
 	} {
 		if _, err := h.Prepare(c); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
@@ -185,7 +185,7 @@ func TestAListenerTakesOtherCertificateFiles(t *testing.T) {
 	}
 	dir := t.TempDir()
 	files := TLSFiles{Certificate: filepath.Join(dir, "other.pem"), Key: filepath.Join(dir, "other.key")}
-	c := Terms{Backend: h.backend, Limits: DefaultLimits(), TLS: &files}
+	c := ListenTerms{Terms: Terms{Backend: h.backend, Limits: DefaultLimits()}, TLS: &files}
 	if _, err := h.Prepare(c); err == nil || !strings.Contains(err.Error(), files.Certificate) {
 		t.Errorf("files that are missing: %v", err)
 	}
@@ -211,7 +211,7 @@ func TestAChangeAfterTheEndDoesNoHarm(t *testing.T) {
 	h := start(t, hello)
 	limits := DefaultLimits()
 	limits.IdleTimeout = time.Second
-	p, err := h.Prepare(Terms{Backend: h.backend, Limits: limits, Public: t.TempDir()})
+	p, err := h.Prepare(ListenTerms{Terms: Terms{Backend: h.backend, Limits: limits, Public: t.TempDir()}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,8 @@ func (c *strictConn) handles(r *http.Request) {
 	c.answering.Store(true)
 }
 
-// reason is what the scanner found, if it found something, and else what is given.
-func (c *strictConn) reason(given string) string {
+// Reason is what the scanner found, if it found something, and else what is given.
+func (c *strictConn) Reason(given string) string {
 	if wrong := c.wrong.Load(); wrong != nil {
 		return *wrong
 	}
@@ -38,7 +38,7 @@ func (c *strictConn) note(status, sent int, reason string) {
 	if c.scan.frames == nil {
 		r.Method, r.RequestURI, r.Proto = c.requestLine()
 	}
-	c.server.NoteRefusal(r, status, sent, c.reason(reason))
+	c.server.web.NoteRefusal(r, status, sent, c.Reason(reason))
 }
 
 const largeHead = "a head larger than max_header"

@@ -14,17 +14,17 @@ import (
 
 // visit belongs to the request's handler, and is gone with it. An exchange may live longer.
 type visit struct {
-	server *Server
-	terms  *terms
-	conn   *strictConn // nil: none of ours
-	w      http.ResponseWriter
-	r      *http.Request
-	id     string  // of the request; "" is without
-	target string  // as workers are told
-	scheme string  // what a trusted proxy says; "" is what the connection says
-	in     *intake // nil: no body was asked for
-	entry  *Entry  // of the access log; nil: there is none
-	access *AccessLog
+	handler *Handler
+	terms   *terms
+	conn    Conn // nil: none of ours
+	w       http.ResponseWriter
+	r       *http.Request
+	id      string  // of the request; "" is without
+	target  string  // as workers are told
+	scheme  string  // what a trusted proxy says; "" is what the connection says
+	in      *intake // nil: no body was asked for
+	entry   *Entry  // of the access log; nil: there is none
+	access  *AccessLog
 
 	recorder recorder
 }
@@ -32,7 +32,7 @@ type visit struct {
 // recorder is the visit's ResponseWriter where somebody counts along: the access log, or the connection.
 type recorder struct {
 	http.ResponseWriter
-	conn  *strictConn
+	conn  Conn
 	entry Entry
 }
 
@@ -41,24 +41,21 @@ const statusLeft = 499
 
 var visits = sync.Pool{New: func() any { return new(visit) }}
 
-// serve handles every request. It panics with http.ErrAbortHandler where a connection has to be cut.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	conn := strictOf(r)
-	if conn != nil {
-		conn.handles(r)
-	}
-	if kept := s.answerTo(w, r, conn); kept != nil {
+// Serve answers a request that came over conn, which is nil if it is none of the listener's. It panics with
+// [http.ErrAbortHandler] where a connection has to be cut.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, conn Conn) {
+	if kept := h.answerTo(w, r, conn); kept != nil {
 		kept.Stay(r)
 	}
 }
 
 // answerTo is the visit of a request. What it returns, if anything, is a held response that has to stay with its
 // handler: it must not keep terms or a log that a reload has replaced.
-func (s *Server) answerTo(w http.ResponseWriter, r *http.Request, conn *strictConn) *peer.Held {
+func (h *Handler) answerTo(w http.ResponseWriter, r *http.Request, conn Conn) *peer.Held {
 	v := visits.Get().(*visit)
-	v.server, v.terms, v.conn, v.w, v.r = s, s.enter(), conn, w, r
+	v.handler, v.terms, v.conn, v.w, v.r = h, h.enter(), conn, w, r
 	v.recorder.ResponseWriter = w
-	if v.access = s.accessLog(); v.access != nil {
+	if v.access = h.accessLog(); v.access != nil {
 		v.entry = &v.recorder.entry
 		v.entry.Began = time.Now()
 	}
@@ -95,10 +92,10 @@ func (v *visit) end(whole bool) {
 }
 
 // accessLog is where a request that begins now is noted; Note lets go of it. nil is nowhere.
-func (s *Server) accessLog() *AccessLog {
+func (h *Handler) accessLog() *AccessLog {
 	for {
-		a := s.terms.Load().Access
-		if a == nil || a.hold() {
+		a := h.terms.Load().Access
+		if a == nil || a.Hold() {
 			return a
 		}
 		// it was replaced this very moment
@@ -108,7 +105,7 @@ func (s *Server) accessLog() *AccessLog {
 // renew takes the terms that count now in place of those that the visit began with.
 func (v *visit) renew() {
 	before := v.terms
-	v.terms = v.server.enter()
+	v.terms = v.handler.enter()
 	before.release()
 }
 
@@ -118,7 +115,7 @@ func (c *recorder) WriteHeader(status int) {
 		c.entry.Status = status
 	}
 	if c.conn != nil {
-		c.conn.answers(status)
+		c.conn.Answers(status)
 	}
 	c.ResponseWriter.WriteHeader(status)
 }
@@ -135,7 +132,7 @@ func (c *recorder) ReadFrom(r io.Reader) (n int64, err error) {
 	if to, ok := c.ResponseWriter.(io.ReaderFrom); ok {
 		n, err = to.ReadFrom(r)
 	} else {
-		n, err = io.Copy(onlyWriter{c.ResponseWriter}, r)
+		n, err = io.Copy(struct{ io.Writer }{c.ResponseWriter}, r)
 	}
 	c.sent(n)
 	return n, err
@@ -152,3 +149,13 @@ func (c *recorder) FlushError() error { return http.NewResponseController(c.Resp
 
 // Unwrap is what http.ResponseController looks for.
 func (c *recorder) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// parting tells the client, in the head that is about to be written, if the listener ends. Over HTTP/2 net/http sends
+// GOAWAY instead.
+func (v *visit) parting() {
+	select {
+	case <-v.handler.options.Ending:
+		v.w.Header()["Connection"] = closing
+	default:
+	}
+}

@@ -44,7 +44,7 @@ func checkHandshake(r *http.Request) (status int, wrong string) {
 // upgrade answers a request that asks to become a WebSocket. It says false, and does nothing, if the workers handle no
 // connections.
 func (v *visit) upgrade() bool {
-	peers := v.server.peers
+	peers := v.handler.peers
 	ctx, cancel := peers.Handshake(v.r.Context())
 	defer cancel()
 	handles, known := peers.Acquainted(ctx)
@@ -62,7 +62,7 @@ func (v *visit) upgrade() bool {
 // openWebSocket has the workers decide, and makes the request's connection a WebSocket if they take it. The access
 // log's line is that of the handshake.
 func (v *visit) openWebSocket(ctx context.Context) {
-	r, peers, log := v.r, v.server.peers, v.server.log
+	r, peers, log := v.r, v.handler.peers, v.handler.log
 	if status, wrong := checkHandshake(r); status != 0 {
 		if status == http.StatusUpgradeRequired {
 			v.w.Header()["Sec-Websocket-Version"] = []string{"13"}
@@ -146,11 +146,11 @@ func (v *visit) connect(c *peer.WebSocket, answer *hub.Answer, extension string)
 		err = errEarly
 	}
 	if err != nil {
-		v.server.log.Debug("a WebSocket ended before it began", "remote", v.r.RemoteAddr, "error", err)
+		v.handler.log.Debug("a WebSocket ended before it began", "remote", v.r.RemoteAddr, "error", err)
 		c.Closed(protocol.CloseBroken, "", false)
 		return false
 	}
-	below, socket := v.conn.letGo()
+	below, socket := v.conn.LetGo()
 	if !c.Answer(head, below, socket) {
 		held.Close()
 		return false

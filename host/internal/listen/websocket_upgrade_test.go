@@ -49,7 +49,7 @@ func TestAHandshakeFindsTheHeaderOfTheRequestsIDThatAReloadBrought(t *testing.T)
 		}
 	})
 	for _, name := range []string{"X-Request-Id", "X-Trace"} {
-		l.change(Terms{Backend: l.board, Limits: DefaultLimits(), Sockets: peer.DefaultSocketLimits(), RequestID: name})
+		l.change(ListenTerms{Terms: Terms{Backend: l.board, Limits: DefaultLimits(), Sockets: peer.DefaultSocketLimits(), RequestID: name}})
 		h := l.call("X-Request-Id", "abc", "X-Trace", "abc").head.Header
 		for _, each := range []string{"X-Request-Id", "X-Trace"} {
 			want := "[the worker's]"

@@ -194,7 +194,7 @@ func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Optio
 	c := made.config
 	o := listen.Options{
 		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Hub: h.hub, Crowd: h.front.crowd,
-		Dev: c.Dev, Logger: h.log.With("listener", l.Address), Terms: listenTerms(made, l, p),
+		Dev: c.Dev, Logger: h.log.With("listener", l.Address), ListenTerms: listenTerms(made, l, p),
 	}
 	if h.watch != watchOff && c.Dev {
 		o.Fault = p.lastFault
@@ -203,13 +203,13 @@ func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Optio
 }
 
 // listenTerms are those of a listener's options that a reload may change.
-func listenTerms(made *setup, l config.Listen, p *pool) listen.Terms {
+func listenTerms(made *setup, l config.Listen, p *pool) listen.ListenTerms {
 	c, g := made.config, made.guard
-	t := listen.Terms{
+	t := listen.ListenTerms{MaxConnections: l.MaxConns, Terms: listen.Terms{
 		Backend: p.workers, Limits: listenLimits(c.HTTP), Public: c.HTTP.Public,
-		Framing: framing(&l.Sockets), Sockets: socketLimits(&l.Sockets), MaxConnections: l.MaxConns,
+		Framing: framing(&l.Sockets), Sockets: socketLimits(&l.Sockets),
 		Access: g.access, RequestID: g.id, RateLimit: g.rate, Proxies: g.proxies,
-	}
+	}}
 	if l.TLS != nil {
 		t.TLS = &listen.TLSFiles{Certificate: l.TLS.Certificate, Key: l.TLS.Key}
 	}
