@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/workerhost/workerhost/host/internal/accesslog"
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -19,7 +20,7 @@ import (
 func withAccess(t testing.TB, name string) (change func(*Options), lines func() []string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
-	a, err := OpenAccessLog(path, nil, nil)
+	a, err := accesslog.Open(path, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

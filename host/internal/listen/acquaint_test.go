@@ -13,6 +13,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/host/internal/peer/peertest"
+	"github.com/workerhost/workerhost/host/internal/web"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -97,7 +98,7 @@ func TestAHandshakeHasOneDeadlineWhateverItWaitsFor(t *testing.T) {
 		}
 		n.now.Store(&protocol.Traits{Awaited: n.ready})
 		limits := peer.SocketLimits{HandshakeTimeout: 10 * time.Second}
-		s, err := New(Options{Protocol: TCP, Hub: n.hub, ListenTerms: ListenTerms{Terms: Terms{Backend: n, Sockets: limits}}})
+		s, err := New(Options{Protocol: TCP, Hub: n.hub, Terms: Terms{Terms: web.Terms{Backend: n, Sockets: limits}}})
 		if err != nil {
 			t.Fatal(err)
 		}

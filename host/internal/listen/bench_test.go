@@ -9,7 +9,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/workerhost/workerhost/host/internal/accesslog"
 	"github.com/workerhost/workerhost/host/internal/guard"
+	"github.com/workerhost/workerhost/host/internal/web"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -78,12 +80,12 @@ func BenchmarkListen(b *testing.B) { benchListen(b, Options{}) }
 
 // BenchmarkListenWithAll has all on that a request may pass: its id, the rate limit, and a line in the access log.
 func BenchmarkListenWithAll(b *testing.B) {
-	access, err := OpenAccessLog(filepath.Join(b.TempDir(), "access.json"), nil, nil)
+	access, err := accesslog.Open(filepath.Join(b.TempDir(), "access.json"), nil, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer access.Close()
-	benchListen(b, Options{ListenTerms: ListenTerms{Terms: Terms{
+	benchListen(b, Options{Terms: Terms{Terms: web.Terms{
 		Access: access, RequestID: "X-Request-Id", RateLimit: guard.NewRateLimit(1_000_000, 1_000_000),
 	}}})
 }
@@ -92,7 +94,7 @@ func benchListen(b *testing.B, o Options) {
 	back := &instant{traits: protocol.Traits{WholeBody: true, Spool: true}, queue: make(chan *protocol.Exchange, 64)}
 	var running sync.WaitGroup
 	running.Go(back.run)
-	o.Address, o.Backend, o.Limits = "127.0.0.1:0", back, DefaultLimits()
+	o.Address, o.Backend, o.Limits = "127.0.0.1:0", back, web.DefaultLimits()
 	s, err := New(o)
 	if err != nil {
 		b.Fatal(err)
@@ -113,7 +115,7 @@ func BenchmarkNetHTTP(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := &http.Server{ReadHeaderTimeout: DefaultLimits().HeaderTimeout, IdleTimeout: DefaultLimits().IdleTimeout, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := &http.Server{ReadHeaderTimeout: web.DefaultLimits().HeaderTimeout, IdleTimeout: web.DefaultLimits().IdleTimeout, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Content-Type"] = []string{"text/plain"}
 		io.WriteString(w, "Hello, World!")
 	})}

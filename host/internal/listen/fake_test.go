@@ -21,6 +21,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/spool"
+	"github.com/workerhost/workerhost/host/internal/web"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -298,7 +299,7 @@ func start(t testing.TB, work func(c *call), change ...func(*Options)) *house {
 	log := hclog.New(&hclog.LoggerOptions{Output: h.logged, Level: hclog.Debug})
 	o := Options{
 		Address: "127.0.0.1:0", Spool: spool.New(t.TempDir(), 1<<30, log), Logger: log,
-		ListenTerms: ListenTerms{Terms: Terms{Backend: h.backend, Limits: DefaultLimits()}},
+		Terms: Terms{Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits()}},
 	}
 	for _, f := range change {
 		f(&o)

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/web"
 )
 
 // front is one server of net/http. It is the net.Listener that it serves, too.
@@ -22,11 +24,11 @@ type front struct {
 }
 
 // frontLimits are the limits that belong to net/http.
-func frontLimits(l Limits) [3]int64 {
+func frontLimits(l web.Limits) [3]int64 {
 	return [3]int64{int64(l.MaxHeader), int64(l.HeaderTimeout), int64(l.IdleTimeout)}
 }
 
-func (s *Server) newFront(l Limits) *front {
+func (s *Server) newFront(l web.Limits) *front {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true) // over TLS, too: see listenTLS
@@ -73,7 +75,7 @@ func (f *front) count(c net.Conn, state http.ConnState) {
 }
 
 // renew has connections from now on served under other limits. The caller holds mu.
-func (s *Server) renew(l Limits) {
+func (s *Server) renew(l web.Limits) {
 	last := s.fronts[len(s.fronts)-1]
 	s.fronts = slices.DeleteFunc(s.fronts, func(f *front) bool { return f != last && f.open.Load() == 0 })
 	s.fronts = append(s.fronts, s.newFront(l))

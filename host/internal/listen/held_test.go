@@ -485,7 +485,7 @@ func TestReloadClosesNoHeldResponseAndDoesNotWaitForOne(t *testing.T) {
 		l.held(1)
 		o := l.options
 		o.Limits.MaxHeader *= 2 // another front
-		p, err := l.Prepare(o.ListenTerms)
+		p, err := l.Prepare(o.Terms)
 		if err != nil {
 			t.Fatal(err)
 		}

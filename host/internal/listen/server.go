@@ -1,13 +1,11 @@
-// Package listen owns the listeners, of HTTP, TCP and UDP, and every client connection. It turns requests into exchanges,
-// submits them to a hub.Backend, and gives clients what comes back; long-lived connections are package peer's and the
-// hub's. It knows no process and no pool.
+// Package listen owns the listeners, of HTTP, TCP and UDP, and every client connection. Requests are package web's,
+// long-lived connections package peer's and the hub's. It knows no process and no pool.
 //
 // What a reader may rely on:
-//   - Nothing ambiguous reaches a Backend: what two parsers might read differently is refused (strict.go).
-//   - A slow client costs memory up to a limit, then disk up to a quota, and no worker (body.go, backlog.go).
-//   - A response that broke off is aborted, never ended as if it were whole (response.go).
-//   - A long-lived connection that is idle costs its socket, a small goroutine and a timer, and holds no buffer (package
-//     peer).
+//   - Nothing ambiguous reaches package web: what two parsers might read differently is refused (strict.go).
+//   - A client that takes nothing for the write time-out is cut, however long its transfer is (client.go).
+//   - A long-lived connection that is idle costs its socket, a small goroutine and a timer, and holds no buffer
+//     (package peer).
 //
 // server.go is a listener's life: New, Listen, Serve, Shutdown, Close.
 package listen
@@ -26,6 +24,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/host/internal/spool"
+	"github.com/workerhost/workerhost/host/internal/web"
 )
 
 // TLSFiles names the PEM files of a listener.
@@ -51,9 +50,9 @@ type Options struct {
 	Dev      bool         // error pages show details
 	// Fault, if not nil, says why the newest code does not run; "" if it does. Browsers are shown it in place of a
 	// page; it may be called at any time.
-	Fault       func() string
-	Logger      hclog.Logger
-	ListenTerms // those that the listener begins with
+	Fault  func() string
+	Logger hclog.Logger
+	Terms  // those that the listener begins with
 }
 
 // Server is one listener. One of HTTP speaks HTTP/1.1 and HTTP/2 with prior knowledge, or HTTP/1.1 and HTTP/2 by ALPN over TLS. Its methods are safe for
@@ -62,7 +61,7 @@ type Server struct {
 	options Options
 	log     hclog.Logger
 
-	terms       atomic.Pointer[ListenTerms]
+	terms       atomic.Pointer[Terms]
 	certificate atomic.Pointer[tls.Certificate]
 	socket      net.Listener  // set by Listen
 	packets     *peer.Packets // of UDP, in the socket's place
@@ -71,7 +70,7 @@ type Server struct {
 	crowd       *guard.Crowd
 	peers       *peer.Peers   // the long-lived connections
 	ending      chan struct{} // closed by end
-	web         *Handler
+	web         *web.Handler
 
 	mu     sync.Mutex
 	fronts []*front // the last one accepts, the others have connections left; guarded by mu, as all below
@@ -94,10 +93,10 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{options: o, log: o.Logger, clients: newClients(), crowd: o.Crowd, ending: make(chan struct{})}
 	s.peers = peer.New(o.Hub, o.Address, func() *peer.Terms { return s.web.PeerTerms() }, o.Spool, o.Logger, s.ending)
-	s.terms.Store(&o.ListenTerms)
-	s.web = NewHandler(HandlerOptions{
+	s.terms.Store(&o.Terms)
+	s.web = web.New(web.Options{
 		Peers: s.peers, Spool: o.Spool, Dev: o.Dev, Fault: o.Fault, Ending: s.ending, Logger: o.Logger,
-	}, o.ListenTerms.Terms)
+	}, o.Terms.Terms)
 	if err := s.Reload(); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ package listen
 import (
 	"bytes"
 
+	"github.com/workerhost/workerhost/host/internal/accesslog"
 	"github.com/workerhost/workerhost/host/internal/http1"
 )
 
@@ -108,7 +109,7 @@ func (s *scanner) feed(p []byte) (good int, wrong string) {
 func (s *scanner) line(b []byte) (wrong string) {
 	if line := bytes.TrimSuffix(b, []byte("\r")); s.state == requestLine && len(line) > 0 {
 		s.heads++
-		s.last = append(s.last[:0], line[:min(len(line), longestTarget)]...)
+		s.last = append(s.last[:0], line[:min(len(line), accesslog.LongestTarget)]...)
 	}
 	if len(b) == 0 || b[len(b)-1] != '\r' {
 		return "a line ends in a bare LF"

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/web"
 )
 
-// ListenTerms are what a listener serves under, and all that a reload may change of it. Whether there is TLS stays.
-type ListenTerms struct {
-	Terms
+// Terms are what a listener serves under, and all that a reload may change of it. Whether there is TLS stays.
+type Terms struct {
+	web.Terms
 	TLS            *TLSFiles // nil: plain HTTP
 	MaxConnections int       // of this listener; 0 is without a limit of its own, and those that are open stay
 }
@@ -21,20 +23,20 @@ func (s *Server) writeTimeout() time.Duration { return s.web.Terms().Limits.Writ
 // socketWriteTimeout is that of long-lived connections.
 func (s *Server) socketWriteTimeout() time.Duration { return s.web.Terms().Sockets.WriteTimeout }
 
-// ListenPrepared are terms whose files have been read, so that nothing can fail any more. Apply or Discard ends it.
-type ListenPrepared struct {
+// Prepared are terms whose files have been read, so that nothing can fail any more. Apply or Discard ends it.
+type Prepared struct {
 	server      *Server
-	terms       ListenTerms
+	terms       Terms
 	certificate *tls.Certificate
-	web         *Prepared
+	web         *web.Prepared
 }
 
 // Prepare reads the files that new terms need, and changes nothing.
-func (s *Server) Prepare(t ListenTerms) (*ListenPrepared, error) {
+func (s *Server) Prepare(t Terms) (*Prepared, error) {
 	if (t.TLS == nil) != (s.options.TLS == nil) {
 		return nil, errors.New("a listener can't take up or give up TLS while it serves: restart the host")
 	}
-	p := &ListenPrepared{server: s, terms: t}
+	p := &Prepared{server: s, terms: t}
 	var err error
 	if t.TLS != nil {
 		if p.certificate, err = readCertificate(t.TLS); err != nil {
@@ -48,11 +50,11 @@ func (s *Server) Prepare(t ListenTerms) (*ListenPrepared, error) {
 }
 
 // Discard forgets them.
-func (p *ListenPrepared) Discard() { p.web.Discard() }
+func (p *Prepared) Discard() { p.web.Discard() }
 
 // Apply has the terms count for every request that begins from now on. settled is closed when the last one that began
 // before has ended.
-func (p *ListenPrepared) Apply() (settled <-chan struct{}) {
+func (p *Prepared) Apply() (settled <-chan struct{}) {
 	s := p.server
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,10 +11,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/web"
 )
 
 // change applies c to the listener, and returns once nothing goes on under the terms before.
-func (h *house) change(c ListenTerms) {
+func (h *house) change(c Terms) {
 	h.t.Helper()
 	p, err := h.Prepare(c)
 	if err != nil {
@@ -54,13 +56,13 @@ func TestAConnectionFindsNewTermsWithItsNextRequest(t *testing.T) {
 		t.Fatal(code, body)
 	}
 	other := &fake{work: func(c *call) { c.readAll(); c.whole(200, "the other one") }}
-	limits := DefaultLimits()
-	h.change(ListenTerms{Terms: Terms{Backend: other, Limits: limits}})
+	limits := web.DefaultLimits()
+	h.change(Terms{Terms: web.Terms{Backend: other, Limits: limits}})
 	if code, body := ask(t, c, r, post); code != 200 || body != "the other one" {
 		t.Error("another backend:", code, body)
 	}
 	limits.MaxBody, limits.HeaderTimeout, limits.IdleTimeout, limits.MaxHeader = 4, time.Minute, time.Minute, 32<<10
-	h.change(ListenTerms{Terms: Terms{Backend: other, Limits: limits}})
+	h.change(Terms{Terms: web.Terms{Backend: other, Limits: limits}})
 	if code, _ := ask(t, c, r, get); code != 200 {
 		t.Error("a connection from before:", code)
 	}
@@ -90,10 +92,10 @@ func TestTimeOutsOfNetHTTPChangeForNewConnectionsAndCloseNone(t *testing.T) {
 					resp.Body.Close()
 				}
 				limits.IdleTimeout += time.Second
-				h.change(ListenTerms{Terms: Terms{Backend: h.backend, Limits: limits}, TLS: h.options.TLS})
+				h.change(Terms{Terms: web.Terms{Backend: h.backend, Limits: limits}, TLS: h.options.TLS})
 			}
 			limits.IdleTimeout = 50 * time.Millisecond
-			h.change(ListenTerms{Terms: Terms{Backend: h.backend, Limits: limits}, TLS: h.options.TLS})
+			h.change(Terms{Terms: web.Terms{Backend: h.backend, Limits: limits}, TLS: h.options.TLS})
 			if open := len(h.clients.list()); open != len(clients) {
 				t.Errorf("%d connections are open, and there were %d", open, len(clients))
 			}
@@ -137,7 +139,7 @@ func TestWhatBeganBeforeAChangeEndsUnderItsOwnTerms(t *testing.T) {
 		time.Sleep(time.Millisecond) // until the backend has it
 	}
 	other := &fake{work: hello}
-	p, err := h.Prepare(ListenTerms{Terms: Terms{Backend: other, Limits: DefaultLimits()}})
+	p, err := h.Prepare(Terms{Terms: web.Terms{Backend: other, Limits: web.DefaultLimits()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,9 +162,9 @@ func TestWhatBeganBeforeAChangeEndsUnderItsOwnTerms(t *testing.T) {
 
 func TestAChangeThatCannotBePreparedChangesNothing(t *testing.T) {
 	h := start(t, hello)
-	for name, c := range map[string]ListenTerms{
-		"public":  {Terms: Terms{Backend: h.backend, Limits: DefaultLimits(), Public: filepath.Join(t.TempDir(), "missing")}},
-		"restart": {Terms: Terms{Backend: h.backend, Limits: DefaultLimits()}, TLS: &TLSFiles{}},
+	for name, c := range map[string]Terms{
+		"public":  {Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits(), Public: filepath.Join(t.TempDir(), "missing")}},
+		"restart": {Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits()}, TLS: &TLSFiles{}},
 	} {
 		if _, err := h.Prepare(c); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
@@ -185,7 +187,7 @@ func TestAListenerTakesOtherCertificateFiles(t *testing.T) {
 	}
 	dir := t.TempDir()
 	files := TLSFiles{Certificate: filepath.Join(dir, "other.pem"), Key: filepath.Join(dir, "other.key")}
-	c := ListenTerms{Terms: Terms{Backend: h.backend, Limits: DefaultLimits()}, TLS: &files}
+	c := Terms{Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits()}, TLS: &files}
 	if _, err := h.Prepare(c); err == nil || !strings.Contains(err.Error(), files.Certificate) {
 		t.Errorf("files that are missing: %v", err)
 	}
@@ -209,9 +211,9 @@ func TestAListenerTakesOtherCertificateFiles(t *testing.T) {
 
 func TestAChangeAfterTheEndDoesNoHarm(t *testing.T) {
 	h := start(t, hello)
-	limits := DefaultLimits()
+	limits := web.DefaultLimits()
 	limits.IdleTimeout = time.Second
-	p, err := h.Prepare(ListenTerms{Terms: Terms{Backend: h.backend, Limits: limits, Public: t.TempDir()}})
+	p, err := h.Prepare(Terms{Terms: web.Terms{Backend: h.backend, Limits: limits, Public: t.TempDir()}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/workerhost/workerhost/host/internal/accesslog"
 )
 
 // handles says that a handler has the next request of this connection.
@@ -51,7 +53,7 @@ func (c *strictConn) requestLine() (method, target, version string) {
 	case s.heads == c.handled+1:
 		line = string(s.last)
 	case s.heads == c.handled && s.state == requestLine:
-		line = string(s.partial[:min(len(s.partial), longestTarget)])
+		line = string(s.partial[:min(len(s.partial), accesslog.LongestTarget)])
 	}
 	method, target, _ = strings.Cut(line, " ")
 	if i := strings.LastIndexByte(target, ' '); i >= 0 {

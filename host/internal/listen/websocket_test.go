@@ -215,7 +215,7 @@ func TestAReloadChangesTheLimitsOfOpenConnections(t *testing.T) {
 	other.hub, other.traits, other.closed = l.hub, l.board.traits, l.board.closed
 	other.message = func(string, []byte, bool) []protocol.Act { return []protocol.Act{say([]byte("the new pool"), false)} }
 	o.Backend = other
-	p, err := l.Prepare(o.ListenTerms)
+	p, err := l.Prepare(o.Terms)
 	if err != nil {
 		t.Fatal(err)
 	}

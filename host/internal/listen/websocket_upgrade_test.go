@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/accesslog"
 	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/host/internal/peer/peertest"
+	"github.com/workerhost/workerhost/host/internal/web"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -49,7 +51,7 @@ func TestAHandshakeFindsTheHeaderOfTheRequestsIDThatAReloadBrought(t *testing.T)
 		}
 	})
 	for _, name := range []string{"X-Request-Id", "X-Trace"} {
-		l.change(ListenTerms{Terms: Terms{Backend: l.board, Limits: DefaultLimits(), Sockets: peer.DefaultSocketLimits(), RequestID: name}})
+		l.change(Terms{Terms: web.Terms{Backend: l.board, Limits: web.DefaultLimits(), Sockets: peer.DefaultSocketLimits(), RequestID: name}})
 		h := l.call("X-Request-Id", "abc", "X-Trace", "abc").head.Header
 		for _, each := range []string{"X-Request-Id", "X-Trace"} {
 			want := "[the worker's]"
@@ -183,7 +185,7 @@ func TestAnAddressHasOnlySoManyConnections(t *testing.T) {
 
 func TestTheAccessLogHasALineForTheHandshake(t *testing.T) {
 	path := t.TempDir() + "/access.json"
-	log, err := OpenAccessLog(path, nil, nil)
+	log, err := accesslog.Open(path, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/accesslog"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/guard"
-	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/machine"
 )
 
@@ -19,11 +19,11 @@ type front struct {
 
 // edge says who may come, and notes who came. It never changes, but for its count: a reload replaces it.
 type edge struct {
-	rate    *guard.RateLimit  // nil is off
-	proxies *guard.Proxies    // nil: nobody is asked to say who clients are
-	access  *listen.AccessLog // nil is off
-	lost    *atomic.Uint64    // lines missing from all access logs that the host has had
-	id      string            // the header of a request's id; "" is off
+	rate    *guard.RateLimit // nil is off
+	proxies *guard.Proxies   // nil: nobody is asked to say who clients are
+	access  *accesslog.Log   // nil is off
+	lost    *atomic.Uint64   // lines missing from all access logs that the host has had
+	id      string           // the header of a request's id; "" is off
 }
 
 // newGuard makes the edge that comes after old, which may be nil. Clients keep what they have used up if the limit stays, and so does the access log.
@@ -45,7 +45,7 @@ func newGuard(c config.HTTP, old *edge, before config.HTTP, log hclog.Logger) (*
 	case old != nil && c.AccessLog == before.AccessLog:
 		g.access = old.access
 	case c.AccessLog != "off":
-		access, err := listen.OpenAccessLog(c.AccessLog, g.lost, log)
+		access, err := accesslog.Open(c.AccessLog, g.lost, log)
 		if err != nil {
 			return nil, err
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/spool"
+	"github.com/workerhost/workerhost/host/internal/web"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
 )
@@ -194,7 +195,7 @@ func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Optio
 	c := made.config
 	o := listen.Options{
 		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Hub: h.hub, Crowd: h.front.crowd,
-		Dev: c.Dev, Logger: h.log.With("listener", l.Address), ListenTerms: listenTerms(made, l, p),
+		Dev: c.Dev, Logger: h.log.With("listener", l.Address), Terms: listenTerms(made, l, p),
 	}
 	if h.watch != watchOff && c.Dev {
 		o.Fault = p.lastFault
@@ -203,9 +204,9 @@ func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Optio
 }
 
 // listenTerms are those of a listener's options that a reload may change.
-func listenTerms(made *setup, l config.Listen, p *pool) listen.ListenTerms {
+func listenTerms(made *setup, l config.Listen, p *pool) listen.Terms {
 	c, g := made.config, made.guard
-	t := listen.ListenTerms{MaxConnections: l.MaxConns, Terms: listen.Terms{
+	t := listen.Terms{MaxConnections: l.MaxConns, Terms: web.Terms{
 		Backend: p.workers, Limits: listenLimits(c.HTTP), Public: c.HTTP.Public,
 		Framing: framing(&l.Sockets), Sockets: socketLimits(&l.Sockets),
 		Access: g.access, RequestID: g.id, RateLimit: g.rate, Proxies: g.proxies,
@@ -216,8 +217,8 @@ func listenTerms(made *setup, l config.Listen, p *pool) listen.ListenTerms {
 	return t
 }
 
-func listenLimits(c config.HTTP) listen.Limits {
-	return listen.Limits{
+func listenLimits(c config.HTTP) web.Limits {
+	return web.Limits{
 		MaxHeader: int(c.MaxHeader), MaxBody: int64(c.MaxBody),
 		HeaderTimeout: c.HeaderTimeout, ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout,
 		BodyBuffer: int64(c.BodyBuffer), ResponseBuffer: int64(c.ResponseBuffer),

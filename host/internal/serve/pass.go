@@ -32,7 +32,7 @@ type pass struct {
 	made    setup // what is to run
 	started []*pool
 	bound   []*listener
-	ready   []*listen.ListenPrepared // one for each listener that changes
+	ready   []*listen.Prepared // one for each listener that changes
 	settled []<-chan struct{}  // closed when nobody is served any more under what they changed
 	undo    []func()           // in the order of the steps
 }

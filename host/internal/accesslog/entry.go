@@ -1,0 +1,237 @@
+// What the access log says of a request.
+
+package accesslog
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// Entry is one line of the access log, but for what the request itself says. Its owner fills it in.
+type Entry struct {
+	Began  time.Time
+	ID     string // of the request; "" is without
+	Status int
+	In     int64  // bytes of the body that were read
+	Out    int64  // bytes of the response's body
+	Fault  string // why no worker's answer went out whole; "" if one did
+	Reason string // what was wrong with a request that was refused; "" if nothing was
+
+	Pool       string    // "" if no pool was asked
+	Submitted  time.Time // to the pool
+	Begun      time.Time // zero: no worker had it
+	Answered   time.Time // zero: it did not answer
+	Slot       int       // of the worker
+	Generation uint64    // of its code
+}
+
+// Note writes the line of a request that has been answered, and lets go of the log, which its Hold kept. whole says
+// that nothing broke off.
+func (a *Log) Note(e *Entry, r *http.Request, whole bool) {
+	line := lineBuffers.Get().(*[]byte)
+	if a.json {
+		*line = e.appendJSON((*line)[:0], r, whole)
+	} else {
+		*line = e.appendText((*line)[:0], r, whole)
+	}
+	a.add(line)
+	a.release()
+}
+
+// times are how long the request waited for a worker and how long that took to give its whole response; -1 where that did not happen.
+func (e *Entry) times(end time.Time) (wait, work time.Duration) {
+	switch {
+	case e.Submitted.IsZero():
+		return -1, -1
+	case e.Begun.IsZero():
+		return end.Sub(e.Submitted), -1
+	case e.Answered.IsZero():
+		return e.Begun.Sub(e.Submitted), end.Sub(e.Begun)
+	}
+	return e.Begun.Sub(e.Submitted), e.Answered.Sub(e.Begun)
+}
+
+// A line stays within bounds whatever a client sends.
+const (
+	LongestTarget = 2048
+	longestField  = 512
+)
+
+// appendText writes the combined log format, and then our own fields as name=value.
+func (e *Entry) appendText(b []byte, r *http.Request, whole bool) []byte {
+	end := time.Now()
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = "-" // a unix socket
+	}
+	b = append(b, host...)
+	b = append(b, " - - ["...)
+	b = e.Began.AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
+	b = append(b, `] "`...)
+	b = appendEscaped(b, r.Method, longestField)
+	b = append(b, ' ')
+	b = appendEscaped(b, r.RequestURI, LongestTarget)
+	b = append(b, ' ')
+	b = append(b, r.Proto...)
+	b = append(b, `" `...)
+	b = strconv.AppendInt(b, int64(e.Status), 10)
+	b = append(b, ' ')
+	b = strconv.AppendInt(b, e.Out, 10)
+	for _, name := range [...]string{"Referer", "User-Agent"} {
+		b = append(b, ` "`...)
+		value := r.Header.Get(name)
+		if value == "" {
+			value = "-"
+		}
+		b = appendEscaped(b, value, longestField)
+		b = append(b, '"')
+	}
+	b = append(b, " in="...)
+	b = strconv.AppendInt(b, e.In, 10)
+	b = append(b, " took="...)
+	b = appendMillis(b, end.Sub(e.Began))
+	wait, work := e.times(end)
+	if wait >= 0 {
+		b = append(b, " wait="...)
+		b = appendMillis(b, wait)
+	}
+	if work >= 0 {
+		b = append(b, " work="...)
+		b = appendMillis(b, work)
+	}
+	if e.Pool != "" {
+		b = append(b, " pool="...)
+		b = append(b, e.Pool...)
+	}
+	if work >= 0 {
+		b = append(b, " worker="...)
+		b = strconv.AppendInt(b, int64(e.Slot), 10)
+		b = append(b, " generation="...)
+		b = strconv.AppendUint(b, e.Generation, 10)
+	}
+	if e.ID != "" {
+		b = append(b, " id="...)
+		b = append(b, e.ID...)
+	}
+	if e.Fault != "" {
+		b = append(b, ` fault="`...)
+		b = append(b, e.Fault...)
+		b = append(b, '"')
+	}
+	if e.Reason != "" {
+		b = append(b, ` reason="`...)
+		b = appendEscaped(b, e.Reason, longestField)
+		b = append(b, '"')
+	}
+	if !whole {
+		b = append(b, " aborted"...)
+	}
+	return append(b, '\n')
+}
+
+// appendMillis writes a duration in milliseconds with three decimals.
+func appendMillis(b []byte, d time.Duration) []byte {
+	return strconv.AppendFloat(b, float64(d.Microseconds())/1000, 'f', 3, 64)
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendEscaped writes what came from a client so that it can't end its quotes or its line, nor do anything to a terminal.
+func appendEscaped(b []byte, s string, longest int) []byte {
+	for i := 0; i < min(len(s), longest); i++ {
+		switch c := s[i]; {
+		case c == '"' || c == '\\' || c < ' ' || c >= 0x7f:
+			b = append(b, '\\', 'x', hexDigits[c>>4], hexDigits[c&15])
+		default:
+			b = append(b, c)
+		}
+	}
+	if len(s) > longest {
+		b = append(b, "..."...)
+	}
+	return b
+}
+
+// appendJSON writes one object. Times are in milliseconds.
+func (e *Entry) appendJSON(b []byte, r *http.Request, whole bool) []byte {
+	end := time.Now()
+	b = append(b, `{"log":"access","time":"`...)
+	b = e.Began.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z")
+	b = append(b, '"')
+	remote := r.RemoteAddr
+	if remote == "@" {
+		remote = "" // a unix socket
+	}
+	b = appendField(b, "remote", remote, longestField)
+	b = appendField(b, "method", r.Method, longestField)
+	b = appendField(b, "host", r.Host, longestField)
+	b = appendField(b, "target", r.RequestURI, LongestTarget)
+	b = appendField(b, "protocol", r.Proto, longestField)
+	b = append(b, `,"status":`...)
+	b = strconv.AppendInt(b, int64(e.Status), 10)
+	b = append(b, `,"bytes_in":`...)
+	b = strconv.AppendInt(b, e.In, 10)
+	b = append(b, `,"bytes_out":`...)
+	b = strconv.AppendInt(b, e.Out, 10)
+	b = append(b, `,"took_ms":`...)
+	b = appendMillis(b, end.Sub(e.Began))
+	wait, work := e.times(end)
+	if wait >= 0 {
+		b = append(b, `,"wait_ms":`...)
+		b = appendMillis(b, wait)
+	}
+	if work >= 0 {
+		b = append(b, `,"work_ms":`...)
+		b = appendMillis(b, work)
+	}
+	if e.Pool != "" {
+		b = appendField(b, "pool", e.Pool, longestField)
+	}
+	if work >= 0 {
+		b = append(b, `,"worker":`...)
+		b = strconv.AppendInt(b, int64(e.Slot), 10)
+		b = append(b, `,"generation":`...)
+		b = strconv.AppendUint(b, e.Generation, 10)
+	}
+	if e.ID != "" {
+		b = appendField(b, "request_id", e.ID, longestField)
+	}
+	for _, field := range [...][2]string{{"Referer", "referer"}, {"User-Agent", "user_agent"}, {"Traceparent", "traceparent"}} {
+		if value := r.Header.Get(field[0]); value != "" {
+			b = appendField(b, field[1], value, longestField)
+		}
+	}
+	if e.Fault != "" {
+		b = appendField(b, "fault", e.Fault, longestField)
+	}
+	if e.Reason != "" {
+		b = appendField(b, "reason", e.Reason, longestField)
+	}
+	if !whole {
+		b = append(b, `,"aborted":true`...)
+	}
+	return append(b, '}', '\n')
+}
+
+func appendField(b []byte, name, value string, longest int) []byte {
+	b = append(b, ',', '"')
+	b = append(b, name...)
+	b = append(b, '"', ':')
+	cut := len(value) > longest
+	if cut {
+		value = value[:longest] + "..."
+	}
+	for i := 0; i < len(value); i++ {
+		if c := value[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf || c == 0x7f {
+			quoted, _ := json.Marshal(value) // rare; a string can always be marshalled
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, value...)
+	return append(b, '"')
+}

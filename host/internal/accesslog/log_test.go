@@ -1,0 +1,74 @@
+// Tests of the log as a file that others rotate and read.
+
+package accesslog
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+func TestTheAccessLogIsReopenedWhereItsPathIs(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "access.log")
+	a, err := Open(path, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	say := func(s string) {
+		line := []byte(s + "\n")
+		a.add(&line)
+	}
+	say("before")
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	a.Reopen()
+	for { // until the new file is there
+		if _, err := os.Stat(path); err == nil {
+			break
+		}
+	}
+	say("after")
+	a.Close()
+	for name, want := range map[string]string{path + ".1": "before\n", path: "after\n"} {
+		if got, err := os.ReadFile(name); string(got) != want || err != nil {
+			t.Errorf("%s: %q %v", name, got, err)
+		}
+	}
+	if _, err := Open(filepath.Join(dir, "no", "such.log"), nil, nil); err == nil || !strings.Contains(err.Error(), "create its folder") {
+		t.Errorf("a folder that is missing: %v", err)
+	}
+}
+
+func TestAStuckAccessLogHoldsNoRequestUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lost atomic.Uint64
+	lost.Store(7) // of a log before
+	a := newAccessLog("text", &lost, nil, w)
+	for range 3 * waitingLines {
+		line := fmt.Appendf(nil, "%0200d\n", 0)
+		a.add(&line)
+	}
+	if n := lost.Load() - 7; n < waitingLines || n > 2*waitingLines {
+		t.Errorf("%d lines of %d count as lost", n, 3*waitingLines)
+	}
+	if err := a.Close(); err == nil {
+		t.Error("Close wrote to nobody")
+	}
+	r.Close()
+	<-a.done
+	w.Close()
+	if n := lost.Load() - 7; n < 2*waitingLines {
+		t.Errorf("%d lines count as lost, and all but what a pipe holds are", n)
+	}
+}

@@ -1,5 +1,0 @@
-//go:build !unix
-
-package listen
-
-const nonblocking = 0

@@ -1,8 +1,0 @@
-//go:build unix
-
-package listen
-
-import "syscall"
-
-// nonblocking keeps an open from waiting for the other end of a named pipe.
-const nonblocking = syscall.O_NONBLOCK

@@ -1,0 +1,160 @@
+// The way of a request: check, static file, body, Submit, response.
+
+package web
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/workerhost/workerhost/host/internal/peer"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+var closing = []string{"close"}
+
+// handle answers the request, or panics as serve does. What it returns, if anything, is a held response that has to
+// stay with its handler.
+func (v *visit) handle() *peer.Held {
+	r := v.r
+	if len(r.TransferEncoding) > 0 {
+		// A front that read the framing differently finds nothing behind this request to smuggle.
+		v.w.Header()["Connection"] = closing
+	}
+	v.identify()
+	target, status, wrong := check(r) // as it came: a proxy may have more to say of its host
+	v.target = target
+	if p := v.terms.Proxies; p != nil {
+		var err error
+		if v.scheme, err = p.Believe(r); err != nil {
+			remedy := ": let the proxy in front remove the header that it does not set"
+			v.refuse(nil, verdict{status: http.StatusBadRequest}, err.Error()+remedy)
+			return nil
+		}
+	}
+	// a proxy that names no client may speak for many
+	if limit := v.terms.RateLimit; limit != nil && (v.terms.Proxies == nil || !v.terms.Proxies.Trusts(r.RemoteAddr)) {
+		if wait := limit.Allow(r.RemoteAddr); wait > 0 {
+			v.w.Header()["Retry-After"] = []string{retryAfter(wait)}
+			v.tooMany()
+			return nil
+		}
+	}
+	if status != 0 {
+		v.refuse(nil, verdict{status: status}, wrong)
+		return nil
+	}
+	if v.handler.peers.Hub != nil && upgrades(r) && v.upgrade() || v.servePublic() || v.showFault() {
+		return nil
+	}
+	return v.forward()
+}
+
+// forward has the Backend answer, and returns what handle does.
+func (v *visit) forward() *peer.Held {
+	r, traits := v.r, v.terms.Backend.Traits()
+	x := newExchange(v, traits.Spool)
+	defer x.leave()
+	x.claim(v)
+	x.describe(v)
+	if traits.Local {
+		x.request.Local = local(r)
+	}
+	x.Repeatable, x.Keyed = repeatable(r, traits.Retry)
+	x.Priority = len(traits.Priority) > 0 && slices.Contains(traits.Priority, r.URL.Path)
+	m := &x.request
+
+	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+		m.Flags, m.Length = protocol.FlagEnd, 0
+		x.submit()
+		return x.respond(v)
+	}
+	in := v.intake()
+	m.Length = r.ContentLength
+	boundary, isForm := "", false
+	var err error
+	if traits.Forms {
+		boundary, isForm, err = formBoundary(r.Header.Get("Content-Type"))
+	}
+	neverFits := (isForm || traits.WholeBody) && r.ContentLength-v.terms.Limits.BodyBuffer > v.handler.spool.Quota() // so "try again later" would be untrue
+	if r.ContentLength > in.max || neverFits {
+		v.refuse(in, verdict{status: http.StatusRequestEntityTooLarge}, errTooLong.Error())
+		return nil
+	}
+	switch {
+	case err != nil:
+		err = &badBody{http.StatusBadRequest, err}
+	case isForm:
+		err = x.takeForm(in, boundary)
+	case traits.WholeBody:
+		err = x.takeWhole(in)
+	default:
+		return x.streamBoth(v, in)
+	}
+	if err != nil {
+		var bad *badBody
+		if !errors.As(err, &bad) {
+			bad = &badBody{http.StatusInternalServerError, err}
+		}
+		v.refuse(in, verdict{status: bad.Status}, bad.err.Error())
+		return nil
+	}
+	if x.large != nil {
+		x.holds.Add(1)
+		go func() { // ends with the exchange
+			defer x.drop()
+			x.pump(&stored{body: x.large})
+		}()
+	}
+	x.submit()
+	return x.respond(v)
+}
+
+// streamBoth sends the body on as it comes, while the response may come already.
+func (x *exchange) streamBoth(v *visit, in *intake) *peer.Held {
+	if v.r.ProtoMajor == 1 {
+		http.NewResponseController(v.w).EnableFullDuplex() // else net/http throws the rest of the upload away once the response begins
+	}
+	x.Repeatable, x.Keyed = false, false
+	x.more = make(chan struct{}, 1)
+	up := &upload{in: in, pumped: make(chan struct{})}
+	x.upload = up
+	x.holds.Add(1)
+	go func() { // ends with the body or with the handler, which waits for it
+		defer close(up.pumped)
+		defer x.drop()
+		x.pump(&live{in: in})
+	}()
+	answered, gone := false, false
+	defer func() {
+		if x.upload == nil {
+			return // the client is not net/http's any more
+		}
+		if x.endUpload(); answered {
+			v.linger(in, gone)
+		}
+	}()
+	x.submit()
+	kept := x.respond(v)
+	answered, gone = true, v.r.Context().Err() != nil // which to end the pump may cause, too
+	return kept
+}
+
+// upload is a body on its way straight to the worker.
+type upload struct {
+	in     *intake
+	pumped chan struct{} // closed when the pump has ended
+}
+
+// unfinished says whether the answer comes before all of the body has: over HTTP/1 no other request can follow then.
+func (u *upload) unfinished() bool { return u != nil && !u.in.whole.Load() }
+
+// endUpload ends the pump, which may wait for the client. It is the handler's to call.
+func (x *exchange) endUpload() {
+	x.mu.Lock()
+	x.left = true
+	x.mu.Unlock()
+	signal(x.more)
+	x.upload.in.stop()
+	<-x.upload.pumped
+}

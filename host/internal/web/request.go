@@ -1,0 +1,194 @@
+// From net/http's request to REQUEST (SPEC.md §5.1).
+
+package web
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/workerhost/workerhost/host/internal/http1"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// describe fills in everything but the body. Headers come sorted by name, so that the same request always looks the same; repeats keep their order.
+func (x *exchange) describe(v *visit) {
+	m, r := &x.request, v.r
+	m.ID = v.id
+	m.Method, m.Target, m.Host = r.Method, v.target, r.Host
+	m.Version = version(r)
+	m.Scheme = "http"
+	m.Length = -1
+	m.Remote = remote(r)
+	if r.TLS != nil {
+		m.Scheme = "https"
+		x.tls = protocol.TLS{
+			Version:    tls.VersionName(r.TLS.Version),
+			Cipher:     tls.CipherSuiteName(r.TLS.CipherSuite),
+			ServerName: r.TLS.ServerName,
+			ALPN:       r.TLS.NegotiatedProtocol,
+		}
+		m.TLS = &x.tls
+	}
+	if v.scheme != "" {
+		m.Scheme = v.scheme
+	}
+	names := x.names[:0]
+	for name := range r.Header {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	x.names = names
+	connection := r.Header["Connection"]
+	for _, name := range names {
+		values := r.Header[name]
+		switch name {
+		case "Expect", "Proxy", "Trailer": // answered here; would become HTTP_PROXY in CGI-like code; known once they have come
+			continue
+		case "Host": // HTTP/2's, beside :authority or in its place: it is m.Host
+			continue
+		case "X-Worker-Warmup": // the pool's own word to its workers
+			continue
+		case "Te":
+			if hasToken(values, "trailers") {
+				m.Headers = append(m.Headers, "Te", "trailers")
+			}
+			continue
+		}
+		if hopByHop(name) || len(connection) > 0 && hasToken(connection, name) {
+			continue
+		}
+		for _, value := range values {
+			m.Headers = append(m.Headers, name, value)
+		}
+	}
+}
+
+// remote is the client's address; "" for a client of a unix socket, which Go calls "@".
+func remote(r *http.Request) string {
+	if r.RemoteAddr == "@" {
+		return ""
+	}
+	return r.RemoteAddr
+}
+
+// local is the address that the client has come to; "" on a unix socket.
+func local(r *http.Request) string {
+	if a, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
+		return a.String()
+	}
+	return ""
+}
+
+func version(r *http.Request) string {
+	switch {
+	case r.ProtoMajor == 2:
+		return "2"
+	case r.ProtoMinor == 0:
+		return "1.0"
+	}
+	return "1.1"
+}
+
+// hopByHop says whether a field, named in its canonical form, is about one connection only (RFC 9110 §7.6.1).
+func hopByHop(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Te", "Trailer", "Upgrade":
+		return true
+	}
+	return false
+}
+
+// hasToken says whether one of the comma-separated lists names token.
+func hasToken(lists []string, token string) bool {
+	for _, list := range lists {
+		for list != "" {
+			item := list
+			if i := strings.IndexByte(list, ','); i >= 0 {
+				item, list = list[:i], list[i+1:]
+			} else {
+				list = ""
+			}
+			item, _, _ = strings.Cut(item, ";")
+			if strings.EqualFold(strings.Trim(item, " \t"), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// saneID takes what fits into a log line.
+func saneID(id string) bool {
+	for i := 0; i < len(id); i++ {
+		if c := id[i]; !http1.TokenByte[c] && c != ':' && c != '/' && c != '=' && c != '@' {
+			return false
+		}
+	}
+	return id != "" && len(id) <= 128
+}
+
+// trailerPairs flattens a request's trailers; those that must not be trailers (RFC 9110 §6.5.1), and malformed ones, are left out.
+func trailerPairs(h http.Header) []string {
+	if len(h) == 0 {
+		return nil
+	}
+	names := make([]string, 0, len(h))
+	for name := range h {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var pairs []string
+	for _, name := range names {
+		if noTrailer(name) {
+			continue
+		}
+		for _, v := range h[name] {
+			if pair := []string{name, v}; protocol.CheckHeaders(pair) == nil {
+				pairs = append(pairs, pair...)
+			}
+		}
+	}
+	return pairs
+}
+
+// noTrailer says whether a field, named in its canonical form, must not be a trailer: who merged it with the headers
+// could frame, route, cache, authenticate or read the message otherwise (RFC 9110 §6.5.1).
+func noTrailer(name string) bool {
+	switch name {
+	case "Content-Length", "Content-Encoding", "Content-Type", "Content-Range", // what the body is; also hopByHop
+		"Host", "Cache-Control", "Expect", "Max-Forwards", "Pragma", "Range", "Proxy",
+		"Authorization", "Proxy-Authorization", "Proxy-Authenticate", "Www-Authenticate", "Cookie", "Set-Cookie",
+		"Age", "Date", "Expires", "Location", "Retry-After", "Vary":
+		return true
+	}
+	return hopByHop(name) || strings.HasPrefix(name, "If-")
+}
+
+// safe says whether a method only asks (RFC 9110 §9.2.1), so that a request may be sent again.
+func safe(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
+
+// repeatable says which kind of request, if any, may be tried once more, for [protocol.Exchange].
+func repeatable(r *http.Request, policy protocol.Retry) (safely, keyed bool) {
+	switch {
+	case policy == protocol.RetryNever:
+		return false, false
+	case safe(r.Method):
+		return true, false
+	}
+	return false, policy == protocol.RetryKeyed && r.Header.Get("Idempotency-Key") != ""
+}
+
+// contentLength reads a Content-Length of ours: digits alone.
+func contentLength(s string) (int64, bool) {
+	if s == "" || len(s) > 18 || strings.Trim(s, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil
+}

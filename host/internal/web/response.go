@@ -1,0 +1,408 @@
+// From a worker's answer to the client's: RESPONSE, INFORM and DATA (SPEC.md §5.3 to §5.5).
+
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/workerhost/workerhost/host/internal/peer"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// respond waits for the response and gives it to the client. It panics with http.ErrAbortHandler if the client has left or the response breaks off.
+// What it returns, if anything, is a held response that has to stay with its handler.
+func (x *exchange) respond(v *visit) *peer.Held {
+	gone := v.r.Context().Done()
+	for {
+		x.mu.Lock()
+		informs := x.informs
+		x.informs = nil
+		headed, failed, over, refusal := x.headed, x.failed, x.finished, x.refusal
+		x.mu.Unlock()
+		if len(informs) > 0 && v.r.ProtoAtLeast(1, 1) {
+			x.inform(v, informs)
+		}
+		if (headed || failed || over) && x.upload.unfinished() && v.r.ProtoMajor == 1 {
+			v.w.Header()["Connection"] = closing
+		}
+		switch {
+		case failed:
+			if headed && x.failure.Kind != protocol.FailedCancelled { // the pool leaves it to us, as in breakOff
+				x.handler.log.Error("a response broke off before any of it was sent", x.about("error", x.failure.Error())...)
+			}
+			v.answerFailure(&x.failure)
+			return nil
+		case headed && x.kept != nil:
+			return x.hold(v)
+		case headed:
+			x.deliver(v)
+			return nil
+		case refusal != nil:
+			v.answerRefusal(refusal)
+			return nil
+		case over:
+			v.answerFailure(&protocol.Failure{Kind: protocol.FailedBroken, Detail: "it was done without a response"})
+			return nil
+		}
+		select {
+		case <-x.wake:
+		case <-gone:
+			if x.upload != nil { // net/http cancels as well when a body can't be read: the pump knows why
+				x.endUpload()
+				x.mu.Lock()
+				refusal = x.refusal
+				x.mu.Unlock()
+				if refusal != nil {
+					v.answerRefusal(refusal)
+					return nil
+				}
+			}
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// answerRefusal answers a request whose body could not be read.
+func (v *visit) answerRefusal(bad *badBody) {
+	if v.r.ProtoMajor == 1 {
+		v.w.Header()["Connection"] = closing
+	}
+	v.refused(bad.Status, bad.err.Error())
+	v.answer(verdict{status: bad.Status}, bad.err.Error())
+}
+
+// answerFailure needs no log line: the pool has written one.
+func (v *visit) answerFailure(f *protocol.Failure) {
+	v.blame(f.Kind.String())
+	v.answer(verdictOf(f), f.Error())
+}
+
+// inform passes informational responses on. Their headers must not stay for the response.
+func (x *exchange) inform(v *visit, informs []protocol.Inform) {
+	h := v.w.Header()
+	for i := range informs {
+		m := &informs[i]
+		if err := m.Check(); err != nil {
+			x.handler.log.Error("dropped a malformed informational response", x.about("error", err)...)
+			continue
+		}
+		if m.Status == http.StatusContinue {
+			continue // the host's to send
+		}
+		kept := h.Clone()
+		clear(h)
+		for j := 0; j+1 < len(m.Headers); j += 2 {
+			if !framing(http.CanonicalHeaderKey(m.Headers[j])) {
+				h.Add(m.Headers[j], m.Headers[j+1])
+			}
+		}
+		spell(h, v.r, m.Headers, false)
+		v.w.WriteHeader(m.Status)
+		clear(h)
+		for name, values := range kept {
+			h[name] = values
+		}
+	}
+}
+
+func framing(name string) bool { return name == "Content-Length" || hopByHop(name) }
+
+// about is what a log line says of the request and of the worker that has it, followed by args.
+func (x *exchange) about(args ...any) []any {
+	all := []any{"request", x.name(), "request_id", x.request.ID, "pool", x.terms.Backend.Traits().Pool}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.stream != nil {
+		slot, generation := x.stream.Worker()
+		all = append(all, "worker", slot, "generation", generation)
+	}
+	return append(all, args...)
+}
+
+func (x *exchange) name() string { return x.request.Method + " " + x.request.Target }
+
+// deliver writes the response, whose head has come.
+func (x *exchange) deliver(v *visit) {
+	m := &x.response // ours: Respond comes once
+	noBody := m.Bodyless(v.r.Method)
+	whole := m.Flags&protocol.FlagEnd != 0
+	length, err := x.checkHead(whole && !noBody)
+	if err != nil {
+		x.handler.log.Error("a worker's response breaks the rules", x.about("error", err)...)
+		v.blame("malformed response")
+		v.answer(verdict{status: http.StatusBadGateway}, err.Error())
+		return
+	}
+	if m.File != "" {
+		x.deliverFile(v)
+		return
+	}
+	h := v.w.Header()
+	x.copyHeaders(h, m.Headers)
+	first := x.firstBytes()
+	if whole && length < 0 && !noBody && first > 2<<10 || whole && length < 0 && v.r.Method == http.MethodHead && first > 0 {
+		h["Content-Length"] = []string{strconv.Itoa(first)} // smaller ones net/http counts itself
+	}
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // no guessing
+	}
+	spell(h, v.r, m.Headers, false)
+	v.parting()
+	v.moreTime()
+	v.w.WriteHeader(m.Status)
+	if noBody {
+		return // leave cancels what may still come
+	}
+	out := output{w: v.w, length: length}
+	if err := out.write(m.Body); err != nil {
+		x.breakOff(v, err.Error())
+	}
+	x.mu.Lock()
+	x.log.writing = 0
+	x.mu.Unlock()
+	if !whole || len(m.Body) < first {
+		x.passOn(v, &out)
+	}
+	if length >= 0 && out.sent != length {
+		x.breakOff(v, "its body is shorter than its Content-Length")
+	}
+}
+
+// checkHead checks the worker's head, and returns its Content-Length or -1. With whole the body has to match.
+func (x *exchange) checkHead(whole bool) (length int64, err error) {
+	m := &x.response
+	if err := m.Check(); err != nil {
+		return 0, err
+	}
+	length = -1
+	for i := 0; i+1 < len(m.Headers); i += 2 {
+		if len(m.Headers[i]) != len("Content-Length") || http.CanonicalHeaderKey(m.Headers[i]) != "Content-Length" {
+			continue
+		}
+		n, ok := contentLength(m.Headers[i+1])
+		if !ok || length >= 0 && n != length {
+			return 0, fmt.Errorf("Content-Length %q: it has to be one number", m.Headers[i+1])
+		}
+		length = n
+	}
+	if first := x.firstBytes(); whole && m.File == "" && length >= 0 && length != int64(first) {
+		return 0, fmt.Errorf("Content-Length is %d, but the body has %d bytes", length, first)
+	}
+	return length, nil
+}
+
+// firstBytes is how many bytes of the body came with the head.
+func (x *exchange) firstBytes() int { return max(x.first, len(x.response.Body)) }
+
+// copyHeaders puts a worker's headers into h, without those that are about the link.
+func (x *exchange) copyHeaders(h http.Header, pairs []string) {
+	var connection []string
+	values := x.values[:0]
+	if cap(values) < len(pairs)/2 {
+		values = make([]string, 0, max(16, len(pairs)/2))
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		name, value := http.CanonicalHeaderKey(pairs[i]), pairs[i+1]
+		switch {
+		case name == "Connection":
+			connection = append(connection, value)
+		case hopByHop(name), name == x.terms.RequestID: // the id stays the one of the log
+		case h[name] == nil:
+			values = append(values, value)
+			h[name] = values[len(values)-1 : len(values) : len(values)]
+		case name != "Content-Length": // equal repeats
+			h[name] = append(h[name], value)
+		}
+	}
+	x.values = values
+	for _, list := range connection {
+		for name := range h {
+			if name != "Connection" && hasToken([]string{list}, name) {
+				delete(h, name)
+			}
+		}
+	}
+}
+
+// spell gives fields back the capitals that the worker wrote them with. HTTP does not care, but some clients do. It
+// comes last before the head is written, and leaves those alone that net/http has to find by their canonical names;
+// for a file those are more.
+func spell(h http.Header, r *http.Request, pairs []string, file bool) {
+	if r.ProtoMajor != 1 {
+		return // HTTP/2 has no capitals
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		name := http.CanonicalHeaderKey(pairs[i])
+		if name == pairs[i] || framing(name) || name == "Content-Type" || name == "Date" || file && validates(name) {
+			continue
+		}
+		if values := h[name]; values != nil {
+			delete(h, name)
+			h[pairs[i]] = values
+		}
+	}
+}
+
+// validates says whether [http.ServeContent] looks for a field, or sets it.
+func validates(name string) bool {
+	switch name {
+	case "Etag", "Last-Modified", "Content-Encoding", "Content-Range", "Accept-Ranges":
+		return true
+	}
+	return false
+}
+
+// breakOff cuts the client's connection, so that it can tell that the response is not whole.
+func (x *exchange) breakOff(v *visit, why string) {
+	x.handler.log.Error("a response broke off", x.about("error", why)...)
+	v.abandon()
+}
+
+// abandon is breakOff without a word: it is the client's doing, or the host's end.
+func (v *visit) abandon() {
+	if v.conn != nil && !v.r.ProtoAtLeast(1, 1) {
+		v.conn.Cut() // where the end of the connection may be the end of the body, it must not be an orderly one
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// output counts what a client takes.
+type output struct {
+	w         http.ResponseWriter
+	length    int64 // announced; -1: not
+	sent      int64
+	unflushed bool
+	disk      []byte // what was read from there last
+}
+
+var errOverlong = errors.New("its body is longer than its Content-Length")
+
+// write gives p to net/http. Panics with http.ErrAbortHandler if the client has left.
+func (o *output) write(p []byte) error {
+	if o.length >= 0 && o.sent+int64(len(p)) > o.length {
+		return errOverlong
+	}
+	if len(p) == 0 {
+		return nil
+	}
+	if _, err := o.w.Write(p); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	o.sent += int64(len(p))
+	o.unflushed = true
+	return nil
+}
+
+func (o *output) flush() {
+	if !o.unflushed {
+		return
+	}
+	o.unflushed = false
+	if f, ok := o.w.(interface{ FlushError() error }); ok && f.FlushError() != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// passOn writes what comes after the head until the body's end.
+func (x *exchange) passOn(v *visit, out *output) {
+	gone := v.r.Context().Done()
+	out.unflushed = true // the head
+	for {
+		x.mu.Lock()
+		ended, failed, over, refusal := x.ended, x.failed, x.finished, x.refusal
+		trailers := x.trailers
+		x.mu.Unlock()
+		if x.passSome(v, out) {
+			continue
+		}
+		switch {
+		case ended:
+			if err := protocol.CheckHeaders(trailers); err != nil {
+				x.handler.log.Error("dropped malformed trailers", x.about("error", err)...)
+			} else if len(trailers) > 0 {
+				out.flush() // a response that is all in the buffer would get a Content-Length, and no trailers
+				x.setTrailers(out.w.Header(), trailers)
+			}
+			return
+		case failed:
+			if x.failure.Kind == protocol.FailedCancelled {
+				v.abandon()
+			}
+			x.breakOff(v, x.failure.Error())
+		case over:
+			x.breakOff(v, "its worker was done before the body ended")
+		case refusal != nil:
+			v.abandon() // the client's body broke off
+		}
+		out.flush()
+		select {
+		case <-x.wake:
+		case <-gone:
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// passSome writes what is at hand of the body, and says whether there was any.
+func (x *exchange) passSome(v *visit, out *output) bool {
+	x.mu.Lock()
+	p, fromDisk := x.log.next(x.spare)
+	stream := x.stream
+	most := max(smallBody, min(peer.WriteStep, x.log.limit))
+	x.mu.Unlock()
+	if len(p) > 0 {
+		x.spare = p
+	}
+	if fromDisk {
+		if out.disk == nil {
+			out.disk = make([]byte, most)
+		}
+		n, err := x.log.readDisk(out.disk)
+		if err != nil {
+			x.breakOff(v, "its spooled body can't be read: "+err.Error())
+		}
+		p = out.disk[:n]
+		x.mu.Lock()
+		x.log.tookDisk(n)
+		x.mu.Unlock()
+	}
+	some := len(p) > 0
+	for len(p) > 0 {
+		piece := p[:min(len(p), peer.WriteStep)]
+		p = p[len(piece):]
+		v.moreTime()
+		if err := out.write(piece); err != nil {
+			x.breakOff(v, err.Error())
+		}
+		x.mu.Lock()
+		give := x.log.wrote(len(piece))
+		x.mu.Unlock()
+		if give > 0 {
+			stream.Consumed(give)
+		}
+	}
+	return some
+}
+
+// moreTime renews the write deadline of an HTTP/2 stream: a client may take bytes of others and leave this one without a window. HTTP/1's deadline is
+// the connection's.
+func (v *visit) moreTime() {
+	if timeout := v.terms.Limits.WriteTimeout; v.r.ProtoMajor != 1 && timeout > 0 {
+		http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(timeout))
+	}
+}
+
+// setTrailers sends trailers that have been checked, without those that no trailer may be (RFC 9110 §6.5.1).
+func (x *exchange) setTrailers(h http.Header, pairs []string) {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if noTrailer(http.CanonicalHeaderKey(pairs[i])) {
+			x.handler.log.Warn("dropped a trailer that no trailer may be", x.about("name", pairs[i])...)
+		} else {
+			h.Add(http.TrailerPrefix+pairs[i], pairs[i+1])
+		}
+	}
+}

@@ -1,0 +1,117 @@
+// Static files: the public folder, before the workers are asked. What is not there, or not for everybody, is the workers' to answer.
+
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path"
+	"strings"
+	"sync/atomic"
+)
+
+// folder is an open public folder. It is closed when its last user lets go, so that a reload disturbs nobody.
+type folder struct {
+	root  *os.Root
+	users atomic.Int64 // plus one until close
+}
+
+func openFolder(name string) (*folder, error) {
+	root, err := os.OpenRoot(name)
+	if err != nil {
+		return nil, fmt.Errorf("public folder: %w; create it, or change [http] public", err)
+	}
+	f := &folder{root: root}
+	f.users.Store(1)
+	return f, nil
+}
+
+func (f *folder) close() {
+	if f.users.Add(-1) == 0 {
+		f.root.Close()
+	}
+}
+
+// hold says whether the folder is still open, and keeps it so until close.
+func (f *folder) hold() bool {
+	for {
+		n := f.users.Load()
+		if n == 0 {
+			return false
+		}
+		if f.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// servePublic says whether a static file was the answer. A request that finds none costs one open of its first folder.
+func (v *visit) servePublic() bool {
+	f := v.handler.public.Load()
+	if f == nil || v.r.Method != http.MethodGet && v.r.Method != http.MethodHead {
+		return false
+	}
+	name, ok := publicName(v.r)
+	if !ok || !f.hold() {
+		return false
+	}
+	file, info, err := openRegular(f.root, name)
+	f.close()
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	v.handler.answered.static.Add(1)
+	v.w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
+	v.sendFile(file, info, http.StatusOK, info.ModTime())
+	return true
+}
+
+// publicName maps a path to a file's name below the folder. It refuses dotfiles (but for /.well-known/), code, what
+// editors leave behind, and every spelling that is not plain.
+func publicName(r *http.Request) (name string, ok bool) {
+	p := r.URL.Path
+	if p == "" || p[0] != '/' || strings.ContainsAny(p, "\x00\\:") {
+		return "", false
+	}
+	if raw := r.URL.RawPath; raw != "" && (strings.Contains(raw, "%2f") || strings.Contains(raw, "%2F")) {
+		return "", false
+	}
+	if strings.HasSuffix(p, "/") {
+		p += "index.html"
+	}
+	if path.Clean(p) != p || strings.Contains(strings.TrimPrefix(p, "/.well-known/"), "/.") {
+		return "", false
+	}
+	if rest, ok := strings.CutPrefix(p, "/.well-known/"); ok && rest[0] == '.' {
+		return "", false
+	}
+	if p[len(p)-1] == '.' || p[len(p)-1] == ' ' || isCode(p) || isLeftover(path.Base(p)) {
+		return "", false
+	}
+	return p[1:], true
+}
+
+// isCode keeps source that a server would run from being shown.
+func isCode(name string) bool {
+	i := strings.LastIndexByte(name, '.')
+	if i < 0 || i < strings.LastIndexByte(name, '/') {
+		return false
+	}
+	switch ext := strings.ToLower(name[i+1:]); {
+	case strings.HasPrefix(ext, "php"), ext == "phtml", ext == "pht", ext == "phar", ext == "inc":
+		return true
+	}
+	return false
+}
+
+// isLeftover keeps copies from being shown that editors, patch and people in a hurry leave beside a file: they are
+// code as often as not.
+func isLeftover(name string) bool {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".bak", ".old", ".orig", ".rej", ".save", ".swn", ".swo", ".swp", ".tmp":
+		return true
+	}
+	return strings.HasSuffix(name, "~") || strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#")
+}

@@ -1,0 +1,139 @@
+// Terms: what requests are served under. They change while clients stay connected: a request keeps the terms that it
+// began with, and the next one on the same connection finds the new ones.
+
+package web
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/workerhost/workerhost/host/internal/accesslog"
+	"github.com/workerhost/workerhost/host/internal/guard"
+	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/peer"
+)
+
+// Limits are what a client may ask for. Sizes are in bytes. Time-outs run anew with each progress; 0 is for ever.
+type Limits struct {
+	MaxHeader       int   // request line and headers together; beyond it 431
+	MaxBody         int64 // beyond it 413
+	HeaderTimeout   time.Duration
+	ReadTimeout     time.Duration // time without a byte of a request's body
+	WriteTimeout    time.Duration // time without a client taking a byte of a response
+	IdleTimeout     time.Duration
+	BodyBuffer      int64 // part of a request's body kept in memory
+	ResponseBuffer  int64 // part of a response kept in memory
+	MaxFormFiles    int
+	MaxFormFileSize int64
+	MaxFormFields   int
+}
+
+// DefaultLimits are those of a host without a configuration file.
+func DefaultLimits() Limits {
+	return Limits{
+		MaxHeader: 64 << 10, MaxBody: 1 << 30,
+		HeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		BodyBuffer: 1 << 20, ResponseBuffer: 1 << 20,
+		MaxFormFiles: 64, MaxFormFileSize: 256 << 20, MaxFormFields: 1000,
+	}
+}
+
+// Terms are what requests are served under, and long-lived connections.
+type Terms struct {
+	Backend hub.Backend
+	Limits  Limits
+	Sockets peer.SocketLimits
+	Framing peer.Framing // of TCP connections that begin from now on
+	Public  string       // folder of static files, served before the Backend is asked; "" is off
+
+	Proxies   *guard.Proxies   // nil: forwarding headers are the workers' to judge
+	RateLimit *guard.RateLimit // shared by all listeners of a host; nil is off
+	Access    *accesslog.Log   // shared by all listeners of a host; nil is off
+	RequestID string           // the header that carries a request's id both ways, in its canonical form; "" is off
+}
+
+// terms count who is served under them. They are replaced as a whole.
+type terms struct {
+	Terms
+	peers peer.Terms    // of long-lived connections
+	users atomic.Int64  // requests under way, plus one until they are replaced
+	idle  chan struct{} // closed when nobody is left
+}
+
+func newTerms(t Terms) *terms {
+	counted := &terms{Terms: t, idle: make(chan struct{})}
+	counted.peers = peer.NewTerms(&counted.Sockets, counted.Framing, t.Backend)
+	counted.users.Store(1)
+	return counted
+}
+
+// enter gives the terms of a request that begins now; it calls release when it has ended.
+func (h *Handler) enter() *terms {
+	for {
+		t := h.terms.Load()
+		for n := t.users.Load(); n > 0; n = t.users.Load() {
+			if t.users.CompareAndSwap(n, n+1) {
+				return t
+			}
+		}
+		// they were replaced this very moment
+	}
+}
+
+// keep has the terms, which somebody holds, held once more.
+func (t *terms) keep() *terms {
+	t.users.Add(1)
+	return t
+}
+
+func (t *terms) release() {
+	if t.users.Add(-1) == 0 {
+		close(t.idle)
+	}
+}
+
+// Prepared are terms whose folder is open, so that nothing can fail any more. Apply or Discard ends it.
+type Prepared struct {
+	handler *Handler
+	terms   Terms
+	public  *folder
+}
+
+// Prepare opens the public folder that new terms need, and changes nothing.
+func (h *Handler) Prepare(t Terms) (*Prepared, error) {
+	p := &Prepared{handler: h, terms: t}
+	if t.Public != "" {
+		var err error
+		if p.public, err = openFolder(t.Public); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// Discard forgets them.
+func (p *Prepared) Discard() {
+	if p.public != nil {
+		p.public.close()
+	}
+}
+
+// Apply has the terms count for every request that begins from now on. settled is closed when the last one that began
+// before has ended.
+func (p *Prepared) Apply() (settled <-chan struct{}) {
+	h := p.handler
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		p.Discard()
+	} else if old := h.public.Swap(p.public); old != nil {
+		old.close()
+	}
+	now := newTerms(p.terms)
+	old := h.terms.Swap(now)
+	if h.peers.Hub != nil {
+		h.peers.Retune(&old.peers, &now.peers)
+	}
+	old.release()
+	return old.idle
+}

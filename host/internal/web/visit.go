@@ -1,0 +1,162 @@
+// A visit: one request while its handler has it. What the way of a request needs stands here, made once where it comes
+// in.
+
+package web
+
+import (
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/workerhost/workerhost/host/internal/accesslog"
+	"github.com/workerhost/workerhost/host/internal/peer"
+)
+
+// visit belongs to the request's handler, and is gone with it. An exchange may live longer.
+type visit struct {
+	handler *Handler
+	terms   *terms
+	conn    Conn // nil: none of ours
+	w       http.ResponseWriter
+	r       *http.Request
+	id      string           // of the request; "" is without
+	target  string           // as workers are told
+	scheme  string           // what a trusted proxy says; "" is what the connection says
+	in      *intake          // nil: no body was asked for
+	entry   *accesslog.Entry // of the access log; nil: there is none
+	access  *accesslog.Log
+
+	recorder recorder
+}
+
+// recorder is the visit's ResponseWriter where somebody counts along: the access log, or the connection.
+type recorder struct {
+	http.ResponseWriter
+	conn  Conn
+	entry accesslog.Entry
+}
+
+// statusLeft is nginx's word for a client that left before it was answered. It stands in the log alone.
+const statusLeft = 499
+
+var visits = sync.Pool{New: func() any { return new(visit) }}
+
+// Serve answers a request that came over conn, which is nil if it is none of the listener's. It panics with
+// [http.ErrAbortHandler] where a connection has to be cut.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, conn Conn) {
+	if kept := h.answerTo(w, r, conn); kept != nil {
+		kept.Stay(r)
+	}
+}
+
+// answerTo is the visit of a request. What it returns, if anything, is a held response that has to stay with its
+// handler: it must not keep terms or a log that a reload has replaced.
+func (h *Handler) answerTo(w http.ResponseWriter, r *http.Request, conn Conn) *peer.Held {
+	v := visits.Get().(*visit)
+	v.handler, v.terms, v.conn, v.w, v.r = h, h.enter(), conn, w, r
+	v.recorder.ResponseWriter = w
+	if v.access = h.accessLog(); v.access != nil {
+		v.entry = &v.recorder.entry
+		v.entry.Began = time.Now()
+	}
+	if v.access != nil || r.ProtoMajor > 1 {
+		v.recorder.conn = conn
+		v.w = &v.recorder
+	}
+	whole := false
+	defer func() { v.end(whole) }()
+	kept := v.handle()
+	whole = true
+	return kept
+}
+
+// end leaves the line of the access log, and lets go.
+func (v *visit) end(whole bool) {
+	if e := v.entry; e != nil {
+		e.ID = v.id
+		if v.in != nil {
+			e.In = v.in.got
+		}
+		switch {
+		case e.Status != 0:
+		case v.r.Context().Err() == nil:
+			e.Status = http.StatusBadGateway // it broke off before its head
+		default:
+			e.Status = statusLeft
+		}
+		v.access.Note(e, v.r, whole)
+	}
+	v.terms.release()
+	*v = visit{}
+	visits.Put(v)
+}
+
+// accessLog is where a request that begins now is noted; Note lets go of it. nil is nowhere.
+func (h *Handler) accessLog() *accesslog.Log {
+	for {
+		a := h.terms.Load().Access
+		if a == nil || a.Hold() {
+			return a
+		}
+		// it was replaced this very moment
+	}
+}
+
+// renew takes the terms that count now in place of those that the visit began with.
+func (v *visit) renew() {
+	before := v.terms
+	v.terms = v.handler.enter()
+	before.release()
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (c *recorder) WriteHeader(status int) {
+	if status >= 200 && c.entry.Status == 0 {
+		c.entry.Status = status
+	}
+	if c.conn != nil {
+		c.conn.Answers(status)
+	}
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (c *recorder) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	c.sent(int64(n))
+	return n, err
+}
+
+// ReadFrom implements io.ReaderFrom, for sendfile.
+func (c *recorder) ReadFrom(r io.Reader) (n int64, err error) {
+	if to, ok := c.ResponseWriter.(io.ReaderFrom); ok {
+		n, err = to.ReadFrom(r)
+	} else {
+		n, err = io.Copy(struct{ io.Writer }{c.ResponseWriter}, r)
+	}
+	c.sent(n)
+	return n, err
+}
+
+func (c *recorder) sent(n int64) {
+	if c.entry.Out += n; c.entry.Status == 0 {
+		c.entry.Status = http.StatusOK
+	}
+}
+
+// FlushError is what http.ResponseController looks for.
+func (c *recorder) FlushError() error { return http.NewResponseController(c.ResponseWriter).Flush() }
+
+// Unwrap is what http.ResponseController looks for.
+func (c *recorder) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// parting tells the client, in the head that is about to be written, if the listener ends. Over HTTP/2 net/http sends
+// GOAWAY instead.
+func (v *visit) parting() {
+	select {
+	case <-v.handler.options.Ending:
+		v.w.Header()["Connection"] = closing
+	default:
+	}
+}

@@ -1,0 +1,110 @@
+// Package web answers the requests of one HTTP listener: it checks them, serves static files, turns the rest into
+// exchanges, submits those to a hub.Backend, and gives clients what comes back. A request that becomes a long-lived
+// connection leaves it for package peer. It knows no socket but by what a Conn does for it, and no process.
+//
+// What a reader may rely on:
+//   - A slow client costs memory up to a limit, then disk up to a quota, and no worker (body.go, backlog.go).
+//   - A response that broke off is aborted, never ended as if it were whole (response.go).
+//
+// visit.go is where a request comes in, handler.go its way, exchange.go where it meets a worker.
+package web
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/peer"
+	"github.com/workerhost/workerhost/host/internal/quiet"
+	"github.com/workerhost/workerhost/host/internal/spool"
+)
+
+// Conn is what a request asks of the connection that it came over. Its methods may be called from any goroutine.
+type Conn interface {
+	// Claim gives the caller the memory that the connection has of its own, until Unclaim. It says false if another
+	// request has it.
+	Claim() bool
+	// Unclaim gives it back.
+	Unclaim()
+	// EndAfter has an HTTP/1 connection end with the answer at hand, whatever is still to come of the request.
+	// lingers says that the client may still be sending that.
+	EndAfter(lingers bool)
+	// Reason is what the connection found wrong with what it read, if it did, and else what is given.
+	Reason(given string) string
+	// Answers hears of each status before it is written, where the visit has a recorder.
+	Answers(status int)
+	// Cut ends the connection in disorder, so that the client can tell.
+	Cut()
+	// LetGo is the socket, once net/http has let go of the connection.
+	LetGo() (peer.Socket, *peer.Sock)
+}
+
+// Options are what does not change.
+type Options struct {
+	Peers *peer.Peers  // the listener's long-lived connections
+	Spool *spool.Spool // shared by all listeners of a host
+	Dev   bool         // error pages show details
+	// Fault, if not nil, says why the newest code does not run; "" if it does. Browsers are shown it in place of a
+	// page; it may be called at any time.
+	Fault  func() string
+	Ending <-chan struct{} // closed when the listener ends
+	Logger hclog.Logger
+}
+
+// Handler answers the requests of a listener. Its methods are safe for concurrent use.
+type Handler struct {
+	options Options
+	spool   *spool.Spool
+	log     hclog.Logger
+	peers   *peer.Peers
+
+	terms     atomic.Pointer[terms]
+	public    atomic.Pointer[folder]
+	answered  answers
+	malformed quiet.Throttle // of requests that were refused for what they are
+
+	mu     sync.Mutex // over changes of the terms and the folder
+	closed bool       // guarded by mu
+}
+
+// New makes one that begins with t. Reload opens its folder.
+func New(o Options, t Terms) *Handler {
+	h := &Handler{options: o, spool: o.Spool, log: o.Logger, peers: o.Peers}
+	h.terms.Store(newTerms(t))
+	return h
+}
+
+// Terms are those that count now. They are not to be changed.
+func (h *Handler) Terms() *Terms { return &h.terms.Load().Terms }
+
+// PeerTerms are those of long-lived connections that begin now.
+func (h *Handler) PeerTerms() *peer.Terms { return &h.terms.Load().peers }
+
+// Reload opens the public folder anew, following symlinks as they are now. If that fails it stays as it was.
+func (h *Handler) Reload() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	path := h.terms.Load().Public
+	if path == "" || h.closed {
+		return nil
+	}
+	p, err := openFolder(path)
+	if err != nil {
+		return err
+	}
+	if old := h.public.Swap(p); old != nil {
+		old.close()
+	}
+	return nil
+}
+
+// Close lets go of the folder, and tells what was not told yet. No request comes any more.
+func (h *Handler) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	h.malformed.Flush()
+	if p := h.public.Swap(nil); p != nil {
+		p.close()
+	}
+}
