@@ -6,20 +6,13 @@ namespace WorkerHost;
 
 use WorkerHost\Http\Request;
 use WorkerHost\Http\Response;
-use WorkerHost\Internal\Acts;
-use WorkerHost\Internal\Backtrace;
 use WorkerHost\Internal\Codec;
 use WorkerHost\Internal\Descriptors;
-use WorkerHost\Internal\Events;
-use WorkerHost\Internal\Failure;
-use WorkerHost\Internal\Frame;
 use WorkerHost\Internal\Link;
 use WorkerHost\Internal\LinkError;
-use WorkerHost\Internal\Pieces;
-use WorkerHost\Internal\Printed;
-use WorkerHost\Internal\Requests;
-use WorkerHost\Internal\Session;
-use WorkerHost\Internal\Superglobals;
+use WorkerHost\Internal\Loop;
+use WorkerHost\Internal\Process;
+use WorkerHost\Internal\Program;
 use WorkerHost\Internal\Timers;
 
 /**
@@ -45,41 +38,14 @@ final class Worker
 
         TEXT;
 
-    /** @var list<callable(): mixed> */
-    private array $starters = [];
-    /** @var list<callable(): mixed> */
-    private array $stoppers = [];
-    /** @var callable(Request): mixed */
-    private $handler = null;
-    private bool $wantsGlobals = false;
-    private bool $capture = false;
-
-    private readonly Acts $acts;
+    private readonly Program $program;
     private readonly Connections $connections;
-    private readonly Events $events;
-    private ?Timers $timers = null;
-
-    private Link $link;
-    private ?Place $place = null;
-    private ?Superglobals $globals = null;
-    private int $window = Frame::WINDOW_SIZE;
-    private bool $dev = false;
-    /** Set while user code runs that exit() would cut off: between HELLO and READY, in a request, and in an event. */
-    private bool $booting = false;
-    private ?Requests $requests = null;
-    /** @var list<mixed>|null the event at hand */
-    private ?array $event = null;
-    private int $pid = 0;
-    /** Whether PHP took what was printed before run() for the end of the headers. */
-    private bool $written = false;
-    /** Given back when memory has run out, so that the client still gets an answer. */
-    private ?string $reserve = null;
+    private bool $runs = false;
 
     private function __construct()
     {
-        $this->acts = new Acts();
-        $this->connections = new Connections($this->acts);
-        $this->events = new Events($this->acts, $this->endChild(...));
+        $this->program = new Program();
+        $this->connections = new Connections($this->program->acts);
     }
 
     public static function create(): self
@@ -95,7 +61,7 @@ final class Worker
      */
     public function onStart(callable $function): self
     {
-        $this->starters[] = $function;
+        $this->program->starters[] = $function;
 
         return $this;
     }
@@ -107,7 +73,7 @@ final class Worker
      */
     public function onRequest(callable $handler): self
     {
-        $this->handler = $handler;
+        $this->program->handler = $handler;
 
         return $this;
     }
@@ -122,7 +88,7 @@ final class Worker
      */
     public function onOpen(callable $handler): self
     {
-        $this->events->open = $handler;
+        $this->program->events->open = $handler;
 
         return $this;
     }
@@ -137,7 +103,7 @@ final class Worker
      */
     public function onMessage(callable $handler): self
     {
-        $this->events->message = $handler;
+        $this->program->events->message = $handler;
 
         return $this;
     }
@@ -150,7 +116,7 @@ final class Worker
      */
     public function onClose(callable $handler): self
     {
-        $this->events->close = $handler;
+        $this->program->events->close = $handler;
 
         return $this;
     }
@@ -163,7 +129,7 @@ final class Worker
      */
     public function onBuffer(callable $handler): self
     {
-        $this->events->buffer = $handler;
+        $this->program->events->buffer = $handler;
 
         return $this;
     }
@@ -182,7 +148,7 @@ final class Worker
         if (!($seconds >= 0.001 && $seconds <= 1e9)) {
             throw new \ValueError("every() takes 0.001 seconds or more, not $seconds");
         }
-        ($this->timers ??= new Timers())->add($seconds, $tick);
+        ($this->program->timers ??= new Timers())->add($seconds, $tick);
 
         return $this;
     }
@@ -200,7 +166,7 @@ final class Worker
      */
     public function place(): Place
     {
-        return $this->place ?? throw new \Error('place() is for handlers, from onStart() on: before run() no host has said it');
+        return $this->program->place ?? throw new \Error('place() is for handlers, from onStart() on: before run() no host has said it');
     }
 
     /**
@@ -210,7 +176,7 @@ final class Worker
      */
     public function onStop(callable $function): self
     {
-        $this->stoppers[] = $function;
+        $this->program->stoppers[] = $function;
 
         return $this;
     }
@@ -225,8 +191,8 @@ final class Worker
      */
     public function superglobals(bool $capture = false): self
     {
-        $this->wantsGlobals = true;
-        $this->capture = $capture;
+        $this->program->wantsGlobals = true;
+        $this->program->capture = $capture;
 
         return $this;
     }
@@ -238,297 +204,31 @@ final class Worker
      */
     public function run(): void
     {
-        if ($this->handler === null && $this->events->features() === [] && $this->timers === null) {
+        if ($this->program->isEmpty()) {
             throw new \Error('A worker needs onRequest(), onMessage(), or another handler before run()');
         }
-        if ($this->reserve !== null) {
+        if ($this->runs) {
             throw new \Error('A worker runs once');
         }
+        $loop = null;
         try {
             [$in, $out] = Descriptors::open() ?? $this->help();
-            $this->link = new Link($in, $out, new Codec());
+            $link = new Link($in, $out, new Codec());
             unset($in, $out);
-            $hello = $this->link->wait() ?? $this->help();
-            $this->serve($hello);
+            $hello = $link->wait() ?? $this->help();
+            $this->runs = true;
+            $loop = new Loop($this->program, $link, 'php/' . self::VERSION . ' (PHP ' . \PHP_VERSION . ')');
+            $loop->run($hello);
         } catch (LinkError $e) {
-            $this->booting = false;
-            $this->requests?->abandon();
-            $this->event = $this->timers = null;
-            $this->stderr($e->getMessage());
+            $loop?->abandon();
+            Process::complain($e->getMessage());
             exit(1);
         }
     }
 
     private function help(): never
     {
-        $this->stderr(\sprintf(self::HELP, $_SERVER['argv'][0] ?? 'worker.php'));
+        Process::complain(\sprintf(self::HELP, $_SERVER['argv'][0] ?? 'worker.php'));
         exit(64);
-    }
-
-    private function stderr(string $text): void
-    {
-        \file_put_contents('php://stderr', \rtrim($text) . "\n");
-    }
-
-    /** @param list<mixed> $hello */
-    private function serve(array $hello): void
-    {
-        $this->link->raw(Frame::MAGIC);
-        if ($hello[0] !== Frame::HELLO) {
-            throw new LinkError('HELLO as the first message', Internal\Message::name($hello[0]));
-        }
-        if (!\in_array(Frame::VERSION, $hello[2], true)) {
-            $this->fail('no protocol version in common: the host speaks ' . \implode(', ', $hello[2]) . ', this SDK speaks ' . Frame::VERSION . '; update the older one', '');
-        }
-        $this->link->greet($hello);
-        $this->window = $hello[7];
-        $this->dev = $hello[9];
-        $this->place = new Place($hello[3], $hello[4], $hello[5], $hello[8], $hello[9]);
-        Log::attach($this->link);
-        $this->events->attach($this->link);
-        \set_time_limit(0);
-        \ignore_user_abort(true);
-        $shown = \strtolower((string) \ini_get('display_errors'));
-        if (\ini_get('error_log') === '' && !\in_array($shown, ['', '0', 'off', 'no', 'false'], true)) {
-            \ini_set('log_errors', '0'); // both ways lead to the host's log, where each warning would come twice
-        }
-        $this->written = \headers_sent();
-        $this->reserve = \str_repeat("\0", 65536);
-        $this->pid = (int) \getmypid();
-        self::load();
-        \register_shutdown_function($this->shutdown(...));
-        Printed::begin();
-        Backtrace::install($this->link);
-        $this->boot();
-        $this->loop();
-        $this->stop();
-        $this->acts->attach(null);
-        Log::attach(null);
-    }
-
-    /** Loads the rest of the SDK, so that one that is moved or brought up to date below a running worker is never mixed with this one. */
-    private static function load(): void
-    {
-        foreach (['', 'Http/', 'Internal/'] as $folder) {
-            foreach (\glob(__DIR__ . "/$folder*.php") ?: [] as $file) {
-                \class_exists('WorkerHost\\' . \strtr($folder, '/', '\\') . \basename($file, '.php'));
-            }
-        }
-    }
-
-    private function boot(): void
-    {
-        $this->booting = true;
-        try {
-            foreach ($this->starters as $function) {
-                $function();
-            }
-            if ($this->handler instanceof Handler) {
-                $this->handler->start();
-            }
-        } catch (\Throwable $e) {
-            $this->booting = false;
-            $this->fail(Failure::summary($e), (string) $e);
-        }
-        $this->booting = false;
-        if ($this->wantsGlobals) {
-            $this->globals = new Superglobals();
-            $this->globals->restore();
-        }
-        $sdk = 'php/' . self::VERSION . ' (PHP ' . \PHP_VERSION . ')';
-        $features = ['forms', 'ahead', 'deadline', Pieces::FEATURE, ...$this->events->features()];
-        if ($this->wantsGlobals || $this->handler instanceof Handler) {
-            $features[] = 'local'; // for SERVER_ADDR
-        }
-        if (Backtrace::answers()) {
-            $features[] = Backtrace::FEATURE;
-        }
-        $this->link->send([Frame::READY, 0, Frame::VERSION, $this->pid, $sdk, 1, $features, Frame::WINDOW_SIZE]);
-        $this->acts->attach($this->link);
-    }
-
-    private function fail(string $message, string $trace): never
-    {
-        $this->link->send([Frame::FAILED, 0, $message, \substr($trace, 0, 65536)]);
-        exit(1);
-    }
-
-    private function loop(): void
-    {
-        $link = $this->link;
-        $this->flush(); // what onStart left
-        $requests = $this->requests = new Requests(
-            $link, $this->acts, $this->handler, $this->capture, $this->window, $this->dev, $this->endChild(...), $this->flush(...),
-        );
-        $this->timers?->begin();
-        while (!$link->draining) {
-            if ($this->timers !== null && !$this->pace($this->timers)) {
-                continue;
-            }
-            if (($message = $link->next()) === null) {
-                break;
-            }
-            if (Frame::opens($message[0]) && $link->recalled($message[1])) {
-                continue;
-            }
-            if ($message[0] >= Frame::OPEN && $message[0] <= Frame::BUFFER) {
-                $this->happen($message);
-            } elseif ($message[0] === Frame::REQUEST) {
-                Log::stream($message[1]);
-                $requests->answer($message, $this->globals);
-                $this->settle();
-                $this->flush(); // what a generator left
-            } elseif ($message[0] === Frame::HELLO) {
-                throw new LinkError('HELLO once', 'it again');
-            }
-            // All else belongs to streams that are done: late, and of no interest.
-        }
-        while ($link->draining && ($message = $link->held() ?? $link->poll()) !== null) {
-            if (Frame::opens($message[0])) {
-                $link->send([Frame::RESET, $message[1], Frame::CODE_REFUSED, 'this worker is draining']);
-                $link->send([Frame::DONE, $message[1]]);
-            }
-        }
-    }
-
-    /** Runs the timers that are due, and waits for the next of them or for a message; whether there is one. */
-    private function pace(Timers $timers): bool
-    {
-        if ($timers->run()) {
-            $this->endChild();
-            $this->flush();
-            $this->endSession();
-        }
-
-        return !$this->link->draining && $this->link->await($timers->wait());
-    }
-
-    /** An event of a connection, from its frame to its DONE. @param list<mixed> $message */
-    private function happen(array $message): void
-    {
-        $this->event = $message;
-        Log::stream($message[1]);
-        $this->events->handle($message, $this->globals);
-        $this->flush(); // before DONE, so that the host knows whose it is
-        $this->event = null;
-        $this->events->finish();
-        $this->settle();
-    }
-
-    /** After DONE: nothing of this request or event is left for the next one. */
-    private function settle(): void
-    {
-        $this->endSession();
-        $this->globals?->restore();
-        Log::stream(0);
-    }
-
-    private function endSession(): void
-    {
-        try {
-            $forgotten = Session::end();
-        } catch (\Throwable $e) {
-            Log::error('the session was not written: ' . Failure::summary($e), ['trace' => (string) $e]);
-            $forgotten = \session_id() === '';
-        }
-        if (!$forgotten || !$this->written && \headers_sent()) {
-            Log::warn('this worker ends: the code has ended an output buffer that was not its own and printed past it, after '
-                . 'which PHP takes no headers (each header() would be warned of) and forgets no session');
-            $this->link->draining = true;
-        }
-    }
-
-    /** A child that was forked in the handler and came back from it would read this worker's requests, and answer them. */
-    private function endChild(): void
-    {
-        if (\getmypid() !== $this->pid) {
-            $this->stderr('A child that was forked in the handler has come back from it, and ends here; end it with exit()');
-            exit(1);
-        }
-    }
-
-    /** What was left in an output buffer goes to the log. */
-    private function flush(): void
-    {
-        try {
-            Printed::settle();
-        } catch (LinkError $e) {
-            throw $e;
-        } catch (\Throwable $e) {
-            $what = 'an output buffer was left, and its callback failed: ';
-            Log::error($what . Failure::summary($e), ['trace' => (string) $e]);
-        }
-        if (Printed::stuck() && !$this->link->draining) {
-            Log::warn('this worker ends: the code has left an output buffer that can not be ended, '
-                . 'which keeps all that is printed from now on');
-            $this->link->draining = true;
-        }
-    }
-
-    private function stop(): void
-    {
-        try {
-            if ($this->handler instanceof Handler) {
-                $this->handler->stop();
-            }
-            foreach ($this->stoppers as $function) {
-                $function();
-            }
-        } catch (\Throwable $e) {
-            Log::error('onStop: ' . Failure::summary($e), ['trace' => (string) $e]);
-        }
-    }
-
-    /**
-     * Runs at PHP's shutdown. Where code was cut off by exit() or a fatal error it still gives the host its answer, so that nobody tries the request
-     * again. Of an event it says nothing: the host takes it for a death, and has another worker handle it once more (SPEC.md §9.8).
-     *
-     * @param bool $last whether this is the very end. Where what the code prints is the body, exit() is a way to end it,
-     *                   and what shutdown functions and destructors print is part of it
-     */
-    private function shutdown(bool $last = false): void
-    {
-        $ticking = $this->timers?->ticking === true;
-        $request = $this->requests?->request;
-        if (!$this->booting && $request === null && $this->event === null && !$ticking || \getmypid() !== $this->pid) {
-            return; // nothing is cut off, or this is a child that was forked
-        }
-        $this->reserve = null;
-        if (\ini_get('memory_limit') !== '-1') {
-            \ini_set('memory_limit', (string) (\memory_get_usage(true) + 16777216));
-        }
-        $error = \error_get_last();
-        $fatal = $error !== null && ($error['type'] & (\E_ERROR | \E_PARSE | \E_CORE_ERROR | \E_COMPILE_ERROR | \E_USER_ERROR)) !== 0;
-        $what = $fatal ? "{$error['message']} in {$error['file']}:{$error['line']}" : 'the code called exit()';
-        if ($this->booting) {
-            $this->link->send([Frame::FAILED, 0, $fatal ? $what : "$what before the worker was ready", '']);
-
-            return;
-        }
-        $exited = !$fatal && $this->requests?->prints() === true;
-        if ($exited && !$last && Printed::atEnd(fn () => $this->shutdown(true))) {
-            return;
-        }
-        Printed::release();
-        [$event, $this->event] = [$this->event, null];
-        $connection = $event === null ? [] : $event[$event[0] === Frame::MESSAGE ? 3 : 2];
-        Log::error(
-            $fatal ? "this worker ends: $what" : "this worker ends: $what, which ends the whole process; return from the handler instead",
-            match (true) {
-                $request !== null => ['method' => $request->method, 'target' => $request->target],
-                $event !== null => ['event' => Internal\Message::name($event[0]), 'connection' => $connection[0], 'remote' => $connection[2]],
-                default => ['in' => 'every()'],
-            },
-        );
-        if ($exited && $last) {
-            $this->requests->exited();
-        } elseif ($request !== null) {
-            $this->requests->cutOff($what);
-        }
-        try {
-            $this->link->refuse('this worker ends');
-        } catch (LinkError) {
-            // The host knows, or is gone.
-        }
     }
 }

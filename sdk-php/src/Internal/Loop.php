@@ -1,0 +1,249 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal;
+
+use WorkerHost\Log;
+use WorkerHost\Place;
+
+/** @internal The life of a worker: boot, then one request or event after another until the host says that it is enough. */
+final class Loop
+{
+    private ?Superglobals $globals = null;
+    private int $window = Frame::WINDOW_SIZE;
+    private bool $dev = false;
+    /** Whether user code runs that exit() would cut off: between HELLO and READY, in a request, and in an event. */
+    private bool $booting = false;
+    private ?Requests $requests = null;
+    /** @var list<mixed>|null the event at hand */
+    private ?array $event = null;
+    /** Whether PHP took what was printed before run() for the end of the headers. */
+    private bool $written = false;
+
+    /** @param string $sdk what READY says of the SDK */
+    public function __construct(
+        private readonly Program $program,
+        private readonly Link $link,
+        private readonly string $sdk,
+    ) {
+    }
+
+    /** Forgets what is at hand, since the link is broken: the process ends, and its end says nothing more. */
+    public function abandon(): void
+    {
+        $this->booting = false;
+        $this->requests?->abandon();
+        $this->event = $this->program->timers = null;
+    }
+
+    /** Whether the worker is not ready yet. */
+    public function isBooting(): bool
+    {
+        return $this->booting;
+    }
+
+    /** Whether user code runs that exit() would cut off. */
+    public function isBusy(): bool
+    {
+        return $this->booting || $this->requests?->request !== null || $this->event !== null || $this->program->timers?->ticking === true;
+    }
+
+    public function requests(): ?Requests
+    {
+        return $this->requests;
+    }
+
+    /** Takes away the event at hand. @return list<mixed>|null */
+    public function takeEvent(): ?array
+    {
+        [$event, $this->event] = [$this->event, null];
+
+        return $event;
+    }
+
+    /** From HELLO to the end of the link. @param list<mixed> $hello @throws LinkError */
+    public function run(array $hello): void
+    {
+        $this->link->raw(Frame::MAGIC);
+        if ($hello[0] !== Frame::HELLO) {
+            throw new LinkError('HELLO as the first message', Message::name($hello[0]));
+        }
+        if (!\in_array(Frame::VERSION, $hello[2], true)) {
+            $this->fail('no protocol version in common: the host speaks ' . \implode(', ', $hello[2]) . ', this SDK speaks ' . Frame::VERSION . '; update the older one', '');
+        }
+        $this->link->greet($hello);
+        $this->window = $hello[7];
+        $this->dev = $hello[9];
+        $this->program->place = new Place($hello[3], $hello[4], $hello[5], $hello[8], $hello[9]);
+        Log::attach($this->link);
+        $this->program->events->attach($this->link);
+        \set_time_limit(0);
+        \ignore_user_abort(true);
+        $shown = \strtolower((string) \ini_get('display_errors'));
+        if (\ini_get('error_log') === '' && !\in_array($shown, ['', '0', 'off', 'no', 'false'], true)) {
+            \ini_set('log_errors', '0'); // both ways lead to the host's log, where each warning would come twice
+        }
+        $this->written = \headers_sent();
+        Process::begin();
+        self::load();
+        \register_shutdown_function((new Shutdown($this, $this->link))->run(...));
+        Printed::begin();
+        Backtrace::install($this->link);
+        $this->boot();
+        $this->loop();
+        $this->stop();
+        $this->program->acts->attach(null);
+        Log::attach(null);
+    }
+
+    /** Loads the rest of the SDK, so that one that is moved or brought up to date below a running worker is never mixed with this one. */
+    private static function load(): void
+    {
+        foreach (['', 'Http/', 'Internal/'] as $folder) {
+            foreach (\glob(\dirname(__DIR__) . "/$folder*.php") ?: [] as $file) {
+                \class_exists('WorkerHost\\' . \strtr($folder, '/', '\\') . \basename($file, '.php'));
+            }
+        }
+    }
+
+    private function boot(): void
+    {
+        $this->booting = true;
+        try {
+            $this->program->start();
+        } catch (\Throwable $e) {
+            $this->booting = false;
+            $this->fail(Failure::summary($e), (string) $e);
+        }
+        $this->booting = false;
+        if ($this->program->wantsGlobals) {
+            $this->globals = new Superglobals();
+            $this->globals->restore();
+        }
+        $this->link->send([
+            Frame::READY, 0, Frame::VERSION, (int) \getmypid(), $this->sdk, 1, $this->program->features(), Frame::WINDOW_SIZE,
+        ]);
+        $this->program->acts->attach($this->link);
+    }
+
+    private function fail(string $message, string $trace): never
+    {
+        $this->link->send([Frame::FAILED, 0, $message, \substr($trace, 0, 65536)]);
+        exit(1);
+    }
+
+    private function loop(): void
+    {
+        $link = $this->link;
+        $this->flush(); // what onStart left
+        $program = $this->program;
+        $requests = $this->requests = new Requests(
+            $link, $program->acts, $program->handler, $program->capture, $this->window, $this->dev,
+            Process::endChild(...), $this->flush(...),
+        );
+        $program->timers?->begin();
+        while (!$link->draining) {
+            if ($program->timers !== null && !$this->pace($program->timers)) {
+                continue;
+            }
+            if (($message = $link->next()) === null) {
+                break;
+            }
+            if (Frame::opens($message[0]) && $link->recalled($message[1])) {
+                continue;
+            }
+            if ($message[0] >= Frame::OPEN && $message[0] <= Frame::BUFFER) {
+                $this->happen($message);
+            } elseif ($message[0] === Frame::REQUEST) {
+                Log::stream($message[1]);
+                $requests->answer($message, $this->globals);
+                $this->settle();
+                $this->flush(); // what a generator left
+            } elseif ($message[0] === Frame::HELLO) {
+                throw new LinkError('HELLO once', 'it again');
+            }
+            // All else belongs to streams that are done: late, and of no interest.
+        }
+        while ($link->draining && ($message = $link->held() ?? $link->poll()) !== null) {
+            if (Frame::opens($message[0])) {
+                $link->send([Frame::RESET, $message[1], Frame::CODE_REFUSED, 'this worker is draining']);
+                $link->send([Frame::DONE, $message[1]]);
+            }
+        }
+    }
+
+    /** Runs the timers that are due, and waits for the next of them or for a message; whether there is one. */
+    private function pace(Timers $timers): bool
+    {
+        if ($timers->run()) {
+            Process::endChild();
+            $this->flush();
+            $this->endSession();
+        }
+
+        return !$this->link->draining && $this->link->await($timers->wait());
+    }
+
+    /** An event of a connection, from its frame to its DONE. @param list<mixed> $message */
+    private function happen(array $message): void
+    {
+        $this->event = $message;
+        Log::stream($message[1]);
+        $this->program->events->handle($message, $this->globals);
+        $this->flush(); // before DONE, so that the host knows whose it is
+        $this->event = null;
+        $this->program->events->finish();
+        $this->settle();
+    }
+
+    /** After DONE: nothing of this request or event is left for the next one. */
+    private function settle(): void
+    {
+        $this->endSession();
+        $this->globals?->restore();
+        Log::stream(0);
+    }
+
+    private function endSession(): void
+    {
+        try {
+            $forgotten = Session::end();
+        } catch (\Throwable $e) {
+            Log::error('the session was not written: ' . Failure::summary($e), ['trace' => (string) $e]);
+            $forgotten = \session_id() === '';
+        }
+        if (!$forgotten || !$this->written && \headers_sent()) {
+            Log::warn('this worker ends: the code has ended an output buffer that was not its own and printed past it, after '
+                . 'which PHP takes no headers (each header() would be warned of) and forgets no session');
+            $this->link->draining = true;
+        }
+    }
+
+    /** What was left in an output buffer goes to the log. */
+    private function flush(): void
+    {
+        try {
+            Printed::settle();
+        } catch (LinkError $e) {
+            throw $e;
+        } catch (\Throwable $e) {
+            $what = 'an output buffer was left, and its callback failed: ';
+            Log::error($what . Failure::summary($e), ['trace' => (string) $e]);
+        }
+        if (Printed::stuck() && !$this->link->draining) {
+            Log::warn('this worker ends: the code has left an output buffer that can not be ended, '
+                . 'which keeps all that is printed from now on');
+            $this->link->draining = true;
+        }
+    }
+
+    private function stop(): void
+    {
+        try {
+            $this->program->stop();
+        } catch (\Throwable $e) {
+            Log::error('onStop: ' . Failure::summary($e), ['trace' => (string) $e]);
+        }
+    }
+}

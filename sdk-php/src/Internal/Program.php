@@ -1,0 +1,75 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal;
+
+use WorkerHost\Handler;
+use WorkerHost\Http\Request;
+use WorkerHost\Place;
+
+/** @internal What a worker is made of: Worker fills it in, Loop runs it. */
+final class Program
+{
+    /** @var list<callable(): mixed> */
+    public array $starters = [];
+    /** @var list<callable(): mixed> */
+    public array $stoppers = [];
+    /** @var (callable(Request): mixed)|null */
+    public $handler = null;
+    public bool $wantsGlobals = false;
+    public bool $capture = false;
+    public ?Timers $timers = null;
+    /** Set once the host has said it. */
+    public ?Place $place = null;
+    public readonly Acts $acts;
+    public readonly Events $events;
+
+    public function __construct()
+    {
+        $this->acts = new Acts();
+        $this->events = new Events($this->acts, Process::endChild(...));
+    }
+
+    /** Whether it would do nothing at all. */
+    public function isEmpty(): bool
+    {
+        return $this->handler === null && $this->events->features() === [] && $this->timers === null;
+    }
+
+    /** Before READY: once per process. What throws is a failed boot. */
+    public function start(): void
+    {
+        foreach ($this->starters as $function) {
+            $function();
+        }
+        if ($this->handler instanceof Handler) {
+            $this->handler->start();
+        }
+    }
+
+    /** At the end, in good order. */
+    public function stop(): void
+    {
+        if ($this->handler instanceof Handler) {
+            $this->handler->stop();
+        }
+        foreach ($this->stoppers as $function) {
+            $function();
+        }
+    }
+
+    /** What READY says of it (SPEC.md §3.3). @return list<string> */
+    public function features(): array
+    {
+        $features = ['forms', 'ahead', 'deadline', Pieces::FEATURE, ...$this->events->features()];
+        if ($this->wantsGlobals || $this->handler instanceof Handler) {
+            $features[] = 'local'; // for SERVER_ADDR
+        }
+        if (Backtrace::answers()) {
+            $features[] = Backtrace::FEATURE;
+        }
+
+        return $features;
+    }
+}

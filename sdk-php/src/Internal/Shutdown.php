@@ -1,0 +1,72 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal;
+
+use WorkerHost\Log;
+
+/** @internal PHP's shutdown: what the host is told where exit() or a fatal error has cut code off. */
+final class Shutdown
+{
+    /** Given back when memory has run out, so that the client still gets an answer. */
+    private ?string $reserve;
+
+    public function __construct(private readonly Loop $loop, private readonly Link $link)
+    {
+        $this->reserve = \str_repeat("\0", 65536);
+    }
+
+    /**
+     * Runs at PHP's shutdown. Where code was cut off by exit() or a fatal error it still gives the host its answer, so that nobody tries the request
+     * again. Of an event it says nothing: the host takes it for a death, and has another worker handle it once more (SPEC.md §9.8).
+     *
+     * @param bool $last whether this is the very end. Where what the code prints is the body, exit() is a way to end it,
+     *                   and what shutdown functions and destructors print is part of it
+     */
+    public function run(bool $last = false): void
+    {
+        if (!$this->loop->isBusy() || Process::isChild()) {
+            return; // nothing is cut off
+        }
+        $requests = $this->loop->requests();
+        $request = $requests?->request;
+        $this->reserve = null;
+        if (\ini_get('memory_limit') !== '-1') {
+            \ini_set('memory_limit', (string) (\memory_get_usage(true) + 16777216));
+        }
+        $error = \error_get_last();
+        $fatal = $error !== null && ($error['type'] & (\E_ERROR | \E_PARSE | \E_CORE_ERROR | \E_COMPILE_ERROR | \E_USER_ERROR)) !== 0;
+        $what = $fatal ? "{$error['message']} in {$error['file']}:{$error['line']}" : 'the code called exit()';
+        if ($this->loop->isBooting()) {
+            $this->link->send([Frame::FAILED, 0, $fatal ? $what : "$what before the worker was ready", '']);
+
+            return;
+        }
+        $exited = !$fatal && $requests?->prints() === true;
+        if ($exited && !$last && Printed::atEnd(fn () => $this->run(true))) {
+            return;
+        }
+        Printed::release();
+        $event = $this->loop->takeEvent();
+        $connection = $event === null ? [] : $event[$event[0] === Frame::MESSAGE ? 3 : 2];
+        Log::error(
+            $fatal ? "this worker ends: $what" : "this worker ends: $what, which ends the whole process; return from the handler instead",
+            match (true) {
+                $request !== null => ['method' => $request->method, 'target' => $request->target],
+                $event !== null => ['event' => Message::name($event[0]), 'connection' => $connection[0], 'remote' => $connection[2]],
+                default => ['in' => 'every()'],
+            },
+        );
+        if ($exited && $last) {
+            $requests->exited();
+        } elseif ($request !== null) {
+            $requests->cutOff($what);
+        }
+        try {
+            $this->link->refuse('this worker ends');
+        } catch (LinkError) {
+            // The host knows, or is gone.
+        }
+    }
+}
