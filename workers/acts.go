@@ -59,7 +59,7 @@ func (s *staging) keep(act protocol.Act, size int) {
 
 // onAct handles an act, on any stream. The act's DONE is left to the caller.
 func (w *worker) onAct(t protocol.Type, stream uint32, payload []byte) (a *attempt, flags protocol.Flags, err error) {
-	if !w.greeted {
+	if !w.reader.greeted {
 		return nil, 0, &protocol.LinkError{Expected: "READY before any act", Got: t.String()}
 	}
 	if stream != 0 {
@@ -72,7 +72,7 @@ func (w *worker) onAct(t protocol.Type, stream uint32, payload []byte) (a *attem
 		return nil, 0, err
 	}
 	if stream == 0 {
-		if act, err = w.loose.put(act, len(payload)); act != nil {
+		if act, err = w.reader.loose.put(act, len(payload)); act != nil {
 			w.commit(nil, []protocol.Act{act})
 		}
 		return nil, 0, err
@@ -156,7 +156,7 @@ func (a *attempt) commit() error {
 	}
 	clear(s.acts)
 	*s = staging{acts: s.acts[:0]}
-	a.worker.spare = s
+	a.worker.reader.spare = s
 	return err
 }
 
@@ -165,8 +165,8 @@ const maxSpare = 16
 
 // newStaging takes the spare one, if there is one. The reader's own.
 func (w *worker) newStaging() *staging {
-	s := w.spare
-	if w.spare = nil; s == nil {
+	s := w.reader.spare
+	if w.reader.spare = nil; s == nil {
 		s = new(staging)
 	}
 	return s

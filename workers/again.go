@@ -14,21 +14,22 @@ var outsideSignals = []string{"signal: killed", "signal: terminated", "signal: i
 func (w *worker) fromOutside() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.broken == "" && slices.Contains(outsideSignals, w.exit)
+	return w.link.broken == "" && slices.Contains(outsideSignals, w.end.exit)
 }
 
 // changeInRoll is change, and once more if the new worker was killed from outside before it was READY; again then says by what.
 func (p *Pool) changeInRoll(r *Roll, s *slot, g *generation) (done replacement, err error) {
 	done, err = p.change(s, g, nil)
-	if err == nil || done.new == nil || done.new.isReady() || !done.new.struck || r.isAborted() {
+	if err == nil || done.new == nil || done.new.isReady() || !done.new.end.struck || r.isAborted() {
 		return done, err
 	}
 	first := done
-	done.new.log.Warn("new worker was killed from outside before it was ready, one more is tried", "exit", first.new.exit)
+	exit := first.new.end.exit
+	done.new.log.Warn("new worker was killed from outside before it was ready, one more is tried", "exit", exit)
 	done, err = p.change(s, g, nil)
-	done.again = first.new.exit
+	done.again = exit
 	if err != nil {
-		err = fmt.Errorf("%w; the one before it was killed from outside (%s)", err, first.new.exit)
+		err = fmt.Errorf("%w; the one before it was killed from outside (%s)", err, exit)
 	}
 	if first.old != nil { // in place: the one that is counted ended for the first attempt
 		done.old, done.drained, done.cut = first.old, first.drained, first.cut

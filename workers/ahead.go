@@ -23,13 +23,16 @@ const (
 // would. Under dispatcher.mu.
 func (w *worker) depth() int {
 	switch {
-	case !w.readsAhead || w.state != Busy:
+	case !w.offer.readsAhead || w.duty.state != Busy:
 		return 0
-	case w.pace == 0: // not known yet
+	case w.duty.pace == 0: // not known yet
 		return 1
 	}
-	return min(protocol.MaxAhead, int(aheadPatience/2/w.pace))
+	return min(protocol.MaxAhead, int(aheadPatience/2/w.duty.pace))
 }
+
+// takesAhead says whether w may have one more. Under dispatcher.mu.
+func (w *worker) takesAhead() bool { return w.duty.inflight > 0 && w.duty.inflight <= w.depth() }
 
 // ahead is the dispatcher's account of what was handed ahead. Guarded by dispatcher.mu.
 type ahead struct {
@@ -42,22 +45,23 @@ type ahead struct {
 // topUp hands w, whose reader calls it after a DONE, requests from the head of the queue while it works on another one.
 func (d *dispatcher) topUp(w *worker) {
 	d.mu.Lock()
-	if d.first() == nil || w.inflight == 0 || w.inflight > w.depth() {
+	if d.first() == nil || !w.takesAhead() {
 		d.mu.Unlock()
 		return
 	}
-	w.conn.Cork()                                                                                               // they all go in one write
-	for x := d.first(); x != nil && w.inflight > 0 && w.inflight <= w.depth() && x.aheadable(); x = d.first() { // what can't be handed ahead is not passed
+	w.conn.Cork() // they all go in one write
+	// What can't be handed ahead is not passed.
+	for x := d.first(); x != nil && w.takesAhead() && x.aheadable(); x = d.first() {
 		d.ahead.recalling++ // it is on its way, so the queue is not empty yet
 		d.remove(x)
-		w.inflight++
+		w.duty.inflight++
 		d.mu.Unlock()
 		begun := w.begin(x)
 		// DONE for the request before is read by this goroutine, so it can't come in between.
 		d.mu.Lock()
-		if begun && w.state == Busy { // else it is draining or dead, and the request is seen to there
+		if begun && w.duty.state == Busy { // else it is draining or dead, and the request is seen to there
 			x.behind, x.since = w, time.Now()
-			w.next = append(w.next, x)
+			w.duty.next = append(w.duty.next, x)
 			d.ahead.waiting = append(d.ahead.waiting, x)
 		}
 		d.ahead.recalling--
@@ -90,7 +94,7 @@ func (x *exchange) noteRecall() {
 // notBehind takes x from what its worker has ahead. Whoever calls it sees to tellEmpty. Under mu.
 func (d *dispatcher) notBehind(x *exchange) {
 	w := x.behind
-	w.next = slices.DeleteFunc(w.next, func(other *exchange) bool { return other == x })
+	w.duty.next = slices.DeleteFunc(w.duty.next, func(other *exchange) bool { return other == x })
 	x.behind = nil
 	d.trim()
 }
@@ -249,7 +253,7 @@ func (a *attempt) recall() bool {
 	}
 	w := a.worker
 	w.mu.Lock()
-	leased := w.streams[a.id] == a // else its DONE, or its worker's death, is being seen to
+	leased := w.link.streams[a.id] == a // else its DONE, or its worker's death, is being seen to
 	a.recalled = leased
 	w.mu.Unlock()
 	if leased {
@@ -262,10 +266,10 @@ func (a *attempt) recall() bool {
 // following starts the clock for what the worker has at hand after a, and returns that if it is the worker's still. A recalled request's DONE may come
 // while the worker is busy with one before it: then there is nothing new at hand. Under w.mu.
 func (w *worker) following(a *attempt, now time.Time) (next *attempt) {
-	if w.concurrency > 1 || a.isWaiting() {
+	if w.offer.concurrency > 1 || a.isWaiting() {
 		return nil
 	}
-	for _, other := range w.streams {
+	for _, other := range w.link.streams {
 		if next == nil || other.id < next.id {
 			next = other
 		}
@@ -296,5 +300,5 @@ func (a *attempt) atHand(now time.Time) {
 
 // paced takes one more request's duration into the worker's average. Under dispatcher.mu.
 func (w *worker) paced(took time.Duration) {
-	w.pace += (took - w.pace) / 8
+	w.duty.pace += (took - w.duty.pace) / 8
 }

@@ -70,8 +70,8 @@ func TestWhatAWorkerRefusesOfWhatItHasAheadIsAnotherOnesAlone(t *testing.T) {
 			t.Errorf("%d are said to wait behind others", n)
 		}
 		for _, w := range all {
-			if len(w.next) > 0 {
-				t.Errorf("%v is said to have %d ahead", w, len(w.next))
+			if len(w.duty.next) > 0 {
+				t.Errorf("%v is said to have %d ahead", w, len(w.duty.next))
 			}
 		}
 		d.mu.Unlock()

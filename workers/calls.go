@@ -107,7 +107,7 @@ func (w *worker) hasRead() int64 {
 
 // onCall has a CALL or a SWAP answered.
 func (w *worker) onCall(m *messages, t protocol.Type, stream uint32, payload []byte) error {
-	if !w.greeted {
+	if !w.reader.greeted {
 		return &protocol.LinkError{Expected: "READY before any call", Got: t.String()}
 	}
 	if t == protocol.TypeCall {

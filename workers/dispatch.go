@@ -79,18 +79,18 @@ func (d *dispatcher) hand(w *worker, x *exchange) {
 // that a drain can't miss it.
 func (d *dispatcher) lease() *worker {
 	best := len(d.free) - 1
-	for i := best; i >= 0 && d.free[best].inflight > 0; i-- {
-		if d.free[i].inflight < d.free[best].inflight {
+	for i := best; i >= 0 && d.free[best].duty.inflight > 0; i-- {
+		if d.free[i].duty.inflight < d.free[best].duty.inflight {
 			best = i
 		}
 	}
 	w := d.free[best]
-	if w.inflight++; w.state == Idle {
-		w.state.moveTo(Busy)
+	if w.duty.inflight++; w.duty.state == Idle {
+		w.duty.state.moveTo(Busy)
 	}
-	if w.inflight == w.concurrency {
+	if w.duty.inflight == w.offer.concurrency {
 		d.free = append(d.free[:best], d.free[best+1:]...)
-		w.listed = false
+		w.duty.listed = false
 		d.noteCrowding()
 	}
 	return w
@@ -113,29 +113,29 @@ func (d *dispatcher) demote(w *worker) {
 // have refused what it had ahead, and that must not stay in its account while another one has it. It is nil if it can't be there.
 func (d *dispatcher) release(w *worker, took time.Duration, ended, next *attempt) {
 	d.mu.Lock()
-	w.inflight--
+	w.duty.inflight--
 	if ended != nil && ended.x.behind == w {
 		d.notBehind(ended.x)
 		d.tellEmpty()
 	}
 	if took >= 0 {
-		w.requests++
+		w.duty.requests++
 		w.paced(took)
 	}
 	if next != nil && next.x.behind == w {
 		d.notBehind(next.x)
 		d.tellEmpty()
 	}
-	if w.state == Busy && w.inflight == 0 {
-		w.state.moveTo(Idle)
-		w.idleSince = time.Now()
+	if w.duty.state == Busy && w.duty.inflight == 0 {
+		w.duty.state.moveTo(Idle)
+		w.duty.idleSince = time.Now()
 	}
-	if (w.state == Draining || w.state == Stopped) && w.inflight == 0 {
+	if (w.duty.state == Draining || w.duty.state == Stopped) && w.duty.inflight == 0 {
 		w.drainedOnce()
 	}
-	if w.admits() && !w.listed {
+	if w.admits() && !w.duty.listed {
 		d.free = append(d.free, w)
-		w.listed = true
+		w.duty.listed = true
 	}
 	if x := d.overdue(aheadPatience); x != nil { // it was here before the queue
 		d.mu.Unlock()
@@ -148,16 +148,16 @@ func (d *dispatcher) release(w *worker, took time.Duration, ended, next *attempt
 // admit lists a worker that is READY, and says whether it is still there.
 func (d *dispatcher) admit(w *worker) bool {
 	d.mu.Lock()
-	if w.state != Starting { // it has gone already: its exit is on its way
+	if w.duty.state != Starting { // it has gone already: its exit is on its way
 		d.mu.Unlock()
 		return false
 	}
-	w.state.moveTo(Idle)
+	w.duty.state.moveTo(Idle)
 	d.ready++
 	d.barren = false
-	w.idleSince = time.Now()
+	w.duty.idleSince = time.Now()
 	d.free = append(d.free, w)
-	w.listed = true
+	w.duty.listed = true
 	d.serveQueue()
 	return true
 }
@@ -185,10 +185,10 @@ func (d *dispatcher) serveQueue() {
 // Requests that it was handed ahead go to others.
 func (d *dispatcher) withdraw(w *worker, to State) (leases int) {
 	d.mu.Lock()
-	if w.state != to && w.state != Stopped {
+	if w.duty.state != to && w.duty.state != Stopped {
 		d.takeOut(w, to)
 	}
-	waiting := slices.Clone(w.next)
+	waiting := slices.Clone(w.duty.next)
 	for _, x := range waiting {
 		d.notBehind(x)
 	}
@@ -196,7 +196,7 @@ func (d *dispatcher) withdraw(w *worker, to State) (leases int) {
 		waiting = nil
 	}
 	d.ahead.recalling += len(waiting)
-	leases = w.inflight
+	leases = w.duty.inflight
 	d.tellEmpty()
 	d.mu.Unlock()
 	for _, x := range slices.Backward(waiting) { // in front of the queue one by one, the oldest ends up first
@@ -211,7 +211,7 @@ func (d *dispatcher) withdraw(w *worker, to State) (leases int) {
 func (d *dispatcher) withdrawIdle(w *worker) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if w.state != Idle {
+	if w.duty.state != Idle {
 		return false
 	}
 	d.takeOut(w, Draining)
@@ -220,21 +220,21 @@ func (d *dispatcher) withdrawIdle(w *worker) bool {
 
 // takeOut does what the withdrawals share. Under mu.
 func (d *dispatcher) takeOut(w *worker, to State) {
-	if w.state == Idle || w.state == Busy {
+	if w.duty.state == Idle || w.duty.state == Busy {
 		d.ready--
 	}
-	w.state.moveTo(to)
-	if w.listed {
+	w.duty.state.moveTo(to)
+	if w.duty.listed {
 		for i, f := range d.free {
 			if f == w {
 				d.free = append(d.free[:i], d.free[i+1:]...)
 				break
 			}
 		}
-		w.listed = false
+		w.duty.listed = false
 	}
 	d.noteCrowding()
-	if w.inflight == 0 {
+	if w.duty.inflight == 0 {
 		w.drainedOnce()
 	}
 }

@@ -37,10 +37,10 @@ func (w *worker) interrupt(a *attempt, now time.Time, why *protocol.Failure, eve
 
 // overrule ends a worker that did not heed a RESET. One that has other requests, too, is replaced with a drain. In run.
 func (w *worker) overrule(a *attempt) {
-	first := w.overruled.CompareAndSwap(false, true)
-	if w.concurrency > 1 {
+	first := w.wear.overruled.CompareAndSwap(false, true)
+	if w.offer.concurrency > 1 {
 		if first {
-			close(w.unheeded)
+			close(w.end.unheeded)
 			w.pool.tasks.Go(func() { w.tellUnheeded(a, "worker did not heed RESET, it is replaced") })
 		}
 		w.pool.recycle(w, unresponsive)
@@ -65,7 +65,7 @@ func (w *worker) overrule(a *attempt) {
 // terminate ends the process without asking it: TERM, KILL.
 func (w *worker) terminate() {
 	w.process.Terminate()
-	if !wait.Within(w.gone, w.gen.settings.StopTimeout) {
+	if !wait.Within(w.end.gone, w.gen.settings.StopTimeout) {
 		w.log.Warn("worker did not exit on TERM, sending KILL", "stop_timeout", w.gen.settings.StopTimeout.String())
 		w.process.Kill()
 	}
@@ -97,7 +97,7 @@ func (w *worker) requestsAtHand() (names []string) {
 func (w *worker) holds(a *attempt) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.streams[a.id] == a
+	return w.link.streams[a.id] == a
 }
 
 // rounded is a duration for the log.

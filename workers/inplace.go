@@ -17,16 +17,16 @@ func (p *Pool) replaceInPlace(s *slot, g *generation, only *worker) (r replaceme
 	}
 	if r.old != nil {
 		switch {
-		case only != nil && only.due != unresponsive: // no request of its is ever cut
+		case only != nil && only.wear.due != unresponsive: // no request of its is ever cut
 			p.dispatch.withdraw(only, Draining)
 			only.drain(0)
-			<-only.drained
+			<-only.end.drained
 			only.stop()
 		case r.old.isReady():
 			r.drained, r.cut = p.retire(r.old)
 		default:
 			r.old.kill("it is replaced")
-			<-r.old.gone
+			<-r.old.end.gone
 		}
 	}
 	r.new, err = p.occupy(s, g)
@@ -37,7 +37,7 @@ func (p *Pool) replaceInPlace(s *slot, g *generation, only *worker) (r replaceme
 	}
 	p.do(func() {
 		if s.replaced = false; err == nil && only != nil {
-			p.restarted(s, only.gen, only.due, "")
+			p.restarted(s, only.gen, only.wear.due, "")
 		}
 		p.fill(s) // if it is empty now
 	})

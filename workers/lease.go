@@ -49,23 +49,23 @@ const notDone time.Duration = -1
 func (w *worker) open(a *attempt) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.ended || w.parting {
+	if w.link.ended || w.link.parting {
 		return false
 	}
-	w.lastID += 2
-	a.id = w.lastID
-	w.streams[a.id] = a
+	w.link.lastID += 2
+	a.id = w.link.lastID
+	w.link.streams[a.id] = a
 	r := a.x.request
 	r.SetStream(a.id)
 	if q, ok := r.(*protocol.Request); ok {
-		if q.Deadline = w.patience; a.x.warming {
+		if q.Deadline = w.offer.patience; a.x.warming {
 			q.Deadline = 0 // start_timeout is its bound
 		}
 	}
 
 	a.mu.Lock() // until REQUEST is on its way: the sink may have heard of the stream already, and DATA must not go before it
 	defer a.mu.Unlock()
-	if w.concurrency == 1 && len(w.streams) > 1 {
+	if w.offer.concurrency == 1 && len(w.link.streams) > 1 {
 		a.enters(behind)
 	} else {
 		a.enters(atHand)
@@ -74,7 +74,7 @@ func (w *worker) open(a *attempt) bool {
 	a.begun = a.progress
 	a.x.meter().began(a, r.Size())
 	a.sentEnd = r.Whole()
-	a.credit = protocol.Credit(w.ready.Window)
+	a.credit = protocol.Credit(w.offer.ready.Window)
 	a.allowance = protocol.NewAllowance(protocol.DefaultWindow)
 	accepted, written := w.conn.Sent()
 	if a.mark = written; accepted > written {
@@ -89,10 +89,10 @@ func (w *worker) open(a *attempt) bool {
 func (w *worker) find(stream uint32, what string) (*attempt, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if a := w.streams[stream]; a != nil {
+	if a := w.link.streams[stream]; a != nil {
 		return a, nil
 	}
-	if stream%2 == 0 || int32(stream) > int32(w.lastID) {
+	if stream%2 == 0 || int32(stream) > int32(w.link.lastID) {
 		got := fmt.Sprintf("%s on stream %d", what, stream)
 		return nil, &protocol.LinkError{Expected: "a stream that the host opened", Got: got, Section: "4.3"}
 	}
@@ -103,13 +103,13 @@ func (w *worker) find(stream uint32, what string) (*attempt, error) {
 func (w *worker) done(a *attempt) {
 	w.printed.done(a.id)
 	w.mu.Lock()
-	if w.streams[a.id] != a {
+	if w.link.streams[a.id] != a {
 		w.mu.Unlock()
 		return
 	}
 	now := time.Now()
 	name, id := w.slowName(a, now)
-	delete(w.streams, a.id)
+	delete(w.link.streams, a.id)
 	recalled := a.recalled
 	next := w.following(a, now)
 	w.mu.Unlock()
@@ -181,11 +181,11 @@ const (
 func (w *worker) settle(left []*attempt, read int64) {
 	sort.Slice(left, func(i, j int) bool { return left[i].id > left[j].id }) // requeued in front one by one, the oldest ends up first
 	w.mu.Lock()
-	broken := w.broken
+	broken := w.link.broken
 	w.mu.Unlock()
 	for i, a := range left {
 		a.close()
-		ahead := w.concurrency == 1 && i < len(left)-1 // the one before is not done, so this one has not begun
+		ahead := w.offer.concurrency == 1 && i < len(left)-1 // the one before is not done, so this one has not begun
 		if !a.settle(w, broken, ahead || a.unseen(read)) {
 			a.x.sink.Finished()
 		}
@@ -221,13 +221,14 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 		return true
 	case repeated:
 		a.repeatEvent()
-		w.log.Warn("event is delivered once more: its worker died", append(x.named(), "exit", w.exit)...)
+		w.log.Warn("event is delivered once more: its worker died", append(x.named(), "exit", w.end.exit)...)
 		w.pool.dispatch.requeue(x, 0)
 		return true
 	case retried:
 		x.request.SetAttempt(2)
 		a.counts().retries.Add(1)
-		w.log.Warn("request is tried once more: its worker died without a word", append(x.named(), "exit", w.exit)...)
+		args := append(x.named(), "exit", w.end.exit)
+		w.log.Warn("request is tried once more: its worker died without a word", args...)
 		w.pool.dispatch.requeue(x, time.Since(a.begun))
 		return true
 	}
@@ -242,14 +243,15 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 // death is the failure of an exchange that is lost with its worker, and logs it. Under calls.
 func (w *worker) death(a *attempt, kind protocol.FailureKind, broken string) *protocol.Failure {
 	x := a.x
-	f := &protocol.Failure{Kind: kind, Detail: fmt.Sprintf("%s died: %s", w, w.exit)}
+	f := &protocol.Failure{Kind: kind, Detail: fmt.Sprintf("%s died: %s", w, w.end.exit)}
 	if broken != "" {
 		f.Detail = fmt.Sprintf("%s: %s", w, broken)
 	}
 	if said := w.tail.String(); said != "" {
 		f.Detail += "; stderr: " + said
 	}
-	w.log.Error(x.word()+" lost with its worker", append(x.named(), "running", rounded(time.Since(a.begun)), "error", f.Kind.String(), "exit", w.exit)...)
+	args := append(x.named(), "running", rounded(time.Since(a.begun)), "error", f.Kind.String(), "exit", w.end.exit)
+	w.log.Error(x.word()+" lost with its worker", args...)
 	return f
 }
 

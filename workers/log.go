@@ -83,7 +83,7 @@ func (w *worker) line(line []byte, over int, args ...any) {
 func (w *worker) nameOf(stream uint32) []any {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if a := w.streams[stream]; a != nil && !a.recalled {
+	if a := w.link.streams[stream]; a != nil && !a.recalled {
 		return a.x.named()
 	}
 	return nil

@@ -117,13 +117,13 @@ func (w *worker) ending() restartReason {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case w.bootErr != nil:
+	case w.boot.err != nil:
 		return failedBoot
-	case w.overruled.Load() && w.oversized.Load():
+	case w.wear.overruled.Load() && w.wear.oversized.Load():
 		return overgrown
-	case w.overruled.Load():
+	case w.wear.overruled.Load():
 		return unresponsive
-	case w.broken != "":
+	case w.link.broken != "":
 		return brokeLink
 	}
 	return endedItself

@@ -22,7 +22,7 @@ func (w *worker) replyInPieces(stream uint32, r *protocol.Result) {
 	pieces, ok := protocol.Cut(r.Value)
 	why := ""
 	switch {
-	case !w.ready.Has(protocol.FeaturePieces):
+	case !w.offer.ready.Has(protocol.FeaturePieces):
 		why = fmt.Sprintf("and a frame takes %d", maxWhole)
 	case !ok:
 		why = fmt.Sprintf("and a frame takes %d, unless it is a list or bytes", maxWhole)

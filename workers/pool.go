@@ -243,17 +243,17 @@ func (p *Pool) awaitBoot(w *worker) error {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
-	case <-w.booted:
+	case <-w.boot.done:
 	case <-timer.C:
-		w.boot(w.bootFailure(w.missing(limit))) // unless READY comes this very moment
+		w.settleBoot(w.bootFailure(w.missing(limit))) // unless READY comes this very moment
 	}
-	err := w.bootErr
+	err := w.boot.err
 	if err == nil {
 		err = w.unfit()
 	}
 	if err != nil {
 		w.kill(err.Error())
-		<-w.gone
+		<-w.end.gone
 	}
 	return err
 }
@@ -262,8 +262,8 @@ func (p *Pool) awaitBoot(w *worker) error {
 func (w *worker) missing(limit time.Duration) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.warming != "" {
-		return fmt.Sprintf("warm-up %s was not answered within start_timeout (%v)", w.warming, limit)
+	if w.link.warming != "" {
+		return fmt.Sprintf("warm-up %s was not answered within start_timeout (%v)", w.link.warming, limit)
 	}
 	text := fmt.Sprintf("no READY within start_timeout (%v)", limit)
 	if state := w.process.KernelState(); state != "" {
@@ -281,7 +281,7 @@ func (p *Pool) failed(err error) {
 
 // noteCrash is for the last worker of a pool that was ready and ended before it was of any use: who asks why nobody serves should learn it. In run.
 func (p *Pool) noteCrash(w *worker) {
-	text := "it was ready, and ended before it finished a request (" + w.exit + ")"
+	text := "it was ready, and ended before it finished a request (" + w.end.exit + ")"
 	if said := w.tail.String(); said != "" {
 		text += ": " + said
 	}
@@ -304,17 +304,17 @@ func (p *Pool) admit(w *worker) bool {
 		return false
 	}
 	p.failure.Store(nil)
-	if single := w.concurrency == 1; p.newest(w) {
+	if single := w.offer.concurrency == 1; p.newest(w) {
 		p.traits.Store(&protocol.Traits{
 			Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single,
-			Forms: w.ready.Has("forms"), Local: w.ready.Has("local"),
+			Forms: w.offer.ready.Has("forms"), Local: w.offer.ready.Has("local"),
 			FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority, Retry: w.gen.settings.Retry, Owner: w.gen.equipment.Owner,
-			Events: w.ready.Events(), AtMostOnce: w.gen.settings.Delivery == AtMostOnce,
+			Events: w.offer.ready.Events(), AtMostOnce: w.gen.settings.Delivery == AtMostOnce,
 		})
 		p.acquaint()
 	}
-	w.gen.counts.boots.observe(w.bootTime)
-	w.log.Info("worker ready", "boot", w.bootTime.Round(time.Millisecond).String(), "sdk", w.ready.SDK)
+	w.gen.counts.boots.observe(w.boot.took)
+	w.log.Info("worker ready", "boot", w.boot.took.Round(time.Millisecond).String(), "sdk", w.offer.ready.SDK)
 	p.markStarted()
 	return true
 }
@@ -346,20 +346,21 @@ func (p *Pool) exited(w *worker) {
 // vacate empties a slot whose worker ended by itself, and sees to the next one. In run.
 func (p *Pool) vacate(s *slot, w *worker) {
 	s.current = nil
-	if w.bootErr != nil {
-		p.judge(w.gen, w.bootErr)
-		p.failed(w.bootErr)
+	if w.boot.err != nil {
+		p.judge(w.gen, w.boot.err)
+		p.failed(w.boot.err)
 	}
 	if p.stopping || s.replaced {
 		return
 	}
 	alone := !slices.ContainsFunc(p.slots, func(s *slot) bool { return s.current != nil || s.replaced })
 	switch {
-	case alone && w.bootErr == nil && w.finished() == 0:
+	case alone && w.boot.err == nil && w.finished() == 0:
 		p.noteCrash(w)
-	case alone && w.bootErr != nil:
+	case alone && w.boot.err != nil:
 		if p.dispatch.giveUp() {
-			p.log.Error("no worker of the pool can start: requests get 503 until one does; it is tried again ever more slowly, and at once at the next reload", "error", w.bootErr)
+			p.log.Error("no worker of the pool can start: requests get 503 until one does; it is tried again ever "+
+				"more slowly, and at once at the next reload", "error", w.boot.err)
 		}
 	}
 	p.refill(s, w)
@@ -367,21 +368,22 @@ func (p *Pool) vacate(s *slot, w *worker) {
 
 // refill starts the next worker after a delay that depends on how the last one, w, did. In run.
 func (p *Pool) refill(s *slot, w *worker) {
-	if (w.bootErr != nil || w.finished() == 0) && p.abandon(s, w) {
+	if (w.boot.err != nil || w.finished() == 0) && p.abandon(s, w) {
 		return
 	}
 	delay := max(0, respawnGap-time.Since(s.last))
-	if w.bootErr != nil || w.finished() == 0 {
+	if w.boot.err != nil || w.finished() == 0 {
 		s.failures++
 		delay = backoffDelay(s.failures)
 	} else {
 		s.failures = 0
 	}
-	p.restarted(s, w.gen, w.ending(), w.exit)
-	if w.bootErr != nil {
-		w.log.Error("worker failed to start", "error", w.bootErr, "again_in", delay.Round(time.Millisecond).String())
+	p.restarted(s, w.gen, w.ending(), w.end.exit)
+	if w.boot.err != nil {
+		w.log.Error("worker failed to start", "error", w.boot.err, "again_in", delay.Round(time.Millisecond).String())
 	} else {
-		w.log.Warn("worker ended, another one is started", "exit", w.exit, "in", delay.Round(time.Millisecond).String())
+		in := delay.Round(time.Millisecond).String()
+		w.log.Warn("worker ended, another one is started", "exit", w.end.exit, "in", in)
 	}
 	s.timer = time.AfterFunc(delay, func() {
 		p.do(func() { p.fill(s) })

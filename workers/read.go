@@ -14,6 +14,13 @@ import (
 	"github.com/workerhost/workerhost/workers/internal/wait"
 )
 
+// reader is the reader's own part of a worker.
+type reader struct {
+	greeted bool    // READY came
+	loose   staging // the SEND on stream 0 whose parts are coming
+	spare   *staging
+}
+
 // read runs until the link ends. A link error kills the worker.
 func (w *worker) read() {
 	err := w.readMagic()
@@ -42,7 +49,10 @@ const endGrace = time.Second
 
 // awaitEnd waits for the exit of a worker that can say nothing more. One that lives on would hold its requests for ever.
 func (w *worker) awaitEnd() {
-	if wait.Within(w.exited, endGrace) || w.dispatchState() == Draining && len(w.attempts()) == 0 { // stop sees to the latter
+	if wait.Within(w.end.exited, endGrace) {
+		return
+	}
+	if w.dispatchState() == Draining && len(w.attempts()) == 0 { // stop sees to it
 		return
 	}
 	w.log.Error("worker closed its output and lives on, it is replaced")
@@ -113,7 +123,7 @@ func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
 		if err := failed.Parse(payload); err != nil {
 			return err
 		}
-		w.boot(&BootError{Message: excerpt(failed.Message), Trace: excerpt(failed.Trace)})
+		w.settleBoot(&BootError{Message: excerpt(failed.Message), Trace: excerpt(failed.Trace)})
 	case protocol.TypeLog:
 		if err := m.entry.Parse(payload); err != nil {
 			return err
@@ -129,7 +139,7 @@ func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
 			return err
 		}
 		w.mu.Lock()
-		w.pongSeq = max(w.pongSeq, m.pong.Token)
+		w.link.pongSeq = max(w.link.pongSeq, m.pong.Token)
 		w.mu.Unlock()
 	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind, protocol.TypeSet, protocol.TypeAccept:
 		_, _, err := w.onAct(t, 0, payload)
@@ -157,7 +167,7 @@ func unread(err error) error {
 }
 
 func (w *worker) onReady(payload []byte) error {
-	if w.greeted || w.isBooted() {
+	if w.reader.greeted || w.isBooted() {
 		return &protocol.LinkError{Expected: "one READY or FAILED", Got: "READY after that"}
 	}
 	var ready protocol.Ready
@@ -168,18 +178,19 @@ func (w *worker) onReady(payload []byte) error {
 		return err
 	}
 	ready.SDK = excerpt(ready.SDK)
-	w.ready = ready
-	w.concurrency = ready.Concurrency
+	w.offer.ready = ready
+	w.offer.concurrency = ready.Concurrency
 	if limit := w.gen.settings.Concurrency; limit > 0 {
-		w.concurrency = min(w.concurrency, limit)
+		w.offer.concurrency = min(w.offer.concurrency, limit)
 	}
-	w.readsAhead = ready.Concurrency == 1 && ready.Has(aheadFeature) // not one that we hold to 1: it would begin them all at once
+	// Not one that we hold to 1: it would begin them all at once.
+	w.offer.readsAhead = ready.Concurrency == 1 && ready.Has(aheadFeature)
 	if limit := w.gen.settings.RequestTimeout; limit > 0 && ready.Has(deadlineFeature) {
-		w.patience = max(1, limit.Milliseconds())
+		w.offer.patience = max(1, limit.Milliseconds())
 	}
-	w.greeted = true
+	w.reader.greeted = true
 	if len(w.gen.settings.Warmup) == 0 {
-		w.boot(nil)
+		w.settleBoot(nil)
 	} else {
 		go w.warmUp() // it waits for what is read here
 	}

@@ -68,7 +68,7 @@ func (p *Pool) dismiss(s *slot) (r replacement) {
 		r.drained, r.cut = p.retire(r.old)
 	default:
 		r.old.kill("its slot was removed")
-		<-r.old.gone
+		<-r.old.end.gone
 	}
 	return r
 }

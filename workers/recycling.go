@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -16,6 +17,19 @@ const (
 	weighEvery = time.Second           // how often memory is looked at, whatever the worker does
 	weighGap   = 50 * time.Millisecond // and after a request, unless it was a moment ago: it costs as much as a small request
 )
+
+// wear is how much of a worker is used up, and what is done about it.
+type wear struct {
+	share     share         // fixed at its start
+	born      int64         // its memory when it was ready, where there is a limit; fixed before any request
+	weighed   atomic.Int64  // when its memory was looked at, in Unix nanoseconds
+	recycling atomic.Bool   // it is being replaced for its own sake
+	due       restartReason // why; of whoever set recycling, as is overdue
+	overdue   int           // how often that failed
+	oversized atomic.Bool   // it is larger than MaxMemoryHard, and has been told to give up what it has
+	doomed    atomic.Bool   // it is being ended for that, with all that it has
+	overruled atomic.Bool   // it is being ended for not heeding a RESET
+}
 
 // share is what one worker may use up. Zeros are without a limit. It varies by a tenth from worker to worker, so that those that started together
 // are not due together.
@@ -41,9 +55,9 @@ func jittered(n int64) int64 {
 func (w *worker) checkShare(stream uint32, now time.Time) {
 	served := int64(stream/2) - int64(len(w.gen.settings.Warmup)) + 1
 	switch {
-	case w.share.requests > 0 && served >= w.share.requests || stream > lastStream:
+	case w.wear.share.requests > 0 && served >= w.wear.share.requests || stream > lastStream:
 		w.pool.recycle(w, spent)
-	case w.share.age > 0 && now.Sub(w.started) > w.share.age:
+	case w.wear.share.age > 0 && now.Sub(w.started) > w.wear.share.age:
 		w.pool.recycle(w, aged)
 	default:
 		w.checkMemory(now, weighGap)
@@ -52,10 +66,11 @@ func (w *worker) checkShare(stream uint32, now time.Time) {
 
 // watchShare is for a worker that no request comes to, or none ends of many at once. In run.
 func (w *worker) watchShare(now time.Time) {
-	if state := w.dispatchState(); state != Idle && (state != Busy || w.concurrency == 1) { // after its request it is looked at anyhow
+	state := w.dispatchState()
+	if state != Idle && (state != Busy || w.offer.concurrency == 1) { // after its request it is looked at anyhow
 		return
 	}
-	if w.share.age > 0 && now.Sub(w.started) > w.share.age {
+	if w.wear.share.age > 0 && now.Sub(w.started) > w.wear.share.age {
 		w.pool.recycle(w, aged)
 		return
 	}
@@ -65,11 +80,11 @@ func (w *worker) watchShare(now time.Time) {
 // checkMemory recycles the worker if it has become too large, unless it was weighed within gap.
 func (w *worker) checkMemory(now time.Time, gap time.Duration) {
 	limit := w.gen.settings.memoryLimit()
-	if limit <= 0 || w.born > limit { // another one would be no smaller
+	if limit <= 0 || w.wear.born > limit { // another one would be no smaller
 		return
 	}
-	last := w.weighed.Load()
-	if now.UnixNano()-last < int64(gap) || !w.weighed.CompareAndSwap(last, now.UnixNano()) {
+	last := w.wear.weighed.Load()
+	if now.UnixNano()-last < int64(gap) || !w.wear.weighed.CompareAndSwap(last, now.UnixNano()) {
 		return
 	}
 	if w.process.Memory() > limit {
@@ -83,9 +98,10 @@ func (w *worker) weighFirst() {
 	if limit <= 0 {
 		return
 	}
-	if w.born = w.process.Memory(); w.born > limit && !w.gen.large {
+	if w.wear.born = w.process.Memory(); w.wear.born > limit && !w.gen.large {
 		w.gen.large = true
-		w.log.Warn("worker is larger than max_memory before its first request, so it is not replaced for that; raise the limit", "memory", w.born, "limit", limit)
+		w.log.Warn("worker is larger than max_memory before its first request, so it is not replaced for that; "+
+			"raise the limit", "memory", w.wear.born, "limit", limit)
 	}
 }
 
@@ -112,16 +128,16 @@ func (s *Settings) memoryLimit() int64 {
 // watchSize has a worker that passes MaxMemoryHard in the middle of its requests give them up, and ends it if it does not heed that. In run.
 func (w *worker) watchSize(attempts []*attempt, now time.Time) {
 	limit := w.gen.settings.MaxMemoryHard
-	if limit <= 0 || len(attempts) == 0 && !w.oversized.Load() {
+	if limit <= 0 || len(attempts) == 0 && !w.wear.oversized.Load() {
 		return
 	}
 	size := w.process.Memory()
 	if size <= limit {
-		w.oversized.Store(false)
+		w.wear.oversized.Store(false)
 		return
 	}
-	if w.oversized.CompareAndSwap(false, true) {
-		w.outgrew = now
+	if w.wear.oversized.CompareAndSwap(false, true) {
+		w.watched.outgrew = now
 	}
 	why := &protocol.Failure{
 		Kind: protocol.FailedDied, Detail: fmt.Sprintf("%s took %d MiB of memory, more than max_memory_hard (%d MiB)", w, size>>20, limit>>20),
@@ -131,9 +147,10 @@ func (w *worker) watchSize(attempts []*attempt, now time.Time) {
 			w.interrupt(a, now, why, "request ended: its worker is larger than max_memory_hard", "memory", size, "max_memory_hard", limit)
 		}
 	}
-	if w.concurrency > 1 && len(attempts) > 0 && now.Sub(w.outgrew) > heedTimeout && w.doomed.CompareAndSwap(false, true) {
-		w.overruled.Store(true)  // for a silent request it may be draining already, which takes too long
-		w.pool.tasks.Go(func() { // one request at a time is seen to by overrule
+	late := len(attempts) > 0 && now.Sub(w.watched.outgrew) > heedTimeout
+	if late && w.offer.concurrency > 1 && w.wear.doomed.CompareAndSwap(false, true) {
+		w.wear.overruled.Store(true) // for a silent request it may be draining already, which takes too long
+		w.pool.tasks.Go(func() {     // one request at a time is seen to by overrule
 			w.pool.dispatch.withdraw(w, Draining)
 			w.tellUnheeded(attempts[0], "worker is larger than max_memory_hard and did not heed RESET, it is terminated")
 			w.terminate()
@@ -143,11 +160,11 @@ func (w *worker) watchSize(attempts []*attempt, now time.Time) {
 
 // recycle replaces a worker for the reason given, once. One at a time in the pool.
 func (p *Pool) recycle(w *worker, why restartReason) {
-	if !w.recycling.CompareAndSwap(false, true) {
+	if !w.wear.recycling.CompareAndSwap(false, true) {
 		return
 	}
-	w.due = why // nobody else's until recycling is false again
-	if w.overdue == 0 {
+	w.wear.due = why // nobody else's until recycling is false again
+	if w.wear.overdue == 0 {
 		w.log.Info("worker is due, another one takes its place", "why", why.String(), "requests", w.finished(),
 			"age", time.Since(w.started).Round(time.Second).String(), "memory", w.process.Memory())
 	}
@@ -160,10 +177,10 @@ func (p *Pool) recycle(w *worker, why restartReason) {
 				p.turn <- struct{}{}
 				defer func() { <-p.turn }()
 				if _, err := p.change(w.home, w.gen, w); err != nil && !errors.Is(err, ErrStopping) {
-					w.overdue++ // ours alone: recycling is set
-					again := backoffDelay(w.overdue)
+					w.wear.overdue++ // ours alone: recycling is set
+					again := backoffDelay(w.wear.overdue)
 					w.log.Error("worker is due but can't be replaced, it stays", "why", why.String(), "error", err, "again_in", again.Round(time.Millisecond).String())
-					time.AfterFunc(again, func() { w.recycling.Store(false) })
+					time.AfterFunc(again, func() { w.wear.recycling.Store(false) })
 				}
 			})
 		})
@@ -172,22 +189,22 @@ func (p *Pool) recycle(w *worker, why restartReason) {
 
 // outlast lets a recycled worker finish all that it has, and ends it. It waits for drain_timeout at most; what takes longer goes on, until a RESET is not heeded; else only Stop cuts it.
 func (p *Pool) outlast(w *worker) {
-	if w.due == unresponsive { // it would never be done
+	if w.wear.due == unresponsive { // it would never be done
 		p.retire(w)
 		return
 	}
 	p.dispatch.withdraw(w, Draining)
 	w.drain(0)
-	if wait.Within(w.drained, w.gen.settings.DrainTimeout) {
+	if wait.Within(w.end.drained, w.gen.settings.DrainTimeout) {
 		w.stop()
 		return
 	}
 	w.log.Info("recycled worker has a long request, and ends after it")
 	p.tasks.Go(func() {
 		select {
-		case <-w.drained:
+		case <-w.end.drained:
 			w.stop()
-		case <-w.unheeded: // what it has left may never be done
+		case <-w.end.unheeded: // what it has left may never be done
 			p.retire(w)
 		}
 	})

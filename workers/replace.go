@@ -49,7 +49,7 @@ func (p *Pool) replace(s *slot, g *generation, only *worker) (r replacement, err
 	alive = p.do(func() {
 		s.replaced = false
 		if err = p.swap(s, &r, g, err); err == nil && only != nil && r.old == only {
-			p.restarted(s, only.gen, only.due, "")
+			p.restarted(s, only.gen, only.wear.due, "")
 		}
 	})
 	<-s.turn
@@ -92,7 +92,7 @@ func (p *Pool) retire(w *worker) (drained int, cut []string) {
 	set := w.gen.settings
 	drained = p.dispatch.withdraw(w, Draining)
 	w.drain(set.DrainTimeout)
-	if !wait.Within(w.drained, set.DrainTimeout) {
+	if !wait.Within(w.end.drained, set.DrainTimeout) {
 		undone := w.requestsAtHand()
 		taken := 0
 		cut, taken = w.cut()
@@ -104,7 +104,7 @@ func (p *Pool) retire(w *worker) (drained int, cut []string) {
 			w.log.Warn("drain deadline passed, and code still runs for what has been answered",
 				"drain_timeout", set.DrainTimeout.String(), "requests", undone)
 		}
-		wait.Within(w.drained, min(set.StopTimeout, time.Second)) // a moment to heed the RESET
+		wait.Within(w.end.drained, min(set.StopTimeout, time.Second)) // a moment to heed the RESET
 	}
 	w.stop()
 	return drained, cut
@@ -136,8 +136,8 @@ func (w *worker) cut() (names []string, taken int) {
 func (w *worker) drain(deadline time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.parting && w.conn != nil {
-		w.parting = true
+	if !w.link.parting && w.conn != nil {
+		w.link.parting = true
 		w.conn.Send(&protocol.Drain{Deadline: deadline.Milliseconds()}) // a broken pipe shows in the exit
 	}
 }
@@ -154,7 +154,7 @@ func (w *worker) stop() {
 	go func() { w.conn.Flush(); close(flushed) }() // ends at the latest when the input is closed
 	wait.Within(flushed, limit)
 	w.input.Close()
-	if wait.Within(w.gone, limit-time.Since(asked)) {
+	if wait.Within(w.end.gone, limit-time.Since(asked)) {
 		return
 	}
 	args := []any{"stop_timeout", limit.String()}
@@ -163,10 +163,10 @@ func (w *worker) stop() {
 	}
 	w.log.Warn("worker did not exit on DRAIN, sending TERM", args...)
 	w.process.Terminate()
-	if wait.Within(w.gone, limit) {
+	if wait.Within(w.end.gone, limit) {
 		return
 	}
 	w.log.Warn("worker did not exit on TERM, sending KILL", "stop_timeout", limit.String())
 	w.process.Kill()
-	<-w.gone
+	<-w.end.gone
 }

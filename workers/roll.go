@@ -276,7 +276,7 @@ func (d *replacement) event(kind EventKind, pool string) Event {
 		e.Slot, e.OldPID, e.Generation = d.old.slot, d.old.pid(), d.old.gen.number
 	}
 	if d.new != nil {
-		e.Slot, e.NewPID, e.Generation, e.Boot = d.new.slot, d.new.pid(), d.new.gen.number, d.new.bootTime
+		e.Slot, e.NewPID, e.Generation, e.Boot = d.new.slot, d.new.pid(), d.new.gen.number, d.new.boot.took
 	}
 	return e
 }

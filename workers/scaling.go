@@ -74,7 +74,7 @@ func (p *Pool) grow(queued int) (again time.Duration) {
 		case s.current == nil || !s.current.isReady():
 			coming++
 		default:
-			each = s.current.concurrency
+			each = s.current.offer.concurrency
 		}
 	}
 	if rest := p.growth.pause(time.Now()); rest > 0 {
@@ -156,7 +156,8 @@ func (p *Pool) abandon(s *slot, w *worker) bool {
 	p.drop(s)
 	p.growth.failures++
 	p.growth.failed = time.Now()
-	w.log.Error("worker failed, the pool goes on without it", "error", w.bootErr, "exit", w.exit, "workers", len(p.slots))
+	args := []any{"error", w.boot.err, "exit", w.end.exit, "workers", len(p.slots)}
+	w.log.Error("worker failed, the pool goes on without it", args...)
 	p.rescale()
 	return true
 }

@@ -2,7 +2,11 @@
 
 package workers
 
-import "time"
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
 const (
 	backtraceFeature = "backtrace"
@@ -10,23 +14,29 @@ const (
 	backtraceTimeout = 200 * time.Millisecond
 )
 
+// backtrace is a question for one. It is safe for concurrent use.
+type backtrace struct {
+	turn   sync.Mutex                  // held by whoever asks
+	answer atomic.Pointer[chan string] // where the answer goes; nil if nobody waits for one
+}
+
 // whereabouts asks where the worker's code stands, and returns it as key and value for the log: backtrace, or stuck with what the kernel says of
 // the process. It waits for backtraceTimeout at the most. The signal may cut short a call that waits, in healthy code as well.
 func (w *worker) whereabouts() []any {
 	unknown := "the worker gives no backtraces (with PHP: install ext-pcntl)"
-	if w.ready.Has(backtraceFeature) {
-		w.traceTurn.Lock() // one question at a time, so that each answer has its question
-		defer w.traceTurn.Unlock()
+	if w.offer.ready.Has(backtraceFeature) {
+		w.backtrace.turn.Lock() // one question at a time, so that each answer has its question
+		defer w.backtrace.turn.Unlock()
 		answer := make(chan string, 1)
-		w.trace.Store(&answer)
-		defer w.trace.Store(nil)
-		if w.process.AskBacktrace(w.ready.PID) {
+		w.backtrace.answer.Store(&answer)
+		defer w.backtrace.answer.Store(nil)
+		if w.process.AskBacktrace(w.offer.ready.PID) {
 			timer := time.NewTimer(backtraceTimeout)
 			defer timer.Stop()
 			select {
 			case text := <-answer:
 				return []any{"backtrace", text}
-			case <-w.exited:
+			case <-w.end.exited:
 				return []any{"backtrace", "none: the worker ended meanwhile"}
 			case <-timer.C:
 				unknown = "in a call that does not return; no backtrace within " + backtraceTimeout.String()
@@ -51,7 +61,7 @@ func (w *worker) takeBacktrace(context any) bool {
 	if !ok {
 		return false
 	}
-	answer := w.trace.Swap(nil)
+	answer := w.backtrace.answer.Swap(nil)
 	if answer == nil {
 		return false // nobody asked, or it comes too late: it is logged as any entry
 	}

@@ -75,15 +75,15 @@ func (p *Pool) hold(r *Roll, g *generation, s *slot) *fault {
 	if !g.settings.InPlace {
 		var err error
 		w, err = p.stage(g, s)
-		if err != nil && w != nil && w.struck && !r.isAborted() {
-			held.Again = w.exit
-			w.log.Warn("new worker was killed from outside before it was ready, one more is tried", "exit", w.exit)
+		if err != nil && w != nil && w.end.struck && !r.isAborted() {
+			held.Again = w.end.exit
+			w.log.Warn("new worker was killed from outside before it was ready, one more is tried", "exit", w.end.exit)
 			w, err = p.stage(g, s)
 		}
 		if err != nil {
 			return &fault{slot: s.index, new: w, err: err}
 		}
-		died, held.NewPID, held.Boot = w.gone, w.pid(), w.bootTime
+		died, held.NewPID, held.Boot = w.end.gone, w.pid(), w.boot.took
 	}
 	r.add(held)
 	for {
@@ -91,10 +91,12 @@ func (p *Pool) hold(r *Roll, g *generation, s *slot) *fault {
 		select {
 		case <-died:
 			if died = nil; w.fromOutside() {
-				w.log.Warn("new worker was killed from outside while it waited, another one takes its place", "exit", w.exit)
+				w.log.Warn("new worker was killed from outside while it waited, another one takes its place",
+					"exit", w.end.exit)
 				continue
 			}
-			err = fmt.Errorf("worker %d was ready, and died before it got a request (%s); its log says why", s.index, w.exit)
+			err = fmt.Errorf("worker %d was ready, and died before it got a request (%s); its log says why",
+				s.index, w.end.exit)
 			return &fault{slot: s.index, err: err}
 		case <-p.context.Done():
 			return &fault{slot: s.index, err: ErrStopping} // Stop ends the worker

@@ -95,17 +95,18 @@ func (p *Pool) workerStatus(s *slot, w *worker) WorkerStatus {
 	warming := ""
 	if !w.isBooted() {
 		w.mu.Lock()
-		warming = w.warming
+		warming = w.link.warming
 		w.mu.Unlock()
 	}
 	p.dispatch.mu.Lock()
 	defer p.dispatch.mu.Unlock()
 	st := WorkerStatus{
-		Slot: s.index, PID: w.pid(), State: w.state, Generation: w.gen.number, Inflight: w.inflight,
-		Requests: w.requests, Uptime: time.Since(w.started), Restarts: s.restarts, Restarted: s.why, Warming: warming,
+		Slot: s.index, PID: w.pid(), State: w.duty.state, Generation: w.gen.number, Inflight: w.duty.inflight,
+		Requests: w.duty.requests, Uptime: time.Since(w.started),
+		Restarts: s.restarts, Restarted: s.why, Warming: warming,
 	}
 	if w.isReady() {
-		st.SDK = w.ready.SDK
+		st.SDK = w.offer.ready.SDK
 	}
 	return st
 }

@@ -85,7 +85,7 @@ func (p *Pool) retireAll() (cut []string) {
 				mu.Unlock()
 			} else {
 				w.kill(ErrStopping.Error())
-				<-w.gone
+				<-w.end.gone
 			}
 		})
 	}

@@ -229,7 +229,7 @@ func TestWorkerIsReplacedBeforeItsStreamNumbersEnd(t *testing.T) {
 		ready()
 		w := p.slots[0].current
 		w.mu.Lock()
-		w.lastID = lastStream
+		w.link.lastID = lastStream
 		w.mu.Unlock()
 		for range 3 {
 			if s, _ := submit(p, "POST", "/"); s.result() != "generation 1" {

@@ -64,7 +64,7 @@ func (p *Pool) Try(ctx context.Context, s Settings) (t Trial, err error) {
 	defer context.AfterFunc(ctx, func() { w.kill("the trial was given up") })()
 	t.PID = w.pid()
 	if err = p.awaitBoot(w); err == nil {
-		t.Boot, t.Memory, t.SDK = w.bootTime, process.ResidentMemory(t.PID), w.ready.SDK
+		t.Boot, t.Memory, t.SDK = w.boot.took, process.ResidentMemory(t.PID), w.offer.ready.SDK
 		asked := time.Now()
 		p.retire(w)
 		p.do(func() {

@@ -14,25 +14,25 @@ func (w *worker) warmUp() {
 	for _, r := range w.gen.settings.Warmup {
 		name := r.Method + " " + r.Target
 		w.mu.Lock()
-		w.warming = name
+		w.link.warming = name
 		w.mu.Unlock()
 		began := time.Now()
 		status, err := w.ask(r)
 		switch {
 		case err != nil:
-			w.boot(w.bootFailure(fmt.Sprintf("warm-up %s was not answered: %v", name, err)))
+			w.settleBoot(w.bootFailure(fmt.Sprintf("warm-up %s was not answered: %v", name, err)))
 			return
 		case status >= 500:
-			w.boot(w.bootFailure(fmt.Sprintf("warm-up %s answered %d", name, status)))
+			w.settleBoot(w.bootFailure(fmt.Sprintf("warm-up %s answered %d", name, status)))
 			return
 		}
 		w.log.Debug("warm-up answered", "request", name, "status", status, "took", time.Since(began).Round(time.Millisecond).String())
 	}
 	d := &w.pool.dispatch
 	d.mu.Lock()
-	w.requests, w.pace = 0, 0 // they were no client's, and slower than what comes
+	w.duty.requests, w.duty.pace = 0, 0 // they were no client's, and slower than what comes
 	d.mu.Unlock()
-	w.boot(nil)
+	w.settleBoot(nil)
 }
 
 // ask has the worker, which is in nobody else's hands, answer a request, and waits until all code for it has run.
@@ -43,7 +43,7 @@ func (w *worker) ask(r *protocol.Request) (status int, err error) {
 	a := x.newAttempt(w)
 	d := &w.pool.dispatch
 	d.mu.Lock()
-	w.inflight++
+	w.duty.inflight++
 	d.mu.Unlock()
 	sink.stream = a
 	if !w.open(a) {

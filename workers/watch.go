@@ -18,6 +18,14 @@ const (
 	doneTimeout = 5 * time.Second // from a worker's last word of a response to the warning that DONE has not followed
 )
 
+// watched is what run, which has the watch, knows of a worker. Owned by run.
+type watched struct {
+	pinged     time.Time // when PING pingSeq was sent
+	pingSeq    uint64
+	toldUndone bool      // the log has that a DONE is missing
+	outgrew    time.Time // when it became larger than MaxMemoryHard, and was told to give up what it has
+}
+
 // watch looks at one worker. In run; it never waits.
 func (w *worker) watch(now time.Time) {
 	if !w.isReady() {
@@ -50,8 +58,8 @@ func (w *worker) watchRequest(a *attempt, now time.Time) {
 	if slow {
 		w.tellSlow(a, now)
 	}
-	if undone && !w.toldUndone {
-		w.toldUndone = true
+	if undone && !w.watched.toldUndone {
+		w.watched.toldUndone = true
 		w.tellUndone(a, closing)
 	}
 	switch {
@@ -75,23 +83,23 @@ func (w *worker) tellUndone(a *attempt, closing lastWord) {
 // watchLink pings a worker that is idle, or that takes many requests, and kills it if it does not answer.
 func (w *worker) watchLink(now time.Time) {
 	state, since := w.idleness()
-	if state != Idle && (state != Busy || w.concurrency == 1) {
-		w.pinged = time.Time{}
+	if state != Idle && (state != Busy || w.offer.concurrency == 1) {
+		w.watched.pinged = time.Time{}
 		return
 	}
 	w.mu.Lock()
-	answered := w.pongSeq >= w.pingSeq
+	answered := w.link.pongSeq >= w.watched.pingSeq
 	w.mu.Unlock()
 	switch {
-	case answered && now.Sub(since) > pingEvery && now.Sub(w.pinged) > pingEvery:
-		w.pinged = now
-		w.pingSeq++
-		w.conn.Send(&protocol.Ping{Token: w.pingSeq})
-	case !answered && w.pinged.IsZero():
-		w.pinged = now // it was busy meanwhile
-	case !answered && now.Sub(w.pinged) > pingTimeout && (state == Busy || w.pool.dispatch.withdrawIdle(w)):
-		w.pinged = now.Add(time.Hour) // it is being ended
-		w.pool.tasks.Go(func() {      // ends after backtraceTimeout
+	case answered && now.Sub(since) > pingEvery && now.Sub(w.watched.pinged) > pingEvery:
+		w.watched.pinged = now
+		w.watched.pingSeq++
+		w.conn.Send(&protocol.Ping{Token: w.watched.pingSeq})
+	case !answered && w.watched.pinged.IsZero():
+		w.watched.pinged = now // it was busy meanwhile
+	case !answered && now.Sub(w.watched.pinged) > pingTimeout && (state == Busy || w.pool.dispatch.withdrawIdle(w)):
+		w.watched.pinged = now.Add(time.Hour) // it is being ended
+		w.pool.tasks.Go(func() {              // ends after backtraceTimeout
 			w.log.Error("worker does not answer PING, it is replaced", append([]any{"timeout", pingTimeout.String()}, w.whereabouts()...)...)
 			w.kill("no answer to PING within " + pingTimeout.String())
 		})
@@ -102,7 +110,7 @@ func (w *worker) watchLink(now time.Time) {
 func (w *worker) requestOf(a *attempt) (name, id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.streams[a.id] != a || a.recalled {
+	if w.link.streams[a.id] != a || a.recalled {
 		return "", ""
 	}
 	return a.x.request.Name()
@@ -112,11 +120,11 @@ func (w *worker) requestOf(a *attempt) (name, id string) {
 func (w *worker) attempts() []*attempt {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.streams) == 0 {
+	if len(w.link.streams) == 0 {
 		return nil
 	}
-	all := make([]*attempt, 0, len(w.streams))
-	for _, a := range w.streams {
+	all := make([]*attempt, 0, len(w.link.streams))
+	for _, a := range w.link.streams {
 		all = append(all, a)
 	}
 	return all
@@ -131,7 +139,7 @@ func (w *worker) idleness() (State, time.Time) {
 	d := &w.pool.dispatch
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return w.state, w.idleSince
+	return w.duty.state, w.duty.idleSince
 }
 
 // finished is how many requests the worker has done.
@@ -139,5 +147,5 @@ func (w *worker) finished() uint64 {
 	d := &w.pool.dispatch
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return w.requests
+	return w.duty.requests
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -16,99 +15,107 @@ import (
 	"github.com/workerhost/workerhost/workers/internal/process"
 )
 
+// worker is a process of the pool's. Its fields stand by who may touch them; doc.go has the order of the locks.
 type worker struct {
+	// fixed before it gets a request
 	pool    *Pool
 	slot    int
-	home    *slot // owned by run
+	home    *slot // what it points to is run's
 	gen     *generation
 	process process.Process
 	conn    *protocol.Conn
 	input   io.Closer // the worker's end of input
 	log     hclog.Logger
-	tail    tail
-	voice   voice
 	started time.Time
 
-	booted   chan struct{} // closed when bootErr is set: READY came, or never will
-	bootErr  error
-	bootTime time.Duration
-	ready    protocol.Ready // from booted on
-	patience int64          // what REQUEST's deadline says, in milliseconds; from booted on
-	bootOnce sync.Once
+	boot  boot
+	offer offer
+	end   end
 
-	drained chan struct{} // closed when it is draining and holds no lease
-	exited  chan struct{} // closed when the process has exited
-	gone    chan struct{} // closed when, after that, every exchange is settled and the pool has forgotten it
-	exit    string        // how the process went; from gone on
-	struck  bool          // it was killed from outside before it was READY; from gone on
+	duty duty // guarded by dispatcher.mu
 
-	// guarded by dispatcher.mu
-	state       State
-	listed      bool // in dispatcher.free
-	inflight    int
+	mu   sync.Mutex
+	link link // guarded by mu
+
+	reader  reader  // the reader's own
+	watched watched // owned by run
+	wear    wear
+
+	// safe for concurrent use
+	tail      tail
+	voice     voice
+	printed   printed
+	calls     ledger // ended in await
+	backtrace backtrace
+}
+
+// boot is how the start went. All of it is fixed once done is closed.
+type boot struct {
+	done chan struct{} // closed when READY came and all warm-ups are answered, or never will be
+	once sync.Once     // settles it
+	err  error
+	took time.Duration
+}
+
+// offer is what READY said, as far as the settings take it. It is the reader's until boot.done is closed, and fixed
+// from then on.
+type offer struct {
+	ready       protocol.Ready
 	concurrency int
-	requests    uint64
-	idleSince   time.Time
 	readsAhead  bool
-	next        []*exchange   // handed ahead, in order
-	pace        time.Duration // how long a request takes, on average
-	drainClosed bool
+	patience    int64 // what REQUEST's deadline says, in milliseconds
+}
 
-	printed printed
+// end is how it ends, for whoever waits for that.
+type end struct {
+	drained  chan struct{} // closed when it is draining and holds no lease; by drainedOnce
+	unheeded chan struct{} // closed when a worker of many requests did not heed a RESET; by run
+	exited   chan struct{} // closed when the process has exited
+	exit     string        // how; from exited on
+	gone     chan struct{} // closed when, after that, every exchange is settled and the pool has forgotten it
+	struck   bool          // it was killed from outside before it was READY; from gone on
+}
 
-	mu sync.Mutex
-	// guarded by mu
+// duty is the dispatcher's account of a worker. Guarded by dispatcher.mu.
+type duty struct {
+	state     State
+	listed    bool // in dispatcher.free
+	inflight  int
+	requests  uint64
+	idleSince time.Time
+	next      []*exchange   // handed ahead, in order
+	pace      time.Duration // how long a request takes, on average
+}
+
+// link is the host's side of what stands on the worker's link. Guarded by worker.mu.
+type link struct {
 	streams map[uint32]*attempt
 	lastID  uint32
 	ended   bool   // no stream opens any more
 	parting bool   // DRAIN was sent, and likewise
 	broken  string // why the link failed, if it did
 	warming string // the warm-up request at hand, or the last one
-
-	// the reader's own
-	greeted bool    // READY came
-	loose   staging // the SEND on stream 0 whose parts are coming
-	spare   *staging
-
-	calls ledger // ended in await
-
-	pongSeq uint64 // the latest answered
-
-	share     share         // fixed at its start
-	born      int64         // its memory when it was ready, where there is a limit; fixed before any request
-	weighed   atomic.Int64  // when its memory was looked at, in Unix nanoseconds
-	recycling atomic.Bool   // it is being replaced for its own sake
-	due       restartReason // why
-	oversized atomic.Bool   // it is larger than MaxMemoryHard, and has been told to give up what it has
-	outgrew   time.Time     // when; the watch's own
-	doomed    atomic.Bool   // it is being ended for that, with all that it has
-	overdue   int           // how often that failed
-	overruled atomic.Bool   // it is being ended for not heeding a RESET
-	unheeded  chan struct{} // closed when a worker of many requests did not heed one
-
-	traceTurn sync.Mutex                  // held by whoever asks for a backtrace
-	trace     atomic.Pointer[chan string] // where the answer goes; nil if nobody waits for one
-
-	// the watch's own
-	pinged     time.Time // when PING pingSeq was sent
-	pingSeq    uint64
-	toldUndone bool // the log has that a DONE is missing
+	pongSeq uint64 // the latest PING that was answered
 }
 
-// startWorker starts a process for the slot. Its READY, or its failure, closes booted.
+// startWorker starts a process for the slot. Its READY, or its failure, closes boot.done.
 func (p *Pool) startWorker(g *generation, slot int) *worker {
 	w := &worker{
 		pool: p, slot: slot, gen: g, started: time.Now(),
-		booted: make(chan struct{}), drained: make(chan struct{}), exited: make(chan struct{}), gone: make(chan struct{}), unheeded: make(chan struct{}),
-		streams: map[uint32]*attempt{}, lastID: ^uint32(0), // the first stream is 1
-		share: g.settings.share(), calls: ledger{open: map[uint32]call{}},
+		boot: boot{done: make(chan struct{})},
+		end: end{
+			drained: make(chan struct{}), unheeded: make(chan struct{}), exited: make(chan struct{}),
+			gone: make(chan struct{}),
+		},
+		link: link{streams: map[uint32]*attempt{}, lastID: ^uint32(0)}, // the first stream is 1
+		wear: wear{share: g.settings.share()}, calls: ledger{open: map[uint32]call{}},
 	}
 	w.log = p.log.With("worker", slot, "generation", g.number)
 	proc, err := g.launch(p.environment(g))
 	if err != nil {
-		w.boot(err)
-		w.ended, w.state, w.exit = true, Stopped, "never started"
-		close(w.gone)
+		w.settleBoot(err)
+		w.link.ended, w.duty.state, w.end.exit = true, Stopped, "never started"
+		close(w.end.gone)
 		return w
 	}
 	w.process = proc
@@ -146,17 +153,17 @@ func (w *worker) String() string {
 	return fmt.Sprintf("worker %d of pool %s (pid %d, generation %d)", w.slot, w.pool.name, w.pid(), w.gen.number)
 }
 
-// boot settles the boot, once.
-func (w *worker) boot(err error) {
-	w.bootOnce.Do(func() {
-		w.bootErr, w.bootTime = err, time.Since(w.started)
-		close(w.booted)
+// settleBoot says how the boot went, once.
+func (w *worker) settleBoot(err error) {
+	w.boot.once.Do(func() {
+		w.boot.err, w.boot.took = err, time.Since(w.started)
+		close(w.boot.done)
 	})
 }
 
 func (w *worker) isBooted() bool {
 	select {
-	case <-w.booted:
+	case <-w.boot.done:
 		return true
 	default:
 		return false
@@ -165,8 +172,8 @@ func (w *worker) isBooted() bool {
 
 func (w *worker) isReady() bool {
 	select {
-	case <-w.booted:
-		return w.bootErr == nil
+	case <-w.boot.done:
+		return w.boot.err == nil
 	default:
 		return false
 	}
@@ -175,8 +182,8 @@ func (w *worker) isReady() bool {
 // await is the last to touch the worker: it waits for the exit, reads what the pipes still hold, and settles what was in
 // flight. Whoever has waited for gone finds a pool that knows the worker no more; so nothing in run waits for it.
 func (w *worker) await(reading, logging chan struct{}) {
-	w.exit = w.process.Wait()
-	close(w.exited)
+	w.end.exit = w.process.Wait()
+	close(w.end.exited)
 	w.process.Expire(time.Now().Add(pipeGrace))
 	<-reading
 	<-logging
@@ -192,20 +199,20 @@ func (w *worker) await(reading, logging chan struct{}) {
 		_, written := w.conn.Sent()
 		read = written - int64(unread)
 	}
-	w.struck = !w.isBooted() && w.fromOutside()
-	w.boot(w.bootFailure(""))
+	w.end.struck = !w.isBooted() && w.fromOutside()
+	w.settleBoot(w.bootFailure(""))
 
 	w.mu.Lock()
-	w.ended = true
-	left := make([]*attempt, 0, len(w.streams))
-	for _, a := range w.streams {
+	w.link.ended = true
+	left := make([]*attempt, 0, len(w.link.streams))
+	for _, a := range w.link.streams {
 		left = append(left, a)
 	}
-	w.streams = nil
+	w.link.streams = nil
 	w.mu.Unlock()
 	w.settle(left, read)
 	w.pool.exited(w)
-	close(w.gone)
+	close(w.end.gone)
 }
 
 // pipeGrace is for bytes that the pipe still holds when the process has gone; it passes only if a process that left the group keeps the pipe open.
@@ -214,16 +221,17 @@ const pipeGrace = 200 * time.Millisecond
 // bootFailure explains a boot that came to nothing: with why, or else with what is known of the worker's end.
 func (w *worker) bootFailure(why string) error {
 	w.mu.Lock()
-	broken, before := w.broken, "READY"
-	if w.warming != "" {
-		before = "it had answered the warm-up " + w.warming
+	broken, before := w.link.broken, "READY"
+	if w.link.warming != "" {
+		before = "it had answered the warm-up " + w.link.warming
 	}
 	w.mu.Unlock()
 	if why != "" {
 		broken = why
 	}
 	said, hint := w.tail.String(), ""
-	if before == "READY" && (w.exit == "exit status 0" || said == "" && !strings.HasPrefix(w.exit, "signal")) { // the end of a program that is no worker
+	quiet := said == "" && !strings.HasPrefix(w.end.exit, "signal")
+	if before == "READY" && (w.end.exit == "exit status 0" || quiet) { // the end of a program that is no worker
 		hint = "; does it come to the SDK's run() or Serve()?"
 	}
 	if remedy := w.gen.settings.Remedy; remedy != nil && said != "" {
@@ -237,29 +245,30 @@ func (w *worker) bootFailure(why string) error {
 	case broken != "":
 		return errors.New(broken)
 	case said != "":
-		return fmt.Errorf("it ended before %s (%s): %s%s", before, w.exit, said, hint)
+		return fmt.Errorf("it ended before %s (%s): %s%s", before, w.end.exit, said, hint)
 	}
-	return fmt.Errorf("it ended before %s (%s) and said nothing%s", before, w.exit, hint)
+	return fmt.Errorf("it ended before %s (%s) and said nothing%s", before, w.end.exit, hint)
 }
 
 // admits says whether the worker has room. Under dispatcher.mu.
 func (w *worker) admits() bool {
-	return (w.state == Idle || w.state == Busy) && w.inflight < w.concurrency
+	return (w.duty.state == Idle || w.duty.state == Busy) && w.duty.inflight < w.offer.concurrency
 }
 
 // drainedOnce closes drained. Under dispatcher.mu.
 func (w *worker) drainedOnce() {
-	if !w.drainClosed {
-		w.drainClosed = true
-		close(w.drained)
+	select {
+	case <-w.end.drained:
+	default:
+		close(w.end.drained)
 	}
 }
 
 // kill ends the process now, for the reason given.
 func (w *worker) kill(why string) {
 	w.mu.Lock()
-	if w.broken == "" {
-		w.broken = why
+	if w.link.broken == "" {
+		w.link.broken = why
 	}
 	w.mu.Unlock()
 	if w.process != nil {
