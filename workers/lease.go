@@ -49,7 +49,7 @@ const notDone time.Duration = -1
 func (w *worker) open(a *attempt) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.link.ended || w.link.parting {
+	if w.link.phase != linkOpen {
 		return false
 	}
 	w.link.lastID += 2

@@ -103,3 +103,20 @@ var lastWordMoves = moves[lastWord]{
 
 // open says that the worker may have more to say.
 func (p lastWord) open() bool { return p == speaking || p == wasHeld }
+
+// linkPhase is how far the host's side of a link is. Guarded by worker.mu; link.enters moves it.
+type linkPhase int
+
+const (
+	linkOpen    linkPhase = iota // streams may open
+	linkParting                  // DRAIN was sent, and none does
+	linkEnded                    // its process has gone, or never was there
+)
+
+func (p linkPhase) String() string { return [...]string{"open", "parting", "ended"}[p] }
+
+var linkMoves = moves[linkPhase]{
+	linkOpen:    {linkParting, linkEnded},
+	linkParting: {linkEnded},
+	linkEnded:   {},
+}

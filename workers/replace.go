@@ -136,8 +136,8 @@ func (w *worker) cut() (names []string, taken int) {
 func (w *worker) drain(deadline time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.link.parting && w.conn != nil {
-		w.link.parting = true
+	if w.link.phase == linkOpen {
+		w.link.enters(linkParting)
 		w.conn.Send(&protocol.Drain{Deadline: deadline.Milliseconds()}) // a broken pipe shows in the exit
 	}
 }

@@ -89,14 +89,16 @@ type duty struct {
 
 // link is the host's side of what stands on the worker's link. Guarded by worker.mu.
 type link struct {
+	phase   linkPhase // changed by enters
 	streams map[uint32]*attempt
 	lastID  uint32
-	ended   bool   // no stream opens any more
-	parting bool   // DRAIN was sent, and likewise
 	broken  string // why the link failed, if it did
 	warming string // the warm-up request at hand, or the last one
 	pongSeq uint64 // the latest PING that was answered
 }
+
+// enters changes the phase. Under worker.mu.
+func (l *link) enters(next linkPhase) { linkMoves.move(&l.phase, next) }
 
 // startWorker starts a process for the slot. Its READY, or its failure, closes boot.done.
 func (p *Pool) startWorker(g *generation, slot int) *worker {
@@ -114,7 +116,9 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 	proc, err := g.launch(p.environment(g))
 	if err != nil {
 		w.settleBoot(err)
-		w.link.ended, w.duty.state, w.end.exit = true, Stopped, "never started"
+		w.link.enters(linkEnded)
+		w.duty.state.moveTo(Stopped)
+		w.end.exit = "never started"
 		close(w.end.gone)
 		return w
 	}
@@ -203,7 +207,7 @@ func (w *worker) await(reading, logging chan struct{}) {
 	w.settleBoot(w.bootFailure(""))
 
 	w.mu.Lock()
-	w.link.ended = true
+	w.link.enters(linkEnded)
 	left := make([]*attempt, 0, len(w.link.streams))
 	for _, a := range w.link.streams {
 		left = append(left, a)

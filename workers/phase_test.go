@@ -1,0 +1,44 @@
+package workers
+
+import (
+	"fmt"
+	"testing"
+)
+
+// allowed lists the moves of a table as text, and tries each possible one.
+func allowed[P phase](t *testing.T, m moves[P]) (list string) {
+	for from := range m {
+		for to := range m {
+			now := P(from)
+			if permits(m, &now, P(to)) {
+				list += fmt.Sprintf("%v-%v ", P(from), now)
+				if now != P(to) {
+					t.Errorf("after the move from %v to %v it is %v", P(from), P(to), now)
+				}
+			} else if now != P(from) {
+				t.Errorf("an illegal move from %v made %v of it", P(from), now)
+			}
+		}
+	}
+	return list
+}
+
+func permits[P phase](m moves[P], now *P, to P) (ok bool) {
+	defer func() { ok = recover() == nil }()
+	m.move(now, to)
+	return true
+}
+
+func TestAPhaseMovesAsItsTableSaysAndPanicsOtherwise(t *testing.T) {
+	for _, c := range [][2]string{
+		{allowed(t, stateMoves), "starting-idle starting-draining starting-stopped idle-busy idle-draining idle-stopped " +
+			"busy-idle busy-draining busy-stopped draining-stopped "},
+		{allowed(t, linkMoves), "open-parting open-ended parting-ended "},
+		{allowed(t, tenureMoves), "unopened-behind unopened-at hand unopened-closed behind-at hand behind-closed " +
+			"at hand-closed "},
+	} {
+		if c[0] != c[1] {
+			t.Errorf("legal are\n%s, want\n%s", c[0], c[1])
+		}
+	}
+}
