@@ -37,7 +37,7 @@ func (w *worker) interrupt(a *attempt, now time.Time, why *protocol.Failure, eve
 
 // overrule ends a worker that did not heed a RESET. One that has other requests, too, is replaced with a drain. In run.
 func (w *worker) overrule(a *attempt) {
-	first := w.wear.overruled.CompareAndSwap(false, true)
+	first := w.watched.rises(overruled)
 	if w.offer.concurrency > 1 {
 		if first {
 			close(w.end.unheeded)

@@ -17,7 +17,7 @@ func (p *Pool) replaceInPlace(s *slot, g *generation, only *worker) (r replaceme
 	}
 	if r.old != nil {
 		switch {
-		case only != nil && only.wear.due != unresponsive: // no request of its is ever cut
+		case only != nil && only.wear.reason() != unresponsive: // no request of its is ever cut
 			p.dispatch.withdraw(only, Draining)
 			only.drain(0)
 			<-only.end.drained
@@ -37,7 +37,7 @@ func (p *Pool) replaceInPlace(s *slot, g *generation, only *worker) (r replaceme
 	}
 	p.do(func() {
 		if s.replaced = false; err == nil && only != nil {
-			p.restarted(s, only.gen, only.wear.due, "")
+			p.restarted(s, only.gen, only.wear.reason(), "")
 		}
 		p.fill(s) // if it is empty now
 	})

@@ -112,16 +112,16 @@ func (p *Pool) Metrics() Metrics {
 	return s
 }
 
-// ending says why w, whose process has gone, ended by itself.
+// ending says why w, whose process has gone, ended by itself. In run.
 func (w *worker) ending() restartReason {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case w.boot.err != nil:
 		return failedBoot
-	case w.wear.overruled.Load() && w.wear.oversized.Load():
+	case w.watched.heed > heeding && !w.watched.outgrew.IsZero():
 		return overgrown
-	case w.wear.overruled.Load():
+	case w.watched.heed > heeding:
 		return unresponsive
 	case w.link.broken != "":
 		return brokeLink

@@ -120,3 +120,12 @@ var linkMoves = moves[linkPhase]{
 	linkParting: {linkEnded},
 	linkEnded:   {},
 }
+
+// heed is how far a worker has come that does not heed a RESET. It only rises. Owned by run; watched.rises moves it.
+type heed int
+
+const (
+	heeding   heed = iota
+	overruled      // it is being ended, or replaced if it has other requests, too
+	doomed         // it is being ended with all that it has: it is larger than MaxMemoryHard as well
+)

@@ -42,3 +42,18 @@ func TestAPhaseMovesAsItsTableSaysAndPanicsOtherwise(t *testing.T) {
 		}
 	}
 }
+
+func TestAWorkerThatIsOverruledMayBeDoomedAndNeverIsSpared(t *testing.T) {
+	var s watched
+	for i, c := range []struct {
+		to, is heed
+		news   bool
+	}{
+		{overruled, overruled, true}, {overruled, overruled, false}, {doomed, doomed, true}, {doomed, doomed, false},
+		{overruled, doomed, false},
+	} {
+		if news := s.rises(c.to); news != c.news || s.heed != c.is {
+			t.Errorf("move %d, to %d: news %v, and it is %d", i, c.to, news, s.heed)
+		}
+	}
+}

@@ -20,16 +20,15 @@ const (
 
 // wear is how much of a worker is used up, and what is done about it.
 type wear struct {
-	share     share         // fixed at its start
-	born      int64         // its memory when it was ready, where there is a limit; fixed before any request
-	weighed   atomic.Int64  // when its memory was looked at, in Unix nanoseconds
-	recycling atomic.Bool   // it is being replaced for its own sake
-	due       restartReason // why; of whoever set recycling, as is overdue
-	overdue   int           // how often that failed
-	oversized atomic.Bool   // it is larger than MaxMemoryHard, and has been told to give up what it has
-	doomed    atomic.Bool   // it is being ended for that, with all that it has
-	overruled atomic.Bool   // it is being ended for not heeding a RESET
+	share   share        // fixed at its start
+	born    int64        // its memory when it was ready, where there is a limit; fixed before any request
+	weighed atomic.Int64 // when its memory was looked at, in Unix nanoseconds
+	due     atomic.Int64 // the restartReason that it is being replaced for; 0: it is not
+	overdue int          // how often that failed; of whoever made it due
 }
+
+// reason is why a worker that is due is being replaced.
+func (w *wear) reason() restartReason { return restartReason(w.due.Load()) }
 
 // share is what one worker may use up. Zeros are without a limit. It varies by a tenth from worker to worker, so that those that started together
 // are not due together.
@@ -128,15 +127,15 @@ func (s *Settings) memoryLimit() int64 {
 // watchSize has a worker that passes MaxMemoryHard in the middle of its requests give them up, and ends it if it does not heed that. In run.
 func (w *worker) watchSize(attempts []*attempt, now time.Time) {
 	limit := w.gen.settings.MaxMemoryHard
-	if limit <= 0 || len(attempts) == 0 && !w.wear.oversized.Load() {
+	if limit <= 0 || len(attempts) == 0 && w.watched.outgrew.IsZero() {
 		return
 	}
 	size := w.process.Memory()
 	if size <= limit {
-		w.wear.oversized.Store(false)
+		w.watched.outgrew = time.Time{}
 		return
 	}
-	if w.wear.oversized.CompareAndSwap(false, true) {
+	if w.watched.outgrew.IsZero() {
 		w.watched.outgrew = now
 	}
 	why := &protocol.Failure{
@@ -148,9 +147,8 @@ func (w *worker) watchSize(attempts []*attempt, now time.Time) {
 		}
 	}
 	late := len(attempts) > 0 && now.Sub(w.watched.outgrew) > heedTimeout
-	if late && w.offer.concurrency > 1 && w.wear.doomed.CompareAndSwap(false, true) {
-		w.wear.overruled.Store(true) // for a silent request it may be draining already, which takes too long
-		w.pool.tasks.Go(func() {     // one request at a time is seen to by overrule
+	if late && w.offer.concurrency > 1 && w.watched.rises(doomed) { // a drain under way takes too long
+		w.pool.tasks.Go(func() { // one request at a time is seen to by overrule
 			w.pool.dispatch.withdraw(w, Draining)
 			w.tellUnheeded(attempts[0], "worker is larger than max_memory_hard and did not heed RESET, it is terminated")
 			w.terminate()
@@ -160,10 +158,9 @@ func (w *worker) watchSize(attempts []*attempt, now time.Time) {
 
 // recycle replaces a worker for the reason given, once. One at a time in the pool.
 func (p *Pool) recycle(w *worker, why restartReason) {
-	if !w.wear.recycling.CompareAndSwap(false, true) {
+	if !w.wear.due.CompareAndSwap(0, int64(why)) {
 		return
 	}
-	w.wear.due = why // nobody else's until recycling is false again
 	if w.wear.overdue == 0 {
 		w.log.Info("worker is due, another one takes its place", "why", why.String(), "requests", w.finished(),
 			"age", time.Since(w.started).Round(time.Second).String(), "memory", w.process.Memory())
@@ -177,10 +174,10 @@ func (p *Pool) recycle(w *worker, why restartReason) {
 				p.turn <- struct{}{}
 				defer func() { <-p.turn }()
 				if _, err := p.change(w.home, w.gen, w); err != nil && !errors.Is(err, ErrStopping) {
-					w.wear.overdue++ // ours alone: recycling is set
+					w.wear.overdue++ // ours alone: it is due
 					again := backoffDelay(w.wear.overdue)
 					w.log.Error("worker is due but can't be replaced, it stays", "why", why.String(), "error", err, "again_in", again.Round(time.Millisecond).String())
-					time.AfterFunc(again, func() { w.wear.recycling.Store(false) })
+					time.AfterFunc(again, func() { w.wear.due.Store(0) })
 				}
 			})
 		})
@@ -189,7 +186,7 @@ func (p *Pool) recycle(w *worker, why restartReason) {
 
 // outlast lets a recycled worker finish all that it has, and ends it. It waits for drain_timeout at most; what takes longer goes on, until a RESET is not heeded; else only Stop cuts it.
 func (p *Pool) outlast(w *worker) {
-	if w.wear.due == unresponsive { // it would never be done
+	if w.wear.reason() == unresponsive { // it would never be done
 		p.retire(w)
 		return
 	}

@@ -254,6 +254,34 @@ func TestWorkerThatHeedsTheHardLimitIsReplacedAndNotKilled(t *testing.T) {
 	})
 }
 
+func TestAWorkerThatHasShrunkAgainIsNotEndedForItsSize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := newFakePool(t, Settings{Workers: 1, MaxMemoryHard: 200, RequestTimeout: time.Second},
+			always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+				if r.Target == "/hang" {
+					w.hang()
+				}
+				w.resident.Store(201)
+				time.Sleep(500 * time.Millisecond)
+				w.resident.Store(100)
+				w.conn.Send(&protocol.Done{Stream: r.Stream})
+			})))
+		defer p.Stop(context.Background())
+		ready()
+		if s, _ := submit(p, "POST", "/grow"); s.failed(t).Kind != protocol.FailedDied {
+			t.Fatal(s.failure)
+		}
+		ready()
+		if s, _ := submit(p, "POST", "/hang"); f.count() != 1 || s.failed(t).Kind != protocol.FailedTimeout {
+			t.Fatal(f.count(), s.failure)
+		}
+		time.Sleep(10 * time.Second)
+		if m := p.Metrics().Generations[0].Restarts; m["unresponsive"] != 1 || m["max_memory_hard"] != 0 {
+			t.Fatalf("%+v", m)
+		}
+	})
+}
+
 func TestStopCutsWhatARecycledWorkerStillHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, f := newFakePool(t, Settings{Workers: 1, MaxRequests: 1, DrainTimeout: time.Second}, func(n int) script {

@@ -49,7 +49,7 @@ func (p *Pool) replace(s *slot, g *generation, only *worker) (r replacement, err
 	alive = p.do(func() {
 		s.replaced = false
 		if err = p.swap(s, &r, g, err); err == nil && only != nil && r.old == only {
-			p.restarted(s, only.gen, only.wear.due, "")
+			p.restarted(s, only.gen, only.wear.reason(), "")
 		}
 	})
 	<-s.turn

@@ -23,7 +23,15 @@ type watched struct {
 	pinged     time.Time // when PING pingSeq was sent
 	pingSeq    uint64
 	toldUndone bool      // the log has that a DONE is missing
-	outgrew    time.Time // when it became larger than MaxMemoryHard, and was told to give up what it has
+	outgrew    time.Time // since when it is larger than MaxMemoryHard, which comes and goes; zero: it is not
+	heed       heed      // changed by rises
+}
+
+// rises moves the heed up, and says whether that is news. In run.
+func (s *watched) rises(to heed) bool {
+	news := to > s.heed
+	s.heed = max(s.heed, to)
+	return news
 }
 
 // watch looks at one worker. In run; it never waits.
