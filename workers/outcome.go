@@ -131,9 +131,9 @@ func (f facts) repeatable() bool {
 // facts are gathered under calls, and are whole but for what only the end tells: recalled and unseen.
 func (a *attempt) facts(end ending) facts {
 	x := a.x
-	f := facts{
-		end: end, answer: a.answer, over: a.over, event: x.isEvent(), repeat: x.repeat, keyed: x.keyed, spared: x.spared,
-		attempts: x.request.Attempts(), moves: x.moves,
+	f := facts{end: end, answer: a.answer, over: a.over, event: x.isEvent(), repeat: x.repeat, keyed: x.keyed}
+	if !a.over { // else another worker may have it, or the front has it back
+		f.spared, f.attempts, f.moves = x.spared, x.request.Attempts(), x.moves
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
