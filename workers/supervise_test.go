@@ -10,6 +10,23 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
+// The race detector is what fails.
+func TestWorkerMayEndJustAsItsStartTimesOut(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			p, f := newFakePool(t, Settings{Workers: 1, StartTimeout: 2 * time.Second}, always(func(w *fakeWorker) {
+				time.Sleep(2 * time.Second)
+				w.die("exit status 1")
+			}))
+			defer p.Stop(context.Background())
+			time.Sleep(5 * time.Second)
+			if f.count() < 2 || p.Status().Failure == "" {
+				t.Errorf("%d starts, failure %q", f.count(), p.Status().Failure)
+			}
+		})
+	}
+}
+
 func TestFailedBootsBackOffFrom100msTo10s(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		starts := make(chan time.Time, 1000)

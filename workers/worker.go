@@ -222,19 +222,26 @@ func (w *worker) await(reading, logging chan struct{}) {
 // pipeGrace is for bytes that the pipe still holds when the process has gone; it passes only if a process that left the group keeps the pipe open.
 const pipeGrace = 200 * time.Millisecond
 
-// bootFailure explains a boot that came to nothing: with why, or else with what is known of the worker's end.
+// bootFailure explains a boot that came to nothing: with why, or else with what is known of the worker's end, which
+// must have come then.
 func (w *worker) bootFailure(why string) error {
 	w.mu.Lock()
-	broken, before := w.link.broken, "READY"
+	if why == "" {
+		why = w.link.broken
+	}
+	before := "READY"
 	if w.link.warming != "" {
 		before = "it had answered the warm-up " + w.link.warming
 	}
 	w.mu.Unlock()
-	if why != "" {
-		broken = why
+	said := w.tail.String()
+	switch {
+	case why != "" && said != "":
+		return fmt.Errorf("%s; stderr: %s", why, said)
+	case why != "":
+		return errors.New(why)
 	}
-	said, hint := w.tail.String(), ""
-	quiet := said == "" && !strings.HasPrefix(w.end.exit, "signal")
+	hint, quiet := "", said == "" && !strings.HasPrefix(w.end.exit, "signal")
 	if before == "READY" && (w.end.exit == "exit status 0" || quiet) { // the end of a program that is no worker
 		hint = "; does it come to the SDK's run() or Serve()?"
 	}
@@ -243,12 +250,7 @@ func (w *worker) bootFailure(why string) error {
 			hint = "; " + text
 		}
 	}
-	switch {
-	case broken != "" && said != "":
-		return fmt.Errorf("%s; stderr: %s", broken, said)
-	case broken != "":
-		return errors.New(broken)
-	case said != "":
+	if said != "" {
 		return fmt.Errorf("it ended before %s (%s): %s%s", before, w.end.exit, said, hint)
 	}
 	return fmt.Errorf("it ended before %s (%s) and said nothing%s", before, w.end.exit, hint)
