@@ -10,7 +10,7 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// attempt implements protocol.Stream. Locks are taken in the order calls, worker.mu, mu.
+// attempt implements protocol.Stream. doc.go has the order of its locks.
 type attempt struct {
 	x      *exchange
 	worker *worker

@@ -41,5 +41,37 @@
 // One goroutine, Pool.run, owns the slots: which worker is in which, what is being replaced, what backs off. Others ask it with Pool.do.
 // Handing out workers does not pass through it: the dispatcher's one short lock guards the idle list, the queue and every worker's count of
 // requests. Each worker has a goroutine that reads its frames and calls the sinks, one that reads its stderr, and one that waits for its exit and
-// is the last to touch it.
+// is the last to touch it. What of a worker is whose, the struct says (worker.go).
+//
+// # Locks
+//
+// In this order; whoever holds one may take those below it, and none above it:
+//   - attempt.calls: what a worker has said of an exchange, and whether the sink has heard the last of it. Held around
+//     every call of the sink but Finished, so that they come one at a time.
+//   - splitter.mu: the line at hand of what a worker prints, until the log has it. Never with calls.
+//   - worker.mu: its link, which is the streams, their numbers, the phase and why it failed. Held while REQUEST and
+//     DRAIN are sent, so that numbers only grow and none comes after DRAIN.
+//   - attempt.mu: that stream's windows, its clock, its tenure and what was done about it. Held while its frames are
+//     sent.
+//   - dispatcher.mu: the queue, who has room, every worker's duty and every exchange's place. Never with worker.mu or
+//     attempt.mu: what it decides is carried out once it is released, and counted until then.
+//   - exchange.mu: which attempt is the latest, and whether it was cancelled.
+//
+// Under any of them, and with nothing taken under them: tail.mu (what a worker printed last), voice.mu (how much it may
+// say), meter.mu (which generations are counted apart), Roll.mu (a reload's events). ledger.mu (a worker's calls) is
+// taken with none of all these, and held while RESULT is sent. The locks within [protocol.Conn] and internal/process
+// come last, under any. Send and Cork of a Conn never wait; Flush and FlushTo do, and are called with no lock held.
+//
+// Two attempts' calls are held at once where a worker has died: each exchange that it had is settled under its calls,
+// and what gets room by that is begun, or recalled from another worker, under its own as well, and takes no third. No
+// circle comes of it, since what is picked for that is not being settled yet.
+//
+// Pool.run takes most of them, so nobody who holds one calls Pool.do. What is held for as long as a replacement takes
+// are turns, and no locks: Pool.turn, then slot.turn. Whoever has them may ask run, which takes one only if it need
+// not wait. backtrace.turn is held for as long as a worker may take to answer, with nothing else.
+//
+// A sink is called with its calls held, Finished aside, and perhaps those of another one that is settled: it may use
+// its Stream, and submit in Finished, but neither wait nor cancel itself. The log is called with calls or splitter.mu
+// held at the most. The hub, and Prepare, Equip and Remedy of [Settings], are called with none, so each may call the
+// pool back; Renew of [Equipment] is called by run, and may not.
 package workers
