@@ -50,16 +50,16 @@ const (
 // nil is nobody's.
 func Open(to string, lost *atomic.Uint64, log hclog.Logger) (*Log, error) {
 	if to == "text" || to == "json" {
-		return newAccessLog(to, lost, log, os.Stdout), nil
+		return newLog(to, lost, log, os.Stdout), nil
 	}
 	file, err := openLog(to)
 	if err != nil {
 		return nil, err
 	}
-	return newAccessLog(to, lost, log, file), nil
+	return newLog(to, lost, log, file), nil
 }
 
-func newAccessLog(to string, lost *atomic.Uint64, log hclog.Logger, file *os.File) *Log {
+func newLog(to string, lost *atomic.Uint64, log hclog.Logger, file *os.File) *Log {
 	if lost == nil {
 		lost = new(atomic.Uint64)
 	}

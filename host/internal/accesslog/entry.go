@@ -42,7 +42,8 @@ func (a *Log) Note(e *Entry, r *http.Request, whole bool) {
 	a.release()
 }
 
-// times are how long the request waited for a worker and how long that took to give its whole response; -1 where that did not happen.
+// times are how long the request waited for a worker and how long that took to give its whole response; -1 where that
+// did not happen.
 func (e *Entry) times(end time.Time) (wait, work time.Duration) {
 	switch {
 	case e.Submitted.IsZero():
@@ -57,6 +58,7 @@ func (e *Entry) times(end time.Time) (wait, work time.Duration) {
 
 // A line stays within bounds whatever a client sends.
 const (
+	// LongestTarget is how many bytes of a request's target stand in a line.
 	LongestTarget = 2048
 	longestField  = 512
 )

@@ -54,7 +54,7 @@ func TestAStuckAccessLogHoldsNoRequestUp(t *testing.T) {
 	}
 	var lost atomic.Uint64
 	lost.Store(7) // of a log before
-	a := newAccessLog("text", &lost, nil, w)
+	a := newLog("text", &lost, nil, w)
 	for range 3 * waitingLines {
 		line := fmt.Appendf(nil, "%0200d\n", 0)
 		a.add(&line)

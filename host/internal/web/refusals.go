@@ -36,7 +36,8 @@ type answers struct {
 	static  atomic.Uint64
 }
 
-// Refused is how many requests the listener answered by itself, by [Refusal.String]; connections that it turned away are among them.
+// Refused is how many requests the listener answered by itself, by [Refusal.String]; connections that it turned away
+// are among them.
 func (h *Handler) Refused() map[string]uint64 {
 	counts := make(map[string]uint64, refusals)
 	for why := range refusals {
