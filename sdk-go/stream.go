@@ -120,13 +120,14 @@ func (s *stream) deafen() {
 	s.changed.Broadcast()
 }
 
-// giveUp is abort with word to the host.
+// giveUp is abort with word to the host, which goes out before the handler wakes up and says DONE: after that it would
+// be late, and dropped (§4.3). What the handler still sends in between is dropped, too (§4.6).
 func (s *stream) giveUp(m *protocol.Reset) {
 	if s.failure() != nil {
 		return
 	}
-	s.abort(fmt.Errorf("sdk: gave the request up: %s", m.Reason))
 	_ = s.link.send(m) // a broken pipe ends the link, and with it this stream
+	s.abort(fmt.Errorf("sdk: gave the request up: %s", m.Reason))
 }
 
 // failure says why the stream ended early, or nil.
