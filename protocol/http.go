@@ -4,6 +4,7 @@ package protocol
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -365,6 +366,16 @@ func (m *Response) Parse(payload []byte) error {
 		m.Hold = f.hold()
 	}
 	return f.end()
+}
+
+// Clone is a copy that shares nothing that a Parse could change; nil of nil.
+func (m *Response) Clone() *Response {
+	if m == nil {
+		return nil
+	}
+	c := *m
+	c.Headers, c.Body = slices.Clone(m.Headers), slices.Clone(m.Body)
+	return &c
 }
 
 // AppendFrame implements [Message].

@@ -3,7 +3,6 @@
 package hub
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -222,12 +221,12 @@ func (e *event) Respond(m *protocol.Response) {
 	if _, ok := e.Request.(*protocol.Open); !ok {
 		return
 	}
-	r := *m
-	r.Headers, r.Body, r.Hold = slices.Clone(m.Headers), slices.Clone(m.Body), nil
+	r := m.Clone()
+	r.Hold = nil
 	if m.Hold != nil || m.File != "" || m.Flags&protocol.FlagEnd == 0 {
 		e.failure = &protocol.Failure{Kind: protocol.FailedBroken, Detail: "a connection is refused by a response that is whole in one frame, without a file; this one was not"}
 	}
-	e.refusal = &r
+	e.refusal = r
 	e.c.refuse()
 }
 
