@@ -37,7 +37,7 @@ func (*nullPool) Traits() protocol.Traits { return protocol.Traits{Pool: "chat",
 func (f *nullPool) Submit(x *protocol.Exchange) protocol.Ticket {
 	x.Sink.Begin(nil)
 	if _, ok := x.Request.(*protocol.Incoming); ok {
-		f.hub.Commit(x.Subject, f.acts)
+		f.hub.Apply(x.Subject, f.acts)
 	}
 	x.Sink.Finished()
 	return nil
@@ -70,12 +70,12 @@ func idleBytes(n int) float64 {
 	before := heap()
 	h, _, all := crowdOf(n, func() Peer { return shared })
 	for i, c := range all {
-		h.Commit(c, []protocol.Act{
+		h.Apply(c, []protocol.Act{
 			&protocol.Join{Groups: []string{"lobby"}}, &protocol.Bind{UID: fmt.Sprint("user", i)},
 			&protocol.Set{Set: []protocol.Entry{{Key: "name", Value: protocol.Value("\xa5Alice")}, {Key: "since", Value: protocol.Value("\xce\x00\x00\x00\x00")}}},
 		})
 		c.Deliver([]byte("hello"), false)
-		h.Commit(c, []protocol.Act{say("hello")})
+		h.Apply(c, []protocol.Act{say("hello")})
 	}
 	after := heap()
 	runtime.KeepAlive(h)
@@ -101,12 +101,12 @@ func BenchmarkBroadcast(b *testing.B) {
 	const n = 10_000
 	h, _, all := crowdOf(n, func() Peer { return &nullPeer{} })
 	for _, c := range all {
-		h.Commit(c, []protocol.Act{&protocol.Join{Groups: []string{"lobby"}}})
+		h.Apply(c, []protocol.Act{&protocol.Join{Groups: []string{"lobby"}}})
 	}
 	act := []protocol.Act{&protocol.Send{To: protocol.ToGroups, Names: []string{"lobby"}, Bytes: make([]byte, 100)}}
 	b.ReportAllocs()
 	for b.Loop() {
-		h.Commit(nil, act)
+		h.Apply(nil, act)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/delivered")
 }
@@ -139,7 +139,7 @@ func BenchmarkSetSession(b *testing.B) {
 	act := []protocol.Act{&protocol.Set{Set: []protocol.Entry{{Key: "name", Value: protocol.Value("\xa5Alice")}}}}
 	b.ReportAllocs()
 	for b.Loop() {
-		h.Commit(all[0], act)
+		h.Apply(all[0], act)
 	}
 }
 
@@ -147,12 +147,12 @@ func BenchmarkJoinAndLeave(b *testing.B) {
 	h, _, all := crowdOf(10_000, func() Peer { return &nullPeer{} })
 	join, leave := []protocol.Act{&protocol.Join{Groups: []string{"lobby"}}}, []protocol.Act{&protocol.Leave{Groups: []string{"lobby"}}}
 	for _, c := range all {
-		h.Commit(c, join)
+		h.Apply(c, join)
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		c := all[i%len(all)]
-		h.Commit(c, leave)
-		h.Commit(c, join)
+		h.Apply(c, leave)
+		h.Apply(c, join)
 	}
 }

@@ -22,8 +22,13 @@ type step struct {
 	next *state
 }
 
-// Commit implements [protocol.Hub]. First all acts are checked, against what those before them will have done; then they take effect, in order.
-func (h *Hub) Commit(subject protocol.Subject, acts []protocol.Act) error {
+// Commit implements [protocol.Hub].
+func (h *Hub) Commit(subject protocol.Subject, acts []protocol.Act) error { return h.Apply(subject, acts) }
+
+// Apply carries acts out, all of them or none, and says why not; subject is the event's that they belong to, or nil.
+// First all are checked, against what those before them will have done; then they take effect, in order. It never
+// waits, and is safe for concurrent use.
+func (h *Hub) Apply(subject protocol.Subject, acts []protocol.Act) error {
 	if len(acts) == 0 {
 		return nil
 	}

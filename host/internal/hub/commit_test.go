@@ -67,7 +67,7 @@ func TestACommitIsAllOrNothing(t *testing.T) {
 			bad = &protocol.Set{Connection: other.ID(), Set: m.Set}
 		}
 		before := c.state.Load()
-		err := s.hub.Commit(c, []protocol.Act{
+		err := s.hub.Apply(c, []protocol.Act{
 			&protocol.Join{Groups: []string{"g"}}, say("x"), &protocol.Set{Set: []protocol.Entry{{Key: "a", Value: protocol.Value{1}}}}, bad,
 			&protocol.Bind{UID: "u"}, &protocol.Hangup{Code: 4000, To: protocol.ToAll},
 		})
@@ -109,7 +109,7 @@ func TestSessions(t *testing.T) {
 		for _, e := range entries {
 			m.Set = append(m.Set, protocol.Entry{Key: e[:1], Value: protocol.Value(e[1:])})
 		}
-		return s.hub.Commit(c, []protocol.Act{m})
+		return s.hub.Apply(c, []protocol.Act{m})
 	}
 	set(nil, "b1", "a1", "c1")
 	event := c.view()

@@ -240,7 +240,7 @@ func (f *fakePool) run(x *protocol.Exchange) {
 	case o.failure != nil:
 		x.Sink.Fail(o.failure)
 	case len(o.acts) > 0:
-		if err := f.hub.Commit(x.Subject, o.acts); err != nil {
+		if err := f.hub.Apply(x.Subject, o.acts); err != nil {
 			f.mu.Lock()
 			f.errs = append(f.errs, err)
 			f.mu.Unlock()
@@ -338,7 +338,7 @@ func (s *scene) open(p *fakePeer) *Connection {
 
 func (s *scene) commit(subject protocol.Subject, acts ...protocol.Act) {
 	s.t.Helper()
-	if err := s.hub.Commit(subject, acts); err != nil {
+	if err := s.hub.Apply(subject, acts); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -57,7 +57,7 @@ func TestManySendersToOneClientLoseNothing(t *testing.T) {
 	for i := range senders {
 		go func() {
 			for n := range each {
-				s.hub.Commit(nil, []protocol.Act{&protocol.Send{To: protocol.ToAll, Bytes: fmt.Appendf(nil, "%d:%d;", i, n)}})
+				s.hub.Apply(nil, []protocol.Act{&protocol.Send{To: protocol.ToAll, Bytes: fmt.Appendf(nil, "%d:%d;", i, n)}})
 			}
 			done <- struct{}{}
 		}()

@@ -36,7 +36,7 @@ func TestABroadcastToManyStuckClientsWarnsOnceAndCountsTheRest(t *testing.T) {
 		}
 		flood := func() {
 			for range 3 {
-				s.hub.Commit(nil, []protocol.Act{&protocol.Send{To: protocol.ToAll, Bytes: make([]byte, 1<<20)}})
+				s.hub.Apply(nil, []protocol.Act{&protocol.Send{To: protocol.ToAll, Bytes: make([]byte, 1<<20)}})
 			}
 			synctest.Wait()
 		}

@@ -46,7 +46,7 @@ func (k *keeper) Submit(x *protocol.Exchange) protocol.Ticket {
 		}
 		if k.fail != nil {
 			x.Sink.Fail(k.fail)
-		} else if err := k.hub.Commit(nil, acts); err != nil {
+		} else if err := k.hub.Apply(nil, acts); err != nil {
 			panic(err)
 		}
 		x.Sink.Finished()
@@ -82,14 +82,14 @@ func (l *lines) toNews(text string, flags ...protocol.Flags) {
 	for _, f := range flags {
 		m.Flags |= f
 	}
-	if err := l.hub.Commit(nil, []protocol.Act{m}); err != nil {
+	if err := l.hub.Apply(nil, []protocol.Act{m}); err != nil {
 		l.t.Fatal(err)
 	}
 }
 
 func (l *lines) hangup(code int) {
 	l.t.Helper()
-	if err := l.hub.Commit(nil, []protocol.Act{&protocol.Hangup{To: protocol.ToAll, Code: code, Reason: "over"}}); err != nil {
+	if err := l.hub.Apply(nil, []protocol.Act{&protocol.Hangup{To: protocol.ToAll, Code: code, Reason: "over"}}); err != nil {
 		l.t.Fatal(err)
 	}
 }

@@ -59,7 +59,7 @@ func BenchmarkBroadcast(b *testing.B) {
 	}
 	b.ResetTimer()
 	for range b.N {
-		l.hub.Commit(nil, []protocol.Act{&protocol.Send{To: protocol.ToAll, Bytes: message}})
+		l.hub.Apply(nil, []protocol.Act{&protocol.Send{To: protocol.ToAll, Bytes: message}})
 		for range count {
 			if err := <-got; err != nil {
 				b.Fatal(err)

@@ -109,7 +109,7 @@ func TestAClientThatNobodyListensToAnyMoreIsNotReadOn(t *testing.T) {
 				k.expect(0x81, []byte("hello"))
 			}
 			for closed := false; !closed; { // it takes nothing, and is too slow
-				l.hub.Commit(nil, []protocol.Act{&protocol.Send{To: protocol.ToAll, Flags: protocol.FlagBinary, Bytes: make([]byte, 512<<10)}})
+				l.hub.Apply(nil, []protocol.Act{&protocol.Send{To: protocol.ToAll, Flags: protocol.FlagBinary, Bytes: make([]byte, 512<<10)}})
 				closed = hungUp(l.hub)
 			}
 			sent := 0
@@ -147,7 +147,7 @@ func TestAClientThatGoesOnForAWhileStillReadsWhyItWasClosed(t *testing.T) {
 	k := l.call()
 	k.send(peertest.Text("hello"))
 	k.expect(0x81, []byte("hello"))
-	l.hub.Commit(nil, []protocol.Act{&protocol.Hangup{To: protocol.ToAll, Code: 4000}})
+	l.hub.Apply(nil, []protocol.Act{&protocol.Hangup{To: protocol.ToAll, Code: 4000}})
 	go k.Write(bytes.Repeat(peertest.Frame(0x82, make([]byte, 60<<10)), 24)) // more than it is read of
 	k.expectClose(4000)
 	io.Copy(io.Discard, k.in)

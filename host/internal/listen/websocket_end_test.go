@@ -58,7 +58,7 @@ func TestTheEndOfAConnectionIsToldWithItsCode(t *testing.T) {
 			io.Copy(io.Discard, k)
 		}, 1006, false},
 		"closed by the host": {func(k *caller) {
-			l.hub.Commit(nil, []protocol.Act{&protocol.Send{To: protocol.ToAll, Bytes: []byte("last")}, &protocol.Hangup{To: protocol.ToAll, Code: 4444, Reason: "enough"}})
+			l.hub.Apply(nil, []protocol.Act{&protocol.Send{To: protocol.ToAll, Bytes: []byte("last")}, &protocol.Hangup{To: protocol.ToAll, Code: 4444, Reason: "enough"}})
 			k.expect(0x81, []byte("last"))
 			if reason := k.expectClose(4444); reason != "enough" {
 				t.Errorf("the reason is %q", reason)
@@ -67,7 +67,7 @@ func TestTheEndOfAConnectionIsToldWithItsCode(t *testing.T) {
 			k.expectEnd()
 		}, 4444, true},
 		"closed by the host, with a client that leaves at once": {func(k *caller) {
-			l.hub.Commit(nil, []protocol.Act{&protocol.Hangup{To: protocol.ToAll, Code: 1000}})
+			l.hub.Apply(nil, []protocol.Act{&protocol.Hangup{To: protocol.ToAll, Code: 1000}})
 			k.expectClose(1000)
 			k.Close()
 		}, 1000, false},
@@ -135,7 +135,7 @@ func TestASlowReaderHoldsUpNobody(t *testing.T) {
 			}
 		}
 		for range 40 { // beyond what the kernel takes
-			l.hub.Commit(nil, []protocol.Act{&protocol.Send{To: protocol.ToConnections, Names: []string{id}, Flags: protocol.FlagBinary, Bytes: pattern(512 << 10)}})
+			l.hub.Apply(nil, []protocol.Act{&protocol.Send{To: protocol.ToConnections, Names: []string{id}, Flags: protocol.FlagBinary, Bytes: pattern(512 << 10)}})
 		}
 		quick.send(peertest.Text("still there?"))
 		quick.expect(0x81, []byte("still there?"))
@@ -256,7 +256,7 @@ func TestEveryConnectionThatOpenedIsClosedOnce(t *testing.T) {
 					k.Write([]byte{0xff, 0xff, 0xff})
 					io.Copy(io.Discard, k.in)
 				case 4:
-					l.hub.Commit(nil, []protocol.Act{&protocol.Hangup{To: protocol.ToAll, Code: 1000}})
+					l.hub.Apply(nil, []protocol.Act{&protocol.Hangup{To: protocol.ToAll, Code: 1000}})
 				case 5:
 					io.Copy(io.Discard, k.in) // it answers no ping
 				}

@@ -95,7 +95,7 @@ func (b *switchboard) handle(x *protocol.Exchange, t *seat) {
 		x.Sink.Begin(t)
 		b.closed <- *m
 	}
-	if err := b.hub.Commit(x.Subject, acts); err != nil {
+	if err := b.hub.Apply(x.Subject, acts); err != nil {
 		x.Sink.Fail(&protocol.Failure{Kind: protocol.FailedReset, Detail: err.Error()})
 	}
 }

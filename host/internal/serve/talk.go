@@ -44,7 +44,7 @@ func (h *host) act(a *control.Audience, act protocol.Act) (done control.Reached,
 	}
 	to, names := audience(a)
 	done.Connections = h.hub.Reach(to, names, a.Except) // before it closes them
-	return done, h.hub.Commit(nil, []protocol.Act{act})
+	return done, h.hub.Apply(nil, []protocol.Act{act})
 }
 
 func audience(a *control.Audience) (to protocol.Audience, names []string) {
