@@ -8,9 +8,9 @@ import (
 // room answers with its name.
 type room string
 
-func (r room) Call(m *Call, to Caller)            { to.Reply(&Result{Error: string(r) + " " + m.Method}) }
-func (r room) Swap(m *Swap, to Caller)            { to.Reply(&Result{Error: string(r) + " SWAP"}) }
-func (r room) Commit(s Subject, acts []Act) error { return nil }
+func (r room) Call(m *Call, to Caller)                     { to.Reply(&Result{Error: string(r) + " " + m.Method}) }
+func (r room) Swap(m *Swap, to Caller)                     { to.Reply(&Result{Error: string(r) + " SWAP"}) }
+func (r room) Commit(_ Subject, _ []Act, done func(error)) { done(nil) }
 
 // lastReply is a desk that keeps the last answer.
 type lastReply struct{ r Result }

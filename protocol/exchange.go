@@ -4,6 +4,7 @@
 package protocol
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -38,16 +39,27 @@ type Subject interface {
 // Hub keeps the connections that workers act on, and answers what they ask. Its methods are safe for concurrent use
 // and never wait.
 type Hub interface {
-	// Commit carries out acts (SPEC.md §10.1), in order: all of them, or none if it returns an error, which is for the log. subject is the
-	// exchange's that they belong to, or nil. SENDs have been put together from their parts. The hub keeps the acts, but not the list.
-	Commit(subject Subject, acts []Act) error
+	// Commit has acts carried out (SPEC.md §10.1), in order: all of them, or none if done gets an error, which is for
+	// the log. What has to be written down goes first, then what lives in memory; then done is called, once, with no
+	// lock held, before Commit returns or later, from any goroutine. Where there is no writing down (it is slow, full
+	// or away), done gets an error that wraps [ErrUnavailable], within seconds, and at once when too much waits
+	// already. Of acts that belong together the pool hands the next ones over when those before them are done.
+	//
+	// subject is the exchange's that they belong to, or nil. SENDs have been put together from their parts. The hub
+	// keeps the acts; the list is the pool's again when done is called.
+	Commit(subject Subject, acts []Act, done func(error))
 	Answerer
 	// Swap answers a SWAP as Call does a CALL.
 	Swap(m *Swap, to Caller)
 }
 
-// Sink receives what comes of an [Exchange]. Calls come one at a time, in the order below, from a goroutine that reads a worker's frames: they must not
-// wait for a client. What is passed is valid during the call only.
+// ErrUnavailable is within the error of acts that were sound, but could not be written down: not now. An answer that
+// would have told the client of them is not given.
+var ErrUnavailable = errors.New("what was asked for could not be kept")
+
+// Sink receives what comes of an [Exchange]. Calls come one at a time, in the order below, from a goroutine that reads
+// a worker's frames, or that a [Hub] calls done in: they must not wait for a client. What is passed is valid during the
+// call only.
 //
 //	Begin (Writable | Inform)* [Respond (Writable | Data)*] [Fail] Finished
 //

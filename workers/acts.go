@@ -4,17 +4,68 @@ package workers
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// staging keeps the acts of a stream, and the SEND whose parts are coming. It belongs to the goroutine that reads the worker's frames.
+// staging keeps the acts of a stream, and the SEND whose parts are coming. It belongs to the goroutine that reads the
+// worker's frames, until that hands it on; commit.go has the rest of its way.
 type staging struct {
 	acts    []protocol.Act
 	size    int            // bytes of their frames, and actOverhead for each
 	partial *protocol.Send // its last part has not come
 	parts   int            // bytes of the frames that it came in
+
+	worker   *worker
+	of       *attempt     // whose acts they are; nil on stream 0
+	progress atomic.Int32 // gathered, handed, …
+	pending  *pending     // set before it is awaited
+	err      error        // of done, once it is confirmed
+	done     func(error)  // its confirm; made once, since it is recycled
+}
+
+// stagings are for all workers: who is done with one need not be its worker's reader.
+var stagings sync.Pool
+
+// maxSpare is how many acts a staging that is kept for later has room for.
+const maxSpare = 16
+
+// newStaging is for acts of an attempt; nil: of stream 0.
+func (w *worker) newStaging(a *attempt) *staging {
+	s, _ := stagings.Get().(*staging)
+	if s == nil {
+		s = new(staging)
+		s.done = s.confirm
+	}
+	s.worker, s.of = w, a
+	return s
+}
+
+// drop forgets the acts.
+func (s *staging) drop() {
+	clear(s.acts)
+	s.acts, s.size = s.acts[:0], 0
+}
+
+// recycle keeps it for other acts. Nobody has it any more, the hub included.
+func (s *staging) recycle() {
+	if cap(s.acts) > maxSpare {
+		return
+	}
+	s.drop()
+	s.worker, s.of, s.pending, s.err, s.partial, s.parts = nil, nil, nil, nil, nil, 0
+	s.progress.Store(gathered)
+	stagings.Put(s)
+}
+
+// named is for logs: see [exchange.named]. The exchange is the pool's until all of its acts are settled.
+func (s *staging) named() []any {
+	if s.of == nil {
+		return nil
+	}
+	return s.of.x.named()
 }
 
 // actOverhead is what an act costs beside the bytes of its payload (SPEC.md §10.1).
@@ -72,8 +123,9 @@ func (w *worker) onAct(t protocol.Type, stream uint32, payload []byte) (a *attem
 		return nil, 0, err
 	}
 	if stream == 0 {
+		whole := w.reader.loose.parts + len(payload)
 		if act, err = w.reader.loose.put(act, len(payload)); act != nil {
-			w.commit(nil, []protocol.Act{act})
+			w.commitNow(nil, act, whole)
 		}
 		return nil, 0, err
 	}
@@ -91,7 +143,7 @@ func (a *attempt) stage(act protocol.Act, size int) error {
 		return a.outspoken(act.Type())
 	}
 	if a.staged == nil {
-		a.staged = a.worker.newStaging()
+		a.staged = a.worker.newStaging(a)
 	}
 	s := a.staged
 	whole := s.parts + size
@@ -102,9 +154,20 @@ func (a *attempt) stage(act protocol.Act, size int) error {
 	if _, flags := act.On(); flags&protocol.FlagNow == 0 {
 		s.keep(act, whole)
 	} else if a.speaks() {
-		a.worker.commit(a.x, []protocol.Act{act})
+		a.worker.commitNow(a, act, whole)
 	}
 	return nil
+}
+
+// commitNow has an act that does not wait for DONE carried out; a is nil on stream 0.
+func (w *worker) commitNow(a *attempt, act protocol.Act, size int) {
+	s := w.newStaging(a)
+	s.keep(act, size)
+	if settled, _ := w.commit(s); settled {
+		s.recycle()
+	} else {
+		w.afterwards(s, nil)
+	}
 }
 
 // outspoken refuses an act after REFUSED, and lets it pass after any other RESET.
@@ -143,78 +206,29 @@ func (a *attempt) unfinished() error {
 	return nil
 }
 
-// commit carries out what was staged, all together, or says why it could not. The reader's own.
-func (a *attempt) commit() error {
-	if a.staged == nil || len(a.staged.acts) == 0 {
-		return nil
-	}
-	s := a.staged
-	a.staged = nil
-	err := a.worker.commit(a.x, s.acts)
-	if cap(s.acts) > maxSpare {
-		return err
-	}
-	clear(s.acts)
-	*s = staging{acts: s.acts[:0]}
-	a.worker.reader.spare = s
-	return err
+// defers says whether there are acts that have to take effect before the client has the answer m, since DONE comes with
+// it: a client that has its answer may count on them. The reader's own.
+func (a *attempt) defers(m *protocol.Response) bool {
+	return m.Flags == protocol.FlagEnd|protocol.FlagDone && m.Hold == nil && !a.x.isEvent() && a.unfinished() == nil &&
+		(a.staged != nil && len(a.staged.acts) > 0 || a.worker.commits.has(a))
 }
 
-// maxSpare is how many acts a worker's spare staging has room for.
-const maxSpare = 16
-
-// newStaging takes the spare one, if there is one. The reader's own.
-func (w *worker) newStaging() *staging {
-	s := w.reader.spare
-	if w.reader.spare = nil; s == nil {
-		s = new(staging)
+// owed is what has to be settled before the exchange is over: what was staged, if it counts, after what was to be done at
+// once and is not yet; nil: nothing. The reader's own, or that of who comes after it.
+func (a *attempt) owed(counts bool) *staging {
+	s, waits := a.staged, a.worker.commits.has(a)
+	a.staged = nil
+	switch {
+	case s == nil && !waits:
+		return nil
+	case s == nil:
+		return a.worker.newStaging(a)
+	case !counts:
+		s.drop()
+	}
+	if len(s.acts) == 0 && !waits {
+		s.recycle()
+		return nil
 	}
 	return s
-}
-
-// commitBeforeAnswer carries out the acts of a request when its answer and its DONE come in one frame: a client that has its answer may count on them.
-func (a *attempt) commitBeforeAnswer() {
-	a.calls.Lock()
-	f := a.facts(byDone)
-	a.calls.Unlock()
-	sound := f.given == 0 && (f.answer == mute || f.answer == spoken)
-	if f.answer, f.resigned = whole, a.resigned; sound && outcome(f).commits {
-		a.commit()
-	}
-}
-
-// commit hands acts to the hub, and gives its error, which the log has then. x is the exchange that they belong to; nil on stream 0.
-func (w *worker) commit(x *exchange, acts []protocol.Act) error {
-	if w.gen.trial { // it must not touch what is live
-		return nil
-	}
-	hub := w.gen.settings.Hub
-	var subject protocol.Subject
-	var named []any
-	var err error
-	if x != nil {
-		subject = x.subject
-	}
-	if hub != nil {
-		if err = hub.Commit(subject, acts); err == nil {
-			return nil
-		}
-		named = []any{"error", excerpt(err.Error())}
-	}
-	if x != nil {
-		named = append(x.named(), named...)
-	}
-	if hub == nil {
-		named = append(named, "acts", len(acts), "first", acts[0].Type().String())
-		w.voice.say(hclog.Warn, "acts are dropped: nothing here keeps connections", 0, named...)
-		return nil
-	}
-	named = append(named, "acts", len(acts))
-	const event = "acts could not be carried out, so none of them was"
-	if _, flags := acts[0].On(); x != nil && flags&protocol.FlagNow == 0 {
-		w.log.Error(event, named...) // once for an exchange, and all that tells of its loss
-	} else {
-		w.voice.say(hclog.Error, event, 0, named...)
-	}
-	return err
 }

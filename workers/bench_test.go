@@ -60,7 +60,7 @@ func BenchmarkEvent(b *testing.B) {
 
 type benchHub struct{ *fakeHub }
 
-func (benchHub) Commit(protocol.Subject, []protocol.Act) error { return nil }
+func (benchHub) Commit(_ protocol.Subject, _ []protocol.Act, done func(error)) { done(nil) }
 
 func newBenchEvent() *benchClient {
 	c := newBenchClient()

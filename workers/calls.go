@@ -132,18 +132,48 @@ func (w *worker) onCall(m *messages, t protocol.Type, stream uint32, payload []b
 		to.Fail(protocol.CallUnimplemented, "nothing here keeps connections")
 	case crowded:
 		to.Fail(protocol.CallUnavailable, "%d calls that this worker has given up are still under way", protocol.MaxCalls)
-	case t == protocol.TypeCall:
-		if hub.Call(&m.call, to); m.call.Timeout > 0 {
-			w.endCallAfter(stream, m.call.Timeout)
-		}
-	case w.gen.trial:
+	case t == protocol.TypeSwap && w.gen.trial:
 		to.Fail(protocol.CallPermissionDenied, "this worker is on trial: it must not change what is live")
+	case w.commits.some.Load() > 0:
+		w.askLater(m, t, to, len(payload))
+	case t == protocol.TypeCall:
+		hub.Call(&m.call, to)
 	default:
 		hub.Swap(&m.swap, to)
+	}
+	if t == protocol.TypeCall && m.call.Timeout > 0 {
+		w.endCallAfter(stream, m.call.Timeout)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err
+}
+
+// askLater asks once all that the worker wrote before is in effect, unless nobody waits for the answer any more.
+func (w *worker) askLater(m *messages, t protocol.Type, to protocol.Caller, size int) {
+	stream, hub := w.calls.last, w.gen.settings.Hub
+	call, swap := m.call, m.swap
+	asked := w.commits.after(size, func() {
+		switch {
+		case !w.calls.waits(stream):
+			to.Reply(new(protocol.Result)) // it has had its answer
+		case t == protocol.TypeCall:
+			hub.Call(&call, to)
+		default:
+			hub.Swap(&swap, to)
+		}
+	})
+	if !asked {
+		to.Fail(protocol.CallUnavailable, "too much waits for acts that have yet to take effect")
+	}
+}
+
+// waits says whether the worker still waits for an answer on the stream.
+func (c *ledger) waits(stream uint32) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	q, ok := c.open[stream]
+	return ok && !q.over
 }
 
 // Reply implements [protocol.Desk].

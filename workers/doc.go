@@ -41,7 +41,8 @@
 // One goroutine, Pool.run, owns the slots: which worker is in which, what is being replaced, what backs off. Others ask it with Pool.do.
 // Handing out workers does not pass through it: the dispatcher's one short lock guards the idle list, the queue and every worker's count of
 // requests. Each worker has a goroutine that reads its frames and calls the sinks, one that reads its stderr, and one that waits for its exit and
-// is the last to touch it. What of a worker is whose, the struct says (worker.go).
+// is the last to touch it, but for what the hub has yet to confirm: whoever does that calls the sinks of those exchanges,
+// whether their worker lives or not (commit.go). What of a worker is whose, the struct says (worker.go).
 //
 // # Locks
 //
@@ -59,7 +60,8 @@
 //
 // Under any of them, and with nothing taken under them: tail.mu (what a worker printed last), voice.mu (how much it may
 // say), meter.mu (which generations are counted apart), Roll.mu (a reload's events). ledger.mu (a worker's calls) is
-// taken with none of all these, and held while RESULT is sent. The locks within [protocol.Conn] and internal/process
+// taken with none of all these, and held while RESULT is sent; commits.mu (what it asked for and is not in effect) with
+// none at all. The locks within [protocol.Conn] and internal/process
 // come last, under any. Send and Cork of a Conn never wait; Flush and FlushTo do, and are called with no lock held.
 //
 // Two attempts' calls are held at once where a worker has died: each exchange that it had is settled under its calls,

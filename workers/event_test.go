@@ -21,7 +21,11 @@ type fakeHub struct {
 	err error
 }
 
-func (h *fakeHub) Commit(subject protocol.Subject, acts []protocol.Act) error {
+func (h *fakeHub) Commit(subject protocol.Subject, acts []protocol.Act, done func(error)) {
+	done(h.carryOut(subject, acts))
+}
+
+func (h *fakeHub) carryOut(subject protocol.Subject, acts []protocol.Act) error {
 	of := "nobody"
 	if subject != nil {
 		of = subject.ConnectionID()

@@ -77,16 +77,27 @@ func (c *chatter) finished(f *protocol.Failure) {
 	}
 }
 
-// chatHub checks that each message is committed once, whole, and in order.
+// chatHub checks that each message is committed once, whole, and in order. It takes its time for some.
 type chatHub struct {
 	fakeHub
 	t *testing.T
 }
 
-func (h *chatHub) Commit(subject protocol.Subject, acts []protocol.Act) error {
+func (h *chatHub) Commit(subject protocol.Subject, acts []protocol.Act, done func(error)) {
+	switch carryOut := func() { h.carryOut(subject, acts); done(nil) }; rand.N(3) {
+	case 0:
+		go carryOut()
+	case 1:
+		time.AfterFunc(rand.N(3*time.Millisecond), carryOut)
+	default:
+		carryOut()
+	}
+}
+
+func (h *chatHub) carryOut(subject protocol.Subject, acts []protocol.Act) {
 	c, ok := subject.(*chatter)
 	if !ok {
-		return nil
+		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,7 +110,6 @@ func (h *chatHub) Commit(subject protocol.Subject, acts []protocol.Act) error {
 		h.t.Errorf("%s: message %s was committed twice", c.id, want)
 	}
 	c.committed = true
-	return nil
 }
 
 // TestNoEventIsLostDoubledOrReorderedWhateverHappens lets workers die, break the link, refuse, fall silent and fail at random moments of 20 connections'

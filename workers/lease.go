@@ -3,6 +3,7 @@
 package workers
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"time"
@@ -99,8 +100,9 @@ func (w *worker) find(stream uint32, what string) (*attempt, error) {
 	return nil, nil
 }
 
-// done ends the lease: all code for the request has run.
-func (w *worker) done(a *attempt) {
+// done ends the lease: all code for the request has run. The exchange itself ends when the acts that it asked for are
+// settled. untold is an answer that the client gets only then; nil: there is none.
+func (w *worker) done(a *attempt, untold *protocol.Response) {
 	w.printed.done(a.id)
 	w.mu.Lock()
 	if w.link.streams[a.id] != a {
@@ -138,22 +140,50 @@ func (w *worker) done(a *attempt) {
 	if !v.fate.goesOn() && !w.conn.Buffered() { // else it refuses, or more DONEs are at hand: then all is handed over at once
 		w.pool.dispatch.topUp(w)
 	}
-	if v.commits {
-		if err := a.commit(); err != nil && a.x.kind == protocol.TypeOpen && f.answer != whole {
-			v.well = false // it was to open as its handler has it, or not at all
-			a.calls.Lock()
+	if s := a.owed(v.commits); s == nil {
+		a.finish(v, took, untold, nil)
+	} else if settled, err := w.commit(s); settled {
+		a.finish(v, took, untold, err)
+		s.recycle()
+	} else {
+		kept := untold.Clone()
+		w.afterwards(s, func(err error) { a.finish(v, took, kept, err) })
+	}
+	w.checkShare(a.id, now)
+}
+
+// finish tells what has come of an exchange whose DONE has come and whose acts are settled, with err.
+func (a *attempt) finish(v verdict, took time.Duration, untold *protocol.Response, err error) {
+	w := a.worker
+	if err != nil || untold != nil {
+		a.calls.Lock()
+		switch opens := a.x.kind == protocol.TypeOpen && a.answer != whole; {
+		case err != nil && (opens || untold != nil && errors.Is(err, protocol.ErrUnavailable)):
+			v.well = false // it was to be as its handler has it, or not at all
 			a.lose(w.flaw("its acts could not be carried out: "+err.Error(), "§10.1"))
-			a.calls.Unlock()
+		case untold != nil && v.well:
+			a.tells(untold)
+		case untold != nil: // given up as it came, so that nothing took effect
+			a.lose(a.givenOr(nil))
 		}
+		a.calls.Unlock()
 	}
 	a.counts().ended(a.x, took, !v.well)
 	if v.fate.goesOn() {
 		w.pool.dispatch.demote(w)
-		w.pool.dispatch.requeue(a.x, 0)
-	} else {
+	}
+	a.leave(v.fate, 0)
+}
+
+// leave hands the exchange on: to another worker, after this one has had it for so long, or to its end.
+func (a *attempt) leave(to fate, worked time.Duration) {
+	switch {
+	case to == elsewhere:
+	case to.goesOn():
+		a.worker.pool.dispatch.requeue(a.x, worked)
+	default:
 		a.x.sink.Finished()
 	}
-	w.checkShare(a.id, now)
 }
 
 // carryOut does to the exchange what a verdict on DONE says, but for handing it on. Under calls.
@@ -186,14 +216,18 @@ func (w *worker) settle(left []*attempt, read int64) {
 	for i, a := range left {
 		a.close()
 		ahead := w.offer.concurrency == 1 && i < len(left)-1 // the one before is not done, so this one has not begun
-		if !a.settle(w, broken, ahead || a.unseen(read)) {
-			a.x.sink.Finished()
+		to, worked := a.settle(w, broken, ahead || a.unseen(read))
+		if s := a.owed(false); s == nil {
+			a.leave(to, worked)
+		} else {
+			w.afterwards(s, func(error) { a.leave(to, worked) })
 		}
 	}
 }
 
-// settle says whether the exchange goes on with another worker. unseen is that w can't have begun it.
-func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
+// settle says what becomes of the exchange, and for how long w worked on it, if that does not count. unseen is that w
+// can't have begun it.
+func (a *attempt) settle(w *worker, broken string, unseen bool) (to fate, worked time.Duration) {
 	w.mu.Lock()
 	recalled := a.recalled
 	w.mu.Unlock()
@@ -208,36 +242,30 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (again bool) {
 	f.recalled, f.unseen = recalled, unseen
 	v := outcome(f)
 	if v.fate == elsewhere {
-		return true
+		return v.fate, 0
 	}
 	a.over, x.moves = true, v.moves
 	switch v.fate {
-	case finished:
-		return false
 	case moved:
 		a.counts().moves.Add(1)
 		w.log.Warn(x.word()+" moves to another worker: its worker died before it began", x.named()...)
-		w.pool.dispatch.requeue(x, 0)
-		return true
 	case repeated:
 		a.repeatEvent()
 		w.log.Warn("event is delivered once more: its worker died", append(x.named(), "exit", w.end.exit)...)
-		w.pool.dispatch.requeue(x, 0)
-		return true
 	case retried:
 		x.request.SetAttempt(2)
 		a.counts().retries.Add(1)
 		args := append(x.named(), "exit", w.end.exit)
 		w.log.Warn("request is tried once more: its worker died without a word", args...)
-		w.pool.dispatch.requeue(x, time.Since(a.begun))
-		return true
+		worked = time.Since(a.begun)
+	case fails:
+		if given := a.givenOr(nil); given != nil && f.given != 0 {
+			a.lose(given)
+		} else {
+			a.lose(w.death(a, v.kind, broken))
+		}
 	}
-	if given := a.givenOr(nil); given != nil && f.given != 0 {
-		a.lose(given)
-		return false
-	}
-	a.lose(w.death(a, v.kind, broken))
-	return false
+	return v.fate, worked
 }
 
 // death is the failure of an exchange that is lost with its worker, and logs it. Under calls.

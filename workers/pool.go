@@ -35,7 +35,8 @@ type Pool struct {
 	awaited   chan struct{}          // closed when a worker is READY for the first time, or the pool stops; see acquaint
 	acquaints sync.Once
 	tasks     sync.WaitGroup // boots, recyclings and rolls under way
-	turn      chan struct{}  // held by the one recycling at a time
+	promised  promised
+	turn      chan struct{} // held by the one recycling at a time
 
 	context context.Context // until Stop: for Prepare
 	cancel  context.CancelFunc
@@ -102,6 +103,7 @@ func New(s Settings) (*Pool, error) {
 		inbox: make(chan func()), running: make(chan struct{}), ended: make(chan struct{}), live: map[*worker]struct{}{},
 	}
 	p.context, p.cancel = context.WithCancel(context.Background())
+	p.promised.ctx, p.promised.giveUp = context.WithCancel(context.Background())
 	p.dispatch = dispatcher{pool: p, emptied: make(chan struct{})}
 	p.dispatch.bound(&s)
 	p.traits.Store(&protocol.Traits{

@@ -18,7 +18,6 @@ import (
 type reader struct {
 	greeted bool    // READY came
 	loose   staging // the SEND on stream 0 whose parts are coming
-	spare   *staging
 }
 
 // read runs until the link ends. A link error kills the worker.
@@ -207,7 +206,7 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind, protocol.TypeSet, protocol.TypeAccept:
 		a, flags, err := w.onAct(t, stream, payload)
 		if err == nil && a != nil && flags&protocol.FlagDone != 0 {
-			w.done(a)
+			w.done(a, nil)
 		}
 		return err
 	case protocol.TypeCall, protocol.TypeSwap:
@@ -226,13 +225,12 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 		return err
 	}
 	var flags protocol.Flags
+	var untold *protocol.Response
 	switch t {
 	case protocol.TypeResponse:
 		if err = m.response.Parse(payload); err == nil && a != nil {
-			if flags = m.response.Flags; flags == protocol.FlagEnd|protocol.FlagDone && m.response.Hold == nil && !a.x.isEvent() && a.unfinished() == nil {
-				a.commitBeforeAnswer()
-			}
-			err = a.respond(&m.response)
+			flags = m.response.Flags
+			untold, err = a.respond(&m.response)
 		}
 	case protocol.TypeData:
 		if err = m.data.Parse(payload); err == nil && a != nil {
@@ -258,16 +256,18 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 	}
 	if err == nil && a != nil && flags&protocol.FlagDone != 0 {
 		if err = a.unfinished(); err == nil {
-			w.done(a)
+			w.done(a, untold)
 		}
 	}
 	return err
 }
 
-func (a *attempt) respond(m *protocol.Response) error {
-	if err := a.checkAnswer(protocol.TypeResponse, m); err != nil {
-		return err
+// respond gives the answer back that is told only with its acts, by done.
+func (a *attempt) respond(m *protocol.Response) (untold *protocol.Response, err error) {
+	if err = a.checkAnswer(protocol.TypeResponse, m); err != nil {
+		return nil, err
 	}
+	deferred := a.defers(m)
 	holds := m.Hold != nil && m.Flags&protocol.FlagEnd == 0
 	a.answers(m.Flags)
 	if holds {
@@ -277,9 +277,9 @@ func (a *attempt) respond(m *protocol.Response) error {
 	defer a.calls.Unlock()
 	switch {
 	case a.answer >= headed:
-		return &protocol.LinkError{Expected: "one RESPONSE", Got: fmt.Sprintf("another on stream %d", a.id)}
+		return nil, &protocol.LinkError{Expected: "one RESPONSE", Got: fmt.Sprintf("another on stream %d", a.id)}
 	case a.answer == refused:
-		return a.afterDecline(protocol.TypeResponse)
+		return nil, a.afterDecline(protocol.TypeResponse)
 	}
 	request, _ := a.x.request.(*protocol.Request)
 	switch {
@@ -294,14 +294,23 @@ func (a *attempt) respond(m *protocol.Response) error {
 	default:
 		a.hears(headed)
 	}
-	if !a.over {
-		if request != nil {
-			a.counts().answered(m.Status)
-			a.x.meter().bytesOut.Add(uint64(len(m.Body)))
-		}
-		a.x.sink.Respond(m)
+	switch {
+	case a.over:
+	case deferred:
+		untold = m
+	default:
+		a.tells(m)
 	}
-	return nil
+	return untold, nil
+}
+
+// tells gives the client its answer's head, or all of it. Under calls.
+func (a *attempt) tells(m *protocol.Response) {
+	if !a.x.isEvent() {
+		a.counts().answered(m.Status)
+		a.x.meter().bytesOut.Add(uint64(len(m.Body)))
+	}
+	a.x.sink.Respond(m)
 }
 
 // afterDecline refuses what would be a second answer once another worker has the request, and forgets the refusal: who knows what was done.

@@ -12,7 +12,8 @@ import (
 
 // Stop ends the pool gracefully: no exchange is taken any more, those in the queue and in flight get DrainTimeout each
 // to finish, then every worker is stopped. When ctx ends the rest is killed at once. It returns when the last process
-// has gone, and names the requests that were cut; a second call waits for the first, and names none.
+// has gone and all acts are settled, of which those have failed that the hub has not confirmed by then, and names the
+// requests that were cut; a second call waits for the first, and names none.
 func (p *Pool) Stop(ctx context.Context) (cut []string) {
 	p.dispatch.refuse()
 	p.cancel()
@@ -22,12 +23,12 @@ func (p *Pool) Stop(ctx context.Context) (cut []string) {
 		close(p.started)
 		close(p.ended)
 	})
-	first, patience := false, time.Duration(0)
+	first, patience, rest := false, time.Duration(0), time.Duration(0)
 	p.do(func() {
 		first = !p.stopping
 		p.stopping = true
 		p.acquaint()
-		patience = p.generation.settings.DrainTimeout
+		patience, rest = p.generation.settings.DrainTimeout, p.generation.settings.StopTimeout
 		for _, s := range p.slots {
 			if s.timer != nil {
 				s.timer.Stop()
@@ -57,8 +58,10 @@ func (p *Pool) Stop(ctx context.Context) (cut []string) {
 	}()
 	wait.Within(p.dispatch.emptied, patience)
 	p.dispatch.close()
+	until := time.Now().Add(patience)
 	cut = p.retireAll()
 	p.tasks.Wait()
+	p.promised.settleAll(ctx, max(time.Until(until), rest))
 	p.inbox <- nil
 	<-p.ended
 	return cut

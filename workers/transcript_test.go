@@ -46,16 +46,21 @@ type player struct {
 	taken    int               // how many of the hub's notes have been shown
 }
 
-// strictHub refuses what a HANGUP can't be sent with.
+// strictHub refuses what a HANGUP can't be sent with, and takes a second for a SEND of "slow".
 type strictHub struct{ fakeHub }
 
-func (h *strictHub) Commit(subject protocol.Subject, acts []protocol.Act) error {
+func (h *strictHub) Commit(subject protocol.Subject, acts []protocol.Act, done func(error)) {
 	for _, a := range acts {
 		if m, ok := a.(*protocol.Hangup); ok && m.Code < 1000 {
-			return fmt.Errorf("the code %d can't be sent to a client", m.Code)
+			done(fmt.Errorf("the code %d can't be sent to a client", m.Code))
+			return
 		}
 	}
-	return h.fakeHub.Commit(subject, acts)
+	if m, ok := acts[0].(*protocol.Send); ok && string(m.Bytes) == "slow" {
+		time.AfterFunc(time.Second, func() { h.fakeHub.Commit(subject, acts, done) })
+		return
+	}
+	h.fakeHub.Commit(subject, acts, done)
 }
 
 // playWorker runs one transcript. The worker that is started after its own answers everything with its generation.

@@ -46,6 +46,7 @@ type worker struct {
 	voice     voice
 	printed   printed
 	calls     ledger // ended in await
+	commits   commits
 	backtrace backtrace
 }
 
@@ -183,8 +184,9 @@ func (w *worker) isReady() bool {
 	}
 }
 
-// await is the last to touch the worker: it waits for the exit, reads what the pipes still hold, and settles what was in
-// flight. Whoever has waited for gone finds a pool that knows the worker no more; so nothing in run waits for it.
+// await is the last to touch the worker, but for its acts that are on their way: it waits for the exit, reads what the
+// pipes still hold, and settles what was in flight. Whoever has waited for gone finds a pool that knows the worker no
+// more; so nothing in run waits for it.
 func (w *worker) await(reading, logging chan struct{}) {
 	w.end.exit = w.process.Wait()
 	close(w.end.exited)

@@ -22,8 +22,10 @@ type step struct {
 	next *state
 }
 
-// Commit implements [protocol.Hub].
-func (h *Hub) Commit(subject protocol.Subject, acts []protocol.Act) error { return h.Apply(subject, acts) }
+// Commit implements [protocol.Hub]. It calls done before it returns, for all of this lives in memory.
+func (h *Hub) Commit(subject protocol.Subject, acts []protocol.Act, done func(error)) {
+	done(h.Apply(subject, acts))
+}
 
 // Apply carries acts out, all of them or none, and says why not; subject is the event's that they belong to, or nil.
 // First all are checked, against what those before them will have done; then they take effect, in order. It never

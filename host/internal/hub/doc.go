@@ -24,8 +24,8 @@
 //
 // payload.mu, which guards the encoded forms of one broadcast, stands by itself: it is taken with neither of them held.
 //
-// No [Peer], no [Backend], no Ticket, no logger and no answered or reply is called with a lock held, so each may call the
-// hub back. What is called with one: the repay of a lent message (Connection.mu), the of of [Hub.Shutdown] (Hub.mu) and
+// No [Peer], no [Backend], no Ticket, no logger and no answered, reply or done is called with a lock held, so each may
+// call the hub back. What is called with one: the repay of a lent message (Connection.mu), the of of [Hub.Shutdown] (Hub.mu) and
 // [Encoding].Append (payload.mu), none of which may call the hub, nor wait. The writer's role and the pump's turn are no
 // locks: they are phases, passed on under Connection.mu, and kept while a peer or a backend is called.
 package hub
