@@ -58,10 +58,6 @@ func BenchmarkEvent(b *testing.B) {
 	}
 }
 
-type benchHub struct{ *fakeHub }
-
-func (benchHub) Commit(_ protocol.Subject, _ []protocol.Act, done func(error)) { done(nil) }
-
 func newBenchEvent() *benchClient {
 	c := newBenchClient()
 	c.Exchange = protocol.Exchange{

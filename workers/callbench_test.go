@@ -34,3 +34,19 @@ func benchCaller(hub protocol.Hub) *worker {
 	w.conn = protocol.NewConn(nil, silent{})
 	return w
 }
+
+type benchHub struct{ *fakeHub }
+
+func (benchHub) Commit(_ protocol.Subject, _ []protocol.Act, done func(error)) { done(nil) }
+
+// BenchmarkAct is what the reader of frames does for an act that does not wait, and that is carried out at once.
+func BenchmarkAct(b *testing.B) {
+	w := benchCaller(benchHub{})
+	frame := (&protocol.Send{To: protocol.ToAll, Bytes: []byte("Hello, World!")}).AppendFrame(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := w.onAct(protocol.TypeSend, 0, frame[4:]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
