@@ -66,7 +66,7 @@ var ErrUnavailable = errors.New("what was asked for could not be kept")
 // An event has no response, unless it is an OPEN that is refused; a response with Hold has no end. Finished without Fail says that all went well.
 // If a worker dies and the exchange is tried again, Begin comes anew. Fail and Finished may come without a Begin, from the submitting goroutine too.
 type Sink interface {
-	// Begin says that a worker holds the request. The rest of its body goes to s, from the start.
+	// Begin says that a worker has the request. The rest of its body goes to s, from the start.
 	Begin(s Stream)
 	// Writable says that s.Send will take more.
 	Writable()
@@ -82,7 +82,7 @@ type Sink interface {
 	Finished()
 }
 
-// Stream is a front's hold on an exchange that a worker has. Its methods are safe for concurrent use, never wait, and do nothing once the stream is over.
+// Stream is a front's handle on an exchange that a worker has. Its methods are safe for concurrent use, never wait, and do nothing once the stream is over.
 type Stream interface {
 	// Send sends more of the request's body, as much of p as the window allows, and returns how much that was. With end, and if
 	// all of p went, the body is complete and trailers go with it. ok is false if the stream is over or its worker has ended.
@@ -95,7 +95,7 @@ type Stream interface {
 
 // Ticket is what Submit returns. Its method is safe for concurrent use.
 type Ticket interface {
-	// Cancel says that nobody waits for the response any more. A request that waits in the queue leaves it; one that a worker holds is
+	// Cancel says that nobody waits for the response any more. A request that waits in the queue leaves it; one that a worker has is
 	// RESET with code.
 	Cancel(code ResetCode)
 }

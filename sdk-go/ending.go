@@ -26,7 +26,7 @@ func (w *response) finish(staged []byte) {
 	defer w.release()
 	w.staged = staged
 	if w.status == 0 {
-		w.begin(http.StatusOK)
+		w.fixHead(http.StatusOK)
 	}
 	if w.isHead && !w.headSent && w.length < 0 && 0 < w.written && w.written <= int64(w.s.link.chunk) && w.file == "" {
 		w.work.pairs = append(w.work.pairs, "Content-Length", strconv.FormatInt(w.written, 10))

@@ -29,7 +29,7 @@ func ServeFile(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	if own.status == 0 {
-		own.begin(http.StatusOK)
+		own.fixHead(http.StatusOK)
 	}
 	own.file, own.known.sniff = absolute, false
 }

@@ -206,7 +206,7 @@ func (l *link) handle(t protocol.Type, id uint32, payload []byte) error {
 }
 
 // open begins the goroutine of a request or an event, or refuses it.
-func (l *link) open(id uint32, t protocol.Type, begin func() *stream) error {
+func (l *link) open(id uint32, t protocol.Type, prepare func() *stream) error {
 	if id <= l.last || id%2 == 0 {
 		want := fmt.Sprintf("%s on an odd stream above %d", t, l.last)
 		return &protocol.LinkError{Expected: want, Got: fmt.Sprintf("stream %d", id), Section: "4.1"}
@@ -227,7 +227,7 @@ func (l *link) open(id uint32, t protocol.Type, begin func() *stream) error {
 		}
 		return l.conn.Send(&protocol.Done{Stream: id})
 	}
-	s := begin()
+	s := prepare()
 	l.streams[id] = s
 	l.running++
 	l.mu.Unlock()

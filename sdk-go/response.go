@@ -72,13 +72,13 @@ func (w *response) writeHeader(status int) {
 		w.remark("superfluous WriteHeader")
 	case status == http.StatusSwitchingProtocols:
 		w.s.link.log("error", w.s.id, "status 101 can't be sent: the host owns the connection")
-		w.begin(http.StatusInternalServerError)
+		w.fixHead(http.StatusInternalServerError)
 	case status < 200:
 		pairs, facts := flatten(nil, w.header, status)
 		w.complain(facts)
 		_ = w.s.link.send(&protocol.Inform{Stream: w.s.id, Status: status, Headers: pairs}) // the response itself will fail, too
 	default:
-		w.begin(status)
+		w.fixHead(status)
 	}
 }
 
@@ -97,8 +97,8 @@ func (w *response) complain(facts headFacts) {
 	}
 }
 
-// begin fixes status and header: what the handler does to them later does not count, as under net/http.
-func (w *response) begin(status int) {
+// fixHead fixes status and header: what the handler does to them later does not count, as under net/http.
+func (w *response) fixHead(status int) {
 	w.status = status
 	w.work = scratches.Get().(*scratch)
 	w.work.pairs, w.known = flatten(w.work.pairs[:0], w.header, status)
@@ -119,7 +119,7 @@ func write[T []byte | string](w *response, p T) (n int, err error) {
 		return 0, errReturned
 	}
 	if w.status == 0 {
-		w.begin(http.StatusOK)
+		w.fixHead(http.StatusOK)
 	}
 	switch {
 	case len(p) == 0:
@@ -220,7 +220,7 @@ func (w *response) FlushError() error {
 		return nil // goes out whole when the handler returns
 	}
 	if w.status == 0 {
-		w.begin(http.StatusOK)
+		w.fixHead(http.StatusOK)
 	}
 	return w.push()
 }

@@ -23,8 +23,8 @@ func (c *crowding) fullFor(now time.Time) time.Duration {
 	return c.full + now.Sub(c.since)
 }
 
-// begin adds up from now on.
-func (c *crowding) begin(now time.Time) {
+// restart adds up from now on.
+func (c *crowding) restart(now time.Time) {
 	c.window, c.full = now, 0
 	if !c.since.IsZero() {
 		c.since = now
@@ -52,7 +52,7 @@ func (d *dispatcher) noteCrowding() {
 	case crowded && c.since.IsZero():
 		c.since = time.Now()
 		if !c.armed { // one that is set looks soon enough
-			c.begin(c.since)
+			c.restart(c.since)
 			d.lookAtCrowd(queuePatience)
 		}
 	}
@@ -101,7 +101,7 @@ func (d *dispatcher) onCrowd() {
 	}
 	rest, queued := busyPatience-age, 0
 	if d.first() == nil && rest < -busyPatience { // it was told to wait, and what was before does not count
-		c.begin(now)
+		c.restart(now)
 		rest = busyPatience
 	}
 	if d.first() != nil {
@@ -121,7 +121,7 @@ func (d *dispatcher) onCrowd() {
 	d.pool.do(func() { again = d.pool.grow(queued) })
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	c.begin(time.Now())
+	c.restart(time.Now())
 	if again > 0 && !c.armed && c.grows && !d.stopping.Load() {
 		d.lookAtCrowd(again)
 	}

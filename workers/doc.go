@@ -14,7 +14,7 @@
 //   - A worker gets no request before its READY, and none after its drain began.
 //   - A new worker is READY before the old one begins to drain; the first that fails to boot, or dies
 //     before it finished a request, ends the roll, and the old ones keep serving.
-//   - [Pool.Stage] holds a reload once its first new worker is ready, and [Pool.Undo] leads back from one that has
+//   - [Pool.Stage] stops a reload once its first new worker is ready, and [Pool.Undo] leads back from one that has
 //     completed, so that several pools change all together or not at all.
 //   - Whatever ends a worker, another one is started in its slot. Where the number of workers is not fixed, slots come while requests wait and go when
 //     their workers are idle, and no request fails because of it.

@@ -21,7 +21,7 @@ func TestEquipmentIsLaidOverTheEnvironmentAndInFrontOfTheCommand(t *testing.T) {
 			return Equipment{Env: []string{"B=3", "DIR=" + got}, Launcher: []string{"/launch", "--"}, Owner: &protocol.Owner{UID: 7, GID: 8}}, nil
 		},
 	}
-	g, err := beginGeneration(context.Background(), s, 1)
+	g, err := newGeneration(context.Background(), s, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestAGenerationThatCanNotBeEquippedDoesNotBegin(t *testing.T) {
 	s := &Settings{Name: "p", Command: []string{"/bin/sh"}, Directory: t.TempDir(), Equip: func(string, []string) (Equipment, error) {
 		return Equipment{}, errors.New("no such user")
 	}}
-	if _, err := beginGeneration(context.Background(), s, 1); err == nil || !strings.Contains(err.Error(), "pool p: no such user") {
+	if _, err := newGeneration(context.Background(), s, 1); err == nil || !strings.Contains(err.Error(), "pool p: no such user") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -51,10 +51,10 @@ func (w *worker) overrule(a *attempt) {
 	}
 	w.pool.tasks.Go(func() { // what it has ahead is recalled, which may wait for a sink's call, and run never waits
 		w.pool.dispatch.withdraw(w, Draining) // so that no other request can come between
-		if w.holds(a) {
+		if w.leases(a) {
 			w.tellUnheeded(a, "worker did not heed RESET, it is terminated")
 		}
-		if !w.holds(a) {
+		if !w.leases(a) {
 			w.pool.recycle(w, unresponsive) // it was done at the last moment, perhaps because the signal cut its call short
 			return
 		}
@@ -93,8 +93,8 @@ func (w *worker) requestsAtHand() (names []string) {
 	return names
 }
 
-// holds says whether the lease goes on.
-func (w *worker) holds(a *attempt) bool {
+// leases says whether the lease goes on.
+func (w *worker) leases(a *attempt) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.link.streams[a.id] == a

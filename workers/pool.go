@@ -123,7 +123,7 @@ func (p *Pool) Start(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(p.context, cancel)()
-	g, err := beginGeneration(ctx, p.settings, p.settings.Generations.Add(1))
+	g, err := newGeneration(ctx, p.settings, p.settings.Generations.Add(1))
 	if err != nil {
 		return err
 	}

@@ -24,10 +24,10 @@ type generation struct {
 	trial     bool    // of a worker that serves nobody
 	counts    counts  // of its workers
 	large     bool    // it has been told that its workers are larger than they may become; owned by run
-	staged    *worker // READY ahead of a roll that is held; owned by run
+	staged    *worker // READY ahead of a roll that waits at its gate; owned by run
 }
 
-func beginGeneration(ctx context.Context, s *Settings, number uint64) (*generation, error) {
+func newGeneration(ctx context.Context, s *Settings, number uint64) (*generation, error) {
 	dir, err := filepath.Abs(s.Directory)
 	if err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ type EventKind string
 // The kinds of [Event]: a roll begins with EventBegun, has EventReplaced for each slot, and ends with EventCompleted or EventFailed.
 const (
 	EventBegun     EventKind = "begun"
-	EventStaged    EventKind = "staged" // it is held: Slot, and NewPID, Boot, Again of the first new worker if there is one; see [Pool.Stage]
+	EventStaged    EventKind = "staged" // it waits: Slot, and NewPID, Boot, Again of the first new worker if there is one; see [Pool.Stage]
 	EventReplaced  EventKind = "replaced"
 	EventRestored  EventKind = "restored" // a slot was put back on the release before
 	EventRemoved   EventKind = "removed"  // a slot that the settings have no more is gone; OldPID, Drained, Cut
@@ -116,7 +116,7 @@ func (p *Pool) Reload() *Roll {
 		case p.stopping:
 		case p.roll == nil:
 			r = newRoll()
-			p.beginRoll(r)
+			p.startRoll(r)
 		default:
 			if p.next == nil {
 				p.next = newRoll()
@@ -146,8 +146,8 @@ func (p *Pool) Abort() (some bool) {
 	return some
 }
 
-// beginRoll starts r. In run.
-func (p *Pool) beginRoll(r *Roll) {
+// startRoll starts r. In run.
+func (p *Pool) startRoll(r *Roll) {
 	p.roll = r
 	p.tasks.Go(func() {
 		p.perform(r)
@@ -162,7 +162,7 @@ func (p *Pool) beginRoll(r *Roll) {
 				if p.stopping {
 					next.add(Event{Kind: EventFailed, Pool: p.name, Error: ErrStopping.Error(), Cause: ErrStopping})
 				} else {
-					p.beginRoll(next)
+					p.startRoll(next)
 				}
 			}
 		})
@@ -189,7 +189,7 @@ func (p *Pool) perform(r *Roll) {
 	})
 	p.log.Info("reload", "generation", g.number, "directory", g.directory)
 	r.add(Event{Kind: EventBegun, Pool: p.name, Generation: g.number, Directory: g.directory, Pinned: g.pinned, Workers: len(places)})
-	if bad := p.hold(r, g, places[0]); bad != nil {
+	if bad := p.passGate(r, g, places[0]); bad != nil {
 		p.giveUp(r, bad, nil, before, g)
 		return
 	}
@@ -236,7 +236,7 @@ func (p *Pool) target(r *Roll) (before, g *generation, err error) {
 	if r.undoes != nil {
 		g, err = r.undoes.wayBack(before)
 	} else {
-		g, err = beginGeneration(p.context, set, number)
+		g, err = newGeneration(p.context, set, number)
 	}
 	return before, g, err
 }

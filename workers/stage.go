@@ -1,4 +1,4 @@
-// Staging: a roll that is held once its first new worker is ready, and the way back from one that has completed. By
+// Staging: a roll that waits once its first new worker is ready, and the way back from one that has completed. By
 // both, several pools change all together or not at all.
 
 package workers
@@ -19,11 +19,11 @@ type gate struct {
 
 // Stage begins a reload as Reload does, and holds it once its first new worker is ready: beside the old ones, warmed
 // up, and with no client's request. The settings of Reconfigure are not in force yet. With InPlace no worker can start
-// beside the old ones, so such a pool is held after Prepare. Stage joins no reload that is under way: then it fails.
+// beside the old ones, so such a pool waits after Prepare. Stage joins no reload that is under way: then it fails.
 func (p *Pool) Stage() *Roll {
 	r := newRoll()
 	r.gate = &gate{decided: make(chan struct{})}
-	return p.beginAlone(r)
+	return p.startAlone(r)
 }
 
 // Undo begins a reload back to what the pool ran before r, a reload of its that has completed: the release and the
@@ -31,10 +31,10 @@ func (p *Pool) Stage() *Roll {
 func (p *Pool) Undo(r *Roll) *Roll {
 	back := newRoll()
 	back.undoes = r
-	return p.beginAlone(back)
+	return p.startAlone(back)
 }
 
-func (p *Pool) beginAlone(r *Roll) *Roll {
+func (p *Pool) startAlone(r *Roll) *Roll {
 	err := ErrStopping
 	p.do(func() {
 		switch {
@@ -43,7 +43,7 @@ func (p *Pool) beginAlone(r *Roll) *Roll {
 			err = errors.New("another reload is under way")
 		default:
 			err = nil
-			p.beginRoll(r)
+			p.startRoll(r)
 		}
 	})
 	if err != nil {
@@ -52,7 +52,7 @@ func (p *Pool) beginAlone(r *Roll) *Roll {
 	return r
 }
 
-// Proceed lets a roll of Stage go on, which tells by EventStaged that it is held. It is called once at most, and not
+// Proceed lets a roll of Stage go on, which tells by EventStaged that it waits. It is called once at most, and not
 // with Withdraw.
 func (r *Roll) Proceed() { close(r.gate.decided) }
 
@@ -63,29 +63,29 @@ func (r *Roll) Withdraw() {
 	close(r.gate.decided)
 }
 
-// hold starts the worker that is to be the first one of g, in the place s, and returns when the roll may go on, or
+// passGate starts the worker that is to be the first one of g, in the place s, and returns when the roll may go on, or
 // with what ends it.
-func (p *Pool) hold(r *Roll, g *generation, s *slot) *fault {
+func (p *Pool) passGate(r *Roll, g *generation, s *slot) *fault {
 	if r.gate == nil {
 		return nil
 	}
-	held := Event{Kind: EventStaged, Pool: p.name, Generation: g.number, Slot: s.index}
+	staged := Event{Kind: EventStaged, Pool: p.name, Generation: g.number, Slot: s.index}
 	var w *worker
 	var died <-chan struct{}
 	if !g.settings.InPlace {
 		var err error
 		w, err = p.stage(g, s)
 		if err != nil && w != nil && w.end.struck && !r.isAborted() {
-			held.Again = w.end.exit
+			staged.Again = w.end.exit
 			w.log.Warn("new worker was killed from outside before it was ready, one more is tried", "exit", w.end.exit)
 			w, err = p.stage(g, s)
 		}
 		if err != nil {
 			return &fault{slot: s.index, new: w, err: err}
 		}
-		died, held.NewPID, held.Boot = w.end.gone, w.pid(), w.boot.took
+		died, staged.NewPID, staged.Boot = w.end.gone, w.pid(), w.boot.took
 	}
-	r.add(held)
+	r.add(staged)
 	for {
 		var err error
 		select {

@@ -52,8 +52,8 @@ func (t *tail) String() string {
 
 // graveLines are how PHP and Go begin what should not drown among the rest.
 var graveLines = []struct {
-	begin string
-	level hclog.Level
+	prefix string
+	level  hclog.Level
 }{
 	{"Fatal error: ", hclog.Error}, {"Parse error: ", hclog.Error}, {"Recoverable fatal error: ", hclog.Error},
 	{"panic: ", hclog.Error}, {"fatal error: ", hclog.Error},
@@ -64,7 +64,7 @@ var graveLines = []struct {
 func lineLevel(line []byte) hclog.Level {
 	line = bytes.TrimPrefix(line, []byte("PHP "))
 	for _, g := range graveLines {
-		if bytes.HasPrefix(line, []byte(g.begin)) {
+		if bytes.HasPrefix(line, []byte(g.prefix)) {
 			return g.level
 		}
 	}

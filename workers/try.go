@@ -51,7 +51,7 @@ func (p *Pool) Try(ctx context.Context, s Settings) (t Trial, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(p.context, cancel)()
-	g, err := beginGeneration(ctx, set, number)
+	g, err := newGeneration(ctx, set, number)
 	if err != nil {
 		return t, err
 	}

@@ -80,7 +80,7 @@ func (w *worker) watchRequest(a *attempt, now time.Time) {
 	}
 }
 
-// tellUndone says, once for a worker, that it is held by what it has answered already. Code may well run on after its answer, so nothing else is done about it.
+// tellUndone says, once for a worker, that it is kept by what it has answered already. Code may well run on after its answer, so nothing else is done about it.
 func (w *worker) tellUndone(a *attempt, closing lastWord) {
 	if name, id := w.requestOf(a); name != "" {
 		w.log.Warn(fmt.Sprintf("stream %d was %s %v ago and has no DONE: until then its worker has no room for another", a.id, closing, doneTimeout),

@@ -31,11 +31,11 @@ type Log struct {
 	lost    *atomic.Uint64
 
 	// the writer's own
-	file   *os.File
-	to     *bufio.Writer
-	held   uint64         // lines in it
-	failed bool           // the last write failed, and that was said
-	slow   quiet.Throttle // of lines that were dropped
+	file     *os.File
+	to       *bufio.Writer
+	buffered uint64         // lines in it
+	failed   bool           // the last write failed, and that was said
+	slow     quiet.Throttle // of lines that were dropped
 }
 
 const (
@@ -95,8 +95,8 @@ func (a *Log) Reopen() {
 	}
 }
 
-// Hold says whether the log still takes the line of a request that begins now, whose Note lets go of it.
-func (a *Log) Hold() bool {
+// Retain says whether the log still takes the line of a request that comes in now, whose Note releases it.
+func (a *Log) Retain() bool {
 	for n := a.users.Load(); n > 0; n = a.users.Load() {
 		if a.users.CompareAndSwap(n, n+1) {
 			return true
@@ -168,7 +168,7 @@ func (a *Log) write() {
 
 func (a *Log) take(line *[]byte) {
 	a.to.Write(*line) // an error stays, and flush tells of it
-	a.held++
+	a.buffered++
 	*line = (*line)[:0]
 	lineBuffers.Put(line)
 }
@@ -195,10 +195,10 @@ func (a *Log) flush() {
 		a.log.Error("the access log can't be written; its lines are lost", "error", err)
 	}
 	if err != nil {
-		a.lost.Add(a.held)
+		a.lost.Add(a.buffered)
 		a.to.Reset(a.file) // the next lines may fit again
 	}
-	a.held = 0
+	a.buffered = 0
 	if n := a.dropped.Load(); n > 0 && a.slow.Pass() {
 		a.dropped.Add(-n)
 		a.log.Warn("the access log is not written fast enough; lines were dropped", "lines", n)

@@ -91,7 +91,7 @@ func startTalk(ctx context.Context, s *stage, o options) (*talker, error) {
 		return nil, err
 	}
 	t := &talker{
-		server: server{name: "host, PHP worker", url: "http://" + addresses[0] + "/", family: family{front: a.command.Process.Pid}},
+		server: server{name: "host, PHP worker", url: "http://" + addresses[0] + "/", family: family{host: a.command.Process.Pid}},
 		spec:   crowdSpec{Network: "websocket", Address: addresses[0], Path: "/"},
 		tcp:    addresses[1], end: a.end,
 	}
@@ -190,18 +190,18 @@ func measureIdle(ctx context.Context, s *stage, o options, network string) (idle
 	if err != nil {
 		return cost, err
 	}
-	cost.Before = rss(host.family.front)
+	cost.Before = rss(host.family.host)
 	began := time.Now()
 	all, err := host.clients(ctx, s, network, o.idle)
 	if err != nil {
 		return cost, err
 	}
 	cost.OpenSeconds = time.Since(began).Seconds()
-	cost.AtOnce = rss(host.family.front)
+	cost.AtOnce = rss(host.family.host)
 	if err := pause(ctx, settleTime); err != nil {
 		return cost, err
 	}
-	cost.After = rss(host.family.front)
+	cost.After = rss(host.family.host)
 	cost.Each = float64(cost.After-cost.Before) / float64(o.idle)
 	progress("idle %s: %.1f KiB each at %d connections, which came in %.1f s (at once: %.1f KiB)", network, cost.Each/1024, o.idle,
 		cost.OpenSeconds, float64(cost.AtOnce-cost.Before)/1024/float64(o.idle))
@@ -294,12 +294,12 @@ func (t *talker) watch(ctx context.Context, c *crowd, e errand) (exchanged, erro
 	}
 	each := func(d time.Duration) float64 { return micros(d) / float64(o.Messages) }
 	x := exchanged{
-		FrontCPU: each(after.front - before.front), WorkersCPU: each(after.workers - before.workers),
+		HostCPU: each(after.host - before.host), WorkersCPU: each(after.workers - before.workers),
 		Rate: float64(o.Messages) / o.Took * 1e6, P50: o.P50, P99: o.P99, Last: median(o.Last), Messages: o.Messages,
 	}
 	if len(o.Last) > 0 {
 		x.Latest = slices.Max(o.Last)
 	}
-	x.CPU = x.FrontCPU + x.WorkersCPU
+	x.CPU = x.HostCPU + x.WorkersCPU
 	return x, nil
 }

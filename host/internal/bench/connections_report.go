@@ -59,7 +59,7 @@ type series struct {
 
 // exchanged is what messages cost once. A message counts when a client has it.
 type exchanged struct {
-	FrontCPU   float64 `json:"host_cpu_us"`
+	HostCPU    float64 `json:"host_cpu_us"`
 	WorkersCPU float64 `json:"workers_cpu_us"`
 	CPU        float64 `json:"cpu_us"`
 	Rate       float64 `json:"messages_per_second"`
@@ -74,7 +74,7 @@ func (t *talk) sum() {
 	for _, s := range []*series{&t.Single, &t.Pipelined, &t.Broadcast} {
 		of := func(pick func(exchanged) float64) float64 { return median(collect(s.Rounds, pick)) }
 		s.Median = exchanged{
-			FrontCPU:   of(func(x exchanged) float64 { return x.FrontCPU }),
+			HostCPU:    of(func(x exchanged) float64 { return x.HostCPU }),
 			WorkersCPU: of(func(x exchanged) float64 { return x.WorkersCPU }),
 			CPU:        of(func(x exchanged) float64 { return x.CPU }),
 			Rate:       of(func(x exchanged) float64 { return x.Rate }),
@@ -96,7 +96,7 @@ func (l *longLived) print(w io.Writer) {
 			c.OpenSeconds, c.goal()/1024, verdict(c.Each <= c.goal()))
 	}
 	fmt.Fprintf(w, "\n%-18s %-22s %-36s %9s %8s %8s\n", "", "", "CPU µs per message", "messages", "p50", "p99")
-	fmt.Fprintf(w, "%-18s %-22s %7s %8s %8s %-10s %9s\n", "", "", "front", "workers", "both", " (range)", "per s")
+	fmt.Fprintf(w, "%-18s %-22s %7s %8s %8s %-10s %9s\n", "", "", "host", "workers", "both", " (range)", "per s")
 	h, each := l.HTTP, collect(l.HTTPRounds, func(m measurement) float64 { return m.CPU })
 	known := func(us float64) string {
 		if us == 0 {
@@ -105,10 +105,10 @@ func (l *longLived) print(w io.Writer) {
 		return duration(us)
 	}
 	row := func(name, what string, x exchanged, each []float64, last, latest float64) {
-		fmt.Fprintf(w, "%-18s %-22s %7.1f %8.1f %8.1f %-10s %9.0f %8s %8s\n", name, what, x.FrontCPU, x.WorkersCPU, x.CPU,
+		fmt.Fprintf(w, "%-18s %-22s %7.1f %8.1f %8.1f %-10s %9.0f %8s %8s\n", name, what, x.HostCPU, x.WorkersCPU, x.CPU,
 			fmt.Sprintf(" (%.0f–%.0f)", slices.Min(each), slices.Max(each)), x.Rate, known(last), known(latest))
 	}
-	row("host, PHP worker", "HTTP, hello", exchanged{FrontCPU: h.FrontCPU, WorkersCPU: h.WorkersCPU, CPU: h.CPU, Rate: h.Rate}, each, h.P50, h.P99)
+	row("host, PHP worker", "HTTP, hello", exchanged{HostCPU: h.HostCPU, WorkersCPU: h.WorkersCPU, CPU: h.CPU, Rate: h.Rate}, each, h.P50, h.P99)
 	for _, t := range l.Servers {
 		for _, part := range []struct {
 			what string

@@ -10,7 +10,7 @@ import (
 
 // measurement is one server under load, once. Names and units of the JSON are stable.
 type measurement struct {
-	FrontCPU   float64 `json:"host_cpu_us"` // CPU µs per request; for nginx + php-fpm the front is nginx
+	HostCPU    float64 `json:"host_cpu_us"` // CPU µs per request; for nginx + php-fpm that is nginx
 	WorkersCPU float64 `json:"workers_cpu_us"`
 	CPU        float64 `json:"cpu_us"`
 	Rate       float64 `json:"requests_per_second"`
@@ -44,9 +44,9 @@ func measure(ctx context.Context, s server, l load) (measurement, error) {
 	}
 	each := func(d time.Duration) float64 { return micros(d) / float64(result.Requests) }
 	return measurement{
-		FrontCPU:   each(after.front - before.front),
+		HostCPU:    each(after.host - before.host),
 		WorkersCPU: each(after.workers - before.workers),
-		CPU:        each(after.front - before.front + after.workers - before.workers),
+		CPU:        each(after.host - before.host + after.workers - before.workers),
 		Rate:       result.RequestsPerSecond,
 		P50:        micros(result.P50),
 		P99:        micros(result.P99),
@@ -107,7 +107,7 @@ func (w memoryWatch) stop() memory {
 func summary(rounds []measurement) measurement {
 	of := func(pick func(measurement) float64) float64 { return median(collect(rounds, pick)) }
 	s := measurement{
-		FrontCPU:   of(func(m measurement) float64 { return m.FrontCPU }),
+		HostCPU:    of(func(m measurement) float64 { return m.HostCPU }),
 		WorkersCPU: of(func(m measurement) float64 { return m.WorkersCPU }),
 		CPU:        of(func(m measurement) float64 { return m.CPU }),
 		Rate:       of(func(m measurement) float64 { return m.Rate }),

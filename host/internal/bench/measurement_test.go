@@ -32,7 +32,7 @@ func TestASummaryHidesNoErrorAndNoMemoryPeak(t *testing.T) {
 
 func TestATargetNamesAServerAndItsProcesses(t *testing.T) {
 	for text, want := range map[string]server{
-		"workerman=http://127.0.0.1:81/,42":   {name: "workerman", url: "http://127.0.0.1:81/", family: family{front: 42}},
+		"workerman=http://127.0.0.1:81/,42":   {name: "workerman", url: "http://127.0.0.1:81/", family: family{host: 42}},
 		"nginx=http://127.0.0.1:82/a=b,42,43": {name: "nginx", url: "http://127.0.0.1:82/a=b", family: family{42, 43}},
 	} {
 		if got, err := parseTarget(text); err != nil || got != want {

@@ -90,37 +90,37 @@ func (t processTable) descendants(root int) []int {
 }
 
 // cpu is CPU time used, in user mode and in the kernel together.
-type cpu struct{ front, workers time.Duration }
+type cpu struct{ host, workers time.Duration }
 
-// family names the processes of one server. Where workers is 0, front alone is the front and its descendants are the
-// workers; otherwise front and workers are each the root of a tree, as with nginx and php-fpm.
-type family struct{ front, workers int }
+// family names the processes of one server. host is the one that has the clients. Where workers is 0, its descendants
+// are the workers; otherwise host and workers are each the root of a tree, as with nginx and php-fpm.
+type family struct{ host, workers int }
 
-// members returns the process ids of the front and of the workers.
-func (f family) members(t processTable) (front, workers []int) {
-	front = []int{f.front}
+// members returns the process ids of the host and of the workers.
+func (f family) members(t processTable) (host, workers []int) {
+	host = []int{f.host}
 	if f.workers == 0 {
-		return front, t.descendants(f.front)
+		return host, t.descendants(f.host)
 	}
-	return append(front, t.descendants(f.front)...), append([]int{f.workers}, t.descendants(f.workers)...)
+	return append(host, t.descendants(f.host)...), append([]int{f.workers}, t.descendants(f.workers)...)
 }
 
 // used sums the CPU time of the family since its processes began. A worker that ended since an earlier call is still
 // in the sum, through the parent that reaped it.
 func (f family) used(t processTable) (cpu, error) {
 	var c cpu
-	front, workers := f.members(t)
-	for _, pid := range []int{f.front, f.workers} {
+	host, workers := f.members(t)
+	for _, pid := range []int{f.host, f.workers} {
 		if _, alive := t[pid]; pid != 0 && !alive {
 			return c, fmt.Errorf("process %d is gone", pid)
 		}
 	}
-	for _, pid := range front {
-		c.front += t[pid].own
+	for _, pid := range host {
+		c.host += t[pid].own
 		if f.workers == 0 {
 			c.workers += t[pid].reaped
 		} else {
-			c.front += t[pid].reaped
+			c.host += t[pid].reaped
 		}
 	}
 	for _, pid := range workers {
@@ -131,12 +131,12 @@ func (f family) used(t processTable) (cpu, error) {
 
 // memory is resident memory in bytes.
 type memory struct {
-	front, workers int64
+	host, workers int64
 	// whole is set where a process's share of common pages could not be read, so that they count in each process (RSS).
 	whole bool
 }
 
-func (m memory) total() int64 { return m.front + m.workers }
+func (m memory) total() int64 { return m.host + m.workers }
 
 // memory sums the proportional set sizes of the family, or their resident set sizes where those may not be read.
 func (f family) memory(t processTable) memory {
@@ -149,8 +149,8 @@ func (f family) memory(t processTable) memory {
 		}
 		return bytes
 	}
-	front, workers := f.members(t)
-	m.front = sum(front)
+	host, workers := f.members(t)
+	m.host = sum(host)
 	m.workers = sum(workers)
 	return m
 }

@@ -58,8 +58,8 @@ func TestCPUTimeIsSplitBetweenFrontAndWorkers(t *testing.T) {
 		family family
 		want   cpu
 	}{
-		"one tree":  {family{front: 10}, cpu{front: 4 * time.Second, workers: 75 * time.Second}},
-		"two trees": {family{front: 20, workers: 10}, cpu{front: 13 * time.Second, workers: 79 * time.Second}},
+		"one tree":  {family{host: 10}, cpu{host: 4 * time.Second, workers: 75 * time.Second}},
+		"two trees": {family{host: 20, workers: 10}, cpu{host: 13 * time.Second, workers: 79 * time.Second}},
 	} {
 		got, err := c.family.used(masterAndWorkers())
 		if err != nil || got != c.want {
@@ -75,15 +75,15 @@ func TestAWorkerThatEndsTakesNoCPUTimeWithIt(t *testing.T) {
 	master := after[10]
 	master.reaped += before[11].own
 	after[10] = master
-	was, _ := family{front: 10}.used(before)
-	is, _ := family{front: 10}.used(after)
+	was, _ := family{host: 10}.used(before)
+	is, _ := family{host: 10}.used(after)
 	if was != is {
 		t.Fatalf("before its end %v, after %v", was, is)
 	}
 }
 
 func TestAServerThatDiedIsAnError(t *testing.T) {
-	for _, f := range []family{{front: 99}, {front: 10, workers: 99}} {
+	for _, f := range []family{{host: 99}, {host: 10, workers: 99}} {
 		if _, err := f.used(masterAndWorkers()); err == nil {
 			t.Errorf("%+v: no error", f)
 		}
@@ -111,7 +111,7 @@ func TestThisProcessIsInTheTable(t *testing.T) {
 	if got := table[os.Getpid()]; got.parent != os.Getppid() {
 		t.Fatalf("got %+v, want parent %d", got, os.Getppid())
 	}
-	if m := (family{front: os.Getpid()}).memory(table); m.front < 1<<20 {
+	if m := (family{host: os.Getpid()}).memory(table); m.host < 1<<20 {
 		t.Fatalf("memory %+v", m)
 	}
 }

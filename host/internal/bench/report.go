@@ -109,16 +109,16 @@ func (r *report) printServers(w io.Writer) {
 	fmt.Fprintf(w, "%d connections, keep-alive, %d workers each, %d CPUs; medians of %d rounds of %d s\n\n",
 		r.Connections, r.Workers, r.CPUs, r.RoundCount, r.Seconds)
 	fmt.Fprintf(w, "%-18s %-40s %8s %8s %8s %6s %6s\n", "", "CPU µs per request", "requests", "p50", "p99", "peak", "errors")
-	fmt.Fprintf(w, "%-18s %7s %8s %8s %-14s %8s %8s %8s %6s\n", "", "front", "workers", "both", " (range)", "per s", "", "", "MiB")
+	fmt.Fprintf(w, "%-18s %7s %8s %8s %-14s %8s %8s %8s %6s\n", "", "host", "workers", "both", " (range)", "per s", "", "", "MiB")
 	wholePages := false
 	for _, s := range r.Servers {
 		m, each := s.Median, collect(s.Rounds, func(m measurement) float64 { return m.CPU })
 		fmt.Fprintf(w, "%-18s %7.1f %8.1f %8.1f %-14s %8.0f %8s %8s %6.0f %6d\n",
-			s.Name, m.FrontCPU, m.WorkersCPU, m.CPU, fmt.Sprintf(" (%.1f–%.1f)", slices.Min(each), slices.Max(each)),
+			s.Name, m.HostCPU, m.WorkersCPU, m.CPU, fmt.Sprintf(" (%.1f–%.1f)", slices.Min(each), slices.Max(each)),
 			m.Rate, duration(m.P50), duration(m.P99), mebibytes(m.Memory), m.errors())
 		wholePages = wholePages || m.WholePages
 	}
-	fmt.Fprintln(w, "\nfront: the host, or nginx. Errors: answers of status 400 and above, and socket errors, of all rounds.")
+	fmt.Fprintln(w, "\nhost: or nginx, or whatever is in its place. Errors: answers of status 400 and above, and socket errors, of all rounds.")
 	for _, s := range r.Servers {
 		if s.Median.Served < float64(r.Connections)/2 {
 			fmt.Fprintf(w, "%s kept about %.0f of the %d connections in service at a time; its latencies leave out the rest.\n",

@@ -45,7 +45,7 @@ func startHost(ctx context.Context, s *stage, o options, example string) (server
 	}
 	started := server{
 		name: "host, " + name, url: "http://" + address + "/",
-		family: family{front: a.command.Process.Pid}, control: control,
+		family: family{host: a.command.Process.Pid}, control: control,
 	}
 	return started, a.ready(ctx, started.url)
 }
@@ -64,7 +64,7 @@ func startPlain(ctx context.Context, s *stage) (server, error) {
 	if err != nil {
 		return server{}, err
 	}
-	started := server{name: "net/http alone", url: "http://" + address + "/", family: family{front: a.command.Process.Pid}}
+	started := server{name: "net/http alone", url: "http://" + address + "/", family: family{host: a.command.Process.Pid}}
 	return started, a.ready(ctx, started.url)
 }
 
@@ -176,15 +176,15 @@ func startNginx(ctx context.Context, s *stage, o options) (server, error) {
 	if err != nil {
 		return server{}, err
 	}
-	front, err := s.start("nginx", exec.Command(nginx, "-e", s.path("nginx-error.log"), "-p", s.dir, "-c", s.path("nginx.conf")))
+	proxy, err := s.start("nginx", exec.Command(nginx, "-e", s.path("nginx-error.log"), "-p", s.dir, "-c", s.path("nginx.conf")))
 	if err != nil {
 		return server{}, err
 	}
 	started := server{
 		name: "nginx + php-fpm", url: "http://" + address + "/",
-		family: family{front: front.command.Process.Pid, workers: workers.command.Process.Pid},
+		family: family{host: proxy.command.Process.Pid, workers: workers.command.Process.Pid},
 	}
-	if err := front.ready(ctx, started.url); err != nil {
+	if err := proxy.ready(ctx, started.url); err != nil {
 		logs, _ := os.ReadFile(s.path("nginx-error.log"))
 		return server{}, fmt.Errorf("%w\nnginx's log:\n%s\nphp-fpm wrote:\n%s", err, logs, workers.lastLines())
 	}
@@ -219,5 +219,5 @@ func parseTarget(text string) (server, error) {
 		}
 		pids[i] = pid
 	}
-	return server{name: name, url: parts[0], family: family{front: pids[0], workers: pids[1]}}, nil
+	return server{name: name, url: parts[0], family: family{host: pids[0], workers: pids[1]}}, nil
 }

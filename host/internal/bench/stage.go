@@ -174,10 +174,10 @@ func greets(ctx context.Context, url string) error {
 
 // freeAddress returns a loopback address that nobody listens on.
 func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
+	defer l.Close()
+	return l.Addr().String(), nil
 }

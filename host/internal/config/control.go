@@ -58,8 +58,8 @@ func FindControl(given, configPath string, env func(string) (string, bool)) (str
 	}
 	places := systemPlaces()
 	if configPath == "" {
-		if socket, running := places.held(FileName); running { // its file has been taken away
-			if _, running := places.held(""); !running {
+		if socket, running := places.find(FileName); running { // its file has been taken away
+			if _, running := places.find(""); !running {
 				return socket, nil
 			}
 		}
@@ -72,7 +72,7 @@ func FindControl(given, configPath string, env func(string) (string, bool)) (str
 	if err == nil {
 		return places.existing(configPath)
 	}
-	if socket, running := places.held(configPath); running {
+	if socket, running := places.find(configPath); running {
 		return socket, nil
 	}
 	return "", err
@@ -157,16 +157,16 @@ func (p places) choose(configPath string) (string, error) {
 	return socket, nil
 }
 
-// existing takes the first place that holds the socket, and otherwise the one that a host would make.
+// existing takes the first place that has the socket, and otherwise the one that a host would make.
 func (p places) existing(configPath string) (string, error) {
-	if socket, ok := p.held(configPath); ok {
+	if socket, ok := p.find(configPath); ok {
 		return socket, nil
 	}
 	return p.choose(configPath)
 }
 
-// held is the socket of that configuration in the first place that holds one.
-func (p places) held(configPath string) (socket string, ok bool) {
+// find gives the socket of that configuration in the first place that has one.
+func (p places) find(configPath string) (socket string, ok bool) {
 	name, err := socketName(configPath)
 	if err != nil {
 		return "", false

@@ -26,8 +26,8 @@ type Overrides struct {
 	Dev       bool     // --dev
 }
 
-// howToBegin ends the messages for those who have nothing to serve yet.
-const howToBegin = `: name a worker, as in
+// howToStart ends the messages for those who have nothing to serve yet.
+const howToStart = `: name a worker, as in
 
     host serve examples/hello-php
 
@@ -138,10 +138,10 @@ func (c *Config) addPool(o Overrides, here string, fail fail) {
 	case given == "" && len(c.Pools) > 0:
 		return
 	case given == "" && c.Path != "":
-		fail(wholeFile, "it defines no pool, so there is nothing to serve%s", howToBegin)
+		fail(wholeFile, "it defines no pool, so there is nothing to serve%s", howToStart)
 		return
 	case given == "":
-		fail("", "nothing to serve: there is no %s here, and no WORKER was given%s", FileName, howToBegin)
+		fail("", "nothing to serve: there is no %s here, and no WORKER was given%s", FileName, howToStart)
 		return
 	case len(c.Pools) > 0:
 		fail("", "%s: %s already defines %s: leave out the worker, or name another file with -c", given, c.Path, label(c.Pools[0].at))

@@ -217,7 +217,7 @@ func TestAFileThatIsNotThereSaysSo(t *testing.T) {
 
 func TestAWrongFlagIsNamedAsTheFlag(t *testing.T) {
 	folder := site(t)
-	begin := howToBegin
+	begin := howToStart
 	for _, m := range []struct {
 		file  string
 		flags Overrides

@@ -63,8 +63,8 @@ func keysOf(section, prefix string, table any) []KeyDoc {
 }
 
 func typeName(f reflect.StructField) string {
-	if holds := f.Tag.Get("holds"); holds != "" {
-		return holds
+	if values := f.Tag.Get("holds"); values != "" {
+		return values
 	}
 	if words := strings.Fields(f.Tag.Get("oneof")); len(words) > 0 {
 		return oneOf(words)

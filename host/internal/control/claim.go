@@ -35,7 +35,7 @@ type Claim struct {
 	Socket
 
 	mu       sync.Mutex
-	listener *net.UnixListener // replaced by renew, as are the next two; guarded by mu
+	socket   *net.UnixListener // replaced by renew, as are the next two; guarded by mu
 	file     fs.FileInfo       // that it is known by
 	lock     *lock
 	released bool
@@ -62,14 +62,14 @@ func (c *Claim) bind() (err error) {
 			return err
 		}
 	}
-	held := c.lock
-	if held == nil || !held.ours() {
-		if held, err = acquire(c.Path + ".lock"); err != nil {
+	lock := c.lock
+	if lock == nil || !lock.ours() {
+		if lock, err = acquire(c.Path + ".lock"); err != nil {
 			return c.locked(err)
 		}
 		defer func() {
 			if err != nil {
-				held.release()
+				lock.release()
 			}
 		}()
 	}
@@ -81,25 +81,25 @@ func (c *Claim) bind() (err error) {
 	if err != nil {
 		return fmt.Errorf("control socket %s: %w; name another place with --control PATH", c.Path, err)
 	}
-	listener := l.(*net.UnixListener)
-	listener.SetUnlinkOnClose(false) // Release does, while it still has the lock
+	socket := l.(*net.UnixListener)
+	socket.SetUnlinkOnClose(false) // Release does, while it still has the lock
 	file, err := c.admit()
 	if err != nil {
-		listener.Close()
+		socket.Close()
 		os.Remove(c.Path)
 		return fmt.Errorf("control socket %s: %w", c.Path, err)
 	}
-	if c.lock != nil && c.lock != held {
+	if c.lock != nil && c.lock != lock {
 		c.lock.release()
 	}
-	c.listener, c.file, c.lock = listener, file, held
+	c.socket, c.file, c.lock = socket, file, lock
 	return nil
 }
 
 // locked explains why there is no lock.
 func (c *Claim) locked(err error) error {
 	switch {
-	case errors.Is(err, errHeld):
+	case errors.Is(err, errLocked):
 		return taken(c.Path)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("control socket %s: its folder does not exist, or is a symlink to what does not; create "+
@@ -135,7 +135,7 @@ func (c *Claim) Release() {
 	if there, err := os.Lstat(c.Path); err == nil && os.SameFile(there, c.file) { // not that of a host that took the place of a file that was removed
 		os.Remove(c.Path)
 	}
-	c.listener.Close()
+	c.socket.Close()
 	c.lock.release()
 }
 
@@ -175,7 +175,7 @@ func (c *Claim) renew() (renewed bool, err error) {
 	if c.released || err == nil && (socketsLookLikeFiles || os.SameFile(there, c.file) || there.Mode().Type() == fs.ModeSocket) {
 		return false, nil
 	}
-	old := c.listener
+	old := c.socket
 	if err := c.bind(); err != nil {
 		return false, err
 	}
@@ -206,7 +206,7 @@ func (c *Claim) Addr() net.Addr { return c.current().Addr() }
 func (c *Claim) current() *net.UnixListener {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.listener
+	return c.socket
 }
 
 // clear removes a stale socket, and nothing else. The lock is held, so that no host of ours can be listening.

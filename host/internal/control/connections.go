@@ -166,7 +166,7 @@ func (s *Server) reach(w http.ResponseWriter, r *http.Request, act string, a *Au
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	answer(w, http.StatusOK, done)
+	writeJSON(w, http.StatusOK, done)
 }
 
 // Connections asks for the connections that the filter chooses, the oldest first, and calls each with one after the other, and with its line of JSON,

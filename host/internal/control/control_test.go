@@ -209,7 +209,7 @@ func TestOfManyHostsAtOnceOneGetsTheSocket(t *testing.T) {
 			held, err := acquire(path + ".lock")
 			if err == nil {
 				won <- &Claim{lock: held}
-			} else if !errors.Is(err, errHeld) {
+			} else if !errors.Is(err, errLocked) {
 				t.Error(err)
 			}
 		})

@@ -7,8 +7,8 @@ import "errors"
 // socketsLookLikeFiles: the file of a unix socket may not be told from another.
 const socketsLookLikeFiles = true
 
-// errHeld is never returned here: whether a host lives is seen by calling it.
-var errHeld = errors.New("the lock is held")
+// errLocked is never returned here: whether a host lives is seen by calling it.
+var errLocked = errors.New("the lock is held")
 
 type lock struct{}
 

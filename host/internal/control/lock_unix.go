@@ -14,8 +14,8 @@ import (
 
 const socketsLookLikeFiles = false
 
-// errHeld says that a living process has the lock.
-var errHeld = errors.New("the lock is held")
+// errLocked says that a living process has the lock.
+var errLocked = errors.New("the lock is held")
 
 // lock is a file that is locked as long as we live.
 type lock struct{ file *os.File }
@@ -31,7 +31,7 @@ func acquire(path string) (*lock, error) {
 		if err != nil {
 			f.Close()
 			if errors.Is(err, unix.EWOULDBLOCK) {
-				return nil, errHeld
+				return nil, errLocked
 			}
 			return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
 		}

@@ -70,8 +70,8 @@ func NewServer(claim *Claim, host Host) *Server {
 	s := &Server{claim: claim, host: host, released: make(chan struct{})}
 	mux := http.NewServeMux()
 	for route, do := range map[string]http.HandlerFunc{
-		"GET /v1/status":      s.needs(MayStatus, func(w http.ResponseWriter, r *http.Request) { answer(w, http.StatusOK, host.Status()) }),
-		"GET /v1/version":     s.needs(MayStatus, func(w http.ResponseWriter, r *http.Request) { answer(w, http.StatusOK, host.Version()) }),
+		"GET /v1/status":      s.needs(MayStatus, func(w http.ResponseWriter, r *http.Request) { writeJSON(w, http.StatusOK, host.Status()) }),
+		"GET /v1/version":     s.needs(MayStatus, func(w http.ResponseWriter, r *http.Request) { writeJSON(w, http.StatusOK, host.Version()) }),
 		"POST /v1/reload":     s.needs(MayReload, s.account("reload", host.Reload)),
 		"POST /v1/try":        s.needs(MayReload, s.account("try", host.Try)),
 		"POST /v1/abort":      s.needs(MayReload, s.account("abort", func(Reload) (*Account, error) { return host.Abort() })),
@@ -149,13 +149,13 @@ func (s *Server) Close() {
 }
 
 // account answers with what begin begins, as it happens.
-func (s *Server) account(act string, begin func(Reload) (*Account, error)) http.HandlerFunc {
+func (s *Server) account(act string, start func(Reload) (*Account, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var body Reload
 		if !read(w, r, &body) {
 			return
 		}
-		account, err := begin(body)
+		account, err := start(body)
 		var details []any
 		if len(body.Pools) > 0 {
 			details = []any{"pools", body.Pools}
@@ -252,10 +252,10 @@ func example(into any) string {
 }
 
 func refuse(w http.ResponseWriter, status int, err error) {
-	answer(w, status, problem{Error: err.Error(), Outcome: outcomeOf(status, err)})
+	writeJSON(w, status, problem{Error: err.Error(), Outcome: outcomeOf(status, err)})
 }
 
-func answer(w http.ResponseWriter, status int, body any) {
+func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	encoder := json.NewEncoder(w)

@@ -64,7 +64,7 @@ func (k *Crowd) Enter(c net.Conn) (who netip.Addr, full string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.perAddress > 0 {
-		if a, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil && (k.proxies == nil || !k.proxies.holds(a.Addr())) {
+		if a, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil && (k.proxies == nil || !k.proxies.contains(a.Addr())) {
 			who = subscriber(a.Addr())
 		}
 	}
@@ -99,8 +99,13 @@ func (k *Crowd) Leave(who netip.Addr) {
 // openFiles is the limit that Room tells of.
 const openFiles = "the limit on open files (ulimit -n)"
 
+// mostLeaving is how many are told why at a time, and no more than a sixteenth of the room: a flood beyond it is just
+// closed.
+const mostLeaving = 256
+
+// What a client that is turned away may still take: a time to read why, and bytes that it sends meanwhile, which are
+// dropped.
 const (
-	mostLeaving  = 256 // that are told why, and no more than a sixteenth of the room; a flood beyond it is just closed
 	LeavingTime  = time.Second
 	LeavingBytes = 64 << 10
 )

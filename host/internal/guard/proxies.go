@@ -23,10 +23,10 @@ func (p *Proxies) Trusts(remote string) bool {
 		return p.Unix
 	}
 	a, err := netip.ParseAddrPort(remote)
-	return err == nil && p.holds(a.Addr())
+	return err == nil && p.contains(a.Addr())
 }
 
-func (p *Proxies) holds(a netip.Addr) bool {
+func (p *Proxies) contains(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	for _, n := range p.Networks {
 		if n.Contains(a) {
@@ -103,7 +103,7 @@ func (p *Proxies) client(hops []string, peer string) (client netip.AddrPort, at 
 			break
 		}
 		client, at, found = hop, i, true
-		if !p.holds(hop.Addr()) {
+		if !p.contains(hop.Addr()) {
 			break
 		}
 	}

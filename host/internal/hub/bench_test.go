@@ -49,7 +49,7 @@ func crowdOf(n int, p func() Peer) (h *Hub, pool *nullPool, all []*Connection) {
 	terms := &Terms{Backend: pool}
 	for i := range n {
 		c := h.Add(p(), Card{Protocol: protocol.ProtoWebSocket, Remote: fmt.Sprintf("192.0.2.%d:%d", i%250, i), Listener: "127.0.0.1:8080"}, terms)
-		c.Open(nil, func(Answer) { c.Opened() })
+		c.Open(nil, func(Admission) { c.Opened() })
 		all = append(all, c)
 	}
 	return h, pool, all

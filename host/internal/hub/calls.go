@@ -10,12 +10,12 @@ import (
 
 // Call implements [protocol.Hub]. It answers before it returns.
 func (h *Hub) Call(m *protocol.Call, to protocol.Caller) {
-	answer, ok := methods[m.Method]
+	method, ok := methods[m.Method]
 	if !ok {
 		protocol.UnknownMethod(m, to)
 		return
 	}
-	value, err := answer(h, arguments{m.Method, m.Arguments})
+	value, err := method(h, arguments{m.Method, m.Arguments})
 	if err != nil {
 		to.Fail(protocol.CallInvalidArgument, "%v", err)
 		return

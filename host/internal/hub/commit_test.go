@@ -179,8 +179,8 @@ func TestRefusedClientsHandlersCanStillSendToOthers(t *testing.T) {
 	}
 	p := &fakePeer{}
 	c := s.add(p)
-	var got Answer
-	c.Open(nil, func(a Answer) { got = a })
+	var got Admission
+	c.Open(nil, func(a Admission) { got = a })
 	if got.Accepted || got.Response == nil || got.Response.Status != 403 || string(got.Response.Body) != "no" {
 		t.Errorf("answer %+v", got)
 	}
@@ -211,8 +211,8 @@ func TestAccept(t *testing.T) {
 			return outcome{}
 		}
 		conn := s.add(&fakePeer{})
-		var got Answer
-		conn.Open(&protocol.Request{Headers: []string{"sec-websocket-protocol", "v1, v2"}}, func(a Answer) { got = a })
+		var got Admission
+		conn.Open(&protocol.Request{Headers: []string{"sec-websocket-protocol", "v1, v2"}}, func(a Admission) { got = a })
 		if !got.Accepted {
 			t.Errorf("%s: not accepted", name)
 		}

@@ -97,7 +97,7 @@ func (c *Connection) ConnectionID() string { return c.id }
 // Card is what the connection was added with.
 func (c *Connection) Card() Card { return c.card }
 
-// Terms are what the connection is held on.
+// Terms are what the connection is kept on.
 func (c *Connection) Terms() *Terms { return c.terms.Load() }
 
 // Opened says that the client has been told that it is connected: what was sent to it may flow, and messages may come. A second call does nothing.

@@ -83,7 +83,7 @@ func TestCloseComesExactlyOnceForEachConnectionThatOpened(t *testing.T) {
 			})
 			p := &fakePeer{}
 			conn := s.add(p)
-			conn.Open(nil, func(a Answer) {
+			conn.Open(nil, func(a Admission) {
 				if a.Accepted {
 					conn.Opened()
 				}
@@ -104,8 +104,8 @@ func TestAClientThatLeavesDuringOpen(t *testing.T) {
 			s.pool.atOnce, s.pool.free = false, make(chan struct{})
 			s.note(nil)
 			c := s.add(&fakePeer{})
-			var got Answer
-			c.Open(nil, func(a Answer) { got = a })
+			var got Admission
+			c.Open(nil, func(a Admission) { got = a })
 			c.Closed(1006, "", false)
 			synctest.Wait()
 			if got.Failure == nil || got.Failure.Kind != protocol.FailedCancelled || len(s.events()) > 0 {
@@ -131,7 +131,7 @@ func TestAClientThatLeavesDuringOpen(t *testing.T) {
 				}}
 			})
 			c := s.add(&fakePeer{})
-			c.Open(nil, func(a Answer) { c.Opened() })
+			c.Open(nil, func(a Admission) { c.Opened() })
 			synctest.Wait()
 			c.Closed(1006, "", false)
 			time.Sleep(time.Minute)
@@ -157,7 +157,7 @@ func TestNothingIsSentOrDeliveredBeforeTheClientKnows(t *testing.T) {
 	})
 	p := &fakePeer{encoding: tags}
 	c := s.add(p)
-	c.Open(nil, func(Answer) {})
+	c.Open(nil, func(Admission) {})
 	c.Deliver([]byte("early"), false)
 	s.commit(nil, &protocol.Send{To: protocol.ToAll, Bytes: []byte("more")})
 	if got := p.text(); got != "" {
@@ -290,8 +290,8 @@ func TestOpeningAConnectionThatHasClosedFails(t *testing.T) {
 	s.note(nil)
 	c := s.add(&fakePeer{})
 	c.Closed(1006, "", false)
-	var got Answer
-	c.Open(nil, func(a Answer) { got = a })
+	var got Admission
+	c.Open(nil, func(a Admission) { got = a })
 	if got.Failure == nil || len(s.events()) > 0 {
 		t.Errorf("answer %+v, events %v", got, s.events())
 	}

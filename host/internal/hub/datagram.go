@@ -36,7 +36,7 @@ func (h *Hub) Datagram(b Backend, card Card, data []byte, reply func([]byte), do
 	b.Submit(&d.exchange)
 }
 
-// Dropped counts a datagram that its listener has dropped.
+// Dropped counts a datagram that its front has dropped.
 func (h *Hub) Dropped(card Card, size int) {
 	h.count(card, func(t *Tally) {
 		t.MessagesIn++

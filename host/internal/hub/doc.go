@@ -11,7 +11,7 @@
 //   - Nothing here waits for a client, save [Connection.Deliver] and a goroutine of a connection's own while its client is slow. An idle
 //     connection has no goroutine, no timer and no buffer here.
 //
-// A listener's part: Add (or Hold, for a held response), Open, tell the client what the [Answer] says, Opened, Deliver for each message, and Closed once
+// A front's part: Add (or Hold, for a held response), Open, tell the client what the [Admission] says, Opened, Deliver for each message, and Closed once
 // when the socket has ended, for whatever reason. If the client has said its last word but still listens, Finish stands before Closed. The hub's part:
 // TryWrite or Write, in order, then End once; or Abort.
 //

@@ -20,7 +20,7 @@ type event struct {
 	protocol.Exchange
 	c        *Connection
 	terms    *Terms
-	holds    atomic.Int32 // of the pump and of the backend: it is reused after both
+	refs     atomic.Int32 // of the pump and of the backend: it is reused after both
 	incoming protocol.Incoming
 	first    []byte // a MESSAGE's first message, whole
 	repay    func() // what first's memory is on loan from; nil if it is not
@@ -40,12 +40,12 @@ func (c *Connection) event(t *Terms, request protocol.Opening, repeatable bool) 
 	e := events.Get().(*event)
 	e.c, e.terms, e.Subject, e.Repeatable, e.Patient = c, t, c, repeatable, true
 	e.Request = request
-	e.holds.Store(2)
+	e.refs.Store(2)
 	return e
 }
 
 func (e *event) release() {
-	if e.holds.Add(-1) > 0 {
+	if e.refs.Add(-1) > 0 {
 		return
 	}
 	if e.repay != nil {
@@ -130,7 +130,7 @@ func (c *Connection) next(t *Terms, traits *protocol.Traits) *event {
 			return nil
 		}
 		return c.event(t, &protocol.Buffer{Connection: c.view(), Full: c.outlet.full, Bytes: c.queued()}, again)
-	case len(c.inbox.messages) > 0 && c.outlet.line != unanswered:
+	case len(c.inbox.messages) > 0 && c.outlet.line != unopened:
 		if !traits.Events.Message {
 			c.inbox.drop()
 			c.inbox.makeRoom()
@@ -138,7 +138,7 @@ func (c *Connection) next(t *Terms, traits *protocol.Traits) *event {
 		}
 		return c.nextMessage(t, again)
 	}
-	if c.outlet.line == unanswered || !traits.Events.Close {
+	if c.outlet.line == unopened || !traits.Events.Close {
 		move(&c.life, over, &lifeMoves)
 		return nil
 	}
@@ -243,7 +243,7 @@ func (e *event) Finished() {
 	c, closing := e.c, false
 	switch m := e.Request.(type) {
 	case *protocol.Open:
-		c.answer(e.failure, e.refusal)
+		c.settleOpen(e.failure, e.refusal)
 	case *protocol.Close:
 		e.log()
 		closing = true

@@ -323,8 +323,8 @@ func (s *scene) add(p *fakePeer) *Connection {
 func (s *scene) open(p *fakePeer) *Connection {
 	s.t.Helper()
 	c := s.add(p)
-	answered := make(chan Answer, 1)
-	c.Open(nil, func(a Answer) {
+	answered := make(chan Admission, 1)
+	c.Open(nil, func(a Admission) {
 		answered <- a
 		if a.Accepted {
 			c.Opened()

@@ -108,7 +108,7 @@ func (h *Hub) Get(id string) *Connection {
 	return h.byID[id]
 }
 
-// Retune puts all connections that are held on old on others instead. The listener first sees to it that those that come get the others, too.
+// Retune puts all connections that are kept on old on others instead. The front first sees to it that those that come get the others, too.
 func (h *Hub) Retune(old, others *Terms) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 // opening is what is known of an OPEN that is under way. Guarded by the connection's mu.
 type opening struct {
 	request     *protocol.Request
-	answered    func(Answer)
+	answered    func(Admission)
 	ticket      protocol.Ticket
 	refused     bool // a RESPONSE has come
 	subprotocol string
@@ -21,15 +21,15 @@ type opening struct {
 }
 
 // Open submits OPEN, with the upgrade request of a WebSocket, which is the hub's from now on, or nil. answered is called once, perhaps before
-// Open returns, from a goroutine that must not wait. Workers that have no use for OPEN accept everyone. If the listener gives up (the client left,
+// Open returns, from a goroutine that must not wait. Workers that have no use for OPEN accept everyone. If the front gives up (the client left,
 // or takes too long), it calls Closed; answered is then called with a Failure, or was.
-func (c *Connection) Open(request *protocol.Request, answered func(Answer)) {
+func (c *Connection) Open(request *protocol.Request, answered func(Admission)) {
 	t := c.Terms()
 	traits := t.Backend.Traits()
 	c.mu.Lock()
 	if c.life >= gone {
 		c.mu.Unlock()
-		answered(Answer{Failure: &protocol.Failure{Kind: protocol.FailedCancelled}})
+		answered(Admission{Failure: &protocol.Failure{Kind: protocol.FailedCancelled}})
 		return
 	}
 	o := &opening{request: request, answered: answered}
@@ -37,7 +37,7 @@ func (c *Connection) Open(request *protocol.Request, answered func(Answer)) {
 	move(&c.turn, awaiting, &turnMoves)
 	c.mu.Unlock()
 	if !traits.Events.Open {
-		c.answer(nil, nil)
+		c.settleOpen(nil, nil)
 		c.mu.Lock()
 		move(&c.turn, resting, &turnMoves)
 		c.mu.Unlock()
@@ -65,8 +65,8 @@ func (c *Connection) refuse() {
 	c.mu.Unlock()
 }
 
-// answer ends the opening. A client that was not accepted is none of the hub's any more.
-func (c *Connection) answer(failure *protocol.Failure, refusal *protocol.Response) {
+// settleOpen ends the opening. A client that was not accepted is none of the hub's any more.
+func (c *Connection) settleOpen(failure *protocol.Failure, refusal *protocol.Response) {
 	accept := failure == nil && refusal == nil
 	stopping := false
 	if accept {
@@ -90,15 +90,15 @@ func (c *Connection) answer(failure *protocol.Failure, refusal *protocol.Respons
 	c.mu.Unlock()
 	switch {
 	case accept:
-		o.answered(Answer{Accepted: true, Subprotocol: o.subprotocol, Headers: o.headers})
+		o.answered(Admission{Accepted: true, Subprotocol: o.subprotocol, Headers: o.headers})
 	case failure != nil:
 		if failure.Kind != protocol.FailedCancelled {
 			c.hub.log.Error("a client was turned away, for its OPEN could not be handled", "connection", c.id, "protocol", c.card.Protocol,
 				"remote", c.card.Remote, "pool", c.Terms().Backend.Traits().Pool, "error", failure.Error())
 		}
-		o.answered(Answer{Failure: failure})
+		o.answered(Admission{Failure: failure})
 	default:
-		o.answered(Answer{Response: refusal})
+		o.answered(Admission{Response: refusal})
 	}
 	if stopping {
 		c.hangup(protocol.CloseGoing, goingReason, true)

@@ -209,8 +209,8 @@ func (c *Connection) dropOldest() bool {
 }
 
 // enqueue writes f, or has it wait. c.mu is held, and is unlocked.
-func (c *Connection) enqueue(f frame, hold bool) {
-	if c.outlet.line != ready || hold {
+func (c *Connection) enqueue(f frame, later bool) {
+	if c.outlet.line != ready || later {
 		c.wait(f)
 		due := c.outlet.full != c.outlet.told
 		c.mu.Unlock()

@@ -235,7 +235,7 @@ func TestAFarewellIsBoundedInTime(t *testing.T) {
 				p.stuck = make(chan struct{}) // of this bubble
 			}
 			c := s.add(p)
-			c.Open(nil, func(Answer) {})
+			c.Open(nil, func(Admission) {})
 			if name != "the socket has not been answered" {
 				c.Opened()
 			}

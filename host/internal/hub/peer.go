@@ -1,4 +1,4 @@
-// What the hub asks of its neighbours: the client's end of a connection, the pool behind it, and the terms it is held on.
+// What the hub asks of its neighbours: the client's end of a connection, the pool behind it, and the terms it is kept on.
 
 package hub
 
@@ -17,7 +17,7 @@ type Backend interface {
 	Traits() protocol.Traits
 }
 
-// Peer is the client's end of a connection: its socket, which the listener owns. The hub calls TryWrite and Write one at a time, and neither
+// Peer is the client's end of a connection: its socket, which the front owns. The hub calls TryWrite and Write one at a time, and neither
 // after End. It holds no lock while it calls, so a Peer may call the [Connection]'s methods from any of these.
 type Peer interface {
 	// Encoding says how a message looks on this socket; nil is "as it is". It must be comparable: peers whose Encodings are equal share the
@@ -30,9 +30,9 @@ type Peer interface {
 	// of them. After an error the hub aborts.
 	Write(b [][]byte) error
 	// End takes leave; all that was to be written has been (WebSocket: a close frame; TCP: FIN; held response: the end of the body). It
-	// must not wait long. The listener calls Closed when the socket has ended.
+	// must not wait long. The front calls Closed when the socket has ended.
 	End(code int, reason string)
-	// Abort cuts the connection at once, and may come at any time, repeatedly, and together with Write. The listener calls Closed.
+	// Abort cuts the connection at once, and may come at any time, repeatedly, and together with Write. The front calls Closed.
 	Abort()
 }
 
@@ -59,7 +59,7 @@ const (
 	DropNewest                   // drop the message
 )
 
-// Terms are what a listener holds its connections on. They must not be changed once in use: [Hub.Retune] puts others in their place.
+// Terms are what a listener's connections are kept on. They must not be changed once in use: [Hub.Retune] puts others in their place.
 type Terms struct {
 	Backend Backend
 	// SendBuffer is how many bytes may wait to be sent to a client; 0 is 1 MiB. A message is always taken while nothing waits.
@@ -101,9 +101,9 @@ func (t *Terms) farewell() time.Duration {
 	return 10 * time.Second
 }
 
-// Answer is what came of an OPEN.
-type Answer struct {
-	// Accepted says that the connection is open: the listener tells the client, and then calls Opened.
+// Admission is what came of an OPEN.
+type Admission struct {
+	// Accepted says that the connection is open: the front tells the client, and then calls Opened.
 	Accepted bool
 	// Subprotocol is one that the client offered, or "": none.
 	Subprotocol string

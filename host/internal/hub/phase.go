@@ -30,12 +30,12 @@ const (
 type line uint8
 
 const (
-	unanswered line = iota // OPEN is not done, or was refused
-	accepted               // the client does not know it yet, so what is sent to it waits
-	ready                  // nobody writes
-	writing                // somebody has the writer's role: calls TryWrite, Write or End
-	ended                  // that was End, after which nobody has the role again
-	cut                    // a write failed, and the peer was aborted
+	unopened line = iota // OPEN is not done, or was refused
+	accepted             // the client does not know it yet, so what is sent to it waits
+	ready                // nobody writes
+	writing              // somebody has the writer's role: calls TryWrite, Write or End
+	ended                // that was End, after which nobody has the role again
+	cut                  // a write failed, and the peer was aborted
 )
 
 // moves are the legal ones, by the phase they begin in: a bit for each that may follow.
@@ -55,10 +55,10 @@ var (
 		awaiting:   1 << resting,
 	}
 	lineMoves = moves{
-		unanswered: 1 << accepted,
-		accepted:   1 << writing,
-		ready:      1 << writing,
-		writing:    1<<ready | 1<<ended | 1<<cut,
+		unopened: 1 << accepted,
+		accepted: 1 << writing,
+		ready:    1 << writing,
+		writing:  1<<ready | 1<<ended | 1<<cut,
 	}
 )
 

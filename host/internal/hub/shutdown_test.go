@@ -21,12 +21,12 @@ func TestShutdownSpreadsItsFarewells(t *testing.T) {
 		var peers []*fakePeer
 		for range 100 {
 			p := &fakePeer{}
-			s.add(p).Open(nil, func(a Answer) { p.c.Opened() })
+			s.add(p).Open(nil, func(a Admission) { p.c.Opened() })
 			peers = append(peers, p)
 		}
 		time.Sleep(2 * time.Second)
 		late := &fakePeer{} // its OPEN is under way when the shutdown begins
-		s.add(late).Open(nil, func(a Answer) { late.c.Opened() })
+		s.add(late).Open(nil, func(a Admission) { late.c.Opened() })
 		synctest.Wait()
 		start := time.Now()
 		go func() {
@@ -123,7 +123,7 @@ func TestShutdownClosesThoseThatComeMeanwhile(t *testing.T) {
 		late, held := &fakePeer{}, &fakePeer{cut: make(chan struct{})}
 		go func() {
 			time.Sleep(time.Second)
-			s.add(late).Open(nil, func(Answer) { late.c.Opened() })
+			s.add(late).Open(nil, func(Admission) { late.c.Opened() })
 			c, err := s.hub.Hold(held, Card{}, s.terms, &protocol.Hold{})
 			if err != nil {
 				t.Error(err)
@@ -162,7 +162,7 @@ func TestShutdownLetsClientsHaveTheAnswersToWhatTheyHaveSaid(t *testing.T) {
 		}
 		quick, slow := &fakePeer{}, &fakePeer{}
 		for _, p := range []*fakePeer{quick, slow} {
-			s.add(p).Open(nil, func(Answer) { p.c.Opened() })
+			s.add(p).Open(nil, func(Admission) { p.c.Opened() })
 		}
 		synctest.Wait()
 		quick.c.Deliver([]byte("quick"), false)

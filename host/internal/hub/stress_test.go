@@ -66,7 +66,7 @@ func TestTheHubKeepsItsPromisesUnderEverythingAtOnce(t *testing.T) {
 				p := &fakePeer{room: func() int { return rand.IntN(400) }, encoding: tags}
 				c := s.add(p)
 				answered := make(chan bool, 1)
-				c.Open(nil, func(a Answer) {
+				c.Open(nil, func(a Admission) {
 					if a.Accepted {
 						mu.Lock()
 						opened[c] = true

@@ -46,7 +46,7 @@ func (t *Tally) add(c *Connection, n counts) {
 // close takes over what c has counted. h.mu is held.
 func (t *Tally) close(c *Connection) {
 	c.mu.Lock()
-	n, opened, code := c.counts, c.outlet.line != unanswered, int(c.code)
+	n, opened, code := c.counts, c.outlet.line != unopened, int(c.code)
 	c.mu.Unlock()
 	t.add(c, n)
 	if opened {

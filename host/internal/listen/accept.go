@@ -34,7 +34,7 @@ func (s *Server) serveTCP() error {
 		if s.options.TLS != nil {
 			secure = s.tlsConfig()
 		}
-		if !s.peers.Begin(func() { s.peers.Welcome(below, secure) }) { // ends with the handshake_timeout, or Close
+		if !s.peers.Go(func() { s.peers.Welcome(below, secure) }) { // ends with the handshake_timeout, or Close
 			below.Close()
 		}
 	}

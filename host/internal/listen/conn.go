@@ -18,14 +18,14 @@ import (
 	"github.com/workerhost/workerhost/host/internal/peer"
 )
 
-// listener accepts clients.
-type listener struct {
+// crowdAcceptor accepts clients, and counts them among the crowd.
+type crowdAcceptor struct {
 	net.Listener
 	server *Server
 }
 
 // Accept implements net.Listener.
-func (l *listener) Accept() (net.Conn, error) {
+func (l *crowdAcceptor) Accept() (net.Conn, error) {
 	s := l.server
 	c, who, err := s.admit(l.Listener)
 	if err != nil {
@@ -35,21 +35,21 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 // Close implements net.Listener; Shutdown may have closed the socket before net/http does.
-func (l *listener) Close() error {
+func (l *crowdAcceptor) Close() error {
 	if err := l.Listener.Close(); !errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil
 }
 
-// strictListener accepts clients of plain HTTP.
-type strictListener struct {
+// strictAcceptor accepts clients of plain HTTP.
+type strictAcceptor struct {
 	net.Listener
 	server *Server
 }
 
 // acceptUntil implements acceptor. An interruption of the socket has it look again.
-func (l strictListener) acceptUntil(<-chan struct{}) (net.Conn, error) {
+func (l strictAcceptor) acceptUntil(<-chan struct{}) (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err

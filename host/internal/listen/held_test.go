@@ -484,7 +484,7 @@ func TestReloadClosesNoHeldResponseAndDoesNotWaitForOne(t *testing.T) {
 		r.expect("retry: 1000\n\n")
 		l.held(1)
 		o := l.options
-		o.Limits.MaxHeader *= 2 // another front
+		o.Limits.MaxHeader *= 2 // another server of net/http
 		p, err := l.Prepare(o.Terms)
 		if err != nil {
 			t.Fatal(err)

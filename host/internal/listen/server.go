@@ -72,9 +72,9 @@ type Server struct {
 	ending      chan struct{} // closed by end
 	web         *web.Handler
 
-	mu     sync.Mutex
-	fronts []*front // the last one accepts, the others have connections left; guarded by mu, as all below
-	closed bool
+	mu      sync.Mutex
+	servers []*httpServer // the last one accepts, the others have connections left; guarded by mu, as all below
+	closed  bool
 }
 
 // New makes a listener without binding it. It reads the certificate and opens the public folder, so that their errors come early.
@@ -100,7 +100,7 @@ func New(o Options) (*Server, error) {
 	if err := s.Reload(); err != nil {
 		return nil, err
 	}
-	s.fronts = []*front{s.newFront(o.Limits)}
+	s.servers = []*httpServer{s.newHTTPServer(o.Limits)}
 	return s, nil
 }
 
@@ -144,11 +144,11 @@ func (s *Server) Serve() error {
 	case UDP:
 		return s.packets.Serve()
 	}
-	in := &listener{Listener: s.socket, server: s}
+	in := &crowdAcceptor{Listener: s.socket, server: s}
 	if s.options.TLS != nil {
 		s.in = s.listenTLS(in)
 	} else {
-		s.in = strictListener{in, s}
+		s.in = strictAcceptor{in, s}
 	}
 	for {
 		f, more := s.current()
@@ -174,22 +174,22 @@ func (s *Server) Serve() error {
 // the rest to Close.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.end()
-	fronts := s.allFronts()
-	errs := make([]error, len(fronts)+2)
+	servers := s.httpServers()
+	errs := make([]error, len(servers)+2)
 	var all sync.WaitGroup
 	all.Go(func() {
 		if s.farewell(ctx) > 0 {
-			errs[len(fronts)] = ctx.Err()
+			errs[len(servers)] = ctx.Err()
 		}
 	})
 	all.Go(func() {
 		s.clients.part(ctx)
-		for i, f := range fronts {
+		for i, f := range servers {
 			all.Go(func() { errs[i] = f.http.Shutdown(ctx) })
 		}
 	})
 	if s.packets != nil {
-		all.Go(func() { errs[len(fronts)+1] = s.packets.Drain(ctx) })
+		all.Go(func() { errs[len(servers)+1] = s.packets.Drain(ctx) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
@@ -230,7 +230,7 @@ func (s *Server) Close() error {
 	s.end()
 	s.peers.End()
 	var err error
-	for _, f := range s.allFronts() {
+	for _, f := range s.httpServers() {
 		err = errors.Join(err, f.http.Close())
 	}
 	gone, cancel := context.WithCancel(context.Background())

@@ -63,7 +63,7 @@ func (p *Prepared) Apply() (settled <-chan struct{}) {
 	}
 	before := s.terms.Swap(&p.terms)
 	settled = p.web.Apply()
-	if !s.closed && s.options.Protocol == HTTP && frontLimits(before.Limits) != frontLimits(p.terms.Limits) {
+	if !s.closed && s.options.Protocol == HTTP && httpLimits(before.Limits) != httpLimits(p.terms.Limits) {
 		s.renew(p.terms.Limits)
 	}
 	return settled

@@ -114,7 +114,7 @@ func TestTimeOutsOfNetHTTPChangeForNewConnectionsAndCloseNone(t *testing.T) {
 			if !closed {
 				t.Fatal("the new idle_timeout does not count for a new connection")
 			}
-			if n := len(h.allFronts()); n > 3 { // the first, the last, and one that may be accepting yet
+			if n := len(h.httpServers()); n > 3 { // the first, the last, and one that may be accepting yet
 				t.Errorf("%d servers of net/http are left", n)
 			}
 		})

@@ -53,9 +53,9 @@ func (s *Server) tlsConfig(protocols ...string) *tls.Config {
 // listenTLS completes handshakes before net/http sees a connection. What comes out of it is read strictly; to
 // net/http HTTP/2 looks like that of prior knowledge, since it takes that of ALPN from the TLS connection itself,
 // where nobody could read along.
-func (s *Server) listenTLS(in net.Listener) *tlsListener {
+func (s *Server) listenTLS(in net.Listener) *tlsAcceptor {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &tlsListener{
+	l := &tlsAcceptor{
 		Listener: in,
 		server:   s,
 		config:   s.tlsConfig("h2", "http/1.1"),
@@ -67,7 +67,7 @@ func (s *Server) listenTLS(in net.Listener) *tlsListener {
 	return l
 }
 
-type tlsListener struct {
+type tlsAcceptor struct {
 	net.Listener
 	server  *Server
 	config  *tls.Config
@@ -83,7 +83,7 @@ type accepted struct {
 }
 
 // acceptUntil implements acceptor.
-func (l *tlsListener) acceptUntil(retired <-chan struct{}) (net.Conn, error) {
+func (l *tlsAcceptor) acceptUntil(retired <-chan struct{}) (net.Conn, error) {
 	select {
 	case a := <-l.ready:
 		return a.conn, a.err
@@ -95,14 +95,14 @@ func (l *tlsListener) acceptUntil(retired <-chan struct{}) (net.Conn, error) {
 }
 
 // Close implements net.Listener: handshakes under way are cut.
-func (l *tlsListener) Close() error {
+func (l *tlsAcceptor) Close() error {
 	l.cancel()
 	err := l.Listener.Close()
 	l.running.Wait()
 	return err
 }
 
-func (l *tlsListener) accept() {
+func (l *tlsAcceptor) accept() {
 	defer l.running.Done()
 	for {
 		raw, err := l.Listener.Accept()
@@ -118,7 +118,7 @@ func (l *tlsListener) accept() {
 }
 
 // pass says whether somebody took it.
-func (l *tlsListener) pass(a accepted) bool {
+func (l *tlsAcceptor) pass(a accepted) bool {
 	select {
 	case l.ready <- a:
 		return true
@@ -129,7 +129,7 @@ func (l *tlsListener) pass(a accepted) bool {
 
 const handshakeTimeout = 10 * time.Second
 
-func (l *tlsListener) shake(raw net.Conn) {
+func (l *tlsAcceptor) shake(raw net.Conn) {
 	defer l.running.Done()
 	ctx, cancel := context.WithTimeout(l.ctx, handshakeTimeout)
 	defer cancel()

@@ -1,4 +1,4 @@
-// What a listener does not know yet: while no worker of a pool has ever been ready, nobody can tell whether its workers handle connections.
+// What a front does not know yet: while no worker of a pool has ever been ready, nobody can tell whether its workers handle connections.
 
 package peer
 
@@ -17,7 +17,7 @@ func (p *Peers) Handshake(client context.Context) (context.Context, context.Canc
 // known is false if the handshake or the listener ends before. Normally it is known, and nothing waits.
 func (p *Peers) Acquainted(handshake context.Context) (handles, known bool) {
 	for {
-		traits := p.terms().held.Backend.Traits()
+		traits := p.terms().hub.Backend.Traits()
 		if traits.Awaited == nil {
 			return traits.Events.Any(), true
 		}

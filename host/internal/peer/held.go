@@ -40,7 +40,7 @@ func (p *Held) Enter(remote string, under *Terms, wish *protocol.Hold) error {
 	if p.encoding.events {
 		kind = protocol.ProtoSSE
 	}
-	conn, err := p.peers.Hub.Hold(p, p.peers.card(kind, remote), under.held, wish)
+	conn, err := p.peers.Hub.Hold(p, p.peers.card(kind, remote), under.hub, wish)
 	if err == nil {
 		p.join(conn)
 	}
@@ -50,7 +50,7 @@ func (p *Held) Enter(remote string, under *Terms, wish *protocol.Hold) error {
 // Serve takes the client's socket, over HTTP/1, and has a goroutine of its own wait for the client to leave. It says
 // false if the connection has ended meanwhile: the socket is the caller's again.
 func (p *Held) Serve(below Socket, s *Sock) bool {
-	if !p.take(below, s) || !p.peers.Begin(p.run) { // it ends with the connection
+	if !p.take(below, s) || !p.peers.Go(p.run) { // it ends with the connection
 		p.leave(protocol.CloseBroken, false)
 		return false
 	}
@@ -78,7 +78,7 @@ const (
 
 // run waits until the client leaves.
 func (p *Held) run() {
-	p.idle.begin(p.tick)
+	p.idle.start(p.tick)
 	p.goOn()
 }
 
@@ -101,7 +101,7 @@ func (p *Held) goOn() {
 
 // Stay is run's counterpart for HTTP/2: the handler's goroutine, with the exchange behind it. It panics if the response is to break off.
 func (p *Held) Stay(r *http.Request) {
-	p.idle.begin(p.tick)
+	p.idle.start(p.tick)
 	p.link.Opened()
 	whole := p.stream.wait(r.Context().Done())
 	p.idle.end()

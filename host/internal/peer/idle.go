@@ -43,8 +43,8 @@ const (
 	never     = math.MaxInt64
 )
 
-// begin has tick called when the timer is due, and now.
-func (t *idleTimer) begin(tick func()) {
+// start has tick called when the timer is due, and now.
+func (t *idleTimer) start(tick func()) {
 	t.back.Store(int64(sinceEpoch()))
 	t.timer = time.AfterFunc(never, tick)
 	tick()

@@ -10,7 +10,7 @@ import (
 func TestSilenceIsNotCountedWhileTheHubKeepsTheReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l idleTimer
-		l.begin(func() {})
+		l.start(func() {})
 		defer l.end()
 		expect := func(want time.Duration) {
 			t.Helper()
@@ -41,7 +41,7 @@ func TestATimerThatHasEndedIsNotWoundUpAgain(t *testing.T) {
 		p := &Peers{terms: func() *Terms { return &Terms{limits: &limits} }}
 		l := &link{peers: p}
 		var looks atomic.Int32
-		l.idle.begin(func() {
+		l.idle.start(func() {
 			looks.Add(1)
 			l.watch(nil)
 		})

@@ -96,14 +96,14 @@ func (l *link) writeLast(last []byte, then, failed func()) {
 	case n == len(last):
 		then()
 	default:
-		begun := l.peers.Begin(func() { // ends with the write time-out, or Abort
+		started := l.peers.Go(func() { // ends with the write time-out, or Abort
 			if l.write([][]byte{last[n:]}) != nil {
 				failed()
 				return
 			}
 			then()
 		})
-		if !begun {
+		if !started {
 			failed()
 		}
 	}

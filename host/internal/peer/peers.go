@@ -34,11 +34,11 @@ type Peers struct {
 	over bool // end was called; guarded by mu
 }
 
-// Terms are what long-lived connections are held on.
+// Terms are what long-lived connections are kept on.
 type Terms struct {
 	limits  *SocketLimits
 	framing Framing    // of TCP connections that begin
-	held    *hub.Terms // for the hub
+	hub     *hub.Terms // for the hub
 }
 
 // New keeps connections in h, which may be nil: then there are none. terms gives those of the moment, and ending is
@@ -57,8 +57,8 @@ func NewTerms(limits *SocketLimits, framing Framing, b hub.Backend) Terms {
 // limits are those of the moment.
 func (p *Peers) limits() *SocketLimits { return p.terms().limits }
 
-// Begin runs f, which wait waits for. It says false, and does nothing, if end was called.
-func (p *Peers) Begin(f func()) bool {
+// Go runs f, which wait waits for. It says false, and does nothing, if end was called.
+func (p *Peers) Go(f func()) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.over {
@@ -67,10 +67,10 @@ func (p *Peers) Begin(f func()) bool {
 	return !p.over
 }
 
-// goOn runs f in the place of the goroutine that calls it, which begin has begun and which ends with that.
+// goOn runs f in the place of the goroutine that calls it, which Go has started and which ends with that.
 func (p *Peers) goOn(f func()) { p.running.Go(f) }
 
-// End begins nothing any more.
+// End has nothing start any more.
 func (p *Peers) End() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -94,7 +94,7 @@ func (p *Peers) card(kind, remote string) hub.Card {
 
 // Problem says why a listener of TCP or UDP serves nobody, and what to do; "" if all is well.
 func (t *Terms) Problem(kind string) string {
-	events := t.held.Backend.Traits().Events
+	events := t.hub.Backend.Traits().Events
 	if kind == protocol.ProtoUDP && events.Message || kind == protocol.ProtoTCP && events.Any() {
 		return ""
 	}
@@ -102,5 +102,5 @@ func (t *Terms) Problem(kind string) string {
 		"(onMessage, OnMessage), or the listener another pool"
 }
 
-// Retune has the connections that are held on old held on now.
-func (p *Peers) Retune(old, now *Terms) { p.Hub.Retune(old.held, now.held) }
+// Retune has the connections that are kept on old kept on now.
+func (p *Peers) Retune(old, now *Terms) { p.Hub.Retune(old.hub, now.hub) }

@@ -17,14 +17,14 @@ type Sock struct {
 	raw  syscall.RawConn // nil where it can't be known what the socket takes: over TLS, and on systems that we don't know well enough
 
 	// the reader's own
-	attempt func(fd uintptr) bool // set once: takes what has come to into, or else to a buffer of the pool
-	into    []byte
-	held    *[readSize]byte // on loan from the pool
-	own     *[ownSize]byte  // used in its place if raw is nil
-	n       int
-	err     error
-	worn    bool          // something was read since the reader's goroutine began
-	renewed time.Duration // when that was, since epoch
+	attempt  func(fd uintptr) bool // set once: takes what has come to into, or else to a buffer of the pool
+	into     []byte
+	borrowed *[readSize]byte // on loan from the pool
+	own      *[ownSize]byte  // used in its place if raw is nil
+	n        int
+	err      error
+	worn     bool          // something was read since the reader's goroutine began
+	renewed  time.Duration // when that was, since epoch
 }
 
 // errWorn says that nothing has come, and that another goroutine had better wait for it: the stack of this one has grown with what there was to do, and a stack
@@ -75,8 +75,8 @@ func (s *Sock) read(into []byte) (p []byte, err error) {
 		s.release()
 		return nil, err
 	}
-	if into == nil && s.held != nil {
-		into = s.held[:]
+	if into == nil && s.borrowed != nil {
+		into = s.borrowed[:]
 	}
 	s.into, s.worn = nil, true
 	if s.err == errWorn {
@@ -91,9 +91,9 @@ func (s *Sock) read(into []byte) (p []byte, err error) {
 
 // release gives back what read had on loan.
 func (s *Sock) release() {
-	if s.held != nil {
-		readBuffers.Put(s.held)
-		s.held = nil
+	if s.borrowed != nil {
+		readBuffers.Put(s.borrowed)
+		s.borrowed = nil
 	}
 }
 

@@ -24,8 +24,8 @@ func rawConn(c net.Conn) syscall.RawConn {
 func (s *Sock) tryRead(fd uintptr) bool {
 	into := s.into
 	if into == nil {
-		s.held = readBuffers.Get().(*[readSize]byte)
-		into = s.held[:]
+		s.borrowed = readBuffers.Get().(*[readSize]byte)
+		into = s.borrowed[:]
 	}
 	for {
 		s.n, s.err = unix.Read(int(fd), into)

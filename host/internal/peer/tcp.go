@@ -31,7 +31,7 @@ var errHungUp = errors.New("the hub hung up")
 
 // run reads until the end.
 func (c *tcpConn) run() {
-	c.idle.begin(c.tick)
+	c.idle.start(c.tick)
 	c.goOn()
 }
 
@@ -194,7 +194,7 @@ func (c *tcpConn) End(int, string) {
 	c.mu.Unlock()
 	c.sock.conn.SetReadDeadline(time.Now().Add(lingerTime))
 	if _, secure := c.sock.conn.(*tls.Conn); secure { // it may wait for the client, for 5 s at most
-		if !c.peers.Begin(c.closeWrite) {
+		if !c.peers.Go(c.closeWrite) {
 			c.Abort()
 		}
 		return

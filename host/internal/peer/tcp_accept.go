@@ -23,7 +23,7 @@ func (p *Peers) Welcome(below Socket, secure *tls.Config) {
 	}
 	if wrong := under.Problem(protocol.ProtoTCP); wrong != "" {
 		if p.turnedAway.Pass() {
-			p.log.Error("clients are turned away: "+wrong, "remote", remote, "pool", under.held.Backend.Traits().Pool)
+			p.log.Error("clients are turned away: "+wrong, "remote", remote, "pool", under.hub.Backend.Traits().Pool)
 		}
 		below.Close()
 		return
@@ -39,7 +39,7 @@ func (p *Peers) Welcome(below Socket, secure *tls.Config) {
 		link:   link{peers: p, below: below, who: who},
 		framer: framer{framing: under.framing, loan: loan{spool: p.spool}},
 	}
-	if !c.secure(ctx, secure) || !c.open(ctx, under, remote) || !p.Begin(c.run) { // run ends with the connection
+	if !c.secure(ctx, secure) || !c.open(ctx, under, remote) || !p.Go(c.run) { // run ends with the connection
 		if c.Connection != nil {
 			c.link.Closed(protocol.CloseBroken, "", false)
 		}
@@ -66,9 +66,9 @@ func (c *tcpConn) secure(handshake context.Context, config *tls.Config) bool {
 // open submits OPEN and waits for what comes of it.
 func (c *tcpConn) open(handshake context.Context, under *Terms, remote string) bool {
 	p := c.peers
-	c.join(p.Hub.Add(c, p.card(protocol.ProtoTCP, remote), under.held))
-	answers := make(chan hub.Answer, 1)
-	c.link.Open(nil, func(a hub.Answer) { answers <- a })
+	c.join(p.Hub.Add(c, p.card(protocol.ProtoTCP, remote), under.hub))
+	answers := make(chan hub.Admission, 1)
+	c.link.Open(nil, func(a hub.Admission) { answers <- a })
 	select {
 	case a := <-answers:
 		if !a.Accepted {

@@ -76,7 +76,7 @@ func (p *Packets) take(data []byte, from netip.AddrPort) {
 	}
 	if wrong := under.Problem(protocol.ProtoUDP); wrong != "" {
 		all.Hub.Dropped(card, len(data))
-		p.drop("datagrams are dropped: "+wrong, "pool", under.held.Backend.Traits().Pool)
+		p.drop("datagrams are dropped: "+wrong, "pool", under.hub.Backend.Traits().Pool)
 		return
 	}
 	p.mu.Lock()
@@ -91,7 +91,7 @@ func (p *Packets) take(data []byte, from netip.AddrPort) {
 			all.log.Error("an answer could not be sent", "bytes", len(b), "remote", from, "error", err)
 		}
 	}
-	all.Hub.Datagram(under.held.Backend, card, data, reply, func(failure *protocol.Failure) {
+	all.Hub.Datagram(under.hub.Backend, card, data, reply, func(failure *protocol.Failure) {
 		if failure != nil {
 			p.drop("datagrams are dropped, since workers could not handle them", "remote", from, "error", failure.Error())
 		}

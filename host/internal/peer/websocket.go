@@ -42,13 +42,13 @@ type WebSocket struct {
 func (p *Peers) NewWebSocket(who netip.Addr, remote string, deflate bool, under *Terms) *WebSocket {
 	c := &WebSocket{link: link{peers: p, who: who}, frames: frames{loan: loan{spool: p.spool}, deflate: deflate}}
 	c.encoding.deflate = deflate
-	c.join(p.Hub.Add(c, p.card(protocol.ProtoWebSocket, remote), under.held))
+	c.join(p.Hub.Add(c, p.card(protocol.ProtoWebSocket, remote), under.hub))
 	return c
 }
 
-// Answer takes the client's socket, and writes the answer to its handshake there. It says false if that could not be,
+// Upgrade takes the client's socket, and writes head there, the response to its handshake. It says false if that could not be,
 // and then the socket is the caller's again.
-func (c *WebSocket) Answer(head []byte, below Socket, s *Sock) bool {
+func (c *WebSocket) Upgrade(head []byte, below Socket, s *Sock) bool {
 	if !c.take(below, s) {
 		return false
 	}
@@ -62,7 +62,7 @@ func (c *WebSocket) Answer(head []byte, below Socket, s *Sock) bool {
 // Serve begins to read what the client says, in a goroutine of its own. It says false if the listener has ended.
 func (c *WebSocket) Serve() bool {
 	c.link.Opened()
-	if !c.peers.Begin(c.run) { // it ends with the connection
+	if !c.peers.Go(c.run) { // it ends with the connection
 		c.Abort()
 		return false
 	}
@@ -111,7 +111,7 @@ var (
 
 // run reads until the end.
 func (c *WebSocket) run() {
-	c.idle.begin(c.tick)
+	c.idle.start(c.tick)
 	c.goOn()
 }
 

@@ -46,7 +46,7 @@ type frames struct {
 	checked    int  // bytes of data that are known to be UTF-8
 	loan       loan // for data
 
-	held []byte // the part of a control frame's payload that has come
+	partial []byte // the part of a control frame's payload that has come
 }
 
 const (
@@ -67,7 +67,7 @@ func (f *frames) feed(p []byte, to frameSink) error {
 			if f.have < need || headSize(f.head[:f.have]) > f.have {
 				continue
 			}
-			if err := f.begin(to); err != nil {
+			if err := f.enter(to); err != nil {
 				return err
 			}
 			if f.left > 0 {
@@ -127,8 +127,8 @@ func header(b []byte) (h ws.Header, err error) {
 
 const rsv1 = 4 // as in ws.Header: the message is compressed (RFC 7692 §6)
 
-// begin takes the head at hand.
-func (f *frames) begin(to frameSink) error {
+// enter takes the head at hand.
+func (f *frames) enter(to frameSink) error {
 	h, err := header(f.head[:f.have])
 	f.have = 0
 	if err != nil {
@@ -185,12 +185,12 @@ func (f *frames) payload(p []byte, to frameSink) error {
 		}
 		return f.checkText(false)
 	case !whole:
-		f.held = append(f.held, p...)
+		f.partial = append(f.partial, p...)
 	default:
-		if len(f.held) > 0 {
-			p = append(f.held, p...)
+		if len(f.partial) > 0 {
+			p = append(f.partial, p...)
 		}
-		f.held, f.inside = nil, false
+		f.partial, f.inside = nil, false
 		if f.op == ws.OpClose {
 			return leave(p, to)
 		}

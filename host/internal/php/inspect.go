@@ -43,12 +43,12 @@ echo "\n` + probeMark + `", json_encode(['Extensions' => array_map('strtolower',
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("%s: it did not tell its settings within %s", php.Path, probeTimeout)
 	}
-	_, answer, found := bytes.Cut(out, []byte(probeMark))
+	_, printed, found := bytes.Cut(out, []byte(probeMark))
 	state := &State{PHP: php}
 	if !found {
 		err = errors.Join(err, errors.New(strings.TrimSpace(complaints.String())))
 	} else if err == nil {
-		err = json.Unmarshal(answer, state)
+		err = json.Unmarshal(printed, state)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s did not tell its settings: %w", php.Path, err)

@@ -144,7 +144,7 @@ func probe(ctx context.Context, path string, pool *config.Pool) (Binary, error) 
 		return Binary{}, fmt.Errorf("it did not answer within %s: the machine may have too much to do; start it by "+
 			"hand (php -v) to see", probeTimeout)
 	}
-	_, answer, found := strings.Cut(string(out), probeMark)
+	_, printed, found := strings.Cut(string(out), probeMark)
 	var failed *exec.ExitError
 	switch {
 	case errors.As(err, &failed):
@@ -157,8 +157,8 @@ func probe(ctx context.Context, path string, pool *config.Pool) (Binary, error) 
 	php := Binary{Path: path}
 	var sapi string
 	var opcache, msgpack int
-	if _, err := fmt.Sscan(answer, &php.Version, &sapi, &opcache, &msgpack, &php.Disabled); err != nil {
-		return Binary{}, misfits("it is no PHP: asked for its version, it wrote %.60q", answer)
+	if _, err := fmt.Sscan(printed, &php.Version, &sapi, &opcache, &msgpack, &php.Disabled); err != nil {
+		return Binary{}, misfits("it is no PHP: asked for its version, it wrote %.60q", printed)
 	}
 	php.Opcache, php.Msgpack, php.Disabled = opcache == 1, msgpack == 1, strings.Trim(php.Disabled, ",")
 	var major, minor int

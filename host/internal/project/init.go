@@ -95,13 +95,13 @@ func writeNew(t *cli.Terminal, path, text, purpose string) error {
 
 // addSDK writes the SDK, unless the folder holds one, which may be newer.
 func addSDK(t *cli.Terminal, dir string) error {
-	holds, err := inspect(dir)
+	content, err := inspect(dir)
 	switch {
 	case err != nil:
 		return err
-	case holds == somethingElse:
+	case content == somethingElse:
 		return fmt.Errorf("%s is not empty, and holds no SDK: move it away, or write the SDK elsewhere with `host sdk php DIR` and name that in %s", dir, workerFile)
-	case holds == anSDK:
+	case content == anSDK:
 		return nil
 	}
 	if err := fs.WalkDir(sdkphp.FS, ".", func(name string, e fs.DirEntry, err error) error {

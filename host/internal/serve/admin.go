@@ -32,7 +32,7 @@ func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
 		},
 	}
 	source.LongLived, source.ConfigFailures = h.hub.Tallies, h.configFailures.Load
-	source.AccessLogLost = func() uint64 { return h.setup.Load().guard.lost.Load() }
+	source.AccessLogLost = func() uint64 { return h.setup.Load().edge.lost.Load() }
 	socket, err := listen.Bind(address)
 	if err != nil {
 		return nil, fmt.Errorf("[admin] %w", err)

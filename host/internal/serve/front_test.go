@@ -19,7 +19,7 @@ func TestLinesThatTheAccessLogLostStayCountedWhenItChanges(t *testing.T) {
 			old = guards[i-1]
 		}
 		now := config.HTTP{AccessLog: to}
-		g, err := newGuard(now, old, before, log)
+		g, err := newEdge(now, old, before, log)
 		if err != nil {
 			t.Fatal(err)
 		}

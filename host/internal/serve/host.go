@@ -20,6 +20,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/spool"
@@ -46,7 +47,7 @@ type host struct {
 	reaper *workers.Reaper
 	builds *builder
 	spool  *spool.Spool
-	front  *front
+	crowd  *guard.Crowd
 	work   func(func() error) // starts what serve waits for; called under mu, while not closed
 
 	notify *notifier
@@ -117,14 +118,14 @@ func (h *host) build(down *teardown) error {
 	h.spool = spool.New(h.config().HTTP.SpoolDirectory, int64(h.config().HTTP.SpoolQuota), h.log)
 	down.add(func() { h.spool.Close() })
 	go h.spool.Sweep() // it ends by itself; much that is left takes a while to remove
-	h.front = newFront(h.log)
+	h.crowd = guard.NewCrowd(0, 0, nil, h.log)
 	made := &setup{config: h.config()}
-	if made.guard, err = newGuard(made.config.HTTP, nil, config.HTTP{}, h.log); err != nil {
+	if made.edge, err = newEdge(made.config.HTTP, nil, config.HTTP{}, h.log); err != nil {
 		return err
 	}
 	h.setup.Store(made)
-	down.add(func() { h.setup.Load().guard.close(h.log) })
-	h.front.limit(made.config, made.guard)
+	down.add(func() { h.setup.Load().edge.close(h.log) })
+	made.edge.limit(h.crowd, made.config)
 	h.warnOfFiles(made.config)
 	for _, c := range made.config.Pools {
 		p, err := h.newPool(made.config, c)
@@ -194,7 +195,7 @@ func (h *host) serve(steer func(context.Context)) error {
 func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Options {
 	c := made.config
 	o := listen.Options{
-		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Hub: h.hub, Crowd: h.front.crowd,
+		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Hub: h.hub, Crowd: h.crowd,
 		Dev: c.Dev, Logger: h.log.With("listener", l.Address), Terms: listenTerms(made, l, p),
 	}
 	if h.watch != watchOff && c.Dev {
@@ -205,7 +206,7 @@ func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Optio
 
 // listenTerms are those of a listener's options that a reload may change.
 func listenTerms(made *setup, l config.Listen, p *pool) listen.Terms {
-	c, g := made.config, made.guard
+	c, g := made.config, made.edge
 	t := listen.Terms{MaxConnections: l.MaxConns, Terms: web.Terms{
 		Backend: p.workers, Limits: listenLimits(c.HTTP), Public: c.HTTP.Public,
 		Framing: framing(&l.Sockets), Sockets: socketLimits(&l.Sockets),
@@ -242,12 +243,12 @@ func (h *host) startPool(p *pool) error {
 	if err := p.workers.Hopeless(); err != nil {
 		return fmt.Errorf("pool %s: %w", p.name, err)
 	}
-	h.beginReady()
+	h.startReady()
 	return nil
 }
 
-// answer serves a listener until it is shut down.
-func (h *host) answer(l *listener) error {
+// serveListener serves a listener until it is shut down.
+func (h *host) serveListener(l *listener) error {
 	l.serving.Store(true)
 	defer l.serving.Store(false)
 	h.log.Info("listening", "address", l.server.Address(), "protocol", l.protocol(), "pool", l.config.Pool)
@@ -285,7 +286,7 @@ func (h *host) announceReady() error {
 		}
 		if ready > 0 && !told {
 			told = true
-			h.notify.begun(summarise(h.Status()))
+			h.notify.serving(summarise(h.Status()))
 		}
 		if ready == len(pools) {
 			h.log.Info("ready", "workers", count, "took", cli.HumanDuration(time.Since(h.began)), "control", h.config().Control)

@@ -70,8 +70,8 @@ func (n *notifier) send(message string) error {
 	return err
 }
 
-// begun says that the host serves.
-func (n *notifier) begun(summary string) {
+// serving says that the host serves.
+func (n *notifier) serving(summary string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.ready = true

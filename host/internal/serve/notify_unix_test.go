@@ -27,7 +27,7 @@ func TestSystemdIsToldAgainAndAgainThatAReloadGoesOn(t *testing.T) {
 	defer socket.Close()
 	t.Setenv("NOTIFY_SOCKET", path)
 	n := newNotifier(hclog.NewNullLogger())
-	n.begun("")
+	n.serving("")
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); n.prolong(ctx, time.Millisecond) }()

@@ -144,7 +144,7 @@ func (p *pass) prepare() error {
 	h, c := p.host, p.plan.config
 	now := h.setup.Load()
 	var err error
-	if p.made.guard, err = newGuard(c.HTTP, now.guard, now.config.HTTP, h.log); err != nil {
+	if p.made.edge, err = newEdge(c.HTTP, now.edge, now.config.HTTP, h.log); err != nil {
 		return err
 	}
 	p.made.config = c
@@ -274,13 +274,13 @@ func (p *pass) swap() bool {
 	before := h.setup.Swap(&p.made)
 	h.mu.Unlock()
 	h.log.SetLevel(hclog.LevelFromString(p.plan.config.Log.Level))
-	h.front.limit(p.made.config, p.made.guard)
+	p.made.edge.limit(h.crowd, p.made.config)
 	h.warnOfFiles(p.made.config)
 	for _, ready := range p.ready {
 		p.settled = append(p.settled, ready.Apply())
 	}
-	before.guard.retire(p.made.guard)
-	h.beginReady()
+	before.edge.retire(p.made.edge)
+	h.startReady()
 	if h.watch != watchOff {
 		h.mu.Lock()
 		for _, made := range p.started {
@@ -351,8 +351,8 @@ func (p *pass) takeBack() {
 	for _, l := range p.bound {
 		l.server.Close()
 	}
-	if p.made.guard != nil {
-		p.made.guard.retire(p.host.setup.Load().guard)
+	if p.made.edge != nil {
+		p.made.edge.retire(p.host.setup.Load().edge)
 	}
 	now, cancel := context.WithCancel(context.Background())
 	cancel() // they have no requests

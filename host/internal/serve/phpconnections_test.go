@@ -103,8 +103,8 @@ func (p *phpPool) connect() *phpClient {
 	p.t.Helper()
 	k := &phpClient{t: p.t, messages: make(chan string, 4096), closed: make(chan int, 1)}
 	k.c = p.hub.Add(k, hub.Card{Protocol: protocol.ProtoTCP, Remote: "192.0.2.1:1"}, &hub.Terms{Backend: p.pool})
-	answered := make(chan hub.Answer, 1)
-	k.c.Open(nil, func(a hub.Answer) { answered <- a })
+	answered := make(chan hub.Admission, 1)
+	k.c.Open(nil, func(a hub.Admission) { answered <- a })
 	select {
 	case a := <-answered:
 		if !a.Accepted {
@@ -278,11 +278,11 @@ func TestAPHPWorkersTimersSend(t *testing.T) {
 
 func TestAPHPWorkerRefusesAConnection(t *testing.T) {
 	p := servePHP(t, `$worker->onOpen(fn (Connection $c, ?Request $r) => $r === null || $r->query['key'] !== 'right' ? Response::text('no', 403) : $c->accept('chat', ['X-A' => 'b']));`)
-	upgrade := func(key string) hub.Answer {
+	upgrade := func(key string) hub.Admission {
 		k := &phpClient{t: t, messages: make(chan string, 1), closed: make(chan int, 1)}
 		k.c = p.hub.Add(k, hub.Card{Protocol: protocol.ProtoWebSocket}, &hub.Terms{Backend: p.pool})
-		answered := make(chan hub.Answer, 1)
-		k.c.Open(&protocol.Request{Method: "GET", Target: "/?key=" + key, Version: "1.1", Scheme: "http", Headers: []string{"Sec-WebSocket-Protocol", "chat"}}, func(a hub.Answer) { answered <- a })
+		answered := make(chan hub.Admission, 1)
+		k.c.Open(&protocol.Request{Method: "GET", Target: "/?key=" + key, Version: "1.1", Scheme: "http", Headers: []string{"Sec-WebSocket-Protocol", "chat"}}, func(a hub.Admission) { answered <- a })
 		return <-answered
 	}
 	if a := upgrade("wrong"); a.Accepted || a.Response == nil || a.Response.Status != 403 || string(a.Response.Body) != "no" {

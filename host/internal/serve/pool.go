@@ -28,7 +28,7 @@ type pool struct {
 	private  privilege.Folder
 	log      hclog.Logger
 	ending   context.Context        // the host's: ends a build under way
-	begun    chan struct{}          // closed when Start has returned
+	started  chan struct{}          // closed when Start has returned
 	running  atomic.Bool            // Start has succeeded: only then may the workers be asked anything
 	cut      atomic.Bool            // the host stops, and drain_timeout has passed
 	fault    atomic.Pointer[string] // why the newest code does not run, with --watch
@@ -37,7 +37,7 @@ type pool struct {
 
 // newPool makes the pool without starting anything. It is called by one at a time: build, and then the pass of a reload.
 func (h *host) newPool(c *config.Config, p *config.Pool) (*pool, error) {
-	made := &pool{name: p.Name, builds: h.builds, log: h.log.With("pool", p.Name), ending: h.stopping, begun: make(chan struct{})}
+	made := &pool{name: p.Name, builds: h.builds, log: h.log.With("pool", p.Name), ending: h.stopping, started: make(chan struct{})}
 	made.settings.Store(p)
 	var err error
 	s := h.workerSettings(made, c, p)
@@ -145,7 +145,7 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 
 // start begins the first generation. It returns once there is something to wait for, or with what will never work.
 func (p *pool) start(ctx context.Context) error {
-	defer close(p.begun)
+	defer close(p.started)
 	if err := p.workers.Start(ctx); err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (p *pool) start(ctx context.Context) error {
 // stop ends the workers gracefully, or at once when now ends, and removes the pool's folder. It names the requests
 // that were cut.
 func (p *pool) stop(now context.Context) (cut []string) {
-	<-p.begun
+	<-p.started
 	defer p.private.Close()
 	if p.running.Load() {
 		cut = p.workers.Stop(now)

@@ -17,22 +17,22 @@ import (
 
 // move is a pool on its way to its new code.
 type move struct {
-	next   plannedPool
-	before *config.Pool
-	roll   *workers.Roll // nil if the pool has no workers to reload
-	staged bool          // it begins with a hold
-	free   bool          // it is held no more
+	next    plannedPool
+	before  *config.Pool
+	roll    *workers.Roll // nil if the pool has no workers to reload
+	staged  bool          // it stops at its gate first, until all others wait at theirs
+	decided bool          // it may go on, or has been withdrawn
 
-	held     chan struct{} // closed when it is held
+	waiting  chan struct{} // closed when it waits at its gate
 	ended    chan struct{} // closed when its end has been told
 	last     workers.Event // from then on
 	restored bool          // likewise: it failed, and put workers back by itself
 	back     bool          // it was put back after that
 }
 
-func (m *move) isHeld() bool {
+func (m *move) isWaiting() bool {
 	select {
-	case <-m.held:
+	case <-m.waiting:
 		return true
 	case <-m.ended:
 		return false
@@ -70,8 +70,8 @@ func (p *pass) roll(pools []plannedPool) (ok bool) {
 	ok = true
 	if len(pools) > 1 && !p.ask.Each {
 		for i := 0; ok && i < len(pools); i++ {
-			moves = append(moves, p.begin(pools[i], true))
-			ok = moves[i].isHeld()
+			moves = append(moves, p.start(pools[i], true))
+			ok = moves[i].isWaiting()
 		}
 		ok = ok && !slices.ContainsFunc(moves, (*move).hasEnded) // one may have died while it waited
 	}
@@ -80,9 +80,9 @@ func (p *pass) roll(pools []plannedPool) (ok bool) {
 			break
 		}
 		if i == len(moves) {
-			moves = append(moves, p.begin(pools[i], false))
+			moves = append(moves, p.start(pools[i], false))
 		} else {
-			moves[i].free = true
+			moves[i].decided = true
 			moves[i].roll.Proceed()
 		}
 		if ok = moves[i].completed(); ok {
@@ -127,11 +127,11 @@ func (next *plannedPool) changesKept() []change {
 	return all
 }
 
-// begin begins the reload of a pool, and tells how it goes.
-func (p *pass) begin(next plannedPool, staged bool) *move {
+// start starts the reload of a pool, and tells how it goes.
+func (p *pass) start(next plannedPool, staged bool) *move {
 	m := &move{
-		next: next, before: next.old.config(), staged: staged, free: !staged,
-		held: make(chan struct{}), ended: make(chan struct{}),
+		next: next, before: next.old.config(), staged: staged, decided: !staged,
+		waiting: make(chan struct{}), ended: make(chan struct{}),
 	}
 	began := time.Now()
 	fail := func(err error) *move {
@@ -140,7 +140,7 @@ func (p *pass) begin(next plannedPool, staged bool) *move {
 		close(m.ended)
 		return m
 	}
-	<-next.old.begun // a deploy may start the host and reload it at once
+	<-next.old.started // a deploy may start the host and reload it at once
 	if !next.old.running.Load() {
 		return fail(errors.New("the pool could not be started; the host's log says why"))
 	}
@@ -163,7 +163,7 @@ func (p *pass) begin(next plannedPool, staged bool) *move {
 			m.restored = m.restored || e.Kind == workers.EventRestored
 			p.account.Add(m.event(e, time.Since(began)))
 			if e.Kind == workers.EventStaged {
-				close(m.held)
+				close(m.waiting)
 			}
 			return nil
 		})
@@ -205,10 +205,10 @@ func (p *pass) conclude(m *move) {
 	}
 }
 
-// retreat ends what is held, leaves those that have not begun as they are, puts back what has changed, and notes why.
+// retreat withdraws what waits, leaves those that have not begun as they are, puts back what has changed, and notes why.
 func (p *pass) retreat(moves []*move, left []plannedPool) {
 	for _, m := range moves {
-		if !m.free && m.roll != nil {
+		if !m.decided && m.roll != nil {
 			m.roll.Withdraw()
 		}
 		<-m.ended

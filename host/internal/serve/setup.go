@@ -16,7 +16,7 @@ type setup struct {
 	config    *config.Config // its pools may be older than those of pools: a reload can end half-way
 	pools     []*pool
 	listeners []*listener
-	guard     *edge
+	edge      *edge
 }
 
 // listener serves one [[listen]]. It never changes: when its settings do, another one takes the socket over.
@@ -29,7 +29,7 @@ type listener struct {
 // socket is what lives on when the settings of a listener change.
 type socket struct {
 	server  *listen.Server
-	begun   atomic.Bool // somebody has begun to serve it
+	started atomic.Bool // somebody has begun to serve it
 	serving atomic.Bool
 }
 
@@ -61,15 +61,15 @@ func (h *host) newListener(made *setup, l config.Listen) (*listener, error) {
 	return &listener{config: l, pool: p, socket: &socket{server: server}}, nil
 }
 
-// begin serves the listener, once. The caller holds mu, and the host has not begun to shut down.
-func (h *host) begin(l *listener) {
-	if l.begun.CompareAndSwap(false, true) {
-		h.work(func() error { return h.answer(l) })
+// start serves the listener, once. The caller holds mu, and the host has not begun to shut down.
+func (h *host) start(l *listener) {
+	if l.started.CompareAndSwap(false, true) {
+		h.work(func() error { return h.serveListener(l) })
 	}
 }
 
-// beginReady serves those listeners whose pool has a worker, or knows why it has none.
-func (h *host) beginReady() {
+// startReady serves those listeners whose pool has a worker, or knows why it has none.
+func (h *host) startReady() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -78,7 +78,7 @@ func (h *host) beginReady() {
 	for _, l := range h.listeners() {
 		select {
 		case <-l.pool.workers.Started():
-			h.begin(l)
+			h.start(l)
 		default: // startPool comes for it
 		}
 	}

@@ -51,7 +51,7 @@ func (h *host) heed(r request, s os.Signal, asked *bool) {
 	switch {
 	case r == noRequest:
 	case r == reopenRequest:
-		h.setup.Load().guard.reopen()
+		h.setup.Load().edge.reopen()
 	case r == reloadRequest:
 		_, err := h.Reload(control.Reload{})
 		h.Audit(control.Record{Act: "reload", Asker: control.Asker{Signal: s.String()}, Err: err})

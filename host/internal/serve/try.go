@@ -75,7 +75,7 @@ func wouldChange(account *control.Account, changes []change) {
 // tryPool tries one pool with its settings of the new configuration.
 func (h *host) tryPool(next plannedPool) control.Event {
 	p := next.old
-	<-p.begun
+	<-p.started
 	if !p.running.Load() {
 		return control.Event{Kind: control.TryFailed, Pool: p.name, Error: "the pool could not be started; the host's log says why"}
 	}

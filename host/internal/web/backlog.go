@@ -29,7 +29,7 @@ type backlog struct {
 	queued int64       // bytes in file that the writer has not read
 	tail   []byte      // then these, when no more fits on disk
 
-	writing int   // bytes that the writer holds, still unwritten; they are memory as well
+	writing int   // bytes that the writer has, still unwritten; they are memory as well
 	owed    int   // bytes that came and were not given back to the worker
 	taken   int64 // bytes that the client has taken, ever
 
@@ -81,8 +81,8 @@ func (b *backlog) borrow(disk *spool.Spool) {
 	}
 }
 
-// hold says whether the first n bytes, which go straight to the writer, fit into memory.
-func (b *backlog) hold(n int, disk *spool.Spool) bool {
+// fits says whether the first n bytes, which go straight to the writer, fit into memory.
+func (b *backlog) fits(n int, disk *spool.Spool) bool {
 	if b.eager && b.limit == 0 && n > smallBody {
 		if b.borrow(disk); b.limit == 0 {
 			return false

@@ -18,7 +18,7 @@ type exchange struct {
 	protocol.Exchange
 	handler *Handler
 	terms   *terms
-	holds   atomic.Int32
+	refs    atomic.Int32
 	wake    chan struct{} // for the handler: look again; holds one
 
 	// written before Submit; the Backend's to read until Finished
@@ -72,11 +72,11 @@ var exchanges = sync.Pool{New: func() any {
 // newExchange makes one that keeps the visit's terms until it has ended.
 func newExchange(v *visit, eager bool) *exchange {
 	x := exchanges.Get().(*exchange)
-	x.handler, x.terms, x.entry = v.handler, v.terms.keep(), v.entry
+	x.handler, x.terms, x.entry = v.handler, v.terms.retain(), v.entry
 	if x.entry != nil {
 		x.entry.Pool = v.terms.Backend.Traits().Pool
 	}
-	x.holds.Store(1)
+	x.refs.Store(1)
 	most := int(x.terms.Limits.ResponseBuffer)
 	x.log.eager, x.log.limit, x.log.most = eager, min(most, spool.OwnMemory), most
 	return x
@@ -96,7 +96,7 @@ func (x *exchange) claim(v *visit) {
 
 // submit gives the exchange to the Backend, which holds it until Finished.
 func (x *exchange) submit() {
-	x.holds.Add(1)
+	x.refs.Add(1)
 	if x.entry != nil {
 		x.submitted = time.Now()
 	}
@@ -143,7 +143,7 @@ func (x *exchange) account() {
 
 // drop lets go of the exchange; the last one to do so cleans up.
 func (x *exchange) drop() {
-	if x.holds.Add(-1) > 0 {
+	if x.refs.Add(-1) > 0 {
 		return
 	}
 	if x.large != nil {
@@ -229,7 +229,7 @@ func (x *exchange) Respond(m *protocol.Response) {
 	r.Flags, r.Status, r.File, r.Hold = m.Flags, m.Status, m.File, m.Hold
 	r.Headers = append(r.Headers[:0], m.Headers...)
 	x.first = len(m.Body)
-	if spool := x.handler.spool; m.Hold != nil || x.log.hold(x.first, spool) || !x.log.toDisk(m.Body, spool) {
+	if spool := x.handler.spool; m.Hold != nil || x.log.fits(x.first, spool) || !x.log.toDisk(m.Body, spool) {
 		r.Body = append(r.Body[:0], m.Body...)
 	}
 	if m.Hold != nil {
@@ -267,7 +267,7 @@ func (x *exchange) Data(m *protocol.Data) {
 		stream.Consumed(give)
 	}
 	if watch {
-		x.holds.Add(1)
+		x.refs.Add(1)
 		time.AfterFunc(patience, x.watch)
 	}
 	signal(x.wake)

@@ -100,7 +100,7 @@ func (v *visit) forward() *peer.Held {
 		return nil
 	}
 	if x.large != nil {
-		x.holds.Add(1)
+		x.refs.Add(1)
 		go func() { // ends with the exchange
 			defer x.drop()
 			x.pump(&stored{body: x.large})
@@ -119,7 +119,7 @@ func (x *exchange) streamBoth(v *visit, in *intake) *peer.Held {
 	x.more = make(chan struct{}, 1)
 	up := &upload{in: in, pumped: make(chan struct{})}
 	x.upload = up
-	x.holds.Add(1)
+	x.refs.Add(1)
 	go func() { // ends with the body or with the handler, which waits for it
 		defer close(up.pumped)
 		defer x.drop()

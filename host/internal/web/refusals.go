@@ -30,8 +30,8 @@ var refusalNames = [refusals]string{"malformed", "too large", "too slow", "rate 
 // String names the refusal as the access log and the metrics do.
 func (r Refusal) String() string { return refusalNames[r] }
 
-// answers are the counts of one listener.
-type answers struct {
+// tally is what one listener has answered without a worker.
+type tally struct {
 	refused [refusals]atomic.Uint64
 	static  atomic.Uint64
 }
@@ -41,16 +41,16 @@ type answers struct {
 func (h *Handler) Refused() map[string]uint64 {
 	counts := make(map[string]uint64, refusals)
 	for why := range refusals {
-		counts[why.String()] = h.answered.refused[why].Load()
+		counts[why.String()] = h.tally.refused[why].Load()
 	}
 	return counts
 }
 
 // TurnedAway counts a connection that was one too many.
-func (h *Handler) TurnedAway() { h.answered.refused[RefusedConnections].Add(1) }
+func (h *Handler) TurnedAway() { h.tally.refused[RefusedConnections].Add(1) }
 
 // StaticFiles is how many requests a file of the public folder was the answer to.
-func (h *Handler) StaticFiles() uint64 { return h.answered.static.Load() }
+func (h *Handler) StaticFiles() uint64 { return h.tally.static.Load() }
 
 // refused counts a request that is about to be answered with the status, and says why in the access log, and in the
 // host's own if the client is to blame.
@@ -66,7 +66,7 @@ func (v *visit) refused(status int, reason string) {
 		reason = v.conn.Reason(reason)
 	}
 	why := whyRefused(status)
-	v.handler.answered.refused[why].Add(1)
+	v.handler.tally.refused[why].Add(1)
 	v.blame(why.String())
 	if v.entry != nil {
 		v.entry.Reason = reason
@@ -111,7 +111,7 @@ func (v *visit) blame(fault string) {
 // and one of the host's. sent is how many bytes were the answer.
 func (h *Handler) NoteRefusal(r *http.Request, status, sent int, reason string) {
 	why := whyRefused(status)
-	h.answered.refused[why].Add(1)
+	h.tally.refused[why].Add(1)
 	h.tellRefusal(remote(r), status, reason)
 	if access := h.accessLog(); access != nil {
 		e := accesslog.Entry{Began: time.Now(), Status: status, Out: int64(sent), Fault: why.String(), Reason: reason}

@@ -33,8 +33,8 @@ func (f *folder) close() {
 	}
 }
 
-// hold says whether the folder is still open, and keeps it so until close.
-func (f *folder) hold() bool {
+// retain says whether the folder is still open, and keeps it so until close.
+func (f *folder) retain() bool {
 	for {
 		n := f.users.Load()
 		if n == 0 {
@@ -53,7 +53,7 @@ func (v *visit) servePublic() bool {
 		return false
 	}
 	name, ok := publicName(v.r)
-	if !ok || !f.hold() {
+	if !ok || !f.retain() {
 		return false
 	}
 	file, info, err := openRegular(f.root, name)
@@ -62,7 +62,7 @@ func (v *visit) servePublic() bool {
 		return false
 	}
 	defer file.Close()
-	v.handler.answered.static.Add(1)
+	v.handler.tally.static.Add(1)
 	v.w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
 	v.sendFile(file, info, http.StatusOK, info.ModTime())
 	return true

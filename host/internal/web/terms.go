@@ -80,8 +80,8 @@ func (h *Handler) enter() *terms {
 	}
 }
 
-// keep has the terms, which somebody holds, held once more.
-func (t *terms) keep() *terms {
+// retain has one more user keep the terms, which have one.
+func (t *terms) retain() *terms {
 	t.users.Add(1)
 	return t
 }

@@ -96,7 +96,7 @@ func (v *visit) end(whole bool) {
 func (h *Handler) accessLog() *accesslog.Log {
 	for {
 		a := h.terms.Load().Access
-		if a == nil || a.Hold() {
+		if a == nil || a.Retain() {
 			return a
 		}
 		// it was replaced this very moment

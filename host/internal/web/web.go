@@ -60,7 +60,7 @@ type Handler struct {
 
 	terms     atomic.Pointer[terms]
 	public    atomic.Pointer[folder]
-	answered  answers
+	tally     tally
 	malformed quiet.Throttle // of requests that were refused for what they are
 
 	mu     sync.Mutex // over changes of the terms and the folder

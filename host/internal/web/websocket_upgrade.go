@@ -99,34 +99,34 @@ func (v *visit) openWebSocket(ctx context.Context) {
 		offer = peer.AgreeOnDeflate(r.Header["Sec-Websocket-Extensions"])
 	}
 	c := peers.NewWebSocket(who, remote(r), offer != "", &v.terms.peers)
-	answer := x.ask(ctx, c.Connection)
+	admission := x.ask(ctx, c.Connection)
 	switch {
-	case answer == nil && r.Context().Err() != nil:
+	case admission == nil && r.Context().Err() != nil:
 		c.Closed(protocol.CloseBroken, "", false)
 		panic(http.ErrAbortHandler)
-	case answer == nil:
+	case admission == nil:
 		c.Closed(protocol.CloseBroken, "the handshake took too long", false)
 		v.answerFailure(&protocol.Failure{Kind: protocol.FailedTimeout, Detail: "handshake_timeout"})
-	case answer.Failure != nil:
-		v.answerFailure(answer.Failure)
-	case !answer.Accepted:
-		x.response = *answer.Response
+	case admission.Failure != nil:
+		v.answerFailure(admission.Failure)
+	case !admission.Accepted:
+		x.response = *admission.Response
 		x.deliver(v)
 	default:
-		open = v.connect(c, answer, offer)
+		open = v.connect(c, admission, offer)
 	}
 }
 
 // ask submits OPEN and waits for what comes of it; nil is that the handshake ended before.
-func (x *exchange) ask(handshake context.Context, conn *hub.Connection) *hub.Answer {
+func (x *exchange) ask(handshake context.Context, conn *hub.Connection) *hub.Admission {
 	request := x.request // the hub's for as long as it likes, unlike x
 	request.Headers = append([]string(nil), request.Headers...)
 	if request.TLS != nil {
 		facts := x.tls
 		request.TLS = &facts
 	}
-	answers := make(chan hub.Answer, 1)
-	conn.Open(&request, func(a hub.Answer) { answers <- a })
+	answers := make(chan hub.Admission, 1)
+	conn.Open(&request, func(a hub.Admission) { answers <- a })
 	select {
 	case a := <-answers:
 		return &a
@@ -138,11 +138,11 @@ func (x *exchange) ask(handshake context.Context, conn *hub.Connection) *hub.Ans
 var errEarly = errors.New("its client did not wait for the answer to its handshake")
 
 // connect tells the client that it is connected, and has it served. It says false if that is not to be.
-func (v *visit) connect(c *peer.WebSocket, answer *hub.Answer, extension string) bool {
-	head := v.switchingProtocols(answer, extension)
-	held, buffered, err := http.NewResponseController(v.w).Hijack()
+func (v *visit) connect(c *peer.WebSocket, admission *hub.Admission, extension string) bool {
+	head := v.switchingProtocols(admission, extension)
+	hijacked, buffered, err := http.NewResponseController(v.w).Hijack()
 	if err == nil && buffered.Reader.Buffered() > 0 { // what came this early was read as if it were HTTP
-		held.Close()
+		hijacked.Close()
 		err = errEarly
 	}
 	if err != nil {
@@ -151,8 +151,8 @@ func (v *visit) connect(c *peer.WebSocket, answer *hub.Answer, extension string)
 		return false
 	}
 	below, socket := v.conn.LetGo()
-	if !c.Answer(head, below, socket) {
-		held.Close()
+	if !c.Upgrade(head, below, socket) {
+		hijacked.Close()
 		return false
 	}
 	if v.entry != nil {
@@ -165,13 +165,13 @@ func (v *visit) connect(c *peer.WebSocket, answer *hub.Answer, extension string)
 const keyGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 // switchingProtocols is the answer that makes a WebSocket.
-func (v *visit) switchingProtocols(answer *hub.Answer, extension string) []byte {
+func (v *visit) switchingProtocols(admission *hub.Admission, extension string) []byte {
 	sum := sha1.Sum([]byte(v.r.Header["Sec-Websocket-Key"][0] + keyGUID))
 	b := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
 	add := func(name, value string) { b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...) }
 	add("Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(sum[:]))
-	if answer.Subprotocol != "" {
-		add("Sec-WebSocket-Protocol", answer.Subprotocol)
+	if admission.Subprotocol != "" {
+		add("Sec-WebSocket-Protocol", admission.Subprotocol)
 	}
 	if extension != "" {
 		add("Sec-WebSocket-Extensions", extension)
@@ -181,11 +181,11 @@ func (v *visit) switchingProtocols(answer *hub.Answer, extension string) []byte 
 			add(name, value)
 		}
 	}
-	for i := 0; i+1 < len(answer.Headers); i += 2 {
-		switch name := http.CanonicalHeaderKey(answer.Headers[i]); {
+	for i := 0; i+1 < len(admission.Headers); i += 2 {
+		switch name := http.CanonicalHeaderKey(admission.Headers[i]); {
 		case framing(name), name == v.terms.RequestID, len(name) > 14 && name[:14] == "Sec-Websocket-":
 		default:
-			add(answer.Headers[i], answer.Headers[i+1])
+			add(admission.Headers[i], admission.Headers[i+1])
 		}
 	}
 	return append(b, "\r\n"...)

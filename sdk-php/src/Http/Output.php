@@ -45,7 +45,7 @@ final class Output
     }
 
     /** @internal before the handler */
-    public static function begin(): void
+    public static function start(): void
     {
         self::$head = Response::html('');
         self::$committed = false;

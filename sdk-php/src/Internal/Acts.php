@@ -9,7 +9,7 @@ namespace WorkerHost\Internal;
 /**
  * @internal The acts of the event or request at hand, as frames that are written together with its DONE; outside of one they are written at once, on stream 0.
  *
- * begin() opens a stream; finish(), or take() before a frame that carries DONE, closes it.
+ * open() opens a stream; finish(), or take() before a frame that carries DONE, closes it.
  */
 final class Acts
 {
@@ -26,7 +26,7 @@ final class Acts
     }
 
     /** From now on acts belong to this stream, and wait for its DONE. */
-    public function begin(int $stream): void
+    public function open(int $stream): void
     {
         $this->stream = $stream;
         $this->staged = '';
@@ -138,7 +138,7 @@ final class Acts
     public function take(): string
     {
         $staged = $this->staged;
-        $this->begin(0);
+        $this->open(0);
 
         return $staged;
     }
@@ -152,6 +152,6 @@ final class Acts
             $this->staged[$this->flags] = \chr(\ord($this->staged[$this->flags]) | Frame::FLAG_DONE);
             $this->link->raw($this->staged);
         }
-        $this->begin(0);
+        $this->open(0);
     }
 }

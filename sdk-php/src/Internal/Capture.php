@@ -16,7 +16,7 @@ final class Capture
     public bool $aborted = false;
     /** Whether all is sent as soon as it comes, as ob_implicit_flush() asks for. */
     public bool $implicit = false;
-    private string $held = '';
+    private string $buffer = '';
 
     /**
      * @param \Closure(string): void $write sends more of the body; throws RequestCancelled once nobody wants it
@@ -29,8 +29,8 @@ final class Capture
     /** @throws RequestCancelled unless the code has said ignore_user_abort(true) */
     public function take(string $bytes): void
     {
-        $this->held .= $bytes;
-        if (\strlen($this->held) >= $this->most || $this->implicit && $bytes !== '') {
+        $this->buffer .= $bytes;
+        if (\strlen($this->buffer) >= $this->most || $this->implicit && $bytes !== '') {
             $this->send();
         }
     }
@@ -55,8 +55,8 @@ final class Capture
     /** Takes back what was gathered and not sent. */
     public function rest(): string
     {
-        $bytes = $this->held;
-        $this->held = '';
+        $bytes = $this->buffer;
+        $this->buffer = '';
 
         return $bytes;
     }

@@ -10,7 +10,7 @@ final class Descriptors
     private const VARIABLE = 'WORKERHOST_FRAMES';
 
     /** @var list<resource> what holds descriptors 0 and 1, for as long as the process lives */
-    private static array $held = [];
+    private static array $kept = [];
 
     /**
      * @return array{resource, resource}|null to read from and to write to; null if no host can be at the other end
@@ -61,10 +61,10 @@ final class Descriptors
     {
         $in = \fopen('php://stdin', 'rb');
         \fclose(\STDIN);
-        self::$held[] = \fopen(\PHP_OS_FAMILY === 'Windows' ? 'NUL' : '/dev/null', 'rb');
+        self::$kept[] = \fopen(\PHP_OS_FAMILY === 'Windows' ? 'NUL' : '/dev/null', 'rb');
         $out = \fopen('php://stdout', 'wb');
         \fclose(\STDOUT);
-        self::$held[] = \fopen('php://stderr', 'wb');
+        self::$kept[] = \fopen('php://stderr', 'wb');
 
         return [$in, $out];
     }

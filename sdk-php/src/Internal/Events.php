@@ -54,7 +54,7 @@ final class Events
     public function handle(array $event, ?Superglobals $globals): void
     {
         $this->stream = $event[1];
-        $this->acts->begin($event[1]);
+        $this->acts->open($event[1]);
         try {
             if ($event[0] === Frame::MESSAGE) {
                 $this->messages($event);

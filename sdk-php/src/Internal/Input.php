@@ -17,7 +17,7 @@ final class Input
     private static bool $filled = false;
 
     /** Takes all of the body, however long it takes to come. */
-    public static function begin(Body $body): void
+    public static function start(Body $body): void
     {
         self::$filled = true;
         $body->keep(self::$stream ??= self::find());

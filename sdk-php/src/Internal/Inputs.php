@@ -20,7 +20,7 @@ final class Inputs
     private static array $uploads = [];
 
     /** Takes over what the superglobals hold. */
-    public static function begin(Request $request): void
+    public static function start(Request $request): void
     {
         self::$arrays = \array_combine(self::TYPES, [$_POST, $_GET, $_COOKIE, $_ENV, $_SERVER]);
         foreach ($request->files as $file) {

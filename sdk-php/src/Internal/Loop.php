@@ -85,10 +85,10 @@ final class Loop
             \ini_set('log_errors', '0'); // both ways lead to the host's log, where each warning would come twice
         }
         $this->written = \headers_sent();
-        Process::begin();
+        Process::start();
         self::load();
         \register_shutdown_function((new Shutdown($this, $this->link))->run(...));
-        Printed::begin();
+        Printed::start();
         Backtrace::install($this->link);
         $this->boot();
         $this->loop();
@@ -142,7 +142,7 @@ final class Loop
             $link, $program->acts, $program->handler, $program->capture, $this->window, $this->dev,
             Process::endChild(...), $this->flush(...),
         );
-        $program->timers?->begin();
+        $program->timers?->start();
         while (!$link->draining) {
             if ($program->timers !== null && !$this->pace($program->timers)) {
                 continue;

@@ -50,7 +50,7 @@ final class Printed
     private static ?\Closure $end = null;
 
     /** From here on PHP writes nothing itself. */
-    public static function begin(): void
+    public static function start(): void
     {
         require_once \dirname(__DIR__, 2) . '/functions.php';
         self::$pid = (int) \getmypid();
@@ -183,7 +183,7 @@ final class Printed
             self::$stuck = \count(\ob_list_handlers()) === $count;
         }
         if (self::$removed) {
-            self::begin();
+            self::start();
         }
         if ($thrown !== null) {
             throw $thrown;

@@ -10,7 +10,7 @@ final class Process
     private static int $worker = 0;
 
     /** Notes that this process is the worker. */
-    public static function begin(): void
+    public static function start(): void
     {
         self::$worker = (int) \getmypid();
     }

@@ -48,7 +48,7 @@ final class Requests
     public function answer(array $message, ?Superglobals $globals): void
     {
         $stream = $message[1];
-        $this->acts->begin($stream);
+        $this->acts->open($stream);
         $exchange = new Exchange($this->link, $stream, ($message[2] & Frame::FLAG_END) !== 0, $message[10], $this->window, $this->acts);
         $this->exchange = $exchange;
         $this->request = $request = new Request($message, $exchange);
@@ -92,7 +92,7 @@ final class Requests
         $capture = $this->printed = new Capture(static function (string $bytes) use ($request, $exchange): void {
             Sender::part(Output::commit(), $bytes, $exchange, $request->method);
         }, Frame::WINDOW_SIZE);
-        Output::begin();
+        Output::start();
         try {
             $result = Printed::into($capture, fn (): mixed => ($this->handler)($request));
             // A page that was included returns 1, which is no response.

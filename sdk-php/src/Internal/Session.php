@@ -11,7 +11,7 @@ namespace WorkerHost\Internal;
 final class Session
 {
     /** Takes the id from the client's cookie, as a web server's PHP would; without one session_start() makes a new session. */
-    public static function begin(): void
+    public static function start(): void
     {
         if (self::canChange()) {
             $id = $_COOKIE[(string) \session_name()] ?? '';

@@ -28,11 +28,11 @@ final class Superglobals
         $_COOKIE = Form::cookies($request->header('cookie'));
         $_REQUEST = \array_merge($_GET, $_POST);
         $_SERVER = self::server($request) + $this->base;
-        Inputs::begin($request);
+        Inputs::start($request);
         if ($request->length !== 0) {
-            Input::begin($request->source());
+            Input::start($request->source());
         }
-        Session::begin();
+        Session::start();
     }
 
     public function restore(): void

@@ -14,7 +14,7 @@ final class Timers
 
     /** @var list<array{int, int, callable(): mixed}> interval and next time in nanoseconds, and what to call */
     private array $all = [];
-    private bool $begun = false;
+    private bool $started = false;
 
     /** @param callable(): mixed $tick */
     public function add(float $seconds, callable $tick): void
@@ -24,10 +24,10 @@ final class Timers
     }
 
     /** The worker is ready: the first intervals begin. */
-    public function begin(): void
+    public function start(): void
     {
-        if (!$this->begun) {
-            $this->begun = true;
+        if (!$this->started) {
+            $this->started = true;
             foreach ($this->all as $i => [$interval]) {
                 $this->all[$i][1] = \hrtime(true) + $interval;
             }

@@ -1,4 +1,4 @@
-// Fronts: net/http fixes the time-outs and the header limit of a server for good, so a change of theirs begins another server. The one before goes on
+// http_server.go: net/http fixes the time-outs and the header limit of a server for good, so a change of theirs begins another server. The one before goes on
 // with the connections that it has, and both accept at the same socket, one after the other.
 
 package listen
@@ -15,25 +15,25 @@ import (
 	"github.com/workerhost/workerhost/host/internal/web"
 )
 
-// front is one server of net/http. It is the net.Listener that it serves, too.
-type front struct {
+// httpServer is one server of net/http. It is the net.Listener that it serves, too.
+type httpServer struct {
 	server  *Server
 	http    *http.Server
 	retired chan struct{} // closed when another one accepts
 	open    atomic.Int64  // connections
 }
 
-// frontLimits are the limits that belong to net/http.
-func frontLimits(l web.Limits) [3]int64 {
+// httpLimits are the limits that belong to net/http.
+func httpLimits(l web.Limits) [3]int64 {
 	return [3]int64{int64(l.MaxHeader), int64(l.HeaderTimeout), int64(l.IdleTimeout)}
 }
 
-func (s *Server) newFront(l web.Limits) *front {
+func (s *Server) newHTTPServer(l web.Limits) *httpServer {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true) // over TLS, too: see listenTLS
-	f := &front{server: s, retired: make(chan struct{})}
-	f.http = &http.Server{
+	h := &httpServer{server: s, retired: make(chan struct{})}
+	h.http = &http.Server{
 		Handler:                      http.HandlerFunc(s.serve),
 		Protocols:                    protocols,
 		HTTP2:                        &http.HTTP2Config{MaxReadFrameSize: 16 << 10}, // each connection keeps a buffer of it
@@ -43,9 +43,9 @@ func (s *Server) newFront(l web.Limits) *front {
 		DisableGeneralOptionsHandler: true, // OPTIONS * is the workers' to answer
 		ErrorLog:                     serverLog(s.log),
 		ConnContext:                  withConn,
-		ConnState:                    f.count,
+		ConnState:                    h.count,
 	}
-	return f
+	return h
 }
 
 // serve handles every request.
@@ -58,7 +58,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *front) count(c net.Conn, state http.ConnState) {
+func (h *httpServer) count(c net.Conn, state http.ConnState) {
 	if strict := strictBelow(c); strict != nil {
 		strict.below().note(state)
 		strict.serving.Store(state == http.StateActive)
@@ -68,74 +68,74 @@ func (f *front) count(c net.Conn, state http.ConnState) {
 	}
 	switch state {
 	case http.StateNew:
-		f.open.Add(1)
+		h.open.Add(1)
 	case http.StateClosed, http.StateHijacked:
-		f.open.Add(-1)
+		h.open.Add(-1)
 	}
 }
 
 // renew has connections from now on served under other limits. The caller holds mu.
 func (s *Server) renew(l web.Limits) {
-	last := s.fronts[len(s.fronts)-1]
-	s.fronts = slices.DeleteFunc(s.fronts, func(f *front) bool { return f != last && f.open.Load() == 0 })
-	s.fronts = append(s.fronts, s.newFront(l))
+	last := s.servers[len(s.servers)-1]
+	s.servers = slices.DeleteFunc(s.servers, func(h *httpServer) bool { return h != last && h.open.Load() == 0 })
+	s.servers = append(s.servers, s.newHTTPServer(l))
 	close(last.retired)
 	if s.socket != nil && s.options.TLS == nil {
 		interruptAccept(s.socket, time.Unix(1, 0))
 	}
 }
 
-// current is the front that accepts. It says false once the server has been closed.
-func (s *Server) current() (*front, bool) {
+// current is the one that accepts. It says false once the server has been closed.
+func (s *Server) current() (*httpServer, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.fronts[len(s.fronts)-1], !s.closed
+	return s.servers[len(s.servers)-1], !s.closed
 }
 
-func (s *Server) allFronts() []*front {
+func (s *Server) httpServers() []*httpServer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.fronts)
+	return slices.Clone(s.servers)
 }
 
 // Accept implements net.Listener.
-func (f *front) Accept() (net.Conn, error) {
+func (h *httpServer) Accept() (net.Conn, error) {
 	for {
-		c, err := f.server.in.acceptUntil(f.retired)
+		c, err := h.server.in.acceptUntil(h.retired)
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return c, err
 		}
-		if !f.resume() {
+		if !h.resume() {
 			return nil, net.ErrClosed
 		}
 	}
 }
 
-// resume goes on after an interruption that was meant for the front before. It says false if this one has retired.
-func (f *front) resume() bool {
-	f.server.mu.Lock()
-	defer f.server.mu.Unlock()
+// resume goes on after an interruption that was meant for the server before. It says false if this one has retired.
+func (h *httpServer) resume() bool {
+	h.server.mu.Lock()
+	defer h.server.mu.Unlock()
 	select {
-	case <-f.retired:
+	case <-h.retired:
 		return false
 	default:
-		interruptAccept(f.server.socket, time.Time{})
+		interruptAccept(h.server.socket, time.Time{})
 		return true
 	}
 }
 
-// Close implements net.Listener. A front that has retired leaves the socket to the next one.
-func (f *front) Close() error {
+// Close implements net.Listener. One that has retired leaves the socket to the next one.
+func (h *httpServer) Close() error {
 	select {
-	case <-f.retired:
+	case <-h.retired:
 		return nil
 	default:
-		return f.server.in.Close()
+		return h.server.in.Close()
 	}
 }
 
 // Addr implements net.Listener.
-func (f *front) Addr() net.Addr { return f.server.socket.Addr() }
+func (h *httpServer) Addr() net.Addr { return h.server.socket.Addr() }
 
 // interruptAccept has an Accept under way return at t, or never.
 func interruptAccept(socket net.Listener, t time.Time) {
@@ -144,7 +144,7 @@ func interruptAccept(socket net.Listener, t time.Time) {
 	}
 }
 
-// acceptor gives connections to the fronts.
+// acceptor gives connections to the servers of net/http.
 type acceptor interface {
 	acceptUntil(retired <-chan struct{}) (net.Conn, error)
 	Close() error

@@ -1,4 +1,4 @@
-// front.go looks at what [http] says of clients: who they are, and what is logged of them.
+// clients.go looks at what [http] says of clients: who they are, and what is logged of them.
 
 package config
 

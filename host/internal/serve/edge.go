@@ -1,4 +1,4 @@
-// front.go: what all listeners share at the host's edge: the access log, and who may come how often.
+// edge.go: what all listeners share at the host's edge: the access log, and who may come how often.
 
 package serve
 
@@ -12,11 +12,6 @@ import (
 	"github.com/workerhost/workerhost/host/internal/machine"
 )
 
-// front is fixed until the host ends.
-type front struct {
-	crowd *guard.Crowd
-}
-
 // edge says who may come, and notes who came. It never changes, but for its count: a reload replaces it.
 type edge struct {
 	rate    *guard.RateLimit // nil is off
@@ -26,8 +21,8 @@ type edge struct {
 	id      string           // the header of a request's id; "" is off
 }
 
-// newGuard makes the edge that comes after old, which may be nil. Clients keep what they have used up if the limit stays, and so does the access log.
-func newGuard(c config.HTTP, old *edge, before config.HTTP, log hclog.Logger) (*edge, error) {
+// newEdge makes the edge that comes after old, which may be nil. Clients keep what they have used up if the limit stays, and so does the access log.
+func newEdge(c config.HTTP, old *edge, before config.HTTP, log hclog.Logger) (*edge, error) {
 	g := &edge{id: c.RequestID, lost: new(atomic.Uint64)}
 	if old != nil {
 		g.lost = old.lost // a counter never goes back
@@ -78,13 +73,11 @@ func (g *edge) close(log hclog.Logger) {
 	}
 }
 
-func newFront(log hclog.Logger) *front { return &front{crowd: guard.NewCrowd(0, 0, nil, log)} }
-
 // limit has the crowd heed the configuration from now on.
-func (f *front) limit(c *config.Config, g *edge) {
-	f.crowd.Limit(c.HTTP.MaxConnections, c.HTTP.MaxPerAddress, g.proxies)
+func (g *edge) limit(crowd *guard.Crowd, c *config.Config) {
+	crowd.Limit(c.HTTP.MaxConnections, c.HTTP.MaxPerAddress, g.proxies)
 	if room, ok := machine.ClientRoom(machine.MostWorkers(c.Pools)); ok {
-		f.crowd.Room(room)
+		crowd.Room(room)
 	}
 }
 
