@@ -1,5 +1,7 @@
 //go:build !unix
 
+// Writing to a pipe without waiting, where there is no such thing.
+
 package protocol
 
 // TryWrite takes nothing: pipes can't be asked here. See [TryWriter].

@@ -1,5 +1,7 @@
 //go:build unix
 
+// Writing to a pipe without waiting.
+
 package protocol
 
 import "syscall"

@@ -1,5 +1,7 @@
 //go:build unix
 
+// Where the handlers stand, told when the host asks by SIGUSR2 (SPEC.md §8.4).
+
 package sdk
 
 import (

@@ -1,5 +1,7 @@
 //go:build !unix
 
+// Where descriptors are not inherited, frames travel on standard input and output (SPEC.md §1.1).
+
 package sdk
 
 import (

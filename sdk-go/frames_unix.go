@@ -1,5 +1,7 @@
 //go:build unix
 
+// The descriptors that frames travel on (SPEC.md §1.1), which user code must not reach.
+
 package sdk
 
 import (

@@ -1,3 +1,5 @@
+// The reaper as programs that embed the pool use it; what it does is in internal/process.
+
 package workers
 
 import (
@@ -7,7 +9,7 @@ import (
 	"github.com/workerhost/workerhost/workers/internal/process"
 )
 
-// Reaper is our hold on the reaper process, which kills what workers leave behind when this program dies: a parent-death
+// Reaper is our end of the reaper process, which kills what workers leave behind when this program dies: a parent-death
 // signal reaches a worker, but not what the worker started. If the process dies, or takes nothing any more, another one
 // comes in its place. Its methods are safe for concurrent use, and a nil Reaper does nothing.
 type Reaper = process.Reaper

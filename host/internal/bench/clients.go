@@ -1,6 +1,6 @@
-package main
-
 // clients.go starts clients of long-lived connections, in a process of their own so that what they cost is not the server's, and tells them what to do.
+
+package main
 
 import (
 	"bufio"

@@ -1,6 +1,6 @@
-package main
-
 // clients_frames_linux.go is what clients say and understand: as much of WebSocket as short messages need, or lines.
+
+package main
 
 import (
 	"bytes"

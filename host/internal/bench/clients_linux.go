@@ -1,6 +1,6 @@
-package main
-
 // clients_linux.go is the process of clients: one thread that waits for all of their sockets, so that it takes as little as it can from the machine that is measured.
+
+package main
 
 import (
 	"bytes"

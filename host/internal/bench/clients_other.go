@@ -1,5 +1,7 @@
 //go:build !linux
 
+// The process of clients is Linux's alone, as the measurements are.
+
 package main
 
 import "errors"

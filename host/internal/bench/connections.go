@@ -1,6 +1,6 @@
-package main
-
 // connections.go measures long-lived connections: what an idle one takes of the host's memory, what an echo and a broadcast take of CPU time.
+
+package main
 
 import (
 	"context"

@@ -1,6 +1,6 @@
-package main
-
 // connections_report.go is what was measured of long-lived connections: its JSON, with stable names, and its tables.
+
+package main
 
 import (
 	"fmt"

@@ -1,3 +1,5 @@
+// Servers under measurement end with the bench.
+
 package main
 
 import "syscall"

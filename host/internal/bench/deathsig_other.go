@@ -1,5 +1,7 @@
 //go:build !linux
 
+// Only Linux ends a child with its parent.
+
 package main
 
 import "syscall"

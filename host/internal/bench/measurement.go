@@ -1,6 +1,6 @@
-package main
-
 // measurement.go loads one server once and says what that cost; and takes the middle of several such measurements.
+
+package main
 
 import (
 	"context"

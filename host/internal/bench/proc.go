@@ -1,6 +1,6 @@
-package main
-
 // proc.go reads from Linux's /proc what a server's processes cost: CPU time and memory.
+
+package main
 
 import (
 	"bytes"

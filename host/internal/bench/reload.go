@@ -1,6 +1,6 @@
-package main
-
 // reload.go measures what clients notice of `host reload`: the same load with and without reloads, in turn.
+
+package main
 
 import (
 	"context"

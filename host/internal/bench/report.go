@@ -1,6 +1,6 @@
-package main
-
 // report.go is the result: its JSON, with stable names, and its tables, which fit in 100 columns.
+
+package main
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
-package main
-
 // rounds.go measures the servers in turn, so that whatever else the machine does meanwhile falls on all of them.
+
+package main
 
 import (
 	"context"

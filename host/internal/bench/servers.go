@@ -1,6 +1,6 @@
-package main
-
 // servers.go knows how to start each server that is measured: our host, nginx with php-fpm, and net/http alone.
+
+package main
 
 import (
 	"context"

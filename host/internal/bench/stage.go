@@ -1,6 +1,6 @@
-package main
-
 // stage.go starts the servers to be measured and ends them, whatever happens in between.
+
+package main
 
 import (
 	"bytes"

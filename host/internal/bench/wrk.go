@@ -1,6 +1,6 @@
-package main
-
 // wrk.go runs wrk, the load generator, and reads its report.
+
+package main
 
 import (
 	"context"

@@ -1,5 +1,7 @@
 //go:build !unix
 
+// Other systems are not asked how wide a terminal is.
+
 package cli
 
 import "os"

@@ -1,5 +1,7 @@
 //go:build unix
 
+// columns_unix.go asks a Unix terminal how wide it is.
+
 package cli
 
 import (

@@ -1,5 +1,7 @@
 //go:build !unix
 
+// Without flock nobody has a lock: whether a host lives is seen by calling it.
+
 package control
 
 import "errors"

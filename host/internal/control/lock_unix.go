@@ -1,5 +1,7 @@
 //go:build unix
 
+// The lock beside a control socket tells a host that lives from one that left its socket behind.
+
 package control
 
 import (

@@ -1,3 +1,5 @@
+// Who calls the control socket, as Darwin's kernel says.
+
 package control
 
 import (

@@ -1,3 +1,5 @@
+// Who calls the control socket, as Linux's kernel says.
+
 package control
 
 import (

@@ -1,5 +1,7 @@
 //go:build !linux && !darwin
 
+// Other systems do not say who calls the control socket.
+
 package control
 
 import "net"

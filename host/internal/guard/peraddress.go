@@ -1,3 +1,5 @@
+// How many connections each address has, for max_connections_per_address.
+
 package guard
 
 import (

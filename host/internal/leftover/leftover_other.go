@@ -1,5 +1,7 @@
 //go:build !unix
 
+// Without flock nobody can tell the living from the dead, so nothing is taken for left over.
+
 package leftover
 
 import (

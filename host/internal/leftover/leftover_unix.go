@@ -1,5 +1,7 @@
 //go:build unix
 
+// On Unix the living lock a file: what has none, and is ours, was left over.
+
 package leftover
 
 import (

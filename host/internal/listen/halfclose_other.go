@@ -1,5 +1,7 @@
 //go:build !unix
 
+// After a client's FIN nothing more can be waited for here, so it counts as one that has left.
+
 package listen
 
 import "io"

@@ -1,5 +1,7 @@
 //go:build unix
 
+// A client that has sent its FIN and still waits is told from one that is gone.
+
 package listen
 
 import (

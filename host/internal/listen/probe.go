@@ -1,3 +1,5 @@
+// Whether an address could be listened on, asked without listening on it.
+
 package listen
 
 import (

@@ -1,3 +1,5 @@
+// What Linux says of limits on processes, of memory and of disks.
+
 package machine
 
 import (

@@ -1,5 +1,7 @@
 //go:build !linux
 
+// Other systems are not asked about processes, memory and disks.
+
 package machine
 
 // ProcessLimit is not known here.

@@ -1,5 +1,7 @@
 //go:build unix
 
+// How many files a Unix process may have open.
+
 package machine
 
 import "syscall"

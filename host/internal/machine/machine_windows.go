@@ -1,3 +1,5 @@
+// Windows has no limit on open files to ask for.
+
 package machine
 
 // FileLimit is not known here.

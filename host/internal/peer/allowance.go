@@ -1,3 +1,5 @@
+// How many messages a client may send, and how fast (message_rate and message_burst).
+
 package peer
 
 import (

@@ -1,3 +1,5 @@
+// What a client does against the rules, with the code that its connection is closed with.
+
 package peer
 
 import (

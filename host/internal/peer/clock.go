@@ -1,3 +1,5 @@
+// The clock for times that are noted often, or kept for many connections.
+
 package peer
 
 import "time"

@@ -1,5 +1,7 @@
 //go:build !linux && !darwin
 
+// Where it is not known what a socket takes at once, the standard library waits for it.
+
 package peer
 
 import (

@@ -1,5 +1,7 @@
 //go:build linux || darwin
 
+// Reads and writes that take what a socket has, or has room for, and do not wait.
+
 package peer
 
 import (

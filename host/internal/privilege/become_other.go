@@ -1,5 +1,7 @@
 //go:build !unix
 
+// There are no users to change to here.
+
 package privilege
 
 import "errors"

@@ -1,5 +1,7 @@
 //go:build !linux
 
+// Only Linux has Landlock.
+
 package privilege
 
 import "errors"

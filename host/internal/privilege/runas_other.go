@@ -1,5 +1,7 @@
 //go:build !unix
 
+// There are no users to run a program as here.
+
 package privilege
 
 import "os/exec"

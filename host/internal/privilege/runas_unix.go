@@ -1,5 +1,7 @@
 //go:build unix
 
+// How a program that ends in a moment runs as another user.
+
 package privilege
 
 import (

@@ -1,5 +1,7 @@
 //go:build unix && !linux
 
+// The system calls of [Become] on Unix systems other than Linux.
+
 package privilege
 
 import "syscall"

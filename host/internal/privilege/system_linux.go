@@ -1,3 +1,5 @@
+// The system calls of [Become] on Linux.
+
 package privilege
 
 import (

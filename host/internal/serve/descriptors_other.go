@@ -1,5 +1,7 @@
 //go:build !linux
 
+// Only Linux can mark all descriptors at once.
+
 package serve
 
 // closeOnExec is for Linux alone.

@@ -1,3 +1,5 @@
+// The clock that systemd compares messages by.
+
 package serve
 
 import "golang.org/x/sys/unix"

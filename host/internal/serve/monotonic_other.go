@@ -1,5 +1,7 @@
 //go:build !linux
 
+// Only systemd asks for this clock, and it is Linux's.
+
 package serve
 
 // monotonicMicroseconds is for systemd, which is not here.

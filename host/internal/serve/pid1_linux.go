@@ -1,3 +1,5 @@
+// The host as process 1 of a container: a parent that adopts orphans and passes signals on.
+
 package serve
 
 import (

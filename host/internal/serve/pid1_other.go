@@ -1,5 +1,7 @@
 //go:build !linux
 
+// Only on Linux the host can be a container's process 1.
+
 package serve
 
 import (

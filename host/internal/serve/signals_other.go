@@ -1,5 +1,7 @@
 //go:build !unix
 
+// The signals of other systems.
+
 package serve
 
 import "os"

@@ -1,5 +1,7 @@
 //go:build unix
 
+// The signals of Unix.
+
 package serve
 
 import (

@@ -1,5 +1,7 @@
 //go:build !linux && !darwin
 
+// Other systems are not asked how full a disk is.
+
 package spool
 
 // space is not known here: the quota alone counts.

@@ -1,5 +1,7 @@
 //go:build linux || darwin
 
+// How full the disk of the spool is.
+
 package spool
 
 import "golang.org/x/sys/unix"

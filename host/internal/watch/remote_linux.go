@@ -1,3 +1,5 @@
+// File systems whose changes the kernel does not tell of are looked at from time to time instead.
+
 package watch
 
 import "golang.org/x/sys/unix"

@@ -1,5 +1,7 @@
 //go:build unix
 
+// A named pipe among the files must not keep an open waiting.
+
 package web
 
 import "syscall"

@@ -1,5 +1,7 @@
 //go:build !unix
 
+// There is no other user here whose permissions could be asked for.
+
 package web
 
 import (

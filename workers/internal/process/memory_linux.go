@@ -1,3 +1,5 @@
+// How much memory a process has, as /proc says.
+
 package process
 
 import (

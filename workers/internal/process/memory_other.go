@@ -1,5 +1,7 @@
 //go:build !linux
 
+// Other systems are not asked how much memory a process has.
+
 package process
 
 // ResidentMemory can't be known here without cgo.

@@ -1,5 +1,7 @@
 //go:build unix && !linux
 
+// Process groups and exits on Unix systems other than Linux.
+
 package process
 
 import (

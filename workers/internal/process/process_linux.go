@@ -1,3 +1,5 @@
+// Process groups and exits on Linux.
+
 package process
 
 import (

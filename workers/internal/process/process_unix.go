@@ -1,5 +1,7 @@
 //go:build unix
 
+// Signals to a worker's process group.
+
 package process
 
 import (

@@ -1,3 +1,5 @@
+// On Windows a worker can only be killed, and alone: what it has started goes on.
+
 package process
 
 import (

@@ -1,5 +1,7 @@
 //go:build unix
 
+// The reaper leads a session of its own.
+
 package process
 
 import "syscall"

@@ -1,3 +1,5 @@
+// Windows needs no group for the reaper.
+
 package process
 
 import "syscall"

@@ -1,3 +1,5 @@
+// In which system call a process waits, as /proc says.
+
 package process
 
 import (

@@ -1,3 +1,5 @@
+// System calls that newer architectures do not have.
+
 package process
 
 import "golang.org/x/sys/unix"

@@ -1,5 +1,7 @@
 //go:build unix
 
+// How a worker is asked where its code stands (SPEC.md §8.4).
+
 package process
 
 import "syscall"

@@ -1,5 +1,7 @@
 //go:build !unix
 
+// Processes of tests do not wait for one another here.
+
 package harness
 
 // lock does nothing: run one package of tests at a time here.

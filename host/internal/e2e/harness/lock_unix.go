@@ -1,5 +1,7 @@
 //go:build unix
 
+// A lock that processes of tests take in turn.
+
 package harness
 
 import (

@@ -1,3 +1,5 @@
+// Commands that end with the process of the tests, whatever ends that.
+
 package harness
 
 import (
