@@ -69,6 +69,7 @@ final class Connection
         $this->settled = [$this->session, $this->uid, $this->groups];
     }
 
+    /** Reads uid and groups. Any other name is an \Error. */
     public function __get(string $name): mixed
     {
         return match ($name) {
@@ -78,11 +79,13 @@ final class Connection
         };
     }
 
+    /** Whether there is such a property to read. */
     public function __isset(string $name): bool
     {
         return $name === 'uid' || $name === 'groups';
     }
 
+    /** Throws an \Error that names the method to use instead. */
     public function __set(string $name, mixed $value): void
     {
         throw new \Error(match ($name) {

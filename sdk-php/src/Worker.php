@@ -48,6 +48,7 @@ final class Worker
         $this->connections = new Connections($this->program->acts);
     }
 
+    /** A worker that handles nothing yet: the on…() methods say what it does, run() serves. */
     public static function create(): self
     {
         return new self();

@@ -62,11 +62,13 @@ type Ended struct {
 	told    bool // to people: the text is for programs
 }
 
+// Error implements error: what is said on standard error, "" if nothing more is.
 func (e *Ended) Error() string { return e.Text }
 
 // PassedExit is the status of another program, which has said why.
 type PassedExit int
 
+// Error implements error. It is empty, since the other program has said all.
 func (p PassedExit) Error() string { return "" }
 
 // EndedBy is the end of a command by its outcome, when people have been told all, and text is for programs; nil if it

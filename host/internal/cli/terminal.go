@@ -45,9 +45,19 @@ func (t *Terminal) paint(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-func (t *Terminal) Bold(text string) string   { return t.paint("1", text) }
-func (t *Terminal) Faint(text string) string  { return t.paint("2", text) }
-func (t *Terminal) Red(text string) string    { return t.paint("31", text) }
-func (t *Terminal) Green(text string) string  { return t.paint("32", text) }
+// Bold is text for headings and names; like the others it is text alone where there are no colours.
+func (t *Terminal) Bold(text string) string { return t.paint("1", text) }
+
+// Faint is text that matters less.
+func (t *Terminal) Faint(text string) string { return t.paint("2", text) }
+
+// Red is for what failed.
+func (t *Terminal) Red(text string) string { return t.paint("31", text) }
+
+// Green is for what is well.
+func (t *Terminal) Green(text string) string { return t.paint("32", text) }
+
+// Yellow is for what wants a look.
 func (t *Terminal) Yellow(text string) string { return t.paint("33", text) }
-func (t *Terminal) blue(text string) string   { return t.paint("34", text) }
+
+func (t *Terminal) blue(text string) string { return t.paint("34", text) }

@@ -14,10 +14,14 @@ import (
 )
 
 const (
-	filesPerWorker   = 8  // its pipes, twice during a reload
-	filesOfTheHost   = 64 // sockets, logs, a body or two on disk
-	MemoryOfOne      = 24 << 20
-	ProcessesForMany = 64
+	filesPerWorker = 8  // its pipes, twice during a reload
+	filesOfTheHost = 64 // sockets, logs, a body or two on disk
+)
+
+// What is reckoned with where a machine's room is told.
+const (
+	MemoryOfOne      = 24 << 20 // bytes of a worker that has done little yet
+	ProcessesForMany = 64       // processes and threads beside the workers: the host's own, and what they start
 )
 
 // MoreFiles is how to get more of them.

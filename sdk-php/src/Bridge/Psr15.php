@@ -49,6 +49,7 @@ final class Psr15 implements Handler
         return new self($handler, $requests, $streams, $files, $uris);
     }
 
+    /** Makes the handler, if a function makes it. A throw is a failed boot, and so is anything but a handler (\TypeError). */
     public function start(): void
     {
         $handler = $this->source instanceof RequestHandlerInterface ? $this->source : ($this->source)();
@@ -58,6 +59,7 @@ final class Psr15 implements Handler
         $this->handler = $handler;
     }
 
+    /** Answers a request with what the handler returns for it; what the handler throws goes to the worker. */
     public function __invoke(Request $request): Response
     {
         if ($this->handler === null) {
@@ -67,6 +69,7 @@ final class Psr15 implements Handler
         return Psr7::response($this->handler->handle($this->request($request)));
     }
 
+    /** Does nothing: a PSR-15 handler has no end. */
     public function stop(): void
     {
     }

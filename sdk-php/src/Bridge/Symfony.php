@@ -49,6 +49,10 @@ final class Symfony implements Handler
         return new self($kernel);
     }
 
+    /**
+     * Makes the kernel, if a function makes it, and boots it. What they throw is a failed boot; so is anything but a
+     * kernel (\TypeError).
+     */
     public function start(): void
     {
         $kernel = $this->source instanceof HttpKernelInterface ? $this->source : ($this->source)();
@@ -62,6 +66,10 @@ final class Symfony implements Handler
         $this->kernel = $kernel;
     }
 
+    /**
+     * Answers a request with what the kernel returns for it. Once the client has that, the kernel is terminated and
+     * its services are reset.
+     */
     public function __invoke(Request $request): Response
     {
         if ($this->kernel === null) {
@@ -84,6 +92,7 @@ final class Symfony implements Handler
         });
     }
 
+    /** Shuts the kernel down. */
     public function stop(): void
     {
         if ($this->kernel instanceof KernelInterface) {

@@ -119,6 +119,7 @@ final class Request
         return $request;
     }
 
+    /** Reads a property of those above, which is decoded once. Any other name is an \Error. */
     public function __get(string $name): mixed
     {
         return $this->decoded[$name] ?? match ($name) {
@@ -133,6 +134,7 @@ final class Request
         };
     }
 
+    /** Whether there is such a property, and it is not null. */
     public function __isset(string $name): bool
     {
         return match ($name) {
@@ -144,6 +146,7 @@ final class Request
         };
     }
 
+    /** Throws an \Error: a request is immutable. */
     public function __set(string $name, mixed $value): void
     {
         throw new \Error("A request is immutable: \$$name can't be set; withAttribute() makes a copy that carries more");

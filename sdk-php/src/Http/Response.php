@@ -173,6 +173,7 @@ final class Response
         return $response;
     }
 
+    /** Reads status, headers, body and file. Any other name is an \Error. */
     public function __get(string $name): mixed
     {
         return match ($name) {
@@ -184,11 +185,13 @@ final class Response
         };
     }
 
+    /** Whether there is such a property, and it is not null. */
     public function __isset(string $name): bool
     {
         return \in_array($name, ['status', 'headers', 'body'], true) || ($name === 'file' && $this->file !== null);
     }
 
+    /** Throws an \Error: a response is immutable. */
     public function __set(string $name, mixed $value): void
     {
         throw new \Error("A response is immutable: \$$name can't be set; use the with…() methods, which make a copy");
@@ -202,6 +205,7 @@ final class Response
         return $values === null ? $default : \implode(', ', $values);
     }
 
+    /** With this status, 200 to 599; others are a \ValueError. For those below 200 there is Request::inform(). */
     public function withStatus(int $status): self
     {
         self::checkStatus($status);
@@ -242,6 +246,7 @@ final class Response
         return $copy;
     }
 
+    /** Without any header of that name. Case does not matter. */
     public function withoutHeader(string $name): self
     {
         $copy = clone $this;
