@@ -165,43 +165,37 @@ func (m *Set) On() (uint32, Flags) { return m.Stream, m.Flags }
 // On implements [Act].
 func (m *Accept) On() (uint32, Flags) { return m.Stream, m.Flags }
 
-func beginAct(b []byte, t Type, stream uint32, flags Flags, elements int) []byte {
-	return appendUint(begin(b, t, stream, elements+1), uint64(flags))
+func beginAct(b []byte, t Type, stream uint32, flags Flags) []byte {
+	return appendUint(begin(b, t, stream), uint64(flags))
 }
 
 // AppendFrame implements [Message].
 func (m *Send) AppendFrame(b []byte) []byte {
-	n := 3
-	if len(m.Except) > 0 {
-		n = 4
-	}
 	start := len(b)
-	b = beginAct(b, TypeSend, m.Stream, m.Flags, n)
+	b = beginAct(b, TypeSend, m.Stream, m.Flags)
 	b = appendInt(b, int64(m.To))
 	b = appendPairs(b, m.Names)
 	b = appendBin(b, m.Bytes)
-	if n > 3 {
-		b = appendPairs(b, m.Except)
+	t := tail{&shapes[TypeSend], 6}
+	if len(m.Except) > 0 {
+		b = appendPairs(t.upTo(b, 6), m.Except)
 	}
-	return endFrame(b, start)
+	return t.endFrame(b, start)
 }
 
 // AppendFrame implements [Message].
 func (m *Hangup) AppendFrame(b []byte) []byte {
-	n := 4
-	if len(m.Except) > 0 {
-		n = 5
-	}
 	start := len(b)
-	b = beginAct(b, TypeHangup, m.Stream, m.Flags, n)
+	b = beginAct(b, TypeHangup, m.Stream, m.Flags)
 	b = appendInt(b, int64(m.To))
 	b = appendPairs(b, m.Names)
 	b = appendInt(b, int64(or(m.Code, CloseNormal)))
 	b = appendStr(b, m.Reason)
-	if n > 4 {
-		b = appendPairs(b, m.Except)
+	t := tail{&shapes[TypeHangup], 7}
+	if len(m.Except) > 0 {
+		b = appendPairs(t.upTo(b, 7), m.Except)
 	}
-	return endFrame(b, start)
+	return t.endFrame(b, start)
 }
 
 // AppendFrame implements [Message].
@@ -216,35 +210,32 @@ func (m *Leave) AppendFrame(b []byte) []byte {
 
 func appendMembership(b []byte, t Type, stream uint32, flags Flags, connection string, groups []string) []byte {
 	start := len(b)
-	b = appendStr(beginAct(b, t, stream, flags, 2), connection)
+	b = appendStr(beginAct(b, t, stream, flags), connection)
 	return endFrame(appendPairs(b, groups), start)
 }
 
 // AppendFrame implements [Message].
 func (m *Bind) AppendFrame(b []byte) []byte {
 	start := len(b)
-	b = appendStr(beginAct(b, TypeBind, m.Stream, m.Flags, 2), m.Connection)
+	b = appendStr(beginAct(b, TypeBind, m.Stream, m.Flags), m.Connection)
 	return endFrame(appendStr(b, m.UID), start)
 }
 
 // AppendFrame implements [Message].
 func (m *Set) AppendFrame(b []byte) []byte {
-	n := 2
-	if len(m.Unset) > 0 {
-		n = 3
-	}
 	start := len(b)
-	b = appendStr(beginAct(b, TypeSet, m.Stream, m.Flags, n), m.Connection)
+	b = appendStr(beginAct(b, TypeSet, m.Stream, m.Flags), m.Connection)
 	b = AppendEntries(b, m.Set)
-	if n > 2 {
-		b = appendPairs(b, m.Unset)
+	t := tail{&shapes[TypeSet], 5}
+	if len(m.Unset) > 0 {
+		b = appendPairs(t.upTo(b, 5), m.Unset)
 	}
-	return endFrame(b, start)
+	return t.endFrame(b, start)
 }
 
 // AppendFrame implements [Message].
 func (m *Accept) AppendFrame(b []byte) []byte {
 	start := len(b)
-	b = appendStr(beginAct(b, TypeAccept, m.Stream, m.Flags, 2), m.Subprotocol)
+	b = appendStr(beginAct(b, TypeAccept, m.Stream, m.Flags), m.Subprotocol)
 	return endFrame(appendPairs(b, m.Headers), start)
 }

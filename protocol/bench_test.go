@@ -16,13 +16,22 @@ func plainResponse() *Response {
 	return &Response{Stream: 1, Flags: FlagEnd | FlagDone, Status: 200, Headers: []string{"Content-Type", "text/plain; charset=utf-8", "Cache-Control", "no-store"}, Body: []byte("Hello, World!")}
 }
 
-func BenchmarkRequestAppend(b *testing.B) {
-	m := plainRequest()
-	buf := m.AppendFrame(nil)
-	b.SetBytes(int64(len(buf)))
-	b.ReportAllocs()
-	for b.Loop() {
-		buf = m.AppendFrame(buf[:0])
+func BenchmarkAppend(b *testing.B) {
+	known := plainRequest() // as a host sends it
+	known.ID, known.Deadline = "01J9Z3M6W8Q5T2R7V4X1Y0KABC", 30000
+	for name, m := range map[string]Message{
+		"REQUEST": known, "REQUEST without an id": plainRequest(), "RESPONSE": plainResponse(),
+		"DATA": &Data{Stream: 1, Bytes: make([]byte, 100)},
+		"SEND": &Send{Stream: 1, To: ToGroups, Names: []string{"room"}, Bytes: make([]byte, 100)},
+	} {
+		b.Run(name, func(b *testing.B) {
+			buf := m.AppendFrame(nil)
+			b.SetBytes(int64(len(buf)))
+			b.ReportAllocs()
+			for b.Loop() {
+				buf = m.AppendFrame(buf[:0])
+			}
+		})
 	}
 }
 

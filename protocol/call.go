@@ -78,119 +78,82 @@ func (*Result) Type() Type { return TypeResult }
 
 // AppendFrame implements [Message].
 func (m *Call) AppendFrame(b []byte) []byte {
-	n := 1
-	switch {
-	case m.Timeout > 0:
-		n = 3
-	case len(m.Arguments) > 0:
-		n = 2
-	}
 	start := len(b)
-	b = appendStr(begin(b, TypeCall, m.Stream, n), m.Method)
-	if n > 1 {
-		b = appendArray(b, len(m.Arguments))
+	b = appendStr(begin(b, TypeCall, m.Stream), m.Method)
+	t := tail{&shapes[TypeCall], 3}
+	if len(m.Arguments) > 0 {
+		b = appendArray(t.upTo(b, 3), len(m.Arguments))
 		for _, v := range m.Arguments {
 			b = appendValue(b, v)
 		}
 	}
-	if n > 2 {
-		b = appendInt(b, m.Timeout)
+	if m.Timeout > 0 {
+		b = appendInt(t.upTo(b, 4), m.Timeout)
 	}
-	return endFrame(b, start)
+	return t.endFrame(b, start)
 }
 
 // Parse reads a CALL's payload. Errors are [*LinkError].
 func (m *Call) Parse(payload []byte) error {
-	f := open(payload, TypeCall, 1)
+	f := open(payload, TypeCall)
 	*m = Call{Stream: f.stream}
-	if f.next("method") {
-		m.Method = f.str()
-	}
-	if f.next("arguments") {
-		m.Arguments = f.values()
-	}
-	if f.next("timeout") {
-		m.Timeout = f.long()
-	}
+	m.Method = f.at("method").str()
+	m.Arguments = f.at("arguments").values()
+	m.Timeout = f.at("timeout").long()
 	return f.end()
 }
 
 // AppendFrame implements [Message].
 func (m *Swap) AppendFrame(b []byte) []byte {
-	n := 3
-	if len(m.Unset) > 0 {
-		n = 4
-	}
 	start := len(b)
-	b = appendStr(begin(b, TypeSwap, m.Stream, n), m.Connection)
+	b = appendStr(begin(b, TypeSwap, m.Stream), m.Connection)
 	b = appendInt(b, m.Version)
 	b = AppendEntries(b, m.Set)
-	if n > 3 {
-		b = appendPairs(b, m.Unset)
+	t := tail{&shapes[TypeSwap], 5}
+	if len(m.Unset) > 0 {
+		b = appendPairs(t.upTo(b, 5), m.Unset)
 	}
-	return endFrame(b, start)
+	return t.endFrame(b, start)
 }
 
 // Parse reads a SWAP's payload. Errors are [*LinkError].
 func (m *Swap) Parse(payload []byte) error {
-	f := open(payload, TypeSwap, 3)
+	f := open(payload, TypeSwap)
 	*m = Swap{Stream: f.stream}
-	if f.next("connection") {
-		m.Connection = f.str()
-	}
-	if f.next("version") {
-		m.Version = f.long()
-	}
-	if f.next("set") {
-		m.Set = f.entries()
-	}
-	m.Unset = f.optional("unset")
+	m.Connection = f.at("connection").str()
+	m.Version = f.at("version").long()
+	m.Set = f.at("set").entries()
+	m.Unset = f.at("unset").strings(nil)
 	return f.end()
 }
 
 // AppendFrame implements [Message].
 func (m *Result) AppendFrame(b []byte) []byte {
-	n := 1
-	switch {
-	case m.More:
-		n = 4
-	case m.Code != 0:
-		n = 3
-	case len(m.Value) > 0:
-		n = 2
-	}
 	start := len(b)
-	b = appendStr(begin(b, TypeResult, m.Stream, n), m.Error)
-	if n > 1 {
-		b = appendValue(b, m.Value)
+	b = appendStr(begin(b, TypeResult, m.Stream), m.Error)
+	t := tail{&shapes[TypeResult], 3}
+	if len(m.Value) > 0 {
+		b = appendValue(t.upTo(b, 3), m.Value)
 	}
-	if n > 2 {
-		b = appendInt(b, int64(m.Code))
+	if m.Code != 0 {
+		b = appendInt(t.upTo(b, 4), int64(m.Code))
 	}
-	if n > 3 {
-		b = appendBool(b, m.More)
+	if m.More {
+		b = appendBool(t.upTo(b, 5), m.More)
 	}
-	return endFrame(b, start)
+	return t.endFrame(b, start)
 }
 
 // Parse reads a RESULT's payload. Errors are [*LinkError].
 func (m *Result) Parse(payload []byte) error {
-	f := open(payload, TypeResult, 1)
+	f := open(payload, TypeResult)
 	*m = Result{Stream: f.stream}
-	if f.next("error") {
-		m.Error = f.str()
-	}
-	if f.next("value") {
-		m.Value = f.value()
-	}
-	if f.next("code") {
-		m.Code = CallCode(f.uint())
-	}
-	if f.next("more") {
-		at := f.pos
-		if m.More = f.bool(); m.More && (m.Error != "" || !joinable(m.Value)) {
-			f.fail(at, "more only of a list, a str or a bin", "it with another value, or with an error")
-		}
+	m.Error = f.at("error").str()
+	m.Value = f.at("value").value()
+	m.Code = CallCode(f.at("code").uint())
+	at := f.at("more").pos
+	if m.More = f.bool(); m.More && (m.Error != "" || !joinable(m.Value)) {
+		f.fail(at, "more only of a list, a str or a bin", "it with another value, or with an error")
 	}
 	return f.end()
 }

@@ -29,34 +29,25 @@ type Entry struct {
 }
 
 func (c *Connection) append(b []byte) []byte {
-	n := 3
-	switch {
-	case c.Listener != "":
-		n = 7
-	case len(c.Session) > 0:
-		n = 6
-	case len(c.Groups) > 0:
-		n = 5
-	case c.UID != "":
-		n = 4
-	}
-	b = appendArray(b, n)
+	start := len(b)
+	b = appendArray(b, 7)
 	b = appendStr(b, c.ID)
 	b = appendStr(b, c.Protocol)
 	b = appendStr(b, c.Remote)
-	if n > 3 {
-		b = appendStr(b, c.UID)
+	t := tail{&connectionShape, 3}
+	if c.UID != "" {
+		b = appendStr(t.upTo(b, 3), c.UID)
 	}
-	if n > 4 {
-		b = appendPairs(b, c.Groups)
+	if len(c.Groups) > 0 {
+		b = appendPairs(t.upTo(b, 4), c.Groups)
 	}
-	if n > 5 {
-		b = AppendEntries(b, c.Session)
+	if len(c.Session) > 0 {
+		b = AppendEntries(t.upTo(b, 5), c.Session)
 	}
-	if n > 6 {
-		b = appendStr(b, c.Listener)
+	if c.Listener != "" {
+		b = appendStr(t.upTo(b, 6), c.Listener)
 	}
-	return b
+	return t.count(b, start)
 }
 
 // Value gives the connection in the form of SPEC.md §9.3.

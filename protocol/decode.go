@@ -118,8 +118,11 @@ func (d *decoder) int() int64 {
 // number reads an integer from min to max.
 func (d *decoder) number(min, max int64) int64 {
 	start := d.pos
-	v := d.int()
-	if d.err != nil {
+	var v int64
+	if d.err == nil && start < len(d.b) && d.b[start] <= 0x7f { // nearly all are small
+		v = int64(d.b[start])
+		d.pos++
+	} else if v = d.int(); d.err != nil {
 		return 0
 	}
 	if v < min || v > max {

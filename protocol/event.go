@@ -76,23 +76,17 @@ func (*Buffer) Type() Type { return TypeBuffer }
 
 // AppendFrame implements [Message].
 func (m *Open) AppendFrame(b []byte) []byte {
-	n := 1
-	switch {
-	case m.Request != nil:
-		n = 3
-	case m.Attempt > 1:
-		n = 2
-	}
 	start := len(b)
-	b = begin(b, TypeOpen, m.Stream, n)
+	b = begin(b, TypeOpen, m.Stream)
 	b = m.Connection.append(b)
-	if n > 1 {
-		b = appendInt(b, int64(or(m.Attempt, 1)))
+	t := tail{&shapes[TypeOpen], 3}
+	if m.Attempt > 1 {
+		b = appendInt(t.upTo(b, 3), int64(m.Attempt))
 	}
-	if n > 2 {
-		b = m.Request.appendUpgrade(b)
+	if m.Request != nil {
+		b = m.Request.appendUpgrade(t.upTo(b, 4))
 	}
-	return endFrame(b, start)
+	return t.endFrame(b, start)
 }
 
 func (m *Request) appendUpgrade(b []byte) []byte {
@@ -104,21 +98,21 @@ func (m *Request) appendUpgrade(b []byte) []byte {
 	b = appendStr(b, m.Host)
 	b = appendStr(b, m.Remote)
 	b = appendPairs(b, m.Headers)
-	b = m.TLS.append(b)
+	if m.TLS == nil {
+		b = appendNil(b)
+	} else {
+		b = m.TLS.append(b)
+	}
 	return appendStr(b, m.ID)
 }
 
 // Parse reads an OPEN's payload. Errors are [*LinkError].
 func (m *Open) Parse(payload []byte) error {
-	f := open(payload, TypeOpen, 1)
-	*m = Open{Stream: f.stream, Attempt: 1}
-	if f.next("connection") {
-		m.Connection = f.connection()
-	}
-	if f.next("attempt") {
-		m.Attempt = int(f.number(1, maxUint))
-	}
-	if f.next("request") && !f.null() {
+	f := open(payload, TypeOpen)
+	*m = Open{Stream: f.stream}
+	m.Connection = f.at("connection").connection()
+	m.Attempt = int(f.at("attempt").number(1, maxUint))
+	if !f.at("request").null() {
 		m.Request = f.upgrade()
 	}
 	return f.end()
@@ -136,51 +130,38 @@ func (f *fields) upgrade() *Request {
 
 // AppendFrame implements [Message].
 func (m *Incoming) AppendFrame(b []byte) []byte {
-	n := 4
-	if len(m.More) > 0 {
-		n = 5
-	}
 	start := len(b)
-	b = begin(b, TypeMessage, m.Stream, n)
+	b = begin(b, TypeMessage, m.Stream)
 	b = appendUint(b, uint64(m.Flags))
 	b = m.Connection.append(b)
 	b = appendInt(b, int64(or(m.Attempt, 1)))
 	b = appendBin(b, m.Bytes)
-	if n > 4 {
-		b = appendArray(b, len(m.More))
+	t := tail{&shapes[TypeMessage], 6}
+	if len(m.More) > 0 {
+		b = appendArray(t.upTo(b, 6), len(m.More))
 		for i := range m.More {
 			b = appendArray(b, 2)
 			b = appendUint(b, uint64(m.More[i].Flags))
 			b = appendBin(b, m.More[i].Bytes)
 		}
 	}
-	return endFrame(b, start)
+	return t.endFrame(b, start)
 }
 
 // Parse reads a MESSAGE's payload. Bytes alias payload. Errors are [*LinkError].
 func (m *Incoming) Parse(payload []byte) error {
-	f := open(payload, TypeMessage, 2)
-	*m = Incoming{Stream: f.stream, Attempt: 1, More: m.More[:0]}
-	if f.next("flags") {
-		m.Flags = f.flags(FlagEnd | FlagBinary)
+	f := open(payload, TypeMessage)
+	*m = Incoming{Stream: f.stream, More: m.More[:0]}
+	m.Flags = f.at("flags").flags(FlagEnd | FlagBinary)
+	m.Connection = f.at("connection").connection()
+	m.Attempt = int(f.at("attempt").number(1, maxUint))
+	if m.Bytes = f.at("bytes").bodyBytes(); len(m.Bytes) == 0 {
+		m.Bytes = nil
 	}
-	if f.next("connection") {
-		m.Connection = f.connection()
-	}
-	if f.next("attempt") {
-		m.Attempt = int(f.number(1, maxUint))
-	}
-	if f.next("bytes") {
-		if m.Bytes = f.bodyBytes(); len(m.Bytes) == 0 {
-			m.Bytes = nil
-		}
-	}
-	if f.next("more") {
-		for n := f.array(); n > 0 && f.err == nil; n-- {
-			extra := f.list(2)
-			m.More = append(m.More, Later{Flags: f.flags(FlagEnd | FlagBinary), Bytes: f.bodyBytes()})
-			f.skipExtra(extra)
-		}
+	for n := f.at("more").array(); n > 0 && f.err == nil; n-- {
+		extra := f.list(2)
+		m.More = append(m.More, Later{Flags: f.flags(FlagEnd | FlagBinary), Bytes: f.bodyBytes()})
+		f.skipExtra(extra)
 	}
 	return f.end()
 }
@@ -188,7 +169,7 @@ func (m *Incoming) Parse(payload []byte) error {
 // AppendFrame implements [Message].
 func (m *Close) AppendFrame(b []byte) []byte {
 	start := len(b)
-	b = begin(b, TypeClose, m.Stream, 5)
+	b = begin(b, TypeClose, m.Stream)
 	b = m.Connection.append(b)
 	b = appendInt(b, int64(or(m.Attempt, 1)))
 	b = appendInt(b, int64(m.Code))
@@ -198,30 +179,20 @@ func (m *Close) AppendFrame(b []byte) []byte {
 
 // Parse reads a CLOSE's payload. Errors are [*LinkError].
 func (m *Close) Parse(payload []byte) error {
-	f := open(payload, TypeClose, 3)
+	f := open(payload, TypeClose)
 	*m = Close{Stream: f.stream}
-	if f.next("connection") {
-		m.Connection = f.connection()
-	}
-	if f.next("attempt") {
-		m.Attempt = int(f.number(1, maxUint))
-	}
-	if f.next("code") {
-		m.Code = f.uint()
-	}
-	if f.next("reason") {
-		m.Reason = f.str()
-	}
-	if f.next("clean") {
-		m.Clean = f.bool()
-	}
+	m.Connection = f.at("connection").connection()
+	m.Attempt = int(f.at("attempt").number(1, maxUint))
+	m.Code = f.at("code").uint()
+	m.Reason = f.at("reason").str()
+	m.Clean = f.at("clean").bool()
 	return f.end()
 }
 
 // AppendFrame implements [Message].
 func (m *Buffer) AppendFrame(b []byte) []byte {
 	start := len(b)
-	b = begin(b, TypeBuffer, m.Stream, 4)
+	b = begin(b, TypeBuffer, m.Stream)
 	b = m.Connection.append(b)
 	b = appendInt(b, int64(or(m.Attempt, 1)))
 	b = appendBool(b, m.Full)
@@ -230,19 +201,11 @@ func (m *Buffer) AppendFrame(b []byte) []byte {
 
 // Parse reads a BUFFER's payload. Errors are [*LinkError].
 func (m *Buffer) Parse(payload []byte) error {
-	f := open(payload, TypeBuffer, 4)
+	f := open(payload, TypeBuffer)
 	*m = Buffer{Stream: f.stream}
-	if f.next("connection") {
-		m.Connection = f.connection()
-	}
-	if f.next("attempt") {
-		m.Attempt = int(f.number(1, maxUint))
-	}
-	if f.next("full") {
-		m.Full = f.bool()
-	}
-	if f.next("bytes") {
-		m.Bytes = f.long()
-	}
+	m.Connection = f.at("connection").connection()
+	m.Attempt = int(f.at("attempt").number(1, maxUint))
+	m.Full = f.at("full").bool()
+	m.Bytes = f.at("bytes").long()
 	return f.end()
 }

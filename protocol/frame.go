@@ -55,9 +55,7 @@ func Split(buf []byte, max int) (payload []byte, used int, err error) {
 	return buf[lengthSize:end], end, nil
 }
 
-// beginFrame leaves room for the length; endFrame, given the offset that the frame began at, fills it in.
-func beginFrame(b []byte) []byte { return append(b, 0, 0, 0, 0) }
-
+// endFrame fills in the length of the frame that begins at start.
 func endFrame(b []byte, start int) []byte {
 	binary.BigEndian.PutUint32(b[start:], uint32(len(b)-start-lengthSize))
 	return b

@@ -12,36 +12,25 @@ type Hold struct {
 }
 
 func (m *Hold) append(b []byte) []byte {
-	n := 0
-	switch {
-	case m.Timeout != 0:
-		n = 5
-	case m.Once:
-		n = 4
-	case len(m.Session) > 0:
-		n = 3
-	case m.UID != "":
-		n = 2
-	case len(m.Groups) > 0:
-		n = 1
+	start := len(b)
+	b = appendArray(b, 5)
+	t := tail{&holdShape, 0}
+	if len(m.Groups) > 0 {
+		b = appendPairs(t.upTo(b, 0), m.Groups)
 	}
-	b = appendArray(b, n)
-	if n > 0 {
-		b = appendPairs(b, m.Groups)
+	if m.UID != "" {
+		b = appendStr(t.upTo(b, 1), m.UID)
 	}
-	if n > 1 {
-		b = appendStr(b, m.UID)
+	if len(m.Session) > 0 {
+		b = AppendEntries(t.upTo(b, 2), m.Session)
 	}
-	if n > 2 {
-		b = AppendEntries(b, m.Session)
+	if m.Once {
+		b = appendBool(t.upTo(b, 3), m.Once)
 	}
-	if n > 3 {
-		b = appendBool(b, m.Once)
+	if m.Timeout != 0 {
+		b = appendInt(t.upTo(b, 4), m.Timeout)
 	}
-	if n > 4 {
-		b = appendInt(b, m.Timeout)
-	}
-	return b
+	return t.count(b, start)
 }
 
 func (f *fields) hold() *Hold {

@@ -91,27 +91,8 @@ func (*Inform) Type() Type { return TypeInform }
 
 // AppendFrame implements [Message]. Trailing elements that hold their default are left out.
 func (m *Request) AppendFrame(b []byte) []byte {
-	n := 8
-	switch {
-	case m.Deadline != 0:
-		n = 16
-	case m.Local != "":
-		n = 15
-	case m.ID != "":
-		n = 14
-	case m.Attempt > 1:
-		n = 13
-	case m.TLS != nil:
-		n = 12
-	case m.Form != nil:
-		n = 11
-	case m.Length >= 0:
-		n = 10
-	case len(m.Body) > 0:
-		n = 9
-	}
 	start := len(b)
-	b = begin(b, TypeRequest, m.Stream, n)
+	b = begin(b, TypeRequest, m.Stream)
 	b = appendUint(b, uint64(m.Flags))
 	b = appendStr(b, m.Method)
 	b = appendStr(b, m.Target)
@@ -120,44 +101,35 @@ func (m *Request) AppendFrame(b []byte) []byte {
 	b = appendStr(b, m.Host)
 	b = appendStr(b, m.Remote)
 	b = appendPairs(b, m.Headers)
-	if n > 8 {
-		b = appendBody(b, m.Body)
+	t := tail{&shapes[TypeRequest], 10}
+	if len(m.Body) > 0 {
+		b = appendBin(t.upTo(b, 10), m.Body)
 	}
-	if n > 9 {
-		b = appendInt(b, m.Length)
+	if m.Length >= 0 {
+		b = appendInt(t.upTo(b, 11), m.Length)
 	}
-	if n > 10 {
-		b = m.Form.append(b)
+	if m.Form != nil {
+		b = m.Form.append(t.upTo(b, 12))
 	}
-	if n > 11 {
-		b = m.TLS.append(b)
+	if m.TLS != nil {
+		b = m.TLS.append(t.upTo(b, 13))
 	}
-	if n > 12 {
-		b = appendInt(b, int64(or(m.Attempt, 1)))
+	if m.Attempt > 1 {
+		b = appendInt(t.upTo(b, 14), int64(m.Attempt))
 	}
-	if n > 13 {
-		b = appendStr(b, m.ID)
+	if m.ID != "" {
+		b = appendStr(t.upTo(b, 15), m.ID)
 	}
-	if n > 14 {
-		b = appendStr(b, m.Local)
+	if m.Local != "" {
+		b = appendStr(t.upTo(b, 16), m.Local)
 	}
-	if n > 15 {
-		b = appendInt(b, m.Deadline)
+	if m.Deadline != 0 {
+		b = appendInt(t.upTo(b, 17), m.Deadline)
 	}
-	return endFrame(b, start)
-}
-
-func appendBody(b, body []byte) []byte {
-	if len(body) == 0 {
-		return appendNil(b)
-	}
-	return appendBin(b, body)
+	return t.endFrame(b, start)
 }
 
 func (m *Form) append(b []byte) []byte {
-	if m == nil {
-		return appendNil(b)
-	}
 	b = appendArray(b, 2)
 	b = appendPairs(b, m.Fields)
 	b = appendArray(b, len(m.Files))
@@ -189,39 +161,19 @@ var requestTexts = [...]string{"method", "target", "version", "scheme", "host", 
 
 // Parse reads a REQUEST's payload. Body aliases payload; the rest is copied. Errors are [*LinkError].
 func (m *Request) Parse(payload []byte) error {
-	f := open(payload, TypeRequest, 8)
-	*m = Request{Stream: f.stream, Length: -1, Attempt: 1, Headers: m.Headers[:0]}
-	if f.next("flags") {
-		m.Flags = f.flags(FlagEnd | FlagDone)
-	}
+	f := open(payload, TypeRequest)
+	*m = Request{Stream: f.stream, Headers: m.Headers[:0]}
+	m.Flags = f.at("flags").flags(FlagEnd | FlagDone)
 	f.texts(requestTexts[:], &m.Method, &m.Target, &m.Version, &m.Scheme, &m.Host, &m.Remote)
-	if f.next("headers") {
-		m.Headers = f.pairs(m.Headers)
-	}
-	if f.next("body") {
-		m.Body = f.body()
-	}
-	if f.next("length") {
-		m.Length = f.number(-1, maxLong)
-	}
-	if f.next("form") {
-		m.Form = f.form()
-	}
-	if f.next("tls") {
-		m.TLS = f.tls()
-	}
-	if f.next("attempt") {
-		m.Attempt = int(f.number(1, maxUint))
-	}
-	if f.next("id") {
-		m.ID = f.str()
-	}
-	if f.next("local") {
-		m.Local = f.str()
-	}
-	if f.next("deadline") {
-		m.Deadline = f.long()
-	}
+	m.Headers = f.at("headers").pairs(m.Headers)
+	m.Body = f.at("body").body()
+	m.Length = f.at("length").number(-1, maxLong)
+	m.Form = f.at("form").form()
+	m.TLS = f.at("tls").tls()
+	m.Attempt = int(f.at("attempt").number(1, maxUint))
+	m.ID = f.at("id").str()
+	m.Local = f.at("local").str()
+	m.Deadline = f.at("deadline").long()
 	return f.end()
 }
 
@@ -230,10 +182,8 @@ func (f *fields) texts(names []string, to ...*string) {
 	var lengths, ends [len(requestTexts)]int
 	start := f.pos
 	for i, name := range names {
-		if f.next(name) {
-			lengths[i] = len(f.bytes())
-			ends[i] = f.pos - start
-		}
+		lengths[i] = len(f.at(name).bytes())
+		ends[i] = f.pos - start
 	}
 	if f.err != nil {
 		return
@@ -312,57 +262,37 @@ func (f *fields) tls() *TLS {
 
 // AppendFrame implements [Message].
 func (m *Response) AppendFrame(b []byte) []byte {
-	n := 3
-	if len(m.Body) > 0 {
-		n = 4
-	}
-	if m.File != "" {
-		n = 5
-	}
-	if m.Hold != nil {
-		n = 6
-	}
 	start := len(b)
-	b = begin(b, TypeResponse, m.Stream, n)
+	b = begin(b, TypeResponse, m.Stream)
 	b = appendUint(b, uint64(m.Flags))
 	b = appendInt(b, int64(m.Status))
 	b = appendPairs(b, m.Headers)
-	if n > 3 {
-		b = appendBody(b, m.Body)
+	t := tail{&shapes[TypeResponse], 5}
+	if len(m.Body) > 0 {
+		b = appendBin(t.upTo(b, 5), m.Body)
 	}
-	switch {
-	case m.File != "":
-		b = appendStr(b, m.File)
-	case n > 5:
-		b = appendNil(b)
+	if m.File != "" {
+		b = appendStr(t.upTo(b, 6), m.File)
 	}
-	if n > 5 {
-		b = m.Hold.append(b)
+	if m.Hold != nil {
+		b = m.Hold.append(t.upTo(b, 7))
 	}
-	return endFrame(b, start)
+	return t.endFrame(b, start)
 }
 
 // Parse reads a RESPONSE's payload. Body aliases payload; Headers reuses m.Headers' space. Errors are [*LinkError].
 // What HTTP asks of status and headers is checked by [Response.Check].
 func (m *Response) Parse(payload []byte) error {
-	f := open(payload, TypeResponse, 3)
+	f := open(payload, TypeResponse)
 	*m = Response{Stream: f.stream, Headers: m.Headers[:0]}
-	if f.next("flags") {
-		m.Flags = f.flags(FlagEnd | FlagDone)
-	}
-	if f.next("status") {
-		m.Status = f.uint()
-	}
-	if f.next("headers") {
-		m.Headers = f.pairs(m.Headers)
-	}
-	if f.next("body") {
-		m.Body = f.body()
-	}
-	if f.next("file") && !f.null() {
+	m.Flags = f.at("flags").flags(FlagEnd | FlagDone)
+	m.Status = f.at("status").uint()
+	m.Headers = f.at("headers").pairs(m.Headers)
+	m.Body = f.at("body").body()
+	if !f.at("file").null() {
 		m.File = f.str()
 	}
-	if f.next("hold") && !f.null() {
+	if !f.at("hold").null() {
 		m.Hold = f.hold()
 	}
 	return f.end()
@@ -381,20 +311,16 @@ func (m *Response) Clone() *Response {
 // AppendFrame implements [Message].
 func (m *Inform) AppendFrame(b []byte) []byte {
 	start := len(b)
-	b = begin(b, TypeInform, m.Stream, 2)
+	b = begin(b, TypeInform, m.Stream)
 	b = appendInt(b, int64(m.Status))
 	return endFrame(appendPairs(b, m.Headers), start)
 }
 
 // Parse reads an INFORM's payload. Errors are [*LinkError].
 func (m *Inform) Parse(payload []byte) error {
-	f := open(payload, TypeInform, 2)
+	f := open(payload, TypeInform)
 	*m = Inform{Stream: f.stream, Headers: m.Headers[:0]}
-	if f.next("status") {
-		m.Status = f.uint()
-	}
-	if f.next("headers") {
-		m.Headers = f.pairs(m.Headers)
-	}
+	m.Status = f.at("status").uint()
+	m.Headers = f.at("headers").pairs(m.Headers)
 	return f.end()
 }

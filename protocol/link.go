@@ -125,17 +125,20 @@ func (*Log) Type() Type { return TypeLog }
 // Type implements [Message].
 func (*Drain) Type() Type { return TypeDrain }
 
-// begin appends room for the length, the array's count, the type and the stream.
-func begin(b []byte, t Type, stream uint32, elements int) []byte {
-	b = appendArray(beginFrame(b), elements+2)
-	b = append(b, byte(t))
+// begin appends room for the length, the count of all elements that the message can have, the type and the stream.
+func begin(b []byte, t Type, stream uint32) []byte {
+	if n := shapes[t].first + len(shapes[t].defaults.at) - 1; n <= 15 {
+		b = append(b, 0, 0, 0, 0, 0x90|byte(n), byte(t))
+	} else {
+		b = append(b, 0, 0, 0, 0, 0xdc, 0, byte(n), byte(t))
+	}
 	return appendUint(b, uint64(stream))
 }
 
 // AppendFrame implements [Message].
 func (m *Hello) AppendFrame(b []byte) []byte {
 	start := len(b)
-	b = begin(b, TypeHello, 0, 10)
+	b = begin(b, TypeHello, 0)
 	b = appendArray(b, len(m.Versions))
 	for _, v := range m.Versions {
 		b = appendInt(b, int64(v))
@@ -157,40 +160,20 @@ func (m *Hello) AppendFrame(b []byte) []byte {
 
 // Parse reads a HELLO's payload. Errors are [*LinkError].
 func (m *Hello) Parse(payload []byte) error {
-	f := open(payload, TypeHello, 4)
-	*m = Hello{MaxFrame: MaxFrame, Window: DefaultWindow}
-	if f.next("versions") {
-		for n := f.array(); n > 0 && f.err == nil; n-- {
-			m.Versions = append(m.Versions, f.uint())
-		}
+	f := open(payload, TypeHello)
+	*m = Hello{}
+	for n := f.at("versions").array(); n > 0 && f.err == nil; n-- {
+		m.Versions = append(m.Versions, f.uint())
 	}
-	if f.next("pool") {
-		m.Pool = f.str()
-	}
-	if f.next("generation") {
-		m.Generation = uint64(f.long())
-	}
-	if f.next("slot") {
-		m.Slot = f.uint()
-	}
-	if f.next("max_frame") {
-		m.MaxFrame = int(f.number(leastMaxFrame, maxUint))
-	}
-	if f.next("window") {
-		m.Window = int(f.number(1, MaxWindow))
-	}
-	if f.next("host") {
-		m.Host = f.str()
-	}
-	if f.next("dev") {
-		m.Dev = f.bool()
-	}
-	if f.next("features") {
-		m.Features = f.strings(nil)
-	}
-	if f.next("limits") {
-		m.Limits = f.limits()
-	}
+	m.Pool = f.at("pool").str()
+	m.Generation = uint64(f.at("generation").long())
+	m.Slot = f.at("slot").uint()
+	m.MaxFrame = int(f.at("max_frame").number(leastMaxFrame, maxUint))
+	m.Window = int(f.at("window").number(1, MaxWindow))
+	m.Host = f.at("host").str()
+	m.Dev = f.at("dev").bool()
+	m.Features = f.at("features").strings(nil)
+	m.Limits = f.at("limits").limits()
 	return f.end()
 }
 
@@ -209,7 +192,7 @@ func (f *fields) limits() (all []Limit) {
 // AppendFrame implements [Message].
 func (m *Ready) AppendFrame(b []byte) []byte {
 	start := len(b)
-	b = begin(b, TypeReady, 0, 6)
+	b = begin(b, TypeReady, 0)
 	b = appendInt(b, int64(m.Version))
 	b = appendInt(b, int64(m.PID))
 	b = appendStr(b, m.SDK)
@@ -224,33 +207,21 @@ func (m *Ready) AppendFrame(b []byte) []byte {
 
 // Parse reads a READY's payload. Errors are [*LinkError].
 func (m *Ready) Parse(payload []byte) error {
-	f := open(payload, TypeReady, 3)
-	*m = Ready{Concurrency: 1, Window: DefaultWindow}
-	if f.next("version") {
-		m.Version = f.uint()
-	}
-	if f.next("pid") {
-		m.PID = f.uint()
-	}
-	if f.next("sdk") {
-		m.SDK = f.str()
-	}
-	if f.next("concurrency") {
-		m.Concurrency = int(f.number(1, maxUint))
-	}
-	if f.next("features") {
-		m.Features = f.strings(nil)
-	}
-	if f.next("window") {
-		m.Window = int(f.number(1, MaxWindow))
-	}
+	f := open(payload, TypeReady)
+	*m = Ready{}
+	m.Version = f.at("version").uint()
+	m.PID = f.at("pid").uint()
+	m.SDK = f.at("sdk").str()
+	m.Concurrency = int(f.at("concurrency").number(1, maxUint))
+	m.Features = f.at("features").strings(nil)
+	m.Window = int(f.at("window").number(1, MaxWindow))
 	return f.end()
 }
 
 // AppendFrame implements [Message].
 func (m *Failed) AppendFrame(b []byte) []byte {
 	start := len(b)
-	b = begin(b, TypeFailed, 0, 2)
+	b = begin(b, TypeFailed, 0)
 	b = appendStr(b, m.Message)
 	b = appendStr(b, m.Trace)
 	return endFrame(b, start)
@@ -258,14 +229,10 @@ func (m *Failed) AppendFrame(b []byte) []byte {
 
 // Parse reads a FAILED's payload. Errors are [*LinkError].
 func (m *Failed) Parse(payload []byte) error {
-	f := open(payload, TypeFailed, 1)
+	f := open(payload, TypeFailed)
 	*m = Failed{}
-	if f.next("message") {
-		m.Message = f.str()
-	}
-	if f.next("trace") {
-		m.Trace = f.str()
-	}
+	m.Message = f.at("message").str()
+	m.Trace = f.at("trace").str()
 	return f.end()
 }
 
@@ -277,7 +244,7 @@ func (m *Pong) AppendFrame(b []byte) []byte { return appendToken(b, TypePong, m.
 
 func appendToken(b []byte, t Type, token uint64) []byte {
 	start := len(b)
-	return endFrame(appendUint(begin(b, t, 0, 1), token), start)
+	return endFrame(appendUint(begin(b, t, 0), token), start)
 }
 
 // Parse reads a PING's payload. Errors are [*LinkError].
@@ -293,17 +260,15 @@ func (m *Pong) Parse(payload []byte) (err error) {
 }
 
 func parseToken(payload []byte, t Type) (token uint64, err error) {
-	f := open(payload, t, 1)
-	if f.next("token") {
-		token = uint64(f.long())
-	}
+	f := open(payload, t)
+	token = uint64(f.at("token").long())
 	return token, f.end()
 }
 
 // AppendFrame implements [Message].
 func (m *Log) AppendFrame(b []byte) []byte {
 	start := len(b)
-	b = begin(b, TypeLog, m.Stream, 3)
+	b = begin(b, TypeLog, m.Stream)
 	b = appendStr(b, m.Level)
 	b = appendStr(b, m.Message)
 	b = appendValue(b, m.Context)
@@ -312,36 +277,30 @@ func (m *Log) AppendFrame(b []byte) []byte {
 
 // Parse reads a LOG's payload. Errors are [*LinkError].
 func (m *Log) Parse(payload []byte) error {
-	f := open(payload, TypeLog, 2)
+	f := open(payload, TypeLog)
 	*m = Log{Stream: f.stream}
-	if f.next("level") {
-		m.Level = f.str()
-	}
-	if f.next("message") {
-		m.Message = f.str()
-	}
-	if f.next("context") {
-		m.Context = f.value()
-	}
+	m.Level = f.at("level").str()
+	m.Message = f.at("message").str()
+	m.Context = f.at("context").value()
 	return f.end()
 }
 
 // AppendFrame implements [Message].
 func (m *Drain) AppendFrame(b []byte) []byte {
 	start := len(b)
-	if m.Deadline == 0 {
-		return endFrame(begin(b, TypeDrain, 0, 0), start)
+	b = begin(b, TypeDrain, 0)
+	t := tail{&shapes[TypeDrain], 2}
+	if m.Deadline != 0 {
+		b = appendInt(t.upTo(b, 2), m.Deadline)
 	}
-	return endFrame(appendInt(begin(b, TypeDrain, 0, 1), m.Deadline), start)
+	return t.endFrame(b, start)
 }
 
 // Parse reads a DRAIN's payload. Errors are [*LinkError].
 func (m *Drain) Parse(payload []byte) error {
-	f := open(payload, TypeDrain, 0)
+	f := open(payload, TypeDrain)
 	*m = Drain{}
-	if f.next("deadline") {
-		m.Deadline = f.long()
-	}
+	m.Deadline = f.at("deadline").long()
 	return f.end()
 }
 

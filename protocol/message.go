@@ -46,27 +46,15 @@ const (
 	TypeSwap   Type = 50
 )
 
-// types have their name in SPEC.md, and the section that tells of their elements.
-var types = map[Type]struct{ name, section string }{
-	TypeHello: {"HELLO", "3.2"}, TypeReady: {"READY", "3.3"}, TypeFailed: {"FAILED", "3.4"}, TypePing: {"PING", "8.1"},
-	TypePong: {"PONG", "8.1"}, TypeLog: {"LOG", "8.2"}, TypeDrain: {"DRAIN", "8.3"}, TypeRequest: {"REQUEST", "5.1"},
-	TypeResponse: {"RESPONSE", "5.3"}, TypeInform: {"INFORM", "5.4"}, TypeData: {"DATA", "5.5"}, TypeWindow: {"WINDOW", "6.2"},
-	TypeReset: {"RESET", "7.1"}, TypeDone: {"DONE", "7.3"}, TypeOpen: {"OPEN", "9.4"}, TypeMessage: {"MESSAGE", "9.5"},
-	TypeClose: {"CLOSE", "9.6"}, TypeBuffer: {"BUFFER", "9.7"}, TypeSend: {"SEND", "10.3"}, TypeHangup: {"HANGUP", "10.3"},
-	TypeJoin: {"JOIN", "10.3"}, TypeLeave: {"LEAVE", "10.3"}, TypeBind: {"BIND", "10.3"}, TypeSet: {"SET", "10.3"},
-	TypeAccept: {"ACCEPT", "10.3"},
-	TypeCall:   {"CALL", "10.4"}, TypeResult: {"RESULT", "10.4"}, TypeSwap: {"SWAP", "10.4"},
-}
-
 // Act says whether the type is one of the acts of SPEC.md §10.3, which may travel on any stream.
 func (t Type) Act() bool { return t >= TypeSend && t <= TypeAccept }
 
 // String gives the type's name in SPEC.md, or "type N".
 func (t Type) String() string {
-	if s, ok := types[t]; ok {
-		return s.name
+	if !t.known() {
+		return fmt.Sprintf("type %d", uint8(t))
 	}
-	return fmt.Sprintf("type %d", uint8(t))
+	return shapes[t].name
 }
 
 // Flags of RESPONSE, REQUEST and DATA (SPEC.md §4.4).
@@ -136,47 +124,72 @@ func CheckStream(t Type, stream uint32) error {
 	default:
 		return nil
 	}
-	if _, known := types[t]; !known {
+	if !t.known() {
 		return nil
 	}
 	return &LinkError{Expected: t.String() + place, Got: fmt.Sprintf("it on stream %d", stream), Section: "2.2"}
 }
 
-// fields walks a payload's elements by position. next says whether one more was sent; wrap up with end.
+// fields walks a payload's elements by position. at moves to the next one, which may be a default; wrap up with end.
 type fields struct {
 	decoder
 	t      Type
 	stream uint32
-	n      int
+	n      int // elements to come
+	sent   int // elements after the stream
 	name   string
 }
 
-// open begins to read a payload of type t. want is the number of elements after the stream that have no default.
-func open(payload []byte, t Type, want int) fields {
-	f := fields{decoder: decoder{b: payload}, t: t}
-	var got Type
-	got, f.stream, f.n = f.head()
-	f.name = "head"
-	switch {
+// open begins to read a payload of type t.
+func open(payload []byte, t Type) fields {
+	f := fields{decoder: decoder{b: payload}, t: t, name: "head"}
+	f.begin()
+	return f
+}
+
+func (f *fields) begin() {
+	t, stream, sent := f.head()
+	f.stream, f.sent, f.n = stream, sent, sent
+	switch want := shapes[f.t].first - headElements; {
 	case f.err != nil:
-	case got != t:
-		f.fail(0, t.String(), got.String())
-	case f.n < want:
-		f.fail(0, fmt.Sprintf("at least %d elements after the stream", want), strconv.Itoa(f.n))
+	case t != f.t:
+		f.fail(0, f.t.String(), t.String())
+	case sent < want:
+		f.fail(0, fmt.Sprintf("at least %d elements after the stream", want), strconv.Itoa(sent))
 	default:
-		f.err = CheckStream(t, f.stream)
+		f.err = CheckStream(t, stream)
+	}
+}
+
+// at moves to the next element, the one called name: what is read then is what was sent, or else its default.
+func (f *fields) at(name string) *fields {
+	if f.err == nil {
+		f.name = name
+		if f.n--; f.n < 0 {
+			f.omitted()
+		}
 	}
 	return f
 }
 
-// next moves to the element called name, and says whether the sender gave it.
-func (f *fields) next(name string) bool {
-	if f.err != nil || f.n == 0 {
-		return false
+// omitted has the defaults read of the element that at has moved to and of those after it, as if they had been sent.
+func (f *fields) omitted() {
+	if f.whole(); f.err == nil {
+		d, from := &shapes[f.t].defaults, headElements+f.sent-shapes[f.t].first
+		f.b, f.pos, f.n = d.encoded, d.at[from], len(d.at)-from-2
 	}
-	f.n--
-	f.name = name
-	return true
+}
+
+// whole refuses bytes behind what has been read.
+func (f *fields) whole() {
+	if f.err == nil && f.left() > 0 {
+		f.surplus()
+	}
+}
+
+func (f *fields) surplus() {
+	f.name = "end"
+	f.fail(f.pos, "nothing after the array", fmt.Sprintf("%d bytes", f.left()))
 }
 
 // critical is the least of the flags that make the message an unknown one for whoever does not know them. No version
@@ -193,18 +206,15 @@ func (f *fields) flags(known Flags) Flags {
 	return Flags(n) & known
 }
 
-// end skips the elements that we do not know (SPEC.md §2.3), refuses bytes after the array, and gives the error that arose, if any.
+// end skips the elements that we do not know (SPEC.md §2.3), refuses bytes after the array, and gives the error that
+// arose, if any.
 func (f *fields) end() error {
 	for ; f.err == nil && f.n > 0; f.n-- {
 		f.name = "later elements"
 		f.skip(0)
 	}
-	if f.err == nil && f.left() > 0 {
-		f.name = "end"
-		f.fail(f.pos, "nothing after the array", fmt.Sprintf("%d bytes", f.left()))
-	}
-	if f.err != nil {
-		return f.linkError(f.t.String()+"'s "+f.name, types[f.t].section)
+	if f.whole(); f.err != nil {
+		return f.linkError(f.t.String()+"'s "+f.name, shapes[f.t].section)
 	}
 	return nil
 }

@@ -80,31 +80,24 @@ func (*Done) Type() Type { return TypeDone }
 
 // AppendFrame implements [Message].
 func (m *Data) AppendFrame(b []byte) []byte {
-	n := 2
-	if len(m.Trailers) > 0 {
-		n = 3
-	}
 	start := len(b)
-	b = begin(b, TypeData, m.Stream, n)
+	b = begin(b, TypeData, m.Stream)
 	b = appendUint(b, uint64(m.Flags))
 	b = appendBin(b, m.Bytes)
-	if n > 2 {
-		b = appendPairs(b, m.Trailers)
+	t := tail{&shapes[TypeData], 4}
+	if len(m.Trailers) > 0 {
+		b = appendPairs(t.upTo(b, 4), m.Trailers)
 	}
-	return endFrame(b, start)
+	return t.endFrame(b, start)
 }
 
 // Parse reads a DATA's payload. Bytes aliases payload. Errors are [*LinkError].
 func (m *Data) Parse(payload []byte) error {
-	f := open(payload, TypeData, 2)
+	f := open(payload, TypeData)
 	*m = Data{Stream: f.stream}
-	if f.next("flags") {
-		m.Flags = f.flags(FlagEnd | FlagDone)
-	}
-	if f.next("bytes") {
-		m.Bytes = f.bodyBytes()
-	}
-	if f.next("trailers") && !f.null() {
+	m.Flags = f.at("flags").flags(FlagEnd | FlagDone)
+	m.Bytes = f.at("bytes").bodyBytes()
+	if !f.at("trailers").null() {
 		start := f.pos
 		if m.Trailers = f.pairs(nil); m.Flags&FlagEnd == 0 {
 			f.fail(start, "none without END", "some")
@@ -116,55 +109,46 @@ func (m *Data) Parse(payload []byte) error {
 // AppendFrame implements [Message].
 func (m *Window) AppendFrame(b []byte) []byte {
 	start := len(b)
-	return endFrame(appendInt(begin(b, TypeWindow, m.Stream, 1), int64(m.Bytes)), start)
+	return endFrame(appendInt(begin(b, TypeWindow, m.Stream), int64(m.Bytes)), start)
 }
 
 // Parse reads a WINDOW's payload. Errors are [*LinkError].
 func (m *Window) Parse(payload []byte) error {
-	f := open(payload, TypeWindow, 1)
+	f := open(payload, TypeWindow)
 	*m = Window{Stream: f.stream}
-	if f.next("bytes") {
-		m.Bytes = int(f.number(1, MaxWindow))
-	}
+	m.Bytes = int(f.at("bytes").number(1, MaxWindow))
 	return f.end()
 }
 
 // AppendFrame implements [Message].
 func (m *Reset) AppendFrame(b []byte) []byte {
-	n := 1
-	if m.Reason != "" {
-		n = 2
-	}
 	start := len(b)
-	b = appendInt(begin(b, TypeReset, m.Stream, n), int64(m.Code))
-	if n > 1 {
-		b = appendStr(b, m.Reason)
+	b = appendInt(begin(b, TypeReset, m.Stream), int64(m.Code))
+	t := tail{&shapes[TypeReset], 3}
+	if m.Reason != "" {
+		b = appendStr(t.upTo(b, 3), m.Reason)
 	}
-	return endFrame(b, start)
+	return t.endFrame(b, start)
 }
 
 // Parse reads a RESET's payload. Errors are [*LinkError].
 func (m *Reset) Parse(payload []byte) error {
-	f := open(payload, TypeReset, 1)
+	f := open(payload, TypeReset)
 	*m = Reset{Stream: f.stream}
-	if f.next("code") {
-		m.Code = ResetCode(f.uint())
-	}
-	if f.next("reason") {
-		m.Reason = f.str()
-	}
+	m.Code = ResetCode(f.at("code").uint())
+	m.Reason = f.at("reason").str()
 	return f.end()
 }
 
 // AppendFrame implements [Message].
 func (m *Done) AppendFrame(b []byte) []byte {
 	start := len(b)
-	return endFrame(begin(b, TypeDone, m.Stream, 0), start)
+	return endFrame(begin(b, TypeDone, m.Stream), start)
 }
 
 // Parse reads a DONE's payload. Errors are [*LinkError].
 func (m *Done) Parse(payload []byte) error {
-	f := open(payload, TypeDone, 0)
+	f := open(payload, TypeDone)
 	*m = Done{Stream: f.stream}
 	return f.end()
 }
