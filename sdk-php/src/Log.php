@@ -81,7 +81,7 @@ final class Log
     /** Where entries can go as frames; null, too, once the host has closed its end, as it may have in onStop(). */
     private static function link(): ?Link
     {
-        return self::$link !== null && !self::$link->ended && \getmypid() === self::$pid ? self::$link : null;
+        return self::$link !== null && !self::$link->hasEnded() && \getmypid() === self::$pid ? self::$link : null;
     }
 
     /** @internal the stream that entries belong to from now on; 0: none */

@@ -148,7 +148,7 @@ final class Exchange
      */
     private function over(): bool
     {
-        if (!$this->cancelled && ($this->done || $this->link->lost)) {
+        if (!$this->cancelled && ($this->done || $this->link->isLost())) {
             $this->cancelled = true;
             $this->reason = $this->done ? 'the request is over' : 'the host is gone';
         }

@@ -1,0 +1,84 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal;
+
+/** @internal Frames onto a descriptor (SPEC.md §1, §2), each of them whole. */
+final class FrameWriter
+{
+    /** The longest payload that the host takes. */
+    public int $maxFrame = Frame::MAX;
+    /** Set once the host is gone: nothing is written any more. */
+    public bool $lost = false;
+
+    /** Set while a frame is on its way, and what a signal's handler had to say meanwhile. */
+    private bool $writing = false;
+    private string $interjected = '';
+
+    /** @param resource $out */
+    public function __construct(
+        private $out,
+        private readonly Codec $codec,
+    ) {
+        \stream_set_blocking($out, true);
+        // Frames are written whole; PHP's own buffer would only copy them once more.
+        \stream_set_write_buffer($out, 0);
+    }
+
+    /**
+     * @param list<mixed> $message
+     *
+     * @throws \LengthException if it is longer than the host takes
+     */
+    public function frame(array $message): string
+    {
+        $frame = $this->codec->frame($message);
+        if (\strlen($frame) - 4 > $this->maxFrame) {
+            throw new \LengthException(Message::name($message[0]) . ' is ' . (\strlen($frame) - 4)
+                . " bytes long, and the host takes {$this->maxFrame} at the most");
+        }
+
+        return $frame;
+    }
+
+    /** Writes a frame from where another one may be on its way, as in a signal's handler: never into its midst. */
+    public function interject(string $frame): void
+    {
+        if ($this->writing) {
+            $this->interjected .= $frame;
+        } else {
+            $this->write($frame);
+        }
+    }
+
+    /** Writes bytes as they are: the magic, or frames. */
+    public function write(string $bytes): void
+    {
+        do {
+            $this->writing = true;
+            if (!$this->lost && ($written = @\fwrite($this->out, $bytes)) !== \strlen($bytes)) {
+                $this->finish($bytes, $written);
+            }
+            $this->writing = false; // before the look below, so that nothing stays behind
+            $bytes = $this->interjected;
+            $this->interjected = '';
+        } while ($bytes !== '');
+    }
+
+    /** Writes the rest, after the first try has written so much. */
+    private function finish(string $bytes, int|false $written): void
+    {
+        for ($idle = 0; $written !== \strlen($bytes); $written = @\fwrite($this->out, $bytes)) {
+            if ($written > 0) {
+                $bytes = \substr($bytes, $written);
+                $idle = 0;
+            } elseif (++$idle > 10) {
+                // Not a signal that cut it short, then: nobody reads any more, and the next read will find the end, too.
+                $this->lost = true;
+
+                return;
+            }
+        }
+    }
+}
