@@ -22,7 +22,8 @@ func certify(t *testing.T, dir string, end time.Time) (certificate, key string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"one.test"}, NotBefore: end.AddDate(0, -3, 0), NotAfter: end}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"one.test"},
+		NotBefore: end.AddDate(0, -3, 0), NotAfter: end}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +33,8 @@ func certify(t *testing.T, dir string, end time.Time) (certificate, key string) 
 		t.Fatal(err)
 	}
 	certificate, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for path, block := range map[string]*pem.Block{certificate: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
+	for path, block := range map[string]*pem.Block{certificate: {Type: "CERTIFICATE", Bytes: der},
+		key: {Type: "PRIVATE KEY", Bytes: secret}} {
 		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -44,26 +46,30 @@ func TestAnExpiredCertificateIsWarnedOfByEveryCommandThatPutsItLive(t *testing.T
 	dir := shortDir(t)
 	certificate, key := certify(t, dir, time.Now().AddDate(0, 2, 0))
 	file := filepath.Join(dir, "host.toml")
-	s := serveFile(t, dir, fmt.Sprintf("[admin]\nlisten = \"127.0.0.1:0\"\n[[listen]]\naddress = \"127.0.0.1:0\"\ntls = { certificate = %q, key = %q }\n", certificate, key))
+	s := serveFile(t, dir, fmt.Sprintf("[admin]\nlisten = \"127.0.0.1:0\"\n[[listen]]\naddress = "+
+		"\"127.0.0.1:0\"\ntls = { certificate = %q, key = %q }\n", certificate, key))
 	admin := s.await("admin listener")["address"].(string)
 	s.await("ready")
 	if out, status := s.run("reload"); status != 0 || strings.Contains(out, "warning") {
 		t.Fatalf("of a good one: %d %s", status, out)
 	}
-	if _, text := get(t, "http://"+admin+"/metrics"); !strings.Contains(text, "workerhost_certificate_end_timestamp_seconds{listener=") {
+	if _, text := get(t, "http://"+admin+"/metrics"); !strings.Contains(text,
+		"workerhost_certificate_end_timestamp_seconds{listener=") {
 		t.Error("no metric has its date")
 	}
 
 	end := time.Now().AddDate(0, 0, -3)
 	certify(t, dir, end)
-	warning := fmt.Sprintf("%s:5: the certificate %s of listener 127.0.0.1:0 expired on %s, and clients refuse it: renew it, then `host reload`", file, certificate, end.UTC().Format(time.DateOnly))
+	warning := fmt.Sprintf("%s:5: the certificate %s of listener 127.0.0.1:0 expired on %s, and clients refuse it: "+
+		"renew it, then `host reload`", file, certificate, end.UTC().Format(time.DateOnly))
 	for _, args := range [][]string{{"reload", "--dry-run"}, {"reload"}} {
 		if out, status := s.run(args...); status != 0 || !strings.Contains(out, "warning: "+warning) {
 			t.Errorf("host %s: %d %s", args, status, out)
 		}
 	}
 	s.await(warning)
-	if _, text := get(t, "http://"+admin+"/metrics"); !strings.Contains(text, fmt.Sprintf("} %v\n", float64(end.Unix()))) {
+	if _, text := get(t, "http://"+admin+"/metrics"); !strings.Contains(text,
+		fmt.Sprintf("} %v\n", float64(end.Unix()))) {
 		t.Error("the metric has another date")
 	}
 	check := program("check", "-c", file)

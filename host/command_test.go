@@ -22,7 +22,8 @@ func invoked(args ...string) (out, err string, status int) {
 func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 	for _, c := range commands() {
 		page, _, status := invoked(c.Name, "--help")
-		if status != cli.ExitOK || !strings.Contains(page, "Usage:\n    host "+c.Name) || !strings.Contains(page, "Example:\n    host ") {
+		if status != cli.ExitOK || !strings.Contains(page, "Usage:\n    host "+c.Name) ||
+			!strings.Contains(page, "Example:\n    host ") {
 			t.Errorf("host %s --help: status %d\n%s", c.Name, status, page)
 		}
 		if same, _, _ := invoked("help", c.Name); same != page {
@@ -35,7 +36,8 @@ func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 			t.Errorf("host %s: status %d\n%s", args, status, out)
 		}
 	}
-	if out, _, _ := invoked("help", "host.toml"); !strings.Contains(out, "[pool.NAME]") || !strings.Contains(out, "drain_timeout") {
+	if out, _, _ := invoked("help", "host.toml"); !strings.Contains(out, "[pool.NAME]") ||
+		!strings.Contains(out, "drain_timeout") {
 		t.Errorf("host help host.toml:\n%s", out)
 	}
 	for _, topic := range docs.Topics() {
@@ -82,7 +84,8 @@ func TestWithoutAHostTheCommandsSayWhatToTry(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, name := range []string{"reload", "status", "stop"} {
 		_, err, status := invoked(name, "--control", "none.sock")
-		if status != cli.ExitStatus(control.Absent) || !strings.Contains(err, "none.sock") || !strings.Contains(err, "host serve") {
+		if status != cli.ExitStatus(control.Absent) || !strings.Contains(err, "none.sock") ||
+			!strings.Contains(err, "host serve") {
 			t.Errorf("host %s: status %d\n%s", name, status, err)
 		}
 	}
@@ -92,7 +95,8 @@ func TestCheckShowsEverythingAndChangesNothing(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	t.Setenv("XDG_RUNTIME_DIR", "")
-	file := "[[listen]]\naddress = \"127.0.0.1:0\"\n[pool.web]\ncommand = [\"go\", \"run\", \"it's\"]\nworkers = 3\nenv = { TOKEN = \"secret\" }\n"
+	file := "[[listen]]\naddress = \"127.0.0.1:0\"\n[pool.web]\ncommand = [\"go\", \"run\", \"it's\"]\nworkers = " +
+		"3\nenv = { TOKEN = \"secret\" }\n"
 	if err := os.WriteFile("host.toml", []byte(file), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +104,8 @@ func TestCheckShowsEverythingAndChangesNothing(t *testing.T) {
 	if status != cli.ExitOK {
 		t.Fatalf("status %d\n%s%s", status, out, errs)
 	}
-	for _, text := range []string{"host.toml", "c.sock", "127.0.0.1:0", "→ web", `go run 'it'\''s'`, "drain_timeout", "30s", "TOKEN", "The configuration is good."} {
+	for _, text := range []string{"host.toml", "c.sock", "127.0.0.1:0", "→ web", `go run 'it'\''s'`, "drain_timeout",
+		"30s", "TOKEN", "The configuration is good."} {
 		if !strings.Contains(out, text) {
 			t.Errorf("%q is missing in\n%s", text, out)
 		}
@@ -115,7 +120,8 @@ func TestCheckShowsEverythingAndChangesNothing(t *testing.T) {
 
 func TestCheckReportsEveryMistake(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if err := os.WriteFile("host.toml", []byte("[pool.web]\nworker = \"none.php\"\nworkrs = 3\nqueue_timeout = \"10\"\n"), 0o644); err != nil {
+	if err := os.WriteFile("host.toml", []byte(
+		"[pool.web]\nworker = \"none.php\"\nworkrs = 3\nqueue_timeout = \"10\"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	_, errs, status := invoked("check")
@@ -154,10 +160,12 @@ func TestSDKIsWrittenAndBroughtUpToDateButOverwritesNothingElse(t *testing.T) {
 
 	other := t.TempDir()
 	precious := filepath.Join(other, "composer.json")
-	if err := os.WriteFile(precious, []byte(`{"name": "acme/app", "require": {"workerhost/sdk": "*"}}`), 0o644); err != nil {
+	if err := os.WriteFile(precious, []byte(`{"name": "acme/app", "require": {"workerhost/sdk": "*"}}`),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs, status := invoked("sdk", "php", other); status != cli.ExitFailure || !strings.Contains(errs, "--force") {
+	if _, errs, status := invoked("sdk", "php", other); status != cli.ExitFailure ||
+		!strings.Contains(errs, "--force") {
 		t.Errorf("status %d\n%s", status, errs)
 	}
 	if data, err := os.ReadFile(precious); err != nil || !strings.Contains(string(data), "acme/app") {
@@ -191,7 +199,8 @@ func TestCommandsAboutConnectionsExplainMistakes(t *testing.T) {
 			t.Errorf("host %s: status %d, expected %q in\n%s", c.args, status, c.says, err)
 		}
 	}
-	if _, err, status := invoked("send", "--all", "\xff", "--control", "none.sock"); status != cli.ExitFailure || !strings.Contains(err, "--binary") {
+	if _, err, status := invoked("send", "--all", "\xff", "--control", "none.sock"); status != cli.ExitFailure ||
+		!strings.Contains(err, "--binary") {
 		t.Errorf("no UTF-8: status %d, %s", status, err)
 	}
 }

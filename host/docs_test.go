@@ -34,6 +34,7 @@ func TestTheKubernetesPageStopsWithinItsGracePeriod(t *testing.T) {
 	}
 	seconds, _ := strconv.Atoi(string(grace[1]))
 	if p := c.Pools[0]; c.StopDelay+p.DrainTimeout+2*p.StopTimeout >= time.Duration(seconds)*time.Second {
-		t.Errorf("a stop may take %v, %v and twice %v, and the pod is killed after %d s", c.StopDelay, p.DrainTimeout, p.StopTimeout, seconds)
+		t.Errorf("a stop may take %v, %v and twice %v, and the pod is killed after %d s", c.StopDelay, p.DrainTimeout,
+			p.StopTimeout, seconds)
 	}
 }

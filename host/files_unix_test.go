@@ -19,11 +19,14 @@ func TestWithFewOpenFilesClientsTooManyAreAnsweredAndWorkersStart(t *testing.T) 
 	dir := shortDir(t)
 	s := &serving{t: t, control: filepath.Join(dir, "c.sock"), poison: filepath.Join(dir, "poison")}
 	shell := []string{"-c", `ulimit -n 150; exec "$0" "$@"`, os.Args[0]}
-	args := program("serve", "-l", "127.0.0.1:0", "-n", "2", "--control", s.control, "--log-format", "json", "--", os.Args[0], "worker", s.poison)
+	args := program("serve", "-l", "127.0.0.1:0", "-n", "2", "--control", s.control, "--log-format", "json", "--",
+		os.Args[0], "worker", s.poison)
 	s.command = exec.Command("sh", append(shell, args.Args[1:]...)...)
 	s.command.Env = args.Env
 	s.begin()
-	told := s.await("the limit on open files leaves room for fewer clients than max_connections; those beyond are answered 503: raise it (LimitNOFILE=65536 in a unit of systemd, `ulimit -n 65536` in a shell), or lower max_connections")
+	told := s.await("the limit on open files leaves room for fewer clients than max_connections; those beyond are " +
+		"answered 503: raise it (LimitNOFILE=65536 in a unit of systemd, `ulimit -n 65536` in a shell), or lower " +
+		"max_connections")
 	room := int(told["clients"].(float64))
 	if told["open_files"] != 150.0 || room < 30 || room > 100 {
 		t.Errorf("%v", told)
@@ -56,7 +59,9 @@ func TestWithFewOpenFilesClientsTooManyAreAnsweredAndWorkersStart(t *testing.T) 
 	if out, status := s.run("reload"); status != 0 { // each new worker needs descriptors beside the old one's
 		t.Errorf("host reload: %d %s", status, out)
 	}
-	if n := fmt.Sprint(s.await("connections are turned away: raise the limit on open files (ulimit -n), or look for who opens them")["open"]); n != fmt.Sprint(room) {
+	if n := fmt.Sprint(s.await(
+		"connections are turned away: raise the limit on open files (ulimit -n), or look for who opens them")["open"],
+	); n != fmt.Sprint(room) {
 		t.Errorf("%s are open", n)
 	}
 }

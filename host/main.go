@@ -1,8 +1,8 @@
-// The host owns the listeners and the client connections, and passes requests to pools of workers written in PHP, in Go
-// or in anything that speaks protocol/SPEC.md. `host reload` puts their new code live while clients notice nothing.
+// The host owns the listeners and the client connections, and passes requests to pools of workers written in PHP, in
+// Go or in anything that speaks protocol/SPEC.md. `host reload` puts their new code live while clients notice nothing.
 //
-// main.go is the table of subcommands. Package serve runs the host itself; those of package cli talk to one that runs, or
-// to a person.
+// main.go is the table of subcommands. Package serve runs the host itself; those of package cli talk to one that runs,
+// or to a person.
 package main
 
 import (

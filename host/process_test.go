@@ -72,7 +72,8 @@ func program(args ...string) *exec.Cmd {
 func serveIn(t *testing.T, dir string, inherited ...*os.File) *serving {
 	t.Helper()
 	s := &serving{t: t, control: filepath.Join(dir, "c.sock"), poison: filepath.Join(dir, "poison")}
-	s.command = program("serve", "-l", "127.0.0.1:0", "-n", "2", "--control", s.control, "--log-format", "json", "--", os.Args[0], "worker", s.poison)
+	s.command = program("serve", "-l", "127.0.0.1:0", "-n", "2", "--control", s.control, "--log-format", "json", "--",
+		os.Args[0], "worker", s.poison)
 	s.command.ExtraFiles = inherited
 	s.begin()
 	listening := s.await("listening")
@@ -89,7 +90,8 @@ func serveFile(t *testing.T, dir, text string) *serving {
 	t.Helper()
 	s := &serving{t: t, control: filepath.Join(dir, "c.sock"), poison: filepath.Join(dir, "poison")}
 	file := filepath.Join(dir, "host.toml")
-	text += fmt.Sprintf("\n[pool.default]\ncommand = [%q, \"worker\", %q]\ninherit_env = [\"*\"]\n", os.Args[0], s.poison)
+	text += fmt.Sprintf("\n[pool.default]\ncommand = [%q, \"worker\", %q]\ninherit_env = [\"*\"]\n", os.Args[0],
+		s.poison)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -181,11 +183,13 @@ func TestHostServesReloadsAndStops(t *testing.T) {
 	}
 
 	out, status := s.run("reload")
-	if status != 0 || strings.Count(out, "generation 2  pid") != 2 || !strings.Contains(out, "reloaded: 2 workers of generation 2") {
+	if status != 0 || strings.Count(out, "generation 2  pid") != 2 ||
+		!strings.Contains(out, "reloaded: 2 workers of generation 2") {
 		t.Fatalf("host reload: status %d\n%s", status, out)
 	}
 	st := s.status()
-	if len(st.Listen) != 1 || st.Listen[0].Address != s.address || len(st.Pools) != 1 || st.Pools[0].Generation != 2 || len(st.Pools[0].Workers) != 2 {
+	if len(st.Listen) != 1 || st.Listen[0].Address != s.address || len(st.Pools) != 1 || st.Pools[0].Generation != 2 ||
+		len(st.Pools[0].Workers) != 2 {
 		t.Fatalf("status: %+v", st)
 	}
 
@@ -193,11 +197,13 @@ func TestHostServesReloadsAndStops(t *testing.T) {
 		t.Fatalf("host reload nope: status %d\n%s", status, out)
 	}
 	second := program("serve", "-l", "127.0.0.1:0", "--control", s.control, "--", os.Args[0], "worker", s.poison)
-	if data, _ := second.CombinedOutput(); second.ProcessState.ExitCode() != 1 || !strings.Contains(string(data), fmt.Sprintf("pid %d", st.PID)) {
+	if data, _ := second.CombinedOutput(); second.ProcessState.ExitCode() != 1 ||
+		!strings.Contains(string(data), fmt.Sprintf("pid %d", st.PID)) {
 		t.Fatalf("a second host: %s", data)
 	}
 	third := program("serve", "-l", s.address, "--control", s.control+"2", "--", os.Args[0], "worker", s.poison)
-	if data, _ := third.CombinedOutput(); third.ProcessState.ExitCode() != 1 || !strings.Contains(string(data), "another process listens there") {
+	if data, _ := third.CombinedOutput(); third.ProcessState.ExitCode() != 1 ||
+		!strings.Contains(string(data), "another process listens there") {
 		t.Fatalf("a host on the same address: %s", data)
 	}
 
@@ -219,13 +225,15 @@ func TestBrokenCodeIsShownAndReplacesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, status := s.run("reload")
-	if status != 1 || !strings.Contains(out, "Parse error in line 3") || !strings.Contains(out, "the old workers keep serving, with generation 1") {
+	if status != 1 || !strings.Contains(out, "Parse error in line 3") ||
+		!strings.Contains(out, "the old workers keep serving, with generation 1") {
 		t.Fatalf("host reload: status %d\n%s", status, out)
 	}
 	out, status = s.run("reload", "--json")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	var failed, last control.Event
-	if last := lastLine(t, out); last.Event != "error" || last.Status != 1 || !strings.Contains(last.Error, "mend pool default") {
+	if last := lastLine(t, out); last.Event != "error" || last.Status != 1 ||
+		!strings.Contains(last.Error, "mend pool default") {
 		t.Fatalf("the end: %s", out)
 	}
 	err := json.Unmarshal([]byte(lines[len(lines)-3]), &failed)

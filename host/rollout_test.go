@@ -142,7 +142,8 @@ func TestSeveralPoolsChangeAllTogetherOrNotAtAll(t *testing.T) {
 	s.write(s.deploy("public", "2")+"/version.txt", "2")
 	s.deploy("a", "2")
 	s.write(s.deploy("b", "2")+"/poison", "Parse error in line 3")
-	s.changes(1, "a-1 b-1 c-1", nil, "Parse error in line 3", "a  not reloaded", "what runs now:", "→ pool b failed before anything was replaced: mend pool b")
+	s.changes(1, "a-1 b-1 c-1", nil, "Parse error in line 3", "a  not reloaded", "what runs now:",
+		"→ pool b failed before anything was replaced: mend pool b")
 	if _, after := s.runs(); !slices.Equal(before, after) {
 		t.Errorf("workers were replaced before every pool had a new one: %v became %v", before, after)
 	}
@@ -152,14 +153,16 @@ func TestSeveralPoolsChangeAllTogetherOrNotAtAll(t *testing.T) {
 
 	s.write(s.deploy("b", "3")+"/limit", "x") // its second worker does not start any more
 	s.changes(1, "a-1 b-1 c-1", []string{"a", "b"},
-		"one too many", "b  worker 0  put back", "b  what was replaced is put back: all serve with generation 1 again", "a  put back: 2 workers of generation 1",
+		"one too many", "b  worker 0  put back", "b  what was replaced is put back: all serve with generation 1 again",
+		"a  put back: 2 workers of generation 1",
 		"→ pool b failed, and what had been replaced is put back: mend pool b")
 	os.Remove(filepath.Join(s.dir, "b-3/boots"))
 	s.changes(7, "a-1 b-1 c-1", []string{"c", "a", "b"},
 		"a  put back", "c  can't be put back: its code is edited in place", "reload pool c")
 
 	os.Remove(filepath.Join(s.dir, "b-3/boots"))
-	s.changes(1, "a-2 b-1 c-1", []string{"--each"}, "a  reloaded: 2 workers", "; pool a", "on the new code: mend pool b")
+	s.changes(1, "a-2 b-1 c-1", []string{"--each"}, "a  reloaded: 2 workers", "; pool a",
+		"on the new code: mend pool b")
 	os.Remove(filepath.Join(s.dir, "b-3/limit"))
 	s.changes(0, "a-2 b-3 c-1", nil, "c  reloaded: 2 workers")
 	if got := s.get("/version.txt"); got != "2" {

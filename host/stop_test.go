@@ -37,7 +37,8 @@ func TestAStopIsAnnouncedForStopDelayWhileAllIsServed(t *testing.T) {
 
 	s.command.Process.Signal(os.Interrupt)
 	s.await("stopping gracefully after stop_delay; until then all is served")
-	if status, text := get(t, "http://"+admin+"/readyz"); status != 503 || !strings.Contains(text, "the host is stopping") {
+	if status, text := get(t, "http://"+admin+"/readyz"); status != 503 ||
+		!strings.Contains(text, "the host is stopping") {
 		t.Errorf("/readyz: %d %s", status, text)
 	}
 	if status, text := get(t, "http://"+s.address+"/"); status != 200 {

@@ -48,7 +48,8 @@ func (m *Leave) Parse(payload []byte) (err error) {
 	return err
 }
 
-func parseMembership(payload []byte, t Type) (stream uint32, flags Flags, connection string, groups []string, err error) {
+func parseMembership(payload []byte, t Type) (stream uint32, flags Flags, connection string, groups []string,
+	err error) {
 	f, flags := openAct(payload, t)
 	connection = f.at("connection").str()
 	groups = f.at("groups").strings(nil)

@@ -7,13 +7,18 @@ import (
 
 // plainRequest is what a browser sends, about 300 bytes of it.
 func plainRequest() *Request {
-	return &Request{Stream: 1, Flags: FlagEnd, Method: "GET", Target: "/products/4711?page=2", Version: "1.1", Scheme: "http", Host: "www.example.org",
-		Remote: "192.0.2.17:51234", Length: 0, Attempt: 1, Headers: []string{"User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101",
-			"Accept", "text/html,application/xhtml+xml", "Accept-Language", "de,en;q=0.7", "Accept-Encoding", "gzip, deflate", "Cookie", "session=4f1c0e7a9b"}}
+	return &Request{Stream: 1, Flags: FlagEnd, Method: "GET", Target: "/products/4711?page=2", Version: "1.1",
+		Scheme: "http", Host: "www.example.org",
+		Remote: "192.0.2.17:51234", Length: 0, Attempt: 1,
+		Headers: []string{"User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101",
+			"Accept", "text/html,application/xhtml+xml", "Accept-Language", "de,en;q=0.7", "Accept-Encoding",
+			"gzip, deflate", "Cookie", "session=4f1c0e7a9b"}}
 }
 
 func plainResponse() *Response {
-	return &Response{Stream: 1, Flags: FlagEnd | FlagDone, Status: 200, Headers: []string{"Content-Type", "text/plain; charset=utf-8", "Cache-Control", "no-store"}, Body: []byte("Hello, World!")}
+	return &Response{Stream: 1, Flags: FlagEnd | FlagDone, Status: 200,
+		Headers: []string{"Content-Type", "text/plain; charset=utf-8", "Cache-Control", "no-store"},
+		Body:    []byte("Hello, World!")}
 }
 
 func BenchmarkAppend(b *testing.B) {

@@ -21,7 +21,8 @@ func (m *Response) Check() error {
 	return CheckHeaders(m.Headers)
 }
 
-// Bodyless says whether the answer to a request with that method ends with its head, whatever the worker sends (SPEC.md §5.3).
+// Bodyless says whether the answer to a request with that method ends with its head, whatever the worker sends
+// (SPEC.md §5.3).
 func (m *Response) Bodyless(method string) bool {
 	return method == "HEAD" || m.Status == 204 || m.Status == 304
 }
@@ -44,7 +45,8 @@ func CheckHeaders(pairs []string) error {
 	size := 0
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if size += len(pairs[i]) + len(pairs[i+1]) + 32; size > MaxHeaders {
-			return fmt.Errorf("the headers have more than %d KiB, with %s as number %d", MaxHeaders>>10, strconv.Quote(pairs[i]), i/2+1)
+			return fmt.Errorf("the headers have more than %d KiB, with %s as number %d", MaxHeaders>>10,
+				strconv.Quote(pairs[i]), i/2+1)
 		}
 		if !isToken(pairs[i]) {
 			return fmt.Errorf("header name %s is not a token", strconv.Quote(pairs[i]))

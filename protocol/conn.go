@@ -26,8 +26,8 @@ const (
 	keepBuffer  = 256 << 10
 )
 
-// NewConn makes an end of a link. If w is a [TryWriter], small frames are written by the goroutine that sends them. The frame limit is
-// [MaxFrame] until SetLimit.
+// NewConn makes an end of a link. If w is a [TryWriter], small frames are written by the goroutine that sends them.
+// The frame limit is [MaxFrame] until SetLimit.
 func NewConn(r io.Reader, w io.Writer) *Conn {
 	return &Conn{r: r, out: newOutbox(w), limit: MaxFrame}
 }
@@ -41,13 +41,15 @@ func (c *Conn) Cork() { c.out.cork() }
 // Uncork writes or queues what was held back, like Send.
 func (c *Conn) Uncork() error { return c.out.uncork() }
 
-// Buffered says whether a whole frame has been read already, so that the next Read does not wait. It belongs to the reading goroutine.
+// Buffered says whether a whole frame has been read already, so that the next Read does not wait. It belongs to the
+// reading goroutine.
 func (c *Conn) Buffered() bool {
 	_, used, err := Split(c.buf[c.start:c.end], c.limit)
 	return used > 0 || err != nil
 }
 
-// Send queues or writes m and never waits for the peer. An error sticks: the pipe has broken, or the peer has left more than 1 MiB of control frames unread.
+// Send queues or writes m and never waits for the peer. An error sticks: the pipe has broken, or the peer has left
+// more than 1 MiB of control frames unread.
 func (c *Conn) Send(m Message) error { return c.out.send(m) }
 
 // SendCounted is Send that also says where m ends among all bytes sent, as [Conn.Sent] counts them; but not for a
@@ -60,8 +62,8 @@ func (c *Conn) Flush() error { return c.out.wait() }
 // FlushTo is Flush for what was sent up to end, which SendCounted gave.
 func (c *Conn) FlushTo(end int64) error { return c.out.waitFor(end) }
 
-// Read returns the next frame's payload, which is valid until the next Read. At the end of the stream it returns io.EOF between
-// frames, io.ErrUnexpectedEOF within one. What is not a frame is a [*LinkError].
+// Read returns the next frame's payload, which is valid until the next Read. At the end of the stream it returns
+// io.EOF between frames, io.ErrUnexpectedEOF within one. What is not a frame is a [*LinkError].
 func (c *Conn) Read() (payload []byte, err error) {
 	for {
 		payload, used, err := Split(c.buf[c.start:c.end], c.limit)
@@ -110,14 +112,15 @@ func (c *Conn) fill() error {
 	return err
 }
 
-// ReadMagic consumes everything up to and including the magic (SPEC.md §1.2). What came before it is returned, for the log. More than
-// [MaxStray] bytes of it, a frame in its place, or an end, is an error.
+// ReadMagic consumes everything up to and including the magic (SPEC.md §1.2). What came before it is returned, for the
+// log. More than [MaxStray] bytes of it, a frame in its place, or an end, is an error.
 func (c *Conn) ReadMagic() (stray []byte, err error) {
 	for {
 		have := c.buf[c.start:c.end]
 		if len(stray) == 0 && c.bare(have) {
 			first := Type(have[lengthSize+1])
-			return nil, noMagic("the magic before the first frame", "frames without the magic, beginning with "+first.String())
+			return nil, noMagic("the magic before the first frame",
+				"frames without the magic, beginning with "+first.String())
 		}
 		if i := bytes.Index(have, []byte(Magic)); i >= 0 {
 			stray = append(stray, have[:i]...)
@@ -165,8 +168,8 @@ func (c *Conn) bare(b []byte) bool {
 	return false
 }
 
-// Accept is the worker's end of the handshake up to HELLO (SPEC.md §3): it writes the magic and waits for HELLO. If no version fits it
-// sends FAILED and returns an error. The caller then loads its code and sends [Ready] or [Failed].
+// Accept is the worker's end of the handshake up to HELLO (SPEC.md §3): it writes the magic and waits for HELLO. If no
+// version fits it sends FAILED and returns an error. The caller then loads its code and sends [Ready] or [Failed].
 func (c *Conn) Accept() (*Hello, error) {
 	if err := c.Send(magic{}); err != nil {
 		return nil, err

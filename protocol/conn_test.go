@@ -35,7 +35,8 @@ func expectFrames(t *testing.T, c *Conn, payloads [][]byte) {
 func TestFramesSurviveAnyWayOfReading(t *testing.T) {
 	stream, payloads := someFrames(t)
 	for name, r := range map[string]io.Reader{
-		"whole": bytes.NewReader(stream), "byte by byte": iotest.OneByteReader(bytes.NewReader(stream)), "by halves": iotest.HalfReader(bytes.NewReader(stream)),
+		"whole": bytes.NewReader(stream), "byte by byte": iotest.OneByteReader(bytes.NewReader(stream)),
+		"by halves":               iotest.HalfReader(bytes.NewReader(stream)),
 		"end with the last bytes": iotest.DataErrReader(bytes.NewReader(stream)),
 	} {
 		t.Run(name, func(t *testing.T) { expectFrames(t, NewConn(r, io.Discard), payloads) })
@@ -43,13 +44,16 @@ func TestFramesSurviveAnyWayOfReading(t *testing.T) {
 }
 
 func TestSplitAtEveryByte(t *testing.T) {
-	first := (&Request{Stream: 1, Flags: FlagEnd, Method: "GET", Target: "/", Headers: []string{"A", "b"}}).AppendFrame(nil)
+	first := (&Request{Stream: 1, Flags: FlagEnd, Method: "GET", Target: "/",
+		Headers: []string{"A", "b"}}).AppendFrame(nil)
 	second := (&Done{Stream: 1}).AppendFrame(nil)
 	both := append(append([]byte{}, first...), second...)
 	for i := range both {
-		expectFrames(t, NewConn(io.MultiReader(bytes.NewReader(both[:i]), bytes.NewReader(both[i:])), io.Discard), [][]byte{first[lengthSize:], second[lengthSize:]})
+		expectFrames(t, NewConn(io.MultiReader(bytes.NewReader(both[:i]), bytes.NewReader(both[i:])), io.Discard),
+			[][]byte{first[lengthSize:], second[lengthSize:]})
 		payload, used, err := Split(both[:i], MaxFrame)
-		if whole := i >= len(first); err != nil || whole != (used > 0) || whole && !bytes.Equal(payload, first[lengthSize:]) {
+		if whole := i >= len(first); err != nil || whole != (used > 0) ||
+			whole && !bytes.Equal(payload, first[lengthSize:]) {
 			t.Fatalf("with %d bytes: payload %x, used %d, error %v", i, payload, used, err)
 		}
 	}
@@ -79,14 +83,16 @@ func TestAStreamThatBreaksOffIsNoCleanEnd(t *testing.T) {
 	if _, err := NewConn(iotest.ErrReader(broken), io.Discard).Read(); err != broken {
 		t.Errorf("got %v, want the reader's error", err)
 	}
-	if _, err := NewConn(iotest.TimeoutReader(iotest.OneByteReader(bytes.NewReader(frame))), io.Discard).Read(); err != iotest.ErrTimeout {
+	if _, err := NewConn(iotest.TimeoutReader(iotest.OneByteReader(bytes.NewReader(frame))),
+		io.Discard).Read(); err != iotest.ErrTimeout {
 		t.Errorf("got %v, want the reader's error", err)
 	}
 }
 
 func TestTheFrameLimitIsExact(t *testing.T) {
 	frame := (&Failed{Message: strings.Repeat("m", 1000)}).AppendFrame(nil)
-	for limit, ok := range map[int]bool{len(frame) - lengthSize - 1: false, len(frame) - lengthSize: true, len(frame): true} {
+	for limit, ok := range map[int]bool{len(frame) - lengthSize - 1: false, len(frame) - lengthSize: true,
+		len(frame): true} {
 		c := NewConn(bytes.NewReader(frame), io.Discard)
 		c.SetLimit(limit)
 		if _, err := c.Read(); (err == nil) != ok {
@@ -160,7 +166,8 @@ func TestHandshake(t *testing.T) {
 		t.Fatal(err)
 	}
 	hello, err := worker.Accept()
-	if err != nil || hello.Pool != "web" || hello.Generation != 3 || hello.Window != DefaultWindow || worker.limit != 200000 {
+	if err != nil || hello.Pool != "web" || hello.Generation != 3 || hello.Window != DefaultWindow ||
+		worker.limit != 200000 {
 		t.Fatalf("HELLO came as %+v, limit %d, error %v", hello, worker.limit, err)
 	}
 	_ = worker.Send(&Ready{Version: Version, PID: 1, SDK: "s"})

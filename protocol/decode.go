@@ -219,8 +219,8 @@ func (d *decoder) pairs(dst []string) []string {
 	return dst
 }
 
-// strings reads a list of str into dst[:0]. One string backs them all: one allocation for a whole header. Nothing is allocated
-// before all of the list has been walked.
+// strings reads a list of str into dst[:0]. One string backs them all: one allocation for a whole header. Nothing is
+// allocated before all of the list has been walked.
 func (d *decoder) strings(dst []string) []string {
 	dst = dst[:0]
 	n := d.array()

@@ -3,11 +3,12 @@
 //
 // What a caller may rely on:
 //
-//   - Parsing and appending are functions over byte slices. No reader, goroutine or clock hides in them, so a goroutine
-//     per worker, an event loop and a fuzzer can all drive them.
+//   - Parsing and appending are functions over byte slices. No reader, goroutine or clock hides in them, so a
+//     goroutine per worker, an event loop and a fuzzer can all drive them.
 //   - No count or length from the wire allocates before it has been checked against the bytes at hand.
 //   - [Conn] reads without ever waiting for its own writes, and its Send never blocks.
-//   - [Exchange], [Sink] and [Stream] are how a front (HTTP, say) and a pool of workers meet without knowing each other.
+//   - [Exchange], [Sink] and [Stream] are how a front (HTTP, say) and a pool of workers meet without knowing each
+//     other.
 //
 // The package knows no HTTP server and starts no process.
 package protocol

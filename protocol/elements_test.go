@@ -118,7 +118,8 @@ func elements(m Message) []any {
 	case *Drain:
 		return []any{7, 0, m.Deadline}
 	case *Request:
-		return []any{16, m.Stream, uint(m.Flags), m.Method, m.Target, m.Version, m.Scheme, m.Host, m.Remote, list(m.Headers), body(m.Body),
+		return []any{16, m.Stream, uint(m.Flags), m.Method, m.Target, m.Version, m.Scheme, m.Host, m.Remote,
+			list(m.Headers), body(m.Body),
 			m.Length, formElements(m.Form), tlsElements(m.TLS), m.Attempt, m.ID, m.Local, m.Deadline}
 	case *Response:
 		var file any
@@ -147,13 +148,15 @@ func elements(m Message) []any {
 		for _, later := range m.More {
 			more = append(more, []any{uint(later.Flags), append([]byte{}, later.Bytes...)})
 		}
-		return []any{33, m.Stream, uint(m.Flags), connectionElements(&m.Connection), m.Attempt, append([]byte{}, m.Bytes...), more}
+		return []any{33, m.Stream, uint(m.Flags), connectionElements(&m.Connection), m.Attempt,
+			append([]byte{}, m.Bytes...), more}
 	case *Close:
 		return []any{34, m.Stream, connectionElements(&m.Connection), m.Attempt, m.Code, m.Reason, m.Clean}
 	case *Buffer:
 		return []any{35, m.Stream, connectionElements(&m.Connection), m.Attempt, m.Full, m.Bytes}
 	case *Send:
-		return []any{36, m.Stream, uint(m.Flags), int(m.To), list(m.Names), append([]byte{}, m.Bytes...), list(m.Except)}
+		return []any{36, m.Stream, uint(m.Flags), int(m.To), list(m.Names), append([]byte{}, m.Bytes...),
+			list(m.Except)}
 	case *Hangup:
 		return []any{37, m.Stream, uint(m.Flags), int(m.To), list(m.Names), m.Code, m.Reason, list(m.Except)}
 	case *Join:

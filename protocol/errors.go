@@ -15,8 +15,9 @@ type LinkError struct {
 	Expected string // what SPEC.md asks for at this place
 	Got      string // what came instead
 	Section  string // of SPEC.md, without the sign: "5.3"; "" where none is to the point
-	NoFrame  bool   // what came is no frame at all, but something printed, perhaps; else a frame is not what it should be
-	Bytes    []byte // the first bytes of it, if that helps; at most 256
+	// what came is no frame at all, but something printed, perhaps; else a frame is not what it should be
+	NoFrame bool
+	Bytes   []byte // the first bytes of it, if that helps; at most 256
 }
 
 // Error shows Bytes as text where they are text, since that is what a stray print looks like.
@@ -31,8 +32,8 @@ func (e *LinkError) Error() string {
 	return s
 }
 
-// UnknownError says that a message is of a later version: by its type, or by a critical flag (SPEC.md §4.4), which this
-// one does not know. It does not end the link; what to do is in SPEC.md §11.2.
+// UnknownError says that a message is of a later version: by its type, or by a critical flag (SPEC.md §4.4), which
+// this one does not know. It does not end the link; what to do is in SPEC.md §11.2.
 type UnknownError struct {
 	What string // "type 100", "RESPONSE with the flags 257"
 }
@@ -53,8 +54,9 @@ func clip(b []byte) []byte {
 	return append([]byte(nil), b...)
 }
 
-// showBytes gives text as a quoted string and anything else as hex. A few odd bytes, or a rune cut off at the end, do not make text unreadable.
-// Text with something else behind it, as a print before the next frame leaves it, is shown as both.
+// showBytes gives text as a quoted string and anything else as hex. A few odd bytes, or a rune cut off at the end, do
+// not make text unreadable. Text with something else behind it, as a print before the next frame leaves it, is shown
+// as both.
 func showBytes(b []byte) string {
 	text, lead := 0, 0
 	for i := 0; i < len(b); {

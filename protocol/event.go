@@ -121,7 +121,8 @@ func (m *Open) Parse(payload []byte) error {
 func (f *fields) upgrade() *Request {
 	extra := f.list(9)
 	m := &Request{
-		Flags: FlagEnd, Attempt: 1, Method: f.str(), Target: f.str(), Version: f.str(), Scheme: f.str(), Host: f.str(), Remote: f.str(),
+		Flags: FlagEnd, Attempt: 1, Method: f.str(), Target: f.str(), Version: f.str(), Scheme: f.str(), Host: f.str(),
+		Remote:  f.str(),
 		Headers: f.pairs(nil), TLS: f.tls(), ID: f.str(),
 	}
 	f.skipExtra(extra)

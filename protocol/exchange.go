@@ -1,5 +1,5 @@
-// How a front (HTTP, say) and a pool of workers meet without knowing each other. Everything is a call-back or returns at once, so that neither a
-// goroutine nor a context per request is assumed.
+// How a front (HTTP, say) and a pool of workers meet without knowing each other. Everything is a call-back or returns
+// at once, so that neither a goroutine nor a context per request is assumed.
 
 package protocol
 
@@ -11,19 +11,19 @@ import (
 
 // Exchange is a request, or an event of a connection, that a front submits to a pool.
 type Exchange struct {
-	// Request is sent when a worker has been leased; the pool sets its stream, attempt and deadline. The front must not
-	// touch it before Sink.Finished.
+	// Request is sent when a worker has been leased; the pool sets its stream, attempt and deadline. The front must
+	// not touch it before Sink.Finished.
 	Request Opening
-	// Repeatable says that the request may be tried once more if a worker died with it without a word: it is safe in the
-	// sense of RFC 9110 §9.2.1, and its body can be sent again from the start.
+	// Repeatable says that the request may be tried once more if a worker died with it without a word: it is safe in
+	// the sense of RFC 9110 §9.2.1, and its body can be sent again from the start.
 	Repeatable bool
-	// Keyed says that the request is not safe, and that its application knows it again by a key that the client gave: it may be
-	// tried once more as well, but two workers never have it at once.
+	// Keyed says that the request is not safe, and that its application knows it again by a key that the client gave:
+	// it may be tried once more as well, but two workers never have it at once.
 	Keyed bool
 	// Priority lets the request pass in front of the queue, and wait when that is full.
 	Priority bool
-	// Patient has it wait for a worker however long that takes, also while none can start; the queue's length and deadline do not count for it.
-	// There are never more of them than connections.
+	// Patient has it wait for a worker however long that takes, also while none can start; the queue's length and
+	// deadline do not count for it. There are never more of them than connections.
 	Patient bool
 	// Subject is what acts on "the event's own connection" are about; nil for a request.
 	Subject Subject
@@ -58,13 +58,14 @@ type Hub interface {
 var ErrUnavailable = errors.New("what was asked for could not be kept")
 
 // Sink receives what comes of an [Exchange]. Calls come one at a time, in the order below, from a goroutine that reads
-// a worker's frames, or that a [Hub] calls done in: they must not wait for a client. What is passed is valid during the
-// call only.
+// a worker's frames, or that a [Hub] calls done in: they must not wait for a client. What is passed is valid during
+// the call only.
 //
 //	Begin (Writable | Inform)* [Respond (Writable | Data)*] [Fail] Finished
 //
-// An event has no response, unless it is an OPEN that is refused; a response with Hold has no end. Finished without Fail says that all went well.
-// If a worker dies and the exchange is tried again, Begin comes anew. Fail and Finished may come without a Begin, from the submitting goroutine too.
+// An event has no response, unless it is an OPEN that is refused; a response with Hold has no end. Finished without
+// Fail says that all went well. If a worker dies and the exchange is tried again, Begin comes anew. Fail and Finished
+// may come without a Begin, from the submitting goroutine too.
 type Sink interface {
 	// Begin says that a worker has the request. The rest of its body goes to s, from the start.
 	Begin(s Stream)
@@ -82,10 +83,12 @@ type Sink interface {
 	Finished()
 }
 
-// Stream is a front's handle on an exchange that a worker has. Its methods are safe for concurrent use, never wait, and do nothing once the stream is over.
+// Stream is a front's handle on an exchange that a worker has. Its methods are safe for concurrent use, never wait,
+// and do nothing once the stream is over.
 type Stream interface {
-	// Send sends more of the request's body, as much of p as the window allows, and returns how much that was. With end, and if
-	// all of p went, the body is complete and trailers go with it. ok is false if the stream is over or its worker has ended.
+	// Send sends more of the request's body, as much of p as the window allows, and returns how much that was. With
+	// end, and if all of p went, the body is complete and trailers go with it. ok is false if the stream is over or
+	// its worker has ended.
 	Send(p []byte, end bool, trailers []string) (n int, ok bool)
 	// Consumed gives n bytes of DATA back to the worker's window.
 	Consumed(n int)
@@ -95,8 +98,8 @@ type Stream interface {
 
 // Ticket is what Submit returns. Its method is safe for concurrent use.
 type Ticket interface {
-	// Cancel says that nobody waits for the response any more. A request that waits in the queue leaves it; one that a worker has is
-	// RESET with code.
+	// Cancel says that nobody waits for the response any more. A request that waits in the queue leaves it; one that a
+	// worker has is RESET with code.
 	Cancel(code ResetCode)
 }
 
@@ -117,7 +120,8 @@ const (
 	FailedCancelled                           // Ticket.Cancel was called
 )
 
-var failureNames = [...]string{"", "queue full", "queue timeout", "stopping", "no worker", "request timeout", "worker died", "link broken", "reset by worker", "drain deadline", "cancelled"}
+var failureNames = [...]string{"", "queue full", "queue timeout", "stopping", "no worker", "request timeout",
+	"worker died", "link broken", "reset by worker", "drain deadline", "cancelled"}
 
 // String names the kind in two words.
 func (k FailureKind) String() string {
@@ -152,7 +156,8 @@ type Traits struct {
 	RetryAfter time.Duration // what a client that was turned away should wait
 	Priority   []string      // paths whose requests have priority
 	Events     Events        // which events the workers handle
-	// Awaited is closed when Traits know Events, or never will: no worker has been READY yet. nil says that Events are known.
+	// Awaited is closed when Traits know Events, or never will: no worker has been READY yet. nil says that Events are
+	// known.
 	Awaited    <-chan struct{}
 	AtMostOnce bool   // an event whose worker died is not delivered again
 	Retry      Retry  // which requests are Repeatable or Keyed
@@ -170,7 +175,8 @@ func (r *Ready) Events() Events {
 	return Events{Open: r.Has("open"), Message: r.Has("message"), Close: r.Has("close"), Buffer: r.Has("buffer")}
 }
 
-// Owner is the user and the group that files belong to; -1 leaves the one or the other as it is. Groups are all whose files that user may read.
+// Owner is the user and the group that files belong to; -1 leaves the one or the other as it is. Groups are all whose
+// files that user may read.
 type Owner struct {
 	UID, GID int
 	Groups   []int

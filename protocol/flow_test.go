@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// streamer is one end that sends and receives a body on each of its streams at once. Its state belongs to its reading goroutine, as a
-// plain worker's would.
+// streamer is one end that sends and receives a body on each of its streams at once. Its state belongs to its reading
+// goroutine, as a plain worker's would.
 type streamer struct {
 	c          *Conn
 	credit     []Credit
@@ -19,7 +19,8 @@ type streamer struct {
 }
 
 func newStreamer(c *Conn, streams, size, window int) *streamer {
-	s := &streamer{c: c, sent: make([]int, streams), came: make([]int, streams), open: 2 * streams, size: size, chunk: make([]byte, MaxData)}
+	s := &streamer{c: c, sent: make([]int, streams), came: make([]int, streams), open: 2 * streams, size: size,
+		chunk: make([]byte, MaxData)}
 	for range streams {
 		s.credit = append(s.credit, Credit(window))
 		s.allowance = append(s.allowance, NewAllowance(window))
@@ -80,7 +81,8 @@ func (s *streamer) run() error {
 				return err
 			}
 			if at := s.came[i]; len(m.Bytes) >= 8 && binary.BigEndian.Uint64(m.Bytes) != uint64(at) {
-				return fmt.Errorf("stream %d: at byte %d came the piece of byte %d", m.Stream, at, binary.BigEndian.Uint64(m.Bytes))
+				return fmt.Errorf("stream %d: at byte %d came the piece of byte %d", m.Stream, at,
+					binary.BigEndian.Uint64(m.Bytes))
 			}
 			if s.came[i] += len(m.Bytes); m.Flags&FlagEnd != 0 {
 				if s.came[i] != s.size {
@@ -100,18 +102,20 @@ func (s *streamer) run() error {
 
 // Pipes hold 64 KiB. Ends that wrote before they read would deadlock at once.
 func TestBothEndsStreamAtOnceWithoutDeadlock(t *testing.T) {
-	for _, c := range []struct{ streams, size, window int }{{1, 50 << 20, DefaultWindow}, {8, 6 << 20, DefaultWindow}, {3, 1 << 20, 1000}, {1, 20 << 20, 16 << 20}} {
-		t.Run(fmt.Sprintf("%d streams of %d bytes under windows of %d", c.streams, c.size, c.window), func(t *testing.T) {
-			host, worker := link(t)
-			ended := make(chan error, 2)
-			for _, end := range []*Conn{host, worker} {
-				go func() { ended <- newStreamer(end, c.streams, c.size, c.window).run() }()
-			}
-			for range 2 {
-				if err := <-ended; err != nil {
-					t.Fatal(err)
+	for _, c := range []struct{ streams, size, window int }{{1, 50 << 20, DefaultWindow}, {8, 6 << 20, DefaultWindow},
+		{3, 1 << 20, 1000}, {1, 20 << 20, 16 << 20}} {
+		t.Run(fmt.Sprintf("%d streams of %d bytes under windows of %d", c.streams, c.size, c.window),
+			func(t *testing.T) {
+				host, worker := link(t)
+				ended := make(chan error, 2)
+				for _, end := range []*Conn{host, worker} {
+					go func() { ended <- newStreamer(end, c.streams, c.size, c.window).run() }()
 				}
-			}
-		})
+				for range 2 {
+					if err := <-ended; err != nil {
+						t.Fatal(err)
+					}
+				}
+			})
 	}
 }

@@ -33,7 +33,8 @@ const Magic = "\x89WHW\r\n\x1a\n"
 const Version = 1
 
 // Split takes the first frame off buf. It returns the frame's payload, which aliases buf, and the bytes used.
-// While buf holds less than a whole frame it returns 0 used and no error. A length of 0 or above max is a [*LinkError].
+// While buf holds less than a whole frame it returns 0 used and no error. A length of 0 or above max is a
+// [*LinkError].
 func Split(buf []byte, max int) (payload []byte, used int, err error) {
 	if len(buf) < lengthSize {
 		return nil, 0, nil

@@ -20,7 +20,8 @@ func addPayloads(f *testing.F) {
 	}
 }
 
-// FuzzSplit: frames come out alike from one slice and from a Conn that gets its bytes one by one, and hold exactly the bytes of the stream.
+// FuzzSplit: frames come out alike from one slice and from a Conn that gets its bytes one by one, and hold exactly the
+// bytes of the stream.
 func FuzzSplit(f *testing.F) {
 	stream, _ := someFrames(f)
 	f.Add(stream[:4096], 1000)
@@ -33,7 +34,8 @@ func FuzzSplit(f *testing.F) {
 		c.SetLimit(limit)
 		for rest := stream; ; {
 			payload, used, err := Split(rest, limit)
-			if used > 0 && (err != nil || used != lengthSize+len(payload) || len(payload) > limit || !bytes.Equal(payload, rest[lengthSize:used])) {
+			if used > 0 && (err != nil || used != lengthSize+len(payload) || len(payload) > limit ||
+				!bytes.Equal(payload, rest[lengthSize:used])) {
 				t.Fatalf("%x gave %d bytes of payload, used %d, error %v", rest, len(payload), used, err)
 			}
 			again, readErr := c.Read()
@@ -63,8 +65,8 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
-// FuzzMessages: what parses is the same message after it was encoded and parsed again; what does not is a LinkError. Nothing is kept of the payload
-// but the body, and neither grows with a count.
+// FuzzMessages: what parses is the same message after it was encoded and parsed again; what does not is a LinkError.
+// Nothing is kept of the payload but the body, and neither grows with a count.
 func FuzzMessages(f *testing.F) {
 	addPayloads(f)
 	f.Fuzz(func(t *testing.T, payload []byte) {
@@ -129,7 +131,9 @@ func FuzzValue(f *testing.F) {
 			}
 		}
 	}
-	for _, s := range []string{"\xd6\xff\x00\x00\x00\x01", "\xc7\x0c\xff\xff\xff\xff\xff\x00\x00\x00\x00\x00\x00\x00\x00", "\xc7\x00\xff", "\xd4\x80\x00", "\xc7\x03\x80\xcd\xff\xff", "\x82\x01\x02\xa1a\xc0",
+	for _, s := range []string{"\xd6\xff\x00\x00\x00\x01",
+		"\xc7\x0c\xff\xff\xff\xff\xff\x00\x00\x00\x00\x00\x00\x00\x00", "\xc7\x00\xff", "\xd4\x80\x00",
+		"\xc7\x03\x80\xcd\xff\xff", "\x82\x01\x02\xa1a\xc0",
 		"\xdf\x00\x00\x00\x01\x90\x90", "\x81\x81\x01\x02\x03", "\xca\x7f\xc0\x00\x00"} {
 		f.Add([]byte(s))
 	}
@@ -148,15 +152,16 @@ func FuzzValue(f *testing.F) {
 	})
 }
 
-// FuzzReadMagic: where the magic is, whether a frame stands in its place, and what came before it, do not depend on how
-// the bytes come.
+// FuzzReadMagic: where the magic is, whether a frame stands in its place, and what came before it, do not depend on
+// how the bytes come.
 func FuzzReadMagic(f *testing.F) {
 	for _, v := range readVectors(f, "startup.json") {
 		f.Add(v.bytes(f))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		at := bytes.Index(stream, []byte(Magic))
-		for _, r := range []io.Reader{bytes.NewReader(stream), iotest.OneByteReader(bytes.NewReader(stream)), iotest.HalfReader(bytes.NewReader(stream))} {
+		for _, r := range []io.Reader{bytes.NewReader(stream), iotest.OneByteReader(bytes.NewReader(stream)),
+			iotest.HalfReader(bytes.NewReader(stream))} {
 			stray, err := NewConn(r, io.Discard).ReadMagic()
 			if found := at >= 0 && at <= MaxStray && !NewConn(nil, io.Discard).bare(stream); found != (err == nil) {
 				t.Fatalf("the magic is at %d of %d: error %v", at, len(stream), err)
@@ -200,19 +205,23 @@ func TestParsingAllocatesInProportionToTheBytesAtHand(t *testing.T) {
 		"RESPONSE, empty headers":          fill("\x95\x11\x01\x03\xcc\xc8\xdd\x00\x0f\xff\x00", "\xa0"),
 		"RESPONSE, more claimed than 2^31": fill("\x95\x11\x01\x03\xcc\xc8\xdd\xff\xff\xff\xfe", "\xa0"),
 		"REQUEST, form fields":             fill(request+"\x90\xc0\x00\x92\xdd\x00\x0f\xfe\x00", "\xa0"),
-		"REQUEST, form files":              fill(request+"\x90\xc0\x00\x92\x90\xdd\x00\x01\xff\x00", "\x96\xa0\xa0\xa0\x00\xa0\x00"),
-		"REQUEST, form files claimed":      fill(request+"\x90\xc0\x00\x92\x90\xdd\x00\x0f\x00\x00", "\xc0"),
-		"LOG, context of arrays":           fill("\x95\x06\x00\xa4info\xa0", "\x91"),
-		"LOG, context of nils":             fill("\x95\x06\x00\xa4info\xa0\xdd\x00\x0f\xff\x00", "\xc0"),
-		"MESSAGE, session claimed":         fill("\x93\x21\x01\x01\x96\xa0\xa0\xa0\xa0\x90\xdd\x00\x0f\xf0\x00", "\xc0"),
-		"MESSAGE, session":                 fill("\x93\x21\x01\x01\x96\xa0\xa0\xa0\xa0\x90\xdd\x00\x0f\xf0\x00", "\xa0\xc0"),
-		"MESSAGE, groups":                  fill("\x93\x21\x01\x01\x95\xa0\xa0\xa0\xa0\xdd\x00\x0f\xff\x00", "\xa0"),
-		"MESSAGE, later ones":              fill("\x97\x21\x01\x01\x93\xa0\xa0\xa0\x01\xc4\x00\xdd\x00\x03\xff\x00", "\x92\x01\xc4\x00"),
-		"SEND, names":                      fill("\x96\x24\x01\x00\x01\xdd\x00\x0f\xff\x00", "\xa0"),
-		"SET, entries":                     fill("\x95\x29\x01\x00\xa0\xdd\x00\x0f\xff\x00", "\xa0\x01"),
-		"CALL, arguments":                  fill("\x94\x30\x02\xa1a\xdd\x00\x0f\xff\x00", "\x01"),
-		"later elements":                   fill("\xdd\x00\x0f\xff\x00\x07\x00", "\xc0"),
-		"text":                             fill("", "PHP Warning: "),
+		"REQUEST, form files": fill(request+"\x90\xc0\x00\x92\x90\xdd\x00\x01\xff\x00",
+			"\x96\xa0\xa0\xa0\x00\xa0\x00"),
+		"REQUEST, form files claimed": fill(request+"\x90\xc0\x00\x92\x90\xdd\x00\x0f\x00\x00", "\xc0"),
+		"LOG, context of arrays":      fill("\x95\x06\x00\xa4info\xa0", "\x91"),
+		"LOG, context of nils":        fill("\x95\x06\x00\xa4info\xa0\xdd\x00\x0f\xff\x00", "\xc0"),
+		"MESSAGE, session claimed": fill("\x93\x21\x01\x01\x96\xa0\xa0\xa0\xa0\x90\xdd\x00\x0f\xf0\x00",
+			"\xc0"),
+		"MESSAGE, session": fill("\x93\x21\x01\x01\x96\xa0\xa0\xa0\xa0\x90\xdd\x00\x0f\xf0\x00",
+			"\xa0\xc0"),
+		"MESSAGE, groups": fill("\x93\x21\x01\x01\x95\xa0\xa0\xa0\xa0\xdd\x00\x0f\xff\x00", "\xa0"),
+		"MESSAGE, later ones": fill("\x97\x21\x01\x01\x93\xa0\xa0\xa0\x01\xc4\x00\xdd\x00\x03\xff\x00",
+			"\x92\x01\xc4\x00"),
+		"SEND, names":     fill("\x96\x24\x01\x00\x01\xdd\x00\x0f\xff\x00", "\xa0"),
+		"SET, entries":    fill("\x95\x29\x01\x00\xa0\xdd\x00\x0f\xff\x00", "\xa0\x01"),
+		"CALL, arguments": fill("\x94\x30\x02\xa1a\xdd\x00\x0f\xff\x00", "\x01"),
+		"later elements":  fill("\xdd\x00\x0f\xff\x00\x07\x00", "\xc0"),
+		"text":            fill("", "PHP Warning: "),
 	} {
 		grown := allocated(func() { _, _ = parse(payload) })
 		if grown > mostPerByte*uint64(len(payload)) {

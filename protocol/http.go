@@ -26,8 +26,8 @@ type Request struct {
 	Attempt int // 1, or 2 when another worker died with it; 0 is encoded as 1
 	ID      string
 	Local   string // what Remote has come to, "ip:port"; only for workers with the feature local
-	// Deadline is how many milliseconds the worker may be silent until the host gives the request up; 0 is not told. The
-	// pool sets it, for workers with the feature deadline.
+	// Deadline is how many milliseconds the worker may be silent until the host gives the request up; 0 is not told.
+	// The pool sets it, for workers with the feature deadline.
 	Deadline int64
 }
 
@@ -243,7 +243,8 @@ func (f *fields) form() *Form {
 			break
 		}
 		more := f.list(6)
-		m.Files = append(m.Files, FormFile{Field: f.str(), Name: f.str(), MIME: f.str(), Size: f.long(), Path: f.str(), Error: f.uint()})
+		m.Files = append(m.Files, FormFile{Field: f.str(), Name: f.str(), MIME: f.str(), Size: f.long(), Path: f.str(),
+			Error: f.uint()})
 		f.skipExtra(more)
 	}
 	f.skipExtra(extra)

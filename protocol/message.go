@@ -66,7 +66,8 @@ const (
 	FlagDone Flags = 2
 )
 
-// Message is any message. AppendFrame appends it to b as one whole frame, length included, and returns the longer slice.
+// Message is any message. AppendFrame appends it to b as one whole frame, length included, and returns the longer
+// slice.
 type Message interface {
 	Type() Type
 	AppendFrame(b []byte) []byte
@@ -113,8 +114,8 @@ func (d *decoder) headError() error {
 	return err
 }
 
-// CheckStream refuses a message of the link on a stream, and one of a stream on the link (SPEC.md §2.2). A type that is
-// not known may be on any. Errors are [*LinkError].
+// CheckStream refuses a message of the link on a stream, and one of a stream on the link (SPEC.md §2.2). A type that
+// is not known may be on any. Errors are [*LinkError].
 func CheckStream(t Type, stream uint32) error {
 	place := " on stream 0"
 	switch {

@@ -2,7 +2,8 @@
 
 package protocol
 
-// Opening is a message that opens a stream: a [Request], or an event of a connection. A pool sets stream and attempt, reads the rest, and sends it.
+// Opening is a message that opens a stream: a [Request], or an event of a connection. A pool sets stream and attempt,
+// reads the rest, and sends it.
 type Opening interface {
 	Message
 	// SetStream gives the message its stream.

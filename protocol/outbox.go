@@ -50,9 +50,9 @@ func newOutbox(w io.Writer) *outbox {
 	return o
 }
 
-// overtakes says which messages may go before queued DATA: those that carry no order within a stream, and REQUEST and events, which open one.
-// CALL and SWAP keep their place, so that they see what was asked for before them (SPEC.md §10.1), and RESULT, so that
-// its sender can tell from [Conn.Sent] whether it was taken.
+// overtakes says which messages may go before queued DATA: those that carry no order within a stream, and REQUEST and
+// events, which open one. CALL and SWAP keep their place, so that they see what was asked for before them (SPEC.md
+// §10.1), and RESULT, so that its sender can tell from [Conn.Sent] whether it was taken.
 func overtakes(t Type) bool {
 	switch t {
 	case TypeResponse, TypeInform, TypeData, TypeReset, TypeDone, TypeCall, TypeSwap, TypeResult:
@@ -63,13 +63,16 @@ func overtakes(t Type) bool {
 
 const keepScratch = 128 << 10
 
-// maxAnswers bounds PONG, WINDOW, RESET and the like, which a peer that sends but never reads would let pile up for ever.
+// maxAnswers bounds PONG, WINDOW, RESET and the like, which a peer that sends but never reads would let pile up for
+// ever.
 const maxAnswers = 1 << 20
 
-// bounded says which messages maxAnswers counts. The others are bounded by windows, by concurrency and by [MaxCalls], and LOG and acts by their writer.
+// bounded says which messages maxAnswers counts. The others are bounded by windows, by concurrency and by [MaxCalls],
+// and LOG and acts by their writer.
 func bounded(t Type) bool {
 	switch t {
-	case TypeRequest, TypeResponse, TypeInform, TypeData, TypeLog, TypeOpen, TypeMessage, TypeClose, TypeBuffer, TypeCall, TypeSwap, TypeResult:
+	case TypeRequest, TypeResponse, TypeInform, TypeData, TypeLog, TypeOpen, TypeMessage, TypeClose, TypeBuffer,
+		TypeCall, TypeSwap, TypeResult:
 		return false
 	}
 	return !t.Act()
@@ -146,7 +149,8 @@ func (o *outbox) queue(m Message) {
 		return
 	}
 	if o.answers += len(*to) - before; o.answers > maxAnswers {
-		o.err = &LinkError{Expected: "a peer that reads", Got: fmt.Sprintf("%d bytes of control frames that it has not taken", o.answers)}
+		o.err = &LinkError{Expected: "a peer that reads",
+			Got: fmt.Sprintf("%d bytes of control frames that it has not taken", o.answers)}
 		o.control, o.data = nil, nil
 	}
 }

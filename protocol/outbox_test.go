@@ -91,7 +91,8 @@ func TestControlFramesOvertakeQueuedData(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &slowWriter{open: make(chan struct{})}
 		o := newOutbox(w)
-		for _, m := range []Message{&Data{Stream: 1}, &Data{Stream: 1}, &Response{Stream: 2, Status: 200}, &Request{Stream: 5}, &Reset{Stream: 1}, &Window{Stream: 3, Bytes: 1},
+		for _, m := range []Message{&Data{Stream: 1}, &Data{Stream: 1}, &Response{Stream: 2, Status: 200},
+			&Request{Stream: 5}, &Reset{Stream: 1}, &Window{Stream: 3, Bytes: 1},
 			&Inform{Stream: 4, Status: 103}, &Ping{}, &Done{Stream: 2}, &Drain{}} {
 			if err := o.send(m); err != nil {
 				t.Fatal(err)
@@ -102,7 +103,8 @@ func TestControlFramesOvertakeQueuedData(t *testing.T) {
 		if err := o.wait(); err != nil {
 			t.Fatal(err)
 		}
-		want := []string{"DATA 1", "REQUEST 5", "WINDOW 3", "PING 0", "DRAIN 0", "DATA 1", "RESPONSE 2", "RESET 1", "INFORM 4", "DONE 2"}
+		want := []string{"DATA 1", "REQUEST 5", "WINDOW 3", "PING 0", "DRAIN 0", "DATA 1", "RESPONSE 2", "RESET 1",
+			"INFORM 4", "DONE 2"}
 		if got := w.told(t); !slices.Equal(got, want) {
 			t.Errorf("got  %v\nwant %v", got, want)
 		}

@@ -4,6 +4,6 @@ package protocol
 
 import "os"
 
-// Pipe wraps the writing end of a pipe, made by os.Pipe or inherited and non-blocking, as a [TryWriter]. Where the system has no
-// non-blocking pipes TryWrite takes nothing, and all frames go through the queue.
+// Pipe wraps the writing end of a pipe, made by os.Pipe or inherited and non-blocking, as a [TryWriter]. Where the
+// system has no non-blocking pipes TryWrite takes nothing, and all frames go through the queue.
 type Pipe struct{ *os.File }

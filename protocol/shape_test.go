@@ -28,8 +28,10 @@ func tails() map[Message]int {
 	headers := []string{"A", "b"}
 	return map[Message]int{
 		&Drain{Deadline: 5}: 2,
-		&Request{Stream: 1, Flags: FlagEnd, Method: "GET", Target: "/", Version: "1.1", Scheme: "http", Host: "h", Remote: "r",
-			Headers: headers, Body: []byte("body"), Length: 4, Form: &Form{Fields: headers}, TLS: tls, Attempt: 2, ID: "id",
+		&Request{Stream: 1, Flags: FlagEnd, Method: "GET", Target: "/", Version: "1.1", Scheme: "http", Host: "h",
+			Remote:  "r",
+			Headers: headers, Body: []byte("body"), Length: 4, Form: &Form{Fields: headers}, TLS: tls, Attempt: 2,
+			ID:    "id",
 			Local: "192.0.2.2:80", Deadline: 30000}: 10,
 		&Response{Stream: 1, Flags: FlagEnd, Status: 200, Headers: headers, Body: []byte("body"), File: "/f",
 			Hold: &Hold{client.Groups, "7", client.Session, true, 5}}: 5,

@@ -14,8 +14,8 @@ import (
 // The zero Value stands for nil.
 type Value []byte
 
-// NewValue encodes v, which may be anything that vmihailenco/msgpack can encode. It fails on a type that it can't, and on nesting
-// deeper than 16.
+// NewValue encodes v, which may be anything that vmihailenco/msgpack can encode. It fails on a type that it can't, and
+// on nesting deeper than 16.
 func NewValue(v any) (Value, error) {
 	var buf bytes.Buffer
 	enc := msgpack.NewEncoder(&buf)
@@ -46,8 +46,8 @@ func (v Value) Decode() (any, error) {
 	return out, err
 }
 
-// DecodeInto decodes the value into what into points to, with struct tags and all that vmihailenco/msgpack knows; nil leaves it as it is.
-// Like Decode it is safe on bytes from the wire.
+// DecodeInto decodes the value into what into points to, with struct tags and all that vmihailenco/msgpack knows; nil
+// leaves it as it is. Like Decode it is safe on bytes from the wire.
 func (v Value) DecodeInto(into any) error {
 	if len(v) == 0 {
 		return nil

@@ -10,7 +10,8 @@ import (
 )
 
 func TestValuesSurviveTheWire(t *testing.T) {
-	for _, v := range []any{nil, true, "text", int8(-5), map[string]any{"a": int8(1), "b": []any{"x", nil, 1.5}}, []any{}, map[string]any{}} {
+	for _, v := range []any{nil, true, "text", int8(-5), map[string]any{"a": int8(1), "b": []any{"x", nil, 1.5}},
+		[]any{}, map[string]any{}} {
 		encoded, err := NewValue(v)
 		if err != nil {
 			t.Fatalf("%v: %v", v, err)
@@ -44,7 +45,8 @@ func TestNewValueRefusesWhatIsNotOneValue(t *testing.T) {
 		t.Errorf("%d deep: %v", maxDepth, err)
 	}
 	for name, v := range map[string]any{
-		"a channel": make(chan int), "17 deep": []any{deep}, "no value": notOne(""), "two values": notOne("\x01\x02"), "half a value": notOne("\x92\x01"),
+		"a channel": make(chan int), "17 deep": []any{deep}, "no value": notOne(""), "two values": notOne("\x01\x02"),
+		"half a value":        notOne("\x92\x01"),
 		"an impossible count": notOne("\xdd\xff\xff\xff\xff"),
 	} {
 		if _, err := NewValue(v); err == nil {
@@ -58,15 +60,17 @@ func TestCheckHoldsResponsesToHTTP(t *testing.T) {
 		err  error
 		want string
 	}{
-		"fine":                    {(&Response{Status: 200, Headers: []string{"X-a!", "v\tä"}}).Check(), ""},
-		"a file":                  {(&Response{Status: 200, Flags: FlagEnd, File: "/f"}).Check(), ""},
-		"599":                     {(&Response{Status: 599}).Check(), ""},
-		"199":                     {(&Response{Status: 199}).Check(), "199"},
-		"600":                     {(&Response{Status: 600}).Check(), "600"},
-		"a file and more":         {(&Response{Status: 200, File: "/f"}).Check(), "file"},
-		"a file and a body":       {(&Response{Status: 200, Flags: FlagEnd, File: "/f", Body: []byte("b")}).Check(), "file"},
-		"CR in a value":           {(&Response{Status: 200, Headers: []string{"X", "a\rb"}}).Check(), "X"},
-		"LF in a value":           {(&Response{Status: 200, Headers: []string{"X", "a\nSet-Cookie: b"}}).Check(), `'\n'`},
+		"fine":            {(&Response{Status: 200, Headers: []string{"X-a!", "v\tä"}}).Check(), ""},
+		"a file":          {(&Response{Status: 200, Flags: FlagEnd, File: "/f"}).Check(), ""},
+		"599":             {(&Response{Status: 599}).Check(), ""},
+		"199":             {(&Response{Status: 199}).Check(), "199"},
+		"600":             {(&Response{Status: 600}).Check(), "600"},
+		"a file and more": {(&Response{Status: 200, File: "/f"}).Check(), "file"},
+		"a file and a body": {(&Response{Status: 200, Flags: FlagEnd, File: "/f", Body: []byte("b")}).Check(),
+			"file"},
+		"CR in a value": {(&Response{Status: 200, Headers: []string{"X", "a\rb"}}).Check(), "X"},
+		"LF in a value": {(&Response{Status: 200, Headers: []string{"X", "a\nSet-Cookie: b"}}).Check(),
+			`'\n'`},
 		"NUL in a value":          {(&Response{Status: 200, Headers: []string{"X", "a\x00"}}).Check(), "X"},
 		"a name with a space":     {(&Response{Status: 200, Headers: []string{"X Y", ""}}).Check(), `"X Y"`},
 		"a name with a colon":     {(&Response{Status: 200, Headers: []string{"X:", ""}}).Check(), `"X:"`},

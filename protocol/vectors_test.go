@@ -172,7 +172,9 @@ func TestInvalidFramesAreRefused(t *testing.T) {
 func TestStartOfAWorkersStream(t *testing.T) {
 	for _, v := range readVectors(t, "startup.json") {
 		for how, reader := range map[string]func(io.Reader) io.Reader{
-			"whole": func(r io.Reader) io.Reader { return r }, "byte by byte": iotest.OneByteReader, "with its end": iotest.DataErrReader,
+			"whole": func(r io.Reader) io.Reader {
+				return r
+			}, "byte by byte": iotest.OneByteReader, "with its end": iotest.DataErrReader,
 		} {
 			t.Run(fmt.Sprintf("%s, %s", v.Name, how), func(t *testing.T) {
 				c := NewConn(reader(bytes.NewReader(v.bytes(t))), io.Discard)

@@ -49,8 +49,8 @@ func (a *Allowance) Receive(stream uint32, n int) error {
 	return nil
 }
 
-// Release says that n of the received bytes have been consumed. It returns the bytes to grant in a WINDOW now, or 0 while less than half
-// of the window is waiting to be granted.
+// Release says that n of the received bytes have been consumed. It returns the bytes to grant in a WINDOW now, or 0
+// while less than half of the window is waiting to be granted.
 func (a *Allowance) Release(n int) int {
 	a.freed += n
 	if a.freed*2 < a.size {

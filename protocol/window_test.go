@@ -8,7 +8,8 @@ import (
 
 func TestCreditNeverGivesMoreThanItHas(t *testing.T) {
 	c := Credit(10)
-	for _, step := range []struct{ want, got, left int }{{0, 0, 10}, {-5, 0, 10}, {4, 4, 6}, {math.MaxInt, 6, 0}, {1, 0, 0}} {
+	for _, step := range []struct{ want, got, left int }{{0, 0, 10}, {-5, 0, 10}, {4, 4, 6}, {math.MaxInt, 6, 0},
+		{1, 0, 0}} {
 		if n := c.Take(step.want); n != step.got || int(c) != step.left {
 			t.Errorf("Take(%d) gave %d and left %d, want %d and %d", step.want, n, c, step.got, step.left)
 		}

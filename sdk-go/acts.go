@@ -1,5 +1,5 @@
-// Acts (SPEC.md §10): what a handler asks of the host is gathered here, and goes out in one write with the DONE of its stream. What is asked outside of
-// any handler goes at once, on stream 0.
+// Acts (SPEC.md §10): what a handler asks of the host is gathered here, and goes out in one write with the DONE of its
+// stream. What is asked outside of any handler goes at once, on stream 0.
 
 package sdk
 
@@ -19,7 +19,8 @@ var (
 	// ErrTooLong says that the names in one act do not fit into a frame.
 	ErrTooLong = errors.New("sdk: these names are too long for one frame: name fewer of them at a time")
 	// ErrDatagram says that a datagram belongs to no connection.
-	ErrDatagram = errors.New("sdk: a datagram can be answered while it is handled, and no more: it belongs to no connection")
+	ErrDatagram = errors.New(
+		"sdk: a datagram can be answered while it is handled, and no more: it belongs to no connection")
 	// ErrNotReady says that this worker has not started yet: [OnStart] hooks have no connections.
 	ErrNotReady = errors.New("sdk: connections can be used once the worker is ready, not in OnStart")
 )
@@ -39,8 +40,8 @@ type SendOption struct {
 	except []string
 }
 
-// Binary sends bytes. Without it a WebSocket gets UTF-8 text, and a held text/event-stream an event's data lines; with it, such a stream gets the bytes as they are, which
-// is how an [Event] is sent.
+// Binary sends bytes. Without it a WebSocket gets UTF-8 text, and a held text/event-stream an event's data lines; with
+// it, such a stream gets the bytes as they are, which is how an [Event] is sent.
 func Binary() SendOption { return SendOption{flags: protocol.FlagBinary} }
 
 // Now does not wait for the handler to return: it takes effect at once, even if the handler fails later.
@@ -57,7 +58,8 @@ func gather(opts []SendOption) (flags protocol.Flags, except []string) {
 	return flags, except
 }
 
-// acts is what a stream's handler has asked for. Its mu guards all of it, and the Conn and the Session of the event, too.
+// acts is what a stream's handler has asked for. Its mu guards all of it, and the Conn and the Session of the event,
+// too.
 type acts struct {
 	mu     sync.Mutex
 	frames []byte
@@ -81,7 +83,8 @@ func (frames) Type() protocol.Type { return protocol.TypeSend }
 // AppendFrame implements [protocol.Message].
 func (f frames) AppendFrame(b []byte) []byte { return append(b, f...) }
 
-// act is an act that is yet to learn its stream. live says that this is the handler's own, on which "the event's own connection" means something.
+// act is an act that is yet to learn its stream. live says that this is the handler's own, on which "the event's own
+// connection" means something.
 type act func(stream uint32, now protocol.Flags, live bool) (protocol.Message, error)
 
 // ask stages an act with s's handler; without a handler that still runs it goes at once. s may be nil.
@@ -180,19 +183,22 @@ func (l *link) deliver(s *stream, to protocol.Audience, names []string, data []b
 	flags, except := gather(opts)
 	return l.ask(s, flags, func(stream uint32, now protocol.Flags, _ bool) (protocol.Message, error) {
 		m := &parts{chunk: l.chunk}
-		m.Send = protocol.Send{Stream: stream, Flags: flags&protocol.FlagBinary | now, To: to, Names: names, Bytes: data, Except: except}
+		m.Send = protocol.Send{Stream: stream, Flags: flags&protocol.FlagBinary | now, To: to, Names: names,
+			Bytes: data, Except: except}
 		return m, nil
 	})
 }
 
 // hangUp closes an audience.
-func (l *link) hangUp(s *stream, to protocol.Audience, names []string, code int, reason string, opts []SendOption) error {
+func (l *link) hangUp(s *stream, to protocol.Audience, names []string, code int, reason string,
+	opts []SendOption) error {
 	if err := checkClose(code, reason); err != nil {
 		return err
 	}
 	flags, except := gather(opts)
 	return l.ask(s, flags, func(stream uint32, now protocol.Flags, _ bool) (protocol.Message, error) {
-		return &protocol.Hangup{Stream: stream, Flags: now, To: to, Names: names, Code: code, Reason: reason, Except: except}, nil
+		return &protocol.Hangup{Stream: stream, Flags: now, To: to, Names: names, Code: code, Reason: reason,
+			Except: except}, nil
 	})
 }
 

@@ -18,14 +18,15 @@ const (
 	longestBacktrace = 48 << 10
 )
 
-// answerBacktraces answers SIGUSR2 with where the handlers stand (SPEC.md §8.4), for as long as the process lives: without it the signal would
-// kill the process.
+// answerBacktraces answers SIGUSR2 with where the handlers stand (SPEC.md §8.4), for as long as the process lives:
+// without it the signal would kill the process.
 func (l *link) answerBacktraces() (features []string) {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, unix.SIGUSR2)
 	go func() { // ends with the process
 		for range asked {
-			l.sendLog("warn", 0, "backtrace", map[string]any{"backtrace": handlerStacks()}) // if the link is broken, all else says so
+			// if the link is broken, all else says so
+			l.sendLog("warn", 0, "backtrace", map[string]any{"backtrace": handlerStacks()})
 		}
 	}()
 	return []string{backtraceFeature}

@@ -10,7 +10,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// BenchmarkHello measures a round trip over two pipes, the fake host's work included. "alone" has one request under way, "N at once" keeps N.
+// BenchmarkHello measures a round trip over two pipes, the fake host's work included. "alone" has one request under
+// way, "N at once" keeps N.
 func BenchmarkHello(b *testing.B) {
 	for _, n := range []int{1, 16} {
 		name := "alone"
@@ -29,10 +30,11 @@ func benchmarkHello(b *testing.B, atOnce int) {
 	}
 	h := joinHost(b, hostIn, protocol.Pipe{File: hostOut}, protocol.Hello{})
 	go func() {
-		h.gone <- serve(workerIn, protocol.Pipe{File: workerOut}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "text/plain")
-			io.WriteString(w, "Hello, World!")
-		}), nil)
+		h.gone <- serve(workerIn, protocol.Pipe{File: workerOut},
+			http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/plain")
+				io.WriteString(w, "Hello, World!")
+			}), nil)
 	}()
 	if _, err := h.conn.ReadMagic(); err != nil {
 		b.Fatal(err)
@@ -41,7 +43,8 @@ func benchmarkHello(b *testing.B, atOnce int) {
 		b.Fatal(err)
 	}
 	request := &protocol.Request{
-		Flags: protocol.FlagEnd, Method: "GET", Target: "/", Version: "1.1", Scheme: "http", Host: "127.0.0.1:8080", Remote: "127.0.0.1:50000",
+		Flags: protocol.FlagEnd, Method: "GET", Target: "/", Version: "1.1", Scheme: "http", Host: "127.0.0.1:8080",
+		Remote:  "127.0.0.1:50000",
 		Headers: []string{"Accept", "*/*", "User-Agent", "wrk"}, ID: "1", Deadline: 30_000,
 	}
 	sent := 0

@@ -62,7 +62,8 @@ func (b *requestBody) receive(m *protocol.Data) error {
 func (b *requestBody) Read(p []byte) (int, error) {
 	n, grant, trailers, err := b.take(p)
 	if grant > 0 {
-		_ = b.s.link.send(&protocol.Window{Stream: b.s.id, Bytes: grant}) // a broken pipe ends the link, and with it this stream
+		// a broken pipe ends the link, and with it this stream
+		_ = b.s.link.send(&protocol.Window{Stream: b.s.id, Bytes: grant})
 	}
 	if trailers != nil {
 		have := &b.request.Trailer

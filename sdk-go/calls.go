@@ -95,7 +95,8 @@ func timeLeft(ctx context.Context) int64 {
 }
 
 // pose sends a question, for which the caller has taken a slot.
-func (l *link) pose(question func(stream uint32) protocol.Message) (stream uint32, answer <-chan protocol.Result, err error) {
+func (l *link) pose(question func(stream uint32) protocol.Message) (stream uint32, answer <-chan protocol.Result,
+	err error) {
 	q := &waiting{answer: make(chan protocol.Result, 1)}
 	l.calls.mu.Lock()
 	defer l.calls.mu.Unlock()
@@ -122,7 +123,8 @@ func (l *link) result(payload []byte) error {
 	defer c.mu.Unlock()
 	q, ok := c.waiting[m.Stream]
 	if !ok {
-		return &protocol.LinkError{Expected: "RESULT of an unanswered CALL or SWAP", Got: fmt.Sprintf("one on stream %d", m.Stream)}
+		return &protocol.LinkError{Expected: "RESULT of an unanswered CALL or SWAP",
+			Got: fmt.Sprintf("one on stream %d", m.Stream)}
 	}
 	if whole, err := c.join(q, &m); !whole {
 		return err

@@ -14,13 +14,18 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// Conn is a client's connection, as it was when its event came. The host keeps it; its next event may go to another worker.
+// Conn is a client's connection, as it was when its event came. The host keeps it; its next event may go to another
+// worker.
 //
-// In the event's handler, and in goroutines while that runs, what is asked for takes effect when the handler returns nil. Afterwards a Conn may still be
-// used: what is asked then takes effect at once. So it is with one from [Hub.Get], which stays as it was then. Methods are safe for concurrent use.
+// In the event's handler, and in goroutines while that runs, what is asked for takes effect when the handler returns
+// nil. Afterwards a Conn may still be used: what is asked then takes effect at once. So it is with one from [Hub.Get],
+// which stays as it was then. Methods are safe for concurrent use.
 type Conn struct {
-	ID         string // unique among all connections of the host; "" for a datagram (UDP), which can be answered while it is handled, and no more
-	Protocol   string // "websocket", "tcp", "udp", "sse" (a held text/event-stream) or "poll" (any other held response)
+	// unique among all connections of the host; "" for a datagram (UDP), which can be answered while it is handled,
+	// and no more
+	ID string
+	// "websocket", "tcp", "udp", "sse" (a held text/event-stream) or "poll" (any other held response)
+	Protocol   string
 	RemoteAddr string // "ip:port" or "[ip]:port"; empty on a unix socket
 	Listener   string // the address that its listener was configured with
 	Attempt    int    // 2 when another worker died with this event, or may have begun it
@@ -61,18 +66,20 @@ func (c *Conn) own(live bool) (to protocol.Audience, names []string, name string
 func (c *Conn) Send(data []byte, opts ...SendOption) error {
 	flags, _ := gather(opts)
 	if flags&protocol.FlagBinary == 0 && c.Protocol == protocol.ProtoWebSocket && !utf8.Valid(data) {
-		return errors.New("sdk: the text of a WebSocket message is UTF-8, and this is not; bytes are sent with Binary()")
+		return errors.New(
+			"sdk: the text of a WebSocket message is UTF-8, and this is not; bytes are sent with Binary()")
 	}
 	return c.l.ask(c.asker, flags, func(stream uint32, now protocol.Flags, live bool) (protocol.Message, error) {
 		to, names, _, err := c.own(live)
 		m := &parts{chunk: c.l.chunk}
-		m.Send = protocol.Send{Stream: stream, Flags: flags&protocol.FlagBinary | now, To: to, Names: names, Bytes: data}
+		m.Send = protocol.Send{Stream: stream, Flags: flags&protocol.FlagBinary | now, To: to, Names: names,
+			Bytes: data}
 		return m, err
 	})
 }
 
-// Close closes the connection, after what was sent to it. code is 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999, as in RFC 6455; reason is at most 123 bytes of
-// UTF-8. A client that is no WebSocket sees neither.
+// Close closes the connection, after what was sent to it. code is 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999, as
+// in RFC 6455; reason is at most 123 bytes of UTF-8. A client that is no WebSocket sees neither.
 func (c *Conn) Close(code int, reason string, opts ...SendOption) error {
 	if err := checkClose(code, reason); err != nil {
 		return err
@@ -88,7 +95,8 @@ func checkClose(code int, reason string) error {
 	switch {
 	case code == 1000, code == 1001, code == 1003, 1007 <= code && code <= 1014, 3000 <= code && code <= 4999:
 	default:
-		return fmt.Errorf("sdk: %d closes no connection: a code is 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999", code)
+		return fmt.Errorf("sdk: %d closes no connection: a code is 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999",
+			code)
 	}
 	if len(reason) > 123 || !utf8.ValidString(reason) {
 		return errors.New("sdk: the reason of a close is at most 123 bytes of UTF-8")
@@ -139,7 +147,8 @@ func (c *Conn) Leave(groups ...string) error {
 	})
 }
 
-// BindUser binds the connection to a user in place of the one that it had; "" unbinds. A user may have any number of connections.
+// BindUser binds the connection to a user in place of the one that it had; "" unbinds. A user may have any number of
+// connections.
 func (c *Conn) BindUser(uid string) error {
 	if err := c.l.checkUID(uid); err != nil {
 		return err
@@ -149,8 +158,8 @@ func (c *Conn) BindUser(uid string) error {
 	}, func() { c.uid = uid })
 }
 
-// Accept says, in OnOpen of a WebSocket, what the answer to its request holds. subprotocol is one that the client offered, or "" for none, which is the default too; header is
-// added, Set-Cookie for example.
+// Accept says, in OnOpen of a WebSocket, what the answer to its request holds. subprotocol is one that the client
+// offered, or "" for none, which is the default too; header is added, Set-Cookie for example.
 func (c *Conn) Accept(subprotocol string, header http.Header) error {
 	if !c.upgrade {
 		return errors.New("sdk: Accept is for OnOpen of a WebSocket: there is no request to answer")

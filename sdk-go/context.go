@@ -12,8 +12,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// Causes of a request's end before its handler's. [context.Cause] of the request's context gives them, and so do reads of its body and writes of
-// its response.
+// Causes of a request's end before its handler's. [context.Cause] of the request's context gives them, and so do reads
+// of its body and writes of its response.
 var (
 	// ErrClientGone says that nobody waits for the response any more.
 	ErrClientGone = errors.New("sdk: the client has left")
@@ -100,7 +100,8 @@ func (c linkContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// Self tells this worker's place. ctx is a request's, or that of an [OnStart] hook; for any other the result is the zero Place.
+// Self tells this worker's place. ctx is a request's, or that of an [OnStart] hook; for any other the result is the
+// zero Place.
 func Self(ctx context.Context) Place {
 	if w, ok := ctx.Value(selfKey{}).(*Place); ok {
 		return *w
@@ -108,7 +109,8 @@ func Self(ctx context.Context) Place {
 	return Place{}
 }
 
-// RequestID gives the request's id in the host's log, or "" if ctx is not that of a request, a WebSocket's upgrade included.
+// RequestID gives the request's id in the host's log, or "" if ctx is not that of a request, a WebSocket's upgrade
+// included.
 func RequestID(ctx context.Context) string {
 	if s, ok := ctx.Value(streamKey{}).(*stream); ok {
 		return s.ctx.id
@@ -117,9 +119,10 @@ func RequestID(ctx context.Context) string {
 }
 
 // AnswerBy tells by when a request's handler has to have begun its response: the host, whose request_timeout it is,
-// gives the request up then, and cancels ctx with [ErrTimeout]. It counts from when the worker got the request (SPEC.md
-// §7.2). Whatever goes either way, a piece of the body or of the response, gives the handler as much time anew, so that
-// it bounds no upload and no stream. ok is false if the host has no such time, or ctx is not that of a request.
+// gives the request up then, and cancels ctx with [ErrTimeout]. It counts from when the worker got the request
+// (SPEC.md §7.2). Whatever goes either way, a piece of the body or of the response, gives the handler as much time
+// anew, so that it bounds no upload and no stream. ok is false if the host has no such time, or ctx is not that of a
+// request.
 //
 // ctx.Deadline does not tell it: a context's deadline can't move, and a child that [context.WithTimeout] makes with a
 // later one would never end.

@@ -19,7 +19,8 @@ func (w *response) last() protocol.Flags {
 	return last
 }
 
-// finish sends what is left after the handler has returned: in the same frame as the head, if that is still due. staged are the acts.
+// finish sends what is left after the handler has returned: in the same frame as the head, if that is still due.
+// staged are the acts.
 func (w *response) finish(staged []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -71,7 +72,8 @@ func (w *response) finishBody(trailers []string) {
 	_ = w.sendData(rest, w.last(), trailers) // a broken pipe has ended the link
 }
 
-// fail answers a handler that panicked: with 500 if the head is still due. trace is shown only if the host runs with --dev.
+// fail answers a handler that panicked: with 500 if the head is still due. trace is shown only if the host runs with
+// --dev.
 func (w *response) fail(trace string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -91,7 +93,8 @@ func (w *response) fail(trace string) {
 		text = text[:w.s.link.chunk]
 	}
 	w.status, w.file, w.hold, w.known = http.StatusInternalServerError, "", nil, headFacts{}
-	w.work.pairs = append(w.work.pairs[:0], "Content-Type", "text/plain; charset=utf-8", "X-Content-Type-Options", "nosniff")
+	w.work.pairs = append(w.work.pairs[:0], "Content-Type", "text/plain; charset=utf-8", "X-Content-Type-Options",
+		"nosniff")
 	w.work.buf = append(w.work.buf[:0], text...)
 	if w.sendHead(last) != nil {
 		w.done()

@@ -14,7 +14,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// Refusal is the error with which OnOpen turns a client away: a WebSocket's client gets it as the answer to its request, any other is closed.
+// Refusal is the error with which OnOpen turns a client away: a WebSocket's client gets it as the answer to its
+// request, any other is closed.
 type Refusal struct {
 	Status int // 200 to 599; 0 stands for 403
 	Header http.Header
@@ -23,7 +24,8 @@ type Refusal struct {
 
 // Refuse makes a [Refusal] that says why in plain text.
 func Refuse(status int, text string) *Refusal {
-	return &Refusal{Status: status, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Body: []byte(text + "\n")}
+	return &Refusal{Status: status, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}},
+		Body: []byte(text + "\n")}
 }
 
 // Error implements error.
@@ -193,7 +195,9 @@ func (s *stream) deliver() error {
 		if w.OnClose == nil {
 			return nil
 		}
-		return guard(func() error { return w.OnClose(&s.ctx, c, Closing{Code: m.Code, Reason: m.Reason, Clean: m.Clean}) })
+		return guard(func() error {
+			return w.OnClose(&s.ctx, c, Closing{Code: m.Code, Reason: m.Reason, Clean: m.Clean})
+		})
 	case *protocol.Buffer:
 		if w.OnBuffer == nil {
 			return nil
@@ -203,8 +207,8 @@ func (s *stream) deliver() error {
 	return nil
 }
 
-// messages handles those that travel together, in order. What a handler that failed has done is undone, and what the others did stays: the
-// event fails only if all of them have.
+// messages handles those that travel together, in order. What a handler that failed has done is undone, and what the
+// others did stays: the event fails only if all of them have.
 func (s *stream) messages(m *protocol.Incoming) error {
 	data := m.Bytes
 	if !m.Whole() {

@@ -31,7 +31,9 @@ func (h *fakeHost) event(m protocol.Opening) *call {
 // newEventHost is a host whose worker is w.
 func newEventHost(t testing.TB, w Worker, opts ...Option) *fakeHost {
 	t.Helper()
-	return newHost(t, func(rw http.ResponseWriter, r *http.Request) { w.Handler.ServeHTTP(rw, r) }, append(opts, w.option())...)
+	return newHost(t, func(rw http.ResponseWriter, r *http.Request) {
+		w.Handler.ServeHTTP(rw, r)
+	}, append(opts, w.option())...)
 }
 
 var socket = protocol.Connection{ID: "c1", Protocol: "websocket", Remote: "192.0.2.1:5", Listener: ":80"}
@@ -81,11 +83,13 @@ func TestWhatAHandlerDoesGoesWithItsDone(t *testing.T) {
 	release := make(chan struct{})
 	began := make(chan struct{})
 	h := newEventHost(t, Worker{OnMessage: func(ctx context.Context, c *Conn, m Message) error {
-		if c.ID != "c1" || c.Protocol != "websocket" || c.RemoteAddr != "192.0.2.1:5" || c.Listener != ":80" || c.Attempt != 2 || Attempt(ctx) != 2 || c.UID() != "ann" || m.Binary {
+		if c.ID != "c1" || c.Protocol != "websocket" || c.RemoteAddr != "192.0.2.1:5" || c.Listener != ":80" ||
+			c.Attempt != 2 || Attempt(ctx) != 2 || c.UID() != "ann" || m.Binary {
 			t.Errorf("the connection is %+v", c)
 		}
 		for _, err := range []error{
-			c.Send(m.Data), c.Join("lobby", "x"), c.Leave("x"), c.BindUser("bob"), c.Session().Set("n", 2), c.Session().Set("same", "s"), c.Session().Delete("old", "none"),
+			c.Send(m.Data), c.Join("lobby", "x"), c.Leave("x"), c.BindUser("bob"), c.Session().Set("n", 2),
+			c.Session().Set("same", "s"), c.Session().Delete("old", "none"),
 			Connections(ctx).SendToGroup("lobby", []byte{0xff}, Binary(), Except(c.ID)), c.Close(4000, "enough"),
 			c.Send([]byte("quick"), Now()),
 		} {
@@ -93,7 +97,8 @@ func TestWhatAHandlerDoesGoesWithItsDone(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if !slices.Equal(c.Groups(), []string{"before", "lobby"}) || c.UID() != "bob" || c.Session().Int("n") != 2 || !slices.Equal(c.Session().Keys(), []string{"n", "same"}) {
+		if !slices.Equal(c.Groups(), []string{"before", "lobby"}) || c.UID() != "bob" || c.Session().Int("n") != 2 ||
+			!slices.Equal(c.Session().Keys(), []string{"n", "same"}) {
 			t.Errorf("the connection is left as %v, %q, %v", c.Groups(), c.UID(), c.Session().Keys())
 		}
 		close(began)
@@ -118,7 +123,8 @@ func TestWhatAHandlerDoesGoesWithItsDone(t *testing.T) {
 	expectSame(c, &protocol.Join{Groups: []string{"lobby", "x"}})
 	expectSame(c, &protocol.Leave{Groups: []string{"x"}})
 	expectSame(c, &protocol.Bind{UID: "bob"})
-	expectSame(c, &protocol.Send{Flags: protocol.FlagBinary, To: protocol.ToGroups, Names: []string{"lobby"}, Bytes: []byte{0xff}, Except: []string{"c1"}})
+	expectSame(c, &protocol.Send{Flags: protocol.FlagBinary, To: protocol.ToGroups, Names: []string{"lobby"},
+		Bytes: []byte{0xff}, Except: []string{"c1"}})
 	expectSame(c, &protocol.Hangup{Code: 4000, Reason: "enough"})
 	expectSame(c, &protocol.Set{Set: []protocol.Entry{entry(t, "n", 2)}, Unset: []string{"old"}})
 	expect[*protocol.Done](c)
@@ -160,7 +166,9 @@ func TestOfMessagesThatTravelTogetherOnlyTheOneThatFailedIsUndone(t *testing.T) 
 		if bytes.HasPrefix(m.Data, []byte("bad")) {
 			panic("bad")
 		}
-		if slices.ContainsFunc(c.Session().Keys(), func(k string) bool { return k == "bad" }) || slices.Contains(c.Groups(), "bad") {
+		if slices.ContainsFunc(c.Session().Keys(), func(k string) bool {
+			return k == "bad"
+		}) || slices.Contains(c.Groups(), "bad") {
 			t.Errorf("what failed was left: %q, %q", c.Session().Keys(), c.Groups())
 		}
 		return nil
@@ -197,11 +205,14 @@ func TestOpenIsAcceptedOrRefused(t *testing.T) {
 		return c.Accept("chat", http.Header{"Set-Cookie": {"a=b"}})
 	}})
 	offer := []string{"Sec-WebSocket-Protocol", "soap, chat"}
-	c := h.event(&protocol.Open{Connection: socket, Request: &protocol.Request{Method: "GET", Target: "/?token=1", Version: "1.1", Scheme: "http", Headers: offer}})
+	c := h.event(&protocol.Open{Connection: socket,
+		Request: &protocol.Request{Method: "GET", Target: "/?token=1", Version: "1.1", Scheme: "http",
+			Headers: offer}})
 	expectSame(c, &protocol.Accept{Subprotocol: "chat", Headers: []string{"Set-Cookie", "a=b"}})
 	expect[*protocol.Done](c)
 
-	m := h.event(&protocol.Open{Connection: socket, Request: &protocol.Request{Method: "GET", Target: "/", Version: "1.1", Scheme: "http"}}).whole()
+	m := h.event(&protocol.Open{Connection: socket,
+		Request: &protocol.Request{Method: "GET", Target: "/", Version: "1.1", Scheme: "http"}}).whole()
 	if m.Status != 401 || string(m.Body) != "Who are you?\n" || m.Check() != nil {
 		t.Errorf("the refusal is %+v", m)
 	}
@@ -231,7 +242,9 @@ func TestCloseAndBufferTellWhatTheHostSaid(t *testing.T) {
 
 func TestLargeMessagesGoBothWays(t *testing.T) {
 	large := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB
-	h := newEventHost(t, Worker{OnMessage: func(_ context.Context, c *Conn, m Message) error { return c.Send(m.Data, Binary()) }})
+	h := newEventHost(t, Worker{OnMessage: func(_ context.Context, c *Conn, m Message) error {
+		return c.Send(m.Data, Binary())
+	}})
 	c := h.event(&protocol.Incoming{Flags: protocol.FlagBinary, Connection: socket, Bytes: large[:protocol.MaxData]})
 	credit := protocol.Credit(h.ready.Window)
 	for rest := large[protocol.MaxData:]; len(rest) > 0; {
@@ -270,8 +283,10 @@ func TestActsOfARequestGoBeforeTheEndOfItsResponse(t *testing.T) {
 	h := newEventHost(t, Worker{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conns := Connections(r.Context())
 		for _, err := range []error{
-			conns.SendToAll([]byte("x")), conns.SendToUser("u", []byte("y")), conns.Send("c9", []byte("z")), conns.Join("c9", "g"), conns.Leave("c9", "g"), conns.BindUser("c9", "u"),
-			conns.Close("c9", 1000, ""), conns.CloseUser("u", 1001, ""), conns.CloseGroup("g", 1001, ""), conns.CloseAll(1001, "bye", Except("c1")),
+			conns.SendToAll([]byte("x")), conns.SendToUser("u", []byte("y")), conns.Send("c9", []byte("z")),
+			conns.Join("c9", "g"), conns.Leave("c9", "g"), conns.BindUser("c9", "u"),
+			conns.Close("c9", 1000, ""), conns.CloseUser("u", 1001, ""), conns.CloseGroup("g", 1001, ""),
+			conns.CloseAll(1001, "bye", Except("c1")),
 		} {
 			if err != nil {
 				t.Error(err)
@@ -313,7 +328,10 @@ func TestActsOfARequestGoBeforeTheEndOfItsResponse(t *testing.T) {
 
 func TestAfterItsHandlerAConnectionIsReachedAtOnceByItsID(t *testing.T) {
 	kept := make(chan *Conn, 2)
-	h := newEventHost(t, Worker{OnMessage: func(_ context.Context, c *Conn, m Message) error { kept <- c; return nil }})
+	h := newEventHost(t, Worker{OnMessage: func(_ context.Context, c *Conn, m Message) error {
+		kept <- c
+		return nil
+	}})
 	expect[*protocol.Done](h.event(text("x")))
 	c := <-kept
 	for _, err := range []error{c.Send([]byte("later")), c.Join("g"), c.Close(1000, "")} {
@@ -324,7 +342,8 @@ func TestAfterItsHandlerAConnectionIsReachedAtOnceByItsID(t *testing.T) {
 	if err := c.Session().Set("n", 1); err == nil {
 		t.Error("a session was changed after its handler")
 	}
-	if m, ok := h.link.take().(*protocol.Send); !ok || m.Stream != 0 || m.To != protocol.ToConnections || !slices.Equal(m.Names, []string{"c1"}) || string(m.Bytes) != "later" {
+	if m, ok := h.link.take().(*protocol.Send); !ok || m.Stream != 0 || m.To != protocol.ToConnections ||
+		!slices.Equal(m.Names, []string{"c1"}) || string(m.Bytes) != "later" {
 		t.Errorf("SEND is %+v", m)
 	}
 	if m, ok := h.link.take().(*protocol.Join); !ok || m.Connection != "c1" {

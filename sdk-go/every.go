@@ -15,10 +15,12 @@ type timer struct {
 	tick     func(ctx context.Context)
 }
 
-// Every runs tick each interval, in every worker of the pool, from when it is ready until it drains, which ends ctx, too. A tick that takes longer than the interval makes the
-// next one late; ticks of one timer never overlap. A panic is logged, and the timer goes on. With ctx, [Connections] sends at once.
+// Every runs tick each interval, in every worker of the pool, from when it is ready until it drains, which ends ctx,
+// too. A tick that takes longer than the interval makes the next one late; ticks of one timer never overlap. A panic
+// is logged, and the timer goes on. With ctx, [Connections] sends at once.
 //
-// A timer keeps no worker from draining: a tick that is running then has 2 seconds to notice. It panics if interval is not positive.
+// A timer keeps no worker from draining: a tick that is running then has 2 seconds to notice. It panics if interval is
+// not positive.
 func Every(interval time.Duration, tick func(ctx context.Context)) Option {
 	if interval <= 0 {
 		panic(fmt.Sprintf("sdk: Every(%v): an interval is more than 0", interval))

@@ -60,7 +60,9 @@ func ExampleOnStart() {
 		slog.InfoContext(r.Context(), "report", "id", sdk.RequestID(r.Context()))
 		sdk.ServeFile(w, r, "/srv/reports/today.pdf")
 	}
-	err := sdk.Serve(http.HandlerFunc(report), sdk.WithConcurrency(32), sdk.OnStart(connect), sdk.OnStop(func() { db.Close() }))
+	err := sdk.Serve(http.HandlerFunc(report), sdk.WithConcurrency(32), sdk.OnStart(connect), sdk.OnStop(func() {
+		db.Close()
+	}))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -12,7 +12,8 @@ import (
 
 const framesVariable = "WORKERHOST_FRAMES"
 
-// openFrames finds the link's two ends and puts them out of reach of whatever the program prints. Without a host it returns ErrNoHost.
+// openFrames finds the link's two ends and puts them out of reach of whatever the program prints. Without a host it
+// returns ErrNoHost.
 func openFrames() (io.ReadCloser, io.WriteCloser, error) {
 	value, ok := os.LookupEnv(framesVariable)
 	if !ok {
@@ -26,7 +27,9 @@ func openFrames() (io.ReadCloser, io.WriteCloser, error) {
 	r, err1 := strconv.ParseUint(in, 10, 31)
 	w, err2 := strconv.ParseUint(out, 10, 31)
 	if err1 != nil || err2 != nil {
-		return nil, nil, fmt.Errorf("sdk: %s=%q: expected two descriptor numbers such as 3,4; leave it to the host to set this", framesVariable, value)
+		return nil, nil, fmt.Errorf(
+			"sdk: %s=%q: expected two descriptor numbers such as 3,4; leave it to the host to set this",
+			framesVariable, value)
 	}
 	return inheritedFrames(int(r), int(w))
 }

@@ -12,10 +12,13 @@ import (
 
 // inheritedFrames has no descriptors to open here.
 func inheritedFrames(r, w int) (io.ReadCloser, io.WriteCloser, error) {
-	return nil, nil, fmt.Errorf("sdk: %s=%d,%d: descriptors are not inherited on this system; unset it to use standard input and output", framesVariable, r, w)
+	return nil, nil, fmt.Errorf(
+		"sdk: %s=%d,%d: descriptors are not inherited on this system; unset it to use standard input and output",
+		framesVariable, r, w)
 }
 
-// standardFrames keeps the link for itself: what the program prints through os.Stdout goes to the host's log from here on, and os.Stdin is empty.
+// standardFrames keeps the link for itself: what the program prints through os.Stdout goes to the host's log from here
+// on, and os.Stdin is empty.
 func standardFrames() (io.ReadCloser, io.WriteCloser, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {

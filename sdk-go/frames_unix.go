@@ -19,14 +19,16 @@ func inheritedFrames(r, w int) (io.ReadCloser, io.WriteCloser, error) {
 	for _, fd := range []int{r, w} {
 		unix.CloseOnExec(fd) // children must not hold the link
 		if err := unix.SetNonblock(fd, true); err != nil {
-			return nil, nil, fmt.Errorf("sdk: %s names descriptor %d, which is not open here (%w); start the program itself, not through one that closes descriptors", framesVariable, fd, err)
+			return nil, nil, fmt.Errorf("sdk: %s names descriptor %d, which is not open here (%w); start the "+
+				"program itself, not through one that closes descriptors", framesVariable, fd, err)
 		}
 	}
 	return os.NewFile(uintptr(r), "frames in"), protocol.Pipe{File: os.NewFile(uintptr(w), "frames out")}, nil
 }
 
-// standardFrames moves the link away from descriptors 0 and 1, and leaves the null device and the host's log in their place: for this program, for C code in it, and for
-// its children. The streams stay blocking, as whoever started us may share them.
+// standardFrames moves the link away from descriptors 0 and 1, and leaves the null device and the host's log in their
+// place: for this program, for C code in it, and for its children. The streams stay blocking, as whoever started us
+// may share them.
 func standardFrames() (io.ReadCloser, io.WriteCloser, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {

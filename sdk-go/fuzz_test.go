@@ -11,7 +11,8 @@ import (
 
 // FuzzAnswersOfTheHost holds whatever a host may answer to errors, not panics.
 func FuzzAnswersOfTheHost(f *testing.F) {
-	connection := &protocol.Connection{ID: "a", Protocol: "tcp", UID: "u", Groups: []string{"g"}, Session: []protocol.Entry{{Key: "k"}}, Listener: ":1"}
+	connection := &protocol.Connection{ID: "a", Protocol: "tcp", UID: "u", Groups: []string{"g"},
+		Session: []protocol.Entry{{Key: "k"}}, Listener: ":1"}
 	f.Add([]byte(connection.Value()))
 	for _, v := range []any{nil, 7, true, []string{"a"}, []any{1, []any{"k", []any{}}}} {
 		b, _ := protocol.NewValue(v)

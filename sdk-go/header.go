@@ -90,7 +90,8 @@ func (f *headFacts) announce(values []string) {
 	}
 }
 
-// repair does what net/http does to a header that would break the message: a line break in a value becomes a space, a bad name is left out.
+// repair does what net/http does to a header that would break the message: a line break in a value becomes a space, a
+// bad name is left out.
 func (f *headFacts) repair(pairs []string) []string {
 	good := pairs[:0]
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -109,18 +110,22 @@ var unbroken = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ")
 // trailerAllowed says no to fields that a receiver must have before the body (RFC 9110 §6.5.1).
 func trailerAllowed(name string) bool {
 	switch name {
-	case "", "Authorization", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Range", "Content-Type", "Date", "Expect", "Host",
-		"Keep-Alive", "Location", "Max-Forwards", "Pragma", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Range", "Retry-After", "Set-Cookie",
+	case "", "Authorization", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Range",
+		"Content-Type", "Date", "Expect", "Host",
+		"Keep-Alive", "Location", "Max-Forwards", "Pragma", "Proxy-Authenticate", "Proxy-Authorization",
+		"Proxy-Connection", "Range", "Retry-After", "Set-Cookie",
 		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Vary", "Www-Authenticate":
 		return false
 	}
 	return !strings.HasPrefix(name, "If-")
 }
 
-// trailers collects what the handler set in either of net/http's ways: names announced in Trailer, and names with http.TrailerPrefix.
+// trailers collects what the handler set in either of net/http's ways: names announced in Trailer, and names with
+// http.TrailerPrefix.
 func trailers(h http.Header, announced []string) (pairs []string) {
 	for name, values := range h {
-		if bare, ok := strings.CutPrefix(name, http.TrailerPrefix); ok && trailerAllowed(http.CanonicalHeaderKey(bare)) {
+		if bare, ok := strings.CutPrefix(name, http.TrailerPrefix); ok &&
+			trailerAllowed(http.CanonicalHeaderKey(bare)) {
 			for _, value := range values {
 				pairs = append(pairs, bare, value)
 			}

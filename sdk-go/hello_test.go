@@ -19,7 +19,8 @@ func TestTheHostsLimitsHoldInPlaceOfThoseOfTheText(t *testing.T) {
 		told <- c.Join("c1", "fives")
 		told <- c.SendToAll(make([]byte, 300))
 	}
-	limits := []protocol.Limit{{Name: "wings", Value: 2}, {Name: "name", Value: 4}, {Name: "acts", Value: 400}, {Name: "calls"}}
+	limits := []protocol.Limit{{Name: "wings", Value: 2}, {Name: "name", Value: 4}, {Name: "acts", Value: 400},
+		{Name: "calls"}}
 	h := startHost(t, protocol.Hello{Limits: limits}, http.HandlerFunc(handler))
 	h.awaitReady()
 	h.open(protocol.Request{})

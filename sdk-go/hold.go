@@ -22,14 +22,16 @@ type HoldOptions struct {
 	Timeout time.Duration  // after which the host ends it; 0 is never
 }
 
-// Hold leaves the response to the host: when the handler returns, the client gets the head and what was written so far, and the response becomes a connection, with Protocol
-// "sse" if its Content-Type is text/event-stream, otherwise "poll". The worker is free; any worker sends to it with [Connections] and ends it with Close, and
-// [Worker].OnClose hears of its end. Nothing may have been flushed yet. The answer to HEAD is not held.
+// Hold leaves the response to the host: when the handler returns, the client gets the head and what was written so
+// far, and the response becomes a connection, with Protocol "sse" if its Content-Type is text/event-stream, otherwise
+// "poll". The worker is free; any worker sends to it with [Connections] and ends it with Close, and [Worker].OnClose
+// hears of its end. Nothing may have been flushed yet. The answer to HEAD is not held.
 //
 //	w.Header().Set("Content-Type", "text/event-stream")
 //	sdk.Hold(w, r, sdk.HoldOptions{Groups: []string{"news"}})
 //
-// A client that comes back names the last event that it has in the header Last-Event-ID. Under another server than the host, Hold fails with [ErrNoHost].
+// A client that comes back names the last event that it has in the header Last-Event-ID. Under another server than the
+// host, Hold fails with [ErrNoHost].
 func Hold(w http.ResponseWriter, r *http.Request, o HoldOptions) error {
 	own := unwrap(w)
 	if own == nil {
@@ -44,7 +46,8 @@ func Hold(w http.ResponseWriter, r *http.Request, o HoldOptions) error {
 	if o.Timeout < 0 {
 		return fmt.Errorf("sdk: Hold: the time-out is %v, and can't be negative", o.Timeout)
 	}
-	hold := &protocol.Hold{Groups: slices.Clone(o.Groups), UID: o.UID, Once: o.Once, Timeout: int64((o.Timeout + time.Millisecond - 1) / time.Millisecond)}
+	hold := &protocol.Hold{Groups: slices.Clone(o.Groups), UID: o.UID, Once: o.Once,
+		Timeout: int64((o.Timeout + time.Millisecond - 1) / time.Millisecond)}
 	for _, key := range slices.Sorted(maps.Keys(o.Session)) {
 		v, err := encode(o.Session[key])
 		if err != nil {

@@ -17,7 +17,8 @@ import (
 func TestAHeldResponseIsLeftToTheHost(t *testing.T) {
 	h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
-		o := HoldOptions{Groups: []string{"news"}, UID: "u", Session: map[string]any{"n": 1}, Once: true, Timeout: 1500 * time.Microsecond}
+		o := HoldOptions{Groups: []string{"news"}, UID: "u", Session: map[string]any{"n": 1}, Once: true,
+			Timeout: 1500 * time.Microsecond}
 		if r.URL.Path == "/flush" {
 			w.(http.Flusher).Flush()
 			if err := Hold(w, r, o); err == nil {
@@ -48,10 +49,12 @@ func TestAHeldResponseIsLeftToTheHost(t *testing.T) {
 			w.Write(make([]byte, 100_000))
 		}
 	})
-	hold := &protocol.Hold{Groups: []string{"news"}, UID: "u", Session: []protocol.Entry{entry(t, "n", 1)}, Once: true, Timeout: 2}
+	hold := &protocol.Hold{Groups: []string{"news"}, UID: "u", Session: []protocol.Entry{entry(t, "n", 1)}, Once: true,
+		Timeout: 2}
 	c := h.open(protocol.Request{})
 	expect[*protocol.Send](c)
-	if m := expect[*protocol.Response](c); m.Flags != protocol.FlagDone || !reflect.DeepEqual(m.Hold, hold) || string(m.Body) != ": hello\n\n" || m.Check() != nil {
+	if m := expect[*protocol.Response](c); m.Flags != protocol.FlagDone || !reflect.DeepEqual(m.Hold, hold) ||
+		string(m.Body) != ": hello\n\n" || m.Check() != nil {
 		t.Errorf("RESPONSE is %+v", m)
 	}
 	c = h.open(protocol.Request{Target: "/long"})
@@ -76,7 +79,8 @@ func TestAHeldResponseIsLeftToTheHost(t *testing.T) {
 func TestServerSentEventsAreFormattedByTheBook(t *testing.T) {
 	for want, e := range map[string]Event{
 		"data: \n\n": {},
-		"event: tick\nid: 7\nretry: 1500\ndata: a\ndata: b\ndata: c\ndata: \n\n": {Name: "ti\nck", ID: "7\r\x00", Retry: 1500 * time.Millisecond, Data: "a\r\nb\rc\n"},
+		"event: tick\nid: 7\nretry: 1500\ndata: a\ndata: b\ndata: c\ndata: \n\n": {Name: "ti\nck", ID: "7\r\x00",
+			Retry: 1500 * time.Millisecond, Data: "a\r\nb\rc\n"},
 	} {
 		if got := string(e.Bytes()); got != want {
 			t.Errorf("%q, not %q", got, want)

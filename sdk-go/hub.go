@@ -16,22 +16,24 @@ var ErrNoConnection = errors.New("sdk: there is no connection with this id")
 // maxSwaps is after how many attempts UpdateSession gives up.
 const maxSwaps = 1000
 
-// Hub is all connections of the host, those of other pools included; [Connections] gives it. Methods are safe for concurrent use.
+// Hub is all connections of the host, those of other pools included; [Connections] gives it. Methods are safe for
+// concurrent use.
 //
-// What is asked for with the context of a request or an event takes effect when its handler returns (for an event: nil), all together, or with [Now] at once;
-// with any other context, and after the handler, it takes effect at once. Who is not there is left out without an error: an error says that the act
-// could not be sent, or is none.
+// What is asked for with the context of a request or an event takes effect when its handler returns (for an event:
+// nil), all together, or with [Now] at once; with any other context, and after the handler, it takes effect at once.
+// Who is not there is left out without an error: an error says that the act could not be sent, or is none.
 //
-// The questions (Count and what follows) tell what is in effect: not what this handler has yet to do. They wait for the
-// host, at most until the context ends: then the host is told that nobody waits any more. What the host refuses is a
-// [*CallError].
+// The questions (Count and what follows) tell what is in effect: not what this handler has yet to do. They wait for
+// the host, at most until the context ends: then the host is told that nobody waits any more. What the host refuses is
+// a [*CallError].
 type Hub struct {
 	ctx context.Context
 	l   *link
 	s   *stream
 }
 
-// Connections gives the host's connections to a handler, a tick of [Every], or a goroutine of the program's own, which may have any context.
+// Connections gives the host's connections to a handler, a tick of [Every], or a goroutine of the program's own, which
+// may have any context.
 func Connections(ctx context.Context) Hub {
 	if s, ok := ctx.Value(streamKey{}).(*stream); ok {
 		return Hub{ctx, s.link, s}
@@ -133,7 +135,9 @@ func (h Hub) change(id string, act func(stream uint32) protocol.Message) error {
 	case id == "":
 		return ErrDatagram
 	}
-	return h.l.ask(h.s, 0, func(stream uint32, _ protocol.Flags, _ bool) (protocol.Message, error) { return act(stream), nil })
+	return h.l.ask(h.s, 0, func(stream uint32, _ protocol.Flags, _ bool) (protocol.Message, error) {
+		return act(stream), nil
+	})
 }
 
 // Count says how many connections there are in a group; "" stands for all.
@@ -200,8 +204,9 @@ func (h Hub) session(id string) (version int64, s *Session, err error) {
 	return version, c.Session(), nil
 }
 
-// UpdateSession changes a connection's session at once, and safely: update gets it as it is and sets or deletes keys; if somebody else has changed it
-// meanwhile, update gets the newer one. If update fails, nothing is changed, and its error is returned.
+// UpdateSession changes a connection's session at once, and safely: update gets it as it is and sets or deletes keys;
+// if somebody else has changed it meanwhile, update gets the newer one. If update fails, nothing is changed, and its
+// error is returned.
 func (h Hub) UpdateSession(id string, update func(s *Session) error) error {
 	for range maxSwaps {
 		version, s, err := h.session(id)

@@ -72,7 +72,8 @@ func TestQuestionsAndTheirAnswers(t *testing.T) {
 		t.Error(online, err)
 	}
 	go answer("connection", (&protocol.Connection{ID: "a", Protocol: "tcp", UID: "u", Groups: []string{"g"}}).Value())
-	if c, err := conns.Get("a"); err != nil || c.ID != "a" || c.UID() != "u" || !slices.Equal(c.Groups(), []string{"g"}) || c.Session().Set("x", 1) == nil {
+	if c, err := conns.Get("a"); err != nil || c.ID != "a" || c.UID() != "u" ||
+		!slices.Equal(c.Groups(), []string{"g"}) || c.Session().Set("x", 1) == nil {
 		t.Error(c, err)
 	}
 	go answer("session", nil)
@@ -109,7 +110,9 @@ func TestASessionIsUpdatedOnceNobodyElseChangesIt(t *testing.T) {
 			v, _ := protocol.NewValue([]any{40 + i, []any{"n", i, "gone", true}})
 			h.send(&protocol.Result{Stream: id, Value: v})
 			m := expect[*protocol.Swap](&call{h, id + 2, h.stream(id + 2)})
-			if m.Connection != "a" || m.Version != int64(40+i) || !reflect.DeepEqual(m.Set, []protocol.Entry{entry(t, "n", i+1)}) || !slices.Equal(m.Unset, []string{"gone"}) {
+			if m.Connection != "a" || m.Version != int64(40+i) ||
+				!reflect.DeepEqual(m.Set, []protocol.Entry{entry(t, "n", i+1)}) ||
+				!slices.Equal(m.Unset, []string{"gone"}) {
 				t.Errorf("SWAP is %+v", m)
 			}
 			v, _ = protocol.NewValue(i == 1)

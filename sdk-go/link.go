@@ -1,4 +1,5 @@
-// The worker's end of the link: one goroutine reads frames and hands them to the streams, and never waits for any of them.
+// The worker's end of the link: one goroutine reads frames and hands them to the streams, and never waits for any of
+// them.
 
 package sdk
 
@@ -50,9 +51,10 @@ const frameRoom = 16 << 10
 
 func newLink(conn *protocol.Conn, hello *protocol.Hello, handler http.Handler, o *options) *link {
 	return &link{
-		conn:        conn,
-		handler:     handler,
-		self:        Place{Pool: hello.Pool, Generation: hello.Generation, Slot: hello.Slot, Host: hello.Host, Dev: hello.Dev},
+		conn:    conn,
+		handler: handler,
+		self: Place{Pool: hello.Pool, Generation: hello.Generation, Slot: hello.Slot, Host: hello.Host,
+			Dev: hello.Dev},
 		window:      hello.Window,
 		chunk:       max(1, min(protocol.MaxData, hello.MaxFrame-frameRoom)),
 		maxFrame:    hello.MaxFrame,
@@ -93,7 +95,8 @@ func (l *link) read() {
 	}
 }
 
-// deafen is the end of the input after DRAIN: what runs may finish, unless it waits for the host (§8.3). It says false if nothing does, or DRAIN has not come.
+// deafen is the end of the input after DRAIN: what runs may finish, unless it waits for the host (§8.3). It says false
+// if nothing does, or DRAIN has not come.
 func (l *link) deafen() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -195,8 +198,10 @@ func (l *link) handle(t protocol.Type, id uint32, payload []byte) error {
 	case protocol.TypePong:
 	case protocol.TypeDrain:
 		l.drain()
-	case protocol.TypeHello, protocol.TypeReady, protocol.TypeFailed, protocol.TypeLog, protocol.TypeResponse, protocol.TypeInform, protocol.TypeDone,
-		protocol.TypeCall, protocol.TypeSwap, protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind, protocol.TypeSet, protocol.TypeAccept:
+	case protocol.TypeHello, protocol.TypeReady, protocol.TypeFailed, protocol.TypeLog, protocol.TypeResponse,
+		protocol.TypeInform, protocol.TypeDone,
+		protocol.TypeCall, protocol.TypeSwap, protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin,
+		protocol.TypeLeave, protocol.TypeBind, protocol.TypeSet, protocol.TypeAccept:
 		got := fmt.Sprintf("%s on stream %d", t, id)
 		return &protocol.LinkError{Expected: "a message that hosts send after HELLO", Got: got, Section: "4.6"}
 	default:
@@ -239,7 +244,8 @@ func (l *link) open(id uint32, t protocol.Type, prepare func() *stream) error {
 	return nil
 }
 
-// serve runs one stream after another: a goroutine that has grown its stack once is worth keeping. There are never more of them than streams at once.
+// serve runs one stream after another: a goroutine that has grown its stack once is worth keeping. There are never
+// more of them than streams at once.
 func (l *link) serve(s *stream) {
 	for {
 		s.run()
@@ -278,7 +284,8 @@ func (l *link) stream(id uint32) *stream {
 	return l.streams[id]
 }
 
-// forget takes a stream out, just before its DONE is sent: by the time that the host hears DONE there is room for its next request.
+// forget takes a stream out, just before its DONE is sent: by the time that the host hears DONE there is room for its
+// next request.
 func (l *link) forget(id uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

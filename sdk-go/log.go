@@ -20,7 +20,8 @@ const (
 	maxLogDepth   = 8
 )
 
-// current is the link of the process, for records that are logged outside of any request. A process has one standard input, so one link.
+// current is the link of the process, for records that are logged outside of any request. A process has one standard
+// input, so one link.
 var current atomic.Pointer[link]
 
 // log sends one of the SDK's own remarks, and never waits. pairs are names and texts.
@@ -47,11 +48,13 @@ func (l *link) sendLog(level string, stream uint32, message string, attributes m
 			value, _ = protocol.NewValue(map[string]any{"attributes_left_out": err.Error()})
 		}
 	}
-	return len(message) + len(value), l.conn.Send(&protocol.Log{Stream: stream, Level: level, Message: message, Context: value})
+	return len(message) + len(value), l.conn.Send(
+		&protocol.Log{Stream: stream, Level: level, Message: message, Context: value})
 }
 
-// LogHandler is a [slog.Handler] that sends records to the host's log with their level, their attributes and, if the context is a request's, that
-// request. Records below level are dropped; nil means [slog.LevelInfo]. While no host is connected, they go to standard error as text.
+// LogHandler is a [slog.Handler] that sends records to the host's log with their level, their attributes and, if the
+// context is a request's, that request. Records below level are dropped; nil means [slog.LevelInfo]. While no host is
+// connected, they go to standard error as text.
 //
 //	slog.SetDefault(slog.New(sdk.LogHandler(nil)))
 //
@@ -60,7 +63,8 @@ func LogHandler(level slog.Leveler) slog.Handler {
 	if level == nil {
 		level = slog.LevelInfo
 	}
-	return &logHandler{level: level, alone: slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}), pending: new(atomic.Int64)}
+	return &logHandler{level: level, alone: slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}),
+		pending: new(atomic.Int64)}
 }
 
 // logHandler is immutable but for pending, which all handlers derived from one share.

@@ -19,13 +19,17 @@ func TestRecordsCarryTheirAttributesAndTheirRequest(t *testing.T) {
 	logger := slog.New(LogHandler(nil)).With("app", "shop").WithGroup("cart")
 	h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
 		logger.Debug("too low")
-		logger.WarnContext(r.Context(), "sold out", "item", 7, "after", time.Second, "why", errors.New("none left"), slog.Group("shelf", "row", "b"))
+		logger.WarnContext(r.Context(), "sold out", "item", 7, "after", time.Second, "why", errors.New("none left"),
+			slog.Group("shelf", "row", "b"))
 	})
 	c := h.open(protocol.Request{})
 	entry := h.expectLog("")
 	got, err := entry.Context.Decode()
-	want := map[string]any{"app": "shop", "cart": map[string]any{"item": int64(7), "after": "1s", "why": "none left", "shelf": map[string]any{"row": "b"}}}
-	if err != nil || entry.Level != "warn" || entry.Message != "sold out" || entry.Stream != c.id || fmt.Sprint(got) != fmt.Sprint(want) {
+	want := map[string]any{"app": "shop",
+		"cart": map[string]any{"item": int64(7), "after": "1s", "why": "none left",
+			"shelf": map[string]any{"row": "b"}}}
+	if err != nil || entry.Level != "warn" || entry.Message != "sold out" || entry.Stream != c.id ||
+		fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("the entry is %+v with %v, %v", entry, got, err)
 	}
 	c.whole()
@@ -67,7 +71,8 @@ func TestEntriesThatAreTooLongAreCutNotSent(t *testing.T) {
 	h := newHost(t, hello)
 	slog.New(LogHandler(nil)).Info(strings.Repeat("é", 1<<20), "big", strings.Repeat("x", 1<<20))
 	m := h.expectLog("é")
-	if got, _ := m.Context.Decode(); len(m.Message) > maxLogText+len("…") || !strings.Contains(fmt.Sprint(got), "left_out") {
+	if got, _ := m.Context.Decode(); len(m.Message) > maxLogText+len("…") ||
+		!strings.Contains(fmt.Sprint(got), "left_out") {
 		t.Errorf("%d bytes with %v", len(m.Message), got)
 	}
 }
@@ -104,7 +109,8 @@ func TestWithoutAHostRecordsGoToStandardError(t *testing.T) {
 		t.Fatal("a link was left behind")
 	}
 	h := LogHandler(nil).WithGroup("g").(*logHandler)
-	if reflect.TypeOf(h.alone) != reflect.TypeOf(slog.NewTextHandler(nil, nil)) || !h.Enabled(t.Context(), slog.LevelInfo) || h.Enabled(t.Context(), slog.LevelDebug) {
+	if reflect.TypeOf(h.alone) != reflect.TypeOf(slog.NewTextHandler(nil, nil)) ||
+		!h.Enabled(t.Context(), slog.LevelInfo) || h.Enabled(t.Context(), slog.LevelDebug) {
 		t.Errorf("the handler is %+v", h)
 	}
 }

@@ -25,7 +25,8 @@ type front struct{ h *fakeHost }
 
 func (f front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
-	m := protocol.Request{Method: r.Method, Target: r.RequestURI, Version: strings.TrimPrefix(r.Proto, "HTTP/"), Host: r.Host, Remote: r.RemoteAddr, Length: r.ContentLength}
+	m := protocol.Request{Method: r.Method, Target: r.RequestURI, Version: strings.TrimPrefix(r.Proto, "HTTP/"),
+		Host: r.Host, Remote: r.RemoteAddr, Length: r.ContentLength}
 	for name, values := range r.Header {
 		for _, value := range values {
 			m.Headers = append(m.Headers, name, value)
@@ -111,10 +112,11 @@ func look(t *testing.T, url, method, body string) seen {
 		r.Trailer = http.Header{"X-Check": {"sum"}}
 	}
 	r.Header.Set("User-Agent", "test")
-	r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
-		s.Early = append(s.Early, fmt.Sprint(code, h))
-		return nil
-	}}))
+	r = r.WithContext(httptrace.WithClientTrace(r.Context(),
+		&httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+			s.Early = append(s.Early, fmt.Sprint(code, h))
+			return nil
+		}}))
 	res, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
 		return seen{Err: true}
@@ -122,7 +124,8 @@ func look(t *testing.T, url, method, body string) seen {
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	res.Header.Del("Date")
-	s.Status, s.Header, s.Length, s.Body, s.Broken, s.Trailer = res.StatusCode, res.Header, res.ContentLength, string(b), err != nil, res.Trailer
+	s.Status, s.Header, s.Length, s.Body, s.Broken, s.Trailer = res.StatusCode, res.Header, res.ContentLength,
+		string(b), err != nil, res.Trailer
 	return s
 }
 
@@ -130,7 +133,8 @@ func TestHandlersBehaveAsUnderNetHTTP(t *testing.T) {
 	echo := func(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
 		host, _, _ := strings.Cut(r.Host, ":")
-		fmt.Fprintln(w, r.Method, r.URL, r.RequestURI, r.Proto, host, r.ContentLength, r.TransferEncoding, len(r.Header), r.UserAgent(), r.TLS == nil, string(b), err, r.Trailer, r.FormValue("x"))
+		fmt.Fprintln(w, r.Method, r.URL, r.RequestURI, r.Proto, host, r.ContentLength, r.TransferEncoding,
+			len(r.Header), r.UserAgent(), r.TLS == nil, string(b), err, r.Trailer, r.FormValue("x"))
 	}
 	for _, c := range []struct {
 		name    string
@@ -144,9 +148,14 @@ func TestHandlersBehaveAsUnderNetHTTP(t *testing.T) {
 		{"echo of a chunked body with a trailer", "POST", "chunked", echo},
 		{"status alone", "GET", "", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }},
 		{"error", "GET", "", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 403) }},
-		{"redirect", "GET", "", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "elsewhere", 302) }},
+		{"redirect", "GET", "", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "elsewhere", 302)
+		}},
 		{"sniffed", "GET", "", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }},
-		{"sniffed over two writes", "GET", "", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<ht"); io.WriteString(w, "ml>") }},
+		{"sniffed over two writes", "GET", "", func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, "<ht")
+			io.WriteString(w, "ml>")
+		}},
 		{"sniffing turned off", "GET", "", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header()["Content-Type"] = nil
 			io.WriteString(w, "<html>")
@@ -161,13 +170,20 @@ func TestHandlersBehaveAsUnderNetHTTP(t *testing.T) {
 			w.Header().Set("A", "2")
 			w.Header().Set("B", "2")
 		}},
-		{"second status", "GET", "", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201); w.WriteHeader(500) }},
+		{"second status", "GET", "", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(201)
+			w.WriteHeader(500)
+		}},
 		{"repeated header", "GET", "", func(w http.ResponseWriter, _ *http.Request) {
 			http.SetCookie(w, &http.Cookie{Name: "a", Value: "1"})
 			http.SetCookie(w, &http.Cookie{Name: "b", Value: "2"})
 		}},
-		{"line break in a header", "GET", "", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("A", "1\r\nB: 2") }},
-		{"bad header name", "GET", "", func(w http.ResponseWriter, _ *http.Request) { w.Header()["a b"] = []string{"1"} }},
+		{"line break in a header", "GET", "", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("A", "1\r\nB: 2")
+		}},
+		{"bad header name", "GET", "", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["a b"] = []string{"1"}
+		}},
 		{"bad length", "GET", "", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "ten")
 			io.WriteString(w, "x")
@@ -187,7 +203,9 @@ func TestHandlersBehaveAsUnderNetHTTP(t *testing.T) {
 			io.WriteString(w, "ab")
 		}},
 		{"HEAD", "HEAD", "", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }},
-		{"HEAD with a length", "HEAD", "", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "1000") }},
+		{"HEAD with a length", "HEAD", "", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+		}},
 		{"HEAD, flushed", "HEAD", "", func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, "<html>")
 			w.(http.Flusher).Flush()
@@ -248,17 +266,24 @@ func TestHandlersBehaveAsUnderNetHTTP(t *testing.T) {
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		}},
-		{"aborted before the head", "GET", "", func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }},
+		{"aborted before the head", "GET", "", func(w http.ResponseWriter, _ *http.Request) {
+			panic(http.ErrAbortHandler)
+		}},
 		{"ServeContent with a range", "GET", "", func(w http.ResponseWriter, r *http.Request) {
 			r.Header.Set("Range", "bytes=2-4")
 			http.ServeFileFS(w, r, testFS, "a.txt")
 		}},
 		{"ServeMux", "GET", "", func(w http.ResponseWriter, r *http.Request) {
 			mux := http.NewServeMux()
-			mux.HandleFunc("GET /{name}", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.PathValue("name")) })
+			mux.HandleFunc("GET /{name}", func(w http.ResponseWriter, r *http.Request) {
+				io.WriteString(w, r.PathValue("name"))
+			})
 			mux.ServeHTTP(w, r)
 		}},
-		{"TimeoutHandler", "GET", "", http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), 1, "late").ServeHTTP},
+		{"TimeoutHandler", "GET", "", http.TimeoutHandler(
+			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				<-r.Context().Done()
+			}), 1, "late").ServeHTTP},
 		{"MaxBytesReader", "POST", "too long", func(w http.ResponseWriter, r *http.Request) {
 			_, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 3))
 			w.Header().Set("Connection", "close")

@@ -26,7 +26,8 @@ func asWorker() {
 		fmt.Println("said by fmt")
 		fmt.Fprintln(early, "said by a kept stdout")
 		log.Print("said by log")
-		child := exec.Command("sh", "-c", "echo said by a child; env | grep WORKERHOST; cat; ls /proc/self/fd 2>/dev/null | tr '\\n' ' '")
+		child := exec.Command("sh", "-c",
+			"echo said by a child; env | grep WORKERHOST; cat; ls /proc/self/fd 2>/dev/null | tr '\\n' ' '")
 		child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
 		if err := child.Run(); err != nil {
 			log.Print(err)

@@ -113,7 +113,8 @@ var tlsNumbers = sync.OnceValue(func() map[string]uint16 {
 	return numbers
 })
 
-// tlsState tells of the client's connection; like net/http, nil stands for plain HTTP. Where the host knows no more than the scheme, the rest stays zero.
+// tlsState tells of the client's connection; like net/http, nil stands for plain HTTP. Where the host knows no more
+// than the scheme, the rest stays zero.
 func tlsState(m *protocol.Request) *tls.ConnectionState {
 	if m.TLS == nil && m.Scheme != "https" {
 		return nil

@@ -1,4 +1,5 @@
-// The ResponseWriter: gathers a response into one frame if it can, streams it under the window if it must (SPEC.md §5.3, §5.5).
+// The ResponseWriter: gathers a response into one frame if it can, streams it under the window if it must (SPEC.md
+// §5.3, §5.5).
 
 package sdk
 
@@ -18,7 +19,8 @@ import (
 // errReturned is for goroutines that outlive their handler.
 var errReturned = errors.New("sdk: the handler of this request has returned")
 
-// response is the handler's http.ResponseWriter. Its mu orders writers, and is held while one of them waits for the window; the reader never takes it.
+// response is the handler's http.ResponseWriter. Its mu orders writers, and is held while one of them waits for the
+// window; the reader never takes it.
 type response struct {
 	s      *stream
 	header http.Header // the handler's own, without a lock, as under net/http
@@ -76,7 +78,8 @@ func (w *response) writeHeader(status int) {
 	case status < 200:
 		pairs, facts := flatten(nil, w.header, status)
 		w.complain(facts)
-		_ = w.s.link.send(&protocol.Inform{Stream: w.s.id, Status: status, Headers: pairs}) // the response itself will fail, too
+		// the response itself will fail, too
+		_ = w.s.link.send(&protocol.Inform{Stream: w.s.id, Status: status, Headers: pairs})
 	default:
 		w.fixHead(status)
 	}
@@ -186,7 +189,8 @@ func (w *response) sendHead(flags protocol.Flags) error {
 	}
 	w.headSent = true
 	m := &w.work.head
-	*m = protocol.Response{Stream: w.s.id, Flags: flags, Status: w.status, Headers: w.work.pairs, Body: body, File: w.file, Hold: w.hold}
+	*m = protocol.Response{Stream: w.s.id, Flags: flags, Status: w.status, Headers: w.work.pairs, Body: body,
+		File: w.file, Hold: w.hold}
 	err := w.send(m, flags)
 	w.work.buf = w.work.buf[:0]
 	return err

@@ -35,20 +35,21 @@ type options struct {
 	own         bool // the process is the worker's alone, signals and all
 }
 
-// WithConcurrency sets how many requests the worker takes at once; the default is 256. The host sends no more than that, and keeps the rest in
-// its queue. n below 1 counts as 1.
+// WithConcurrency sets how many requests the worker takes at once; the default is 256. The host sends no more than
+// that, and keeps the rest in its queue. n below 1 counts as 1.
 func WithConcurrency(n int) Option {
 	return func(o *options) { o.concurrency = max(n, 1) }
 }
 
-// OnStart adds a hook that runs before the worker says that it is ready, in the order given: connect, warm caches. If it
-// fails or panics, so does the boot: the host shows the error and keeps the old workers. ctx tells the worker's place ([Self]), and is done
-// when the host no longer wants this worker.
+// OnStart adds a hook that runs before the worker says that it is ready, in the order given: connect, warm caches. If
+// it fails or panics, so does the boot: the host shows the error and keeps the old workers. ctx tells the worker's
+// place ([Self]), and is done when the host no longer wants this worker.
 func OnStart(hook func(ctx context.Context) error) Option {
 	return func(o *options) { o.start = append(o.start, hook) }
 }
 
-// OnStop adds a hook that runs once no request is left, just before [Serve] returns; the last one added runs first. It does not run if the boot failed.
+// OnStop adds a hook that runs once no request is left, just before [Serve] returns; the last one added runs first. It
+// does not run if the boot failed.
 func OnStop(hook func()) Option {
 	return func(o *options) { o.stop = append(o.stop, hook) }
 }
@@ -65,11 +66,13 @@ To serve it:
 and then open http://127.0.0.1:8080/.
 `
 
-// Serve answers the host's requests with handler (nil means [http.DefaultServeMux]) until the host is done with this worker. It returns nil
-// when the host drained it or closed the link while nothing ran, and the program should then exit with status 0; an error means that it should exit with another
-// one, as log.Fatal does. Run by hand, it says how to start the program and returns [ErrNoHost].
+// Serve answers the host's requests with handler (nil means [http.DefaultServeMux]) until the host is done with this
+// worker. It returns nil when the host drained it or closed the link while nothing ran, and the program should then
+// exit with status 0; an error means that it should exit with another one, as log.Fatal does. Run by hand, it says how
+// to start the program and returns [ErrNoHost].
 //
-// Serve takes over the process's standard input and output: from then on what is printed goes to the host's log. Call it once, from main.
+// Serve takes over the process's standard input and output: from then on what is printed goes to the host's log. Call
+// it once, from main.
 func Serve(handler http.Handler, opts ...Option) error {
 	r, w, err := openFrames()
 	if errors.Is(err, ErrNoHost) {
@@ -120,8 +123,8 @@ func serve(r io.ReadCloser, w io.WriteCloser, handler http.Handler, opts []Optio
 	return err
 }
 
-// boot runs the OnStart hooks and says READY, or FAILED. It returns false if this worker will not serve: with the error, or with nil if the host
-// called it off.
+// boot runs the OnStart hooks and says READY, or FAILED. It returns false if this worker will not serve: with the
+// error, or with nil if the host called it off.
 func (l *link) boot(o *options) (started bool, err error) {
 	ctx, cancel := context.WithCancelCause(linkContext{context.Background(), l})
 	defer cancel(nil)
@@ -156,13 +159,15 @@ func (l *link) boot(o *options) (started bool, err error) {
 		return false, l.err
 	}
 	if out.err != nil {
-		_ = l.conn.Send(&protocol.Failed{Message: out.err.Error(), Trace: out.trace}) // a broken pipe is the lesser news
+		// a broken pipe is the lesser news
+		_ = l.conn.Send(&protocol.Failed{Message: out.err.Error(), Trace: out.trace})
 		_ = l.conn.Flush()
 		return false, fmt.Errorf("sdk: the worker did not start: %w", out.err)
 	}
 	ready := &protocol.Ready{
 		Version: protocol.Version, PID: os.Getpid(), SDK: sdkName, Concurrency: o.concurrency,
-		Features: append(append(o.events.features(), "deadline", protocol.FeaturePieces), l.features...), Window: protocol.DefaultWindow,
+		Features: append(append(o.events.features(), "deadline", protocol.FeaturePieces), l.features...),
+		Window:   protocol.DefaultWindow,
 	}
 	if err := l.conn.Send(readiness{ready, l}); err != nil {
 		return false, fmt.Errorf("sdk: the host is gone: %w", err)
@@ -182,7 +187,8 @@ func (r readiness) AppendFrame(b []byte) []byte {
 	return r.Ready.AppendFrame(b)
 }
 
-// wait returns when the worker has been drained, or when the link has ended and the handlers have had their time to notice.
+// wait returns when the worker has been drained, or when the link has ended and the handlers have had their time to
+// notice.
 func (l *link) wait() error {
 	<-l.over
 	cut := l.cancelAll(ErrHostGone)

@@ -18,7 +18,8 @@ func hello(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "Hello, W
 
 func TestReadyStatesConcurrencyAndWindow(t *testing.T) {
 	h := newHost(t, hello, WithConcurrency(3))
-	if r := h.ready; r.Version != 1 || r.Concurrency != 3 || r.Window != protocol.DefaultWindow || r.PID == 0 || r.SDK == "" {
+	if r := h.ready; r.Version != 1 || r.Concurrency != 3 || r.Window != protocol.DefaultWindow || r.PID == 0 ||
+		r.SDK == "" {
 		t.Errorf("READY is %+v", r)
 	}
 	if h := newHost(t, hello); h.ready.Concurrency != 256 {
@@ -30,7 +31,8 @@ func TestASmallResponseIsOneFrame(t *testing.T) {
 	h := newHost(t, hello)
 	for range 3 {
 		m := h.open(protocol.Request{}).whole()
-		if m.Status != 200 || string(m.Body) != "Hello, World!" || !slices.Equal(m.Headers, []string{"Content-Type", "text/plain; charset=utf-8"}) {
+		if m.Status != 200 || string(m.Body) != "Hello, World!" ||
+			!slices.Equal(m.Headers, []string{"Content-Type", "text/plain; charset=utf-8"}) {
 			t.Errorf("RESPONSE is %+v", m)
 		}
 	}
@@ -41,7 +43,9 @@ func TestAFailedStartIsToldToTheHost(t *testing.T) {
 		"no database": func(context.Context) error { return errors.New("no database") },
 		"panic: boom": func(context.Context) error { panic("boom") },
 	} {
-		h := startHost(t, protocol.Hello{}, nil, OnStart(hook), OnStop(func() { t.Error("OnStop ran after a failed boot") }))
+		h := startHost(t, protocol.Hello{}, nil, OnStart(hook), OnStop(func() {
+			t.Error("OnStop ran after a failed boot")
+		}))
 		m, ok := h.link.take().(*protocol.Failed)
 		if !ok || m.Message != name {
 			t.Errorf("FAILED is %+v", m)
@@ -159,7 +163,9 @@ func TestAStuckHandlerDoesNotKeepTheWorkerAliveWithoutAHost(t *testing.T) {
 		hostIn, workerOut := io.Pipe()
 		h := joinHost(t, hostIn, hostOut, protocol.Hello{})
 		go func() {
-			h.gone <- serve(workerIn, workerOut, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }), nil)
+			h.gone <- serve(workerIn, workerOut, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+				<-release
+			}), nil)
 		}()
 		go h.read()
 		h.awaitReady()
@@ -218,7 +224,8 @@ func TestMessagesOfUnknownTypeAreRefusedByName(t *testing.T) {
 	known := h.open(protocol.Request{})
 	<-began
 	h.send(odd{61, byte(known.id)})
-	if m := expect[*protocol.Reset](known); m.Code != protocol.ResetInternal || !strings.Contains(m.Reason, "type 61") {
+	if m := expect[*protocol.Reset](known); m.Code != protocol.ResetInternal ||
+		!strings.Contains(m.Reason, "type 61") {
 		t.Errorf("RESET is %+v", m)
 	}
 	expect[*protocol.Done](known)

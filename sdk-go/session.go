@@ -13,11 +13,13 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// Session is a connection's values by key, which the host keeps: they survive workers and reloads. It holds what MessagePack does: booleans, numbers, strings,
-// bytes, slices, maps and structs, nested at most 14 deep. PHP workers read booleans, numbers, strings, and arrays of them.
+// Session is a connection's values by key, which the host keeps: they survive workers and reloads. It holds what
+// MessagePack does: booleans, numbers, strings, bytes, slices, maps and structs, nested at most 14 deep. PHP workers
+// read booleans, numbers, strings, and arrays of them.
 //
-// What a handler sets is kept when it returns nil; only what changed travels, and the last writer of a key wins. After the handler, and for a session
-// from [Hub.Session], Set and Delete fail: [Hub.UpdateSession] changes any connection's. Methods are safe for concurrent use.
+// What a handler sets is kept when it returns nil; only what changed travels, and the last writer of a key wins. After
+// the handler, and for a session from [Hub.Session], Set and Delete fail: [Hub.UpdateSession] changes any
+// connection's. Methods are safe for concurrent use.
 type Session struct {
 	c       *Conn
 	entries []protocol.Entry // as they came
@@ -32,7 +34,8 @@ type change struct {
 }
 
 // errSessionOver is for a change that nobody would keep.
-var errSessionOver = errors.New("sdk: this session can't be changed here: a handler changes that of its own connection until it returns, UpdateSession any")
+var errSessionOver = errors.New("sdk: this session can't be changed here: a handler changes that of its own " +
+	"connection until it returns, UpdateSession any")
 
 func (s *Session) lookLocked(key string) (v protocol.Value, found bool) {
 	if c, ok := s.changes[key]; ok {
@@ -55,7 +58,8 @@ func (s *Session) look(key string) (protocol.Value, bool) {
 	return s.lookLocked(key)
 }
 
-// Get decodes the value of key into what into points to, and says whether there is one. It fails if the value has another type.
+// Get decodes the value of key into what into points to, and says whether there is one. It fails if the value has
+// another type.
 func (s *Session) Get(key string, into any) (found bool, err error) {
 	v, found := s.look(key)
 	if err := v.DecodeInto(into); err != nil {
@@ -64,7 +68,8 @@ func (s *Session) Get(key string, into any) (found bool, err error) {
 	return found, nil
 }
 
-// Value gives the value of key as one of Go's general types (string, int64, []any, map[string]any …); nil if there is none.
+// Value gives the value of key as one of Go's general types (string, int64, []any, map[string]any …); nil if there is
+// none.
 func (s *Session) Value(key string) any {
 	v, _ := s.look(key)
 	value, _ := v.Decode() // the wire has walked it

@@ -14,8 +14,9 @@ import (
 //
 // A message that is sent without Binary becomes an event that has data alone.
 type Event struct {
-	Name  string        // what the page listens for; "" is "message". Line breaks are left out
-	ID    string        // what the client repeats as Last-Event-ID when it comes back. Line breaks and NUL are left out
+	Name string // what the page listens for; "" is "message". Line breaks are left out
+	// what the client repeats as Last-Event-ID when it comes back. Line breaks and NUL are left out
+	ID    string
 	Data  string        // any number of lines
 	Retry time.Duration // how long the client is to wait before it comes back; 0 says nothing
 }

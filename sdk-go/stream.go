@@ -1,4 +1,5 @@
-// A stream is one request, or one event of a connection, in the hands of its handler: it owns the context, the body, the response or the acts, and the one DONE that it owes.
+// A stream is one request, or one event of a connection, in the hands of its handler: it owns the context, the body,
+// the response or the acts, and the one DONE that it owes.
 
 package sdk
 
@@ -26,10 +27,11 @@ type stream struct {
 	response response
 	acts     acts
 
-	mu      sync.Mutex // guards what follows, and what body says; never held while sending or while the user's code runs
-	changed sync.Cond  // err, credit, body or a deadline has changed
-	err     error      // why the stream ended early; sticks
-	deaf    bool       // nothing more comes from the host
+	// guards what follows, and what body says; never held while sending or while the user's code runs
+	mu      sync.Mutex
+	changed sync.Cond // err, credit, body or a deadline has changed
+	err     error     // why the stream ended early; sticks
+	deaf    bool      // nothing more comes from the host
 	credit  protocol.Credit
 	writeBy deadline
 }
@@ -81,7 +83,8 @@ func (s *stream) run() {
 	returned = true
 }
 
-// settle ends the stream after its handler: panicked is what it panicked with; neither that nor returned means runtime.Goexit.
+// settle ends the stream after its handler: panicked is what it panicked with; neither that nor returned means
+// runtime.Goexit.
 func (s *stream) settle(panicked any, returned bool) {
 	s.cancel(nil)
 	s.body.shut()

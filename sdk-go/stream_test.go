@@ -20,7 +20,8 @@ func TestARequestIsTheClients(t *testing.T) {
 	checked := make(chan struct{})
 	h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
 		defer close(checked)
-		if r.Method != "PUT" || r.RequestURI != "/a%20b?q=1&q=2" || r.URL.Path != "/a b" || r.URL.RawQuery != "q=1&q=2" || r.Host != "example.org" || r.RemoteAddr != "192.0.2.1:999" {
+		if r.Method != "PUT" || r.RequestURI != "/a%20b?q=1&q=2" || r.URL.Path != "/a b" ||
+			r.URL.RawQuery != "q=1&q=2" || r.Host != "example.org" || r.RemoteAddr != "192.0.2.1:999" {
 			t.Errorf("the request is %+v", r)
 		}
 		if r.Proto != "HTTP/2.0" || r.ProtoMajor != 2 || r.ContentLength != 3 {
@@ -29,24 +30,30 @@ func TestARequestIsTheClients(t *testing.T) {
 		if v := r.Header["X-Many"]; len(v) != 2 || v[0] != "1" || v[1] != "2" || r.Header.Get("cookie") != "a=b" {
 			t.Errorf("the header is %v", r.Header)
 		}
-		if s := r.TLS; s == nil || s.Version != tls.VersionTLS13 || s.CipherSuite != tls.TLS_AES_128_GCM_SHA256 || s.ServerName != "example.org" || s.NegotiatedProtocol != "h2" {
+		if s := r.TLS; s == nil || s.Version != tls.VersionTLS13 || s.CipherSuite != tls.TLS_AES_128_GCM_SHA256 ||
+			s.ServerName != "example.org" || s.NegotiatedProtocol != "h2" {
 			t.Errorf("TLS is %+v", s)
 		}
 		if body, err := io.ReadAll(r.Body); string(body) != "abc" || err != nil {
 			t.Errorf("the body is %q, %v", body, err)
 		}
-		if id, n, w := RequestID(r.Context()), Attempt(r.Context()), Self(r.Context()); id != "r1" || n != 2 || w != (Place{Pool: "web", Generation: 7, Slot: 2, Host: "test"}) {
+		if id, n, w := RequestID(r.Context()), Attempt(r.Context()),
+			Self(r.Context()); id != "r1" || n != 2 ||
+			w != (Place{Pool: "web", Generation: 7, Slot: 2, Host: "test"}) {
 			t.Errorf("the context tells %q, %d, %+v", id, n, w)
 		}
 	})
 	c := h.open(protocol.Request{
-		Flags: protocol.FlagEnd, Method: "PUT", Target: "/a%20b?q=1&q=2", Version: "2", Scheme: "https", Host: "example.org", Remote: "192.0.2.1:999",
+		Flags: protocol.FlagEnd, Method: "PUT", Target: "/a%20b?q=1&q=2", Version: "2", Scheme: "https",
+		Host: "example.org", Remote: "192.0.2.1:999",
 		Headers: []string{"x-many", "1", "cookie", "a=b", "x-many", "2"}, Body: []byte("abc"), Length: 3,
-		TLS: &protocol.TLS{Version: "TLS 1.3", Cipher: "TLS_AES_128_GCM_SHA256", ServerName: "example.org", ALPN: "h2"}, Attempt: 2, ID: "r1",
+		TLS: &protocol.TLS{Version: "TLS 1.3", Cipher: "TLS_AES_128_GCM_SHA256", ServerName: "example.org",
+			ALPN: "h2"}, Attempt: 2, ID: "r1",
 	})
 	<-checked
 	c.whole()
-	if Attempt(context.Background()) != 0 || RequestID(context.Background()) != "" || Self(context.Background()) != (Place{}) {
+	if Attempt(context.Background()) != 0 || RequestID(context.Background()) != "" ||
+		Self(context.Background()) != (Place{}) {
 		t.Error("a context of another kind tells something")
 	}
 }
@@ -59,11 +66,13 @@ func TestTargetsOfEveryFormAreTaken(t *testing.T) {
 		{"CONNECT", "example.org:80", " example.org:80"},
 		{"GET", "//x/y", "//x/y "},
 	} {
-		if m := h.open(protocol.Request{Method: c.method, Target: c.target, Flags: protocol.FlagEnd}).whole(); string(m.Body) != c.want {
+		if m := h.open(protocol.Request{Method: c.method, Target: c.target, Flags: protocol.FlagEnd}).whole(); string(
+			m.Body) != c.want {
 			t.Errorf("%s %s: %q", c.method, c.target, m.Body)
 		}
 	}
-	if m := h.open(protocol.Request{Method: "GET", Target: "nonsense", Flags: protocol.FlagEnd}).whole(); m.Status != 400 {
+	nonsense := protocol.Request{Method: "GET", Target: "nonsense", Flags: protocol.FlagEnd}
+	if m := h.open(nonsense).whole(); m.Status != 400 {
 		t.Errorf("a target that is none: %d", m.Status)
 	}
 }
@@ -98,7 +107,9 @@ func TestABodyStreamsUnderItsWindow(t *testing.T) {
 }
 
 func TestABodyBeyondItsWindowBreaksTheLink(t *testing.T) {
-	h := startHost(t, protocol.Hello{}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	h := startHost(t, protocol.Hello{}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+	}))
 	h.awaitReady()
 	c := h.open(protocol.Request{Method: "POST", Length: -1})
 	for range 5 {
@@ -181,7 +192,8 @@ func TestBothDirectionsStreamAtOnce(t *testing.T) {
 }
 
 func TestAResetEndsContextReadsAndWritesAndStillGetsItsDone(t *testing.T) {
-	for code, cause := range map[protocol.ResetCode]error{protocol.ResetCancelled: ErrClientGone, protocol.ResetTimeout: ErrTimeout, protocol.ResetDrained: ErrDrained} {
+	for code, cause := range map[protocol.ResetCode]error{protocol.ResetCancelled: ErrClientGone,
+		protocol.ResetTimeout: ErrTimeout, protocol.ResetDrained: ErrDrained} {
 		h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
 			rc := http.NewResponseController(w)
 			rc.Flush()
@@ -242,7 +254,8 @@ func TestAPanicHarmsItsOwnRequestOnly(t *testing.T) {
 		t.Errorf("RESPONSE is %+v", m)
 	}
 	entry := h.expectLog("panic: boom")
-	if context, err := entry.Context.Decode(); err != nil || entry.Stream != early.id || entry.Level != "error" || !strings.Contains(context.(map[string]any)["stack"].(string), "stream_test.go") {
+	if context, err := entry.Context.Decode(); err != nil || entry.Stream != early.id || entry.Level != "error" ||
+		!strings.Contains(context.(map[string]any)["stack"].(string), "stream_test.go") {
 		t.Errorf("the entry is %+v with %v, %v", entry, context, err)
 	}
 	late := h.open(protocol.Request{Target: "/late"})
@@ -257,9 +270,12 @@ func TestAPanicHarmsItsOwnRequestOnly(t *testing.T) {
 }
 
 func TestThePageOfAPanicShowsTheTraceInDevelopmentOnly(t *testing.T) {
-	h := startHost(t, protocol.Hello{Dev: true}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("boom") }))
+	h := startHost(t, protocol.Hello{Dev: true}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		panic("boom")
+	}))
 	h.awaitReady()
-	if m := h.open(protocol.Request{}).whole(); m.Status != 500 || !strings.Contains(string(m.Body), "boom") || !strings.Contains(string(m.Body), "stream_test.go") {
+	if m := h.open(protocol.Request{}).whole(); m.Status != 500 || !strings.Contains(string(m.Body), "boom") ||
+		!strings.Contains(string(m.Body), "stream_test.go") {
 		t.Errorf("the page is %s", m.Body)
 	}
 	h.out.Close()

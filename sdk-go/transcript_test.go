@@ -103,7 +103,8 @@ func playHost(t *testing.T, lines []transcript.Line) {
 			if err != nil {
 				return nil
 			}
-			if got, _, _ := protocol.Head(payload); got == wanted || got != protocol.TypeLog && got != protocol.TypePong {
+			if got, _, _ := protocol.Head(payload); got == wanted ||
+				got != protocol.TypeLog && got != protocol.TypePong {
 				return payload
 			}
 		}

@@ -7,24 +7,28 @@ import (
 	"net/http"
 )
 
-// Worker is a program that handles connections, beside requests: WebSockets, TCP and UDP, and held responses ([Hold]). The host keeps each of them with its
-// session, its groups and its user; what happens on one comes as an event to any worker of the pool. A field that is nil is an event that the worker does without; a pool
-// that handles none of them has no connections.
+// Worker is a program that handles connections, beside requests: WebSockets, TCP and UDP, and held responses ([Hold]).
+// The host keeps each of them with its session, its groups and its user; what happens on one comes as an event to any
+// worker of the pool. A field that is nil is an event that the worker does without; a pool that handles none of them
+// has no connections.
 //
-// Events of different connections run concurrently, up to [WithConcurrency]; those of one connection come one at a time and in order. What a handler sends, joins,
-// sets and closes takes effect when it returns nil, all together. If it returns an error or panics, none of it does: the error is logged, and the
-// connection stays open. The context ends as a request's does, and knows [Attempt] and [Self].
+// Events of different connections run concurrently, up to [WithConcurrency]; those of one connection come one at a
+// time and in order. What a handler sends, joins, sets and closes takes effect when it returns nil, all together. If
+// it returns an error or panics, none of it does: the error is logged, and the connection stays open. The context ends
+// as a request's does, and knows [Attempt] and [Self].
 type Worker struct {
 	// Handler answers requests; nil means [http.DefaultServeMux].
 	Handler http.Handler
-	// OnOpen takes a connection, before its client hears of it. r is the upgrade request of a WebSocket, and nil for TCP. [Refuse] is the error that turns the client
-	// away with an answer; any other is logged, and a WebSocket's client gets 502.
+	// OnOpen takes a connection, before its client hears of it. r is the upgrade request of a WebSocket, and nil for
+	// TCP. [Refuse] is the error that turns the client away with an answer; any other is logged, and a WebSocket's
+	// client gets 502.
 	OnOpen func(ctx context.Context, c *Conn, r *http.Request) error
 	// OnMessage takes a client's message.
 	OnMessage func(ctx context.Context, c *Conn, m Message) error
 	// OnClose takes leave: it comes once for each connection that opened, and last.
 	OnClose func(ctx context.Context, c *Conn, end Closing) error
-	// OnBuffer says that the client takes what is sent to it too slowly (full: more than half of send_buffer waits), or that it has caught up. waiting is in bytes.
+	// OnBuffer says that the client takes what is sent to it too slowly (full: more than half of send_buffer waits),
+	// or that it has caught up. waiting is in bytes.
 	OnBuffer func(ctx context.Context, c *Conn, full bool, waiting int64) error
 }
 
@@ -36,7 +40,9 @@ type Message struct {
 
 // Closing says how a connection ended.
 type Closing struct {
-	Code   int    // as in RFC 6455 §7.4, for all protocols: 1000 in good order, 1001 the host stops, 1006 it broke off, 1008 it was too slow or broke a limit …
+	// as in RFC 6455 §7.4, for all protocols: 1000 in good order, 1001 the host stops, 1006 it broke off, 1008 it was
+	// too slow or broke a limit …
+	Code   int
 	Reason string // what the end that closed it said
 	Clean  bool   // both ends took leave of each other
 }
@@ -53,7 +59,8 @@ func (w *Worker) features() (offered []string) {
 	for _, f := range []struct {
 		name string
 		has  bool
-	}{{"open", w.OnOpen != nil}, {"message", w.OnMessage != nil}, {"close", w.OnClose != nil}, {"buffer", w.OnBuffer != nil}} {
+	}{{"open", w.OnOpen != nil}, {"message", w.OnMessage != nil}, {"close", w.OnClose != nil},
+		{"buffer", w.OnBuffer != nil}} {
 		if f.has {
 			offered = append(offered, f.name)
 		}

@@ -74,7 +74,8 @@ const actOverhead = 128
 // put takes an act that came in size bytes, and gives it back once it is whole; until then nil. The act is not kept.
 func (s *staging) put(act protocol.Act, size int) (protocol.Act, error) {
 	if s.size+s.parts+size > protocol.MaxStaged {
-		return nil, &protocol.LinkError{Expected: fmt.Sprintf("at most %d bytes of acts on a stream", protocol.MaxStaged), Got: "more"}
+		return nil, &protocol.LinkError{
+			Expected: fmt.Sprintf("at most %d bytes of acts on a stream", protocol.MaxStaged), Got: "more"}
 	}
 	_, flags := act.On()
 	more := flags&protocol.FlagMore != 0 && act.Type() == protocol.TypeSend
@@ -180,8 +181,8 @@ func (a *attempt) outspoken(t protocol.Type) error {
 	return nil
 }
 
-// speaks notes that the worker does what can't be undone, so that its death is none without a word any more, nor can the request be recalled. It says
-// false if that has happened: then the act is another worker's to do.
+// speaks notes that the worker does what can't be undone, so that its death is none without a word any more, nor can
+// the request be recalled. It says false if that has happened: then the act is another worker's to do.
 func (a *attempt) speaks() bool {
 	a.calls.Lock()
 	defer a.calls.Unlock()
@@ -206,15 +207,15 @@ func (a *attempt) unfinished() error {
 	return nil
 }
 
-// defers says whether there are acts that have to take effect before the client has the answer m, since DONE comes with
-// it: a client that has its answer may count on them. The reader's own.
+// defers says whether there are acts that have to take effect before the client has the answer m, since DONE comes
+// with it: a client that has its answer may count on them. The reader's own.
 func (a *attempt) defers(m *protocol.Response) bool {
 	return m.Flags == protocol.FlagEnd|protocol.FlagDone && m.Hold == nil && !a.x.isEvent() && a.unfinished() == nil &&
 		(a.staged != nil && len(a.staged.acts) > 0 || a.worker.commits.has(a))
 }
 
-// owed is what has to be settled before the exchange is over: what was staged, if it counts, after what was to be done at
-// once and is not yet; nil: nothing. The reader's own, or that of who comes after it.
+// owed is what has to be settled before the exchange is over: what was staged, if it counts, after what was to be done
+// at once and is not yet; nil: nothing. The reader's own, or that of who comes after it.
 func (a *attempt) owed(counts bool) *staging {
 	s, waits := a.staged, a.worker.commits.has(a)
 	a.staged = nil

@@ -16,7 +16,8 @@ func TestABigMessageComesInPartsAndIsCommittedAsOne(t *testing.T) {
 		p, _ := newFakePool(t, Settings{Workers: 1, Hub: h}, always(handler(func(w *fakeWorker, m *protocol.Incoming) {
 			part := make([]byte, protocol.MaxData)
 			for range 4 {
-				w.conn.Send(&protocol.Send{Stream: m.Stream, Flags: protocol.FlagMore, To: protocol.ToAll, Bytes: part})
+				w.conn.Send(&protocol.Send{Stream: m.Stream, Flags: protocol.FlagMore, To: protocol.ToAll,
+					Bytes: part})
 			}
 			w.conn.Send(&protocol.Send{Stream: m.Stream, Bytes: part[:1]})
 			w.conn.Send(&protocol.Send{Stream: m.Stream, Flags: protocol.FlagMore | protocol.FlagNow, Bytes: part})
@@ -30,7 +31,8 @@ func TestABigMessageComesInPartsAndIsCommittedAsOne(t *testing.T) {
 		defer p.Stop(context.Background())
 		s, _ := h.message(p, "m")
 		s.result()
-		h.expect(t, "c1: SEND of 131072", "nobody: SEND of 65538", "c1: SEND of 262145, SEND between, SEND of 131072", "finished")
+		h.expect(t, "c1: SEND of 131072", "nobody: SEND of 65538", "c1: SEND of 262145, SEND between, SEND of 131072",
+			"finished")
 	})
 }
 
@@ -47,11 +49,13 @@ func TestActsThatCantBeCarriedOutHarmNothingElse(t *testing.T) {
 	})
 }
 
-// requests runs one request against a worker whose handler sends acts, and gives what was noted; cancel has the client leave while it works.
+// requests runs one request against a worker whose handler sends acts, and gives what was noted; cancel has the client
+// leave while it works.
 func requestActs(t *testing.T, cancel bool, handle func(w *fakeWorker, r *protocol.Request)) []string {
 	h := new(fakeHub)
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := newFakePool(t, Settings{Workers: 1, Hub: h, RequestTimeout: 10 * time.Second}, always(serve(1, handle)))
+		p, _ := newFakePool(t, Settings{Workers: 1, Hub: h, RequestTimeout: 10 * time.Second},
+			always(serve(1, handle)))
 		defer p.Stop(context.Background())
 		ready()
 		s := &eventSink{testSink: newSink(), note: h.note}
@@ -82,10 +86,11 @@ func TestARequestsActsTakeEffectWithItsDone(t *testing.T) {
 		handle func(w *fakeWorker, r *protocol.Request)
 		want   []string
 	}{
-		"before the client has the answer, if that is the last word": {false, func(w *fakeWorker, r *protocol.Request) {
-			w.say(r.Stream, 0, "a")
-			respond(w, r, protocol.FlagEnd|protocol.FlagDone)
-		}, []string{"nobody: SEND a", "answer", "finished"}},
+		"before the client has the answer, if that is the last word": {false,
+			func(w *fakeWorker, r *protocol.Request) {
+				w.say(r.Stream, 0, "a")
+				respond(w, r, protocol.FlagEnd|protocol.FlagDone)
+			}, []string{"nobody: SEND a", "answer", "finished"}},
 		"with the end of what runs after the answer": {false, func(w *fakeWorker, r *protocol.Request) {
 			w.say(r.Stream, 0, "a")
 			respond(w, r, protocol.FlagEnd)
@@ -135,7 +140,8 @@ func TestARequestsActsTakeEffectWithItsDone(t *testing.T) {
 // TestAHeldResponseIsAConnectionWithDone: without an end, and without a deadline once its worker is free.
 func TestAHeldResponseIsAConnectionWithDone(t *testing.T) {
 	hold := func(w *fakeWorker, r *protocol.Request, flags protocol.Flags) {
-		w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: flags, Status: 200, Hold: &protocol.Hold{Groups: []string{"g"}}})
+		w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: flags, Status: 200,
+			Hold: &protocol.Hold{Groups: []string{"g"}}})
 	}
 	for name, c := range map[string]struct {
 		cancel bool
@@ -206,7 +212,8 @@ func TestActsOfARequestThatWasTriedOnceMoreTakeEffectOnce(t *testing.T) {
 			t.Errorf("came to %q", s.result())
 		}
 		h.expect(t, "nobody: SEND a")
-		if s, _ := submit(p, "GET", "/now"); s.result() != "worker died" { // what it did can't be undone, so it is not done again
+		// what it did can't be undone, so it is not done again
+		if s, _ := submit(p, "GET", "/now"); s.result() != "worker died" {
 			t.Errorf("came to %q", s.result())
 		}
 		h.expect(t, "nobody: SEND a", "nobody: SEND now")

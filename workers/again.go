@@ -1,4 +1,5 @@
-// One kindness: a new worker that somebody else killed while it started says nothing about the new code, so a roll tries once more.
+// One kindness: a new worker that somebody else killed while it started says nothing about the new code, so a roll
+// tries once more.
 
 package workers
 
@@ -7,7 +8,8 @@ import (
 	"slices"
 )
 
-// outsideSignals are those that code does not die of by itself: an operator's, a service manager's, or the kernel's when memory is short.
+// outsideSignals are those that code does not die of by itself: an operator's, a service manager's, or the kernel's
+// when memory is short.
 var outsideSignals = []string{"signal: killed", "signal: terminated", "signal: interrupt", "signal: hangup"}
 
 // fromOutside says whether a signal that was not ours ended the process, which has gone.
@@ -17,7 +19,8 @@ func (w *worker) fromOutside() bool {
 	return w.link.broken == "" && slices.Contains(outsideSignals, w.end.exit)
 }
 
-// changeInRoll is change, and once more if the new worker was killed from outside before it was READY; again then says by what.
+// changeInRoll is change, and once more if the new worker was killed from outside before it was READY; again then says
+// by what.
 func (p *Pool) changeInRoll(r *Roll, s *slot, g *generation) (done replacement, err error) {
 	done, err = p.change(s, g, nil)
 	if err == nil || done.new == nil || done.new.isReady() || !done.new.end.struck || r.isAborted() {

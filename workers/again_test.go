@@ -33,10 +33,12 @@ func TestNewWorkerThatIsKilledFromOutsideIsTriedOnceMoreInARoll(t *testing.T) {
 			ready()
 			old := pids(p)
 			events := follow(p.Reload())
-			if want := []EventKind{EventBegun, EventReplaced, EventReplaced, EventCompleted}; !reflect.DeepEqual(kinds(events), want) {
+			if want := []EventKind{EventBegun, EventReplaced, EventReplaced,
+				EventCompleted}; !reflect.DeepEqual(kinds(events), want) {
 				t.Fatalf("%v", kinds(events))
 			}
-			if e := events[1]; e.Again != "signal: killed" || e.OldPID != old[0] || e.Generation != 2 || events[2].Again != "" {
+			if e := events[1]; e.Again != "signal: killed" || e.OldPID != old[0] || e.Generation != 2 ||
+				events[2].Again != "" {
 				t.Fatalf("%+v", events)
 			}
 			if s, _ := submit(p, "GET", "/"); s.result() != "generation 2" || p.Status().Failure != "" {

@@ -1,6 +1,7 @@
-// Handing ahead: a fast worker gets its next request before it is done with the one at hand, so that neither side goes to sleep and is woken for each
-// request (SPEC.md §4.5). Only a request that may be repeated is handed ahead, or a connection's message, only to a worker that offers it, and one that comes to
-// wait is recalled and given to another worker.
+// Handing ahead: a fast worker gets its next request before it is done with the one at hand, so that neither side goes
+// to sleep and is woken for each request (SPEC.md §4.5). Only a request that may be repeated is handed ahead, or a
+// connection's message, only to a worker that offers it, and one that comes to wait is recalled and given to another
+// worker.
 
 package workers
 
@@ -19,8 +20,8 @@ const (
 	askPatience = 3 * time.Millisecond
 )
 
-// depth is how many requests w may have ahead: none that would have to wait for long. For slow requests a wake-up does not matter, and a wait
-// would. Under dispatcher.mu.
+// depth is how many requests w may have ahead: none that would have to wait for long. For slow requests a wake-up does
+// not matter, and a wait would. Under dispatcher.mu.
 func (w *worker) depth() int {
 	switch {
 	case !w.offer.readsAhead || w.duty.state != Busy:
@@ -42,7 +43,8 @@ type ahead struct {
 	armed     bool
 }
 
-// topUp hands w, whose reader calls it after a DONE, requests from the head of the queue while it works on another one.
+// topUp hands w, whose reader calls it after a DONE, requests from the head of the queue while it works on another
+// one.
 func (d *dispatcher) topUp(w *worker) {
 	d.mu.Lock()
 	if d.first() == nil || !w.takesAhead() {
@@ -83,7 +85,8 @@ func (x *exchange) aheadable() bool {
 	return false
 }
 
-// noteRecall marks a recalled event as given once more, since it can't be ruled out that its worker has begun it. That is no death: it may still survive one.
+// noteRecall marks a recalled event as given once more, since it can't be ruled out that its worker has begun it. That
+// is no death: it may still survive one.
 func (x *exchange) noteRecall() {
 	if x.isEvent() && x.request.Attempts() < 2 {
 		x.request.SetAttempt(2)
@@ -126,8 +129,9 @@ func (d *dispatcher) overdue(patience time.Duration) *exchange {
 	return x
 }
 
-// recall puts a request that was taken from behind another one, and counted in recalling, back in front of the queue. It says false if its worker
-// has begun it meanwhile, and for an event, which is asked back first: a safe request may be run twice, but a message should not be.
+// recall puts a request that was taken from behind another one, and counted in recalling, back in front of the queue.
+// It says false if its worker has begun it meanwhile, and for an event, which is asked back first: a safe request may
+// be run twice, but a message should not be.
 func (d *dispatcher) recall(x *exchange) bool {
 	x.mu.Lock()
 	a := x.attempt
@@ -144,8 +148,8 @@ func (d *dispatcher) recall(x *exchange) bool {
 	return false
 }
 
-// takeBack ends the time for which a was asked back. A worker that is not done yet with what was before it has not begun it, and will find that it was
-// asked back; one that is done has given it back, or handles it.
+// takeBack ends the time for which a was asked back. A worker that is not done yet with what was before it has not
+// begun it, and will find that it was asked back; one that is done has given it back, or handles it.
 func (d *dispatcher) takeBack(a *attempt) {
 	d.mu.Lock()
 	closed := d.closed
@@ -153,7 +157,8 @@ func (d *dispatcher) takeBack(a *attempt) {
 	d.moveBack(a, !closed && a.isWaiting(), true)
 }
 
-// moveBack puts what was recalled, and counted in recalling, back in front of the queue, if it may; marked, if it can't be ruled out that it has begun.
+// moveBack puts what was recalled, and counted in recalling, back in front of the queue, if it may; marked, if it
+// can't be ruled out that it has begun.
 func (d *dispatcher) moveBack(a *attempt, may, marked bool) bool {
 	x := a.x
 	recalled := may && a.recall()
@@ -183,13 +188,15 @@ func (d *dispatcher) recallOverdue(patience time.Duration) {
 	}
 }
 
-// recallLate moves what has waited for long behind other requests back into the queue, so that it is subject to the queue's deadline.
+// recallLate moves what has waited for long behind other requests back into the queue, so that it is subject to the
+// queue's deadline.
 func (d *dispatcher) recallLate() {
 	d.mu.Lock()
 	some := len(d.ahead.waiting) > 0
 	d.mu.Unlock()
 	if some {
-		go d.recallOverdue(watchInterval) // ends at once, but for a sink's call under way; run, which calls this, never waits
+		// ends at once, but for a sink's call under way; run, which calls this, never waits
+		go d.recallOverdue(watchInterval)
 	}
 }
 
@@ -263,8 +270,9 @@ func (a *attempt) recall() bool {
 	return leased
 }
 
-// following starts the clock for what the worker has at hand after a, and returns that if it is the worker's still. A recalled request's DONE may come
-// while the worker is busy with one before it: then there is nothing new at hand. Under w.mu.
+// following starts the clock for what the worker has at hand after a, and returns that if it is the worker's still. A
+// recalled request's DONE may come while the worker is busy with one before it: then there is nothing new at hand.
+// Under w.mu.
 func (w *worker) following(a *attempt, now time.Time) (next *attempt) {
 	if w.offer.concurrency > 1 || a.isWaiting() {
 		return nil

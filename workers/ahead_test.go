@@ -14,8 +14,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// aheadWorker is the program of a worker with the feature ahead. handle is called for one request after the other; backlog, if given, hears how
-// many messages are waiting behind each.
+// aheadWorker is the program of a worker with the feature ahead. handle is called for one request after the other;
+// backlog, if given, hears how many messages are waiting behind each.
 func aheadWorker(handle func(w *fakeWorker, r *protocol.Request), backlog func(n int)) script {
 	return func(w *fakeWorker) {
 		hello, err := w.conn.Accept()
@@ -23,7 +23,8 @@ func aheadWorker(handle func(w *fakeWorker, r *protocol.Request), backlog func(n
 			return
 		}
 		w.hello = hello
-		w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Concurrency: 1, Features: []string{aheadFeature}})
+		w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Concurrency: 1,
+			Features: []string{aheadFeature}})
 		inbox := make(chan []byte, 100)
 		go func() {
 			defer close(inbox)
@@ -93,7 +94,9 @@ func echoTarget(w *fakeWorker, r *protocol.Request) {
 func TestFastWorkerIsHandedItsNextRequestsAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var most atomic.Int64
-		p, _ := newFakePool(t, Settings{Workers: 1}, always(aheadWorker(echoTarget, func(n int) { most.Store(max(most.Load(), int64(n))) })))
+		p, _ := newFakePool(t, Settings{Workers: 1}, always(aheadWorker(echoTarget, func(n int) {
+			most.Store(max(most.Load(), int64(n)))
+		})))
 		defer p.Stop(context.Background())
 		<-p.Started()
 		var sinks []*testSink
@@ -115,7 +118,9 @@ func TestFastWorkerIsHandedItsNextRequestsAhead(t *testing.T) {
 func TestUnsafeRequestIsNeverHandedAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var most atomic.Int64
-		p, _ := newFakePool(t, Settings{Workers: 1}, always(aheadWorker(echoTarget, func(n int) { most.Store(max(most.Load(), int64(n))) })))
+		p, _ := newFakePool(t, Settings{Workers: 1}, always(aheadWorker(echoTarget, func(n int) {
+			most.Store(max(most.Load(), int64(n)))
+		})))
 		defer p.Stop(context.Background())
 		<-p.Started()
 		var sinks []*testSink
@@ -175,7 +180,8 @@ func TestRequestBehindASlowOneGoesToAWorkerThatIsIdle(t *testing.T) {
 
 func TestRequestsBehindSlowOnesEverywhereAreSubjectToTheQueuesDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := newFakePool(t, Settings{Workers: 1, QueueTimeout: 300 * time.Millisecond}, always(aheadWorker(echoTarget, nil)))
+		p, _ := newFakePool(t, Settings{Workers: 1, QueueTimeout: 300 * time.Millisecond},
+			always(aheadWorker(echoTarget, nil)))
 		defer p.Stop(context.Background())
 		<-p.Started()
 		var last *testSink

@@ -14,8 +14,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// aheadHandler is a worker of messages with the feature ahead: handle is called for one after the other, with how many more have come. What was asked back
-// before it is begun it gives back, unless it is deaf.
+// aheadHandler is a worker of messages with the feature ahead: handle is called for one after the other, with how many
+// more have come. What was asked back before it is begun it gives back, unless it is deaf.
 func aheadHandler(deaf bool, handle func(w *fakeWorker, m *protocol.Incoming, more int)) script {
 	return func(w *fakeWorker) {
 		if !w.bootWith("message", aheadFeature) {
@@ -63,7 +63,8 @@ func echoTo(w *fakeWorker, m *protocol.Incoming) {
 	} else {
 		time.Sleep(20 * time.Microsecond)
 	}
-	w.conn.Send(&protocol.Send{Stream: m.Stream, Flags: protocol.FlagDone, To: protocol.ToSelf, Bytes: fmt.Appendf(nil, "%s/%d", m.Bytes, max(m.Attempt, 1))})
+	w.conn.Send(&protocol.Send{Stream: m.Stream, Flags: protocol.FlagDone, To: protocol.ToSelf,
+		Bytes: fmt.Appendf(nil, "%s/%d", m.Bytes, max(m.Attempt, 1))})
 }
 
 func TestFastWorkerIsHandedItsNextMessagesAhead(t *testing.T) {
@@ -71,10 +72,11 @@ func TestFastWorkerIsHandedItsNextMessagesAhead(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var most atomic.Int64
 			h := new(fakeHub)
-			p, _ := newFakePool(t, Settings{Workers: 1, Hub: h}, always(aheadHandler(true, func(w *fakeWorker, m *protocol.Incoming, more int) {
-				most.Store(max(most.Load(), int64(more)))
-				echoTo(w, m)
-			})))
+			p, _ := newFakePool(t, Settings{Workers: 1, Hub: h},
+				always(aheadHandler(true, func(w *fakeWorker, m *protocol.Incoming, more int) {
+					most.Store(max(most.Load(), int64(more)))
+					echoTo(w, m)
+				})))
 			defer p.Stop(context.Background())
 			<-p.Started()
 			var sinks []*testSink
@@ -99,23 +101,25 @@ func TestFastWorkerIsHandedItsNextMessagesAhead(t *testing.T) {
 	}
 }
 
-// TestMessageBehindASlowOneIsRecalledAndMarked has a worker handle the message all the same, later on, and the other one die with it once.
+// TestMessageBehindASlowOneIsRecalledAndMarked has a worker handle the message all the same, later on, and the other
+// one die with it once.
 func TestMessageBehindASlowOneIsRecalledAndMarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var deaths atomic.Int64
 		h := new(fakeHub)
-		p, _ := newFakePool(t, Settings{Workers: 2, Hub: h}, always(aheadHandler(true, func(w *fakeWorker, m *protocol.Incoming, _ int) {
-			switch text := string(m.Bytes); {
-			case text == "busy":
-				time.Sleep(5 * time.Millisecond)
-			case text == "first":
-				time.Sleep(200 * time.Microsecond)
-			case text == "late" && m.Attempt == 2 && deaths.Add(1) == 1:
-				w.die("signal: killed")
-				return
-			}
-			echoTo(w, m)
-		})))
+		p, _ := newFakePool(t, Settings{Workers: 2, Hub: h},
+			always(aheadHandler(true, func(w *fakeWorker, m *protocol.Incoming, _ int) {
+				switch text := string(m.Bytes); {
+				case text == "busy":
+					time.Sleep(5 * time.Millisecond)
+				case text == "first":
+					time.Sleep(200 * time.Microsecond)
+				case text == "late" && m.Attempt == 2 && deaths.Add(1) == 1:
+					w.die("signal: killed")
+					return
+				}
+				echoTo(w, m)
+			})))
 		defer p.Stop(context.Background())
 		ready()
 		began := time.Now()
@@ -133,29 +137,32 @@ func TestMessageBehindASlowOneIsRecalledAndMarked(t *testing.T) {
 			}
 		}
 		time.Sleep(2 * time.Second) // the slow worker handles it, too
-		want := []string{"c1: SEND first/1", "finished", "c1: SEND busy/1", "finished", "c1: SEND late/2", "finished", "c1: SEND slow/1", "finished"}
+		want := []string{"c1: SEND first/1", "finished", "c1: SEND busy/1", "finished", "c1: SEND late/2", "finished",
+			"c1: SEND slow/1", "finished"}
 		if got := h.all(); !slices.Equal(got, want) || deaths.Load() != 2 {
 			t.Errorf("%d deliveries with attempt 2: %q", deaths.Load(), got)
 		}
 	})
 }
 
-// TestMessageThatIsGivenBackIsHandledOnceAndUnmarked has one worker busy for longer than a message waits behind another one, and for less than it has to
-// give it back.
+// TestMessageThatIsGivenBackIsHandledOnceAndUnmarked has one worker busy for longer than a message waits behind
+// another one, and for less than it has to give it back.
 func TestMessageThatIsGivenBackIsHandledOnceAndUnmarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := new(fakeHub)
-		p, _ := newFakePool(t, Settings{Workers: 2, Hub: h}, always(aheadHandler(false, func(w *fakeWorker, m *protocol.Incoming, _ int) {
-			switch string(m.Bytes) {
-			case "busy":
-				time.Sleep(1500 * time.Microsecond)
-			case "first":
-				time.Sleep(200 * time.Microsecond)
-			case "middling":
-				time.Sleep(3 * time.Millisecond)
-			}
-			w.conn.Send(&protocol.Send{Stream: m.Stream, Flags: protocol.FlagDone, To: protocol.ToSelf, Bytes: fmt.Appendf(nil, "%s/%d", m.Bytes, max(m.Attempt, 1))})
-		})))
+		p, _ := newFakePool(t, Settings{Workers: 2, Hub: h},
+			always(aheadHandler(false, func(w *fakeWorker, m *protocol.Incoming, _ int) {
+				switch string(m.Bytes) {
+				case "busy":
+					time.Sleep(1500 * time.Microsecond)
+				case "first":
+					time.Sleep(200 * time.Microsecond)
+				case "middling":
+					time.Sleep(3 * time.Millisecond)
+				}
+				w.conn.Send(&protocol.Send{Stream: m.Stream, Flags: protocol.FlagDone, To: protocol.ToSelf,
+					Bytes: fmt.Appendf(nil, "%s/%d", m.Bytes, max(m.Attempt, 1))})
+			})))
 		defer p.Stop(context.Background())
 		ready()
 		var sinks []*testSink
@@ -180,12 +187,13 @@ func TestReloadUnderLoadHandlesEachMessageOnceAndUnmarked(t *testing.T) {
 		const connections, each = 40, 300
 		h := new(fakeHub)
 		var handled, marked atomic.Int64
-		p, _ := newFakePool(t, Settings{Workers: 3, Hub: h}, always(aheadHandler(false, func(w *fakeWorker, m *protocol.Incoming, _ int) {
-			handled.Add(1)
-			marked.Add(int64(m.Attempt / 2))
-			time.Sleep(30 * time.Microsecond)
-			w.conn.Send(&protocol.Done{Stream: m.Stream})
-		})))
+		p, _ := newFakePool(t, Settings{Workers: 3, Hub: h},
+			always(aheadHandler(false, func(w *fakeWorker, m *protocol.Incoming, _ int) {
+				handled.Add(1)
+				marked.Add(int64(m.Attempt / 2))
+				time.Sleep(30 * time.Microsecond)
+				w.conn.Send(&protocol.Done{Stream: m.Stream})
+			})))
 		defer p.Stop(context.Background())
 		<-p.Started()
 		var all sync.WaitGroup

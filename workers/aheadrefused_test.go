@@ -11,8 +11,9 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// A worker that ends refuses what it has ahead before it is done with what is at hand, as the PHP SDK does after exit(). From then on that is another worker's
-// alone: it stays there, and the first one's death has nothing to do with it.
+// A worker that ends refuses what it has ahead before it is done with what is at hand, as the PHP SDK does after
+// exit(). From then on that is another worker's alone: it stays there, and the first one's death has nothing to do
+// with it.
 func TestWhatAWorkerRefusesOfWhatItHasAheadIsAnotherOnesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var handled atomic.Int64

@@ -37,7 +37,8 @@ type attempt struct {
 	flushing  bool   // awaitFlush runs
 	credit    protocol.Credit
 	allowance protocol.Allowance
-	// for the watch: when the worker last showed progress, or had to wait for us until; and what was done about its silence
+	// for the watch: when the worker last showed progress, or had to wait for us until; and what was done about its
+	// silence
 	progress time.Time
 	begun    time.Time         // when the worker could begin
 	resetAt  time.Time         // zero: not RESET for its silence
@@ -134,7 +135,8 @@ func (a *attempt) Consumed(n int) {
 // Worker implements [protocol.Stream].
 func (a *attempt) Worker() (slot int, generation uint64) { return a.worker.slot, a.worker.gen.number }
 
-// giveUp tells the worker that nobody waits any more, and why is what its DONE or its death then means. It says whether that was news.
+// giveUp tells the worker that nobody waits any more, and why is what its DONE or its death then means. It says
+// whether that was news.
 func (a *attempt) giveUp(m protocol.Reset, why *protocol.Failure) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -13,7 +13,8 @@ const (
 	respawnGap   = 100 * time.Millisecond // between two replacements in a slot, however healthy they were
 )
 
-// backoffDelay is for the nth failure in a row (from 1): 100 ms doubling to 10 s, less up to a fifth, so that slots do not march in step.
+// backoffDelay is for the nth failure in a row (from 1): 100 ms doubling to 10 s, less up to a fifth, so that slots do
+// not march in step.
 func backoffDelay(n int) time.Duration {
 	d := backoffMost
 	if n < 8 {

@@ -63,7 +63,8 @@ func newBenchEvent() *benchClient {
 	c.Exchange = protocol.Exchange{
 		Request: &protocol.Incoming{
 			Flags: protocol.FlagEnd, Bytes: []byte("Hello, World!"),
-			Connection: protocol.Connection{ID: "d2f6c1-1a2b", Protocol: protocol.ProtoWebSocket, Remote: "127.0.0.1:12345", Groups: []string{"lobby"}},
+			Connection: protocol.Connection{ID: "d2f6c1-1a2b", Protocol: protocol.ProtoWebSocket,
+				Remote: "127.0.0.1:12345", Groups: []string{"lobby"}},
 		},
 		Repeatable: true, Patient: true, Subject: connection("d2f6c1-1a2b"), Sink: c,
 	}
@@ -80,7 +81,8 @@ type benchClient struct {
 
 func newBenchClient() *benchClient {
 	c := &benchClient{request: *get("/"), finished: make(chan struct{}, 1)}
-	c.request.Headers = []string{"User-Agent", "bench", "Accept", "*/*", "Accept-Encoding", "gzip", "Cookie", "session=0123456789abcdef"}
+	c.request.Headers = []string{"User-Agent", "bench", "Accept", "*/*", "Accept-Encoding", "gzip", "Cookie",
+		"session=0123456789abcdef"}
 	c.request.Remote = "127.0.0.1:12345"
 	c.Exchange = protocol.Exchange{Request: &c.request, Repeatable: true, Sink: c}
 	return c

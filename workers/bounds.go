@@ -54,7 +54,8 @@ func (p *Pool) why(kind protocol.FailureKind) string {
 		if last := p.lastFailure(); last != "" {
 			return fmt.Sprintf("pool %s: no worker was free within %v; the last one failed: %s", p.name, timeout, last)
 		}
-		return fmt.Sprintf("pool %s: no worker was free within %v; raise `%s` or `queue_timeout`", p.name, timeout, more)
+		return fmt.Sprintf("pool %s: no worker was free within %v; raise `%s` or `queue_timeout`", p.name, timeout,
+			more)
 	}
 	return ""
 }

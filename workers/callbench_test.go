@@ -29,7 +29,8 @@ func BenchmarkCall(b *testing.B) {
 }
 
 func benchCaller(hub protocol.Hub) *worker {
-	w := &worker{gen: &generation{settings: &Settings{Hub: hub}}, reader: reader{greeted: true}, process: &fakeProcess{}}
+	w := &worker{gen: &generation{settings: &Settings{Hub: hub}}, reader: reader{greeted: true},
+		process: &fakeProcess{}}
 	w.calls.open = map[uint32]call{}
 	w.conn = protocol.NewConn(nil, silent{})
 	return w

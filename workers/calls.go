@@ -61,7 +61,8 @@ var (
 func (c *ledger) admit(t protocol.Type, stream uint32, accepted, written int64, read func() int64) error {
 	if stream%2 != 0 || stream <= c.last {
 		return &protocol.LinkError{
-			Expected: fmt.Sprintf("a call on an even stream above %d", c.last), Got: fmt.Sprintf("%s on stream %d", t, stream),
+			Expected: fmt.Sprintf("a call on an even stream above %d", c.last),
+			Got:      fmt.Sprintf("%s on stream %d", t, stream),
 		}
 	}
 	c.last = stream
@@ -98,7 +99,8 @@ func (c *ledger) answered(mark int64) {
 // hasRead is how many bytes of the link the worker has read, or may have.
 func (w *worker) hasRead() int64 {
 	unread := w.process.Unread()
-	accepted, written := w.conn.Sent() // after it: what goes out in between makes too much of this, and never too little
+	// after it: what goes out in between makes too much of this, and never too little
+	accepted, written := w.conn.Sent()
 	if unread < 0 || accepted != written {
 		return written
 	}
@@ -131,7 +133,8 @@ func (w *worker) onCall(m *messages, t protocol.Type, stream uint32, payload []b
 	case hub == nil:
 		to.Fail(protocol.CallUnimplemented, "nothing here keeps connections")
 	case crowded:
-		to.Fail(protocol.CallUnavailable, "%d calls that this worker has given up are still under way", protocol.MaxCalls)
+		to.Fail(protocol.CallUnavailable, "%d calls that this worker has given up are still under way",
+			protocol.MaxCalls)
 	case t == protocol.TypeSwap && w.gen.trial:
 		to.Fail(protocol.CallPermissionDenied, "this worker is on trial: it must not change what is live")
 	case w.commits.some.Load() > 0:

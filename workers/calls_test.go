@@ -136,7 +136,9 @@ func TestActsAndCallsThatBreakTheLink(t *testing.T) {
 				w.conn.Send(&protocol.Call{Stream: 2 * (i + 1), Method: "slow"})
 			}
 		},
-		"a call on an odd stream": func(w *fakeWorker, s uint32) { w.conn.Send(&protocol.Call{Stream: s + 2, Method: "count"}) },
+		"a call on an odd stream": func(w *fakeWorker, s uint32) {
+			w.conn.Send(&protocol.Call{Stream: s + 2, Method: "count"})
+		},
 		"a call on the event's stream": func(w *fakeWorker, s uint32) {
 			w.conn.Send(&protocol.Call{Stream: s, Method: "count"})
 		},
@@ -155,29 +157,43 @@ func TestActsAndCallsThatBreakTheLink(t *testing.T) {
 			w.conn.Send(&protocol.Reset{Stream: s, Code: protocol.ResetRefused})
 			w.say(s, 0, "x")
 		},
-		"an event":                        func(w *fakeWorker, s uint32) { w.conn.Send(&protocol.Open{Stream: s}) },
-		"a RESULT":                        func(w *fakeWorker, s uint32) { w.conn.Send(&protocol.Result{Stream: 2}) },
-		"another act in a SEND":           func(w *fakeWorker, s uint32) { w.conn.Send(more(s, 0)); w.conn.Send(&protocol.Join{Stream: s}) },
-		"DONE in a SEND":                  func(w *fakeWorker, s uint32) { w.conn.Send(more(s, 0)); w.conn.Send(&protocol.Done{Stream: s}) },
-		"DONE and MORE":                   func(w *fakeWorker, s uint32) { w.conn.Send(more(s, protocol.FlagDone)) },
-		"another act in a loose SEND":     func(w *fakeWorker, s uint32) { w.conn.Send(more(0, 0)); w.conn.Send(&protocol.Join{}) },
-		"more acts than a host keeps":     func(w *fakeWorker, s uint32) { w.flood(s, 0) },
-		"a message longer than that":      func(w *fakeWorker, s uint32) { w.flood(s, protocol.FlagMore) },
-		"a loose one longer than that":    func(w *fakeWorker, s uint32) { w.flood(0, protocol.FlagMore) },
-		"a hasty one longer than that":    func(w *fakeWorker, s uint32) { w.flood(s, protocol.FlagMore|protocol.FlagNow) },
-		"an audience that does not exist": func(w *fakeWorker, s uint32) { w.conn.Send(&protocol.Send{Stream: s, To: 5}) },
+		"an event": func(w *fakeWorker, s uint32) { w.conn.Send(&protocol.Open{Stream: s}) },
+		"a RESULT": func(w *fakeWorker, s uint32) { w.conn.Send(&protocol.Result{Stream: 2}) },
+		"another act in a SEND": func(w *fakeWorker, s uint32) {
+			w.conn.Send(more(s, 0))
+			w.conn.Send(&protocol.Join{Stream: s})
+		},
+		"DONE in a SEND": func(w *fakeWorker, s uint32) {
+			w.conn.Send(more(s, 0))
+			w.conn.Send(&protocol.Done{Stream: s})
+		},
+		"DONE and MORE": func(w *fakeWorker, s uint32) { w.conn.Send(more(s, protocol.FlagDone)) },
+		"another act in a loose SEND": func(w *fakeWorker, s uint32) {
+			w.conn.Send(more(0, 0))
+			w.conn.Send(&protocol.Join{})
+		},
+		"more acts than a host keeps":  func(w *fakeWorker, s uint32) { w.flood(s, 0) },
+		"a message longer than that":   func(w *fakeWorker, s uint32) { w.flood(s, protocol.FlagMore) },
+		"a loose one longer than that": func(w *fakeWorker, s uint32) { w.flood(0, protocol.FlagMore) },
+		"a hasty one longer than that": func(w *fakeWorker, s uint32) {
+			w.flood(s, protocol.FlagMore|protocol.FlagNow)
+		},
+		"an audience that does not exist": func(w *fakeWorker, s uint32) {
+			w.conn.Send(&protocol.Send{Stream: s, To: 5})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := new(fakeHub)
-				p, _ := newFakePool(t, Settings{Workers: 1, Hub: h}, always(handler(func(w *fakeWorker, m *protocol.Incoming) {
-					send(w, m.Stream)
-					select {
-					case <-w.died:
-					case <-time.After(time.Minute):
-						w.conn.Send(&protocol.Done{Stream: m.Stream})
-					}
-				})))
+				p, _ := newFakePool(t, Settings{Workers: 1, Hub: h},
+					always(handler(func(w *fakeWorker, m *protocol.Incoming) {
+						send(w, m.Stream)
+						select {
+						case <-w.died:
+						case <-time.After(time.Minute):
+							w.conn.Send(&protocol.Done{Stream: m.Stream})
+						}
+					})))
 				defer p.Stop(context.Background())
 				s, _ := h.submit(p, &protocol.Incoming{Flags: protocol.FlagEnd}, false)
 				s.result()

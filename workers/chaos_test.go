@@ -11,7 +11,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// TestEveryRequestEndsOnceWhateverHappens lets clients leave and workers die, refuse, fall silent and break off at random moments, while the pool reloads.
+// TestEveryRequestEndsOnceWhateverHappens lets clients leave and workers die, refuse, fall silent and break off at
+// random moments, while the pool reloads.
 func TestEveryRequestEndsOnceWhateverHappens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		handle := func(w *fakeWorker, r *protocol.Request) {
@@ -40,7 +41,8 @@ func TestEveryRequestEndsOnceWhateverHappens(t *testing.T) {
 			}
 		}
 		p, _ := newFakePool(t, Settings{
-			Workers: 4, Queue: 100, QueueTimeout: 50 * time.Millisecond, RequestTimeout: 300 * time.Millisecond, MaxRequests: 20,
+			Workers: 4, Queue: 100, QueueTimeout: 50 * time.Millisecond, RequestTimeout: 300 * time.Millisecond,
+			MaxRequests:  20,
 			DrainTimeout: 100 * time.Millisecond, StopTimeout: 50 * time.Millisecond,
 		}, func(n int) script {
 			if n%7 == 0 {
@@ -72,7 +74,8 @@ func TestEveryRequestEndsOnceWhateverHappens(t *testing.T) {
 		p.dispatch.mu.Lock()
 		defer p.dispatch.mu.Unlock()
 		if p.dispatch.queue != (line{}) || p.dispatch.patient != (line{}) || len(p.dispatch.free) != 0 {
-			t.Fatalf("the dispatcher keeps %d exchanges and %d workers", p.dispatch.queue.length+p.dispatch.patient.length, len(p.dispatch.free))
+			t.Fatalf("the dispatcher keeps %d exchanges and %d workers",
+				p.dispatch.queue.length+p.dispatch.patient.length, len(p.dispatch.free))
 		}
 	})
 }

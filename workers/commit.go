@@ -41,8 +41,8 @@ const (
 	abandoned              // nobody waits any more
 )
 
-// commits are a worker's acts that have yet to take effect, and its calls that come after them, as it wrote them. mu is
-// taken while nothing else is locked, and nothing else while it is held.
+// commits are a worker's acts that have yet to take effect, and its calls that come after them, as it wrote them. mu
+// is taken while nothing else is locked, and nothing else while it is held.
 type commits struct {
 	some atomic.Int32 // the queue's length, for a look without mu
 
@@ -118,8 +118,8 @@ func (s *staging) confirm(err error) {
 	}
 }
 
-// afterwards has then called once what was not settled by commit is; nil: nothing follows. The reader's own, or that of
-// who comes after it.
+// afterwards has then called once what was not settled by commit is; nil: nothing follows. The reader's own, or that
+// of who comes after it.
 func (w *worker) afterwards(s *staging, then func(error)) {
 	p := &pending{acts: s, of: s.of, then: then, since: time.Now()}
 	if s.progress.Load() == gathered && len(s.acts) > 0 && !w.commits.reserve(p) {
@@ -290,8 +290,8 @@ func (c *commits) trim() {
 	c.some.Store(int32(len(c.queue)))
 }
 
-// after makes a call of so many bytes once all that the worker has written before it is in effect. It says false if too
-// much waits already. The reader's own.
+// after makes a call of so many bytes once all that the worker has written before it is in effect. It says false if
+// too much waits already. The reader's own.
 func (c *commits) after(size int, call func()) bool {
 	size += pendingOverhead
 	c.mu.Lock()

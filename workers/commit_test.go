@@ -14,8 +14,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// slowHub takes a second for acts that begin with "slow", and twelve for "lame"; "away" fails after a second, "full" at
-// once, and of "never" nothing is heard until forget.
+// slowHub takes a second for acts that begin with "slow", and twelve for "lame"; "away" fails after a second, "full"
+// at once, and of "never" nothing is heard until forget.
 type slowHub struct {
 	fakeHub
 	unheard []func(error)
@@ -79,8 +79,8 @@ func (h *slowHub) get(p *Pool, target string) (wordy, protocol.Ticket) {
 	return s, p.Submit(&protocol.Exchange{Request: get(target), Sink: s})
 }
 
-// asTold answers a request with the acts that its path names, with DONE in the answer: those in capitals before it with
-// NOW.
+// asTold answers a request with the acts that its path names, with DONE in the answer: those in capitals before it
+// with NOW.
 func asTold(w *fakeWorker, r *protocol.Request) {
 	for word := range strings.SplitSeq(strings.TrimPrefix(r.Target, "/"), "/") {
 		if low := strings.ToLower(word); low != word {
@@ -381,7 +381,8 @@ func TestAnAnswerThatCouldNotBeKeptIsNotGiven(t *testing.T) {
 			}
 		})
 		h.expect(t, want...)
-		if text := log.String(); strings.Count(text, "[ERROR]") != 1 || !strings.Contains(text, `request="GET `+target) {
+		if text := log.String(); strings.Count(text, "[ERROR]") != 1 ||
+			!strings.Contains(text, `request="GET `+target) {
 			t.Errorf("%s: the log:\n%s", target, text)
 		}
 	}
@@ -411,7 +412,8 @@ func TestAnOpenOrAMessageWhoseActsFailLater(t *testing.T) {
 				t.Errorf("%s: the client was turned away for %v", word, f)
 			}
 			events := p.Metrics().Generations[0].Events
-			if events["open"].Done != 0 || events["open"].Failures["reset by worker"] != 1 || events["message"].Done != 1 {
+			if events["open"].Done != 0 || events["open"].Failures["reset by worker"] != 1 ||
+				events["message"].Done != 1 {
 				t.Errorf("%s: counted %+v", word, events)
 			}
 		})
@@ -436,7 +438,8 @@ func TestWhatWaitsForACommitIsBounded(t *testing.T) {
 			w.conn.Send(&protocol.Send{Stream: r.Stream, Flags: protocol.FlagNow, Bytes: part})
 		}
 		w.asked += 2
-		w.conn.Send(&protocol.Call{Stream: w.asked, Method: "count", Arguments: []protocol.Value{zeros(protocol.MaxData)}})
+		w.conn.Send(&protocol.Call{Stream: w.asked, Method: "count",
+			Arguments: []protocol.Value{zeros(protocol.MaxData)}})
 		if w.result() == fmt.Sprint(w.asked, " UNAVAILABLE") {
 			calls++
 		}

@@ -12,17 +12,20 @@ import (
 
 // Counts are what became of the requests and events that a generation's workers had, and of those workers.
 type Counts struct {
-	Generation   uint64
-	Classes      [6]uint64              // response heads by the first digit of their status: Classes[2] is 2xx; Classes[0] is what is no status
-	Failures     map[string]uint64      // requests without a whole response, by why
-	Retries      uint64                 // safe requests tried once more after their worker died
-	Moves        uint64                 // requests given to another worker, since theirs had not begun them
-	Restarts     map[string]uint64      // workers that another one took the place of, other than by a reload, by why
-	Service      Histogram              // from the moment that a worker has a request until all code for it has run
-	Boots        Histogram              // from a worker's start to READY
-	Events       map[string]EventCounts // events of connections by kind: "open", "message", "close", "buffer"; all other counts are of requests alone
-	EventService Histogram              // as Service, of events
-	Routes       []Route                // of Settings.Measure, in its order, and then [OtherRoutes]; none if it names none
+	Generation uint64
+	// response heads by the first digit of their status: Classes[2] is 2xx; Classes[0] is what is no status
+	Classes  [6]uint64
+	Failures map[string]uint64 // requests without a whole response, by why
+	Retries  uint64            // safe requests tried once more after their worker died
+	Moves    uint64            // requests given to another worker, since theirs had not begun them
+	Restarts map[string]uint64 // workers that another one took the place of, other than by a reload, by why
+	Service  Histogram         // from the moment that a worker has a request until all code for it has run
+	Boots    Histogram         // from a worker's start to READY
+	// events of connections by kind: "open", "message", "close", "buffer"; all other counts are of requests alone
+	Events       map[string]EventCounts
+	EventService Histogram // as Service, of events
+	// of Settings.Measure, in its order, and then [OtherRoutes]; none if it names none
+	Routes []Route
 }
 
 const failureKinds = int(protocol.FailedCancelled) + 1
@@ -92,9 +95,11 @@ func (c *counts) ended(x *exchange, took time.Duration, failed bool) {
 
 func (c *counts) snapshot() Counts {
 	s := Counts{
-		Failures: c.failures.snapshot(), Retries: c.retries.Load(), Moves: c.moves.Load(), Restarts: map[string]uint64{},
-		Service: c.service.snapshot(), Boots: c.boots.snapshot(), Events: c.eventCounts(), EventService: c.eventService.snapshot(),
-		Routes: c.routes.snapshot(),
+		Failures: c.failures.snapshot(), Retries: c.retries.Load(), Moves: c.moves.Load(),
+		Restarts: map[string]uint64{},
+		Service:  c.service.snapshot(), Boots: c.boots.snapshot(), Events: c.eventCounts(),
+		EventService: c.eventService.snapshot(),
+		Routes:       c.routes.snapshot(),
 	}
 	for i := range s.Classes {
 		s.Classes[i] = c.classes[i].Load()

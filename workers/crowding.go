@@ -4,7 +4,8 @@ package workers
 
 import "time"
 
-// crowding is guarded by dispatcher.mu. Short requests free a worker for a moment again and again, so it is added up how long none had room.
+// crowding is guarded by dispatcher.mu. Short requests free a worker for a moment again and again, so it is added up
+// how long none had room.
 type crowding struct {
 	grows  bool          // the pool may have more workers
 	since  time.Time     // since when no worker has room; zero if one has
@@ -87,7 +88,8 @@ func (d *dispatcher) longestWait(now time.Time) (longest time.Duration) {
 	return longest
 }
 
-// onCrowd has the pool grow if requests or events wait for too long, or if for busyPatience no worker had room most of the time.
+// onCrowd has the pool grow if requests or events wait for too long, or if for busyPatience no worker had room most of
+// the time.
 func (d *dispatcher) onCrowd() {
 	d.mu.Lock()
 	c := &d.crowd

@@ -31,7 +31,8 @@ type dispatcher struct {
 	emptied    chan struct{} // closed when stopping and nobody waits
 	ahead      ahead
 	crowd      crowding
-	handing    atomic.Int32 // leased, not begun: a worker that was drained now would take them no more; goes up under mu
+	// leased, not begun: a worker that was drained now would take them no more; goes up under mu
+	handing atomic.Int32
 
 	ready  int  // workers that are idle or busy
 	barren bool // there is none, and the boots of all slots have failed: waiting would be in vain
@@ -76,8 +77,8 @@ func (d *dispatcher) hand(w *worker, x *exchange) {
 	}
 }
 
-// lease takes a worker with room: an idle one if there is one, else the least busy. The count goes up here, before the worker hears of it, so
-// that a drain can't miss it.
+// lease takes a worker with room: an idle one if there is one, else the least busy. The count goes up here, before the
+// worker hears of it, so that a drain can't miss it.
 func (d *dispatcher) lease() *worker {
 	best := len(d.free) - 1
 	for i := best; i >= 0 && d.free[best].duty.inflight > 0; i-- {
@@ -110,8 +111,9 @@ func (d *dispatcher) demote(w *worker) {
 }
 
 // release ends a lease, and gives the worker's room to the next in the queue.
-// took is how long the request was at hand, or notDone; next is what is at hand now, of what the worker had ahead. ended is whose lease it was: the worker may
-// have refused what it had ahead, and that must not stay in its account while another one has it. It is nil if it can't be there.
+// took is how long the request was at hand, or notDone; next is what is at hand now, of what the worker had ahead.
+// ended is whose lease it was: the worker may have refused what it had ahead, and that must not stay in its account
+// while another one has it. It is nil if it can't be there.
 func (d *dispatcher) release(w *worker, took time.Duration, ended, next *attempt) {
 	d.mu.Lock()
 	w.duty.inflight--
@@ -193,7 +195,8 @@ func (d *dispatcher) withdraw(w *worker, to State) (leases int) {
 	for _, x := range waiting {
 		d.notBehind(x)
 	}
-	if to != Draining || d.closed { // a dead worker's requests are settled all together; and at the end of a stop no other worker will have room
+	// a dead worker's requests are settled all together; and at the end of a stop no other worker will have room
+	if to != Draining || d.closed {
 		waiting = nil
 	}
 	d.ahead.recalling += len(waiting)

@@ -110,10 +110,13 @@ func TestUnsafeRequestMovesIfItsWorkerDiedBeforeReadingIt(t *testing.T) {
 	})
 }
 
-// TestUnsafeRequestWhoseBodyIsUnreadIsNotRepeated has a worker die when it has read the request, but not the larger body behind it.
+// TestUnsafeRequestWhoseBodyIsUnreadIsNotRepeated has a worker die when it has read the request, but not the larger
+// body behind it.
 func TestUnsafeRequestWhoseBodyIsUnreadIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, f := newFakePool(t, Settings{Workers: 1}, always(serve(1, func(w *fakeWorker, r *protocol.Request) { w.die("exit status 1") })))
+		p, f := newFakePool(t, Settings{Workers: 1}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+			w.die("exit status 1")
+		})))
 		defer p.Stop(context.Background())
 		ready()
 		s := newSink()
@@ -183,7 +186,8 @@ func TestRequestThatEveryWorkerRefusesFails(t *testing.T) {
 func TestQueueIsBoundedInLengthAndTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
-		p, _ := newFakePool(t, Settings{Workers: 1, Queue: 3, QueueTimeout: 2 * time.Second}, always(after(90*time.Second, &j)))
+		p, _ := newFakePool(t, Settings{Workers: 1, Queue: 3, QueueTimeout: 2 * time.Second},
+			always(after(90*time.Second, &j)))
 		defer p.Stop(context.Background())
 		ready()
 		began := time.Now()
@@ -195,11 +199,13 @@ func TestQueueIsBoundedInLengthAndTime(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		full, _ := submit(p, "GET", "/full")
-		if f := full.failed(t); f.Kind != protocol.FailedQueueFull || !strings.Contains(f.Detail, "3 requests wait already; raise `queue` or `workers`") {
+		if f := full.failed(t); f.Kind != protocol.FailedQueueFull ||
+			!strings.Contains(f.Detail, "3 requests wait already; raise `queue` or `workers`") {
 			t.Fatal(f)
 		}
 		for i, s := range queued {
-			if f := s.failed(t); f.Kind != protocol.FailedQueueTimeout || !strings.Contains(f.Detail, "no worker was free within 2s") {
+			if f := s.failed(t); f.Kind != protocol.FailedQueueTimeout ||
+				!strings.Contains(f.Detail, "no worker was free within 2s") {
 				t.Fatal(f)
 			}
 			if waited, want := time.Since(began), 2*time.Second+time.Duration(i)*100*time.Millisecond; waited != want {
@@ -234,7 +240,8 @@ func TestRequestThatIsTurnedAwayHearsOfTheFailedBoot(t *testing.T) {
 		}))
 		defer p.Stop(context.Background())
 		s, _ := submit(p, "GET", "/")
-		if f := s.failed(t); f.Kind != protocol.FailedNoWorker || !strings.Contains(f.Detail, "no worker can start: PHP Parse error") {
+		if f := s.failed(t); f.Kind != protocol.FailedNoWorker ||
+			!strings.Contains(f.Detail, "no worker can start: PHP Parse error") {
 			t.Fatal(f)
 		}
 	})
@@ -243,7 +250,8 @@ func TestRequestThatIsTurnedAwayHearsOfTheFailedBoot(t *testing.T) {
 func TestTenThousandCancelledRequestsLeaveTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
-		p, _ := newFakePool(t, Settings{Workers: 1, Queue: 10_000, QueueTimeout: time.Hour}, always(after(time.Minute, &j)))
+		p, _ := newFakePool(t, Settings{Workers: 1, Queue: 10_000, QueueTimeout: time.Hour},
+			always(after(time.Minute, &j)))
 		defer p.Stop(context.Background())
 		ready()
 		first, _ := submit(p, "GET", "/first")
@@ -309,12 +317,13 @@ func TestCancelResetsTheRequestAtHandAndKillsNobody(t *testing.T) {
 
 func TestConcurrentRequestsGoToTheLeastBusyWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := newFakePool(t, Settings{Workers: 3, Concurrency: 4}, always(serve(100, func(w *fakeWorker, r *protocol.Request) {
-			go func() {
-				time.Sleep(time.Minute)
-				w.answer(r, "")
-			}()
-		})))
+		p, _ := newFakePool(t, Settings{Workers: 3, Concurrency: 4},
+			always(serve(100, func(w *fakeWorker, r *protocol.Request) {
+				go func() {
+					time.Sleep(time.Minute)
+					w.answer(r, "")
+				}()
+			})))
 		defer p.Stop(context.Background())
 		ready()
 		var sinks []*testSink

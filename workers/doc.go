@@ -1,5 +1,5 @@
-// Package workers keeps a pool of worker processes that speak the worker protocol (protocol/SPEC.md), hands requests to them, and replaces them
-// one at a time. It knows no HTTP, and can be embedded in any Go program.
+// Package workers keeps a pool of worker processes that speak the worker protocol (protocol/SPEC.md), hands requests
+// to them, and replaces them one at a time. It knows no HTTP, and can be embedded in any Go program.
 //
 //	pool, err := workers.New(workers.Settings{Name: "app", Command: []string{"php", "worker.php"}, Workers: 4})
 //	err = pool.Start(ctx)               // boots the first generation
@@ -10,15 +10,17 @@
 // What a caller may rely on:
 //
 //   - Submit never waits. What comes of the exchange is told to its Sink.
-//   - An exchange that no worker has begun is never lost to a worker's death; a repeatable one that had begun is tried once more.
+//   - An exchange that no worker has begun is never lost to a worker's death; a repeatable one that had begun is tried
+//     once more.
 //   - A worker gets no request before its READY, and none after its drain began.
 //   - A new worker is READY before the old one begins to drain; the first that fails to boot, or dies
 //     before it finished a request, ends the roll, and the old ones keep serving.
 //   - [Pool.Stage] stops a reload once its first new worker is ready, and [Pool.Undo] leads back from one that has
 //     completed, so that several pools change all together or not at all.
-//   - Whatever ends a worker, another one is started in its slot. Where the number of workers is not fixed, slots come while requests wait and go when
-//     their workers are idle, and no request fails because of it.
-//   - No worker outlives the program, nor does a process that it started in its own process group, if a [Reaper] is given.
+//   - Whatever ends a worker, another one is started in its slot. Where the number of workers is not fixed, slots come
+//     while requests wait and go when their workers are idle, and no request fails because of it.
+//   - No worker outlives the program, nor does a process that it started in its own process group, if a [Reaper] is
+//     given.
 //
 // # States
 //
@@ -38,11 +40,12 @@
 //
 // # Who owns what
 //
-// One goroutine, Pool.run, owns the slots: which worker is in which, what is being replaced, what backs off. Others ask it with Pool.do.
-// Handing out workers does not pass through it: the dispatcher's one short lock guards the idle list, the queue and every worker's count of
-// requests. Each worker has a goroutine that reads its frames and calls the sinks, one that reads its stderr, and one that waits for its exit and
-// is the last to touch it, but for what the hub has yet to confirm: whoever does that calls the sinks of those exchanges,
-// whether their worker lives or not (commit.go). What of a worker is whose, the struct says (worker.go).
+// One goroutine, Pool.run, owns the slots: which worker is in which, what is being replaced, what backs off. Others
+// ask it with Pool.do. Handing out workers does not pass through it: the dispatcher's one short lock guards the idle
+// list, the queue and every worker's count of requests. Each worker has a goroutine that reads its frames and calls
+// the sinks, one that reads its stderr, and one that waits for its exit and is the last to touch it, but for what the
+// hub has yet to confirm: whoever does that calls the sinks of those exchanges, whether their worker lives or not
+// (commit.go). What of a worker is whose, the struct says (worker.go).
 //
 // # Locks
 //
@@ -58,10 +61,10 @@
 //     attempt.mu: what it decides is carried out once it is released, and counted until then.
 //   - exchange.mu: which attempt is the latest, and whether it was cancelled.
 //
-// Under any of them, and with nothing taken under them: tail.mu (what a worker printed last), voice.mu (how much it may
-// say), meter.mu (which generations are counted apart), Roll.mu (a reload's events). ledger.mu (a worker's calls) is
-// taken with none of all these, and held while RESULT is sent; commits.mu (what it asked for and is not in effect) with
-// none at all. The locks within [protocol.Conn] and internal/process
+// Under any of them, and with nothing taken under them: tail.mu (what a worker printed last), voice.mu (how much it
+// may say), meter.mu (which generations are counted apart), Roll.mu (a reload's events). ledger.mu (a worker's calls)
+// is taken with none of all these, and held while RESULT is sent; commits.mu (what it asked for and is not in effect)
+// with none at all. The locks within [protocol.Conn] and internal/process
 // come last, under any. Send and Cork of a Conn never wait; Flush and FlushTo do, and are called with no lock held.
 //
 // Two attempts' calls are held at once where a worker has died: each exchange that it had is settled under its calls,

@@ -13,12 +13,14 @@ import (
 // Equipment is what [Settings.Equip] gives a generation. The zero value is nothing.
 type Equipment struct {
 	Env []string // "NAME=value", laid over the pool's environment
-	// Launcher is a program and its arguments that is started in the place of each worker: it changes what it has to about itself, and then executes the
-	// worker's command, which follows its own arguments, in the same process. What ends it before is a failed boot, explained by what it wrote to
-	// standard error. The program is not looked up in PATH.
+	// Launcher is a program and its arguments that is started in the place of each worker: it changes what it has to
+	// about itself, and then executes the worker's command, which follows its own arguments, in the same process. What
+	// ends it before is a failed boot, explained by what it wrote to standard error. The program is not looked up in
+	// PATH.
 	Launcher []string
-	// Renew, if given, is called before each start of a worker: what of this may be gone by then, a temporary folder for
-	// one, is to be made anew at the same place. An error is a failed boot. Calls come one at a time, and may not wait.
+	// Renew, if given, is called before each start of a worker: what of this may be gone by then, a temporary folder
+	// for one, is to be made anew at the same place. An error is a failed boot. Calls come one at a time, and may not
+	// wait.
 	Renew func() error
 	Owner *protocol.Owner // to whom files for the workers have to belong; nil is this program's user
 }

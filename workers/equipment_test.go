@@ -18,7 +18,8 @@ func TestEquipmentIsLaidOverTheEnvironmentAndInFrontOfTheCommand(t *testing.T) {
 	s := &Settings{
 		Name: "p", Command: []string{"/bin/sh", "-c", "true"}, Directory: dir, Env: []string{"A=1", "B=2"},
 		Equip: func(got string, _ []string) (Equipment, error) {
-			return Equipment{Env: []string{"B=3", "DIR=" + got}, Launcher: []string{"/launch", "--"}, Owner: &protocol.Owner{UID: 7, GID: 8}}, nil
+			return Equipment{Env: []string{"B=3", "DIR=" + got}, Launcher: []string{"/launch", "--"},
+				Owner: &protocol.Owner{UID: 7, GID: 8}}, nil
 		},
 	}
 	g, err := newGeneration(context.Background(), s, 1)
@@ -37,10 +38,12 @@ func TestEquipmentIsLaidOverTheEnvironmentAndInFrontOfTheCommand(t *testing.T) {
 }
 
 func TestAGenerationThatCanNotBeEquippedDoesNotBegin(t *testing.T) {
-	s := &Settings{Name: "p", Command: []string{"/bin/sh"}, Directory: t.TempDir(), Equip: func(string, []string) (Equipment, error) {
-		return Equipment{}, errors.New("no such user")
-	}}
-	if _, err := newGeneration(context.Background(), s, 1); err == nil || !strings.Contains(err.Error(), "pool p: no such user") {
+	s := &Settings{Name: "p", Command: []string{"/bin/sh"}, Directory: t.TempDir(),
+		Equip: func(string, []string) (Equipment, error) {
+			return Equipment{}, errors.New("no such user")
+		}}
+	if _, err := newGeneration(context.Background(), s, 1); err == nil ||
+		!strings.Contains(err.Error(), "pool p: no such user") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -44,20 +44,24 @@ func (a *attempt) repeatEvent() {
 	a.counts().eventsOf(a.x.kind).retries.Add(1)
 }
 
-// checkAnswer refuses what an event can't be answered with: only an OPEN has a response, which is a refusal and whole (SPEC.md §9.4).
+// checkAnswer refuses what an event can't be answered with: only an OPEN has a response, which is a refusal and whole
+// (SPEC.md §9.4).
 func (a *attempt) checkAnswer(t protocol.Type, m *protocol.Response) error {
 	switch {
 	case !a.x.isEvent():
 		return nil
 	case a.x.kind != protocol.TypeOpen || t != protocol.TypeResponse:
-		return &protocol.LinkError{Expected: "acts and DONE on an event's stream", Got: fmt.Sprintf("%s on that of %s", t, a.x.kind)}
+		return &protocol.LinkError{Expected: "acts and DONE on an event's stream",
+			Got: fmt.Sprintf("%s on that of %s", t, a.x.kind)}
 	case m.Flags&protocol.FlagEnd == 0 || m.File != "" || m.Hold != nil:
-		return &protocol.LinkError{Expected: "a refusal of OPEN with END, no file and no hold", Got: "another RESPONSE"}
+		return &protocol.LinkError{Expected: "a refusal of OPEN with END, no file and no hold",
+			Got: "another RESPONSE"}
 	}
 	return nil
 }
 
-// newest says whether no other slot has a worker of a newer generation than w's: then its offers count for the pool. In run.
+// newest says whether no other slot has a worker of a newer generation than w's: then its offers count for the pool.
+// In run.
 func (p *Pool) newest(w *worker) bool {
 	for _, s := range p.slots {
 		if s != w.home && s.current != nil && s.current.isReady() && s.current.gen.number > w.gen.number {

@@ -97,12 +97,14 @@ func (s *eventSink) Finished() {
 
 // message submits a MESSAGE of connection c1.
 func (h *fakeHub) message(p *Pool, text string) (*testSink, protocol.Ticket) {
-	return h.submit(p, &protocol.Incoming{Flags: protocol.FlagEnd, Connection: protocol.Connection{ID: "c1", Protocol: protocol.ProtoTCP}, Bytes: []byte(text)}, true)
+	return h.submit(p, &protocol.Incoming{Flags: protocol.FlagEnd,
+		Connection: protocol.Connection{ID: "c1", Protocol: protocol.ProtoTCP}, Bytes: []byte(text)}, true)
 }
 
 func (h *fakeHub) submit(p *Pool, m protocol.Opening, repeat bool) (*testSink, protocol.Ticket) {
 	s := &eventSink{testSink: newSink(), note: h.note}
-	return s.testSink, p.Submit(&protocol.Exchange{Request: m, Repeatable: repeat, Patient: true, Subject: connection("c1"), Sink: s})
+	return s.testSink, p.Submit(&protocol.Exchange{Request: m, Repeatable: repeat, Patient: true,
+		Subject: connection("c1"), Sink: s})
 }
 
 // bootWith is boot for a worker that offers features.
@@ -115,10 +117,12 @@ func (w *fakeWorker) bootMany(concurrency int, features ...string) bool {
 	}
 	w.hello = hello
 	time.Sleep(time.Millisecond)
-	return w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Concurrency: concurrency, Features: features}) == nil
+	return w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Concurrency: concurrency,
+		Features: features}) == nil
 }
 
-// handler is a worker of messages: whatever it sends, DONE is its own to send. Other events are done at once, and requests answered.
+// handler is a worker of messages: whatever it sends, DONE is its own to send. Other events are done at once, and
+// requests answered.
 func handler(handle func(w *fakeWorker, m *protocol.Incoming)) script { return handlers(1, handle) }
 
 // handlers handles as many messages at once as concurrency says.
@@ -195,22 +199,24 @@ func TestActsOfAHandlerThatDiedDoNothingAndItsEventIsDeliveredOnceMore(t *testin
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := new(fakeHub)
-				p, _ := newFakePool(t, Settings{Workers: 2, Hub: h}, always(handler(func(w *fakeWorker, m *protocol.Incoming) {
-					h.note(fmt.Sprint(string(m.Bytes), " attempt ", m.Attempt))
-					w.say(m.Stream, 0, "half")
-					if m.Attempt == 1 {
-						time.Sleep(time.Millisecond)
-						end(w)
-						return
-					}
-					w.say(m.Stream, protocol.FlagDone, "whole")
-				})))
+				p, _ := newFakePool(t, Settings{Workers: 2, Hub: h},
+					always(handler(func(w *fakeWorker, m *protocol.Incoming) {
+						h.note(fmt.Sprint(string(m.Bytes), " attempt ", m.Attempt))
+						w.say(m.Stream, 0, "half")
+						if m.Attempt == 1 {
+							time.Sleep(time.Millisecond)
+							end(w)
+							return
+						}
+						w.say(m.Stream, protocol.FlagDone, "whole")
+					})))
 				defer p.Stop(context.Background())
 				ready()
 				s, _ := h.message(p, "m")
 				s.result()
 				h.expect(t, "m attempt 1", "m attempt 2", "c1: SEND half, SEND whole", "finished")
-				if got := p.Metrics().Generations[0].Events["message"]; got.Done != 1 || got.Retries != 1 || len(got.Failures) != 0 {
+				if got := p.Metrics().Generations[0].Events["message"]; got.Done != 1 || got.Retries != 1 ||
+					len(got.Failures) != 0 {
 					t.Errorf("counted %+v", got)
 				}
 			})
@@ -229,17 +235,19 @@ func TestAnEventThatKillsTwoWorkersIsGivenUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := new(fakeHub)
-				p, _ := newFakePool(t, Settings{Workers: 1, Hub: h}, always(handler(func(w *fakeWorker, m *protocol.Incoming) {
-					h.note(fmt.Sprint("attempt ", m.Attempt))
-					w.say(m.Stream, 0, "half")
-					w.conn.Flush()
-					w.die("signal: segmentation fault")
-				})))
+				p, _ := newFakePool(t, Settings{Workers: 1, Hub: h},
+					always(handler(func(w *fakeWorker, m *protocol.Incoming) {
+						h.note(fmt.Sprint("attempt ", m.Attempt))
+						w.say(m.Stream, 0, "half")
+						w.conn.Flush()
+						w.die("signal: segmentation fault")
+					})))
 				defer p.Stop(context.Background())
 				s, _ := h.submit(p, &protocol.Incoming{Flags: protocol.FlagEnd}, c.repeat)
 				s.failed(t)
 				h.expect(t, c.want...)
-				if got := p.Metrics().Generations[0]; got.Events["message"].Failures["worker died"] != 1 || got.Failures["worker died"] != 0 {
+				if got := p.Metrics().Generations[0]; got.Events["message"].Failures["worker died"] != 1 ||
+					got.Failures["worker died"] != 0 {
 					t.Errorf("counted %+v among events and %v among requests", got.Events["message"], got.Failures)
 				}
 			})
@@ -292,7 +300,8 @@ func TestAnEventThatTakesTooLongIsGivenUpWithItsActs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := new(fakeHub)
 		var log bytes.Buffer
-		set := Settings{Workers: 1, Hub: h, RequestTimeout: time.Second, Logger: hclog.New(&hclog.LoggerOptions{Output: &log})}
+		set := Settings{Workers: 1, Hub: h, RequestTimeout: time.Second,
+			Logger: hclog.New(&hclog.LoggerOptions{Output: &log})}
 		p, f := newFakePool(t, set, always(handler(func(w *fakeWorker, m *protocol.Incoming) {
 			w.say(m.Stream, 0, "half")
 			if string(m.Bytes) == "hang" {
@@ -437,7 +446,8 @@ func TestALongMessageFollowsAsDataUnderTheWorkersWindow(t *testing.T) {
 			rest = rest[n:]
 		}
 		s.onBegin, s.onWrite = feed, feed
-		p.Submit(&protocol.Exchange{Request: &protocol.Incoming{Bytes: []byte(body[:protocol.MaxData])}, Patient: true, Subject: connection("c1"), Sink: s})
+		p.Submit(&protocol.Exchange{Request: &protocol.Incoming{Bytes: []byte(body[:protocol.MaxData])}, Patient: true,
+			Subject: connection("c1"), Sink: s})
 		s.result()
 		h.expect(t, "finished")
 	})

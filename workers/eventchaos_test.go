@@ -37,7 +37,8 @@ func (c *chatter) next() {
 	c.number++
 	c.left--
 	c.delivered, c.committed = 0, false
-	m := &protocol.Incoming{Flags: protocol.FlagEnd, Connection: protocol.Connection{ID: c.id}, Bytes: []byte(strconv.Itoa(c.number))}
+	m := &protocol.Incoming{Flags: protocol.FlagEnd, Connection: protocol.Connection{ID: c.id},
+		Bytes: []byte(strconv.Itoa(c.number))}
 	c.mu.Unlock()
 	s := &eventSink{testSink: newSink(), note: func(string) {}}
 	s.then = func() { c.finished(s.failure) }
@@ -112,8 +113,9 @@ func (h *chatHub) carryOut(subject protocol.Subject, acts []protocol.Act) {
 	c.committed = true
 }
 
-// TestNoEventIsLostDoubledOrReorderedWhateverHappens lets workers die, break the link, refuse, fall silent and fail at random moments of 20 connections'
-// messages, beside requests, some workers taking several at once, while the pool reloads and at times can't start any worker.
+// TestNoEventIsLostDoubledOrReorderedWhateverHappens lets workers die, break the link, refuse, fall silent and fail at
+// random moments of 20 connections' messages, beside requests, some workers taking several at once, while the pool
+// reloads and at times can't start any worker.
 func TestNoEventIsLostDoubledOrReorderedWhateverHappens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		connections := map[string]*chatter{}
@@ -144,7 +146,8 @@ func TestNoEventIsLostDoubledOrReorderedWhateverHappens(t *testing.T) {
 			w.conn.Send(&protocol.Bind{Stream: m.Stream, Flags: protocol.FlagDone, UID: string(m.Bytes)})
 		}
 		p, _ := newFakePool(t, Settings{
-			Workers: 4, Hub: &chatHub{t: t}, Queue: 10, QueueTimeout: 20 * time.Millisecond, RequestTimeout: 300 * time.Millisecond, MaxRequests: 50,
+			Workers: 4, Hub: &chatHub{t: t}, Queue: 10, QueueTimeout: 20 * time.Millisecond,
+			RequestTimeout: 300 * time.Millisecond, MaxRequests: 50,
 			DrainTimeout: 20 * time.Millisecond, StopTimeout: 50 * time.Millisecond,
 		}, func(n int) script {
 			if n%40 > 34 {
@@ -154,7 +157,8 @@ func TestNoEventIsLostDoubledOrReorderedWhateverHappens(t *testing.T) {
 		})
 		const messages = 200
 		for i := range 20 {
-			c := &chatter{t: t, id: fmt.Sprint("c", i), pool: p, repeat: i%4 != 0, left: messages, ended: make(chan struct{})}
+			c := &chatter{t: t, id: fmt.Sprint("c", i), pool: p, repeat: i%4 != 0, left: messages,
+				ended: make(chan struct{})}
 			connections[c.id] = c
 		}
 		for _, c := range connections {
@@ -222,6 +226,7 @@ func TestNoEventIsLostDoubledOrReorderedWhateverHappens(t *testing.T) {
 		if failed != dropped || counts.Done != uint64(len(connections)*messages-dropped) || counts.Retries == 0 {
 			t.Errorf("%d were dropped, and counted were %+v", dropped, counts)
 		}
-		t.Logf("%d of %d were given up, %d of them of connections with at-least-once; %+v", dropped, len(connections)*messages, sure, counts)
+		t.Logf("%d of %d were given up, %d of them of connections with at-least-once; %+v", dropped,
+			len(connections)*messages, sure, counts)
 	})
 }

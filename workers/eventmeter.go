@@ -18,7 +18,8 @@ type EventCounts struct {
 
 // eventKinds names the kinds of events in [Counts], by their type.
 var eventKinds = map[protocol.Type]string{
-	protocol.TypeOpen: "open", protocol.TypeMessage: "message", protocol.TypeClose: "close", protocol.TypeBuffer: "buffer",
+	protocol.TypeOpen: "open", protocol.TypeMessage: "message", protocol.TypeClose: "close",
+	protocol.TypeBuffer: "buffer",
 }
 
 type eventCounter struct {

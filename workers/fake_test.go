@@ -13,7 +13,8 @@ import (
 	"github.com/workerhost/workerhost/workers/internal/process"
 )
 
-// fakeProcess is a worker that is a goroutine: it speaks the real protocol over pipes in memory, so that tests run in virtual time.
+// fakeProcess is a worker that is a goroutine: it speaks the real protocol over pipes in memory, so that tests run in
+// virtual time.
 type fakeProcess struct {
 	id       int
 	out, err *io.PipeReader
@@ -99,7 +100,8 @@ func (f *fakes) launch(g *generation, _ []string) (process.Process, error) {
 	outR, outW := io.Pipe()
 	errR, errW := io.Pipe()
 	inR, inW := io.Pipe()
-	p := &fakeProcess{id: 1000 + n, out: outR, err: errR, in: inW, died: make(chan struct{}), usr2: make(chan struct{}, 1)}
+	p := &fakeProcess{id: 1000 + n, out: outR, err: errR, in: inW, died: make(chan struct{}),
+		usr2: make(chan struct{}, 1)}
 	p.end = func() { outW.Close(); errW.Close(); inR.CloseWithError(io.ErrClosedPipe) }
 	f.mu.Lock()
 	f.all = append(f.all, p)
@@ -164,7 +166,8 @@ func (w *fakeWorker) boot(concurrency int) bool {
 	}
 	w.hello = hello
 	time.Sleep(time.Millisecond) // loading code; by then the host knows that HELLO was read
-	return w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Concurrency: concurrency, Features: w.features}) == nil
+	return w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Concurrency: concurrency,
+		Features: w.features}) == nil
 }
 
 // loop answers until the end of input, which comes once all is done.
@@ -189,7 +192,8 @@ func (w *fakeWorker) loop(handle func(w *fakeWorker, r *protocol.Request)) {
 }
 
 func (w *fakeWorker) answer(r *protocol.Request, body string) {
-	w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd | protocol.FlagDone, Status: 200, Body: []byte(body)})
+	w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd | protocol.FlagDone, Status: 200,
+		Body: []byte(body)})
 }
 
 // raw is a message of whatever the test wants the worker to write.
@@ -314,7 +318,8 @@ func (s *testSink) failed(t *testing.T) *protocol.Failure {
 }
 
 func get(target string) *protocol.Request {
-	return &protocol.Request{Flags: protocol.FlagEnd, Method: "GET", Target: target, Version: "1.1", Scheme: "http", Host: "h", Length: 0}
+	return &protocol.Request{Flags: protocol.FlagEnd, Method: "GET", Target: target, Version: "1.1", Scheme: "http",
+		Host: "h", Length: 0}
 }
 
 func submit(p *Pool, method, target string) (*testSink, protocol.Ticket) {

@@ -20,19 +20,22 @@ func cantStart(program string, err error) error {
 	remedy := ""
 	switch {
 	case errors.Is(err, syscall.ENOEXEC):
-		remedy = "it is no program for this system: build it for this one, or give a script a first line such as #!/usr/bin/env php"
+		remedy = "it is no program for this system: build it for this one, or give a script a first line such as " +
+			"#!/usr/bin/env php"
 	case errors.Is(err, fs.ErrNotExist): // it was there when the generation began
-		remedy = "the interpreter that its first line or its header names is missing, or it has gone since: install what it needs, or correct the path"
+		remedy = "the interpreter that its first line or its header names is missing, or it has gone since: install " +
+			"what it needs, or correct the path"
 	case errors.Is(err, fs.ErrPermission):
-		remedy = "chmod +x it and the folders above it for the workers' user, and look whether its file system is mounted noexec"
+		remedy = "chmod +x it and the folders above it for the workers' user, and look whether its file system is " +
+			"mounted noexec"
 	default:
 		return fmt.Errorf("%s can't be started: %w", program, err)
 	}
 	return hopelessError{fmt.Errorf("%s can't be started: %w; %s", program, err, remedy)}
 }
 
-// Hopeless says, once Started is closed, why no worker of a new pool can ever run; it is nil while there is hope, as with code that fails as it starts: that may be
-// mended, or wait for a database.
+// Hopeless says, once Started is closed, why no worker of a new pool can ever run; it is nil while there is hope, as
+// with code that fails as it starts: that may be mended, or wait for a database.
 func (p *Pool) Hopeless() error {
 	if err := p.hopeless.Load(); err != nil {
 		return *err

@@ -88,7 +88,9 @@ func TestPoolWhoseWorkersDieRightAfterREADYSaysWhy(t *testing.T) {
 		}))
 		defer p.Stop(context.Background())
 		time.Sleep(time.Minute)
-		if got, want := p.Status().Failure, "it was ready, and ended before it finished a request (exit status 255): Fatal error: no such table"; got != want {
+		if got, want := p.Status().Failure,
+			"it was ready, and ended before it finished a request (exit status 255): "+
+				"Fatal error: no such table"; got != want {
 			t.Fatalf("%q", got)
 		}
 	})

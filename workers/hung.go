@@ -12,8 +12,9 @@ import (
 // heedTimeout is from RESET to TERM.
 const heedTimeout = time.Second
 
-// interrupt gives up a request in the midst of its work, for the reason that its client gets, and logs event with the request and args. The watch ends the worker
-// if it does not heed that in heedTimeout. It does nothing the second time. In run; it never waits.
+// interrupt gives up a request in the midst of its work, for the reason that its client gets, and logs event with the
+// request and args. The watch ends the worker if it does not heed that in heedTimeout. It does nothing the second
+// time. In run; it never waits.
 func (w *worker) interrupt(a *attempt, now time.Time, why *protocol.Failure, event string, args ...any) {
 	a.mu.Lock()
 	again := !a.resetAt.IsZero()
@@ -30,12 +31,14 @@ func (w *worker) interrupt(a *attempt, now time.Time, why *protocol.Failure, eve
 	go func() { // a sink's call may be under way, and run never waits
 		a.fail(why)
 		if name != "" { // else it was recalled, and goes on elsewhere
-			w.log.Error(event, append([]any{"request", name, "request_id", id, "stream", a.id, "running", rounded(took)}, args...)...)
+			w.log.Error(event, append([]any{"request", name, "request_id", id, "stream", a.id, "running",
+				rounded(took)}, args...)...)
 		}
 	}()
 }
 
-// overrule ends a worker that did not heed a RESET. One that has other requests, too, is replaced with a drain. In run.
+// overrule ends a worker that did not heed a RESET. One that has other requests, too, is replaced with a drain. In
+// run.
 func (w *worker) overrule(a *attempt) {
 	first := w.watched.rises(overruled)
 	if w.offer.concurrency > 1 {
@@ -55,7 +58,8 @@ func (w *worker) overrule(a *attempt) {
 			w.tellUnheeded(a, "worker did not heed RESET, it is terminated")
 		}
 		if !w.leases(a) {
-			w.pool.recycle(w, unresponsive) // it was done at the last moment, perhaps because the signal cut its call short
+			// it was done at the last moment, perhaps because the signal cut its call short
+			w.pool.recycle(w, unresponsive)
 			return
 		}
 		w.terminate()

@@ -1,4 +1,5 @@
-// Replacing in place: the old worker ends before the new one starts, for what only one process may hold, or has memory for.
+// Replacing in place: the old worker ends before the new one starts, for what only one process may hold, or has memory
+// for.
 
 package workers
 
@@ -7,7 +8,8 @@ import (
 	"fmt"
 )
 
-// replaceInPlace is as replace, the other way round. If the new worker fails, one of the slot's own generation takes the place again.
+// replaceInPlace is as replace, the other way round. If the new worker fails, one of the slot's own generation takes
+// the place again.
 func (p *Pool) replaceInPlace(s *slot, g *generation, only *worker) (r replacement, err error) {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
@@ -32,7 +34,8 @@ func (p *Pool) replaceInPlace(s *slot, g *generation, only *worker) (r replaceme
 	r.new, err = p.occupy(s, g)
 	if err != nil && !errors.Is(err, ErrStopping) && !s.outside {
 		if _, back := p.occupy(s, s.gen); back != nil {
-			err = fmt.Errorf("%w; and the old code did not start again in its place, and is tried again: %w", err, back)
+			err = fmt.Errorf("%w; and the old code did not start again in its place, and is tried again: %w", err,
+				back)
 		}
 	}
 	p.do(func() {
@@ -44,7 +47,8 @@ func (p *Pool) replaceInPlace(s *slot, g *generation, only *worker) (r replaceme
 	return r, err
 }
 
-// empty takes the worker, if only is given no other than that, out of the slot, which stays empty until replaced is false.
+// empty takes the worker, if only is given no other than that, out of the slot, which stays empty until replaced is
+// false.
 func (p *Pool) empty(s *slot, only *worker) (old *worker, err error) {
 	err = ErrStopping
 	p.do(func() {

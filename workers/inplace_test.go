@@ -42,7 +42,8 @@ func TestReloadInPlaceEndsTheOldWorkerFirst(t *testing.T) {
 		synctest.Wait()
 		next, _ := submit(p, "POST", "/") // there is nobody to take it now: it waits
 		events := follow(r)
-		if e := events[1]; e.Kind != EventReplaced || e.OldPID != 1001 || e.NewPID != 1002 || e.Drained != 1 || last(events).Kind != EventCompleted {
+		if e := events[1]; e.Kind != EventReplaced || e.OldPID != 1001 || e.NewPID != 1002 || e.Drained != 1 ||
+			last(events).Kind != EventCompleted {
 			t.Fatalf("%+v", events)
 		}
 		if old.result() != "generation 1" || next.result() != "generation 2" {
@@ -71,7 +72,8 @@ func TestFailedReloadInPlaceStartsTheOldCodeAgain(t *testing.T) {
 		defer p.Stop(context.Background())
 		ready()
 		e := last(follow(p.Reload()))
-		if e.Kind != EventFailed || e.Replaced != 0 || !strings.Contains(e.Error, "PHP Parse error") || f.count() != 4 || idleSlots(t, p) != 2 {
+		if e.Kind != EventFailed || e.Replaced != 0 || !strings.Contains(e.Error, "PHP Parse error") ||
+			f.count() != 4 || idleSlots(t, p) != 2 {
 			t.Fatalf("%+v, %+v", e, p.Status())
 		}
 		for _, w := range p.Status().Workers {
@@ -104,7 +106,8 @@ func TestSurgeIsHowManyNewWorkersStartAtOnce(t *testing.T) {
 			most = max(most, starting)
 		}
 		events := follow(r)
-		if e := last(events); e.Kind != EventCompleted || e.Replaced != 5 || most != 3 || time.Since(began) > 4*time.Second || idleSlots(t, p) != 5 {
+		if e := last(events); e.Kind != EventCompleted || e.Replaced != 5 || most != 3 ||
+			time.Since(began) > 4*time.Second || idleSlots(t, p) != 5 {
 			t.Fatalf("%d at once: %+v", most, events)
 		}
 	})
@@ -138,7 +141,8 @@ func TestAbortedReloadStopsAfterTheSlotAtHand(t *testing.T) {
 		runs  []uint64
 	}{
 		"in place": {false, []EventKind{EventBegun, EventReplaced, EventReplaced, EventFailed}, []uint64{2, 2, 1}},
-		"pinned":   {true, []EventKind{EventBegun, EventReplaced, EventReplaced, EventRestored, EventRestored, EventFailed}, []uint64{1, 1, 1}},
+		"pinned": {true, []EventKind{EventBegun, EventReplaced, EventReplaced, EventRestored, EventRestored,
+			EventFailed}, []uint64{1, 1, 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -164,7 +168,8 @@ func TestAbortedReloadStopsAfterTheSlotAtHand(t *testing.T) {
 				}
 				events := follow(r)
 				e := last(events)
-				if !reflect.DeepEqual(kinds(events), test.want) || e.NewPID != 0 || !strings.Contains(e.Error, ErrAborted.Error()) {
+				if !reflect.DeepEqual(kinds(events), test.want) || e.NewPID != 0 ||
+					!strings.Contains(e.Error, ErrAborted.Error()) {
 					t.Fatalf("%+v", events)
 				}
 				if e := last(follow(next)); e.Kind != EventFailed {

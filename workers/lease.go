@@ -1,4 +1,5 @@
-// A worker's leases: how a stream opens on its link, how it ends, and what becomes of the exchange when the worker dies.
+// A worker's leases: how a stream opens on its link, how it ends, and what becomes of the exchange when the worker
+// dies.
 
 package workers
 
@@ -43,7 +44,8 @@ func (w *worker) begin(x *exchange) bool {
 	return true
 }
 
-// notDone stands in the place of the time that a request took: it ended without DONE, or was not the worker's any more.
+// notDone stands in the place of the time that a request took: it ended without DONE, or was not the worker's any
+// more.
 const notDone time.Duration = -1
 
 // open gives the attempt its stream and sends REQUEST, in one step, so that numbers only ever grow on the wire.
@@ -64,7 +66,8 @@ func (w *worker) open(a *attempt) bool {
 		}
 	}
 
-	a.mu.Lock() // until REQUEST is on its way: the sink may have heard of the stream already, and DATA must not go before it
+	// until REQUEST is on its way: the sink may have heard of the stream already, and DATA must not go before it
+	a.mu.Lock()
 	defer a.mu.Unlock()
 	if w.offer.concurrency == 1 && len(w.link.streams) > 1 {
 		a.enters(behind)
@@ -137,7 +140,8 @@ func (w *worker) done(a *attempt, untold *protocol.Response) {
 		w.log.Warn("slow "+a.x.word()+" ended", "request", name, "request_id", id, "took", rounded(took))
 	}
 	w.pool.dispatch.release(w, took, a, next)
-	if !v.fate.goesOn() && !w.conn.Buffered() { // else it refuses, or more DONEs are at hand: then all is handed over at once
+	// else it refuses, or more DONEs are at hand: then all is handed over at once
+	if !v.fate.goesOn() && !w.conn.Buffered() {
 		w.pool.dispatch.topUp(w)
 	}
 	if s := a.owed(v.commits); s == nil {
@@ -209,7 +213,8 @@ const (
 
 // settle decides what becomes of the attempts that a dead worker leaves.
 func (w *worker) settle(left []*attempt, read int64) {
-	sort.Slice(left, func(i, j int) bool { return left[i].id > left[j].id }) // requeued in front one by one, the oldest ends up first
+	// requeued in front one by one, the oldest ends up first
+	sort.Slice(left, func(i, j int) bool { return left[i].id > left[j].id })
 	w.mu.Lock()
 	broken := w.link.broken
 	w.mu.Unlock()
@@ -283,11 +288,12 @@ func (w *worker) death(a *attempt, kind protocol.FailureKind, broken string) *pr
 	return f
 }
 
-// unseen says that the worker can't know of the request: it has read no byte of it. read is how much it has read of its input; -1 if that can't be known.
+// unseen says that the worker can't know of the request: it has read no byte of it. read is how much it has read of
+// its input; -1 if that can't be known.
 func (a *attempt) unseen(read int64) bool { return read >= 0 && read <= a.mark }
 
-// named is for logs. The request is the front's again after Finished: call it with worker.mu held while the stream is in worker.streams, or
-// with calls held while the attempt is neither over nor served.
+// named is for logs. The request is the front's again after Finished: call it with worker.mu held while the stream is
+// in worker.streams, or with calls held while the attempt is neither over nor served.
 func (x *exchange) named() []any {
 	name, id := x.request.Name()
 	return []any{"request", name, "request_id", id}

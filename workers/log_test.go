@@ -52,7 +52,8 @@ func TestWhatAWorkerPrintsIsLoggedWithItsOwnRequestOrNone(t *testing.T) {
 				print("all of second\n")
 				io.WriteString(w.errs, "on standard error\n")
 			case "/late":
-				w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd | protocol.FlagDone, Status: 204})
+				w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd | protocol.FlagDone,
+					Status: 204})
 				print("of a stream that is done\n")
 				w.conn.Send(&protocol.Log{Stream: r.Stream, Level: "info", Message: "an entry of it"})
 				return
@@ -162,7 +163,8 @@ func TestAFloodOfLogLinesIsBoundedAndCounted(t *testing.T) {
 							w.conn.Send(frame(0x92, 100, 0))
 						}
 					}
-					w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd | protocol.FlagDone, Status: 204})
+					w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd | protocol.FlagDone,
+						Status: 204})
 				})))
 				ready()
 				s, _ := submit(p, "GET", "/")
@@ -240,7 +242,8 @@ func TestAContextPassesForNothingThatTheHostSays(t *testing.T) {
 		set, log := logged(Settings{Workers: 1})
 		p, _ := newFakePool(t, set, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
 			context, _ := protocol.NewValue(map[string]any{
-				"request_id": "another", "log": "access", "user": "a\u202eb", "in": map[string]any{"key\u009b": "\u2066"},
+				"request_id": "another", "log": "access", "user": "a\u202eb",
+				"in": map[string]any{"key\u009b": "\u2066"},
 			})
 			w.conn.Send(&protocol.Log{Stream: r.Stream, Level: "info", Message: "entry", Context: context})
 			w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd | protocol.FlagDone, Status: 204})
@@ -249,7 +252,8 @@ func TestAContextPassesForNothingThatTheHostSays(t *testing.T) {
 		p.Submit(&protocol.Exchange{Request: asked("/"), Sink: newSink()})
 		time.Sleep(time.Second)
 		p.Stop(context.Background())
-		wants(t, log, "request_id=id-", "context.request_id=another", "context.log=access", `a\u202eb`, `key\x9b`, `\u2066`)
+		wants(t, log, "request_id=id-", "context.request_id=another", "context.log=access", `a\u202eb`, `key\x9b`,
+			`\u2066`)
 		if strings.ContainsAny(log.String(), "\u202e\u009b\u2066") {
 			t.Errorf("raw control characters: %q", log.entries("entry"))
 		}

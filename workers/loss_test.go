@@ -13,7 +13,9 @@ import (
 // TestWhatIsLostIsLoggedHoweverMuchItsWorkerSays has a worker use up its log_rate before it lets a request down.
 func TestWhatIsLostIsLoggedHoweverMuchItsWorkerSays(t *testing.T) {
 	for want, last := range map[string]func(w *fakeWorker, stream uint32){
-		"its worker did not answer it": func(w *fakeWorker, stream uint32) { w.conn.Send(&protocol.Done{Stream: stream}) },
+		"its worker did not answer it": func(w *fakeWorker, stream uint32) {
+			w.conn.Send(&protocol.Done{Stream: stream})
+		},
 		"acts could not be carried out": func(w *fakeWorker, stream uint32) {
 			w.say(stream, 0, "a")
 			w.answer(&protocol.Request{Stream: stream}, "ok")

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// TestMain makes the test binary a worker, a host or a reaper as well, when its first argument says so; and it fails on a leaked goroutine.
+// TestMain makes the test binary a worker, a host or a reaper as well, when its first argument says so; and it fails
+// on a leaked goroutine.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
@@ -30,13 +31,15 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// leakedGoroutines gives the stacks of this package's goroutines that do not end. The spawner is meant to live for ever.
+// leakedGoroutines gives the stacks of this package's goroutines that do not end. The spawner is meant to live for
+// ever.
 func leakedGoroutines() (leaked string) {
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		buf := make([]byte, 1<<20)
 		leaked = ""
 		for _, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			if strings.Contains(stack, "workerhost/workers") && !strings.Contains(stack, "workers.TestMain") && !strings.Contains(stack, "process.init.func") {
+			if strings.Contains(stack, "workerhost/workers") && !strings.Contains(stack, "workers.TestMain") &&
+				!strings.Contains(stack, "process.init.func") {
 				leaked += stack + "\n\n"
 			}
 		}

@@ -10,7 +10,8 @@ import (
 
 // Metrics are a pool's counts since it was made.
 type Metrics struct {
-	Generations   []Counts  // of what workers had, by generation, the oldest first: the latest ones, and those that still have workers
+	// of what workers had, by generation, the oldest first: the latest ones, and those that still have workers
+	Generations   []Counts
 	Unserved      Counts    // of what no worker had: only its failures count
 	BytesIn       uint64    // of request bodies, sent to workers
 	BytesOut      uint64    // of response bodies, from workers; files that the host sends are not among them
@@ -23,8 +24,10 @@ type Metrics struct {
 
 // Bounds are the upper ends of a [Histogram]'s buckets, which all of them share: from half a millisecond to a minute.
 var Bounds = [...]time.Duration{
-	500 * time.Microsecond, time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond,
-	50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2500 * time.Millisecond,
+	500 * time.Microsecond, time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond,
+	25 * time.Millisecond,
+	50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond, time.Second,
+	2500 * time.Millisecond,
 	5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute,
 }
 
@@ -77,7 +80,8 @@ const (
 	restartReasons
 )
 
-var restartNames = [restartReasons]string{"exited", "boot failed", "link broken", "unresponsive", "max_requests", "max_age", "max_memory", "max_memory_hard"}
+var restartNames = [restartReasons]string{"exited", "boot failed", "link broken", "unresponsive", "max_requests",
+	"max_age", "max_memory", "max_memory_hard"}
 
 func (r restartReason) String() string { return restartNames[r] }
 
@@ -99,8 +103,9 @@ func (p *Pool) Metrics() Metrics {
 	m := &p.meter
 	s := Metrics{
 		Unserved: m.unserved.snapshot(), BytesIn: m.bytesIn.Load(), BytesOut: m.bytesOut.Load(),
-		Wait: m.wait.snapshot(), EventWait: m.eventWait.snapshot(), Reloads: m.reloads.snapshot(), FailedReloads: m.failedReloads.Load(),
-		LogDropped: m.logDropped.Load(),
+		Wait: m.wait.snapshot(), EventWait: m.eventWait.snapshot(), Reloads: m.reloads.snapshot(),
+		FailedReloads: m.failedReloads.Load(),
+		LogDropped:    m.logDropped.Load(),
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -12,10 +12,11 @@ import (
 
 func TestMetricsTellWhatBecameOfEachRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := newFakePool(t, Settings{Workers: 1, Queue: 1, QueueTimeout: time.Hour}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
-			time.Sleep(3 * time.Second)
-			w.answer(r, "seven b")
-		})))
+		p, _ := newFakePool(t, Settings{Workers: 1, Queue: 1, QueueTimeout: time.Hour},
+			always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+				time.Sleep(3 * time.Second)
+				w.answer(r, "seven b")
+			})))
 		defer p.Stop(context.Background())
 		<-p.Started()
 		for range 3 { // one is served, one waits, and one finds the queue full
@@ -40,7 +41,9 @@ func TestMetricsTellWhatBecameOfEachRequest(t *testing.T) {
 
 func TestMetricsAndStatusSayWhyWorkersWereRestarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := newFakePool(t, Settings{Workers: 1}, always(serve(1, func(w *fakeWorker, r *protocol.Request) { w.die("exit status 255") })))
+		p, _ := newFakePool(t, Settings{Workers: 1}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+			w.die("exit status 255")
+		})))
 		defer p.Stop(context.Background())
 		submit(p, "POST", "/")
 		time.Sleep(time.Second)
@@ -55,7 +58,9 @@ func TestMetricsAndStatusSayWhyWorkersWereRestarted(t *testing.T) {
 
 func TestMetricsCountReloadsAndKeepTheLatestGenerations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := newFakePool(t, Settings{Workers: 1}, always(serve(1, func(w *fakeWorker, r *protocol.Request) { w.answer(r, "") })))
+		p, _ := newFakePool(t, Settings{Workers: 1}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+			w.answer(r, "")
+		})))
 		defer p.Stop(context.Background())
 		<-p.Started()
 		for range keptGenerations + 2 {
@@ -65,7 +70,8 @@ func TestMetricsCountReloadsAndKeepTheLatestGenerations(t *testing.T) {
 		if m.Reloads.Count() != keptGenerations+2 || m.FailedReloads != 0 {
 			t.Errorf("%d reloads, %d failed", m.Reloads.Count(), m.FailedReloads)
 		}
-		if n := len(m.Generations); n != keptGenerations || m.Generations[n-1].Generation != keptGenerations+3 || m.Generations[n-1].Boots.Count() != 1 {
+		if n := len(m.Generations); n != keptGenerations || m.Generations[n-1].Generation != keptGenerations+3 ||
+			m.Generations[n-1].Boots.Count() != 1 {
 			t.Errorf("generations %+v", m.Generations)
 		}
 	})
@@ -77,7 +83,8 @@ func TestAHistogramCountsADurationInEveryBucketThatHoldsIt(t *testing.T) {
 		h.observe(d)
 	}
 	s := h.snapshot()
-	if last := len(Bounds) - 1; s.Cumulative[0] != 2 || s.Cumulative[1] != 3 || s.Cumulative[last] != 4 || s.Count() != 5 {
+	if last := len(Bounds) - 1; s.Cumulative[0] != 2 || s.Cumulative[1] != 3 || s.Cumulative[last] != 4 ||
+		s.Count() != 5 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -106,10 +113,12 @@ func TestABadReleaseIsSeenInTheCountsOfItsGeneration(t *testing.T) {
 			t.Fatalf("%+v", m.Generations)
 		}
 		good, bad := m.Generations[0], m.Generations[1]
-		if good.Service.Count() != 1 || good.Classes[2] != 1 || good.Failures["worker died"] != 0 || good.Restarts["exited"] != 0 || good.Boots.Count() != 1 {
+		if good.Service.Count() != 1 || good.Classes[2] != 1 || good.Failures["worker died"] != 0 ||
+			good.Restarts["exited"] != 0 || good.Boots.Count() != 1 {
 			t.Errorf("the good one: %+v", good)
 		}
-		if bad.Service.Count() != 0 || bad.Failures["worker died"] != 1 || bad.Restarts["exited"] != 1 || bad.Boots.Count() != 2 {
+		if bad.Service.Count() != 0 || bad.Failures["worker died"] != 1 || bad.Restarts["exited"] != 1 ||
+			bad.Boots.Count() != 2 {
 			t.Errorf("the bad one: %+v", bad)
 		}
 		if m.Unserved.Failures["worker died"] != 0 {
@@ -134,7 +143,8 @@ func TestTheGenerationThatServesStaysInTheMetricsHoweverManyReloadsFail(t *testi
 		submit(p, "GET", "/")
 		time.Sleep(time.Minute)
 		m := p.Metrics()
-		if first := m.Generations[0]; first.Generation != 1 || first.Classes[2] != 1 || len(m.Generations) != keptGenerations {
+		if first := m.Generations[0]; first.Generation != 1 || first.Classes[2] != 1 ||
+			len(m.Generations) != keptGenerations {
 			t.Errorf("%+v", m.Generations)
 		}
 	})
@@ -142,10 +152,12 @@ func TestTheGenerationThatServesStaysInTheMetricsHoweverManyReloadsFail(t *testi
 
 func TestServiceTimesOfRoutesAreCountedApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := newFakePool(t, Settings{Workers: 1, QueueTimeout: time.Hour, Measure: []string{"/login", "/api/*", "/api/v2/*"}}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
-			time.Sleep(2 * time.Second)
-			w.answer(r, "")
-		})))
+		p, _ := newFakePool(t, Settings{Workers: 1, QueueTimeout: time.Hour,
+			Measure: []string{"/login", "/api/*", "/api/v2/*"}},
+			always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+				time.Sleep(2 * time.Second)
+				w.answer(r, "")
+			})))
 		defer p.Stop(context.Background())
 		<-p.Started()
 		for _, target := range []string{"/login?next=/api/x", "/api/x", "/api/v2/x", "/api", "/", "*"} {
@@ -160,7 +172,8 @@ func TestServiceTimesOfRoutesAreCountedApart(t *testing.T) {
 				t.Errorf("%s: %v", r.Name, r.Service.Sum)
 			}
 		}
-		if want := map[string]uint64{"/login": 1, "/api/*": 1, "/api/v2/*": 1, OtherRoutes: 3}; !maps.Equal(got, want) || m.Service.Count() != 6 {
+		if want := map[string]uint64{"/login": 1, "/api/*": 1, "/api/v2/*": 1, OtherRoutes: 3}; !maps.Equal(got,
+			want) || m.Service.Count() != 6 {
 			t.Errorf("%v of %d, and not %v", got, m.Service.Count(), want)
 		}
 	})
@@ -168,8 +181,10 @@ func TestServiceTimesOfRoutesAreCountedApart(t *testing.T) {
 
 func TestAPathHasOneSpelling(t *testing.T) {
 	for target, want := range map[string]string{
-		"/": "/", "/a": "/a", "/a?b=//c": "/a", "/a//b": "/a/b", "//a": "/a", "/a/./b": "/a/b", "/a/../b": "/b", "/a/..": "/", "/a/b/..": "/a/", "/a/b/": "/a/b/", "/a/.": "/a/",
-		"/%61dmin": "/admin", "/a%2Fb": "/a%2Fb", "/a%2fb": "/a%2fb", "/%2e%2e/a": "/a", "/a%": "/a%", "/a%4": "/a%4", "/%zz": "/%zz", "/A/.b": "/A/.b", "*": "*", "/%7E%2D": "/~-",
+		"/": "/", "/a": "/a", "/a?b=//c": "/a", "/a//b": "/a/b", "//a": "/a", "/a/./b": "/a/b", "/a/../b": "/b",
+		"/a/..": "/", "/a/b/..": "/a/", "/a/b/": "/a/b/", "/a/.": "/a/",
+		"/%61dmin": "/admin", "/a%2Fb": "/a%2Fb", "/a%2fb": "/a%2fb", "/%2e%2e/a": "/a", "/a%": "/a%", "/a%4": "/a%4",
+		"/%zz": "/%zz", "/A/.b": "/A/.b", "*": "*", "/%7E%2D": "/~-",
 	} {
 		if got := canonicalPath(target); got != want {
 			t.Errorf("%s: %s, and not %s", target, got, want)

@@ -20,7 +20,8 @@ func TestAnOpenWhoseActsFailIsCountedAsFailedAlone(t *testing.T) {
 			w.next(protocol.TypeDrain)
 		}))
 		defer p.Stop(context.Background())
-		s, _ := h.submit(p, &protocol.Open{Connection: protocol.Connection{ID: "c1", Protocol: protocol.ProtoTCP}}, true)
+		s, _ := h.submit(p, &protocol.Open{Connection: protocol.Connection{ID: "c1", Protocol: protocol.ProtoTCP}},
+			true)
 		if f := s.failed(t); f.Kind != protocol.FailedReset {
 			t.Errorf("it failed with %v", f)
 		}

@@ -21,7 +21,8 @@ func TestWhatBecomesOfAnExchange(t *testing.T) {
 		{"4.6", "DONE without RESPONSE", facts{}, fails, protocol.FailedReset, false},
 		{"4.6", "DONE before END", facts{answer: headed}, fails, protocol.FailedReset, false},
 		{"4.5", "a recalled request", facts{recalled: true}, elsewhere, 0, false},
-		{"4.5", "an event asked back", facts{answer: refused, asked: true, event: true, moves: maxMoves}, moved, 0, false},
+		{"4.5", "an event asked back", facts{answer: refused, asked: true, event: true, moves: maxMoves}, moved, 0,
+			false},
 		{"5.7", "a refusal", facts{answer: refused, moves: maxMoves - 2}, moved, 0, false},
 		{"5.7", "the eighth refusal", facts{answer: refused, moves: maxMoves - 1}, fails, protocol.FailedReset, false},
 		{"5.7", "a death before it was read", facts{end: byDeath, unseen: true}, moved, 0, false},
@@ -44,7 +45,8 @@ func TestWhatBecomesOfAnExchange(t *testing.T) {
 		{"10.1", "an event", facts{event: true}, finished, 0, true},
 		{"10.1", "a handler that failed", facts{event: true, over: true, resigned: true}, finished, 0, false},
 		{"10.1", "who left with all", facts{answer: whole, given: protocol.FailedCancelled}, finished, 0, true},
-		{"10.1", "a time-out after the answer", facts{answer: whole, given: protocol.FailedTimeout}, finished, 0, false},
+		{"10.1", "a time-out after the answer", facts{answer: whole, given: protocol.FailedTimeout}, finished, 0,
+			false},
 		{"10.1", "a death after the answer", facts{end: byDeath, answer: whole}, finished, 0, false},
 	} {
 		v := outcome(c.facts)

@@ -12,13 +12,15 @@ import (
 // TestARecycledWorkerWhoseLongRequestHangsIsEnded: it outlasts drain_timeout, but not a RESET that it does not heed.
 func TestARecycledWorkerWhoseLongRequestHangsIsEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, f := newFakePool(t, Settings{Workers: 1, Hub: new(fakeHub), MaxRequests: 1, RequestTimeout: 10 * time.Second, DrainTimeout: time.Second}, always(handlers(2, func(w *fakeWorker, m *protocol.Incoming) {
-			if string(m.Bytes) == "hang" {
-				w.hang()
-				return
-			}
-			echo(w, m)
-		})))
+		p, f := newFakePool(t, Settings{Workers: 1, Hub: new(fakeHub), MaxRequests: 1,
+			RequestTimeout: 10 * time.Second, DrainTimeout: time.Second},
+			always(handlers(2, func(w *fakeWorker, m *protocol.Incoming) {
+				if string(m.Bytes) == "hang" {
+					w.hang()
+					return
+				}
+				echo(w, m)
+			})))
 		defer p.Stop(context.Background())
 		ready()
 		h := new(fakeHub)

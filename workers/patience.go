@@ -1,5 +1,6 @@
-// Patience: events of connections wait for a worker however long that takes, in a line of their own beside the queue. Neither its length nor its deadline
-// counts for them, and a pool in which no worker can start keeps them. Both lines are served as one, in order of arrival.
+// Patience: events of connections wait for a worker however long that takes, in a line of their own beside the queue.
+// Neither its length nor its deadline counts for them, and a pool in which no worker can start keeps them. Both lines
+// are served as one, in order of arrival.
 
 package workers
 
@@ -43,7 +44,8 @@ func (l *line) remove(x *exchange) {
 	l.length--
 }
 
-// first is who is served next: whoever came first, but that requests in front of the queue pass everybody. Nil if nobody waits. Under mu.
+// first is who is served next: whoever came first, but that requests in front of the queue pass everybody. Nil if
+// nobody waits. Under mu.
 func (d *dispatcher) first() *exchange {
 	p, x := d.patient.head, d.queue.head
 	if p != nil && (x == nil || !x.urgent && p.arrival < x.arrival) {

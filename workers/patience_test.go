@@ -55,29 +55,30 @@ func TestEventsAndRequestsAreServedInOrderOfArrival(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
 		h := new(fakeHub)
-		p, _ := newFakePool(t, Settings{Workers: 1, Hub: h, Priority: []string{"/urgent"}}, always(func(w *fakeWorker) {
-			if !w.bootWith("message") {
-				return
-			}
-			for payload, err := w.conn.Read(); err == nil; payload, err = w.conn.Read() {
-				var r protocol.Request
-				var m protocol.Incoming
-				switch t, _, _ := protocol.Head(payload); t {
-				case protocol.TypeRequest:
-					r.Parse(payload)
-					j.note(r.Target)
-					time.Sleep(time.Millisecond)
-					w.answer(&r, "")
-				case protocol.TypeMessage:
-					m.Parse(payload)
-					j.note(string(m.Bytes))
-					time.Sleep(time.Millisecond)
-					w.conn.Send(&protocol.Done{Stream: m.Stream})
-				case protocol.TypeDrain:
+		p, _ := newFakePool(t, Settings{Workers: 1, Hub: h, Priority: []string{"/urgent"}},
+			always(func(w *fakeWorker) {
+				if !w.bootWith("message") {
 					return
 				}
-			}
-		}))
+				for payload, err := w.conn.Read(); err == nil; payload, err = w.conn.Read() {
+					var r protocol.Request
+					var m protocol.Incoming
+					switch t, _, _ := protocol.Head(payload); t {
+					case protocol.TypeRequest:
+						r.Parse(payload)
+						j.note(r.Target)
+						time.Sleep(time.Millisecond)
+						w.answer(&r, "")
+					case protocol.TypeMessage:
+						m.Parse(payload)
+						j.note(string(m.Bytes))
+						time.Sleep(time.Millisecond)
+						w.conn.Send(&protocol.Done{Stream: m.Stream})
+					case protocol.TypeDrain:
+						return
+					}
+				}
+			}))
 		defer p.Stop(context.Background())
 		ready()
 		submit(p, "POST", "/0")
@@ -100,7 +101,8 @@ func TestRequestsHandedAheadDoNotStarveEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := new(fakeHub)
 		p, _ := newFakePool(t, Settings{Workers: 1, Hub: h}, always(func(w *fakeWorker) {
-			if w.conn.Accept(); w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, Features: []string{"message", aheadFeature}}) != nil {
+			if w.conn.Accept(); w.conn.Send(
+				&protocol.Ready{Version: 1, PID: w.id, Features: []string{"message", aheadFeature}}) != nil {
 				return
 			}
 			for payload, err := w.conn.Read(); err == nil; payload, err = w.conn.Read() {
@@ -144,10 +146,11 @@ func TestRequestsHandedAheadDoNotStarveEvents(t *testing.T) {
 func TestStoppingLetsWaitingEventsFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := new(fakeHub)
-		p, _ := newFakePool(t, Settings{Workers: 1, Hub: h, DrainTimeout: 3500 * time.Millisecond}, always(handler(func(w *fakeWorker, m *protocol.Incoming) {
-			time.Sleep(time.Second)
-			echo(w, m)
-		})))
+		p, _ := newFakePool(t, Settings{Workers: 1, Hub: h, DrainTimeout: 3500 * time.Millisecond},
+			always(handler(func(w *fakeWorker, m *protocol.Incoming) {
+				time.Sleep(time.Second)
+				echo(w, m)
+			})))
 		ready()
 		for i := range 9 {
 			h.message(p, fmt.Sprint(i))

@@ -27,7 +27,8 @@ func (w *worker) replyInPieces(stream uint32, r *protocol.Result) {
 	case !ok:
 		why = fmt.Sprintf("and a frame takes %d, unless it is a list or bytes", maxWhole)
 	case c.owed+size > protocol.MaxResult:
-		why = fmt.Sprintf("and a worker takes %d in pieces at a time, of which %d are under way", protocol.MaxResult, c.owed)
+		why = fmt.Sprintf("and a worker takes %d in pieces at a time, of which %d are under way", protocol.MaxResult,
+			c.owed)
 	}
 	if why != "" {
 		delete(c.open, stream)

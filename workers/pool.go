@@ -21,7 +21,8 @@ var ErrStopping = errors.New("the pool is stopping")
 // ErrAborted is why a reload failed that [Pool.Abort] ended.
 var ErrAborted = errors.New("the reload was aborted")
 
-// Pool keeps workers: always the same number of them, or as many within bounds as there is work for. Its methods are safe for concurrent use.
+// Pool keeps workers: always the same number of them, or as many within bounds as there is work for. Its methods are
+// safe for concurrent use.
 type Pool struct {
 	name      string
 	log       hclog.Logger
@@ -32,7 +33,8 @@ type Pool struct {
 	failure   atomic.Pointer[string] // the last failed boot, until a worker is ready again
 	hopeless  atomic.Pointer[error]  // see Hopeless
 	started   chan struct{}          // closed when the first boot has ended, well or badly
-	awaited   chan struct{}          // closed when a worker is READY for the first time, or the pool stops; see acquaint
+	// closed when a worker is READY for the first time, or the pool stops; see acquaint
+	awaited   chan struct{}
 	acquaints sync.Once
 	tasks     sync.WaitGroup // boots, recyclings and rolls under way
 	promised  promised
@@ -100,14 +102,16 @@ func New(s Settings) (*Pool, error) {
 	p := &Pool{
 		name: s.Name, log: s.Logger.With("pool", s.Name), settings: &s,
 		started: make(chan struct{}), awaited: make(chan struct{}), turn: make(chan struct{}, 1),
-		inbox: make(chan func()), running: make(chan struct{}), ended: make(chan struct{}), live: map[*worker]struct{}{},
+		inbox: make(chan func()), running: make(chan struct{}), ended: make(chan struct{}),
+		live: map[*worker]struct{}{},
 	}
 	p.context, p.cancel = context.WithCancel(context.Background())
 	p.promised.ctx, p.promised.giveUp = context.WithCancel(context.Background())
 	p.dispatch = dispatcher{pool: p, emptied: make(chan struct{})}
 	p.dispatch.bound(&s)
 	p.traits.Store(&protocol.Traits{
-		Pool: s.Name, WholeBody: !s.StreamBody, Spool: true, RetryAfter: time.Second, Priority: s.Priority, Retry: s.Retry, AtMostOnce: s.Delivery == AtMostOnce,
+		Pool: s.Name, WholeBody: !s.StreamBody, Spool: true, RetryAfter: time.Second, Priority: s.Priority,
+		Retry: s.Retry, AtMostOnce: s.Delivery == AtMostOnce,
 		Awaited: p.awaited,
 	})
 	least, _ := s.span()
@@ -117,8 +121,9 @@ func New(s Settings) (*Pool, error) {
 	return p, nil
 }
 
-// Start begins the first generation and boots its workers, without waiting for them. It fails if there is nothing that could ever run:
-// no such directory, no such command, a failed Prepare; then it may be called again. A boot that fails is tried again by itself.
+// Start begins the first generation and boots its workers, without waiting for them. It fails if there is nothing that
+// could ever run: no such directory, no such command, a failed Prepare; then it may be called again. A boot that fails
+// is tried again by itself.
 func (p *Pool) Start(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -155,10 +160,12 @@ func (p *Pool) Name() string { return p.name }
 // Traits tells a front how to submit. It takes no lock.
 func (p *Pool) Traits() protocol.Traits { return *p.traits.Load() }
 
-// Submit hands an exchange to an idle worker or queues it: a request, or an event of a connection. It never waits; all that follows is told to x.Sink.
+// Submit hands an exchange to an idle worker or queues it: a request, or an event of a connection. It never waits; all
+// that follows is told to x.Sink.
 func (p *Pool) Submit(x *protocol.Exchange) protocol.Ticket {
 	e := &exchange{
-		pool: p, request: x.Request, kind: x.Request.Type(), subject: x.Subject, sink: x.Sink, repeat: x.Repeatable, keyed: x.Keyed, patient: x.Patient,
+		pool: p, request: x.Request, kind: x.Request.Type(), subject: x.Subject, sink: x.Sink, repeat: x.Repeatable,
+		keyed: x.Keyed, patient: x.Patient,
 		urgent: x.Priority && !x.Patient,
 	}
 	p.dispatch.submit(e)
@@ -281,7 +288,8 @@ func (p *Pool) failed(err error) {
 	p.markStarted()
 }
 
-// noteCrash is for the last worker of a pool that was ready and ended before it was of any use: who asks why nobody serves should learn it. In run.
+// noteCrash is for the last worker of a pool that was ready and ended before it was of any use: who asks why nobody
+// serves should learn it. In run.
 func (p *Pool) noteCrash(w *worker) {
 	text := "it was ready, and ended before it finished a request (" + w.end.exit + ")"
 	if said := w.tail.String(); said != "" {
@@ -310,7 +318,8 @@ func (p *Pool) admit(w *worker) bool {
 		p.traits.Store(&protocol.Traits{
 			Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single,
 			Forms: w.offer.ready.Has("forms"), Local: w.offer.ready.Has("local"),
-			FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority, Retry: w.gen.settings.Retry, Owner: w.gen.equipment.Owner,
+			FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority,
+			Retry: w.gen.settings.Retry, Owner: w.gen.equipment.Owner,
 			Events: w.offer.ready.Events(), AtMostOnce: w.gen.settings.Delivery == AtMostOnce,
 		})
 		p.acquaint()

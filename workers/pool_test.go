@@ -113,7 +113,8 @@ func TestPoolThatCannotStartTurnsRequestsAwayAtOnceAndRecovers(t *testing.T) {
 		}
 		began := time.Now()
 		s, _ := submit(p, "GET", "/")
-		if got, took := s.result(), time.Since(began); got != "no worker" || took > 0 || !strings.Contains(s.failure.Detail, "no database") {
+		if got, took := s.result(), time.Since(began); got != "no worker" || took > 0 ||
+			!strings.Contains(s.failure.Detail, "no database") {
 			t.Fatalf("%q after %v: %v", got, took, s.failure)
 		}
 		mended.Store(true)

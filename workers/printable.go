@@ -38,5 +38,6 @@ func printable(text string) string {
 }
 
 func unprintable(r rune) bool {
-	return r == utf8.RuneError || unicode.IsControl(r) && r != '\n' && r != '\t' || r > 0xff && unicode.Is(unicode.Bidi_Control, r)
+	return r == utf8.RuneError || unicode.IsControl(r) && r != '\n' && r != '\t' ||
+		r > 0xff && unicode.Is(unicode.Bidi_Control, r)
 }

@@ -1,5 +1,5 @@
-// Priority: the queue has a part in front, first in first out as well, for requests that pass the others (health checks, say) and for those that have
-// waited before.
+// Priority: the queue has a part in front, first in first out as well, for requests that pass the others (health
+// checks, say) and for those that have waited before.
 
 package workers
 

@@ -14,13 +14,16 @@ import (
 func TestDatagramsLeaveHalfOfTheQueueToRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
-		p, _ := newFakePool(t, Settings{Workers: 1, Queue: 4, QueueTimeout: time.Minute}, always(after(time.Second, &j)))
+		p, _ := newFakePool(t, Settings{Workers: 1, Queue: 4, QueueTimeout: time.Minute},
+			always(after(time.Second, &j)))
 		defer p.Stop(context.Background())
 		ready()
 		first, _ := submit(p, "POST", "/first")
 		datagram := func() *testSink {
 			s := newSink()
-			p.Submit(&protocol.Exchange{Request: &protocol.Incoming{Flags: protocol.FlagEnd, Connection: protocol.Connection{Protocol: protocol.ProtoUDP}}, Sink: s})
+			p.Submit(&protocol.Exchange{
+				Request: &protocol.Incoming{Flags: protocol.FlagEnd,
+					Connection: protocol.Connection{Protocol: protocol.ProtoUDP}}, Sink: s})
 			return s
 		}
 		waiting := []*testSink{datagram(), datagram()}
@@ -45,7 +48,8 @@ func TestDatagramsLeaveHalfOfTheQueueToRequests(t *testing.T) {
 func TestRequestsWithPriorityPassAFullQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
-		p, _ := newFakePool(t, Settings{Workers: 1, Queue: 2, QueueTimeout: time.Minute}, always(after(time.Second, &j)))
+		p, _ := newFakePool(t, Settings{Workers: 1, Queue: 2, QueueTimeout: time.Minute},
+			always(after(time.Second, &j)))
 		defer p.Stop(context.Background())
 		ready()
 		urgent := func(target string) *testSink {
@@ -84,7 +88,10 @@ func TestRequestsWithPriorityPassAFullQueue(t *testing.T) {
 // Whoever stands in front does not make those behind wait beyond their deadline, nor is it subject to theirs.
 func TestPriorityChangesNoDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := newFakePool(t, Settings{Workers: 1, QueueTimeout: 10 * time.Second}, always(serve(1, func(w *fakeWorker, r *protocol.Request) { w.hang() })))
+		p, _ := newFakePool(t, Settings{Workers: 1, QueueTimeout: 10 * time.Second},
+			always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+				w.hang()
+			})))
 		ready()
 		submit(p, "POST", "/busy")
 		began := time.Now()

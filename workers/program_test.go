@@ -75,7 +75,8 @@ func runTestWorker(manners []string) int {
 				return 1
 			}
 			body := testAnswer(&r, hello, to)
-			conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd | protocol.FlagDone, Status: 200, Body: body})
+			conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd | protocol.FlagDone, Status: 200,
+				Body: body})
 		}
 	}
 }
@@ -90,7 +91,8 @@ func testAnswer(r *protocol.Request, hello *protocol.Hello, frames *os.File) []b
 	case "/print":
 		fmt.Println("printed to stdout")
 		fmt.Fprintln(os.Stderr, "printed to stderr")
-		out, err := exec.Command("sh", "-c", "echo echoed by a child; cat").CombinedOutput() // cat ends at once if stdin is empty
+		// cat ends at once if stdin is empty
+		out, err := exec.Command("sh", "-c", "echo echoed by a child; cat").CombinedOutput()
 		fmt.Printf("%s%v\n", out, err)
 	case "/garbage":
 		frames.WriteString("PHP Warning:  Undefined variable $x\n")
@@ -125,7 +127,8 @@ func hold(fifo string, attr *syscall.SysProcAttr, files []*os.File) int {
 	return c.Process.Pid
 }
 
-// runTestHost has a pool of two workers, each with a child that holds the FIFO named in the environment, and waits to be killed.
+// runTestHost has a pool of two workers, each with a child that holds the FIFO named in the environment, and waits to
+// be killed.
 func runTestHost() int {
 	reaper, err := StartReaper([]string{os.Args[0], "reaper"}, nil)
 	if err != nil {

@@ -1,4 +1,5 @@
-// The queue: how an exchange comes to wait for a worker, how long it may, and what becomes of it when nobody serves it.
+// The queue: how an exchange comes to wait for a worker, how long it may, and what becomes of it when nobody serves
+// it.
 
 package workers
 
@@ -118,8 +119,8 @@ func (d *dispatcher) close() {
 	d.failAll(protocol.FailedStopping, d.takeAll(&d.queue, d.takeAll(&d.patient, nil)))
 }
 
-// giveUp fails all that is queued, and whatever comes without patience, until a worker is ready. It does nothing if one is.
-// It says whether that is news.
+// giveUp fails all that is queued, and whatever comes without patience, until a worker is ready. It does nothing if
+// one is. It says whether that is news.
 func (d *dispatcher) giveUp() (news bool) {
 	d.mu.Lock()
 	if d.ready > 0 {

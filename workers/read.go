@@ -1,4 +1,5 @@
-// Reading a worker's frames: one goroutine a worker, which calls the sinks and never waits for its own writes (SPEC.md §6.3).
+// Reading a worker's frames: one goroutine a worker, which calls the sinks and never waits for its own writes (SPEC.md
+// §6.3).
 
 package workers
 
@@ -43,10 +44,12 @@ func (w *worker) read() {
 	w.kill(why)
 }
 
-// endGrace is how long a worker may live on after it closed its output, which is no more than the way that some programs exit.
+// endGrace is how long a worker may live on after it closed its output, which is no more than the way that some
+// programs exit.
 const endGrace = time.Second
 
-// awaitEnd waits for the exit of a worker that can say nothing more. One that lives on would hold its requests for ever.
+// awaitEnd waits for the exit of a worker that can say nothing more. One that lives on would hold its requests for
+// ever.
 func (w *worker) awaitEnd() {
 	if wait.Within(w.end.exited, endGrace) {
 		return
@@ -140,7 +143,8 @@ func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
 		w.mu.Lock()
 		w.link.pongSeq = max(w.link.pongSeq, m.pong.Token)
 		w.mu.Unlock()
-	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind, protocol.TypeSet, protocol.TypeAccept:
+	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind,
+		protocol.TypeSet, protocol.TypeAccept:
 		_, _, err := w.onAct(t, 0, payload)
 		return err
 	case protocol.TypeHello, protocol.TypeDrain:
@@ -199,11 +203,13 @@ func (w *worker) onReady(payload []byte) error {
 // onStream handles what belongs to a request.
 func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload []byte) error {
 	switch t {
-	case protocol.TypeResponse, protocol.TypeData, protocol.TypeInform, protocol.TypeWindow, protocol.TypeReset, protocol.TypeDone:
+	case protocol.TypeResponse, protocol.TypeData, protocol.TypeInform, protocol.TypeWindow, protocol.TypeReset,
+		protocol.TypeDone:
 	case protocol.TypeRequest, protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer,
 		protocol.TypeResult:
 		return hostsOwn(t, stream)
-	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind, protocol.TypeSet, protocol.TypeAccept:
+	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind,
+		protocol.TypeSet, protocol.TypeAccept:
 		a, flags, err := w.onAct(t, stream, payload)
 		if err == nil && a != nil && flags&protocol.FlagDone != 0 {
 			w.done(a, nil)
@@ -313,7 +319,8 @@ func (a *attempt) tells(m *protocol.Response) {
 	a.x.sink.Respond(m)
 }
 
-// afterDecline refuses what would be a second answer once another worker has the request, and forgets the refusal: who knows what was done.
+// afterDecline refuses what would be a second answer once another worker has the request, and forgets the refusal: who
+// knows what was done.
 func (a *attempt) afterDecline(t protocol.Type) error {
 	a.hears(spoken)
 	return &protocol.LinkError{Expected: "DONE after RESET", Got: fmt.Sprintf("%s on stream %d", t, a.id)}
@@ -327,7 +334,8 @@ func (a *attempt) inform(m *protocol.Inform) error {
 	defer a.calls.Unlock()
 	switch {
 	case a.answer >= headed:
-		return &protocol.LinkError{Expected: "INFORM before RESPONSE", Got: fmt.Sprintf("it after that on stream %d", a.id)}
+		return &protocol.LinkError{Expected: "INFORM before RESPONSE",
+			Got: fmt.Sprintf("it after that on stream %d", a.id)}
 	case a.answer == refused:
 		return a.afterDecline(protocol.TypeInform)
 	}
@@ -352,9 +360,11 @@ func (a *attempt) receive(m *protocol.Data) error {
 	defer a.calls.Unlock()
 	switch {
 	case a.answer < headed || a.answer == whole:
-		return &protocol.LinkError{Expected: "DATA between RESPONSE and END", Got: fmt.Sprintf("it elsewhere on stream %d", a.id)}
+		return &protocol.LinkError{Expected: "DATA between RESPONSE and END",
+			Got: fmt.Sprintf("it elsewhere on stream %d", a.id)}
 	case a.answer == held && m.Flags&protocol.FlagEnd != 0:
-		return &protocol.LinkError{Expected: "no END of a response that is held", Got: fmt.Sprintf("DATA with it on stream %d", a.id)}
+		return &protocol.LinkError{Expected: "no END of a response that is held",
+			Got: fmt.Sprintf("DATA with it on stream %d", a.id)}
 	}
 	if a.over {
 		a.Consumed(len(m.Bytes)) // nobody reads it any more, but the worker may have to get through with it

@@ -27,7 +27,8 @@ func newRealPool(t testing.TB, set Settings, manners ...string) (*Pool, *lines) 
 	t.Helper()
 	log := new(lines)
 	set.Command = append([]string{os.Args[0], "worker"}, manners...)
-	set.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // the race detector has a program wait for a second at its exit
+	// the race detector has a program wait for a second at its exit
+	set.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 	if set.Logger == nil {
 		set.Logger = hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Debug})
 	}
@@ -115,7 +116,8 @@ func TestNothingThatUserCodePrintsReachesTheWire(t *testing.T) {
 		t.Fatalf("%s=%q", process.FramesVariable, got)
 	}
 	p.Stop(context.Background())
-	for _, want := range []string{"printed to stdout", "printed to stderr", "echoed by a child", "PHP Deprecated:  something"} {
+	for _, want := range []string{"printed to stdout", "printed to stderr", "echoed by a child",
+		"PHP Deprecated:  something"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log has no %q:\n%s", want, log)
 		}
@@ -161,7 +163,8 @@ func TestRealWorkersThatFailHarmNoOther(t *testing.T) {
 				}
 				return kept == 1 && now[died] != before[died] && now[died] != 0
 			})
-			want := strings.ReplaceAll(strings.ReplaceAll(want, "PID", strconv.Itoa(before[died])), "worker 0", fmt.Sprint("worker ", died))
+			want := strings.ReplaceAll(strings.ReplaceAll(want, "PID", strconv.Itoa(before[died])), "worker 0",
+				fmt.Sprint("worker ", died))
 			if !strings.HasPrefix(got, want) {
 				t.Fatalf("%s\nwant %s", got, want)
 			}
@@ -261,7 +264,8 @@ func TestNoProcessSurvivesASIGKILLOfTheHost(t *testing.T) {
 	await(t, released, "all have died")
 }
 
-// TestChildThatEscapesWithThePipeHoldsNothingUp has a worker leave a child in another session that keeps the frames' pipe open.
+// TestChildThatEscapesWithThePipeHoldsNothingUp has a worker leave a child in another session that keeps the frames'
+// pipe open.
 func TestChildThatEscapesWithThePipeHoldsNothingUp(t *testing.T) {
 	fifo, held, released := newFIFO(t, 1)
 	p, _ := newRealPool(t, Settings{Workers: 1})
@@ -364,7 +368,8 @@ func TestRealBootFailureShowsWhatTheWorkerSaid(t *testing.T) {
 	}
 	defer p.Stop(context.Background())
 	<-p.Started()
-	if got, want := p.Status().Failure, `it ended before READY (exit status 255): PHP Parse error:  syntax error, unexpected token "}"`; got != want {
+	if got, want := p.Status().Failure,
+		`it ended before READY (exit status 255): PHP Parse error:  syntax error, unexpected token "}"`; got != want {
 		t.Fatalf("%q", got)
 	}
 }
@@ -377,13 +382,16 @@ func TestWorkerOfAReleaseThatWasRemovedSaysSo(t *testing.T) {
 	p, _ := newRealPool(t, Settings{Workers: 1, Directory: dir})
 	os.Remove(dir)
 	signalProcess(t, pids(p)[0], syscall.SIGKILL)
-	eventually(t, func() bool { return strings.Contains(p.Status().Failure, "directory") }) // before that it says that the worker was killed
-	if got := p.Status().Failure; !strings.HasPrefix(got, "the workers' directory has gone: ") || !strings.HasSuffix(got, "or reload to move on to the current release") {
+	// before that it says that the worker was killed
+	eventually(t, func() bool { return strings.Contains(p.Status().Failure, "directory") })
+	if got := p.Status().Failure; !strings.HasPrefix(got, "the workers' directory has gone: ") ||
+		!strings.HasSuffix(got, "or reload to move on to the current release") {
 		t.Fatal(got)
 	}
 }
 
-// signalProcess sends a signal to one process. It fails the test for 0, which would be all of the test's own process group.
+// signalProcess sends a signal to one process. It fails the test for 0, which would be all of the test's own process
+// group.
 func signalProcess(t *testing.T, pid int, signal syscall.Signal) {
 	t.Helper()
 	if pid < 2 {

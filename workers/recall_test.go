@@ -10,14 +10,16 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// streamingWorker is the program of a worker with the feature ahead that, while it answers a request for /stream, which takes a second, says DONE
-// at once for what is recalled. Other requests take no time, but for /busy, which takes as long as busy says.
+// streamingWorker is the program of a worker with the feature ahead that, while it answers a request for /stream,
+// which takes a second, says DONE at once for what is recalled. Other requests take no time, but for /busy, which
+// takes as long as busy says.
 func streamingWorker(busy time.Duration) script {
 	return func(w *fakeWorker) {
 		if _, err := w.conn.Accept(); err != nil {
 			return
 		}
-		w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Concurrency: 1, Features: []string{aheadFeature}})
+		w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Concurrency: 1,
+			Features: []string{aheadFeature}})
 		var mu sync.Mutex
 		var streaming *protocol.Request
 		var held []*protocol.Request
@@ -82,7 +84,8 @@ func submitLate(p *Pool, target string, late time.Duration) *testSink {
 	return s
 }
 
-// behindStream makes a pool of two workers: one is busy for so long, the other one is handed /stream after a millisecond, and then what is queued.
+// behindStream makes a pool of two workers: one is busy for so long, the other one is handed /stream after a
+// millisecond, and then what is queued.
 func behindStream(t *testing.T, busy time.Duration) *Pool {
 	p, _ := newFakePool(t, Settings{Workers: 2}, always(streamingWorker(busy)))
 	ready()
@@ -140,7 +143,8 @@ func TestWorkerThatCouldTakeMoreAtOnceIsHandedNothingAhead(t *testing.T) {
 			if _, err := w.conn.Accept(); err != nil {
 				return
 			}
-			w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Concurrency: 10, Features: []string{aheadFeature}})
+			w.conn.Send(&protocol.Ready{Version: 1, PID: w.id, SDK: "fake", Concurrency: 10,
+				Features: []string{aheadFeature}})
 			w.loop(func(w *fakeWorker, r *protocol.Request) {
 				if r.Stream > 1 { // the first two are done by now; what is ahead comes with the second
 					time.Sleep(time.Second)

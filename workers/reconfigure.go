@@ -9,10 +9,11 @@ import (
 	"slices"
 )
 
-// Reconfigure gives the settings that the next Reload brings in: command, environment, time-outs and all, and a slot more or less for each worker
-// more or less. The queue's length and deadline are in force when that reload begins. Until then, and if it fails before the first worker was
-// swapped, the pool keeps the settings that it has, and the new ones are forgotten. Name, Logger, Reaper and Hub can't change. The pool must have
-// been started. A second call before the reload replaces the first.
+// Reconfigure gives the settings that the next Reload brings in: command, environment, time-outs and all, and a slot
+// more or less for each worker more or less. The queue's length and deadline are in force when that reload begins.
+// Until then, and if it fails before the first worker was swapped, the pool keeps the settings that it has, and the
+// new ones are forgotten. Name, Logger, Reaper and Hub can't change. The pool must have been started. A second call
+// before the reload replaces the first.
 func (p *Pool) Reconfigure(s Settings) error {
 	next, err := p.successor(s)
 	if err != nil {

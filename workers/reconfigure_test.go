@@ -64,7 +64,8 @@ func TestReloadGrowsAndShrinksThePool(t *testing.T) {
 		synctest.Wait()
 		reconfigured(t, p, func(s *Settings) { s.Workers = 1 })
 		events := follow(p.Reload())
-		if want := []EventKind{EventBegun, EventReplaced, EventRemoved, EventRemoved, EventRemoved, EventCompleted}; !reflect.DeepEqual(kinds(events), want) {
+		if want := []EventKind{EventBegun, EventReplaced, EventRemoved, EventRemoved, EventRemoved,
+			EventCompleted}; !reflect.DeepEqual(kinds(events), want) {
 			t.Fatalf("%v", kinds(events))
 		}
 		for _, s := range sinks {
@@ -93,7 +94,8 @@ func TestQueueLimitsChangeWhenTheReloadBegins(t *testing.T) {
 		reconfigured(t, p, func(s *Settings) { s.Queue, s.QueueTimeout = 1, 100*time.Millisecond })
 		r := p.Reload()
 		synctest.Wait()
-		if s, _ := submit(p, "GET", "/"); s.failed(t).Kind != protocol.FailedQueueTimeout || !strings.Contains(s.failure.Detail, "100ms") {
+		if s, _ := submit(p, "GET", "/"); s.failed(t).Kind != protocol.FailedQueueTimeout ||
+			!strings.Contains(s.failure.Detail, "100ms") {
 			t.Fatal(s.failure)
 		}
 		follow(r)

@@ -1,4 +1,5 @@
-// Recycling: a worker that has done its share, is old, or has grown too large is replaced, never in the middle of a request and one at a time.
+// Recycling: a worker that has done its share, is old, or has grown too large is replaced, never in the middle of a
+// request and one at a time.
 
 package workers
 
@@ -14,8 +15,9 @@ import (
 )
 
 const (
-	weighEvery = time.Second           // how often memory is looked at, whatever the worker does
-	weighGap   = 50 * time.Millisecond // and after a request, unless it was a moment ago: it costs as much as a small request
+	weighEvery = time.Second // how often memory is looked at, whatever the worker does
+	// and after a request, unless it was a moment ago: it costs as much as a small request
+	weighGap = 50 * time.Millisecond
 )
 
 // wear is how much of a worker is used up, and what is done about it.
@@ -30,8 +32,8 @@ type wear struct {
 // reason is why a worker that is due is being replaced.
 func (w *wear) reason() restartReason { return restartReason(w.due.Load()) }
 
-// share is what one worker may use up. Zeros are without a limit. It varies by a tenth from worker to worker, so that those that started together
-// are not due together.
+// share is what one worker may use up. Zeros are without a limit. It varies by a tenth from worker to worker, so that
+// those that started together are not due together.
 type share struct {
 	requests int64
 	age      time.Duration
@@ -111,7 +113,8 @@ func (w *worker) unfit() error {
 		return nil
 	}
 	if size := w.process.Memory(); size > limit {
-		return fmt.Errorf("it has %d MiB of memory before its first request, and max_memory_hard (%d MiB) would end each of them: raise the limit", size>>20, limit>>20)
+		return fmt.Errorf("it has %d MiB of memory before its first request, and max_memory_hard (%d MiB) would end "+
+			"each of them: raise the limit", size>>20, limit>>20)
 	}
 	return nil
 }
@@ -124,7 +127,8 @@ func (s *Settings) memoryLimit() int64 {
 	return s.MaxMemory
 }
 
-// watchSize has a worker that passes MaxMemoryHard in the middle of its requests give them up, and ends it if it does not heed that. In run.
+// watchSize has a worker that passes MaxMemoryHard in the middle of its requests give them up, and ends it if it does
+// not heed that. In run.
 func (w *worker) watchSize(attempts []*attempt, now time.Time) {
 	limit := w.gen.settings.MaxMemoryHard
 	if limit <= 0 || len(attempts) == 0 && w.watched.outgrew.IsZero() {
@@ -139,18 +143,21 @@ func (w *worker) watchSize(attempts []*attempt, now time.Time) {
 		w.watched.outgrew = now
 	}
 	why := &protocol.Failure{
-		Kind: protocol.FailedDied, Detail: fmt.Sprintf("%s took %d MiB of memory, more than max_memory_hard (%d MiB)", w, size>>20, limit>>20),
+		Kind: protocol.FailedDied, Detail: fmt.Sprintf("%s took %d MiB of memory, more than max_memory_hard (%d MiB)",
+			w, size>>20, limit>>20),
 	}
 	for _, a := range attempts {
 		if !a.isWaiting() { // what waits behind it goes to another worker
-			w.interrupt(a, now, why, "request ended: its worker is larger than max_memory_hard", "memory", size, "max_memory_hard", limit)
+			w.interrupt(a, now, why, "request ended: its worker is larger than max_memory_hard", "memory", size,
+				"max_memory_hard", limit)
 		}
 	}
 	late := len(attempts) > 0 && now.Sub(w.watched.outgrew) > heedTimeout
 	if late && w.offer.concurrency > 1 && w.watched.rises(doomed) { // a drain under way takes too long
 		w.pool.tasks.Go(func() { // one request at a time is seen to by overrule
 			w.pool.dispatch.withdraw(w, Draining)
-			w.tellUnheeded(attempts[0], "worker is larger than max_memory_hard and did not heed RESET, it is terminated")
+			w.tellUnheeded(attempts[0],
+				"worker is larger than max_memory_hard and did not heed RESET, it is terminated")
 			w.terminate()
 		})
 	}
@@ -176,7 +183,8 @@ func (p *Pool) recycle(w *worker, why restartReason) {
 				if _, err := p.change(w.home, w.gen, w); err != nil && !errors.Is(err, ErrStopping) {
 					w.wear.overdue++ // ours alone: it is due
 					again := backoffDelay(w.wear.overdue)
-					w.log.Error("worker is due but can't be replaced, it stays", "why", why.String(), "error", err, "again_in", again.Round(time.Millisecond).String())
+					w.log.Error("worker is due but can't be replaced, it stays", "why", why.String(), "error", err,
+						"again_in", again.Round(time.Millisecond).String())
 					time.AfterFunc(again, func() { w.wear.due.Store(0) })
 				}
 			})
@@ -184,7 +192,8 @@ func (p *Pool) recycle(w *worker, why restartReason) {
 	}()
 }
 
-// outlast lets a recycled worker finish all that it has, and ends it. It waits for drain_timeout at most; what takes longer goes on, until a RESET is not heeded; else only Stop cuts it.
+// outlast lets a recycled worker finish all that it has, and ends it. It waits for drain_timeout at most; what takes
+// longer goes on, until a RESET is not heeded; else only Stop cuts it.
 func (p *Pool) outlast(w *worker) {
 	if w.wear.reason() == unresponsive { // it would never be done
 		p.retire(w)

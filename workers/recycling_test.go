@@ -54,13 +54,14 @@ func TestWorkersAreRecycledByAgeAlsoWhenIdle(t *testing.T) {
 func TestWorkerThatGrewTooLargeIsReplacedAfterItsRequest(t *testing.T) {
 	for _, inPlace := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			p, f := newFakePool(t, Settings{Workers: 2, MaxMemory: 100, InPlace: inPlace, DrainTimeout: time.Second}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
-				if r.Target == "/leak" {
-					w.resident.Store(101)
-					time.Sleep(time.Minute) // longer than drain_timeout, and it is not cut
-				}
-				w.answer(r, "well")
-			})))
+			p, f := newFakePool(t, Settings{Workers: 2, MaxMemory: 100, InPlace: inPlace, DrainTimeout: time.Second},
+				always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+					if r.Target == "/leak" {
+						w.resident.Store(101)
+						time.Sleep(time.Minute) // longer than drain_timeout, and it is not cut
+					}
+					w.answer(r, "well")
+				})))
 			defer p.Stop(context.Background())
 			ready()
 			one, _ := submit(p, "POST", "/leak")
@@ -128,7 +129,8 @@ func TestCodeThatIsLargerThanMaxMemoryHardNeverTakesOver(t *testing.T) {
 		ready()
 		reconfigured(t, p, func(s *Settings) { s.MaxMemoryHard = 16 << 20 })
 		e := last(follow(p.Reload()))
-		if e.Kind != EventFailed || !strings.Contains(e.Error, "24 MiB of memory before its first request, and max_memory_hard (16 MiB)") {
+		if e.Kind != EventFailed || !strings.Contains(e.Error,
+			"24 MiB of memory before its first request, and max_memory_hard (16 MiB)") {
 			t.Fatalf("%+v", e)
 		}
 		allWell(t, burst(p, 20))
@@ -140,12 +142,13 @@ func TestCodeThatIsLargerThanMaxMemoryHardNeverTakesOver(t *testing.T) {
 
 func TestRecyclingAWorkerOfManyRequestsCutsNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, f := newFakePool(t, Settings{Workers: 1, MaxMemory: 100, DrainTimeout: time.Second}, always(serve(8, func(w *fakeWorker, r *protocol.Request) {
-			go func() {
-				time.Sleep(20 * time.Second)
-				w.answer(r, "well")
-			}()
-		})))
+		p, f := newFakePool(t, Settings{Workers: 1, MaxMemory: 100, DrainTimeout: time.Second},
+			always(serve(8, func(w *fakeWorker, r *protocol.Request) {
+				go func() {
+					time.Sleep(20 * time.Second)
+					w.answer(r, "well")
+				}()
+			})))
 		defer p.Stop(context.Background())
 		ready()
 		var sinks []*testSink
@@ -193,7 +196,8 @@ func TestMaxMemoryHardEndsAWorkerInTheMiddleOfARequest(t *testing.T) {
 			if s.failureKind() != 0 || concurrency == 1 && f.count() != 1 {
 				t.Fatal("ended below the hard limit", s.failure, f.count())
 			}
-			if got := s.failed(t); got.Kind != protocol.FailedDied || !strings.Contains(got.Detail, "max_memory_hard") {
+			if got := s.failed(t); got.Kind != protocol.FailedDied ||
+				!strings.Contains(got.Detail, "max_memory_hard") {
 				t.Fatal(got)
 			}
 			time.Sleep(10 * time.Second)
@@ -203,7 +207,8 @@ func TestMaxMemoryHardEndsAWorkerInTheMiddleOfARequest(t *testing.T) {
 			if next, _ := submit(p, "POST", "/"); next.result() != "well" {
 				t.Fatal(next.failure)
 			}
-			wants(t, log, `request ended: its worker is larger than max_memory_hard: `, `request="POST /grow"`, `memory=201 max_memory_hard=200`, "did not heed RESET, it is terminated")
+			wants(t, log, `request ended: its worker is larger than max_memory_hard: `, `request="POST /grow"`,
+				`memory=201 max_memory_hard=200`, "did not heed RESET, it is terminated")
 			if n := p.Metrics().Generations[0].Restarts["max_memory_hard"]; concurrency == 1 && n != 1 {
 				t.Errorf("%+v", p.Metrics().Generations[0].Restarts)
 			}
@@ -213,7 +218,8 @@ func TestMaxMemoryHardEndsAWorkerInTheMiddleOfARequest(t *testing.T) {
 
 func TestMaxMemoryHardDoesNotWaitForTheDrainOfASilentWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, f := newFakePool(t, Settings{Workers: 1, MaxMemoryHard: 200, RequestTimeout: time.Second, DrainTimeout: time.Hour}, always(serve(4, func(w *fakeWorker, r *protocol.Request) {
+		p, f := newFakePool(t, Settings{Workers: 1, MaxMemoryHard: 200, RequestTimeout: time.Second,
+			DrainTimeout: time.Hour}, always(serve(4, func(w *fakeWorker, r *protocol.Request) {
 			time.Sleep(10 * time.Second)
 			w.resident.Store(300)
 			w.hang()
@@ -234,21 +240,23 @@ func TestMaxMemoryHardDoesNotWaitForTheDrainOfASilentWorker(t *testing.T) {
 
 func TestWorkerThatHeedsTheHardLimitIsReplacedAndNotKilled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, f := newFakePool(t, Settings{Workers: 1, MaxMemoryHard: 200}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
-			if r.Target == "/grow" {
-				w.resident.Store(201)
-				time.Sleep(500 * time.Millisecond)
-				w.conn.Send(&protocol.Done{Stream: r.Stream})
-				return
-			}
-			w.answer(r, "well")
-		})))
+		p, f := newFakePool(t, Settings{Workers: 1, MaxMemoryHard: 200},
+			always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+				if r.Target == "/grow" {
+					w.resident.Store(201)
+					time.Sleep(500 * time.Millisecond)
+					w.conn.Send(&protocol.Done{Stream: r.Stream})
+					return
+				}
+				w.answer(r, "well")
+			})))
 		defer p.Stop(context.Background())
 		ready()
 		s, _ := submit(p, "POST", "/grow")
 		s.failed(t)
 		ready()
-		if m := p.Metrics().Generations[0].Restarts; m["max_memory"] != 1 || m["max_memory_hard"] != 0 || f.alive() != 1 {
+		if m := p.Metrics().Generations[0].Restarts; m["max_memory"] != 1 || m["max_memory_hard"] != 0 ||
+			f.alive() != 1 {
 			t.Fatalf("%+v", m)
 		}
 	})
@@ -301,7 +309,8 @@ func TestStopCutsWhatARecycledWorkerStillHas(t *testing.T) {
 			t.Fatalf("%d alive", f.alive())
 		}
 		p.Stop(context.Background())
-		if k := long.failed(t); k.Kind != protocol.FailedDrained || !strings.Contains(k.Detail, "drain_timeout") || f.alive() != 0 {
+		if k := long.failed(t); k.Kind != protocol.FailedDrained || !strings.Contains(k.Detail, "drain_timeout") ||
+			f.alive() != 0 {
 			t.Fatal(k)
 		}
 	})

@@ -40,7 +40,8 @@ func newGeneration(ctx context.Context, s *Settings, number uint64) (*generation
 	if info, err := os.Stat(resolved); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("pool %s: %s is not a folder; point `directory` at one", s.Name, resolved)
 	}
-	g := &generation{number: number, directory: resolved, pinned: resolved != dir, command: s.Command, fileRoots: s.FileRoots, settings: s}
+	g := &generation{number: number, directory: resolved, pinned: resolved != dir, command: s.Command,
+		fileRoots: s.FileRoots, settings: s}
 	g.counts.routes = newRoutes(s.Measure)
 	if s.Prepare != nil {
 		if g.command, err = s.Prepare(ctx, resolved, number); err != nil {
@@ -88,7 +89,8 @@ func findProgram(command []string, dir string) ([]string, error) {
 // which is still there.
 func (g *generation) canGoBack(old *generation) error {
 	if g.directory == old.directory {
-		return fmt.Errorf("its code is edited in place, so %s holds no more what generation %d was", old.directory, old.number)
+		return fmt.Errorf("its code is edited in place, so %s holds no more what generation %d was", old.directory,
+			old.number)
 	}
 	if info, err := os.Stat(old.directory); err != nil || !info.IsDir() {
 		return fmt.Errorf("%s, the folder of generation %d, is gone", old.directory, old.number)

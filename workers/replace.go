@@ -19,8 +19,8 @@ type replacement struct {
 	again    string // how a first new worker was killed from outside; "" if there was none
 }
 
-// replace puts a worker of g into the slot. If only is given, it does nothing unless that worker is still there. On error the slot is as
-// it was.
+// replace puts a worker of g into the slot. If only is given, it does nothing unless that worker is still there. On
+// error the slot is as it was.
 func (p *Pool) replace(s *slot, g *generation, only *worker) (r replacement, err error) {
 	s.turn <- struct{}{}
 	skip := false
@@ -86,8 +86,8 @@ func (p *Pool) swap(s *slot, r *replacement, g *generation, err error) error {
 	return err
 }
 
-// retire drains a worker that gets no more requests, and ends it. It returns the number of requests in flight that ended well, and the names of those that
-// had to be cut.
+// retire drains a worker that gets no more requests, and ends it. It returns the number of requests in flight that
+// ended well, and the names of those that had to be cut.
 func (p *Pool) retire(w *worker) (drained int, cut []string) {
 	set := w.gen.settings
 	drained = p.dispatch.withdraw(w, Draining)
@@ -99,7 +99,8 @@ func (p *Pool) retire(w *worker) (drained int, cut []string) {
 		drained -= min(drained, len(cut)+taken)
 		switch {
 		case len(cut) > 0:
-			w.log.Warn("drain deadline passed, requests are cut", "drain_timeout", set.DrainTimeout.String(), "requests", cut)
+			w.log.Warn("drain deadline passed, requests are cut", "drain_timeout", set.DrainTimeout.String(),
+				"requests", cut)
 		case taken == 0: // else the log has each of them
 			w.log.Warn("drain deadline passed, and code still runs for what has been answered",
 				"drain_timeout", set.DrainTimeout.String(), "requests", undone)
@@ -114,7 +115,8 @@ func (p *Pool) retire(w *worker) (drained int, cut []string) {
 // took go to another worker.
 func (w *worker) cut() (names []string, taken int) {
 	for _, a := range w.attempts() {
-		f := &protocol.Failure{Kind: protocol.FailedDrained, Detail: fmt.Sprintf("%s was replaced, and drain_timeout (%v) passed", w, w.gen.settings.DrainTimeout)}
+		f := &protocol.Failure{Kind: protocol.FailedDrained,
+			Detail: fmt.Sprintf("%s was replaced, and drain_timeout (%v) passed", w, w.gen.settings.DrainTimeout)}
 		if a.cutShort() {
 			if a.giveUp(protocol.Reset{Code: protocol.ResetDrained}, f) {
 				taken++
@@ -131,8 +133,8 @@ func (w *worker) cut() (names []string, taken int) {
 	return names, taken
 }
 
-// drain tells a worker that was withdrawn to finish what it has, for which it gets so long, and to exit; 0 is as long as
-// it takes. It is told once.
+// drain tells a worker that was withdrawn to finish what it has, for which it gets so long, and to exit; 0 is as long
+// as it takes. It is told once.
 func (w *worker) drain(deadline time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

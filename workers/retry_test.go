@@ -49,7 +49,9 @@ func TestRequestIsTriedAgainAsItsPoolSays(t *testing.T) {
 func TestRequestThatKillsWorkersIsNotTriedAThirdTime(t *testing.T) {
 	for _, keyed := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			p, f := newFakePool(t, Settings{Workers: 3}, always(serve(1, func(w *fakeWorker, r *protocol.Request) { w.die("signal: segmentation fault") })))
+			p, f := newFakePool(t, Settings{Workers: 3}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+				w.die("signal: segmentation fault")
+			})))
 			defer p.Stop(context.Background())
 			ready()
 			s := newSink()

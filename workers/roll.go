@@ -34,10 +34,12 @@ type Event struct {
 // EventKind names an [Event].
 type EventKind string
 
-// The kinds of [Event]: a roll begins with EventBegun, has EventReplaced for each slot, and ends with EventCompleted or EventFailed.
+// The kinds of [Event]: a roll begins with EventBegun, has EventReplaced for each slot, and ends with EventCompleted
+// or EventFailed.
 const (
-	EventBegun     EventKind = "begun"
-	EventStaged    EventKind = "staged" // it waits: Slot, and NewPID, Boot, Again of the first new worker if there is one; see [Pool.Stage]
+	EventBegun EventKind = "begun"
+	// it waits: Slot, and NewPID, Boot, Again of the first new worker if there is one; see [Pool.Stage]
+	EventStaged    EventKind = "staged"
 	EventReplaced  EventKind = "replaced"
 	EventRestored  EventKind = "restored" // a slot was put back on the release before
 	EventRemoved   EventKind = "removed"  // a slot that the settings have no more is gone; OldPID, Drained, Cut
@@ -84,8 +86,8 @@ func (r *Roll) add(e Event) {
 	r.more = make(chan struct{})
 }
 
-// Follow calls each with every event from the beginning, and returns after the last one, or when ctx ends or each fails, with that error. It does
-// not hold the roll up, and leaving does not end it.
+// Follow calls each with every event from the beginning, and returns after the last one, or when ctx ends or each
+// fails, with that error. It does not hold the roll up, and leaving does not end it.
 func (r *Roll) Follow(ctx context.Context, each func(Event) error) error {
 	for i := 0; ; {
 		r.mu.Lock()
@@ -107,8 +109,8 @@ func (r *Roll) Follow(ctx context.Context, each func(Event) error) error {
 	}
 }
 
-// Reload replaces every worker, with the code as it is now. If a reload is under way it joins one more pass, so that the newest code always
-// wins. It returns at once.
+// Reload replaces every worker, with the code as it is now. If a reload is under way it joins one more pass, so that
+// the newest code always wins. It returns at once.
 func (p *Pool) Reload() *Roll {
 	var r *Roll
 	alive := p.do(func() {
@@ -131,15 +133,17 @@ func (p *Pool) Reload() *Roll {
 	return r
 }
 
-// Abort ends the reload under way after the slots at hand, and the one that would follow it. What was replaced is put back if the release before
-// still stands at another place; otherwise it stays, and the roll's last event says so. It says whether there was a reload.
+// Abort ends the reload under way after the slots at hand, and the one that would follow it. What was replaced is put
+// back if the release before still stands at another place; otherwise it stays, and the roll's last event says so. It
+// says whether there was a reload.
 func (p *Pool) Abort() (some bool) {
 	p.do(func() {
 		if some = p.roll != nil; some {
 			p.roll.abort()
 		}
 		if p.next != nil {
-			p.next.add(Event{Kind: EventFailed, Pool: p.name, Generation: p.generation.number, Error: ErrAborted.Error(), Cause: ErrAborted, Workers: len(p.slots)})
+			p.next.add(Event{Kind: EventFailed, Pool: p.name, Generation: p.generation.number,
+				Error: ErrAborted.Error(), Cause: ErrAborted, Workers: len(p.slots)})
 			p.next = nil
 		}
 	})
@@ -178,7 +182,8 @@ func (p *Pool) perform(r *Roll) {
 			p.meter.failedReloads.Add(1)
 		}
 		p.log.Error("reload failed, nothing was changed", "error", err)
-		r.add(Event{Kind: EventFailed, Pool: p.name, Generation: before.number, Error: err.Error(), Cause: err, Workers: p.size()})
+		r.add(Event{Kind: EventFailed, Pool: p.name, Generation: before.number, Error: err.Error(), Cause: err,
+			Workers: p.size()})
 		return
 	}
 	var places, extra []*slot // extra are those that the settings have no more
@@ -188,7 +193,8 @@ func (p *Pool) perform(r *Roll) {
 		p.rolled = Progress{Generation: g.number, Workers: len(places)}
 	})
 	p.log.Info("reload", "generation", g.number, "directory", g.directory)
-	r.add(Event{Kind: EventBegun, Pool: p.name, Generation: g.number, Directory: g.directory, Pinned: g.pinned, Workers: len(places)})
+	r.add(Event{Kind: EventBegun, Pool: p.name, Generation: g.number, Directory: g.directory, Pinned: g.pinned,
+		Workers: len(places)})
 	if bad := p.passGate(r, g, places[0]); bad != nil {
 		p.giveUp(r, bad, nil, before, g)
 		return
@@ -216,7 +222,8 @@ func (p *Pool) perform(r *Roll) {
 		p.meter.reloads.observe(time.Since(began))
 	}
 	p.log.Info("reload completed", "generation", g.number, "workers", len(swapped))
-	r.add(Event{Kind: EventCompleted, Pool: p.name, Generation: g.number, Workers: len(swapped), Replaced: len(swapped)})
+	r.add(Event{Kind: EventCompleted, Pool: p.name, Generation: g.number, Workers: len(swapped),
+		Replaced: len(swapped)})
 }
 
 // target is what the roll leads from and to.
@@ -249,7 +256,8 @@ func (p *Pool) placesFor(set *Settings) (places, extra []*slot) {
 		places, extra = places[:most], places[most:]
 	}
 	for len(places) < least {
-		places = append(places, &slot{index: p.freeIndex(places), outside: true, fresh: true, turn: make(chan struct{}, 1)})
+		places = append(places, &slot{index: p.freeIndex(places), outside: true, fresh: true,
+			turn: make(chan struct{}, 1)})
 	}
 	return places, extra
 }
@@ -288,8 +296,8 @@ type fault struct {
 	err  error
 }
 
-// swapAll brings g into the places, in order and as many at once as surge says. It returns those where it is, and with a fault after all that was
-// begun has ended.
+// swapAll brings g into the places, in order and as many at once as surge says. It returns those where it is, and with
+// a fault after all that was begun has ended.
 func (p *Pool) swapAll(r *Roll, g *generation, places []*slot) (swapped []*slot, bad *fault) {
 	var mu sync.Mutex // guards what follows, and what is returned
 	next := 0
@@ -337,20 +345,22 @@ func (p *Pool) change(s *slot, g *generation, only *worker) (replacement, error)
 	return p.replace(s, g, only)
 }
 
-// casualty looks for a worker that g brought in and that died before it finished a request: code that says READY and then dies is as broken as
-// code that does not say it.
+// casualty looks for a worker that g brought in and that died before it finished a request: code that says READY and
+// then dies is as broken as code that does not say it.
 func (p *Pool) casualty(g *generation) (slot int, err error) {
 	p.do(func() {
 		for _, s := range p.slots {
 			if s.gen == g && s.failures > 0 && err == nil {
-				slot, err = s.index, fmt.Errorf("worker %d was ready, and died before it finished a request; its log says why", s.index)
+				slot, err = s.index, fmt.Errorf(
+					"worker %d was ready, and died before it finished a request; its log says why", s.index)
 			}
 		}
 	})
 	return slot, err
 }
 
-// giveUp ends a roll because of a fault. What was swapped already is put back if the release before still stands at another place.
+// giveUp ends a roll because of a fault. What was swapped already is put back if the release before still stands at
+// another place.
 func (p *Pool) giveUp(r *Roll, bad *fault, swapped []*slot, before, g *generation) {
 	err := bad.err
 	running := len(swapped)
@@ -378,7 +388,8 @@ func (p *Pool) giveUp(r *Roll, bad *fault, swapped []*slot, before, g *generatio
 			r.add(done.event(EventRestored, p.name))
 		}
 	}
-	e := Event{Kind: EventFailed, Pool: p.name, Generation: g.number, Slot: bad.slot, Error: err.Error(), Cause: err, Workers: p.size(), Replaced: running}
+	e := Event{Kind: EventFailed, Pool: p.name, Generation: g.number, Slot: bad.slot, Error: err.Error(), Cause: err,
+		Workers: p.size(), Replaced: running}
 	if bad.new != nil {
 		e.NewPID = bad.new.pid()
 	}

@@ -113,13 +113,15 @@ func TestReloadReportsEachWorker(t *testing.T) {
 		s, _ := submit(p, "GET", "/") // the most recently used one gets it
 		events := follow(p.Reload())
 		now := pids(p)
-		if want := []EventKind{EventBegun, EventReplaced, EventReplaced, EventCompleted}; !reflect.DeepEqual(kinds(events), want) {
+		if want := []EventKind{EventBegun, EventReplaced, EventReplaced,
+			EventCompleted}; !reflect.DeepEqual(kinds(events), want) {
 			t.Fatalf("%v", kinds(events))
 		}
 		drained := 0
 		for i, e := range events[1:3] {
 			drained += e.Drained
-			if e.Slot != i || e.OldPID != old[i] || e.NewPID != now[i] || e.Generation != 2 || e.Boot != 41*time.Millisecond || e.Pool != "default" || len(e.Cut) > 0 {
+			if e.Slot != i || e.OldPID != old[i] || e.NewPID != now[i] || e.Generation != 2 ||
+				e.Boot != 41*time.Millisecond || e.Pool != "default" || len(e.Cut) > 0 {
 				t.Fatalf("%+v; %v became %v", e, old, now)
 			}
 		}
@@ -140,7 +142,8 @@ func TestRequestsThatOutlastTheDrainAreCutAndNamed(t *testing.T) {
 				case r.Target == "/soon":
 					go func() { time.Sleep(5 * time.Second); w.answer(r, "soon") }()
 				case r.Target == "/whole": // but its code runs on
-					w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd, Status: 200, Body: []byte("whole")})
+					w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd, Status: 200,
+						Body: []byte("whole")})
 				case r.Target == "/last":
 					for range 3 {
 						payload, _ := w.next(protocol.TypeReset)
@@ -171,10 +174,12 @@ func TestRequestsThatOutlastTheDrainAreCutAndNamed(t *testing.T) {
 		if !reflect.DeepEqual(e.Cut, []string{"GET /last", "POST /slow"}) || e.Drained != 2 {
 			t.Fatalf("%+v", e)
 		}
-		if slow.failed(t).Kind != protocol.FailedDrained || late.failed(t).Kind != protocol.FailedDrained || whole.result() != "whole" || soon.result() != "soon" {
+		if slow.failed(t).Kind != protocol.FailedDrained || late.failed(t).Kind != protocol.FailedDrained ||
+			whole.result() != "whole" || soon.result() != "soon" {
 			t.Fatal(soon.failure, slow.failure, whole.failure, late.failure)
 		}
-		if last(events).Kind != EventCompleted || len(resets) != 3 || resets[0] != protocol.ResetDrained || f.process(1).how != "exit status 0" {
+		if last(events).Kind != EventCompleted || len(resets) != 3 || resets[0] != protocol.ResetDrained ||
+			f.process(1).how != "exit status 0" {
 			t.Fatalf("%+v %v %s", last(events), resets, f.process(1).how)
 		}
 	})
@@ -196,7 +201,8 @@ func TestReloadsAskedForDuringAReloadJoinOneMorePass(t *testing.T) {
 			t.Fatal("the later reloads do not share one pass")
 		}
 		first, second := follow(one), follow(two)
-		if last(first).Generation != 2 || last(second).Generation != 3 || last(second).Kind != EventCompleted || f.count() != 6 {
+		if last(first).Generation != 2 || last(second).Generation != 3 || last(second).Kind != EventCompleted ||
+			f.count() != 6 {
 			t.Fatalf("%+v, %+v, %d starts", last(first), last(second), f.count())
 		}
 		time.Sleep(time.Minute)
@@ -254,7 +260,8 @@ func TestFailedReloadPutsSwappedSlotsBackOnTheOldRelease(t *testing.T) {
 		ready()
 		two := deploy(t, link, "2")
 		events := follow(p.Reload())
-		if want := []EventKind{EventBegun, EventReplaced, EventReplaced, EventRestored, EventRestored, EventFailed}; !reflect.DeepEqual(kinds(events), want) {
+		if want := []EventKind{EventBegun, EventReplaced, EventReplaced, EventRestored, EventRestored,
+			EventFailed}; !reflect.DeepEqual(kinds(events), want) {
 			t.Fatalf("%v", kinds(events))
 		}
 		if e := events[0]; e.Directory != two || !e.Pinned {
@@ -382,17 +389,20 @@ func TestWorkerThatDiesWhileItsSuccessorFailsIsStartedAgain(t *testing.T) {
 func TestReloadThatCanNotBeginChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fail := false
-		p, f := newFakePool(t, Settings{Workers: 2, Prepare: func(ctx context.Context, dir string, generation uint64) ([]string, error) {
-			if fail {
-				return nil, errors.New("go build: main.go:3: syntax error")
-			}
-			return []string{"/bin/sh"}, nil
-		}}, always(serve(1, generationWorker)))
+		p, f := newFakePool(t, Settings{Workers: 2,
+			Prepare: func(ctx context.Context, dir string, generation uint64) ([]string, error) {
+				if fail {
+					return nil, errors.New("go build: main.go:3: syntax error")
+				}
+				return []string{"/bin/sh"}, nil
+			}}, always(serve(1, generationWorker)))
 		defer p.Stop(context.Background())
 		ready()
 		fail = true
 		events := follow(p.Reload())
-		if e := last(events); len(events) != 1 || e.Kind != EventFailed || e.Error != "pool default: go build: main.go:3: syntax error" || f.count() != 2 || p.Status().Generation != 1 {
+		if e := last(events); len(events) != 1 || e.Kind != EventFailed ||
+			e.Error != "pool default: go build: main.go:3: syntax error" || f.count() != 2 ||
+			p.Status().Generation != 1 {
 			t.Fatalf("%+v", events)
 		}
 	})
@@ -438,7 +448,8 @@ func TestCodeThatDiesRightAfterREADYEndsTheRoll(t *testing.T) {
 		ready()
 		events := follow(p.Reload())
 		e := last(events)
-		if e.Kind != EventFailed || e.Slot != 0 || e.Replaced > 2 || e.Error != "worker 0 was ready, and died before it finished a request; its log says why" {
+		if e.Kind != EventFailed || e.Slot != 0 || e.Replaced > 2 ||
+			e.Error != "worker 0 was ready, and died before it finished a request; its log says why" {
 			t.Fatalf("%+v", events)
 		}
 		for range 20 {

@@ -1,4 +1,5 @@
-// Scaling: the pool grows while requests find no worker with room, and shrinks by one after the other that nobody needs.
+// Scaling: the pool grows while requests find no worker with room, and shrinks by one after the other that nobody
+// needs.
 
 package workers
 
@@ -8,11 +9,12 @@ import (
 )
 
 const (
-	queuePatience = 20 * time.Millisecond  // a request that waits for longer brings in more workers
-	busyPatience  = 200 * time.Millisecond // no worker with room for as long brings in a spare one, though nothing waits
-	growthPause   = 100 * time.Millisecond // until it is looked again whether those were enough
-	memoryPause   = time.Second            // likewise, once memory does not suffice
-	growthStep    = 4                      // most starts at once
+	queuePatience = 20 * time.Millisecond // a request that waits for longer brings in more workers
+	// no worker with room for as long brings in a spare one, though nothing waits
+	busyPatience = 200 * time.Millisecond
+	growthPause  = 100 * time.Millisecond // until it is looked again whether those were enough
+	memoryPause  = time.Second            // likewise, once memory does not suffice
+	growthStep   = 4                      // most starts at once
 )
 
 // growth is what run knows of the pool's growing. Owned by run.
@@ -33,7 +35,8 @@ func (s *Settings) span() (least, most int) {
 	return s.MinWorkers, s.MaxWorkers
 }
 
-// rescale sets what watches for too few and for too many workers, after either their number or its bounds changed. In run.
+// rescale sets what watches for too few and for too many workers, after either their number or its bounds changed. In
+// run.
 func (p *Pool) rescale() {
 	least, most := p.generation.settings.span()
 	p.dispatch.mayGrow(!p.stopping && len(p.slots)+p.toCome() < most)
@@ -55,14 +58,15 @@ func (p *Pool) toCome() (n int) {
 // freeIndex is the lowest that no slot has, nor one of those that are to come. In run.
 func (p *Pool) freeIndex(coming []*slot) (i int) {
 	taken := func(s *slot) bool { return s.index == i }
-	for slices.ContainsFunc(p.slots, taken) || slices.ContainsFunc(p.places, taken) || slices.ContainsFunc(coming, taken) {
+	for slices.ContainsFunc(p.slots, taken) || slices.ContainsFunc(p.places, taken) ||
+		slices.ContainsFunc(coming, taken) {
 		i++
 	}
 	return i
 }
 
-// grow starts workers for as many requests as wait, or a spare one if none does, and says when to look again. Starts under way count, and code that
-// does not start gets no more of them. In run.
+// grow starts workers for as many requests as wait, or a spare one if none does, and says when to look again. Starts
+// under way count, and code that does not start gets no more of them. In run.
 func (p *Pool) grow(queued int) (again time.Duration) {
 	set := p.generation.settings
 	_, most := set.span()
@@ -132,7 +136,8 @@ func (p *Pool) affordable() bool {
 	}
 	if !p.growth.capped {
 		p.growth.capped = true
-		p.log.Warn("no more workers: memory would pass max_pool_memory", "workers", len(p.slots), "memory", sum, "average", average, "max_pool_memory", limit)
+		p.log.Warn("no more workers: memory would pass max_pool_memory", "workers", len(p.slots), "memory", sum,
+			"average", average, "max_pool_memory", limit)
 	}
 	return false
 }
@@ -146,8 +151,8 @@ func (p *Pool) drop(s *slot) {
 	}
 }
 
-// abandon drops a slot whose worker failed, if the pool can do without, so that broken workers which are not needed are not started for ever. It says
-// whether it did. In run.
+// abandon drops a slot whose worker failed, if the pool can do without, so that broken workers which are not needed
+// are not started for ever. It says whether it did. In run.
 func (p *Pool) abandon(s *slot, w *worker) bool {
 	least, _ := p.generation.settings.span()
 	if p.roll != nil || len(p.slots) <= least {
@@ -173,13 +178,14 @@ func (p *Pool) lookForIdle(in time.Duration) {
 	}
 }
 
-// shrink ends the worker that has been idle for longest, if that is IdleTimeout, and there are more than the least. A reload is not disturbed, and no
-// request can come between. In run.
+// shrink ends the worker that has been idle for longest, if that is IdleTimeout, and there are more than the least. A
+// reload is not disturbed, and no request can come between. In run.
 func (p *Pool) shrink() {
 	p.growth.idleArmed = false
 	set := p.generation.settings
 	least, _ := set.span()
-	if p.stopping || p.roll != nil || p.growth.shrinking || len(p.slots) <= least { // rescale is called after each of them
+	// rescale is called after each of them
+	if p.stopping || p.roll != nil || p.growth.shrinking || len(p.slots) <= least {
 		return
 	}
 	s, rest := p.idlest(set.IdleTimeout)
@@ -202,7 +208,8 @@ func (p *Pool) shrink() {
 	s.current = nil
 	p.drop(s)
 	p.growth.shrinking = true
-	w.log.Info("pool shrinks: worker was idle", "idle_timeout", set.IdleTimeout.String(), "workers", len(p.slots), "min_workers", least)
+	w.log.Info("pool shrinks: worker was idle", "idle_timeout", set.IdleTimeout.String(), "workers", len(p.slots),
+		"min_workers", least)
 	p.tasks.Go(func() {
 		p.retire(w)
 		<-s.turn

@@ -95,7 +95,10 @@ func TestPoolGrowsWhileRequestsWaitAndShrinksWhenIdle(t *testing.T) {
 
 func TestASpareWorkerStartsWhenAllAreBusyThoughNothingWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := newFakePool(t, Settings{MaxWorkers: 4}, always(serve(1, func(w *fakeWorker, r *protocol.Request) { time.Sleep(10 * time.Second); w.answer(r, "") })))
+		p, _ := newFakePool(t, Settings{MaxWorkers: 4}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+			time.Sleep(10 * time.Second)
+			w.answer(r, "")
+		})))
 		defer p.Stop(context.Background())
 		ready()
 		sinks := burst(p, 1)
@@ -113,7 +116,11 @@ func TestASpareWorkerStartsWhenAllAreBusyThoughNothingWaits(t *testing.T) {
 
 func TestShortRequestsGrowThePoolOnlyIfWorkersAreHardlyEverIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := newFakePool(t, Settings{MinWorkers: 1, MaxWorkers: 4}, always(serve(1, func(w *fakeWorker, r *protocol.Request) { time.Sleep(5 * time.Millisecond); w.answer(r, "") })))
+		p, _ := newFakePool(t, Settings{MinWorkers: 1, MaxWorkers: 4},
+			always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+				time.Sleep(5 * time.Millisecond)
+				w.answer(r, "")
+			})))
 		defer p.Stop(context.Background())
 		ready()
 		for range 1000 {
@@ -136,7 +143,8 @@ func TestShortRequestsGrowThePoolOnlyIfWorkersAreHardlyEverIdle(t *testing.T) {
 func TestPoolThatTakesLongToStartBeginsWithTheFewestWorkers(t *testing.T) {
 	for boot := range 50 {
 		synctest.Test(t, func(t *testing.T) {
-			p, f := newFakePool(t, Settings{MinWorkers: 2, MaxWorkers: 8}, always(bootsFor(time.Duration(boot)*10*time.Millisecond)))
+			p, f := newFakePool(t, Settings{MinWorkers: 2, MaxWorkers: 8},
+				always(bootsFor(time.Duration(boot)*10*time.Millisecond)))
 			defer p.Stop(context.Background())
 			time.Sleep(time.Minute)
 			if f.count() != 2 {
@@ -148,7 +156,8 @@ func TestPoolThatTakesLongToStartBeginsWithTheFewestWorkers(t *testing.T) {
 
 func TestStartsUnderWayCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, f := newFakePool(t, Settings{MinWorkers: 2, MaxWorkers: 100, QueueTimeout: time.Hour, RequestTimeout: 0}, always(bootsFor(10*time.Second)))
+		p, f := newFakePool(t, Settings{MinWorkers: 2, MaxWorkers: 100, QueueTimeout: time.Hour, RequestTimeout: 0},
+			always(bootsFor(10*time.Second)))
 		defer p.Stop(context.Background())
 		sinks := burst(p, 3) // two workers start, and one more is wanted
 		time.Sleep(5 * time.Second)
@@ -161,10 +170,11 @@ func TestStartsUnderWayCount(t *testing.T) {
 
 func TestPoolStaysWithinItsMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, f := newFakePool(t, Settings{MinWorkers: 1, MaxWorkers: 10, MaxPoolMemory: 350, QueueTimeout: time.Hour}, always(func(w *fakeWorker) {
-			w.resident.Store(100)
-			bootsFor(time.Millisecond)(w)
-		}))
+		p, f := newFakePool(t, Settings{MinWorkers: 1, MaxWorkers: 10, MaxPoolMemory: 350, QueueTimeout: time.Hour},
+			always(func(w *fakeWorker) {
+				w.resident.Store(100)
+				bootsFor(time.Millisecond)(w)
+			}))
 		defer p.Stop(context.Background())
 		ready()
 		if more := p.dispatch.moreWorkers(); more != "max_workers" {
@@ -210,7 +220,8 @@ func TestWorkersMoreThatDoNotStartAreNotStartedForEver(t *testing.T) {
 
 func TestBusyWorkersSurviveTheShrinking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, f := newFakePool(t, Settings{MinWorkers: 1, MaxWorkers: 6, IdleTimeout: 2 * time.Second}, always(bootsFor(0)))
+		p, f := newFakePool(t, Settings{MinWorkers: 1, MaxWorkers: 6, IdleTimeout: 2 * time.Second},
+			always(bootsFor(0)))
 		defer p.Stop(context.Background())
 		ready()
 		for range 50 { // bursts of 6, 3, 0 … with pauses about as long as the idle time-out
@@ -246,7 +257,8 @@ func TestPoolThatGrowsDuringAReloadEndsOnTheNewCodeAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		link := filepath.Join(t.TempDir(), "current")
 		deploy(t, link, "1")
-		p, f := newFakePool(t, Settings{MinWorkers: 2, MaxWorkers: 8, Directory: link, QueueTimeout: time.Hour}, always(bootsFor(time.Second)))
+		p, f := newFakePool(t, Settings{MinWorkers: 2, MaxWorkers: 8, Directory: link, QueueTimeout: time.Hour},
+			always(bootsFor(time.Second)))
 		defer p.Stop(context.Background())
 		time.Sleep(2 * time.Second)
 		deploy(t, link, "2")
@@ -339,9 +351,13 @@ func TestReloadChangesTheBounds(t *testing.T) {
 
 func TestScalingRecyclingAndCrashesTogetherFailNoRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, f := newFakePool(t, Settings{MinWorkers: 2, MaxWorkers: 10, MaxRequests: 20, IdleTimeout: 3 * time.Second, QueueTimeout: time.Hour}, always(func(w *fakeWorker) {
+		p, f := newFakePool(t, Settings{MinWorkers: 2, MaxWorkers: 10, MaxRequests: 20, IdleTimeout: 3 * time.Second,
+			QueueTimeout: time.Hour}, always(func(w *fakeWorker) {
 			time.Sleep(300 * time.Millisecond)
-			serve(1, func(w *fakeWorker, r *protocol.Request) { time.Sleep(100 * time.Millisecond); w.answer(r, "") })(w)
+			serve(1, func(w *fakeWorker, r *protocol.Request) {
+				time.Sleep(100 * time.Millisecond)
+				w.answer(r, "")
+			})(w)
 		}))
 		defer p.Stop(context.Background())
 		ready()
@@ -370,7 +386,8 @@ func TestScalingRecyclingAndCrashesTogetherFailNoRequest(t *testing.T) {
 func TestStopWhileScaling(t *testing.T) {
 	for wait := range 40 {
 		synctest.Test(t, func(t *testing.T) {
-			p, f := newFakePool(t, Settings{MinWorkers: 1, MaxWorkers: 8, IdleTimeout: 100 * time.Millisecond}, always(bootsFor(20*time.Millisecond)))
+			p, f := newFakePool(t, Settings{MinWorkers: 1, MaxWorkers: 8, IdleTimeout: 100 * time.Millisecond},
+				always(bootsFor(20*time.Millisecond)))
 			ready()
 			sinks := burst(p, 6)
 			time.Sleep(time.Duration(wait) * 60 * time.Millisecond)

@@ -25,11 +25,11 @@ type Settings struct {
 
 	// Command is the program and its arguments. A program without a slash is looked up in PATH.
 	Command []string
-	// Prepare, if given, makes the command instead, once for each generation: it may build something. dir is the generation's resolved
-	// directory. An error fails the reload (or Start).
+	// Prepare, if given, makes the command instead, once for each generation: it may build something. dir is the
+	// generation's resolved directory. An error fails the reload (or Start).
 	Prepare func(ctx context.Context, dir string, generation uint64) (command []string, err error)
-	// Equip, if given, is asked after Prepare, once for each generation, for what its processes need besides its command, whose first word is the
-	// path of the program. An error fails the reload (or Start).
+	// Equip, if given, is asked after Prepare, once for each generation, for what its processes need besides its
+	// command, whose first word is the path of the program. An error fails the reload (or Start).
 	Equip func(dir string, command []string) (Equipment, error)
 	// Directory is the workers' working directory. It may be a symlink: each generation resolves it once.
 	Directory string
@@ -40,34 +40,38 @@ type Settings struct {
 	InPlace bool // in a reload end the old worker of a slot before the new one starts: for what only one may hold
 
 	Workers int // 2 per CPU, at least 4
-	// MaxWorkers, if given, has the pool grow from MinWorkers (1) as far as that while requests find no worker with room, and shrink again, and
-	// Workers has no meaning.
+	// MaxWorkers, if given, has the pool grow from MinWorkers (1) as far as that while requests find no worker with
+	// room, and shrink again, and Workers has no meaning.
 	MinWorkers, MaxWorkers int
 	IdleTimeout            time.Duration // after which a worker more than MinWorkers ends; 60 s
-	MaxPoolMemory          int64         // no worker more than MinWorkers starts if memory, in bytes, would pass this; 0 is none
+	// no worker more than MinWorkers starts if memory, in bytes, would pass this; 0 is none
+	MaxPoolMemory int64
 
 	Concurrency int // caps what READY states; 0 does not
 
-	StartTimeout   time.Duration  // from start to READY; 30 s
-	RequestTimeout time.Duration  // from lease to response head, then between signs of progress; 0 is none
-	SlowRequest    time.Duration  // a request that takes longer is logged, when it passes this and when it ends; 0 is none
-	SlowTrace      bool           // with where the code stands: the question cuts short a sleep, or a wait for several streams, in healthy code too
-	DrainTimeout   time.Duration  // what requests in flight get when a worker is replaced; 30 s
-	StopTimeout    time.Duration  // from DRAIN to TERM, and from TERM to KILL; 5 s
-	QueueTimeout   time.Duration  // how long a request waits for a worker, in all; 10 s
-	Queue          int            // how many requests may wait; 1024. Negative: none
-	Retry          protocol.Retry // for [protocol.Traits]; a front decides by it
-	Priority       []string       // paths whose requests pass in front of the queue, and may wait when it is full
+	StartTimeout   time.Duration // from start to READY; 30 s
+	RequestTimeout time.Duration // from lease to response head, then between signs of progress; 0 is none
+	// a request that takes longer is logged, when it passes this and when it ends; 0 is none
+	SlowRequest time.Duration
+	// with where the code stands: the question cuts short a sleep, or a wait for several streams, in healthy code too
+	SlowTrace    bool
+	DrainTimeout time.Duration  // what requests in flight get when a worker is replaced; 30 s
+	StopTimeout  time.Duration  // from DRAIN to TERM, and from TERM to KILL; 5 s
+	QueueTimeout time.Duration  // how long a request waits for a worker, in all; 10 s
+	Queue        int            // how many requests may wait; 1024. Negative: none
+	Retry        protocol.Retry // for [protocol.Traits]; a front decides by it
+	Priority     []string       // paths whose requests pass in front of the queue, and may wait when it is full
 
-	// Remedy says what to do about the last words of a worker that did not boot; "" is that it does not know. nil never does.
+	// Remedy says what to do about the last words of a worker that did not boot; "" is that it does not know. nil
+	// never does.
 	Remedy func(said string) string
 
 	// Measure names the routes whose service times are counted apart: the canonical path of a URL, or, with /* at its
 	// end, all paths below it. The path itself wins, and then the longest.
 	Measure []string
 
-	// A worker that has reached one of these is replaced once it is between two requests; 0 is without the limit. Requests and age vary by a tenth
-	// from worker to worker.
+	// A worker that has reached one of these is replaced once it is between two requests; 0 is without the limit.
+	// Requests and age vary by a tenth from worker to worker.
 	MaxRequests int
 	MaxAge      time.Duration
 	MaxMemory   int64 // resident, in bytes; where it can't be known it has no effect
@@ -78,12 +82,14 @@ type Settings struct {
 	// more is dropped and counted. 1 MiB; negative is without a bound.
 	LogRate int64
 
-	// Warmup are requests that a new worker has to answer, with a status below 500 and within StartTimeout, before it gets any other.
+	// Warmup are requests that a new worker has to answer, with a status below 500 and within StartTimeout, before it
+	// gets any other.
 	Warmup []*protocol.Request
 
 	// Hub keeps the connections that workers act on. Without one their acts are dropped, and their calls get an error.
 	Hub protocol.Hub
-	// Delivery says what becomes of an event whose worker died; [AtLeastOnce]. It reaches fronts through [protocol.Traits].
+	// Delivery says what becomes of an event whose worker died; [AtLeastOnce]. It reaches fronts through
+	// [protocol.Traits].
 	Delivery Delivery
 
 	StreamBody bool     // hand requests over before their body is whole
@@ -97,7 +103,8 @@ type Settings struct {
 	launch launchFunc // how a process is started; the tests have their own
 }
 
-// DefaultWorkers is the number of workers when none is given: PHP waits for databases, so there are more than processors.
+// DefaultWorkers is the number of workers when none is given: PHP waits for databases, so there are more than
+// processors.
 func DefaultWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 
 func (s Settings) withDefaults() (Settings, error) {
@@ -125,10 +132,12 @@ func (s Settings) withDefaults() (Settings, error) {
 	if s.MaxWorkers > 0 {
 		setDefault(&s.MinWorkers, 1)
 		if s.MinWorkers < 1 || s.MinWorkers > s.MaxWorkers {
-			return s, fmt.Errorf("workers: MinWorkers is %d, and has to be from 1 to MaxWorkers, %d", s.MinWorkers, s.MaxWorkers)
+			return s, fmt.Errorf("workers: MinWorkers is %d, and has to be from 1 to MaxWorkers, %d", s.MinWorkers,
+				s.MaxWorkers)
 		}
 	} else if s.MinWorkers != 0 {
-		return s, errors.New("workers: MinWorkers is given without MaxWorkers: give both, or Workers for a fixed number")
+		return s, errors.New(
+			"workers: MinWorkers is given without MaxWorkers: give both, or Workers for a fixed number")
 	}
 	setDefault(&s.IdleTimeout, time.Minute)
 	setDefault(&s.Surge, 1)

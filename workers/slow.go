@@ -13,7 +13,8 @@ func (w *worker) tellSlow(a *attempt, now time.Time) {
 	a.mu.Lock()
 	took := now.Sub(a.begun)
 	a.mu.Unlock()
-	args := []any{"request", name, "request_id", id, "running", rounded(took), "slow_request", w.gen.settings.SlowRequest.String()}
+	args := []any{"request", name, "request_id", id, "running", rounded(took), "slow_request",
+		w.gen.settings.SlowRequest.String()}
 	if !w.gen.settings.SlowTrace {
 		w.log.Warn("slow request", args...)
 		return

@@ -1,4 +1,5 @@
-// Where a worker's code stands: asked of the worker with a signal if it answers that, and of the kernel if it does not.
+// Where a worker's code stands: asked of the worker with a signal if it answers that, and of the kernel if it does
+// not.
 
 package workers
 
@@ -20,8 +21,9 @@ type backtrace struct {
 	answer atomic.Pointer[chan string] // where the answer goes; nil if nobody waits for one
 }
 
-// whereabouts asks where the worker's code stands, and returns it as key and value for the log: backtrace, or stuck with what the kernel says of
-// the process. It waits for backtraceTimeout at the most. The signal may cut short a call that waits, in healthy code as well.
+// whereabouts asks where the worker's code stands, and returns it as key and value for the log: backtrace, or stuck
+// with what the kernel says of the process. It waits for backtraceTimeout at the most. The signal may cut short a call
+// that waits, in healthy code as well.
 func (w *worker) whereabouts() []any {
 	unknown := "the worker gives no backtraces (with PHP: install ext-pcntl)"
 	if w.offer.ready.Has(backtraceFeature) {

@@ -58,7 +58,8 @@ func TestHungWorkerIsNamedWithItsRequestAndItsBacktraceBeforeItIsEnded(t *testin
 		if f.process(1).how != "signal: terminated" || s.failed(t).Kind != protocol.FailedTimeout {
 			t.Fatal(f.process(1).how, s.failure)
 		}
-		wants(t, log, `request timed out: `, `worker did not heed RESET, it is terminated: `, `request="GET /hung" request_id=id-1`, `/app/worker.php:12 in spin()`, "running=6.")
+		wants(t, log, `request timed out: `, `worker did not heed RESET, it is terminated: `,
+			`request="GET /hung" request_id=id-1`, `/app/worker.php:12 in spin()`, "running=6.")
 	})
 }
 
@@ -71,7 +72,8 @@ func TestWorkerThatGivesNoBacktraceIn200msIsStuckInACall(t *testing.T) {
 		began := time.Now()
 		s, _ := submit(p, "GET", "/hung")
 		<-s.finished
-		if took := time.Since(began); f.process(1).how != "signal: terminated" || took > 5*time.Second+heedTimeout+backtraceTimeout+3*watchInterval {
+		if took := time.Since(began); f.process(1).how != "signal: terminated" ||
+			took > 5*time.Second+heedTimeout+backtraceTimeout+3*watchInterval {
 			t.Fatal(f.process(1).how, took)
 		}
 		wants(t, log, `stuck="in a call that does not return; no backtrace within 200ms; state S (sleeping), in read"`)
@@ -80,7 +82,8 @@ func TestWorkerThatGivesNoBacktraceIn200msIsStuckInACall(t *testing.T) {
 
 func TestSignalGoesOnlyToWorkersThatOfferBacktraces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		set, log := logged(Settings{Workers: 1, RequestTimeout: 5 * time.Second, SlowRequest: time.Second, SlowTrace: true})
+		set, log := logged(Settings{Workers: 1, RequestTimeout: 5 * time.Second, SlowRequest: time.Second,
+			SlowTrace: true})
 		p, f := newFakePool(t, set, always(serve(1, func(w *fakeWorker, r *protocol.Request) { w.hang() })))
 		defer p.Stop(context.Background())
 		ready()
@@ -132,7 +135,10 @@ func TestSlowRequestIsTracedIfAskedFor(t *testing.T) {
 func TestFastRequestsAreNotSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		set, log := logged(Settings{Workers: 1, SlowRequest: time.Second})
-		p, _ := newFakePool(t, set, always(serve(1, func(w *fakeWorker, r *protocol.Request) { time.Sleep(900 * time.Millisecond); w.answer(r, "") })))
+		p, _ := newFakePool(t, set, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+			time.Sleep(900 * time.Millisecond)
+			w.answer(r, "")
+		})))
 		ready()
 		var all []*testSink // the later ones wait, which is not the code's fault
 		for range 5 {

@@ -164,7 +164,8 @@ func (r *Roll) wayBack(now *generation) (*generation, error) {
 		return nil, errors.New("the reload did not complete")
 	case r.to != now:
 		return nil, errors.New("another reload came between")
-	case now.pinned && now.directory == r.from.directory: // the release has not changed, and only its settings may have
+	// the release has not changed, and only its settings may have
+	case now.pinned && now.directory == r.from.directory:
 		return r.from, nil
 	}
 	return r.from, now.canGoBack(r.from)

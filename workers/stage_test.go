@@ -89,7 +89,8 @@ func TestWithdrawnRollChangesNothing(t *testing.T) {
 			if f.alive() != 2 || p.Status().Reloading {
 				t.Fatalf("%d alive", f.alive())
 			}
-			if e := last(follow(p.Reload())); e.Kind != EventCompleted || e.Workers != 2 { // what was withdrawn is forgotten
+			// what was withdrawn is forgotten
+			if e := last(follow(p.Reload())); e.Kind != EventCompleted || e.Workers != 2 {
 				t.Fatalf("%+v", e)
 			}
 		})
@@ -106,7 +107,8 @@ func TestStagedCodeThatDoesNotStartEndsTheRoll(t *testing.T) {
 		})
 		defer p.Stop(context.Background())
 		ready()
-		if e := last(follow(staged(p.Stage()))); e.Kind != EventFailed || e.Error != "PHP Parse error" || e.NewPID == 0 {
+		if e := last(follow(staged(p.Stage()))); e.Kind != EventFailed || e.Error != "PHP Parse error" ||
+			e.NewPID == 0 {
 			t.Fatalf("%+v", e)
 		}
 		runs(t, p, 1, 2)

@@ -49,7 +49,8 @@ type WorkerStatus struct {
 	Warming    string // while it is starting: the warm-up request that it has
 }
 
-// Status never waits for a worker. Workers that start to replace one, and those that drain, come after the one that holds their slot.
+// Status never waits for a worker. Workers that start to replace one, and those that drain, come after the one that
+// holds their slot.
 func (p *Pool) Status() Status {
 	st := Status{Name: p.name}
 	p.do(func() {
@@ -66,7 +67,9 @@ func (p *Pool) Status() Status {
 			if s.current != nil {
 				st.Workers = append(st.Workers, p.workerStatus(s, s.current))
 			} else {
-				st.Workers = append(st.Workers, WorkerStatus{Slot: s.index, State: BackingOff, Generation: s.gen.number, Restarts: s.restarts, Restarted: s.why})
+				st.Workers = append(st.Workers,
+					WorkerStatus{Slot: s.index, State: BackingOff, Generation: s.gen.number, Restarts: s.restarts,
+						Restarted: s.why})
 			}
 			for _, w := range leaving[s] {
 				st.Workers = append(st.Workers, p.workerStatus(s, w))

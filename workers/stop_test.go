@@ -99,7 +99,10 @@ func TestStopEscalatesFromDRAINToTERMToKILL(t *testing.T) {
 
 func TestStopCutsWhatOutlastsTheDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := newFakePool(t, Settings{Workers: 1, DrainTimeout: 10 * time.Second, QueueTimeout: time.Hour}, always(serve(1, func(w *fakeWorker, r *protocol.Request) { w.hang() })))
+		p, _ := newFakePool(t, Settings{Workers: 1, DrainTimeout: 10 * time.Second, QueueTimeout: time.Hour},
+			always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+				w.hang()
+			})))
 		ready()
 		hung, _ := submit(p, "GET", "/")
 		queued, _ := submit(p, "GET", "/")
@@ -114,7 +117,11 @@ func TestStopCutsWhatOutlastsTheDrain(t *testing.T) {
 
 func TestStopNowKillsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, f := newFakePool(t, Settings{Workers: 2}, always(func(w *fakeWorker) { w.deafTERM.Store(true); w.boot(1); w.hang() }))
+		p, f := newFakePool(t, Settings{Workers: 2}, always(func(w *fakeWorker) {
+			w.deafTERM.Store(true)
+			w.boot(1)
+			w.hang()
+		}))
 		ready()
 		s, _ := submit(p, "POST", "/")
 		queued, _ := submit(p, "POST", "/")
@@ -135,15 +142,16 @@ func TestStopNowKillsAtOnce(t *testing.T) {
 func TestStopAtEveryMomentOfABootAndOfARoll(t *testing.T) {
 	for at := time.Duration(0); at < 140*time.Millisecond; at += 5 * time.Millisecond {
 		synctest.Test(t, func(t *testing.T) {
-			p, _ := newFakePool(t, Settings{Workers: 2, StopTimeout: 20 * time.Millisecond, MaxRequests: 2}, func(n int) script {
-				return func(w *fakeWorker) {
-					time.Sleep(20 * time.Millisecond)
-					if n == 4 {
-						return
+			p, _ := newFakePool(t, Settings{Workers: 2, StopTimeout: 20 * time.Millisecond, MaxRequests: 2},
+				func(n int) script {
+					return func(w *fakeWorker) {
+						time.Sleep(20 * time.Millisecond)
+						if n == 4 {
+							return
+						}
+						serve(1, generationWorker)(w)
 					}
-					serve(1, generationWorker)(w)
-				}
-			})
+				})
 			var rolls []*Roll
 			asked := make(chan struct{})
 			go func() {
@@ -191,13 +199,14 @@ func TestStopDoesNotWaitForWorkersThatNeverCome(t *testing.T) {
 
 func TestStopEndsAPrepare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := newFakePool(t, Settings{Workers: 1, Prepare: func(ctx context.Context, dir string, generation uint64) ([]string, error) {
-			if generation > 1 {
-				<-ctx.Done()
-				return nil, ctx.Err()
-			}
-			return []string{"/bin/sh"}, nil
-		}}, always(serve(1, generationWorker)))
+		p, _ := newFakePool(t, Settings{Workers: 1,
+			Prepare: func(ctx context.Context, dir string, generation uint64) ([]string, error) {
+				if generation > 1 {
+					<-ctx.Done()
+					return nil, ctx.Err()
+				}
+				return []string{"/bin/sh"}, nil
+			}}, always(serve(1, generationWorker)))
 		ready()
 		r := p.Reload()
 		synctest.Wait()
@@ -211,7 +220,8 @@ func TestStopEndsAPrepare(t *testing.T) {
 func TestPoolThatNeverStartedCanBeAskedAndStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakes{choose: always(serve(1, generationWorker))}
-		p, err := New(Settings{Name: "app", Command: []string{"/bin/sh"}, Directory: t.TempDir() + "/missing", launch: f.launch})
+		p, err := New(Settings{Name: "app", Command: []string{"/bin/sh"}, Directory: t.TempDir() + "/missing",
+			launch: f.launch})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,7 +35,11 @@ func TestFailedBootsBackOffFrom100msTo10s(t *testing.T) {
 			starts <- time.Now()
 			select {
 			case <-good:
-				serve(1, func(w *fakeWorker, r *protocol.Request) { w.answer(r, ""); w.conn.Flush(); w.die("exit status 1") })(w)
+				serve(1, func(w *fakeWorker, r *protocol.Request) {
+					w.answer(r, "")
+					w.conn.Flush()
+					w.die("exit status 1")
+				})(w)
 			default:
 				broken(w)
 			}
@@ -113,7 +117,8 @@ func TestDeadWorkerHarmsItsOwnRequestOnly(t *testing.T) {
 		bad, _ := submit(p, "POST", "/die")
 		two, _ := submit(p, "POST", "/")
 		three, _ := submit(p, "POST", "/")
-		got, want := bad.failed(t).Error(), "generation 1) died: signal: segmentation fault (core dumped); stderr: Segmentation fault"
+		got, want := bad.failed(t).Error(),
+			"generation 1) died: signal: segmentation fault (core dumped); stderr: Segmentation fault"
 		if !strings.HasPrefix(got, "worker died: worker ") || !strings.HasSuffix(got, want) {
 			t.Fatalf("%q", got)
 		}
@@ -175,7 +180,10 @@ func TestWorkersAreRecycledOneAtATimeAndStartFirst(t *testing.T) {
 				if n > 3 {
 					time.Sleep(2 * time.Second)
 				}
-				serve(1, func(w *fakeWorker, r *protocol.Request) { time.Sleep(100 * time.Millisecond); w.answer(r, "") })(w)
+				serve(1, func(w *fakeWorker, r *protocol.Request) {
+					time.Sleep(100 * time.Millisecond)
+					w.answer(r, "")
+				})(w)
 			}
 		})
 		defer p.Stop(context.Background())
@@ -224,7 +232,10 @@ func TestWorkerThatCanNotBeReplacedStaysAndIsRetriedWithBackOff(t *testing.T) {
 			if n > 1 {
 				return broken
 			}
-			return serve(1, func(w *fakeWorker, r *protocol.Request) { time.Sleep(10 * time.Millisecond); w.answer(r, "well") })
+			return serve(1, func(w *fakeWorker, r *protocol.Request) {
+				time.Sleep(10 * time.Millisecond)
+				w.answer(r, "well")
+			})
 		})
 		defer p.Stop(context.Background())
 		ready()

@@ -29,8 +29,9 @@ type Trial struct {
 // trialOutput is how much of what a worker prints is kept for a [Trial].
 const trialOutput = 64 << 10
 
-// Try starts one worker of the code as it is now, with settings that may differ as in [Pool.Reconfigure], warms it up, and ends it. It gets no
-// client's request, and the pool goes on as it is. The error says why a reload would fail; what is known of the worker comes with it.
+// Try starts one worker of the code as it is now, with settings that may differ as in [Pool.Reconfigure], warms it up,
+// and ends it. It gets no client's request, and the pool goes on as it is. The error says why a reload would fail;
+// what is known of the worker comes with it.
 func (p *Pool) Try(ctx context.Context, s Settings) (t Trial, err error) {
 	set, err := p.successor(s)
 	if err != nil {

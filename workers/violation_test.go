@@ -26,7 +26,8 @@ func (v violation) noFrame() bool {
 // violations are what a worker must not send while it has a request.
 var violations = []violation{
 	{"a second RESPONSE", func(s uint32) []protocol.Message {
-		return []protocol.Message{&protocol.Response{Stream: s, Status: 200}, &protocol.Response{Stream: s, Status: 200}}
+		return []protocol.Message{&protocol.Response{Stream: s, Status: 200},
+			&protocol.Response{Stream: s, Status: 200}}
 	}, "expected one RESPONSE, got another"},
 	{"DATA before RESPONSE", func(s uint32) []protocol.Message {
 		return []protocol.Message{&protocol.Data{Stream: s, Bytes: []byte("x")}}
@@ -35,10 +36,12 @@ var violations = []violation{
 		return []protocol.Message{&protocol.Response{Stream: s, Status: 200}, &protocol.Inform{Stream: s, Status: 103}}
 	}, "expected INFORM before RESPONSE"},
 	{"RESPONSE after REFUSED", func(s uint32) []protocol.Message {
-		return []protocol.Message{&protocol.Reset{Stream: s, Code: protocol.ResetRefused}, &protocol.Response{Stream: s, Status: 200}}
+		return []protocol.Message{&protocol.Reset{Stream: s, Code: protocol.ResetRefused},
+			&protocol.Response{Stream: s, Status: 200}}
 	}, "expected DONE after RESET, got RESPONSE"},
 	{"INFORM after REFUSED", func(s uint32) []protocol.Message {
-		return []protocol.Message{&protocol.Reset{Stream: s, Code: protocol.ResetRefused}, &protocol.Inform{Stream: s, Status: 103}}
+		return []protocol.Message{&protocol.Reset{Stream: s, Code: protocol.ResetRefused},
+			&protocol.Inform{Stream: s, Status: 103}}
 	}, "expected DONE after RESET, got INFORM"},
 	{"more DATA than its window", func(s uint32) []protocol.Message {
 		all := []protocol.Message{&protocol.Response{Stream: s, Status: 200}}
@@ -65,7 +68,9 @@ var violations = []violation{
 	{"HELLO", func(uint32) []protocol.Message {
 		return []protocol.Message{&protocol.Hello{Versions: []int{1}}}
 	}, "expected a message that workers send, got HELLO on stream 0, which only hosts send (SPEC.md §4.6)"},
-	{"DRAIN", func(uint32) []protocol.Message { return []protocol.Message{&protocol.Drain{}} }, "expected a message that workers send, got DRAIN on stream 0"},
+	{"DRAIN", func(uint32) []protocol.Message {
+		return []protocol.Message{&protocol.Drain{}}
+	}, "expected a message that workers send, got DRAIN on stream 0"},
 	{"REQUEST", func(s uint32) []protocol.Message {
 		return []protocol.Message{&protocol.Request{Stream: s, Method: "GET"}}
 	}, "expected a message that workers send, got REQUEST on stream 1"},
@@ -83,7 +88,9 @@ var violations = []violation{
 	{"DONE with bytes after it", func(s uint32) []protocol.Message {
 		return []protocol.Message{frame(0x92, byte(protocol.TypeDone), byte(s), 0xc0)}
 	}, "nothing after the array"},
-	{"an empty frame", func(uint32) []protocol.Message { return []protocol.Message{raw{0, 0, 0, 0}} }, "expected a frame of 1 to 16777216 bytes, got a length of 0"},
+	{"an empty frame", func(uint32) []protocol.Message {
+		return []protocol.Message{raw{0, 0, 0, 0}}
+	}, "expected a frame of 1 to 16777216 bytes, got a length of 0"},
 	{"a warning in PHP", func(uint32) []protocol.Message {
 		return []protocol.Message{raw("PHP Warning:  Undefined variable $x in /app/worker.php on line 3\n")}
 	}, `text "PHP Warning:  Undefined variable $x in /app/worker.php on line 3\n"`},
@@ -140,19 +147,35 @@ func TestWorkerThatBreaksTheProtocolIsReplacedAndHarmsNoOther(t *testing.T) {
 // TestWhatAWorkerMaySendHarmsNothing sends what SPEC.md has the host ignore, log or refuse.
 func TestWhatAWorkerMaySendHarmsNothing(t *testing.T) {
 	for name, send := range map[string]func(stream uint32) protocol.Message{
-		"DATA after DONE":                   func(uint32) protocol.Message { return &protocol.Data{Stream: 1, Bytes: []byte("late")} },
-		"RESPONSE after DONE":               func(uint32) protocol.Message { return &protocol.Response{Stream: 1, Status: 500} },
-		"DONE twice":                        func(uint32) protocol.Message { return &protocol.Done{Stream: 1} },
-		"WINDOW after DONE":                 func(uint32) protocol.Message { return &protocol.Window{Stream: 1, Bytes: protocol.MaxWindow} },
-		"LOG of a stream that is over":      func(uint32) protocol.Message { return &protocol.Log{Stream: 1, Level: "info", Message: "late"} },
-		"LOG of a level that nobody knows":  func(s uint32) protocol.Message { return &protocol.Log{Stream: s, Level: "loud", Message: "hello"} },
+		"DATA after DONE": func(uint32) protocol.Message {
+			return &protocol.Data{Stream: 1, Bytes: []byte("late")}
+		},
+		"RESPONSE after DONE": func(uint32) protocol.Message {
+			return &protocol.Response{Stream: 1, Status: 500}
+		},
+		"DONE twice": func(uint32) protocol.Message { return &protocol.Done{Stream: 1} },
+		"WINDOW after DONE": func(uint32) protocol.Message {
+			return &protocol.Window{Stream: 1, Bytes: protocol.MaxWindow}
+		},
+		"LOG of a stream that is over": func(uint32) protocol.Message {
+			return &protocol.Log{Stream: 1, Level: "info", Message: "late"}
+		},
+		"LOG of a level that nobody knows": func(s uint32) protocol.Message {
+			return &protocol.Log{Stream: s, Level: "loud", Message: "hello"}
+		},
 		"PONG that was never asked":         func(uint32) protocol.Message { return &protocol.Pong{Token: 1 << 40} },
 		"an unknown message of the link":    func(uint32) protocol.Message { return frame(0x92, 63, 0) },
 		"an unknown message after DONE":     func(uint32) protocol.Message { return frame(0x92, 100, 1) },
 		"an unknown message on an even one": func(uint32) protocol.Message { return frame(0x92, 60, 2) },
-		"elements that a later version has": func(uint32) protocol.Message { return frame(0x94, byte(protocol.TypeDone), 1, 0xc0, 0xa1, 'x') },
-		"INFORM":                            func(s uint32) protocol.Message { return &protocol.Inform{Stream: s, Status: 103} },
-		"RESET of a stream that is over":    func(uint32) protocol.Message { return &protocol.Reset{Stream: 1, Code: protocol.ResetRefused} },
+		"elements that a later version has": func(uint32) protocol.Message {
+			return frame(0x94, byte(protocol.TypeDone), 1, 0xc0, 0xa1, 'x')
+		},
+		"INFORM": func(s uint32) protocol.Message {
+			return &protocol.Inform{Stream: s, Status: 103}
+		},
+		"RESET of a stream that is over": func(uint32) protocol.Message {
+			return &protocol.Reset{Stream: 1, Code: protocol.ResetRefused}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -203,7 +226,8 @@ func TestAnUnknownMessageAfterAWholeResponseIsToldOfWithTheRequestWhoseActsItCos
 		set, log := logged(Settings{Workers: 1, Hub: h})
 		p, _ := newFakePool(t, set, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
 			w.say(r.Stream, 0, "a")
-			w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd, Status: 200, Body: []byte("whole")})
+			w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd, Status: 200,
+				Body: []byte("whole")})
 			w.conn.Send(frame(0x92, 60, byte(r.Stream)))
 			w.conn.Send(frame(0x92, 60, byte(r.Stream)))
 			w.conn.Send(&protocol.Done{Stream: r.Stream})
@@ -228,21 +252,34 @@ func TestWorkersThatSayTooMuchBeforeREADYDoNotStart(t *testing.T) {
 		run  script
 		want string
 	}{
-		{"garbage and the end", func(w *fakeWorker) { w.conn.Send(raw("Could not open input file: worker.php\n")) }, `"Could not open input file: worker.php\n"`},
+		{"garbage and the end", func(w *fakeWorker) {
+			w.conn.Send(raw("Could not open input file: worker.php\n"))
+		}, `"Could not open input file: worker.php\n"`},
 		{"garbage for ever", func(w *fakeWorker) {
 			w.conn.Send(raw(strings.Repeat("spam ", 20<<10)))
 			w.hang()
 		}, `"spam spam`},
-		{"no word", func(w *fakeWorker) {}, "it ended before READY (exit status 0) and said nothing; does it come to the SDK's run() or Serve()?"},
+		{"no word", func(w *fakeWorker) {},
+			"it ended before READY (exit status 0) and said nothing; does it come to the SDK's run() or Serve()?"},
 		{"a program that is no worker", func(w *fakeWorker) { w.errs.Write([]byte("hello\n")) },
 			"it ended before READY (exit status 0): hello; does it come to the SDK's run() or Serve()?"},
-		{"a crash without a word", func(w *fakeWorker) { w.die("signal: segmentation fault") }, "it ended before READY (signal: segmentation fault) and said nothing"},
+		{"a crash without a word", func(w *fakeWorker) {
+			w.die("signal: segmentation fault")
+		}, "it ended before READY (signal: segmentation fault) and said nothing"},
 		{"silence", func(w *fakeWorker) { w.hang() }, "no READY within start_timeout (30s)"},
 		{"silence after a word", func(w *fakeWorker) { w.errs.Write([]byte("waiting for the database\n")); w.hang() },
-			"no READY within start_timeout (30s); its process: state S (sleeping), in read; stderr: waiting for the database"},
-		{"a last word on stderr", func(w *fakeWorker) { w.errs.Write([]byte("PHP Fatal error:  oh\n")); w.die("exit status 255") },
+			"no READY within start_timeout (30s); its process: state S (sleeping), in read; stderr: waiting for the " +
+				"database"},
+		{"a last word on stderr", func(w *fakeWorker) {
+			w.errs.Write([]byte("PHP Fatal error:  oh\n"))
+			w.die("exit status 255")
+		},
 			"it ended before READY (exit status 255): PHP Fatal error:  oh"},
-		{"another version", func(w *fakeWorker) { w.conn.Accept(); w.conn.Send(&protocol.Ready{Version: 9}); w.hang() }, "expected READY with version 1, got version 9"},
+		{"another version", func(w *fakeWorker) {
+			w.conn.Accept()
+			w.conn.Send(&protocol.Ready{Version: 9})
+			w.hang()
+		}, "expected READY with version 1, got version 9"},
 		{"FAILED", func(w *fakeWorker) {
 			w.conn.Accept()
 			w.conn.Send(&protocol.Failed{Message: "no", Trace: "at line 1"})

@@ -9,7 +9,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// warmUp settles the boot of a worker that is READY. It ends with the last answer, or with the worker: start_timeout sees to that.
+// warmUp settles the boot of a worker that is READY. It ends with the last answer, or with the worker: start_timeout
+// sees to that.
 func (w *worker) warmUp() {
 	for _, r := range w.gen.settings.Warmup {
 		name := r.Method + " " + r.Target
@@ -26,7 +27,8 @@ func (w *worker) warmUp() {
 			w.settleBoot(w.bootFailure(fmt.Sprintf("warm-up %s answered %d", name, status)))
 			return
 		}
-		w.log.Debug("warm-up answered", "request", name, "status", status, "took", time.Since(began).Round(time.Millisecond).String())
+		w.log.Debug("warm-up answered", "request", name, "status", status, "took",
+			time.Since(began).Round(time.Millisecond).String())
 	}
 	d := &w.pool.dispatch
 	d.mu.Lock()
@@ -39,7 +41,9 @@ func (w *worker) warmUp() {
 func (w *worker) ask(r *protocol.Request) (status int, err error) {
 	request := *r
 	sink := &warmSink{finished: make(chan struct{})}
-	x := &exchange{pool: w.pool, request: &request, kind: protocol.TypeRequest, sink: sink, moves: maxMoves, warming: true} // for no other worker
+	// for no other worker
+	x := &exchange{pool: w.pool, request: &request, kind: protocol.TypeRequest, sink: sink, moves: maxMoves,
+		warming: true}
 	a := x.newAttempt(w)
 	d := &w.pool.dispatch
 	d.mu.Lock()

@@ -21,7 +21,8 @@ func respond(w *fakeWorker, r *protocol.Request, status int) {
 func TestNewWorkerAnswersItsWarmUpBeforeItGetsTraffic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cold atomic.Int32
-		p, f := newFakePool(t, Settings{Workers: 1, MaxRequests: 1, Warmup: []*protocol.Request{get("/"), get("/missing")}}, func(int) script {
+		p, f := newFakePool(t, Settings{Workers: 1, MaxRequests: 1,
+			Warmup: []*protocol.Request{get("/"), get("/missing")}}, func(int) script {
 			warm := 0
 			return serve(1, func(w *fakeWorker, r *protocol.Request) {
 				switch r.Target {
@@ -50,7 +51,8 @@ func TestNewWorkerAnswersItsWarmUpBeforeItGetsTraffic(t *testing.T) {
 		if f.count() != 5 || cold.Load() > 0 {
 			t.Fatalf("%d starts, %d requests for cold workers", f.count(), cold.Load())
 		}
-		if m, c := p.Metrics(), p.Metrics().Generations[0]; c.Classes[2] != 4 || c.Classes[4] != 0 || c.Service.Count() != 4 || m.Wait.Count() != 4 {
+		if m, c := p.Metrics(), p.Metrics().Generations[0]; c.Classes[2] != 4 || c.Classes[4] != 0 ||
+			c.Service.Count() != 4 || m.Wait.Count() != 4 {
 			t.Errorf("what warmed workers up was counted as answers to clients: %+v", m)
 		}
 		f.process(5).die("exit status 1") // a respawn is warmed up, too
@@ -69,9 +71,15 @@ func TestFailedWarmUpIsAFailedBoot(t *testing.T) {
 		act  func(w *fakeWorker, r *protocol.Request)
 		want string
 	}{
-		"error":   {func(w *fakeWorker, r *protocol.Request) { respond(w, r, 500) }, "warm-up GET /health answered 500"},
-		"silence": {func(w *fakeWorker, _ *protocol.Request) { w.hang() }, "warm-up GET /health was not answered within start_timeout (3s)"},
-		"exit":    {func(w *fakeWorker, _ *protocol.Request) { w.die("exit status 255") }, "it ended before it had answered the warm-up GET /health (exit status 255)"},
+		"error": {func(w *fakeWorker, r *protocol.Request) {
+			respond(w, r, 500)
+		}, "warm-up GET /health answered 500"},
+		"silence": {func(w *fakeWorker, _ *protocol.Request) {
+			w.hang()
+		}, "warm-up GET /health was not answered within start_timeout (3s)"},
+		"exit": {func(w *fakeWorker, _ *protocol.Request) {
+			w.die("exit status 255")
+		}, "it ended before it had answered the warm-up GET /health (exit status 255)"},
 		"a refusal": {func(w *fakeWorker, r *protocol.Request) {
 			w.conn.Send(&protocol.Reset{Stream: r.Stream, Code: protocol.ResetRefused})
 			w.conn.Send(&protocol.Done{Stream: r.Stream})
@@ -92,7 +100,8 @@ func TestFailedWarmUpIsAFailedBoot(t *testing.T) {
 				ready()
 				reconfigured(t, p, func(s *Settings) { s.Warmup = []*protocol.Request{get("/health")} })
 				e := last(follow(p.Reload()))
-				if e.Kind != EventFailed || !strings.Contains(e.Error, test.want) || e.Replaced != 0 || f.alive() != 2 {
+				if e.Kind != EventFailed || !strings.Contains(e.Error, test.want) || e.Replaced != 0 ||
+					f.alive() != 2 {
 					t.Fatalf("%+v", e)
 				}
 				if s, _ := submit(p, "GET", "/"); s.result() != "generation 1" {
@@ -120,7 +129,8 @@ func TestTrialChangesNothing(t *testing.T) {
 		ready()
 		before := pids(p)
 		trial, err := p.Try(context.Background(), *p.settings)
-		if err != nil || trial.PID != 1003 || trial.Boot < 40*time.Millisecond || trial.SDK != "fake" || trial.Output != "Deprecated: old" || trial.Directory == "" {
+		if err != nil || trial.PID != 1003 || trial.Boot < 40*time.Millisecond || trial.SDK != "fake" ||
+			trial.Output != "Deprecated: old" || trial.Directory == "" {
 			t.Fatalf("%+v %v", trial, err)
 		}
 		trial, err = p.Try(context.Background(), *p.settings)
@@ -128,7 +138,8 @@ func TestTrialChangesNothing(t *testing.T) {
 			t.Fatalf("%+v %v", trial, err)
 		}
 		st := p.Status()
-		if !reflect.DeepEqual(pids(p), before) || f.alive() != 2 || st.Generation != 1 || st.Failure != "" || st.Reloading {
+		if !reflect.DeepEqual(pids(p), before) || f.alive() != 2 || st.Generation != 1 || st.Failure != "" ||
+			st.Reloading {
 			t.Fatalf("%+v", st)
 		}
 	})
@@ -180,12 +191,14 @@ func TestTrialEstimatesTheReload(t *testing.T) {
 			}
 			each := trial.Boot + 250*time.Millisecond
 			longest := rounds * (trial.Boot + 40*time.Second)
-			if trial.Workers != 7 || trial.Expected != rounds*each || trial.Longest != longest || trial.Boot < time.Second {
+			if trial.Workers != 7 || trial.Expected != rounds*each || trial.Longest != longest ||
+				trial.Boot < time.Second {
 				t.Errorf("surge %d: %+v", surge, trial)
 			}
 		}
 		busy := Trial{Workers: 8, Boot: time.Second}
-		cpu := time.Duration(runtime.NumCPU()) * time.Second // of a processor each, so eight at once take eight times as long
+		// of a processor each, so eight at once take eight times as long
+		cpu := time.Duration(runtime.NumCPU()) * time.Second
 		if busy.estimate(&Settings{Surge: 8}, 0, cpu); busy.Expected != 8*time.Second {
 			t.Errorf("%+v", busy)
 		}

@@ -73,17 +73,21 @@ func (w *worker) watchRequest(a *attempt, now time.Time) {
 	switch {
 	case late:
 		w.interrupt(a, now, &protocol.Failure{
-			Kind: protocol.FailedTimeout, Detail: w.String() + " gave no sign within request_timeout (" + set.RequestTimeout.String() + ")",
+			Kind:   protocol.FailedTimeout,
+			Detail: w.String() + " gave no sign within request_timeout (" + set.RequestTimeout.String() + ")",
 		}, "request timed out", "request_timeout", set.RequestTimeout.String())
 	case ignored:
 		w.overrule(a)
 	}
 }
 
-// tellUndone says, once for a worker, that it is kept by what it has answered already. Code may well run on after its answer, so nothing else is done about it.
+// tellUndone says, once for a worker, that it is kept by what it has answered already. Code may well run on after its
+// answer, so nothing else is done about it.
 func (w *worker) tellUndone(a *attempt, closing lastWord) {
 	if name, id := w.requestOf(a); name != "" {
-		w.log.Warn(fmt.Sprintf("stream %d was %s %v ago and has no DONE: until then its worker has no room for another", a.id, closing, doneTimeout),
+		w.log.Warn(
+			fmt.Sprintf("stream %d was %s %v ago and has no DONE: until then its worker has no room for another", a.id,
+				closing, doneTimeout),
 			"request", name, "request_id", id, "clause", "SPEC.md §4.2")
 	}
 }
@@ -108,7 +112,8 @@ func (w *worker) watchLink(now time.Time) {
 	case !answered && now.Sub(w.watched.pinged) > pingTimeout && (state == Busy || w.pool.dispatch.withdrawIdle(w)):
 		w.watched.pinged = now.Add(time.Hour) // it is being ended
 		w.pool.tasks.Go(func() {              // ends after backtraceTimeout
-			w.log.Error("worker does not answer PING, it is replaced", append([]any{"timeout", pingTimeout.String()}, w.whereabouts()...)...)
+			w.log.Error("worker does not answer PING, it is replaced",
+				append([]any{"timeout", pingTimeout.String()}, w.whereabouts()...)...)
 			w.kill("no answer to PING within " + pingTimeout.String())
 		})
 	}

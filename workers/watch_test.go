@@ -12,15 +12,16 @@ import (
 
 func TestRequestWithoutAnswerTimesOutAndItsWorkerIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, f := newFakePool(t, Settings{Workers: 1, RequestTimeout: 5 * time.Second, QueueTimeout: time.Minute}, func(n int) script {
-			return serve(1, func(w *fakeWorker, r *protocol.Request) {
-				if n == 1 {
-					w.deafTERM.Store(true)
-					w.hang()
-				}
-				w.answer(r, "second")
+		p, f := newFakePool(t, Settings{Workers: 1, RequestTimeout: 5 * time.Second, QueueTimeout: time.Minute},
+			func(n int) script {
+				return serve(1, func(w *fakeWorker, r *protocol.Request) {
+					if n == 1 {
+						w.deafTERM.Store(true)
+						w.hang()
+					}
+					w.answer(r, "second")
+				})
 			})
-		})
 		defer p.Stop(context.Background())
 		ready()
 		began := time.Now()
@@ -29,7 +30,8 @@ func TestRequestWithoutAnswerTimesOutAndItsWorkerIsReplaced(t *testing.T) {
 		for s.failureKind() == 0 {
 			time.Sleep(watchInterval)
 		}
-		if waited := time.Since(began); waited < 5*time.Second || waited > 5*time.Second+3*watchInterval || s.failureKind() != protocol.FailedTimeout {
+		if waited := time.Since(began); waited < 5*time.Second || waited > 5*time.Second+3*watchInterval ||
+			s.failureKind() != protocol.FailedTimeout {
 			t.Fatalf("%v after %v", s.failure, waited)
 		}
 		// RESET is not heeded in heedTimeout, nor TERM in StopTimeout: then KILL, and the next worker.
@@ -42,14 +44,15 @@ func TestRequestWithoutAnswerTimesOutAndItsWorkerIsReplaced(t *testing.T) {
 
 func TestTimeOutThatIsHeededKillsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, f := newFakePool(t, Settings{Workers: 1, RequestTimeout: 5 * time.Second}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
-			if r.Target == "/slow" {
-				w.next(protocol.TypeReset)
-				w.conn.Send(&protocol.Done{Stream: r.Stream})
-				return
-			}
-			w.answer(r, "next")
-		})))
+		p, f := newFakePool(t, Settings{Workers: 1, RequestTimeout: 5 * time.Second},
+			always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+				if r.Target == "/slow" {
+					w.next(protocol.TypeReset)
+					w.conn.Send(&protocol.Done{Stream: r.Stream})
+					return
+				}
+				w.answer(r, "next")
+			})))
 		defer p.Stop(context.Background())
 		s, _ := submit(p, "GET", "/slow")
 		next, _ := submit(p, "GET", "/")
@@ -59,20 +62,22 @@ func TestTimeOutThatIsHeededKillsNobody(t *testing.T) {
 	})
 }
 
-// TestDoneAtTheLastMomentHarmsNoOtherRequest has DONE arrive just when the worker is to be ended for not heeding RESET.
+// TestDoneAtTheLastMomentHarmsNoOtherRequest has DONE arrive just when the worker is to be ended for not heeding
+// RESET.
 func TestDoneAtTheLastMomentHarmsNoOtherRequest(t *testing.T) {
 	for late := -2 * time.Millisecond; late <= 200*time.Millisecond; late += time.Millisecond {
 		synctest.Test(t, func(t *testing.T) {
-			p, _ := newFakePool(t, Settings{Workers: 1, RequestTimeout: 5 * time.Second}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
-				if r.Target == "/slow" {
-					w.next(protocol.TypeReset)
-					time.Sleep(heedTimeout + late)
-					w.conn.Send(&protocol.Done{Stream: r.Stream})
-					return
-				}
-				time.Sleep(time.Second)
-				w.answer(r, "next")
-			})))
+			p, _ := newFakePool(t, Settings{Workers: 1, RequestTimeout: 5 * time.Second},
+				always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+					if r.Target == "/slow" {
+						w.next(protocol.TypeReset)
+						time.Sleep(heedTimeout + late)
+						w.conn.Send(&protocol.Done{Stream: r.Stream})
+						return
+					}
+					time.Sleep(time.Second)
+					w.answer(r, "next")
+				})))
 			defer p.Stop(context.Background())
 			slow, _ := submit(p, "POST", "/slow")
 			next, _ := submit(p, "POST", "/")
@@ -85,30 +90,31 @@ func TestDoneAtTheLastMomentHarmsNoOtherRequest(t *testing.T) {
 
 func TestTimeThatTheClientTakesIsNotTheWorkers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, f := newFakePool(t, Settings{Workers: 1, RequestTimeout: 5 * time.Second, StreamBody: true}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
-			for end := false; !end; { // a body that comes slowly
-				payload, _ := w.next(protocol.TypeData)
-				var m protocol.Data
-				m.Parse(payload)
-				end = m.Flags&protocol.FlagEnd != 0
-			}
-			w.conn.Send(&protocol.Response{Stream: r.Stream, Status: 200})
-			window := protocol.DefaultWindow // and an answer that is taken slowly
-			for sent := 0; sent < 1<<20; sent += protocol.MaxData {
-				for window < protocol.MaxData {
-					payload, ok := w.next(protocol.TypeWindow)
-					if !ok {
-						return
-					}
-					var m protocol.Window
+		p, f := newFakePool(t, Settings{Workers: 1, RequestTimeout: 5 * time.Second, StreamBody: true},
+			always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+				for end := false; !end; { // a body that comes slowly
+					payload, _ := w.next(protocol.TypeData)
+					var m protocol.Data
 					m.Parse(payload)
-					window += m.Bytes
+					end = m.Flags&protocol.FlagEnd != 0
 				}
-				w.conn.Send(&protocol.Data{Stream: r.Stream, Bytes: make([]byte, protocol.MaxData)})
-				window -= protocol.MaxData
-			}
-			w.conn.Send(&protocol.Data{Stream: r.Stream, Flags: protocol.FlagEnd | protocol.FlagDone})
-		})))
+				w.conn.Send(&protocol.Response{Stream: r.Stream, Status: 200})
+				window := protocol.DefaultWindow // and an answer that is taken slowly
+				for sent := 0; sent < 1<<20; sent += protocol.MaxData {
+					for window < protocol.MaxData {
+						payload, ok := w.next(protocol.TypeWindow)
+						if !ok {
+							return
+						}
+						var m protocol.Window
+						m.Parse(payload)
+						window += m.Bytes
+					}
+					w.conn.Send(&protocol.Data{Stream: r.Stream, Bytes: make([]byte, protocol.MaxData)})
+					window -= protocol.MaxData
+				}
+				w.conn.Send(&protocol.Data{Stream: r.Stream, Flags: protocol.FlagEnd | protocol.FlagDone})
+			})))
 		defer p.Stop(context.Background())
 		ready()
 		s := newSink()
@@ -135,14 +141,15 @@ func TestSilenceAfterTheHeadTimesOut(t *testing.T) {
 	for _, before := range []string{"the head", "the end"} {
 		t.Run("after "+before, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, f := newFakePool(t, Settings{Workers: 1, RequestTimeout: 5 * time.Second}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
-					m := &protocol.Response{Stream: r.Stream, Status: 200}
-					if before == "the end" {
-						m.Flags = protocol.FlagEnd
-					}
-					w.conn.Send(m)
-					w.hang()
-				})))
+				p, f := newFakePool(t, Settings{Workers: 1, RequestTimeout: 5 * time.Second},
+					always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+						m := &protocol.Response{Stream: r.Stream, Status: 200}
+						if before == "the end" {
+							m.Flags = protocol.FlagEnd
+						}
+						w.conn.Send(m)
+						w.hang()
+					})))
 				defer p.Stop(context.Background())
 				ready()
 				s := newSink()
@@ -154,7 +161,8 @@ func TestSilenceAfterTheHeadTimesOut(t *testing.T) {
 					s.stream.Send(nil, true, nil)
 				}
 				<-s.finished
-				if got, want := s.failure != nil, before == "the head"; got != want || f.process(1).how != "signal: terminated" {
+				if got, want := s.failure != nil,
+					before == "the head"; got != want || f.process(1).how != "signal: terminated" {
 					t.Fatal(s.failure, f.process(1).how)
 				}
 			})
@@ -164,15 +172,16 @@ func TestSilenceAfterTheHeadTimesOut(t *testing.T) {
 
 func TestHungRequestAmongOthersEndsWithoutHarmToThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, f := newFakePool(t, Settings{Workers: 1, RequestTimeout: 5 * time.Second, DrainTimeout: 20 * time.Second}, always(serve(8, func(w *fakeWorker, r *protocol.Request) {
-			if r.Target == "/hung" {
-				return
-			}
-			go func() {
-				time.Sleep(4 * time.Second)
-				w.answer(r, "well")
-			}()
-		})))
+		p, f := newFakePool(t, Settings{Workers: 1, RequestTimeout: 5 * time.Second, DrainTimeout: 20 * time.Second},
+			always(serve(8, func(w *fakeWorker, r *protocol.Request) {
+				if r.Target == "/hung" {
+					return
+				}
+				go func() {
+					time.Sleep(4 * time.Second)
+					w.answer(r, "well")
+				}()
+			})))
 		defer p.Stop(context.Background())
 		ready()
 		hung, _ := submit(p, "GET", "/hung")
@@ -242,7 +251,8 @@ func TestBusyWorkerOfManyRequestsMustAnswerPING(t *testing.T) {
 		})))
 		defer p.Stop(context.Background())
 		s, _ := submit(p, "GET", "/")
-		if f0 := s.failed(t); f0.Kind != protocol.FailedBroken || !strings.Contains(f0.Detail, "no answer to PING within 10s") {
+		if f0 := s.failed(t); f0.Kind != protocol.FailedBroken ||
+			!strings.Contains(f0.Detail, "no answer to PING within 10s") {
 			t.Fatal(f0)
 		}
 		time.Sleep(time.Second)
@@ -265,7 +275,8 @@ func TestWorkerThatClosesItsOutputAndLivesOnIsReplaced(t *testing.T) {
 		})
 		defer p.Stop(context.Background())
 		s, _ := submit(p, "GET", "/")
-		if f0 := s.failed(t); f0.Kind != protocol.FailedBroken || !strings.Contains(f0.Detail, "it closed its output and lived on") {
+		if f0 := s.failed(t); f0.Kind != protocol.FailedBroken ||
+			!strings.Contains(f0.Detail, "it closed its output and lived on") {
 			t.Fatal(f0)
 		}
 		if next, _ := submit(p, "GET", "/"); next.result() != "second" || f.count() != 2 {
@@ -277,7 +288,8 @@ func TestWorkerThatClosesItsOutputAndLivesOnIsReplaced(t *testing.T) {
 func TestWorkerMayExitAfterTheEndAndBeforeDONE(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, _ := newFakePool(t, Settings{Workers: 1}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
-			w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd, Status: 200, Body: []byte("whole")})
+			w.conn.Send(&protocol.Response{Stream: r.Stream, Flags: protocol.FlagEnd, Status: 200,
+				Body: []byte("whole")})
 			w.conn.Flush()
 			w.die("exit status 255")
 		})))
@@ -289,7 +301,8 @@ func TestWorkerMayExitAfterTheEndAndBeforeDONE(t *testing.T) {
 }
 
 func TestDONEWithoutAWholeResponseFailsTheRequest(t *testing.T) {
-	for name, want := range map[string]string{"no RESPONSE": "DONE came without a RESPONSE", "no END": "DONE came before the response had its END"} {
+	for name, want := range map[string]string{"no RESPONSE": "DONE came without a RESPONSE",
+		"no END": "DONE came before the response had its END"} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, f := newFakePool(t, Settings{Workers: 1}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
@@ -300,7 +313,8 @@ func TestDONEWithoutAWholeResponseFailsTheRequest(t *testing.T) {
 				})))
 				defer p.Stop(context.Background())
 				s, _ := submit(p, "GET", "/")
-				if f0 := s.failed(t); f0.Kind != protocol.FailedReset || !strings.Contains(f0.Detail, want) || f.count() != 1 {
+				if f0 := s.failed(t); f0.Kind != protocol.FailedReset || !strings.Contains(f0.Detail, want) ||
+					f.count() != 1 {
 					t.Fatal(f0)
 				}
 			})
@@ -318,7 +332,8 @@ func TestResponseThatTheWorkerGivesUpFails(t *testing.T) {
 		})))
 		defer p.Stop(context.Background())
 		s, _ := submit(p, "GET", "/")
-		if f0 := s.failed(t); f0.Kind != protocol.FailedReset || !strings.Contains(f0.Detail, "INTERNAL a generator threw") || string(s.body) != "half" || f.count() != 1 {
+		if f0 := s.failed(t); f0.Kind != protocol.FailedReset ||
+			!strings.Contains(f0.Detail, "INTERNAL a generator threw") || string(s.body) != "half" || f.count() != 1 {
 			t.Fatal(f0, string(s.body))
 		}
 	})

@@ -221,7 +221,8 @@ func (w *worker) await(reading, logging chan struct{}) {
 	close(w.end.gone)
 }
 
-// pipeGrace is for bytes that the pipe still holds when the process has gone; it passes only if a process that left the group keeps the pipe open.
+// pipeGrace is for bytes that the pipe still holds when the process has gone; it passes only if a process that left
+// the group keeps the pipe open.
 const pipeGrace = 200 * time.Millisecond
 
 // bootFailure explains a boot that came to nothing: with why, or else with what is known of the worker's end, which

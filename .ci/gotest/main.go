@@ -1,5 +1,6 @@
 // Command gotest reads the output of `go test -json` and shows a person what matters: one line a package, the whole
-// output of what failed, what was skipped and why, and which tests were slow. The counts go to the file named by -counts as "passed failed skipped".
+// output of what failed, what was skipped and why, and which tests were slow. The counts go to the file named by
+// -counts as "passed failed skipped".
 //
 // A top-level test counts once, whatever subtests it has. A package that fails with no failing test of its own (it did
 // not compile, or its process died) counts as one failure.
@@ -144,7 +145,8 @@ func (t *tally) endPackage(e event, w io.Writer) {
 
 // verdict reports whether line is go's own closing word on a package, which endPackage says in its own form.
 func verdict(line string) bool {
-	return line == "FAIL\n" || line == "PASS\n" || strings.HasPrefix(line, "FAIL\t") || strings.HasPrefix(line, "ok  \t")
+	return line == "FAIL\n" || line == "PASS\n" || strings.HasPrefix(line, "FAIL\t") ||
+		strings.HasPrefix(line, "ok  \t")
 }
 
 // reason is what a skipped test said: its last line of output that is not the runner's own.

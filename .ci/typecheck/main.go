@@ -1,5 +1,6 @@
-// Command typecheck checks the types of every package, tests included, for another system: GOOS=windows go run ./.ci/typecheck ./...
-// It reads what they import from source, where go vet would first compile the whole standard library for that system.
+// Command typecheck checks the types of every package, tests included, for another system: GOOS=windows go run
+// ./.ci/typecheck ./... It reads what they import from source, where go vet would first compile the whole standard
+// library for that system.
 package main
 
 import (
@@ -47,7 +48,8 @@ func main() {
 
 // check returns what is wrong with the types of the packages that match.
 func check(patterns []string) (wrong []error, err error) {
-	list := exec.Command("go", append([]string{"list", "-deps", "-test", "-json=ImportPath,Dir,GoFiles,ImportMap,Standard,Module"}, patterns...)...)
+	list := exec.Command("go", append([]string{"list", "-deps", "-test",
+		"-json=ImportPath,Dir,GoFiles,ImportMap,Standard,Module"}, patterns...)...)
 	list.Env = append(os.Environ(), "CGO_ENABLED=0")
 	list.Stderr = os.Stderr
 	out, err := list.StdoutPipe()
@@ -70,7 +72,8 @@ func check(patterns []string) (wrong []error, err error) {
 		} else if err != nil {
 			return nil, err
 		}
-		if p.ImportPath == "unsafe" || strings.HasSuffix(p.ImportPath, ".test") { // the latter's file is made up by go test
+		// the latter's file is made up by go test
+		if p.ImportPath == "unsafe" || strings.HasSuffix(p.ImportPath, ".test") {
 			continue
 		}
 		ours := p.Module != nil && p.Module.Main

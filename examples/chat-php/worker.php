@@ -3,7 +3,8 @@
 declare(strict_types=1);
 
 // A chat: rooms, who is there, the last messages, and the page for the browser. README.md says how to try it.
-// This process keeps no connection and no message, so that it can be replaced at any time: the host has the one, src/History.php the other.
+// This process keeps no connection and no message, so that it can be replaced at any time: the host has the one,
+// src/History.php the other.
 
 use Chat\{Chat, History, Page};
 use WorkerHost\Worker;

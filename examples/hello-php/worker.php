@@ -10,5 +10,6 @@ use WorkerHost\Worker;
 require __DIR__ . '/../../sdk-php/autoload.php';
 
 Worker::create()
-    ->onRequest(fn (Request $request): Response => Response::text('Hello, World!', headers: ['Content-Type' => 'text/plain']))
+    ->onRequest(fn (Request $request): Response =>
+        Response::text('Hello, World!', headers: ['Content-Type' => 'text/plain']))
     ->run();

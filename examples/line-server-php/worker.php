@@ -29,5 +29,6 @@ $worker
         $c->send('HELLO, I keep values. HELP tells how.');
     })
     ->onMessage(static fn (Connection $c, string $line) => $commands->run($c, $line))
-    ->onClose(static fn (Connection $c, int $code) => Log::info('a client has left', ['commands' => $c->session['commands'], 'code' => $code]))
+    ->onClose(static fn (Connection $c, int $code) =>
+        Log::info('a client has left', ['commands' => $c->session['commands'], 'code' => $code]))
     ->run();

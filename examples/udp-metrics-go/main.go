@@ -1,5 +1,6 @@
-// Counters over UDP, in the manner of statsd: a datagram holds lines like `signups:3|c`, and GET / shows the sums. Each worker counts for itself and writes its counts to
-// a file of its own, each second and before it goes, so that a reload loses nothing; the sums are those of all files.
+// Counters over UDP, in the manner of statsd: a datagram holds lines like `signups:3|c`, and GET / shows the sums.
+// Each worker counts for itself and writes its counts to a file of its own, each second and before it goes, so that a
+// reload loses nothing; the sums are those of all files.
 package main
 
 import (

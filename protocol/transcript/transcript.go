@@ -146,8 +146,8 @@ func shortened(list []any) []any {
 	return short
 }
 
-// Check says how a payload that came differs from the line, or nil. Elements that the line leaves out are not looked at.
-// done says that the frame is an act with a DONE that stands in a line of its own.
+// Check says how a payload that came differs from the line, or nil. Elements that the line leaves out are not looked
+// at. done says that the frame is an act with a DONE that stands in a line of its own.
 func (l *Line) Check(payload []byte) (done bool, err error) {
 	var got []any
 	if err := msgpack.Unmarshal(payload, &got); err != nil {
@@ -162,7 +162,8 @@ func (l *Line) Check(payload []byte) (done bool, err error) {
 	}
 	if !fits(l.Elements, got) {
 		text, _ := json.Marshal(got)
-		return false, fmt.Errorf("line %d: expected %s, got %s %s", l.Number, l.Text, protocol.Type(got[0].(int64)), text)
+		return false, fmt.Errorf("line %d: expected %s, got %s %s", l.Number, l.Text, protocol.Type(got[0].(int64)),
+			text)
 	}
 	return done, nil
 }

@@ -9,8 +9,8 @@ namespace WorkerHost;
  * gone.
  *
  * getCode() says of which kind the error is, as one of these or another number, and 0 if that is not known (SPEC.md
- * §10.4). Below 100 the same question fails again; from 100 on nothing was done, and a retry is safe; from 200 on it is
- * not known what was done.
+ * §10.4). Below 100 the same question fails again; from 100 on nothing was done, and a retry is safe; from 200 on it
+ * is not known what was done.
  */
 final class CallFailed extends \RuntimeException
 {

@@ -11,17 +11,21 @@ use WorkerHost\Internal\Frame;
 use WorkerHost\Internal\Headers;
 
 /**
- * A client's connection, as it was when its event came: a WebSocket, a TCP connection, a held response. The host keeps it; any worker gets its next event.
+ * A client's connection, as it was when its event came: a WebSocket, a TCP connection, a held response. The host keeps
+ * it; any worker gets its next event.
  *
- * What a handler sends, joins, sets and closes takes effect when it returns, all together; if it throws, none of it does. Only what is sent with `now: true`
- * goes at once.
+ * What a handler sends, joins, sets and closes takes effect when it returns, all together; if it throws, none of it
+ * does. Only what is sent with `now: true` goes at once.
  *
  * @property-read string       $uid    the user id that it is bound to, '' for none; as this handler has left it
  * @property-read list<string> $groups the groups that it is in; as this handler has left them
  */
 final class Connection
 {
-    /** Unique among all connections of the host; '' for a datagram (UDP), which can be answered while it is handled, and no more. */
+    /**
+     * Unique among all connections of the host; '' for a datagram (UDP), which can be answered while it is handled,
+     * and no more.
+     */
     public readonly string $id;
     /** `websocket`, `tcp`, `udp`, `sse` (a held text/event-stream) or `poll` (any other held response). */
     public readonly string $protocol;
@@ -32,9 +36,10 @@ final class Connection
     /** 2 when another worker died with this event, or may have begun it: one that was slow with what it had before. */
     public readonly int $attempt;
     /**
-     * What the host keeps for the connection: strings, numbers, true, false, null, and arrays of them. Keys that a handler changes are kept when it returns; of two
-     * handlers that change one key at a time, which only updateSession() of another connection makes possible, the last wins. Outside of the
-     * connection's own events it is a copy, see Connections::updateSession().
+     * What the host keeps for the connection: strings, numbers, true, false, null, and arrays of them. Keys that a
+     * handler changes are kept when it returns; of two handlers that change one key at a time, which only
+     * updateSession() of another connection makes possible, the last wins. Outside of the connection's own events it
+     * is a copy, see Connections::updateSession().
      *
      * @var array<array-key, mixed>
      */
@@ -45,7 +50,10 @@ final class Connection
     private array $groups;
     /** @var array<array-key, mixed> the session as it came */
     private readonly array $before;
-    /** @var array{array<array-key, mixed>, string, list<string>} session, uid and groups as the last handler that did not throw left them */
+    /**
+     * @var array{array<array-key, mixed>, string, list<string>} session, uid and groups as the last handler that did
+     *     not throw left them
+     */
     private array $settled;
     /** @var list<string>|null the headers of the upgrade request, while it is to be answered */
     private ?array $upgrade = null;
@@ -98,7 +106,8 @@ final class Connection
     /**
      * Sends a message.
      *
-     * @param bool $binary for a WebSocket: bytes, otherwise it is UTF-8 text. For a held text/event-stream: as it is, otherwise `data:` lines are made of it
+     * @param bool $binary for a WebSocket: bytes, otherwise it is UTF-8 text. For a held text/event-stream: as it is,
+     *     otherwise `data:` lines are made of it
      * @param bool $now    at once, even if the handler fails later, and ahead of what waits for it to return
      *
      * @throws \ValueError      for text to a WebSocket that is no UTF-8
@@ -109,7 +118,8 @@ final class Connection
         if ($data instanceof ServerSentEvent) {
             $binary = true;
         } elseif (!$binary && $this->protocol === 'websocket' && \preg_match('//u', $data) !== 1) {
-            throw new \ValueError('The text of a WebSocket message is UTF-8, and this is not; bytes are sent with binary: true');
+            throw new \ValueError(
+                'The text of a WebSocket message is UTF-8, and this is not; bytes are sent with binary: true');
         }
         [$to, $names] = $this->self();
         $this->acts->send($to, $names, (string) $data, [], $binary, $now);
@@ -118,7 +128,8 @@ final class Connection
     /**
      * Closes the connection, after what was sent to it. Its onClose() follows.
      *
-     * @param int    $code   1000, 1001, 1003, 1007 to 1014, or 3000 to 4999, as in RFC 6455; a client that is no WebSocket does not see it
+     * @param int    $code   1000, 1001, 1003, 1007 to 1014, or 3000 to 4999, as in RFC 6455; a client that is no
+     *     WebSocket does not see it
      * @param string $reason at most 123 bytes of UTF-8
      *
      * @throws \ValueError
@@ -146,7 +157,10 @@ final class Connection
         $this->groups = \array_values(\array_diff($this->groups, $groups));
     }
 
-    /** Binds the connection to a user id in place of the one that it had; '' unbinds. A user may have any number of connections. */
+    /**
+     * Binds the connection to a user id in place of the one that it had; '' unbinds. A user may have any number of
+     * connections.
+     */
     public function bindUid(string|int $uid): void
     {
         $this->acts->act([Frame::BIND, 0, 0, $this->named(), (string) $uid]);
@@ -167,9 +181,11 @@ final class Connection
             throw new \Error('accept() is for onOpen() of a WebSocket: there is no request to answer');
         }
         if ($subprotocol !== '') {
-            $offered = \array_map('trim', \explode(',', \implode(',', Headers::lists($this->upgrade)['sec-websocket-protocol'] ?? [])));
+            $offered = \array_map('trim', \explode(',', \implode(',', Headers::lists($this->upgrade)[
+                'sec-websocket-protocol'] ?? [])));
             if (!\in_array($subprotocol, $offered, true)) {
-                throw new \ValueError("The client did not offer the subprotocol $subprotocol, but: " . (\implode(', ', \array_filter($offered)) ?: 'none'));
+                throw new \ValueError("The client did not offer the subprotocol $subprotocol, but: "
+                    . (\implode(', ', \array_filter($offered)) ?: 'none'));
             }
         }
         $this->acts->act([Frame::ACCEPT, 0, 0, $subprotocol, Headers::pairs($headers)]);
@@ -182,7 +198,8 @@ final class Connection
             return [Frame::TO_SELF, []];
         }
         if ($this->id === '') {
-            throw new \Error('A datagram can be answered while it is handled, and no more: it belongs to no connection');
+            throw new \Error(
+                'A datagram can be answered while it is handled, and no more: it belongs to no connection');
         }
 
         return [Frame::TO_CONNECTIONS, [$this->id]];
@@ -191,7 +208,8 @@ final class Connection
     private function named(): string
     {
         if ($this->id === '') {
-            throw new \Error('A datagram has no groups, user or session: it belongs to no connection, and its sender can be forged');
+            throw new \Error('A datagram has no groups, user or session: it belongs to no connection, and its sender '
+                . 'can be forged');
         }
 
         return $this->own ? '' : $this->id;

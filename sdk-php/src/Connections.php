@@ -10,11 +10,13 @@ use WorkerHost\Internal\Entries;
 use WorkerHost\Internal\Frame;
 
 /**
- * All connections of the host, those of other pools included, from any handler, timer or onStop(): Worker::connections().
+ * All connections of the host, those of other pools included, from any handler, timer or onStop():
+ * Worker::connections().
  *
- * In a handler, an HTTP request's too, what is sent and done takes effect when it returns, all together, and not at all if it throws; with `now: true` at
- * once. In a timer it takes effect at once. What is asked (count() and so on) tells what is in effect: not what this handler has yet to do, nor what it did for a
- * message of the same client that has come together with this one. Who is not there is left out, without an error.
+ * In a handler, an HTTP request's too, what is sent and done takes effect when it returns, all together, and not at
+ * all if it throws; with `now: true` at once. In a timer it takes effect at once. What is asked (count() and so on)
+ * tells what is in effect: not what this handler has yet to do, nor what it did for a message of the same client that
+ * has come together with this one. Who is not there is left out, without an error.
  */
 final class Connections
 {
@@ -51,9 +53,11 @@ final class Connections
      * @param bool                $binary see Connection::send()
      * @param bool                $now    at once, even if the handler fails later
      *
-     * @throws \LengthException if more than 64 MiB wait for the handler to return, or a list is longer than a frame may be
+     * @throws \LengthException if more than 64 MiB wait for the handler to return, or a list is longer than a frame
+     *     may be
      */
-    public function send(string|array $ids, string|ServerSentEvent $data, string|array $except = [], bool $binary = false, bool $now = false): void
+    public function send(string|array $ids, string|ServerSentEvent $data, string|array $except = [],
+        bool $binary = false, bool $now = false): void
     {
         $this->deliver(Frame::TO_CONNECTIONS, $ids, $data, $except, $binary, $now);
     }
@@ -66,7 +70,8 @@ final class Connections
      *
      * @throws \LengthException as send()
      */
-    public function sendToUid(string|int|array $uids, string|ServerSentEvent $data, string|array $except = [], bool $binary = false, bool $now = false): void
+    public function sendToUid(string|int|array $uids, string|ServerSentEvent $data, string|array $except = [],
+        bool $binary = false, bool $now = false): void
     {
         $this->deliver(Frame::TO_USERS, $uids, $data, $except, $binary, $now);
     }
@@ -79,7 +84,8 @@ final class Connections
      *
      * @throws \LengthException as send()
      */
-    public function sendToGroup(string|array $groups, string|ServerSentEvent $data, string|array $except = [], bool $binary = false, bool $now = false): void
+    public function sendToGroup(string|array $groups, string|ServerSentEvent $data, string|array $except = [],
+        bool $binary = false, bool $now = false): void
     {
         $this->deliver(Frame::TO_GROUPS, $groups, $data, $except, $binary, $now);
     }
@@ -91,13 +97,15 @@ final class Connections
      *
      * @throws \LengthException as send()
      */
-    public function sendToAll(string|ServerSentEvent $data, string|array $except = [], bool $binary = false, bool $now = false): void
+    public function sendToAll(string|ServerSentEvent $data, string|array $except = [], bool $binary = false,
+        bool $now = false): void
     {
         $this->deliver(Frame::TO_ALL, null, $data, $except, $binary, $now);
     }
 
     /**
-     * Closes one connection, or each of a list, after what was sent to it. Code and reason are those of Connection::close().
+     * Closes one connection, or each of a list, after what was sent to it. Code and reason are those of
+     * Connection::close().
      *
      * @param string|list<string> $ids
      *
@@ -116,7 +124,8 @@ final class Connections
      *
      * @throws \ValueError
      */
-    public function closeUid(string|int|array $uids, int $code = 1000, string $reason = '', string|array $except = [], bool $now = false): void
+    public function closeUid(string|int|array $uids, int $code = 1000, string $reason = '', string|array $except = [],
+        bool $now = false): void
     {
         $this->hangUp(Frame::TO_USERS, $uids, $code, $reason, $except, $now);
     }
@@ -129,7 +138,8 @@ final class Connections
      *
      * @throws \ValueError
      */
-    public function closeGroup(string|array $groups, int $code = 1000, string $reason = '', string|array $except = [], bool $now = false): void
+    public function closeGroup(string|array $groups, int $code = 1000, string $reason = '', string|array $except = [],
+        bool $now = false): void
     {
         $this->hangUp(Frame::TO_GROUPS, $groups, $code, $reason, $except, $now);
     }
@@ -221,11 +231,13 @@ final class Connections
     }
 
     /**
-     * Changes a connection's session, at once and safely: should somebody else have changed it meanwhile, the function is called anew with what it has become.
+     * Changes a connection's session, at once and safely: should somebody else have changed it meanwhile, the function
+     * is called anew with what it has become.
      *
      * In the connection's own event this is not seen in its $session.
      *
-     * @param callable(array<array-key, mixed>): array<array-key, mixed> $change takes the session and returns it as it is to be; may run several times
+     * @param callable(array<array-key, mixed>): array<array-key, mixed> $change takes the session and returns it as it
+     *     is to be; may run several times
      *
      * @return array<array-key, mixed>|null the session as it is now; null if there is no such connection
      *
@@ -242,14 +254,16 @@ final class Connections
             [$version, $before] = $found;
             $after = $change($before);
             if (!\is_array($after)) {
-                throw new \TypeError('The function given to updateSession() returned ' . \get_debug_type($after) . '; it has to return the session, an array');
+                throw new \TypeError('The function given to updateSession() returned ' . \get_debug_type($after)
+                    . '; it has to return the session, an array');
             }
             [$set, $unset] = Entries::changes($before, $after);
             if ($set === [] && $unset === [] || $this->acts->call(Frame::SWAP, $id, $version, $set, $unset) === true) {
                 return $after;
             }
         }
-        throw new CallFailed("the session of connection $id was changed by others " . self::ATTEMPTS . ' times while updateSession() tried to');
+        throw new CallFailed("the session of connection $id was changed by others " . self::ATTEMPTS
+            . ' times while updateSession() tried to');
     }
 
     /** @return array{int, array<array-key, mixed>}|null */
@@ -283,11 +297,13 @@ final class Connections
      * @param string|int|list<string|int>|null $names null: all
      * @param string|list<string>              $except
      */
-    private function deliver(int $to, string|int|array|null $names, string|ServerSentEvent $data, string|array $except, bool $binary, bool $now): void
+    private function deliver(int $to, string|int|array|null $names, string|ServerSentEvent $data, string|array $except,
+        bool $binary, bool $now): void
     {
         $names = $names === null ? [] : self::names($names);
         if ($names !== [] || $to === Frame::TO_ALL) {
-            $this->acts->send($to, $names, (string) $data, self::names($except), $binary || $data instanceof ServerSentEvent, $now);
+            $this->acts->send($to, $names, (string) $data, self::names($except),
+                $binary || $data instanceof ServerSentEvent, $now);
         }
     }
 
@@ -295,7 +311,8 @@ final class Connections
      * @param string|int|list<string|int> $names
      * @param string|list<string>         $except
      */
-    private function hangUp(int $to, string|int|array $names, int $code, string $reason, string|array $except, bool $now): void
+    private function hangUp(int $to, string|int|array $names, int $code, string $reason, string|array $except,
+        bool $now): void
     {
         self::checkClose($code, $reason);
         $names = self::names($names);
@@ -334,8 +351,10 @@ final class Connections
     /** @internal @throws \ValueError for what no close frame may carry (RFC 6455 §7.4) */
     public static function checkClose(int $code, string $reason): void
     {
-        if (!($code === 1000 || $code === 1001 || $code === 1003 || $code >= 1007 && $code <= 1014 || $code >= 3000 && $code <= 4999)) {
-            throw new \ValueError("A connection is closed with 1000, 1001, 1003, 1007 to 1014, or a code of your own from 3000 to 4999; not with $code");
+        if (!($code === 1000 || $code === 1001 || $code === 1003 || $code >= 1007 && $code <= 1014
+            || $code >= 3000 && $code <= 4999)) {
+            throw new \ValueError("A connection is closed with 1000, 1001, 1003, 1007 to 1014, or a code of your own "
+                . "from 3000 to 4999; not with $code");
         }
         if (\strlen($reason) > 123 || \preg_match('//u', $reason) !== 1) {
             throw new \ValueError('The reason for closing a connection is at most 123 bytes of UTF-8');

@@ -10,9 +10,9 @@ use WorkerHost\Internal\Link;
 /**
  * Entries for the host's log, with a level and fields, tied to the request at hand (SPEC.md §8.2).
  *
- * What is echoed is logged as well, a line an entry, with the request at hand; what comes on standard error (error_log(),
- * warnings, fwrite(STDERR, …)) with none, since nothing there tells whose it is. Outside a worker, in a test say, and in a
- * child that was forked, entries go to standard error.
+ * What is echoed is logged as well, a line an entry, with the request at hand; what comes on standard error
+ * (error_log(), warnings, fwrite(STDERR, …)) with none, since nothing there tells whose it is. Outside a worker, in a
+ * test say, and in a child that was forked, entries go to standard error.
  */
 final class Log
 {
@@ -101,7 +101,8 @@ final class Log
         $message = self::clip($message);
         $link = self::link();
         if ($link === null) {
-            \error_log("$level: $message" . ($fields === [] ? '' : ' ' . \json_encode($fields, \JSON_PARTIAL_OUTPUT_ON_ERROR)));
+            \error_log("$level: $message"
+                . ($fields === [] ? '' : ' ' . \json_encode($fields, \JSON_PARTIAL_OUTPUT_ON_ERROR)));
 
             return;
         }
@@ -124,7 +125,8 @@ final class Log
             $value instanceof \BackedEnum => $value->value,
             $value instanceof \UnitEnum => $value->name,
             \is_resource($value) => 'resource',
-            default => self::clip((string) \json_encode($value, \JSON_PARTIAL_OUTPUT_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE)),
+            default => self::clip((string) \json_encode($value,
+                \JSON_PARTIAL_OUTPUT_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE)),
         };
     }
 

@@ -55,8 +55,8 @@ final class Worker
     }
 
     /**
-     * A function to run once per process before it is ready: load code, connect, warm caches. What it throws is a failed boot: the host reports it, and
-     * during a reload the old workers stay. Several run in the order given.
+     * A function to run once per process before it is ready: load code, connect, warm caches. What it throws is a
+     * failed boot: the host reports it, and during a reload the old workers stay. Several run in the order given.
      *
      * @param callable(): mixed $function
      */
@@ -68,7 +68,8 @@ final class Worker
     }
 
     /**
-     * What answers a request: with a Response, a string (HTML), an array (JSON), a PSR-7 response, or null (204 No Content).
+     * What answers a request: with a Response, a string (HTML), an array (JSON), a PSR-7 response, or null (204 No
+     * Content).
      *
      * @param callable(Request): mixed $handler a function, or a Handler such as the bridges make
      */
@@ -80,12 +81,13 @@ final class Worker
     }
 
     /**
-     * What runs when a client connects, by WebSocket or TCP. It may return a Response to refuse the connection; otherwise the connection is open once it
-     * has returned.
+     * What runs when a client connects, by WebSocket or TCP. It may return a Response to refuse the connection;
+     * otherwise the connection is open once it has returned.
      *
      * With superglobals() they are filled from the request, so that $_COOKIE and PHP's sessions tell who comes.
      *
-     * @param callable(Connection, ?Request): ?Response $handler the request is that of a WebSocket's upgrade; null for TCP
+     * @param callable(Connection, ?Request): ?Response $handler the request is that of a WebSocket's upgrade; null for
+     *     TCP
      */
     public function onOpen(callable $handler): self
     {
@@ -95,12 +97,14 @@ final class Worker
     }
 
     /**
-     * What runs for each message of a client: of a WebSocket, a TCP connection (as its framing cuts them), or a datagram. Those of one connection come one
-     * after the other, in order, in whichever worker is free.
+     * What runs for each message of a client: of a WebSocket, a TCP connection (as its framing cuts them), or a
+     * datagram. Those of one connection come one after the other, in order, in whichever worker is free.
      *
-     * What it sends, joins, sets and closes takes effect when it returns, and not at all if it throws; a throw is logged, and the connection stays.
+     * What it sends, joins, sets and closes takes effect when it returns, and not at all if it throws; a throw is
+     * logged, and the connection stays.
      *
-     * @param callable(Connection, string, bool): mixed $handler gets the connection, the message, and whether that is bytes (true) or UTF-8 text
+     * @param callable(Connection, string, bool): mixed $handler gets the connection, the message, and whether that is
+     *     bytes (true) or UTF-8 text
      */
     public function onMessage(callable $handler): self
     {
@@ -112,7 +116,8 @@ final class Worker
     /**
      * What runs when a connection has ended, a held response included: always, and as its last event.
      *
-     * @param callable(Connection, int, string, bool): mixed $handler gets the connection, the close code (as in RFC 6455, whatever the protocol), the reason, and
+     * @param callable(Connection, int, string, bool): mixed $handler gets the connection, the close code (as in RFC
+     *     6455, whatever the protocol), the reason, and
      *                                                             whether both ends took leave of each other
      */
     public function onClose(callable $handler): self
@@ -123,9 +128,11 @@ final class Worker
     }
 
     /**
-     * What runs when a client takes what is sent to it more slowly than it comes, and when it has caught up: to send less for a while.
+     * What runs when a client takes what is sent to it more slowly than it comes, and when it has caught up: to send
+     * less for a while.
      *
-     * @param callable(Connection, bool, int): mixed $handler gets the connection, whether over half of `send_buffer` waits (true) or
+     * @param callable(Connection, bool, int): mixed $handler gets the connection, whether over half of `send_buffer`
+     *     waits (true) or
      *                                                     nothing does any more (false), and how many bytes wait
      */
     public function onBuffer(callable $handler): self
@@ -136,8 +143,9 @@ final class Worker
     }
 
     /**
-     * A function to run again and again in each worker, between requests and events: first when the worker has been ready for that long. Ticks that could
-     * not run in time are not made up for. It keeps no worker from ending. A throw is logged.
+     * A function to run again and again in each worker, between requests and events: first when the worker has been
+     * ready for that long. Ticks that could not run in time are not made up for. It keeps no worker from ending. A
+     * throw is logged.
      *
      * @param float             $seconds at least 0.001
      * @param callable(): mixed $tick
@@ -154,7 +162,10 @@ final class Worker
         return $this;
     }
 
-    /** All connections of the host: to send to, to close, to count. Works once the worker is ready: in any handler, in a timer, and in onStop(). */
+    /**
+     * All connections of the host: to send to, to close, to count. Works once the worker is ready: in any handler, in
+     * a timer, and in onStop().
+     */
     public function connections(): Connections
     {
         return $this->connections;
@@ -167,11 +178,13 @@ final class Worker
      */
     public function place(): Place
     {
-        return $this->program->place ?? throw new \Error('place() is for handlers, from onStart() on: before run() no host has said it');
+        return $this->program->place ?? throw new \Error(
+            'place() is for handlers, from onStart() on: before run() no host has said it');
     }
 
     /**
-     * A function to run before the process ends in good order: on a reload, and when the host stops. It does not run after exit() or a fatal error.
+     * A function to run before the process ends in good order: on a reload, and when the host stops. It does not run
+     * after exit() or a fatal error.
      *
      * @param callable(): mixed $function
      */
@@ -199,7 +212,8 @@ final class Worker
     }
 
     /**
-     * Serves requests until the host says that it is enough; then returns. A script that ends there exits with status 0.
+     * Serves requests until the host says that it is enough; then returns. A script that ends there exits with status
+     * 0.
      *
      * Run without a host it says how to start one, and exits with status 64.
      */

@@ -12,7 +12,8 @@ use WorkerHost\Tests\Support\FakeHost;
 /** Requests and messages that are handed ahead (SPEC.md §4.5). */
 final class AheadTest extends TestCase
 {
-    private const NAMES_TARGET = 'Worker::create()->onRequest(function (Request $r) { Log::info("begun $r->target"); return $r->target; })->run();';
+    private const NAMES_TARGET = 'Worker::create()->onRequest(function (Request $r) { Log::info("begun $r->target"); '
+        . 'return $r->target; })->run();';
 
     /** @return list<mixed> */
     private static function get(int $stream): array
@@ -33,7 +34,8 @@ final class AheadTest extends TestCase
         self::atOnce($host, self::get(1), self::get(3), self::get(5));
         foreach ([1, 3, 5] as $stream) {
             $message = $host->next();
-            self::assertSame([Frame::RESPONSE, $stream, 3, "/$stream"], [$message[0], $message[1], $message[2], $message[5]]);
+            self::assertSame([Frame::RESPONSE, $stream, 3, "/$stream"],
+                [$message[0], $message[1], $message[2], $message[5]]);
         }
     }
 
@@ -49,7 +51,8 @@ final class AheadTest extends TestCase
 
     public function testARequestThatComesWhileABodyIsReadWaitsItsTurnAndCanBeRecalled(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { Log::info("begun $r->target"); return $r->body() . $r->target; })->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { Log::info("begun '
+            . '$r->target"); return $r->body() . $r->target; })->run();');
         $upload = [Frame::REQUEST, 1, 0, 'POST', '/1', '1.1', 'http', '', '', []];
         self::atOnce($host, $upload, self::get(3), self::get(5), [Frame::RESET, 3, 1], [Frame::DATA, 1, 1, 'body']);
         $answers = [];
@@ -63,7 +66,8 @@ final class AheadTest extends TestCase
 
     public function testARequestThatWasRecalledDuringASlowOneIsNotBegun(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { Log::info("begun $r->target"); usleep(300_000); return $r->target; })->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { Log::info("begun '
+            . '$r->target"); usleep(300_000); return $r->target; })->run();');
         self::atOnce($host, self::get(1), self::get(3), self::get(5));
         usleep(100_000); // it has read them by then, and is busy with the first
         self::atOnce($host, [Frame::RESET, 3, 1], [Frame::RESET, 5, 1], self::get(7));
@@ -75,7 +79,8 @@ final class AheadTest extends TestCase
 
     public function testAWorkerThatExitsGivesBackWhatItHasNotBegun(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { Log::info("begun $r->target"); exit; })->run();');
+        $host = FakeHost::serving(
+            'Worker::create()->onRequest(function (Request $r) { Log::info("begun $r->target"); exit; })->run();');
         self::atOnce($host, self::get(1), self::get(3), self::get(5));
         self::assertSame([Frame::RESPONSE, 1], array_slice($host->next(), 0, 2));
         foreach ([3, 5] as $stream) {
@@ -105,7 +110,8 @@ final class AheadTest extends TestCase
 
     public function testMessagesAreHandledInOrderButForThoseThatWereRecalled(): void
     {
-        $host = FakeHost::serving('Worker::create()->onMessage(function (Connection $c, string $m) { usleep(300_000); $c->send($m); })->run();');
+        $host = FakeHost::serving('Worker::create()->onMessage(function (Connection $c, string $m) { '
+            . 'usleep(300_000); $c->send($m); })->run();');
         self::atOnce($host, self::message(1), self::message(3), self::message(5), self::message(7));
         usleep(30_000); // it has read them by then, and is busy with the first
         self::atOnce($host, [Frame::RESET, 3, 1]);
@@ -116,7 +122,8 @@ final class AheadTest extends TestCase
 
     public function testAMessageThatIsAskedBackIsGivenBackUnlessItHasBegun(): void
     {
-        $host = FakeHost::serving('Worker::create()->onMessage(function (Connection $c, string $m) { usleep(300_000); $c->send($m); })->run();');
+        $host = FakeHost::serving('Worker::create()->onMessage(function (Connection $c, string $m) { '
+            . 'usleep(300_000); $c->send($m); })->run();');
         self::atOnce($host, self::message(1), self::message(3), self::message(5));
         usleep(30_000); // it has read them by then, and is busy with the first
         self::atOnce($host, [Frame::RESET, 1, Frame::CODE_RECALLED], [Frame::RESET, 3, Frame::CODE_RECALLED]);

@@ -17,7 +17,8 @@ final class BacktraceTest extends TestCase
 {
     public function testCodeThatGoesRoundInCirclesSaysWhere(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { function spin(string $secret) { Log::info("off"); for (;;) { strlen($secret); } } spin("hunter2"); })->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { function spin(string $secret) '
+            . '{ Log::info("off"); for (;;) { strlen($secret); } } spin("hunter2"); })->run();');
         $host->request();
         self::assertSame('off', $host->nextLog()[3]);
         \posix_kill($host->pid, \SIGUSR2);
@@ -38,10 +39,13 @@ final class BacktraceTest extends TestCase
         self::assertSame(0, $host->end());
     }
 
-    /** The signal comes while one frame after another is written, and the host reads slowly: all of them arrive whole. */
+    /**
+     * The signal comes while one frame after another is written, and the host reads slowly: all of them arrive whole.
+     */
     public function testABacktraceNeverBreaksIntoAFrame(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn () => Response::stream(function () { for ($i = 0; $i < 100; ++$i) { yield str_repeat("x", 60000); } }))->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(fn () => Response::stream(function () { for ($i = 0; '
+            . '$i < 100; ++$i) { yield str_repeat("x", 60000); } }))->run();');
         $stream = $host->request();
         for ($i = 0; $i < 20; ++$i) {
             \posix_kill($host->pid, \SIGUSR2);
@@ -54,7 +58,8 @@ final class BacktraceTest extends TestCase
 
     public function testAWorkerWhoseCodeTakesTheSignalOffersNothing(): void
     {
-        $host = FakeHost::serving('Worker::create()->onStart(function () { pcntl_signal(SIGUSR2, function () {}); })->onRequest(fn () => "ok")->run();');
+        $host = FakeHost::serving('Worker::create()->onStart(function () { pcntl_signal(SIGUSR2, function () {}); '
+            . '})->onRequest(fn () => "ok")->run();');
         self::assertNotContains('backtrace', $host->ready[6]);
         self::assertSame(0, $host->end());
     }

@@ -11,7 +11,8 @@ use WorkerHost\Tests\Support\FakeHost;
 /** Bodies of requests: whole, in pieces, under the window, left unread, cut off. */
 final class BodyTest extends TestCase
 {
-    private const ECHO = 'Worker::create()->onRequest(fn (Request $r) => Response::text(md5($r->body()) . " " . strlen($r->body())))->run();';
+    private const ECHO = 'Worker::create()->onRequest(fn (Request $r) => Response::text(md5($r->body()) . " " . '
+        . 'strlen($r->body())))->run();';
     private const STREAM = <<<'PHP'
         Worker::create()->onRequest(function (Request $request) {
             $in = $request->stream(); $hash = hash_init('md5'); $size = 0;
@@ -25,7 +26,9 @@ final class BodyTest extends TestCase
     {
         foreach (['body()' => self::ECHO, 'stream()' => self::STREAM] as $name => $code) {
             foreach ([0, 1, 65535, 65536, 65537, 262143, 262144, 262145, 1048576] as $size) {
-                yield "$name, $size bytes" => [$code, $size === 0 ? '' : substr(str_repeat(random_bytes(1021), intdiv($size, 1021) + 1), 0, $size)];
+                yield "$name, $size bytes" =>
+                    [$code, $size === 0 ? ''
+                        : substr(str_repeat(random_bytes(1021), intdiv($size, 1021) + 1), 0, $size)];
             }
         }
     }
@@ -79,13 +82,16 @@ final class BodyTest extends TestCase
 
     public function testABodyInTheRequestItselfIsAStreamAndAStringAtOnce(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => fread($r->stream(), 2) . $r->body() . stream_get_contents($r->stream()) . $r->length)->run();');
-        self::assertSame('abcabcdcd' . '4', str_replace('ababcd', 'abcabcd', $host->get('POST', '/', [], 'abcd')->body));
+        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => fread($r->stream(), 2) . '
+            . '$r->body() . stream_get_contents($r->stream()) . $r->length)->run();');
+        self::assertSame('abcabcdcd' . '4',
+            str_replace('ababcd', 'abcabcd', $host->get('POST', '/', [], 'abcd')->body));
     }
 
     public function testBodyAfterAPartOfTheStreamIsAMistakeThatSaysSo(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { fread($r->stream(), 2); return $r->body(); })->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { fread($r->stream(), 2); '
+            . 'return $r->body(); })->run();');
         $stream = $host->request('POST', '/', [], 'abcd', false);
         $host->send([Frame::DATA, $stream, 1, 'ef']);
         self::assertSame(500, $host->answer($stream)->status);
@@ -106,7 +112,8 @@ final class BodyTest extends TestCase
     public function testABodyThatBreaksOffIsNeverTakenForAWhole(): void
     {
         foreach (['$r->body()', 'stream_get_contents($r->stream())', 'fgets($r->stream())'] as $read) {
-            $host = FakeHost::serving("Worker::create()->onRequest(function (Request \$r) { \$r->inform(103); try { \$x = $read; Log::info('whole'); } finally { Log::info('finally'); } })->run();");
+            $host = FakeHost::serving("Worker::create()->onRequest(function (Request \$r) { \$r->inform(103); try { "
+                . "\$x = $read; Log::info('whole'); } finally { Log::info('finally'); } })->run();");
             $stream = $host->request('POST', '/', [], 'abc', false);
             self::assertSame(Frame::INFORM, $host->next()[0]); // it has begun
             $host->send([Frame::RESET, $stream, 1, 'hung up']);
@@ -133,7 +140,8 @@ final class BodyTest extends TestCase
 
     public function testMoreThanTheWindowEndsTheLink(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { while (!$r->isCancelled()) usleep(1000); })->run();');
+        $host = FakeHost::serving(
+            'Worker::create()->onRequest(function (Request $r) { while (!$r->isCancelled()) usleep(1000); })->run();');
         $stream = $host->request('POST', '/', [], null, false);
         for ($i = 0; $i < 4; ++$i) {
             $host->send([Frame::DATA, $stream, 0, str_repeat('x', 65536)]);
@@ -141,12 +149,15 @@ final class BodyTest extends TestCase
         $host->send([Frame::DATA, $stream, 0, 'x']);
         self::assertSame([], $host->next());
         self::assertSame(1, $host->end());
-        self::assertStringContainsString('expected at most 0 bytes of DATA on stream 1, got 1, which is 1 more than its window (SPEC.md §6.1)', $host->log());
+        self::assertStringContainsString(
+            'expected at most 0 bytes of DATA on stream 1, got 1, which is 1 more than its window (SPEC.md §6.1)',
+            $host->log());
     }
 
     public function testTheRequestsTrailersAreThereOnceTheBodyIsRead(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => [$r->trailers, $r->body(), $r->trailers])->run();');
+        $host = FakeHost::serving(
+            'Worker::create()->onRequest(fn (Request $r) => [$r->trailers, $r->body(), $r->trailers])->run();');
         $stream = $host->request('POST', '/', [], 'a', false);
         $host->send([Frame::DATA, $stream, 1, 'b', ['X-Sum', '7']]);
         self::assertSame('[[],"ab",{"x-sum":["7"]}]', $host->answer($stream)->body);
@@ -154,8 +165,10 @@ final class BodyTest extends TestCase
 
     public function testAUrlencodedFormIsParsedAndItsBytesAreKept(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => [$r->form, $r->body(), $r->query])->run();');
-        $stream = $host->request('POST', '/?q[]=1&q[]=2', ['Content-Type', 'application/x-www-form-urlencoded; charset=utf-8'], 'a[b][]=1&', false);
+        $host = FakeHost::serving(
+            'Worker::create()->onRequest(fn (Request $r) => [$r->form, $r->body(), $r->query])->run();');
+        $stream = $host->request('POST', '/?q[]=1&q[]=2',
+            ['Content-Type', 'application/x-www-form-urlencoded; charset=utf-8'], 'a[b][]=1&', false);
         $host->send([Frame::DATA, $stream, 1, 'a[b][]=2&c.d=+%C3%BC']);
         self::assertSame(
             [['a' => ['b' => ['1', '2']], 'c_d' => ' ü'], 'a[b][]=1&a[b][]=2&c.d=+%C3%BC', ['q' => ['1', '2']]],
@@ -165,10 +178,14 @@ final class BodyTest extends TestCase
 
     public function testFieldsBeyondMaxInputVarsAreDroppedAndLogged(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => [count($r->query), count($r->form)])->run();', php: ['-d', 'display_errors=stderr', '-d', 'max_input_vars=3']);
-        $answer = $host->get('POST', '/?a=1&b=2&c=3', ['Content-Type', 'application/x-www-form-urlencoded'], 'a=1&b=2&c=3&d=4');
+        $host = FakeHost::serving(
+            'Worker::create()->onRequest(fn (Request $r) => [count($r->query), count($r->form)])->run();',
+            php: ['-d', 'display_errors=stderr', '-d', 'max_input_vars=3']);
+        $answer = $host->get('POST', '/?a=1&b=2&c=3', ['Content-Type', 'application/x-www-form-urlencoded'],
+            'a=1&b=2&c=3&d=4');
         self::assertSame('[3,3]', $answer->body);
-        self::assertStringContainsString('a form or query of 4 fields: those after the first 3 were dropped', $host->logs[0][3]);
+        self::assertStringContainsString('a form or query of 4 fields: those after the first 3 were dropped',
+            $host->logs[0][3]);
         self::assertSame('', $host->log());
     }
 
@@ -182,10 +199,13 @@ final class BodyTest extends TestCase
             PHP);
         file_put_contents($path = $host->path('upload'), 'content');
         chmod($path, 0600);
-        $form = [['a[x]', '1', 'a[y]', '2'], [['docs[]', '../a.txt', 'text/plain', 7, $path, 0], ['docs[]', '', '', 0, '', 4]]];
+        $form = [['a[x]', '1', 'a[y]', '2'],
+            [['docs[]', '../a.txt', 'text/plain', 7, $path, 0], ['docs[]', '', '', 0, '', 4]]];
         $answer = $host->get('POST', '/', ['Content-Type', 'multipart/form-data; boundary=x'], null, [-1, $form]);
         self::assertSame(
-            [['a' => ['x' => '1', 'y' => '2']], [['docs[]', 'a.txt', '../a.txt', 'text/plain', 7, 0], ['docs[]', '', '', '', 0, 4]], sprintf('%o', 0666 & ~umask())],
+            [['a' => ['x' => '1', 'y' => '2']],
+                [['docs[]', 'a.txt', '../a.txt', 'text/plain', 7, 0], ['docs[]', '', '', '', 0, 4]],
+                sprintf('%o', 0666 & ~umask())],
             json_decode($answer->body, true),
         );
         self::assertSame('content', file_get_contents($host->path('kept')));

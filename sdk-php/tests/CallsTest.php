@@ -18,11 +18,15 @@ final class CallsTest extends TestCase
 
     private static function serving(string $body): FakeHost
     {
-        return FakeHost::serving('$worker = Worker::create(); $worker->onMessage(function (Connection $c, string $data) use ($worker) { $all = $worker->connections(); ' . $body . ' })'
+        return FakeHost::serving('$worker = Worker::create(); $worker->onMessage(function (Connection $c, string '
+            . '$data) use ($worker) { $all = $worker->connections(); ' . $body . ' })'
             . '->onRequest(fn (Request $r) => "request " . $r->body())->run();');
     }
 
-    /** Answers the calls of one message, and gives them with what the handler sent in the end. @param list<mixed> $results */
+    /**
+     * Answers the calls of one message, and gives them with what the handler sent in the end.
+     * @param list<mixed> $results
+     */
     private static function play(FakeHost $host, array $results): array
     {
         $stream = $host->event(Frame::MESSAGE, [1, self::SOCKET, 1, 'go']);
@@ -39,10 +43,14 @@ final class CallsTest extends TestCase
 
     public function testEachQuestionIsWhatSpecSays(): void
     {
-        $host = self::serving('$c->send(json_encode([$all->count(), $all->count("g"), $all->ids(), $all->ids("g"), $all->uids(), $all->uids("g"), $all->isOnline(7), $all->isOnline("u"), $all->session("x"), $all->session("y")]));');
-        [$calls, $answer] = self::play($host, [3, 2, ['a', 'b'], [], ['u'], ['v'], true, false, [1, ['k', 'v']], null]);
+        $host = self::serving('$c->send(json_encode([$all->count(), $all->count("g"), $all->ids(), $all->ids("g"), '
+            . '$all->uids(), $all->uids("g"), $all->isOnline(7), $all->isOnline("u"), $all->session("x"), '
+                . '$all->session("y")]));');
+        [$calls, $answer] = self::play($host,
+            [3, 2, ['a', 'b'], [], ['u'], ['v'], true, false, [1, ['k', 'v']], null]);
         self::assertSame([
-            ['count', []], ['count', ['g']], ['ids', []], ['ids', ['g']], ['uids', []], ['uids', ['g']], ['online', ['7']], ['online', ['u']], ['session', ['x']], ['session', ['y']],
+            ['count', []], ['count', ['g']], ['ids', []], ['ids', ['g']], ['uids', []], ['uids', ['g']],
+            ['online', ['7']], ['online', ['u']], ['session', ['x']], ['session', ['y']],
         ], $calls);
         self::assertSame('[3,2,["a","b"],[],["u"],["v"],true,false,{"k":"v"},null]', $answer);
     }
@@ -59,18 +67,22 @@ final class CallsTest extends TestCase
 
     public function testAnotherConnectionIsSeenAndReached(): void
     {
-        $host = self::serving('$x = $all->connection("x"); $x->send("to x: " . $x->uid . json_encode([$x->groups, $x->session])); $all->connection("y") === null && $c->send("none");');
+        $host = self::serving('$x = $all->connection("x"); $x->send("to x: " . $x->uid . json_encode([$x->groups, '
+            . '$x->session])); $all->connection("y") === null && $c->send("none");');
         $stream = $host->event(Frame::MESSAGE, [1, self::SOCKET, 1, 'go']);
         $host->send([Frame::RESULT, $host->next()[1], '', ['x', 'tcp', '', 'u', ['g'], ['a', 1]]]);
         $host->send([Frame::RESULT, $host->next()[1], '']);
-        self::assertSame([[Frame::SEND, 1, 0, 1, ['x'], 'to x: u[["g"],{"a":1}]', []], [Frame::SEND, 1, 2, 0, [], 'none', []]], $host->done($stream));
+        self::assertSame([[Frame::SEND, 1, 0, 1, ['x'], 'to x: u[["g"],{"a":1}]', []],
+            [Frame::SEND, 1, 2, 0, [], 'none', []]], $host->done($stream));
     }
 
     public function testUpdateSessionTriesUntilNobodyElseWasThere(): void
     {
-        $host = self::serving('$c->send(json_encode($all->updateSession("x", function (array $s) { $s["n"]++; unset($s["old"]); return $s; })));');
+        $host = self::serving('$c->send(json_encode($all->updateSession("x", function (array $s) { $s["n"]++; '
+            . 'unset($s["old"]); return $s; })));');
         [$calls, $answer] = self::play($host, [[7, ['n', 1, 'old', true]], false, [9, ['n', 5]], true]);
-        self::assertSame([['session', ['x']], [4, 'x', 7, ['n', 2], ['old']], ['session', ['x']], [8, 'x', 9, ['n', 6], []]], $calls);
+        self::assertSame([['session', ['x']], [4, 'x', 7, ['n', 2], ['old']], ['session', ['x']],
+            [8, 'x', 9, ['n', 6], []]], $calls);
         self::assertSame('{"n":6}', $answer);
     }
 
@@ -94,7 +106,8 @@ final class CallsTest extends TestCase
 
     public function testAnErrorOfTheHostHasItsCode(): void
     {
-        $host = self::serving('try { $all->count(); } catch (CallFailed $e) { $c->send($e->getCode() . " " . ($e->getCode() === CallFailed::UNAVAILABLE ? "later" : "")); }');
+        $host = self::serving('try { $all->count(); } catch (CallFailed $e) { $c->send($e->getCode() . " " . '
+            . '($e->getCode() === CallFailed::UNAVAILABLE ? "later" : "")); }');
         foreach ([[100, '100 later'], [299, '299 '], [0, '0 ']] as [$code, $answer]) {
             $stream = $host->event(Frame::MESSAGE, [1, self::SOCKET, 1, 'go']);
             $host->send([Frame::RESULT, $host->next()[1], 'no', null, $code]);
@@ -104,14 +117,16 @@ final class CallsTest extends TestCase
 
     public function testAQuestionHasTheTimeThatItIsGiven(): void
     {
-        $host = self::serving('$all->withTimeout(1.5)->count("g"); $all->withTimeout(0.0001)->isOnline("u"); $all->session("x");');
+        $host = self::serving(
+            '$all->withTimeout(1.5)->count("g"); $all->withTimeout(0.0001)->isOnline("u"); $all->session("x");');
         [$calls] = self::play($host, [1, true, null]);
         self::assertSame([['count', ['g'], 1500], ['online', ['u'], 1], ['session', ['x']]], $calls);
     }
 
     public function testAnAnswerInPiecesIsPutTogether(): void
     {
-        $host = self::serving('try { $c->send(json_encode($all->ids())); } catch (CallFailed $e) { $c->send((string) $e->getCode()); }');
+        $host = self::serving(
+            'try { $c->send(json_encode($all->ids())); } catch (CallFailed $e) { $c->send((string) $e->getCode()); }');
         $stream = $host->event(Frame::MESSAGE, [1, self::SOCKET, 1, 'go']);
         $call = $host->next()[1];
         foreach ([[['a', 'b'], true], [[], true], [['c', 'd'], true], [['e'], false]] as [$ids, $more]) {
@@ -162,17 +177,22 @@ final class CallsTest extends TestCase
 
     public function testWhatComesDuringACallIsKeptInOrder(): void
     {
-        $host = FakeHost::serving('$w = Worker::create(); $w->onRequest(function (Request $r) use ($w) { return $r->target === "/a" ? $w->connections()->count() . $r->body() : $r->target; })->run();');
+        $host = FakeHost::serving('$w = Worker::create(); $w->onRequest(function (Request $r) use ($w) { return '
+            . '$r->target === "/a" ? $w->connections()->count() . $r->body() : $r->target; })->run();');
         $codec = new Codec(false);
         $stream = $host->request('POST', '/a', [], 'x', false);
         $call = $host->next()[1];
-        $get = fn (int $stream): string => $codec->frame([Frame::REQUEST, $stream, 1, 'GET', "/$stream", '1.1', 'http', '', '', []]);
-        $host->raw($get(3) . $get(5) . $codec->frame([Frame::PING, 0, 7]) . $codec->frame([Frame::DATA, $stream, 0, 'y']) . $codec->frame([Frame::RESET, 5, 1])
+        $get = fn (int $stream): string =>
+            $codec->frame([Frame::REQUEST, $stream, 1, 'GET', "/$stream", '1.1', 'http', '', '', []]);
+        $host->raw($get(3) . $get(5) . $codec->frame([Frame::PING, 0, 7])
+            . $codec->frame([Frame::DATA, $stream, 0, 'y']) . $codec->frame([Frame::RESET, 5, 1])
             . $codec->frame([Frame::RESULT, $call, '', 42]) . $codec->frame([Frame::DATA, $stream, 1, 'z']));
         $answers = [];
         while (count($answers) < 4) {
             $message = $host->next();
-            $answers[] = match ($message[0]) { Frame::RESPONSE => $message[5], Frame::PONG => 'PONG', Frame::DONE => 'DONE ' . $message[1] };
+            $answers[] = match ($message[0]) {
+                Frame::RESPONSE => $message[5], Frame::PONG => 'PONG', Frame::DONE => 'DONE ' . $message[1]
+            };
         }
         self::assertSame(['PONG', 'DONE 5', '42xyz', '/3'], $answers);
     }
@@ -191,7 +211,9 @@ final class CallsTest extends TestCase
 
     public function testALongMessageThatOpensWhileATimerAsksIsWhole(): void
     {
-        $host = FakeHost::serving('$w = Worker::create(); $w->onMessage(fn (Connection $c, string $data) => $c->send($data))->every(0.01, function () use ($w) { static $once; if (!$once) { $once = true; $w->connections()->count(); } })->run();');
+        $host = FakeHost::serving('$w = Worker::create(); $w->onMessage(fn (Connection $c, string $data) => '
+            . '$c->send($data))->every(0.01, function () use ($w) { static $once; if (!$once) { $once = true; '
+                . '$w->connections()->count(); } })->run();');
         $call = $host->next();
         self::assertSame(Frame::CALL, $call[0]);
         $stream = $host->event(Frame::MESSAGE, [4, self::SOCKET, 1, 'a']);

@@ -21,9 +21,12 @@ final class ConnectionSessionTest extends TestCase
             $deep = $i % 2 === 0 ? [$deep] : ['k' => $deep];
         }
         foreach ([
-            'null' => null, 'true' => true, 'false' => false, 'zero' => 0, 'minus one' => -1, 'the largest' => \PHP_INT_MAX, 'the smallest' => \PHP_INT_MIN, 'a whole float' => 1.0,
-            'a float' => 0.1, 'infinity' => \INF, 'nothing' => '', 'text' => 'grüße', 'bytes' => "\0\xff\x80", 'long' => str_repeat('x', 70000), 'empty' => [], 'a list' => [1, 'a', null, [true]],
-            'a map' => ['a' => 1, 'b' => ['c' => [2.5]]], 'digits for keys' => [5 => 'five', 7 => 'seven'], 'a list out of order' => [1 => 'b', 0 => 'a'], 'deep' => $deep,
+            'null' => null, 'true' => true, 'false' => false, 'zero' => 0, 'minus one' => -1,
+            'the largest' => \PHP_INT_MAX, 'the smallest' => \PHP_INT_MIN, 'a whole float' => 1.0,
+            'a float' => 0.1, 'infinity' => \INF, 'nothing' => '', 'text' => 'grüße', 'bytes' => "\0\xff\x80",
+            'long' => str_repeat('x', 70000), 'empty' => [], 'a list' => [1, 'a', null, [true]],
+            'a map' => ['a' => 1, 'b' => ['c' => [2.5]]], 'digits for keys' => [5 => 'five', 7 => 'seven'],
+            'a list out of order' => [1 => 'b', 0 => 'a'], 'deep' => $deep,
         ] as $name => $value) {
             yield $name => [$value];
         }
@@ -34,7 +37,8 @@ final class ConnectionSessionTest extends TestCase
     {
         [$set] = Entries::changes([], ['key' => $value]);
         foreach ([new Codec(false), new Codec(\extension_loaded('msgpack'))] as $codec) {
-            $message = $codec->message(substr($codec->frame([Frame::MESSAGE, 1, 1, ['c', 'tcp', '', '', [], $set], 1, 'x']), 4));
+            $message = $codec->message(substr(
+                $codec->frame([Frame::MESSAGE, 1, 1, ['c', 'tcp', '', '', [], $set], 1, 'x']), 4));
             self::assertSame(['key' => $value], Entries::session($message[3][5]));
             $message = $codec->message(substr($codec->frame([Frame::RESULT, 2, '', [1, $set]]), 4));
             self::assertSame(['key' => $value], Entries::session($message[3][1]));
@@ -47,13 +51,15 @@ final class ConnectionSessionTest extends TestCase
         $entries = "\x96\xa1a\x80\xa1b\x82\x00\x01\x01\x02\xa1c\xd4\x05\x07";
         foreach ([new Codec(false), new Codec(\extension_loaded('msgpack'))] as $codec) {
             $message = $codec->message("\x96\x21\x01\x01\x96\xa1c\xa3tcp\xa0\xa0\x90$entries\x01\xa1x");
-            self::assertSame(['a' => [], 'b' => [1, 2], 'c' => ['type' => 5, 'data' => "\7"]], Entries::session($message[3][5]));
+            self::assertSame(['a' => [], 'b' => [1, 2], 'c' => ['type' => 5, 'data' => "\7"]],
+                Entries::session($message[3][5]));
         }
     }
 
     private static function serving(string $body): FakeHost
     {
-        return FakeHost::serving('Worker::create()->onMessage(function (Connection $c, string $data) { ' . $body . ' })->run();');
+        return FakeHost::serving('Worker::create()->onMessage(function (Connection $c, string $data) { ' . $body
+            . ' })->run();');
     }
 
     /** @param list<mixed> $session */
@@ -64,29 +70,35 @@ final class ConnectionSessionTest extends TestCase
 
     public function testOnlyWhatWasChangedIsSent(): void
     {
-        $host = self::serving('$c->session["b"] = 3; unset($c->session["c"]); $c->session["d"]["x"][] = 1; $c->session["a"] = 1; $c->session[12] = "n";');
-        self::assertSame([[Frame::SET, 1, 2, '', ['b', 3, 'd', ['x' => [1]], '12', 'n'], ['c']]], $host->deliver('', self::with(['a', 1, 'b', 2, 'c', 4])));
+        $host = self::serving('$c->session["b"] = 3; unset($c->session["c"]); $c->session["d"]["x"][] = 1; '
+            . '$c->session["a"] = 1; $c->session[12] = "n";');
+        self::assertSame([[Frame::SET, 1, 2, '', ['b', 3, 'd', ['x' => [1]], '12', 'n'], ['c']]],
+            $host->deliver('', self::with(['a', 1, 'b', 2, 'c', 4])));
     }
 
     public function testASessionThatIsAsItWasIsNotSent(): void
     {
-        $host = self::serving('$c->session["a"]++; $c->session["a"]--; $c->session["t"] = 1; unset($c->session["t"]); $c->session = array_reverse($c->session, true);');
+        $host = self::serving('$c->session["a"]++; $c->session["a"]--; $c->session["t"] = 1; '
+            . 'unset($c->session["t"]); $c->session = array_reverse($c->session, true);');
         self::assertSame([[Frame::DONE, 1]], $host->deliver('', self::with(['a', 1, 'b', 2])));
     }
 
     public function testTheSessionGoesBehindWhatWasSentInOneDone(): void
     {
-        self::assertSame([[Frame::SEND, 1, 0, 0, [], 'x', []], [Frame::SET, 1, 2, '', ['a', 1], []]], self::serving('$c->session["a"] = 1; $c->send("x");')->deliver(''));
+        self::assertSame([[Frame::SEND, 1, 0, 0, [], 'x', []], [Frame::SET, 1, 2, '', ['a', 1], []]],
+            self::serving('$c->session["a"] = 1; $c->send("x");')->deliver(''));
     }
 
     /** @return iterable<string, array{string, string}> */
     public function refused(): iterable
     {
         yield 'an object' => ['new DateTime()', "session['k'] holds an object of DateTime; a session takes strings"];
-        yield 'an object within' => ['["cart" => [["item" => new ArrayObject()]]]', "session['k']['cart']['0']['item'] holds an object of ArrayObject"];
+        yield 'an object within' => ['["cart" => [["item" => new ArrayObject()]]]',
+            "session['k']['cart']['0']['item'] holds an object of ArrayObject"];
         yield 'a function' => ['fn () => 1', "session['k'] holds an object of Closure"];
         yield 'a resource' => ['fopen("php://memory", "r")', "session['k'] holds a resource (stream)"];
-        yield 'what is too deep' => ['json_decode(str_repeat("[", 15) . str_repeat("]", 15))', 'is nested too deep: a session takes arrays 14 deep'];
+        yield 'what is too deep' => ['json_decode(str_repeat("[", 15) . str_repeat("]", 15))',
+            'is nested too deep: a session takes arrays 14 deep'];
     }
 
     /** @dataProvider refused */

@@ -13,20 +13,24 @@ use WorkerHost\Tests\Support\FakeHost;
 final class ConnectionsTest extends TestCase
 {
     private const SOCKET = ['c1', 'websocket', '192.0.2.1:50000'];
-    private const UPGRADE = ['GET', '/chat?name=zoe', '1.1', 'http', 'example.org:8080', '192.0.2.1:50000', ['Cookie', 'a=1', 'Sec-WebSocket-Protocol', 'soap, chat'], null, 'r1'];
-    private const ECHO = 'Worker::create()->onMessage(function (Connection $c, string $data, bool $binary): void { $c->send($data, $binary); })->run();';
+    private const UPGRADE = ['GET', '/chat?name=zoe', '1.1', 'http', 'example.org:8080', '192.0.2.1:50000',
+        ['Cookie', 'a=1', 'Sec-WebSocket-Protocol', 'soap, chat'], null, 'r1'];
+    private const ECHO = 'Worker::create()->onMessage(function (Connection $c, string $data, bool $binary): void { '
+        . '$c->send($data, $binary); })->run();';
 
     /** A worker whose onMessage() has this body, with $c, $data, $binary and $worker. */
     private static function serving(string $body, string $more = ''): FakeHost
     {
         return FakeHost::serving('$worker = Worker::create(); $worker' . $more
-            . '->onMessage(function (Connection $c, string $data, bool $binary) use ($worker) { $all = $worker->connections(); ' . $body . ' })->run();');
+            . '->onMessage(function (Connection $c, string $data, bool $binary) use ($worker) { $all = '
+                . '$worker->connections(); ' . $body . ' })->run();');
     }
 
     public function testReadyNamesTheEventsThatAreHandled(): void
     {
         self::assertContains('message', FakeHost::serving(self::ECHO)->ready[6]);
-        $all = 'Worker::create()->onBuffer(fn () => 1)->onClose(fn () => 1)->onOpen(fn () => null)->onMessage(fn () => 1)->onRequest(fn () => "")->run();';
+        $all = 'Worker::create()->onBuffer(fn () => 1)->onClose(fn () => 1)->onOpen(fn () => null)->onMessage(fn () '
+            . '=> 1)->onRequest(fn () => "")->run();';
         self::assertSame([], array_diff(['open', 'message', 'close', 'buffer'], FakeHost::serving($all)->ready[6]));
     }
 
@@ -57,9 +61,12 @@ final class ConnectionsTest extends TestCase
 
     public function testAHandlerSeesTheConnectionAsTheHostSaysItIs(): void
     {
-        $host = self::serving('$c->send(json_encode([$c->id, $c->protocol, $c->remoteAddress, $c->uid, $c->groups, $c->session, $c->listener, $c->attempt, $data, $binary]));');
-        $stream = $host->event(Frame::MESSAGE, [5, ['c9', 'tcp', '[::1]:7', 'u7', ['a', 'b'], ['name', 'zoe', 'n', 7], ':9000'], 2, 'x']);
-        self::assertSame('["c9","tcp","[::1]:7","u7",["a","b"],{"name":"zoe","n":7},":9000",2,"x",true]', $host->done($stream)[0][5]);
+        $host = self::serving('$c->send(json_encode([$c->id, $c->protocol, $c->remoteAddress, $c->uid, $c->groups, '
+            . '$c->session, $c->listener, $c->attempt, $data, $binary]));');
+        $stream = $host->event(Frame::MESSAGE,
+            [5, ['c9', 'tcp', '[::1]:7', 'u7', ['a', 'b'], ['name', 'zoe', 'n', 7], ':9000'], 2, 'x']);
+        self::assertSame('["c9","tcp","[::1]:7","u7",["a","b"],{"name":"zoe","n":7},":9000",2,"x",true]',
+            $host->done($stream)[0][5]);
     }
 
     public function testEachActIsWhatSpecSays(): void
@@ -73,15 +80,18 @@ final class ConnectionsTest extends TestCase
             PHP);
         self::assertSame([
             [38, 1, 0, '', ['a', 'b']], [39, 1, 0, '', ['a']], [40, 1, 0, '', '7'], [37, 1, 0, 0, [], 4001, 'bye', []],
-            [36, 1, 0, 1, ['x'], '1', []], [36, 1, 0, 1, ['x', 'y'], '2', ['y']], [36, 1, 0, 2, ['7'], '3', []], [36, 1, 4, 3, ['g', 'h'], '4', ['c1']], [36, 1, 0, 4, [], '5', []],
-            [37, 1, 0, 1, ['x'], 1000, '', []], [37, 1, 0, 2, ['u'], 1001, '', []], [37, 1, 0, 3, ['g'], 1000, '', ['c1']],
+            [36, 1, 0, 1, ['x'], '1', []], [36, 1, 0, 1, ['x', 'y'], '2', ['y']], [36, 1, 0, 2, ['7'], '3', []],
+            [36, 1, 4, 3, ['g', 'h'], '4', ['c1']], [36, 1, 0, 4, [], '5', []],
+            [37, 1, 0, 1, ['x'], 1000, '', []], [37, 1, 0, 2, ['u'], 1001, '', []],
+            [37, 1, 0, 3, ['g'], 1000, '', ['c1']],
             [38, 1, 0, 'x', ['g']], [39, 1, 0, 'x', ['g', 'h']], [40, 1, 2, 'x', 'u'],
         ], $host->deliver('go'));
     }
 
     public function testWhatAHandlerJoinsAndBindsItSees(): void
     {
-        $host = self::serving('$c->join("b", "c"); $c->leave("a"); $c->bindUid("u2"); $c->send(implode(",", $c->groups) . $c->uid);');
+        $host = self::serving(
+            '$c->join("b", "c"); $c->leave("a"); $c->bindUid("u2"); $c->send(implode(",", $c->groups) . $c->uid);');
         self::assertSame('b,cu2', $host->deliver('', [...self::SOCKET, 'u1', ['a', 'b']])[3][5]);
     }
 
@@ -98,7 +108,8 @@ final class ConnectionsTest extends TestCase
 
     public function testWhatIsSentNowGoesAtOnceAndStays(): void
     {
-        $host = self::serving('$c->send("staged"); $c->send("now", now: true); $all->sendToAll("all", now: true); throw new Exception;');
+        $host = self::serving(
+            '$c->send("staged"); $c->send("now", now: true); $all->sendToAll("all", now: true); throw new Exception;');
         $said = $host->deliver('hi');
         self::assertSame([Frame::SEND, 1, 8, 0, [], 'now', []], $said[0]);
         self::assertSame([Frame::SEND, 1, 8, 4, [], 'all', []], $said[1]);
@@ -107,9 +118,11 @@ final class ConnectionsTest extends TestCase
 
     public function testMessagesThatTravelTogetherAreHandledInOrderAndOneThatThrowsLosesOnlyItsOwn(): void
     {
-        $host = self::serving('$c->session["n"] = ($c->session["n"] ?? 0) + 1; $c->join($data); $c->send($data . $c->session["n"]); if ($data === "b") { throw new Exception; }');
+        $host = self::serving('$c->session["n"] = ($c->session["n"] ?? 0) + 1; $c->join($data); $c->send($data . '
+            . '$c->session["n"]); if ($data === "b") { throw new Exception; }');
         self::assertSame([
-            [Frame::JOIN, 1, 0, '', ['a']], [Frame::SEND, 1, 0, 0, [], 'a1', []], [Frame::JOIN, 1, 0, '', ['c']], [Frame::SEND, 1, 0, 0, [], 'c2', []], [Frame::SET, 1, 2, '', ['n', 2], []],
+            [Frame::JOIN, 1, 0, '', ['a']], [Frame::SEND, 1, 0, 0, [], 'a1', []], [Frame::JOIN, 1, 0, '', ['c']],
+            [Frame::SEND, 1, 0, 0, [], 'c2', []], [Frame::SET, 1, 2, '', ['n', 2], []],
         ], $host->deliver('a', more: [[1, 'b'], [5, 'c']]));
         self::assertCount(1, $host->logs);
     }
@@ -122,15 +135,20 @@ final class ConnectionsTest extends TestCase
 
     public function testOpenGetsTheUpgradeRequest(): void
     {
-        $host = FakeHost::serving('Worker::create()->onOpen(function (Connection $c, ?Request $r) { $c->send($r === null ? "none" : "$r->method {$r->query["name"]} {$r->cookies["a"]} {$r->header("host")} $r->id" . $r->body()); })->run();');
-        self::assertSame('GET zoe 1 example.org:8080 r1', $host->done($host->event(Frame::OPEN, [self::SOCKET, 1, self::UPGRADE]))[0][5]);
+        $host = FakeHost::serving('Worker::create()->onOpen(function (Connection $c, ?Request $r) { $c->send($r === '
+            . 'null ? "none" : "$r->method {$r->query["name"]} {$r->cookies["a"]} {$r->header("host")} $r->id" . '
+                . '$r->body()); })->run();');
+        self::assertSame('GET zoe 1 example.org:8080 r1',
+            $host->done($host->event(Frame::OPEN, [self::SOCKET, 1, self::UPGRADE]))[0][5]);
         self::assertSame('none', $host->done($host->event(Frame::OPEN, [['c2', 'tcp', '']]))[0][5]);
     }
 
     public function testOpenChoosesASubprotocolAndHeaders(): void
     {
-        $host = FakeHost::serving('Worker::create()->onOpen(function (Connection $c, ?Request $r) { $c->accept("chat", ["X-A" => "b"]); })->run();');
-        self::assertSame([[Frame::ACCEPT, 1, 2, 'chat', ['X-A', 'b']]], $host->done($host->event(Frame::OPEN, [self::SOCKET, 1, self::UPGRADE])));
+        $host = FakeHost::serving('Worker::create()->onOpen(function (Connection $c, ?Request $r) { '
+            . '$c->accept("chat", ["X-A" => "b"]); })->run();');
+        self::assertSame([[Frame::ACCEPT, 1, 2, 'chat', ['X-A', 'b']]],
+            $host->done($host->event(Frame::OPEN, [self::SOCKET, 1, self::UPGRADE])));
         $upgrade = self::UPGRADE;
         $upgrade[6] = [];
         $said = $host->done($host->event(Frame::OPEN, [self::SOCKET, 1, $upgrade]));
@@ -140,7 +158,8 @@ final class ConnectionsTest extends TestCase
 
     public function testOpenRefusesWithAResponse(): void
     {
-        $host = FakeHost::serving('$w = Worker::create(); $w->onOpen(function (Connection $c, ?Request $r) use ($w) { $w->connections()->sendToGroup("admins", "knock"); return Response::text("no", 403); })->run();');
+        $host = FakeHost::serving('$w = Worker::create(); $w->onOpen(function (Connection $c, ?Request $r) use ($w) '
+            . '{ $w->connections()->sendToGroup("admins", "knock"); return Response::text("no", 403); })->run();');
         [$send, $response] = $host->done($host->event(Frame::OPEN, [self::SOCKET, 1, self::UPGRADE]));
         self::assertSame([Frame::SEND, 1, 0, 3, ['admins'], 'knock', []], $send);
         self::assertSame([Frame::RESPONSE, 1, 3, 403], array_slice($response, 0, 4));
@@ -149,17 +168,24 @@ final class ConnectionsTest extends TestCase
 
     public function testOpenFillsTheSuperglobals(): void
     {
-        $host = FakeHost::serving('Worker::create()->superglobals()->onOpen(function (Connection $c) { $c->send($_GET["name"] . $_COOKIE["a"]); })->onMessage(function (Connection $c) { $c->send(json_encode($_GET)); })->run();');
+        $host = FakeHost::serving('Worker::create()->superglobals()->onOpen(function (Connection $c) { '
+            . '$c->send($_GET["name"] . $_COOKIE["a"]); })->onMessage(function (Connection $c) { '
+                . '$c->send(json_encode($_GET)); })->run();');
         self::assertSame('zoe1', $host->done($host->event(Frame::OPEN, [self::SOCKET, 1, self::UPGRADE]))[0][5]);
         self::assertSame('[]', $host->deliver('')[0][5]);
     }
 
     public function testCloseAndBufferSayHowItStands(): void
     {
-        $host = FakeHost::serving('$w = Worker::create(); $a = $w->connections(); $w->onClose(function (Connection $c, int $code, string $reason, bool $clean) use ($a) { $a->sendToAll("$c->id $code $reason " . json_encode($clean)); })'
-            . '->onBuffer(function (Connection $c, bool $full, int $bytes) use ($a) { $a->sendToAll(json_encode([$full, $bytes])); })->run();');
-        self::assertSame('c1 4000 bye true', $host->done($host->event(Frame::CLOSE, [self::SOCKET, 1, 4000, 'bye', true]))[0][5]);
-        self::assertSame('[true,600000]', $host->done($host->event(Frame::BUFFER, [self::SOCKET, 1, true, 600000]))[0][5]);
+        $host = FakeHost::serving('$w = Worker::create(); $a = $w->connections(); $w->onClose(function (Connection '
+            . '$c, int $code, string $reason, bool $clean) use ($a) { $a->sendToAll("$c->id $code $reason " . '
+                . 'json_encode($clean)); })'
+            . '->onBuffer(function (Connection $c, bool $full, int $bytes) use ($a) { '
+                . '$a->sendToAll(json_encode([$full, $bytes])); })->run();');
+        self::assertSame('c1 4000 bye true',
+            $host->done($host->event(Frame::CLOSE, [self::SOCKET, 1, 4000, 'bye', true]))[0][5]);
+        self::assertSame('[true,600000]',
+            $host->done($host->event(Frame::BUFFER, [self::SOCKET, 1, true, 600000]))[0][5]);
     }
 
     /** @return iterable<array{int, list<int>}> */
@@ -174,7 +200,8 @@ final class ConnectionsTest extends TestCase
     /** @dataProvider sizes @param list<int> $parts */
     public function testALongMessageIsSentInPartsThatGoOn(int $size, array $parts): void
     {
-        $host = self::serving('$c->send("first"); $c->send(str_repeat("x", (int) $data)); $c->send("last", now: true);');
+        $host = self::serving(
+            '$c->send("first"); $c->send(str_repeat("x", (int) $data)); $c->send("last", now: true);');
         $said = $host->deliver((string) $size);
         self::assertSame('last', $said[0][5]);
         self::assertSame('first', $said[1][5]);
@@ -236,7 +263,8 @@ final class ConnectionsTest extends TestCase
         $host = self::serving('$c->send("lost"); exit(0);');
         self::assertSame([[]], $host->deliver('hi'));
         self::assertStringContainsString('the code called exit()', $host->logs[0][3]);
-        self::assertSame(['event' => 'MESSAGE', 'connection' => 'c1', 'remote' => '192.0.2.1:50000'], $host->logs[0][4]);
+        self::assertSame(['event' => 'MESSAGE', 'connection' => 'c1', 'remote' => '192.0.2.1:50000'],
+            $host->logs[0][4]);
     }
 
     public function testAFatalErrorInAHandlerSaysNothingEither(): void
@@ -249,11 +277,13 @@ final class ConnectionsTest extends TestCase
 
     public function testAWorkerThatEndsGivesBackTheEventsThatItHasNotBegun(): void
     {
-        $host = FakeHost::serving('$w = Worker::create(); $w->onMessage(fn () => 1)->every(0.02, function () use ($w) { $w->connections()->count(); exit; })->run();');
+        $host = FakeHost::serving('$w = Worker::create(); $w->onMessage(fn () => 1)->every(0.02, function () use '
+            . '($w) { $w->connections()->count(); exit; })->run();');
         $call = $host->next();
         $stream = $host->event(Frame::MESSAGE, [1, self::SOCKET, 1, 'x']);
         $host->send([Frame::RESULT, $call[1], '', 1]);
-        self::assertSame([[Frame::RESET, $stream, Frame::CODE_REFUSED, 'this worker ends'], [Frame::DONE, $stream]], $host->done($stream));
+        self::assertSame([[Frame::RESET, $stream, Frame::CODE_REFUSED, 'this worker ends'], [Frame::DONE, $stream]],
+            $host->done($stream));
         self::assertSame([], $host->next());
     }
 
@@ -271,7 +301,8 @@ final class ConnectionsTest extends TestCase
         $upgrade[6] = ['Cookie', "PHPSESSID=$id"];
         self::assertSame(['user', 'zoe'], $host->done($host->event(Frame::OPEN, [self::SOCKET, 1, $upgrade]))[0][4]);
         self::assertSame('[true,false]', $host->deliver('')[0][5]);
-        self::assertSame(['user', 'nobody'], $host->done($host->event(Frame::OPEN, [self::SOCKET, 1, self::UPGRADE]))[0][4]);
+        self::assertSame(['user', 'nobody'],
+            $host->done($host->event(Frame::OPEN, [self::SOCKET, 1, self::UPGRADE]))[0][4]);
     }
 
     public function testAnEventBehindDrainIsRefused(): void
@@ -305,7 +336,9 @@ final class ConnectionsTest extends TestCase
             do {
                 $message = $host->next();
                 $all[] = $message[0] === Frame::SEND ? $message[5] : $message[0];
-            } while ($message[0] !== Frame::DONE && !(in_array($message[0], [Frame::RESPONSE, Frame::DATA], true) && ($message[2] & Frame::FLAG_DONE) !== 0));
+            } while ($message[0] !== Frame::DONE
+                && !(in_array($message[0], [Frame::RESPONSE, Frame::DATA], true)
+                    && ($message[2] & Frame::FLAG_DONE) !== 0));
 
             return $all;
         };
@@ -319,9 +352,11 @@ final class ConnectionsTest extends TestCase
     public function testADatagramIsAnsweredAndHasNothingElse(): void
     {
         $udp = ['', 'udp', '192.0.2.1:50000'];
-        self::assertSame([[Frame::SEND, 1, 2, 0, [], 'pong', []]], self::serving('$c->send("pong");')->deliver('ping', $udp));
+        self::assertSame([[Frame::SEND, 1, 2, 0, [], 'pong', []]],
+            self::serving('$c->send("pong");')->deliver('ping', $udp));
         foreach (['$c->join("g");', '$c->session["a"] = 1;', '$c->bindUid("u");'] as $code) {
-            self::assertStringContainsString('A datagram has no groups, user or session', self::serving($code)->deliver('ping', $udp)[0][3]);
+            self::assertStringContainsString('A datagram has no groups, user or session',
+                self::serving($code)->deliver('ping', $udp)[0][3]);
         }
     }
 
@@ -329,7 +364,8 @@ final class ConnectionsTest extends TestCase
     {
         $host = self::serving('static $kept; if ($kept) { $kept->send($data); $kept->join("g"); } $kept ??= $c;');
         $host->deliver('a');
-        self::assertSame([[Frame::SEND, 3, 0, 1, ['c1'], 'b', []], [Frame::JOIN, 3, 2, 'c1', ['g']]], $host->deliver('b', ['c2', 'tcp', '']));
+        self::assertSame([[Frame::SEND, 3, 0, 1, ['c1'], 'b', []], [Frame::JOIN, 3, 2, 'c1', ['g']]],
+            $host->deliver('b', ['c2', 'tcp', '']));
     }
 
     /** @return iterable<string, array{string, string}> */
@@ -353,7 +389,8 @@ final class ConnectionsTest extends TestCase
     public function testConnectionsCanNotBeReachedFromOnStart(): void
     {
         foreach (['sendToAll("x")', 'count()'] as $call) {
-            $host = new FakeHost('$w = Worker::create(); $w->onStart(fn () => $w->connections()->' . $call . ')->onRequest(fn () => "ok")->run();');
+            $host = new FakeHost('$w = Worker::create(); $w->onStart(fn () => $w->connections()->' . $call
+                . ')->onRequest(fn () => "ok")->run();');
             $host->hello();
             self::assertStringContainsString('Connections can be reached once the worker is ready', $host->next()[2]);
         }
@@ -361,7 +398,8 @@ final class ConnectionsTest extends TestCase
 
     public function testWhatIsDoneInOnStopGoesAtOnce(): void
     {
-        $host = FakeHost::serving('$w = Worker::create(); $w->onMessage(fn () => 1)->onStop(fn () => $w->connections()->sendToAll("bye"))->run();');
+        $host = FakeHost::serving('$w = Worker::create(); $w->onMessage(fn () => 1)->onStop(fn () => '
+            . '$w->connections()->sendToAll("bye"))->run();');
         $host->send([Frame::DRAIN, 0]);
         self::assertSame([Frame::SEND, 0, 0, 4, [], 'bye', []], $host->next());
     }

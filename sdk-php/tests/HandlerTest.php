@@ -38,7 +38,8 @@ final class HandlerTest extends TestCase
         $loaded = json_decode($host->get()->body, true);
         $source = dirname(__DIR__) . '/src';
         foreach (glob("$source/{Http,Internal}/*.php", GLOB_BRACE) as $file) {
-            self::assertContains(realpath($file), $loaded, 'a new SDK in its place would be mixed with the one that runs');
+            self::assertContains(realpath($file), $loaded,
+                'a new SDK in its place would be mixed with the one that runs');
         }
     }
 
@@ -54,12 +55,15 @@ final class HandlerTest extends TestCase
             })->run();
             PHP);
         $answer = $host->get('GET', '/response');
-        self::assertSame([201, 'made', ['content-type' => ['text/html; charset=utf-8'], 'x-one' => ['a'], 'x-two' => ['b', 'c']]], [$answer->status, $answer->body, $answer->headers]);
+        self::assertSame([201, 'made', ['content-type' => ['text/html; charset=utf-8'], 'x-one' => ['a'],
+            'x-two' => ['b', 'c']]], [$answer->status, $answer->body, $answer->headers]);
         self::assertSame([Frame::RESPONSE], $answer->types, 'one frame');
         $answer = $host->get('GET', '/string');
-        self::assertSame(['<p>html</p>', ['text/html; charset=utf-8']], [$answer->body, $answer->headers['content-type']]);
+        self::assertSame(['<p>html</p>', ['text/html; charset=utf-8']],
+            [$answer->body, $answer->headers['content-type']]);
         $answer = $host->get('GET', '/array');
-        self::assertSame(['{"a":1,"b":["ü/"]}', ['application/json']], [$answer->body, $answer->headers['content-type']]);
+        self::assertSame(['{"a":1,"b":["ü/"]}', ['application/json']],
+            [$answer->body, $answer->headers['content-type']]);
         self::assertSame(204, $host->get('GET', '/null')->status);
         self::assertSame(500, $host->get('GET', '/object')->status);
         self::assertStringContainsString('returned stdClass; it may return', $host->logs[0][3]);
@@ -67,7 +71,8 @@ final class HandlerTest extends TestCase
 
     public function testAnExceptionTellsTheClientNothingAndTheLogAll(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { if ($r->path === "/ok") return "ok"; throw new LogicException("se<cret"); })->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { if ($r->path === "/ok") '
+            . 'return "ok"; throw new LogicException("se<cret"); })->run();');
         $answer = $host->get('POST', '/buy?x=1');
         self::assertSame(500, $answer->status);
         self::assertStringNotContainsString('cret', $answer->body);
@@ -81,7 +86,9 @@ final class HandlerTest extends TestCase
 
     public function testInDevTheClientSeesTheTraceEscaped(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function () { throw new LogicException("<b>bold</b>"); })->run();', dev: true);
+        $host = FakeHost::serving(
+            'Worker::create()->onRequest(function () { throw new LogicException("<b>bold</b>"); })->run();',
+            dev: true);
         $body = $host->get('GET', '/<script>')->body;
         self::assertStringContainsString('LogicException: &lt;b&gt;bold&lt;/b&gt;', $body);
         self::assertStringContainsString('GET /&lt;script&gt;', $body);
@@ -110,7 +117,8 @@ final class HandlerTest extends TestCase
     /** @dataProvider fatal */
     public function testAFatalErrorIsAnsweredWith500AtOnce(string $code, string $message): void
     {
-        $host = FakeHost::serving("Worker::create()->onRequest(function () { $code })->run();", php: ['-d', 'display_errors=stderr', '-d', 'memory_limit=16M']);
+        $host = FakeHost::serving("Worker::create()->onRequest(function () { $code })->run();",
+            php: ['-d', 'display_errors=stderr', '-d', 'memory_limit=16M']);
         $answer = $host->get();
         self::assertSame([500, true, true], [$answer->status, $answer->ended, $answer->done]);
         self::assertStringContainsString($message, $host->logs[0][3]);
@@ -120,28 +128,34 @@ final class HandlerTest extends TestCase
 
     public function testExitInTheMiddleOfABodyAbortsTheResponse(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn () => Response::stream((function () { yield "a"; exit; })()))->run();');
+        $host = FakeHost::serving(
+            'Worker::create()->onRequest(fn () => Response::stream((function () { yield "a"; exit; })()))->run();');
         $answer = $host->get();
-        self::assertSame([200, 'a', Frame::CODE_INTERNAL, false, true], [$answer->status, $answer->body, $answer->reset, $answer->ended, $answer->done]);
+        self::assertSame([200, 'a', Frame::CODE_INTERNAL, false, true],
+            [$answer->status, $answer->body, $answer->reset, $answer->ended, $answer->done]);
     }
 
     public function testAThrowInTheMiddleOfABodyAbortsTheResponse(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn () => Response::stream((function () { yield "a"; throw new Exception("broke"); })()))->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(fn () => Response::stream((function () { yield "a"; '
+            . 'throw new Exception("broke"); })()))->run();');
         $answer = $host->get();
-        self::assertSame([200, 'a', Frame::CODE_INTERNAL, false, true], [$answer->status, $answer->body, $answer->reset, $answer->ended, $answer->done]);
+        self::assertSame([200, 'a', Frame::CODE_INTERNAL, false, true],
+            [$answer->status, $answer->body, $answer->reset, $answer->ended, $answer->done]);
         self::assertSame(Frame::CODE_INTERNAL, $host->get()->reset, 'the worker lives on');
     }
 
     public function testAThrowBeforeTheFirstChunkIsACleanErrorPage(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn () => Response::stream((function () { throw new Exception("broke"); yield "a"; })()))->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(fn () => Response::stream((function () { throw new '
+            . 'Exception("broke"); yield "a"; })()))->run();');
         self::assertSame(500, $host->get()->status);
     }
 
     public function testABadHeaderIsThisProgramsMistakeAndNeverSent(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => new Response(200, ["X-Back" => $r->query["q"]]))->run();');
+        $host = FakeHost::serving(
+            'Worker::create()->onRequest(fn (Request $r) => new Response(200, ["X-Back" => $r->query["q"]]))->run();');
         $answer = $host->get('GET', '/?q=a%0d%0aSet-Cookie:%20b');
         self::assertSame(500, $answer->status);
         self::assertStringContainsString('X-Back holds a line break', $host->logs[0][3]);
@@ -155,14 +169,16 @@ final class HandlerTest extends TestCase
                 ->after(function () { Log::info('second'); }))->run();
             PHP);
         $answer = $host->get();
-        self::assertSame([[Frame::RESPONSE, Frame::DONE], 'now', true], [$answer->types, $answer->body, $answer->ended]);
+        self::assertSame([[Frame::RESPONSE, Frame::DONE], 'now', true],
+            [$answer->types, $answer->body, $answer->ended]);
         self::assertSame(['first', 'second'], [$host->logs[0][3], $host->logs[2][3]]);
         self::assertStringContainsString('mail is down', $host->logs[1][3]);
     }
 
     public function testExitInCodeAfterTheResponseLeavesTheResponse(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn () => Response::text("now")->after(function () { exit; }))->run();');
+        $host = FakeHost::serving(
+            'Worker::create()->onRequest(fn () => Response::text("now")->after(function () { exit; }))->run();');
         $answer = $host->get();
         self::assertSame([[Frame::RESPONSE, Frame::DONE], 'now'], [$answer->types, $answer->body]);
     }
@@ -170,17 +186,20 @@ final class HandlerTest extends TestCase
     /** @requires extension pcntl */
     public function testAForkedChildDoesNotAnswer(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function () { $child = pcntl_fork(); if ($child === 0) exit; pcntl_waitpid($child, $status); return "parent"; })->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(function () { $child = pcntl_fork(); if ($child === '
+            . '0) exit; pcntl_waitpid($child, $status); return "parent"; })->run();');
         self::assertSame(['parent', 'parent'], [$host->get()->body, $host->get()->body]);
         self::assertSame([], $host->logs);
     }
 
     public function testLogEntriesCarryTheirStream(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function () { Log::warn("low", ["disk" => "sda", "free" => 3, "list" => [1, 2], 7 => null]); })->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(function () { Log::warn("low", ["disk" => "sda", '
+            . '"free" => 3, "list" => [1, 2], 7 => null]); })->run();');
         $host->get();
         $host->get();
-        self::assertSame([6, 3, 'warn', 'low', ['disk' => 'sda', 'free' => 3, 'list' => '[1,2]', '_7' => null]], $host->logs[1]);
+        self::assertSame([6, 3, 'warn', 'low', ['disk' => 'sda', 'free' => 3, 'list' => '[1,2]', '_7' => null]],
+            $host->logs[1]);
     }
 
     public function testABodyOfTextIsHtmlUnlessTheHandlerSaysWhatItIs(): void
@@ -193,7 +212,8 @@ final class HandlerTest extends TestCase
             Worker::create()->onRequest(fn (Request $r) => $r->path === '/said' ? new Response(200, ['CONTENT-type' => 'text/csv'], 'x') : new Response(200, ['A' => 'b'], $bodies[$r->path]))->run();
             PHP);
         $html = ['text/html; charset=utf-8'];
-        foreach (['/text' => $html, '/bytes' => null, '/empty' => null, '/cut' => null, '/long' => $html, '/chunks' => $html, '/said' => ['text/csv']] as $path => $expected) {
+        foreach (['/text' => $html, '/bytes' => null, '/empty' => null, '/cut' => null, '/long' => $html,
+            '/chunks' => $html, '/said' => ['text/csv']] as $path => $expected) {
             self::assertSame($expected, $host->get('GET', $path)->headers['content-type'] ?? null, $path);
         }
         self::assertSame($html, $host->get('HEAD', '/long')->headers['content-type'] ?? null);

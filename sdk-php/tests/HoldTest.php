@@ -15,23 +15,29 @@ final class HoldTest extends TestCase
 {
     public function testAResponseIsHeld(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => Response::hold("data: hi\n\n", groups: "prices", uid: 7, session: ["last" => $r->header("last-event-id")], timeout: 1.5))->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => Response::hold("data: hi\n\n", '
+            . 'groups: "prices", uid: 7, session: ["last" => $r->header("last-event-id")], timeout: 1.5))->run();');
         $host->request('GET', '/', ['Last-Event-ID', '17']);
         self::assertSame([
-            Frame::RESPONSE, 1, 2, 200, ['Content-Type', 'text/event-stream', 'Cache-Control', 'no-store'], "data: hi\n\n", null, [['prices'], '7', ['last', '17'], false, 1500],
+            Frame::RESPONSE, 1, 2, 200, ['Content-Type', 'text/event-stream', 'Cache-Control', 'no-store'],
+            "data: hi\n\n", null, [['prices'], '7', ['last', '17'], false, 1500],
         ], $host->next());
     }
 
     public function testALongPollSaysWhatItIs(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => Response::hold(groups: ["a", "b"], once: true, headers: ["content-type" => "application/json", "Cache-Control" => "private"], status: 201))->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => Response::hold(groups: ["a", "b"], '
+            . 'once: true, headers: ["content-type" => "application/json", "Cache-Control" => "private"], status: '
+                . '201))->run();');
         $host->request();
-        self::assertSame([Frame::RESPONSE, 1, 2, 201, ['content-type', 'application/json', 'Cache-Control', 'private'], null, null, [['a', 'b'], '', [], true, 0]], $host->next());
+        self::assertSame([Frame::RESPONSE, 1, 2, 201, ['content-type', 'application/json', 'Cache-Control', 'private'],
+            null, null, [['a', 'b'], '', [], true, 0]], $host->next());
     }
 
     public function testActsAndLongFirstBytesGoBeforeDone(): void
     {
-        $host = FakeHost::serving('$w = Worker::create(); $w->onRequest(function () use ($w) { $w->connections()->sendToAll("one more"); return Response::hold(str_repeat("x", 70000)); })->run();');
+        $host = FakeHost::serving('$w = Worker::create(); $w->onRequest(function () use ($w) { '
+            . '$w->connections()->sendToAll("one more"); return Response::hold(str_repeat("x", 70000)); })->run();');
         $host->request();
         $response = $host->next();
         self::assertSame([Frame::RESPONSE, 0, 65536], [$response[0], $response[2], strlen($response[5])]);
@@ -69,9 +75,11 @@ final class HoldTest extends TestCase
     {
         self::assertSame("data: hi\n\n", (string) new ServerSentEvent('hi'));
         self::assertSame("data: \n\n", (string) new ServerSentEvent(''));
-        self::assertSame("event: price\nid: 17\nretry: 3000\ndata: a\ndata: b\ndata: \ndata: c\n\n", (string) new ServerSentEvent("a\nb\r\n\rc", 'price', '17', 3000));
+        self::assertSame("event: price\nid: 17\nretry: 3000\ndata: a\ndata: b\ndata: \ndata: c\n\n",
+            (string) new ServerSentEvent("a\nb\r\n\rc", 'price', '17', 3000));
         self::assertSame("id: \ndata: x\n\n", (string) new ServerSentEvent('x', id: ''));
-        foreach ([fn () => new ServerSentEvent('x', "a\nb"), fn () => new ServerSentEvent('x', id: "a\rb"), fn () => new ServerSentEvent('x', id: "a\0"), fn () => new ServerSentEvent('x', retry: -1)] as $mistake) {
+        foreach ([fn () => new ServerSentEvent('x', "a\nb"), fn () => new ServerSentEvent('x', id: "a\rb"),
+            fn () => new ServerSentEvent('x', id: "a\0"), fn () => new ServerSentEvent('x', retry: -1)] as $mistake) {
             try {
                 $mistake();
                 self::fail('no error');
@@ -83,7 +91,10 @@ final class HoldTest extends TestCase
 
     public function testAnEventIsSentAsItIs(): void
     {
-        $host = FakeHost::serving('$w = Worker::create(); $w->onMessage(function (Connection $c) use ($w) { $w->connections()->sendToGroup("g", new ServerSentEvent("x", id: "1")); $c->send(new ServerSentEvent("y")); })->run();');
-        self::assertSame([[Frame::SEND, 1, 4, 3, ['g'], "id: 1\ndata: x\n\n", []], [Frame::SEND, 1, 6, 0, [], "data: y\n\n", []]], $host->deliver(''));
+        $host = FakeHost::serving('$w = Worker::create(); $w->onMessage(function (Connection $c) use ($w) { '
+            . '$w->connections()->sendToGroup("g", new ServerSentEvent("x", id: "1")); $c->send(new '
+                . 'ServerSentEvent("y")); })->run();');
+        self::assertSame([[Frame::SEND, 1, 4, 3, ['g'], "id: 1\ndata: x\n\n", []],
+            [Frame::SEND, 1, 6, 0, [], "data: y\n\n", []]], $host->deliver(''));
     }
 }

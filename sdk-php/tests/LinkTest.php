@@ -15,13 +15,15 @@ final class LinkTest extends TestCase
 
     public function testReadyComesAfterOnStartAndSaysWhatTheWorkerIs(): void
     {
-        $host = new FakeHost('Worker::create()->onStart(function () { Log::info("one"); })->onStart(function () { Log::info("two"); })->onRequest(fn () => "ok")->run();');
+        $host = new FakeHost('Worker::create()->onStart(function () { Log::info("one"); })->onStart(function () { '
+            . 'Log::info("two"); })->onRequest(fn () => "ok")->run();');
         $host->hello();
         $ready = $host->next();
         self::assertSame(['one', 'two'], array_column($host->logs, 3));
         self::assertSame([Frame::READY, 0, 1, $host->pid], array_slice($ready, 0, 4));
         self::assertStringStartsWith('php/', $ready[4]);
-        self::assertSame([1, \extension_loaded('pcntl') ? ['forms', 'ahead', 'deadline', 'pieces', 'backtrace'] : ['forms', 'ahead', 'deadline', 'pieces'], 262144], array_slice($ready, 5));
+        self::assertSame([1, \extension_loaded('pcntl') ? ['forms', 'ahead', 'deadline', 'pieces', 'backtrace']
+            : ['forms', 'ahead', 'deadline', 'pieces'], 262144], array_slice($ready, 5));
         self::assertSame(0, $host->end());
     }
 
@@ -29,9 +31,12 @@ final class LinkTest extends TestCase
     public function brokenBoots(): iterable
     {
         yield 'a throw' => ['throw new RuntimeException("no database");', 'RuntimeException: no database in '];
-        yield 'a parse error in an included file' => ['file_put_contents(__DIR__ . "/x.php", "<?php +;"); require __DIR__ . "/x.php";', 'ParseError: syntax error'];
+        yield 'a parse error in an included file' => [
+            'file_put_contents(__DIR__ . "/x.php", "<?php +;"); require __DIR__ . "/x.php";',
+            'ParseError: syntax error'];
         yield 'exit()' => ['exit(0);', 'the code called exit() before the worker was ready'];
-        yield 'a fatal error' => ['ini_set("memory_limit", "16M"); $x = str_repeat("x", 1 << 30);', 'Allowed memory size'];
+        yield 'a fatal error' => ['ini_set("memory_limit", "16M"); $x = str_repeat("x", 1 << 30);',
+            'Allowed memory size'];
     }
 
     /** @dataProvider brokenBoots */
@@ -57,7 +62,8 @@ final class LinkTest extends TestCase
 
     public function testDrainEndsAnIdleWorkerInGoodOrder(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn () => "ok")->onStop(function () { Log::info("stopped"); })->run();');
+        $host = FakeHost::serving(
+            'Worker::create()->onRequest(fn () => "ok")->onStop(function () { Log::info("stopped"); })->run();');
         $host->send([Frame::DRAIN, 0]);
         self::assertSame([], $host->next());
         self::assertSame('stopped', $host->logs[0][3]);
@@ -84,9 +90,11 @@ final class LinkTest extends TestCase
         self::assertSame('a', $host->answer($stream)->body);
         self::assertSame([], $host->next());
 
-        $host = FakeHost::serving('usleep(0); Worker::create()->onStart(fn () => usleep(50000))->onRequest(fn () => "x")->run();');
+        $host = FakeHost::serving(
+            'usleep(0); Worker::create()->onStart(fn () => usleep(50000))->onRequest(fn () => "x")->run();');
         $codec = new \WorkerHost\Internal\Codec();
-        $host->raw($codec->frame([Frame::DRAIN, 0]) . $codec->frame([Frame::REQUEST, 1, 1, 'GET', '/', '1.1', 'http', '', '', []]));
+        $host->raw($codec->frame([Frame::DRAIN, 0])
+            . $codec->frame([Frame::REQUEST, 1, 1, 'GET', '/', '1.1', 'http', '', '', []]));
         $answer = $host->answer(1);
         self::assertSame([Frame::CODE_REFUSED, true, 0], [$answer->reset, $answer->done, $answer->status]);
         self::assertSame(0, $host->end());
@@ -95,7 +103,9 @@ final class LinkTest extends TestCase
     public function testEndOfInputEndsTheWorker(): void
     {
         foreach ([true, false] as $announced) {
-            $host = FakeHost::serving('Worker::create()->onRequest(fn () => "ok")->onStop(function () { echo "stopped"; })->run();', $announced);
+            $host = FakeHost::serving(
+                'Worker::create()->onRequest(fn () => "ok")->onStop(function () { echo "stopped"; })->run();',
+                $announced);
             self::assertSame(0, $host->end());
             self::assertStringContainsString('stopped', $host->log());
         }
@@ -113,7 +123,8 @@ final class LinkTest extends TestCase
         $host = FakeHost::serving(self::OK);
         $host->send([100, 0, 'x']);
         $host->send([60, 2, ['a']]);
-        self::assertSame([Frame::RESET, 2, Frame::CODE_UNKNOWN, 'type 60, which this SDK does not know'], $host->next());
+        self::assertSame([Frame::RESET, 2, Frame::CODE_UNKNOWN, 'type 60, which this SDK does not know'],
+            $host->next());
         self::assertStringContainsString('type 100', $host->logs[0][3]);
         self::assertSame('ok', $host->get()->body);
     }
@@ -128,7 +139,8 @@ final class LinkTest extends TestCase
         );
         self::assertStringContainsString('up to 16 bytes of it', $host->get()->body);
 
-        $busy = 'Worker::create()->onRequest(function (Request $r) { while (!$r->isCancelled()) usleep(1000); })->run();';
+        $busy = 'Worker::create()->onRequest(function (Request $r) { while (!$r->isCancelled()) usleep(1000); '
+            . '})->run();';
         $host = FakeHost::serving($busy, limits: ['ahead', 1]);
         $host->request();
         $host->request();
@@ -181,7 +193,8 @@ final class LinkTest extends TestCase
 
     public function testALinkErrorThatUserCodeCatchesStillEndsTheLink(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { try { return $r->body(); } catch (Throwable) { return "caught"; } })->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { try { return $r->body(); } '
+            . 'catch (Throwable) { return "caught"; } })->run();');
         $stream = $host->request('POST', '/', [], null, false);
         $host->raw("\0\0\0\1\xc1");
         $host->answer($stream);
@@ -193,7 +206,8 @@ final class LinkTest extends TestCase
     {
         $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => $r->target)->run();');
         $codec = new \WorkerHost\Internal\Codec();
-        foreach (str_split($codec->frame([Frame::REQUEST, 1, 1, 'GET', '/pieces', '1.1', 'http', '', '', []])) as $byte) {
+        foreach (str_split($codec->frame(
+            [Frame::REQUEST, 1, 1, 'GET', '/pieces', '1.1', 'http', '', '', []])) as $byte) {
             $host->raw($byte);
         }
         self::assertSame('/pieces', $host->answer(1)->body);
@@ -209,7 +223,8 @@ final class LinkTest extends TestCase
 
     public function testWithoutTheExtensionAllIsTheSame(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => [extension_loaded("msgpack"), $r->header("x"), $r->body()])->run();', php: ['-n', '-d', 'display_errors=stderr']);
+        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => [extension_loaded("msgpack"), '
+            . '$r->header("x"), $r->body()])->run();', php: ['-n', '-d', 'display_errors=stderr']);
         self::assertSame('[false,"y","z"]', $host->get('POST', '/', ['X', 'y'], 'z')->body);
     }
 

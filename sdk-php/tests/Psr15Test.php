@@ -46,7 +46,8 @@ final class Psr15Test extends TestCase
 
     public function testABridgesWorkerMayHandleConnectionsToo(): void
     {
-        $host = FakeHost::serving(str_replace('Worker::create()', 'Worker::create()->onMessage(fn (Connection $c, string $data) => $c->send("echo $data"))', self::WORKER));
+        $host = FakeHost::serving(str_replace('Worker::create()',
+            'Worker::create()->onMessage(fn (Connection $c, string $data) => $c->send("echo $data"))', self::WORKER));
         self::assertSame('echo hi', $host->deliver('hi')[0][5]);
         self::assertSame(202, $host->get()->status);
         self::assertSame('echo you', $host->deliver('you')[0][5]);
@@ -57,12 +58,17 @@ final class Psr15Test extends TestCase
         $host = FakeHost::serving(self::WORKER);
         file_put_contents($path = $host->path('upload'), 'content');
         $form = [['a[]', '1'], [['doc[]', 'a.txt', 'text/plain', 7, $path, 0], ['doc[]', '', '', 0, '', 4]]];
-        $answer = $host->get('POST', '/p?q[]=1', ['Content-Type', 'multipart/form-data; boundary=x', 'Cookie', 'c=d', 'X-B', '1', 'x-b', '2'], null, [-1, $form]);
+        $answer = $host->get('POST', '/p?q[]=1',
+            ['Content-Type', 'multipart/form-data; boundary=x', 'Cookie', 'c=d', 'X-B', '1', 'x-b', '2'], null,
+            [-1, $form]);
         self::assertSame([202, ['1', '2']], [$answer->status, $answer->headers['x-a']]);
-        [$method, $uri, $target, $headers, $query, $cookies, $parsed, $files, $remote] = json_decode($answer->body, true);
+        [$method, $uri, $target, $headers, $query, $cookies, $parsed, $files, $remote] = json_decode($answer->body,
+            true);
         self::assertSame(['POST', 'http://example.org:8080/p?q%5B%5D=1', '192.0.2.1'], [$method, $uri, $remote]);
-        self::assertSame([['1', '2'], ['example.org:8080']], [$headers['x-b'], array_change_key_case($headers)['host']]);
-        self::assertSame([['q' => ['1']], ['c' => 'd'], ['a' => ['1']], ['content', 'a.txt', 4]], [$query, $cookies, $parsed, $files]);
+        self::assertSame([['1', '2'], ['example.org:8080']],
+            [$headers['x-b'], array_change_key_case($headers)['host']]);
+        self::assertSame([['q' => ['1']], ['c' => 'd'], ['a' => ['1']], ['content', 'a.txt', 4]],
+            [$query, $cookies, $parsed, $files]);
         self::assertSame('*', json_decode($host->get('OPTIONS', '*')->body, true)[2]);
     }
 
@@ -81,7 +87,9 @@ final class Psr15Test extends TestCase
 
     public function testAHandlerOfThisSdkMayReturnAPsr7Response(): void
     {
-        $host = FakeHost::serving("require 'Nyholm/Psr7/autoload.php'; Worker::create()->onRequest(fn () => new Nyholm\\Psr7\\Response(201, ['A' => 'b'], 'psr'))->run();");
-        self::assertSame([201, 'psr', ['content-type' => ['text/html; charset=utf-8'], 'a' => ['b']]], [($answer = $host->get())->status, $answer->body, $answer->headers]);
+        $host = FakeHost::serving("require 'Nyholm/Psr7/autoload.php'; Worker::create()->onRequest(fn () => new "
+            . "Nyholm\\Psr7\\Response(201, ['A' => 'b'], 'psr'))->run();");
+        self::assertSame([201, 'psr', ['content-type' => ['text/html; charset=utf-8'], 'a' => ['b']]],
+            [($answer = $host->get())->status, $answer->body, $answer->headers]);
     }
 }

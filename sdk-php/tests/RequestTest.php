@@ -12,15 +12,23 @@ final class RequestTest extends TestCase
 {
     public function testItsParts(): void
     {
-        $request = Request::create('POST', '/a%20b/c?x[]=1&x[]=2&y=%C3%BC', ['X-Two' => ['1', '2'], 'Cookie' => 'a="q"; b=%3D; a=late; c'], 'body');
-        self::assertSame(['POST', '/a%20b/c', 'x[]=1&x[]=2&y=%C3%BC'], [$request->method, $request->path, $request->queryString]);
+        $request = Request::create('POST', '/a%20b/c?x[]=1&x[]=2&y=%C3%BC',
+            ['X-Two' => ['1', '2'], 'Cookie' => 'a="q"; b=%3D; a=late; c'], 'body');
+        self::assertSame(['POST', '/a%20b/c', 'x[]=1&x[]=2&y=%C3%BC'],
+            [$request->method, $request->path, $request->queryString]);
         self::assertSame(['x' => ['1', '2'], 'y' => 'ü'], $request->query);
-        self::assertSame(['host' => ['localhost'], 'x-two' => ['1', '2'], 'cookie' => ['a="q"; b=%3D; a=late; c']], $request->headers);
-        self::assertSame(['1, 2', 'localhost', '', 'none'], [$request->header('X-TWO'), $request->header('Host'), $request->header('x'), $request->header('x', 'none')]);
+        self::assertSame(['host' => ['localhost'], 'x-two' => ['1', '2'], 'cookie' => ['a="q"; b=%3D; a=late; c']],
+            $request->headers);
+        self::assertSame(['1, 2', 'localhost', '', 'none'],
+            [$request->header('X-TWO'), $request->header('Host'), $request->header('x'),
+                $request->header('x', 'none')]);
         self::assertSame(['a' => 'q', 'b' => '=', 'c' => ''], $request->cookies);
-        self::assertSame(['body', 4, 'body'], [$request->body(), $request->length, stream_get_contents($request->stream())]);
-        self::assertSame(['1.1', 'http', 'localhost', '127.0.0.1:50000'], [$request->protocolVersion, $request->scheme, $request->host, $request->remoteAddress]);
-        self::assertSame([[], [], null, [], 1, ''], [$request->form, $request->files, $request->tls, $request->trailers, $request->attempt, $request->id]);
+        self::assertSame(['body', 4, 'body'],
+            [$request->body(), $request->length, stream_get_contents($request->stream())]);
+        self::assertSame(['1.1', 'http', 'localhost', '127.0.0.1:50000'],
+            [$request->protocolVersion, $request->scheme, $request->host, $request->remoteAddress]);
+        self::assertSame([[], [], null, [], 1, ''],
+            [$request->form, $request->files, $request->tls, $request->trailers, $request->attempt, $request->id]);
         self::assertFalse($request->isCancelled());
         self::assertTrue(isset($request->query));
         self::assertFalse(isset($request->nothing));
@@ -28,7 +36,8 @@ final class RequestTest extends TestCase
 
     public function testTargetsWithoutAPathAreTakenAsTheyAre(): void
     {
-        self::assertSame(['*', '', []], [($request = Request::create('OPTIONS', '*'))->path, $request->queryString, $request->query]);
+        self::assertSame(['*', '', []], [($request = Request::create('OPTIONS', '*'))->path, $request->queryString,
+            $request->query]);
     }
 
     public function testItIsImmutable(): void
@@ -36,7 +45,8 @@ final class RequestTest extends TestCase
         $request = Request::create('GET', '/');
         $copy = $request->withAttribute('user', 7)->withAttribute('none', null);
         self::assertSame([[], ['user' => 7, 'none' => null]], [$request->attributes, $copy->attributes]);
-        self::assertSame([7, null, 'else'], [$copy->attribute('user'), $copy->attribute('none', 'x'), $copy->attribute('other', 'else')]);
+        self::assertSame([7, null, 'else'],
+            [$copy->attribute('user'), $copy->attribute('none', 'x'), $copy->attribute('other', 'else')]);
         foreach (['method', 'path', 'new'] as $name) {
             try {
                 $request->$name = 'x';

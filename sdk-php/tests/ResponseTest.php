@@ -13,7 +13,8 @@ final class ResponseTest extends TestCase
     public function testTheFactories(): void
     {
         $text = Response::text('t', 201, ['X-A' => 'b']);
-        self::assertSame([201, 't', ['content-type' => ['text/plain; charset=utf-8'], 'x-a' => ['b']]], [$text->status, $text->body, $text->headers]);
+        self::assertSame([201, 't', ['content-type' => ['text/plain; charset=utf-8'], 'x-a' => ['b']]],
+            [$text->status, $text->body, $text->headers]);
         self::assertSame(['content-type' => ['x/y']], Response::html('', headers: ['content-type' => 'x/y'])->headers);
         self::assertSame('{"a":1.0,"u":"ü/"}', Response::json(['a' => 1.0, 'u' => 'ü/'])->body);
         self::assertSame([302, '/x'], [($to = Response::redirect('/x'))->status, $to->header('location')]);
@@ -23,9 +24,11 @@ final class ResponseTest extends TestCase
     public function testItIsImmutable(): void
     {
         $one = new Response(200, ['A' => '1', 'b' => ['2', '3']]);
-        $two = $one->withHeader('a', '9')->withAddedHeader('B', '4')->withoutHeader('none')->withStatus(404)->withBody('x');
+        $two = $one->withHeader('a', '9')->withAddedHeader('B', '4')->withoutHeader('none')->withStatus(404)
+            ->withBody('x');
         self::assertSame([200, ['a' => ['1'], 'b' => ['2', '3']], ''], [$one->status, $one->headers, $one->body]);
-        self::assertSame([404, ['b' => ['2', '3', '4'], 'a' => ['9']], 'x'], [$two->status, $two->headers, $two->body]);
+        self::assertSame([404, ['b' => ['2', '3', '4'], 'a' => ['9']], 'x'],
+            [$two->status, $two->headers, $two->body]);
         $this->expectException(\Error::class);
         $one->status = 3;
     }
@@ -61,11 +64,17 @@ final class ResponseTest extends TestCase
     {
         self::assertSame('a=%3B%20%C3%BC; Path=/; HttpOnly; SameSite=Lax', (string) new Cookie('a', '; ü'));
         self::assertSame(
-            'a=; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0; Domain=example.org; Secure; SameSite=None; Partitioned',
-            (string) new Cookie('a', maxAge: -5, expires: 1, path: '', domain: 'example.org', secure: true, httpOnly: false, sameSite: 'None', partitioned: true),
+            'a=; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0; Domain=example.org; Secure; SameSite=None; '
+                . 'Partitioned',
+            (string) new Cookie('a', maxAge: -5, expires: 1, path: '', domain: 'example.org', secure: true,
+                httpOnly: false, sameSite: 'None', partitioned: true),
         );
         $response = Response::text('')->withCookie('a', 'b', maxAge: 60)->withoutCookie('c');
-        self::assertSame(['a=b; Max-Age=60; Path=/; HttpOnly; SameSite=Lax', 'c=; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0; Path=/; HttpOnly; SameSite=Lax'], $response->headers['set-cookie']);
-        self::assertSame('a=b; Expires=Thu, 02 Jan 2025 03:04:05 GMT', (string) new Cookie('a', 'b', expires: new \DateTimeImmutable('2025-01-02T04:04:05+01:00'), path: '', httpOnly: false, sameSite: ''));
+        self::assertSame(['a=b; Max-Age=60; Path=/; HttpOnly; SameSite=Lax',
+            'c=; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0; Path=/; HttpOnly; SameSite=Lax'],
+            $response->headers['set-cookie']);
+        self::assertSame('a=b; Expires=Thu, 02 Jan 2025 03:04:05 GMT',
+            (string) new Cookie('a', 'b', expires: new \DateTimeImmutable('2025-01-02T04:04:05+01:00'), path: '',
+                httpOnly: false, sameSite: ''));
     }
 }

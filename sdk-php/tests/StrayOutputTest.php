@@ -29,7 +29,8 @@ final class StrayOutputTest extends TestCase
         $host = FakeHost::serving(self::NOISE);
         self::assertSame('clean', $host->get()->body);
         self::assertSame('clean', $host->get()->body);
-        foreach (['top', 'start', 'echo', 'print_r', 'dump', 'warned', 'system', 'fwrite', 'output', 'left in a buffer'] as $text) {
+        foreach (['top', 'start', 'echo', 'print_r', 'dump', 'warned', 'system', 'fwrite', 'output',
+            'left in a buffer'] as $text) {
             self::assertStringContainsString($text, $host->log(), 'before the worker ends');
         }
         self::assertSame(0, $host->end());
@@ -55,11 +56,15 @@ final class StrayOutputTest extends TestCase
 
     public function testPhpDoesNotTakeItForTheEndOfTheHeaders(): void
     {
-        $host = FakeHost::serving('echo 1; Worker::create()->onRequest(function (Request $request) { if ($request->path === "/end") { while (ob_get_level() > 0) { ob_end_clean(); } } else { echo "noise\n"; flush(); } return [headers_sent(), ob_get_level()]; })->run();');
+        $host = FakeHost::serving('echo 1; Worker::create()->onRequest(function (Request $request) { if '
+            . '($request->path === "/end") { while (ob_get_level() > 0) { ob_end_clean(); } } else { echo "noise\n"; '
+                . 'flush(); } return [headers_sent(), ob_get_level()]; })->run();');
         foreach (['/' => '[true,0]', '/end' => '[true,0]', '/again' => '[true,0]'] as $path => $expected) {
-            self::assertSame($expected, $host->get('GET', $path)->body, 'what was printed before run() is beyond recall');
+            self::assertSame($expected, $host->get('GET', $path)->body,
+                'what was printed before run() is beyond recall');
         }
-        $host = FakeHost::serving('Worker::create()->onRequest(function () { while (ob_get_level() > 0) { ob_end_clean(); } echo "noise\n"; flush(); system("echo more"); return [headers_sent()]; })->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(function () { while (ob_get_level() > 0) { '
+            . 'ob_end_clean(); } echo "noise\n"; flush(); system("echo more"); return [headers_sent()]; })->run();');
         self::assertSame('[false]', $host->get()->body);
         self::assertSame('[false]', $host->get()->body);
         self::assertStringContainsString("noise\nmore\nnoise\nmore", $host->log());
@@ -178,10 +183,12 @@ final class StrayOutputTest extends TestCase
 
     public function testAWarningComesOnceHoweverPhpWasStarted(): void
     {
-        $code = 'Worker::create()->onRequest(function () { trigger_error("careful", E_USER_WARNING); return "x"; })->run();';
+        $code = 'Worker::create()->onRequest(function () { trigger_error("careful", E_USER_WARNING); return "x"; '
+            . '})->run();';
         foreach ([['stderr', '1'], ['1', '1'], ['0', '1'], ['stderr', '0']] as [$display, $log]) {
             $php = ["display_errors=$display", "log_errors=$log", 'error_log=', 'html_errors=0'];
-            $host = FakeHost::serving($code, php: array_merge(...array_map(static fn (string $s): array => ['-d', $s], $php)));
+            $host = FakeHost::serving($code,
+                php: array_merge(...array_map(static fn (string $s): array => ['-d', $s], $php)));
             $host->get();
             self::assertSame(1, substr_count($host->log(), 'Warning:'), "with $php[0] and $php[1]: " . $host->log());
         }
@@ -220,7 +227,8 @@ final class StrayOutputTest extends TestCase
 
     public function testMuchThatIsPrintedAtOnceComesInPieces(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function () { echo str_repeat("x", 200000); return "x"; })->run();');
+        $host = FakeHost::serving(
+            'Worker::create()->onRequest(function () { echo str_repeat("x", 200000); return "x"; })->run();');
         self::assertSame('x', $host->get()->body);
         self::assertSame(str_repeat('x', 200000), $host->printed[1]);
     }

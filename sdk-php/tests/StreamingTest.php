@@ -19,7 +19,8 @@ final class StreamingTest extends TestCase
             })()))->run();
             PHP);
         $stream = $host->request('POST', '/', [], null, false);
-        self::assertSame([Frame::RESPONSE, $stream, 0, 200, ['Content-Type', 'application/octet-stream'], 'a', null, null], $host->next());
+        self::assertSame([Frame::RESPONSE, $stream, 0, 200, ['Content-Type', 'application/octet-stream'], 'a', null,
+            null], $host->next());
         $host->send([Frame::DATA, $stream, 0, '1']);
         self::assertSame([Frame::DATA, $stream, 0, 'b', null], $host->next());
         $host->send([Frame::DATA, $stream, 0, '2']);
@@ -33,15 +34,20 @@ final class StreamingTest extends TestCase
         yield 'a string' => ['new Response(200, [], $all)'];
         yield 'an array of chunks' => ['new Response(200, [], str_split($all, 100000))'];
         yield 'one chunk' => ['Response::stream([$all])'];
-        yield 'a generator function' => ['Response::stream(function () use ($all) { yield from str_split($all, 7777); })'];
-        yield 'a function that writes' => ['Response::stream(function (Closure $write) use ($all) { array_map($write, str_split($all, 65537)); })'];
-        yield 'a resource' => ['Response::stream((function () use ($all) { $f = fopen("php://temp", "w+"); fwrite($f, $all); rewind($f); return $f; })())'];
+        yield 'a generator function' => [
+            'Response::stream(function () use ($all) { yield from str_split($all, 7777); })'];
+        yield 'a function that writes' => [
+            'Response::stream(function (Closure $write) use ($all) { array_map($write, str_split($all, 65537)); })'];
+        yield 'a resource' => ['Response::stream((function () use ($all) { $f = fopen("php://temp", "w+"); '
+            . 'fwrite($f, $all); rewind($f); return $f; })())'];
     }
 
     /** @dataProvider bodies */
     public function testALongBodyIsHeldToTheWindow(string $response): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function () { $all = str_repeat("0123456789abcdef", 20000); return ' . $response . '; })->run();', window: 100000);
+        $host = FakeHost::serving(
+            'Worker::create()->onRequest(function () { $all = str_repeat("0123456789abcdef", 20000); return '
+                . $response . '; })->run();', window: 100000);
         $stream = $host->request();
         $message = $host->next();
         self::assertSame([Frame::RESPONSE, 0], [$message[0], $message[2]]);
@@ -93,7 +99,8 @@ final class StreamingTest extends TestCase
 
     public function testItIsStoppedWhileItWaitsForTheWindowToo(): void
     {
-        $code = 'Worker::create()->onRequest(fn () => Response::stream((function () { try { for (;;) yield str_repeat("x", 1000); } finally { Log::info("finally"); } })()))->run();';
+        $code = 'Worker::create()->onRequest(fn () => Response::stream((function () { try { for (;;) yield '
+            . 'str_repeat("x", 1000); } finally { Log::info("finally"); } })()))->run();';
         $host = FakeHost::serving($code, window: 2000);
         $stream = $host->request();
         [$host->next(), $host->next(), $host->next()];
@@ -104,7 +111,8 @@ final class StreamingTest extends TestCase
 
     public function testAFunctionThatWritesIsStoppedToo(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn () => Response::stream(function ($write) { try { for (;;) $write("x"); } finally { Log::info("finally"); } }))->run();', window: 100);
+        $host = FakeHost::serving('Worker::create()->onRequest(fn () => Response::stream(function ($write) { try { '
+            . 'for (;;) $write("x"); } finally { Log::info("finally"); } }))->run();', window: 100);
         $stream = $host->request();
         $host->next();
         $host->send([Frame::RESET, $stream, 1]);
@@ -114,7 +122,8 @@ final class StreamingTest extends TestCase
 
     public function testTheHostsEndStopsIt(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn () => Response::stream((function () { for (;;) yield "x"; })()))->onStop(function () { echo "stopped"; })->run();', window: 10);
+        $host = FakeHost::serving('Worker::create()->onRequest(fn () => Response::stream((function () { for (;;) '
+            . 'yield "x"; })()))->onStop(function () { echo "stopped"; })->run();', window: 10);
         $host->request();
         $host->next();
         self::assertSame(0, $host->end());
@@ -123,7 +132,8 @@ final class StreamingTest extends TestCase
 
     public function testAHandlerCanAskWhetherTheClientIsThere(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { $r->inform(103); while (!$r->isCancelled()) usleep(500); Log::info("noticed"); return "x"; })->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { $r->inform(103); while '
+            . '(!$r->isCancelled()) usleep(500); Log::info("noticed"); return "x"; })->run();');
         $stream = $host->request();
         self::assertSame(Frame::INFORM, $host->next()[0]); // it has begun
         $host->send([Frame::RESET, $stream, 1]);
@@ -133,11 +143,14 @@ final class StreamingTest extends TestCase
 
     public function testHeadRunsNoGenerator(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => $r->path === "/s" ? Response::stream((function () { Log::info("ran"); yield "x"; })()) : str_repeat("x", 70000))->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => $r->path === "/s" ? '
+            . 'Response::stream((function () { Log::info("ran"); yield "x"; })()) : str_repeat("x", 70000))->run();');
         $answer = $host->get('HEAD', '/s');
-        self::assertSame([[Frame::RESPONSE], '', true, []], [$answer->types, $answer->body, $answer->done, $host->logs]);
+        self::assertSame([[Frame::RESPONSE], '', true, []],
+            [$answer->types, $answer->body, $answer->done, $host->logs]);
         $answer = $host->get('HEAD', '/long');
-        self::assertSame([[Frame::RESPONSE], '', ['70000']], [$answer->types, $answer->body, $answer->headers['content-length']]);
+        self::assertSame([[Frame::RESPONSE], '', ['70000']],
+            [$answer->types, $answer->body, $answer->headers['content-length']]);
     }
 
     public function testTrailersFollowTheBody(): void
@@ -150,24 +163,31 @@ final class StreamingTest extends TestCase
             })->run();
             PHP);
         $answer = $host->get();
-        self::assertSame(['12', ['X-Fixed', 'a', 'X-Sum', '3'], true], [$answer->body, $answer->trailers, $answer->done]);
-        $host = FakeHost::serving('Worker::create()->onRequest(fn () => Response::text("short")->withTrailer("A", "b"))->run();');
+        self::assertSame(['12', ['X-Fixed', 'a', 'X-Sum', '3'], true],
+            [$answer->body, $answer->trailers, $answer->done]);
+        $host = FakeHost::serving(
+            'Worker::create()->onRequest(fn () => Response::text("short")->withTrailer("A", "b"))->run();');
         self::assertSame(['short', ['A', 'b']], [($answer = $host->get())->body, $answer->trailers]);
     }
 
     public function testEarlyHintsGoAhead(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { $r->earlyHints(["</a.css>; rel=preload", "</b.js>; rel=preload"]); $r->inform(102); return "x"; })->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { $r->earlyHints(["</a.css>; '
+            . 'rel=preload", "</b.js>; rel=preload"]); $r->inform(102); return "x"; })->run();');
         $answer = $host->get();
-        self::assertSame([[103, ['Link', '</a.css>; rel=preload', 'Link', '</b.js>; rel=preload']], [102, []]], $answer->informs);
+        self::assertSame([[103, ['Link', '</a.css>; rel=preload', 'Link', '</b.js>; rel=preload']], [102, []]],
+            $answer->informs);
     }
 
     public function testAFileIsLeftToTheHost(): void
     {
-        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => Response::file($r->path === "/no" ? "/no/such" : __FILE__, download: "naïve.php"))->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(fn (Request $r) => Response::file($r->path === "/no" '
+            . '? "/no/such" : __FILE__, download: "naïve.php"))->run();');
         $answer = $host->get();
-        self::assertSame([realpath($host->path('worker.php')), '', true], [$answer->file, $answer->body, $answer->done]);
-        self::assertSame(["attachment; filename=\"na__ve.php\"; filename*=UTF-8''na%C3%AFve.php"], $answer->headers['content-disposition']);
+        self::assertSame([realpath($host->path('worker.php')), '', true],
+            [$answer->file, $answer->body, $answer->done]);
+        self::assertSame(["attachment; filename=\"na__ve.php\"; filename*=UTF-8''na%C3%AFve.php"],
+            $answer->headers['content-disposition']);
         self::assertSame(500, $host->get('GET', '/no')->status);
     }
 }

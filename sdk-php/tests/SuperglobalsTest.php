@@ -13,22 +13,29 @@ final class SuperglobalsTest extends TestCase
 {
     public function testTheyAreAsUnderAnyWebServer(): void
     {
-        $host = FakeHost::serving('Worker::create()->superglobals()->onRequest(fn () => [$_SERVER, $_GET, $_POST, $_COOKIE, $_FILES, $_REQUEST])->run();');
+        $host = FakeHost::serving('Worker::create()->superglobals()->onRequest(fn () => [$_SERVER, $_GET, $_POST, '
+            . '$_COOKIE, $_FILES, $_REQUEST])->run();');
         file_put_contents($path = $host->path('upload'), 'content');
         $form = [
             ['a[x]', '1', 'b', '2'],
-            [['one', 'a.txt', 'text/plain', 7, $path, 0], ['docs[k][]', 'dir/b.txt', 'text/css', 7, $path, 0], ['docs[k][]', '', '', 0, '', 4]],
+            [['one', 'a.txt', 'text/plain', 7, $path, 0], ['docs[k][]', 'dir/b.txt', 'text/css', 7, $path, 0],
+                ['docs[k][]', '', '', 0, '', 4]],
         ];
         $headers = [
-            'Content-Type', 'multipart/form-data; boundary=x', 'Content-Length', '99', 'Cookie', 'a.b=1; c=%20; c=2', 'X-Token', 't', 'Proxy', 'evil', 'X_Token', 'other',
+            'Content-Type', 'multipart/form-data; boundary=x', 'Content-Length', '99', 'Cookie', 'a.b=1; c=%20; c=2',
+            'X-Token', 't', 'Proxy', 'evil', 'X_Token', 'other',
             'Authorization', 'Basic ' . base64_encode('me:se:cret'),
         ];
-        [$server, $get, $post, $cookie, $files, $request] = json_decode($host->get('POST', '/p%20q?g[]=1&b=0', $headers, null, [-1, $form])->body, true);
+        [$server, $get, $post, $cookie, $files,
+            $request] = json_decode($host->get('POST', '/p%20q?g[]=1&b=0', $headers, null, [-1, $form])->body, true);
         $expected = [
-            'REQUEST_METHOD' => 'POST', 'REQUEST_URI' => '/p%20q?g[]=1&b=0', 'QUERY_STRING' => 'g[]=1&b=0', 'SERVER_PROTOCOL' => 'HTTP/1.1',
-            'SERVER_NAME' => 'example.org', 'SERVER_PORT' => '8080', 'REMOTE_ADDR' => '192.0.2.1', 'REMOTE_PORT' => '50000',
+            'REQUEST_METHOD' => 'POST', 'REQUEST_URI' => '/p%20q?g[]=1&b=0', 'QUERY_STRING' => 'g[]=1&b=0',
+            'SERVER_PROTOCOL' => 'HTTP/1.1',
+            'SERVER_NAME' => 'example.org', 'SERVER_PORT' => '8080', 'REMOTE_ADDR' => '192.0.2.1',
+            'REMOTE_PORT' => '50000',
             'HTTP_HOST' => 'example.org:8080', 'HTTP_X_TOKEN' => 't', 'HTTP_COOKIE' => 'a.b=1; c=%20; c=2',
-            'CONTENT_TYPE' => 'multipart/form-data; boundary=x', 'CONTENT_LENGTH' => '99', 'SCRIPT_NAME' => '/worker.php', 'PHP_AUTH_USER' => 'me', 'PHP_AUTH_PW' => 'se:cret',
+            'CONTENT_TYPE' => 'multipart/form-data; boundary=x', 'CONTENT_LENGTH' => '99',
+            'SCRIPT_NAME' => '/worker.php', 'PHP_AUTH_USER' => 'me', 'PHP_AUTH_PW' => 'se:cret',
         ];
         foreach ($expected as $name => $value) {
             self::assertSame($value, $server[$name], $name);
@@ -41,12 +48,14 @@ final class SuperglobalsTest extends TestCase
         ksort($cookie);
         self::assertSame(['a_b' => '1', 'c' => ' '], $cookie);
         self::assertSame(
-            ['name' => 'a.txt', 'full_path' => 'a.txt', 'type' => 'text/plain', 'tmp_name' => $path, 'error' => 0, 'size' => 7],
+            ['name' => 'a.txt', 'full_path' => 'a.txt', 'type' => 'text/plain', 'tmp_name' => $path, 'error' => 0,
+                'size' => 7],
             $files['one'],
         );
         self::assertSame(
             [
-                'name' => ['k' => ['b.txt', '']], 'full_path' => ['k' => ['dir/b.txt', '']], 'type' => ['k' => ['text/css', '']], 'tmp_name' => ['k' => [$path, '']],
+                'name' => ['k' => ['b.txt', '']], 'full_path' => ['k' => ['dir/b.txt', '']],
+                'type' => ['k' => ['text/css', '']], 'tmp_name' => ['k' => [$path, '']],
                 'error' => ['k' => [0, 4]], 'size' => ['k' => [7, 0]],
             ],
             $files['docs'],
@@ -55,8 +64,11 @@ final class SuperglobalsTest extends TestCase
 
     public function testNothingOfOneRequestIsLeftForTheNext(): void
     {
-        $host = FakeHost::serving('Worker::create()->superglobals()->onRequest(function () { $seen = [isset($_SERVER["HTTP_X_A"], $_SERVER["OWN"]), $_GET, $_POST, $_COOKIE]; $_GET["left"] = 1; $_SERVER["OWN"] = 1; return $seen; })->run();');
-        $host->get('POST', '/?a=1', ['X-A', '1', 'Cookie', 'c=1', 'Content-Type', 'application/x-www-form-urlencoded'], 'p=1');
+        $host = FakeHost::serving('Worker::create()->superglobals()->onRequest(function () { $seen = '
+            . '[isset($_SERVER["HTTP_X_A"], $_SERVER["OWN"]), $_GET, $_POST, $_COOKIE]; $_GET["left"] = 1; '
+                . '$_SERVER["OWN"] = 1; return $seen; })->run();');
+        $host->get('POST', '/?a=1', ['X-A', '1', 'Cookie', 'c=1', 'Content-Type', 'application/x-www-form-urlencoded'],
+            'p=1');
         self::assertSame('[false,[],[],[]]', $host->get()->body);
     }
 
@@ -78,11 +90,13 @@ final class SuperglobalsTest extends TestCase
             PHP);
         $id = null;
         foreach ([['/', 1], ['/closed', 2], ['/', 3], ['/echo', 4]] as [$path, $n]) {
-            [$before, $started, $count, $own] = json_decode($host->get('GET', $path, $id === null ? [] : ['Cookie', "PHPSESSID=$id"])->body, true);
+            [$before, $started, $count, $own] = json_decode(
+                $host->get('GET', $path, $id === null ? [] : ['Cookie', "PHPSESSID=$id"])->body, true);
             self::assertSame([null, true, $n], [$before, $started, $count], $path);
             self::assertSame($id ?? $own, $own);
             $id = $own;
-            [$before, , $count, $other] = json_decode($host->get('GET', $path, ['Cookie', "PHPSESSID=../bad"])->body, true);
+            [$before, , $count, $other] = json_decode($host->get('GET', $path, ['Cookie', "PHPSESSID=../bad"])->body,
+                true);
             self::assertSame([null, 1], [$before, $count], 'a client without a session got that of the one before');
             self::assertNotSame($id, $other);
         }
@@ -105,7 +119,8 @@ final class SuperglobalsTest extends TestCase
         $second = $host->request();
         $host->send([Frame::DATA, $first, Frame::FLAG_END, 'the body']);
         self::assertNotSame('', $host->answer($first)->body);
-        self::assertSame(Frame::CODE_REFUSED, $host->answer($second)->reset, 'the next client must not find the session');
+        self::assertSame(Frame::CODE_REFUSED, $host->answer($second)->reset,
+            'the next client must not find the session');
         self::assertStringContainsString('this worker ends', json_encode($host->logs));
         self::assertSame(0, $host->end());
     }
@@ -124,7 +139,8 @@ final class SuperglobalsTest extends TestCase
 
     public function testABodyThatIsStreamedStillSeesThem(): void
     {
-        $host = FakeHost::serving('Worker::create()->superglobals()->onRequest(fn () => Response::stream((function () { yield $_GET["a"]; })()))->run();');
+        $host = FakeHost::serving('Worker::create()->superglobals()->onRequest(fn () => Response::stream((function '
+            . '() { yield $_GET["a"]; })()))->run();');
         self::assertSame('1', $host->get('GET', '/?a=1')->body);
     }
 
@@ -144,9 +160,11 @@ final class SuperglobalsTest extends TestCase
             })->run();
             PHP);
         $answer = $host->get('GET', '/page?name=%3Cme%3E');
-        self::assertSame(['<h1>&lt;me&gt;</h1>', ['text/html; charset=utf-8']], [$answer->body, $answer->headers['content-type']]);
+        self::assertSame(['<h1>&lt;me&gt;</h1>', ['text/html; charset=utf-8']],
+            [$answer->body, $answer->headers['content-type']]);
         $answer = $host->get('GET', '/head');
-        self::assertSame([404, 'gone', ['b'], ['c=d; Path=/; HttpOnly; SameSite=Lax']], [$answer->status, $answer->body, $answer->headers['x-a'], $answer->headers['set-cookie']]);
+        self::assertSame([404, 'gone', ['b'], ['c=d; Path=/; HttpOnly; SameSite=Lax']],
+            [$answer->status, $answer->body, $answer->headers['x-a'], $answer->headers['set-cookie']]);
         $answer = $host->get('GET', '/away');
         self::assertSame([302, ['/login']], [$answer->status, $answer->headers['location']]);
         self::assertSame('wins', $host->get('GET', '/response')->body);
@@ -160,7 +178,8 @@ final class SuperglobalsTest extends TestCase
 
     public function testOutputWithoutCaptureIsAMistakeThatSaysSo(): void
     {
-        $host = FakeHost::serving('Worker::create()->superglobals()->onRequest(function () { Output::status(404); })->run();');
+        $host = FakeHost::serving(
+            'Worker::create()->superglobals()->onRequest(function () { Output::status(404); })->run();');
         self::assertSame(500, $host->get()->status);
         self::assertStringContainsString('superglobals(capture: true)', $host->logs[0][3]);
     }

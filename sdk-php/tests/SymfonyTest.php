@@ -65,9 +65,11 @@ final class SymfonyTest extends TestCase
 
     public function testTheKernelSeesTheWholeRequest(): void
     {
-        $answer = $this->host->get('POST', '/?q[]=1', ['Content-Type', 'application/x-www-form-urlencoded', 'Cookie', 'c=d', 'X-A', 'b'], 'f[x]=1');
+        $answer = $this->host->get('POST', '/?q[]=1',
+            ['Content-Type', 'application/x-www-form-urlencoded', 'Cookie', 'c=d', 'X-A', 'b'], 'f[x]=1');
         self::assertSame(
-            ['POST', 'http://example.org:8080/?q%5B0%5D=1', '192.0.2.1', ['q' => ['1']], ['f' => ['x' => '1']], ['c' => 'd'], 'b', '/worker.php', '/', false],
+            ['POST', 'http://example.org:8080/?q%5B0%5D=1', '192.0.2.1', ['q' => ['1']], ['f' => ['x' => '1']],
+                ['c' => 'd'], 'b', '/worker.php', '/', false],
             json_decode($answer->body, true),
         );
         $stream = $this->host->request('POST', '/content', ['Content-Type', 'application/json'], '{"a":', false);
@@ -76,8 +78,10 @@ final class SymfonyTest extends TestCase
         self::assertSame('abc', $this->host->get('POST', '/content', [], 'abc')->body);
         file_put_contents($path = $this->host->path('upload'), 'content');
         $form = [['a', '1'], [['doc', 'a.txt', 'text/plain', 7, $path, 0], ['none', '', '', 0, '', 4]]];
-        self::assertSame('7 null1', $this->host->get('POST', '/move', ['Content-Type', 'multipart/form-data; boundary=x'], null, [-1, $form])->body);
-        self::assertSame(['a=b; path=/; httponly; samesite=lax'], $this->host->get('GET', '/cookie')->headers['set-cookie']);
+        self::assertSame('7 null1', $this->host->get('POST', '/move',
+            ['Content-Type', 'multipart/form-data; boundary=x'], null, [-1, $form])->body);
+        self::assertSame(['a=b; path=/; httponly; samesite=lax'],
+            $this->host->get('GET', '/cookie')->headers['set-cookie']);
     }
 
     public function testTerminateAndResetRunBetweenEndAndDone(): void
@@ -113,7 +117,8 @@ final class SymfonyTest extends TestCase
 
     public function testCookiesAreThoseOfPhp(): void
     {
-        self::assertSame('{"a_b":"\u0022x\u0022","p":["1","2"]}', $this->host->get('GET', '/cookies', ['Cookie', 'a.b="x"; p[]=1; p[]=2'])->body);
+        self::assertSame('{"a_b":"\u0022x\u0022","p":["1","2"]}',
+            $this->host->get('GET', '/cookies', ['Cookie', 'a.b="x"; p[]=1; p[]=2'])->body);
     }
 
     public function testAStreamedResponseIsStoppedWhenTheClientLeaves(): void
@@ -140,11 +145,13 @@ final class SymfonyTest extends TestCase
         self::assertSame(['elsewhere', null], [$answer->body, $answer->file]);
         self::assertFileDoesNotExist($this->host->path('elsewhere'));
         $answer = $this->host->get('GET', '/file', ['Range', 'bytes=2-5']);
-        self::assertSame([206, "php\n", null], [$answer->status, $answer->body, $answer->file], 'elsewhere: Symfony serves the range');
+        self::assertSame([206, "php\n", null], [$answer->status, $answer->body, $answer->file],
+            'elsewhere: Symfony serves the range');
 
         $host = FakeHost::serving(self::WORKER, directory: sys_get_temp_dir());
         $answer = $host->get('GET', '/file', ['Range', 'bytes=2-5']);
-        self::assertSame([200, realpath($host->path('worker.php')), ''], [$answer->status, $answer->file, $answer->body]);
+        self::assertSame([200, realpath($host->path('worker.php')), ''],
+            [$answer->status, $answer->file, $answer->body]);
         self::assertArrayNotHasKey('content-range', $answer->headers);
     }
 

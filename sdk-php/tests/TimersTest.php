@@ -13,7 +13,8 @@ final class TimersTest extends TestCase
 {
     private static function serving(string $body, float $seconds = 0.02): FakeHost
     {
-        return FakeHost::serving("\$worker = Worker::create(); \$worker->every($seconds, function () use (\$worker) { static \$n = 0; \$n++; $body })->onRequest(fn (Request \$r) => \$r->target)->run();");
+        return FakeHost::serving("\$worker = Worker::create(); \$worker->every($seconds, function () use (\$worker) "
+            . "{ static \$n = 0; \$n++; $body })->onRequest(fn (Request \$r) => \$r->target)->run();");
     }
 
     public function testTicksComeAgainAndAgainAndWhatTheyDoGoesAtOnce(): void
@@ -28,8 +29,12 @@ final class TimersTest extends TestCase
     public function testALongMessageOfATickGoesInParts(): void
     {
         $host = self::serving('$worker->connections()->sendToAll(str_repeat("x", 70000));');
-        self::assertSame([Frame::SEND, 0, 16, 65536], array_values(array_intersect_key(array_map(fn ($e) => is_string($e) ? strlen($e) : $e, $host->next()), [0 => 1, 1 => 1, 2 => 1, 5 => 1])));
-        self::assertSame([Frame::SEND, 0, 0, 4464], array_values(array_intersect_key(array_map(fn ($e) => is_string($e) ? strlen($e) : $e, $host->next()), [0 => 1, 1 => 1, 2 => 1, 5 => 1])));
+        self::assertSame([Frame::SEND, 0, 16, 65536],
+            array_values(array_intersect_key(array_map(fn ($e) => is_string($e) ? strlen($e) : $e, $host->next()),
+                [0 => 1, 1 => 1, 2 => 1, 5 => 1])));
+        self::assertSame([Frame::SEND, 0, 0, 4464],
+            array_values(array_intersect_key(array_map(fn ($e) => is_string($e) ? strlen($e) : $e, $host->next()),
+                [0 => 1, 1 => 1, 2 => 1, 5 => 1])));
     }
 
     public function testTicksComeBetweenRequestsToo(): void
@@ -45,7 +50,8 @@ final class TimersTest extends TestCase
 
     public function testTicksThatWereMissedAreNotMadeUpFor(): void
     {
-        $host = self::serving('usleep($n === 1 ? 300_000 : 0); Log::info("tick " . (int) (microtime(true) * 1000)); $n === 3 && $worker->connections()->sendToAll("three");', seconds: 0.05);
+        $host = self::serving('usleep($n === 1 ? 300_000 : 0); Log::info("tick " . (int) (microtime(true) * 1000)); '
+            . '$n === 3 && $worker->connections()->sendToAll("three");', seconds: 0.05);
         $host->next();
         $at = array_map(fn (array $log): int => (int) substr($log[3], 5), $host->logs);
         self::assertGreaterThanOrEqual(45, $at[1] - $at[0]);
@@ -54,7 +60,8 @@ final class TimersTest extends TestCase
 
     public function testATickThatThrowsIsLoggedAndComesAgain(): void
     {
-        $host = self::serving('if ($n === 1) { throw new Exception("once"); } $worker->connections()->sendToAll("tick $n");');
+        $host = self::serving(
+            'if ($n === 1) { throw new Exception("once"); } $worker->connections()->sendToAll("tick $n");');
         self::assertSame('tick 2', $host->next()[5]);
         self::assertStringContainsString('every(): Exception: once', $host->logs[0][3]);
     }
@@ -83,7 +90,8 @@ final class TimersTest extends TestCase
     public function testAFrameThatComesInPartsIsWaitedFor(): void
     {
         $host = self::serving('');
-        $frame = (new \WorkerHost\Internal\Codec(false))->frame([Frame::REQUEST, 1, 1, 'GET', '/parts', '1.1', 'http', '', '', []]);
+        $frame = (new \WorkerHost\Internal\Codec(false))
+            ->frame([Frame::REQUEST, 1, 1, 'GET', '/parts', '1.1', 'http', '', '', []]);
         foreach (str_split($frame, 20) as $part) {
             $host->raw($part);
             usleep(15_000);
@@ -101,13 +109,15 @@ final class TimersTest extends TestCase
 
     public function testTimersAloneAreAWorker(): void
     {
-        $host = FakeHost::serving('$w = Worker::create(); $w->every(0.01, fn () => $w->connections()->sendToAll("x"))->run();');
+        $host = FakeHost::serving(
+            '$w = Worker::create(); $w->every(0.01, fn () => $w->connections()->sendToAll("x"))->run();');
         self::assertSame('x', $host->next()[5]);
     }
 
     public function testATimerMayBeginInAHandler(): void
     {
-        $host = FakeHost::serving('$w = Worker::create(); $w->onRequest(function () use ($w) { $w->every(0.01, fn () => $w->connections()->sendToAll("x")); return "ok"; })->run();');
+        $host = FakeHost::serving('$w = Worker::create(); $w->onRequest(function () use ($w) { $w->every(0.01, fn () '
+            . '=> $w->connections()->sendToAll("x")); return "ok"; })->run();');
         self::assertSame('ok', $host->get()->body);
         self::assertSame('x', $host->next()[5]);
     }

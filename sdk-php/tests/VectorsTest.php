@@ -16,13 +16,15 @@ final class VectorsTest extends TestCase
     /** @return iterable<string, array{Codec, \stdClass}> */
     public function valid(): iterable
     {
-        yield from self::each(['valid.json', 'long.json'], static fn (\stdClass $vector): bool => !isset($vector->error));
+        yield from self::each(['valid.json', 'long.json'],
+            static fn (\stdClass $vector): bool => !isset($vector->error));
     }
 
     /** @return iterable<string, array{Codec, \stdClass}> */
     public function invalid(): iterable
     {
-        yield from self::each(['invalid.json', 'long.json'], static fn (\stdClass $vector): bool => isset($vector->error));
+        yield from self::each(['invalid.json', 'long.json'],
+            static fn (\stdClass $vector): bool => isset($vector->error));
     }
 
     /**
@@ -60,7 +62,8 @@ final class VectorsTest extends TestCase
     {
         $message = Vectors::value($vector->message);
         if (self::holdsObjects($message)) {
-            self::assertTrue(true); // what an SDK steps over but never writes: extensions and maps that look like lists
+            // what an SDK steps over but never writes: extensions and maps that look like lists
+            self::assertTrue(true);
 
             return;
         }

@@ -5,9 +5,11 @@ declare(strict_types=1);
 namespace App;
 
 /**
- * Notes in one JSON file, which all workers share: each is a process of its own, so a PHP array would be one worker's alone.
+ * Notes in one JSON file, which all workers share: each is a process of its own, so a PHP array would be one worker's
+ * alone.
  *
- * Who writes holds the lock from reading to renaming; who reads needs none, because a rename shows the old file or the new one, whole.
+ * Who writes holds the lock from reading to renaming; who reads needs none, because a rename shows the old file or the
+ * new one, whole.
  */
 final class Notes
 {
@@ -52,9 +54,11 @@ final class Notes
     {
         $lock = fopen("$this->file.lock", 'c') ?: throw new \RuntimeException("can't open $this->file.lock");
         flock($lock, LOCK_EX) ?: throw new \RuntimeException("can't lock $this->file.lock");
-        $data = is_file($this->file) ? json_decode(file_get_contents($this->file), true, flags: JSON_THROW_ON_ERROR) : ['last' => 0, 'notes' => []];
+        $data = is_file($this->file) ? json_decode(file_get_contents($this->file), true, flags: JSON_THROW_ON_ERROR)
+            : ['last' => 0, 'notes' => []];
         $result = $change($data);
-        $written = file_put_contents("$this->file.new", json_encode($data, JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE | JSON_FORCE_OBJECT));
+        $written = file_put_contents("$this->file.new",
+            json_encode($data, JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE | JSON_FORCE_OBJECT));
         if ($written === false || !rename("$this->file.new", $this->file)) {
             throw new \RuntimeException("can't write $this->file");
         }

@@ -6,7 +6,10 @@ namespace App;
 
 use WorkerHost\Http\{Request, Response};
 
-/** Finds the handler of a request. A `{name}` in a pattern is one segment of the path, and becomes an attribute of the request. */
+/**
+ * Finds the handler of a request. A `{name}` in a pattern is one segment of the path, and becomes an attribute of the
+ * request.
+ */
 final class Router
 {
     /** @var list<array{string, string, callable(Request): mixed}> method, regular expression, handler */
@@ -41,7 +44,8 @@ final class Router
             return self::error($request, 404, 'There is no such page.');
         }
 
-        return self::error($request, 405, "$request->method is not for this page.")->withHeader('Allow', implode(', ', $allowed));
+        return self::error($request, 405, "$request->method is not for this page.")
+            ->withHeader('Allow', implode(', ', $allowed));
     }
 
     private static function error(Request $request, int $status, string $message): Response

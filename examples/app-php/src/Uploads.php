@@ -28,7 +28,8 @@ final class Uploads
         $title = $request->form['title'] ?? '';
         $file = $request->files[0] ?? null;
         $problems = array_filter([
-            'title' => is_string($title) && preg_match('/^.{1,80}$/Du', trim($title)) === 1 ? '' : 'A title has 1 to 80 characters.',
+            'title' => is_string($title) && preg_match('/^.{1,80}$/Du', trim($title)) === 1 ? ''
+                : 'A title has 1 to 80 characters.',
             'file' => self::problem($file),
         ]);
         if ($problems !== []) {
@@ -42,15 +43,20 @@ final class Uploads
             'hash' => hash_file('sha256', "$this->folder/$kept")], 201);
     }
 
-    /** The host reads and sends the file; this worker is free at once. Never shown inline: it might be HTML, with scripts. */
+    /**
+     * The host reads and sends the file; this worker is free at once. Never shown inline: it might be HTML, with
+     * scripts.
+     */
     public function download(Request $request): Response
     {
         $name = $request->attribute('name');
-        if (preg_match('/^[0-9a-f]{16}-([A-Za-z0-9._-]+)$/D', $name, $parts) !== 1 || !is_file("$this->folder/$name")) {
+        if (preg_match('/^[0-9a-f]{16}-([A-Za-z0-9._-]+)$/D', $name, $parts) !== 1
+            || !is_file("$this->folder/$name")) {
             return Page::response('error', ['title' => '404', 'message' => 'There is no such file.'], 404);
         }
 
-        return Response::file("$this->folder/$name", download: $parts[1], headers: ['X-Content-Type-Options' => 'nosniff']);
+        return Response::file("$this->folder/$name", download: $parts[1],
+            headers: ['X-Content-Type-Options' => 'nosniff']);
     }
 
     private static function problem(?UploadedFile $file): string

@@ -7,7 +7,10 @@ namespace Chat;
 use WorkerHost\{Connection, Worker};
 use WorkerHost\Http\{Request, Response};
 
-/** What happens in the rooms. Whatever a handler does here takes effect when it returns, all together, and in whichever worker it runs. */
+/**
+ * What happens in the rooms. Whatever a handler does here takes effect when it returns, all together, and in whichever
+ * worker it runs.
+ */
 final class Chat
 {
     /** Change this and run `host reload`: every open page shows the new one, and none is disconnected. */
@@ -22,7 +25,10 @@ final class Chat
     {
     }
 
-    /** A page has connected, to /chat?room=lobby&name=Ada. An application would take the user from a cookie of its own here, in place of the name. */
+    /**
+     * A page has connected, to /chat?room=lobby&name=Ada. An application would take the user from a cookie of its own
+     * here, in place of the name.
+     */
     public function open(Connection $c, ?Request $upgrade): ?Response
     {
         $room = $upgrade?->query['room'] ?? null;
@@ -61,13 +67,15 @@ final class Chat
     {
         if (!$this->announced) {
             $this->announced = true;
-            $this->worker->connections()->sendToGroup(array_map(self::group(...), array_keys(self::ROOMS)), $this->json('generation'));
+            $this->worker->connections()
+                ->sendToGroup(array_map(self::group(...), array_keys(self::ROOMS)), $this->json('generation'));
         }
     }
 
     /**
-     * The first that a page says once it is connected, with the number of the last message that it has. It gets the later ones, and misses none: by now it is in
-     * the room's group, so that whatever comes into the history from here on is sent to it as well.
+     * The first that a page says once it is connected, with the number of the last message that it has. It gets the
+     * later ones, and misses none: by now it is in the room's group, so that whatever comes into the history from here
+     * on is sent to it as well.
      */
     private function hello(Connection $c, int $after): void
     {
@@ -85,24 +93,31 @@ final class Chat
         }
         $room = $c->session['room'];
         $generation = $this->worker->place()->generation;
-        // The file knows nothing of "all or nothing". If this worker dies after the next line, another one gets the event again: it finds the message kept and sends it.
-        $message = $this->history->add($room, ['id' => $id, 'name' => $c->uid, 'text' => $text, 'generation' => $generation]);
+        // The file knows nothing of "all or nothing". If this worker dies after the next line, another one gets the
+        // event again: it finds the message kept and sends it.
+        $message = $this->history->add($room,
+            ['id' => $id, 'name' => $c->uid, 'text' => $text, 'generation' => $generation]);
         $this->worker->connections()->sendToGroup(self::group($room), $this->json('message', ['message' => $message]));
     }
 
-    /** Lists may overtake each other on the way from different workers. Each is at least as new as the time in it, so a page goes by the one with the latest. */
+    /**
+     * Lists may overtake each other on the way from different workers. Each is at least as new as the time in it, so a
+     * page goes by the one with the latest.
+     */
     private function tellWhoIsHere(string $room): void
     {
         $at = intdiv(hrtime(true), 1000);
         $names = $this->worker->connections()->uids(self::group($room));
         natcasesort($names);
-        $this->worker->connections()->sendToGroup(self::group($room), $this->json('here', ['at' => $at, 'names' => array_values($names)]));
+        $this->worker->connections()->sendToGroup(self::group($room),
+            $this->json('here', ['at' => $at, 'names' => array_values($names)]));
     }
 
     /** @param array<string, mixed> $fields */
     private function json(string $type, array $fields = []): string
     {
-        $fields = ['type' => $type, 'generation' => $this->worker->place()->generation, 'greeting' => self::GREETING] + $fields;
+        $fields = ['type' => $type, 'generation' => $this->worker->place()->generation,
+            'greeting' => self::GREETING] + $fields;
 
         return json_encode($fields, JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES);
     }

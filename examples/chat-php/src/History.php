@@ -5,10 +5,11 @@ declare(strict_types=1);
 namespace Chat;
 
 /**
- * The last messages of each room, numbered from 1: one JSON file a room, which all workers share. It outlives a worker, a reload, and the host.
+ * The last messages of each room, numbered from 1: one JSON file a room, which all workers share. It outlives a
+ * worker, a reload, and the host.
  *
- * Who writes holds the lock from reading to renaming; who reads needs none, because a rename shows the old file or the new one, whole. A worker that is
- * killed half-way leaves the old one, and the system takes its lock away.
+ * Who writes holds the lock from reading to renaming; who reads needs none, because a rename shows the old file or the
+ * new one, whole. A worker that is killed half-way leaves the old one, and the system takes its lock away.
  */
 final class History
 {
@@ -21,7 +22,8 @@ final class History
     /** @return list<array<string, mixed>> those with a greater number, in order */
     public function after(string $room, int $number): array
     {
-        return array_values(array_filter($this->read($room), static fn (array $message): bool => $message['number'] > $number));
+        return array_values(array_filter($this->read($room),
+            static fn (array $message): bool => $message['number'] > $number));
     }
 
     /**
@@ -44,7 +46,8 @@ final class History
         }
         $last = $messages === [] ? 0 : $messages[count($messages) - 1]['number'];
         $messages[] = $message = ['number' => $last + 1, 'at' => (int) (microtime(true) * 1000)] + $message;
-        $json = json_encode(array_slice($messages, -self::KEPT), JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES);
+        $json = json_encode(array_slice($messages, -self::KEPT),
+            JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES);
         if (file_put_contents("$file.new", $json) !== strlen($json) || !rename("$file.new", $file)) {
             throw new \RuntimeException("can't write $file");
         }

@@ -10,7 +10,8 @@ use WorkerHost\Worker;
 /** The page of a room: /?room=kitchen. All that moves in it is public/chat.js. */
 final class Page
 {
-    private const POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+    private const POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src "
+        . "'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
     public function __construct(private readonly Worker $worker)
     {
@@ -37,6 +38,7 @@ final class Page
         ob_start();
         require __DIR__ . '/../page.php';
 
-        return Response::html((string) ob_get_clean(), headers: ['Cache-Control' => 'no-cache', 'Content-Security-Policy' => self::POLICY]);
+        return Response::html((string) ob_get_clean(),
+            headers: ['Cache-Control' => 'no-cache', 'Content-Security-Policy' => self::POLICY]);
     }
 }

@@ -21,7 +21,8 @@ final class Commands
         $c->session['commands']++;
         [$command, $key, $value] = explode(' ', trim($line), 3) + ['', '', ''];
         $command = strtoupper($command);
-        if (in_array($command, ['SET', 'GET', 'DELETE', 'WATCH', 'UNWATCH'], true) && preg_match('/^[\w.:-]{1,64}$/D', $key) !== 1) {
+        if (in_array($command, ['SET', 'GET', 'DELETE', 'WATCH', 'UNWATCH'], true)
+            && preg_match('/^[\w.:-]{1,64}$/D', $key) !== 1) {
             $c->send("ERROR $command wants a key: 1 to 64 of A-Z a-z 0-9 _ . : -");
 
             return;
@@ -40,7 +41,10 @@ final class Commands
         };
     }
 
-    /** Should this worker die once the file is written, another one runs the command again: it does the same, and watchers hear of it once. */
+    /**
+     * Should this worker die once the file is written, another one runs the command again: it does the same, and
+     * watchers hear of it once.
+     */
     private function set(string $key, string $value): string
     {
         if ($value === '' || preg_match('//u', $value) !== 1) {
@@ -69,7 +73,10 @@ final class Commands
         return 'OK';
     }
 
-    /** The OK and the group take effect together: whoever has read the OK, and asks for the value then, misses no change. */
+    /**
+     * The OK and the group take effect together: whoever has read the OK, and asks for the value then, misses no
+     * change.
+     */
     private function watch(Connection $c, string $key): void
     {
         $c->join("key:$key");
@@ -86,7 +93,10 @@ final class Commands
     {
         $place = $this->worker->place();
 
-        return "STATS generation=$place->generation worker=$place->slot clients={$this->worker->connections()->count()} commands={$c->session['commands']}";
+        $clients = $this->worker->connections()->count();
+
+        return "STATS generation=$place->generation worker=$place->slot clients=$clients "
+            . "commands={$c->session['commands']}";
     }
 
     private function quit(Connection $c): void

@@ -7,7 +7,8 @@ namespace LineServer;
 /**
  * The values, in one JSON file that all workers share, and that outlives them.
  *
- * Who writes holds the lock from reading to renaming; who reads needs none, because a rename shows the old file or the new one, whole.
+ * Who writes holds the lock from reading to renaming; who reads needs none, because a rename shows the old file or the
+ * new one, whole.
  */
 final class Store
 {

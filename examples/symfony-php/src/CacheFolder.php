@@ -5,9 +5,11 @@ declare(strict_types=1);
 namespace App;
 
 /**
- * Where compiled container, routes and templates lie: one folder per release, because old and new workers run side by side during a reload.
+ * Where compiled container, routes and templates lie: one folder per release, because old and new workers run side by
+ * side during a reload.
  *
- * A release is a project folder with its code as it is now, so that a reload after an edit in place compiles anew, too.
+ * A release is a project folder with its code as it is now, so that a reload after an edit in place compiles anew,
+ * too.
  */
 final class CacheFolder
 {
@@ -41,7 +43,8 @@ final class CacheFolder
             throw new \RuntimeException("can't create $folder: name another folder in APP_CACHE_DIR");
         }
         if (fileowner($folder) !== posix_geteuid() || (fileperms($folder) & 0022) !== 0) {
-            throw new \RuntimeException("others may write to $folder: remove it, or name another folder in APP_CACHE_DIR");
+            throw new \RuntimeException(
+                "others may write to $folder: remove it, or name another folder in APP_CACHE_DIR");
         }
 
         return $folder;

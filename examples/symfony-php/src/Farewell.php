@@ -27,6 +27,7 @@ final class Farewell implements EventSubscriberInterface
         if ($wait > 0) {
             usleep($wait * 1000);
         }
-        Log::info('terminated', ['path' => $event->getRequest()->getPathInfo(), 'journal' => count($this->journal->entries())]);
+        Log::info('terminated', ['path' => $event->getRequest()->getPathInfo(),
+            'journal' => count($this->journal->entries())]);
     }
 }

@@ -6,7 +6,10 @@ namespace App;
 
 use Symfony\Contracts\Service\ResetInterface;
 
-/** A service that keeps state for one request. The kernel lives on, and so does this object: Symfony calls reset() between two requests. */
+/**
+ * A service that keeps state for one request. The kernel lives on, and so does this object: Symfony calls reset()
+ * between two requests.
+ */
 final class Journal implements ResetInterface
 {
     /** @var list<string> */

@@ -25,7 +25,8 @@ final class Kernel extends BaseKernel
     {
         $container->parameters()->set('env(APP_SECRET)', 'for trying it out; host.toml sets a real one');
         $container->extension('framework', ['secret' => '%env(APP_SECRET)%', 'http_method_override' => false]);
-        $container->extension('twig', ['default_path' => '%kernel.project_dir%/templates', 'strict_variables' => true]);
+        $container->extension('twig', ['default_path' => '%kernel.project_dir%/templates',
+            'strict_variables' => true]);
         $services = $container->services()->defaults()->autowire()->autoconfigure();
         $services->load('App\\', __DIR__ . '/*')->exclude([__DIR__ . '/Kernel.php', __DIR__ . '/CacheFolder.php']);
         $services->load('App\\Controller\\', __DIR__ . '/Controller/*')->tag('controller.service_arguments');

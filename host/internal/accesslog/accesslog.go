@@ -15,7 +15,8 @@ import (
 	"github.com/workerhost/workerhost/host/internal/quiet"
 )
 
-// Log is where all listeners of a host note the requests that they have answered. Its methods are safe for concurrent use.
+// Log is where all listeners of a host note the requests that they have answered. Its methods are safe for concurrent
+// use.
 type Log struct {
 	json bool
 	path string // "" is standard output
@@ -46,8 +47,8 @@ const (
 
 // Open begins a log. to is "text" or "json", for standard output, or the path of a file, which is JSON if
 // its name ends in .json. Text is the combined format of Apache and nginx, followed by fields of our own. lost counts
-// the lines that are missing, since nobody took them fast enough or they could not be written; it outlives the log, and
-// nil is nobody's.
+// the lines that are missing, since nobody took them fast enough or they could not be written; it outlives the log,
+// and nil is nobody's.
 func Open(to string, lost *atomic.Uint64, log hclog.Logger) (*Log, error) {
 	if to == "text" || to == "json" {
 		return newLog(to, lost, log, os.Stdout), nil
@@ -67,8 +68,10 @@ func newLog(to string, lost *atomic.Uint64, log hclog.Logger, file *os.File) *Lo
 		log = hclog.NewNullLogger()
 	}
 	a := &Log{
-		json: to == "json" || strings.HasSuffix(to, ".json"), log: log, lost: lost, file: file, to: bufio.NewWriterSize(file, 64<<10),
-		lines: make(chan *[]byte, waitingLines), reopen: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+		json: to == "json" || strings.HasSuffix(to, ".json"), log: log, lost: lost, file: file,
+		to:    bufio.NewWriterSize(file, 64<<10),
+		lines: make(chan *[]byte, waitingLines), reopen: make(chan struct{}, 1), quit: make(chan struct{}),
+		done: make(chan struct{}),
 	}
 	if to != "text" && to != "json" {
 		a.path = to
@@ -81,13 +84,14 @@ func newLog(to string, lost *atomic.Uint64, log hclog.Logger, file *os.File) *Lo
 func openLog(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
 	if err != nil {
-		return nil, fmt.Errorf("access log: %w; create its folder and make it writable, or change [http] access_log", err)
+		return nil, fmt.Errorf("access log: %w; create its folder and make it writable, or change [http] access_log",
+			err)
 	}
 	return f, nil
 }
 
-// Reopen lets go of the file and opens its path anew, once what came before is written: whoever rotates logs calls it after renaming the file.
-// Without a file it does nothing.
+// Reopen lets go of the file and opens its path anew, once what came before is written: whoever rotates logs calls it
+// after renaming the file. Without a file it does nothing.
 func (a *Log) Reopen() {
 	select {
 	case a.reopen <- struct{}{}:
@@ -111,8 +115,8 @@ func (a *Log) release() {
 	}
 }
 
-// Retire closes the log once the requests that have begun under it have left their lines, and does not wait for them. It is called once, when no
-// listener is given the log any more.
+// Retire closes the log once the requests that have begun under it have left their lines, and does not wait for them.
+// It is called once, when no listener is given the log any more.
 func (a *Log) Retire() { a.release() }
 
 // Close writes what is still there. It gives up if nobody takes it for a while.

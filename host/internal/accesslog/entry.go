@@ -142,7 +142,8 @@ func appendMillis(b []byte, d time.Duration) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// appendEscaped writes what came from a client so that it can't end its quotes or its line, nor do anything to a terminal.
+// appendEscaped writes what came from a client so that it can't end its quotes or its line, nor do anything to a
+// terminal.
 func appendEscaped(b []byte, s string, longest int) []byte {
 	for i := 0; i < min(len(s), longest); i++ {
 		switch c := s[i]; {
@@ -202,7 +203,8 @@ func (e *Entry) appendJSON(b []byte, r *http.Request, whole bool) []byte {
 	if e.ID != "" {
 		b = appendField(b, "request_id", e.ID, longestField)
 	}
-	for _, field := range [...][2]string{{"Referer", "referer"}, {"User-Agent", "user_agent"}, {"Traceparent", "traceparent"}} {
+	for _, field := range [...][2]string{{"Referer", "referer"}, {"User-Agent", "user_agent"},
+		{"Traceparent", "traceparent"}} {
 		if value := r.Header.Get(field[0]); value != "" {
 			b = appendField(b, field[1], value, longestField)
 		}

@@ -39,7 +39,8 @@ func TestTheAccessLogIsReopenedWhereItsPathIs(t *testing.T) {
 			t.Errorf("%s: %q %v", name, got, err)
 		}
 	}
-	if _, err := Open(filepath.Join(dir, "no", "such.log"), nil, nil); err == nil || !strings.Contains(err.Error(), "create its folder") {
+	if _, err := Open(filepath.Join(dir, "no", "such.log"), nil, nil); err == nil ||
+		!strings.Contains(err.Error(), "create its folder") {
 		t.Errorf("a folder that is missing: %v", err)
 	}
 }

@@ -1,8 +1,10 @@
-// Package admin answers whoever watches the host: an orchestrator's probes, and Prometheus. It has a listener of its own, so that neither an overload
-// nor a full queue keeps it from answering, and no password: it belongs on loopback or a private network.
+// Package admin answers whoever watches the host: an orchestrator's probes, and Prometheus. It has a listener of its
+// own, so that neither an overload nor a full queue keeps it from answering, and no password: it belongs on loopback
+// or a private network.
 //
 //	GET /livez    200 as long as the host answers at all
-//	GET /readyz   200 if every pool has a worker that takes requests and every listener serves, else 503, and why, one reason a line
+//	GET /readyz   200 if every pool has a worker that takes requests and every listener serves, else 503,
+//	              and a line for each reason
 //	GET /metrics  for Prometheus
 package admin
 
@@ -40,7 +42,8 @@ func New(socket net.Listener, status func() control.Status, metrics http.Handler
 		say(w, http.StatusNotFound, "there are GET /livez, GET /readyz and GET /metrics")
 	})
 	return &Server{socket: socket, http: &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	}}
 }
 
@@ -83,7 +86,8 @@ func Unready(st control.Status) (why []string) {
 		switch {
 		case serving > 0:
 		case p.Failure != "":
-			why = append(why, fmt.Sprintf("pool %s has no worker that takes requests; the last start failed: %s", p.Name, firstLine(p.Failure)))
+			why = append(why, fmt.Sprintf("pool %s has no worker that takes requests; the last start failed: %s",
+				p.Name, firstLine(p.Failure)))
 		default:
 			why = append(why, fmt.Sprintf("pool %s has no worker that takes requests yet", p.Name))
 		}

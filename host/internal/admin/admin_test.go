@@ -16,7 +16,8 @@ func serving(states ...string) control.Status {
 	for _, s := range states {
 		p.Workers = append(p.Workers, control.Worker{State: s})
 	}
-	return control.Status{Pools: []control.Pool{p}, Listen: []control.Listener{{Address: "127.0.0.1:80", Serving: true}}}
+	return control.Status{Pools: []control.Pool{p},
+		Listen: []control.Listener{{Address: "127.0.0.1:80", Serving: true}}}
 }
 
 func TestReadinessIsRedWhereAPoolCannotServe(t *testing.T) {

@@ -1,4 +1,5 @@
-// clients.go starts clients of long-lived connections, in a process of their own so that what they cost is not the server's, and tells them what to do.
+// clients.go starts clients of long-lived connections, in a process of their own so that what they cost is not the
+// server's, and tells them what to do.
 
 package main
 
@@ -44,7 +45,8 @@ type outcome struct {
 	Last     []float64 `json:"last_us,omitempty"` // from each broadcast to the moment when the last client has read it
 }
 
-// The messages. A server that is measured sends back what it gets, and a message that begins with toAll to all of its connections.
+// The messages. A server that is measured sends back what it gets, and a message that begins with toAll to all of its
+// connections.
 const (
 	toAll       = "all:"
 	echoText    = "a message of thirty-two bytes ok"

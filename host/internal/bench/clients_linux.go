@@ -1,4 +1,5 @@
-// clients_linux.go is the process of clients: one thread that waits for all of their sockets, so that it takes as little as it can from the machine that is measured.
+// clients_linux.go is the process of clients: one thread that waits for all of their sockets, so that it takes as
+// little as it can from the machine that is measured.
 
 package main
 
@@ -100,7 +101,8 @@ func connectAll(spec crowdSpec) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loop{spec: spec, epoll: epoll, callers: make([]caller, spec.Count), ready: make([]unix.EpollEvent, 512), buffer: make([]byte, 256<<10)}
+	l := &loop{spec: spec, epoll: epoll, callers: make([]caller, spec.Count), ready: make([]unix.EpollEvent, 512),
+		buffer: make([]byte, 256<<10)}
 	next := make(chan int)
 	failed := make(chan error, 1)
 	var all sync.WaitGroup
@@ -161,7 +163,8 @@ func (l *loop) connect(c *caller) (err error) {
 	if err := unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience); err != nil {
 		return err
 	}
-	if err := unix.Connect(c.fd, &unix.SockaddrInet4{Port: int(address.Port()), Addr: address.Addr().As4()}); err != nil {
+	if err := unix.Connect(c.fd, &unix.SockaddrInet4{Port: int(address.Port()),
+		Addr: address.Addr().As4()}); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	buffer := make([]byte, 4<<10)
@@ -189,8 +192,10 @@ func (l *loop) connect(c *caller) (err error) {
 }
 
 func (l *loop) upgrade(c *caller, buffer []byte) error {
-	request := "GET " + l.spec.Path + " HTTP/1.1\r\nHost: " + l.spec.Address + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nUser-Agent: a browser of the usual kind, with a long name\r\n" +
+	request := "GET " + l.spec.Path + " HTTP/1.1\r\nHost: " + l.spec.Address +
+		"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nUser-Agent: a browser of the " +
+		"usual kind, with a long name\r\n" +
 		"Cookie: session=0123456789abcdef0123456789abcdef\r\n\r\n"
 	if err := write(c.fd, []byte(request)); err != nil {
 		return err

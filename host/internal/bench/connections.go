@@ -1,4 +1,5 @@
-// connections.go measures long-lived connections: what an idle one takes of the host's memory, what an echo and a broadcast take of CPU time.
+// connections.go measures long-lived connections: what an idle one takes of the host's memory, what an echo and a
+// broadcast take of CPU time.
 
 package main
 
@@ -76,7 +77,8 @@ func startTalk(ctx context.Context, s *stage, o options) (*talker, error) {
 			return nil, err
 		}
 	}
-	replace := strings.NewReplacer("{sdk}", "'"+sdk+"'", "{toAll}", toAll, "{http}", addresses[0], "{tcp}", addresses[1], "{workers}", strconv.Itoa(o.workers))
+	replace := strings.NewReplacer("{sdk}", "'"+sdk+"'", "{toAll}", toAll, "{http}", addresses[0], "{tcp}",
+		addresses[1], "{workers}", strconv.Itoa(o.workers))
 	dir := s.path(fmt.Sprintf("talk.%d", len(s.actors)))
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
@@ -86,14 +88,16 @@ func startTalk(ctx context.Context, s *stage, o options) (*talker, error) {
 			return nil, err
 		}
 	}
-	a, err := s.start("talk", exec.Command(o.host, "serve", "-c", filepath.Join(dir, "host.toml"), "--control", filepath.Join(dir, "control")))
+	a, err := s.start("talk", exec.Command(o.host, "serve", "-c", filepath.Join(dir, "host.toml"), "--control",
+		filepath.Join(dir, "control")))
 	if err != nil {
 		return nil, err
 	}
 	t := &talker{
-		server: server{name: "host, PHP worker", url: "http://" + addresses[0] + "/", family: family{host: a.command.Process.Pid}},
-		spec:   crowdSpec{Network: "websocket", Address: addresses[0], Path: "/"},
-		tcp:    addresses[1], end: a.end,
+		server: server{name: "host, PHP worker", url: "http://" + addresses[0] + "/",
+			family: family{host: a.command.Process.Pid}},
+		spec: crowdSpec{Network: "websocket", Address: addresses[0], Path: "/"},
+		tcp:  addresses[1], end: a.end,
 	}
 	return t, a.ready(ctx, t.url)
 }
@@ -104,7 +108,10 @@ func talkerAt(s server) (*talker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &talker{server: s, spec: crowdSpec{Network: "websocket", Address: u.Host, Path: u.RequestURI()}, end: func() error { return nil }}, nil
+	return &talker{server: s, spec: crowdSpec{Network: "websocket", Address: u.Host, Path: u.RequestURI()},
+		end: func() error {
+			return nil
+		}}, nil
 }
 
 // clients connects so many clients.
@@ -120,7 +127,8 @@ func (t *talker) clients(ctx context.Context, s *stage, network string, count in
 // pipelined is how many messages are under way on each connection when clients don't wait for answers.
 const pipelined = 16
 
-// measureConnections does all of it: memory once, on a host of its own each, since memory once taken is not always given back; the rest in rounds.
+// measureConnections does all of it: memory once, on a host of its own each, since memory once taken is not always
+// given back; the rest in rounds.
 func measureConnections(ctx context.Context, s *stage, o options) (*longLived, error) {
 	o.idle, o.audience = fit(o.idle), fit(o.audience)
 	result := &longLived{Echoing: o.echoing, Audience: o.audience, Pipelined: pipelined}
@@ -156,7 +164,8 @@ func measureConnections(ctx context.Context, s *stage, o options) (*longLived, e
 		if err != nil {
 			return nil, err
 		}
-		progress("round %d of %d, HTTP on the same host: %.1f µs, %.0f requests/s", round+1, o.rounds, http.CPU, http.Rate)
+		progress("round %d of %d, HTTP on the same host: %.1f µs, %.0f requests/s", round+1, o.rounds, http.CPU,
+			http.Rate)
 		result.HTTPRounds = append(result.HTTPRounds, http)
 		for i, t := range talkers {
 			if err := result.Servers[i].measure(ctx, s, t, o, round); err != nil {
@@ -203,7 +212,8 @@ func measureIdle(ctx context.Context, s *stage, o options, network string) (idle
 	}
 	cost.After = rss(host.family.host)
 	cost.Each = float64(cost.After-cost.Before) / float64(o.idle)
-	progress("idle %s: %.1f KiB each at %d connections, which came in %.1f s (at once: %.1f KiB)", network, cost.Each/1024, o.idle,
+	progress("idle %s: %.1f KiB each at %d connections, which came in %.1f s (at once: %.1f KiB)", network,
+		cost.Each/1024, o.idle,
 		cost.OpenSeconds, float64(cost.AtOnce-cost.Before)/1024/float64(o.idle))
 	return cost, errors.Join(all.leave(), host.end())
 }
@@ -246,7 +256,8 @@ func (m *talk) measure(ctx context.Context, s *stage, t *talker, o options, roun
 		if err != nil {
 			return err
 		}
-		progress("round %d of %d, %s, echo, %d at a time: %.1f µs, %.0f messages/s", round+1, o.rounds, t.name, part.depth, x.CPU, x.Rate)
+		progress("round %d of %d, %s, echo, %d at a time: %.1f µs, %.0f messages/s", round+1, o.rounds, t.name,
+			part.depth, x.CPU, x.Rate)
 		*part.rounds = append(*part.rounds, x)
 	}
 	if err := few.leave(); err != nil {
@@ -255,7 +266,8 @@ func (m *talk) measure(ctx context.Context, s *stage, t *talker, o options, roun
 	x, err := t.broadcast(ctx, s, o)
 	switch {
 	case err == nil:
-		progress("round %d of %d, %s, broadcast to %d: %.1f µs per delivery, the last after %s", round+1, o.rounds, t.name, o.audience, x.CPU, duration(x.Last))
+		progress("round %d of %d, %s, broadcast to %d: %.1f µs per delivery, the last after %s", round+1, o.rounds,
+			t.name, o.audience, x.CPU, duration(x.Last))
 		m.Broadcast.Rounds = append(m.Broadcast.Rounds, x)
 	case t.tcp == "" && ctx.Err() == nil: // a peer that can't is no reason to stop
 		progress("round %d of %d, %s could not send to %d: %v", round+1, o.rounds, t.name, o.audience, err)

@@ -90,9 +90,11 @@ func (t *talk) sum() {
 }
 
 func (l *longLived) print(w io.Writer) {
-	fmt.Fprintf(w, "\nlong-lived connections: memory of the host for an idle one, with user, group and session, after one message\n\n")
+	fmt.Fprintf(w, "\nlong-lived connections: memory of the host for an idle one, with user, group and session, "+
+		"after one message\n\n")
 	for _, c := range l.Idle {
-		fmt.Fprintf(w, "%-18s %6.1f KiB at %d connections, which came in %.1f s (goal: at most %.0f: %s)\n", c.Protocol, c.Each/1024, c.Connections,
+		fmt.Fprintf(w, "%-18s %6.1f KiB at %d connections, which came in %.1f s (goal: at most %.0f: %s)\n",
+			c.Protocol, c.Each/1024, c.Connections,
 			c.OpenSeconds, c.goal()/1024, verdict(c.Each <= c.goal()))
 	}
 	fmt.Fprintf(w, "\n%-18s %-22s %-36s %9s %8s %8s\n", "", "", "CPU µs per message", "messages", "p50", "p99")
@@ -105,15 +107,18 @@ func (l *longLived) print(w io.Writer) {
 		return duration(us)
 	}
 	row := func(name, what string, x exchanged, each []float64, last, latest float64) {
-		fmt.Fprintf(w, "%-18s %-22s %7.1f %8.1f %8.1f %-10s %9.0f %8s %8s\n", name, what, x.HostCPU, x.WorkersCPU, x.CPU,
+		fmt.Fprintf(w, "%-18s %-22s %7.1f %8.1f %8.1f %-10s %9.0f %8s %8s\n", name, what, x.HostCPU, x.WorkersCPU,
+			x.CPU,
 			fmt.Sprintf(" (%.0f–%.0f)", slices.Min(each), slices.Max(each)), x.Rate, known(last), known(latest))
 	}
-	row("host, PHP worker", "HTTP, hello", exchanged{HostCPU: h.HostCPU, WorkersCPU: h.WorkersCPU, CPU: h.CPU, Rate: h.Rate}, each, h.P50, h.P99)
+	row("host, PHP worker", "HTTP, hello",
+		exchanged{HostCPU: h.HostCPU, WorkersCPU: h.WorkersCPU, CPU: h.CPU, Rate: h.Rate}, each, h.P50, h.P99)
 	for _, t := range l.Servers {
 		for _, part := range []struct {
 			what string
 			s    series
-		}{{"echo", t.Single}, {fmt.Sprintf("echo, %d at a time", l.Pipelined), t.Pipelined}, {fmt.Sprintf("to %d at once", l.Audience), t.Broadcast}} {
+		}{{"echo", t.Single}, {fmt.Sprintf("echo, %d at a time", l.Pipelined), t.Pipelined},
+			{fmt.Sprintf("to %d at once", l.Audience), t.Broadcast}} {
 			m := part.s.Median
 			if len(part.s.Rounds) == 0 {
 				continue
@@ -127,7 +132,10 @@ func (l *longLived) print(w io.Writer) {
 		}
 	}
 	ours := l.Servers[0]
-	fmt.Fprintf(w, "\n%d connections echo. Of a broadcast the times are until the last client has it: the middle one, and the latest.\n", l.Echoing)
-	fmt.Fprintf(w, "echo, CPU µs per message: %.1f (goal on a quiet machine: at most %.0f: %s)\n", ours.Single.Median.CPU, echoGoal, verdict(ours.Single.Median.CPU <= echoGoal))
-	fmt.Fprintf(w, "broadcast, CPU µs per delivery: %.1f (goal on a quiet machine: at most %.0f: %s)\n", ours.Broadcast.Median.CPU, broadcastGoal, verdict(ours.Broadcast.Median.CPU <= broadcastGoal))
+	fmt.Fprintf(w, "\n%d connections echo. Of a broadcast the times are until the last client has it: the middle "+
+		"one, and the latest.\n", l.Echoing)
+	fmt.Fprintf(w, "echo, CPU µs per message: %.1f (goal on a quiet machine: at most %.0f: %s)\n",
+		ours.Single.Median.CPU, echoGoal, verdict(ours.Single.Median.CPU <= echoGoal))
+	fmt.Fprintf(w, "broadcast, CPU µs per delivery: %.1f (goal on a quiet machine: at most %.0f: %s)\n",
+		ours.Broadcast.Median.CPU, broadcastGoal, verdict(ours.Broadcast.Median.CPU <= broadcastGoal))
 }

@@ -11,7 +11,8 @@ func TestEveryLongLivedGoalIsHeldAgainstItsOwnProtocol(t *testing.T) {
 }
 
 func TestASeriesOfEchoesIsItsMedianAndItsWorstMoment(t *testing.T) {
-	s := talk{Broadcast: series{Rounds: []exchanged{{CPU: 9, Last: 50, Latest: 60, Messages: 1}, {CPU: 3, Last: 70, Latest: 900, Messages: 2}, {CPU: 4, Last: 60, Latest: 80, Messages: 4}}}}
+	s := talk{Broadcast: series{Rounds: []exchanged{{CPU: 9, Last: 50, Latest: 60, Messages: 1},
+		{CPU: 3, Last: 70, Latest: 900, Messages: 2}, {CPU: 4, Last: 60, Latest: 80, Messages: 4}}}}
 	s.sum()
 	if want := (exchanged{CPU: 4, Last: 60, Latest: 900, Messages: 7}); s.Broadcast.Median != want {
 		t.Fatalf("got %+v, want %+v", s.Broadcast.Median, want)

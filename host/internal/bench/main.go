@@ -73,14 +73,19 @@ func parseOptions(arguments []string) (options, error) {
 	flags.IntVar(&o.echoing, "echoing", 100, "long-lived connections whose messages are echoed")
 	flags.IntVar(&o.audience, "audience", 10000, "long-lived connections that a broadcast goes to")
 	flags.IntVar(&o.workers, "workers", 4, "worker processes of each server")
-	flags.IntVar(&o.nginxWorkers, "nginx-workers", 1, "nginx processes before php-fpm; one costs the least CPU per request at this load")
-	flags.BoolVar(&o.fpmKeepAlive, "fpm-keepalive", true, "keep connections from nginx to php-fpm, one for each child; false: a new one for each request")
-	flags.StringArrayVar(&targets, "target", nil, "measure a running server too: NAME=URL,PID or NAME=URL,PID,WORKERS-PID (repeatable); one at a ws:// URL has to echo each text, and to send one that begins with \""+toAll+"\" to all of its connections")
+	flags.IntVar(&o.nginxWorkers, "nginx-workers", 1,
+		"nginx processes before php-fpm; one costs the least CPU per request at this load")
+	flags.BoolVar(&o.fpmKeepAlive, "fpm-keepalive", true,
+		"keep connections from nginx to php-fpm, one for each child; false: a new one for each request")
+	flags.StringArrayVar(&targets, "target", nil, "measure a running server too: NAME=URL,PID or "+
+		"NAME=URL,PID,WORKERS-PID (repeatable); one at a ws:// URL has to echo each text, and to send one that "+
+		"begins with \""+toAll+"\" to all of its connections")
 	flags.StringSliceVar(&o.only, "only", nil, "measure only these, of "+strings.Join(sections, ","))
 	flags.BoolVar(&o.reload, "reload", false, "measure reloads under load instead")
 	flags.IntVar(&o.reloads, "reloads", 5, "reloads during one run of --reload")
 	flags.IntVar(&o.reloadSeconds, "reload-seconds", 10, "length of one run of --reload")
-	flags.IntSliceVar(&o.reloadConnections, "reload-connections", []int{32, 256}, "keep-alive connections of --reload, measured one after the other")
+	flags.IntSliceVar(&o.reloadConnections, "reload-connections", []int{32, 256},
+		"keep-alive connections of --reload, measured one after the other")
 	flags.StringVar(&o.json, "json", "", "write the result, with every round, to this `file` as well")
 	if err := flags.Parse(arguments); err != nil {
 		return o, err

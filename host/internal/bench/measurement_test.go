@@ -32,14 +32,16 @@ func TestASummaryHidesNoErrorAndNoMemoryPeak(t *testing.T) {
 
 func TestATargetNamesAServerAndItsProcesses(t *testing.T) {
 	for text, want := range map[string]server{
-		"workerman=http://127.0.0.1:81/,42":   {name: "workerman", url: "http://127.0.0.1:81/", family: family{host: 42}},
+		"workerman=http://127.0.0.1:81/,42": {name: "workerman", url: "http://127.0.0.1:81/",
+			family: family{host: 42}},
 		"nginx=http://127.0.0.1:82/a=b,42,43": {name: "nginx", url: "http://127.0.0.1:82/a=b", family: family{42, 43}},
 	} {
 		if got, err := parseTarget(text); err != nil || got != want {
 			t.Errorf("%s: got %+v, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "a", "a=http://x/", "=http://x/,1", "a=x,1", "a=http://x/,me", "a=http://x/,0", "a=http://x/,1,2,3"} {
+	for _, text := range []string{"", "a", "a=http://x/", "=http://x/,1", "a=x,1", "a=http://x/,me", "a=http://x/,0",
+		"a=http://x/,1,2,3"} {
 		if got, err := parseTarget(text); err == nil {
 			t.Errorf("%q: got %+v and no error", text, got)
 		}

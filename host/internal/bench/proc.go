@@ -132,7 +132,8 @@ func (f family) used(t processTable) (cpu, error) {
 // memory is resident memory in bytes.
 type memory struct {
 	host, workers int64
-	// whole is set where a process's share of common pages could not be read, so that they count in each process (RSS).
+	// whole is set where a process's share of common pages could not be read, so that they count in each process
+	// (RSS).
 	whole bool
 }
 
@@ -170,14 +171,16 @@ func residentMemory(pid int) (bytes int64, whole bool) {
 	}
 	pages, _ := strconv.ParseInt(fields[1], 10, 64)
 	// A process that ended in between (ESRCH) says nothing about what may be read.
-	return pages * int64(os.Getpagesize()), err == nil || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist)
+	return pages * int64(os.Getpagesize()),
+		err == nil || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist)
 }
 
 // parsePss finds the Pss line of a smaps_rollup file, in KiB.
 func parsePss(rollup []byte) (kib int64, ok bool) {
 	for line := range bytes.Lines(rollup) {
 		if rest, found := bytes.CutPrefix(line, []byte("Pss:")); found {
-			n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(string(rest)), "kB")), 10, 64)
+			n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(string(rest)), "kB")),
+				10, 64)
 			return n, err == nil
 		}
 	}

@@ -24,7 +24,8 @@ func TestAStatLineIsReadWhateverTheCommandIsCalled(t *testing.T) {
 }
 
 func TestABrokenStatLineIsAnError(t *testing.T) {
-	for _, line := range []string{"", "12 sleep S 1", "12 (sleep) S 1 2 3", "x (sleep) S 1 1 1 0 -1 0 0 0 0 0 1 1 1 1 20 0", ") ("} {
+	for _, line := range []string{"", "12 sleep S 1", "12 (sleep) S 1 2 3",
+		"x (sleep) S 1 1 1 0 -1 0 0 0 0 0 1 1 1 1 20 0", ") ("} {
 		if got, err := parseStat([]byte(line)); err == nil {
 			t.Errorf("%q: got %+v and no error", line, got)
 		}
@@ -91,7 +92,8 @@ func TestAServerThatDiedIsAnError(t *testing.T) {
 }
 
 func TestPssIsReadFromARollup(t *testing.T) {
-	rollup := "55d0-7ffc ---p 00000000 00:00 0    [rollup]\nRss:               12544 kB\nPss:                4087 kB\nPss_Dirty:          2000 kB\n"
+	rollup := "55d0-7ffc ---p 00000000 00:00 0    [rollup]\nRss:               12544 kB\nPss:                4087 " +
+		"kB\nPss_Dirty:          2000 kB\n"
 	if kib, ok := parsePss([]byte(rollup)); !ok || kib != 4087 {
 		t.Fatal(kib, ok)
 	}

@@ -56,12 +56,15 @@ func measureReloadsAt(ctx context.Context, host server, connections int, o optio
 		if pair.Quiet.P99 > 0 {
 			pair.P99Ratio = pair.Reloading.P99 / pair.Quiet.P99
 		}
-		progress("round %d of %d, %d connections: p99 %s quiet, %s during %d reloads; %d errors", round+1, o.rounds, connections,
+		progress("round %d of %d, %d connections: p99 %s quiet, %s during %d reloads; %d errors", round+1, o.rounds,
+			connections,
 			duration(pair.Quiet.P99), duration(pair.Reloading.P99), o.reloads, pair.Reloading.errors())
 		result.Rounds = append(result.Rounds, pair)
 	}
 	result.Quiet = summary(collectMeasurements(result.Rounds, func(r reloadRound) measurement { return r.Quiet }))
-	result.Reloading = summary(collectMeasurements(result.Rounds, func(r reloadRound) measurement { return r.Reloading }))
+	result.Reloading = summary(collectMeasurements(result.Rounds, func(r reloadRound) measurement {
+		return r.Reloading
+	}))
 	result.P99Ratio = median(collect(result.Rounds, func(r reloadRound) float64 { return r.P99Ratio }))
 	return result, nil
 }
@@ -82,7 +85,8 @@ func measureWithReloads(ctx context.Context, host server, l load, o options) (me
 	}()
 	took, err := reloadEvenly(ctx, began, l.duration, host.control, o)
 	if err == nil && time.Since(began) > l.duration {
-		err = fmt.Errorf("%d reloads took longer than the %s of load: give more --reload-seconds", o.reloads, l.duration)
+		err = fmt.Errorf("%d reloads took longer than the %s of load: give more --reload-seconds", o.reloads,
+			l.duration)
 	}
 	if err != nil {
 		cancel(err)
@@ -94,7 +98,8 @@ func measureWithReloads(ctx context.Context, host server, l load, o options) (me
 }
 
 // reloadEvenly runs `host reload` o.reloads times and returns how long each took, in milliseconds.
-func reloadEvenly(ctx context.Context, began time.Time, during time.Duration, control string, o options) ([]float64, error) {
+func reloadEvenly(ctx context.Context, began time.Time, during time.Duration, control string, o options) ([]float64,
+	error) {
 	took := []float64{}
 	for i := range o.reloads {
 		next := time.Until(began.Add(during * time.Duration(i+1) / time.Duration(o.reloads+1)))

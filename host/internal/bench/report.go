@@ -108,8 +108,10 @@ func (r *report) print(w io.Writer) {
 func (r *report) printServers(w io.Writer) {
 	fmt.Fprintf(w, "%d connections, keep-alive, %d workers each, %d CPUs; medians of %d rounds of %d s\n\n",
 		r.Connections, r.Workers, r.CPUs, r.RoundCount, r.Seconds)
-	fmt.Fprintf(w, "%-18s %-40s %8s %8s %8s %6s %6s\n", "", "CPU µs per request", "requests", "p50", "p99", "peak", "errors")
-	fmt.Fprintf(w, "%-18s %7s %8s %8s %-14s %8s %8s %8s %6s\n", "", "host", "workers", "both", " (range)", "per s", "", "", "MiB")
+	fmt.Fprintf(w, "%-18s %-40s %8s %8s %8s %6s %6s\n", "", "CPU µs per request", "requests", "p50", "p99", "peak",
+		"errors")
+	fmt.Fprintf(w, "%-18s %7s %8s %8s %-14s %8s %8s %8s %6s\n", "", "host", "workers", "both", " (range)", "per s", "",
+		"", "MiB")
 	wholePages := false
 	for _, s := range r.Servers {
 		m, each := s.Median, collect(s.Rounds, func(m measurement) float64 { return m.CPU })
@@ -118,10 +120,12 @@ func (r *report) printServers(w io.Writer) {
 			m.Rate, duration(m.P50), duration(m.P99), mebibytes(m.Memory), m.errors())
 		wholePages = wholePages || m.WholePages
 	}
-	fmt.Fprintln(w, "\nhost: or nginx, or whatever is in its place. Errors: answers of status 400 and above, and socket errors, of all rounds.")
+	fmt.Fprintln(w, "\nhost: or nginx, or whatever is in its place. Errors: answers of status 400 and above, and "+
+		"socket errors, of all rounds.")
 	for _, s := range r.Servers {
 		if s.Median.Served < float64(r.Connections)/2 {
-			fmt.Fprintf(w, "%s kept about %.0f of the %d connections in service at a time; its latencies leave out the rest.\n",
+			fmt.Fprintf(w,
+				"%s kept about %.0f of the %d connections in service at a time; its latencies leave out the rest.\n",
 				s.Name, max(1, s.Median.Served), r.Connections)
 		}
 	}
@@ -134,9 +138,13 @@ func (o *oneConnection) print(w io.Writer) {
 	middle := func(pick func(latencyRound) float64) float64 { return median(collect(o.Rounds, pick)) }
 	fmt.Fprintf(w, "\n%-18s %8s %8s\n", "one connection, µs", "p50", "mean")
 	fmt.Fprintf(w, "%-18s %8.1f %8.1f\n", "net/http alone",
-		middle(func(r latencyRound) float64 { return r.PlainP50 }), middle(func(r latencyRound) float64 { return r.PlainMean }))
+		middle(func(r latencyRound) float64 {
+			return r.PlainP50
+		}), middle(func(r latencyRound) float64 { return r.PlainMean }))
 	fmt.Fprintf(w, "%-18s %8.1f %8.1f\n", "host, hello-php",
-		middle(func(r latencyRound) float64 { return r.HostP50 }), middle(func(r latencyRound) float64 { return r.HostMean }))
+		middle(func(r latencyRound) float64 {
+			return r.HostP50
+		}), middle(func(r latencyRound) float64 { return r.HostMean }))
 	fmt.Fprintf(w, "%-18s %8.1f %8.1f (goal: under %.0f: %s)\n", "added", o.AddedP50, o.AddedMean,
 		addedLatencyGoal, verdict(o.AddedP50 < addedLatencyGoal))
 	var errors int64
@@ -153,8 +161,10 @@ func printReloads(w io.Writer, all []*reloadReport) {
 	if len(all) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "loads of %d s, with %d reloads and without; medians of %d rounds\n\n", all[0].Seconds, all[0].Reloads, len(all[0].Rounds))
-	fmt.Fprintf(w, "%-12s %-16s %10s %9s %9s %9s %9s %8s %9s\n", "connections", "", "requests", "per s", "non-2xx", "socket", "p50", "p99", "a reload")
+	fmt.Fprintf(w, "loads of %d s, with %d reloads and without; medians of %d rounds\n\n", all[0].Seconds,
+		all[0].Reloads, len(all[0].Rounds))
+	fmt.Fprintf(w, "%-12s %-16s %10s %9s %9s %9s %9s %8s %9s\n", "connections", "", "requests", "per s", "non-2xx",
+		"socket", "p50", "p99", "a reload")
 	for _, r := range all {
 		took := []float64{}
 		for _, round := range r.Rounds {
@@ -164,14 +174,17 @@ func printReloads(w io.Writer, all []*reloadReport) {
 			name, took string
 			m          measurement
 		}{{"no reload", "", r.Quiet}, {"with reloads", duration(1000 * median(took)), r.Reloading}} {
-			fmt.Fprintf(w, "%-12d %-16s %10d %9.0f %9d %9d %9s %8s %9s\n", r.Connections, row.name, row.m.Requests, row.m.Rate, row.m.NonOK, row.m.Socket,
+			fmt.Fprintf(w, "%-12d %-16s %10d %9.0f %9d %9d %9s %8s %9s\n", r.Connections, row.name, row.m.Requests,
+				row.m.Rate, row.m.NonOK, row.m.Socket,
 				duration(row.m.P50), duration(row.m.P99), row.took)
 		}
 	}
 	fmt.Fprintln(w)
 	for _, r := range all {
-		fmt.Fprintf(w, "%d connections: p99 with reloads ÷ without: %.2f (goal: at most %.0f: %s); errors: %d (goal: none: %s)\n",
-			r.Connections, r.P99Ratio, reloadP99Goal, verdict(r.P99Ratio <= reloadP99Goal), r.Reloading.errors(), verdict(r.Reloading.errors() == 0))
+		fmt.Fprintf(w, "%d connections: p99 with reloads ÷ without: %.2f (goal: at most %.0f: %s); errors: %d "+
+			"(goal: none: %s)\n",
+			r.Connections, r.P99Ratio, reloadP99Goal, verdict(r.P99Ratio <= reloadP99Goal), r.Reloading.errors(),
+			verdict(r.Reloading.errors() == 0))
 	}
 }
 

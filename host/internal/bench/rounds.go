@@ -92,7 +92,8 @@ func inRounds(ctx context.Context, servers []server, o options) ([]measuredServe
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", servers[i].name, err)
 			}
-			progress("round %d of %d, %s: %.1f µs, %.0f requests/s, p99 %s", round+1, o.rounds, servers[i].name, m.CPU, m.Rate, duration(m.P99))
+			progress("round %d of %d, %s: %.1f µs, %.0f requests/s, p99 %s", round+1, o.rounds, servers[i].name, m.CPU,
+				m.Rate, duration(m.P99))
 			measured[i].Rounds = append(measured[i].Rounds, m)
 		}
 	}
@@ -114,7 +115,8 @@ func cpuRatio(of, to measuredServer) float64 {
 	return median(ratios)
 }
 
-// measureOneConnection compares the host with net/http alone where nothing queues: one connection, one request at a time.
+// measureOneConnection compares the host with net/http alone where nothing queues: one connection, one request at a
+// time.
 func measureOneConnection(ctx context.Context, host, plain server, o options) (*oneConnection, error) {
 	result := &oneConnection{}
 	l := load{1, time.Duration(o.seconds) * time.Second}
@@ -141,7 +143,8 @@ func measureOneConnection(ctx context.Context, host, plain server, o options) (*
 				r.HostP50, r.HostMean = micros(got.P50), micros(got.perRequest())
 			}
 		}
-		progress("round %d of %d, one connection: net/http %.1f µs, host %.1f µs (means)", round+1, o.rounds, r.PlainMean, r.HostMean)
+		progress("round %d of %d, one connection: net/http %.1f µs, host %.1f µs (means)", round+1, o.rounds,
+			r.PlainMean, r.HostMean)
 		result.Rounds = append(result.Rounds, r)
 	}
 	result.AddedP50 = median(collect(result.Rounds, func(r latencyRound) float64 { return r.HostP50 - r.PlainP50 }))

@@ -39,7 +39,8 @@ func startHost(ctx context.Context, s *stage, o options, example string) (server
 	}
 	name := filepath.Base(example)
 	control := s.path(fmt.Sprintf("control.%d", len(s.actors)))
-	a, err := s.start(name, exec.Command(o.host, "serve", "-l", address, "-n", strconv.Itoa(o.workers), "--control", control, example))
+	a, err := s.start(name, exec.Command(o.host, "serve", "-l", address, "-n", strconv.Itoa(o.workers), "--control",
+		control, example))
 	if err != nil {
 		return server{}, err
 	}
@@ -64,7 +65,8 @@ func startPlain(ctx context.Context, s *stage) (server, error) {
 	if err != nil {
 		return server{}, err
 	}
-	started := server{name: "net/http alone", url: "http://" + address + "/", family: family{host: a.command.Process.Pid}}
+	started := server{name: "net/http alone", url: "http://" + address + "/",
+		family: family{host: a.command.Process.Pid}}
 	return started, a.ready(ctx, started.url)
 }
 
@@ -151,12 +153,14 @@ func startNginx(ctx context.Context, s *stage, o options) (server, error) {
 		return server{}, err
 	}
 	fill := map[string]string{
-		"{dir}": s.dir, "{address}": address, "{workers}": strconv.Itoa(o.workers), "{nginx-workers}": strconv.Itoa(o.nginxWorkers),
-		"{keepalive}": "", "{keep}": "off", "{user}": "",
+		"{dir}": s.dir, "{address}": address, "{workers}": strconv.Itoa(o.workers),
+		"{nginx-workers}": strconv.Itoa(o.nginxWorkers),
+		"{keepalive}":     "", "{keep}": "off", "{user}": "",
 	}
 	if o.fpmKeepAlive {
 		// A child serves its kept connection and no other, so more of them than children would leave some unserved.
-		fill["{keepalive}"] = fmt.Sprintf("keepalive %d; keepalive_requests 1000000000;", max(1, o.workers/o.nginxWorkers))
+		fill["{keepalive}"] = fmt.Sprintf("keepalive %d; keepalive_requests 1000000000;",
+			max(1, o.workers/o.nginxWorkers))
 		fill["{keep}"] = "on"
 	}
 	files := map[string]string{"hello.php": helloScript, "fpm.conf": fpmConfig, "nginx.conf": nginxConfig}
@@ -176,7 +180,8 @@ func startNginx(ctx context.Context, s *stage, o options) (server, error) {
 	if err != nil {
 		return server{}, err
 	}
-	proxy, err := s.start("nginx", exec.Command(nginx, "-e", s.path("nginx-error.log"), "-p", s.dir, "-c", s.path("nginx.conf")))
+	proxy, err := s.start("nginx", exec.Command(nginx, "-e", s.path("nginx-error.log"), "-p", s.dir, "-c",
+		s.path("nginx.conf")))
 	if err != nil {
 		return server{}, err
 	}
@@ -208,7 +213,8 @@ func parseTarget(text string) (server, error) {
 		"--target workerman=http://127.0.0.1:8080/,4242")
 	name, rest, ok := strings.Cut(text, "=")
 	parts := strings.Split(rest, ",")
-	if !ok || name == "" || len(parts) < 2 || len(parts) > 3 || !strings.HasPrefix(parts[0], "http") && !strings.HasPrefix(parts[0], "ws://") {
+	if !ok || name == "" || len(parts) < 2 || len(parts) > 3 ||
+		!strings.HasPrefix(parts[0], "http") && !strings.HasPrefix(parts[0], "ws://") {
 		return server{}, malformed
 	}
 	pids := [2]int{}

@@ -53,7 +53,8 @@ func (s *stage) path(name string) string { return filepath.Join(s.dir, name) }
 
 // start runs a program in the foreground, with its output in a log unless it is taken elsewhere already. end ends it.
 func (s *stage) start(name string, command *exec.Cmd) (*actor, error) {
-	a := &actor{name: name, command: command, log: s.path(fmt.Sprintf("%s.%d.log", name, len(s.actors))), done: make(chan struct{})}
+	a := &actor{name: name, command: command, log: s.path(fmt.Sprintf("%s.%d.log", name, len(s.actors))),
+		done: make(chan struct{})}
 	log, err := os.Create(a.log)
 	if err != nil {
 		return nil, err
@@ -134,7 +135,8 @@ func (a *actor) ready(ctx context.Context, url string) error {
 		case <-a.done:
 			return fmt.Errorf("nobody serves %s", url) // fallen tells the rest
 		case <-ctx.Done():
-			return fmt.Errorf("%s at %s: %w (last try: %v); it wrote:\n%s", a.name, url, context.Cause(ctx), err, a.lastLines())
+			return fmt.Errorf("%s at %s: %w (last try: %v); it wrote:\n%s", a.name, url, context.Cause(ctx), err,
+				a.lastLines())
 		case <-again.C:
 		}
 	}

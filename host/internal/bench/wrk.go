@@ -24,9 +24,10 @@ type loadResult struct {
 	Requests          int64
 	Duration          time.Duration
 	RequestsPerSecond float64
-	Mean, P50, P99    time.Duration // of the answers that came; a request still unanswered at the end is in none of them
-	NonOK             int64         // answers of status 400 and above
-	SocketErrors      int64         // failed connects, reads and writes, and time-outs
+	// of the answers that came; a request still unanswered at the end is in none of them
+	Mean, P50, P99 time.Duration
+	NonOK          int64 // answers of status 400 and above
+	SocketErrors   int64 // failed connects, reads and writes, and time-outs
 }
 
 // perRequest is the mean time of one request on one connection: at one connection, the mean latency

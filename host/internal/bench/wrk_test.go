@@ -34,7 +34,8 @@ func TestAWrkReportGivesCountsAndLatencies(t *testing.T) {
 
 func TestErrorsInAWrkReportAreCounted(t *testing.T) {
 	report := strings.Replace(wrkReport, "Requests/sec:",
-		"  Socket errors: connect 1, read 20, write 300, timeout 4000\n  Non-2xx or 3xx responses: 77\nRequests/sec:", 1)
+		"  Socket errors: connect 1, read 20, write 300, timeout 4000\n  Non-2xx or 3xx responses: 77\nRequests/sec:",
+		1)
 	got, err := parseWrk(report)
 	if err != nil || got.SocketErrors != 4321 || got.NonOK != 77 || got.errors() != 4398 {
 		t.Fatalf("got %+v, %v", got, err)

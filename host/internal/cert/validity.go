@@ -40,7 +40,8 @@ func Problem(pair *tls.Certificate, now time.Time) (problem string, soon bool) {
 	case now.After(until):
 		return fmt.Sprintf("expired on %s, and clients refuse it%s", until.Format(time.DateOnly), remedy), false
 	case now.Before(from):
-		return fmt.Sprintf("is not valid before %s, and clients refuse it until then: look at the clock of this machine, or renew it", from.Format(time.DateTime)), false
+		return fmt.Sprintf("is not valid before %s, and clients refuse it until then: look at the clock of this "+
+			"machine, or renew it", from.Format(time.DateTime)), false
 	case until.Sub(now) < Soon:
 		return fmt.Sprintf("expires on %s%s", until.Format(time.DateOnly), remedy), true
 	}

@@ -28,8 +28,9 @@ func chain(t *testing.T, days ...[2]int) *tls.Certificate {
 			t.Fatal(err)
 		}
 		c := &x509.Certificate{
-			SerialNumber: big.NewInt(int64(i) + 1), Subject: pkix.Name{CommonName: string(rune('a' + i))}, IsCA: i > 0, BasicConstraintsValid: true,
-			NotBefore: now.AddDate(0, 0, days[i][0]), NotAfter: now.AddDate(0, 0, days[i][1]),
+			SerialNumber: big.NewInt(int64(i) + 1), Subject: pkix.Name{CommonName: string(rune('a' + i))}, IsCA: i > 0,
+			BasicConstraintsValid: true,
+			NotBefore:             now.AddDate(0, 0, days[i][0]), NotAfter: now.AddDate(0, 0, days[i][1]),
 		}
 		if issuer == nil {
 			issuer, issuerKey = c, key
@@ -50,11 +51,12 @@ func TestDatesThatClientsRefuseAreAProblem(t *testing.T) {
 		problem string // how it begins
 		soon    bool
 	}{
-		"good":                     {[][2]int{{-10, 80}}, "", false},
-		"good for two weeks":       {[][2]int{{-10, 14}}, "", false},
-		"good for less":            {[][2]int{{-10, 13}}, "expires on 2030-06-28", true},
-		"expired":                  {[][2]int{{-90, -1}}, "expired on 2030-06-14, and clients refuse it", false},
-		"to come":                  {[][2]int{{1, 90}}, "is not valid before 2030-06-16 12:00:00, and clients refuse it until then", false},
+		"good":               {[][2]int{{-10, 80}}, "", false},
+		"good for two weeks": {[][2]int{{-10, 14}}, "", false},
+		"good for less":      {[][2]int{{-10, 13}}, "expires on 2030-06-28", true},
+		"expired":            {[][2]int{{-90, -1}}, "expired on 2030-06-14, and clients refuse it", false},
+		"to come": {[][2]int{{1, 90}},
+			"is not valid before 2030-06-16 12:00:00, and clients refuse it until then", false},
 		"an expired intermediate":  {[][2]int{{-10, 80}, {-900, -2}, {-900, 900}}, "expired on 2030-06-13", false},
 		"an intermediate to come":  {[][2]int{{-10, 80}, {3, 900}, {-900, 900}}, "is not valid before", false},
 		"a root that nobody needs": {[][2]int{{-10, 80}, {-900, -2}}, "", false},

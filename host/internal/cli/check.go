@@ -188,12 +188,14 @@ func checkPool(t *Terminal, p *config.Pool) error {
 			row("php", "not found")
 			break
 		}
-		row("php", fmt.Sprintf("%s, version %s, %s, %s", binary.Path, binary.Version, has("opcache", binary.Opcache, "php-opcache"), has("msgpack", binary.Msgpack, "php-msgpack")))
+		row("php", fmt.Sprintf("%s, version %s, %s, %s", binary.Path, binary.Version,
+			has("opcache", binary.Opcache, "php-opcache"), has("msgpack", binary.Msgpack, "php-msgpack")))
 		command = php.Command(binary, p, "")
 	case config.GoPackage:
 		row("worker", "Go main package "+p.Worker+", built for each generation")
 		if _, err := exec.LookPath("go"); err != nil {
-			problem = fmt.Errorf("pool %s needs `go` to build its worker, and there is none in $PATH: install it, or give a program as command = [\"PROGRAM\"]", p.Name)
+			problem = fmt.Errorf("pool %s needs `go` to build its worker, and there is none in $PATH: install it, "+
+				"or give a program as command = [\"PROGRAM\"]", p.Name)
 		}
 	default:
 		row("worker", "command")
@@ -248,7 +250,8 @@ func wrapCommand(command []string) string {
 
 // QuoteWord writes a word as a shell reads it back.
 func QuoteWord(word string) string {
-	if word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./:,+@%") == "" {
+	if word != "" &&
+		strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./:,+@%") == "" {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"

@@ -15,8 +15,10 @@ import (
 
 // hostFlags declares -c and --control. What it returns finds the host.
 func hostFlags(f *pflag.FlagSet) func() (*control.Client, error) {
-	file := f.StringP("config", "c", "", "configuration `FILE` that the host was started with (default: host.toml in the working directory, if there is one)")
-	socket := f.String("control", "", "control socket of the host, at `PATH`, or tcp://HOST:PORT for one with [control] listen")
+	file := f.StringP("config", "c", "", "configuration `FILE` that the host was started with (default: host.toml "+
+		"in the working directory, if there is one)")
+	socket := f.String("control", "",
+		"control socket of the host, at `PATH`, or tcp://HOST:PORT for one with [control] listen")
 	tokenFile := f.String("token-file", "", "`FILE` with the token of a host at tcp://")
 	return func() (*control.Client, error) {
 		if address, isTCP := control.TCPAddress(*socket); isTCP {
@@ -29,7 +31,8 @@ func hostFlags(f *pflag.FlagSet) func() (*control.Client, error) {
 			}
 			return control.NewRemoteClient(address, token), nil
 		}
-		if scheme, rest, isURL := strings.Cut(*socket, ":"); isURL && (strings.HasPrefix(rest, "//") || scheme == "unix") {
+		if scheme, rest, isURL := strings.Cut(*socket, ":"); isURL &&
+			(strings.HasPrefix(rest, "//") || scheme == "unix") {
 			return nil, Misused("--control: expected the path of a socket, or tcp://HOST:PORT, found %q", *socket)
 		}
 		if *tokenFile != "" {
@@ -61,7 +64,8 @@ func actFlags(f *pflag.FlagSet) func() (*control.Client, error) {
 func withRemedy(err error) error {
 	var none *control.NoHost
 	switch {
-	case !errors.As(err, &none) || none.PID != 0 || errors.Is(err, os.ErrPermission) || errors.Is(err, control.ErrNoSocket):
+	case !errors.As(err, &none) || none.PID != 0 || errors.Is(err, os.ErrPermission) ||
+		errors.Is(err, control.ErrNoSocket):
 		return err
 	case none.Remote():
 		return fmt.Errorf("%w\nStart one there with `host serve`, or look at its [control] listen, and at what is "+

@@ -1,6 +1,6 @@
-// Package cli has what a subcommand is, how its command line is read and how it ends, and those commands that talk to a
-// running host, or to a person: reload, status, stop, send, check, help. Of the host they know package control alone.
-// Nothing here is safe for concurrent use but Version: a process runs one command.
+// Package cli has what a subcommand is, how its command line is read and how it ends, and those commands that talk to
+// a running host, or to a person: reload, status, stop, send, check, help. Of the host they know package control
+// alone. Nothing here is safe for concurrent use but Version: a process runs one command.
 //
 // exit.go has how errors become text and an exit status, terminal.go and table.go how output looks.
 package cli
@@ -120,7 +120,8 @@ func explainFlag(err error, flags *pflag.FlagSet) error {
 	if errors.As(err, &unknown) {
 		names := []string{"help"}
 		flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if meant := config.Nearest(unknown.GetSpecifiedName(), names); meant != "" && unknown.GetSpecifiedShortnames() == "" {
+		if meant := config.Nearest(unknown.GetSpecifiedName(), names); meant != "" &&
+			unknown.GetSpecifiedShortnames() == "" {
 			return Misused("there is no flag --%s; did you mean --%s?", unknown.GetSpecifiedName(), meant)
 		}
 	}

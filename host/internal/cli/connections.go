@@ -1,4 +1,5 @@
-// host connections: who is connected for long, for people and for programs; and what the control API does to connections.
+// host connections: who is connected for long, for people and for programs; and what the control API does to
+// connections.
 
 package cli
 
@@ -23,19 +24,22 @@ func ConnectionsCommand() *Command {
 		Summary: "Show the long-lived connections",
 		Detail: `These are WebSockets, TCP connections and held responses (sse, poll), the oldest first. IN and OUT are messages and their bytes, from and to the client;
 QUEUED is what the client has yet to take. The JSON is one object a line; its names are promised.`,
-		Example: "host connections\nhost connections --group lobby\nhost connections --json | jq -r 'select(.queued > 100000) | .id'",
+		Example: "host connections\nhost connections --group lobby\nhost connections --json | jq -r 'select(.queued " +
+			"> 100000) | .id'",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := hostFlags(f)
 			asJSON := f.Bool("json", false, "print JSON, one object a line")
 			var filter control.Filter
 			f.StringVar(&filter.Group, "group", "", "only those in the group `NAME`")
 			f.StringVar(&filter.UID, "uid", "", "only those of the user `UID`")
-			f.StringVar(&filter.Protocol, "protocol", "", "only those that speak `PROTOCOL`: websocket, tcp, sse or poll")
+			f.StringVar(&filter.Protocol, "protocol", "",
+				"only those that speak `PROTOCOL`: websocket, tcp, sse or poll")
 			return func(t *Terminal, args []string) error {
 				if err := noArguments(args); err != nil {
 					return err
 				}
-				if known := []string{"", protocol.ProtoWebSocket, protocol.ProtoTCP, protocol.ProtoSSE, protocol.ProtoPoll}; !slices.Contains(known, filter.Protocol) {
+				if known := []string{"", protocol.ProtoWebSocket, protocol.ProtoTCP, protocol.ProtoSSE,
+					protocol.ProtoPoll}; !slices.Contains(known, filter.Protocol) {
 					return Misused("--protocol: expected %s, found %q", strings.Join(known[1:], ", "), filter.Protocol)
 				}
 				client, err := find()
@@ -95,8 +99,10 @@ func showConnections(t *Terminal, all []control.Connection, now time.Time) {
 			queued = cell{queued.text + fmt.Sprintf(" (%d dropped)", c.Dropped), t.Yellow}
 		}
 		row := []cell{
-			{text: c.ID}, {text: c.Protocol}, {text: orDash(c.Remote)}, {text: Shortened(orDash(c.UID), 20)}, {text: Shortened(orDash(strings.Join(c.Groups, ",")), 24)},
-			{text: HumanDuration(now.Sub(c.Since))}, {text: traffic(c.MessagesIn, c.BytesIn)}, {text: traffic(c.MessagesOut, c.BytesOut)}, queued,
+			{text: c.ID}, {text: c.Protocol}, {text: orDash(c.Remote)}, {text: Shortened(orDash(c.UID), 20)},
+			{text: Shortened(orDash(strings.Join(c.Groups, ",")), 24)},
+			{text: HumanDuration(now.Sub(c.Since))}, {text: traffic(c.MessagesIn, c.BytesIn)},
+			{text: traffic(c.MessagesOut, c.BytesOut)}, queued,
 			{text: c.Listener + " → " + c.Pool},
 		}
 		list.add(row[:len(titles)]...)

@@ -215,6 +215,7 @@ configuration its "findings". The last event of a reload, before that, is {"even
 	for _, e := range exits {
 		list.add(plain(fmt.Sprint(e.status), string(e.outcome), e.means)...)
 	}
-	list.add(plain("128+N", string(control.WasInterrupt), "the command was, by signal N; what it asked for goes on")...)
+	list.add(plain("128+N", string(control.WasInterrupt),
+		"the command was, by signal N; what it asked for goes on")...)
 	list.write(w)
 }

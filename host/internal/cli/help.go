@@ -18,8 +18,10 @@ func HelpCommand(all func() Commands) *Command {
 		Name:      "help",
 		Arguments: "[COMMAND | TOPIC]",
 		Summary:   "Explain a command, host.toml, the exit statuses, or a topic",
-		Detail: "`host help COMMAND` is the same as `host COMMAND --help`. `host help host.toml` lists every key of the\n" +
-			"configuration, and `host help exit` how commands end. `host help TOPIC` shows a page that this binary carries:\n" +
+		Detail: "`host help COMMAND` is the same as `host COMMAND --help`. `host help host.toml` lists every key of " +
+			"the\n" +
+			"configuration, and `host help exit` how commands end. `host help TOPIC` shows a page that this binary " +
+			"carries:\n" +
 			strings.Join(docs.Topics(), ", ") + ".",
 		Example: "host help reload\nhost help host.toml\nhost help exit\nhost help architecture",
 		Define: func(*pflag.FlagSet) func(*Terminal, []string) error {
@@ -74,7 +76,8 @@ Commands:
 		}
 	}
 	list.write(w)
-	fmt.Fprint(w, "\n`host help COMMAND` explains one of them, `host help host.toml` the configuration, and `host help exit` how\n"+
+	fmt.Fprint(w, "\n`host help COMMAND` explains one of them, `host help host.toml` the configuration, and `host "+
+		"help exit` how\n"+
 		"commands end. `host help TOPIC` shows a page: "+strings.Join(docs.Topics(), ", ")+".\n")
 }
 
@@ -98,8 +101,10 @@ func (c *Command) help(w io.Writer) {
 
 // reference lists the keys of host.toml.
 func reference(w io.Writer) {
-	fmt.Fprint(w, "Every key of host.toml. Durations are written \"30s\", sizes \"256MiB\"; \"${NAME}\" and \"${NAME:-default}\" stand for\n",
-		"environment variables in any string, and $$ for a dollar. Paths are relative to the file. Flags win over the file.\n")
+	fmt.Fprint(w, "Every key of host.toml. Durations are written \"30s\", sizes \"256MiB\"; \"${NAME}\" and "+
+		"\"${NAME:-default}\" stand for\n",
+		"environment variables in any string, and $$ for a dollar. Paths are relative to the file. Flags win over "+
+			"the file.\n")
 	section := "-"
 	for _, k := range config.Keys() {
 		if k.Section != section {

@@ -46,7 +46,8 @@ host reload --strict || echo "exit status $?"`,
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := actFlags(f)
 			asJSON := f.Bool("json", false, "print a JSON object per line")
-			abort := f.Bool("abort", false, "end the reload under way after the worker at hand, and tell which worker runs what")
+			abort := f.Bool("abort", false,
+				"end the reload under way after the worker at hand, and tell which worker runs what")
 			dryRun := f.Bool("dry-run", false, "try the new code with one worker beside each pool, and change nothing")
 			each := f.Bool("each", false, "reload each pool by itself, instead of all or none")
 			strict := f.Bool("strict", false, "fail if a request was cut at drain_timeout; the new code stays live")
@@ -93,7 +94,8 @@ func reload(t *Terminal, ask asking, look looking, what control.Reload, strict, 
 	case err != nil:
 		return withRemedy(err)
 	case strict && story.outcome == control.Done && len(story.lost) > 0:
-		return &Ended{Outcome: control.RequestsCut, Text: "the new code is live, but requests were cut: " + strings.Join(story.lost, ", ")}
+		return &Ended{Outcome: control.RequestsCut,
+			Text: "the new code is live, but requests were cut: " + strings.Join(story.lost, ", ")}
 	}
 	return EndedBy(story.outcome, cmp.Or(story.what, meaning(story.outcome), string(story.outcome)))
 }
@@ -132,7 +134,8 @@ type reloadStory struct {
 
 func newReloadStory(t *Terminal) *reloadStory {
 	bar := reloadBar{t: t, sizes: map[string]int{}}
-	return &reloadStory{t: t, outcome: control.NotDone, bar: bar, mentioned: map[string]bool{}, restored: map[string]bool{}}
+	return &reloadStory{t: t, outcome: control.NotDone, bar: bar, mentioned: map[string]bool{},
+		restored: map[string]bool{}}
 }
 
 // watch draws on a terminal what goes on, until enough is called.
@@ -185,7 +188,8 @@ func (s *reloadStory) judge(e control.Event) {
 		if !s.failed {
 			s.outcome = control.Done
 		}
-	case control.Failed, control.ListenerFailed, control.Skipped, control.ConfigFailed, control.TryFailed, control.Aborted:
+	case control.Failed, control.ListenerFailed, control.Skipped, control.ConfigFailed, control.TryFailed,
+		control.Aborted:
 		s.failed, s.outcome = true, control.NotDone
 	}
 }
@@ -198,7 +202,8 @@ func (s *reloadStory) tell(e control.Event) {
 	case control.ListenerFailed:
 		fmt.Fprintf(t.Err, "%s  %s\n%s\n", e.Address, t.Red("keeps the files that it had:"), e.Error)
 	case control.ConfigFailed:
-		fmt.Fprintf(t.Err, "%s\n\n%s\n", t.Red("the configuration is not applied, and nothing was changed:"), strings.TrimRight(e.Error, "\n"))
+		fmt.Fprintf(t.Err, "%s\n\n%s\n", t.Red("the configuration is not applied, and nothing was changed:"),
+			strings.TrimRight(e.Error, "\n"))
 	case control.Changed, control.ListenerAdded, control.ListenerRemoved, control.PoolAdded, control.PoolRemoved:
 		fmt.Fprintln(t.Out, e.What+s.cut(e))
 	case control.NeedsRestart:
@@ -224,7 +229,8 @@ func (s *reloadStory) tell(e control.Event) {
 	case control.Replaced, control.Restored:
 		s.tellWorker(e)
 	case control.Removed:
-		fmt.Fprintf(t.Out, "%s  worker %d  removed  pid %d  drained %d%s\n", e.Pool, slot(e), e.OldPID, e.Drained, s.cut(e))
+		fmt.Fprintf(t.Out, "%s  worker %d  removed  pid %d  drained %d%s\n", e.Pool, slot(e), e.OldPID, e.Drained,
+			s.cut(e))
 	case control.Completed:
 		fmt.Fprintf(t.Out, "%s  %s\n", e.Pool, t.Green("reloaded: "+whatCame(e)))
 	case control.PutBack:
@@ -247,13 +253,17 @@ func (s *reloadStory) tellTried(e control.Event) {
 		fmt.Fprintf(t.Out, "%s  the worker printed:\n%s\n", e.Pool, strings.TrimRight(e.Output, "\n"))
 	}
 	if e.Kind == control.TryFailed {
-		fmt.Fprintf(t.Err, "%s  %s\n\n%s\n\n%s  %s\n", e.Pool, t.Red("a reload would fail:"), strings.TrimRight(e.Error, "\n"), e.Pool, t.Bold("nothing was changed"))
+		fmt.Fprintf(t.Err, "%s  %s\n\n%s\n\n%s  %s\n", e.Pool, t.Red("a reload would fail:"),
+			strings.TrimRight(e.Error, "\n"), e.Pool, t.Bold("nothing was changed"))
 		return
 	}
-	fmt.Fprintf(t.Out, "%s  %s  %s  boot %s  memory %s  %s\n", e.Pool, t.Green("a new worker is ready"), e.Directory, HumanDuration(fromMillis(e.Boot)), HumanBytes(e.Memory), t.Faint("nothing was changed"))
+	fmt.Fprintf(t.Out, "%s  %s  %s  boot %s  memory %s  %s\n", e.Pool, t.Green("a new worker is ready"), e.Directory,
+		HumanDuration(fromMillis(e.Boot)), HumanBytes(e.Memory), t.Faint("nothing was changed"))
 	if e.Workers > 0 {
-		fmt.Fprintf(t.Out, "%s  a reload of %s would take about %s, and up to %s if old workers need all of drain_timeout\n",
-			e.Pool, Counted(e.Workers, "worker"), HumanDuration(fromMillis(e.Expected)), HumanDuration(fromMillis(e.Longest)))
+		fmt.Fprintf(t.Out,
+			"%s  a reload of %s would take about %s, and up to %s if old workers need all of drain_timeout\n",
+			e.Pool, Counted(e.Workers, "worker"), HumanDuration(fromMillis(e.Expected)),
+			HumanDuration(fromMillis(e.Longest)))
 	}
 }
 
@@ -275,7 +285,8 @@ func (s *reloadStory) tellWorker(e control.Event) {
 	if e.Kind == control.Restored {
 		what = "  put back"
 	}
-	line := fmt.Sprintf("%s  worker %d%s  generation %d  pid %s → %d  boot %s  drained %d", e.Pool, slot(e), what, e.Generation, old, e.NewPID, HumanDuration(fromMillis(e.Boot)), e.Drained)
+	line := fmt.Sprintf("%s  worker %d%s  generation %d  pid %s → %d  boot %s  drained %d", e.Pool, slot(e), what,
+		e.Generation, old, e.NewPID, HumanDuration(fromMillis(e.Boot)), e.Drained)
 	if e.Again != "" {
 		line += "  " + s.t.Yellow(fmt.Sprintf("one more was tried: the first was killed from outside (%s)", e.Again))
 	}
@@ -313,9 +324,11 @@ func whatRuns(e control.Event, restored bool) string {
 	case up == 0:
 		return "no worker is up: the host keeps trying"
 	case e.Replaced == 0 && len(e.Running) == 1 && restored:
-		return fmt.Sprintf("what was replaced is put back: all serve with generation %d again%s", e.Running[0].Generation, down)
+		return fmt.Sprintf("what was replaced is put back: all serve with generation %d again%s",
+			e.Running[0].Generation, down)
 	case e.Replaced == 0 && len(e.Running) == 1:
-		return fmt.Sprintf("nothing was replaced: the old workers keep serving, with generation %d%s", e.Running[0].Generation, down)
+		return fmt.Sprintf("nothing was replaced: the old workers keep serving, with generation %d%s",
+			e.Running[0].Generation, down)
 	case e.Replaced == 0:
 		return "the old workers keep serving: " + strings.Join(parts, ", ") + down
 	}

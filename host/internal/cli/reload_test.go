@@ -10,8 +10,10 @@ import (
 func TestReloadTellsALinePerWorkerAndWhatRunsAfterwards(t *testing.T) {
 	at := func(slot int) *int { return &slot }
 	unpinned, pinned := false, true
-	begun := control.Event{Kind: control.Begun, Pool: "app", Generation: 4, Directory: "/srv/app", Pinned: &unpinned, Workers: 3}
-	replaced := control.Event{Kind: control.Replaced, Pool: "app", Generation: 4, Slot: at(0), OldPID: 4711, NewPID: 4802, Boot: 38.2, Drained: 2}
+	begun := control.Event{Kind: control.Begun, Pool: "app", Generation: 4, Directory: "/srv/app", Pinned: &unpinned,
+		Workers: 3}
+	replaced := control.Event{Kind: control.Replaced, Pool: "app", Generation: 4, Slot: at(0), OldPID: 4711,
+		NewPID: 4802, Boot: 38.2, Drained: 2}
 	for name, c := range map[string]struct {
 		events   []control.Event
 		out, err string
@@ -20,7 +22,8 @@ func TestReloadTellsALinePerWorkerAndWhatRunsAfterwards(t *testing.T) {
 		"all went well": {
 			events: []control.Event{
 				{Kind: control.ListenerReloaded, Address: ":8443"}, begun, replaced,
-				{Kind: control.Replaced, Pool: "app", Generation: 4, Slot: at(1), NewPID: 4803, Boot: 1200, Cut: []string{"GET /slow"}},
+				{Kind: control.Replaced, Pool: "app", Generation: 4, Slot: at(1), NewPID: 4803, Boot: 1200,
+					Cut: []string{"GET /slow"}},
 				{Kind: control.Completed, Pool: "app", Generation: 4, Workers: 2, Took: 1500}, begun,
 			},
 			out: `:8443  files read again
@@ -33,7 +36,8 @@ app  generation 4  /srv/app
 		},
 		"the first worker failed": {
 			events: []control.Event{
-				{Kind: control.Failed, Pool: "app", Generation: 4, Slot: at(0), Error: "Parse error\n#0 trace\n", Workers: 3, Running: []control.Running{{Generation: 3, Slots: []int{0, 1, 2}}}},
+				{Kind: control.Failed, Pool: "app", Generation: 4, Slot: at(0), Error: "Parse error\n#0 trace\n",
+					Workers: 3, Running: []control.Running{{Generation: 3, Slots: []int{0, 1, 2}}}},
 				{Kind: control.Skipped, Pool: "api"},
 			},
 			err: `app  worker 0 of generation 4 did not start:
@@ -48,16 +52,20 @@ api  not reloaded: it keeps the code that it has
 		},
 		"a later worker failed": {
 			events: []control.Event{replaced, {
-				Kind: control.Failed, Pool: "app", Generation: 4, Slot: at(3), Error: "out of memory", Workers: 8, Replaced: 3,
-				Running: []control.Running{{Generation: 4, Slots: []int{0, 1, 2}}, {Generation: 3, Slots: []int{3, 4, 5, 7}}},
+				Kind: control.Failed, Pool: "app", Generation: 4, Slot: at(3), Error: "out of memory", Workers: 8,
+				Replaced: 3,
+				Running: []control.Running{{Generation: 4, Slots: []int{0, 1, 2}},
+					{Generation: 3, Slots: []int{3, 4, 5, 7}}},
 			}},
-			out:    "app  worker 0  generation 4  pid 4711 → 4802  boot 38ms  drained 2\n",
-			err:    "app  worker 3 of generation 4 did not start:\n\nout of memory\n\napp  workers 0–2 run generation 4, 3–5, 7 generation 3; 1 worker not up, and the host keeps trying\n",
+			out: "app  worker 0  generation 4  pid 4711 → 4802  boot 38ms  drained 2\n",
+			err: "app  worker 3 of generation 4 did not start:\n\nout of memory\n\napp  workers 0–2 run " +
+				"generation 4, 3–5, 7 generation 3; 1 worker not up, and the host keeps trying\n",
 			failed: true,
 		},
 		"nothing ever ran": {
 			events: []control.Event{{Kind: control.Failed, Pool: "app", Generation: 1, Error: "no php", Workers: 2}},
-			err:    "app  the reload failed:\n\nno php\n\napp  nothing was replaced, and no worker is up: the host keeps trying to start the old ones\n",
+			err: "app  the reload failed:\n\nno php\n\napp  nothing was replaced, and no worker is up: the host " +
+				"keeps trying to start the old ones\n",
 			failed: true,
 		},
 		"put back": {
@@ -65,20 +73,24 @@ api  not reloaded: it keeps the code that it has
 				{Kind: control.Begun, Pool: "app", Generation: 4, Directory: "/srv/r/4", Pinned: &pinned},
 				{Kind: control.Restored, Pool: "app", Generation: 3, Slot: at(0), OldPID: 1, NewPID: 2, Boot: 10},
 			},
-			out: "app  generation 4  /srv/r/4\napp  worker 0  put back  generation 3  pid 1 → 2  boot 10ms  drained 0\n",
+			out: "app  generation 4  /srv/r/4\napp  worker 0  put back  generation 3  pid 1 → 2  boot 10ms  " +
+				"drained 0\n",
 		},
 		"put back by itself": {
 			events: []control.Event{
 				{Kind: control.Restored, Pool: "app", Generation: 3, Slot: at(0), OldPID: 1, NewPID: 2, Boot: 10},
-				{Kind: control.Failed, Pool: "app", Generation: 4, Slot: at(1), Error: "out of memory", Workers: 2, Running: []control.Running{{Generation: 3, Slots: []int{0, 1}}}},
+				{Kind: control.Failed, Pool: "app", Generation: 4, Slot: at(1), Error: "out of memory", Workers: 2,
+					Running: []control.Running{{Generation: 3, Slots: []int{0, 1}}}},
 			},
-			out:    "app  worker 0  put back  generation 3  pid 1 → 2  boot 10ms  drained 0\n",
-			err:    "app  worker 1 of generation 4 did not start:\n\nout of memory\n\napp  what was replaced is put back: all serve with generation 3 again\n",
+			out: "app  worker 0  put back  generation 3  pid 1 → 2  boot 10ms  drained 0\n",
+			err: "app  worker 1 of generation 4 did not start:\n\nout of memory\n\napp  what was replaced is put " +
+				"back: all serve with generation 3 again\n",
 			failed: true,
 		},
 		"aborted half-way": {
 			events: []control.Event{{
-				Kind: control.Failed, Pool: "app", Generation: 4, Error: "the reload was aborted", Outcome: control.WasAborted, Workers: 2, Replaced: 1,
+				Kind: control.Failed, Pool: "app", Generation: 4, Error: "the reload was aborted",
+				Outcome: control.WasAborted, Workers: 2, Replaced: 1,
 				Running: []control.Running{{Generation: 4, Slots: []int{0}}, {Generation: 3, Slots: []int{1}}},
 			}},
 			err:    "app  the reload was aborted\napp  workers 0 run generation 4, 1 generation 3\n",
@@ -97,7 +109,8 @@ api  not reloaded: it keeps the code that it has
 			story.tell(e)
 		}
 		if out.String() != c.out || err.String() != c.err || story.failed != c.failed {
-			t.Errorf("%s: failed %v\nexpected\n%s%s\ngot\n%s%s", name, story.failed, c.out, c.err, out.String(), err.String())
+			t.Errorf("%s: failed %v\nexpected\n%s%s\ngot\n%s%s", name, story.failed, c.out, c.err, out.String(),
+				err.String())
 		}
 	}
 }

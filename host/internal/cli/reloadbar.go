@@ -1,5 +1,5 @@
-// reloadbar.go draws, on a terminal, how far a reload is: a line for each worker that is being replaced, and the bar, below what has been told. What
-// comes next is written over them.
+// reloadbar.go draws, on a terminal, how far a reload is: a line for each worker that is being replaced, and the bar,
+// below what has been told. What comes next is written over them.
 
 package cli
 
@@ -12,7 +12,8 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
-// reloadBar follows the events of a reload, which say what has happened, and the host's status, which says what goes on. Off a terminal it draws nothing.
+// reloadBar follows the events of a reload, which say what has happened, and the host's status, which says what goes
+// on. Off a terminal it draws nothing.
 type reloadBar struct {
 	t          *Terminal
 	sizes      map[string]int // of the pools that have begun
@@ -103,7 +104,8 @@ func (b *reloadBar) draw() {
 	full := min(barWidth, max(0, barWidth*b.done/b.want))
 	tail := fmt.Sprintf("  %d of %s replaced", b.done, Counted(b.want, "worker"))
 	name := clip(b.pool, b.t.width()-barWidth-len(tail)-2)
-	lines = append(lines, name+"  "+b.t.Green(strings.Repeat("█", full))+b.t.Faint(strings.Repeat("░", barWidth-full))+tail)
+	lines = append(lines, name+"  "+b.t.Green(strings.Repeat("█", full))+b.t.Faint(
+		strings.Repeat("░", barWidth-full))+tail)
 	fmt.Fprint(b.t.Out, strings.Join(lines, "\n"))
 	b.drawn = len(lines)
 }
@@ -115,7 +117,8 @@ func clip(line string, width int) string {
 }
 
 // follow looks at the host until ctx ends, and hands what it sees to see.
-func (b *reloadBar) follow(ctx context.Context, look func(context.Context) (control.Status, error), see func(control.Status)) {
+func (b *reloadBar) follow(ctx context.Context, look func(context.Context) (control.Status, error),
+	see func(control.Status)) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -158,7 +161,8 @@ func (b *reloadBar) tellPhases(p control.Pool) (lines []string) {
 		if came != nil {
 			took = max(took, FromSeconds(came.Uptime))
 		}
-		lines = append(lines, phasePrefix(at)+fmt.Sprintf("pid %s → %s  %s  %s", pidOf(goes), pidOf(came), what, HumanDuration(took)))
+		lines = append(lines, phasePrefix(at)+fmt.Sprintf("pid %s → %s  %s  %s", pidOf(goes), pidOf(came), what,
+			HumanDuration(took)))
 	}
 	return lines
 }
@@ -170,7 +174,8 @@ func pidOf(w *control.Worker) string {
 	return fmt.Sprint(w.PID)
 }
 
-// phase is where the replacement of a worker is; "" if none is under way. With in_place nobody comes before the old one has gone.
+// phase is where the replacement of a worker is; "" if none is under way. With in_place nobody comes before the old
+// one has gone.
 func phase(came, goes *control.Worker) string {
 	swapped := ""
 	if came != nil {

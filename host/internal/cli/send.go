@@ -23,16 +23,20 @@ func SendCommand() *Command {
 		Summary:   "Send a message to connections",
 		Detail: `TEXT is the message, or - for what comes on standard input. It says how many connections it was for, and exits with 1 if there were none.
 A client that is too slow may drop it, or be closed for it, as slow_client has it.`,
-		Example: "host send --all 'We are back in five minutes.'\nhost send --uid ada --uid bob hello\njq -c .news feed.json | host send --group news -",
+		Example: "host send --all 'We are back in five minutes.'\nhost send --uid ada --uid bob hello\njq -c .news " +
+			"feed.json | host send --group news -",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := actFlags(f)
 			whom := audienceFlags(f)
 			f.StringArrayVar(&whom.IDs, "id", nil, "to the connection `ID`; can be repeated, as the next two")
-			binary := f.Bool("binary", false, "as bytes, not as text: a binary message of a WebSocket, and to server-sent events as it is")
+			binary := f.Bool("binary", false,
+				"as bytes, not as text: a binary message of a WebSocket, and to server-sent events as it is")
 			asJSON := reachedJSON(f)
 			return func(t *Terminal, args []string) error {
 				if len(args) != 1 {
-					return Misused("expected one TEXT, and got %d arguments; put quotes around a text of several words", len(args))
+					return Misused(
+						"expected one TEXT, and got %d arguments; put quotes around a text of several words",
+						len(args))
 				}
 				if whom.Check() != nil {
 					return Misused("say to whom, by one of --id, --uid, --group and --all")
@@ -81,7 +85,8 @@ in onClose. It exits with 1 if there is no such connection.`,
 			return func(t *Terminal, args []string) error {
 				whom.IDs = args
 				if whom.Check() != nil {
-					return Misused("say which, by their IDs, or by one of --uid, --group and --all; `host connections` lists them")
+					return Misused("say which, by their IDs, or by one of --uid, --group and --all; `host " +
+						"connections` lists them")
 				}
 				client, err := find()
 				if err != nil {
@@ -120,10 +125,12 @@ func tellReached(t *Terminal, what string, asJSON bool, done control.Reached, er
 		fmt.Fprintln(t.Out, what, Counted(done.Connections, "connection"))
 	}
 	if len(done.Missing) > 0 {
-		return fmt.Errorf("there is no connection %s; `host connections` lists those there are", strings.Join(done.Missing, ", "))
+		return fmt.Errorf("there is no connection %s; `host connections` lists those there are",
+			strings.Join(done.Missing, ", "))
 	}
 	if done.Connections == 0 {
-		return EndedBy(control.NotDone, "nobody was reached: there is no such connection; `host connections` lists those there are")
+		return EndedBy(control.NotDone,
+			"nobody was reached: there is no such connection; `host connections` lists those there are")
 	}
 	return nil
 }

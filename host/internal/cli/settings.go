@@ -9,15 +9,21 @@ import (
 	"github.com/workerhost/workerhost/host/internal/config"
 )
 
-// SettingFlags declares the flags that serve and check have in common. What it returns makes the configuration of them and of the arguments.
+// SettingFlags declares the flags that serve and check have in common. What it returns makes the configuration of them
+// and of the arguments.
 func SettingFlags(f *pflag.FlagSet) func(args []string) (*config.Config, error) {
 	var o config.Overrides
-	file := f.StringP("config", "c", "", "configuration `FILE` (default: host.toml in the working directory, if there is one)")
-	f.StringArrayVarP(&o.Listen, "listen", "l", nil, "listen on `ADDR`: host:port, :port or unix:/path; can be repeated (default 127.0.0.1:8080)")
+	file := f.StringP("config", "c", "",
+		"configuration `FILE` (default: host.toml in the working directory, if there is one)")
+	f.StringArrayVarP(&o.Listen, "listen", "l", nil,
+		"listen on `ADDR`: host:port, :port or unix:/path; can be repeated (default 127.0.0.1:8080)")
 	f.IntVarP(&o.Workers, "workers", "n", 0, "`N` workers in each pool (default 2 per CPU, at least 4)")
-	f.StringVar(&o.Control, "control", "", "control socket at `PATH` (default: a private place, named after the configuration)")
-	f.StringVar(&o.LogLevel, "log-level", "", "least severe `LEVEL` that is logged: trace, debug, info, warn or error (default info)")
-	f.StringVar(&o.LogFormat, "log-format", "", "`FORMAT` of the log: auto, text or json; auto is text on a terminal (default auto)")
+	f.StringVar(&o.Control, "control", "",
+		"control socket at `PATH` (default: a private place, named after the configuration)")
+	f.StringVar(&o.LogLevel, "log-level", "",
+		"least severe `LEVEL` that is logged: trace, debug, info, warn or error (default info)")
+	f.StringVar(&o.LogFormat, "log-format", "",
+		"`FORMAT` of the log: auto, text or json; auto is text on a terminal (default auto)")
 	f.BoolVar(&o.Dev, "dev", false, "show errors with their trace in responses; not for production")
 	return func(args []string) (*config.Config, error) {
 		if dash := f.ArgsLenAtDash(); dash >= 0 {
@@ -27,7 +33,8 @@ func SettingFlags(f *pflag.FlagSet) func(args []string) (*config.Config, error) 
 			}
 		}
 		if len(args) > 1 {
-			return nil, Misused("expected one WORKER, and got %d: %q; a command with arguments comes after --", len(args), args)
+			return nil, Misused("expected one WORKER, and got %d: %q; a command with arguments comes after --",
+				len(args), args)
 		}
 		if len(args) == 1 {
 			o.Worker = args[0]

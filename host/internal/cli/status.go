@@ -35,7 +35,8 @@ host status --json | jq '.pools[].workers[].pid'`,
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := hostFlags(f)
 			view := viewFlags(f)
-			check := f.Bool("check", false, "exit with 1 while a pool can't serve; with --json the status is printed, too")
+			check := f.Bool("check", false,
+				"exit with 1 while a pool can't serve; with --json the status is printed, too")
 			return func(t *Terminal, args []string) error {
 				draw := showStatus
 				if *check {
@@ -132,7 +133,8 @@ func showPool(t *Terminal, p control.Pool) {
 	if p.Reloading {
 		text := "reloading"
 		if p.Progress != nil && p.Progress.Workers > 0 {
-			text = fmt.Sprintf("reloading: %d of %s replaced", p.Progress.Replaced, Counted(p.Progress.Workers, "worker"))
+			text = fmt.Sprintf("reloading: %d of %s replaced", p.Progress.Replaced,
+				Counted(p.Progress.Workers, "worker"))
 		}
 		head += "  " + t.Yellow(text)
 	}
@@ -144,7 +146,8 @@ func showPool(t *Terminal, p control.Pool) {
 	}
 	fmt.Fprintln(t.Out, head)
 	if p.Failure != "" {
-		fmt.Fprintf(t.Out, "  %s\n", t.Red("the last start failed: "+strings.ReplaceAll(strings.TrimRight(p.Failure, "\n"), "\n", "\n  ")))
+		fmt.Fprintf(t.Out, "  %s\n", t.Red(
+			"the last start failed: "+strings.ReplaceAll(strings.TrimRight(p.Failure, "\n"), "\n", "\n  ")))
 	}
 	if p.LogDropped > 0 {
 		text := fmt.Sprintf("lines missing from the log: %d, since a worker said more than log_rate", p.LogDropped)
@@ -160,7 +163,8 @@ func showWorkers(t *Terminal, p control.Pool) {
 	}
 	list := table{indent: "  ", right: map[int]bool{0: true, 1: true, 3: true, 4: true, 5: true, 6: true, 7: true}}
 	var header []cell
-	for _, title := range []string{"WORKER", "PID", "STATE", "GENERATION", "REQUESTS", "MEMORY", "UPTIME", "RESTARTS", "LAST RESTART"} {
+	for _, title := range []string{"WORKER", "PID", "STATE", "GENERATION", "REQUESTS", "MEMORY", "UPTIME", "RESTARTS",
+		"LAST RESTART"} {
 		header = append(header, cell{title, t.Faint})
 	}
 	list.add(header...)
@@ -170,8 +174,10 @@ func showWorkers(t *Terminal, p control.Pool) {
 			pid, uptime = strconv.Itoa(w.PID), HumanDuration(FromSeconds(w.Uptime))
 		}
 		list.add(
-			cell{text: strconv.Itoa(w.Slot)}, cell{text: pid}, cell{w.State, stateColour(t, w.State)}, cell{text: strconv.FormatUint(w.Generation, 10)},
-			cell{text: strconv.FormatUint(w.Requests, 10)}, cell{text: HumanBytes(w.Memory)}, cell{text: uptime}, cell{text: strconv.Itoa(w.Restarts)}, cell{text: w.Restarted},
+			cell{text: strconv.Itoa(w.Slot)}, cell{text: pid}, cell{w.State, stateColour(t, w.State)},
+			cell{text: strconv.FormatUint(w.Generation, 10)},
+			cell{text: strconv.FormatUint(w.Requests, 10)}, cell{text: HumanBytes(w.Memory)}, cell{text: uptime},
+			cell{text: strconv.Itoa(w.Restarts)}, cell{text: w.Restarted},
 		)
 	}
 	list.write(t.Out)

@@ -11,10 +11,12 @@ func TestStatusIsATableThatPeopleCanRead(t *testing.T) {
 	var out bytes.Buffer
 	showStatus(&Terminal{Out: &out}, control.Status{
 		Version: "1.2.3", PID: 4711, Uptime: 3*3600 + 12*60, Config: "/etc/app/host.toml",
-		Listen: []control.Listener{{Address: "127.0.0.1:8080", Protocol: "http", Pool: "web", Serving: true}, {Address: ":8443", Protocol: "http", Pool: "api", TLS: true}},
+		Listen: []control.Listener{{Address: "127.0.0.1:8080", Protocol: "http", Pool: "web", Serving: true},
+			{Address: ":8443", Protocol: "http", Pool: "api", TLS: true}},
 		Pools: []control.Pool{
 			{
-				Name: "web", Generation: 3, Queued: 2, Waiting: 1, Directory: "/srv/web/releases/42", Pinned: true, Reloading: true,
+				Name: "web", Generation: 3, Queued: 2, Waiting: 1, Directory: "/srv/web/releases/42", Pinned: true,
+				Reloading: true,
 				Workers: []control.Worker{
 					{Slot: 0, PID: 5001, State: "busy", Generation: 3, Requests: 12345, Memory: 19083469, Uptime: 61},
 					{Slot: 0, PID: 4801, State: "draining", Generation: 2, Requests: 7, Memory: 512, Uptime: 90000},

@@ -58,7 +58,8 @@ func stop(t *Terminal, client *control.Client, now, asJSON bool) error {
 		stop.text = "the host goes on stopping, and `host stop --now` would hurry it"
 		return stop
 	case errors.Is(err, control.ErrCutOff):
-		return &Ended{Outcome: control.HostStopped, Text: "the host ended before it could say that it had stopped its workers"}
+		return &Ended{Outcome: control.HostStopped,
+			Text: "the host ended before it could say that it had stopped its workers"}
 	case err != nil:
 		return withRemedy(err)
 	}

@@ -18,8 +18,9 @@ type Terminal struct {
 
 // SystemTerminal is this process's own standard output and error.
 func SystemTerminal() *Terminal {
-	return &Terminal{Out: os.Stdout, Err: os.Stderr, colours: IsTerminal(os.Stdout) && IsTerminal(os.Stderr) && ColoursWanted(),
-		live: IsTerminal(os.Stdout) && os.Getenv("TERM") != "dumb"}
+	return &Terminal{Out: os.Stdout, Err: os.Stderr,
+		colours: IsTerminal(os.Stdout) && IsTerminal(os.Stderr) && ColoursWanted(),
+		live:    IsTerminal(os.Stdout) && os.Getenv("TERM") != "dumb"}
 }
 
 // width is how many characters a line of the terminal has.

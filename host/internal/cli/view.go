@@ -33,7 +33,8 @@ func viewFlags(f *pflag.FlagSet) *view {
 }
 
 // show asks the host, and prints what choose takes of its status as JSON, or calls draw.
-func (v *view) show(t *Terminal, args []string, find func() (*control.Client, error), choose func(control.Status) any, draw func(*Terminal, control.Status)) error {
+func (v *view) show(t *Terminal, args []string, find func() (*control.Client, error), choose func(control.Status) any,
+	draw func(*Terminal, control.Status)) error {
 	if err := noArguments(args); err != nil {
 		return err
 	}
@@ -69,9 +70,10 @@ func (v *view) show(t *Terminal, args []string, find func() (*control.Client, er
 	return watchStatus(ctx, ask, each)
 }
 
-// watchStatus calls each with the status again and again, until ctx ends. A host that is away for a moment, as in a restart, is waited for; one that was
-// never there is an error.
-func watchStatus(ctx context.Context, ask func(context.Context) (control.Status, error), each func(control.Status) error) error {
+// watchStatus calls each with the status again and again, until ctx ends. A host that is away for a moment, as in a
+// restart, is waited for; one that was never there is an error.
+func watchStatus(ctx context.Context, ask func(context.Context) (control.Status, error),
+	each func(control.Status) error) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for seen := false; ; {
@@ -96,7 +98,8 @@ func watchStatus(ctx context.Context, ask func(context.Context) (control.Status,
 	}
 }
 
-// redraw puts a page in the place of the one before, in one write so that it does not flicker. What is no terminal gets one page after the other.
+// redraw puts a page in the place of the one before, in one write so that it does not flicker. What is no terminal
+// gets one page after the other.
 func (t *Terminal) redraw(draw func(page *Terminal)) error {
 	var page bytes.Buffer
 	draw(&Terminal{Out: &page, Err: t.Err, colours: t.colours})

@@ -34,7 +34,9 @@ func TestAWatchShowsTheStatusEachSecondAndWaitsForAHostThatRestarts(t *testing.T
 }
 
 func TestAWatchOfNoHostIsAnError(t *testing.T) {
-	err := watchStatus(context.Background(), func(context.Context) (control.Status, error) { return control.Status{}, errors.New("no host") }, nil)
+	err := watchStatus(context.Background(), func(context.Context) (control.Status, error) {
+		return control.Status{}, errors.New("no host")
+	}, nil)
 	if err == nil {
 		t.Error("it was no error")
 	}
@@ -57,7 +59,8 @@ func TestStatusViewsSayWhyAWorkerWasRestarted(t *testing.T) {
 	}}}}
 	var out bytes.Buffer
 	showStatus(&Terminal{Out: &out}, st)
-	if !strings.Contains(out.String(), "LAST RESTART") || !strings.Contains(out.String(), "1  exited (exit status 255)\n") {
+	if !strings.Contains(out.String(), "LAST RESTART") ||
+		!strings.Contains(out.String(), "1  exited (exit status 255)\n") {
 		t.Errorf("%s", out.String())
 	}
 	b, err := json.Marshal(allWorkers(st))
@@ -67,7 +70,9 @@ func TestStatusViewsSayWhyAWorkerWasRestarted(t *testing.T) {
 }
 
 func TestStatusViewsShowHowFewAndHowManyWorkersThereMayBe(t *testing.T) {
-	st := control.Status{Pools: []control.Pool{{Name: "app", Generation: 1, MinWorkers: 1, MaxWorkers: 4, Workers: []control.Worker{{State: "idle"}, {Slot: 2, State: "busy"}}}}}
+	st := control.Status{Pools: []control.Pool{
+		{Name: "app", Generation: 1, MinWorkers: 1, MaxWorkers: 4,
+			Workers: []control.Worker{{State: "idle"}, {Slot: 2, State: "busy"}}}}}
 	var out bytes.Buffer
 	showStatus(&Terminal{Out: &out}, st)
 	if !strings.Contains(out.String(), "app  generation 1  2 workers (1–4)  0 queued") {

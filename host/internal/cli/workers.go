@@ -20,7 +20,9 @@ func WorkersCommand() *Command {
 			find := hostFlags(f)
 			view := viewFlags(f)
 			return func(t *Terminal, args []string) error {
-				return view.show(t, args, find, func(st control.Status) any { return allWorkers(st) }, func(t *Terminal, st control.Status) {
+				return view.show(t, args, find, func(st control.Status) any {
+					return allWorkers(st)
+				}, func(t *Terminal, st control.Status) {
 					for i, p := range st.Pools {
 						if i > 0 {
 							fmt.Fprintln(t.Out)

@@ -17,7 +17,8 @@ const unixPrefix = "unix:"
 // longestSocketPath leaves room for the final NUL in the smallest sun_path, that of the BSDs and macOS.
 const longestSocketPath = 103
 
-// Network splits the address into the arguments of net.Listen and net.ListenPacket: "tcp" or "udp" and host:port, or "unix" and an absolute path.
+// Network splits the address into the arguments of net.Listen and net.ListenPacket: "tcp" or "udp" and host:port, or
+// "unix" and an absolute path.
 func (l *Listen) Network() (network, address string) {
 	if path, ok := strings.CutPrefix(l.Address, unixPrefix); ok {
 		return "unix", path
@@ -86,7 +87,8 @@ func isPort(s string) bool {
 
 func checkSocketPath(path string) error {
 	if len(path) > longestSocketPath {
-		return fmt.Errorf("%s has %d bytes, and the path of a unix socket can have %d: choose a shorter one", path, len(path), longestSocketPath)
+		return fmt.Errorf("%s has %d bytes, and the path of a unix socket can have %d: choose a shorter one", path,
+			len(path), longestSocketPath)
 	}
 	return nil
 }

@@ -10,7 +10,8 @@ func (a *Admin) check(fail fail) {
 		return
 	}
 	if strings.HasPrefix(a.Listen, unixPrefix) {
-		fail("admin.listen", "expected host:port, found %q: probes and Prometheus come over TCP; on this machine, ask the control socket", a.Listen)
+		fail("admin.listen", "expected host:port, found %q: probes and Prometheus come over TCP; on this machine, "+
+			"ask the control socket", a.Listen)
 		return
 	}
 	if _, err := parseAddress(a.Listen, ""); err != nil {

@@ -168,12 +168,16 @@ func (p *Pool) check(c *Config, fail fail) {
 			fail(worker, "%v", err)
 		}
 	default:
-		fail(p.at, "neither command nor worker is given: write worker = \"worker.php\", or command = [\"PROGRAM\", \"ARGUMENT\"]")
+		fail(p.at, "neither command nor worker is given: write worker = \"worker.php\", or command = [\"PROGRAM\", "+
+			"\"ARGUMENT\"]")
 	}
 	p.checkPHP(c, fail)
 	for i, target := range p.Warmup {
-		if !strings.HasPrefix(target, "/") || strings.ContainsFunc(target, func(r rune) bool { return r <= ' ' || r == '#' || r > '~' }) {
-			fail(fmt.Sprintf("%s.warmup.%d", p.at, i), "expected the path of a URL, found %q: write one such as \"/health\"", target)
+		if !strings.HasPrefix(target, "/") || strings.ContainsFunc(target, func(r rune) bool {
+			return r <= ' ' || r == '#' || r > '~'
+		}) {
+			fail(fmt.Sprintf("%s.warmup.%d", p.at, i),
+				"expected the path of a URL, found %q: write one such as \"/health\"", target)
 		}
 	}
 	p.checkPriority(fail)
@@ -184,7 +188,8 @@ func (p *Pool) check(c *Config, fail fail) {
 	}
 	p.checkPrivilege(c, fail)
 	if p.MaxMemoryHard > 0 && p.MaxMemoryHard < p.MaxMemory {
-		fail(p.at+".max_memory_hard", "%s is less than max_memory, %s: a worker would be ended before it could be replaced; write more, or leave one of them out", p.MaxMemoryHard, p.MaxMemory)
+		fail(p.at+".max_memory_hard", "%s is less than max_memory, %s: a worker would be ended before it could be "+
+			"replaced; write more, or leave one of them out", p.MaxMemoryHard, p.MaxMemory)
 	}
 	for i, root := range p.FileRoots {
 		if root == "" {
@@ -231,13 +236,15 @@ func (p *Pool) checkCommand() error {
 	if filepath.Base(program) != program {
 		_, err := exec.LookPath(absolute(p.Directory, program))
 		if errors.Is(err, fs.ErrPermission) {
-			return fmt.Errorf("can't run %s: %w: is it executable (chmod +x)?", absolute(p.Directory, program), UnwrapExec(err))
+			return fmt.Errorf("can't run %s: %w: is it executable (chmod +x)?", absolute(p.Directory, program),
+				UnwrapExec(err))
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			return errors.New(missing("program ", absolute(p.Directory, program), "mend the path, or install it"))
 		}
 		if err != nil {
-			return fmt.Errorf("can't run %s: %w: mend the path, or install it", absolute(p.Directory, program), UnwrapExec(err))
+			return fmt.Errorf("can't run %s: %w: mend the path, or install it", absolute(p.Directory, program),
+				UnwrapExec(err))
 		}
 		return nil
 	}
@@ -267,7 +274,8 @@ func UnwrapExec(err error) error {
 func (p *Pool) checkPHP(c *Config, fail fail) {
 	for _, key := range []string{"php", "php_ini"} {
 		if c.has(p.at+"."+key) && c.has(p.at+".command") {
-			fail(p.at+"."+key, "has no effect on a command: write the options into command, or use worker = \"FILE.php\"")
+			fail(p.at+"."+key,
+				"has no effect on a command: write the options into command, or use worker = \"FILE.php\"")
 		} else if c.has(p.at+"."+key) && p.Kind == GoPackage {
 			fail(p.at+"."+key, "has no effect on a Go worker: remove it")
 		}
@@ -289,7 +297,8 @@ func (p *Pool) checkPHP(c *Config, fail fail) {
 func (c *Config) link(fail fail) {
 	c.Warnings = nil
 	if len(c.Listen) == 0 && len(c.Pools) > 1 {
-		fail(c.Pools[0].at, "there are %d pools and no [[listen]]: write for each\n\n    [[listen]]\n    address = %q\n    pool = %q\n", len(c.Pools), DefaultAddress, c.Pools[0].Name)
+		fail(c.Pools[0].at, "there are %d pools and no [[listen]]: write for each\n\n    [[listen]]\n    address = "+
+			"%q\n    pool = %q\n", len(c.Pools), DefaultAddress, c.Pools[0].Name)
 		return
 	}
 	if len(c.Listen) == 0 {
@@ -317,7 +326,8 @@ func (c *Config) link(fail fail) {
 			taken[key] = fmt.Sprintf("the listener in line %d", line)
 		}
 	}
-	for _, own := range []struct{ place, address string }{{"admin.listen", c.Admin.Listen}, {"control.listen", c.Remote.Listen}} {
+	for _, own := range []struct{ place, address string }{{"admin.listen", c.Admin.Listen},
+		{"control.listen", c.Remote.Listen}} {
 		key, unique := (&Listen{Address: own.address}).sameAs()
 		if first, again := taken[key]; again && unique {
 			fail(own.place, "%s is already taken by %s: choose another port", own.address, first)
@@ -341,7 +351,8 @@ func (l *Listen) link(names []string, fail fail) {
 	case l.Pool == "" && len(names) == 1:
 		l.Pool = names[0]
 	case l.Pool == "" && l.at == "":
-		fail("", "-l %s: there are several pools, %s: write a [[listen]] with this address and its pool", l.Address, listed(names))
+		fail("", "-l %s: there are several pools, %s: write a [[listen]] with this address and its pool", l.Address,
+			listed(names))
 	case l.Pool == "":
 		fail(l.place("pool"), "which one? There are %s: write pool = %q", listed(names), names[0])
 	case !slices.Contains(names, l.Pool):

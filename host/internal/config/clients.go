@@ -17,25 +17,33 @@ var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 
 // ownHeaders are those without which HTTP, or most applications, would not work if they were overwritten.
 var ownHeaders = []string{
-	"Accept", "Accept-Encoding", "Authorization", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Range", "Content-Type",
-	"Cookie", "Date", "Etag", "Expect", "Forwarded", "Host", "Idempotency-Key", "If-Match", "If-Modified-Since", "If-None-Match", "Keep-Alive",
-	"Last-Modified", "Location", "Origin", "Proxy-Connection", "Range", "Referer", "Retry-After", "Server", "Set-Cookie", "Te", "Traceparent", "Trailer",
-	"Transfer-Encoding", "Upgrade", "User-Agent", "Vary", "Www-Authenticate", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+	"Accept", "Accept-Encoding", "Authorization", "Cache-Control", "Connection", "Content-Encoding", "Content-Length",
+	"Content-Range", "Content-Type",
+	"Cookie", "Date", "Etag", "Expect", "Forwarded", "Host", "Idempotency-Key", "If-Match", "If-Modified-Since",
+	"If-None-Match", "Keep-Alive",
+	"Last-Modified", "Location", "Origin", "Proxy-Connection", "Range", "Referer", "Retry-After", "Server",
+	"Set-Cookie", "Te", "Traceparent", "Trailer",
+	"Transfer-Encoding", "Upgrade", "User-Agent", "Vary", "Www-Authenticate", "X-Forwarded-For", "X-Forwarded-Host",
+	"X-Forwarded-Proto",
 }
 
 // check completes what is more than a number.
 func (h *HTTP) check(c *Config, fail fail) {
 	h.checkAccessLog(c, fail)
 	if h.RequestID != "" && !headerName.MatchString(h.RequestID) {
-		fail("http.request_id", "expected the name of a header, such as \"X-Request-Id\", or \"\" for none, found %s", describe(h.RequestID))
+		fail("http.request_id", "expected the name of a header, such as \"X-Request-Id\", or \"\" for none, found %s",
+			describe(h.RequestID))
 	}
 	h.RequestID = http.CanonicalHeaderKey(h.RequestID)
 	if slices.Contains(ownHeaders, h.RequestID) {
-		fail("http.request_id", "%s has a meaning of its own, and would lose it: write another name, such as \"X-Request-Id\"", h.RequestID)
+		fail("http.request_id",
+			"%s has a meaning of its own, and would lose it: write another name, such as \"X-Request-Id\"",
+			h.RequestID)
 	}
 	for i, text := range h.TrustedProxies {
 		if _, err := parseNetwork(text); err != nil && text != "unix" {
-			fail(fmt.Sprintf("http.trusted_proxies.%d", i), `expected a network such as "10.0.0.0/8", an address, or "unix" for whoever uses a unix socket, found %s`, describe(text))
+			fail(fmt.Sprintf("http.trusted_proxies.%d", i),
+				`expected a network such as "10.0.0.0/8", an address, or "unix" for whoever uses a unix socket, found %s`, describe(text))
 		}
 	}
 	if c.has("http.rate_limit.burst") && h.RateLimit.Requests == 0 {
@@ -46,7 +54,8 @@ func (h *HTTP) check(c *Config, fail fail) {
 	}
 }
 
-// Proxies gives the trusted networks, and whether those who use a unix socket are trusted. set is whether the file says anything of them.
+// Proxies gives the trusted networks, and whether those who use a unix socket are trusted. set is whether the file
+// says anything of them.
 func (h *HTTP) Proxies() (networks []netip.Prefix, unix, set bool) {
 	for _, text := range h.TrustedProxies {
 		if n, err := parseNetwork(text); err == nil {
@@ -71,7 +80,8 @@ func parseNetwork(s string) (netip.Prefix, error) {
 func (p *Pool) checkPriority(fail fail) {
 	for i, path := range p.Priority {
 		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#* ") {
-			fail(fmt.Sprintf("%s.priority.%d", p.at, i), `expected a path without a query, such as "/health", found %s`, describe(path))
+			fail(fmt.Sprintf("%s.priority.%d", p.at, i),
+				`expected a path without a query, such as "/health", found %s`, describe(path))
 		}
 	}
 }
@@ -93,8 +103,11 @@ func (p *Pool) checkMeasure(fail fail) {
 			path = strings.TrimSuffix(route, "*")
 		}
 		switch {
-		case !strings.HasPrefix(route, "/") || strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("?#*", r) }):
-			fail(at, `expected a path as it is in a URL, such as "/login", or "/api/*" for all below /api/, found %s`, describe(route))
+		case !strings.HasPrefix(route, "/") || strings.ContainsFunc(path, func(r rune) bool {
+			return r <= ' ' || r > '~' || strings.ContainsRune("?#*", r)
+		}):
+			fail(at, `expected a path as it is in a URL, such as "/login", or "/api/*" for all below /api/, found %s`,
+				describe(route))
 		case strings.Contains(path, "//") || strings.Contains(path+"/", "/./") || strings.Contains(path+"/", "/../"):
 			fail(at, `%s is matched by no request, since dots and doubled slashes are resolved first: write the `+
 				`path without them`, describe(route))

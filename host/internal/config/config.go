@@ -10,8 +10,8 @@
 //	oneof    the words that are allowed
 //	for      the protocols of a listener that it has a meaning for
 //	bytes    any: NUL bytes, too
-//	live     yes: a reload puts it into effect; without it, it waits for a restart (tables other than those of pools and
-//	         listeners, whose settings are all live)
+//	live     yes: a reload puts it into effect; without it, it waits for a restart (tables other than those of pools
+//	         and listeners, whose settings are all live)
 //	holds    the type shown in the reference, where the Go type does not say it
 //	means    the sentence of the reference
 //

@@ -193,23 +193,28 @@ max_pool_memory = "7GiB"
 		t.Errorf("listen %+v", c.Listen)
 	}
 	web := &Pool{
-		Name: "web", Worker: folder + "/app/worker.php", Directory: folder + "/app", Workers: 3, MinWorkers: 1, IdleTimeout: time.Minute,
-		Env: map[string]string{"APP_ENV": "prod", "WITH.DOT": "1"}, Concurrency: 7,
+		Name: "web", Worker: folder + "/app/worker.php", Directory: folder + "/app", Workers: 3, MinWorkers: 1,
+		IdleTimeout: time.Minute,
+		Env:         map[string]string{"APP_ENV": "prod", "WITH.DOT": "1"}, Concurrency: 7,
 		StartTimeout: 4 * time.Second, DrainTimeout: 5 * time.Second, StopTimeout: 6 * time.Second,
-		QueueTimeout: 7 * time.Second, MaxRequests: 8, MaxAge: 9 * time.Second, MaxMemory: 10, MaxMemoryHard: 11, LogRate: 2 << 20,
+		QueueTimeout: 7 * time.Second, MaxRequests: 8, MaxAge: 9 * time.Second, MaxMemory: 10, MaxMemoryHard: 11,
+		LogRate:     2 << 20,
 		SlowRequest: 12 * time.Second, SlowTrace: true, Retry: "never",
 		Reload: "never", Surge: 2, InPlace: true, Warmup: []string{"/", "/health?full=1"}, RequestBody: "stream",
-		FileRoots: []string{folder + "/public", folder + "/app"}, Delivery: "at-most-once", Wire: "stdio", PHP: folder + "/bin/php",
+		FileRoots: []string{folder + "/public", folder + "/app"}, Delivery: "at-most-once", Wire: "stdio",
+		PHP:    folder + "/bin/php",
 		PHPIni: Settings{"memory_limit": "1G", "opcache.enable": "0", "zend.assertions": "1"},
 		Kind:   PHPFile, Script: "worker.php", at: "pool.web",
 	}
 	if !reflect.DeepEqual(c.Pool("web"), web) {
 		t.Errorf("pool %+v", c.Pool("web"))
 	}
-	if p := c.Pools[1]; p.Kind != Program || !slices.Equal(p.Command, []string{"sh", "a b"}) || p.Directory != folder+"/current" {
+	if p := c.Pools[1]; p.Kind != Program || !slices.Equal(p.Command, []string{"sh", "a b"}) ||
+		p.Directory != folder+"/current" {
 		t.Errorf("pool %+v", p)
 	}
-	if p := c.Pools[1]; p.Workers != 0 || p.MinWorkers != 2 || p.MaxWorkers != 9 || p.IdleTimeout != 8*time.Second || p.MaxPoolMemory != 7<<30 {
+	if p := c.Pools[1]; p.Workers != 0 || p.MinWorkers != 2 || p.MaxWorkers != 9 || p.IdleTimeout != 8*time.Second ||
+		p.MaxPoolMemory != 7<<30 {
 		t.Errorf("pool %+v", p)
 	}
 	if c.Warnings != nil {
@@ -224,11 +229,13 @@ func TestWithoutAFileAWorkerAloneIsServedOnTheLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	apply(t, c, Overrides{Worker: "app", Dev: true})
-	if len(c.Listen) != 1 || c.Listen[0].Address != "127.0.0.1:8080" || c.Listen[0].Pool != "default" || c.Listen[0].Protocol != "http" {
+	if len(c.Listen) != 1 || c.Listen[0].Address != "127.0.0.1:8080" || c.Listen[0].Pool != "default" ||
+		c.Listen[0].Protocol != "http" {
 		t.Errorf("listen %+v", c.Listen)
 	}
 	p := c.Pool("default")
-	if p == nil || p.Worker != folder+"/app/worker.php" || p.Directory != folder+"/app" || p.Script != "worker.php" || p.Workers < 4 {
+	if p == nil || p.Worker != folder+"/app/worker.php" || p.Directory != folder+"/app" || p.Script != "worker.php" ||
+		p.Workers < 4 {
 		t.Fatalf("pool %+v", p)
 	}
 	if p.StartTimeout != 30*time.Second || p.Queue != 1024 || p.Wire != "descriptors" || p.FileRoots != nil {
@@ -247,7 +254,8 @@ func TestACommandAfterTheDashesRunsInTheWorkingDirectory(t *testing.T) {
 	}
 	apply(t, c, Overrides{Command: []string{"sh", "-c", "exit"}, Listen: []string{":0", "unix:a.sock"}, Workers: 2})
 	p := c.Pools[0]
-	if p.Kind != Program || p.Directory != folder || p.Workers != 2 || !slices.Equal(p.Command, []string{"sh", "-c", "exit"}) {
+	if p.Kind != Program || p.Directory != folder || p.Workers != 2 ||
+		!slices.Equal(p.Command, []string{"sh", "-c", "exit"}) {
 		t.Errorf("pool %+v", p)
 	}
 	if network, address := c.Listen[1].Network(); network != "unix" || address != folder+"/a.sock" {
@@ -344,7 +352,8 @@ env = { SECRET = "${SECRET}", PRICE = "5$$", "${NAME}" = "keys are plain" }
 php_ini = { memory_limit = "${MEMORY:-64M}" }
 `, "BODY", "2MiB", "SECONDS_", "7", "PORT", "", "WHICH", "worker", "SECRET", `"'${WHICH}'"`)
 	p := c.Pools[0]
-	if c.HTTP.MaxBody != 2<<20 || c.HTTP.ReadTimeout != 7*time.Second || c.Listen[0].Address != "127.0.0.1:9000" || p.Workers != 4 {
+	if c.HTTP.MaxBody != 2<<20 || c.HTTP.ReadTimeout != 7*time.Second || c.Listen[0].Address != "127.0.0.1:9000" ||
+		p.Workers != 4 {
 		t.Errorf("%+v %+v %+v", c.HTTP, c.Listen, p)
 	}
 	want := map[string]string{"SECRET": `"'${WHICH}'"`, "PRICE": "5$", "${NAME}": "keys are plain"}
@@ -384,7 +393,8 @@ func TestACertificateAndItsKeyAreAcceptedTogetherOnly(t *testing.T) {
 		t.Errorf("tls %+v", c.Listen[0].TLS)
 	}
 	_, err := Parse("host.toml", []byte(fmt.Sprintf(file, "b.key")), variables())
-	if err == nil || !strings.HasPrefix(err.Error(), "host.toml:5: [[listen]] tls: "+folder+"/a.pem and "+folder+"/b.key are not a PEM certificate and its key: ") {
+	if err == nil || !strings.HasPrefix(err.Error(),
+		"host.toml:5: [[listen]] tls: "+folder+"/a.pem and "+folder+"/b.key are not a PEM certificate and its key: ") {
 		t.Errorf("with another key: %v", err)
 	}
 }
@@ -398,16 +408,20 @@ func TestThePoolsVariablesReplaceTheHostsOwn(t *testing.T) {
 }
 
 func TestWorkersInheritOnlyWhatIsListed(t *testing.T) {
-	host := []string{"PATH=/bin", "HOME=/root", "USER=root", "LC_TIME=C", "SECRET=1", "APP_ENV=prod", "APP_KEY=2", "NAMED=3"}
+	host := []string{"PATH=/bin", "HOME=/root", "USER=root", "LC_TIME=C", "SECRET=1", "APP_ENV=prod", "APP_KEY=2",
+		"NAMED=3"}
 	for name, c := range map[string]struct {
 		pool Pool
 		want []string
 	}{
 		"nothing listed": {Pool{}, []string{"PATH=/bin", "HOME=/root", "USER=root", "LC_TIME=C"}},
-		"names":          {Pool{InheritEnv: []string{"NAMED", "APP_*"}}, []string{"PATH=/bin", "HOME=/root", "USER=root", "LC_TIME=C", "APP_ENV=prod", "APP_KEY=2", "NAMED=3"}},
-		"everything":     {Pool{InheritEnv: []string{"*"}}, host},
-		"of another user": {Pool{Identity: &privilege.Identity{User: "www", UID: 1 << 20, Home: "/srv"}, InheritEnv: []string{"*"}},
-			[]string{"PATH=/bin", "LC_TIME=C", "SECRET=1", "APP_ENV=prod", "APP_KEY=2", "NAMED=3", "USER=www", "LOGNAME=www", "HOME=/srv"}},
+		"names": {Pool{InheritEnv: []string{"NAMED", "APP_*"}},
+			[]string{"PATH=/bin", "HOME=/root", "USER=root", "LC_TIME=C", "APP_ENV=prod", "APP_KEY=2", "NAMED=3"}},
+		"everything": {Pool{InheritEnv: []string{"*"}}, host},
+		"of another user": {Pool{Identity: &privilege.Identity{User: "www", UID: 1 << 20, Home: "/srv"},
+			InheritEnv: []string{"*"}},
+			[]string{"PATH=/bin", "LC_TIME=C", "SECRET=1", "APP_ENV=prod", "APP_KEY=2", "NAMED=3", "USER=www",
+				"LOGNAME=www", "HOME=/srv"}},
 	} {
 		if got := c.pool.Environ(host); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

@@ -49,7 +49,8 @@ func (p *Pool) checkPrivilege(c *Config, fail fail) {
 	}
 	for i, name := range p.InheritEnv {
 		if name != "*" && !variableName.MatchString(name) {
-			fail(fmt.Sprintf("%s.inherit_env.%d", p.at, i), `expected the name of a variable, such as "APP_ENV" or "APP_*", found %s`, describe(name))
+			fail(fmt.Sprintf("%s.inherit_env.%d", p.at, i),
+				`expected the name of a variable, such as "APP_ENV" or "APP_*", found %s`, describe(name))
 		}
 	}
 	if limit := p.Rlimits.AddressSpace; p.Kind == GoPackage && limit != nil && *limit < leastForGo {

@@ -46,8 +46,9 @@ func PrepareControl(socket string) error {
 
 // FindControl is the control socket for the commands that talk to a host. given is their --control, and configPath
 // their -c; both may be empty. Mistakes in the rest of the file do not matter here, so that a broken file never keeps
-// anybody from stopping a host: not even one that is no TOML, or that is gone. Without a socket of that name in the file or in given, the one
-// that exists among the default places is taken: the host may have been started with another environment, by systemd for example.
+// anybody from stopping a host: not even one that is no TOML, or that is gone. Without a socket of that name in the
+// file or in given, the one that exists among the default places is taken: the host may have been started with another
+// environment, by systemd for example.
 func FindControl(given, configPath string, env func(string) (string, bool)) (string, error) {
 	if given != "" {
 		return filepath.Abs(given)
@@ -78,8 +79,8 @@ func FindControl(given, configPath string, env func(string) (string, bool)) (str
 	return "", err
 }
 
-// controlKey reads the key control of a file, and nothing else; "" where the file doesn't have it. Of a file that is no TOML it reads what is before
-// the mistake, and gives the error only if the key is not there.
+// controlKey reads the key control of a file, and nothing else; "" where the file doesn't have it. Of a file that is
+// no TOML it reads what is before the mistake, and gives the error only if the key is not there.
 func controlKey(path string, env func(string) (string, bool)) (string, error) {
 	data, err := read(path)
 	if err != nil {
@@ -91,7 +92,8 @@ func controlKey(path string, env func(string) (string, bool)) (string, error) {
 		if errors.As(err, &mistake) {
 			document, data = soundPart(path, data, mistake[0].Line)
 		}
-		err = fmt.Errorf("%w\nSo it can't tell where its host is to be asked: mend it, or name the socket with --control PATH", err)
+		err = fmt.Errorf(
+			"%w\nSo it can't tell where its host is to be asked: mend it, or name the socket with --control PATH", err)
 	}
 	socket, keyErr := controlOf(document, path, data, env)
 	if keyErr != nil {
@@ -197,7 +199,8 @@ func (p places) prepare(folder string) error {
 	mode := fs.FileMode(0o700)
 	switch folder {
 	case p.system:
-		mode = 0o755 // the socket itself is 0600; a folder that others can't enter would say "not found" for "not yours"
+		// the socket itself is 0600; a folder that others can't enter would say "not found" for "not yours"
+		mode = 0o755
 	case p.private:
 	default:
 		return nil // somebody chose it, and makes it
@@ -220,9 +223,11 @@ func checkPrivate(folder string) error {
 	case err != nil:
 		return fmt.Errorf("no folder for the control socket: %w: name another place with --control PATH", err)
 	case !info.IsDir() || !ownedByUs(info):
-		return fmt.Errorf("%s, for the control socket, is not a folder of this user: remove it, or name another place with --control PATH", folder)
+		return fmt.Errorf("%s, for the control socket, is not a folder of this user: remove it, or name another "+
+			"place with --control PATH", folder)
 	case !privateMode(info):
-		return fmt.Errorf("%s, for the control socket, is open to other users (mode %04o): chmod 700 it, or name another place with --control PATH", folder, info.Mode().Perm())
+		return fmt.Errorf("%s, for the control socket, is open to other users (mode %04o): chmod 700 it, or name "+
+			"another place with --control PATH", folder, info.Mode().Perm())
 	}
 	return nil
 }

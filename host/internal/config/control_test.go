@@ -77,7 +77,8 @@ func TestAFolderThatOthersCanEnterIsNotTrusted(t *testing.T) {
 	if err := os.Chmod(p.private, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	want := p.private + ", for the control socket, is open to other users (mode 0755): chmod 700 it, or name another place with --control PATH"
+	want := p.private + ", for the control socket, is open to other users (mode 0755): chmod 700 it, or name " +
+		"another place with --control PATH"
 	if _, err := p.choose("a"); err == nil || err.Error() != want {
 		t.Errorf("choose: %v", err)
 	}
@@ -90,7 +91,8 @@ func TestAFolderThatOthersCanEnterIsNotTrusted(t *testing.T) {
 	if err := os.Symlink(t.TempDir(), p.private); err != nil {
 		t.Fatal(err)
 	}
-	want = p.private + ", for the control socket, is not a folder of this user: remove it, or name another place with --control PATH"
+	want = p.private + ", for the control socket, is not a folder of this user: remove it, or name another place " +
+		"with --control PATH"
 	if _, err := p.choose("a"); err == nil || err.Error() != want {
 		t.Errorf("choose: %v", err)
 	}
@@ -131,7 +133,8 @@ func TestAPathTooLongForASocketComesWithTheRemedy(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := p.choose("a")
-	if err == nil || !strings.HasPrefix(err.Error(), "no place for the control socket: "+p.session) || !strings.HasSuffix(err.Error(), "choose a shorter one, with --control PATH") {
+	if err == nil || !strings.HasPrefix(err.Error(), "no place for the control socket: "+p.session) ||
+		!strings.HasSuffix(err.Error(), "choose a shorter one, with --control PATH") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -165,7 +168,8 @@ func TestACommandNeedsNothingOfTheFileButItsControlKey(t *testing.T) {
 		}
 		return FindControl(given, "", variables("NAME", "x"))
 	}
-	if got, err := find("", "control = 'run/${NAME}.sock'\nnonsense = 1\n"); err != nil || got != folder+"/run/x.sock" {
+	if got, err := find("", "control = 'run/${NAME}.sock'\nnonsense = 1\n"); err != nil ||
+		got != folder+"/run/x.sock" {
 		t.Errorf("from the file: %s, %v", got, err)
 	}
 	if got, err := find("y.sock", "control = 'x.sock'"); err != nil || got != folder+"/y.sock" {
@@ -174,10 +178,12 @@ func TestACommandNeedsNothingOfTheFileButItsControlKey(t *testing.T) {
 	if got, err := find("", "nonsense = 1"); err != nil || filepath.Dir(got) != folder {
 		t.Errorf("by default: %s, %v", got, err)
 	}
-	if _, err := find("", "\ncontrol = 1"); err == nil || err.Error() != "host.toml:2: control: expected a string, found the number 1" {
+	if _, err := find("", "\ncontrol = 1"); err == nil ||
+		err.Error() != "host.toml:2: control: expected a string, found the number 1" {
 		t.Errorf("wrong type: %v", err)
 	}
-	if _, err := FindControl("", "none.toml", variables()); err == nil || err.Error() != "none.toml: there is no such file: name one with -c FILE, or leave -c out" {
+	if _, err := FindControl("", "none.toml", variables()); err == nil ||
+		err.Error() != "none.toml: there is no such file: name one with -c FILE, or leave -c out" {
 		t.Errorf("no file: %v", err)
 	}
 }
@@ -195,7 +201,9 @@ func TestACommandFindsTheHostOfAFileThatIsNoTOMLOrIsGone(t *testing.T) {
 		t.Errorf("named before the mistake: %s, %v", got, err)
 	}
 	write("[pool.a\n")
-	if _, err := FindControl("", "", variables()); err == nil || !strings.HasPrefix(err.Error(), "host.toml:1: not TOML: ") || !strings.Contains(err.Error(), "--control PATH") {
+	if _, err := FindControl("", "", variables()); err == nil ||
+		!strings.HasPrefix(err.Error(), "host.toml:1: not TOML: ") ||
+		!strings.Contains(err.Error(), "--control PATH") {
 		t.Errorf("no host: %v", err)
 	}
 	private, err := os.MkdirTemp("", "c") // a path short enough for sockets

@@ -21,7 +21,8 @@ func userID() string { return strconv.Itoa(os.Getuid()) }
 // usable says whether this process may put a socket into the folder, and nobody but root and its owner may replace it.
 func usable(folder string) bool {
 	info, err := os.Stat(folder)
-	return err == nil && info.IsDir() && info.Mode().Perm()&0o002 == 0 && unix.Access(folder, unix.W_OK|unix.X_OK) == nil
+	return err == nil && info.IsDir() && info.Mode().Perm()&0o002 == 0 &&
+		unix.Access(folder, unix.W_OK|unix.X_OK) == nil
 }
 
 func ownedByUs(info fs.FileInfo) bool {

@@ -46,7 +46,8 @@ func (d *decoder) table(at string, v any, into any) {
 	for _, f := range reflect.VisibleFields(reflect.TypeOf(into).Elem()) {
 		key := f.Tag.Get("key")
 		_, isTable := table[key].(map[string]any)
-		if _, twice := fields[key]; key != "" && (!twice || isTable == (f.Type.Kind() == reflect.Struct)) { // control is a path or a table
+		// control is a path or a table
+		if _, twice := fields[key]; key != "" && (!twice || isTable == (f.Type.Kind() == reflect.Struct)) {
 			fields[key] = f
 		}
 	}
@@ -157,7 +158,8 @@ func (d *decoder) pools(at string, v any) []*Pool {
 	for _, name := range names {
 		place := join(at, name)
 		if _, isTable := table[name].(map[string]any); !isTable {
-			d.fail(place, "expected a table, found %s: a pool has a name, for example [pool.web]", describe(table[name]))
+			d.fail(place, "expected a table, found %s: a pool has a name, for example [pool.web]",
+				describe(table[name]))
 			continue
 		}
 		if !poolName.MatchString(name) {

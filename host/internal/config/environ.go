@@ -9,14 +9,16 @@ import (
 	"strings"
 )
 
-// everywhere are the variables that every worker gets: where programs are, what language people speak, and where PHP has its settings.
-var everywhere = []string{"PATH", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR", "PHPRC", "PHP_INI_SCAN_DIR", "SystemRoot", "TEMP", "TMP"}
+// everywhere are the variables that every worker gets: where programs are, what language people speak, and where PHP
+// has its settings.
+var everywhere = []string{"PATH", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR", "PHPRC", "PHP_INI_SCAN_DIR",
+	"SystemRoot", "TEMP", "TMP"}
 
 // ofUser are those that belong to the user who runs the worker.
 var ofUser = []string{"HOME", "USER", "LOGNAME"}
 
-// Environ is the environment of the pool's workers: of base, usually os.Environ(), what every worker gets and what inherit_env names, with Env laid
-// over it. HOME, USER and LOGNAME are those of the pool's user.
+// Environ is the environment of the pool's workers: of base, usually os.Environ(), what every worker gets and what
+// inherit_env names, with Env laid over it. HOME, USER and LOGNAME are those of the pool's user.
 func (p *Pool) Environ(base []string) []string {
 	passed := slices.Concat(everywhere, p.InheritEnv)
 	own := p.Identity != nil && p.Identity.UID >= 0 && p.Identity.UID != os.Getuid()

@@ -13,8 +13,8 @@ import (
 // defaultPool is the name of the pool that a WORKER on the command line makes.
 const defaultPool = "default"
 
-// Overrides are the flags of host serve and host check. The zero value of each field means that it was not given. Paths
-// are relative to the working directory.
+// Overrides are the flags of host serve and host check. The zero value of each field means that it was not given.
+// Paths are relative to the working directory.
 type Overrides struct {
 	Listen    []string // -l: these replace every listener of the file
 	Workers   int      // -n: applies to every pool
@@ -75,7 +75,8 @@ func (c *Config) Apply(o Overrides) error {
 	}
 	if o.Control != "" {
 		if strings.Contains(o.Control, "://") {
-			fail("", "--control: expected a path, found %q: to be steered over TCP, write listen and token_file into [control] of host.toml", o.Control)
+			fail("", "--control: expected a path, found %q: to be steered over TCP, write listen and token_file "+
+				"into [control] of host.toml", o.Control)
 		}
 		c.Control = absolute(here, o.Control)
 		if err := checkSocketPath(c.Control); err != nil {
@@ -144,7 +145,8 @@ func (c *Config) addPool(o Overrides, here string, fail fail) {
 		fail("", "nothing to serve: there is no %s here, and no WORKER was given%s", FileName, howToStart)
 		return
 	case len(c.Pools) > 0:
-		fail("", "%s: %s already defines %s: leave out the worker, or name another file with -c", given, c.Path, label(c.Pools[0].at))
+		fail("", "%s: %s already defines %s: leave out the worker, or name another file with -c", given, c.Path,
+			label(c.Pools[0].at))
 		return
 	}
 	p := newPool(defaultPool)

@@ -30,48 +30,75 @@ const good = "[pool.web]\nworker = 'worker.php'\n"
 
 func TestAnUnknownKeyNamesTheOneThatWasMeant(t *testing.T) {
 	checkMistakes(t, []mistake{
-		{good + "drain_timout = '1s'", "host.toml:3: unknown key `drain_timout` in [pool.web]: did you mean `drain_timeout`?"},
+		{good + "drain_timout = '1s'",
+			"host.toml:3: unknown key `drain_timout` in [pool.web]: did you mean `drain_timeout`?"},
 		{"[log]\nxyz = 1", "host.toml:2: unknown key `xyz` in [log]: the keys here are `format` and `level`"},
 		{"[htp]\nmax_body = 1", "host.toml:1: unknown table [htp]: did you mean [http]?"},
 		{"workers = 4\n" + good, "host.toml:1: unknown key `workers`: it belongs in [pool.NAME]"},
-		{good + "control = 'x'", "host.toml:3: unknown key `control` in [pool.web]: it belongs at the top of the file, before the first [table]"},
+		{good + "control = 'x'", "host.toml:3: unknown key `control` in [pool.web]: it belongs at the top of the " +
+			"file, before the first [table]"},
 		{"[[listen]]\naddress = ':1'\ntls = { cert = 'a', key = 'worker.php' }",
 			"host.toml:3: unknown key `cert` in [[listen]] tls: did you mean `certificate`?\n" +
-				"host.toml:3: [[listen]] tls.certificate: the certificate is missing: write tls = { certificate = \"FILE\", key = \"FILE\" }"},
+				"host.toml:3: [[listen]] tls.certificate: the certificate is missing: write tls = { certificate = " +
+				"\"FILE\", key = \"FILE\" }"},
 	})
 }
 
 func TestAWrongTypeSaysWhatWasExpectedAndWhatWasFound(t *testing.T) {
 	checkMistakes(t, []mistake{
-		{good + "workers = 'four'", `host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found "four"`},
-		{good + "workers = '4'", `host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found the string "4": write 4, without quotes`},
-		{good + "workers = '${WORD}'", `host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found "four" in "${WORD}"`},
-		{good + "workers = 0", `host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found the number 0`},
-		{good + "workers = 1.5", `host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found the number 1.5`},
-		{good + "max_requests = -1", `host.toml:3: [pool.web] max_requests: expected a whole number of at least 0, found the number -1`},
-		{good + "max_memory = '2MiB'\nmax_memory_hard = '1MiB'", `host.toml:4: [pool.web] max_memory_hard: 1MiB is less than max_memory, 2MiB: a worker would be ended before it could be replaced; write more, or leave one of them out`},
-		{good + "min_workers = 2", `host.toml:3: [pool.web] min_workers: has no effect on a fixed number of workers: write max_workers, too, or remove it`},
-		{good + "max_pool_memory = '1GiB'", `host.toml:3: [pool.web] max_pool_memory: has no effect on a fixed number of workers: write max_workers, too, or remove it`},
-		{good + "workers = 2\nmax_workers = 3", `host.toml:4: [pool.web] max_workers: workers, which is always so many, is given as well: keep workers, or min_workers and max_workers`},
-		{good + "min_workers = 4\nmax_workers = 3", `host.toml:4: [pool.web] max_workers: 3 is less than min_workers, 4: write at least 4, or lower min_workers`},
-		{good + "max_workers = 10001", `host.toml:3: [pool.web] max_workers: expected a whole number from 0 to 10000, found the number 10001`},
-		{good + "env = ['A=1']", `host.toml:3: [pool.web] env: expected a table of strings, found an array: write { NAME = "value" }`},
+		{good + "workers = 'four'",
+			`host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found "four"`},
+		{good + "workers = '4'",
+			`host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found the string "4": write 4, without quotes`},
+		{good + "workers = '${WORD}'",
+			`host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found "four" in "${WORD}"`},
+		{good + "workers = 0",
+			`host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found the number 0`},
+		{good + "workers = 1.5",
+			`host.toml:3: [pool.web] workers: expected a whole number from 1 to 10000, found the number 1.5`},
+		{good + "max_requests = -1",
+			`host.toml:3: [pool.web] max_requests: expected a whole number of at least 0, found the number -1`},
+		{good + "max_memory = '2MiB'\nmax_memory_hard = '1MiB'",
+			`host.toml:4: [pool.web] max_memory_hard: 1MiB is less than max_memory, 2MiB: a worker would be ended before it could be replaced; write more, or leave one of them out`},
+		{good + "min_workers = 2",
+			`host.toml:3: [pool.web] min_workers: has no effect on a fixed number of workers: write max_workers, too, or remove it`},
+		{good + "max_pool_memory = '1GiB'",
+			`host.toml:3: [pool.web] max_pool_memory: has no effect on a fixed number of workers: write max_workers, too, or remove it`},
+		{good + "workers = 2\nmax_workers = 3",
+			`host.toml:4: [pool.web] max_workers: workers, which is always so many, is given as well: keep workers, or min_workers and max_workers`},
+		{good + "min_workers = 4\nmax_workers = 3",
+			`host.toml:4: [pool.web] max_workers: 3 is less than min_workers, 4: write at least 4, or lower min_workers`},
+		{good + "max_workers = 10001",
+			`host.toml:3: [pool.web] max_workers: expected a whole number from 0 to 10000, found the number 10001`},
+		{good + "env = ['A=1']",
+			`host.toml:3: [pool.web] env: expected a table of strings, found an array: write { NAME = "value" }`},
 		{good + "env = { A = 1 }", `host.toml:3: [pool.web] env.A: expected a string, found the number 1`},
 		{good + "env = { 'A=B' = '1' }", `host.toml:3: [pool.web] env.A=B: "A=B" is no name for a variable`},
-		{"[pool.web]\ncommand = 'php -S x'", `host.toml:2: [pool.web] command: expected an array of strings, found "php -S x": write ["php", "-S", "x"]`},
-		{"[pool.web]\ncommand = ['sh',\n\n3]", `host.toml:4: [pool.web] command.1: expected a string, found the number 3`},
+		{"[pool.web]\ncommand = 'php -S x'",
+			`host.toml:2: [pool.web] command: expected an array of strings, found "php -S x": write ["php", "-S", "x"]`},
+		{"[pool.web]\ncommand = ['sh',\n\n3]",
+			`host.toml:4: [pool.web] command.1: expected a string, found the number 3`},
 		{good + "in_place = 1", `host.toml:3: [pool.web] in_place: expected true or false, found the number 1`},
-		{good + "warmup = ['health']", `host.toml:3: [pool.web] warmup.0: expected the path of a URL, found "health": write one such as "/health"`},
-		{good + "file_roots = 'public'", `host.toml:3: [pool.web] file_roots: expected an array of strings, found "public": write ["public"]`},
+		{good + "warmup = ['health']",
+			`host.toml:3: [pool.web] warmup.0: expected the path of a URL, found "health": write one such as "/health"`},
+		{good + "file_roots = 'public'",
+			`host.toml:3: [pool.web] file_roots: expected an array of strings, found "public": write ["public"]`},
 		{good + "wire = true", `host.toml:3: [pool.web] wire: expected a string, found true`},
-		{good + "wire = 'stdo'", `host.toml:3: [pool.web] wire: expected "descriptors" or "stdio", found "stdo": did you mean "stdio"?`},
+		{good + "wire = 'stdo'",
+			`host.toml:3: [pool.web] wire: expected "descriptors" or "stdio", found "stdo": did you mean "stdio"?`},
 		{"log = 'debug'", `host.toml:1: [log]: expected a table, found "debug"`},
-		{"[log]\nlevel = 1979-05-27", `host.toml:2: [log] level: expected a string, found the date or time 1979-05-27`},
-		{"[log]\nlevel = 'verbose'", `host.toml:2: [log] level: expected one of "trace", "debug", "info", "warn" or "error", found "verbose"`},
-		{"[listen]\naddress = ':1'", `host.toml:1: [[listen]]: expected an array of tables, found a table: write [[listen]], with two brackets`},
-		{"[pool]\nworker = 'worker.php'", `host.toml:2: [pool.worker]: expected a table, found "worker.php": a pool has a name, for example [pool.web]`},
-		{"[[pool]]\nworker = 'worker.php'", `host.toml:1: [pool]: expected a table for each pool, found an array: write [pool.NAME], for example [pool.web]`},
-		{"[pool.Web]\nworker = 'worker.php'", `host.toml:1: [pool.Web]: "Web" is no name for a pool: use a-z, 0-9, - and _, beginning with a letter or a digit`},
+		{"[log]\nlevel = 1979-05-27",
+			`host.toml:2: [log] level: expected a string, found the date or time 1979-05-27`},
+		{"[log]\nlevel = 'verbose'",
+			`host.toml:2: [log] level: expected one of "trace", "debug", "info", "warn" or "error", found "verbose"`},
+		{"[listen]\naddress = ':1'",
+			`host.toml:1: [[listen]]: expected an array of tables, found a table: write [[listen]], with two brackets`},
+		{"[pool]\nworker = 'worker.php'",
+			`host.toml:2: [pool.worker]: expected a table, found "worker.php": a pool has a name, for example [pool.web]`},
+		{"[[pool]]\nworker = 'worker.php'",
+			`host.toml:1: [pool]: expected a table for each pool, found an array: write [pool.NAME], for example [pool.web]`},
+		{"[pool.Web]\nworker = 'worker.php'",
+			`host.toml:1: [pool.Web]: "Web" is no name for a pool: use a-z, 0-9, - and _, beginning with a letter or a digit`},
 		{"control = \"a\\u0000b\"", `host.toml:1: control: expected text, found "a\x00b", which holds a NUL byte`},
 	})
 }
@@ -80,31 +107,47 @@ func TestADurationOrASizeWithoutItsUnitIsShownWithIt(t *testing.T) {
 	const duration = `expected a duration of at least 1ms, such as "30s" or "1m30s", found `
 	const size = `expected a size of at least 0, such as "64KiB" or a number of bytes, found `
 	checkMistakes(t, []mistake{
-		{good + "drain_timeout = 30", `host.toml:3: [pool.web] drain_timeout: ` + duration + `the number 30, which has no unit: write "30s"`},
-		{good + "drain_timeout = '30'", `host.toml:3: [pool.web] drain_timeout: ` + duration + `"30": no unit: write "30s"`},
-		{good + "drain_timeout = '1 day'", `host.toml:3: [pool.web] drain_timeout: ` + duration + `"1 day": the units are h, m, s and ms`},
+		{good + "drain_timeout = 30", `host.toml:3: [pool.web] drain_timeout: ` + duration +
+			`the number 30, which has no unit: write "30s"`},
+		{good + "drain_timeout = '30'", `host.toml:3: [pool.web] drain_timeout: ` + duration +
+			`"30": no unit: write "30s"`},
+		{good + "drain_timeout = '1 day'",
+			`host.toml:3: [pool.web] drain_timeout: ` + duration + `"1 day": the units are h, m, s and ms`},
 		{good + "drain_timeout = '-1s'", `host.toml:3: [pool.web] drain_timeout: ` + duration + `"-1s"`},
 		{good + "drain_timeout = false", `host.toml:3: [pool.web] drain_timeout: ` + duration + `false`},
-		{good + "start_timeout = '0'", `host.toml:3: [pool.web] start_timeout: expected a duration of at least 1ms, such as "30s" or "1m30s", found "0"`},
-		{"[http]\nread_timeout = '-1s'", `host.toml:2: [http] read_timeout: expected a duration of at least 0, such as "30s" or "1m30s", found "-1s"`},
-		{"[http]\nmax_body = '64k'", `host.toml:2: [http] max_body: ` + size + `"64k": "k" is not a unit (did you mean "64KiB"?); the units are B, KiB, MiB, GiB, TiB, KB, MB, GB and TB`},
-		{"[http]\nmax_body = 'big'", `host.toml:2: [http] max_body: ` + size + `"big": "big" does not begin with a digit`},
-		{"[http]\nmax_body = '9000000TiB'", `host.toml:2: [http] max_body: ` + size + `"9000000TiB": "9000000TiB" is more than the largest size, just under 8388608TiB`},
+		{good + "start_timeout = '0'",
+			`host.toml:3: [pool.web] start_timeout: expected a duration of at least 1ms, such as "30s" or "1m30s", found "0"`},
+		{"[http]\nread_timeout = '-1s'",
+			`host.toml:2: [http] read_timeout: expected a duration of at least 0, such as "30s" or "1m30s", found "-1s"`},
+		{"[http]\nmax_body = '64k'", `host.toml:2: [http] max_body: ` + size +
+			`"64k": "k" is not a unit (did you mean "64KiB"?); the units are B, KiB, MiB, GiB, TiB, KB, MB, GB and TB`},
+		{"[http]\nmax_body = 'big'", `host.toml:2: [http] max_body: ` + size +
+			`"big": "big" does not begin with a digit`},
+		{"[http]\nmax_body = '9000000TiB'",
+			`host.toml:2: [http] max_body: ` + size +
+				`"9000000TiB": "9000000TiB" is more than the largest size, just under 8388608TiB`},
 		{"[http]\nmax_body = -1", `host.toml:2: [http] max_body: ` + size + `the number -1`},
 		{"[http]\nmax_body = ['1GiB']", `host.toml:2: [http] max_body: ` + size + `an array`},
-		{"[http]\nmax_header = '1B'", `host.toml:2: [http] max_header: expected a size from 1KiB to 16MiB, such as "64KiB" or a number of bytes, found "1B"`},
+		{"[http]\nmax_header = '1B'",
+			`host.toml:2: [http] max_header: expected a size from 1KiB to 16MiB, such as "64KiB" or a number of bytes, found "1B"`},
 	})
 }
 
 func TestAVariableThatCanNotBeExpandedIsAnErrorWithItsLine(t *testing.T) {
 	checkMistakes(t, []mistake{
-		{good + "\nphp = '${NONE}'", `host.toml:4: [pool.web] php: the environment variable NONE is not set: set it, or write ${NONE:-default}`},
-		{good + "env = { A = 'x', B = '$HOME' }", `host.toml:3: [pool.web] env.B: a lone $: write $$ for a dollar, or ${NAME} for a variable`},
+		{good + "\nphp = '${NONE}'",
+			`host.toml:4: [pool.web] php: the environment variable NONE is not set: set it, or write ${NONE:-default}`},
+		{good + "env = { A = 'x', B = '$HOME' }",
+			`host.toml:3: [pool.web] env.B: a lone $: write $$ for a dollar, or ${NAME} for a variable`},
 		{good + "php = '${WORD'", `host.toml:3: [pool.web] php: "${WORD" has no closing }`},
-		{good + "php = '${WORD-x}'", `host.toml:3: [pool.web] php: "${WORD-x}" is not understood: write ${NAME} or ${NAME:-default}`},
-		{good + "php = '${}'", `host.toml:3: [pool.web] php: "${}" is not understood: write ${NAME} or ${NAME:-default}`},
-		{good + "php = '${A:-${WORD}}'", `host.toml:3: [pool.web] php: the default in "${A:-${WORD}" holds a $: a default is plain text`},
-		{good + "start_timeout = '${EMPTY}'", `host.toml:3: [pool.web] start_timeout: expected a duration of at least 1ms, such as "30s" or "1m30s", found "": the units are h, m, s and ms`},
+		{good + "php = '${WORD-x}'",
+			`host.toml:3: [pool.web] php: "${WORD-x}" is not understood: write ${NAME} or ${NAME:-default}`},
+		{good + "php = '${}'",
+			`host.toml:3: [pool.web] php: "${}" is not understood: write ${NAME} or ${NAME:-default}`},
+		{good + "php = '${A:-${WORD}}'",
+			`host.toml:3: [pool.web] php: the default in "${A:-${WORD}" holds a $: a default is plain text`},
+		{good + "start_timeout = '${EMPTY}'",
+			`host.toml:3: [pool.web] start_timeout: expected a duration of at least 1ms, such as "30s" or "1m30s", found "": the units are h, m, s and ms`},
 	})
 }
 
@@ -127,33 +170,49 @@ func TestAnAddressThatCanNotBeListenedOnComesWithOneThatCan(t *testing.T) {
 		address("unix:", `expected a path after unix:, such as "unix:/run/app.sock"`),
 		address(long, long[5:]+" has 104 bytes, and the path of a unix socket can have 103: choose a shorter one"),
 		{"[[listen]]\n" + good, `host.toml:1: [[listen]]: no address: write address = "127.0.0.1:8080"`},
-		{"[[listen]]\naddress = 80\n" + good, `host.toml:2: [[listen]] address: expected a string, found the number 80`},
-		{"[[listen]]\naddress = ':80'\nprotocol = 'websocket'\n" + good, `host.toml:3: [[listen]] protocol: expected one of "http", "tcp" or "udp", found "websocket"`},
+		{"[[listen]]\naddress = 80\n" + good,
+			`host.toml:2: [[listen]] address: expected a string, found the number 80`},
+		{"[[listen]]\naddress = ':80'\nprotocol = 'websocket'\n" + good,
+			`host.toml:3: [[listen]] protocol: expected one of "http", "tcp" or "udp", found "websocket"`},
 		{"[[listen]]\naddress = ':80'\n[[listen]]\naddress = '0.0.0.0:80'\n" + good,
 			`host.toml:4: [[listen]] address: 0.0.0.0:80 is already taken by the listener in line 2: remove one of them`},
 		{"[[listen]]\naddress = ':80'\n[pool.a]\ncommand = ['go']\n[admin]\nlisten = '0.0.0.0:80'",
 			`host.toml:6: admin.listen: 0.0.0.0:80 is already taken by the listener in line 2: choose another port`},
-		{"[[listen]]\naddress = ':80'\n[pool.a]\ncommand = ['go']\n[admin]\nlisten = ':81'\n[control]\nlisten = ':81'\ntoken = '0123456789abcdef'",
+		{"[[listen]]\naddress = ':80'\n[pool.a]\ncommand = ['go']\n[admin]\nlisten = ':81'\n[control]\nlisten = " +
+			"':81'\ntoken = '0123456789abcdef'",
 			`host.toml:8: [control] listen: :81 is already taken by admin.listen in line 6: choose another port`},
 	})
 }
 
 func TestAPathThatIsNotThereIsFoundBeforeAnythingRuns(t *testing.T) {
 	checkMistakes(t, []mistake{
-		{"[pool.web]\nworker = 'none.php'", `host.toml:2: [pool.web] worker: there is no SITE/none.php: mend the path`},
-		{"[pool.web]\nworker = 'empty'", `host.toml:2: [pool.web] worker: SITE/empty holds neither worker.php nor a Go main package`},
-		{"[pool.web]\nworker = 'library'", `host.toml:2: [pool.web] worker: SITE/library holds neither worker.php nor a Go main package: its Go package is library`},
-		{"[pool.web]\nworker = 'goapp/main.go'", `host.toml:2: [pool.web] worker: SITE/goapp/main.go is one file of a Go package: name its folder, SITE/goapp`},
-		{"[pool.web]\nworker = 'run.sh'", `host.toml:2: [pool.web] worker: SITE/run.sh is neither a .php file nor a folder: to run a program, write command = ["SITE/run.sh"], or host serve -- SITE/run.sh`},
+		{"[pool.web]\nworker = 'none.php'",
+			`host.toml:2: [pool.web] worker: there is no SITE/none.php: mend the path`},
+		{"[pool.web]\nworker = 'empty'",
+			`host.toml:2: [pool.web] worker: SITE/empty holds neither worker.php nor a Go main package`},
+		{"[pool.web]\nworker = 'library'",
+			`host.toml:2: [pool.web] worker: SITE/library holds neither worker.php nor a Go main package: its Go package is library`},
+		{"[pool.web]\nworker = 'goapp/main.go'",
+			`host.toml:2: [pool.web] worker: SITE/goapp/main.go is one file of a Go package: name its folder, SITE/goapp`},
+		{"[pool.web]\nworker = 'run.sh'",
+			`host.toml:2: [pool.web] worker: SITE/run.sh is neither a .php file nor a folder: to run a program, write command = ["SITE/run.sh"], or host serve -- SITE/run.sh`},
 		{"[pool.web]\nworker = ''", `host.toml:2: [pool.web] worker: expected a .php file or a folder, found ""`},
-		{"[pool.web]\ncommand = ['./run.sh']", `host.toml:2: [pool.web] command: can't run SITE/run.sh: permission denied: is it executable (chmod +x)?`},
-		{"[pool.web]\ncommand = ['./none']", `host.toml:2: [pool.web] command: there is no program SITE/none: mend the path, or install it`},
-		{"[pool.web]\ncommand = ['no-such-program']", `host.toml:2: [pool.web] command: there is no program "no-such-program" in $PATH: install it, or write its path`},
-		{"[pool.web]\ncommand = []", `host.toml:2: [pool.web] command: no program: write command = ["PROGRAM", "ARGUMENT"]`},
-		{good + "directory = 'none'", `host.toml:3: [pool.web] directory: there is no folder SITE/none: create it, or mend the path`},
-		{good + "file_roots = [\n'public',\n'run.sh']", `host.toml:5: [pool.web] file_roots.1: SITE/run.sh is not a folder`},
-		{"[http]\npublic = 'none'", `host.toml:2: [http] public: there is no folder SITE/none: create it, or mend the path`},
-		{"[http]\nspool_directory = 'none'", `host.toml:2: [http] spool_directory: there is no folder SITE/none: create it, or mend the path`},
+		{"[pool.web]\ncommand = ['./run.sh']",
+			`host.toml:2: [pool.web] command: can't run SITE/run.sh: permission denied: is it executable (chmod +x)?`},
+		{"[pool.web]\ncommand = ['./none']",
+			`host.toml:2: [pool.web] command: there is no program SITE/none: mend the path, or install it`},
+		{"[pool.web]\ncommand = ['no-such-program']",
+			`host.toml:2: [pool.web] command: there is no program "no-such-program" in $PATH: install it, or write its path`},
+		{"[pool.web]\ncommand = []",
+			`host.toml:2: [pool.web] command: no program: write command = ["PROGRAM", "ARGUMENT"]`},
+		{good + "directory = 'none'",
+			`host.toml:3: [pool.web] directory: there is no folder SITE/none: create it, or mend the path`},
+		{good + "file_roots = [\n'public',\n'run.sh']",
+			`host.toml:5: [pool.web] file_roots.1: SITE/run.sh is not a folder`},
+		{"[http]\npublic = 'none'",
+			`host.toml:2: [http] public: there is no folder SITE/none: create it, or mend the path`},
+		{"[http]\nspool_directory = 'none'",
+			`host.toml:2: [http] spool_directory: there is no folder SITE/none: create it, or mend the path`},
 		{good + "[[listen]]\naddress = ':1'\n[listen.tls]\ncertificate = 'none.pem'\nkey = 'not-a-pem'",
 			`host.toml:6: [[listen]] tls.certificate: can't read the certificate: there is no SITE/none.pem: mend the path`},
 		{good + "[[listen]]\naddress = ':1'\ntls = { certificate = 'not-a-pem', key = 'not-a-pem' }",
@@ -163,29 +222,40 @@ func TestAPathThatIsNotThereIsFoundBeforeAnythingRuns(t *testing.T) {
 
 func TestSettingsThatDoNotFitTogetherAreRefused(t *testing.T) {
 	checkMistakes(t, []mistake{
-		{"[pool.web]\n", `host.toml:1: [pool.web]: neither command nor worker is given: write worker = "worker.php", or command = ["PROGRAM", "ARGUMENT"]`},
+		{"[pool.web]\n",
+			`host.toml:1: [pool.web]: neither command nor worker is given: write worker = "worker.php", or command = ["PROGRAM", "ARGUMENT"]`},
 		{good + "command = ['sh']", `host.toml:1: [pool.web]: both command and worker are given: keep one of them`},
-		{"[pool.web]\ncommand = ['sh']\nphp = 'php'", `host.toml:3: [pool.web] php: has no effect on a command: write the options into command, or use worker = "FILE.php"`},
-		{"[pool.web]\nworker = 'goapp'\nphp_ini = {}", `host.toml:3: [pool.web] php_ini: has no effect on a Go worker: remove it`},
-		{good + "php_ini = { 'a b' = 1 }", `host.toml:3: [pool.web] php_ini.a b: "a b" is no name for a php.ini setting`},
-		{good + "php_ini = { a = \"b\\nc=d\" }", `host.toml:3: [pool.web] php_ini.a: expected one line, found "b\nc=d"`},
-		{"[[listen]]\naddress = ':1'\npool = 'wev'\n" + good, `host.toml:3: [[listen]] pool: there is no pool "wev": did you mean "web"?`},
-		{"[[listen]]\naddress = ':1'\npool = 'admin'\n" + good, "host.toml:3: [[listen]] pool: there is no pool \"admin\": the pools are `web`"},
-		{"[[listen]]\naddress = ':1'\n" + good + "[pool.api]\nworker = 'app'", "host.toml:1: [[listen]] pool: which one? There are `web` and `api`: write pool = \"web\""},
-		{good + "[pool.api]\nworker = 'app'", "host.toml:1: [pool.web]: there are 2 pools and no [[listen]]: write for each\n\n    [[listen]]\n    address = \"127.0.0.1:8080\"\n    pool = \"web\"\n"},
+		{"[pool.web]\ncommand = ['sh']\nphp = 'php'",
+			`host.toml:3: [pool.web] php: has no effect on a command: write the options into command, or use worker = "FILE.php"`},
+		{"[pool.web]\nworker = 'goapp'\nphp_ini = {}",
+			`host.toml:3: [pool.web] php_ini: has no effect on a Go worker: remove it`},
+		{good + "php_ini = { 'a b' = 1 }",
+			`host.toml:3: [pool.web] php_ini.a b: "a b" is no name for a php.ini setting`},
+		{good + "php_ini = { a = \"b\\nc=d\" }",
+			`host.toml:3: [pool.web] php_ini.a: expected one line, found "b\nc=d"`},
+		{"[[listen]]\naddress = ':1'\npool = 'wev'\n" + good,
+			`host.toml:3: [[listen]] pool: there is no pool "wev": did you mean "web"?`},
+		{"[[listen]]\naddress = ':1'\npool = 'admin'\n" + good,
+			"host.toml:3: [[listen]] pool: there is no pool \"admin\": the pools are `web`"},
+		{"[[listen]]\naddress = ':1'\n" + good + "[pool.api]\nworker = 'app'",
+			"host.toml:1: [[listen]] pool: which one? There are `web` and `api`: write pool = \"web\""},
+		{good + "[pool.api]\nworker = 'app'", "host.toml:1: [pool.web]: there are 2 pools and no [[listen]]: write " +
+			"for each\n\n    [[listen]]\n    address = \"127.0.0.1:8080\"\n    pool = \"web\"\n"},
 	})
 }
 
 func TestAFileThatIsNotTOMLGivesTheLine(t *testing.T) {
 	checkMistakes(t, []mistake{
-		{good + "workers = ", "host.toml:3: not TOML: expected value, not end of input: there is no value after workers ="},
+		{good + "workers = ",
+			"host.toml:3: not TOML: expected value, not end of input: there is no value after workers ="},
 		{good + "a = 1\na = 2", "host.toml:4: not TOML: key a is already defined"},
 	})
 }
 
 func TestAllMistakesAreReportedInTheOrderOfTheirLines(t *testing.T) {
 	site(t)
-	file := "\xef\xbb\xbf[pool.web]\nworker = 'none.php'\nqueue = 'x'\n[log]\nlevel = 'x'\n[[listen]]\naddress = '80'\npool = 'y'\n"
+	file := "\xef\xbb\xbf[pool.web]\nworker = 'none.php'\nqueue = 'x'\n[log]\nlevel = 'x'\n[[listen]]\naddress = " +
+		"'80'\npool = 'y'\n"
 	_, err := Parse("etc/host.toml", []byte(file), variables())
 	var all Problems
 	if !errors.As(err, &all) {
@@ -225,21 +295,29 @@ func TestAWrongFlagIsNamedAsTheFlag(t *testing.T) {
 	}{
 		{"", Overrides{}, "nothing to serve: there is no host.toml here, and no WORKER was given" + begin},
 		{"[log]", Overrides{}, "host.toml: it defines no pool, so there is nothing to serve" + begin},
-		{good, Overrides{Worker: "app"}, "app: host.toml already defines [pool.web]: leave out the worker, or name another file with -c"},
-		{good, Overrides{Command: []string{"sh", "x"}}, "-- sh x: host.toml already defines [pool.web]: leave out the worker, or name another file with -c"},
-		{"", Overrides{Worker: "app", Command: []string{"sh"}}, "both a WORKER, app, and a command after -- are given: keep one of them"},
+		{good, Overrides{Worker: "app"},
+			"app: host.toml already defines [pool.web]: leave out the worker, or name another file with -c"},
+		{good, Overrides{Command: []string{"sh", "x"}},
+			"-- sh x: host.toml already defines [pool.web]: leave out the worker, or name another file with -c"},
+		{"", Overrides{Worker: "app", Command: []string{"sh"}},
+			"both a WORKER, app, and a command after -- are given: keep one of them"},
 		{"", Overrides{Worker: "empty"}, "WORKER: SITE/empty holds neither worker.php nor a Go main package"},
-		{"", Overrides{Command: []string{"no-such-program"}}, `-- no-such-program: there is no program "no-such-program" in $PATH: install it, or write its path`},
+		{"", Overrides{Command: []string{"no-such-program"}},
+			`-- no-such-program: there is no program "no-such-program" in $PATH: install it, or write its path`},
 		{good, Overrides{Workers: -1, LogLevel: "all", LogFormat: "xml", Listen: []string{"80"}},
 			"--log-level: expected one of \"trace\", \"debug\", \"info\", \"warn\" or \"error\", found \"all\"\n" +
 				"--log-format: expected one of \"auto\", \"text\" or \"json\", found \"xml\"\n" +
 				"-l 80: expected \"host:port\", \":port\" or \"unix:/path\", found \"80\": write \":80\"\n" +
 				"-n: expected a whole number of at least 1, found -1"},
-		{good, Overrides{Listen: []string{":80", "0.0.0.0:80"}}, "0.0.0.0:80 is already taken by the listener on :80: remove one of them"},
+		{good, Overrides{Listen: []string{":80", "0.0.0.0:80"}},
+			"0.0.0.0:80 is already taken by the listener on :80: remove one of them"},
 		{good + "[[listen]]\naddress=':1'\npool='web'\n[pool.api]\nworker='app'", Overrides{Listen: []string{":80"}},
 			"-l :80: there are several pools, `web` and `api`: write a [[listen]] with this address and its pool"},
-		{good, Overrides{Control: strings.Repeat("x", 100)}, "--control: SITE/" + strings.Repeat("x", 100) + " has LENGTH bytes, and the path of a unix socket can have 103: choose a shorter one"},
-		{"[[listen]]\naddress = ':80'\npool = 'api'", Overrides{Worker: "app"}, "host.toml:3: [[listen]] pool: there is no pool \"api\": the pools are `default`"},
+		{good, Overrides{Control: strings.Repeat("x", 100)},
+			"--control: SITE/" + strings.Repeat("x", 100) +
+				" has LENGTH bytes, and the path of a unix socket can have 103: choose a shorter one"},
+		{"[[listen]]\naddress = ':80'\npool = 'api'", Overrides{Worker: "app"},
+			"host.toml:3: [[listen]] pool: there is no pool \"api\": the pools are `default`"},
 	} {
 		c, err := Default()
 		if err == nil && m.file != "" {
@@ -255,7 +333,8 @@ func TestAWrongFlagIsNamedAsTheFlag(t *testing.T) {
 		}
 		got := strings.ReplaceAll(err.Error(), folder, "SITE")
 		if _, rest, ok := strings.Cut(got, " bytes, and"); ok {
-			got = got[:strings.LastIndex(got[:len(got)-len(rest)-len(" bytes, and")], " ")] + " LENGTH bytes, and" + rest
+			got = got[:strings.LastIndex(got[:len(got)-len(rest)-len(" bytes, and")], " ")] + " LENGTH bytes, and" +
+				rest
 		}
 		if got != m.want {
 			t.Errorf("%+v\ngot:  %s\nwant: %s", m.flags, got, m.want)
@@ -265,23 +344,31 @@ func TestAWrongFlagIsNamedAsTheFlag(t *testing.T) {
 
 func TestSupervisionThatWouldDoNothingIsAMistake(t *testing.T) {
 	checkMistakes(t, []mistake{
-		{good + "slow_trace = true", "host.toml:3: [pool.web] slow_trace: has no effect without slow_request: write, for example, slow_request = \"2s\""},
-		{good + "retry = 'always'", "host.toml:3: [pool.web] retry: expected one of \"safe\", \"idempotency-key\" or \"never\", found \"always\""},
+		{good + "slow_trace = true", "host.toml:3: [pool.web] slow_trace: has no effect without slow_request: " +
+			"write, for example, slow_request = \"2s\""},
+		{good + "retry = 'always'", "host.toml:3: [pool.web] retry: expected one of \"safe\", \"idempotency-key\" " +
+			"or \"never\", found \"always\""},
 	})
 }
 
 func TestARemedyIsFoundAtTheEndOfAMistake(t *testing.T) {
 	for text, want := range map[string]string{
-		"[http] max_body: expected a size, found \"x\"":                                            "",
-		"can't read the token: there is no t: mend the path":                                       "mend the path",
-		"not TOML: invalid character: the file is not UTF-8: save it as that":                      "save it as that",
-		"there is no such file: name one with -c FILE, or leave -c out":                            "name one with -c FILE, or leave -c out",
-		"\"a\" has a socket; remove it, or name another place":                                     "remove it, or name another place",
-		"two pools: write for each\n\n    [[listen]]\n    pool = \"a\"\n":                          "write for each\n\n    [[listen]]\n    pool = \"a\"\n",
-		"[control] mode: 0640 keeps the group out: write \"0660\", or \"0600\" without group":      "write \"0660\", or \"0600\" without group",
-		"unknown key `workrs` in [pool.web]: did you mean `workers`?":                              "did you mean `workers`?",
-		"[pool.web] user: there is no user \"x\": create it (useradd --system x), or name another": "create it (useradd --system x), or name another",
-		"[pool.web] directory: can't read the folder: open /x: permission denied":                  "",
+		"[http] max_body: expected a size, found \"x\"":                       "",
+		"can't read the token: there is no t: mend the path":                  "mend the path",
+		"not TOML: invalid character: the file is not UTF-8: save it as that": "save it as that",
+		"there is no such file: name one with -c FILE, or leave -c out": "name one with " +
+			"-c FILE, or leave -c out",
+		"\"a\" has a socket; remove it, or name another place": "remove it, or " +
+			"name another place",
+		"two pools: write for each\n\n    [[listen]]\n    pool = \"a\"\n": "write for " +
+			"each\n\n    [[listen]]\n    pool = \"a\"\n",
+		"[control] mode: 0640 keeps the group out: write \"0660\", or \"0600\" without group": "write \"0660\", or " +
+			"\"0600\" without group",
+		"unknown key `workrs` in [pool.web]: did you mean `workers`?": "did you mean " +
+			"`workers`?",
+		"[pool.web] user: there is no user \"x\": create it (useradd --system x), or name another": "create it " +
+			"(useradd --system x), or name another",
+		"[pool.web] directory: can't read the folder: open /x: permission denied": "",
 	} {
 		if got := (&Problem{Text: text}).Remedy(); got != want {
 			t.Errorf("of %q: %q", text, got)

@@ -49,7 +49,8 @@ func ParseSize(s string) (Size, error) {
 		}
 		return Size(n * u.bytes), nil
 	}
-	return 0, fmt.Errorf("%q is not a unit%s; the units are B, KiB, MiB, GiB, TiB, KB, MB, GB and TB", unit, likelyUnit(number, unit))
+	return 0, fmt.Errorf("%q is not a unit%s; the units are B, KiB, MiB, GiB, TiB, KB, MB, GB and TB", unit,
+		likelyUnit(number, unit))
 }
 
 // likelyUnit helps those who write "64k" or "64kib", as PHP and nginx let them.

@@ -15,7 +15,8 @@ func TestASizeIsReadWithItsUnit(t *testing.T) {
 			t.Errorf("ParseSize(%q) = %d, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "B", "-1", "+1", "1.5GiB", "1 KiB", "1kb", "64K", "8388608TiB", "9223372036854775808", "１"} {
+	for _, text := range []string{"", "B", "-1", "+1", "1.5GiB", "1 KiB", "1kb", "64K", "8388608TiB",
+		"9223372036854775808", "１"} {
 		if got, err := ParseSize(text); err == nil {
 			t.Errorf("ParseSize(%q) = %d", text, got)
 		}
@@ -28,7 +29,8 @@ func TestASizeIsReadWithItsUnit(t *testing.T) {
 }
 
 func TestADurationIsWrittenAsPeopleWriteIt(t *testing.T) {
-	for d, want := range map[time.Duration]string{0: "0s", 90 * time.Second: "1m30s", 2 * time.Minute: "2m", time.Hour: "1h", 10 * time.Second: "10s"} {
+	for d, want := range map[time.Duration]string{0: "0s", 90 * time.Second: "1m30s", 2 * time.Minute: "2m",
+		time.Hour: "1h", 10 * time.Second: "10s"} {
 		if got := FormatDuration(d); got != want {
 			t.Errorf("%v is written %s", d, got)
 		}
@@ -36,7 +38,8 @@ func TestADurationIsWrittenAsPeopleWriteIt(t *testing.T) {
 }
 
 func FuzzParseSize(f *testing.F) {
-	for _, seed := range []string{"", "0", "1KiB", "10MB", "9223372036854775807", "9223372036854775808", "8388608TiB", "-1B", "1e3", "kib"} {
+	for _, seed := range []string{"", "0", "1KiB", "10MB", "9223372036854775807", "9223372036854775808", "8388608TiB",
+		"-1B", "1e3", "kib"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -54,7 +57,8 @@ func FuzzParseSize(f *testing.F) {
 }
 
 func FuzzExpand(f *testing.F) {
-	for _, seed := range []string{"", "$", "$$", "$$$", "${", "${}", "${A}", "${A:-b}", "${B:-}", "x${A}y$${A}z", "${A:-$}", "${A", "${1}", "$A", "${É}"} {
+	for _, seed := range []string{"", "$", "$$", "$$$", "${", "${}", "${A}", "${A:-b}", "${B:-}", "x${A}y$${A}z",
+		"${A:-$}", "${A", "${1}", "$A", "${É}"} {
 		f.Add(seed, "va$lue")
 	}
 	f.Fuzz(func(t *testing.T, text, value string) {
@@ -77,8 +81,10 @@ func FuzzExpand(f *testing.F) {
 // FuzzParse: whatever the bytes, there is a Config or there are messages, and no panic.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
-		"", "\xef\xbb\xbf", good, "[[listen]]\naddress=':1'\n[listen.tls]\nkey='x'", "a.b.c = 1\n[a.b.d]", "[[a.b]]\n[[a.b.c]]\nx=[{y=1},[2]]",
-		"listen = [{address=':1'},3]", "[pool]\nweb.worker='x'", "[pool.'a.b']\ncommand=['x',[1]]", "pool = {a={env={b='${C:-d}'}}}",
+		"", "\xef\xbb\xbf", good, "[[listen]]\naddress=':1'\n[listen.tls]\nkey='x'", "a.b.c = 1\n[a.b.d]",
+		"[[a.b]]\n[[a.b.c]]\nx=[{y=1},[2]]",
+		"listen = [{address=':1'},3]", "[pool]\nweb.worker='x'", "[pool.'a.b']\ncommand=['x',[1]]",
+		"pool = {a={env={b='${C:-d}'}}}",
 	} {
 		f.Add([]byte(seed))
 	}

@@ -108,7 +108,8 @@ func (r *Remote) check(c *Config, fail fail) {
 func (t *Token) check(c *Config, fail fail) {
 	t.secret = checkToken(c, t.at, t.Token, &t.TokenFile, fail)
 	if len(t.Rights) == 0 {
-		fail(t.at+".rights", "expected what the token is good for, such as rights = [\"status\"]; there are %s", listed(rights))
+		fail(t.at+".rights", "expected what the token is good for, such as rights = [\"status\"]; there are %s",
+			listed(rights))
 	}
 	for i, right := range t.Rights {
 		if !slices.Contains(rights, right) {
@@ -138,7 +139,8 @@ func checkToken(c *Config, at, token string, file *string, fail fail) (secret st
 	case c.has(at + ".token"):
 		fail(at+".token", "expected at least %d characters without spaces (openssl rand -hex 24 makes some)", minToken)
 	case at == "control":
-		fail("control.listen", "needs a token, since whoever reaches it could stop the host: write token_file = \"FILE\" (openssl rand -hex 24 > FILE)")
+		fail("control.listen", "needs a token, since whoever reaches it could stop the host: write token_file = "+
+			"\"FILE\" (openssl rand -hex 24 > FILE)")
 	default:
 		fail(at, "has no token: write token_file = \"FILE\" (openssl rand -hex 24 > FILE)")
 	}
@@ -224,7 +226,8 @@ func (r *Remote) overheard() string {
 	if a, err := netip.ParseAddr(host); err == nil && a.IsLoopback() {
 		return ""
 	}
-	return fmt.Sprintf("[control] listen = %q is not encrypted: whoever can read the network reads the token, and can then stop the host; keep it on 127.0.0.1, behind ssh -L or a VPN", r.Listen)
+	return fmt.Sprintf("[control] listen = %q is not encrypted: whoever can read the network reads the token, and "+
+		"can then stop the host; keep it on 127.0.0.1, behind ssh -L or a VPN", r.Listen)
 }
 
 // ReadToken reads a token from its file. Space around it does not count.
@@ -235,7 +238,9 @@ func ReadToken(path string) (string, error) {
 	}
 	token := strings.TrimSpace(string(data))
 	if len(token) < minToken || strings.ContainsAny(token, " \t\r\n") {
-		return "", fmt.Errorf("%s holds no token: expected at least %d characters without spaces (openssl rand -hex 24 > FILE)", path, minToken)
+		return "", fmt.Errorf(
+			"%s holds no token: expected at least %d characters without spaces (openssl rand -hex 24 > FILE)", path,
+			minToken)
 	}
 	return token, nil
 }

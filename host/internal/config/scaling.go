@@ -15,7 +15,8 @@ func (p *Pool) fix(workers int) {
 	p.Workers, p.MaxWorkers = workers, 0
 }
 
-// checkScaling refuses bounds that contradict each other, or that have no effect. Where the number of workers is not fixed, Workers becomes 0.
+// checkScaling refuses bounds that contradict each other, or that have no effect. Where the number of workers is not
+// fixed, Workers becomes 0.
 func (p *Pool) checkScaling(c *Config, fail fail) {
 	if p.MaxWorkers == 0 {
 		for _, key := range []string{"min_workers", "idle_timeout", "max_pool_memory"} {
@@ -26,10 +27,12 @@ func (p *Pool) checkScaling(c *Config, fail fail) {
 		return
 	}
 	if c.has(p.at + ".workers") {
-		fail(p.at+".max_workers", "workers, which is always so many, is given as well: keep workers, or min_workers and max_workers")
+		fail(p.at+".max_workers",
+			"workers, which is always so many, is given as well: keep workers, or min_workers and max_workers")
 	}
 	if p.MinWorkers > p.MaxWorkers {
-		fail(p.at+".max_workers", "%d is less than min_workers, %d: write at least %d, or lower min_workers", p.MaxWorkers, p.MinWorkers, p.MinWorkers)
+		fail(p.at+".max_workers", "%d is less than min_workers, %d: write at least %d, or lower min_workers",
+			p.MaxWorkers, p.MinWorkers, p.MinWorkers)
 	}
 	p.Workers = 0
 }

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Sockets is what a listener allows its long-lived connections. Message sizes, rates and time-outs are those of each connection.
+// Sockets is what a listener allows its long-lived connections. Message sizes, rates and time-outs are those of each
+// connection.
 type Sockets struct {
 	Framing          string        `key:"framing" for:"tcp" absent:"\"line\", or by the delimiter" oneof:"raw line length16 length32" means:"tcp: where a message ends; raw: a message is what a read gives; line: at a line feed; length16 and length32: its length stands before it, big-endian"`
 	Delimiter        string        `key:"delimiter" for:"tcp" bytes:"any" absent:"none" means:"tcp, in place of framing: the bytes that end a message, such as \"\\u0000\""`
@@ -38,7 +39,8 @@ func (l *Listen) check(c *Config, fail fail) {
 		tag := v.Field(i).Tag
 		key := tag.Get("key")
 		if words := strings.Fields(tag.Get("for")); c.has(l.place(key)) && !slices.Contains(words, l.Protocol) {
-			fail(l.place(key), "has no effect on protocol = %q: it is for %s; remove it, or change the protocol", l.Protocol, oneOf(words))
+			fail(l.place(key), "has no effect on protocol = %q: it is for %s; remove it, or change the protocol",
+				l.Protocol, oneOf(words))
 		}
 	}
 	if l.Protocol == "udp" {
@@ -48,15 +50,18 @@ func (l *Listen) check(c *Config, fail fail) {
 			}
 		}
 		if strings.HasPrefix(l.Address, unixPrefix) {
-			fail(l.place("address"), "protocol = \"udp\" needs host:port or :port, found %q: write one, or protocol = \"tcp\"", l.Address)
+			fail(l.place("address"),
+				"protocol = \"udp\" needs host:port or :port, found %q: write one, or protocol = \"tcp\"", l.Address)
 		}
 	}
 	if l.Protocol == "tcp" {
 		l.checkFraming(c, fail)
 	}
 	for i, origin := range l.AllowedOrigins {
-		if scheme, host, ok := strings.Cut(origin, "://"); origin != "*" && origin != "null" && (!ok || scheme == "" || host == "" || strings.ContainsAny(host, "/?# ")) {
-			fail(fmt.Sprintf("%s.%d", l.place("allowed_origins"), i), "expected an origin such as \"https://example.org\", or \"*\" for all, found %s", describe(origin))
+		if scheme, host, ok := strings.Cut(origin, "://"); origin != "*" && origin != "null" &&
+			(!ok || scheme == "" || host == "" || strings.ContainsAny(host, "/?# ")) {
+			fail(fmt.Sprintf("%s.%d", l.place("allowed_origins"), i),
+				"expected an origin such as \"https://example.org\", or \"*\" for all, found %s", describe(origin))
 		}
 	}
 	if c.has(l.place("message_burst")) && l.MessageRate == 0 {
@@ -75,12 +80,15 @@ func (l *Listen) checkFraming(c *Config, fail fail) {
 	case given && l.Framing != "":
 		fail(l.place("delimiter"), "framing = %q says already where a message ends: keep one of them", l.Framing)
 	case given && (l.Delimiter == "" || len(l.Delimiter) > longestDelimiter):
-		fail(l.place("delimiter"), "expected 1 to %d bytes, found %d: write the bytes that end a message, or framing = \"raw\"", longestDelimiter, len(l.Delimiter))
+		fail(l.place("delimiter"),
+			"expected 1 to %d bytes, found %d: write the bytes that end a message, or framing = \"raw\"",
+			longestDelimiter, len(l.Delimiter))
 	case !given && l.Framing == "":
 		l.Framing = "line"
 	}
 	if l.Framing == "length16" && l.MaxMessage > 1<<16-1 && c.has(l.place("max_message")) {
-		fail(l.place("max_message"), "a length of 16 bits is at most 65535, and max_message is %s: write framing = \"length32\", or a smaller max_message", l.MaxMessage)
+		fail(l.place("max_message"), "a length of 16 bits is at most 65535, and max_message is %s: write framing = "+
+			"\"length32\", or a smaller max_message", l.MaxMessage)
 	}
 }
 
@@ -89,7 +97,9 @@ func (l *Listen) linkSockets(c *Config, p *Pool, fail fail) {
 	switch {
 	case l.ShutdownSpread < p.DrainTimeout:
 	case c.has(l.place("shutdown_spread")):
-		fail(l.place("shutdown_spread"), "expected less than the drain_timeout of [pool.%s], %s, found %s: shorten it, or raise drain_timeout", p.Name, p.DrainTimeout, l.ShutdownSpread)
+		fail(l.place("shutdown_spread"),
+			"expected less than the drain_timeout of [pool.%s], %s, found %s: shorten it, or raise drain_timeout",
+			p.Name, p.DrainTimeout, l.ShutdownSpread)
 	default:
 		l.ShutdownSpread = p.DrainTimeout / 2
 	}

@@ -52,9 +52,12 @@ func Resolve(worker string) (Kind, string, error) {
 	case strings.EqualFold(filepath.Ext(worker), ".php"):
 		return PHPFile, worker, nil
 	case filepath.Ext(worker) == ".go":
-		return Program, "", fmt.Errorf("%s is one file of a Go package: name its folder, %s", worker, filepath.Dir(worker))
+		return Program, "", fmt.Errorf("%s is one file of a Go package: name its folder, %s", worker,
+			filepath.Dir(worker))
 	}
-	return Program, "", fmt.Errorf("%s is neither a .php file nor a folder: to run a program, write command = [%q], or host serve -- %s", worker, worker, worker)
+	return Program, "", fmt.Errorf(
+		"%s is neither a .php file nor a folder: to run a program, write command = [%q], or host serve -- %s", worker,
+		worker, worker)
 }
 
 func resolveFolder(folder string) (Kind, string, error) {
@@ -70,7 +73,8 @@ func resolveFolder(folder string) (Kind, string, error) {
 	case err != nil:
 		return Program, "", fmt.Errorf("%s holds no %s, and its Go files are no package: %w", folder, phpEntry, err)
 	case pkg.Name != "main":
-		return Program, "", fmt.Errorf("%s holds neither %s nor a Go main package: its Go package is %s", folder, phpEntry, pkg.Name)
+		return Program, "", fmt.Errorf("%s holds neither %s nor a Go main package: its Go package is %s", folder,
+			phpEntry, pkg.Name)
 	}
 	return GoPackage, folder, nil
 }

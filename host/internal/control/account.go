@@ -32,8 +32,8 @@ func (a *Account) change(f func()) {
 	a.more = make(chan struct{})
 }
 
-// Follow calls each with every event from the first on. It returns nil after the last one, and earlier when ctx ends or each fails, with that
-// error. Who leaves early does not end the reload.
+// Follow calls each with every event from the first on. It returns nil after the last one, and earlier when ctx ends
+// or each fails, with that error. Who leaves early does not end the reload.
 func (a *Account) Follow(ctx context.Context, each func(Event) error) error {
 	for i := 0; ; {
 		a.mu.Lock()

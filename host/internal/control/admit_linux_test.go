@@ -26,7 +26,8 @@ func dialAs(t *testing.T, uid int, path string, groups ...uint32) net.Conn {
 		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
 		var d dialed
 		if len(groups) > 0 {
-			if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&groups[0])), 0); errno != 0 {
+			if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)),
+				uintptr(unsafe.Pointer(&groups[0])), 0); errno != 0 {
 				d.err = errno
 				result <- d
 				return
@@ -60,7 +61,8 @@ func TestTheSocketIsForRootAndTheHostsOwnUser(t *testing.T) {
 	}
 	for uid, want := range map[int]int{0: http.StatusOK, 65534: http.StatusForbidden} {
 		status, text := askFor(t, dialAs(t, uid, path), "close")
-		if status != want || want == http.StatusForbidden && !strings.Contains(text, "user 65534 may not steer a host of user 0") {
+		if status != want || want == http.StatusForbidden &&
+			!strings.Contains(text, "user 65534 may not steer a host of user 0") {
 			t.Errorf("user %d: %d %s", uid, status, text)
 		}
 	}
@@ -101,7 +103,8 @@ func TestMembersOfTheSocketsGroupMayUseIt(t *testing.T) {
 	if err := os.Chmod(path, 0o666); err != nil { // somebody has changed the mode
 		t.Fatal(err)
 	}
-	if status, text := askFor(t, dialAs(t, 65534, path, 65532), "close"); status != http.StatusForbidden || !strings.Contains(text, "a member of the group") {
+	if status, text := askFor(t, dialAs(t, 65534, path, 65532), "close"); status != http.StatusForbidden ||
+		!strings.Contains(text, "a member of the group") {
 		t.Errorf("who is no member: %d %s", status, text)
 	}
 	if r := host.records[len(host.records)-1]; !r.Stranger || r.User == "" || r.PID != os.Getpid() {

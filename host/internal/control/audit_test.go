@@ -51,7 +51,8 @@ func TestATokenIsGoodForItsRightsAlone(t *testing.T) {
 	secret := func(name string) string { return name + "-0123456789abcdef" }
 	tokens := []Token{{Name: "token", Secret: secret("all")}}
 	for _, right := range []Right{MayStatus, MayReload, MayStop, MayConnections} {
-		tokens = append(tokens, Token{Name: string(right) + "-only", Secret: secret(string(right)), Rights: []Right{right}})
+		tokens = append(tokens, Token{Name: string(right) + "-only", Secret: secret(string(right)),
+			Rights: []Right{right}})
 	}
 	address := open(t, s, tokens...)
 	served := make(chan error, 1)
@@ -65,7 +66,8 @@ func TestATokenIsGoodForItsRightsAlone(t *testing.T) {
 		MayStop: func(c *Client) error {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			return c.Stop(ctx, false, func(Event, []byte) error { cancel(); return nil }) // it ends with the host, or here
+			// it ends with the host, or here
+			return c.Stop(ctx, false, func(Event, []byte) error { cancel(); return nil })
 		},
 		MayConnections: func(c *Client) error {
 			_, err := c.Send(context.Background(), Message{Audience: Audience{All: true}})
@@ -80,7 +82,8 @@ func TestATokenIsGoodForItsRightsAlone(t *testing.T) {
 			if forbidden == token.may(right) {
 				t.Errorf("%s: %s: %v", token.Name, right, err)
 			}
-			if forbidden && (!strings.Contains(refused.Text, token.Name) || !strings.Contains(refused.Text, `"`+string(right)+`"`)) {
+			if forbidden && (!strings.Contains(refused.Text, token.Name) ||
+				!strings.Contains(refused.Text, `"`+string(right)+`"`)) {
 				t.Errorf("the refusal says %q", refused.Text)
 			}
 		}
@@ -88,7 +91,8 @@ func TestATokenIsGoodForItsRightsAlone(t *testing.T) {
 	if stops := len(host.stops); stops != 2 {
 		t.Errorf("%d stops, and not by the two tokens that may", stops)
 	}
-	if got := host.audited(); !slices.Contains(got, "POST /v1/reload []  token stop-only refused") || !slices.Contains(got, "send [bytes 0 to all connections 3]  token connections-only") {
+	if got := host.audited(); !slices.Contains(got, "POST /v1/reload []  token stop-only refused") ||
+		!slices.Contains(got, "send [bytes 0 to all connections 3]  token connections-only") {
 		t.Errorf("audited:\n%s", strings.Join(got, "\n"))
 	}
 	s.Close()
@@ -109,7 +113,8 @@ func TestAWrongTokenIsAudited(t *testing.T) {
 	if len(host.records) != 1 {
 		t.Fatalf("%+v", host.records)
 	}
-	if r := host.records[0]; r.Err == nil || !r.Stranger || !strings.HasPrefix(r.Address, "127.0.0.1:") || r.Token != "" || r.Act != "POST /v1/stop" {
+	if r := host.records[0]; r.Err == nil || !r.Stranger || !strings.HasPrefix(r.Address, "127.0.0.1:") ||
+		r.Token != "" || r.Act != "POST /v1/stop" {
 		t.Errorf("%+v", r)
 	}
 }
@@ -120,7 +125,8 @@ func askFor(t *testing.T, conn net.Conn, afterwards string) (status int, text st
 	if afterwards == "close" {
 		defer conn.Close()
 	}
-	if _, err := conn.Write([]byte("GET /v1/status HTTP/1.1\r\nHost: host\r\nConnection: " + afterwards + "\r\n\r\n")); err != nil {
+	if _, err := conn.Write([]byte("GET /v1/status HTTP/1.1\r\nHost: host\r\nConnection: " + afterwards +
+		"\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)

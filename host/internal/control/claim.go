@@ -1,5 +1,5 @@
-// claim.go gives a control socket one owner: a lock beside it says whether the host that made it still lives, so that a stale socket can be
-// replaced and a live one never is.
+// claim.go gives a control socket one owner: a lock beside it says whether the host that made it still lives, so that
+// a stale socket can be replaced and a live one never is.
 
 package control
 
@@ -132,7 +132,8 @@ func (c *Claim) Release() {
 		return
 	}
 	c.released = true
-	if there, err := os.Lstat(c.Path); err == nil && os.SameFile(there, c.file) { // not that of a host that took the place of a file that was removed
+	// not that of a host that took the place of a file that was removed
+	if there, err := os.Lstat(c.Path); err == nil && os.SameFile(there, c.file) {
 		os.Remove(c.Path)
 	}
 	c.socket.Close()
@@ -172,7 +173,8 @@ func (c *Claim) renew() (renewed bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	there, err := os.Lstat(c.Path)
-	if c.released || err == nil && (socketsLookLikeFiles || os.SameFile(there, c.file) || there.Mode().Type() == fs.ModeSocket) {
+	if c.released || err == nil && (socketsLookLikeFiles || os.SameFile(there, c.file) ||
+		there.Mode().Type() == fs.ModeSocket) {
 		return false, nil
 	}
 	old := c.socket
@@ -237,7 +239,8 @@ func clear(path string) error {
 func taken(path string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 	defer cancel()
-	const remedy = "stop it with `host stop`, load new code with `host reload`, or give this one a socket of its own with --control PATH"
+	const remedy = "stop it with `host stop`, load new code with `host reload`, or give this one a socket of its " +
+		"own with --control PATH"
 	st, err := NewClient(path).Status(ctx)
 	if err != nil {
 		return fmt.Errorf("control socket %s is taken by a process that does not answer (%w); %s", path, err, remedy)

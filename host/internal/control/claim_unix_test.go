@@ -22,7 +22,9 @@ func TestASocketThatWasRemovedIsMadeAnew(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := socketPath(t)
-			claim, err := NewClaim(Socket{Path: path, Prepare: func() error { return os.MkdirAll(filepath.Dir(path), 0o700) }})
+			claim, err := NewClaim(Socket{Path: path, Prepare: func() error {
+				return os.MkdirAll(filepath.Dir(path), 0o700)
+			}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -42,7 +44,9 @@ func TestASocketThatWasRemovedIsMadeAnew(t *testing.T) {
 			if err := remove(path); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := NewClient(path).Status(context.Background()); name == "the socket" && (err == nil || !strings.Contains(err.Error(), "the host with pid "+strconv.Itoa(os.Getpid())+" runs")) {
+			if _, err := NewClient(path).Status(context.Background()); name == "the socket" &&
+				(err == nil || !strings.Contains(err.Error(),
+					"the host with pid "+strconv.Itoa(os.Getpid())+" runs")) {
 				t.Errorf("meanwhile: %v", err)
 			}
 			if renewed, err := claim.renew(); !renewed || err != nil {
@@ -106,7 +110,8 @@ func TestWhatStandsInThePlaceOfTheSocketIsNamedAndLeftAlone(t *testing.T) {
 		if err := put(path); err != nil {
 			t.Fatal(err)
 		}
-		want := "control socket " + path + ": " + what + " stands there, and no socket; remove it, or name another place"
+		want := "control socket " + path + ": " + what +
+			" stands there, and no socket; remove it, or name another place"
 		if _, err := NewClaim(Socket{Path: path}); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("the claim says %v", err)
 		}
@@ -124,7 +129,8 @@ func TestWhatStandsInThePlaceOfTheSocketIsNamedAndLeftAlone(t *testing.T) {
 	}
 	path = filepath.Join(path, "c.sock")
 	_, err := NewClaim(Socket{Path: path})
-	if err == nil || !strings.Contains(err.Error(), path+": what should be its folder is a regular file; remove that") {
+	if err == nil || !strings.Contains(err.Error(),
+		path+": what should be its folder is a regular file; remove that") {
 		t.Errorf("below a file: %v", err)
 	}
 }
@@ -138,11 +144,13 @@ func TestWhatTakesThePlaceOfALivingSocketIsNamed(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if renewed, err := claim.renew(); renewed || err == nil || !strings.Contains(err.Error(), path+": "+what+" stands there") {
+		if renewed, err := claim.renew(); renewed || err == nil ||
+			!strings.Contains(err.Error(), path+": "+what+" stands there") {
 			t.Errorf("the host with %s: %v, %v", what, renewed, err)
 		}
 		_, err := NewClient(path).Status(context.Background())
-		want := "the host with pid " + strconv.Itoa(os.Getpid()) + " runs, but its control socket " + path + " is no socket, but " + what
+		want := "the host with pid " + strconv.Itoa(os.Getpid()) + " runs, but its control socket " + path +
+			" is no socket, but " + what
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("the client says %v", err)
 		}

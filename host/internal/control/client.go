@@ -153,12 +153,14 @@ func (c *Client) Try(ctx context.Context, r Reload, each func(e Event, line []by
 	return c.follow(ctx, "/v1/try", r, each)
 }
 
-// Abort ends the reload under way after the workers at hand. each gets its story from the beginning, and Abort returns when it has ended.
+// Abort ends the reload under way after the workers at hand. each gets its story from the beginning, and Abort returns
+// when it has ended.
 func (c *Client) Abort(ctx context.Context, each func(e Event, line []byte) error) error {
 	return c.follow(ctx, "/v1/abort", Reload{}, each)
 }
 
-// Stop stops the host, gracefully or at once, and returns when it has gone. each is called as in Reload. Ending ctx leaves the stop under way.
+// Stop stops the host, gracefully or at once, and returns when it has gone. each is called as in Reload. Ending ctx
+// leaves the stop under way.
 func (c *Client) Stop(ctx context.Context, now bool, each func(e Event, line []byte) error) error {
 	ended := false
 	err := c.follow(ctx, "/v1/stop", stopRequest{Now: now}, func(e Event, line []byte) error {
@@ -200,7 +202,8 @@ func (c *Client) follow(ctx context.Context, path string, request any, each func
 	return readLines(ctx, c, body, each)
 }
 
-// readLines reads an answer of one object a line, to its end. Each is given with its line, which is valid during the call only.
+// readLines reads an answer of one object a line, to its end. Each is given with its line, which is valid during the
+// call only.
 func readLines[T any](ctx context.Context, c *Client, body io.Reader, each func(T, []byte) error) error {
 	in := bufio.NewReader(body)
 	for {

@@ -39,7 +39,8 @@ type Connection struct {
 type Filter struct{ Group, UID, Protocol string }
 
 func (f Filter) fits(c *Connection) bool {
-	return (f.UID == "" || c.UID == f.UID) && (f.Protocol == "" || c.Protocol == f.Protocol) && (f.Group == "" || slices.Contains(c.Groups, f.Group))
+	return (f.UID == "" || c.UID == f.UID) && (f.Protocol == "" || c.Protocol == f.Protocol) &&
+		(f.Group == "" || slices.Contains(c.Groups, f.Group))
 }
 
 // Audience says whom a message is for, or who is to be closed. One of the first four is set.
@@ -111,7 +112,8 @@ func (s *Server) connections(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	for name := range query {
 		if name != "group" && name != "uid" && name != "protocol" {
-			refuse(w, http.StatusBadRequest, fmt.Errorf("connections are chosen by group, uid and protocol, not by %q", name))
+			refuse(w, http.StatusBadRequest,
+				fmt.Errorf("connections are chosen by group, uid and protocol, not by %q", name))
 			return
 		}
 	}
@@ -141,7 +143,8 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(m.Bytes) > MaxMessage {
-		refuse(w, http.StatusRequestEntityTooLarge, fmt.Errorf("the message has %d bytes; at most %d can be sent in this way", len(m.Bytes), MaxMessage))
+		refuse(w, http.StatusRequestEntityTooLarge, fmt.Errorf(
+			"the message has %d bytes; at most %d can be sent in this way", len(m.Bytes), MaxMessage))
 		return
 	}
 	s.reach(w, r, "send", &m.Audience, func() (Reached, error) { return s.host.Send(m) }, "bytes", len(m.Bytes))
@@ -152,10 +155,13 @@ func (s *Server) close(w http.ResponseWriter, r *http.Request) {
 	if !readUpTo(w, r, &c, maxRequest) {
 		return
 	}
-	s.reach(w, r, "close", &c.Audience, func() (Reached, error) { return s.host.Hangup(c) }, "code", c.Code, "reason", c.Reason)
+	s.reach(w, r, "close", &c.Audience, func() (Reached, error) {
+		return s.host.Hangup(c)
+	}, "code", c.Code, "reason", c.Reason)
 }
 
-func (s *Server) reach(w http.ResponseWriter, r *http.Request, act string, a *Audience, do func() (Reached, error), details ...any) {
+func (s *Server) reach(w http.ResponseWriter, r *http.Request, act string, a *Audience, do func() (Reached, error),
+	details ...any) {
 	var done Reached
 	err := a.Check()
 	if err == nil {
@@ -169,8 +175,8 @@ func (s *Server) reach(w http.ResponseWriter, r *http.Request, act string, a *Au
 	writeJSON(w, http.StatusOK, done)
 }
 
-// Connections asks for the connections that the filter chooses, the oldest first, and calls each with one after the other, and with its line of JSON,
-// which is valid during the call only. The first error of each ends it.
+// Connections asks for the connections that the filter chooses, the oldest first, and calls each with one after the
+// other, and with its line of JSON, which is valid during the call only. The first error of each ends it.
 func (c *Client) Connections(ctx context.Context, f Filter, each func(c Connection, line []byte) error) error {
 	query := url.Values{}
 	for name, value := range map[string]string{"group": f.Group, "uid": f.UID, "protocol": f.Protocol} {

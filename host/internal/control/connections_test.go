@@ -26,7 +26,8 @@ func TestConnectionsAreToldTheOldestFirst(t *testing.T) {
 		filter Filter
 		want   string
 	}{
-		{Filter{}, "a b c"}, {Filter{Group: "news"}, "a b"}, {Filter{Group: "lobby"}, "b"}, {Filter{UID: "ada"}, "b"}, {Filter{Protocol: "tcp"}, "c"},
+		{Filter{}, "a b c"}, {Filter{Group: "news"}, "a b"}, {Filter{Group: "lobby"}, "b"}, {Filter{UID: "ada"}, "b"},
+		{Filter{Protocol: "tcp"}, "c"},
 		{Filter{Protocol: "tcp", UID: "ada"}, ""}, {Filter{Group: "a&b=c"}, ""},
 	} {
 		var ids []string
@@ -42,11 +43,14 @@ func TestConnectionsAreToldTheOldestFirst(t *testing.T) {
 		}
 	}
 	enough := errors.New("enough")
-	if err := c.Connections(context.Background(), Filter{}, func(Connection, []byte) error { return enough }); err != enough {
+	if err := c.Connections(context.Background(), Filter{}, func(Connection, []byte) error {
+		return enough
+	}); err != enough {
 		t.Errorf("%v", err)
 	}
 	var said *Refusal
-	if err := c.get(context.Background(), "/v1/connections?user=ada", new(any)); !errors.As(err, &said) || said.Status != http.StatusBadRequest || !strings.Contains(said.Text, `"user"`) {
+	if err := c.get(context.Background(), "/v1/connections?user=ada", new(any)); !errors.As(err, &said) ||
+		said.Status != http.StatusBadRequest || !strings.Contains(said.Text, `"user"`) {
 		t.Errorf("%v", err)
 	}
 }
@@ -54,18 +58,20 @@ func TestConnectionsAreToldTheOldestFirst(t *testing.T) {
 func TestFifteenThousandConnectionsAreListed(t *testing.T) {
 	f := newFakeHost()
 	for i := range 15000 {
-		f.connections = append(f.connections, Connection{ID: fmt.Sprint(i), Groups: []string{"lobby"}, Since: time.Unix(int64(i), 0)})
+		f.connections = append(f.connections,
+			Connection{ID: fmt.Sprint(i), Groups: []string{"lobby"}, Since: time.Unix(int64(i), 0)})
 	}
 	path := socketPath(t)
 	serve(t, path, f)
 	n := 0
-	err := NewClient(path).Connections(context.Background(), Filter{Group: "lobby"}, func(c Connection, _ []byte) error {
-		if c.ID != fmt.Sprint(n) {
-			t.Fatalf("number %d is %s", n, c.ID)
-		}
-		n++
-		return nil
-	})
+	err := NewClient(path).Connections(context.Background(), Filter{Group: "lobby"},
+		func(c Connection, _ []byte) error {
+			if c.ID != fmt.Sprint(n) {
+				t.Fatalf("number %d is %s", n, c.ID)
+			}
+			n++
+			return nil
+		})
 	if n != 15000 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
@@ -77,7 +83,8 @@ func TestSendAndCloseReachTheirAudience(t *testing.T) {
 	serve(t, path, f)
 	c, ctx := NewClient(path), context.Background()
 	big := bytes.Repeat([]byte{0xff}, MaxMessage)
-	done, err := c.Send(ctx, Message{Audience: Audience{Groups: []string{"lobby"}, Except: []string{"x"}}, Bytes: big, Binary: true})
+	done, err := c.Send(ctx, Message{Audience: Audience{Groups: []string{"lobby"}, Except: []string{"x"}}, Bytes: big,
+		Binary: true})
 	if err != nil || done.Connections != 3 {
 		t.Fatalf("%+v, %v", done, err)
 	}
@@ -85,11 +92,13 @@ func TestSendAndCloseReachTheirAudience(t *testing.T) {
 		t.Errorf("%d bytes for %+v", len(m.Bytes), m.Audience)
 	}
 	var said *Refusal
-	if _, err := c.Send(ctx, Message{Audience: Audience{All: true}, Bytes: append(big, 0)}); !errors.As(err, &said) || said.Status != http.StatusRequestEntityTooLarge {
+	if _, err := c.Send(ctx, Message{Audience: Audience{All: true}, Bytes: append(big, 0)}); !errors.As(err, &said) ||
+		said.Status != http.StatusRequestEntityTooLarge {
 		t.Errorf("a larger one: %v", err)
 	}
 	for _, a := range []Audience{{}, {All: true, UIDs: []string{"ada"}}, {Except: []string{"x"}}} {
-		if _, err := c.Send(ctx, Message{Audience: a}); !errors.As(err, &said) || said.Status != http.StatusBadRequest {
+		if _, err := c.Send(ctx, Message{Audience: a}); !errors.As(err, &said) ||
+			said.Status != http.StatusBadRequest {
 			t.Errorf("%+v: %v", a, err)
 		}
 	}
@@ -97,7 +106,8 @@ func TestSendAndCloseReachTheirAudience(t *testing.T) {
 	if err != nil || done.Connections != 1 || len(done.Missing) != 1 || done.Missing[0] != "b" {
 		t.Errorf("%+v, %v", done, err)
 	}
-	if _, err := c.Hangup(ctx, Closing{Audience: Audience{All: true}, Code: 1}); !errors.As(err, &said) || !strings.Contains(said.Text, "code 1") {
+	if _, err := c.Hangup(ctx, Closing{Audience: Audience{All: true}, Code: 1}); !errors.As(err, &said) ||
+		!strings.Contains(said.Text, "code 1") {
 		t.Errorf("%v", err)
 	}
 	if len(f.messages) != 1 {

@@ -52,7 +52,8 @@ func newFakeHost() *fakeHost {
 }
 
 func (f *fakeHost) Status() Status {
-	return Status{Version: "1.2.3", Uptime: 61.5, PID: 4711, Listen: []Listener{}, Pools: []Pool{{Name: "app", Queued: 1, Workers: []Worker{{Inflight: 2}}}}}
+	return Status{Version: "1.2.3", Uptime: 61.5, PID: 4711, Listen: []Listener{},
+		Pools: []Pool{{Name: "app", Queued: 1, Workers: []Worker{{Inflight: 2}}}}}
 }
 
 func (f *fakeHost) Version() Version { return Version{Version: "1.2.3", PID: 4711} }
@@ -251,7 +252,8 @@ func TestStatusHasThePromisedNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{
-		"version", "uptime_seconds", "listeners", "address", "protocol", "pool", "pools", "name", "generation", "queued",
+		"version", "uptime_seconds", "listeners", "address", "protocol", "pool", "pools", "name", "generation",
+		"queued",
 		"workers", "slot", "pid", "state", "requests", "memory_bytes", "restarts",
 	} {
 		if !bytes.Contains(data, []byte(`"`+name+`":`)) {
@@ -266,16 +268,18 @@ func TestReloadIsToldAsItHappens(t *testing.T) {
 	one, seen := 1, make(chan Event)
 	done := make(chan error, 1)
 	go func() {
-		done <- NewClient(path).Reload(context.Background(), Reload{Pools: []string{"app"}}, func(e Event, line []byte) error {
-			if !json.Valid(line) {
-				t.Errorf("no JSON: %s", line)
-			}
-			seen <- e
-			return nil
-		})
+		done <- NewClient(path).Reload(context.Background(), Reload{Pools: []string{"app"}},
+			func(e Event, line []byte) error {
+				if !json.Valid(line) {
+					t.Errorf("no JSON: %s", line)
+				}
+				seen <- e
+				return nil
+			})
 	}()
 	<-host.begun
-	for _, e := range []Event{{Kind: Begun, Pool: "app"}, {Kind: Replaced, Slot: &one, OldPID: 7, NewPID: 8, Cut: []string{"GET /<slow>"}}, {Kind: Completed}} {
+	for _, e := range []Event{{Kind: Begun, Pool: "app"},
+		{Kind: Replaced, Slot: &one, OldPID: 7, NewPID: 8, Cut: []string{"GET /<slow>"}}, {Kind: Completed}} {
 		host.last().Add(e) // the next one comes only when this one has been seen
 		if got := <-seen; got.Kind != e.Kind || got.NewPID != e.NewPID || len(got.Cut) != len(e.Cut) {
 			t.Fatalf("%+v became %+v", e, got)
@@ -316,7 +320,8 @@ func TestUnknownPoolIsRefusedWithTheNamesThereAre(t *testing.T) {
 	serve(t, path, host)
 	err := NewClient(path).Reload(context.Background(), Reload{Pools: []string{"ap"}}, nil)
 	var refusal *Refusal
-	if !errors.As(err, &refusal) || refusal.Status != http.StatusNotFound || !strings.Contains(refusal.Text, "app, api") {
+	if !errors.As(err, &refusal) || refusal.Status != http.StatusNotFound ||
+		!strings.Contains(refusal.Text, "app, api") {
 		t.Fatalf("the client is told %v", err)
 	}
 	err = NewClient(path).Reload(context.Background(), Reload{Pools: []string{"busy"}}, nil)
@@ -390,7 +395,8 @@ func TestMistakesInTheAPIAreExplained(t *testing.T) {
 	}{
 		{"POST", "/v1/reload", `{"pool": "app"}`, http.StatusBadRequest, "pools"},
 		{"POST", "/v1/stop", `now`, http.StatusBadRequest, "now"},
-		{"POST", "/v1/reload", `{"pools": ["` + strings.Repeat("a", maxRequest) + `"]}`, http.StatusBadRequest, "too large"},
+		{"POST", "/v1/reload", `{"pools": ["` + strings.Repeat("a", maxRequest) + `"]}`, http.StatusBadRequest,
+			"too large"},
 		{"GET", "/v2/status", "", http.StatusNotFound, "/v1/status"},
 		{"GET", "/v1/reload", "", http.StatusNotFound, "POST /v1/reload"},
 	} {

@@ -77,5 +77,6 @@ func holder(path string) (pid int) {
 	return pid
 }
 
-// restrict sets the mode that bind gives the socket's file. Where the system has no such thing, the chmod that follows is all.
+// restrict sets the mode that bind gives the socket's file. Where the system has no such thing, the chmod that follows
+// is all.
 func restrict(fd uintptr) { unix.Fchmod(int(fd), 0o600) }

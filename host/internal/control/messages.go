@@ -9,10 +9,10 @@
 //	POST /v1/reload  {"pools": ["NAME", …]}  one Event a line, as it happens; the body is a Reload
 //	POST /v1/try     {"pools": ["NAME", …]}  one Event a line: what a reload would do; nothing changes
 //	POST /v1/abort   {}                      one Event a line: the story of the reload that it ends
-//	GET  /v1/connections                     one Connection a line, the oldest first; ?group=, ?uid= and ?protocol= choose
+//	GET  /v1/connections                     a Connection a line, oldest first; ?group=, ?uid=, ?protocol= choose
 //	POST /v1/send    {"all": true, "bytes": "aGk="}   a Reached; the body is a Message
 //	POST /v1/close   {"ids": ["ID"], "code": 1000}    a Reached; the body is a Closing
-//	POST /v1/stop    {"now": true}           one Event a line: stopping, then stopped; the connection ends with the host
+//	POST /v1/stop    {"now": true}           an Event a line: stopping, stopped; the connection ends with the host
 //
 // What changes anything is noted, with who asked for it and the header Workerhost-Message, if there is one: why.
 //
@@ -54,8 +54,8 @@ type Listener struct {
 	Problem  string `json:"problem,omitempty"` // why it turns its clients away, and what to do
 }
 
-// Pool is a pool of workers. Generation is the one that it is meant to run, 0 before its first; its workers may be on others during a reload,
-// or after one that failed.
+// Pool is a pool of workers. Generation is the one that it is meant to run, 0 before its first; its workers may be on
+// others during a reload, or after one that failed.
 type Pool struct {
 	Name       string    `json:"name"`
 	Generation uint64    `json:"generation"`
@@ -98,40 +98,54 @@ type Worker struct {
 // Kind names an [Event].
 type Kind string
 
-// The kinds of [Event]. A reload tells of new pools first. Of several pools it then tells of begun and staged for each.
-// Then come, for one pool after the other, begun if it has not come, a replaced for each worker, and completed or failed;
-// after a failure what is put back, else the listeners' files and what else has changed; and summary at the very end.
+// The kinds of [Event]. A reload tells of new pools first. Of several pools it then tells of begun and staged for
+// each. Then come, for one pool after the other, begun if it has not come, a replaced for each worker, and completed
+// or failed; after a failure what is put back, else the listeners' files and what else has changed; and summary at the
+// very end.
 const (
-	ConfigFailed     Kind = "config_failed"     // the configuration can't be applied, and nothing was changed: Error
-	Changed          Kind = "changed"           // a setting took effect: Pool or Address if it is of one, Key, From and To unless secret, What
-	ListenerAdded    Kind = "listener_added"    // Address, Pool, What
-	ListenerRemoved  Kind = "listener_removed"  // Address, What, Cut
-	PoolAdded        Kind = "pool_added"        // Pool, Workers, Took, What
-	PoolRemoved      Kind = "pool_removed"      // Pool, What, Cut
-	NeedsRestart     Kind = "needs_restart"     // as Changed, but it waits for a restart of the host
-	Waits            Kind = "waits"             // as Changed, but it waits for a reload of all pools
-	Warned           Kind = "warned"            // What is allowed, and probably a mistake, such as a certificate that has expired
+	ConfigFailed Kind = "config_failed" // the configuration can't be applied, and nothing was changed: Error
+	// a setting took effect: Pool or Address if it is of one, Key, From and To unless secret, What
+	Changed         Kind = "changed"
+	ListenerAdded   Kind = "listener_added"   // Address, Pool, What
+	ListenerRemoved Kind = "listener_removed" // Address, What, Cut
+	PoolAdded       Kind = "pool_added"       // Pool, Workers, Took, What
+	PoolRemoved     Kind = "pool_removed"     // Pool, What, Cut
+	NeedsRestart    Kind = "needs_restart"    // as Changed, but it waits for a restart of the host
+	Waits           Kind = "waits"            // as Changed, but it waits for a reload of all pools
+	// What is allowed, and probably a mistake, such as a certificate that has expired
+	Warned           Kind = "warned"
 	Undone           Kind = "undone"            // a later step failed, so this one was taken back: What
 	ListenerReloaded Kind = "listener_reloaded" // certificate and public folder of Address were read again
 	ListenerFailed   Kind = "listener_failed"   // they could not be read, so that the old ones stay: Error
 	Begun            Kind = "begun"             // Pool, Generation, Directory, Pinned, Workers
-	Staged           Kind = "staged"            // Pool, Generation, Slot, NewPID, Boot, Again: its first new worker is ready, and waits for those of the other pools
-	Replaced         Kind = "replaced"          // Pool, Generation, Slot, OldPID, NewPID, Boot, Drained, Cut, Again
-	Restored         Kind = "restored"          // as Replaced: a worker was put back on the release before
-	Removed          Kind = "removed"           // Pool, Generation, Slot, OldPID, Drained, Cut: a worker that the settings have no more
-	Completed        Kind = "completed"         // Pool, Generation, Workers, Took
-	Skipped          Kind = "skipped"           // Pool: another one failed, so that it keeps the code that it has
-	PutBack          Kind = "put_back"          // as Completed: another pool failed, so that this one is on the release before again
-	Stays            Kind = "stays"             // Pool, Error, Running, Workers: another pool failed, and why this one could not be put back
-	Failed           Kind = "failed"            // Pool, Generation, Slot, Error, Workers, Replaced, Running, Took, and Outcome if it was aborted
-	Kept             Kind = "kept"              // Pool: its workers stay, since the settings say that it is never reloaded
-	Aborted          Kind = "aborted"           // Pool: the reload was aborted before it came to this one, or, without Pool, before it began
-	WouldChange      Kind = "would_change"      // of a dry run: What, and as Changed
-	Tried            Kind = "tried"             // of a dry run: Pool, Directory, Pinned, NewPID, SDK, Boot, Memory, Output, Workers, Expected, Longest
-	TryFailed        Kind = "try_failed"        // of a dry run: Pool, Error, Output
-	Summary          Kind = "summary"           // the end of a reload or of a dry run: Outcome, Pools, Took, and What came of it and is to be done, unless it is done
-	Stopping         Kind = "stopping"          // the host stops; Inflight
-	Stopped          Kind = "stopped"           // all workers have ended; Took
+	// Pool, Generation, Slot, NewPID, Boot, Again: its first new worker is ready, and waits for those of the other
+	// pools
+	Staged   Kind = "staged"
+	Replaced Kind = "replaced" // Pool, Generation, Slot, OldPID, NewPID, Boot, Drained, Cut, Again
+	Restored Kind = "restored" // as Replaced: a worker was put back on the release before
+	// Pool, Generation, Slot, OldPID, Drained, Cut: a worker that the settings have no more
+	Removed   Kind = "removed"
+	Completed Kind = "completed" // Pool, Generation, Workers, Took
+	Skipped   Kind = "skipped"   // Pool: another one failed, so that it keeps the code that it has
+	// as Completed: another pool failed, so that this one is on the release before again
+	PutBack Kind = "put_back"
+	// Pool, Error, Running, Workers: another pool failed, and why this one could not be put back
+	Stays Kind = "stays"
+	// Pool, Generation, Slot, Error, Workers, Replaced, Running, Took, and Outcome if it was aborted
+	Failed Kind = "failed"
+	// Pool: its workers stay, since the settings say that it is never reloaded
+	Kept Kind = "kept"
+	// Pool: the reload was aborted before it came to this one, or, without Pool, before it began
+	Aborted     Kind = "aborted"
+	WouldChange Kind = "would_change" // of a dry run: What, and as Changed
+	// of a dry run: Pool, Directory, Pinned, NewPID, SDK, Boot, Memory, Output, Workers, Expected, Longest
+	Tried     Kind = "tried"
+	TryFailed Kind = "try_failed" // of a dry run: Pool, Error, Output
+	// the end of a reload or of a dry run: Outcome, Pools, Took, and What came of it and is to be done, unless it is
+	// done
+	Summary  Kind = "summary"
+	Stopping Kind = "stopping" // the host stops; Inflight
+	Stopped  Kind = "stopped"  // all workers have ended; Took
 )
 
 // Event is one line of the account of a reload or a stop. Kind says which fields count.

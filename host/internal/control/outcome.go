@@ -13,14 +13,17 @@ type Outcome string
 
 // The outcomes. The command shows them with their exit statuses: `host help exit`.
 const (
-	Done         Outcome = "done"
-	NotDone      Outcome = "failed"       // the new code does not start, and nothing was changed, or all was put back; or another failure
-	Misused      Outcome = "misuse"       // the command line, or a request to the API, is wrong
-	TurnedBack   Outcome = "turned_back"  // kept for a deploy that is turned back by evidence
-	Absent       Outcome = "no_host"      // no host answers
-	Forbidden    Outcome = "not_allowed"  // by the host, or by the system
-	BadConfig    Outcome = "bad_config"   // the configuration, or a file that it names, has a mistake or can't be applied
-	HalfWay      Outcome = "half_way"     // a reload failed, and what was replaced could not be put back: old and new code run side by side
+	Done Outcome = "done"
+	// the new code does not start, and nothing was changed, or all was put back; or another failure
+	NotDone    Outcome = "failed"
+	Misused    Outcome = "misuse"      // the command line, or a request to the API, is wrong
+	TurnedBack Outcome = "turned_back" // kept for a deploy that is turned back by evidence
+	Absent     Outcome = "no_host"     // no host answers
+	Forbidden  Outcome = "not_allowed" // by the host, or by the system
+	// the configuration, or a file that it names, has a mistake or can't be applied
+	BadConfig Outcome = "bad_config"
+	// a reload failed, and what was replaced could not be put back: old and new code run side by side
+	HalfWay      Outcome = "half_way"
 	WasAborted   Outcome = "aborted"      // by somebody
 	RequestsCut  Outcome = "requests_cut" // it is done, but --strict was asked for, and requests were cut
 	HostStopped  Outcome = "host_stopped" // the host stops, or went away before the end

@@ -25,7 +25,8 @@ func peerOf(c *net.UnixConn) (p peer, err error) {
 		if credentials, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); failed != nil {
 			return
 		}
-		p = peer{uid: int(credentials.Uid), pid: int(credentials.Pid), groups: []int{int(credentials.Gid)}, known: true}
+		p = peer{uid: int(credentials.Uid), pid: int(credentials.Pid), groups: []int{int(credentials.Gid)},
+			known: true}
 		p.groups = append(p.groups, peerGroups(fd)...)
 	})
 	return p, errors.Join(err, failed)

@@ -23,11 +23,14 @@ func TestATCPListenerAnswersWhoeverHasTheTokenAndNobodyElse(t *testing.T) {
 	for _, wrong := range []string{"", "0123456789abcdef-toke", token + "x", "another-token-altogether"} {
 		_, err := NewRemoteClient(address, wrong).Status(context.Background())
 		var refused *Refusal
-		if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized || !strings.Contains(refused.Text, "--token-file FILE") {
+		if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized ||
+			!strings.Contains(refused.Text, "--token-file FILE") {
 			t.Errorf("with the token %q: %v", wrong, err)
 		}
 	}
-	if err := NewRemoteClient(address, "wrong").Stop(context.Background(), true, func(Event, []byte) error { return nil }); err == nil || len(host.stops) != 0 {
+	if err := NewRemoteClient(address, "wrong").Stop(context.Background(), true, func(Event, []byte) error {
+		return nil
+	}); err == nil || len(host.stops) != 0 {
 		t.Errorf("a stop without the token: %v, %v", err, host.stops)
 	}
 	s.Close()
@@ -35,7 +38,8 @@ func TestATCPListenerAnswersWhoeverHasTheTokenAndNobodyElse(t *testing.T) {
 		t.Errorf("Serve: %v", err)
 	}
 	var none *NoHost
-	if _, err := NewRemoteClient(address, token).Status(context.Background()); !errors.As(err, &none) || !strings.Contains(err.Error(), "no host answers at tcp://"+address) {
+	if _, err := NewRemoteClient(address, token).Status(context.Background()); !errors.As(err, &none) ||
+		!strings.Contains(err.Error(), "no host answers at tcp://"+address) {
 		t.Errorf("after the close: %v", err)
 	}
 }
@@ -61,7 +65,8 @@ func TestATCPListenerWithoutATokenIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer socket.Close()
-	for _, tokens := range [][]Token{nil, {{Name: "token"}}, {{Name: "a", Secret: "0123456789abcdef"}, {Name: "token"}}} {
+	for _, tokens := range [][]Token{nil, {{Name: "token"}},
+		{{Name: "a", Secret: "0123456789abcdef"}, {Name: "token"}}} {
 		if err := s.Open(socket, tokens); err == nil {
 			t.Errorf("it listens with %+v", tokens)
 		}

@@ -20,20 +20,24 @@ import (
 type Host interface {
 	Status() Status
 	Version() Version
-	// Reload begins to reload the pools, all of them if none is named, one after the other, and returns at once. An unknown name fails it before
-	// anything is changed, with an [UnknownPool]; another error says why no reload is possible now.
+	// Reload begins to reload the pools, all of them if none is named, one after the other, and returns at once. An
+	// unknown name fails it before anything is changed, with an [UnknownPool]; another error says why no reload is
+	// possible now.
 	Reload(r Reload) (*Account, error)
-	// Try begins to try the newest code and configuration without changing anything. Names and errors are as in Reload.
+	// Try begins to try the newest code and configuration without changing anything. Names and errors are as in
+	// Reload.
 	Try(r Reload) (*Account, error)
-	// Abort ends the reload under way after the workers at hand, and those that wait for it. The account is the former's.
+	// Abort ends the reload under way after the workers at hand, and those that wait for it. The account is the
+	// former's.
 	Abort() (*Account, error)
 	// Connections lists the long-lived connections that are open, in any order. The list is the caller's.
 	Connections() []Connection
-	// Send and Hangup reach those of their audience that are open now. An error says what can't be done, and that nothing was.
+	// Send and Hangup reach those of their audience that are open now. An error says what can't be done, and that
+	// nothing was.
 	Send(m Message) (Reached, error)
 	Hangup(c Closing) (Reached, error)
-	// Stop begins to stop the host, at once if now is true, also when a graceful stop is under way. It does not wait. stopped is closed when
-	// everything but the control socket has ended.
+	// Stop begins to stop the host, at once if now is true, also when a graceful stop is under way. It does not wait.
+	// stopped is closed when everything but the control socket has ended.
 	Stop(now bool) (stopped <-chan struct{})
 	// Audit notes who asked for what.
 	Audit(Record)
@@ -47,7 +51,8 @@ type UnknownPool struct {
 
 // Error lists the pools there are.
 func (u *UnknownPool) Error() string {
-	return fmt.Sprintf("there is no pool %q; the pools are: %s; nothing was changed", u.Name, strings.Join(u.Known, ", "))
+	return fmt.Sprintf("there is no pool %q; the pools are: %s; nothing was changed", u.Name,
+		strings.Join(u.Known, ", "))
 }
 
 // maxRequest bounds what a client may send.
@@ -70,11 +75,17 @@ func NewServer(claim *Claim, host Host) *Server {
 	s := &Server{claim: claim, host: host, released: make(chan struct{})}
 	mux := http.NewServeMux()
 	for route, do := range map[string]http.HandlerFunc{
-		"GET /v1/status":      s.needs(MayStatus, func(w http.ResponseWriter, r *http.Request) { writeJSON(w, http.StatusOK, host.Status()) }),
-		"GET /v1/version":     s.needs(MayStatus, func(w http.ResponseWriter, r *http.Request) { writeJSON(w, http.StatusOK, host.Version()) }),
-		"POST /v1/reload":     s.needs(MayReload, s.account("reload", host.Reload)),
-		"POST /v1/try":        s.needs(MayReload, s.account("try", host.Try)),
-		"POST /v1/abort":      s.needs(MayReload, s.account("abort", func(Reload) (*Account, error) { return host.Abort() })),
+		"GET /v1/status": s.needs(MayStatus, func(w http.ResponseWriter, r *http.Request) {
+			writeJSON(w, http.StatusOK, host.Status())
+		}),
+		"GET /v1/version": s.needs(MayStatus, func(w http.ResponseWriter, r *http.Request) {
+			writeJSON(w, http.StatusOK, host.Version())
+		}),
+		"POST /v1/reload": s.needs(MayReload, s.account("reload", host.Reload)),
+		"POST /v1/try":    s.needs(MayReload, s.account("try", host.Try)),
+		"POST /v1/abort": s.needs(MayReload, s.account("abort", func(Reload) (*Account, error) {
+			return host.Abort()
+		})),
 		"GET /v1/connections": s.needs(MayConnections, s.connections),
 		"POST /v1/send":       s.needs(MayConnections, s.send),
 		"POST /v1/close":      s.needs(MayConnections, s.close),
@@ -83,10 +94,13 @@ func NewServer(claim *Claim, host Host) *Server {
 		mux.HandleFunc(route, do)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, GET /v1/connections, POST /v1/reload, POST /v1/try, POST /v1/abort, POST /v1/send, POST /v1/close and POST /v1/stop", r.Method, r.URL.Path))
+		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, "+
+			"GET /v1/connections, POST /v1/reload, POST /v1/try, POST /v1/abort, POST /v1/send, POST /v1/close and "+
+			"POST /v1/stop", r.Method, r.URL.Path))
 	})
 	s.steer = mux
-	s.http = &http.Server{Handler: s.forPeers(mux), ConnContext: notePeer, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	s.http = &http.Server{Handler: s.forPeers(mux), ConnContext: notePeer, ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout: time.Minute}
 	return s
 }
 
@@ -97,7 +111,8 @@ func (s *Server) Open(tcp net.Listener, tokens []Token) error {
 		return errors.New("control: a TCP listener needs a token")
 	}
 	s.tcp = tcp
-	s.remote = &http.Server{Handler: s.forTokens(tokens, s.steer), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	s.remote = &http.Server{Handler: s.forTokens(tokens, s.steer), ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	return nil
 }
 
@@ -130,8 +145,8 @@ func (s *Server) serveSocket() error {
 	return nil
 }
 
-// Close releases the socket, lets answers under way end for a moment, and cuts what is left. Whoever waits in a stop learns by the end of its
-// connection that the host has gone and that the socket is free.
+// Close releases the socket, lets answers under way end for a moment, and cuts what is left. Whoever waits in a stop
+// learns by the end of its connection that the host has gone and that the socket is free.
 func (s *Server) Close() {
 	s.closing.Store(true)
 	s.claim.Release()
@@ -232,7 +247,8 @@ func readUpTo(w http.ResponseWriter, r *http.Request, into any, most int64) bool
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		refuse(w, http.StatusBadRequest, fmt.Errorf("the body of %s is one JSON object, such as %s: %w", r.URL.Path, example(into), err))
+		refuse(w, http.StatusBadRequest,
+			fmt.Errorf("the body of %s is one JSON object, such as %s: %w", r.URL.Path, example(into), err))
 		return false
 	}
 	return true

@@ -1,4 +1,5 @@
-// diagnosis.go has what host doctor looks at: the configuration, PHP, the running host, listeners, folders. examine.go has limits, memory and disk.
+// diagnosis.go has what host doctor looks at: the configuration, PHP, the running host, listeners, folders. examine.go
+// has limits, memory and disk.
 
 package doctor
 
@@ -34,10 +35,12 @@ const (
 	aboutMachine    = "limits and memory"
 )
 
-// examine looks at everything. Without a configuration, c is nil and err says why; the machine is looked at all the same.
+// examine looks at everything. Without a configuration, c is nil and err says why; the machine is looked at all the
+// same.
 func (d *diagnosis) examine(ctx context.Context, c *config.Config, err error) {
 	if err != nil {
-		d.wrong(aboutConfig, "`host help host.toml` lists every key; `host init` writes a file for what is here", "%v", err)
+		d.wrong(aboutConfig, "`host help host.toml` lists every key; `host init` writes a file for what is here", "%v",
+			err)
 		d.examinePHP(ctx, &config.Pool{})
 		d.examineLimits(0, 0)
 		return
@@ -68,7 +71,8 @@ func (d *diagnosis) examine(ctx context.Context, c *config.Config, err error) {
 			checked = append(checked, use)
 		case config.GoPackage:
 			if path, err := exec.LookPath("go"); err != nil {
-				d.wrong(aboutProgram, "install Go (https://go.dev/dl), or build the worker elsewhere and give the program as command = [\"PROGRAM\"]", "its worker has to be built, and there is no go in $PATH")
+				d.wrong(aboutProgram, "install Go (https://go.dev/dl), or build the worker elsewhere and give the "+
+					"program as command = [\"PROGRAM\"]", "its worker has to be built, and there is no go in $PATH")
 			} else {
 				d.good(aboutProgram, "%s builds the worker", path)
 			}
@@ -110,7 +114,9 @@ func (d *diagnosis) examineHost(ctx context.Context, socket string) (served []st
 	var none *control.NoHost
 	switch {
 	case errors.As(err, &none) && none.PID != 0:
-		d.advise(aboutHost, "keep what cleans temporary folders away from it, or name another place with control = \"PATH\"", "%v", err)
+		d.advise(aboutHost,
+			"keep what cleans temporary folders away from it, or name another place with control = \"PATH\"", "%v",
+			err)
 		return nil
 	case errors.As(err, &none) && !errors.Is(err, os.ErrPermission):
 		d.good(aboutHost, "none at %s", socket)
@@ -125,11 +131,13 @@ func (d *diagnosis) examineHost(ctx context.Context, socket string) (served []st
 	if st.Version == cli.Version() {
 		d.good(aboutHost, "host %s, pid %d, up %s", st.Version, st.PID, cli.HumanDuration(cli.FromSeconds(st.Uptime)))
 	} else {
-		d.advise(aboutHost, "restart it to run this one", "host %s runs, with pid %d, and this command is %s", st.Version, st.PID, cli.Version())
+		d.advise(aboutHost, "restart it to run this one", "host %s runs, with pid %d, and this command is %s",
+			st.Version, st.PID, cli.Version())
 	}
 	for _, p := range st.Pools {
 		if p.Failure != "" {
-			d.wrong(aboutHost, "mend the code: the host keeps trying, and `host reload` tries at once", "pool %s: its last start failed: %s", p.Name, p.Failure)
+			d.wrong(aboutHost, "mend the code: the host keeps trying, and `host reload` tries at once",
+				"pool %s: its last start failed: %s", p.Name, p.Failure)
 		}
 	}
 	for _, l := range st.Listen {
@@ -168,7 +176,9 @@ func sameAddress(bound, asked string) bool {
 func (d *diagnosis) examineCertificate(l config.Listen) {
 	pair, err := tls.LoadX509KeyPair(l.TLS.Certificate, l.TLS.Key)
 	if err != nil {
-		d.wrong(aboutListeners, "name the PEM files of a certificate, with its chain, and of its key, which this user can read", "%s: %v", l.Address, err)
+		d.wrong(aboutListeners,
+			"name the PEM files of a certificate, with its chain, and of its key, which this user can read", "%s: %v",
+			l.Address, err)
 		return
 	}
 	problem, soon := cert.Problem(&pair, time.Now())
@@ -189,13 +199,15 @@ func (d *diagnosis) examineFolders(c *config.Config) {
 		folder = filepath.Dir(folder) // the host makes its own
 	}
 	if err := writable(folder); err != nil {
-		d.wrong(aboutFolders, "choose another place with control = \"PATH\", or let this user write there", "the control socket can't be made: %v", err)
+		d.wrong(aboutFolders, "choose another place with control = \"PATH\", or let this user write there",
+			"the control socket can't be made: %v", err)
 	} else {
 		d.good(aboutFolders, "control socket: %s", c.Control)
 	}
 	spool := cmp.Or(c.HTTP.SpoolDirectory, os.TempDir())
 	if err := writable(spool); err != nil {
-		d.wrong(aboutFolders, "choose another folder with [http] spool_directory, or let this user write there", "large bodies can't wait on disk: %v", err)
+		d.wrong(aboutFolders, "choose another folder with [http] spool_directory, or let this user write there",
+			"large bodies can't wait on disk: %v", err)
 		return
 	}
 	d.examineSpool(spool, int64(c.HTTP.SpoolQuota))

@@ -1,5 +1,5 @@
-// Package doctor is host doctor: it looks at the machine as well as at the configuration, and says what to do about what
-// it finds. diagnosis.go has what is looked at.
+// Package doctor is host doctor: it looks at the machine as well as at the configuration, and says what to do about
+// what it finds. diagnosis.go has what is looked at.
 package doctor
 
 import (
@@ -27,7 +27,8 @@ func Command() *cli.Command {
 at the host that runs already. Each finding comes with what to do about it. Run it as the user that is to serve, since permissions and limits are a user's.
 
 The exit status is 1 if something is wrong; advice alone leaves it at 0. The names in the JSON are promised.`,
-		Example: "host doctor\nhost doctor -c /etc/app/host.toml --json\nsudo -u www-data host doctor -c /etc/app/host.toml",
+		Example: "host doctor\nhost doctor -c /etc/app/host.toml --json\nsudo -u www-data host doctor -c " +
+			"/etc/app/host.toml",
 		Define: func(f *pflag.FlagSet) func(*cli.Terminal, []string) error {
 			settings := cli.SettingFlags(f)
 			asJSON := f.Bool("json", false, "print JSON")
@@ -80,15 +81,18 @@ type diagnosis struct {
 }
 
 func (d *diagnosis) good(topic, format string, args ...any) {
-	d.findings = append(d.findings, finding{Topic: topic, Pool: d.pool, Severity: good, What: fmt.Sprintf(format, args...)})
+	d.findings = append(d.findings, finding{Topic: topic, Pool: d.pool, Severity: good,
+		What: fmt.Sprintf(format, args...)})
 }
 
 func (d *diagnosis) advise(topic, remedy, format string, args ...any) {
-	d.findings = append(d.findings, finding{Topic: topic, Pool: d.pool, Severity: advice, What: fmt.Sprintf(format, args...), Remedy: remedy})
+	d.findings = append(d.findings, finding{Topic: topic, Pool: d.pool, Severity: advice,
+		What: fmt.Sprintf(format, args...), Remedy: remedy})
 }
 
 func (d *diagnosis) wrong(topic, remedy, format string, args ...any) {
-	d.findings = append(d.findings, finding{Topic: topic, Pool: d.pool, Severity: wrong, What: fmt.Sprintf(format, args...), Remedy: remedy})
+	d.findings = append(d.findings, finding{Topic: topic, Pool: d.pool, Severity: wrong,
+		What: fmt.Sprintf(format, args...), Remedy: remedy})
 }
 
 func (d *diagnosis) count(s severity) int {

@@ -12,7 +12,8 @@ import (
 )
 
 func TestDoctorKnowsTheSizesOfPHP(t *testing.T) {
-	for value, bytes := range map[string]int64{"256M": 256 << 20, "1g": 1 << 30, "512": 512, "8K": 8192, "-1": 0, "": 0, "M": 0, "lots": 0} {
+	for value, bytes := range map[string]int64{"256M": 256 << 20, "1g": 1 << 30, "512": 512, "8K": 8192, "-1": 0,
+		"": 0, "M": 0, "lots": 0} {
 		if got := iniBytes(value); got != bytes {
 			t.Errorf("%q: expected %d, got %d", value, bytes, got)
 		}
@@ -48,14 +49,16 @@ func TestDoctorExitsWithOneOnlyIfSomethingIsWrong(t *testing.T) {
 			t.Fatal(err)
 		}
 		var said, complaint strings.Builder
-		got := Command().Run(&cli.Terminal{Out: &said, Err: &complaint}, []string{"--json", "--control", filepath.Join(dir, "c.sock")})
+		got := Command().Run(&cli.Terminal{Out: &said, Err: &complaint},
+			[]string{"--json", "--control", filepath.Join(dir, "c.sock")})
 		out, errs := said.String(), complaint.String()
 		var fault cli.Failure
 		report := doctorReport{Failure: &fault}
 		if err := json.Unmarshal([]byte(out), &report); err != nil {
 			t.Fatalf("%v\n%s%s", err, out, errs)
 		}
-		if want := (cli.Failure{Kind: "error", Outcome: "failed", Status: 1, Error: "1 thing wrong"}); status == cli.ExitFailure && !reflect.DeepEqual(fault, want) {
+		if want := (cli.Failure{Kind: "error", Outcome: "failed", Status: 1,
+			Error: "1 thing wrong"}); status == cli.ExitFailure && !reflect.DeepEqual(fault, want) {
 			t.Errorf("%s: %+v", program, fault)
 		}
 		if got != status || report.Healthy != (status == cli.ExitOK) || len(report.Findings) < 3 {

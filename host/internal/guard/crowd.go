@@ -1,5 +1,6 @@
-// Crowd: how many connections there are, in all and by address, and what becomes of one too many. It is accepted, told 503 and closed, since one that waits in the
-// kernel's queue would learn nothing until it gives up, and neither would a balancer in front.
+// Crowd: how many connections there are, in all and by address, and what becomes of one too many. It is accepted, told
+// 503 and closed, since one that waits in the kernel's queue would learn nothing until it gives up, and neither would
+// a balancer in front.
 
 package guard
 
@@ -29,12 +30,14 @@ type Crowd struct {
 	addresses  map[netip.Addr]int // only of those that came while perAddress was set
 }
 
-// NewCrowd limits the connections, in all and from one address; 0 is without a limit. An IPv6 address counts as its /64.
+// NewCrowd limits the connections, in all and from one address; 0 is without a limit. An IPv6 address counts as its
+// /64.
 func NewCrowd(most, perAddress int, proxies *Proxies, log hclog.Logger) *Crowd {
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}
-	return &Crowd{max: most, perAddress: perAddress, proxies: proxies, log: log, leaving: make(chan struct{}, mostLeaving), addresses: make(map[netip.Addr]int)}
+	return &Crowd{max: most, perAddress: perAddress, proxies: proxies, log: log,
+		leaving: make(chan struct{}, mostLeaving), addresses: make(map[netip.Addr]int)}
 }
 
 // Limit sets other limits. Connections that are open stay, also if they are more.
@@ -64,7 +67,8 @@ func (k *Crowd) Enter(c net.Conn) (who netip.Addr, full string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.perAddress > 0 {
-		if a, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil && (k.proxies == nil || !k.proxies.contains(a.Addr())) {
+		if a, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil &&
+			(k.proxies == nil || !k.proxies.contains(a.Addr())) {
 			who = subscriber(a.Addr())
 		}
 	}
@@ -110,10 +114,12 @@ const (
 	LeavingBytes = 64 << 10
 )
 
-const turnedAway = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 81\r\n\r\n" +
+const turnedAway = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: " +
+	"1\r\nConnection: close\r\nContent-Length: 81\r\n\r\n" +
 	"503 Service Unavailable\nThe server is busy. Please try again in a moment.        \n"
 
-// TurnAway gets rid of a connection without waiting for it. A client that is deaf, since it speaks TLS or no HTTP, can't be told.
+// TurnAway gets rid of a connection without waiting for it. A client that is deaf, since it speaks TLS or no HTTP,
+// can't be told.
 func (k *Crowd) TurnAway(c net.Conn, deaf bool, limit string) {
 	if k.warned.Pass() {
 		k.log.Warn("connections are turned away: raise "+limit+", or look for who opens them",

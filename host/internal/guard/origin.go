@@ -18,8 +18,10 @@ func CheckOrigin(pattern string) error {
 	}
 	scheme, host, ok := strings.Cut(pattern, "://")
 	host = strings.TrimPrefix(host, "*.")
-	if u, err := url.Parse(scheme + "://" + host); !ok || err != nil || u.Host != host || host == "" || !http1.ValidHost(host) {
-		return fmt.Errorf("%q is no origin: write it as https://example.org, with its port if that is not the scheme's, https://*.example.org for all hosts below, or \"*\" for all origins", pattern)
+	if u, err := url.Parse(scheme + "://" + host); !ok || err != nil || u.Host != host || host == "" ||
+		!http1.ValidHost(host) {
+		return fmt.Errorf("%q is no origin: write it as https://example.org, with its port if that is not the "+
+			"scheme's, https://*.example.org for all hosts below, or \"*\" for all origins", pattern)
 	}
 	return nil
 }
@@ -41,7 +43,8 @@ func OriginProblem(r *http.Request, allowed []string) (wrong string) {
 		}
 	}
 	if len(allowed) == 0 {
-		if scheme, host, ok := strings.Cut(origin, "://"); ok && withoutPort(host, scheme) == withoutPort(strings.ToLower(r.Host), scheme) {
+		if scheme, host, ok := strings.Cut(origin, "://"); ok &&
+			withoutPort(host, scheme) == withoutPort(strings.ToLower(r.Host), scheme) {
 			return ""
 		}
 	}
@@ -58,7 +61,8 @@ func matchesOrigin(origin, pattern string) bool {
 	return ok && found && len(theirs) > len(under)+1 && strings.HasSuffix(theirs, "."+under)
 }
 
-// withoutPort takes the port away that a scheme has anyway. A proxy in front may have ended TLS, so that the scheme is the page's, not ours.
+// withoutPort takes the port away that a scheme has anyway. A proxy in front may have ended TLS, so that the scheme is
+// the page's, not ours.
 func withoutPort(host, scheme string) string {
 	switch scheme {
 	case "https", "wss":

@@ -45,8 +45,10 @@ func TestPagesConnectFromAllowedOrigins(t *testing.T) {
 		}
 	}
 	for pattern, ok := range map[string]bool{
-		"*": true, "null": true, "https://example.org": true, "http://localhost:3000": true, "https://*.example.org": true, "http://[::1]:80": true,
-		"": false, "example.org": false, "https://": false, "https://example.org/": false, "https://*": false, "https://a.*.org": false, "https://a b": false,
+		"*": true, "null": true, "https://example.org": true, "http://localhost:3000": true,
+		"https://*.example.org": true, "http://[::1]:80": true,
+		"": false, "example.org": false, "https://": false, "https://example.org/": false, "https://*": false,
+		"https://a.*.org": false, "https://a b": false,
 	} {
 		if err := CheckOrigin(pattern); (err == nil) != ok {
 			t.Errorf("%q: %v", pattern, err)

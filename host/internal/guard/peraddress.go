@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// PerAddress counts the long-lived connections of each client address; an IPv6 client is its /64. It differs from Crowd
-// in that it knows a client behind a proxy.
+// PerAddress counts the long-lived connections of each client address; an IPv6 client is its /64. It differs from
+// Crowd in that it knows a client behind a proxy.
 type PerAddress struct {
 	mu   sync.Mutex
 	open map[netip.Addr]int // guarded by mu; of addresses that came while there was a limit

@@ -1,4 +1,5 @@
-// Proxies in front of the host, and whom they speak for. What a client says of itself counts only if it came through one of them.
+// Proxies in front of the host, and whom they speak for. What a client says of itself counts only if it came through
+// one of them.
 
 package guard
 
@@ -41,8 +42,9 @@ var (
 	errInvalidHost = errors.New("Forwarded or X-Forwarded-Host names an invalid host")
 )
 
-// Believe replaces r's remote address and host by what trusted proxies say, and returns the scheme that they saw, or "". From all other peers it takes these
-// headers away, so that the workers can't be fooled either. An error means that r can't be from one client.
+// Believe replaces r's remote address and host by what trusted proxies say, and returns the scheme that they saw, or
+// "". From all other peers it takes these headers away, so that the workers can't be fooled either. An error means
+// that r can't be from one client.
 func (p *Proxies) Believe(r *http.Request) (scheme string, err error) {
 	h := r.Header
 	if !p.Trusts(r.RemoteAddr) {
@@ -93,8 +95,8 @@ func (p *Proxies) Believe(r *http.Request) (scheme string, err error) {
 	return scheme, nil
 }
 
-// client goes back along the hops, the nearest last, to the first one that is no trusted proxy. One that can't be read ends the search: what lies behind
-// it is hearsay. at is the place of the one that was found.
+// client goes back along the hops, the nearest last, to the first one that is no trusted proxy. One that can't be read
+// ends the search: what lies behind it is hearsay. at is the place of the one that was found.
 func (p *Proxies) client(hops []string, peer string) (client netip.AddrPort, at int, found bool) {
 	at = len(hops)
 	for i := len(hops) - 1; i >= 0; i-- {

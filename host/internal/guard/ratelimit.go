@@ -1,4 +1,5 @@
-// Rate limits by client address: so many requests per second, and a burst. An address costs one number, and the table of them is bounded.
+// Rate limits by client address: so many requests per second, and a burst. An address costs one number, and the table
+// of them is bounded.
 
 package guard
 
@@ -9,8 +10,8 @@ import (
 	"time"
 )
 
-// RateLimit counts the requests of each client address; an IPv6 client is its /64, which is what one subscriber has. All listeners of a host share one.
-// Its methods are safe for concurrent use.
+// RateLimit counts the requests of each client address; an IPv6 client is its /64, which is what one subscriber has.
+// All listeners of a host share one. Its methods are safe for concurrent use.
 type RateLimit struct {
 	interval time.Duration // from one request to the next, in the long run
 	credit   time.Duration // how far ahead of that a client may be: the burst
@@ -41,7 +42,8 @@ func NewRateLimit(requests, burst int) *RateLimit {
 	return l
 }
 
-// Allow takes a request into account. If it is one too many, it says when the next one will not be. A client without an address is never limited.
+// Allow takes a request into account. If it is one too many, it says when the next one will not be. A client without
+// an address is never limited.
 func (l *RateLimit) Allow(remote string) (wait time.Duration) {
 	peer, err := netip.ParseAddrPort(remote)
 	if err != nil {
@@ -62,7 +64,8 @@ func (l *RateLimit) Allow(remote string) (wait time.Duration) {
 	return 0
 }
 
-// makeRoom forgets whoever has paid, or else the one of a few that has least to pay: a flood of addresses pushes out its own first.
+// makeRoom forgets whoever has paid, or else the one of a few that has least to pay: a flood of addresses pushes out
+// its own first.
 func (s *rateShard) makeRoom(now time.Duration) {
 	var least netip.Addr
 	looked := 0

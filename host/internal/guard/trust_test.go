@@ -9,14 +9,16 @@ import (
 )
 
 func TestOnlyATrustedProxySaysWhoTheClientIs(t *testing.T) {
-	trusted := &Proxies{Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}
+	trusted := &Proxies{Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"),
+		netip.MustParsePrefix("fd00::/8")}}
 	trusted.Unix = true
 	for _, test := range []struct {
 		peer, headers string // "Name: value" by lines
 		want          string // remote, scheme, host
 	}{
 		{"10.0.0.1:5", "X-Forwarded-For: 1.2.3.4", "1.2.3.4:0  a"},
-		{"10.0.0.1:5", "X-Forwarded-For: 6.6.6.6, 1.2.3.4, 10.9.9.9", "1.2.3.4:0  a"}, // what the client made up comes first
+		// what the client made up comes first
+		{"10.0.0.1:5", "X-Forwarded-For: 6.6.6.6, 1.2.3.4, 10.9.9.9", "1.2.3.4:0  a"},
 		{"10.0.0.1:5", "X-Forwarded-For: 6.6.6.6\nX-Forwarded-For: 1.2.3.4", "1.2.3.4:0  a"},
 		{"10.0.0.1:5", "X-Forwarded-For: 10.2.2.2, 10.3.3.3", "10.2.2.2:0  a"},
 		{"10.0.0.1:5", "X-Forwarded-For: 1.2.3.4, rubbish", "10.0.0.1:5  a"},
@@ -24,14 +26,18 @@ func TestOnlyATrustedProxySaysWhoTheClientIs(t *testing.T) {
 		{"10.0.0.1:5", "X-Forwarded-For: 2001:db8::1", "[2001:db8::1]:0  a"},
 		{"10.0.0.1:5", "X-Forwarded-For: [2001:db8::1]:99", "[2001:db8::1]:99  a"},
 		{"[::ffff:10.0.0.1]:5", "X-Forwarded-For: ::ffff:1.2.3.4", "1.2.3.4:0  a"},
-		{"@", "X-Forwarded-For: 1.2.3.4:80\nX-Forwarded-Proto: https\nX-Forwarded-Host: b.test", "1.2.3.4:80 https b.test"},
+		{"@", "X-Forwarded-For: 1.2.3.4:80\nX-Forwarded-Proto: https\nX-Forwarded-Host: b.test",
+			"1.2.3.4:80 https b.test"},
 		{"10.0.0.1:5", "X-Forwarded-Proto: evil\nX-Forwarded-Host: x, b.test", "10.0.0.1:5  b.test"},
-		{"10.0.0.1:5", `Forwarded: for=6.6.6.6;proto=https, For="[2001:db8::1]:7";proto=http;host="c.test", for=10.1.1.1`, "[2001:db8::1]:7 http c.test"},
+		{"10.0.0.1:5",
+			`Forwarded: for=6.6.6.6;proto=https, For="[2001:db8::1]:7";proto=http;host="c.test", for=10.1.1.1`,
+			"[2001:db8::1]:7 http c.test"},
 		{"10.0.0.1:5", "Forwarded: for=unknown;proto=https", "10.0.0.1:5  a"},
 		{"10.0.0.1:5", "Forwarded: for=1.2.3.4\nX-Forwarded-For: 1.2.3.4", "1.2.3.4:0  a"},
 		{"10.0.0.1:5", "Forwarded: for=6.6.6.6\nX-Forwarded-For: 1.2.3.4", errConflict.Error()},
 		{"10.0.0.1:5", "Forwarded: for=\"\nX-Forwarded-For: 1.2.3.4", errConflict.Error()},
-		{"9.9.9.9:5", "X-Forwarded-For: 1.2.3.4\nX-Forwarded-Proto: https\nX-Forwarded-Host: b\nX-Forwarded-Port: 1\nForwarded: for=1.2.3.4\nX-Real-Ip: 1.2.3.4", "9.9.9.9:5  a gone"},
+		{"9.9.9.9:5", "X-Forwarded-For: 1.2.3.4\nX-Forwarded-Proto: https\nX-Forwarded-Host: b\nX-Forwarded-Port: " +
+			"1\nForwarded: for=1.2.3.4\nX-Real-Ip: 1.2.3.4", "9.9.9.9:5  a gone"},
 	} {
 		r := &http.Request{RemoteAddr: test.peer, Host: "a", Header: http.Header{}}
 		for line := range strings.SplitSeq(test.headers, "\n") {

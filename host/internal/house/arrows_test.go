@@ -91,7 +91,8 @@ func TestNoWayLeadsToWhatIsNeverImported(t *testing.T) {
 	}
 }
 
-// wayTo is the way from a package to another one, or to a module. been has the packages that it need not look at again.
+// wayTo is the way from a package to another one, or to a module. been has the packages that it need not look at
+// again.
 func wayTo(allowed map[string]arrows, been map[string]bool, from, to string) []string {
 	if from == to {
 		return []string{to}
@@ -215,7 +216,8 @@ func imports(t *testing.T) map[string]arrows {
 			return err
 		case d.IsDir():
 			_, err := os.Stat(filepath.Join(root, file, "go.mod"))
-			if own := err == nil && file != "."; own || d.Name() == "testdata" || d.Name() == ".git" || d.Name() == ".cache" {
+			if own := err == nil && file != "."; own || d.Name() == "testdata" || d.Name() == ".git" ||
+				d.Name() == ".cache" {
 				return fs.SkipDir
 			}
 			return nil
@@ -237,7 +239,8 @@ func imports(t *testing.T) map[string]arrows {
 			if err != nil {
 				return err
 			}
-			if name := nameOf(imported, modules); name != of { // tests in a package of their own import the one beside them
+			// tests in a package of their own import the one beside them
+			if name := nameOf(imported, modules); name != of {
 				into[of] = append(into[of], name)
 			}
 		}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 )
 
 const contributing = ".github/CONTRIBUTING.md"
@@ -19,7 +18,8 @@ const contributing = ".github/CONTRIBUTING.md"
 func documents(t *testing.T) (names []string) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(file string, d os.DirEntry, err error) error {
-		if err == nil && d.IsDir() && slices.Contains([]string{".git", ".cache", "vendor", "bin", "testdata"}, d.Name()) {
+		if err == nil && d.IsDir() && slices.Contains([]string{".git", ".cache", "vendor", "bin", "testdata"},
+			d.Name()) {
 			return filepath.SkipDir
 		}
 		if err == nil && path.Ext(file) == ".md" {
@@ -57,7 +57,8 @@ func TestWhatTheDocumentsLinkToIsThere(t *testing.T) {
 
 func TestThePathsAndTargetsThatContributorsAreToldOfAreThere(t *testing.T) {
 	quoted := regexp.MustCompile("`([^`\n]+)`")
-	looksLikeOne := regexp.MustCompile(`^(\.github|host|protocol|workers|sdk-go|sdk-php|examples)(/[\w.-]+)*$|^[A-Z]+\.md$|^Makefile$`)
+	looksLikeOne := regexp.MustCompile(
+		`^(\.github|host|protocol|workers|sdk-go|sdk-php|examples)(/[\w.-]+)*$|^[A-Z]+\.md$|^Makefile$`)
 	target := regexp.MustCompile(`^make ([a-z]+)`)
 	targets := read(t, "Makefile")
 	paths, made := 0, 0
@@ -68,7 +69,8 @@ func TestThePathsAndTargetsThatContributorsAreToldOfAreThere(t *testing.T) {
 					t.Errorf("%s names `%s`, and the Makefile has no such target", name, found[0])
 				}
 			}
-			if looksLikeOne.MatchString(found[1]) && name != "README.md" || strings.HasPrefix(found[1], "host/internal/") {
+			if looksLikeOne.MatchString(found[1]) && name != "README.md" ||
+				strings.HasPrefix(found[1], "host/internal/") {
 				paths++
 				if _, err := os.Stat(filepath.Join(root, found[1])); err != nil {
 					t.Errorf("%s names %s, which is not there", name, found[1])
@@ -92,7 +94,8 @@ func TestTheArchitectureHasARoomForEveryPackage(t *testing.T) {
 		if first, _, _ := strings.Cut(folder, "/"); first == "examples" || first == ".ci" {
 			continue
 		}
-		if folder, _, _ = strings.Cut(folder, "/e2e/"); strings.Contains(rooms, "`"+folder+"`") || strings.HasSuffix(folder, "host/internal") {
+		if folder, _, _ = strings.Cut(folder, "/e2e/"); strings.Contains(rooms, "`"+folder+"`") ||
+			strings.HasSuffix(folder, "host/internal") {
 			continue
 		}
 		t.Errorf("%s: the table of rooms has no `%s`", page, folder)
@@ -114,27 +117,10 @@ func TestTheReadmeTellsTheLayoutAsItIs(t *testing.T) {
 			t.Errorf("the README's layout has %s, which is no folder", folder)
 		}
 	}
-	for _, folder := range []string{"host", "docs", "internal", "protocol", "workers", "sdk-php", "sdk-go", "examples"} {
+	for _, folder := range []string{"host", "docs", "internal", "protocol", "workers", "sdk-php", "sdk-go",
+		"examples"} {
 		if !strings.Contains(layout, " "+folder+"/") {
 			t.Errorf("the README's layout lacks %s/", folder)
-		}
-	}
-}
-
-// widest is the last column that a line may reach, counted from 1.
-const widest = 119
-
-// Tables are as wide as they need to be.
-func TestTheLinesOfThePagesFit(t *testing.T) {
-	for _, name := range documents(t) {
-		if path.Dir(name) != path.Dir(page) && name != contributing {
-			continue
-		}
-		for i, line := range strings.Split(read(t, name), "\n") {
-			long := utf8.RuneCountInString(line) > widest
-			if long && !strings.HasPrefix(line, "|") && strings.Contains(strings.TrimSpace(line), " ") {
-				t.Errorf("%s:%d is longer than %d columns", name, i+1, widest)
-			}
 		}
 	}
 }

@@ -4,8 +4,8 @@ package hub
 
 import "github.com/workerhost/workerhost/protocol"
 
-// audience lists the connections that an act is for, each once. The list is the caller's. h.mu is held, and for no longer than copying takes:
-// nothing is written under it.
+// audience lists the connections that an act is for, each once. The list is the caller's. h.mu is held, and for no
+// longer than copying takes: nothing is written under it.
 func (h *Hub) audience(own *Connection, to protocol.Audience, names, except []string) []*Connection {
 	h.stamp++
 	for _, id := range except {

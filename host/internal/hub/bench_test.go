@@ -48,7 +48,8 @@ func crowdOf(n int, p func() Peer) (h *Hub, pool *nullPool, all []*Connection) {
 	pool = &nullPool{hub: h}
 	terms := &Terms{Backend: pool}
 	for i := range n {
-		c := h.Add(p(), Card{Protocol: protocol.ProtoWebSocket, Remote: fmt.Sprintf("192.0.2.%d:%d", i%250, i), Listener: "127.0.0.1:8080"}, terms)
+		c := h.Add(p(), Card{Protocol: protocol.ProtoWebSocket, Remote: fmt.Sprintf("192.0.2.%d:%d", i%250, i),
+			Listener: "127.0.0.1:8080"}, terms)
 		c.Open(nil, func(Admission) { c.Opened() })
 		all = append(all, c)
 	}
@@ -64,7 +65,8 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// idleBytes is what each of n idle connections costs, with a session of two keys, a group and a user of its own; its peer is not counted.
+// idleBytes is what each of n idle connections costs, with a session of two keys, a group and a user of its own; its
+// peer is not counted.
 func idleBytes(n int) float64 {
 	shared := &nullPeer{}
 	before := heap()
@@ -72,7 +74,8 @@ func idleBytes(n int) float64 {
 	for i, c := range all {
 		h.Apply(c, []protocol.Act{
 			&protocol.Join{Groups: []string{"lobby"}}, &protocol.Bind{UID: fmt.Sprint("user", i)},
-			&protocol.Set{Set: []protocol.Entry{{Key: "name", Value: protocol.Value("\xa5Alice")}, {Key: "since", Value: protocol.Value("\xce\x00\x00\x00\x00")}}},
+			&protocol.Set{Set: []protocol.Entry{{Key: "name", Value: protocol.Value("\xa5Alice")},
+				{Key: "since", Value: protocol.Value("\xce\x00\x00\x00\x00")}}},
 		})
 		c.Deliver([]byte("hello"), false)
 		h.Apply(c, []protocol.Act{say("hello")})
@@ -145,7 +148,8 @@ func BenchmarkSetSession(b *testing.B) {
 
 func BenchmarkJoinAndLeave(b *testing.B) {
 	h, _, all := crowdOf(10_000, func() Peer { return &nullPeer{} })
-	join, leave := []protocol.Act{&protocol.Join{Groups: []string{"lobby"}}}, []protocol.Act{&protocol.Leave{Groups: []string{"lobby"}}}
+	join, leave := []protocol.Act{&protocol.Join{Groups: []string{"lobby"}}},
+		[]protocol.Act{&protocol.Leave{Groups: []string{"lobby"}}}
 	for _, c := range all {
 		h.Apply(c, join)
 	}

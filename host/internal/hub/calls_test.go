@@ -45,7 +45,8 @@ func (d *reply) decoded(t testing.TB) (any, string) {
 func TestCalls(t *testing.T) {
 	s := newScene(t)
 	a, b := s.open(&fakePeer{}), s.open(&fakePeer{})
-	s.commit(a, &protocol.Join{Groups: []string{"g"}}, &protocol.Bind{UID: "u"}, &protocol.Set{Set: []protocol.Entry{{Key: "k", Value: value(t, "v")}}})
+	s.commit(a, &protocol.Join{Groups: []string{"g"}}, &protocol.Bind{UID: "u"},
+		&protocol.Set{Set: []protocol.Entry{{Key: "k", Value: value(t, "v")}}})
 	s.commit(b, &protocol.Bind{UID: "u"})
 	for _, c := range []struct {
 		method    string
@@ -62,7 +63,8 @@ func TestCalls(t *testing.T) {
 		{"uids", nil, []any{"u"}, ""},
 		{"online", []any{"u"}, true, ""},
 		{"online", []any{"v"}, false, ""},
-		{"connection", []any{a.ID()}, []any{a.ID(), "websocket", "192.0.2.1:5000", "u", []any{"g"}, []any{"k", "v"}, "127.0.0.1:8080"}, ""},
+		{"connection", []any{a.ID()}, []any{a.ID(), "websocket", "192.0.2.1:5000", "u", []any{"g"}, []any{"k", "v"},
+			"127.0.0.1:8080"}, ""},
 		{"connection", []any{"x"}, nil, ""},
 		{"session", []any{a.ID()}, []any{int8(1), []any{"k", "v"}}, ""},
 		{"session", []any{"x"}, nil, ""},
@@ -73,7 +75,8 @@ func TestCalls(t *testing.T) {
 		{"destroy", nil, nil, `UNIMPLEMENTED: there is no method "destroy"`},
 	} {
 		got, err := s.call(c.method, c.arguments...)
-		if c.err == "" && (err != "" || fmt.Sprint(got) != fmt.Sprint(c.want)) || c.err != "" && !strings.Contains(err, c.err) {
+		if c.err == "" && (err != "" || fmt.Sprint(got) != fmt.Sprint(c.want)) ||
+			c.err != "" && !strings.Contains(err, c.err) {
 			t.Errorf("%s%v gave %v, %q; want %v, %q", c.method, c.arguments, got, err, c.want, c.err)
 		}
 	}
@@ -91,7 +94,8 @@ func TestSwapChangesASessionThatNobodyElseChanged(t *testing.T) {
 	c := s.open(&fakePeer{})
 	swap := func(version int64, v any) (any, string) {
 		var got reply
-		s.hub.Swap(&protocol.Swap{Connection: c.ID(), Version: version, Set: []protocol.Entry{{Key: "n", Value: value(t, v)}}}, protocol.NewCaller(&got, 2))
+		s.hub.Swap(&protocol.Swap{Connection: c.ID(), Version: version,
+			Set: []protocol.Entry{{Key: "n", Value: value(t, v)}}}, protocol.NewCaller(&got, 2))
 		return got.decoded(t)
 	}
 	s.commit(c, &protocol.Set{Set: []protocol.Entry{{Key: "n", Value: value(t, 1)}}})
@@ -101,7 +105,8 @@ func TestSwapChangesASessionThatNobodyElseChanged(t *testing.T) {
 	if got, err := swap(1, 2); got != true || err != "" {
 		t.Errorf("the version: %v, %s", got, err)
 	}
-	if _, err := swap(2, strings.Repeat("x", 200)); !strings.HasPrefix(err, "TOO_LARGE") || !strings.Contains(err, "session_limit") {
+	if _, err := swap(2, strings.Repeat("x", 200)); !strings.HasPrefix(err, "TOO_LARGE") ||
+		!strings.Contains(err, "session_limit") {
 		t.Errorf("beyond the limit: %s", err)
 	}
 	if got, _ := s.call("session", c.ID()); !reflect.DeepEqual(fmt.Sprint(got), "[2 [n 2]]") {

@@ -91,7 +91,8 @@ func carryOut(d delivery, more bool) {
 }
 
 // commit checks all acts, changes what they change of the hub, and finds whom SENDs and HANGUPs are for.
-func (h *Hub) commit(own *Connection, opens bool, acts []protocol.Act) (deliveries []delivery, stopping bool, err error) {
+func (h *Hub) commit(own *Connection, opens bool, acts []protocol.Act) (deliveries []delivery, stopping bool,
+	err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var few [8]step
@@ -262,17 +263,21 @@ func check(own *Connection, sender *datagram, a protocol.Act) error {
 	return nil
 }
 
-var errNoEvent = fmt.Errorf("it is about the event's own connection, but this was no event of one: name the connection by its id")
+var errNoEvent = fmt.Errorf(
+	"it is about the event's own connection, but this was no event of one: name the connection by its id")
 
 // CheckClose says what is wrong with a code and a reason to close a connection with (SPEC.md §10.3), or nil.
 func CheckClose(code int, reason string) error {
 	switch {
 	case code == 1000, code == 1001, code == 1003, code >= 1007 && code <= 1014, code >= 3000 && code <= 4999:
 	default:
-		return fmt.Errorf("the code %d can't be sent to a client: use 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999", code)
+		return fmt.Errorf("the code %d can't be sent to a client: use 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999",
+			code)
 	}
 	if len(reason) > 123 || !utf8.ValidString(reason) {
-		return fmt.Errorf("the reason %q can't be sent to a client: it has to be UTF-8 of at most 123 bytes, and has %d", reason, len(reason))
+		return fmt.Errorf(
+			"the reason %q can't be sent to a client: it has to be UTF-8 of at most 123 bytes, and has %d", reason,
+			len(reason))
 	}
 	return nil
 }

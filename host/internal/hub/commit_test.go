@@ -29,10 +29,12 @@ func TestActsTakeEffectInOrderAndAllTogether(t *testing.T) {
 		return &protocol.Send{To: protocol.ToGroups, Names: []string{"g"}, Bytes: []byte(text), Except: except}
 	}
 	s.commit(ca,
-		group("nobody yet"), &protocol.Join{Groups: []string{"g", "g"}}, group("a"), &protocol.Join{Connection: cb.ID(), Groups: []string{"g"}}, group("both"),
+		group("nobody yet"), &protocol.Join{Groups: []string{"g", "g"}}, group("a"),
+		&protocol.Join{Connection: cb.ID(), Groups: []string{"g"}}, group("both"),
 		group("b", ca.ID()), &protocol.Leave{Groups: []string{"g"}}, group("b again"), &protocol.Bind{UID: "u"},
 		&protocol.Send{To: protocol.ToUsers, Names: []string{"u"}, Bytes: []byte("user")},
-		&protocol.Send{To: protocol.ToConnections, Names: []string{ca.ID(), cb.ID(), ca.ID(), "nobody"}, Bytes: []byte("ids")},
+		&protocol.Send{To: protocol.ToConnections, Names: []string{ca.ID(), cb.ID(), ca.ID(), "nobody"},
+			Bytes: []byte("ids")},
 		&protocol.Send{To: protocol.ToGroups, Names: []string{"g", "g", "other"}, Bytes: []byte("once")},
 		&protocol.Send{To: protocol.ToAll, Bytes: []byte("all")})
 	if got, want := a.text(), "[a][both][user][ids][all]"; got != want {
@@ -49,15 +51,16 @@ func TestActsTakeEffectInOrderAndAllTogether(t *testing.T) {
 func TestACommitIsAllOrNothing(t *testing.T) {
 	large := value(t, strings.Repeat("x", 2000))
 	for name, bad := range map[string]protocol.Act{
-		"a session beyond its limit":       &protocol.Set{Set: []protocol.Entry{{Key: "k", Value: large}}},
-		"a code that is none":              &protocol.Hangup{Code: 1005},
-		"a reason that is too long":        &protocol.Hangup{Code: 1000, Reason: strings.Repeat("x", 124)},
-		"a reason that is not text":        &protocol.Hangup{Code: 1000, Reason: "\xff"},
-		"an ACCEPT without an OPEN":        &protocol.Accept{},
-		"a group without a name":           &protocol.Join{Groups: []string{"fine", ""}},
-		"a user id beyond any reason":      &protocol.Bind{UID: strings.Repeat("u", protocol.MaxName+1)},
-		"one group too many":               &protocol.Join{Groups: manyNames(protocol.MaxGroups + 1)},
-		"another's session, beyond limits": &protocol.Set{Connection: "other", Set: []protocol.Entry{{Key: "k", Value: large}}},
+		"a session beyond its limit":  &protocol.Set{Set: []protocol.Entry{{Key: "k", Value: large}}},
+		"a code that is none":         &protocol.Hangup{Code: 1005},
+		"a reason that is too long":   &protocol.Hangup{Code: 1000, Reason: strings.Repeat("x", 124)},
+		"a reason that is not text":   &protocol.Hangup{Code: 1000, Reason: "\xff"},
+		"an ACCEPT without an OPEN":   &protocol.Accept{},
+		"a group without a name":      &protocol.Join{Groups: []string{"fine", ""}},
+		"a user id beyond any reason": &protocol.Bind{UID: strings.Repeat("u", protocol.MaxName+1)},
+		"one group too many":          &protocol.Join{Groups: manyNames(protocol.MaxGroups + 1)},
+		"another's session, beyond limits": &protocol.Set{Connection: "other",
+			Set: []protocol.Entry{{Key: "k", Value: large}}},
 	} {
 		s := newScene(t)
 		s.terms.SessionLimit = 1000
@@ -68,14 +71,16 @@ func TestACommitIsAllOrNothing(t *testing.T) {
 		}
 		before := c.state.Load()
 		err := s.hub.Apply(c, []protocol.Act{
-			&protocol.Join{Groups: []string{"g"}}, say("x"), &protocol.Set{Set: []protocol.Entry{{Key: "a", Value: protocol.Value{1}}}}, bad,
+			&protocol.Join{Groups: []string{"g"}}, say("x"),
+			&protocol.Set{Set: []protocol.Entry{{Key: "a", Value: protocol.Value{1}}}}, bad,
 			&protocol.Bind{UID: "u"}, &protocol.Hangup{Code: 4000, To: protocol.ToAll},
 		})
 		if err == nil {
 			t.Errorf("%s: it was not refused", name)
 			continue
 		}
-		if c.state.Load() != before || p.text() != "" || s.hub.Count("g", false) != 0 || c.seat.staged != nil || other.seat.staged != nil {
+		if c.state.Load() != before || p.text() != "" || s.hub.Count("g", false) != 0 || c.seat.staged != nil ||
+			other.seat.staged != nil {
 			t.Errorf("%s: something took effect, although: %v", name, err)
 		}
 		if !strings.Contains(err.Error(), "number 4 of 6") {
@@ -120,7 +125,8 @@ func TestSessions(t *testing.T) {
 	if e := event.Session; len(e) != 3 || string(e[0].Value) != "1" {
 		t.Errorf("the session of an event under way changed to %v", e)
 	}
-	if err := set(nil, "e"+strings.Repeat("x", 95)); err == nil || !strings.Contains(err.Error(), `the key "e" alone has 97`) {
+	if err := set(nil, "e"+strings.Repeat("x", 95)); err == nil ||
+		!strings.Contains(err.Error(), `the key "e" alone has 97`) {
 		t.Errorf("a session that is too large: %v", err)
 	}
 	if err := set([]string{"b", "c", "d"}, "e"+strings.Repeat("x", 95)); err != nil {
@@ -171,10 +177,12 @@ func TestRefusedClientsHandlersCanStillSendToOthers(t *testing.T) {
 		}
 		return outcome{
 			acts: []protocol.Act{
-				&protocol.Join{Groups: []string{"g"}}, say("you"), &protocol.Send{To: protocol.ToAll, Bytes: []byte("turned away")},
+				&protocol.Join{Groups: []string{"g"}}, say("you"),
+				&protocol.Send{To: protocol.ToAll, Bytes: []byte("turned away")},
 				&protocol.Send{To: protocol.ToGroups, Names: []string{"g"}, Bytes: []byte("no one")},
 			},
-			response: &protocol.Response{Flags: protocol.FlagEnd, Status: 403, Headers: []string{"A", "b"}, Body: []byte("no")},
+			response: &protocol.Response{Flags: protocol.FlagEnd, Status: 403, Headers: []string{"A", "b"},
+				Body: []byte("no")},
 		}
 	}
 	p := &fakePeer{}
@@ -196,11 +204,13 @@ func TestAccept(t *testing.T) {
 		act  protocol.Accept
 		want string
 	}{
-		"an offered subprotocol":      {protocol.Accept{Subprotocol: "v2", Headers: []string{"X-Room", "1"}}, ""},
-		"one that was not offered":    {protocol.Accept{Subprotocol: "v3"}, "the client offers v1, v2"},
-		"a header of the handshake":   {protocol.Accept{Headers: []string{"Sec-WebSocket-Accept", "x"}}, "belongs to the handshake"},
-		"a header that splits":        {protocol.Accept{Headers: []string{"A", "b\r\nC: d"}}, "header A"},
-		"a header that would frame":   {protocol.Accept{Headers: []string{"Transfer-Encoding", "chunked"}}, "belongs to the handshake"},
+		"an offered subprotocol":   {protocol.Accept{Subprotocol: "v2", Headers: []string{"X-Room", "1"}}, ""},
+		"one that was not offered": {protocol.Accept{Subprotocol: "v3"}, "the client offers v1, v2"},
+		"a header of the handshake": {protocol.Accept{Headers: []string{"Sec-WebSocket-Accept", "x"}},
+			"belongs to the handshake"},
+		"a header that splits": {protocol.Accept{Headers: []string{"A", "b\r\nC: d"}}, "header A"},
+		"a header that would frame": {protocol.Accept{Headers: []string{"Transfer-Encoding", "chunked"}},
+			"belongs to the handshake"},
 		"a header that is not a name": {protocol.Accept{Headers: []string{"a b", "x"}}, "not a token"},
 	} {
 		s := newScene(t)
@@ -212,7 +222,9 @@ func TestAccept(t *testing.T) {
 		}
 		conn := s.add(&fakePeer{})
 		var got Admission
-		conn.Open(&protocol.Request{Headers: []string{"sec-websocket-protocol", "v1, v2"}}, func(a Admission) { got = a })
+		conn.Open(&protocol.Request{Headers: []string{"sec-websocket-protocol", "v1, v2"}}, func(a Admission) {
+			got = a
+		})
 		if !got.Accepted {
 			t.Errorf("%s: not accepted", name)
 		}
@@ -245,7 +257,8 @@ func TestDatagrams(t *testing.T) {
 		if in, ok := m.(*protocol.Incoming); !ok || string(in.Bytes) != "ping" || in.Connection.ID != "" {
 			t.Errorf("got %+v", m)
 		}
-		return outcome{acts: []protocol.Act{say("pong"), &protocol.Send{To: protocol.ToAll, Bytes: []byte("seen")}, say("!")}}
+		return outcome{acts: []protocol.Act{say("pong"), &protocol.Send{To: protocol.ToAll, Bytes: []byte("seen")},
+			say("!")}}
 	}
 	datagram()
 	if replies != "pong!" || listener.text() != "seen" || drops > 0 {
@@ -266,7 +279,9 @@ func TestDatagrams(t *testing.T) {
 		t.Errorf("%d dropped, want 1", drops)
 	}
 	for _, sum := range s.hub.Tallies() {
-		if sum.Protocol == protocol.ProtoUDP && (sum.MessagesIn != 3 || sum.BytesIn != 12 || sum.MessagesOut != 2 || sum.BytesOut != 5 || sum.Lost != 1 || sum.Opened != 0) {
+		if sum.Protocol == protocol.ProtoUDP &&
+			(sum.MessagesIn != 3 || sum.BytesIn != 12 || sum.MessagesOut != 2 || sum.BytesOut != 5 || sum.Lost != 1 ||
+				sum.Opened != 0) {
 			t.Errorf("datagrams were counted as %+v", sum)
 		}
 	}
@@ -289,16 +304,19 @@ func TestHeldResponses(t *testing.T) {
 			return c
 		}
 		p := &fakePeer{}
-		c := hold(p, &protocol.Hold{Groups: []string{"g"}, UID: "u", Session: []protocol.Entry{{Key: "k", Value: protocol.Value{1}}}})
+		c := hold(p, &protocol.Hold{Groups: []string{"g"}, UID: "u",
+			Session: []protocol.Entry{{Key: "k", Value: protocol.Value{1}}}})
 		s.commit(nil, &protocol.Send{To: protocol.ToGroups, Names: []string{"g"}, Bytes: []byte("1")})
 		c.Opened()
-		s.commit(nil, &protocol.Send{To: protocol.ToUsers, Names: []string{"u"}, Bytes: []byte("2")}, &protocol.Hangup{To: protocol.ToUsers, Names: []string{"u"}, Code: 1000})
+		s.commit(nil, &protocol.Send{To: protocol.ToUsers, Names: []string{"u"}, Bytes: []byte("2")},
+			&protocol.Hangup{To: protocol.ToUsers, Names: []string{"u"}, Code: 1000})
 		if p.text() != "12" {
 			t.Errorf("got %q", p.text())
 		}
 		once := &fakePeer{}
 		hold(once, &protocol.Hold{Groups: []string{"g"}, Once: true}).Opened()
-		s.commit(nil, &protocol.Send{To: protocol.ToGroups, Names: []string{"g"}, Bytes: []byte("1")}, &protocol.Send{To: protocol.ToAll, Bytes: []byte("2")})
+		s.commit(nil, &protocol.Send{To: protocol.ToGroups, Names: []string{"g"}, Bytes: []byte("1")},
+			&protocol.Send{To: protocol.ToAll, Bytes: []byte("2")})
 		if code, ended, _ := once.end(); once.text() != "1" || ended != 1 || code != 1000 {
 			t.Errorf("with once: got %q, ended %d times with %d", once.text(), ended, code)
 		}
@@ -317,7 +335,8 @@ func TestHeldResponses(t *testing.T) {
 			t.Errorf("events %v", got)
 		}
 		s.terms.SessionLimit = 10
-		if _, err := s.hub.Hold(&fakePeer{}, Card{}, s.terms, &protocol.Hold{Session: []protocol.Entry{{Key: "long enough", Value: protocol.Value{1}}}}); err == nil {
+		if _, err := s.hub.Hold(&fakePeer{}, Card{}, s.terms,
+			&protocol.Hold{Session: []protocol.Entry{{Key: "long enough", Value: protocol.Value{1}}}}); err == nil {
 			t.Error("a session beyond its limit was taken")
 		}
 		s.gone()
@@ -368,7 +387,8 @@ func TestTheHubAgreesWithASimpleModel(t *testing.T) {
 				s.commit(c, &protocol.Bind{UID: model[c].uid})
 			default:
 				text, names, except := fmt.Sprint(step, ";"), []string{name(), name()}, c.ID()
-				s.commit(nil, &protocol.Send{To: protocol.ToGroups, Names: names, Bytes: []byte(text), Except: []string{except}},
+				s.commit(nil, &protocol.Send{To: protocol.ToGroups, Names: names, Bytes: []byte(text),
+					Except: []string{except}},
 					&protocol.Send{To: protocol.ToUsers, Names: []string{"u1", "u3"}, Bytes: []byte(text)})
 				for d, m := range model {
 					if d != c && (m.groups[names[0]] || m.groups[names[1]]) {

@@ -10,8 +10,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// Connection is a client's connection, from its arrival until its CLOSE has been handled. Its methods are safe for concurrent use.
-// It has everything that is known of one; keep it small, for there are many.
+// Connection is a client's connection, from its arrival until its CLOSE has been handled. Its methods are safe for
+// concurrent use. It has everything that is known of one; keep it small, for there are many.
 type Connection struct {
 	hub   *Hub
 	peer  Peer
@@ -100,7 +100,8 @@ func (c *Connection) Card() Card { return c.card }
 // Terms are what the connection is kept on.
 func (c *Connection) Terms() *Terms { return c.terms.Load() }
 
-// Opened says that the client has been told that it is connected: what was sent to it may flow, and messages may come. A second call does nothing.
+// Opened says that the client has been told that it is connected: what was sent to it may flow, and messages may come.
+// A second call does nothing.
 func (c *Connection) Opened() {
 	c.mu.Lock()
 	if c.flows() || c.life >= gone {
@@ -112,12 +113,13 @@ func (c *Connection) Opened() {
 	c.pump()
 }
 
-// Deliver gives a message to the connection's workers; data is the hub's from now on. It waits while too much waits already (that stops the
-// reading of the socket), and is for one goroutine at a time. It returns false, and the message is dropped, if the connection has been hung up or is closed.
+// Deliver gives a message to the connection's workers; data is the hub's from now on. It waits while too much waits
+// already (that stops the reading of the socket), and is for one goroutine at a time. It returns false, and the
+// message is dropped, if the connection has been hung up or is closed.
 func (c *Connection) Deliver(data []byte, binary bool) bool { return c.DeliverLent(data, binary, nil) }
 
-// DeliverLent is Deliver for a message whose memory is on loan: repay, unless it is nil, is called once, when the hub has done with data, or has dropped it.
-// It must not wait, nor call the connection.
+// DeliverLent is Deliver for a message whose memory is on loan: repay, unless it is nil, is called once, when the hub
+// has done with data, or has dropped it. It must not wait, nor call the connection.
 func (c *Connection) DeliverLent(data []byte, binary bool, repay func()) bool {
 	cost := int64(len(data)) + overhead
 	c.mu.Lock()
@@ -167,8 +169,8 @@ func (i *inbox) makeRoom() {
 	}
 }
 
-// Hangup closes the connection after what was sent to it. Messages that wait to be handled are dropped. code and reason are as in SPEC.md §10.3;
-// the CLOSE event tells them, too.
+// Hangup closes the connection after what was sent to it. Messages that wait to be handled are dropped. code and
+// reason are as in SPEC.md §10.3; the CLOSE event tells them, too.
 func (c *Connection) Hangup(code int, reason string) { c.hangup(code, reason, false) }
 
 // Finish says that the client has said all that it will, or all that is taken of it, and still listens. The hub hangs
@@ -197,7 +199,8 @@ func (c *Connection) finished() bool {
 	return c.life == finishing && c.turn == resting && c.flows() && len(c.inbox.messages) == 0
 }
 
-// hangup takes leave once what waits has been written; keep says whether the messages that wait are still to be handled.
+// hangup takes leave once what waits has been written; keep says whether the messages that wait are still to be
+// handled.
 func (c *Connection) hangup(code int, reason string, keep bool) {
 	c.mu.Lock()
 	if c.life >= hungUp {
@@ -218,9 +221,9 @@ func (c *Connection) hangup(code int, reason string, keep bool) {
 	c.run(false)
 }
 
-// Closed says that the socket has ended. The connection leaves the registry and its groups at once; its CLOSE follows the events that wait. code is
-// 1005 or 1006 if the client gave none (SPEC.md §9.6); if the hub hung up, it is the hub's code that counts. clean says that both ends took leave.
-// A second call does nothing.
+// Closed says that the socket has ended. The connection leaves the registry and its groups at once; its CLOSE follows
+// the events that wait. code is 1005 or 1006 if the client gave none (SPEC.md §9.6); if the hub hung up, it is the
+// hub's code that counts. clean says that both ends took leave. A second call does nothing.
 func (c *Connection) Closed(code int, reason string, clean bool) {
 	h := c.hub
 	h.mu.Lock()

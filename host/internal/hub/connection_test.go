@@ -11,7 +11,8 @@ import (
 )
 
 func TestAnEventWhoseWorkersDiedClosesTheConnectionWith1011(t *testing.T) {
-	for _, kind := range []protocol.FailureKind{protocol.FailedDied, protocol.FailedBroken, protocol.FailedTimeout, protocol.FailedDrained} {
+	for _, kind := range []protocol.FailureKind{protocol.FailedDied, protocol.FailedBroken, protocol.FailedTimeout,
+		protocol.FailedDrained} {
 		s := newScene(t)
 		s.note(func(m protocol.Opening, _ *Connection) outcome {
 			if describe(m) == "deadly" {
@@ -60,18 +61,35 @@ func TestCloseComesExactlyOnceForEachConnectionThatOpened(t *testing.T) {
 		open outcome
 		want []string
 	}{
-		"the client leaves": {func(_ *scene, c *Connection, _ *fakePeer) { c.Closed(1000, "", true); c.Closed(1000, "", true) }, outcome{}, []string{"OPEN", "CLOSE 1000"}},
-		"it is hung up":     {func(_ *scene, c *Connection, _ *fakePeer) { c.Hangup(4000, "x"); c.Hangup(4001, "y") }, outcome{}, []string{"OPEN", "CLOSE 4000"}},
+		"the client leaves": {func(_ *scene, c *Connection, _ *fakePeer) {
+			c.Closed(1000, "", true)
+			c.Closed(1000, "", true)
+		}, outcome{}, []string{"OPEN", "CLOSE 1000"}},
+		"it is hung up": {func(_ *scene, c *Connection, _ *fakePeer) {
+			c.Hangup(4000, "x")
+			c.Hangup(4001, "y")
+		}, outcome{}, []string{"OPEN", "CLOSE 4000"}},
 		"it is hung up and left": {func(_ *scene, c *Connection, p *fakePeer) {
 			p.stay = true
 			c.Hangup(4000, "x")
 			c.Closed(1006, "", false)
 		}, outcome{}, []string{"OPEN", "CLOSE 4000"}},
-		"OPEN hangs up":             {func(*scene, *Connection, *fakePeer) {}, outcome{acts: []protocol.Act{&protocol.Hangup{Code: 4000}}}, []string{"OPEN", "CLOSE 4000"}},
-		"OPEN refuses":              {func(_ *scene, c *Connection, _ *fakePeer) { c.Closed(1000, "", true) }, outcome{response: &protocol.Response{Flags: protocol.FlagEnd, Status: 403}}, []string{"OPEN"}},
-		"OPEN fails":                {func(_ *scene, c *Connection, _ *fakePeer) { c.Closed(1000, "", true) }, outcome{failure: died}, []string{"OPEN"}},
-		"a write fails":             {func(s *scene, c *Connection, p *fakePeer) { p.broken = errCut; s.commit(c, say("x")) }, outcome{}, []string{"OPEN", "CLOSE 1006"}},
-		"messages wait, none taken": {func(_ *scene, c *Connection, _ *fakePeer) { c.Hangup(1000, ""); c.Deliver(nil, false) }, outcome{}, []string{"OPEN", "CLOSE 1000"}},
+		"OPEN hangs up": {func(*scene, *Connection, *fakePeer) {},
+			outcome{acts: []protocol.Act{&protocol.Hangup{Code: 4000}}}, []string{"OPEN", "CLOSE 4000"}},
+		"OPEN refuses": {func(_ *scene, c *Connection, _ *fakePeer) {
+			c.Closed(1000, "", true)
+		}, outcome{response: &protocol.Response{Flags: protocol.FlagEnd, Status: 403}}, []string{"OPEN"}},
+		"OPEN fails": {func(_ *scene, c *Connection, _ *fakePeer) {
+			c.Closed(1000, "", true)
+		}, outcome{failure: died}, []string{"OPEN"}},
+		"a write fails": {func(s *scene, c *Connection, p *fakePeer) {
+			p.broken = errCut
+			s.commit(c, say("x"))
+		}, outcome{}, []string{"OPEN", "CLOSE 1006"}},
+		"messages wait, none taken": {func(_ *scene, c *Connection, _ *fakePeer) {
+			c.Hangup(1000, "")
+			c.Deliver(nil, false)
+		}, outcome{}, []string{"OPEN", "CLOSE 1000"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t)
@@ -127,7 +145,8 @@ func TestAClientThatLeavesDuringOpen(t *testing.T) {
 				}
 				time.Sleep(time.Second)
 				return outcome{acts: []protocol.Act{
-					&protocol.Join{Groups: []string{"lobby"}}, &protocol.Bind{UID: "u"}, &protocol.Set{Set: []protocol.Entry{{Key: "k", Value: protocol.Value{1}}}},
+					&protocol.Join{Groups: []string{"lobby"}}, &protocol.Bind{UID: "u"},
+					&protocol.Set{Set: []protocol.Entry{{Key: "k", Value: protocol.Value{1}}}},
 				}}
 			})
 			c := s.add(&fakePeer{})
@@ -139,7 +158,8 @@ func TestAClientThatLeavesDuringOpen(t *testing.T) {
 			if got, want := s.events(), []string{"OPEN", "CLOSE 1006"}; !slices.Equal(got, want) {
 				t.Fatalf("events %v, want %v", got, want)
 			}
-			if v := closing.Connection; v.UID != "u" || !slices.Equal(v.Groups, []string{"lobby"}) || len(v.Session) != 1 {
+			if v := closing.Connection; v.UID != "u" || !slices.Equal(v.Groups, []string{"lobby"}) ||
+				len(v.Session) != 1 {
 				t.Errorf("CLOSE tells of %+v, not of what OPEN's handler had set", v)
 			}
 			s.gone()
@@ -151,7 +171,8 @@ func TestNothingIsSentOrDeliveredBeforeTheClientKnows(t *testing.T) {
 	s := newScene(t)
 	s.note(func(m protocol.Opening, _ *Connection) outcome {
 		if describe(m) == "OPEN" {
-			return outcome{acts: []protocol.Act{&protocol.Join{Groups: []string{"g"}}, say("welcome"), &protocol.Send{To: protocol.ToGroups, Names: []string{"g"}, Bytes: []byte("all")}}}
+			return outcome{acts: []protocol.Act{&protocol.Join{Groups: []string{"g"}}, say("welcome"),
+				&protocol.Send{To: protocol.ToGroups, Names: []string{"g"}, Bytes: []byte("all")}}}
 		}
 		return outcome{}
 	})
@@ -249,7 +270,8 @@ func TestTallies(t *testing.T) {
 		if len(all) != 1 {
 			t.Fatalf("%d tallies, want 1", len(all))
 		}
-		if n := all[0]; n.Open != 1 || n.Opened != 2 || n.Closed[1000] != 1 || len(n.Closed) != 1 || n.MessagesIn != 2 || n.BytesIn != 6 || n.MessagesOut != 2 || n.BytesOut != 8 {
+		if n := all[0]; n.Open != 1 || n.Opened != 2 || n.Closed[1000] != 1 || len(n.Closed) != 1 ||
+			n.MessagesIn != 2 || n.BytesIn != 6 || n.MessagesOut != 2 || n.BytesOut != 8 {
 			t.Errorf("got %+v", n)
 		}
 	}

@@ -16,15 +16,17 @@ type datagram struct {
 	failure  *protocol.Failure
 }
 
-// Datagram submits a message of at most [protocol.MaxData] bytes that belongs to no connection; data is the hub's from now on. reply is called with
-// each message for its sender, from a goroutine that must not wait for long; done is called last and once, with what was wrong if the message was not
-// handled, because the pool's queue was full, say, or with nil. Either may come before Datagram returns.
+// Datagram submits a message of at most [protocol.MaxData] bytes that belongs to no connection; data is the hub's from
+// now on. reply is called with each message for its sender, from a goroutine that must not wait for long; done is
+// called last and once, with what was wrong if the message was not handled, because the pool's queue was full, say, or
+// with nil. Either may come before Datagram returns.
 func (h *Hub) Datagram(b Backend, card Card, data []byte, reply func([]byte), done func(*protocol.Failure)) {
 	d := &datagram{hub: h, card: card, reply: reply, done: done}
 	h.count(card, func(t *Tally) { t.MessagesIn++; t.BytesIn += int64(len(data)) })
 	traits := b.Traits()
 	if !traits.Events.Message || len(data) > protocol.MaxData {
-		d.failure = &protocol.Failure{Kind: protocol.FailedNoWorker, Detail: "the pool's workers handle no messages, or not of this size"}
+		d.failure = &protocol.Failure{Kind: protocol.FailedNoWorker,
+			Detail: "the pool's workers handle no messages, or not of this size"}
 		d.Finished()
 		return
 	}

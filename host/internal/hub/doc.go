@@ -1,19 +1,23 @@
-// Package hub keeps the long-lived connections of the host: who is there, in which groups, bound to which user, with which session; what
-// waits to be handled and what waits to be sent. It knows no socket (a [Peer] is the client's end) and no process (a [Backend] takes events).
+// Package hub keeps the long-lived connections of the host: who is there, in which groups, bound to which user, with
+// which session; what waits to be handled and what waits to be sent. It knows no socket (a [Peer] is the client's end)
+// and no process (a [Backend] takes events).
 //
 // What it promises:
-//   - A connection's events are handled in the order they came, one at a time. What an event's handler asked for is carried out before
-//     the connection's next event is submitted.
-//   - What one handler sends to one connection arrives in that order, and before what the handlers of later events send to it.
+//   - A connection's events are handled in the order they came, one at a time. What an event's handler asked for is
+//     carried out before the connection's next event is submitted.
+//   - What one handler sends to one connection arrives in that order, and before what the handlers of later events
+//     send to it.
 //   - CLOSE is a connection's last event, and comes exactly once if the connection opened.
-//   - What was sent before a HANGUP is written before the farewell, unless that takes longer than [Terms].Farewell: then the peer is cut off.
+//   - What was sent before a HANGUP is written before the farewell, unless that takes longer than [Terms].Farewell:
+//     then the peer is cut off.
 //   - Acts of one commit take effect all together, in their order, or not at all.
-//   - Nothing here waits for a client, save [Connection.Deliver] and a goroutine of a connection's own while its client is slow. An idle
-//     connection has no goroutine, no timer and no buffer here.
+//   - Nothing here waits for a client, save [Connection.Deliver] and a goroutine of a connection's own while its
+//     client is slow. An idle connection has no goroutine, no timer and no buffer here.
 //
-// A front's part: Add (or Hold, for a held response), Open, tell the client what the [Admission] says, Opened, Deliver for each message, and Closed once
-// when the socket has ended, for whatever reason. If the client has said its last word but still listens, Finish stands before Closed. The hub's part:
-// TryWrite or Write, in order, then End once; or Abort.
+// A front's part: Add (or Hold, for a held response), Open, tell the client what the [Admission] says, Opened, Deliver
+// for each message, and Closed once when the socket has ended, for whatever reason. If the client has said its last
+// word but still listens, Finish stands before Closed. The hub's part: TryWrite or Write, in order, then End once; or
+// Abort.
 //
 // # Locks
 //
@@ -22,10 +26,12 @@
 //     still has to go at a shutdown.
 //   - Connection.mu: that connection's queues, counts and phases (phase.go). Never those of two connections at once.
 //
-// payload.mu, which guards the encoded forms of one broadcast, stands by itself: it is taken with neither of them held.
+// payload.mu, which guards the encoded forms of one broadcast, stands by itself: it is taken with neither of them
+// held.
 //
 // No [Peer], no [Backend], no Ticket, no logger and no answered, reply or done is called with a lock held, so each may
-// call the hub back. What is called with one: the repay of a lent message (Connection.mu), the of of [Hub.Shutdown] (Hub.mu) and
-// [Encoding].Append (payload.mu), none of which may call the hub, nor wait. The writer's role and the pump's turn are no
-// locks: they are phases, passed on under Connection.mu, and kept while a peer or a backend is called.
+// call the hub back. What is called with one: the repay of a lent message (Connection.mu), the of of [Hub.Shutdown]
+// (Hub.mu) and [Encoding].Append (payload.mu), none of which may call the hub, nor wait. The writer's role and the
+// pump's turn are no locks: they are phases, passed on under Connection.mu, and kept while a peer or a backend is
+// called.
 package hub

@@ -68,8 +68,9 @@ func (c *Connection) view() protocol.Connection {
 	}
 }
 
-// pump submits the events that are due, one at a time. There is one pump of a connection at a time: an event that finishes while its Submit has not
-// returned leaves the next one to the pump that submitted it, so that nothing recurs.
+// pump submits the events that are due, one at a time. There is one pump of a connection at a time: an event that
+// finishes while its Submit has not returned leaves the next one to the pump that submitted it, so that nothing
+// recurs.
 func (c *Connection) pump() {
 	c.mu.Lock()
 	if c.turn != resting || c.life == over {
@@ -148,23 +149,26 @@ func (c *Connection) next(t *Terms, traits *protocol.Traits) *event {
 	return c.event(t, &protocol.Close{Connection: c.view(), Code: l.code, Reason: l.reason, Clean: l.clean}, true)
 }
 
-// nextMessage takes a message from the inbox, and small ones that wait behind it. Without again they go one by one: what is dropped with a
-// worker should be one message.
+// nextMessage takes a message from the inbox, and small ones that wait behind it. Without again they go one by one:
+// what is dropped with a worker should be one message.
 func (c *Connection) nextMessage(t *Terms, again bool) *event {
 	e := c.event(t, nil, again)
 	e.Request = &e.incoming
 	m := c.inbox.take()
 	e.first, e.repay = m.data, m.repay
-	e.incoming = protocol.Incoming{Flags: flags(m.binary), Connection: c.view(), Attempt: m.attempt, Bytes: m.data, More: e.incoming.More[:0]}
+	e.incoming = protocol.Incoming{Flags: flags(m.binary), Connection: c.view(), Attempt: m.attempt, Bytes: m.data,
+		More: e.incoming.More[:0]}
 	defer c.inbox.tookSome()
 	if len(m.data) > protocol.MaxData {
 		e.incoming.Bytes = m.data[:protocol.MaxData]
 		return e
 	}
 	e.incoming.Flags |= protocol.FlagEnd
-	for size := len(m.data); again && !m.alone && m.repay == nil && len(c.inbox.messages) > 0 && len(e.incoming.More) < maxTogether-1; {
+	for size := len(m.data); again && !m.alone && m.repay == nil && len(c.inbox.messages) > 0 &&
+		len(e.incoming.More) < maxTogether-1; {
 		later := &c.inbox.messages[0]
-		if size += len(later.data); size > maxBytes || later.alone || later.repay != nil { // one that has a loan keeps it until its own event is done
+		// one that has a loan keeps it until its own event is done
+		if size += len(later.data); size > maxBytes || later.alone || later.repay != nil {
 			break
 		}
 		m := c.inbox.take()
@@ -224,7 +228,9 @@ func (e *event) Respond(m *protocol.Response) {
 	r := m.Clone()
 	r.Hold = nil
 	if m.Hold != nil || m.File != "" || m.Flags&protocol.FlagEnd == 0 {
-		e.failure = &protocol.Failure{Kind: protocol.FailedBroken, Detail: "a connection is refused by a response that is whole in one frame, without a file; this one was not"}
+		e.failure = &protocol.Failure{Kind: protocol.FailedBroken,
+			Detail: "a connection is refused by a response that is whole in one frame, without a file; this one " +
+				"was not"}
 	}
 	e.refusal = r
 	e.c.refuse()
@@ -277,8 +283,9 @@ func (e *event) Finished() {
 	}
 }
 
-// failed deals with an event that came to nothing. If only the handler failed the connection stays; but messages that travelled together are
-// delivered once more, each by itself, for the failure of one undid what the others' handlers had asked for.
+// failed deals with an event that came to nothing. If only the handler failed the connection stays; but messages that
+// travelled together are delivered once more, each by itself, for the failure of one undid what the others' handlers
+// had asked for.
 func (c *Connection) failed(e *event, m *protocol.Incoming) {
 	e.log()
 	switch e.failure.Kind {
@@ -296,7 +303,8 @@ func (c *Connection) failed(e *event, m *protocol.Incoming) {
 	again := make([]message, 0, 1+len(m.More))
 	again = append(again, message{data: e.first, binary: m.Flags&protocol.FlagBinary != 0, alone: true, attempt: 2})
 	for _, l := range m.More {
-		again = append(again, message{data: l.Bytes, binary: l.Flags&protocol.FlagBinary != 0, alone: true, attempt: 2})
+		again = append(again, message{data: l.Bytes, binary: l.Flags&protocol.FlagBinary != 0, alone: true,
+			attempt: 2})
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -318,11 +326,13 @@ func (e *event) log() {
 	report, what := e.c.hub.log.Error, "an event was given up; its connection is closed"
 	switch _, closing := e.Request.(*protocol.Close); {
 	case closing && e.failure.Kind == protocol.FailedReset: // it was delivered (SPEC.md §7.1)
-		report, what = e.c.hub.log.Warn, "the handler of a CLOSE failed: what it asked for is dropped, and it is not called again"
+		report, what = e.c.hub.log.Warn,
+			"the handler of a CLOSE failed: what it asked for is dropped, and it is not called again"
 	case closing:
 		what = "a CLOSE could not be delivered"
 	case e.failure.Kind == protocol.FailedReset:
 		report, what = e.c.hub.log.Warn, "a handler failed: what it asked for is dropped, its connection stays open"
 	}
-	report(what, "event", name, "connection", id, "pool", e.terms.Backend.Traits().Pool, "remote", e.c.card.Remote, "error", e.failure.Error())
+	report(what, "event", name, "connection", id, "pool", e.terms.Backend.Traits().Pool, "remote", e.c.card.Remote,
+		"error", e.failure.Error())
 }

@@ -137,7 +137,8 @@ func TestMessagesThatTravelledTogetherAreDeliveredOneByOneWhenAHandlerFails(t *t
 		c.Deliver([]byte("d"), false)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if got, want := s.events(), []string{"OPEN", "a", "b+bad+c+d", "b", "bad", "c", "d"}; !slices.Equal(got, want) {
+		if got, want := s.events(), []string{"OPEN", "a", "b+bad+c+d", "b", "bad", "c", "d"}; !slices.Equal(got,
+			want) {
 			t.Errorf("events %v, want %v", got, want)
 		}
 		if got, want := p.text(), "[a 0][b 2][c 2][d 2]"; got != want {

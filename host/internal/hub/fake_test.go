@@ -259,7 +259,8 @@ type scene struct {
 
 func newScene(t testing.TB) *scene {
 	h := New(hclog.New(&hclog.LoggerOptions{Output: io.Discard}))
-	s := &scene{t: t, hub: h, pool: &fakePool{hub: h, atOnce: true, traits: protocol.Traits{Pool: "chat", Events: allEvents}}}
+	s := &scene{t: t, hub: h, pool: &fakePool{hub: h, atOnce: true,
+		traits: protocol.Traits{Pool: "chat", Events: allEvents}}}
 	s.pool.handle = func(protocol.Opening, *Connection) outcome { return outcome{} }
 	s.terms = &Terms{Backend: s.pool}
 	return s
@@ -315,7 +316,8 @@ func (s *scene) add(p *fakePeer) *Connection {
 	if p.cut == nil {
 		p.cut = make(chan struct{})
 	}
-	p.c = s.hub.Add(p, Card{Protocol: protocol.ProtoWebSocket, Remote: "192.0.2.1:5000", Listener: "127.0.0.1:8080"}, s.terms)
+	p.c = s.hub.Add(p, Card{Protocol: protocol.ProtoWebSocket, Remote: "192.0.2.1:5000", Listener: "127.0.0.1:8080"},
+		s.terms)
 	return p.c
 }
 

@@ -44,11 +44,13 @@ type crowd struct {
 func New(log hclog.Logger) *Hub {
 	return &Hub{
 		log: log, prefix: strings.ToLower(rand.Text()[:8]) + "-",
-		byID: map[string]*Connection{}, groups: map[string]*crowd{}, users: map[string]*crowd{}, away: map[*Connection]struct{}{}, tallies: map[tallyKey]*Tally{},
+		byID: map[string]*Connection{}, groups: map[string]*crowd{}, users: map[string]*crowd{},
+		away: map[*Connection]struct{}{}, tallies: map[tallyKey]*Tally{},
 	}
 }
 
-// Add makes a connection of a client that has come. It is open, and others can reach it, when its OPEN is done: call Open next.
+// Add makes a connection of a client that has come. It is open, and others can reach it, when its OPEN is done: call
+// Open next.
 func (h *Hub) Add(p Peer, card Card, t *Terms) *Connection {
 	c := h.connection(p, card, t)
 	h.mu.Lock()
@@ -60,8 +62,8 @@ func (h *Hub) Add(p Peer, card Card, t *Terms) *Connection {
 	return c
 }
 
-// Hold makes a connection of a held response: it is there, in its groups, at once, and has no OPEN. What is sent to it waits until Opened.
-// It fails if hold asks for what is beyond the limits (SPEC.md §10.3).
+// Hold makes a connection of a held response: it is there, in its groups, at once, and has no OPEN. What is sent to it
+// waits until Opened. It fails if hold asks for what is beyond the limits (SPEC.md §10.3).
 func (h *Hub) Hold(p Peer, card Card, t *Terms, hold *protocol.Hold) (*Connection, error) {
 	c := h.connection(p, card, t)
 	h.mu.Lock()
@@ -95,7 +97,8 @@ func (h *Hub) Hold(p Peer, card Card, t *Terms, hold *protocol.Hold) (*Connectio
 }
 
 func (h *Hub) connection(p Peer, card Card, t *Terms) *Connection {
-	c := &Connection{hub: h, peer: p, card: card, id: h.prefix + strconv.FormatUint(h.serial.Add(1), 36), since: now(), seat: seat{place: absent}}
+	c := &Connection{hub: h, peer: p, card: card, id: h.prefix + strconv.FormatUint(h.serial.Add(1), 36), since: now(),
+		seat: seat{place: absent}}
 	c.state.Store(blank)
 	c.terms.Store(t)
 	return c
@@ -108,7 +111,8 @@ func (h *Hub) Get(id string) *Connection {
 	return h.byID[id]
 }
 
-// Retune puts all connections that are kept on old on others instead. The front first sees to it that those that come get the others, too.
+// Retune puts all connections that are kept on old on others instead. The front first sees to it that those that come
+// get the others, too.
 func (h *Hub) Retune(old, others *Terms) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -53,7 +53,8 @@ func (c *Connection) info(pool string) Info {
 	return Info{
 		ID: c.id, Protocol: c.card.Protocol, Remote: c.card.Remote, Listener: c.card.Listener, Pool: pool,
 		UID: st.uid, Groups: append([]string{}, st.groups...), SessionSize: st.size, Since: time.Unix(0, c.since),
-		MessagesIn: c.counts.messagesIn, MessagesOut: c.counts.messagesOut, BytesIn: c.counts.bytesIn, BytesOut: c.counts.bytesOut,
-		Dropped: c.counts.dropped, Queued: c.queued(), Waiting: len(c.inbox.messages),
+		MessagesIn: c.counts.messagesIn, MessagesOut: c.counts.messagesOut, BytesIn: c.counts.bytesIn,
+		BytesOut: c.counts.bytesOut,
+		Dropped:  c.counts.dropped, Queued: c.queued(), Waiting: len(c.inbox.messages),
 	}
 }

@@ -16,9 +16,11 @@ func TestAMessagesLoanIsRepaidOnceHoweverItEnds(t *testing.T) {
 		end     func(s *scene, c *Connection)
 		deaf    bool // the workers want no messages
 	}{
-		"handled":                 {end: func(s *scene, c *Connection) {}},
-		"its handler failed":      {failure: &protocol.Failure{Kind: protocol.FailedReset}, end: func(s *scene, c *Connection) {}},
-		"its workers died":        {failure: &protocol.Failure{Kind: protocol.FailedDied}, end: func(s *scene, c *Connection) {}},
+		"handled": {end: func(s *scene, c *Connection) {}},
+		"its handler failed": {failure: &protocol.Failure{Kind: protocol.FailedReset},
+			end: func(s *scene, c *Connection) {}},
+		"its workers died": {failure: &protocol.Failure{Kind: protocol.FailedDied},
+			end: func(s *scene, c *Connection) {}},
 		"hung up":                 {end: func(s *scene, c *Connection) { c.Hangup(1000, "") }},
 		"the client left":         {end: func(s *scene, c *Connection) { c.Closed(1006, "", false) }},
 		"the client has finished": {end: func(s *scene, c *Connection) { c.Finish(1000, "") }},

@@ -20,9 +20,10 @@ type opening struct {
 	headers     []string
 }
 
-// Open submits OPEN, with the upgrade request of a WebSocket, which is the hub's from now on, or nil. answered is called once, perhaps before
-// Open returns, from a goroutine that must not wait. Workers that have no use for OPEN accept everyone. If the front gives up (the client left,
-// or takes too long), it calls Closed; answered is then called with a Failure, or was.
+// Open submits OPEN, with the upgrade request of a WebSocket, which is the hub's from now on, or nil. answered is
+// called once, perhaps before Open returns, from a goroutine that must not wait. Workers that have no use for OPEN
+// accept everyone. If the front gives up (the client left, or takes too long), it calls Closed; answered is then
+// called with a Failure, or was.
 func (c *Connection) Open(request *protocol.Request, answered func(Admission)) {
 	t := c.Terms()
 	traits := t.Backend.Traits()
@@ -93,7 +94,8 @@ func (c *Connection) settleOpen(failure *protocol.Failure, refusal *protocol.Res
 		o.answered(Admission{Accepted: true, Subprotocol: o.subprotocol, Headers: o.headers})
 	case failure != nil:
 		if failure.Kind != protocol.FailedCancelled {
-			c.hub.log.Error("a client was turned away, for its OPEN could not be handled", "connection", c.id, "protocol", c.card.Protocol,
+			c.hub.log.Error("a client was turned away, for its OPEN could not be handled", "connection", c.id,
+				"protocol", c.card.Protocol,
 				"remote", c.card.Remote, "pool", c.Terms().Backend.Traits().Pool, "error", failure.Error())
 		}
 		o.answered(Admission{Failure: failure})
@@ -132,7 +134,8 @@ func (c *Connection) checkAccept(m *protocol.Accept) error {
 	if m.Subprotocol != "" {
 		offered := subprotocols(o.request.Headers)
 		if !slices.Contains(offered, m.Subprotocol) {
-			return fmt.Errorf("ACCEPT chooses the subprotocol %q, but the client offers %s", m.Subprotocol, orNone(offered))
+			return fmt.Errorf("ACCEPT chooses the subprotocol %q, but the client offers %s", m.Subprotocol,
+				orNone(offered))
 		}
 	}
 	if err := protocol.CheckHeaders(m.Headers); err != nil {
@@ -140,7 +143,8 @@ func (c *Connection) checkAccept(m *protocol.Accept) error {
 	}
 	for i := 0; i+1 < len(m.Headers); i += 2 {
 		if name := strings.ToLower(m.Headers[i]); strings.HasPrefix(name, "sec-websocket-") || handshake[name] {
-			return fmt.Errorf("ACCEPT sets the header %s, which belongs to the handshake and is the host's to write", m.Headers[i])
+			return fmt.Errorf("ACCEPT sets the header %s, which belongs to the handshake and is the host's to write",
+				m.Headers[i])
 		}
 	}
 	return nil
@@ -148,7 +152,8 @@ func (c *Connection) checkAccept(m *protocol.Accept) error {
 
 // handshake are headers that an answer to an upgrade can't have from elsewhere.
 var handshake = map[string]bool{
-	"connection": true, "upgrade": true, "content-length": true, "transfer-encoding": true, "trailer": true, "te": true, "keep-alive": true, "proxy-connection": true,
+	"connection": true, "upgrade": true, "content-length": true, "transfer-encoding": true, "trailer": true,
+	"te": true, "keep-alive": true, "proxy-connection": true,
 }
 
 func subprotocols(headers []string) (all []string) {

@@ -1,4 +1,5 @@
-// What waits to be sent to a client. Nothing does, normally: the sender writes to the socket itself, as long as that takes without waiting.
+// What waits to be sent to a client. Nothing does, normally: the sender writes to the socket itself, as long as that
+// takes without waiting.
 
 package hub
 
@@ -126,7 +127,8 @@ func (c *Connection) queued() int64 {
 // flows says whether the client knows that it is connected, so that events and messages may flow. c.mu is held.
 func (c *Connection) flows() bool { return c.outlet.line > accepted }
 
-// send sends a message, encoded, to the client. With more, another one is about to follow, and writing may wait for it.
+// send sends a message, encoded, to the client. With more, another one is about to follow, and writing may wait for
+// it.
 func (c *Connection) send(b []byte, more bool) {
 	c.mu.Lock()
 	if c.deaf() || c.once && c.counts.messagesOut > 0 {
@@ -154,8 +156,8 @@ func (c *Connection) send(b []byte, more bool) {
 	}
 }
 
-// Raw queues bytes that are no message, a ping or a pong: past the buffer's limit, but in order. frame is the hub's from now on. If very many of them
-// wait already, it is dropped.
+// Raw queues bytes that are no message, a ping or a pong: past the buffer's limit, but in order. frame is the hub's
+// from now on. If very many of them wait already, it is dropped.
 func (c *Connection) Raw(b []byte) {
 	c.mu.Lock()
 	if c.deaf() || c.outlet.box != nil && c.outlet.box.raws >= maxRaws {
@@ -168,7 +170,8 @@ func (c *Connection) Raw(b []byte) {
 // deaf says that nothing more is sent to the client. c.mu is held.
 func (c *Connection) deaf() bool { return c.life >= hungUp || c.outlet.line == cut }
 
-// makeWay deals with a message of so many bytes for which there is no room. It returns false if the message is dropped; then c.mu has been unlocked.
+// makeWay deals with a message of so many bytes for which there is no room. It returns false if the message is
+// dropped; then c.mu has been unlocked.
 func (c *Connection) makeWay(t *Terms, need int64) bool {
 	switch t.SlowClient {
 	case DropOldest:
@@ -191,7 +194,8 @@ func (c *Connection) makeWay(t *Terms, need int64) bool {
 		for c.dropOldest() {
 		}
 		c.mu.Unlock()
-		c.hub.slow.Warn(c.hub.log, "a client was too slow: its connection is closed", "connection", c.id, "protocol", c.card.Protocol, "remote", c.card.Remote,
+		c.hub.slow.Warn(c.hub.log, "a client was too slow: its connection is closed", "connection", c.id, "protocol",
+			c.card.Protocol, "remote", c.card.Remote,
 			"waiting", waits, "send_buffer", t.sendBuffer())
 		c.hangup(protocol.ClosePolicy, "too slow", false)
 	}
@@ -260,8 +264,8 @@ func (c *Connection) wait(f frame) {
 	}
 }
 
-// run writes what waits, as far as that takes no waiting; beyond, a goroutine does, which ends when nothing waits. stuck says that the socket
-// is full already. c.mu is held, with the writer's role; both are given back.
+// run writes what waits, as far as that takes no waiting; beyond, a goroutine does, which ends when nothing waits.
+// stuck says that the socket is full already. c.mu is held, with the writer's role; both are given back.
 func (c *Connection) run(stuck bool) {
 	// More than a few rounds would hold up a sender for what others have to send.
 	for round := 0; c.outlet.box != nil && c.outlet.box.len() > 0; round++ {
@@ -309,7 +313,8 @@ func (c *Connection) write() {
 	c.written()
 }
 
-// written gives back the writer's role, and c.mu: nothing waits. It takes leave if that is due; then nobody gets the role again.
+// written gives back the writer's role, and c.mu: nothing waits. It takes leave if that is due; then nobody gets the
+// role again.
 func (c *Connection) written() {
 	if o := c.outlet.box; o != nil {
 		c.outlet.box = nil

@@ -57,7 +57,8 @@ func TestManySendersToOneClientLoseNothing(t *testing.T) {
 	for i := range senders {
 		go func() {
 			for n := range each {
-				s.hub.Apply(nil, []protocol.Act{&protocol.Send{To: protocol.ToAll, Bytes: fmt.Appendf(nil, "%d:%d;", i, n)}})
+				s.hub.Apply(nil, []protocol.Act{
+					&protocol.Send{To: protocol.ToAll, Bytes: fmt.Appendf(nil, "%d:%d;", i, n)}})
 			}
 			done <- struct{}{}
 		}()
@@ -126,7 +127,8 @@ func TestSlowClients(t *testing.T) {
 			if got := p.text(); got != want {
 				t.Errorf("policy %d: got %s, want %s", policy, got, want)
 			}
-			if n := strings.Count(want, "") - 1 - len("ping"); info.Dropped != int64(100-n/3) || info.MessagesOut != int64(n/3) {
+			if n := strings.Count(want, "") - 1 - len("ping"); info.Dropped != int64(100-n/3) ||
+				info.MessagesOut != int64(n/3) {
 				t.Errorf("policy %d: %d dropped, %d out, of 100; %d came", policy, info.Dropped, info.MessagesOut, n/3)
 			}
 			c.Closed(1000, "", true)
@@ -190,7 +192,8 @@ func TestABroadcastIsEncodedOnce(t *testing.T) {
 		s.open(p)
 		peers = append(peers, p)
 	}
-	s.commit(nil, &protocol.Send{To: protocol.ToAll, Bytes: []byte("x"), Flags: protocol.FlagBinary}, &protocol.Send{To: protocol.ToAll, Bytes: []byte("y")})
+	s.commit(nil, &protocol.Send{To: protocol.ToAll, Bytes: []byte("x"), Flags: protocol.FlagBinary},
+		&protocol.Send{To: protocol.ToAll, Bytes: []byte("y")})
 	if n := counted.encoded.Load(); n != 2 {
 		t.Errorf("two broadcasts were encoded %d times", n)
 	}
@@ -215,8 +218,10 @@ func TestWhatWasSentIsWrittenBeforeTheFarewell(t *testing.T) {
 		}
 		close(p.stuck)
 		synctest.Wait()
-		if code, ended, aborted := p.end(); code != 4000 || ended != 1 || aborted != 0 || p.text() != "onetwo" || p.reason != "bye" {
-			t.Errorf("got %q, then the end %d times, with %d %q; aborted %d times", p.text(), ended, code, p.reason, aborted)
+		if code, ended, aborted := p.end(); code != 4000 || ended != 1 || aborted != 0 || p.text() != "onetwo" ||
+			p.reason != "bye" {
+			t.Errorf("got %q, then the end %d times, with %d %q; aborted %d times", p.text(), ended, code, p.reason,
+				aborted)
 		}
 		s.gone()
 	})
@@ -337,8 +342,10 @@ func TestDroppingKeepsMessagesWholeAndInOrder(t *testing.T) {
 				last = i
 				came++
 			}
-			if info := c.Info(); info.Dropped != int64(n-came) || info.MessagesOut != int64(came) || info.Queued != 0 || came < 100 || came == n {
-				t.Errorf("%d of %d came; %d were dropped, %d sent, %d bytes wait", came, n, info.Dropped, info.MessagesOut, info.Queued)
+			if info := c.Info(); info.Dropped != int64(n-came) || info.MessagesOut != int64(came) ||
+				info.Queued != 0 || came < 100 || came == n {
+				t.Errorf("%d of %d came; %d were dropped, %d sent, %d bytes wait", came, n, info.Dropped,
+					info.MessagesOut, info.Queued)
 			}
 			c.Closed(1000, "", true)
 			s.gone()

@@ -23,7 +23,8 @@ type form struct {
 	b        []byte
 }
 
-// maxForms bounds how many forms of a message are kept; peers that each have an Encoding of their own share nothing anyway.
+// maxForms bounds how many forms of a message are kept; peers that each have an Encoding of their own share nothing
+// anyway.
 const maxForms = 8
 
 func (p *payload) form(e Encoding) []byte {
@@ -47,8 +48,8 @@ func (p *payload) form(e Encoding) []byte {
 // A share of an audience that is worth a goroutine of its own.
 const share = 256
 
-// deliver sends a message to each of an audience. It returns when it has been written or waits in their outboxes: whoever sends more than clients
-// can take is slowed down by the time that takes, but never by a client.
+// deliver sends a message to each of an audience. It returns when it has been written or waits in their outboxes:
+// whoever sends more than clients can take is slowed down by the time that takes, but never by a client.
 func deliver(audience []*Connection, m *protocol.Send, more bool) {
 	if len(audience) == 1 {
 		c, b := audience[0], m.Bytes

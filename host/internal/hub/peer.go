@@ -1,4 +1,5 @@
-// What the hub asks of its neighbours: the client's end of a connection, the pool behind it, and the terms it is kept on.
+// What the hub asks of its neighbours: the client's end of a connection, the pool behind it, and the terms it is kept
+// on.
 
 package hub
 
@@ -17,22 +18,26 @@ type Backend interface {
 	Traits() protocol.Traits
 }
 
-// Peer is the client's end of a connection: its socket, which the front owns. The hub calls TryWrite and Write one at a time, and neither
-// after End. It holds no lock while it calls, so a Peer may call the [Connection]'s methods from any of these.
+// Peer is the client's end of a connection: its socket, which the front owns. The hub calls TryWrite and Write one at
+// a time, and neither after End. It holds no lock while it calls, so a Peer may call the [Connection]'s methods from
+// any of these.
 type Peer interface {
-	// Encoding says how a message looks on this socket; nil is "as it is". It must be comparable: peers whose Encodings are equal share the
-	// bytes of a broadcast, which is then encoded once. It may not change, and is asked from any goroutine.
+	// Encoding says how a message looks on this socket; nil is "as it is". It must be comparable: peers whose
+	// Encodings are equal share the bytes of a broadcast, which is then encoded once. It may not change, and is asked
+	// from any goroutine.
 	Encoding() Encoding
-	// TryWrite writes what the socket takes without waiting and returns how many bytes that was: 0, nil if it is full, or where that can't
-	// be known (TLS, net/http). It changes neither b nor the bytes, and keeps nothing of them. After an error the hub aborts.
+	// TryWrite writes what the socket takes without waiting and returns how many bytes that was: 0, nil if it is full,
+	// or where that can't be known (TLS, net/http). It changes neither b nor the bytes, and keeps nothing of them.
+	// After an error the hub aborts.
 	TryWrite(b [][]byte) (n int, err error)
-	// Write writes all of b, waiting for the client at most for the write time-out. It changes neither b nor the bytes, and keeps nothing
-	// of them. After an error the hub aborts.
+	// Write writes all of b, waiting for the client at most for the write time-out. It changes neither b nor the
+	// bytes, and keeps nothing of them. After an error the hub aborts.
 	Write(b [][]byte) error
-	// End takes leave; all that was to be written has been (WebSocket: a close frame; TCP: FIN; held response: the end of the body). It
-	// must not wait long. The front calls Closed when the socket has ended.
+	// End takes leave; all that was to be written has been (WebSocket: a close frame; TCP: FIN; held response: the end
+	// of the body). It must not wait long. The front calls Closed when the socket has ended.
 	End(code int, reason string)
-	// Abort cuts the connection at once, and may come at any time, repeatedly, and together with Write. The front calls Closed.
+	// Abort cuts the connection at once, and may come at any time, repeatedly, and together with Write. The front
+	// calls Closed.
 	Abort()
 }
 
@@ -59,17 +64,20 @@ const (
 	DropNewest                   // drop the message
 )
 
-// Terms are what a listener's connections are kept on. They must not be changed once in use: [Hub.Retune] puts others in their place.
+// Terms are what a listener's connections are kept on. They must not be changed once in use: [Hub.Retune] puts others
+// in their place.
 type Terms struct {
 	Backend Backend
-	// SendBuffer is how many bytes may wait to be sent to a client; 0 is 1 MiB. A message is always taken while nothing waits.
+	// SendBuffer is how many bytes may wait to be sent to a client; 0 is 1 MiB. A message is always taken while
+	// nothing waits.
 	SendBuffer int64
 	SlowClient SlowClient
 	// SessionLimit is the most bytes of an encoded session; 0 is 64 KiB.
 	SessionLimit int
 	// Inbox is how many bytes of messages may wait to be handled before Deliver blocks; 0 is 64 KiB.
 	Inbox int64
-	// Farewell is how long a connection that was hung up may take to write what waits and to end, before it is aborted; 0 is 10 s.
+	// Farewell is how long a connection that was hung up may take to write what waits and to end, before it is
+	// aborted; 0 is 10 s.
 	Farewell time.Duration
 }
 
@@ -107,7 +115,8 @@ type Admission struct {
 	Accepted bool
 	// Subprotocol is one that the client offered, or "": none.
 	Subprotocol string
-	// Headers are what the answer to an upgrade carries besides its own: name, value, name, value, … They have been checked.
+	// Headers are what the answer to an upgrade carries besides its own: name, value, name, value, … They have been
+	// checked.
 	Headers []string
 	// Response is the worker's refusal, whole; its headers are the worker's own and unchecked. nil if there is none.
 	Response *protocol.Response

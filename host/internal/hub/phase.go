@@ -1,5 +1,5 @@
-// Where a connection is: in its life, with its events, and with its client. Each of the three is owned by the connection,
-// guarded by its mu, and changed by move alone.
+// Where a connection is: in its life, with its events, and with its client. Each of the three is owned by the
+// connection, guarded by its mu, and changed by move alone.
 
 package hub
 

@@ -32,11 +32,14 @@ func moved[P life | turn | line](now *P, to P, legal *moves) (ok bool) {
 
 func TestAPhaseMovesAsItsTableSaysAndPanicsOtherwise(t *testing.T) {
 	for _, c := range [][2]string{
-		{allowed(t, over, &lifeMoves), "staying-finishing staying-hungUp staying-gone staying-over finishing-hungUp finishing-gone finishing-over " +
+		{allowed(t, over, &lifeMoves), "staying-finishing staying-hungUp staying-gone staying-over finishing-hungUp " +
+			"finishing-gone finishing-over " +
 			"hungUp-gone hungUp-over gone-over "},
-		{allowed(t, awaiting, &turnMoves), "resting-pumping resting-awaiting pumping-resting pumping-submitting submitting-pumping " +
-			"submitting-awaiting awaiting-resting "},
-		{allowed(t, cut, &lineMoves), "unanswered-accepted accepted-writing ready-writing writing-ready writing-ended writing-cut "},
+		{allowed(t, awaiting, &turnMoves),
+			"resting-pumping resting-awaiting pumping-resting pumping-submitting submitting-pumping " +
+				"submitting-awaiting awaiting-resting "},
+		{allowed(t, cut, &lineMoves),
+			"unanswered-accepted accepted-writing ready-writing writing-ready writing-ended writing-cut "},
 	} {
 		if c[0] != c[1] {
 			t.Errorf("legal are\n%s, want\n%s", c[0], c[1])

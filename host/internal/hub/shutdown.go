@@ -44,10 +44,11 @@ func (s *shutdown) finish() {
 	}
 }
 
-// Shutdown closes, with 1001, the connections that of chooses (nil: all), evenly spread over spread, and those that open meanwhile. What their clients
-// have sent is handled first, so that they get the answers; after half of the time that is left until ctx's deadline it is handled without them. It returns
-// when all their events, CLOSE included, have been handled, or ctx is done; then those left are aborted, and left says how many they are. of may ask a
-// connection for its id, card and terms, and nothing else of the hub.
+// Shutdown closes, with 1001, the connections that of chooses (nil: all), evenly spread over spread, and those that
+// open meanwhile. What their clients have sent is handled first, so that they get the answers; after half of the time
+// that is left until ctx's deadline it is handled without them. It returns when all their events, CLOSE included, have
+// been handled, or ctx is done; then those left are aborted, and left says how many they are. of may ask a connection
+// for its id, card and terms, and nothing else of the hub.
 func (h *Hub) Shutdown(ctx context.Context, spread time.Duration, of func(*Connection) bool) (left int) {
 	s := &shutdown{of: of, left: map[*Connection]struct{}{}, empty: make(chan struct{})}
 	h.mu.Lock()
@@ -114,7 +115,8 @@ func (s *shutdown) rest() []*Connection {
 	return rest
 }
 
-// spread takes leave, evenly over that time, at most a hundred times a second: the first at once, so that a few do not take long.
+// spread takes leave, evenly over that time, at most a hundred times a second: the first at once, so that a few do not
+// take long.
 func (s *shutdown) spread(ctx context.Context, all []*Connection, over time.Duration) {
 	const tick = 10 * time.Millisecond
 	start := time.Now()

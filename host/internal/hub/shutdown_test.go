@@ -54,7 +54,8 @@ func TestShutdownSpreadsItsFarewells(t *testing.T) {
 		if code, _, _ := late.end(); code != protocol.CloseGoing {
 			t.Errorf("the late one was told %d", code)
 		}
-		if got := strings.Join(s.events(), ","); strings.Count(got, "CLOSE 1001") != 101 || !strings.Contains(got, "last words") {
+		if got := strings.Join(s.events(), ","); strings.Count(got, "CLOSE 1001") != 101 ||
+			!strings.Contains(got, "last words") {
 			t.Errorf("%d were closed, or the last words got lost", strings.Count(got, "CLOSE 1001"))
 		}
 		s.gone()

@@ -42,7 +42,8 @@ func TestABroadcastToManyStuckClientsWarnsOnceAndCountsTheRest(t *testing.T) {
 		}
 		open(300)
 		flood()
-		if lines := said(); len(lines) != 1 || !strings.Contains(lines[0], "too slow") || !strings.Contains(lines[0], "connection=") {
+		if lines := said(); len(lines) != 1 || !strings.Contains(lines[0], "too slow") ||
+			!strings.Contains(lines[0], "connection=") {
 			t.Fatalf("at once: %q", lines)
 		}
 		time.Sleep(quiet.Time + time.Second)
@@ -53,7 +54,8 @@ func TestABroadcastToManyStuckClientsWarnsOnceAndCountsTheRest(t *testing.T) {
 		open(5)
 		flood()
 		s.hub.Shutdown(context.Background(), 0, nil)
-		if lines := said(); len(lines) != 4 || !strings.Contains(lines[2], "connection=") || !strings.Contains(lines[3], "more=4") {
+		if lines := said(); len(lines) != 4 || !strings.Contains(lines[2], "connection=") ||
+			!strings.Contains(lines[3], "more=4") {
 			t.Fatalf("after a quiet time, and at the end: %q", lines)
 		}
 		for _, p := range stuck {

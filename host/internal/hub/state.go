@@ -10,8 +10,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// state never changes: a change makes another one, so that an event carries the state of its time, and readers need no lock.
-// The changes of a connection's state are made with Hub.mu held.
+// state never changes: a change makes another one, so that an event carries the state of its time, and readers need no
+// lock. The changes of a connection's state are made with Hub.mu held.
 type state struct {
 	uid     string
 	groups  []string // in the order they were joined
@@ -28,7 +28,8 @@ func (h *Hub) join(st *state, names []string) (*state, error) {
 	for _, name := range names {
 		switch {
 		case name == "" || len(name) > protocol.MaxName:
-			return nil, fmt.Errorf("joining a group whose name has %d bytes: 1 to %d are possible", len(name), protocol.MaxName)
+			return nil, fmt.Errorf("joining a group whose name has %d bytes: 1 to %d are possible", len(name),
+				protocol.MaxName)
 		case slices.Contains(next.groups, name):
 			continue
 		case len(next.groups) >= protocol.MaxGroups:
@@ -82,8 +83,8 @@ func bind(st *state, uid string) (*state, error) {
 // indexed is from how many comparisons on a session's keys are looked up in a map.
 const indexed = 1024
 
-// set gives st with the keys of unset taken out, and then those of entries put in. Keys keep their places; new ones come last.
-// Whether the result is small enough is for checkSession.
+// set gives st with the keys of unset taken out, and then those of entries put in. Keys keep their places; new ones
+// come last. Whether the result is small enough is for checkSession.
 func set(st *state, entries []protocol.Entry, unset []string) *state {
 	if len(entries) == 0 && len(unset) == 0 {
 		return st
@@ -144,13 +145,15 @@ func lookup(keys []string, times int) func(string) bool {
 	return func(key string) bool { _, ok := all[key]; return ok }
 }
 
-// checkSession says whether a session has grown beyond the limit. One that shrinks may, so that a lower limit does not lock it.
+// checkSession says whether a session has grown beyond the limit. One that shrinks may, so that a lower limit does not
+// lock it.
 func checkSession(before, after *state, limit int) error {
 	if after.size <= limit || after.size <= before.size {
 		return nil
 	}
 	big := slices.MaxFunc(after.session, func(a, b protocol.Entry) int { return entrySize(a) - entrySize(b) })
-	return fmt.Errorf("the session would have %d bytes, its limit is %d (the key %q alone has %d): keep less in it, or raise session_limit",
+	return fmt.Errorf("the session would have %d bytes, its limit is %d (the key %q alone has %d): keep less in it, "+
+		"or raise session_limit",
 		after.size, limit, big.Key, entrySize(big))
 }
 

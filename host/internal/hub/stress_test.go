@@ -11,8 +11,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// Everything at once: clients come, speak and leave, workers act on all of them and fail, an operator lists and retunes. In the end nothing is left, and every
-// connection that opened has had one CLOSE, as its last event.
+// Everything at once: clients come, speak and leave, workers act on all of them and fail, an operator lists and
+// retunes. In the end nothing is left, and every connection that opened has had one CLOSE, as its last event.
 func TestTheHubKeepsItsPromisesUnderEverythingAtOnce(t *testing.T) {
 	s := newScene(t)
 	s.pool.atOnce = false
@@ -51,9 +51,11 @@ func TestTheHubKeepsItsPromisesUnderEverythingAtOnce(t *testing.T) {
 			}
 		}
 		return outcome{acts: []protocol.Act{
-			&protocol.Join{Groups: []string{group(), group()}}, &protocol.Leave{Groups: []string{group()}}, &protocol.Bind{UID: group()},
+			&protocol.Join{Groups: []string{group(), group()}}, &protocol.Leave{Groups: []string{group()}},
+			&protocol.Bind{UID: group()},
 			&protocol.Set{Set: []protocol.Entry{{Key: group(), Value: protocol.Value{1}}}, Unset: []string{group()}},
-			say("hello"), &protocol.Send{To: protocol.ToGroups, Names: []string{group(), group()}, Bytes: make([]byte, 100), Except: []string{c.ID()}},
+			say("hello"), &protocol.Send{To: protocol.ToGroups, Names: []string{group(), group()},
+				Bytes: make([]byte, 100), Except: []string{c.ID()}},
 			&protocol.Send{To: protocol.ToUsers, Names: []string{group()}, Bytes: make([]byte, 100)}, say("bye"),
 		}}
 	}
@@ -102,7 +104,8 @@ func TestTheHubKeepsItsPromisesUnderEverythingAtOnce(t *testing.T) {
 			s.hub.List()
 			s.call("ids", "g1")
 			s.call("uids")
-			others := &Terms{Backend: s.pool, SendBuffer: 3000 + rand.Int64N(2000), SlowClient: SlowClient(rand.IntN(3))}
+			others := &Terms{Backend: s.pool, SendBuffer: 3000 + rand.Int64N(2000),
+				SlowClient: SlowClient(rand.IntN(3))}
 			s.hub.Retune(s.terms, others)
 			time.Sleep(time.Millisecond)
 		}

@@ -23,7 +23,8 @@ func (s *Server) serveTCP() error {
 				return err
 			}
 			wait = min(max(5*time.Millisecond, 2*wait), time.Second)
-			s.log.Error("can't accept: if too many files are open, raise the limit (ulimit -n), or lower max_connections",
+			s.log.Error(
+				"can't accept: if too many files are open, raise the limit (ulimit -n), or lower max_connections",
 				"error", err, "retry", wait.String())
 			time.Sleep(wait)
 			continue

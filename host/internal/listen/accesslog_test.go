@@ -43,7 +43,8 @@ func TestTheAccessLogTellsWhoAnsweredAndHowLongItTook(t *testing.T) {
 	change, lines := withAccess(t, "access.json")
 	h := start(t, func(c *call) { c.whole(201, string(c.readAll())+"!") }, change)
 	h.backend.traits = protocol.Traits{Pool: "web", WholeBody: true}
-	resp, _ := h.do("POST", "/a?b=\"c\"", strings.NewReader("hello"), "X-Request-Id", "mine", "User-Agent", "tést\"", "Traceparent", "00-1-2-01")
+	resp, _ := h.do("POST", "/a?b=\"c\"", strings.NewReader("hello"), "X-Request-Id", "mine", "User-Agent", "tést\"",
+		"Traceparent", "00-1-2-01")
 	if resp.Header.Get("X-Request-Id") != "mine" {
 		t.Errorf("response id %q", resp.Header.Get("X-Request-Id"))
 	}
@@ -54,8 +55,10 @@ func TestTheAccessLogTellsWhoAnsweredAndHowLongItTook(t *testing.T) {
 		t.Fatal(err, all)
 	}
 	for name, want := range map[string]any{
-		"log": "access", "method": "POST", "target": "/a?b=\"c\"", "protocol": "HTTP/1.1", "status": 201.0, "bytes_in": 5.0, "bytes_out": 6.0,
-		"pool": "web", "worker": 2.0, "generation": 7.0, "request_id": "mine", "user_agent": "tést\"", "traceparent": "00-1-2-01",
+		"log": "access", "method": "POST", "target": "/a?b=\"c\"", "protocol": "HTTP/1.1", "status": 201.0,
+		"bytes_in": 5.0, "bytes_out": 6.0,
+		"pool": "web", "worker": 2.0, "generation": 7.0, "request_id": "mine", "user_agent": "tést\"",
+		"traceparent": "00-1-2-01",
 	} {
 		if line[name] != want {
 			t.Errorf("%s: %v, expected %v", name, line[name], want)
@@ -74,7 +77,8 @@ func TestTheTextAccessLogIsTheCombinedFormatAndThenMore(t *testing.T) {
 	h.raw("GET /" + strings.Repeat("l", 5000) + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 	h.Close()
 	all := lines()
-	form := regexp.MustCompile(`^127\.0\.0\.1 - - \[\d\d/\w+/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "GET /x\\x22y HTTP/1\.1" 200 13 "http://b/" "\\xff\\x5c\\x22z" in=0 took=\d+\.\d{3} wait=\d+\.\d{3} work=\d+\.\d{3} worker=2 generation=7 id=[0-9a-f]{32}$`)
+	form := regexp.MustCompile(
+		`^127\.0\.0\.1 - - \[\d\d/\w+/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "GET /x\\x22y HTTP/1\.1" 200 13 "http://b/" "\\xff\\x5c\\x22z" in=0 took=\d+\.\d{3} wait=\d+\.\d{3} work=\d+\.\d{3} worker=2 generation=7 id=[0-9a-f]{32}$`)
 	if len(all) != 2 || !form.MatchString(all[0]) {
 		t.Fatalf("%q", all)
 	}
@@ -166,7 +170,8 @@ func TestARequestHasOneIdEverywhere(t *testing.T) {
 		given []string
 		kept  bool
 	}{
-		{nil, false}, {nil, false}, {[]string{"a-b_c.d:1/2=@"}, true}, {[]string{"a b"}, false}, {[]string{"a", "b"}, false},
+		{nil, false}, {nil, false}, {[]string{"a-b_c.d:1/2=@"}, true}, {[]string{"a b"}, false},
+		{[]string{"a", "b"}, false},
 		{[]string{strings.Repeat("x", 128)}, true}, {[]string{strings.Repeat("x", 129)}, false}, {[]string{""}, false},
 	} {
 		request := "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
@@ -175,7 +180,8 @@ func TestARequestHasOneIdEverywhere(t *testing.T) {
 		}
 		answer := h.raw(request + "\r\n")
 		given := strings.Join(test.given, "|")
-		if test.kept && seen != [2]string{given, given} || !test.kept && (len(seen[0]) != 32 || seen[1] != "" || made[seen[0]]) {
+		if test.kept && seen != [2]string{given, given} ||
+			!test.kept && (len(seen[0]) != 32 || seen[1] != "" || made[seen[0]]) {
 			t.Errorf("%q: the worker saw %q", test.given, seen)
 		}
 		made[seen[0]] = true

@@ -58,7 +58,8 @@ func TestClientsThatComeBeforeTheFirstWorkerIsReadyWaitForIt(t *testing.T) {
 	l, plain := startNewcomer(t, func(*Options) {})
 	time.AfterFunc(50*time.Millisecond, func() { plain.arrive(protocol.Events{}) })
 	k = l.knock()
-	if b, _ := io.ReadAll(io.LimitReader(k.head.Body, int64(len("no WebSocket")))); k.head.StatusCode != 200 || string(b) != "no WebSocket" {
+	if b, _ := io.ReadAll(io.LimitReader(k.head.Body, int64(len("no WebSocket")))); k.head.StatusCode != 200 ||
+		string(b) != "no WebSocket" {
 		t.Errorf("workers without connections got it: %s %q", k.head.Status, b)
 	}
 }
@@ -77,7 +78,8 @@ func TestClientsWaitForTheFirstWorkerNoLongerThanAHandshakeMayTake(t *testing.T)
 	// a stop waits for none of them
 	l, _ = startNewcomer(t, func(o *Options) { o.Sockets.HandshakeTimeout = 0 })
 	c = l.dial()
-	io.WriteString(c, "GET / HTTP/1.1\r\nHost: one.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "+aKey+"\r\n\r\n")
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: one.test\r\nConnection: Upgrade\r\nUpgrade: "+
+		"websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "+aKey+"\r\n\r\n")
 	time.Sleep(50 * time.Millisecond)
 	l.end()
 	const status = "HTTP/1.1 503 "

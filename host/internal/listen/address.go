@@ -26,7 +26,8 @@ func bind(address string) (net.Listener, error) {
 		return bindUnix(path)
 	}
 	if _, _, err := net.SplitHostPort(address); err != nil {
-		return nil, fmt.Errorf("listen on %q: write host:port, :port or unix:/path; an IPv6 address stands in brackets, as in [::1]:8080", address)
+		return nil, fmt.Errorf("listen on %q: write host:port, :port or unix:/path; an IPv6 address stands in "+
+			"brackets, as in [::1]:8080", address)
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -38,7 +39,9 @@ func bind(address string) (net.Listener, error) {
 // bindUDP is bind for datagrams.
 func bindUDP(address string) (*net.UDPConn, error) {
 	if _, _, err := net.SplitHostPort(address); err != nil {
-		return nil, fmt.Errorf("listen on %q: UDP needs host:port or :port; an IPv6 address stands in brackets, as in [::1]:8080", address)
+		return nil, fmt.Errorf(
+			"listen on %q: UDP needs host:port or :port; an IPv6 address stands in brackets, as in [::1]:8080",
+			address)
 	}
 	c, err := net.ListenPacket("udp", address)
 	if err != nil {
@@ -72,10 +75,12 @@ func bindUnix(path string) (net.Listener, error) {
 		c, err := net.DialTimeout("unix", path, time.Second)
 		if err == nil {
 			c.Close()
-			return nil, fmt.Errorf("listen on unix:%s: another process listens there: stop it, or choose another path", path)
+			return nil, fmt.Errorf("listen on unix:%s: another process listens there: stop it, or choose another path",
+				path)
 		}
 		if !errors.Is(err, syscall.ECONNREFUSED) {
-			return nil, fmt.Errorf("listen on unix:%s: a socket stands there, and whether it is in use can't be told: %w", path, err)
+			return nil, fmt.Errorf(
+				"listen on unix:%s: a socket stands there, and whether it is in use can't be told: %w", path, err)
 		}
 		if err := os.Remove(path); err != nil {
 			return nil, fmt.Errorf("listen on unix:%s: the socket of a dead process can't be removed: %w", path, err)
@@ -87,11 +92,13 @@ func bindUnix(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on unix:%s: its folder does not exist, or is a symlink to what does not: "+
 			"create it first", path)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("listen on unix:%s: no permission to create a file there: let the host's user write to the folder, or choose another path", path)
+		return nil, fmt.Errorf("listen on unix:%s: no permission to create a file there: let the host's user write "+
+			"to the folder, or choose another path", path)
 	case errors.Is(err, syscall.EROFS):
 		return nil, fmt.Errorf("listen on unix:%s: %w: choose another path", path, err)
 	case errors.Is(err, syscall.EINVAL):
-		return nil, fmt.Errorf("listen on unix:%s: %w; a socket's path has at most 107 bytes, this one has %d", path, err, len(path))
+		return nil, fmt.Errorf("listen on unix:%s: %w; a socket's path has at most 107 bytes, this one has %d", path,
+			err, len(path))
 	case err != nil:
 		return nil, fmt.Errorf("listen on unix:%s: %w", path, err)
 	}

@@ -21,7 +21,8 @@ type instant struct {
 	queue  chan *protocol.Exchange
 }
 
-var instantResponse = protocol.Response{Flags: 3, Status: 200, Headers: []string{"Content-Type", "text/plain"}, Body: []byte("Hello, World!")}
+var instantResponse = protocol.Response{Flags: 3, Status: 200, Headers: []string{"Content-Type", "text/plain"},
+	Body: []byte("Hello, World!")}
 
 func (b *instant) Traits() protocol.Traits { return b.traits }
 
@@ -46,7 +47,8 @@ func (b *instant) run() {
 	}
 }
 
-const benchRequest = "GET /hello?name=world HTTP/1.1\r\nHost: localhost:8080\r\nUser-Agent: bench\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n\r\n"
+const benchRequest = "GET /hello?name=world HTTP/1.1\r\nHost: localhost:8080\r\nUser-Agent: bench\r\nAccept: " +
+	"*/*\r\nAccept-Encoding: gzip\r\n\r\n"
 
 func benchClients(b *testing.B, address string) {
 	b.ReportAllocs()
@@ -115,10 +117,12 @@ func BenchmarkNetHTTP(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := &http.Server{ReadHeaderTimeout: web.DefaultLimits().HeaderTimeout, IdleTimeout: web.DefaultLimits().IdleTimeout, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header()["Content-Type"] = []string{"text/plain"}
-		io.WriteString(w, "Hello, World!")
-	})}
+	s := &http.Server{ReadHeaderTimeout: web.DefaultLimits().HeaderTimeout,
+		IdleTimeout: web.DefaultLimits().IdleTimeout,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["Content-Type"] = []string{"text/plain"}
+			io.WriteString(w, "Hello, World!")
+		})}
 	var running sync.WaitGroup
 	running.Go(func() { s.Serve(l) })
 	benchClients(b, l.Addr().String())

@@ -66,7 +66,8 @@ func TestAnEarlyAnswerReachesAClientThatStillUploads(t *testing.T) {
 				go func() { // a client that reads nothing before it has sent everything
 					head := "POST / HTTP/1.1\r\nHost: a\r\n"
 					if chunked {
-						_, err := fmt.Fprintf(c, "%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", head, size, body)
+						_, err := fmt.Fprintf(c, "%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", head,
+							size, body)
 						sent <- err
 						return
 					}
@@ -231,7 +232,8 @@ func TestABodyOverTheLimitIs413(t *testing.T) {
 		h.backend.traits.WholeBody = whole
 		before := h.backend.calls.Load()
 		got := h.raw("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\nExpect: 100-continue\r\n\r\n")
-		if !strings.Contains(statusLine(got), "413") || strings.Contains(got, "100 Continue") || h.backend.calls.Load() != before {
+		if !strings.Contains(statusLine(got), "413") || strings.Contains(got, "100 Continue") ||
+			h.backend.calls.Load() != before {
 			t.Errorf("announced: %q", got)
 		}
 		for _, chunked := range []bool{false, true} {
@@ -280,7 +282,8 @@ func TestTrailersOfARequestReachTheWorker(t *testing.T) {
 			c.whole(200, fmt.Sprint(string(body), c.trailers))
 		})
 		h.backend.traits.WholeBody = whole
-		got := h.raw("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-A\r\n\r\n3\r\nabc\r\n0\r\nX-A: 1\r\nHost: evil\r\nX-B: 2\r\n\r\n")
+		got := h.raw("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: " +
+			"X-A\r\n\r\n3\r\nabc\r\n0\r\nX-A: 1\r\nHost: evil\r\nX-B: 2\r\n\r\n")
 		if !strings.HasSuffix(got, "abc[X-A 1 X-B 2]") {
 			t.Errorf("whole %v: %q", whole, got)
 		}
@@ -289,9 +292,12 @@ func TestTrailersOfARequestReachTheWorker(t *testing.T) {
 
 func TestABodyThatStopsIs408(t *testing.T) {
 	for _, whole := range []bool{true, false} {
-		h := start(t, func(c *call) { c.readAll() }, func(o *Options) { o.Limits.ReadTimeout = 200 * time.Millisecond })
+		h := start(t, func(c *call) {
+			c.readAll()
+		}, func(o *Options) { o.Limits.ReadTimeout = 200 * time.Millisecond })
 		h.backend.traits.WholeBody = whole
-		if got := h.raw("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab"); !strings.Contains(statusLine(got), "408") {
+		if got := h.raw("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab"); !strings.Contains(
+			statusLine(got), "408") {
 			t.Errorf("whole %v: %q", whole, got)
 		}
 		if n := h.backend.calls.Load(); whole && n != 0 {
@@ -321,7 +327,8 @@ func TestPastTheQuotaABodyIs503(t *testing.T) {
 		t.Errorf("one that says that it will never fit: %s", resp.Status)
 	}
 	resp, _ := h.do("POST", "/", io.MultiReader(bytes.NewReader(pattern(8<<20)))) // of a length that nobody knows
-	if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || !strings.Contains(h.logged.String(), "spool_quota") {
+	if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" ||
+		!strings.Contains(h.logged.String(), "spool_quota") {
 		t.Errorf("%s %v", resp.Status, resp.Header)
 	}
 	if resp, _ := h.do("POST", "/", bytes.NewReader(pattern(2<<20))); resp.StatusCode != 200 {
@@ -366,13 +373,16 @@ func TestABodyIsSentAgainFromTheStart(t *testing.T) {
 	back.busy.Wait()
 }
 
-// One that is handed on as it comes can be sent again while it is small; a larger one ends with 502 rather than without its beginning.
+// One that is handed on as it comes can be sent again while it is small; a larger one ends with 502 rather than
+// without its beginning.
 func TestASmallBodyIsSentAgainThoughItWasStreamed(t *testing.T) {
-	for _, c := range []struct{ size, takes, status int }{{1, 1, 200}, {10_000, 10_000, 200}, {65_535, 65_535, 200}, {65_535, 1000, 200}, {200_000, 70_000, 502}} {
+	for _, c := range []struct{ size, takes, status int }{{1, 1, 200}, {10_000, 10_000, 200}, {65_535, 65_535, 200},
+		{65_535, 1000, 200}, {200_000, 70_000, 502}} {
 		back := &again{takes: c.takes}
 		back.work = func(c *call) { c.whole(200, digest(c.readAll())) }
 		h := start(t, nil, func(o *Options) { o.Backend = back })
-		for _, body := range []io.Reader{bytes.NewReader(pattern(c.size)), struct{ io.Reader }{bytes.NewReader(pattern(c.size))}} {
+		for _, body := range []io.Reader{bytes.NewReader(pattern(c.size)),
+			struct{ io.Reader }{bytes.NewReader(pattern(c.size))}} {
 			resp, got := h.do("PUT", "/", body)
 			if resp.StatusCode != c.status || c.status == 200 && got != digest(pattern(c.size)) {
 				t.Errorf("%d bytes, %d of them taken: %s %s", c.size, c.takes, resp.Status, got)

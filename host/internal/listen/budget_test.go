@@ -35,9 +35,11 @@ func TestABodyPastTheMemoryBudgetGoesToDiskAndArrivesWhole(t *testing.T) {
 			want = int64(len(body)) - spool.OwnMemory
 		}
 		if got := <-onDisk; got != want || r.StatusCode != http.StatusOK || r.Header.Get("X-Length") != "320000" {
-			t.Errorf("%s: %d bytes on disk, not %d; status %d, length %s", name, got, want, r.StatusCode, r.Header.Get("X-Length"))
+			t.Errorf("%s: %d bytes on disk, not %d; status %d, length %s", name, got, want, r.StatusCode,
+				r.Header.Get("X-Length"))
 		}
-		for until := time.Now().Add(5 * time.Second); h.options.Spool.Memory() != spare; time.Sleep(time.Millisecond) { // the Backend may let go last
+		// the Backend may let go last
+		for until := time.Now().Add(5 * time.Second); h.options.Spool.Memory() != spare; time.Sleep(time.Millisecond) {
 			if time.Now().After(until) {
 				t.Fatalf("%s: %d bytes to be lent afterwards, not %d", name, h.options.Spool.Memory(), spare)
 			}
@@ -49,7 +51,8 @@ func TestABodyPastTheMemoryBudgetGoesToDiskAndArrivesWhole(t *testing.T) {
 // them, and the others share the budget.
 func TestStreamsWithoutAWindowFillNoMoreMemoryThanTheBudget(t *testing.T) {
 	const streams, budget = 60, 2 << 20
-	head, rest := pattern(protocol.MaxData), pattern(protocol.DefaultWindow+protocol.MaxData) // more than a worker may send before the client is found slow
+	// more than a worker may send before the client is found slow
+	head, rest := pattern(protocol.MaxData), pattern(protocol.DefaultWindow+protocol.MaxData)
 	h := start(t, func(c *call) {
 		c.respond(0, 200, nil, string(head))
 		c.data(rest, true)
@@ -95,7 +98,8 @@ func TestStreamsWithoutAWindowFillNoMoreMemoryThanTheBudget(t *testing.T) {
 			t.Fatalf("stream %d has %d bytes, not the %d that were sent", stream, len(got), len(want))
 		}
 	}
-	for until := time.Now().Add(5 * time.Second); h.options.Spool.Memory() != budget; time.Sleep(time.Millisecond) { // the Backend may let go last
+	// the Backend may let go last
+	for until := time.Now().Add(5 * time.Second); h.options.Spool.Memory() != budget; time.Sleep(time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatalf("%d bytes to be lent afterwards, not %d", h.options.Spool.Memory(), budget)
 		}
@@ -127,7 +131,9 @@ func TestUploadsOfOneConnectionShareItsOwnMemory(t *testing.T) {
 	if got := <-arrived; !bytes.Equal(got, body) {
 		t.Errorf("%d bytes arrived of the second", len(got))
 	}
-	for until := time.Now().Add(5 * time.Second); h.options.Spool.Used() != int64(len(body)); time.Sleep(time.Millisecond) { // one of them
+	// one of them
+	for until := time.Now().Add(5 * time.Second); h.options.Spool.Used() != int64(len(body)); time.Sleep(
+		time.Millisecond) {
 		if time.Now().After(until) {
 			t.Errorf("%d bytes are on disk", h.options.Spool.Used())
 			break

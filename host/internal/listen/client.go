@@ -58,8 +58,8 @@ func (s *clients) closeAll() {
 	}
 }
 
-// client is an accepted connection. A write fails when the peer has taken nothing for the write time-out, however long the transfer is. The deadline
-// is renewed now and then only, so that small responses don't pay for it.
+// client is an accepted connection. A write fails when the peer has taken nothing for the write time-out, however long
+// the transfer is. The deadline is renewed now and then only, so that small responses don't pay for it.
 type client struct {
 	net.Conn
 	set     *clients
@@ -156,7 +156,8 @@ func (c *client) goOn(wait *peer.Stall, took bool, err error) bool {
 	return ok
 }
 
-// SetWriteDeadline implements net.Conn. That a deadline is taken back, as net/http does after each request, is ignored: Write renews its own.
+// SetWriteDeadline implements net.Conn. That a deadline is taken back, as net/http does after each request, is
+// ignored: Write renews its own.
 func (c *client) SetWriteDeadline(t time.Time) error {
 	if t.IsZero() && c.timeout() > 0 {
 		return nil

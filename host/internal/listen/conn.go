@@ -115,7 +115,8 @@ func (c *strictConn) Read(p []byte) (int, error) {
 	if c.scan.frames != nil {
 		c.below().waits.Store(apart)
 	}
-	if wrong != "" && c.scan.agreed == "h2" && c.scan.frames == nil { // an answer of HTTP/1 would be none (RFC 9113 §3.4)
+	// an answer of HTTP/1 would be none (RFC 9113 §3.4)
+	if wrong != "" && c.scan.agreed == "h2" && c.scan.frames == nil {
 		c.note(http.StatusBadRequest, 0, wrong)
 		c.answering.Store(true) // what net/http says now is noted already
 		c.doomed.Store(true)
@@ -237,7 +238,8 @@ func strictBelow(c any) *strictConn {
 
 // The rest is web.Conn: what a request in its handler asks of its connection.
 
-// Claim gives the caller the memory that the connection has of its own, until Unclaim. It says false if another has it.
+// Claim gives the caller the memory that the connection has of its own, until Unclaim. It says false if another has
+// it.
 func (c *strictConn) Claim() bool { return c.claimed.CompareAndSwap(false, true) }
 
 // Unclaim gives it back.

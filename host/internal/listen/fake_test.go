@@ -61,7 +61,8 @@ func (f *fake) Traits() protocol.Traits { return f.traits }
 func (f *fake) Submit(x *protocol.Exchange) protocol.Ticket {
 	f.busy.Add(1) // before it counts: whoever has seen all calls may wait
 	f.calls.Add(1)
-	c := &call{sink: x.Sink, repeatable: x.Repeatable, credit: protocol.DefaultWindow, allowance: protocol.DefaultWindow, gone: make(chan struct{})}
+	c := &call{sink: x.Sink, repeatable: x.Repeatable, credit: protocol.DefaultWindow,
+		allowance: protocol.DefaultWindow, gone: make(chan struct{})}
 	c.cond.L = &c.mu
 	r := x.Request.(*protocol.Request)
 	c.request = *r
@@ -179,7 +180,8 @@ func (c *call) readAll() []byte {
 
 func (c *call) respond(flags protocol.Flags, status int, headers []string, body string) {
 	c.say(func() {
-		m := protocol.Response{Flags: flags, Status: status, Headers: append([]string(nil), headers...), Body: []byte(body)}
+		m := protocol.Response{Flags: flags, Status: status, Headers: append([]string(nil), headers...),
+			Body: []byte(body)}
 		c.sink.Respond(&m)
 		clear(m.Body)
 		clear(m.Headers)
@@ -329,7 +331,8 @@ func start(t testing.TB, work func(c *call), change ...func(*Options)) *house {
 			t.Errorf("serve: %v", err)
 		}
 		h.backend.busy.Wait()
-		for until := time.Now().Add(5 * time.Second); o.Spool.Used() != 0; time.Sleep(time.Millisecond) { // a pump may let go last
+		// a pump may let go last
+		for until := time.Now().Add(5 * time.Second); o.Spool.Used() != 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(until) {
 				t.Errorf("%d bytes of the spool are still counted", o.Spool.Used())
 				break

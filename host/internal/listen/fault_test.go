@@ -23,7 +23,8 @@ func TestOnlyBrowsersThatAskForAPageAreShownTheFault(t *testing.T) {
 	} {
 		fault = c.fault
 		resp, body := h.do(c.method, "/", nil, c.headers...)
-		if c.shown && (resp.StatusCode != 500 || !strings.Contains(body, "&lt;b&gt; &amp; co") || resp.Header.Get("Cache-Control") != "no-store") {
+		if c.shown && (resp.StatusCode != 500 || !strings.Contains(body, "&lt;b&gt; &amp; co") ||
+			resp.Header.Get("Cache-Control") != "no-store") {
 			t.Errorf("%s: %s %s", c.name, resp.Status, body)
 		}
 		if !c.shown && body != "Hello, World!" {

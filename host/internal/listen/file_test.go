@@ -35,8 +35,9 @@ func tree(t *testing.T, files map[string]string) string {
 
 func TestAWorkersFileIsServedFromItsRootsOnly(t *testing.T) {
 	base := tree(t, map[string]string{
-		"root/a.txt": "0123456789", "root/sub/b.bin": "b", "root/inside": "->sub/b.bin", "root/out": "->../secret", "root/abs": "->/etc/hostname",
-		"secret": "secret", "current": "->root", "root2/c": "c",
+		"root/a.txt": "0123456789", "root/sub/b.bin": "b", "root/inside": "->sub/b.bin", "root/out": "->../secret",
+		"root/abs": "->/etc/hostname",
+		"secret":   "secret", "current": "->root", "root2/c": "c",
 	})
 	fifo(t, filepath.Join(base, "root/pipe"))
 	h := start(t, func(c *call) {
@@ -44,13 +45,17 @@ func TestAWorkersFileIsServedFromItsRootsOnly(t *testing.T) {
 		fmt.Sscan(c.header("X-Status"), &status)
 		c.say(func() {
 			c.sink.Respond(&protocol.Response{Flags: 3, Status: status, File: c.header("X-File"),
-				Headers: []string{"Content-Disposition", "attachment", "Content-Length", "999999", "Cache-Control", "private"}})
+				Headers: []string{"Content-Disposition", "attachment", "Content-Length", "999999", "Cache-Control",
+					"private"}})
 		})
 	})
-	h.backend.traits.FileRoots = []string{filepath.Join(base, "nowhere"), filepath.Join(base, "root"), filepath.Join(base, "root2")}
+	h.backend.traits.FileRoots = []string{filepath.Join(base, "nowhere"), filepath.Join(base, "root"),
+		filepath.Join(base, "root2")}
 	for path, want := range map[string]int{
-		"root/a.txt": 200, "root/sub/../a.txt": 200, "root/sub/b.bin": 200, "root/inside": 200, "root2/c": 200, "current/a.txt": 200,
-		"root/out": 502, "root/abs": 502, "secret": 502, "root/../secret": 502, "root/sub": 502, "root": 502, "root/none": 502, "root/pipe": 502, "nowhere/x": 502,
+		"root/a.txt": 200, "root/sub/../a.txt": 200, "root/sub/b.bin": 200, "root/inside": 200, "root2/c": 200,
+		"current/a.txt": 200,
+		"root/out":      502, "root/abs": 502, "secret": 502, "root/../secret": 502, "root/sub": 502, "root": 502,
+		"root/none": 502, "root/pipe": 502, "nowhere/x": 502,
 	} {
 		if resp, _ := h.do("GET", "/", nil, "X-File", base+"/"+path); resp.StatusCode != want {
 			t.Errorf("%s: %s", path, resp.Status)
@@ -64,7 +69,8 @@ func TestAWorkersFileIsServedFromItsRootsOnly(t *testing.T) {
 	}
 	file := base + "/root/a.txt"
 	resp, body := h.do("GET", "/", nil, "X-File", file)
-	if body != "0123456789" || resp.Header.Get("Content-Type") != "text/plain; charset=utf-8" || resp.Header.Get("Content-Disposition") != "attachment" || resp.ContentLength != 10 {
+	if body != "0123456789" || resp.Header.Get("Content-Type") != "text/plain; charset=utf-8" ||
+		resp.Header.Get("Content-Disposition") != "attachment" || resp.ContentLength != 10 {
 		t.Errorf("%q %v", body, resp.Header)
 	}
 	for _, test := range []struct {
@@ -72,9 +78,12 @@ func TestAWorkersFileIsServedFromItsRootsOnly(t *testing.T) {
 		status              int
 		body                string
 	}{
-		{"GET", "Range", "bytes=2-4", 206, "234"}, {"GET", "Range", "bytes=-3", 206, "789"}, {"GET", "Range", "bytes=20-", 416, ""},
-		{"GET", "If-None-Match", resp.Header.Get("Etag"), 304, ""}, {"GET", "If-Modified-Since", resp.Header.Get("Last-Modified"), 304, ""},
-		{"HEAD", "X", "y", 200, ""}, {"POST", "Range", "bytes=2-4", 200, "0123456789"}, {"GET", "X-Status", "404", 404, "0123456789"},
+		{"GET", "Range", "bytes=2-4", 206, "234"}, {"GET", "Range", "bytes=-3", 206, "789"},
+		{"GET", "Range", "bytes=20-", 416, ""},
+		{"GET", "If-None-Match", resp.Header.Get("Etag"), 304, ""},
+		{"GET", "If-Modified-Since", resp.Header.Get("Last-Modified"), 304, ""},
+		{"HEAD", "X", "y", 200, ""}, {"POST", "Range", "bytes=2-4", 200, "0123456789"},
+		{"GET", "X-Status", "404", 404, "0123456789"},
 	} {
 		resp, body := h.do(test.method, "/", nil, "X-File", file, test.name, test.value)
 		if resp.StatusCode != test.status || test.status != 416 && body != test.body {
@@ -85,21 +94,33 @@ func TestAWorkersFileIsServedFromItsRootsOnly(t *testing.T) {
 
 func TestStaticFilesComeBeforeTheWorkers(t *testing.T) {
 	base := tree(t, map[string]string{
-		"public/a.css": "a{}", "public/index.html": "<p>", "public/dir/index.html": "d", "public/empty/x": "", "public/.env": "secret", "public/.git/config": "secret",
-		"public/.well-known/acme": "token", "public/.well-known/.x": "secret", "public/a.php": "secret", "public/b.PhP": "secret", "public/c.phtml": "secret",
-		"public/d.phar": "secret", "public/e.inc": "secret", "public/f.php7": "secret", "public/with space.txt": "s", "public/out": "->../secret", "public/abs": "->/etc/hostname",
+		"public/a.css": "a{}", "public/index.html": "<p>", "public/dir/index.html": "d", "public/empty/x": "",
+		"public/.env": "secret", "public/.git/config": "secret",
+		"public/.well-known/acme": "token", "public/.well-known/.x": "secret", "public/a.php": "secret",
+		"public/b.PhP": "secret", "public/c.phtml": "secret",
+		"public/d.phar": "secret", "public/e.inc": "secret", "public/f.php7": "secret", "public/with space.txt": "s",
+		"public/out": "->../secret", "public/abs": "->/etc/hostname",
 		"public/link.css": "->a.css", "public/g.unknown": "g", "public/php": "no code", "secret": "secret",
-		"public/config.php.bak": "secret", "public/x.BAK": "secret", "public/x.swp": "secret", "public/x.css~": "secret", "public/x.php.orig": "secret", "public/x.old": "secret",
-		"public/#x.css#": "secret", "public/x.php.save": "secret", "public/x.tmp": "secret", "public/bak": "fine", "public/a~b.txt": "fine",
+		"public/config.php.bak": "secret", "public/x.BAK": "secret", "public/x.swp": "secret",
+		"public/x.css~": "secret", "public/x.php.orig": "secret", "public/x.old": "secret",
+		"public/#x.css#": "secret", "public/x.php.save": "secret", "public/x.tmp": "secret", "public/bak": "fine",
+		"public/a~b.txt": "fine",
 	})
 	var used string
-	h := start(t, func(c *call) { used = c.request.Target; c.whole(404, "worker") }, func(o *Options) { o.Public = base + "/public" })
+	h := start(t, func(c *call) {
+		used = c.request.Target
+		c.whole(404, "worker")
+	}, func(o *Options) { o.Public = base + "/public" })
 	for path, want := range map[string]string{
-		"/a.css": "text/css; charset=utf-8", "/": "text/html; charset=utf-8", "/dir/": "text/html; charset=utf-8", "/.well-known/acme": "application/octet-stream",
-		"/with%20space.txt": "text/plain; charset=utf-8", "/link.css": "text/css; charset=utf-8", "/g.unknown": "application/octet-stream", "/a.css?v=1": "text/css; charset=utf-8",
-		"/%61.css": "text/css; charset=utf-8", "/php": "application/octet-stream", "/bak": "application/octet-stream", "/a~b.txt": "text/plain; charset=utf-8", "/index.html": "text/html; charset=utf-8",
+		"/a.css": "text/css; charset=utf-8", "/": "text/html; charset=utf-8", "/dir/": "text/html; charset=utf-8",
+		"/.well-known/acme": "application/octet-stream",
+		"/with%20space.txt": "text/plain; charset=utf-8", "/link.css": "text/css; charset=utf-8",
+		"/g.unknown": "application/octet-stream", "/a.css?v=1": "text/css; charset=utf-8",
+		"/%61.css": "text/css; charset=utf-8", "/php": "application/octet-stream", "/bak": "application/octet-stream",
+		"/a~b.txt": "text/plain; charset=utf-8", "/index.html": "text/html; charset=utf-8",
 	} {
-		if resp, body := h.get(path); resp.StatusCode != 200 || resp.Header.Get("Content-Type") != want || body == "worker" {
+		if resp, body := h.get(path); resp.StatusCode != 200 || resp.Header.Get("Content-Type") != want ||
+			body == "worker" {
 			t.Errorf("%s: %s %v", path, resp.Status, resp.Header)
 		}
 	}
@@ -107,10 +128,13 @@ func TestStaticFilesComeBeforeTheWorkers(t *testing.T) {
 		t.Errorf("%d requests went to a worker", n)
 	}
 	for _, path := range []string{
-		"/none", "/dir", "/empty/", "/.env", "/.git/config", "/%2egit/config", "/.well-known/.x", "/a.php", "/b.PhP", "/c.phtml", "/d.phar", "/e.inc", "/f.php7", "/a.php/x",
-		"/out", "/abs", "/../secret", "/%2e%2e/secret", "/dir/../../secret", "/..%2fsecret", "/dir%2findex.html", "/..\\secret", "/%5c..%5csecret", "/a.css%00", "/a.css%00.txt",
+		"/none", "/dir", "/empty/", "/.env", "/.git/config", "/%2egit/config", "/.well-known/.x", "/a.php", "/b.PhP",
+		"/c.phtml", "/d.phar", "/e.inc", "/f.php7", "/a.php/x",
+		"/out", "/abs", "/../secret", "/%2e%2e/secret", "/dir/../../secret", "/..%2fsecret", "/dir%2findex.html",
+		"/..\\secret", "/%5c..%5csecret", "/a.css%00", "/a.css%00.txt",
 		"//a.css", "/./a.css", "/dir//index.html", "/a.php%20", "/a.php.", "/a.php::$DATA", "/a.css/",
-		"/config.php.bak", "/x.BAK", "/x.swp", "/x.css~", "/x.css%7E", "/x.php.orig", "/x.old", "/%23x.css%23", "/x.php.save", "/x.tmp",
+		"/config.php.bak", "/x.BAK", "/x.swp", "/x.css~", "/x.css%7E", "/x.php.orig", "/x.old", "/%23x.css%23",
+		"/x.php.save", "/x.tmp",
 	} {
 		used = ""
 		got := h.raw("GET " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
@@ -138,8 +162,10 @@ func TestAStaticFileHasValidatorsAndRanges(t *testing.T) {
 		status      int
 		body        string
 	}{
-		{"If-None-Match", tag, 304, ""}, {"If-None-Match", `"other"`, 200, "0123456789"}, {"If-Modified-Since", date, 304, ""}, {"If-Match", `"other"`, 412, ""},
-		{"Range", "bytes=0-0", 206, "0"}, {"Range", "bytes=5-", 206, "56789"}, {"Range", "bytes=10-", 416, "*"}, {"Range", "nonsense", 416, "*"},
+		{"If-None-Match", tag, 304, ""}, {"If-None-Match", `"other"`, 200, "0123456789"},
+		{"If-Modified-Since", date, 304, ""}, {"If-Match", `"other"`, 412, ""},
+		{"Range", "bytes=0-0", 206, "0"}, {"Range", "bytes=5-", 206, "56789"}, {"Range", "bytes=10-", 416, "*"},
+		{"Range", "nonsense", 416, "*"},
 	} {
 		resp, body := h.do("GET", "/a.txt", nil, test.name, test.value)
 		if resp.StatusCode != test.status || test.body != "*" && body != test.body {
@@ -152,7 +178,8 @@ func TestAStaticFileHasValidatorsAndRanges(t *testing.T) {
 	if err := os.WriteFile(base+"/a.txt", []byte("changed"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if resp, body := h.do("GET", "/a.txt", nil, "If-None-Match", tag); resp.StatusCode != http.StatusOK || body != "changed" {
+	if resp, body := h.do("GET", "/a.txt", nil, "If-None-Match", tag); resp.StatusCode != http.StatusOK ||
+		body != "changed" {
 		t.Errorf("after a change: %s %q", resp.Status, body)
 	}
 }

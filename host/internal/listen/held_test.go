@@ -55,7 +55,9 @@ func (k *keeper) Submit(x *protocol.Exchange) protocol.Ticket {
 }
 
 func events(hold protocol.Hold, first string) *protocol.Response {
-	return &protocol.Response{Flags: protocol.FlagDone, Status: 200, Headers: []string{"Content-Type", "text/event-stream; charset=utf-8", "Cache-Control", "no-store"}, Body: []byte(first), Hold: &hold}
+	return &protocol.Response{Flags: protocol.FlagDone, Status: 200,
+		Headers: []string{"Content-Type", "text/event-stream; charset=utf-8", "Cache-Control", "no-store"},
+		Body:    []byte(first), Hold: &hold}
 }
 
 // startHeld is a house whose workers hold every response in the group "news".
@@ -89,7 +91,8 @@ func (l *lines) toNews(text string, flags ...protocol.Flags) {
 
 func (l *lines) hangup(code int) {
 	l.t.Helper()
-	if err := l.hub.Apply(nil, []protocol.Act{&protocol.Hangup{To: protocol.ToAll, Code: code, Reason: "over"}}); err != nil {
+	if err := l.hub.Apply(nil, []protocol.Act{
+		&protocol.Hangup{To: protocol.ToAll, Code: code, Reason: "over"}}); err != nil {
 		l.t.Fatal(err)
 	}
 }
@@ -167,7 +170,8 @@ func clientOf(t testing.TB, h2, secure bool) *http.Client {
 }
 
 func TestHeldResponseGetsWhatIsSentUntilItIsHungUp(t *testing.T) {
-	for name, how := range map[string]struct{ h2, secure bool }{"HTTP1": {}, "HTTP1TLS": {secure: true}, "HTTP2": {h2: true}, "HTTP2TLS": {h2: true, secure: true}} {
+	for name, how := range map[string]struct{ h2, secure bool }{"HTTP1": {}, "HTTP1TLS": {secure: true},
+		"HTTP2": {h2: true}, "HTTP2TLS": {h2: true, secure: true}} {
 		t.Run(name, func(t *testing.T) {
 			l, _ := startHeld(t, func(_ *keeper, o *Options) {
 				if how.secure {
@@ -175,7 +179,8 @@ func TestHeldResponseGetsWhatIsSentUntilItIsHungUp(t *testing.T) {
 				}
 			})
 			r := l.listen(clientOf(t, how.h2, how.secure))
-			if r.resp.StatusCode != 200 || r.resp.ContentLength >= 0 || r.resp.Header.Get("Cache-Control") != "no-store" {
+			if r.resp.StatusCode != 200 || r.resp.ContentLength >= 0 ||
+				r.resp.Header.Get("Cache-Control") != "no-store" {
 				t.Fatalf("%s, length %d, %v", r.resp.Status, r.resp.ContentLength, r.resp.Header)
 			}
 			r.expect("retry: 1000\n\n")
@@ -226,7 +231,8 @@ func TestOldClientsGetAHeldResponseWithoutChunks(t *testing.T) {
 	l.toNews("one")
 	l.hangup(1000)
 	b, err := io.ReadAll(c)
-	if s := string(b); err != nil || !strings.HasPrefix(s, "HTTP/1.0 200 OK\r\n") || !strings.HasSuffix(s, "\r\n\r\nretry: 1000\n\ndata: one\n\n") || strings.Contains(s, "chunked") {
+	if s := string(b); err != nil || !strings.HasPrefix(s, "HTTP/1.0 200 OK\r\n") ||
+		!strings.HasSuffix(s, "\r\n\r\nretry: 1000\n\ndata: one\n\n") || strings.Contains(s, "chunked") {
 		t.Errorf("%q, %v", b, err)
 	}
 }
@@ -241,7 +247,8 @@ func TestChunksOfAHeldResponseAreWellFormed(t *testing.T) {
 	l.hangup(1000)
 	b, err := io.ReadAll(c)
 	_, body, _ := strings.Cut(string(b), "\r\n\r\n")
-	if body != "d\r\nretry: 1000\n\n\r\nb\r\ndata: one\n\n\r\n0\r\n\r\n" || err != nil || !strings.Contains(string(b), "Connection: close\r\n") {
+	if body != "d\r\nretry: 1000\n\n\r\nb\r\ndata: one\n\n\r\n0\r\n\r\n" || err != nil ||
+		!strings.Contains(string(b), "Connection: close\r\n") {
 		t.Errorf("%q, %v", b, err)
 	}
 }
@@ -250,7 +257,8 @@ func TestLongPollEndsWithItsFirstMessageOrItsTime(t *testing.T) {
 	l, k := startHeld(t)
 	for _, h2 := range []bool{false, true} {
 		k.answer = func(*protocol.Request) (*protocol.Response, []protocol.Act) {
-			return &protocol.Response{Status: 200, Headers: []string{"Content-Type", "application/json"}, Hold: &protocol.Hold{Groups: []string{"news"}, UID: "ada", Once: true}}, nil
+			return &protocol.Response{Status: 200, Headers: []string{"Content-Type", "application/json"},
+				Hold: &protocol.Hold{Groups: []string{"news"}, UID: "ada", Once: true}}, nil
 		}
 		r := l.listen(clientOf(t, h2, false))
 		l.held(1)
@@ -313,7 +321,9 @@ func TestHeldResponseBreaksOffIfItsHandlerFails(t *testing.T) {
 func TestFirstBytesOfAHeldResponseMayTakeSeveralFrames(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		part := strings.Repeat(": x\n", protocol.MaxData/4)
-		l, _ := startHeld(t, func(k *keeper, _ *Options) { k.more = [][]byte{[]byte(part), []byte(part), []byte(": end\n\n")} })
+		l, _ := startHeld(t, func(k *keeper, _ *Options) {
+			k.more = [][]byte{[]byte(part), []byte(part), []byte(": end\n\n")}
+		})
 		r := l.listen(clientOf(t, h2, false))
 		r.expect("retry: 1000\n\n" + part + part + ": end\n\n")
 		l.held(1)
@@ -346,7 +356,8 @@ func TestClientThatLeavesBeforeDoneNeverWasAConnection(t *testing.T) {
 		time.Sleep(50 * time.Millisecond) // there is nothing to see of it
 		close(done)
 		l.board.busy.Wait()
-		for until := time.Now().Add(5 * time.Second); len(l.hub.List()) > 0 && time.Now().Before(until); time.Sleep(time.Millisecond) {
+		for until := time.Now().Add(5 * time.Second); len(l.hub.List()) > 0 &&
+			time.Now().Before(until); time.Sleep(time.Millisecond) {
 		}
 		l.held(0)
 	}
@@ -536,7 +547,8 @@ func TestWhatAClientSaysWhileItsResponseIsHeldIsIgnored(t *testing.T) {
 	l.left()
 }
 
-// TestAHeldResponseIsInTheAccessLogWhenItIsHeld and not when it ends, which may be much later. It is one line in either case.
+// TestAHeldResponseIsInTheAccessLogWhenItIsHeld and not when it ends, which may be much later. It is one line in
+// either case.
 func TestAHeldResponseIsInTheAccessLogWhenItIsHeld(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		change, logged := withAccess(t, "access.json")
@@ -552,7 +564,8 @@ func TestAHeldResponseIsInTheAccessLogWhenItIsHeld(t *testing.T) {
 		}
 		time.Sleep(100 * time.Millisecond) // HTTP/1's handler returns after the client has been told
 		all := logged()
-		if len(all) != 1 || !strings.Contains(all[0], `"status":200,"bytes_in":0,"bytes_out":13,`) || !strings.Contains(all[0], `"work_ms":`) || strings.Contains(all[0], "aborted") {
+		if len(all) != 1 || !strings.Contains(all[0], `"status":200,"bytes_in":0,"bytes_out":13,`) ||
+			!strings.Contains(all[0], `"work_ms":`) || strings.Contains(all[0], "aborted") {
 			t.Errorf("HTTP/2 %v: %q", h2, all)
 		}
 	}

@@ -1,4 +1,5 @@
-// Clients that mean harm, or might as well: each costs bounded memory, bounded time and no worker, and others are served meanwhile.
+// Clients that mean harm, or might as well: each costs bounded memory, bounded time and no worker, and others are
+// served meanwhile.
 
 package listen
 
@@ -71,7 +72,9 @@ func (t stuckTicket) Cancel(protocol.ResetCode) {
 }
 
 func TestAFullQueueIsAnsweredAtOnce(t *testing.T) {
-	h := start(t, nil, func(o *Options) { o.Backend = &full{protocol.Traits{WholeBody: true, RetryAfter: time.Second}} })
+	h := start(t, nil, func(o *Options) {
+		o.Backend = &full{protocol.Traits{WholeBody: true, RetryAfter: time.Second}}
+	})
 	const clients, each = 32, 100
 	took := make([]time.Duration, clients*each)
 	var all sync.WaitGroup
@@ -104,7 +107,8 @@ func TestAFullQueueIsAnsweredAtOnce(t *testing.T) {
 	}
 }
 
-// Thousands of clients whose requests no worker takes. Each costs its goroutine and its buffers, and nothing grows with time.
+// Thousands of clients whose requests no worker takes. Each costs its goroutine and its buffers, and nothing grows
+// with time.
 func TestManyClientsOfAStuckPoolFillBoundedMemory(t *testing.T) {
 	clients := 4000
 	if testing.Short() || raceEnabled {
@@ -144,7 +148,8 @@ func TestManyClientsOfAStuckPoolFillBoundedMemory(t *testing.T) {
 		}
 	}
 	each := (inUse() - before) / int64(clients)
-	t.Logf("%d connections with a request each: %d MiB, %d KiB each (both ends of them are in this process)", clients, each*int64(clients)>>20, each>>10)
+	t.Logf("%d connections with a request each: %d MiB, %d KiB each (both ends of them are in this process)", clients,
+		each*int64(clients)>>20, each>>10)
 	if each > 64<<10 && !raceEnabled {
 		t.Errorf("a waiting client costs %d KiB", each>>10)
 	}
@@ -168,12 +173,15 @@ func TestSlowClientsAreCutOffAndCostNoWorker(t *testing.T) {
 		{"a header byte by byte", "GET / HTTP/1.1\r\nHost: a\r\n", "X", ""},
 		{"headers without an end", "GET / HTTP/1.1\r\nHost: a\r\n", "X-A: b\r\n", ""},
 		{"a body that stops", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc", "", "408"},
-		{"a form that stops", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n", "", "408"},
-		{"chunks that stop", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "", "408"},
+		{"a form that stops", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\nContent-Type: " +
+			"multipart/form-data; boundary=x\r\n\r\n--x\r\n", "", "408"},
+		{"chunks that stop", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "",
+			"408"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := start(t, func(c *call) { t.Error("a worker was asked"); c.whole(200, "") }, func(o *Options) {
-				o.Limits.HeaderTimeout, o.Limits.ReadTimeout, o.Limits.IdleTimeout = 200*time.Millisecond, 200*time.Millisecond, 200*time.Millisecond
+				o.Limits.HeaderTimeout, o.Limits.ReadTimeout, o.Limits.IdleTimeout = 200*time.Millisecond,
+					200*time.Millisecond, 200*time.Millisecond
 			})
 			h.backend.traits = protocol.Traits{WholeBody: true, Forms: true}
 			c := h.dial()
@@ -197,7 +205,8 @@ func TestSlowClientsAreCutOffAndCostNoWorker(t *testing.T) {
 			if took := time.Since(began); took > 30*time.Second {
 				t.Errorf("it held its connection for %v", took)
 			}
-			if got := statusLine(string(all)); test.answer == "" && strings.Contains(got, "200") || !strings.Contains(got, test.answer) {
+			if got := statusLine(string(all)); test.answer == "" && strings.Contains(got, "200") ||
+				!strings.Contains(got, test.answer) {
 				t.Errorf("%q", got)
 			}
 		})
@@ -229,7 +238,8 @@ func TestASlowReaderCostsNoWorker(t *testing.T) {
 	}
 }
 
-// A client that sends requests without ever reading an answer: one at a time is with a worker, and what it sent waits in the kernel.
+// A client that sends requests without ever reading an answer: one at a time is with a worker, and what it sent waits
+// in the kernel.
 func TestPipeliningNeverReachesMoreThanOneWorker(t *testing.T) {
 	release := make(chan struct{})
 	h := start(t, func(c *call) { <-release; c.whole(200, "x") })
@@ -261,7 +271,8 @@ func TestAFloodOfHeadersIsRefused(t *testing.T) {
 		c := h.dial()
 		go fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", head)
 		all, _ := io.ReadAll(c)
-		if got := statusLine(string(all)); got != "" && !strings.Contains(got, "431") && !strings.Contains(got, "400") {
+		if got := statusLine(string(all)); got != "" && !strings.Contains(got, "431") &&
+			!strings.Contains(got, "400") {
 			t.Errorf("%s: %q", name, got)
 		}
 	}

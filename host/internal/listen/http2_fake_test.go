@@ -18,7 +18,8 @@ import (
 
 // types and flags of frames
 const (
-	frameData, frameHeaders, framePriority, frameReset, frameSettings, framePing, frameGoAway, frameWindow, frameContinuation = 0, 1, 2, 3, 4, 6, 7, 8, 9
+	frameData, frameHeaders, framePriority, frameReset, frameSettings, framePing, frameGoAway, frameWindow,
+	frameContinuation = 0, 1, 2, 3, 4, 6, 7, 8, 9
 
 	endStream, endHeaders = 1, 4
 )

@@ -30,7 +30,8 @@ func TestFramesThatAskForNothingEndTheirConnection(t *testing.T) {
 		{"PRIORITY", nil, frame(framePriority, 0, 1, []byte{0, 0, 0, 3, 1})},
 		{"empty DATA", opened, frame(frameData, 0, 1, nil)},
 		{"DATA of padding", opened, frame(frameData, flagPadded, 1, []byte{1, 0})},
-		{"empty CONTINUATION", frame(frameHeaders, endStream, 1, block(get()...)), frame(frameContinuation, 0, 1, nil)},
+		{"empty CONTINUATION", frame(frameHeaders, endStream, 1, block(get()...)),
+			frame(frameContinuation, 0, 1, nil)},
 		{"WINDOW_UPDATE", opened, frame(frameWindow, 0, 1, []byte{0, 0, 0, 1})},
 		{"a type that nobody knows", nil, frame(99, 0, 0, []byte("x"))},
 	} {
@@ -106,19 +107,24 @@ func TestAHeaderBlockThatHasBegunHasToEndInTime(t *testing.T) {
 		"half a HEADERS":           whole[:20],
 		"half the head of a frame": whole[:4],
 		"half a PING":              frame(framePing, 0, 0, make([]byte, 8))[:12],
-		"an unended trailer":       append(frame(frameHeaders, endHeaders, 1, block(get()...)), frame(frameHeaders, endStream, 1, block("x-a", "b"))...),
+		"an unended trailer": append(frame(frameHeaders, endHeaders, 1, block(get()...)),
+			frame(frameHeaders, endStream, 1, block("x-a", "b"))...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, secure func(*Options)) {
 				change, lines := withAccess(t, "access.log")
-				h := start(t, func(c *call) { c.readAll() }, secure, change, func(o *Options) { o.Limits.HeaderTimeout = 50 * time.Millisecond })
+				h := start(t, func(c *call) {
+					c.readAll()
+				}, secure, change, func(o *Options) { o.Limits.HeaderTimeout = 50 * time.Millisecond })
 				c := h.dialH2()
 				c.Write(sent)
 				if got := c.ended(); got != "closed" {
 					t.Error(got)
 				}
 				h.Close()
-				if got := strings.Join(lines(), "\n"); !strings.Contains(got, `"- - HTTP/2.0" 408 0`) || !strings.Contains(got, `fault="too slow" reason="its headers did not come within header_timeout"`) {
+				if got := strings.Join(lines(), "\n"); !strings.Contains(got, `"- - HTTP/2.0" 408 0`) ||
+					!strings.Contains(got,
+						`fault="too slow" reason="its headers did not come within header_timeout"`) {
 					t.Errorf("the access log says %s", got)
 				}
 			})
@@ -131,9 +137,10 @@ func TestOnlyWhatBelongsToHeadersHasToEndInTime(t *testing.T) {
 		sent       []byte
 		unfinished bool
 	}{
-		"nothing":             {nil, false},
-		"a whole block":       {frame(frameHeaders, endHeaders, 1, block(get()...)), false},
-		"a block in two":      {append(frame(frameHeaders, 0, 1, block(get()...)), frame(frameContinuation, endHeaders, 1, nil)...), false},
+		"nothing":       {nil, false},
+		"a whole block": {frame(frameHeaders, endHeaders, 1, block(get()...)), false},
+		"a block in two": {append(frame(frameHeaders, 0, 1, block(get()...)),
+			frame(frameContinuation, endHeaders, 1, nil)...), false},
 		"half a DATA":         {frame(frameData, 0, 1, make([]byte, 100))[:50], false},
 		"a DATA without any":  {frame(frameData, 0, 1, make([]byte, 100))[:9], false},
 		"half a DATA's head":  {frame(frameData, 0, 1, make([]byte, 100))[:8], true},

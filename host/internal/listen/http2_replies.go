@@ -80,7 +80,8 @@ func (r *replies) whole(refused func(status int, reason string)) {
 		case !clientsFault(code):
 		case code == streamClosed || code == flowControl: // the stream was begun, so its request has its line
 		default:
-			refused(http.StatusBadRequest, fmt.Sprintf("stream %d broke the rules of HTTP/2 (%s)", r.stream(), errorName(code)))
+			refused(http.StatusBadRequest,
+				fmt.Sprintf("stream %d broke the rules of HTTP/2 (%s)", r.stream(), errorName(code)))
 		}
 	case typeData:
 		r.refused = slices.DeleteFunc(r.refused, func(id uint32) bool { return id == r.stream() })
@@ -174,7 +175,8 @@ func (r *replies) status(b []byte) (status int) {
 			}
 			var value []byte
 			value, b = text(b)
-			if i >= nameOfStatus && i < nameOfStatus+7 && string(value) == "431" { // Huffman's code makes it no shorter
+			// Huffman's code makes it no shorter
+			if i >= nameOfStatus && i < nameOfStatus+7 && string(value) == "431" {
 				if insert {
 					r.large = r.inserted
 				}

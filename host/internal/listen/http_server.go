@@ -1,5 +1,6 @@
-// http_server.go: net/http fixes the time-outs and the header limit of a server for good, so a change of theirs begins another server. The one before goes on
-// with the connections that it has, and both accept at the same socket, one after the other.
+// http_server.go: net/http fixes the time-outs and the header limit of a server for good, so a change of theirs begins
+// another server. The one before goes on with the connections that it has, and both accept at the same socket, one
+// after the other.
 
 package listen
 
@@ -34,9 +35,10 @@ func (s *Server) newHTTPServer(l web.Limits) *httpServer {
 	protocols.SetUnencryptedHTTP2(true) // over TLS, too: see listenTLS
 	h := &httpServer{server: s, retired: make(chan struct{})}
 	h.http = &http.Server{
-		Handler:                      http.HandlerFunc(s.serve),
-		Protocols:                    protocols,
-		HTTP2:                        &http.HTTP2Config{MaxReadFrameSize: 16 << 10}, // each connection keeps a buffer of it
+		Handler:   http.HandlerFunc(s.serve),
+		Protocols: protocols,
+		// each connection keeps a buffer of it
+		HTTP2:                        &http.HTTP2Config{MaxReadFrameSize: 16 << 10},
 		ReadHeaderTimeout:            l.HeaderTimeout,
 		IdleTimeout:                  l.IdleTimeout,
 		MaxHeaderBytes:               l.MaxHeader,

@@ -38,9 +38,11 @@ var unfinished = map[string]struct {
 	begin     []byte
 }{
 	"WebSocket": {websocket: true, begin: peertest.Frame(0x82, make([]byte, 1e6))[:150e3]},
-	"fragments": {websocket: true, begin: append(peertest.Frame(0x02, make([]byte, 75e3)), peertest.Frame(0x00, make([]byte, 75e3))...)},
-	"lines":     {framing: byLine, begin: bytes.Repeat([]byte("x"), 150e3)},
-	"lengths":   {framing: peer.Framing{Kind: peer.FrameLength32}, begin: peer.Framing{Kind: peer.FrameLength32}.Append(nil, make([]byte, 1e6), true)[:150e3]},
+	"fragments": {websocket: true, begin: append(peertest.Frame(0x02, make([]byte, 75e3)),
+		peertest.Frame(0x00, make([]byte, 75e3))...)},
+	"lines": {framing: byLine, begin: bytes.Repeat([]byte("x"), 150e3)},
+	"lengths": {framing: peer.Framing{Kind: peer.FrameLength32},
+		begin: peer.Framing{Kind: peer.FrameLength32}.Append(nil, make([]byte, 1e6), true)[:150e3]},
 }
 
 func TestUnfinishedMessagesTogetherHoldNoMoreThanTheirBudget(t *testing.T) {

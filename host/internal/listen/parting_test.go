@@ -192,7 +192,8 @@ func TestAConnectionIsClosedOnlyWhenItHasWaitedForAMoment(t *testing.T) {
 			if rest, err := long.in.ReadString('\r'); err != nil {
 				t.Fatal(rest, err)
 			}
-			resp, err := http.ReadResponse(bufio.NewReader(io.MultiReader(strings.NewReader("HTTP/1.1 200 OK\r"), long.in)), nil)
+			resp, err := http.ReadResponse(
+				bufio.NewReader(io.MultiReader(strings.NewReader("HTTP/1.1 200 OK\r"), long.in)), nil)
 			if err != nil || resp.Close {
 				t.Fatalf("%+v %v", resp, err)
 			}

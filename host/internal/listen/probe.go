@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Probe says whether an address could be listened on now, and leaves things as they are. Its errors are those of Server.Listen.
+// Probe says whether an address could be listened on now, and leaves things as they are. Its errors are those of
+// Server.Listen.
 func Probe(address string) error {
 	path, isUnix := strings.CutPrefix(address, unixPrefix)
 	if !isUnix {

@@ -23,7 +23,8 @@ func networks(all ...string) *guard.Proxies {
 
 func TestWorkersSeeTheClientBehindAProxy(t *testing.T) {
 	facts := func(c *call) {
-		c.whole(200, fmt.Sprint(c.request.Remote, " ", c.request.Scheme, " ", c.request.Host, " ", c.header("X-Forwarded-For")))
+		c.whole(200, fmt.Sprint(c.request.Remote, " ", c.request.Scheme, " ", c.request.Host, " ",
+			c.header("X-Forwarded-For")))
 	}
 	headers := []string{"X-Forwarded-For", "1.2.3.4", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "b.test"}
 	h := start(t, facts, func(o *Options) { o.Proxies = networks("127.0.0.0/8") })
@@ -34,11 +35,13 @@ func TestWorkersSeeTheClientBehindAProxy(t *testing.T) {
 		t.Errorf("a conflict: %s", resp.Status)
 	}
 	h = start(t, facts, func(o *Options) { o.Proxies = networks("10.0.0.0/8") })
-	if _, got := h.do("GET", "/", nil, headers...); !strings.HasPrefix(got, "127.0.0.1:") || !strings.HasSuffix(got, " http "+h.address+" ") {
+	if _, got := h.do("GET", "/", nil, headers...); !strings.HasPrefix(got, "127.0.0.1:") ||
+		!strings.HasSuffix(got, " http "+h.address+" ") {
 		t.Errorf("not trusted: %s", got)
 	}
 	h = start(t, facts)
-	if _, got := h.do("GET", "/", nil, headers...); !strings.HasPrefix(got, "127.0.0.1:") || !strings.HasSuffix(got, " 1.2.3.4") {
+	if _, got := h.do("GET", "/", nil, headers...); !strings.HasPrefix(got, "127.0.0.1:") ||
+		!strings.HasSuffix(got, " 1.2.3.4") {
 		t.Errorf("none of the host's business: %s", got)
 	}
 }
@@ -49,9 +52,11 @@ func TestARateLimitAllowsABurstAndThenItsRate(t *testing.T) {
 	for range 3 {
 		io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	}
-	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") // the connection stays
+	// the connection stays
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 	all, _ := io.ReadAll(c)
-	if got := string(all); strings.Count(got, "200 OK") != 3 || strings.Count(got, "1.1 429 ") != 2 || strings.Count(got, "Retry-After: 1\r\n") != 2 {
+	if got := string(all); strings.Count(got, "200 OK") != 3 || strings.Count(got, "1.1 429 ") != 2 ||
+		strings.Count(got, "Retry-After: 1\r\n") != 2 {
 		t.Errorf("%q", got)
 	}
 	if h.backend.calls.Load() != 3 {
@@ -60,7 +65,9 @@ func TestARateLimitAllowsABurstAndThenItsRate(t *testing.T) {
 }
 
 func TestARateLimitIsForClientsAndNotForTheirProxy(t *testing.T) {
-	h := start(t, hello, func(o *Options) { o.RateLimit, o.Proxies = guard.NewRateLimit(1, 1), networks("127.0.0.0/8") })
+	h := start(t, hello, func(o *Options) {
+		o.RateLimit, o.Proxies = guard.NewRateLimit(1, 1), networks("127.0.0.0/8")
+	})
 	for _, test := range []struct {
 		client string
 		status int
@@ -82,7 +89,8 @@ func TestAClientIsAnAddressOrAnIPv6Subnet(t *testing.T) {
 		limits bool
 	}{
 		{"1.1.1.1:1", false}, {"1.1.1.1:2", true}, {"[::ffff:1.1.1.1]:3", true}, {"1.1.1.2:1", false},
-		{"[2001:db8::1]:1", false}, {"[2001:db8::ffff]:1", true}, {"[2001:db8:0:1::1]:1", false}, {"@", false}, {"@", false},
+		{"[2001:db8::1]:1", false}, {"[2001:db8::ffff]:1", true}, {"[2001:db8:0:1::1]:1", false}, {"@", false},
+		{"@", false},
 	} {
 		if wait := l.Allow(test.remote); (wait > 0) != test.limits || wait > time.Second {
 			t.Errorf("%s has to wait %v", test.remote, wait)
@@ -120,7 +128,8 @@ func TestAConnectionTooManyIsTurnedAway(t *testing.T) {
 			t.Errorf("%s: one that is in: %q", test.name, a)
 		}
 		second.Close()
-		for until := time.Now().Add(5 * time.Second); test.full; time.Sleep(time.Millisecond) { // the listener learns of it in its own time
+		// the listener learns of it in its own time
+		for until := time.Now().Add(5 * time.Second); test.full; time.Sleep(time.Millisecond) {
 			if strings.Contains(ask(h.dial()), "200") {
 				break
 			}

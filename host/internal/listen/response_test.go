@@ -29,12 +29,15 @@ import (
 func TestARequestArrivesAsItWasSent(t *testing.T) {
 	var got protocol.Request
 	h := start(t, func(c *call) { got = c.request; hello(c) }, func(o *Options) { o.RequestID = "X-Request-Id" })
-	answer := h.raw("GET /a/b?c=d&e HTTP/1.1\r\nHost: example.org:81\r\nX-B: 1\r\nx-a: 2\r\nX-B: 3\r\nConnection: close, X-Mine\r\nX-Mine: 4\r\nKeep-Alive: 5\r\nX-Worker-Warmup: 1\r\n" +
-		"Upgrade: h2c\r\nTE: gzip, trailers\r\nProxy: evil\r\nProxy-Connection: 6\r\nX-Request-Id: req-1\r\nCookie: a=b\r\nCookie: c=d\r\n\r\n")
+	answer := h.raw("GET /a/b?c=d&e HTTP/1.1\r\nHost: example.org:81\r\nX-B: 1\r\nx-a: 2\r\nX-B: 3\r\nConnection: " +
+		"close, X-Mine\r\nX-Mine: 4\r\nKeep-Alive: 5\r\nX-Worker-Warmup: 1\r\n" +
+		"Upgrade: h2c\r\nTE: gzip, trailers\r\nProxy: evil\r\nProxy-Connection: 6\r\nX-Request-Id: req-1\r\nCookie: " +
+		"a=b\r\nCookie: c=d\r\n\r\n")
 	if !strings.Contains(statusLine(answer), "200") || !strings.HasSuffix(answer, "Hello, World!") {
 		t.Fatal(answer)
 	}
-	if got.Method != "GET" || got.Target != "/a/b?c=d&e" || got.Host != "example.org:81" || got.Version != "1.1" || got.Scheme != "http" || got.ID != "req-1" ||
+	if got.Method != "GET" || got.Target != "/a/b?c=d&e" || got.Host != "example.org:81" || got.Version != "1.1" ||
+		got.Scheme != "http" || got.ID != "req-1" ||
 		!strings.HasPrefix(got.Remote, "127.0.0.1:") || got.Flags != protocol.FlagEnd || got.Length != 0 {
 		t.Errorf("got %+v", got)
 	}
@@ -73,11 +76,14 @@ func TestResponsesWithoutABody(t *testing.T) {
 		}
 	})
 	for _, test := range []struct{ method, path, status, length string }{
-		{"GET", "/204", "204", ""}, {"GET", "/304", "304", ""}, {"HEAD", "/", "200", "5000"}, {"HEAD", "/long", "200", "12345"}, {"HEAD", "/endless", "200", ""},
+		{"GET", "/204", "204", ""}, {"GET", "/304", "304", ""}, {"HEAD", "/", "200", "5000"},
+		{"HEAD", "/long", "200", "12345"}, {"HEAD", "/endless", "200", ""},
 	} {
 		resp, body := h.do(test.method, test.path, nil)
-		if !strings.HasPrefix(resp.Status, test.status) || body != "" || resp.Header.Get("Content-Length") != test.length {
-			t.Errorf("%s %s: %s, %d bytes, Content-Length %q", test.method, test.path, resp.Status, len(body), resp.Header.Get("Content-Length"))
+		if !strings.HasPrefix(resp.Status, test.status) || body != "" ||
+			resp.Header.Get("Content-Length") != test.length {
+			t.Errorf("%s %s: %s, %d bytes, Content-Length %q", test.method, test.path, resp.Status, len(body),
+				resp.Header.Get("Content-Length"))
 		}
 	}
 }
@@ -88,10 +94,14 @@ func TestABrokenResponseIs502AndLogged(t *testing.T) {
 		headers []string
 		body    string
 	}{
-		{99, nil, ""}, {101, nil, ""}, {600, nil, ""}, {200, []string{"A", "b\r\nSet-Cookie: x"}, ""}, {200, []string{"A B", "c"}, ""}, {200, []string{"", "c"}, ""},
-		{200, []string{"A", "b\x00"}, ""}, {200, []string{"Content-Length", "x"}, ""}, {200, []string{"Content-Length", "+1"}, "a"},
-		{200, []string{"content-length", "1", "Content-Length", "2"}, "a"}, {200, []string{"Content-Length", "2"}, "a"}, {200, []string{"Content-Length", "1"}, "ab"},
-		{200, []string{"A", strings.Repeat("b", protocol.MaxHeaders-32)}, ""}, {200, slices.Repeat([]string{"A", ""}, protocol.MaxHeaders/33+1), ""},
+		{99, nil, ""}, {101, nil, ""}, {600, nil, ""}, {200, []string{"A", "b\r\nSet-Cookie: x"}, ""},
+		{200, []string{"A B", "c"}, ""}, {200, []string{"", "c"}, ""},
+		{200, []string{"A", "b\x00"}, ""}, {200, []string{"Content-Length", "x"}, ""},
+		{200, []string{"Content-Length", "+1"}, "a"},
+		{200, []string{"content-length", "1", "Content-Length", "2"}, "a"},
+		{200, []string{"Content-Length", "2"}, "a"}, {200, []string{"Content-Length", "1"}, "ab"},
+		{200, []string{"A", strings.Repeat("b", protocol.MaxHeaders-32)}, ""},
+		{200, slices.Repeat([]string{"A", ""}, protocol.MaxHeaders/33+1), ""},
 	} {
 		h := start(t, func(c *call) { c.whole(test.status, test.body, test.headers...) })
 		resp, body := h.get("/")
@@ -117,17 +127,20 @@ func TestTrailersThatAreTooLargeAreDroppedWithALineInTheLog(t *testing.T) {
 		c.data(nil, true, "X-T", strings.Repeat("t", protocol.MaxHeaders))
 	})
 	resp, body := h.get("/")
-	if body != "whole" || len(resp.Trailer.Get("X-T")) > 0 || !strings.Contains(h.logged.String(), "dropped malformed trailers") {
+	if body != "whole" || len(resp.Trailer.Get("X-T")) > 0 ||
+		!strings.Contains(h.logged.String(), "dropped malformed trailers") {
 		t.Errorf("%q, trailers of %d bytes\n%s", body, len(resp.Trailer.Get("X-T")), h.logged)
 	}
 }
 
 func TestHopByHopFieldsOfAResponseStayBehind(t *testing.T) {
 	h := start(t, func(c *call) {
-		c.whole(200, "x", "Connection", "X-Hop, close", "X-Hop", "1", "Keep-Alive", "2", "Transfer-Encoding", "chunked", "Upgrade", "3", "Set-Cookie", "a", "set-cookie", "b")
+		c.whole(200, "x", "Connection", "X-Hop, close", "X-Hop", "1", "Keep-Alive", "2", "Transfer-Encoding",
+			"chunked", "Upgrade", "3", "Set-Cookie", "a", "set-cookie", "b")
 	})
 	resp, body := h.get("/")
-	if body != "x" || resp.Header.Get("X-Hop")+resp.Header.Get("Keep-Alive")+resp.Header.Get("Upgrade") != "" || resp.Close || len(resp.TransferEncoding) > 0 {
+	if body != "x" || resp.Header.Get("X-Hop")+resp.Header.Get("Keep-Alive")+resp.Header.Get("Upgrade") != "" ||
+		resp.Close || len(resp.TransferEncoding) > 0 {
 		t.Errorf("%v %q", resp.Header, body)
 	}
 	if fmt.Sprint(resp.Header["Set-Cookie"]) != "[a b]" {
@@ -143,12 +156,14 @@ func TestNamesGoOutAsTheWorkerWroteThem(t *testing.T) {
 	if err := os.WriteFile(path, []byte("content"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	fields := []string{"ETag", `"x"`, "WWW-Authenticate", "Basic", "X-lower-UPPER", "1", "x-twice", "2", "X-Twice", "3", "content-type", "text/plain", "connection", "X-Mine", "x-mine", "4"}
+	fields := []string{"ETag", `"x"`, "WWW-Authenticate", "Basic", "X-lower-UPPER", "1", "x-twice", "2", "X-Twice",
+		"3", "content-type", "text/plain", "connection", "X-Mine", "x-mine", "4"}
 	h := start(t, func(c *call) {
 		switch c.request.Target {
 		case "/file":
 			c.say(func() {
-				c.sink.Respond(&protocol.Response{Flags: protocol.FlagEnd | protocol.FlagDone, Status: 200, Headers: fields, File: path})
+				c.sink.Respond(&protocol.Response{Flags: protocol.FlagEnd | protocol.FlagDone, Status: 200,
+					Headers: fields, File: path})
 			})
 		default:
 			c.say(func() { c.sink.Inform(&protocol.Inform{Status: 103, Headers: []string{"LINK", "</a.css>"}}) })
@@ -158,7 +173,8 @@ func TestNamesGoOutAsTheWorkerWroteThem(t *testing.T) {
 	})
 	h.backend.traits.FileRoots = []string{filepath.Dir(path)}
 	answer := h.raw("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-	for _, line := range []string{"LINK: </a.css>", `ETag: "x"`, "WWW-Authenticate: Basic", "X-lower-UPPER: 1", "x-twice: 2", "x-twice: 3", "Content-Type: text/plain", "X-sum: 5"} {
+	for _, line := range []string{"LINK: </a.css>", `ETag: "x"`, "WWW-Authenticate: Basic", "X-lower-UPPER: 1",
+		"x-twice: 2", "x-twice: 3", "Content-Type: text/plain", "X-sum: 5"} {
 		if strings.Count(answer, "\r\n"+line+"\r\n") != 1 {
 			t.Errorf("no %q, or several, in\n%s", line, answer)
 		}
@@ -185,9 +201,15 @@ func TestABodyThatBreaksOffIsAborted(t *testing.T) {
 			c.respond(0, 200, []string{"Content-Length", "8"}, "half")
 			c.fail(protocol.FailedDied)
 		},
-		"done":      func(c *call) { c.respond(0, 200, nil, "half") },
-		"too short": func(c *call) { c.respond(0, 200, []string{"Content-Length", "8"}, "half"); c.data([]byte("x"), true) },
-		"too long":  func(c *call) { c.respond(0, 200, []string{"Content-Length", "5"}, "half"); c.data([]byte("xyz"), true) },
+		"done": func(c *call) { c.respond(0, 200, nil, "half") },
+		"too short": func(c *call) {
+			c.respond(0, 200, []string{"Content-Length", "8"}, "half")
+			c.data([]byte("x"), true)
+		},
+		"too long": func(c *call) {
+			c.respond(0, 200, []string{"Content-Length", "5"}, "half")
+			c.data([]byte("xyz"), true)
+		},
 		"too long at once": func(c *call) {
 			c.respond(0, 200, []string{"Content-Length", "3"}, "half")
 			c.data([]byte("xyz"), true)
@@ -248,8 +270,10 @@ func TestABodyOfHTTP10ThatBreaksOffEndsInDisorder(t *testing.T) {
 
 func TestEveryFailureHasItsAnswer(t *testing.T) {
 	for kind, want := range map[protocol.FailureKind]int{
-		protocol.FailedQueueFull: 503, protocol.FailedQueueTimeout: 503, protocol.FailedNoWorker: 503, protocol.FailedStopping: 503,
-		protocol.FailedTimeout: 504, protocol.FailedDied: 502, protocol.FailedBroken: 502, protocol.FailedReset: 502, protocol.FailedDrained: 502, 99: 500,
+		protocol.FailedQueueFull: 503, protocol.FailedQueueTimeout: 503, protocol.FailedNoWorker: 503,
+		protocol.FailedStopping: 503,
+		protocol.FailedTimeout:  504, protocol.FailedDied: 502, protocol.FailedBroken: 502, protocol.FailedReset: 502,
+		protocol.FailedDrained: 502, 99: 500,
 	} {
 		for _, dev := range []bool{false, true} {
 			h := start(t, func(c *call) { c.fail(kind) }, func(o *Options) { o.Dev = dev })
@@ -261,7 +285,8 @@ func TestEveryFailureHasItsAnswer(t *testing.T) {
 			if dev != strings.Contains(body, "secret detail &lt;b&gt;") || strings.Contains(body, "<b>") {
 				t.Errorf("%s: dev %v: %s", kind, dev, body)
 			}
-			if resp, body := h.get("/"); !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") || strings.Contains(body, "<h1>") {
+			if resp, body := h.get("/"); !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") ||
+				strings.Contains(body, "<h1>") {
 				t.Errorf("%s: %s", kind, body)
 			}
 		}
@@ -284,13 +309,14 @@ func TestInformationalResponsesPrecedeTheResponse(t *testing.T) {
 	h.backend.work = func(c *call) { mu.Lock(); release = c; mu.Unlock(); work(c) }
 	var links []string
 	req, _ := http.NewRequest("GET", h.url, nil)
-	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
-		links = append(links, fmt.Sprint(code, header))
-		mu.Lock()
-		release.once.Do(func() { close(release.gone) })
-		mu.Unlock()
-		return nil
-	}}))
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(),
+		&httptrace.ClientTrace{Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+			links = append(links, fmt.Sprint(code, header))
+			mu.Lock()
+			release.once.Do(func() { close(release.gone) })
+			mu.Unlock()
+			return nil
+		}}))
 	resp, err := h.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -420,7 +446,8 @@ func TestALargeDownloadTakesLittleMemoryAndNoDisk(t *testing.T) {
 
 // heapGrowth is the most that the heap was above what it was before, seen every few milliseconds.
 func heapGrowth(f func()) int64 {
-	defer debug.SetGCPercent(debug.SetGCPercent(10)) // garbage that waits to be collected on a busy machine is not what is asked for
+	// garbage that waits to be collected on a busy machine is not what is asked for
+	defer debug.SetGCPercent(debug.SetGCPercent(10))
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&m)
@@ -516,7 +543,9 @@ func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
 
 func TestASlowReaderIsNotCutOffWhileItReads(t *testing.T) {
 	takesTime(t)
-	h := start(t, func(c *call) { flood(c, 8<<20) }, func(o *Options) { o.Limits.WriteTimeout = 400 * time.Millisecond })
+	h := start(t, func(c *call) {
+		flood(c, 8<<20)
+	}, func(o *Options) { o.Limits.WriteTimeout = 400 * time.Millisecond })
 	c := h.dial()
 	c.(*net.TCPConn).SetReadBuffer(64 << 10)
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -19,17 +19,22 @@ func TestHTTP2IsHeldToTheRulesOfHTTP1(t *testing.T) {
 		{"a host that is two", "400", endStream, get("host", "a.test, evil.test")},
 		{"a host with a tag", "400", endStream, get("host", `evil"><script>`)},
 		{"two hosts", "400", endStream, get("host", "a.test", "host", "a.test")},
-		{"two hosts alone", "400", endStream, from(":method", "GET", ":path", "/", "host", "a.test", "host", "a.test")},
+		{"two hosts alone", "400", endStream,
+			from(":method", "GET", ":path", "/", "host", "a.test", "host", "a.test")},
 		{"no authority at all", "400", endStream, from(":method", "GET", ":path", "/")},
 		{"an empty :authority", "400", endStream, from(":method", "GET", ":path", "/", ":authority", "")},
 		{"an empty host", "400", endStream, from(":method", "GET", ":path", "/", "host", "")},
 		{"an :authority with a path", "400", endStream, from(":method", "GET", ":path", "/", ":authority", "a/b")},
-		{"an :authority with credentials", "RST_STREAM 1", endStream, from(":method", "GET", ":path", "/", ":authority", "u@a")},
+		{"an :authority with credentials", "RST_STREAM 1", endStream,
+			from(":method", "GET", ":path", "/", ":authority", "u@a")},
 		{"a method in brackets", "400", endStream, from(":method", "G(T", ":path", "/", ":authority", "a")},
 		{"a method with a blank", "400", endStream, from(":method", "GET /evil", ":path", "/", ":authority", "a")},
-		{"an absolute :path", "400", endStream, from(":method", "GET", ":path", "http://evil.test/", ":authority", "a")},
-		{"an absolute https :path", "400", endStream, from(":method", "GET", ":path", "https://a/b", ":authority", "a")},
-		{"a :path that is no path", "RST_STREAM 1", endStream, from(":method", "GET", ":path", "a", ":authority", "a")},
+		{"an absolute :path", "400", endStream,
+			from(":method", "GET", ":path", "http://evil.test/", ":authority", "a")},
+		{"an absolute https :path", "400", endStream,
+			from(":method", "GET", ":path", "https://a/b", ":authority", "a")},
+		{"a :path that is no path", "RST_STREAM 1", endStream,
+			from(":method", "GET", ":path", "a", ":authority", "a")},
 		{"a fragment in the :path", "400", endStream, from(":method", "GET", ":path", "/a#b", ":authority", "a")},
 		{"a blank in the :path", "400", endStream, from(":method", "GET", ":path", "/a b", ":authority", "a")},
 		{"a star for GET", "400", endStream, from(":method", "GET", ":path", "*", ":authority", "a")},
@@ -60,11 +65,13 @@ func TestHTTP2IsHeldToTheRulesOfHTTP1(t *testing.T) {
 				if test.expect != "200" {
 					t.Errorf("%s: a worker got %s %s", test.name, c.request.Method, c.request.Target)
 				}
-				if got := c.header("Host"); got != "" || !strings.EqualFold(c.request.Host, "a.test") && c.request.Host != "a" {
+				if got := c.header("Host"); got != "" ||
+					!strings.EqualFold(c.request.Host, "a.test") && c.request.Host != "a" {
 					t.Errorf("%s: a worker got the host %q, and %q among the headers", test.name, c.request.Host, got)
 				}
 				if (c.request.Scheme == "https") != secure || (c.request.TLS != nil) != secure {
-					t.Errorf("%s: a worker got the scheme %s, TLS %+v; TLS is %v", test.name, c.request.Scheme, c.request.TLS, secure)
+					t.Errorf("%s: a worker got the scheme %s, TLS %+v; TLS is %v", test.name, c.request.Scheme,
+						c.request.TLS, secure)
 				}
 				hello(c)
 			}, func(o *Options) {
@@ -88,10 +95,12 @@ func TestTheSchemeOfARequestIsThatOfItsConnection(t *testing.T) {
 		}
 		hello(c)
 	}, withTLS(t))
-	if got := h.dialH2(noTable...).ask(endStream, ":scheme", "http", ":method", "GET", ":path", "/", ":authority", "a"); got != "200" {
+	if got := h.dialH2(noTable...).ask(endStream, ":scheme", "http", ":method", "GET", ":path", "/", ":authority",
+		"a"); got != "200" {
 		t.Error(got)
 	}
-	if got := h.dialH2(noTable...).ask(endStream, ":scheme", "ftp", ":method", "GET", ":path", "/", ":authority", "a"); got != "RST_STREAM 1" {
+	if got := h.dialH2(noTable...).ask(endStream, ":scheme", "ftp", ":method", "GET", ":path", "/", ":authority",
+		"a"); got != "RST_STREAM 1" {
 		t.Error(got)
 	}
 }

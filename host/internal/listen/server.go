@@ -55,8 +55,8 @@ type Options struct {
 	Terms  // those that the listener begins with
 }
 
-// Server is one listener. One of HTTP speaks HTTP/1.1 and HTTP/2 with prior knowledge, or HTTP/1.1 and HTTP/2 by ALPN over TLS. Its methods are safe for
-// concurrent use, but Listen and Serve are called once, in this order.
+// Server is one listener. One of HTTP speaks HTTP/1.1 and HTTP/2 with prior knowledge, or HTTP/1.1 and HTTP/2 by ALPN
+// over TLS. Its methods are safe for concurrent use, but Listen and Serve are called once, in this order.
 type Server struct {
 	options Options
 	log     hclog.Logger
@@ -77,7 +77,8 @@ type Server struct {
 	closed  bool
 }
 
-// New makes a listener without binding it. It reads the certificate and opens the public folder, so that their errors come early.
+// New makes a listener without binding it. It reads the certificate and opens the public folder, so that their errors
+// come early.
 func New(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
@@ -122,7 +123,8 @@ func (s *Server) Listen() error {
 	return nil
 }
 
-// Address is what the listener is bound to, in the form of Options.Address; with port 0 it names the port that was given.
+// Address is what the listener is bound to, in the form of Options.Address; with port 0 it names the port that was
+// given.
 func (s *Server) Address() string {
 	if s.packets != nil {
 		return s.packets.Address()
@@ -245,12 +247,12 @@ func (s *Server) Close() error {
 	return err
 }
 
-// Reload reads the certificate files and opens the public folder anew, following symlinks as they are now. What fails stays as it was, and the
-// error names it.
+// Reload reads the certificate files and opens the public folder anew, following symlinks as they are now. What fails
+// stays as it was, and the error names it.
 func (s *Server) Reload() error { return errors.Join(s.ReloadTLS(), s.web.Reload()) }
 
-// Refused is how many requests the listener answered by itself, by [web.Refusal.String]; connections that it turned away
-// are among them.
+// Refused is how many requests the listener answered by itself, by [web.Refusal.String]; connections that it turned
+// away are among them.
 func (s *Server) Refused() map[string]uint64 { return s.web.Refused() }
 
 // StaticFiles is how many requests a file of the public folder was the answer to.

@@ -31,7 +31,8 @@ func certify(t testing.TB, files TLSFiles, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +64,8 @@ func (h *house) clientsFor() map[string]*http.Client {
 		} else {
 			p.SetUnencryptedHTTP2(name == "HTTP/2")
 		}
-		tr := &http.Transport{Protocols: p, DisableCompression: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "one.test"}}
+		tr := &http.Transport{Protocols: p, DisableCompression: true,
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "one.test"}}
 		h.t.Cleanup(tr.CloseIdleConnections)
 		all[name] = &http.Client{Transport: tr, Timeout: 20 * time.Second}
 	}
@@ -80,7 +82,8 @@ func TestEveryProtocolCarriesTheSame(t *testing.T) {
 				if r.TLS != nil {
 					tls = *r.TLS
 				}
-				c.respond(0, 200, []string{"X-Facts", fmt.Sprint(r.Version, r.Scheme, r.Host == "one.test", tls.ServerName, tls.ALPN, len(body))}, "a")
+				c.respond(0, 200, []string{"X-Facts",
+					fmt.Sprint(r.Version, r.Scheme, r.Host == "one.test", tls.ServerName, tls.ALPN, len(body))}, "a")
 				c.data([]byte("b"), false)
 				c.data(body, true, "X-End", "1")
 			}, func(o *Options) {
@@ -109,8 +112,10 @@ func TestEveryProtocolCarriesTheSame(t *testing.T) {
 					if name == "HTTP/1.1" {
 						facts = strings.Replace(facts, "http/1.1", "", 1)
 					}
-					if facts != want || err != nil || digest(got) != digest(append([]byte("ab"), pattern(size)...)) || resp.Trailer.Get("X-End") != "1" {
-						t.Errorf("TLS %v, whole %v, %s, %d bytes: %q, expected %q; %v, %d bytes, %v", secure, whole, name, size, facts, want, err, len(got), resp.Trailer)
+					if facts != want || err != nil || digest(got) != digest(append([]byte("ab"), pattern(size)...)) ||
+						resp.Trailer.Get("X-End") != "1" {
+						t.Errorf("TLS %v, whole %v, %s, %d bytes: %q, expected %q; %v, %d bytes, %v", secure, whole,
+							name, size, facts, want, err, len(got), resp.Trailer)
 					}
 				}
 			}
@@ -173,8 +178,10 @@ func TestAnHTTP2ClientThatTakesNothingIsCutOff(t *testing.T) {
 		ended <- struct{}{}
 	}, func(o *Options) { o.Limits.WriteTimeout, o.Public = 200*time.Millisecond, base })
 	c := h.dial()
-	// The preface; SETTINGS with an initial window of 0; three requests as literal header fields, without a Huffman code.
-	io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00")
+	// The preface; SETTINGS with an initial window of 0; three requests as literal header fields, without a Huffman
+	// code.
+	io.WriteString(c,
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00")
 	for i, path := range []string{"/small", "/flood", "/big.bin"} {
 		block := "\x82\x86\x04" + string(rune(len(path))) + path + "\x01\x01a"
 		io.WriteString(c, "\x00\x00"+string(rune(len(block)))+"\x01\x05\x00\x00\x00"+string(rune(2*i+1))+block)
@@ -259,8 +266,11 @@ func TestAddressesThatCannotBeHadSayWhatToDo(t *testing.T) {
 	}
 	defer live.Close()
 	for address, want := range map[string]string{
-		taken.Addr().String(): "another process", "8080": "host:port", "::1:80": "brackets", "192.0.2.1:80": "no such address", "unix:": "path",
-		"unix:" + dir + "/file": "/file: a regular file stands there, and no socket", "unix:" + dir + "/live": "another process", "unix:" + dir + "/none/x": "create it", "unix:/" + strings.Repeat("x", 200): "107",
+		taken.Addr().String(): "another process", "8080": "host:port", "::1:80": "brackets",
+		"192.0.2.1:80": "no such address", "unix:": "path",
+		"unix:" + dir + "/file": "/file: a regular file stands there, and no socket",
+		"unix:" + dir + "/live": "another process", "unix:" + dir + "/none/x": "create it",
+		"unix:/" + strings.Repeat("x", 200): "107",
 	} {
 		l, err := bind(address)
 		if err == nil {
@@ -281,7 +291,10 @@ func TestAUnixSocketOfADeadHostIsReplaced(t *testing.T) {
 	dead.SetUnlinkOnClose(false)
 	dead.Close()
 	remote := "unset"
-	h := start(t, func(c *call) { remote = c.request.Remote; hello(c) }, func(o *Options) { o.Address = "unix:" + path })
+	h := start(t, func(c *call) {
+		remote = c.request.Remote
+		hello(c)
+	}, func(o *Options) { o.Address = "unix:" + path })
 	if h.Address() != "unix:"+path {
 		t.Error(h.Address())
 	}

@@ -13,30 +13,41 @@ import (
 
 const smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
 
-// Each is followed by a request that must never be seen: either all of it is refused, or the connection ends behind it.
+// Each is followed by a request that must never be seen: either all of it is refused, or the connection ends behind
+// it.
 var hostile = []struct {
 	name, request, status string
 }{
-	{"Content-Length and Transfer-Encoding", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"},
-	{"Transfer-Encoding and Content-Length", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", "400"},
-	{"two Content-Lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n12345", "400"},
-	{"the same Content-Length twice", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n12345", "400"},
+	{"Content-Length and Transfer-Encoding",
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"},
+	{"Transfer-Encoding and Content-Length",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", "400"},
+	{"two Content-Lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n12345",
+		"400"},
+	{"the same Content-Length twice",
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n12345", "400"},
 	{"a list of Content-Lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\n12345", "400"},
 	{"a signed Content-Length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n12345", "400"},
 	{"a negative Content-Length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n", "400"},
 	{"a hexadecimal Content-Length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5\r\n\r\n12345", "400"},
 	{"an empty Content-Length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n", "400"},
-	{"a huge Content-Length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551621\r\n\r\n12345", "400"},
+	{"a huge Content-Length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551621\r\n\r\n12345",
+		"400"},
 	{"a space inside a Content-Length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5 5\r\n\r\n12345", "400"},
 	{"an unknown coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", "501"},
 	{"chunked twice", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", "501"},
-	{"two Transfer-Encodings", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"},
+	{"two Transfer-Encodings",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"400"},
 	{"Transfer-Encoding: identity", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n", "501"},
 	{"an empty Transfer-Encoding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n0\r\n\r\n", "501"},
-	{"a coding with a vertical tab", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", "400"},
-	{"Transfer-Encoding in HTTP/1.0", "POST / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"},
+	{"a coding with a vertical tab", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+		"400"},
+	{"Transfer-Encoding in HTTP/1.0",
+		"POST / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"},
 	{"a folded header", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n", "400"},
-	{"a folded Transfer-Encoding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", "400"},
+	{"a folded Transfer-Encoding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+		"400"},
 	{"a fold before the first header", "GET / HTTP/1.1\r\n Host: a\r\nHost: a\r\n\r\n", "400"},
 	{"NUL in a value", "GET / HTTP/1.1\r\nHost: a\r\nX-A: b\x00c\r\n\r\n", "400"},
 	{"NUL in a name", "GET / HTTP/1.1\r\nHost: a\r\nX-\x00A: b\r\n\r\n", "400"},
@@ -71,38 +82,70 @@ var hostile = []struct {
 	{"a star for GET", "GET * HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
 	{"a preface that is none", "PRI * HTTP/2.0\r\nHost: a\r\n\r\n", "400"},
 	{"a bad chunk size", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n\r\n", "400"},
-	{"a signed chunk size", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n", "400"},
-	{"a chunk size with 0x", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n", "400"},
-	{"a huge chunk size", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\na\r\n0\r\n\r\n", "400"},
-	{"a chunk longer than its size", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n", "400"},
-	{"a chunk extension with a bare LF", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;x\na\r\n0\r\n\r\n", "400"},
-	{"a chunk size with a bare LF", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\na\r\n0\r\n\r\n", "400"},
+	{"a signed chunk size", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n",
+		"400"},
+	{"a chunk size with 0x", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n",
+		"400"},
+	{"a huge chunk size",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\na\r\n0\r\n\r\n", "400"},
+	{"a chunk longer than its size",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n", "400"},
+	{"a chunk extension with a bare LF",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;x\na\r\n0\r\n\r\n", "400"},
+	{"a chunk size with a bare LF",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\na\r\n0\r\n\r\n", "400"},
 	{"a truncated chunk size", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\r\n0\r\n\r\n", "400"},
-	{"a blank behind a chunk size", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5 \r\nabcde\r\n0\r\n\r\n", "400"},
-	{"a tab behind the last chunk size", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\t\r\n\r\n", "400"},
-	{"an extension of nothing", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;\r\nabcde\r\n0\r\n\r\n", "400"},
-	{"an extension of a blank", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5; \r\nabcde\r\n0\r\n\r\n", "400"},
-	{"an extension without a value", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\r\nabcde\r\n0\r\n\r\n", "400"},
-	{"an extension with a blank behind it", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b \r\nabcde\r\n0\r\n\r\n", "400"},
-	{"two words in an extension", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a b\r\nabcde\r\n0\r\n\r\n", "400"},
-	{"NUL in an extension", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a\x00b\r\nabcde\r\n0\r\n\r\n", "400"},
-	{"NUL in an extension's quotes", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\"\x00\"\r\nabcde\r\n0\r\n\r\n", "400"},
-	{"an open quote in an extension", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\"b\r\nabcde\r\n0\r\n\r\n", "400"},
-	{"an escaped quote in an extension", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\"b\\\"\r\nabcde\r\n0\r\n\r\n", "400"},
-	{"something behind an extension's quotes", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\"b\"c\r\nabcde\r\n0\r\n\r\n", "400"},
-	{"an extension of the last chunk without a name", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0;=b\r\n\r\n", "400"},
-	{"a bare CR in an extension", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a\rb\r\nabcde\r\n0\r\n\r\n", "400"},
-	{"a bare LF behind a chunk", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\n0\r\n\r\n", "400"},
-	{"a bare LF behind the last chunk size", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\n\r\n", "400"},
-	{"a bare LF at the end of a chunked body", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\n", "400"},
-	{"a folded trailer", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A: b\r\n c\r\n\r\n", "400"},
-	{"a fold before the first trailer", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n X-A: b\r\n\r\n", "400"},
-	{"a trailer with a bare LF", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A: b\n\r\n", "400"},
-	{"a trailer with NUL", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A: b\x00\r\n\r\n", "400"},
-	{"a trailer with a blank before its colon", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A : b\r\n\r\n", "400"},
-	{"a trailer without a colon", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A\r\n\r\n", "400"},
-	{"a trailer named Content-Length", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nContent-Length: 1\r\n\r\n", "400"},
-	{"a trailer named Transfer-Encoding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\ntransfer-encoding: chunked\r\n\r\n", "400"},
+	{"a blank behind a chunk size",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5 \r\nabcde\r\n0\r\n\r\n", "400"},
+	{"a tab behind the last chunk size",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\t\r\n\r\n", "400"},
+	{"an extension of nothing",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;\r\nabcde\r\n0\r\n\r\n", "400"},
+	{"an extension of a blank",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5; \r\nabcde\r\n0\r\n\r\n", "400"},
+	{"an extension without a value",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\r\nabcde\r\n0\r\n\r\n", "400"},
+	{"an extension with a blank behind it",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b \r\nabcde\r\n0\r\n\r\n", "400"},
+	{"two words in an extension",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a b\r\nabcde\r\n0\r\n\r\n", "400"},
+	{"NUL in an extension",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a\x00b\r\nabcde\r\n0\r\n\r\n", "400"},
+	{"NUL in an extension's quotes",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\"\x00\"\r\nabcde\r\n0\r\n\r\n", "400"},
+	{"an open quote in an extension",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\"b\r\nabcde\r\n0\r\n\r\n", "400"},
+	{"an escaped quote in an extension",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\"b\\\"\r\nabcde\r\n0\r\n\r\n", "400"},
+	{"something behind an extension's quotes",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\"b\"c\r\nabcde\r\n0\r\n\r\n", "400"},
+	{"an extension of the last chunk without a name",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0;=b\r\n\r\n", "400"},
+	{"a bare CR in an extension",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a\rb\r\nabcde\r\n0\r\n\r\n", "400"},
+	{"a bare LF behind a chunk", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\n0\r\n\r\n",
+		"400"},
+	{"a bare LF behind the last chunk size",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\n\r\n", "400"},
+	{"a bare LF at the end of a chunked body",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\n", "400"},
+	{"a folded trailer",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A: b\r\n c\r\n\r\n", "400"},
+	{"a fold before the first trailer",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n X-A: b\r\n\r\n", "400"},
+	{"a trailer with a bare LF",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A: b\n\r\n", "400"},
+	{"a trailer with NUL",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A: b\x00\r\n\r\n", "400"},
+	{"a trailer with a blank before its colon",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A : b\r\n\r\n", "400"},
+	{"a trailer without a colon",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A\r\n\r\n", "400"},
+	{"a trailer named Content-Length",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nContent-Length: 1\r\n\r\n",
+		"400"},
+	{"a trailer named Transfer-Encoding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: " +
+		"chunked\r\n\r\n1\r\na\r\n0\r\ntransfer-encoding: chunked\r\n\r\n", "400"},
 }
 
 func TestNothingAmbiguousReachesAWorker(t *testing.T) {
@@ -170,7 +213,8 @@ func TestAConnectionEndsAfterTransferEncoding(t *testing.T) {
 			hello(c)
 		})
 		h.backend.traits.WholeBody = whole
-		got := h.raw("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n3;ext=1\r\nabc\r\n0\r\n\r\n" + smuggled)
+		got := h.raw("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n3;ext=1\r\nabc\r\n0\r\n\r\n" +
+			smuggled)
 		if !strings.Contains(got, "Connection: close") || strings.Count(got, "HTTP/1.1 ") != 1 {
 			t.Errorf("got %q", got)
 		}
@@ -202,9 +246,12 @@ func TestPlainVariantsAreUnderstood(t *testing.T) {
 }
 
 func TestPipelinedRequestsAreReadInPiecesOfAnySize(t *testing.T) {
-	const in = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n\r\n\n\nGET /3 HTTP/1.1\r\nHost: a\r\n\r\n" +
-		"POST /4 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nA;a;b = c\t; d=\"\\\";\xff\"\r\n0\r\n\r\n\x00\r\n0\n\r\n0;z\r\nX-A: b\r\nX-B:\r\n\r\n"
-	for _, r := range []io.Reader{strings.NewReader(in), iotest.OneByteReader(strings.NewReader(in)), iotest.HalfReader(strings.NewReader(in))} {
+	const in = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: " +
+		"4\r\n\r\n\r\n\n\nGET /3 HTTP/1.1\r\nHost: a\r\n\r\n" +
+		"POST /4 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nA;a;b = c\t; " +
+		"d=\"\\\";\xff\"\r\n0\r\n\r\n\x00\r\n0\n\r\n0;z\r\nX-A: b\r\nX-B:\r\n\r\n"
+	for _, r := range []io.Reader{strings.NewReader(in), iotest.OneByteReader(strings.NewReader(in)),
+		iotest.HalfReader(strings.NewReader(in))} {
 		s := scanner{limit: 1 << 10}
 		buffer := make([]byte, 7)
 		for {
@@ -224,18 +271,22 @@ func TestPipelinedRequestsAreReadInPiecesOfAnySize(t *testing.T) {
 
 func TestTooLargeAHeadIs431(t *testing.T) {
 	h := start(t, hello, func(o *Options) { o.Limits.MaxHeader = 4 << 10 })
-	if got := h.raw("GET / HTTP/1.1\r\nHost: a\r\nX-A: " + strings.Repeat("a", 16<<10) + "\r\n\r\n"); !strings.Contains(statusLine(got), "431") {
+	if got := h.raw("GET / HTTP/1.1\r\nHost: a\r\nX-A: " + strings.Repeat("a", 16<<10) +
+		"\r\n\r\n"); !strings.Contains(statusLine(got), "431") {
 		t.Errorf("one long line: %s", statusLine(got))
 	}
-	if got := h.raw("GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X-A: b\r\n", 4<<10) + "\r\n"); !strings.Contains(statusLine(got), "431") {
+	if got := h.raw("GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X-A: b\r\n", 4<<10) +
+		"\r\n"); !strings.Contains(statusLine(got), "431") {
 		t.Errorf("many lines: %s", statusLine(got))
 	}
 }
 
 func TestHosts(t *testing.T) {
 	for host, ok := range map[string]bool{
-		"": true, "a": true, "a.b-c_d~e": true, "a:80": true, "a:": true, "127.0.0.1:1": true, "[::1]": true, "[::1]:80": true, "[::ffff:1.2.3.4]:8": true,
-		"a:b": false, "a:80:80": false, "[::1": false, "[x]": false, "[::1]80": false, "a b": false, "a\\b": false, "a?b": false, "é": false, "a%00": false, "a:999999": false,
+		"": true, "a": true, "a.b-c_d~e": true, "a:80": true, "a:": true, "127.0.0.1:1": true, "[::1]": true,
+		"[::1]:80": true, "[::ffff:1.2.3.4]:8": true,
+		"a:b": false, "a:80:80": false, "[::1": false, "[x]": false, "[::1]80": false, "a b": false, "a\\b": false,
+		"a?b": false, "é": false, "a%00": false, "a:999999": false,
 	} {
 		if http1.ValidHost(host) != ok {
 			t.Errorf("%q: expected %v", host, ok)

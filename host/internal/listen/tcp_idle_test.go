@@ -13,11 +13,14 @@ import (
 func idleTCPCost(t testing.TB, count int) (rss, own int64) {
 	l := startTCP(t, byLine, func(b *switchboard, _ *Options) {
 		b.open = func(*protocol.Open) ([]protocol.Act, *protocol.Response, *protocol.Failure) {
-			return []protocol.Act{&protocol.Set{Set: []protocol.Entry{{Key: "name", Value: protocol.Value("\xa5guest")}}}, &protocol.Join{Groups: []string{"lobby"}}}, nil, nil
+			return []protocol.Act{&protocol.Set{
+				Set: []protocol.Entry{{Key: "name", Value: protocol.Value("\xa5guest")}}},
+				&protocol.Join{Groups: []string{"lobby"}}}, nil, nil
 		}
 	})
 	l.callers(1, sayingLines)() // what is allocated once
-	for until := time.Now().Add(10 * time.Second); len(l.hub.List()) > 0 && time.Now().Before(until); time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(10 * time.Second); len(l.hub.List()) > 0 &&
+		time.Now().Before(until); time.Sleep(time.Millisecond) {
 	}
 	rssBefore, ownBefore := resident()
 	stop := l.callers(count, sayingLines)

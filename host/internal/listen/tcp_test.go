@@ -51,7 +51,8 @@ func expectEOF(t *testing.T, c io.Reader) {
 func TestATCPConnectionOpensSpeaksAndCloses(t *testing.T) {
 	l := startTCP(t, byLine, func(b *switchboard, o *Options) {
 		b.open = func(m *protocol.Open) ([]protocol.Act, *protocol.Response, *protocol.Failure) {
-			if m.Request != nil || m.Connection.Protocol != protocol.ProtoTCP || m.Connection.Listener != "127.0.0.1:0" || !strings.HasPrefix(m.Connection.Remote, "127.0.0.1:") {
+			if m.Request != nil || m.Connection.Protocol != protocol.ProtoTCP ||
+				m.Connection.Listener != "127.0.0.1:0" || !strings.HasPrefix(m.Connection.Remote, "127.0.0.1:") {
 				t.Errorf("%+v", m)
 			}
 			return []protocol.Act{say([]byte("welcome"), false)}, nil, nil
@@ -85,7 +86,8 @@ func TestATCPClientMayWriteInAnyPieces(t *testing.T) {
 
 func TestLargeMessagesOfTCPComeBackWhole(t *testing.T) {
 	takesTime(t)
-	for _, f := range []peer.Framing{byLine, {Kind: peer.FrameLength32}, {Kind: peer.FrameDelimiter, Delimiter: "--end--"}} {
+	for _, f := range []peer.Framing{byLine, {Kind: peer.FrameLength32},
+		{Kind: peer.FrameDelimiter, Delimiter: "--end--"}} {
 		l := startTCP(t, f, func(_ *switchboard, o *Options) { o.Sockets.SendBuffer = 64 << 20 })
 		c := l.dial()
 		for _, size := range []int{64 << 10, 1, 0, 65537, 16 << 20} {
@@ -147,7 +149,8 @@ func TestATCPClientThatBreaksALimitIsClosedAfterWhatItSaidBefore(t *testing.T) {
 	}{
 		{byLine, "good\n" + strings.Repeat("x", 100) + "\n", "good\n", protocol.CloseTooBig},
 		{byLine, "good\n" + strings.Repeat("x", 100), "good\n", protocol.CloseTooBig},
-		{peer.Framing{Kind: peer.FrameLength32}, "\x00\x00\x00\x01a\x80\x00\x00\x00garbage", "\x00\x00\x00\x01a", protocol.CloseTooBig},
+		{peer.Framing{Kind: peer.FrameLength32}, "\x00\x00\x00\x01a\x80\x00\x00\x00garbage", "\x00\x00\x00\x01a",
+			protocol.CloseTooBig},
 		{peer.Framing{Kind: peer.FrameLength16}, "\x00\x01aGET / HTTP/1.1\r\n\r\n", "\x00\x01a", protocol.CloseTooBig},
 		{byLine, "a\nb\nc\nd\n", "a\nb\nc\n", protocol.ClosePolicy},
 	} {

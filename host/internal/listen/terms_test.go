@@ -100,14 +100,16 @@ func TestTimeOutsOfNetHTTPChangeForNewConnectionsAndCloseNone(t *testing.T) {
 				t.Errorf("%d connections are open, and there were %d", open, len(clients))
 			}
 			closed := false
-			for earlier := 0; !closed && earlier < 5; earlier++ { // one that an old server was about to accept keeps its time-out
+			// one that an old server was about to accept keeps its time-out
+			for earlier := 0; !closed && earlier < 5; earlier++ {
 				resp, err := h.clientsFor()["HTTP/1.1"].Get(h.url)
 				if err != nil {
 					t.Fatal(err)
 				}
 				io.Copy(io.Discard, resp.Body)
 				resp.Body.Close()
-				for until := time.Now().Add(2 * time.Second); !closed && time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+				for until := time.Now().Add(2 * time.Second); !closed &&
+					time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
 					closed = len(h.clients.list()) <= len(clients)+earlier
 				}
 			}
@@ -163,7 +165,8 @@ func TestWhatBeganBeforeAChangeEndsUnderItsOwnTerms(t *testing.T) {
 func TestAChangeThatCannotBePreparedChangesNothing(t *testing.T) {
 	h := start(t, hello)
 	for name, c := range map[string]Terms{
-		"public":  {Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits(), Public: filepath.Join(t.TempDir(), "missing")}},
+		"public": {Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits(),
+			Public: filepath.Join(t.TempDir(), "missing")}},
 		"restart": {Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits()}, TLS: &TLSFiles{}},
 	} {
 		if _, err := h.Prepare(c); err == nil || !strings.Contains(err.Error(), name) {

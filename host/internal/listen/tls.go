@@ -15,7 +15,8 @@ import (
 	"github.com/workerhost/workerhost/host/internal/cert"
 )
 
-// ReloadTLS reads the certificate files again. If that fails the old certificate stays, and the error says why. Without TLS it does nothing.
+// ReloadTLS reads the certificate files again. If that fails the old certificate stays, and the error says why.
+// Without TLS it does nothing.
 func (s *Server) ReloadTLS() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,7 +140,8 @@ func (l *tlsAcceptor) shake(raw net.Conn) {
 		var other tls.RecordHeaderError
 		if errors.As(err, &other) && other.Conn != nil {
 			raw.SetWriteDeadline(time.Now().Add(time.Second))
-			io.WriteString(raw, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port speaks HTTPS.\n")
+			io.WriteString(raw, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: "+
+				"close\r\n\r\nThis port speaks HTTPS.\n")
 		}
 		raw.Close()
 		return
@@ -149,7 +151,8 @@ func (l *tlsAcceptor) shake(raw net.Conn) {
 	var conn net.Conn = &secureConn{strict}
 	if state.NegotiatedProtocol == "h2" {
 		if name := tls.CipherSuiteName(state.CipherSuite); strings.Contains(name, "_CBC_") { // RFC 9113 §9.2.2
-			l.server.log.Debug("HTTP/2 does not go with a cipher of TLS", "remote", raw.RemoteAddr().String(), "cipher", name)
+			l.server.log.Debug("HTTP/2 does not go with a cipher of TLS", "remote", raw.RemoteAddr().String(),
+				"cipher", name)
 			c.Close()
 			return
 		}

@@ -11,7 +11,9 @@ import (
 
 func startUDP(t *testing.T, change ...func(*switchboard, *Options)) (*lines, net.Conn) {
 	t.Helper()
-	l := startLines(t, append([]func(*switchboard, *Options){func(_ *switchboard, o *Options) { o.Protocol = UDP }}, change...)...)
+	l := startLines(t, append([]func(*switchboard, *Options){func(_ *switchboard, o *Options) {
+		o.Protocol = UDP
+	}}, change...)...)
 	c, err := net.Dial("udp", l.Address())
 	if err != nil {
 		t.Fatal(err)

@@ -44,14 +44,15 @@ func alerted(b *switchboard, o *Options) {
 func TestWhatCameBeforeABreachIsAnsweredBeforeTheConnectionIsClosed(t *testing.T) {
 	good, ping := peertest.Text("Hello, world!"), peertest.Frame(0x89, nil)
 	cases := map[string][]byte{
-		"RSV2":                              peertest.Frame(0xa1, []byte("Hello, world!")),
-		"RSV1 and RSV2":                     peertest.Frame(0xe1, []byte("Hello, world!")),
-		"a continuation of nothing":         peertest.Frame(0x00, []byte("fragment1")),
-		"the last continuation of nothing":  peertest.Frame(0x80, []byte("fragment1")),
-		"a text in the middle of a message": append(peertest.Frame(0x01, []byte("fragment1")), peertest.Text("fragment2")...),
-		"a fragmented ping":                 peertest.Frame(0x09, nil),
-		"a long ping":                       peertest.Frame(0x89, make([]byte, 126)),
-		"half a code":                       peertest.Frame(0x88, []byte{3}),
+		"RSV2":                             peertest.Frame(0xa1, []byte("Hello, world!")),
+		"RSV1 and RSV2":                    peertest.Frame(0xe1, []byte("Hello, world!")),
+		"a continuation of nothing":        peertest.Frame(0x00, []byte("fragment1")),
+		"the last continuation of nothing": peertest.Frame(0x80, []byte("fragment1")),
+		"a text in the middle of a message": append(peertest.Frame(0x01, []byte("fragment1")),
+			peertest.Text("fragment2")...),
+		"a fragmented ping": peertest.Frame(0x09, nil),
+		"a long ping":       peertest.Frame(0x89, make([]byte, 126)),
+		"half a code":       peertest.Frame(0x88, []byte{3}),
 	}
 	for _, op := range []byte{3, 4, 5, 6, 7, 11, 12, 13, 14, 15} {
 		cases["opcode "+string("0123456789abcdef"[op])] = peertest.Frame(0x80|op, []byte("Hello, world!"))
@@ -70,7 +71,8 @@ func TestWhatCameBeforeABreachIsAnsweredBeforeTheConnectionIsClosed(t *testing.T
 				k.send(stream)
 			}
 			k.expect(0x81, []byte("Hello, world!"))
-			if first, p, err := k.frame(); err != nil || first != 0x88 || len(p) < 2 || p[0] != 1002>>8 || p[1] != 1002&0xff {
+			if first, p, err := k.frame(); err != nil || first != 0x88 || len(p) < 2 || p[0] != 1002>>8 ||
+				p[1] != 1002&0xff {
 				t.Errorf("%s, in pieces %v: frame %#x %q, %v", name, pieces, first, p, err)
 			}
 			k.Close()
@@ -90,8 +92,12 @@ func TestAClientThatNobodyListensToAnyMoreIsNotReadOn(t *testing.T) {
 		flood  []byte
 	}{
 		"messages": {quick(func(s *peer.SocketLimits) { s.SendBuffer = 1 << 20 }), bytes.Repeat(message, 16)},
-		"pings":    {quick(func(s *peer.SocketLimits) { s.SendBuffer = 1 << 20 }), bytes.Repeat(peertest.Frame(0x89, make([]byte, 125)), 8000)},
-		"pongs":    {quick(func(s *peer.SocketLimits) { s.SendBuffer = 1 << 20 }), bytes.Repeat(peertest.Frame(0x8a, nil), 170_000)},
+		"pings": {quick(func(s *peer.SocketLimits) {
+			s.SendBuffer = 1 << 20
+		}), bytes.Repeat(peertest.Frame(0x89, make([]byte, 125)), 8000)},
+		"pongs": {quick(func(s *peer.SocketLimits) {
+			s.SendBuffer = 1 << 20
+		}), bytes.Repeat(peertest.Frame(0x8a, nil), 170_000)},
 		"TCP": {func(_ *switchboard, o *Options) {
 			o.Protocol, o.Framing, o.Sockets.SendBuffer = TCP, byLine, 1<<20
 		}, bytes.Repeat([]byte(strings.Repeat("a", 1023)+"\n"), 1024)},
@@ -109,7 +115,8 @@ func TestAClientThatNobodyListensToAnyMoreIsNotReadOn(t *testing.T) {
 				k.expect(0x81, []byte("hello"))
 			}
 			for closed := false; !closed; { // it takes nothing, and is too slow
-				l.hub.Apply(nil, []protocol.Act{&protocol.Send{To: protocol.ToAll, Flags: protocol.FlagBinary, Bytes: make([]byte, 512<<10)}})
+				l.hub.Apply(nil, []protocol.Act{
+					&protocol.Send{To: protocol.ToAll, Flags: protocol.FlagBinary, Bytes: make([]byte, 512<<10)}})
 				closed = hungUp(l.hub)
 			}
 			sent := 0

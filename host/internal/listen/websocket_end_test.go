@@ -50,15 +50,19 @@ func TestTheEndOfAConnectionIsToldWithItsCode(t *testing.T) {
 		code  int
 		clean bool
 	}{
-		"without a code": {func(k *caller) { k.send(peertest.Frame(0x88, nil)); k.expectClose(protocol.CloseNoCode) }, 1005, true},
-		"cut":            {func(k *caller) { k.Conn.(*net.TCPConn).SetLinger(0); k.Close() }, 1006, false},
+		"without a code": {func(k *caller) {
+			k.send(peertest.Frame(0x88, nil))
+			k.expectClose(protocol.CloseNoCode)
+		}, 1005, true},
+		"cut": {func(k *caller) { k.Conn.(*net.TCPConn).SetLinger(0); k.Close() }, 1006, false},
 		"half-closed": {func(k *caller) {
 			k.send(peertest.Text("the last")[:5])
 			k.Conn.(*net.TCPConn).CloseWrite()
 			io.Copy(io.Discard, k)
 		}, 1006, false},
 		"closed by the host": {func(k *caller) {
-			l.hub.Apply(nil, []protocol.Act{&protocol.Send{To: protocol.ToAll, Bytes: []byte("last")}, &protocol.Hangup{To: protocol.ToAll, Code: 4444, Reason: "enough"}})
+			l.hub.Apply(nil, []protocol.Act{&protocol.Send{To: protocol.ToAll, Bytes: []byte("last")},
+				&protocol.Hangup{To: protocol.ToAll, Code: 4444, Reason: "enough"}})
 			k.expect(0x81, []byte("last"))
 			if reason := k.expectClose(4444); reason != "enough" {
 				t.Errorf("the reason is %q", reason)
@@ -135,7 +139,9 @@ func TestASlowReaderHoldsUpNobody(t *testing.T) {
 			}
 		}
 		for range 40 { // beyond what the kernel takes
-			l.hub.Apply(nil, []protocol.Act{&protocol.Send{To: protocol.ToConnections, Names: []string{id}, Flags: protocol.FlagBinary, Bytes: pattern(512 << 10)}})
+			l.hub.Apply(nil, []protocol.Act{
+				&protocol.Send{To: protocol.ToConnections, Names: []string{id}, Flags: protocol.FlagBinary,
+					Bytes: pattern(512 << 10)}})
 		}
 		quick.send(peertest.Text("still there?"))
 		quick.expect(0x81, []byte("still there?"))

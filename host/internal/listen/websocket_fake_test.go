@@ -50,7 +50,8 @@ func (b *switchboard) handle(x *protocol.Exchange, t *seat) {
 	switch m := x.Request.(type) {
 	case *protocol.Request:
 		x.Sink.Begin(t)
-		x.Sink.Respond(&protocol.Response{Flags: protocol.FlagEnd | protocol.FlagDone, Status: 200, Body: []byte("no WebSocket")})
+		x.Sink.Respond(&protocol.Response{Flags: protocol.FlagEnd | protocol.FlagDone, Status: 200,
+			Body: []byte("no WebSocket")})
 		return
 	case *protocol.Open:
 		x.Sink.Begin(t)
@@ -182,7 +183,8 @@ func (l *lines) knock(headers ...string) *caller {
 
 func knockOn(t testing.TB, c net.Conn, headers ...string) *caller {
 	t.Helper()
-	set := map[string]string{"Host": "one.test", "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": aKey}
+	set := map[string]string{"Host": "one.test", "Connection": "Upgrade", "Upgrade": "websocket",
+		"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": aKey}
 	line := "GET /chat?room=1 HTTP/1.1\r\n"
 	for i := 0; i+1 < len(headers); i += 2 {
 		if headers[i] == "" {
@@ -248,7 +250,8 @@ func (k *caller) expect(first byte, payload []byte) {
 	k.t.Helper()
 	got, p, err := k.frame()
 	if err != nil || got != first || !bytes.Equal(p, payload) {
-		k.t.Fatalf("frame %#x with %d bytes %.80q, %v; expected %#x with %d bytes", got, len(p), p, err, first, len(payload))
+		k.t.Fatalf("frame %#x with %d bytes %.80q, %v; expected %#x with %d bytes", got, len(p), p, err, first,
+			len(payload))
 	}
 }
 
@@ -277,5 +280,6 @@ func (k *caller) expectEnd() {
 
 // upgraded is what the answer says of the upgrade.
 func (k *caller) upgraded() string {
-	return strings.Join([]string{k.head.Header.Get("Upgrade"), k.head.Header.Get("Connection"), k.head.Header.Get("Sec-Websocket-Accept")}, " ")
+	return strings.Join([]string{k.head.Header.Get("Upgrade"), k.head.Header.Get("Connection"),
+		k.head.Header.Get("Sec-Websocket-Accept")}, " ")
 }

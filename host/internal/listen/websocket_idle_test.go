@@ -21,7 +21,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// callersVariable makes the test binary a process of clients: its value is the address, the number of them, and how many messages each sends.
+// callersVariable makes the test binary a process of clients: its value is the address, the number of them, and how
+// many messages each sends.
 const callersVariable = "WORKERHOST_TEST_CALLERS"
 
 // justListening, in the place of a number of messages, is a client that asks for a response, and not for a WebSocket.
@@ -74,12 +75,14 @@ func callOnce(address string, messages int) (net.Conn, error) {
 		}
 		return c, err
 	}
-	upgrade := "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + aKey + "\r\n"
+	upgrade := "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + aKey +
+		"\r\n"
 	if messages == justListening {
 		upgrade = "Accept: text/event-stream\r\n"
 	}
 	fmt.Fprintf(c, "GET /chat HTTP/1.1\r\nHost: %s\r\n%s"+
-		"User-Agent: a browser of the usual kind, with a long name\r\nCookie: session=0123456789abcdef0123456789abcdef\r\nOrigin: http://%[1]s\r\n\r\n", address, upgrade)
+		"User-Agent: a browser of the usual kind, with a long name\r\nCookie: "+
+		"session=0123456789abcdef0123456789abcdef\r\nOrigin: http://%[1]s\r\n\r\n", address, upgrade)
 	in := bufio.NewReaderSize(c, 512)
 	for line := ""; line != "\r\n"; {
 		if line, err = in.ReadString('\n'); err != nil {
@@ -140,11 +143,14 @@ func resident() (rss, own int64) {
 func idleCost(t testing.TB, count, messages int) (rss, own int64) {
 	l := startLines(t, func(b *switchboard, o *Options) {
 		b.open = func(m *protocol.Open) ([]protocol.Act, *protocol.Response, *protocol.Failure) {
-			return []protocol.Act{&protocol.Set{Set: []protocol.Entry{{Key: "name", Value: protocol.Value("\xa5guest")}}}, &protocol.Join{Groups: []string{"lobby"}}}, nil, nil
+			return []protocol.Act{&protocol.Set{
+				Set: []protocol.Entry{{Key: "name", Value: protocol.Value("\xa5guest")}}},
+				&protocol.Join{Groups: []string{"lobby"}}}, nil, nil
 		}
 	})
 	l.callers(1, messages)() // what is allocated once
-	for until := time.Now().Add(10 * time.Second); len(l.hub.List()) > 0 && time.Now().Before(until); time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(10 * time.Second); len(l.hub.List()) > 0 &&
+		time.Now().Before(until); time.Sleep(time.Millisecond) {
 	}
 	rssBefore, ownBefore := resident()
 	stop := l.callers(count, messages)

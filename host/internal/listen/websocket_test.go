@@ -26,7 +26,10 @@ func TestAMessageIsAnsweredOverEveryKindOfSocket(t *testing.T) {
 		"TLS":   func(_ *switchboard, o *Options) { withTLS(t)(o) },
 		"unix":  func(_ *switchboard, o *Options) { o.Address = "unix:" + t.TempDir() + "/s" },
 	} {
-		l := startLines(t, change, quick(func(s *peer.SocketLimits) { s.MaxMessage = 16 << 20; s.SendBuffer = 64 << 20 }))
+		l := startLines(t, change, quick(func(s *peer.SocketLimits) {
+			s.MaxMessage = 16 << 20
+			s.SendBuffer = 64 << 20
+		}))
 		var k *caller
 		if name == "unix" {
 			c, err := net.Dial("unix", strings.TrimPrefix(l.address, "unix:"))
@@ -44,7 +47,8 @@ func TestAMessageIsAnsweredOverEveryKindOfSocket(t *testing.T) {
 		}
 		k.send(peertest.Text("hello"))
 		k.expect(0x81, []byte("hello"))
-		k.send(peertest.Frame(0x02, []byte("one ")), peertest.Frame(0x89, []byte("ping")), peertest.Frame(0x80, []byte("two")))
+		k.send(peertest.Frame(0x02, []byte("one ")), peertest.Frame(0x89, []byte("ping")),
+			peertest.Frame(0x80, []byte("two")))
 		k.expect(0x8a, []byte("ping"))
 		k.expect(0x82, []byte("one two"))
 		for _, size := range []int{0, 65535, 65536, 65537, 1 << 20, 16 << 20} {
@@ -64,7 +68,8 @@ func TestAMessageIsAnsweredOverEveryKindOfSocket(t *testing.T) {
 func TestAMessageIsAnsweredHoweverThePacketsAreCut(t *testing.T) {
 	l := startLines(t)
 	text := strings.Repeat("½", 80)
-	stream := bytes.Join([][]byte{peertest.Text("a"), peertest.Frame(0x01, []byte(text[:5])), peertest.Frame(0x80, []byte(text[5:])), peertest.Text("z")}, nil)
+	stream := bytes.Join([][]byte{peertest.Text("a"), peertest.Frame(0x01, []byte(text[:5])),
+		peertest.Frame(0x80, []byte(text[5:])), peertest.Text("z")}, nil)
 	var all sync.WaitGroup
 	defer all.Wait()
 	answer := func(k *caller) {
@@ -95,7 +100,8 @@ func TestAMessageIsAnsweredHoweverThePacketsAreCut(t *testing.T) {
 func TestCompressedMessagesGoBothWays(t *testing.T) {
 	l := startLines(t, quick(func(s *peer.SocketLimits) { s.Compression = true }))
 	k := l.call("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")
-	if got := k.head.Header.Get("Sec-Websocket-Extensions"); got != "permessage-deflate; server_no_context_takeover; client_no_context_takeover" {
+	if got := k.head.Header.Get("Sec-Websocket-Extensions"); got != "permessage-deflate; "+
+		"server_no_context_takeover; client_no_context_takeover" {
 		t.Errorf("agreed on %q", got)
 	}
 	long := []byte(strings.Repeat("the same again, ", 200))
@@ -105,7 +111,8 @@ func TestCompressedMessagesGoBothWays(t *testing.T) {
 		if err != nil || first != 0xc1 || len(p) >= len(long)/4 {
 			t.Fatalf("frame %#x with %d bytes, %v", first, len(p), err)
 		}
-		if p, err = io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(p), strings.NewReader("\x00\x00\xff\xff\x01\x00\x00\xff\xff")))); err != nil || !bytes.Equal(p, long) {
+		if p, err = io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(p), strings.NewReader(
+			"\x00\x00\xff\xff\x01\x00\x00\xff\xff")))); err != nil || !bytes.Equal(p, long) {
 			t.Fatalf("%d bytes came back, %v", len(p), err)
 		}
 	}
@@ -117,7 +124,9 @@ func TestCompressedMessagesGoBothWays(t *testing.T) {
 }
 
 func TestASilentClientIsAskedAndThenCutOff(t *testing.T) {
-	l := startLines(t, quick(func(s *peer.SocketLimits) { s.PingInterval, s.PongTimeout = 50*time.Millisecond, 100*time.Millisecond }))
+	l := startLines(t, quick(func(s *peer.SocketLimits) {
+		s.PingInterval, s.PongTimeout = 50*time.Millisecond, 100*time.Millisecond
+	}))
 	alive, dead := l.call(), l.call()
 	for range 4 {
 		alive.expect(0x89, nil)
@@ -166,7 +175,9 @@ func TestAClientIsNotCutOffBecauseTheWorkersAreBusy(t *testing.T) {
 }
 
 func TestAnIdleConnectionIsClosed(t *testing.T) {
-	l := startLines(t, quick(func(s *peer.SocketLimits) { s.PingInterval, s.IdleTimeout = 20*time.Millisecond, 150*time.Millisecond }))
+	l := startLines(t, quick(func(s *peer.SocketLimits) {
+		s.PingInterval, s.IdleTimeout = 20*time.Millisecond, 150*time.Millisecond
+	}))
 	k := l.call()
 	for range 5 {
 		time.Sleep(50 * time.Millisecond)
@@ -213,7 +224,9 @@ func TestAReloadChangesTheLimitsOfOpenConnections(t *testing.T) {
 	o := l.options
 	o.Sockets.MaxMessage = 1000
 	other.hub, other.traits, other.closed = l.hub, l.board.traits, l.board.closed
-	other.message = func(string, []byte, bool) []protocol.Act { return []protocol.Act{say([]byte("the new pool"), false)} }
+	other.message = func(string, []byte, bool) []protocol.Act {
+		return []protocol.Act{say([]byte("the new pool"), false)}
+	}
 	o.Backend = other
 	p, err := l.Prepare(o.Terms)
 	if err != nil {

@@ -31,13 +31,16 @@ func TestTheWorkersSeeTheHandshakeAndAnswerIt(t *testing.T) {
 	k := l.call("Sec-WebSocket-Protocol", "chat.v1, chat.v2", "Cookie", "session=7", "X-Request-Id", "abc")
 	k.expect(0x81, []byte("welcome"))
 	h := k.head.Header
-	if h.Get("Sec-Websocket-Protocol") != "chat.v2" || fmt.Sprint(h["Set-Cookie"]) != "[a=1 b=2]" || h.Get("X-Request-Id") != "abc" || h.Get("Sec-Websocket-Extensions") != "" {
+	if h.Get("Sec-Websocket-Protocol") != "chat.v2" || fmt.Sprint(h["Set-Cookie"]) != "[a=1 b=2]" ||
+		h.Get("X-Request-Id") != "abc" || h.Get("Sec-Websocket-Extensions") != "" {
 		t.Errorf("the answer has %v", h)
 	}
 	got := <-opens
 	r := got.Request
-	if r.Method != "GET" || r.Target != "/chat?room=1" || r.Scheme != "http" || r.Host != "one.test" || r.ID != "abc" || pair(r.Headers, "Cookie") != "session=7" ||
-		pair(r.Headers, "Upgrade") != "" || r.Remote == "" || got.Connection.Remote != r.Remote || got.Connection.Protocol != "websocket" || got.Connection.Listener != "127.0.0.1:0" {
+	if r.Method != "GET" || r.Target != "/chat?room=1" || r.Scheme != "http" || r.Host != "one.test" ||
+		r.ID != "abc" || pair(r.Headers, "Cookie") != "session=7" ||
+		pair(r.Headers, "Upgrade") != "" || r.Remote == "" || got.Connection.Remote != r.Remote ||
+		got.Connection.Protocol != "websocket" || got.Connection.Listener != "127.0.0.1:0" {
 		t.Errorf("the workers got %+v with %+v", got.Connection, r)
 	}
 }
@@ -51,7 +54,8 @@ func TestAHandshakeFindsTheHeaderOfTheRequestsIDThatAReloadBrought(t *testing.T)
 		}
 	})
 	for _, name := range []string{"X-Request-Id", "X-Trace"} {
-		l.change(Terms{Terms: web.Terms{Backend: l.board, Limits: web.DefaultLimits(), Sockets: peer.DefaultSocketLimits(), RequestID: name}})
+		l.change(Terms{Terms: web.Terms{Backend: l.board, Limits: web.DefaultLimits(),
+			Sockets: peer.DefaultSocketLimits(), RequestID: name}})
 		h := l.call("X-Request-Id", "abc", "X-Trace", "abc").head.Header
 		for _, each := range []string{"X-Request-Id", "X-Trace"} {
 			want := "[the worker's]"
@@ -80,7 +84,8 @@ func TestAnAnswerThatIsNoAcceptance(t *testing.T) {
 		failure  protocol.FailureKind
 		status   int
 	}{
-		"refused":             {response: &protocol.Response{Flags: protocol.FlagEnd | protocol.FlagDone, Status: 401, Headers: []string{"WWW-Authenticate", "Bearer"}, Body: []byte("who are you?")}, status: 401},
+		"refused": {response: &protocol.Response{Flags: protocol.FlagEnd | protocol.FlagDone, Status: 401,
+			Headers: []string{"WWW-Authenticate", "Bearer"}, Body: []byte("who are you?")}, status: 401},
 		"the worker died":     {failure: protocol.FailedDied, status: 502},
 		"the queue is full":   {failure: protocol.FailedQueueFull, status: 503},
 		"an unasked protocol": {acts: []protocol.Act{&protocol.Accept{Subprotocol: "other"}}, status: 502},
@@ -97,7 +102,9 @@ func TestAnAnswerThatIsNoAcceptance(t *testing.T) {
 		})))
 		k := l.knock()
 		body, _ := io.ReadAll(k.head.Body)
-		if k.head.StatusCode != c.status || c.response != nil && (string(body) != "who are you?" || k.head.Header.Get("Www-Authenticate") != "Bearer") {
+		if k.head.StatusCode != c.status ||
+			c.response != nil && (string(body) != "who are you?" ||
+				k.head.Header.Get("Www-Authenticate") != "Bearer") {
 			t.Errorf("%s: %s %q", name, k.head.Status, body)
 		}
 		if c.status == 401 { // the connection goes on as HTTP's
@@ -152,7 +159,8 @@ func TestAClientThatDoesNotWaitForTheAnswerIsCutOff(t *testing.T) {
 			return nil, nil, nil
 		}
 	})
-	handshake := "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + aKey + "\r\n\r\n"
+	handshake := "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: " +
+		"13\r\nSec-WebSocket-Key: " + aKey + "\r\n\r\n"
 	gone := l.dial()
 	io.WriteString(gone, handshake)
 	<-asked

@@ -1,5 +1,5 @@
-// Package machine says how much a machine gives: files, processes, memory, disk. It is for host doctor, which tells, and
-// for the limits of a host. Its functions are safe for concurrent use.
+// Package machine says how much a machine gives: files, processes, memory, disk. It is for host doctor, which tells,
+// and for the limits of a host. Its functions are safe for concurrent use.
 package machine
 
 import (

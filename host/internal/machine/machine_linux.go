@@ -12,7 +12,8 @@ import (
 // ProcessLimit is the number of processes that may run, and who says so.
 func ProcessLimit() (n uint64, source string, ok bool) {
 	var limit unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NPROC, &limit) == nil && limit.Cur != math.MaxUint64 && os.Geteuid() != 0 { // root is exempt
+	// root is exempt
+	if unix.Getrlimit(unix.RLIMIT_NPROC, &limit) == nil && limit.Cur != math.MaxUint64 && os.Geteuid() != 0 {
 		n, source, ok = limit.Cur, "of the user", true
 	}
 	if group, limited := groupValue("pids.max"); limited && (!ok || uint64(group) < n) {

@@ -71,7 +71,8 @@ func TestAlertsGoOffWhenTheyShould(t *testing.T) {
 	if err != nil {
 		t.Skip("promtool is not installed; .ci/setup test does that")
 	}
-	for _, arguments := range [][]string{{"check", "rules", "--lint=all", "--lint-fatal", "alerts.yml"}, {"test", "rules", "alerts_test.yml"}} {
+	for _, arguments := range [][]string{{"check", "rules", "--lint=all", "--lint-fatal", "alerts.yml"},
+		{"test", "rules", "alerts_test.yml"}} {
 		cmd := exec.Command(promtool, arguments...)
 		cmd.Dir = examples
 		if out, err := cmd.CombinedOutput(); err != nil {

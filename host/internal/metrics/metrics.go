@@ -1,5 +1,5 @@
-// Package metrics shows a host to Prometheus. It counts nothing itself: at each scrape it asks the pools and the listeners for what they have
-// counted, so that a request pays for an atomic or two and no label is built on its way.
+// Package metrics shows a host to Prometheus. It counts nothing itself: at each scrape it asks the pools and the
+// listeners for what they have counted, so that a request pays for an atomic or two and no label is built on its way.
 package metrics
 
 import (
@@ -47,7 +47,8 @@ type Source struct {
 // Handler answers scrapes, with the metrics of the Go runtime and of the process beside ours.
 func Handler(s Source) http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(&collector{s}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(&collector{s}, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }
 
@@ -63,14 +64,19 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 // The metrics. Names are promised: they are added to, and never change their meaning.
 var (
-	buildInfo   = describe("build_info", "1, with what runs as labels.", "version", "go")
-	accessLost  = describe("access_log_lines_lost_total", "Lines missing from the access log, whichever file that was.")
+	buildInfo  = describe("build_info", "1, with what runs as labels.", "version", "go")
+	accessLost = describe("access_log_lines_lost_total",
+		"Lines missing from the access log, whichever file that was.")
 	connections = describe("connections", "Client connections that are open.", "listener")
 
-	certificate = describe("certificate_end_timestamp_seconds", "When the certificate that clients are shown, or one of its chain, expires, in Unix time.", "listener")
+	certificate = describe("certificate_end_timestamp_seconds",
+		"When the certificate that clients are shown, or one of its chain, expires, in Unix time.", "listener")
 
-	refusals    = describe("refusals_total", "Requests and connections that the listener answered by itself, since no worker was to hear of them, by why.", "listener", "reason")
-	staticFiles = describe("static_files_total", "Requests that a file of the public folder was the answer to.", "listener")
+	refusals = describe("refusals_total",
+		"Requests and connections that the listener answered by itself, since no worker was to hear of them, by why.",
+		"listener", "reason")
+	staticFiles = describe("static_files_total", "Requests that a file of the public folder was the answer to.",
+		"listener")
 
 	configFails = describe("config_failures_total", "Reloads that found a configuration, or a listener's "+
 		"certificate or public folder, which can't be applied.")
@@ -80,12 +86,15 @@ var (
 	bytesIn     = describe("request_body_bytes_total", "Bytes of request bodies sent to workers.", "pool")
 	bytesOut    = describe("response_body_bytes_total", "Bytes of response bodies from workers; files that the "+
 		"host sends are not among them.", "pool")
-	inflight     = describe("inflight_requests", "Requests that workers have.", "pool")
-	workersBy    = describe("workers", "Workers by state; a slot without a worker is backing-off.", "pool", "state")
-	fewest       = describe("pool_workers_min", "Fewest workers that the pool is meant to have.", "pool")
-	most         = describe("pool_workers_max", "Most workers that the pool may have; the same where their number is fixed.", "pool")
-	memory       = describe("pool_memory_bytes", "Resident memory of the workers together; pages that they share count for each.", "pool")
-	memoryOf     = describe("worker_memory_bytes", "Resident memory of the worker that holds the slot.", "pool", "slot", "generation")
+	inflight  = describe("inflight_requests", "Requests that workers have.", "pool")
+	workersBy = describe("workers", "Workers by state; a slot without a worker is backing-off.", "pool", "state")
+	fewest    = describe("pool_workers_min", "Fewest workers that the pool is meant to have.", "pool")
+	most      = describe("pool_workers_max",
+		"Most workers that the pool may have; the same where their number is fixed.", "pool")
+	memory = describe("pool_memory_bytes",
+		"Resident memory of the workers together; pages that they share count for each.", "pool")
+	memoryOf = describe("worker_memory_bytes", "Resident memory of the worker that holds the slot.", "pool",
+		"slot", "generation")
 	generation   = describe("pool_generation", "Generation that the pool is meant to run.", "pool")
 	reloading    = describe("pool_reloading", "1 while a reload is under way.", "pool")
 	eventWait    = describe("event_wait_seconds", "Time that events waited for a worker.", "pool")
@@ -95,22 +104,29 @@ var (
 	failedReload = describe("reload_failures_total", "Reloads that failed, the old code serving on.", "pool")
 
 	// of the latest generations, and of those that still have workers
-	responses = describe("responses_total", "Response heads from workers, by the first digit of their status.", "pool", "generation", "class")
-	failures  = describe("failures_total", "Requests without a whole response from a worker, by why; without a "+
+	responses = describe("responses_total", "Response heads from workers, by the first digit of their status.", "pool",
+		"generation", "class")
+	failures = describe("failures_total", "Requests without a whole response from a worker, by why; without a "+
 		"generation if no worker had them.", "pool", "generation", "reason")
-	retries      = describe("retries_total", "Safe requests that were tried once more after their worker died.", "pool", "generation")
-	moves        = describe("moves_total", "Requests given to another worker, since theirs had not begun them.", "pool", "generation")
-	service      = describe("service_seconds", "Time that workers had requests, until all code for them had run.", "pool", "generation")
-	routeService = describe("route_service_seconds", "The same by route, as measure of the pool has them.", "pool", "generation", "route")
-	restarts     = describe("worker_restarts_total", "Workers that another one took the place of, other than by a "+
+	retries = describe("retries_total", "Safe requests that were tried once more after their worker died.",
+		"pool", "generation")
+	moves = describe("moves_total", "Requests given to another worker, since theirs had not begun them.",
+		"pool", "generation")
+	service = describe("service_seconds", "Time that workers had requests, until all code for them had run.",
+		"pool", "generation")
+	routeService = describe("route_service_seconds", "The same by route, as measure of the pool has them.", "pool",
+		"generation", "route")
+	restarts = describe("worker_restarts_total", "Workers that another one took the place of, other than by a "+
 		"reload, by why.", "pool", "generation", "reason")
-	boots        = describe("worker_boot_seconds", "Time from a worker's start to its READY.", "pool", "generation")
-	events       = describe("events_total", "Events of connections that workers have handled.", "pool", "generation", "event")
+	boots  = describe("worker_boot_seconds", "Time from a worker's start to its READY.", "pool", "generation")
+	events = describe("events_total", "Events of connections that workers have handled.", "pool", "generation",
+		"event")
 	eventRetries = describe("event_retries_total", "Events that were delivered once more after their worker died, "+
 		"or was cut off at the drain deadline.", "pool", "generation", "event")
 	eventFails = describe("event_failures_total", "Events that were given up, by why; reset by worker is a "+
 		"handler that failed.", "pool", "generation", "event", "reason")
-	eventService = describe("event_service_seconds", "Time that workers had events, until all code for them had run.", "pool", "generation")
+	eventService = describe("event_service_seconds", "Time that workers had events, until all code for them had run.",
+		"pool", "generation")
 )
 
 var classNames = [...]string{"other", "1xx", "2xx", "3xx", "4xx", "5xx"}
@@ -158,14 +174,17 @@ func collectPool(to chan<- prometheus.Metric, pool string, m workers.Metrics) {
 
 // unservedReasons and servedReasons are there from the start, so that the first of them is a rise that an alert sees.
 var (
-	unservedReasons = []protocol.FailureKind{protocol.FailedQueueFull, protocol.FailedQueueTimeout, protocol.FailedStopping, protocol.FailedNoWorker, protocol.FailedCancelled}
-	servedReasons   = []protocol.FailureKind{
-		protocol.FailedTimeout, protocol.FailedDied, protocol.FailedBroken, protocol.FailedReset, protocol.FailedDrained, protocol.FailedCancelled,
+	unservedReasons = []protocol.FailureKind{protocol.FailedQueueFull, protocol.FailedQueueTimeout,
+		protocol.FailedStopping, protocol.FailedNoWorker, protocol.FailedCancelled}
+	servedReasons = []protocol.FailureKind{
+		protocol.FailedTimeout, protocol.FailedDied, protocol.FailedBroken, protocol.FailedReset,
+		protocol.FailedDrained, protocol.FailedCancelled,
 	}
 )
 
 // collectFailures shows an empty generation as none.
-func collectFailures(to chan<- prometheus.Metric, c workers.Counts, usual []protocol.FailureKind, pool, generation string) {
+func collectFailures(to chan<- prometheus.Metric, c workers.Counts, usual []protocol.FailureKind, pool,
+	generation string) {
 	for why, n := range c.Failures {
 		if n > 0 || slices.ContainsFunc(usual, func(k protocol.FailureKind) bool { return k.String() == why }) {
 			counter(to, failures, n, pool, generation, why)

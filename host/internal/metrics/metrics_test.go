@@ -15,18 +15,24 @@ type fakePool struct{}
 func (fakePool) Name() string { return "app" }
 
 func (fakePool) Status() workers.Status {
-	return workers.Status{Generation: 7, Queued: 3, Waiting: 8, MinWorkers: 2, MaxWorkers: 9, Reloading: true, Workers: []workers.WorkerStatus{
-		{PID: 1, State: workers.Idle, Memory: 1000, Generation: 7}, {PID: 2, Slot: 1, State: workers.Busy, Inflight: 1, Memory: 2000, Generation: 7},
-		{PID: 3, Slot: 1, State: workers.Draining, Memory: 4000, Generation: 7}, {Slot: 2, State: workers.BackingOff, Generation: 7},
-	}}
+	return workers.Status{Generation: 7, Queued: 3, Waiting: 8, MinWorkers: 2, MaxWorkers: 9, Reloading: true,
+		Workers: []workers.WorkerStatus{
+			{PID: 1, State: workers.Idle, Memory: 1000, Generation: 7},
+			{PID: 2, Slot: 1, State: workers.Busy, Inflight: 1, Memory: 2000, Generation: 7},
+			{PID: 3, Slot: 1, State: workers.Draining, Memory: 4000, Generation: 7},
+			{Slot: 2, State: workers.BackingOff, Generation: 7},
+		}}
 }
 
 func (fakePool) Metrics() workers.Metrics {
 	m := workers.Metrics{
-		BytesIn: 11, BytesOut: 12, LogDropped: 13, Unserved: workers.Counts{Failures: map[string]uint64{"queue full": 2, "stopping": 0, "worker died": 0}},
+		BytesIn: 11, BytesOut: 12, LogDropped: 13,
+		Unserved: workers.Counts{Failures: map[string]uint64{"queue full": 2, "stopping": 0, "worker died": 0}},
 		Generations: []workers.Counts{{Generation: 6}, {
-			Generation: 7, Failures: map[string]uint64{"worker died": 2, "queue full": 0, "request timeout": 0}, Restarts: map[string]uint64{"exited": 4}, Retries: 5,
-			Events: map[string]workers.EventCounts{"message": {Done: 20, Retries: 21, Failures: map[string]uint64{"worker died": 22}}},
+			Generation: 7, Failures: map[string]uint64{"worker died": 2, "queue full": 0, "request timeout": 0},
+			Restarts: map[string]uint64{"exited": 4}, Retries: 5,
+			Events: map[string]workers.EventCounts{
+				"message": {Done: 20, Retries: 21, Failures: map[string]uint64{"worker died": 22}}},
 			Routes: []workers.Route{{Name: "/api/*"}, {Name: workers.OtherRoutes}},
 		}},
 	}
@@ -51,12 +57,15 @@ func (fakeListener) CertificateEnd() time.Time { return time.Unix(1_900_000_000,
 func scrape(t *testing.T) string {
 	t.Helper()
 	h := Handler(Source{
-		Version: "1.2.3", Pools: func() []Pool { return []Pool{fakePool{}} }, Listeners: func() []Listener { return []Listener{fakeListener{}} },
+		Version: "1.2.3", Pools: func() []Pool {
+			return []Pool{fakePool{}}
+		}, Listeners: func() []Listener { return []Listener{fakeListener{}} },
 		AccessLogLost:  func() uint64 { return 14 },
 		ConfigFailures: func() uint64 { return 13 },
 		LongLived: func() []hub.Tally {
 			return []hub.Tally{
-				{Listener: ":80", Protocol: "websocket", Open: 3, Opened: 5, Closed: map[int]int64{1001: 2}, MessagesIn: 6, MessagesOut: 7, BytesIn: 60, BytesOut: 70, Dropped: [3]int64{0, 8, 0}, Queued: 90},
+				{Listener: ":80", Protocol: "websocket", Open: 3, Opened: 5, Closed: map[int]int64{1001: 2},
+					MessagesIn: 6, MessagesOut: 7, BytesIn: 60, BytesOut: 70, Dropped: [3]int64{0, 8, 0}, Queued: 90},
 				{Listener: ":53", Protocol: "udp", MessagesIn: 10, Lost: 4},
 			}
 		},
@@ -129,7 +138,8 @@ func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 			t.Errorf("no line %s", line)
 		}
 	}
-	for _, line := range []string{`failures_total{generation="7",pool="app",reason="queue full"`, `failures_total{generation="",pool="app",reason="worker died"`} {
+	for _, line := range []string{`failures_total{generation="7",pool="app",reason="queue full"`,
+		`failures_total{generation="",pool="app",reason="worker died"`} {
 		if strings.Contains(page, line) { // it can't be, so it would be a series for nothing
 			t.Errorf("there is a line %s", line)
 		}

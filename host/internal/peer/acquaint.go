@@ -1,4 +1,5 @@
-// What a front does not know yet: while no worker of a pool has ever been ready, nobody can tell whether its workers handle connections.
+// What a front does not know yet: while no worker of a pool has ever been ready, nobody can tell whether its workers
+// handle connections.
 
 package peer
 

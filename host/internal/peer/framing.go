@@ -37,7 +37,8 @@ func (f Framing) encoding() hub.Encoding {
 	return f
 }
 
-// Append implements hub.Encoding. A message that is too long for its length gives nothing, which is no frame: see tcpConn.cutOff.
+// Append implements hub.Encoding. A message that is too long for its length gives nothing, which is no frame: see
+// tcpConn.cutOff.
 func (f Framing) Append(b, data []byte, _ bool) []byte {
 	switch f.Kind {
 	case FrameLength16:
@@ -83,7 +84,8 @@ func (f Framing) width() int {
 // frameTaker is given a client's messages, which are its own from then on.
 type frameTaker interface{ take(data []byte) error }
 
-// framer finds the messages in what comes of a client, however that is cut into pieces. Between two messages it holds no memory.
+// framer finds the messages in what comes of a client, however that is cut into pieces. Between two messages it holds
+// no memory.
 type framer struct {
 	framing Framing
 	most    int64 // bytes of a message
@@ -223,7 +225,8 @@ func (f *framer) whole(to frameTaker) error {
 	return to.take(message)
 }
 
-// room is where the next bytes of a large message can be read to; nil if there is no such message. took says how many came.
+// room is where the next bytes of a large message can be read to; nil if there is no such message. took says how many
+// came.
 func (f *framer) room() ([]byte, error) {
 	left := f.want - len(f.partial)
 	if !f.begun || left < readSize {

@@ -41,7 +41,8 @@ func unframe(f Framing, most int64, pieces ...[]byte) (messages []string, unfini
 }
 
 var kinds = []Framing{
-	{Kind: FrameLine}, {Kind: FrameLength16}, {Kind: FrameLength32}, {Kind: FrameDelimiter, Delimiter: ";"}, {Kind: FrameDelimiter, Delimiter: "abcab"},
+	{Kind: FrameLine}, {Kind: FrameLength16}, {Kind: FrameLength32}, {Kind: FrameDelimiter, Delimiter: ";"},
+	{Kind: FrameDelimiter, Delimiter: "abcab"},
 	{Kind: FrameDelimiter, Delimiter: "\x00"},
 }
 
@@ -91,7 +92,8 @@ func TestAMessageOfTheLargestSizeIsTakenAndOneByteMoreIsNot(t *testing.T) {
 						t.Fatalf("%+v: %d bytes of %d: %v", f, most+1, most, err)
 					}
 					if over == 0 && (err != nil || len(got) != 1 || got[0] != message) {
-						t.Fatalf("%+v: %d bytes of as many, split at %d: %v, %d messages", f, most, split, err, len(got))
+						t.Fatalf("%+v: %d bytes of as many, split at %d: %v, %d messages", f, most, split, err,
+							len(got))
 					}
 				}
 			}

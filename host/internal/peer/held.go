@@ -70,7 +70,8 @@ func (p *Held) Attach(w http.ResponseWriter) {
 }
 
 const (
-	// mostIgnored is how much a client may send while its response is held: perhaps the rest of a body that nobody wants.
+	// mostIgnored is how much a client may send while its response is held: perhaps the rest of a body that nobody
+	// wants.
 	mostIgnored = 1 << 20
 	// endTime is how long a client may take to close once the body is whole.
 	endTime = time.Second
@@ -99,7 +100,8 @@ func (p *Held) goOn() {
 	p.leave(protocol.CloseBroken, p.ended.Load())
 }
 
-// Stay is run's counterpart for HTTP/2: the handler's goroutine, with the exchange behind it. It panics if the response is to break off.
+// Stay is run's counterpart for HTTP/2: the handler's goroutine, with the exchange behind it. It panics if the
+// response is to break off.
 func (p *Held) Stay(r *http.Request) {
 	p.idle.start(p.tick)
 	p.link.Opened()

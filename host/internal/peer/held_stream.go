@@ -18,11 +18,13 @@ type heldStream struct {
 	cuts    sync.Once
 
 	mu sync.Mutex
-	w  http.ResponseWriter // nil once the handler is about to return; guarded by mu, which is held while it is written to
+	// nil once the handler is about to return; guarded by mu, which is held while it is written to
+	w http.ResponseWriter
 }
 
 func newHeldStream(w http.ResponseWriter) *heldStream {
-	s := &heldStream{control: http.NewResponseController(w), whole: make(chan struct{}), broken: make(chan struct{}), w: w}
+	s := &heldStream{control: http.NewResponseController(w), whole: make(chan struct{}), broken: make(chan struct{}),
+		w: w}
 	s.control.SetWriteDeadline(time.Time{}) // it would end the stream, and each write sets its own
 	return s
 }

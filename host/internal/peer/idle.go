@@ -1,5 +1,5 @@
-// A connection's one timer: for a client that has nothing to say, and whatever its kind does to see whether it is still
-// there. Traffic only notes when it was; the timer finds that out when it is due, and is wound up for the rest.
+// A connection's one timer: for a client that has nothing to say, and whatever its kind does to see whether it is
+// still there. Traffic only notes when it was; the timer finds that out when it is due, and is wound up for the rest.
 
 package peer
 
@@ -16,7 +16,8 @@ type idleTimer struct {
 	timer *time.Timer // set by begin
 	over  atomic.Bool
 	spoke atomic.Int64 // when a message came or went last
-	back  atomic.Int64 // when the reader began, or came back from the hub; waiting while it is there, and hears nothing
+	// when the reader began, or came back from the hub; waiting while it is there, and hears nothing
+	back atomic.Int64
 }
 
 const waiting = math.MaxInt64

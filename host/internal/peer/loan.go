@@ -1,12 +1,13 @@
-// Loans: the memory of clients' large messages. All clients together get so much of it, or whoever opens very many connections, and begins a message on each,
-// would fill the host's.
+// Loans: the memory of clients' large messages. All clients together get so much of it, or whoever opens very many
+// connections, and begins a message on each, would fill the host's.
 
 package peer
 
 import "github.com/workerhost/workerhost/host/internal/spool"
 
-// loan is what a connection's message at hand has been lent of the memory that bodies and messages share, beyond the ownMemory that every connection has.
-// It is the reader's; what is on loan is given back by repay or by the function that handOver returns.
+// loan is what a connection's message at hand has been lent of the memory that bodies and messages share, beyond the
+// ownMemory that every connection has. It is the reader's; what is on loan is given back by repay or by the function
+// that handOver returns.
 type loan struct {
 	spool *spool.Spool // the lender; nil lends whatever is asked for
 	lent  int64
@@ -19,8 +20,9 @@ func stepsFor(size int) int64 {
 	return (max(0, int64(size)-spool.OwnMemory) + lendStep - 1) / lendStep * lendStep
 }
 
-// cover sees to it that size bytes are on loan or the connection's own. It waits while whole messages have what there is to lend, so that a client is slowed
-// down like one whose inbox is full. If there is no more to lend it returns outOfMemory.
+// cover sees to it that size bytes are on loan or the connection's own. It waits while whole messages have what there
+// is to lend, so that a client is slowed down like one whose inbox is full. If there is no more to lend it returns
+// outOfMemory.
 func (l *loan) cover(size int) error {
 	more := stepsFor(size) - l.lent
 	if more <= 0 || l.spool == nil {
@@ -44,7 +46,8 @@ func (l *loan) trim(size int) {
 // repay gives all of it back.
 func (l *loan) repay() { l.trim(0) }
 
-// handOver makes the loan the caller's, for a message of so many bytes: it calls repay when the message is no more. A small one needs none, and repay is nil.
+// handOver makes the loan the caller's, for a message of so many bytes: it calls repay when the message is no more. A
+// small one needs none, and repay is nil.
 func (l *loan) handOver(size int) (repay func()) {
 	if size <= spool.OwnMemory {
 		l.repay()

@@ -16,10 +16,12 @@ func TestALoanGrowsInStepsBeyondWhatIsOnesOwn(t *testing.T) {
 		lent int64
 		err  error
 	}{
-		{0, 0, nil}, {1, 0, nil}, {65535, 0, nil}, {65536, 0, nil}, {65537, lendStep, nil}, {131072, lendStep, nil}, {131073, 2 * lendStep, nil},
+		{0, 0, nil}, {1, 0, nil}, {65535, 0, nil}, {65536, 0, nil}, {65537, lendStep, nil}, {131072, lendStep, nil},
+		{131073, 2 * lendStep, nil},
 		{196609, 2 * lendStep, outOfMemory}, {1, 2 * lendStep, nil},
 	} {
-		if err := loan.cover(step.size); !errors.Is(err, step.err) || loan.lent != step.lent || disk.Memory() != 2*lendStep-step.lent {
+		if err := loan.cover(step.size); !errors.Is(err, step.err) || loan.lent != step.lent ||
+			disk.Memory() != 2*lendStep-step.lent {
 			t.Errorf("for %d bytes %d are lent, %v", step.size, loan.lent, err)
 		}
 	}

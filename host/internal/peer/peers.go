@@ -1,6 +1,6 @@
-// Package peer has the client's end of long-lived connections: WebSockets, TCP, held responses, and datagrams of UDP. What
-// they are to the workers is package hub's; how a request becomes one, and how clients are accepted, is their front's.
-// Each has a link (link.go): one goroutine that reads, a timer, and no buffer while it is idle.
+// Package peer has the client's end of long-lived connections: WebSockets, TCP, held responses, and datagrams of UDP.
+// What they are to the workers is package hub's; how a request becomes one, and how clients are accepted, is their
+// front's. Each has a link (link.go): one goroutine that reads, a timer, and no buffer while it is idle.
 //
 // peers.go is what those of one listener share: where they are kept, on what terms, and who waits for their end.
 package peer
@@ -16,8 +16,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// Peers are the long-lived connections of a listener, with all that they know of the listener. Its methods are safe for
-// concurrent use.
+// Peers are the long-lived connections of a listener, with all that they know of the listener. Its methods are safe
+// for concurrent use.
 type Peers struct {
 	Hub        *hub.Hub // nil: there are none
 	listener   string   // its address, as it was configured
@@ -46,7 +46,8 @@ type Terms struct {
 func New(
 	h *hub.Hub, listener string, terms func() *Terms, disk *spool.Spool, log hclog.Logger, ending <-chan struct{},
 ) *Peers {
-	return &Peers{Hub: h, listener: listener, terms: terms, spool: disk, log: log, ending: ending, Count: guard.NewPerAddress()}
+	return &Peers{Hub: h, listener: listener, terms: terms, spool: disk, log: log, ending: ending,
+		Count: guard.NewPerAddress()}
 }
 
 // NewTerms are made of a listener's settings.

@@ -1,4 +1,5 @@
-// Sockets of long-lived connections: written as far as they take without waiting, and waited on without holding a buffer, so that an idle one costs little.
+// Sockets of long-lived connections: written as far as they take without waiting, and waited on without holding a
+// buffer, so that an idle one costs little.
 
 package peer
 
@@ -14,7 +15,8 @@ import (
 // Sock is a connection that one goroutine reads, and one at a time writes.
 type Sock struct {
 	conn net.Conn
-	raw  syscall.RawConn // nil where it can't be known what the socket takes: over TLS, and on systems that we don't know well enough
+	// nil where it can't be known what the socket takes: over TLS, and on systems that we don't know well enough
+	raw syscall.RawConn
 
 	// the reader's own
 	attempt  func(fd uintptr) bool // set once: takes what has come to into, or else to a buffer of the pool
@@ -27,8 +29,9 @@ type Sock struct {
 	renewed  time.Duration // when that was, since epoch
 }
 
-// errWorn says that nothing has come, and that another goroutine had better wait for it: the stack of this one has grown with what there was to do, and a stack
-// that has grown once never becomes as small again. Over TLS it does not come.
+// errWorn says that nothing has come, and that another goroutine had better wait for it: the stack of this one has
+// grown with what there was to do, and a stack that has grown once never becomes as small again. Over TLS it does not
+// come.
 var errWorn = errors.New("the reader's stack has grown")
 
 // renewTime is the least time between two such goroutines, so that a busy connection is not held up by that.
@@ -41,7 +44,8 @@ const (
 
 var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 
-// NewSock takes a connection over. direct is the socket itself, or nil if there is something between it and conn. conn's writes time out by themselves.
+// NewSock takes a connection over. direct is the socket itself, or nil if there is something between it and conn.
+// conn's writes time out by themselves.
 func NewSock(conn, direct net.Conn) *Sock {
 	s := &Sock{conn: conn}
 	if direct == nil {
@@ -54,8 +58,8 @@ func NewSock(conn, direct net.Conn) *Sock {
 	return s
 }
 
-// read waits until something comes. It goes to into unless that is nil, else to a buffer that lasts until release. io.EOF is the end. After errWorn, which comes
-// only where into is nil, reading goes on.
+// read waits until something comes. It goes to into unless that is nil, else to a buffer that lasts until release.
+// io.EOF is the end. After errWorn, which comes only where into is nil, reading goes on.
 func (s *Sock) read(into []byte) (p []byte, err error) {
 	if s.raw == nil {
 		if into == nil {
@@ -158,7 +162,8 @@ func (s *Sock) write(b [][]byte, timeout time.Duration) error {
 	}
 }
 
-// writeSome writes all of rest, or takes off it what went. A single piece goes the simple way, on which the socket keeps nothing for the next time.
+// writeSome writes all of rest, or takes off it what went. A single piece goes the simple way, on which the socket
+// keeps nothing for the next time.
 func (s *Sock) writeSome(rest *net.Buffers) (int64, error) {
 	if len(*rest) != 1 {
 		return rest.WriteTo(s.conn)

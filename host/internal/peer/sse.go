@@ -1,4 +1,5 @@
-// How a message looks on a held response: as an event of a text/event-stream (WHATWG HTML §9.2), in chunks where HTTP/1.1 wants them.
+// How a message looks on a held response: as an event of a text/event-stream (WHATWG HTML §9.2), in chunks where
+// HTTP/1.1 wants them.
 
 package peer
 
@@ -58,7 +59,8 @@ var (
 	chunkedHeartbeat = []byte("3\r\n:\n\n\r\n")
 )
 
-// appendEvent writes each line of a message as one of data, so that the reader puts the same lines together again, and a blank one, which dispatches the event.
+// appendEvent writes each line of a message as one of data, so that the reader puts the same lines together again, and
+// a blank one, which dispatches the event.
 func appendEvent(b, data []byte) []byte {
 	for more := true; more; {
 		var line []byte

@@ -23,7 +23,8 @@ func TestEventsHaveALineOfDataForEachLine(t *testing.T) {
 			t.Errorf("%q became %q, expected %q", text, got, want)
 		}
 		chunk := fmt.Sprintf("%x\r\n%s\r\n", len(want), want)
-		if got := string(heldEncoding{events: true, chunked: true}.Append([]byte("x"), []byte(text), false)); got != "x"+chunk {
+		if got := string(heldEncoding{events: true, chunked: true}.Append([]byte("x"), []byte(text),
+			false)); got != "x"+chunk {
 			t.Errorf("%q became %q, expected %q", text, got, chunk)
 		}
 	}

@@ -1,5 +1,5 @@
-// A TCP connection while it is open: the client's end of a hub's connection. tcp_accept.go is how one begins, framing.go
-// what is said on it.
+// A TCP connection while it is open: the client's end of a hub's connection. tcp_accept.go is how one begins,
+// framing.go what is said on it.
 
 package peer
 
@@ -82,7 +82,8 @@ func (c *tcpConn) read() error {
 	}
 }
 
-// turnDeaf drops what comes from now on. The hub takes leave of a client that broke a limit when the messages before that have been handled.
+// turnDeaf drops what comes from now on. The hub takes leave of a client that broke a limit when the messages before
+// that have been handled.
 func (c *tcpConn) turnDeaf(err error) {
 	c.deaf = true
 	c.framer.drop()
@@ -93,8 +94,8 @@ func (c *tcpConn) turnDeaf(err error) {
 	}
 }
 
-// part takes leave as the end of the reading asks for, and says how the connection ended. A client that has sent its FIN gets the answers to what it
-// said before.
+// part takes leave as the end of the reading asks for, and says how the connection ended. A client that has sent its
+// FIN gets the answers to what it said before.
 func (c *tcpConn) part(err error) (code int, reason string, clean bool) {
 	if !errors.Is(err, io.EOF) && err != errOverdue {
 		return protocol.CloseBroken, "", false
@@ -167,9 +168,11 @@ func (c *tcpConn) Write(b [][]byte) error {
 	return err
 }
 
-var errLongMessage = errors.New("a message is longer than framing = \"length16\" can say: send less at a time, or use length32")
+var errLongMessage = errors.New(
+	"a message is longer than framing = \"length16\" can say: send less at a time, or use length32")
 
-// checkFrames finds a message that its framing had no frame for. To leave it out would leave the client without an answer for ever.
+// checkFrames finds a message that its framing had no frame for. To leave it out would leave the client without an
+// answer for ever.
 func (c *tcpConn) checkFrames(b [][]byte) error {
 	if c.framer.framing.width() == 0 {
 		return nil
@@ -183,7 +186,8 @@ func (c *tcpConn) checkFrames(b [][]byte) error {
 	return nil
 }
 
-// lingerTime is how long a client may take to answer our FIN with its own. To close before it would take back what it has not read yet, if it still sends.
+// lingerTime is how long a client may take to answer our FIN with its own. To close before it would take back what it
+// has not read yet, if it still sends.
 const lingerTime = 2 * time.Second
 
 // End implements hub.Peer: a FIN, and the client's own ends the reading.

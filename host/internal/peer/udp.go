@@ -1,5 +1,5 @@
-// UDP: each datagram is a message by itself, and what its handler sends back goes to its sender. Senders can be forged,
-// so there is no connection, and nobody waits: what the pool has no place for is dropped and counted.
+// UDP: each datagram is a message by itself, and what its handler sends back goes to its sender. Senders can be
+// forged, so there is no connection, and nobody waits: what the pool has no place for is dropped and counted.
 
 package peer
 
@@ -93,7 +93,8 @@ func (p *Packets) take(data []byte, from netip.AddrPort) {
 	}
 	all.Hub.Datagram(under.hub.Backend, card, data, reply, func(failure *protocol.Failure) {
 		if failure != nil {
-			p.drop("datagrams are dropped, since workers could not handle them", "remote", from, "error", failure.Error())
+			p.drop("datagrams are dropped, since workers could not handle them", "remote", from, "error",
+				failure.Error())
 		}
 		p.done()
 	})

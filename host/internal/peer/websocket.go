@@ -46,8 +46,8 @@ func (p *Peers) NewWebSocket(who netip.Addr, remote string, deflate bool, under 
 	return c
 }
 
-// Upgrade takes the client's socket, and writes head there, the response to its handshake. It says false if that could not be,
-// and then the socket is the caller's again.
+// Upgrade takes the client's socket, and writes head there, the response to its handshake. It says false if that could
+// not be, and then the socket is the caller's again.
 func (c *WebSocket) Upgrade(head []byte, below Socket, s *Sock) bool {
 	if !c.take(below, s) {
 		return false
@@ -159,7 +159,8 @@ const (
 	// bidTime is how long a close frame may wait for what was sent before it, and before that for the answers to what
 	// the client said.
 	bidTime = 5 * time.Second
-	// answerTime is how long a client may take to answer our close frame: one that has gone to sleep must not hold up a host that stops.
+	// answerTime is how long a client may take to answer our close frame: one that has gone to sleep must not hold up
+	// a host that stops.
 	answerTime = 2 * time.Second
 )
 
@@ -196,8 +197,8 @@ func (c *WebSocket) part(err error) (code int, reason string, clean bool) {
 	return protocol.CloseBroken, c.excuse(), false
 }
 
-// finish takes leave of a client of which nothing more is taken: what came before is answered first, for bidTime at most
-// (RFC 6455 §5.5.1). It says false if no close frame could be sent.
+// finish takes leave of a client of which nothing more is taken: what came before is answered first, for bidTime at
+// most (RFC 6455 §5.5.1). It says false if no close frame could be sent.
 func (c *WebSocket) finish(code int, reason string) bool {
 	c.idle.back.Store(waiting)
 	g := c.await(nil)
@@ -278,7 +279,8 @@ func (c *WebSocket) Write(b [][]byte) error {
 // wrote notes that so many bytes of b have gone.
 func (c *WebSocket) wrote(b [][]byte, n int) {
 	for _, p := range b {
-		if len(p) > 0 && p[0]&8 == 0 { // no control frame; the rest of one that was cut may look like another, and no harm is done
+		// no control frame; the rest of one that was cut may look like another, and no harm is done
+		if len(p) > 0 && p[0]&8 == 0 {
 			c.idle.spoke.Store(int64(sinceEpoch()))
 			break
 		}

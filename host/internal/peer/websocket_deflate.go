@@ -1,5 +1,5 @@
-// permessage-deflate (RFC 7692), without context takeover either way: a message is compressed by itself, so that a broadcast is compressed once, and an idle
-// connection holds no window.
+// permessage-deflate (RFC 7692), without context takeover either way: a message is compressed by itself, so that a
+// broadcast is compressed once, and an idle connection holds no window.
 
 package peer
 
@@ -75,7 +75,8 @@ var inflaters = sync.Pool{New: func() any {
 	return c
 }}
 
-// inflate gives the message that data, which it may append to, is the compressed form of; at most so many bytes. The loan covers data, and then what it gives.
+// inflate gives the message that data, which it may append to, is the compressed form of; at most so many bytes. The
+// loan covers data, and then what it gives.
 func inflate(data []byte, most int64, loan *loan) ([]byte, error) {
 	c := inflaters.Get().(*inflater)
 	defer inflaters.Put(c)
@@ -109,7 +110,8 @@ func inflate(data []byte, most int64, loan *loan) ([]byte, error) {
 // fullWindow is how far back what we compress may point, as a power of two: Go's compressor knows no smaller one.
 const fullWindow = 15
 
-// AgreeOnDeflate chooses among a client's offers, and returns what the answer says of it; "" if there is none that we can meet (RFC 7692 §5.1).
+// AgreeOnDeflate chooses among a client's offers, and returns what the answer says of it; "" if there is none that we
+// can meet (RFC 7692 §5.1).
 func AgreeOnDeflate(offers []string) (answer string) {
 	for _, list := range offers {
 		options, ok := httphead.ParseOptions([]byte(list), nil)

@@ -1,5 +1,5 @@
-// WebSocket's frames, one way and the other (RFC 6455 §5): from the bytes of a client to whole messages, and from a message to the bytes of a frame. Nothing here
-// does I/O, so that a test can cut the bytes wherever it likes.
+// WebSocket's frames, one way and the other (RFC 6455 §5): from the bytes of a client to whole messages, and from a
+// message to the bytes of a frame. Nothing here does I/O, so that a test can cut the bytes wherever it likes.
 
 package peer
 
@@ -199,7 +199,8 @@ func (f *frames) payload(p []byte, to frameSink) error {
 	return nil
 }
 
-// room is where the next bytes may be read to, if so many are due that it is worth while; took has to follow. It is nil otherwise.
+// room is where the next bytes may be read to, if so many are due that it is worth while; took has to follow. It is
+// nil otherwise.
 func (f *frames) room() ([]byte, error) {
 	if !f.inside || f.left < straightSize || f.op.IsControl() {
 		return nil, nil

@@ -62,15 +62,19 @@ func TestMessagesArriveHoweverTheirBytesAreCut(t *testing.T) {
 	long := strings.Repeat("grüße ", 40)
 	stream := bytes.Join([][]byte{
 		peertest.Text(""), peertest.Text("a"), peertest.Text(long),
-		peertest.Frame(0x01, []byte("one ")), peertest.Frame(0x89, []byte("are you there?")), peertest.Frame(0x00, []byte("two ")), peertest.Frame(0x8a, nil), peertest.Frame(0x80, []byte("three")),
+		peertest.Frame(0x01, []byte("one ")), peertest.Frame(0x89, []byte("are you there?")),
+		peertest.Frame(0x00, []byte("two ")), peertest.Frame(0x8a, nil), peertest.Frame(0x80, []byte("three")),
 		peertest.Frame(0x82, peertest.Pattern(300)),
 		peertest.Frame(0xc1, peertest.Squeeze([]byte(long))),
-		peertest.Frame(0x41, peertest.Squeeze([]byte(long))[:9]), peertest.Frame(0x80, peertest.Squeeze([]byte(long))[9:]),
+		peertest.Frame(0x41, peertest.Squeeze([]byte(long))[:9]),
+		peertest.Frame(0x80, peertest.Squeeze([]byte(long))[9:]),
 		peertest.Close(4321, "gone ☂"),
 	}, nil)
 	want := []string{
-		"false " + peertest.Digest(nil), "false " + peertest.Digest([]byte("a")), "false " + peertest.Digest([]byte(long)),
-		"9 are you there?", "a ", "false " + peertest.Digest([]byte("one two three")), "true " + peertest.Digest(peertest.Pattern(300)),
+		"false " + peertest.Digest(nil), "false " + peertest.Digest([]byte("a")),
+		"false " + peertest.Digest([]byte(long)),
+		"9 are you there?", "a ", "false " + peertest.Digest([]byte("one two three")),
+		"true " + peertest.Digest(peertest.Pattern(300)),
 		"false " + peertest.Digest([]byte(long)), "false " + peertest.Digest([]byte(long)), "leave 4321gone ☂",
 	}
 	check := func(name string, parts ...[]byte) {
@@ -105,7 +109,8 @@ func TestLargeMessagesArrive(t *testing.T) {
 				for rest := stream; len(rest) > 0; rest = rest[min(piece, len(rest)):] {
 					parts = append(parts, rest[:min(piece, len(rest))])
 				}
-				if err := hear(new(frames), to, parts...); err != nil || len(to.events) != 1 || to.events[0] != "true "+peertest.Digest(data) {
+				if err := hear(new(frames), to, parts...); err != nil || len(to.events) != 1 ||
+					to.events[0] != "true "+peertest.Digest(data) {
 					t.Fatalf("%d bytes in pieces of %d: %v, %q", size, piece, err, to.events)
 				}
 			}
@@ -122,24 +127,29 @@ func TestEveryBreachOfTheRulesHasItsCode(t *testing.T) {
 		deflate bool
 		code    int
 	}{
-		"unmasked":                       {stream: unmasked, code: 1002},
-		"RSV1 without an extension":      {stream: peertest.Frame(0xc1, []byte("a")), code: 1002},
-		"RSV2":                           {stream: peertest.Frame(0xa1, []byte("a")), deflate: true, code: 1002},
-		"RSV3":                           {stream: peertest.Frame(0x91, []byte("a")), deflate: true, code: 1002},
-		"RSV1 of a ping":                 {stream: peertest.Frame(0xc9, nil), deflate: true, code: 1002},
-		"RSV1 of a continuation":         {stream: join(peertest.Frame(0x41, []byte("a")), peertest.Frame(0xc0, nil)), deflate: true, code: 1002},
-		"opcode 3":                       {stream: peertest.Frame(0x83, nil), code: 1002},
-		"opcode 7":                       {stream: peertest.Frame(0x87, nil), code: 1002},
-		"opcode 11":                      {stream: peertest.Frame(0x8b, nil), code: 1002},
-		"opcode 15":                      {stream: peertest.Frame(0x8f, nil), code: 1002},
-		"a long ping":                    {stream: peertest.Frame(0x89, peertest.Pattern(126)), code: 1002},
-		"a ping in fragments":            {stream: peertest.Frame(0x09, nil), code: 1002},
-		"a continuation of nothing":      {stream: peertest.Frame(0x80, []byte("a")), code: 1002},
-		"a continuation after the end":   {stream: join(peertest.Text("a"), peertest.Frame(0x00, []byte("a"))), code: 1002},
-		"a text inside a message":        {stream: join(peertest.Frame(0x01, []byte("a")), peertest.Text("b")), code: 1002},
-		"a length with the highest bit":  {stream: frame(0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4), code: 1002},
-		"a length of 125 in two bytes":   {stream: frame(0x82, 0xfe, 0, 125, 1, 2, 3, 4), code: 1002},
-		"a length of 65535 in eight":     {stream: frame(0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1, 2, 3, 4), code: 1002},
+		"unmasked":                  {stream: unmasked, code: 1002},
+		"RSV1 without an extension": {stream: peertest.Frame(0xc1, []byte("a")), code: 1002},
+		"RSV2":                      {stream: peertest.Frame(0xa1, []byte("a")), deflate: true, code: 1002},
+		"RSV3":                      {stream: peertest.Frame(0x91, []byte("a")), deflate: true, code: 1002},
+		"RSV1 of a ping":            {stream: peertest.Frame(0xc9, nil), deflate: true, code: 1002},
+		"RSV1 of a continuation": {stream: join(peertest.Frame(0x41, []byte("a")), peertest.Frame(0xc0, nil)),
+			deflate: true, code: 1002},
+		"opcode 3":                  {stream: peertest.Frame(0x83, nil), code: 1002},
+		"opcode 7":                  {stream: peertest.Frame(0x87, nil), code: 1002},
+		"opcode 11":                 {stream: peertest.Frame(0x8b, nil), code: 1002},
+		"opcode 15":                 {stream: peertest.Frame(0x8f, nil), code: 1002},
+		"a long ping":               {stream: peertest.Frame(0x89, peertest.Pattern(126)), code: 1002},
+		"a ping in fragments":       {stream: peertest.Frame(0x09, nil), code: 1002},
+		"a continuation of nothing": {stream: peertest.Frame(0x80, []byte("a")), code: 1002},
+		"a continuation after the end": {stream: join(peertest.Text("a"), peertest.Frame(0x00, []byte("a"))),
+			code: 1002},
+		"a text inside a message": {stream: join(peertest.Frame(0x01, []byte("a")), peertest.Text("b")),
+			code: 1002},
+		"a length with the highest bit": {stream: frame(0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4),
+			code: 1002},
+		"a length of 125 in two bytes": {stream: frame(0x82, 0xfe, 0, 125, 1, 2, 3, 4), code: 1002},
+		"a length of 65535 in eight": {stream: frame(0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1, 2, 3, 4),
+			code: 1002},
 		"half a close code":              {stream: peertest.Frame(0x88, []byte{3}), code: 1002},
 		"close code 0":                   {stream: peertest.Close(0, ""), code: 1002},
 		"close code 999":                 {stream: peertest.Close(999, ""), code: 1002},
@@ -152,13 +162,20 @@ func TestEveryBreachOfTheRulesHasItsCode(t *testing.T) {
 		"a close reason that is no text": {stream: peertest.Close(1000, "\xff"), code: 1007},
 		"text that is none":              {stream: peertest.Text("a\xc3"), code: 1007},
 		"text with a surrogate":          {stream: peertest.Text("\xed\xa0\x80"), code: 1007},
-		"a character cut for good":       {stream: join(peertest.Frame(0x01, []byte("\xe2\x82")), peertest.Frame(0x80, []byte("a"))), code: 1007},
-		"damaged compression":            {stream: peertest.Frame(0xc2, []byte{0xff, 0xff, 0xff}), deflate: true, code: 1007},
-		"compressed text that is none":   {stream: peertest.Frame(0xc1, peertest.Squeeze([]byte("\xff"))), deflate: true, code: 1007},
-		"too big by one":                 {stream: peertest.Frame(0x82, peertest.Pattern(1001)), code: 1009},
-		"too big by its head alone":      {stream: frame(0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4), code: 1009},
-		"too big in fragments":           {stream: join(peertest.Frame(0x02, peertest.Pattern(600)), peertest.Frame(0x80, peertest.Pattern(401))), code: 1009},
-		"a bomb":                         {stream: peertest.Frame(0xc2, peertest.Squeeze(make([]byte, 1<<20))[:900]), deflate: true, code: 1009},
+		"a character cut for good": {
+			stream: join(peertest.Frame(0x01, []byte("\xe2\x82")), peertest.Frame(0x80, []byte("a"))), code: 1007},
+		"damaged compression": {stream: peertest.Frame(0xc2, []byte{0xff, 0xff, 0xff}), deflate: true,
+			code: 1007},
+		"compressed text that is none": {stream: peertest.Frame(0xc1, peertest.Squeeze([]byte("\xff"))),
+			deflate: true, code: 1007},
+		"too big by one": {stream: peertest.Frame(0x82, peertest.Pattern(1001)), code: 1009},
+		"too big by its head alone": {
+			stream: frame(0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4), code: 1009},
+		"too big in fragments": {
+			stream: join(peertest.Frame(0x02, peertest.Pattern(600)), peertest.Frame(0x80, peertest.Pattern(401))),
+			code:   1009},
+		"a bomb": {stream: peertest.Frame(0xc2, peertest.Squeeze(make([]byte, 1<<20))[:900]),
+			deflate: true, code: 1009},
 	} {
 		var wrong *breach
 		to := &heard{most: 1000}
@@ -166,14 +183,16 @@ func TestEveryBreachOfTheRulesHasItsCode(t *testing.T) {
 			t.Errorf("%s: %v, expected %d; %q", name, err, c.code, to.events)
 		}
 	}
-	for _, code := range []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999} {
+	for _, code := range []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999,
+		4000, 4999} {
 		to := new(heard)
 		if err := hear(new(frames), to, peertest.Close(code, "")); err != errLeft {
 			t.Errorf("close code %d: %v", code, err)
 		}
 	}
 	to := &heard{most: 1000}
-	if err := hear(new(frames), to, peertest.Frame(0x82, peertest.Pattern(1000)), peertest.Frame(0x88, nil)); err != errLeft || to.events[1] != "leave 1005" {
+	if err := hear(new(frames), to, peertest.Frame(0x82, peertest.Pattern(1000)),
+		peertest.Frame(0x88, nil)); err != errLeft || to.events[1] != "leave 1005" {
 		t.Errorf("the largest message: %v, %q", err, to.events)
 	}
 }
@@ -191,7 +210,8 @@ func TestABombIsNotInflatedBeyondTheLimit(t *testing.T) {
 
 func TestOurFramesAreReadByAClient(t *testing.T) {
 	for _, e := range []wsEncoding{{}, {deflate: true}} {
-		for _, size := range []int{0, 1, 125, 126, 127, deflateFrom - 1, deflateFrom, 65534, 65535, 65536, 65537, 1 << 20} {
+		for _, size := range []int{0, 1, 125, 126, 127, deflateFrom - 1, deflateFrom, 65534, 65535, 65536, 65537,
+			1 << 20} {
 			for _, data := range [][]byte{bytes.Repeat([]byte("a"), size), peertest.Pattern(size)} {
 				f, err := ws.ReadFrame(bytes.NewReader(e.Append(nil, data, true)))
 				if err != nil || !f.Header.Fin || f.Header.Masked || f.Header.OpCode != ws.OpBinary {
@@ -226,21 +246,24 @@ func TestOnlyOffersThatWeCanMeetAreAccepted(t *testing.T) {
 	for offer, want := range map[string]string{
 		"":                   "",
 		"permessage-deflate": ours,
-		"permessage-deflate; client_max_window_bits":                                                  ours,
-		"permessage-deflate; client_max_window_bits=12":                                               ours,
-		"permessage-deflate; server_max_window_bits=15":                                               ours + "; server_max_window_bits=15",
-		"permessage-deflate; server_max_window_bits=15; client_max_window_bits":                       ours + "; server_max_window_bits=15",
-		"permessage-deflate; server_max_window_bits=9, permessage-deflate; server_max_window_bits=15": ours + "; server_max_window_bits=15",
-		"permessage-deflate; server_max_window_bits=16":                                               "",
-		"permessage-deflate; server_max_window_bits":                                                  "",
-		"permessage-deflate; server_max_window_bits=10":                                               "",
-		"permessage-deflate; server_max_window_bits=10, permessage-deflate":                           ours,
-		"permessage-deflate; server_no_context_takeover; client_no_context_takeover":                  ours,
-		"x-other; a=1, permessage-deflate":                                                            ours,
-		"permessage-deflate; unheard_of":                                                              "",
-		"permessage-deflate; server_no_context_takeover; server_no_context_takeover":                  "",
-		"permessage-deflate; client_max_window_bits=99":                                               "",
-		"permessage-deflate; client_max_window_bits=\"8\"; server_no_context_takeover":                ours,
+		"permessage-deflate; client_max_window_bits":    ours,
+		"permessage-deflate; client_max_window_bits=12": ours,
+		"permessage-deflate; server_max_window_bits=15": ours +
+			"; server_max_window_bits=15",
+		"permessage-deflate; server_max_window_bits=15; client_max_window_bits": ours +
+			"; server_max_window_bits=15",
+		"permessage-deflate; server_max_window_bits=9, permessage-deflate; server_max_window_bits=15": ours +
+			"; server_max_window_bits=15",
+		"permessage-deflate; server_max_window_bits=16":                                "",
+		"permessage-deflate; server_max_window_bits":                                   "",
+		"permessage-deflate; server_max_window_bits=10":                                "",
+		"permessage-deflate; server_max_window_bits=10, permessage-deflate":            ours,
+		"permessage-deflate; server_no_context_takeover; client_no_context_takeover":   ours,
+		"x-other; a=1, permessage-deflate":                                             ours,
+		"permessage-deflate; unheard_of":                                               "",
+		"permessage-deflate; server_no_context_takeover; server_no_context_takeover":   "",
+		"permessage-deflate; client_max_window_bits=99":                                "",
+		"permessage-deflate; client_max_window_bits=\"8\"; server_no_context_takeover": ours,
 		"; ;": "",
 	} {
 		if got := AgreeOnDeflate([]string{offer}); got != want {
@@ -254,7 +277,8 @@ func TestOnlyOffersThatWeCanMeetAreAccepted(t *testing.T) {
 
 func FuzzWebSocketReader(f *testing.F) {
 	f.Add(peertest.Text("hello"), 3, true)
-	f.Add(bytes.Join([][]byte{peertest.Frame(0x01, []byte("a")), peertest.Frame(0x89, []byte("p")), peertest.Frame(0x80, []byte("b")), peertest.Close(1000, "bye")}, nil), 1, false)
+	f.Add(bytes.Join([][]byte{peertest.Frame(0x01, []byte("a")), peertest.Frame(0x89, []byte("p")),
+		peertest.Frame(0x80, []byte("b")), peertest.Close(1000, "bye")}, nil), 1, false)
 	f.Add(peertest.Frame(0xc1, peertest.Squeeze([]byte(strings.Repeat("ab", 900)))), 7, true)
 	f.Add(peertest.Frame(0x82, peertest.Pattern(9000)), 4096, false)
 	f.Fuzz(func(t *testing.T, stream []byte, piece int, deflate bool) {

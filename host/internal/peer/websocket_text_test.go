@@ -14,7 +14,8 @@ import (
 func TestTextThatIsNoneIsRefusedAtItsFirstBadByte(t *testing.T) {
 	before, after := "\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5", "edited"
 	for name, bad := range map[string]string{
-		"beyond Unicode": "\xf4\x90\x80\x80", "a surrogate": "\xed\xa0\x80", "too long a form": "\xc0\xaf", "a lone continuation": "\x80", "no such byte": "\xff",
+		"beyond Unicode": "\xf4\x90\x80\x80", "a surrogate": "\xed\xa0\x80", "too long a form": "\xc0\xaf",
+		"a lone continuation": "\x80", "no such byte": "\xff",
 	} {
 		for i := range bad {
 			if !notTextYet(before + bad[:i+1]) {
@@ -22,10 +23,12 @@ func TestTextThatIsNoneIsRefusedAtItsFirstBadByte(t *testing.T) {
 			}
 			start := before + bad[:i]
 			for how, parts := range map[string][][]byte{
-				"in one frame":       {peertest.Frame(0x81, []byte(start+bad[i:]+after))},
-				"in fragments":       {peertest.Frame(0x01, []byte(start)), peertest.Frame(0x00, []byte(bad[i:])), peertest.Frame(0x80, []byte(after))},
-				"in fragments of 1":  fragments(start + bad[i:] + after),
-				"behind a long text": {peertest.Frame(0x01, []byte(strings.Repeat("ä", 20_000)+start)), peertest.Frame(0x80, []byte(bad[i:]+after))},
+				"in one frame": {peertest.Frame(0x81, []byte(start+bad[i:]+after))},
+				"in fragments": {peertest.Frame(0x01, []byte(start)), peertest.Frame(0x00, []byte(bad[i:])),
+					peertest.Frame(0x80, []byte(after))},
+				"in fragments of 1": fragments(start + bad[i:] + after),
+				"behind a long text": {peertest.Frame(0x01, []byte(strings.Repeat("ä", 20_000)+start)),
+					peertest.Frame(0x80, []byte(bad[i:]+after))},
 			} {
 				stream := bytes.Join(parts, nil)
 				at := -1
@@ -45,7 +48,8 @@ func TestTextThatIsNoneIsRefusedAtItsFirstBadByte(t *testing.T) {
 					want = reach(parts, 40_000+len(start)+1)
 				}
 				if at != want {
-					t.Errorf("%s, byte %d, %s: refused at byte %d of %d, not at %d", name, i, how, at, len(stream), want)
+					t.Errorf("%s, byte %d, %s: refused at byte %d of %d, not at %d", name, i, how, at, len(stream),
+						want)
 				}
 			}
 			break
@@ -73,14 +77,16 @@ func TestTextThatIsNoneIsRefusedAtItsFirstBadByte(t *testing.T) {
 	if err := hear(f, to, peertest.Frame(0x81, []byte("\xe2\x82"))); err == nil {
 		t.Errorf("a text that ends within a character: %v", err)
 	}
-	if err := hear(&frames{}, to, peertest.Frame(0x02, []byte("\xff")), peertest.Frame(0x80, []byte("\xff"))); err != nil {
+	if err := hear(&frames{}, to, peertest.Frame(0x02, []byte("\xff")),
+		peertest.Frame(0x80, []byte("\xff"))); err != nil {
 		t.Errorf("a binary message: %v", err)
 	}
 }
 
 // notTextYet says whether nothing that follows can make text of s; the long way round, by trying.
 func notTextYet(s string) bool {
-	for _, tail := range []string{"", "\x80", "\x80\x80", "\x80\x80\x80", "\xbf", "\xbf\xbf", "\xbf\xbf\xbf", "\x90\x80\x80", "\xa0\x80"} {
+	for _, tail := range []string{"", "\x80", "\x80\x80", "\x80\x80\x80", "\xbf", "\xbf\xbf", "\xbf\xbf\xbf",
+		"\x90\x80\x80", "\xa0\x80"} {
 		if strings.ToValidUTF8(s+tail, "?") == s+tail {
 			return false
 		}

@@ -1,5 +1,5 @@
-// ini.go: where a pool's php.ini settings go. Everybody on the machine can read a command line, and a setting may hold a password; so what a pool
-// adds goes into a file that only its user can read.
+// ini.go: where a pool's php.ini settings go. Everybody on the machine can read a command line, and a setting may hold
+// a password; so what a pool adds goes into a file that only its user can read.
 
 package php
 
@@ -17,8 +17,10 @@ import (
 	"github.com/workerhost/workerhost/host/internal/privilege"
 )
 
-// fixedByCLI are settings that php's command line lays over every file, so that only its own -d can change them. None of them is a secret.
-var fixedByCLI = []string{"html_errors", "register_argc_argv", "implicit_flush", "output_buffering", "max_execution_time", "max_input_time"}
+// fixedByCLI are settings that php's command line lays over every file, so that only its own -d can change them. None
+// of them is a secret.
+var fixedByCLI = []string{"html_errors", "register_argc_argv", "implicit_flush", "output_buffering",
+	"max_execution_time", "max_input_time"}
 
 // settingArguments gives our settings in their order, overridden by the pool's own, and those that work nowhere else.
 func settingArguments(own config.Settings) []string {
@@ -57,7 +59,8 @@ func isResident(name string) bool {
 	return false
 }
 
-// PrivateINI is a php.ini file with those of the pool's settings that are not on the command line; "" if there are none. A value reads as after php's -d.
+// PrivateINI is a php.ini file with those of the pool's settings that are not on the command line; "" if there are
+// none. A value reads as after php's -d.
 func PrivateINI(p *config.Pool) string {
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(p.PHPIni)) {
@@ -94,7 +97,8 @@ func ScanFolder(environ []string, folder string) string {
 
 // probing is php with the settings of the pool, a temporary folder as its workers have one, and as its user, for a
 // moment. Call clean when it has ended.
-func probing(ctx context.Context, path string, pool *config.Pool, arguments ...string) (cmd *exec.Cmd, temporary string, clean func(), err error) {
+func probing(ctx context.Context, path string, pool *config.Pool, arguments ...string) (cmd *exec.Cmd,
+	temporary string, clean func(), err error) {
 	private := new(privilege.Folder)
 	defer func() {
 		if err != nil {
@@ -110,7 +114,8 @@ func probing(ctx context.Context, path string, pool *config.Pool, arguments ...s
 			return nil, "", nil, err
 		}
 	}
-	cmd = exec.CommandContext(ctx, path, slices.Concat(settingArguments(pool.PHPIni), temporaryArguments(pool.PHPIni, temporary), arguments)...)
+	cmd = exec.CommandContext(ctx, path,
+		slices.Concat(settingArguments(pool.PHPIni), temporaryArguments(pool.PHPIni, temporary), arguments)...)
 	cmd.Env = pool.Environ(os.Environ())
 	cmd.WaitDelay = time.Second
 	privilege.RunAs(cmd, owner)

@@ -15,10 +15,12 @@ import (
 	"github.com/workerhost/workerhost/host/internal/config"
 )
 
-// lintTimeout bounds a check of many files, after a change of branch for example. What is not checked by then is left to the workers' boot.
+// lintTimeout bounds a check of many files, after a change of branch for example. What is not checked by then is left
+// to the workers' boot.
 const lintTimeout = 10 * time.Second
 
-// Lint runs php -l on each file, a few at a time, and returns what it says of those that are broken. All processes have ended when it returns.
+// Lint runs php -l on each file, a few at a time, and returns what it says of those that are broken. All processes
+// have ended when it returns.
 func Lint(ctx context.Context, pool *config.Pool, files []string) (faults map[string]string, err error) {
 	php, err := Find(ctx, pool)
 	if err != nil {
@@ -50,7 +52,8 @@ func Lint(ctx context.Context, pool *config.Pool, files []string) (faults map[st
 }
 
 func lintFile(ctx context.Context, php string, pool *config.Pool, file string) (text string, broken bool) {
-	cmd := exec.CommandContext(ctx, php, "-d", "display_errors=1", "-d", "log_errors=0", "-d", "html_errors=0", "-d", "opcache.enable_cli=0", "-l", file)
+	cmd := exec.CommandContext(ctx, php, "-d", "display_errors=1", "-d", "log_errors=0", "-d", "html_errors=0", "-d",
+		"opcache.enable_cli=0", "-l", file)
 	cmd.Env = pool.Environ(os.Environ())
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()

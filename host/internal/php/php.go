@@ -1,5 +1,5 @@
-// Package php has what the host knows about PHP: where it is, the command and the settings of a resident worker, which of
-// them are in effect, and whether a file's syntax is right. It reads pools of package config, and changes none.
+// Package php has what the host knows about PHP: where it is, the command and the settings of a resident worker, which
+// of them are in effect, and whether a file's syntax is right. It reads pools of package config, and changes none.
 package php
 
 import (
@@ -46,13 +46,15 @@ var residentSettings = []struct{ name, value string }{
 // them, so that the SDK can define them; a script in its place that calls one has to bring its own. Their twin is
 // Printed::FUNCTIONS of the PHP SDK.
 const takenOver = "ob_get_level,ob_get_status,ob_get_clean,ob_get_flush,ob_implicit_flush,flush," +
-	"connection_aborted,connection_status,filter_has_var,filter_input,filter_input_array,is_uploaded_file,move_uploaded_file"
+	"connection_aborted,connection_status,filter_has_var,filter_input,filter_input_array,is_uploaded_file," +
+	"move_uploaded_file"
 
 // probeTimeout is far more than php needs to start, also on a machine that has much else to do.
 const probeTimeout = 10 * time.Second
 
 // installPHP is the remedy for a missing or old PHP.
-const installPHP = "install php-cli 8.1 or later (Debian: apt-get install php-cli), or name the binary with php = \"PATH\" in host.toml"
+const installPHP = "install php-cli 8.1 or later (Debian: apt-get install php-cli), or name the binary with php = " +
+	"\"PATH\" in host.toml"
 
 // Binary is what Find learnt about a PHP binary.
 type Binary struct {
@@ -66,7 +68,8 @@ type Binary struct {
 }
 
 // Find finds the PHP of a PHPFile pool and starts it once, with the pool's settings, to see that it is a CLI of
-// version 8.1 or later; the caller's error names the pool. The process has ended when Find returns, at the latest after ten seconds or with ctx.
+// version 8.1 or later; the caller's error names the pool. The process has ended when Find returns, at the latest
+// after ten seconds or with ctx.
 func Find(ctx context.Context, pool *config.Pool) (Binary, error) {
 	name := pool.PHP
 	if name == "" {
@@ -77,7 +80,8 @@ func Find(ctx context.Context, pool *config.Pool) (Binary, error) {
 		return Binary{}, fmt.Errorf("there is no php in $PATH: %s", installPHP)
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return Binary{}, fmt.Errorf("can't run php = %q: %w: is it executable (chmod +x), and the php program itself?", name, config.UnwrapExec(err))
+		return Binary{}, fmt.Errorf("can't run php = %q: %w: is it executable (chmod +x), and the php program itself?",
+			name, config.UnwrapExec(err))
 	}
 	if err != nil {
 		return Binary{}, fmt.Errorf("can't run php = %q: %w: %s", name, config.UnwrapExec(err), installPHP)
@@ -119,7 +123,8 @@ func explain(err error, said string, pool *config.Pool, temporary string) error 
 	case said == "":
 		return fmt.Errorf("it ended with %w, and said nothing: start it by hand (php -v) to see more", err)
 	}
-	return fmt.Errorf("%w: %s: mend php_ini of the pool, or the php.ini files of the machine, which php --ini lists", err, said)
+	return fmt.Errorf("%w: %s: mend php_ini of the pool, or the php.ini files of the machine, which php --ini lists",
+		err, said)
 }
 
 // probeMark comes before the answer, since extensions may print at start-up.
@@ -172,8 +177,9 @@ func probe(ctx context.Context, path string, pool *config.Pool) (Binary, error) 
 }
 
 // Command is the command line of one worker of a PHPFile pool: php, its settings, and the script, which is relative
-// to the pool's directory where it can be (see config.Pool.Script). The same pool always gives the same command line. PrivateINI has the other settings.
-// temporary is its temporary folder, which wins over that of the machine's php.ini; "" leaves it as it is.
+// to the pool's directory where it can be (see config.Pool.Script). The same pool always gives the same command line.
+// PrivateINI has the other settings. temporary is its temporary folder, which wins over that of the machine's php.ini;
+// "" leaves it as it is.
 func Command(binary Binary, pool *config.Pool, temporary string) []string {
 	script := pool.Script
 	if strings.HasPrefix(script, "-") {
@@ -198,6 +204,7 @@ func Remedy(said string) string {
 	if m == nil || !slices.Contains(strings.Split(takenOver, ","), strings.ToLower(m[1])) {
 		return ""
 	}
-	return "the host starts PHP without " + m[1] + "(), which the SDK defines: load its autoload.php before code that calls it, " +
+	return "the host starts PHP without " + m[1] +
+		"(), which the SDK defines: load its autoload.php before code that calls it, " +
 		"and bring a copy of the SDK that is older than the host up to date with `host sdk php DIR`"
 }

@@ -39,7 +39,8 @@ func parsed(t *testing.T, file string) *config.Config {
 
 func TestAPHPWorkerRunsWithSettingsFitForAResidentProcess(t *testing.T) {
 	folderWithWorker(t)
-	p := parsed(t, ordinary+"php_ini = { memory_limit = '1G', 'zend.assertions' = 1, 'date.timezone' = 'UTC', 'opcache.validate_timestamps' = true, max_input_time = 5 }").Pools[0]
+	p := parsed(t, ordinary+"php_ini = { memory_limit = '1G', 'zend.assertions' = 1, 'date.timezone' = 'UTC', "+
+		"'opcache.validate_timestamps' = true, max_input_time = 5 }").Pools[0]
 	got := Command(Binary{Path: "/usr/bin/php"}, p, "/t")
 	want := strings.Fields(`/usr/bin/php -d opcache.enable=1 -d opcache.enable_cli=1 -d opcache.validate_timestamps=1 -d opcache.file_cache=
 		-d display_errors=stderr -d display_startup_errors=1 -d log_errors=0 -d error_log= -d html_errors=0 -d memory_limit=1G
@@ -78,7 +79,8 @@ func TestPHPTakesTheSettingsAndReportsErrorsOnce(t *testing.T) {
 	if err := os.WriteFile("-odd.php", []byte(script), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p := parsed(t, "[pool.web]\nworker = '-odd.php'\nphp_ini = { include_path = '.:/a b', error_reporting = 'E_ALL & ~E_NOTICE' }").Pools[0]
+	p := parsed(t, "[pool.web]\nworker = '-odd.php'\nphp_ini = { include_path = '.:/a b', error_reporting = 'E_ALL "+
+		"& ~E_NOTICE' }").Pools[0]
 	binary, err := Find(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
@@ -114,10 +116,12 @@ func TestAPHPThatWillNotDoComesWithTheRemedy(t *testing.T) {
 	remedy := ": " + installPHP
 	for _, c := range []struct{ script, want string }{
 		{"echo workerhost-probe:8.0.30 cli 0 0 ,", "it is PHP 8.0.30, and 8.1 is needed" + remedy},
-		{"echo workerhost-probe:8.3.1-dev cgi-fcgi 1 1 exec,", "it is PHP for cgi-fcgi, and the command-line one is needed" + remedy},
+		{"echo workerhost-probe:8.3.1-dev cgi-fcgi 1 1 exec,",
+			"it is PHP for cgi-fcgi, and the command-line one is needed" + remedy},
 		{"echo hello", `it is no PHP: asked for its version, it wrote "hello\n"` + remedy},
 		{"echo workerhost-probe:8.2.1", `it is no PHP: asked for its version, it wrote "8.2.1\n"` + remedy},
-		{"echo broken >&2; exit 3", "exit status 3: broken: mend php_ini of the pool, or the php.ini files of the machine, which php --ini lists"},
+		{"echo broken >&2; exit 3", "exit status 3: broken: mend php_ini of the pool, or the php.ini files of the " +
+			"machine, which php --ini lists"},
 		{"exit 3", "it ended with exit status 3, and said nothing: start it by hand (php -v) to see more"},
 	} {
 		fake := filepath.Join(folder, "fakephp")
@@ -132,14 +136,18 @@ func TestAPHPThatWillNotDoComesWithTheRemedy(t *testing.T) {
 	if err := os.Chmod(filepath.Join(folder, "fakephp"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Find(t.Context(), &config.Pool{Name: "web", PHP: folder + "/fakephp"}); err == nil || !strings.HasSuffix(err.Error(), "permission denied: is it executable (chmod +x), and the php program itself?") {
+	if _, err := Find(t.Context(), &config.Pool{Name: "web", PHP: folder + "/fakephp"}); err == nil ||
+		!strings.HasSuffix(err.Error(),
+			"permission denied: is it executable (chmod +x), and the php program itself?") {
 		t.Errorf("one that can't be executed: %v", err)
 	}
 	t.Setenv("PATH", folder)
-	if _, err := Find(t.Context(), &config.Pool{Name: "web"}); err == nil || err.Error() != "there is no php in $PATH"+remedy {
+	if _, err := Find(t.Context(), &config.Pool{Name: "web"}); err == nil ||
+		err.Error() != "there is no php in $PATH"+remedy {
 		t.Errorf("without php: %v", err)
 	}
-	if _, err := Find(t.Context(), &config.Pool{Name: "web", PHP: "/none/php"}); err == nil || err.Error() != `can't run php = "/none/php": no such file or directory`+remedy {
+	if _, err := Find(t.Context(), &config.Pool{Name: "web", PHP: "/none/php"}); err == nil ||
+		err.Error() != `can't run php = "/none/php": no such file or directory`+remedy {
 		t.Errorf("with a wrong path: %v", err)
 	}
 }
@@ -155,7 +163,8 @@ func TestAnOpcacheThatCantMakeItsLockIsNoMissingPHP(t *testing.T) {
 	}
 	_, err := Find(t.Context(), p)
 	if err == nil || !strings.Contains(err.Error(), "its opcache can't make its lock in "+folder+"/none (") ||
-		!strings.HasSuffix(err.Error(), "let the pool's user write there, or leave opcache.lockfile_path out of php_ini") {
+		!strings.HasSuffix(err.Error(),
+			"let the pool's user write there, or leave opcache.lockfile_path out of php_ini") {
 		t.Errorf("%v", err)
 	}
 	// The machine's own lock is no matter, since workers have theirs in the pool's folder.
@@ -163,7 +172,8 @@ func TestAnOpcacheThatCantMakeItsLockIsNoMissingPHP(t *testing.T) {
 	if err := os.Mkdir(blocked, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(blocked, "lock.ini"), []byte("opcache.lockfile_path="+folder+"/none\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(blocked, "lock.ini"), []byte("opcache.lockfile_path="+folder+"/none\n"),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PHP_INI_SCAN_DIR", ":"+blocked)
@@ -212,9 +222,10 @@ func TestWhatIsSwitchedOffAlreadyStaysOff(t *testing.T) {
 
 func TestAFunctionThatTheSDKDefinesComesWithTheRemedy(t *testing.T) {
 	for said, want := range map[string]bool{
-		"PHP Fatal error:  Uncaught Error: Call to undefined function ob_get_level() in /app/workerhost/src/Worker.php:336": true,
-		"Uncaught Error: Call to undefined function WorkerHost\\flush() in /app/x.php:1":                                    true,
-		"Uncaught Error: Call to undefined function nonsense() in /app/x.php:1":                                             false,
+		"PHP Fatal error:  Uncaught Error: Call to undefined function ob_get_level() in " +
+			"/app/workerhost/src/Worker.php:336": true,
+		"Uncaught Error: Call to undefined function WorkerHost\\flush() in /app/x.php:1": true,
+		"Uncaught Error: Call to undefined function nonsense() in /app/x.php:1":          false,
 		"no database": false,
 	} {
 		if got := Remedy(said); strings.Contains(got, "host sdk php DIR") != want {

@@ -19,14 +19,15 @@ import (
 // Supported says whether this system has users to change to.
 const Supported = true
 
-// Become carries the plan out and executes the command, whose first word is the path of a program. It returns only if something failed; by then the
-// process may have changed already, so that it can only end.
+// Become carries the plan out and executes the command, whose first word is the path of a program. It returns only if
+// something failed; by then the process may have changed already, so that it can only end.
 func Become(p *Plan, command []string) error {
 	if len(command) == 0 {
 		return errors.New("no program was given")
 	}
 	debug.SetGCPercent(-1) // a collection may map memory, which address_space does not leave to this program
-	runtime.LockOSThread() // confinement and the parent-death signal are a thread's own, and the thread that executes keeps them
+	// confinement and the parent-death signal are a thread's own, and the thread that executes keeps them
+	runtime.LockOSThread()
 	if p.Umask != nil {
 		unix.Umask(*p.Umask)
 	}
@@ -53,14 +54,17 @@ func Become(p *Plan, command []string) error {
 		return err
 	}
 	if err := unix.Access(command[0], unix.X_OK); err != nil {
-		return fmt.Errorf("%s can't be executed by %s: %w; let this user read and execute it, and enter the folders above it", command[0], p.who(), err)
+		return fmt.Errorf(
+			"%s can't be executed by %s: %w; let this user read and execute it, and enter the folders above it",
+			command[0], p.who(), err)
 	}
 	if p.Rules != nil {
 		if err := confine(p.Rules); err != nil {
 			return err
 		}
 	}
-	if err := limit("address_space", unix.RLIMIT_AS, p.AddressSpace); err != nil { // last, since this program has a large one
+	// last, since this program has a large one
+	if err := limit("address_space", unix.RLIMIT_AS, p.AddressSpace); err != nil {
 		return err
 	}
 	err := syscall.Exec(command[0], command, os.Environ())
@@ -78,21 +82,24 @@ func wide(n *int) *int64 {
 	return &wider
 }
 
-// limit sets a resource's soft and hard limit. The syscall package is used, not x/sys, because it has to know: at exec it puts back the limit on open
-// files that it found, unless that was set.
+// limit sets a resource's soft and hard limit. The syscall package is used, not x/sys, because it has to know: at exec
+// it puts back the limit on open files that it found, unless that was set.
 func limit(name string, resource int, value *int64) error {
 	if value == nil {
 		return nil
 	}
 	if err := setLimit(resource, *value); err != nil {
-		return fmt.Errorf("rlimits %s = %d can't be set: %w; only root may go beyond the limit that the host has itself: lower it, or raise the host's (in a unit of systemd, LimitNOFILE and the like)", name, *value, err)
+		return fmt.Errorf("rlimits %s = %d can't be set: %w; only root may go beyond the limit that the host has "+
+			"itself: lower it, or raise the host's (in a unit of systemd, LimitNOFILE and the like)", name, *value,
+			err)
 	}
 	return nil
 }
 
 // assume changes group and user for good. What is as it should be already needs no permission.
 func (i *Identity) assume() error {
-	if (i.UID < 0 || i.UID == os.Getuid() && i.UID == os.Geteuid()) && i.GID == os.Getgid() && i.GID == os.Getegid() && i.hasGroups() {
+	if (i.UID < 0 || i.UID == os.Getuid() && i.UID == os.Geteuid()) && i.GID == os.Getgid() && i.GID == os.Getegid() &&
+		i.hasGroups() {
 		return nil
 	}
 	if err := syscall.Setgroups(i.Groups); err != nil {
@@ -135,12 +142,15 @@ func (i *Identity) hasGroups() bool {
 func (p *Plan) enter() error {
 	if p.Directory != "" {
 		if err := os.Chdir(p.Directory); err != nil {
-			return fmt.Errorf("the workers' directory can't be entered by %s: %w; let this user read it, and enter the folders above it", p.who(), err)
+			return fmt.Errorf("the workers' directory can't be entered by %s: %w; let this user read it, and enter "+
+				"the folders above it", p.who(), err)
 		}
 	}
 	if p.Temporary != "" {
 		if err := unix.Access(p.Temporary, unix.W_OK|unix.X_OK); err != nil {
-			return fmt.Errorf("the temporary folder %s can't be used by %s: %w; give the host a TMPDIR that everybody may enter", p.Temporary, p.who(), err)
+			return fmt.Errorf(
+				"the temporary folder %s can't be used by %s: %w; give the host a TMPDIR that everybody may enter",
+				p.Temporary, p.who(), err)
 		}
 	}
 	return nil

@@ -1,4 +1,5 @@
-// confine_linux.go: Landlock, by which a process gives up all files but those below some paths, for itself and for what it starts.
+// confine_linux.go: Landlock, by which a process gives up all files but those below some paths, for itself and for
+// what it starts.
 
 package privilege
 
@@ -13,8 +14,10 @@ import (
 
 const (
 	reading = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_READ_DIR | unix.LANDLOCK_ACCESS_FS_EXECUTE
-	writing = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_READ_DIR | unix.LANDLOCK_ACCESS_FS_WRITE_FILE |
-		unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_REFER | unix.LANDLOCK_ACCESS_FS_REMOVE_DIR | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE |
+	writing = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_READ_DIR |
+		unix.LANDLOCK_ACCESS_FS_WRITE_FILE |
+		unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_REFER | unix.LANDLOCK_ACCESS_FS_REMOVE_DIR |
+		unix.LANDLOCK_ACCESS_FS_REMOVE_FILE |
 		unix.LANDLOCK_ACCESS_FS_MAKE_DIR | unix.LANDLOCK_ACCESS_FS_MAKE_REG | unix.LANDLOCK_ACCESS_FS_MAKE_SOCK |
 		unix.LANDLOCK_ACCESS_FS_MAKE_FIFO | unix.LANDLOCK_ACCESS_FS_MAKE_SYM | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
 	making = unix.LANDLOCK_ACCESS_FS_MAKE_CHAR | unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK // for nobody
@@ -37,7 +40,9 @@ func landlockVersion() (int, error) {
 	case unix.ENOSYS:
 		return 0, errors.New("this kernel has no Landlock (it came with Linux 5.13), or a container forbids it")
 	case unix.EPERM, unix.EACCES:
-		return 0, errors.New("Landlock is forbidden here, probably by a system call filter: allow landlock_create_ruleset, landlock_add_rule and landlock_restrict_self (in a unit of systemd, with SystemCallFilter=)")
+		return 0, errors.New("Landlock is forbidden here, probably by a system call filter: allow " +
+			"landlock_create_ruleset, landlock_add_rule and landlock_restrict_self (in a unit of systemd, with " +
+			"SystemCallFilter=)")
 	case unix.EOPNOTSUPP:
 		return 0, errors.New("Landlock is switched off in this kernel: add landlock to lsm= on its command line")
 	}
@@ -70,7 +75,8 @@ func confine(rules *Rules) error {
 	}
 	files, scopes := handled(version)
 	attr := unix.LandlockRulesetAttr{Handled_access_fs: files, Scoped: scopes}
-	ruleset, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
+	ruleset, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)),
+		unsafe.Sizeof(attr), 0)
 	if errno != 0 {
 		return fmt.Errorf("Landlock refused the rules: %w", errno)
 	}
@@ -108,7 +114,8 @@ func allow(ruleset int, path string, access uint64) error {
 		access &= ofFile
 	}
 	rule := unix.LandlockPathBeneathAttr{Allowed_access: access, Parent_fd: int32(fd)}
-	if _, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule)), 0, 0, 0); errno != 0 {
+	if _, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), unix.LANDLOCK_RULE_PATH_BENEATH,
+		uintptr(unsafe.Pointer(&rule)), 0, 0, 0); errno != 0 {
 		return &os.PathError{Op: "confine to", Path: path, Err: errno}
 	}
 	return nil

@@ -8,7 +8,8 @@ import (
 
 func TestOnlyWhatTheKernelKnowsIsAskedOfIt(t *testing.T) {
 	for version, known := range map[int]struct{ files, scopes uint64 }{
-		1: {1<<13 - 1, 0}, 2: {1<<14 - 1, 0}, 3: {1<<15 - 1, 0}, 4: {1<<15 - 1, 0}, 5: {1<<16 - 1, 0}, 6: {1<<16 - 1, 1<<2 - 1}, 99: {1<<16 - 1, 1<<2 - 1},
+		1: {1<<13 - 1, 0}, 2: {1<<14 - 1, 0}, 3: {1<<15 - 1, 0}, 4: {1<<15 - 1, 0}, 5: {1<<16 - 1, 0},
+		6: {1<<16 - 1, 1<<2 - 1}, 99: {1<<16 - 1, 1<<2 - 1},
 	} {
 		files, scopes := handled(version)
 		if files != known.files || scopes&^known.scopes != 0 {

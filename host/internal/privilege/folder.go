@@ -1,4 +1,5 @@
-// folder.go: a pool's private folder. It holds the temporary folder of its workers, and what they are to read and nobody else.
+// folder.go: a pool's private folder. It holds the temporary folder of its workers, and what they are to read and
+// nobody else.
 
 package privilege
 
@@ -28,7 +29,8 @@ type Folder struct {
 	lock *os.File // held as long as the folder is ours; guarded by mu
 }
 
-// Temporary is the workers' temporary folder: mode 0700, and the owner's, who may be nil for this process's own user. It is the same for the same owner.
+// Temporary is the workers' temporary folder: mode 0700, and the owner's, who may be nil for this process's own user.
+// It is the same for the same owner.
 func (f *Folder) Temporary(owner *Identity) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -40,7 +42,8 @@ func (f *Folder) Temporary(owner *Identity) (string, error) {
 	return path, nil
 }
 
-// Settings is a folder with one file, settings.ini, which holds text, and which only the owner may read. The same text gives the same folder.
+// Settings is a folder with one file, settings.ini, which holds text, and which only the owner may read. The same text
+// gives the same folder.
 func (f *Folder) Settings(owner *Identity, text string) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -151,7 +154,8 @@ func (f *Folder) ready() error {
 	}
 }
 
-// makeLocked makes a folder that is locked as long as we live: for the sweep of the next host, and for systemd-tmpfiles, which leaves alone what is locked.
+// makeLocked makes a folder that is locked as long as we live: for the sweep of the next host, and for
+// systemd-tmpfiles, which leaves alone what is locked.
 func makeLocked() (path string, lock *os.File, err error) {
 	if path, err = os.MkdirTemp("", folderPrefix); err != nil {
 		return "", nil, err

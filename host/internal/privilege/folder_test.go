@@ -29,7 +29,8 @@ func TestAFolderIsForItsOwnerAndGoesWithItsPool(t *testing.T) {
 		t.Errorf("other settings are at %s, too", other)
 	}
 	for path, mode := range map[string]os.FileMode{
-		filepath.Dir(temporary): 0o711, temporary: 0o700, settings: 0o700, filepath.Join(settings, "settings.ini"): 0o600,
+		filepath.Dir(temporary): 0o711, temporary: 0o700, settings: 0o700,
+		filepath.Join(settings, "settings.ini"): 0o600,
 	} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != mode {
 			t.Errorf("%s: %v, %v", path, info, err)

@@ -1,10 +1,12 @@
-// Package privilege makes a process less than the host is: another user, other limits, a view of some folders only, a temporary folder of its own.
+// Package privilege makes a process less than the host is: another user, other limits, a view of some folders only, a
+// temporary folder of its own.
 //
-// A process that changes its user, its umask or its limits has to do so itself, between the fork and the program. So the host starts its own binary in
-// place of the worker, with a [Plan] in the environment; [Become] carries the plan out there and executes the program, which keeps process and pipes.
+// A process that changes its user, its umask or its limits has to do so itself, between the fork and the program. So
+// the host starts its own binary in place of the worker, with a [Plan] in the environment; [Become] carries the plan
+// out there and executes the program, which keeps process and pipes.
 //
-// identity.go finds users and groups; plan.go is what is handed over; become_unix.go does it; confine_linux.go knows Landlock; folder.go has the
-// private folders.
+// identity.go finds users and groups; plan.go is what is handed over; become_unix.go does it; confine_linux.go knows
+// Landlock; folder.go has the private folders.
 package privilege
 
 import (
@@ -50,13 +52,15 @@ func (g *UnknownGroup) Error() string {
 }
 
 // needsRoot is the remedy for a change that is not permitted.
-const needsRoot = "only root, or a host with CAP_SETUID, CAP_SETGID, CAP_CHOWN, CAP_KILL and CAP_DAC_OVERRIDE, can run workers as another user: run the host as root, or remove user and group"
+const needsRoot = "only root, or a host with CAP_SETUID, CAP_SETGID, CAP_CHOWN, CAP_KILL and CAP_DAC_OVERRIDE, can " +
+	"run workers as another user: run the host as root, or remove user and group"
 
 // ErrNoGroup says that a number that belongs to no user was given without a group.
 var ErrNoGroup = errors.New("no user has this number, so that its group is not known: give group, too")
 
-// Find looks up a user and a group, by name or number. Without a group it is the user's own; either may be empty. The supplementary groups are the
-// user's. A number that no user or group has is taken as it is. The errors are [*UnknownUser], [*UnknownGroup], [ErrNoGroup], or the system's.
+// Find looks up a user and a group, by name or number. Without a group it is the user's own; either may be empty. The
+// supplementary groups are the user's. A number that no user or group has is taken as it is. The errors are
+// [*UnknownUser], [*UnknownGroup], [ErrNoGroup], or the system's.
 func Find(userName, groupName string) (*Identity, error) {
 	found := &Identity{UID: -1, GID: -1, Group: groupName}
 	if groupName != "" {

@@ -12,20 +12,23 @@ import (
 
 func TestUsersAndGroupsAreFoundByNameAndNumber(t *testing.T) {
 	root, err := Find("root", "")
-	if err != nil || root.UID != 0 || root.GID != 0 || root.User != "root" || root.Home == "" || !slices.Contains(root.Groups, 0) {
+	if err != nil || root.UID != 0 || root.GID != 0 || root.User != "root" || root.Home == "" ||
+		!slices.Contains(root.Groups, 0) {
 		t.Errorf("root: %+v, %v", root, err)
 	}
 	if same, err := Find("0", ""); err != nil || same.UID != 0 || same.User != "root" {
 		t.Errorf("0: %+v, %v", same, err)
 	}
-	if number, err := Find("3999999", "3999998"); err != nil || number.UID != 3999999 || number.GID != 3999998 || !slices.Equal(number.Groups, []int{3999998}) {
+	if number, err := Find("3999999", "3999998"); err != nil || number.UID != 3999999 || number.GID != 3999998 ||
+		!slices.Equal(number.Groups, []int{3999998}) {
 		t.Errorf("numbers alone: %+v, %v", number, err)
 	}
 	group, err := user.LookupGroupId("0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if only, err := Find("", group.Name); err != nil || only.UID != -1 || only.GID != 0 || only.String() != "group "+group.Name {
+	if only, err := Find("", group.Name); err != nil || only.UID != -1 || only.GID != 0 ||
+		only.String() != "group "+group.Name {
 		t.Errorf("a group alone: %+v, %v", only, err)
 	}
 	var noUser *UnknownUser

@@ -32,7 +32,8 @@ type Rules struct {
 
 // Changes says whether the plan needs a process of its own.
 func (p *Plan) Changes() bool {
-	return p.Identity != nil || p.Umask != nil || p.Files != nil || p.Core != nil || p.AddressSpace != nil || p.Rules != nil
+	return p.Identity != nil || p.Umask != nil || p.Files != nil || p.Core != nil || p.AddressSpace != nil ||
+		p.Rules != nil
 }
 
 // Environ is the environment entry that hands the plan over, from this process.

@@ -47,7 +47,8 @@ func initialise(t *cli.Terminal, dir string) error {
 	}
 	file := filepath.Join(dir, config.FileName)
 	if _, err := os.Lstat(file); err == nil {
-		return fmt.Errorf("there is a %s already, and it stays as it is: `host check -c %[1]s` shows what it says, and `host help host.toml` lists every key", file)
+		return fmt.Errorf("there is a %s already, and it stays as it is: `host check -c %[1]s` shows what it says, "+
+			"and `host help host.toml` lists every key", file)
 	}
 	found, err := inspectProject(dir)
 	if err != nil {
@@ -55,7 +56,8 @@ func initialise(t *cli.Terminal, dir string) error {
 	}
 	fmt.Fprintf(t.Out, "Found %s.\n\n", found.what)
 	if found.worker == workerFile && !found.hasWorker {
-		if err := writeNew(t, filepath.Join(dir, workerFile), found.workerSource(), "serves your code: have a look at it"); err != nil {
+		if err := writeNew(t, filepath.Join(dir, workerFile), found.workerSource(),
+			"serves your code: have a look at it"); err != nil {
 			return err
 		}
 		if !found.hasSDK {
@@ -74,7 +76,9 @@ func initialise(t *cli.Terminal, dir string) error {
 	if filepath.Clean(dir) != "." {
 		where = "cd " + cli.QuoteWord(dir) + " && "
 	}
-	fmt.Fprintf(t.Out, "\nNext:\n\n    %shost serve --watch    # serves on http://%s/, and puts live what you save\n    %shost doctor           # whether this machine is fit for it\n", where, config.DefaultAddress, where)
+	fmt.Fprintf(t.Out, "\nNext:\n\n    %shost serve --watch    # serves on http://%s/, and puts live what you "+
+		"save\n    %shost doctor           # whether this machine is fit for it\n", where, config.DefaultAddress,
+		where)
 	return nil
 }
 
@@ -100,7 +104,8 @@ func addSDK(t *cli.Terminal, dir string) error {
 	case err != nil:
 		return err
 	case content == somethingElse:
-		return fmt.Errorf("%s is not empty, and holds no SDK: move it away, or write the SDK elsewhere with `host sdk php DIR` and name that in %s", dir, workerFile)
+		return fmt.Errorf("%s is not empty, and holds no SDK: move it away, or write the SDK elsewhere with `host "+
+			"sdk php DIR` and name that in %s", dir, workerFile)
 	case content == anSDK:
 		return nil
 	}
@@ -112,6 +117,7 @@ func addSDK(t *cli.Terminal, dir string) error {
 	}); err != nil {
 		return err
 	}
-	fmt.Fprintf(t.Out, "  wrote %s%c  %s\n", dir, os.PathSeparator, t.Faint("the PHP SDK; `host sdk php` brings it up to date"))
+	fmt.Fprintf(t.Out, "  wrote %s%c  %s\n", dir, os.PathSeparator,
+		t.Faint("the PHP SDK; `host sdk php` brings it up to date"))
 	return nil
 }

@@ -136,7 +136,8 @@ func goProgram(dir string) (folder string, ok bool) {
 
 func (p *project) checkGo(folder string) {
 	if pkg, err := build.Default.ImportDir(folder, 0); err == nil && !slices.Contains(pkg.Imports, goSDK) {
-		p.notes = append(p.notes, "The program does not use the SDK yet:\n\n    go get "+goSDK+"\n\nand in main, sdk.Serve(handler) in place of http.ListenAndServe(address, handler).")
+		p.notes = append(p.notes, "The program does not use the SDK yet:\n\n    go get "+goSDK+"\n\nand in main, "+
+			"sdk.Serve(handler) in place of http.ListenAndServe(address, handler).")
 	}
 }
 
@@ -146,15 +147,19 @@ func (p *project) lookForSlim(has func(...string) bool, requires map[string]bool
 	if requires["nyholm/psr7"] {
 		p.factories = "nyholm/psr7"
 	} else if !requires["slim/psr7"] {
-		p.notes = append(p.notes, "worker.php uses slim/psr7, which composer.json does not require: run `composer require slim/psr7`, or name your PSR-17 factories there.")
+		p.notes = append(p.notes, "worker.php uses slim/psr7, which composer.json does not require: run `composer "+
+			"require slim/psr7`, or name your PSR-17 factories there.")
 	}
-	for _, file := range []string{"app.php", "app/app.php", "config/bootstrap.php", "bootstrap/app.php", "src/app.php", "bootstrap.php"} {
+	for _, file := range []string{"app.php", "app/app.php", "config/bootstrap.php", "bootstrap/app.php", "src/app.php",
+		"bootstrap.php"} {
 		if has(filepath.FromSlash(file)) {
 			p.app = file
-			p.notes = append(p.notes, "worker.php expects that "+file+" returns the Slim\\App, and does not run it: check that it does.")
+			p.notes = append(p.notes, "worker.php expects that "+file+" returns the Slim\\App, and does not run it: "+
+				"check that it does.")
 			return
 		}
 	}
 	p.app = "app.php"
-	p.notes = append(p.notes, "worker.php expects an app.php that returns the Slim\\App: move what makes it out of public/index.php, all but $app->run().")
+	p.notes = append(p.notes, "worker.php expects an app.php that returns the Slim\\App: move what makes it out of "+
+		"public/index.php, all but $app->run().")
 }

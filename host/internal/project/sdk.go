@@ -30,7 +30,8 @@ func SDKCommand() *cli.Command {
 whole, so workers may run from DIR meanwhile; reload them afterwards.`,
 		Example: "host sdk php ./sdk",
 		Define: func(f *pflag.FlagSet) func(*cli.Terminal, []string) error {
-			force := f.Bool("force", false, "write into DIR although it holds other things; files of the same name are overwritten")
+			force := f.Bool("force", false,
+				"write into DIR although it holds other things; files of the same name are overwritten")
 			return func(t *cli.Terminal, args []string) error {
 				if len(args) == 0 {
 					return cli.Misused("expected a language and a folder, as in `host sdk php ./sdk`")
@@ -39,7 +40,8 @@ whole, so workers may run from DIR meanwhile; reload them afterwards.`,
 					if config.Nearest(strings.ToLower(args[0]), []string{"php"}) != "" {
 						return cli.Misused("there is no SDK for %q here; did you mean php?", args[0])
 					}
-					return cli.Misused("there is no SDK for %q here, only for php; for Go, run `go get github.com/workerhost/workerhost/sdk-go`", args[0])
+					return cli.Misused("there is no SDK for %q here, only for php; for Go, run `go get "+
+						"github.com/workerhost/workerhost/sdk-go`", args[0])
 				}
 				if len(args) != 2 {
 					return cli.Misused("expected one folder, as in `host sdk php ./sdk`, and got %q", args[1:])
@@ -56,7 +58,8 @@ func writeSDK(t *cli.Terminal, dir string, force bool) error {
 		return err
 	}
 	if isSDK == somethingElse && !force {
-		return fmt.Errorf("%s is not empty, and holds no SDK: name another folder, or add --force to write into it", dir)
+		return fmt.Errorf("%s is not empty, and holds no SDK: name another folder, or add --force to write into it",
+			dir)
 	}
 	ours := map[string]bool{}
 	err = fs.WalkDir(sdkphp.FS, ".", func(name string, e fs.DirEntry, err error) error {
@@ -74,8 +77,10 @@ func writeSDK(t *cli.Terminal, dir string, force bool) error {
 			return err
 		}
 	}
-	fmt.Fprintf(t.Out, "The PHP SDK of host %s is in %s. A worker begins with\n\n    require __DIR__ . '/%s';\n    use WorkerHost\\Worker;\n\nand %s explains the rest.\n",
-		cli.Version(), dir, filepath.ToSlash(filepath.Join(filepath.Base(dir), "autoload.php")), filepath.Join(dir, "README.md"))
+	fmt.Fprintf(t.Out, "The PHP SDK of host %s is in %s. A worker begins with\n\n    require __DIR__ . '/%s';\n    "+
+		"use WorkerHost\\Worker;\n\nand %s explains the rest.\n",
+		cli.Version(), dir, filepath.ToSlash(filepath.Join(filepath.Base(dir), "autoload.php")),
+		filepath.Join(dir, "README.md"))
 	return nil
 }
 

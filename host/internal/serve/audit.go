@@ -29,7 +29,8 @@ const longestMessage = 500
 func (a *auditor) note(r control.Record) {
 	var who []any
 	for _, part := range []struct{ name, value string }{
-		{"user", r.User}, {"login", r.Login}, {"address", r.Address}, {"token", r.Token}, {"signal", r.Signal}, {"message", cli.Shortened(r.Message, longestMessage)},
+		{"user", r.User}, {"login", r.Login}, {"address", r.Address}, {"token", r.Token}, {"signal", r.Signal},
+		{"message", cli.Shortened(r.Message, longestMessage)},
 	} {
 		if part.value != "" {
 			who = append(who, part.name, part.value)

@@ -18,7 +18,8 @@ func TestAnAuditLineSaysWhoAndWhy(t *testing.T) {
 	a := &auditor{log: hclog.New(&hclog.LoggerOptions{Output: &log, DisableTime: true})}
 	refused := errors.New("no")
 	for _, r := range []control.Record{
-		{Act: "reload", Asker: control.Asker{User: "root", Login: "ada", PID: 7}, Message: "release 42\u202e\u009b", Details: []any{"pools", []string{"web"}}},
+		{Act: "reload", Asker: control.Asker{User: "root", Login: "ada", PID: 7}, Message: "release 42\u202e\u009b",
+			Details: []any{"pools", []string{"web"}}},
 		{Act: "stop", Asker: control.Asker{Address: "10.0.0.5:1", Token: "deploy"}, Err: refused},
 		{Act: "POST /v1/stop", Asker: control.Asker{Address: "10.0.0.6:1"}, Err: refused, Stranger: true},
 		{Act: "POST /v1/stop", Asker: control.Asker{Address: "10.0.0.6:2"}, Err: refused, Stranger: true},
@@ -58,7 +59,8 @@ func TestATokenThatChangedInItsFileWaitsForARestart(t *testing.T) {
 	before := read(t, dir, file)
 	write("token", "fedcba9876543210")
 	p := makePlan(runningWith(before), read(t, dir, file))
-	if len(p.restart) != 1 || p.restart[0].text() != "[control] tokens changed" || strings.Contains(p.restart[0].to, "fedc") {
+	if len(p.restart) != 1 || p.restart[0].text() != "[control] tokens changed" ||
+		strings.Contains(p.restart[0].to, "fedc") {
 		t.Errorf("%+v", p.restart)
 	}
 }

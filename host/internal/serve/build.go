@@ -32,10 +32,12 @@ type binary struct {
 
 func newBuilder() *builder { return &builder{binaries: map[string][]binary{}} }
 
-// build compiles the pool's package as it is in dir, the resolved directory of the generation. The error has all that the compiler said.
+// build compiles the pool's package as it is in dir, the resolved directory of the generation. The error has all that
+// the compiler said.
 func (b *builder) build(ctx context.Context, p *config.Pool, dir string, generation uint64) (path string, err error) {
 	if _, err := exec.LookPath("go"); err != nil {
-		return "", errors.New("building the worker needs Go, and there is no `go` in $PATH: install it (https://go.dev/dl), or build the worker elsewhere and give the program as command = [\"PROGRAM\"]")
+		return "", errors.New("building the worker needs Go, and there is no `go` in $PATH: install it " +
+			"(https://go.dev/dl), or build the worker elsewhere and give the program as command = [\"PROGRAM\"]")
 	}
 	source := p.Worker
 	if inside, err := filepath.Rel(p.Directory, p.Worker); err == nil && filepath.IsLocal(inside) {
@@ -57,7 +59,8 @@ func (b *builder) build(ctx context.Context, p *config.Pool, dir string, generat
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		return "", fmt.Errorf("the worker in %s does not build (%w):\n%s", source, err, strings.TrimRight(string(out), "\n"))
+		return "", fmt.Errorf("the worker in %s does not build (%w):\n%s", source, err,
+			strings.TrimRight(string(out), "\n"))
 	}
 	if p.Identity != nil {
 		if err := lend(path, p.Identity.GID); err != nil {
@@ -81,7 +84,8 @@ func lend(path string, gid int) error {
 	return os.Chmod(filepath.Dir(path), 0o711) // to pass through, not to look around
 }
 
-// place names a new binary. A generation's number comes again after a reload that failed, so the number alone is not enough.
+// place names a new binary. A generation's number comes again after a reload that failed, so the number alone is not
+// enough.
 func (b *builder) place(pool string, generation uint64) (string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -110,7 +114,8 @@ func safeName(pool string) string {
 	}, pool)
 }
 
-// completed removes the binaries that nothing runs any more: every worker of the pool is on the generation now, or on a later one.
+// completed removes the binaries that nothing runs any more: every worker of the pool is on the generation now, or on
+// a later one.
 func (b *builder) completed(pool string, generation uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

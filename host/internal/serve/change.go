@@ -41,7 +41,8 @@ func differences(of change, old, new any) []change {
 	return found
 }
 
-// with is the change of one key. Values that look the same are those that are not for showing, such as an environment's.
+// with is the change of one key. Values that look the same are those that are not for showing, such as an
+// environment's.
 func (c change) with(key, from, to string) change {
 	c.key, c.from, c.to = key, from, to
 	c.secret = from == to || strings.Contains(key, "token")

@@ -11,8 +11,8 @@ import (
 	"github.com/workerhost/workerhost/host/internal/listen"
 )
 
-// openControl takes the control socket, and opens [control] listen. Nobody is answered before steer is called, until the
-// socket is taken down; the file of the socket is kept until the context of steer ends.
+// openControl takes the control socket, and opens [control] listen. Nobody is answered before steer is called, until
+// the socket is taken down; the file of the socket is kept until the context of steer ends.
 func (h *host) openControl(down *teardown) (steer func(context.Context), err error) {
 	claim, err := control.NewClaim(h.controlSocket()) // first, so that two hosts never meet at a listener
 	if err != nil {

@@ -21,7 +21,8 @@ type edge struct {
 	id      string           // the header of a request's id; "" is off
 }
 
-// newEdge makes the edge that comes after old, which may be nil. Clients keep what they have used up if the limit stays, and so does the access log.
+// newEdge makes the edge that comes after old, which may be nil. Clients keep what they have used up if the limit
+// stays, and so does the access log.
 func newEdge(c config.HTTP, old *edge, before config.HTTP, log hclog.Logger) (*edge, error) {
 	g := &edge{id: c.RequestID, lost: new(atomic.Uint64)}
 	if old != nil {
@@ -85,7 +86,8 @@ func (g *edge) limit(crowd *guard.Crowd, c *config.Config) {
 func (h *host) warnOfFiles(c *config.Config) {
 	if room, ok := machine.ClientRoom(machine.MostWorkers(c.Pools)); ok && room < c.HTTP.MaxConnections {
 		files, _ := machine.FileLimit()
-		h.log.Warn("the limit on open files leaves room for fewer clients than max_connections; those beyond are answered 503: raise it ("+machine.MoreFiles+"), or lower max_connections",
+		h.log.Warn("the limit on open files leaves room for fewer clients than max_connections; those beyond are "+
+			"answered 503: raise it ("+machine.MoreFiles+"), or lower max_connections",
 			"open_files", files, "clients", room, "max_connections", c.HTTP.MaxConnections)
 	}
 }

@@ -21,7 +21,8 @@ func (t *teardown) run() {
 	}
 }
 
-// shutDown stops accepting, lets requests in flight finish within their pool's drain_timeout, and then stops the workers.
+// shutDown stops accepting, lets requests in flight finish within their pool's drain_timeout, and then stops the
+// workers.
 func (h *host) shutDown() {
 	h.notify.ends()
 	h.mu.Lock()

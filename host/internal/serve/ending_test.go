@@ -38,7 +38,8 @@ func TestAStepOfTheStopThatDoesNotEndIsLeftBehind(t *testing.T) {
 						<-release
 					}
 				})
-				if took := time.Since(began); took != c.took || strings.Contains(said.String(), "left behind, since it does not end") != c.left {
+				if took := time.Since(began); took != c.took ||
+					strings.Contains(said.String(), "left behind, since it does not end") != c.left {
 					t.Errorf("it took %v: %s", took, said.String())
 				}
 				close(release)

@@ -1,5 +1,5 @@
-// equipment.go: what a pool's processes get besides their command. Their private folder, their settings, and the launcher that changes what only
-// the process itself can change: its user, its limits, the files that it sees.
+// equipment.go: what a pool's processes get besides their command. Their private folder, their settings, and the
+// launcher that changes what only the process itself can change: its user, its limits, the files that it sees.
 
 package serve
 
@@ -77,11 +77,14 @@ func (p *pool) temporary(c *config.Pool) (string, error) {
 	return p.private.Temporary(c.Identity)
 }
 
-// systemPaths are what a program needs to run at all, where they exist. Files that others may not read stay unreadable: confinement only takes away.
+// systemPaths are what a program needs to run at all, where they exist. Files that others may not read stay
+// unreadable: confinement only takes away.
 var (
 	systemPaths = []string{
-		"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store", "/proc", "/run/systemd/resolve",
-		"/sys/devices/system/cpu", "/sys/fs/cgroup", "/sys/kernel/mm/transparent_hugepage", // how many processors and how much memory there are
+		"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store", "/proc",
+		"/run/systemd/resolve",
+		// how many processors and how much memory there are
+		"/sys/devices/system/cpu", "/sys/fs/cgroup", "/sys/kernel/mm/transparent_hugepage",
 	}
 	systemDevices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}
 )
@@ -89,14 +92,17 @@ var (
 // CanConfine asks the kernel. The tests have one that can't.
 var CanConfine = privilege.CanConfine
 
-// rules are what a confined worker may use. They are nil, with a warning, if the kernel can't confine and the pool does without.
+// rules are what a confined worker may use. They are nil, with a warning, if the kernel can't confine and the pool
+// does without.
 func (p *pool) rules(c *config.Pool, dir string, spool *spool.Spool) (*privilege.Rules, error) {
 	if err := CanConfine(); err != nil {
 		if c.Confine.Optional {
 			p.log.Warn("the workers are not confined", "error", err)
 			return nil, nil
 		}
-		return nil, fmt.Errorf("its workers can't be confined: %w; write optional = true in [pool.%s.confine] to serve without that", err, c.Name)
+		return nil, fmt.Errorf(
+			"its workers can't be confined: %w; write optional = true in [pool.%s.confine] to serve without that", err,
+			c.Name)
 	}
 	uploads, err := spool.Folder()
 	if err != nil {
@@ -113,7 +119,8 @@ func (p *pool) rules(c *config.Pool, dir string, spool *spool.Spool) (*privilege
 	return rules, nil
 }
 
-// inRelease moves paths below the pool's directory into the release that it stands for now: a worker that crashes comes back to the same one.
+// inRelease moves paths below the pool's directory into the release that it stands for now: a worker that crashes
+// comes back to the same one.
 func inRelease(c *config.Pool, dir string, paths []string) []string {
 	moved := slices.Clone(paths)
 	for i, path := range moved {
@@ -131,7 +138,8 @@ func existing(paths []string) []string {
 	})
 }
 
-// launcher is this binary as the launcher of a worker. On Linux it is the very file that runs, also when another one has taken its place.
+// launcher is this binary as the launcher of a worker. On Linux it is the very file that runs, also when another one
+// has taken its place.
 func launcher() ([]string, error) {
 	self := "/proc/self/exe"
 	if _, err := os.Stat(self); err != nil || runtime.GOOS != "linux" {

@@ -34,7 +34,8 @@ func TestAPlainPoolIsStartedWithoutALauncher(t *testing.T) {
 	if err != nil || launcher != nil || len(env) != 1 || !strings.HasPrefix(env[0], "TMPDIR="+os.Getenv("TMPDIR")) {
 		t.Errorf("launcher %q, environment %q, %v", launcher, env, err)
 	}
-	if _, env, _, _ := equipped(t, &config.Pool{Env: map[string]string{"TMPDIR": "/var/tmp"}}); !slices.Equal(env, []string{"TMPDIR=/var/tmp"}) {
+	if _, env, _, _ := equipped(t, &config.Pool{Env: map[string]string{"TMPDIR": "/var/tmp"}}); !slices.Equal(env,
+		[]string{"TMPDIR=/var/tmp"}) {
 		t.Errorf("with a TMPDIR of its own: %q", env)
 	}
 }
@@ -42,7 +43,8 @@ func TestAPlainPoolIsStartedWithoutALauncher(t *testing.T) {
 func TestAKernelThatCanNotConfineIsAnErrorUnlessItIsOptional(t *testing.T) {
 	CanConfine = func() error { return errors.New("this kernel has no Landlock") }
 	defer func() { CanConfine = privilege.CanConfine }()
-	if _, _, _, err := equipped(t, &config.Pool{Confine: &config.Confine{}}); err == nil || !strings.Contains(err.Error(), "no Landlock; write optional = true in [pool.app.confine]") {
+	if _, _, _, err := equipped(t, &config.Pool{Confine: &config.Confine{}}); err == nil ||
+		!strings.Contains(err.Error(), "no Landlock; write optional = true in [pool.app.confine]") {
 		t.Errorf("error %v", err)
 	}
 	launcher, _, log, err := equipped(t, &config.Pool{Confine: &config.Confine{Optional: true}})
@@ -53,8 +55,10 @@ func TestAKernelThatCanNotConfineIsAnErrorUnlessItIsOptional(t *testing.T) {
 
 func TestPathsInTheDirectoryFollowItsRelease(t *testing.T) {
 	c := &config.Pool{Directory: "/srv/app/current"}
-	got := inRelease(c, "/srv/app/releases/42", []string{"/srv/app/current/var", "/srv/app/current", "/srv/app/shared", "/srv/app/current2"})
-	want := []string{filepath.FromSlash("/srv/app/releases/42/var"), filepath.FromSlash("/srv/app/releases/42"), "/srv/app/shared", "/srv/app/current2"}
+	got := inRelease(c, "/srv/app/releases/42",
+		[]string{"/srv/app/current/var", "/srv/app/current", "/srv/app/shared", "/srv/app/current2"})
+	want := []string{filepath.FromSlash("/srv/app/releases/42/var"), filepath.FromSlash("/srv/app/releases/42"),
+		"/srv/app/shared", "/srv/app/current2"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

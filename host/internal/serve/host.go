@@ -1,6 +1,6 @@
-// Package serve is a running host: it wires listeners, pools, the hub, the control API, metrics and signals together, and
-// leads them through reloads (plan.go, pass.go, rollout.go) and to their end (ending.go). Whatever else the host can do is a
-// room of its own, and a line here.
+// Package serve is a running host: it wires listeners, pools, the hub, the control API, metrics and signals together,
+// and leads them through reloads (plan.go, pass.go, rollout.go) and to their end (ending.go). Whatever else the host
+// can do is a room of its own, and a line here.
 //
 // host.go is what it is made of, and its life from the first socket to the last process.
 package serve
@@ -183,7 +183,8 @@ func (h *host) serve(steer func(context.Context)) error {
 	<-h.stopping.Done()
 	h.shutDown()
 	running.Wait()
-	h.bounded("the reload under way", 0, h.reloads.Wait) // its workers have had their time: it learns that the host ends
+	// its workers have had their time: it learns that the host ends
+	h.bounded("the reload under way", 0, h.reloads.Wait)
 	h.log.Info("stopped", "uptime", cli.HumanDuration(time.Since(h.began)))
 	if err := context.Cause(h.stopping); !errors.Is(err, errStopped) {
 		return err
@@ -221,13 +222,15 @@ func listenTerms(made *setup, l config.Listen, p *pool) listen.Terms {
 func listenLimits(c config.HTTP) web.Limits {
 	return web.Limits{
 		MaxHeader: int(c.MaxHeader), MaxBody: int64(c.MaxBody),
-		HeaderTimeout: c.HeaderTimeout, ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout,
-		BodyBuffer: int64(c.BodyBuffer), ResponseBuffer: int64(c.ResponseBuffer),
+		HeaderTimeout: c.HeaderTimeout, ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout,
+		IdleTimeout: c.IdleTimeout,
+		BodyBuffer:  int64(c.BodyBuffer), ResponseBuffer: int64(c.ResponseBuffer),
 		MaxFormFiles: c.MaxFormFiles, MaxFormFileSize: int64(c.MaxFormFileSize), MaxFormFields: c.MaxFormFields,
 	}
 }
 
-// startPool starts a pool, and its listeners as soon as it has a worker, or knows why it has none: then clients learn from a 503.
+// startPool starts a pool, and its listeners as soon as it has a worker, or knows why it has none: then clients learn
+// from a 503.
 func (h *host) startPool(p *pool) error {
 	if err := p.start(h.stopping); err != nil {
 		if h.stopping.Err() != nil {
@@ -271,8 +274,8 @@ func (l *listener) protocol() string {
 // readyPoll is how often it is looked whether all workers are there.
 const readyPoll = 20 * time.Millisecond
 
-// announceReady tells the service manager when the first pool is up, since one that is broken must not keep the others from serving, and the log when
-// every worker of every pool is.
+// announceReady tells the service manager when the first pool is up, since one that is broken must not keep the others
+// from serving, and the log when every worker of every pool is.
 func (h *host) announceReady() error {
 	told := false
 	for wait := readyPoll; ; wait = min(2*wait, 250*time.Millisecond) {
@@ -289,7 +292,8 @@ func (h *host) announceReady() error {
 			h.notify.serving(summarise(h.Status()))
 		}
 		if ready == len(pools) {
-			h.log.Info("ready", "workers", count, "took", cli.HumanDuration(time.Since(h.began)), "control", h.config().Control)
+			h.log.Info("ready", "workers", count, "took", cli.HumanDuration(time.Since(h.began)), "control",
+				h.config().Control)
 			return nil
 		}
 		select {
@@ -313,7 +317,8 @@ func (h *host) Status() control.Status {
 	}
 	for _, l := range h.listeners() {
 		shown := control.Listener{
-			Address: l.server.Address(), Protocol: l.config.Protocol, Pool: l.config.Pool, TLS: l.config.TLS != nil, Serving: l.serving.Load(),
+			Address: l.server.Address(), Protocol: l.config.Protocol, Pool: l.config.Pool, TLS: l.config.TLS != nil,
+			Serving: l.serving.Load(),
 		}
 		if shown.Serving {
 			shown.Problem = l.server.Problem()

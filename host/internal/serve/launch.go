@@ -1,4 +1,5 @@
-// host launch: the hidden first life of a worker, in which its process gives up what it must not have, before it executes the worker's program.
+// host launch: the hidden first life of a worker, in which its process gives up what it must not have, before it
+// executes the worker's program.
 
 package serve
 
@@ -22,8 +23,9 @@ func LaunchCommand() *cli.Command {
 		Arguments: "-- PROGRAM [ARGUMENT...]",
 		Hidden:    true,
 		Summary:   "Become a worker, with another user and other limits",
-		Detail:    "`host serve` starts this for itself, for pools with user, umask, rlimits or confine. The environment says what is to be changed.",
-		Example:   "host serve examples/hello-php",
+		Detail: "`host serve` starts this for itself, for pools with user, umask, rlimits or confine. The " +
+			"environment says what is to be changed.",
+		Example: "host serve examples/hello-php",
 		Define: func(f *pflag.FlagSet) func(*cli.Terminal, []string) error {
 			f.SetInterspersed(false)
 			return func(_ *cli.Terminal, args []string) error {

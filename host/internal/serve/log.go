@@ -26,7 +26,8 @@ func newLogger(c config.Log) hclog.Logger {
 		}
 	}
 	log := hclog.New(options)
-	if options.JSONFormat { // a container's two outputs are often one: this tells its lines from those of the access log
+	// a container's two outputs are often one: this tells its lines from those of the access log
+	if options.JSONFormat {
 		log = log.With("log", "host")
 	}
 	return log

@@ -1,5 +1,5 @@
-// notify.go tells systemd how the host does (sd_notify(3)): that it is ready, that it reloads, that it stops, and that it is alive. Without
-// NOTIFY_SOCKET, which systemd sets for Type=notify, all of it does nothing.
+// notify.go tells systemd how the host does (sd_notify(3)): that it is ready, that it reloads, that it stops, and that
+// it is alive. Without NOTIFY_SOCKET, which systemd sets for Type=notify, all of it does nothing.
 
 package serve
 
@@ -37,7 +37,8 @@ var notifyVariables = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
 func newNotifier(log hclog.Logger) *notifier {
 	n := &notifier{socket: os.Getenv("NOTIFY_SOCKET"), log: log}
 	pid := os.Getenv("WATCHDOG_PID")
-	if usec, err := strconv.ParseInt(os.Getenv("WATCHDOG_USEC"), 10, 64); err == nil && usec > 0 && (pid == "" || pid == strconv.Itoa(os.Getpid())) {
+	if usec, err := strconv.ParseInt(os.Getenv("WATCHDOG_USEC"), 10, 64); err == nil && usec > 0 &&
+		(pid == "" || pid == strconv.Itoa(os.Getpid())) {
 		n.watchdog = time.Duration(usec) * time.Microsecond
 	}
 	for _, name := range notifyVariables {
@@ -85,7 +86,8 @@ const (
 	prolonged    = "EXTEND_TIMEOUT_USEC=60000000"
 )
 
-// reloading says that a reload begins. Before the host is ready, and after it began to stop, a reload is not systemd's concern.
+// reloading says that a reload begins. Before the host is ready, and after it began to stop, a reload is not systemd's
+// concern.
 func (n *notifier) reloading() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -136,7 +138,8 @@ func (n *notifier) ends() {
 	}
 }
 
-// watch gives signs of life until ctx ends. Each takes an answer of all pools, so that a host that is stuck gives none.
+// watch gives signs of life until ctx ends. Each takes an answer of all pools, so that a host that is stuck gives
+// none.
 func (n *notifier) watch(ctx context.Context, status func() control.Status) {
 	if n.socket == "" || n.watchdog == 0 {
 		return
@@ -174,7 +177,8 @@ func summarise(st control.Status) string {
 				serving++
 			}
 		}
-		text := fmt.Sprintf("%s: generation %d, %s, %d busy, %d queued", p.Name, p.Generation, cli.Counted(serving, "worker"), busy, p.Queued)
+		text := fmt.Sprintf("%s: generation %d, %s, %d busy, %d queued", p.Name, p.Generation,
+			cli.Counted(serving, "worker"), busy, p.Queued)
 		if p.Failure != "" {
 			text += ", the last start failed"
 		}

@@ -1,5 +1,6 @@
-// pass.go is one pass of a reload: it reads the configuration anew, and leads the host from what runs to what the file says. What is new starts before
-// what is old changes, and what is old goes last; if a step fails, those before it are taken back.
+// pass.go is one pass of a reload: it reads the configuration anew, and leads the host from what runs to what the file
+// says. What is new starts before what is old changes, and what is old goes last; if a step fails, those before it are
+// taken back.
 
 package serve
 
@@ -124,7 +125,8 @@ func (p *pass) rollChosen() {
 			continue // a pass before removed it, or it is named twice
 		}
 		chosen = append(chosen, old)
-		planned := plannedPool{config: old.config(), old: old} // if the file has it no more, it stays until a full reload
+		// if the file has it no more, it stays until a full reload
+		planned := plannedPool{config: old.config(), old: old}
 		for _, in := range p.plan.pools {
 			if in.old == old {
 				planned = in
@@ -183,7 +185,8 @@ func (p *pass) prepareListener(next plannedListener) (*listener, error) {
 			return nil, p.explain(next.config.Address, err)
 		}
 		p.undo = append(p.undo, func() {
-			p.tell(control.Event{Kind: control.Undone, Address: next.config.Address, What: "listener " + next.config.Address + " is closed again"})
+			p.tell(control.Event{Kind: control.Undone, Address: next.config.Address,
+				What: "listener " + next.config.Address + " is closed again"})
 		})
 		return l, nil
 	}
@@ -203,8 +206,11 @@ func (p *pass) prepareListener(next plannedListener) (*listener, error) {
 func (p *pass) explain(address string, err error) error {
 	_, port, wrong := net.SplitHostPort(address)
 	for _, l := range p.host.listeners() {
-		if _, taken, no := net.SplitHostPort(l.server.Address()); wrong == nil && no == nil && taken == port && port != "0" {
-			return fmt.Errorf("%w\nThis host itself listens at %s: a port moves to another address of the machine only with a restart, or with two reloads, of which the first one removes the listener", err, l.server.Address())
+		if _, taken, no := net.SplitHostPort(l.server.Address()); wrong == nil && no == nil && taken == port &&
+			port != "0" {
+			return fmt.Errorf("%w\nThis host itself listens at %s: a port moves to another address of the machine "+
+				"only with a restart, or with two reloads, of which the first one removes the listener", err,
+				l.server.Address())
 		}
 	}
 	return err
@@ -218,10 +224,13 @@ func (p *pass) startPools() error {
 			return fmt.Errorf("the new pool %s does not start: %w", made.name, err)
 		}
 		p.undo = append(p.undo, func() {
-			p.tell(control.Event{Kind: control.Undone, Pool: made.name, What: "pool " + made.name + " is stopped again"})
+			p.tell(control.Event{Kind: control.Undone, Pool: made.name,
+				What: "pool " + made.name + " is stopped again"})
 		})
 		count, _ := made.config().Span()
-		p.tell(control.Event{Kind: control.PoolAdded, Pool: made.name, Workers: count, Took: control.Millis(time.Since(began)), What: fmt.Sprintf("pool %s added: %s", made.name, cli.Counted(count, "worker"))})
+		p.tell(control.Event{Kind: control.PoolAdded, Pool: made.name, Workers: count,
+			Took: control.Millis(time.Since(began)),
+			What: fmt.Sprintf("pool %s added: %s", made.name, cli.Counted(count, "worker"))})
 	}
 	return nil
 }
@@ -248,7 +257,8 @@ func (p *pool) boot() error {
 func (p *pass) readFiles() {
 	h := p.host
 	for _, next := range p.plan.listen {
-		if next.old == nil || len(next.changes) > 0 || len(p.plan.http) > 0 || next.config.TLS == nil && p.plan.config.HTTP.Public == "" {
+		if next.old == nil || len(next.changes) > 0 || len(p.plan.http) > 0 ||
+			next.config.TLS == nil && p.plan.config.HTTP.Public == "" {
 			continue
 		}
 		address := next.old.server.Address()
@@ -301,7 +311,8 @@ func (p *pass) tellSwapped() {
 	for i, next := range p.plan.listen {
 		if next.old == nil {
 			l := p.made.listeners[i]
-			p.tell(control.Event{Kind: control.ListenerAdded, Address: l.server.Address(), Pool: l.pool.name, What: fmt.Sprintf("listener %s added, for pool %s", l.server.Address(), l.pool.name)})
+			p.tell(control.Event{Kind: control.ListenerAdded, Address: l.server.Address(), Pool: l.pool.name,
+				What: fmt.Sprintf("listener %s added, for pool %s", l.server.Address(), l.pool.name)})
 		}
 		for _, c := range next.changes {
 			p.tell(c.event(control.Changed))

@@ -40,13 +40,15 @@ func servePHP(t *testing.T, code string) *phpPool {
 		t.Fatal(err)
 	}
 	script := filepath.Join(t.TempDir(), "worker.php")
-	head := "<?php require '" + sdk + "'; use WorkerHost\\{Connection, Worker}; use WorkerHost\\Http\\{Request, Response}; $worker = Worker::create(); $all = $worker->connections(); "
+	head := "<?php require '" + sdk + "'; use WorkerHost\\{Connection, Worker}; use WorkerHost\\Http\\{Request, " +
+		"Response}; $worker = Worker::create(); $all = $worker->connections(); "
 	if err := os.WriteFile(script, []byte(head+code+" $worker->run();"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	log := hclog.New(&hclog.LoggerOptions{Output: testWriter{t}, Level: hclog.Warn})
 	h := hub.New(log)
-	pool, err := workers.New(workers.Settings{Command: []string{php, "-d", "display_errors=stderr", script}, Workers: 3, Hub: h, Logger: log})
+	pool, err := workers.New(workers.Settings{Command: []string{php, "-d", "display_errors=stderr", script},
+		Workers: 3, Hub: h, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +74,8 @@ func TestAPHPWorkerGetsAnAnswerThatNoFrameTakes(t *testing.T) {
 	});`)
 	const users, length = 17000, 1000
 	for i := range users {
-		link, err := p.hub.Hold(&deadEnd{}, hub.Card{Protocol: "sse"}, &hub.Terms{Backend: nobody{}}, &protocol.Hold{UID: fmt.Sprintf("%0*d", length, i)})
+		link, err := p.hub.Hold(&deadEnd{}, hub.Card{Protocol: "sse"}, &hub.Terms{Backend: nobody{}},
+			&protocol.Hold{UID: fmt.Sprintf("%0*d", length, i)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,7 +191,8 @@ func TestPHPWorkersShareTheStateOfConnections(t *testing.T) {
 	b.hear("all 1")
 	a.hear("to all")
 	b.say("bind")
-	b.hear("bound") // two messages at once may travel together, and what a handler does takes effect with the last of them
+	// two messages at once may travel together, and what a handler does takes effect with the last of them
+	b.hear("bound")
 	b.say("ask")
 	b.hear("22true7true")
 	b.c.Closed(protocol.CloseNormal, "", true)
@@ -231,7 +235,8 @@ func TestAPHPHandlerThatFailsHasDoneNothing(t *testing.T) {
 }
 
 func TestAnEventThatKillsTwoPHPWorkersClosesItsConnection(t *testing.T) {
-	p := servePHP(t, `$worker->onMessage(function () { exit(1); })->onClose(fn (Connection $c, int $code) => $all->sendToAll("closed with $code"));`)
+	p := servePHP(t,
+		`$worker->onMessage(function () { exit(1); })->onClose(fn (Connection $c, int $code) => $all->sendToAll("closed with $code"));`)
 	a, b := p.connect(), p.connect()
 	a.say("x")
 	b.hear("closed with 1011")
@@ -264,7 +269,8 @@ func TestPHPWorkersUpdateASessionWithoutLosingAChange(t *testing.T) {
 }
 
 func TestAPHPWorkersTimersSend(t *testing.T) {
-	p := servePHP(t, `$worker->onOpen(fn () => null)->every(0.05, fn () => $all->sendToAll(getmypid() . ' of ' . $all->count()));`)
+	p := servePHP(t,
+		`$worker->onOpen(fn () => null)->every(0.05, fn () => $all->sendToAll(getmypid() . ' of ' . $all->count()));`)
 	a := p.connect()
 	pids := map[string]bool{}
 	for deadline := time.Now().Add(20 * time.Second); len(pids) < 3 && time.Now().Before(deadline); {
@@ -277,15 +283,20 @@ func TestAPHPWorkersTimersSend(t *testing.T) {
 }
 
 func TestAPHPWorkerRefusesAConnection(t *testing.T) {
-	p := servePHP(t, `$worker->onOpen(fn (Connection $c, ?Request $r) => $r === null || $r->query['key'] !== 'right' ? Response::text('no', 403) : $c->accept('chat', ['X-A' => 'b']));`)
+	p := servePHP(t,
+		`$worker->onOpen(fn (Connection $c, ?Request $r) => $r === null || $r->query['key'] !== 'right' ? Response::text('no', 403) : $c->accept('chat', ['X-A' => 'b']));`)
 	upgrade := func(key string) hub.Admission {
 		k := &phpClient{t: t, messages: make(chan string, 1), closed: make(chan int, 1)}
 		k.c = p.hub.Add(k, hub.Card{Protocol: protocol.ProtoWebSocket}, &hub.Terms{Backend: p.pool})
 		answered := make(chan hub.Admission, 1)
-		k.c.Open(&protocol.Request{Method: "GET", Target: "/?key=" + key, Version: "1.1", Scheme: "http", Headers: []string{"Sec-WebSocket-Protocol", "chat"}}, func(a hub.Admission) { answered <- a })
+		k.c.Open(&protocol.Request{Method: "GET", Target: "/?key=" + key, Version: "1.1", Scheme: "http",
+			Headers: []string{"Sec-WebSocket-Protocol", "chat"}}, func(a hub.Admission) {
+			answered <- a
+		})
 		return <-answered
 	}
-	if a := upgrade("wrong"); a.Accepted || a.Response == nil || a.Response.Status != 403 || string(a.Response.Body) != "no" {
+	if a := upgrade("wrong"); a.Accepted || a.Response == nil || a.Response.Status != 403 ||
+		string(a.Response.Body) != "no" {
 		t.Errorf("refused with %+v", a)
 	}
 	if a := upgrade("right"); !a.Accepted || a.Subprotocol != "chat" || fmt.Sprint(a.Headers) != "[X-A b]" {

@@ -1,5 +1,6 @@
-// pid1.go: the first process of a container. Linux gives it every process whose parent has died, and nobody else can take their exits. A host that
-// waited for all of them would take the exits of its own workers from under itself, so it runs below a process that does nothing else: this one.
+// pid1.go: the first process of a container. Linux gives it every process whose parent has died, and nobody else can
+// take their exits. A host that waited for all of them would take the exits of its own workers from under itself, so
+// it runs below a process that does nothing else: this one.
 
 package serve
 
@@ -19,8 +20,9 @@ func FirstCommand() *cli.Command {
 		Arguments: "serve [ARGUMENT...]",
 		Hidden:    true,
 		Summary:   "Run the host below a process that reaps orphans",
-		Detail:    "`host serve` does this for itself where it is process 1, as in a container. Signals are passed on, and the exit status is the host's.",
-		Example:   "host pid1 serve examples/hello-php",
+		Detail: "`host serve` does this for itself where it is process 1, as in a container. Signals are passed " +
+			"on, and the exit status is the host's.",
+		Example: "host pid1 serve examples/hello-php",
 		Define: func(f *pflag.FlagSet) func(*cli.Terminal, []string) error {
 			f.SetInterspersed(false) // the flags are the host's
 			return func(_ *cli.Terminal, args []string) error {

@@ -15,7 +15,8 @@ import (
 // passedOn are the signals that mean something to the host.
 var passedOn = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2}
 
-// runBelow runs this program with args, passes signals on to it, takes every exit, and returns when the program has ended, with its status.
+// runBelow runs this program with args, passes signals on to it, takes every exit, and returns when the program has
+// ended, with its status.
 func runBelow(args []string) (status int, err error) {
 	runtime.LockOSThread() // the parent-death signal follows the thread that forked
 	defer runtime.UnlockOSThread()

@@ -165,7 +165,8 @@ func (p *plan) compareListener(next *plannedListener) {
 func otherDifferences(old, new *config.Config) []change {
 	found := differences(change{}, *old, *new)
 	control := change{table: "[control]"}
-	if len(differences(control, old.Remote, new.Remote)) == 0 && !reflect.DeepEqual(old.Remote.Secrets(), new.Remote.Secrets()) {
+	if len(differences(control, old.Remote, new.Remote)) == 0 &&
+		!reflect.DeepEqual(old.Remote.Secrets(), new.Remote.Secrets()) {
 		found = append(found, control.with("tokens", "", "")) // in their files, perhaps
 	}
 	before, after := reflect.ValueOf(*old), reflect.ValueOf(*new)
@@ -180,7 +181,8 @@ func otherDifferences(old, new *config.Config) []change {
 	return found
 }
 
-// inEffect is what holds after a reload: the pools, the listeners and what else can change are those of the new file, and the rest stays.
+// inEffect is what holds after a reload: the pools, the listeners and what else can change are those of the new file,
+// and the rest stays.
 func inEffect(old, new *config.Config) *config.Config {
 	c := *old
 	c.Pools, c.Listen, c.Warnings = new.Pools, new.Listen, new.Warnings

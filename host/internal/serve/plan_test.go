@@ -102,9 +102,11 @@ worker = "worker.php"
 	}
 	all := strings.ReplaceAll(strings.Join(said, "\n"), dir+"/", "")
 	for _, want := range []string{
-		"[log] level info → debug", "[log] format auto → json", "stop_delay 5s → 0s", "[http] max_body 1GiB → 2MiB", "[http] spool_quota 4GiB → 1GiB", "control ", "→ other.sock",
+		"[log] level info → debug", "[log] format auto → json", "stop_delay 5s → 0s", "[http] max_body 1GiB → 2MiB",
+		"[http] spool_quota 4GiB → 1GiB", "control ", "→ other.sock",
 		"pool one: env changed", "pool one: drain_timeout 30s → 90s", "→ 3", "pool three added", "pool two removed",
-		"listener 127.0.0.1:9001: pool one → three", "listener 127.0.0.1:9001: tls off → on", "listener 127.0.0.1:9002: tls certificate a.pem → b.pem",
+		"listener 127.0.0.1:9001: pool one → three", "listener 127.0.0.1:9001: tls off → on",
+		"listener 127.0.0.1:9002: tls certificate a.pem → b.pem",
 		"listener 127.0.0.1:9003 removed", "listener 127.0.0.1:9004 added",
 	} {
 		if !strings.Contains(all, want) {

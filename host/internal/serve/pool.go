@@ -35,9 +35,11 @@ type pool struct {
 	hinted   bool                   // Prepare has said what PHP lacks; calls of Prepare come one at a time
 }
 
-// newPool makes the pool without starting anything. It is called by one at a time: build, and then the pass of a reload.
+// newPool makes the pool without starting anything. It is called by one at a time: build, and then the pass of a
+// reload.
 func (h *host) newPool(c *config.Config, p *config.Pool) (*pool, error) {
-	made := &pool{name: p.Name, builds: h.builds, log: h.log.With("pool", p.Name), ending: h.stopping, started: make(chan struct{})}
+	made := &pool{name: p.Name, builds: h.builds, log: h.log.With("pool", p.Name), ending: h.stopping,
+		started: make(chan struct{})}
 	made.settings.Store(p)
 	var err error
 	s := h.workerSettings(made, c, p)
@@ -54,12 +56,16 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 	s := workers.Settings{
 		Name: p.Name, Command: p.Command, Directory: p.Directory, Env: environ(c, p), Stdio: p.Wire == "stdio",
 		Surge: p.Surge, InPlace: p.InPlace, Concurrency: p.Concurrency,
-		Workers: p.Workers, MaxWorkers: p.MaxWorkers, IdleTimeout: p.IdleTimeout, MaxPoolMemory: int64(p.MaxPoolMemory),
-		StartTimeout: p.StartTimeout, RequestTimeout: p.RequestTimeout, SlowRequest: p.SlowRequest, SlowTrace: p.SlowTrace, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
-		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, Measure: p.Measure, Retry: retryPolicies[p.Retry],
-		MaxRequests: p.MaxRequests, MaxAge: p.MaxAge, MaxMemory: int64(p.MaxMemory), MaxMemoryHard: int64(p.MaxMemoryHard),
-		LogRate:    int64(p.LogRate),
-		StreamBody: p.RequestBody == "stream", FileRoots: p.FileRoots, Delivery: workers.Delivery(p.Delivery),
+		Workers: p.Workers, MaxWorkers: p.MaxWorkers, IdleTimeout: p.IdleTimeout,
+		MaxPoolMemory: int64(p.MaxPoolMemory),
+		StartTimeout:  p.StartTimeout, RequestTimeout: p.RequestTimeout, SlowRequest: p.SlowRequest,
+		SlowTrace: p.SlowTrace, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,
+		QueueTimeout: p.QueueTimeout, Queue: p.Queue, Priority: p.Priority, Measure: p.Measure,
+		Retry:       retryPolicies[p.Retry],
+		MaxRequests: p.MaxRequests, MaxAge: p.MaxAge, MaxMemory: int64(p.MaxMemory),
+		MaxMemoryHard: int64(p.MaxMemoryHard),
+		LogRate:       int64(p.LogRate),
+		StreamBody:    p.RequestBody == "stream", FileRoots: p.FileRoots, Delivery: workers.Delivery(p.Delivery),
 		Dev: c.Dev, Host: "workerhost/" + cli.Version(), Logger: h.log, Reaper: h.reaper, Hub: h.asked,
 	}
 	if p.MaxWorkers > 0 {
@@ -99,13 +105,16 @@ func environ(c *config.Config, p *config.Pool) []string {
 }
 
 // retryPolicies are the words of the file.
-var retryPolicies = map[string]protocol.Retry{"safe": protocol.RetrySafe, "idempotency-key": protocol.RetryKeyed, "never": protocol.RetryNever}
+var retryPolicies = map[string]protocol.Retry{"safe": protocol.RetrySafe, "idempotency-key": protocol.RetryKeyed,
+	"never": protocol.RetryNever}
 
 // warmUp is a request that only a new worker gets.
 func warmUp(target string) *protocol.Request {
 	return &protocol.Request{
-		Flags: protocol.FlagEnd, Method: "GET", Target: target, Version: "1.1", Scheme: "http", Host: "localhost", Remote: "127.0.0.1:0",
-		Headers: []string{"Host", "localhost", "User-Agent", "workerhost/" + cli.Version(), "X-Worker-Warmup", "1"}, ID: "warmup",
+		Flags: protocol.FlagEnd, Method: "GET", Target: target, Version: "1.1", Scheme: "http", Host: "localhost",
+		Remote:  "127.0.0.1:0",
+		Headers: []string{"Host", "localhost", "User-Agent", "workerhost/" + cli.Version(), "X-Worker-Warmup", "1"},
+		ID:      "warmup",
 	}
 }
 
@@ -130,10 +139,12 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 	if !p.hinted {
 		p.hinted = true
 		if !binary.Opcache {
-			p.log.Warn("PHP has no opcache, so that every worker compiles everything for itself; on Debian: apt-get install php-opcache", "php", binary.Path)
+			p.log.Warn("PHP has no opcache, so that every worker compiles everything for itself; on Debian: apt-get "+
+				"install php-opcache", "php", binary.Path)
 		}
 		if !binary.Msgpack {
-			p.log.Info("PHP has no msgpack extension, so that frames are read in plain PHP, which is slower; on Debian: apt-get install php-msgpack", "php", binary.Path)
+			p.log.Info("PHP has no msgpack extension, so that frames are read in plain PHP, which is slower; on "+
+				"Debian: apt-get install php-msgpack", "php", binary.Path)
 		}
 	}
 	temporary, err := p.temporary(c)
@@ -186,17 +197,22 @@ func (p *pool) status() control.Pool {
 	}
 	st := p.workers.Status()
 	shown := control.Pool{
-		Name: st.Name, Generation: st.Generation, Queued: st.Queued, Waiting: st.Waiting, Directory: st.Directory, Pinned: st.Pinned,
-		MinWorkers: st.MinWorkers, MaxWorkers: st.MaxWorkers, Reloading: st.Reloading, Failure: st.Failure, Workers: []control.Worker{},
+		Name: st.Name, Generation: st.Generation, Queued: st.Queued, Waiting: st.Waiting, Directory: st.Directory,
+		Pinned:     st.Pinned,
+		MinWorkers: st.MinWorkers, MaxWorkers: st.MaxWorkers, Reloading: st.Reloading, Failure: st.Failure,
+		Workers:    []control.Worker{},
 		LogDropped: p.workers.Metrics().LogDropped,
 	}
 	if st.Reloading {
-		shown.Progress = &control.Progress{Generation: st.Roll.Generation, Replaced: st.Roll.Replaced, Workers: st.Roll.Workers}
+		shown.Progress = &control.Progress{Generation: st.Roll.Generation, Replaced: st.Roll.Replaced,
+			Workers: st.Roll.Workers}
 	}
 	for _, w := range st.Workers {
 		shown.Workers = append(shown.Workers, control.Worker{
-			Slot: w.Slot, PID: w.PID, State: w.State.String(), Generation: w.Generation, Inflight: w.Inflight, Requests: w.Requests,
-			Memory: w.Memory, Uptime: control.Seconds(w.Uptime), Restarts: w.Restarts, Restarted: w.Restarted, SDK: w.SDK, Warming: w.Warming,
+			Slot: w.Slot, PID: w.PID, State: w.State.String(), Generation: w.Generation, Inflight: w.Inflight,
+			Requests: w.Requests,
+			Memory:   w.Memory, Uptime: control.Seconds(w.Uptime), Restarts: w.Restarts, Restarted: w.Restarted,
+			SDK: w.SDK, Warming: w.Warming,
 		})
 	}
 	return shown

@@ -1,4 +1,5 @@
-// privileges.go: whether workers can become whom the configuration says, for host serve, which warns, and for host doctor, which tries.
+// privileges.go: whether workers can become whom the configuration says, for host serve, which warns, and for host
+// doctor, which tries.
 
 package serve
 
@@ -33,7 +34,8 @@ func AsRoot(pools []*config.Pool) (names []string) {
 // warnOfRoot says once that workers have more power than they need.
 func (h *host) warnOfRoot() {
 	if names := AsRoot(h.config().Pools); len(names) > 0 {
-		h.log.Warn("workers run as root: give their pools a user that owns nothing else, such as user = \"www-data\" in [pool."+names[0]+"], or start the host as one", "pools", strings.Join(names, ", "))
+		h.log.Warn("workers run as root: give their pools a user that owns nothing else, such as user = "+
+			"\"www-data\" in [pool."+names[0]+"], or start the host as one", "pools", strings.Join(names, ", "))
 	}
 }
 
@@ -64,7 +66,8 @@ func TryLaunch(ctx context.Context, c *config.Config, p *config.Pool) error {
 	if p.Kind == config.PHPFile {
 		code = p.Script
 	}
-	line := append(given.Launcher, shell, "-c", `[ -r "$1" ] || { echo "it can't be read: $1; let this user read it" >&2; exit 1; }`, "sh", code)
+	line := append(given.Launcher, shell, "-c",
+		`[ -r "$1" ] || { echo "it can't be read: $1; let this user read it" >&2; exit 1; }`, "sh", code)
 	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
 	cmd.Dir, cmd.Env, cmd.WaitDelay = dir, append(p.Environ(os.Environ()), given.Env...), time.Second
 	var said bytes.Buffer

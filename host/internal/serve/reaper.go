@@ -19,7 +19,8 @@ func ReaperCommand() *cli.Command {
 		Name:    reaperName,
 		Hidden:  true,
 		Summary: "Kill the workers of a host that died",
-		Detail:  "`host serve` starts this for itself. It reads the workers' process groups from its input, and kills them when that ends.",
+		Detail: "`host serve` starts this for itself. It reads the workers' process groups from its input, and " +
+			"kills them when that ends.",
 		Example: "host serve examples/hello-php",
 		Define: func(*pflag.FlagSet) func(*cli.Terminal, []string) error {
 			return func(*cli.Terminal, []string) error {

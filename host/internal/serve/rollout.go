@@ -205,7 +205,8 @@ func (p *pass) conclude(m *move) {
 	}
 }
 
-// retreat withdraws what waits, leaves those that have not begun as they are, puts back what has changed, and notes why.
+// retreat withdraws what waits, leaves those that have not begun as they are, puts back what has changed, and notes
+// why.
 func (p *pass) retreat(moves []*move, left []plannedPool) {
 	for _, m := range moves {
 		if !m.decided && m.roll != nil {
@@ -282,7 +283,8 @@ func (p *pass) putBack(m *move) {
 
 // summary is what runs where at the end, and what to do if it did not go well.
 func (p *pass) summary(took time.Duration) control.Event {
-	e := control.Event{Kind: control.Summary, Outcome: p.verdict.ending(), What: p.verdict.words(), Took: control.Millis(took)}
+	e := control.Event{Kind: control.Summary, Outcome: p.verdict.ending(), What: p.verdict.words(),
+		Took: control.Millis(took)}
 	pools := p.host.pools()
 	for _, old := range pools {
 		e.Pools = append(e.Pools, old.now())
@@ -297,7 +299,9 @@ func (p *pool) now() control.PoolNow {
 		st := p.workers.Status()
 		now.Generation, now.Directory = st.Generation, st.Directory
 		now.Running = append(now.Running, running(st)...)
-		now.Workers = len(slices.CompactFunc(st.Workers, func(a, b workers.WorkerStatus) bool { return a.Slot == b.Slot }))
+		now.Workers = len(slices.CompactFunc(st.Workers, func(a, b workers.WorkerStatus) bool {
+			return a.Slot == b.Slot
+		}))
 	}
 	return now
 }

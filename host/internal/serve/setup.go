@@ -1,4 +1,5 @@
-// setup.go: what a host runs at a moment. A reload replaces it as a whole, so whoever reads it sees one state of things.
+// setup.go: what a host runs at a moment. A reload replaces it as a whole, so whoever reads it sees one state of
+// things.
 
 package serve
 

@@ -19,8 +19,8 @@ const (
 	noRequest
 )
 
-// heedSignals has signals steer the host until the returned function is called. After that they do nothing: a host that has ended well must not be killed on
-// its last steps.
+// heedSignals has signals steer the host until the returned function is called. After that they do nothing: a host
+// that has ended well must not be killed on its last steps.
 func (h *host) heedSignals() (ignore func()) {
 	meaning := signals()
 	incoming := make(chan os.Signal, 8)

@@ -8,14 +8,17 @@ import (
 	"github.com/workerhost/workerhost/host/internal/peer"
 )
 
-var slowClients = map[string]hub.SlowClient{"close": hub.CloseSlow, "drop-oldest": hub.DropOldest, "drop-newest": hub.DropNewest}
+var slowClients = map[string]hub.SlowClient{"close": hub.CloseSlow, "drop-oldest": hub.DropOldest,
+	"drop-newest": hub.DropNewest}
 
 func socketLimits(c *config.Sockets) peer.SocketLimits {
 	return peer.SocketLimits{
 		MaxMessage: int64(c.MaxMessage), MessageRate: c.MessageRate, MessageBurst: c.MessageBurst,
-		HandshakeTimeout: c.HandshakeTimeout, IdleTimeout: c.IdleTimeout, PingInterval: c.PingInterval, PongTimeout: c.PongTimeout, WriteTimeout: c.WriteTimeout,
+		HandshakeTimeout: c.HandshakeTimeout, IdleTimeout: c.IdleTimeout, PingInterval: c.PingInterval,
+		PongTimeout: c.PongTimeout, WriteTimeout: c.WriteTimeout,
 		SendBuffer: int64(c.SendBuffer), SlowClient: slowClients[c.SlowClient], SessionLimit: int(c.SessionLimit),
-		AllowedOrigins: c.AllowedOrigins, Compression: c.Compression, MaxPerAddress: c.MaxPerAddress, ShutdownSpread: c.ShutdownSpread,
+		AllowedOrigins: c.AllowedOrigins, Compression: c.Compression, MaxPerAddress: c.MaxPerAddress,
+		ShutdownSpread: c.ShutdownSpread,
 	}
 }
 

@@ -40,7 +40,8 @@ func TestOperatorsReachWhomTheyName(t *testing.T) {
 	for i := range all {
 		d := &deadEnd{}
 		var err error
-		if d.link, err = h.hub.Hold(d, hub.Card{Protocol: "sse"}, &hub.Terms{Backend: nobody{}}, &protocol.Hold{UID: []string{"ada", "bob", "bob"}[i], Groups: []string{"g"}}); err != nil {
+		if d.link, err = h.hub.Hold(d, hub.Card{Protocol: "sse"}, &hub.Terms{Backend: nobody{}},
+			&protocol.Hold{UID: []string{"ada", "bob", "bob"}[i], Groups: []string{"g"}}); err != nil {
 			t.Fatal(err)
 		}
 		d.link.Opened()
@@ -77,11 +78,13 @@ func TestOperatorsReachWhomTheyName(t *testing.T) {
 	if n := len(h.Connections()); n != 3 {
 		t.Errorf("%d connections are listed", n)
 	}
-	if _, err := h.Hangup(control.Closing{Audience: control.Audience{All: true}, Code: 5}); err == nil || !strings.Contains(err.Error(), "3000 to 4999") {
+	if _, err := h.Hangup(control.Closing{Audience: control.Audience{All: true}, Code: 5}); err == nil ||
+		!strings.Contains(err.Error(), "3000 to 4999") {
 		t.Errorf("%v", err)
 	}
 	done, err := h.Hangup(control.Closing{Audience: control.Audience{IDs: ids(0, 2)}})
-	if err != nil || done.Connections != 2 || all[0].code != 1000 || all[1].code != 0 || all[2].code != 1000 || len(h.Connections()) != 1 {
+	if err != nil || done.Connections != 2 || all[0].code != 1000 || all[1].code != 0 || all[2].code != 1000 ||
+		len(h.Connections()) != 1 {
 		t.Errorf("%+v, %v", done, err)
 	}
 	if open := h.hub.Open(); open["sse"] != 1 {

@@ -51,7 +51,8 @@ func (h *host) try(names []string, account *control.Account) control.Outcome {
 		switch {
 		case len(names) > 0 && !slices.Contains(names, next.config.Name):
 		case next.old == nil:
-			account.Add(control.Event{Kind: control.WouldChange, Pool: next.config.Name, What: "pool " + next.config.Name + " is new, and was not tried"})
+			account.Add(control.Event{Kind: control.WouldChange, Pool: next.config.Name,
+				What: "pool " + next.config.Name + " is new, and was not tried"})
 		case next.config.Reload == "never":
 			wouldChange(account, next.changesKept())
 			account.Add(control.Event{Kind: control.Kept, Pool: next.config.Name})
@@ -77,11 +78,13 @@ func (h *host) tryPool(next plannedPool) control.Event {
 	p := next.old
 	<-p.started
 	if !p.running.Load() {
-		return control.Event{Kind: control.TryFailed, Pool: p.name, Error: "the pool could not be started; the host's log says why"}
+		return control.Event{Kind: control.TryFailed, Pool: p.name,
+			Error: "the pool could not be started; the host's log says why"}
 	}
 	trial, err := p.workers.Try(h.stopping, h.workerSettings(p, h.setup.Load().config, next.config))
 	e := control.Event{
-		Kind: control.Tried, Pool: p.name, Directory: trial.Directory, Pinned: &trial.Pinned, NewPID: trial.PID, SDK: trial.SDK,
+		Kind: control.Tried, Pool: p.name, Directory: trial.Directory, Pinned: &trial.Pinned, NewPID: trial.PID,
+		SDK:  trial.SDK,
 		Boot: control.Millis(trial.Boot), Memory: trial.Memory, Output: trial.Output,
 		Workers: trial.Workers, Expected: control.Millis(trial.Expected), Longest: control.Millis(trial.Longest),
 	}

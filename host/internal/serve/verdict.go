@@ -28,7 +28,8 @@ func (v *verdict) words() string {
 		return "the host stops: what starts next runs the code and the configuration that it finds then"
 	case control.BadConfig:
 		if v.files {
-			return "the new code is live, and what is told above keeps the files that it had: mend them, and reload again"
+			return "the new code is live, and what is told above keeps the files that it had: mend them, and reload " +
+				"again"
 		}
 		return "nothing was changed: mend the configuration, look at it with `host check`, and reload again"
 	}
@@ -43,7 +44,8 @@ func (v *verdict) words() string {
 		return happened + ", and old and new code run side by side: " + again +
 			", or put the old code back in its place and reload " + named(v.staying)
 	case len(v.live) > 0 && len(v.back) > 0:
-		return happened + ", and what it had replaced is put back; " + named(v.live) + " stays on the new code: " + again
+		return happened + ", and what it had replaced is put back; " + named(v.live) + " stays on the new code: " +
+			again
 	case len(v.live) > 0:
 		return happened + "; " + named(v.live) + " stays on the new code: " + again
 	case len(v.back) > 0:

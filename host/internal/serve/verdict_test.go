@@ -21,9 +21,11 @@ func TestEachEndingOfAReloadSaysWhatCameOfItAndWhatToDo(t *testing.T) {
 		{verdict{outcome: control.NotDone, broken: b, live: a}, control.NotDone,
 			"pool b failed; pool a stays on the new code: mend pool b, and reload again"},
 		{verdict{outcome: control.NotDone, broken: b, live: a, back: b}, control.NotDone,
-			"pool b failed, and what it had replaced is put back; pool a stays on the new code: mend pool b, and reload again"},
+			"pool b failed, and what it had replaced is put back; pool a stays on the new code: mend pool b, and " +
+				"reload again"},
 		{verdict{outcome: control.NotDone, broken: b, staying: a}, control.HalfWay,
-			"pool b failed, and old and new code run side by side: mend pool b, and reload again, or put the old code back in its place and reload pool a"},
+			"pool b failed, and old and new code run side by side: mend pool b, and reload again, or put the old " +
+				"code back in its place and reload pool a"},
 		{verdict{outcome: control.WasAborted}, control.WasAborted,
 			"the reload was aborted before anything was replaced: reload again when you like"},
 		{verdict{outcome: control.WasAborted, back: a}, control.WasAborted,
@@ -31,7 +33,8 @@ func TestEachEndingOfAReloadSaysWhatCameOfItAndWhatToDo(t *testing.T) {
 		{verdict{outcome: control.WasAborted, live: a}, control.WasAborted,
 			"the reload was aborted; pool a stays on the new code: reload again when you like"},
 		{verdict{outcome: control.WasAborted, staying: b}, control.HalfWay,
-			"the reload was aborted, and old and new code run side by side: reload again when you like, or put the old code back in its place and reload pool b"},
+			"the reload was aborted, and old and new code run side by side: reload again when you like, or put the " +
+				"old code back in its place and reload pool b"},
 		{verdict{outcome: control.NotDone}, control.NotDone,
 			"nothing was changed: mend what is told above, and reload again"},
 		{verdict{outcome: control.BadConfig}, control.BadConfig,

@@ -30,7 +30,8 @@ const (
 
 // watchFlag declares --watch. What it returns reads it.
 func watchFlag(f *pflag.FlagSet) func() (watchMode, error) {
-	given := f.String("watch", "", "reload a pool when its files change, and show errors as --dev does; --watch=poll looks at them once a second, for folders whose changes go unnoticed")
+	given := f.String("watch", "", "reload a pool when its files change, and show errors as --dev does; "+
+		"--watch=poll looks at them once a second, for folders whose changes go unnoticed")
 	f.Lookup("watch").NoOptDefVal = string(watchAuto)
 	return func() (watchMode, error) {
 		switch mode := watchMode(*given); mode {
@@ -93,7 +94,8 @@ func (h *host) sound(p *pool, files []string, broken map[string]bool) bool {
 	return true
 }
 
-// reloadChanged reloads the pool, or everything if host.toml has changed, and keeps what was wrong. It is logged how it goes.
+// reloadChanged reloads the pool, or everything if host.toml has changed, and keeps what was wrong. It is logged how
+// it goes.
 func (h *host) reloadChanged(p *pool, everything bool) {
 	var ask control.Reload
 	if !everything {
@@ -174,7 +176,8 @@ func listed(folders, files []string) string {
 	return text
 }
 
-// lint checks the files of PHP among those that changed, and those that were broken before. It returns what PHP says of the broken ones.
+// lint checks the files of PHP among those that changed, and those that were broken before. It returns what PHP says
+// of the broken ones.
 func lint(ctx context.Context, p *config.Pool, changed []string, broken map[string]bool) (fault string, err error) {
 	suspects := map[string]bool{}
 	for _, file := range changed {

@@ -8,7 +8,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// memoryBudget is what all bodies and all clients' messages together may fill of memory, beyond the ownMemory of each: thousands of slow clients must not fill it.
+// memoryBudget is what all bodies and all clients' messages together may fill of memory, beyond the ownMemory of each:
+// thousands of slow clients must not fill it.
 const (
 	MemoryBudget = 256 << 20
 	OwnMemory    = protocol.MaxData
@@ -17,7 +18,8 @@ const (
 // Memory is how many bytes of memory may still be lent.
 func (s *Spool) Memory() int64 { return s.spare.Load() }
 
-// LimitMemory has the spool lend n bytes of memory at the most, in place of 256 MiB. It is for before the first is lent.
+// LimitMemory has the spool lend n bytes of memory at the most, in place of 256 MiB. It is for before the first is
+// lent.
 func (s *Spool) LimitMemory(n int64) { s.spare.Store(n) }
 
 // Lend says whether a body or a message may fill n bytes of memory. If so they have to be given back with repay.
@@ -39,8 +41,8 @@ type wholeLoans struct {
 	bytes  int64     // guarded by mu
 }
 
-// LendOrWait lends n bytes, and waits for them while whole messages have some. It says false if all is with messages that have not ended: waiting for their
-// clients could be for ever.
+// LendOrWait lends n bytes, and waits for them while whole messages have some. It says false if all is with messages
+// that have not ended: waiting for their clients could be for ever.
 func (s *Spool) LendOrWait(n int64) bool {
 	if s.Lend(n) {
 		return true

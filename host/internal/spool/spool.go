@@ -1,5 +1,5 @@
-// Package spool is where bodies and messages wait that clients or workers have yet to take: in memory that is lent, under a
-// budget, and on disk, in a private folder, under a quota. All listeners of a host share one.
+// Package spool is where bodies and messages wait that clients or workers have yet to take: in memory that is lent,
+// under a budget, and on disk, in a private folder, under a quota. All listeners of a host share one.
 package spool
 
 import (
@@ -74,7 +74,8 @@ func (s *Spool) Reserve(n int64) error {
 	if s.used.Add(n) > s.quota {
 		s.used.Add(-n)
 		if s.noDisk.Pass() {
-			s.log.Warn("disk space for waiting bodies is used up: raise spool_quota, or lower max_body", "spool_quota", s.quota)
+			s.log.Warn("disk space for waiting bodies is used up: raise spool_quota, or lower max_body", "spool_quota",
+				s.quota)
 		}
 		return ErrQuota
 	}
@@ -85,7 +86,8 @@ func (s *Spool) Reserve(n int64) error {
 	return nil
 }
 
-// A disk that is full harms more than our clients, so some of it stays free: a twentieth, or a gibibyte of a large one.
+// A disk that is full harms more than our clients, so some of it stays free: a twentieth, or a gibibyte of a large
+// one.
 const (
 	keepFree     = 1 << 30
 	keepFreePart = 20
@@ -174,8 +176,8 @@ func (s *Spool) Sweep() {
 	leftover.Sweep(s.parent, leftover.Kind{Prefix: folderPrefix, Lock: lockName})
 }
 
-// File is a temporary file without a name where the system can do that. Bytes count against the quota until close. It has one writer; ReadAt
-// of what was written is safe beside it.
+// File is a temporary file without a name where the system can do that. Bytes count against the quota until close. It
+// has one writer; ReadAt of what was written is safe beside it.
 type File struct {
 	spool *Spool
 	file  *os.File

@@ -46,7 +46,8 @@ func TestASpoolCleansUpAfterAHostThatWasKilled(t *testing.T) {
 	}
 }
 
-// A disk that is nearly full takes nothing, with one log line however much comes, and takes it once there is room again.
+// A disk that is nearly full takes nothing, with one log line however much comes, and takes it once there is room
+// again.
 func TestADiskThatIsNearlyFullTakesNothingAndStaysSo(t *testing.T) {
 	for _, c := range []struct {
 		total, floor int64

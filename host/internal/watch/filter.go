@@ -1,4 +1,5 @@
-// filter.go: which files are code. A program writes files of its own beside its code, and to reload for these would never end.
+// filter.go: which files are code. A program writes files of its own beside its code, and to reload for these would
+// never end.
 
 package watch
 

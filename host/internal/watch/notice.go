@@ -53,7 +53,8 @@ func notice(ctx context.Context, o Options, roots []string, found chan<- string)
 			if e.Has(fsnotify.Create) {
 				if info, err := os.Lstat(e.Name); err == nil && info.IsDir() {
 					if err := add(watcher, o.Filter, root, e.Name, tell); err != nil {
-						o.Logger.Warn("a new folder can't be watched: changes in it need `host reload`", "folder", e.Name, "error", err)
+						o.Logger.Warn("a new folder can't be watched: changes in it need `host reload`", "folder",
+							e.Name, "error", err)
 					}
 					continue
 				}
@@ -73,7 +74,8 @@ func notice(ctx context.Context, o Options, roots []string, found chan<- string)
 	}
 }
 
-// add watches a folder with all its folders. Files that are there already go to tell: they may have come before the watch.
+// add watches a folder with all its folders. Files that are there already go to tell: they may have come before the
+// watch.
 func add(watcher *fsnotify.Watcher, f Filter, root, folder string, tell func(string)) error {
 	return walk(f, root, folder, func(path string, e fs.DirEntry) error {
 		if !e.IsDir() {

@@ -4,7 +4,8 @@ package watch
 
 import "golang.org/x/sys/unix"
 
-// remotes are file systems that others can write to behind this kernel's back: network mounts, and folders that a virtual machine shares.
+// remotes are file systems that others can write to behind this kernel's back: network mounts, and folders that a
+// virtual machine shares.
 var remotes = map[uint32]bool{
 	unix.NFS_SUPER_MAGIC: true, unix.SMB_SUPER_MAGIC: true, unix.SMB2_SUPER_MAGIC: true, unix.CIFS_SUPER_MAGIC: true,
 	unix.V9FS_MAGIC: true, unix.FUSE_SUPER_MAGIC: true, unix.CEPH_SUPER_MAGIC: true, unix.AFS_SUPER_MAGIC: true,

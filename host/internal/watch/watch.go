@@ -1,4 +1,5 @@
-// Package watch tells which files of a program have changed, for a host that puts them live by itself while somebody develops.
+// Package watch tells which files of a program have changed, for a host that puts them live by itself while somebody
+// develops.
 //
 // What a caller may rely on:
 //   - Changes that come together are told together, once nothing has changed for a moment (watch.go).
@@ -32,8 +33,8 @@ type Options struct {
 	Logger  hclog.Logger
 }
 
-// Run calls changed with the files that were written, made, renamed or removed, sorted, until ctx ends. Calls come one at a time; what changes during
-// one is told by the next.
+// Run calls changed with the files that were written, made, renamed or removed, sorted, until ctx ends. Calls come one
+// at a time; what changes during one is told by the next.
 func Run(ctx context.Context, o Options, changed func(files []string)) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
@@ -75,9 +76,11 @@ func look(ctx context.Context, o Options, roots []string, found chan<- string) {
 			if err == nil {
 				return
 			}
-			o.Logger.Warn("the system can't notify about changes, so files are looked at once a second; on Linux, raise fs.inotify.max_user_watches and fs.inotify.max_user_instances", "error", err)
+			o.Logger.Warn("the system can't notify about changes, so files are looked at once a second; on Linux, "+
+				"raise fs.inotify.max_user_watches and fs.inotify.max_user_instances", "error", err)
 		} else {
-			o.Logger.Info("files are looked at once a second, since changes on a network mount may go unnoticed", "folder", roots[remote])
+			o.Logger.Info("files are looked at once a second, since changes on a network mount may go unnoticed",
+				"folder", roots[remote])
 		}
 	}
 	poll(ctx, o, roots, found)

@@ -80,7 +80,8 @@ func TestChangesThatComeTogetherAreToldTogether(t *testing.T) {
 			p := begin(t, poll)
 			p.write(".new/B.php")
 			p.write(".new/A.php")
-			if err := os.Rename(filepath.Join(p.root, ".new"), filepath.Join(p.root, "src")); err != nil { // at once, so that no look falls in between
+			// at once, so that no look falls in between
+			if err := os.Rename(filepath.Join(p.root, ".new"), filepath.Join(p.root, "src")); err != nil {
 				t.Fatal(err)
 			}
 			p.expect("src/A.php", "src/B.php")
@@ -134,7 +135,8 @@ func TestAFileThatIsRenamedIntoPlaceIsAChange(t *testing.T) {
 func TestWhatAProgramWritesItselfIsNoChange(t *testing.T) {
 	t.Parallel()
 	p := begin(t, false, "var/cache", "vendor/acme", "node_modules/x")
-	for _, name := range []string{"var/cache/Container.php", "vendor/acme/A.php", "vendor/new/B.php", "node_modules/x/i.json", ".git/HEAD.json", "app.log", "data.sqlite", "storage/framework/views/a.php"} {
+	for _, name := range []string{"var/cache/Container.php", "vendor/acme/A.php", "vendor/new/B.php",
+		"node_modules/x/i.json", ".git/HEAD.json", "app.log", "data.sqlite", "storage/framework/views/a.php"} {
 		p.write(name)
 	}
 	p.write("seen.php")
@@ -143,9 +145,11 @@ func TestWhatAProgramWritesItselfIsNoChange(t *testing.T) {
 
 func TestTheFilterKnowsCodeFromTheRest(t *testing.T) {
 	for path, counts := range map[string]bool{
-		"worker.php": true, "templates/a.twig": true, ".env": true, ".env.local": true, "composer.lock": true, "vendor/composer/installed.php": true,
-		"vendor/autoload.php": true, "src/cache/A.php": true, "bootstrap/app.php": true,
-		"bootstrap/cache/a.php": false, "vendor/composer/sub/a.php": false, ".idea/a.xml": false, "a/.svn/b.php": false, "#worker.php": false, ".#worker.php": false,
+		"worker.php": true, "templates/a.twig": true, ".env": true, ".env.local": true, "composer.lock": true,
+		"vendor/composer/installed.php": true,
+		"vendor/autoload.php":           true, "src/cache/A.php": true, "bootstrap/app.php": true,
+		"bootstrap/cache/a.php": false, "vendor/composer/sub/a.php": false, ".idea/a.xml": false,
+		"a/.svn/b.php": false, "#worker.php": false, ".#worker.php": false,
 		"worker.php~": false, "upload.jpg": false, "cache/a.php": false,
 	} {
 		var f Filter
@@ -154,7 +158,8 @@ func TestTheFilterKnowsCodeFromTheRest(t *testing.T) {
 		}
 	}
 	f := Filter{Go: true}
-	for path, counts := range map[string]bool{"main.go": true, "cache/a.go": true, "storage/b.go": true, "a_test.go": false, "vendor/x/a.go": false, "go.mod": true} {
+	for path, counts := range map[string]bool{"main.go": true, "cache/a.go": true, "storage/b.go": true,
+		"a_test.go": false, "vendor/x/a.go": false, "go.mod": true} {
 		if got := f.file(path) && f.folder(filepath.Dir(path)); got != counts {
 			t.Errorf("Go: %s: %v", path, got)
 		}
@@ -166,7 +171,8 @@ func TestRootsInsideOneAnotherAreWatchedOnce(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(a, "x", "y"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if got := rootsOf([]string{filepath.Join(a, "x", "y"), a, filepath.Join(a, "x")}); len(got) != 1 || !strings.HasSuffix(got[0], filepath.Base(a)) {
+	if got := rootsOf([]string{filepath.Join(a, "x", "y"), a, filepath.Join(a, "x")}); len(got) != 1 ||
+		!strings.HasSuffix(got[0], filepath.Base(a)) {
 		t.Errorf("%q", got)
 	}
 }

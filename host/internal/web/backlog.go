@@ -1,9 +1,10 @@
-// The backlog: what a worker has sent of a response and the client has not taken yet. It lies in memory, then on disk, and never
-// grows beyond what the limits and the worker's window allow.
+// The backlog: what a worker has sent of a response and the client has not taken yet. It lies in memory, then on disk,
+// and never grows beyond what the limits and the worker's window allow.
 //
-// Where responses are taken at the worker's speed (Traits.Spool), bytes are given back to the worker's window as they come while memory lasts. Once memory
-// is full, they are given back as the client takes them; only if the client proves slow do they go to disk instead, so that a download at
-// full speed never touches it. Without that trait, and past the quota, the client's speed is the worker's.
+// Where responses are taken at the worker's speed (Traits.Spool), bytes are given back to the worker's window as they
+// come while memory lasts. Once memory is full, they are given back as the client takes them; only if the client
+// proves slow do they go to disk instead, so that a download at full speed never touches it. Without that trait, and
+// past the quota, the client's speed is the worker's.
 
 package web
 
@@ -41,7 +42,8 @@ type backlog struct {
 // full says whether n more bytes are too many for memory.
 func (b *backlog) full(n int) bool { return len(b.memory)+b.writing+n > b.limit }
 
-// add stores p, and returns how many bytes to give back to the worker now. watch asks for a look at the client's speed in a while.
+// add stores p, and returns how many bytes to give back to the worker now. watch asks for a look at the client's speed
+// in a while.
 func (b *backlog) add(p []byte, disk *spool.Spool) (give int, watch bool) {
 	n := len(p)
 	if b.eager && b.full(n) {

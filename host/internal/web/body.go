@@ -173,7 +173,8 @@ func (x *exchange) takeWhole(in *intake) error {
 				}
 				continue
 			}
-			bigger := make([]byte, len(buffer), min(max(2*int64(cap(buffer)), 4<<10), room)) // grows with what has come, not with what was announced
+			// grows with what has come, not with what was announced
+			bigger := make([]byte, len(buffer), min(max(2*int64(cap(buffer)), 4<<10), room))
 			copy(bigger, buffer)
 			buffer = bigger
 		}
@@ -260,8 +261,8 @@ func (s *stored) rewind() bool {
 	return true
 }
 
-// live is a source that is still coming in. As long as all that came leaves room in its buffer, it can begin again: a worker that dies as it is handed a request
-// costs a small body nothing.
+// live is a source that is still coming in. As long as all that came leaves room in its buffer, it can begin again: a
+// worker that dies as it is handed a request costs a small body nothing.
 type live struct {
 	in     *intake
 	buffer []byte
@@ -306,8 +307,8 @@ func (l *live) rewind() bool {
 	return !l.more
 }
 
-// pump sends a body to the worker as fast as its window allows, from the start whenever the exchange begins anew. It ends with the exchange or,
-// if the body comes from a client, with the handler.
+// pump sends a body to the worker as fast as its window allows, from the start whenever the exchange begins anew. It
+// ends with the exchange or, if the body comes from a client, with the handler.
 func (x *exchange) pump(from source) {
 	var (
 		stream   protocol.Stream
@@ -330,7 +331,8 @@ func (x *exchange) pump(from source) {
 		if now != begun {
 			if begun > 0 && !from.rewind() {
 				why := errors.New("its first worker took part of the body and then gave the request up")
-				x.handler.log.Error("request lost: a body that is streamed can't be sent to another worker once more than 64 KiB of it are gone", x.about("error", why)...)
+				x.handler.log.Error("request lost: a body that is streamed can't be sent to another worker once "+
+					"more than 64 KiB of it are gone", x.about("error", why)...)
 				x.refuse(&badBody{http.StatusBadGateway, why})
 				return
 			}

@@ -1,5 +1,5 @@
-// An exchange: one request, from the handler that submits it to the worker's last word. The handler's goroutine and the worker's reader meet here; neither waits
-// for the other's peer. It implements protocol.Sink.
+// An exchange: one request, from the handler that submits it to the worker's last word. The handler's goroutine and
+// the worker's reader meet here; neither waits for the other's peer. It implements protocol.Sink.
 
 package web
 
@@ -13,7 +13,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// exchange is reused once all that hold it have let go: the handler (leave), the Backend (Finished), a pump and a watch while they run.
+// exchange is reused once all that hold it have let go: the handler (leave), the Backend (Finished), a pump and a
+// watch while they run.
 type exchange struct {
 	protocol.Exchange
 	handler *Handler
@@ -209,7 +210,8 @@ func (x *exchange) Writable() {
 	}
 }
 
-// maxInforms is how many informational responses may wait for a slow client; more are dropped, as any recipient may do.
+// maxInforms is how many informational responses may wait for a slow client; more are dropped, as any recipient may
+// do.
 const maxInforms = 16
 
 // Inform implements protocol.Sink.

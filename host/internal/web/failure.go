@@ -79,7 +79,8 @@ func (v *visit) answer(with verdict, detail string) {
 	var page string
 	if wantsHTML(v.r) {
 		h.Set("Content-Type", "text/html; charset=utf-8")
-		page = "<!doctype html>\n<title>" + title + "</title>\n<h1>" + title + "</h1>\n<p>" + html.EscapeString(with.text) + "</p>\n"
+		page = "<!doctype html>\n<title>" + title + "</title>\n<h1>" + title + "</h1>\n<p>" +
+			html.EscapeString(with.text) + "</p>\n"
 		if detail != "" {
 			page += "<pre>" + html.EscapeString(detail) + "</pre>\n"
 		}
@@ -105,7 +106,8 @@ func retryAfter(d time.Duration) string {
 
 func wantsHTML(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
-// refuse answers a request whose body is unread or half read, and ends its connection: what is left of the body can't be told from a next request.
+// refuse answers a request whose body is unread or half read, and ends its connection: what is left of the body can't
+// be told from a next request.
 func (v *visit) refuse(in *intake, with verdict, detail string) {
 	if with.status == 0 {
 		panic(http.ErrAbortHandler)
@@ -137,7 +139,8 @@ func (v *visit) linger(in *intake, gone bool) {
 	}
 }
 
-// tooMany answers a request over the limit. Without a body to get rid of the connection stays: a new one would cost more than the request.
+// tooMany answers a request over the limit. Without a body to get rid of the connection stays: a new one would cost
+// more than the request.
 func (v *visit) tooMany() {
 	with := verdict{status: http.StatusTooManyRequests}
 	if v.r.ContentLength == 0 {

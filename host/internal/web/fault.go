@@ -9,8 +9,9 @@ import (
 	"strconv"
 )
 
-// showFault answers a browser that asks for a page with what is wrong with the newest code, if anything. The page asks again by itself, so that it
-// gives way to the real one when the code is mended. Everything else is for the old code to answer.
+// showFault answers a browser that asks for a page with what is wrong with the newest code, if anything. The page asks
+// again by itself, so that it gives way to the real one when the code is mended. Everything else is for the old code
+// to answer.
 func (v *visit) showFault() bool {
 	if v.handler.options.Fault == nil || v.r.Method != http.MethodGet || v.r.ContentLength != 0 || !wantsHTML(v.r) {
 		return false

@@ -1,4 +1,5 @@
-// Files that a worker answers with (RESPONSE's file, SPEC.md §5.3): under the pool's roots only, with ranges and validators, by sendfile.
+// Files that a worker answers with (RESPONSE's file, SPEC.md §5.3): under the pool's roots only, with ranges and
+// validators, by sendfile.
 
 package web
 
@@ -15,7 +16,8 @@ import (
 	"time"
 )
 
-// deliverFile serves the response's file. One that can't be served makes it no valid response: 502, as with any other, and the log says why.
+// deliverFile serves the response's file. One that can't be served makes it no valid response: 502, as with any other,
+// and the log says why.
 func (x *exchange) deliverFile(v *visit) {
 	m := &x.response
 	traits := x.terms.Backend.Traits()
@@ -67,7 +69,8 @@ func (v *visit) sendFile(f *os.File, info fs.FileInfo, status int, modified time
 	}
 }
 
-// deadlined renews the write deadline of an HTTP/2 stream with each write; HTTP/1's writer it leaves alone, for sendfile.
+// deadlined renews the write deadline of an HTTP/2 stream with each write; HTTP/1's writer it leaves alone, for
+// sendfile.
 func (v *visit) deadlined() http.ResponseWriter {
 	if v.r.ProtoMajor == 1 {
 		return v.w

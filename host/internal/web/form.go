@@ -1,4 +1,5 @@
-// Forms: multipart/form-data (RFC 7578) taken apart for the worker, files spooled to a private folder until the worker is done.
+// Forms: multipart/form-data (RFC 7578) taken apart for the worker, files spooled to a private folder until the worker
+// is done.
 
 package web
 
@@ -49,7 +50,8 @@ func (f *form) create() (*os.File, error) {
 	return os.CreateTemp(f.folder, "upload-")
 }
 
-// handOver gives the files to the worker's user, who may move them away. Nothing is written to the folder afterwards: what is in it then is the user's doing.
+// handOver gives the files to the worker's user, who may move them away. Nothing is written to the folder afterwards:
+// what is in it then is the user's doing.
 func (f *form) handOver(files []protocol.FormFile) error {
 	if f.owner == nil || f.folder == "" {
 		return nil

@@ -76,7 +76,8 @@ func (v *visit) forward() *peer.Held {
 	if traits.Forms {
 		boundary, isForm, err = formBoundary(r.Header.Get("Content-Type"))
 	}
-	neverFits := (isForm || traits.WholeBody) && r.ContentLength-v.terms.Limits.BodyBuffer > v.handler.spool.Quota() // so "try again later" would be untrue
+	// so "try again later" would be untrue
+	neverFits := (isForm || traits.WholeBody) && r.ContentLength-v.terms.Limits.BodyBuffer > v.handler.spool.Quota()
 	if r.ContentLength > in.max || neverFits {
 		v.refuse(in, verdict{status: http.StatusRequestEntityTooLarge}, errTooLong.Error())
 		return nil
@@ -113,7 +114,8 @@ func (v *visit) forward() *peer.Held {
 // streamBoth sends the body on as it comes, while the response may come already.
 func (x *exchange) streamBoth(v *visit, in *intake) *peer.Held {
 	if v.r.ProtoMajor == 1 {
-		http.NewResponseController(v.w).EnableFullDuplex() // else net/http throws the rest of the upload away once the response begins
+		// else net/http throws the rest of the upload away once the response begins
+		http.NewResponseController(v.w).EnableFullDuplex()
 	}
 	x.Repeatable, x.Keyed = false, false
 	x.more = make(chan struct{}, 1)

@@ -1,5 +1,5 @@
-// How a response becomes a connection (SPEC.md §10.6): its head and first bytes go out as those of any other; with DONE the hub has it, and the exchange ends.
-// Package peer has what it is from then on.
+// How a response becomes a connection (SPEC.md §10.6): its head and first bytes go out as those of any other; with
+// DONE the hub has it, and the exchange ends. Package peer has what it is from then on.
 
 package web
 
@@ -64,11 +64,14 @@ func (x *exchange) checkHold() error {
 	case err != nil:
 		return err
 	case length >= 0:
-		return errors.New("it has a Content-Length, and can't be held: leave that away, since nobody knows what will be sent")
+		return errors.New(
+			"it has a Content-Length, and can't be held: leave that away, since nobody knows what will be sent")
 	}
 	for i := 0; i+1 < len(m.Headers); i += 2 {
 		if strings.EqualFold(m.Headers[i], "Content-Encoding") && !strings.EqualFold(m.Headers[i+1], "identity") {
-			return fmt.Errorf("it has the Content-Encoding %q, and can't be held: what is sent to it later goes as it is", m.Headers[i+1])
+			return fmt.Errorf(
+				"it has the Content-Encoding %q, and can't be held: what is sent to it later goes as it is",
+				m.Headers[i+1])
 		}
 	}
 	return nil
@@ -91,8 +94,8 @@ func (x *exchange) enter() {
 	h.wish, h.open = nil, h.wrong == nil
 }
 
-// hold tells the client the head and the first bytes, and waits for the worker's DONE. What it returns has to stay once the exchange is over; nil
-// is a response that has left net/http behind. It panics as respond does.
+// hold tells the client the head and the first bytes, and waits for the worker's DONE. What it returns has to stay
+// once the exchange is over; nil is a response that has left net/http behind. It panics as respond does.
 func (x *exchange) hold(v *visit) *peer.Held {
 	m, p := &x.response, x.kept
 	x.mu.Lock()
@@ -100,7 +103,8 @@ func (x *exchange) hold(v *visit) *peer.Held {
 	x.mu.Unlock()
 	switch {
 	case wrong == errCrowded:
-		x.handler.log.Debug("refused to hold a response: its address has as many connections as it may", "request", x.name(), "remote", v.r.RemoteAddr)
+		x.handler.log.Debug("refused to hold a response: its address has as many connections as it may", "request",
+			x.name(), "remote", v.r.RemoteAddr)
 		v.tooMany()
 		return nil
 	case wrong != nil:

@@ -130,8 +130,8 @@ func (x *exchange) passSome(v *visit, out *output) bool {
 	return some
 }
 
-// moreTime renews the write deadline of an HTTP/2 stream: a client may take bytes of others and leave this one without a window. HTTP/1's deadline is
-// the connection's.
+// moreTime renews the write deadline of an HTTP/2 stream: a client may take bytes of others and leave this one without
+// a window. HTTP/1's deadline is the connection's.
 func (v *visit) moreTime() {
 	if timeout := v.terms.Limits.WriteTimeout; v.r.ProtoMajor != 1 && timeout > 0 {
 		http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(timeout))

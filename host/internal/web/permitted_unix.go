@@ -15,10 +15,11 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-var errNotTheirs = errors.New("the pool's user can't read it: change the owner or the mode of it, or of a folder above it")
+var errNotTheirs = errors.New(
+	"the pool's user can't read it: change the owner or the mode of it, or of a folder above it")
 
-// permitted says whether the owner may read the open file that info is of, and may come to its path. Without an owner, or if that is root,
-// all is permitted. It goes by owner, groups and mode; access lists do not count.
+// permitted says whether the owner may read the open file that info is of, and may come to its path. Without an owner,
+// or if that is root, all is permitted. It goes by owner, groups and mode; access lists do not count.
 func permitted(owner *protocol.Owner, path string, info fs.FileInfo) error {
 	if owner == nil || owner.UID <= 0 {
 		return nil

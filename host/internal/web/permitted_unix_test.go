@@ -12,7 +12,8 @@ import (
 )
 
 func TestTheHostReadsNoFileForAWorkerThatItsUserMayNotRead(t *testing.T) {
-	base, err := os.MkdirTemp("", "p") // its parents have to be open to everybody, which those of t.TempDir need not be
+	// its parents have to be open to everybody, which those of t.TempDir need not be
+	base, err := os.MkdirTemp("", "p")
 	if err != nil {
 		t.Fatal(err)
 	}

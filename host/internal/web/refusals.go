@@ -25,7 +25,8 @@ const (
 	refusals
 )
 
-var refusalNames = [refusals]string{"malformed", "too large", "too slow", "rate limit", "no room on disk", "too many connections", "fault of the host"}
+var refusalNames = [refusals]string{"malformed", "too large", "too slow", "rate limit", "no room on disk",
+	"too many connections", "fault of the host"}
 
 // String names the refusal as the access log and the metrics do.
 func (r Refusal) String() string { return refusalNames[r] }

@@ -14,7 +14,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// describe fills in everything but the body. Headers come sorted by name, so that the same request always looks the same; repeats keep their order.
+// describe fills in everything but the body. Headers come sorted by name, so that the same request always looks the
+// same; repeats keep their order.
 func (x *exchange) describe(v *visit) {
 	m, r := &x.request, v.r
 	m.ID = v.id
@@ -46,7 +47,8 @@ func (x *exchange) describe(v *visit) {
 	for _, name := range names {
 		values := r.Header[name]
 		switch name {
-		case "Expect", "Proxy", "Trailer": // answered here; would become HTTP_PROXY in CGI-like code; known once they have come
+		// answered here; would become HTTP_PROXY in CGI-like code; known once they have come
+		case "Expect", "Proxy", "Trailer":
 			continue
 		case "Host": // HTTP/2's, beside :authority or in its place: it is m.Host
 			continue
@@ -131,7 +133,8 @@ func saneID(id string) bool {
 	return id != "" && len(id) <= 128
 }
 
-// trailerPairs flattens a request's trailers; those that must not be trailers (RFC 9110 §6.5.1), and malformed ones, are left out.
+// trailerPairs flattens a request's trailers; those that must not be trailers (RFC 9110 §6.5.1), and malformed ones,
+// are left out.
 func trailerPairs(h http.Header) []string {
 	if len(h) == 0 {
 		return nil

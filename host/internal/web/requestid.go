@@ -6,8 +6,8 @@ import (
 	"math/rand/v2"
 )
 
-// identify settles the request's id and tells the client. "" is without. A given one that is not fit is taken away, so that no worker sees another one than
-// the log does.
+// identify settles the request's id and tells the client. "" is without. A given one that is not fit is taken away, so
+// that no worker sees another one than the log does.
 func (v *visit) identify() {
 	name := v.terms.RequestID
 	if name == "" {

@@ -11,8 +11,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// respond waits for the response and gives it to the client. It panics with http.ErrAbortHandler if the client has left or the response breaks off.
-// What it returns, if anything, is a held response that has to stay with its handler.
+// respond waits for the response and gives it to the client. It panics with http.ErrAbortHandler if the client has
+// left or the response breaks off. What it returns, if anything, is a held response that has to stay with its handler.
 func (x *exchange) respond(v *visit) *peer.Held {
 	gone := v.r.Context().Done()
 	for {
@@ -30,7 +30,8 @@ func (x *exchange) respond(v *visit) *peer.Held {
 		switch {
 		case failed:
 			if headed && x.failure.Kind != protocol.FailedCancelled { // the pool leaves it to us, as in breakOff
-				x.handler.log.Error("a response broke off before any of it was sent", x.about("error", x.failure.Error())...)
+				x.handler.log.Error("a response broke off before any of it was sent",
+					x.about("error", x.failure.Error())...)
 			}
 			v.answerFailure(&x.failure)
 			return nil
@@ -142,7 +143,8 @@ func (x *exchange) deliver(v *visit) {
 	h := v.w.Header()
 	x.copyHeaders(h, m.Headers)
 	first := x.firstBytes()
-	if whole && length < 0 && !noBody && first > 2<<10 || whole && length < 0 && v.r.Method == http.MethodHead && first > 0 {
+	if whole && length < 0 && !noBody && first > 2<<10 ||
+		whole && length < 0 && v.r.Method == http.MethodHead && first > 0 {
 		h["Content-Length"] = []string{strconv.Itoa(first)} // smaller ones net/http counts itself
 	}
 	if _, ok := h["Content-Type"]; !ok {

@@ -1,4 +1,5 @@
-// Static files: the public folder, before the workers are asked. What is not there, or not for everybody, is the workers' to answer.
+// Static files: the public folder, before the workers are asked. What is not there, or not for everybody, is the
+// workers' to answer.
 
 package web
 

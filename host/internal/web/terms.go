@@ -32,8 +32,9 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		MaxHeader: 64 << 10, MaxBody: 1 << 30,
-		HeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		BodyBuffer: 1 << 20, ResponseBuffer: 1 << 20,
+		HeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,
+		IdleTimeout: 2 * time.Minute,
+		BodyBuffer:  1 << 20, ResponseBuffer: 1 << 20,
 		MaxFormFiles: 64, MaxFormFileSize: 256 << 20, MaxFormFields: 1000,
 	}
 }

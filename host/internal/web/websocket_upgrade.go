@@ -18,7 +18,8 @@ import (
 // upgrades says whether r asks to become a WebSocket.
 func upgrades(r *http.Request) bool {
 	asked := r.Header["Upgrade"]
-	return len(asked) > 0 && r.ProtoMajor == 1 && r.ProtoMinor == 1 && hasToken(asked, "websocket") && hasToken(r.Header["Connection"], "upgrade")
+	return len(asked) > 0 && r.ProtoMajor == 1 && r.ProtoMinor == 1 && hasToken(asked, "websocket") &&
+		hasToken(r.Header["Connection"], "upgrade")
 }
 
 // checkHandshake says what is wrong with the handshake, and the status for it; 0 if nothing is.
@@ -75,13 +76,15 @@ func (v *visit) openWebSocket(ctx context.Context) {
 	v.renew() // it may have waited
 	limits := v.terms.Sockets
 	if wrong := guard.OriginProblem(r, limits.AllowedOrigins); wrong != "" {
-		log.Debug("refused a WebSocket: add its origin to allowed_origins if it should connect", "remote", r.RemoteAddr, "reason", wrong)
+		log.Debug("refused a WebSocket: add its origin to allowed_origins if it should connect", "remote",
+			r.RemoteAddr, "reason", wrong)
 		v.refuse(nil, verdict{status: http.StatusForbidden}, wrong)
 		return
 	}
 	who, ok := peers.Count.Enter(r.RemoteAddr, limits.MaxPerAddress)
 	if !ok {
-		log.Debug("refused a WebSocket: its address has as many as it may", "remote", r.RemoteAddr, "max_connections_per_address", limits.MaxPerAddress)
+		log.Debug("refused a WebSocket: its address has as many as it may", "remote", r.RemoteAddr,
+			"max_connections_per_address", limits.MaxPerAddress)
 		v.tooMany()
 		return
 	}

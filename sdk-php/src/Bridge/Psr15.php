@@ -38,7 +38,10 @@ final class Psr15 implements Handler
     ) {
     }
 
-    /** @param RequestHandlerInterface|callable(): RequestHandlerInterface $handler a function makes the handler when the worker starts */
+    /**
+     * @param RequestHandlerInterface|callable(): RequestHandlerInterface $handler a function makes the handler when
+     *     the worker starts
+     */
     public static function create(
         RequestHandlerInterface|callable $handler,
         ServerRequestFactoryInterface $requests,
@@ -49,12 +52,16 @@ final class Psr15 implements Handler
         return new self($handler, $requests, $streams, $files, $uris);
     }
 
-    /** Makes the handler, if a function makes it. A throw is a failed boot, and so is anything but a handler (\TypeError). */
+    /**
+     * Makes the handler, if a function makes it. A throw is a failed boot, and so is anything but a handler
+     * (\TypeError).
+     */
     public function start(): void
     {
         $handler = $this->source instanceof RequestHandlerInterface ? $this->source : ($this->source)();
         if (!$handler instanceof RequestHandlerInterface) {
-            throw new \TypeError('The function given to Psr15::create() returned ' . \get_debug_type($handler) . ', not a RequestHandlerInterface');
+            throw new \TypeError('The function given to Psr15::create() returned ' . \get_debug_type($handler)
+                . ', not a RequestHandlerInterface');
         }
         $this->handler = $handler;
     }
@@ -74,11 +81,15 @@ final class Psr15 implements Handler
     {
     }
 
-    /** The same request in PSR-7. Its body is read from the client as the handler reads it, except for a urlencoded form, which is parsed. */
+    /**
+     * The same request in PSR-7. Its body is read from the client as the handler reads it, except for a urlencoded
+     * form, which is parsed.
+     */
     public function request(Request $request): ServerRequestInterface
     {
         $target = \str_starts_with($request->target, '/') ? $request->target : '/';
-        $uri = $this->uris->createUri(($request->host !== '' ? "{$request->scheme}://{$request->host}" : '') . $target);
+        $uri = $this->uris->createUri(($request->host !== '' ? "{$request->scheme}://{$request->host}" : '')
+            . $target);
         $psr = $this->requests->createServerRequest($request->method, $uri, Superglobals::server($request));
         if ($target !== $request->target) {
             $psr = $psr->withRequestTarget($request->target);
@@ -93,7 +104,8 @@ final class Psr15 implements Handler
             ->withCookieParams(Form::cookies($request->header('cookie')))
             ->withUploadedFiles(Form::tree($request->files, $this->file(...)))
             ->withBody($this->streams->createStreamFromResource($request->stream()));
-        if ($form !== [] || \preg_match('~^(multipart/form-data|application/x-www-form-urlencoded)\b~i', $request->header('content-type')) === 1) {
+        if ($form !== [] || \preg_match('~^(multipart/form-data|application/x-www-form-urlencoded)\b~i',
+            $request->header('content-type')) === 1) {
             $psr = $psr->withParsedBody($form);
         }
         foreach ($request->attributes as $name => $value) {
@@ -105,7 +117,8 @@ final class Psr15 implements Handler
 
     private function file(UploadedFile $file): UploadedFileInterface
     {
-        $stream = $file->error === \UPLOAD_ERR_OK ? $this->streams->createStreamFromFile($file->path) : $this->streams->createStream();
+        $stream = $file->error === \UPLOAD_ERR_OK ? $this->streams->createStreamFromFile($file->path)
+            : $this->streams->createStream();
 
         return $this->files->createUploadedFile($stream, $file->size, $file->error, $file->name, $file->type);
     }

@@ -13,7 +13,10 @@ final class Psr7
 {
     private const CHUNK = 65536;
 
-    /** A body of up to 64 KiB is sent with the head, a longer one (or one of unknown length) in chunks of 64 KiB as the client takes them. */
+    /**
+     * A body of up to 64 KiB is sent with the head, a longer one (or one of unknown length) in chunks of 64 KiB as the
+     * client takes them.
+     */
     public static function response(ResponseInterface $response): Response
     {
         $body = $response->getBody();

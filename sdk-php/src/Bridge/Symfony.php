@@ -43,7 +43,10 @@ final class Symfony implements Handler
     {
     }
 
-    /** @param HttpKernelInterface|callable(): HttpKernelInterface $kernel a function makes the kernel when the worker starts */
+    /**
+     * @param HttpKernelInterface|callable(): HttpKernelInterface $kernel a function makes the kernel when the worker
+     *     starts
+     */
     public static function create(HttpKernelInterface|callable $kernel): self
     {
         return new self($kernel);
@@ -57,7 +60,8 @@ final class Symfony implements Handler
     {
         $kernel = $this->source instanceof HttpKernelInterface ? $this->source : ($this->source)();
         if (!$kernel instanceof HttpKernelInterface) {
-            throw new \TypeError('The function given to Symfony::create() returned ' . \get_debug_type($kernel) . ', not an HttpKernelInterface');
+            throw new \TypeError('The function given to Symfony::create() returned ' . \get_debug_type($kernel)
+                . ', not an HttpKernelInterface');
         }
         if ($kernel instanceof KernelInterface) {
             $kernel->boot();
@@ -79,7 +83,8 @@ final class Symfony implements Handler
         $symfonyRequest = $this->request($request);
         $symfonyResponse = $kernel->handle($symfonyRequest);
 
-        return $this->response($symfonyResponse)->after(static function () use ($kernel, $symfonyRequest, $symfonyResponse): void {
+        return $this->response($symfonyResponse)
+            ->after(static function () use ($kernel, $symfonyRequest, $symfonyResponse): void {
             try {
                 if ($kernel instanceof TerminableInterface) {
                     $kernel->terminate($symfonyRequest, $symfonyResponse);
@@ -100,7 +105,10 @@ final class Symfony implements Handler
         }
     }
 
-    /** The same request as Symfony's. Its content is read from the client when it is first asked for, except for a urlencoded form. */
+    /**
+     * The same request as Symfony's. Its content is read from the client when it is first asked for, except for a
+     * urlencoded form.
+     */
     public function request(Request $request): SymfonyRequest
     {
         return new SymfonyRequest(
@@ -149,27 +157,37 @@ final class Symfony implements Handler
             }
         }
         if ($symfony instanceof StreamedResponse || $symfony instanceof BinaryFileResponse) {
-            return Response::stream(self::echoed($symfony), $status)->withoutHeader('Content-Type')->withHeaders($headers);
+            return Response::stream(self::echoed($symfony), $status)->withoutHeader('Content-Type')
+                ->withHeaders($headers);
         }
 
         return new Response($status, $headers, (string) $symfony->getContent());
     }
 
-    /** The file's path if the host can send it: it lies below the worker's directory, which is the pool's, and is to stay where it is. */
+    /**
+     * The file's path if the host can send it: it lies below the worker's directory, which is the pool's, and is to
+     * stay where it is.
+     */
     private static function servable(BinaryFileResponse $symfony): ?string
     {
         $path = $symfony->getFile()->getRealPath();
         $root = \getcwd();
-        $temporary = (fn (): bool => $this->deleteFileAfterSend || ($this->tempFileObject ?? null) !== null)->call($symfony);
-        $whole = $symfony->getStatusCode() === 200 || ($symfony->getStatusCode() === 206 && $symfony->headers->has('Content-Range'));
+        $temporary = (fn (): bool => $this->deleteFileAfterSend || ($this->tempFileObject ?? null) !== null)
+            ->call($symfony);
+        $whole = $symfony->getStatusCode() === 200
+            || ($symfony->getStatusCode() === 206 && $symfony->headers->has('Content-Range'));
         if ($path === false || $root === false || $temporary || !$whole) {
             return null;
         }
 
-        return \str_starts_with($path, \rtrim((string) \realpath($root), \DIRECTORY_SEPARATOR) . \DIRECTORY_SEPARATOR) ? $path : null;
+        return \str_starts_with($path, \rtrim((string) \realpath($root), \DIRECTORY_SEPARATOR) . \DIRECTORY_SEPARATOR)
+            ? $path : null;
     }
 
-    /** Up to Symfony 6.4 a listener echoes a StreamedResponse while handle() still runs. That would go to the log, and the client would get nothing. */
+    /**
+     * Up to Symfony 6.4 a listener echoes a StreamedResponse while handle() still runs. That would go to the log, and
+     * the client would get nothing.
+     */
     private static function keepStreams(KernelInterface $kernel): void
     {
         $container = $kernel->getContainer();

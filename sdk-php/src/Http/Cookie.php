@@ -11,7 +11,8 @@ final class Cookie
 {
     /**
      * @param string                             $value       any text; it is percent-encoded
-     * @param int|null                           $maxAge      seconds from now; 0 or less removes the cookie; null and no $expires: until the browser closes
+     * @param int|null                           $maxAge      seconds from now; 0 or less removes the cookie; null and
+     *     no $expires: until the browser closes
      * @param \DateTimeInterface|int|null        $expires     a time, or seconds since 1970
      * @param string                             $domain      '' means this host alone
      * @param 'Strict'|'Lax'|'None'|''           $sameSite    '' leaves it to the browser
@@ -64,7 +65,8 @@ final class Cookie
     }
 
     /**
-     * Reads a Cookie header. Of two cookies with one name the first is taken, as PHP does: it is the one with the longer path.
+     * Reads a Cookie header. Of two cookies with one name the first is taken, as PHP does: it is the one with the
+     * longer path.
      *
      * @return array<array-key, string>
      */

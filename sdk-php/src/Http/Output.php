@@ -7,8 +7,8 @@ namespace WorkerHost\Http;
 /**
  * Status, headers and cookies for code whose echo is the body: Worker::superglobals(capture: true).
  *
- * PHP's own header(), http_response_code() and setcookie() can't be seen by any script of PHP's command line, which drops what they are given.
- * Calls to these have to become calls to this class.
+ * PHP's own header(), http_response_code() and setcookie() can't be seen by any script of PHP's command line, which
+ * drops what they are given. Calls to these have to become calls to this class.
  */
 final class Output
 {
@@ -89,7 +89,8 @@ final class Output
     private static function change(\Closure $change): void
     {
         $head = self::$head ?? throw new \Error(
-            'WorkerHost\Http\Output is for code whose echo is the body, under superglobals(capture: true); elsewhere return a Response',
+            'WorkerHost\Http\Output is for code whose echo is the body, under superglobals(capture: true); elsewhere '
+                . 'return a Response',
         );
         if (self::$committed) {
             $why = 'Cannot modify status, headers and cookies: they were sent with what was printed before';

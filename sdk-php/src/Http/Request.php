@@ -14,17 +14,23 @@ use WorkerHost\RequestCancelled;
 /**
  * One HTTP request. Immutable; what takes work to decode is decoded when it is first asked for.
  *
- * @property-read string                                   $path        the target up to `?`, percent-encoded as it came
+ * @property-read string                                   $path        the target up to `?`, percent-encoded as it
+ *     came
  * @property-read string                                   $queryString the target after `?`
  * @property-read array<array-key, mixed>                  $query       as PHP reads a query string
- * @property-read array<array-key, non-empty-list<string>> $headers     lower-case name => values, in the order they came; Host included
+ * @property-read array<array-key, non-empty-list<string>> $headers     lower-case name => values, in the order they
+ *     came; Host included
  * @property-read array<array-key, string>                 $cookies
- * @property-read array<array-key, mixed>                  $form        the fields of a form, urlencoded or multipart, as PHP reads them
- * @property-read list<UploadedFile>                       $files       those of a multipart form, in the order they came
+ * @property-read array<array-key, mixed>                  $form        the fields of a form, urlencoded or multipart,
+ *     as PHP reads them
+ * @property-read list<UploadedFile>                       $files       those of a multipart form, in the order they
+ *     came
  * @property-read array<string, mixed>                     $attributes  see withAttribute()
  * @property-read array<array-key, non-empty-list<string>> $trailers    once the body has been read to its end
- * @property-read list<string>|null                        $tls         [version, cipher, server name, ALPN protocol]; null without TLS
- * @property-read int|null                                 $length      the body's length in bytes; null if that is not known before its end
+ * @property-read list<string>|null                        $tls         [version, cipher, server name, ALPN protocol];
+ *     null without TLS
+ * @property-read int|null                                 $length      the body's length in bytes; null if that is not
+ *     known before its end
  * @property-read int                                      $attempt     2 when another worker died with this request
  * @property-read string                                   $id          the request's id in the host's log
  * @property-read string                                   $localAddress what the client came to; see README.md
@@ -91,7 +97,8 @@ final class Request
         }
         $parsed = $form === null && $files === [] ? null : [$fields, []];
         $request = new self(
-            [Frame::REQUEST, 1, Frame::FLAG_END, $method, $target, '1.1', $scheme, $host, $remoteAddress, Headers::pairs($headers), $body,
+            [Frame::REQUEST, 1, Frame::FLAG_END, $method, $target, '1.1', $scheme, $host, $remoteAddress,
+                Headers::pairs($headers), $body,
                 \strlen($body), $parsed, null, 1, '', '', 0],
             null,
         );
@@ -140,7 +147,8 @@ final class Request
         return match ($name) {
             'tls', 'length' => $this->__get($name) !== null,
             default => \in_array($name, [
-                'path', 'queryString', 'query', 'headers', 'cookies', 'form', 'files', 'attributes', 'trailers', 'attempt', 'id',
+                'path', 'queryString', 'query', 'headers', 'cookies', 'form', 'files', 'attributes', 'trailers',
+                'attempt', 'id',
                 'localAddress',
             ], true),
         };
@@ -149,10 +157,14 @@ final class Request
     /** Throws an \Error: a request is immutable. */
     public function __set(string $name, mixed $value): void
     {
-        throw new \Error("A request is immutable: \$$name can't be set; withAttribute() makes a copy that carries more");
+        throw new \Error(
+            "A request is immutable: \$$name can't be set; withAttribute() makes a copy that carries more");
     }
 
-    /** The header's value; several values joined by `, ` (`; ` for Cookie); $default if there is none. Case does not matter. */
+    /**
+     * The header's value; several values joined by `, ` (`; ` for Cookie); $default if there is none. Case does not
+     * matter.
+     */
     public function header(string $name, string $default = ''): string
     {
         $name = \strtolower($name);
@@ -180,7 +192,8 @@ final class Request
     }
 
     /**
-     * The whole body. Waits until all of it has come. Empty for a multipart form, whose parts are in `form` and `files`.
+     * The whole body. Waits until all of it has come. Empty for a multipart form, whose parts are in `form` and
+     * `files`.
      *
      * @throws RequestCancelled if the rest of it will not come
      */
@@ -190,8 +203,8 @@ final class Request
     }
 
     /**
-     * The body as a readable stream, which takes it from the client as it is read: a body of any size needs little memory. It can be read
-     * once, and then body() can't. The same stream at every call.
+     * The body as a readable stream, which takes it from the client as it is read: a body of any size needs little
+     * memory. It can be read once, and then body() can't. The same stream at every call.
      *
      * A read throws RequestCancelled if the rest will not come, so that a part is never taken for the whole.
      *
@@ -222,7 +235,8 @@ final class Request
     }
 
     /**
-     * Sends an informational response ahead of the response: 100 to 199, but not 101. After the response has begun it does nothing.
+     * Sends an informational response ahead of the response: 100 to 199, but not 101. After the response has begun it
+     * does nothing.
      *
      * @param array<string, string|list<string>> $headers
      */

@@ -15,7 +15,8 @@ use WorkerHost\Internal\Headers;
  *
  * @property-read int                                      $status
  * @property-read array<array-key, non-empty-list<string>> $headers lower-case name => values
- * @property-read mixed                                    $body    a string, an iterable of strings, or a readable stream
+ * @property-read mixed                                    $body    a string, an iterable of strings, or a readable
+ *     stream
  * @property-read string|null                              $file    the path, for Response::file()
  */
 final class Response
@@ -35,7 +36,8 @@ final class Response
     /**
      * @param int                                                       $status  200 to 599
      * @param array<array-key, string|int|float|list<string|int|float>> $headers name => value, or a list of values
-     * @param string|iterable<string>                                   $body    an iterable is sent chunk by chunk, see stream()
+     * @param string|iterable<string>                                   $body    an iterable is sent chunk by chunk,
+     *     see stream()
      *
      * @throws \ValueError if HTTP does not allow the status or a header
      */
@@ -67,7 +69,8 @@ final class Response
      */
     public static function json(mixed $data, int $status = 200, array $headers = []): self
     {
-        $flags = \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE | \JSON_PRESERVE_ZERO_FRACTION;
+        $flags = \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE
+            | \JSON_PRESERVE_ZERO_FRACTION;
 
         return self::typed('application/json', \json_encode($data, $flags), $status, $headers);
     }
@@ -84,12 +87,15 @@ final class Response
     }
 
     /**
-     * A file that the host reads and sends, with ranges and conditional requests, while this worker is free for the next request.
+     * A file that the host reads and sends, with ranges and conditional requests, while this worker is free for the
+     * next request.
      *
-     * It has to lie below one of the pool's `file_roots`, which is the pool's directory unless the configuration says otherwise.
+     * It has to lie below one of the pool's `file_roots`, which is the pool's directory unless the configuration says
+     * otherwise.
      *
      * @param string|null                           $download the name to save it under; null: the browser shows it
-     * @param array<array-key, string|list<string>> $headers  without Content-Type the host goes by the file's extension
+     * @param array<array-key, string|list<string>> $headers  without Content-Type the host goes by the file's
+     *     extension
      *
      * @throws \RuntimeException if there is no such file
      */
@@ -102,16 +108,18 @@ final class Response
         $response = new self(200, $headers);
         $response->file = $real;
 
-        return $download === null ? $response : $response->withHeader('Content-Disposition', self::attachment($download));
+        return $download === null ? $response
+            : $response->withHeader('Content-Disposition', self::attachment($download));
     }
 
     /**
-     * A body made while it is sent. Each chunk goes out at once, and the next is asked for when the client has room for it. The head is sent with the first
-     * chunk (`yield ''` sends it earlier), so whatever throws before that is still a clean error page. When the client leaves, the generator is stopped
-     * where it stands: its finally blocks run.
+     * A body made while it is sent. Each chunk goes out at once, and the next is asked for when the client has room
+     * for it. The head is sent with the first chunk (`yield ''` sends it earlier), so whatever throws before that is
+     * still a clean error page. When the client leaves, the generator is stopped where it stands: its finally blocks
+     * run.
      *
-     * A function may return an iterable (so it may be a generator function), or call what it is given with each chunk: `function (\Closure $write): void`.
-     * A readable PHP stream is read to its end and closed.
+     * A function may return an iterable (so it may be a generator function), or call what it is given with each chunk:
+     * `function (\Closure $write): void`. A readable PHP stream is read to its end and closed.
      *
      * @param iterable<string>|\Closure|resource    $chunks
      * @param array<array-key, string|list<string>> $headers without Content-Type it is application/octet-stream
@@ -119,7 +127,8 @@ final class Response
     public static function stream(mixed $chunks, int $status = 200, array $headers = []): self
     {
         if (!\is_iterable($chunks) && !\is_resource($chunks) && !$chunks instanceof \Closure) {
-            throw new \TypeError('Response::stream() takes an iterable, a function or a readable stream, not ' . \get_debug_type($chunks));
+            throw new \TypeError('Response::stream() takes an iterable, a function or a readable stream, not '
+                . \get_debug_type($chunks));
         }
         $response = self::typed('application/octet-stream', '', $status, $headers);
         $response->body = $chunks;
@@ -128,10 +137,12 @@ final class Response
     }
 
     /**
-     * A response that is not ended but held by the host, as a connection: for server-sent events and long polls. This worker is free; whatever
-     * worker sends to the connection, its groups or its user id sends more of the body. When it has ended, onClose() runs.
+     * A response that is not ended but held by the host, as a connection: for server-sent events and long polls. This
+     * worker is free; whatever worker sends to the connection, its groups or its user id sends more of the body. When
+     * it has ended, onClose() runs.
      *
-     * Without a Content-Type it is text/event-stream: then text that is sent to it becomes `data:` lines, and a ServerSentEvent goes as it is.
+     * Without a Content-Type it is text/event-stream: then text that is sent to it becomes `data:` lines, and a
+     * ServerSentEvent goes as it is.
      *
      * @param string                                $first   what is sent at once
      * @param string|list<string>                   $groups  that the connection is in
@@ -167,7 +178,8 @@ final class Response
             \array_push($response->pairs, 'Cache-Control', 'no-store');
         }
         $response->hold = [
-            \array_map('strval', \array_values((array) $groups)), (string) $uid, Entries::changes([], $session)[0], $once, (int) \ceil($timeout * 1000),
+            \array_map('strval', \array_values((array) $groups)), (string) $uid, Entries::changes([], $session)[0],
+            $once, (int) \ceil($timeout * 1000),
         ];
 
         return $response;
@@ -290,7 +302,10 @@ final class Response
         return $this->withCookie(new Cookie($name, '', maxAge: 0, expires: 1, path: $path, domain: $domain));
     }
 
-    /** With a field after the body. A function is called when the body has been sent, so it can tell of it. Not with file(). */
+    /**
+     * With a field after the body. A function is called when the body has been sent, so it can tell of it. Not with
+     * file().
+     */
     public function withTrailer(string $name, string|\Closure $value): self
     {
         Headers::check($name, \is_string($value) ? $value : '');
@@ -301,8 +316,8 @@ final class Response
     }
 
     /**
-     * With a function to run once the client has the whole response, or has left: mail to send, a cache to warm. The worker takes its next request when it
-     * has returned. A throw is logged.
+     * With a function to run once the client has the whole response, or has left: mail to send, a cache to warm. The
+     * worker takes its next request when it has returned. A throw is logged.
      *
      * @param callable(): mixed $function
      */
@@ -321,7 +336,8 @@ final class Response
      */
     public function small(int $stream): ?array
     {
-        if (!\is_string($this->body) || $this->file !== null || $this->hold !== null || $this->trailers !== [] || $this->after !== [] || \strlen($this->body) > Frame::MAX_DATA) {
+        if (!\is_string($this->body) || $this->file !== null || $this->hold !== null || $this->trailers !== []
+            || $this->after !== [] || \strlen($this->body) > Frame::MAX_DATA) {
             return null;
         }
         if ($this->body === '') {
@@ -336,7 +352,8 @@ final class Response
     /**
      * @internal what is sent
      *
-     * @return array{int, list<string>, mixed, ?string, list<array{string, string|\Closure}>, list<callable(): mixed>, ?list<mixed>}
+     * @return array{int, list<string>, mixed, ?string, list<array{string, string|\Closure}>, list<callable(): mixed>,
+     *     ?list<mixed>}
      */
     public function parts(): array
     {
@@ -356,7 +373,8 @@ final class Response
     private static function checkStatus(int $status): void
     {
         if ($status < 200 || $status > 599) {
-            throw new \ValueError("A response's status is 200 to 599; this is $status" . ($status < 200 ? '; see Request::inform()' : ''));
+            throw new \ValueError("A response's status is 200 to 599; this is $status"
+                . ($status < 200 ? '; see Request::inform()' : ''));
         }
     }
 

@@ -6,7 +6,9 @@ namespace WorkerHost\Http;
 
 use WorkerHost\Internal\Silence;
 
-/** A file that came with a form. The host wrote it to disk and removes it when the request is done; moveTo() keeps it. */
+/**
+ * A file that came with a form. The host wrote it to disk and removes it when the request is done; moveTo() keeps it.
+ */
 final class UploadedFile
 {
     public readonly string $fullPath;
@@ -42,10 +44,12 @@ final class UploadedFile
     public function moveTo(string $target): void
     {
         if ($this->error !== \UPLOAD_ERR_OK) {
-            throw new \RuntimeException("field '{$this->field}' came without a file; look at its error before moveTo()");
+            throw new \RuntimeException(
+                "field '{$this->field}' came without a file; look at its error before moveTo()");
         }
         if (!\is_file($this->path)) {
-            throw new \RuntimeException("the file of field '{$this->field}' is gone: it was moved before, or its request is done");
+            throw new \RuntimeException(
+                "the file of field '{$this->field}' is gone: it was moved before, or its request is done");
         }
         Silence::begin();
         try {

@@ -7,7 +7,8 @@ declare(strict_types=1);
 namespace WorkerHost\Internal;
 
 /**
- * @internal The acts of the event or request at hand, as frames that are written together with its DONE; outside of one they are written at once, on stream 0.
+ * @internal The acts of the event or request at hand, as frames that are written together with its DONE; outside of
+ *     one they are written at once, on stream 0.
  *
  * open() opens a stream; finish(), or take() before a frame that carries DONE, closes it.
  */
@@ -62,7 +63,8 @@ final class Acts
         $flags = $binary ? Frame::FLAG_BINARY : 0;
         $size = \strlen($message);
         if ($size <= Frame::MAX_DATA) {
-            $this->act($except === [] ? [Frame::SEND, 0, $flags, $to, $names, $message] : [Frame::SEND, 0, $flags, $to, $names, $message, $except], $now);
+            $this->act($except === [] ? [Frame::SEND, 0, $flags, $to, $names, $message]
+                : [Frame::SEND, 0, $flags, $to, $names, $message, $except], $now);
 
             return;
         }
@@ -70,11 +72,13 @@ final class Acts
         if ($now && $this->stream > 0) {
             $flags |= Frame::FLAG_NOW;
         }
-        $frames = $link->frame([Frame::SEND, $this->stream, $flags | Frame::FLAG_MORE, $to, $names, \substr($message, 0, Frame::MAX_DATA), $except]);
+        $frames = $link->frame([Frame::SEND, $this->stream, $flags | Frame::FLAG_MORE, $to, $names,
+            \substr($message, 0, Frame::MAX_DATA), $except]);
         for ($at = Frame::MAX_DATA; $at < $size; $at += Frame::MAX_DATA) {
             $more = $at + Frame::MAX_DATA < $size ? Frame::FLAG_MORE : 0;
             $last = \strlen($frames);
-            $frames .= $link->frame([Frame::SEND, $this->stream, $flags | $more, $to, [], \substr($message, $at, Frame::MAX_DATA)]);
+            $frames .= $link->frame([Frame::SEND, $this->stream, $flags | $more, $to, [],
+                \substr($message, $at, Frame::MAX_DATA)]);
         }
         $this->put($link, $frames, $last, $now);
     }
@@ -94,7 +98,9 @@ final class Acts
         }
         // The length, the array, the type and the stream stand before the flags.
         $this->flags = \strlen($this->staged) + $last + 6
-            + match (true) { $this->stream < 128 => 1, $this->stream < 256 => 2, $this->stream < 65536 => 3, default => 5 };
+            + match (true) {
+                $this->stream < 128 => 1, $this->stream < 256 => 2, $this->stream < 65536 => 3, default => 5
+            };
         $this->staged .= $frames;
     }
 
@@ -110,7 +116,8 @@ final class Acts
 
     private function link(): Link
     {
-        return $this->link ?? throw new \Error('Connections can be reached once the worker is ready: from a handler, a timer or onStop(), but not from onStart()');
+        return $this->link ?? throw new \Error('Connections can be reached once the worker is ready: from a handler, '
+            . 'a timer or onStop(), but not from onStart()');
     }
 
     /** What a handler that fails goes back to. @return array{int, int} */

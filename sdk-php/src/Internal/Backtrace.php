@@ -7,8 +7,8 @@ namespace WorkerHost\Internal;
 /**
  * @internal Says where the code stands when the host asks for it with SIGUSR2 (SPEC.md §8.4).
  *
- * PHP runs the handler between two steps of its own, so a call into C that does not return is not interrupted: then no answer comes, and the host
- * says that the worker is stuck in a call.
+ * PHP runs the handler between two steps of its own, so a call into C that does not return is not interrupted: then no
+ * answer comes, and the host says that the worker is stuck in a call.
  */
 final class Backtrace
 {
@@ -20,14 +20,16 @@ final class Backtrace
     /** Begins to answer, where ext-pcntl is loaded. */
     public static function install(Link $link): void
     {
-        if (!\function_exists('pcntl_async_signals') || !\function_exists('pcntl_signal') || !\function_exists('pcntl_signal_get_handler')) {
+        if (!\function_exists('pcntl_async_signals') || !\function_exists('pcntl_signal')
+            || !\function_exists('pcntl_signal_get_handler')) {
             return;
         }
         $pid = \getmypid();
         self::$handler = static function () use ($link, $pid): void {
             if (\getmypid() === $pid) { // else it is a child that was forked, and the link is not its own
                 // A codec of its own: the link's may be at work this very moment.
-                $link->interject((new Codec())->frame([Frame::LOG, 0, 'warn', 'backtrace', ['backtrace' => self::text()]]));
+                $link->interject((new Codec())
+                    ->frame([Frame::LOG, 0, 'warn', 'backtrace', ['backtrace' => self::text()]]));
             }
         };
         \pcntl_async_signals(true);
@@ -39,18 +41,22 @@ final class Backtrace
     /** Whether a SIGUSR2 would be answered: user code may have taken it for itself. */
     public static function answers(): bool
     {
-        return self::$handler !== null && \pcntl_async_signals() && \pcntl_signal_get_handler(\SIGUSR2) === self::$handler;
+        return self::$handler !== null && \pcntl_async_signals()
+            && \pcntl_signal_get_handler(\SIGUSR2) === self::$handler;
     }
 
     /** The code at hand, innermost first, without arguments: they may be secrets. */
     private static function text(): string
     {
-        $frames = \array_slice(\debug_backtrace(\DEBUG_BACKTRACE_IGNORE_ARGS, self::MOST_FRAMES), 1); // without this function
+        // without this function
+        $frames = \array_slice(\debug_backtrace(\DEBUG_BACKTRACE_IGNORE_ARGS, self::MOST_FRAMES), 1);
         $lines = [];
         foreach ($frames as $i => $frame) {
             $around = $frames[$i + 1] ?? null;
-            $name = $around === null ? '{main}' : ($around['class'] ?? '') . ($around['type'] ?? '') . $around['function'] . '()';
-            $lines[] = "#$i " . (isset($frame['file']) ? "{$frame['file']}:{$frame['line']}" : '[internal function]') . " in $name";
+            $name = $around === null ? '{main}'
+                : ($around['class'] ?? '') . ($around['type'] ?? '') . $around['function'] . '()';
+            $lines[] = "#$i " . (isset($frame['file']) ? "{$frame['file']}:{$frame['line']}" : '[internal function]')
+                . " in $name";
         }
 
         return \implode("\n", $lines);

@@ -37,7 +37,8 @@ final class Body
         if ($this->all === null) {
             $exchange = $this->source;
             if ($exchange->read > 0) {
-                throw new \Error('body() and form need the body from its beginning, and stream() has given some of it away: use one of them');
+                throw new \Error('body() and form need the body from its beginning, and stream() has given some of '
+                    . 'it away: use one of them');
             }
             $all = '';
             while (($bytes = $exchange->read(\PHP_INT_MAX)) !== '') {

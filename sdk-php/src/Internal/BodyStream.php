@@ -7,7 +7,8 @@ namespace WorkerHost\Internal;
 use WorkerHost\RequestCancelled;
 
 /**
- * @internal A stream wrapper: a request's body as a PHP stream that takes DATA as it is read, so that a body of any size needs no memory.
+ * @internal A stream wrapper: a request's body as a PHP stream that takes DATA as it is read, so that a body of any
+ *     size needs no memory.
  *
  * It can't go back. A seek to where it stands is granted, because callers rewind what they have not begun to read.
  */
@@ -30,7 +31,8 @@ final class BodyStream
             \stream_wrapper_register(self::SCHEME, self::class);
             $registered = true;
         }
-        $stream = \fopen(self::SCHEME . '://', 'rb', false, \stream_context_create([self::SCHEME => ['exchange' => $exchange]]));
+        $stream = \fopen(self::SCHEME . '://', 'rb', false,
+            \stream_context_create([self::SCHEME => ['exchange' => $exchange]]));
         \stream_set_chunk_size($stream, Frame::MAX_DATA);
 
         return $stream;
@@ -39,7 +41,8 @@ final class BodyStream
     /** @param string|null $opened */
     public function stream_open(string $path, string $mode, int $options, &$opened): bool
     {
-        $exchange = $this->context === null ? null : \stream_context_get_options($this->context)[self::SCHEME]['exchange'] ?? null;
+        $exchange = $this->context === null ? null
+            : \stream_context_get_options($this->context)[self::SCHEME]['exchange'] ?? null;
         if (!$exchange instanceof Exchange) {
             return false;
         }

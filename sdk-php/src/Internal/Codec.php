@@ -41,7 +41,8 @@ final class Codec
             $message = @$this->extension->unpack($payload);
             // The extension takes a map for a list, an extension type for nil, and more. What it would have written
             // itself it has read well; the rest is for the plain decoder.
-            if (\is_array($message) && ($this->same($message, $payload) || $this->extension->pack($message) === $payload)) {
+            if (\is_array($message) && ($this->same($message, $payload)
+                || $this->extension->pack($message) === $payload)) {
                 return Message::check($message);
             }
         }
@@ -49,10 +50,14 @@ final class Codec
         return Message::check($this->plain->unpack($payload));
     }
 
-    /** Whether a MESSAGE is what the extension would have written, but for its bytes, which a host sends as bin (SPEC.md §9.5). */
+    /**
+     * Whether a MESSAGE is what the extension would have written, but for its bytes, which a host sends as bin
+     * (SPEC.md §9.5).
+     */
     private function same(array $message, string $payload): bool
     {
-        if (($message[0] ?? null) !== Frame::MESSAGE || \count($message) !== 6 || !\is_string($bytes = $message[5] ?? null)) {
+        if (($message[0] ?? null) !== Frame::MESSAGE || \count($message) !== 6
+            || !\is_string($bytes = $message[5] ?? null)) {
             return false;
         }
         unset($message[5]);

@@ -26,7 +26,8 @@ final class Descriptors
 
             return self::announced($announced);
         }
-        if (\PHP_SAPI !== 'cli' || !\defined('STDIN') || !\is_resource(\STDIN) || !\is_resource(\STDOUT) || \stream_isatty(\STDIN)) {
+        if (\PHP_SAPI !== 'cli' || !\defined('STDIN') || !\is_resource(\STDIN) || !\is_resource(\STDOUT)
+            || \stream_isatty(\STDIN)) {
             return null;
         }
         $kind = (\fstat(\STDIN)['mode'] ?? 0) & 0170000;
@@ -41,19 +42,22 @@ final class Descriptors
     private static function announced(string $value): array
     {
         if (\preg_match('/^(\d{1,6}),(\d{1,6})$/D', $value, $match) !== 1) {
-            throw new LinkError(self::VARIABLE . ' to hold two descriptor numbers with a comma between them, as in 3,4', LinkError::show($value));
+            throw new LinkError(self::VARIABLE
+                . ' to hold two descriptor numbers with a comma between them, as in 3,4', LinkError::show($value));
         }
         $in = @\fopen("php://fd/$match[1]", 'rb');
         $out = @\fopen("php://fd/$match[2]", 'wb');
         if ($in === false || $out === false) {
-            throw new LinkError("open descriptors $match[1] and $match[2], which " . self::VARIABLE . ' names', \error_get_last()['message'] ?? 'none');
+            throw new LinkError("open descriptors $match[1] and $match[2], which " . self::VARIABLE . ' names',
+                \error_get_last()['message'] ?? 'none');
         }
 
         return [$in, $out];
     }
 
     /**
-     * The link is standard input and output: takes both away from user code. Closing a descriptor and opening another one right after gives the new one its number.
+     * The link is standard input and output: takes both away from user code. Closing a descriptor and opening another
+     * one right after gives the new one its number.
      *
      * @return array{resource, resource}
      */

@@ -81,10 +81,12 @@ final class Entries
     {
         if (!\is_array($value)) {
             throw new \TypeError("session$path holds " . self::kind($value)
-                . '; a session takes strings, numbers, true, false, null and arrays of them: store what the object is made from, or its key in a database');
+                . '; a session takes strings, numbers, true, false, null and arrays of them: store what the object '
+                    . 'is made from, or its key in a database');
         }
         if ($depth >= self::MAX_DEPTH) {
-            throw new \TypeError("session$path is nested too deep: a session takes arrays " . self::MAX_DEPTH . ' deep at the most');
+            throw new \TypeError("session$path is nested too deep: a session takes arrays " . self::MAX_DEPTH
+                . ' deep at the most');
         }
         foreach ($value as $key => $element) {
             if (!\is_scalar($element) && $element !== null) {

@@ -10,7 +10,10 @@ use WorkerHost\Http\Response;
 use WorkerHost\Log;
 use WorkerHost\RequestCancelled;
 
-/** @internal The events of connections, from the frame to its DONE (SPEC.md §9): handle() runs the handler, finish() says DONE. */
+/**
+ * @internal The events of connections, from the frame to its DONE (SPEC.md §9): handle() runs the handler, finish()
+ *     says DONE.
+ */
 final class Events
 {
     /** @var (callable(Connection, ?Request): mixed)|null */
@@ -43,7 +46,8 @@ final class Events
     /** What READY says of them (§9.2). @return list<string> */
     public function features(): array
     {
-        return \array_keys(\array_filter(['open' => $this->open, 'message' => $this->message, 'close' => $this->close, 'buffer' => $this->buffer]));
+        return \array_keys(\array_filter(
+            ['open' => $this->open, 'message' => $this->message, 'close' => $this->close, 'buffer' => $this->buffer]));
     }
 
     /**
@@ -113,11 +117,13 @@ final class Events
             return null;
         }
         if (!$answer instanceof Response) {
-            throw new \TypeError('onOpen() returned ' . \get_debug_type($answer) . '; it may return null, or a WorkerHost\Http\Response to refuse the connection');
+            throw new \TypeError('onOpen() returned ' . \get_debug_type($answer)
+                . '; it may return null, or a WorkerHost\Http\Response to refuse the connection');
         }
 
         return $answer->small($stream)
-            ?? throw new \Error('A Response that refuses a connection has a string of at most 64 KiB for a body: no file, no stream, no hold');
+            ?? throw new \Error('A Response that refuses a connection has a string of at most 64 KiB for a body: no '
+                . 'file, no stream, no hold');
     }
 
     /** @param list<mixed> $event MESSAGE, with those that travel behind it */
@@ -191,7 +197,8 @@ final class Events
     private function fail(\Throwable $e, string $event, array $connection): void
     {
         $this->failure = Failure::summary($e);
-        Log::error($this->failure, ['event' => $event, 'connection' => $connection[0], 'remote' => $connection[2], 'trace' => (string) $e]);
+        Log::error($this->failure, ['event' => $event, 'connection' => $connection[0], 'remote' => $connection[2],
+            'trace' => (string) $e]);
     }
 
     /** Writes what the handler has done, and DONE, in one go; or that it came to nothing. */
@@ -200,7 +207,8 @@ final class Events
         $connection = $this->connection;
         if ($connection !== null && $this->failure === null && ($changes = $connection->changes()) !== null) {
             try {
-                $this->acts->act($changes[1] === [] ? [Frame::SET, 0, 0, '', $changes[0]] : [Frame::SET, 0, 0, '', ...$changes]);
+                $this->acts->act($changes[1] === [] ? [Frame::SET, 0, 0, '', $changes[0]]
+                    : [Frame::SET, 0, 0, '', ...$changes]);
             } catch (\LengthException $e) {
                 $this->fail($e, 'session', [$connection->id, '', $connection->remoteAddress]);
             }
@@ -210,7 +218,8 @@ final class Events
         $this->connection = $this->failure = $this->refusal = null;
         if ($failure !== null) {
             $this->acts->take();
-            $this->link->raw($this->link->frame([Frame::RESET, $this->stream, Frame::CODE_INTERNAL, $failure]) . $this->link->frame([Frame::DONE, $this->stream]));
+            $this->link->raw($this->link->frame([Frame::RESET, $this->stream, Frame::CODE_INTERNAL, $failure])
+                . $this->link->frame([Frame::DONE, $this->stream]));
         } elseif ($refusal !== null) {
             $this->link->send($refusal, $this->acts->take());
         } else {

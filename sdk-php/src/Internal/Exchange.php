@@ -7,7 +7,8 @@ namespace WorkerHost\Internal;
 use WorkerHost\RequestCancelled;
 
 /**
- * @internal One stream from REQUEST to DONE: what has come and gone in each direction, and both windows (SPEC.md §4 to §7).
+ * @internal One stream from REQUEST to DONE: what has come and gone in each direction, and both windows (SPEC.md §4 to
+ *     §7).
  *
  * All of it belongs to the one request at hand. Frames of other streams are late and are dropped here.
  */
@@ -102,7 +103,8 @@ final class Exchange
     {
         // The bytes inside REQUEST took no room, so no more is granted than DATA has taken.
         $this->ungranted += $bytes;
-        if (!$this->whole && !$this->cancelled && !$this->broken && $this->ungranted >= Frame::WINDOW_SIZE >> 1 && $this->room < Frame::WINDOW_SIZE) {
+        if (!$this->whole && !$this->cancelled && !$this->broken && $this->ungranted >= Frame::WINDOW_SIZE >> 1
+            && $this->room < Frame::WINDOW_SIZE) {
             $grant = \min($this->ungranted, Frame::WINDOW_SIZE - $this->room);
             $this->ungranted = 0;
             $this->room += $grant;
@@ -143,8 +145,8 @@ final class Exchange
     }
 
     /**
-     * Whether nothing more will come. After DONE what comes belongs to the next request, so code that has kept this one (its stream, say) must not
-     * take it.
+     * Whether nothing more will come. After DONE what comes belongs to the next request, so code that has kept this
+     * one (its stream, say) must not take it.
      */
     private function over(): bool
     {
@@ -167,7 +169,8 @@ final class Exchange
         if ($message[0] === Frame::RESET && $message[1] !== $this->stream) {
             $this->link->drop($message);
         }
-        if ($message[1] !== $this->stream || $this->cancelled || $message[0] === Frame::RESET && $message[2] === Frame::CODE_RECALLED) {
+        if ($message[1] !== $this->stream || $this->cancelled
+            || $message[0] === Frame::RESET && $message[2] === Frame::CODE_RECALLED) {
             return; // what has begun is not given back
         }
         switch ($message[0]) {
@@ -230,7 +233,8 @@ final class Exchange
      * @param list<string>     $headers
      * @param list<mixed>|null $hold    what makes a connection of it (§10.6)
      */
-    public function respond(int $flags, int $status, array $headers, ?string $body = null, ?string $file = null, ?array $hold = null): void
+    public function respond(int $flags, int $status, array $headers, ?string $body = null, ?string $file = null,
+        ?array $hold = null): void
     {
         $this->answered = true;
         $this->mark($flags);
@@ -271,7 +275,8 @@ final class Exchange
             $count = \min($size - $at, $this->window, Frame::MAX_DATA);
             $last = $at + $count === $size;
             $this->window -= $count;
-            $this->frame($count === $size ? $bytes : \substr($bytes, $at, $count), $last ? $flags : 0, $last ? $trailers : null);
+            $this->frame($count === $size ? $bytes : \substr($bytes, $at, $count), $last ? $flags : 0,
+                $last ? $trailers : null);
             $at += $count;
             if (!$last && !$this->wanted()) {
                 return false;

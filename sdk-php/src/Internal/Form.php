@@ -7,7 +7,10 @@ namespace WorkerHost\Internal;
 use WorkerHost\Http\UploadedFile;
 use WorkerHost\Log;
 
-/** @internal Names as PHP reads them in query strings and forms: `a[]`, `a[b][c]`, dots to underscores, the last one wins. */
+/**
+ * @internal Names as PHP reads them in query strings and forms: `a[]`, `a[b][c]`, dots to underscores, the last one
+ *     wins.
+ */
 final class Form
 {
     /** @return array<array-key, mixed> */
@@ -131,6 +134,7 @@ final class Form
 
     private static function map(mixed $node, callable $value): mixed
     {
-        return \is_array($node) ? \array_map(static fn (mixed $child): mixed => self::map($child, $value), $node) : $value($node);
+        return \is_array($node) ? \array_map(static fn (mixed $child): mixed => self::map($child, $value), $node)
+            : $value($node);
     }
 }

@@ -74,7 +74,8 @@ final class FrameWriter
                 $bytes = \substr($bytes, $written);
                 $idle = 0;
             } elseif (++$idle > 10) {
-                // Not a signal that cut it short, then: nobody reads any more, and the next read will find the end, too.
+                // Not a signal that cut it short, then: nobody reads any more, and the next read will find the end,
+                // too.
                 $this->lost = true;
 
                 return;

@@ -4,7 +4,9 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
-/** @internal Header fields in their two forms: the wire's flat list of names and values, and lists of values by name. */
+/**
+ * @internal Header fields in their two forms: the wire's flat list of names and values, and lists of values by name.
+ */
 final class Headers
 {
     /** The characters of a token (RFC 9110 §5.6.2). */
@@ -85,10 +87,12 @@ final class Headers
     public static function check(string $name, string $value): void
     {
         if ($name === '' || \strspn($name, self::TOKEN) !== \strlen($name)) {
-            throw new \ValueError('No header can be named ' . LinkError::show($name) . ': a name is letters, digits and -');
+            throw new \ValueError('No header can be named ' . LinkError::show($name)
+                . ': a name is letters, digits and -');
         }
         if (\strpbrk($value, "\r\n\0") !== false) {
-            throw new \ValueError("The value of header $name holds a line break or a NUL, which would let it write headers of its own: " . LinkError::show($value));
+            throw new \ValueError("The value of header $name holds a line break or a NUL, which would let it write "
+                . "headers of its own: " . LinkError::show($value));
         }
     }
 }

@@ -27,8 +27,8 @@ final class Link
     private readonly Backlog $backlog;
     private readonly Streams $streams;
     /**
-     * Set once the two ends disagree. Kept because user code may catch what is thrown in its midst, and nothing is read
-     * after it (§11.1).
+     * Set once the two ends disagree. Kept because user code may catch what is thrown in its midst, and nothing is
+     * read after it (§11.1).
      */
     private ?LinkError $broken = null;
 
@@ -53,8 +53,8 @@ final class Link
     }
 
     /**
-     * Whether the host is gone: it reads no more, or its end came without a DRAIN before it, after which what is at hand
-     * may be finished (§8.3).
+     * Whether the host is gone: it reads no more, or its end came without a DRAIN before it, after which what is at
+     * hand may be finished (§8.3).
      */
     public function isLost(): bool
     {
@@ -132,7 +132,8 @@ final class Link
                         throw $this->fail($e);
                     }
                 } elseif ($message[0] === Frame::RESET) {
-                    throw new CallFailed('the host knows no connections; it is older than this SDK', CallFailed::UNIMPLEMENTED);
+                    throw new CallFailed('the host knows no connections; it is older than this SDK',
+                        CallFailed::UNIMPLEMENTED);
                 }
             }
             if ($this->hasEnded()) {
@@ -142,7 +143,9 @@ final class Link
         }
     }
 
-    /** Waits so many microseconds at the most; whether there is something to be taken up by next(), if only the end. */
+    /**
+     * Waits so many microseconds at the most; whether there is something to be taken up by next(), if only the end.
+     */
     public function await(int $microseconds): bool
     {
         if ($this->backlog->isEmpty() && !$this->hasEnded()) {
@@ -224,9 +227,9 @@ final class Link
     }
 
     /**
-     * Whether a RESET for the stream stands behind its REQUEST in what was read already. If the last read is long ago the
-     * request has waited behind another one, and is likely to have been recalled since: then what has come is read first.
-     * What was recalled is given back.
+     * Whether a RESET for the stream stands behind its REQUEST in what was read already. If the last read is long ago
+     * the request has waited behind another one, and is likely to have been recalled since: then what has come is read
+     * first. What was recalled is given back.
      */
     public function recalled(int $stream): bool
     {
@@ -245,8 +248,8 @@ final class Link
     }
 
     /**
-     * Gives back the REQUESTs and events that were read and not begun, for another worker: this one ends. What is still
-     * in the pipe the host gives to another one by itself.
+     * Gives back the REQUESTs and events that were read and not begun, for another worker: this one ends. What is
+     * still in the pipe the host gives to another one by itself.
      */
     public function refuse(string $reason): void
     {

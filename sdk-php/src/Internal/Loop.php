@@ -7,7 +7,9 @@ namespace WorkerHost\Internal;
 use WorkerHost\Log;
 use WorkerHost\Place;
 
-/** @internal The life of a worker: boot, then one request or event after another until the host says that it is enough. */
+/**
+ * @internal The life of a worker: boot, then one request or event after another until the host says that it is enough.
+ */
 final class Loop
 {
     private ?Superglobals $globals = null;
@@ -46,7 +48,8 @@ final class Loop
     /** Whether user code runs that exit() would cut off. */
     public function isBusy(): bool
     {
-        return $this->booting || $this->requests?->request !== null || $this->event !== null || $this->program->timers?->ticking === true;
+        return $this->booting || $this->requests?->request !== null || $this->event !== null
+            || $this->program->timers?->ticking === true;
     }
 
     public function requests(): ?Requests
@@ -70,7 +73,8 @@ final class Loop
             throw new LinkError('HELLO as the first message', Message::name($hello[0]));
         }
         if (!\in_array(Frame::VERSION, $hello[2], true)) {
-            $this->fail('no protocol version in common: the host speaks ' . \implode(', ', $hello[2]) . ', this SDK speaks ' . Frame::VERSION . '; update the older one', '');
+            $this->fail('no protocol version in common: the host speaks ' . \implode(', ', $hello[2])
+                . ', this SDK speaks ' . Frame::VERSION . '; update the older one', '');
         }
         $this->link->greet($hello);
         $this->window = $hello[7];
@@ -97,7 +101,10 @@ final class Loop
         Log::attach(null);
     }
 
-    /** Loads the rest of the SDK, so that one that is moved or brought up to date below a running worker is never mixed with this one. */
+    /**
+     * Loads the rest of the SDK, so that one that is moved or brought up to date below a running worker is never mixed
+     * with this one.
+     */
     private static function load(): void
     {
         foreach (['', 'Http/', 'Internal/'] as $folder) {
@@ -122,7 +129,8 @@ final class Loop
             $this->globals->restore();
         }
         $this->link->send([
-            Frame::READY, 0, Frame::VERSION, (int) \getmypid(), $this->sdk, 1, $this->program->features(), Frame::WINDOW_SIZE,
+            Frame::READY, 0, Frame::VERSION, (int) \getmypid(), $this->sdk, 1, $this->program->features(),
+            Frame::WINDOW_SIZE,
         ]);
         $this->program->acts->attach($this->link);
     }
@@ -214,7 +222,8 @@ final class Loop
             $forgotten = \session_id() === '';
         }
         if (!$forgotten || !$this->written && \headers_sent()) {
-            Log::warn('this worker ends: the code has ended an output buffer that was not its own and printed past it, after '
+            Log::warn('this worker ends: the code has ended an output buffer that was not its own and printed past '
+                . 'it, after '
                 . 'which PHP takes no headers (each header() would be warned of) and forgets no session');
             $this->link->draining = true;
         }

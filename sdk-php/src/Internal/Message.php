@@ -4,35 +4,48 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
-/** @internal The shapes of SPEC.md §3 to §10. Messages stay plain arrays; this is where they are found to be what they claim. */
+/**
+ * @internal The shapes of SPEC.md §3 to §10. Messages stay plain arrays; this is where they are found to be what they
+ *     claim.
+ */
 final class Message
 {
     public const NAMES = [
-        Frame::HELLO => 'HELLO', Frame::READY => 'READY', Frame::FAILED => 'FAILED', Frame::PING => 'PING', Frame::PONG => 'PONG',
+        Frame::HELLO => 'HELLO', Frame::READY => 'READY', Frame::FAILED => 'FAILED', Frame::PING => 'PING',
+        Frame::PONG => 'PONG',
         Frame::LOG => 'LOG', Frame::DRAIN => 'DRAIN', Frame::REQUEST => 'REQUEST', Frame::RESPONSE => 'RESPONSE',
-        Frame::INFORM => 'INFORM', Frame::DATA => 'DATA', Frame::WINDOW => 'WINDOW', Frame::RESET => 'RESET', Frame::DONE => 'DONE',
-        Frame::OPEN => 'OPEN', Frame::MESSAGE => 'MESSAGE', Frame::CLOSE => 'CLOSE', Frame::BUFFER => 'BUFFER', Frame::SEND => 'SEND',
-        Frame::HANGUP => 'HANGUP', Frame::JOIN => 'JOIN', Frame::LEAVE => 'LEAVE', Frame::BIND => 'BIND', Frame::SET => 'SET',
+        Frame::INFORM => 'INFORM', Frame::DATA => 'DATA', Frame::WINDOW => 'WINDOW', Frame::RESET => 'RESET',
+        Frame::DONE => 'DONE',
+        Frame::OPEN => 'OPEN', Frame::MESSAGE => 'MESSAGE', Frame::CLOSE => 'CLOSE', Frame::BUFFER => 'BUFFER',
+        Frame::SEND => 'SEND',
+        Frame::HANGUP => 'HANGUP', Frame::JOIN => 'JOIN', Frame::LEAVE => 'LEAVE', Frame::BIND => 'BIND',
+        Frame::SET => 'SET',
         Frame::ACCEPT => 'ACCEPT', Frame::CALL => 'CALL', Frame::RESULT => 'RESULT', Frame::SWAP => 'SWAP',
     ];
 
     /** Where SPEC.md tells of a type's elements. Of the acts that is §10.3. */
     private const SECTIONS = [
-        Frame::HELLO => '3.2', Frame::READY => '3.3', Frame::FAILED => '3.4', Frame::PING => '8.1', Frame::PONG => '8.1',
-        Frame::LOG => '8.2', Frame::DRAIN => '8.3', Frame::REQUEST => '5.1', Frame::RESPONSE => '5.3', Frame::INFORM => '5.4',
-        Frame::DATA => '5.5', Frame::WINDOW => '6.2', Frame::RESET => '7.1', Frame::DONE => '7.3', Frame::OPEN => '9.4',
-        Frame::MESSAGE => '9.5', Frame::CLOSE => '9.6', Frame::BUFFER => '9.7', Frame::CALL => '10.4', Frame::RESULT => '10.4',
+        Frame::HELLO => '3.2', Frame::READY => '3.3', Frame::FAILED => '3.4', Frame::PING => '8.1',
+        Frame::PONG => '8.1',
+        Frame::LOG => '8.2', Frame::DRAIN => '8.3', Frame::REQUEST => '5.1', Frame::RESPONSE => '5.3',
+        Frame::INFORM => '5.4',
+        Frame::DATA => '5.5', Frame::WINDOW => '6.2', Frame::RESET => '7.1', Frame::DONE => '7.3',
+        Frame::OPEN => '9.4',
+        Frame::MESSAGE => '9.5', Frame::CLOSE => '9.6', Frame::BUFFER => '9.7', Frame::CALL => '10.4',
+        Frame::RESULT => '10.4',
         Frame::SWAP => '10.4',
     ];
 
     /** For each type, the elements after the stream: name => kind. */
     private const SHAPES = [
         Frame::HELLO => [
-            'versions' => 'uints', 'pool' => 'str', 'generation' => 'long', 'slot' => 'uint', 'max_frame' => 'frame', 'window' => 'count',
+            'versions' => 'uints', 'pool' => 'str', 'generation' => 'long', 'slot' => 'uint', 'max_frame' => 'frame',
+            'window' => 'count',
             'host' => 'str', 'dev' => 'bool', 'features' => 'strs', 'limits' => 'limits',
         ],
         Frame::READY => [
-            'version' => 'uint', 'pid' => 'uint', 'sdk' => 'str', 'concurrency' => 'count', 'features' => 'strs', 'window' => 'count',
+            'version' => 'uint', 'pid' => 'uint', 'sdk' => 'str', 'concurrency' => 'count', 'features' => 'strs',
+            'window' => 'count',
         ],
         Frame::FAILED => ['message' => 'str', 'trace' => 'str'],
         Frame::PING => ['token' => 'long'],
@@ -40,22 +53,27 @@ final class Message
         Frame::LOG => ['level' => 'str', 'message' => 'str', 'context' => 'value'],
         Frame::DRAIN => ['deadline' => 'long'],
         Frame::REQUEST => [
-            'flags' => 'uint', 'method' => 'str', 'target' => 'str', 'version' => 'str', 'scheme' => 'str', 'host' => 'str', 'remote' => 'str',
+            'flags' => 'uint', 'method' => 'str', 'target' => 'str', 'version' => 'str', 'scheme' => 'str',
+            'host' => 'str', 'remote' => 'str',
             'headers' => 'pairs', 'body' => 'body?', 'length' => 'length', 'form' => 'form?', 'tls' => 'tls?',
             'attempt' => 'count', 'id' => 'str', 'local' => 'str', 'deadline' => 'long',
         ],
-        Frame::RESPONSE => ['flags' => 'uint', 'status' => 'uint', 'headers' => 'pairs', 'body' => 'body?', 'file' => 'str?', 'hold' => 'hold?'],
+        Frame::RESPONSE => ['flags' => 'uint', 'status' => 'uint', 'headers' => 'pairs', 'body' => 'body?',
+            'file' => 'str?', 'hold' => 'hold?'],
         Frame::INFORM => ['status' => 'uint', 'headers' => 'pairs'],
         Frame::DATA => ['flags' => 'uint', 'bytes' => 'body', 'trailers' => 'pairs?'],
         Frame::WINDOW => ['bytes' => 'count'],
         Frame::RESET => ['code' => 'uint', 'reason' => 'str'],
         Frame::DONE => [],
         Frame::OPEN => ['connection' => 'connection', 'attempt' => 'count', 'request' => 'upgrade?'],
-        Frame::MESSAGE => ['flags' => 'uint', 'connection' => 'connection', 'attempt' => 'count', 'bytes' => 'body', 'more' => 'laters'],
-        Frame::CLOSE => ['connection' => 'connection', 'attempt' => 'count', 'code' => 'uint', 'reason' => 'str', 'clean' => 'bool'],
+        Frame::MESSAGE => ['flags' => 'uint', 'connection' => 'connection', 'attempt' => 'count', 'bytes' => 'body',
+            'more' => 'laters'],
+        Frame::CLOSE => ['connection' => 'connection', 'attempt' => 'count', 'code' => 'uint', 'reason' => 'str',
+            'clean' => 'bool'],
         Frame::BUFFER => ['connection' => 'connection', 'attempt' => 'count', 'full' => 'bool', 'bytes' => 'long'],
         Frame::SEND => ['flags' => 'uint', 'to' => 'to', 'names' => 'strs', 'bytes' => 'body', 'except' => 'strs'],
-        Frame::HANGUP => ['flags' => 'uint', 'to' => 'to', 'names' => 'strs', 'code' => 'uint', 'reason' => 'str', 'except' => 'strs'],
+        Frame::HANGUP => ['flags' => 'uint', 'to' => 'to', 'names' => 'strs', 'code' => 'uint', 'reason' => 'str',
+            'except' => 'strs'],
         Frame::JOIN => ['flags' => 'uint', 'connection' => 'str', 'groups' => 'strs'],
         Frame::LEAVE => ['flags' => 'uint', 'connection' => 'str', 'groups' => 'strs'],
         Frame::BIND => ['flags' => 'uint', 'connection' => 'str', 'uid' => 'str'],
@@ -108,8 +126,10 @@ final class Message
         }
         $given = \count($message);
         // By far the most common: a request with nothing unusual about it, in one go.
-        if ($type === Frame::REQUEST && $stream > 0 && $given >= 10 && $given <= 18 && ($message[10] ?? null) === null && ($message[12] ?? null) === null
-            && ($message[2] === 0 || $message[2] === 1) && \is_string($message[3]) && \is_string($message[4]) && \is_string($message[5])
+        if ($type === Frame::REQUEST && $stream > 0 && $given >= 10 && $given <= 18 && ($message[10] ?? null) === null
+            && ($message[12] ?? null) === null
+            && ($message[2] === 0 || $message[2] === 1) && \is_string($message[3]) && \is_string($message[4])
+            && \is_string($message[5])
             && \is_string($message[6]) && \is_string($message[7]) && \is_string($message[8]) && \is_array($message[9])
             && ($given < 12 || \is_int($message[11]) && $message[11] >= -1) && ($message[13] ?? null) === null
             && ($given < 15 || \is_int($message[14]) && $message[14] >= 1 && $message[14] <= Frame::MAX_WINDOW)
@@ -118,7 +138,8 @@ final class Message
             return $message + self::DEFAULTS[Frame::REQUEST];
         }
         // A message of a connection, likewise.
-        if ($type === Frame::MESSAGE && $stream > 0 && $given === 6 && \is_int($message[2]) && $message[2] >= 0 && $message[2] <= 7
+        if ($type === Frame::MESSAGE && $stream > 0 && $given === 6 && \is_int($message[2]) && $message[2] >= 0
+            && $message[2] <= 7
             && \is_string($message[5]) && \strlen($message[5]) <= Frame::MAX_DATA && \is_int($message[4])
             && $message[4] >= 1 && $message[4] <= Frame::MAX_WINDOW && self::connection($message[3])) {
             return $message + self::DEFAULTS[Frame::MESSAGE];
@@ -134,7 +155,8 @@ final class Message
         }
         $anywhere = $type === Frame::LOG || $type >= Frame::SEND && $type <= Frame::ACCEPT;
         if (!$anywhere && ($stream === 0) !== ($type < Frame::REQUEST)) {
-            throw new LinkError(self::name($type) . ($stream === 0 ? ' on a stream above 0' : ' on stream 0'), "it on stream $stream", '2.2');
+            throw new LinkError(self::name($type) . ($stream === 0 ? ' on a stream above 0' : ' on stream 0'),
+                "it on stream $stream", '2.2');
         }
         $defaults = self::DEFAULTS[$type] ?? [];
         $position = 2;
@@ -154,7 +176,8 @@ final class Message
         if ($type === Frame::DATA && isset($message[4]) && ($message[2] & Frame::FLAG_END) === 0) {
             self::refuse($type, 'trailers', 'some without END'); // they would be lost
         }
-        if ($type === Frame::RESULT && ($message[5] ?? false) && ($message[2] !== '' || !Pieces::joinable($message[3]))) {
+        if ($type === Frame::RESULT && ($message[5] ?? false)
+            && ($message[2] !== '' || !Pieces::joinable($message[3]))) {
             self::refuse($type, 'more', 'it with an error, or of what is no list and no bytes');
         }
 
@@ -214,7 +237,8 @@ final class Message
             'values' => \is_array($value) && \array_is_list($value) && self::all('value', $value),
             'entries' => \is_array($value) && self::entries($value),
             'connection' => self::connection($value),
-            'upgrade?' => $value === null || self::tuple($value, ['str', 'str', 'str', 'str', 'str', 'str', 'pairs', 'tls?', 'str']),
+            'upgrade?' => $value === null
+                || self::tuple($value, ['str', 'str', 'str', 'str', 'str', 'str', 'pairs', 'tls?', 'str']),
             'laters' => \is_array($value) && \array_is_list($value) && self::all('later', $value),
             'later' => self::tuple($value, ['uint', 'body']),
             'to' => \is_int($value) && $value >= Frame::TO_SELF && $value <= Frame::TO_ALL,
@@ -353,7 +377,8 @@ final class Message
 
     private static function refuse(int $type, string $element, string $got): never
     {
-        throw new LinkError(self::name($type) . "'s $element as SPEC.md has it", $got, self::SECTIONS[$type] ?? '10.3');
+        throw new LinkError(self::name($type) . "'s $element as SPEC.md has it", $got,
+            self::SECTIONS[$type] ?? '10.3');
     }
 
     /** A wrong value, for a person to read. */

@@ -1,19 +1,24 @@
 <?php
 
-// MessagePack in plain PHP, for where the extension is not loaded, and the judge of every payload that the extension would
-// have written otherwise. Every count is checked against the bytes left before anything is made of it (SPEC.md §2.4).
+// MessagePack in plain PHP, for where the extension is not loaded, and the judge of every payload that the extension
+// would have written otherwise. Every count is checked against the bytes left before anything is made of it (SPEC.md
+// §2.4).
 
 declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
 /**
- * @internal str and bin are both PHP strings. A map is an array, unless it would look like a list (empty, or keyed 0, 1, …): then
- * it is a stdClass. Extension types are stdClass too, and an integer above int64 is a float, so none passes for what it is not.
+ * @internal str and bin are both PHP strings. A map is an array, unless it would look like a list (empty, or keyed 0,
+ *     1, …): then
+ * it is a stdClass. Extension types are stdClass too, and an integer above int64 is a float, so none passes for what
+ * it is not.
  */
 final class Msgpack
 {
-    /** A value may be 16 deep (SPEC.md §2.4), and those of a session stand in two lists; Message judges each by itself. */
+    /**
+     * A value may be 16 deep (SPEC.md §2.4), and those of a session stand in two lists; Message judges each by itself.
+     */
     private const MAX_DEPTH = 18;
 
     private string $bytes;
@@ -176,10 +181,14 @@ final class Msgpack
 
     private function fail(string $expected, string $got): never
     {
-        throw new LinkError($expected, "$got at byte {$this->at} of a message, which is " . LinkError::show($this->bytes));
+        throw new LinkError($expected, "$got at byte {$this->at} of a message, which is "
+            . LinkError::show($this->bytes));
     }
 
-    /** Writes what ext-msgpack writes: the shortest form of each integer, strings as str, lists as arrays, other arrays as maps. */
+    /**
+     * Writes what ext-msgpack writes: the shortest form of each integer, strings as str, lists as arrays, other arrays
+     * as maps.
+     */
     public static function pack(mixed $value): string
     {
         if (\is_string($value)) {

@@ -24,7 +24,8 @@ final class Process
     public static function endChild(): void
     {
         if (self::isChild()) {
-            self::complain('A child that was forked in the handler has come back from it, and ends here; end it with exit()');
+            self::complain(
+                'A child that was forked in the handler has come back from it, and ends here; end it with exit()');
             exit(1);
         }
     }

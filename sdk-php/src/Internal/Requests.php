@@ -41,15 +41,20 @@ final class Requests
         private readonly \Closure $returned,
         private readonly \Closure $flush,
     ) {
-        $this->handler = $handler ?? static fn (): Response => Response::text("This worker handles connections; it answers no requests.\n", 404);
+        $this->handler = $handler ?? static fn (): Response =>
+            Response::text("This worker handles connections; it answers no requests.\n", 404);
     }
 
-    /** Runs the handler, sends what it returns, or that it failed, and says DONE. @param list<mixed> $message REQUEST */
+    /**
+     * Runs the handler, sends what it returns, or that it failed, and says DONE.
+     * @param list<mixed> $message REQUEST
+     */
     public function answer(array $message, ?Superglobals $globals): void
     {
         $stream = $message[1];
         $this->acts->open($stream);
-        $exchange = new Exchange($this->link, $stream, ($message[2] & Frame::FLAG_END) !== 0, $message[10], $this->window, $this->acts);
+        $exchange = new Exchange($this->link, $stream, ($message[2] & Frame::FLAG_END) !== 0, $message[10],
+            $this->window, $this->acts);
         $this->exchange = $exchange;
         $this->request = $request = new Request($message, $exchange);
         try {
@@ -82,7 +87,8 @@ final class Requests
             $result === null => new Response(204),
             $result instanceof ResponseInterface => Psr7::response($result),
             default => throw new \TypeError('The handler returned ' . \get_debug_type($result)
-                . '; it may return a WorkerHost\Http\Response, a string (HTML), an array (JSON), a PSR-7 response or null (204 No Content)'),
+                . '; it may return a WorkerHost\Http\Response, a string (HTML), an array (JSON), a PSR-7 response or '
+                    . 'null (204 No Content)'),
         };
     }
 

@@ -14,13 +14,16 @@ final class Sender
     private const LAST = Frame::FLAG_END | Frame::FLAG_DONE;
 
     /**
-     * Sends all of $response, runs what is to run after it, and says DONE. Throws what the body's generator throws, before that.
+     * Sends all of $response, runs what is to run after it, and says DONE. Throws what the body's generator throws,
+     * before that.
      *
-     * @param Response|null $response taken over: a generator in it is stopped by letting go of it, so nobody else may hold on to it
+     * @param Response|null $response taken over: a generator in it is stopped by letting go of it, so nobody else may
+     *     hold on to it
      */
     public static function send(?Response &$response, Exchange $exchange, string $method): void
     {
-        if (!$exchange->cancelled && $exchange->after === [] && ($message = $response->small($exchange->stream)) !== null) {
+        if (!$exchange->cancelled && $exchange->after === []
+            && ($message = $response->small($exchange->stream)) !== null) {
             $exchange->complete($message);
 
             return;
@@ -88,7 +91,8 @@ final class Sender
     private static function hold(Exchange $exchange, int $status, array $pairs, mixed $body, array $hold): void
     {
         if (!\is_string($body)) {
-            throw new \TypeError('The first bytes of a response that is held are a string, not ' . \get_debug_type($body));
+            throw new \TypeError('The first bytes of a response that is held are a string, not '
+                . \get_debug_type($body));
         }
         $flags = $exchange->after === [] && \strlen($body) <= Frame::MAX_DATA ? Frame::FLAG_DONE : 0;
         $exchange->respond($flags, $status, $pairs, \substr($body, 0, Frame::MAX_DATA), null, $hold);
@@ -101,9 +105,11 @@ final class Sender
      * @param list<string>                          $pairs
      * @param list<array{string, string|\Closure}> $trailers
      */
-    private static function long(Exchange $exchange, string $method, int $status, array $pairs, mixed &$body, array $trailers, int $last): void
+    private static function long(Exchange $exchange, string $method, int $status, array $pairs, mixed &$body,
+        array $trailers, int $last): void
     {
-        if (\is_string($body) && $trailers === [] && $status !== 204 && $status !== 304 && !isset(Headers::lists($pairs)['content-length'])) {
+        if (\is_string($body) && $trailers === [] && $status !== 204 && $status !== 304
+            && !isset(Headers::lists($pairs)['content-length'])) {
             \array_push($pairs, 'Content-Length', (string) \strlen($body));
         }
         if (\is_string($body) && $method === 'HEAD') {
@@ -177,7 +183,8 @@ final class Sender
             while (!\feof($body)) {
                 $bytes = \fread($body, Frame::MAX_DATA);
                 if ($bytes === false) {
-                    throw new \RuntimeException('the stream that is the body of the response can not be read any further');
+                    throw new \RuntimeException(
+                        'the stream that is the body of the response can not be read any further');
                 }
                 if (!self::chunk($exchange, $status, $pairs, $bytes)) {
                     return false;
@@ -207,11 +214,13 @@ final class Sender
             return true;
         }
         if (!\is_iterable($body)) {
-            throw new \TypeError('The function given to Response::stream() returned ' . \get_debug_type($body) . '; it may return an iterable, a readable stream or nothing');
+            throw new \TypeError('The function given to Response::stream() returned ' . \get_debug_type($body)
+                . '; it may return an iterable, a readable stream or nothing');
         }
         foreach ($body as $chunk) {
             if (!\is_string($chunk)) {
-                throw new \TypeError("The chunks of a response's body are strings; this one is " . \get_debug_type($chunk));
+                throw new \TypeError("The chunks of a response's body are strings; this one is "
+                    . \get_debug_type($chunk));
             }
             if (!self::chunk($exchange, $status, $pairs, $chunk)) {
                 return false;

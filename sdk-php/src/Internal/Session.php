@@ -5,12 +5,16 @@ declare(strict_types=1);
 namespace WorkerHost\Internal;
 
 /**
- * @internal PHP's own sessions in a process that stays. Between requests PHP keeps the session's id, its data, and even the open session itself:
+ * @internal PHP's own sessions in a process that stays. Between requests PHP keeps the session's id, its data, and
+ *     even the open session itself:
  * without this the next client would find itself in the session of the one before.
  */
 final class Session
 {
-    /** Takes the id from the client's cookie, as a web server's PHP would; without one session_start() makes a new session. */
+    /**
+     * Takes the id from the client's cookie, as a web server's PHP would; without one session_start() makes a new
+     * session.
+     */
     public static function start(): void
     {
         if (self::canChange()) {
@@ -46,6 +50,7 @@ final class Session
     /** Where PHP holds that headers were sent, it neither changes the id nor starts a session. */
     private static function canChange(): bool
     {
-        return \function_exists('session_status') && \session_status() === \PHP_SESSION_NONE && !(\headers_sent() && \ini_get('session.use_cookies'));
+        return \function_exists('session_status') && \session_status() === \PHP_SESSION_NONE
+            && !(\headers_sent() && \ini_get('session.use_cookies'));
     }
 }

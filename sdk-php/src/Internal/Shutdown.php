@@ -18,10 +18,12 @@ final class Shutdown
     }
 
     /**
-     * Runs at PHP's shutdown. Where code was cut off by exit() or a fatal error it still gives the host its answer, so that nobody tries the request
-     * again. Of an event it says nothing: the host takes it for a death, and has another worker handle it once more (SPEC.md §9.8).
+     * Runs at PHP's shutdown. Where code was cut off by exit() or a fatal error it still gives the host its answer, so
+     * that nobody tries the request again. Of an event it says nothing: the host takes it for a death, and has another
+     * worker handle it once more (SPEC.md §9.8).
      *
-     * @param bool $last whether this is the very end. Where what the code prints is the body, exit() is a way to end it,
+     * @param bool $last whether this is the very end. Where what the code prints is the body, exit() is a way to end
+     *     it,
      *                   and what shutdown functions and destructors print is part of it
      */
     public function run(bool $last = false): void
@@ -36,7 +38,8 @@ final class Shutdown
             \ini_set('memory_limit', (string) (\memory_get_usage(true) + 16777216));
         }
         $error = \error_get_last();
-        $fatal = $error !== null && ($error['type'] & (\E_ERROR | \E_PARSE | \E_CORE_ERROR | \E_COMPILE_ERROR | \E_USER_ERROR)) !== 0;
+        $fatal = $error !== null && ($error['type'] & (
+            \E_ERROR | \E_PARSE | \E_CORE_ERROR | \E_COMPILE_ERROR | \E_USER_ERROR)) !== 0;
         $what = $fatal ? "{$error['message']} in {$error['file']}:{$error['line']}" : 'the code called exit()';
         if ($this->loop->isBooting()) {
             $this->link->send([Frame::FAILED, 0, $fatal ? $what : "$what before the worker was ready", '']);
@@ -51,10 +54,12 @@ final class Shutdown
         $event = $this->loop->takeEvent();
         $connection = $event === null ? [] : $event[$event[0] === Frame::MESSAGE ? 3 : 2];
         Log::error(
-            $fatal ? "this worker ends: $what" : "this worker ends: $what, which ends the whole process; return from the handler instead",
+            $fatal ? "this worker ends: $what"
+                : "this worker ends: $what, which ends the whole process; return from the handler instead",
             match (true) {
                 $request !== null => ['method' => $request->method, 'target' => $request->target],
-                $event !== null => ['event' => Message::name($event[0]), 'connection' => $connection[0], 'remote' => $connection[2]],
+                $event !== null => ['event' => Message::name($event[0]), 'connection' => $connection[0],
+                    'remote' => $connection[2]],
                 default => ['in' => 'every()'],
             },
         );

@@ -80,8 +80,8 @@ final class Superglobals
             $server['HTTPS'] = 'on';
         }
         foreach ($request->headers as $header => $values) {
-            // "Proxy" would become HTTP_PROXY, which HTTP clients take for their own setting; and a name with "_" could
-            // pass for another header.
+            // "Proxy" would become HTTP_PROXY, which HTTP clients take for their own setting; and a name with "_"
+            // could pass for another header.
             $header = (string) $header;
             if ($header === 'proxy' || \str_contains($header, '_')) {
                 continue;
@@ -95,7 +95,8 @@ final class Superglobals
         }
         $authorization = $request->header('authorization');
         if (\strncasecmp($authorization, 'Basic ', 6) === 0) {
-            [$user, $password] = \explode(':', (string) \base64_decode(\substr($authorization, 6), false), 2) + [1 => ''];
+            [$user, $password] = \explode(':', (string) \base64_decode(\substr($authorization, 6), false),
+                2) + [1 => ''];
             $server['PHP_AUTH_USER'] = $user;
             $server['PHP_AUTH_PW'] = $password;
         } elseif (\strncasecmp($authorization, 'Digest ', 7) === 0) {
@@ -108,7 +109,8 @@ final class Superglobals
     /** @return array{string, string} address and port of `ip:port`, `[ip]:port` or a bare name */
     public static function split(string $address): array
     {
-        if (\preg_match('/^\[(.*)\](?::(\d*))?$/D', $address, $match) === 1 || \preg_match('/^([^:]*)(?::(\d*))?$/D', $address, $match) === 1) {
+        if (\preg_match('/^\[(.*)\](?::(\d*))?$/D', $address, $match) === 1
+            || \preg_match('/^([^:]*)(?::(\d*))?$/D', $address, $match) === 1) {
             return [$match[1], $match[2] ?? ''];
         }
 

@@ -15,7 +15,8 @@ final class FakeHost
     public const PHP = [
         ...self::OTHER, '-d',
         'disable_functions=ob_get_level,ob_get_status,ob_get_clean,ob_get_flush,ob_implicit_flush,flush,'
-            . 'connection_aborted,connection_status,filter_has_var,filter_input,filter_input_array,is_uploaded_file,move_uploaded_file',
+            . 'connection_aborted,connection_status,filter_has_var,filter_input,filter_input_array,is_uploaded_file,'
+                . 'move_uploaded_file',
     ];
     /** How somebody else may. */
     public const OTHER = ['-d', 'display_errors=stderr', '-d', 'log_errors=0'];
@@ -46,13 +47,15 @@ final class FakeHost
      * @param bool         $announced whether the frames travel on descriptors of their own; false: on stdin and stdout
      * @param list<string> $php       options for php
      */
-    public function __construct(string $code, bool $announced = true, array $php = self::PHP, ?string $directory = null)
+    public function __construct(string $code, bool $announced = true, array $php = self::PHP,
+        ?string $directory = null)
     {
         $this->codec = new Codec(false);
         $this->folder = sys_get_temp_dir() . '/workerhost-test-' . bin2hex(random_bytes(6));
         mkdir($this->folder, 0700);
         $autoload = var_export(dirname(__DIR__, 2) . '/autoload.php', true);
-        $uses = 'use WorkerHost\{Worker, Log, RequestCancelled, Connection, CallFailed}; use WorkerHost\Http\{Request, Response, Cookie, Output, UploadedFile, ServerSentEvent};';
+        $uses = 'use WorkerHost\{Worker, Log, RequestCancelled, Connection, CallFailed}; use '
+            . 'WorkerHost\Http\{Request, Response, Cookie, Output, UploadedFile, ServerSentEvent};';
         file_put_contents("$this->folder/worker.php", "<?php\nrequire $autoload; $uses\n$code\n");
         $log = ['file', "$this->folder/log", 'a'];
         $descriptors = $announced
@@ -63,7 +66,8 @@ final class FakeHost
         if ($announced) {
             $environment['WORKERHOST_FRAMES'] = '3,4';
         }
-        $process = proc_open([\PHP_BINARY, ...$php, "$this->folder/worker.php"], $descriptors, $pipes, $directory, $environment);
+        $process = proc_open([\PHP_BINARY, ...$php, "$this->folder/worker.php"], $descriptors, $pipes, $directory,
+            $environment);
         if ($process === false) {
             throw new \RuntimeException('php does not start');
         }
@@ -74,7 +78,8 @@ final class FakeHost
     }
 
     /** Starts a worker and brings it to READY. @param list<string> $php @param list<string|int> $limits */
-    public static function serving(string $code, bool $announced = true, array $php = self::PHP, bool $dev = false, int $window = 262144, ?string $directory = null, array $limits = []): self
+    public static function serving(string $code, bool $announced = true, array $php = self::PHP, bool $dev = false,
+        int $window = 262144, ?string $directory = null, array $limits = []): self
     {
         $host = new self($code, $announced, $php, $directory);
         $host->hello($dev, $window, limits: $limits);
@@ -88,7 +93,8 @@ final class FakeHost
 
     public function hello(bool $dev = false, int $window = 262144, array $versions = [1], array $limits = []): void
     {
-        $this->send([Frame::HELLO, 0, $versions, 'test', 1, 0, Frame::MAX, $window, 'fake', $dev, ['unknown'], ['unknown', 1, ...$limits]]);
+        $this->send([Frame::HELLO, 0, $versions, 'test', 1, 0, Frame::MAX, $window, 'fake', $dev, ['unknown'],
+            ['unknown', 1, ...$limits]]);
     }
 
     public function __destruct()
@@ -127,17 +133,22 @@ final class FakeHost
      * @param list<string> $headers name, value, …
      * @param list<mixed>  $more    elements from `length` on
      */
-    public function request(string $method = 'GET', string $target = '/', array $headers = [], ?string $body = null, bool $end = true, array $more = []): int
+    public function request(string $method = 'GET', string $target = '/', array $headers = [], ?string $body = null,
+        bool $end = true, array $more = []): int
     {
         $this->stream += 2;
         $this->send([
-            Frame::REQUEST, $this->stream, $end ? 1 : 0, $method, $target, '1.1', 'http', 'example.org:8080', '192.0.2.1:50000', $headers, $body, ...$more,
+            Frame::REQUEST, $this->stream, $end ? 1 : 0, $method, $target, '1.1', 'http', 'example.org:8080',
+            '192.0.2.1:50000', $headers, $body, ...$more,
         ]);
 
         return $this->stream;
     }
 
-    /** Opens a stream with an event of a connection. Returns the stream. @param list<mixed> $elements those after the stream */
+    /**
+     * Opens a stream with an event of a connection. Returns the stream.
+     * @param list<mixed> $elements those after the stream
+     */
     public function event(int $type, array $elements): int
     {
         $this->stream += 2;
@@ -147,18 +158,23 @@ final class FakeHost
     }
 
     /** A whole message of a client, and what the worker did. @return list<list<mixed>> as done() */
-    public function deliver(string $bytes, array $connection = ['c1', 'websocket', '192.0.2.1:50000'], bool $binary = false, array $more = []): array
+    public function deliver(string $bytes, array $connection = ['c1', 'websocket', '192.0.2.1:50000'],
+        bool $binary = false, array $more = []): array
     {
         return $this->done($this->event(Frame::MESSAGE, [$binary ? 5 : 1, $connection, 1, $bytes, $more]));
     }
 
-    /** What the worker says on that stream, up to and with its DONE; [] at the end if it dies before. @return list<list<mixed>> */
+    /**
+     * What the worker says on that stream, up to and with its DONE; [] at the end if it dies before.
+     * @return list<list<mixed>>
+     */
     public function done(int $stream): array
     {
         $said = [];
         for (;;) {
             $said[] = $message = $this->next();
-            if ($message === [] || $message[1] === $stream && ($message[0] === Frame::DONE || $message[0] >= Frame::SEND && ($message[2] & Frame::FLAG_DONE) !== 0
+            if ($message === [] || $message[1] === $stream
+                && ($message[0] === Frame::DONE || $message[0] >= Frame::SEND && ($message[2] & Frame::FLAG_DONE) !== 0
                 || $message[0] === Frame::RESPONSE && ($message[2] & Frame::FLAG_DONE) !== 0)) {
                 return $said;
             }
@@ -166,7 +182,8 @@ final class FakeHost
     }
 
     /** A request and the whole answer to it. */
-    public function get(string $method = 'GET', string $target = '/', array $headers = [], ?string $body = null, array $more = []): Answer
+    public function get(string $method = 'GET', string $target = '/', array $headers = [], ?string $body = null,
+        array $more = []): Answer
     {
         return $this->answer($this->request($method, $target, $headers, $body, true, $more));
     }

@@ -10,7 +10,8 @@ final class Vectors
     /** @return list<\stdClass> */
     public static function load(string $file): array
     {
-        return json_decode((string) file_get_contents(__DIR__ . "/../../../protocol/vectors/$file"), false, 512, \JSON_THROW_ON_ERROR);
+        return json_decode((string) file_get_contents(__DIR__ . "/../../../protocol/vectors/$file"), false, 512,
+            \JSON_THROW_ON_ERROR);
     }
 
     /** Hex in parts, of which `XX*N` stands for N times the byte XX. */

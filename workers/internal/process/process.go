@@ -1,5 +1,5 @@
-// Package process is what knows an operating system: a worker's process and its pipes, its group, what the kernel says of
-// it, and the reaper that kills what is left. It knows no pool and no frame.
+// Package process is what knows an operating system: a worker's process and its pipes, its group, what the kernel says
+// of it, and the reaper that kills what is left. It knows no pool and no frame.
 package process
 
 import (
@@ -23,7 +23,8 @@ type Process interface {
 	// Frames: what the worker writes, and what it reads. Closing the latter is its end of input.
 	Frames() (from io.Reader, to io.WriteCloser)
 	Stderr() io.Reader
-	// Wait returns once the process has exited and its process group is killed, and says how it went. It is called once.
+	// Wait returns once the process has exited and its process group is killed, and says how it went. It is called
+	// once.
 	Wait() string
 	Terminate()
 	Kill()
@@ -43,7 +44,8 @@ type Process interface {
 	Close()
 }
 
-// osProcess holds the pipes as files from os.Pipe, since other owners (an event loop, a hand-over) may need the descriptors.
+// osProcess holds the pipes as files from os.Pipe, since other owners (an event loop, a hand-over) may need the
+// descriptors.
 type osProcess struct {
 	process *os.Process
 	in      *os.File // we write, the worker reads
@@ -73,7 +75,8 @@ func Start(c Command) (Process, error) {
 		r, w, err := os.Pipe()
 		if err != nil {
 			closeAll(pipes[:])
-			return nil, Unprepared{fmt.Errorf("no pipes for a worker: %w; raise the limit on open files (ulimit -n)", err)}
+			return nil, Unprepared{fmt.Errorf("no pipes for a worker: %w; raise the limit on open files (ulimit -n)",
+				err)}
 		}
 		pipes[i], pipes[i+1] = r, w
 	}
@@ -187,7 +190,8 @@ func (p *osProcess) Memory() int64 { return ResidentMemory(p.process.Pid) }
 
 func (p *osProcess) Close() { closeAll([]*os.File{p.out, p.err}) }
 
-// spawner runs on one thread for ever. On Linux the parent-death signal follows the thread that forked, so it must outlive the workers.
+// spawner runs on one thread for ever. On Linux the parent-death signal follows the thread that forked, so it must
+// outlive the workers.
 var spawner = sync.OnceValue(func() chan func() {
 	work := make(chan func())
 	go func() {

@@ -1,5 +1,6 @@
-// The reaper: one small process that outlives us by a moment. A parent-death signal kills a worker, but not what the worker started; so the reaper
-// holds the end of a pipe from us, knows the process groups, and kills them when the pipe ends, whatever we died of.
+// The reaper: one small process that outlives us by a moment. A parent-death signal kills a worker, but not what the
+// worker started; so the reaper holds the end of a pipe from us, knows the process groups, and kills them when the
+// pipe ends, whatever we died of.
 
 package process
 
@@ -26,7 +27,8 @@ type Reaper struct {
 	log     hclog.Logger
 	quit    chan struct{} // closed by Close
 	ended   chan struct{} // closed when the last process has gone
-	served  bool          // that one did its work when Close asked for it; written before ended is closed, and read after
+	// that one did its work when Close asked for it; written before ended is closed, and read after
+	served bool
 
 	mu      sync.Mutex
 	groups  map[int]struct{} // that have to go with us; guarded by mu, as all below
@@ -53,7 +55,8 @@ func StartReaper(command []string, log hclog.Logger) (*Reaper, error) {
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}
-	r := &Reaper{command: command, log: log, quit: make(chan struct{}), ended: make(chan struct{}), groups: make(map[int]struct{})}
+	r := &Reaper{command: command, log: log, quit: make(chan struct{}), ended: make(chan struct{}),
+		groups: make(map[int]struct{})}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.start(); err != nil {
@@ -81,7 +84,8 @@ func (r *Reaper) start() error {
 		return err
 	}
 	defer null.Close()
-	p, err := os.StartProcess(r.command[0], r.command, &os.ProcAttr{Files: []*os.File{in, null, os.Stderr}, Sys: reaperGroup()})
+	p, err := os.StartProcess(r.command[0], r.command,
+		&os.ProcAttr{Files: []*os.File{in, null, os.Stderr}, Sys: reaperGroup()})
 	if err != nil {
 		out.Close()
 		return fmt.Errorf("the reaper can't be started: %w", err)
@@ -109,7 +113,8 @@ func (r *Reaper) watch(p *os.Process) {
 			r.served = err == nil && state.Success()
 			return
 		}
-		r.log.Warn("the process that ends what workers leave behind is gone: another one takes its place", "pid", p.Pid, "how", how)
+		r.log.Warn("the process that ends what workers leave behind is gone: another one takes its place", "pid",
+			p.Pid, "how", how)
 		if wait.Within(r.quit, reaperPause-time.Since(began)) {
 			return
 		}
@@ -131,7 +136,8 @@ func (r *Reaper) replace() *os.Process {
 		if err == nil {
 			return p
 		}
-		r.log.Error("nothing would end what workers leave behind if the host died", "error", err, "next_attempt", pause.String())
+		r.log.Error("nothing would end what workers leave behind if the host died", "error", err, "next_attempt",
+			pause.String())
 		if wait.Within(r.quit, pause) {
 			return nil
 		}
@@ -222,8 +228,8 @@ func (r *Reaper) Close() error {
 	return nil
 }
 
-// RunReaper is the reaper's whole program: it notes the process groups that are named on in, one a line with + or - before it, and at the end of
-// in kills those that are left. It ignores the signals that end its parent.
+// RunReaper is the reaper's whole program: it notes the process groups that are named on in, one a line with + or -
+// before it, and at the end of in kills those that are left. It ignores the signals that end its parent.
 func RunReaper(in io.Reader) {
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	groups := map[int]bool{}

@@ -87,7 +87,8 @@ func TestAReaperThatWasKilledIsReplacedAndItsSuccessorKnowsEveryGroup(t *testing
 	for r.at() == first {
 		time.Sleep(time.Millisecond)
 	}
-	if said := log.String(); !strings.Contains(said, fmt.Sprint("pid=", first)) || !strings.Contains(said, "signal: killed") {
+	if said := log.String(); !strings.Contains(said, fmt.Sprint("pid=", first)) ||
+		!strings.Contains(said, "signal: killed") {
 		t.Errorf("the log says %q", said)
 	}
 	r.register(after.Process.Pid)

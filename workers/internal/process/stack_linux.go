@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// KernelState tells what /proc says of the process, as "state S (sleeping), in read of descriptor 5 (pipe:[123])"; "" if it says nothing.
+// KernelState tells what /proc says of the process, as "state S (sleeping), in read of descriptor 5 (pipe:[123])"; ""
+// if it says nothing.
 func (p *osProcess) KernelState() string { return kernelState(p.process.Pid) }
 
 func kernelState(pid int) string {
@@ -36,7 +37,8 @@ func kernelState(pid int) string {
 	return text
 }
 
-// callAtHand names the system call that the process waits in, and the descriptor where there is one. The file needs the right to trace the process.
+// callAtHand names the system call that the process waits in, and the descriptor where there is one. The file needs
+// the right to trace the process.
 func callAtHand(dir string) string {
 	line, err := os.ReadFile(dir + "/syscall")
 	if err != nil {
@@ -77,10 +79,14 @@ type systemCall struct {
 var calls = map[uintptr]systemCall{
 	unix.SYS_READ: {"read", true}, unix.SYS_READV: {"readv", true}, unix.SYS_PREAD64: {"pread64", true},
 	unix.SYS_WRITE: {"write", true}, unix.SYS_WRITEV: {"writev", true}, unix.SYS_PWRITE64: {"pwrite64", true},
-	unix.SYS_RECVFROM: {"recvfrom", true}, unix.SYS_RECVMSG: {"recvmsg", true}, unix.SYS_SENDTO: {"sendto", true}, unix.SYS_SENDMSG: {"sendmsg", true},
-	unix.SYS_CONNECT: {"connect", true}, unix.SYS_ACCEPT4: {"accept4", true}, unix.SYS_FLOCK: {"flock", true}, unix.SYS_FCNTL: {"fcntl", true},
+	unix.SYS_RECVFROM: {"recvfrom", true}, unix.SYS_RECVMSG: {"recvmsg", true}, unix.SYS_SENDTO: {"sendto", true},
+	unix.SYS_SENDMSG: {"sendmsg", true},
+	unix.SYS_CONNECT: {"connect", true}, unix.SYS_ACCEPT4: {"accept4", true}, unix.SYS_FLOCK: {"flock", true},
+	unix.SYS_FCNTL: {"fcntl", true},
 	unix.SYS_FSYNC: {"fsync", true}, unix.SYS_FDATASYNC: {"fdatasync", true}, unix.SYS_IOCTL: {"ioctl", true},
-	unix.SYS_EPOLL_PWAIT: {"epoll_pwait", true}, unix.SYS_OPENAT: {"openat", false}, unix.SYS_PPOLL: {"ppoll", false}, unix.SYS_PSELECT6: {"pselect6", false},
-	unix.SYS_FUTEX: {"futex", false}, unix.SYS_NANOSLEEP: {"nanosleep", false}, unix.SYS_CLOCK_NANOSLEEP: {"clock_nanosleep", false},
-	unix.SYS_WAIT4: {"wait4", false}, unix.SYS_WAITID: {"waitid", false},
+	unix.SYS_EPOLL_PWAIT: {"epoll_pwait", true}, unix.SYS_OPENAT: {"openat", false}, unix.SYS_PPOLL: {"ppoll", false},
+	unix.SYS_PSELECT6: {"pselect6", false},
+	unix.SYS_FUTEX:    {"futex", false}, unix.SYS_NANOSLEEP: {"nanosleep", false},
+	unix.SYS_CLOCK_NANOSLEEP: {"clock_nanosleep", false},
+	unix.SYS_WAIT4:           {"wait4", false}, unix.SYS_WAITID: {"waitid", false},
 }

@@ -6,8 +6,8 @@ package process
 
 import "syscall"
 
-// AskBacktrace sends SIGUSR2 to the process that READY named, if that is the worker's own process or one of its group: in a container the number may be that of
-// somebody else.
+// AskBacktrace sends SIGUSR2 to the process that READY named, if that is the worker's own process or one of its group:
+// in a container the number may be that of somebody else.
 func (p *osProcess) AskBacktrace(pid int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -27,6 +27,7 @@ final class Report
                 // This runs when the client leaves, too.
                 Log::info($n === $rows ? 'report sent' : 'report stopped, the client has left', ['rows' => $n]);
             }
-        }, 200, ['Content-Type' => 'text/csv; charset=utf-8', 'Content-Disposition' => 'attachment; filename="report.csv"']);
+        }, 200, ['Content-Type' => 'text/csv; charset=utf-8',
+        'Content-Disposition' => 'attachment; filename="report.csv"']);
     }
 }

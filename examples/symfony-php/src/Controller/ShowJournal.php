@@ -18,6 +18,7 @@ final class ShowJournal
     {
         $this->journal->add('looked at ' . date('H:i:s'));
 
-        return new JsonResponse(['entries' => $this->journal->entries(), 'resets' => $this->journal->resets(), 'pid' => getmypid()]);
+        return new JsonResponse(['entries' => $this->journal->entries(), 'resets' => $this->journal->resets(),
+            'pid' => getmypid()]);
     }
 }

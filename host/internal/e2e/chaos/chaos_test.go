@@ -1,6 +1,7 @@
 //go:build linux
 
-// Chaos: everything that may go wrong goes wrong at once, at random, and what it did not touch is none the worse for it.
+// Chaos: everything that may go wrong goes wrong at once, at random, and what it did not touch is none the worse for
+// it.
 
 package chaos
 
@@ -41,7 +42,8 @@ stop_timeout = "500ms"
 `
 
 // chaosSettings may come on top, each of them or not.
-var chaosSettings = []string{`surge = 2`, `warmup = ["/hello"]`, `max_requests = 400`, `slow_request = "500ms"`, `request_body = "stream"`}
+var chaosSettings = []string{`surge = 2`, `warmup = ["/hello"]`, `max_requests = 400`, `slow_request = "500ms"`,
+	`request_body = "stream"`}
 
 // chaos is a site and what befalls it.
 type chaos struct {
@@ -173,7 +175,8 @@ func (c *chaos) deploy() (version int) {
 	return c.version
 }
 
-// reloadSomething reloads good or broken code. Good code may fail to come in only because another fault hit one of its workers.
+// reloadSomething reloads good or broken code. Good code may fail to come in only because another fault hit one of its
+// workers.
 func (c *chaos) reloadSomething(random *rand.Rand) {
 	broken := []struct{ code, says string }{
 		{"Worker::create() ->> ;", "syntax error"},

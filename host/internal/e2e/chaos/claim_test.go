@@ -28,7 +28,8 @@ func lasts(t *testing.T, otherwise time.Duration) time.Duration {
 	return d
 }
 
-// harass reloads five times, the third time with broken code, and kills a worker every two seconds, all within d; it ends on the last version, which it returns.
+// harass reloads five times, the third time with broken code, and kills a worker every two seconds, all within d; it
+// ends on the last version, which it returns.
 func harass(t *testing.T, h *harness.Host, d time.Duration, deploy func(version string), ruin func()) (last string) {
 	t.Helper()
 	ended := make(chan struct{})
@@ -80,13 +81,15 @@ func harass(t *testing.T, h *harness.Host, d time.Duration, deploy func(version 
 	time.Sleep(time.Until(began.Add(d)))
 	close(ended)
 	kills := <-killer
-	t.Logf("five reloads, one of them with broken code, and %d workers killed in %.0f s", kills, time.Since(began).Seconds())
+	t.Logf("five reloads, one of them with broken code, and %d workers killed in %.0f s", kills,
+		time.Since(began).Seconds())
 	return last
 }
 
 // hitByAFault says whether a reload failed because its worker was killed, stopped, or given garbage to write.
 func hitByAFault(out string) bool {
-	for _, trace := range []string{"signal: killed", "start_timeout", "died before it finished a request", "right after READY", "terminated"} {
+	for _, trace := range []string{"signal: killed", "start_timeout", "died before it finished a request",
+		"right after READY", "terminated"} {
 		if strings.Contains(out, trace) {
 			return true
 		}
@@ -103,7 +106,9 @@ func TestReloadClosesNoConnectionAndLosesNoMessage(t *testing.T) {
 	c.Visit(5, "WebSocket of a moment", func() (harness.Talker, error) { return k.SocketTalker("/") })
 	c.Visit(5, "TCP connection of a moment", func() (harness.Talker, error) { return k.TryLine() })
 	c.Watch(k, 30)
-	last := harass(t, k.Host, lasts(t, 9*time.Second), func(version string) { k.Deploy(t, version) }, func() { harness.WritePHP(t, k.Dir, "this is no PHP;") })
+	last := harass(t, k.Host, lasts(t, 9*time.Second), func(version string) {
+		k.Deploy(t, version)
+	}, func() { harness.WritePHP(t, k.Dir, "this is no PHP;") })
 	if _, n := k.Get("/count"); len(n) != 3 || n < "730" { // and those of a moment
 		t.Errorf("of 730 connections %s are left", n)
 	}
@@ -121,11 +126,14 @@ func TestReloadsOfGoWorkersCloseNoConnectionAndLoseNoMessage(t *testing.T) {
 	}
 	dir, addr, tcp := t.TempDir(), harness.FreeAddress(t), harness.FreeAddress(t)
 	harness.Write(t, dir, "VERSION", "1")
-	harness.Write(t, dir, "host.toml", fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = %q\nprotocol = \"tcp\"\n[pool.numbers]\ncommand = [%q]\nworkers = 2\n", addr, tcp, program))
+	harness.Write(t, dir, "host.toml", fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = %q\nprotocol = "+
+		"\"tcp\"\n[pool.numbers]\ncommand = [%q]\nworkers = 2\n", addr, tcp, program))
 	k := &harness.Talk{Dir: dir, TCP: tcp, Host: harness.StartWith(t, addr, "-c", filepath.Join(dir, "host.toml"))}
 	c := harness.NewCrowd(t, 300*time.Millisecond)
 	c.Join(100, "WebSocket", func() (harness.Talker, error) { return k.SocketTalker("/") })
 	c.Join(50, "TCP", func() (harness.Talker, error) { return k.TryLine() })
-	harass(t, k.Host, lasts(t, 5*time.Second), func(version string) { harness.Write(t, dir, "VERSION", version) }, func() { harness.Write(t, dir, "VERSION", "broken") })
+	harass(t, k.Host, lasts(t, 5*time.Second), func(version string) {
+		harness.Write(t, dir, "VERSION", version)
+	}, func() { harness.Write(t, dir, "VERSION", "broken") })
 	c.End()
 }

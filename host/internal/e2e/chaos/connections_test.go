@@ -1,6 +1,7 @@
 //go:build linux
 
-// Chaos below connections: everything that may befall workers does, at random; who is cut off is who the host says it had to give up, and nobody else.
+// Chaos below connections: everything that may befall workers does, at random; who is cut off is who the host says it
+// had to give up, and nobody else.
 
 package chaos
 
@@ -62,7 +63,8 @@ func (s *survivors) live(n int, name string, connect func() (harness.Talker, err
 					return
 				}
 				var closed *harness.ClosedError
-				for web := strings.HasPrefix(name, "WebSocket"); web && !errors.As(err, &closed); { // the reason may wait to be read
+				// the reason may wait to be read
+				for web := strings.HasPrefix(name, "WebSocket"); web && !errors.As(err, &closed); {
 					if _, err2 := k.Listen(); err2 != nil {
 						if !errors.As(err2, &closed) {
 							s.Report("%s: %v, and then %v", name, err, err2)
@@ -71,7 +73,8 @@ func (s *survivors) live(n int, name string, connect func() (harness.Talker, err
 					}
 				}
 				k.Close()
-				if strings.Contains(err.Error(), "the answer to message") && !strings.Contains(err.Error(), "instead of") || closed != nil && closed.Code != 1011 {
+				if strings.Contains(err.Error(), "the answer to message") &&
+					!strings.Contains(err.Error(), "instead of") || closed != nil && closed.Code != 1011 {
 					s.Report("%s: %v", name, err)
 				}
 				s.givenUp.Add(1)
@@ -80,7 +83,8 @@ func (s *survivors) live(n int, name string, connect func() (harness.Talker, err
 	}
 }
 
-// TestChaosBelowConnectionsCutsOffOnlyWhoItHits runs for $CHAOS_TIME, 6 s if that is not set, with faults that $CHAOS_SEED decides.
+// TestChaosBelowConnectionsCutsOffOnlyWhoItHits runs for $CHAOS_TIME, 6 s if that is not set, with faults that
+// $CHAOS_SEED decides.
 func TestChaosBelowConnectionsCutsOffOnlyWhoItHits(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64() % 1_000_000
@@ -185,7 +189,8 @@ func TestChaosBelowConnectionsCutsOffOnlyWhoItHits(t *testing.T) {
 		}
 	}
 	cut := s.givenUp.Load() + suicides.Load()
-	t.Logf("faults: %s; %d connections, %d of them given up, %d by their own doing; events given up: %d, and %d ends", counts(c.faults), s.came.Load(), cut, suicides.Load(), lost, ends)
+	t.Logf("faults: %s; %d connections, %d of them given up, %d by their own doing; events given up: %d, and %d ends",
+		counts(c.faults), s.came.Load(), cut, suicides.Load(), lost, ends)
 	if int(cut) > lost {
 		t.Errorf("%d connections were cut off, and the host says that it gave up %d events", cut, lost)
 	}

@@ -29,7 +29,9 @@ type ledger struct {
 	h    *harness.Host
 	next atomic.Int64
 
-	streamed bool // bodies reach workers as they come, so that a large one can't be sent to a second worker; set before the first request
+	// bodies reach workers as they come, so that a large one can't be sent to a second worker; set before the first
+	// request
+	streamed bool
 
 	mu     sync.Mutex
 	made   map[string]int // by kind; guarded by mu, as all below
@@ -69,14 +71,22 @@ var (
 	largeBody, largeSum = harness.Body(300_000)
 	hugeBody, hugeSum   = harness.Body(3 << 20)
 
-	kindGet    = &kind{name: "GET", method: "GET", target: "/hello", correct: matches(`^hello \d+$`)}
-	kindPost   = &kind{name: "POST", method: "POST", target: "/sum", body: smallBody, steps: 1, correct: matches(`^\d+ 2000 ` + smallSum + `$`)}
-	kindUpload = &kind{name: "upload", method: "POST", target: "/sum", body: largeBody, steps: 8, pause: 40 * time.Millisecond, correct: matches(`^\d+ 300000 ` + largeSum + `$`)}
-	kindStream = &kind{name: "stream", method: "GET", target: "/steps?n=5&ms=60", correct: matches(`^step 1\nstep 2\nstep 3\nstep 4\nstep 5\nend \d+\n$`)}
-	kindBlocks = &kind{name: "large response", method: "GET", target: "/string?bytes=2000000", correct: func(text string) bool { return text == strings.Repeat("s", 2_000_000) }}
-	kindSlow   = &kind{name: "GET of a crowd", method: "GET", target: "/slow?ms=40", correct: matches(`^slow \d+$`)}
-	kindHuge   = &kind{name: "upload of a crowd", method: "POST", target: "/sum", body: hugeBody, steps: 6, pause: 60 * time.Millisecond, correct: matches(`^\d+ 3145728 ` + hugeSum + `$`)}
-	kindPrint  = &kind{name: "POST that prints", method: "POST", target: "/print", body: "x", steps: 1, correct: matches(`^read 0 0$`)}
+	kindGet  = &kind{name: "GET", method: "GET", target: "/hello", correct: matches(`^hello \d+$`)}
+	kindPost = &kind{name: "POST", method: "POST", target: "/sum", body: smallBody, steps: 1,
+		correct: matches(`^\d+ 2000 ` + smallSum + `$`)}
+	kindUpload = &kind{name: "upload", method: "POST", target: "/sum", body: largeBody, steps: 8,
+		pause: 40 * time.Millisecond, correct: matches(`^\d+ 300000 ` + largeSum + `$`)}
+	kindStream = &kind{name: "stream", method: "GET", target: "/steps?n=5&ms=60",
+		correct: matches(`^step 1\nstep 2\nstep 3\nstep 4\nstep 5\nend \d+\n$`)}
+	kindBlocks = &kind{name: "large response", method: "GET", target: "/string?bytes=2000000",
+		correct: func(text string) bool {
+			return text == strings.Repeat("s", 2_000_000)
+		}}
+	kindSlow = &kind{name: "GET of a crowd", method: "GET", target: "/slow?ms=40", correct: matches(`^slow \d+$`)}
+	kindHuge = &kind{name: "upload of a crowd", method: "POST", target: "/sum", body: hugeBody, steps: 6,
+		pause: 60 * time.Millisecond, correct: matches(`^\d+ 3145728 ` + hugeSum + `$`)}
+	kindPrint = &kind{name: "POST that prints", method: "POST", target: "/print", body: "x", steps: 1,
+		correct: matches(`^read 0 0$`)}
 )
 
 func matches(pattern string) func(string) bool { return regexp.MustCompile(pattern).MatchString }
@@ -118,7 +128,8 @@ func (l *ledger) begin() (finished func()) {
 	return func() { close(over); clients.Wait() }
 }
 
-// ask makes a request on the connection, or on a new one, and notes how it went. It returns the connection if it can be used again.
+// ask makes a request on the connection, or on a new one, and notes how it went. It returns the connection if it can
+// be used again.
 func (l *ledger) ask(c *harness.Client, k *kind) *harness.Client {
 	id := fmt.Sprintf("chaos-%d", l.next.Add(1))
 	status, reusable, err := 0, false, error(nil)
@@ -186,7 +197,8 @@ func (l *ledger) note(id string, k *kind, status int, err error, expected ...str
 		l.well[k.name]++
 		return
 	}
-	l.failed = append(l.failed, entry{id: id, kind: k.name, safe: k.safe(), status: status, err: err, expected: expected})
+	l.failed = append(l.failed, entry{id: id, kind: k.name, safe: k.safe(), status: status, err: err,
+		expected: expected})
 }
 
 func (l *ledger) askOnce(k *kind) {
@@ -207,7 +219,9 @@ func (l *ledger) crowd(n int, k *kind) {
 // suffer makes a request that breaks its worker.
 func (l *ledger) suffer(method, target string, faults ...string) {
 	id := fmt.Sprintf("chaos-%d", l.next.Add(1))
-	k := &kind{name: method + " " + target, method: method, target: target, correct: func(string) bool { return false }}
+	k := &kind{name: method + " " + target, method: method, target: target, correct: func(string) bool {
+		return false
+	}}
 	c, err := l.h.TryDial()
 	if err != nil {
 		l.note(id, k, 0, err)
@@ -233,7 +247,8 @@ func (l *ledger) hangUp(random *rand.Rand) {
 		}
 		switch random.IntN(3) {
 		case 0:
-			fmt.Fprintf(c, "POST /sum HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n%s", len(largeBody), largeBody[:len(largeBody)/2])
+			fmt.Fprintf(c, "POST /sum HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n%s", len(largeBody),
+				largeBody[:len(largeBody)/2])
 		case 1:
 			io.WriteString(c, "GET /steps?n=100&ms=10 HTTP/1.1\r\nHost: here\r\n\r\n")
 			c.Reader.ReadString('\n')
@@ -256,7 +271,8 @@ const itsOwn = "500 of the worker's own"
 // statuses are what a client may be told of a fault; 0 is a response that broke off.
 var statuses = map[string][]int{
 	"queue full": {503}, "queue timeout": {503}, "no room on disk": {503}, "no worker": {503},
-	"request timeout": {504, 0, 200}, "worker died": {502, 0, 200}, "link broken": {502, 0, 200}, "reset by worker": {500, 502, 0, 200}, "drain deadline": {502, 0, 200}, itsOwn: {500},
+	"request timeout": {504, 0, 200}, "worker died": {502, 0, 200}, "link broken": {502, 0, 200},
+	"reset by worker": {500, 502, 0, 200}, "drain deadline": {502, 0, 200}, itsOwn: {500},
 }
 
 // settle fails the test for every failure that no line of the logs accounts for. It is called when all is over.
@@ -267,7 +283,9 @@ func (l *ledger) settle(accessLog string) {
 	faults := map[string]string{}
 	missing := func() bool {
 		faults = readFaults(accessLog)
-		return slices.ContainsFunc(l.failed, func(e entry) bool { return faults[e.id] == "" && !slices.Contains(e.expected, itsOwn) })
+		return slices.ContainsFunc(l.failed, func(e entry) bool {
+			return faults[e.id] == "" && !slices.Contains(e.expected, itsOwn)
+		})
 	}
 	for deadline := time.Now().Add(5 * time.Second); missing() && time.Now().Before(deadline); {
 		time.Sleep(100 * time.Millisecond)

@@ -66,9 +66,11 @@ func TestAReloadGivesOpenConnectionsTheirNewLimits(t *testing.T) {
 
 func TestAPoolThatHandlesNoConnectionsSaysSo(t *testing.T) {
 	t.Parallel()
-	dir := harness.PHPWorker(t, `Worker::create()->onRequest(fn (Request $r) => Response::text('no socket here'))->run();`)
+	dir := harness.PHPWorker(t,
+		`Worker::create()->onRequest(fn (Request $r) => Response::text('no socket here'))->run();`)
 	addr, tcp := harness.FreeAddress(t), harness.FreeAddress(t)
-	harness.Write(t, dir, "host.toml", fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = %q\nprotocol = \"tcp\"\n[pool.web]\nworker = \"worker.php\"\nworkers = 1\n", addr, tcp))
+	harness.Write(t, dir, "host.toml", fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = %q\nprotocol = "+
+		"\"tcp\"\n[pool.web]\nworker = \"worker.php\"\nworkers = 1\n", addr, tcp))
 	h := harness.StartWith(t, addr, "-c", filepath.Join(dir, "host.toml"))
 	if s, a, err := h.TryUpgrade("/"); err != nil || s != nil || a.StatusCode != 200 || a.Text != "no socket here" {
 		t.Errorf("an upgrade that nobody handles is a request like any other: %v %v %v", s, a.Response, err)
@@ -78,7 +80,8 @@ func TestAPoolThatHandlesNoConnectionsSaysSo(t *testing.T) {
 	}
 	h.Logs.Await(t, "onMessage")
 	// With the next version it does.
-	harness.WritePHP(t, dir, `$w = Worker::create(); $w->onRequest(fn (Request $r) => 'x')->onMessage(fn ($c, string $data) => $c->send($data))->run();`)
+	harness.WritePHP(t, dir,
+		`$w = Worker::create(); $w->onRequest(fn (Request $r) => 'x')->onMessage(fn ($c, string $data) => $c->send($data))->run();`)
 	h.Reload()
 	s := h.Upgrade("/")
 	s.Say("now")
@@ -95,11 +98,14 @@ func TestConnectionsOverTLSOutliveReloads(t *testing.T) {
 	k := &harness.Talk{Dir: dir}
 	k.Deploy(t, "1")
 	const files = "tls = { certificate = \"cert.pem\", key = \"key.pem\" }\n"
-	harness.Write(t, dir, "host.toml", fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = %q\n%s[[listen]]\naddress = %q\nprotocol = \"tcp\"\n%s[pool.web]\nworker = \"worker.php\"\nworkers = 2\n", addr, secure, files, tcp, files))
+	harness.Write(t, dir, "host.toml", fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = "+
+		"%q\n%s[[listen]]\naddress = %q\nprotocol = \"tcp\"\n%s[pool.web]\nworker = \"worker.php\"\nworkers = 2\n",
+		addr, secure, files, tcp, files))
 	k.Host = harness.StartWith(t, addr, "-c", filepath.Join(dir, "host.toml"))
 	c := harness.NewCrowd(t, 100*time.Millisecond)
 	dial := func(address string) (*harness.Client, error) {
-		conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+		conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", address,
+			&tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
 		if err != nil {
 			return nil, err
 		}

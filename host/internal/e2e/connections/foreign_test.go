@@ -1,4 +1,5 @@
-// Clients that others wrote: the ws package of npm, Python's websockets, curl, nc. What they say to the host is in testdata/clients.
+// Clients that others wrote: the ws package of npm, Python's websockets, curl, nc. What they say to the host is in
+// testdata/clients.
 
 package connections
 

@@ -17,11 +17,13 @@ func TestAWorkerInGoTalksToConnectionsThatOutliveIt(t *testing.T) {
 	t.Parallel()
 	addr, tcp := harness.FreeAddress(t), harness.FreeAddress(t)
 	dir := t.TempDir()
-	harness.Write(t, dir, "host.toml", fmt.Sprintf("[[listen]]\naddress = %q\nmax_message = \"2MiB\"\n[[listen]]\naddress = %q\nprotocol = \"tcp\"\n[pool.web]\nworker = %q\nworkers = 2\n",
+	harness.Write(t, dir, "host.toml", fmt.Sprintf("[[listen]]\naddress = %q\nmax_message = "+
+		"\"2MiB\"\n[[listen]]\naddress = %q\nprotocol = \"tcp\"\n[pool.web]\nworker = %q\nworkers = 2\n",
 		addr, tcp, filepath.Join(harness.Repository, "host/internal/e2e/testdata/talk-go")))
 	h := harness.StartWith(t, addr, "-c", filepath.Join(dir, "host.toml"))
 
-	if s, a, err := h.TryUpgrade("/"); s != nil || err != nil || a.StatusCode != 403 || a.Text != "What is your name?\n" {
+	if s, a, err := h.TryUpgrade("/"); s != nil || err != nil || a.StatusCode != 403 ||
+		a.Text != "What is your name?\n" {
 		t.Errorf("without a name: %+v, %v", a, err)
 	}
 	offer := "Sec-WebSocket-Protocol: smtp, talk"

@@ -29,7 +29,8 @@ func openCurl(k *harness.Talk, path string, args ...string) *curlStream {
 		k.T.Skip("curl is not installed; .ci/setup test does that")
 	}
 	c := &curlStream{t: k.T, lines: make(chan string, 1000)}
-	c.cmd = exec.CommandContext(k.T.Context(), program, append([]string{"-sS", "-N", "--max-time", "60", k.URL + path}, args...)...)
+	c.cmd = exec.CommandContext(k.T.Context(), program,
+		append([]string{"-sS", "-N", "--max-time", "60", k.URL + path}, args...)...)
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
 		k.T.Fatal(err)
@@ -171,7 +172,8 @@ func TestLongPollsAreAnsweredOnceByWhicheverWorker(t *testing.T) {
 	k.AwaitFarewell("poll poll 1000 clean")
 
 	began := time.Now()
-	if o := <-poll("/poll?timeout=0.4"); o.err != nil || o.text != "200 OK " || time.Since(began) < 400*time.Millisecond {
+	if o := <-poll("/poll?timeout=0.4"); o.err != nil || o.text != "200 OK " ||
+		time.Since(began) < 400*time.Millisecond {
 		t.Errorf("a poll that nobody answers: %q %v after %v", o.text, o.err, time.Since(began))
 	}
 	if list := k.Connections(); len(list) != 0 {

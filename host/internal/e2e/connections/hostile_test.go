@@ -23,7 +23,8 @@ import (
 func startHostile(t *testing.T) (k *harness.Talk, admin string) {
 	t.Helper()
 	addr, tcp, admin := harness.FreeAddress(t), harness.FreeAddress(t), harness.FreeAddress(t)
-	k = harness.StartTalkOn(t, addr, fmt.Sprintf("[admin]\nlisten = %q\n[[listen]]\naddress = %q\nhandshake_timeout = \"2s\"\n[[listen]]\naddress = %q\nprotocol = \"tcp\"\nmax_message = \"64KiB\"\nidle_timeout = \"5s\"\n"+
+	k = harness.StartTalkOn(t, addr, fmt.Sprintf("[admin]\nlisten = %q\n[[listen]]\naddress = %q\nhandshake_timeout "+
+		"= \"2s\"\n[[listen]]\naddress = %q\nprotocol = \"tcp\"\nmax_message = \"64KiB\"\nidle_timeout = \"5s\"\n"+
 		"[pool.web]\nworker = \"worker.php\"\nworkers = 2\n[http]\nheader_timeout = \"3s\"\n", admin, addr, tcp))
 	k.TCP = tcp
 	return k, admin
@@ -41,7 +42,8 @@ func attack(t *testing.T, address string, n int, do func(c net.Conn, i int)) {
 				if i > n {
 					return
 				}
-				from := net.Dialer{Timeout: 10 * time.Second, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(2+i/4000))}}
+				from := net.Dialer{Timeout: 10 * time.Second,
+					LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(2+i/4000))}}
 				c, err := from.Dial("tcp", address)
 				if err != nil {
 					t.Errorf("connection %d: %v", i, err)
@@ -221,7 +223,8 @@ func TestAClientThatFloodsWaitsForItselfAlone(t *testing.T) {
 func TestSlowReadersOfABroadcastFillBoundedMemory(t *testing.T) {
 	t.Parallel()
 	addr, admin := harness.FreeAddress(t), harness.FreeAddress(t)
-	k := harness.StartTalkOn(t, addr, fmt.Sprintf("[admin]\nlisten = %q\n[[listen]]\naddress = %q\nsend_buffer = \"256KiB\"\nslow_client = \"drop-oldest\"\n[pool.web]\nworker = \"worker.php\"\nworkers = 2\n", admin, addr))
+	k := harness.StartTalkOn(t, addr, fmt.Sprintf("[admin]\nlisten = %q\n[[listen]]\naddress = %q\nsend_buffer = "+
+		"\"256KiB\"\nslow_client = \"drop-oldest\"\n[pool.web]\nworker = \"worker.php\"\nworkers = 2\n", admin, addr))
 	for range 100 {
 		k.Upgrade("/?join=flood")
 	}
@@ -232,7 +235,8 @@ func TestSlowReadersOfABroadcastFillBoundedMemory(t *testing.T) {
 	for _, c := range k.Connections() {
 		queued += c.Queued
 	}
-	t.Logf("%d KiB wait for 100 clients; the host took %d MiB before and %d MiB after", queued>>10, before.Resident>>20, after.Resident>>20)
+	t.Logf("%d KiB wait for 100 clients; the host took %d MiB before and %d MiB after", queued>>10,
+		before.Resident>>20, after.Resident>>20)
 	if queued == 0 || queued > 100*(256<<10+32_000) {
 		t.Errorf("%d bytes wait for 100 clients who may have 256 KiB each", queued)
 	}

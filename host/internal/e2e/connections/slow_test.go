@@ -53,7 +53,8 @@ func TestASlowClientIsDealtWithAndNobodyElseWaits(t *testing.T) {
 	const count, size = 2500, 8000 // 20 MB: more than the kernel takes for both ends
 	for policy, check := range map[string]func(t *testing.T, k *harness.Talk, slow *harness.Socket){
 		"close": func(t *testing.T, k *harness.Talk, slow *harness.Socket) {
-			if got, code := numbers(slow, size, -1); len(got) == 0 || len(got) == count || got[len(got)-1] != len(got)-1 || code != 1008 && code != 1006 {
+			if got, code := numbers(slow, size, -1); len(got) == 0 || len(got) == count ||
+				got[len(got)-1] != len(got)-1 || code != 1008 && code != 1006 {
 				t.Errorf("it got %d messages, and was closed with %d", len(got), code)
 			}
 			k.AwaitFarewell("slow websocket 1008 ")
@@ -77,7 +78,8 @@ func TestASlowClientIsDealtWithAndNobodyElseWaits(t *testing.T) {
 	} {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
-			k := harness.StartTalk(t, fmt.Sprintf("slow_client = %q\nsend_buffer = \"256KiB\"\nwrite_timeout = \"20s\"", policy), "workers = 2")
+			k := harness.StartTalk(t, fmt.Sprintf(
+				"slow_client = %q\nsend_buffer = \"256KiB\"\nwrite_timeout = \"20s\"", policy), "workers = 2")
 			slow, quick := k.Upgrade("/?join=flood&name=slow"), k.Upgrade("/?join=flood&name=quick")
 			heard := make(chan error, 1)
 			go func() {

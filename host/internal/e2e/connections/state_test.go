@@ -29,7 +29,8 @@ func settle(s *harness.Socket) {
 func TestGroupsUsersAndBroadcastsReachAcrossWorkersAndAReload(t *testing.T) {
 	t.Parallel()
 	k := harness.StartTalk(t, "", "workers = 4")
-	ann, bob, eve := k.Upgrade("/?join=lobby&uid=ann&name=ann"), k.Upgrade("/?join=lobby&name=bob"), k.Upgrade("/?name=eve")
+	ann, bob, eve := k.Upgrade("/?join=lobby&uid=ann&name=ann"), k.Upgrade("/?join=lobby&name=bob"),
+		k.Upgrade("/?name=eve")
 	bob.Say("bind bob")
 	settle(bob)
 
@@ -84,7 +85,8 @@ func TestASessionOutlivesWorkersThatAreKilledAndReloads(t *testing.T) {
 	k := harness.StartTalk(t, "", "workers = 2")
 	s := k.Upgrade("/?name=ann")
 	values := map[string]string{
-		"text": `"ümläut \u0000 text"`, "int": `9007199254740993`, "float": `1.5`, "whole": `2.0`, "list": `[1,"two",[3,null,true]]`, "map": `{"a":{"b":[]},"c":false}`,
+		"text": `"ümläut \u0000 text"`, "int": `9007199254740993`, "float": `1.5`, "whole": `2.0`,
+		"list": `[1,"two",[3,null,true]]`, "map": `{"a":{"b":[]},"c":false}`,
 		"null": `null`, "negative": `-9223372036854775808`, "empty": `""`,
 	}
 	for key, value := range values {
@@ -105,7 +107,8 @@ func TestASessionOutlivesWorkersThatAreKilledAndReloads(t *testing.T) {
 			var want, have any
 			json.Unmarshal([]byte(value), &want)
 			json.Unmarshal(got[key], &have)
-			if fmt.Sprint(want) != fmt.Sprint(have) || strings.Contains(value, ".") != strings.Contains(string(got[key]), ".") {
+			if fmt.Sprint(want) != fmt.Sprint(have) ||
+				strings.Contains(value, ".") != strings.Contains(string(got[key]), ".") {
 				t.Errorf("%s: %s was %s and is %s", when, key, value, got[key])
 			}
 		}

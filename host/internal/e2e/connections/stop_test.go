@@ -59,7 +59,10 @@ func TestAStopClosesEveryConnectionWith1001SpreadOverTime(t *testing.T) {
 	}
 	farewells := k.Farewells()
 	for i := range clients {
-		if want := fmt.Sprintf("client-%d websocket 1001 clean ", i); !slices.ContainsFunc(farewells, func(l string) bool { return strings.HasPrefix(l, want) }) {
+		if want := fmt.Sprintf("client-%d websocket 1001 clean ", i); !slices.ContainsFunc(farewells,
+			func(l string) bool {
+				return strings.HasPrefix(l, want)
+			}) {
 			t.Errorf("onClose never said %q", want)
 		}
 	}
@@ -113,7 +116,8 @@ func TestAStopHandlesWhatClientsHaveSaidBefore(t *testing.T) {
 
 func TestAStopWaitsForNoClientThatHasGoneToSleep(t *testing.T) {
 	t.Parallel()
-	k := harness.StartTalk(t, "shutdown_spread = \"100ms\"\nslow_client = \"drop-oldest\"", "workers = 2\ndrain_timeout = \"4s\"")
+	k := harness.StartTalk(t, "shutdown_spread = \"100ms\"\nslow_client = \"drop-oldest\"",
+		"workers = 2\ndrain_timeout = \"4s\"")
 	asleep := k.Upgrade("/?name=asleep&join=flood") // never reads again
 	k.Upgrade("/").Say("flood 2000 4000")
 	_ = asleep
@@ -128,14 +132,16 @@ func TestAPersonListsAddressesAndClosesConnections(t *testing.T) {
 	id := idOf(ann)
 	settle(ann)
 	all := k.Connections()
-	if len(all) != 2 || all[0].ID != id || all[0].UID != "ann" || all[0].Protocol != "websocket" || all[0].MessagesIn != 2 || all[0].MessagesOut != 2 || all[0].BytesIn != 2+11 || all[0].Pool != "web" ||
+	if len(all) != 2 || all[0].ID != id || all[0].UID != "ann" || all[0].Protocol != "websocket" ||
+		all[0].MessagesIn != 2 || all[0].MessagesOut != 2 || all[0].BytesIn != 2+11 || all[0].Pool != "web" ||
 		!strings.HasPrefix(all[0].Remote, "127.0.0.1:") || fmt.Sprint(all[1].Groups) != "[lobby red]" {
 		t.Errorf("host connections --json: %+v", all)
 	}
 	if red := k.Connections("--group", "red"); len(red) != 1 || red[0].UID != "bob" {
 		t.Errorf("host connections --group red: %+v", red)
 	}
-	if out, code := k.Run("connections"); code != 0 || !strings.Contains(out, id) || !strings.Contains(out, "lobby,red") {
+	if out, code := k.Run("connections"); code != 0 || !strings.Contains(out, id) ||
+		!strings.Contains(out, "lobby,red") {
 		t.Errorf("host connections: exit %d\n%s", code, out)
 	}
 	send := func(want int, args ...string) {

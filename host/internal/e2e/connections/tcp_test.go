@@ -57,7 +57,8 @@ var framings = []framing{
 	{"line", `framing = "line"`, func(m string) []byte { return []byte(m + "\n") }, until("\n")},
 	{"line with CR", ``, func(m string) []byte { return []byte(m + "\r\n") }, until("\n")},
 	{"length16", `framing = "length16"`, func(m string) []byte { return harness.Framed(m)[2:] }, counted(2)},
-	{"length32", "framing = \"length32\"\nmax_message = \"17MiB\"\nsend_buffer = \"40MiB\"", harness.Framed, counted(4)},
+	{"length32", "framing = \"length32\"\nmax_message = \"17MiB\"\nsend_buffer = \"40MiB\"", harness.Framed,
+		counted(4)},
 	{"delimiter", `delimiter = "\u0000--"`, func(m string) []byte { return []byte(m + "\x00--") }, until("\x00--")},
 }
 
@@ -66,12 +67,14 @@ func startFramings(t *testing.T) (k *harness.Talk, addresses map[string]string) 
 	t.Helper()
 	addr := harness.FreeAddress(t)
 	addresses = map[string]string{"raw": harness.FreeAddress(t)}
-	toml := fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = %q\nprotocol = \"tcp\"\nframing = \"raw\"\n", addr, addresses["raw"])
+	toml := fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = %q\nprotocol = \"tcp\"\nframing = \"raw\"\n",
+		addr, addresses["raw"])
 	for _, f := range framings {
 		addresses[f.name] = harness.FreeAddress(t)
 		toml += fmt.Sprintf("[[listen]]\naddress = %q\nprotocol = \"tcp\"\n%s\n", addresses[f.name], f.settings)
 	}
-	return harness.StartTalkOn(t, addr, toml+"[pool.web]\nworker = \"worker.php\"\nworkers = 3\nphp_ini = { memory_limit = \"256M\" }\n"), addresses
+	return harness.StartTalkOn(t, addr, toml+"[pool.web]\nworker = \"worker.php\"\nworkers = 3\nphp_ini = { "+
+		"memory_limit = \"256M\" }\n"), addresses
 }
 
 // dialAt connects to another address than the host's first.
@@ -214,12 +217,15 @@ func TestTCPConnectionsEndAsTheyShould(t *testing.T) {
 
 func TestWebSocketMessagesComeWholeHoweverTheyAreCut(t *testing.T) {
 	t.Parallel()
-	k := harness.StartTalk(t, "max_message = \"17MiB\"\nsend_buffer = \"40MiB\"", "workers = 2\nphp_ini = { memory_limit = \"256M\" }")
+	k := harness.StartTalk(t, "max_message = \"17MiB\"\nsend_buffer = \"40MiB\"",
+		"workers = 2\nphp_ini = { memory_limit = \"256M\" }")
 	part := func(op ws.OpCode, fin bool, text string) []byte {
 		return ws.MustCompileFrame(ws.MaskFrame(ws.NewFrame(op, fin, []byte(text))))
 	}
 	stream := bytes.Join([][]byte{
-		part(ws.OpText, false, "say gr"), part(ws.OpPing, true, "are you there"), part(ws.OpContinuation, false, "ü\xc3"), part(ws.OpContinuation, true, "\x9fe"), part(ws.OpText, true, "say two"),
+		part(ws.OpText, false, "say gr"), part(ws.OpPing, true, "are you there"),
+		part(ws.OpContinuation, false, "ü\xc3"), part(ws.OpContinuation, true, "\x9fe"),
+		part(ws.OpText, true, "say two"),
 	}, nil)
 	s := k.Upgrade("/")
 	for cut := range len(stream) + 1 {
@@ -257,9 +263,11 @@ func TestWebSocketMessagesComeWholeHoweverTheyAreCut(t *testing.T) {
 	slow.Expect("welcome bit")
 	slow.Say("say awake")
 	slow.Expect("awake")
-	// A client that does not wait for the answer to its handshake breaks RFC 6455 §4.1, and loses the connection; workers hear of its end.
+	// A client that does not wait for the answer to its handshake breaks RFC 6455 §4.1, and loses the connection;
+	// workers hear of its end.
 	early := k.Dial()
-	early.Write(append(fmt.Appendf(nil, harness.Handshake, "/?name=early", k.Addr, ""), harness.Frame(ws.OpText, []byte("say early"))...))
+	early.Write(append(fmt.Appendf(nil, harness.Handshake, "/?name=early", k.Addr, ""),
+		harness.Frame(ws.OpText, []byte("say early"))...))
 	if !early.Closed() {
 		t.Error("a client that speaks too early stays connected")
 	}
@@ -291,10 +299,13 @@ func TestNetcatTalksTCPUnixAndUDP(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(short) })
 	unix := filepath.Join(short, "t.sock")
 	addr, tcp, udp := harness.FreeAddress(t), harness.FreeAddress(t), harness.FreeAddress(t)
-	k := harness.StartTalkOn(t, addr, fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = %q\nprotocol = \"tcp\"\n[[listen]]\naddress = \"unix:%s\"\nprotocol = \"tcp\"\n[[listen]]\naddress = %q\nprotocol = \"udp\"\n"+
+	k := harness.StartTalkOn(t, addr, fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = %q\nprotocol = "+
+		"\"tcp\"\n[[listen]]\naddress = \"unix:%s\"\nprotocol = \"tcp\"\n[[listen]]\naddress = %q\nprotocol = "+
+		"\"udp\"\n"+
 		"[pool.web]\nworker = \"worker.php\"\nworkers = 2\n", addr, tcp, unix, udp))
 	host, port, _ := net.SplitHostPort(tcp)
-	if got := nc(t, "say over tcp\nstate\n", "-N", host, port); got != fmt.Sprintf("over tcp\n[\"\",[],\"tcp\",%q]\n", strings.ReplaceAll(tcp, "/", "\\/")) {
+	if got := nc(t, "say over tcp\nstate\n", "-N", host, port); got != fmt.Sprintf("over tcp\n[\"\",[],\"tcp\",%q]\n",
+		strings.ReplaceAll(tcp, "/", "\\/")) {
 		t.Errorf("TCP: %q", got)
 	}
 	if got := nc(t, "say over unix\n", "-N", "-U", unix); got != "over unix\n" {
@@ -313,7 +324,8 @@ func TestNetcatTalksTCPUnixAndUDP(t *testing.T) {
 func TestDatagramsAreAnsweredAcrossAReload(t *testing.T) {
 	t.Parallel()
 	addr, udp := harness.FreeAddress(t), harness.FreeAddress(t)
-	k := harness.StartTalkOn(t, addr, fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = %q\nprotocol = \"udp\"\n[pool.web]\nworker = \"worker.php\"\nworkers = 2\n", addr, udp))
+	k := harness.StartTalkOn(t, addr, fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = %q\nprotocol = "+
+		"\"udp\"\n[pool.web]\nworker = \"worker.php\"\nworkers = 2\n", addr, udp))
 	over, sent := make(chan struct{}), make(chan int)
 	go func() {
 		n := 0

@@ -1,4 +1,5 @@
-// Messages that wait: for a handler that takes its time, for a worker that is no longer there, for code that works again.
+// Messages that wait: for a handler that takes its time, for a worker that is no longer there, for code that works
+// again.
 
 package connections
 
@@ -22,7 +23,10 @@ func TestReloadLetsAHandlerFinishAndTheMessagesBehindItGoToNewCode(t *testing.T)
 	k.Deploy(t, "2")
 	reloaded := make(chan string)
 	go func() { out, _ := k.Run("reload"); reloaded <- out }()
-	k.Eventually("the new code answers beside the old", func() bool { _, text := k.Get("/"); return text == "hello 2" })
+	k.Eventually("the new code answers beside the old", func() bool {
+		_, text := k.Get("/")
+		return text == "hello 2"
+	})
 	other.Say("n 1")
 	other.Expect("1 1 2 1")
 	harness.Write(t, k.Dir, "go", "1")

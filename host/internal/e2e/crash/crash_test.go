@@ -34,9 +34,11 @@ func TestAWorkersDeathHarmsOnlyItsRequest(t *testing.T) {
 		t.Errorf("the connection after a 502: %v", err)
 	}
 
-	for path, says := range map[string]string{"/exit": "exit()", "/memory": "Allowed memory size", "/throw": "the secret of the code"} {
+	for path, says := range map[string]string{"/exit": "exit()", "/memory": "Allowed memory size",
+		"/throw": "the secret of the code"} {
 		code, body := h.Get(path)
-		if code != 500 || strings.Contains(body, "secret") || strings.Contains(body, ".php") || strings.Contains(body, "memory") {
+		if code != 500 || strings.Contains(body, "secret") || strings.Contains(body, ".php") ||
+			strings.Contains(body, "memory") {
 			t.Errorf("%s: %d %s", path, code, body)
 		}
 		h.Logs.Await(t, says)
@@ -103,7 +105,8 @@ func TestDevShowsTheTraceAndEscapesIt(t *testing.T) {
 	dir := harness.Pages(t, "1")
 	h := harness.Start(t, "--dev", "-n", "1", dir)
 	code, text := h.Get("/throw?<script>alert(1)</script>")
-	if code != 500 || !strings.Contains(text, "the secret of the code") || !strings.Contains(text, "worker.php") || strings.Contains(text, "<script>") {
+	if code != 500 || !strings.Contains(text, "the secret of the code") || !strings.Contains(text, "worker.php") ||
+		strings.Contains(text, "<script>") {
 		t.Errorf("%d %s", code, text)
 	}
 }

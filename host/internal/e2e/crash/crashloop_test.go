@@ -12,7 +12,8 @@ import (
 	"github.com/workerhost/workerhost/host/internal/e2e/harness"
 )
 
-// twoPools starts a host whose pool good serves at h.addr and whose pool bad, with the code given, is at the second address.
+// twoPools starts a host whose pool good serves at h.addr and whose pool bad, with the code given, is at the second
+// address.
 func twoPools(t *testing.T, code string, flags ...string) (h *harness.Host, bad, admin, dir string) {
 	t.Helper()
 	good := harness.PHPWorker(t, `Worker::create()->onRequest(fn (Request $r) => 'hello 1')->run();`)
@@ -50,7 +51,8 @@ func pageOf(t *testing.T, addr string) (status int, text, retryAfter string) {
 	return resp.StatusCode, string(b), resp.Header.Get("Retry-After")
 }
 
-// While one pool can't start, the other one and status do not notice; status, readiness, 503s and the log say why; and the pool is back once the code is mended.
+// While one pool can't start, the other one and status do not notice; status, readiness, 503s and the log say why; and
+// the pool is back once the code is mended.
 func TestACrashLoopOfOnePoolIsToldAndHarmsNoOther(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ code, why string }{
@@ -65,7 +67,10 @@ func TestACrashLoopOfOnePoolIsToldAndHarmsNoOther(t *testing.T) {
 				out, code := h.Run("status")
 				return code == 0 && strings.Contains(out, c.why) && strings.Contains(out, "backing-off")
 			})
-			h.Eventually("the other pool serves", func() bool { status, text, _ := pageOf(t, h.Addr); return status == 200 && text == "hello 1" })
+			h.Eventually("the other pool serves", func() bool {
+				status, text, _ := pageOf(t, h.Addr)
+				return status == 200 && text == "hello 1"
+			})
 			before := h.Status()
 			l := harness.NewLoad(h).Kept(4)
 			until := time.Now().Add(2 * time.Second)
@@ -86,10 +91,12 @@ func TestACrashLoopOfOnePoolIsToldAndHarmsNoOther(t *testing.T) {
 			}
 			h.Eventually("readiness is red and says why", func() bool {
 				code, text := harness.Asked(admin, "/readyz")
-				return code == 503 && strings.Contains(text, "pool bad") && strings.Contains(text, c.why) && !strings.Contains(text, "pool good")
+				return code == 503 && strings.Contains(text, "pool bad") && strings.Contains(text, c.why) &&
+					!strings.Contains(text, "pool good")
 			})
 			for i, p := range h.Status().Pools {
-				if p.Name == "good" && fmt.Sprint(p.Workers[0].PID, p.Workers[1].PID) != fmt.Sprint(before.Pools[i].Workers[0].PID, before.Pools[i].Workers[1].PID) {
+				if p.Name == "good" && fmt.Sprint(p.Workers[0].PID,
+					p.Workers[1].PID) != fmt.Sprint(before.Pools[i].Workers[0].PID, before.Pools[i].Workers[1].PID) {
 					t.Errorf("workers of the good pool changed")
 				}
 			}

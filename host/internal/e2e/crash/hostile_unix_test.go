@@ -42,7 +42,8 @@ func TestThousandsOfClientsOfAStuckPoolFillBoundedMemory(t *testing.T) {
 		clients = int(limit.Cur) - 500
 	}
 	dir := harness.Pages(t, "1")
-	h := harness.StartPHP(t, dir, "access_log = \"access.json\"", "workers = 1\nqueue = 20000\nqueue_timeout = \"5m\"\npriority = [\"/hello\"]", "")
+	h := harness.StartPHP(t, dir, "access_log = \"access.json\"",
+		"workers = 1\nqueue = 20000\nqueue_timeout = \"5m\"\npriority = [\"/hello\"]", "")
 	before := resident(h)
 	busy, _ := harness.Begin(h, dir, "until", "GET /until HTTP/1.1\r\nHost: here\r\n\r\n")
 	conns := make([]net.Conn, 0, clients)
@@ -52,17 +53,20 @@ func TestThousandsOfClientsOfAStuckPoolFillBoundedMemory(t *testing.T) {
 		}
 	}()
 	for i := range clients {
-		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+i/4000))}} // ports end before connections do
+		// ports end before connections do
+		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+i/4000))}}
 		c, err := from.Dial("tcp", h.Addr)
 		if err != nil {
 			t.Fatal(err)
 		}
 		conns = append(conns, c)
-		fmt.Fprintf(c, "GET /waits-%d HTTP/1.1\r\nHost: here\r\nUser-Agent: a client of many\r\nAccept: */*\r\n\r\n", i)
+		fmt.Fprintf(c, "GET /waits-%d HTTP/1.1\r\nHost: here\r\nUser-Agent: a client of many\r\nAccept: */*\r\n\r\n",
+			i)
 	}
 	h.Eventually("all are queued", func() bool { return h.Status().Pools[0].Queued == clients })
 	after := resident(h)
-	t.Logf("the host took %d MiB before, and %d MiB with %d requests waiting: %d KiB each", before>>20, after>>20, clients, (after-before)>>10/int64(clients))
+	t.Logf("the host took %d MiB before, and %d MiB with %d requests waiting: %d KiB each", before>>20, after>>20,
+		clients, (after-before)>>10/int64(clients))
 	if after-before > int64(clients)*64<<10 {
 		t.Errorf("a waiting client costs %d KiB", (after-before)>>10/int64(clients))
 	}
@@ -92,7 +96,8 @@ Worker::create()->onRequest(function (Request $r): Response {
 	log := filepath.Join(dir, "access.json")
 	file := filepath.Join(dir, "host.toml")
 	addr := harness.FreeAddress(t)
-	if err := os.WriteFile(file, fmt.Appendf(nil, "[[listen]]\naddress = %q\n[http]\naccess_log = \"access.json\"\ntrusted_proxies = [\"127.0.0.1\"]\n[http.rate_limit]\nrequests = 1\nburst = 2\n"+
+	if err := os.WriteFile(file, fmt.Appendf(nil, "[[listen]]\naddress = %q\n[http]\naccess_log = "+
+		"\"access.json\"\ntrusted_proxies = [\"127.0.0.1\"]\n[http.rate_limit]\nrequests = 1\nburst = 2\n"+
 		"[pool.web]\nworker = \"worker.php\"\nworkers = 1\n", addr), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +131,8 @@ Worker::create()->onRequest(function (Request $r): Response {
 		return all
 	}
 	h.Eventually("all is written", func() bool { return len(lines(log+".1")) == 1 && len(lines(log)) == 2 })
-	for name, want := range map[string]any{"request_id": "mine-1", "status": 200.0, "pool": "web", "worker": 0.0, "generation": 1.0, "remote": "203.0.113.7:0"} {
+	for name, want := range map[string]any{"request_id": "mine-1", "status": 200.0, "pool": "web", "worker": 0.0,
+		"generation": 1.0, "remote": "203.0.113.7:0"} {
 		if got := lines(log + ".1")[0][name]; got != want {
 			t.Errorf("%s is %v", name, got)
 		}

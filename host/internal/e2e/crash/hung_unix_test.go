@@ -43,7 +43,8 @@ func TestTheLogSaysWhereAHungWorkerStood(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	harness.Write(t, dir, "host.toml", "[pool.web]\nworker = \"worker.php\"\nworkers = 4\nrequest_timeout = \"300ms\"\nstop_timeout = \"1s\"\n")
+	harness.Write(t, dir, "host.toml",
+		"[pool.web]\nworker = \"worker.php\"\nworkers = 4\nrequest_timeout = \"300ms\"\nstop_timeout = \"1s\"\n")
 	h := harness.Start(t, "-c", dir+"/host.toml")
 	for path, where := range map[string]string{
 		"/busy":   `\| #0 \S+worker\.php:\d+ in spin\(\)`,
@@ -60,7 +61,8 @@ func TestTheLogSaysWhereAHungWorkerStood(t *testing.T) {
 		if resp.StatusCode != 504 {
 			t.Errorf("%s: %s", path, resp.Status)
 		}
-		line := regexp.MustCompile(`worker did not heed RESET, it is terminated: .*request="GET ` + path + `" request_id=id-of` + strings.ReplaceAll(path, "/", "-") + ` .*running=1\.[\d.]+s`)
+		line := regexp.MustCompile(`worker did not heed RESET, it is terminated: .*request="GET ` + path +
+			`" request_id=id-of` + strings.ReplaceAll(path, "/", "-") + ` .*running=1\.[\d.]+s`)
 		h.Eventually("the log names "+path, func() bool { return line.MatchString(h.Logs.String()) })
 		stood := regexp.MustCompile(where)
 		h.Eventually("the log says where it stood", func() bool { return stood.MatchString(h.Logs.String()) })
@@ -93,7 +95,8 @@ func TestASlowRequestIsLoggedAndAnswered(t *testing.T) {
 	}
 	h.Get("/")
 	h.Logs.Await(t, "slow request ended: ")
-	if log := h.Logs.String(); strings.Count(log, "slow request: ") != 1 || strings.Count(log, "slow request ended: ") != 1 || strings.Contains(log, "#0 ") {
+	if log := h.Logs.String(); strings.Count(log, "slow request: ") != 1 ||
+		strings.Count(log, "slow request ended: ") != 1 || strings.Contains(log, "#0 ") {
 		t.Error(log)
 	}
 }
@@ -106,7 +109,8 @@ func TestASlowRequestIsTracedIfTheFileSaysSo(t *testing.T) {
 	dir := harness.PHPWorker(t, `
 function report(): void { for ($end = hrtime(true) + 600e6; hrtime(true) < $end;) { strlen('x'); } }
 Worker::create()->onRequest(function (Request $r) { report(); return 'well'; })->run();`)
-	harness.Write(t, dir, "host.toml", "[pool.web]\nworker = \"worker.php\"\nworkers = 1\nslow_request = \"200ms\"\nslow_trace = true\n")
+	harness.Write(t, dir, "host.toml",
+		"[pool.web]\nworker = \"worker.php\"\nworkers = 1\nslow_request = \"200ms\"\nslow_trace = true\n")
 	h := harness.Start(t, "-c", dir+"/host.toml")
 	if code, text := h.Get("/slow"); code != 200 || text != "well" {
 		t.Errorf("%d %s", code, text)
@@ -128,7 +132,9 @@ Worker::create()->onRequest(function (Request $r) {
     return "attempt $r->attempt of " . strlen($body);
 })->run();`)
 	settings := func(retry string) {
-		harness.Write(t, dir, "host.toml", "[http]\nbody_buffer = \"64KiB\"\n[pool.web]\nworker = \"worker.php\"\nworkers = 10\nretry = \""+retry+"\"\n")
+		harness.Write(t, dir, "host.toml",
+			"[http]\nbody_buffer = \"64KiB\"\n[pool.web]\nworker = \"worker.php\"\nworkers = 10\n"+
+				"retry = \""+retry+"\"\n")
 	}
 	settings("idempotency-key")
 	h := harness.Start(t, "-c", dir+"/host.toml")
@@ -187,7 +193,8 @@ Worker::create()->onStart(function () { if (@unlink(__DIR__ . '/strike')) { posi
 	h := harness.Start(t, "-n", "2", dir)
 	harness.WritePHP(t, dir, code("new"))
 	harness.Write(t, dir, "strike", "")
-	if out := h.Reload(); strings.Count(out, "one more was tried: the first was killed from outside (signal: killed)") != 1 {
+	if out := h.Reload(); strings.Count(out,
+		"one more was tried: the first was killed from outside (signal: killed)") != 1 {
 		t.Errorf("the report does not say it:\n%s", out)
 	}
 	if code, text := h.Get("/"); code != 200 || text != "new" {

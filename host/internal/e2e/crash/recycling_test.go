@@ -21,9 +21,12 @@ func TestWorkersThatLeakAreReplacedUnderLoadAndNoRequestFails(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("memory is known on Linux only")
 	}
-	h := harness.StartPHP(t, harness.PHPWorker(t, leaking), "", "workers = 3\nmax_memory = \"64MiB\"\nphp_ini = { memory_limit = \"512M\" }", "")
+	h := harness.StartPHP(t, harness.PHPWorker(t, leaking), "",
+		"workers = 3\nmax_memory = \"64MiB\"\nphp_ini = { memory_limit = \"512M\" }", "")
 	l := harness.NewLoad(h).Kept(6)
-	h.Eventually("three generations of workers were too large", func() bool { return strings.Count(h.Logs.String(), "why=max_memory") > 8 })
+	h.Eventually("three generations of workers were too large", func() bool {
+		return strings.Count(h.Logs.String(), "why=max_memory") > 8
+	})
 	l.Stop()
 	for _, w := range h.Status().Pools[0].Workers {
 		if w.Restarted != "max_memory" {
@@ -47,7 +50,8 @@ func TestARequestThatDevoursMemoryIsEndedAndNoOther(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("memory is known on Linux only")
 	}
-	h := harness.StartPHP(t, harness.PHPWorker(t, devouring), "", "workers = 2\nmax_memory_hard = \"96MiB\"\nphp_ini = { memory_limit = \"2G\" }", "")
+	h := harness.StartPHP(t, harness.PHPWorker(t, devouring), "",
+		"workers = 2\nmax_memory_hard = \"96MiB\"\nphp_ini = { memory_limit = \"2G\" }", "")
 	before := h.PIDs()
 	l := harness.NewLoad(h).Kept(3)
 	if status, text := h.Get("/devour"); status != 502 {

@@ -112,14 +112,16 @@ func TestNotesCanBeWrittenReadChangedAndDeleted(t *testing.T) {
 	t.Parallel()
 	b, _ := serveApp(t)
 	b.sees("/api/notes", 200, jsonType, "[]")
-	p := b.expect("POST", "/api/notes", jsonType, `{"text":"Buy ½ l milk"}`, 201, jsonType, `{"id":1,"text":"Buy ½ l milk"}`)
+	p := b.expect("POST", "/api/notes", jsonType, `{"text":"Buy ½ l milk"}`, 201, jsonType,
+		`{"id":1,"text":"Buy ½ l milk"}`)
 	if p.Header.Get("Location") != "/api/notes/1" {
 		t.Errorf("Location: %q", p.Header.Get("Location"))
 	}
 	b.sees("/api/notes/1", 200, jsonType, `{"id":1,"text":"Buy ½ l milk"}`)
 	b.expect("PUT", "/api/notes/1", jsonType, `{"text":"Buy bread"}`, 200, jsonType, `{"id":1,"text":"Buy bread"}`)
 	b.sees("/api/notes", 200, jsonType, `[{"id":1,"text":"Buy bread"}]`)
-	for _, broken := range []string{"", "{", `"text"`, `{"text":7}`, `{"text":""}`, `{"text":"` + strings.Repeat("x", 201) + `"}`} {
+	for _, broken := range []string{"", "{", `"text"`, `{"text":7}`, `{"text":""}`,
+		`{"text":"` + strings.Repeat("x", 201) + `"}`} {
 		b.expect("POST", "/api/notes", jsonType, broken, 422, jsonType, `"error"`)
 	}
 	p = b.expect("PATCH", "/api/notes/1", jsonType, "{}", 405, jsonType)
@@ -143,7 +145,8 @@ func TestWorkersShareTheNotes(t *testing.T) {
 	for w := range writers {
 		all.Go(func() {
 			for i := range each {
-				resp, err := http.Post(b.URL+"/api/notes", jsonType, strings.NewReader(fmt.Sprintf(`{"text":"%d of %d"}`, i, w)))
+				resp, err := http.Post(b.URL+"/api/notes", jsonType,
+					strings.NewReader(fmt.Sprintf(`{"text":"%d of %d"}`, i, w)))
 				if err != nil {
 					t.Error(err)
 					return
@@ -187,10 +190,12 @@ func TestAnUploadOfFiveMebibytesIsKeptAndComesBack(t *testing.T) {
 	}
 	part, _ := http.NewRequest("GET", b.URL+link, nil)
 	part.Header.Set("Range", "bytes=16-31")
-	if p := b.send(part); p.StatusCode != 206 || p.body != "0123456789abcde\n" || p.Header.Get("Content-Range") != "bytes 16-31/5242880" {
+	if p := b.send(part); p.StatusCode != 206 || p.body != "0123456789abcde\n" ||
+		p.Header.Get("Content-Range") != "bytes 16-31/5242880" {
 		t.Errorf("a range: %s %q %q", p.Status, p.body, p.Header.Get("Content-Range"))
 	}
-	for _, other := range []string{"/uploads/nothing", "/uploads/..%2fnotes.json", "/uploads/0123456789abcdef-gone.txt"} {
+	for _, other := range []string{"/uploads/nothing", "/uploads/..%2fnotes.json",
+		"/uploads/0123456789abcdef-gone.txt"} {
 		b.sees(other, 404, htmlType, "There is no such file.")
 	}
 }
@@ -201,7 +206,8 @@ func TestTheUploadFormSaysWhatIsWrong(t *testing.T) {
 	b.sees("/upload", 200, htmlType, `<input type="file" name="file" required>`)
 	b.upload("/upload", " ", "a.txt", []byte("a")).check(t, 422, htmlType, "A title has 1 to 80 characters.")
 	b.upload("/upload", `"Title"`, "", nil).check(t, 422, htmlType, "Choose a file.", `value="&quot;Title&quot;"`)
-	b.upload("/upload", "Title", "a.txt", make([]byte, 8<<20+1)).check(t, 422, htmlType, "The file is larger than 8 MiB.")
+	b.upload("/upload", "Title", "a.txt", make([]byte, 8<<20+1)).check(t, 422, htmlType,
+		"The file is larger than 8 MiB.")
 	b.expect("POST", "/upload", formType, "title=Title", 422, htmlType, "Choose a file.")
 	kept, err := os.ReadDir(filepath.Join(folder, "var/uploads"))
 	if err != nil || len(kept) != 0 {
@@ -218,7 +224,8 @@ func TestAReportIsStreamedWhole(t *testing.T) {
 	b, _ := serveApp(t)
 	p := b.sees("/report.csv?rows=200000", 200, csvType)
 	lines := strings.Split(p.body, "\r\n")
-	if len(lines) != 200002 || lines[0] != "number,square,root" || lines[4] != "4,16,2.000" || lines[200000] != "200000,40000000000,447.214" || lines[200001] != "" {
+	if len(lines) != 200002 || lines[0] != "number,square,root" || lines[4] != "4,16,2.000" ||
+		lines[200000] != "200000,40000000000,447.214" || lines[200001] != "" {
 		t.Errorf("%d lines, the last of them %q", len(lines), lines[max(0, len(lines)-3):])
 	}
 	if p.ContentLength != -1 || p.Header.Get("Content-Disposition") != `attachment; filename="report.csv"` {

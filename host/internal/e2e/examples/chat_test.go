@@ -134,13 +134,15 @@ func TestTheChatRefusesWhomItDoesNotKnow(t *testing.T) {
 	b.sees("/chat.css", 200, "text/css; charset=utf-8", "prefers-color-scheme: dark")
 	b.sees("/chat.svg", 200, "image/svg+xml", "<svg")
 	textType := "text/plain; charset=utf-8"
-	for path, status := range map[string]int{"/?room=cellar": 404, "/?room[]=lobby": 404, "/src/Chat.php": 404, "/chat": 426} {
+	for path, status := range map[string]int{"/?room=cellar": 404, "/?room[]=lobby": 404, "/src/Chat.php": 404,
+		"/chat": 426} {
 		b.sees(path, status, textType)
 	}
 	for path, status := range map[string]int{
 		"/chat?room=cellar&name=Ada": 404, "/chat?room[]=lobby&name=Ada": 404, "/elsewhere?room=lobby&name=Ada": 404,
-		"/chat?room=lobby": 400, "/chat?room=lobby&name=%20": 400, "/chat?room=lobby&name=A%0Ada": 400, "/chat?room=lobby&name=" + strings.Repeat("x", 25): 400,
-		"/chat?room=lobby&name=%C3%84da": 101,
+		"/chat?room=lobby": 400, "/chat?room=lobby&name=%20": 400, "/chat?room=lobby&name=A%0Ada": 400,
+		"/chat?room=lobby&name=" + strings.Repeat("x", 25): 400,
+		"/chat?room=lobby&name=%C3%84da":                   101,
 	} {
 		socket, a, err := b.TryUpgrade(path)
 		harness.Must(t, err)
@@ -151,7 +153,9 @@ func TestTheChatRefusesWhomItDoesNotKnow(t *testing.T) {
 			socket.Close()
 		}
 	}
-	for _, nonsense := range []string{"", "5", `"hello"`, "{}", `{"type":["say"]}`, `{"type":"say","id":"../x","text":"a"}`, `{"type":"say","id":"x","text":["a"]}`, `{"type":"say","id":"x","text":"a\nb"}`} {
+	for _, nonsense := range []string{"", "5", `"hello"`, "{}", `{"type":["say"]}`,
+		`{"type":"say","id":"../x","text":"a"}`, `{"type":"say","id":"x","text":["a"]}`,
+		`{"type":"say","id":"x","text":"a\nb"}`} {
 		s := b.Upgrade("/chat?room=lobby&name=Ada")
 		s.Say("%s", nonsense)
 		if code, _ := s.Ends(); code != 1008 {
@@ -174,8 +178,10 @@ func TestTheChatKeepsAMessageOnceWhenItComesTwiceOrItsWorkerDies(t *testing.T) {
 	t.Parallel()
 	folder := release(t, t.TempDir(), "1", "chat-php")
 	// the worst moment: the file is written, and nobody has been told
-	edit(t, filepath.Join(folder, "src/Chat.php"), "        $this->worker->connections()->sendToGroup(self::group($room), $this->json('message'",
-		"        if ($text === 'fatal' && $c->attempt === 1) { exit(1); }\n        $this->worker->connections()->sendToGroup(self::group($room), $this->json('message'")
+	edit(t, filepath.Join(folder, "src/Chat.php"),
+		"        $this->worker->connections()->sendToGroup(self::group($room), $this->json('message'",
+		"        if ($text === 'fatal' && $c->attempt === 1) { exit(1); }\n        "+
+			"$this->worker->connections()->sendToGroup(self::group($room), $this->json('message'")
 	h := harness.Start(t, "-c", filepath.Join(folder, "host.toml"))
 	s := h.Upgrade("/chat?room=lobby&name=Ada")
 	hear := func(kind string) (m chatMessage) {
@@ -194,7 +200,8 @@ func TestTheChatKeepsAMessageOnceWhenItComesTwiceOrItsWorkerDies(t *testing.T) {
 		s.Say(`{"type":"say","id":%q,"text":"fatal"}`, id)
 		want := []int{1, 1, 2, 1}[i]
 		if m := hear("message"); m.Message.Number != want || m.Message.ID != id {
-			t.Errorf("message %d is number %d with the id %s, not %d with %s", i, m.Message.Number, m.Message.ID, want, id)
+			t.Errorf("message %d is number %d with the id %s, not %d with %s", i, m.Message.Number, m.Message.ID, want,
+				id)
 		}
 	}
 	s.Say(`{"type":"hello","after":1}`)

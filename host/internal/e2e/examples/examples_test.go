@@ -19,8 +19,8 @@ import (
 	"github.com/workerhost/workerhost/host/internal/e2e/harness"
 )
 
-// release copies an example to where a deploy would put it, so that nothing of a test stays in the repository: releases/VERSION, with `current` beside it.
-// It returns the example's folder below current.
+// release copies an example to where a deploy would put it, so that nothing of a test stays in the repository:
+// releases/VERSION, with `current` beside it. It returns the example's folder below current.
 func release(t *testing.T, root, version, example string) (folder string) {
 	t.Helper()
 	place := filepath.Join(root, "releases", version)
@@ -28,7 +28,8 @@ func release(t *testing.T, root, version, example string) (folder string) {
 	harness.Must(t, os.MkdirAll(filepath.Dir(copied), 0o755))
 	harness.Must(t, os.CopyFS(copied, os.DirFS(filepath.Join(harness.Repository, "examples", example))))
 	harness.Must(t, os.Symlink(filepath.Join(harness.Repository, "sdk-php"), filepath.Join(place, "sdk-php")))
-	if kept := filepath.Join(copied, "var"); os.RemoveAll(kept) == nil { // what somebody has tried out there is no part of a release
+	// what somebody has tried out there is no part of a release
+	if kept := filepath.Join(copied, "var"); os.RemoveAll(kept) == nil {
 		harness.Must(t, os.Mkdir(kept, 0o755))
 	}
 	makeCurrent(t, root, version)
@@ -65,7 +66,8 @@ func serveApp(t *testing.T) (*browser, string) {
 func releaseSymfony(t *testing.T, root, version string) (folder string) {
 	t.Helper()
 	folder = release(t, root, version, "symfony-php")
-	edit(t, filepath.Join(folder, "host.toml"), "[pool.symfony.env]", fmt.Sprintf("[pool.symfony.env]\nAPP_CACHE_DIR = %q", filepath.Join(root, "cache")))
+	edit(t, filepath.Join(folder, "host.toml"), "[pool.symfony.env]",
+		fmt.Sprintf("[pool.symfony.env]\nAPP_CACHE_DIR = %q", filepath.Join(root, "cache")))
 	return folder
 }
 
@@ -199,7 +201,8 @@ func TestHelloExamplesSayHello(t *testing.T) {
 			if p := b.do("HEAD", "/", "", nil); p.StatusCode != 200 || p.body != "" || p.ContentLength != 13 {
 				t.Errorf("HEAD: %s, %d bytes, Content-Length %d", p.Status, len(p.body), p.ContentLength)
 			}
-			b.expect("POST", "/any/path?a=1", "text/plain", "a body that nobody reads", 200, "text/plain", "Hello, World!")
+			b.expect("POST", "/any/path?a=1", "text/plain", "a body that nobody reads", 200, "text/plain",
+				"Hello, World!")
 		})
 	}
 }

@@ -18,7 +18,8 @@ import (
 	"github.com/workerhost/workerhost/host/internal/e2e/harness"
 )
 
-// serveGo serves an example in Go from where it lies, since its package belongs to this module. Addresses are replaced as edits say.
+// serveGo serves an example in Go from where it lies, since its package belongs to this module. Addresses are replaced
+// as edits say.
 func serveGo(t *testing.T, example string, edits ...string) *harness.Host {
 	t.Helper()
 	folder := filepath.Join(harness.Repository, "examples", example)

@@ -49,12 +49,15 @@ func TestClientsOfLinesStayConnectedThroughAReload(t *testing.T) {
 	}
 	for line, answer := range map[string]string{
 		"SET tea": "ERROR SET wants a value, of UTF-8", "SET tea \xff": "ERROR SET wants a value, of UTF-8",
-		"GET": "ERROR GET wants a key: 1 to 64 of A-Z a-z 0-9 _ . : -", "WATCH " + strings.Repeat("x", 65): "ERROR WATCH wants a key: 1 to 64 of A-Z a-z 0-9 _ . : -",
-		"": "ERROR no such command; HELP tells which there are", "NONSENSE": "ERROR no such command; HELP tells which there are",
+		"GET":                              "ERROR GET wants a key: 1 to 64 of A-Z a-z 0-9 _ . : -",
+		"WATCH " + strings.Repeat("x", 65): "ERROR WATCH wants a key: 1 to 64 of A-Z a-z 0-9 _ . : -",
+		"":                                 "ERROR no such command; HELP tells which there are",
+		"NONSENSE":                         "ERROR no such command; HELP tells which there are",
 	} {
 		b.Ask(line+"\n", answer+"\n")
 	}
-	harness.DialPeer(t, "tcp", h.Addr).Ask("HELP\n", "HELLO, I keep values well. HELP tells how.\nSET key value | GET key | ")
+	harness.DialPeer(t, "tcp", h.Addr).Ask("HELP\n",
+		"HELLO, I keep values well. HELP tells how.\nSET key value | GET key | ")
 	b.Ask("QUIT\n", "BYE\n")
 	if rest, err := b.In.ReadString('\n'); rest != "" || err == nil {
 		t.Errorf("after BYE came %q, %v", rest, err)

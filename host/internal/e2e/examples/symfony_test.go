@@ -20,8 +20,10 @@ func TestPagesOfTheSymfonyApplication(t *testing.T) {
 	t.Parallel()
 	b := serveSymfony(t)
 
-	p := b.sees("/", 200, htmlType, "<h1>Symfony, resident</h1>", "Visit 1 of this browser", `href="/hello/Ada%20%26%20Co?from=here"`)
-	if cookie := p.Header.Get("Set-Cookie"); !strings.HasPrefix(cookie, "visits=1; expires=") || !strings.Contains(cookie, "httponly") {
+	p := b.sees("/", 200, htmlType, "<h1>Symfony, resident</h1>", "Visit 1 of this browser",
+		`href="/hello/Ada%20%26%20Co?from=here"`)
+	if cookie := p.Header.Get("Set-Cookie"); !strings.HasPrefix(cookie, "visits=1; expires=") ||
+		!strings.Contains(cookie, "httponly") {
 		t.Errorf("Set-Cookie: %s", cookie)
 	}
 	b.sees("/", 200, htmlType, "Visit 2 of this browser")
@@ -33,7 +35,8 @@ func TestPagesOfTheSymfonyApplication(t *testing.T) {
 		Hello, Client, URL string
 		Query              map[string]any
 	}](t, b.sees("/hello/Ada%20%26%20Co?from=here&a[]=1", 200, jsonType))
-	if hello.Hello != "Ada & Co" || hello.Client != "127.0.0.1" || hello.URL != b.URL+"/hello/Ada%20%26%20Co" || hello.Query["from"] != "here" || fmt.Sprint(hello.Query["a"]) != "[1]" {
+	if hello.Hello != "Ada & Co" || hello.Client != "127.0.0.1" || hello.URL != b.URL+"/hello/Ada%20%26%20Co" ||
+		hello.Query["from"] != "here" || fmt.Sprint(hello.Query["a"]) != "[1]" {
 		t.Errorf("%+v", hello)
 	}
 
@@ -52,7 +55,8 @@ func TestSymfonyTakesAnUploadOfFiveMebibytes(t *testing.T) {
 		Title, Name, Type, SHA256 string
 		Size                      int
 	}](t, b.upload("/upload", "Photo", "a b.bin", content))
-	if file.Title != "Photo" || file.Name != "a b.bin" || file.Type != "application/octet-stream" || file.Size != 5<<20 || file.SHA256 != fmt.Sprintf("%x", sha256.Sum256(content)) {
+	if file.Title != "Photo" || file.Name != "a b.bin" || file.Type != "application/octet-stream" ||
+		file.Size != 5<<20 || file.SHA256 != fmt.Sprintf("%x", sha256.Sum256(content)) {
 		t.Errorf("%+v", file)
 	}
 	b.upload("/upload", "Photo", "", nil).check(t, 422, jsonType)
@@ -136,8 +140,8 @@ func TestEveryExampleTakesADeploy(t *testing.T) {
 	}
 }
 
-// deploys has new code put in place, reloads, and checks that old code answered until then, that new code answers afterwards in new processes, and that
-// whoever asked meanwhile got one or the other.
+// deploys has new code put in place, reloads, and checks that old code answered until then, that new code answers
+// afterwards in new processes, and that whoever asked meanwhile got one or the other.
 func (b *browser) deploys(old, new string, deploy func()) {
 	b.T.Helper()
 	b.shows(old)
@@ -156,7 +160,8 @@ func (b *browser) deploys(old, new string, deploy func()) {
 			}
 			body, err := io.ReadAll(resp.Body)
 			resp.Body.Close()
-			if text := string(body); err != nil || resp.StatusCode != 200 || !strings.Contains(text, old) && !strings.Contains(text, new) {
+			if text := string(body); err != nil || resp.StatusCode != 200 ||
+				!strings.Contains(text, old) && !strings.Contains(text, new) {
 				b.T.Errorf("during the reload: %s %v %.300s", resp.Status, err, text)
 				break
 			}
@@ -171,7 +176,8 @@ func (b *browser) deploys(old, new string, deploy func()) {
 	after := b.Status().Pools[0]
 	for i, worker := range after.Workers {
 		if worker.PID == before.Workers[i].PID || worker.Generation != before.Workers[i].Generation+1 {
-			b.T.Errorf("worker %d: pid %d → %d, generation %d → %d", i, before.Workers[i].PID, worker.PID, before.Workers[i].Generation, worker.Generation)
+			b.T.Errorf("worker %d: pid %d → %d, generation %d → %d", i, before.Workers[i].PID, worker.PID,
+				before.Workers[i].Generation, worker.Generation)
 		}
 	}
 	for range 2 * len(after.Workers) {

@@ -21,8 +21,8 @@ func Refused(address string) bool {
 
 var addressesGiven sync.Map // address => true
 
-// FreeAddress is a loopback address that nobody listens on, and that no other test is given. Its port is below those that systems take for clients: one of them
-// would otherwise, now and then, have it before the host does.
+// FreeAddress is a loopback address that nobody listens on, and that no other test is given. Its port is below those
+// that systems take for clients: one of them would otherwise, now and then, have it before the host does.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
 	for range 1000 {

@@ -1,4 +1,5 @@
-// A client that retries nothing and hides nothing: net/http's would send a request again when a kept connection breaks.
+// A client that retries nothing and hides nothing: net/http's would send a request again when a kept connection
+// breaks.
 
 package harness
 
@@ -15,7 +16,8 @@ import (
 	"time"
 )
 
-// Client is one connection. Its methods are for one goroutine; those that return errors may be used outside the test's own.
+// Client is one connection. Its methods are for one goroutine; those that return errors may be used outside the test's
+// own.
 type Client struct {
 	net.Conn
 	T      *testing.T
@@ -136,7 +138,8 @@ func Chunked(w io.Writer, text string, size int) error {
 	return err
 }
 
-// Begin sends a request that the worker begins, and returns the connection and the worker's pid, which it leaves in a file.
+// Begin sends a request that the worker begins, and returns the connection and the worker's pid, which it leaves in a
+// file.
 func Begin(h *Host, dir, file, request string) (*Client, int) {
 	h.T.Helper()
 	c := h.Dial()

@@ -1,4 +1,5 @@
-// A crowd of clients that notice everything: a message lost, one that comes twice or out of order, a connection that closes.
+// A crowd of clients that notice everything: a message lost, one that comes twice or out of order, a connection that
+// closes.
 
 package harness
 
@@ -58,8 +59,9 @@ func (c *Crowd) Join(n int, name string, connect func() (Talker, error)) {
 	}
 }
 
-// Speak sends bursts of one to three messages, and has the answers to each before the next. An answer says the number, the attempt, the version, and how many
-// messages the session has counted, so that one which was lost, came twice, out of order or with half of what it did shows.
+// Speak sends bursts of one to three messages, and has the answers to each before the next. An answer says the number,
+// the attempt, the version, and how many messages the session has counted, so that one which was lost, came twice, out
+// of order or with half of what it did shows.
 func (c *Crowd) Speak(k Talker) error {
 	versions := map[string]int{}
 	defer func() {
@@ -84,7 +86,8 @@ func (c *Crowd) Speak(k Talker) error {
 			}
 			var number, attempt, counted int
 			var version string
-			if _, err := fmt.Sscanf(text, "%d %d %s %d", &number, &attempt, &version, &counted); err != nil || number != n || counted != n || attempt < 1 || attempt > 2 {
+			if _, err := fmt.Sscanf(text, "%d %d %s %d", &number, &attempt, &version, &counted); err != nil ||
+				number != n || counted != n || attempt < 1 || attempt > 2 {
 				return fmt.Errorf("the answer to message %d is %q", n, text)
 			}
 			versions[version]++
@@ -101,7 +104,8 @@ func (c *Crowd) Speak(k Talker) error {
 	}
 }
 
-// Visit has n clients come, say something, and leave, again and again: one who comes in the middle of a reload is not turned away either.
+// Visit has n clients come, say something, and leave, again and again: one who comes in the middle of a reload is not
+// turned away either.
 func (c *Crowd) Visit(n int, name string, connect func() (Talker, error)) {
 	for range n {
 		c.All.Go(func() {
@@ -128,7 +132,8 @@ func (c *Crowd) Visit(n int, name string, connect func() (Talker, error)) {
 	}
 }
 
-// Watch has n clients listen to server-sent events, which a request a time sends to all of them, numbered: each gets every one of them, in order.
+// Watch has n clients listen to server-sent events, which a request a time sends to all of them, numbered: each gets
+// every one of them, in order.
 func (c *Crowd) Watch(k *Talk, n int) {
 	c.t.Helper()
 	var streams []*http.Response
@@ -196,6 +201,7 @@ func (c *Crowd) End() {
 	close(c.over)
 	c.All.Wait()
 	complaints := c.tell(c.t)
-	c.t.Logf("%d messages were answered, %d of them as a second attempt; by version: %v; %d visits, %d events; %d complaints",
+	c.t.Logf("%d messages were answered, %d of them as a second attempt; by version: %v; %d visits, %d events; %d "+
+		"complaints",
 		c.heard.Load(), c.again.Load(), c.By, c.visits.Load(), c.events.Load(), complaints)
 }

@@ -1,5 +1,5 @@
-// Package harness drives the real host with real workers over real sockets, as a user would. The packages beside it are the tests;
-// each begins with Main.
+// Package harness drives the real host with real workers over real sockets, as a user would. The packages beside it
+// are the tests; each begins with Main.
 //
 //	func TestMain(m *testing.M) { harness.Main(m) }
 //

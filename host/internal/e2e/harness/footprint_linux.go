@@ -24,8 +24,10 @@ type footprint struct {
 }
 
 func (f footprint) String() string {
-	return fmt.Sprintf("%d goroutines, %d descriptors (%d of deleted files), %d processes, %d zombies, heap %.1f MiB, resident %.1f MiB",
-		f.goroutines, f.descriptors, f.deleted, f.processes, f.zombies, float64(f.heap)/(1<<20), float64(f.Resident)/(1<<20))
+	return fmt.Sprintf("%d goroutines, %d descriptors (%d of deleted files), %d processes, %d zombies, heap %.1f "+
+		"MiB, resident %.1f MiB",
+		f.goroutines, f.descriptors, f.deleted, f.processes, f.zombies, float64(f.heap)/(1<<20),
+		float64(f.Resident)/(1<<20))
 }
 
 // TakeFootprint asks the admin listener, and the kernel, what the host holds now.
@@ -47,7 +49,8 @@ func TakeFootprint(t *testing.T, h *Host, admin string) (f footprint) {
 	f.heap, f.Resident = int64(metric("go_memstats_heap_inuse_bytes")), int64(metric("process_resident_memory_bytes"))
 	open, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", h.Cmd.Process.Pid))
 	for _, fd := range open {
-		if to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", h.Cmd.Process.Pid, fd.Name())); strings.HasSuffix(to, "(deleted)") {
+		if to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", h.Cmd.Process.Pid, fd.Name())); strings.HasSuffix(to,
+			"(deleted)") {
 			f.deleted++
 		}
 	}
@@ -99,18 +102,21 @@ func ProcessesIn(dir string) (pids []int) {
 	return pids
 }
 
-// slack is by how much a host may differ that leaks nothing: connections of the one who looks, and memory that no collection has come to yet.
+// slack is by how much a host may differ that leaks nothing: connections of the one who looks, and memory that no
+// collection has come to yet.
 const (
 	slackCount  = 3
 	slackMemory = 16 << 20
 )
 
-// AwaitFootprint fails unless the host comes back to what it was before. Meanwhile stir gives it something to do, so that it collects its garbage.
+// AwaitFootprint fails unless the host comes back to what it was before. Meanwhile stir gives it something to do, so
+// that it collects its garbage.
 func AwaitFootprint(t *testing.T, h *Host, admin string, before footprint, stir func()) (now footprint) {
 	t.Helper()
 	for deadline := time.Now().Add(15 * time.Second); ; stir() {
 		now = TakeFootprint(t, h, admin)
-		leaks := now.goroutines > before.goroutines+slackCount || now.descriptors > before.descriptors+slackCount || now.deleted > before.deleted ||
+		leaks := now.goroutines > before.goroutines+slackCount || now.descriptors > before.descriptors+slackCount ||
+			now.deleted > before.deleted ||
 			now.processes > before.processes || now.zombies > 0 || now.heap > before.heap+slackMemory
 		if !leaks {
 			return now

@@ -37,8 +37,8 @@ type Host struct {
 	Err     error
 }
 
-// Start runs `host serve -l ADDR --control PATH args…` and waits until it answers. It is stopped at the test's end, and whatever its log says is
-// shown if the test failed.
+// Start runs `host serve -l ADDR --control PATH args…` and waits until it answers. It is stopped at the test's end,
+// and whatever its log says is shown if the test failed.
 func Start(t *testing.T, args ...string) *Host {
 	t.Helper()
 	addr := FreeAddress(t)

@@ -144,7 +144,9 @@ func (l *Load) uploads(n, size, steps, ms int) *Load {
 	text, sum := Body(size)
 	want := fmt.Sprintf("%d %s", size, sum)
 	return l.Run(n, "slow upload", l.once(func(c *Client) error {
-		if _, err := fmt.Fprintf(c, "POST /digest HTTP/1.1\r\nHost: here\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", size); err != nil {
+		if _, err := fmt.Fprintf(c,
+			"POST /digest HTTP/1.1\r\nHost: here\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n",
+			size); err != nil {
 			return err
 		}
 		for i := range steps {
@@ -163,13 +165,15 @@ func (l *Load) uploads(n, size, steps, ms int) *Load {
 	}))
 }
 
-// Bodies runs, n of each, clients with bodies of every kind: small and large ones, in each framing, and requests and responses that take two seconds.
+// Bodies runs, n of each, clients with bodies of every kind: small and large ones, in each framing, and requests and
+// responses that take two seconds.
 func (l *Load) Bodies(n int) *Load {
 	return l.Posts(n, 100_000, "length").Posts(n, 300_000, "chunked").Posts(n, 70_000, "expect").
 		uploads(n, 200_000, 20, 100).Streams(n, 10, 200)
 }
 
-// Streams runs n clients whose responses take steps times ms milliseconds; then they rest for half as long, since each reload waits for them.
+// Streams runs n clients whose responses take steps times ms milliseconds; then they rest for half as long, since each
+// reload waits for them.
 func (l *Load) Streams(n, steps, ms int) *Load {
 	want := ""
 	for i := range steps {
@@ -204,7 +208,8 @@ func (l *Load) Http2(n int) *Load {
 		if err != nil {
 			return err
 		}
-		resp, err = c.Post(l.H.URL+"/sum", "text/plain", struct{ io.Reader }{strings.NewReader(text)}) // of unknown length
+		// of unknown length
+		resp, err = c.Post(l.H.URL+"/sum", "text/plain", struct{ io.Reader }{strings.NewReader(text)})
 		if err == nil {
 			err = expect(resp, "", sum)
 		}
@@ -216,7 +221,8 @@ func (l *Load) Http2(n int) *Load {
 func expect(resp *http.Response, prefix, suffix string) error {
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	if err == nil && (resp.StatusCode != 200 || !strings.HasPrefix(string(text), prefix) || !strings.HasSuffix(string(text), suffix)) {
+	if err == nil && (resp.StatusCode != 200 || !strings.HasPrefix(string(text), prefix) ||
+		!strings.HasSuffix(string(text), suffix)) {
 		err = fmt.Errorf("%s %q", resp.Status, text)
 	}
 	return err

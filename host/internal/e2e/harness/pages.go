@@ -47,9 +47,11 @@ func GoSite(t *testing.T, pool string) (dir string) {
 	return dir
 }
 
-// StartPHP serves the PHP application with a host.toml: what [http] and [pool.web] say beside the worker, and whatever comes after them.
+// StartPHP serves the PHP application with a host.toml: what [http] and [pool.web] say beside the worker, and whatever
+// comes after them.
 func StartPHP(t *testing.T, dir, http, pool, rest string) *Host {
 	t.Helper()
-	Write(t, dir, "host.toml", fmt.Sprintf("[http]\n%s\n[pool.web]\nworker = \"worker.php\"\n%s\n%s\n", http, pool, rest))
+	Write(t, dir, "host.toml", fmt.Sprintf("[http]\n%s\n[pool.web]\nworker = \"worker.php\"\n%s\n%s\n", http, pool,
+		rest))
 	return Start(t, "-c", filepath.Join(dir, "host.toml"))
 }

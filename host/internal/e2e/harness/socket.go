@@ -13,11 +13,13 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// Socket is a WebSocket's client. Its methods are for one goroutine at a time; those that return errors may be used outside the test's own.
+// Socket is a WebSocket's client. Its methods are for one goroutine at a time; those that return errors may be used
+// outside the test's own.
 type Socket struct{ *Client }
 
 // Handshake is a WebSocket's, for Fprintf: the target, the host, and further header lines with their line ends.
-const Handshake = "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n"
+const Handshake = "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: " +
+	"websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n"
 
 // TryUpgrade asks for a WebSocket; header lines come without their line ends. The socket is nil if the host refuses.
 func (h *Host) TryUpgrade(target string, header ...string) (*Socket, Answer, error) {

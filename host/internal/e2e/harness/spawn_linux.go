@@ -21,8 +21,8 @@ var starter = sync.OnceValue(func() chan<- func() {
 	return calls
 })
 
-// Spawn starts a command that the kernel kills should this process die, be it by a time-out or by SIGKILL. A host takes
-// its workers with it. It is safe for concurrent use.
+// Spawn starts a command that the kernel kills should this process die, be it by a time-out or by SIGKILL. A host
+// takes its workers with it. It is safe for concurrent use.
 func Spawn(c *exec.Cmd) error {
 	if c.SysProcAttr == nil {
 		c.SysProcAttr = &syscall.SysProcAttr{}

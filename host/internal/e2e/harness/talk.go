@@ -24,14 +24,16 @@ type Talk struct {
 func StartTalk(t *testing.T, listen, pool string) *Talk {
 	t.Helper()
 	addr := FreeAddress(t)
-	return StartTalkOn(t, addr, fmt.Sprintf("[[listen]]\naddress = %q\n%s\n[pool.web]\nworker = \"worker.php\"\n%s\n", addr, listen, pool))
+	return StartTalkOn(t, addr, fmt.Sprintf("[[listen]]\naddress = %q\n%s\n[pool.web]\nworker = \"worker.php\"\n%s\n",
+		addr, listen, pool))
 }
 
 // StartTalkTCP has a TCP listener beside the one for HTTP.
 func StartTalkTCP(t *testing.T, tcp, pool string) *Talk {
 	t.Helper()
 	addr, second := FreeAddress(t), FreeAddress(t)
-	k := StartTalkOn(t, addr, fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = %q\nprotocol = \"tcp\"\n%s\n[pool.web]\nworker = \"worker.php\"\n%s\n", addr, second, tcp, pool))
+	k := StartTalkOn(t, addr, fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = %q\nprotocol = "+
+		"\"tcp\"\n%s\n[pool.web]\nworker = \"worker.php\"\n%s\n", addr, second, tcp, pool))
 	k.TCP = second
 	return k
 }

@@ -10,12 +10,14 @@ import (
 	"github.com/workerhost/workerhost/host/internal/e2e/harness"
 )
 
-// startWatched starts a host with the worker in dir and an admin listener, whose address it returns. It does not wait for a worker.
+// startWatched starts a host with the worker in dir and an admin listener, whose address it returns. It does not wait
+// for a worker.
 func startWatched(t *testing.T, dir string) (h *harness.Host, admin string) {
 	t.Helper()
 	addr, admin := harness.FreeAddress(t), harness.FreeAddress(t)
 	file := filepath.Join(t.TempDir(), "host.toml")
-	toml := fmt.Sprintf("[admin]\nlisten = %q\n[[listen]]\naddress = %q\n[pool.app]\nworker = %q\nworkers = 2\n", admin, addr, filepath.Join(dir, "worker.php"))
+	toml := fmt.Sprintf("[admin]\nlisten = %q\n[[listen]]\naddress = %q\n[pool.app]\nworker = %q\nworkers = 2\n",
+		admin, addr, filepath.Join(dir, "worker.php"))
 	if err := os.WriteFile(file, []byte(toml), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +26,8 @@ func startWatched(t *testing.T, dir string) (h *harness.Host, admin string) {
 
 func TestTheAdminListenerShowsWhatAReloadDid(t *testing.T) {
 	t.Parallel()
-	h, admin := startWatched(t, harness.PHPWorker(t, `Worker::create()->onRequest(fn (Request $r): Response => Response::text('hello'))->run();`))
+	h, admin := startWatched(t, harness.PHPWorker(t,
+		`Worker::create()->onRequest(fn (Request $r): Response => Response::text('hello'))->run();`))
 	h.AwaitReady()
 	for range 3 {
 		h.Get("/")
@@ -68,6 +71,7 @@ func TestReadinessIsRedWhileAPoolCannotStartAndGreenOnceItIsMended(t *testing.T)
 	if code, text := harness.Asked(admin, "/livez"); code != 200 {
 		t.Errorf("/livez: %d %s", code, text)
 	}
-	harness.WritePHP(t, dir, `Worker::create()->onRequest(fn (Request $r): Response => Response::text('hello'))->run();`)
+	harness.WritePHP(t, dir,
+		`Worker::create()->onRequest(fn (Request $r): Response => Response::text('hello'))->run();`)
 	h.Eventually("readiness is green", func() bool { code, _ := harness.Asked(admin, "/readyz"); return code == 200 })
 }

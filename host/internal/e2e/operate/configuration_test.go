@@ -1,4 +1,5 @@
-// host reload reads host.toml anew: what the file says comes true without a dropped connection, and a file with a mistake changes nothing.
+// host reload reads host.toml anew: what the file says comes true without a dropped connection, and a file with a
+// mistake changes nothing.
 
 package operate
 
@@ -64,7 +65,8 @@ func (s *site) workers(pool string) int {
 func TestAReloadReadsTheSettingsOfAPoolAnew(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, "workers = 2\nenv = { COLOUR = \"red\" }")
-	harness.WritePHP(t, s.dir, `Worker::create()->onRequest(fn () => Response::text('hello ' . getenv('COLOUR')))->run();`)
+	harness.WritePHP(t, s.dir,
+		`Worker::create()->onRequest(fn () => Response::text('hello ' . getenv('COLOUR')))->run();`)
 	s.Reload()
 	if _, got := s.Get("/"); got != "hello red" {
 		t.Fatal(got)
@@ -98,8 +100,10 @@ func TestAReloadReadsLimitsAndTheLogLevelAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	os.Mkdir(filepath.Join(s.dir, "spool"), 0o755)
-	s.configure(t, "[log]\nlevel = \"debug\"\n[http]\nmax_body = \"200KiB\"\nmax_header = \"8KiB\"\nidle_timeout = \"60s\"\nspool_directory = \"spool\"\n"+listens(s.first, "web")+web("workers = 2"))
-	s.says(t, "[http] max_body 1GiB → 200KiB", "[http] idle_timeout 120s → 60s", "[log] level info → debug", "spool_directory", "takes effect at a restart")
+	s.configure(t, "[log]\nlevel = \"debug\"\n[http]\nmax_body = \"200KiB\"\nmax_header = \"8KiB\"\nidle_timeout = "+
+		"\"60s\"\nspool_directory = \"spool\"\n"+listens(s.first, "web")+web("workers = 2"))
+	s.says(t, "[http] max_body 1GiB → 200KiB", "[http] idle_timeout 120s → 60s", "[log] level info → debug",
+		"spool_directory", "takes effect at a restart")
 	if err := harness.Hello(c); err != nil {
 		t.Errorf("a connection from before: %v", err)
 	}
@@ -131,7 +135,9 @@ func TestAReloadMovesTheAccessLogAndLosesNoLine(t *testing.T) {
 	s.configure(t, "[http]\naccess_log = \"two.json\"\nrequest_id = \"X-Trace\"\n"+rest)
 	s.says(t, "two.json", "[http] request_id X-Request-Id → X-Trace")
 	l.Stop()
-	s.Eventually("each request has its line", func() bool { return lines("one.log")+lines("two.json") == int(l.Served.Load()) })
+	s.Eventually("each request has its line", func() bool {
+		return lines("one.log")+lines("two.json") == int(l.Served.Load())
+	})
 	if lines("one.log") == 0 || lines("two.json") == 0 {
 		t.Errorf("%d and %d lines", lines("one.log"), lines("two.json"))
 	}
@@ -155,7 +161,8 @@ func TestAReloadMovesTheAccessLogAndLosesNoLine(t *testing.T) {
 	s.Eventually("no log is open", func() bool {
 		open, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.Cmd.Process.Pid))
 		for _, fd := range open {
-			if to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", s.Cmd.Process.Pid, fd.Name())); strings.HasPrefix(to, s.dir) {
+			if to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", s.Cmd.Process.Pid, fd.Name())); strings.HasPrefix(to,
+				s.dir) {
 				return false
 			}
 		}
@@ -179,7 +186,8 @@ func TestAReloadReadsWhoMayComeHowOftenAnew(t *testing.T) {
 		t.Errorf("with one request a second: %d, then %d", first, second)
 	}
 	s.configure(t, "[http]\nmax_connections = 1\ntrusted_proxies = [\"127.0.0.1\"]\n"+rest)
-	s.says(t, "[http] max_connections 16384 → 1", "[http] trusted_proxies off → 127.0.0.1", "[http.rate_limit] requests 1 → 0")
+	s.says(t, "[http] max_connections 16384 → 1", "[http] trusted_proxies off → 127.0.0.1",
+		"[http.rate_limit] requests 1 → 0")
 	if first, second := ask(), ask(); first != 200 || second != 200 {
 		t.Errorf("without a limit: %d, then %d", first, second)
 	}
@@ -251,11 +259,17 @@ func TestAConfigurationThatDoesNotValidateChangesNothing(t *testing.T) {
 		{"no TOML", "[pool.web\n", "host.toml:1"},
 		{"two mistakes, the first", "worcers = 2\n" + web("workers = 0"), "worcers"},
 		{"two mistakes, the second", "worcers = 2\n" + web("workers = 0"), "workers: "},
-		{"a port that is taken", listens(s.first, "web") + listens(s.second, "web") + listens(taken.Addr().String(), "web") + web("workers = 3"), "another process listens there"},
+		{"a port that is taken", listens(s.first, "web") + listens(s.second, "web") +
+			listens(taken.Addr().String(), "web") + web("workers = 3"), "another process listens there"},
 		{"its own port at another address", listens("0.0.0.0:"+port, "web") + web("workers = 3"), "two reloads"},
-		{"a certificate that is missing", listens(s.second, "web") + "tls = { certificate = \"none.pem\", key = \"none.key\" }\n" + web("workers = 3"), "none.pem"},
-		{"a public folder that is missing", "[http]\npublic = \"nowhere\"\n" + listens(s.first, "web") + web("workers = 3"), "nowhere"},
-		{"a new pool that does not start", listens(s.first, "web") + listens(s.second, "api") + web("workers = 3") + fmt.Sprintf("[pool.api]\nworker = %q\n", filepath.Join(broken, "worker.php")), "syntax error"},
+		{"a certificate that is missing",
+			listens(s.second, "web") + "tls = { certificate = \"none.pem\", key = \"none.key\" }\n" +
+				web("workers = 3"), "none.pem"},
+		{"a public folder that is missing",
+			"[http]\npublic = \"nowhere\"\n" + listens(s.first, "web") + web("workers = 3"), "nowhere"},
+		{"a new pool that does not start",
+			listens(s.first, "web") + listens(s.second, "api") + web("workers = 3") +
+				fmt.Sprintf("[pool.api]\nworker = %q\n", filepath.Join(broken, "worker.php")), "syntax error"},
 	} {
 		s.configure(t, mistake.text)
 		want := 6
@@ -291,9 +305,12 @@ func TestCodeThatDoesNotBootTakesTheRestOfTheReloadBack(t *testing.T) {
 	other := harness.Pages(t, "other")
 	before := fmt.Sprint(s.PIDs())
 	harness.WritePHP(t, s.dir, `Worker::create() ->> ;`)
-	s.configure(t, "[http]\nmax_body = \"1KiB\"\n"+listens(s.first, "web")+listens(s.second, "api")+web("workers = 3")+fmt.Sprintf("[pool.api]\nworker = %q\nworkers = 1\n", filepath.Join(other, "worker.php")))
+	s.configure(t, "[http]\nmax_body = \"1KiB\"\n"+listens(s.first, "web")+listens(s.second,
+		"api")+web("workers = 3")+fmt.Sprintf("[pool.api]\nworker = %q\nworkers = 1\n",
+		filepath.Join(other, "worker.php")))
 	out, code := s.Run("reload")
-	if code != 1 || !strings.Contains(out, "listener "+s.second+" is closed again") || !strings.Contains(out, "pool api is stopped again") {
+	if code != 1 || !strings.Contains(out, "listener "+s.second+" is closed again") ||
+		!strings.Contains(out, "pool api is stopped again") {
 		t.Errorf("exit %d:\n%s", code, out)
 	}
 	if got := fmt.Sprint(s.PIDs()); got != before || !harness.Refused(s.second) {
@@ -316,7 +333,8 @@ func TestAReloadOfOnePoolLeavesTheRestForAFullOne(t *testing.T) {
 	s := startSite(t, "workers = 1")
 	s.configure(t, "[http]\nmax_body = \"1KiB\"\n"+listens(s.first, "web")+listens(s.second, "web")+web("workers = 2"))
 	out, code := s.Run("reload", "web")
-	for _, want := range []string{"pool web: workers 1 → 2\n", "[http] max_body 1GiB → 1KiB  waits for a reload of all pools", "listener " + s.second + " added  waits"} {
+	for _, want := range []string{"pool web: workers 1 → 2\n",
+		"[http] max_body 1GiB → 1KiB  waits for a reload of all pools", "listener " + s.second + " added  waits"} {
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("exit %d, and not %q:\n%s", code, want, out)
 		}
@@ -325,7 +343,8 @@ func TestAReloadOfOnePoolLeavesTheRestForAFullOne(t *testing.T) {
 		t.Error("the second address is listened on")
 	}
 	out, code = s.Run("reload", "--json")
-	if want := `"event":"changed","key":"max_body","from":"1GiB","to":"1KiB"`; code != 0 || !strings.Contains(out, want) {
+	if want := `"event":"changed","key":"max_body","from":"1GiB","to":"1KiB"`; code != 0 ||
+		!strings.Contains(out, want) {
 		t.Errorf("exit %d, and not %s:\n%s", code, want, out)
 	}
 }

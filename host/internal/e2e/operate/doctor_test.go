@@ -25,15 +25,22 @@ func TestDoctorSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		code int
 		says []string
 	}{
-		"nothing":            {nil, pool, 0, []string{"php", "127.0.0.1:0 is free", "open files"}},
-		"a mistake":          {nil, pool + "wrokers = 2\n", 1, []string{"host.toml:6", "workers"}},
-		"no php":             {[]string{"PATH=/nowhere"}, pool, 1, []string{"there is no php", "apt-get install php-cli"}},
-		"a port taken":       {nil, "[[listen]]\naddress = \"" + taken.Addr().String() + "\"\n" + pool, 1, []string{"another process listens there"}},
-		"too many workers":   {nil, strings.Replace(pool, "1", "10000", 1), 1, []string{"10000 workers need", "lower workers"}},
-		"no memory_limit":    {nil, pool + "php_ini = { memory_limit = \"-1\" }\n", 0, []string{"a leak takes the machine", `memory_limit = "256M"`}},
-		"a function missing": {nil, pool + "php_ini = { disable_functions = \"exec,stream_select\" }\n", 1, []string{"needs: stream_select"}},
-		"no opcache":         {nil, pool + "php_ini = { \"opcache.enable\" = false }\n", 0, []string{"opcache is off"}},
-		"no folder for it":   {nil, "[http]\nspool_directory = \"worker.php\"\n" + pool, 1, []string{"worker.php", "spool_directory"}},
+		"nothing":   {nil, pool, 0, []string{"php", "127.0.0.1:0 is free", "open files"}},
+		"a mistake": {nil, pool + "wrokers = 2\n", 1, []string{"host.toml:6", "workers"}},
+		"no php": {[]string{"PATH=/nowhere"}, pool, 1,
+			[]string{"there is no php", "apt-get install php-cli"}},
+		"a port taken": {nil, "[[listen]]\naddress = \"" + taken.Addr().String() + "\"\n" + pool, 1,
+			[]string{"another process listens there"}},
+		"too many workers": {nil, strings.Replace(pool, "1", "10000", 1), 1,
+			[]string{"10000 workers need", "lower workers"}},
+		"no memory_limit": {nil, pool + "php_ini = { memory_limit = \"-1\" }\n", 0,
+			[]string{"a leak takes the machine", `memory_limit = "256M"`}},
+		"a function missing": {nil, pool + "php_ini = { disable_functions = \"exec,stream_select\" }\n", 1,
+			[]string{"needs: stream_select"}},
+		"no opcache": {nil, pool + "php_ini = { \"opcache.enable\" = false }\n", 0,
+			[]string{"opcache is off"}},
+		"no folder for it": {nil, "[http]\nspool_directory = \"worker.php\"\n" + pool, 1,
+			[]string{"worker.php", "spool_directory"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -63,7 +70,8 @@ func TestDoctorAsksTheHostThatRuns(t *testing.T) {
 	dir := harness.PHPWorker(t, harness.AnsweringWith(`'one'`))
 	h := harness.Start(t, "-n", "1", dir)
 	args := []string{"-l", h.Addr, "-n", "1", dir}
-	if out, code := h.Run("doctor", args...); code != 0 || !strings.Contains(out, h.Addr+" is served by the host that runs") {
+	if out, code := h.Run("doctor", args...); code != 0 ||
+		!strings.Contains(out, h.Addr+" is served by the host that runs") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 	harness.WritePHP(t, dir, "Worker::create( ;")

@@ -51,8 +51,9 @@ var initProjects = map[string]struct {
 	found string
 	says  string // what GET /?name=Ada answers
 }{
-	"an empty folder":    {nil, "smallest one in PHP", "Hello, Ada!"},
-	"a Composer project": {map[string]string{"composer.json": `{"require": {"monolog/monolog": "*"}}`, "vendor/autoload.php": "<?php"}, "composer.json", "Hello, Ada!"},
+	"an empty folder": {nil, "smallest one in PHP", "Hello, Ada!"},
+	"a Composer project": {map[string]string{"composer.json": `{"require": {"monolog/monolog": "*"}}`,
+		"vendor/autoload.php": "<?php"}, "composer.json", "Hello, Ada!"},
 	"Symfony": {map[string]string{
 		"composer.json": `{"require": {"symfony/framework-bundle": "*"}}`, "vendor/autoload.php": debianAutoload,
 		"src/Kernel.php": `<?php
@@ -64,7 +65,8 @@ class Kernel implements \Symfony\Component\HttpKernel\HttpKernelInterface {
 }`,
 	}, "Symfony", "symfony Ada"},
 	"Laravel": {map[string]string{
-		"artisan": "", "composer.json": `{"require": {"laravel/framework": "*"}}`, "vendor/autoload.php": debianAutoload,
+		"artisan": "", "composer.json": `{"require": {"laravel/framework": "*"}}`,
+		"vendor/autoload.php": debianAutoload,
 		"vendor/Illuminate/Contracts/Http/Kernel.php": `<?php
 namespace Illuminate\Contracts\Http;
 interface Kernel { public function handle($request); public function terminate($request, $response); }`,
@@ -119,7 +121,8 @@ func TestInitWritesWhatServesTheProject(t *testing.T) {
 func TestInitOverwritesNothing(t *testing.T) {
 	t.Parallel()
 	const mine = "<?php // mine"
-	dir := place(t, map[string]string{"worker.php": mine, "composer.json": `{"require": {"laravel/framework": "*"}}`, "public/a.css": "", "vendor/autoload.php": ""})
+	dir := place(t, map[string]string{"worker.php": mine, "composer.json": `{"require": {"laravel/framework": "*"}}`,
+		"public/a.css": "", "vendor/autoload.php": ""})
 	out, code := command(t, dir, nil, "init")
 	if code != 0 || !strings.Contains(out, "worker.php stays as it is") {
 		t.Errorf("exit %d\n%s", code, out)
@@ -142,7 +145,8 @@ func TestInitFindsGoPrograms(t *testing.T) {
 		if sdk {
 			source = "package main\n\nimport _ \"github.com/workerhost/workerhost/sdk-go\"\n\nfunc main() {}\n"
 		}
-		dir := place(t, map[string]string{"go.mod": "module example.com/app\n\ngo 1.26\n", folder + "/main.go": source})
+		dir := place(t, map[string]string{"go.mod": "module example.com/app\n\ngo 1.26\n",
+			folder + "/main.go": source})
 		out, code := command(t, dir, nil, "init")
 		if code != 0 || strings.Contains(out, "sdk.Serve") == sdk {
 			t.Errorf("%s: exit %d\n%s", folder, code, out)
@@ -150,7 +154,8 @@ func TestInitFindsGoPrograms(t *testing.T) {
 		if out, code := command(t, dir, nil, "check"); code != 0 || !strings.Contains(out, "Go main package") {
 			t.Errorf("%s: host check exits %d\n%s", folder, code, out)
 		}
-		if data, _ := os.ReadFile(filepath.Join(dir, "host.toml")); !strings.Contains(string(data), fmt.Sprintf("worker = %q", folder)) {
+		if data, _ := os.ReadFile(filepath.Join(dir, "host.toml")); !strings.Contains(string(data),
+			fmt.Sprintf("worker = %q", folder)) {
 			t.Errorf("%s: host.toml has\n%s", folder, data)
 		}
 	}

@@ -59,28 +59,42 @@ func TestEveryMistakeIsNamedWithItsRemedy(t *testing.T) {
 		args []string
 		says []string
 	}{
-		"no php":            {[]string{"PATH=/nowhere"}, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "worker.php"}, []string{"php", "install"}},
-		"a port taken":      {nil, []string{"serve", "--control", control, "-l", taken.Addr().String(), "worker.php"}, []string{taken.Addr().String(), "in use"}},
-		"an unknown key":    {nil, []string{"serve", "-c", toml("[http]\nmax_boddy = 1\n" + pool)}, []string{"bad.toml:2", "max_body"}},
-		"no such worker":    {nil, []string{"serve", "--control", control, "nowhere.php"}, []string{"nowhere.php"}},
-		"nothing to serve":  {nil, []string{"serve", "--control", control}, []string{"nothing to serve", "host serve"}},
-		"an unknown flag":   {nil, []string{"serve", "--lisen", ":1", "worker.php"}, []string{"--listen"}},
-		"an unknown verb":   {nil, []string{"relod"}, []string{"host reload"}},
-		"no such config":    {nil, []string{"serve", "-c", "nowhere.toml"}, []string{"nowhere.toml"}},
-		"status, no host":   {nil, []string{"status", "--control", control}, []string{control}},
-		"reload, no host":   {nil, []string{"reload", "--control", control}, []string{control}},
-		"stop, no host":     {nil, []string{"stop", "--control", control}, []string{control}},
-		"a bad -n":          {nil, []string{"serve", "-n", "0", "worker.php"}, []string{"-n"}},
-		"no such command":   {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "no-such-program"}, []string{"no-such-program"}},
-		"not executable":    {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "./plain"}, []string{"/plain", "permission denied", "chmod +x"}},
-		"no such path":      {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "./nowhere"}, []string{"/nowhere", "mend the path"}},
-		"a foreign program": {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "./foreign"}, []string{"pool default: ", "/foreign can't be started", "format error", "build it for this one"}},
-		"no interpreter":    {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "./script"}, []string{"/script can't be started", "interpreter", "is missing"}},
-		"a socket nowhere":  {nil, []string{"serve", "--control", control, "-l", "unix:" + dir + "/none/http.sock", "worker.php"}, []string{dir + "/none/http.sock", "its folder does not exist, or is a symlink to what does not: create it first"}},
-		"a socket in /sys":  {nil, []string{"serve", "--control", control, "-l", "unix:/sys/http.sock", "worker.php"}, []string{"/sys/http.sock", "choose another path"}},
-		"a control nowhere": {nil, []string{"serve", "--control", "/sys/c.sock", "-l", "127.0.0.1:0", "worker.php"}, []string{"/sys/c.sock", "--control PATH"}},
-		"a folder in vain":  {nil, []string{"serve", "--control", control, t.TempDir()}, []string{"worker.php"}},
-		"a missing address": {nil, []string{"serve", "--control", control, "-l", "203.0.113.1:8080", "worker.php"}, []string{"203.0.113.1:8080"}},
+		"no php": {[]string{"PATH=/nowhere"},
+			[]string{"serve", "--control", control, "-l", "127.0.0.1:0", "worker.php"}, []string{"php", "install"}},
+		"a port taken": {nil, []string{"serve", "--control", control, "-l", taken.Addr().String(), "worker.php"},
+			[]string{taken.Addr().String(), "in use"}},
+		"an unknown key": {nil, []string{"serve", "-c", toml("[http]\nmax_boddy = 1\n" + pool)},
+			[]string{"bad.toml:2", "max_body"}},
+		"no such worker": {nil, []string{"serve", "--control", control, "nowhere.php"}, []string{"nowhere.php"}},
+		"nothing to serve": {nil, []string{"serve", "--control", control},
+			[]string{"nothing to serve", "host serve"}},
+		"an unknown flag": {nil, []string{"serve", "--lisen", ":1", "worker.php"}, []string{"--listen"}},
+		"an unknown verb": {nil, []string{"relod"}, []string{"host reload"}},
+		"no such config":  {nil, []string{"serve", "-c", "nowhere.toml"}, []string{"nowhere.toml"}},
+		"status, no host": {nil, []string{"status", "--control", control}, []string{control}},
+		"reload, no host": {nil, []string{"reload", "--control", control}, []string{control}},
+		"stop, no host":   {nil, []string{"stop", "--control", control}, []string{control}},
+		"a bad -n":        {nil, []string{"serve", "-n", "0", "worker.php"}, []string{"-n"}},
+		"no such command": {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--",
+			"no-such-program"}, []string{"no-such-program"}},
+		"not executable": {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "./plain"},
+			[]string{"/plain", "permission denied", "chmod +x"}},
+		"no such path": {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "./nowhere"},
+			[]string{"/nowhere", "mend the path"}},
+		"a foreign program": {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "./foreign"},
+			[]string{"pool default: ", "/foreign can't be started", "format error", "build it for this one"}},
+		"no interpreter": {nil, []string{"serve", "--control", control, "-l", "127.0.0.1:0", "--", "./script"},
+			[]string{"/script can't be started", "interpreter", "is missing"}},
+		"a socket nowhere": {nil, []string{"serve", "--control", control, "-l", "unix:" + dir + "/none/http.sock",
+			"worker.php"}, []string{dir + "/none/http.sock",
+			"its folder does not exist, or is a symlink to what does not: create it first"}},
+		"a socket in /sys": {nil, []string{"serve", "--control", control, "-l", "unix:/sys/http.sock", "worker.php"},
+			[]string{"/sys/http.sock", "choose another path"}},
+		"a control nowhere": {nil, []string{"serve", "--control", "/sys/c.sock", "-l", "127.0.0.1:0", "worker.php"},
+			[]string{"/sys/c.sock", "--control PATH"}},
+		"a folder in vain": {nil, []string{"serve", "--control", control, t.TempDir()}, []string{"worker.php"}},
+		"a missing address": {nil, []string{"serve", "--control", control, "-l", "203.0.113.1:8080", "worker.php"},
+			[]string{"203.0.113.1:8080"}},
 	} {
 		out, code := command(t, dir, c.env, c.args...)
 		if code == 0 || strings.Contains(out, "goroutine ") {
@@ -106,7 +120,9 @@ func TestTooLittleAddressSpaceIsToldInWords(t *testing.T) {
 	cmd := exec.Command("sh", "-c", `ulimit -v 1900000 && exec "$0" serve worker.php`, harness.HostBinary)
 	cmd.Dir = harness.Pages(t, "1")
 	out, err := cmd.CombinedOutput()
-	if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "1.8 GiB of memory may be mapped (ulimit -v") || strings.Contains(string(out), "goroutine ") {
+	if cmd.ProcessState.ExitCode() != 1 ||
+		!strings.Contains(string(out), "1.8 GiB of memory may be mapped (ulimit -v") ||
+		strings.Contains(string(out), "goroutine ") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
@@ -125,7 +141,8 @@ func TestOneControlSocketBelongsToOneHost(t *testing.T) {
 	if info, err := os.Stat(h.Control); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the control socket: %v %v", info, err)
 	}
-	got, err := exec.Command("curl", "-sS", "--max-time", "10", "--unix-socket", h.Control, "http://host/v1/status").Output()
+	got, err := exec.Command("curl", "-sS", "--max-time", "10", "--unix-socket", h.Control,
+		"http://host/v1/status").Output()
 	var st harness.Status
 	if err != nil || json.Unmarshal(got, &st) != nil || len(st.Pools) != 1 {
 		t.Errorf("curl: %v %s", err, got)
@@ -145,7 +162,8 @@ func TestOneControlSocketBelongsToOneHost(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- second.Wait() }()
 	answers := false
-	for deadline := time.Now().Add(20 * time.Second); !answers && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !answers &&
+		time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		out, code = command(t, dir, nil, "status", "--control", h.Control)
 		answers = code == 0 && strings.Contains(out, addr)
 	}
@@ -189,7 +207,8 @@ func TestCommandsFindTheirHost(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- serve.Wait() }()
-	h := &harness.Host{T: t, Addr: addr, URL: "http://" + addr, Logs: &harness.LogBuffer{Grown: make(chan struct{})}, Exited: make(chan struct{})}
+	h := &harness.Host{T: t, Addr: addr, URL: "http://" + addr, Logs: &harness.LogBuffer{Grown: make(chan struct{})},
+		Exited: make(chan struct{})}
 	h.Eventually("the host is found by -c, with its worker idle", func() bool {
 		out, code := command(t, site, env, "status", "-c", "current/host.toml")
 		return code == 0 && strings.Contains(out, "idle")
@@ -214,13 +233,15 @@ func TestCommandsFindTheirHost(t *testing.T) {
 func TestCheckShowsWhatWouldRunAndTouchesNothing(t *testing.T) {
 	t.Parallel()
 	dir := harness.Pages(t, "1")
-	harness.Write(t, dir, "host.toml", "control = \"c.sock\"\n[[listen]]\naddress = \"127.0.0.1:1\"\n[pool.web]\nworker = \"worker.php\"\nphp_ini = { memory_limit = \"77M\" }\n")
+	harness.Write(t, dir, "host.toml", "control = \"c.sock\"\n[[listen]]\naddress = "+
+		"\"127.0.0.1:1\"\n[pool.web]\nworker = \"worker.php\"\nphp_ini = { memory_limit = \"77M\" }\n")
 	before, _ := os.ReadDir(dir)
 	out, code := command(t, dir, nil, "check")
 	if code != 0 {
 		t.Errorf("exit %d", code)
 	}
-	for _, text := range []string{"127.0.0.1:1", "web", "memory_limit=77M", "opcache.enable_cli=1", "worker.php", "c.sock"} {
+	for _, text := range []string{"127.0.0.1:1", "web", "memory_limit=77M", "opcache.enable_cli=1", "worker.php",
+		"c.sock"} {
 		if !strings.Contains(out, text) {
 			t.Errorf("it does not say %q:\n%s", text, out)
 		}

@@ -31,7 +31,8 @@ func needRoot(t *testing.T) {
 	}
 }
 
-// openSite is a folder that every user may enter, with a worker.php and a host.toml in which LISTEN stands for the listener.
+// openSite is a folder that every user may enter, with a worker.php and a host.toml in which LISTEN stands for the
+// listener.
 func openSite(t *testing.T, code, toml string) (dir, addr string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "site")
@@ -50,7 +51,8 @@ func openSite(t *testing.T, code, toml string) (dir, addr string) {
 
 func writeTOML(t *testing.T, dir, addr, toml string) {
 	t.Helper()
-	text := fmt.Sprintf("[[listen]]\naddress = %q\n[pool.app]\nworker = \"worker.php\"\nworkers = 2\n%s\n", addr, strings.ReplaceAll(toml, "SDK", filepath.Join(harness.Repository, "sdk-php")))
+	text := fmt.Sprintf("[[listen]]\naddress = %q\n[pool.app]\nworker = \"worker.php\"\nworkers = 2\n%s\n", addr,
+		strings.ReplaceAll(toml, "SDK", filepath.Join(harness.Repository, "sdk-php")))
 	if err := os.WriteFile(filepath.Join(dir, "host.toml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +142,8 @@ rlimits = { nofile = 96, core = 0, address_space = "3GiB" }`)
 	if s.Umask != 0o27 {
 		t.Errorf("umask %o", s.Umask)
 	}
-	for name, want := range map[string]float64{"soft openfiles": 96, "hard openfiles": 96, "hard core": 0, "soft totalmem": 3 << 30, "hard totalmem": 3 << 30} {
+	for name, want := range map[string]float64{"soft openfiles": 96, "hard openfiles": 96, "hard core": 0,
+		"soft totalmem": 3 << 30, "hard totalmem": 3 << 30} {
 		if s.Limits[name] != want {
 			t.Errorf("%s is %v, want %v", name, s.Limits[name], want)
 		}
@@ -155,7 +158,8 @@ rlimits = { nofile = 96, core = 0, address_space = "3GiB" }`)
 	if got, want := upload(h), fmt.Sprintf(`{"text":"uploaded","owner":%d,"mode":"640"}`, nobody); got != want {
 		t.Errorf("the upload: %s, want %s", got, want)
 	}
-	resp, err := http.Post(h.URL+"/", "application/octet-stream", bytes.NewReader(make([]byte, 3<<20))) // waits on disk
+	// waits on disk
+	resp, err := http.Post(h.URL+"/", "application/octet-stream", bytes.NewReader(make([]byte, 3<<20)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +175,8 @@ rlimits = { nofile = 96, core = 0, address_space = "3GiB" }`)
 		t.Errorf("host reload:\n%s", out)
 	}
 	if s := selfOf(h); s.UID != nobody || s.GID != 12 || s.Umask != 0o77 || s.Limits["hard openfiles"] == float64(96) {
-		t.Errorf("after the reload it runs as %d:%d with the umask %o and %v files", s.UID, s.GID, s.Umask, s.Limits["hard openfiles"])
+		t.Errorf("after the reload it runs as %d:%d with the umask %o and %v files", s.UID, s.GID, s.Umask,
+			s.Limits["hard openfiles"])
 	}
 	h.Stop()
 	if _, err := os.Stat(s.Temporary); err == nil {
@@ -183,7 +188,8 @@ func TestAnotherUsersFileIsServedFromAFileRoot(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	out := openFolder(t)
-	dir, addr := openSite(t, selfReport, fmt.Sprintf("user = \"nobody\"\numask = \"077\"\nfile_roots = [%q]\nenv = { OUT = %[1]q }", out))
+	dir, addr := openSite(t, selfReport, fmt.Sprintf(
+		"user = \"nobody\"\numask = \"077\"\nfile_roots = [%q]\nenv = { OUT = %[1]q }", out))
 	h := harness.StartWith(t, addr, "-c", filepath.Join(dir, "host.toml"))
 	if code, text := h.Get("/file"); code != 200 || text != "made by the worker" {
 		t.Errorf("status %d: %s", code, text)
@@ -220,7 +226,8 @@ func TestNothingOfAnotherUserSurvivesASIGKILLOfTheHost(t *testing.T) {
 	harness.AwaitGone(t, processes...)
 }
 
-// A change of user clears the parent-death signal: here it is all that can end a worker which never looks at its input.
+// A change of user clears the parent-death signal: here it is all that can end a worker which never looks at its
+// input.
 func TestAWorkerOfAnotherUserDiesWithTheHostAlsoWithoutTheReaper(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
@@ -264,7 +271,8 @@ func TestAConfinedWorkerSeesOnlyWhatItMay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	dir, addr := openSite(t, selfReport, fmt.Sprintf("[pool.app.confine]\nreadable = [\"SDK\"]\nwritable = [%q]\noptional = true", shared))
+	dir, addr := openSite(t, selfReport, fmt.Sprintf(
+		"[pool.app.confine]\nreadable = [\"SDK\"]\nwritable = [%q]\noptional = true", shared))
 	h := harness.StartWith(t, addr, "-c", filepath.Join(dir, "host.toml"))
 	if strings.Contains(h.Logs.String(), "not confined") {
 		t.Skip("this kernel has no Landlock; the host said so in its log")
@@ -295,7 +303,8 @@ func TestNoSecretStandsOnACommandLineAndNoneIsInherited(t *testing.T) {
 	dir, addr := openSite(t, selfReport, `env = { TOKEN = "${OUTER_SECRET}" }
 inherit_env = ["WANTED_*"]
 php_ini = { "session.save_path" = "'tcp://redis?auth=s3cret'", max_input_time = 7 }`)
-	h := harness.LaunchAs(t, []string{"env", "OUTER_SECRET=hush", "WANTED_ONE=1", harness.HostBinary}, addr, "-c", filepath.Join(dir, "host.toml"))
+	h := harness.LaunchAs(t, []string{"env", "OUTER_SECRET=hush", "WANTED_ONE=1", harness.HostBinary}, addr, "-c",
+		filepath.Join(dir, "host.toml"))
 	h.AwaitReady()
 	s := selfOf(h)
 	if strings.Contains(s.Command, "s3cret") || strings.Contains(s.Command, "hush") {
@@ -317,21 +326,25 @@ func TestDoctorTriesToBecomeAWorker(t *testing.T) {
 	needRoot(t)
 	dir, _ := openSite(t, selfReport, "user = \"nobody\"\nrlimits = { nofile = 64 }")
 	doctor := func() (string, int) {
-		return command(t, dir, nil, "doctor", "-c", filepath.Join(dir, "host.toml"), "--control", filepath.Join(dir, "c.sock"))
+		return command(t, dir, nil, "doctor", "-c", filepath.Join(dir, "host.toml"), "--control",
+			filepath.Join(dir, "c.sock"))
 	}
-	if out, code := doctor(); code != 0 || !strings.Contains(out, "its workers can run as nobody, and reach their code") {
+	if out, code := doctor(); code != 0 ||
+		!strings.Contains(out, "its workers can run as nobody, and reach their code") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 	if err := os.Chmod(filepath.Join(dir, "worker.php"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, code := doctor(); code != 1 || !strings.Contains(out, "its workers can't be started as nobody: it can't be read: worker.php") {
+	if out, code := doctor(); code != 1 || !strings.Contains(out,
+		"its workers can't be started as nobody: it can't be read: worker.php") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if out, code := doctor(); code != 1 || !strings.Contains(out, "the workers' directory can't be entered by the user nobody") {
+	if out, code := doctor(); code != 1 || !strings.Contains(out,
+		"the workers' directory can't be entered by the user nobody") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 }
@@ -347,7 +360,8 @@ func TestAHostOfRootWarnsOnceOfWorkersThatAreRootToo(t *testing.T) {
 		t.Errorf("the log warns %d times", n)
 	}
 	dir, addr = openSite(t, selfReport, `user = "nobody"`)
-	if h := harness.StartWith(t, addr, "-c", filepath.Join(dir, "host.toml")); strings.Contains(h.Logs.String(), warning) {
+	if h := harness.StartWith(t, addr, "-c", filepath.Join(dir, "host.toml")); strings.Contains(h.Logs.String(),
+		warning) {
 		t.Error("the log warns of a pool with a user")
 	}
 }
@@ -375,7 +389,9 @@ func TestAGoWorkerIsBuiltByTheHostAndRunByItsUser(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	dir, addr := openSite(t, "", "")
-	text := fmt.Sprintf("[[listen]]\naddress = %q\n[pool.go]\nworker = %q\nworkers = 1\nuser = \"nobody\"\n[pool.go.confine]\noptional = true\n", addr, filepath.Join(harness.Repository, "examples/hello-go"))
+	text := fmt.Sprintf("[[listen]]\naddress = %q\n[pool.go]\nworker = %q\nworkers = 1\nuser = "+
+		"\"nobody\"\n[pool.go.confine]\noptional = true\n", addr,
+		filepath.Join(harness.Repository, "examples/hello-go"))
 	if err := os.WriteFile(filepath.Join(dir, "host.toml"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

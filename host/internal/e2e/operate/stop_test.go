@@ -89,9 +89,17 @@ func TestAGracefulStopUnderLoadFailsNoRequest(t *testing.T) {
 
 func TestStopNowWaitsForNobody(t *testing.T) {
 	for name, stop := range map[string]func(h *harness.Host){
-		"host stop --now":       func(h *harness.Host) { h.Run("stop", "--now") },
-		"SIGTERM and SIGTERM":   func(h *harness.Host) { h.Kill(syscall.SIGTERM); h.Logs.Await(h.T, "stopping"); h.Kill(syscall.SIGTERM) },
-		"host stop, then --now": func(h *harness.Host) { go h.Run("stop"); h.Logs.Await(h.T, "stopping"); h.Run("stop", "--now") },
+		"host stop --now": func(h *harness.Host) { h.Run("stop", "--now") },
+		"SIGTERM and SIGTERM": func(h *harness.Host) {
+			h.Kill(syscall.SIGTERM)
+			h.Logs.Await(h.T, "stopping")
+			h.Kill(syscall.SIGTERM)
+		},
+		"host stop, then --now": func(h *harness.Host) {
+			go h.Run("stop")
+			h.Logs.Await(h.T, "stopping")
+			h.Run("stop", "--now")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -14,7 +14,8 @@ import (
 	"github.com/workerhost/workerhost/host/internal/e2e/harness"
 )
 
-// manager is the socket on which systemd listens to a service. It reads at once what comes: the kernel keeps ten messages.
+// manager is the socket on which systemd listens to a service. It reads at once what comes: the kernel keeps ten
+// messages.
 type manager struct {
 	t     *testing.T
 	heard chan string
@@ -81,7 +82,8 @@ func TestSystemdHearsOfReadinessReloadsLifeAndTheStop(t *testing.T) {
 		t.Errorf("a worker has systemd's variables: %s", body)
 	}
 	h.Reload()
-	if before := m.hears("RELOADING=1"); !strings.Contains(before[len(before)-1], "\nMONOTONIC_USEC=") || !strings.Contains(before[len(before)-1], "\nEXTEND_TIMEOUT_USEC=") {
+	if before := m.hears("RELOADING=1"); !strings.Contains(before[len(before)-1], "\nMONOTONIC_USEC=") ||
+		!strings.Contains(before[len(before)-1], "\nEXTEND_TIMEOUT_USEC=") {
 		t.Errorf("%q", before)
 	}
 	m.hears("READY=1")
@@ -99,7 +101,8 @@ func TestSystemdIsNotToldThatAHostIsReadyWhoseWorkersFail(t *testing.T) {
 	dir := harness.PHPWorker(t, `throw new Exception('no database');`)
 	h := harness.Launch(t, harness.FreeAddress(t), "-l", "127.0.0.1:0", "-n", "1", dir)
 	h.Logs.Await(t, "no database")
-	harness.WritePHP(t, dir, `Worker::create()->onRequest(fn (Request $r): Response => Response::text('hello'))->run();`)
+	harness.WritePHP(t, dir,
+		`Worker::create()->onRequest(fn (Request $r): Response => Response::text('hello'))->run();`)
 	if before := m.hears("READY=1"); len(before) != 1 {
 		t.Errorf("before the host was ready: %q", before)
 	}
@@ -111,7 +114,8 @@ func TestTheSystemdUnitIsValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"Type=notify", "KillMode=mixed", "WatchdogSec=", "NoNewPrivileges=true", "ProtectSystem=strict", "ExecReload=/usr/local/bin/host reload -c "} {
+	for _, line := range []string{"Type=notify", "KillMode=mixed", "WatchdogSec=", "NoNewPrivileges=true",
+		"ProtectSystem=strict", "ExecReload=/usr/local/bin/host reload -c "} {
 		if !strings.Contains(string(text), "\n"+line) {
 			t.Errorf("%s has no line %s", unit, line)
 		}
@@ -126,7 +130,8 @@ func TestTheSystemdUnitIsValid(t *testing.T) {
 	if err := os.WriteFile(path, []byte(there), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(verify, "verify", "--man=no", path).CombinedOutput(); err != nil || strings.Contains(string(out), "workerhost.service") {
+	if out, err := exec.Command(verify, "verify", "--man=no", path).CombinedOutput(); err != nil ||
+		strings.Contains(string(out), "workerhost.service") {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 }

@@ -148,7 +148,8 @@ func TestReloadOnATerminalShowsTheWorkersAtHandAndLeavesOnlyTheAccount(t *testin
 	dir := harness.Pages(t, "1")
 	h := harness.StartPHP(t, dir, "", "workers = 2\nwarmup = [\"/slow?ms=400\"]", "")
 	old := h.PIDs()
-	harness.Write(t, dir, "worker.php", strings.Replace(harness.ReadFile(t, dir+"/worker.php"), "use WorkerHost", "usleep(400000);\nuse WorkerHost", 1))
+	harness.Write(t, dir, "worker.php", strings.Replace(harness.ReadFile(t, dir+"/worker.php"), "use WorkerHost",
+		"usleep(400000);\nuse WorkerHost", 1))
 	busy, _ := harness.Begin(h, dir, "until", "GET /until HTTP/1.1\r\nHost: here\r\n\r\n")
 	s, ended := onTerminal(h, 70, "reload")
 	for _, phase := range []string{
@@ -165,7 +166,8 @@ func TestReloadOnATerminalShowsTheWorkersAtHandAndLeavesOnlyTheAccount(t *testin
 	if err := ended(); err != nil {
 		t.Errorf("host reload: %v", err)
 	}
-	account := regexp.MustCompile(`^web  generation 2  .*\n(  ?.*\n)?(web  worker \d  generation 2  pid \d+ → \d+  boot .*\n){2}web  reloaded: 2 workers of generation 2 in .*\n$`)
+	account := regexp.MustCompile(
+		`^web  generation 2  .*\n(  ?.*\n)?(web  worker \d  generation 2  pid \d+ → \d+  boot .*\n){2}web  reloaded: 2 workers of generation 2 in .*\n$`)
 	if text := s.now(); !account.MatchString(strings.ReplaceAll(text, "\r", "")) {
 		t.Errorf("in the end the terminal shows\n%s", text)
 	}

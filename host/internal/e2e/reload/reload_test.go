@@ -45,7 +45,8 @@ func TestReloadUnderLoadFailsNoRequest(t *testing.T) {
 	})
 }
 
-// reloadUnderLoad reloads a number of times under the load, which it ends, while as many connections as idle says stay open without a request.
+// reloadUnderLoad reloads a number of times under the load, which it ends, while as many connections as idle says stay
+// open without a request.
 func reloadUnderLoad(t *testing.T, l *harness.Load, idle, reloads int, deploy func(version string)) {
 	h := l.H
 	var kept []*harness.Client
@@ -83,7 +84,8 @@ func reloadUnderLoad(t *testing.T, l *harness.Load, idle, reloads int, deploy fu
 	harness.AwaitGone(t, first...)
 }
 
-// A request that is being worked on when the reload begins is finished by the old code, while new requests get the new code.
+// A request that is being worked on when the reload begins is finished by the old code, while new requests get the new
+// code.
 func TestReloadLetsTheOldCodeFinish(t *testing.T) {
 	t.Parallel()
 	dir := harness.Pages(t, "1")
@@ -96,7 +98,10 @@ func TestReloadLetsTheOldCodeFinish(t *testing.T) {
 	if err := reload.Start(); err != nil {
 		t.Fatal(err)
 	}
-	h.Eventually("the new code answers beside the old", func() bool { _, got := h.Get("/hello"); return got == "hello 2" })
+	h.Eventually("the new code answers beside the old", func() bool {
+		_, got := h.Get("/hello")
+		return got == "hello 2"
+	})
 	harness.Write(t, dir, "go", "1")
 	if a := c.Answer("GET"); a.Text != "went 1" {
 		t.Errorf("the request that the old worker had: %q", a.Text)
@@ -161,7 +166,9 @@ func TestBrokenCodeNeverTakesOver(t *testing.T) {
 	run := `->onRequest(fn () => 'broken')->run();`
 	for _, broken := range []struct{ name, code, says string }{
 		{"a syntax error", "Worker::create() ->> ;", "syntax error, unexpected"},
-		{"a throw in onStart", `Worker::create()->onStart(function () { throw new RuntimeException('no database today'); })` + run, "no database today"},
+		{"a throw in onStart",
+			`Worker::create()->onStart(function () { throw new RuntimeException('no database today'); })` + run,
+			"no database today"},
 		{"an exit at boot", `exit(7);`, "7"},
 		{"an exit in onStart", `Worker::create()->onStart(function () { exit(7); })` + run, "exit()"},
 		{"a class that is missing", `Nowhere::call();`, `Class "Nowhere" not found`},
@@ -190,7 +197,8 @@ func TestBrokenCodeNeverTakesOver(t *testing.T) {
 	}
 }
 
-// A worker that crashes between two reloads comes back with the code of its generation; the next reload picks up the new one.
+// A worker that crashes between two reloads comes back with the code of its generation; the next reload picks up the
+// new one.
 func TestACrashBetweenReloadsStaysOnTheOldRelease(t *testing.T) {
 	t.Parallel()
 	site := t.TempDir()
@@ -228,8 +236,10 @@ func TestACrashBetweenReloadsStaysOnTheOldRelease(t *testing.T) {
 		}
 	}
 	// A release that breaks half-way: the slots that were swapped are put back.
-	harness.Write(t, filepath.Join(site, "releases/1"), "worker.php", strings.Replace(harness.ReadFile(t, filepath.Join(site, "releases/1/worker.php")), "Worker::create()",
-		"if (file_exists('"+site+"/booted')) { throw new Error('only one of us'); } touch('"+site+"/booted');\nWorker::create()", 1))
+	harness.Write(t, filepath.Join(site, "releases/1"), "worker.php",
+		strings.Replace(harness.ReadFile(t, filepath.Join(site, "releases/1/worker.php")), "Worker::create()",
+			"if (file_exists('"+site+"/booted')) { throw new Error('only one of us'); } touch('"+site+"/booted');\n"+
+				"Worker::create()", 1))
 	point("1")
 	out, code := h.Run("reload")
 	if code != 1 || !strings.Contains(out, "only one of us") {
@@ -250,7 +260,8 @@ func TestWrkSeesNoErrorDuringReloads(t *testing.T) {
 	reloaded := make(chan error, 1)
 	go func() {
 		for range 3 {
-			if out, err := exec.Command(harness.HostBinary, "reload", "--control", h.Control).CombinedOutput(); err != nil {
+			if out, err := exec.Command(harness.HostBinary, "reload", "--control",
+				h.Control).CombinedOutput(); err != nil {
 				reloaded <- fmt.Errorf("%w\n%s", err, out)
 				return
 			}

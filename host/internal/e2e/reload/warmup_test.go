@@ -64,7 +64,8 @@ func TestDryRunShowsWhatAReloadWouldDoAndChangesNothing(t *testing.T) {
 	}
 }
 
-// A reload of several workers at once, and one that ends the old worker before the new one starts, are as seamless as any.
+// A reload of several workers at once, and one that ends the old worker before the new one starts, are as seamless as
+// any.
 func TestReloadSeveralAtOnceOrInPlaceFailsNoRequest(t *testing.T) {
 	for _, pool := range []string{"workers = 6\nsurge = 3", "workers = 2\nin_place = true"} {
 		t.Run(pool, func(t *testing.T) {

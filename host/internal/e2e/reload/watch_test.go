@@ -74,7 +74,10 @@ func TestWatchPutsSavedCodeLiveAndKeepsBrokenCodeOut(t *testing.T) {
 
 			harness.WritePHP(t, dir, harness.AnsweringWith(`'three'`))
 			awaits(h, "/", "three")
-			h.Eventually("the error page gives way", func() bool { status, page := browse(h, "/"); return status == 200 && page == "three" })
+			h.Eventually("the error page gives way", func() bool {
+				status, page := browse(h, "/")
+				return status == 200 && page == "three"
+			})
 		})
 	}
 }
@@ -119,13 +122,17 @@ func TestWatchBuildsGoAnew(t *testing.T) {
 		text := string(data)
 		if name == "go.mod" {
 			text = strings.Replace(text, "module github.com/workerhost/workerhost", "module example.com/app", 1)
-			text += fmt.Sprintf("\nrequire github.com/workerhost/workerhost v0.0.0\nreplace github.com/workerhost/workerhost => %q\n", harness.Repository)
+			text += fmt.Sprintf(
+				"\nrequire github.com/workerhost/workerhost v0.0.0\nreplace github.com/workerhost/workerhost => %q\n",
+				harness.Repository)
 		}
 		harness.Write(t, dir, name, text)
 	}
 	program := func(says string) string {
-		return "package main\n\nimport (\n\t\"io\"\n\t\"net/http\"\n\n\tsdk \"github.com/workerhost/workerhost/sdk-go\"\n)\n\nfunc main() {\n" +
-			"\thttp.HandleFunc(\"/\", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, " + says + ") })\n\tsdk.Serve(nil)\n}\n"
+		return "package main\n\nimport (\n\t\"io\"\n\t\"net/http\"\n\n\tsdk " +
+			"\"github.com/workerhost/workerhost/sdk-go\"\n)\n\nfunc main() {\n" +
+			"\thttp.HandleFunc(\"/\", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, " + says +
+			") })\n\tsdk.Serve(nil)\n}\n"
 	}
 	harness.Write(t, dir, "main.go", program(`"one"`))
 	h := harness.Start(t, "-n", "1", "--watch", dir)
@@ -162,7 +169,9 @@ func TestWatchAppliesASavedConfiguration(t *testing.T) {
 	other := harness.PHPWorker(t, harness.AnsweringWith(`'elsewhere'`))
 	harness.Write(t, dir, "host.toml", strings.Replace(toml, "worker.php", filepath.Join(other, "worker.php"), 1))
 	awaits(h, "/", "elsewhere")
-	h.Eventually("the other folder is watched", func() bool { return strings.Contains(h.Logs.String(), "folders="+other) })
+	h.Eventually("the other folder is watched", func() bool {
+		return strings.Contains(h.Logs.String(), "folders="+other)
+	})
 	harness.WritePHP(t, other, harness.AnsweringWith(`'elsewhere, and newer'`))
 	awaits(h, "/", "elsewhere, and newer")
 	harness.Write(t, dir, "host.toml", toml) // which is in neither folder now

@@ -1,5 +1,6 @@
 <?php
-// pages.php is the application of most tests, one path a behaviour. The harness puts the SDK before it and a version in the place of @VERSION@.
+// pages.php is the application of most tests, one path a behaviour. The harness puts the SDK before it and a version
+// in the place of @VERSION@.
 use WorkerHost\Log;
 
 const VERSION = '@VERSION@';
@@ -59,9 +60,12 @@ function page(Request $request): mixed
             return Response::text((string) getmypid());
         case '/echo':
             return Response::json([
-                'method' => $request->method, 'target' => $request->target, 'version' => $request->protocolVersion, 'scheme' => $request->scheme,
-                'host' => $request->host, 'remote' => $request->remoteAddress, 'headers' => $request->headers, 'query' => $query,
-                'body' => $request->body(), 'form' => $request->form, 'trailers' => $request->trailers, 'tls' => $request->tls, 'length' => $request->length,
+                'method' => $request->method, 'target' => $request->target, 'version' => $request->protocolVersion,
+                'scheme' => $request->scheme,
+                'host' => $request->host, 'remote' => $request->remoteAddress, 'headers' => $request->headers,
+                'query' => $query,
+                'body' => $request->body(), 'form' => $request->form, 'trailers' => $request->trailers,
+                'tls' => $request->tls, 'length' => $request->length,
             ]);
         case '/sum':
             return Response::text(VERSION . ' ' . strlen($request->body()) . ' ' . hash('sha256', $request->body()));
@@ -90,7 +94,8 @@ function page(Request $request): mixed
 
             return Response::text("attempt $request->attempt");
         case '/steps':
-            return Response::stream(steps((int) $query['n'], (int) $query['ms']), headers: ['Content-Type' => 'text/plain']);
+            return Response::stream(steps((int) $query['n'], (int) $query['ms']),
+                headers: ['Content-Type' => 'text/plain']);
         case '/blocks':
             return Response::stream(blocks((int) $query['bytes']));
         case '/string':
@@ -155,7 +160,8 @@ function page(Request $request): mixed
         case '/trailer':
             $request->body();
 
-            return Response::text('with a trailer')->withTrailer('X-Sum', fn () => 'sum-' . ($request->trailers['x-in'][0] ?? 'none'));
+            return Response::text('with a trailer')
+                ->withTrailer('X-Sum', fn () => 'sum-' . ($request->trailers['x-in'][0] ?? 'none'));
         case '/status':
             return new Response((int) $query['code'], ['X-Own' => 'kept', 'ETag' => '"tag"'], $query['body'] ?? '');
         case '/repeat':
@@ -163,7 +169,8 @@ function page(Request $request): mixed
         case '/form':
             $files = [];
             foreach ($request->files as $file) {
-                $files[] = ['field' => $file->field, 'name' => $file->name, 'type' => $file->type, 'size' => $file->size, 'error' => $file->error, 'path' => $file->path,
+                $files[] = ['field' => $file->field, 'name' => $file->name, 'type' => $file->type,
+                    'size' => $file->size, 'error' => $file->error, 'path' => $file->path,
                     'sum' => $file->path === '' ? '' : hash_file('sha256', $file->path)];
                 if ($file->field === 'keep') {
                     $file->moveTo(__DIR__ . '/kept');

@@ -1,5 +1,6 @@
 <?php
-// What most tests of connections talk to. A client's first word says what it wants; its version is put in when it is deployed.
+// What most tests of connections talk to. A client's first word says what it wants; its version is put in when it is
+// deployed.
 
 use WorkerHost\{Connection, Connections};
 
@@ -12,7 +13,8 @@ $talk = static function (Connection $c, string $data) use ($all, $here): void {
     [$word, $rest] = explode(' ', $data, 2) + [1 => ''];
     [$first, $second] = explode(' ', $rest, 2) + [1 => ''];
     match ($word) {
-        // n attempt version, and how many such messages the session knows of: what a handler that died half-way did is not to be seen in it
+        // n attempt version, and how many such messages the session knows of: what a handler that died half-way did is
+        // not to be seen in it
         'n' => (static function () use ($c, $rest): void {
             $c->send("$rest $c->attempt " . VERSION . ' ' . ($c->session['n'] = ($c->session['n'] ?? 0) + 1));
             usleep(300); // so that one who kills workers finds them at work
@@ -27,7 +29,8 @@ $talk = static function (Connection $c, string $data) use ($all, $here): void {
         'all' => $all->sendToAll($rest),
         'tell' => $all->send($first, $second),
         'id' => $c->send($c->id),
-        'who' => $c->send(json_encode([$all->count(), $all->count($first), count($all->ids($first)), $all->uids($first), $all->isOnline($second)])),
+        'who' => $c->send(json_encode([$all->count(), $all->count($first), count($all->ids($first)),
+            $all->uids($first), $all->isOnline($second)])),
         'set' => $c->session[$first] = json_decode($second, true),
         'unset' => (static function () use ($c, $first): void { unset($c->session[$first]); })(),
         'session' => $c->send(json_encode($c->session, \JSON_PRESERVE_ZERO_FRACTION)),
@@ -39,8 +42,16 @@ $talk = static function (Connection $c, string $data) use ($all, $here): void {
             }
             $c->send('bumped ' . getmypid());
         })(),
-        'throw' => (static function () use ($c): never { $c->send('never'); $c->session['thrown'] = true; throw new \LogicException('thrown on purpose'); })(),
-        'now' => (static function () use ($c): never { $c->send('never'); $c->send('at once', now: true); throw new \LogicException('thrown on purpose'); })(),
+        'throw' => (static function () use ($c): never {
+            $c->send('never');
+            $c->session['thrown'] = true;
+            throw new \LogicException('thrown on purpose');
+        })(),
+        'now' => (static function () use ($c): never {
+            $c->send('never');
+            $c->send('at once', now: true);
+            throw new \LogicException('thrown on purpose');
+        })(),
         'die' => (static function () use ($c, $first): void { // in as many attempts as the message says
             $c->send("survived as attempt $c->attempt");
             $c->session['deaths'] = ($c->session['deaths'] ?? 0) + 1;
@@ -75,7 +86,8 @@ $talk = static function (Connection $c, string $data) use ($all, $here): void {
         })(),
         'close' => $c->close((int) $first, $second),
         'big' => $c->send(str_repeat('x', (int) $first)),
-        'flood' => (static function () use ($all, $first, $second): void { // COUNT SIZE, at a rate that one who reads can keep up with
+        // COUNT SIZE, at a rate that one who reads can keep up with
+        'flood' => (static function () use ($all, $first, $second): void {
             for ($i = 0; $i < (int) $first; ++$i) {
                 usleep(200);
                 $all->sendToGroup('flood', str_pad("$i ", (int) $second, '.'), now: true);
@@ -138,13 +150,16 @@ $worker
             case '/events':
                 $last = $r->headers['last-event-id'][0] ?? 'none';
 
-                return Response::hold(new \WorkerHost\Http\ServerSentEvent("after $last by " . VERSION, event: 'begin', id: '1', retry: 50), groups: 'events', uid: $query['uid'] ?? '', session: ['name' => $query['name'] ?? 'sse']);
+                return Response::hold(new \WorkerHost\Http\ServerSentEvent("after $last by " . VERSION, event: 'begin',
+                    id: '1', retry: 50), groups: 'events', uid: $query['uid'] ?? '',
+                    session: ['name' => $query['name'] ?? 'sse']);
             case '/event':
                 $all->sendToGroup('events', new \WorkerHost\Http\ServerSentEvent($query['text'], id: $query['id']));
 
                 return 'sent';
             case '/poll':
-                return Response::hold(groups: 'polls', once: true, timeout: (float) ($query['timeout'] ?? 0), headers: ['Content-Type' => 'text/plain'], session: ['name' => 'poll']);
+                return Response::hold(groups: 'polls', once: true, timeout: (float) ($query['timeout'] ?? 0),
+                    headers: ['Content-Type' => 'text/plain'], session: ['name' => 'poll']);
             case '/count':
                 return (string) $all->count();
         }

@@ -76,7 +76,9 @@ func TestABodyOfAnySizeNeedsLittleMemory(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			h := c.start(t)
 			sum := sha256.New()
-			resp, err := http.Post(h.URL+"/digest", "application/octet-stream", io.TeeReader(struct{ io.Reader }{&pattern{size}}, sum)) // chunked
+			// chunked
+			resp, err := http.Post(h.URL+"/digest", "application/octet-stream",
+				io.TeeReader(struct{ io.Reader }{&pattern{size}}, sum))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,13 +112,15 @@ func TestBodiesOfEveryLengthArriveWhole(t *testing.T) {
 	t.Parallel()
 	php := harness.Pages(t, "1")
 	hosts := map[string]*harness.Host{
-		"PHP":                 harness.StartPHP(t, php, "", "workers = 2", ""),
-		"PHP, a small buffer": harness.StartPHP(t, php, "body_buffer = \"1KiB\"\nresponse_buffer = \"1KiB\"", "workers = 2", ""),
-		"PHP, streamed":       harness.StartPHP(t, php, "", "workers = 2\nrequest_body = \"stream\"", ""),
-		"Go":                  harness.Start(t, "-c", filepath.Join(harness.GoSite(t, "workers = 1"), "host.toml")),
+		"PHP": harness.StartPHP(t, php, "", "workers = 2", ""),
+		"PHP, a small buffer": harness.StartPHP(t, php, "body_buffer = \"1KiB\"\nresponse_buffer = \"1KiB\"",
+			"workers = 2", ""),
+		"PHP, streamed": harness.StartPHP(t, php, "", "workers = 2\nrequest_body = \"stream\"", ""),
+		"Go":            harness.Start(t, "-c", filepath.Join(harness.GoSite(t, "workers = 1"), "host.toml")),
 	}
 	for name, h := range hosts {
-		for _, size := range []int{0, 1, 4095, 4096, 65535, 65536, 65537, 262143, 262144, 262145, 1 << 20, 1<<20 + 1, 3_000_001} {
+		for _, size := range []int{0, 1, 4095, 4096, 65535, 65536, 65537, 262143, 262144, 262145, 1 << 20, 1<<20 + 1,
+			3_000_001} {
 			text, sum := harness.Body(size)
 			c := h.Dial() // both framings on one connection, as far as it is kept
 			c.Sendf("POST /sum HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n%s", size, text)
@@ -139,11 +143,13 @@ func TestBodiesOfEveryLengthArriveWhole(t *testing.T) {
 	}
 }
 
-// A worker may answer without having read the body; the client still gets the answer, and the connection stays usable or is closed in good order.
+// A worker may answer without having read the body; the client still gets the answer, and the connection stays usable
+// or is closed in good order.
 func TestABodyThatNobodyReadsDoesNoHarm(t *testing.T) {
 	t.Parallel()
 	dir := harness.Pages(t, "1")
-	for _, h := range []*harness.Host{harness.StartPHP(t, dir, "", "workers = 1", ""), harness.StartPHP(t, dir, "", "workers = 1\nrequest_body = \"stream\"", "")} {
+	for _, h := range []*harness.Host{harness.StartPHP(t, dir, "", "workers = 1", ""),
+		harness.StartPHP(t, dir, "", "workers = 1\nrequest_body = \"stream\"", "")} {
 		for _, size := range []int{1, 10_000, 100_000, 1_000_000, 5_000_000} {
 			text, _ := harness.Body(size)
 			for _, framing := range []string{"length", "chunked"} {
@@ -151,7 +157,8 @@ func TestABodyThatNobodyReadsDoesNoHarm(t *testing.T) {
 				sent := make(chan error, 1)
 				go func() {
 					if framing == "length" {
-						_, err := fmt.Fprintf(c, "POST /unread HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n%s", size, text)
+						_, err := fmt.Fprintf(c, "POST /unread HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n%s",
+							size, text)
 						sent <- err
 						return
 					}
@@ -224,7 +231,8 @@ func TestASlowUploadCostsNoWorker(t *testing.T) {
 
 func TestAnUploadThatStallsIsA408(t *testing.T) {
 	t.Parallel()
-	h := harness.StartPHP(t, harness.Pages(t, "1"), "read_timeout = \"300ms\"\nheader_timeout = \"300ms\"", "workers = 1", "")
+	h := harness.StartPHP(t, harness.Pages(t, "1"), "read_timeout = \"300ms\"\nheader_timeout = \"300ms\"",
+		"workers = 1", "")
 	c := h.Dial()
 	c.Send("POST /sum HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\nhalf of it")
 	if a := c.Answer("POST"); a.StatusCode != 408 {
@@ -253,7 +261,9 @@ func TestAnUploadThatStallsIsA408(t *testing.T) {
 func TestBodiesBeyondTheLimitsAreRefused(t *testing.T) {
 	t.Parallel()
 	spool := t.TempDir()
-	h := harness.StartPHP(t, harness.Pages(t, "1"), "max_body = \"1MiB\"\nbody_buffer = \"64KiB\"\nspool_quota = \"512KiB\"\nspool_directory = \""+spool+"\"\nmax_header = \"4KiB\"", "workers = 1", "")
+	h := harness.StartPHP(t, harness.Pages(t, "1"),
+		"max_body = \"1MiB\"\nbody_buffer = \"64KiB\"\nspool_quota = \"512KiB\"\n"+
+			"spool_directory = \""+spool+"\"\nmax_header = \"4KiB\"", "workers = 1", "")
 	c := h.Dial()
 	c.Send("POST /sum HTTP/1.1\r\nHost: here\r\nExpect: 100-continue\r\nContent-Length: 1048577\r\n\r\n")
 	if a := c.Answer("POST"); a.StatusCode != 413 {

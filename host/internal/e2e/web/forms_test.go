@@ -76,7 +76,8 @@ func TestFormsArriveAsPHPKnowsThem(t *testing.T) {
 	if code != 200 {
 		t.Fatalf("%d", code)
 	}
-	want := map[string]any{"plain": "value & = ü", "list": []any{"a", "b"}, "map": map[string]any{"one": map[string]any{"two": []any{"deep"}}}, "with_dot": "dotted"}
+	want := map[string]any{"plain": "value & = ü", "list": []any{"a", "b"},
+		"map": map[string]any{"one": map[string]any{"two": []any{"deep"}}}, "with_dot": "dotted"}
 	if !reflect.DeepEqual(got.Form, want) {
 		t.Errorf("the fields are %#v", got.Form)
 	}
@@ -93,7 +94,8 @@ func TestFormsArriveAsPHPKnowsThem(t *testing.T) {
 			t.Errorf("%s was spooled at %s", f.Name, f.Path)
 		}
 	}
-	if wanted := []string{`docs[a][] "größe 📄.txt" 5 0`, `docs[a][] "passwd" 5242880 0`, `empty "empty.txt" 0 0`, `none "" 0 4`, `keep "keep.bin" 10 0`}; !reflect.DeepEqual(files, wanted) {
+	if wanted := []string{`docs[a][] "größe 📄.txt" 5 0`, `docs[a][] "passwd" 5242880 0`, `empty "empty.txt" 0 0`,
+		`none "" 0 4`, `keep "keep.bin" 10 0`}; !reflect.DeepEqual(files, wanted) {
 		t.Errorf("the files are\n%s", strings.Join(files, "\n"))
 	}
 	if len(got.Files) > 1 && got.Files[1].Sum != sum {
@@ -106,7 +108,9 @@ func TestFormsArriveAsPHPKnowsThem(t *testing.T) {
 		t.Error("the test's own sum is wrong")
 	}
 	// Also when the worker dies with the form.
-	code, _ = postTo(h, "/exit", func(w *multipart.Writer) { file(w, "lost", "lost.txt", strings.Repeat("x", 100_000)) })
+	code, _ = postTo(h, "/exit", func(w *multipart.Writer) {
+		file(w, "lost", "lost.txt", strings.Repeat("x", 100_000))
+	})
 	if code != 500 {
 		t.Errorf("exit with a form: %d", code)
 	}
@@ -162,7 +166,8 @@ func TestAURLEncodedFormKeepsItsBytes(t *testing.T) {
 func TestFormsBeyondTheLimitsAreRefused(t *testing.T) {
 	t.Parallel()
 	spool := t.TempDir()
-	h := harness.StartPHP(t, harness.Pages(t, "1"), "max_form_files = 2\nmax_form_file_size = \"10KiB\"\nmax_form_fields = 3\nmax_body = \"100KiB\"\nspool_directory = \""+spool+"\"", "workers = 1", "")
+	h := harness.StartPHP(t, harness.Pages(t, "1"), "max_form_files = 2\nmax_form_file_size = "+
+		"\"10KiB\"\nmax_form_fields = 3\nmax_body = \"100KiB\"\nspool_directory = \""+spool+"\"", "workers = 1", "")
 	for name, c := range map[string]struct {
 		code int
 		fill func(*multipart.Writer)
@@ -174,7 +179,11 @@ func TestFormsBeyondTheLimitsAreRefused(t *testing.T) {
 			w.WriteField("2", "")
 			w.WriteField("3", "")
 		}},
-		"too many files":  {413, func(w *multipart.Writer) { file(w, "a", "a", "a"); file(w, "b", "b", "b"); file(w, "c", "c", "c") }},
+		"too many files": {413, func(w *multipart.Writer) {
+			file(w, "a", "a", "a")
+			file(w, "b", "b", "b")
+			file(w, "c", "c", "c")
+		}},
 		"a file too long": {413, func(w *multipart.Writer) { file(w, "a", "a", strings.Repeat("a", 10<<10+1)) }},
 		"too many fields": {413, func(w *multipart.Writer) {
 			for range 4 {
@@ -190,7 +199,8 @@ func TestFormsBeyondTheLimitsAreRefused(t *testing.T) {
 	const disposition = "Content-Disposition: form-data; name=\"a\"; filename=\"a\"\r\n"
 	for name, c := range map[string]struct{ contentType, body string }{
 		"no first boundary": {"multipart/form-data; boundary=b", "nothing of the kind"},
-		"a broken header":   {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition\r\n\r\nwhat am I\r\n--b--\r\n"},
+		"a broken header": {"multipart/form-data; boundary=b",
+			"--b\r\nContent-Disposition\r\n\r\nwhat am I\r\n--b--\r\n"},
 	} {
 		resp, err := http.Post(h.URL+"/form", c.contentType, strings.NewReader(c.body))
 		if err != nil {
@@ -207,7 +217,8 @@ func TestFormsBeyondTheLimitsAreRefused(t *testing.T) {
 	}
 	// A client that leaves within a file leaves nothing behind.
 	c := h.Dial()
-	c.Send("POST /form HTTP/1.1\r\nHost: here\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 50000\r\n\r\n--b\r\n" + disposition + "\r\n" + strings.Repeat("x", 5000))
+	c.Send("POST /form HTTP/1.1\r\nHost: here\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: " +
+		"50000\r\n\r\n--b\r\n" + disposition + "\r\n" + strings.Repeat("x", 5000))
 	c.Close()
 	h.Eventually("the files of refused forms are removed", func() bool {
 		left := 0

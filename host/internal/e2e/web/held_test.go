@@ -91,7 +91,10 @@ func TestHeldResponsesOutliveAReloadAndObeyTheCommandLine(t *testing.T) {
 	one.expect("data: after 7\n\n")
 	two.expect("data: after nothing\n\n")
 	poll := startCurl(t, h.URL+"/poll")
-	h.Eventually("three are held", func() bool { out, _ := h.Run("connections", "--json"); return strings.Count(out, "\n") == 3 })
+	h.Eventually("three are held", func() bool {
+		out, _ := h.Run("connections", "--json")
+		return strings.Count(out, "\n") == 3
+	})
 	if _, n := h.Get("/say"); n != "3" {
 		t.Errorf("the worker counts %s", n)
 	}
@@ -107,7 +110,8 @@ func TestHeldResponsesOutliveAReloadAndObeyTheCommandLine(t *testing.T) {
 	one.expect("data: new\ndata: speaking\n\n")
 	two.expect("data: new\ndata: speaking\n\n")
 
-	if out, code := h.Run("send", "--uid", "ada", "from the command line"); code != 0 || out != "sent to 2 connections\n" {
+	if out, code := h.Run("send", "--uid", "ada", "from the command line"); code != 0 ||
+		out != "sent to 2 connections\n" {
 		t.Errorf("host send: %d %q", code, out)
 	}
 	one.expect("data: from the command line\n\n")
@@ -121,10 +125,12 @@ func TestHeldResponsesOutliveAReloadAndObeyTheCommandLine(t *testing.T) {
 		ID, Protocol, UID, Listener string
 		MessagesOut                 int `json:"messages_out"`
 	}
-	if err := json.Unmarshal([]byte(lines[0]), &first); code != 0 || err != nil || len(lines) != 2 || first.Protocol != "sse" || first.UID != "ada" || first.Listener != h.Addr || first.MessagesOut < 3 {
+	if err := json.Unmarshal([]byte(lines[0]), &first); code != 0 || err != nil || len(lines) != 2 ||
+		first.Protocol != "sse" || first.UID != "ada" || first.Listener != h.Addr || first.MessagesOut < 3 {
 		t.Errorf("host connections: %d, %v\n%s", code, err, out)
 	}
-	if out, _ := h.Run("connections"); !strings.Contains(out, first.ID) || strings.Count(out, "\n") != 3 || !strings.Contains(out, "QUEUED") {
+	if out, _ := h.Run("connections"); !strings.Contains(out, first.ID) || strings.Count(out, "\n") != 3 ||
+		!strings.Contains(out, "QUEUED") {
 		t.Errorf("host connections:\n%s", out)
 	}
 	if out, _ := h.Run("status"); !strings.Contains(out, "2 long-lived connections: 2 sse") {
@@ -133,7 +139,8 @@ func TestHeldResponsesOutliveAReloadAndObeyTheCommandLine(t *testing.T) {
 	if out, code := h.Run("close", first.ID); code != 0 || out != "closed 1 connection\n" {
 		t.Errorf("host close: %d %q", code, out)
 	}
-	if out, code := h.Run("close", "nobody-1"); code != 1 || !strings.Contains(out, "there is no connection nobody-1") {
+	if out, code := h.Run("close", "nobody-1"); code != 1 ||
+		!strings.Contains(out, "there is no connection nobody-1") {
 		t.Errorf("host close of one that is not there: %d %q", code, out)
 	}
 	if out, code := h.Run("stop"); code != 0 {
@@ -153,7 +160,9 @@ func TestMetricsCountHeldResponses(t *testing.T) {
 	admin, addr := harness.FreeAddress(t), harness.FreeAddress(t)
 	dir := harness.PHPWorker(t, version(eventsWorker, "old"))
 	path := t.TempDir()
-	harness.Write(t, path, "host.toml", fmt.Sprintf("[admin]\nlisten = %q\n[[listen]]\naddress = %q\npool = \"app\"\n[pool.app]\nworker = %q\nworkers = 1\n", admin, addr, dir))
+	harness.Write(t, path, "host.toml", fmt.Sprintf(
+		"[admin]\nlisten = %q\n[[listen]]\naddress = %q\npool = \"app\"\n[pool.app]\nworker = %q\nworkers = 1\n",
+		admin, addr, dir))
 	h := harness.StartWith(t, addr, "-c", filepath.Join(path, "host.toml"))
 	c := startCurl(t, h.URL+"/events")
 	c.expect("data: after nothing\n\n")
@@ -168,7 +177,8 @@ func TestMetricsCountHeldResponses(t *testing.T) {
 		return string(b)
 	}
 	labels := fmt.Sprintf(`listener=%q,protocol="sse"} `, addr)
-	if page := scrape(); !strings.Contains(page, "workerhost_long_lived_connections{"+labels+"1\n") || !strings.Contains(page, "workerhost_messages_sent_total{"+labels) {
+	if page := scrape(); !strings.Contains(page, "workerhost_long_lived_connections{"+labels+"1\n") ||
+		!strings.Contains(page, "workerhost_messages_sent_total{"+labels) {
 		t.Errorf("the metrics are\n%s", page)
 	}
 	c.cancel()

@@ -40,16 +40,21 @@ func echo(h *harness.Host, t *testing.T, request string) (e echoed, a harness.An
 func TestARequestArrivesAsItWasSent(t *testing.T) {
 	t.Parallel()
 	h := harness.Start(t, "-n", "1", harness.Pages(t, "1"))
-	e, _ := echo(h, t, "PATCH /echo?a=%20+&a=2&%zz HTTP/1.1\r\nHost: Example.org:81\r\nX-B: 1\r\nX-A:  padded \r\nx-b: 2\r\nCookie: c=1; d=2\r\nX-UTF: ü\r\nX-Empty:\r\n"+
-		"Connection: keep-alive, X-Hop\r\nX-Hop: gone\r\nKeep-Alive: 5\r\nProxy-Connection: gone\r\nTE: gzip\r\nUpgrade: gone\r\nContent-Length: 4\r\n\r\nbody")
-	if e.Method != "PATCH" || e.Target != "/echo?a=%20+&a=2&%zz" || e.Version != "1.1" || e.Scheme != "http" || e.Host != "Example.org:81" || e.Body != "body" || !strings.HasPrefix(e.Remote, "127.0.0.1:") || e.TLS != nil {
+	e, _ := echo(h, t, "PATCH /echo?a=%20+&a=2&%zz HTTP/1.1\r\nHost: Example.org:81\r\nX-B: 1\r\nX-A:  padded "+
+		"\r\nx-b: 2\r\nCookie: c=1; d=2\r\nX-UTF: ü\r\nX-Empty:\r\n"+
+		"Connection: keep-alive, X-Hop\r\nX-Hop: gone\r\nKeep-Alive: 5\r\nProxy-Connection: gone\r\nTE: "+
+		"gzip\r\nUpgrade: gone\r\nContent-Length: 4\r\n\r\nbody")
+	if e.Method != "PATCH" || e.Target != "/echo?a=%20+&a=2&%zz" || e.Version != "1.1" || e.Scheme != "http" ||
+		e.Host != "Example.org:81" || e.Body != "body" || !strings.HasPrefix(e.Remote, "127.0.0.1:") || e.TLS != nil {
 		t.Errorf("%+v", e)
 	}
-	want := map[string][]string{"host": {"Example.org:81"}, "x-b": {"1", "2"}, "x-a": {"padded"}, "cookie": {"c=1; d=2"}, "x-utf": {"ü"}, "x-empty": {""}, "content-length": {"4"}}
+	want := map[string][]string{"host": {"Example.org:81"}, "x-b": {"1", "2"}, "x-a": {"padded"},
+		"cookie": {"c=1; d=2"}, "x-utf": {"ü"}, "x-empty": {""}, "content-length": {"4"}}
 	if !reflect.DeepEqual(e.Headers, want) {
 		t.Errorf("headers: %v", e.Headers)
 	}
-	if e, _ := echo(h, t, "GET http://other.example/echo?x=1 HTTP/1.1\r\nHost: other.example\r\n\r\n"); e.Target != "/echo?x=1" || e.Host != "other.example" {
+	absolute := "GET http://other.example/echo?x=1 HTTP/1.1\r\nHost: other.example\r\n\r\n"
+	if e, _ := echo(h, t, absolute); e.Target != "/echo?x=1" || e.Host != "other.example" {
 		t.Errorf("absolute form: %+v", e)
 	}
 }
@@ -63,7 +68,8 @@ func TestHeadAndStatusesWithoutBody(t *testing.T) {
 		c.Send(method + " " + target + " HTTP/1.1\r\nHost: here\r\n\r\n")
 		a := c.Answer(method)
 		if a.StatusCode != status || a.Text != "" || a.Header.Get("Content-Length") != length {
-			t.Errorf("%s %s: %s, Content-Length %q, body %q", method, target, a.Status, a.Header.Get("Content-Length"), a.Text)
+			t.Errorf("%s %s: %s, Content-Length %q, body %q", method, target, a.Status, a.Header.Get("Content-Length"),
+				a.Text)
 		}
 		if a.Header.Get("Date") == "" {
 			t.Errorf("%s %s: no Date", method, target)
@@ -105,7 +111,8 @@ func TestTrailersTravelBothWays(t *testing.T) {
 	for _, size := range []int{0, 10, 200_000} {
 		text, _ := harness.Body(size)
 		c := h.Dial()
-		c.Send("POST /trailer HTTP/1.1\r\nHost: here\r\nTE: trailers\r\nTrailer: X-In\r\nTransfer-Encoding: chunked\r\n\r\n")
+		c.Send("POST /trailer HTTP/1.1\r\nHost: here\r\nTE: trailers\r\nTrailer: X-In\r\nTransfer-Encoding: " +
+			"chunked\r\n\r\n")
 		var b strings.Builder
 		harness.Chunked(&b, text, 5000)
 		c.Send(strings.TrimSuffix(b.String(), "\r\n") + "X-In: there\r\n\r\n")
@@ -171,7 +178,8 @@ func TestHTTP2WithPriorKnowledge(t *testing.T) {
 	h := harness.Start(t, "-n", "2", harness.Pages(t, "1"))
 	curl := func(args ...string) string {
 		t.Helper()
-		out, err := exec.Command("curl", append([]string{"-sS", "--max-time", "20", "--http2-prior-knowledge"}, args...)...).CombinedOutput()
+		out, err := exec.Command("curl",
+			append([]string{"-sS", "--max-time", "20", "--http2-prior-knowledge"}, args...)...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("curl: %v\n%s", err, out)
 		}
@@ -190,10 +198,13 @@ func TestHTTP2WithPriorKnowledge(t *testing.T) {
 		t.Error(out)
 	}
 	var e echoed
-	if err := json.Unmarshal([]byte(curl("-H", "X-Many: 1", "-H", "X-Many: 2", h.URL+"/echo")), &e); err != nil || e.Version != "2" && e.Version != "2.0" || e.Host != h.Addr || !reflect.DeepEqual(e.Headers["x-many"], []string{"1", "2"}) {
+	if err := json.Unmarshal([]byte(curl("-H", "X-Many: 1", "-H", "X-Many: 2", h.URL+"/echo")), &e); err != nil ||
+		e.Version != "2" && e.Version != "2.0" || e.Host != h.Addr ||
+		!reflect.DeepEqual(e.Headers["x-many"], []string{"1", "2"}) {
 		t.Errorf("%+v %v", e, err)
 	}
-	out, err := exec.Command("curl", "-sS", "--max-time", "20", "--http2-prior-knowledge", "-w", "%{http_code}", "-o", "/dev/null", h.URL+"/half").CombinedOutput()
+	out, err := exec.Command("curl", "-sS", "--max-time", "20", "--http2-prior-knowledge", "-w", "%{http_code}", "-o",
+		"/dev/null", h.URL+"/half").CombinedOutput()
 	if err == nil && string(out) != "502" {
 		t.Errorf("a response that broke off came as a whole: %s", out)
 	}
@@ -209,7 +220,8 @@ func TestAConnectionServesManyRequestsInOrder(t *testing.T) {
 		}
 	}
 	// Pipelined: the first is the slowest, and yet the first to be answered.
-	c.Send("GET /slow?ms=300 HTTP/1.1\r\nHost: here\r\n\r\nPOST /sum HTTP/1.1\r\nHost: here\r\nContent-Length: 3\r\n\r\nabcGET /missing HTTP/1.1\r\nHost: here\r\n\r\nGET /hello HTTP/1.1\r\nHost: here\r\n\r\n")
+	c.Send("GET /slow?ms=300 HTTP/1.1\r\nHost: here\r\n\r\nPOST /sum HTTP/1.1\r\nHost: here\r\nContent-Length: " +
+		"3\r\n\r\nabcGET /missing HTTP/1.1\r\nHost: here\r\n\r\nGET /hello HTTP/1.1\r\nHost: here\r\n\r\n")
 	for i, want := range []string{"slow 1", "1 3 ", "no page /missing", "hello 1"} {
 		if a := c.Answer("GET"); !strings.HasPrefix(a.Text, want) {
 			t.Errorf("answer %d: %s %q", i, a.Status, a.Text)
@@ -227,7 +239,8 @@ func TestHeadersMayRepeat(t *testing.T) {
 	c := h.Dial()
 	c.Send("GET /repeat HTTP/1.1\r\nHost: here\r\n\r\n")
 	a := c.Answer("GET")
-	if !reflect.DeepEqual(a.Header["X-Many"], []string{"one", "two"}) || len(a.Header["Set-Cookie"]) != 2 || !strings.HasPrefix(a.Header["Set-Cookie"][1], "b=2") {
+	if !reflect.DeepEqual(a.Header["X-Many"], []string{"one", "two"}) || len(a.Header["Set-Cookie"]) != 2 ||
+		!strings.HasPrefix(a.Header["Set-Cookie"][1], "b=2") {
 		t.Errorf("%v", a.Header)
 	}
 }
@@ -263,8 +276,8 @@ func TestAStreamIsFlushedChunkByChunk(t *testing.T) {
 	}
 }
 
-// rawWorker is a worker that answers each request with the messages that answers(), defined before it, gives for the target; it puts the stream's number
-// into them.
+// rawWorker is a worker that answers each request with the messages that answers(), defined before it, gives for the
+// target; it puts the stream's number into them.
 const rawWorker = `
 [$r, $w] = explode(',', getenv('WORKERHOST_FRAMES'));
 $in = fopen("php://fd/$r", 'rb');
@@ -321,11 +334,13 @@ func TestAResponseThatBreaksTheRulesIsA502(t *testing.T) {
 		}
 		`+rawWorker)
 	h := harness.Start(t, "-n", "1", dir)
-	for _, target := range []string{"/crlf", "/nul", "/name", "/no-name", "/low", "/switching", "/high", "/file", "/reset", "/nothing"} {
+	for _, target := range []string{"/crlf", "/nul", "/name", "/no-name", "/low", "/switching", "/high", "/file",
+		"/reset", "/nothing"} {
 		c := h.Dial()
 		c.Send("GET " + target + " HTTP/1.1\r\nHost: here\r\n\r\n")
 		a := c.Answer("GET")
-		if a.StatusCode != 502 && !(target == "/file" && a.StatusCode == 500) || strings.Contains(fmt.Sprint(a.Header), "stolen") {
+		if a.StatusCode != 502 && !(target == "/file" && a.StatusCode == 500) ||
+			strings.Contains(fmt.Sprint(a.Header), "stolen") {
 			t.Errorf("%s: %s %v %q", target, a.Status, a.Header, a.Text)
 		}
 		h.AwaitReady()
@@ -341,11 +356,14 @@ func TestAResponseThatBreaksTheRulesIsA502(t *testing.T) {
 	}
 	c := h.Dial()
 	c.Send("GET /hop HTTP/1.1\r\nHost: here\r\n\r\n")
-	if a := c.Answer("GET"); a.StatusCode != 200 || a.Text != "body" || a.Header.Get("X-Gone")+a.Header.Get("Keep-Alive")+a.Header.Get("Upgrade") != "" || a.Header.Get("X-Stays") != "1" {
+	if a := c.Answer("GET"); a.StatusCode != 200 || a.Text != "body" ||
+		a.Header.Get("X-Gone")+a.Header.Get("Keep-Alive")+a.Header.Get("Upgrade") != "" ||
+		a.Header.Get("X-Stays") != "1" {
 		t.Errorf("hop-by-hop fields: %s %v %q", a.Status, a.Header, a.Text)
 	}
 	for _, target := range []string{"/twice", "/fine"} {
-		if code, text := h.Get(target); code != 200 || text != map[string]string{"/twice": "body", "/fine": "fine"}[target] {
+		if code, text := h.Get(target); code != 200 ||
+			text != map[string]string{"/twice": "body", "/fine": "fine"}[target] {
 			t.Errorf("%s: %d %q", target, code, text)
 		}
 	}

@@ -26,7 +26,8 @@ func TestAReloadAddsChangesAndRemovesListenersOfTCPAndUDP(t *testing.T) {
 	dir := harness.PHPWorker(t, echoWorker)
 	http, first, second := harness.FreeAddress(t), harness.FreeAddress(t), harness.FreeAddress(t)
 	configure := func(listeners string) {
-		harness.Write(t, dir, "host.toml", fmt.Sprintf("%s\n[[listen]]\naddress = %q\n[pool.web]\nworker = \"worker.php\"\nworkers = 2\n", listeners, http))
+		harness.Write(t, dir, "host.toml", fmt.Sprintf(
+			"%s\n[[listen]]\naddress = %q\n[pool.web]\nworker = \"worker.php\"\nworkers = 2\n", listeners, http))
 	}
 	tcp := func(address, more string) string {
 		return fmt.Sprintf("[[listen]]\naddress = %q\nprotocol = \"tcp\"\n%s\n", address, more)
@@ -37,7 +38,8 @@ func TestAReloadAddsChangesAndRemovesListenersOfTCPAndUDP(t *testing.T) {
 	lines.Ask("one\n", "tcp: one\n")
 
 	// a listener more, datagrams at the port of another, and a smaller limit for connections that are open
-	configure(tcp(first, "max_message = 5") + tcp(second, "framing = \"length16\"") + fmt.Sprintf("[[listen]]\naddress = %q\nprotocol = \"udp\"\n", first))
+	configure(tcp(first, "max_message = 5") + tcp(second, "framing = \"length16\"") +
+		fmt.Sprintf("[[listen]]\naddress = %q\nprotocol = \"udp\"\n", first))
 	if out := h.Reload(); !strings.Contains(out, "max_message 1MiB → 5") || strings.Count(out, "added") != 2 {
 		t.Errorf("the report says:\n%s", out)
 	}
@@ -45,7 +47,8 @@ func TestAReloadAddsChangesAndRemovesListenersOfTCPAndUDP(t *testing.T) {
 	harness.DialPeer(t, "tcp", first).Ask("good\nsixsix\n", "tcp: good\n")
 	harness.DialPeer(t, "tcp", second).Ask("\x00\x03two", "\x00\x08tcp: two")
 	harness.DialPeer(t, "udp", first).Ask("three", "udp: three")
-	if out, code := h.Run("status"); code != 0 || !strings.Contains(out, "udp") || strings.Contains(out, "turns clients away") {
+	if out, code := h.Run("status"); code != 0 || !strings.Contains(out, "udp") ||
+		strings.Contains(out, "turns clients away") {
 		t.Errorf("host status: exit %d\n%s", code, out)
 	}
 
@@ -85,7 +88,8 @@ func TestAListenerOfTCPBeforeWorkersThatOnlyKnowRequestsSaysWhatToDo(t *testing.
 	t.Parallel()
 	dir := harness.PHPWorker(t, `Worker::create()->onRequest(fn () => Response::text('ok'))->run();`)
 	http, tcp := harness.FreeAddress(t), harness.FreeAddress(t)
-	harness.Write(t, dir, "host.toml", fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = %q\nprotocol = \"tcp\"\n[pool.web]\nworker = \"worker.php\"\nworkers = 1\n", http, tcp))
+	harness.Write(t, dir, "host.toml", fmt.Sprintf("[[listen]]\naddress = %q\n[[listen]]\naddress = %q\nprotocol = "+
+		"\"tcp\"\n[pool.web]\nworker = \"worker.php\"\nworkers = 1\n", http, tcp))
 	h := harness.StartWith(t, http, "-c", filepath.Join(dir, "host.toml"))
 	c := harness.DialPeer(t, "tcp", tcp)
 	if _, err := c.In.ReadByte(); err != io.EOF {
@@ -109,7 +113,8 @@ $worker->onMessage(fn (WorkerHost\Connection $c, string $data) => $c->send($data
 	->onClose(function (WorkerHost\Connection $c, int $code) { file_put_contents(__DIR__ . '/closed', "$code\n", FILE_APPEND | LOCK_EX); })->run();
 `)
 	tcp := harness.FreeAddress(t)
-	harness.Write(t, dir, "host.toml", fmt.Sprintf("[[listen]]\naddress = %q\nprotocol = \"tcp\"\nshutdown_spread = \"500ms\"\n[pool.web]\nworker = \"worker.php\"\nworkers = 2\n", tcp))
+	harness.Write(t, dir, "host.toml", fmt.Sprintf("[[listen]]\naddress = %q\nprotocol = \"tcp\"\nshutdown_spread = "+
+		"\"500ms\"\n[pool.web]\nworker = \"worker.php\"\nworkers = 2\n", tcp))
 	h := harness.StartWith(t, tcp, "-c", filepath.Join(dir, "host.toml"))
 	var all []*harness.Peer
 	for i := range 20 {
@@ -137,7 +142,9 @@ $worker->onMessage(fn (WorkerHost\Connection $c, string $data) => $c->send($data
 		t.Errorf("host stop: exit %d", code)
 	}
 	<-h.Exited
-	if codes := told()[1:]; len(codes) != len(all) || slices.ContainsFunc(codes, func(c string) bool { return c != "1001" }) {
+	if codes := told()[1:]; len(codes) != len(all) || slices.ContainsFunc(codes, func(c string) bool {
+		return c != "1001"
+	}) {
 		t.Errorf("onClose was told %v", codes)
 	}
 }

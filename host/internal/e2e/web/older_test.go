@@ -83,10 +83,12 @@ func TestOlderCodeFindsWhatCameWhereItLooks(t *testing.T) {
 		{"multipart/form-data; boundary=x", form, `{"a":"1"},{"f":["f.txt","dir\/f.txt",0,true]},"","1",1`},
 	} {
 		c := h.Dial()
-		c.Sendf("POST / HTTP/1.1\r\nHost: [::1]\r\nCookie: q=\"a\"; p[]=1; p[]=2\r\nX-oDD: 1\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", test.kind, len(test.body), test.body)
+		c.Sendf("POST / HTTP/1.1\r\nHost: [::1]\r\nCookie: q=\"a\"; p[]=1; p[]=2\r\nX-oDD: 1\r\nContent-Type: "+
+			"%s\r\nContent-Length: %d\r\n\r\n%s", test.kind, len(test.body), test.body)
 		text, err := c.OK("POST")
 		root, _ := json.Marshal(filepath.Join(dir, "public"))
-		want := fmt.Sprintf(`["HTTP/1.1","%s",%s,{"q":"\"a\"","p":["1","2"]},%s]`, strings.Split(h.Addr, ":")[0], root, strings.ReplaceAll(test.want, `\/`, "/"))
+		want := fmt.Sprintf(`["HTTP/1.1","%s",%s,{"q":"\"a\"","p":["1","2"]},%s]`, strings.Split(h.Addr, ":")[0], root,
+			strings.ReplaceAll(test.want, `\/`, "/"))
 		if err != nil || text != want {
 			t.Errorf("%s: %v\n got %s\nwant %s", test.kind, err, text, want)
 		}

@@ -19,7 +19,8 @@ func TestNothingThatUserCodePrintsCorruptsTheWire(t *testing.T) {
 			t.Fatalf("%d %q", code, text)
 		}
 	}
-	for _, by := range []string{"echo", "print_r", "var_dump", "warning", "stdout", "stderr", "output", "php-stdout", "system", "system-stderr", "passthru", "error_log", "forgotten-buffer"} {
+	for _, by := range []string{"echo", "print_r", "var_dump", "warning", "stdout", "stderr", "output", "php-stdout",
+		"system", "system-stderr", "passthru", "error_log", "forgotten-buffer"} {
 		h.Logs.Await(t, "by-"+by)
 	}
 	if now := h.PIDs()[0]; now != pid {

@@ -41,7 +41,8 @@ func TestStaticFilesComeBeforeTheWorkers(t *testing.T) {
 	text, _ := io.ReadAll(resp.Body)
 	resp.Body.Close()
 	etag, modified := resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
-	if string(text) != "body {}" || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/css") || etag == "" || modified == "" {
+	if string(text) != "body {}" || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/css") || etag == "" ||
+		modified == "" {
 		t.Errorf("%q %v", text, resp.Header)
 	}
 	ask := func(method, path string, header ...string) harness.Answer {
@@ -65,9 +66,11 @@ func TestStaticFilesComeBeforeTheWorkers(t *testing.T) {
 	if a := ask("HEAD", "/big.bin"); a.StatusCode != 200 || a.ContentLength != 1<<20 {
 		t.Errorf("HEAD: %s, %d", a.Status, a.ContentLength)
 	}
-	for _, path := range []string{"/script.php", "/script.PHP", "/.env", "/.git/config", "/link", "/../outside", "/%2e%2e/outside", "/sub/..%2f..%2foutside", "/sub/%2e%2e/%2e%2e/outside",
+	for _, path := range []string{"/script.php", "/script.PHP", "/.env", "/.git/config", "/link", "/../outside",
+		"/%2e%2e/outside", "/sub/..%2f..%2foutside", "/sub/%2e%2e/%2e%2e/outside",
 		"/..%5coutside", "/style.css/", "/style.css%00", "//etc/passwd", "/sub", "/sub/"} {
-		if a := ask("GET", path); strings.Contains(a.Text, "secret") || a.StatusCode == 200 && !strings.Contains(a.Text, "no page") {
+		if a := ask("GET", path); strings.Contains(a.Text, "secret") ||
+			a.StatusCode == 200 && !strings.Contains(a.Text, "no page") {
 			t.Errorf("%s: %s %q", path, a.Status, a.Text)
 		}
 	}
@@ -109,7 +112,8 @@ func TestAWorkerMayHaveTheHostSendAFile(t *testing.T) {
 		t.Errorf("a range: %s %q", a.Status, a.Text)
 	}
 	for _, name := range []string{"link.txt", "../../../../../../etc/passwd", "missing.txt"} {
-		if code, text := h.Get("/file?name=" + name); code < 500 || strings.Contains(text, "secret") || strings.Contains(text, "root:") {
+		if code, text := h.Get("/file?name=" + name); code < 500 || strings.Contains(text, "secret") ||
+			strings.Contains(text, "root:") {
 			t.Errorf("%s: %d %q", name, code, text)
 		}
 	}
@@ -120,11 +124,13 @@ func TestTLSSpeaksHTTP2AndReadsItsFilesAgainAtAReload(t *testing.T) {
 	dir := harness.Pages(t, "1")
 	harness.Certificate(t, dir, 1)
 	addr := harness.FreeAddress(t)
-	harness.Write(t, dir, "host.toml", fmt.Sprintf("[[listen]]\naddress = %q\ntls = { certificate = \"cert.pem\", key = \"key.pem\" }\n[pool.web]\nworker = \"worker.php\"\nworkers = 2\n", addr))
+	harness.Write(t, dir, "host.toml", fmt.Sprintf("[[listen]]\naddress = %q\ntls = { certificate = \"cert.pem\", "+
+		"key = \"key.pem\" }\n[pool.web]\nworker = \"worker.php\"\nworkers = 2\n", addr))
 	h := harness.StartWith(t, addr, "-c", filepath.Join(dir, "host.toml"))
 	get := func(protocols ...string) (serial int64, version, text string) {
 		t.Helper()
-		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, NextProtos: protocols, ServerName: "here"}, ForceAttemptHTTP2: len(protocols) == 0, DisableKeepAlives: true}
+		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, NextProtos: protocols,
+			ServerName: "here"}, ForceAttemptHTTP2: len(protocols) == 0, DisableKeepAlives: true}
 		resp, err := (&http.Client{Transport: transport, Timeout: 20 * time.Second}).Get("https://" + addr + "/echo")
 		if err != nil {
 			t.Fatal(err)
@@ -133,7 +139,9 @@ func TestTLSSpeaksHTTP2AndReadsItsFilesAgainAtAReload(t *testing.T) {
 		body, _ := io.ReadAll(resp.Body)
 		return resp.TLS.PeerCertificates[0].SerialNumber.Int64(), resp.Proto, string(body)
 	}
-	if serial, version, text := get(); serial != 1 || version != "HTTP/2.0" || !strings.Contains(text, `"scheme":"https"`) || !strings.Contains(text, `"h2"`) || !strings.Contains(text, "TLS 1.3") {
+	if serial, version, text := get(); serial != 1 || version != "HTTP/2.0" ||
+		!strings.Contains(text, `"scheme":"https"`) || !strings.Contains(text, `"h2"`) ||
+		!strings.Contains(text, "TLS 1.3") {
 		t.Errorf("%d %s %s", serial, version, text)
 	}
 	if _, version, text := get("http/1.1"); version != "HTTP/1.1" || !strings.Contains(text, `"scheme":"https"`) {

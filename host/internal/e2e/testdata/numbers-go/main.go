@@ -1,4 +1,5 @@
-// A worker in Go that answers numbered messages as testdata/talk.php does: the number, the attempt, the version, and how many the session knows of.
+// A worker in Go that answers numbered messages as testdata/talk.php does: the number, the attempt, the version, and
+// how many the session knows of.
 package main
 
 import (
@@ -27,7 +28,8 @@ func main() {
 			if err := c.Session().Set("n", counted); err != nil {
 				return err
 			}
-			if err := c.Send(fmt.Appendf(nil, "%s %d %s %d", strings.TrimPrefix(string(m.Data), "n "), sdk.Attempt(ctx), version, counted)); err != nil {
+			if err := c.Send(fmt.Appendf(nil, "%s %d %s %d", strings.TrimPrefix(string(m.Data), "n "),
+				sdk.Attempt(ctx), version, counted)); err != nil {
 				return err
 			}
 			time.Sleep(300 * time.Microsecond) // so that one who kills workers finds them at work

@@ -1,4 +1,5 @@
-// The application of testdata/pages.php, as far as a worker in Go is asked for it. Its version is what the file VERSION holds when it starts.
+// The application of testdata/pages.php, as far as a worker in Go is asked for it. Its version is what the file
+// VERSION holds when it starts.
 package main
 
 import (

@@ -21,7 +21,8 @@ func open(ctx context.Context, c *sdk.Conn, r *http.Request) error {
 	if r.FormValue("name") == "" {
 		return sdk.Refuse(http.StatusForbidden, "What is your name?")
 	}
-	return errors.Join(c.Session().Set("name", r.FormValue("name")), c.Join("lobby"), c.BindUser("u-"+r.FormValue("name")), c.Accept("talk", nil))
+	return errors.Join(c.Session().Set("name", r.FormValue("name")), c.Join("lobby"),
+		c.BindUser("u-"+r.FormValue("name")), c.Accept("talk", nil))
 }
 
 func message(ctx context.Context, c *sdk.Conn, m sdk.Message) error {
@@ -30,9 +31,11 @@ func message(ctx context.Context, c *sdk.Conn, m sdk.Message) error {
 	reply := func(format string, args ...any) error { return c.Send(fmt.Appendf(nil, format, args...)) }
 	switch command {
 	case "whoami":
-		return reply("%s of %s in %v, code %d", c.Session().String("name"), c.UID(), c.Groups(), sdk.Self(ctx).Generation)
+		return reply("%s of %s in %v, code %d", c.Session().String("name"), c.UID(), c.Groups(),
+			sdk.Self(ctx).Generation)
 	case "say":
-		return conns.SendToGroup("lobby", fmt.Appendf(nil, "%s: %s", c.Session().String("name"), argument), sdk.Except(c.ID))
+		return conns.SendToGroup("lobby", fmt.Appendf(nil, "%s: %s", c.Session().String("name"), argument),
+			sdk.Except(c.ID))
 	case "tell":
 		return conns.SendToUser("u-"+argument, []byte("psst"))
 	case "fail":
@@ -55,7 +58,9 @@ func message(ctx context.Context, c *sdk.Conn, m sdk.Message) error {
 		ids, err := conns.IDs("lobby")
 		for _, id := range ids {
 			if id != c.ID {
-				err = errors.Join(err, conns.UpdateSession(id, func(s *sdk.Session) error { return s.Set("name", argument) }))
+				err = errors.Join(err, conns.UpdateSession(id, func(s *sdk.Session) error {
+					return s.Set("name", argument)
+				}))
 			}
 		}
 		return errors.Join(err, reply("done"))
@@ -73,7 +78,8 @@ func main() {
 	worker := sdk.Worker{
 		OnOpen: open, OnMessage: message,
 		OnClose: func(ctx context.Context, c *sdk.Conn, end sdk.Closing) error {
-			return sdk.Connections(ctx).SendToGroup("lobby", fmt.Appendf(nil, "%s left: %d %s", c.Session().String("name"), end.Code, end.Reason))
+			return sdk.Connections(ctx).SendToGroup("lobby",
+				fmt.Appendf(nil, "%s left: %d %s", c.Session().String("name"), end.Code, end.Reason))
 		},
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if err := sdk.Connections(r.Context()).SendToAll([]byte("from a request")); err != nil {
