@@ -102,8 +102,10 @@ func (s *streamer) run() error {
 
 // Pipes hold 64 KiB. Ends that wrote before they read would deadlock at once.
 func TestBothEndsStreamAtOnceWithoutDeadlock(t *testing.T) {
-	for _, c := range []struct{ streams, size, window int }{{1, 50 << 20, DefaultWindow}, {8, 6 << 20, DefaultWindow},
-		{3, 1 << 20, 1000}, {1, 20 << 20, 16 << 20}} {
+	for _, c := range []struct{ streams, size, window int }{
+		{1, 10*DefaultWindow + 1, DefaultWindow}, {8, 4 * DefaultWindow, DefaultWindow}, {3, 256 << 10, 1000},
+		{1, 9 << 20, 8 << 20},
+	} {
 		t.Run(fmt.Sprintf("%d streams of %d bytes under windows of %d", c.streams, c.size, c.window),
 			func(t *testing.T) {
 				host, worker := link(t)

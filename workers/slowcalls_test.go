@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -176,14 +177,14 @@ func TestAWorkerThatDiesLeavesNoCallBehind(t *testing.T) {
 // bulk answers with a value of its own for each method.
 type bulk struct {
 	fakeHub
-	values map[string]protocol.Value
+	half func() protocol.Value
 }
 
 func (h *bulk) Call(m *protocol.Call, to protocol.Caller) {
-	v := h.values[m.Method]
+	v := bulkValues()[m.Method]
 	switch m.Method {
 	case "half":
-		v = zeros(protocol.MaxResult / 2)
+		v = h.half()
 	case "limit":
 		v = zeros(protocol.MaxResult)
 	}
@@ -191,17 +192,22 @@ func (h *bulk) Call(m *protocol.Call, to protocol.Caller) {
 }
 
 func newBulk() *bulk {
+	return &bulk{half: sync.OnceValue(func() protocol.Value { return zeros(protocol.MaxResult / 2) })}
+}
+
+// bulkValues are made once, since they are many megabytes.
+var bulkValues = sync.OnceValue(func() map[string]protocol.Value {
 	const count = 17 << 10
 	ids := protocol.Value{0xdc, count >> 8, count & 0xff}
 	for range count {
 		ids = append(append(ids, 0xc5, 4, 0), make([]byte, 1<<10)...)
 	}
 	text := zeros(17 << 20)
-	return &bulk{values: map[string]protocol.Value{
+	return map[string]protocol.Value{
 		"ids": ids, "count": {7}, "text": text, "map": append(protocol.Value{0x81, 0xa1, 'a'}, text...),
 		"element": append(protocol.Value{0x92, 1}, text...),
-	}}
-}
+	}
+})
 
 // zeros is a bin of n bytes.
 func zeros(n int) protocol.Value {

@@ -86,11 +86,14 @@ func TestATCPClientMayWriteInAnyPieces(t *testing.T) {
 
 func TestLargeMessagesOfTCPComeBackWhole(t *testing.T) {
 	takesTime(t)
+	const most = 2 << 20 // more than sockets hold
 	for _, f := range []peer.Framing{byLine, {Kind: peer.FrameLength32},
 		{Kind: peer.FrameDelimiter, Delimiter: "--end--"}} {
-		l := startTCP(t, f, func(_ *switchboard, o *Options) { o.Sockets.SendBuffer = 64 << 20 })
+		l := startTCP(t, f, func(_ *switchboard, o *Options) {
+			o.Sockets.MaxMessage, o.Sockets.SendBuffer = most, 4*most
+		})
 		c := l.dial()
-		for _, size := range []int{64 << 10, 1, 0, 65537, 16 << 20} {
+		for _, size := range []int{64 << 10, 1, 0, 65537, most} {
 			frame := string(f.Append(nil, bytes.Repeat([]byte("m"), size), true))
 			go io.WriteString(c, frame)
 			talk(t, c, "", frame)
