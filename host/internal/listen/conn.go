@@ -112,6 +112,10 @@ func (c *strictConn) Read(p []byte) (int, error) {
 	}
 	n, err := c.readHalf(p)
 	good, wrong := c.scan.feed(p[:n])
+	for n > 0 && good == 0 && wrong == "" { // nothing but an empty line
+		n, err = c.readHalf(p)
+		good, wrong = c.scan.feed(p[:n])
+	}
 	if c.scan.frames != nil {
 		c.below().waits.Store(apart)
 	}
@@ -139,7 +143,7 @@ func (c *strictConn) Read(p []byte) (int, error) {
 	if f := c.scan.frames; f != nil && f.unfinished() != c.timed {
 		c.time(!c.timed)
 	}
-	return n, err
+	return good, err
 }
 
 // time bounds what is left of a header block that has begun, or ends that.

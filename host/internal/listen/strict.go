@@ -35,6 +35,7 @@ type scanner struct {
 	partial []byte // the beginning of a line
 	last    []byte // request line, cut off where the access log does
 	heads   int    // how many request lines have come
+	empty   int    // how many bytes of an empty line before the next one were left out
 
 	prefaced int           // lines of the HTTP/2 preface
 	agreed   string        // what TLS agreed on, "h2" or "http/1.1"; "" is either
@@ -49,9 +50,14 @@ type scanner struct {
 	left    int64 // of its body, or of its chunk
 }
 
-// feed returns how many bytes of p may be passed on, and what is wrong with the next one; "" if nothing is.
+// feed returns how many bytes of p may be passed on, and what is wrong with the next one; "" if nothing is. It moves
+// the bytes of p together where it leaves some out.
 func (s *scanner) feed(p []byte) (good int, wrong string) {
 	for i := 0; i < len(p); {
+		if s.state == requestLine && len(s.partial) == 0 && s.ignores(p[i]) {
+			p = append(p[:i], p[i+1:]...)
+			continue
+		}
 		switch s.state {
 		case anything:
 			return len(p), ""
@@ -103,6 +109,16 @@ func (s *scanner) feed(p []byte) (good int, wrong string) {
 		}
 	}
 	return len(p), ""
+}
+
+// ignores says whether c belongs to an empty line before a request line: one is left out (RFC 9112 §2.2). net/http
+// does so behind a POST alone.
+func (s *scanner) ignores(c byte) bool {
+	if s.empty < len("\r\n") && c == "\r\n"[s.empty] && s.agreed != "h2" {
+		s.empty++
+		return true
+	}
+	return false
 }
 
 // line takes a line without its LF.
@@ -157,8 +173,11 @@ func (s *scanner) preface(b []byte) string {
 }
 
 func (s *scanner) requestLine(b []byte) string {
+	if s.empty == len("\r") {
+		return "a bare CR before the request line"
+	}
 	if len(b) == 0 {
-		return "" // net/http decides whether an empty line may come before a request
+		return "an empty line too many before a request"
 	}
 	for _, c := range b {
 		if c < ' ' || c == 0x7f {
@@ -167,7 +186,7 @@ func (s *scanner) requestLine(b []byte) string {
 	}
 	switch {
 	case bytes.Equal(b, []byte("PRI * HTTP/2.0")):
-		if s.heads > 1 || s.agreed == "http/1.1" {
+		if s.heads > 1 || s.empty > 0 || s.agreed == "http/1.1" {
 			return "HTTP/2 in the middle of a connection"
 		}
 		s.state = prefaceLines
@@ -181,7 +200,7 @@ func (s *scanner) requestLine(b []byte) string {
 	default:
 		return "the request line does not end in HTTP/1.1 or HTTP/1.0"
 	}
-	s.lengths, s.codings, s.length = 0, 0, 0
+	s.empty, s.lengths, s.codings, s.length = 0, 0, 0, 0
 	s.state = headerLines
 	return ""
 }

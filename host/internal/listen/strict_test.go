@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -78,6 +79,11 @@ var hostile = []struct {
 	{"a lower-case version", "GET / http/1.1\r\nHost: a\r\n\r\n", "400"},
 	{"an absolute target of another scheme", "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
 	{"an absolute target with credentials", "GET http://u:p@a/ HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
+	{"two empty lines before a request", "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
+	{"a bare LF before a request", "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
+	{"a bare CR before a request", "\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
+	{"CR CR LF before a request", "\r\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
+	{"an empty line before a preface", "\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400"},
 	{"CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", "501"},
 	{"a star for GET", "GET * HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
 	{"a preface that is none", "PRI * HTTP/2.0\r\nHost: a\r\n\r\n", "400"},
@@ -245,6 +251,32 @@ func TestPlainVariantsAreUnderstood(t *testing.T) {
 	}
 }
 
+// TestOneEmptyLineBeforeARequestIsIgnored, as RFC 9112 §2.2 asks of a server.
+func TestOneEmptyLineBeforeARequestIsIgnored(t *testing.T) {
+	got := make(chan string, 3)
+	h := start(t, func(c *call) {
+		got <- c.request.Method + string(c.readAll())
+		hello(c)
+	})
+	const in = "\r\nPUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n" +
+		"\r\nDELETE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+	for _, size := range []int{1, 2, 3, len(in)} {
+		c := h.dial()
+		for rest := in; rest != ""; {
+			n := min(size, len(rest))
+			io.WriteString(c, rest[:n])
+			rest = rest[n:]
+		}
+		answers, err := io.ReadAll(c)
+		if n := strings.Count(string(answers), "HTTP/1.1 200 OK"); n != 3 || err != nil {
+			t.Fatalf("in pieces of %d: %d answers, %v, %q", size, n, err, answers)
+		}
+		if all := <-got + " " + <-got + " " + <-got; all != "PUT\r\n GET DELETE" {
+			t.Errorf("in pieces of %d the worker got %q", size, all)
+		}
+	}
+}
+
 func TestPipelinedRequestsAreReadInPiecesOfAnySize(t *testing.T) {
 	const in = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: " +
 		"4\r\n\r\n\r\n\n\nGET /3 HTTP/1.1\r\nHost: a\r\n\r\n" +
@@ -303,16 +335,19 @@ func FuzzScannerAgreesWithItselfInPieces(f *testing.F) {
 			return
 		}
 		whole, pieces := scanner{limit: 1 << 10}, scanner{limit: 1 << 10}
-		good, wrong := whole.feed(in)
-		at, said := 0, ""
-		for at < len(in) && said == "" {
-			p := in[at:min(len(in), at+size)]
+		once := bytes.Clone(in)
+		good, wrong := whole.feed(once)
+		var passed []byte
+		said := ""
+		for rest := bytes.Clone(in); len(rest) > 0 && said == ""; {
+			p := rest[:min(len(rest), size)]
+			rest = rest[len(p):]
 			var n int
 			n, said = pieces.feed(p)
-			at += n
+			passed = append(passed, p[:n]...)
 		}
-		if at != good || said != wrong || whole.state != pieces.state {
-			t.Errorf("whole: %d %q; in pieces of %d: %d %q", good, wrong, size, at, said)
+		if !bytes.Equal(passed, once[:good]) || said != wrong || whole.state != pieces.state {
+			t.Errorf("whole: %q %q; in pieces of %d: %q %q", once[:good], wrong, size, passed, said)
 		}
 	})
 }

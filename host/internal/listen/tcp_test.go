@@ -85,7 +85,6 @@ func TestATCPClientMayWriteInAnyPieces(t *testing.T) {
 }
 
 func TestLargeMessagesOfTCPComeBackWhole(t *testing.T) {
-	takesTime(t)
 	const most = 2 << 20 // more than sockets hold
 	for _, f := range []peer.Framing{byLine, {Kind: peer.FrameLength32},
 		{Kind: peer.FrameDelimiter, Delimiter: "--end--"}} {

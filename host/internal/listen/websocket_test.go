@@ -20,7 +20,6 @@ func quick(change func(*peer.SocketLimits)) func(*switchboard, *Options) {
 }
 
 func TestAMessageIsAnsweredOverEveryKindOfSocket(t *testing.T) {
-	takesTime(t)
 	const most = 2 << 20 // more than sockets hold
 	for name, change := range map[string]func(*switchboard, *Options){
 		"plain": func(*switchboard, *Options) {},
