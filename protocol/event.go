@@ -50,7 +50,7 @@ const (
 	ClosePolicy   = 1008
 	CloseTooBig   = 1009
 	CloseError    = 1011
-	CloseTryAgain = 1013 // the host has no memory left for a large message
+	CloseTryAgain = 1013 // the host has no memory left for a large message, or who closed it said so
 )
 
 // Buffer says that a client is slow, or has caught up (SPEC.md §9.7).
