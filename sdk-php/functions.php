@@ -4,10 +4,12 @@ declare(strict_types=1);
 
 // PHP's functions that can't do under its command line what they do behind a web server. The host starts a worker's
 // PHP without them (`disable_functions`), so that they can be defined here; where PHP was started in another way it
-// has its own, and those here are left out. getallheaders() it never has.
+// has its own, and those here are left out. Some it never has: getallheaders(), fastcgi_finish_request().
 
+use WorkerHost\Internal\Head;
 use WorkerHost\Internal\Inputs;
 use WorkerHost\Internal\Printed;
+use WorkerHost\Internal\SetCookie;
 
 if (!function_exists('ob_get_level')) {
     function ob_get_level(): int
@@ -136,5 +138,99 @@ if (!function_exists('apache_request_headers')) {
     function apache_request_headers(): array
     {
         return Inputs::headers();
+    }
+}
+
+if (!function_exists('header')) {
+    function header(string $header, ?bool $replace = true, ?int $response_code = 0): void
+    {
+        Head::line($header, (bool) $replace, (int) $response_code);
+    }
+}
+
+if (!function_exists('headers_sent')) {
+    function headers_sent(mixed &$filename = null, mixed &$line = null): bool
+    {
+        [$filename, $line] = Head::place();
+
+        return Head::hasGone();
+    }
+}
+
+if (!function_exists('headers_list')) {
+    function headers_list(): array
+    {
+        return array_map(static fn (array $field): string => "$field[0]: $field[1]", Head::list());
+    }
+}
+
+if (!function_exists('header_remove')) {
+    function header_remove(?string $name = null): void
+    {
+        Head::remove($name);
+    }
+}
+
+if (!function_exists('http_response_code')) {
+    function http_response_code(?int $response_code = 0): int|bool
+    {
+        return Head::code((int) $response_code);
+    }
+}
+
+if (!function_exists('header_register_callback')) {
+    function header_register_callback(callable $callback): bool
+    {
+        Head::before($callback);
+
+        return true;
+    }
+}
+
+if (!function_exists('setcookie')) {
+    function setcookie(
+        string $name,
+        ?string $value = '',
+        array|int|null $expires_or_options = 0,
+        ?string $path = '',
+        ?string $domain = '',
+        ?bool $secure = false,
+        ?bool $httponly = false,
+    ): bool {
+        $more = [$path, $domain, $secure, $httponly];
+        $given = func_num_args();
+
+        return SetCookie::send('setcookie', $name, (string) $value, $expires_or_options ?? 0, $more, $given);
+    }
+}
+
+if (!function_exists('setrawcookie')) {
+    function setrawcookie(
+        string $name,
+        ?string $value = '',
+        array|int|null $expires_or_options = 0,
+        ?string $path = '',
+        ?string $domain = '',
+        ?bool $secure = false,
+        ?bool $httponly = false,
+    ): bool {
+        $more = [$path, $domain, $secure, $httponly];
+        $given = func_num_args();
+
+        return SetCookie::send('setrawcookie', $name, (string) $value, $expires_or_options ?? 0, $more, $given);
+    }
+}
+
+if (!function_exists('apache_response_headers')) {
+    function apache_response_headers(): array
+    {
+        return array_column(Head::list(), 1, 0);
+    }
+}
+
+if (!function_exists('fastcgi_finish_request')) {
+    function fastcgi_finish_request(): bool
+    {
+        return Printed::finish();
     }
 }

@@ -90,6 +90,12 @@ final class Log
         self::$stream = $stream;
     }
 
+    /** @internal whether a request or an event is at hand */
+    public static function isAnswering(): bool
+    {
+        return self::$stream !== 0;
+    }
+
     /** @param array<string, mixed> $context */
     private static function write(string $level, string $message, array $context): void
     {

@@ -6,9 +6,6 @@ namespace WorkerHost;
 
 use WorkerHost\Http\Request;
 use WorkerHost\Http\Response;
-use WorkerHost\Internal\Codec;
-use WorkerHost\Internal\Descriptors;
-use WorkerHost\Internal\Link;
 use WorkerHost\Internal\LinkError;
 use WorkerHost\Internal\Loop;
 use WorkerHost\Internal\Process;
@@ -227,13 +224,10 @@ final class Worker
         }
         $loop = null;
         try {
-            [$in, $out] = Descriptors::open() ?? $this->help();
-            $link = new Link($in, $out, new Codec());
-            unset($in, $out);
-            $hello = $link->wait() ?? $this->help();
+            $sdk = 'php/' . self::VERSION . ' (PHP ' . \PHP_VERSION . ')';
+            $loop = Loop::connect($this->program, $sdk) ?? $this->help();
             $this->runs = true;
-            $loop = new Loop($this->program, $link, 'php/' . self::VERSION . ' (PHP ' . \PHP_VERSION . ')');
-            $loop->run($hello);
+            $loop->run();
         } catch (LinkError $e) {
             $loop?->abandon();
             Process::complain($e->getMessage());

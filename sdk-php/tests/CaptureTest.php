@@ -218,7 +218,7 @@ final class CaptureTest extends TestCase
         $host = FakeHost::serving('Worker::create()->onRequest(fn () => array_map(fn ($f) => (new '
             . 'ReflectionFunction($f))->isInternal(), json_decode($_SERVER["argv"][1] ?? "[]")))->run();');
         self::assertSame('[]', $host->get()->body);
-        if (is_file($go = __DIR__ . '/../../host/internal/config/php.go')) {
+        if (is_file($go = __DIR__ . '/../../host/internal/php/php.go')) {
             self::assertStringContainsString('"' . implode(',', $taken) . '"',
                 (string) preg_replace('/" \+\s+"/', '', (string) file_get_contents($go)), 'php.go names the same');
         }

@@ -263,8 +263,10 @@ final class ConnectionsTest extends TestCase
         $host = self::serving('$c->send("lost"); exit(0);');
         self::assertSame([[]], $host->deliver('hi'));
         self::assertStringContainsString('the code called exit()', $host->logs[0][3]);
-        self::assertSame(['event' => 'MESSAGE', 'connection' => 'c1', 'remote' => '192.0.2.1:50000'],
-            $host->logs[0][4]);
+        self::assertSame(
+            ['event' => 'MESSAGE', 'connection' => 'c1', 'remote' => '192.0.2.1:50000', 'exit_stands_at' => $host->path('worker.php:3')],
+            $host->logs[0][4],
+        );
     }
 
     public function testAFatalErrorInAHandlerSaysNothingEither(): void

@@ -104,7 +104,7 @@ final class TimersTest extends TestCase
         $host = self::serving('exit;');
         self::assertSame([], $host->next());
         self::assertStringContainsString('this worker ends: the code called exit()', $host->logs[0][3]);
-        self::assertSame(['in' => 'every()'], $host->logs[0][4]);
+        self::assertSame(['in' => 'every()', 'exit_stands_at' => $host->path('worker.php:3')], $host->logs[0][4]);
     }
 
     public function testTimersAloneAreAWorker(): void

@@ -47,7 +47,8 @@ var residentSettings = []struct{ name, value string }{
 // Printed::FUNCTIONS of the PHP SDK.
 const takenOver = "ob_get_level,ob_get_status,ob_get_clean,ob_get_flush,ob_implicit_flush,flush," +
 	"connection_aborted,connection_status,filter_has_var,filter_input,filter_input_array,is_uploaded_file," +
-	"move_uploaded_file"
+	"move_uploaded_file,header,headers_sent,headers_list,header_remove,http_response_code," +
+	"header_register_callback,setcookie,setrawcookie"
 
 // probeTimeout is far more than php needs to start, also on a machine that has much else to do.
 const probeTimeout = 10 * time.Second

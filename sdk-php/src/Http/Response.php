@@ -48,6 +48,20 @@ final class Response
         $this->body = $body;
     }
 
+    /**
+     * @internal of what was checked already
+     *
+     * @param list<string> $pairs name, value, name, value …
+     */
+    public static function of(int $status, array $pairs, string $body = ''): self
+    {
+        $response = new self($status);
+        $response->pairs = $pairs;
+        $response->body = $body;
+
+        return $response;
+    }
+
     /** Plain text in UTF-8. @param array<array-key, string|list<string>> $headers */
     public static function text(string $body, int $status = 200, array $headers = []): self
     {
@@ -370,7 +384,8 @@ final class Response
         return $headers === [] ? $response : $response->withHeaders($headers);
     }
 
-    private static function checkStatus(int $status): void
+    /** @internal @throws \ValueError */
+    public static function checkStatus(int $status): void
     {
         if ($status < 200 || $status > 599) {
             throw new \ValueError("A response's status is 200 to 599; this is $status"

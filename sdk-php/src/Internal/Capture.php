@@ -21,9 +21,13 @@ final class Capture
     /**
      * @param \Closure(string): void $write sends more of the body; throws RequestCancelled once nobody wants it
      * @param positive-int           $most  how many bytes are gathered before they are sent
+     * @param (\Closure(string): void)|null $end sends the last of the body; null: that is for others to do
      */
-    public function __construct(private readonly \Closure $write, public readonly int $most)
-    {
+    public function __construct(
+        private readonly \Closure $write,
+        public readonly int $most,
+        public readonly ?\Closure $end = null,
+    ) {
     }
 
     /** @throws RequestCancelled unless the code has said ignore_user_abort(true) */

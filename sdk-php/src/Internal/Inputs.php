@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
-use WorkerHost\Http\Request;
+use WorkerHost\Http\UploadedFile;
 
 /**
  * @internal What came with the request at hand, as it came, for the functions of PHP that ask for it whatever the
@@ -19,14 +19,18 @@ final class Inputs
     /** @var array<string, true> the files that came, and were not moved away yet, by their paths */
     private static array $uploads = [];
 
-    /** Takes over what the superglobals hold. */
-    public static function start(Request $request): void
+    /** Takes over what the superglobals hold. @param list<UploadedFile> $files that came with the request */
+    public static function start(array $files): void
     {
-        self::$arrays = \array_combine(self::TYPES, [$_POST, $_GET, $_COOKIE, $_ENV, $_SERVER]);
-        foreach ($request->files as $file) {
-            self::$uploads[$file->path] = true;
+        self::$arrays = [
+            \INPUT_POST => $_POST, \INPUT_GET => $_GET, \INPUT_COOKIE => $_COOKIE,
+            \INPUT_ENV => $_ENV, \INPUT_SERVER => $_SERVER,
+        ];
+        foreach ($files as $file) {
+            if ($file->path !== '') {
+                self::$uploads[$file->path] = true;
+            }
         }
-        unset(self::$uploads['']);
     }
 
     public static function end(): void

@@ -24,7 +24,7 @@ final class Loop
     private bool $written = false;
 
     /** @param string $sdk what READY says of the SDK */
-    public function __construct(
+    private function __construct(
         private readonly Program $program,
         private readonly Link $link,
         private readonly string $sdk,
@@ -43,6 +43,12 @@ final class Loop
     public function isBooting(): bool
     {
         return $this->booting;
+    }
+
+    /** What to say if it ends by then. */
+    public function unready(): string
+    {
+        return $this->program->unready;
     }
 
     /** Whether user code runs that exit() would cut off. */
@@ -65,8 +71,49 @@ final class Loop
         return $event;
     }
 
-    /** From HELLO to the end of the link. @param list<mixed> $hello @throws LinkError */
-    public function run(array $hello): void
+    /**
+     * Finds the host, and takes its HELLO.
+     *
+     * @param string $sdk what READY says of the SDK
+     *
+     * @return self|null null: there is no host
+     *
+     * @throws LinkError
+     */
+    public static function connect(Program $program, string $sdk): ?self
+    {
+        $pipes = Descriptors::open();
+        if ($pipes === null) {
+            return null;
+        }
+        $link = new Link($pipes[0], $pipes[1], new Codec());
+        unset($pipes);
+        $hello = $link->wait();
+        if ($hello === null) {
+            return null;
+        }
+        $loop = new self($program, $link, $sdk);
+        $loop->greet($hello);
+
+        return $loop;
+    }
+
+    /** From HELLO to the end of the link. @throws LinkError */
+    public function run(): void
+    {
+        $this->boot();
+        while ($this->step() !== null);
+        $this->end();
+    }
+
+    /**
+     * Takes HELLO. From here on what is printed goes to the log, and the process can't end without a word.
+     *
+     * @param list<mixed> $hello
+     *
+     * @throws LinkError
+     */
+    private function greet(array $hello): void
     {
         $this->link->raw(Frame::MAGIC);
         if ($hello[0] !== Frame::HELLO) {
@@ -88,17 +135,13 @@ final class Loop
         if (\ini_get('error_log') === '' && !\in_array($shown, ['', '0', 'off', 'no', 'false'], true)) {
             \ini_set('log_errors', '0'); // both ways lead to the host's log, where each warning would come twice
         }
-        $this->written = \headers_sent();
         Process::start();
         self::load();
+        $this->booting = true;
         \register_shutdown_function((new Shutdown($this, $this->link))->run(...));
         Printed::start();
+        $this->written = Printed::hasEscaped();
         Backtrace::install($this->link);
-        $this->boot();
-        $this->loop();
-        $this->stop();
-        $this->program->acts->attach(null);
-        Log::attach(null);
     }
 
     /**
@@ -114,9 +157,9 @@ final class Loop
         }
     }
 
-    private function boot(): void
+    /** READY, once all that is to run before it has. @throws LinkError */
+    public function boot(): void
     {
-        $this->booting = true;
         try {
             $this->program->start();
         } catch (\Throwable $e) {
@@ -133,6 +176,12 @@ final class Loop
             Frame::WINDOW_SIZE,
         ]);
         $this->program->acts->attach($this->link);
+        $this->flush(); // what onStart left
+        $this->requests = new Requests(
+            $this->link, $this->program->acts, $this->program->handler, $this->program->capture, $this->window,
+            $this->dev, Process::endChild(...), $this->flush(...),
+        );
+        $this->program->timers?->start();
     }
 
     private function fail(string $message, string $trace): never
@@ -141,22 +190,23 @@ final class Loop
         exit(1);
     }
 
-    private function loop(): void
+    /**
+     * Waits for a message, and does what it asks for.
+     *
+     * @return int|null its type; null if there is to be no more: the link is at its end, or this worker is to drain
+     *
+     * @throws LinkError
+     */
+    public function step(): ?int
     {
         $link = $this->link;
-        $this->flush(); // what onStart left
-        $program = $this->program;
-        $requests = $this->requests = new Requests(
-            $link, $program->acts, $program->handler, $program->capture, $this->window, $this->dev,
-            Process::endChild(...), $this->flush(...),
-        );
-        $program->timers?->start();
+        $timers = $this->program->timers;
         while (!$link->draining) {
-            if ($program->timers !== null && !$this->pace($program->timers)) {
+            if ($timers !== null && !$this->pace($timers)) {
                 continue;
             }
             if (($message = $link->next()) === null) {
-                break;
+                return null;
             }
             if (Frame::opens($message[0]) && $link->recalled($message[1])) {
                 continue;
@@ -165,13 +215,14 @@ final class Loop
                 $this->happen($message);
             } elseif ($message[0] === Frame::REQUEST) {
                 Log::stream($message[1]);
-                $requests->answer($message, $this->globals);
+                $this->requests->answer($message, $this->globals);
                 $this->settle();
                 $this->flush(); // what a generator left
             } elseif ($message[0] === Frame::HELLO) {
                 throw new LinkError('HELLO once', 'it again');
             }
-            // All else belongs to streams that are done: late, and of no interest.
+
+            return $message[0]; // all else belongs to streams that are done: late, and of no interest
         }
         while ($link->draining && ($message = $link->held() ?? $link->poll()) !== null) {
             if (Frame::opens($message[0])) {
@@ -179,6 +230,8 @@ final class Loop
                 $link->send([Frame::DONE, $message[1]]);
             }
         }
+
+        return null;
     }
 
     /** Runs the timers that are due, and waits for the next of them or for a message; whether there is one. */
@@ -209,6 +262,9 @@ final class Loop
     private function settle(): void
     {
         $this->endSession();
+        if (\ini_get('max_execution_time') !== '0') {
+            \set_time_limit(0); // set for a request, it would count on through others
+        }
         $this->globals?->restore();
         Log::stream(0);
     }
@@ -221,10 +277,9 @@ final class Loop
             Log::error('the session was not written: ' . Failure::summary($e), ['trace' => (string) $e]);
             $forgotten = \session_id() === '';
         }
-        if (!$forgotten || !$this->written && \headers_sent()) {
+        if (!$forgotten || !$this->written && Printed::hasEscaped()) {
             Log::warn('this worker ends: the code has ended an output buffer that was not its own and printed past '
-                . 'it, after '
-                . 'which PHP takes no headers (each header() would be warned of) and forgets no session');
+                . 'it, after which PHP takes no headers (each header() would be warned of) and forgets no session');
             $this->link->draining = true;
         }
     }
@@ -247,12 +302,24 @@ final class Loop
         }
     }
 
-    private function stop(): void
+    /** Ends of its own accord: what was read and not begun is for other workers. @throws LinkError */
+    public function leave(string $why): void
+    {
+        if (!$this->link->draining) {
+            $this->link->refuse($why);
+        }
+        $this->end();
+    }
+
+    /** In good order, after the last step(). */
+    public function end(): void
     {
         try {
             $this->program->stop();
         } catch (\Throwable $e) {
             Log::error('onStop: ' . Failure::summary($e), ['trace' => (string) $e]);
         }
+        $this->program->acts->attach(null);
+        Log::attach(null);
     }
 }

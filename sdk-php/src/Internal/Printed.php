@@ -27,12 +27,13 @@ final class Printed
 {
     /**
      * What the host starts PHP without, since functions.php has it: the twin of takenOver in
-     * host/internal/config/php.go.
+     * host/internal/php/php.go.
      */
     public const FUNCTIONS = [
         'ob_get_level', 'ob_get_status', 'ob_get_clean', 'ob_get_flush', 'ob_implicit_flush', 'flush',
         'connection_aborted', 'connection_status', 'filter_has_var', 'filter_input', 'filter_input_array',
-        'is_uploaded_file', 'move_uploaded_file',
+        'is_uploaded_file', 'move_uploaded_file', 'header', 'headers_sent', 'headers_list', 'header_remove',
+        'http_response_code', 'header_register_callback', 'setcookie', 'setrawcookie',
     ];
 
     private static int $pid = 0;
@@ -41,7 +42,11 @@ final class Printed
     /** Whether the code can neither see this buffer nor remove it. */
     private static bool $hidden = false;
     private static bool $removed = false;
+    /** Where headers_sent() is ours: whether PHP took what was printed before start() for the end of the headers. */
+    private static bool $began = false;
     private static ?Capture $capture = null;
+    /** Whether this is known to be the worker, and no child that was forked from it. */
+    private static bool $own = false;
     /** Whether the buffer that into() began is still there. */
     private static bool $first = false;
     /** The code has left a buffer that can't be ended. */
@@ -56,8 +61,29 @@ final class Printed
         self::$pid = (int) \getmypid();
         self::$hidden = !(new \ReflectionFunction('ob_get_level'))->isInternal();
         self::$removed = false;
+        self::$began = self::$hidden && self::isWritten();
         \ob_start(self::take(...), 1, self::$hidden ? 0 : \PHP_OUTPUT_HANDLER_STDFLAGS);
         self::$base = \count(\ob_list_handlers());
+    }
+
+    /** Whether PHP has written anything itself, after which it starts no session and takes no headers. */
+    public static function hasEscaped(): bool
+    {
+        return self::$hidden ? self::$began : \headers_sent();
+    }
+
+    /** What headers_sent() has said before it was ours: then a session can't be given a name. */
+    private static function isWritten(): bool
+    {
+        if (!\function_exists('session_name')) {
+            return false; // it matters to sessions alone
+        }
+        Silence::begin();
+        try {
+            return \session_status() === \PHP_SESSION_NONE && @\session_name((string) \session_name()) === false;
+        } finally {
+            \restore_error_handler();
+        }
     }
 
     /** What PHP calls with what is printed. */
@@ -86,7 +112,7 @@ final class Printed
     /** Whether there is a body to go into. Not in a child that was forked: the link is its parent's. */
     private static function captures(): bool
     {
-        return self::$capture !== null && \getmypid() === self::$pid;
+        return self::$capture !== null && (self::$own || \getmypid() === self::$pid);
     }
 
     public static function log(string $bytes): void
@@ -109,12 +135,15 @@ final class Printed
     public static function into(Capture $capture, callable $code): mixed
     {
         self::$capture = $capture;
+        self::$own = false;
         self::$first = true;
         \ignore_user_abort(false);
         \ob_start(static fn (string $bytes, int $phase): string|Thrown => self::first($bytes, $phase), $capture->most);
         try {
             $result = $code();
-            if (self::$removed && \headers_sent($file, $line)) {
+            Process::endChild();
+            self::$own = true;
+            if (self::$removed && \headers_sent($file, $line)) { // PHP's own: a buffer that is hidden is never removed
                 throw new \LogicException('the code has ended every output buffer, and what it printed then is in the '
                     . 'log' . ($file === '' ? '' : ", see $file:$line") . ', not in the response; start PHP with '
                     . '-d disable_functions=' . \implode(',', self::FUNCTIONS));
@@ -240,6 +269,28 @@ final class Printed
     {
         if (self::$capture !== null) {
             self::$capture->implicit = $enable;
+        }
+    }
+
+    /** As fastcgi_finish_request(): the client has its response, and what is printed from now on goes to the log. */
+    public static function finish(): bool
+    {
+        if (!self::captures() || self::$capture->aborted || self::$capture->end === null) {
+            return false;
+        }
+        self::settle();
+        $capture = self::$capture;
+        self::release();
+        ($capture->end)($capture->rest());
+
+        return true;
+    }
+
+    /** Sends the head, with what was printed by now. */
+    public static function sendHead(): void
+    {
+        if (self::captures()) {
+            self::$capture->send();
         }
     }
 

@@ -20,6 +20,8 @@ final class Program
     public bool $wantsGlobals = false;
     public bool $capture = false;
     public ?Timers $timers = null;
+    /** What to say of a process that ends of its own accord before it is ready. */
+    public string $unready = 'the code called exit() before the worker was ready';
     /** Set once the host has said it. */
     public ?Place $place = null;
     public readonly Acts $acts;

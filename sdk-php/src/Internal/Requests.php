@@ -6,7 +6,6 @@ namespace WorkerHost\Internal;
 
 use Psr\Http\Message\ResponseInterface;
 use WorkerHost\Bridge\Psr7;
-use WorkerHost\Http\Output;
 use WorkerHost\Http\Request;
 use WorkerHost\Http\Response;
 use WorkerHost\Log;
@@ -59,12 +58,18 @@ final class Requests
         $this->request = $request = new Request($message, $exchange);
         try {
             $globals?->fill($request);
-            $response = $this->capture ? $this->captured($request, $exchange) : ($this->handler)($request);
-            ($this->returned)();
+            if ($this->capture) {
+                $response = $this->captured($request, $exchange);
+            } else {
+                $response = ($this->handler)($request);
+                ($this->returned)();
+            }
             if (!$response instanceof Response) {
                 $response = self::response($response);
             }
-            ($this->flush)(); // before DONE, so that the host knows whose it is
+            if (!$this->capture) {
+                ($this->flush)(); // before DONE, so that the host knows whose it is
+            }
             Sender::send($response, $exchange, $request->method);
         } catch (LinkError $e) {
             throw $e;
@@ -96,16 +101,19 @@ final class Requests
     private function captured(Request $request, Exchange $exchange): mixed
     {
         $capture = $this->printed = new Capture(static function (string $bytes) use ($request, $exchange): void {
-            Sender::part(Output::commit(), $bytes, $exchange, $request->method);
-        }, Frame::WINDOW_SIZE);
-        Output::start();
+            Sender::part(Head::commit(), $bytes, $exchange, $request->method);
+        }, Frame::WINDOW_SIZE, static function (string $rest) use ($request, $exchange): void {
+            $response = Head::end($rest, $exchange->answered);
+            Sender::respond($response, $exchange, $request->method, false);
+        });
+        Head::start($request);
         try {
             $result = Printed::into($capture, fn (): mixed => ($this->handler)($request));
             // A page that was included returns 1, which is no response.
             if ($result === null || \is_scalar($result) && !\is_string($result)) {
-                return Output::end($capture->rest(), $exchange->answered);
+                return Head::end($capture->rest(), $exchange->answered);
             }
-            if (Output::committed()) {
+            if (Head::isSent()) {
                 throw new \LogicException('the handler has returned ' . \get_debug_type($result)
                     . ' after its output was sent, which is the response');
             }
@@ -113,7 +121,7 @@ final class Requests
 
             return $result;
         } finally {
-            Output::forget();
+            Head::forget();
             $this->printed = null;
         }
     }
@@ -129,7 +137,7 @@ final class Requests
     {
         [$exchange, $request, $capture] = [$this->exchange, $this->request, $this->printed];
         $this->exchange = $this->request = $this->printed = null;
-        $response = Output::end($capture->rest(), $exchange->answered);
+        $response = Head::end($capture->rest(), $exchange->answered);
         try {
             Sender::send($response, $exchange, $request->method);
         } catch (LinkError) {

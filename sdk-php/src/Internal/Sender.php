@@ -22,8 +22,22 @@ final class Sender
      */
     public static function send(?Response &$response, Exchange $exchange, string $method): void
     {
-        if (!$exchange->cancelled && $exchange->after === []
-            && ($message = $response->small($exchange->stream)) !== null) {
+        if (!$exchange->ended) {
+            self::respond($response, $exchange, $method, true);
+        }
+        $response = null;
+        if (!$exchange->done) {
+            self::finish($exchange);
+        }
+    }
+
+    /**
+     * Sends all of $response, as send() does; and DONE with it only if $done and nothing is to run after it.
+     */
+    public static function respond(?Response &$response, Exchange $exchange, string $method, bool $done): void
+    {
+        $done = $done && $exchange->after === [];
+        if (!$exchange->cancelled && $done && ($message = $response->small($exchange->stream)) !== null) {
             $exchange->complete($message);
 
             return;
@@ -35,7 +49,7 @@ final class Sender
         if (!$exchange->cancelled && $hold !== null && $method !== 'HEAD') {
             self::hold($exchange, $status, $pairs, $body, $hold);
         } elseif (!$exchange->cancelled) {
-            $last = $exchange->after === [] ? self::LAST : Frame::FLAG_END;
+            $last = $done && $exchange->after === [] ? self::LAST : Frame::FLAG_END;
             if ($file !== null || \is_string($body) && $trailers === [] && \strlen($body) <= Frame::MAX_DATA) {
                 $exchange->respond($last, $status, $pairs, $file === null ? $body : null, $file);
             } else {
@@ -43,8 +57,6 @@ final class Sender
                 self::long($exchange, $method, $status, $pairs, $body, $trailers, $last);
             }
         }
-        $response = $body = null;
-        self::finish($exchange);
     }
 
     /**

@@ -11,6 +11,10 @@ namespace WorkerHost\Internal;
  */
 final class Session
 {
+    /** The id that the client's cookie names, and whether its answer tells of the session by now. */
+    private static string $known = '';
+    private static bool $limited = false;
+
     /**
      * Takes the id from the client's cookie, as a web server's PHP would; without one session_start() makes a new
      * session.
@@ -19,7 +23,9 @@ final class Session
     {
         if (self::canChange()) {
             $id = $_COOKIE[(string) \session_name()] ?? '';
-            \session_id(\is_string($id) && \preg_match('/^[-,a-zA-Z0-9]{1,256}$/D', $id) === 1 ? $id : '');
+            self::$known = \is_string($id) && \preg_match('/^[-,a-zA-Z0-9]{1,256}$/D', $id) === 1 ? $id : '';
+            \session_id(self::$known);
+            self::$limited = false;
         }
     }
 
@@ -47,10 +53,60 @@ final class Session
         return \session_id() === '';
     }
 
+    /**
+     * Puts into the head of the response what session_start() and session_regenerate_id() have sent, and the command
+     * line drops: the cookie, if it is another one than the client's, and the headers of the cache limiter.
+     */
+    public static function announce(): void
+    {
+        if (!\function_exists('session_status')
+            || \session_status() !== \PHP_SESSION_ACTIVE && !isset($_SESSION)) {
+            return;
+        }
+        $id = (string) \session_id();
+        if ($id !== '' && $id !== self::$known && \ini_get('session.use_cookies')) {
+            self::$known = $id;
+            $cookie = \session_get_cookie_params();
+            $name = \urlencode((string) \session_name());
+            $expires = $cookie['lifetime'] > 0 ? \time() + $cookie['lifetime'] : 0;
+            Head::replaceCookie($name, SetCookie::text(
+                $name, \urlencode($id), $expires, $cookie['path'], $cookie['domain'],
+                $cookie['secure'], $cookie['httponly'], $cookie['samesite'],
+            ));
+        }
+        if (!self::$limited) {
+            self::$limited = true;
+            self::limit((string) \session_cache_limiter(), (int) \session_cache_expire() * 60);
+        }
+    }
+
+    /** @param int $seconds for which the page may be kept */
+    private static function limit(string $limiter, int $seconds): void
+    {
+        $date = static fn (int $time): string => \gmdate('D, d M Y H:i:s \G\M\T', $time);
+        $long = 'Thu, 19 Nov 1981 08:52:00 GMT'; // PHP's own way to say: long ago
+        $fields = match ($limiter) {
+            'nocache' => [
+                'Expires' => $long, 'Cache-Control' => 'no-store, no-cache, must-revalidate', 'Pragma' => 'no-cache',
+            ],
+            'public' => ['Expires' => $date(\time() + $seconds), 'Cache-Control' => "public, max-age=$seconds"],
+            'private' => ['Expires' => $long, 'Cache-Control' => "private, max-age=$seconds"],
+            'private_no_expire' => ['Cache-Control' => "private, max-age=$seconds"],
+            default => [],
+        };
+        $script = $_SERVER['SCRIPT_FILENAME'] ?? '';
+        if ($limiter !== 'nocache' && $fields !== [] && \is_file($script)) {
+            $fields['Last-Modified'] = $date((int) \filemtime($script));
+        }
+        foreach ($fields as $name => $value) {
+            Head::field($name, $value, true);
+        }
+    }
+
     /** Where PHP holds that headers were sent, it neither changes the id nor starts a session. */
     private static function canChange(): bool
     {
         return \function_exists('session_status') && \session_status() === \PHP_SESSION_NONE
-            && !(\headers_sent() && \ini_get('session.use_cookies'));
+            && !(Printed::hasEscaped() && \ini_get('session.use_cookies'));
     }
 }

@@ -42,7 +42,7 @@ final class Shutdown
             \E_ERROR | \E_PARSE | \E_CORE_ERROR | \E_COMPILE_ERROR | \E_USER_ERROR)) !== 0;
         $what = $fatal ? "{$error['message']} in {$error['file']}:{$error['line']}" : 'the code called exit()';
         if ($this->loop->isBooting()) {
-            $this->link->send([Frame::FAILED, 0, $fatal ? $what : "$what before the worker was ready", '']);
+            $this->link->send([Frame::FAILED, 0, $fatal ? $what : $this->loop->unready(), '']);
 
             return;
         }
@@ -61,7 +61,7 @@ final class Shutdown
                 $event !== null => ['event' => Message::name($event[0]), 'connection' => $connection[0],
                     'remote' => $connection[2]],
                 default => ['in' => 'every()'],
-            },
+            } + ($fatal || ($exits = Exits::text()) === '' ? [] : ['exit_stands_at' => $exits]),
         );
         if ($exited && $last) {
             $requests->exited();

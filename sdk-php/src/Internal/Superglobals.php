@@ -14,21 +14,26 @@ final class Superglobals
 {
     /** @var array<string, mixed> $_SERVER as it was before the first request */
     private readonly array $base;
+    /** @var array<string, mixed> that, and what is the same for every request */
+    private readonly array $template;
+    /** @var array<string, string>|null */
+    private static ?array $fixed = null;
 
     public function __construct()
     {
         $this->base = $_SERVER;
+        $this->template = self::fixed() + $_SERVER;
     }
 
     public function fill(Request $request): void
     {
-        $_GET = $request->query;
+        $_SERVER = self::server($request, $this->template);
+        $_GET = $_SERVER['QUERY_STRING'] === '' ? [] : $request->query;
         $_POST = $request->method === 'POST' ? $request->form : [];
-        $_FILES = Form::superglobal($request->files);
-        $_COOKIE = Form::cookies($request->header('cookie'));
-        $_REQUEST = \array_merge($_GET, $_POST);
-        $_SERVER = self::server($request) + $this->base;
-        Inputs::start($request);
+        $_FILES = ($files = $request->files) === [] ? [] : Form::superglobal($files);
+        $_COOKIE = isset($_SERVER['HTTP_COOKIE']) ? Form::cookies($_SERVER['HTTP_COOKIE']) : [];
+        $_REQUEST = $_POST === [] ? $_GET : \array_merge($_GET, $_POST);
+        Inputs::start($files);
         if ($request->length !== 0) {
             Input::start($request->source());
         }
@@ -46,54 +51,49 @@ final class Superglobals
     /**
      * What a web server would put into $_SERVER for this request.
      *
+     * @param array<string, mixed>|null $server what is there already, fixed() with it; null: nothing
+     *
      * @return array<string, mixed>
      */
-    public static function server(Request $request): array
+    public static function server(Request $request, ?array $server = null): array
     {
+        $server ??= self::fixed();
+        [, , , $method, $target, $version, $scheme, $host, $remote, $pairs, , , , , , , $local] = $request->message();
         $time = \microtime(true);
-        [$address, $port] = self::split($request->remoteAddress);
-        [$name, $serverPort] = self::split($request->host);
-        $script = $_SERVER['SCRIPT_FILENAME'] ?? '';
-        $script = \realpath($script) ?: $script;
-        $version = $request->protocolVersion;
-        $server = [
-            'REQUEST_METHOD' => $request->method,
-            'REQUEST_URI' => $request->target,
-            'QUERY_STRING' => $request->queryString,
-            'SERVER_PROTOCOL' => 'HTTP/' . (\str_contains($version, '.') ? $version : "$version.0"),
-            'REQUEST_SCHEME' => $request->scheme,
-            'SERVER_NAME' => \str_contains($name, ':') ? "[$name]" : $name,
-            'SERVER_PORT' => $serverPort !== '' ? $serverPort : ($request->scheme === 'https' ? '443' : '80'),
-            'SERVER_ADDR' => self::split($request->localAddress)[0],
-            'REMOTE_ADDR' => $address,
-            'REMOTE_PORT' => $port,
-            'REQUEST_TIME' => (int) $time,
-            'REQUEST_TIME_FLOAT' => $time,
-            'SCRIPT_NAME' => '/' . \basename($script),
-            'SCRIPT_FILENAME' => $script,
-            'PHP_SELF' => '/' . \basename($script),
-            'DOCUMENT_ROOT' => \getenv('DOCUMENT_ROOT') ?: \dirname($script), // the host's public folder
-            'GATEWAY_INTERFACE' => 'CGI/1.1',
-            'SERVER_SOFTWARE' => 'workerhost',
-        ];
-        if ($request->scheme === 'https') {
+        $query = \strpos($target, '?');
+        [$address, $port] = self::split($remote);
+        [$name, $serverPort] = self::split($host);
+        $server['REQUEST_METHOD'] = $method;
+        $server['REQUEST_URI'] = $target;
+        $server['QUERY_STRING'] = $query === false ? '' : \substr($target, $query + 1);
+        $server['SERVER_PROTOCOL'] = 'HTTP/' . (\str_contains($version, '.') ? $version : "$version.0");
+        $server['REQUEST_SCHEME'] = $scheme;
+        $server['SERVER_NAME'] = \str_contains($name, ':') ? "[$name]" : $name;
+        $server['SERVER_PORT'] = $serverPort !== '' ? $serverPort : ($scheme === 'https' ? '443' : '80');
+        $server['SERVER_ADDR'] = self::split($local)[0];
+        $server['REMOTE_ADDR'] = $address;
+        $server['REMOTE_PORT'] = $port;
+        $server['REQUEST_TIME'] = (int) $time;
+        $server['REQUEST_TIME_FLOAT'] = $time;
+        if ($scheme === 'https') {
             $server['HTTPS'] = 'on';
         }
-        foreach ($request->headers as $header => $values) {
-            // "Proxy" would become HTTP_PROXY, which HTTP clients take for their own setting; and a name with "_"
-            // could pass for another header.
-            $header = (string) $header;
-            if ($header === 'proxy' || \str_contains($header, '_')) {
-                continue;
+        $headers = $host === '' ? [] : ['HTTP_HOST' => $host];
+        for ($i = 0, $count = \count($pairs); $i < $count; $i += 2) {
+            $key = self::key($pairs[$i]);
+            if ($key !== '') {
+                $between = $key === 'HTTP_COOKIE' ? '; ' : ', ';
+                $headers[$key] = isset($headers[$key]) ? $headers[$key] . $between . $pairs[$i + 1] : $pairs[$i + 1];
             }
-            $key = \strtoupper(\strtr($header, '-', '_'));
-            $key = $key === 'CONTENT_TYPE' || $key === 'CONTENT_LENGTH' ? $key : "HTTP_$key";
-            $server[$key] = \implode($header === 'cookie' ? '; ' : ', ', $values);
         }
-        if ($request->length !== null && !isset($server['CONTENT_LENGTH']) && $request->length > 0) {
-            $server['CONTENT_LENGTH'] = (string) $request->length;
+        foreach ($headers as $key => $value) {
+            $server[$key] = $value;
         }
-        $authorization = $request->header('authorization');
+        $length = $request->length;
+        if ($length !== null && $length > 0 && !isset($headers['CONTENT_LENGTH'])) {
+            $server['CONTENT_LENGTH'] = (string) $length;
+        }
+        $authorization = $headers['HTTP_AUTHORIZATION'] ?? '';
         if (\strncasecmp($authorization, 'Basic ', 6) === 0) {
             [$user, $password] = \explode(':', (string) \base64_decode(\substr($authorization, 6), false),
                 2) + [1 => ''];
@@ -106,9 +106,47 @@ final class Superglobals
         return $server;
     }
 
+    /**
+     * The name of a header in $_SERVER; '' if it has none there. "Proxy" would become HTTP_PROXY, which HTTP clients
+     * take for their own setting; and a name with "_" could pass for another header.
+     */
+    private static function key(string $header): string
+    {
+        $name = \strtoupper($header);
+        if ($name === 'PROXY' || \str_contains($name, '_')) {
+            return '';
+        }
+        $name = \strtr($name, '-', '_');
+
+        return $name === 'CONTENT_TYPE' || $name === 'CONTENT_LENGTH' ? $name : "HTTP_$name";
+    }
+
+    /** @return array<string, string> what is the same for every request */
+    private static function fixed(): array
+    {
+        if (self::$fixed !== null) {
+            return self::$fixed;
+        }
+        $script = $_SERVER['SCRIPT_FILENAME'] ?? '';
+        $script = \realpath($script) ?: $script;
+
+        return self::$fixed = [
+            'SCRIPT_NAME' => '/' . \basename($script),
+            'SCRIPT_FILENAME' => $script,
+            'PHP_SELF' => '/' . \basename($script),
+            'DOCUMENT_ROOT' => \getenv('DOCUMENT_ROOT') ?: \dirname($script), // the host's public folder
+            'GATEWAY_INTERFACE' => 'CGI/1.1',
+            'SERVER_SOFTWARE' => 'workerhost',
+        ];
+    }
+
     /** @return array{string, string} address and port of `ip:port`, `[ip]:port` or a bare name */
     public static function split(string $address): array
     {
+        $at = \strpos($address, ':');
+        if ($at !== false && $address[0] !== '[' && \ctype_digit(\substr($address, $at + 1))) {
+            return [\substr($address, 0, $at), \substr($address, $at + 1)];
+        }
         if (\preg_match('/^\[(.*)\](?::(\d*))?$/D', $address, $match) === 1
             || \preg_match('/^([^:]*)(?::(\d*))?$/D', $address, $match) === 1) {
             return [$match[1], $match[2] ?? ''];

@@ -11,13 +11,11 @@ use WorkerHost\Internal\Frame;
 final class FakeHost
 {
     private const DEADLINE = 20.0;
+    private const DISABLED = 'disable_functions=ob_get_level,ob_get_status,ob_get_clean,ob_get_flush,ob_implicit_flush,flush,'
+        . 'connection_aborted,connection_status,filter_has_var,filter_input,filter_input_array,is_uploaded_file,move_uploaded_file,'
+        . 'header,headers_sent,headers_list,header_remove,http_response_code,header_register_callback,setcookie,setrawcookie';
     /** How the host starts PHP. */
-    public const PHP = [
-        ...self::OTHER, '-d',
-        'disable_functions=ob_get_level,ob_get_status,ob_get_clean,ob_get_flush,ob_implicit_flush,flush,'
-            . 'connection_aborted,connection_status,filter_has_var,filter_input,filter_input_array,is_uploaded_file,'
-                . 'move_uploaded_file',
-    ];
+    public const PHP = [...self::OTHER, '-d', self::DISABLED];
     /** How somebody else may. */
     public const OTHER = ['-d', 'display_errors=stderr', '-d', 'log_errors=0'];
 
