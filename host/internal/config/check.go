@@ -172,6 +172,7 @@ func (p *Pool) check(c *Config, fail fail) {
 			"\"ARGUMENT\"]")
 	}
 	p.checkPHP(c, fail)
+	p.checkAPI(c, fail)
 	for i, target := range p.Warmup {
 		if !strings.HasPrefix(target, "/") || strings.ContainsFunc(target, func(r rune) bool {
 			return r <= ' ' || r == '#' || r > '~'
@@ -219,6 +220,9 @@ func (p *Pool) resolve(base string) error {
 		p.Directory = folder
 	}
 	if kind == PHPFile {
+		if p.API == "" {
+			p.API = findAPI(file)
+		}
 		p.Script = file
 		if inside, err := filepath.Rel(p.Directory, file); err == nil && filepath.IsLocal(inside) {
 			p.Script = inside

@@ -202,7 +202,7 @@ max_pool_memory = "7GiB"
 		SlowRequest: 12 * time.Second, SlowTrace: true, Retry: "never",
 		Reload: "never", Surge: 2, InPlace: true, Warmup: []string{"/", "/health?full=1"}, RequestBody: "stream",
 		FileRoots: []string{folder + "/public", folder + "/app"}, Delivery: "at-most-once", Wire: "stdio",
-		PHP:    folder + "/bin/php",
+		PHP: folder + "/bin/php", API: "sdk",
 		PHPIni: Settings{"memory_limit": "1G", "opcache.enable": "0", "zend.assertions": "1"},
 		Kind:   PHPFile, Script: "worker.php", at: "pool.web",
 	}

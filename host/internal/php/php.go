@@ -50,6 +50,12 @@ const takenOver = "ob_get_level,ob_get_status,ob_get_clean,ob_get_flush,ob_impli
 	"move_uploaded_file,header,headers_sent,headers_list,header_remove,http_response_code," +
 	"header_register_callback,setcookie,setrawcookie"
 
+// takenByFranken are more of them for a script that is written for FrankenPHP, whose prelude defines them.
+const takenByFranken = ",php_sapi_name"
+
+// Prelude is the file of the SDK that runs before a script that is written for FrankenPHP.
+const Prelude = "franken.php"
+
 // probeTimeout is far more than php needs to start, also on a machine that has much else to do.
 const probeTimeout = 10 * time.Second
 
@@ -180,8 +186,8 @@ func probe(ctx context.Context, path string, pool *config.Pool) (Binary, error) 
 // Command is the command line of one worker of a PHPFile pool: php, its settings, and the script, which is relative
 // to the pool's directory where it can be (see config.Pool.Script). The same pool always gives the same command line.
 // PrivateINI has the other settings. temporary is its temporary folder, which wins over that of the machine's php.ini;
-// "" leaves it as it is.
-func Command(binary Binary, pool *config.Pool, temporary string) []string {
+// "" leaves it as it is. prelude is what runs before the script, for one that is written for FrankenPHP.
+func Command(binary Binary, pool *config.Pool, temporary, prelude string) []string {
 	script := pool.Script
 	if strings.HasPrefix(script, "-") {
 		script = "./" + script
@@ -190,6 +196,10 @@ func Command(binary Binary, pool *config.Pool, temporary string) []string {
 	command = append(command, temporaryArguments(pool.PHPIni, temporary)...)
 	// By -d, for this process alone: what stands in a file holds for PHP that it starts, too, which has no SDK.
 	disabled := takenOver
+	if pool.API == config.FrankenPHP {
+		command = append(command, "-d", "auto_prepend_file="+prelude)
+		disabled += takenByFranken
+	}
 	if binary.Disabled != "" {
 		disabled = binary.Disabled + "," + disabled
 	}
@@ -202,6 +212,10 @@ var undefined = regexp.MustCompile(`Call to undefined function (?:\w+\\)*(\w+)\(
 // Remedy says what to do about the last words of a PHP worker that did not boot, or "". It is safe for concurrent use.
 func Remedy(said string) string {
 	m := undefined.FindStringSubmatch(said)
+	if m != nil && strings.HasPrefix(strings.ToLower(m[1]), "frankenphp_") {
+		return "the script is written for FrankenPHP's worker mode: write api = \"frankenphp\" into its pool in " +
+			"host.toml"
+	}
 	if m == nil || !slices.Contains(strings.Split(takenOver, ","), strings.ToLower(m[1])) {
 		return ""
 	}

@@ -41,7 +41,7 @@ func TestAPHPWorkerRunsWithSettingsFitForAResidentProcess(t *testing.T) {
 	folderWithWorker(t)
 	p := parsed(t, ordinary+"php_ini = { memory_limit = '1G', 'zend.assertions' = 1, 'date.timezone' = 'UTC', "+
 		"'opcache.validate_timestamps' = true, max_input_time = 5 }").Pools[0]
-	got := Command(Binary{Path: "/usr/bin/php"}, p, "/t")
+	got := Command(Binary{Path: "/usr/bin/php"}, p, "/t", "")
 	want := strings.Fields(`/usr/bin/php -d opcache.enable=1 -d opcache.enable_cli=1 -d opcache.validate_timestamps=1 -d opcache.file_cache=
 		-d display_errors=stderr -d display_startup_errors=1 -d log_errors=0 -d error_log= -d html_errors=0 -d memory_limit=1G
 		-d max_execution_time=0 -d output_buffering=0 -d implicit_flush=1 -d max_input_time=5 -d sys_temp_dir=/t -d opcache.lockfile_path=/t -d disable_functions=` + takenOver + ` worker.php`)
@@ -50,6 +50,20 @@ func TestAPHPWorkerRunsWithSettingsFitForAResidentProcess(t *testing.T) {
 	}
 	if ini, want := PrivateINI(p), "date.timezone=UTC\nzend.assertions=1\n"; ini != want {
 		t.Errorf("the file holds %q, want %q", ini, want)
+	}
+}
+
+func TestAScriptForFrankenPHPRunsAfterThePrelude(t *testing.T) {
+	folderWithWorker(t)
+	p := parsed(t, ordinary+"api = 'frankenphp'").Pools[0]
+	got := Command(Binary{Path: "/usr/bin/php", Disabled: "exec"}, p, "/t", "/sdk/franken.php")
+	want := []string{"-d", "auto_prepend_file=/sdk/franken.php",
+		"-d", "disable_functions=exec," + takenOver + takenByFranken, "worker.php"}
+	if !slices.Equal(got[len(got)-len(want):], want) {
+		t.Errorf("got %q", got)
+	}
+	if r := Remedy("Call to undefined function frankenphp_handle_request() in worker.php:3"); !strings.Contains(r, `api = "frankenphp"`) {
+		t.Errorf("the remedy is %q", r)
 	}
 }
 
@@ -91,7 +105,7 @@ func TestPHPTakesTheSettingsAndReportsErrorsOnce(t *testing.T) {
 	if !filepath.IsAbs(binary.Path) || !strings.Contains(binary.Version, ".") {
 		t.Errorf("%+v", binary)
 	}
-	command := Command(binary, p, "")
+	command := Command(binary, p, "", "")
 	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Dir = folder
 	settings, err := new(privilege.Folder).Settings(nil, PrivateINI(p))
@@ -212,7 +226,7 @@ func TestWhatIsSwitchedOffAlreadyStaysOff(t *testing.T) {
 	if binary.Disabled != "exec,system" {
 		t.Errorf("disabled: %q", binary.Disabled)
 	}
-	command := Command(binary, p, "")
+	command := Command(binary, p, "", "")
 	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Dir = folder
 	if out, err := cmd.Output(); err != nil || string(out) != "[false,false,false,false,true]1" {

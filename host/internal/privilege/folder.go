@@ -78,6 +78,65 @@ func (f *Folder) Settings(owner *Identity, text string) (string, error) {
 	return path, nil
 }
 
+// Files is a folder of that name with a copy of files, which every user may read and only this process's may change.
+// It is written once.
+func (f *Folder) Files(name string, files fs.FS) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fail := func(err error) (string, error) {
+		return "", fmt.Errorf("no folder for what the workers read: %w; let this user write there, or name "+
+			"another place with TMPDIR", err)
+	}
+	if err := f.ready(); err != nil {
+		return fail(err)
+	}
+	path := filepath.Join(f.path, name)
+	if _, err := os.Lstat(path); err == nil {
+		return path, nil
+	}
+	temporary, err := os.MkdirTemp(f.path, name+"-")
+	if err != nil {
+		return fail(err)
+	}
+	defer os.RemoveAll(temporary) // what was written in full has its own name by then
+	if err := copyReadable(temporary, files); err != nil {
+		return fail(err)
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return fail(err)
+	}
+	return path, nil
+}
+
+// copyReadable copies files into folder for all to read, whatever the umask. They look as old as they may need to be:
+// PHP's opcache leaves alone what was changed a moment ago (opcache.file_update_protection).
+func copyReadable(folder string, files fs.FS) error {
+	old := time.Now().Add(-time.Hour)
+	return fs.WalkDir(files, ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(folder, filepath.FromSlash(name))
+		if e.IsDir() {
+			if err := os.MkdirAll(path, 0o755); err != nil {
+				return err
+			}
+			return os.Chmod(path, 0o755)
+		}
+		data, err := fs.ReadFile(files, name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			return err
+		}
+		if err := os.Chmod(path, 0o644); err != nil {
+			return err
+		}
+		return os.Chtimes(path, old, old)
+	})
+}
+
 // Close removes the folder and what is in it. Call it when no worker is left.
 func (f *Folder) Close() {
 	f.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/fstest"
 	"time"
 )
 
@@ -77,4 +78,34 @@ func TestWhatAKilledHostLeftIsSweptAndWhatALivingOneHasIsNot(t *testing.T) {
 	}
 	living.Close()
 	next.Close()
+}
+
+func TestFilesAreForAllToReadAndForNobodyToChange(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	var f Folder
+	defer f.Close()
+	files := fstest.MapFS{"a.php": {Data: []byte("a")}, "src/b.php": {Data: []byte("b")}}
+	path, err := f.Files("sdk", files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, mode := range map[string]os.FileMode{".": 0o755, "a.php": 0o644, "src": 0o755, "src/b.php": 0o644} {
+		if info, err := os.Stat(filepath.Join(path, name)); err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+	if info, err := os.Stat(filepath.Join(path, "a.php")); err != nil || time.Since(info.ModTime()) < time.Minute {
+		t.Errorf("a.php was changed a moment ago, so opcache would not keep it: %v, %v", info, err)
+	}
+	os.RemoveAll(path) // somebody cleans up the temporary folder
+	again, err := f.Files("sdk", files)
+	if err != nil || again != path {
+		t.Errorf("it came back as %s, %v", again, err)
+	}
+	if text, err := os.ReadFile(filepath.Join(again, "src/b.php")); err != nil || string(text) != "b" {
+		t.Errorf("b.php: %q, %v", text, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) != 1 {
+		t.Errorf("beside it are %v", left)
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/privilege"
 	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/protocol"
+	sdkphp "github.com/workerhost/workerhost/sdk-php"
 	"github.com/workerhost/workerhost/workers"
 )
 
@@ -35,6 +36,9 @@ func (p *pool) equip(c *config.Pool, dir, program string, spool *spool.Spool) (w
 	}
 	given.Renew = func() error { // others clean temporary folders up
 		_, err := p.temporary(c)
+		if err == nil {
+			_, err = p.prelude(c)
+		}
 		if err == nil && settings != "" {
 			_, err = p.private.Settings(c.Identity, php.PrivateINI(c))
 		}
@@ -58,6 +62,9 @@ func (p *pool) equip(c *config.Pool, dir, program string, spool *spool.Spool) (w
 		if settings != "" {
 			plan.Rules.Readable = append(plan.Rules.Readable, settings)
 		}
+		if prelude, err := p.prelude(c); err == nil && prelude != "" {
+			plan.Rules.Readable = append(plan.Rules.Readable, prelude)
+		}
 	}
 	if !plan.Changes() {
 		return given, nil
@@ -75,6 +82,14 @@ func (p *pool) temporary(c *config.Pool) (string, error) {
 		return own, nil
 	}
 	return p.private.Temporary(c.Identity)
+}
+
+// prelude is the folder with the SDK that this binary carries, for scripts that bring none; "" for those that do.
+func (p *pool) prelude(c *config.Pool) (string, error) {
+	if c.API != config.FrankenPHP {
+		return "", nil
+	}
+	return p.private.Files("sdk-php", sdkphp.FS)
 }
 
 // systemPaths are what a program needs to run at all, where they exist. Files that others may not read stay

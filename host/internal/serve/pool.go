@@ -5,6 +5,7 @@ package serve
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -151,7 +152,11 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 	if err != nil {
 		return nil, err
 	}
-	return php.Command(binary, c, temporary), nil
+	prelude, err := p.prelude(c)
+	if err != nil {
+		return nil, err
+	}
+	return php.Command(binary, c, temporary, filepath.Join(prelude, php.Prelude)), nil
 }
 
 // start begins the first generation. It returns once there is something to wait for, or with what will never work.

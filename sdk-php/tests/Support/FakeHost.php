@@ -16,6 +16,10 @@ final class FakeHost
         . 'header,headers_sent,headers_list,header_remove,http_response_code,header_register_callback,setcookie,setrawcookie';
     /** How the host starts PHP. */
     public const PHP = [...self::OTHER, '-d', self::DISABLED];
+    /** How it does for a script that was written for FrankenPHP. */
+    public const FRANKENPHP = [
+        ...self::OTHER, '-d', self::DISABLED . ',php_sapi_name', '-d', 'auto_prepend_file=' . __DIR__ . '/../../franken.php',
+    ];
     /** How somebody else may. */
     public const OTHER = ['-d', 'display_errors=stderr', '-d', 'log_errors=0'];
 
