@@ -6,6 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
 	"os"
 	"time"
 
@@ -68,6 +71,7 @@ type requestContext struct {
 	attempt int
 	id      string
 	by      time.Time // when the host gives it up if nothing of the response has come; zero if that is not told
+	local   string    // the address that the client has come to; "" is not known
 }
 
 // Value implements [context.Context].
@@ -79,6 +83,11 @@ func (c *requestContext) Value(key any) any {
 		return &c.s.link.self
 	case linkKey:
 		return c.s.link
+	}
+	if key == http.LocalAddrContextKey && c.local != "" {
+		if at, err := netip.ParseAddrPort(c.local); err == nil {
+			return net.TCPAddrFromAddrPort(at) // what net/http's server has there
+		}
 	}
 	return c.Context.Value(key)
 }

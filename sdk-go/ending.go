@@ -101,6 +101,23 @@ func (w *response) fail(trace string) {
 	}
 }
 
+// HandBack hands the request of w back: nothing was done of it, and the host gives it to another worker as if nothing had
+// been, whatever its method (SPEC.md §7.1). The handler has to return, and what it still writes goes nowhere. HandBack does
+// nothing, and says false, if the response has begun, the host has given the request up, or w is not this package's.
+func HandBack(w http.ResponseWriter, reason string) bool {
+	own := unwrap(w)
+	if own == nil {
+		return false
+	}
+	own.mu.Lock()
+	defer own.mu.Unlock()
+	if own.over || own.status != 0 || own.s.failure() != nil {
+		return false
+	}
+	own.s.giveUp(&protocol.Reset{Stream: own.s.id, Code: protocol.ResetRefused, Reason: reason})
+	return true
+}
+
 // breakOff gives the response up (RESET 200).
 func (w *response) breakOff(reason string) {
 	w.mu.Lock()

@@ -32,6 +32,7 @@ type options struct {
 	stop        []func()
 	events      Worker // its handlers of events
 	timers      []timer
+	name        string
 	own         bool // the process is the worker's alone, signals and all
 }
 
@@ -39,6 +40,11 @@ type options struct {
 // that, and keeps the rest in its queue. n below 1 counts as 1.
 func WithConcurrency(n int) Option {
 	return func(o *options) { o.concurrency = max(n, 1) }
+}
+
+// WithName sets what the worker calls itself in the host's status, a name and a version, in place of this SDK's.
+func WithName(name string) Option {
+	return func(o *options) { o.name = name }
 }
 
 // OnStart adds a hook that runs before the worker says that it is ready, in the order given: connect, warm caches. If
@@ -84,9 +90,16 @@ func Serve(handler http.Handler, opts ...Option) error {
 	return serve(r, w, handler, append(slices.Clip(opts), func(o *options) { o.own = true }))
 }
 
+// ServeLink is [Serve] on a link that the caller has made, for a worker that is not a process of its own: r gives what
+// the host writes, and w takes what it reads; if w is a [protocol.TryWriter], small frames go out without a goroutine.
+// It closes both, and answers no signals.
+func ServeLink(r io.ReadCloser, w io.WriteCloser, handler http.Handler, opts ...Option) error {
+	return serve(r, w, handler, opts)
+}
+
 // serve is Serve on a given pair of streams, which it closes.
 func serve(r io.ReadCloser, w io.WriteCloser, handler http.Handler, opts []Option) error {
-	o := options{concurrency: defaultConcurrency}
+	o := options{concurrency: defaultConcurrency, name: sdkName}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -165,8 +178,8 @@ func (l *link) boot(o *options) (started bool, err error) {
 		return false, fmt.Errorf("sdk: the worker did not start: %w", out.err)
 	}
 	ready := &protocol.Ready{
-		Version: protocol.Version, PID: os.Getpid(), SDK: sdkName, Concurrency: o.concurrency,
-		Features: append(append(o.events.features(), "deadline", protocol.FeaturePieces), l.features...),
+		Version: protocol.Version, PID: os.Getpid(), SDK: o.name, Concurrency: o.concurrency,
+		Features: append(append(o.events.features(), "deadline", "local", protocol.FeaturePieces), l.features...),
 		Window:   protocol.DefaultWindow,
 	}
 	if err := l.conn.Send(readiness{ready, l}); err != nil {

@@ -43,6 +43,7 @@ var requests = sync.Pool{New: func() any { return new(protocol.Request) }}
 func newStream(l *link, m *protocol.Request) *stream {
 	s := newBareStream(l, m.Stream, m.Attempt, m.ID)
 	s.opening = m
+	s.ctx.local = m.Local
 	if 0 < m.Deadline && m.Deadline < math.MaxInt64/int64(time.Millisecond) {
 		s.ctx.by = time.Now().Add(time.Duration(m.Deadline) * time.Millisecond)
 	}
