@@ -1,4 +1,4 @@
-// Launching a worker: its generation's command becomes a process.
+// Launching a worker: its generation's command becomes a process, and its link.
 
 package workers
 
@@ -7,8 +7,42 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers/internal/process"
 )
+
+// Launch is a worker to be started.
+type Launch struct {
+	Command   []string // the path of the program, or of the equipment's launcher, first; empty if the pool has none
+	Directory string   // of the generation, with symlinks resolved
+	Env       []string
+	Owner     *protocol.Owner // whom its files have to belong to; nil is this program's user
+	Reaper    *Reaper         // has to be told of each process group; nil is nobody
+}
+
+// A Launcher starts workers that are no programs which speak the protocol: it brings the worker's end of the link
+// itself. It is called for one worker at a time and pool, by several pools at once, and must not wait.
+type Launcher interface {
+	// Launch starts one. An error is a failed boot, for a person to read.
+	Launch(Launch) (Process, error)
+}
+
+// Process is what a pool needs of a worker that was started; see [Launcher].
+type Process = process.Process
+
+// Program is a Process that was started as a program, and can be asked to end in good order by SIGQUIT.
+type Program = process.Program
+
+// Start starts the command, with more arguments behind it, for a Launcher: as a process whose Frames are not to be
+// used, in a group of its own, with its output for the log.
+func (l Launch) Start(arguments ...string) (Program, error) {
+	args := append(l.Command[:len(l.Command):len(l.Command)], arguments...)
+	p, err := process.StartLinkless(process.Command{Args: args, Directory: l.Directory, Env: l.Env, Reaper: l.Reaper})
+	if err != nil {
+		return nil, explain(args[0], l.Directory, err)
+	}
+	return p, nil
+}
 
 // launchFunc starts a process for a worker of g; the tests have their own.
 type launchFunc func(g *generation, env []string) (process.Process, error)
@@ -16,15 +50,27 @@ type launchFunc func(g *generation, env []string) (process.Process, error)
 // launchProcess starts the generation's command. Its errors have a remedy.
 func launchProcess(g *generation, env []string) (process.Process, error) {
 	s := g.settings
-	p, err := process.Start(process.Command{Args: g.commandLine(), Directory: g.directory, Env: env, Stdio: s.Stdio,
-		Reaper: s.Reaper})
+	if s.Launcher != nil {
+		return s.Launcher.Launch(Launch{g.commandLine(), g.directory, env, g.equipment.Owner, s.Reaper})
+	}
+	p, err := process.Start(process.Command{
+		Args: g.commandLine(), Directory: g.directory, Env: env, Stdio: s.Stdio, Reaper: s.Reaper,
+	})
+	if err != nil {
+		return nil, explain(g.command[0], g.directory, err)
+	}
+	return p, nil
+}
+
+// explain says why a program in a directory can't be started.
+func explain(program, directory string, err error) error {
 	var before process.Unprepared
-	if err == nil || errors.As(err, &before) {
-		return p, err
+	if errors.As(err, &before) {
+		return err
 	}
-	if _, gone := os.Stat(g.directory); gone != nil { // the error would name the program
-		return nil, fmt.Errorf(
-			"the workers' directory has gone: %w; put it back, or reload to move on to the current release", gone)
+	if _, gone := os.Stat(directory); gone != nil { // the error would name the program
+		return fmt.Errorf("the workers' directory has gone: %w; put it back, or reload to move on to the current "+
+			"release", gone)
 	}
-	return nil, cantStart(g.command[0], err)
+	return cantStart(program, err)
 }

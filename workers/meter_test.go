@@ -186,7 +186,7 @@ func TestAPathHasOneSpelling(t *testing.T) {
 		"/%61dmin": "/admin", "/a%2Fb": "/a%2Fb", "/a%2fb": "/a%2fb", "/%2e%2e/a": "/a", "/a%": "/a%", "/a%4": "/a%4",
 		"/%zz": "/%zz", "/A/.b": "/A/.b", "*": "*", "/%7E%2D": "/~-",
 	} {
-		if got := canonicalPath(target); got != want {
+		if got := CanonicalPath(target); got != want {
 			t.Errorf("%s: %s, and not %s", target, got, want)
 		}
 	}

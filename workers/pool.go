@@ -314,7 +314,7 @@ func (p *Pool) admit(w *worker) bool {
 		return false
 	}
 	p.failure.Store(nil)
-	if single := w.offer.concurrency == 1; p.newest(w) {
+	if single := w.offer.concurrency == 1 || w.gen.settings.Scarce; p.newest(w) {
 		p.traits.Store(&protocol.Traits{
 			Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single,
 			Forms: w.offer.ready.Has("forms"), Local: w.offer.ready.Has("local"),

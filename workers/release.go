@@ -48,8 +48,10 @@ func newGeneration(ctx context.Context, s *Settings, number uint64) (*generation
 			return nil, fmt.Errorf("pool %s: %w", s.Name, err)
 		}
 	}
-	if g.command, err = findProgram(g.command, resolved); err != nil {
-		return nil, fmt.Errorf("pool %s: %w", s.Name, err)
+	if len(g.command) > 0 || s.Launcher == nil {
+		if g.command, err = findProgram(g.command, resolved); err != nil {
+			return nil, fmt.Errorf("pool %s: %w", s.Name, err)
+		}
 	}
 	if s.Equip != nil {
 		if g.equipment, err = s.Equip(resolved, g.command); err != nil {

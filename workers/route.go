@@ -36,7 +36,7 @@ func newRoutes(names []string) *routes {
 // of gives the times of a request's route: the path itself wins, and then the longest that it is below.
 func (r *routes) of(request *protocol.Request) *histogram {
 	at, longest := len(r.names), 0
-	asked := canonicalPath(request.Target)
+	asked := CanonicalPath(request.Target)
 	for i, name := range r.names {
 		below, open := strings.CutSuffix(name, "*")
 		switch {
@@ -59,10 +59,10 @@ func (r *routes) snapshot() (all []Route) {
 	return all
 }
 
-// canonicalPath is the one spelling of a target's path: escapes of unreserved characters (RFC 3986 §2.3) are decoded,
+// CanonicalPath is the one spelling of a target's path: escapes of unreserved characters (RFC 3986 §2.3) are decoded,
 // dot segments resolved and doubled slashes joined. Other escapes, and letters' case, stay. What is no path stays as
 // it is.
-func canonicalPath(target string) string {
+func CanonicalPath(target string) string {
 	asked, _, _ := strings.Cut(target, "?")
 	if !strings.HasPrefix(asked, "/") {
 		return asked

@@ -28,6 +28,11 @@ type Settings struct {
 	// Prepare, if given, makes the command instead, once for each generation: it may build something. dir is the
 	// generation's resolved directory. An error fails the reload (or Start).
 	Prepare func(ctx context.Context, dir string, generation uint64) (command []string, err error)
+	// Launcher, if given, starts the workers instead, and Command may be empty; Stdio has no meaning.
+	Launcher Launcher
+	// Scarce says that a worker which takes several requests at once has something for each that is dear, such as a
+	// process: then clients hold it no longer than its work takes, as they do with one request at a time.
+	Scarce bool
 	// Equip, if given, is asked after Prepare, once for each generation, for what its processes need besides its
 	// command, whose first word is the path of the program. An error fails the reload (or Start).
 	Equip func(dir string, command []string) (Equipment, error)
@@ -108,8 +113,8 @@ type Settings struct {
 func DefaultWorkers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 
 func (s Settings) withDefaults() (Settings, error) {
-	if len(s.Command) == 0 && s.Prepare == nil {
-		return s, errors.New("workers: neither Command nor Prepare is set: a pool needs something to run")
+	if len(s.Command) == 0 && s.Prepare == nil && s.Launcher == nil {
+		return s, errors.New("workers: neither Command nor Prepare nor Launcher is set: a pool needs something to run")
 	}
 	if s.Delivery != "" && s.Delivery != AtLeastOnce && s.Delivery != AtMostOnce {
 		return s, fmt.Errorf("workers: Delivery is %q: it is %q or %q", s.Delivery, AtLeastOnce, AtMostOnce)

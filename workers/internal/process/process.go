@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -69,6 +70,24 @@ type Command struct {
 
 // Start starts a process in a group of its own. Its error is the system's, or unprepared.
 func Start(c Command) (Process, error) {
+	p, err := start(c, false)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// StartLinkless is Start for a process that gets no frames, and whose Frames are not to be used.
+func StartLinkless(c Command) (Program, error) {
+	p, err := start(c, true)
+	if err != nil {
+		return nil, err
+	}
+	p.in.Close() // nobody is at the other end
+	return p, nil
+}
+
+func start(c Command, linkless bool) (*osProcess, error) {
 	stdio := c.Stdio || runtime.GOOS == "windows"
 	var pipes [6]*os.File
 	for i := 0; i < len(pipes); i += 2 {
@@ -88,12 +107,14 @@ func Start(c Command) (Process, error) {
 	}
 	defer closeAll([]*os.File{null, toWorker, fromWorker, toLog})
 
-	files := []*os.File{null, toLog, toLog, toWorker, fromWorker}
+	files := []*os.File{null, toLog, toLog}
 	env := Without(c.Env, FramesVariable) // it may be ours, from a host above us
-	if stdio {
+	switch {
+	case linkless: // the pipes have nobody at their other end
+	case stdio:
 		files = []*os.File{toWorker, fromWorker, toLog}
-	} else {
-		env = append(env, FramesVariable+"=3,4")
+	default:
+		files, env = append(files, toWorker, fromWorker), append(env, FramesVariable+"=3,4")
 	}
 	p, err := spawn(c.Args, &os.ProcAttr{Dir: c.Directory, Env: env, Files: files, Sys: processGroup()})
 	if err != nil {
@@ -167,6 +188,21 @@ func (p *osProcess) Terminate() {
 	defer p.mu.Unlock()
 	if !p.ended {
 		terminateGroup(p.process)
+	}
+}
+
+// Program is a Process that was started as a program.
+type Program interface {
+	Process
+	// Quit asks the process, and not its group, to end in good order (SIGQUIT).
+	Quit()
+}
+
+func (p *osProcess) Quit() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		p.process.Signal(syscall.SIGQUIT) // an error means that it has exited
 	}
 }
 
