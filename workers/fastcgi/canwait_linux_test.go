@@ -1,0 +1,3 @@
+package fastcgi
+
+const canWaitForServers = true

@@ -1,0 +1,128 @@
+// The protocol's records (FastCGI 1.0 §3.3): written into a buffer, and read from a connection that is not trusted.
+
+package fastcgi
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+)
+
+// The types of records. A request is aborted by the end of its connection, which PHP heeds, and not by ABORT_REQUEST.
+const (
+	typeRequest = 1
+	typeEnd     = 3
+	typeParams  = 4
+	typeStdin   = 5
+	typeStdout  = 6
+	typeStderr  = 7
+)
+
+const (
+	headerSize = 8
+	maxContent = 65535
+	roleAnswer = 1 // FCGI_RESPONDER
+	flagKeep   = 1 // FCGI_KEEP_CONN
+	requestID  = 1 // a connection has one request at a time
+)
+
+// appendHeader appends the header of a record with n bytes of content, and no padding.
+func appendHeader(b []byte, kind byte, n int) []byte {
+	return append(b, 1, kind, 0, requestID, byte(n>>8), byte(n), 0, 0)
+}
+
+// appendRequest opens a request.
+func appendRequest(b []byte, keep bool) []byte {
+	flags := byte(0)
+	if keep {
+		flags = flagKeep
+	}
+	return append(appendHeader(b, typeRequest, 8), 0, roleAnswer, flags, 0, 0, 0, 0, 0)
+}
+
+// appendStream appends p as records of a stream, without its end.
+func appendStream(b []byte, kind byte, p []byte) []byte {
+	for len(p) > 0 {
+		n := min(len(p), maxContent)
+		b = append(appendHeader(b, kind, n), p[:n]...)
+		p = p[n:]
+	}
+	return b
+}
+
+// appendEnd ends a stream.
+func appendEnd(b []byte, kind byte) []byte { return appendHeader(b, kind, 0) }
+
+// appendPair appends a parameter (§3.4).
+func appendPair(b []byte, name, value string) []byte {
+	b = appendLength(appendLength(b, len(name)), len(value))
+	return append(append(b, name...), value...)
+}
+
+func appendLength(b []byte, n int) []byte {
+	if n < 128 {
+		return append(b, byte(n))
+	}
+	return binary.BigEndian.AppendUint32(b, uint32(n)|1<<31)
+}
+
+// brokenError says that a server does not speak the protocol.
+type brokenError struct{ what string }
+
+func (e *brokenError) Error() string { return "the FastCGI server broke the protocol: " + e.what }
+
+// records reads a server's records. What it gives is valid until the next one is read.
+type records struct {
+	r       *bufio.Reader
+	content []byte
+	padding int // of the last one, to be skipped
+}
+
+// readSize holds what a short page and its end come in.
+const readSize = 32 << 10
+
+func newRecords(r io.Reader) *records { return &records{r: bufio.NewReaderSize(r, readSize)} }
+
+// next gives the next record of our request; those of others are an error, for there are none.
+func (r *records) next() (kind byte, content []byte, err error) {
+	if _, err := r.r.Discard(r.padding); err != nil {
+		return 0, nil, unexpected(err)
+	}
+	r.padding = 0
+	header, err := r.r.Peek(headerSize)
+	if err != nil {
+		if len(header) > 0 {
+			err = unexpected(err)
+		}
+		return 0, nil, err
+	}
+	version, id := header[0], binary.BigEndian.Uint16(header[2:])
+	kind = header[1]
+	n, padding := int(binary.BigEndian.Uint16(header[4:])), int(header[6])
+	if version != 1 {
+		return 0, nil, &brokenError{fmt.Sprintf("no record of version 1, but %q", header)}
+	}
+	if id != requestID {
+		return 0, nil, &brokenError{fmt.Sprintf("a record of type %d for request %d, which was never made", kind, id)}
+	}
+	r.r.Discard(headerSize) // it is buffered
+	if cap(r.content) < n {
+		r.content = make([]byte, n, max(n, 8<<10)) // at most 64 KiB
+	}
+	r.content, r.padding = r.content[:n], padding
+	if _, err := io.ReadFull(r.r, r.content); err != nil {
+		return 0, nil, unexpected(err)
+	}
+	return kind, r.content, nil
+}
+
+// more says whether something of the next record has come already.
+func (r *records) more() bool { return r.r.Buffered() > r.padding }
+
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

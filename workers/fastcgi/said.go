@@ -1,0 +1,145 @@
+// What a php-fpm master has for the log. Its children's messages come here as well as in STDERR records, which name
+// the request: those are told once, there.
+
+package fastcgi
+
+import (
+	"bufio"
+	"io"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	echoTime = time.Second // between the two ways of one message, at most
+	mostSaid = 1000        // lines that wait for the other way
+)
+
+// said passes on what a master says. It is safe for concurrent use.
+type said struct {
+	out *io.PipeWriter
+
+	mu    sync.Mutex
+	heard []line // from the master, and not told yet; guarded by mu
+	told  []line // with their request, and not heard yet; guarded by mu
+}
+
+// line is one that came at a time.
+type line struct {
+	text string
+	at   time.Time
+}
+
+// newSaid reads the master's standard error, and gives what is left of it to be read.
+func newSaid(stderr io.Reader) (*said, io.Reader) {
+	r, w := io.Pipe()
+	s := &said{out: w}
+	go s.read(stderr) // ends with it
+	return s, r
+}
+
+func (s *said) read(stderr io.Reader) {
+	stopped := make(chan struct{})
+	flushed := make(chan struct{})
+	go func() {
+		defer close(flushed)
+		s.flush(stopped)
+	}()
+	lines := bufio.NewReaderSize(stderr, maxLine)
+	for {
+		text, _, err := lines.ReadLine()
+		if len(text) > 0 {
+			s.hear(string(text))
+		}
+		if err != nil {
+			break
+		}
+	}
+	close(stopped)
+	<-flushed
+	s.out.Close()
+}
+
+// ofMaster is a line of the master's own: when, how grave, what.
+var ofMaster = regexp.MustCompile(`^\[\d\d-\w{3}-\d{4} [\d:.]+\] ([A-Z]+): (.*)`)
+
+// hear takes a line. One of the master's own goes on at once, others when nobody has told them for a while.
+func (s *said) hear(text string) {
+	if m := ofMaster.FindStringSubmatch(text); m != nil {
+		grave := map[string]string{"WARNING": "Warning: ", "ERROR": "Fatal error: ", "ALERT": "Fatal error: "}[m[1]]
+		io.WriteString(s.out, grave+"php-fpm: "+m[2]+"\n")
+		return
+	}
+	text = strings.TrimSpace(strings.TrimPrefix(text, messagePrefix))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !take(&s.told, text) {
+		add(&s.heard, text)
+	}
+}
+
+// tells notes that a message has been told with its request.
+func (s *said) tells(message string) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for text := range strings.SplitSeq(message, "\n") {
+		if text = strings.TrimSpace(text); text != "" && !take(&s.heard, text) {
+			add(&s.told, text)
+		}
+	}
+}
+
+// flush passes on what nobody tells, until stopped.
+func (s *said) flush(stopped chan struct{}) {
+	tick := time.NewTicker(echoTime / 4)
+	defer tick.Stop()
+	for last := false; !last; {
+		var now time.Time
+		select {
+		case now = <-tick.C:
+		case <-stopped:
+			last, now = true, time.Now().Add(2*echoTime)
+		}
+		s.mu.Lock()
+		due := expire(&s.heard, now)
+		expire(&s.told, now)
+		s.mu.Unlock()
+		for _, l := range due {
+			io.WriteString(s.out, l.text+"\n")
+		}
+	}
+}
+
+// add has a line wait.
+func add(to *[]line, text string) {
+	if len(*to) < mostSaid {
+		*to = append(*to, line{text, time.Now()})
+	}
+}
+
+// take takes the first line of that text out.
+func take(from *[]line, text string) bool {
+	for i, l := range *from {
+		if l.text == text {
+			*from = append((*from)[:i], (*from)[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// expire takes out what has waited long enough.
+func expire(from *[]line, now time.Time) (due []line) {
+	n := 0
+	for n < len(*from) && now.Sub((*from)[n].at) >= echoTime {
+		n++
+	}
+	due = (*from)[:n:n]
+	*from = (*from)[n:]
+	return due
+}

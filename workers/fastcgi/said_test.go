@@ -1,0 +1,58 @@
+package fastcgi
+
+import (
+	"bufio"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestAMessageThatWasToldWithItsRequestIsNotToldAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		s, left := newSaid(r)
+		lines := make(chan string, 20)
+		go func() {
+			defer close(lines)
+			for scan := bufio.NewScanner(left); scan.Scan(); {
+				lines <- scan.Text()
+			}
+		}()
+		say := func(text string) { io.WriteString(w, text+"\n") }
+		say("PHP message: PHP Warning:  heard first")
+		s.tells("PHP Warning:  heard first")
+		s.tells("told first\n  and a second line")
+		say("PHP message: told first")
+		say("  and a second line")
+		say("PHP message: told by nobody")
+		say("raw")
+		say("[27-Nov-2026 19:30:20] WARNING: [pool workerhost] child 1 exited on signal 9")
+		say("[27-Nov-2026 19:30:20.123456] ERROR: no")
+		synctest.Wait()
+		for _, want := range []string{
+			"Warning: php-fpm: [pool workerhost] child 1 exited on signal 9", "Fatal error: php-fpm: no",
+		} {
+			if got := <-lines; got != want {
+				t.Errorf("the master's own: got %q, want %q", got, want)
+			}
+		}
+		if len(lines) > 0 {
+			t.Errorf("%q came at once", <-lines)
+		}
+		time.Sleep(2 * echoTime)
+		for _, want := range []string{"told by nobody", "raw"} {
+			if got := <-lines; got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		}
+		say("the last word")
+		w.Close()
+		if got := <-lines; got != "the last word" {
+			t.Errorf("at the end: %q", got)
+		}
+		if got, more := <-lines; more {
+			t.Errorf("%q came, too", got)
+		}
+	})
+}
