@@ -101,9 +101,10 @@ func (w *response) fail(trace string) {
 	}
 }
 
-// HandBack hands the request of w back: nothing was done of it, and the host gives it to another worker as if nothing had
-// been, whatever its method (SPEC.md §7.1). The handler has to return, and what it still writes goes nowhere. HandBack does
-// nothing, and says false, if the response has begun, the host has given the request up, or w is not this package's.
+// HandBack hands the request of w back: nothing was done of it, and the host gives it to another worker as if nothing
+// had been, whatever its method (SPEC.md §7.1). The handler has to return, and what it still writes goes nowhere.
+// HandBack does nothing, and says false, if the response has begun, the host has given the request up, or w is not
+// this package's.
 func HandBack(w http.ResponseWriter, reason string) bool {
 	own := unwrap(w)
 	if own == nil {

@@ -197,6 +197,19 @@ func checkPool(t *Terminal, p *config.Pool) error {
 			problem = fmt.Errorf("pool %s needs `go` to build its worker, and there is none in $PATH: install it, "+
 				"or give a program as command = [\"PROGRAM\"]", p.Name)
 		}
+	case config.FPM:
+		row("worker", fmt.Sprintf(
+			"PHP site, a php-fpm of %d children for each generation; a reload has two for a moment", p.Workers))
+		binary, err := php.FindFPM(context.Background(), p)
+		if err != nil {
+			problem = fmt.Errorf("pool %s: %w", p.Name, err)
+			row("php-fpm", "not found")
+			break
+		}
+		row("php-fpm", fmt.Sprintf("%s, version %s", binary.Path, binary.Version))
+		command = php.FPMCommand(binary, p, "")
+	case config.FastCGI:
+		row("worker", fmt.Sprintf("PHP site, %d requests at once for the server at %s", p.Workers, p.FastCGI))
 	default:
 		row("worker", "command")
 	}
@@ -258,7 +271,7 @@ func QuoteWord(word string) string {
 }
 
 // shownAlready are keys that have lines of their own.
-var shownAlready = []string{"command", "worker", "directory", "php"}
+var shownAlready = []string{"command", "worker", "directory", "php", "fpm", "fastcgi", "root"}
 
 // showSettings writes every key of a table, defaults too, which are faint.
 func showSettings(t *Terminal, settings any) {

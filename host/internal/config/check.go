@@ -148,6 +148,8 @@ func (p *Pool) check(c *Config, fail fail) {
 	command, worker, directory := p.at+".command", p.at+".worker", p.at+".directory"
 	hasFolder := c.folder(&p.Directory, directory, fail)
 	switch {
+	case p.serves():
+		p.checkSite(c, fail)
 	case c.has(command) && c.has(worker):
 		fail(p.at, "both command and worker are given: keep one of them")
 	case c.has(command):
@@ -169,7 +171,10 @@ func (p *Pool) check(c *Config, fail fail) {
 		}
 	default:
 		fail(p.at, "neither command nor worker is given: write worker = \"worker.php\", or command = [\"PROGRAM\", "+
-			"\"ARGUMENT\"]")
+			"\"ARGUMENT\"], or fpm = true and root = \"FOLDER\" for unmodified PHP")
+	}
+	if p.Kind != FPM && p.Kind != FastCGI {
+		p.checkNoSite(c, fail)
 	}
 	p.checkPHP(c, fail)
 	p.checkAPI(c, fail)
@@ -212,6 +217,11 @@ func (p *Pool) resolve(base string) error {
 		return err
 	}
 	p.Kind, p.Worker = kind, file
+	if kind == FPM {
+		p.FPM, p.Deny = true, slices.Clone(denyUploads)
+		p.serve(file)
+		return nil
+	}
 	folder := file
 	if kind == PHPFile {
 		folder = filepath.Dir(file)

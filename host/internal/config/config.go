@@ -114,13 +114,15 @@ type RateLimit struct {
 	Burst    int `key:"burst" absent:"twice the requests" min:"1" max:"1000000" means:"requests that may come at once"`
 }
 
-// Pool is one set of workers that run the same code. Exactly one of Command and Worker is set. FileRoots is nil where
-// the file has none: the pool then takes each generation's own directory, resolved. A Queue of 0 lets nothing wait.
+// Pool is one set of workers that run the same code. Exactly one of Command, Worker, FPM and FastCGI is set. FileRoots
+// is nil where the file has none: the pool then takes each generation's own directory, resolved. A Queue of 0 lets
+// nothing wait.
 type Pool struct {
 	Name string
 
-	Command        []string          `key:"command" absent:"worker is given instead" means:"program and arguments of one worker, without a shell; a relative path with a slash starts from directory"`
-	Worker         string            `key:"worker" holds:"path" absent:"command is given instead" means:"a .php file, or a folder that holds worker.php or a Go main package; a relative path starts from directory, and without that from the folder of host.toml"`
+	Command []string `key:"command" absent:"worker is given instead" means:"program and arguments of one worker, without a shell; a relative path with a slash starts from directory"`
+	Worker  string   `key:"worker" holds:"path" absent:"command is given instead" means:"a .php file, or a folder that holds worker.php or a Go main package; a relative path starts from directory, and without that from the folder of host.toml"`
+	Site
 	Directory      string            `key:"directory" holds:"path" absent:"the worker's folder; for a command, the folder of host.toml" means:"working directory; symlinks in it are followed anew at each reload"`
 	Workers        int               `key:"workers" absent:"2 per CPU, at least 4" min:"1" max:"10000" means:"how many worker processes, always"`
 	MinWorkers     int               `key:"min_workers" default:"1" min:"1" max:"10000" means:"with max_workers, fewest worker processes"`

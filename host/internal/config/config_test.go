@@ -204,7 +204,7 @@ max_pool_memory = "7GiB"
 		FileRoots: []string{folder + "/public", folder + "/app"}, Delivery: "at-most-once", Wire: "stdio",
 		PHP: folder + "/bin/php", API: "sdk",
 		PHPIni: Settings{"memory_limit": "1G", "opcache.enable": "0", "zend.assertions": "1"},
-		Kind:   PHPFile, Script: "worker.php", at: "pool.web",
+		Kind:   PHPFile, Script: "worker.php", Site: Site{Index: "index.php"}, at: "pool.web",
 	}
 	if !reflect.DeepEqual(c.Pool("web"), web) {
 		t.Errorf("pool %+v", c.Pool("web"))

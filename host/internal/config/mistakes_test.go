@@ -189,7 +189,7 @@ func TestAPathThatIsNotThereIsFoundBeforeAnythingRuns(t *testing.T) {
 		{"[pool.web]\nworker = 'none.php'",
 			`host.toml:2: [pool.web] worker: there is no SITE/none.php: mend the path`},
 		{"[pool.web]\nworker = 'empty'",
-			`host.toml:2: [pool.web] worker: SITE/empty holds neither worker.php nor a Go main package`},
+			`host.toml:2: [pool.web] worker: SITE/empty holds neither worker.php nor a Go main package, nor index.php for a site of unmodified PHP`},
 		{"[pool.web]\nworker = 'library'",
 			`host.toml:2: [pool.web] worker: SITE/library holds neither worker.php nor a Go main package: its Go package is library`},
 		{"[pool.web]\nworker = 'goapp/main.go'",
@@ -223,7 +223,7 @@ func TestAPathThatIsNotThereIsFoundBeforeAnythingRuns(t *testing.T) {
 func TestSettingsThatDoNotFitTogetherAreRefused(t *testing.T) {
 	checkMistakes(t, []mistake{
 		{"[pool.web]\n",
-			`host.toml:1: [pool.web]: neither command nor worker is given: write worker = "worker.php", or command = ["PROGRAM", "ARGUMENT"]`},
+			`host.toml:1: [pool.web]: neither command nor worker is given: write worker = "worker.php", or command = ["PROGRAM", "ARGUMENT"], or fpm = true and root = "FOLDER" for unmodified PHP`},
 		{good + "command = ['sh']", `host.toml:1: [pool.web]: both command and worker are given: keep one of them`},
 		{"[pool.web]\ncommand = ['sh']\nphp = 'php'",
 			`host.toml:3: [pool.web] php: has no effect on a command: write the options into command, or use worker = "FILE.php"`},
@@ -301,7 +301,9 @@ func TestAWrongFlagIsNamedAsTheFlag(t *testing.T) {
 			"-- sh x: host.toml already defines [pool.web]: leave out the worker, or name another file with -c"},
 		{"", Overrides{Worker: "app", Command: []string{"sh"}},
 			"both a WORKER, app, and a command after -- are given: keep one of them"},
-		{"", Overrides{Worker: "empty"}, "WORKER: SITE/empty holds neither worker.php nor a Go main package"},
+		{"", Overrides{Worker: "empty"},
+			"WORKER: SITE/empty holds neither worker.php nor a Go main package, nor index.php for a site of " +
+				"unmodified PHP"},
 		{"", Overrides{Command: []string{"no-such-program"}},
 			`-- no-such-program: there is no program "no-such-program" in $PATH: install it, or write its path`},
 		{good, Overrides{Workers: -1, LogLevel: "all", LogFormat: "xml", Listen: []string{"80"}},

@@ -1,4 +1,5 @@
-// worker.go finds out what a WORKER is: a PHP file, a folder with one, or a folder with a Go program.
+// worker.go finds out what a WORKER is: a PHP file, a folder with one, a folder with a Go program, or a site of
+// unmodified PHP.
 
 package config
 
@@ -22,6 +23,10 @@ const (
 	PHPFile
 	// GoPackage is a folder with a Go main package, which has to be built first.
 	GoPackage
+	// FPM is a folder of PHP scripts that php-fpm runs.
+	FPM
+	// FastCGI is one that a server runs which is none of the host's.
+	FastCGI
 )
 
 // String is the kind in words, for host check.
@@ -31,6 +36,10 @@ func (k Kind) String() string {
 		return "PHP file"
 	case GoPackage:
 		return "Go main package"
+	case FPM:
+		return "PHP site"
+	case FastCGI:
+		return "PHP site of another server"
 	}
 	return "command"
 }
@@ -38,8 +47,12 @@ func (k Kind) String() string {
 // phpEntry is the file that makes a folder a PHP worker.
 const phpEntry = "worker.php"
 
+// siteEntry is the file that makes a folder a site of unmodified PHP.
+const siteEntry = "index.php"
+
 // Resolve says what the file or folder worker is, and which path starts it: the .php file itself, or the folder of the
-// Go package. In a folder worker.php comes first, whatever else there is. Symlinks in the path are kept.
+// Go package, or of the site. In a folder worker.php comes first, whatever else there is, and index.php last. Symlinks
+// in the path are kept.
 func Resolve(worker string) (Kind, string, error) {
 	info, err := os.Stat(worker)
 	switch {
@@ -67,9 +80,14 @@ func resolveFolder(folder string) (Kind, string, error) {
 	}
 	pkg, err := build.Default.ImportDir(folder, 0)
 	var none *build.NoGoError
+	index, absent := os.Stat(filepath.Join(folder, siteEntry))
 	switch {
+	case err != nil && absent == nil && index.Mode().IsRegular():
+		return FPM, folder, nil
 	case errors.As(err, &none):
-		return Program, "", fmt.Errorf("%s holds neither %s nor a Go main package", folder, phpEntry)
+		return Program, "",
+			fmt.Errorf("%s holds neither %s nor a Go main package, nor %s for a site of unmodified PHP", folder,
+				phpEntry, siteEntry)
 	case err != nil:
 		return Program, "", fmt.Errorf("%s holds no %s, and its Go files are no package: %w", folder, phpEntry, err)
 	case pkg.Name != "main":

@@ -21,6 +21,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/listen"
+	"github.com/workerhost/workerhost/host/internal/php"
 )
 
 // The topics, in their order.
@@ -76,6 +77,15 @@ func (d *diagnosis) examine(ctx context.Context, c *config.Config, err error) {
 			} else {
 				d.good(aboutProgram, "%s builds the worker", path)
 			}
+		case config.FPM:
+			if binary, err := php.FindFPM(ctx, p); err != nil {
+				d.wrong(aboutPHP, "", "%v", err) // it has its remedy
+			} else {
+				d.good(aboutPHP, "%s, version %s", binary.Path, binary.Version)
+			}
+			memory += int64(most) * defaultMemoryLimit
+		case config.FastCGI:
+			d.examineFastCGI(ctx, p)
 		default:
 			d.good(aboutProgram, "%s", p.Command[0]) // the configuration would not be valid without it
 		}
@@ -85,6 +95,25 @@ func (d *diagnosis) examine(ctx context.Context, c *config.Config, err error) {
 	d.examineFolders(c)
 	d.examineLimits(workers, c.HTTP.MaxConnections)
 	d.examineMemory(workers, memory)
+}
+
+// defaultMemoryLimit is PHP's own for a request, which most sites keep.
+const defaultMemoryLimit = 128 << 20
+
+// examineFastCGI looks whether the server of a pool is there.
+func (d *diagnosis) examineFastCGI(ctx context.Context, p *config.Pool) {
+	network, address := "tcp", p.FastCGI
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		network, address = "unix", path
+	}
+	c, err := (&net.Dialer{Timeout: cli.AskTimeout}).DialContext(ctx, network, address)
+	if err != nil {
+		d.wrong(aboutProgram, "start it, let this user connect to it, or correct `fastcgi`",
+			"the FastCGI server can't be reached: %v", err)
+		return
+	}
+	c.Close()
+	d.good(aboutProgram, "a server listens on %s", p.FastCGI)
 }
 
 // phpUse is a PHP with its settings, which pools often share.

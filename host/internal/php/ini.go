@@ -59,12 +59,15 @@ func isResident(name string) bool {
 	return false
 }
 
+// onCommandLine says whether a setting of the pool's goes there, and not into PrivateINI.
+func onCommandLine(name string) bool { return isResident(name) || slices.Contains(fixedByCLI, name) }
+
 // PrivateINI is a php.ini file with those of the pool's settings that are not on the command line; "" if there are
 // none. A value reads as after php's -d.
 func PrivateINI(p *config.Pool) string {
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(p.PHPIni)) {
-		if isResident(name) || slices.Contains(fixedByCLI, name) {
+		if onCommandLine(name) {
 			continue
 		}
 		value := p.PHPIni[name]

@@ -137,6 +137,17 @@ func copyReadable(folder string, files fs.FS) error {
 	})
 }
 
+// Fresh makes a new folder of this process's own, mode 0700, whose name begins so. It is the caller's to remove, and
+// to give to somebody else.
+func (f *Folder) Fresh(name string) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.ready(); err != nil {
+		return "", fmt.Errorf("%w; let this user write there, or name another place with TMPDIR", err)
+	}
+	return os.MkdirTemp(f.path, name)
+}
+
 // Close removes the folder and what is in it. Call it when no worker is left.
 func (f *Folder) Close() {
 	f.mu.Lock()

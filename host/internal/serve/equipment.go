@@ -28,7 +28,7 @@ func (p *pool) equip(c *config.Pool, dir, program string, spool *spool.Spool) (w
 	}
 	given.Env = append(given.Env, "TMPDIR="+temporary)
 	settings := ""
-	if text := php.PrivateINI(c); text != "" && c.Kind == config.PHPFile {
+	if text := php.PrivateINI(c); text != "" && (c.Kind == config.PHPFile || c.Kind == config.FPM) {
 		if settings, err = p.private.Settings(c.Identity, text); err != nil {
 			return given, err
 		}

@@ -209,10 +209,11 @@ func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Optio
 func listenTerms(made *setup, l config.Listen, p *pool) listen.Terms {
 	c, g := made.config, made.edge
 	t := listen.Terms{MaxConnections: l.MaxConns, Terms: web.Terms{
-		Backend: p.workers, Limits: listenLimits(c.HTTP), Public: c.HTTP.Public,
+		Backend: p.workers, Limits: listenLimits(c.HTTP),
 		Framing: framing(&l.Sockets), Sockets: socketLimits(&l.Sockets),
 		Access: g.access, RequestID: g.id, RateLimit: g.rate, Proxies: g.proxies,
 	}}
+	publicTerms(&t.Terms, c, made.config.Pool(l.Pool))
 	if l.TLS != nil {
 		t.TLS = &listen.TLSFiles{Certificate: l.TLS.Certificate, Key: l.TLS.Key}
 	}

@@ -92,6 +92,9 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 			return made.prepare(ctx, p, dir, generation)
 		}
 	}
+	if isSite(p) {
+		made.beSite(&s, p)
+	}
 	return s
 }
 
@@ -132,6 +135,14 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 		}
 		p.log.Info("worker built", "generation", generation, "took", cli.HumanDuration(time.Since(began)))
 		return []string{path}, nil
+	}
+	if c.Kind == config.FPM {
+		binary, err := php.FindFPM(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		temporary, err := p.temporary(c)
+		return php.FPMCommand(binary, c, temporary), err
 	}
 	binary, err := php.Find(ctx, c)
 	if err != nil {

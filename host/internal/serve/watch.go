@@ -77,7 +77,7 @@ func (h *host) followFolders(p *pool, broken map[string]bool) {
 
 // sound says whether nothing speaks against a reload.
 func (h *host) sound(p *pool, files []string, broken map[string]bool) bool {
-	if p.config().Kind != config.PHPFile {
+	if p.config().Kind != config.PHPFile { // php-fpm has no -l
 		return true
 	}
 	fault, err := lint(h.stopping, p.config(), files, broken)
@@ -132,6 +132,8 @@ func watched(p *config.Pool) ([]string, watch.Filter) {
 		return []string{p.Directory, folder}, watch.Filter{}
 	case config.GoPackage:
 		return []string{moduleOf(p.Worker)}, watch.Filter{Go: true}
+	case config.FPM, config.FastCGI:
+		return []string{p.Root}, watch.Filter{}
 	}
 	var names []string // a program that is built anew
 	for _, word := range p.Command {

@@ -145,12 +145,15 @@ func tryRoots(roots []string, path string) (*os.File, fs.FileInfo, error) {
 		if err == nil {
 			return f, info, nil
 		}
-		if last = err; strings.Contains(err.Error(), "escapes") {
+		if last = err; strings.Contains(err.Error(), escapes) {
 			last = errOutside
 		}
 	}
 	return nil, nil, last
 }
+
+// escapes is package os's word for a path that leads out of its root.
+const escapes = "escapes"
 
 var errIrregular = errors.New("it is no regular file")
 

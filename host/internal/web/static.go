@@ -5,9 +5,11 @@ package web
 
 import (
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 )
@@ -54,11 +56,14 @@ func (v *visit) servePublic() bool {
 		return false
 	}
 	name, ok := publicName(v.r)
-	if !ok || !f.retain() {
+	if !ok || v.terms.Denied != nil && v.terms.Denied("/"+name) || !f.retain() {
 		return false
 	}
 	file, info, err := openRegular(f.root, name)
 	f.close()
+	if err != nil && strings.Contains(err.Error(), escapes) { // by a symlink, which may lead to one of the roots
+		file, info, err = v.openLinked(filepath.Join(v.terms.Public, name))
+	}
 	if err != nil {
 		return false
 	}
@@ -67,6 +72,20 @@ func (v *visit) servePublic() bool {
 	v.w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
 	v.sendFile(file, info, http.StatusOK, info.ModTime())
 	return true
+}
+
+// openLinked opens what a symlink in the public folder leads to, as if a worker had asked for it.
+func (v *visit) openLinked(path string) (*os.File, fs.FileInfo, error) {
+	traits := v.terms.Backend.Traits()
+	file, info, err := openUnder(traits.FileRoots, path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := permitted(traits.Owner, path, info); err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	return file, info, nil
 }
 
 // publicName maps a path to a file's name below the folder. It refuses dotfiles (but for /.well-known/), code, what

@@ -46,6 +46,8 @@ type Terms struct {
 	Sockets peer.SocketLimits
 	Framing peer.Framing // of TCP connections that begin from now on
 	Public  string       // folder of static files, served before the Backend is asked; "" is off
+	// whether a path is the Backend's to refuse, also where there is a file; nil is none
+	Denied func(path string) bool
 
 	Proxies   *guard.Proxies   // nil: forwarding headers are the workers' to judge
 	RateLimit *guard.RateLimit // shared by all listeners of a host; nil is off

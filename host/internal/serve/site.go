@@ -1,0 +1,42 @@
+// site.go: pools of unmodified PHP, whose workers are php-fpm, and what the listeners do for them.
+
+package serve
+
+import (
+	"cmp"
+
+	"github.com/workerhost/workerhost/host/internal/cli"
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/web"
+	"github.com/workerhost/workerhost/workers"
+	"github.com/workerhost/workerhost/workers/fastcgi"
+)
+
+// beSite turns the settings of a pool into those of a site: its one worker is a php-fpm, or a server that is none of
+// ours, with as many requests at once as the pool has workers.
+func (p *pool) beSite(s *workers.Settings, c *config.Pool) {
+	launcher := &fastcgi.Launcher{
+		Name: "php-fpm", Software: "workerhost/" + cli.Version(), Index: c.Index, Deny: c.Deny, Retry: s.Retry,
+		FPM:    fastcgi.FPM{Children: c.Workers, MaxRequests: c.MaxRequests, Patience: c.DrainTimeout},
+		Folder: func() (string, error) { return p.private.Fresh("fpm-") },
+	}
+	s.Launcher, s.Scarce, s.Workers, s.MaxWorkers, s.MaxRequests = launcher, true, 1, 0, 0
+	if c.Kind == config.FastCGI {
+		launcher.Name, launcher.Address = "FastCGI at "+c.FastCGI, fastcgi.AddressOf(c.FastCGI)
+		s.Prepare, s.Equip = nil, nil
+		return
+	}
+	// Code that runs on after its response is nothing that the pool waits for in its drain; php-fpm itself does.
+	s.StopTimeout += c.DrainTimeout
+}
+
+// isSite says whether the pool is of unmodified PHP.
+func isSite(c *config.Pool) bool { return c.Kind == config.FPM || c.Kind == config.FastCGI }
+
+// publicTerms are the folder that a listener of the pool serves files from, and which of them it does not.
+func publicTerms(t *web.Terms, c *config.Config, p *config.Pool) {
+	t.Public = cmp.Or(p.Root, c.HTTP.Public)
+	if len(p.Deny) > 0 {
+		t.Denied = fastcgi.Deny(p.Deny).Matches
+	}
+}
