@@ -1,3 +1,5 @@
+//go:build unix
+
 // Unmodified PHP under php-fpm: what a reload, and a master's death, do to its clients.
 
 package reload
