@@ -76,7 +76,7 @@ func TestAWorkerOnTrialTouchesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := new(fakeHub)
 		var asked journal
-		set := Settings{Workers: 1, Hub: h, Warmup: []*protocol.Request{get("/")}}
+		set := Settings{Workers: 1, Hub: h, Warmup: []Warmup{{Request: get("/")}}}
 		p, _ := newFakePool(t, set, func(n int) script {
 			return serve(1, func(w *fakeWorker, r *protocol.Request) {
 				if n == 2 {

@@ -111,7 +111,7 @@ func TestWhoAsksIsToldTheRequestTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var told []int64
-				set := Settings{Workers: 1, RequestTimeout: c.timeout, Warmup: []*protocol.Request{get("/warm")}}
+				set := Settings{Workers: 1, RequestTimeout: c.timeout, Warmup: []Warmup{{Request: get("/warm")}}}
 				p, _ := newFakePool(t, set, func(int) script {
 					return func(w *fakeWorker) {
 						w.features = c.features

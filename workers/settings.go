@@ -87,9 +87,8 @@ type Settings struct {
 	// more is dropped and counted. 1 MiB; negative is without a bound.
 	LogRate int64
 
-	// Warmup are requests that a new worker has to answer, with a status below 500 and within StartTimeout, before it
-	// gets any other.
-	Warmup []*protocol.Request
+	// Warmup are requests that a new worker has to answer, within StartTimeout, before it gets any other.
+	Warmup []Warmup
 
 	// Hub keeps the connections that workers act on. Without one their acts are dropped, and their calls get an error.
 	Hub protocol.Hub

@@ -4,27 +4,39 @@ package workers
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/workerhost/workerhost/protocol"
 )
 
+// Warmup is one of these requests, and what it has to be answered with.
+type Warmup struct {
+	Request *protocol.Request
+	Status  int // 0 is any below 400
+}
+
+// accepts says whether a new worker that answers so may serve.
+func (wu Warmup) accepts(status int) bool {
+	return status == wu.Status || wu.Status == 0 && status < 400
+}
+
 // warmUp settles the boot of a worker that is READY. It ends with the last answer, or with the worker: start_timeout
 // sees to that.
 func (w *worker) warmUp() {
-	for _, r := range w.gen.settings.Warmup {
-		name := r.Method + " " + r.Target
+	for _, wu := range w.gen.settings.Warmup {
+		name := wu.Request.Method + " " + wu.Request.Target
 		w.mu.Lock()
 		w.link.warming = name
 		w.mu.Unlock()
 		began := time.Now()
-		status, err := w.ask(r)
+		status, body, err := w.ask(wu.Request)
 		switch {
 		case err != nil:
 			w.settleBoot(w.bootFailure(fmt.Sprintf("warm-up %s was not answered: %v", name, err)))
 			return
-		case status >= 500:
-			w.settleBoot(w.bootFailure(fmt.Sprintf("warm-up %s answered %d", name, status)))
+		case !wu.accepts(status):
+			w.settleBoot(w.bootFailure(wu.complaint(name, status, body)))
 			return
 		}
 		w.log.Debug("warm-up answered", "request", name, "status", status, "took",
@@ -37,8 +49,21 @@ func (w *worker) warmUp() {
 	w.settleBoot(nil)
 }
 
-// ask has the worker, which is in nobody else's hands, answer a request, and waits until all code for it has run.
-func (w *worker) ask(r *protocol.Request) (status int, err error) {
+// complaint says what came in place of what was to come.
+func (wu Warmup) complaint(name string, status int, body []byte) string {
+	text := fmt.Sprintf("warm-up %s answered %d", name, status)
+	if wu.Status != 0 {
+		text += fmt.Sprintf(", not %d", wu.Status)
+	}
+	if said := strings.Join(strings.Fields(printable(string(body))), " "); said != "" {
+		text += ": " + said
+	}
+	return text
+}
+
+// ask has the worker, which is in nobody else's hands, answer a request, and waits until all code for it has run. body
+// is the beginning of the answer's.
+func (w *worker) ask(r *protocol.Request) (status int, body []byte, err error) {
 	request := *r
 	sink := &warmSink{finished: make(chan struct{})}
 	// for no other worker
@@ -53,27 +78,40 @@ func (w *worker) ask(r *protocol.Request) (status int, err error) {
 	if !w.open(a) {
 		a.close()
 		d.release(w, notDone, nil, nil)
-		return 0, fmt.Errorf("the worker had ended")
+		return 0, nil, fmt.Errorf("the worker had ended")
 	}
 	<-sink.finished
 	if sink.failure != nil {
-		return 0, sink.failure
+		return 0, nil, sink.failure
 	}
-	return sink.status, nil
+	return sink.status, sink.body, nil
 }
 
-// warmSink takes a response and drops it. Its fields may be read once finished is closed.
+// warmBody is how much of an answer's body a complaint shows.
+const warmBody = 1024
+
+// warmSink takes a response and drops all but its beginning. Its fields may be read once finished is closed.
 type warmSink struct {
 	stream   protocol.Stream
 	status   int
+	body     []byte
 	failure  *protocol.Failure
 	finished chan struct{}
 }
 
-func (s *warmSink) Begin(protocol.Stream)        {}
-func (s *warmSink) Writable()                    {}
-func (s *warmSink) Inform(*protocol.Inform)      {}
-func (s *warmSink) Respond(m *protocol.Response) { s.status = m.Status }
-func (s *warmSink) Data(m *protocol.Data)        { s.stream.Consumed(len(m.Bytes)) }
-func (s *warmSink) Fail(f *protocol.Failure)     { s.failure = f }
-func (s *warmSink) Finished()                    { close(s.finished) }
+func (s *warmSink) Begin(protocol.Stream)    {}
+func (s *warmSink) Writable()                {}
+func (s *warmSink) Inform(*protocol.Inform)  {}
+func (s *warmSink) Fail(f *protocol.Failure) { s.failure = f }
+func (s *warmSink) Finished()                { close(s.finished) }
+func (s *warmSink) keep(b []byte)            { s.body = append(s.body, b[:min(len(b), warmBody-len(s.body))]...) }
+
+func (s *warmSink) Respond(m *protocol.Response) {
+	s.status = m.Status
+	s.keep(m.Body)
+}
+
+func (s *warmSink) Data(m *protocol.Data) {
+	s.keep(m.Bytes)
+	s.stream.Consumed(len(m.Bytes))
+}

@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"reflect"
@@ -22,7 +23,7 @@ func TestNewWorkerAnswersItsWarmUpBeforeItGetsTraffic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cold atomic.Int32
 		p, f := newFakePool(t, Settings{Workers: 1, MaxRequests: 1,
-			Warmup: []*protocol.Request{get("/"), get("/missing")}}, func(int) script {
+			Warmup: []Warmup{{Request: get("/")}, {get("/missing"), 404}}}, func(int) script {
 			warm := 0
 			return serve(1, func(w *fakeWorker, r *protocol.Request) {
 				switch r.Target {
@@ -68,19 +69,28 @@ func TestNewWorkerAnswersItsWarmUpBeforeItGetsTraffic(t *testing.T) {
 
 func TestFailedWarmUpIsAFailedBoot(t *testing.T) {
 	for name, test := range map[string]struct {
-		act  func(w *fakeWorker, r *protocol.Request)
-		want string
+		status int
+		act    func(w *fakeWorker, r *protocol.Request)
+		want   string
 	}{
-		"error": {func(w *fakeWorker, r *protocol.Request) {
-			respond(w, r, 500)
-		}, "warm-up GET /health answered 500"},
-		"silence": {func(w *fakeWorker, _ *protocol.Request) {
+		"error": {0, func(w *fakeWorker, r *protocol.Request) {
+			w.conn.Send(&protocol.Response{Stream: r.Stream, Status: 500, Body: []byte("<h1>Oh\n no")})
+			w.conn.Send(&protocol.Data{Stream: r.Stream, Flags: protocol.FlagEnd | protocol.FlagDone,
+				Bytes: bytes.Repeat([]byte("\x1b</h1>"), 500)})
+		}, `warm-up GET /health answered 500: <h1>Oh no\x1b</h1>\x1b</h1>`},
+		"what a framework says to a request that it does not like": {0, func(w *fakeWorker, r *protocol.Request) {
+			respond(w, r, 400)
+		}, "warm-up GET /health answered 400"},
+		"another status than was asked for": {204, func(w *fakeWorker, r *protocol.Request) {
+			respond(w, r, 200)
+		}, "warm-up GET /health answered 200, not 204"},
+		"silence": {0, func(w *fakeWorker, _ *protocol.Request) {
 			w.hang()
 		}, "warm-up GET /health was not answered within start_timeout (3s)"},
-		"exit": {func(w *fakeWorker, _ *protocol.Request) {
+		"exit": {0, func(w *fakeWorker, _ *protocol.Request) {
 			w.die("exit status 255")
 		}, "it ended before it had answered the warm-up GET /health (exit status 255)"},
-		"a refusal": {func(w *fakeWorker, r *protocol.Request) {
+		"a refusal": {0, func(w *fakeWorker, r *protocol.Request) {
 			w.conn.Send(&protocol.Reset{Stream: r.Stream, Code: protocol.ResetRefused})
 			w.conn.Send(&protocol.Done{Stream: r.Stream})
 		}, "warm-up GET /health was not answered"},
@@ -98,7 +108,7 @@ func TestFailedWarmUpIsAFailedBoot(t *testing.T) {
 				})
 				defer p.Stop(context.Background())
 				ready()
-				reconfigured(t, p, func(s *Settings) { s.Warmup = []*protocol.Request{get("/health")} })
+				reconfigured(t, p, func(s *Settings) { s.Warmup = []Warmup{{get("/health"), test.status}} })
 				e := last(follow(p.Reload()))
 				if e.Kind != EventFailed || !strings.Contains(e.Error, test.want) || e.Replaced != 0 ||
 					f.alive() != 2 {
@@ -114,7 +124,7 @@ func TestFailedWarmUpIsAFailedBoot(t *testing.T) {
 
 func TestTrialChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, f := newFakePool(t, Settings{Workers: 2, Warmup: []*protocol.Request{get("/health")}}, func(n int) script {
+		p, f := newFakePool(t, Settings{Workers: 2, Warmup: []Warmup{{Request: get("/health")}}}, func(n int) script {
 			return func(w *fakeWorker) {
 				time.Sleep(40 * time.Millisecond)
 				w.errs.Write([]byte("Deprecated: old\n"))

@@ -178,8 +178,8 @@ func (p *Pool) check(c *Config, fail fail) {
 	}
 	p.checkPHP(c, fail)
 	p.checkAPI(c, fail)
-	for i, target := range p.Warmup {
-		if !strings.HasPrefix(target, "/") || strings.ContainsFunc(target, func(r rune) bool {
+	for i, wu := range p.Warmup {
+		if target := wu.Path; !strings.HasPrefix(target, "/") || strings.ContainsFunc(target, func(r rune) bool {
 			return r <= ' ' || r == '#' || r > '~'
 		}) {
 			fail(fmt.Sprintf("%s.warmup.%d", p.at, i),

@@ -133,7 +133,7 @@ type Pool struct {
 	InheritEnv     []string          `key:"inherit_env" holds:"array of names" absent:"[], and everything for a worker of the command line" means:"variables of the host's environment that workers get, besides PATH, HOME, LANG, LC_*, TZ, PHPRC, PHP_INI_SCAN_DIR; APP_* is all that begin so, * is all"`
 	Concurrency    int               `key:"concurrency" default:"0" min:"0" max:"65536" means:"most requests at once in one worker; 0 is what the worker says of itself"`
 	StartTimeout   time.Duration     `key:"start_timeout" default:"30s" min:"1ms" means:"time for a new worker to be ready"`
-	Warmup         []string          `key:"warmup" holds:"array of paths of URLs" absent:"[]" means:"paths, such as \"/health\", that a new worker has to answer with a status below 500 within start_timeout before it gets any client's request; sent as GET with the header X-Worker-Warmup: 1"`
+	Warmup         []Warmup          `key:"warmup" holds:"array of paths of URLs, or tables" absent:"[]" means:"paths, such as \"/health\", that a new worker has to answer with a status below 400, or with that of { path = \"/up\", status = 401 }, within start_timeout before it gets any client's request; sent as GET to the Host localhost with the header X-Worker-Warmup: 1"`
 	RequestTimeout time.Duration     `key:"request_timeout" default:"60s" min:"0" means:"time from a worker taking a request to the head of its response, and after it the longest silence, until all code for the request has run; 0 is for ever"`
 	SlowRequest    time.Duration     `key:"slow_request" default:"0" min:"0" means:"requests that a worker has for longer are logged, as they pass this and as they end; 0 is off"`
 	SlowTrace      bool              `key:"slow_trace" absent:"false" means:"have slow_request log where the code stands, too; the question is a signal, which cuts short a sleep, or a wait for several streams, in healthy code as well"`
@@ -174,6 +174,12 @@ type Pool struct {
 	Script string
 
 	at string // where the file has it; "" for one that a flag gave
+}
+
+// Warmup is a request that a new worker has to answer. In the file it is a path, or a table.
+type Warmup struct {
+	Path   string `key:"path"`
+	Status int    `key:"status" min:"100" max:"599"` // 0: any below 400
 }
 
 // Settings are php.ini settings by name. A true of the file is "1" and a false "0".

@@ -147,7 +147,7 @@ retry = "never"
 reload = "never"
 surge = 2
 in_place = true
-warmup = ["/", "/health?full=1"]
+warmup = ["/", { path = "/health?full=1", status = 401 }]
 request_body = "stream"
 file_roots = ["public", "app"]
 delivery = "at-most-once"
@@ -200,8 +200,9 @@ max_pool_memory = "7GiB"
 		QueueTimeout: 7 * time.Second, MaxRequests: 8, MaxAge: 9 * time.Second, MaxMemory: 10, MaxMemoryHard: 11,
 		LogRate:     2 << 20,
 		SlowRequest: 12 * time.Second, SlowTrace: true, Retry: "never",
-		Reload: "never", Surge: 2, InPlace: true, Warmup: []string{"/", "/health?full=1"}, RequestBody: "stream",
-		FileRoots: []string{folder + "/public", folder + "/app"}, Delivery: "at-most-once", Wire: "stdio",
+		Reload: "never", Surge: 2, InPlace: true, Warmup: []Warmup{{Path: "/"}, {"/health?full=1", 401}},
+		RequestBody: "stream",
+		FileRoots:   []string{folder + "/public", folder + "/app"}, Delivery: "at-most-once", Wire: "stdio",
 		PHP: folder + "/bin/php", API: "sdk",
 		PHPIni: Settings{"memory_limit": "1G", "opcache.enable": "0", "zend.assertions": "1"},
 		Kind:   PHPFile, Script: "worker.php", Site: Site{Index: "index.php"}, at: "pool.web",

@@ -102,6 +102,8 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		}
 	case *[]string:
 		*into = d.texts(at, v)
+	case *[]Warmup:
+		*into = d.warmups(at, v)
 	case *map[string]string:
 		*into = d.pairs(at, v, false)
 	case *Settings:
@@ -352,6 +354,24 @@ func (d *decoder) texts(at string, v any) []string {
 		}
 	}
 	return texts
+}
+
+// warmups reads paths, and tables with a path in them.
+func (d *decoder) warmups(at string, v any) []Warmup {
+	items, ok := v.([]any)
+	if !ok {
+		d.fail(at, "expected an array of paths or tables, found %s: write [\"/health\"]", describe(v))
+		return nil
+	}
+	warmups := make([]Warmup, len(items))
+	for i, item := range items {
+		if _, isTable := item.(map[string]any); isTable {
+			d.table(join(at, strconv.Itoa(i)), item, &warmups[i])
+		} else {
+			warmups[i].Path, _, _ = d.text(join(at, strconv.Itoa(i)), item)
+		}
+	}
+	return warmups
 }
 
 // pairs reads a table of strings. With scalars, numbers and truth values are taken as php.ini writes them.

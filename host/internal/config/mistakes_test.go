@@ -81,6 +81,12 @@ func TestAWrongTypeSaysWhatWasExpectedAndWhatWasFound(t *testing.T) {
 		{good + "in_place = 1", `host.toml:3: [pool.web] in_place: expected true or false, found the number 1`},
 		{good + "warmup = ['health']",
 			`host.toml:3: [pool.web] warmup.0: expected the path of a URL, found "health": write one such as "/health"`},
+		{good + "warmup = '/health'", `host.toml:3: [pool.web] warmup: expected an array of paths or tables, ` +
+			`found "/health": write ["/health"]`},
+		{good + "warmup = [{ status = 200 }]",
+			`host.toml:3: [pool.web] warmup.0: expected the path of a URL, found "": write one such as "/health"`},
+		{good + "warmup = [{ path = '/up', status = 99 }]", `host.toml:3: [pool.web] warmup.0.status: expected a ` +
+			`whole number from 100 to 599, found the number 99`},
 		{good + "file_roots = 'public'",
 			`host.toml:3: [pool.web] file_roots: expected an array of strings, found "public": write ["public"]`},
 		{good + "wire = true", `host.toml:3: [pool.web] wire: expected a string, found true`},

@@ -78,8 +78,8 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 	s.Equip = func(dir string, command []string) (workers.Equipment, error) {
 		return made.equip(p, dir, command[0], h.spool)
 	}
-	for _, target := range p.Warmup {
-		s.Warmup = append(s.Warmup, warmUp(target))
+	for _, wu := range p.Warmup {
+		s.Warmup = append(s.Warmup, workers.Warmup{Request: warmUp(wu.Path), Status: wu.Status})
 	}
 	if s.Queue == 0 {
 		s.Queue = -1 // the pool's zero is its default
@@ -117,7 +117,7 @@ func warmUp(target string) *protocol.Request {
 	return &protocol.Request{
 		Flags: protocol.FlagEnd, Method: "GET", Target: target, Version: "1.1", Scheme: "http", Host: "localhost",
 		Remote:  "127.0.0.1:0",
-		Headers: []string{"Host", "localhost", "User-Agent", "workerhost/" + cli.Version(), "X-Worker-Warmup", "1"},
+		Headers: []string{"User-Agent", "workerhost/" + cli.Version(), "X-Worker-Warmup", "1"},
 		ID:      "warmup",
 	}
 }

@@ -15,8 +15,8 @@ func warmSite(version, status string) string {
 $warm = false;
 Worker::create()->onRequest(function (Request $request) use (&$warm): Response {
     if ($request->path === '/health') {
-        $warm = $request->header('X-Worker-Warmup') === '1';
-        return Response::text('', ` + status + `);
+        $warm = $request->header('X-Worker-Warmup') === '1' && ($request->headers['host'] ?? []) === ['localhost'];
+        return Response::text('as said', ` + status + `);
     }
     return Response::text($warm ? 'warm ` + version + `' : 'cold');
 })->run();
@@ -49,12 +49,12 @@ func TestDryRunShowsWhatAReloadWouldDoAndChangesNothing(t *testing.T) {
 	harness.WritePHP(t, dir, warmSite("2", "200"))
 	try(0, "booted 2", "a new worker is ready", "memory", "nothing was changed")
 	harness.WritePHP(t, dir, warmSite("3", "500"))
-	try(1, "booted 3", "warm-up GET /health answered 500", "nothing was changed")
+	try(1, "booted 3", "warm-up GET /health answered 500: as said", "nothing was changed")
 	harness.WritePHP(t, dir, "syntax error")
 	try(1, "Parse error", "nothing was changed")
 
 	harness.WritePHP(t, dir, warmSite("3", "500"))
-	if out, code := h.Run("reload"); code != 1 || !strings.Contains(out, "warm-up GET /health answered 500") {
+	if out, code := h.Run("reload"); code != 1 || !strings.Contains(out, "warm-up GET /health answered 500: as said") {
 		t.Errorf("exit %d: %s", code, out)
 	}
 	harness.WritePHP(t, dir, warmSite("4", "200"))
