@@ -154,9 +154,30 @@ final class Worker
         if (!($seconds >= 0.001 && $seconds <= 1e9)) {
             throw new \ValueError("every() takes 0.001 seconds or more, not $seconds");
         }
-        ($this->program->timers ??= new Timers())->add($seconds, $tick);
+        ($this->program->timers ??= new Timers())->add($seconds, $tick, true);
 
         return $this;
+    }
+
+    /**
+     * A function to run once, in this worker, between requests and events; from a handler, a timer, or before run(),
+     * where the time begins when the worker is ready. It keeps no worker from ending: one that ends first does not run
+     * it. A throw is logged.
+     *
+     * @param float             $seconds 0 or more
+     * @param callable(): mixed $function
+     *
+     * @return Timer to cancel it by
+     *
+     * @throws \ValueError
+     */
+    public function after(float $seconds, callable $function): Timer
+    {
+        if (!($seconds >= 0 && $seconds <= 1e9)) {
+            throw new \ValueError("after() takes 0 seconds or more, not $seconds");
+        }
+
+        return ($this->program->timers ??= new Timers())->add($seconds, $function, false);
     }
 
     /**

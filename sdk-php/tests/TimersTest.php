@@ -152,4 +152,26 @@ final class TimersTest extends TestCase
         self::assertSame(0, $host->end());
         self::assertFileExists($host->path('stopped'));
     }
+
+    public function testAFunctionRunsOnceAfterItsTimeUnlessItIsCancelled(): void
+    {
+        $host = FakeHost::serving('$worker = Worker::create(); $all = fn (string $text) => $worker->connections()
+            ->sendToAll($text); $worker->after(0.03, fn () => $all("second"));
+            $worker->after(0, function () use ($worker, $all) { $all("first");
+                $worker->after(0.05, fn () => $all("third")); $worker->after(0.02, fn () => $all("no"))->cancel(); });
+            $worker->onRequest(fn (Request $r) => $r->target)->run();');
+        foreach (['first', 'second', 'third'] as $text) {
+            self::assertSame($text, $host->next()[5]);
+        }
+        self::assertSame('/x', $host->get('GET', '/x')->body);
+    }
+
+    public function testAHandlerMayHaveAFunctionRunWhereThereWereNoTimers(): void
+    {
+        $host = FakeHost::serving('$worker = Worker::create(); $worker->onRequest(function () use ($worker) {
+            $worker->after(0.01, fn () => $worker->connections()->sendToAll("later")); return "now"; })->run();');
+        self::assertSame('now', $host->get()->body);
+        self::assertSame('later', $host->next()[5]);
+        self::assertSame('now', $host->get()->body);
+    }
 }

@@ -202,7 +202,7 @@ final class Loop
         $link = $this->link;
         $timers = $this->program->timers;
         while (!$link->draining) {
-            if ($timers !== null && !$this->pace($timers)) {
+            if ($timers?->isEmpty() === false && !$this->pace($timers)) {
                 continue;
             }
             if (($message = $link->next()) === null) {
@@ -243,7 +243,7 @@ final class Loop
             $this->endSession();
         }
 
-        return !$this->link->draining && $this->link->await($timers->wait());
+        return !$this->link->draining && ($timers->isEmpty() || $this->link->await($timers->wait()));
     }
 
     /** An event of a connection, from its frame to its DONE. @param list<mixed> $message */

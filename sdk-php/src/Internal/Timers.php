@@ -5,22 +5,33 @@ declare(strict_types=1);
 namespace WorkerHost\Internal;
 
 use WorkerHost\Log;
+use WorkerHost\Timer;
 
-/** @internal What Worker::every() was given. */
+/** @internal What Worker::every() and Worker::after() were given. */
 final class Timers
 {
     /** Whether a tick is running. */
     public bool $ticking = false;
 
-    /** @var list<array{int, int, callable(): mixed}> interval and next time in nanoseconds, and what to call */
+    /** @var array<int, Timer> */
     private array $all = [];
     private bool $started = false;
 
-    /** @param callable(): mixed $tick */
-    public function add(float $seconds, callable $tick): void
+    /** @param bool $again whether it runs more than once */
+    public function add(float $seconds, callable $function, bool $again): Timer
     {
         $interval = (int) ($seconds * 1e9);
-        $this->all[] = [$interval, \hrtime(true) + $interval, $tick];
+        $due = \hrtime(true) + $interval;
+
+        return $this->all[] = new Timer($function(...), $interval, $again, $due);
+    }
+
+    /** Whether nothing is left to be run. */
+    public function isEmpty(): bool
+    {
+        $this->all = \array_filter($this->all, static fn (Timer $timer): bool => !$timer->cancelled);
+
+        return $this->all === [];
     }
 
     /** The worker is ready: the first intervals begin. */
@@ -28,8 +39,8 @@ final class Timers
     {
         if (!$this->started) {
             $this->started = true;
-            foreach ($this->all as $i => [$interval]) {
-                $this->all[$i][1] = \hrtime(true) + $interval;
+            foreach ($this->all as $timer) {
+                $timer->due = \hrtime(true) + $timer->interval;
             }
         }
     }
@@ -38,32 +49,32 @@ final class Timers
     public function run(): bool
     {
         $ran = false;
-        for ($i = 0; $i < \count($this->all); ++$i) {
-            [$interval, $due, $tick] = $this->all[$i];
-            $now = \hrtime(true);
-            if ($due > $now) {
+        foreach ($this->all as $timer) { // a copy: what is added meanwhile waits for the next run
+            if ($timer->cancelled || $timer->due > \hrtime(true)) {
                 continue;
             }
+            $timer->cancelled = !$timer->again;
             $ran = $this->ticking = true;
             try {
-                $tick();
+                ($timer->function)();
             } catch (LinkError $e) {
                 throw $e;
             } catch (\Throwable $e) {
-                Log::error('every(): ' . Failure::summary($e), ['trace' => (string) $e]);
+                $what = $timer->again ? 'every(): ' : 'after(): ';
+                Log::error($what . Failure::summary($e), ['trace' => (string) $e]);
             }
             $this->ticking = false;
-            $now = \hrtime(true);
-            $this->all[$i][1] = $due + $interval > $now ? $due + $interval : $now + $interval;
+            $next = $timer->due + $timer->interval;
+            $timer->due = $next > ($now = \hrtime(true)) ? $next : $now + $timer->interval;
         }
 
         return $ran;
     }
 
-    /** Microseconds until something is due. */
+    /** Microseconds until something is due. Not for none. */
     public function wait(): int
     {
-        $next = \min(\array_column($this->all, 1));
+        $next = \min(\array_map(static fn (Timer $timer): int => $timer->due, $this->all));
 
         return \max(0, \intdiv($next - \hrtime(true) + 999, 1000));
     }
