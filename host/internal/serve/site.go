@@ -35,7 +35,7 @@ func isSite(c *config.Pool) bool { return c.Kind == config.FPM || c.Kind == conf
 
 // publicTerms are the folder that a listener of the pool serves files from, and which of them it does not.
 func publicTerms(t *web.Terms, c *config.Config, p *config.Pool) {
-	t.Public = cmp.Or(p.Root, c.HTTP.Public)
+	t.Public, t.Linked = cmp.Or(p.Root, c.HTTP.Public), p.Root != ""
 	if len(p.Deny) > 0 {
 		t.Denied = fastcgi.Deny(p.Deny).Matches
 	}

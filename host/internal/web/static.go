@@ -61,7 +61,7 @@ func (v *visit) servePublic() bool {
 	}
 	file, info, err := openRegular(f.root, name)
 	f.close()
-	if err != nil && strings.Contains(err.Error(), escapes) { // by a symlink, which may lead to one of the roots
+	if err != nil && v.terms.Linked && strings.Contains(err.Error(), escapes) { // by a symlink
 		file, info, err = v.openLinked(filepath.Join(v.terms.Public, name))
 	}
 	if err != nil {

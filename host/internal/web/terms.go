@@ -46,6 +46,7 @@ type Terms struct {
 	Sockets peer.SocketLimits
 	Framing peer.Framing // of TCP connections that begin from now on
 	Public  string       // folder of static files, served before the Backend is asked; "" is off
+	Linked  bool         // symlinks in Public may lead to what the Backend's traits let a worker send
 	// whether a path is the Backend's to refuse, also where there is a file; nil is none
 	Denied func(path string) bool
 
