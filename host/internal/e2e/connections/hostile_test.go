@@ -229,7 +229,7 @@ func TestSlowReadersOfABroadcastFillBoundedMemory(t *testing.T) {
 		k.Upgrade("/?join=flood")
 	}
 	before := harness.TakeFootprint(t, k.Host, admin)
-	flood(k, 2000, 16_000)
+	flood(k, 2000, 16_000, nil)
 	after := harness.TakeFootprint(t, k.Host, admin)
 	queued := int64(0)
 	for _, c := range k.Connections() {

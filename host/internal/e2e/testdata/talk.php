@@ -87,10 +87,11 @@ $talk = static function (Connection $c, string $data) use ($all, $here): void {
         'close' => $c->close((int) $first, $second),
         'big' => $c->send(str_repeat('x', (int) $first)),
         // COUNT SIZE, at a rate that one who reads can keep up with
-        'flood' => (static function () use ($all, $first, $second): void {
-            for ($i = 0; $i < (int) $first; ++$i) {
+        'flood' => (static function () use ($all, $first, $second): void { // COUNT SIZE FROM
+            [$size, $from] = array_map(intval(...), explode(' ', $second)) + [1 => 0];
+            for ($i = $from; $i < $from + (int) $first; ++$i) {
                 usleep(200);
-                $all->sendToGroup('flood', str_pad("$i ", (int) $second, '.'), now: true);
+                $all->sendToGroup('flood', str_pad("$i ", $size, '.'), now: true);
             }
         })(),
         default => $c->send("what is $word?", binary: true),
