@@ -64,7 +64,7 @@ type serving struct {
 
 func program(args ...string) *exec.Cmd {
 	c := exec.Command(os.Args[0], args...)
-	c.Env = append(os.Environ(), asProgram+"=1", "NO_COLOR=1", "GORACE=atexit_sleep_ms=0")
+	c.Env = append(os.Environ(), asProgram+"=1", "NO_COLOR=1", "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	return c
 }
 

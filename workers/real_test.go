@@ -27,8 +27,6 @@ func newRealPool(t testing.TB, set Settings, manners ...string) (*Pool, *lines) 
 	t.Helper()
 	log := new(lines)
 	set.Command = append([]string{os.Args[0], "worker"}, manners...)
-	// the race detector has a program wait for a second at its exit
-	set.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 	if set.Logger == nil {
 		set.Logger = hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Debug})
 	}
@@ -300,7 +298,7 @@ func TestStopEscalatesWithRealSignals(t *testing.T) {
 	}
 }
 
-func TestDescriptorsDoNotLeakOverFiftyReloads(t *testing.T) {
+func TestDescriptorsDoNotLeakOverTwentyReloads(t *testing.T) {
 	p, _ := newRealPool(t, Settings{Workers: 1})
 	count := func() int {
 		all, err := os.ReadDir("/proc/self/fd")
@@ -311,7 +309,7 @@ func TestDescriptorsDoNotLeakOverFiftyReloads(t *testing.T) {
 	}
 	follow(p.Reload())
 	before := count()
-	for range 50 {
+	for range 20 {
 		if e := last(follow(p.Reload())); e.Kind != EventCompleted {
 			t.Fatalf("%+v", e)
 		}
