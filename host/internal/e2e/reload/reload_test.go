@@ -15,33 +15,37 @@ import (
 )
 
 func TestReloadUnderLoadFailsNoRequest(t *testing.T) {
+	reloads := 4
+	if harness.Long {
+		reloads = 20
+	}
 	t.Run("PHP, 32 connections", func(t *testing.T) {
 		t.Parallel()
 		dir := harness.Pages(t, "1")
 		h := harness.StartPHP(t, dir, "", "workers = 4\nsurge = 2", "")
 		l := harness.NewLoad(h).Kept(15).Fresh(2).Http2(3)
-		reloadUnderLoad(t, l.Bodies(1), 7, 10, func(version string) { harness.DeployPages(t, dir, version) })
+		reloadUnderLoad(t, l.Bodies(1), 7, reloads, func(version string) { harness.DeployPages(t, dir, version) })
 	})
 	t.Run("PHP, 256 connections", func(t *testing.T) {
 		t.Parallel()
 		dir := harness.Pages(t, "1")
 		h := harness.StartPHP(t, dir, "", "workers = 4\nsurge = 4", "")
 		l := harness.NewLoad(h).Kept(170).Fresh(10).Http2(6)
-		reloadUnderLoad(t, l.Bodies(2), 60, 10, func(version string) { harness.DeployPages(t, dir, version) })
+		reloadUnderLoad(t, l.Bodies(2), 60, reloads, func(version string) { harness.DeployPages(t, dir, version) })
 	})
 	t.Run("PHP, bodies streamed", func(t *testing.T) {
 		t.Parallel()
 		dir := harness.Pages(t, "1")
 		h := harness.StartPHP(t, dir, "", "workers = 6\nsurge = 3\nrequest_body = \"stream\"", "")
 		l := harness.NewLoad(h).Kept(15).Fresh(2).Http2(3)
-		reloadUnderLoad(t, l.Bodies(1), 7, 4, func(version string) { harness.DeployPages(t, dir, version) })
+		reloadUnderLoad(t, l.Bodies(1), 7, reloads, func(version string) { harness.DeployPages(t, dir, version) })
 	})
 	t.Run("Go", func(t *testing.T) {
 		t.Parallel()
 		dir := harness.GoSite(t, "workers = 2")
 		h := harness.Start(t, "-c", filepath.Join(dir, "host.toml"))
 		l := harness.NewLoad(h).Kept(32).Fresh(2).Http2(3)
-		reloadUnderLoad(t, l.Bodies(1), 7, 4, func(version string) { harness.Write(t, dir, "VERSION", version) })
+		reloadUnderLoad(t, l.Bodies(1), 7, reloads, func(version string) { harness.Write(t, dir, "VERSION", version) })
 	})
 }
 
