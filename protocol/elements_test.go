@@ -32,6 +32,8 @@ func newMessage(t Type) parser {
 		return new(Log)
 	case TypeDrain:
 		return new(Drain)
+	case TypeEnding:
+		return new(Ending)
 	case TypeRequest:
 		return new(Request)
 	case TypeResponse:
@@ -117,6 +119,8 @@ func elements(m Message) []any {
 		return []any{6, m.Stream, m.Level, m.Message, value(m.Context)}
 	case *Drain:
 		return []any{7, 0, m.Deadline}
+	case *Ending:
+		return []any{8, 0, m.Last}
 	case *Request:
 		return []any{16, m.Stream, uint(m.Flags), m.Method, m.Target, m.Version, m.Scheme, m.Host, m.Remote,
 			list(m.Headers), body(m.Body),

@@ -94,6 +94,11 @@ type Drain struct {
 	Deadline int64 // milliseconds from now until what is still open is given up; 0 is never
 }
 
+// Ending is a worker's word that it ends by itself (SPEC.md §8.5).
+type Ending struct {
+	Last uint32 // the last stream that it has begun; it begins none above that
+}
+
 // Has says whether the worker offered the feature (SPEC.md §3.5).
 func (r *Ready) Has(feature string) bool {
 	for _, f := range r.Features {
@@ -124,6 +129,9 @@ func (*Log) Type() Type { return TypeLog }
 
 // Type implements [Message].
 func (*Drain) Type() Type { return TypeDrain }
+
+// Type implements [Message].
+func (*Ending) Type() Type { return TypeEnding }
 
 // begin appends room for the length, the count of all elements that the message can have, the type and the stream.
 func begin(b []byte, t Type, stream uint32) []byte {
@@ -301,6 +309,25 @@ func (m *Drain) Parse(payload []byte) error {
 	f := open(payload, TypeDrain)
 	*m = Drain{}
 	m.Deadline = f.at("deadline").long()
+	return f.end()
+}
+
+// AppendFrame implements [Message].
+func (m *Ending) AppendFrame(b []byte) []byte {
+	start := len(b)
+	b = begin(b, TypeEnding, 0)
+	t := tail{&shapes[TypeEnding], 2}
+	if m.Last != 0 {
+		b = appendUint(t.upTo(b, 2), uint64(m.Last))
+	}
+	return t.endFrame(b, start)
+}
+
+// Parse reads an ENDING's payload. Errors are [*LinkError].
+func (m *Ending) Parse(payload []byte) error {
+	f := open(payload, TypeEnding)
+	*m = Ending{}
+	m.Last = uint32(f.at("last").uint())
 	return f.end()
 }
 

@@ -20,6 +20,7 @@ const (
 	TypePong   Type = 5
 	TypeLog    Type = 6
 	TypeDrain  Type = 7
+	TypeEnding Type = 8
 
 	TypeRequest  Type = 16
 	TypeResponse Type = 17
@@ -119,8 +120,8 @@ func (d *decoder) headError() error {
 func CheckStream(t Type, stream uint32) error {
 	place := " on stream 0"
 	switch {
-	case t <= TypeDrain && t != TypeLog && stream != 0:
-	case t > TypeDrain && !t.Act() && stream == 0:
+	case t <= TypeEnding && t != TypeLog && stream != 0:
+	case t > TypeEnding && !t.Act() && stream == 0:
 		place = " on a stream above 0"
 	default:
 		return nil

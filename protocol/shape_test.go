@@ -28,6 +28,7 @@ func tails() map[Message]int {
 	headers := []string{"A", "b"}
 	return map[Message]int{
 		&Drain{Deadline: 5}: 2,
+		&Ending{Last: 5}:    2,
 		&Request{Stream: 1, Flags: FlagEnd, Method: "GET", Target: "/", Version: "1.1", Scheme: "http", Host: "h",
 			Remote:  "r",
 			Headers: headers, Body: []byte("body"), Length: 4, Form: &Form{Fields: headers}, TLS: tls, Attempt: 2,

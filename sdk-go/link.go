@@ -198,8 +198,8 @@ func (l *link) handle(t protocol.Type, id uint32, payload []byte) error {
 	case protocol.TypePong:
 	case protocol.TypeDrain:
 		l.drain()
-	case protocol.TypeHello, protocol.TypeReady, protocol.TypeFailed, protocol.TypeLog, protocol.TypeResponse,
-		protocol.TypeInform, protocol.TypeDone,
+	case protocol.TypeHello, protocol.TypeReady, protocol.TypeFailed, protocol.TypeLog, protocol.TypeEnding,
+		protocol.TypeResponse, protocol.TypeInform, protocol.TypeDone,
 		protocol.TypeCall, protocol.TypeSwap, protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin,
 		protocol.TypeLeave, protocol.TypeBind, protocol.TypeSet, protocol.TypeAccept:
 		got := fmt.Sprintf("%s on stream %d", t, id)

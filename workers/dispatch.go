@@ -211,6 +211,20 @@ func (d *dispatcher) withdraw(w *worker, to State) (leases int) {
 	return leases
 }
 
+// retract takes a worker that begins nothing more out of dispatch. What it was handed ahead stays its own: whoever
+// calls this sees to that.
+func (d *dispatcher) retract(w *worker) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if w.duty.state != Draining && w.duty.state != Stopped {
+		d.takeOut(w, Draining)
+	}
+	for _, x := range slices.Clone(w.duty.next) {
+		d.notBehind(x)
+	}
+	d.tellEmpty()
+}
+
 // withdrawIdle withdraws a worker to be ended, if it is idle, and says whether it was.
 func (d *dispatcher) withdrawIdle(w *worker) bool {
 	d.mu.Lock()

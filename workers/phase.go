@@ -109,7 +109,7 @@ type linkPhase int
 
 const (
 	linkOpen    linkPhase = iota // streams may open
-	linkParting                  // DRAIN was sent, and none does
+	linkParting                  // DRAIN was sent or ENDING came, and none does
 	linkEnded                    // its process has gone, or never was there
 )
 

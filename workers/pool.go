@@ -291,7 +291,7 @@ func (p *Pool) failed(err error) {
 // noteCrash is for the last worker of a pool that was ready and ended before it was of any use: who asks why nobody
 // serves should learn it. In run.
 func (p *Pool) noteCrash(w *worker) {
-	text := "it was ready, and ended before it finished a request (" + w.end.exit + ")"
+	text := "it was ready, and ended before it finished a request (" + w.exit() + ")"
 	if said := w.tail.String(); said != "" {
 		text += ": " + said
 	}
@@ -354,7 +354,7 @@ func (p *Pool) exited(w *worker) {
 	})
 }
 
-// vacate empties a slot whose worker ended by itself, and sees to the next one. In run.
+// vacate empties a slot whose worker ended by itself, or is about to, and sees to the next one. In run.
 func (p *Pool) vacate(s *slot, w *worker) {
 	s.current = nil
 	if w.boot.err != nil {
@@ -389,12 +389,12 @@ func (p *Pool) refill(s *slot, w *worker) {
 	} else {
 		s.failures = 0
 	}
-	p.restarted(s, w.gen, w.ending(), w.end.exit)
+	p.restarted(s, w.gen, w.ending(), w.exit())
 	if w.boot.err != nil {
 		w.log.Error("worker failed to start", "error", w.boot.err, "again_in", delay.Round(time.Millisecond).String())
 	} else {
 		in := delay.Round(time.Millisecond).String()
-		w.log.Warn("worker ended, another one is started", "exit", w.end.exit, "in", in)
+		w.log.Warn("worker ended, another one is started", "exit", w.exit(), "in", in)
 	}
 	s.timer = time.AfterFunc(delay, func() {
 		p.do(func() { p.fill(s) })

@@ -143,6 +143,12 @@ func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
 		w.mu.Lock()
 		w.link.pongSeq = max(w.link.pongSeq, m.pong.Token)
 		w.mu.Unlock()
+	case protocol.TypeEnding:
+		var ending protocol.Ending
+		if err := ending.Parse(payload); err != nil {
+			return err
+		}
+		w.onEnding(&ending)
 	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind,
 		protocol.TypeSet, protocol.TypeAccept:
 		_, _, err := w.onAct(t, 0, payload)

@@ -161,7 +161,7 @@ func (p *Pool) abandon(s *slot, w *worker) bool {
 	p.drop(s)
 	p.growth.failures++
 	p.growth.failed = time.Now()
-	args := []any{"error", w.boot.err, "exit", w.end.exit, "workers", len(p.slots)}
+	args := []any{"error", w.boot.err, "exit", w.exit(), "workers", len(p.slots)}
 	w.log.Error("worker failed, the pool goes on without it", args...)
 	p.rescale()
 	return true

@@ -77,17 +77,16 @@ final class AheadTest extends TestCase
         self::assertSame(['begun /1', 'begun /7'], array_column($host->logs, 3));
     }
 
-    public function testAWorkerThatExitsGivesBackWhatItHasNotBegun(): void
+    public function testAWorkerThatExitsSaysSoFirstAndWhatItHasBegun(): void
     {
-        $host = FakeHost::serving(
-            'Worker::create()->onRequest(function (Request $r) { Log::info("begun $r->target"); exit; })->run();');
+        $host = FakeHost::serving('Worker::create()->onRequest(function (Request $r) { Log::info("begun $r->target"); '
+            . 'register_shutdown_function(fn () => Log::info("the code\'s own end")); exit; })->run();');
         self::atOnce($host, self::get(1), self::get(3), self::get(5));
         self::assertSame([Frame::RESPONSE, 1], array_slice($host->next(), 0, 2));
-        foreach ([3, 5] as $stream) {
-            self::assertSame([Frame::RESET, $stream, Frame::CODE_REFUSED], array_slice($host->next(), 0, 3));
-            self::assertSame([Frame::DONE, $stream], $host->next());
-        }
+        self::assertSame(1, $host->begun);
+        self::assertSame('begun /1', $host->logs[0][3]);
         self::assertSame([], $host->next());
+        self::assertSame("the code's own end", end($host->logs)[3]);
         self::assertSame('begun /1', $host->logs[0][3]);
     }
 
@@ -133,12 +132,32 @@ final class AheadTest extends TestCase
         self::assertSame('m5', $host->next()[5]);
     }
 
-    public function testAWorkerThatExitsInAMessageGivesBackThoseBehindIt(): void
+    public function testAWorkerThatExitsInAMessageBetweenTwoOrAtItsEndSaysWhatItHasBegun(): void
     {
-        $host = FakeHost::serving('Worker::create()->onMessage(function () { exit; })->run();');
-        self::atOnce($host, self::message(1), self::message(3));
-        self::assertSame([Frame::RESET, 3, Frame::CODE_REFUSED], array_slice($host->next(), 0, 3));
-        self::assertSame([Frame::DONE, 3], $host->next());
+        $host = FakeHost::serving('Worker::create()->onMessage(function (Connection $c, string $m) { if ($m === "m3") '
+            . '{ exit; } })->run();');
+        self::atOnce($host, self::message(1), self::message(3), self::message(5));
+        self::assertSame([Frame::DONE, 1], $host->next());
         self::assertSame([], $host->next());
+        self::assertSame(3, $host->begun);
+
+        $host = FakeHost::serving('Worker::create()->onRequest(fn () => "x")->every(0.05, fn () => exit(3))->run();');
+        self::assertSame([], $host->next());
+        self::assertSame([0, 3], [$host->begun, $host->end()]);
+
+        $host = FakeHost::serving('Worker::create()->onRequest(fn () => ob_start(null, 0, 0) ? "x" : "")'
+            . '->onStop(fn () => Log::info("stops"))->run();');
+        self::assertSame('x', $host->get()->body);
+        self::assertSame(1, $host->begun, 'it has left a buffer that can not be ended');
+        self::assertSame([], $host->next());
+        self::assertSame('stops', end($host->logs)[3]);
+    }
+
+    public function testAWorkerThatIsToldToEndSaysNothingOfIt(): void
+    {
+        $host = FakeHost::serving('Worker::create()->onRequest(fn () => "x")->run(); exit(2);');
+        $host->send([Frame::DRAIN, 0]);
+        self::assertSame([], $host->next());
+        self::assertSame([null, 2], [$host->begun, $host->end()]);
     }
 }

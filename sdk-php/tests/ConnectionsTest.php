@@ -277,16 +277,15 @@ final class ConnectionsTest extends TestCase
         self::assertSame(255, $host->end());
     }
 
-    public function testAWorkerThatEndsGivesBackTheEventsThatItHasNotBegun(): void
+    public function testAWorkerThatEndsSaysThatItHasNotBegunAnEvent(): void
     {
         $host = FakeHost::serving('$w = Worker::create(); $w->onMessage(fn () => 1)->every(0.02, function () use '
             . '($w) { $w->connections()->count(); exit; })->run();');
         $call = $host->next();
         $stream = $host->event(Frame::MESSAGE, [1, self::SOCKET, 1, 'x']);
         $host->send([Frame::RESULT, $call[1], '', 1]);
-        self::assertSame([[Frame::RESET, $stream, Frame::CODE_REFUSED, 'this worker ends'], [Frame::DONE, $stream]],
-            $host->done($stream));
-        self::assertSame([], $host->next());
+        self::assertSame([[]], $host->done($stream));
+        self::assertSame(0, $host->begun);
     }
 
     public function testPhpsOwnSessionsTellWhoComesAndAreClosedAfterEachEvent(): void

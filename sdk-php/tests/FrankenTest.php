@@ -57,7 +57,7 @@ final class FrankenTest extends TestCase
         }
     }
 
-    public function testAScriptThatEndsItsLoopGivesBackWhatItHasNotBegun(): void
+    public function testAScriptThatEndsItsLoopSaysWhatItHasBegun(): void
     {
         $host = FakeHost::serving('frankenphp_handle_request(function () { echo "x"; while (!is_file(__DIR__ . "/go")) { usleep(500); clearstatcache(); } flush(); });', php: FakeHost::FRANKENPHP);
         $first = $host->request();
@@ -65,7 +65,7 @@ final class FrankenTest extends TestCase
         touch($host->path('go'));
         self::assertSame('x', $host->answer($first)->body);
         $answer = $host->answer($ahead);
-        self::assertSame([Frame::CODE_REFUSED, true], [$answer->reset, $answer->done]);
+        self::assertSame([false, $first], [$answer->done, $host->begun]);
         self::assertSame(0, $host->end());
         self::assertSame([], $host->logs);
     }

@@ -57,18 +57,6 @@ final class Backlog
         return false;
     }
 
-    /** Gives back all that was not begun, for another worker. */
-    public function refuse(string $reason): void
-    {
-        foreach ([...$this->ahead, ...$this->kept] as $message) {
-            if (Frame::opens($message[0])) {
-                $this->writer->write($this->writer->frame([Frame::RESET, $message[1], Frame::CODE_REFUSED, $reason])
-                    . $this->writer->frame([Frame::DONE, $message[1]]));
-            }
-        }
-        $this->ahead = $this->kept = [];
-    }
-
     /**
      * Answers a RESET for what was not begun. What was asked back is refused, so that the host knows.
      *

@@ -31,6 +31,7 @@ final class Frame
     public const PONG = 5;
     public const LOG = 6;
     public const DRAIN = 7;
+    public const ENDING = 8;
     public const REQUEST = 16;
     public const RESPONSE = 17;
     public const INFORM = 18;

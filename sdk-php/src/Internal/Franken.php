@@ -89,7 +89,7 @@ final class Franken
             return; // that Shutdown sees to
         }
         try {
-            self::$loop->leave('the script has come to its end');
+            self::$loop->leave();
         } catch (LinkError) {
             // The host knows, or is gone.
         }

@@ -18,8 +18,12 @@ final class Link
     /** After how many nanoseconds a host recalls a request that waits. */
     private const PATIENCE = 1_000_000;
 
-    /** Set once DRAIN came. */
+    /** Set once this worker takes up nothing more. */
     public bool $draining = false;
+    /** Whether the host knows that: DRAIN came, or ENDING has gone. */
+    private bool $known = false;
+    /** The stream that was begun last. */
+    public int $begun = 0;
     /** The most bytes of acts for a stream (§3.6). */
     public int $maxActs = Frame::MAX_STAGED;
     private readonly FrameReader $reader;
@@ -112,7 +116,7 @@ final class Link
     {
         $stream = $this->streams->next();
         if ($stream > Frame::MAX_WINDOW - 4096) {
-            $this->draining = true; // numbers only grow (§4.1): another worker has to go on
+            $this->end(); // numbers only grow (§4.1): another worker has to go on
         }
         $this->writer->write($this->writer->frame([$type, $stream, ...$elements]));
         $answer = new Pieces();
@@ -248,13 +252,16 @@ final class Link
     }
 
     /**
-     * Gives back the REQUESTs and events that were read and not begun, for another worker: this one ends. What is
-     * still in the pipe the host gives to another one by itself.
+     * Takes up nothing more, since this worker ends by itself, and says so unless the host knows: it gives what was
+     * not begun to another one, read or not (§8.5).
      */
-    public function refuse(string $reason): void
+    public function end(): void
     {
-        $this->keep();
-        $this->backlog->refuse($reason);
+        $this->draining = true;
+        if (!$this->known && !$this->writer->lost && $this->broken === null) {
+            $this->known = true;
+            $this->send([Frame::ENDING, 0, $this->begun]);
+        }
     }
 
     /** Takes apart what was read already. */
@@ -327,7 +334,7 @@ final class Link
                     $this->send([Frame::PONG, 0, $message[2]]);
                     break;
                 case Frame::DRAIN:
-                    $this->draining = true;
+                    $this->draining = $this->known = true;
 
                     return $message;
                 case Frame::PONG:

@@ -208,8 +208,11 @@ final class Loop
             if (($message = $link->next()) === null) {
                 return null;
             }
-            if (Frame::opens($message[0]) && $link->recalled($message[1])) {
-                continue;
+            if (Frame::opens($message[0])) {
+                if ($link->recalled($message[1])) {
+                    continue;
+                }
+                $link->begun = $message[1];
             }
             if ($message[0] >= Frame::OPEN && $message[0] <= Frame::BUFFER) {
                 $this->happen($message);
@@ -224,6 +227,7 @@ final class Loop
 
             return $message[0]; // all else belongs to streams that are done: late, and of no interest
         }
+        $link->end();
         while ($link->draining && ($message = $link->held() ?? $link->poll()) !== null) {
             if (Frame::opens($message[0])) {
                 $link->send([Frame::RESET, $message[1], Frame::CODE_REFUSED, 'this worker is draining']);
@@ -280,7 +284,7 @@ final class Loop
         if (!$forgotten || !$this->written && Printed::hasEscaped()) {
             Log::warn('this worker ends: the code has ended an output buffer that was not its own and printed past '
                 . 'it, after which PHP takes no headers (each header() would be warned of) and forgets no session');
-            $this->link->draining = true;
+            $this->link->end();
         }
     }
 
@@ -298,16 +302,14 @@ final class Loop
         if (Printed::stuck() && !$this->link->draining) {
             Log::warn('this worker ends: the code has left an output buffer that can not be ended, '
                 . 'which keeps all that is printed from now on');
-            $this->link->draining = true;
+            $this->link->end();
         }
     }
 
-    /** Ends of its own accord: what was read and not begun is for other workers. @throws LinkError */
-    public function leave(string $why): void
+    /** Ends of its own accord: what was not begun is for other workers. @throws LinkError */
+    public function leave(): void
     {
-        if (!$this->link->draining) {
-            $this->link->refuse($why);
-        }
+        $this->link->end();
         $this->end();
     }
 

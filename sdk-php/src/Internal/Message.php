@@ -13,7 +13,8 @@ final class Message
     public const NAMES = [
         Frame::HELLO => 'HELLO', Frame::READY => 'READY', Frame::FAILED => 'FAILED', Frame::PING => 'PING',
         Frame::PONG => 'PONG',
-        Frame::LOG => 'LOG', Frame::DRAIN => 'DRAIN', Frame::REQUEST => 'REQUEST', Frame::RESPONSE => 'RESPONSE',
+        Frame::LOG => 'LOG', Frame::DRAIN => 'DRAIN', Frame::ENDING => 'ENDING',
+        Frame::REQUEST => 'REQUEST', Frame::RESPONSE => 'RESPONSE',
         Frame::INFORM => 'INFORM', Frame::DATA => 'DATA', Frame::WINDOW => 'WINDOW', Frame::RESET => 'RESET',
         Frame::DONE => 'DONE',
         Frame::OPEN => 'OPEN', Frame::MESSAGE => 'MESSAGE', Frame::CLOSE => 'CLOSE', Frame::BUFFER => 'BUFFER',
@@ -27,7 +28,8 @@ final class Message
     private const SECTIONS = [
         Frame::HELLO => '3.2', Frame::READY => '3.3', Frame::FAILED => '3.4', Frame::PING => '8.1',
         Frame::PONG => '8.1',
-        Frame::LOG => '8.2', Frame::DRAIN => '8.3', Frame::REQUEST => '5.1', Frame::RESPONSE => '5.3',
+        Frame::LOG => '8.2', Frame::DRAIN => '8.3', Frame::ENDING => '8.5',
+        Frame::REQUEST => '5.1', Frame::RESPONSE => '5.3',
         Frame::INFORM => '5.4',
         Frame::DATA => '5.5', Frame::WINDOW => '6.2', Frame::RESET => '7.1', Frame::DONE => '7.3',
         Frame::OPEN => '9.4',
@@ -52,6 +54,7 @@ final class Message
         Frame::PONG => ['token' => 'long'],
         Frame::LOG => ['level' => 'str', 'message' => 'str', 'context' => 'value'],
         Frame::DRAIN => ['deadline' => 'long'],
+        Frame::ENDING => ['last' => 'uint'],
         Frame::REQUEST => [
             'flags' => 'uint', 'method' => 'str', 'target' => 'str', 'version' => 'str', 'scheme' => 'str',
             'host' => 'str', 'remote' => 'str',
@@ -91,6 +94,7 @@ final class Message
         Frame::FAILED => [3 => ''],
         Frame::LOG => [4 => null],
         Frame::DRAIN => [2 => 0],
+        Frame::ENDING => [2 => 0],
         Frame::REQUEST => [10 => null, -1, null, null, 1, '', '', 0],
         Frame::RESPONSE => [5 => null, null, null],
         Frame::DATA => [4 => null],

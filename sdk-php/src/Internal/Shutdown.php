@@ -28,7 +28,13 @@ final class Shutdown
      */
     public function run(bool $last = false): void
     {
-        if (!$this->loop->isBusy() || Process::isChild()) {
+        if (Process::isChild()) {
+            return;
+        }
+        if (!$this->loop->isBooting()) {
+            $this->link->end(); // first of all, since the code's own shutdown functions may take a while
+        }
+        if (!$this->loop->isBusy()) {
             return; // nothing is cut off
         }
         $requests = $this->loop->requests();
@@ -67,11 +73,6 @@ final class Shutdown
             $requests->exited();
         } elseif ($request !== null) {
             $requests->cutOff($what);
-        }
-        try {
-            $this->link->refuse('this worker ends');
-        } catch (LinkError) {
-            // The host knows, or is gone.
         }
     }
 }

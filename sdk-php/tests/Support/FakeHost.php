@@ -28,6 +28,8 @@ final class FakeHost
     public array $ready = [];
     /** @var list<list<mixed>> LOG messages seen so far */
     public array $logs = [];
+    /** What ENDING said to be begun; null until it comes. */
+    public ?int $begun = null;
     /** @var array<int, string> by stream: what was printed, from LOGs of level "print" */
     public array $printed = [];
     public ?int $exitCode = null;
@@ -212,7 +214,7 @@ final class FakeHost
     }
 
     /**
-     * The next message that is no LOG; [] at the end of the link.
+     * The next message that is neither LOG nor ENDING, which are kept; [] at the end of the link.
      *
      * @return list<mixed>
      */
@@ -223,10 +225,13 @@ final class FakeHost
             if ($message === null) {
                 throw new \RuntimeException('the worker says nothing: ' . $this->log());
             }
-            if ($message === [] || $message[0] !== Frame::LOG) {
+            if ($message !== [] && $message[0] === Frame::LOG) {
+                $this->logs[] = $message;
+            } elseif ($message !== [] && $message[0] === Frame::ENDING) {
+                $this->begun = $message[2];
+            } else {
                 return $message;
             }
-            $this->logs[] = $message;
         }
     }
 
