@@ -286,6 +286,10 @@ func UnwrapExec(err error) error {
 
 // checkPHP refuses settings that would have no effect or would reach php as something else.
 func (p *Pool) checkPHP(c *Config, fail fail) {
+	p.checkPatterns("unchecked", p.Unchecked, fail)
+	if c.has(p.at+".unchecked") && p.Kind != PHPFile && p.Kind != FPM {
+		fail(p.at+".unchecked", "has no effect on what is no PHP: remove it")
+	}
 	for _, key := range []string{"php", "php_ini"} {
 		if c.has(p.at+"."+key) && c.has(p.at+".command") {
 			fail(p.at+"."+key,

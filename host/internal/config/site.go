@@ -73,10 +73,15 @@ func (p *Pool) checkSite(c *Config, fail fail) {
 	if !c.has(p.at + ".deny") {
 		p.Deny = slices.Clone(denyUploads)
 	}
-	for i, pattern := range p.Deny {
+	p.checkPatterns("deny", p.Deny, fail)
+}
+
+// checkPatterns refuses what is no pattern of paths.
+func (p *Pool) checkPatterns(key string, patterns []string, fail fail) {
+	for i, pattern := range patterns {
 		if strings.Trim(pattern, "/") == "" || strings.ContainsAny(pattern, "?#") || strings.Contains(pattern, "//") {
-			at := fmt.Sprintf("%s.deny.%d", p.at, i)
-			fail(at, `expected a pattern of paths, such as "uploads/*.php", found %s`, describe(pattern))
+			fail(fmt.Sprintf("%s.%s.%d", p.at, key, i), `expected a pattern of paths, such as "uploads/*.php", found %s`,
+				describe(pattern))
 		}
 	}
 }

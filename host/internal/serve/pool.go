@@ -26,6 +26,7 @@ type pool struct {
 	settings atomic.Pointer[config.Pool] // of the latest generation that went live
 	workers  *workers.Pool
 	builds   *builder
+	code     code
 	private  privilege.Folder
 	log      hclog.Logger
 	ending   context.Context        // the host's: ends a build under way
@@ -138,6 +139,9 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 	}
 	if c.Kind == config.FPM {
 		binary, err := php.FindFPM(ctx, c)
+		if err == nil {
+			err = p.check(ctx, c, binary, dir, generation)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -145,6 +149,9 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 		return php.FPMCommand(binary, c, temporary), err
 	}
 	binary, err := php.Find(ctx, c)
+	if err == nil {
+		err = p.check(ctx, c, binary, dir, generation)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ protocol. Without it the pools of host.toml are served. Flags win over the file.
 SIGTERM and SIGINT stop gracefully, and at once the second time. SIGUSR1 reloads, and SIGUSR2 reopens the access log. SIGHUP
 reloads too, or stops if standard input is a terminal. SIGQUIT dumps all stacks.
 
---watch is for development: when code, templates or settings of a pool change, its changed PHP files are checked with php -l, and the pool is
+--watch is for development: when code, templates or settings of a pool change, the pool is
 reloaded; when host.toml changes, everything is. Broken code leaves the old one serving; the error is in the log, and in place of every page that a browser asks for, until it is mended.
 It implies --dev, unless --dev=false is given. Folders that programs write to themselves are left out: vendor, node_modules, var, storage, cache,
 tmp, log and those whose names begin with a dot.`,

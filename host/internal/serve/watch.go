@@ -1,10 +1,9 @@
-// watch.go is `host serve --watch`: it follows the files of a pool, and puts what changed live if it is sound.
+// watch.go is `host serve --watch`: it follows the files of a pool, and reloads it when they change.
 
 package serve
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,7 +14,6 @@ import (
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
-	"github.com/workerhost/workerhost/host/internal/php"
 	"github.com/workerhost/workerhost/host/internal/watch"
 )
 
@@ -44,15 +42,14 @@ func watchFlag(f *pflag.FlagSet) func() (watchMode, error) {
 
 // follow reloads the pool whenever its files change, until the host stops or the pool is gone.
 func (h *host) follow(p *pool) error {
-	broken := map[string]bool{} // files that php -l refused, and that have not been mended since
 	for h.stopping.Err() == nil && byName(h.pools(), p.name) == p {
-		h.followFolders(p, broken)
+		h.followFolders(p)
 	}
 	return nil
 }
 
 // followFolders does so until host.toml gives the pool other folders.
-func (h *host) followFolders(p *pool, broken map[string]bool) {
+func (h *host) followFolders(p *pool) {
 	ctx, cancel := context.WithCancel(h.stopping)
 	defer cancel()
 	folders, filter := watched(p.config())
@@ -65,33 +62,12 @@ func (h *host) followFolders(p *pool, broken map[string]bool) {
 	o.Ready = func() { log.Info("watching files", "folders", strings.Join(folders, ", ")) }
 	watch.Run(ctx, o, func(files []string) {
 		log.Info("files changed", "files", listed(folders, files))
-		if h.sound(p, files, broken) {
-			h.reloadChanged(p, h.file != "" && slices.Contains(files, watch.Resolve(h.file)))
-		}
+		h.reloadChanged(p, h.file != "" && slices.Contains(files, watch.Resolve(h.file)))
 		now, _ := watched(p.config())
 		if byName(h.pools(), p.name) != p || !slices.Equal(now, folders) {
 			cancel()
 		}
 	})
-}
-
-// sound says whether nothing speaks against a reload.
-func (h *host) sound(p *pool, files []string, broken map[string]bool) bool {
-	if p.config().Kind != config.PHPFile { // php-fpm has no -l
-		return true
-	}
-	fault, err := lint(h.stopping, p.config(), files, broken)
-	switch {
-	case h.stopping.Err() != nil:
-		return false
-	case err != nil:
-		p.log.Warn("the changed files could not be checked; the reload will tell", "error", err)
-	case fault != "":
-		p.log.Error("the changed code is broken, and the old code keeps serving", "error", fault)
-		p.fault.Store(&fault)
-		return false
-	}
-	return true
 }
 
 // reloadChanged reloads the pool, or everything if host.toml has changed, and keeps what was wrong. It is logged how
@@ -176,44 +152,4 @@ func listed(folders, files []string) string {
 		text += fmt.Sprintf(" and %d more", len(files)-few)
 	}
 	return text
-}
-
-// lint checks the files of PHP among those that changed, and those that were broken before. It returns what PHP says
-// of the broken ones.
-func lint(ctx context.Context, p *config.Pool, changed []string, broken map[string]bool) (fault string, err error) {
-	suspects := map[string]bool{}
-	for _, file := range changed {
-		if strings.EqualFold(filepath.Ext(file), ".php") {
-			suspects[file] = true
-		}
-	}
-	for file := range broken {
-		suspects[file] = true
-	}
-	var files []string
-	for file := range suspects {
-		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
-			files = append(files, file)
-		}
-	}
-	clear(broken)
-	if len(files) == 0 {
-		return "", nil
-	}
-	slices.Sort(files)
-	faults, err := php.Lint(ctx, p, files)
-	if err != nil {
-		return "", err
-	}
-	var texts []error
-	for _, file := range files {
-		if text, bad := faults[file]; bad {
-			broken[file] = true
-			texts = append(texts, errors.New(text))
-		}
-	}
-	if joined := errors.Join(texts...); joined != nil {
-		return joined.Error(), nil
-	}
-	return "", nil
 }

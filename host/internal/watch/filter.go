@@ -15,6 +15,10 @@ type Filter struct {
 	Go bool
 	// Names count whatever their extension: programs that are built anew.
 	Names []string
+	// PHP has .php files count alone, those of installed packages too, but not what these have for their own tests.
+	PHP bool
+	// Except, if not nil, says of a file that it does not count after all.
+	Except func(path string) bool
 }
 
 // extensions are those of code, templates, translations and settings.
@@ -29,10 +33,17 @@ var extensions = []string{
 // written are folders at the top of a PHP project that hold what it writes itself.
 var written = []string{"var", "storage", "cache", "tmp", "temp", "log", "logs", "bootstrap/cache"}
 
+// unfit are folders of packages in which files are broken on purpose, or written for another PHP.
+var unfit = []string{"test", "tests", "fixture", "fixtures", "stub", "stubs"}
+
 // file says whether a file counts. path is relative to the folder that is watched.
 func (f Filter) file(path string) bool {
 	name := filepath.Base(path)
 	switch {
+	case f.Except != nil && f.Except(path):
+		return false
+	case f.PHP:
+		return strings.EqualFold(filepath.Ext(name), ".php") && !strings.HasPrefix(name, ".")
 	case slices.Contains(f.Names, name):
 		return true
 	case strings.HasPrefix(name, ".env"):
@@ -52,6 +63,10 @@ func (f Filter) folder(path string) bool {
 		switch {
 		case part == "node_modules", part != "." && strings.HasPrefix(part, "."):
 			return false
+		case f.PHP:
+			if slices.Contains(parts[:i], "vendor") && slices.Contains(unfit, strings.ToLower(part)) {
+				return false
+			}
 		case i > 0 && parts[i-1] == "vendor" && part != "composer":
 			return false // but Composer writes into its own folder when it has installed something
 		case i > 1 && parts[i-2] == "vendor":
