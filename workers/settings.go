@@ -67,9 +67,9 @@ type Settings struct {
 	Retry        protocol.Retry // for [protocol.Traits]; a front decides by it
 	Priority     []string       // paths whose requests pass in front of the queue, and may wait when it is full
 
-	// Remedy says what to do about the last words of a worker that did not boot; "" is that it does not know. nil
-	// never does.
-	Remedy func(said string) string
+	// Remedy says what to do about a worker that did not boot, by its last words, and by whether it ended as a program
+	// does that is done, before READY; "" is that it does not know. nil never does.
+	Remedy func(said string, done bool) string
 
 	// Measure names the routes whose service times are counted apart: the canonical path of a URL, or, with /* at its
 	// end, all paths below it. The path itself wins, and then the longest.

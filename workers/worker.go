@@ -248,8 +248,8 @@ func (w *worker) bootFailure(why string) error {
 	if before == "READY" && (w.end.exit == "exit status 0" || quiet) { // the end of a program that is no worker
 		hint = "; does it come to the SDK's run() or Serve()?"
 	}
-	if remedy := w.gen.settings.Remedy; remedy != nil && said != "" {
-		if text := remedy(said); text != "" {
+	if remedy := w.gen.settings.Remedy; remedy != nil {
+		if text := remedy(said, before == "READY" && w.end.exit == "exit status 0"); text != "" {
 			hint = "; " + text
 		}
 	}

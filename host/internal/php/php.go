@@ -209,8 +209,13 @@ func Command(binary Binary, pool *config.Pool, temporary, prelude string) []stri
 // undefined is PHP's word for a function that it does not have.
 var undefined = regexp.MustCompile(`Call to undefined function (?:\w+\\)*(\w+)\(\)`)
 
-// Remedy says what to do about the last words of a PHP worker that did not boot, or "". It is safe for concurrent use.
-func Remedy(said string) string {
+// Remedy says what to do about a PHP worker that did not boot, by its last words, and by whether it just came to its
+// end, or "". It is safe for concurrent use.
+func Remedy(said string, done bool) string {
+	if done {
+		return "the script ran to its end, as a page does that PHP makes anew for each request: serve its folder, " +
+			"with `host serve FOLDER` or fpm = true (host help php-fpm), or have it come to the SDK's run()"
+	}
 	m := undefined.FindStringSubmatch(said)
 	if m != nil && strings.HasPrefix(strings.ToLower(m[1]), "frankenphp_") {
 		return "the script is written for FrankenPHP's worker mode: write api = \"frankenphp\" into its pool in " +

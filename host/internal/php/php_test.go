@@ -62,7 +62,7 @@ func TestAScriptForFrankenPHPRunsAfterThePrelude(t *testing.T) {
 	if !slices.Equal(got[len(got)-len(want):], want) {
 		t.Errorf("got %q", got)
 	}
-	if r := Remedy("Call to undefined function frankenphp_handle_request() in worker.php:3"); !strings.Contains(r, `api = "frankenphp"`) {
+	if r := Remedy("Call to undefined function frankenphp_handle_request() in worker.php:3", false); !strings.Contains(r, `api = "frankenphp"`) {
 		t.Errorf("the remedy is %q", r)
 	}
 }
@@ -242,7 +242,15 @@ func TestAFunctionThatTheSDKDefinesComesWithTheRemedy(t *testing.T) {
 		"Uncaught Error: Call to undefined function nonsense() in /app/x.php:1":          false,
 		"no database": false,
 	} {
-		if got := Remedy(said); strings.Contains(got, "host sdk php DIR") != want {
+		if got := Remedy(said, false); strings.Contains(got, "host sdk php DIR") != want {
+			t.Errorf("%q: %q", said, got)
+		}
+	}
+}
+
+func TestAPageIsToldFromAWorker(t *testing.T) {
+	for _, said := range []string{"", "<h1>Hello</h1>"} {
+		if got := Remedy(said, true); !strings.Contains(got, "`host serve FOLDER`") {
 			t.Errorf("%q: %q", said, got)
 		}
 	}
