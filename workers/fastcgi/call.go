@@ -48,7 +48,12 @@ func (c *call) do(found answer, fresh bool) error {
 	defer c.said.tell()
 	left := context.AfterFunc(ctx, func() { got.SetDeadline(time.Unix(1, 0)) }) // wakes whoever waits for it
 	body := c.r.ContentLength > 0
-	out := c.a.site.appendParams(appendRequest(nil, !fresh), c.r, found, c.a.software)
+	out, err := c.a.site.appendParams(appendRequest(nil, !fresh), c.r, found, c.a.software)
+	if err != nil {
+		left()
+		got.Close()
+		return err
+	}
 	if !body {
 		out = appendEnd(out, typeStdin)
 	}

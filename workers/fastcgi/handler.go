@@ -59,6 +59,10 @@ func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case err == nil || r.Context().Err() != nil:
 			return
+		case errors.Is(err, errTooLong):
+			status := http.StatusRequestHeaderFieldsTooLarge
+			http.Error(w, http.StatusText(status), status)
+			return
 		case a.refuses(w, err):
 			return
 		case errors.Is(err, errMute) && a.died(r.Context()):

@@ -3,6 +3,7 @@ package fastcgi
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -46,7 +47,7 @@ func TestAScriptLearnsWhatNginxAndCaddyTellIt(t *testing.T) {
 		"REQUEST_URI":     "/app/page.php/more%20info?a=b&c", "QUERY_STRING": "a=b&c",
 		"SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_SCHEME": "http", "CONTENT_TYPE": "text/plain", "CONTENT_LENGTH": "4",
 		"SERVER_NAME": "example.org", "SERVER_ADDR": "10.0.0.1", "SERVER_PORT": "8443",
-		"REMOTE_ADDR": "192.0.2.1", "REMOTE_PORT": "1234", "REMOTE_USER": "user", "AUTH_TYPE": "Basic",
+		"REMOTE_ADDR": "192.0.2.1", "REMOTE_PORT": "1234",
 		"HTTP_HOST":    "example.org:8080",
 		"HTTP_X_TWICE": "1, 2", "HTTP_COOKIE": "a=1; b=2", "HTTP_ACCEPT": "*/*",
 		"HTTP_AUTHORIZATION": "Basic dXNlcjpwYXNz",
@@ -210,6 +211,40 @@ func TestARequestWhoseClientLeftLastsAsLongAsItsChild(t *testing.T) {
 	}
 	close(ended)
 	<-answered
+}
+
+// PHP reads each record by itself.
+func TestNoParameterLiesInTwoRecords(t *testing.T) {
+	whole := true
+	var got asked
+	a, _ := newAdapter(t, serveFake(t, func(c *net.UnixConn) {
+		var stream bytes.Buffer
+		got, _ = readRequest(io.TeeReader(c, &stream))
+		for b := stream.Bytes(); len(b) > 0; {
+			n := int(binary.BigEndian.Uint16(b[4:]))
+			kind, content := b[1], b[headerSize:headerSize+n]
+			b = b[headerSize+n:]
+			for kind == typeParams && len(content) > 0 {
+				size := take1(&content)
+				size += take1(&content)
+				if whole = whole && size <= len(content); !whole {
+					break
+				}
+				content = content[size:]
+			}
+		}
+		c.Write(page("\r\nx"))
+	}))
+	long := "/index.php/" + strings.Repeat("q", 30000)
+	w, aborted := ask(a, get(long))
+	if aborted || w.Body.String() != "x" || !whole || got.params["REQUEST_URI"] != long {
+		t.Errorf("%v %d whole %v, %d bytes of a URI", aborted, w.Code, whole, len(got.params["REQUEST_URI"]))
+	}
+	r := get("/")
+	r.Header["Cookie"] = []string{strings.Repeat("a", 40000), strings.Repeat("b", 40000)}
+	if w, aborted := ask(a, r); aborted || w.Code != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("more than a record holds: %v %d", aborted, w.Code)
+	}
 }
 
 func TestAnUploadThatNobodyReadsEndsWithTheAnswer(t *testing.T) {

@@ -1,8 +1,10 @@
-// The parameters of a request (RFC 3875 §4.1), as nginx and Caddy give them to PHP.
+// The parameters of a request (RFC 3875 §4.1), as nginx and Caddy give them to PHP. REMOTE_USER and AUTH_TYPE are not
+// among them: they say who the client has proved to be, and nobody has looked at its password.
 
 package fastcgi
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"strconv"
@@ -11,10 +13,18 @@ import (
 	sdk "github.com/workerhost/workerhost/sdk-go"
 )
 
-// appendParams appends the PARAMS of a request that a's script answers, with the end of the stream.
-func (s *site) appendParams(b []byte, r *http.Request, a answer, software string) []byte {
-	var pairs []byte
-	add := func(name, value string) { pairs = appendPair(pairs, name, value) }
+// errTooLong says that no record holds one of the parameters.
+var errTooLong = errors.New("a parameter of the request is too long for FastCGI")
+
+// appendParams appends the PARAMS of a request that a's script answers, with the end of the stream. The error is
+// errTooLong.
+func (s *site) appendParams(b []byte, r *http.Request, a answer, software string) (_ []byte, err error) {
+	p := params{b: b, open: -1}
+	add := func(name, value string) {
+		if !p.add(name, value) {
+			err = errTooLong
+		}
+	}
 	_, query, _ := strings.Cut(r.RequestURI, "?")
 	add("GATEWAY_INTERFACE", "CGI/1.1")
 	add("SERVER_SOFTWARE", software)
@@ -41,10 +51,6 @@ func (s *site) appendParams(b []byte, r *http.Request, a answer, software string
 	if id := sdk.RequestID(r.Context()); id != "" {
 		add("REQUEST_ID", id)
 	}
-	if user, _, ok := r.BasicAuth(); ok {
-		add("REMOTE_USER", user)
-		add("AUTH_TYPE", "Basic")
-	}
 	for name, values := range r.Header {
 		if variable, ok := variableOf(name); ok {
 			separator := ", "
@@ -54,7 +60,7 @@ func (s *site) appendParams(b []byte, r *http.Request, a answer, software string
 			add(variable, strings.Join(values, separator))
 		}
 	}
-	return appendEnd(appendStream(b, typeParams, pairs), typeParams)
+	return p.end(), err
 }
 
 // addConnection adds who talks to whom.

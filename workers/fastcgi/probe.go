@@ -45,16 +45,15 @@ func (a *adapter) probe(ctx context.Context, script string) error {
 		return nil
 	}
 	defer context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })()
-	var pairs []byte
+	pairs := params{b: appendRequest(nil, false), open: -1}
 	for _, p := range [][2]string{
 		{"SCRIPT_FILENAME", script}, {"SCRIPT_NAME", "/probe.php"},
 		{"REQUEST_METHOD", http.MethodGet}, {"REDIRECT_STATUS", "200"},
 		{"SERVER_PROTOCOL", "HTTP/1.1"}, {"GATEWAY_INTERFACE", "CGI/1.1"}, {"INDEX", a.site.file(a.site.index)},
 	} {
-		pairs = appendPair(pairs, p[0], p[1])
+		pairs.add(p[0], p[1])
 	}
-	out := appendEnd(appendStream(appendRequest(nil, false), typeParams, pairs), typeParams)
-	if _, err := c.Write(appendEnd(out, typeStdin)); err != nil {
+	if _, err := c.Write(appendEnd(pairs.end(), typeStdin)); err != nil {
 		return err
 	}
 	var answer []byte

@@ -41,18 +41,50 @@ func appendRequest(b []byte, keep bool) []byte {
 	return append(appendHeader(b, typeRequest, 8), 0, roleAnswer, flags, 0, 0, 0, 0, 0)
 }
 
-// appendStream appends p as records of a stream, without its end.
-func appendStream(b []byte, kind byte, p []byte) []byte {
-	for len(p) > 0 {
-		n := min(len(p), maxContent)
-		b = append(appendHeader(b, kind, n), p[:n]...)
-		p = p[n:]
-	}
-	return b
-}
-
 // appendEnd ends a stream.
 func appendEnd(b []byte, kind byte) []byte { return appendHeader(b, kind, 0) }
+
+// params writes the stream of PARAMS. PHP reads each record by itself: a pair that lies in two of them is the end of
+// the connection.
+type params struct {
+	b    []byte
+	open int // where the header of the last record is; -1: there is none yet
+}
+
+// add appends a pair, and says whether a record can hold it.
+func (p *params) add(name, value string) bool {
+	n := lengthSize(len(name)) + lengthSize(len(value)) + len(name) + len(value)
+	if n > maxContent {
+		return false
+	}
+	if p.open < 0 || len(p.b)-p.open-headerSize+n > maxContent {
+		p.close()
+		p.open = len(p.b)
+		p.b = appendHeader(p.b, typeParams, 0)
+	}
+	p.b = appendPair(p.b, name, value)
+	return true
+}
+
+// close writes the length of the last record.
+func (p *params) close() {
+	if p.open >= 0 {
+		appendHeader(p.b[:p.open], typeParams, len(p.b)-p.open-headerSize)
+	}
+}
+
+// end gives the stream with its end.
+func (p *params) end() []byte {
+	p.close()
+	return appendEnd(p.b, typeParams)
+}
+
+func lengthSize(n int) int {
+	if n < 128 {
+		return 1
+	}
+	return 4
+}
 
 // appendPair appends a parameter (§3.4).
 func appendPair(b []byte, name, value string) []byte {

@@ -9,13 +9,22 @@ import (
 )
 
 func TestALengthTakesOneByteOrFour(t *testing.T) {
-	for _, n := range []int{0, 1, 127, 128, 65535, 65536, 200000} {
-		pair := appendPair(nil, strings.Repeat("n", 3), strings.Repeat("v", n))
-		stream := appendEnd(appendStream(appendRequest(nil, true), typeParams, pair), typeParams)
-		got, err := readRequest(bytes.NewReader(appendEnd(stream, typeStdin)))
+	for _, n := range []int{0, 1, 127, 128, maxContent - 9, maxContent - 8} {
+		pairs := params{b: appendRequest(nil, true), open: -1}
+		if !pairs.add("one", "more") || !pairs.add("nnn", strings.Repeat("v", n)) {
+			t.Errorf("%d do not fit", n)
+		}
+		got, err := readRequest(bytes.NewReader(appendEnd(pairs.end(), typeStdin)))
 		if err != nil || len(got.params["nnn"]) != n || !got.keep {
 			t.Errorf("%d: %v", n, err)
 		}
+	}
+}
+
+func TestAPairThatNoRecordHoldsIsRefused(t *testing.T) {
+	pairs := params{open: -1}
+	if pairs.add("nnn", strings.Repeat("v", maxContent-7)) {
+		t.Error("it was taken")
 	}
 }
 

@@ -112,6 +112,16 @@ func end(status byte) []byte {
 	return append(appendHeader(nil, typeEnd, 8), 0, 0, 0, 0, status, 0, 0, 0)
 }
 
+// appendStream appends p as records of a stream, without its end.
+func appendStream(b []byte, kind byte, p []byte) []byte {
+	for len(p) > 0 {
+		n := min(len(p), maxContent)
+		b = append(appendHeader(b, kind, n), p[:n]...)
+		p = p[n:]
+	}
+	return b
+}
+
 // page is a whole response.
 func page(text string) []byte { return append(appendStream(nil, typeStdout, []byte(text)), end(0)...) }
 
