@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	sdk "github.com/workerhost/workerhost/sdk-go"
@@ -58,13 +59,15 @@ func (c *call) do(found answer, fresh bool) error {
 		out = appendEnd(out, typeStdin)
 	}
 	_, written := got.Write(out) // what the server makes of the failure is read below
+	var whole atomic.Bool        // the request was sent to its end
 	sent := make(chan struct{})
 	if body && written == nil {
 		go func() { // ends with the body, or with the connection and the body, which are closed below
 			defer close(sent)
-			sendBody(got, c.r.Body)
+			whole.Store(sendBody(got, c.r.Body))
 		}()
 	} else {
+		whole.Store(written == nil)
 		close(sent)
 	}
 	err = c.receive()
@@ -73,7 +76,7 @@ func (c *call) do(found answer, fresh bool) error {
 		return nil
 	}
 	if ctx.Err() != nil {
-		hangUp(got.Conn, c.a.over)
+		hangUp(got.Conn, whole.Load(), c.a.over)
 		err = context.Cause(ctx)
 	}
 	got.Close()
@@ -82,22 +85,23 @@ func (c *call) do(found answer, fresh bool) error {
 	return err
 }
 
-// sendBody sends a request's body as it comes. What fails shows in the answer.
-func sendBody(to io.Writer, body io.Reader) {
+// sendBody sends a request's body as it comes, and says whether all of it was sent. What fails shows in the answer.
+func sendBody(to io.Writer, body io.Reader) bool {
 	b := make([]byte, headerSize+32<<10)
 	for {
 		n, err := body.Read(b[headerSize:])
 		if n > 0 {
 			appendHeader(b[:0], typeStdin, n)
 			if _, e := to.Write(b[:headerSize+n]); e != nil {
-				return
+				return false
 			}
 		}
 		if err == io.EOF {
-			to.Write(appendEnd(nil, typeStdin))
+			_, e := to.Write(appendEnd(nil, typeStdin))
+			return e == nil
 		}
 		if err != nil {
-			return
+			return false
 		}
 	}
 }

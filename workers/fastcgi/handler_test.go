@@ -213,6 +213,60 @@ func TestARequestWhoseClientLeftLastsAsLongAsItsChild(t *testing.T) {
 	<-answered
 }
 
+// As PHP does: it reads what is left, and waits for the end of it, before it closes a connection.
+func TestAChildThatWaitsForTheClientsEndIsDone(t *testing.T) {
+	for name, body := range map[string]string{"GET": "", "POST": "body"} {
+		began, drained := make(chan struct{}), make(chan struct{})
+		a, _ := newAdapter(t, serveFake(t, func(c *net.UnixConn) {
+			defer close(drained)
+			content, h := []byte(nil), [headerSize]byte{}
+			for h[1] != typeParams || len(content) > 0 { // the end of the body is left
+				io.ReadFull(c, h[:])
+				content = make([]byte, binary.BigEndian.Uint16(h[4:]))
+				io.ReadFull(c, content)
+			}
+			if body != "" {
+				io.ReadFull(c, make([]byte, headerSize+len(body)))
+			}
+			close(began)
+			for err := error(nil); err == nil; {
+				_, err = c.Write(appendStream(nil, typeStdout, []byte("X: y\r\n")))
+				time.Sleep(time.Millisecond)
+			}
+			c.CloseWrite()
+			io.Copy(io.Discard, c)
+		}))
+		ctx, leave := context.WithCancel(t.Context())
+		answered := make(chan struct{})
+		go func() {
+			ask(a, httptest.NewRequest(name, "/", strings.NewReader(body)).WithContext(ctx))
+			close(answered)
+		}()
+		<-began
+		leave()
+		<-answered
+		<-drained
+	}
+}
+
+func TestABodyThatWillNotComeLeavesNoChildWaiting(t *testing.T) {
+	began := make(chan struct{})
+	read := make(chan struct{})
+	a, _ := newAdapter(t, serveFake(t, func(c *net.UnixConn) {
+		close(began)
+		io.Copy(io.Discard, c)
+		close(read)
+	}))
+	ctx, leave := context.WithCancel(t.Context())
+	body, stays := io.Pipe()
+	defer stays.Close()
+	go func() { <-began; leave() }()
+	r := httptest.NewRequest("POST", "/", body).WithContext(ctx)
+	r.ContentLength = 100
+	ask(a, r)
+	<-read
+}
+
 // PHP reads each record by itself.
 func TestNoParameterLiesInTwoRecords(t *testing.T) {
 	whole := true
