@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,8 @@ type call struct {
 	pending []byte // of a head that is not whole
 	head    *head  // nil until it is
 	bare    bool   // the response has no body that could be written
+	length  int64  // what its Content-Length leaves of it; -1: it has none
+	surplus bool   // it said more than that
 }
 
 // do makes the call. fresh is that it takes no kept connection and keeps none. The error is one of those above, a
@@ -151,7 +154,14 @@ func (c *call) take(content []byte) error {
 		content = c.pending[i:]
 		c.takeHead(h)
 	}
+	if c.length >= 0 && int64(len(content)) > c.length && !c.bare {
+		if !c.surplus {
+			c.a.log.WarnContext(c.r.Context(), "PHP said more than its Content-Length: the rest is dropped")
+		}
+		c.surplus, content = true, content[:c.length]
+	}
 	if len(content) > 0 && !c.bare {
+		c.length -= int64(len(content)) // or is below zero, and stays there
 		if _, err := c.w.Write(content); err != nil {
 			return fmt.Errorf("%w: %w", errCut, err)
 		}
@@ -164,7 +174,12 @@ func (c *call) take(content []byte) error {
 
 // takeHead gives the client the head of its response, or has the host send a file in place of the body.
 func (c *call) takeHead(h *head) {
-	c.head = h
+	c.head, c.length = h, -1
+	if values := h.header["Content-Length"]; len(values) == 1 {
+		if n, err := strconv.ParseUint(values[0], 10, 63); err == nil {
+			c.length = int64(n)
+		}
+	}
 	header := c.w.Header()
 	file := c.a.site.fileToSend(h.header)
 	for name, values := range h.header {

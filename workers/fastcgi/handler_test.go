@@ -267,6 +267,26 @@ func TestABodyThatWillNotComeLeavesNoChildWaiting(t *testing.T) {
 	<-read
 }
 
+// Scripts that send files leave a line end behind ?> as often as not, and no client of nginx has seen it.
+func TestWhatGoesBeyondTheContentLengthIsDropped(t *testing.T) {
+	a, log := newAdapter(t, serveFake(t, answerEach(func(asked) []byte {
+		return page("Content-Length: 4\r\n\r\nfile\nand more")
+	})))
+	server := httptest.NewServer(a)
+	defer server.Close()
+	r, err := http.Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if b, err := io.ReadAll(r.Body); err != nil || string(b) != "file" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if !strings.Contains(log.String(), "level=WARN") || strings.Contains(log.String(), "level=ERROR") {
+		t.Errorf("the log says %q", log)
+	}
+}
+
 // PHP reads each record by itself.
 func TestNoParameterLiesInTwoRecords(t *testing.T) {
 	whole := true
