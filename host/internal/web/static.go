@@ -5,7 +5,6 @@ package web
 
 import (
 	"fmt"
-	"io/fs"
 	"net/http"
 	"os"
 	"path"
@@ -61,8 +60,16 @@ func (v *visit) servePublic() bool {
 	}
 	file, info, err := openRegular(f.root, name)
 	f.close()
-	if err != nil && v.terms.Linked && strings.Contains(err.Error(), escapes) { // by a symlink
-		file, info, err = v.openLinked(filepath.Join(v.terms.Public, name))
+	if v.terms.Linked { // the folder is a site's
+		where := filepath.Join(v.terms.Public, name)
+		if err != nil && strings.Contains(err.Error(), escapes) { // by a symlink
+			file, info, err = openUnder(v.terms.Backend.Traits().FileRoots, where)
+		}
+		if err == nil {
+			if err = permitted(v.terms.Backend.Traits().Owner, where, info); err != nil {
+				file.Close()
+			}
+		}
 	}
 	if err != nil {
 		return false
@@ -72,20 +79,6 @@ func (v *visit) servePublic() bool {
 	v.w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
 	v.sendFile(file, info, http.StatusOK, info.ModTime())
 	return true
-}
-
-// openLinked opens what a symlink in the public folder leads to, as if a worker had asked for it.
-func (v *visit) openLinked(path string) (*os.File, fs.FileInfo, error) {
-	traits := v.terms.Backend.Traits()
-	file, info, err := openUnder(traits.FileRoots, path)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := permitted(traits.Owner, path, info); err != nil {
-		file.Close()
-		return nil, nil, err
-	}
-	return file, info, nil
 }
 
 // publicName maps a path to a file's name below the folder. It refuses dotfiles (but for /.well-known/), code, what

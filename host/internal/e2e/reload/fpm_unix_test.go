@@ -58,6 +58,8 @@ func startSite(t *testing.T, rest string) (dir string, h *harness.Host) {
 	harness.Write(t, dir, "site/index.php", strings.ReplaceAll(fpmIndex, "VERSION", "1"))
 	harness.Write(t, dir, "site/style.css", "body {}")
 	harness.Write(t, dir, "site/uploads/evil.php", "<?php echo 'evil';")
+	harness.Write(t, dir, "site/dump.sql", "secret")
+	harness.Must(t, os.Chmod(filepath.Join(dir, "site/dump.sql"), 0o600))
 	harness.Write(t, dir, "host.toml", "[pool.site]\nfpm = true\nroot = \"site\"\nworkers = 4\n"+rest)
 	return dir, harness.Start(t, "-c", filepath.Join(dir, "host.toml"))
 }
@@ -125,8 +127,13 @@ func TestReloadOfUnmodifiedPHPFailsNoRequest(t *testing.T) {
 		t.Errorf("a reload to broken code: exit %d\n%s", code, out)
 	}
 	load.Stop()
+	dump := "200 secret"
+	if os.Geteuid() == 0 { // it is not its user's to read
+		dump = "404 no page"
+	}
 	for path, want := range map[string]string{
-		"/hello": "200 hello 2", "/style.css": "200 body {}", "/uploads/evil.php": "403 Forbidden\n",
+		"/dump.sql": dump,
+		"/hello":    "200 hello 2", "/style.css": "200 body {}", "/uploads/evil.php": "403 Forbidden\n",
 		"/nothing": "404 no page",
 	} {
 		if code, text := h.Get(path); fmt.Sprint(code, " ", text) != want {
