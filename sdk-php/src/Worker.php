@@ -11,6 +11,7 @@ use WorkerHost\Internal\Loop;
 use WorkerHost\Internal\Process;
 use WorkerHost\Internal\Program;
 use WorkerHost\Internal\Timers;
+use WorkerHost\Internal\WebCode;
 
 /**
  * A worker: a process that the host starts, that loads its code once and then answers one request after another,
@@ -73,6 +74,9 @@ final class Worker
     public function onRequest(callable $handler): self
     {
         $this->program->handler = $handler;
+        if ($handler instanceof WebCode) {
+            $this->program->capture();
+        }
 
         return $this;
     }
@@ -217,14 +221,16 @@ final class Worker
      * Fills $_SERVER, $_GET, $_POST, $_COOKIE, $_FILES, $_REQUEST and php://input for each request, for older code. A
      * request's body has come as a whole before the handler runs.
      *
-     * @param bool $capture whether what the code prints is the body of the response, unless the handler returns one;
-     *                      flush() sends it. Status and headers are then set through WorkerHost\Http\Output, because
-     *                      header() can't be seen under PHP's command line.
+     * @param bool $capture whether what the code prints is the body of the response, or comes before the body of the
+     *                      one that the handler returns; flush() sends it. header(), cookies and sessions are heard,
+     *                      as WorkerHost\Http\Output is. The bridges to frameworks have it so
      */
     public function superglobals(bool $capture = false): self
     {
-        $this->program->wantsGlobals = true;
-        $this->program->capture = $capture;
+        $this->program->wantsGlobals = $this->program->wantsInput = true;
+        if ($capture) {
+            $this->program->capture();
+        }
 
         return $this;
     }

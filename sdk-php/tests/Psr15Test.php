@@ -20,6 +20,13 @@ final class Psr15Test extends TestCase
             public function handle(Psr\Http\Message\ServerRequestInterface $r): Psr\Http\Message\ResponseInterface {
                 $response = new Nyholm\Psr7\Response(202, ['X-A' => ['1', '2']]);
                 switch ($r->getUri()->getPath()) {
+                    case '/session':
+                        session_start();
+                        $_SESSION['n'] = 1 + ($_SESSION['n'] ?? 0);
+                        echo $_COOKIE['lang'] ?? '-', $_SERVER['REQUEST_METHOD'], $_POST['f'] ?? '-', $_GET['q'] ?? '-', ' ';
+                        $response->getBody()->write((string) $_SESSION['n']);
+                        return $r->getUri()->getQuery() === 'throw' ? throw new Exception('thrown') : $response;
+                    case '/none': echo 'x'; return new Nyholm\Psr7\Response(204);
                     case '/long': return $response->withBody(Nyholm\Psr7\Stream::create(str_repeat('x', 200000)));
                     case '/body': return $response->withBody(Nyholm\Psr7\Stream::create((string) $r->getBody()));
                     case '/stream': $in = $r->getBody(); $n = 0; while (!$in->eof()) $n += strlen($in->read(8192)); return $response->withBody(Nyholm\Psr7\Stream::create((string) $n));
@@ -33,6 +40,7 @@ final class Psr15Test extends TestCase
                 return $response;
             }
         }
+        ini_set('session.save_path', __DIR__);
         $f = new Nyholm\Psr7\Factory\Psr17Factory();
         Worker::create()->onRequest(WorkerHost\Bridge\Psr15::create(fn () => new Handler(), $f, $f, $f, $f))->run();
         PHP;
@@ -91,5 +99,31 @@ final class Psr15Test extends TestCase
             . "Nyholm\\Psr7\\Response(201, ['A' => 'b'], 'psr'))->run();");
         self::assertSame([201, 'psr', ['content-type' => ['text/html; charset=utf-8'], 'a' => ['b']]],
             [($answer = $host->get())->status, $answer->body, $answer->headers]);
+    }
+
+    public function testSessionsAndSuperglobalsAreThoseOfTheRequest(): void
+    {
+        $host = FakeHost::serving(self::WORKER);
+        $cookies = [];
+        foreach ([1, 2] as $visit) {
+            foreach (['a', 'b'] as $client) {
+                $sent = isset($cookies[$client]) ? "; {$cookies[$client]}" : '';
+                $answer = $host->get('POST', '/session?q=1',
+                    ['Content-Type', 'application/x-www-form-urlencoded', 'Cookie', "lang=de$sent"], 'f=2');
+                self::assertSame([202, "dePOST21 $visit"], [$answer->status, $answer->body], $client);
+                self::assertSame(['no-store, no-cache, must-revalidate'], $answer->headers['cache-control']);
+                self::assertCount($visit === 1 ? 1 : 0, $answer->headers['set-cookie'] ?? []);
+                $cookies[$client] ??= explode(';', $answer->headers['set-cookie'][0])[0];
+            }
+        }
+        self::assertSame(500, $host->get('GET', '/session?throw', ['Cookie', $cookies['a']])->status);
+        self::assertSame('-GET-- 1', $host->get('GET', '/session')->body, 'nobody is in the session of another');
+    }
+
+    public function testWhatIsPrintedForAResponseWithoutABodyFailsTheRequest(): void
+    {
+        $host = FakeHost::serving(self::WORKER);
+        self::assertSame(500, $host->get('GET', '/none')->status);
+        self::assertStringContainsString('no place for it: one with status 204', end($host->logs)[3]);
     }
 }

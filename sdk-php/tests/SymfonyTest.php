@@ -25,7 +25,8 @@ final class SymfonyTest extends TestCase
             public function getCacheDir(): string { return __DIR__ . '/cache'; }
             public function getLogDir(): string { return __DIR__; }
             protected function configureContainer($container): void {
-                $container->extension('framework', ['secret' => 's', 'router' => ['utf8' => true], 'http_method_override' => false, 'annotations' => false]);
+                $container->extension('framework', ['secret' => 's', 'router' => ['utf8' => true], 'http_method_override' => false, 'annotations' => false, 'session' => ['storage_factory_id' => 'session.storage.factory.native', 'handler_id' => null, 'save_path' => __DIR__]]);
+                ini_set('session.save_path', __DIR__);
                 $container->services()->set(Counter::class, Counter::class)->public()->autoconfigure()->tag('kernel.reset', ['method' => 'reset']);
             }
             protected function configureRoutes($routes): void { $routes->add('all', '/{what}')->controller([$this, 'answer'])->defaults(['what' => '']); }
@@ -43,6 +44,14 @@ final class SymfonyTest extends TestCase
                     case 'cookies': return new Http\JsonResponse($r->cookies->all());
                     case 'broken': return new Http\StreamedResponse(function () { echo 'a'; ob_flush(); echo 'b'; throw new Exception('broke'); });
                     case 'throw': throw new RuntimeException('secret');
+                    case 'error': if ($r->query->has('echo')) { echo 'cut'; } return new Http\Response(strlen(...[]));
+                    case 'echo': echo 'echoed '; header('X-Own: 1'); header('X-Both: header'); setcookie('s', 't'); $x = new Http\Response('sent', 201, ['X-Both' => 'response', 'Content-Length' => '4']); $x->headers->setCookie(Http\Cookie::create('a', 'b')); return $x;
+                    case 'dump': dump($_SERVER['REQUEST_URI'], [1]); return new Http\Response('seen');
+                    case 'dd': dd('dumped', $_GET);
+                    case 'echostream': echo 'before '; return new Http\StreamedResponse(function () { echo 'streamed'; });
+                    case 'echofile': echo 'before'; return new Http\BinaryFileResponse(__DIR__ . '/worker.php');
+                    case 'native': session_start(); $_SESSION['n'] = 1 + ($_SESSION['n'] ?? 0); return new Http\JsonResponse([$_SESSION['n'], session_id()]);
+                    case 'session': $s = $r->getSession(); $s->set('n', 1 + $s->get('n', 0)); return new Http\JsonResponse([$s->get('n'), $s->getId()]);
                     case 'content': return new Http\Response($r->getContent());
                     case 'move': return new Http\Response($r->files->get('doc')->move(__DIR__, 'moved')->getSize() . ' ' . json_encode($r->files->get('none')) . $r->request->get('a'));
                 }
@@ -160,5 +169,64 @@ final class SymfonyTest extends TestCase
         $answer = $this->host->get('GET', '/throw');
         self::assertSame(500, $answer->status);
         self::assertStringNotContainsString('secret', $answer->body);
+    }
+
+    public function testAnErrorIsTheKernelsToAnswerToo(): void
+    {
+        $exception = $this->host->get('GET', '/throw')->body;
+        foreach (['/error', '/error?echo'] as $path) {
+            $answer = $this->host->get('GET', $path);
+            self::assertSame(500, $answer->status);
+            self::assertStringContainsString('The server returned a "500 Internal Server Error"', $exception);
+            self::assertSame((str_contains($path, 'echo') ? 'cut' : '') . $exception, $answer->body);
+        }
+        self::assertStringContainsString('strlen() expects exactly 1 argument', $this->host->log());
+        self::assertContains('terminate /error', array_column($this->host->logs, 3));
+        self::assertSame('[1]', $this->host->get('GET', '/count')->body);
+    }
+
+    public function testWhatIsPrintedComesBeforeTheBodyAndHeadersGoBesideThoseOfTheResponse(): void
+    {
+        $answer = $this->host->get('GET', '/echo');
+        self::assertSame([201, 'echoed sent'], [$answer->status, $answer->body]);
+        self::assertSame([['1'], ['response'], ['s=t', 'a=b; path=/; httponly; samesite=lax']],
+            [$answer->headers['x-own'], $answer->headers['x-both'], $answer->headers['set-cookie']]);
+        self::assertArrayNotHasKey('content-length', $answer->headers);
+        self::assertSame('before streamed', $this->host->get('GET', '/echostream')->body);
+        self::assertSame('sent', substr($this->host->get('GET', '/echo')->body, 7), 'nothing is left of the others');
+        self::assertStringNotContainsString('before', $this->host->log());
+        $file = '<?php' . substr(file_get_contents($this->host->path('worker.php')), 5);
+        self::assertSame("before$file", $this->host->get('GET', '/echofile')->body);
+        $host = FakeHost::serving(self::WORKER, directory: sys_get_temp_dir());
+        self::assertSame(500, $host->get('GET', '/echofile')->status);
+        self::assertStringContainsString('no place for it: a file', json_encode($host->logs));
+    }
+
+    public function testDumpsAreSeenInTheBrowser(): void
+    {
+        $answer = $this->host->get('GET', '/dump');
+        self::assertMatchesRegularExpression('~<pre class=sf-dump.*/dump.*seen$~s', $answer->body);
+        $answer = $this->host->get('GET', '/dd?a=b');
+        self::assertTrue($answer->ended);
+        self::assertMatchesRegularExpression('~<pre class=sf-dump.*dumped.*sf-dump-str.*b~s', $answer->body);
+    }
+
+    public function testSessionsFollowTheClientWhoeverComesBetween(): void
+    {
+        foreach (['/native', '/session'] as $path) {
+            $clients = [];
+            foreach ([1, 2, 3] as $visit) {
+                foreach (['a', 'b'] as $client) {
+                    $answer = $this->host->get('GET', $path, isset($clients[$client]) ? ['Cookie', $clients[$client]]
+                        : []);
+                    [$count, $id] = json_decode($answer->body, true);
+                    self::assertSame([200, $visit], [$answer->status, $count], "$path by $client");
+                    self::assertCount($visit === 1 ? 1 : 0, $answer->headers['set-cookie'] ?? []);
+                    $clients[$client] ??= explode(';', $answer->headers['set-cookie'][0])[0];
+                    self::assertSame("PHPSESSID=$id", $clients[$client]);
+                }
+            }
+            self::assertNotSame($clients['a'], $clients['b']);
+        }
     }
 }

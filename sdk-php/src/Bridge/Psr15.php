@@ -11,20 +11,23 @@ use Psr\Http\Message\UploadedFileFactoryInterface;
 use Psr\Http\Message\UploadedFileInterface;
 use Psr\Http\Message\UriFactoryInterface;
 use Psr\Http\Server\RequestHandlerInterface;
-use WorkerHost\Handler;
 use WorkerHost\Http\Request;
 use WorkerHost\Http\Response;
 use WorkerHost\Http\UploadedFile;
 use WorkerHost\Internal\Form;
 use WorkerHost\Internal\Superglobals;
+use WorkerHost\Internal\WebCode;
 
 /**
  * Runs a PSR-15 request handler, with the PSR-17 factories of any PSR-7 library.
  *
  *     $psr17 = new Nyholm\Psr7\Factory\Psr17Factory();
  *     Worker::create()->onRequest(Psr15::create($handler, $psr17, $psr17, $psr17, $psr17))->run();
+ *
+ * Given to onRequest() it fills the superglobals, too, php://input aside; what the code prints comes before the body,
+ * and header(), setcookie() and session_start() add their fields, of which those of the response itself win.
  */
-final class Psr15 implements Handler
+final class Psr15 implements WebCode
 {
     private ?RequestHandlerInterface $handler = null;
 

@@ -11,11 +11,11 @@ use Symfony\Component\HttpFoundation\Request as SymfonyRequest;
 use Symfony\Component\HttpFoundation\Response as SymfonyResponse;
 use Symfony\Component\HttpFoundation\StreamedResponse;
 use Symfony\Component\HttpKernel\EventListener\StreamedResponseListener;
+use Symfony\Component\HttpKernel\HttpKernel;
 use Symfony\Component\HttpKernel\HttpKernelInterface;
 use Symfony\Component\HttpKernel\KernelEvents;
 use Symfony\Component\HttpKernel\KernelInterface;
 use Symfony\Component\HttpKernel\TerminableInterface;
-use WorkerHost\Handler;
 use WorkerHost\Http\Request;
 use WorkerHost\Http\Response;
 use WorkerHost\Http\UploadedFile;
@@ -23,6 +23,7 @@ use WorkerHost\Internal\Capture;
 use WorkerHost\Internal\Form;
 use WorkerHost\Internal\Printed;
 use WorkerHost\Internal\Superglobals;
+use WorkerHost\Internal\WebCode;
 
 /**
  * Runs a Symfony kernel (5.4 and later) that is booted once.
@@ -30,8 +31,10 @@ use WorkerHost\Internal\Superglobals;
  *     Worker::create()->onRequest(Symfony::create(fn () => new App\Kernel('prod', false)))->run();
  *
  * When the client has its response the kernel's terminate() runs, then the services that keep state are reset.
+ * Given to onRequest() it fills the superglobals, too, php://input aside; what the code prints comes before the body,
+ * and header() and setcookie() add their fields, of which those of the response itself win.
  */
-final class Symfony implements Handler
+final class Symfony implements WebCode
 {
     /** What an echoing response gathers before it is sent, in bytes. */
     private const BUFFER = 16384;
@@ -81,20 +84,70 @@ final class Symfony implements Handler
         }
         $kernel = $this->kernel;
         $symfonyRequest = $this->request($request);
-        $symfonyResponse = $kernel->handle($symfonyRequest);
+        try {
+            try {
+                $symfonyResponse = $kernel->handle($symfonyRequest);
+            } catch (\Error $e) {
+                $symfonyResponse = self::shown($e, $symfonyRequest, $kernel);
+            }
+            $response = $this->response($symfonyResponse);
+        } catch (\Throwable $e) {
+            self::reset($kernel);
+            throw $e;
+        }
 
-        return $this->response($symfonyResponse)
-            ->after(static function () use ($kernel, $symfonyRequest, $symfonyResponse): void {
+        return $response->after(static function () use ($kernel, $symfonyRequest, $symfonyResponse): void {
             try {
                 if ($kernel instanceof TerminableInterface) {
                     $kernel->terminate($symfonyRequest, $symfonyResponse);
                 }
             } finally {
-                if ($kernel instanceof KernelInterface && $kernel->getContainer()->has('services_resetter')) {
-                    $kernel->getContainer()->get('services_resetter')->reset();
-                }
+                self::reset($kernel);
             }
         });
+    }
+
+    /**
+     * Has the services forget the request: Symfony's kernel does so when it is booted again, as it would be before the
+     * next request, where it would forget that one's session as well.
+     */
+    private static function reset(HttpKernelInterface $kernel): void
+    {
+        try {
+            if (\function_exists('session_status') && \session_status() === \PHP_SESSION_ACTIVE) {
+                \session_write_close(); // Symfony's reset gives a session up that it has not begun itself
+            }
+        } finally {
+            if ($kernel instanceof KernelInterface) {
+                $kernel->boot();
+            }
+        }
+    }
+
+    /**
+     * Symfony's page for an error. Until 6.2, and later where `handle_all_throwables` is off, its kernel handles
+     * exceptions alone, and leaves errors to an exception handler, which PHP runs as the process ends. This is what
+     * that does, by the same private method.
+     *
+     * @throws \Error if nobody has a page for it
+     */
+    private static function shown(\Error $e, SymfonyRequest $request, HttpKernelInterface $kernel): SymfonyResponse
+    {
+        if ($kernel instanceof KernelInterface && $kernel->getContainer()->has('http_kernel')) {
+            $kernel = $kernel->getContainer()->get('http_kernel');
+        }
+        if (!$kernel instanceof HttpKernel) {
+            throw $e;
+        }
+
+        return \Closure::bind(static function () use ($e, $request, $kernel): SymfonyResponse {
+            $kernel->requestStack->push($request);
+            try {
+                return $kernel->handleThrowable($e, $request, HttpKernelInterface::MAIN_REQUEST);
+            } finally {
+                $kernel->requestStack->pop();
+            }
+        }, null, HttpKernel::class)();
     }
 
     /** Shuts the kernel down. */

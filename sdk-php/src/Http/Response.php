@@ -343,6 +343,47 @@ final class Response
         return $copy;
     }
 
+    /** @internal with these fields in front of its own. @param list<string> $pairs that were checked already */
+    public function beside(array $pairs): self
+    {
+        $copy = clone $this;
+        $copy->pairs = [...$pairs, ...$this->pairs];
+
+        return $copy;
+    }
+
+    /** @internal with these bytes before its body. @throws \LogicException if its body can't have any before it */
+    public function preceded(string $bytes): self
+    {
+        $body = $this->body;
+        if ($this->file !== null || $this->hold !== null || \is_resource($body)
+            || $this->status === 204 || $this->status === 304) {
+            throw new \LogicException('the code has printed something, which is in the log, and returned a response '
+                . 'that has no place for it: ' . match (true) {
+                    $this->file !== null => 'a file',
+                    $this->hold !== null => 'one that is held',
+                    default => \is_resource($body) ? 'a stream' : "one with status {$this->status}",
+                });
+        }
+        $copy = $this->withoutHeader('Content-Length');
+        $copy->body = match (true) {
+            \is_string($body) => $bytes . $body,
+            $body instanceof \Closure => static function (\Closure $write) use ($bytes, $body): mixed {
+                $write($bytes);
+
+                return $body($write);
+            },
+            default => (static function () use ($bytes, $body): \Generator {
+                yield $bytes;
+                foreach ($body as $chunk) {
+                    yield $chunk;
+                }
+            })(),
+        };
+
+        return $copy;
+    }
+
     /**
      * @internal the response as one frame, if that is all there is to it: most are
      *

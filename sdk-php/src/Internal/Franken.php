@@ -29,7 +29,8 @@ final class Franken
     {
         $_SERVER['FRANKENPHP_WORKER'] = '1';
         $program = new Program();
-        $program->wantsGlobals = $program->capture = true;
+        $program->capture();
+        $program->wantsInput = true;
         $program->unready = 'the script ended before it called frankenphp_handle_request()';
         $program->handler = static function (): void {
             (self::$callback)();

@@ -248,6 +248,37 @@ final class Head
         return self::$sent = Response::of(self::$status, self::pairs(), $rest);
     }
 
+    /**
+     * A response that the handler has returned, with what was set beside it and printed before it. Of a field that
+     * both have the response's is sent; cookies are sent of both.
+     *
+     * @throws \LogicException if there is no place in it for what was printed
+     */
+    public static function join(Response $response, string $printed): Response
+    {
+        self::complete();
+        if (self::$fields !== []) {
+            [, $pairs] = $response->parts();
+            $has = Headers::lists($pairs);
+            $ours = [];
+            foreach (self::$fields as [$key, $name, $value]) {
+                if ($key === 'set-cookie' || !isset($has[$key])) {
+                    \array_push($ours, $name, $value);
+                }
+            }
+            $response = $response->beside($ours);
+        }
+        if ($printed === '') {
+            return $response;
+        }
+        try {
+            return $response->preceded($printed);
+        } catch (\LogicException $e) {
+            Printed::log($printed);
+            throw $e;
+        }
+    }
+
     /** What comes to it last. */
     private static function complete(): void
     {

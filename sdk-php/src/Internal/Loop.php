@@ -168,7 +168,7 @@ final class Loop
         }
         $this->booting = false;
         if ($this->program->wantsGlobals) {
-            $this->globals = new Superglobals();
+            $this->globals = new Superglobals($this->program->wantsInput);
             $this->globals->restore();
         }
         $this->link->send([

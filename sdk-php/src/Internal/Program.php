@@ -18,6 +18,8 @@ final class Program
     /** @var (callable(Request): mixed)|null */
     public $handler = null;
     public bool $wantsGlobals = false;
+    /** Whether php://input is filled with them. */
+    public bool $wantsInput = false;
     public bool $capture = false;
     public ?Timers $timers = null;
     /** What to say of a process that ends of its own accord before it is ready. */
@@ -37,6 +39,13 @@ final class Program
     public function isEmpty(): bool
     {
         return $this->handler === null && $this->events->features() === [] && $this->timers === null;
+    }
+
+    /** What the code prints is, or is part of, the response, so code that asks who reads it is told: a browser. */
+    public function capture(): void
+    {
+        $this->wantsGlobals = $this->capture = true;
+        $_SERVER['VAR_DUMPER_FORMAT'] ??= 'html'; // dump() of Symfony and Laravel goes by PHP_SAPI otherwise
     }
 
     /** Before READY: once per process. What throws is a failed boot. */
@@ -65,7 +74,7 @@ final class Program
     public function features(): array
     {
         $features = ['forms', 'ahead', 'deadline', Pieces::FEATURE, ...$this->events->features()];
-        if ($this->wantsGlobals || $this->handler instanceof Handler) {
+        if ($this->wantsGlobals) {
             $features[] = 'local'; // for SERVER_ADDR
         }
         if (Backtrace::answers()) {

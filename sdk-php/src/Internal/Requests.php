@@ -117,9 +117,8 @@ final class Requests
                 throw new \LogicException('the handler has returned ' . \get_debug_type($result)
                     . ' after its output was sent, which is the response');
             }
-            Printed::log($capture->rest());
 
-            return $result;
+            return Head::join($result instanceof Response ? $result : self::response($result), $capture->rest());
         } finally {
             Head::forget();
             $this->printed = null;

@@ -19,7 +19,8 @@ final class Superglobals
     /** @var array<string, string>|null */
     private static ?array $fixed = null;
 
-    public function __construct()
+    /** @param bool $input whether php://input is filled as well, for which the whole body has to come first */
+    public function __construct(private readonly bool $input)
     {
         $this->base = $_SERVER;
         $this->template = self::fixed() + $_SERVER;
@@ -34,7 +35,7 @@ final class Superglobals
         $_COOKIE = isset($_SERVER['HTTP_COOKIE']) ? Form::cookies($_SERVER['HTTP_COOKIE']) : [];
         $_REQUEST = $_POST === [] ? $_GET : \array_merge($_GET, $_POST);
         Inputs::start($files);
-        if ($request->length !== 0) {
+        if ($this->input && $request->length !== 0) {
             Input::start($request->source());
         }
         Session::start();
