@@ -127,6 +127,11 @@ use WorkerHost\Worker;
 
 {{requires}}
 
+$bootstrap = __DIR__ . '/bootstrap/app.php';
+if (!is_file($bootstrap)) {
+    throw new RuntimeException("$bootstrap is missing: worker.php belongs beside Laravel's artisan");
+}
+
 $laravel = new class () implements HttpKernelInterface, TerminableInterface {
     private ?Kernel $kernel = null;
 

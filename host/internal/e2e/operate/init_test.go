@@ -138,6 +138,18 @@ func TestInitOverwritesNothing(t *testing.T) {
 	}
 }
 
+func TestALaravelWorkerWithoutABootstrapDoesNotBoot(t *testing.T) {
+	t.Parallel()
+	dir := place(t, map[string]string{"artisan": "", "composer.json": "{}", "vendor/autoload.php": "<?php"})
+	if out, code := command(t, dir, nil, "init"); code != 0 {
+		t.Fatal(out)
+	}
+	out, err := exec.Command("php", filepath.Join(dir, "worker.php")).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "bootstrap/app.php is missing") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestInitFindsGoPrograms(t *testing.T) {
 	t.Parallel()
 	for folder, sdk := range map[string]bool{".": true, "cmd/app": false} {
