@@ -219,6 +219,23 @@ final class Connections
     }
 
     /**
+     * All connections, or those in the group, as they are now, in one question. Their sessions are copies.
+     *
+     * @return array<string, Connection> by id
+     *
+     * @throws CallFailed
+     */
+    public function all(?string $group = null): array
+    {
+        $all = [];
+        foreach ((array) $this->ask('connections', $group) as $connection) {
+            $all[$connection[0]] = new Connection($connection, 1, $this->acts, false);
+        }
+
+        return $all;
+    }
+
+    /**
      * A connection's session as it is now; null if there is no such connection.
      *
      * @return array<array-key, mixed>|null

@@ -3,6 +3,7 @@
 package hub
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -110,6 +111,19 @@ var methods = map[string]func(*Hub, arguments) (protocol.Value, error){
 		}
 		view := c.view()
 		return view.Value(), nil
+	},
+	"connections": func(h *Hub, a arguments) (protocol.Value, error) {
+		list, err := h.asked(a)
+		if err != nil {
+			return nil, err
+		}
+		const list32 = 0xdd
+		views := binary.BigEndian.AppendUint32([]byte{list32}, uint32(len(list)))
+		for _, c := range list {
+			view := c.view()
+			views = append(views, view.Value()...)
+		}
+		return views, nil
 	},
 	"session": func(h *Hub, a arguments) (protocol.Value, error) {
 		id, err := a.name("id")
