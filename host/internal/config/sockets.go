@@ -26,7 +26,7 @@ type Sockets struct {
 	SendBuffer       Size          `key:"send_buffer" for:"http tcp" default:"1MiB" min:"1KiB" max:"1GiB" means:"what may wait to be sent to one slow client"`
 	SlowClient       string        `key:"slow_client" for:"http tcp" default:"close" oneof:"close drop-oldest drop-newest" means:"when send_buffer is full: close with 1008, or drop the messages that have waited longest, or the new one"`
 	SessionLimit     Size          `key:"session_limit" for:"http tcp" default:"64KiB" min:"1" max:"8MiB" means:"largest session of a connection, encoded; it travels with each of its events"`
-	AllowedOrigins   []string      `key:"allowed_origins" for:"http" absent:"the page's own host" means:"origins of pages that may open WebSockets, such as \"https://example.org\" or \"https://*.example.org\"; \"*\" is all"`
+	AllowedOrigins   []string      `key:"allowed_origins" for:"http" absent:"the page's own host" means:"origins of pages that may open WebSockets, such as \"https://example.org\" or \"https://*.example.org\"; \"same-host\" is those of this host's name, on any port, and \"*\" is all"`
 	Compression      bool          `key:"compression" for:"http" absent:"false" means:"permessage-deflate for WebSockets whose clients offer it"`
 	MaxPerAddress    int           `key:"max_connections_per_address" for:"http tcp" default:"0" min:"0" max:"1000000" means:"long-lived connections of this listener from one address, or one IPv6 /64; 0 is without a limit"`
 	ShutdownSpread   time.Duration `key:"shutdown_spread" for:"http tcp" default:"2s" min:"0" means:"time over which long-lived connections are closed when the host stops, so that clients do not all come back at once"`
@@ -59,6 +59,7 @@ func (l *Listen) check(c *Config, fail fail) {
 	}
 	for i, origin := range l.AllowedOrigins {
 		if scheme, host, ok := strings.Cut(origin, "://"); origin != "*" && origin != "null" &&
+			origin != "same-host" &&
 			(!ok || scheme == "" || host == "" || strings.ContainsAny(host, "/?# ")) {
 			fail(fmt.Sprintf("%s.%d", l.place("allowed_origins"), i),
 				"expected an origin such as \"https://example.org\", or \"*\" for all, found %s", describe(origin))

@@ -11,9 +11,12 @@ import (
 	"github.com/workerhost/workerhost/host/internal/http1"
 )
 
+// sameHost stands for the pages of the host that the client came to, on whatever port.
+const sameHost = "same-host"
+
 // CheckOrigin says what is wrong with an entry of peer.SocketLimits.AllowedOrigins; nil if nothing is.
 func CheckOrigin(pattern string) error {
-	if pattern == "*" || pattern == "null" {
+	if pattern == "*" || pattern == "null" || pattern == sameHost {
 		return nil
 	}
 	scheme, host, ok := strings.Cut(pattern, "://")
@@ -38,7 +41,7 @@ func OriginProblem(r *http.Request, allowed []string) (wrong string) {
 	}
 	origin := strings.ToLower(named[0])
 	for _, pattern := range allowed {
-		if matchesOrigin(origin, strings.ToLower(pattern)) {
+		if matchesOrigin(origin, strings.ToLower(pattern)) || pattern == sameHost && ofHost(origin, r.Host) {
 			return ""
 		}
 	}
@@ -49,6 +52,12 @@ func OriginProblem(r *http.Request, allowed []string) (wrong string) {
 		}
 	}
 	return "the origin " + named[0] + " is not among the allowed ones"
+}
+
+func ofHost(origin, host string) bool {
+	page, err := url.Parse(origin)
+	ours, wrong := url.Parse("//" + strings.ToLower(host))
+	return err == nil && wrong == nil && page.Hostname() != "" && page.Hostname() == ours.Hostname()
 }
 
 func matchesOrigin(origin, pattern string) bool {

@@ -30,6 +30,12 @@ func TestPagesConnectFromAllowedOrigins(t *testing.T) {
 		{"https://a.example.org:444", "other", "https://*.example.org", false},
 		{"https://a.example.org", "other", "https://b.example.org,https://a.example.org", true},
 		{"http://same.test", "same.test", "https://only.test", false},
+		{"http://same.test:55151", "same.test:7272", "same-host", true},
+		{"http://SAME.test", "same.TEST:7272", "same-host", true},
+		{"http://[::1]:55151", "[::1]:7272", "same-host", true},
+		{"http://evil.test:7272", "same.test:7272", "same-host", false},
+		{"null", "same.test", "same-host", false},
+		{"http://same.test.evil.test", "same.test", "same-host", false},
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Host = c.host
@@ -45,7 +51,7 @@ func TestPagesConnectFromAllowedOrigins(t *testing.T) {
 		}
 	}
 	for pattern, ok := range map[string]bool{
-		"*": true, "null": true, "https://example.org": true, "http://localhost:3000": true,
+		"*": true, "null": true, "same-host": true, "https://example.org": true, "http://localhost:3000": true,
 		"https://*.example.org": true, "http://[::1]:80": true,
 		"": false, "example.org": false, "https://": false, "https://example.org/": false, "https://*": false,
 		"https://a.*.org": false, "https://a b": false,

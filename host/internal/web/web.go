@@ -62,6 +62,7 @@ type Handler struct {
 	public    atomic.Pointer[folder]
 	tally     tally
 	malformed quiet.Throttle // of requests that were refused for what they are
+	foreign   quiet.Throttle // of WebSockets that were refused for their page's origin
 
 	mu     sync.Mutex // over changes of the terms and the folder
 	closed bool       // guarded by mu

@@ -76,8 +76,8 @@ func (v *visit) openWebSocket(ctx context.Context) {
 	v.renew() // it may have waited
 	limits := v.terms.Sockets
 	if wrong := guard.OriginProblem(r, limits.AllowedOrigins); wrong != "" {
-		log.Debug("refused a WebSocket: add its origin to allowed_origins if it should connect", "remote",
-			r.RemoteAddr, "reason", wrong)
+		v.handler.foreign.Warn(log, "refused a WebSocket: add its page's origin to allowed_origins of the listener "+
+			"if it should connect", "remote", r.RemoteAddr, "reason", wrong)
 		v.refuse(nil, verdict{status: http.StatusForbidden}, wrong)
 		return
 	}
