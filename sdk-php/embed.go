@@ -3,8 +3,8 @@ package sdkphp
 
 import "embed"
 
-// FS holds the SDK as a program needs it, without its tests: autoload.php, functions.php, franken.php, composer.json,
-// README.md and src.
+// FS holds the SDK as a program needs it, without its tests: autoload.php, functions.php, franken.php,
+// workerman.php, composer.json, README.md and src.
 //
-//go:embed autoload.php functions.php franken.php composer.json README.md src
+//go:embed autoload.php functions.php franken.php workerman.php composer.json README.md src
 var FS embed.FS

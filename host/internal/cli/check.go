@@ -190,7 +190,7 @@ func checkPool(t *Terminal, p *config.Pool) error {
 		}
 		row("php", fmt.Sprintf("%s, version %s, %s, %s", binary.Path, binary.Version,
 			has("opcache", binary.Opcache, "php-opcache"), has("msgpack", binary.Msgpack, "php-msgpack")))
-		command = php.Command(binary, p, "", php.Prelude)
+		command = php.Command(binary, p, "", php.Prelude(p))
 	case config.GoPackage:
 		row("worker", "Go main package "+p.Worker+", built for each generation")
 		if _, err := exec.LookPath("go"); err != nil {

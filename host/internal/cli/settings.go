@@ -3,10 +3,12 @@
 package cli
 
 import (
+	"context"
 	"os"
 
 	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/php"
 )
 
 // SettingFlags declares the flags that serve and check have in common. What it returns makes the configuration of them
@@ -42,6 +44,7 @@ func SettingFlags(f *pflag.FlagSet) func(args []string) (*config.Config, error) 
 		if f.Changed("workers") && o.Workers < 1 {
 			return nil, Misused("-n: expected a whole number of at least 1, found %d", o.Workers)
 		}
+		o.Declare = func(p *config.Pool) ([]config.Declared, error) { return php.Declare(context.Background(), p) }
 		c, err := config.Load(*file, os.LookupEnv)
 		if err != nil {
 			return nil, err

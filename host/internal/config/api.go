@@ -1,4 +1,4 @@
-// api.go finds out what a PHP script is written for: our SDK, or FrankenPHP's worker mode.
+// api.go finds out what a PHP script is written for: our SDK, FrankenPHP's worker mode, or Workerman.
 
 package config
 
@@ -9,6 +9,13 @@ import (
 
 // FrankenPHP is the API of scripts that call frankenphp_handle_request().
 const FrankenPHP = "frankenphp"
+
+// Workerman is the API of scripts that run Workerman's Workers, or those of GatewayWorker: see workerman.go.
+const Workerman = "workerman"
+
+// runsWorkerman finds the call that ends such a program, or that of webman, in a line that is no comment.
+var runsWorkerman = regexp.MustCompile(`(?m)^(?:[^\n#*/]|/[^\n*/])*?` +
+	`(?:\bWorker::runAll\s*\(|\bsupport\\App::run\s*\()`)
 
 // callsFrankenPHP finds the call in a line that is no comment, or that another script is required which has it: that
 // of Laravel Octane is such a one.
@@ -23,23 +30,29 @@ func (p *Pool) checkAPI(c *Config, fail fail) {
 		}
 		return
 	}
-	if p.API != FrankenPHP {
+	if p.API == "sdk" {
 		return
 	}
-	if p.Concurrency > 1 {
+	if p.Concurrency > 1 && p.API == FrankenPHP {
 		fail(p.at+".concurrency", "a script that is written for FrankenPHP answers one request at a time, since its "+
 			"superglobals are one request's: leave concurrency out, and write more workers")
+	} else if p.Concurrency > 1 {
+		fail(p.at+".concurrency", "a program that is written for Workerman handles one thing at a time in each "+
+			"process: leave concurrency out, and write more workers")
 	}
 	if p.PHPIni["auto_prepend_file"] != "" {
-		fail(p.at+".php_ini.auto_prepend_file", "is the host's with api = \"frankenphp\": "+
-			"require the file in the script")
+		fail(p.at+".php_ini.auto_prepend_file", "is the host's with api = %q: require the file in the script", p.API)
 	}
 }
 
 // findAPI says what the script is written for. One that can't be read is PHP's to complain of.
 func findAPI(script string) string {
-	if text, err := os.ReadFile(script); err == nil && callsFrankenPHP.Match(text) {
+	text, err := os.ReadFile(script)
+	switch {
+	case err == nil && callsFrankenPHP.Match(text):
 		return FrankenPHP
+	case err == nil && runsWorkerman.Match(text):
+		return Workerman
 	}
 	return "sdk"
 }

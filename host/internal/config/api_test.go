@@ -15,6 +15,9 @@ func TestAScriptThatCallsFrankenPHPIsFoundByItself(t *testing.T) {
 		"<?php\n/*\n * frankenphp_handle_request()\n */\nWorkerHost\\Worker::create()->run();":   "sdk",
 		"<?php\n# frankenphp_handle_request()\nrequire 'frankenphp.php';":                        "sdk",
 		"<?php WorkerHost\\Worker::create()->run(); // no frankenphp_handle_request() in here":   "sdk",
+		"<?php\nuse Workerman\\Worker;\nWorker::runAll();":                                       Workerman,
+		"<?php require 'vendor/autoload.php';\nsupport\\App::run();":                             Workerman,
+		"<?php\n// no Worker::runAll() here\nWorkerHost\\Worker::create()->run();":               "sdk",
 		"<?php $page = 'https://x.org/'; while (\n\tfrankenphp_handle_request(fn () => 1)\n) {}": FrankenPHP,
 	} {
 		folder := t.TempDir()
@@ -39,12 +42,15 @@ func TestAScriptThatCallsFrankenPHPIsFoundByItself(t *testing.T) {
 func TestAnAPIThatCanNotBeIsRefused(t *testing.T) {
 	const franken = good + "api = 'frankenphp'\n"
 	checkMistakes(t, []mistake{
-		{good + "api = 'frankenphq'", `host.toml:3: [pool.web] api: expected "sdk" or "frankenphp", found "frankenphq": did you mean "frankenphp"?`},
+		{good + "api = 'frankenphq'", `host.toml:3: [pool.web] api: expected one of "sdk", "frankenphp" or "workerman", found "frankenphq": did you mean "frankenphp"?`},
 		{franken + "concurrency = 2", "host.toml:4: [pool.web] concurrency: a script that is written for FrankenPHP " +
 			"answers one request at a time, since its superglobals are one request's: leave concurrency out, and " +
 			"write more workers"},
 		{franken + "php_ini = { auto_prepend_file = 'a' }", "host.toml:4: [pool.web] php_ini.auto_prepend_file: is " +
 			"the host's with api = \"frankenphp\": require the file in the script"},
+		{good + "api = 'workerman'\nconcurrency = 2", "host.toml:4: [pool.web] concurrency: a program that is " +
+			"written for Workerman handles one thing at a time in each process: leave concurrency out, and write " +
+			"more workers"},
 		{"[pool.web]\ncommand = ['true']\napi = 'frankenphp'", "host.toml:3: [pool.web] api: is for a .php worker: " +
 			"remove it, or write worker = \"FILE.php\""},
 	})

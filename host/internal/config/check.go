@@ -314,12 +314,13 @@ func (p *Pool) checkPHP(c *Config, fail fail) {
 // link ties listeners to pools, and may be called again once flags have changed either.
 func (c *Config) link(fail fail) {
 	c.Warnings = nil
-	if len(c.Listen) == 0 && len(c.Pools) > 1 {
+	declares := slices.ContainsFunc(c.Pools, func(p *Pool) bool { return p.API == Workerman })
+	if len(c.Listen) == 0 && len(c.Pools) > 1 && !declares {
 		fail(c.Pools[0].at, "there are %d pools and no [[listen]]: write for each\n\n    [[listen]]\n    address = "+
 			"%q\n    pool = %q\n", len(c.Pools), DefaultAddress, c.Pools[0].Name)
 		return
 	}
-	if len(c.Listen) == 0 {
+	if len(c.Listen) == 0 && !declares {
 		c.Listen = []Listen{flagListener(DefaultAddress)}
 	}
 	names := make([]string, len(c.Pools))
@@ -356,7 +357,7 @@ func (c *Config) link(fail fail) {
 		c.Warnings = append(c.Warnings, c.ProblemAt(w.key, w.text))
 	}
 	for _, p := range c.Pools {
-		if !served[p.Name] {
+		if !served[p.Name] && p.API != Workerman {
 			text := fmt.Sprintf("[pool.%s] has no listener: it runs, but nothing reaches it", p.Name)
 			c.Warnings = append(c.Warnings, c.ProblemAt(p.at, text))
 		}

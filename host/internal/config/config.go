@@ -157,7 +157,7 @@ type Pool struct {
 	Delivery       string            `key:"delivery" default:"at-least-once" oneof:"at-least-once at-most-once" means:"at-least-once: an event whose worker died is given to another one, as attempt 2; at-most-once: it is dropped, and its connection closed"`
 	Wire           string            `key:"wire" default:"descriptors" oneof:"descriptors stdio" means:"where frames travel: descriptors 3 and 4, or plain stdin and stdout"`
 	PHP            string            `key:"php" holds:"path" absent:"php on $PATH" means:"PHP binary for a .php worker"`
-	API            string            `key:"api" absent:"what the script calls" oneof:"sdk frankenphp" means:"what a .php worker is written for: our SDK, or FrankenPHP's worker mode, which host help frankenphp describes"`
+	API            string            `key:"api" absent:"what the script calls" oneof:"sdk frankenphp workerman" means:"what a .php worker is written for: our SDK, FrankenPHP's worker mode, which host help frankenphp describes, or Workerman and GatewayWorker, which host help workerman does"`
 	Unchecked      []string          `key:"unchecked" holds:"array of patterns" absent:"[]" means:"files below directory or root whose PHP syntax a reload does not look at when they have changed, in the manner of deny: \"stubs/*\"; [\"*\"] is all"`
 	PHPIni         Settings          `key:"php_ini" absent:"{}" means:"php.ini settings for a .php worker, in php.ini's own syntax"`
 	User           string            `key:"user" absent:"the host's" means:"user that workers run as, by name or number, with the groups of that user; the host has to be root"`

@@ -24,6 +24,9 @@ type Overrides struct {
 	Worker    string   // WORKER: a .php file or a folder
 	Command   []string // the command after --
 	Dev       bool     // --dev
+
+	// Declare asks a pool's program for its workers, where it has several and says so itself; see Spread.
+	Declare func(*Pool) ([]Declared, error)
 }
 
 // howToStart ends the messages for those who have nothing to serve yet.
@@ -69,6 +72,9 @@ func (c *Config) Apply(o Overrides) error {
 		if o.Workers > 0 {
 			p.fix(o.Workers)
 		}
+	}
+	if len(problems) == 0 && o.Declare != nil {
+		c.spread(o, fail)
 	}
 	if len(problems) == 0 {
 		c.link(fail)

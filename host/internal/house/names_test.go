@@ -191,13 +191,13 @@ func receiver(d *ast.FuncDecl) (name string) {
 }
 
 // So it is with the public methods of the PHP SDK. Those that implement an interface of PHP or of a PSR have their
-// comment there.
+// comment there, and those of src/Compat, which other people's libraries have as well, in host/docs/workerman.md.
 func TestThePublicMethodsOfThePHPSDKAreDocumented(t *testing.T) {
 	method := regexp.MustCompile(`^\s+(?:final |abstract )?public (?:static )?function (\w+)\(`)
 	const folder = "sdk-php/src"
 	count := 0
 	err := fs.WalkDir(os.DirFS(filepath.Join(root, folder)), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() && d.Name() == "Internal" {
+		if err != nil || d.IsDir() && (d.Name() == "Internal" || d.Name() == "Compat") {
 			return fs.SkipDir
 		}
 		if path.Ext(name) != ".php" {

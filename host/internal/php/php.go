@@ -53,8 +53,19 @@ const takenOver = "ob_get_level,ob_get_status,ob_get_clean,ob_get_flush,ob_impli
 // takenByFranken are more of them for a script that is written for FrankenPHP, whose prelude defines them.
 const takenByFranken = ",php_sapi_name"
 
-// Prelude is the file of the SDK that runs before a script that is written for FrankenPHP.
-const Prelude = "franken.php"
+// Prelude is the file of the SDK that runs before the pool's script, for one that is written for an API other than the
+// SDK's; "" for others.
+func Prelude(pool *config.Pool) string {
+	switch {
+	case pool.Kind != config.PHPFile:
+		return ""
+	case pool.API == config.FrankenPHP:
+		return "franken.php"
+	case pool.API == config.Workerman:
+		return "workerman.php"
+	}
+	return ""
+}
 
 // probeTimeout is far more than php needs to start, also on a machine that has much else to do.
 const probeTimeout = 10 * time.Second
@@ -186,7 +197,7 @@ func probe(ctx context.Context, path string, pool *config.Pool) (Binary, error) 
 // Command is the command line of one worker of a PHPFile pool: php, its settings, and the script, which is relative
 // to the pool's directory where it can be (see config.Pool.Script). The same pool always gives the same command line.
 // PrivateINI has the other settings. temporary is its temporary folder, which wins over that of the machine's php.ini;
-// "" leaves it as it is. prelude is what runs before the script, for one that is written for FrankenPHP.
+// "" leaves it as it is. prelude is the path of Prelude; "" for none.
 func Command(binary Binary, pool *config.Pool, temporary, prelude string) []string {
 	script := pool.Script
 	if strings.HasPrefix(script, "-") {
@@ -196,8 +207,10 @@ func Command(binary Binary, pool *config.Pool, temporary, prelude string) []stri
 	command = append(command, temporaryArguments(pool.PHPIni, temporary)...)
 	// By -d, for this process alone: what stands in a file holds for PHP that it starts, too, which has no SDK.
 	disabled := takenOver
-	if pool.API == config.FrankenPHP {
+	if prelude != "" {
 		command = append(command, "-d", "auto_prepend_file="+prelude)
+	}
+	if pool.API == config.FrankenPHP {
 		disabled += takenByFranken
 	}
 	if binary.Disabled != "" {

@@ -86,7 +86,7 @@ func (p *pool) temporary(c *config.Pool) (string, error) {
 
 // prelude is the folder with the SDK that this binary carries, for scripts that bring none; "" for those that do.
 func (p *pool) prelude(c *config.Pool) (string, error) {
-	if c.API != config.FrankenPHP {
+	if php.Prelude(c) == "" {
 		return "", nil
 	}
 	return p.private.Files("sdk-php", sdkphp.FS)

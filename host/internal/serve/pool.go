@@ -174,7 +174,10 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 	if err != nil {
 		return nil, err
 	}
-	return php.Command(binary, c, temporary, filepath.Join(prelude, php.Prelude)), nil
+	if prelude != "" {
+		prelude = filepath.Join(prelude, php.Prelude(c))
+	}
+	return php.Command(binary, c, temporary, prelude), nil
 }
 
 // start begins the first generation. It returns once there is something to wait for, or with what will never work.

@@ -120,6 +120,22 @@ final class Acts
             . 'a timer or onStop(), but not from onStart()');
     }
 
+    /**
+     * Runs what belongs to no event while one is at hand, such as a timer: its acts take effect at once.
+     *
+     * @param callable(): mixed $function
+     */
+    public function aside(callable $function): mixed
+    {
+        [$stream, $staged, $flags] = [$this->stream, $this->staged, $this->flags];
+        $this->open(0);
+        try {
+            return $function();
+        } finally {
+            [$this->stream, $this->staged, $this->flags] = [$stream, $staged, $flags];
+        }
+    }
+
     /** What a handler that fails goes back to. @return array{int, int} */
     public function mark(): array
     {

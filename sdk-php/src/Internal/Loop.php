@@ -238,6 +238,26 @@ final class Loop
         return null;
     }
 
+    /**
+     * While a request is at hand whose answer a timer is to give: runs what is due, or waits for it. What comes
+     * meanwhile waits its turn.
+     *
+     * @return bool false if there is no timer, or nobody waits for the answer
+     */
+    public function idle(): bool
+    {
+        $timers = $this->program->timers;
+        $request = $this->requests->request;
+        if ($timers === null || $timers->isEmpty() || $request->isCancelled()) {
+            return false;
+        }
+        if (!$this->program->acts->aside($timers->run(...))) {
+            $this->link->await($timers->wait());
+        }
+
+        return true;
+    }
+
     /** Runs the timers that are due, and waits for the next of them or for a message; whether there is one. */
     private function pace(Timers $timers): bool
     {

@@ -1,0 +1,242 @@
+// Programs that were written for Workerman and GatewayWorker, which know nothing of this host.
+
+package examples
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/workerhost/workerhost/host/internal/e2e/harness"
+)
+
+// on is the host at another of its addresses.
+func on(h *harness.Host, address string) *harness.Host {
+	other := *h
+	other.Addr, other.URL = address, "http://"+address
+	return &other
+}
+
+func TestAChatForGatewayWorkerOutlivesAReload(t *testing.T) {
+	pages, sockets := harness.FreeAddress(t), harness.FreeAddress(t)
+	t.Setenv("CHAT_PAGES", pages)
+	t.Setenv("CHAT_SOCKETS", sockets)
+	h := harness.StartWith(t, pages, filepath.Join(harness.Repository, "examples/workerman-chat/start.php"))
+	if status, page := h.Get("/"); status != 200 ||
+		!strings.Contains(page, sockets[strings.IndexByte(sockets, ':')+1:]) {
+		t.Errorf("the page: %d\n%s", status, page)
+	}
+	chat := on(h, sockets)
+	ada := chat.Upgrade("/", "Origin: http://"+pages)
+	ada.Say(`{"join":"r","name":"Ada"}`)
+	ada.Expect(`{"here":[]}`)
+	bob := chat.Upgrade("/")
+	bob.Say(`{"join":"r","name":"Bob"}`)
+	bob.Expect(`{"here":["Ada"]}`)
+	ada.Expect(`{"joined":"Bob"}`)
+
+	if _, refused, err := chat.TryUpgrade("/", "Origin: http://evil.test"); err != nil || refused.StatusCode != 403 {
+		t.Errorf("a page of another host: %v, %v", refused.Status, err)
+	}
+	h.Logs.Await(t, "allowed_origins")
+
+	stop, failed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				failed <- nil
+				return
+			default:
+			}
+			resp, err := http.Get(h.URL)
+			if err == nil {
+				if resp.Body.Close(); resp.StatusCode != 200 {
+					err = fmt.Errorf("status %d", resp.StatusCode)
+				}
+			}
+			if err != nil {
+				failed <- err
+				return
+			}
+		}
+	}()
+	h.Reload()
+	close(stop)
+	if err := <-failed; err != nil {
+		t.Errorf("a request during the reload: %v", err)
+	}
+	bob.Say(`{"say":"still here"}`)
+	ada.Expect(`{"from":"Bob","text":"still here"}`)
+	bob.Expect(`{"from":"Bob","text":"still here"}`)
+	bob.Leave(1000, "")
+	ada.Expect(`{"left":"Bob"}`)
+}
+
+func TestWorkersOfEachKindRun(t *testing.T) {
+	addresses := map[string]string{}
+	for _, kind := range []string{"HTTP", "WEBSOCKET", "TEXT", "TCP", "FRAME", "OWN", "UDP", "GATEWAY"} {
+		addresses[kind] = harness.FreeAddress(t)
+		t.Setenv("WM_"+kind, addresses[kind])
+	}
+	h := harness.StartWith(t, addresses["HTTP"], filepath.Join(harness.Repository,
+		"host/internal/e2e/examples/testdata/workerman/start.php"))
+	requests(t, h)
+	websockets(h, on(h, addresses["WEBSOCKET"]))
+	harness.DialPeer(t, "tcp", addresses["TEXT"]).Ask("abc\nde", "ABC\n")
+	harness.DialPeer(t, "tcp", addresses["TCP"]).Ask("raw", "raw")
+	harness.DialPeer(t, "tcp", addresses["FRAME"]).Ask("\x00\x00\x00\x06ab\x00\x00\x00\x05c",
+		"\x00\x00\x00\x07fab\x00\x00\x00\x06fc")
+	own := harness.DialPeer(t, "tcp", addresses["OWN"])
+	own.Ask("04ab0", "05oab")
+	own.Ask("5cde", "06ocde")
+	if _, err := own.Write([]byte("-1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := own.In.ReadByte(); err != io.EOF {
+		t.Errorf("a client who breaks the protocol: %v", err)
+	}
+	harness.DialPeer(t, "udp", addresses["UDP"]).Ask("q", "uq")
+	gateway(t, on(h, addresses["GATEWAY"]))
+	h.Logs.Await(t, "the clock has struck")
+}
+
+func requests(t *testing.T, h *harness.Host) {
+	jar, _ := cookiejar.New(nil)
+	client := &http.Client{Jar: jar}
+	ask := func(status int, want, method, path, body string, headers ...string) *http.Response {
+		t.Helper()
+		r, _ := http.NewRequest(method, h.URL+path, strings.NewReader(body))
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		got, _ := io.ReadAll(resp.Body)
+		if resp.StatusCode != status || want != "*" && string(got) != want {
+			t.Errorf("%s %s: %d %q, expected %d %q", method, path, resp.StatusCode, got, status, want)
+		}
+		return resp
+	}
+	const form, multi = "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"
+	ask(200, `["1","GET","a=1","t","x","127.0.0.1"]`, "GET", "/get?a=1", "", "X-Test", "t", "Cookie", "c=x")
+	ask(200, `[{"a":"1","b":["2"]},"a=1&b[]=2",null]`, "POST", "/post", "a=1&b[]=2", "Content-Type", form)
+	ask(200, `[{"a":1},"{\"a\":1}",null]`, "POST", "/post", `{"a":1}`, "Content-Type", "application/json")
+	ask(200, `[{"a":"1"},"","n.txt"]`, "POST", "/post", "--b\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--b\r\n"+
+		"Content-Disposition: form-data; name=f; filename=n.txt\r\n\r\nx\r\n--b--\r\n", "Content-Type", multi)
+	ask(200, "late", "GET", "/late", "")
+	ask(500, "*", "POST", "/never", "")
+	h.Logs.Await(t, "no timer is left that could send one")
+	ask(200, "1", "GET", "/session", "")
+	ask(200, "2", "GET", "/session", "")
+	r := ask(201, "made", "GET", "/response", "")
+	if r.Header.Get("X-A") != "b" || r.Header.Get("Set-Cookie") != "k=v" ||
+		r.Header.Get("Content-Type") != "text/plain" {
+		t.Errorf("%v", r.Header)
+	}
+	ask(200, "0123456789", "GET", "/file", "")
+	ask(200, "234", "GET", "/part", "")
+	ask(200, "bye", "GET", "/close", "")
+	ask(404, "", "GET", "/nowhere", "")
+	ask(500, "*", "POST", "/async", "")
+	h.Logs.Await(t, "AsyncTcpConnection (to tcp://127.0.0.1:1) is not there under this host")
+}
+
+func websockets(h, at *harness.Host) {
+	ada, bob := at.Upgrade("/?name=Ada"), at.Upgrade("/?name=Bob")
+	ada.Say("x")
+	ada.Expect(`["x",1,"Ada",{"a":1},null]`)
+	ada.Say("object")
+	h.Logs.Await(h.T, "$connection->object holds a DateTime, which can't travel")
+	ada.Say("closure")
+	h.Logs.Await(h.T, "set it on the Worker instead")
+	bob.Say("mark")
+	bob.Expect("marked")
+	ada.Say("y")
+	ada.Expect(`["y",2,"Ada",{"a":1},"by Bob"]`)
+	bob.Say("all")
+	ada.Expect("all from Bob")
+	bob.Expect("all from Bob")
+	h.Reload()
+	ada.Say("z")
+	ada.Expect(`["z",3,"Ada",{"a":1},"by Bob"]`)
+	ada.Say("close")
+	ada.Expect("closing")
+	if code, _ := ada.Ends(); code != 1000 {
+		h.T.Errorf("close() gave %d", code)
+	}
+	h.Logs.Await(h.T, "closed: Ada")
+}
+
+// gateway asks each method of GatewayWorker\Lib\Gateway.
+func gateway(t *testing.T, h *harness.Host) {
+	s, other := h.Upgrade("/"), h.Upgrade("/")
+	id := strings.TrimPrefix(s.Hear(), "id ")
+	them := strings.TrimPrefix(other.Hear(), "id ")
+	for _, c := range []struct{ call, want, heard string }{
+		{`["bindUid",[ID,7]]`, `null`, ""},
+		{`["isUidOnline",[7]]`, `1`, ""},
+		{`["isUidOnline",[8]]`, `0`, ""},
+		{`["getUidByClientId",[ID]]`, `"7"`, ""},
+		{`["getClientIdByUid",[7]]`, `[ID]`, ""},
+		{`["getAllUidList",[]]`, `{"7":"7"}`, ""},
+		{`["getAllUidCount",[]]`, `1`, ""},
+		{`["isOnline",[ID]]`, `1`, ""},
+		{`["isOnline",["nobody"]]`, `0`, ""},
+		{`["joinGroup",[ID,"g"]]`, `null`, ""},
+		{`["joinGroup",[THEM,"g"]]`, `null`, ""},
+		{`["getClientIdCountByGroup",["g"]]`, `2`, ""},
+		{`["getClientCountByGroup",["g"]]`, `2`, ""},
+		{`["getClientIdListByGroup",["g"]]`, `{ID:ID,THEM:THEM}`, ""},
+		{`["getUidListByGroup",["g"]]`, `{"7":"7"}`, ""},
+		{`["getUidCountByGroup",["g"]]`, `1`, ""},
+		{`["getAllGroupIdList",[]]`, `{"g":"g"}`, ""},
+		{`["setSession",[THEM,{"name":"B"}]]`, `true`, ""},
+		{`["updateSession",[THEM,{"age":1}]]`, `true`, ""},
+		{`["getSession",[THEM]]`, `{"name":"B","age":1}`, ""},
+		{`["getSession",["nobody"]]`, `null`, ""},
+		{`["setSession",[ID,{"own":1}]]`, `true`, ""},
+		{`["getClientSessionsByGroup",["g"]]`, `{ID:{"own":1},THEM:{"name":"B","age":1}}`, ""},
+		{`["getAllClientSessions",[]]`, `{ID:{"own":1},THEM:{"name":"B","age":1}}`, ""},
+		{`["getAllClientIdCount",[]]`, `2`, ""},
+		{`["getAllClientCount",[]]`, `2`, ""},
+		{`["getAllClientIdList",[]]`, `{ID:ID,THEM:THEM}`, ""},
+		{`["sendToAll",["all",null,[ID]]]`, `null`, "all"},
+		{`["sendToAll",["some",[THEM]]]`, `null`, "some"},
+		{`["sendToClient",[THEM,"one"]]`, `true`, "one"},
+		{`["sendToGroup",["g","group",[ID]]]`, `null`, "group"},
+		{`["bindUid",[THEM,8]]`, `null`, ""},
+		{`["sendToUid",[8,"user"]]`, `null`, "user"},
+		{`["unbindUid",[ID,7]]`, `null`, ""},
+		{`["isUidOnline",[7]]`, `0`, ""},
+		{`["leaveGroup",[THEM,"g"]]`, `null`, ""},
+		{`["getClientIdCountByGroup",["g"]]`, `1`, ""},
+		{`["ungroup",["g"]]`, `null`, ""},
+		{`["getClientIdCountByGroup",["g"]]`, `0`, ""},
+		{`["closeClient",[THEM,"go"]]`, `true`, "go"},
+	} {
+		ids := strings.NewReplacer("ID", `"`+id+`"`, "THEM", `"`+them+`"`)
+		s.Say("%s", ids.Replace(c.call))
+		if c.heard != "" {
+			other.Expect(c.heard)
+		}
+		var method string
+		var got, want any
+		said := s.Hear()
+		if err := json.Unmarshal([]byte(said), &[]any{&method, &got}); err != nil ||
+			json.Unmarshal([]byte(ids.Replace(c.want)), &want) != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: %s, expected %s", c.call, said, ids.Replace(c.want))
+		}
+	}
+	if code, _ := other.Ends(); code != 1000 {
+		t.Errorf("closeClient() gave %d", code)
+	}
+}

@@ -1,0 +1,158 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Compat;
+
+use Workerman\Connection\ConnectionInterface;
+use Workerman\Connection\TcpConnection;
+use Workerman\Protocols\Text;
+use Workerman\Worker;
+use WorkerHost\Log;
+
+/** @internal What a Worker's address (`websocket://0.0.0.0:2346`) says, for the host and for what is sent. */
+final class Listener
+{
+    /** What is kept of a client's bytes that are no whole message yet, encoded, with all else of its session. */
+    public const MAX_SESSION = 1 << 20;
+
+    private const KINDS = ['http', 'websocket', 'tcp', 'udp', 'text', 'unix', 'ssl'];
+
+    private function __construct(
+        /** One of KINDS without the last two, or `own` for a protocol that is a class. */
+        public readonly string $kind,
+        /** As the host writes addresses. */
+        public readonly string $address,
+        /** @var class-string|null */
+        public readonly ?string $protocol,
+        /** The PEM files, for TLS; '' without. */
+        public readonly string $certificate = '',
+        public readonly string $key = '',
+    ) {
+    }
+
+    /** null for a worker without an address. @throws \Error if it says what there is not */
+    public static function of(Worker $worker): ?self
+    {
+        $name = $worker->getSocketName();
+        if ($name === 'none') {
+            return null;
+        }
+        if (\preg_match('~^([A-Za-z][\w\\\\.]*)://(.+)$~', $name, $found) !== 1) {
+            throw new \Error("new Worker('$name'): expected a scheme and an address, as in websocket://0.0.0.0:2346");
+        }
+        [, $scheme, $address] = $found;
+        $kind = \strtolower($scheme);
+        if ($kind === 'unix') {
+            $address = 'unix:' . $address;
+        } elseif (\str_starts_with($address, '/')) {
+            $address = 'unix:' . $address;
+        }
+        $protocol = $worker->protocol;
+        if (!\in_array($kind, self::KINDS, true)) {
+            $protocol ??= self::find($scheme, $name);
+        }
+        if ($protocol === null) {
+            $kind = $kind === 'unix' || $kind === 'ssl' ? 'tcp' : $kind;
+        } elseif ($kind !== 'udp') {
+            $kind = match (\ltrim($protocol, '\\')) {
+                'Workerman\Protocols\Http' => 'http',
+                'Workerman\Protocols\Websocket' => 'websocket',
+                Text::class => 'text',
+                default => 'own',
+            };
+        }
+
+        [$certificate, $key] = self::tls($worker, $scheme);
+
+        return new self($kind, $address, $kind === 'own' || $kind === 'udp' ? $protocol : null, $certificate, $key);
+    }
+
+    /** @return array{string, string} */
+    private static function tls(Worker $worker, string $scheme): array
+    {
+        if ($worker->transport !== 'ssl' && \strtolower($scheme) !== 'ssl') {
+            return ['', ''];
+        }
+        $ssl = $worker->socketContext()['ssl'] ?? [];
+        if (!isset($ssl['local_cert'])) {
+            throw new \Error("{$worker->getSocketName()}: its transport is ssl, and its context names no "
+                . 'certificate: give ssl.local_cert and ssl.local_pk to new Worker()');
+        }
+
+        return [(string) $ssl['local_cert'], (string) ($ssl['local_pk'] ?? $ssl['local_cert'])];
+    }
+
+    /** The class of a scheme that is none of ours. @return class-string */
+    private static function find(string $scheme, string $name): string
+    {
+        $short = \ucfirst($scheme);
+        foreach (["Protocols\\$short", "Workerman\\Protocols\\$short", $scheme] as $class) {
+            if (\class_exists($class)) {
+                return $class;
+            }
+        }
+        throw new \Error("new Worker('$name'): there is no class Protocols\\$short for this protocol, nor one of "
+            . 'Workerman\'s');
+    }
+
+    /** The bytes, or the text of a WebSocket, that a client is sent; '' for nothing. */
+    public function encode(ConnectionInterface $connection, mixed $data, bool $raw): string
+    {
+        if ($this->protocol !== null && !$raw) {
+            return (string) $this->protocol::encode($data, $connection);
+        }
+        if ($raw && $this->kind === 'websocket') {
+            throw new \Error('send(…, true) to a WebSocket is not there under this host, which writes its frames');
+        }
+        if ($raw && $this->kind === 'text') {
+            $data = (string) $data;
+            if (!\str_ends_with($data, "\n")) {
+                throw new \Error('send(…, true) to a client of text:// ends with a line feed under this host');
+            }
+
+            return \substr($data, 0, -1);
+        }
+
+        return (string) $data;
+    }
+
+    /** Whether a WebSocket is sent bytes; for others it is all the same. */
+    public function binary(string $websocketType): bool
+    {
+        return $this->kind !== 'websocket' || (\ord($websocketType) & 15) === 2;
+    }
+
+    /** What of a connection's session holds bytes that are no whole message yet. */
+    private const REST = 'wm.rest';
+
+    /**
+     * The messages that bytes of a client bring, by the protocol's class; those after the last whole one are kept.
+     *
+     * @param array<array-key, mixed> $session the connection's
+     * @param callable(mixed): void   $message what each goes to
+     */
+    public function cut(TcpConnection $connection, string $bytes, array &$session, callable $message): void
+    {
+        $buffer = ($session[self::REST] ?? '') . $bytes;
+        unset($session[self::REST]);
+        while ($buffer !== '' && $connection->getStatus() === TcpConnection::STATUS_ESTABLISHED) {
+            $length = $this->protocol::input($buffer, $connection);
+            if ($length === false || $length < 0 || $length > $connection->maxPackageSize) {
+                Log::warn("{$this->protocol}::input() found no message (it returned " . \var_export($length, true)
+                    . '), so the connection is closed', ['connection' => $connection->id]);
+                $connection->close();
+
+                return;
+            }
+            if ($length === 0 || $length > \strlen($buffer)) {
+                $session[self::REST] = $buffer;
+
+                return;
+            }
+            $one = \substr($buffer, 0, $length);
+            $buffer = \substr($buffer, $length);
+            $message($this->protocol::decode($one, $connection));
+        }
+    }
+}
