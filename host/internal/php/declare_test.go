@@ -24,7 +24,8 @@ func TestAProgramForWorkermanSaysWhichWorkersItHas(t *testing.T) {
 			"$w->transport = 'ssl';" + run: "http-80 1 [{:80 http  0 c k}]",
 		"new GatewayWorker\\Gateway('Websocket://:7272'); new GatewayWorker\\Register('text://:1236'); " +
 			"new GatewayWorker\\BusinessWorker();" + run: "worker 1 [{:7272 http  0  }]",
-		"new Workerman\\Worker('frame:///tmp/a.sock');" + run: "own-tmp-a-sock 1 [{unix:/tmp/a.sock tcp raw 1048576  }]",
+		"new Workerman\\Worker('frame:///tmp/a.sock');" + run: "own-tmp-a-sock 1 " +
+			"[{unix:/tmp/a.sock tcp raw 1048576  }]",
 		run: "without any Worker that does something",
 		"new Workerman\\Worker('none://:1');" + run: "there is no class Protocols\\None",
 		"echo 'words';":                          "ended without Worker::runAll()",
