@@ -49,7 +49,7 @@ final class SymfonyTest extends TestCase
                     case 'dump': dump($_SERVER['REQUEST_URI'], [1]); return new Http\Response('seen');
                     case 'dd': dd('dumped', $_GET);
                     case 'echostream': echo 'before '; return new Http\StreamedResponse(function () { echo 'streamed'; });
-                    case 'echofile': echo 'before'; return new Http\BinaryFileResponse(__DIR__ . '/worker.php');
+                    case 'echofile': echo 'before'; return new Http\BinaryFileResponse(__DIR__ . '/worker.php', 200, ['Content-Type' => 'text/plain']);
                     case 'native': session_start(); $_SESSION['n'] = 1 + ($_SESSION['n'] ?? 0); return new Http\JsonResponse([$_SESSION['n'], session_id()]);
                     case 'session': $s = $r->getSession(); $s->set('n', 1 + $s->get('n', 0)); return new Http\JsonResponse([$s->get('n'), $s->getId()]);
                     case 'content': return new Http\Response($r->getContent());
