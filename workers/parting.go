@@ -46,7 +46,8 @@ func (w *worker) onEnding(m *protocol.Ending) {
 const partingGrace = respawnGap
 
 // partingMost is how many processes a pool may have, for each of its workers, before one that ends keeps its place
-// until it has gone: code that exits in each request must not fill the machine with processes that end slowly.
+// until it or another one has gone: code that exits in each request must not fill the machine with processes that end
+// slowly.
 const partingMost = 4
 
 // part has another worker started once this one is done, and ends one that does not end.
@@ -60,16 +61,31 @@ func (w *worker) part() {
 	}
 	limit := w.gen.settings.DrainTimeout
 	w.pool.do(func() {
-		s, room := w.home, len(w.pool.live) < partingMost*len(w.pool.slots)
-		if s.current == w && w.isReady() && room && !w.gen.settings.InPlace {
-			w.pool.vacate(s, w)
-		}
+		w.watched.lingers = w.isReady() && !w.gen.settings.InPlace
+		w.pool.relieve(w.home)
 	})
 	if !wait.Within(w.end.gone, limit) {
 		w.log.Warn("worker said that it ends, and has not: it is ended", "drain_timeout", limit.String())
 		w.stop()
 	}
 	w.log.Info("worker that said that it ends has ended", "exit", w.end.exit)
+}
+
+// relieve has another worker started in the place of one that lingers, if there may be one process more. In run.
+func (p *Pool) relieve(s *slot) {
+	w := s.current
+	if w == nil || !w.watched.lingers {
+		return
+	}
+	processes := len(p.live)
+	for _, s := range p.slots {
+		if s.current == nil { // it is about to have one
+			processes++
+		}
+	}
+	if processes < partingMost*len(p.slots) {
+		p.vacate(s, w)
+	}
 }
 
 // exit is how the worker's process has ended, or that it is about to.

@@ -111,3 +111,43 @@ func TestRequestThatCrossesItsWorkersEndGoesToAnotherOne(t *testing.T) {
 		}
 	})
 }
+
+func TestCodeThatEndsInEachRequestHasFourProcessesForEachWorkerAtMost(t *testing.T) {
+	for name, workers := range map[string]int{"one worker": 1, "three workers": 3} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				most := partingMost * workers
+				p, f := newFakePool(t, Settings{Workers: workers, DrainTimeout: time.Hour, QueueTimeout: time.Hour},
+					always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+						w.conn.Send(&protocol.Ending{Last: r.Stream})
+						generationWorker(w, r)
+						w.hang()
+					})))
+				defer p.Stop(context.Background())
+				ready()
+				sinks := burst(p, most+2)
+				time.Sleep(time.Minute)
+				if f.count() != most || f.alive() != most {
+					t.Fatalf("%d were started, %d are alive", f.count(), f.alive())
+				}
+				for _, s := range sinks[:most] {
+					if s.result() != "generation 1" {
+						t.Fatal(s.failure)
+					}
+				}
+				for i, s := range sinks[most:] { // each that leaves makes room for one more, wherever it was
+					select {
+					case <-s.finished:
+						t.Fatal("answered by more than there may be")
+					default:
+					}
+					f.process(1 + i).die("exit status 0")
+					time.Sleep(2 * time.Second)
+					if s.result() != "generation 1" || f.count() != most+1+i || f.alive() != most {
+						t.Fatalf("%v; %d were started, %d are alive", s.failure, f.count(), f.alive())
+					}
+				}
+			})
+		})
+	}
+}

@@ -351,6 +351,9 @@ func (p *Pool) exited(w *worker) {
 		if w.home.current == w {
 			p.vacate(w.home, w)
 		}
+		for _, s := range slices.Clone(p.slots) {
+			p.relieve(s)
+		}
 	})
 }
 

@@ -23,6 +23,7 @@ type watched struct {
 	pinged     time.Time // when PING pingSeq was sent
 	pingSeq    uint64
 	toldUndone bool      // the log has that a DONE is missing
+	lingers    bool      // it has said that it ends, is done, and has not gone yet
 	outgrew    time.Time // since when it is larger than MaxMemoryHard, which comes and goes; zero: it is not
 	heed       heed      // changed by rises
 }
