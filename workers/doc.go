@@ -37,6 +37,8 @@
 //	stopped ◀───────── (exit, from every state)
 //
 // A slot whose worker could not start, or died before it finished a request, is backing-off until its next attempt.
+// The first worker of a generation boots alone (first.go); a slot that waits for it is starting, or backing-off, as
+// it is.
 //
 // # Who owns what
 //

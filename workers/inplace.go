@@ -59,9 +59,7 @@ func (p *Pool) empty(s *slot, only *worker) (old *worker, err error) {
 			return
 		}
 		s.replaced = true
-		if s.timer != nil {
-			s.timer.Stop()
-		}
+		s.endBackOff()
 		old, s.current = s.current, nil
 	})
 	return old, err

@@ -92,7 +92,7 @@ func TestSurgeIsHowManyNewWorkersStartAtOnce(t *testing.T) {
 			serve(1, generationWorker)(w)
 		}))
 		defer p.Stop(context.Background())
-		time.Sleep(2 * time.Second)
+		time.Sleep(3 * time.Second)
 		began := time.Now()
 		r := p.Reload()
 		for range 30 {

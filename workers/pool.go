@@ -75,7 +75,7 @@ type slot struct {
 	failures int           // boots and first requests that failed, in a row
 	restarts int           // workers that another one took the place of, other than by a reload
 	why      string        // the latest of them
-	timer    *time.Timer   // until the next attempt
+	timer    *time.Timer   // until the next attempt; nil if none is to come
 	last     time.Time     // the latest start
 }
 
@@ -142,9 +142,7 @@ func (p *Pool) Start(ctx context.Context) error {
 		go p.run() // ends with Stop
 		close(p.running)
 		p.do(func() {
-			for _, s := range p.slots {
-				p.fill(s)
-			}
+			p.fillAll()
 			p.rescale()
 		})
 	})
@@ -213,9 +211,9 @@ func (p *Pool) do(f func()) bool {
 	}
 }
 
-// fill starts a worker in an empty slot. In run.
+// fill starts a worker in an empty slot, unless it backs off or waits for the first one of its generation. In run.
 func (p *Pool) fill(s *slot) {
-	if p.stopping || s.current != nil || s.replaced || s.outside {
+	if p.stopping || s.current != nil || s.replaced || s.outside || s.timer != nil || p.waits(s) {
 		return
 	}
 	s.last = time.Now()
@@ -225,7 +223,9 @@ func (p *Pool) fill(s *slot) {
 		err := p.awaitBoot(w)
 		p.do(func() {
 			if err == nil && s.current == w {
-				p.admit(w)
+				if p.admit(w) {
+					p.fillAll()
+				}
 			} else if err != nil && s.current == w && w.process == nil { // it never ran, so no exit is coming
 				p.vacate(s, w)
 			}
@@ -313,6 +313,7 @@ func (p *Pool) admit(w *worker) bool {
 	if !p.dispatch.admit(w) {
 		return false
 	}
+	w.gen.noteBooted()
 	p.failure.Store(nil)
 	if single := w.offer.concurrency == 1 || w.gen.settings.Scarce; p.newest(w) {
 		p.traits.Store(&protocol.Traits{
@@ -399,9 +400,29 @@ func (p *Pool) refill(s *slot, w *worker) {
 		in := delay.Round(time.Millisecond).String()
 		w.log.Warn("worker ended, another one is started", "exit", w.exit(), "in", in)
 	}
-	s.timer = time.AfterFunc(delay, func() {
-		p.do(func() { p.fill(s) })
+	p.fillLater(s, delay)
+}
+
+// fillLater has the slot back off for so long. In run.
+func (p *Pool) fillLater(s *slot, delay time.Duration) {
+	var timer *time.Timer
+	timer = time.AfterFunc(delay, func() {
+		p.do(func() {
+			if s.timer == timer { // nobody stopped it as it fired
+				s.timer = nil
+				p.fill(s)
+			}
+		})
 	})
+	s.timer = timer
+}
+
+// endBackOff is for whoever sees to the slot in another way. In run.
+func (s *slot) endBackOff() {
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
+	}
 }
 
 func (p *Pool) lastFailure() string {

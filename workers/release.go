@@ -21,10 +21,11 @@ type generation struct {
 	fileRoots []string
 	equipment Equipment
 	settings  *Settings
-	trial     bool    // of a worker that serves nobody
-	counts    counts  // of its workers
-	large     bool    // it has been told that its workers are larger than they may become; owned by run
-	staged    *worker // READY ahead of a roll that waits at its gate; owned by run
+	trial     bool          // of a worker that serves nobody
+	counts    counts        // of its workers
+	booted    chan struct{} // closed when one of them was admitted for the first time; by noteBooted
+	large     bool          // it has been told that its workers are larger than they may become; owned by run
+	staged    *worker       // READY ahead of a roll that waits at its gate; owned by run
 }
 
 func newGeneration(ctx context.Context, s *Settings, number uint64) (*generation, error) {
@@ -41,7 +42,7 @@ func newGeneration(ctx context.Context, s *Settings, number uint64) (*generation
 		return nil, fmt.Errorf("pool %s: %s is not a folder; point `directory` at one", s.Name, resolved)
 	}
 	g := &generation{number: number, directory: resolved, pinned: resolved != dir, command: s.Command,
-		fileRoots: s.FileRoots, settings: s}
+		fileRoots: s.FileRoots, settings: s, booted: make(chan struct{})}
 	g.counts.routes = newRoutes(s.Measure)
 	if s.Prepare != nil {
 		if g.command, err = s.Prepare(ctx, resolved, number); err != nil {

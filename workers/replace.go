@@ -32,9 +32,7 @@ func (p *Pool) replace(s *slot, g *generation, only *worker) (r replacement, err
 			skip = true
 		default:
 			s.replaced = true
-			if s.timer != nil {
-				s.timer.Stop()
-			}
+			s.endBackOff()
 			r.new = p.newcomer(g, s)
 		}
 	})

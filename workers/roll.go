@@ -160,6 +160,7 @@ func (p *Pool) startRoll(r *Roll) {
 				s.fresh = false
 			}
 			p.roll, p.rolled, p.places = nil, Progress{}, nil
+			p.fillAll() // those that a roll that failed has not come to
 			p.rescale()
 			if next := p.next; next != nil {
 				p.next = nil
@@ -296,14 +297,24 @@ type fault struct {
 	err  error
 }
 
-// swapAll brings g into the places, in order and as many at once as surge says. It returns those where it is, and with
-// a fault after all that was begun has ended.
+// swapAll brings g into the places, in order: first one alone, and once that is ready as many at once as surge says.
+// It returns those where it is, and with a fault after all that was begun has ended.
 func (p *Pool) swapAll(r *Roll, g *generation, places []*slot) (swapped []*slot, bad *fault) {
 	var mu sync.Mutex // guards what follows, and what is returned
 	next := 0
 	var all sync.WaitGroup
-	for range min(g.settings.Surge, len(places)) {
+	first := make(chan struct{}) // closed when whoever begins has no more to do
+	for i := range min(g.settings.Surge, len(places)) {
+		if i == 1 {
+			select {
+			case <-g.booted:
+			case <-first:
+			}
+		}
 		all.Go(func() {
+			if i == 0 {
+				defer close(first)
+			}
 			for {
 				mu.Lock()
 				if bad == nil && next < len(places) && r.isAborted() {

@@ -66,8 +66,11 @@ func (p *Pool) freeIndex(coming []*slot) (i int) {
 }
 
 // grow starts workers for as many requests as wait, or a spare one if none does, and says when to look again. Starts
-// under way count, and code that does not start gets no more of them. In run.
+// under way count, and code that does not start, or has yet to start for the first time, gets no more of them. In run.
 func (p *Pool) grow(queued int) (again time.Duration) {
+	if !p.proven.isBooted() {
+		return growthPause
+	}
 	set := p.generation.settings
 	_, most := set.span()
 	coming, each := 0, 1
@@ -146,9 +149,7 @@ func (p *Pool) affordable() bool {
 func (p *Pool) drop(s *slot) {
 	p.slots = slices.DeleteFunc(p.slots, func(other *slot) bool { return other == s })
 	s.outside = true
-	if s.timer != nil {
-		s.timer.Stop()
-	}
+	s.endBackOff()
 }
 
 // abandon drops a slot whose worker failed, if the pool can do without, so that broken workers which are not needed
@@ -159,6 +160,7 @@ func (p *Pool) abandon(s *slot, w *worker) bool {
 		return false
 	}
 	p.drop(s)
+	p.fillAll() // others may have waited for it
 	p.growth.failures++
 	p.growth.failed = time.Now()
 	args := []any{"error", w.boot.err, "exit", w.exit(), "workers", len(p.slots)}

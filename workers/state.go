@@ -5,7 +5,7 @@ package workers
 // State is where a worker is in its life; doc.go draws the moves.
 type State int
 
-// The states. A slot without a worker is BackingOff.
+// The states. A slot without a worker is BackingOff, or Starting while the first worker of its generation is.
 const (
 	Starting State = iota
 	Idle

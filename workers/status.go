@@ -36,7 +36,7 @@ type Progress struct {
 // WorkerStatus is a slot of the pool.
 type WorkerStatus struct {
 	Slot       int
-	PID        int // 0 while backing off
+	PID        int // 0 while backing off, and while it waits to start until the first of its generation is ready
 	State      State
 	Generation uint64
 	Inflight   int
@@ -68,7 +68,7 @@ func (p *Pool) Status() Status {
 				st.Workers = append(st.Workers, p.workerStatus(s, s.current))
 			} else {
 				st.Workers = append(st.Workers,
-					WorkerStatus{Slot: s.index, State: BackingOff, Generation: s.gen.number, Restarts: s.restarts,
+					WorkerStatus{Slot: s.index, State: p.vacancy(s), Generation: s.gen.number, Restarts: s.restarts,
 						Restarted: s.why})
 			}
 			for _, w := range leaving[s] {

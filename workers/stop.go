@@ -30,9 +30,7 @@ func (p *Pool) Stop(ctx context.Context) (cut []string) {
 		p.acquaint()
 		patience, rest = p.generation.settings.DrainTimeout, p.generation.settings.StopTimeout
 		for _, s := range p.slots {
-			if s.timer != nil {
-				s.timer.Stop()
-			}
+			s.endBackOff()
 		}
 		if p.growth.idle != nil {
 			p.growth.idle.Stop()

@@ -88,4 +88,8 @@ func (t *Trial) estimate(s *Settings, end, cpu time.Duration) {
 	rounds := time.Duration((t.Workers + surge - 1) / surge)
 	t.Expected = rounds * max(t.Boot+end, time.Duration(surge)*cpu/time.Duration(runtime.NumCPU()))
 	t.Longest = rounds * (t.Boot + s.DrainTimeout + 2*s.StopTimeout)
+	if surge > 1 { // the others begin once the first one is ready
+		t.Expected += t.Boot
+		t.Longest += t.Boot
+	}
 }

@@ -82,7 +82,7 @@ type Progress struct {
 // Worker is one process of a pool, or a slot that waits for one.
 type Worker struct {
 	Slot       int     `json:"slot"`
-	PID        int     `json:"pid"`   // 0 while backing off
+	PID        int     `json:"pid"`   // 0 while backing off, and while it waits to start
 	State      string  `json:"state"` // starting, idle, busy, draining, stopped or backing-off
 	Generation uint64  `json:"generation"`
 	Inflight   int     `json:"inflight"`

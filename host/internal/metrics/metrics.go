@@ -87,9 +87,10 @@ var (
 	bytesOut    = describe("response_body_bytes_total", "Bytes of response bodies from workers; files that the "+
 		"host sends are not among them.", "pool")
 	inflight  = describe("inflight_requests", "Requests that workers have.", "pool")
-	workersBy = describe("workers", "Workers by state; a slot without a worker is backing-off.", "pool", "state")
-	fewest    = describe("pool_workers_min", "Fewest workers that the pool is meant to have.", "pool")
-	most      = describe("pool_workers_max",
+	workersBy = describe("workers", "Workers by state; a slot without a worker is backing-off, or starting while it "+
+		"waits for the first one.", "pool", "state")
+	fewest = describe("pool_workers_min", "Fewest workers that the pool is meant to have.", "pool")
+	most   = describe("pool_workers_max",
 		"Most workers that the pool may have; the same where their number is fixed.", "pool")
 	memory = describe("pool_memory_bytes",
 		"Resident memory of the workers together; pages that they share count for each.", "pool")
