@@ -28,7 +28,7 @@ func (p *Pool) changeInRoll(r *Roll, s *slot, g *generation) (done replacement, 
 	}
 	first := done
 	exit := first.new.end.exit
-	done.new.log.Warn("new worker was killed from outside before it was ready, one more is tried", "exit", exit)
+	done.new.log.Warn("new worker was killed from outside before it was ready, one more is tried", "error", err)
 	done, err = p.change(s, g, nil)
 	done.again = exit
 	if err != nil {

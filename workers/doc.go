@@ -63,11 +63,11 @@
 //     attempt.mu: what it decides is carried out once it is released, and counted until then.
 //   - exchange.mu: which attempt is the latest, and whether it was cancelled.
 //
-// Under any of them, and with nothing taken under them: tail.mu (what a worker printed last), voice.mu (how much it
-// may say), meter.mu (which generations are counted apart), Roll.mu (a reload's events). ledger.mu (a worker's calls)
-// is taken with none of all these, and held while RESULT is sent; commits.mu (what it asked for and is not in effect)
-// with none at all. The locks within [protocol.Conn] and internal/process
-// come last, under any. Send and Cork of a Conn never wait; Flush and FlushTo do, and are called with no lock held.
+// Under any of them, and with nothing taken under them: tail.mu (what a worker printed last), voice.mu (what it has
+// yet to say, and how much it may), meter.mu (which generations are counted apart), Roll.mu (a reload's events).
+// ledger.mu (a worker's calls) is taken with none of all these, and held while RESULT is sent; commits.mu (what it
+// asked for and is not in effect) with none at all. The locks within [protocol.Conn] and internal/process come last,
+// under any. Send and Cork of a Conn never wait; Flush and FlushTo do, and are called with no lock held.
 //
 // Two attempts' calls are held at once where a worker has died: each exchange that it had is settled under its calls,
 // and what gets room by that is begun, or recalled from another worker, under its own as well, and takes no third. No

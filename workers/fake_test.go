@@ -382,6 +382,12 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.all.Write(p)
 }
 
+func (l *lines) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all.Reset()
+}
+
 func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

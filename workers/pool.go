@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,10 +86,13 @@ type BootError struct {
 	Trace   string
 }
 
-// Error gives the message, and the trace on the lines below it.
+// Error gives the message, and the trace on the lines below it; once, where the trace begins with it, as PHP's does.
 func (e *BootError) Error() string {
-	if e.Trace == "" {
+	switch {
+	case e.Trace == "":
 		return e.Message
+	case strings.HasPrefix(e.Trace, e.Message):
+		return e.Trace
 	}
 	return e.Message + "\n" + e.Trace
 }
@@ -352,6 +356,9 @@ func (p *Pool) exited(w *worker) {
 		if w.home.current == w {
 			p.vacate(w.home, w)
 		}
+		if p.stopping {
+			w.voice.booted("") // nobody reports how it ended
+		}
 		for _, s := range slices.Clone(p.slots) {
 			p.relieve(s)
 		}
@@ -361,7 +368,9 @@ func (p *Pool) exited(w *worker) {
 // vacate empties a slot whose worker ended by itself, or is about to, and sees to the next one. In run.
 func (p *Pool) vacate(s *slot, w *worker) {
 	s.current = nil
+	told := false // the log has it from the one before
 	if w.boot.err != nil {
+		told = p.lastFailure() == w.boot.err.Error()
 		p.judge(w.gen, w.boot.err)
 		p.failed(w.boot.err)
 	}
@@ -369,21 +378,24 @@ func (p *Pool) vacate(s *slot, w *worker) {
 		return
 	}
 	alone := !slices.ContainsFunc(p.slots, func(s *slot) bool { return s.current != nil || s.replaced })
-	switch {
-	case alone && w.boot.err == nil && w.finished() == 0:
+	if alone && w.boot.err == nil && w.finished() == 0 {
 		p.noteCrash(w)
-	case alone && w.boot.err != nil:
-		if p.dispatch.giveUp() {
-			p.log.Error("no worker of the pool can start: requests get 503 until one does; it is tried again ever "+
-				"more slowly, and at once at the next reload", "error", w.boot.err)
-		}
 	}
-	p.refill(s, w)
+	p.refill(s, w, told)
+	if w.boot.err == nil {
+		return
+	}
+	w.voice.booted(w.boot.err.Error())
+	if alone && p.dispatch.giveUp() {
+		p.log.Error("no worker of the pool can start: requests get 503 until one does; it is tried again ever " +
+			"more slowly, and at once at the next reload")
+	}
 }
 
-// refill starts the next worker after a delay that depends on how the last one, w, did. In run.
-func (p *Pool) refill(s *slot, w *worker) {
-	if (w.boot.err != nil || w.finished() == 0) && p.abandon(s, w) {
+// refill starts the next worker after a delay that depends on how the last one, w, did; told says that the log has why
+// it failed to start. In run.
+func (p *Pool) refill(s *slot, w *worker, told bool) {
+	if (w.boot.err != nil || w.finished() == 0) && p.abandon(s, w, told) {
 		return
 	}
 	delay := max(0, respawnGap-time.Since(s.last))
@@ -394,10 +406,13 @@ func (p *Pool) refill(s *slot, w *worker) {
 		s.failures = 0
 	}
 	p.restarted(s, w.gen, w.ending(), w.exit())
-	if w.boot.err != nil {
-		w.log.Error("worker failed to start", "error", w.boot.err, "again_in", delay.Round(time.Millisecond).String())
-	} else {
-		in := delay.Round(time.Millisecond).String()
+	in := delay.Round(time.Millisecond).String()
+	switch {
+	case told:
+		w.log.Error("worker failed to start, for the same reason", "failures", s.failures, "again_in", in)
+	case w.boot.err != nil:
+		w.log.Error("worker failed to start", "error", w.boot.err, "again_in", in)
+	default:
 		w.log.Warn("worker ended, another one is started", "exit", w.exit(), "in", in)
 	}
 	p.fillLater(s, delay)

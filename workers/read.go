@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers/internal/wait"
 )
@@ -40,7 +41,9 @@ func (w *worker) read() {
 	if errors.As(err, &link) && link.NoFrame {
 		why = "it wrote something other than frames to its output: " + why
 	}
-	w.log.Error("link broken, the worker is replaced", "error", why, "stderr", w.tail.String())
+	if w.isBooted() { // else the report of its boot says so
+		w.log.Error("link broken, the worker is replaced", "error", why, "stderr", w.tail.String())
+	}
 	w.kill(why)
 }
 
@@ -63,9 +66,14 @@ func (w *worker) awaitEnd() {
 
 func (w *worker) readMagic() error {
 	stray, err := w.conn.ReadMagic()
+	var link *protocol.LinkError
+	if errors.As(err, &link) && len(link.Bytes) == len(stray) { // it shows all of it
+		return err
+	}
 	if text := printable(strings.TrimSpace(strings.TrimPrefix(string(stray), "\ufeff"))); text != "" {
 		w.tail.add([]byte(text))
-		w.log.Warn("output before the first frame", "text", text)
+		w.voice.enter(entry{level: hclog.Warn, text: "output before the first frame", same: text,
+			args: []any{"text", text}})
 	}
 	return err
 }

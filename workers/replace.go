@@ -72,6 +72,7 @@ func (p *Pool) swap(s *slot, r *replacement, g *generation, err error) error {
 		err = ErrStopping
 	case err != nil:
 		p.failed(err)
+		r.new.voice.booted(err.Error()) // whoever gets it logs it
 	case !p.admit(r.new):
 		err = errors.New("it ended right after READY; its log says why")
 	default:

@@ -329,10 +329,12 @@ func (p *Pool) swapAll(r *Roll, g *generation, places []*slot) (swapped []*slot,
 				mu.Unlock()
 				done, err := p.changeInRoll(r, s, g)
 				mu.Lock()
-				if err != nil && bad == nil {
+				switch {
+				case err != nil && bad == nil:
 					bad = &fault{slot: s.index, new: done.new, err: err}
-				}
-				if err == nil {
+				case err != nil && done.new != nil: // the end of the roll says the first one alone
+					done.new.log.Error("one more new worker failed to start", "error", err)
+				case err == nil:
 					swapped = append(swapped, s)
 					p.do(func() { p.rolled.Replaced++ })
 					r.add(done.event(r.step(), p.name))

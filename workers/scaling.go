@@ -153,8 +153,8 @@ func (p *Pool) drop(s *slot) {
 }
 
 // abandon drops a slot whose worker failed, if the pool can do without, so that broken workers which are not needed
-// are not started for ever. It says whether it did. In run.
-func (p *Pool) abandon(s *slot, w *worker) bool {
+// are not started for ever. It says whether it did; told says that the log has why. In run.
+func (p *Pool) abandon(s *slot, w *worker, told bool) bool {
 	least, _ := p.generation.settings.span()
 	if p.roll != nil || len(p.slots) <= least {
 		return false
@@ -163,7 +163,10 @@ func (p *Pool) abandon(s *slot, w *worker) bool {
 	p.fillAll() // others may have waited for it
 	p.growth.failures++
 	p.growth.failed = time.Now()
-	args := []any{"error", w.boot.err, "exit", w.exit(), "workers", len(p.slots)}
+	args := []any{"exit", w.exit(), "workers", len(p.slots)}
+	if w.boot.err != nil && !told {
+		args = append(args, "error", w.boot.err)
+	}
 	w.log.Error("worker failed, the pool goes on without it", args...)
 	p.rescale()
 	return true

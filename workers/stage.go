@@ -77,7 +77,7 @@ func (p *Pool) passGate(r *Roll, g *generation, s *slot) *fault {
 		w, err = p.stage(g, s)
 		if err != nil && w != nil && w.end.struck && !r.isAborted() {
 			staged.Again = w.end.exit
-			w.log.Warn("new worker was killed from outside before it was ready, one more is tried", "exit", w.end.exit)
+			w.log.Warn("new worker was killed from outside before it was ready, one more is tried", "error", err)
 			w, err = p.stage(g, s)
 		}
 		if err != nil {
@@ -131,6 +131,7 @@ func (p *Pool) stage(g *generation, s *slot) (w *worker, err error) {
 			g.staged = nil
 			p.failed(err)
 		})
+		w.voice.booted(err.Error()) // whoever gets it logs it
 	}
 	return w, err
 }

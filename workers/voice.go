@@ -5,6 +5,7 @@ package workers
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -28,14 +29,32 @@ type voice struct {
 	paid           time.Time   // until when the rate is used up; guarded by mu
 	entries, bytes int64       // dropped and not told of; guarded by mu
 	telling        *time.Timer // set while there are some; guarded by mu
+	bootlog        bootlog     // guarded by mu
 }
 
 // say logs an entry, or counts it as dropped. The text is cut by whoever calls, and over is by how much.
 func (v *voice) say(level hclog.Level, text string, over int, args ...any) {
-	if level < v.log.GetLevel() || !v.admit(int64(len(text)+size(args...)+lineCost)) {
+	if level < v.log.GetLevel() {
 		return
 	}
-	v.log.Log(level, printable(text)+cutNote(over), args...)
+	e := entry{level: level, text: printable(text), over: over, args: args}
+	if len(args) == 0 && over == 0 {
+		e.same = strings.TrimSpace(e.text)
+	}
+	v.enter(e)
+}
+
+// enter says e, or keeps it back while the worker boots.
+func (v *voice) enter(e entry) {
+	if !v.keep(e) {
+		v.speak(e)
+	}
+}
+
+func (v *voice) speak(e entry) {
+	if v.admit(int64(len(e.text) + size(e.args...) + lineCost)) {
+		v.log.Log(e.level, e.text+cutNote(e.over), e.args...)
+	}
 }
 
 // admit says whether n bytes may be logged now.

@@ -129,6 +129,7 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 	}
 	w.log = w.log.With("pid", proc.PID())
 	w.voice = voice{log: w.log, rate: g.settings.LogRate, meter: &p.meter}
+	w.voice.bootlog.boots = !g.trial // whose report goes to whoever tries, and not to the log
 	w.printed.each = w.printedLine
 	from, to := proc.Frames()
 	w.conn, w.input = protocol.NewConn(from, to), to
@@ -162,6 +163,9 @@ func (w *worker) String() string {
 func (w *worker) settleBoot(err error) {
 	w.boot.once.Do(func() {
 		w.boot.err, w.boot.took = err, time.Since(w.started)
+		if err == nil {
+			w.voice.booted("")
+		}
 		close(w.boot.done)
 	})
 }

@@ -148,6 +148,11 @@ func TestAFirstBootThatFailsIsToldAndTriedAgain(t *testing.T) {
 	if code, _ := h.Get("/hello"); code != 503 {
 		t.Errorf("without a worker: %d", code)
 	}
+	h.Logs.Await(t, "for the same reason")
+	if log := h.Logs.String(); strings.Count(log, "Uncaught Error: not yet in "+dir+"/worker.php:") != 1 ||
+		strings.Count(log, "not yet") != 1 {
+		t.Errorf("it is not told once:\n%s", log)
+	}
 	harness.DeployPages(t, dir, "1")
 	h.Reload() // rather than wait for the next attempt
 	h.AwaitReady()

@@ -168,23 +168,34 @@ func TestBrokenCodeNeverTakesOver(t *testing.T) {
 	before := h.PIDs()
 	l := harness.NewLoad(h).Kept(8).Fresh(1)
 	run := `->onRequest(fn () => 'broken')->run();`
-	for _, broken := range []struct{ name, code, says string }{
-		{"a syntax error", "Worker::create() ->> ;", "syntax error, unexpected"},
+	for _, broken := range []struct {
+		name, code, says string
+		once             bool // it can be told once: PHP says it so
+	}{
+		{"a syntax error", "Worker::create() ->> ;", "syntax error, unexpected", true},
 		{"a throw in onStart",
 			`Worker::create()->onStart(function () { throw new RuntimeException('no database today'); })` + run,
-			"no database today"},
-		{"an exit at boot", `exit(7);`, "7"},
-		{"an exit in onStart", `Worker::create()->onStart(function () { exit(7); })` + run, "exit()"},
-		{"a class that is missing", `Nowhere::call();`, `Class "Nowhere" not found`},
-		{"an autoload that is missing", `require __DIR__ . '/vendor/autoload.php';`, "vendor/autoload.php"},
-		{"a worker that is never ready", `sleep(60);`, "start_timeout"},
-		{"a worker that prints much and ends", `echo str_repeat('printed at boot ', 10000);`, "printed at boot"},
-		{"a worker without a handler", `Worker::create()->run();`, "onRequest"},
+			"no database today", true},
+		{"an exit at boot", `exit(7);`, "7", false},
+		{"an exit in onStart", `Worker::create()->onStart(function () { exit(7); })` + run, "exit()", false},
+		{"a class that is missing", `Nowhere::call();`, `Class "Nowhere" not found`, true},
+		{"an autoload that is missing", `require __DIR__ . '/vendor/autoload.php';`, "vendor/autoload.php", false},
+		{"a worker that is never ready", `sleep(60);`, "start_timeout", true},
+		{"a worker that prints much and ends", `echo str_repeat('printed at boot ', 9999);`, "printed at boot", false},
+		{"a worker without a handler", `Worker::create()->run();`, "onRequest", true},
 	} {
 		harness.WritePHP(t, dir, broken.code)
+		logged := len(h.Logs.String())
 		out, code := h.Run("reload")
 		if code != 1 || !strings.Contains(out, broken.says) {
 			t.Errorf("%s: host reload exits %d and does not say %q:\n%s", broken.name, code, broken.says, out)
+		}
+		if broken.once {
+			h.Logs.Await(t, broken.says)
+			log := h.Logs.String()[logged:]
+			if strings.Count(out, broken.says) != 1 || strings.Count(log, broken.says) != 1 {
+				t.Errorf("%s: it is not told once:\n%s\nand in the log:\n%s", broken.name, out, log)
+			}
 		}
 		if fmt.Sprint(h.PIDs()) != fmt.Sprint(before) {
 			t.Errorf("%s: the workers were %v and are %v", broken.name, before, h.PIDs())
