@@ -54,7 +54,7 @@
 // In this order; whoever holds one may take those below it, and none above it:
 //   - attempt.calls: what a worker has said of an exchange, and whether the sink has heard the last of it. Held around
 //     every call of the sink but Finished, so that they come one at a time.
-//   - splitter.mu: the line at hand of what a worker prints, until the log has it. Never with calls.
+//   - splitter.mu: the line and the entry at hand of what a worker prints, until the log has them. Never with calls.
 //   - worker.mu: its link, which is the streams, their numbers, the phase and why it failed. Held while REQUEST and
 //     DRAIN are sent, so that numbers only grow and none comes after DRAIN.
 //   - attempt.mu: that stream's windows, its clock, its tenure and what was done about it. Held while its frames are

@@ -12,30 +12,6 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// printed makes lines of what a stream's LOGs of level "print" bring. A line ends with its stream at the latest. The
-// reader writes to it.
-type printed struct {
-	splitter
-	stream uint32 // guarded by mu
-}
-
-// turn ends the line of another stream.
-func (p *printed) turn(stream uint32) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.stream != stream {
-		p.cut()
-		p.stream = stream
-	}
-}
-
-// done ends the stream's line, while the stream has a name.
-func (p *printed) done(stream uint32) {
-	if p.stream == stream { // none but the caller, the reader, changes it
-		p.end()
-	}
-}
-
 // logEntry logs what came, in the reader.
 func (w *worker) logEntry(e *protocol.Log) {
 	if e.Level == protocol.LogPrint {
@@ -62,21 +38,12 @@ func (w *worker) logEntry(e *protocol.Log) {
 	if level == hclog.NoLevel {
 		level = hclog.Info
 	}
+	w.printed.pass()
 	message, over := clip(e.Message, maxText)
 	if !w.isBooted() { // a report of a failed boot says what came last
 		w.tail.add([]byte(message))
 	}
 	w.voice.say(level, message, over, args...)
-}
-
-func (w *worker) printedLine(line []byte, over int) {
-	w.line(line, over, w.nameOf(w.printed.stream)...)
-}
-
-// line logs a line of what the worker printed, and keeps it for error messages.
-func (w *worker) line(line []byte, over int, args ...any) {
-	w.tail.add(line)
-	w.voice.say(lineLevel(line), string(line), over, args...)
 }
 
 // nameOf names the request of a stream, for the log; nothing if it is not at hand.

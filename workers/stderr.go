@@ -1,16 +1,13 @@
-// What a worker prints, on its standard error or as LOGs of level "print": lines for the log, and a tail for error
-// messages.
+// What a worker prints, on its standard error or as LOGs of level "print": lines, of which printed.go makes entries,
+// and a tail for error messages.
 
 package workers
 
 import (
 	"bytes"
-	"io"
 	"sync"
 	"time"
 	"unicode/utf8"
-
-	"github.com/hashicorp/go-hclog"
 )
 
 const (
@@ -48,27 +45,6 @@ func (t *tail) String() string {
 		text = text[1:]
 	}
 	return printable(string(bytes.TrimSpace(text)))
-}
-
-// graveLines are how PHP and Go begin what should not drown among the rest.
-var graveLines = []struct {
-	prefix string
-	level  hclog.Level
-}{
-	{"Fatal error: ", hclog.Error}, {"Parse error: ", hclog.Error}, {"Recoverable fatal error: ", hclog.Error},
-	{"panic: ", hclog.Error}, {"fatal error: ", hclog.Error},
-	{"Warning: ", hclog.Warn}, {"Deprecated: ", hclog.Warn}, {"Notice: ", hclog.Warn},
-}
-
-// lineLevel is the level to log a line with.
-func lineLevel(line []byte) hclog.Level {
-	line = bytes.TrimPrefix(line, []byte("PHP "))
-	for _, g := range graveLines {
-		if bytes.HasPrefix(line, []byte(g.prefix)) {
-			return g.level
-		}
-	}
-	return hclog.Info
 }
 
 // splitter cuts what comes in pieces into lines, and calls each with every one that is not empty: without its end, no
@@ -136,19 +112,5 @@ func (s *splitter) cut() {
 func (s *splitter) tell(line []byte, over int) {
 	if line = bytes.TrimRight(line, "\r"); len(line) > 0 {
 		s.each(line, over)
-	}
-}
-
-// readLines calls each with every line of r until r ends, as splitter does.
-func readLines(r io.Reader, each func(line []byte, over int)) {
-	s := splitter{each: each}
-	buf := make([]byte, 16<<10)
-	for {
-		n, err := r.Read(buf)
-		s.write(buf[:n])
-		if err != nil {
-			s.end()
-			return
-		}
 	}
 }

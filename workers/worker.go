@@ -44,7 +44,8 @@ type worker struct {
 	// safe for concurrent use
 	tail      tail
 	voice     voice
-	printed   printed
+	printed   printed // the reader's LOGs
+	stderr    printed
 	calls     ledger // ended in await
 	commits   commits
 	backtrace backtrace
@@ -130,7 +131,8 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 	w.log = w.log.With("pid", proc.PID())
 	w.voice = voice{log: w.log, rate: g.settings.LogRate, meter: &p.meter}
 	w.voice.bootlog.boots = !g.trial // whose report goes to whoever tries, and not to the log
-	w.printed.each = w.printedLine
+	w.printed.start(w)
+	w.stderr.start(w)
 	from, to := proc.Frames()
 	w.conn, w.input = protocol.NewConn(from, to), to
 	w.conn.Send(g.settings.hello(g, slot)) // if the pipe is broken, the exit tells
@@ -140,7 +142,7 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 	go func() { defer close(reading); w.read() }()
 	go func() {
 		defer close(logging)
-		readLines(proc.Stderr(), func(line []byte, over int) { w.line(line, over) })
+		w.stderr.read(proc.Stderr())
 	}()
 	go w.await(reading, logging) // ends when the process does; whoever starts a worker sees gone
 	w.log.Debug("worker started", "command", strings.Join(g.command, " "))

@@ -383,13 +383,15 @@ func TestWhatPHPSaysOfARequestIsLoggedWithIt(t *testing.T) {
 	a, log := newAdapter(t, serveFake(t, answerEach(func(asked) []byte {
 		const first = "PHP message: PHP Warning:  one; PHP message: two\nlines\nPHP message: PHP Fatal err"
 		b := appendStream(nil, typeStderr, []byte(first))
-		b = append(b, appendStream(nil, typeStderr, []byte("or:  three"))...)
+		b = append(b, appendStream(nil, typeStderr, []byte("or:  three; PHP message: [critical] four; PHP message: "+
+			"PHP Fatal error:  Uncaught five in /a.php:1\nStack trace:\n#0 {main}\n  thrown in /a.php on line 1"))...)
 		return append(b, page("\r\nx")...)
 	})))
 	ask(a, get("/"))
 	for _, want := range []string{
 		`level=WARN msg="PHP Warning:  one"`, `level=INFO msg="two\nlines"`,
-		`level=ERROR msg="PHP Fatal error:  three"`,
+		`level=ERROR msg="PHP Fatal error:  three"`, `level=ERROR msg="[critical] four"`,
+		`msg="PHP Fatal error:  Uncaught five in /a.php:1" trace="Stack trace:\n#0 {main}\n  thrown in /a.php on line 1"`,
 	} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("no %s in %s", want, log)

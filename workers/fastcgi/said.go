@@ -68,8 +68,7 @@ var ofMaster = regexp.MustCompile(`^\[\d\d-\w{3}-\d{4} [\d:.]+\] ([A-Z]+): (.*)`
 // hear takes a line. One of the master's own goes on at once, others when nobody has told them for a while.
 func (s *said) hear(text string) {
 	if m := ofMaster.FindStringSubmatch(text); m != nil {
-		grave := map[string]string{"WARNING": "Warning: ", "ERROR": "Fatal error: ", "ALERT": "Fatal error: "}[m[1]]
-		io.WriteString(s.out, grave+"php-fpm: "+m[2]+"\n")
+		io.WriteString(s.out, m[1]+": php-fpm: "+m[2]+"\n")
 		return
 	}
 	text = strings.TrimSpace(strings.TrimPrefix(text, messagePrefix))

@@ -31,7 +31,7 @@ func TestAMessageThatWasToldWithItsRequestIsNotToldAgain(t *testing.T) {
 		say("[27-Nov-2026 19:30:20.123456] ERROR: no")
 		synctest.Wait()
 		for _, want := range []string{
-			"Warning: php-fpm: [pool workerhost] child 1 exited on signal 9", "Fatal error: php-fpm: no",
+			"WARNING: php-fpm: [pool workerhost] child 1 exited on signal 9", "ERROR: php-fpm: no",
 		} {
 			if got := <-lines; got != want {
 				t.Errorf("the master's own: got %q, want %q", got, want)

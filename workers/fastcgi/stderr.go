@@ -6,6 +6,8 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+
+	"github.com/workerhost/workerhost/workers/internal/logline"
 )
 
 const (
@@ -37,7 +39,7 @@ func (m *messages) tell() {
 				continue
 			}
 			m.said.tells(text)
-			m.log.Log(m.ctx, levelOf(text), text)
+			m.logEntry(text)
 		}
 	}
 	if m.over > 0 {
@@ -46,18 +48,17 @@ func (m *messages) tell() {
 	m.text, m.over = nil, 0
 }
 
-// levelOf is how grave PHP means a message to be.
-func levelOf(text string) slog.Level {
-	text = strings.TrimPrefix(text, "PHP ")
-	for _, grave := range []string{"Fatal error:", "Parse error:", "Recoverable fatal error:"} {
-		if strings.HasPrefix(text, grave) {
-			return slog.LevelError
-		}
+// maxTrace is of a trace that is logged as such: what no LOG takes as a field is cut as a text.
+const maxTrace = maxLine / 2
+
+// logEntry logs one message, and apart from it the trace that it may have.
+func (m *messages) logEntry(text string) {
+	line, rest, _ := strings.Cut(text, "\n")
+	var entry logline.Entry
+	level := entry.Start([]byte(line))
+	if next, _, _ := strings.Cut(rest, "\n"); entry.Continues([]byte(next)) && len(rest) <= maxTrace {
+		m.log.Log(m.ctx, level, line, "trace", rest)
+		return
 	}
-	for _, mild := range []string{"Warning:", "Deprecated:", "Notice:"} {
-		if strings.HasPrefix(text, mild) {
-			return slog.LevelWarn
-		}
-	}
-	return slog.LevelInfo
+	m.log.Log(m.ctx, level, text)
 }
