@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +26,7 @@ switch (parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH)) {
     case '/hello': echo "hello VERSION"; break;
     case '/slow': usleep(1500000); echo "slow VERSION"; break;
     case '/warn': echo $undefined; break;
+    case '/throw': error_log('[critical] said'); throw new Exception('thrown');
     case '/after':
         fastcgi_finish_request();
         usleep(1000000);
@@ -138,6 +140,24 @@ func TestReloadOfUnmodifiedPHPFailsNoRequest(t *testing.T) {
 	} {
 		if code, text := h.Get(path); fmt.Sprint(code, " ", text) != want {
 			t.Errorf("%s: %d %q", path, code, text)
+		}
+	}
+	h.Stop()
+}
+
+func TestWhatPHPSaysHasItsLevelItsTraceAndItsRequest(t *testing.T) {
+	t.Parallel()
+	_, h := startSite(t, "")
+	h.Get("/throw")
+	h.Logs.Await(t, "  thrown in")
+	log := h.Logs.String()
+	for _, want := range []string{
+		`\[ERROR\] \[critical\] said: .*request="GET /throw"`,
+		`\[ERROR\] PHP Fatal error:  Uncaught Exception: thrown in .*request="GET /throw" .*\n  trace=\n` +
+			`  \| Stack trace:\n  \| #0 \{main\}\n  \|   thrown in`,
+	} {
+		if !regexp.MustCompile(want).MatchString(log) {
+			t.Errorf("no %s in\n%s", want, log)
 		}
 	}
 	h.Stop()

@@ -77,3 +77,48 @@ func TestALogLineNamesTheRequestThatWroteItOrNone(t *testing.T) {
 		}
 	}
 }
+
+// What PHP and Symfony's own logger write, byte by byte.
+func TestTheLevelsOfPHPsLoggersArriveAndATraceIsOneEntry(t *testing.T) {
+	t.Parallel()
+	dir := harness.PHPWorker(t, `
+		set_include_path('/usr/share/php'); // of Debian's packages
+		require 'Symfony/Component/HttpKernel/autoload.php';
+		$plain = new Symfony\Component\HttpKernel\Log\Logger('debug');
+		$dated = new Symfony\Component\HttpKernel\Log\Logger('debug', 'php://stderr');
+		Worker::create()->onRequest(function (Request $r) use ($plain, $dated): Response {
+			foreach (['debug', 'notice', 'warning', 'error', 'critical'] as $level) {
+				$plain->log($level, "a plain $level");
+				$dated->log($level, "a dated $level");
+			}
+			error_log(new LogicException('by error_log'));
+			$code = 'function f() { throw new RuntimeException("two\nlines"); } f();';
+			system(escapeshellarg(PHP_BINARY) . ' -d display_errors=stderr -d log_errors=0 -r ' . escapeshellarg($code));
+			return Response::text('fine');
+		})->run();`)
+	h := harness.StartPHP(t, dir, "", "workers = 1", "")
+	h.Get("/")
+	h.Stop()
+	all := h.Logs.String()
+	for text, level := range map[string]string{
+		"[debug] a plain debug": "INFO", "[debug] a dated debug": "INFO", "[notice] a plain notice": "INFO",
+		"[warning] a plain warning": "WARN", "[warning] a dated warning": "WARN", "[error] a plain error": "ERROR",
+		"[error] a dated error": "ERROR", "[critical] a plain critical": "ERROR",
+		"[critical] a dated critical": "ERROR", "LogicException: by error_log": "INFO",
+		"Fatal error: Uncaught RuntimeException: two": "ERROR",
+	} {
+		found := regexp.MustCompile(`\[(\w+)\] +[^\n]*`+regexp.QuoteMeta(text)).FindAllStringSubmatch(all, -1)
+		if len(found) != 1 || found[0][1] != level {
+			t.Errorf("%q is logged as %q, not once as %s", text, found, level)
+		}
+	}
+	for _, want := range []string{
+		`trace=\n  \| Stack trace:\n  \| #0 .*\n  \| #1 .*Requests->answer\(\)\n`,
+		`trace=\n  \| lines in Command line code:1\n  \| Stack trace:\n  \| #0 .*: f\(\)\n  \| #1 \{main\}\n` +
+			`  \|   thrown in Command line code on line 1\n`,
+	} {
+		if !regexp.MustCompile(want).MatchString(all) {
+			t.Errorf("no %s in\n%s", want, all)
+		}
+	}
+}
