@@ -81,8 +81,11 @@ func (v *visit) servePublic() bool {
 	return true
 }
 
+// configuration is the host's own file, which may lie in a folder that is served whole, and hold secrets.
+const configuration = "host.toml"
+
 // publicName maps a path to a file's name below the folder. It refuses dotfiles (but for /.well-known/), code, what
-// editors leave behind, and every spelling that is not plain.
+// editors leave behind, the host's configuration, and every spelling that is not plain.
 func publicName(r *http.Request) (name string, ok bool) {
 	p := r.URL.Path
 	if p == "" || p[0] != '/' || strings.ContainsAny(p, "\x00\\:") {
@@ -100,7 +103,8 @@ func publicName(r *http.Request) (name string, ok bool) {
 	if rest, ok := strings.CutPrefix(p, "/.well-known/"); ok && rest[0] == '.' {
 		return "", false
 	}
-	if p[len(p)-1] == '.' || p[len(p)-1] == ' ' || isCode(p) || isLeftover(path.Base(p)) {
+	if p[len(p)-1] == '.' || p[len(p)-1] == ' ' || isCode(p) || isLeftover(path.Base(p)) ||
+		strings.EqualFold(path.Base(p), configuration) {
 		return "", false
 	}
 	return p[1:], true

@@ -29,6 +29,7 @@ func TestStaticFilesComeBeforeTheWorkers(t *testing.T) {
 	harness.Write(t, public, "big.bin", big)
 	harness.Write(t, public, "script.php", "<?php secret")
 	harness.Write(t, public, ".env", "secret")
+	harness.Write(t, public, "host.toml", "secret")
 	harness.Write(t, public, ".git/config", "secret")
 	harness.Write(t, dir, "outside", "secret")
 	os.Symlink("../outside", filepath.Join(public, "link"))
@@ -66,8 +67,8 @@ func TestStaticFilesComeBeforeTheWorkers(t *testing.T) {
 	if a := ask("HEAD", "/big.bin"); a.StatusCode != 200 || a.ContentLength != 1<<20 {
 		t.Errorf("HEAD: %s, %d", a.Status, a.ContentLength)
 	}
-	for _, path := range []string{"/script.php", "/script.PHP", "/.env", "/.git/config", "/link", "/../outside",
-		"/%2e%2e/outside", "/sub/..%2f..%2foutside", "/sub/%2e%2e/%2e%2e/outside",
+	for _, path := range []string{"/script.php", "/script.PHP", "/.env", "/host.toml", "/.git/config",
+		"/link", "/../outside", "/%2e%2e/outside", "/sub/..%2f..%2foutside", "/sub/%2e%2e/%2e%2e/outside",
 		"/..%5coutside", "/style.css/", "/style.css%00", "//etc/passwd", "/sub", "/sub/"} {
 		if a := ask("GET", path); strings.Contains(a.Text, "secret") ||
 			a.StatusCode == 200 && !strings.Contains(a.Text, "no page") {
