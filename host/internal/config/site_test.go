@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,6 +56,26 @@ func TestAFolderWithAnIndexIsServedByItself(t *testing.T) {
 	}
 	if kind, _, err := Resolve("."); kind != PHPFile || err != nil {
 		t.Errorf("beside worker.php it is a %v, %v", kind, err)
+	}
+}
+
+func TestAProjectIsServedFromTheFolderThatHasItsIndex(t *testing.T) {
+	for _, name := range []string{"public", "web", "webroot"} {
+		dir := t.TempDir()
+		root := filepath.Join(dir, name)
+		if err := errors.Join(os.Mkdir(root, 0o755), os.WriteFile(filepath.Join(root, "index.php"), nil, 0o644),
+			os.WriteFile(filepath.Join(dir, "lib.php"), nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		if kind, path, err := Resolve(dir); kind != FPM || path != root || err != nil {
+			t.Errorf("it is a %v at %s, %v", kind, path, err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "index.php"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if kind, path, err := Resolve(dir); kind != FPM || path != dir || err != nil {
+			t.Errorf("with an index of its own it is a %v at %s, %v", kind, path, err)
+		}
 	}
 }
 

@@ -50,9 +50,12 @@ const phpEntry = "worker.php"
 // siteEntry is the file that makes a folder a site of unmodified PHP.
 const siteEntry = "index.php"
 
+// siteFolders are where a project has what visitors may ask for, if that is not all of it.
+var siteFolders = []string{".", "public", "web", "webroot"}
+
 // Resolve says what the file or folder worker is, and which path starts it: the .php file itself, or the folder of the
-// Go package, or of the site. In a folder worker.php comes first, whatever else there is, and index.php last. Symlinks
-// in the path are kept.
+// Go package, or the root of the site, which is worker or a folder in it. In a folder worker.php comes first, whatever
+// else there is, and index.php last. Symlinks in the path are kept.
 func Resolve(worker string) (Kind, string, error) {
 	info, err := os.Stat(worker)
 	switch {
@@ -80,10 +83,15 @@ func resolveFolder(folder string) (Kind, string, error) {
 	}
 	pkg, err := build.Default.ImportDir(folder, 0)
 	var none *build.NoGoError
-	index, absent := os.Stat(filepath.Join(folder, siteEntry))
+	if err != nil {
+		for _, name := range siteFolders {
+			root := filepath.Join(folder, name)
+			if index, err := os.Stat(filepath.Join(root, siteEntry)); err == nil && index.Mode().IsRegular() {
+				return FPM, root, nil
+			}
+		}
+	}
 	switch {
-	case err != nil && absent == nil && index.Mode().IsRegular():
-		return FPM, folder, nil
 	case errors.As(err, &none):
 		return Program, "",
 			fmt.Errorf("%s holds neither %s nor a Go main package, nor %s for a site of unmodified PHP", folder,

@@ -21,9 +21,9 @@ func InitCommand() *cli.Command {
 		Name:      "init",
 		Arguments: "[DIR]",
 		Summary:   "Write a host.toml for the project in a folder",
-		Detail: `Looks for worker.php, Symfony, Laravel, Slim, other PHP projects with Composer, and Go main packages, and writes a small commented host.toml. A PHP
-project without a worker.php gets one, and the SDK beside it; so does an empty folder. What is there already is never overwritten.
-DIR is the working directory unless it is given.`,
+		Detail: `Looks for worker.php, Symfony, Laravel, Slim, WordPress and other PHP with an index.php, which php-fpm is to serve, other PHP projects with Composer, and Go main
+packages, and writes a small commented host.toml. A PHP project without a worker.php or an index.php gets a worker.php, and the SDK beside it; so does an empty folder.
+What is there already is never overwritten. DIR is the working directory unless it is given.`,
 		Example: "host init\nhost init /srv/app",
 		Define: func(*pflag.FlagSet) func(*cli.Terminal, []string) error {
 			return func(t *cli.Terminal, args []string) error {

@@ -35,7 +35,8 @@ const (
 type project struct {
 	what      string // for people, with the reason
 	framework framework
-	worker    string // for host.toml
+	worker    string // for host.toml; "" for a site
+	site      *site  // nil: it is none
 	hasWorker bool   // worker.php is there
 	hasSDK    bool   // Composer has installed it
 	composer  bool   // vendor/autoload.php is, or will be, there
@@ -76,10 +77,15 @@ func inspectProject(dir string) (*project, error) {
 	case isGo:
 		p.what, p.worker, p.public = "a Go main package: "+folder, folder, false
 		p.checkGo(filepath.Join(dir, folder))
+	case p.findSite(dir, has):
 	case p.composer:
 		p.what = "a PHP project: composer.json"
 	default:
 		p.what = "no project that it knows, so here is the smallest one in PHP"
+		if scripts, _ := filepath.Glob(filepath.Join(dir, "*.php")); len(scripts) > 0 {
+			p.notes = append(p.notes, "The .php files here are no part of it. If visitors are to ask for them by "+
+				"name, give the pool\nfpm = true and root = \".\" in place of worker: `host help php-fpm`.")
+		}
 	}
 	switch {
 	case p.hasWorker:

@@ -19,6 +19,9 @@ func (p *project) hostFile() string {
 address = %q # ":8080" to be reached from other machines
 # tls = { certificate = "server.crt", key = "server.key" }
 `, config.DefaultAddress)
+	if p.site != nil {
+		return b.String() + p.site.pool()
+	}
 	if p.public {
 		b.WriteString(`
 [http]

@@ -118,6 +118,52 @@ func TestInitWritesWhatServesTheProject(t *testing.T) {
 	}
 }
 
+func TestInitServesUnmodifiedPHP(t *testing.T) {
+	for name, c := range map[string]struct {
+		files map[string]string
+		found string
+		get   map[string]string
+	}{
+		"WordPress": {map[string]string{
+			"index.php":                        "<?php require 'wp-load.php'; echo $_SERVER['REQUEST_URI'];",
+			"wp-load.php":                      "<?php $loaded = 1;",
+			"wp-login.php":                     "<?php require 'wp-load.php'; echo 'login';",
+			"wp-content/uploads/2026/evil.php": "<?php echo 'evil';", "wp-content/uploads/2026/a.txt": "a file",
+		}, "WordPress", map[string]string{"/a/permalink/": "200 /a/permalink/", "/wp-login.php": "200 login",
+			"/wp-content/uploads/2026/evil.php": "403 Forbidden\n", "/wp-content/uploads/2026/a.txt": "200 a file",
+			"/host.toml": "200 /host.toml"}},
+		"a public folder": {map[string]string{
+			"public/index.php": "<?php require '../lib.php'; echo greeting();",
+			"public/more.php":  "<?php echo 'more';", "lib.php": "<?php function greeting() { return 'hello'; }",
+		}, "public/index.php", map[string]string{"/": "200 hello", "/more.php": "200 more", "/lib.php": "200 hello",
+			"/host.toml": "200 hello"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			outer, err := os.MkdirTemp("", "site") // which the user of the pool can reach
+			harness.Must(t, err)
+			t.Cleanup(func() { os.RemoveAll(outer) })
+			harness.Must(t, os.Chmod(outer, 0o755))
+			dir := filepath.Join(outer, "site")
+			harness.Must(t, os.Rename(place(t, c.files), dir))
+			out, code := command(t, dir, nil, "init")
+			if code != 0 || !strings.Contains(out, c.found) || strings.Contains(out, "can't be served yet") {
+				t.Fatalf("exit %d, expected %q in\n%s", code, c.found, out)
+			}
+			for _, args := range [][]string{{"-c", filepath.Join(dir, "host.toml")}, {dir}} {
+				h := harness.Start(t, args...)
+				for path, want := range c.get {
+					status, got := h.Get(path)
+					if got := fmt.Sprint(status, " ", got); got != want {
+						t.Errorf("%q: %s is %q, not %q", args, path, got, want)
+					}
+				}
+				h.Stop()
+			}
+		})
+	}
+}
+
 func TestInitOverwritesNothing(t *testing.T) {
 	t.Parallel()
 	const mine = "<?php // mine"
