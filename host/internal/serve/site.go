@@ -4,6 +4,8 @@ package serve
 
 import (
 	"cmp"
+	"os"
+	"path/filepath"
 
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
@@ -32,6 +34,16 @@ func (p *pool) beSite(s *workers.Settings, c *config.Pool) {
 
 // isSite says whether the pool is of unmodified PHP.
 func isSite(c *config.Pool) bool { return c.Kind == config.FPM || c.Kind == config.FastCGI }
+
+// projectOf is the folder of a site's code: the one above root if Composer's project is there, since frameworks keep
+// all but the front controller outside root; else root itself.
+func projectOf(root string) string {
+	above := filepath.Dir(root)
+	if _, err := os.Stat(filepath.Join(above, "composer.json")); err == nil {
+		return above
+	}
+	return root
+}
 
 // publicTerms are the folder that a listener of the pool serves files from, and which of them it does not.
 func publicTerms(t *web.Terms, c *config.Config, p *config.Pool) {

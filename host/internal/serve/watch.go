@@ -109,7 +109,7 @@ func watched(p *config.Pool) ([]string, watch.Filter) {
 	case config.GoPackage:
 		return []string{moduleOf(p.Worker)}, watch.Filter{Go: true}
 	case config.FPM, config.FastCGI:
-		return []string{p.Root}, watch.Filter{}
+		return []string{projectOf(p.Root)}, watch.Filter{}
 	}
 	var names []string // a program that is built anew
 	for _, word := range p.Command {

@@ -163,6 +163,35 @@ func TestWhatPHPSaysHasItsLevelItsTraceAndItsRequest(t *testing.T) {
 	h.Stop()
 }
 
+func TestASitesCodeOutsideOfItsRootDoesNotGoLiveBroken(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "site") // which php-fpm's user can reach
+	harness.Must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	harness.Must(t, os.Chmod(dir, 0o755))
+	for _, folder := range []string{"app", "public"} {
+		harness.Must(t, os.Mkdir(filepath.Join(dir, folder), 0o755))
+	}
+	harness.Write(t, dir, "composer.json", "{}")
+	harness.Write(t, dir, "app/Late.php", "<?php echo 'late 1';")
+	harness.Write(t, dir, "public/index.php", "<?php echo 'front '; if ($_GET) { require '../app/Late.php'; }")
+	user := ""
+	if os.Geteuid() == 0 {
+		user = "user = \"nobody\"\n"
+	}
+	harness.Write(t, dir, "host.toml", "[pool.site]\nfpm = true\nroot = \"public\"\n"+user)
+	h := harness.Start(t, "-c", filepath.Join(dir, "host.toml"))
+	harness.Write(t, dir, "app/Late.php", "<?php echo 'late 2' . ;")
+	if out, code := h.Run("reload"); code != 1 || !strings.Contains(out, "app/Late.php on line 1") {
+		t.Errorf("a reload to broken code: exit %d\n%s", code, out)
+	}
+	harness.Write(t, dir, "app/Late.php", "<?php echo 'late 2';")
+	h.Reload()
+	if code, text := h.Get("/?late"); code != 200 || text != "front late 2" {
+		t.Errorf("with the code mended: %d %q", code, text)
+	}
+}
+
 func TestTheDeathOfPHPFPMFailsNoSafeRequest(t *testing.T) {
 	t.Parallel()
 	_, h := startSite(t, "")
