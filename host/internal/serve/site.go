@@ -45,9 +45,10 @@ func projectOf(root string) string {
 	return root
 }
 
-// publicTerms are the folder that a listener of the pool serves files from, and which of them it does not.
+// publicTerms are the folder that a listener of the pool serves files from, and which of them it does not. Its links
+// are followed out of it for a site, and where file_roots says whereto.
 func publicTerms(t *web.Terms, c *config.Config, p *config.Pool) {
-	t.Public, t.Linked = cmp.Or(p.Root, c.HTTP.Public), p.Root != ""
+	t.Public, t.Linked = cmp.Or(p.Root, c.HTTP.Public), p.Root != "" || p.FileRoots != nil
 	if len(p.Deny) > 0 {
 		t.Denied = fastcgi.Deny(p.Deny).Matches
 	}

@@ -60,7 +60,7 @@ func (v *visit) servePublic() bool {
 	}
 	file, info, err := openRegular(f.root, name)
 	f.close()
-	if v.terms.Linked { // the folder is a site's
+	if v.terms.Linked {
 		where := filepath.Join(v.terms.Public, name)
 		if err != nil && strings.Contains(err.Error(), escapes) { // by a symlink
 			file, info, err = openUnder(v.terms.Backend.Traits().FileRoots, where)

@@ -18,6 +18,29 @@ import (
 	"github.com/workerhost/workerhost/host/internal/e2e/harness"
 )
 
+func TestLinksOfThePublicFolderLeadIntoNamedFileRootsAlone(t *testing.T) {
+	t.Parallel()
+	dir := harness.Pages(t, "1")
+	for _, folder := range []string{"public", "storage/public", "other"} {
+		harness.Must(t, os.MkdirAll(filepath.Join(dir, folder), 0o755))
+	}
+	harness.Write(t, dir, "storage/public/a.txt", "of the storage")
+	harness.Write(t, dir, "storage/public/a.php", "<?php secret")
+	harness.Write(t, dir, "other/a.txt", "secret")
+	harness.Must(t, os.Symlink("../storage/public", filepath.Join(dir, "public/storage")))
+	harness.Must(t, os.Symlink("../other", filepath.Join(dir, "public/other")))
+	h := harness.StartPHP(t, dir, "public = \"public\"", "workers = 1\nfile_roots = [\"public\", \"storage/public\"]",
+		"")
+	if code, text := h.Get("/storage/a.txt"); code != 200 || text != "of the storage" {
+		t.Errorf("into a root: %d %q", code, text)
+	}
+	for _, path := range []string{"/storage/a.php", "/other/a.txt", "/storage/../other/a.txt"} {
+		if code, text := h.Get(path); code == 200 && !strings.Contains(text, "no page") {
+			t.Errorf("%s: %d %q", path, code, text)
+		}
+	}
+}
+
 func TestStaticFilesComeBeforeTheWorkers(t *testing.T) {
 	t.Parallel()
 	dir := harness.Pages(t, "1")
