@@ -93,6 +93,18 @@ final class SymfonyTest extends TestCase
             $this->host->get('GET', '/cookie')->headers['set-cookie']);
     }
 
+    public function testWhatIsWrongWithTheRoutesFailsTheBoot(): void
+    {
+        $code = str_replace("\$routes->add('all'", "\$routes->import(__DIR__ . '/nowhere.php'); \$routes->add('all'",
+            self::WORKER, $replaced);
+        self::assertSame(1, $replaced);
+        $host = new FakeHost($code);
+        $host->hello();
+        [$type, , $message] = $host->next();
+        self::assertSame(Frame::FAILED, $type);
+        self::assertStringContainsString('nowhere.php', $message);
+    }
+
     public function testTerminateAndResetRunBetweenEndAndDone(): void
     {
         $answer = $this->host->get('GET', '/count');

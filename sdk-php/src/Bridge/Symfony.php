@@ -16,6 +16,7 @@ use Symfony\Component\HttpKernel\HttpKernelInterface;
 use Symfony\Component\HttpKernel\KernelEvents;
 use Symfony\Component\HttpKernel\KernelInterface;
 use Symfony\Component\HttpKernel\TerminableInterface;
+use Symfony\Component\Routing\Router;
 use WorkerHost\Http\Request;
 use WorkerHost\Http\Response;
 use WorkerHost\Http\UploadedFile;
@@ -56,8 +57,8 @@ final class Symfony implements WebCode
     }
 
     /**
-     * Makes the kernel, if a function makes it, and boots it. What they throw is a failed boot; so is anything but a
-     * kernel (\TypeError).
+     * Makes the kernel, if a function makes it, boots it, and loads the routes. What they throw is a failed boot; so
+     * is anything but a kernel (\TypeError).
      */
     public function start(): void
     {
@@ -69,6 +70,7 @@ final class Symfony implements WebCode
         if ($kernel instanceof KernelInterface) {
             $kernel->boot();
             self::keepStreams($kernel);
+            self::loadRoutes($kernel);
         }
         $this->kernel = $kernel;
     }
@@ -252,6 +254,17 @@ final class Symfony implements WebCode
             if (\is_array($listener) && $listener[0] instanceof StreamedResponseListener) {
                 $dispatcher->removeListener(KernelEvents::RESPONSE, $listener);
             }
+        }
+    }
+
+    /** Symfony loads routes with the first request, when it is too late for what is wrong with them to fail a boot. */
+    private static function loadRoutes(KernelInterface $kernel): void
+    {
+        $container = $kernel->getContainer();
+        $router = $container->has('router') ? $container->get('router') : null;
+        if ($router instanceof Router) {
+            $router->getMatcher();
+            $router->getGenerator();
         }
     }
 
