@@ -16,6 +16,7 @@ use WorkerHost\Worker;
  */
 final class Franken
 {
+    private static Program $program;
     private static Loop $loop;
     private static Connections $connections;
     private static bool $ready = false;
@@ -28,7 +29,7 @@ final class Franken
     public static function start(): void
     {
         $_SERVER['FRANKENPHP_WORKER'] = '1';
-        $program = new Program();
+        self::$program = $program = new Program();
         $program->capture();
         $program->wantsInput = true;
         $program->unready = 'the script ended before it called frankenphp_handle_request()';
@@ -44,6 +45,18 @@ final class Franken
             exit(1);
         }
         \register_shutdown_function(self::end(...));
+    }
+
+    /** What a bridge adds timers to, and learns the worker's place from. */
+    public static function program(): Program
+    {
+        return self::$program;
+    }
+
+    /** Before the first frankenphp_handle_request(): the host hears why this worker does not boot, and it ends. */
+    public static function refuse(\Throwable $e): never
+    {
+        self::$loop->refuse($e);
     }
 
     /**

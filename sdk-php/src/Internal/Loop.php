@@ -163,8 +163,7 @@ final class Loop
         try {
             $this->program->start();
         } catch (\Throwable $e) {
-            $this->booting = false;
-            $this->fail(Failure::summary($e), (string) $e);
+            $this->refuse($e);
         }
         $this->booting = false;
         if ($this->program->wantsGlobals) {
@@ -182,6 +181,13 @@ final class Loop
             $this->dev, Process::endChild(...), $this->flush(...),
         );
         $this->program->timers?->start();
+    }
+
+    /** In place of READY: what was thrown is why the boot has failed. @throws LinkError */
+    public function refuse(\Throwable $e): never
+    {
+        $this->booting = false;
+        $this->fail(Failure::summary($e), (string) $e);
     }
 
     private function fail(string $message, string $trace): never

@@ -95,9 +95,10 @@ final class FakeHost
         return $host;
     }
 
-    public function hello(bool $dev = false, int $window = 262144, array $versions = [1], array $limits = []): void
+    public function hello(bool $dev = false, int $window = 262144, array $versions = [1], array $limits = [],
+        int $slot = 0): void
     {
-        $this->send([Frame::HELLO, 0, $versions, 'test', 1, 0, Frame::MAX, $window, 'fake', $dev, ['unknown'],
+        $this->send([Frame::HELLO, 0, $versions, 'test', 1, $slot, Frame::MAX, $window, 'fake', $dev, ['unknown'],
             ['unknown', 1, ...$limits]]);
     }
 
