@@ -1,4 +1,4 @@
-// project.go finds out what a folder holds, for host init.
+// project.go finds out what a folder holds, for host init; framework.go what it says of its framework.
 
 package project
 
@@ -21,26 +21,18 @@ const (
 	goSDK      = "github.com/workerhost/workerhost/sdk-go"
 )
 
-// framework is what a PHP project is built with.
-type framework int
-
-const (
-	plainPHP framework = iota
-	symfony
-	laravel
-	slim
-)
-
 // project is what host init found.
 type project struct {
 	what      string // for people, with the reason
 	framework framework
-	worker    string // for host.toml; "" for a site
-	site      *site  // nil: it is none
+	worker    string // for host.toml; "" for php-fpm
+	site      *site  // of pages; nil: it is none
 	hasWorker bool   // worker.php is there
 	hasSDK    bool   // Composer has installed it
 	composer  bool   // vendor/autoload.php is, or will be, there
 	public    bool   // a folder of that name
+	storage   bool   // the folder of Laravel that public/storage leads to
+	warmup    string // a path that shows that the application works; "" if none was found
 	factories string // the PSR-17 library of a Slim project
 	app       string // the file that returns the Slim application
 	notes     []string
@@ -61,17 +53,9 @@ func inspectProject(dir string) (*project, error) {
 	p.composer = requires != nil
 	p.hasSDK = has("vendor", "workerhost", "sdk")
 	folder, isGo := goProgram(dir)
+	p.framework, p.what = frameworkOf(has, requires)
 	switch {
-	case requires["symfony/framework-bundle"]:
-		p.framework, p.what = symfony, "Symfony: composer.json requires symfony/framework-bundle"
-	case requires["laravel/framework"]:
-		p.framework, p.what = laravel, "Laravel: composer.json requires laravel/framework"
-	case requires["slim/slim"]:
-		p.framework, p.what = slim, "Slim: composer.json requires slim/slim"
-	case has("artisan"):
-		p.framework, p.what = laravel, "Laravel: there is an artisan"
-	case has("bin", "console"):
-		p.framework, p.what = symfony, "Symfony: there is a bin/console"
+	case p.framework != plainPHP:
 	case p.hasWorker:
 		p.what = "a PHP worker: worker.php"
 	case isGo:
@@ -87,15 +71,12 @@ func inspectProject(dir string) (*project, error) {
 				"name, give the pool\nfpm = true and root = \".\" in place of worker: `host help php-fpm`.")
 		}
 	}
-	switch {
-	case p.hasWorker:
+	if p.hasWorker {
 		p.what += "; worker.php stays as it is"
-	case p.framework == slim:
-		p.lookForSlim(has, requires)
-	case p.framework == symfony && !has("src", "Kernel.php"):
-		p.notes = append(p.notes, "worker.php expects App\\Kernel in src/Kernel.php: name yours there.")
+	} else {
+		p.look(dir, has, requires)
 	}
-	if p.composer && p.worker == workerFile && !has("vendor", "autoload.php") {
+	if p.composer && (p.framework != plainPHP || p.worker == workerFile) && !has("vendor", "autoload.php") {
 		p.notes = append(p.notes, "vendor/autoload.php is missing: run `composer install` first.")
 	}
 	return p, nil
@@ -145,27 +126,4 @@ func (p *project) checkGo(folder string) {
 		p.notes = append(p.notes, "The program does not use the SDK yet:\n\n    go get "+goSDK+"\n\nand in main, "+
 			"sdk.Serve(handler) in place of http.ListenAndServe(address, handler).")
 	}
-}
-
-// lookForSlim finds the PSR-17 factories, and the file that makes the application.
-func (p *project) lookForSlim(has func(...string) bool, requires map[string]bool) {
-	p.factories = "slim/psr7"
-	if requires["nyholm/psr7"] {
-		p.factories = "nyholm/psr7"
-	} else if !requires["slim/psr7"] {
-		p.notes = append(p.notes, "worker.php uses slim/psr7, which composer.json does not require: run `composer "+
-			"require slim/psr7`, or name your PSR-17 factories there.")
-	}
-	for _, file := range []string{"app.php", "app/app.php", "config/bootstrap.php", "bootstrap/app.php", "src/app.php",
-		"bootstrap.php"} {
-		if has(filepath.FromSlash(file)) {
-			p.app = file
-			p.notes = append(p.notes, "worker.php expects that "+file+" returns the Slim\\App, and does not run it: "+
-				"check that it does.")
-			return
-		}
-	}
-	p.app = "app.php"
-	p.notes = append(p.notes, "worker.php expects an app.php that returns the Slim\\App: move what makes it out of "+
-		"public/index.php, all but $app->run().")
 }

@@ -22,7 +22,7 @@ address = %q # ":8080" to be reached from other machines
 	if p.site != nil {
 		return b.String() + p.site.pool()
 	}
-	if p.public {
+	if p.public && p.worker != "" {
 		b.WriteString(`
 [http]
 public = "public" # static files come from here, and no worker hears of them
@@ -30,17 +30,20 @@ public = "public" # static files come from here, and no worker hears of them
 	}
 	fmt.Fprintf(&b, `
 [pool.app]
-worker = %q
-# workers = 8             # 2 per CPU, at least 4, unless it says otherwise
+%s%s# workers = 8             # 2 per CPU, at least 4, unless it says otherwise
 # request_timeout = "60s"
 # inherit_env = ["APP_*"] # of the host's environment workers get PATH, HOME and the like, and what stands here
 # user = "www-data"       # for a host that is root: whom its workers run as
-`, p.worker)
+`, p.program(), p.warmupLine())
 	switch p.framework {
 	case symfony:
 		b.WriteString(`start_timeout = "60s"     # the first worker of a release compiles the container
 `)
-	case laravel:
+		if p.worker != publicIndex {
+			b.WriteString(`# env = { APP_ENV = "prod" } # wins over .env
+`)
+		}
+	case laravel, octane:
 		b.WriteString(`# env = { APP_ENV = "production", APP_DEBUG = "false" } # wins over .env
 `)
 	default:
@@ -48,6 +51,48 @@ worker = %q
 `)
 	}
 	return b.String()
+}
+
+// program says in host.toml what runs.
+func (p *project) program() string {
+	var b strings.Builder
+	switch p.worker {
+	case "":
+		b.WriteString(`fpm = true                # by php-fpm, a fresh application for each request: ` + "`host help laravel`" + `
+root = "public"
+`)
+		if p.storage {
+			b.WriteString(`deny = ["uploads/*.php", "/storage/*.php"] # what visitors have uploaded never runs
+`)
+		}
+	case publicIndex:
+		b.WriteString(`directory = "."
+worker = "public/index.php" # as it is: this runtime has it serve one request after another
+env = { APP_RUNTIME = 'WorkerHost\Bridge\SymfonyRuntime' } # and APP_ENV = "prod", which wins over .env
+`)
+		if !p.hasSDK {
+			fmt.Fprintf(&b, "php_ini = { auto_prepend_file = %q }\n", sdkFolder+"/autoload.php")
+		}
+	default:
+		fmt.Fprintf(&b, "worker = %q\n", p.worker)
+	}
+	if p.storage {
+		b.WriteString(`file_roots = ["public", "storage/app/public"] # where the link public/storage leads
+`)
+	}
+	return b.String()
+}
+
+// warmupLine names what shows that the application works, or has somebody name it.
+func (p *project) warmupLine() string {
+	const means = " # what a new worker has to answer before clients hear of it: name what shows that it works"
+	switch {
+	case p.warmup != "":
+		return fmt.Sprintf("warmup = [%q]%s\n", p.warmup, means)
+	case p.framework != plainPHP:
+		return `# warmup = ["/login"]` + means + "\n"
+	}
+	return ""
 }
 
 // workerSource is the worker.php of a project.
@@ -63,8 +108,10 @@ func (p *project) workerSource() string {
 	switch p.framework {
 	case symfony:
 		text = symfonyWorker
-	case laravel:
-		text = laravelWorker
+	case octane:
+		text = octaneWorker
+	case mezzio:
+		text = mezzioWorker
 	case slim:
 		text = slimPSR7Worker
 		if p.factories == "nyholm/psr7" {
@@ -113,52 +160,59 @@ Worker::create()
     ->run();
 `
 
-const laravelWorker = `<?php
+const octaneWorker = `<?php
 
 declare(strict_types=1);
 
-// Stands in the place of public/index.php. Classes stay loaded, but each request gets an application of its own: what one request
-// leaves in services, such as the user who is logged in, must not be there for the next.
+// Serves this Laravel application by Octane, in the place of public/index.php and of artisan octane:start. It is
+// booted here, once for each worker, which is ready with its first frankenphp_handle_request(): code that does not
+// boot never goes live. The class comes with the host, and Octane resets what a request has left.
 
-use Illuminate\Contracts\Http\Kernel;
-use Symfony\Component\HttpFoundation\Request;
-use Symfony\Component\HttpFoundation\Response;
-use Symfony\Component\HttpKernel\HttpKernelInterface;
-use Symfony\Component\HttpKernel\TerminableInterface;
-use WorkerHost\Bridge\Symfony;
+use WorkerHost\Bridge\Octane;
+
+$octane = Octane::boot(__DIR__);
+while (frankenphp_handle_request($octane->handle(...))) {
+}
+$octane->terminate();
+`
+
+const mezzioWorker = `<?php
+
+declare(strict_types=1);
+
+// Stands in the place of public/index.php: the application is made once per worker, with its pipeline and routes, and
+// serves every request after that.
+
+use Laminas\Diactoros\ServerRequestFactory;
+use Laminas\Diactoros\StreamFactory;
+use Laminas\Diactoros\UploadedFileFactory;
+use Laminas\Diactoros\UriFactory;
+use Mezzio\Application;
+use Mezzio\MiddlewareFactory;
+use WorkerHost\Bridge\Psr15;
 use WorkerHost\Worker;
 
 {{requires}}
 
-$bootstrap = __DIR__ . '/bootstrap/app.php';
-if (!is_file($bootstrap)) {
-    throw new RuntimeException("$bootstrap is missing: worker.php belongs beside Laravel's artisan");
-}
+$application = static function (): Application {
+    $container = require __DIR__ . '/config/container.php';
+    $application = $container->get(Application::class);
+    $factory = $container->get(MiddlewareFactory::class);
+    (require __DIR__ . '/config/pipeline.php')($application, $factory, $container);
+    (require __DIR__ . '/config/routes.php')($application, $factory, $container);
 
-$laravel = new class () implements HttpKernelInterface, TerminableInterface {
-    private ?Kernel $kernel = null;
-
-    private ?Illuminate\Http\Request $request = null;
-
-    public function handle(Request $request, int $type = self::MAIN_REQUEST, bool $catch = true): Response
-    {
-        $this->kernel = (require __DIR__ . '/bootstrap/app.php')->make(Kernel::class);
-        $this->request = Illuminate\Http\Request::createFromBase($request);
-
-        return $this->kernel->handle($this->request);
-    }
-
-    public function terminate(Request $request, Response $response): void
-    {
-        try {
-            $this->kernel?->terminate($this->request, $response);
-        } finally {
-            $this->kernel = $this->request = null;
-        }
-    }
+    return $application;
 };
 
-Worker::create()->onRequest(Symfony::create($laravel))->run();
+Worker::create()
+    ->onRequest(Psr15::create(
+        $application,
+        new ServerRequestFactory(),
+        new StreamFactory(),
+        new UploadedFileFactory(),
+        new UriFactory(),
+    ))
+    ->run();
 `
 
 const slimPSR7Worker = `<?php

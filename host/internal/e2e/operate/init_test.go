@@ -64,24 +64,36 @@ class Kernel implements \Symfony\Component\HttpKernel\HttpKernelInterface {
     public function handle(Request $request, int $type = self::MAIN_REQUEST, bool $catch = true): Response { return new Response('symfony ' . $request->query->get('name')); }
 }`,
 	}, "Symfony", "symfony Ada"},
-	"Laravel": {map[string]string{
-		"artisan": "", "composer.json": `{"require": {"laravel/framework": "*"}}`,
-		"vendor/autoload.php": debianAutoload,
-		"vendor/Illuminate/Contracts/Http/Kernel.php": `<?php
-namespace Illuminate\Contracts\Http;
-interface Kernel { public function handle($request); public function terminate($request, $response); }`,
-		"vendor/Illuminate/Http/Request.php": `<?php
-namespace Illuminate\Http;
-class Request extends \Symfony\Component\HttpFoundation\Request {
-    public static function createFromBase($r) { return new static($r->query->all(), $r->request->all(), [], $r->cookies->all(), $r->files->all(), $r->server->all()); }
+	"Symfony with its runtime": {map[string]string{
+		"composer.json": `{"require": {"symfony/framework-bundle": "*", "symfony/runtime": "*"}}`,
+		"vendor/autoload.php": debianAutoload + `
+require_once 'Symfony/Component/Runtime/autoload.php';`,
+		"vendor/autoload_runtime.php": `<?php // as Composer writes it
+if (true === (require_once __DIR__ . '/autoload.php')) {
+    return;
+}
+$app = require $_SERVER['SCRIPT_FILENAME'];
+$runtime = new $_SERVER['APP_RUNTIME'](['project_dir' => dirname(__DIR__), 'disable_dotenv' => true, 'error_handler' => false]);
+[$app, $arguments] = $runtime->getResolver($app)->resolve();
+exit($runtime->getRunner($app(...$arguments))->run());`,
+		"src/Controller/Home.php": "<?php #[Route('/')] class Home {}",
+		"src/Kernel.php": `<?php
+namespace App;
+use Symfony\Component\HttpFoundation\{Request, Response};
+class Kernel implements \Symfony\Component\HttpKernel\HttpKernelInterface {
+    public function handle(Request $request, int $type = self::MAIN_REQUEST, bool $catch = true): Response { return new Response('runtime ' . $request->query->get('name')); }
 }`,
-		"bootstrap/app.php": `<?php
-return new class { public function make(string $name) { return new class implements Illuminate\Contracts\Http\Kernel {
-    private int $handled = 0;
-    public function handle($request) { return new Symfony\Component\HttpFoundation\Response('laravel ' . $request->query->get('name') . ++$this->handled); }
-    public function terminate($request, $response) {}
-}; } };`,
-	}, "Laravel", "laravel Ada1"},
+		"public/index.php": `<?php
+require_once dirname(__DIR__) . '/vendor/autoload_runtime.php';
+return fn (array $context) => new App\Kernel();`,
+	}, "Symfony", "runtime Ada"},
+	"Laravel": {map[string]string{
+		"artisan": "", "composer.json": `{"require": {"laravel/framework": "*"}}`, "vendor/autoload.php": "<?php",
+		"routes/web.php":       "<?php Route::get('/', fn () => view('welcome'));",
+		"public/index.php":     "<?php echo 'laravel ', $_GET['name'] ?? '', PHP_SAPI;",
+		"storage/app/public/a": "",
+	}, "Laravel", "laravel Adafpm-fcgi"},
+	"Laravel with Octane": {laravelWithOctane, "Laravel with Octane", "octane Ada"},
 	"Slim": {map[string]string{
 		"composer.json": `{"require": {"slim/slim": "*", "nyholm/psr7": "*"}}`, "vendor/autoload.php": debianAutoload,
 		"vendor/Psr/Http/Server/RequestHandlerInterface.php": `<?php
@@ -94,6 +106,58 @@ return new class implements Psr\Http\Server\RequestHandlerInterface {
     }
 };`,
 	}, "Slim", "slim Ada"},
+	"Mezzio": {map[string]string{
+		"composer.json": `{"require": {"mezzio/mezzio": "*"}}`,
+		"vendor/autoload.php": debianAutoload + `
+foreach (['ServerRequestFactory', 'StreamFactory', 'UploadedFileFactory', 'UriFactory'] as $name) {
+    class_alias(Nyholm\Psr7\Factory\Psr17Factory::class, "Laminas\\Diactoros\\$name");
+}`,
+		"vendor/Psr/Http/Server/RequestHandlerInterface.php": `<?php
+namespace Psr\Http\Server;
+interface RequestHandlerInterface { public function handle(\Psr\Http\Message\ServerRequestInterface $request): \Psr\Http\Message\ResponseInterface; }`,
+		"vendor/Mezzio/MiddlewareFactory.php": "<?php namespace Mezzio; class MiddlewareFactory {}",
+		"vendor/Mezzio/Application.php": `<?php
+namespace Mezzio;
+class Application implements \Psr\Http\Server\RequestHandlerInterface {
+    public array $made = [];
+    public function get(string $path, \Closure $handler) { $this->made[] = $handler(); }
+    public function handle(\Psr\Http\Message\ServerRequestInterface $request): \Psr\Http\Message\ResponseInterface {
+        return new \Nyholm\Psr7\Response(200, [], implode($this->made) . ' ' . ($request->getQueryParams()['name'] ?? ''));
+    }
+}`,
+		"config/container.php": `<?php
+return new class { private array $all = []; public function get(string $class) { return $this->all[$class] ??= new $class(); } };`,
+		"config/pipeline.php": `<?php return function ($app, $factory, $container): void { $app->made[] = 'mez'; };`,
+		"config/routes.php":   `<?php return function ($app, $factory, $container): void { $app->get('/', fn () => 'zio'); };`,
+	}, "Mezzio", "mezzio Ada"},
+}
+
+// laravelWithOctane stands for a Laravel project, with what the bridge needs of Octane.
+var laravelWithOctane = map[string]string{
+	"artisan": "", "composer.json": `{"require": {"laravel/framework": "*", "laravel/octane": "*"}}`,
+	"vendor/autoload.php": "<?php", "bootstrap/app.php": "<?php return ['health' => fn () => route(health: '/up')];",
+	"public/a.css": "", "storage/app/public/b.txt": "of the storage",
+	"vendor/laravel/octane/bin/bootstrap.php": `<?php
+namespace Laravel\Octane\Contracts { interface Client {} }
+namespace Laravel\Octane {
+    class RequestContext {}
+    class ApplicationFactory { public function __construct(public string $base) {} }
+    class OctaneResponse { public $outputBuffer = ''; public function __construct(public $response) {} }
+    class Worker {
+        public function __construct(private $factory, private $client) {}
+        public function boot() { require $this->factory->base . '/bootstrap/app.php'; }
+        public function application() { return $this; }
+        public function make() { return $this; }
+        public function get($key, $default) { return false; }
+        public function handle($request, $context) { $this->client->respond($context, new OctaneResponse($request)); }
+        public function handleTick() {}
+        public function terminate() {}
+    }
+}
+namespace Illuminate\Http { class Request {
+    public static function capture() { return new self(); }
+    public function send() { echo 'octane ', $_GET['name'] ?? ''; }
+} }`,
 }
 
 func TestInitWritesWhatServesTheProject(t *testing.T) {
@@ -184,15 +248,29 @@ func TestInitOverwritesNothing(t *testing.T) {
 	}
 }
 
-func TestALaravelWorkerWithoutABootstrapDoesNotBoot(t *testing.T) {
+func TestALaravelThatDoesNotBootNeverGoesLive(t *testing.T) {
 	t.Parallel()
-	dir := place(t, map[string]string{"artisan": "", "composer.json": "{}", "vendor/autoload.php": "<?php"})
+	dir := place(t, laravelWithOctane)
+	if err := os.Symlink("../storage/app/public", filepath.Join(dir, "public/storage")); err != nil {
+		t.Fatal(err)
+	}
 	if out, code := command(t, dir, nil, "init"); code != 0 {
 		t.Fatal(out)
 	}
-	out, err := exec.Command("php", filepath.Join(dir, "worker.php")).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "bootstrap/app.php is missing") {
-		t.Errorf("%v: %s", err, out)
+	text, _ := os.ReadFile(filepath.Join(dir, "host.toml"))
+	if !strings.Contains(string(text), "\nwarmup = [\"/up\"]") {
+		t.Errorf("host.toml does not warm up at the health route:\n%s", text)
+	}
+	h := harness.Start(t, "-n", "1", "-c", filepath.Join(dir, "host.toml"))
+	if status, got := h.Get("/storage/b.txt"); status != 200 || got != "of the storage" {
+		t.Errorf("the link to the storage is not followed: %d %q", status, got)
+	}
+	harness.Write(t, dir, "bootstrap/app.php", "<?php throw new Exception('no database');")
+	if out, code := h.Run("reload"); code != 1 || !strings.Contains(out, "no database in ") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if _, got := h.Get("/?name=Ada"); got != "octane Ada" {
+		t.Errorf("after that %q", got)
 	}
 }
 
@@ -226,6 +304,7 @@ func TestInitSaysWhatIsMissing(t *testing.T) {
 		"returns the Slim\\App":   {"composer.json": `{"require": {"slim/slim": "4"}}`},
 		"composer require slim/p": {"composer.json": `{"require": {"slim/slim": "4"}}`},
 		"src/Kernel.php":          {"bin/console": ""},
+		"public/index.php":        {"artisan": ""},
 		"composer validate":       {"composer.json": "{"},
 	} {
 		dir := place(t, files)
