@@ -147,12 +147,15 @@ func (p page) check(t *testing.T, status int, wantType string, holds ...string) 
 	}
 }
 
-// upload posts a form with a title and a file, and waits for the answer.
-func (b *browser) upload(path, title, name string, content []byte) page {
+// upload posts a form with a title and a file, and with more fields, each a name and a value. It waits for the answer.
+func (b *browser) upload(path, title, name string, content []byte, more ...string) page {
 	b.T.Helper()
 	var form bytes.Buffer
 	w := multipart.NewWriter(&form)
 	harness.Must(b.T, w.WriteField("title", title))
+	for i := 0; i < len(more); i += 2 {
+		harness.Must(b.T, w.WriteField(more[i], more[i+1]))
+	}
 	part, err := w.CreateFormFile("file", name)
 	harness.Must(b.T, err)
 	part.Write(content)
