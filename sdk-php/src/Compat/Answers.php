@@ -25,8 +25,8 @@ final class Answers
         while (!$connection->isAnswered() && $this->loop->idle());
         $answer = $connection->take() ?? throw new \Error('onMessage has returned without an answer to '
             . "$from->method $from->path, and no timer is left that could send one");
-        $request->session?->save();
-        $request->session = null;
+        ($request->context['session'] ?? null)?->save();
+        unset($request->context['session']);
         Dispatch::call($connection->onClose ?? $this->worker->onClose, $connection);
 
         return $answer;

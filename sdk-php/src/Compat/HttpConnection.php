@@ -87,7 +87,7 @@ final class HttpConnection extends TcpConnection
         }
         $status = $from->getStatusCode();
         if ($from->file !== null) {
-            return $this->file($from->file, $headers)->withStatus($status);
+            return $this->file($from->file, $headers, $status);
         }
         if (!$typed && $status !== 204 && $status !== 304) {
             $headers['Content-Type'] = 'text/html;charset=utf-8';
@@ -100,15 +100,17 @@ final class HttpConnection extends TcpConnection
      * @param array{file: string, offset: int, length: int} $part
      * @param array<string, string|list<string>>            $headers
      */
-    private function file(array $part, array $headers): \WorkerHost\Http\Response
+    private function file(array $part, array $headers, int $status): \WorkerHost\Http\Response
     {
         ['file' => $file, 'offset' => $offset, 'length' => $length] = $part;
         if ($offset === 0 && $length === 0) {
-            return \WorkerHost\Http\Response::file((string) \realpath($file), headers: $headers);
+            return \WorkerHost\Http\Response::file((string) \realpath($file), headers: $headers)->withStatus($status);
         }
-        $piece = \file_get_contents($file, offset: $offset, length: $length > 0 ? $length : null);
+        $size = (int) \filesize($file);
+        $piece = (string) \file_get_contents($file, offset: $offset, length: $length > 0 ? $length : null);
+        $headers['Content-Range'] = "bytes $offset-" . ($offset + \strlen($piece) - 1) . "/$size";
 
-        return new \WorkerHost\Http\Response(200, $headers, (string) $piece);
+        return new \WorkerHost\Http\Response(206, $headers, $piece);
     }
 
     public function close(mixed $data = null, bool $raw = false): void

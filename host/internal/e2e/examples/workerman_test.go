@@ -143,7 +143,7 @@ func requests(t *testing.T, h *harness.Host) {
 		t.Errorf("%v", r.Header)
 	}
 	ask(200, "0123456789", "GET", "/file", "")
-	ask(200, "234", "GET", "/part", "")
+	ask(206, "234", "GET", "/part", "")
 	ask(200, "bye", "GET", "/close", "")
 	ask(404, "", "GET", "/nowhere", "")
 	ask(500, "*", "POST", "/async", "")

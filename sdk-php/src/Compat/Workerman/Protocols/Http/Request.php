@@ -6,17 +6,15 @@ namespace Workerman\Protocols\Http;
 
 use Workerman\Connection\TcpConnection;
 use Workerman\Protocols\Http;
-use WorkerHost\Http\Cookie;
 use WorkerHost\Http\UploadedFile;
 
 /** A request, as a program reads it. It is made of its bytes, or of what the host has taken apart already. */
 class Request implements \Stringable
 {
     public ?TcpConnection $connection = null;
-    public ?Session $session = null;
     /** What the program keeps on it. @var array<string, mixed> */
     public array $properties = [];
-    /** @var array<string, mixed> */
+    /** What belongs to the request: its `session` and the `sid` of that, and what the program adds. @var array<mixed> */
     public array $context = [];
     /** What was taken apart, by its name. @var array<string, mixed> */
     protected array $data = [];
@@ -45,6 +43,8 @@ class Request implements \Stringable
             $request->data['post'] = $from->form;
         }
         $request->data['files'] = self::uploads($from->files);
+        $request->data['trailers'] = \array_map(static fn (array $values): string => \implode(',', $values),
+            $from->trailers);
 
         return $request;
     }
@@ -57,7 +57,7 @@ class Request implements \Stringable
         foreach ($files as $i => $file) {
             $query .= \rawurlencode($file->field) . "=$i&";
             $list[] = ['name' => $file->name, 'tmp_name' => $file->path, 'size' => $file->size,
-                'error' => $file->error, 'type' => $file->type];
+                'error' => $file->error, 'full_path' => $file->fullPath, 'type' => $file->type];
         }
         \parse_str(\strtr($query, ['%5B' => '[', '%5D' => ']']), $nested);
         \array_walk_recursive($nested, static function (mixed &$value) use ($list): void {
@@ -107,11 +107,26 @@ class Request implements \Stringable
         return self::one($this->data['headers'], $name === null ? null : \strtolower($name), $default);
     }
 
+    /** The values are as they came: what Response::cookie() has encoded, rawurldecode() makes readable. */
     public function cookie(?string $name = null, mixed $default = null): mixed
     {
-        $this->data['cookie'] ??= Cookie::parse((string) $this->header('cookie', ''));
+        if (!isset($this->data['cookie'])) {
+            $this->data['cookie'] = [];
+            foreach (\explode(';', (string) $this->header('cookie', '')) as $pair) {
+                [$key, $value] = \explode('=', $pair, 2) + [1 => null];
+                if ($value !== null) {
+                    $this->data['cookie'][\trim($key)] = $value;
+                }
+            }
+        }
 
         return self::one($this->data['cookie'], $name, $default);
+    }
+
+    /** A field that came behind a body in chunks. */
+    public function trailer(?string $name = null, mixed $default = null): mixed
+    {
+        return self::one($this->data['trailers'] ?? [], $name === null ? null : \strtolower($name), $default);
     }
 
     /** @return array<mixed>|null */
@@ -169,30 +184,37 @@ class Request implements \Stringable
 
     public function session(): Session
     {
-        return $this->session ??= new Session($this->sessionId());
+        return $this->context['session'] ??= new Session($this->sessionId());
     }
 
     /** The id of the session, whose cookie the answer then sets; $sessionId gives it another one. */
     public function sessionId(?string $sessionId = null): string
     {
-        if ($sessionId !== null) {
-            unset($this->data['sid']);
-        }
-        if (!isset($this->data['sid'])) {
-            $sid = $sessionId ?? (string) $this->cookie(Session::$name, '');
-            if ($sessionId !== null || !$this->isValidSessionId($sid)) {
-                $sid = $sessionId ?? static::createSessionId();
-                $this->setSidCookie(Session::$name, $sid, Session::getCookieParams());
+        if ($sessionId !== null && $sessionId !== '') {
+            unset($this->context['sid'], $this->context['session']);
+            $this->begin($sessionId);
+        } elseif (!isset($this->context['sid'])) {
+            $sid = $this->cookie(Session::$name, '');
+            $sid = \preg_match('/^"(.*)"$/sD', $sid, $quoted) === 1 ? $quoted[1] : $sid;
+            if ($this->isValidSessionId($sid)) {
+                $this->context['sid'] = $sid;
+            } else {
+                $this->begin(static::createSessionId());
             }
-            $this->data['sid'] = $sid;
         }
 
-        return $this->data['sid'];
+        return $this->context['sid'];
+    }
+
+    private function begin(string $sid): void
+    {
+        $this->setSidCookie(Session::$name, $sid, Session::getCookieParams());
+        $this->context['sid'] = $sid;
     }
 
     public function isValidSessionId(mixed $sessionId): bool
     {
-        return \is_string($sessionId) && \preg_match('/^[a-zA-Z0-9]{1,256}$/D', $sessionId) === 1;
+        return \is_string($sessionId) && \preg_match('/^[a-zA-Z0-9,-]{16,256}$/D', $sessionId) === 1;
     }
 
     public function sessionRegenerateId(bool $deleteOldSession = false): string
@@ -201,11 +223,10 @@ class Request implements \Stringable
         $kept = $session->all();
         if ($deleteOldSession) {
             $session->flush();
-            $session->save();
         }
+        $session->save();
         $sid = $this->sessionId(static::createSessionId());
-        $this->session = new Session($sid);
-        $this->session->put($kept);
+        $this->session()->put($kept);
 
         return $sid;
     }

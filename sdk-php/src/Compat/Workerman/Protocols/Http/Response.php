@@ -7,10 +7,25 @@ namespace Workerman\Protocols\Http;
 /** An answer, as a program makes it; what it says of lengths and connections is the host's to say. */
 class Response implements \Stringable
 {
-    public const PHRASES = [200 => 'OK', 201 => 'Created', 204 => 'No Content', 206 => 'Partial Content',
-        301 => 'Moved Permanently', 302 => 'Found', 303 => 'See Other', 304 => 'Not Modified', 400 => 'Bad Request',
-        401 => 'Unauthorized', 403 => 'Forbidden', 404 => 'Not Found', 405 => 'Method Not Allowed',
-        500 => 'Internal Server Error', 502 => 'Bad Gateway', 503 => 'Service Unavailable'];
+    public const PHRASES = [
+        100 => 'Continue', 101 => 'Switching Protocols', 102 => 'Processing', 103 => 'Early Hints',
+        200 => 'OK', 201 => 'Created', 202 => 'Accepted', 203 => 'Non-Authoritative Information', 204 => 'No Content',
+        205 => 'Reset Content', 206 => 'Partial Content', 207 => 'Multi-Status', 208 => 'Already Reported',
+        226 => 'IM Used',
+        300 => 'Multiple Choices', 301 => 'Moved Permanently', 302 => 'Found', 303 => 'See Other',
+        304 => 'Not Modified', 305 => 'Use Proxy', 307 => 'Temporary Redirect', 308 => 'Permanent Redirect',
+        400 => 'Bad Request', 401 => 'Unauthorized', 402 => 'Payment Required', 403 => 'Forbidden',
+        404 => 'Not Found', 405 => 'Method Not Allowed', 406 => 'Not Acceptable',
+        407 => 'Proxy Authentication Required', 408 => 'Request Timeout', 409 => 'Conflict', 410 => 'Gone',
+        411 => 'Length Required', 412 => 'Precondition Failed', 413 => 'Payload Too Large', 414 => 'URI Too Long',
+        415 => 'Unsupported Media Type', 416 => 'Range Not Satisfiable', 417 => 'Expectation Failed',
+        421 => 'Misdirected Request', 422 => 'Unprocessable Entity', 423 => 'Locked', 424 => 'Failed Dependency',
+        425 => 'Too Early', 426 => 'Upgrade Required', 428 => 'Precondition Required', 429 => 'Too Many Requests',
+        431 => 'Request Header Fields Too Large', 451 => 'Unavailable For Legal Reasons',
+        500 => 'Internal Server Error', 501 => 'Not Implemented', 502 => 'Bad Gateway', 503 => 'Service Unavailable',
+        504 => 'Gateway Timeout', 505 => 'HTTP Version Not Supported', 506 => 'Variant Also Negotiates',
+        507 => 'Insufficient Storage', 508 => 'Loop Detected', 511 => 'Network Authentication Required',
+    ];
 
     /** @var array{file: string, offset: int, length: int}|null */
     public ?array $file = null;
@@ -79,7 +94,7 @@ class Response implements \Stringable
 
     public function getReasonPhrase(): ?string
     {
-        return $this->reason ?? self::PHRASES[$this->status] ?? null;
+        return $this->reason;
     }
 
     public function withProtocolVersion(string $version): static
@@ -127,7 +142,8 @@ class Response implements \Stringable
     /** For logs: what goes to the client is made by the host. */
     public function __toString(): string
     {
-        $head = "HTTP/$this->version $this->status {$this->getReasonPhrase()}\r\n";
+        $reason = $this->reason ?? self::PHRASES[$this->status] ?? '';
+        $head = "HTTP/$this->version $this->status $reason\r\n";
         foreach ($this->headers as $name => $values) {
             foreach ((array) $values as $value) {
                 $head .= "$name: $value\r\n";

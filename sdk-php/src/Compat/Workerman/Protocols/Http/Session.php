@@ -13,7 +13,8 @@ class Session
     public static string $name = 'PHPSID';
     public static bool $autoUpdateTimestamp = false;
     public static int $lifetime = 1440;
-    public static int $cookieLifetime = 1440;
+    /** Seconds; 0 is until the browser is closed. */
+    public static int $cookieLifetime = 0;
     public static string $cookiePath = '/';
     public static string $domain = '';
     public static bool $secure = false;
@@ -22,10 +23,10 @@ class Session
     /** @var array{int, int} */
     public static array $gcProbability = [1, 20000];
 
-    /** @var class-string<SessionHandlerInterface> */
+    /** @var class-string<SessionHandlerInterface|\SessionHandlerInterface> */
     protected static string $handlerClass = FileSessionHandler::class;
     protected static mixed $handlerConfig = null;
-    protected static ?SessionHandlerInterface $handler = null;
+    protected static SessionHandlerInterface|\SessionHandlerInterface|null $handler = null;
 
     /** @var array<mixed> */
     protected array $data = [];
@@ -125,7 +126,7 @@ class Session
 
     public function refresh(): bool
     {
-        return static::$handler->updateTimestamp($this->sessionId);
+        return static::$handler->updateTimestamp($this->sessionId, \serialize($this->data));
     }
 
     public function gc(): void
@@ -133,11 +134,22 @@ class Session
         static::$handler->gc(static::$lifetime);
     }
 
+    /** Takes what php.ini says of sessions and of their cookies, as Workerman does when it loads the class. */
     public static function init(): void
     {
+        if ((int) \ini_get('session.gc_probability') > 0 && (int) \ini_get('session.gc_divisor') > 0) {
+            static::$gcProbability = [(int) \ini_get('session.gc_probability'), (int) \ini_get('session.gc_divisor')];
+        }
+        static::$lifetime = (int) \ini_get('session.gc_maxlifetime') ?: static::$lifetime;
+        $cookie = \session_get_cookie_params();
+        static::$cookieLifetime = $cookie['lifetime'];
+        static::$cookiePath = $cookie['path'];
+        static::$domain = $cookie['domain'];
+        static::$secure = $cookie['secure'];
+        static::$httpOnly = $cookie['httponly'];
     }
 
-    /** @param class-string<SessionHandlerInterface>|null $className */
+    /** @param class-string<SessionHandlerInterface|\SessionHandlerInterface>|null $className */
     public static function handlerClass(mixed $className = null, mixed $config = null): string
     {
         if ($className !== null && $className !== '') {
@@ -167,3 +179,5 @@ class Session
         }
     }
 }
+
+Session::init();

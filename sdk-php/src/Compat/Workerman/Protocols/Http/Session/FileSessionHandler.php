@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace Workerman\Protocols\Http\Session;
 
+use Workerman\Protocols\Http\Session;
+
 /** Sessions in files, one each, in a folder that all workers of the pool share. */
 class FileSessionHandler implements SessionHandlerInterface
 {
@@ -28,7 +30,7 @@ class FileSessionHandler implements SessionHandlerInterface
         return self::$folder = $path;
     }
 
-    public function open(string $path, string $name): bool
+    public function open(string $savePath, string $name): bool
     {
         return true;
     }
@@ -38,19 +40,28 @@ class FileSessionHandler implements SessionHandlerInterface
         return true;
     }
 
-    public function read(string $id): string
+    public function read(string $sessionId): string|false
     {
-        $file = self::file($id);
+        $file = self::file($sessionId);
+        \clearstatcache(true, $file);
+        if (!\is_file($file)) {
+            return false;
+        }
+        if (\time() - (int) @\filemtime($file) > Session::$lifetime) {
+            @\unlink($file); // another process may have been first
 
-        return \is_file($file) ? (string) \file_get_contents($file) : '';
+            return false;
+        }
+
+        return @\file_get_contents($file);
     }
 
-    public function write(string $id, string $data): bool
+    public function write(string $sessionId, string $sessionData): bool
     {
-        $file = self::file($id);
+        $file = self::file($sessionId);
         $new = $file . '.' . \bin2hex(\random_bytes(4));
 
-        return \file_put_contents($new, $data) !== false && \rename($new, $file);
+        return \file_put_contents($new, $sessionData) !== false && \rename($new, $file);
     }
 
     public function updateTimestamp(string $sessionId, string $data = ''): bool
@@ -58,21 +69,20 @@ class FileSessionHandler implements SessionHandlerInterface
         return \is_file(self::file($sessionId)) && \touch(self::file($sessionId));
     }
 
-    public function destroy(string $id): bool
+    public function destroy(string $sessionId): bool
     {
-        return !\is_file(self::file($id)) || \unlink(self::file($id));
+        return !\is_file(self::file($sessionId)) || @\unlink(self::file($sessionId));
     }
 
-    public function gc(int $max_lifetime): int|false
+    public function gc(int $maxLifetime): bool
     {
-        $gone = 0;
         foreach (\glob(self::folder() . self::PREFIX . '*') ?: [] as $file) {
-            if (\is_file($file) && (int) @\filemtime($file) < \time() - $max_lifetime && @\unlink($file)) {
-                ++$gone;
+            if (\is_file($file) && \time() - (int) @\filemtime($file) > $maxLifetime) {
+                @\unlink($file);
             }
         }
 
-        return $gone;
+        return true;
     }
 
     private static function file(string $id): string
