@@ -18,9 +18,8 @@ use WorkerHost\Internal\Program as Handlers;
 /** @internal Takes the host's events and requests to the callbacks of the one Worker that this process is. */
 final class Dispatch
 {
-    /** The group of all connections of a Worker. */
-    private const OF = 'wm:';
-
+    /** The group of all connections of this Worker. */
+    private readonly string $group;
     private readonly ?Business $business;
     /** @var array<string, \WeakReference<TcpConnection>> by id, so that the program meets the same object again */
     private array $known = [];
@@ -31,8 +30,10 @@ final class Dispatch
         private readonly Unit $unit,
         private readonly Loop $loop,
         private readonly Connections $connections,
+        private readonly string $pool,
     ) {
         $worker = $unit->worker;
+        $this->group = "wm:$worker->name";
         $this->business = $worker instanceof BusinessWorker ? new Business($worker, $unit, $connections) : null;
     }
 
@@ -50,7 +51,10 @@ final class Dispatch
         };
         $kinds = \array_map(static fn (Listener $listener): string => $listener->kind, $this->unit->listeners);
         if ($kinds === ['http']) {
-            $program->handler = new Answers($worker, $this->loop);
+            $streams = new Streams($this->connections, $this->loop, $this->pool);
+            $program->handler = new Answers($worker, $this->loop, $streams);
+            Program::later(Streams::INTERVAL, $streams->sweep(...), false);
+            $program->stoppers[] = $streams->stop(...);
         } elseif ($kinds !== []) {
             $program->wantsGlobals = true;
             $program->events->open = $this->open(...);
@@ -97,7 +101,7 @@ final class Dispatch
             throw new \Error('$worker->connections of another Worker: its connections belong to its processes');
         }
         $all = [];
-        foreach ($this->connections->all(self::OF . $worker->name) as $id => $client) {
+        foreach ($this->connections->all($this->group) as $id => $client) {
             $known = isset($this->known[$id]) ? $this->known[$id]->get() : null;
             if ($known === null) {
                 $known = $this->meet($client);
@@ -136,7 +140,7 @@ final class Dispatch
         $listener = $this->listenerOf($client);
         $worker = $this->unit->worker;
         $connection = $this->meet($client);
-        $client->join(self::OF . $worker->name);
+        $client->join($this->group);
         $this->within($connection, $client, static function () use ($worker, $connection, $upgrade, $listener): void {
             self::call($worker->onConnect, $connection);
             if ($listener->kind === 'websocket') {

@@ -85,7 +85,7 @@ final class Program
         }
         $loop = self::$loop;
         $unit->worker->id = self::$program->place->slot;
-        self::$dispatch = new Dispatch($unit, self::$loop, self::$connections);
+        self::$dispatch = new Dispatch($unit, self::$loop, self::$connections, self::$program->place->pool);
         self::$dispatch->install(self::$program);
         self::$running = true;
         try {

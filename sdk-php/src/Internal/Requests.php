@@ -125,6 +125,17 @@ final class Requests
         }
     }
 
+    /**
+     * Sends part of the response at hand before its handler has returned, and the head with the first; what that
+     * returns goes on with it.
+     *
+     * @throws RequestCancelled once nobody wants it
+     */
+    public function part(Response $head, string $bytes): void
+    {
+        Sender::part($head, $bytes, $this->exchange, $this->request->method);
+    }
+
     /** Whether code is at hand whose response is what it prints. */
     public function prints(): bool
     {

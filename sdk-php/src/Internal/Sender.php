@@ -60,14 +60,15 @@ final class Sender
     }
 
     /**
-     * Sends part of a body before the rest of it is there, and the head if it is the first.
+     * Sends part of a body before the rest of it is there, and the head if it is the first: one that is to be held, if
+     * $head is.
      *
      * @throws RequestCancelled once nobody wants it
      */
     public static function part(Response $head, string $bytes, Exchange $exchange, string $method): void
     {
-        [$status, $pairs] = $head->parts();
-        if (!self::bodiless($method, $status) && !self::chunk($exchange, $status, $pairs, $bytes)) {
+        [$status, $pairs, , , , , $hold] = $head->parts();
+        if (!self::bodiless($method, $status) && !self::chunk($exchange, $status, $pairs, $bytes, $hold)) {
             throw new RequestCancelled($exchange->reason);
         }
     }
@@ -105,6 +106,11 @@ final class Sender
         if (!\is_string($body)) {
             throw new \TypeError('The first bytes of a response that is held are a string, not '
                 . \get_debug_type($body));
+        }
+        if ($exchange->answered) {
+            $exchange->data($body); // its head has gone with an earlier part
+
+            return;
         }
         $flags = $exchange->after === [] && \strlen($body) <= Frame::MAX_DATA ? Frame::FLAG_DONE : 0;
         $exchange->respond($flags, $status, $pairs, \substr($body, 0, Frame::MAX_DATA), null, $hold);
@@ -154,19 +160,25 @@ final class Sender
         $exchange->data('', $last, $trailers === [] ? null : self::trailers($trailers));
     }
 
-    /** One chunk, with the head if it is the first; false once nobody wants it any more. @param list<string> $pairs */
-    private static function chunk(Exchange $exchange, int $status, array $pairs, string $chunk): bool
+    /**
+     * One chunk, with the head if it is the first; false once nobody wants it any more.
+     *
+     * @param list<string>     $pairs
+     * @param list<mixed>|null $hold  what makes a connection of the response
+     */
+    private static function chunk(Exchange $exchange, int $status, array $pairs, string $chunk,
+        ?array $hold = null): bool
     {
         if (!$exchange->wanted()) {
             return false;
         }
         if (!$exchange->answered) {
             if (\strlen($chunk) <= Frame::MAX_DATA) {
-                $exchange->respond(0, $status, $pairs, $chunk);
+                $exchange->respond(0, $status, $pairs, $chunk, null, $hold);
 
                 return true;
             }
-            $exchange->respond(0, $status, $pairs, \substr($chunk, 0, Frame::MAX_DATA));
+            $exchange->respond(0, $status, $pairs, \substr($chunk, 0, Frame::MAX_DATA), null, $hold);
             $chunk = \substr($chunk, Frame::MAX_DATA);
         }
 

@@ -3,12 +3,15 @@
 package examples
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -78,14 +81,19 @@ func TestAChatForGatewayWorkerOutlivesAReload(t *testing.T) {
 	ada.Expect(`{"left":"Bob"}`)
 }
 
-func TestWorkersOfEachKindRun(t *testing.T) {
+// workersOfEachKind starts the program that has a Worker of each kind, and returns their addresses too.
+func workersOfEachKind(t *testing.T) (*harness.Host, map[string]string) {
 	addresses := map[string]string{}
 	for _, kind := range []string{"HTTP", "WEBSOCKET", "TEXT", "TCP", "FRAME", "OWN", "UDP", "GATEWAY"} {
 		addresses[kind] = harness.FreeAddress(t)
 		t.Setenv("WM_"+kind, addresses[kind])
 	}
-	h := harness.StartWith(t, addresses["HTTP"], filepath.Join(harness.Repository,
-		"host/internal/e2e/examples/testdata/workerman/start.php"))
+	return harness.StartWith(t, addresses["HTTP"], filepath.Join(harness.Repository,
+		"host/internal/e2e/examples/testdata/workerman/start.php")), addresses
+}
+
+func TestWorkersOfEachKindRun(t *testing.T) {
+	h, addresses := workersOfEachKind(t)
 	requests(t, h)
 	websockets(h, on(h, addresses["WEBSOCKET"]))
 	harness.DialPeer(t, "tcp", addresses["TEXT"]).Ask("abc\nde", "ABC\n")
@@ -104,6 +112,61 @@ func TestWorkersOfEachKindRun(t *testing.T) {
 	harness.DialPeer(t, "udp", addresses["UDP"]).Ask("q", "uq")
 	gateway(t, on(h, addresses["GATEWAY"]))
 	h.Logs.Await(t, "the clock has struck")
+}
+
+// events opens a stream of server-sent events, and reads the first of them.
+func events(t *testing.T, h *harness.Host) *bufio.Reader {
+	resp, err := http.Get(h.URL + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	in := bufio.NewReader(resp.Body)
+	for _, want := range []string{"event: tick\n", "data: now\n", "\n", "event: tick\n"} {
+		if line, err := in.ReadString('\n'); line != want || resp.Header.Get("Content-Type") != "text/event-stream" {
+			t.Fatalf("%q, %v", line, err)
+		}
+	}
+	return in
+}
+
+func TestResponsesInPiecesComeAndEnd(t *testing.T) {
+	h, _ := workersOfEachKind(t)
+	left, err := http.Get(h.URL + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	left.Body.Close()
+	h.Logs.Await(t, "the listener has left")
+
+	chunks := make(chan string, 1)
+	begun, err := http.Get(h.URL + "/chunks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer begun.Body.Close()
+		text, err := io.ReadAll(begun.Body)
+		chunks <- fmt.Sprint(string(text), err)
+	}()
+	in := events(t, h) // of the same process, once the chunks are whole
+	if got := <-chunks; got != "begun 1 2 3<nil>" {
+		t.Errorf("the chunks: %s", got)
+	}
+	h.Reload()
+	if _, err := io.Copy(io.Discard, in); err != nil { // so that EventSource comes back, to the new code
+		t.Errorf("the end of its process: %v", err)
+	}
+
+	in = events(t, h)
+	_, pid := h.Get("/pid")
+	id, _ := strconv.Atoi(pid)
+	if process, err := os.FindProcess(id); err != nil || process.Kill() != nil {
+		t.Fatal(pid, err)
+	}
+	if _, err := io.Copy(io.Discard, in); err != nil {
+		t.Errorf("the death of its process: %v", err)
+	}
 }
 
 func requests(t *testing.T, h *harness.Host) {

@@ -5,8 +5,10 @@
 use GatewayWorker\BusinessWorker;
 use GatewayWorker\Gateway;
 use Workerman\Connection\TcpConnection;
+use Workerman\Protocols\Http\Chunk;
 use Workerman\Protocols\Http\Request;
 use Workerman\Protocols\Http\Response;
+use Workerman\Protocols\Http\ServerSentEvents;
 use Workerman\Timer;
 use Workerman\Worker;
 
@@ -71,6 +73,29 @@ $web->onMessage = function (TcpConnection $connection, Request $request) {
             return $connection->send((new Response())->withFile(__DIR__ . '/file.txt', 2, 3));
         case '/close':
             return $connection->close('bye');
+        case '/pid':
+            return $connection->send((string) getmypid());
+        case '/chunks':
+            $connection->send(new Response(200, ['Transfer-Encoding' => 'chunked'], 'begun'));
+            $n = 0;
+            $timer = Timer::add(0.3, function () use ($connection, &$timer, &$n) {
+                $connection->send(new Chunk(++$n < 4 ? " $n" : ''));
+                if ($n === 4) {
+                    Timer::del($timer);
+                }
+            });
+            return;
+        case '/events':
+            $connection->send(new Response(200, ['Content-Type' => 'text/event-stream'], "\r\n"));
+            $timer = Timer::add(0.05, function () use ($connection, &$timer) {
+                if ($connection->getStatus() !== TcpConnection::STATUS_ESTABLISHED) {
+                    Timer::del($timer);
+                    echo 'the listener has left';
+                    return;
+                }
+                $connection->send(new ServerSentEvents(['event' => 'tick', 'data' => 'now']));
+            });
+            return;
         case '/async':
             new Workerman\Connection\AsyncTcpConnection('tcp://127.0.0.1:1');
     }

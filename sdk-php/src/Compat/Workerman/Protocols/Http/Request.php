@@ -14,7 +14,7 @@ class Request implements \Stringable
     public ?TcpConnection $connection = null;
     /** What the program keeps on it. @var array<string, mixed> */
     public array $properties = [];
-    /** What belongs to the request: its `session` and the `sid` of that, and what the program adds. @var array<mixed> */
+    /** What belongs to the request: its `session`, the `sid` of that, and what the program adds. @var array<mixed> */
     public array $context = [];
     /** What was taken apart, by its name. @var array<string, mixed> */
     protected array $data = [];
