@@ -73,6 +73,7 @@ final class Business
         $this->within($client, function () use ($client): void {
             $this->tell('onClose', $client->id);
         });
+        Owners::closed($client->id);
     }
 
     private function tell(string $event, mixed ...$arguments): void
@@ -92,13 +93,15 @@ final class Business
             'GATEWAY_PORT' => $local[1], 'GATEWAY_CLIENT_ID' => $client->id] + $_SERVER;
         $_SESSION = State::shared($client->session);
         Gateway::enter($client, $this->connections);
+        Owners::enter();
         try {
             $function();
             foreach ($_SESSION ?? [] as $name => $value) {
                 State::check($value, "\$_SESSION['$name']");
             }
-            $client->session = State::share($client->session, $_SESSION ?? []);
+            $client->session = Owners::keep($client->id, State::share($client->session, $_SESSION ?? []));
         } finally {
+            Owners::leave();
             Gateway::leave();
             $_SESSION = [];
         }

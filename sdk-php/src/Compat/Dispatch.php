@@ -217,9 +217,12 @@ final class Dispatch
         $connection = $this->meet($client);
         $connection->closed();
         unset($this->known[$client->id]);
+        Owners::enter();
         try {
             self::call($connection->onClose ?? $this->unit->worker->onClose, $connection);
         } finally {
+            Owners::leave();
+            Owners::closed($client->id);
             unset($this->touched[$client->id]);
             $this->settle();
         }
@@ -240,14 +243,16 @@ final class Dispatch
     /** Runs what an event of the connection brings, and keeps what was set on it, and on others. */
     private function within(TcpConnection $connection, Connection $client, \Closure $function): void
     {
+        Owners::enter();
         try {
             $function();
-            $client->session = $connection->keep($client->session);
+            $client->session = Owners::keep($client->id, $connection->keep($client->session));
             $connection->kept($client->session);
         } catch (\Throwable $e) {
             $connection->undo();
             throw $e;
         } finally {
+            Owners::leave();
             unset($this->touched[$client->id]);
             $this->settle();
         }

@@ -4,11 +4,15 @@ declare(strict_types=1);
 
 namespace Workerman;
 
+use WorkerHost\Compat\Owners;
 use WorkerHost\Compat\Program;
 
 /** Workerman's timers, over those of the SDK: each belongs to the worker process that has made it. */
 class Timer
 {
+    /** How many ids a process has, which are no other's: what is kept on a connection may come to another process. */
+    private const IDS = 1 << 32;
+
     /** @var array<int, \WorkerHost\Timer> */
     private static array $all = [];
     private static int $last = 0;
@@ -25,13 +29,20 @@ class Timer
      */
     public static function add(float $timeInterval, callable $func, ?array $args = [], bool $persistent = true): int
     {
-        $id = ++self::$last;
+        if ($timeInterval < 0) {
+            throw new \RuntimeException("A timer runs after 0 seconds or more; not after $timeInterval");
+        }
+        $id = self::$last += self::$last === 0 ? self::IDS * \random_int(1, 1 << 30) + 1 : 1;
         $args ??= [];
+        Owners::made($id);
         self::$all[$id] = Program::later($timeInterval, static function () use ($func, $args, $persistent, $id): void {
-            if (!$persistent) {
-                unset(self::$all[$id]);
+            $wanted = Owners::want($id, $persistent);
+            if (!$persistent || !$wanted) {
+                self::forget($id);
             }
-            $func(...$args);
+            if ($wanted) {
+                $func(...$args);
+            }
         }, $persistent);
 
         return $id;
@@ -49,11 +60,22 @@ class Timer
         return self::add($timeInterval, $func, $args, false);
     }
 
+    /** @return bool whether there was such a timer */
     public static function del(int $timerId): bool
     {
-        $timer = self::$all[$timerId] ?? null;
+        if (self::$last === 0 || \intdiv($timerId, self::IDS) !== \intdiv(self::$last, self::IDS)) {
+            return Owners::deleted($timerId); // it is another process's
+        }
+
+        return self::forget($timerId);
+    }
+
+    private static function forget(int $id): bool
+    {
+        $timer = self::$all[$id] ?? null;
         $timer?->cancel();
-        unset(self::$all[$timerId]);
+        Owners::forget($id);
+        unset(self::$all[$id]);
 
         return $timer !== null;
     }
