@@ -32,8 +32,8 @@ final class Dispatch
         private readonly Connections $connections,
         private readonly string $pool,
     ) {
+        $this->group = "wm:$pool";
         $worker = $unit->worker;
-        $this->group = "wm:$worker->name";
         $this->business = $worker instanceof BusinessWorker ? new Business($worker, $unit, $connections) : null;
     }
 

@@ -96,8 +96,10 @@ func TestWorkersOfEachKindRun(t *testing.T) {
 	h, addresses := workersOfEachKind(t)
 	requests(t, h)
 	websockets(h, on(h, addresses["WEBSOCKET"]))
-	harness.DialPeer(t, "tcp", addresses["TEXT"]).Ask("abc\nde", "ABC\n")
+	text := harness.DialPeer(t, "tcp", addresses["TEXT"])
+	text.Ask("abc\nde", "ABC\n")
 	harness.DialPeer(t, "tcp", addresses["TCP"]).Ask("raw", "raw")
+	text.Ask("\ncount\n", "DE\n1\n") // of this Worker alone, though neither has a name
 	harness.DialPeer(t, "tcp", addresses["FRAME"]).Ask("\x00\x00\x00\x06ab\x00\x00\x00\x05c",
 		"\x00\x00\x00\x07fab\x00\x00\x00\x06fc")
 	own := harness.DialPeer(t, "tcp", addresses["OWN"])

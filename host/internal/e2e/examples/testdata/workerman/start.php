@@ -138,7 +138,8 @@ $sockets->onClose = function ($connection) {
 };
 
 $text = new Worker('text://' . getenv('WM_TEXT'));
-$text->onMessage = fn ($connection, $message) => $connection->send(strtoupper($message));
+$text->onMessage = fn ($connection, $message) => $connection->send($message === 'count' ? count($text->connections)
+    : strtoupper($message));
 $tcp = new Worker('tcp://' . getenv('WM_TCP'));
 $tcp->onMessage = fn ($connection, $message) => $connection->send($message);
 $frame = new Worker('frame://' . getenv('WM_FRAME'));
