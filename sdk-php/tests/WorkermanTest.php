@@ -44,6 +44,10 @@ final class WorkermanTest extends TestCase
             "$start \$w->onWorkerStart = fn () => \$w->listen(); Workerman\Worker::runAll();" => 'before Worker::runAll()',
             "$start \$w->onWorkerStart = fn () => new Workerman\Worker(); Workerman\Worker::runAll();" => 'after Worker::runAll()',
             "$start Workerman\Worker::getEventLoop();" => 'use Timer::add() for time',
+            "$start Workerman\Worker::stopAll();" => 'for a process that is ready',
+            "$start Workerman\Worker::forkWorkers();" => 'Worker::forkWorkers() is not there',
+            "$start \$w->onWorkerStart = fn () => \$w->pauseAccept(); Workerman\Worker::runAll();" => 'pauseAccept() is not there',
+            "$start \$w->onWebSocketPing = fn () => null; Workerman\Worker::runAll();" => 'answers pings itself',
             "new Workerman\Worker('nothing://127.0.0.1:1'); Workerman\Worker::runAll();" => 'no class Protocols\Nothing',
             "new GatewayWorker\Gateway('websocket://127.0.0.1:1'); Workerman\Worker::runAll();" => 'has no BusinessWorker',
             "new GatewayWorker\Gateway('frame://127.0.0.1:1'); Workerman\Worker::runAll();" => 'speaks websocket, text or tcp',
@@ -55,6 +59,51 @@ final class WorkermanTest extends TestCase
             self::assertSame(Frame::FAILED, $type, $code);
             self::assertStringContainsString($why, $message);
         }
+    }
+
+    private static function serving(string $code, bool $dev = false, string $at = 'websocket://127.0.0.1:8080'): FakeHost
+    {
+        return FakeHost::serving("\$w = new Workerman\Worker('$at'); \$w->onMessage = fn () => null; $code; "
+            . 'Workerman\Worker::runAll();', php: self::PHP, dev: $dev);
+    }
+
+    public function testStopAllEndsTheProcessWhenTheEventIsDone(): void
+    {
+        $host = self::serving('$w->onMessage = function ($c) { Workerman\Worker::stopAll(); $c->send("last"); }; '
+            . '$w->onWorkerStop = fn () => print("stopped")');
+        self::assertSame('last', $host->deliver('x')[0][5]);
+        self::assertSame(1, $host->begun);
+        self::assertSame(0, $host->end());
+        self::assertStringContainsString('stopped', $host->log());
+    }
+
+    public function testTheArgumentsAreThoseOfStart(): void
+    {
+        $tell = '$w->onWorkerStop = fn () => print(json_encode([array_slice($_SERVER["argv"], 1), $GLOBALS["argc"]]))';
+        foreach (['[["start","-d"],3]' => false, '[["start"],2]' => true] as $told => $dev) {
+            $host = self::serving($tell, $dev);
+            $host->end();
+            self::assertSame($told, $host->log());
+        }
+    }
+
+    public function testWhatIsSetInVainIsToldOf(): void
+    {
+        $host = self::serving('$w->onWorkerStart = fn ($w) => $w->onWorkerReload = fn () => null');
+        self::assertStringContainsString('onWorkerReload is never called', json_encode($host->logs));
+        $host = self::serving('$w->eventLoop = "Workerman\Events\Fiber"');
+        self::assertStringContainsString('eventLoop is of no effect', json_encode($host->logs));
+        $host = self::serving('$w->onMessage = fn ($c) => $c->protocol = "Workerman\Protocols\Text"');
+        self::assertSame(Frame::RESET, $host->deliver('x')[0][0]);
+        self::assertStringContainsString('set $worker->protocol', json_encode($host->logs));
+    }
+
+    public function testATransportOfUdpIsHeard(): void
+    {
+        $host = self::serving('$w->transport = "udp"; $w->onMessage = fn ($c, $m) => $c->send(strtoupper($m))', at:
+            'text://127.0.0.1:1');
+        $said = $host->deliver("ab\n", ['', 'udp', '192.0.2.1:50000', '', [], [], '127.0.0.1:1'], true);
+        self::assertSame("AB\n", $said[0][5]);
     }
 
     public function testTheClassesAreThereForSuchProgramsAlone(): void

@@ -43,6 +43,7 @@ final class Dispatch
         $program->starters[] = function () use ($worker): void {
             $this->business?->load();
             self::call($worker->onWorkerStart, $worker);
+            $this->unit->check(); // webman sets callbacks as late as that
         };
         $program->stoppers[] = function () use ($worker): void {
             $worker->stopping = true;

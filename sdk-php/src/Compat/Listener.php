@@ -52,6 +52,10 @@ final class Listener
         if (!\in_array($kind, self::KINDS, true)) {
             $protocol ??= self::find($scheme, $name);
         }
+        if ($worker->transport === 'udp' && $kind !== 'udp') {
+            $protocol ??= \in_array($kind, ['tcp', 'unix', 'ssl'], true) ? null : self::find($kind, $name);
+            $kind = 'udp';
+        }
         if ($protocol === null) {
             $kind = $kind === 'unix' || $kind === 'ssl' ? 'tcp' : $kind;
         } elseif ($kind !== 'udp') {

@@ -34,6 +34,7 @@ final class Program
     /** Before the script: takes the host's HELLO, so that what the script prints goes to the log. */
     public static function start(): void
     {
+        self::arguments('start', '-d');
         if (Declaration::isAskedFor()) {
             return;
         }
@@ -47,6 +48,16 @@ final class Program
             Process::complain($e->getMessage());
             exit(1);
         }
+        if ($program->place->dev) {
+            self::arguments('start');
+        }
+    }
+
+    /** What the script is started with, as by `php start.php start -d`; webman, for one, looks for the -d. */
+    private static function arguments(string ...$words): void
+    {
+        $_SERVER['argv'] = $GLOBALS['argv'] = [$_SERVER['argv'][0], ...$words];
+        $_SERVER['argc'] = $GLOBALS['argc'] = \count($_SERVER['argv']);
     }
 
     public static function add(Worker $worker): void
@@ -96,6 +107,16 @@ final class Program
             exit(1);
         }
         exit(0);
+    }
+
+    /** Worker::stopAll(). */
+    public static function retire(): void
+    {
+        if (self::$program?->acts->isAttached() !== true) {
+            throw new \Error('Worker::stopAll() is for a process that is ready: not before Worker::runAll(), and not '
+                . 'in onWorkerStart, which may throw');
+        }
+        self::$loop->retire();
     }
 
     /** Whether the Workers run. */

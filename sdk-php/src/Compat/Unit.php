@@ -8,6 +8,7 @@ use GatewayWorker\BusinessWorker;
 use GatewayWorker\Gateway;
 use GatewayWorker\Register;
 use Workerman\Worker;
+use WorkerHost\Log;
 
 /**
  * @internal What one pool of the host runs: a Worker with its address; or a BusinessWorker with those of its Gateways.
@@ -63,6 +64,25 @@ final class Unit
         }
 
         return $units;
+    }
+
+    /** Says what its Worker asks for and does not get. @throws \Error */
+    public function check(): void
+    {
+        if ($this->worker->onWorkerReload !== null) {
+            Log::warn('onWorkerReload is never called under this host: a reload starts new processes, which call '
+                . 'onWorkerStart, and ends the old ones, which call onWorkerStop');
+        }
+        if (($this->worker->eventLoop ?? '') !== '') {
+            Log::warn("\$worker->eventLoop is of no effect under this host, whose workers have a loop of their own: "
+                . 'one thing at a time, and Timer');
+        }
+        foreach (['onWebSocketClose', 'onWebSocketPing', 'onWebSocketPong'] as $callback) {
+            if (isset($this->worker->$callback)) {
+                throw new \Error("\$worker->$callback is not there under this host, which pings and answers pings "
+                    . 'itself (ping_interval of the listener), and tells of the end by onClose');
+            }
+        }
     }
 
     private static function address(mixed $register): string

@@ -26,6 +26,12 @@ final class Acts
         $this->link = $link;
     }
 
+    /** Whether there is one: from READY to the end. */
+    public function isAttached(): bool
+    {
+        return $this->link !== null;
+    }
+
     /** From now on acts belong to this stream, and wait for its DONE. */
     public function open(int $stream): void
     {

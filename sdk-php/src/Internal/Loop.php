@@ -332,6 +332,12 @@ final class Loop
         }
     }
 
+    /** Has this process end of its own accord once what is at hand is done; the host starts another one. */
+    public function retire(): void
+    {
+        $this->link->end();
+    }
+
     /** Ends of its own accord: what was not begun is for other workers. @throws LinkError */
     public function leave(): void
     {

@@ -41,7 +41,7 @@ class Worker
     public $onMessage = null;
     /** @var callable|null */
     public $onClose = null;
-    /** @var callable|null */
+    /** Never called: what is sent to a client who has left is nobody's error. @var callable|null */
     public $onError = null;
     /** @var callable|null */
     public $onBufferFull = null;
@@ -49,7 +49,7 @@ class Worker
     public $onBufferDrain = null;
     /** @var callable|null */
     public $onWorkerStop = null;
-    /** @var callable|null */
+    /** Of no effect: a reload starts new processes. @var callable|null */
     public $onWorkerReload = null;
     public string $transport = 'tcp';
     public ?string $protocol = null;
@@ -105,11 +105,13 @@ class Worker
             . 'sockets of their own: use Timer::add() for time, and clients that may wait for all else');
     }
 
-    /** Says who may not do it: @throws \Error */
-    public static function stopAll(int $code = 0, mixed $log = ''): never
+    /** Ends this process when what is at hand is done, and the host starts another one. `host stop` stops them all. */
+    public static function stopAll(int $code = 0, mixed $log = ''): void
     {
-        throw new \Error('Worker::stopAll() is not there under this host: a worker ends with exit(), and the host '
-            . 'starts another one; `host stop` stops all of it');
+        if ($code !== 0 && (string) $log !== '') {
+            Log::error((string) $log);
+        }
+        Program::retire();
     }
 
     /** Whether the program runs, rather than being read. */
@@ -167,7 +169,20 @@ class Worker
     /** @throws \Error */
     public function stop(bool $force = true): void
     {
-        throw new \Error('Worker::stop() is not there under this host: `host stop` stops all of it');
+        throw new \Error('Worker::stop() is not there under this host: Worker::stopAll() ends this process, and '
+            . '`host stop` all of them');
+    }
+
+    /** What else Workerman has, and this host has not: @throws \Error @param list<mixed> $arguments */
+    public function __call(string $name, array $arguments): never
+    {
+        throw new \Error("Worker->$name() is not there under this host");
+    }
+
+    /** @throws \Error @param list<mixed> $arguments */
+    public static function __callStatic(string $name, array $arguments): never
+    {
+        throw new \Error("Worker::$name() is not there under this host");
     }
 
     /** What the program runs where it starts one worker by itself, as old ones do. */

@@ -100,6 +100,10 @@ class TcpConnection extends ConnectionInterface implements \JsonSerializable
     /** @internal a session with what the program has set meanwhile. @param array<array-key, mixed> $session */
     public function keep(array $session): array
     {
+        if ($this->protocol !== null) {
+            throw new \Error('$connection->protocol can\'t be changed under this host, where a listener has one '
+                . 'protocol: set $worker->protocol');
+        }
         $callbacks = [];
         foreach (self::CALLBACKS as $name) {
             if ($this->$name !== null) {
