@@ -150,6 +150,17 @@ func TestABadHandshakeIsRefused(t *testing.T) {
 	}
 }
 
+func TestARefusedOriginIsToldOnce(t *testing.T) {
+	l := startLines(t)
+	if k := l.knock("Origin", "https://evil.test"); k.head.StatusCode != 403 {
+		t.Fatal(k.head.Status)
+	}
+	logged := l.logged.String()
+	if strings.Count(logged, "[WARN]") != 1 || !strings.Contains(logged, "allowed_origins") || l.Refused()["origin"] != 1 {
+		t.Errorf("%v\n%s", l.Refused(), logged)
+	}
+}
+
 func TestAClientThatDoesNotWaitForTheAnswerIsCutOff(t *testing.T) {
 	asked, cancelled := make(chan struct{}, 2), make(chan struct{})
 	l := startLines(t, func(b *switchboard, o *Options) {

@@ -22,11 +22,12 @@ const (
 	RefusedNoRoom                     // 503: the disk for waiting bodies is full
 	RefusedConnections                // 503: one connection too many
 	RefusedFault                      // 500: of the host itself
+	RefusedOrigin                     // 403: its page may not open WebSockets here
 	refusals
 )
 
 var refusalNames = [refusals]string{"malformed", "too large", "too slow", "rate limit", "no room on disk",
-	"too many connections", "fault of the host"}
+	"too many connections", "fault of the host", "origin"}
 
 // String names the refusal as the access log and the metrics do.
 func (r Refusal) String() string { return refusalNames[r] }
@@ -89,6 +90,8 @@ func whyRefused(status int) Refusal {
 		return RefusedNoRoom
 	case http.StatusInternalServerError:
 		return RefusedFault
+	case http.StatusForbidden:
+		return RefusedOrigin
 	}
 	return RefusedMalformed
 }
