@@ -20,6 +20,7 @@ type DeclaredListener struct {
 	Address     string // as in host.toml
 	Protocol    string // http, tcp or udp
 	Framing     string // for tcp
+	Message     int    // max_message, in bytes
 	Session     int    // the least session_limit that it does with, in bytes
 	Certificate string // for TLS; "" is without
 	Key         string
@@ -27,9 +28,6 @@ type DeclaredListener struct {
 
 // WorkermanWorker is the variable that tells a process of such a program which of the Workers it is.
 const WorkermanWorker = "WORKERHOST_WORKERMAN"
-
-// workermanPackage is how much Workerman lets a client send in one piece.
-const workermanPackage = 10 << 20
 
 // spread puts, in place of each pool of a program for Workerman, one pool for each of its Workers, and adds their
 // listeners. What host.toml and the flags say of a listener of the same address, and of the pool, wins.
@@ -94,7 +92,9 @@ func (c *Config) declare(d DeclaredListener, p *Pool, only, moved bool, fail fai
 	}
 	made := flagListener(address)
 	made.Protocol, made.Framing = d.Protocol, d.Framing
-	made.MaxMessage = workermanPackage
+	if d.Message > 0 {
+		made.MaxMessage = Size(d.Message)
+	}
 	made.SessionLimit = max(made.SessionLimit, Size(d.Session))
 	if d.Protocol == "http" {
 		made.AllowedOrigins = []string{"same-host"}
@@ -128,6 +128,9 @@ func (c *Config) declare(d DeclaredListener, p *Pool, only, moved bool, fail fai
 		l.SessionLimit = max(l.SessionLimit, made.SessionLimit)
 		if !c.has(l.place("allowed_origins")) {
 			l.AllowedOrigins = made.AllowedOrigins
+		}
+		if !c.has(l.place("max_message")) {
+			l.MaxMessage = made.MaxMessage
 		}
 		return
 	}

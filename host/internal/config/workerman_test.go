@@ -84,3 +84,19 @@ func TestAProgramsWorkersBecomePoolsAndListeners(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAProgramSaysOfMessagesIsItsListenersUnlessTheFileSaysMore(t *testing.T) {
+	own := Declared{Name: "own", Count: 1, Listen: []DeclaredListener{{Address: ":81", Protocol: "tcp", Framing: "raw",
+		Message: 2 << 20, Session: 3 << 20}}}
+	const file = "[pool.app]\nworker = 'start.php'\n[[listen]]\naddress = ':81'\nprotocol = 'tcp'\nframing = 'raw'\n"
+	for toml, want := range map[string][2]Size{"": {2 << 20, 3 << 20}, file: {2 << 20, 3 << 20},
+		file + "max_message = '5KiB'\nsession_limit = '4MiB'": {5 << 10, 4 << 20}} {
+		c, err := declaring(t, toml, Overrides{}, own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l := c.Listen[0]; l.MaxMessage != want[0] || l.SessionLimit != want[1] {
+			t.Errorf("%s: %v, %v", toml, l.MaxMessage, l.SessionLimit)
+		}
+	}
+}

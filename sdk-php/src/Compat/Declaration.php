@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace WorkerHost\Compat;
 
+use Workerman\Connection\TcpConnection;
+
 /** @internal What the host is told of a program's Workers, before it starts any. */
 final class Declaration
 {
@@ -52,7 +54,8 @@ final class Declaration
                 'tcp', 'own' => 'raw',
                 default => '',
             },
-            'Session' => $listener->kind === 'own' ? Listener::MAX_SESSION : 0,
+            'Message' => \max(1, \min(TcpConnection::$defaultMaxPackageSize, 128 << 20)), // max_message's bounds
+            'Session' => $listener->session(),
             'Certificate' => $listener->certificate,
             'Key' => $listener->key,
         ];

@@ -13,8 +13,11 @@ use WorkerHost\Log;
 /** @internal What a Worker's address (`websocket://0.0.0.0:2346`) says, for the host and for what is sent. */
 final class Listener
 {
-    /** What is kept of a client's bytes that are no whole message yet, encoded, with all else of its session. */
-    public const MAX_SESSION = 1 << 20;
+    /** What a program may set for the longest message of a protocol of its own, and has without setting anything. */
+    private const MOST = 7 << 20;
+    private const USUAL = 1 << 20;
+    /** How much else a session may have. */
+    private const BESIDE = 64 << 10;
 
     private const KINDS = ['http', 'websocket', 'tcp', 'udp', 'text', 'unix', 'ssl'];
 
@@ -127,6 +130,23 @@ final class Listener
         return $this->kind !== 'websocket' || (\ord($websocketType) & 15) === 2;
     }
 
+    /**
+     * How long a message of a protocol of the program's own may be: what is not whole yet travels in the session with
+     * each of its events, so Workerman's 10 MiB are for those alone who ask for more than is usual.
+     */
+    private static function most(): int
+    {
+        $set = TcpConnection::$defaultMaxPackageSize;
+
+        return $set === TcpConnection::DEFAULT_MAX_PACKAGE_SIZE ? self::USUAL : \min($set, self::MOST);
+    }
+
+    /** The least session_limit that the listener does with; 0 is any. */
+    public function session(): int
+    {
+        return $this->kind === 'own' ? self::most() + self::BESIDE : 0;
+    }
+
     /** What of a connection's session holds bytes that are no whole message yet. */
     private const REST = 'wm.rest';
 
@@ -142,9 +162,12 @@ final class Listener
         unset($session[self::REST]);
         while ($buffer !== '' && $connection->getStatus() === TcpConnection::STATUS_ESTABLISHED) {
             $length = $this->protocol::input($buffer, $connection);
-            if ($length === false || $length < 0 || $length > $connection->maxPackageSize) {
-                Log::warn("{$this->protocol}::input() found no message (it returned " . \var_export($length, true)
-                    . '), so the connection is closed', ['connection' => $connection->id]);
+            $tooLong = \max((int) $length, $length === 0 ? \strlen($buffer) : 0) > self::most();
+            if ($length === false || $length < 0 || $tooLong) {
+                Log::warn($tooLong ? "a message of $this->protocol is longer than " . self::most() . ' bytes, so the '
+                    . 'connection is closed: set TcpConnection::$defaultMaxPackageSize before Worker::runAll(), to '
+                    . self::MOST . ' at the most' : "{$this->protocol}::input() found no message (it returned "
+                    . \var_export($length, true) . '), so the connection is closed', ['connection' => $connection->id]);
                 $connection->close();
 
                 return;

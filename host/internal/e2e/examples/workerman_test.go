@@ -105,12 +105,21 @@ func TestWorkersOfEachKindRun(t *testing.T) {
 	own := harness.DialPeer(t, "tcp", addresses["OWN"])
 	own.Ask("04ab0", "05oab")
 	own.Ask("5cde", "06ocde")
+	own.Ask("L2500000"+strings.Repeat("x", 2500000-8), "10o2500000")
 	if _, err := own.Write([]byte("-1")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := own.In.ReadByte(); err != io.EOF {
 		t.Errorf("a client who breaks the protocol: %v", err)
 	}
+	long := harness.DialPeer(t, "tcp", addresses["OWN"])
+	if _, err := long.Write([]byte("L4000000")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := long.In.ReadByte(); err != io.EOF {
+		t.Errorf("a client whose message is too long: %v", err)
+	}
+	h.Logs.Await(t, "set TcpConnection::$defaultMaxPackageSize")
 	harness.DialPeer(t, "udp", addresses["UDP"]).Ask("q", "uq")
 	gateway(t, on(h, addresses["GATEWAY"]))
 	h.Logs.Await(t, "the clock has struck")

@@ -24,11 +24,15 @@ class TcpConnection extends ConnectionInterface implements \JsonSerializable
     public const STATUS_CLOSING = 8;
     public const STATUS_CLOSED = 16;
 
+    /** @internal */
+    public const DEFAULT_MAX_PACKAGE_SIZE = 10485760;
+
     /** Callbacks of one connection that are set while it opens; see State. @var list<string> */
     private const CALLBACKS = ['onMessage', 'onClose', 'onError', 'onBufferFull', 'onBufferDrain'];
 
     public static int $defaultMaxSendBufferSize = 1048576;
-    public static int $defaultMaxPackageSize = 10485760;
+    /** Bytes of the longest message; what is set here before Worker::runAll() is the listener's max_message. */
+    public static int $defaultMaxPackageSize = self::DEFAULT_MAX_PACKAGE_SIZE;
 
     /** @var callable|null */
     public $onConnect = null;

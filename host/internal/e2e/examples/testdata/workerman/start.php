@@ -16,12 +16,16 @@ class Length
 {
     public static function input($buffer)
     {
+        if ($buffer[0] === 'L') { // a long one
+            return strlen($buffer) < 8 ? 0 : (int) substr($buffer, 1, 7);
+        }
+
         return strlen($buffer) < 2 ? 0 : (int) substr($buffer, 0, 2);
     }
 
     public static function decode($buffer)
     {
-        return substr($buffer, 2);
+        return $buffer[0] === 'L' ? strlen($buffer) : substr($buffer, 2);
     }
 
     public static function encode($data)
@@ -44,6 +48,8 @@ class Events
         GatewayWorker\Lib\Gateway::sendToClient($client, json_encode([$method, $result]));
     }
 }
+
+TcpConnection::$defaultMaxPackageSize = 3 << 20;
 
 $web = new Worker('http://' . getenv('WM_HTTP'));
 $web->name = 'web';
