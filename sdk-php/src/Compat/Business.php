@@ -108,7 +108,7 @@ final class Business
     }
 
     /** @return array{string, string} */
-    private static function split(string $address): array
+    public static function split(string $address): array
     {
         $at = \strrpos($address, ':');
 

@@ -121,7 +121,22 @@ func TestWorkersOfEachKindRun(t *testing.T) {
 	}
 	h.Logs.Await(t, "set TcpConnection::$defaultMaxPackageSize")
 	harness.DialPeer(t, "udp", addresses["UDP"]).Ask("q", "uq")
-	gateway(t, on(h, addresses["GATEWAY"]))
+	at := on(h, addresses["GATEWAY"])
+	s := at.Upgrade("/?q=1", "Cookie: c=2")
+	s.Hear()
+	s.Say("who")
+	s.Expect(`[{"query":"1","cookie":"2","asked":1},"127.0.0.1",true,true]`)
+	s.Say("who")
+	s.Expect(`[{"query":"1","cookie":"2","asked":2},"127.0.0.1",true,true]`)
+	s.Say(`["closeCurrentClient",["bye"]]`)
+	s.Expect("bye")
+	if code, _ := s.Ends(); code != 1000 {
+		t.Errorf("closeCurrentClient() gave %d", code)
+	}
+	h.Logs.Await(t, "events begin in business")
+	h.Logs.Await(t, "events end in business") // of the old process
+	h.Logs.Await(t, "events of one are over: 1")
+	gateway(t, at)
 	h.Logs.Await(t, "the clock has struck")
 }
 
@@ -273,6 +288,10 @@ func gateway(t *testing.T, h *harness.Host) {
 		{`["getUidListByGroup",["g"]]`, `{"7":"7"}`, ""},
 		{`["getUidCountByGroup",["g"]]`, `1`, ""},
 		{`["getAllGroupIdList",[]]`, `{"g":"g"}`, ""},
+		{`["getAllGroupClientIdList",[]]`, `{"g":{ID:ID,THEM:THEM}}`, ""},
+		{`["getAllGroupClientIdCount",[]]`, `{"g":2}`, ""},
+		{`["getAllGroupUidList",[]]`, `{"g":{"7":"7"}}`, ""},
+		{`["getAllGroupUidCount",[]]`, `{"g":1}`, ""},
 		{`["setSession",[THEM,{"name":"B"}]]`, `true`, ""},
 		{`["updateSession",[THEM,{"age":1}]]`, `true`, ""},
 		{`["getSession",[THEM]]`, `{"name":"B","age":1}`, ""},
@@ -280,6 +299,9 @@ func gateway(t *testing.T, h *harness.Host) {
 		{`["setSession",[ID,{"own":1}]]`, `true`, ""},
 		{`["getClientSessionsByGroup",["g"]]`, `{ID:{"own":1},THEM:{"name":"B","age":1}}`, ""},
 		{`["getAllClientSessions",[]]`, `{ID:{"own":1},THEM:{"name":"B","age":1}}`, ""},
+		{`["getAllClientInfo",[]]`, `{ID:{"own":1},THEM:{"name":"B","age":1}}`, ""},
+		{`["getClientInfoByGroup",["g"]]`, `{ID:{"own":1},THEM:{"name":"B","age":1}}`, ""},
+		{`["getClientCountByGroup",[]]`, `2`, ""},
 		{`["getAllClientIdCount",[]]`, `2`, ""},
 		{`["getAllClientCount",[]]`, `2`, ""},
 		{`["getAllClientIdList",[]]`, `{ID:ID,THEM:THEM}`, ""},
@@ -289,6 +311,9 @@ func gateway(t *testing.T, h *harness.Host) {
 		{`["sendToGroup",["g","group",[ID]]]`, `null`, "group"},
 		{`["bindUid",[THEM,8]]`, `null`, ""},
 		{`["sendToUid",[8,"user"]]`, `null`, "user"},
+		{`["bindUid",[ID,9]]`, `null`, ""},
+		{`["getUidByClientId",[ID]]`, `"9"`, ""},
+		{`["bindUid",[ID,7]]`, `null`, ""},
 		{`["unbindUid",[ID,7]]`, `null`, ""},
 		{`["isUidOnline",[7]]`, `0`, ""},
 		{`["leaveGroup",[THEM,"g"]]`, `null`, ""},
@@ -312,5 +337,10 @@ func gateway(t *testing.T, h *harness.Host) {
 	}
 	if code, _ := other.Ends(); code != 1000 {
 		t.Errorf("closeClient() gave %d", code)
+	}
+	third := h.Upgrade("/")
+	s.Say(`["destoryClient",["%s"]]`, strings.TrimPrefix(third.Hear(), "id "))
+	if code, _ := third.Ends(); code != 1000 {
+		t.Errorf("destoryClient() gave %d", code)
 	}
 }

@@ -16,18 +16,29 @@ use WorkerHost\Connections;
  */
 class Gateway
 {
+    /** Of no effect, as are the others: there is nobody to be found, and no way to them. @var string|list<string> */
+    public static string|array $registerAddress = '127.0.0.1:1236';
+    public static string $secretKey = '';
+    public static int $connectTimeout = 3;
+    public static bool $persistentConnection = true;
+    public static bool $addressesCacheDisable = false;
+
     private static ?Connection $client = null;
 
     /** @internal an event of this client begins */
     public static function enter(Connection $client, Connections $connections): void
     {
         self::$client = $client;
+        Context::$client_id = $client->id;
+        [Context::$client_ip, Context::$client_port] = Business::split($client->remoteAddress);
+        [Context::$local_ip, Context::$local_port] = Business::split($client->listener);
     }
 
     /** @internal it is over */
     public static function leave(): void
     {
         self::$client = null;
+        Context::clear();
     }
 
     /**
@@ -117,11 +128,10 @@ class Gateway
         self::all()->bindUid($client_id, $uid);
     }
 
+    /** Whichever uid it has. */
     public static function unbindUid(string $client_id, string|int $uid): void
     {
-        if (self::getUidByClientId($client_id) === (string) $uid) {
-            self::all()->bindUid($client_id, '');
-        }
+        self::all()->bindUid($client_id, '');
     }
 
     /** @return list<string> */
@@ -180,16 +190,7 @@ class Gateway
     /** @return array<string, string> */
     public static function getAllGroupIdList(): array
     {
-        $groups = [];
-        foreach (self::clients() as $client) {
-            foreach ($client->groups as $group) {
-                if ($group !== Business::CLIENTS) {
-                    $groups[$group] = $group;
-                }
-            }
-        }
-
-        return $groups;
+        return self::same(self::list(\array_keys(self::getAllGroupClientIdList())));
     }
 
     public static function getAllClientIdCount(): int
@@ -202,12 +203,13 @@ class Gateway
         return self::getAllClientIdCount();
     }
 
-    public static function getClientIdCountByGroup(string|int $group): int
+    /** @param string|int $group '' for all clients */
+    public static function getClientIdCountByGroup(string|int $group = ''): int
     {
-        return self::all()->count((string) $group);
+        return self::all()->count($group === '' ? Business::CLIENTS : (string) $group);
     }
 
-    public static function getClientCountByGroup(string|int $group): int
+    public static function getClientCountByGroup(string|int $group = ''): int
     {
         return self::getClientIdCountByGroup($group);
     }
@@ -235,6 +237,61 @@ class Gateway
     public static function getClientSessionsByGroup(string|int $group): array
     {
         return self::getAllClientSessions($group);
+    }
+
+    /** @return array<string, array<mixed>> as getAllClientSessions(), by its old name */
+    public static function getAllClientInfo(string|int $group = ''): array
+    {
+        return self::getAllClientSessions($group);
+    }
+
+    /** @return array<string, array<mixed>> as getClientSessionsByGroup(), by its old name */
+    public static function getClientInfoByGroup(string|int $group): array
+    {
+        return self::getAllClientSessions($group);
+    }
+
+    /** @return array<string, array<string, string>> by group: id => id */
+    public static function getAllGroupClientIdList(): array
+    {
+        return self::byGroup(static fn (Connection $client): string => $client->id);
+    }
+
+    /** @return array<string, int> by group */
+    public static function getAllGroupClientIdCount(): array
+    {
+        return \array_map('count', self::getAllGroupClientIdList());
+    }
+
+    /** @return array<string, array<string, string>> by group: uid => uid */
+    public static function getAllGroupUidList(): array
+    {
+        return self::byGroup(static fn (Connection $client): string => $client->uid);
+    }
+
+    /** @return array<string, int> by group */
+    public static function getAllGroupUidCount(): array
+    {
+        return \array_map('count', self::getAllGroupUidList());
+    }
+
+    /**
+     * @param \Closure(Connection): string $name
+     *
+     * @return array<string, array<string, string>>
+     */
+    private static function byGroup(\Closure $name): array
+    {
+        $all = [];
+        foreach (self::clients() as $client) {
+            foreach ($name($client) === '' ? [] : $client->groups as $group) {
+                if ($group !== Business::CLIENTS) {
+                    $all[$group][$name($client)] = $name($client);
+                }
+            }
+        }
+
+        return $all;
     }
 
     /** @return array<mixed>|null null if there is no such client */

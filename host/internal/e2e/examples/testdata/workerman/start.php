@@ -36,13 +36,40 @@ class Length
 
 class Events
 {
+    public static function onWorkerStart($business)
+    {
+        echo "events begin in $business->name";
+    }
+
     public static function onConnect($client)
     {
         GatewayWorker\Lib\Gateway::sendToCurrentClient("id $client");
     }
 
+    public static function onWebSocketConnect($client, $data)
+    {
+        $_SESSION['query'] = $data['get']['q'] ?? 'none';
+        $_SESSION['cookie'] = $data['cookie']['c'] ?? 'none';
+    }
+
+    public static function onClose($client)
+    {
+        echo "events of one are over: $_SESSION[query]";
+    }
+
+    public static function onWorkerStop($business)
+    {
+        echo "events end in $business->name";
+    }
+
     public static function onMessage($client, $message)
     {
+        if ($message === 'who') {
+            $_SESSION['asked'] = ($_SESSION['asked'] ?? 0) + 1;
+            GatewayWorker\Lib\Gateway::sendToCurrentClient(json_encode([$_SESSION, $_SERVER['REMOTE_ADDR'],
+                $_SERVER['GATEWAY_CLIENT_ID'] === $client, GatewayWorker\Lib\Context::$client_id === $client]));
+            return;
+        }
         [$method, $arguments] = json_decode($message, true);
         $result = GatewayWorker\Lib\Gateway::$method(...$arguments);
         GatewayWorker\Lib\Gateway::sendToClient($client, json_encode([$method, $result]));
