@@ -106,6 +106,56 @@ final class WorkermanTest extends TestCase
         self::assertSame("AB\n", $said[0][5]);
     }
 
+    /** What is lost otherwise is the beginning of the next message, which is then read from its middle. */
+    public function testAHandlerThatThrowsClosesAConnectionOfTheProgramsOwnProtocol(): void
+    {
+        $host = self::serving('$w->onMessage = fn ($c, $m) => $m === "bad" ? throw new Exception("of it") : $c->send($m)',
+            at: 'frame://127.0.0.1:1');
+        $frame = static fn (string $text): string => pack('N', strlen($text) + 4) . $text;
+        $said = $host->deliver($frame('good') . $frame('bad') . "\0\0", ['c1', 'tcp', '192.0.2.1:50000', '', [], [],
+            '127.0.0.1:1'], true);
+        self::assertSame([Frame::SEND, $frame('good')], [$said[0][0], $said[0][5]]);
+        self::assertSame(Frame::HANGUP, $said[1][0]);
+        self::assertStringContainsString('of it in', json_encode($host->logs));
+    }
+
+    public function testTheBufferOfAConnectionIsToldOf(): void
+    {
+        $host = self::serving('$w->onBufferFull = fn ($c) => print("full "); $w->onBufferDrain = fn ($c) => print("drained")');
+        foreach ([true, false] as $full) {
+            $host->done($host->event(Frame::BUFFER, [['c1', 'websocket', '192.0.2.1:50000'], 1, $full, 9]));
+        }
+        self::assertSame('full drained', implode('', $host->printed));
+    }
+
+    public function testAConnectionSaysWhatItIs(): void
+    {
+        $host = self::serving('$w->onMessage = function ($c, $m) use ($w) { $c->websocketType = "\x82"; $c->send(json_encode(['
+            . '$c->id, $c->getRemoteIp(), $c->getRemotePort(), $c->getRemoteAddress(), $c->getLocalAddress(), '
+            . '$c->getLocalIp(), $c->getLocalPort(), $c->isIpV4(), $c->isIpV6(), $c->getStatus(), $c->getStatus(false), '
+            . '$c->worker === $w, $c->transport])); $c->websocketType = "\x81"; $c->close("bye"); '
+            . 'print(json_encode([$c->getStatus(false), $c->send("late")])); }');
+        $said = $host->deliver('x', ['c1', 'websocket', '[2001:db8::1]:50000', '', [], [], '127.0.0.1:8080']);
+        self::assertSame([Frame::SEND, 4], [$said[0][0], $said[0][2]]); // bytes
+        self::assertSame(['c1', '2001:db8::1', 50000, '[2001:db8::1]:50000', '127.0.0.1:8080', '127.0.0.1', 8080, false, true,
+            2, 'ESTABLISHED', true, 'tcp'], json_decode($said[0][5], true));
+        self::assertSame([Frame::SEND, 0, 'bye'], [$said[1][0], $said[1][2], $said[1][5]]); // text
+        self::assertSame(Frame::HANGUP, $said[2][0]);
+        self::assertSame('["CLOSING",false]', implode('', $host->printed));
+    }
+
+    public function testWhatIsNotThereSaysWhatToUse(): void
+    {
+        $host = self::serving('$w->onMessage = fn ($c, $m) => $m === "udp" ? new Workerman\Connection\AsyncUdpConnection("x") : '
+            . '($m === "ws" ? new Workerman\Protocols\Ws() : $c->$m($c))');
+        foreach (['pauseRecv' => 'a handler that waits holds it back', 'resumeRecv' => 'neither is pauseRecv()',
+            'pipe' => 'send() what comes in onMessage', 'getSocket' => 'the socket is the host', 'udp' => 'stream_socket_client',
+            'ws' => 'a WebSocket client that may wait'] as $call => $instead) {
+            $said = $host->deliver($call);
+            self::assertStringContainsString($instead, $said[0][3], $call);
+        }
+    }
+
     public function testTheClassesAreThereForSuchProgramsAlone(): void
     {
         self::assertFalse(\class_exists('Workerman\Worker'));

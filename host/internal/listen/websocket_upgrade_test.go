@@ -156,7 +156,8 @@ func TestARefusedOriginIsToldOnce(t *testing.T) {
 		t.Fatal(k.head.Status)
 	}
 	logged := l.logged.String()
-	if strings.Count(logged, "[WARN]") != 1 || !strings.Contains(logged, "allowed_origins") || l.Refused()["origin"] != 1 {
+	if strings.Count(logged, "[WARN]") != 1 || !strings.Contains(logged, "allowed_origins") ||
+		l.Refused()["origin"] != 1 {
 		t.Errorf("%v\n%s", l.Refused(), logged)
 	}
 }

@@ -26,8 +26,8 @@ func TestAProgramForWorkermanSaysWhichWorkersItHas(t *testing.T) {
 			"new GatewayWorker\\BusinessWorker();" + run: "worker 1 [{:7272 http  10485760 0  }]",
 		"new Workerman\\Worker('frame:///tmp/a.sock');" + run: "own-tmp-a-sock 1 " +
 			"[{unix:/tmp/a.sock tcp raw 10485760 1114112  }]",
-		"Workerman\\Connection\\TcpConnection::$defaultMaxPackageSize = 2 << 20; new Workerman\\Worker('frame://:1');" + run: "own-1 1 " +
-			"[{:1 tcp raw 2097152 2162688  }]",
+		"Workerman\\Connection\\TcpConnection::$defaultMaxPackageSize = 2 << 20; " +
+			"new Workerman\\Worker('frame://:1');" + run: "own-1 1 [{:1 tcp raw 2097152 2162688  }]",
 		run: "without any Worker that does something",
 		"new Workerman\\Worker('none://:1');" + run: "there is no class Protocols\\None",
 		"echo 'words';":                          "ended without Worker::runAll()",

@@ -8,6 +8,8 @@ use Workerman\Connection\ConnectionInterface;
 use Workerman\Connection\TcpConnection;
 use Workerman\Protocols\Text;
 use Workerman\Worker;
+use WorkerHost\Internal\Failure;
+use WorkerHost\Internal\LinkError;
 use WorkerHost\Log;
 
 /** @internal What a Worker's address (`websocket://0.0.0.0:2346`) says, for the host and for what is sent. */
@@ -162,12 +164,14 @@ final class Listener
         unset($session[self::REST]);
         while ($buffer !== '' && $connection->getStatus() === TcpConnection::STATUS_ESTABLISHED) {
             $length = $this->protocol::input($buffer, $connection);
+            $length = \is_string($length) && \is_numeric($length) ? (int) $length : $length; // as from base_convert()
             $tooLong = \max((int) $length, $length === 0 ? \strlen($buffer) : 0) > self::most();
             if ($length === false || $length < 0 || $tooLong) {
-                Log::warn($tooLong ? "a message of $this->protocol is longer than " . self::most() . ' bytes, so the '
+                $why = $tooLong ? "a message of $this->protocol is longer than " . self::most() . ' bytes, so the '
                     . 'connection is closed: set TcpConnection::$defaultMaxPackageSize before Worker::runAll(), to '
                     . self::MOST . ' at the most' : "{$this->protocol}::input() found no message (it returned "
-                    . \var_export($length, true) . '), so the connection is closed', ['connection' => $connection->id]);
+                    . \var_export($length, true) . '), so the connection is closed';
+                Log::warn($why, ['connection' => $connection->id]);
                 $connection->close();
 
                 return;
@@ -179,7 +183,17 @@ final class Listener
             }
             $one = \substr($buffer, 0, $length);
             $buffer = \substr($buffer, $length);
-            $message($this->protocol::decode($one, $connection));
+            try {
+                $message($this->protocol::decode($one, $connection));
+            } catch (LinkError $e) {
+                throw $e;
+            } catch (\Throwable $e) { // an event that fails keeps nothing of what came with it
+                Log::error(Failure::summary($e) . '; so the connection is closed', ['connection' => $connection->id,
+                    'trace' => (string) $e]);
+                $connection->close();
+
+                return;
+            }
         }
     }
 }
