@@ -19,26 +19,51 @@ final class FrankenTest extends TestCase
     public function testTheScriptKeepsItsScopeAndItsLoop(): void
     {
         $host = FakeHost::serving(<<<'PHP'
-            $booted = $n = 0; ++$booted; echo 'of the boot';
+            $booted = $n = 0; ++$booted; echo 'of the boot by ', $_SERVER['REQUEST_METHOD'], $_SERVER['QUERY_STRING'];
             function counted() { global $n; return $n; }
             do {
                 $more = frankenphp_handle_request(function () use (&$n) {
                     ++$n;
-                    echo json_encode([$GLOBALS['booted'], counted(), $_SERVER['REQUEST_URI'], $_GET, $_SERVER['FRANKENPHP_WORKER'], php_sapi_name(), PHP_SAPI]);
+                    echo json_encode([$GLOBALS['booted'], counted(), $_SERVER['REQUEST_URI'], $_GET, $_SERVER['FRANKENPHP_WORKER'], php_sapi_name()]);
                 });
                 echo $more ? 'between' : 'over';
             } while ($more);
             echo json_encode([$n, frankenphp_handle_request(fn () => 1)]);
             PHP, php: FakeHost::FRANKENPHP);
-        self::assertSame('of the boot', $host->log());
+        self::assertSame('of the boot by GET', $host->log());
         self::assertStringContainsString('FrankenPHP', $host->ready[4]);
         foreach ([1, 2] as $n) {
             $answer = $host->get('GET', '/p?a=1');
-            self::assertSame([200, json_encode([1, $n, '/p?a=1', ['a' => '1'], '1', 'frankenphp', 'cli'])], [$answer->status, $answer->body]);
+            self::assertSame([200, json_encode([1, $n, '/p?a=1', ['a' => '1'], '1', 'frankenphp'])], [$answer->status, $answer->body]);
         }
         $host->send([Frame::DRAIN, 0]);
         self::assertSame(0, $host->end());
-        self::assertSame('of the bootbetweenbetweenover[2,false]', $host->log());
+        self::assertSame('of the boot by GETbetweenbetweenover[2,false]', $host->log());
+    }
+
+    public function testPhpSapiIsFrankenphpWherePhpCanUseFfi(): void
+    {
+        $code = <<<'PHP'
+            use const PHP_SAPI as SAME;
+            class Known { const AS = PHP_SAPI; }
+            while (\frankenphp_handle_request(function ($by = \PHP_SAPI) {
+                $given = constant('PHP_SAPI');
+                echo "$given $by ", SAME, ' ', Known::AS, ' ', PHP_SAPI === 'cli' ? 'a console' : 'no console', ' ';
+                echo match ($given) { 'cli' => 1, 'frankenphp' => 2 }, [['cli' => 1, 'frankenphp' => 2][$given]][0];
+                unset($given);
+            })) {}
+            PHP;
+        foreach ([
+            ['1', 'frankenphp frankenphp frankenphp frankenphp no console 22'], ['0', 'cli cli cli cli a console 11'],
+        ] as [$enabled, $sapi]) {
+            if ($enabled === '1' && !\extension_loaded('ffi')) {
+                continue;
+            }
+            $host = FakeHost::serving($code, php: [...FakeHost::FRANKENPHP, '-d', "ffi.enable=$enabled", '-d', 'opcache.enable_cli=1']);
+            self::assertSame([$sapi, $sapi], [$host->get('GET', '/')->body, $host->get('GET', '/')->body]);
+            $host->send([Frame::DRAIN, 0]);
+            self::assertSame(0, $host->end());
+        }
     }
 
     public function testAFailedBootIsTold(): void

@@ -80,6 +80,7 @@ type Binary struct {
 	Version string // "8.2.7"
 	Opcache bool   // the opcache extension is loaded
 	Msgpack bool   // ext-msgpack is loaded; without it the SDK decodes in plain PHP, more slowly
+	FFI     bool   // it can be used; without it PHP_SAPI stays cli for what is written for FrankenPHP
 
 	// Disabled is disable_functions as the machine or the pool has it, with nothing but commas between the names.
 	Disabled string
@@ -153,6 +154,7 @@ func probe(ctx context.Context, path string, pool *config.Pool) (Binary, error) 
 	defer cancel()
 	const code = `echo "\n` + probeMark + `", implode(' ', [PHP_VERSION, PHP_SAPI, ` +
 		`(int) extension_loaded('Zend OPcache'), (int) extension_loaded('msgpack'), ` +
+		`(int) (extension_loaded('ffi') && ini_get('ffi.enable')), ` +
 		`preg_replace('/[\s,]+/', ',', trim(ini_get('disable_functions'), " ,")) . ',']), "\n";`
 	cmd, temporary, clean, err := probing(ctx, path, pool, "-r", code)
 	if err != nil {
@@ -179,11 +181,12 @@ func probe(ctx context.Context, path string, pool *config.Pool) (Binary, error) 
 	}
 	php := Binary{Path: path}
 	var sapi string
-	var opcache, msgpack int
-	if _, err := fmt.Sscan(printed, &php.Version, &sapi, &opcache, &msgpack, &php.Disabled); err != nil {
+	var opcache, msgpack, ffi int
+	if _, err := fmt.Sscan(printed, &php.Version, &sapi, &opcache, &msgpack, &ffi, &php.Disabled); err != nil {
 		return Binary{}, misfits("it is no PHP: asked for its version, it wrote %.60q", printed)
 	}
-	php.Opcache, php.Msgpack, php.Disabled = opcache == 1, msgpack == 1, strings.Trim(php.Disabled, ",")
+	php.Opcache, php.Msgpack, php.FFI = opcache == 1, msgpack == 1, ffi == 1
+	php.Disabled = strings.Trim(php.Disabled, ",")
 	var major, minor int
 	if _, err := fmt.Sscanf(php.Version, "%d.%d", &major, &minor); err != nil || major < 8 || major == 8 && minor < 1 {
 		return Binary{}, misfits("it is PHP %s, and 8.1 is needed", php.Version)

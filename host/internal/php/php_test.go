@@ -129,8 +129,8 @@ func TestAPHPThatWillNotDoComesWithTheRemedy(t *testing.T) {
 	folder := folderWithWorker(t)
 	remedy := ": " + installPHP
 	for _, c := range []struct{ script, want string }{
-		{"echo workerhost-probe:8.0.30 cli 0 0 ,", "it is PHP 8.0.30, and 8.1 is needed" + remedy},
-		{"echo workerhost-probe:8.3.1-dev cgi-fcgi 1 1 exec,",
+		{"echo workerhost-probe:8.0.30 cli 0 0 0 ,", "it is PHP 8.0.30, and 8.1 is needed" + remedy},
+		{"echo workerhost-probe:8.3.1-dev cgi-fcgi 1 1 1 exec,",
 			"it is PHP for cgi-fcgi, and the command-line one is needed" + remedy},
 		{"echo hello", `it is no PHP: asked for its version, it wrote "hello\n"` + remedy},
 		{"echo workerhost-probe:8.2.1", `it is no PHP: asked for its version, it wrote "8.2.1\n"` + remedy},

@@ -165,6 +165,10 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 			p.log.Info("PHP has no msgpack extension, so that frames are read in plain PHP, which is slower; on "+
 				"Debian: apt-get install php-msgpack", "php", binary.Path)
 		}
+		if !binary.FFI && c.API == config.FrankenPHP {
+			p.log.Warn("PHP has no FFI, or ffi.enable is off, so that PHP_SAPI stays cli: CodeIgniter and CakePHP, "+
+				"say, take every request for a console's; on Debian: apt-get install php-common", "php", binary.Path)
+		}
 	}
 	temporary, err := p.temporary(c)
 	if err != nil {

@@ -26,8 +26,7 @@ final class Descriptors
 
             return self::announced($announced);
         }
-        if (\PHP_SAPI !== 'cli' || !\defined('STDIN') || !\is_resource(\STDIN) || !\is_resource(\STDOUT)
-            || \stream_isatty(\STDIN)) {
+        if (!\defined('STDIN') || !\is_resource(\STDIN) || !\is_resource(\STDOUT) || \stream_isatty(\STDIN)) {
             return null;
         }
         $kind = (\fstat(\STDIN)['mode'] ?? 0) & 0170000;

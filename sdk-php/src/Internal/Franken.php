@@ -29,6 +29,8 @@ final class Franken
     public static function start(): void
     {
         $_SERVER['FRANKENPHP_WORKER'] = '1';
+        $_SERVER['REQUEST_METHOD'] = 'GET'; // it boots in a request of nobody's, so code that asks sees no console
+        $_SERVER['QUERY_STRING'] = '';
         self::$program = $program = new Program();
         $program->capture();
         $program->wantsInput = true;
@@ -44,6 +46,7 @@ final class Franken
             Process::complain($e->getMessage());
             exit(1);
         }
+        Sapi::change();
         \register_shutdown_function(self::end(...));
     }
 
