@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WorkerHost\Tests;
 
 use PHPUnit\Framework\TestCase;
+use WorkerHost\Internal\Frame;
 use WorkerHost\Tests\Support\FakeHost;
 
 /** header() and its kin do what PHP's own do behind a web server: the same pages run under `php -S`, too. */
@@ -199,6 +200,59 @@ final class HeadTest extends TestCase
         self::assertSame('4', $host->get('GET', '/', ['Cookie', $second])->body);
         $answer = $host->get('GET', '/', ['Cookie', $first]);
         self::assertSame(['1', 1], [$answer->body, count($answer->headers['set-cookie'])], 'the old one is gone');
+    }
+
+    public function testASessionIsWrittenBeforeItsClientCanAskForMore(): void
+    {
+        $handler = <<<'PHP'
+            session_set_save_handler(new class implements SessionHandlerInterface {
+                public function open($path, $name): bool { return true; }
+                public function close(): bool { return true; }
+                public function read($id): string { return ''; }
+                public function write($id, $data): bool {
+                    if (str_contains($data, 'fail')) { throw new Exception('disk full'); }
+                    Log::info("written: $data");
+                    return true;
+                }
+                public function destroy($id): bool { return true; }
+                public function gc($most): int { return 0; }
+            });
+            Worker::create()->superglobals(CAPTURE)->onRequest(function (Request $request) {
+                session_start();
+                $_SESSION['n'] = $request->path;
+                if ($request->path === '/throw') { throw new Exception('no'); }
+                if ($request->path === '/exit') { exit; }
+                if ($request->path === '/stream') { return Response::stream(function () { yield 'a'; $_SESSION['n'] = '/streamed'; }); }
+                return (new Response(200, [], 'done'))->after(fn () => Log::info($_SESSION['n']));
+            })->run();
+            PHP;
+        foreach (['true', 'false'] as $capture) {
+            $host = FakeHost::serving(str_replace('CAPTURE', "capture: $capture", $handler));
+            $stream = $host->request('GET', '/page');
+            self::assertSame('written: n|s:5:"/page";', $host->nextLog()[3]);
+            self::assertSame('done', $host->answer($stream)->body);
+            self::assertSame('/page', array_pop($host->logs)[3], 'what runs after it can read it still');
+
+            $stream = $host->request('GET', '/fail');
+            self::assertStringContainsString('the session was not written: Exception: disk full', $host->nextLog()[3]);
+            self::assertSame([200, 'done'], [($answer = $host->answer($stream))->status, $answer->body]);
+
+            $stream = $host->request('GET', '/stream');
+            self::assertSame([Frame::RESPONSE, $stream, 0], array_slice($host->next(), 0, 3));
+            self::assertSame('written: n|s:9:"/streamed";', $host->nextLog()[3]);
+            self::assertTrue($host->answer($stream)->done);
+
+            $stream = $host->request('GET', '/throw');
+            self::assertStringContainsString('Exception: no', $host->nextLog()[3]);
+            self::assertSame('written: n|s:6:"/throw";', $host->nextLog()[3]);
+            self::assertSame(500, $host->answer($stream)->status);
+
+            $stream = $host->request('GET', '/exit');
+            $host->logs = [];
+            $status = $host->answer($stream)->status;
+            self::assertSame($capture === 'true' ? 200 : 500, $status);
+            self::assertStringContainsString('written: n|s:5:"/exit";', implode(array_column($host->logs, 3)));
+        }
     }
 
     public function testWhereNothingIsCapturedItIsSaidOnce(): void

@@ -404,6 +404,12 @@ final class Response
         return [Frame::RESPONSE, $stream, Frame::FLAG_END | Frame::FLAG_DONE, $this->status, $pairs, $this->body];
     }
 
+    /** @internal whether all of the body is there, so that no code runs to make it */
+    public function isWhole(): bool
+    {
+        return \is_string($this->body) || $this->file !== null;
+    }
+
     /**
      * @internal what is sent
      *

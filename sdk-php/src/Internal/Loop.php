@@ -301,13 +301,7 @@ final class Loop
 
     private function endSession(): void
     {
-        try {
-            $forgotten = Session::end();
-        } catch (\Throwable $e) {
-            Log::error('the session was not written: ' . Failure::summary($e), ['trace' => (string) $e]);
-            $forgotten = \session_id() === '';
-        }
-        if (!$forgotten || !$this->written && Printed::hasEscaped()) {
+        if (!Session::end() || !$this->written && Printed::hasEscaped()) {
             Log::warn('this worker ends: the code has ended an output buffer that was not its own and printed past '
                 . 'it, after which PHP takes no headers (each header() would be warned of) and forgets no session');
             $this->link->end();

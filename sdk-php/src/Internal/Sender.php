@@ -23,6 +23,9 @@ final class Sender
     public static function send(?Response &$response, Exchange $exchange, string $method): void
     {
         if (!$exchange->ended) {
+            if ($response->isWhole()) {
+                Session::write();
+            }
             self::respond($response, $exchange, $method, true);
         }
         $response = null;
@@ -140,10 +143,10 @@ final class Sender
         }
         if (\is_string($body)) {
             $wanted = self::string($exchange, $status, $pairs, $body);
-        } elseif (\is_resource($body)) {
-            $wanted = self::resource($exchange, $status, $pairs, $body);
         } else {
-            $wanted = self::chunks($exchange, $status, $pairs, $body);
+            $wanted = \is_resource($body) ? self::resource($exchange, $status, $pairs, $body)
+                : self::chunks($exchange, $status, $pairs, $body);
+            Session::write();
         }
         $body = null;
         if (!$wanted) {

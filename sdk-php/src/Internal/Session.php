@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
+use WorkerHost\Log;
+
 /**
  * @internal PHP's own sessions in a process that stays. Between requests PHP keeps the session's id, its data, and
  *     even the open session itself:
@@ -30,7 +32,22 @@ final class Session
     }
 
     /**
-     * Writes the session, if one is open, and forgets it. A save handler of the application's may throw.
+     * Writes the session, if one is open: before the client has the end of its answer, since what it asks for then,
+     * another worker may look up there. What a save handler of the application's throws is logged.
+     */
+    public static function write(): void
+    {
+        try {
+            if (\function_exists('session_status') && \session_status() === \PHP_SESSION_ACTIVE) {
+                \session_write_close();
+            }
+        } catch (\Throwable $e) {
+            Log::error('the session was not written: ' . Failure::summary($e), ['trace' => (string) $e]);
+        }
+    }
+
+    /**
+     * Writes the session, if one is open still, and forgets it.
      *
      * @return bool false if PHP still holds the id: then this process must take no other request
      */
@@ -39,15 +56,10 @@ final class Session
         if (!\function_exists('session_status')) {
             return true;
         }
-        try {
-            if (\session_status() === \PHP_SESSION_ACTIVE) {
-                \session_write_close();
-            }
-        } finally {
-            unset($_SESSION);
-            if (self::canChange() && \session_id() !== '') {
-                \session_id('');
-            }
+        self::write();
+        unset($_SESSION);
+        if (self::canChange() && \session_id() !== '') {
+            \session_id('');
         }
 
         return \session_id() === '';
