@@ -26,6 +26,8 @@ final class Psr15Test extends TestCase
                         echo $_COOKIE['lang'] ?? '-', $_SERVER['REQUEST_METHOD'], $_POST['f'] ?? '-', $_GET['q'] ?? '-', ' ';
                         $response->getBody()->write((string) $_SESSION['n']);
                         return $r->getUri()->getQuery() === 'throw' ? throw new Exception('thrown') : $response;
+                    case '/callback': return (new Nyholm\Psr7\Response(202, ['X-Accel-Buffering' => 'no', 'Content-Type' => 'text/plain']))->withBody(new Callback(
+                        function () { echo 'a'; ob_get_level() && ob_flush(); flush(); echo 'b'; return 'c'; }));
                     case '/none': echo 'x'; return new Nyholm\Psr7\Response(204);
                     case '/long': return $response->withBody(Nyholm\Psr7\Stream::create(str_repeat('x', 200000)));
                     case '/body': return $response->withBody(Nyholm\Psr7\Stream::create((string) $r->getBody()));
@@ -39,6 +41,25 @@ final class Psr15Test extends TestCase
                 ]));
                 return $response;
             }
+        }
+        // As Diactoros and CakePHP have it: a body that can't be read, but is made when it is asked for its string.
+        final class Callback implements Psr\Http\Message\StreamInterface {
+            public function __construct(private ?Closure $make) {}
+            public function __toString(): string { [$make, $this->make] = [$this->make, null]; return (string) $make(); }
+            public function getSize() { return null; }
+            public function eof() { return $this->make === null; }
+            public function isReadable() { return false; }
+            public function isSeekable() { return false; }
+            public function isWritable() { return false; }
+            public function close() {}
+            public function detach() {}
+            public function getContents() { return (string) $this; }
+            public function getMetadata($key = null) {}
+            public function read($length) { throw new RuntimeException('it can not be read'); }
+            public function rewind() { throw new RuntimeException(); }
+            public function seek($offset, $whence = SEEK_SET) { throw new RuntimeException(); }
+            public function tell() { throw new RuntimeException(); }
+            public function write($string) { throw new RuntimeException(); }
         }
         ini_set('session.save_path', __DIR__);
         $f = new Nyholm\Psr7\Factory\Psr17Factory();
@@ -86,6 +107,9 @@ final class Psr15Test extends TestCase
         $answer = $host->get('GET', '/long');
         self::assertSame([str_repeat('x', 200000), true], [$answer->body, $answer->ended]);
         self::assertSame('abc', $host->get('POST', '/body', [], 'abc')->body);
+        $stream = $host->request('GET', '/callback');
+        self::assertSame([Frame::RESPONSE, 0, 202, 'a'], [($said = $host->next())[0], $said[2], $said[3], $said[5]]);
+        self::assertSame('bc', $host->answer($stream)->body);
         foreach (['/body' => 'abcd', '/stream' => '4'] as $target => $expected) {
             $stream = $host->request('POST', $target, [], 'ab', false);
             $host->send([Frame::DATA, $stream, 1, 'cd']);

@@ -20,7 +20,6 @@ use Symfony\Component\Routing\Router;
 use WorkerHost\Http\Request;
 use WorkerHost\Http\Response;
 use WorkerHost\Http\UploadedFile;
-use WorkerHost\Internal\Capture;
 use WorkerHost\Internal\Form;
 use WorkerHost\Internal\Printed;
 use WorkerHost\Internal\Superglobals;
@@ -37,9 +36,6 @@ use WorkerHost\Internal\WebCode;
  */
 final class Symfony implements WebCode
 {
-    /** What an echoing response gathers before it is sent, in bytes. */
-    private const BUFFER = 16384;
-
     private ?HttpKernelInterface $kernel = null;
 
     /** @param HttpKernelInterface|callable(): HttpKernelInterface $source */
@@ -212,8 +208,10 @@ final class Symfony implements WebCode
             }
         }
         if ($symfony instanceof StreamedResponse || $symfony instanceof BinaryFileResponse) {
-            return Response::stream(self::echoed($symfony), $status)->withoutHeader('Content-Type')
-                ->withHeaders($headers);
+            $body = Printed::body($symfony->sendContent(...), (string) $symfony->headers->get('Content-Type'),
+                (string) $symfony->headers->get('X-Accel-Buffering'));
+
+            return Response::stream($body, $status)->withoutHeader('Content-Type')->withHeaders($headers);
         }
 
         return new Response($status, $headers, (string) $symfony->getContent());
@@ -266,17 +264,5 @@ final class Symfony implements WebCode
             $router->getMatcher();
             $router->getGenerator();
         }
-    }
-
-    /** @return \Closure(\Closure): void */
-    private static function echoed(SymfonyResponse $symfony): \Closure
-    {
-        return static function (\Closure $write) use ($symfony): void {
-            $live = \str_starts_with((string) $symfony->headers->get('Content-Type'), 'text/event-stream')
-                || $symfony->headers->get('X-Accel-Buffering') === 'no';
-            $capture = new Capture($write, $live ? 1 : self::BUFFER);
-            Printed::into($capture, $symfony->sendContent(...));
-            $write($capture->rest());
-        };
     }
 }

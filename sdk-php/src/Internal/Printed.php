@@ -167,6 +167,25 @@ final class Printed
         }
     }
 
+    /**
+     * A body for Response::stream(): what $code prints, sent in blocks of 16 KiB and at each flush(); at once if it is
+     * `text/event-stream` or has `X-Accel-Buffering: no`.
+     *
+     * @param callable(): mixed $code
+     *
+     * @return \Closure(\Closure(string): void): void
+     */
+    public static function body(callable $code, string $contentType, string $buffering): \Closure
+    {
+        $most = \str_starts_with($contentType, 'text/event-stream') || $buffering === 'no' ? 1 : 16384;
+
+        return static function (\Closure $write) use ($code, $most): void {
+            $capture = new Capture($write, $most);
+            self::into($capture, $code);
+            $write($capture->rest());
+        };
+    }
+
     /** The first buffer of the code: passes on what it ends or fills with, and sends what it flushes. */
     private static function first(string $bytes, int $phase): string|Thrown
     {
