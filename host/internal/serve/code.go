@@ -103,10 +103,7 @@ func (k *code) note(live, generation uint64, now *taken) (before *taken) {
 // checked are the folders of a generation's code, and what counts there. What may not be asked for by visitors may
 // come from visitors.
 func checked(c *config.Pool, dir string) ([]string, watch.Filter) {
-	if isSite(c) {
-		dir = projectOf(dir)
-	}
-	folders := []string{dir}
+	folders := []string{projectOf(dir)}
 	if c.Kind == config.PHPFile && !filepath.IsLocal(c.Script) {
 		folders = append(folders, filepath.Dir(c.Script))
 	}

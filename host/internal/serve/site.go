@@ -35,14 +35,15 @@ func (p *pool) beSite(s *workers.Settings, c *config.Pool) {
 // isSite says whether the pool is of unmodified PHP.
 func isSite(c *config.Pool) bool { return c.Kind == config.FPM || c.Kind == config.FastCGI }
 
-// projectOf is the folder of a site's code: the one above root if Composer's project is there, since frameworks keep
-// all but the front controller outside root; else root itself.
-func projectOf(root string) string {
-	above := filepath.Dir(root)
-	if _, err := os.Stat(filepath.Join(above, "composer.json")); err == nil {
-		return above
+// projectOf is the folder of the code that a front controller in folder belongs to: the one above if a project of
+// Composer's is there, since frameworks keep all else outside the public folder; else folder itself.
+func projectOf(folder string) string {
+	for _, dir := range []string{folder, filepath.Dir(folder)} {
+		if _, err := os.Stat(filepath.Join(dir, "composer.json")); err == nil {
+			return dir
+		}
 	}
-	return root
+	return folder
 }
 
 // publicTerms are the folder that a listener of the pool serves files from, and which of them it does not. Its links

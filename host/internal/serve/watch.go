@@ -101,11 +101,11 @@ func (p *pool) lastFault() string {
 func watched(p *config.Pool) ([]string, watch.Filter) {
 	switch p.Kind {
 	case config.PHPFile:
-		folder := filepath.Dir(p.Worker)
+		project, folder := projectOf(p.Directory), filepath.Dir(p.Worker)
 		if folder == p.Directory {
-			return []string{folder}, watch.Filter{}
+			return []string{project}, watch.Filter{}
 		}
-		return []string{p.Directory, folder}, watch.Filter{}
+		return []string{project, folder}, watch.Filter{}
 	case config.GoPackage:
 		return []string{moduleOf(p.Worker)}, watch.Filter{Go: true}
 	case config.FPM, config.FastCGI:

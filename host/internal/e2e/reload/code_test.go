@@ -43,3 +43,28 @@ func TestCodeThatIsLoadedLateDoesNotGoLiveBroken(t *testing.T) {
 		t.Errorf("with the code mended %q is live", got)
 	}
 }
+
+func TestCodeAroundThePublicFolderOfAWorkerDoesNotGoLiveBroken(t *testing.T) {
+	t.Parallel()
+	app := t.TempDir()
+	harness.Must(t, os.Mkdir(filepath.Join(app, "public"), 0o755))
+	harness.Must(t, os.Mkdir(filepath.Join(app, "src"), 0o755))
+	harness.Write(t, app, "composer.json", "{}")
+	harness.Write(t, app, "public/index.php",
+		"<?php while (frankenphp_handle_request(function () { require_once '../src/page.php'; page(); })) {}")
+	harness.Write(t, app, "src/page.php", "<?php function page() { echo 'page 1'; }")
+	h := harness.Start(t, "-n", "1", filepath.Join(app, "public/index.php"))
+	h.Get("/")
+	harness.Write(t, app, "src/page.php", "<?php\n\nfunction page( { echo 'page 2'; }")
+	if out, code := h.Run("reload"); code != 1 || !strings.Contains(out, "src/page.php on line 3") {
+		t.Errorf("exit status %d: %s", code, out)
+	}
+	if _, got := h.Get("/"); got != "page 1" {
+		t.Errorf("then %q is live", got)
+	}
+	harness.Write(t, app, "src/page.php", "<?php function page() { echo 'page 2'; }")
+	h.Reload()
+	if _, got := h.Get("/"); got != "page 2" {
+		t.Errorf("with the code mended %q is live", got)
+	}
+}
