@@ -76,6 +76,7 @@ func fieldOf(text []byte) []byte {
 	case bytes.HasPrefix(text, key):
 		text = text[len(key):]
 	case bytes.HasPrefix(text, []byte("time=")) || bytes.HasPrefix(text, []byte("ts=")):
+		text, _, _ = bytes.Cut(text, []byte(" msg=")) // what comes next may say anything
 		i := bytes.Index(text, []byte(" level="))
 		if i < 0 {
 			return nil

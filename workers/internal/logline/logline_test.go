@@ -40,7 +40,7 @@ func TestALineHasTheLevelThatItsLoggerGaveIt(t *testing.T) {
 		{slog.LevelInfo, []string{
 			"", " ", "[", "{", "[]", "{}", "a line", "[info] yes", "[debug] yes", "[notice] yes", "app.INFO: yes",
 			"[2026-11-28 05:12:19] local.DEBUG: a=[error] yes", "level=DEBUG-4 msg=yes",
-			"level=INFO msg=\"level=ERROR\"", "time=now msg=yes", `{"level":"DEBUG","msg":"[error]"}`, `{"msg":"yes","level":"info"}`, `{"level":50}`,
+			"level=INFO msg=\"level=ERROR\"", "time=now msg=\"no level=ERROR \"", `{"level":"DEBUG","msg":"[error]"}`, `{"msg":"yes","level":"info"}`, `{"level":50}`,
 			`{"context":{"level":"error"}}`, `["level","error"]`, `{"level":"err`, `{"level`, `{"a\"level":"error"}`,
 			"error: 3 rows", "0 ERROR in all", "3 files: no ERROR: yes", "ERROR in prose", "[app] error",
 			"[errors] yes", "Errors: 3", "http://host/ERROR: yes", "[12] yes", "[error",
