@@ -33,3 +33,23 @@ func TestARecycledWorkerWhoseLongRequestHangsIsEnded(t *testing.T) {
 		}
 	})
 }
+
+func TestASecondHungWorkerThatHasToWaitForTheFirstOnesEndIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set, log := logged(Settings{Workers: 1, RequestTimeout: 5 * time.Second, DrainTimeout: 30 * time.Second})
+		p, f := newFakePool(t, set, func(int) script { return serve(8, func(*fakeWorker, *protocol.Request) {}) })
+		defer p.Stop(context.Background())
+		ready()
+		for range 2 { // one after the other: the second one hangs in the worker that took the first one's place
+			hung, _ := submit(p, "POST", "/hung")
+			time.Sleep(set.RequestTimeout + 3*heedTimeout)
+			if hung.failureKind() != protocol.FailedTimeout {
+				t.Fatal(hung.failure)
+			}
+		}
+		wants(t, log, "worker is replaced once the end of another one is seen to", "drain_timeout=30s")
+		if time.Sleep(2 * time.Minute); f.count() != 3 || f.alive() != 1 {
+			t.Errorf("%d starts, %d alive", f.count(), f.alive())
+		}
+	})
+}

@@ -178,7 +178,7 @@ func (p *Pool) recycle(w *worker, why restartReason) {
 				return
 			}
 			p.tasks.Go(func() {
-				p.turn <- struct{}{}
+				p.awaitTurn(w, why)
 				defer func() { <-p.turn }()
 				if _, err := p.change(w.home, w.gen, w); err != nil && !errors.Is(err, ErrStopping) {
 					w.wear.overdue++ // ours alone: it is due
@@ -190,6 +190,22 @@ func (p *Pool) recycle(w *worker, why restartReason) {
 			})
 		})
 	}()
+}
+
+// awaitTurn returns when no other worker is being recycled. The turn is the caller's then. A worker that is of little
+// use meanwhile is not waited for in silence.
+func (p *Pool) awaitTurn(w *worker, why restartReason) {
+	select {
+	case p.turn <- struct{}{}:
+		return
+	default:
+	}
+	if why == unresponsive {
+		w.log.Warn("worker is replaced once the end of another one is seen to, which may take drain_timeout and "+
+			"twice stop_timeout", "drain_timeout", w.gen.settings.DrainTimeout.String(), "stop_timeout",
+			w.gen.settings.StopTimeout.String())
+	}
+	p.turn <- struct{}{}
 }
 
 // outlast lets a recycled worker finish all that it has, and ends it. It waits for drain_timeout at most; what takes

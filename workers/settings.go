@@ -70,6 +70,9 @@ type Settings struct {
 	// Remedy says what to do about a worker that did not boot, by its last words, and by whether it ended as a program
 	// does that is done, before READY; "" is that it does not know. nil never does.
 	Remedy func(said string, done bool) string
+	// Untraced is said of a hung worker that gives no backtraces: why, and what to do about that. The default has a
+	// worker in mind that speaks the protocol itself.
+	Untraced string
 
 	// Measure names the routes whose service times are counted apart: the canonical path of a URL, or, with /* at its
 	// end, all paths below it. The path itself wins, and then the longest.
@@ -151,6 +154,7 @@ func (s Settings) withDefaults() (Settings, error) {
 	setDefault(&s.QueueTimeout, 10*time.Second)
 	setDefault(&s.Queue, 1024)
 	setDefault(&s.LogRate, 1<<20)
+	setDefault(&s.Untraced, "the worker gives no backtraces (with PHP: install ext-pcntl)")
 	if s.Host == "" {
 		s.Host = "workerhost"
 	}

@@ -25,7 +25,7 @@ type backtrace struct {
 // with what the kernel says of the process. It waits for backtraceTimeout at the most. The signal may cut short a call
 // that waits, in healthy code as well.
 func (w *worker) whereabouts() []any {
-	unknown := "the worker gives no backtraces (with PHP: install ext-pcntl)"
+	unknown := w.gen.settings.Untraced
 	if w.offer.ready.Has(backtraceFeature) {
 		w.backtrace.turn.Lock() // one question at a time, so that each answer has its question
 		defer w.backtrace.turn.Unlock()

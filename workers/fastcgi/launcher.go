@@ -216,7 +216,7 @@ func (w *worker) Kill() {
 func (w *worker) AskBacktrace(int) bool { return false }
 
 func (w *worker) KernelState() string {
-	if w.master == nil {
+	if w.master == nil || w.adapter.running.Load() > 0 { // it is a child that has the request
 		return ""
 	}
 	return w.master.KernelState()

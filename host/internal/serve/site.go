@@ -22,6 +22,7 @@ func (p *pool) beSite(s *workers.Settings, c *config.Pool) {
 		FPM:    fastcgi.FPM{Children: c.Workers, MaxRequests: c.MaxRequests, Patience: c.DrainTimeout},
 		Folder: func() (string, error) { return p.private.Fresh("fpm-") },
 	}
+	s.Untraced = "PHP can't be asked from outside, nor does its master know what a child does"
 	s.Launcher, s.Scarce, s.Workers, s.MaxWorkers, s.MaxRequests = launcher, true, 1, 0, 0
 	if c.Kind == config.FastCGI {
 		launcher.Name, launcher.Address = "FastCGI at "+c.FastCGI, fastcgi.AddressOf(c.FastCGI)
