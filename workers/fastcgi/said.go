@@ -68,15 +68,31 @@ var ofMaster = regexp.MustCompile(`^\[\d\d-\w{3}-\d{4} [\d:.]+\] ([A-Z]+): (.*)`
 // hear takes a line. One of the master's own goes on at once, others when nobody has told them for a while.
 func (s *said) hear(text string) {
 	if m := ofMaster.FindStringSubmatch(text); m != nil {
+		if php, ok := strings.CutPrefix(m[2], messagePrefix); ok { // said before there were children
+			io.WriteString(s.out, php+"\n")
+			return
+		}
 		io.WriteString(s.out, m[1]+": php-fpm: "+m[2]+"\n")
 		return
 	}
 	text = strings.TrimSpace(strings.TrimPrefix(text, messagePrefix))
+	if early := s.wait(text); early != "" {
+		io.WriteString(s.out, early+"\n")
+	}
+}
+
+// wait has a line wait to be told, and gives the one that can't wait any longer for it; "" if there is none.
+func (s *said) wait(text string) (early string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !take(&s.told, text) {
-		add(&s.heard, text)
+	if take(&s.told, text) {
+		return ""
 	}
+	if len(s.heard) == mostSaid {
+		early, s.heard = s.heard[0].text, s.heard[1:]
+	}
+	add(&s.heard, text)
+	return early
 }
 
 // tells notes that a message has been told with its request.

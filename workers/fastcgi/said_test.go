@@ -2,6 +2,7 @@ package fastcgi
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -29,9 +30,11 @@ func TestAMessageThatWasToldWithItsRequestIsNotToldAgain(t *testing.T) {
 		say("raw")
 		say("[27-Nov-2026 19:30:20] WARNING: [pool workerhost] child 1 exited on signal 9")
 		say("[27-Nov-2026 19:30:20.123456] ERROR: no")
+		say("[27-Nov-2026 19:30:20] NOTICE: PHP message: PHP Warning:  PHP Startup: no such extension")
 		synctest.Wait()
 		for _, want := range []string{
 			"WARNING: php-fpm: [pool workerhost] child 1 exited on signal 9", "ERROR: php-fpm: no",
+			"PHP Warning:  PHP Startup: no such extension",
 		} {
 			if got := <-lines; got != want {
 				t.Errorf("the master's own: got %q, want %q", got, want)
@@ -55,4 +58,26 @@ func TestAMessageThatWasToldWithItsRequestIsNotToldAgain(t *testing.T) {
 			t.Errorf("%q came, too", got)
 		}
 	})
+}
+
+// TestAFloodIsPassedOnAndNotDropped: what is too much for the log, the pool drops, and counts.
+func TestAFloodIsPassedOnAndNotDropped(t *testing.T) {
+	r, w := io.Pipe()
+	_, left := newSaid(r)
+	const n = 5 * mostSaid
+	go func() {
+		defer w.Close()
+		for i := range n {
+			fmt.Fprintf(w, "line %d\n", i)
+		}
+	}()
+	scan, got := bufio.NewScanner(left), 0
+	for ; scan.Scan(); got++ {
+		if want := fmt.Sprintf("line %d", got); scan.Text() != want {
+			t.Fatalf("got %q, want %q", scan.Text(), want)
+		}
+	}
+	if got != n {
+		t.Errorf("%d of %d lines", got, n)
+	}
 }
