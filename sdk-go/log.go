@@ -109,8 +109,11 @@ func (h *logHandler) with(s scope, alone slog.Handler) *logHandler {
 // Handle implements [slog.Handler].
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	l, id := current.Load(), uint32(0)
+	if own, ok := ctx.Value(linkKey{}).(*link); ok {
+		l = own
+	}
 	if s, ok := ctx.Value(streamKey{}).(*stream); ok {
-		l, id = s.link, s.id
+		id = s.id
 	}
 	if l == nil {
 		return h.alone.Handle(ctx, r)

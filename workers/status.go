@@ -47,6 +47,8 @@ type WorkerStatus struct {
 	Restarted  string // why the slot was last restarted; "" if it never was
 	SDK        string
 	Warming    string // while it is starting: the warm-up request that it has
+
+	process process.Process // nil while backing off
 }
 
 // Status never waits for a worker. Workers that start to replace one, and those that drain, come after the one that
@@ -106,7 +108,7 @@ func (p *Pool) workerStatus(s *slot, w *worker) WorkerStatus {
 	st := WorkerStatus{
 		Slot: s.index, PID: w.pid(), State: w.duty.state, Generation: w.gen.number, Inflight: w.duty.inflight,
 		Requests: w.duty.requests, Uptime: time.Since(w.started),
-		Restarts: s.restarts, Restarted: s.why, Warming: warming,
+		Restarts: s.restarts, Restarted: s.why, Warming: warming, process: w.process,
 	}
 	if w.isReady() {
 		st.SDK = w.offer.ready.SDK

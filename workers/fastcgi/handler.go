@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,8 +28,37 @@ type adapter struct {
 	exited   <-chan struct{} // closed when the server's process has exited; nil: it is none of ours
 	give     func()          // ends that process
 	over     chan struct{}   // closed when nobody waits for answers any more
-	running  atomic.Int32    // requests at hand
-	unasked  atomic.Int32    // of them, those that the server can't have; the link ends after their last word
+	single   bool            // each request has a connection of its own
+	unasked  atomic.Int32    // requests that the server can't have; the link ends after their last word
+
+	mu     sync.Mutex
+	atHand map[*http.Request]visit // guarded by mu
+}
+
+// visit is a request at hand.
+type visit struct {
+	began  time.Time
+	script string // that was found for it
+}
+
+// enter notes that a request is at hand.
+func (a *adapter) enter(r *http.Request, script string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.atHand[r] = visit{time.Now(), script}
+}
+
+func (a *adapter) leave(r *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.atHand, r)
+}
+
+// busy says whether a request is at hand.
+func (a *adapter) busy() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.atHand) > 0
 }
 
 // deathGrace is from the end of a connection to the end of the process that had it, if it has one.
@@ -36,9 +66,9 @@ const deathGrace = 200 * time.Millisecond
 
 // ServeHTTP implements [http.Handler].
 func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a.running.Add(1)
-	defer a.running.Add(-1)
 	found := a.site.find(workers.CanonicalPath(r.RequestURI))
+	a.enter(r, found.script)
+	defer a.leave(r)
 	switch {
 	case found.status != 0:
 		http.Error(w, http.StatusText(found.status), found.status)
@@ -55,7 +85,7 @@ func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	repeatable := r.ContentLength == 0 && a.retry != protocol.RetryNever && isSafe(r.Method)
 	for attempt := 1; ; attempt++ {
 		c := call{a: a, w: w, r: r}
-		err := c.do(found, !repeatable || attempt > 1)
+		err := c.do(found, a.single || !repeatable || attempt > 1)
 		switch {
 		case err == nil || r.Context().Err() != nil:
 			return

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -31,6 +32,9 @@ type Launcher struct {
 	FPM FPM
 	// Folder makes a new folder of mode 0700 for each master, which is given to its user.
 	Folder func() (string, error)
+	// Tells says whether the php-fpm of a command can have a socket for its status alone, as PHP 8.0 and later can;
+	// nil is that it can. It may be called by several at a time.
+	Tells func(command []string) bool
 
 	// Address, unless it is zero, is that of a server which is none of ours: then nothing is started, and of FPM
 	// Children alone counts.
@@ -44,6 +48,7 @@ func (l *Launcher) Launch(what workers.Launch) (workers.Process, error) {
 		site:     site{root: what.Directory, index: l.Index, deny: l.Deny},
 		client:   client{address: l.Address},
 		software: l.Software, retry: l.Retry, log: slog.New(sdk.LogHandler(nil)), over: make(chan struct{}),
+		single: l.FPM.Slow > 0, atHand: map[*http.Request]visit{},
 	}
 	if l.Address == (Address{}) {
 		if err := l.start(w, what); err != nil {
@@ -61,21 +66,31 @@ func (l *Launcher) start(w *worker, what workers.Launch) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			os.RemoveAll(w.folder)
+			w.clear()
 		}
 	}()
-	socket, file := filepath.Join(w.folder, "php.sock"), filepath.Join(w.folder, "php-fpm.conf")
+	socket, file := filepath.Join(w.folder, socketName), filepath.Join(w.folder, "php-fpm.conf")
 	if len(socket) > maxSocketPath {
 		return fmt.Errorf("%s is too long for a socket: name a shorter place for temporary files with TMPDIR",
 			socket)
 	}
+	tells := l.Tells == nil || l.Tells(what.Command)
 	w.script = filepath.Join(w.folder, "probe.php")
-	for path, text := range map[string]string{file: l.FPM.configuration(socket), w.script: probeScript} {
+	for path, text := range map[string]string{file: l.FPM.configuration(w.folder, tells), w.script: probeScript} {
 		if err = os.WriteFile(path, []byte(text), 0o600); err != nil {
 			return fmt.Errorf("no configuration for php-fpm: %w", err)
 		}
 	}
-	for _, path := range []string{file, w.script, w.folder} { // the folder last: its owner may fill it
+	paths := []string{file, w.script}
+	if l.FPM.Slow > 0 {
+		path := filepath.Join(w.folder, slowName)
+		paths = append(paths, path)
+		w.slow = &slowLog{log: w.adapter.log, named: map[string]slowRequest{}}
+		if w.slow.file, err = makePipe(path); err != nil {
+			return fmt.Errorf("no slow log for php-fpm: %w; slow_trace = false does without", err)
+		}
+	}
+	for _, path := range append(paths, w.folder) { // the folder last: its owner may fill it
 		if what.Owner == nil {
 			break
 		}
@@ -88,7 +103,10 @@ func (l *Launcher) start(w *worker, what workers.Launch) (err error) {
 		return err
 	}
 	w.master = started
-	w.adapter.said, w.stderr = newSaid(started.Stderr())
+	if tells {
+		w.status = filepath.Join(w.folder, statusName)
+	}
+	w.adapter.said, w.stderr = newSaid(started.Stderr(), w.slow)
 	w.adapter.exited, w.adapter.give, w.adapter.client.address = w.ended, w.Terminate, Address{"unix", socket}
 	return nil
 }
@@ -103,6 +121,8 @@ type worker struct {
 	master  workers.Program // nil: the server is none of ours
 	folder  string          // the master's; "" without one
 	script  string          // with which it is probed; "" likewise
+	status  string          // the socket where it tells of its children; "" if it does not
+	slow    *slowLog        // nil: it has none
 	stderr  io.Reader
 
 	once  sync.Once
@@ -129,6 +149,9 @@ const lookForServer = 5 * time.Millisecond
 
 // await returns when the server answers.
 func (w *worker) await(ctx context.Context) error {
+	if w.slow != nil {
+		go w.slow.read(context.WithoutCancel(ctx)) // ends with its file, which clear closes
+	}
 	for {
 		err := w.adapter.probe(ctx, w.script)
 		if final(err) || w.master == nil || ctx.Err() != nil {
@@ -154,10 +177,18 @@ func (w *worker) end() {
 		w.out.Close()
 		w.in.breakOff()
 		close(w.adapter.over)
-		if w.folder != "" {
-			os.RemoveAll(w.folder)
-		}
+		w.clear()
 	})
+}
+
+// clear removes the master's folder, and what of it is open.
+func (w *worker) clear() {
+	if w.slow != nil && w.slow.file != nil {
+		w.slow.file.Close()
+	}
+	if w.folder != "" {
+		os.RemoveAll(w.folder)
+	}
 }
 
 func (w *worker) PID() int {
@@ -179,7 +210,7 @@ type input struct {
 // they have been given up, and what still works for them is ended.
 func (i input) Close() error {
 	err := i.pipe.Close()
-	if i.worker.adapter.running.Load() > 0 {
+	if i.worker.adapter.busy() {
 		i.worker.Terminate()
 	}
 	return err
@@ -216,7 +247,7 @@ func (w *worker) Kill() {
 func (w *worker) AskBacktrace(int) bool { return false }
 
 func (w *worker) KernelState() string {
-	if w.master == nil || w.adapter.running.Load() > 0 { // it is a child that has the request
+	if w.master == nil || w.adapter.busy() { // it is a child that has the request
 		return ""
 	}
 	return w.master.KernelState()

@@ -118,13 +118,19 @@ func TestAMasterThatEndsAtOnceFailsTheBootAndLeavesNoFolder(t *testing.T) {
 }
 
 func TestTheConfigurationHoldsAsManyChildrenAsRequests(t *testing.T) {
-	text := (&FPM{Children: 7, MaxRequests: 500, Patience: 1500 * time.Millisecond}).configuration("/run/x/php.sock")
+	f := FPM{Children: 7, MaxRequests: 500, Patience: 1500 * time.Millisecond, Slow: 300 * time.Millisecond}
+	text := f.configuration("/run/x", true)
 	for _, want := range []string{
 		"pm = static\n", "pm.max_children = 7\n", "pm.max_requests = 500\n",
-		"process_control_timeout = 2\n", "listen = /run/x/php.sock\n",
+		"process_control_timeout = 2\n", "listen = /run/x/php.sock\n", "pm.status_listen = /run/x/now.sock\n",
+		"slowlog = /run/x/slow.log\n", "request_slowlog_timeout = 1\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
+	}
+	f.Slow = 0
+	if text = f.configuration("/run/x", false); strings.Contains(text, "slow") || strings.Contains(text, "status") {
+		t.Errorf("without both:\n%s", text)
 	}
 }

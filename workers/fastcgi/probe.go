@@ -44,28 +44,37 @@ func (a *adapter) probe(ctx context.Context, script string) error {
 	if script == "" {
 		return nil
 	}
-	defer context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })()
-	pairs := params{b: appendRequest(nil, false), open: -1}
-	for _, p := range [][2]string{
+	answer, err := c.ask(ctx, maxHead, [][2]string{
 		{"SCRIPT_FILENAME", script}, {"SCRIPT_NAME", "/probe.php"},
 		{"REQUEST_METHOD", http.MethodGet}, {"REDIRECT_STATUS", "200"},
 		{"SERVER_PROTOCOL", "HTTP/1.1"}, {"GATEWAY_INTERFACE", "CGI/1.1"}, {"INDEX", a.site.file(a.site.index)},
-	} {
+	})
+	if err != nil {
+		return err
+	}
+	return a.judge(answer)
+}
+
+// ask makes a request of the host's own, which has no body, and gives the answer with its head, but for what is beyond
+// about limit. The connection is of no more use then.
+func (c *conn) ask(ctx context.Context, limit int, parameters [][2]string) (answer []byte, err error) {
+	defer context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })()
+	pairs := params{b: appendRequest(nil, false), open: -1}
+	for _, p := range parameters {
 		pairs.add(p[0], p[1])
 	}
 	if _, err := c.Write(appendEnd(pairs.end(), typeStdin)); err != nil {
-		return err
+		return nil, err
 	}
-	var answer []byte
 	for {
 		kind, content, err := c.records.next()
 		switch {
 		case err != nil:
-			return err
-		case kind == typeStdout && len(answer) < maxHead:
+			return nil, err
+		case kind == typeStdout && len(answer) < limit:
 			answer = append(answer, content...)
 		case kind == typeEnd:
-			return a.judge(answer)
+			return answer, nil
 		}
 	}
 }

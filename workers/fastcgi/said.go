@@ -19,7 +19,8 @@ const (
 
 // said passes on what a master says. It is safe for concurrent use.
 type said struct {
-	out *io.PipeWriter
+	out  *io.PipeWriter
+	slow *slowLog // nil: there is none
 
 	mu    sync.Mutex
 	heard []line // from the master, and not told yet; guarded by mu
@@ -32,10 +33,10 @@ type line struct {
 	at   time.Time
 }
 
-// newSaid reads the master's standard error, and gives what is left of it to be read.
-func newSaid(stderr io.Reader) (*said, io.Reader) {
+// newSaid reads the master's standard error, and gives what is left of it to be read. slow may be nil.
+func newSaid(stderr io.Reader, slow *slowLog) (*said, io.Reader) {
 	r, w := io.Pipe()
-	s := &said{out: w}
+	s := &said{out: w, slow: slow}
 	go s.read(stderr) // ends with it
 	return s, r
 }
@@ -68,6 +69,9 @@ var ofMaster = regexp.MustCompile(`^\[\d\d-\w{3}-\d{4} [\d:.]+\] ([A-Z]+): (.*)`
 // hear takes a line. One of the master's own goes on at once, others when nobody has told them for a while.
 func (s *said) hear(text string) {
 	if m := ofMaster.FindStringSubmatch(text); m != nil {
+		if s.slow.takes(m[2]) {
+			return
+		}
 		if php, ok := strings.CutPrefix(m[2], messagePrefix); ok { // said before there were children
 			io.WriteString(s.out, php+"\n")
 			return

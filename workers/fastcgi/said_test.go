@@ -12,7 +12,7 @@ import (
 func TestAMessageThatWasToldWithItsRequestIsNotToldAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
-		s, left := newSaid(r)
+		s, left := newSaid(r, &slowLog{named: map[string]slowRequest{}})
 		lines := make(chan string, 20)
 		go func() {
 			defer close(lines)
@@ -29,6 +29,8 @@ func TestAMessageThatWasToldWithItsRequestIsNotToldAgain(t *testing.T) {
 		say("PHP message: told by nobody")
 		say("raw")
 		say("[27-Nov-2026 19:30:20] WARNING: [pool workerhost] child 1 exited on signal 9")
+		say(`[27-Nov-2026 19:30:20] WARNING: [pool workerhost] child 7, script '/srv/a.php' (request: "GET /a?b=c") ` +
+			"executing too slow (1.234567 sec), logging") // which the slow log tells
 		say("[27-Nov-2026 19:30:20.123456] ERROR: no")
 		say("[27-Nov-2026 19:30:20] NOTICE: PHP message: PHP Warning:  PHP Startup: no such extension")
 		synctest.Wait()
@@ -63,7 +65,7 @@ func TestAMessageThatWasToldWithItsRequestIsNotToldAgain(t *testing.T) {
 // TestAFloodIsPassedOnAndNotDropped: what is too much for the log, the pool drops, and counts.
 func TestAFloodIsPassedOnAndNotDropped(t *testing.T) {
 	r, w := io.Pipe()
-	_, left := newSaid(r)
+	_, left := newSaid(r, nil)
 	const n = 5 * mostSaid
 	go func() {
 		defer w.Close()

@@ -133,6 +133,7 @@ func newAdapter(t *testing.T, address Address, files ...string) (*adapter, *byte
 		site:     site{root: siteOf(t, files...), index: "index.php", deny: Deny{"uploads/*.php"}},
 		client:   client{address: address},
 		software: "test/1", log: slog.New(slog.NewTextHandler(log, nil)), over: make(chan struct{}),
+		atHand: map[*http.Request]visit{},
 	}
 	t.Cleanup(a.client.close)
 	return a, log

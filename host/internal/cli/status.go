@@ -25,6 +25,7 @@ func StatusCommand() *Command {
 		Summary: "Show listeners, pools and workers",
 		Detail: `A worker is starting, idle, busy, draining, stopped or backing-off (it ended too early, and is tried again).
 The last column says why a worker was last restarted, other than by a reload. The names in the JSON are promised.
+A php-fpm is one worker; its children are below it, as far as it tells of them within a moment (PHP 8.0 and later).
 
 With --check it says, as /readyz does, whether every pool has a worker that takes requests and every listener serves;
 the exit status is 1, and the reasons are on standard error, if not.`,
@@ -179,6 +180,33 @@ func showWorkers(t *Terminal, p control.Pool) {
 			cell{text: strconv.FormatUint(w.Requests, 10)}, cell{text: HumanBytes(w.Memory)}, cell{text: uptime},
 			cell{text: strconv.Itoa(w.Restarts)}, cell{text: w.Restarted},
 		)
+	}
+	list.write(t.Out)
+	for _, w := range p.Workers {
+		showChildren(t, w)
+	}
+}
+
+// showChildren is the table of the processes that a worker has of its own.
+func showChildren(t *Terminal, w control.Worker) {
+	if len(w.Children) == 0 {
+		return
+	}
+	fmt.Fprintf(t.Out, "\n  %s\n", t.Faint(fmt.Sprintf("children of %d", w.PID)))
+	list := table{indent: "  ", right: map[int]bool{0: true, 2: true, 3: true, 4: true, 5: true}}
+	var header []cell
+	for _, title := range []string{"PID", "STATE", "REQUESTS", "MEMORY", "UPTIME", "RUNNING", "REQUEST"} {
+		header = append(header, cell{title, t.Faint})
+	}
+	list.add(header...)
+	for _, c := range w.Children {
+		running := ""
+		if c.Request != "" {
+			running = HumanDuration(FromSeconds(c.Running))
+		}
+		list.add(cell{text: strconv.Itoa(c.PID)}, cell{c.State, stateColour(t, c.State)},
+			cell{text: strconv.FormatUint(c.Requests, 10)}, cell{text: HumanBytes(c.Memory)},
+			cell{text: HumanDuration(FromSeconds(c.Uptime))}, cell{text: running}, cell{text: c.Request})
 	}
 	list.write(t.Out)
 }

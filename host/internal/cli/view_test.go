@@ -69,6 +69,24 @@ func TestStatusViewsSayWhyAWorkerWasRestarted(t *testing.T) {
 	}
 }
 
+func TestStatusShowsWhatTheChildrenOfAPHPFPMDo(t *testing.T) {
+	st := control.Status{Pools: []control.Pool{{Name: "site", Workers: []control.Worker{{PID: 7, State: "busy",
+		Children: []control.Child{
+			{PID: 8, State: "busy", Requests: 3, Memory: 5 << 20, Uptime: 60, Request: "GET /slow", Running: 2},
+			{PID: 9, State: "idle", Uptime: 60},
+		}}}}}}
+	var out bytes.Buffer
+	showStatus(&Terminal{Out: &out}, st)
+	for _, want := range []string{
+		"children of 7\n", "  PID  STATE  REQUESTS   MEMORY  UPTIME  RUNNING  REQUEST\n",
+		"    8  busy          3  5.0 MiB   1m 0s     2.0s  GET /slow\n", "    9  idle          0        -   1m 0s",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}
+
 func TestStatusViewsShowHowFewAndHowManyWorkersThereMayBe(t *testing.T) {
 	st := control.Status{Pools: []control.Pool{
 		{Name: "app", Generation: 1, MinWorkers: 1, MaxWorkers: 4,

@@ -34,7 +34,8 @@ var vain, outside = map[string]string{
 	"max_memory":      `write php_ini = { memory_limit = "128M" }, or max_requests`,
 	"max_memory_hard": `write php_ini = { memory_limit = "128M" }, or max_requests`,
 	"concurrency":     "write workers", "surge": "remove it", "delivery": "remove it", "wire": "remove it",
-}, []string{"php", "php_ini", "env", "inherit_env", "user", "group", "umask", "rlimits", "confine", "max_requests"}
+}, []string{"php", "php_ini", "env", "inherit_env", "user", "group", "umask", "rlimits", "confine", "max_requests",
+	"slow_trace"}
 
 // checkSite completes a pool of a site: its directory is the root.
 func (p *Pool) checkSite(c *Config, fail fail) {

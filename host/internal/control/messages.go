@@ -92,7 +92,20 @@ type Worker struct {
 	Restarts   int     `json:"restarts"`
 	Restarted  string  `json:"restarted,omitempty"` // why another one took its place last, such as "exited (exit status 255)"
 	SDK        string  `json:"sdk,omitempty"`
-	Warming    string  `json:"warming,omitempty"` // while it is starting: the warm-up request that it answers, such as "GET /health"
+	Warming    string  `json:"warming,omitempty"`  // while it is starting: the warm-up request that it answers, such as "GET /health"
+	Children   []Child `json:"children,omitempty"` // php-fpm's, as far as it told them in time
+}
+
+// Child is a process of a php-fpm. One has a request at a time.
+type Child struct {
+	PID      int     `json:"pid"`
+	State    string  `json:"state"` // idle or busy; busy is also one whose request has its answer, and runs on
+	Requests uint64  `json:"requests"`
+	Memory   int64   `json:"memory_bytes"`                        // resident; 0 where it can't be known
+	Peak     int64   `json:"last_request_memory_bytes,omitempty"` // what PHP took for its last request
+	Uptime   float64 `json:"uptime_seconds"`
+	Request  string  `json:"request,omitempty"`         // that it is at work for, without its query: "GET /path"
+	Running  float64 `json:"running_seconds,omitempty"` // for how long
 }
 
 // Kind names an [Event].

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/workerhost/workerhost/host/internal/config"
 )
@@ -55,6 +56,13 @@ func FindFPM(ctx context.Context, pool *config.Pool) (Binary, error) {
 			path, out, installFPM)
 	}
 	return Binary{Path: path, Version: string(m[1])}, err
+}
+
+// TellsOfChildren says whether a php-fpm can have a socket for its status alone: pm.status_listen came with PHP 8.0.
+func (b Binary) TellsOfChildren() bool {
+	major, _, _ := strings.Cut(b.Version, ".")
+	n, err := strconv.Atoi(major)
+	return err == nil && n >= 8
 }
 
 func lookForFPM(name string) (path string, err error) {

@@ -37,7 +37,7 @@ func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("[admin] %w", err)
 	}
-	server := admin.New(socket, h.Status, metrics.Handler(source))
+	server := admin.New(socket, h.overview, metrics.Handler(source))
 	go func() { // ends with Close
 		if err := server.Serve(); err != nil {
 			h.end(fmt.Errorf("the admin listener failed: %w", err))

@@ -168,7 +168,7 @@ func (h *host) serve(steer func(context.Context)) error {
 	defer closeAdmin() // after the drain, which it shows
 	alive, ended := context.WithCancel(context.Background())
 	defer ended()
-	go h.notify.watch(alive, h.Status)
+	go h.notify.watch(alive, h.overview)
 	steer(alive)
 	for _, p := range pools {
 		h.work(func() error { return h.startPool(p) })
@@ -290,7 +290,7 @@ func (h *host) announceReady() error {
 		}
 		if ready > 0 && !told {
 			told = true
-			h.notify.serving(summarise(h.Status()))
+			h.notify.serving(summarise(h.overview()))
 		}
 		if ready == len(pools) {
 			h.log.Info("ready", "workers", count, "took", cli.HumanDuration(time.Since(h.began)), "control",
@@ -310,11 +310,28 @@ func (h *host) Version() control.Version {
 	return control.Version{Version: cli.Version(), Go: runtime.Version(), Wire: protocol.Version, PID: os.Getpid()}
 }
 
+// childrenTimeout is how long the processes that workers have of their own may take to be told of.
+const childrenTimeout = 300 * time.Millisecond
+
 // Status implements [control.Host].
 func (h *host) Status() control.Status {
+	ctx, cancel := context.WithTimeout(context.Background(), childrenTimeout)
+	defer cancel()
+	return h.statusUntil(ctx)
+}
+
+// overview is the status without what only workers know: nobody is asked for it.
+func (h *host) overview() control.Status {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return h.statusUntil(ctx)
+}
+
+// statusUntil asks the workers for their processes until ctx is done, those of all pools at a time.
+func (h *host) statusUntil(ctx context.Context) control.Status {
 	st := control.Status{
 		Version: cli.Version(), Uptime: control.Seconds(time.Since(h.began)), PID: os.Getpid(), Config: h.file,
-		Stopping: h.leaves(), Listen: []control.Listener{}, Pools: []control.Pool{}, Connections: h.hub.Open(),
+		Stopping: h.leaves(), Listen: []control.Listener{}, Connections: h.hub.Open(),
 	}
 	for _, l := range h.listeners() {
 		shown := control.Listener{
@@ -326,8 +343,12 @@ func (h *host) Status() control.Status {
 		}
 		st.Listen = append(st.Listen, shown)
 	}
-	for _, p := range h.pools() {
-		st.Pools = append(st.Pools, p.status())
+	pools := h.pools()
+	st.Pools = make([]control.Pool, len(pools))
+	var asked sync.WaitGroup
+	for i, p := range pools {
+		asked.Go(func() { st.Pools[i] = p.status(ctx) })
 	}
+	asked.Wait()
 	return st
 }

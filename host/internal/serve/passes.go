@@ -69,7 +69,7 @@ func (h *host) runPasses() {
 		go h.notify.prolong(under, prolongEvery) // ends with the pass
 		p.run()
 		over()
-		h.notify.reloaded(summarise(h.Status()))
+		h.notify.reloaded(summarise(h.overview()))
 		p.account.End()
 		h.mu.Lock()
 		h.passes = h.passes[1:]

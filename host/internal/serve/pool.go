@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,7 @@ type pool struct {
 	running  atomic.Bool            // Start has succeeded: only then may the workers be asked anything
 	cut      atomic.Bool            // the host stops, and drain_timeout has passed
 	fault    atomic.Pointer[string] // why the newest code does not run, with --watch
+	fpms     sync.Map               // whether the php-fpm at a path tells of its children
 	hinted   bool                   // Prepare has said what PHP lacks; calls of Prepare come one at a time
 }
 
@@ -145,6 +147,7 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 		if err != nil {
 			return nil, err
 		}
+		p.fpms.Store(binary.Path, binary.TellsOfChildren())
 		temporary, err := p.temporary(c)
 		return php.FPMCommand(binary, c, temporary), err
 	}
@@ -220,8 +223,9 @@ func (p *pool) allReady() bool {
 	return ready >= st.MinWorkers
 }
 
-// status is the pool as the control API shows it.
-func (p *pool) status() control.Pool {
+// status is the pool as the control API shows it, with the processes that its workers have of their own, which are
+// asked until ctx is done.
+func (p *pool) status(ctx context.Context) control.Pool {
 	if !p.running.Load() {
 		return control.Pool{Name: p.name, Workers: []control.Worker{}}
 	}
@@ -242,7 +246,22 @@ func (p *pool) status() control.Pool {
 			Slot: w.Slot, PID: w.PID, State: w.State.String(), Generation: w.Generation, Inflight: w.Inflight,
 			Requests: w.Requests,
 			Memory:   w.Memory, Uptime: control.Seconds(w.Uptime), Restarts: w.Restarts, Restarted: w.Restarted,
-			SDK: w.SDK, Warming: w.Warming,
+			SDK: w.SDK, Warming: w.Warming, Children: children(w.Children(ctx)),
+		})
+	}
+	return shown
+}
+
+// children translates what a worker tells of its processes.
+func children(told []workers.Child) (shown []control.Child) {
+	for _, c := range told {
+		state := workers.Idle
+		if c.Busy {
+			state = workers.Busy
+		}
+		shown = append(shown, control.Child{
+			PID: c.PID, State: state.String(), Requests: c.Requests, Memory: c.Memory, Peak: c.Peak,
+			Uptime: control.Seconds(c.Uptime), Request: c.Request, Running: control.Seconds(c.Running),
 		})
 	}
 	return shown

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
@@ -21,16 +22,30 @@ func (p *pool) beSite(s *workers.Settings, c *config.Pool) {
 		Name: "php-fpm", Software: "workerhost/" + cli.Version(), Index: c.Index, Deny: c.Deny, Retry: s.Retry,
 		FPM:    fastcgi.FPM{Children: c.Workers, MaxRequests: c.MaxRequests, Patience: c.DrainTimeout},
 		Folder: func() (string, error) { return p.private.Fresh("fpm-") },
+		Tells:  p.tells,
 	}
-	s.Untraced = "PHP can't be asked from outside, nor does its master know what a child does"
+	if c.SlowTrace { // php-fpm looks by itself
+		launcher.FPM.Slow, s.SlowTrace = c.SlowRequest, false
+	}
+	s.Untraced = "PHP can't be asked from outside; slow_request with slow_trace = true has php-fpm log where it stands"
 	s.Launcher, s.Scarce, s.Workers, s.MaxWorkers, s.MaxRequests = launcher, true, 1, 0, 0
 	if c.Kind == config.FastCGI {
 		launcher.Name, launcher.Address = "FastCGI at "+c.FastCGI, fastcgi.AddressOf(c.FastCGI)
 		s.Prepare, s.Equip = nil, nil
+		s.Untraced = "the FastCGI server may know; its status page and its slow log are its own"
 		return
 	}
 	// Code that runs on after its response is nothing that the pool waits for in its drain; php-fpm itself does.
 	s.StopTimeout += c.DrainTimeout
+}
+
+// tells says whether the php-fpm of a command, which prepare has looked at, tells of its children. It is safe for
+// concurrent use.
+func (p *pool) tells(command []string) bool {
+	return slices.ContainsFunc(command, func(path string) bool {
+		tells, _ := p.fpms.Load(path)
+		return tells == true
+	})
 }
 
 // isSite says whether the pool is of unmodified PHP.

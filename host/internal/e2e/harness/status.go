@@ -29,6 +29,13 @@ type Status struct {
 			Memory     int64 `json:"memory_bytes"`
 			Restarts   int
 			Restarted  string
+			Children   []struct {
+				PID     int
+				State   string
+				Memory  int64 `json:"memory_bytes"`
+				Request string
+				Running float64 `json:"running_seconds"`
+			}
 		}
 	}
 }

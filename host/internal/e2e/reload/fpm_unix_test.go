@@ -25,6 +25,9 @@ const fpmIndex = `<?php
 switch (parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH)) {
     case '/hello': echo "hello VERSION"; break;
     case '/slow': usleep(1500000); echo "slow VERSION"; break;
+    case '/long': deep(); echo "long VERSION"; break;
+    case '/spin': set_time_limit(0); while (true); break;
+    case '/killed': posix_kill(getmypid(), 9); break;
     case '/warn': echo $undefined; break;
     case '/throw': error_log('[critical] said'); throw new Exception('thrown');
     case '/after':
@@ -42,6 +45,11 @@ switch (parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH)) {
         echo $_POST['name'], ' ', $file['size'], ' ', $sum, ' ', (int) is_uploaded_file($file['tmp_name']);
         break;
     default: http_response_code(404); echo 'no page';
+}
+
+function deep(): void
+{
+    sleep(3);
 }
 `
 
