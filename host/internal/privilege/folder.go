@@ -137,15 +137,19 @@ func copyReadable(folder string, files fs.FS) error {
 	})
 }
 
-// Fresh makes a new folder of this process's own, mode 0700, whose name begins so. It is the caller's to remove, and
-// to give to somebody else.
-func (f *Folder) Fresh(name string) (string, error) {
+// Passage is a folder of this process's own, mode 0711: others may pass through it, to what in it is theirs. The same
+// name gives the same folder.
+func (f *Folder) Passage(name string) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.ready(); err != nil {
+	path, err := f.sub(name, nil)
+	if err == nil {
+		err = os.Chmod(path, 0o711)
+	}
+	if err != nil {
 		return "", fmt.Errorf("%w; let this user write there, or name another place with TMPDIR", err)
 	}
-	return os.MkdirTemp(f.path, name)
+	return path, nil
 }
 
 // Close removes the folder and what is in it. Call it when no worker is left.

@@ -62,6 +62,13 @@ func (p *pool) equip(c *config.Pool, dir, program string, spool *spool.Spool) (w
 		if settings != "" {
 			plan.Rules.Readable = append(plan.Rules.Readable, settings)
 		}
+		if c.Kind == config.FPM {
+			masters, err := p.masters()
+			if err != nil {
+				return given, err
+			}
+			plan.Rules.Writable = append(plan.Rules.Writable, masters)
+		}
 		if prelude, err := p.prelude(c); err == nil && prelude != "" {
 			plan.Rules.Readable = append(plan.Rules.Readable, prelude)
 		}

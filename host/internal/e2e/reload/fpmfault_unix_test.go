@@ -200,3 +200,15 @@ func TestTwoHostsServeOneFolder(t *testing.T) {
 	load.Stop()
 	h.Stop()
 }
+
+func TestAConfinedSiteIsServed(t *testing.T) {
+	t.Parallel()
+	_, h := startSite(t, "confine = { optional = true }\n") // where the kernel can't, it is a site like any other
+	for range 2 {
+		if code, text := h.Get("/hello"); code != 200 || text != "hello 1" {
+			t.Errorf("%d %q", code, text)
+		}
+		h.Reload()
+	}
+	h.Stop()
+}
