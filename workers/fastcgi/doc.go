@@ -18,4 +18,6 @@
 //	pipe.go      the link between the pool and it
 //	launcher.go  the worker that a pool has of all this
 //	fpm.go       php-fpm's configuration
+//	status.go    what it tells of its children
+//	slowlog.go   and of slow requests
 package fastcgi

@@ -104,7 +104,7 @@ func (l *Launcher) start(w *worker, what workers.Launch) (err error) {
 	}
 	w.master = started
 	if tells {
-		w.status = filepath.Join(w.folder, statusName)
+		w.status, w.children = filepath.Join(w.folder, statusName), l.FPM.Children
 	}
 	w.adapter.said, w.stderr = newSaid(started.Stderr(), w.slow)
 	w.adapter.exited, w.adapter.give, w.adapter.client.address = w.ended, w.Terminate, Address{"unix", socket}
@@ -116,14 +116,15 @@ const maxSocketPath = 103
 
 // worker implements [workers.Process].
 type worker struct {
-	adapter *adapter
-	in, out *pipe           // what the pool says, and what it is told
-	master  workers.Program // nil: the server is none of ours
-	folder  string          // the master's; "" without one
-	script  string          // with which it is probed; "" likewise
-	status  string          // the socket where it tells of its children; "" if it does not
-	slow    *slowLog        // nil: it has none
-	stderr  io.Reader
+	adapter  *adapter
+	in, out  *pipe           // what the pool says, and what it is told
+	master   workers.Program // nil: the server is none of ours
+	folder   string          // the master's; "" without one
+	script   string          // with which it is probed; "" likewise
+	status   string          // the socket where it tells of its children; "" if it does not
+	children int             // that it has
+	slow     *slowLog        // nil: it has none
+	stderr   io.Reader
 
 	once  sync.Once
 	ended chan struct{} // closed when the master has exited, or what stands for that

@@ -15,7 +15,7 @@ import (
 
 const (
 	statusPath = "/status"
-	maxStatus  = 8 << 20 // of 10,000 children
+	mostTold   = 6 << 10 // bytes that it tells of a child, every other one of them escaped
 	leastKept  = 100     // php-fpm keeps so much of a path and of a query for sure
 )
 
@@ -52,14 +52,14 @@ func (w *worker) Children(ctx context.Context) []workers.Child {
 		return nil
 	}
 	defer c.Close()
-	answer, err := c.ask(ctx, maxStatus, [][2]string{
+	answer, err := c.ask(ctx, mostTold*(w.children+1), [][2]string{
 		{"SCRIPT_FILENAME", statusPath}, {"SCRIPT_NAME", statusPath}, {"REQUEST_URI", statusPath},
 		{"REQUEST_METHOD", http.MethodGet}, {"QUERY_STRING", "json&full"},
 	})
 	var st fpmStatus
 	i := bytes.IndexByte(answer, '{')
-	if err != nil || i < 0 || json.Unmarshal(answer[i:], &st) != nil {
-		return nil
+	if err != nil || i < 0 || json.Unmarshal(answer[i:], &st) != nil || len(st.Processes) > w.children {
+		return nil // it may be the site's code that answers there
 	}
 	children := make([]workers.Child, 0, len(st.Processes))
 	alike := map[string]int{}

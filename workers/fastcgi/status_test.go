@@ -26,7 +26,7 @@ func TestTheChildrenOfAMasterAreShownAsTheyAre(t *testing.T) {
 	a, _ := newAdapter(t, Address{})
 	r := get("/slow?token=x")
 	a.atHand[r] = visit{time.Now().Add(-5 * time.Second), "/index.php"} // the connection has been kept for longer
-	w := &worker{adapter: a, status: status.Name}
+	w := &worker{adapter: a, status: status.Name, children: 4}
 	got := w.Children(t.Context())
 	if len(got) != 4 {
 		t.Fatalf("%+v", got)
@@ -51,10 +51,16 @@ func TestAMasterThatDoesNotTellIsNotWaitedFor(t *testing.T) {
 	defer close(release)
 	silent := serveFake(t, func(*net.UnixConn) { <-release })
 	garbage := serveFake(t, answerEach(func(asked) []byte { return page("\r\n{\"processes\":[{") }))
+	many := serveFake(t, answerEach(func(asked) []byte { return page("\r\n{\"processes\":[{},{},{}]}") }))
+	endless := serveFake(t, func(c *net.UnixConn) {
+		for err := error(nil); err == nil; {
+			_, err = c.Write(appendStream(nil, typeStdout, make([]byte, 8<<10)))
+		}
+	})
 	a, _ := newAdapter(t, Address{})
-	for _, status := range []string{silent.Name, garbage.Name, "/nowhere", ""} {
+	for _, status := range []string{silent.Name, garbage.Name, many.Name, endless.Name, "/nowhere", ""} {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		if got := (&worker{adapter: a, status: status}).Children(ctx); got != nil {
+		if got := (&worker{adapter: a, status: status, children: 2}).Children(ctx); got != nil {
 			t.Errorf("%s: %+v", status, got)
 		}
 		cancel()
