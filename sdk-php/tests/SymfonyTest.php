@@ -52,6 +52,7 @@ final class SymfonyTest extends TestCase
                     case 'echofile': echo 'before'; return new Http\BinaryFileResponse(__DIR__ . '/worker.php', 200, ['Content-Type' => 'text/plain']);
                     case 'native': session_start(); $_SESSION['n'] = 1 + ($_SESSION['n'] ?? 0); return new Http\JsonResponse([$_SESSION['n'], session_id()]);
                     case 'session': $s = $r->getSession(); $s->set('n', 1 + $s->get('n', 0)); return new Http\JsonResponse([$s->get('n'), $s->getId()]);
+                    case 'locale': return new Http\JsonResponse([Locale::getDefault(), $r->setLocale('fr'), Locale::getDefault()]);
                     case 'content': return new Http\Response($r->getContent());
                     case 'move': return new Http\Response($r->files->get('doc')->move(__DIR__, 'moved')->getSize() . ' ' . json_encode($r->files->get('none')) . $r->request->get('a'));
                 }
@@ -111,6 +112,20 @@ final class SymfonyTest extends TestCase
         self::assertSame([[Frame::RESPONSE, Frame::DONE], '[1]'], [$answer->types, $answer->body]);
         self::assertSame(['terminate /count', 'reset at 1'], array_column($this->host->logs, 3));
         self::assertSame('[1]', $this->host->get('GET', '/count')->body);
+    }
+
+    public function testTheVisitorsLocaleEndsWithTheRequest(): void
+    {
+        if (!extension_loaded('intl')) {
+            self::markTestSkipped('php-intl is not installed');
+        }
+        $worker = 'Locale::setDefault("de");' . str_replace('->run();',
+            '->onStop(fn () => Log::info("locale " . Locale::getDefault()))->run();', self::WORKER);
+        $host = FakeHost::serving($worker, directory: __DIR__);
+        self::assertSame('["en",null,"fr"]', $host->get('GET', '/locale')->body);
+        $host->send([Frame::DRAIN, 0]);
+        self::assertSame([], $host->next());
+        self::assertSame('locale de', end($host->logs)[3]);
     }
 
     public function testAStreamedResponseIsStreamed(): void

@@ -37,6 +37,8 @@ use WorkerHost\Internal\WebCode;
 final class Symfony implements WebCode
 {
     private ?HttpKernelInterface $kernel = null;
+    /** PHP's own locale before the first request; each sets it to that of its visitor. */
+    private static string $locale = '';
 
     /** @param HttpKernelInterface|callable(): HttpKernelInterface $source */
     private function __construct(private readonly mixed $source)
@@ -69,6 +71,7 @@ final class Symfony implements WebCode
             self::loadRoutes($kernel);
         }
         $this->kernel = $kernel;
+        self::$locale = (string) \ini_get('intl.default_locale');
     }
 
     /**
@@ -116,6 +119,10 @@ final class Symfony implements WebCode
                 \session_write_close(); // Symfony's reset gives a session up that it has not begun itself
             }
         } finally {
+            if ((string) \ini_get('intl.default_locale') !== self::$locale) {
+                self::$locale === '' ? \ini_restore('intl.default_locale')
+                    : \ini_set('intl.default_locale', self::$locale);
+            }
             if ($kernel instanceof KernelInterface) {
                 $kernel->boot();
             }
