@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
+use WorkerHost\Internal\Leaks\Inspector;
 use WorkerHost\Log;
 use WorkerHost\Place;
 
@@ -18,6 +19,8 @@ final class Loop
     /** Whether user code runs that exit() would cut off: between HELLO and READY, in a request, and in an event. */
     private bool $booting = false;
     private ?Requests $requests = null;
+    /** What looks for leaks, where the host wants that. */
+    private ?Inspector $leaks = null;
     /** @var list<mixed>|null the event at hand */
     private ?array $event = null;
     /** Whether PHP took what was printed before run() for the end of the headers. */
@@ -176,9 +179,13 @@ final class Loop
         ]);
         $this->program->acts->attach($this->link);
         $this->flush(); // what onStart left
+        $handler = $this->program->handler;
+        if (\getenv('WORKERHOST_LEAKS') !== false && ($this->leaks = Inspector::wanted($this->program)) !== null) {
+            $handler = $this->leaks->around($handler);
+        }
         $this->requests = new Requests(
-            $this->link, $this->program->acts, $this->program->handler, $this->program->capture, $this->window,
-            $this->dev, Process::endChild(...), $this->flush(...),
+            $this->link, $this->program->acts, $handler, $this->program->capture, $this->window, $this->dev,
+            Process::endChild(...), $this->flush(...),
         );
         $this->program->timers?->start();
     }
@@ -207,6 +214,7 @@ final class Loop
     {
         $link = $this->link;
         $timers = $this->program->timers;
+        $this->leaks?->look();
         while (!$link->draining) {
             if ($timers?->isEmpty() === false && !$this->pace($timers)) {
                 continue;
