@@ -27,7 +27,7 @@ func commands() cli.Commands {
 		cli.SendCommand(),
 		cli.CloseCommand(),
 		cli.StopCommand(),
-		cli.CheckCommand(),
+		cli.CheckCommand(serve.CheckLeaks),
 		project.InitCommand(),
 		doctor.Command(),
 		project.SDKCommand(),

@@ -1,5 +1,5 @@
 // host check: reads the configuration as serve would, and shows what would run. It opens no socket, leaves no folder
-// and starts no worker; to learn its version it starts php for a moment.
+// and starts no worker, unless leaks are asked for; to learn its version it starts php for a moment.
 
 package cli
 
@@ -23,8 +23,9 @@ import (
 	"github.com/workerhost/workerhost/host/internal/php"
 )
 
-// CheckCommand is host check.
-func CheckCommand() *Command {
+// CheckCommand is host check. leaks is what it does with --leaks: it starts a worker of the pool ("" is that of the
+// first HTTP listener), and has it answer the URLs.
+func CheckCommand(leaks func(t *Terminal, c *config.Config, pool string, urls []string, asJSON bool) error) *Command {
 	return &Command{
 		Name:      "check",
 		Arguments: "[WORKER | -- COMMAND...]",
@@ -33,15 +34,29 @@ func CheckCommand() *Command {
 The exit status is 0 if there is none.
 
 With --json it prints one object, with what was found: for each the file, the line, the key, the level (error or warning), what it is, and the
-remedy, as far as there are such.`,
-		Example: "host check\nhost check -c /etc/app/host.toml --json\nhost check examples/hello-php",
+remedy, as far as there are such.
+
+With --leaks it does start a worker, has it answer GET of the URL several times, and shows what a request leaves behind there for the next one:
+host help leaks. The exit status is 1 if something does.`,
+		Example: "host check\nhost check -c /etc/app/host.toml --json\nhost check examples/hello-php\n" +
+			"host check --leaks / --leaks '/list?page=2' worker.php",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			settings := SettingFlags(f)
 			asJSON := f.Bool("json", false, "print a JSON object")
+			urls := f.StringArray("leaks", nil, "start a worker, and show what GET of `URL` leaves behind in it; a "+
+				"path will do, and it can be repeated")
+			pool := f.String("pool", "", "with --leaks, a worker of pool `NAME` (default: that of the first HTTP "+
+				"listener)")
 			return func(t *Terminal, args []string) error {
 				c, err := settings(args)
 				if err != nil {
 					return err
+				}
+				if *pool != "" && len(*urls) == 0 {
+					return Misused("--pool goes with --leaks")
+				}
+				if len(*urls) > 0 {
+					return leaks(t, c, *pool, *urls, *asJSON)
 				}
 				page := t
 				if *asJSON {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/workerhost/workerhost/host/internal/config"
@@ -93,10 +94,10 @@ func meaning(o control.Outcome) string {
 // interrupted is the end of a command by a signal.
 type interrupted struct {
 	signal os.Signal
-	text   string // what goes on all the same
+	text   string // what goes on all the same; "" is nothing
 }
 
-func (i *interrupted) Error() string { return "interrupted; " + i.text }
+func (i *interrupted) Error() string { return strings.TrimSuffix("interrupted; "+i.text, "; ") }
 
 // status is the exit status that shells give for the signal.
 func (i *interrupted) status() int {

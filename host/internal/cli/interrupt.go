@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// untilInterrupted ends when the user interrupts a command; its cause is an *interrupted then.
-func untilInterrupted() (ctx context.Context, done func()) {
+// UntilInterrupted ends when the user interrupts a command; its cause is an *interrupted then.
+func UntilInterrupted() (ctx context.Context, done func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	incoming := make(chan os.Signal, 1)
 	signal.Notify(incoming, os.Interrupt, syscall.SIGTERM)

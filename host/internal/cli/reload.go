@@ -80,7 +80,7 @@ type asking func(ctx context.Context, what control.Reload, each func(control.Eve
 type looking func(context.Context) (control.Status, error)
 
 func reload(t *Terminal, ask asking, look looking, what control.Reload, strict, asJSON bool) error {
-	ctx, done := untilInterrupted()
+	ctx, done := UntilInterrupted()
 	defer done()
 	story := newReloadStory(t)
 	enough := story.watch(ctx, look, asJSON)
@@ -102,7 +102,7 @@ func reload(t *Terminal, ask asking, look looking, what control.Reload, strict, 
 
 // abortReload succeeds if the reload was indeed ended before its end.
 func abortReload(t *Terminal, client *control.Client, asJSON bool) error {
-	ctx, done := untilInterrupted()
+	ctx, done := UntilInterrupted()
 	defer done()
 	story := newReloadStory(t)
 	enough := story.watch(ctx, client.Status, asJSON)

@@ -40,7 +40,7 @@ this command, and not the stop.`,
 }
 
 func stop(t *Terminal, client *control.Client, now, asJSON bool) error {
-	ctx, done := untilInterrupted()
+	ctx, done := UntilInterrupted()
 	defer done()
 	began := time.Now()
 	err := client.Stop(ctx, now, func(e control.Event, line []byte) error {

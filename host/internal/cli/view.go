@@ -61,7 +61,7 @@ func (v *view) show(t *Terminal, args []string, find func() (*control.Client, er
 		draw(t, st)
 		return nil
 	}
-	ctx, done := untilInterrupted()
+	ctx, done := UntilInterrupted()
 	defer done()
 	each := func(st control.Status) error { return t.redraw(func(page *Terminal) { draw(page, st) }) }
 	if *v.json {

@@ -35,6 +35,7 @@ type host struct {
 	file  string                         // of the configuration, absolute; "" for none
 	load  func() (*config.Config, error) // reads the configuration as it is now, with the same flags
 	watch watchMode
+	leaks bool // --leaks
 	log   hclog.Logger
 	audit *auditor
 	hub   *hub.Hub         // keeps the long-lived connections of all listeners
@@ -209,7 +210,7 @@ func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Optio
 func listenTerms(made *setup, l config.Listen, p *pool) listen.Terms {
 	c, g := made.config, made.edge
 	t := listen.Terms{MaxConnections: l.MaxConns, Terms: web.Terms{
-		Backend: p.workers, Limits: listenLimits(c.HTTP),
+		Backend: p.backend(), Limits: listenLimits(c.HTTP),
 		Framing: framing(&l.Sockets), Sockets: socketLimits(&l.Sockets),
 		Access: g.access, RequestID: g.id, RateLimit: g.rate, Proxies: g.proxies,
 	}}

@@ -15,6 +15,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/leaks"
 	"github.com/workerhost/workerhost/host/internal/php"
 	"github.com/workerhost/workerhost/host/internal/privilege"
 	"github.com/workerhost/workerhost/protocol"
@@ -26,6 +27,7 @@ type pool struct {
 	name     string
 	settings atomic.Pointer[config.Pool] // of the latest generation that went live
 	workers  *workers.Pool
+	leaks    *leaks.Watch // repeats safe requests, with --leaks; nil is off
 	builds   *builder
 	code     code
 	private  privilege.Folder
@@ -51,8 +53,13 @@ func (h *host) newPool(c *config.Config, p *config.Pool) (*pool, error) {
 		h.generations[p.Name] = new(atomic.Uint64)
 	}
 	s.Generations = h.generations[p.Name]
-	made.workers, err = workers.New(s)
-	return made, err
+	if made.workers, err = workers.New(s); err != nil {
+		return nil, err
+	}
+	if h.leaks {
+		made.watchLeaks(p)
+	}
+	return made, nil
 }
 
 // workerSettings translates what the file says of a pool.
@@ -193,6 +200,9 @@ func (p *pool) start(ctx context.Context) error {
 	if err := p.workers.Start(ctx); err != nil {
 		return err
 	}
+	if p.leaks != nil {
+		p.leaks.Start()
+	}
 	p.running.Store(true)
 	return nil
 }
@@ -203,6 +213,9 @@ func (p *pool) stop(now context.Context) (cut []string) {
 	<-p.started
 	defer p.private.Close()
 	if p.running.Load() {
+		if p.leaks != nil {
+			p.leaks.Close()
+		}
 		cut = p.workers.Stop(now)
 	}
 	return cut

@@ -27,15 +27,20 @@ reloads too, or stops if standard input is a terminal. SIGQUIT dumps all stacks.
 --watch is for development: when code, templates or settings of a pool change, the pool is
 reloaded; when host.toml changes, everything is. Broken code leaves the old one serving; the error is in the log, and in place of every page that a browser asks for, until it is mended.
 It implies --dev, unless --dev=false is given. Folders that programs write to themselves are left out: vendor, node_modules, var, storage, cache,
-tmp, log and those whose names begin with a dot.`,
+tmp, log and those whose names begin with a dot.
+
+--leaks is for development, too, and implies --dev likewise: each pool of PHP has one worker, every GET and HEAD is repeated there four times after
+its client has the answer, and what one leaves behind for the next is logged: host help leaks.`,
 		Example: `host serve examples/hello-php
 host serve -l :8080 -l unix:/run/app/http.sock -n 16 worker.php
-host serve --watch worker.php
+host serve --watch --leaks worker.php
 host serve -c /etc/app/host.toml
 host serve -- ./my-worker --verbose`,
 		Define: func(f *pflag.FlagSet) func(*cli.Terminal, []string) error {
 			settings := cli.SettingFlags(f)
 			watch := watchFlag(f)
+			leaks := f.Bool("leaks", false, "repeat each GET and HEAD, and log what it leaves behind in the worker; "+
+				"for development")
 			return func(t *cli.Terminal, args []string) error {
 				closeOnExec()
 				if err := machine.CheckAddressSpace(); err != nil {
@@ -49,8 +54,13 @@ host serve -- ./my-worker --verbose`,
 				if err != nil {
 					return err
 				}
-				if mode != watchOff && !f.Changed("dev") {
+				if (mode != watchOff || *leaks) && !f.Changed("dev") {
 					c.Dev = true
+				}
+				if *leaks {
+					if err := inspected(c); err != nil {
+						return err
+					}
 				}
 				log := newLogger(c.Log)
 				for _, w := range c.WarningsAt(time.Now()) {
@@ -70,12 +80,16 @@ host serve -- ./my-worker --verbose`,
 					}
 					f.Set("config", c.Path)
 					again, err := settings(args)
-					if err == nil {
-						again.Dev = c.Dev
+					if err != nil {
+						return nil, err
+					}
+					again.Dev = c.Dev
+					if *leaks {
+						err = inspected(again)
 					}
 					return again, err
 				}
-				h.watch = mode
+				h.watch, h.leaks = mode, *leaks
 				return h.run()
 			}
 		},
