@@ -139,6 +139,19 @@ final class LeaksTest extends TestCase
         self::assertSame([], self::found($handler, $before));
     }
 
+    public function testWhatOnePageLeavesOtherwiseThanAnotherIsNamed(): void
+    {
+        $host = self::serving('class Context { static ?string $user = null; static array $roles = []; static $late = null; static array $cache = []; }
+            Worker::create()->onRequest(function (Request $r) {
+                Context::$user = $r->query["user"] ?? "nobody"; Context::$roles = [strlen($r->target)]; Context::$cache[$r->target] = 1;
+                if ($r->path === "/late") { Context::$late = 1; } return "fine"; })->run();');
+        self::assertSame([], self::report($host, '/?user=ada')['findings']);
+        $findings = self::report($host, '/late')['findings'];
+        self::assertSame(['Context::$user', 'Context::$roles'], array_column($findings, 'path'));
+        self::assertSame(['changes', 'changes'], array_column($findings, 'rank'));
+        self::assertSame('not as GET /?user=ada has left it: string', $findings[0]['what']);
+    }
+
     public function testThePlaceThatWritesIsNamed(): void
     {
         $host = self::serving(<<<'PHP'

@@ -27,6 +27,8 @@ final class Inspector
 
     private readonly Roots $roots;
     private ?Series $series = null;
+    /** The one before. */
+    private ?Series $last = null;
     /** The request at hand, or the last one. */
     private string $request = '';
     /** The number of its repetition; 0 for a request that is none; null when there was none since the last look. */
@@ -123,11 +125,12 @@ final class Inspector
             if (\count($this->left) > self::MOST_TARGETS) {
                 \array_shift($this->left);
             }
-            $this->series?->start();
+            $this->series?->renew();
         } elseif ($run === 1) {
             $now = $this->judge($now);
-            $this->series = new Series($this->roots);
-            $this->series->start();
+            $this->series = new Series($this->roots, $this->request);
+            $this->series->start($this->last);
+            $this->last = null;
         } elseif ($this->series !== null) {
             $this->series->compare($changes, $kept);
         }
@@ -206,7 +209,7 @@ final class Inspector
             'request' => $this->request, 'runs' => $this->series?->runs ?? 0,
             'incomplete' => $this->series?->isCut() ?? false, 'findings' => \array_values($this->findings),
         ];
-        $this->series = null;
+        [$this->last, $this->series] = [$this->series, null];
         $this->findings = [];
 
         return $report;

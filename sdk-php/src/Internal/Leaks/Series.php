@@ -30,16 +30,41 @@ final class Series
     /** @var list<int> bytes that each run has kept */
     private array $kept = [];
     private bool $cut = false;
+    /** The request before, of another page. */
+    private string $last = '';
+    /** @var array<int, int> what was not the same after that: its print then */
+    private array $differs = [];
     /** @var list<array{string, string, string}> path, class and property of each PDO in a transaction */
     private array $transactions = [];
 
-    /** One that has not been started. */
-    public function __construct(private readonly Roots $roots)
+    /** One of a request, "GET /", that has not been started. */
+    public function __construct(private readonly Roots $roots, public readonly string $request)
     {
     }
 
-    /** Takes down what there is before a run. */
-    public function start(): void
+    /**
+     * Takes down what there is before the first run.
+     *
+     * @param self|null $last the series of the request before, which is over
+     */
+    public function start(?self $last = null): void
+    {
+        $this->prints = $this->take();
+        if ($last === null || $last->request === $this->request) {
+            return;
+        }
+        $this->last = $last->request;
+        $nothing = Value::nothing();
+        foreach ($last->prints as $key => $before) {
+            if (($this->prints[$key] ?? $before) !== $before && !isset($last->changed[$key])
+                && !\in_array($before, $nothing, true)) {
+                $this->differs[$key] = $before;
+            }
+        }
+    }
+
+    /** Takes down anew what there is, since others have had their requests meanwhile. */
+    public function renew(): void
     {
         $this->prints = $this->take();
     }
@@ -147,6 +172,15 @@ final class Series
                 if ($within === null && !\in_array($value->path, self::LISTS, true)) {
                     $notes[] = self::finding('changes', 'value', $value->path,
                         (\is_object($value->value) ? 'replaced' : 'changed') . ' by each request: '
+                        . $value->kind(), $value->class, $value->property, $places->of($value));
+                }
+
+                return true;
+            } elseif (isset($this->differs[$key])) {
+                // an array with more in it is a cache
+                if ($within === null && !\in_array($value->path, self::LISTS, true) && (!\is_array($value->value)
+                    || Value::size($value->print()) <= Value::size($this->differs[$key]))) {
+                    $notes[] = self::finding('changes', 'value', $value->path, "not as {$this->last} has left it: "
                         . $value->kind(), $value->class, $value->property, $places->of($value));
                 }
 

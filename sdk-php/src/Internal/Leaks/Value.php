@@ -47,6 +47,13 @@ final class Value
         };
     }
 
+    /** The prints of what is no value yet. @return list<int> */
+    public static function nothing(): array
+    {
+        return \array_map(static fn (mixed $value): int => (new self('', $value, '', ''))->print(),
+            [null, false, '', []]);
+    }
+
     /** The size within a print. */
     public static function size(int $print): int
     {
