@@ -87,7 +87,7 @@ var errSilent = errors.New("its worker knows nothing of leaks: they are looked f
 	"program brings has to be as new as the host (host sdk php DIR)")
 
 // errReplaced is about a worker that has not seen the whole series.
-var errReplaced = errors.New("its worker was replaced meanwhile")
+var errReplaced = errors.New("its worker was replaced meanwhile, as one is that calls exit()")
 
 // Inspect sends the request once, and then repeats it.
 func Inspect(ctx context.Context, p Pool, r *protocol.Request) (*Report, error) {

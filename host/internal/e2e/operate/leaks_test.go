@@ -27,6 +27,9 @@ Worker::create()->onRequest(function (Request $request): Response {
     if ($request->path === '/clean') {
         return Response::text('clean');
     }
+    if ($request->path === '/exit') {
+        exit;
+    }
     if ($request->path === '/locale') {
         setlocale(LC_ALL, 'C.UTF-8');
         return Response::text('locale');
@@ -92,7 +95,7 @@ func TestCheckLeaksIsReadByPrograms(t *testing.T) {
 	found := shown.Reports[0].Findings
 	if len(found) == 0 || found[0].Rank != "left" || found[0].Kind != "setting" ||
 		!strings.HasPrefix(found[0].Path, "locale LC_") || len(found[0].Places) != 1 ||
-		found[0].Places[0] != "worker.php:18" {
+		found[0].Places[0] != "worker.php:21" {
 		t.Errorf("%+v", found)
 	}
 }
@@ -117,6 +120,7 @@ func TestLeaksAreNotLookedForWhereTheyCanNotBe(t *testing.T) {
 		{[]string{"check", "--leaks", "/", "--pool", "other", "worker.php"}, 2, `there is no pool "other"`},
 		{[]string{"check", "--pool", "default", "worker.php"}, 2, "--pool goes with --leaks"},
 		{[]string{"check", "--leaks", "/", broken}, 1, "it does not boot"},
+		{[]string{"check", "--leaks", "/exit", "worker.php"}, 1, "replaced meanwhile, as one is that calls exit()"},
 	} {
 		out, code := command(t, dir, nil, c.args...)
 		if code != c.code || !strings.Contains(out, c.want) {

@@ -46,6 +46,17 @@ final class Handlers
         }
     }
 
+    /** The file that a handler which is described so comes from; '' if there is none. */
+    public static function file(string $text): string
+    {
+        if (\preg_match('/^a closure of (.*):\d+ #\d+$/D', $text, $match) === 1) {
+            return $match[1];
+        }
+        $class = \preg_split('/->|::| #/', $text)[0];
+
+        return \class_exists($class, false) ? (string) (new \ReflectionClass($class))->getFileName() : '';
+    }
+
     private static function peek(string $kind): ?callable
     {
         if ($kind === self::ERROR) {

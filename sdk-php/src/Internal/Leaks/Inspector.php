@@ -81,7 +81,7 @@ final class Inspector
         return function (Request $request) use ($handler): mixed {
             $word = $request->header(self::HEADER);
             if ($word === 'report') {
-                return Response::json($this->report());
+                return Response::json($this->report("$request->method $request->target"));
             }
             $this->request = "$request->method $request->target";
             $this->run = (int) $word;
@@ -181,7 +181,7 @@ final class Inspector
             $is = $now[$name] ?? null;
             if ($is !== $before) {
                 $this->note([Series::finding('left', 'setting', $name, Surroundings::shown($name, [$before, $is])
-                    . ', and not set back', '', '', $places->where(Surroundings::written($name)))]);
+                    . ', and not set back', '', '', Surroundings::places($places, $name, $is))]);
             } elseif (isset($this->taken[$name])) {
                 Handlers::restack($name, $this->taken[$name]);
             } else {
@@ -202,11 +202,11 @@ final class Inspector
     }
 
     /** What was found of the series, which ends. @return array<string, mixed> */
-    private function report(): array
+    private function report(string $request): array
     {
         $this->note($this->series?->findings() ?? []);
         $report = [
-            'request' => $this->request, 'runs' => $this->series?->runs ?? 0,
+            'request' => $request, 'runs' => $this->series?->runs ?? 0,
             'incomplete' => $this->series?->isCut() ?? false, 'findings' => \array_values($this->findings),
         ];
         [$this->last, $this->series] = [$this->series, null];

@@ -49,8 +49,10 @@ final class Places
         $quoted = \preg_quote($name, '~');
         $short = \preg_quote($class->getShortName(), '~');
         $own = $static ? "(?:self|static|parent|$short)::\\\$$quoted" : "->\\s*$quoted";
-        $places = $class->getFileName() === false ? []
-            : self::search((string) $class->getFileName(), self::written($own));
+        $places = [];
+        foreach ([$class, ...$class->getTraits()] as $declares) {
+            $places = [...$places, ...self::search((string) $declares->getFileName(), self::written($own))];
+        }
 
         return $places !== [] ? \array_slice($places, 0, self::MOST_PLACES)
             : $this->where(self::written($static ? "\\b$short::\\\$$quoted" : $own));
@@ -64,11 +66,16 @@ final class Places
     /**
      * Where a pattern stands in what was loaded.
      *
+     * @param string $first a file that is enough if it stands there
+     *
      * @return list<string> FILE:LINE, at most three
      */
-    public function where(string $pattern): array
+    public function where(string $pattern, string $first = ''): array
     {
-        $places = [];
+        $places = $first === '' ? [] : self::search($first, $pattern);
+        if ($places !== []) {
+            return \array_slice($places, 0, self::MOST_PLACES);
+        }
         foreach ($this->files ??= self::files() as $file) {
             $places = [...$places, ...self::search($file, $pattern)];
             if (\count($places) >= self::MOST_PLACES) {
@@ -110,7 +117,7 @@ final class Places
     private static function search(string $file, string $pattern, int $from = 1, int $to = \PHP_INT_MAX): array
     {
         $places = [];
-        $code = (string) @\file_get_contents($file);
+        $code = $file === '' ? '' : (string) @\file_get_contents($file);
         if (\preg_match("~$pattern~i", $code) !== 1) {
             return [];
         }

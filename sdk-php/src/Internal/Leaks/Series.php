@@ -161,7 +161,7 @@ final class Series
         $findings = $notes = [];
         foreach ($this->set as $name => $change) {
             $findings[] = self::finding('left', 'setting', $name, Surroundings::shown($name, $change)
-                . ', by each request anew', '', '', $places->where(Surroundings::written($name)));
+                . ', by each request anew', '', '', Surroundings::places($places, $name, $change[1]));
         }
         Walk::over($this->everything(), function (Value $value, mixed $within)
             use (&$findings, &$notes, $places): ?bool {
@@ -195,8 +195,8 @@ final class Series
         $least = \min($this->kept);
         if ($least >= self::LEAST) {
             $hidden = !\in_array('grows', \array_column($findings, 'rank'), true);
-            $why = $hidden ? ', and nothing that grows is seen to hold it: shutdown functions, for one, and what '
-                . 'extensions keep are out of sight' : '';
+            $why = $hidden ? '; what holds it is out of sight: shutdown functions, handlers below others, '
+                . 'what extensions keep' : '';
             $findings[] = self::finding('grows', 'memory', 'memory', self::bytes($least)
                 . " more after each request$why", '', '',
                 $hidden ? $places->where('\bregister_shutdown_function\s*\(') : []);

@@ -110,8 +110,15 @@ final class Surroundings
         return $before === $after ? "another $after" : "$before → $after";
     }
 
-    /** What in code changes it, as a pattern; '' if that can't be told. */
-    public static function written(string $name): string
+    /** Where one may have been given the value. @return list<string> FILE:LINE */
+    public static function places(Places $places, string $name, ?string $value): array
+    {
+        return $places->where(self::written($name),
+            \in_array($name, Handlers::KINDS, true) ? Handlers::file((string) $value) : '');
+    }
+
+    /** What in code changes it, as a pattern. */
+    private static function written(string $name): string
     {
         [$kind, $rest] = \explode(' ', $name, 2) + [1 => ''];
         $quoted = \preg_quote($rest, '~');
