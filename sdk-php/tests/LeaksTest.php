@@ -71,6 +71,8 @@ final class LeaksTest extends TestCase
         yield 'a global' => ['$GLOBALS["seen"][] = 1;', 'grows', 'global $seen', '1 more', '$seen = [];'];
         yield 'a variable of the handler' => ['static $n = []; $n[] = 1;', 'grows', 'onRequest() use($n)', '1 more'];
         yield 'a listener' => ['Bus::$on[] = function () {};', 'grows', 'Bus::$on', 'the newest: a closure of', 'class Bus { static $on = []; }'];
+        yield 'an array below a key of any bytes' => ['Keys::$all["\xff\n"][] = 1;', 'grows', "Keys::\$all['\u{fffd}?']", '1 more',
+            'class Keys { static $all = []; }'];
         yield 'an autoloader' => ['spl_autoload_register(function ($c) {});', 'grows', 'autoloaders', '1 more'];
         yield 'a class' => ['eval("class C" . bin2hex(random_bytes(8)) . " {}");', 'grows', 'declared classes', '1 more'];
         yield 'an open file' => ['keep(fopen(__FILE__, "r"));', 'grows', 'open files and streams', 'worker.php, mode r',

@@ -121,6 +121,7 @@ func Repeat(ctx context.Context, p Pool, r *protocol.Request) (*Report, error) {
 	if found.Runs < repetitions-1 {
 		return nil, errReplaced
 	}
+	found.Request = r.Method + " " + r.Target
 	slices.SortStableFunc(found.Findings, func(a, b Finding) int { return weight(a.Rank) - weight(b.Rank) })
 	return found, nil
 }
@@ -130,7 +131,11 @@ func weight(r Rank) int { return slices.Index([]Rank{Grows, Left, Changes}, r) }
 // ask has a copy of the request answered; word is for the SDK, "" for none.
 func ask(ctx context.Context, p Pool, r *protocol.Request, word string) (*answer, error) {
 	request := copyOf(r)
-	if word != "" {
+	switch word {
+	case "":
+	case report: // which has a body, and depends on nothing that the client has said
+		request.Method, request.Headers = "GET", []string{header, word}
+	default:
 		request.Headers = append(request.Headers, header, word)
 	}
 	a := &answer{keep: word == report, finished: make(chan struct{})}

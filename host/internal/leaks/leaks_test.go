@@ -109,6 +109,17 @@ func TestARequestIsAnsweredRepeatedAndReported(t *testing.T) {
 	}
 }
 
+func TestTheReportOfAHeadHasABody(t *testing.T) {
+	p := finding(worst)
+	found, err := Repeat(context.Background(), p, get("HEAD"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "HEAD 1, HEAD 2, HEAD 3, HEAD 4, GET report"; p.asked() != want || found.Request != "HEAD /" {
+		t.Errorf("asked %s, want %s; the report is of %s", p.asked(), want, found.Request)
+	}
+}
+
 func TestAWorkerWithoutTheSDKIsNamed(t *testing.T) {
 	for text, want := range map[string]string{
 		"<html>":            "knows nothing of leaks",

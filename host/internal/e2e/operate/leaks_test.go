@@ -146,6 +146,10 @@ func TestServeLeaksRepeatsSafeRequestsAndLogsWhatTheyLeave(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, logged)
 		}
 	}
+	head, err := http.Head(h.URL + "/head")
+	harness.Must(t, err)
+	head.Body.Close()
+	h.Logs.Await(t, "seen HEAD /head 4")
 	post, err := http.Post(h.URL+"/post", "text/plain", strings.NewReader("x"))
 	harness.Must(t, err)
 	post.Body.Close()
@@ -153,6 +157,9 @@ func TestServeLeaksRepeatsSafeRequestsAndLogsWhatTheyLeave(t *testing.T) {
 		t.Fatalf("%d %s", status, text)
 	}
 	h.Logs.Await(t, "seen GET /clean 4")
+	if strings.Contains(h.Logs.String(), "could not be looked for") {
+		t.Error("HEAD has no report")
+	}
 	if n := strings.Count(h.Logs.String(), "seen POST /post"); n != 1 {
 		t.Errorf("the worker has seen POST %d times", n)
 	}

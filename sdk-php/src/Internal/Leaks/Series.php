@@ -134,7 +134,9 @@ final class Series
             $all[$id] = $type;
             if (\str_ends_with($type, 'stream')) {
                 $meta = \stream_get_meta_data($resource);
-                $name = \preg_replace('~//[^/@]*@~', '//', $meta['uri'] ?? $meta['stream_type']);
+                // a URL may have a password in it, or a token
+                $name = \preg_replace(['~//[^/@]*@~', '~(://[^?]*)\?.*~s'], ['//', '$1?…'],
+                    $meta['uri'] ?? $meta['stream_type']);
                 $all[$id] = "$name, mode {$meta['mode']}";
             }
         }
@@ -256,11 +258,18 @@ final class Series
         string $property = '', array $places = []): array
     {
         $path = \preg_replace('~\0[^\s:]*~', '', $path); // where an anonymous class stands
-
         $path = \strlen($path) > 300 ? \substr($path, 0, 300) . '…' : $path;
 
-        return ['rank' => $rank, 'kind' => $kind, 'path' => $path,
-            'class' => \preg_replace('~\0.*~s', '', $class), 'property' => $property, 'what' => $what,
-            'places' => $places];
+        return ['rank' => $rank, 'kind' => $kind, 'path' => self::text($path),
+            'class' => self::text(\preg_replace('~\0.*~s', '', $class)), 'property' => self::text($property),
+            'what' => self::text($what), 'places' => \array_map(self::text(...), $places)];
+    }
+
+    /** Fit for a log and for JSON: a key may be any bytes. */
+    private static function text(string $bytes): string
+    {
+        $json = (string) \json_encode($bytes, \JSON_INVALID_UTF8_SUBSTITUTE);
+
+        return \preg_replace('/[\x00-\x1f\x7f]/', '?', \json_decode($json));
     }
 }
