@@ -138,7 +138,12 @@ func inspectAlone(h *host, requests []*protocol.Request) (reports []*leaks.Repor
 	defer done()
 	defer context.AfterFunc(ctx, func() { h.end(context.Cause(ctx)) })()
 	var down teardown
-	defer down.run()
+	defer func() {
+		if err != nil {
+			h.endNow() // code that does not end is not waited for
+		}
+		down.run()
+	}()
 	if err := h.build(&down); err != nil {
 		return nil, err
 	}
