@@ -103,7 +103,7 @@ func TestWhatAWorkerSaysAsItBootsIsLoggedWithinASecond(t *testing.T) {
 			serve(1, slowly)(w)
 		}))
 		defer p.Stop(context.Background())
-		time.Sleep(keptFor + time.Millisecond)
+		time.Sleep(entryTime + keptFor + time.Millisecond)
 		synctest.Wait()
 		if !strings.Contains(log.String(), "it connects") {
 			t.Errorf("after %v:\n%s", keptFor, log)
@@ -158,4 +158,29 @@ func TestNothingThatAWorkerSaidAsItBootedIsLost(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAReloadTellsOfEachNewWorkerThatDoesNotStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set, log := logged(Settings{Workers: 4, Surge: 4})
+		p, _ := newFakePool(t, set, func(n int) script {
+			if n <= 5 {
+				return bootsFor(0)
+			}
+			return func(w *fakeWorker) {
+				w.conn.Accept()
+				w.conn.Send(&protocol.Failed{Message: fmt.Sprintf("no port %d", n)})
+			}
+		})
+		defer p.Stop(context.Background())
+		ready()
+		if e := last(follow(p.Reload())); e.Kind != EventFailed {
+			t.Fatalf("%+v", e)
+		}
+		for _, text := range []string{"no port 6", "no port 7", "no port 8"} {
+			if n := strings.Count(log.String(), text); n != 1 {
+				t.Errorf("%s is told %d times:\n%s", text, n, log)
+			}
+		}
+	})
 }

@@ -38,8 +38,12 @@ func (v *voice) say(level hclog.Level, text string, over int, args ...any) {
 		return
 	}
 	e := entry{level: level, text: printable(text), over: over, args: args}
-	if len(args) == 0 && over == 0 {
+	switch {
+	case over > 0:
+	case len(args) == 0:
 		e.same = strings.TrimSpace(e.text)
+	case len(args) == 2 && args[0] == "trace":
+		e.same = strings.TrimSpace(e.text + "\n" + args[1].(string))
 	}
 	v.enter(e)
 }

@@ -166,6 +166,8 @@ func (w *worker) settleBoot(err error) {
 	w.boot.once.Do(func() {
 		w.boot.err, w.boot.took = err, time.Since(w.started)
 		if err == nil {
+			w.printed.pass()
+			w.stderr.pass()
 			w.voice.booted("")
 		}
 		close(w.boot.done)
