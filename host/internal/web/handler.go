@@ -16,6 +16,22 @@ var closing = []string{"close"}
 // handle answers the request, or panics as serve does. What it returns, if anything, is a held response that has to
 // stay with its handler.
 func (v *visit) handle() *peer.Held {
+	if !v.admit() {
+		return nil
+	}
+	return v.proceed()
+}
+
+// proceed answers a request that was admitted, and returns what handle does.
+func (v *visit) proceed() *peer.Held {
+	if v.handler.peers.Hub != nil && upgrades(v.r) && v.upgrade() || v.servePublic() || v.showFault() {
+		return nil
+	}
+	return v.forward()
+}
+
+// admit says whether the request may be answered. If not, it has been refused.
+func (v *visit) admit() bool {
 	r := v.r
 	if len(r.TransferEncoding) > 0 {
 		// A front that read the framing differently finds nothing behind this request to smuggle.
@@ -29,7 +45,7 @@ func (v *visit) handle() *peer.Held {
 		if v.scheme, err = p.Believe(r); err != nil {
 			remedy := ": let the proxy in front remove the header that it does not set"
 			v.refuse(nil, verdict{status: http.StatusBadRequest}, err.Error()+remedy)
-			return nil
+			return false
 		}
 	}
 	// a proxy that names no client may speak for many
@@ -37,78 +53,91 @@ func (v *visit) handle() *peer.Held {
 		if wait := limit.Allow(r.RemoteAddr); wait > 0 {
 			v.w.Header()["Retry-After"] = []string{retryAfter(wait)}
 			v.tooMany()
-			return nil
+			return false
 		}
 	}
 	if status != 0 {
 		v.refuse(nil, verdict{status: status}, wrong)
-		return nil
+		return false
 	}
-	if v.handler.peers.Hub != nil && upgrades(r) && v.upgrade() || v.servePublic() || v.showFault() {
-		return nil
-	}
-	return v.forward()
+	return true
 }
 
 // forward has the Backend answer, and returns what handle does.
 func (v *visit) forward() *peer.Held {
-	r, traits := v.r, v.terms.Backend.Traits()
-	x := newExchange(v, traits.Spool)
+	x := v.exchange()
 	defer x.leave()
+	passOn, err := x.takeBody(v, v.terms.Backend.Traits().WholeBody)
+	if err != nil {
+		v.refuseBody(err)
+		return nil
+	}
+	if passOn {
+		return x.streamBoth(v, v.in)
+	}
+	x.submit()
+	return x.respond(v)
+}
+
+// exchange makes one of the request, but for its body.
+func (v *visit) exchange() *exchange {
+	traits := v.terms.Backend.Traits()
+	x := newExchange(v, traits.Spool)
 	x.claim(v)
 	x.describe(v)
 	if traits.Local {
-		x.request.Local = local(r)
+		x.request.Local = local(v.r)
 	}
-	x.Repeatable, x.Keyed = repeatable(r, traits.Retry)
-	x.Priority = len(traits.Priority) > 0 && slices.Contains(traits.Priority, r.URL.Path)
-	m := &x.request
+	x.Repeatable, x.Keyed = repeatable(v.r, traits.Retry)
+	x.Priority = len(traits.Priority) > 0 && slices.Contains(traits.Priority, v.r.URL.Path)
+	return x
+}
 
+// takeBody reads the body, if there is one: forms always, others if they are to be whole. passOn says that it is left
+// to be sent on as it comes. After an error refuseBody has to answer.
+func (x *exchange) takeBody(v *visit, whole bool) (passOn bool, err error) {
+	r, m := v.r, &x.request
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
 		m.Flags, m.Length = protocol.FlagEnd, 0
-		x.submit()
-		return x.respond(v)
+		return false, nil
 	}
 	in := v.intake()
 	m.Length = r.ContentLength
 	boundary, isForm := "", false
-	var err error
-	if traits.Forms {
+	if v.terms.Backend.Traits().Forms {
 		boundary, isForm, err = formBoundary(r.Header.Get("Content-Type"))
 	}
 	// so "try again later" would be untrue
-	neverFits := (isForm || traits.WholeBody) && r.ContentLength-v.terms.Limits.BodyBuffer > v.handler.spool.Quota()
-	if r.ContentLength > in.max || neverFits {
-		v.refuse(in, verdict{status: http.StatusRequestEntityTooLarge}, errTooLong.Error())
-		return nil
-	}
+	neverFits := (isForm || whole) && r.ContentLength-v.terms.Limits.BodyBuffer > v.handler.spool.Quota()
 	switch {
+	case r.ContentLength > in.max || neverFits:
+		return false, &badBody{http.StatusRequestEntityTooLarge, errTooLong}
 	case err != nil:
-		err = &badBody{http.StatusBadRequest, err}
+		return false, &badBody{http.StatusBadRequest, err}
 	case isForm:
 		err = x.takeForm(in, boundary)
-	case traits.WholeBody:
+	case whole:
 		err = x.takeWhole(in)
 	default:
-		return x.streamBoth(v, in)
+		return true, nil
 	}
-	if err != nil {
-		var bad *badBody
-		if !errors.As(err, &bad) {
-			bad = &badBody{http.StatusInternalServerError, err}
-		}
-		v.refuse(in, verdict{status: bad.Status}, bad.err.Error())
-		return nil
-	}
-	if x.large != nil {
+	if err == nil && x.large != nil {
 		x.refs.Add(1)
 		go func() { // ends with the exchange
 			defer x.drop()
 			x.pump(&stored{body: x.large})
 		}()
 	}
-	x.submit()
-	return x.respond(v)
+	return false, err
+}
+
+// refuseBody answers a request whose body takeBody could not take.
+func (v *visit) refuseBody(err error) {
+	var bad *badBody
+	if !errors.As(err, &bad) {
+		bad = &badBody{http.StatusInternalServerError, err}
+	}
+	v.refuse(v.in, verdict{status: bad.Status}, bad.err.Error())
 }
 
 // streamBoth sends the body on as it comes, while the response may come already.

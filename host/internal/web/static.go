@@ -50,13 +50,35 @@ func (f *folder) retain() bool {
 
 // servePublic says whether a static file was the answer. A request that finds none costs one open of its first folder.
 func (v *visit) servePublic() bool {
+	file, info := v.openPublic()
+	if file == nil {
+		return false
+	}
+	defer file.Close()
+	v.handler.tally.static.Add(1)
+	v.w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
+	v.sendFile(file, info, http.StatusOK, info.ModTime())
+	return true
+}
+
+// hasFile says whether servePublic would find one.
+func (v *visit) hasFile() bool {
+	file, _ := v.openPublic()
+	if file != nil {
+		file.Close()
+	}
+	return file != nil
+}
+
+// openPublic opens the static file that is the answer; nil if there is none.
+func (v *visit) openPublic() (*os.File, os.FileInfo) {
 	f := v.handler.public.Load()
 	if f == nil || v.r.Method != http.MethodGet && v.r.Method != http.MethodHead {
-		return false
+		return nil, nil
 	}
 	name, ok := publicName(v.r)
 	if !ok || v.terms.Denied != nil && v.terms.Denied("/"+name) || !f.retain() {
-		return false
+		return nil, nil
 	}
 	file, info, err := openRegular(f.root, name)
 	f.close()
@@ -72,13 +94,9 @@ func (v *visit) servePublic() bool {
 		}
 	}
 	if err != nil {
-		return false
+		return nil, nil
 	}
-	defer file.Close()
-	v.handler.tally.static.Add(1)
-	v.w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
-	v.sendFile(file, info, http.StatusOK, info.ModTime())
-	return true
+	return file, info
 }
 
 // configuration is the host's own file, which may lie in a folder that is served whole, and hold secrets.

@@ -53,6 +53,16 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, conn Conn) {
 // answerTo is the visit of a request. What it returns, if anything, is a held response that has to stay with its
 // handler: it must not keep terms or a log that a reload has replaced.
 func (h *Handler) answerTo(w http.ResponseWriter, r *http.Request, conn Conn) *peer.Held {
+	v := h.visit(w, r, conn)
+	whole := false
+	defer func() { v.end(whole) }()
+	kept := v.handle()
+	whole = true
+	return kept
+}
+
+// visit begins the visit of a request. Its end has to come.
+func (h *Handler) visit(w http.ResponseWriter, r *http.Request, conn Conn) *visit {
 	v := visits.Get().(*visit)
 	v.handler, v.terms, v.conn, v.w, v.r = h, h.enter(), conn, w, r
 	v.recorder.ResponseWriter = w
@@ -64,11 +74,17 @@ func (h *Handler) answerTo(w http.ResponseWriter, r *http.Request, conn Conn) *p
 		v.recorder.conn = conn
 		v.w = &v.recorder
 	}
-	whole := false
-	defer func() { v.end(whole) }()
-	kept := v.handle()
-	whole = true
-	return kept
+	return v
+}
+
+// moveTo has the visit go on with what net/http has of the same request.
+func (v *visit) moveTo(w http.ResponseWriter, r *http.Request, conn Conn) {
+	v.r, v.conn, v.recorder.ResponseWriter = r, conn, w
+	if v.w == http.ResponseWriter(&v.recorder) {
+		v.recorder.conn = conn
+	} else {
+		v.w = w
+	}
 }
 
 // end leaves the line of the access log, and lets go.
