@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/cert"
@@ -55,83 +54,20 @@ func (s *Server) tlsConfig(protocols ...string) *tls.Config {
 // net/http HTTP/2 looks like that of prior knowledge, since it takes that of ALPN from the TLS connection itself,
 // where nobody could read along.
 func (s *Server) listenTLS(in net.Listener) *tlsAcceptor {
-	ctx, cancel := context.WithCancel(context.Background())
-	l := &tlsAcceptor{
-		Listener: in,
-		server:   s,
-		config:   s.tlsConfig("h2", "http/1.1"),
-		ready:    make(chan accepted),
-		ctx:      ctx, cancel: cancel,
-	}
-	l.running.Add(1)
-	go l.accept() // ends with the listener; Close waits for it
+	l := &tlsAcceptor{newDeliveries(in), s, s.tlsConfig("h2", "http/1.1")}
+	l.acceptEach(l.shake)
 	return l
 }
 
 type tlsAcceptor struct {
-	net.Listener
-	server  *Server
-	config  *tls.Config
-	ready   chan accepted
-	ctx     context.Context
-	cancel  context.CancelFunc
-	running sync.WaitGroup
-}
-
-type accepted struct {
-	conn net.Conn
-	err  error
-}
-
-// acceptUntil implements acceptor.
-func (l *tlsAcceptor) acceptUntil(retired <-chan struct{}) (net.Conn, error) {
-	select {
-	case a := <-l.ready:
-		return a.conn, a.err
-	case <-retired:
-		return nil, net.ErrClosed
-	case <-l.ctx.Done():
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener: handshakes under way are cut.
-func (l *tlsAcceptor) Close() error {
-	l.cancel()
-	err := l.Listener.Close()
-	l.running.Wait()
-	return err
-}
-
-func (l *tlsAcceptor) accept() {
-	defer l.running.Done()
-	for {
-		raw, err := l.Listener.Accept()
-		if err != nil {
-			if !l.pass(accepted{err: err}) || errors.Is(err, net.ErrClosed) {
-				return
-			}
-			continue // net/http has waited before it came for this one
-		}
-		l.running.Add(1)
-		go l.shake(raw) // ends with the handshake or its time-out; Close waits for it
-	}
-}
-
-// pass says whether somebody took it.
-func (l *tlsAcceptor) pass(a accepted) bool {
-	select {
-	case l.ready <- a:
-		return true
-	case <-l.ctx.Done():
-		return false
-	}
+	*deliveries
+	server *Server
+	config *tls.Config
 }
 
 const handshakeTimeout = 10 * time.Second
 
 func (l *tlsAcceptor) shake(raw net.Conn) {
-	defer l.running.Done()
 	ctx, cancel := context.WithTimeout(l.ctx, handshakeTimeout)
 	defer cancel()
 	c := tls.Server(raw, l.config)
@@ -158,7 +94,7 @@ func (l *tlsAcceptor) shake(raw net.Conn) {
 		}
 		conn, strict.tls, strict.scan.agreed = strict, &state, "h2"
 	}
-	if !l.pass(accepted{conn: conn}) {
+	if !l.deliver(accepted{conn: conn}) {
 		c.Close()
 	}
 }
