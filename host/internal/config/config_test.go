@@ -123,6 +123,7 @@ max_connections = 4
 max_connections_per_address = 5
 trusted_proxies = ["10.0.0.0/8", "::1", "unix"]
 rate_limit = { requests = 6, burst = 7 }
+lane = false
 access_log = "empty/access.json"
 request_id = "x-trace"
 [pool.web]

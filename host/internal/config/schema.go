@@ -93,7 +93,7 @@ func defaultText(f reflect.StructField) string {
 	switch {
 	case !literal:
 		return f.Tag.Get("absent")
-	case f.Type == reflect.TypeFor[int]():
+	case f.Type == reflect.TypeFor[int](), f.Type == reflect.TypeFor[bool]():
 		return value
 	}
 	return strconv.Quote(value)
@@ -113,6 +113,8 @@ func setDefaults(table any) {
 			*field = text
 		case *int:
 			*field, err = strconv.Atoi(text)
+		case *bool:
+			*field, err = strconv.ParseBool(text)
 		case *Size:
 			*field, err = ParseSize(text)
 		case *time.Duration:

@@ -345,20 +345,32 @@ type again struct {
 func (a *again) Submit(x *protocol.Exchange) protocol.Ticket {
 	first := &call{sink: x.Sink, credit: a.takes, gone: make(chan struct{})}
 	first.cond.L = &first.mu
-	first.say(func() { first.sink.Begin(first) })
-	for {
+	both := twoTickets{first, make(chan protocol.Ticket, 1)}
+	a.busy.Add(1)
+	go func() {
+		defer a.busy.Done()
+		first.say(func() { first.sink.Begin(first) })
 		first.mu.Lock()
-		n := len(first.body)
-		first.mu.Unlock()
-		if n == a.takes {
-			break
+		whole := x.Request.(*protocol.Request).Flags&protocol.FlagEnd != 0
+		for !whole && len(first.body) < a.takes && !first.cancelled() {
+			first.cond.Wait()
 		}
-		time.Sleep(time.Millisecond)
-	}
-	first.mu.Lock()
-	first.over = true
-	first.mu.Unlock()
-	return a.fake.Submit(x)
+		first.over = true
+		first.mu.Unlock()
+		both.second <- a.fake.Submit(x)
+	}()
+	return both
+}
+
+// twoTickets is that of an exchange which is submitted twice.
+type twoTickets struct {
+	first  *call
+	second chan protocol.Ticket
+}
+
+func (t twoTickets) Cancel(code protocol.ResetCode) {
+	t.first.Cancel(code)
+	(<-t.second).Cancel(code)
 }
 
 func TestABodyIsSentAgainFromTheStart(t *testing.T) {

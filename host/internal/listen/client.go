@@ -74,10 +74,16 @@ type client struct {
 // Read implements net.Conn.
 func (c *client) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n > 0 && !c.heard.Load() {
-		c.heard.Store(true)
+	if n > 0 {
+		c.hears()
 	}
 	return n, err
+}
+
+func (c *client) hears() {
+	if !c.heard.Load() {
+		c.heard.Store(true)
+	}
 }
 
 // Write implements net.Conn.
@@ -187,12 +193,36 @@ func (c *client) Cut() {
 
 // Close implements net.Conn.
 func (c *client) Close() error {
-	c.set.mu.Lock()
-	_, open := c.set.open[c]
-	delete(c.set.open, c)
-	c.set.mu.Unlock()
-	if open {
-		defer c.crowd.Leave(c.who)
-	}
+	c.forget()
 	return c.Conn.Close()
+}
+
+// forget counts it out.
+func (c *client) forget() {
+	if c.set.remove(c) {
+		c.crowd.Leave(c.who)
+	}
+}
+
+// remove says whether it was there.
+func (s *clients) remove(c *client) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, open := s.open[c]
+	delete(s.open, c)
+	return open
+}
+
+// move has another connection take the place of c's, and counts it on. nil says that c has been closed.
+func (s *clients) move(c *client, conn net.Conn) *client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, open := s.open[c]; !open {
+		return nil
+	}
+	delete(s.open, c)
+	n := &client{Conn: conn, set: s, crowd: c.crowd, who: c.who, timeout: c.timeout}
+	n.waits.Store(apart)
+	s.open[n] = struct{}{}
+	return n
 }

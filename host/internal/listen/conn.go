@@ -16,6 +16,7 @@ import (
 
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/peer"
+	"github.com/workerhost/workerhost/host/internal/web"
 )
 
 // crowdAcceptor accepts clients, and counts them among the crowd.
@@ -63,6 +64,11 @@ type strictConn struct {
 	net.Conn
 	server *Server
 	tls    *tls.ConnectionState // of HTTP/2 over TLS; nil for all others
+
+	// what a lane has left of it
+	replay  []byte        // read already; the reader's
+	spent   time.Duration // on the head that begins; the first deadline takes it into account
+	pending atomic.Pointer[web.Pending]
 
 	// the reader's
 	scan   scanner
@@ -156,6 +162,14 @@ func (c *strictConn) time(on bool) {
 	c.timed = on
 }
 
+// SetReadDeadline implements net.Conn.
+func (c *strictConn) SetReadDeadline(t time.Time) error {
+	if !t.IsZero() {
+		t, c.spent = t.Add(-c.spent), 0
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
 // hangUp gives net/http the time to send its GOAWAY, and the client to read it: little more is taken of the client.
 func (c *strictConn) hangUp() error {
 	until := time.Now().Add(guard.LeavingTime)
@@ -201,6 +215,9 @@ const (
 // is read for a while, and thrown away (RFC 9112 §9.6). A second call cuts that short.
 func (c *strictConn) Close() error {
 	c.replies.end(c.noteRefusal)
+	if p := c.pending.Swap(nil); p != nil {
+		p.Drop()
+	}
 	if c.lingers.Swap(false) && !c.server.peers.IsOver() {
 		below, buffer := c.below(), make([]byte, 32<<10)
 		c.CloseWrite()

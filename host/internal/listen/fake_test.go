@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	onLane = os.Getenv(offLaneVariable) == ""
 	before := runtime.NumGoroutine()
 	code := m.Run()
 	if fuzzing := flag.Lookup("test.fuzz"); fuzzing != nil && fuzzing.Value.String() != "" {
@@ -300,7 +301,7 @@ func start(t testing.TB, work func(c *call), change ...func(*Options)) *house {
 	h := &house{t: t, backend: &fake{work: work}, logged: new(safeBuffer)}
 	log := hclog.New(&hclog.LoggerOptions{Output: h.logged, Level: hclog.Debug})
 	o := Options{
-		Address: "127.0.0.1:0", Spool: spool.New(t.TempDir(), 1<<30, log), Logger: log,
+		Address: "127.0.0.1:0", Lane: onLane, Spool: spool.New(t.TempDir(), 1<<30, log), Logger: log,
 		Terms: Terms{Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits()}},
 	}
 	for _, f := range change {

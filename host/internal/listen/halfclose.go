@@ -35,6 +35,12 @@ func (c *strictConn) watched(p []byte) bool {
 
 // readOn reads. Over TLS an end may come together with the last bytes; it comes again, when those have been looked at.
 func (c *strictConn) readOn(p []byte) (int, error) {
+	if n := copy(p, c.replay); n > 0 {
+		if c.replay = c.replay[n:]; len(c.replay) == 0 {
+			c.replay = nil
+		}
+		return n, nil
+	}
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		err = nil

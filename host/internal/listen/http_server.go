@@ -54,6 +54,10 @@ func (s *Server) newHTTPServer(l web.Limits) *httpServer {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if c := strictOf(r); c != nil {
 		c.handles(r)
+		if p := c.pending.Swap(nil); p != nil {
+			s.web.Resume(w, r, c, p)
+			return
+		}
 		s.web.Serve(w, r, c)
 	} else {
 		s.web.Serve(w, r, nil)

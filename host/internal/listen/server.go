@@ -48,6 +48,7 @@ type Options struct {
 	Spool    *spool.Spool // shared by all listeners of a host
 	Crowd    *guard.Crowd // shared by all listeners of a host; nil is without a limit
 	Dev      bool         // error pages show details
+	Lane     bool         // plain HTTP in cleartext is served on event loops, where the system has them
 	// Fault, if not nil, says why the newest code does not run; "" if it does. Browsers are shown it in place of a
 	// page; it may be called at any time.
 	Fault  func() string
@@ -63,9 +64,10 @@ type Server struct {
 
 	terms       atomic.Pointer[Terms]
 	certificate atomic.Pointer[tls.Certificate]
-	socket      net.Listener  // set by Listen
-	packets     *peer.Packets // of UDP, in the socket's place
-	in          acceptor      // set by Serve
+	socket      net.Listener                 // set by Listen
+	packets     *peer.Packets                // of UDP, in the socket's place
+	in          acceptor                     // set by Serve
+	lane        atomic.Pointer[laneAcceptor] // likewise; nil: all is net/http's
 	clients     *clients
 	crowd       *guard.Crowd
 	peers       *peer.Peers   // the long-lived connections
@@ -147,11 +149,7 @@ func (s *Server) Serve() error {
 		return s.packets.Serve()
 	}
 	in := &crowdAcceptor{Listener: s.socket, server: s}
-	if s.options.TLS != nil {
-		s.in = s.listenTLS(in)
-	} else {
-		s.in = strictAcceptor{in, s}
-	}
+	s.in = s.acceptorOf(in)
 	for {
 		f, more := s.current()
 		if !more {
@@ -171,13 +169,26 @@ func (s *Server) Serve() error {
 	}
 }
 
+func (s *Server) acceptorOf(in net.Listener) acceptor {
+	if s.options.TLS != nil {
+		return s.listenTLS(in)
+	}
+	if s.options.Lane {
+		if l := s.listenLane(in); l != nil {
+			s.lane.Store(l)
+			return l
+		}
+	}
+	return strictAcceptor{in, s}
+}
+
 // Shutdown stops accepting, lets requests in flight finish, and closes connections as parting.go says; long-lived
 // ones are told that the host goes, and their last events handled. When ctx is done it returns its error and leaves
 // the rest to Close.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.end()
 	servers := s.httpServers()
-	errs := make([]error, len(servers)+2)
+	errs := make([]error, len(servers)+3)
 	var all sync.WaitGroup
 	all.Go(func() {
 		if s.farewell(ctx) > 0 {
@@ -186,6 +197,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	})
 	all.Go(func() {
 		s.clients.part(ctx)
+		errs[len(servers)+2] = s.drainLane(ctx)
 		for i, f := range servers {
 			all.Go(func() { errs[i] = f.http.Shutdown(ctx) })
 		}
@@ -239,6 +251,9 @@ func (s *Server) Close() error {
 	cancel()
 	s.farewell(gone)
 	s.clients.closeAll()
+	if l := s.lane.Load(); l != nil {
+		l.lane.Close()
+	}
 	if s.packets != nil {
 		s.packets.Close()
 	}

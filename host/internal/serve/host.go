@@ -198,7 +198,7 @@ func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Optio
 	c := made.config
 	o := listen.Options{
 		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Hub: h.hub, Crowd: h.crowd,
-		Dev: c.Dev, Logger: h.log.With("listener", l.Address), Terms: listenTerms(made, l, p),
+		Dev: c.Dev, Lane: c.HTTP.Lane, Logger: h.log.With("listener", l.Address), Terms: listenTerms(made, l, p),
 	}
 	if h.watch != watchOff && c.Dev {
 		o.Fault = p.lastFault

@@ -43,6 +43,9 @@ type exchange struct {
 
 	more chan struct{} // for the pump: look again; nil without one
 
+	pending *Pending     // without a handler; fixed before Submit
+	awaited atomic.Int32 // by whom; see pending.go
+
 	mu sync.Mutex
 	// guarded by mu
 	stream   protocol.Stream
@@ -221,7 +224,7 @@ func (x *exchange) Inform(m *protocol.Inform) {
 		x.informs = append(x.informs, protocol.Inform{Status: m.Status, Headers: append([]string(nil), m.Headers...)})
 	}
 	x.mu.Unlock()
-	signal(x.wake)
+	x.tell()
 }
 
 // Respond implements protocol.Sink.
@@ -241,7 +244,7 @@ func (x *exchange) Respond(m *protocol.Response) {
 	x.ended = m.Flags&protocol.FlagEnd != 0
 	x.noteEnd(x.ended || x.kept != nil)
 	x.mu.Unlock()
-	signal(x.wake)
+	x.tell()
 }
 
 // noteEnd notes when the worker's part of the response was over. The caller holds mu.
@@ -272,7 +275,7 @@ func (x *exchange) Data(m *protocol.Data) {
 		x.refs.Add(1)
 		time.AfterFunc(patience, x.watch)
 	}
-	signal(x.wake)
+	x.tell()
 }
 
 // patience is how long a client may keep a worker waiting before its response goes to disk.
@@ -304,7 +307,7 @@ func (x *exchange) Fail(err *protocol.Failure) {
 		x.noteEnd(true)
 	}
 	x.mu.Unlock()
-	signal(x.wake)
+	x.tell()
 }
 
 // Finished implements protocol.Sink.
@@ -317,7 +320,7 @@ func (x *exchange) Finished() {
 	waiting := !x.ended && !x.failed && !x.left
 	x.mu.Unlock()
 	if waiting {
-		signal(x.wake)
+		x.tell()
 	}
 	if x.more != nil {
 		signal(x.more)
@@ -330,5 +333,5 @@ func (x *exchange) refuse(why *badBody) {
 	x.mu.Lock()
 	x.refusal = why
 	x.mu.Unlock()
-	signal(x.wake)
+	x.tell()
 }

@@ -1,0 +1,361 @@
+// A connection on the lane.
+
+package lane
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/workerhost/workerhost/host/internal/http1"
+	"github.com/workerhost/workerhost/host/internal/web"
+)
+
+// phase is what a connection does.
+type phase uint8
+
+const (
+	resting phase = iota // it waits for a request, or for the rest of one
+	busy                 // a request is at hand
+	writing              // its answer is, and the client takes it slowly
+	gone                 // it is closed, or another's
+)
+
+const (
+	// halfCloseTime leaves a FIN that was lost on its way the time to come once more: one that comes with a request
+	// says that no other will follow, one that comes later that the client has left.
+	halfCloseTime = time.Second
+	// patience is how long the rest of a request may take. One that takes longer is net/http's, time-outs and all.
+	patience = 100 * time.Millisecond
+)
+
+// Conn is a connection. It is a net.Conn to be closed, and not to be read or written. Its methods are safe for
+// concurrent use.
+type Conn struct {
+	lane    *Lane
+	loop    *loop
+	owner   Owner
+	local   net.Addr
+	remote  net.Addr
+	address string
+
+	mu sync.Mutex
+	// guarded by mu
+	fd      int
+	number  int32 // among the loop's
+	phase   phase
+	reading bool // a goroutine is in read, and looks again before it leaves
+	more    bool // something has come that was not read
+	ended   bool // so has the client's FIN
+	last    bool // the answer is the last one
+	lingers bool // likewise, and the client may still be sending
+
+	in      []byte // read, and not begun
+	whole   bool   // in may hold a whole request
+	since   time.Time
+	pending *web.Pending
+	text    string // head and body of the request at hand
+	body    []byte
+	out     []byte // of its answer
+
+	timer    *time.Timer
+	fires    time.Time // when it does; zero: it does not
+	deadline time.Time // of the phase; zero: it has none
+}
+
+// Serve begins to read. The owner has counted the connection.
+func (c *Conn) Serve(owner Owner) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.owner = owner
+	if c.phase == gone { // closed meanwhile
+		owner.Closed()
+		return
+	}
+	c.until(time.Now(), c.limits().HeaderTimeout)
+	if c.loop.add(c) != nil {
+		c.close()
+	}
+}
+
+func (c *Conn) limits() *web.Limits { return &c.lane.handler.Terms().Limits }
+
+// happened is told by the loop what its set says.
+func (c *Conn) happened(events uint32, s *scratch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	const fin = unix.EPOLLRDHUP | unix.EPOLLHUP // the latter comes of a unix socket that was closed
+	came := events&^unix.EPOLLOUT != 0
+	c.ended = c.ended || events&(fin|unix.EPOLLERR) != 0
+	switch {
+	case c.phase == gone:
+	case c.phase == resting && !c.reading:
+		if came {
+			c.read(s, true)
+		}
+	case c.phase == resting:
+		c.more = c.more || came
+	case events&unix.EPOLLERR != 0, c.phase == busy && events&fin != 0 && time.Since(c.since) >= halfCloseTime:
+		c.leave()
+	default:
+		c.more = c.more || came
+		if c.phase == writing {
+			c.flush()
+		}
+	}
+}
+
+// goOn reads what came while a request was at hand.
+func (c *Conn) goOn() {
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == resting && !c.reading {
+		c.read(s, false)
+	}
+}
+
+// read submits the requests that have come. ready says that the socket has something.
+func (c *Conn) read(s *scratch, ready bool) {
+	c.reading = true
+	for c.phase == resting {
+		ready, c.more = ready || c.more, false
+		n := copy(s.bytes[:], c.in)
+		if !c.whole {
+			if !ready {
+				break
+			}
+			got, err := syscall.Read(c.fd, s.bytes[n:])
+			switch {
+			case errors.Is(err, unix.EINTR):
+				continue
+			case errors.Is(err, unix.EAGAIN):
+				ready = false
+				continue
+			case err != nil || got == 0:
+				c.end(s.bytes[:n])
+				continue
+			}
+			ready = n+got == len(s.bytes) || c.ended // else the next bytes are the next event
+			n += got
+			c.owner.Heard()
+		}
+		c.take(&s.head, s.bytes[:n])
+	}
+	c.more = c.more || ready
+	c.reading = false
+}
+
+// end is the end of what the client sends, with a part of a request or none.
+func (c *Conn) end(part []byte) {
+	if len(part) > 0 {
+		c.yield(part, nil)
+	} else {
+		c.close()
+	}
+}
+
+// take submits the request that b begins with, keeps b until there is more, or gives the connection away.
+func (c *Conn) take(head *http1.Head, b []byte) {
+	limits := c.limits()
+	verdict := head.Parse(b)
+	size := head.Size + int(min(head.Length, 1<<30))
+	switch {
+	case verdict == http1.Odd, verdict == http1.Plain && (head.Size > limits.MaxHeader ||
+		head.Length > limits.MaxBody || size > len(scratch{}.bytes)):
+		c.yield(b, nil)
+	case verdict == http1.Partial || len(b) < size:
+		if c.whole = false; len(c.in) == 0 || c.since.IsZero() {
+			c.since = time.Now()
+			c.until(c.since, patience)
+		}
+		c.in = append(c.in[:0], b...)
+	default:
+		c.submit(head, b[:size], b[size:])
+	}
+}
+
+// submit has package web see to a request. It gives the lock up for that.
+func (c *Conn) submit(head *http1.Head, request, rest []byte) {
+	c.phase, c.since, c.deadline = busy, time.Now(), time.Time{}
+	c.text, c.body = string(request[:head.Size]), nil
+	if len(request) > head.Size {
+		c.body = append([]byte(nil), request[head.Size:]...)
+	}
+	if c.whole = len(rest) > 0; c.whole {
+		c.in = append(c.in[:0], rest...)
+	} else {
+		c.in = nil
+	}
+	p := c.lane.handler.Pending(c, head, c.text, c.body)
+	if p == nil {
+		c.yield(nil, nil)
+		return
+	}
+	c.owner.Note(http.StateActive)
+	c.pending = p
+	c.mu.Unlock()
+	p.Submit()
+	c.mu.Lock()
+}
+
+// leave ends a connection whose client has left. What a worker does for it is cancelled, which takes no lock that is
+// held where the request's own answer comes: that answer has not been taken by anybody, or nothing is cancelled.
+func (c *Conn) leave() {
+	if p := c.pending; p != nil {
+		c.pending = nil
+		p.Leave()
+	}
+	c.close()
+}
+
+// close closes it.
+func (c *Conn) close() {
+	if fd := c.release(); fd >= 0 {
+		unix.Close(fd)
+		if c.owner != nil {
+			c.owner.Closed()
+		}
+	}
+}
+
+// release ends the connection here, and gives its descriptor away; -1 if it has gone already.
+func (c *Conn) release() (fd int) {
+	if c.phase == gone {
+		return -1
+	}
+	if c.owner != nil {
+		c.loop.remove(c)
+	}
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	fd, c.fd, c.phase = c.fd, -1, gone
+	return fd
+}
+
+// yield gives the connection to the owner, with the request at hand, the part of one, and what else was read.
+func (c *Conn) yield(part []byte, p *web.Pending) {
+	read := slices.Concat([]byte(c.text), c.body, part)
+	if len(part) == 0 {
+		read = append(read, c.in...)
+	}
+	since, lingers := c.since, c.lingers
+	if since.IsZero() {
+		since = time.Now()
+	}
+	c.pending, c.in, c.text, c.body = nil, nil, "", nil
+	fd := c.release()
+	go func() { // ends at once
+		file := os.NewFile(uintptr(fd), "client")
+		conn, err := net.FileConn(file)
+		file.Close()
+		if err == nil {
+			c.owner.Yielded(conn, read, since, lingers, p)
+			return
+		}
+		c.owner.Closed()
+		if p != nil {
+			p.Drop()
+		}
+	}()
+}
+
+// flush writes what is left of the answer, as far as the client takes it.
+func (c *Conn) flush() {
+	n, err := c.write(c.out)
+	switch {
+	case err != nil:
+		c.close()
+	case n == len(c.out):
+		c.answered()
+	case n > 0:
+		c.out = c.out[n:]
+		c.until(time.Now(), c.limits().WriteTimeout)
+	}
+}
+
+func (c *Conn) write(b []byte) (n int, err error) {
+	for {
+		n, err = syscall.Write(c.fd, b)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EAGAIN):
+			return 0, nil
+		}
+		return max(n, 0), err
+	}
+}
+
+// answered is where a connection goes on once its answer has been written.
+func (c *Conn) answered() {
+	c.out = nil
+	switch {
+	case c.lingers:
+		c.text, c.body = "", nil
+		c.yield(nil, nil)
+		return
+	case c.last:
+		c.close()
+		return
+	}
+	c.phase, c.since, c.text, c.body = resting, time.Time{}, "", nil
+	c.owner.Note(http.StateIdle)
+	c.until(time.Now(), c.limits().IdleTimeout)
+	c.more = c.more || c.ended
+	if (c.more || c.whole) && !c.reading {
+		go c.goOn() // ends when nothing is left to read
+	}
+}
+
+// until sets the phase's deadline. The timer is left alone as long as it fires early enough.
+func (c *Conn) until(now time.Time, d time.Duration) {
+	if d <= 0 {
+		c.deadline = time.Time{}
+		return
+	}
+	c.deadline = now.Add(d)
+	switch {
+	case c.timer == nil:
+		c.timer = time.AfterFunc(d, c.expired)
+	case c.fires.IsZero() || c.deadline.Before(c.fires):
+		c.timer.Reset(d)
+	default:
+		return
+	}
+	c.fires = c.deadline
+}
+
+// expired is called by the timer.
+func (c *Conn) expired() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fires = time.Time{}
+	switch left := time.Until(c.deadline); {
+	case c.deadline.IsZero() || c.phase == gone:
+	case left > 0:
+		c.until(time.Now(), left)
+	case c.phase == writing:
+		c.cut()
+	case c.phase == resting && len(c.in) > 0 && !c.reading:
+		c.yield(c.in, nil)
+	case c.phase == resting && !c.reading:
+		c.close()
+	}
+}
+
+func (c *Conn) cut() {
+	if c.phase != gone {
+		unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		c.close()
+	}
+}

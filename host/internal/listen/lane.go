@@ -1,0 +1,123 @@
+// The lane of a listener: plain HTTP/1.1 in cleartext, on event loops. What it gives up goes on with net/http.
+
+package listen
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/workerhost/workerhost/host/internal/lane"
+	"github.com/workerhost/workerhost/host/internal/web"
+)
+
+// laneAcceptor has the lane take each connection, and net/http those that the lane does not hold, or not any more.
+type laneAcceptor struct {
+	*deliveries
+	server *Server
+	lane   *lane.Lane
+}
+
+// listenLane is nil where there can't be one.
+func (s *Server) listenLane(in net.Listener) *laneAcceptor {
+	on, err := lane.New(s.web)
+	if err != nil {
+		if !errors.Is(err, errors.ErrUnsupported) {
+			s.log.Warn("connections are served without event loops, at a higher cost", "error", err)
+		}
+		return nil
+	}
+	l := &laneAcceptor{newDeliveries(in), s, on}
+	l.accept(l.take)
+	return l
+}
+
+// drainLane closes the lane's connections as soon as they wait, and returns when there is none any more, or ctx's
+// error.
+func (s *Server) drainLane(ctx context.Context) error {
+	if s.lane.Load() == nil {
+		return nil
+	}
+	look := time.NewTicker(partingLook)
+	defer look.Stop()
+	for {
+		left := 0
+		for _, c := range s.clients.list() {
+			if _, on := c.Conn.(*lane.Conn); on && c.waits.Load() == answering {
+				left++
+			} else if on {
+				c.Close()
+			}
+		}
+		if left == 0 {
+			return nil
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// take has the lane serve a connection.
+func (l *laneAcceptor) take(c net.Conn) {
+	below := c.(*client)
+	on, ok := l.lane.Take(below.Conn)
+	if !ok {
+		l.running.Go(func() { l.pass(newStrictConn(below, l.server)) })
+		return
+	}
+	n := l.server.clients.move(below, on)
+	if n == nil {
+		on.Close()
+		return
+	}
+	n.note(http.StateNew)
+	on.Serve(&laneClient{n, l})
+}
+
+// pass gives a connection to net/http.
+func (l *laneAcceptor) pass(c *strictConn) {
+	if !l.deliver(accepted{conn: c}) {
+		c.Close()
+	}
+}
+
+// laneClient is a client whose connection is on the lane. It implements [lane.Owner].
+type laneClient struct {
+	*client
+	acceptor *laneAcceptor
+}
+
+// Note implements lane.Owner.
+func (c *laneClient) Note(state http.ConnState) { c.note(state) }
+
+// Heard implements lane.Owner.
+func (c *laneClient) Heard() { c.hears() }
+
+// Closed implements lane.Owner.
+func (c *laneClient) Closed() { c.forget() }
+
+// Yielded implements lane.Owner.
+func (c *laneClient) Yielded(conn net.Conn, read []byte, began time.Time, lingers bool, p *web.Pending) {
+	n := c.set.move(c.client, conn)
+	if n == nil {
+		conn.Close()
+		if p != nil {
+			p.Drop()
+		}
+		return
+	}
+	strict := newStrictConn(n, c.acceptor.server)
+	strict.replay, strict.spent = read, time.Since(began)
+	strict.pending.Store(p)
+	if lingers {
+		strict.lingers.Store(true)
+		strict.Close()
+		return
+	}
+	c.acceptor.pass(strict)
+}

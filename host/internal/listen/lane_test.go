@@ -1,0 +1,294 @@
+// The lane and net/http are to be told apart by nobody: all tests run over both, and generated requests get the same
+// answers from both.
+
+package listen
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// onLane is how servers of the tests serve, unless a test says it.
+var onLane bool
+
+const offLaneVariable = "LISTEN_TESTS_OFF_LANE"
+
+func TestAllHoldsOffTheLaneToo(t *testing.T) {
+	if os.Getenv(offLaneVariable) != "" || testing.Short() {
+		t.Skip("it is the test of both")
+	}
+	takesTime(t)
+	const others = "WebSocket|TCP|UDP|Datagram|TLS|HTTP2|Socket|Held|LongPoll|Idle|LittleMemory|Generated|ComeAndGo|" +
+		"^Fuzz"
+	command := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.timeout=4m", "-test.skip="+others)
+	command.Env = append(os.Environ(), offLaneVariable+"=1")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// odd answers as the target says.
+func oddAnswers(c *call) {
+	body := c.readAll()
+	n := 0
+	for _, b := range []byte(c.request.Target) {
+		n = n*31 + int(b)
+	}
+	n &= 0xffff
+	headers := []string{"X-N", fmt.Sprint(n), "Content-Type", "text/plain"}
+	text := fmt.Sprintf("%s %s %q %d", c.request.Method, c.request.Target, c.request.Headers, len(body))
+	switch n % 16 {
+	case 0:
+		c.whole(204, "")
+	case 1:
+		c.whole(304, "", "ETag", `"x"`)
+	case 2:
+		c.whole(200, text, append(headers, "Content-Length", fmt.Sprint(len(text)))...)
+	case 3:
+		c.whole(404, strings.Repeat("x", n), headers...)
+	case 4:
+		c.respond(0, 200, headers, text)
+		c.data([]byte("more"), true)
+	case 5:
+		c.whole(200, text, "x-lower", " a", "X-Two", "1", "X-Two", "2", "Set-Cookie", "a=b", "Set-Cookie", "c=d")
+	case 6:
+		c.fail(protocol.FailedDied)
+	case 7:
+		c.whole(200, text, append(headers, "Connection", "close")...)
+	case 8:
+		c.whole(599, text, append(headers, "Date", "now", "Connection", "x-n")...)
+	case 9:
+		c.whole(200, text, append(headers, "Content-Length", "3")...) // untrue
+	case 10:
+		c.whole(200, strings.Repeat("y", 100_000), headers...)
+	default:
+		c.whole(200, text, headers...)
+	}
+}
+
+// generate is a request that a client might send, and sometimes one that nobody should.
+func generate(r *rand.Rand) string {
+	pick := func(of ...string) string { return of[r.IntN(len(of))] }
+	var b strings.Builder
+	body := strings.Repeat("b", r.IntN(2)*r.IntN(3000))
+	method := pick("GET", "GET", "GET", "HEAD", "POST", "PUT", "OPTIONS", "DELETE", "X", "get")
+	fmt.Fprintf(&b, "%s /%d%s HTTP/1.%s\r\n", method, r.IntN(5000), pick("", "", "?a=b", "/%41", "//", "?%", "#f",
+		"/../x", " "), pick("1", "1", "1", "1", "1", "1", "0"))
+	fields := []string{"Host: " + pick("a", "a", "a", "example.org:80", "[::1]", "", "a b")}
+	for range r.IntN(5) {
+		fields = append(fields, pick("Accept: text/html", "X-One: 1", "x-one:2", "X-One:\t3 ",
+			"Cookie: a=b; c", "X_U: u", "Empty:", "Connection: keep-alive", "Connection: close", "Connection: x-one",
+			"Te: trailers", "Proxy: x", "Content-Type: multipart/form-data; boundary=b", "Range: bytes=0-1",
+			"If-None-Match: *", "X Y: z", "X: \x01",
+			"Upgrade: h2c", "Transfer-Encoding: chunked", "Content-Length: 0"))
+	}
+	if body != "" || r.IntN(8) == 0 {
+		fields = append(fields, fmt.Sprintf("Content-Length: %d", len(body)))
+	}
+	r.Shuffle(len(fields), func(i, j int) { fields[i], fields[j] = fields[j], fields[i] })
+	fmt.Fprintf(&b, "%s\r\n\r\n%s", strings.Join(fields, "\r\n"), body)
+	return b.String()
+}
+
+var dates = regexp.MustCompile(`(?m)^Date: .* GMT\r$`)
+
+// said is all that a server answers to what a client sends before it closes its half.
+func said(t *testing.T, address, sends string) string {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(30 * time.Second))
+	io.WriteString(c, sends)
+	c.(*net.TCPConn).CloseWrite()
+	all, err := io.ReadAll(c)
+	if err != nil && !bytes.Contains(all, []byte("HTTP/1.1")) {
+		return "cut"
+	}
+	return dates.ReplaceAllString(string(all), "Date: now\r")
+}
+
+func TestGeneratedRequestsGetTheSameAnswersOnTheLaneAndOff(t *testing.T) {
+	lane := start(t, oddAnswers, func(o *Options) { o.Lane = true })
+	off := start(t, oddAnswers, func(o *Options) { o.Lane = false })
+	seed := uint64(time.Now().UnixNano())
+	r := rand.New(rand.NewPCG(seed, 0))
+	requests, most, cut := 0, 1000, 0
+	if os.Getenv("LONG_TESTS") != "" {
+		most = 10_000
+	}
+	for requests < most && !t.Failed() {
+		var sends strings.Builder
+		for range 1 + r.IntN(3) {
+			sends.WriteString(generate(r))
+			requests++
+		}
+		one, other := said(t, lane.address, sends.String()), said(t, off.address, sends.String())
+		if one == "cut" || other == "cut" { // by what nobody read: a matter of time
+			cut++
+			continue
+		}
+		if one != other && unchunked(one) != unchunked(other) {
+			t.Errorf("seed %d: %q\n  lane: %q\n  off:  %q", seed, sends.String(), one, other)
+		}
+	}
+	if cut > requests/20 {
+		t.Errorf("%d of %d connections were cut", cut, requests)
+	}
+}
+
+// unchunked is what was said, whatever the pieces of its bodies were.
+func unchunked(text string) string {
+	var b strings.Builder
+	in := bufio.NewReader(strings.NewReader(text))
+	for {
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			return b.String()
+		}
+		body, err := io.ReadAll(resp.Body)
+		delete(resp.Header, "Content-Length") // net/http counts what came before it had to write the head
+		fmt.Fprintf(&b, "%s %v %q %v\n", resp.Status, resp.Header, body, err)
+	}
+}
+
+// reply has the target in it, so that whoever asks can tell whose answer it is. Some come late, and some in pieces.
+func reply(c *call) {
+	body := c.readAll()
+	text := fmt.Sprintf("%s %d\n", c.request.Target, len(body))
+	switch len(c.request.Target) % 4 {
+	case 0:
+		time.Sleep(time.Millisecond)
+		c.whole(200, text)
+	case 1:
+		c.respond(0, 200, nil, text)
+		c.data(nil, true)
+	default:
+		c.whole(200, text)
+	}
+}
+
+// visitor is a client that behaves as r says. An error is what should not have happened.
+func visitor(address string, r *rand.Rand, name string) error {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Minute))
+	in := bufio.NewReader(c)
+	for turn := range 1 + r.IntN(4) {
+		var sends strings.Builder
+		var want []string
+		for i := range 1 + r.IntN(3) {
+			target := fmt.Sprintf("/%s-%d-%d%s", name, turn, i, strings.Repeat("x", r.IntN(4)))
+			body := r.IntN(2) * r.IntN(9000)
+			fmt.Fprintf(&sends, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", target, body,
+				strings.Repeat("b", body))
+			want = append(want, fmt.Sprintf("%s %d\n", target, body))
+		}
+		text := sends.String()
+		how := r.IntN(10)
+		switch how {
+		case 0: // leaves in the middle
+			io.WriteString(c, text[:r.IntN(len(text))])
+			return nil
+		case 1: // leaves in disorder
+			io.WriteString(c, text)
+			return c.(*net.TCPConn).SetLinger(0)
+		case 2: // leaves without reading
+			io.WriteString(c, text)
+			return nil
+		case 3: // is slow
+			half := r.IntN(len(text))
+			io.WriteString(c, text[:half])
+			time.Sleep(time.Duration(r.IntN(3)) * time.Millisecond)
+			text = text[half:]
+		}
+		if _, err := io.WriteString(c, text); err != nil {
+			return err
+		}
+		if how == 4 {
+			c.(*net.TCPConn).CloseWrite()
+		}
+		for _, w := range want {
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				return fmt.Errorf("%s, %d: %w", w, how, err)
+			}
+			if got, err := io.ReadAll(resp.Body); string(got) != w || err != nil {
+				return fmt.Errorf("%q in place of %q: %v", got, w, err)
+			}
+		}
+		if how == 4 {
+			break
+		}
+	}
+	return nil
+}
+
+func TestConnectionsThatComeAndGoInAnyWayGetTheirOwnAnswersWhileTermsChange(t *testing.T) {
+	h := start(t, reply, func(o *Options) { o.Lane = true })
+	most := 400
+	if os.Getenv("LONG_TESTS") != "" {
+		most = 4000
+	}
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	var ended atomic.Int64
+	for one := range 16 {
+		all.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(one), uint64(time.Now().UnixNano())))
+			for i := range most / 16 {
+				if err := visitor(h.address, r, fmt.Sprintf("%d-%d", one, i)); err != nil {
+					t.Error(err)
+				}
+				ended.Add(1)
+			}
+		})
+	}
+	all.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+				terms := *h.Server.terms.Load()
+				terms.Limits.IdleTimeout = time.Minute + time.Duration(i)*time.Second
+				p, err := h.Prepare(terms)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				p.Apply()
+			}
+		}
+	})
+	for ended.Load() < int64(most/16*16) && !t.Failed() {
+		time.Sleep(time.Millisecond)
+	}
+	close(stop)
+	all.Wait()
+	for until := time.Now().Add(20 * time.Second); h.Connections() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("%d connections are left", h.Connections())
+		}
+	}
+	h.backend.busy.Wait()
+}

@@ -1,0 +1,374 @@
+// Requests without a goroutine. A plain one, at hand whole, is submitted by whoever read it, and answered by whoever
+// brings its response, if that is at hand whole, too, and small. In every other case its connection goes to net/http,
+// which reads the request once more and finds its exchange here: what may wait is done in one place.
+
+package web
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/workerhost/workerhost/host/internal/http1"
+	"github.com/workerhost/workerhost/host/internal/peer"
+)
+
+// Seat is a connection with at most one plain request at hand. For each that was submitted it gets one call of
+// Answer, Yield or Abort, from any goroutine, but for one that it has left.
+type Seat interface {
+	Conn
+	Remote() string // address, as net/http has it
+	Local() any     // address, likewise
+	// Answer writes a response, as fast as the client takes it. b is the caller's again when it returns. ends says
+	// that the connection ends with it.
+	Answer(b []byte, ends bool)
+	// Yield gives the connection, with the request at hand, to net/http, whose handler calls [Handler.Resume]. If that
+	// can't be, p.Drop has to be called.
+	Yield(p *Pending)
+	// Abort ends the connection: the response broke off.
+	Abort()
+}
+
+// smallAnswer is the longest body that is answered so.
+const smallAnswer = 64 << 10
+
+// Pending is a plain request, from when it is at hand to its answer, and the http.ResponseWriter of that.
+type Pending struct {
+	handler *Handler
+	seat    Seat
+	visit   *visit
+	left    atomic.Bool // by its client
+
+	mu sync.Mutex // under which it leaves
+	x  *exchange  // nil: it was not submitted yet; written under mu
+
+	request *http.Request
+	body    bytes.Reader
+	kept    []byte   // the body, where it is not read at once
+	values  []string // back the request's header values
+
+	answer http1.Answer
+	page   []byte // the answer's body
+	out    []byte // all of it
+	keys   []string
+}
+
+// Who waits for what comes of an exchange.
+const (
+	byHandler = iota // its handler, woken by wake
+	nobodyYet        // it is being submitted
+	tooSoon          // likewise, and something has come
+	byNews           // nobody: whoever brings something takes it
+	taken            // whoever has, or the handler that got it by Resume
+)
+
+var pendings = sync.Pool{New: func() any {
+	p := new(Pending)
+	p.request = new(http.Request).WithContext((*pendingContext)(p))
+	p.request.Proto, p.request.ProtoMajor, p.request.ProtoMinor = "HTTP/1.1", 1, 1
+	p.request.Header, p.answer.Header = http.Header{}, http.Header{}
+	return p
+}}
+
+// Pending makes one of a request whose head is text. It keeps text, and body until Submit returns. nil says that the
+// request is not plain after all.
+func (h *Handler) Pending(seat Seat, head *http1.Head, text string, body []byte) *Pending {
+	target, err := url.ParseRequestURI(head.Target(text))
+	if err != nil {
+		return nil
+	}
+	p := pendings.Get().(*Pending)
+	p.handler, p.seat = h, seat
+	r := p.request
+	r.Method, r.RequestURI, r.URL, r.Host = head.Method(text), head.Target(text), target, head.Host(text)
+	r.ContentLength, r.RemoteAddr, r.Close = head.Length, seat.Remote(), head.Close
+	if r.Body = http.NoBody; len(body) > 0 {
+		p.body.Reset(body)
+		r.Body = io.NopCloser(&p.body)
+	}
+	p.values = p.values[:0]
+	if cap(p.values) < head.Fields() {
+		p.values = make([]string, 0, http1.MaxFields)
+	}
+	for i := range head.Fields() {
+		name, value := head.Field(text, i)
+		name = http.CanonicalHeaderKey(name)
+		if n := len(p.values); r.Header[name] == nil {
+			p.values = append(p.values, value)
+			r.Header[name] = p.values[n : n+1 : n+1]
+		} else {
+			r.Header[name] = append(r.Header[name], value)
+		}
+	}
+	p.answer.Head, p.answer.Close = r.Method == http.MethodHead, head.Close
+	return p
+}
+
+// Submit gives the request to the Backend, or answers it. It does not wait, and must not be called under a lock that
+// the seat's methods take.
+func (p *Pending) Submit() {
+	p.visit = p.handler.visit(p, p.request, p.seat)
+	if !p.mayWait() {
+		p.until(p.reach)
+		return
+	}
+	if p.body.Len() > 0 {
+		p.kept = append(p.kept[:0], make([]byte, p.body.Len())...)
+		p.body.Read(p.kept)
+		p.body.Reset(p.kept)
+	}
+	go p.until(p.reach) // ends when it is submitted
+}
+
+// mayWait says whether the way to the Backend leads by the disk.
+func (p *Pending) mayWait() bool {
+	r := p.request
+	if p.handler.public.Load() != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		return true
+	}
+	if r.ContentLength == 0 || !p.visit.terms.Backend.Traits().Forms {
+		return false
+	}
+	_, isForm, _ := formBoundary(r.Header.Get("Content-Type"))
+	return isForm
+}
+
+// until takes a step. If that ends the request, or panics as a handler may, the client is answered.
+func (p *Pending) until(step func() (ends bool)) {
+	ends, whole := true, false
+	defer func() {
+		fault := recover()
+		if fault != nil && fault != http.ErrAbortHandler {
+			p.handler.log.Error("a fault of the host", "request", p.request.Method+" "+p.request.RequestURI,
+				"error", fault, "stack", string(debug.Stack()))
+		}
+		if ends {
+			p.finish(whole)
+		}
+	}()
+	ends = step()
+	whole = true
+}
+
+// reach is the way of a plain request to the Backend, as handle is that of others.
+func (p *Pending) reach() (ends bool) {
+	v := p.visit
+	if !v.admit() {
+		return true
+	}
+	if v.hasFile() {
+		p.seat.Yield(p)
+		return false
+	}
+	if v.showFault() {
+		return true
+	}
+	x := v.exchange()
+	x.pending = p
+	x.awaited.Store(nobodyYet)
+	p.mu.Lock()
+	p.x = x
+	p.mu.Unlock()
+	if _, err := x.takeBody(v, true); err != nil {
+		v.refuseBody(err)
+		return true
+	}
+	if p.left.Load() {
+		panic(http.ErrAbortHandler)
+	}
+	x.submit()
+	if x.awaited.CompareAndSwap(nobodyYet, byNews) {
+		return false // and p may be another request's by now
+	}
+	x.awaited.Store(taken)
+	return p.settle()
+}
+
+// settle answers with what came, or leaves that to net/http.
+func (p *Pending) settle() (ends bool) {
+	if p.left.Load() {
+		panic(http.ErrAbortHandler)
+	}
+	x := p.x
+	if !x.isSmall() {
+		p.seat.Yield(p)
+		return false
+	}
+	x.respond(p.visit)
+	return true
+}
+
+// tell has whoever waits for the exchange look at it. It is called by the sink, without mu.
+func (x *exchange) tell() {
+	switch {
+	case x.awaited.CompareAndSwap(byNews, taken):
+		x.pending.until(x.pending.settle)
+	case !x.awaited.CompareAndSwap(nobodyYet, tooSoon):
+		signal(x.wake)
+	}
+}
+
+// isSmall says whether all of the answer is at hand, in memory, and respond would not wait.
+func (x *exchange) isSmall() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.informs) > 0 || x.refusal != nil {
+		return false
+	}
+	if x.failed || !x.headed {
+		return x.failed || x.finished
+	}
+	m := &x.response
+	return x.ended && x.kept == nil && m.File == "" && x.first == len(m.Body) && x.first <= smallAnswer &&
+		len(x.trailers) == 0
+}
+
+// finish ends the visit and answers. whole says that nothing broke off.
+func (p *Pending) finish(whole bool) {
+	ends := false
+	if whole { // its header lies in the exchange's memory
+		ends = p.spell()
+	}
+	p.mu.Lock() // the client may leave at this moment
+	x := p.x
+	p.x = nil
+	p.mu.Unlock()
+	if x != nil {
+		x.leave()
+	}
+	p.visit.end(whole)
+	if whole {
+		p.seat.Answer(p.out, ends)
+	} else {
+		p.seat.Abort()
+	}
+	p.free()
+}
+
+// spell puts the answer together, and says whether the connection ends with it.
+func (p *Pending) spell() (ends bool) {
+	a := &p.answer
+	a.Bytes, a.Reason = len(p.page), http.StatusText(a.Status)
+	p.out, ends, p.keys = a.AppendHead(p.out[:0], time.Now(), p.keys)
+	if !a.Bare() {
+		p.out = append(p.out, p.page...)
+	}
+	return ends
+}
+
+// Leave says that the client has left, or that nobody waits for it any more. It is for the seat, which calls it once
+// at most, and only before Answer, Yield or Abort: those may still come, and are to be ignored.
+func (p *Pending) Leave() {
+	p.mu.Lock()
+	p.left.Store(true)
+	ours := p.x != nil && p.x.awaited.CompareAndSwap(byNews, taken)
+	p.mu.Unlock()
+	if ours {
+		p.Drop()
+	}
+}
+
+// Drop ends a request that was given to net/http, whose handler never had it.
+func (p *Pending) Drop() {
+	p.left.Store(true)
+	if p.x != nil {
+		p.x.leave()
+	}
+	p.visit.end(false)
+	p.free()
+}
+
+// Resume goes on with a request that a seat has yielded, as Serve does with one that begins.
+func (h *Handler) Resume(w http.ResponseWriter, r *http.Request, conn Conn, p *Pending) {
+	if kept := p.resume(w, r, conn); kept != nil {
+		kept.Stay(r)
+	}
+}
+
+func (p *Pending) resume(w http.ResponseWriter, r *http.Request, conn Conn) *peer.Held {
+	v, x := p.visit, p.x
+	for name, values := range p.answer.Header {
+		w.Header()[name] = values
+	}
+	v.moveTo(w, r, conn)
+	p.free()
+	whole := false
+	defer func() { v.end(whole) }()
+	var kept *peer.Held
+	if x == nil {
+		kept = v.proceed()
+	} else {
+		defer x.leave()
+		kept = x.respond(v)
+	}
+	whole = true
+	return kept
+}
+
+// free gives p back.
+func (p *Pending) free() {
+	r := p.request
+	clear(r.Header)
+	clear(p.answer.Header)
+	clear(p.values)
+	clear(p.keys)
+	r.Method, r.RequestURI, r.URL, r.Host, r.Body, r.RemoteAddr = "", "", nil, "", nil, ""
+	p.body.Reset(nil)
+	p.x = nil
+	p.left.Store(false)
+	p.handler, p.seat, p.visit = nil, nil, nil
+	p.answer = http1.Answer{Header: p.answer.Header}
+	p.page = p.page[:0]
+	pendings.Put(p)
+}
+
+// Header implements http.ResponseWriter.
+func (p *Pending) Header() http.Header { return p.answer.Header }
+
+// WriteHeader implements http.ResponseWriter.
+func (p *Pending) WriteHeader(status int) {
+	if p.answer.Status == 0 {
+		p.answer.Status = status
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (p *Pending) Write(b []byte) (int, error) {
+	p.WriteHeader(http.StatusOK)
+	if p.answer.Bare() && !p.answer.Head {
+		return 0, http.ErrBodyNotAllowed
+	}
+	p.page = append(p.page, b...)
+	return len(b), nil
+}
+
+// pendingContext is the request's context. Nobody waits for its end.
+type pendingContext Pending
+
+// Deadline implements context.Context.
+func (c *pendingContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done implements context.Context.
+func (c *pendingContext) Done() <-chan struct{} { return nil }
+
+// Err implements context.Context.
+func (c *pendingContext) Err() error {
+	if c.left.Load() {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Value implements context.Context.
+func (c *pendingContext) Value(key any) any {
+	if key == http.LocalAddrContextKey {
+		return c.seat.Local()
+	}
+	return nil
+}
