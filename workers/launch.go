@@ -18,6 +18,10 @@ type Launch struct {
 	Env       []string
 	Owner     *protocol.Owner // whom its files have to belong to; nil is this program's user
 	Reaper    *Reaper         // has to be told of each process group; nil is nobody
+	// Generation is the number of the worker's generation. No other one of the pool has it, a trial's included.
+	Generation uint64
+	// Output is where a program prints that Start starts; nil is to its Stderr.
+	Output *os.File
 }
 
 // A Launcher starts workers that are no programs which speak the protocol: it brings the worker's end of the link
@@ -37,7 +41,8 @@ type Program = process.Program
 // used, in a group of its own, with its output for the log.
 func (l Launch) Start(arguments ...string) (Program, error) {
 	args := append(l.Command[:len(l.Command):len(l.Command)], arguments...)
-	p, err := process.StartLinkless(process.Command{Args: args, Directory: l.Directory, Env: l.Env, Reaper: l.Reaper})
+	p, err := process.StartLinkless(process.Command{Args: args, Directory: l.Directory, Env: l.Env, Reaper: l.Reaper,
+		Output: l.Output})
 	if err != nil {
 		return nil, explain(args[0], l.Directory, err)
 	}
@@ -51,7 +56,8 @@ type launchFunc func(g *generation, env []string) (process.Process, error)
 func launchProcess(g *generation, env []string) (process.Process, error) {
 	s := g.settings
 	if s.Launcher != nil {
-		return s.Launcher.Launch(Launch{g.commandLine(), g.directory, env, g.equipment.Owner, s.Reaper})
+		return s.Launcher.Launch(Launch{Command: g.commandLine(), Directory: g.directory, Env: env,
+			Owner: g.equipment.Owner, Reaper: s.Reaper, Generation: g.number})
 	}
 	p, err := process.Start(process.Command{
 		Args: g.commandLine(), Directory: g.directory, Env: env, Stdio: s.Stdio, Reaper: s.Reaper,

@@ -41,7 +41,7 @@ type WorkerStatus struct {
 	Generation uint64
 	Inflight   int
 	Requests   uint64 // and events
-	Memory     int64  // resident, in bytes; 0 where it can't be known
+	Memory     int64  // resident, in bytes, or its own if it was forked; 0 where it can't be known
 	Uptime     time.Duration
 	Restarts   int
 	Restarted  string // why the slot was last restarted; "" if it never was
@@ -55,12 +55,14 @@ type WorkerStatus struct {
 // holds their slot.
 func (p *Pool) Status() Status {
 	st := Status{Name: p.name}
+	processes := map[int]process.Process{}
 	p.do(func() {
 		st.Generation, st.Directory, st.Pinned = p.generation.number, p.generation.directory, p.generation.pinned
 		st.MinWorkers, st.MaxWorkers = p.generation.settings.span()
 		st.Reloading, st.Roll = p.roll != nil, p.rolled
 		leaving := map[*slot][]*worker{}
 		for w := range p.live {
+			processes[w.pid()] = w.process
 			if s := w.home; s.current != w {
 				leaving[s] = append(leaving[s], w)
 			}
@@ -90,7 +92,9 @@ func (p *Pool) Status() Status {
 	st.Queued, st.Waiting = p.dispatch.queue.length, p.dispatch.patient.length
 	p.dispatch.mu.Unlock()
 	for i := range st.Workers {
-		st.Workers[i].Memory = process.ResidentMemory(st.Workers[i].PID)
+		if p := processes[st.Workers[i].PID]; p != nil {
+			st.Workers[i].Memory = p.Memory()
+		}
 	}
 	return st
 }

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"runtime"
 	"time"
-
-	"github.com/workerhost/workerhost/workers/internal/process"
 )
 
 // Trial is how one worker of the newest code did.
@@ -65,7 +63,8 @@ func (p *Pool) Try(ctx context.Context, s Settings) (t Trial, err error) {
 	defer context.AfterFunc(ctx, func() { w.kill("the trial was given up") })()
 	t.PID = w.pid()
 	if err = p.awaitBoot(w); err == nil {
-		t.Boot, t.Memory, t.SDK = w.boot.took, process.ResidentMemory(t.PID), w.offer.ready.SDK
+		t.PID = w.pid() // one that was forked has another one than its template
+		t.Boot, t.Memory, t.SDK = w.boot.took, w.process.Memory(), w.offer.ready.SDK
 		asked := time.Now()
 		p.retire(w)
 		p.do(func() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -128,7 +129,7 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 	if g.trial {
 		w.tail.size = trialOutput
 	}
-	w.log = w.log.With("pid", proc.PID())
+	w.log = w.log.With("pid", pidOf{proc})
 	w.voice = voice{log: w.log, rate: g.settings.LogRate, meter: &p.meter}
 	w.voice.bootlog.boots = !g.trial // whose report goes to whoever tries, and not to the log
 	w.printed.start(w)
@@ -148,6 +149,14 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 	w.log.Debug("worker started", "command", strings.Join(g.command, " "))
 	return w
 }
+
+// pidOf is a process's number in the log: that of one which is forked later is known then.
+type pidOf struct{ process process.Process }
+
+func (p pidOf) String() string { return strconv.Itoa(p.process.PID()) }
+
+// MarshalJSON makes it a number.
+func (p pidOf) MarshalJSON() ([]byte, error) { return []byte(p.String()), nil }
 
 func (w *worker) pid() int {
 	if w.process == nil {

@@ -8,6 +8,31 @@ import (
 	"strconv"
 )
 
+// PrivateMemory is how much of a process's memory is its own, in bytes: what would be free without it. Where the
+// kernel does not say that it is what was never a file's, which a fork shares with its parent until either writes to
+// it.
+func PrivateMemory(pid int) int64 {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/smaps_rollup")
+	if err != nil {
+		b, err = os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	}
+	if err != nil {
+		return 0
+	}
+	var sum int64
+	for line := range bytes.Lines(b) {
+		name, rest, _ := bytes.Cut(line, []byte(":"))
+		switch string(name) {
+		case "Private_Clean", "Private_Dirty", "Private_Hugetlb", "RssAnon":
+			if fields := bytes.Fields(rest); len(fields) > 0 {
+				size, _ := strconv.ParseInt(string(fields[0]), 10, 64) // in KiB; 0 if it is no number
+				sum += size << 10
+			}
+		}
+	}
+	return sum
+}
+
 // ResidentMemory reads a process's resident set from /proc, in bytes.
 func ResidentMemory(pid int) int64 {
 	if pid == 0 {

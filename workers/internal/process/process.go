@@ -66,6 +66,8 @@ type Command struct {
 	Env       []string
 	Stdio     bool    // the frames go over standard input and output (SPEC.md §1.1)
 	Reaper    *Reaper // is told the process group; nil is nobody
+	// Output is where a process without frames prints; nil is to its Stderr, which is not to be used otherwise.
+	Output *os.File
 }
 
 // Start starts a process in a group of its own. Its error is the system's, or unprepared.
@@ -108,6 +110,9 @@ func start(c Command, linkless bool) (*osProcess, error) {
 	defer closeAll([]*os.File{null, toWorker, fromWorker, toLog})
 
 	files := []*os.File{null, toLog, toLog}
+	if c.Output != nil {
+		files = []*os.File{null, c.Output, c.Output}
+	}
 	env := Without(c.Env, FramesVariable) // it may be ours, from a host above us
 	switch {
 	case linkless: // the pipes have nobody at their other end
@@ -162,6 +167,7 @@ func (p *osProcess) Wait() string {
 		p.endGroup() // while the leader is a zombie the group's number is surely ours
 	}
 	state, err := p.process.Wait()
+	children.forget(p.process.Pid)
 	if !unreaped {
 		p.endGroup()
 	}
@@ -243,7 +249,7 @@ func spawn(command []string, attr *os.ProcAttr) (p *os.Process, err error) {
 	done := make(chan struct{})
 	spawner() <- func() {
 		defer close(done)
-		p, err = os.StartProcess(command[0], command, attr)
+		p, err = children.start(command, attr)
 	}
 	<-done
 	return p, err

@@ -84,7 +84,7 @@ func (r *Reaper) start() error {
 		return err
 	}
 	defer null.Close()
-	p, err := os.StartProcess(r.command[0], r.command,
+	p, err := children.start(r.command,
 		&os.ProcAttr{Files: []*os.File{in, null, os.Stderr}, Sys: reaperGroup()})
 	if err != nil {
 		out.Close()
@@ -102,6 +102,7 @@ func (r *Reaper) watch(p *os.Process) {
 	defer close(r.ended)
 	for began := time.Now(); p != nil; began = time.Now() {
 		state, err := p.Wait()
+		children.forget(p.Pid)
 		how := fmt.Sprint(state)
 		if err != nil {
 			how = err.Error()

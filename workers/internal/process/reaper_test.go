@@ -43,6 +43,9 @@ func left(t *testing.T) *exec.Cmd {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
+	children.mu.Lock()
+	children.count[c.Process.Pid]++ // else it would be an orphan's
+	children.mu.Unlock()
 	t.Cleanup(func() { c.Process.Kill() })
 	return c
 }
