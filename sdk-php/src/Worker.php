@@ -66,6 +66,20 @@ final class Worker
     }
 
     /**
+     * A function to run once in each worker, after those given to onStart(), right before it is ready. With `fork =
+     * true` those run in the template, and these in each worker that is forked from it: connections to databases, and
+     * whatever else two processes can't share, are opened here. What it throws is a failed boot of that worker.
+     *
+     * @param callable(): mixed $function
+     */
+    public function onFork(callable $function): self
+    {
+        $this->program->beginners[] = $function;
+
+        return $this;
+    }
+
+    /**
      * What answers a request: with a Response, a string (HTML), an array (JSON), a PSR-7 response, or null (204 No
      * Content).
      *
@@ -237,7 +251,8 @@ final class Worker
 
     /**
      * Serves requests until the host says that it is enough; then returns. A script that ends there exits with status
-     * 0.
+     * 0. In a worker that was forked it does not return: the process ends, without the template's shutdown functions
+     * and destructors. onStop() is for what is to be done at the end, either way.
      *
      * Run without a host it says how to start one, and exits with status 64.
      */

@@ -40,8 +40,9 @@ final class Dispatch
     public function install(Handlers $program): void
     {
         $worker = $this->unit->worker;
-        $program->starters[] = function () use ($worker): void {
-            $this->business?->load();
+        $program->starters[] = fn () => $this->business?->load();
+        $program->beginners[] = function () use ($worker, $program): void {
+            $worker->id = $program->place->slot;
             self::call($worker->onWorkerStart, $worker);
             $this->unit->check(); // webman sets callbacks as late as that
         };

@@ -95,7 +95,6 @@ final class Program
                 . 'of the Workers that it finds when it starts');
         }
         $loop = self::$loop;
-        $unit->worker->id = self::$program->place->slot;
         self::$dispatch = new Dispatch($unit, self::$loop, self::$connections, self::$program->place->pool);
         self::$dispatch->install(self::$program);
         self::$running = true;

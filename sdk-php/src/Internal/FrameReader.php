@@ -17,12 +17,35 @@ final class FrameReader
 
     private int $at = 0;
 
+    /** @var resource|null */
+    private $in = null;
+
     /** @param resource $in */
-    public function __construct(private $in)
+    public function __construct($in)
+    {
+        $this->open($in);
+    }
+
+    /** Begins anew, with another link. @param resource $in */
+    public function open($in): void
     {
         \stream_set_blocking($in, true);
         // Frames are read whole; PHP's own buffer would only copy them once more.
         \stream_set_read_buffer($in, 0);
+        $this->in = $in;
+        $this->ended = false;
+        $this->buffer = '';
+        $this->at = 0;
+    }
+
+    /** Gives the link up. */
+    public function close(): void
+    {
+        if (\is_resource($this->in)) {
+            \fclose($this->in);
+        }
+        $this->in = null;
+        $this->ended = true;
     }
 
     /**

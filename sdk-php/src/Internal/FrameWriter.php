@@ -16,14 +16,33 @@ final class FrameWriter
     private bool $writing = false;
     private string $interjected = '';
 
+    /** @var resource|null */
+    private $out = null;
+
     /** @param resource $out */
-    public function __construct(
-        private $out,
-        private readonly Codec $codec,
-    ) {
+    public function __construct($out, private readonly Codec $codec)
+    {
+        $this->open($out);
+    }
+
+    /** Begins anew, with another link. @param resource $out */
+    public function open($out): void
+    {
         \stream_set_blocking($out, true);
         // Frames are written whole; PHP's own buffer would only copy them once more.
         \stream_set_write_buffer($out, 0);
+        $this->out = $out;
+        $this->lost = false;
+    }
+
+    /** Gives the link up: from here on nothing is written. */
+    public function close(): void
+    {
+        if (\is_resource($this->out)) {
+            \fclose($this->out);
+        }
+        $this->out = null;
+        $this->lost = true;
     }
 
     /**

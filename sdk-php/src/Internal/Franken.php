@@ -110,6 +110,7 @@ final class Franken
         } catch (LinkError) {
             // The host knows, or is gone.
         }
+        self::$loop->finish(0);
     }
 
     /** As frankenphp_log(). @param array<string, mixed> $context */

@@ -50,6 +50,25 @@ final class Link
         $this->streams = new Streams();
     }
 
+    /**
+     * Begins anew over another link, before anything was taken from this one but HELLO.
+     *
+     * @param resource $in
+     * @param resource $out
+     */
+    public function reopen($in, $out): void
+    {
+        $this->reader->open($in);
+        $this->writer->open($out);
+    }
+
+    /** Gives it up: somebody else has it, or nobody. */
+    public function close(): void
+    {
+        $this->reader->close();
+        $this->writer->close();
+    }
+
     /** Whether nothing more will come. */
     public function hasEnded(): bool
     {

@@ -26,11 +26,15 @@ final class Loop
     /** Whether PHP took what was printed before run() for the end of the headers. */
     private bool $written = false;
 
-    /** @param string $sdk what READY says of the SDK */
+    /**
+     * @param string        $sdk      what READY says of the SDK
+     * @param Template|null $template if workers are to be forked from this process
+     */
     private function __construct(
         private readonly Program $program,
         private readonly Link $link,
         private readonly string $sdk,
+        private readonly ?Template $template,
     ) {
     }
 
@@ -85,7 +89,8 @@ final class Loop
      */
     public static function connect(Program $program, string $sdk): ?self
     {
-        $pipes = Descriptors::open();
+        $template = Template::find();
+        $pipes = $template === null ? Descriptors::open() : $template->pipes();
         if ($pipes === null) {
             return null;
         }
@@ -95,7 +100,7 @@ final class Loop
         if ($hello === null) {
             return null;
         }
-        $loop = new self($program, $link, $sdk);
+        $loop = new self($program, $link, $sdk, $template);
         $loop->greet($hello);
 
         return $loop;
@@ -107,6 +112,7 @@ final class Loop
         $this->boot();
         while ($this->step() !== null);
         $this->end();
+        $this->finish(0);
     }
 
     /**
@@ -117,6 +123,31 @@ final class Loop
      * @throws LinkError
      */
     private function greet(array $hello): void
+    {
+        $this->take($hello);
+        $this->program->events->attach($this->link);
+        \set_time_limit(0);
+        \ignore_user_abort(true);
+        $shown = \strtolower((string) \ini_get('display_errors'));
+        if (\ini_get('error_log') === '' && !\in_array($shown, ['', '0', 'off', 'no', 'false'], true)) {
+            \ini_set('log_errors', '0'); // both ways lead to the host's log, where each warning would come twice
+        }
+        $this->settleIn();
+        self::load();
+        $this->booting = true;
+        \register_shutdown_function((new Shutdown($this, $this->link))->run(...));
+        Printed::start();
+        $this->written = Printed::hasEscaped();
+    }
+
+    /**
+     * The host's first word on a link, and ours.
+     *
+     * @param list<mixed> $hello
+     *
+     * @throws LinkError
+     */
+    private function take(array $hello): void
     {
         $this->link->raw(Frame::MAGIC);
         if ($hello[0] !== Frame::HELLO) {
@@ -130,20 +161,13 @@ final class Loop
         $this->window = $hello[7];
         $this->dev = $hello[9];
         $this->program->place = new Place($hello[3], $hello[4], $hello[5], $hello[8], $hello[9]);
+    }
+
+    /** What goes by the process's number. */
+    private function settleIn(): void
+    {
         Log::attach($this->link);
-        $this->program->events->attach($this->link);
-        \set_time_limit(0);
-        \ignore_user_abort(true);
-        $shown = \strtolower((string) \ini_get('display_errors'));
-        if (\ini_get('error_log') === '' && !\in_array($shown, ['', '0', 'off', 'no', 'false'], true)) {
-            \ini_set('log_errors', '0'); // both ways lead to the host's log, where each warning would come twice
-        }
         Process::start();
-        self::load();
-        $this->booting = true;
-        \register_shutdown_function((new Shutdown($this, $this->link))->run(...));
-        Printed::start();
-        $this->written = Printed::hasEscaped();
         Backtrace::install($this->link);
     }
 
@@ -165,6 +189,13 @@ final class Loop
     {
         try {
             $this->program->start();
+            if ($this->template !== null) {
+                $this->flush(); // else each child would print it
+                $this->fork($this->template);
+            }
+            $this->program->begin();
+        } catch (LinkError $e) {
+            throw $e;
         } catch (\Throwable $e) {
             $this->refuse($e);
         }
@@ -197,10 +228,38 @@ final class Loop
         $this->fail(Failure::summary($e), (string) $e);
     }
 
+    /** Becomes a template, and returns in each worker that is forked from it. @throws LinkError */
+    private function fork(Template $template): void
+    {
+        if (($why = $template->unfit()) !== '') {
+            $this->booting = false;
+            $this->fail($why, '');
+        }
+        $moved = $template->serve($this->link);
+        if ($moved === null) {
+            $this->abandon(); // its end says nothing to anybody
+            exit(0);
+        }
+        if ($moved) {
+            $this->take($this->link->wait() ?? throw new LinkError('HELLO', 'the end of the link'));
+        }
+        $this->settleIn();
+        Printed::own();
+    }
+
     private function fail(string $message, string $trace): never
     {
         $this->link->send([Frame::FAILED, 0, $message, \substr($trace, 0, 65536)]);
+        $this->finish(1);
         exit(1);
+    }
+
+    /** Ends a worker that was forked, which must not undo what the template has done. */
+    public function finish(int $status): void
+    {
+        if ($this->template?->isChild() === true) {
+            $this->template->finish($status);
+        }
     }
 
     /**

@@ -66,6 +66,12 @@ final class Printed
         self::$base = \count(\ob_list_handlers());
     }
 
+    /** This process was forked from the one that has called start(), and is a worker of its own. */
+    public static function own(): void
+    {
+        self::$pid = (int) \getmypid();
+    }
+
     /** Whether PHP has written anything itself, after which it starts no session and takes no headers. */
     public static function hasEscaped(): bool
     {

@@ -14,6 +14,8 @@ final class Program
     /** @var list<callable(): mixed> */
     public array $starters = [];
     /** @var list<callable(): mixed> */
+    public array $beginners = [];
+    /** @var list<callable(): mixed> */
     public array $stoppers = [];
     /** @var (callable(Request): mixed)|null */
     public $handler = null;
@@ -48,7 +50,7 @@ final class Program
         $_SERVER['VAR_DUMPER_FORMAT'] ??= 'html'; // dump() of Symfony and Laravel goes by PHP_SAPI otherwise
     }
 
-    /** Before READY: once per process. What throws is a failed boot. */
+    /** Before READY: once per process, or per template. What throws is a failed boot. */
     public function start(): void
     {
         foreach ($this->starters as $function) {
@@ -56,6 +58,14 @@ final class Program
         }
         if ($this->handler instanceof Handler) {
             $this->handler->start();
+        }
+    }
+
+    /** Right before READY, once in each worker, forked or not. What throws is a failed boot. */
+    public function begin(): void
+    {
+        foreach ($this->beginners as $function) {
+            $function();
         }
     }
 

@@ -31,11 +31,29 @@ final class Shutdown
         if (Process::isChild()) {
             return;
         }
+        $error = \error_get_last();
+        $fatal = $error !== null && ($error['type'] & (
+            \E_ERROR | \E_PARSE | \E_CORE_ERROR | \E_COMPILE_ERROR | \E_USER_ERROR)) !== 0;
+        $later = $this->tell($last, $fatal, $error);
+        if ($last) {
+            $this->loop->finish($fatal ? 255 : 0);
+        } elseif (!$later) { // behind what the code has registered, which belongs to its answer
+            \register_shutdown_function(fn () => $this->loop->finish($fatal ? 255 : 0));
+        }
+    }
+
+    /**
+     * @param array{type: int, message: string, file: string, line: int}|null $error
+     *
+     * @return bool whether it is to be called once more, at the very end
+     */
+    private function tell(bool $last, bool $fatal, ?array $error): bool
+    {
         if (!$this->loop->isBooting()) {
             $this->link->end(); // first of all, since the code's own shutdown functions may take a while
         }
         if (!$this->loop->isBusy()) {
-            return; // nothing is cut off
+            return false; // nothing is cut off
         }
         $requests = $this->loop->requests();
         $request = $requests?->request;
@@ -43,18 +61,15 @@ final class Shutdown
         if (\ini_get('memory_limit') !== '-1') {
             \ini_set('memory_limit', (string) (\memory_get_usage(true) + 16777216));
         }
-        $error = \error_get_last();
-        $fatal = $error !== null && ($error['type'] & (
-            \E_ERROR | \E_PARSE | \E_CORE_ERROR | \E_COMPILE_ERROR | \E_USER_ERROR)) !== 0;
         $what = $fatal ? "{$error['message']} in {$error['file']}:{$error['line']}" : 'the code called exit()';
         if ($this->loop->isBooting()) {
             $this->link->send([Frame::FAILED, 0, $fatal ? $what : $this->loop->unready(), '']);
 
-            return;
+            return false;
         }
         $exited = !$fatal && $requests?->prints() === true;
         if ($exited && !$last && Printed::atEnd(fn () => $this->run(true))) {
-            return;
+            return true;
         }
         Printed::release();
         $event = $this->loop->takeEvent();
@@ -74,5 +89,7 @@ final class Shutdown
         } elseif ($request !== null) {
             $requests->cutOff($what);
         }
+
+        return false;
     }
 }
