@@ -154,6 +154,14 @@ func showPool(t *Terminal, p control.Pool) {
 		text := fmt.Sprintf("lines missing from the log: %d, since a worker said more than log_rate", p.LogDropped)
 		fmt.Fprintf(t.Out, "  %s\n", t.Yellow(text))
 	}
+	for _, o := range p.Templates {
+		text := fmt.Sprintf("generation %d is forked from process %d, of %s", o.Generation, o.PID,
+			HumanBytes(o.Memory))
+		if o.Booting {
+			text = fmt.Sprintf("generation %d is to be forked from process %d, which starts", o.Generation, o.PID)
+		}
+		fmt.Fprintf(t.Out, "  %s\n", text)
+	}
 	showWorkers(t, p)
 }
 

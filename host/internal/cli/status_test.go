@@ -22,6 +22,8 @@ func TestStatusIsATableThatPeopleCanRead(t *testing.T) {
 					{Slot: 0, PID: 4801, State: "draining", Generation: 2, Requests: 7, Memory: 512, Uptime: 90000},
 					{Slot: 1, State: "backing-off", Generation: 3, Restarts: 12},
 				},
+				Templates: []control.Template{{PID: 4800, Generation: 2, Memory: 40 << 20},
+					{PID: 5000, Generation: 3, Booting: true}},
 			},
 			{Name: "api", Failure: "Parse error\nin line 3", LogDropped: 12, Workers: []control.Worker{}},
 		},
@@ -32,6 +34,8 @@ func TestStatusIsATableThatPeopleCanRead(t *testing.T) {
   :8443           http over TLS  → api  waits for its pool
 
 web  generation 3  2 workers  2 queued, 1 event waiting  reloading  /srv/web/releases/42
+  generation 2 is forked from process 4800, of 40.0 MiB
+  generation 3 is to be forked from process 5000, which starts
   WORKER   PID  STATE        GENERATION  REQUESTS    MEMORY  UPTIME  RESTARTS  LAST RESTART
        0  5001  busy                  3     12345  18.2 MiB   1m 1s         0
        0  4801  draining              2         7     512 B   1d 1h         0

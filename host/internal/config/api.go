@@ -5,6 +5,7 @@ package config
 import (
 	"os"
 	"regexp"
+	"runtime"
 )
 
 // FrankenPHP is the API of scripts that call frankenphp_handle_request().
@@ -21,6 +22,25 @@ var runsWorkerman = regexp.MustCompile(`(?m)^(?:[^\n#*/]|/[^\n*/])*?` +
 // of Laravel Octane is such a one.
 var callsFrankenPHP = regexp.MustCompile(`(?m)^(?:[^\n#*/]|/[^\n*/])*?` +
 	`(?:frankenphp_handle_request|require[^\n;]*frankenphp-worker\.php)`)
+
+// canFork says whether workers can be forked on this system.
+var canFork = runtime.GOOS == "linux"
+
+// checkFork refuses what does not go with it.
+func (p *Pool) checkFork(c *Config, fail fail) {
+	switch {
+	case !p.Fork:
+	case p.Kind != PHPFile:
+		fail(p.at+".fork", "is for a .php worker: remove it, or write worker = \"FILE.php\"")
+	case !canFork:
+		fail(p.at+".fork", "workers can be forked on Linux alone, and this is %s: remove it", runtime.GOOS)
+	case c.has(p.at + ".wire"):
+		fail(p.at+".wire", "has no effect with fork, whose workers open their links by name: remove it")
+	case p.PHPIni["open_basedir"] != "":
+		fail(p.at+".php_ini.open_basedir", "does not let workers that are forked open their links: remove it, and "+
+			"write [%s.confine], which does more", p.at)
+	}
+}
 
 // checkAPI refuses what does not go with it.
 func (p *Pool) checkAPI(c *Config, fail fail) {

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -54,4 +55,21 @@ func TestAnAPIThatCanNotBeIsRefused(t *testing.T) {
 		{"[pool.web]\ncommand = ['true']\napi = 'frankenphp'", "host.toml:3: [pool.web] api: is for a .php worker: " +
 			"remove it, or write worker = \"FILE.php\""},
 	})
+}
+
+func TestAForkThatCanNotBeIsRefused(t *testing.T) {
+	canFork = true
+	checkMistakes(t, []mistake{
+		{"[pool.web]\ncommand = ['true']\nfork = true", "host.toml:3: [pool.web] fork: is for a .php worker: " +
+			"remove it, or write worker = \"FILE.php\""},
+		{good + "fork = true\nwire = 'stdio'", "host.toml:4: [pool.web] wire: has no effect with fork, whose " +
+			"workers open their links by name: remove it"},
+		{good + "fork = true\nphp_ini = { open_basedir = '/srv' }", "host.toml:4: [pool.web] php_ini.open_basedir: " +
+			"does not let workers that are forked open their links: remove it, and write [pool.web.confine], which " +
+			"does more"},
+	})
+	canFork = false
+	defer func() { canFork = runtime.GOOS == "linux" }()
+	checkMistakes(t, []mistake{{good + "fork = true", "host.toml:3: [pool.web] fork: workers can be forked on Linux " +
+		"alone, and this is " + runtime.GOOS + ": remove it"}})
 }

@@ -178,6 +178,7 @@ func (p *Pool) check(c *Config, fail fail) {
 	}
 	p.checkPHP(c, fail)
 	p.checkAPI(c, fail)
+	p.checkFork(c, fail)
 	for i, wu := range p.Warmup {
 		if target := wu.Path; !strings.HasPrefix(target, "/") || strings.ContainsFunc(target, func(r rune) bool {
 			return r <= ' ' || r == '#' || r > '~'

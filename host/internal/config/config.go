@@ -159,6 +159,7 @@ type Pool struct {
 	Wire           string            `key:"wire" default:"descriptors" oneof:"descriptors stdio" means:"where frames travel: descriptors 3 and 4, or plain stdin and stdout"`
 	PHP            string            `key:"php" holds:"path" absent:"php on $PATH" means:"PHP binary for a .php worker"`
 	API            string            `key:"api" absent:"what the script calls" oneof:"sdk frankenphp workerman" means:"what a .php worker is written for: our SDK, FrankenPHP's worker mode, which host help frankenphp describes, or Workerman and GatewayWorker, which host help workerman does"`
+	Fork           bool              `key:"fork" absent:"false" means:"load a .php worker once for each generation, in a template, and fork the workers from it: they start in moments and share its memory, which is no part of theirs in max_memory; Linux alone, and PHP needs pcntl; host help fork"`
 	Unchecked      []string          `key:"unchecked" holds:"array of patterns" absent:"[]" means:"files below directory or root, or below the Composer project that it is the public folder of, whose PHP syntax a reload does not look at when they have changed, in the manner of deny: \"stubs/*\"; [\"*\"] is all"`
 	PHPIni         Settings          `key:"php_ini" absent:"{}" means:"php.ini settings for a .php worker, in php.ini's own syntax"`
 	User           string            `key:"user" absent:"the host's" means:"user that workers run as, by name or number, with the groups of that user; the host has to be root"`

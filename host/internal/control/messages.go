@@ -70,6 +70,17 @@ type Pool struct {
 	Failure    string    `json:"failure,omitempty"`  // why the last boot failed, if no worker became ready since
 	LogDropped uint64    `json:"log_lines_dropped"`  // what workers said beyond log_rate
 	Workers    []Worker  `json:"workers"`
+	// Templates are the processes that its workers are forked from, with fork alone
+	Templates []Template `json:"templates,omitempty"`
+}
+
+// Template is a process that a pool's workers are forked from, and that serves nobody itself.
+type Template struct {
+	PID        int    `json:"pid"`
+	Generation uint64 `json:"generation"`
+	Booting    bool   `json:"booting"`
+	Workers    int    `json:"workers"`      // that it has forked or will, and that have not ended
+	Memory     int64  `json:"memory_bytes"` // resident, of which its workers share what neither has changed
 }
 
 // Progress is how far a reload of a pool is.
@@ -87,7 +98,7 @@ type Worker struct {
 	Generation uint64  `json:"generation"`
 	Inflight   int     `json:"inflight"`
 	Requests   uint64  `json:"requests"`
-	Memory     int64   `json:"memory_bytes"` // resident; 0 where it can't be known
+	Memory     int64   `json:"memory_bytes"` // resident, or its own if it was forked; 0 where it can't be known
 	Uptime     float64 `json:"uptime_seconds"`
 	Restarts   int     `json:"restarts"`
 	Restarted  string  `json:"restarted,omitempty"` // why another one took its place last, such as "exited (exit status 255)"

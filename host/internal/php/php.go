@@ -79,6 +79,7 @@ type Binary struct {
 	Path    string // absolute
 	Version string // "8.2.7"
 	Opcache bool   // the opcache extension is loaded
+	Forks   bool   // ext-pcntl and ext-posix are loaded, and what a template needs of them is not disabled
 	Msgpack bool   // ext-msgpack is loaded; without it the SDK decodes in plain PHP, more slowly
 	FFI     bool   // it can be used; without it PHP_SAPI stays cli for what is written for FrankenPHP
 
@@ -155,6 +156,8 @@ func probe(ctx context.Context, path string, pool *config.Pool) (Binary, error) 
 	const code = `echo "\n` + probeMark + `", implode(' ', [PHP_VERSION, PHP_SAPI, ` +
 		`(int) extension_loaded('Zend OPcache'), (int) extension_loaded('msgpack'), ` +
 		`(int) (extension_loaded('ffi') && ini_get('ffi.enable')), ` +
+		`(int) (function_exists('pcntl_fork') && function_exists('pcntl_waitpid') && ` +
+		`function_exists('posix_kill')), ` +
 		`preg_replace('/[\s,]+/', ',', trim(ini_get('disable_functions'), " ,")) . ',']), "\n";`
 	cmd, temporary, clean, err := probing(ctx, path, pool, "-r", code)
 	if err != nil {
@@ -181,11 +184,12 @@ func probe(ctx context.Context, path string, pool *config.Pool) (Binary, error) 
 	}
 	php := Binary{Path: path}
 	var sapi string
-	var opcache, msgpack, ffi int
-	if _, err := fmt.Sscan(printed, &php.Version, &sapi, &opcache, &msgpack, &ffi, &php.Disabled); err != nil {
+	var opcache, msgpack, ffi, forks int
+	_, err = fmt.Sscan(printed, &php.Version, &sapi, &opcache, &msgpack, &ffi, &forks, &php.Disabled)
+	if err != nil {
 		return Binary{}, misfits("it is no PHP: asked for its version, it wrote %.60q", printed)
 	}
-	php.Opcache, php.Msgpack, php.FFI = opcache == 1, msgpack == 1, ffi == 1
+	php.Opcache, php.Msgpack, php.FFI, php.Forks = opcache == 1, msgpack == 1, ffi == 1, forks == 1
 	php.Disabled = strings.Trim(php.Disabled, ",")
 	var major, minor int
 	if _, err := fmt.Sscanf(php.Version, "%d.%d", &major, &minor); err != nil || major < 8 || major == 8 && minor < 1 {
@@ -193,6 +197,11 @@ func probe(ctx context.Context, path string, pool *config.Pool) (Binary, error) 
 	}
 	if sapi != "cli" {
 		return Binary{}, misfits("it is PHP for %s, and the command-line one is needed", sapi)
+	}
+	if pool.Fork && !php.Forks {
+		return Binary{}, errors.New("fork = true needs PHP's extensions pcntl and posix, which it does not have, or " +
+			"disable_functions takes pcntl_fork, pcntl_waitpid or posix_kill away: Debian's php-cli has them (in a " +
+			"php image of Docker: docker-php-ext-install pcntl)")
 	}
 	return php, nil
 }

@@ -129,8 +129,8 @@ func TestAPHPThatWillNotDoComesWithTheRemedy(t *testing.T) {
 	folder := folderWithWorker(t)
 	remedy := ": " + installPHP
 	for _, c := range []struct{ script, want string }{
-		{"echo workerhost-probe:8.0.30 cli 0 0 0 ,", "it is PHP 8.0.30, and 8.1 is needed" + remedy},
-		{"echo workerhost-probe:8.3.1-dev cgi-fcgi 1 1 1 exec,",
+		{"echo workerhost-probe:8.0.30 cli 0 0 0 0 ,", "it is PHP 8.0.30, and 8.1 is needed" + remedy},
+		{"echo workerhost-probe:8.3.1-dev cgi-fcgi 1 1 1 1 exec,",
 			"it is PHP for cgi-fcgi, and the command-line one is needed" + remedy},
 		{"echo hello", `it is no PHP: asked for its version, it wrote "hello\n"` + remedy},
 		{"echo workerhost-probe:8.2.1", `it is no PHP: asked for its version, it wrote "8.2.1\n"` + remedy},
@@ -146,6 +146,14 @@ func TestAPHPThatWillNotDoComesWithTheRemedy(t *testing.T) {
 		if err == nil || err.Error() != fake+": "+c.want {
 			t.Errorf("%s: %v", c.script, err)
 		}
+	}
+	fake := filepath.Join(folder, "fakephp")
+	if err := os.WriteFile(fake, []byte("#!/bin/sh\necho workerhost-probe:8.3.1 cli 1 1 0 0 ,\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Find(t.Context(), &config.Pool{Name: "web", PHP: fake, Fork: true})
+	if err == nil || !strings.Contains(err.Error(), "pcntl and posix, which it does not have") {
+		t.Errorf("a PHP that can't fork: %v", err)
 	}
 	if err := os.Chmod(filepath.Join(folder, "fakephp"), 0o644); err != nil {
 		t.Fatal(err)

@@ -62,12 +62,12 @@ func (p *pool) equip(c *config.Pool, dir, program string, spool *spool.Spool) (w
 		if settings != "" {
 			plan.Rules.Readable = append(plan.Rules.Readable, settings)
 		}
-		if c.Kind == config.FPM {
-			masters, err := p.masters()
+		if c.Kind == config.FPM || c.Fork {
+			meeting, err := p.meetings()
 			if err != nil {
 				return given, err
 			}
-			plan.Rules.Writable = append(plan.Rules.Writable, masters)
+			plan.Rules.Writable = append(plan.Rules.Writable, meeting)
 		}
 		if prelude, err := p.prelude(c); err == nil && prelude != "" {
 			plan.Rules.Readable = append(plan.Rules.Readable, prelude)
@@ -171,3 +171,15 @@ func launcher() ([]string, error) {
 	}
 	return []string{self, launchName, "--"}, nil
 }
+
+// meetingFolder is a new folder in which processes that start others, php-fpm masters and templates, meet the host.
+func (p *pool) meetingFolder() (string, error) {
+	place, err := p.meetings()
+	if err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(place, "")
+}
+
+// meetings is the folder of those folders: one that is confined may use what comes to lie in it.
+func (p *pool) meetings() (string, error) { return p.private.Passage("meet") }

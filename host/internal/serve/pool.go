@@ -20,6 +20,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/privilege"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
+	"github.com/workerhost/workerhost/workers/fork"
 )
 
 // pool runs one [pool.NAME].
@@ -31,6 +32,7 @@ type pool struct {
 	builds   *builder
 	code     code
 	private  privilege.Folder
+	forks    fork.Launcher
 	log      hclog.Logger
 	ending   context.Context        // the host's: ends a build under way
 	started  chan struct{}          // closed when Start has returned
@@ -47,6 +49,7 @@ func (h *host) newPool(c *config.Config, p *config.Pool) (*pool, error) {
 	made := &pool{name: p.Name, builds: h.builds, log: h.log.With("pool", p.Name), ending: h.stopping,
 		started: make(chan struct{})}
 	made.settings.Store(p)
+	made.forks = fork.Launcher{Folder: made.meetingFolder, Logger: made.log}
 	var err error
 	s := h.workerSettings(made, c, p)
 	if h.generations[p.Name] == nil {
@@ -104,6 +107,9 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 	}
 	if isSite(p) {
 		made.beSite(&s, p)
+	}
+	if p.Fork {
+		s.Launcher = &made.forks
 	}
 	return s
 }
@@ -218,6 +224,7 @@ func (p *pool) stop(now context.Context) (cut []string) {
 		}
 		cut = p.workers.Stop(now)
 	}
+	p.forks.Close()
 	return cut
 }
 
@@ -253,6 +260,10 @@ func (p *pool) status(ctx context.Context) control.Pool {
 	if st.Reloading {
 		shown.Progress = &control.Progress{Generation: st.Roll.Generation, Replaced: st.Roll.Replaced,
 			Workers: st.Roll.Workers}
+	}
+	for _, t := range p.forks.Templates() {
+		shown.Templates = append(shown.Templates, control.Template{PID: t.PID, Generation: t.Generation,
+			Booting: t.Booting, Workers: t.Workers, Memory: t.Memory})
 	}
 	for _, w := range st.Workers {
 		shown.Workers = append(shown.Workers, control.Worker{

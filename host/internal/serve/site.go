@@ -21,7 +21,7 @@ func (p *pool) beSite(s *workers.Settings, c *config.Pool) {
 	launcher := &fastcgi.Launcher{
 		Name: "php-fpm", Software: "workerhost/" + cli.Version(), Index: c.Index, Deny: c.Deny, Retry: s.Retry,
 		FPM:    fastcgi.FPM{Children: c.Workers, MaxRequests: c.MaxRequests, Patience: c.DrainTimeout},
-		Folder: p.masterFolder,
+		Folder: p.meetingFolder,
 		Tells:  p.tells,
 	}
 	if c.SlowTrace { // php-fpm looks by itself
@@ -47,18 +47,6 @@ func (p *pool) tells(command []string) bool {
 		return tells == true
 	})
 }
-
-// masterFolder is a new folder for a php-fpm master.
-func (p *pool) masterFolder() (string, error) {
-	place, err := p.masters()
-	if err != nil {
-		return "", err
-	}
-	return os.MkdirTemp(place, "")
-}
-
-// masters is the folder of those folders: a master that is confined may use what comes to lie in it.
-func (p *pool) masters() (string, error) { return p.private.Passage("fpm") }
 
 // isSite says whether the pool is of unmodified PHP.
 func isSite(c *config.Pool) bool { return c.Kind == config.FPM || c.Kind == config.FastCGI }
