@@ -17,10 +17,11 @@ import (
 	"github.com/workerhost/workerhost/host/internal/web"
 )
 
-// scratch is what reads, lent for that: so much is read at once, and so much a plain request may hold with its body.
+// scratch is lent to a connection while it reads. So much is read at once, so much a plain request has with its body,
+// and so much of what is pipelined behind it waits in memory.
 type scratch struct {
 	head  http1.Head
-	bytes [64 << 10]byte
+	bytes [16 << 10]byte
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}

@@ -54,10 +54,17 @@ type Pending struct {
 	values  []string // back the request's header values
 
 	answer http1.Answer
-	page   []byte // the answer's body
-	out    []byte // all of it
-	keys   []string
+	sheet  *sheet // nil: nothing was written
 }
+
+// sheet is what an answer is written on. It is lent once there is one, since very many requests may wait.
+type sheet struct {
+	page []byte // its body
+	out  []byte // all of it
+	keys []string
+}
+
+var sheets = sync.Pool{New: func() any { return new(sheet) }}
 
 // Who waits for what comes of an exchange.
 const (
@@ -119,7 +126,7 @@ func (p *Pending) Submit() {
 		return
 	}
 	if p.body.Len() > 0 {
-		p.kept = append(p.kept[:0], make([]byte, p.body.Len())...)
+		p.kept = make([]byte, p.body.Len())
 		p.body.Read(p.kept)
 		p.body.Reset(p.kept)
 	}
@@ -244,7 +251,7 @@ func (p *Pending) finish(whole bool) {
 	}
 	p.visit.end(whole)
 	if whole {
-		p.seat.Answer(p.out, ends)
+		p.seat.Answer(p.sheet.out, ends)
 	} else {
 		p.seat.Abort()
 	}
@@ -253,11 +260,11 @@ func (p *Pending) finish(whole bool) {
 
 // spell puts the answer together, and says whether the connection ends with it.
 func (p *Pending) spell() (ends bool) {
-	a := &p.answer
-	a.Bytes, a.Reason = len(p.page), http.StatusText(a.Status)
-	p.out, ends, p.keys = a.AppendHead(p.out[:0], time.Now(), p.keys)
+	a, s := &p.answer, p.written()
+	a.Bytes, a.Reason = len(s.page), http.StatusText(a.Status)
+	s.out, ends, s.keys = a.AppendHead(s.out[:0], time.Now(), s.keys)
 	if !a.Bare() {
-		p.out = append(p.out, p.page...)
+		s.out = append(s.out, s.page...)
 	}
 	return ends
 }
@@ -317,14 +324,17 @@ func (p *Pending) free() {
 	clear(r.Header)
 	clear(p.answer.Header)
 	clear(p.values)
-	clear(p.keys)
 	r.Method, r.RequestURI, r.URL, r.Host, r.Body, r.RemoteAddr = "", "", nil, "", nil, ""
 	p.body.Reset(nil)
-	p.x = nil
+	p.kept, p.x = nil, nil
 	p.left.Store(false)
 	p.handler, p.seat, p.visit = nil, nil, nil
 	p.answer = http1.Answer{Header: p.answer.Header}
-	p.page = p.page[:0]
+	if s := p.sheet; s != nil {
+		clear(s.keys)
+		s.page, p.sheet = s.page[:0], nil
+		sheets.Put(s)
+	}
 	pendings.Put(p)
 }
 
@@ -344,8 +354,16 @@ func (p *Pending) Write(b []byte) (int, error) {
 	if p.answer.Bare() && !p.answer.Head {
 		return 0, http.ErrBodyNotAllowed
 	}
-	p.page = append(p.page, b...)
+	s := p.written()
+	s.page = append(s.page, b...)
 	return len(b), nil
+}
+
+func (p *Pending) written() *sheet {
+	if p.sheet == nil {
+		p.sheet = sheets.Get().(*sheet)
+	}
+	return p.sheet
 }
 
 // pendingContext is the request's context. Nobody waits for its end.
