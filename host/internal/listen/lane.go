@@ -76,7 +76,7 @@ func (l *laneAcceptor) take(c net.Conn) {
 		return
 	}
 	n.note(http.StateNew)
-	on.Serve(&laneClient{n, l})
+	on.Serve(&laneClient{client: n, acceptor: l})
 }
 
 // pass gives a connection to net/http.
@@ -90,10 +90,14 @@ func (l *laneAcceptor) pass(c *strictConn) {
 type laneClient struct {
 	*client
 	acceptor *laneAcceptor
+	answered bool // a request, at least; guarded by the lock of the lane's connection
 }
 
 // Note implements lane.Owner.
-func (c *laneClient) Note(state http.ConnState) { c.note(state) }
+func (c *laneClient) Note(state http.ConnState) {
+	c.note(state)
+	c.answered = c.answered || state == http.StateIdle
+}
 
 // Heard implements lane.Owner.
 func (c *laneClient) Heard() { c.hears() }
@@ -114,6 +118,9 @@ func (c *laneClient) Yielded(conn net.Conn, read []byte, began time.Time, linger
 	strict := newStrictConn(n, c.acceptor.server)
 	strict.replay, strict.spent = read, time.Since(began)
 	strict.pending.Store(p)
+	if c.answered { // HTTP/2 may begin no more
+		strict.scan.heads, strict.handled = 1, 1
+	}
 	if lingers {
 		strict.lingers.Store(true)
 		strict.Close()

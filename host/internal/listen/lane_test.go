@@ -292,3 +292,19 @@ func TestConnectionsThatComeAndGoInAnyWayGetTheirOwnAnswersWhileTermsChange(t *t
 	}
 	h.backend.busy.Wait()
 }
+
+func TestHTTP2DoesNotBeginBehindARequestOfTheLane(t *testing.T) {
+	h := start(t, hello, func(o *Options) { o.Lane = true })
+	c := h.dial()
+	in := bufio.NewReader(c)
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, resp.Body)
+	io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+	if resp, err = http.ReadResponse(in, nil); err != nil || resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("answered %v, %v; expected 400", resp, err)
+	}
+}
