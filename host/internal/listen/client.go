@@ -213,8 +213,9 @@ func (s *clients) remove(c *client) bool {
 	return open
 }
 
-// move has another connection take the place of c's, and counts it on. nil says that c has been closed.
-func (s *clients) move(c *client, conn net.Conn) *client {
+// move has another connection take the place of c's, and counts it on. waits is as in parting.go. nil says that c has
+// been closed.
+func (s *clients) move(c *client, conn net.Conn, waits int64) *client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, open := s.open[c]; !open {
@@ -222,7 +223,7 @@ func (s *clients) move(c *client, conn net.Conn) *client {
 	}
 	delete(s.open, c)
 	n := &client{Conn: conn, set: s, crowd: c.crowd, who: c.who, timeout: c.timeout}
-	n.waits.Store(apart)
+	n.waits.Store(waits)
 	s.open[n] = struct{}{}
 	return n
 }

@@ -34,8 +34,8 @@ func (s *Server) listenLane(in net.Listener) *laneAcceptor {
 	return l
 }
 
-// drainLane closes the lane's connections as soon as they wait, and returns when there is none any more, or ctx's
-// error.
+// drainLane closes the lane's connections as soon as they wait, and returns when there is none any more, and net/http
+// has those that were given to it, or ctx's error.
 func (s *Server) drainLane(ctx context.Context) error {
 	if s.lane.Load() == nil {
 		return nil
@@ -45,9 +45,11 @@ func (s *Server) drainLane(ctx context.Context) error {
 	for {
 		left := 0
 		for _, c := range s.clients.list() {
-			if _, on := c.Conn.(*lane.Conn); on && c.waits.Load() == answering {
+			_, on := c.Conn.(*lane.Conn)
+			switch waits := c.waits.Load(); {
+			case waits == passing, on && waits == answering:
 				left++
-			} else if on {
+			case on:
 				c.Close()
 			}
 		}
@@ -70,7 +72,7 @@ func (l *laneAcceptor) take(c net.Conn) {
 		l.running.Go(func() { l.pass(newStrictConn(below, l.server)) })
 		return
 	}
-	n := l.server.clients.move(below, on)
+	n := l.server.clients.move(below, on, apart)
 	if n == nil {
 		on.Close()
 		return
@@ -107,7 +109,7 @@ func (c *laneClient) Closed() { c.forget() }
 
 // Yielded implements lane.Owner.
 func (c *laneClient) Yielded(conn net.Conn, read []byte, began time.Time, lingers bool, p *web.Pending) {
-	n := c.set.move(c.client, conn)
+	n := c.set.move(c.client, conn, passing)
 	if n == nil {
 		conn.Close()
 		if p != nil {

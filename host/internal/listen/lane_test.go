@@ -6,6 +6,7 @@ package listen
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -14,12 +15,14 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/web"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -306,5 +309,50 @@ func TestHTTP2DoesNotBeginBehindARequestOfTheLane(t *testing.T) {
 	io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
 	if resp, err = http.ReadResponse(in, nil); err != nil || resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("answered %v, %v; expected 400", resp, err)
+	}
+}
+
+func TestAStopWaitsForAConnectionOnItsWayFromTheLane(t *testing.T) {
+	s, err := New(Options{Address: "127.0.0.1:0", Terms: Terms{Terms: web.Terms{Limits: web.DefaultLimits()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	on := s.listenLane(&crowdAcceptor{Listener: s.socket, server: s})
+	if on == nil {
+		t.Skip("there is no lane")
+	}
+	s.lane.Store(on)
+	defer on.Close()
+	c, err := net.Dial("tcp", s.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n") // nothing for the lane
+	moved := func() bool {
+		return slices.ContainsFunc(s.clients.list(), func(c *client) bool { return c.waits.Load() == passing })
+	}
+	for until := time.Now().Add(10 * time.Second); !moved(); time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("the lane keeps it")
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*partingLook)
+	defer cancel()
+	if err := s.drainLane(ctx); err == nil {
+		t.Error("the stop goes on before net/http has the connection")
+	}
+	taken, err := on.acceptUntil(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	taken.(*strictConn).below().note(http.StateNew)
+	if err := s.drainLane(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -23,6 +23,7 @@ const (
 // What a client's connection does, as far as parting cares; a time, in Unix nanoseconds, is since when it waits for a
 // request.
 const (
+	passing   = -2 // it is on its way from the lane to net/http, which does not know it yet
 	apart     = -1 // not HTTP/1.x: it ends in a way of its own
 	answering = 0
 )
@@ -65,7 +66,7 @@ func (s *clients) closeWaiting(now time.Time) (left int) {
 		since := c.waits.Load()
 		switch {
 		case since == apart:
-		case since == answering:
+		case since == answering, since == passing:
 			left++
 		case c.heard.Swap(false): // a part of a request
 			c.waits.CompareAndSwap(since, now.UnixNano())
