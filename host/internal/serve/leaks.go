@@ -69,6 +69,7 @@ func (p *pool) backend() hub.Backend {
 // CheckLeaks is host check --leaks: it starts a worker of the pool, has it answer each of the URLs several times, and
 // shows what that has left behind. The pool is the one named, or that of the first HTTP listener.
 func CheckLeaks(t *cli.Terminal, c *config.Config, name string, urls []string, asJSON bool) error {
+	closeOnExec()
 	p, err := leakyPool(c, name)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ package reload
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -65,4 +66,20 @@ func TestNothingOfForkedWorkersOutlivesTheHost(t *testing.T) {
 	}
 	h.Kill(syscall.SIGKILL)
 	harness.AwaitGone(t, all...)
+}
+
+// A shell or a CI runner often leaves a descriptor open that does not close by itself.
+func TestCheckLeaksForksBesideWhatItsStarterLeftOpen(t *testing.T) {
+	t.Parallel()
+	dir := harness.Pages(t, "1")
+	left, other, err := os.Pipe()
+	harness.Must(t, err)
+	defer left.Close()
+	defer other.Close()
+	harness.Write(t, dir, "host.toml", "[pool.app]\nworker = \"worker.php\"\nfork = true\n")
+	check := exec.Command(harness.HostBinary, "check", "--leaks", "/hello", "--pool", "app")
+	check.Dir, check.ExtraFiles = dir, []*os.File{left}
+	if out, err := check.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
