@@ -61,6 +61,18 @@ func (a *adapter) busy() bool {
 	return len(a.atHand) > 0
 }
 
+// began says whether a request is at hand that began before a time.
+func (a *adapter) began(before time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, v := range a.atHand {
+		if v.began.Before(before) {
+			return true
+		}
+	}
+	return false
+}
+
 // deathGrace is from the end of a connection to the end of the process that had it, if it has one.
 const deathGrace = 200 * time.Millisecond
 

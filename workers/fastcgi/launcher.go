@@ -106,7 +106,7 @@ func (l *Launcher) start(w *worker, what workers.Launch) (err error) {
 	if tells {
 		w.status, w.children = filepath.Join(w.folder, statusName), l.FPM.Children
 	}
-	w.adapter.said, w.stderr = newSaid(started.Stderr(), w.slow)
+	w.adapter.said, w.stderr = newSaid(started.Stderr(), w.slow, w.adapter.began)
 	w.adapter.exited, w.adapter.give, w.adapter.client.address = w.ended, w.Terminate, Address{"unix", socket}
 	return nil
 }

@@ -1,5 +1,5 @@
 // What a php-fpm master has for the log. Its children's messages come here as well as in STDERR records, which name
-// the request: those are told once, there.
+// the request: those are told once, there. PHP sends these records when the request is over, or 8 KiB are full.
 
 package fastcgi
 
@@ -7,20 +7,25 @@ import (
 	"bufio"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
 const (
-	echoTime = time.Second // between the two ways of one message, at most
-	mostSaid = 1000        // lines that wait for the other way
+	echoTime  = time.Second           // between the two ways of one message, at most, once its request is over
+	oneBreath = 10 * time.Millisecond // between the first line of one message and its last, at most
+	longest   = time.Minute           // that a message waits for its request to be over
+	mostSaid  = 1000                  // lines that wait for the other way
 )
 
 // said passes on what a master says. It is safe for concurrent use.
 type said struct {
 	out  *io.PipeWriter
 	slow *slowLog // nil: there is none
+	// atHand says whether a request is at hand that began before a time. It is called with mu held.
+	atHand func(time.Time) bool
 
 	mu    sync.Mutex
 	heard []line // from the master, and not told yet; guarded by mu
@@ -29,14 +34,16 @@ type said struct {
 
 // line is one that came at a time.
 type line struct {
-	text string
-	at   time.Time
+	text    string
+	at      time.Time
+	message bool // PHP's, and so told with its request if there is one; else what was printed, which nobody tells
 }
 
-// newSaid reads the master's standard error, and gives what is left of it to be read. slow may be nil.
-func newSaid(stderr io.Reader, slow *slowLog) (*said, io.Reader) {
+// newSaid reads the master's standard error, and gives what is left of it to be read. slow may be nil. atHand says
+// whether a request is at hand that began before a time.
+func newSaid(stderr io.Reader, slow *slowLog, atHand func(time.Time) bool) (*said, io.Reader) {
 	r, w := io.Pipe()
-	s := &said{out: w, slow: slow}
+	s := &said{out: w, slow: slow, atHand: atHand}
 	go s.read(stderr) // ends with it
 	return s, r
 }
@@ -79,23 +86,26 @@ func (s *said) hear(text string) {
 		io.WriteString(s.out, m[1]+": php-fpm: "+m[2]+"\n")
 		return
 	}
-	text = strings.TrimSpace(strings.TrimPrefix(text, messagePrefix))
-	if early := s.wait(text); early != "" {
+	text, message := strings.CutPrefix(text, messagePrefix)
+	if early := s.wait(line{strings.TrimSpace(text), time.Now(), message}); early != "" {
 		io.WriteString(s.out, early+"\n")
 	}
 }
 
 // wait has a line wait to be told, and gives the one that can't wait any longer for it; "" if there is none.
-func (s *said) wait(text string) (early string) {
+func (s *said) wait(l line) (early string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if take(&s.told, text) {
+	if take(&s.told, l.text) {
 		return ""
+	}
+	if n := len(s.heard); !l.message && n > 0 && s.heard[n-1].message && l.at.Sub(s.heard[n-1].at) < oneBreath {
+		l.message, l.at = true, s.heard[n-1].at // its next line
 	}
 	if len(s.heard) == mostSaid {
 		early, s.heard = s.heard[0].text, s.heard[1:]
 	}
-	add(&s.heard, text)
+	s.heard = append(s.heard, l)
 	return early
 }
 
@@ -107,8 +117,8 @@ func (s *said) tells(message string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for text := range strings.SplitSeq(message, "\n") {
-		if text = strings.TrimSpace(text); text != "" && !take(&s.heard, text) {
-			add(&s.told, text)
+		if text = strings.TrimSpace(text); text != "" && !take(&s.heard, text) && len(s.told) < mostSaid {
+			s.told = append(s.told, line{text: text, at: time.Now()})
 		}
 	}
 }
@@ -125,19 +135,14 @@ func (s *said) flush(stopped chan struct{}) {
 			last, now = true, time.Now().Add(2*echoTime)
 		}
 		s.mu.Lock()
-		due := expire(&s.heard, now)
-		expire(&s.told, now)
+		due := expire(&s.heard, now, func(l line) bool {
+			return l.message && now.Sub(l.at) < longest && !last && s.atHand(l.at)
+		})
+		expire(&s.told, now, func(line) bool { return false })
 		s.mu.Unlock()
 		for _, l := range due {
 			io.WriteString(s.out, l.text+"\n")
 		}
-	}
-}
-
-// add has a line wait.
-func add(to *[]line, text string) {
-	if len(*to) < mostSaid {
-		*to = append(*to, line{text, time.Now()})
 	}
 }
 
@@ -152,13 +157,14 @@ func take(from *[]line, text string) bool {
 	return false
 }
 
-// expire takes out what has waited long enough.
-func expire(from *[]line, now time.Time) (due []line) {
-	n := 0
-	for n < len(*from) && now.Sub((*from)[n].at) >= echoTime {
-		n++
-	}
-	due = (*from)[:n:n]
-	*from = (*from)[n:]
+// expire takes out what has waited long enough, and is not to be kept.
+func expire(from *[]line, now time.Time, kept func(line) bool) (due []line) {
+	*from = slices.DeleteFunc(*from, func(l line) bool {
+		late := now.Sub(l.at) >= echoTime && !kept(l)
+		if late {
+			due = append(due, l)
+		}
+		return late
+	})
 	return due
 }

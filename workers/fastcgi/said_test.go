@@ -12,7 +12,7 @@ import (
 func TestAMessageThatWasToldWithItsRequestIsNotToldAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
-		s, left := newSaid(r, &slowLog{named: map[string]slowRequest{}})
+		s, left := newSaid(r, &slowLog{named: map[string]slowRequest{}}, nobody)
 		lines := make(chan string, 20)
 		go func() {
 			defer close(lines)
@@ -62,10 +62,56 @@ func TestAMessageThatWasToldWithItsRequestIsNotToldAgain(t *testing.T) {
 	})
 }
 
+// nobody is at hand.
+func nobody(time.Time) bool { return false }
+
+// TestAMessageWaitsForItsRequestToBeOver: until then PHP keeps what it says with the request.
+func TestAMessageWaitsForItsRequestToBeOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		over := time.Now().Add(10 * time.Second)
+		s, left := newSaid(r, nil, func(before time.Time) bool {
+			return time.Now().Before(over) && before.After(over.Add(-10*time.Second))
+		})
+		lines := make(chan string, 20)
+		go func() {
+			defer close(lines)
+			for scan := bufio.NewScanner(left); scan.Scan(); {
+				lines <- scan.Text()
+			}
+		}()
+		io.WriteString(w, "PHP message: of nobody\n")
+		time.Sleep(time.Second)
+		for _, text := range []string{"PHP message: of the request", "  and its second line", "PHP message: lost"} {
+			io.WriteString(w, text+"\n")
+		}
+		time.Sleep(time.Second)
+		io.WriteString(w, "printed\n")
+		time.Sleep(3 * time.Second)
+		for _, want := range []string{"of nobody", "printed"} {
+			if got := <-lines; got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		}
+		if len(lines) > 0 {
+			t.Errorf("%q came before the request was over", <-lines)
+		}
+		s.tells("of the request\n  and its second line")
+		time.Sleep(10 * time.Second)
+		w.Close()
+		if got := <-lines; got != "lost" {
+			t.Errorf("what the request did not tell: %q", got)
+		}
+		if got, more := <-lines; more {
+			t.Errorf("%q came twice", got)
+		}
+	})
+}
+
 // TestAFloodIsPassedOnAndNotDropped: what is too much for the log, the pool drops, and counts.
 func TestAFloodIsPassedOnAndNotDropped(t *testing.T) {
 	r, w := io.Pipe()
-	_, left := newSaid(r, nil)
+	_, left := newSaid(r, nil, nobody)
 	const n = 5 * mostSaid
 	go func() {
 		defer w.Close()
