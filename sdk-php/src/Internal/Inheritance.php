@@ -26,16 +26,16 @@ final class Inheritance
         $found = self::descriptors($folder, $control);
         if ($found !== []) {
             return 'fork = true: the code has opened what all workers would share: ' . \implode('; ', $found)
-                . '. Open it in $worker->onFork(), which runs in each worker, or when it is first needed; or close it '
-                . 'before the worker is ready';
+                . '. Open it when it is first needed, or in $worker->onFork() (Workerman: onWorkerStart), which runs in '
+                . 'each worker; or close it before the worker is ready';
         }
         $threads = \count(@\scandir('/proc/self/task') ?: []) - 2;
         if ($threads > 1) {
             $names = \array_map(static fn (string $file): string => \trim((string) @\file_get_contents($file)),
                 \glob('/proc/self/task/*/comm') ?: []);
             return 'fork = true: an extension has started threads, which workers that are forked do not have ('
-                . \implode(', ', $names) . '): make what needs them in $worker->onFork(), which runs in each worker, '
-                . 'or when it is first needed';
+                . \implode(', ', $names) . '): make what needs them when it is first needed, or in $worker->onFork() '
+                . '(Workerman: onWorkerStart), which runs in each worker';
         }
 
         return '';
