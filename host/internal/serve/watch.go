@@ -29,7 +29,7 @@ const (
 // watchFlag declares --watch. What it returns reads it.
 func watchFlag(f *pflag.FlagSet) func() (watchMode, error) {
 	given := f.String("watch", "", "reload a pool when its files change, and show errors as --dev does; "+
-		"--watch=poll looks at them once a second, for folders whose changes go unnoticed")
+		"`MODE` poll looks at them once a second, for folders whose changes go unnoticed")
 	f.Lookup("watch").NoOptDefVal = string(watchAuto)
 	return func() (watchMode, error) {
 		switch mode := watchMode(*given); mode {
