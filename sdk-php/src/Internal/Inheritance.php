@@ -26,8 +26,8 @@ final class Inheritance
         $found = self::descriptors($folder, $control);
         if ($found !== []) {
             return 'fork = true: the code has opened what all workers would share: ' . \implode('; ', $found)
-                . '. Open it when it is first needed, or in $worker->onFork() (Workerman: onWorkerStart), which runs in '
-                . 'each worker; or close it before the worker is ready';
+                . '. Open it when it is first needed, or in $worker->onFork() (Workerman: onWorkerStart), which runs '
+                . 'in each worker; or close it before the worker is ready';
         }
         $threads = \count(@\scandir('/proc/self/task') ?: []) - 2;
         if ($threads > 1) {
