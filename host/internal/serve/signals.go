@@ -5,6 +5,7 @@ package serve
 import (
 	"os"
 	"os/signal"
+	"time"
 
 	"github.com/workerhost/workerhost/host/internal/control"
 )
@@ -30,7 +31,7 @@ func (h *host) heedSignals() (ignore func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		asked := false
+		var asked time.Time
 		for {
 			select {
 			case s := <-incoming:
@@ -46,8 +47,12 @@ func (h *host) heedSignals() (ignore func()) {
 	}
 }
 
-// heed does what one signal asks for. asked is whether a signal has asked for a stop before.
-func (h *host) heed(r request, s os.Signal, asked *bool) {
+// echo is for how long a signal that comes again is the same one: timeout(1), and others, signal a process and then the
+// group that it is in.
+const echo = 250 * time.Millisecond
+
+// heed does what one signal asks for. asked is when a signal has asked for a stop for the first time.
+func (h *host) heed(r request, s os.Signal, asked *time.Time) {
 	switch {
 	case r == noRequest:
 	case r == reopenRequest:
@@ -55,9 +60,13 @@ func (h *host) heed(r request, s os.Signal, asked *bool) {
 	case r == reloadRequest:
 		_, err := h.Reload(control.Reload{})
 		h.Audit(control.Record{Act: "reload", Asker: control.Asker{Signal: s.String()}, Err: err})
+	case !asked.IsZero() && time.Since(*asked) < echo:
+		h.log.Debug("the same signal at the same time asks for nothing more", "signal", s.String())
 	default:
-		now := *asked
-		*asked = true
+		now := !asked.IsZero()
+		if !now {
+			*asked = time.Now()
+		}
 		h.Audit(control.Record{Act: "stop", Asker: control.Asker{Signal: s.String()}, Details: []any{"now", now}})
 		if h.Stop(now); !now {
 			h.log.Info("the same signal once more stops at once")

@@ -17,7 +17,12 @@ import (
 func TestAGracefulStopUnderLoadFailsNoRequest(t *testing.T) {
 	for name, stop := range map[string]func(h *harness.Host) error{
 		"SIGTERM": func(h *harness.Host) error { h.Kill(syscall.SIGTERM); return nil },
-		"SIGINT":  func(h *harness.Host) error { h.Kill(syscall.SIGINT); return nil },
+		"SIGTERM to the process, and to its group": func(h *harness.Host) error {
+			h.Kill(syscall.SIGTERM)
+			h.Kill(syscall.SIGTERM)
+			return nil
+		},
+		"SIGINT": func(h *harness.Host) error { h.Kill(syscall.SIGINT); return nil },
 		"host stop": func(h *harness.Host) error {
 			if out, code := h.Run("stop"); code != 0 {
 				return errors.New(out)
@@ -93,6 +98,7 @@ func TestStopNowWaitsForNobody(t *testing.T) {
 		"SIGTERM and SIGTERM": func(h *harness.Host) {
 			h.Kill(syscall.SIGTERM)
 			h.Logs.Await(h.T, "stopping")
+			time.Sleep(300 * time.Millisecond) // sooner it is the same one
 			h.Kill(syscall.SIGTERM)
 		},
 		"host stop, then --now": func(h *harness.Host) {
