@@ -356,3 +356,35 @@ func TestAStopWaitsForAConnectionOnItsWayFromTheLane(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// backendOf is a fake whose Submit is another.
+type backendOf struct {
+	*fake
+	submit func(x *protocol.Exchange) protocol.Ticket
+}
+
+func (b backendOf) Submit(x *protocol.Exchange) protocol.Ticket { return b.submit(x) }
+
+func TestARequestThatLosesItsClientWhileItIsSubmittedIsCancelled(t *testing.T) {
+	cancelled, over := make(chan struct{}), make(chan struct{})
+	h := start(t, func(c *call) {
+		select {
+		case <-c.gone:
+			close(cancelled)
+		case <-over:
+		}
+	})
+	defer close(over)
+	terms := *h.Server.terms.Load()
+	terms.Backend = backendOf{h.backend, func(x *protocol.Exchange) protocol.Ticket {
+		h.clients.closeAll()
+		return h.backend.Submit(x)
+	}}
+	h.change(terms)
+	io.WriteString(h.dial(), plainGet)
+	select {
+	case <-cancelled:
+	case <-time.After(10 * time.Second):
+		t.Fatal("a worker still has it")
+	}
+}

@@ -190,7 +190,10 @@ func (p *Pending) reach() (ends bool) {
 		panic(http.ErrAbortHandler)
 	}
 	x.submit()
-	if x.awaited.CompareAndSwap(nobodyYet, byNews) {
+	p.mu.Lock() // the client may leave at this moment
+	waits := !p.left.Load() && x.awaited.CompareAndSwap(nobodyYet, byNews)
+	p.mu.Unlock()
+	if waits {
 		return false // and p may be another request's by now
 	}
 	x.awaited.Store(taken)
