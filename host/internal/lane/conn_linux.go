@@ -123,8 +123,10 @@ func (c *Conn) goOn() {
 	}
 }
 
-// read submits the requests that have come. ready says that the socket has something.
+// read submits the requests that have come. ready says that the socket has something, which the loop does: it gets
+// away after each request, as one whose answer is at hand at once may have many behind it.
 func (c *Conn) read(s *scratch, ready bool) {
+	onLoop := ready
 	c.reading = true
 	for c.phase == resting {
 		ready, c.more = ready || c.more, false
@@ -148,10 +150,15 @@ func (c *Conn) read(s *scratch, ready bool) {
 			n += got
 			c.owner.Heard()
 		}
-		c.take(&s.head, s.bytes[:n])
+		if c.take(&s.head, s.bytes[:n]); onLoop {
+			break
+		}
 	}
 	c.more = c.more || ready
 	c.reading = false
+	if c.phase == resting && (c.more || c.whole) {
+		go c.goOn() // ends when nothing is left to read
+	}
 }
 
 // end is the end of what the client sends, with a part of a request or none.

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -386,5 +387,35 @@ func TestARequestThatLosesItsClientWhileItIsSubmittedIsCancelled(t *testing.T) {
 	case <-cancelled:
 	case <-time.After(10 * time.Second):
 		t.Fatal("a worker still has it")
+	}
+}
+
+func TestRequestsThatAreAnsweredAtOnceDoNotHoldUpOtherClients(t *testing.T) {
+	h := start(t, hello)
+	first, goOn := make(chan struct{}), make(chan struct{})
+	terms := *h.Server.terms.Load()
+	terms.Backend = backendOf{h.backend, func(x *protocol.Exchange) protocol.Ticket {
+		switch x.Request.(*protocol.Request).Target {
+		case "/second":
+			close(first)
+			<-goOn
+			fallthrough
+		case "/first":
+			x.Sink.Fail(&protocol.Failure{Kind: protocol.FailedQueueFull})
+			x.Sink.Finished()
+			return nil
+		}
+		return h.backend.Submit(x)
+	}}
+	h.change(terms)
+	defer close(goOn)
+	io.WriteString(h.dial(), "GET /first HTTP/1.1\r\nHost: a\r\n\r\nGET /second HTTP/1.1\r\nHost: a\r\n\r\n")
+	<-first
+	for range runtime.GOMAXPROCS(0) { // each loop has one of these
+		c := h.visit()
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+		if resp, _, err := c.ask(plainGet); err != nil || resp.StatusCode != 200 {
+			t.Fatalf("%v, %v", resp, err)
+		}
 	}
 }
