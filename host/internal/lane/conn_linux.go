@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -97,8 +98,8 @@ func (c *Conn) happened(events uint32, s *scratch) {
 	switch {
 	case c.phase == gone:
 	case c.phase == resting && !c.reading:
-		if came {
-			c.read(s, true)
+		if came && c.read(s, true) {
+			go c.goOn() // ends when nothing is left to read
 		}
 	case c.phase == resting:
 		c.more = c.more || came
@@ -116,48 +117,58 @@ func (c *Conn) happened(events uint32, s *scratch) {
 func (c *Conn) goOn() {
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.phase == resting && !c.reading {
-		c.read(s, false)
+	for c.again(s) {
+		runtime.Gosched() // a client that asks without end is one of many
 	}
 }
 
-// read submits the requests that have come. ready says that the socket has something, which the loop does: it gets
-// away after each request, as one whose answer is at hand at once may have many behind it.
-func (c *Conn) read(s *scratch, ready bool) {
-	onLoop := ready
+// again reads once, and says whether there is more to be read.
+func (c *Conn) again(s *scratch) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.phase == resting && !c.reading && c.read(s, false)
+}
+
+// read submits the request that has come, or keeps what is one's part. ready says that the socket has something. It
+// returns whether to read again, which the loop leaves to others: many requests whose answers are at hand at once may
+// be waiting.
+func (c *Conn) read(s *scratch, ready bool) (again bool) {
 	c.reading = true
-	for c.phase == resting {
-		ready, c.more = ready || c.more, false
-		n := copy(s.bytes[:], c.in)
-		if !c.whole {
-			if !ready {
-				break
-			}
-			got, err := syscall.Read(c.fd, s.bytes[n:])
-			switch {
-			case errors.Is(err, unix.EINTR):
-				continue
-			case errors.Is(err, unix.EAGAIN):
-				ready = false
-				continue
-			case err != nil || got == 0:
-				c.end(s.bytes[:n])
-				continue
-			}
+	ready, c.more = ready || c.more, false
+	n := copy(s.bytes[:], c.in)
+	switch {
+	case c.whole:
+		c.take(&s.head, s.bytes[:n])
+	case ready:
+		got, err := c.receive(s.bytes[n:])
+		switch {
+		case got < 0:
+			ready = false
+		case err != nil || got == 0:
+			ready = false
+			c.end(s.bytes[:n])
+		default:
 			ready = n+got == len(s.bytes) || c.ended // else the next bytes are the next event
-			n += got
 			c.owner.Heard()
-		}
-		if c.take(&s.head, s.bytes[:n]); onLoop {
-			break
+			c.take(&s.head, s.bytes[:n+got])
 		}
 	}
 	c.more = c.more || ready
 	c.reading = false
-	if c.phase == resting && (c.more || c.whole) {
-		go c.goOn() // ends when nothing is left to read
+	return c.phase == resting && (c.more || c.whole)
+}
+
+// receive reads from the socket; -1 says that there is nothing for now.
+func (c *Conn) receive(b []byte) (n int, err error) {
+	for {
+		n, err = syscall.Read(c.fd, b)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EAGAIN):
+			return -1, nil
+		}
+		return n, err
 	}
 }
 

@@ -47,8 +47,8 @@ func (h *host) heedSignals() (ignore func()) {
 	}
 }
 
-// echo is for how long a signal that comes again is the same one: timeout(1), and others, signal a process and then the
-// group that it is in.
+// echo is for how long a signal that comes again is the same one: timeout(1), and others, signal a process and then
+// the group that it is in.
 const echo = 250 * time.Millisecond
 
 // heed does what one signal asks for. asked is when a signal has asked for a stop for the first time.
