@@ -31,6 +31,8 @@ func commands() cli.Commands {
 		project.InitCommand(),
 		doctor.Command(),
 		project.SDKCommand(),
+		cli.CompletionCommand(commands),
+		cli.ManCommand(commands),
 		cli.VersionCommand(),
 		cli.HelpCommand(commands),
 		serve.ReaperCommand(),

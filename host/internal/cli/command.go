@@ -23,6 +23,7 @@ type Command struct {
 	Detail    string // paragraphs
 	Example   string // lines, without a prompt
 	Hidden    bool
+	Words     func() []string // what an argument may be, for completion; nil if that is not known
 	// Define declares the flags, and returns what runs once they have been read.
 	Define func(*pflag.FlagSet) func(t *Terminal, args []string) error
 }
@@ -72,13 +73,7 @@ func (p Commands) unknown(name string) error {
 	if strings.HasPrefix(name, "-") {
 		return Misused("a command comes first, as in `host serve %s`; `host help` lists them", name)
 	}
-	var names []string
-	for _, c := range p {
-		if !c.Hidden {
-			names = append(names, c.Name)
-		}
-	}
-	if meant := config.Nearest(name, names); meant != "" {
+	if meant := config.Nearest(name, p.names()); meant != "" {
 		return Misused("there is no command %q; did you mean `host %s`?", name, meant)
 	}
 	return Misused("there is no command %q; `host help` lists them", name)

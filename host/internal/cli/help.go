@@ -5,6 +5,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -24,6 +25,9 @@ func HelpCommand(all func() Commands) *Command {
 			"carries:\n" +
 			strings.Join(docs.Topics(), ", ") + ".",
 		Example: "host help reload\nhost help host.toml\nhost help exit\nhost help architecture",
+		Words: func() []string {
+			return slices.Concat(all().names(), []string{config.FileName, "exit"}, docs.Topics())
+		},
 		Define: func(*pflag.FlagSet) func(*Terminal, []string) error {
 			return func(t *Terminal, args []string) error {
 				switch {
@@ -70,10 +74,8 @@ Commands:
 
 `)
 	list := table{indent: "    "}
-	for _, c := range p {
-		if !c.Hidden {
-			list.add(plain("host "+c.Name, c.Summary)...)
-		}
+	for _, c := range p.shown() {
+		list.add(plain("host "+c.Name, c.Summary)...)
 	}
 	list.write(w)
 	fmt.Fprint(w, "\n`host help COMMAND` explains one of them, `host help host.toml` the configuration, and `host "+
@@ -99,12 +101,12 @@ func (c *Command) help(w io.Writer) {
 	fmt.Fprintf(w, "Example:\n    %s\n", strings.ReplaceAll(c.Example, "\n", "\n    "))
 }
 
+const keysIntroduction = `Every key of host.toml. Durations are written "30s", sizes "256MiB"; "${NAME}" and "${NAME:-default}" stand for
+environment variables in any string, and $$ for a dollar. Paths are relative to the file. Flags win over the file.`
+
 // reference lists the keys of host.toml.
 func reference(w io.Writer) {
-	fmt.Fprint(w, "Every key of host.toml. Durations are written \"30s\", sizes \"256MiB\"; \"${NAME}\" and "+
-		"\"${NAME:-default}\" stand for\n",
-		"environment variables in any string, and $$ for a dollar. Paths are relative to the file. Flags win over "+
-			"the file.\n")
+	fmt.Fprintln(w, keysIntroduction)
 	section := "-"
 	for _, k := range config.Keys() {
 		if k.Section != section {

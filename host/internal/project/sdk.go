@@ -29,6 +29,7 @@ func SDKCommand() *cli.Command {
 		Detail: `The SDK is the one of this very version. An SDK that is in DIR already is brought up to date; any other folder has to be empty. Each file appears
 whole, so workers may run from DIR meanwhile; reload them afterwards.`,
 		Example: "host sdk php ./sdk",
+		Words:   func() []string { return []string{"php"} },
 		Define: func(f *pflag.FlagSet) func(*cli.Terminal, []string) error {
 			force := f.Bool("force", false,
 				"write into DIR although it holds other things; files of the same name are overwritten")
