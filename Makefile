@@ -6,7 +6,7 @@ ARGS    ?=
 # The version says where a binary came from; stamping it with git's state as well fails in a checkout of another user.
 BUILD   := -trimpath -buildvcs=false
 
-.PHONY: help serve test quick long chaos build bench fuzz lint setup clean
+.PHONY: help serve test quick long chaos build release bench fuzz lint setup clean
 
 help:
 	@echo 'make serve   build, then serve examples/hello-php on http://127.0.0.1:8080/'
@@ -16,6 +16,7 @@ help:
 	@echo 'make long    the tests that make test has in a short form, whole: large bodies, chaos'
 	@echo 'make chaos   a minute of faults at random under load, connections that outlive reloads (CHAOS_TIME=5m CHAOS_SEED=7)'
 	@echo 'make build   write bin/host'
+	@echo 'make release write dist/: binaries for each system, with SBOMs and checksums (VERSION=1.2.3)'
 	@echo 'make bench   measure beside nginx + php-fpm; ARGS=--connections measures long-lived connections, ARGS=--reload a reload under load'
 	@echo 'make fuzz    run each fuzz target for FUZZTIME=20s'
 	@echo 'make lint    gofmt, go vet, staticcheck, php -l; types for macOS, FreeBSD and Windows'
@@ -35,6 +36,7 @@ quick:
 	@.ci/test quick
 
 long: chaos
+	.ci/release-test
 	LONG_TESTS=1 go test ./host/internal/e2e/... -skip '^(TestChaos|TestReloadClosesNo|TestReloadsOfGo)' -count=1 -timeout 60m
 
 chaos:
@@ -44,6 +46,9 @@ chaos:
 build:
 	@mkdir -p bin
 	go build $(BUILD) -ldflags "-X github.com/workerhost/workerhost/host/internal/cli.version=$(VERSION)" -o bin/host ./host
+
+release:
+	.ci/release $(VERSION) dist
 
 bench: build
 	@.ci/setup bench
@@ -60,4 +65,4 @@ setup:
 	@.ci/setup serve test bench
 
 clean:
-	rm -rf bin .cache sdk-php/.phpunit.cache sdk-php/.phpunit.result.cache
+	rm -rf bin dist .cache sdk-php/.phpunit.cache sdk-php/.phpunit.result.cache
