@@ -16,7 +16,7 @@ help:
 	@echo 'make long    the tests that make test has in a short form, whole: large bodies, chaos'
 	@echo 'make chaos   a minute of faults at random under load, connections that outlive reloads (CHAOS_TIME=5m CHAOS_SEED=7)'
 	@echo 'make build   write bin/host'
-	@echo 'make release write dist/: binaries for each system, with SBOMs and checksums (VERSION=1.2.3)'
+	@echo 'make release write dist/: binaries for each system, .deb, .rpm, SBOMs, checksums (VERSION=1.2.3)'
 	@echo 'make bench   measure beside nginx + php-fpm; ARGS=--connections measures long-lived connections, ARGS=--reload a reload under load'
 	@echo 'make fuzz    run each fuzz target for FUZZTIME=20s'
 	@echo 'make lint    gofmt, go vet, staticcheck, php -l; types for macOS, FreeBSD and Windows'
@@ -37,6 +37,7 @@ quick:
 
 long: chaos
 	.ci/release-test
+	.ci/packages-test
 	LONG_TESTS=1 go test ./host/internal/e2e/... -skip '^(TestChaos|TestReloadClosesNo|TestReloadsOfGo)' -count=1 -timeout 60m
 
 chaos:
