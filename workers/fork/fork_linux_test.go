@@ -248,9 +248,7 @@ func TestWorkersAreForkedFromATemplateThatServesNobody(t *testing.T) {
 		}
 		want := fmt.Sprintf("slot %d of process %d: generation=1 pid=%d pool=forked worker=%d", w.Slot, w.PID, w.PID,
 			w.Slot)
-		if !strings.Contains(b.log.String(), want) {
-			t.Errorf("the log lacks %q", want)
-		}
+		b.until("the log has "+want, func() bool { return strings.Contains(b.log.String(), want) })
 	}
 	if n := strings.Count(b.log.String(), "printed by the template"); n != 1 {
 		t.Errorf("what the template has printed is %d times in the log", n)
