@@ -171,7 +171,7 @@ func TestTheManualHasEveryCommandFlagAndKeyAndNoMistakeInItsRoff(t *testing.T) {
 					t.Errorf("host %s is hidden: %v, and the manual has it otherwise", c.Name, c.Hidden)
 				}
 			}
-			for _, text := range []string{"-c, --config FILE", "--watch[=string]", "host reload --strict || echo",
+			for _, text := range []string{"-c, --config FILE", "--watch[=MODE]", "host reload --strict || echo",
 				"requests_cut", `jq -r 'select(.queued`} {
 				if !strings.Contains(shown, text) {
 					t.Errorf("the manual has no %s", text)
