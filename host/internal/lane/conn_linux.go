@@ -29,13 +29,8 @@ const (
 	gone                 // it is closed, or another's
 )
 
-const (
-	// halfCloseTime leaves a FIN that was lost on its way the time to come once more: one that comes with a request
-	// says that no other will follow, one that comes later that the client has left.
-	halfCloseTime = time.Second
-	// patience is how long the rest of a request may take. One that takes longer is net/http's, time-outs and all.
-	patience = 100 * time.Millisecond
-)
+// patience is how long the rest of a request may take. One that takes longer is net/http's, time-outs and all.
+const patience = 100 * time.Millisecond
 
 // Conn is a connection. It is a net.Conn to be closed, and not to be read or written. Its methods are safe for
 // concurrent use.
@@ -103,7 +98,7 @@ func (c *Conn) happened(events uint32, s *scratch) {
 		}
 	case c.phase == resting:
 		c.more = c.more || came
-	case events&unix.EPOLLERR != 0, c.phase == busy && events&fin != 0 && time.Since(c.since) >= halfCloseTime:
+	case events&unix.EPOLLERR != 0, c.phase == busy && events&fin != 0 && time.Since(c.since) >= HalfCloseTime:
 		c.leave()
 	default:
 		c.more = c.more || came

@@ -18,6 +18,10 @@ import (
 	"github.com/workerhost/workerhost/host/internal/web"
 )
 
+// HalfCloseTime leaves a client's FIN that was lost on its way the time to come once more: one that comes within it
+// says that no other request will follow, one that comes later that the client has left.
+const HalfCloseTime = time.Second
+
 // Owner is whose a connection is: it counts it, and takes what is not plain. Its methods must not wait, and are called
 // with the connection's lock held, but for Yielded.
 type Owner interface {

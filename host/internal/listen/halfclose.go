@@ -8,10 +8,11 @@ package listen
 import (
 	"io"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/lane"
 )
 
-// halfCloseTime leaves a FIN that was lost on its way the time to come once more.
-const halfCloseTime = time.Second
+const halfCloseTime = lane.HalfCloseTime
 
 // readHalf reads, but for net/http's watch of a client whose request is at hand: a FIN is not passed on to it as long
 // as the response may be awaited, since net/http takes it for a client that has left.
