@@ -23,8 +23,8 @@ type tcpConn struct {
 	late      int32 // bytes that came since it is deaf
 	deaf      bool  // what comes is dropped: the client broke a limit, or the hub hung up
 
-	ended bool          // the hub took leave; guarded by mu
-	over  chan struct{} // closed when it has, or was cut; nil unless the reader waits for that; guarded by mu
+	ended bool          // the hub took leave, and its FIN is sent; guarded by mu
+	over  chan struct{} // closed when it is, or was cut; nil unless the reader waits for that; guarded by mu
 }
 
 var errHungUp = errors.New("the hub hung up")
@@ -192,10 +192,6 @@ const lingerTime = 2 * time.Second
 
 // End implements hub.Peer: a FIN, and the client's own ends the reading.
 func (c *tcpConn) End(int, string) {
-	c.mu.Lock()
-	c.ended = true
-	c.settle()
-	c.mu.Unlock()
 	c.sock.conn.SetReadDeadline(time.Now().Add(lingerTime))
 	if _, secure := c.sock.conn.(*tls.Conn); secure { // it may wait for the client, for 5 s at most
 		if !c.peers.Go(c.closeWrite) {
@@ -206,10 +202,16 @@ func (c *tcpConn) End(int, string) {
 	c.closeWrite()
 }
 
+// closeWrite sends the FIN before it lets a reader go on: that one closes the socket.
 func (c *tcpConn) closeWrite() {
 	if !c.sock.closeWrite() {
 		c.Abort()
+		return
 	}
+	c.mu.Lock()
+	c.ended = true
+	c.settle()
+	c.mu.Unlock()
 }
 
 // settle lets a reader go on that waits for the end. c.mu is held.
