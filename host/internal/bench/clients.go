@@ -18,9 +18,20 @@ import (
 // clientsProcess as first argument makes this program the clients that the second one, a crowdSpec, describes.
 const clientsProcess = "clients"
 
+// What connections may be. Those that are not for messages say nothing once they have their answer.
+const (
+	keepAlive = "keep-alive" // HTTP, after an answer
+	websocket = "websocket"
+	tcp       = "tcp"  // a message is a line
+	held      = "held" // a response that does not end
+)
+
+// heldPath is where a server that is measured holds its response.
+const heldPath = "/held"
+
 // crowdSpec says who connects, and where.
 type crowdSpec struct {
-	Network string `json:"network"` // "websocket", or "tcp": a message is a line
+	Network string `json:"network"`
 	Address string `json:"address"` // host:port
 	Path    string `json:"path"`    // websocket's
 	Count   int    `json:"count"`

@@ -12,7 +12,7 @@ const mask = "mask"
 
 // frame is a text as a client sends it.
 func (l *loop) frame(text string) []byte {
-	if l.spec.Network != "websocket" {
+	if l.spec.Network != websocket {
 		return []byte(text + "\n")
 	}
 	return clientFrame(1, text)
@@ -29,12 +29,15 @@ func clientFrame(opcode byte, text string) []byte {
 
 // split takes the whole messages from what has come, and keeps the rest. They are valid until the next read.
 func (l *loop) split(c *caller, p []byte, messages [][]byte) ([][]byte, error) {
+	if l.spec.Network == held { // heartbeats
+		return messages, nil
+	}
 	if len(c.rest) > 0 {
 		p = append(c.rest, p...)
 		c.rest = nil
 	}
 	for len(p) > 0 {
-		if l.spec.Network != "websocket" {
+		if l.spec.Network != websocket {
 			line, rest, whole := bytes.Cut(p, []byte{'\n'})
 			if !whole {
 				break

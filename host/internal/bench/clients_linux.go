@@ -146,7 +146,7 @@ func connectAll(spec crowdSpec) (*loop, error) {
 	return l, nil
 }
 
-// connect opens the caller's connection and has one message echoed.
+// connect opens the caller's connection and has one message echoed, or one request answered.
 func (l *loop) connect(c *caller) (err error) {
 	address, err := netip.ParseAddrPort(l.spec.Address)
 	if err != nil {
@@ -168,7 +168,10 @@ func (l *loop) connect(c *caller) (err error) {
 		return fmt.Errorf("connect: %w", err)
 	}
 	buffer := make([]byte, 4<<10)
-	if l.spec.Network == "websocket" {
+	switch l.spec.Network {
+	case keepAlive, held:
+		return l.ask(c, buffer)
+	case websocket:
 		if err := l.upgrade(c, buffer); err != nil {
 			return err
 		}
@@ -192,30 +195,44 @@ func (l *loop) connect(c *caller) (err error) {
 }
 
 func (l *loop) upgrade(c *caller, buffer []byte) error {
-	request := "GET " + l.spec.Path + " HTTP/1.1\r\nHost: " + l.spec.Address +
-		"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nUser-Agent: a browser of the " +
-		"usual kind, with a long name\r\n" +
+	rest, err := l.request(c, "Connection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "101", "\r\n\r\n", buffer)
+	c.rest = bytes.Clone(rest)
+	return err
+}
+
+// ask has a request answered, as far as it is: a response that is held begins so.
+func (l *loop) ask(c *caller, buffer []byte) error {
+	mark := greeting
+	if l.spec.Network == held {
+		mark = "retry: 2000"
+	}
+	_, err := l.request(c, "", "200", mark, buffer)
+	return err
+}
+
+// request sends a request and reads the answer up to a mark. It returns what came behind that.
+func (l *loop) request(c *caller, fields, status, mark string, buffer []byte) (rest []byte, err error) {
+	request := "GET " + l.spec.Path + " HTTP/1.1\r\nHost: " + l.spec.Address + "\r\n" + fields +
+		"User-Agent: a browser of the usual kind, with a long name\r\n" +
 		"Cookie: session=0123456789abcdef0123456789abcdef\r\n\r\n"
 	if err := write(c.fd, []byte(request)); err != nil {
-		return err
+		return nil, err
 	}
-	head := 0
-	for {
-		n, err := receive(c.fd, buffer[head:])
+	for got := 0; ; {
+		n, err := receive(c.fd, buffer[got:])
 		if err != nil {
-			return fmt.Errorf("waiting for the upgrade: %w", err)
+			return nil, fmt.Errorf("waiting for the answer to a request: %w", err)
 		}
-		head += n
-		if end := bytes.Index(buffer[:head], []byte("\r\n\r\n")); end >= 0 {
-			if !bytes.HasPrefix(buffer, []byte("HTTP/1.1 101 ")) {
-				return fmt.Errorf("no upgrade but %.200q", buffer[:head])
+		got += n
+		if end := bytes.Index(buffer[:got], []byte(mark)); end >= 0 {
+			if !bytes.HasPrefix(buffer, []byte("HTTP/1.1 "+status+" ")) {
+				return nil, fmt.Errorf("want %s, got %.200q", status, buffer[:got])
 			}
-			c.rest = bytes.Clone(buffer[end+4 : head])
-			return nil
+			return buffer[end+len(mark) : got], nil
 		}
-		if head == len(buffer) {
-			return errors.New("the answer to the upgrade does not end")
+		if got == len(buffer) {
+			return nil, fmt.Errorf("no %q in the answer to a request: %.200q", mark, buffer)
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 const talkScript = `<?php
 declare(strict_types=1);
 use WorkerHost\{Connection, Worker};
-use WorkerHost\Http\Response;
+use WorkerHost\Http\{Request, Response};
 require {sdk};
 $worker = Worker::create();
 $all = $worker->connections();
@@ -39,7 +39,9 @@ $worker
             $c->send($text);
         }
     })
-    ->onRequest(fn () => Response::text('Hello, World!'))
+    ->onRequest(fn (Request $r) => $r->path === '{held}'
+        ? Response::hold("retry: 2000\n\n", groups: 'lobby')
+        : Response::text('Hello, World!'))
     ->run();
 `
 
@@ -77,8 +79,8 @@ func startTalk(ctx context.Context, s *stage, o options) (*talker, error) {
 			return nil, err
 		}
 	}
-	replace := strings.NewReplacer("{sdk}", "'"+sdk+"'", "{toAll}", toAll, "{http}", addresses[0], "{tcp}",
-		addresses[1], "{workers}", strconv.Itoa(o.workers))
+	replace := strings.NewReplacer("{sdk}", "'"+sdk+"'", "{toAll}", toAll, "{held}", heldPath,
+		"{http}", addresses[0], "{tcp}", addresses[1], "{workers}", strconv.Itoa(o.workers))
 	dir := s.path(fmt.Sprintf("talk.%d", len(s.actors)))
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
@@ -96,7 +98,7 @@ func startTalk(ctx context.Context, s *stage, o options) (*talker, error) {
 	t := &talker{
 		server: server{name: "host, PHP worker", url: "http://" + addresses[0] + "/",
 			family: family{host: a.command.Process.Pid}},
-		spec: crowdSpec{Network: "websocket", Address: addresses[0], Path: "/"},
+		spec: crowdSpec{Network: websocket, Address: addresses[0], Path: "/"},
 		tcp:  addresses[1], end: a.end,
 	}
 	return t, a.ready(ctx, t.url)
@@ -108,7 +110,7 @@ func talkerAt(s server) (*talker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &talker{server: s, spec: crowdSpec{Network: "websocket", Address: u.Host, Path: u.RequestURI()},
+	return &talker{server: s, spec: crowdSpec{Network: websocket, Address: u.Host, Path: u.RequestURI()},
 		end: func() error {
 			return nil
 		}}, nil
@@ -117,9 +119,12 @@ func talkerAt(s server) (*talker, error) {
 // clients connects so many clients.
 func (t *talker) clients(ctx context.Context, s *stage, network string, count int) (*crowd, error) {
 	spec := t.spec
-	spec.Count = count
-	if network == "tcp" {
-		spec.Network, spec.Address = network, t.tcp
+	spec.Count, spec.Network = count, network
+	switch network {
+	case tcp:
+		spec.Address = t.tcp
+	case held:
+		spec.Path = heldPath
 	}
 	return startCrowd(ctx, s, spec)
 }
@@ -132,7 +137,7 @@ const pipelined = 16
 func measureConnections(ctx context.Context, s *stage, o options) (*longLived, error) {
 	o.idle, o.audience = fit(o.idle), fit(o.audience)
 	result := &longLived{Echoing: o.echoing, Audience: o.audience, Pipelined: pipelined}
-	for _, network := range []string{"websocket", "tcp"} {
+	for _, network := range []string{keepAlive, websocket, tcp, held} {
 		idle, err := measureIdle(ctx, s, o, network)
 		if err != nil {
 			return nil, fmt.Errorf("idle connections, %s: %w", network, err)
@@ -153,14 +158,14 @@ func measureConnections(ctx context.Context, s *stage, o options) (*longLived, e
 			talkers = append(talkers, t)
 		}
 	}
-	if _, err := runWrk(ctx, host.url, load{o.echoing, warmUp}); err != nil {
+	if _, err := runWrk(ctx, host.url, o.load(o.echoing).warm()); err != nil {
 		return nil, err
 	}
 	for _, t := range talkers {
 		result.Servers = append(result.Servers, talk{Name: t.name})
 	}
 	for round := range o.rounds {
-		http, err := measure(ctx, host.server, load{o.echoing, time.Duration(o.seconds) * time.Second})
+		http, err := measure(ctx, host.server, o.load(o.echoing))
 		if err != nil {
 			return nil, err
 		}
@@ -185,7 +190,8 @@ const (
 	firstFew   = 200
 )
 
-// measureIdle opens o.idle connections, each of which has one message echoed, and says by how much the host has grown.
+// measureIdle opens o.idle connections, each of which has one answer or message, and says by how much the host has
+// grown.
 func measureIdle(ctx context.Context, s *stage, o options, network string) (idleCost, error) {
 	cost := idleCost{Protocol: network, Connections: o.idle}
 	host, err := startTalk(ctx, s, o)

@@ -1,6 +1,7 @@
 // Command bench measures the host beside nginx + php-fpm, and beside any other server, in one run on one machine:
-// CPU time per request, throughput, latency and memory under load, the latency that the host adds at one connection,
-// (--connections) what long-lived connections cost, and (--reload) what clients notice while workers are replaced.
+// CPU time per request, throughput, latency and memory under load, for the simplest requests and for a browser's, the
+// latency at one connection, (--connections) what long-lived and idle connections cost, and (--reload) what clients
+// notice while workers are replaced.
 //
 // Machines are noisy, so servers are measured in turn, in rounds, and medians are taken. CPU time per request is the
 // number to trust. It needs Linux, wrk, php, nginx and php-fpm, and starts and ends the servers itself:
@@ -8,6 +9,7 @@
 //	go run ./host/internal/bench --rounds 3 --seconds 5 --json result.json
 //	go run ./host/internal/bench --target workerman=http://127.0.0.1:8080/,4242
 //	go run ./host/internal/bench --connections --target workerman=ws://127.0.0.1:7272/,4242
+//	go run ./host/internal/bench --only hello-php --host-env GOMAXPROCS=1 --host-env GOGC=400
 //	go run ./host/internal/bench --reload
 package main
 
@@ -31,6 +33,7 @@ import (
 // options are the flags.
 type options struct {
 	host              string
+	hostEnv           []string
 	rounds            int
 	seconds           int
 	clients           int
@@ -51,7 +54,7 @@ type options struct {
 }
 
 // sections are what --only chooses from.
-var sections = []string{"hello-php", "hello-go", "nginx", "net-http", "one-connection", "connections"}
+var sections = []string{"hello-php", "hello-go", "nginx", "net-http", "browser", "one-connection", "connections"}
 
 func (o options) runs(section string) bool {
 	if o.longLived {
@@ -60,11 +63,17 @@ func (o options) runs(section string) bool {
 	return len(o.only) == 0 || slices.Contains(o.only, section)
 }
 
+func (o options) load(connections int) load {
+	return load{connections: connections, duration: time.Duration(o.seconds) * time.Second}
+}
+
 func parseOptions(arguments []string) (options, error) {
 	var o options
 	var targets []string
 	flags := pflag.NewFlagSet("bench", pflag.ContinueOnError)
 	flags.StringVar(&o.host, "host", "bin/host", "the host binary to measure")
+	flags.StringArrayVar(&o.hostEnv, "host-env", nil, "measure the host with `NAME=VALUE` in its environment as "+
+		"well, such as GOMAXPROCS=1 or GOGC=400 (repeatable)")
 	flags.IntVar(&o.rounds, "rounds", 3, "how often each server is measured; medians are shown")
 	flags.IntVar(&o.seconds, "seconds", 5, "length of one measurement")
 	flags.IntVar(&o.clients, "clients", 64, "keep-alive connections of the load")
@@ -72,7 +81,7 @@ func parseOptions(arguments []string) (options, error) {
 	flags.IntVar(&o.idle, "idle", 15000, "long-lived connections whose memory is measured")
 	flags.IntVar(&o.echoing, "echoing", 100, "long-lived connections whose messages are echoed")
 	flags.IntVar(&o.audience, "audience", 10000, "long-lived connections that a broadcast goes to")
-	flags.IntVar(&o.workers, "workers", 4, "worker processes of each server")
+	flags.IntVar(&o.workers, "workers", runtime.NumCPU(), "worker processes of each server")
 	flags.IntVar(&o.nginxWorkers, "nginx-workers", 1,
 		"nginx processes before php-fpm; one costs the least CPU per request at this load")
 	flags.BoolVar(&o.fpmKeepAlive, "fpm-keepalive", true,
@@ -110,6 +119,11 @@ func parseOptions(arguments []string) (options, error) {
 	for _, name := range o.only {
 		if !slices.Contains(sections, name) {
 			return o, fmt.Errorf("--only %s: want one of %s", name, strings.Join(sections, ", "))
+		}
+	}
+	for _, pair := range o.hostEnv {
+		if name, _, ok := strings.Cut(pair, "="); !ok || name == "" {
+			return o, fmt.Errorf("--host-env %s: want NAME=VALUE, such as GOMAXPROCS=1", pair)
 		}
 	}
 	for _, text := range targets {

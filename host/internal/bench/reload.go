@@ -17,7 +17,7 @@ func measureReloads(ctx context.Context, s *stage, o options) (all []*reloadRepo
 		return nil, err
 	}
 	for _, connections := range o.reloadConnections {
-		if _, err := runWrk(ctx, host.url, load{connections, warmUp}); err != nil {
+		if _, err := runWrk(ctx, host.url, o.load(connections).warm()); err != nil {
 			return nil, err
 		}
 		one, err := measureReloadsAt(ctx, host, connections, o)
@@ -31,7 +31,7 @@ func measureReloads(ctx context.Context, s *stage, o options) (all []*reloadRepo
 
 // measureReloadsAt runs o.rounds pairs of loads, one load of each pair with o.reloads reloads in it.
 func measureReloadsAt(ctx context.Context, host server, connections int, o options) (*reloadReport, error) {
-	l := load{connections, time.Duration(o.reloadSeconds) * time.Second}
+	l := load{connections: connections, duration: time.Duration(o.reloadSeconds) * time.Second}
 	result := &reloadReport{Reloads: o.reloads, Seconds: o.reloadSeconds, Connections: connections}
 	for round := range o.rounds {
 		pair := reloadRound{}

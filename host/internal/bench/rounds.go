@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 )
@@ -15,9 +16,36 @@ const (
 	warmUp   = time.Second
 )
 
+// cast is the servers of a run. name is that of a section's own server, "" if it does not run.
+type cast struct {
+	name    map[string]string
+	servers []server
+}
+
 // measureServers fills in the report's sections on throughput and on one connection.
 func measureServers(ctx context.Context, s *stage, o options, into *report) error {
-	cast := []struct {
+	all, err := assemble(ctx, s, o)
+	if err != nil || len(all.servers) == 0 {
+		return err
+	}
+	into.Servers, err = inRounds(ctx, all.servers, o, o.load(o.clients))
+	if err == nil && o.runs("browser") {
+		l := o.load(o.clients)
+		if l.script, err = browserScript(s); err == nil {
+			into.Browser, err = inRounds(ctx, all.servers, o, l)
+		}
+	}
+	if err == nil && o.runs("one-connection") {
+		into.OneConnection, err = measureOneConnection(ctx, all.servers, o)
+	}
+	into.compare(all)
+	return err
+}
+
+// assemble starts the servers that o asks for.
+func assemble(ctx context.Context, s *stage, o options) (cast, error) {
+	c := cast{name: map[string]string{}}
+	for _, one := range []struct {
 		section string
 		start   func() (server, error)
 	}{
@@ -25,22 +53,23 @@ func measureServers(ctx context.Context, s *stage, o options, into *report) erro
 		{"hello-go", func() (server, error) { return startHost(ctx, s, o, helloGo) }},
 		{"nginx", func() (server, error) { return startNginx(ctx, s, o) }},
 		{"net-http", func() (server, error) { return startPlain(ctx, s) }},
-	}
-	started := map[string]server{}
-	servers := []server{}
-	for _, c := range cast {
-		compared := o.runs("one-connection") && (c.section == "hello-php" || c.section == "net-http")
-		if !o.runs(c.section) && !compared {
+	} {
+		if !o.runs(one.section) {
 			continue
 		}
-		server, err := c.start()
+		server, err := one.start()
 		if err != nil {
-			return err
+			return c, err
 		}
-		started[c.section] = server
-		if o.runs(c.section) {
-			servers = append(servers, server)
+		c.name[one.section] = server.name
+		c.servers = append(c.servers, server)
+	}
+	for _, pair := range o.hostEnv {
+		server, err := startHost(ctx, s, o, helloPHP, pair)
+		if err != nil {
+			return c, err
 		}
+		c.servers = append(c.servers, server)
 	}
 	for _, target := range o.targets {
 		if target.talks() {
@@ -49,32 +78,46 @@ func measureServers(ctx context.Context, s *stage, o options, into *report) erro
 		if err := greets(ctx, target.url); err != nil {
 			progress("%s does other work than the rest, so compare with care: %v", target.name, err)
 		}
-		servers = append(servers, target)
+		c.servers = append(c.servers, target)
 	}
+	return c, nil
+}
 
-	if len(servers) == 0 {
-		return nil
-	}
-	measured, err := inRounds(ctx, servers, o)
-	if err != nil {
-		return err
-	}
-	into.Servers = measured
-	if o.runs("hello-php") && o.runs("nginx") {
-		into.Ratio = cpuRatio(into.server(started["hello-php"].name), into.server(started["nginx"].name))
-	}
-	if !o.runs("one-connection") {
-		return nil
-	}
-	into.OneConnection, err = measureOneConnection(ctx, started["hello-php"], started["net-http"], o)
-	return err
+// browserLua has wrk send a browser's header, and each time another URL, so that no server answers from a cache.
+const browserLua = `local threads = 0
+function setup(thread)
+    thread:set("number", threads)
+    threads = threads + 1
+end
+local sent = 0
+local header = {
+    ["Accept"] = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    ["Accept-Encoding"] = "gzip, deflate, br, zstd",
+    ["Accept-Language"] = "de,en-US;q=0.7,en;q=0.3",
+    ["Cookie"] = "session=0123456789abcdef0123456789abcdef; theme=dark; consent=1",
+    ["Priority"] = "u=0, i",
+    ["Referer"] = "https://shop.example/products?category=7",
+    ["Sec-Fetch-Dest"] = "document",
+    ["Sec-Fetch-Mode"] = "navigate",
+    ["Sec-Fetch-Site"] = "same-origin",
+    ["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+}
+function request()
+    sent = sent + 1
+    return wrk.format("GET", wrk.path .. "?page=" .. number .. "-" .. sent, header)
+end
+`
+
+func browserScript(s *stage) (path string, err error) {
+	path = s.path("browser.lua")
+	return path, os.WriteFile(path, []byte(browserLua), 0o644)
 }
 
 // inRounds measures each server once a round, every other round in the opposite order.
-func inRounds(ctx context.Context, servers []server, o options) ([]measuredServer, error) {
+func inRounds(ctx context.Context, servers []server, o options, l load) ([]measuredServer, error) {
 	for _, server := range servers {
 		progress("warming up %s", server.name)
-		if _, err := runWrk(ctx, server.url, load{o.clients, warmUp}); err != nil {
+		if _, err := runWrk(ctx, server.url, l.warm()); err != nil {
 			return nil, err
 		}
 	}
@@ -88,12 +131,12 @@ func inRounds(ctx context.Context, servers []server, o options) ([]measuredServe
 			slices.Reverse(order)
 		}
 		for _, i := range order {
-			m, err := measure(ctx, servers[i], load{o.clients, time.Duration(o.seconds) * time.Second})
+			m, err := measure(ctx, servers[i], l)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", servers[i].name, err)
 			}
-			progress("round %d of %d, %s: %.1f µs, %.0f requests/s, p99 %s", round+1, o.rounds, servers[i].name, m.CPU,
-				m.Rate, duration(m.P99))
+			progress("round %d of %d, %s: %.1f µs, %.0f requests/s, p50 %s, p99 %s", round+1, o.rounds,
+				servers[i].name, m.CPU, m.Rate, duration(m.P50), duration(m.P99))
 			measured[i].Rounds = append(measured[i].Rounds, m)
 		}
 	}
@@ -104,50 +147,31 @@ func inRounds(ctx context.Context, servers []server, o options) ([]measuredServe
 	return measured, nil
 }
 
-// cpuRatio is the median of the rounds' ratios: each compares neighbours in time.
-func cpuRatio(of, to measuredServer) float64 {
+// ratio is the median of the rounds' ratios: each compares neighbours in time. It is 0 if there is none.
+func ratio(of, to measuredServer, what func(measurement) float64) float64 {
 	ratios := []float64{}
 	for i := range of.Rounds {
-		if to.Rounds[i].CPU > 0 {
-			ratios = append(ratios, of.Rounds[i].CPU/to.Rounds[i].CPU)
+		if divisor := what(to.Rounds[i]); divisor > 0 {
+			ratios = append(ratios, what(of.Rounds[i])/divisor)
 		}
 	}
 	return median(ratios)
 }
 
-// measureOneConnection compares the host with net/http alone where nothing queues: one connection, one request at a
-// time.
-func measureOneConnection(ctx context.Context, host, plain server, o options) (*oneConnection, error) {
+// measureOneConnection compares the servers where nothing queues: one connection, one request at a time. With them it
+// measures how long a bare round trip to a PHP process takes, which nobody can do without who has workers.
+func measureOneConnection(ctx context.Context, servers []server, o options) (*oneConnection, error) {
 	result := &oneConnection{}
-	l := load{1, time.Duration(o.seconds) * time.Second}
-	for _, server := range []server{host, plain} {
-		if _, err := runWrk(ctx, server.url, load{1, warmUp}); err != nil {
+	for range o.rounds {
+		trip, err := pipeRoundTrip(ctx)
+		if err != nil {
 			return nil, err
 		}
+		result.PipeRounds = append(result.PipeRounds, trip)
 	}
-	for round := range o.rounds {
-		order := []server{plain, host}
-		if round%2 == 1 {
-			slices.Reverse(order)
-		}
-		var r latencyRound
-		for _, server := range order {
-			got, err := runWrk(ctx, server.url, l)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", server.name, err)
-			}
-			r.Errors += got.errors()
-			if server == plain {
-				r.PlainP50, r.PlainMean = micros(got.P50), micros(got.perRequest())
-			} else {
-				r.HostP50, r.HostMean = micros(got.P50), micros(got.perRequest())
-			}
-		}
-		progress("round %d of %d, one connection: net/http %.1f µs, host %.1f µs (means)", round+1, o.rounds,
-			r.PlainMean, r.HostMean)
-		result.Rounds = append(result.Rounds, r)
-	}
-	result.AddedP50 = median(collect(result.Rounds, func(r latencyRound) float64 { return r.HostP50 - r.PlainP50 }))
-	result.AddedMean = median(collect(result.Rounds, func(r latencyRound) float64 { return r.HostMean - r.PlainMean }))
-	return result, nil
+	result.Pipe = median(result.PipeRounds)
+	progress("a bare round trip to a PHP process by pipes: %.1f µs", result.Pipe)
+	var err error
+	result.Servers, err = inRounds(ctx, servers, o, o.load(1))
+	return result, err
 }

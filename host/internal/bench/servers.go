@@ -28,8 +28,8 @@ func (s server) talks() bool { return strings.HasPrefix(s.url, "ws://") }
 // plainHTTP as first argument makes this program a net/http server on the address in the second one.
 const plainHTTP = "plain-http"
 
-// startHost serves an example with the host binary.
-func startHost(ctx context.Context, s *stage, o options, example string) (server, error) {
+// startHost serves an example with the host binary, with more in its environment.
+func startHost(ctx context.Context, s *stage, o options, example string, env ...string) (server, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return server{}, err
@@ -39,13 +39,15 @@ func startHost(ctx context.Context, s *stage, o options, example string) (server
 	}
 	name := filepath.Base(example)
 	control := s.path(fmt.Sprintf("control.%d", len(s.actors)))
-	a, err := s.start(name, exec.Command(o.host, "serve", "-l", address, "-n", strconv.Itoa(o.workers), "--control",
-		control, example))
+	command := exec.Command(o.host, "serve", "-l", address, "-n", strconv.Itoa(o.workers), "--control", control,
+		example)
+	command.Env = append(os.Environ(), env...)
+	a, err := s.start(name, command)
 	if err != nil {
 		return server{}, err
 	}
 	started := server{
-		name: "host, " + name, url: "http://" + address + "/",
+		name: strings.Join(append([]string{"host, " + name}, env...), ", "), url: "http://" + address + "/",
 		family: family{host: a.command.Process.Pid}, control: control,
 	}
 	return started, a.ready(ctx, started.url)

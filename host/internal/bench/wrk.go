@@ -17,6 +17,13 @@ import (
 type load struct {
 	connections int
 	duration    time.Duration
+	script      string // path of wrk's; "" for none
+}
+
+// warm is the load that precedes it.
+func (l load) warm() load {
+	l.duration = warmUp
+	return l
 }
 
 // loadResult is what wrk saw. Latencies are the clients': they include the time that wrk itself waits for a CPU.
@@ -44,11 +51,14 @@ func (r loadResult) errors() int64 { return r.NonOK + r.SocketErrors }
 // runWrk loads url until l.duration has passed or ctx ends.
 func runWrk(ctx context.Context, url string, l load) (loadResult, error) {
 	threads := min(2, l.connections)
-	command := exec.CommandContext(ctx, "wrk", "--latency",
+	arguments := []string{"--latency",
 		"-t", strconv.Itoa(threads),
 		"-c", strconv.Itoa(l.connections),
-		"-d", fmt.Sprintf("%ds", int(l.duration.Seconds())),
-		url)
+		"-d", fmt.Sprintf("%ds", int(l.duration.Seconds()))}
+	if l.script != "" {
+		arguments = append(arguments, "-s", l.script)
+	}
+	command := exec.CommandContext(ctx, "wrk", append(arguments, url)...)
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = 5 * time.Second
 	command.SysProcAttr = diesWithUs()

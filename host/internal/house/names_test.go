@@ -70,7 +70,7 @@ func TestTheWordsOfTheGlossaryAreInNamesForOneThing(t *testing.T) {
 		in          []string
 	}{
 		{"hold", "hold holds holding held", []string{
-			"protocol", "workers", "sdk-go", "examples/ticker-sse-go",
+			"protocol", "workers", "sdk-go", "examples/ticker-sse-go", "host/internal/bench",
 			"host/internal/hub", "host/internal/leaks", "host/internal/peer", "host/internal/web",
 		}},
 		{"front", "front fronts", nil},
