@@ -59,10 +59,12 @@ func ValidHost(host string) bool {
 	if port == "" {
 		return true
 	}
+	number := 0
 	for i := 1; i < len(port); i++ {
 		if port[i] < '0' || port[i] > '9' {
 			return false
 		}
+		number = number*10 + int(port[i]-'0')
 	}
-	return port[0] == ':' && len(port) <= 6
+	return port[0] == ':' && len(port) <= 6 && number <= 65535
 }

@@ -316,9 +316,9 @@ func TestTooLargeAHeadIs431(t *testing.T) {
 func TestHosts(t *testing.T) {
 	for host, ok := range map[string]bool{
 		"": true, "a": true, "a.b-c_d~e": true, "a:80": true, "a:": true, "127.0.0.1:1": true, "[::1]": true,
-		"[::1]:80": true, "[::ffff:1.2.3.4]:8": true,
+		"[::1]:80": true, "a:65535": true, "[::ffff:1.2.3.4]:8": true,
 		"a:b": false, "a:80:80": false, "[::1": false, "[x]": false, "[::1]80": false, "a b": false, "a\\b": false,
-		"a?b": false, "é": false, "a%00": false, "a:999999": false,
+		"a?b": false, "é": false, "a%00": false, "a:999999": false, "a:65536": false, "[::1]:70000": false,
 	} {
 		if http1.ValidHost(host) != ok {
 			t.Errorf("%q: expected %v", host, ok)
