@@ -55,7 +55,9 @@ func (p *Proxies) Believe(r *http.Request) (scheme string, err error) {
 		}
 		return "", nil
 	}
-	client, _, found := p.client(items(h["X-Forwarded-For"]), r.RemoteAddr)
+	path := items(h["X-Forwarded-For"])
+	client, at, found := p.client(path, r.RemoteAddr)
+	back := len(path) - 1 - at // how many proxies have added to the lists after the one that saw the client
 	elements := items(h["Forwarded"])
 	if len(elements) > 0 {
 		hops := make([]string, len(elements))
@@ -76,11 +78,11 @@ func (p *Proxies) Believe(r *http.Request) (scheme string, err error) {
 	if found {
 		r.RemoteAddr = client.String()
 	}
-	if given := items(h["X-Forwarded-Proto"]); len(given) > 0 {
-		scheme = given[len(given)-1]
+	if given, ok := entry(h["X-Forwarded-Proto"], back); ok {
+		scheme = given
 	}
-	if given := items(h["X-Forwarded-Host"]); len(given) > 0 {
-		r.Host = given[len(given)-1]
+	if given, ok := entry(h["X-Forwarded-Host"], back); ok {
+		r.Host = given
 	}
 	if !http1.ValidHost(r.Host) {
 		return "", errInvalidHost
@@ -110,6 +112,16 @@ func (p *Proxies) client(hops []string, peer string) (client netip.AddrPort, at 
 		}
 	}
 	return client, at, found
+}
+
+// entry is what stands in lists so many places before their end. A shorter list is one that not every proxy adds to,
+// so its first entry is the one of the proxy that is farthest away.
+func entry(lists []string, back int) (value string, ok bool) {
+	all := items(lists)
+	if len(all) == 0 {
+		return "", false
+	}
+	return all[len(all)-1-min(max(back, 0), len(all)-1)], true
 }
 
 // parseHop reads an address with or without a port, which is 0 then.

@@ -29,6 +29,14 @@ func TestOnlyATrustedProxySaysWhoTheClientIs(t *testing.T) {
 		{"@", "X-Forwarded-For: 1.2.3.4:80\nX-Forwarded-Proto: https\nX-Forwarded-Host: b.test",
 			"1.2.3.4:80 https b.test"},
 		{"10.0.0.1:5", "X-Forwarded-Proto: evil\nX-Forwarded-Host: x, b.test", "10.0.0.1:5  b.test"},
+		{"10.0.0.1:5", "X-Forwarded-For: 1.2.3.4, 10.2.2.2\nX-Forwarded-Proto: https, http\n" +
+			"X-Forwarded-Host: b.test, a.in", "1.2.3.4:0 https b.test"},
+		// what the client made up comes first, and what only the outermost proxy says is alone
+		{"10.0.0.1:5", "X-Forwarded-For: 6.6.6.6, 1.2.3.4, 10.2.2.2\nX-Forwarded-Proto: ftp, https, http\n" +
+			"X-Forwarded-Host: x.test, b.test, a.in", "1.2.3.4:0 https b.test"},
+		{"10.0.0.1:5", "X-Forwarded-For: 1.2.3.4, 10.2.2.2\nX-Forwarded-Proto: https\nX-Forwarded-Host: b.test",
+			"1.2.3.4:0 https b.test"},
+		{"10.0.0.1:5", "X-Forwarded-For: 1.2.3.4\nX-Forwarded-Proto: http, https", "1.2.3.4:0 https a"},
 		{"10.0.0.1:5",
 			`Forwarded: for=6.6.6.6;proto=https, For="[2001:db8::1]:7";proto=http;host="c.test", for=10.1.1.1`,
 			"[2001:db8::1]:7 http c.test"},
