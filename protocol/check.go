@@ -24,7 +24,7 @@ func (m *Response) Check() error {
 // Bodyless says whether the answer to a request with that method ends with its head, whatever the worker sends
 // (SPEC.md §5.3).
 func (m *Response) Bodyless(method string) bool {
-	return method == "HEAD" || m.Status == 204 || m.Status == 304
+	return method == "HEAD" || m.Status == 204 || m.Status == 205 || m.Status == 304
 }
 
 // Check says what is wrong with an INFORM's status or headers, or nil.

@@ -63,6 +63,10 @@ func TestResponsesWithoutABody(t *testing.T) {
 		switch c.request.Target {
 		case "/204":
 			c.whole(204, "dropped")
+		case "/205":
+			c.whole(205, "dropped")
+		case "/205-length":
+			c.whole(205, "dropped", "Content-Length", "7")
 		case "/304":
 			c.whole(304, "dropped", "Etag", `"x"`)
 		case "/long":
@@ -77,6 +81,7 @@ func TestResponsesWithoutABody(t *testing.T) {
 	})
 	for _, test := range []struct{ method, path, status, length string }{
 		{"GET", "/204", "204", ""}, {"GET", "/304", "304", ""}, {"HEAD", "/", "200", "5000"},
+		{"GET", "/205", "205", "0"}, {"GET", "/205-length", "205", "0"}, {"HEAD", "/205", "205", "0"},
 		{"HEAD", "/long", "200", "12345"}, {"HEAD", "/endless", "200", ""},
 	} {
 		resp, body := h.do(test.method, test.path, nil)

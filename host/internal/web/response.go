@@ -136,7 +136,7 @@ func (x *exchange) deliver(v *visit) {
 		v.answer(verdict{status: http.StatusBadGateway}, err.Error())
 		return
 	}
-	if m.File != "" {
+	if m.File != "" && m.Status != http.StatusResetContent {
 		x.deliverFile(v)
 		return
 	}
@@ -146,6 +146,9 @@ func (x *exchange) deliver(v *visit) {
 	if whole && length < 0 && !noBody && first > 2<<10 ||
 		whole && length < 0 && v.r.Method == http.MethodHead && first > 0 {
 		h["Content-Length"] = []string{strconv.Itoa(first)} // smaller ones net/http counts itself
+	}
+	if m.Status == http.StatusResetContent { // unlike the others it may not even tell of one (RFC 9110 §15.3.6)
+		h["Content-Length"] = []string{"0"}
 	}
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // no guessing
