@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/workerhost/workerhost/host/internal/http1"
+	"github.com/workerhost/workerhost/host/internal/loop"
 	"github.com/workerhost/workerhost/host/internal/web"
 )
 
@@ -36,7 +37,6 @@ const patience = 100 * time.Millisecond
 // concurrent use.
 type Conn struct {
 	lane    *Lane
-	loop    *loop
 	owner   Owner
 	local   net.Addr
 	remote  net.Addr
@@ -45,7 +45,7 @@ type Conn struct {
 	mu sync.Mutex
 	// guarded by mu
 	fd      int
-	number  int32 // among the loop's
+	on      loop.Registration // from Serve on
 	phase   phase
 	reading bool // a goroutine is in read, and looks again before it leaves
 	more    bool // something has come that was not read
@@ -76,15 +76,18 @@ func (c *Conn) Serve(owner Owner) {
 		return
 	}
 	c.until(time.Now(), c.limits().HeaderTimeout)
-	if c.loop.add(c) != nil {
+	on, err := c.lane.loops.Add(c.fd, c)
+	if c.on = on; err != nil {
 		c.close()
 	}
 }
 
 func (c *Conn) limits() *web.Limits { return &c.lane.handler.Terms().Limits }
 
-// happened is told by the loop what its set says.
-func (c *Conn) happened(events uint32, s *scratch) {
+// Happened implements loop.Handler.
+func (c *Conn) Happened(events uint32) {
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	const fin = unix.EPOLLRDHUP | unix.EPOLLHUP // the latter comes of a unix socket that was closed
@@ -245,9 +248,7 @@ func (c *Conn) release() (fd int) {
 	if c.phase == gone {
 		return -1
 	}
-	if c.owner != nil {
-		c.loop.remove(c)
-	}
+	c.on.Remove()
 	if c.timer != nil {
 		c.timer.Stop()
 	}

@@ -6,8 +6,7 @@
 //   - No loop waits: not for a client, not for a worker, not for a disk.
 //   - A connection that waits for its next request costs its entry here and a timer; no goroutine, no buffer.
 //   - A descriptor is used under its connection's lock and only while it is the connection's, which ends under that
-//     lock, before it is closed. So none is used after it was given out anew. An event that was fetched before that
-//     names a number that no later connection has.
+//     lock, before it is closed, as package loop asks for. So none is used after it was given out anew.
 package lane
 
 import (

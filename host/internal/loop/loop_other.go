@@ -1,0 +1,25 @@
+//go:build !linux
+
+// There are no loops on systems without epoll.
+
+package loop
+
+import "errors"
+
+// Set is none here.
+type Set struct{}
+
+// Registration is none here.
+type Registration struct{}
+
+// New fails: there are no loops for this system.
+func New() (*Set, error) { return nil, errors.ErrUnsupported }
+
+// Close does nothing.
+func (*Set) Close() {}
+
+// Add fails.
+func (*Set) Add(int, Handler) (Registration, error) { return Registration{}, errors.ErrUnsupported }
+
+// Remove does nothing.
+func (Registration) Remove() {}
