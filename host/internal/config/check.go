@@ -49,6 +49,7 @@ func (c *Config) check(fail fail) {
 		if l.TLS != nil {
 			l.TLS.check(c, l.at+".tls", fail)
 		}
+		l.checkSocketFile(c, fail)
 		l.check(c, fail)
 	}
 	c.folder(&c.HTTP.Public, "http.public", fail)

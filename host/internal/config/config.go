@@ -73,6 +73,7 @@ type Listen struct {
 	Pool     string `key:"pool" absent:"the only pool" means:"pool that answers"`
 	MaxConns int    `key:"max_connections" default:"0" min:"0" max:"1000000" means:"open connections of this listener, so that it leaves room for others; 0 is [http] max_connections alone"`
 	TLS      *TLS   `key:"tls" absent:"off"`
+	SocketFile
 	Sockets
 
 	at string // where the file has it; "" for one that a flag gave

@@ -9,6 +9,7 @@ func TestKeysOfAListenerThatDoNotFitItsProtocolSayWhereTheyBelong(t *testing.T) 
 	const tcp = good + "[[listen]]\naddress = ':1'\nprotocol = 'tcp'\n"
 	const udp = good + "[[listen]]\naddress = ':1'\nprotocol = 'udp'\n"
 	const http = good + "[[listen]]\naddress = ':1'\n"
+	const unix = good + "[[listen]]\naddress = 'unix:x'\n"
 	checkMistakes(t, []mistake{
 		{http + "framing = 'raw'",
 			`host.toml:5: [[listen]] framing: has no effect on protocol = "http": it is for "tcp"; remove it, or change the protocol`},
@@ -37,6 +38,15 @@ func TestKeysOfAListenerThatDoNotFitItsProtocolSayWhereTheyBelong(t *testing.T) 
 			`host.toml:5: [[listen]] message_burst: has no effect without message_rate: write message_rate = 5`},
 		{http + "allowed_origins = ['example.org']",
 			`host.toml:5: [[listen]] allowed_origins.0: expected an origin such as "https://example.org", or "*" for all, found "example.org"`},
+		{http + "mode = '0660'",
+			`host.toml:5: [[listen]] mode: has no effect on an address that is no unix socket: remove it`},
+		{unix + "mode = '0440'", `host.toml:5: [[listen]] mode: 0440 lets nobody in, since connecting to a socket takes ` +
+			`write permission: write "0660", or "0666" for everybody`},
+		{unix + "mode = 'rw'", `host.toml:5: [[listen]] mode: expected octal digits such as "0660", found "rw"`},
+		{unix + "user = ''", `host.toml:5: [[listen]] user: expected a value in quotes, found ""`},
+		{unix + "group = 'nobody-has-this'",
+			`host.toml:5: [[listen]] group: there is no group "nobody-has-this": create it (groupadd ` +
+				`--system nobody-has-this), or name another`},
 		{good + "delivery = 'once'",
 			`host.toml:3: [pool.web] delivery: expected "at-least-once" or "at-most-once", found "once"`},
 	})

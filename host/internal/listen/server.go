@@ -121,6 +121,10 @@ func (s *Server) Listen() error {
 	if err != nil {
 		return err
 	}
+	if err := s.options.Socket.grant(s.options.Address); err != nil {
+		socket.Close()
+		return err
+	}
 	s.socket = socket
 	return nil
 }

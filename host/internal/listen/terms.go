@@ -15,7 +15,8 @@ import (
 type Terms struct {
 	web.Terms
 	TLS            *TLSFiles // nil: plain HTTP
-	MaxConnections int       // of this listener; 0 is without a limit of its own, and those that are open stay
+	Socket         SocketFile
+	MaxConnections int // of this listener; 0 is without a limit of its own, and those that are open stay
 }
 
 func (s *Server) writeTimeout() time.Duration { return s.web.Terms().Limits.WriteTimeout }
@@ -62,6 +63,11 @@ func (p *Prepared) Apply() (settled <-chan struct{}) {
 		s.certificate.Store(p.certificate)
 	}
 	before := s.terms.Swap(&p.terms)
+	if !s.closed && before.Socket != p.terms.Socket {
+		if err := p.terms.Socket.grant(s.options.Address); err != nil {
+			s.log.Error("the socket's file stays as it was", "error", err)
+		}
+	}
 	settled = p.web.Apply()
 	if !s.closed && s.options.Protocol == HTTP && httpLimits(before.Limits) != httpLimits(p.terms.Limits) {
 		s.renew(p.terms.Limits)

@@ -214,6 +214,7 @@ func listenTerms(made *setup, l config.Listen, p *pool) listen.Terms {
 		Framing: framing(&l.Sockets), Sockets: socketLimits(&l.Sockets),
 		Access: g.access, RequestID: g.id, RateLimit: g.rate, Proxies: g.proxies,
 	}}
+	t.Socket.Mode, t.Socket.UID, t.Socket.GID = l.Access()
 	publicTerms(&t.Terms, c, made.config.Pool(l.Pool))
 	if l.TLS != nil {
 		t.TLS = &listen.TLSFiles{Certificate: l.TLS.Certificate, Key: l.TLS.Key}
