@@ -29,17 +29,8 @@ type Lane struct {
 	loops   *loop.Set
 }
 
-// New starts the loops. Close ends them.
-func New(handler *web.Handler) (*Lane, error) {
-	loops, err := loop.New()
-	if err != nil {
-		return nil, err
-	}
-	return &Lane{handler, loops}, nil
-}
-
-// Close ends the loops. Connections that are open are closed by their owners.
-func (l *Lane) Close() { l.loops.Close() }
+// New makes one whose connections are on loops, which end after all of them.
+func New(handler *web.Handler, loops *loop.Set) *Lane { return &Lane{handler, loops} }
 
 // Take takes a connection that net has accepted. It says false, and leaves c as it is, if that can't be held here.
 func (l *Lane) Take(c net.Conn) (*Conn, bool) {

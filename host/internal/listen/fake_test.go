@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/loop"
 	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/host/internal/web"
 	"github.com/workerhost/workerhost/protocol"
@@ -33,9 +34,14 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	onLane = os.Getenv(offLaneVariable) == ""
 	before := runtime.NumGoroutine()
+	if os.Getenv(offLaneVariable) == "" {
+		loops, _ = loop.New()
+	}
 	code := m.Run()
+	if loops != nil {
+		loops.Close()
+	}
 	if fuzzing := flag.Lookup("test.fuzz"); fuzzing != nil && fuzzing.Value.String() != "" {
 		os.Exit(code) // the fuzzer has goroutines of its own
 	}
@@ -301,7 +307,7 @@ func start(t testing.TB, work func(c *call), change ...func(*Options)) *house {
 	h := &house{t: t, backend: &fake{work: work}, logged: new(safeBuffer)}
 	log := hclog.New(&hclog.LoggerOptions{Output: h.logged, Level: hclog.Debug})
 	o := Options{
-		Address: "127.0.0.1:0", Lane: onLane, Spool: spool.New(t.TempDir(), 1<<30, log), Logger: log,
+		Address: "127.0.0.1:0", Loops: loops, Spool: spool.New(t.TempDir(), 1<<30, log), Logger: log,
 		Terms: Terms{Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits()}},
 	}
 	for _, f := range change {

@@ -4,7 +4,6 @@ package listen
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"time"
@@ -20,16 +19,8 @@ type laneAcceptor struct {
 	lane   *lane.Lane
 }
 
-// listenLane is nil where there can't be one.
 func (s *Server) listenLane(in net.Listener) *laneAcceptor {
-	on, err := lane.New(s.web)
-	if err != nil {
-		if !errors.Is(err, errors.ErrUnsupported) {
-			s.log.Warn("connections are served without event loops, at a higher cost", "error", err)
-		}
-		return nil
-	}
-	l := &laneAcceptor{newDeliveries(in), s, on}
+	l := &laneAcceptor{newDeliveries(in), s, lane.New(s.web, s.options.Loops)}
 	l.accept(l.take)
 	return l
 }

@@ -23,12 +23,28 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/loop"
 	"github.com/workerhost/workerhost/host/internal/web"
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// onLane is how servers of the tests serve, unless a test says it.
-var onLane bool
+// loops are those of the tests' servers, unless a test says that it has none; nil where the system has none.
+var loops *loop.Set
+
+// onLoops has a server serve on loops even when the tests run without.
+func onLoops(t *testing.T) func(*Options) {
+	return func(o *Options) {
+		if o.Loops = loops; loops != nil {
+			return
+		}
+		made, err := loop.New()
+		if err != nil {
+			t.Skip("there are no loops")
+		}
+		t.Cleanup(made.Close)
+		o.Loops = made
+	}
+}
 
 const offLaneVariable = "LISTEN_TESTS_OFF_LANE"
 
@@ -129,8 +145,8 @@ func said(t *testing.T, address, sends string) string {
 }
 
 func TestGeneratedRequestsGetTheSameAnswersOnTheLaneAndOff(t *testing.T) {
-	lane := start(t, oddAnswers, func(o *Options) { o.Lane = true })
-	off := start(t, oddAnswers, func(o *Options) { o.Lane = false })
+	lane := start(t, oddAnswers, onLoops(t))
+	off := start(t, oddAnswers, func(o *Options) { o.Loops = nil })
 	seed := uint64(time.Now().UnixNano())
 	r := rand.New(rand.NewPCG(seed, 0))
 	requests, most, cut := 0, 1000, 0
@@ -248,7 +264,7 @@ func visitor(address string, r *rand.Rand, name string) error {
 }
 
 func TestConnectionsThatComeAndGoInAnyWayGetTheirOwnAnswersWhileTermsChange(t *testing.T) {
-	h := start(t, reply, func(o *Options) { o.Lane = true })
+	h := start(t, reply, onLoops(t))
 	most := 400
 	if os.Getenv("LONG_TESTS") != "" {
 		most = 4000
@@ -298,7 +314,7 @@ func TestConnectionsThatComeAndGoInAnyWayGetTheirOwnAnswersWhileTermsChange(t *t
 }
 
 func TestHTTP2DoesNotBeginBehindARequestOfTheLane(t *testing.T) {
-	h := start(t, hello, func(o *Options) { o.Lane = true })
+	h := start(t, hello, onLoops(t))
 	c := h.dial()
 	in := bufio.NewReader(c)
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -314,7 +330,9 @@ func TestHTTP2DoesNotBeginBehindARequestOfTheLane(t *testing.T) {
 }
 
 func TestAStopWaitsForAConnectionOnItsWayFromTheLane(t *testing.T) {
-	s, err := New(Options{Address: "127.0.0.1:0", Terms: Terms{Terms: web.Terms{Limits: web.DefaultLimits()}}})
+	o := Options{Address: "127.0.0.1:0", Terms: Terms{Terms: web.Terms{Limits: web.DefaultLimits()}}}
+	onLoops(t)(&o)
+	s, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,9 +341,6 @@ func TestAStopWaitsForAConnectionOnItsWayFromTheLane(t *testing.T) {
 	}
 	defer s.Close()
 	on := s.listenLane(&crowdAcceptor{Listener: s.socket, server: s})
-	if on == nil {
-		t.Skip("there is no lane")
-	}
 	s.lane.Store(on)
 	defer on.Close()
 	c, err := net.Dial("tcp", s.Address())

@@ -22,6 +22,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/loop"
 	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/host/internal/web"
@@ -48,7 +49,7 @@ type Options struct {
 	Spool    *spool.Spool // shared by all listeners of a host
 	Crowd    *guard.Crowd // shared by all listeners of a host; nil is without a limit
 	Dev      bool         // error pages show details
-	Lane     bool         // plain HTTP in cleartext is served on event loops, where the system has them
+	Loops    *loop.Set    // on which cleartext is served; shared by all, and ends after them; nil: there are none
 	// Fault, if not nil, says why the newest code does not run; "" if it does. Browsers are shown it in place of a
 	// page; it may be called at any time.
 	Fault  func() string
@@ -177,11 +178,10 @@ func (s *Server) acceptorOf(in net.Listener) acceptor {
 	if s.options.TLS != nil {
 		return s.listenTLS(in)
 	}
-	if s.options.Lane {
-		if l := s.listenLane(in); l != nil {
-			s.lane.Store(l)
-			return l
-		}
+	if s.options.Loops != nil {
+		l := s.listenLane(in)
+		s.lane.Store(l)
+		return l
 	}
 	return strictAcceptor{in, s}
 }
@@ -255,9 +255,6 @@ func (s *Server) Close() error {
 	cancel()
 	s.farewell(gone)
 	s.clients.closeAll()
-	if l := s.lane.Load(); l != nil {
-		l.lane.Close()
-	}
 	if s.packets != nil {
 		s.packets.Close()
 	}

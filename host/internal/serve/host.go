@@ -23,6 +23,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/listen"
+	"github.com/workerhost/workerhost/host/internal/loop"
 	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/host/internal/web"
 	"github.com/workerhost/workerhost/protocol"
@@ -48,6 +49,7 @@ type host struct {
 	reaper *workers.Reaper
 	builds *builder
 	spool  *spool.Spool
+	loops  *loop.Set // nil: there are none
 	crowd  *guard.Crowd
 	work   func(func() error) // starts what serve waits for; called under mu, while not closed
 
@@ -119,6 +121,11 @@ func (h *host) build(down *teardown) error {
 	h.spool = spool.New(h.config().HTTP.SpoolDirectory, int64(h.config().HTTP.SpoolQuota), h.log)
 	down.add(func() { h.spool.Close() })
 	go h.spool.Sweep() // it ends by itself; much that is left takes a while to remove
+	if h.loops, err = loop.New(); err == nil {
+		down.add(h.loops.Close)
+	} else if !errors.Is(err, errors.ErrUnsupported) {
+		h.log.Warn("connections are served without event loops, at a higher cost", "error", err)
+	}
 	h.crowd = guard.NewCrowd(0, 0, nil, h.log)
 	made := &setup{config: h.config()}
 	if made.edge, err = newEdge(made.config.HTTP, nil, config.HTTP{}, h.log); err != nil {
@@ -198,7 +205,10 @@ func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Optio
 	c := made.config
 	o := listen.Options{
 		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Hub: h.hub, Crowd: h.crowd,
-		Dev: c.Dev, Lane: c.HTTP.Lane, Logger: h.log.With("listener", l.Address), Terms: listenTerms(made, l, p),
+		Dev: c.Dev, Logger: h.log.With("listener", l.Address), Terms: listenTerms(made, l, p),
+	}
+	if c.HTTP.Lane {
+		o.Loops = h.loops
 	}
 	if h.watch != watchOff && c.Dev {
 		o.Fault = p.lastFault
