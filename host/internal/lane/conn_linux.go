@@ -166,7 +166,7 @@ func (c *Conn) receive(b []byte) (n int, err error) {
 		case errors.Is(err, unix.EAGAIN):
 			return -1, nil
 		}
-		return n, err
+		return max(n, 0), err
 	}
 }
 

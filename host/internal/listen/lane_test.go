@@ -313,6 +313,20 @@ func TestConnectionsThatComeAndGoInAnyWayGetTheirOwnAnswersWhileTermsChange(t *t
 	h.backend.busy.Wait()
 }
 
+func TestAConnectionThatIsResetBetweenRequestsIsCountedOut(t *testing.T) {
+	h := start(t, hello)
+	c := h.visit()
+	if resp, _, err := c.ask(plainGet); err != nil || resp.StatusCode != 200 {
+		t.Fatal(resp, err)
+	}
+	hangUp(c.Conn)
+	for until := time.Now().Add(10 * time.Second); h.Connections() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("it is still counted")
+		}
+	}
+}
+
 func TestHTTP2DoesNotBeginBehindARequestOfTheLane(t *testing.T) {
 	h := start(t, hello, onLoops(t))
 	c := h.dial()
