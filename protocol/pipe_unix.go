@@ -1,10 +1,39 @@
 //go:build unix
 
-// Writing to a pipe without waiting.
+// Pipes without waiting.
 
 package protocol
 
-import "syscall"
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+)
+
+// Read reads what is there, and waits only if there is nothing.
+func (p Pipe) Read(b []byte) (n int, err error) {
+	raw, err := p.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var rerr error
+	err = raw.Read(func(fd uintptr) bool {
+		n, rerr = readNow(fd, b)
+		return rerr != syscall.EAGAIN
+	})
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return 0, err
+	case err != nil:
+		return 0, os.ErrClosed
+	case rerr != nil:
+		return 0, rerr
+	case n == 0 && len(b) > 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
 
 // TryWrite writes what the pipe has room for. See [TryWriter].
 func (p Pipe) TryWrite(b []byte) (n int, err error) {
@@ -15,10 +44,7 @@ func (p Pipe) TryWrite(b []byte) (n int, err error) {
 	var werr error
 	err = raw.Write(func(fd uintptr) bool {
 		for n < len(b) {
-			m, e := syscall.Write(int(fd), b[n:])
-			if e == syscall.EINTR {
-				continue
-			}
+			m, e := writeNow(fd, b[n:])
 			if e == syscall.EAGAIN {
 				break
 			}

@@ -157,7 +157,9 @@ func Without(env []string, name string) []string {
 
 func (p *osProcess) PID() int { return p.process.Pid }
 
-func (p *osProcess) Frames() (io.Reader, io.WriteCloser) { return p.out, protocol.Pipe{File: p.in} }
+func (p *osProcess) Frames() (io.Reader, io.WriteCloser) {
+	return protocol.Pipe{File: p.out}, protocol.Pipe{File: p.in}
+}
 
 func (p *osProcess) Stderr() io.Reader { return p.err }
 
