@@ -3,14 +3,12 @@
 package lane
 
 import (
-	"errors"
 	"net"
 	"net/http"
 	"os"
 	"runtime"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -158,16 +156,10 @@ func (c *Conn) read(s *scratch, ready bool) (again bool) {
 
 // receive reads from the socket; -1 says that there is nothing for now.
 func (c *Conn) receive(b []byte) (n int, err error) {
-	for {
-		n, err = syscall.Read(c.fd, b)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case errors.Is(err, unix.EAGAIN):
-			return -1, nil
-		}
-		return max(n, 0), err
+	if n, err = loop.Read(c.fd, b); err == unix.EAGAIN {
+		return -1, nil
 	}
+	return n, err
 }
 
 // end is the end of what the client sends, with a part of a request or none.
@@ -298,16 +290,10 @@ func (c *Conn) flush() {
 }
 
 func (c *Conn) write(b []byte) (n int, err error) {
-	for {
-		n, err = syscall.Write(c.fd, b)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case errors.Is(err, unix.EAGAIN):
-			return 0, nil
-		}
-		return max(n, 0), err
+	if n, err = loop.Write(c.fd, b); err == unix.EAGAIN {
+		return 0, nil
 	}
+	return n, err
 }
 
 // answered is where a connection goes on once its answer has been written.

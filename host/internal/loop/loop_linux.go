@@ -3,7 +3,6 @@
 package loop
 
 import (
-	"errors"
 	"os"
 	"runtime"
 	"sync"
@@ -94,23 +93,19 @@ func newLoop() (*loop, error) {
 	return &loop{set: set, raw: raw, epoll: fd, handlers: map[int32]Handler{}}, nil
 }
 
+// run tells the handlers until the set is closed. They are told within Read, which so need not ask a second time, and
+// in vain, before it waits: an event that comes meanwhile ends that wait.
 func (l *loop) run() {
 	events := make([]unix.EpollEvent, 256)
-	for {
-		n := 0
-		err := l.raw.Read(func(fd uintptr) bool {
-			var err error
-			n, err = unix.EpollWait(int(fd), events, 0)
-			return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
-		})
-		if err != nil {
-			return // it was closed
-		}
-		for i := range events[:max(n, 0)] {
+	for l.raw.Read(func(fd uintptr) (more bool) {
+		n, err := wait(fd, events)
+		for i := range events[:n] {
 			if h := l.find(events[i].Pad); h != nil {
 				h.Happened(events[i].Events)
 			}
 		}
+		return n == len(events) || err != nil
+	}) == nil {
 	}
 }
 
