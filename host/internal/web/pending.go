@@ -121,6 +121,7 @@ func (h *Handler) Pending(seat Seat, head *http1.Head, text string, body []byte)
 // the seat's methods take.
 func (p *Pending) Submit() {
 	p.visit = p.handler.visit(p, p.request, p.seat)
+	p.visit.fileless = p.visit.lacksFile()
 	if !p.mayWait() {
 		p.until(p.reach)
 		return
@@ -136,7 +137,7 @@ func (p *Pending) Submit() {
 // mayWait says whether the way to the Backend leads by the disk.
 func (p *Pending) mayWait() bool {
 	r := p.request
-	if p.handler.public.Load() != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+	if !p.visit.fileless {
 		return true
 	}
 	if r.ContentLength == 0 || !p.visit.terms.Backend.Traits().Forms {
@@ -169,7 +170,7 @@ func (p *Pending) reach() (ends bool) {
 	if !v.admit() {
 		return true
 	}
-	if v.hasFile() {
+	if !v.fileless && v.hasFile() {
 		p.seat.Yield(p)
 		return false
 	}

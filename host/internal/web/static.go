@@ -16,6 +16,7 @@ import (
 // folder is an open public folder. It is closed when its last user lets go, so that a reload disturbs nobody.
 type folder struct {
 	root  *os.Root
+	dir   *os.File     // root once more, for lookups that must not wait
 	users atomic.Int64 // plus one until close
 }
 
@@ -25,6 +26,10 @@ func openFolder(name string) (*folder, error) {
 		return nil, fmt.Errorf("public folder: %w; create it, or change [http] public", err)
 	}
 	f := &folder{root: root}
+	if f.dir, err = root.Open("."); err != nil {
+		root.Close()
+		return nil, fmt.Errorf("public folder: %w", err)
+	}
 	f.users.Store(1)
 	return f, nil
 }
@@ -32,6 +37,7 @@ func openFolder(name string) (*folder, error) {
 func (f *folder) close() {
 	if f.users.Add(-1) == 0 {
 		f.root.Close()
+		f.dir.Close()
 	}
 }
 
@@ -70,14 +76,33 @@ func (v *visit) hasFile() bool {
 	return file != nil
 }
 
-// openPublic opens the static file that is the answer; nil if there is none.
-func (v *visit) openPublic() (*os.File, os.FileInfo) {
-	f := v.handler.public.Load()
+// lacksFile says whether servePublic is known to find none, without waiting for the disk.
+func (v *visit) lacksFile() bool {
+	f, name := v.publicFile()
+	if f == nil {
+		return true
+	}
+	defer f.close()
+	return f.lacks(name)
+}
+
+// publicFile is where the static file would be that is the answer, in a folder to be closed; nil if there can be none.
+func (v *visit) publicFile() (f *folder, name string) {
+	f = v.handler.public.Load()
 	if f == nil || v.r.Method != http.MethodGet && v.r.Method != http.MethodHead {
-		return nil, nil
+		return nil, ""
 	}
 	name, ok := publicName(v.r)
 	if !ok || v.terms.Denied != nil && v.terms.Denied("/"+name) || !f.retain() {
+		return nil, ""
+	}
+	return f, name
+}
+
+// openPublic opens the static file that is the answer; nil if there is none.
+func (v *visit) openPublic() (*os.File, os.FileInfo) {
+	f, name := v.publicFile()
+	if f == nil {
 		return nil, nil
 	}
 	file, info, err := openRegular(f.root, name)
