@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 )
 
 // site is the folder of an application, as it is in one generation.
@@ -15,6 +16,7 @@ type site struct {
 	root  string // absolute, symlinks resolved
 	index string // the script of folders, and the front controller
 	deny  Deny
+	found atomic.Bool // the index in root
 }
 
 // answer is what becomes of a path: a script, a redirect to another path, or a status.
@@ -83,13 +85,22 @@ func (s *site) split(asked string) (script, info string, ok bool) {
 }
 
 // isFile says whether there is a file at this path, symlinks followed. A segment that begins with a dot is hidden, as
-// it is for what the host serves itself.
+// it is for what the host serves itself. The front controller is looked for until it is found: php-fpm has it in its
+// opcache then, as it is, until the next reload.
 func (s *site) isFile(below string) bool {
+	isIndex := below[1:] == s.index
+	if isIndex && s.found.Load() {
+		return true
+	}
 	if strings.Contains(strings.TrimPrefix(below, "/.well-known/"), "/.") {
 		return false
 	}
 	info, err := os.Stat(s.file(below))
-	return err == nil && info.Mode().IsRegular()
+	is := err == nil && info.Mode().IsRegular()
+	if is && isIndex {
+		s.found.Store(true)
+	}
+	return is
 }
 
 // file is where a path below the root lies.

@@ -67,9 +67,23 @@ func TestAPathLeadsToAScriptThatExistsOrToTheFrontController(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v", target, got, want)
 		}
 	}
-	s.index = "absent.php"
+}
+
+func TestAFrontControllerIsLookedForUntilItIsThere(t *testing.T) {
+	s := site{root: siteOf(t, "admin/index.php"), index: "front.php"}
 	if got := s.find("/nothing"); got.status != 404 {
-		t.Errorf("without a front controller: %+v", got)
+		t.Errorf("without one: %+v", got)
+	}
+	front := s.file("/front.php")
+	if err := os.WriteFile(front, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.find("/nothing"); got.script != "/front.php" {
+		t.Errorf("with one: %+v", got)
+	}
+	os.Remove(front)
+	if got := s.find("/nothing"); got.script != "/front.php" {
+		t.Errorf("with one in php-fpm's opcache: %+v", got)
 	}
 }
 
