@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	sdk "github.com/workerhost/workerhost/sdk-go"
@@ -31,7 +30,7 @@ type call struct {
 	conn    *conn
 	said    messages
 	pending []byte // of a head that is not whole
-	head    *head  // nil until it is
+	status  int    // 0 until it is
 	bare    bool   // the response has no body that could be written
 	length  int64  // what its Content-Length leaves of it; -1: it has none
 	surplus bool   // it said more than that
@@ -52,7 +51,7 @@ func (c *call) do(found answer, fresh bool) error {
 	defer c.said.tell()
 	left := context.AfterFunc(ctx, func() { got.SetDeadline(time.Unix(1, 0)) }) // wakes whoever waits for it
 	body := c.r.ContentLength > 0
-	out, err := c.a.site.appendParams(appendRequest(nil, !fresh), c.r, found, c.a.software)
+	out, err := c.a.site.appendParams(appendRequest(got.out[:0], !fresh), c.r, found, c.a.software)
 	if err != nil {
 		left()
 		got.Close()
@@ -61,17 +60,14 @@ func (c *call) do(found answer, fresh bool) error {
 	if !body {
 		out = appendEnd(out, typeStdin)
 	}
+	got.out = out
 	_, written := got.Write(out) // what the server makes of the failure is read below
-	var whole atomic.Bool        // the request was sent to its end
-	sent := make(chan struct{})
-	if body && written == nil {
-		go func() { // ends with the body, or with the connection and the body, which are closed below
-			defer close(sent)
-			whole.Store(sendBody(got, c.r.Body))
-		}()
-	} else {
-		whole.Store(written == nil)
-		close(sent)
+	whole := written == nil      // the request was sent to its end
+	var sent chan bool           // says that of one with a body; nil: it has said so, or there is none
+	if body && whole {
+		whole, sent = false, make(chan bool, 1)
+		// ends with the body, or with the connection and the body, which are closed below
+		go func() { sent <- sendBody(got, c.r.Body) }()
 	}
 	err = c.receive()
 	if stayed := left(); err == nil && stayed && !fresh && written == nil && !got.records.more() {
@@ -79,12 +75,19 @@ func (c *call) do(found answer, fresh bool) error {
 		return nil
 	}
 	if ctx.Err() != nil {
-		hangUp(got.Conn, whole.Load(), c.a.over)
+		select {
+		case whole = <-sent:
+			sent = nil
+		default:
+		}
+		hangUp(got.Conn, whole, c.a.over)
 		err = context.Cause(ctx)
 	}
 	got.Close()
 	c.r.Body.Close()
-	<-sent
+	if sent != nil {
+		<-sent
+	}
 	return err
 }
 
@@ -117,7 +120,7 @@ func (c *call) receive() error {
 		switch {
 		case errors.As(err, &broken):
 			return err
-		case err != nil && c.head == nil:
+		case err != nil && c.status == 0:
 			return fmt.Errorf("%w: %w", errMute, err)
 		case err != nil:
 			return fmt.Errorf("%w: %w", errCut, err)
@@ -137,7 +140,7 @@ func (c *call) receive() error {
 
 // take hands a piece of the response on.
 func (c *call) take(content []byte) error {
-	if c.head == nil {
+	if c.status == 0 {
 		before := len(c.pending)
 		if before+len(content) > maxHead+maxContent {
 			return &brokenError{fmt.Sprintf("the head of its response is longer than %d bytes", maxHead)}
@@ -147,12 +150,12 @@ func (c *call) take(content []byte) error {
 		if i < 0 {
 			return nil
 		}
-		h, err := parseHead(c.pending[:i])
-		if err != nil {
+		var err error
+		if c.status, err = parseHead(c.pending[:i], c.w.Header()); err != nil {
 			return &brokenError{err.Error()}
 		}
 		content = c.pending[i:]
-		c.takeHead(h)
+		c.takeHead(c.w.Header())
 	}
 	if c.length >= 0 && int64(len(content)) > c.length && !c.bare {
 		if !c.surplus {
@@ -173,20 +176,16 @@ func (c *call) take(content []byte) error {
 }
 
 // takeHead gives the client the head of its response, or has the host send a file in place of the body.
-func (c *call) takeHead(h *head) {
-	c.head, c.length = h, -1
-	if values := h.header["Content-Length"]; len(values) == 1 {
+func (c *call) takeHead(header http.Header) {
+	c.length = -1
+	if values := header["Content-Length"]; len(values) == 1 {
 		if n, err := strconv.ParseUint(values[0], 10, 63); err == nil {
 			c.length = int64(n)
 		}
 	}
-	header := c.w.Header()
-	file := c.a.site.fileToSend(h.header)
-	for name, values := range h.header {
-		header[name] = values
-	}
-	c.bare = file != "" || h.status == http.StatusNoContent || h.status == http.StatusNotModified
-	c.w.WriteHeader(h.status)
+	file := c.a.site.fileToSend(header)
+	c.bare = file != "" || c.status == http.StatusNoContent || c.status == http.StatusNotModified
+	c.w.WriteHeader(c.status)
 	if file != "" {
 		sdk.ServeFile(c.w, c.r, file)
 	}
@@ -198,13 +197,13 @@ func (c *call) end(content []byte) error {
 		return &brokenError{"its END_REQUEST is too short"}
 	}
 	switch status := content[4]; {
-	case status == 2 && c.head == nil && len(c.pending) == 0:
+	case status == 2 && c.status == 0 && len(c.pending) == 0:
 		return errOverloaded
 	case status != 0:
 		return &brokenError{fmt.Sprintf("it refused the request with protocol status %d", status)}
-	case c.head == nil && len(c.pending) == 0:
+	case c.status == 0 && len(c.pending) == 0:
 		return &brokenError{"it ended the request without a response"}
-	case c.head == nil:
+	case c.status == 0:
 		return &brokenError{fmt.Sprintf("it ended the request within the head of its response: %.200q", c.pending)}
 	}
 	return nil

@@ -43,6 +43,7 @@ type client struct {
 type conn struct {
 	net.Conn
 	records *records
+	out     []byte // memory for requests
 }
 
 const dialTimeout = 5 * time.Second
@@ -71,11 +72,14 @@ func (c *client) get(ctx context.Context, fresh bool) (got *conn, kept bool, err
 	if err != nil {
 		return nil, false, err
 	}
-	return &conn{made, newRecords(made)}, false, nil
+	return &conn{Conn: made, records: newRecords(made), out: make([]byte, 0, 1<<10)}, false, nil
 }
 
 // put keeps a connection for the next request.
 func (c *client) put(used *conn) {
+	if cap(used.out) > maxContent {
+		used.out = nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {

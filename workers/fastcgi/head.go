@@ -12,12 +12,6 @@ import (
 // maxHead is how long the head of a response may be; the wire takes no more (SPEC.md §5.3).
 const maxHead = 256 << 10
 
-// head is a response's status and header.
-type head struct {
-	status int
-	header http.Header
-}
-
 // endOfHead is where the body begins in b, of which the first from bytes have no end; -1 if the head goes on.
 func endOfHead(b []byte, from int) int {
 	for i, empty := range []string{"\n", "\r\n"} { // a head without a field
@@ -40,9 +34,9 @@ func endOfHead(b []byte, from int) int {
 	}
 }
 
-// parseHead reads a head with the empty line at its end. Lines end with CR LF or LF.
-func parseHead(b []byte) (*head, error) {
-	h := &head{header: http.Header{}}
+// parseHead reads a head with the empty line at its end into header, and gives its status. Lines end with CR LF or LF.
+// After an error there may be something in header.
+func parseHead(b []byte, header http.Header) (status int, err error) {
 	for len(b) > 0 {
 		line := b
 		if i := bytes.IndexByte(b, '\n'); i >= 0 {
@@ -56,28 +50,28 @@ func parseHead(b []byte) (*head, error) {
 		}
 		colon := bytes.IndexByte(line, ':')
 		if colon <= 0 || !isToken(line[:colon]) || bytes.ContainsAny(line, "\r\x00") {
-			return nil, fmt.Errorf("a line of its head is no header field: %.100q", line)
+			return 0, fmt.Errorf("a line of its head is no header field: %.100q", line)
 		}
 		name := textproto.CanonicalMIMEHeaderKey(string(line[:colon]))
 		value := string(bytes.Trim(line[colon+1:], " \t"))
 		if name != "Status" {
-			h.header[name] = append(h.header[name], value)
+			header[name] = append(header[name], value)
 			continue
 		}
-		if h.status = statusOf(value); h.status == 0 {
-			return nil, fmt.Errorf("its status is %.100q: expected a number from 200 to 599", value)
+		if status = statusOf(value); status == 0 {
+			return 0, fmt.Errorf("its status is %.100q: expected a number from 200 to 599", value)
 		}
 	}
-	if h.status == 0 {
-		h.status = http.StatusOK
-		if h.header["Location"] != nil {
-			h.status = http.StatusFound
+	if status == 0 {
+		status = http.StatusOK
+		if header["Location"] != nil {
+			status = http.StatusFound
 		}
 	}
-	if h.header["Content-Type"] == nil {
-		h.header["Content-Type"] = nil // nobody is to guess one
+	if header["Content-Type"] == nil {
+		header["Content-Type"] = nil // nobody is to guess one
 	}
-	return h, nil
+	return status, nil
 }
 
 // statusOf reads "404 Not Found"; 0 is that it is none.
