@@ -20,14 +20,25 @@ type Load struct {
 	H       *Host
 	over    chan struct{}
 	clients sync.WaitGroup
+	number  atomic.Int64 // of clients
 	Served  atomic.Int64
 }
 
 // NewLoad is load on h of no client yet.
 func NewLoad(h *Host) *Load { return &Load{t: h.T, H: h, over: make(chan struct{})} }
 
+// rest is how long a client does nothing between two requests: the processors belong to the host, too, and to the
+// tests that run beside this one. In the short form all clients together make at most a thousand requests a second.
+func (l *Load) rest() time.Duration {
+	if Long {
+		return 2 * time.Millisecond
+	}
+	return max(2*time.Millisecond, time.Duration(l.number.Load())*time.Millisecond)
+}
+
 // Run has n clients do something again and again.
 func (l *Load) Run(n int, name string, again func() error) *Load {
+	l.number.Add(int64(n))
 	for range n {
 		l.clients.Go(func() {
 			for !l.ended() {
@@ -36,9 +47,9 @@ func (l *Load) Run(n int, name string, again func() error) *Load {
 					return
 				}
 				l.Served.Add(1)
-				select { // the processors belong to the host, too
+				select {
 				case <-l.over:
-				case <-time.After(2 * time.Millisecond):
+				case <-time.After(l.rest()):
 				}
 			}
 		})
@@ -166,10 +177,15 @@ func (l *Load) uploads(n, size, steps, ms int) *Load {
 }
 
 // Bodies runs, n of each, clients with bodies of every kind: small and large ones, in each framing, and requests and
-// responses that take two seconds.
+// responses that take two seconds. Each worker's end waits for these, and the test with it, so that in the short form
+// they take half a second.
 func (l *Load) Bodies(n int) *Load {
+	pause := 25
+	if Long {
+		pause = 100
+	}
 	return l.Posts(n, 100_000, "length").Posts(n, 300_000, "chunked").Posts(n, 70_000, "expect").
-		uploads(n, 200_000, 20, 100).Streams(n, 10, 200)
+		uploads(n, 200_000, 20, pause).Streams(n, 10, 2*pause)
 }
 
 // Streams runs n clients whose responses take steps times ms milliseconds; then they rest for half as long, since each
