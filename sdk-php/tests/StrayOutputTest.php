@@ -140,14 +140,16 @@ final class StrayOutputTest extends TestCase
         // Alarms by the thousand, each of which prints, cut into writes that are longer than a pipe holds.
         $host = FakeHost::serving('
             pcntl_async_signals(true);
-            pcntl_signal(SIGUSR1, function () { echo "signal\n"; Log::info("entry"); });
-            Worker::create()->onRequest(function () {
+            $signals = 0;
+            pcntl_signal(SIGUSR1, function () use (&$signals) { $signals++; echo "signal\n"; Log::info("entry"); });
+            Worker::create()->onRequest(function () use (&$signals) {
                 $parent = getmypid();
                 $child = pcntl_fork();
                 if ($child === 0) {
                     for ($i = 0; $i < 200; $i++) { posix_kill($parent, SIGUSR1); usleep(500); }
                     posix_kill(getmypid(), SIGKILL);
                 }
+                while ($signals === 0) { usleep(100); } // until the child runs: a busy machine has it wait
                 return Response::stream(function () { for ($i = 0; $i < 64; $i++) { yield str_repeat("b", 65536); } });
             })->run();
         ');
