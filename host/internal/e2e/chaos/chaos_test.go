@@ -58,10 +58,10 @@ type chaos struct {
 	faults  map[string]int // that were made; guarded by mu
 }
 
-// TestChaosHarmsOnlyWhatItTouches runs for $CHAOS_TIME, 7 s if that is not set, with faults that $CHAOS_SEED decides.
+// TestChaosHarmsOnlyWhatItTouches runs for $CHAOS_TIME, 5 s if that is not set, with faults that $CHAOS_SEED decides.
 func TestChaosHarmsOnlyWhatItTouches(t *testing.T) {
 	t.Parallel()
-	seed, lasts := rand.Uint64()%1_000_000, 7*time.Second
+	seed, lasts := rand.Uint64()%1_000_000, 5*time.Second
 	if text := os.Getenv("CHAOS_SEED"); text != "" {
 		var err error
 		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {

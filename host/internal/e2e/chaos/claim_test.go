@@ -106,7 +106,7 @@ func TestReloadClosesNoConnectionAndLosesNoMessage(t *testing.T) {
 	c.Visit(5, "WebSocket of a moment", func() (harness.Talker, error) { return k.SocketTalker("/") })
 	c.Visit(5, "TCP connection of a moment", func() (harness.Talker, error) { return k.TryLine() })
 	c.Watch(k, 30)
-	last := harass(t, k.Host, lasts(t, 9*time.Second), func(version string) {
+	last := harass(t, k.Host, lasts(t, 6*time.Second), func(version string) {
 		k.Deploy(t, version)
 	}, func() { harness.WritePHP(t, k.Dir, "this is no PHP;") })
 	if _, n := k.Get("/count"); len(n) != 3 || n < "730" { // and those of a moment
