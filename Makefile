@@ -38,7 +38,7 @@ quick:
 long: chaos
 	.ci/release-test
 	.ci/packages-test
-	LONG_TESTS=1 go test ./host/internal/e2e/... -skip '^(TestChaos|TestReloadClosesNo|TestReloadsOfGo)' -count=1 -timeout 60m
+	LONG_TESTS=1 go test ./host/internal/e2e/... ./host/internal/listen -skip '^(TestChaos|TestReloadClosesNo|TestReloadsOfGo)' -count=1 -timeout 60m
 
 chaos:
 	@.ci/setup test

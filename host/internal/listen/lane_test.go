@@ -54,7 +54,7 @@ func TestAllHoldsOffTheLaneToo(t *testing.T) {
 	}
 	takesTime(t)
 	const others = "WebSocket|TCP|UDP|Datagram|TLS|HTTP2|Socket|Held|LongPoll|Idle|LittleMemory|Generated|ComeAndGo|" +
-		"^Fuzz"
+		"OnLoan|Message|StreamsWithout|^Fuzz"
 	command := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.timeout=4m", "-test.skip="+others)
 	command.Env = append(os.Environ(), offLaneVariable+"=1")
 	if out, err := command.CombinedOutput(); err != nil {

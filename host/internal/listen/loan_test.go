@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -195,8 +196,12 @@ func TestNoEndOfAConnectionKeepsMemoryOnLoan(t *testing.T) {
 			} else {
 				l = startTCP(t, peer.Framing{Kind: peer.FramingKind(name[0] - '0')}, work)
 			}
+			clients := 20
+			if os.Getenv("LONG_TESTS") != "" {
+				clients = 60
+			}
 			var all sync.WaitGroup
-			for range 60 {
+			for range clients {
 				c, frame := way(l)
 				all.Go(func() {
 					defer c.Close()

@@ -416,7 +416,7 @@ func TestALargeDownloadTakesLittleMemoryAndNoDisk(t *testing.T) {
 	takesTime(t)
 	for _, spool := range []bool{false, true} {
 		var most atomic.Int64
-		h := start(t, func(c *call) { flood(c, 64<<20) })
+		h := start(t, func(c *call) { flood(c, 32<<20) })
 		h.backend.traits.Spool = spool
 		stop := make(chan struct{})
 		var watch sync.WaitGroup
@@ -436,7 +436,7 @@ func TestALargeDownloadTakesLittleMemoryAndNoDisk(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer resp.Body.Close()
-			checkFlood(t, resp, 64<<20)
+			checkFlood(t, resp, 32<<20)
 		})
 		close(stop)
 		watch.Wait()
