@@ -512,6 +512,9 @@ func TestPastTheQuotaTheClientsSpeedIsTheWorkers(t *testing.T) {
 	h.backend.traits.Spool = true
 	c := h.dial()
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	for until := time.Now().Add(20 * time.Second); h.options.Spool.Used() == 0 && time.Now().Before(until); {
+		time.Sleep(time.Millisecond)
+	}
 	select {
 	case <-free:
 		t.Error("all of it was taken")
