@@ -35,6 +35,10 @@ func (w *worker) depth() int {
 // takesAhead says whether w may have one more. Under dispatcher.mu.
 func (w *worker) takesAhead() bool { return w.duty.inflight > 0 && w.duty.inflight <= w.depth() }
 
+// runsLow says whether w is to be handed more: several requests cost hardly more than one if they go in one write, and
+// it has some left meanwhile. Under dispatcher.mu.
+func (w *worker) runsLow() bool { return w.duty.inflight > 0 && w.duty.inflight <= (w.depth()+1)/2 }
+
 // ahead is the dispatcher's account of what was handed ahead. Guarded by dispatcher.mu.
 type ahead struct {
 	waiting   []*exchange // oldest first; an entry counts while its behind is set
@@ -47,7 +51,7 @@ type ahead struct {
 // one.
 func (d *dispatcher) topUp(w *worker) {
 	d.mu.Lock()
-	if d.first() == nil || !w.takesAhead() {
+	if d.first() == nil || !w.runsLow() {
 		d.mu.Unlock()
 		return
 	}

@@ -115,6 +115,31 @@ func TestFastWorkerIsHandedItsNextRequestsAhead(t *testing.T) {
 	})
 }
 
+// TestSeveralRequestsAreHandedAheadAtOnce: not one each time that the worker is done with one.
+func TestSeveralRequestsAreHandedAheadAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var before, handed atomic.Int64 // how many waited before, and how often some came
+		p, _ := newFakePool(t, Settings{Workers: 1}, always(aheadWorker(echoTarget, func(n int) {
+			if before.Swap(int64(n)) <= int64(n) {
+				handed.Add(1)
+			}
+		})))
+		defer p.Stop(context.Background())
+		<-p.Started()
+		var sinks []*testSink
+		for range 200 {
+			s, _ := submit(p, "GET", "/")
+			sinks = append(sinks, s)
+		}
+		for _, s := range sinks {
+			s.result()
+		}
+		if n := handed.Load(); n > 200/3 {
+			t.Fatalf("200 requests were handed over %d times", n)
+		}
+	})
+}
+
 func TestUnsafeRequestIsNeverHandedAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var most atomic.Int64
