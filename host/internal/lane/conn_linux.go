@@ -58,6 +58,7 @@ type Conn struct {
 	text    string // head and body of the request at hand
 	body    []byte
 	out     []byte // of its answer
+	room    *room  // nil: its answer, if any, is written by nobody who waits
 
 	timer    *time.Timer
 	fires    time.Time // when it does; zero: it does not
@@ -100,12 +101,19 @@ func (c *Conn) Happened(events uint32) {
 	case c.phase == resting:
 		c.more = c.more || came
 	case events&unix.EPOLLERR != 0, c.phase == busy && events&fin != 0 && time.Since(c.since) >= HalfCloseTime:
-		c.leave()
+		if c.room != nil && events&unix.EPOLLERR == 0 && c.pending != nil {
+			c.pending.Leave() // what is at hand of the answer is still the client's
+		} else {
+			c.leave()
+		}
 	default:
 		c.more = c.more || came
 		if c.phase == writing {
 			c.flush()
 		}
+	}
+	if events&unix.EPOLLOUT != 0 {
+		c.room.opened()
 	}
 }
 
@@ -227,11 +235,16 @@ func (c *Conn) leave() {
 
 // close closes it.
 func (c *Conn) close() {
-	if fd := c.release(); fd >= 0 {
-		unix.Close(fd)
-		if c.owner != nil {
-			c.owner.Closed()
-		}
+	if fd := c.release(); fd >= 0 && (c.room == nil || !c.room.lent) {
+		c.shut(fd)
+	}
+}
+
+// shut closes what was its descriptor.
+func (c *Conn) shut(fd int) {
+	unix.Close(fd)
+	if c.owner != nil {
+		c.owner.Closed()
 	}
 }
 
@@ -245,6 +258,7 @@ func (c *Conn) release() (fd int) {
 		c.timer.Stop()
 	}
 	fd, c.fd, c.phase = c.fd, -1, gone
+	c.room.opened()
 	return fd
 }
 
@@ -344,7 +358,8 @@ func (c *Conn) expired() {
 	case c.deadline.IsZero() || c.phase == gone:
 	case left > 0:
 		c.until(time.Now(), left)
-	case c.phase == writing:
+	case c.phase == writing, c.phase == busy:
+		c.pending = nil
 		c.cut()
 	case c.phase == resting && len(c.in) > 0 && !c.reading:
 		c.yield(c.in, nil)

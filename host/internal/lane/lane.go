@@ -1,12 +1,13 @@
 // Package lane holds cleartext connections of HTTP/1.1 on event loops: it reads plain requests, has package web see
-// to them, and writes the answers that come whole. It has none of the odd cases: a connection that says anything
-// else, or is told anything else, goes to net/http for good, with what was read.
+// to them, and writes the answers. It has none of the odd cases: a connection that says anything else, or is to be
+// held, goes to net/http for good, with what was read.
 //
 // What a reader may rely on:
 //   - No loop waits: not for a client, not for a worker, not for a disk.
 //   - A connection that waits for its next request costs its entry here and a timer; no goroutine, no buffer.
 //   - A descriptor is used under its connection's lock and only while it is the connection's, which ends under that
-//     lock, before it is closed, as package loop asks for. So none is used after it was given out anew.
+//     lock, before it is closed, as package loop asks for. So none is used after it was given out anew. While a slice
+//     of a file is sent, without the lock, it is the sender's to close.
 package lane
 
 import (

@@ -27,10 +27,13 @@ var scratches = sync.Pool{New: func() any { return new(scratch) }}
 type Lane struct {
 	handler *web.Handler
 	loops   *loop.Set
+	readers chan struct{} // holds one for each file that is read
 }
 
 // New makes one whose connections are on loops, which end after all of them.
-func New(handler *web.Handler, loops *loop.Set) *Lane { return &Lane{handler, loops} }
+func New(handler *web.Handler, loops *loop.Set) *Lane {
+	return &Lane{handler, loops, make(chan struct{}, readers)}
+}
 
 // Take takes a connection that net has accepted. It says false, and leaves c as it is, if that can't be held here.
 func (l *Lane) Take(c net.Conn) (*Conn, bool) {

@@ -24,8 +24,11 @@ func (c *Conn) Answer(b []byte, ends bool) {
 	if c.pending == nil {
 		return
 	}
-	c.pending, c.last = nil, c.last || ends
-	n, err := c.write(b)
+	c.pending, c.room, c.last = nil, nil, c.last || ends
+	n, err := 0, error(nil)
+	if len(b) > 0 {
+		n, err = c.write(b)
+	}
 	switch {
 	case err != nil:
 		c.close()

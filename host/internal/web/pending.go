@@ -1,6 +1,7 @@
 // Requests without a goroutine. A plain one, at hand whole, is submitted by whoever read it, and answered by whoever
-// brings its response, if that is at hand whole, too, and small. In every other case its connection goes to net/http,
-// which reads the request once more and finds its exchange here: what may wait is done in one place.
+// brings its response, if that is at hand whole, too, and small. Where it leads by the disk, or is not small, it gets
+// a goroutine, which may wait (flow.go). If it is to be held, or something comes before it, its connection goes to
+// net/http, which reads the request once more and finds its exchange here.
 
 package web
 
@@ -10,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -20,7 +22,8 @@ import (
 )
 
 // Seat is a connection with at most one plain request at hand. For each that was submitted it gets one call of
-// Answer, Yield or Abort, from any goroutine, but for one that it has left.
+// Answer, Yield or Abort, from any goroutine, but for one that it has left. Before Answer or Abort there may be any
+// number of Send and SendFile.
 type Seat interface {
 	Conn
 	Remote() string // address, as net/http has it
@@ -28,15 +31,19 @@ type Seat interface {
 	// Answer writes a response, as fast as the client takes it. b is the caller's again when it returns. ends says
 	// that the connection ends with it.
 	Answer(b []byte, ends bool)
+	// Send writes parts of a response, one after the other, and waits until the client has taken them; they are the
+	// caller's again then. An error says that it has left.
+	Send(parts ...[]byte) error
+	// SendFile writes head, and then n bytes of file from where that is read, likewise. sent is how many of them were
+	// written: fewer without an error if the file has ended. errors.ErrUnsupported says that none can be, though head
+	// was.
+	SendFile(head []byte, file *os.File, n int64) (sent int64, err error)
 	// Yield gives the connection, with the request at hand, to net/http, whose handler calls [Handler.Resume]. If that
 	// can't be, p.Drop has to be called.
 	Yield(p *Pending)
 	// Abort ends the connection: the response broke off.
 	Abort()
 }
-
-// smallAnswer is the longest body that is answered so.
-const smallAnswer = 64 << 10
 
 // Pending is a plain request, from when it is at hand to its answer, and the http.ResponseWriter of that.
 type Pending struct {
@@ -45,8 +52,9 @@ type Pending struct {
 	visit   *visit
 	left    atomic.Bool // by its client
 
-	mu sync.Mutex // under which it leaves
-	x  *exchange  // nil: it was not submitted yet; written under mu
+	mu   sync.Mutex // under which it leaves
+	x    *exchange  // nil: it was not submitted yet; written under mu
+	flow *flow      // nil: its answer is written when it is whole; written under mu
 
 	request *http.Request
 	body    bytes.Reader
@@ -131,7 +139,7 @@ func (p *Pending) Submit() {
 		p.body.Read(p.kept)
 		p.body.Reset(p.kept)
 	}
-	go p.until(p.reach) // ends when it is submitted
+	go p.until(p.reach) // ends when it is submitted, or answered with a file
 }
 
 // mayWait says whether the way to the Backend leads by the disk.
@@ -170,9 +178,12 @@ func (p *Pending) reach() (ends bool) {
 	if !v.admit() {
 		return true
 	}
-	if !v.fileless && v.hasFile() {
-		p.seat.Yield(p)
-		return false
+	if !v.fileless { // so it has a goroutine, which may wait
+		if file, info := v.openPublic(); file != nil {
+			p.begin()
+			v.sendPublic(file, info)
+			return true
+		}
 	}
 	if v.showFault() {
 		return true
@@ -201,18 +212,21 @@ func (p *Pending) reach() (ends bool) {
 	return p.settle()
 }
 
-// settle answers with what came, or leaves that to net/http.
+// settle answers with what came, or has a goroutine do so, or net/http.
 func (p *Pending) settle() (ends bool) {
 	if p.left.Load() {
 		panic(http.ErrAbortHandler)
 	}
-	x := p.x
-	if !x.isSmall() {
+	switch p.x.size() {
+	case small:
+		p.x.respond(p.visit)
+		return true
+	case large:
+		go p.until(p.pass) // ends with the answer
+	default:
 		p.seat.Yield(p)
-		return false
 	}
-	x.respond(p.visit)
-	return true
+	return false
 }
 
 // tell has whoever waits for the exchange look at it. It is called by the sink, without mu.
@@ -225,25 +239,13 @@ func (x *exchange) tell() {
 	}
 }
 
-// isSmall says whether all of the answer is at hand, in memory, and respond would not wait.
-func (x *exchange) isSmall() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if len(x.informs) > 0 || x.refusal != nil {
-		return false
-	}
-	if x.failed || !x.headed {
-		return x.failed || x.finished
-	}
-	m := &x.response
-	return x.ended && x.kept == nil && m.File == "" && x.first == len(m.Body) && x.first <= smallAnswer &&
-		len(x.trailers) == 0
-}
-
 // finish ends the visit and answers. whole says that nothing broke off.
 func (p *Pending) finish(whole bool) {
 	ends := false
-	if whole { // its header lies in the exchange's memory
+	switch { // its header lies in the exchange's memory
+	case whole && p.flow != nil && p.flow.begun:
+		ends = p.endFlow()
+	case whole:
 		ends = p.spell()
 	}
 	p.mu.Lock() // the client may leave at this moment
@@ -273,11 +275,13 @@ func (p *Pending) spell() (ends bool) {
 	return ends
 }
 
-// Leave says that the client has left, or that nobody waits for it any more. It is for the seat, which calls it once
-// at most, and only before Answer, Yield or Abort: those may still come, and are to be ignored.
+// Leave says that the client has left, or that nobody waits for it any more. It is for the seat, which calls it only
+// before Answer, Yield or Abort: those may still come, and are to be ignored.
 func (p *Pending) Leave() {
 	p.mu.Lock()
-	p.left.Store(true)
+	if !p.left.Swap(true) && p.flow != nil {
+		close(p.flow.gone)
+	}
 	ours := p.x != nil && p.x.awaited.CompareAndSwap(byNews, taken)
 	p.mu.Unlock()
 	if ours {
@@ -311,13 +315,8 @@ func (p *Pending) resume(w http.ResponseWriter, r *http.Request, conn Conn) *pee
 	p.free()
 	whole := false
 	defer func() { v.end(whole) }()
-	var kept *peer.Held
-	if x == nil {
-		kept = v.proceed()
-	} else {
-		defer x.leave()
-		kept = x.respond(v)
-	}
+	defer x.leave()
+	kept := x.respond(v)
 	whole = true
 	return kept
 }
@@ -330,14 +329,12 @@ func (p *Pending) free() {
 	clear(p.values)
 	r.Method, r.RequestURI, r.URL, r.Host, r.Body, r.RemoteAddr = "", "", nil, "", nil, ""
 	p.body.Reset(nil)
-	p.kept, p.x = nil, nil
+	p.kept, p.x, p.flow = nil, nil, nil
 	p.left.Store(false)
 	p.handler, p.seat, p.visit = nil, nil, nil
 	p.answer = http1.Answer{Header: p.answer.Header}
-	if s := p.sheet; s != nil {
-		clear(s.keys)
-		s.page, p.sheet = s.page[:0], nil
-		sheets.Put(s)
+	if p.sheet != nil {
+		p.layDown()
 	}
 	pendings.Put(p)
 }
@@ -358,9 +355,11 @@ func (p *Pending) Write(b []byte) (int, error) {
 	if p.answer.Bare() && !p.answer.Head {
 		return 0, http.ErrBodyNotAllowed
 	}
-	s := p.written()
-	s.page = append(s.page, b...)
-	return len(b), nil
+	if s := p.written(); p.flow == nil || !p.flow.begun && len(s.page)+len(b) <= aPage && p.announced() < 0 {
+		s.page = append(s.page, b...)
+		return len(b), nil
+	}
+	return len(b), p.pour(b)
 }
 
 func (p *Pending) written() *sheet {
@@ -370,14 +369,19 @@ func (p *Pending) written() *sheet {
 	return p.sheet
 }
 
-// pendingContext is the request's context. Nobody waits for its end.
+// pendingContext is the request's context. Nobody waits for its end but who has a flow.
 type pendingContext Pending
 
 // Deadline implements context.Context.
 func (c *pendingContext) Deadline() (time.Time, bool) { return time.Time{}, false }
 
 // Done implements context.Context.
-func (c *pendingContext) Done() <-chan struct{} { return nil }
+func (c *pendingContext) Done() <-chan struct{} {
+	if c.flow == nil {
+		return nil
+	}
+	return c.flow.gone
+}
 
 // Err implements context.Context.
 func (c *pendingContext) Err() error {

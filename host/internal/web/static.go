@@ -60,20 +60,16 @@ func (v *visit) servePublic() bool {
 	if file == nil {
 		return false
 	}
+	v.sendPublic(file, info)
+	return true
+}
+
+// sendPublic answers with a static file, and closes it.
+func (v *visit) sendPublic(file *os.File, info os.FileInfo) {
 	defer file.Close()
 	v.handler.tally.static.Add(1)
 	v.w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
 	v.sendFile(file, info, http.StatusOK, info.ModTime())
-	return true
-}
-
-// hasFile says whether servePublic would find one.
-func (v *visit) hasFile() bool {
-	file, _ := v.openPublic()
-	if file != nil {
-		file.Close()
-	}
-	return file != nil
 }
 
 // lacksFile says whether servePublic is known to find none, without waiting for the disk.
