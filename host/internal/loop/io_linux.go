@@ -17,22 +17,6 @@ func Read(fd int, b []byte) (n int, err error) { return call(unix.SYS_READ, fd, 
 // Write writes to fd, which must not block, as write(2) does, and is otherwise like Read.
 func Write(fd int, b []byte) (n int, err error) { return call(unix.SYS_WRITE, fd, b) }
 
-func call(trap uintptr, fd int, b []byte) (n int, err error) {
-	if len(b) == 0 {
-		return 0, nil
-	}
-	for {
-		done, _, errno := syscall.RawSyscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
-		switch errno {
-		case 0:
-			return int(done), nil
-		case unix.EINTR:
-		default:
-			return 0, errno
-		}
-	}
-}
-
 // wait is epoll_wait(2) that does not wait.
 func wait(epoll uintptr, events []unix.EpollEvent) (n int, err error) {
 	done, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, epoll, uintptr(unsafe.Pointer(&events[0])),
