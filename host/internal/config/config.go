@@ -43,7 +43,7 @@ type Config struct {
 	Dev      bool     // --dev: error pages show the trace
 	Warnings Problems // what is allowed but is probably a mistake, with the line; see WarningsAt
 
-	Control   string        `key:"control" holds:"path, or the table [control]" absent:"in $XDG_RUNTIME_DIR, else /run/host or a private folder in the temporary directory" means:"socket that host reload, status and stop talk to"`
+	Control   string        `key:"control" holds:"path, or the table [control]" absent:"in $XDG_RUNTIME_DIR, else /run/workerhost or a private folder in the temporary directory" means:"socket that host reload, status and stop talk to"`
 	Remote    Remote        `key:"control"`
 	StopDelay time.Duration `key:"stop_delay" live:"yes" default:"0s" min:"0" means:"time between being asked to stop and stopping: /readyz is red, and all is served as before, so that whoever sends clients here can send them elsewhere first"`
 	Log       Log           `key:"log"`

@@ -19,7 +19,7 @@ import (
 // places are the folders that a control socket may be in.
 type places struct {
 	session string // $XDG_RUNTIME_DIR: private to the user, gone at log-out; "" if there is none
-	system  string // /run/host: for services, made by root or by systemd's RuntimeDirectory; "" where there is no /run
+	system  string // /run/workerhost: for services, made by root or systemd's RuntimeDirectory; "" without a /run
 	private string // in the temporary directory: mode 0700, and ours
 }
 

@@ -18,7 +18,7 @@ func folders(t *testing.T) places {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
-	p := places{session: root + "/session", system: root + "/run/host", private: root + "/host-1"}
+	p := places{session: root + "/session", system: root + "/run/workerhost", private: root + "/host-1"}
 	for _, folder := range []string{p.session, filepath.Dir(p.system)} {
 		if err := os.Mkdir(folder, 0o700); err != nil {
 			t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 )
 
 // systemFolder is for hosts that run as services.
-const systemFolder = "/run/host"
+const systemFolder = "/run/workerhost"
 
 func userID() string { return strconv.Itoa(os.Getuid()) }
 

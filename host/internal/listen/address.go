@@ -65,7 +65,7 @@ func remedy(err error) string {
 // bindUnix replaces the socket of a host that is gone, and nothing else.
 func bindUnix(path string) (net.Listener, error) {
 	if path == "" {
-		return nil, fmt.Errorf("listen on unix: a path is missing, as in unix:/run/host/http.sock")
+		return nil, fmt.Errorf("listen on unix: a path is missing, as in unix:/run/workerhost/http.sock")
 	}
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != fs.ModeSocket {
