@@ -16,7 +16,7 @@ import (
 // hostFlags declares -c and --control. What it returns finds the host.
 func hostFlags(f *pflag.FlagSet) func() (*control.Client, error) {
 	file := f.StringP("config", "c", "", "configuration `FILE` that the host was started with (default: host.toml "+
-		"in the working directory, if there is one)")
+		"in the working directory, or what runs as the service of a package)")
 	socket := f.String("control", "",
 		"control socket of the host, at `PATH`, or tcp://HOST:PORT for one with [control] listen")
 	tokenFile := f.String("token-file", "", "`FILE` with the token of a host at tcp://")

@@ -23,6 +23,9 @@ type places struct {
 	private string // in the temporary directory: mode 0700, and ours
 }
 
+// serviceFile is what the service of a package serves.
+const serviceFile = "/etc/host/host.toml"
+
 // systemPlaces are those of this machine and user.
 func systemPlaces() places {
 	p := places{system: systemFolder, private: filepath.Join(os.TempDir(), "host-"+userID())}
@@ -46,7 +49,8 @@ func PrepareControl(socket string) error {
 
 // FindControl is the control socket for the commands that talk to a host. given is their --control, and configPath
 // their -c; both may be empty. Mistakes in the rest of the file do not matter here, so that a broken file never keeps
-// anybody from stopping a host: not even one that is no TOML, or that is gone. Without a socket of that name in the
+// anybody from stopping a host: not even one that is no TOML, or that is gone. Where neither is given, and no host was
+// started in the working directory, it is the one of the service of a package. Without a socket of that name in the
 // file or in given, the one that exists among the default places is taken: the host may have been started with another
 // environment, by systemd for example.
 func FindControl(given, configPath string, env func(string) (string, bool)) (string, error) {
@@ -60,6 +64,11 @@ func FindControl(given, configPath string, env func(string) (string, bool)) (str
 	places := systemPlaces()
 	if configPath == "" {
 		if socket, running := places.find(FileName); running { // its file has been taken away
+			if _, running := places.find(""); !running {
+				return socket, nil
+			}
+		}
+		if socket, running := places.service(); running {
 			if _, running := places.find(""); !running {
 				return socket, nil
 			}
@@ -184,6 +193,12 @@ func (p places) find(configPath string) (socket string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// service gives the socket of the service of a package, if it runs.
+func (p places) service() (socket string, ok bool) {
+	p.session, p.private = "", "" // those of whoever asks
+	return p.find(serviceFile)
 }
 
 // systemUsable says whether the system's folder is there and can be written, or could be made.

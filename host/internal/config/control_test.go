@@ -160,6 +160,30 @@ func TestACommandFindsAHostThatRunsWithAnotherEnvironment(t *testing.T) {
 	}
 }
 
+func TestOnlyTheFolderOfServicesHasTheServiceOfAPackage(t *testing.T) {
+	p := folders(t)
+	name, err := socketName(serviceFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(p.system, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range []string{p.session, p.system} {
+		if got, ok := p.service(); ok {
+			t.Errorf("%s is the service's", got)
+		}
+		listener, err := net.Listen("unix", filepath.Join(folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+	}
+	if got, ok := p.service(); !ok || got != filepath.Join(p.system, name) {
+		t.Errorf("found %q", got)
+	}
+}
+
 func TestACommandNeedsNothingOfTheFileButItsControlKey(t *testing.T) {
 	folder := site(t)
 	find := func(given, file string) (string, error) {
