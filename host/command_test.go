@@ -19,6 +19,31 @@ func invoked(args ...string) (out, err string, status int) {
 	return o.String(), e.String(), status
 }
 
+func TestUnderThePackagesNameHelpManualCompletionsAndErrorsSayIt(t *testing.T) {
+	for args, wanted := range map[string]string{
+		"":                   "    workerhost reload                       put new code live",
+		"help":               "    workerhost serve        Serve, in the foreground",
+		"help reload":        "Usage:\n    workerhost reload [flags]",
+		"reload --help":      "Example:\n    workerhost reload",
+		"help php-fpm":       "&& workerhost init ",
+		"man":                ".TH WORKERHOST 1 ",
+		"man host.toml":      ".SH SEE ALSO\nworkerhost(1)",
+		"completion bash":    "complete -F _workerhost workerhost\n",
+		"completion zsh":     "#compdef workerhost\n",
+		"completion fish":    "complete -c workerhost -n '__workerhost_command_is reload'",
+		"reloa":              "workerhost: there is no command \"reloa\"; did you mean `workerhost reload`?",
+		"reload --nonsense":  "(`workerhost reload --help` shows how it is used)",
+		"version":            "workerhost ",
+		"sdk php --nonsense": "workerhost sdk: ",
+	} {
+		var b bytes.Buffer
+		commands().Run(strings.Fields(args), &cli.Terminal{Out: &b, Err: &b, Program: "workerhost"})
+		if !strings.Contains(b.String(), wanted) {
+			t.Errorf("workerhost %s does not say %q:\n%s", args, wanted, b.String())
+		}
+	}
+}
+
 func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 	for _, c := range commands() {
 		page, _, status := invoked(c.Name, "--help")

@@ -41,8 +41,9 @@ type Commands []*Command
 
 // Run runs the command that the arguments name. It returns the exit status.
 func (p Commands) Run(args []string, t *Terminal) int {
+	t.commands = p.names()
 	if len(args) == 0 {
-		p.overview(t.Err)
+		p.overview(t.renaming(t.Err))
 		return ExitUsage
 	}
 	name := args[0]
@@ -54,7 +55,7 @@ func (p Commands) Run(args []string, t *Terminal) int {
 	}
 	c := p.find(name)
 	if c == nil {
-		return report(t, "host", false, p.unknown(name))
+		return report(t, t.program(), false, p.unknown(name))
 	}
 	return c.Run(t, args[1:])
 }
@@ -86,14 +87,14 @@ func (c *Command) Run(t *Terminal, args []string) int {
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
-		c.help(t.Out)
+		c.help(t.renaming(t.Out))
 		return ExitOK
 	case err != nil:
 		err = explainFlag(err, flags)
 	default:
 		err = work(t, flags.Args())
 	}
-	return report(t, "host "+c.Name, wantsJSON(flags, args), err)
+	return report(t, t.program()+" "+c.Name, wantsJSON(flags, args), err)
 }
 
 // wantsJSON says whether --json is given; it may stand behind a flag that could not be read.

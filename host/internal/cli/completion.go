@@ -12,7 +12,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-var shells = map[string]func(Commands, io.Writer){"bash": Commands.bash, "zsh": Commands.zsh, "fish": Commands.fish}
+// shells write the completion of the commands of a program, by the name that it goes by.
+var shells = map[string]func(p Commands, w io.Writer, program string){
+	"bash": Commands.bash, "zsh": Commands.zsh, "fish": Commands.fish,
+}
 
 // CompletionCommand is host completion, for the commands of a program.
 func CompletionCommand(all func() Commands) *Command {
@@ -33,7 +36,7 @@ func CompletionCommand(all func() Commands) *Command {
 					return Misused("expected bash, zsh or fish, and got %q", strings.Join(args, " "))
 				}
 				var b bytes.Buffer
-				shells[args[0]](all(), &b)
+				shells[args[0]](all(), &b, t.program())
 				_, err := t.Out.Write(b.Bytes())
 				return err
 			}
@@ -102,18 +105,18 @@ func (c *Command) files() bool {
 	return strings.Contains(c.Arguments, "WORKER") || strings.Contains(c.Arguments, "DIR")
 }
 
-func (p Commands) bash(w io.Writer) {
-	fmt.Fprintf(w, `# The completion of host for bash, made by: host completion bash
-_host() {
+func (p Commands) bash(w io.Writer, program string) {
+	fmt.Fprintf(w, `# The completion of %[1]s for bash, made by: %[1]s completion bash
+_%[1]s() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' flags='' files='' word
 	COMPREPLY=()
 	# bash takes the = of --config=FILE for a word.
 	if [ "$cur" = = ]; then cur=''; elif [ "$prev" = = ]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words='%s' flags='--help --version'
+		words='%[2]s' flags='--help --version'
 	else
 		case ${COMP_WORDS[1]} in
-`, strings.Join(p.names(), " "))
+`, program, strings.Join(p.names(), " "))
 	for _, c := range p.shown() {
 		var files, others, all []string
 		for _, f := range c.flags() {
@@ -138,7 +141,7 @@ _host() {
 		}
 		fmt.Fprint(w, " ;;\n\t\t\tesac ;;\n")
 	}
-	fmt.Fprint(w, `		esac
+	fmt.Fprintf(w, `		esac
 	fi
 	case $cur in -*) words=$flags files='' ;; esac
 	while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -W "$words" -- "$cur")
@@ -146,16 +149,16 @@ _host() {
 	compopt -o filenames 2>/dev/null
 	while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$cur")
 }
-complete -F _host host
-`)
+complete -F _%[1]s %[1]s
+`, program)
 }
 
-func (p Commands) zsh(w io.Writer) {
-	fmt.Fprint(w, `#compdef host
-# The completion of host for zsh, made by: host completion zsh
-_host() {
+func (p Commands) zsh(w io.Writer, program string) {
+	fmt.Fprintf(w, `#compdef %[1]s
+# The completion of %[1]s for zsh, made by: %[1]s completion zsh
+_%[1]s() {
 	local -a commands=(
-`)
+`, program)
 	for _, c := range p.shown() {
 		fmt.Fprintf(w, "\t\t%s\n", quoted(c.Name+":"+c.Summary))
 	}
@@ -198,27 +201,28 @@ _host() {
 		}
 		fmt.Fprint(w, " ;;\n")
 	}
-	fmt.Fprint(w, `	esac
+	fmt.Fprintf(w, `	esac
 }
 # compinit loads this file as the function, when first there is something to complete.
-_host "$@"
-`)
+_%s "$@"
+`, program)
 }
 
-func (p Commands) fish(w io.Writer) {
-	fmt.Fprint(w, `# The completion of host for fish, made by: host completion fish
-function __host_command_is
+func (p Commands) fish(w io.Writer, program string) {
+	fmt.Fprintf(w, `# The completion of %[1]s for fish, made by: %[1]s completion fish
+function __%[1]s_command_is
     set -l words (commandline -opc)
     test "$words[2]" = "$argv[1]"
 end
-complete -c host -e
-complete -c host -f
-`)
+complete -c %[1]s -e
+complete -c %[1]s -f
+`, program)
 	for _, c := range p.shown() {
-		fmt.Fprintf(w, "complete -c host -n '__host_command_is \"\"' -a %s -d %s\n", c.Name, fishQuoted(c.Summary))
+		fmt.Fprintf(w, "complete -c %[1]s -n '__%[1]s_command_is \"\"' -a %[2]s -d %[3]s\n", program, c.Name,
+			fishQuoted(c.Summary))
 	}
 	for _, c := range p.shown() {
-		line := "complete -c host -n '__host_command_is " + c.Name + "'"
+		line := fmt.Sprintf("complete -c %[1]s -n '__%[1]s_command_is %[2]s'", program, c.Name)
 		if words := c.words(); words != nil {
 			fmt.Fprintf(w, "%s -a %s\n", line, fishQuoted(strings.Join(words, " ")))
 		}

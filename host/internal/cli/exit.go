@@ -156,14 +156,14 @@ func report(t *Terminal, name string, asJSON bool, err error) int {
 	var usage *usageError
 	var problems config.Problems
 	var end *Ended
-	text := err.Error()
+	text := t.renamed(err.Error())
 	switch {
 	case text == "":
 	case asJSON:
-		encode(t.Out, FailureOf(err))
+		encode(t.renaming(t.Out), FailureOf(err))
 	case errors.As(err, &end) && end.told:
 	case errors.As(err, &usage):
-		fmt.Fprintf(t.Err, "%s: %v\n(`%s --help` shows how it is used)\n", name, err, name)
+		fmt.Fprintf(t.Err, "%s: %s\n(`%s --help` shows how it is used)\n", name, text, name)
 	case errors.As(err, &problems):
 		fmt.Fprintln(t.Err, t.Red(text))
 	default:

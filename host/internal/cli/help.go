@@ -30,17 +30,18 @@ func HelpCommand(all func() Commands) *Command {
 		},
 		Define: func(*pflag.FlagSet) func(*Terminal, []string) error {
 			return func(t *Terminal, args []string) error {
+				out := t.renaming(t.Out)
 				switch {
 				case len(args) == 0:
-					all().overview(t.Out)
+					all().overview(out)
 				case len(args) > 1:
 					return Misused("expected one command or topic, and got %s", strings.Join(args, " "))
 				case args[0] == config.FileName:
-					reference(t.Out)
+					reference(out)
 				case args[0] == "exit":
-					exitTable(t.Out)
+					exitTable(out)
 				default:
-					return all().explain(args[0], t.Out)
+					return all().explain(args[0], out)
 				}
 				return nil
 			}

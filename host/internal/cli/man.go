@@ -28,9 +28,9 @@ func ManCommand(all func() Commands) *Command {
 				var b bytes.Buffer
 				switch {
 				case len(args) == 0:
-					all().manual(&b)
+					all().manual(t.renaming(&b), t.program())
 				case len(args) == 1 && args[0] == config.FileName:
-					manualOfKeys(&b)
+					manualOfKeys(t.renaming(&b), t.program())
 				default:
 					return Misused("expected nothing or %s, and got %s", config.FileName,
 						strings.Join(args, " "))
@@ -42,10 +42,10 @@ func ManCommand(all func() Commands) *Command {
 	}
 }
 
-// manual writes host(1).
-func (p Commands) manual(w io.Writer) {
-	title(w, "HOST", 1, "host", "serve with pools of PHP and Go workers")
-	fmt.Fprint(w, ".SH SYNOPSIS\n.B host\n.I COMMAND\n[flags] [arguments]\n.SH DESCRIPTION\n")
+// manual writes host(1), of the program by its name.
+func (p Commands) manual(w io.Writer, program string) {
+	title(w, 1, program, "serve with pools of PHP and Go workers")
+	fmt.Fprintf(w, ".SH SYNOPSIS\n.B %s\n.I COMMAND\n[flags] [arguments]\n.SH DESCRIPTION\n", program)
 	paragraphs(w, "The host serves HTTP with pools of PHP and Go workers, and puts their new code live without "+
 		"losing a request. Its commands follow; host.toml(5) has the configuration.")
 	fmt.Fprint(w, ".SH COMMANDS\n")
@@ -85,8 +85,8 @@ func (c *Command) manual(w io.Writer) {
 }
 
 // manualOfKeys writes host.toml(5).
-func manualOfKeys(w io.Writer) {
-	title(w, "HOST.TOML", 5, config.FileName, "configuration of host")
+func manualOfKeys(w io.Writer, program string) {
+	title(w, 5, config.FileName, "configuration of "+program)
 	fmt.Fprint(w, ".SH DESCRIPTION\n")
 	paragraphs(w, keysIntroduction)
 	section := ""
@@ -99,12 +99,13 @@ func manualOfKeys(w io.Writer) {
 		fmt.Fprintf(w, ".TP\n.B %s\n%s\n", roff(k.Key), line(fmt.Sprintf("%s (%s; default: %s)", k.Meaning, k.Type,
 			k.Default)))
 	}
-	fmt.Fprint(w, ".SH SEE ALSO\nhost(1)\n")
+	fmt.Fprintf(w, ".SH SEE ALSO\n%s(1)\n", program)
 }
 
 // title begins a page. It has no date, so that a build tomorrow gives the same bytes.
-func title(w io.Writer, page string, section int, name, summary string) {
-	fmt.Fprintf(w, ".TH %s %d \"\" \"host %s\"\n.SH NAME\n%s \\- %s\n", page, section, roff(Version()), name, summary)
+func title(w io.Writer, section int, name, summary string) {
+	fmt.Fprintf(w, ".TH %s %d \"\" \"host %s\"\n.SH NAME\n%s \\- %s\n", strings.ToUpper(name), section,
+		roff(Version()), name, summary)
 }
 
 // paragraphs writes text whose paragraphs are separated by empty lines.

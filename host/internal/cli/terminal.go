@@ -12,6 +12,8 @@ import (
 // Terminal is a command's output. It need not be a terminal.
 type Terminal struct {
 	Out, Err io.Writer
+	Program  string   // the name by which the program is called, host or workerhost; "" is that of its file
+	commands []string // the names of its commands
 	colours  bool
 	live     bool // what was written to out can be written over
 }

@@ -46,8 +46,8 @@ func VersionCommand() *Command {
 				if err := noArguments(args); err != nil {
 					return err
 				}
-				fmt.Fprintf(t.Out, "host %s (%s, %s/%s, worker protocol %d)\n", Version(), runtime.Version(),
-					runtime.GOOS, runtime.GOARCH, protocol.Version)
+				fmt.Fprintf(t.Out, "%s %s (%s, %s/%s, worker protocol %d)\n", t.program(), Version(),
+					runtime.Version(), runtime.GOOS, runtime.GOARCH, protocol.Version)
 				return nil
 			}
 		},
