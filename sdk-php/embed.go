@@ -4,7 +4,7 @@ package sdkphp
 import "embed"
 
 // FS holds the SDK as a program needs it, without its tests: autoload.php, functions.php, franken.php,
-// workerman.php, composer.json, README.md and src.
+// workerman.php, composer.json, LICENSE, README.md and src.
 //
-//go:embed autoload.php functions.php franken.php workerman.php composer.json README.md src
+//go:embed autoload.php functions.php franken.php workerman.php composer.json LICENSE README.md src
 var FS embed.FS
