@@ -37,8 +37,10 @@ quick:
 	@.ci/test quick
 
 long: chaos
+	@.ci/setup long
 	.ci/release-test
 	.ci/packages-test
+	.ci/packages-live
 	LONG_TESTS=1 go test ./host/internal/e2e/... ./host/internal/listen -skip '^(TestChaos|TestReloadClosesNo|TestReloadsOfGo)' -count=1 -timeout 60m
 
 chaos:
