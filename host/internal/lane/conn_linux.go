@@ -15,6 +15,7 @@ import (
 
 	"github.com/workerhost/workerhost/host/internal/http1"
 	"github.com/workerhost/workerhost/host/internal/loop"
+	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/host/internal/web"
 )
 
@@ -57,8 +58,9 @@ type Conn struct {
 	pending *web.Pending
 	text    string // head and body of the request at hand
 	body    []byte
-	out     []byte // of its answer
-	room    *room  // nil: its answer, if any, is written by nobody who waits
+	out     []byte      // of its answer
+	room    *room       // nil: its answer, if any, is written by nobody who waits
+	slow    *peer.Stall // nil: the client has taken all that was written so far
 
 	timer    *time.Timer
 	fires    time.Time // when it does; zero: it does not
@@ -297,9 +299,43 @@ func (c *Conn) flush() {
 		c.close()
 	case n == len(c.out):
 		c.answered()
-	case n > 0:
+	default:
+		c.took(n)
 		c.out = c.out[n:]
-		c.until(time.Now(), c.limits().WriteTimeout)
+		c.watch()
+	}
+}
+
+// took hears how much of what was written the client has taken.
+func (c *Conn) took(n int) {
+	if n > 0 {
+		c.slow = nil
+	}
+}
+
+// watch has a client looked at that has not taken all. The kernel tells of room only when there is a good deal, so
+// it is tried in between.
+func (c *Conn) watch() {
+	timeout := c.limits().WriteTimeout
+	if c.slow == nil {
+		s := peer.NewStall(timeout)
+		c.slow = &s
+	}
+	if c.slow.Watched() {
+		c.until(time.Now(), peer.StallStep(timeout))
+	}
+}
+
+// stalled tries again, unless the write time-out is over.
+func (c *Conn) stalled() {
+	switch _, ok := c.slow.More(false); {
+	case !ok:
+		c.pending = nil
+		c.cut()
+	case c.phase == writing:
+		c.flush()
+	default:
+		c.room.opened()
 	}
 }
 
@@ -312,7 +348,7 @@ func (c *Conn) write(b []byte) (n int, err error) {
 
 // answered is where a connection goes on once its answer has been written.
 func (c *Conn) answered() {
-	c.out = nil
+	c.out, c.slow = nil, nil
 	switch {
 	case c.lingers:
 		c.text, c.body = "", nil
@@ -359,8 +395,7 @@ func (c *Conn) expired() {
 	case left > 0:
 		c.until(time.Now(), left)
 	case c.phase == writing, c.phase == busy:
-		c.pending = nil
-		c.cut()
+		c.stalled()
 	case c.phase == resting && len(c.in) > 0 && !c.reading:
 		c.yield(c.in, nil)
 	case c.phase == resting && !c.reading:

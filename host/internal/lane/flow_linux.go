@@ -62,6 +62,7 @@ func (c *Conn) send(parts [][]byte, flags int) error {
 		if err != nil && !c.wait(err) {
 			return err
 		}
+		c.took(n)
 		for i := range parts {
 			k := min(max(n, 0), len(parts[i]))
 			parts[i], n = parts[i][k:], n-k
@@ -108,6 +109,7 @@ func (c *Conn) SendFile(head []byte, file *os.File, n int64) (sent int64, err er
 		case err == nil && k == 0:
 			return sent, nil
 		}
+		c.took(k)
 		sent += int64(max(k, 0))
 	}
 	return sent, nil
@@ -135,7 +137,7 @@ func (c *Conn) wait(err error) bool {
 	if !errors.Is(err, unix.EAGAIN) {
 		return false
 	}
-	c.until(time.Now(), c.limits().WriteTimeout)
+	c.watch()
 	for !c.room.some && c.phase != gone {
 		c.room.Wait()
 	}

@@ -33,8 +33,9 @@ func (c *Conn) Answer(b []byte, ends bool) {
 	case err != nil:
 		c.close()
 	case n < len(b):
+		c.took(n)
 		c.phase, c.out = writing, append([]byte(nil), b[n:]...)
-		c.until(time.Now(), c.limits().WriteTimeout)
+		c.watch()
 	default:
 		c.answered()
 	}
