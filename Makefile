@@ -6,7 +6,7 @@ ARGS    ?=
 # The version says where a binary came from; stamping it with git's state as well fails in a checkout of another user.
 BUILD   := -trimpath -buildvcs=false
 
-.PHONY: help serve test quick long chaos build release image bench fuzz lint setup clean
+.PHONY: help serve test quick long chaos build release image api bench fuzz lint setup clean
 
 help:
 	@echo 'make serve   build, then serve examples/hello-php on http://127.0.0.1:8080/'
@@ -18,6 +18,7 @@ help:
 	@echo 'make build   write bin/host'
 	@echo 'make release write dist/: binaries for each system, .deb, .rpm, SBOMs, checksums (VERSION=1.2.3)'
 	@echo 'make image   write a container image of the .deb that make release has left in dist/ (VERSION=1.2.3)'
+	@echo 'make api     write dist/sdk-php.html, the API of the PHP SDK (VERSION=1.2.3)'
 	@echo 'make bench   measure beside nginx + php-fpm; ARGS=--connections measures long-lived connections, ARGS=--reload a reload under load'
 	@echo 'make fuzz    run each fuzz target for FUZZTIME=20s'
 	@echo 'make lint    gofmt, go vet, staticcheck, php -l; types for macOS, FreeBSD and Windows'
@@ -56,6 +57,11 @@ release:
 
 image:
 	.ci/image $(VERSION) dist
+
+api:
+	@.ci/setup serve
+	@mkdir -p dist
+	.ci/sdk-api $(VERSION) >dist/sdk-php.html
 
 bench: build
 	@.ci/setup bench
