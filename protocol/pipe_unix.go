@@ -35,6 +35,20 @@ func (p Pipe) Read(b []byte) (n int, err error) {
 	return n, nil
 }
 
+// Silent says that there is nothing to be read, and that the other end has not been closed. What there is may be lost.
+func (p Pipe) Silent() (silent bool) {
+	raw, err := p.SyscallConn()
+	if err != nil {
+		return false
+	}
+	err = raw.Read(func(fd uintptr) bool {
+		_, e := readNow(fd, make([]byte, 1))
+		silent = e == syscall.EAGAIN
+		return true
+	})
+	return err == nil && silent
+}
+
 // TryWrite writes what the pipe has room for. See [TryWriter].
 func (p Pipe) TryWrite(b []byte) (n int, err error) {
 	raw, err := p.SyscallConn()

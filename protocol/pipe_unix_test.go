@@ -37,3 +37,26 @@ func TestPipeReadsWhatIsThereAndSaysHowItEnds(t *testing.T) {
 		t.Errorf("once it is closed: %v", err)
 	}
 }
+
+func TestAPipeIsSilentUntilSomethingCame(t *testing.T) {
+	for name, end := range map[string]func(in *os.File){
+		"bytes": func(in *os.File) { in.WriteString("x") }, "its end": func(in *os.File) { in.Close() },
+	} {
+		out, in, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer out.Close()
+		defer in.Close()
+		pipe := Pipe{out}
+		if !pipe.Silent() {
+			t.Error("one is not silent to which nothing was written")
+		}
+		if end(in); pipe.Silent() {
+			t.Errorf("it is silent after %s", name)
+		}
+		if out.Close(); pipe.Silent() {
+			t.Error("it is silent though it is closed")
+		}
+	}
+}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/workerhost/workerhost/protocol"
 )
 
 // Address is where a FastCGI server listens.
@@ -42,8 +44,19 @@ type client struct {
 // conn is a connection that one request has at a time.
 type conn struct {
 	net.Conn
+	pipe    protocol.Pipe // the same, to be read and written
 	records *records
 	out     []byte // memory for requests
+}
+
+// Write implements [io.Writer].
+func (c *conn) Write(b []byte) (n int, err error) {
+	if n, err = c.pipe.TryWrite(b); err == nil && n < len(b) {
+		more := 0
+		more, err = c.Conn.Write(b[n:])
+		n += more
+	}
+	return n, err
 }
 
 const dialTimeout = 5 * time.Second
@@ -61,7 +74,7 @@ func (c *client) get(ctx context.Context, fresh bool) (got *conn, kept bool, err
 		got = c.kept[last]
 		c.kept = c.kept[:last]
 		c.mu.Unlock()
-		if !fresh && stands(got.Conn) {
+		if !fresh && got.pipe.Silent() { // where that can't be known, none is used twice
 			return got, true, nil
 		}
 		if got.Close(); fresh {
@@ -72,7 +85,8 @@ func (c *client) get(ctx context.Context, fresh bool) (got *conn, kept bool, err
 	if err != nil {
 		return nil, false, err
 	}
-	return &conn{Conn: made, records: newRecords(made), out: make([]byte, 0, 1<<10)}, false, nil
+	pipe := protocol.Pipe{File: made.(protocol.File)}
+	return &conn{Conn: made, pipe: pipe, records: newRecords(pipe), out: make([]byte, 0, 1<<10)}, false, nil
 }
 
 // put keeps a connection for the next request.

@@ -19,9 +19,9 @@ import (
 )
 
 func TestAScriptLearnsWhatNginxAndCaddyTellIt(t *testing.T) {
-	var got asked
+	requests := make(chan asked, 1)
 	a, _ := newAdapter(t, serveFake(t, answerEach(func(a asked) []byte {
-		got = a
+		requests <- a
 		return page("X-A: b\r\n\r\nhello")
 	})), "app/page.php")
 	const target = "http://example.org:8080/app/page.php/more%20info?a=b&c"
@@ -37,6 +37,7 @@ func TestAScriptLearnsWhatNginxAndCaddyTellIt(t *testing.T) {
 	if aborted || w.Code != 200 || w.Body.String() != "hello" || w.Header().Get("X-A") != "b" {
 		t.Fatalf("%v %d %q %v", aborted, w.Code, w.Body, w.Header())
 	}
+	got := <-requests
 	want := map[string]string{
 		"GATEWAY_INTERFACE": "CGI/1.1", "SERVER_SOFTWARE": "test/1", "REDIRECT_STATUS": "200",
 		"REQUEST_METHOD":  "POST",
