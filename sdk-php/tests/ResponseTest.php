@@ -21,6 +21,16 @@ final class ResponseTest extends TestCase
         self::assertSame(__FILE__, Response::file(__FILE__)->file);
     }
 
+    public function testAHeaderThatAFactoryIsGivenCountsOnceHoweverItIsSpelled(): void
+    {
+        $lists = static fn (array $headers): array => Response::text('', headers: $headers)->headers;
+        self::assertSame(['x' => ['1'], 'content-type' => ['b']],
+            $lists(['Content-Type' => 'a', 'x' => '1', 'content-type' => 'b']));
+        self::assertSame(['content-type' => ['text/plain; charset=utf-8'], 'x' => ['2']],
+            $lists(['X' => '1', 'x' => '2']));
+        self::assertSame([], $lists(['content-TYPE' => []]));
+    }
+
     public function testItIsImmutable(): void
     {
         $one = new Response(200, ['A' => '1', 'b' => ['2', '3']]);

@@ -43,7 +43,9 @@ final class Response
      */
     public function __construct(private int $status = 200, array $headers = [], string|iterable $body = '')
     {
-        self::checkStatus($status);
+        if ($status < 200 || $status > 599) {
+            self::checkStatus($status);
+        }
         $this->pairs = $headers === [] ? [] : Headers::pairs($headers);
         $this->body = $body;
     }
@@ -424,11 +426,19 @@ final class Response
     /** @param array<array-key, string|list<string>> $headers */
     private static function typed(string $type, string $body, int $status, array $headers): self
     {
-        $response = new self($status);
+        $response = new self($status, [], $body);
         $response->pairs = ['Content-Type', $type];
-        $response->body = $body;
+        if ($headers === []) {
+            return $response;
+        }
+        $given = \array_change_key_case($headers);
+        if (\count($given) !== \count($headers)) {
+            return $response->withHeaders($headers); // one name in two spellings: the last one counts
+        }
+        $pairs = Headers::pairs($headers);
+        $response->pairs = isset($given['content-type']) ? $pairs : ['Content-Type', $type, ...$pairs];
 
-        return $headers === [] ? $response : $response->withHeaders($headers);
+        return $response;
     }
 
     /** @internal @throws \ValueError */

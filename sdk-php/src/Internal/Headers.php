@@ -11,6 +11,11 @@ final class Headers
 {
     /** The characters of a token (RFC 9110 §5.6.2). */
     private const TOKEN = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    /** So many names are remembered: far more than an application has that does not make them up. */
+    private const MOST_NAMES = 256;
+
+    /** @var array<array-key, true> names that were found to be tokens, since looking at one again costs much more */
+    private static array $names = [];
 
     /**
      * @param array<array-key, string|int|float|list<string|int|float>> $headers
@@ -69,7 +74,8 @@ final class Headers
     public static function typed(array $pairs, string $bytes): array
     {
         for ($i = 0, $count = \count($pairs); $i < $count; $i += 2) {
-            if (\strlen($pairs[$i]) === 12 && \strcasecmp($pairs[$i], 'Content-Type') === 0) {
+            $name = $pairs[$i];
+            if ($name === 'Content-Type' || \strlen($name) === 12 && \strcasecmp($name, 'Content-Type') === 0) {
                 return $pairs;
             }
         }
@@ -86,9 +92,14 @@ final class Headers
     /** @throws \ValueError */
     public static function check(string $name, string $value): void
     {
-        if ($name === '' || \strspn($name, self::TOKEN) !== \strlen($name)) {
-            throw new \ValueError('No header can be named ' . LinkError::show($name)
-                . ': a name is letters, digits and -');
+        if (!isset(self::$names[$name])) {
+            if ($name === '' || \strspn($name, self::TOKEN) !== \strlen($name)) {
+                throw new \ValueError('No header can be named ' . LinkError::show($name)
+                    . ': a name is letters, digits and -');
+            }
+            if (\count(self::$names) < self::MOST_NAMES && \strlen($name) <= 64) {
+                self::$names[$name] = true;
+            }
         }
         if (\strpbrk($value, "\r\n\0") !== false) {
             throw new \ValueError("The value of header $name holds a line break or a NUL, which would let it write "
