@@ -25,7 +25,7 @@ final class Codec
      */
     public function frame(array $message): string
     {
-        $payload = $this->extension?->pack($message) ?? Msgpack::pack($message);
+        $payload = $this->extension === null ? Msgpack::pack($message) : $this->extension->pack($message);
 
         return \pack('N', \strlen($payload)) . $payload;
     }
@@ -41,7 +41,7 @@ final class Codec
             $message = @$this->extension->unpack($payload);
             // The extension takes a map for a list, an extension type for nil, and more. What it would have written
             // itself it has read well; the rest is for the plain decoder.
-            if (\is_array($message) && ($this->same($message, $payload)
+            if (\is_array($message) && (($message[0] ?? null) === Frame::MESSAGE && $this->same($message, $payload)
                 || $this->extension->pack($message) === $payload)) {
                 return Message::check($message);
             }
@@ -56,8 +56,7 @@ final class Codec
      */
     private function same(array $message, string $payload): bool
     {
-        if (($message[0] ?? null) !== Frame::MESSAGE || \count($message) !== 6
-            || !\is_string($bytes = $message[5] ?? null)) {
+        if (\count($message) !== 6 || !\is_string($bytes = $message[5] ?? null)) {
             return false;
         }
         unset($message[5]);

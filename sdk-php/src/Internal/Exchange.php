@@ -46,16 +46,18 @@ final class Exchange
     private bool $broken = false;
 
     /**
+     * Nothing here is readonly: each request makes one, and a readonly property costs twice what another does.
+     *
      * @param int       $window what may be sent before a WINDOW
      * @param Acts|null $acts   what goes out in front of DONE
      */
     public function __construct(
-        private readonly Link $link,
-        public readonly int $stream,
+        private Link $link,
+        public int $stream,
         bool $whole,
         ?string $body,
         private int $window,
-        public readonly ?Acts $acts = null,
+        public ?Acts $acts = null,
     ) {
         $this->whole = $whole;
         $this->input = $body ?? '';

@@ -281,24 +281,25 @@ final class Loop
             if (($message = $link->next()) === null) {
                 return null;
             }
-            if (Frame::opens($message[0])) {
-                if ($link->recalled($message[1])) {
+            [$type, $stream] = $message;
+            if ($type === Frame::REQUEST || $type >= Frame::OPEN && $type <= Frame::BUFFER) {
+                if ($link->recalled($stream)) {
                     continue;
                 }
-                $link->begun = $message[1];
+                $link->begun = $stream;
             }
-            if ($message[0] >= Frame::OPEN && $message[0] <= Frame::BUFFER) {
-                $this->happen($message);
-            } elseif ($message[0] === Frame::REQUEST) {
-                Log::stream($message[1]);
+            if ($type === Frame::REQUEST) {
+                Log::stream($stream);
                 $this->requests->answer($message, $this->globals);
                 $this->settle();
                 $this->flush(); // what a generator left
-            } elseif ($message[0] === Frame::HELLO) {
+            } elseif ($type >= Frame::OPEN && $type <= Frame::BUFFER) {
+                $this->happen($message);
+            } elseif ($type === Frame::HELLO) {
                 throw new LinkError('HELLO once', 'it again');
             }
 
-            return $message[0]; // all else belongs to streams that are done: late, and of no interest
+            return $type; // all else belongs to streams that are done: late, and of no interest
         }
         $link->end();
         while ($link->draining && ($message = $link->held() ?? $link->poll()) !== null) {
@@ -378,6 +379,9 @@ final class Loop
     /** What was left in an output buffer goes to the log. */
     private function flush(): void
     {
+        if (!Printed::isLeft()) {
+            return;
+        }
         try {
             Printed::settle();
         } catch (LinkError $e) {

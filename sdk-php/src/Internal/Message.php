@@ -139,7 +139,7 @@ final class Message
             && ($given < 15 || \is_int($message[14]) && $message[14] >= 1 && $message[14] <= Frame::MAX_WINDOW)
             && ($given < 16 || \is_string($message[15])) && ($given < 17 || \is_string($message[16]))
             && ($given < 18 || \is_int($message[17]) && $message[17] >= 0) && self::pairs($message[9])) {
-            return $message + self::DEFAULTS[Frame::REQUEST];
+            return $given === 18 ? $message : $message + self::DEFAULTS[Frame::REQUEST];
         }
         // A message of a connection, likewise.
         if ($type === Frame::MESSAGE && $stream > 0 && $given === 6 && \is_int($message[2]) && $message[2] >= 0

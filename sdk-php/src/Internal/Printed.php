@@ -219,6 +219,12 @@ final class Printed
         \ignore_user_abort(true);
     }
 
+    /** Whether the code has left a buffer of its own, or ended this one: then there is something to settle(). */
+    public static function isLeft(): bool
+    {
+        return \count(\ob_list_handlers()) !== self::$base || self::$removed;
+    }
+
     /**
      * The code is over: ends the buffers that it has left, so that what is in them goes where the rest went.
      *

@@ -53,7 +53,8 @@ final class Session
      */
     public static function end(): bool
     {
-        if (!\function_exists('session_status')) {
+        if (!\function_exists('session_status')
+            || \session_status() === \PHP_SESSION_NONE && !isset($_SESSION) && \session_id() === '') {
             return true;
         }
         self::write();
