@@ -90,7 +90,7 @@ final class Head
             [$name, $value] = \explode(':', $line, 2) + [1 => null];
             try {
                 $value ?? throw new \ValueError('there is no colon in it');
-                self::field(\rtrim($name), \ltrim($value), $replace);
+                self::put(\rtrim($name), \ltrim($value), $replace);
             } catch (\ValueError $e) {
                 $what = 'header() was given what HTTP has no place for, and it is left out: ';
                 Log::warn($what . $e->getMessage(), ['header' => $line]);
@@ -108,9 +108,14 @@ final class Head
      */
     public static function field(string $name, string $value, bool $replace): void
     {
-        if (!self::mayChange()) {
-            return;
+        if (self::mayChange()) {
+            self::put($name, $value, $replace);
         }
+    }
+
+    /** @throws \ValueError as field() */
+    private static function put(string $name, string $value, bool $replace): void
+    {
         Headers::check($name, $value);
         $key = \strtolower($name);
         if ($key === 'location' && (self::$status < 300 || self::$status > 399) && self::$status !== 201) {
@@ -124,7 +129,7 @@ final class Head
                 $value .= ";charset=$charset";
             }
         }
-        if ($replace) {
+        if ($replace && self::$fields !== []) {
             self::drop($key);
         }
         self::$fields[] = [$key, $name, $value];

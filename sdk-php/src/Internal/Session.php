@@ -24,9 +24,11 @@ final class Session
     public static function start(): void
     {
         if (self::canChange()) {
-            $id = $_COOKIE[(string) \session_name()] ?? '';
+            $id = $_COOKIE === [] ? '' : $_COOKIE[(string) \session_name()] ?? '';
             self::$known = \is_string($id) && \preg_match('/^[-,a-zA-Z0-9]{1,256}$/D', $id) === 1 ? $id : '';
-            \session_id(self::$known);
+            if (\session_id() !== self::$known) {
+                \session_id(self::$known);
+            }
             self::$limited = false;
         }
     }

@@ -18,6 +18,10 @@ final class Superglobals
     private readonly array $template;
     /** @var array<string, string>|null */
     private static ?array $fixed = null;
+    /** So many names of headers are remembered: browsers and proxies know far fewer. */
+    private const MOST_KEYS = 256;
+    /** @var array<array-key, string> key() of names that have come by now */
+    private static array $keys = [];
 
     /** @param bool $input whether php://input is filled as well, for which the whole body has to come first */
     public function __construct(private readonly bool $input)
@@ -29,13 +33,15 @@ final class Superglobals
     public function fill(Request $request): void
     {
         $_SERVER = self::server($request, $this->template);
+        $message = $request->message();
         $_GET = $_SERVER['QUERY_STRING'] === '' ? [] : $request->query;
         $_POST = $request->method === 'POST' ? $request->form : [];
-        $_FILES = ($files = $request->files) === [] ? [] : Form::superglobal($files);
+        $files = $message[12] === null ? [] : $request->files;
+        $_FILES = $files === [] ? [] : Form::superglobal($files);
         $_COOKIE = isset($_SERVER['HTTP_COOKIE']) ? Form::cookies($_SERVER['HTTP_COOKIE']) : [];
         $_REQUEST = $_POST === [] ? $_GET : \array_merge($_GET, $_POST);
         Inputs::start($files);
-        if ($this->input && $request->length !== 0) {
+        if ($this->input && $message[11] !== 0) {
             Input::start($request->source());
         }
         Session::start();
@@ -81,7 +87,7 @@ final class Superglobals
         }
         $headers = $host === '' ? [] : ['HTTP_HOST' => $host];
         for ($i = 0, $count = \count($pairs); $i < $count; $i += 2) {
-            $key = self::key($pairs[$i]);
+            $key = self::$keys[$pairs[$i]] ?? self::key($pairs[$i]);
             if ($key !== '') {
                 $between = $key === 'HTTP_COOKIE' ? '; ' : ', ';
                 $headers[$key] = isset($headers[$key]) ? $headers[$key] . $between . $pairs[$i + 1] : $pairs[$i + 1];
@@ -115,11 +121,16 @@ final class Superglobals
     {
         $name = \strtoupper($header);
         if ($name === 'PROXY' || \str_contains($name, '_')) {
-            return '';
+            $key = '';
+        } else {
+            $name = \strtr($name, '-', '_');
+            $key = $name === 'CONTENT_TYPE' || $name === 'CONTENT_LENGTH' ? $name : "HTTP_$name";
         }
-        $name = \strtr($name, '-', '_');
+        if (\count(self::$keys) < self::MOST_KEYS && \strlen($header) <= 64) {
+            self::$keys[$header] = $key;
+        }
 
-        return $name === 'CONTENT_TYPE' || $name === 'CONTENT_LENGTH' ? $name : "HTTP_$name";
+        return $key;
     }
 
     /** @return array<string, string> what is the same for every request */
