@@ -14,7 +14,6 @@ import (
 
 	"github.com/workerhost/workerhost/protocol"
 	sdk "github.com/workerhost/workerhost/sdk-go"
-	"github.com/workerhost/workerhost/workers"
 )
 
 // adapter answers the requests of one worker.
@@ -78,7 +77,8 @@ const deathGrace = 200 * time.Millisecond
 
 // ServeHTTP implements [http.Handler].
 func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	found := a.site.find(workers.CanonicalPath(r.RequestURI))
+	canonical, _ := protocol.CanonicalPath(r.RequestURI)
+	found := a.site.find(canonical)
 	a.enter(r, found.script)
 	defer a.leave(r)
 	switch {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/workerhost/workerhost/workers"
+	"github.com/workerhost/workerhost/protocol"
 )
 
 func TestAPathLeadsToAScriptThatExistsOrToTheFrontController(t *testing.T) {
@@ -63,7 +63,8 @@ func TestAPathLeadsToAScriptThatExistsOrToTheFrontController(t *testing.T) {
 		"/x%zz":                        {status: 400},
 		"*":                            {status: 404},
 	} {
-		if got := s.find(workers.CanonicalPath(target)); got != want {
+		canonical, _ := protocol.CanonicalPath(target)
+		if got := s.find(canonical); got != want {
 			t.Errorf("%s: got %+v, want %+v", target, got, want)
 		}
 	}
@@ -147,7 +148,8 @@ func FuzzSite(f *testing.F) {
 	}
 	s := site{root: root, index: "index.php", deny: Deny{"uploads/*.php"}}
 	f.Fuzz(func(t *testing.T, target string) {
-		got := s.find(workers.CanonicalPath(target))
+		canonical, _ := protocol.CanonicalPath(target)
+		got := s.find(canonical)
 		if got.redirect != "" && (!strings.HasPrefix(got.redirect, "/") || strings.HasPrefix(got.redirect, "//")) {
 			t.Fatalf("%q leads to %q", target, got.redirect)
 		}
