@@ -13,7 +13,8 @@ import (
 	"sync/atomic"
 )
 
-// folder is an open public folder. It is closed when its last user lets go, so that a reload disturbs nobody.
+// folder is an open public folder. It is closed when its last user lets go, so that a reload disturbs nobody. Terms
+// are a user, as long as somebody is served under them.
 type folder struct {
 	root  *os.Root
 	dir   *os.File     // root once more, for lookups that must not wait
@@ -84,15 +85,14 @@ func (v *visit) lacksFile() bool {
 
 // publicFile is where the static file would be that is the answer, in a folder to be closed; nil if there can be none.
 func (v *visit) publicFile() (f *folder, name string) {
-	f = v.handler.public.Load()
-	if f == nil || v.r.Method != http.MethodGet && v.r.Method != http.MethodHead {
+	if v.terms.public.Load() == nil || v.r.Method != http.MethodGet && v.r.Method != http.MethodHead {
 		return nil, ""
 	}
 	name, ok := publicName(v.r)
-	if !ok || v.terms.Denied != nil && v.terms.Denied("/"+name) || !f.retain() {
+	if !ok || v.terms.Denied != nil && v.terms.Denied("/"+name) {
 		return nil, ""
 	}
-	return f, name
+	return v.terms.folder(), name
 }
 
 // openPublic opens the static file that is the answer; nil if there is none.

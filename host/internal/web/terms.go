@@ -59,9 +59,10 @@ type Terms struct {
 // terms count who is served under them. They are replaced as a whole.
 type terms struct {
 	Terms
-	peers peer.Terms    // of long-lived connections
-	users atomic.Int64  // requests under way, plus one until they are replaced
-	idle  chan struct{} // closed when nobody is left
+	peers  peer.Terms             // of long-lived connections
+	public atomic.Pointer[folder] // nil: there is none
+	users  atomic.Int64           // requests under way, plus one until they are replaced
+	idle   chan struct{}          // closed when nobody is left
 }
 
 func newTerms(t Terms) *terms {
@@ -69,6 +70,36 @@ func newTerms(t Terms) *terms {
 	counted.peers = peer.NewTerms(&counted.Sockets, counted.Framing, t.Backend)
 	counted.users.Store(1)
 	return counted
+}
+
+// open opens the public folder, following symlinks as they are now. If that fails all stays as it was.
+func (t *terms) open() error {
+	if t.Public == "" {
+		return nil
+	}
+	f, err := openFolder(t.Public)
+	if err == nil {
+		t.lay(f)
+	}
+	return err
+}
+
+// lay puts a folder, or none, in the place of the one that is open.
+func (t *terms) lay(f *folder) {
+	if old := t.public.Swap(f); old != nil {
+		old.close()
+	}
+}
+
+// folder is the public folder, for the caller to close; nil if there is none.
+func (t *terms) folder() *folder {
+	for {
+		f := t.public.Load()
+		if f == nil || f.retain() {
+			return f
+		}
+		// another one took its place this very moment
+	}
 }
 
 // enter gives the terms of a request that begins now; it calls release when it has ended.
@@ -92,6 +123,7 @@ func (t *terms) retain() *terms {
 
 func (t *terms) release() {
 	if t.users.Add(-1) == 0 {
+		t.lay(nil)
 		close(t.idle)
 	}
 }
@@ -99,41 +131,30 @@ func (t *terms) release() {
 // Prepared are terms whose folder is open, so that nothing can fail any more. Apply or Discard ends it.
 type Prepared struct {
 	handler *Handler
-	terms   Terms
-	public  *folder
+	terms   *terms
 }
 
 // Prepare opens the public folder that new terms need, and changes nothing.
 func (h *Handler) Prepare(t Terms) (*Prepared, error) {
-	p := &Prepared{handler: h, terms: t}
-	if t.Public != "" {
-		var err error
-		if p.public, err = openFolder(t.Public); err != nil {
-			return nil, err
-		}
+	p := &Prepared{handler: h, terms: newTerms(t)}
+	if err := p.terms.open(); err != nil {
+		return nil, err
 	}
 	return p, nil
 }
 
 // Discard forgets them.
-func (p *Prepared) Discard() {
-	if p.public != nil {
-		p.public.close()
-	}
-}
+func (p *Prepared) Discard() { p.terms.lay(nil) }
 
 // Apply has the terms count for every request that begins from now on. settled is closed when the last one that began
 // before has ended.
 func (p *Prepared) Apply() (settled <-chan struct{}) {
-	h := p.handler
+	h, now := p.handler, p.terms
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		p.Discard()
-	} else if old := h.public.Swap(p.public); old != nil {
-		old.close()
 	}
-	now := newTerms(p.terms)
 	old := h.terms.Swap(now)
 	if h.peers.Hub != nil {
 		h.peers.Retune(&old.peers, &now.peers)

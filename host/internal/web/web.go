@@ -59,12 +59,11 @@ type Handler struct {
 	peers   *peer.Peers
 
 	terms     atomic.Pointer[terms]
-	public    atomic.Pointer[folder]
 	tally     tally
 	malformed quiet.Throttle // of requests that were refused for what they are
 	foreign   quiet.Throttle // of WebSockets that were refused for their page's origin
 
-	mu     sync.Mutex // over changes of the terms and the folder
+	mu     sync.Mutex // over changes of the terms and their folder
 	closed bool       // guarded by mu
 }
 
@@ -85,18 +84,10 @@ func (h *Handler) PeerTerms() *peer.Terms { return &h.terms.Load().peers }
 func (h *Handler) Reload() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	path := h.terms.Load().Public
-	if path == "" || h.closed {
+	if h.closed {
 		return nil
 	}
-	p, err := openFolder(path)
-	if err != nil {
-		return err
-	}
-	if old := h.public.Swap(p); old != nil {
-		old.close()
-	}
-	return nil
+	return h.terms.Load().open()
 }
 
 // Close lets go of the folder, and tells what was not told yet. No request comes any more.
@@ -105,7 +96,5 @@ func (h *Handler) Close() {
 	defer h.mu.Unlock()
 	h.closed = true
 	h.malformed.Flush()
-	if p := h.public.Swap(nil); p != nil {
-		p.close()
-	}
+	h.terms.Load().lay(nil)
 }
