@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/guard"
+	"github.com/workerhost/workerhost/protocol"
 )
 
 func networks(all ...string) *guard.Proxies {
@@ -159,5 +160,26 @@ func TestAUnixSocketHasNoAddressToLimit(t *testing.T) {
 			t.Errorf("%q", all)
 		}
 		defer c.Close()
+	}
+}
+
+func TestTheAccessLogNamesTheClientBehindAProxyWhereverItIsAnswered(t *testing.T) {
+	change, lines := withAccess(t, "access.log")
+	public := tree(t, map[string]string{"a.txt": "file"})
+	h := start(t, func(c *call) {
+		c.say(func() { c.sink.Inform(&protocol.Inform{Status: 103}) })
+		c.whole(200, "informed")
+	}, change, func(o *Options) { o.Proxies, o.Public = networks("127.0.0.0/8"), public })
+	for path, want := range map[string]string{"/a.txt": "file", "/": "informed"} {
+		if _, body := h.do("GET", path, nil, "X-Forwarded-For", "1.2.3.4"); body != want {
+			t.Errorf("%s: %q", path, body)
+		}
+	}
+	h.Close()
+	all := lines()
+	for _, line := range all {
+		if len(all) != 2 || !strings.HasPrefix(line, "1.2.3.4 ") {
+			t.Errorf("%q", all)
+		}
 	}
 }

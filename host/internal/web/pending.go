@@ -129,10 +129,17 @@ func (h *Handler) Pending(seat Seat, head *http1.Head, text string, body []byte)
 // the seat's methods take.
 func (p *Pending) Submit() {
 	p.visit = p.handler.visit(p, p.request, p.seat)
+	p.until(p.arrive)
+}
+
+// arrive checks the request, and leaves what may wait for others to a goroutine.
+func (p *Pending) arrive() (ends bool) {
+	if !p.visit.admit() {
+		return true
+	}
 	p.visit.fileless = p.visit.lacksFile()
 	if !p.mayWait() {
-		p.until(p.reach)
-		return
+		return p.reach()
 	}
 	if p.body.Len() > 0 {
 		p.kept = make([]byte, p.body.Len())
@@ -140,6 +147,7 @@ func (p *Pending) Submit() {
 		p.body.Reset(p.kept)
 	}
 	go p.until(p.reach) // ends when it is submitted, or answered with a file
+	return false
 }
 
 // mayWait says whether the way to the Backend leads by the disk.
@@ -172,12 +180,9 @@ func (p *Pending) until(step func() (ends bool)) {
 	whole = true
 }
 
-// reach is the way of a plain request to the Backend, as handle is that of others.
+// reach is the way of a plain request that was admitted to the Backend, as proceed is that of others.
 func (p *Pending) reach() (ends bool) {
 	v := p.visit
-	if !v.admit() {
-		return true
-	}
 	if !v.fileless { // so it has a goroutine, which may wait
 		if file, info := v.openPublic(); file != nil {
 			p.begin()
@@ -311,6 +316,7 @@ func (p *Pending) resume(w http.ResponseWriter, r *http.Request, conn Conn) *pee
 	for name, values := range p.answer.Header {
 		w.Header()[name] = values
 	}
+	r.RemoteAddr, r.Host = p.request.RemoteAddr, p.request.Host // which a proxy may have told
 	v.moveTo(w, r, conn)
 	p.free()
 	whole := false
