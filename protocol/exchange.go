@@ -22,6 +22,8 @@ type Exchange struct {
 	Keyed bool
 	// Priority lets the request pass in front of the queue, and wait when that is full.
 	Priority bool
+	// Timeout is in place of the pool's request time-out; 0 is the pool's, less than 0 none.
+	Timeout time.Duration
 	// Patient has it wait for a worker however long that takes, also while none can start; the queue's length and
 	// deadline do not count for it. There are never more of them than connections.
 	Patient bool

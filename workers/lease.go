@@ -61,8 +61,9 @@ func (w *worker) open(a *attempt) bool {
 	r := a.x.request
 	r.SetStream(a.id)
 	if q, ok := r.(*protocol.Request); ok {
-		if q.Deadline = w.offer.patience; a.x.warming {
-			q.Deadline = 0 // start_timeout is its bound
+		q.Deadline = 0
+		if limit := a.timeout(); w.offer.deadlines && limit > 0 && !a.x.warming { // start_timeout bounds a warm-up
+			q.Deadline = max(1, limit.Milliseconds())
 		}
 	}
 

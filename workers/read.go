@@ -202,9 +202,7 @@ func (w *worker) onReady(payload []byte) error {
 	}
 	// Not one that we hold to 1: it would begin them all at once.
 	w.offer.readsAhead = ready.Concurrency == 1 && ready.Has(aheadFeature)
-	if limit := w.gen.settings.RequestTimeout; limit > 0 && ready.Has(deadlineFeature) {
-		w.offer.patience = max(1, limit.Milliseconds())
-	}
+	w.offer.deadlines = ready.Has(deadlineFeature)
 	w.reader.greeted = true
 	if len(w.gen.settings.Warmup) == 0 {
 		w.settleBoot(nil)

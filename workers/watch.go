@@ -49,6 +49,14 @@ func (w *worker) watch(now time.Time) {
 	w.watchShare(now)
 }
 
+// timeout is how long the worker may be silent; 0 or less is for ever.
+func (a *attempt) timeout() time.Duration {
+	if a.x.timeout != 0 {
+		return a.x.timeout
+	}
+	return a.worker.gen.settings.RequestTimeout
+}
+
 func (w *worker) watchRequest(a *attempt, now time.Time) {
 	set := w.gen.settings
 	a.mu.Lock()
@@ -57,7 +65,8 @@ func (w *worker) watchRequest(a *attempt, now time.Time) {
 	// for the client: to take the response, which goes on while it is held, or to send more of its body
 	full := a.allowance.Left() <= 0 && a.closing.open()
 	waiting := full || a.closing == speaking && !a.sentEnd && a.credit > 0
-	late := running && !waiting && set.RequestTimeout > 0 && silence > set.RequestTimeout && a.resetAt.IsZero()
+	limit := a.timeout()
+	late := running && !waiting && limit > 0 && silence > limit && a.resetAt.IsZero()
 	ignored := !a.resetAt.IsZero() && now.Sub(a.resetAt) > heedTimeout
 	slow := running && !a.slow && set.SlowRequest > 0 && now.Sub(a.begun) >= set.SlowRequest
 	a.slow = a.slow || slow
@@ -75,8 +84,8 @@ func (w *worker) watchRequest(a *attempt, now time.Time) {
 	case late:
 		w.interrupt(a, now, &protocol.Failure{
 			Kind:   protocol.FailedTimeout,
-			Detail: w.String() + " gave no sign within request_timeout (" + set.RequestTimeout.String() + ")",
-		}, "request timed out", "request_timeout", set.RequestTimeout.String())
+			Detail: w.String() + " gave no sign within request_timeout (" + limit.String() + ")",
+		}, "request timed out", "request_timeout", limit.String())
 	case ignored:
 		w.overrule(a)
 	}

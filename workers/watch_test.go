@@ -42,6 +42,44 @@ func TestRequestWithoutAnswerTimesOutAndItsWorkerIsReplaced(t *testing.T) {
 	})
 }
 
+func TestAnExchangesOwnTimeOutCountsInPlaceOfThePools(t *testing.T) {
+	for name, c := range map[string]struct{ pools, own, want time.Duration }{
+		"shorter": {time.Minute, time.Second, time.Second},
+		"longer":  {time.Second, 5 * time.Second, 5 * time.Second},
+		"only":    {0, time.Second, time.Second},
+		"none":    {time.Second, -1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				told := make(chan int64, 1)
+				p, _ := newFakePool(t, Settings{Workers: 1, RequestTimeout: c.pools}, always(func(w *fakeWorker) {
+					w.features = []string{"deadline"}
+					serve(1, func(w *fakeWorker, r *protocol.Request) {
+						told <- r.Deadline
+						w.hang()
+					})(w)
+				}))
+				defer p.Stop(context.Background())
+				ready()
+				began := time.Now()
+				s := newSink()
+				p.Submit(&protocol.Exchange{Request: get("/"), Sink: s, Timeout: c.own})
+				if got := <-told; got != c.want.Milliseconds() { // 0 is none
+					t.Errorf("the worker was told %d", got)
+				}
+				for s.failureKind() == 0 && time.Since(began) < 10*time.Second {
+					time.Sleep(watchInterval)
+				}
+				if late := s.failureKind() == protocol.FailedTimeout; late != (c.want > 0) {
+					t.Error(s.failureKind())
+				} else if took := time.Since(began); late && (took < c.want || took > c.want+3*watchInterval) {
+					t.Error(took)
+				}
+			})
+		})
+	}
+}
+
 func TestTimeOutThatIsHeededKillsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, f := newFakePool(t, Settings{Workers: 1, RequestTimeout: 5 * time.Second},

@@ -66,7 +66,7 @@ type offer struct {
 	ready       protocol.Ready
 	concurrency int
 	readsAhead  bool
-	patience    int64 // what REQUEST's deadline says, in milliseconds
+	deadlines   bool // it wants REQUEST's deadline
 }
 
 // end is how it ends, for whoever waits for that.
