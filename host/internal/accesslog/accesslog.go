@@ -99,7 +99,8 @@ func (a *Log) Reopen() {
 	}
 }
 
-// Retain says whether the log still takes the line of a request that comes in now, whose Note releases it.
+// Retain says whether the log still takes the line of a request that comes in now, whose Note or Release lets go of
+// it.
 func (a *Log) Retain() bool {
 	for n := a.users.Load(); n > 0; n = a.users.Load() {
 		if a.users.CompareAndSwap(n, n+1) {
@@ -109,7 +110,8 @@ func (a *Log) Retain() bool {
 	return false
 }
 
-func (a *Log) release() {
+// Release lets go of the log without a line.
+func (a *Log) Release() {
 	if a.users.Add(-1) == 0 {
 		a.once.Do(func() { close(a.quit) })
 	}
@@ -117,7 +119,7 @@ func (a *Log) release() {
 
 // Retire closes the log once the requests that have begun under it have left their lines, and does not wait for them.
 // It is called once, when no listener is given the log any more.
-func (a *Log) Retire() { a.release() }
+func (a *Log) Retire() { a.Release() }
 
 // Close writes what is still there. It gives up if nobody takes it for a while.
 func (a *Log) Close() error {

@@ -21,6 +21,7 @@ type Entry struct {
 	Fault  string // why no worker's answer went out whole; "" if one did
 	Reason string // what was wrong with a request that was refused; "" if nothing was
 
+	Route      string    // "" if none took it
 	Pool       string    // "" if no pool was asked
 	Submitted  time.Time // to the pool
 	Begun      time.Time // zero: no worker had it
@@ -39,7 +40,7 @@ func (a *Log) Note(e *Entry, r *http.Request, whole bool) {
 		*line = e.appendText((*line)[:0], r, whole)
 	}
 	a.add(line)
-	a.release()
+	a.Release()
 }
 
 // times are how long the request waited for a worker and how long that took to give its whole response; -1 where that
@@ -104,6 +105,11 @@ func (e *Entry) appendText(b []byte, r *http.Request, whole bool) []byte {
 	if work >= 0 {
 		b = append(b, " work="...)
 		b = appendMillis(b, work)
+	}
+	if e.Route != "" {
+		b = append(b, ` route="`...)
+		b = appendEscaped(b, e.Route, longestField)
+		b = append(b, '"')
 	}
 	if e.Pool != "" {
 		b = append(b, " pool="...)
@@ -190,6 +196,9 @@ func (e *Entry) appendJSON(b []byte, r *http.Request, whole bool) []byte {
 	if work >= 0 {
 		b = append(b, `,"work_ms":`...)
 		b = appendMillis(b, work)
+	}
+	if e.Route != "" {
+		b = appendField(b, "route", e.Route, longestField)
 	}
 	if e.Pool != "" {
 		b = appendField(b, "pool", e.Pool, longestField)

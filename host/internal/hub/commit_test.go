@@ -137,7 +137,7 @@ func TestSessions(t *testing.T) {
 	}
 	// Many keys: the same, by another way.
 	s.terms = &Terms{Backend: s.pool}
-	s.hub.Retune(c.Terms(), s.terms)
+	s.hub.Retune(map[*Terms]*Terms{c.Terms(): s.terms})
 	var want []string
 	m := &protocol.Set{Unset: []string{"e"}}
 	for i := range 2000 {

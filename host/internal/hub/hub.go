@@ -111,16 +111,22 @@ func (h *Hub) Get(id string) *Connection {
 	return h.byID[id]
 }
 
-// Retune puts all connections that are kept on old on others instead. The front first sees to it that those that come
-// get the others, too.
-func (h *Hub) Retune(old, others *Terms) {
+// Retune puts all connections that are kept on the keys of others on the values instead. The front first sees to it
+// that those that come get the others, too.
+func (h *Hub) Retune(others map[*Terms]*Terms) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, c := range h.all {
-		c.terms.CompareAndSwap(old, others)
+		c.retune(others)
 	}
 	for c := range h.away {
-		c.terms.CompareAndSwap(old, others)
+		c.retune(others)
+	}
+}
+
+func (c *Connection) retune(others map[*Terms]*Terms) {
+	if old := c.terms.Load(); others[old] != nil {
+		c.terms.CompareAndSwap(old, others[old])
 	}
 }
 

@@ -106,7 +106,7 @@ func TestTheHubKeepsItsPromisesUnderEverythingAtOnce(t *testing.T) {
 			s.call("uids")
 			others := &Terms{Backend: s.pool, SendBuffer: 3000 + rand.Int64N(2000),
 				SlowClient: SlowClient(rand.IntN(3))}
-			s.hub.Retune(s.terms, others)
+			s.hub.Retune(map[*Terms]*Terms{s.terms: others})
 			time.Sleep(time.Millisecond)
 		}
 	})

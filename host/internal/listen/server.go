@@ -273,3 +273,6 @@ func (s *Server) Refused() map[string]uint64 { return s.web.Refused() }
 
 // StaticFiles is how many requests a file of the public folder was the answer to.
 func (s *Server) StaticFiles() uint64 { return s.web.StaticFiles() }
+
+// Routed is how many requests each route of the listener has taken, the most exact first.
+func (s *Server) Routed() []web.Count { return s.web.Routed() }

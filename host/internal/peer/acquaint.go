@@ -14,11 +14,12 @@ func (p *Peers) Handshake(client context.Context) (context.Context, context.Canc
 	return context.WithCancel(client)
 }
 
-// Acquainted waits until it is known which events the pool's workers handle, and then says whether there are any.
+// Acquainted waits until it is known which events the pool's workers handle, and then says whether there are any. now
+// gives the terms of the moment.
 // known is false if the handshake or the listener ends before. Normally it is known, and nothing waits.
-func (p *Peers) Acquainted(handshake context.Context) (handles, known bool) {
+func (p *Peers) Acquainted(handshake context.Context, now func() *Terms) (handles, known bool) {
 	for {
-		traits := p.terms().hub.Backend.Traits()
+		traits := now().hub.Backend.Traits()
 		if traits.Awaited == nil {
 			return traits.Events.Any(), true
 		}

@@ -103,5 +103,11 @@ func (t *Terms) Problem(kind string) string {
 		"(onMessage, OnMessage), or the listener another pool"
 }
 
-// Retune has the connections that are kept on old kept on now.
-func (p *Peers) Retune(old, now *Terms) { p.Hub.Retune(old.hub, now.hub) }
+// Retune has the connections that are kept on the keys of others kept on the values.
+func (p *Peers) Retune(others map[*Terms]*Terms) {
+	moved := make(map[*hub.Terms]*hub.Terms, len(others))
+	for old, now := range others {
+		moved[old.hub] = now.hub
+	}
+	p.Hub.Retune(moved)
+}

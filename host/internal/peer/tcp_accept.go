@@ -14,7 +14,7 @@ import (
 func (p *Peers) Welcome(below Socket, secure *tls.Config) {
 	ctx, cancel := p.Handshake(context.Background()) // Close cuts the connection
 	defer cancel()
-	p.Acquainted(ctx)
+	p.Acquainted(ctx, p.terms)
 	under := p.terms()
 	limits := under.limits
 	remote := ""

@@ -41,9 +41,11 @@ var verdicts = map[protocol.FailureKind]verdict{
 var texts = map[int]string{
 	400: "The request is malformed.",
 	403: "Pages of this origin may not connect.",
+	404: "There is nothing here.",
 	408: "The request's body did not come in time.",
 	413: "The request is larger than this server takes.",
 	417: "This server knows no expectation but 100-continue.",
+	421: "There is no site of this name here.",
 	426: "This server speaks version 13 of the WebSocket protocol.",
 	429: "Too many requests. Please slow down.",
 	500: "The server failed to answer.",
@@ -69,6 +71,12 @@ func (v *visit) answer(with verdict, detail string) {
 		with.text = texts[with.status]
 	}
 	h := v.w.Header()
+	if with.status == http.StatusNoContent {
+		v.parting()
+		v.moreTime()
+		v.w.WriteHeader(with.status)
+		return
+	}
 	if with.later {
 		h.Set("Retry-After", retryAfter(v.terms.Backend.Traits().RetryAfter))
 	}
@@ -143,10 +151,6 @@ func (v *visit) linger(in *intake, gone bool) {
 // more than the request.
 func (v *visit) tooMany() {
 	with := verdict{status: http.StatusTooManyRequests}
-	if v.r.ContentLength == 0 {
-		v.refused(with.status, "")
-		v.answer(with, "")
-	} else {
-		v.refuse(nil, with, "")
-	}
+	v.refused(with.status, "")
+	v.reply(with)
 }

@@ -24,7 +24,8 @@ func (v *visit) handle() *peer.Held {
 
 // proceed answers a request that was admitted, and returns what handle does.
 func (v *visit) proceed() *peer.Held {
-	if v.handler.peers.Hub != nil && upgrades(v.r) && v.upgrade() || v.servePublic() || v.showFault() {
+	upgraded := v.terms.Route.Status == 0 && v.handler.peers.Hub != nil && upgrades(v.r) && v.upgrade()
+	if upgraded || v.servePublic() || v.answerByRoute() || v.showFault() {
 		return nil
 	}
 	return v.forward()
@@ -48,6 +49,9 @@ func (v *visit) admit() bool {
 			return false
 		}
 	}
+	if v.terms.Routes != nil && status == 0 {
+		status, wrong = v.choose()
+	}
 	// a proxy that names no client may speak for many
 	if limit := v.terms.RateLimit; limit != nil && (v.terms.Proxies == nil || !v.terms.Proxies.Trusts(r.RemoteAddr)) {
 		if wait := limit.Allow(r.RemoteAddr); wait > 0 {
@@ -56,11 +60,16 @@ func (v *visit) admit() bool {
 			return false
 		}
 	}
-	if status != 0 {
+	switch status {
+	case 0:
+		return true
+	case http.StatusNotFound, http.StatusMisdirectedRequest:
+		v.refused(status, wrong)
+		v.reply(verdict{status: status})
+	default:
 		v.refuse(nil, verdict{status: status}, wrong)
-		return false
 	}
-	return true
+	return false
 }
 
 // forward has the Backend answer, and returns what handle does.
@@ -89,6 +98,7 @@ func (v *visit) exchange() *exchange {
 		x.request.Local = local(v.r)
 	}
 	x.Repeatable, x.Keyed = repeatable(v.r, traits.Retry)
+	x.Timeout = v.terms.Route.Timeout
 	x.Priority = len(traits.Priority) > 0 && slices.Contains(traits.Priority, v.r.URL.Path)
 	return x
 }

@@ -190,7 +190,7 @@ func (p *Pending) reach() (ends bool) {
 			return true
 		}
 	}
-	if v.showFault() {
+	if v.answerByRoute() || v.showFault() {
 		return true
 	}
 	x := v.exchange()

@@ -23,11 +23,12 @@ const (
 	RefusedConnections                // 503: one connection too many
 	RefusedFault                      // 500: of the host itself
 	RefusedOrigin                     // 403: its page may not open WebSockets here
+	RefusedNoRoute                    // 404, 421: no route takes it
 	refusals
 )
 
 var refusalNames = [refusals]string{"malformed", "too large", "too slow", "rate limit", "no room on disk",
-	"too many connections", "fault of the host", "origin"}
+	"too many connections", "fault of the host", "origin", "no route"}
 
 // String names the refusal as the access log and the metrics do.
 func (r Refusal) String() string { return refusalNames[r] }
@@ -92,6 +93,8 @@ func whyRefused(status int) Refusal {
 		return RefusedFault
 	case http.StatusForbidden:
 		return RefusedOrigin
+	case http.StatusNotFound, http.StatusMisdirectedRequest:
+		return RefusedNoRoute
 	}
 	return RefusedMalformed
 }
@@ -117,7 +120,7 @@ func (h *Handler) NoteRefusal(r *http.Request, status, sent int, reason string) 
 	why := whyRefused(status)
 	h.tally.refused[why].Add(1)
 	h.tellRefusal(remote(r), status, reason)
-	if access := h.accessLog(); access != nil {
+	if access := h.accessLog(h.terms.Load()); access != nil {
 		e := accesslog.Entry{Began: time.Now(), Status: status, Out: int64(sent), Fault: why.String(), Reason: reason}
 		access.Note(&e, r, true)
 	}

@@ -213,7 +213,7 @@ func (x *exchange) copyHeaders(h http.Header, pairs []string) {
 		switch {
 		case name == "Connection":
 			connection = append(connection, value)
-		case hopByHop(name), name == x.terms.RequestID: // the id stays the one of the log
+		case hopByHop(name), x.terms.sets(name):
 		case h[name] == nil:
 			values = append(values, value)
 			h[name] = values[len(values)-1 : len(values) : len(values)]

@@ -75,6 +75,9 @@ func (v *visit) sendPublic(file *os.File, info os.FileInfo) {
 
 // lacksFile says whether servePublic is known to find none, without waiting for the disk.
 func (v *visit) lacksFile() bool {
+	if v.fallback() != "" {
+		return false
+	}
 	f, name := v.publicFile()
 	if f == nil {
 		return true
@@ -83,26 +86,49 @@ func (v *visit) lacksFile() bool {
 	return f.lacks(name)
 }
 
+// asksForFile says whether a file may be the answer.
+func (v *visit) asksForFile() bool {
+	return v.terms.public.Load() != nil && (v.r.Method == http.MethodGet || v.r.Method == http.MethodHead)
+}
+
 // publicFile is where the static file would be that is the answer, in a folder to be closed; nil if there can be none.
 func (v *visit) publicFile() (f *folder, name string) {
-	if v.terms.public.Load() == nil || v.r.Method != http.MethodGet && v.r.Method != http.MethodHead {
+	if !v.asksForFile() {
 		return nil, ""
 	}
-	name, ok := publicName(v.r)
+	name, ok := publicName(v.r, v.terms.Route.Strip)
 	if !ok || v.terms.Denied != nil && v.terms.Denied("/"+name) {
 		return nil, ""
 	}
 	return v.terms.folder(), name
 }
 
+// fallback is the name of the file that is the answer where there is none, or "".
+func (v *visit) fallback() string {
+	if v.terms.Route.Fallback == "" || !v.asksForFile() || path.Ext(v.r.URL.Path) != "" {
+		return ""
+	}
+	return v.terms.Route.Fallback
+}
+
 // openPublic opens the static file that is the answer; nil if there is none.
 func (v *visit) openPublic() (*os.File, os.FileInfo) {
-	f, name := v.publicFile()
+	if file, info := v.openFile(v.publicFile()); file != nil {
+		return file, info
+	}
+	if name := v.fallback(); name != "" {
+		return v.openFile(v.terms.folder(), name)
+	}
+	return nil, nil
+}
+
+// openFile opens a file of a folder, which may be nil, for clients, and closes the folder; nil if there is none.
+func (v *visit) openFile(f *folder, name string) (*os.File, os.FileInfo) {
 	if f == nil {
 		return nil, nil
 	}
+	defer f.close()
 	file, info, err := openRegular(f.root, name)
-	f.close()
 	if v.terms.Linked {
 		where := filepath.Join(v.terms.Public, name)
 		if err != nil && strings.Contains(err.Error(), escapes) { // by a symlink
@@ -123,10 +149,13 @@ func (v *visit) openPublic() (*os.File, os.FileInfo) {
 // configuration is the host's own file, which may lie in a folder that is served whole, and hold secrets.
 const configuration = "host.toml"
 
-// publicName maps a path to a file's name below the folder. It refuses dotfiles (but for /.well-known/), code, what
-// editors leave behind, the host's configuration, and every spelling that is not plain.
-func publicName(r *http.Request) (name string, ok bool) {
-	p := r.URL.Path
+// publicName maps a path, behind strip, to a file's name below the folder. It refuses dotfiles (but for
+// /.well-known/), code, what editors leave behind, the host's configuration, and every spelling that is not plain.
+func publicName(r *http.Request, strip string) (name string, ok bool) {
+	p, ok := strings.CutPrefix(r.URL.Path, strip)
+	if !ok {
+		return "", false // it is spelled otherwise
+	}
 	if p == "" || p[0] != '/' || strings.ContainsAny(p, "\x00\\:") {
 		return "", false
 	}

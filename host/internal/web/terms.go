@@ -4,6 +4,7 @@
 package web
 
 import (
+	"iter"
 	"sync/atomic"
 	"time"
 
@@ -54,34 +55,84 @@ type Terms struct {
 	RateLimit *guard.RateLimit // shared by all listeners of a host; nil is off
 	Access    *accesslog.Log   // shared by all listeners of a host; nil is off
 	RequestID string           // the header that carries a request's id both ways, in its canonical form; "" is off
+
+	Route  Route   // what is done beside, if these are the terms of one
+	Routes *Routes // nil: there are none, and all is served under these terms
 }
 
-// terms count who is served under them. They are replaced as a whole.
+// terms count who is served under them. They are replaced as a whole, with those of their routes.
 type terms struct {
 	Terms
 	peers  peer.Terms             // of long-lived connections
 	public atomic.Pointer[folder] // nil: there is none
+	whole  *terms                 // who counts the users: these themselves, or those that they are a route's of
+	routes []*terms               // by rule
+	taken  *atomic.Uint64         // requests of the route; nil for those of no route
 	users  atomic.Int64           // requests under way, plus one until they are replaced
 	idle   chan struct{}          // closed when nobody is left
 }
 
 func newTerms(t Terms) *terms {
 	counted := &terms{Terms: t, idle: make(chan struct{})}
-	counted.peers = peer.NewTerms(&counted.Sockets, counted.Framing, t.Backend)
 	counted.users.Store(1)
+	counted.whole = counted
+	if t.Routes != nil {
+		for _, of := range t.Routes.Terms {
+			counted.routes = append(counted.routes, &terms{Terms: of, whole: counted})
+		}
+	}
+	for of := range counted.all() {
+		of.peers = peer.NewTerms(&of.Sockets, of.Framing, of.Backend)
+	}
 	return counted
 }
 
-// open opens the public folder, following symlinks as they are now. If that fails all stays as it was.
+// all are these terms and those of their routes.
+func (t *terms) all() iter.Seq[*terms] {
+	return func(yield func(*terms) bool) {
+		for i := -1; i < len(t.routes); i++ {
+			of := t
+			if i >= 0 {
+				of = t.routes[i]
+			}
+			if !yield(of) {
+				return
+			}
+		}
+	}
+}
+
+// open opens the public folders, following symlinks as they are now. If one fails all stay as they were.
 func (t *terms) open() error {
-	if t.Public == "" {
-		return nil
+	var opened []*folder
+	for of := range t.all() {
+		var f *folder
+		if of.Public != "" {
+			var err error
+			if f, err = openFolder(of.Public); err != nil {
+				for _, f := range opened {
+					if f != nil {
+						f.close()
+					}
+				}
+				return err
+			}
+		}
+		opened = append(opened, f)
 	}
-	f, err := openFolder(t.Public)
-	if err == nil {
-		t.lay(f)
+	i := 0
+	for of := range t.all() {
+		of.lay(opened[i])
+		i++
 	}
-	return err
+	return nil
+}
+
+// close closes the public folders.
+func (t *terms) close() {
+	for of := range t.all() {
+		of.lay(nil)
+	}
 }
 
 // lay puts a folder, or none, in the place of the one that is open.
@@ -117,24 +168,24 @@ func (h *Handler) enter() *terms {
 
 // retain has one more user keep the terms, which have one.
 func (t *terms) retain() *terms {
-	t.users.Add(1)
+	t.whole.users.Add(1)
 	return t
 }
 
 func (t *terms) release() {
-	if t.users.Add(-1) == 0 {
-		t.lay(nil)
-		close(t.idle)
+	if whole := t.whole; whole.users.Add(-1) == 0 {
+		whole.close()
+		close(whole.idle)
 	}
 }
 
-// Prepared are terms whose folder is open, so that nothing can fail any more. Apply or Discard ends it.
+// Prepared are terms whose folders are open, so that nothing can fail any more. Apply or Discard ends it.
 type Prepared struct {
 	handler *Handler
 	terms   *terms
 }
 
-// Prepare opens the public folder that new terms need, and changes nothing.
+// Prepare opens the public folders that new terms need, and changes nothing.
 func (h *Handler) Prepare(t Terms) (*Prepared, error) {
 	p := &Prepared{handler: h, terms: newTerms(t)}
 	if err := p.terms.open(); err != nil {
@@ -144,7 +195,7 @@ func (h *Handler) Prepare(t Terms) (*Prepared, error) {
 }
 
 // Discard forgets them.
-func (p *Prepared) Discard() { p.terms.lay(nil) }
+func (p *Prepared) Discard() { p.terms.close() }
 
 // Apply has the terms count for every request that begins from now on. settled is closed when the last one that began
 // before has ended.
@@ -155,9 +206,14 @@ func (p *Prepared) Apply() (settled <-chan struct{}) {
 	if h.closed {
 		p.Discard()
 	}
+	h.count(now)
 	old := h.terms.Swap(now)
 	if h.peers.Hub != nil {
-		h.peers.Retune(&old.peers, &now.peers)
+		moved := map[*peer.Terms]*peer.Terms{}
+		for before := range old.all() {
+			moved[&before.peers] = &now.successor(before).peers
+		}
+		h.peers.Retune(moved)
 	}
 	old.release()
 	return old.idle

@@ -23,6 +23,7 @@ type visit struct {
 	id      string           // of the request; "" is without
 	target  string           // as workers are told
 	scheme  string           // what a trusted proxy says; "" is what the connection says
+	peer    string           // address of whoever has connected, be it a proxy
 	in      *intake          // nil: no body was asked for
 	entry   *accesslog.Entry // of the access log; nil: there is none
 	access  *accesslog.Log
@@ -66,17 +67,29 @@ func (h *Handler) answerTo(w http.ResponseWriter, r *http.Request, conn Conn) *p
 // visit begins the visit of a request. Its end has to come.
 func (h *Handler) visit(w http.ResponseWriter, r *http.Request, conn Conn) *visit {
 	v := visits.Get().(*visit)
-	v.handler, v.terms, v.conn, v.w, v.r = h, h.enter(), conn, w, r
+	v.handler, v.terms, v.conn, v.w, v.r, v.peer = h, h.enter(), conn, w, r, r.RemoteAddr
 	v.recorder.ResponseWriter = w
-	if v.access = h.accessLog(); v.access != nil {
-		v.entry = &v.recorder.entry
-		v.entry.Began = time.Now()
-	}
-	if v.access != nil || r.ProtoMajor > 1 {
-		v.recorder.conn = conn
-		v.w = &v.recorder
+	v.noteTo(h.accessLog(v.terms))
+	if r.ProtoMajor > 1 {
+		v.record()
 	}
 	return v
+}
+
+// noteTo has the visit noted in a log, which was retained for it, or in none.
+func (v *visit) noteTo(access *accesslog.Log) {
+	v.access, v.entry = access, nil
+	if access != nil {
+		v.entry = &v.recorder.entry
+		v.entry.Began = time.Now()
+		v.record()
+	}
+}
+
+// record puts the recorder between the visit and its client.
+func (v *visit) record() {
+	v.recorder.conn = v.conn
+	v.w = &v.recorder
 }
 
 // moveTo has the visit go on with what net/http has of the same request.
@@ -110,21 +123,26 @@ func (v *visit) end(whole bool) {
 	visits.Put(v)
 }
 
-// accessLog is where a request that begins now is noted; Note lets go of it. nil is nowhere.
-func (h *Handler) accessLog() *accesslog.Log {
-	for {
-		a := h.terms.Load().Access
-		if a == nil || a.Retain() {
-			return a
+// accessLog is where a request of such terms is noted; Note lets go of it. nil is nowhere.
+func (h *Handler) accessLog(of *terms) *accesslog.Log {
+	for t := of; ; t = h.terms.Load().successor(of) {
+		if t.Access == nil || t.Access.Retain() {
+			return t.Access
 		}
 		// it was replaced this very moment
 	}
 }
 
-// renew takes the terms that count now in place of those that the visit began with.
+// renew takes the terms that count now in place of those that the visit began with, unless its route leads to no
+// worker any more.
 func (v *visit) renew() {
-	before := v.terms
-	v.terms = v.handler.enter()
+	before, whole := v.terms, v.handler.enter()
+	now := whole.successor(before)
+	if now.Route.Status != 0 {
+		whole.release()
+		return
+	}
+	v.terms = now
 	before.release()
 }
 

@@ -60,17 +60,20 @@ type Handler struct {
 
 	terms     atomic.Pointer[terms]
 	tally     tally
+	routed    tallies        // guarded by mu
 	malformed quiet.Throttle // of requests that were refused for what they are
 	foreign   quiet.Throttle // of WebSockets that were refused for their page's origin
 
-	mu     sync.Mutex // over changes of the terms and their folder
+	mu     sync.Mutex // over changes of the terms and their folders
 	closed bool       // guarded by mu
 }
 
-// New makes one that begins with t. Reload opens its folder.
+// New makes one that begins with t. Reload opens its folders.
 func New(o Options, t Terms) *Handler {
-	h := &Handler{options: o, spool: o.Spool, log: o.Logger, peers: o.Peers}
-	h.terms.Store(newTerms(t))
+	h := &Handler{options: o, spool: o.Spool, log: o.Logger, peers: o.Peers, routed: tallies{}}
+	first := newTerms(t)
+	h.count(first)
+	h.terms.Store(first)
 	return h
 }
 
@@ -80,7 +83,7 @@ func (h *Handler) Terms() *Terms { return &h.terms.Load().Terms }
 // PeerTerms are those of long-lived connections that begin now.
 func (h *Handler) PeerTerms() *peer.Terms { return &h.terms.Load().peers }
 
-// Reload opens the public folder anew, following symlinks as they are now. If that fails it stays as it was.
+// Reload opens the public folders anew, following symlinks as they are now. If that fails they stay as they were.
 func (h *Handler) Reload() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -90,11 +93,11 @@ func (h *Handler) Reload() error {
 	return h.terms.Load().open()
 }
 
-// Close lets go of the folder, and tells what was not told yet. No request comes any more.
+// Close lets go of the folders, and tells what was not told yet. No request comes any more.
 func (h *Handler) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
 	h.malformed.Flush()
-	h.terms.Load().lay(nil)
+	h.terms.Load().close()
 }

@@ -48,7 +48,8 @@ func (v *visit) upgrade() bool {
 	peers := v.handler.peers
 	ctx, cancel := peers.Handshake(v.r.Context())
 	defer cancel()
-	handles, known := peers.Acquainted(ctx)
+	now := func() *peer.Terms { return &v.handler.terms.Load().successor(v.terms).peers }
+	handles, known := peers.Acquainted(ctx, now)
 	switch {
 	case v.r.Context().Err() != nil:
 		panic(http.ErrAbortHandler)
@@ -186,7 +187,7 @@ func (v *visit) switchingProtocols(admission *hub.Admission, extension string) [
 	}
 	for i := 0; i+1 < len(admission.Headers); i += 2 {
 		switch name := http.CanonicalHeaderKey(admission.Headers[i]); {
-		case framing(name), name == v.terms.RequestID, len(name) > 14 && name[:14] == "Sec-Websocket-":
+		case framing(name), v.terms.sets(name), len(name) > 14 && name[:14] == "Sec-Websocket-":
 		default:
 			add(admission.Headers[i], admission.Headers[i+1])
 		}
