@@ -103,7 +103,7 @@ func TestCheckTellsProgramsWhereEachMistakeIs(t *testing.T) {
 	out, errs, status := invoked("check", "--json", "--control", "c.sock")
 	last = lastLine(t, out)
 	want = []told{{"host.toml", 6, "pool.jobs", "warning",
-		"[pool.jobs] has no listener: it runs, but nothing reaches it", ""}}
+		"[pool.jobs] has no listener or route: it runs, but nothing reaches it", ""}}
 	if status != 0 || last.Event != "check" || last.Outcome != "done" || !slices.Equal(last.Findings, want) ||
 		errs != "" {
 		t.Errorf("status %d: %s%s", status, out, errs)

@@ -36,15 +36,20 @@ The exit status is 0 if there is none.
 With --json it prints one object, with what was found: for each the file, the line, the key, the level (error or warning), what it is, and the
 remedy, as far as there are such.
 
+With --route it says which route of which listener takes a request, and why not another one: the method may be left out, and so may all
+before the path; a port chooses the listener.
+
 With --leaks it does start a worker, has it answer GET of the URL several times, and shows what a request leaves behind there for the next one:
 host help leaks. The exit status is 1 if something does.`,
 		Example: "host check\nhost check -c /etc/app/host.toml --json\nhost check examples/hello-php\n" +
-			"host check --leaks / --leaks '/list?page=2' worker.php",
+			"host check --route 'POST https://example.org/api/x'\nhost check --leaks / --leaks '/list?page=2' " +
+			"worker.php",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			settings := SettingFlags(f)
 			asJSON := f.Bool("json", false, "print a JSON object")
 			urls := f.StringArray("leaks", nil, "start a worker, and show what GET of `URL` leaves behind in it; a "+
 				"path will do, and it can be repeated")
+			request := f.String("route", "", "say which route takes `REQUEST`, such as 'GET https://example.org/x'")
 			pool := f.String("pool", "", "with --leaks, a worker of pool `NAME` (default: that of the first HTTP "+
 				"listener)")
 			return func(t *Terminal, args []string) error {
@@ -57,6 +62,9 @@ host help leaks. The exit status is 1 if something does.`,
 				}
 				if len(*urls) > 0 {
 					return leaks(t, c, *pool, *urls, *asJSON)
+				}
+				if *request != "" {
+					return explainRoute(t, c, *request, *asJSON)
 				}
 				page := t
 				if *asJSON {
@@ -153,9 +161,12 @@ func check(t *Terminal, c *config.Config) (findings []placed, err error) {
 		} else if l.Framing != "" {
 			protocol += ", framing " + l.Framing
 		}
-		listeners.add(plain(l.Address, protocol, "→ "+l.Pool, security)...)
+		listeners.add(plain(l.Address, protocol, leadsTo(l.Pool), security)...)
 	}
 	listeners.write(t.Out)
+	for i := range c.Listen {
+		checkRoutes(t, c, &c.Listen[i])
+	}
 	fmt.Fprintf(t.Out, "\n%s\n", t.Bold("http"))
 	showSettings(t, c.HTTP)
 	if c.HTTP.RateLimit.Requests > 0 {
@@ -330,6 +341,11 @@ func describeValue(value any) (text string, set bool) {
 			return "", false
 		}
 		return strconv.Itoa(*v), true
+	case *time.Duration:
+		if v == nil {
+			return "", false
+		}
+		return tomlDuration(*v), true
 	case *config.Size:
 		if v == nil {
 			return "", false
@@ -339,6 +355,8 @@ func describeValue(value any) (text string, set bool) {
 		return tomlDuration(v), true
 	case fmt.Stringer:
 		return v.String(), true
+	case config.Words:
+		return strings.Join(v, ", "), len(v) > 0
 	case []string:
 		return strings.Join(v, ", "), len(v) > 0
 	case map[string]string:

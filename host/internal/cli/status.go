@@ -98,15 +98,39 @@ func showStatus(t *Terminal, st control.Status) {
 		} else if l.Problem != "" {
 			state = cell{"turns clients away: " + l.Problem, t.Red}
 		}
-		listeners.add(cell{text: l.Address}, cell{text: protocol}, cell{text: "→ " + l.Pool}, state)
+		listeners.add(cell{text: l.Address}, cell{text: protocol}, cell{text: leadsTo(l.Pool)}, state)
 	}
 	listeners.write(t.Out)
+	for _, l := range st.Listen {
+		showRoutes(t, l)
+	}
 	if text := byProtocol(st.Connections); text != "" {
 		fmt.Fprintf(t.Out, "\n  %s\n", text)
 	}
 	for _, p := range st.Pools {
 		showPool(t, p)
 	}
+}
+
+// leadsTo is what becomes of a listener's requests, those of its routes aside.
+func leadsTo(pool string) string {
+	if pool == "" {
+		return "by routes alone"
+	}
+	return "→ " + pool
+}
+
+// showRoutes shows those of a listener, if there are any.
+func showRoutes(t *Terminal, l control.Listener) {
+	if len(l.Routes) == 0 {
+		return
+	}
+	fmt.Fprintf(t.Out, "\n  routes of %s\n", l.Address)
+	routes := table{indent: "    "}
+	for _, r := range l.Routes {
+		routes.add(plain(r.Name, "→ "+r.To, Counted(int(r.Requests), "request"))...)
+	}
+	routes.write(t.Out)
 }
 
 // byProtocol writes "1200 connections: 1000 websocket, 200 tcp".

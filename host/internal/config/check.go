@@ -58,6 +58,9 @@ func (c *Config) check(fail fail) {
 	for _, p := range c.Pools {
 		p.check(c, fail)
 	}
+	for _, r := range c.Routes {
+		r.check(c, fail)
+	}
 }
 
 // has says whether the file has something at this place.
@@ -317,7 +320,7 @@ func (p *Pool) checkPHP(c *Config, fail fail) {
 func (c *Config) link(fail fail) {
 	c.Warnings = nil
 	declares := slices.ContainsFunc(c.Pools, func(p *Pool) bool { return p.API == Workerman })
-	if len(c.Listen) == 0 && len(c.Pools) > 1 && !declares {
+	if len(c.Listen) == 0 && len(c.Pools) > 1 && len(c.Routes) == 0 && !declares {
 		fail(c.Pools[0].at, "there are %d pools and no [[listen]]: write for each\n\n    [[listen]]\n    address = "+
 			"%q\n    pool = %q\n", len(c.Pools), DefaultAddress, c.Pools[0].Name)
 		return
@@ -333,7 +336,7 @@ func (c *Config) link(fail fail) {
 	taken := map[string]string{}
 	for i := range c.Listen {
 		l := &c.Listen[i]
-		l.link(names, fail)
+		l.link(c, names, fail)
 		served[l.Pool] = true
 		if p := c.Pool(l.Pool); p != nil {
 			l.linkSockets(c, p, fail)
@@ -346,6 +349,10 @@ func (c *Config) link(fail fail) {
 		if line := c.lines[l.place("address")]; line > 0 {
 			taken[key] = fmt.Sprintf("the listener in line %d", line)
 		}
+	}
+	c.linkRoutes(names, fail)
+	for _, r := range c.Routes {
+		served[r.Pool] = true
 	}
 	for _, own := range []struct{ place, address string }{{"admin.listen", c.Admin.Listen},
 		{"control.listen", c.Remote.Listen}} {
@@ -360,17 +367,22 @@ func (c *Config) link(fail fail) {
 	}
 	for _, p := range c.Pools {
 		if !served[p.Name] && p.API != Workerman {
-			text := fmt.Sprintf("[pool.%s] has no listener: it runs, but nothing reaches it", p.Name)
+			text := fmt.Sprintf("[pool.%s] has no listener or route: it runs, but nothing reaches it", p.Name)
 			c.Warnings = append(c.Warnings, c.ProblemAt(p.at, text))
 		}
 	}
 }
 
-// link finds the listener's pool among names.
-func (l *Listen) link(names []string, fail fail) {
+// link finds the listener's pool among names. With routes, and several pools, it needs none.
+func (l *Listen) link(c *Config, names []string, fail fail) {
+	routes, _, _ := c.RoutesOf(l)
+	if l.Strict && len(routes) == 0 {
+		fail(l.place("strict_hosts"), "has no effect without a [[route]] for this listener: write one, or remove it")
+	}
 	switch {
 	case l.Pool == "" && len(names) == 1:
 		l.Pool = names[0]
+	case l.Pool == "" && len(routes) > 0: // what they don't take is 404
 	case l.Pool == "" && l.at == "":
 		fail("", "-l %s: there are several pools, %s: write a [[listen]] with this address and its pool", l.Address,
 			listed(names))

@@ -29,7 +29,7 @@ var ownHeaders = []string{
 
 // check completes what is more than a number.
 func (h *HTTP) check(c *Config, fail fail) {
-	h.checkAccessLog(c, fail)
+	c.checkAccessLog(&h.AccessLog, "http.access_log", fail)
 	if h.RequestID != "" && !headerName.MatchString(h.RequestID) {
 		fail("http.request_id", "expected the name of a header, such as \"X-Request-Id\", or \"\" for none, found %s",
 			describe(h.RequestID))
@@ -117,20 +117,20 @@ func (p *Pool) checkMeasure(fail fail) {
 	}
 }
 
-func (h *HTTP) checkAccessLog(c *Config, fail fail) {
+func (c *Config) checkAccessLog(log *string, at string, fail fail) {
 	const expected = `expected "off", "text", "json" or a path, such as "/var/log/app/access.json", found %s`
-	switch path := h.AccessLog; {
+	switch path := *log; {
 	case path == "off" || path == "text" || path == "json":
 		return
 	case !strings.ContainsAny(path, `./\`): // a word that was misspelt rather than a file
-		fail("http.access_log", expected, describe(path))
+		fail(at, expected, describe(path))
 		return
 	}
-	h.AccessLog = absolute(c.Folder, h.AccessLog)
-	folder := filepath.Dir(h.AccessLog)
+	*log = absolute(c.Folder, *log)
+	folder := filepath.Dir(*log)
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
-		fail("http.access_log", "%s", missing("folder ", folder, "create it, or mend the path"))
-	} else if info, err := os.Stat(h.AccessLog); err == nil && info.IsDir() {
-		fail("http.access_log", "%s is a folder: write the path of a file in it", h.AccessLog)
+		fail(at, "%s", missing("folder ", folder, "create it, or mend the path"))
+	} else if info, err := os.Stat(*log); err == nil && info.IsDir() {
+		fail(at, "%s is a folder: write the path of a file in it", *log)
 	}
 }

@@ -50,9 +50,11 @@ type Config struct {
 	Admin     Admin         `key:"admin"`
 	HTTP      HTTP          `key:"http"`
 	Listen    []Listen      `key:"listen"`
+	Routes    []*Route      `key:"route"`
 	Pools     []*Pool       `key:"pool"` // in the order of the file
 
-	lines map[string]int // the line of each key, by its path: "pool.web.workers", "listen.0.address"
+	replaced bool           // the listeners are those of flags
+	lines    map[string]int // the line of each key, by its path: "pool.web.workers", "listen.0.address"
 }
 
 // Log says what the host logs and how it looks.
@@ -70,7 +72,8 @@ type Admin struct {
 type Listen struct {
 	Address  string `key:"address" holds:"address" absent:"required" means:"host:port, :port or unix:/path"`
 	Protocol string `key:"protocol" default:"http" oneof:"http tcp udp" means:"what clients speak; WebSockets and held responses belong to http"`
-	Pool     string `key:"pool" absent:"the only pool" means:"pool that answers"`
+	Pool     string `key:"pool" absent:"the only pool; with routes and several pools, none" means:"pool that answers, and with routes what none of them takes; without one that is 404"`
+	Strict   bool   `key:"strict_hosts" for:"http" absent:"false" means:"what no route takes is 421 if its host's name is in no route"`
 	MaxConns int    `key:"max_connections" default:"0" min:"0" max:"1000000" means:"open connections of this listener, so that it leaves room for others; 0 is [http] max_connections alone"`
 	TLS      *TLS   `key:"tls" absent:"off"`
 	SocketFile

@@ -333,7 +333,7 @@ worker = "app"
 [pool.jobs]
 worker = "app/other.php"
 `), Overrides{})
-	want := "host.toml:7: [pool.jobs] has no listener: it runs, but nothing reaches it"
+	want := "host.toml:7: [pool.jobs] has no listener or route: it runs, but nothing reaches it"
 	if c.Warnings.Error() != want || c.Warnings[0].Key != "pool.jobs" {
 		t.Errorf("warnings %q", c.Warnings)
 	}

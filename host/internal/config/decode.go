@@ -96,11 +96,20 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 			count := int(n)
 			*into = &count
 		}
+	case **time.Duration:
+		if t, ok := d.duration(at, tag, v); ok {
+			*into = &t
+		}
 	case **Size:
 		if n, ok := d.size(at, tag, v); ok {
 			*into = &n
 		}
 	case *[]string:
+		*into = d.texts(at, v)
+	case *Words:
+		if s, isString := v.(string); isString {
+			v = []any{s}
+		}
 		*into = d.texts(at, v)
 	case *[]Warmup:
 		*into = d.warmups(at, v)
@@ -111,6 +120,9 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 	case **TLS:
 		*into = &TLS{}
 		d.table(at, v, *into)
+	case **RateLimit:
+		*into = &RateLimit{}
+		d.table(at, v, *into)
 	case **Confine:
 		*into = &Confine{}
 		d.table(at, v, *into)
@@ -120,6 +132,8 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		d.table(at, v, into)
 	case *[]Listen:
 		*into = d.listeners(at, v)
+	case *[]*Route:
+		*into = d.routes(at, v)
 	case *[]*Token:
 		*into = d.tokens(at, v)
 	case *[]*Pool:
@@ -130,11 +144,7 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 }
 
 func (d *decoder) listeners(at string, v any) []Listen {
-	items, ok := v.([]any)
-	if !ok {
-		d.fail(at, "expected an array of tables, found %s: write [[listen]], with two brackets", describe(v))
-		return nil
-	}
+	items := d.tables(at, v)
 	listeners := make([]Listen, len(items))
 	for i, item := range items {
 		listeners[i].at = join(at, strconv.Itoa(i))
@@ -142,6 +152,25 @@ func (d *decoder) listeners(at string, v any) []Listen {
 		d.table(listeners[i].at, item, &listeners[i])
 	}
 	return listeners
+}
+
+// tables reads an array of tables.
+func (d *decoder) tables(at string, v any) []any {
+	items, ok := v.([]any)
+	if !ok {
+		d.fail(at, "expected an array of tables, found %s: write [[%s]], with two brackets", describe(v), at)
+	}
+	return items
+}
+
+func (d *decoder) routes(at string, v any) (routes []*Route) {
+	for i, item := range d.tables(at, v) {
+		r := &Route{at: join(at, strconv.Itoa(i))}
+		setDefaults(r)
+		d.table(r.at, item, r)
+		routes = append(routes, r)
+	}
+	return routes
 }
 
 func (d *decoder) pools(at string, v any) []*Pool {

@@ -114,7 +114,7 @@ func (c *Config) overrideListeners(addresses []string, here string, fail fail) {
 	if len(addresses) == 0 {
 		return
 	}
-	c.Listen = nil
+	c.Listen, c.replaced = nil, true
 	for _, given := range addresses {
 		address, err := parseAddress(given, here)
 		if err != nil {

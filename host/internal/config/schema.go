@@ -30,6 +30,7 @@ func Keys() []KeyDoc {
 	docs = append(docs, keysOf("[log]", "", Log{})...)
 	docs = append(docs, keysOf("[admin]", "", Admin{})...)
 	docs = append(docs, keysOf("[[listen]]", "", Listen{})...)
+	docs = append(docs, keysOf("[[route]]", "", Route{})...)
 	docs = append(docs, keysOf("[http]", "", HTTP{})...)
 	docs = append(docs, keysOf("[pool.NAME]", "", Pool{})...)
 	return docs
@@ -43,7 +44,7 @@ func keysOf(section, prefix string, table any) []KeyDoc {
 		case key == "":
 		case f.Type == reflect.TypeFor[*TLS]():
 			docs = append(docs, keysOf(section, key+".", TLS{})...)
-		case f.Type == reflect.TypeFor[RateLimit]():
+		case f.Type == reflect.TypeFor[RateLimit](), f.Type == reflect.TypeFor[*RateLimit]():
 			docs = append(docs, keysOf(section, key+".", RateLimit{})...)
 		case f.Type == reflect.TypeFor[Rlimits]():
 			docs = append(docs, keysOf(section, key+".", Rlimits{})...)
@@ -76,7 +77,7 @@ func typeName(f reflect.StructField) string {
 		return "true or false"
 	case reflect.TypeFor[Size](), reflect.TypeFor[*Size]():
 		return "size"
-	case reflect.TypeFor[time.Duration]():
+	case reflect.TypeFor[time.Duration](), reflect.TypeFor[*time.Duration]():
 		return "duration"
 	case reflect.TypeFor[[]string]():
 		return "array of strings"
@@ -180,8 +181,8 @@ func label(at string) string {
 	parts := strings.SplitN(at, ".", 3)
 	section, rest := "", parts[1:]
 	switch parts[0] {
-	case "listen":
-		section = "[[listen]]"
+	case "listen", "route":
+		section = "[[" + parts[0] + "]]"
 		rest = rest[min(1, len(rest)):]
 	case "pool":
 		if section = "[pool]"; len(rest) > 0 {

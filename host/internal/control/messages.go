@@ -52,6 +52,15 @@ type Listener struct {
 	TLS      bool   `json:"tls"`
 	Serving  bool   `json:"serving"`
 	Problem  string `json:"problem,omitempty"` // why it turns its clients away, and what to do
+	// Routes are those that take part of its requests, the most exact first. Pool is "" where nothing takes the rest
+	Routes []Route `json:"routes,omitempty"`
+}
+
+// Route is a route of a listener.
+type Route struct {
+	Name     string `json:"name"`
+	To       string `json:"to"`       // what it leads to, in words: "pool web"
+	Requests uint64 `json:"requests"` // that it has taken since the host's start
 }
 
 // Pool is a pool of workers. Generation is the one that it is meant to run, 0 before its first; its workers may be on

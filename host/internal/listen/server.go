@@ -14,6 +14,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"iter"
 	"net"
 	"net/http"
 	"sync"
@@ -274,5 +275,5 @@ func (s *Server) Refused() map[string]uint64 { return s.web.Refused() }
 // StaticFiles is how many requests a file of the public folder was the answer to.
 func (s *Server) StaticFiles() uint64 { return s.web.StaticFiles() }
 
-// Routed is how many requests each route of the listener has taken, the most exact first.
-func (s *Server) Routed() []web.Count { return s.web.Routed() }
+// Routed is how many requests each route of the listener has taken, by name, the most exact first.
+func (s *Server) Routed() iter.Seq2[string, uint64] { return s.web.Routed() }

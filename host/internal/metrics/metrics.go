@@ -3,6 +3,7 @@
 package metrics
 
 import (
+	"iter"
 	"net/http"
 	"runtime"
 	"slices"
@@ -30,6 +31,7 @@ type Listener interface {
 	Connections() int
 	Refused() map[string]uint64
 	StaticFiles() uint64
+	Routed() iter.Seq2[string, uint64]
 	CertificateEnd() time.Time // zero without TLS
 }
 
@@ -75,6 +77,7 @@ var (
 	refusals = describe("refusals_total",
 		"Requests and connections that the listener answered by itself, since no worker was to hear of them, by why.",
 		"listener", "reason")
+	routed      = describe("routed_requests_total", "Requests that a [[route]] has taken.", "listener", "route")
 	staticFiles = describe("static_files_total", "Requests that a file of the public folder was the answer to.",
 		"listener")
 
@@ -144,6 +147,9 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		counter(to, staticFiles, l.StaticFiles(), l.Address())
 		if end := l.CertificateEnd(); !end.IsZero() {
 			gauge(to, certificate, end.Unix(), l.Address())
+		}
+		for route, n := range l.Routed() {
+			counter(to, routed, n, l.Address(), route)
 		}
 		for why, n := range l.Refused() {
 			counter(to, refusals, n, l.Address(), why)

@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"iter"
+	"maps"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -51,7 +53,10 @@ func (fakeListener) Connections() int { return 42 }
 func (fakeListener) Refused() map[string]uint64 {
 	return map[string]uint64{"rate limit": 3}
 }
-func (fakeListener) StaticFiles() uint64       { return 8 }
+func (fakeListener) StaticFiles() uint64 { return 8 }
+func (fakeListener) Routed() iter.Seq2[string, uint64] {
+	return maps.All(map[string]uint64{"example.org/api/*": 15})
+}
 func (fakeListener) CertificateEnd() time.Time { return time.Unix(1_900_000_000, 0) }
 
 func scrape(t *testing.T) string {
@@ -85,6 +90,7 @@ func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 		`workerhost_certificate_end_timestamp_seconds{listener="127.0.0.1:80"} 1.9e+09`,
 		`workerhost_refusals_total{listener="127.0.0.1:80",reason="rate limit"} 3`,
 		`workerhost_static_files_total{listener="127.0.0.1:80"} 8`,
+		`workerhost_routed_requests_total{listener="127.0.0.1:80",route="example.org/api/*"} 15`,
 		`workerhost_long_lived_connections{listener=":80",protocol="websocket"} 3`,
 		`workerhost_long_lived_connections_opened_total{listener=":80",protocol="websocket"} 5`,
 		`workerhost_long_lived_connections_closed_total{code="1001",listener=":80",protocol="websocket"} 2`,

@@ -1,4 +1,4 @@
-// edge.go: what all listeners share at the host's edge: the access log, and who may come how often.
+// edge.go: what all listeners share at the host's edge: the access logs, and who may come how often.
 
 package serve
 
@@ -14,63 +14,104 @@ import (
 
 // edge says who may come, and notes who came. It never changes, but for its count: a reload replaces it.
 type edge struct {
-	rate    *guard.RateLimit // nil is off
-	proxies *guard.Proxies   // nil: nobody is asked to say who clients are
-	access  *accesslog.Log   // nil is off
-	lost    *atomic.Uint64   // lines missing from all access logs that the host has had
-	id      string           // the header of a request's id; "" is off
+	rates   map[string]rate           // by route; "" is that of all that have none of their own
+	proxies *guard.Proxies            // nil: nobody is asked to say who clients are
+	logs    map[string]*accesslog.Log // by what the configuration calls them; none is "off"
+	access  *accesslog.Log            // that of all that have none of their own; nil is off
+	lost    *atomic.Uint64            // lines missing from all access logs that the host has had
+	id      string                    // the header of a request's id; "" is off
 }
 
-// newEdge makes the edge that comes after old, which may be nil. Clients keep what they have used up if the limit
-// stays, and so does the access log.
-func newEdge(c config.HTTP, old *edge, before config.HTTP, log hclog.Logger) (*edge, error) {
-	g := &edge{id: c.RequestID, lost: new(atomic.Uint64)}
-	if old != nil {
-		g.lost = old.lost // a counter never goes back
+// rate is a limit and what it was made of.
+type rate struct {
+	settings config.RateLimit
+	limit    *guard.RateLimit // nil is off
+}
+
+// newEdge makes the edge that comes after old, which may be nil. Clients keep what they have used up of limits that
+// stay, and so do access logs.
+func newEdge(c *config.Config, old *edge, log hclog.Logger) (*edge, error) {
+	g := &edge{id: c.HTTP.RequestID, lost: new(atomic.Uint64), rates: map[string]rate{},
+		logs: map[string]*accesslog.Log{}}
+	if old == nil {
+		old = &edge{lost: g.lost}
 	}
-	if networks, unix, set := c.Proxies(); set {
+	g.lost = old.lost // a counter never goes back
+	if networks, unix, set := c.HTTP.Proxies(); set {
 		g.proxies = &guard.Proxies{Networks: networks, Unix: unix}
+	} else if len(c.Routes) > 0 {
+		g.proxies = &guard.Proxies{} // who decides by a request's host must not be told another one by its client
 	}
-	switch {
-	case old != nil && c.RateLimit == before.RateLimit:
-		g.rate = old.rate
-	case c.RateLimit.Requests > 0:
-		g.rate = guard.NewRateLimit(c.RateLimit.Requests, c.RateLimit.Burst)
+	g.bound("", c.HTTP.RateLimit, old)
+	logs := []string{c.HTTP.AccessLog}
+	for _, r := range c.Routes {
+		if r.RateLimit != nil {
+			g.bound(r.Name, *r.RateLimit, old)
+		}
+		logs = append(logs, r.AccessLog)
 	}
-	switch {
-	case old != nil && c.AccessLog == before.AccessLog:
-		g.access = old.access
-	case c.AccessLog != "off":
-		access, err := accesslog.Open(c.AccessLog, g.lost, log)
-		if err != nil {
+	for _, to := range logs {
+		if err := g.open(to, old, log); err != nil {
+			g.retire(old)
 			return nil, err
 		}
-		g.access = access
 	}
+	g.access = g.logs[c.HTTP.AccessLog]
 	return g, nil
+}
+
+// bound makes a limit, or takes that of old.
+func (g *edge) bound(route string, settings config.RateLimit, old *edge) {
+	if before, ok := old.rates[route]; ok && before.settings == settings {
+		g.rates[route] = before
+		return
+	}
+	now := rate{settings: settings}
+	if settings.Requests > 0 {
+		now.limit = guard.NewRateLimit(settings.Requests, settings.Burst)
+	}
+	g.rates[route] = now
+}
+
+// open opens a log, or takes that of old.
+func (g *edge) open(to string, old *edge, log hclog.Logger) (err error) {
+	if to == "off" || to == "" || g.logs[to] != nil {
+		return nil
+	}
+	if g.logs[to] = old.logs[to]; g.logs[to] != nil {
+		return nil
+	}
+	access, err := accesslog.Open(to, g.lost, log)
+	if err != nil {
+		delete(g.logs, to)
+		return err
+	}
+	g.logs[to] = access
+	return nil
 }
 
 // retire lets go of what the edge in its place does not have.
 func (g *edge) retire(next *edge) {
-	if g.access != nil && g.access != next.access {
-		g.access.Retire()
+	for to, access := range g.logs {
+		if access != next.logs[to] {
+			access.Retire()
+		}
 	}
 }
 
-// reopen takes the access log's file anew, after somebody has renamed it.
+// reopen takes the access logs' files anew, after somebody has renamed them.
 func (g *edge) reopen() {
-	if g.access != nil {
-		g.access.Reopen()
+	for _, access := range g.logs {
+		access.Reopen()
 	}
 }
 
 // close is for the last edge, at the host's end.
 func (g *edge) close(log hclog.Logger) {
-	if g.access == nil {
-		return
-	}
-	if err := g.access.Close(); err != nil {
-		log.Warn(err.Error())
+	for _, access := range g.logs {
+		if err := access.Close(); err != nil {
+			log.Warn(err.Error())
+		}
 	}
 }
 

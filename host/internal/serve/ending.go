@@ -32,7 +32,9 @@ func (h *host) shutDown() {
 	for _, l := range h.listeners() {
 		all.Go(func() {
 			if !h.drain(l) {
-				l.pool.cut.Store(true)
+				for _, p := range l.pools {
+					p.cut.Store(true)
+				}
 			}
 		})
 	}
@@ -93,7 +95,12 @@ func (h *host) stopPool(p *pool, now context.Context) (cut []string) {
 
 // drain closes a listener when its last request has ended, or is cut. It says whether all of them ended.
 func (h *host) drain(l *listener) (whole bool) {
-	limit := l.pool.config().DrainTimeout
+	limit := h.pools()[0].config().DrainTimeout // of a listener without pools
+	for i, p := range l.pools {
+		if own := p.config().DrainTimeout; i == 0 || own > limit {
+			limit = own
+		}
+	}
 	ctx, cancel := context.WithTimeout(h.now, limit)
 	defer cancel()
 	var ended atomic.Bool

@@ -10,7 +10,6 @@ import (
 
 func TestLinesThatTheAccessLogLostStayCountedWhenItChanges(t *testing.T) {
 	log, dir := hclog.NewNullLogger(), t.TempDir()
-	var before config.HTTP
 	var guards []*edge
 	a, b := filepath.Join(dir, "a.log"), filepath.Join(dir, "b.json")
 	for i, to := range []string{a, b, "off", a} {
@@ -18,13 +17,12 @@ func TestLinesThatTheAccessLogLostStayCountedWhenItChanges(t *testing.T) {
 		if i > 0 {
 			old = guards[i-1]
 		}
-		now := config.HTTP{AccessLog: to}
-		g, err := newEdge(now, old, before, log)
+		g, err := newEdge(&config.Config{HTTP: config.HTTP{AccessLog: to}}, old, log)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer g.close(log)
-		guards, before = append(guards, g), now
+		guards = append(guards, g)
 		if g.lost.Add(2); g.lost.Load() != uint64(2*(i+1)) {
 			t.Errorf("%d lines count as lost with access_log = %q", g.lost.Load(), to)
 		}

@@ -6,6 +6,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,7 +129,7 @@ func (h *host) build(down *teardown) error {
 	}
 	h.crowd = guard.NewCrowd(0, 0, nil, h.log)
 	made := &setup{config: h.config()}
-	if made.edge, err = newEdge(made.config.HTTP, nil, config.HTTP{}, h.log); err != nil {
+	if made.edge, err = newEdge(made.config, nil, h.log); err != nil {
 		return err
 	}
 	h.setup.Store(made)
@@ -200,36 +201,46 @@ func (h *host) serve(steer func(context.Context)) error {
 	return nil
 }
 
-// listenOptions says what a listener does for its pool.
-func (h *host) listenOptions(made *setup, l config.Listen, p *pool) listen.Options {
+// listenOptions says what a listener does for its pools.
+func (h *host) listenOptions(made *setup, l config.Listen) (listen.Options, error) {
 	c := made.config
+	terms, err := listenTerms(made, l)
 	o := listen.Options{
 		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Hub: h.hub, Crowd: h.crowd,
-		Dev: c.Dev, Logger: h.log.With("listener", l.Address), Terms: listenTerms(made, l, p),
+		Dev: c.Dev, Logger: h.log.With("listener", l.Address), Terms: terms,
 	}
 	if c.HTTP.Lane {
 		o.Loops = h.loops
 	}
-	if h.watch != watchOff && c.Dev {
-		o.Fault = p.lastFault
+	if pools := poolsOf(made, &l); h.watch != watchOff && c.Dev && len(pools) > 0 {
+		o.Fault = pools[0].lastFault
 	}
-	return o
+	return o, err
 }
 
 // listenTerms are those of a listener's options that a reload may change.
-func listenTerms(made *setup, l config.Listen, p *pool) listen.Terms {
+func listenTerms(made *setup, l config.Listen) (t listen.Terms, err error) {
 	c, g := made.config, made.edge
-	t := listen.Terms{MaxConnections: l.MaxConns, Terms: web.Terms{
+	p := cmp.Or(byName(made.pools, l.Pool), made.pools[0]) // which is never asked where the listener has none
+	if l.Pool != "" && p.name != l.Pool {
+		return t, fmt.Errorf("listener %s: there is no pool %q", l.Address, l.Pool)
+	}
+	t = listen.Terms{MaxConnections: l.MaxConns, Terms: web.Terms{
 		Backend: p.backend(), Limits: listenLimits(c.HTTP),
 		Framing: framing(&l.Sockets), Sockets: socketLimits(&l.Sockets),
-		Access: g.access, RequestID: g.id, RateLimit: g.rate, Proxies: g.proxies,
+		Access: g.access, RequestID: g.id, RateLimit: g.rates[""].limit, Proxies: g.proxies,
 	}}
 	t.Socket.Mode, t.Socket.UID, t.Socket.GID = l.Access()
-	publicTerms(&t.Terms, c, made.config.Pool(l.Pool))
 	if l.TLS != nil {
 		t.TLS = &listen.TLSFiles{Certificate: l.TLS.Certificate, Key: l.TLS.Key}
 	}
-	return t
+	if t.Routes, err = routesOf(made, &l, &t.Terms); err != nil {
+		return t, fmt.Errorf("listener %s: %w", l.Address, err)
+	}
+	if l.Pool != "" {
+		publicTerms(&t.Terms, c, c.Pool(l.Pool))
+	}
+	return t, nil
 }
 
 func listenLimits(c config.HTTP) web.Limits {
@@ -353,6 +364,7 @@ func (h *host) statusUntil(ctx context.Context) control.Status {
 		if shown.Serving {
 			shown.Problem = l.server.Problem()
 		}
+		shown.Routes = h.routed(l)
 		st.Listen = append(st.Listen, shown)
 	}
 	pools := h.pools()

@@ -3,6 +3,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,8 +100,13 @@ func CheckLeaks(t *cli.Terminal, c *config.Config, name string, urls []string, a
 // leakyPool is the pool to look at.
 func leakyPool(c *config.Config, name string) (*config.Pool, error) {
 	for _, l := range c.Listen {
-		if name == "" && l.Protocol == "http" {
-			name = l.Pool
+		if name != "" || l.Protocol != "http" {
+			continue
+		}
+		name = l.Pool
+		routes, _, _ := c.RoutesOf(&l)
+		for _, r := range routes {
+			name = cmp.Or(name, r.Pool)
 		}
 	}
 	p := c.Pool(name)

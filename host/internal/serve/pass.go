@@ -146,7 +146,7 @@ func (p *pass) prepare() error {
 	h, c := p.host, p.plan.config
 	now := h.setup.Load()
 	var err error
-	if p.made.edge, err = newEdge(c.HTTP, now.edge, now.config.HTTP, h.log); err != nil {
+	if p.made.edge, err = newEdge(c, now.edge, h.log); err != nil {
 		return err
 	}
 	p.made.config = c
@@ -190,11 +190,15 @@ func (p *pass) prepareListener(next plannedListener) (*listener, error) {
 		})
 		return l, nil
 	}
-	l := &listener{config: next.config, pool: byName(p.made.pools, next.config.Pool), socket: next.old.socket}
-	if len(next.changes) == 0 && len(p.plan.http) == 0 && l.pool == next.old.pool {
+	l := &listener{config: next.config, pools: poolsOf(&p.made, &next.config), socket: next.old.socket}
+	if len(next.changes)+len(p.plan.http)+len(p.plan.routes) == 0 && slices.Equal(l.pools, next.old.pools) {
 		return l, nil
 	}
-	ready, err := l.server.Prepare(listenTerms(&p.made, next.config, l.pool))
+	terms, err := listenTerms(&p.made, next.config)
+	if err != nil {
+		return nil, err
+	}
+	ready, err := l.server.Prepare(terms)
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", next.config.Address, err)
 	}
@@ -257,8 +261,8 @@ func (p *pool) boot() error {
 func (p *pass) readFiles() {
 	h := p.host
 	for _, next := range p.plan.listen {
-		if next.old == nil || len(next.changes) > 0 || len(p.plan.http) > 0 ||
-			next.config.TLS == nil && p.plan.config.HTTP.Public == "" {
+		if next.old == nil || len(next.changes)+len(p.plan.http)+len(p.plan.routes) > 0 ||
+			next.config.TLS == nil && !servesFiles(p.plan.config) {
 			continue
 		}
 		address := next.old.server.Address()
@@ -305,14 +309,18 @@ func (p *pass) swap() bool {
 }
 
 func (p *pass) tellSwapped() {
-	for _, c := range slices.Concat(p.plan.log, p.plan.http) {
+	for _, c := range slices.Concat(p.plan.log, p.plan.http, p.plan.routes) {
 		p.tell(c.event(control.Changed))
 	}
 	for i, next := range p.plan.listen {
 		if next.old == nil {
 			l := p.made.listeners[i]
-			p.tell(control.Event{Kind: control.ListenerAdded, Address: l.server.Address(), Pool: l.pool.name,
-				What: fmt.Sprintf("listener %s added, for pool %s", l.server.Address(), l.pool.name)})
+			what := fmt.Sprintf("listener %s added", l.server.Address())
+			if l.config.Pool != "" {
+				what += ", for pool " + l.config.Pool
+			}
+			p.tell(control.Event{Kind: control.ListenerAdded, Address: l.server.Address(), Pool: l.config.Pool,
+				What: what})
 		}
 		for _, c := range next.changes {
 			p.tell(c.event(control.Changed))

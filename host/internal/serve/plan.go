@@ -14,6 +14,7 @@ type plan struct {
 	config  *config.Config // the new one, but for what waits for a restart
 	log     []change       // of [log], and others that take effect without a listener
 	http    []change       // of [http], that listeners can take over while they serve
+	routes  []change       // of [[route]]
 	restart []change       // what waits for a restart
 
 	pools   []plannedPool // those of the file, in its order
@@ -46,6 +47,7 @@ func makePlan(now *setup, c *config.Config) *plan {
 	p.sort(&p.log, *now.config, otherDifferences(now.config, c))
 	p.planPools(now)
 	p.planListeners(now)
+	p.planRoutes(now)
 	return p
 }
 
@@ -185,7 +187,7 @@ func otherDifferences(old, new *config.Config) []change {
 // and the rest stays.
 func inEffect(old, new *config.Config) *config.Config {
 	c := *old
-	c.Pools, c.Listen, c.Warnings = new.Pools, new.Listen, new.Warnings
+	c.Pools, c.Listen, c.Routes, c.Warnings = new.Pools, new.Listen, new.Routes, new.Warnings
 	takeLive(&c, *new)
 	takeLive(&c.Log, new.Log)
 	takeLive(&c.HTTP, new.HTTP)
@@ -194,7 +196,7 @@ func inEffect(old, new *config.Config) *config.Config {
 
 // waiting lists what a reload of the chosen pools alone leaves for a full one.
 func (p *plan) waiting(chosen []*pool) []change {
-	all := slices.Concat(p.log, p.http, p.restart)
+	all := slices.Concat(p.log, p.http, p.routes, p.restart)
 	for _, next := range p.pools {
 		switch {
 		case next.old == nil:

@@ -33,7 +33,7 @@ func runningWith(c *config.Config) *setup {
 		s.pools = append(s.pools, made)
 	}
 	for _, l := range c.Listen {
-		s.listeners = append(s.listeners, &listener{config: l, pool: byName(s.pools, l.Pool)})
+		s.listeners = append(s.listeners, &listener{config: l, pools: poolsOf(s, &l)})
 	}
 	return s
 }

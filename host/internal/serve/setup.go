@@ -23,7 +23,7 @@ type setup struct {
 // listener serves one [[listen]]. It never changes: when its settings do, another one takes the socket over.
 type listener struct {
 	config config.Listen
-	pool   *pool
+	pools  []*pool // its own, if it has one, and those of its routes
 	*socket
 }
 
@@ -48,18 +48,32 @@ func byName(pools []*pool, name string) *pool {
 	return pools[i]
 }
 
-// newListener makes a listener for a pool, without binding it.
+// newListener makes a listener for its pools, without binding it.
 func (h *host) newListener(made *setup, l config.Listen) (*listener, error) {
-	p := byName(made.pools, l.Pool)
-	if p == nil {
-		return nil, fmt.Errorf("listener %s: there is no pool %q", l.Address, l.Pool)
+	o, err := h.listenOptions(made, l)
+	if err != nil {
+		return nil, err
 	}
-	o := h.listenOptions(made, l, p)
 	server, err := listen.New(o)
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", l.Address, err)
 	}
-	return &listener{config: l, pool: p, socket: &socket{server: server}}, nil
+	return &listener{config: l, pools: poolsOf(made, &l), socket: &socket{server: server}}, nil
+}
+
+// poolsOf are the pools that a listener leads to.
+func poolsOf(made *setup, l *config.Listen) (pools []*pool) {
+	names := []string{l.Pool}
+	routes, _, _ := made.config.RoutesOf(l)
+	for _, r := range routes {
+		names = append(names, r.Pool)
+	}
+	for _, name := range names {
+		if p := byName(made.pools, name); p != nil && !slices.Contains(pools, p) {
+			pools = append(pools, p)
+		}
+	}
+	return pools
 }
 
 // start serves the listener, once. The caller holds mu, and the host has not begun to shut down.
@@ -69,7 +83,7 @@ func (h *host) start(l *listener) {
 	}
 }
 
-// startReady serves those listeners whose pool has a worker, or knows why it has none.
+// startReady serves those listeners whose pools each have a worker, or know why they have none.
 func (h *host) startReady() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -77,10 +91,18 @@ func (h *host) startReady() {
 		return
 	}
 	for _, l := range h.listeners() {
-		select {
-		case <-l.pool.workers.Started():
+		if !slices.ContainsFunc(l.pools, func(p *pool) bool { return !p.knows() }) {
 			h.start(l)
-		default: // startPool comes for it
-		}
+		} // else startPool comes for it
+	}
+}
+
+// knows says whether the pool has, or had, a worker, or knows why it has none.
+func (p *pool) knows() bool {
+	select {
+	case <-p.workers.Started():
+		return true
+	default:
+		return false
 	}
 }

@@ -38,7 +38,7 @@ func (h *host) try(names []string, account *control.Account) control.Outcome {
 	outcome := control.Done
 	plan := makePlan(h.setup.Load(), c)
 	if len(names) == 0 {
-		wouldChange(account, slices.Concat(plan.log, plan.http))
+		wouldChange(account, slices.Concat(plan.log, plan.http, plan.routes))
 		for _, next := range plan.listen {
 			wouldChange(account, next.changes)
 		}

@@ -4,6 +4,7 @@
 package web
 
 import (
+	"iter"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -184,25 +185,20 @@ func (h *Handler) count(t *terms) {
 	}
 }
 
-// Routed is how many requests each route has taken, by name, in the order of the most exact first.
-func (h *Handler) Routed() (all []Count) {
-	routes := h.terms.Load()
-	if routes.Routes == nil {
-		return nil
-	}
-	told := make([]bool, len(routes.routes))
-	for _, e := range routes.Routes.Table.Order() {
-		if !told[e.Rule] {
+// Routed is how many requests each route has taken, by name, the most exact first.
+func (h *Handler) Routed() iter.Seq2[string, uint64] {
+	return func(yield func(string, uint64) bool) {
+		t := h.terms.Load()
+		if t.Routes == nil {
+			return
+		}
+		told := make([]bool, len(t.routes))
+		for _, e := range t.Routes.Table.Order() {
+			of := t.routes[e.Rule]
+			if !told[e.Rule] && !yield(of.Route.Name, of.taken.Load()) {
+				return
+			}
 			told[e.Rule] = true
-			of := routes.routes[e.Rule]
-			all = append(all, Count{of.Route.Name, of.taken.Load()})
 		}
 	}
-	return all
-}
-
-// Count is how many requests a route has taken.
-type Count struct {
-	Route    string
-	Requests uint64
 }

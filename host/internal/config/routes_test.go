@@ -1,0 +1,133 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+const two = "[pool.web]\nworker = 'worker.php'\n[pool.api]\nworker = 'worker.php'\n"
+
+func TestRoutesAreReadWithTheirDefaults(t *testing.T) {
+	folder := site(t)
+	c := apply(t, parse(t, `
+[[listen]]
+address = ":80"
+[[listen]]
+address = ":443"
+pool = "web"
+[[route]]
+host = "Example.ORG."
+path = ["/api/*", "/v1"]
+method = "POST"
+pool = "api"
+max_body = "1KiB"
+request_timeout = "0s"
+rate_limit = { requests = 5 }
+[[route]]
+name = "to https"
+listen = ":80"
+redirect = "https://{host}{target}"
+[[route]]
+host = ["*.Example.org", "files"]
+public = "app"
+fallback = "index.html"
+`+two), Overrides{})
+	r := c.Routes[0]
+	if r.Name != "POST example.org/api/*" || !reflect.DeepEqual(r.Host, Words{"example.org"}) || r.Status != 308 ||
+		*r.MaxBody != 1024 || *r.RequestTimeout != time.Duration(0) || *r.RateLimit != (RateLimit{5, 10}) {
+		t.Errorf("%+v", r)
+	}
+	if c.Routes[2].Name != "*.example.org/*" || c.Routes[2].Public != folder+"/app" {
+		t.Errorf("%+v", c.Routes[2])
+	}
+	if c.Listen[0].Pool != "" || c.Listen[1].Pool != "web" || len(c.Warnings) != 0 {
+		t.Error(c.Listen, c.Warnings)
+	}
+	for i, want := range []string{"[to https POST example.org/api/* *.example.org/*]",
+		"[POST example.org/api/* *.example.org/*]"} {
+		routes, table, err := c.RoutesOf(&c.Listen[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, e := range table.Order() {
+			if n := routes[e.Rule].Name; len(names) == 0 || !strings.Contains(strings.Join(names, "\n"), n) {
+				names = append(names, n)
+			}
+		}
+		if fmt.Sprint(names) != want {
+			t.Errorf("%s: %v", c.Listen[i].Address, names)
+		}
+	}
+	if c := apply(t, parse(t, "[[route]]\npath = '/x'\nrespond = "+
+		"404\n"+good), Overrides{}); c.Listen[0].Pool != "web" {
+		t.Error("the only pool is the listener's with routes, too:", c.Listen)
+	}
+}
+
+func TestMistakesInRoutes(t *testing.T) {
+	route := func(text string) string { return "[[route]]\n" + text + "\n" + two + "[[listen]]\naddress = ':1'\n" }
+	checkMistakes(t, []mistake{
+		{"route = 1", "host.toml:1: [[route]]: expected an array of tables, found the number 1: write [[route]], " +
+			"with " +
+			"two brackets"},
+		{route("path = '/x'"), `host.toml:1: [[route]]: it leads nowhere: write pool = "NAME", public = "FOLDER", ` +
+			`redirect = "https://…" or respond = 404`},
+		{route("pool = 'ap'"), "host.toml:2: [[route]] pool: there is no pool \"ap\": did you mean \"api\"?"},
+		{route("pool = 'api'\nrespond = 404"),
+			"host.toml:3: [[route]] respond: pool is given as well: keep one of them"},
+		{route("pool = 'api'\nhost = 'a:80'"), "host.toml:3: [[route]] host.0: expected a name without a port, " +
+			"such as " +
+			"\"example.org\" or \"*.example.org\", found \"a:80\""},
+		{route("pool = 'api'\npath = 'x'"), "host.toml:3: [[route]] path.0: expected a path as it is in a URL, " +
+			"such as " +
+			"\"/login\", or \"/api/*\" for /api and all below it, found \"x\""},
+		{route("pool = 'api'\npath = '/x*'"), "host.toml:3: [[route]] path.0: expected a path as it is in a URL, " +
+			"such " +
+			"as \"/login\", or \"/api/*\" for /api and all below it, found \"/x*\""},
+		{route("pool = 'api'\npath = ['/', '//%61/*']"), "host.toml:3: [[route]] path.1: \"//%61/*\" is matched " +
+			"by no " +
+			"request, since paths are brought to one spelling first: write \"/a/*\""},
+		{route("pool = 'api'\nmethod = 'get'"), "host.toml:3: [[route]] method.0: expected a method in capitals, " +
+			"such " +
+			"as \"POST\", found \"get\""},
+		{route("pool = 'api'\nlisten = ':2'"), "host.toml:3: [[route]] listen.0: there is no [[listen]] with this " +
+			"address, as it is written there: found \":2\"\n" +
+			"host.toml:8: [[listen]] pool: which one? There are `web` and `api`: write pool = \"web\""},
+		{route("pool = 'api'\nstrip = '/x'"), "host.toml:3: [[route]] strip: there are paths of the route that " +
+			"do not " +
+			"begin so: write path = \"/x/*\""},
+		{route("pool = 'api'\nfallback = 'x'"), "host.toml:3: [[route]] fallback: goes with public, and without a " +
+			"pool, which would never be asked: remove it"},
+		{route("public = 'app'\nfallback = '../x'"), "host.toml:3: [[route]] fallback: expected the name of a " +
+			"file in " +
+			"public, such as \"index.html\", found \"../x\""},
+		{route("redirect = '/{target}'"), "host.toml:2: [[route]] redirect: \"/{target}\" may lead to whatever " +
+			"host a " +
+			"client writes, since a target begins with a slash: write it without the slash before it"},
+		{route("redirect = 'ftp://x'"), "host.toml:2: [[route]] redirect: expected an address such as " +
+			"\"https://{host}{target}\" or \"/new{target}\", found \"ftp://x\""},
+		{route("redirect = '/{path}'"), "host.toml:2: [[route]] redirect: there is {host} and {target}, and nothing " +
+			"else in braces: found \"/{path}\""},
+		{route("redirect = '/x'\nstatus = 304"), "host.toml:3: [[route]] status: expected 301, 302, 303, 307 or " +
+			"308, " +
+			"found 304"},
+		{route("respond = 302"), "host.toml:2: [[route]] respond: expected 200, 204, or a status from 400 on, " +
+			"found 302"},
+		{route("respond = 404\nheaders = { Set-Cookie = 'a' }"), "host.toml:3: [[route]] headers.Set-Cookie: is " +
+			"not a " +
+			"route's to set: remove it"},
+		{route("respond = 404\nheaders = { 'X-A' = \"a\\nb\" }"), "host.toml:3: [[route]] headers.X-A: \"X-A\": " +
+			"\"a\\nb\"" +
+			" is no header"},
+		{route("pool = 'api'\n[[route]]\npath = '/*'\npool = 'web'"), "host.toml:3: [[route]]: the route in line " +
+			"1 takes " +
+			"/* already: remove one of them, or let them differ in host, path or method"},
+		{good + "[[listen]]\naddress = ':1'\nstrict_hosts = true", "host.toml:5: [[listen]] strict_hosts: has no " +
+			"effect " +
+			"without a [[route]] for this listener: write one, or remove it"},
+	})
+}

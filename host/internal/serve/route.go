@@ -1,0 +1,117 @@
+// route.go: what the routes of the configuration are to a listener.
+
+package serve
+
+import (
+	"cmp"
+	"maps"
+	"net/textproto"
+	"slices"
+
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/web"
+)
+
+// routesOf are the routes of a listener, whose terms are those of its requests beside; nil if it has none.
+func routesOf(made *setup, l *config.Listen, terms *web.Terms) (*web.Routes, error) {
+	routes, table, err := made.config.RoutesOf(l)
+	if table == nil || err != nil {
+		return nil, err
+	}
+	all := &web.Routes{Table: table, Only: l.Pool == "", Strict: l.Strict}
+	for _, r := range routes {
+		all.Terms = append(all.Terms, routeTerms(made, r, *terms))
+	}
+	return all, nil
+}
+
+// routeTerms are those of a route, made of its listener's.
+func routeTerms(made *setup, r *config.Route, t web.Terms) web.Terms {
+	c, g := made.config, made.edge
+	t.Route = web.Route{
+		Name: r.Name, Strip: r.Strip, Fallback: r.Fallback, Status: r.Respond, Location: r.Redirect,
+		Headers: headers(r.Headers),
+	}
+	if r.Redirect != "" {
+		t.Route.Status = r.Status
+	}
+	if p := byName(made.pools, r.Pool); p != nil {
+		t.Backend = p.backend()
+		publicTerms(&t, c, c.Pool(r.Pool))
+	} else if t.Route.Status == 0 {
+		t.Route.Status = 404 // what is no file
+	}
+	t.Public = cmp.Or(r.Public, t.Public)
+	if r.MaxBody != nil {
+		t.Limits.MaxBody = int64(*r.MaxBody)
+	}
+	if r.RequestTimeout != nil {
+		if t.Route.Timeout = *r.RequestTimeout; t.Route.Timeout == 0 {
+			t.Route.Timeout = -1
+		}
+	}
+	if r.RateLimit != nil {
+		t.RateLimit = g.rates[r.Name].limit
+	}
+	if r.AccessLog != "" {
+		t.Access = g.logs[r.AccessLog]
+	}
+	return t
+}
+
+// headers are name, value, name, value, …, by canonical names.
+func headers(given map[string]string) (pairs []string) {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		pairs = append(pairs, textproto.CanonicalMIMEHeaderKey(name), given[name])
+	}
+	return pairs
+}
+
+// servesFiles says whether there is a public folder.
+func servesFiles(c *config.Config) bool {
+	return c.HTTP.Public != "" || slices.ContainsFunc(c.Routes, func(r *config.Route) bool { return r.Public != "" })
+}
+
+// planRoutes finds the changes of the routes. One with another name is another one.
+func (p *plan) planRoutes(now *setup) {
+	old := map[string]*config.Route{}
+	for _, r := range now.config.Routes {
+		old[r.Name] = r
+	}
+	for _, r := range p.config.Routes {
+		of := change{table: "route " + r.Name + ":", live: true}
+		before := old[r.Name]
+		if before == nil {
+			p.routes = append(p.routes, of.whole("added"))
+			continue
+		}
+		delete(old, r.Name)
+		p.routes = append(p.routes, differences(of, *before, *r)...)
+		if a, b := before.RateLimit, r.RateLimit; (a == nil) != (b == nil) {
+			p.routes = append(p.routes, of.with("rate_limit", onOff(a != nil), onOff(b != nil)))
+		} else if a != nil {
+			of.inner = "rate_limit"
+			p.routes = append(p.routes, differences(of, *a, *b)...)
+		}
+	}
+	for _, r := range now.config.Routes {
+		if old[r.Name] != nil {
+			p.routes = append(p.routes, change{table: "route " + r.Name, live: true}.whole("removed"))
+		}
+	}
+}
+
+// routed is what status shows of a listener's routes.
+func (h *host) routed(l *listener) (all []control.Route) {
+	for name, requests := range l.server.Routed() {
+		shown := control.Route{Name: name, Requests: requests}
+		for _, r := range h.config().Routes {
+			if r.Name == name {
+				shown.To = r.Targets()
+			}
+		}
+		all = append(all, shown)
+	}
+	return all
+}
