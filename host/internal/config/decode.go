@@ -120,6 +120,10 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 	case **TLS:
 		*into = &TLS{}
 		d.table(at, v, *into)
+	case **Auth:
+		*into = &Auth{}
+		setDefaults(*into)
+		d.table(at, v, *into)
 	case **RateLimit:
 		*into = &RateLimit{}
 		d.table(at, v, *into)

@@ -39,6 +39,7 @@ type Route struct {
 	MaxBody        *Size          `key:"max_body" min:"0" absent:"[http] max_body" means:"largest request body; beyond it 413"`
 	RequestTimeout *time.Duration `key:"request_timeout" min:"0" absent:"the pool's" means:"as request_timeout of the pool, in its place; 0 is for ever"`
 	RateLimit      *RateLimit     `key:"rate_limit" absent:"[http] rate_limit"`
+	Auth           *Auth          `key:"auth" absent:"off"`
 	AccessLog      string         `key:"access_log" holds:"\"off\", \"text\", \"json\" or path" absent:"[http] access_log" means:"as access_log of [http], in its place"`
 
 	at string // where the file has it
@@ -113,6 +114,9 @@ func (r *Route) check(c *Config, fail fail) {
 	}
 	if c.has(r.at + ".access_log") {
 		c.checkAccessLog(&r.AccessLog, r.at+".access_log", fail)
+	}
+	if r.Auth != nil {
+		r.Auth.check(c, r.at+".auth", fail)
 	}
 	r.checkName(c, fail)
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -130,4 +131,33 @@ func TestMistakesInRoutes(t *testing.T) {
 			"effect " +
 			"without a [[route]] for this listener: write one, or remove it"},
 	})
+}
+
+func TestUsersAreReadAndTheirHashesNotShown(t *testing.T) {
+	folder := site(t)
+	hash := "$2y$10$" + strings.Repeat("x", 53)
+	write := func(text string) {
+		if err := os.WriteFile(folder+"/users", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := "[[route]]\npath = '/x'\npool = 'web'\nauth = { users = 'users' }\n" + good
+	write("# staff\n\nada:" + hash + "\n bob:" + hash)
+	a := parse(t, file).Routes[0].Auth
+	if len(a.Hashes()) != 2 || a.Hashes()["bob"] != hash || a.Realm != "Restricted" || a.Users != folder+"/users" {
+		t.Errorf("%+v", a)
+	}
+	for text, want := range map[string]string{
+		"":                              "has no user",
+		"ada:secret":                    "line 1: expected USER:HASH",
+		"\nada:$apr1$x$y":               "line 2: expected USER:HASH",
+		"ada:$2y$31$" + hash[7:]:        "line 1: expected USER:HASH",
+		"ada:" + hash + "\nada:" + hash: `line 2: "ada" is there twice`,
+	} {
+		write(text)
+		_, err := Parse("host.toml", []byte(file), variables())
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 }

@@ -46,6 +46,8 @@ func keysOf(section, prefix string, table any) []KeyDoc {
 			docs = append(docs, keysOf(section, key+".", TLS{})...)
 		case f.Type == reflect.TypeFor[RateLimit](), f.Type == reflect.TypeFor[*RateLimit]():
 			docs = append(docs, keysOf(section, key+".", RateLimit{})...)
+		case f.Type == reflect.TypeFor[*Auth]():
+			docs = append(docs, keysOf(section, key+".", Auth{})...)
 		case f.Type == reflect.TypeFor[Rlimits]():
 			docs = append(docs, keysOf(section, key+".", Rlimits{})...)
 		case f.Type == reflect.TypeFor[*Confine]():

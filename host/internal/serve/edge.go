@@ -3,6 +3,7 @@
 package serve
 
 import (
+	"maps"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
@@ -15,6 +16,7 @@ import (
 // edge says who may come, and notes who came. It never changes, but for its count: a reload replaces it.
 type edge struct {
 	rates   map[string]rate           // by route; "" is that of all that have none of their own
+	users   map[string]users          // by route, those that routes ask for
 	proxies *guard.Proxies            // nil: nobody is asked to say who clients are
 	logs    map[string]*accesslog.Log // by what the configuration calls them; none is "off"
 	access  *accesslog.Log            // that of all that have none of their own; nil is off
@@ -28,11 +30,18 @@ type rate struct {
 	limit    *guard.RateLimit // nil is off
 }
 
+// users are passwords and what they were made of.
+type users struct {
+	hashes    map[string]string
+	passwords *guard.Passwords
+}
+
 // newEdge makes the edge that comes after old, which may be nil. Clients keep what they have used up of limits that
 // stay, and so do access logs.
 func newEdge(c *config.Config, old *edge, log hclog.Logger) (*edge, error) {
 	g := &edge{id: c.HTTP.RequestID, lost: new(atomic.Uint64), rates: map[string]rate{},
-		logs: map[string]*accesslog.Log{}}
+		users: map[string]users{},
+		logs:  map[string]*accesslog.Log{}}
 	if old == nil {
 		old = &edge{lost: g.lost}
 	}
@@ -47,6 +56,9 @@ func newEdge(c *config.Config, old *edge, log hclog.Logger) (*edge, error) {
 	for _, r := range c.Routes {
 		if r.RateLimit != nil {
 			g.bound(r.Name, *r.RateLimit, old)
+		}
+		if r.Auth != nil {
+			g.know(r.Name, r.Auth.Hashes(), old)
 		}
 		logs = append(logs, r.AccessLog)
 	}
@@ -71,6 +83,15 @@ func (g *edge) bound(route string, settings config.RateLimit, old *edge) {
 		now.limit = guard.NewRateLimit(settings.Requests, settings.Burst)
 	}
 	g.rates[route] = now
+}
+
+// know has those with these hashes known for a route, and takes whom old remembers if they are the same.
+func (g *edge) know(route string, hashes map[string]string, old *edge) {
+	if before, ok := old.users[route]; ok && maps.Equal(before.hashes, hashes) {
+		g.users[route] = before
+		return
+	}
+	g.users[route] = users{hashes, guard.NewPasswords(hashes)}
 }
 
 // open opens a log, or takes that of old.

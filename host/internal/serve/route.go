@@ -54,6 +54,9 @@ func routeTerms(made *setup, r *config.Route, t web.Terms) web.Terms {
 	if r.RateLimit != nil {
 		t.RateLimit = g.rates[r.Name].limit
 	}
+	if r.Auth != nil {
+		t.Route.Auth = &web.Auth{Users: g.users[r.Name].passwords, Realm: r.Auth.Realm}
+	}
 	if r.AccessLog != "" {
 		t.Access = g.logs[r.AccessLog]
 	}
@@ -93,6 +96,16 @@ func (p *plan) planRoutes(now *setup) {
 		} else if a != nil {
 			of.inner = "rate_limit"
 			p.routes = append(p.routes, differences(of, *a, *b)...)
+		}
+		of.inner = ""
+		if a, b := before.Auth, r.Auth; (a == nil) != (b == nil) {
+			p.routes = append(p.routes, of.with("auth", onOff(a != nil), onOff(b != nil)))
+		} else if a != nil {
+			of.inner = "auth"
+			p.routes = append(p.routes, differences(of, *a, *b)...)
+			if !maps.Equal(a.Hashes(), b.Hashes()) {
+				p.routes = append(p.routes, of.with("passwords", "", ""))
+			}
 		}
 	}
 	for _, r := range now.config.Routes {

@@ -40,6 +40,7 @@ var verdicts = map[protocol.FailureKind]verdict{
 // texts are for failures that are not the worker's.
 var texts = map[int]string{
 	400: "The request is malformed.",
+	401: "This needs a user and a password.",
 	403: "Pages of this origin may not connect.",
 	404: "There is nothing here.",
 	408: "The request's body did not come in time.",

@@ -16,7 +16,7 @@ var closing = []string{"close"}
 // handle answers the request, or panics as serve does. What it returns, if anything, is a held response that has to
 // stay with its handler.
 func (v *visit) handle() *peer.Held {
-	if !v.admit() {
+	if !v.admit() || !v.authorized() {
 		return nil
 	}
 	return v.proceed()

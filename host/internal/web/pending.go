@@ -150,10 +150,10 @@ func (p *Pending) arrive() (ends bool) {
 	return false
 }
 
-// mayWait says whether the way to the Backend leads by the disk.
+// mayWait says whether the way to the Backend leads by the disk, or by a password's check.
 func (p *Pending) mayWait() bool {
 	r := p.request
-	if !p.visit.fileless {
+	if p.visit.unproven() || !p.visit.fileless {
 		return true
 	}
 	if r.ContentLength == 0 || !p.visit.terms.Backend.Traits().Forms {
@@ -180,9 +180,12 @@ func (p *Pending) until(step func() (ends bool)) {
 	whole = true
 }
 
-// reach is the way of a plain request that was admitted to the Backend, as proceed is that of others.
+// reach is the way of a plain request that was admitted past its guards to the Backend, as proceed is that of others.
 func (p *Pending) reach() (ends bool) {
 	v := p.visit
+	if !v.authorized() {
+		return true
+	}
 	if !v.fileless { // so it has a goroutine, which may wait
 		if file, info := v.openPublic(); file != nil {
 			p.begin()

@@ -24,11 +24,12 @@ const (
 	RefusedFault                      // 500: of the host itself
 	RefusedOrigin                     // 403: its page may not open WebSockets here
 	RefusedNoRoute                    // 404, 421: no route takes it
+	RefusedPassword                   // 401, and 503 where too many are checked
 	refusals
 )
 
 var refusalNames = [refusals]string{"malformed", "too large", "too slow", "rate limit", "no room on disk",
-	"too many connections", "fault of the host", "origin", "no route"}
+	"too many connections", "fault of the host", "origin", "no route", "password"}
 
 // String names the refusal as the access log and the metrics do.
 func (r Refusal) String() string { return refusalNames[r] }
@@ -93,6 +94,8 @@ func whyRefused(status int) Refusal {
 		return RefusedFault
 	case http.StatusForbidden:
 		return RefusedOrigin
+	case http.StatusUnauthorized:
+		return RefusedPassword
 	case http.StatusNotFound, http.StatusMisdirectedRequest:
 		return RefusedNoRoute
 	}

@@ -33,6 +33,7 @@ type Route struct {
 	// in it is the request's without a port, {target} its target as workers would see it.
 	Status   int
 	Location string
+	Auth     *Auth // nil: all may use it
 	// Timeout is in place of the request time-out of the pool; 0 is the pool's, less than 0 none.
 	Timeout time.Duration
 }
@@ -43,6 +44,10 @@ func (v *visit) choose() (status int, wrong string) {
 	path, ok := protocol.CanonicalPath(v.target)
 	if !ok && v.target != "*" {
 		return http.StatusBadRequest, "a path that has no canonical form"
+	}
+	if v.terms.guarded {
+		v.guards = v.terms.guards(v.r.Host, path, v.r.Method)
+		v.passGuards()
 	}
 	i := routes.Table.Match(v.r.Host, path, v.r.Method)
 	switch {

@@ -63,13 +63,14 @@ type Terms struct {
 // terms count who is served under them. They are replaced as a whole, with those of their routes.
 type terms struct {
 	Terms
-	peers  peer.Terms             // of long-lived connections
-	public atomic.Pointer[folder] // nil: there is none
-	whole  *terms                 // who counts the users: these themselves, or those that they are a route's of
-	routes []*terms               // by rule
-	taken  *atomic.Uint64         // requests of the route; nil for those of no route
-	users  atomic.Int64           // requests under way, plus one until they are replaced
-	idle   chan struct{}          // closed when nobody is left
+	peers   peer.Terms             // of long-lived connections
+	public  atomic.Pointer[folder] // nil: there is none
+	whole   *terms                 // who counts the users: these themselves, or those that they are a route's of
+	routes  []*terms               // by rule
+	guarded bool                   // some of them want a password
+	taken   *atomic.Uint64         // requests of the route; nil for those of no route
+	users   atomic.Int64           // requests under way, plus one until they are replaced
+	idle    chan struct{}          // closed when nobody is left
 }
 
 func newTerms(t Terms) *terms {
@@ -79,6 +80,7 @@ func newTerms(t Terms) *terms {
 	if t.Routes != nil {
 		for _, of := range t.Routes.Terms {
 			counted.routes = append(counted.routes, &terms{Terms: of, whole: counted})
+			counted.guarded = counted.guarded || of.Route.Auth != nil
 		}
 	}
 	for of := range counted.all() {

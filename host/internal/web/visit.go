@@ -24,6 +24,7 @@ type visit struct {
 	target  string           // as workers are told
 	scheme  string           // what a trusted proxy says; "" is what the connection says
 	peer    string           // address of whoever has connected, be it a proxy
+	guards  []*Auth          // that it has to pass
 	in      *intake          // nil: no body was asked for
 	entry   *accesslog.Entry // of the access log; nil: there is none
 	access  *accesslog.Log

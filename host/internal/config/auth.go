@@ -1,0 +1,63 @@
+// auth.go reads the files of users and passwords that routes ask for.
+
+package config
+
+import (
+	"os"
+	"regexp"
+	"strings"
+)
+
+// Auth says who may use a route.
+type Auth struct {
+	Users string `key:"users" holds:"path" absent:"required" means:"who may use the route: a file with a line USER:HASH for each, HASH by bcrypt, as htpasswd -B writes it; read again at a reload"`
+	Realm string `key:"realm" default:"Restricted" means:"what browsers show when they ask for the password"`
+
+	hashes map[string]string
+}
+
+// Hashes are those of the users' passwords, by name.
+func (a *Auth) Hashes() map[string]string { return a.hashes }
+
+// bcryptHash has the cost that is too much last: from 17 on a check takes ten seconds and more.
+var bcryptHash = regexp.MustCompile(`^\$2[abxy]?\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}$`)
+
+// check reads the file.
+func (a *Auth) check(c *Config, at string, fail fail) {
+	if strings.ContainsFunc(a.Realm, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		fail(at+".realm", "expected ASCII without quotes, found %s", describe(a.Realm))
+	}
+	if a.Users == "" {
+		fail(at+".users", "the file is missing: write auth = { users = \"FILE\" }")
+		return
+	}
+	a.Users = absolute(c.Folder, a.Users)
+	text, err := os.ReadFile(a.Users)
+	if err != nil {
+		fail(at+".users", "can't read the users: %v", unreadable(a.Users, err))
+		return
+	}
+	a.hashes = map[string]string{}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		user, hash, ok := strings.Cut(line, ":")
+		if !ok || user == "" || !bcryptHash.MatchString(hash) { // which is not for showing
+			fail(at+".users", "%s, line %d: expected USER:HASH with a bcrypt hash of a cost from 4 to 16: write "+
+				"it with "+
+				"htpasswd -B", a.Users, n)
+			return
+		}
+		if a.hashes[user] != "" {
+			fail(at+".users", "%s, line %d: %s is there twice: remove one", a.Users, n, describe(user))
+			return
+		}
+		a.hashes[user] = hash
+	}
+	if len(a.hashes) == 0 {
+		fail(at+".users", "%s has no user: write one with htpasswd -B", a.Users)
+	}
+}

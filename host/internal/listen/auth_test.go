@@ -1,0 +1,58 @@
+package listen
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/workerhost/workerhost/host/internal/guard"
+	"github.com/workerhost/workerhost/host/internal/route"
+	"github.com/workerhost/workerhost/host/internal/web"
+)
+
+// openSesame is its hash.
+const openSesame = "$2a$04$0Xeq.kb0ZZzvwX9CD1VBFe2YX.Bw8VWxL3HRnOtgcOe2LjM./yjHu"
+
+func basic(user, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+}
+
+func TestAGuardedRouteAsksForAPasswordHoweverItsPathIsSpelled(t *testing.T) {
+	admin := site{Rule: route.Rule{Paths: []string{"/admin/*"}}, Route: web.Route{Name: "admin"}}
+	admin.Auth = &web.Auth{Users: guard.NewPasswords(map[string]string{"ada": openSesame}), Realm: "Staff"}
+	health := site{Rule: route.Rule{Paths: []string{"/admin/health"}}, Route: web.Route{Name: "health"}}
+	everyWay(t, func(o *Options) { routed(t, &o.Terms.Terms, admin, health) }, func(t *testing.T, h *house) {
+		good := basic("ada", "open sesame")
+		for _, target := range []string{"/admin", "/admin/", "/admin/x?y", "/%61dmin", "//admin", "/x/../admin",
+			"/admin%2f..", "/admin%2Fx", "/x%2f../admin", "/x%2f..%2fadmin", "/.%2fadmin", "/admin/health%2f..%2fx",
+			"/index.php/admin", "/x/index.php//admin/y", "/index.php%2fadmin", "/admin/health/x"} {
+			for _, method := range []string{"GET", "POST", "HEAD"} {
+				status, _, header := h.to("a.test", method, target)
+				if want := `Basic realm="Staff", charset="UTF-8"`; status != 401 || header.Get("Www-Authenticate") != want {
+					t.Errorf("%s %s: %d, %s", method, target, status, header)
+				}
+			}
+			for _, wrong := range []string{basic("ada", "open"), basic("bob", "open sesame"), "Basic x", "Bearer x"} {
+				if status, _, _ := h.to("a.test", "GET", target, "Authorization", wrong); status != 401 {
+					t.Errorf("%s with %s: %d", target, wrong, status)
+				}
+			}
+			if status, body, _ := h.to("a.test", "GET", target, "Authorization", good); status != 200 {
+				t.Errorf("%s with the password: %d %s", target, status, body)
+			}
+		}
+		if status, body, _ := h.to("a.test", "POST", "/admin", "Authorization", good); status != 200 ||
+			!strings.HasSuffix(body, "5") {
+			t.Errorf("a body: %d %s", status, body)
+		}
+		for _, target := range []string{"/", "/admin/health", "/Admin", "/administration", "/x/admin", "/x.php"} {
+			if status, body, _ := h.to("a.test", "GET", target); status != 200 {
+				t.Errorf("%s: %d %s", target, status, body)
+			}
+		}
+		if n := h.Refused()["password"]; n != 16*7 {
+			t.Error(fmt.Sprint(n, " were refused"))
+		}
+	})
+}
