@@ -13,6 +13,7 @@ import (
 
 	"github.com/workerhost/workerhost/host/internal/accesslog"
 	"github.com/workerhost/workerhost/host/internal/guard"
+	"github.com/workerhost/workerhost/host/internal/peer/peertest"
 	"github.com/workerhost/workerhost/host/internal/route"
 	"github.com/workerhost/workerhost/host/internal/web"
 	"github.com/workerhost/workerhost/protocol"
@@ -379,4 +380,58 @@ func TestAChangeOfRoutesUnderLoadFailsNoRequest(t *testing.T) {
 		one.busy.Wait()
 		two.busy.Wait()
 	})
+}
+
+func TestConnectionsFollowTheirRoute(t *testing.T) {
+	boards := map[string]*switchboard{}
+	var l *lines
+	board := func(name string) *switchboard {
+		b := &switchboard{closed: make(chan protocol.Close, 10), hub: l.hub}
+		b.traits = protocol.Traits{Pool: name, Events: protocol.Events{Open: true, Message: true, Close: true}}
+		b.message = func(_ string, data []byte, binary bool) []protocol.Act {
+			return []protocol.Act{say([]byte(name+" "+string(data)), binary)}
+		}
+		boards[name] = b
+		t.Cleanup(b.busy.Wait)
+		return b
+	}
+	l = startLines(t)
+	lead := func(sites ...site) {
+		terms := *l.Server.terms.Load()
+		terms.Routes = nil
+		routed(t, &terms.Terms, sites...)
+		l.change(terms)
+	}
+	to := func(host, pool string) site {
+		s := onHost(host)
+		s.change = func(o *web.Terms) { o.Backend = boards[pool] }
+		return s
+	}
+	board("one")
+	board("two")
+	gone := onHost("gone.test")
+	gone.Status = 404
+	lead(to("one.test", "one"), to("moves.test", "one"), to("ends.test", "two"), gone)
+	callers := map[string]*caller{}
+	for _, host := range []string{"one.test", "moves.test", "ends.test", "own.test"} {
+		if callers[host] = l.knock("Host", host); callers[host].head.StatusCode != 101 {
+			t.Fatal(host, callers[host].head.Status)
+		}
+	}
+	if c := l.knock("Host", "gone.test"); c.head.StatusCode != 404 {
+		t.Error(c.head.Status)
+	}
+	hears := func(want map[string]string) {
+		t.Helper()
+		for host, pool := range want {
+			callers[host].send(peertest.Text("hi"))
+			callers[host].expect(0x81, []byte(strings.TrimSpace(pool+" hi")))
+		}
+	}
+	hears(map[string]string{"one.test": "one", "moves.test": "one", "ends.test": "two", "own.test": ""})
+	// a route that is gone leaves its connections to the one that leads to their pool
+	lead(to("one.test", "one"), to("moves.test", "two"))
+	hears(map[string]string{"one.test": "one", "moves.test": "two", "ends.test": "two", "own.test": ""})
+	lead(to("one.test", "two"))
+	hears(map[string]string{"one.test": "two", "moves.test": "two", "ends.test": "two", "own.test": ""})
 }
