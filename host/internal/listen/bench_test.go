@@ -80,6 +80,10 @@ func benchClients(b *testing.B, address string) {
 // BenchmarkListen is the whole of a listener, with workers that cost nothing.
 func BenchmarkListen(b *testing.B) { benchListen(b, Options{}) }
 
+// BenchmarkListenLane is the same on event loops, where a request costs one allocation, its text; the client makes
+// another.
+func BenchmarkListenLane(b *testing.B) { benchListen(b, Options{Loops: loops}) }
+
 // BenchmarkListenWithAll has all on that a request may pass: its id, the rate limit, and a line in the access log.
 func BenchmarkListenWithAll(b *testing.B) {
 	access, err := accesslog.Open(filepath.Join(b.TempDir(), "access.json"), nil, nil)

@@ -57,6 +57,7 @@ type Pending struct {
 	flow *flow      // nil: its answer is written when it is whole; written under mu
 
 	request *http.Request
+	url     url.URL // the request's
 	body    bytes.Reader
 	kept    []byte   // the body, where it is not read at once
 	values  []string // back the request's header values
@@ -94,14 +95,14 @@ var pendings = sync.Pool{New: func() any {
 // Pending makes one of a request whose head is text. It keeps text, and body until Submit returns. nil says that the
 // request is not plain after all.
 func (h *Handler) Pending(seat Seat, head *http1.Head, text string, body []byte) *Pending {
-	target, err := url.ParseRequestURI(head.Target(text))
-	if err != nil {
+	p := pendings.Get().(*Pending)
+	if readTarget(&p.url, head.Target(text)) != nil {
+		pendings.Put(p)
 		return nil
 	}
-	p := pendings.Get().(*Pending)
 	p.handler, p.seat = h, seat
 	r := p.request
-	r.Method, r.RequestURI, r.URL, r.Host = head.Method(text), head.Target(text), target, head.Host(text)
+	r.Method, r.RequestURI, r.URL, r.Host = head.Method(text), head.Target(text), &p.url, head.Host(text)
 	r.ContentLength, r.RemoteAddr, r.Close = head.Length, seat.Remote(), head.Close
 	if r.Body = http.NoBody; len(body) > 0 {
 		p.body.Reset(body)
@@ -337,6 +338,7 @@ func (p *Pending) free() {
 	clear(p.answer.Header)
 	clear(p.values)
 	r.Method, r.RequestURI, r.URL, r.Host, r.Body, r.RemoteAddr = "", "", nil, "", nil, ""
+	p.url = url.URL{}
 	p.body.Reset(nil)
 	p.kept, p.x, p.flow = nil, nil, nil
 	p.left.Store(false)
