@@ -281,13 +281,11 @@ func (w *worker) following(a *attempt, now time.Time) (next *attempt) {
 	if w.offer.concurrency > 1 || a.isWaiting() {
 		return nil
 	}
-	for _, other := range w.link.streams {
-		if next == nil || other.id < next.id {
-			next = other
+	for id := a.id; next == nil; next = w.link.streams[id] { // all others came after it, most often at once
+		if id == w.link.lastID {
+			return nil
 		}
-	}
-	if next == nil {
-		return nil
+		id += 2
 	}
 	next.atHand(now)
 	if next.recalled {

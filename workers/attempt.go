@@ -224,10 +224,10 @@ func (a *attempt) counts() *counts {
 // answers notes that the worker said something of its response, perhaps its end.
 func (a *attempt) answers(flags protocol.Flags) {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.goesOn()
-	a.mu.Unlock()
 	if flags&protocol.FlagEnd != 0 {
-		a.closes(wasAnswered)
+		a.closesAt(a.progress, wasAnswered)
 	}
 }
 
@@ -243,9 +243,14 @@ func (a *attempt) goesOn() {
 func (a *attempt) closes(how lastWord) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.closesAt(time.Now(), how)
+}
+
+// closesAt is closes under mu.
+func (a *attempt) closesAt(now time.Time, how lastWord) {
 	if a.closing.open() {
 		lastWordMoves.move(&a.closing, how)
-		a.closedAt = time.Now()
+		a.closedAt = now
 	}
 }
 
