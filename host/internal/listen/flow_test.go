@@ -84,12 +84,12 @@ var randomBoundary = regexp.MustCompile(`\b[0-9a-f]{60}\b`)
 func TestGeneratedRequestsForFilesGetTheSameAnswersOnTheLaneAndOff(t *testing.T) {
 	base := tree(t, map[string]string{
 		"a.txt": "0123456789", "empty.css": "", "page.html": strings.Repeat("p", 2049),
-		"edge.bin": strings.Repeat("y", 65536), "over.bin": strings.Repeat("o", 65537),
-		"big.bin": strings.Repeat("z", 200_000),
+		"near.bin": strings.Repeat("n", 16<<10), "edge.bin": strings.Repeat("y", 65536),
+		"over.bin": strings.Repeat("o", 65537), "big.bin": strings.Repeat("z", 200_000),
 	})
 	hour := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
-	names := []string{"a.txt", "empty.css", "page.html", "edge.bin", "over.bin", "big.bin", "none"}
-	for _, name := range names[:6] {
+	names := []string{"a.txt", "empty.css", "page.html", "near.bin", "edge.bin", "over.bin", "big.bin", "none"}
+	for _, name := range names[:7] {
 		if err := os.Chtimes(filepath.Join(base, name), hour, hour); err != nil {
 			t.Fatal(err)
 		}

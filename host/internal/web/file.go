@@ -46,7 +46,7 @@ func (x *exchange) deliverFile(v *visit) {
 }
 
 // sendFile writes a file with what is set in the header already. Only a 200 can become a 206, 304, 412 or 416.
-func (v *visit) sendFile(f *os.File, info fs.FileInfo, status int, modified time.Time) {
+func (v *visit) sendFile(f io.ReadSeeker, info fs.FileInfo, status int, modified time.Time) {
 	h := v.w.Header()
 	v.parting()
 	if _, ok := h["Content-Type"]; !ok {

@@ -148,7 +148,13 @@ func (p *Pending) FlushError() error {
 // ReadFrom implements io.ReaderFrom, for files.
 func (p *Pending) ReadFrom(r io.Reader) (n int64, err error) {
 	from, ok := r.(*io.LimitedReader)
-	if !ok || p.flow == nil {
+	switch {
+	case ok && p.flow == nil && from.N <= smallAnswer && !p.answer.Bare():
+		p.WriteHeader(http.StatusOK)
+		s := p.written()
+		s.page, n, err = appendFrom(s.page, from)
+		return n, err
+	case !ok || p.flow == nil:
 		return io.Copy(writerOnly{p}, r)
 	}
 	file, ok := from.R.(*os.File)
@@ -161,15 +167,9 @@ func (p *Pending) ReadFrom(r io.Reader) (n int64, err error) {
 	}
 	s := p.written()
 	if from.N <= smallAnswer {
-		at := len(s.out)
-		s.out = slices.Grow(s.out, int(from.N))
-		k, err := io.ReadFull(file, s.out[at:at+int(from.N)])
-		s.out = s.out[:at+k]
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			err = nil
-		}
-		p.flow.sent += int64(k)
-		return int64(k), err
+		s.out, n, err = appendFrom(s.out, from)
+		p.flow.sent += n
+		return n, err
 	}
 	n, err = p.seat.SendFile(s.out, file, from.N)
 	p.layDown()
@@ -178,6 +178,17 @@ func (p *Pending) ReadFrom(r io.Reader) (n int64, err error) {
 		return io.Copy(writerOnly{p}, r)
 	}
 	return n, err
+}
+
+// appendFrom reads to the end of b.
+func appendFrom(b []byte, from *io.LimitedReader) (read []byte, n int64, err error) {
+	at, most := len(b), int(from.N)
+	b = slices.Grow(b, most)
+	k, err := io.ReadFull(from, b[at:at+most])
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = nil
+	}
+	return b[:at+k], int64(k), err
 }
 
 type writerOnly struct{ io.Writer }

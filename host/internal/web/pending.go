@@ -138,23 +138,27 @@ func (p *Pending) arrive() (ends bool) {
 	if !p.visit.admit() {
 		return true
 	}
-	p.visit.fileless = p.visit.lacksFile()
 	if !p.mayWait() {
 		return p.reach()
 	}
+	p.keep()
+	go p.until(p.reach) // ends when it is submitted
+	return false
+}
+
+// keep copies the body, which is not read at once.
+func (p *Pending) keep() {
 	if p.body.Len() > 0 {
 		p.kept = make([]byte, p.body.Len())
 		p.body.Read(p.kept)
 		p.body.Reset(p.kept)
 	}
-	go p.until(p.reach) // ends when it is submitted, or answered with a file
-	return false
 }
 
-// mayWait says whether the way to the Backend leads by the disk, or by a password's check.
+// mayWait says whether the way leads by a password's check, or by the disk where a form's files go.
 func (p *Pending) mayWait() bool {
 	r := p.request
-	if p.visit.unproven() || !p.visit.fileless {
+	if p.visit.unproven() {
 		return true
 	}
 	if r.ContentLength == 0 || !p.visit.terms.Backend.Traits().Forms {
@@ -187,13 +191,39 @@ func (p *Pending) reach() (ends bool) {
 	if !v.authorized() {
 		return true
 	}
-	if !v.fileless { // so it has a goroutine, which may wait
-		if file, info := v.openPublic(); file != nil {
-			p.begin()
-			v.sendPublic(file, info)
+	known := v.fallback() == ""
+	if folder, name := v.publicFile(); folder != nil {
+		file, here := folder.nearby(name, !v.terms.Linked)
+		folder.close()
+		if file != nil {
+			defer file.release()
+			v.sendPublic(&file.content, file)
 			return true
 		}
+		known = known && here
 	}
+	if !known {
+		p.keep()
+		go p.until(p.search) // ends when it is submitted, or answered with a file
+		return false
+	}
+	return p.ask()
+}
+
+// search looks for a file, for which it may have to wait, and else asks the Backend.
+func (p *Pending) search() (ends bool) {
+	if file, info := p.visit.openPublic(); file != nil {
+		defer file.Close()
+		p.begin()
+		p.visit.sendPublic(file, info)
+		return true
+	}
+	return p.ask()
+}
+
+// ask submits the request, for which there is no file.
+func (p *Pending) ask() (ends bool) {
+	v := p.visit
 	if v.answerByRoute() || v.showFault() {
 		return true
 	}

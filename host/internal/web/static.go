@@ -5,6 +5,7 @@ package web
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path"
@@ -18,6 +19,7 @@ import (
 type folder struct {
 	root  *os.Root
 	dir   *os.File     // root once more, for lookups that must not wait
+	local bool         // what it has is opened without asking others
 	users atomic.Int64 // plus one until close
 }
 
@@ -31,6 +33,7 @@ func openFolder(name string) (*folder, error) {
 		root.Close()
 		return nil, fmt.Errorf("public folder: %w", err)
 	}
+	f.local = isLocal(f.dir)
 	f.users.Store(1)
 	return f, nil
 }
@@ -61,29 +64,16 @@ func (v *visit) servePublic() bool {
 	if file == nil {
 		return false
 	}
+	defer file.Close()
 	v.sendPublic(file, info)
 	return true
 }
 
-// sendPublic answers with a static file, and closes it.
-func (v *visit) sendPublic(file *os.File, info os.FileInfo) {
-	defer file.Close()
+// sendPublic answers with a static file.
+func (v *visit) sendPublic(file io.ReadSeeker, info os.FileInfo) {
 	v.handler.tally.static.Add(1)
 	v.w.Header()["X-Content-Type-Options"] = []string{"nosniff"}
 	v.sendFile(file, info, http.StatusOK, info.ModTime())
-}
-
-// lacksFile says whether servePublic is known to find none, without waiting for the disk.
-func (v *visit) lacksFile() bool {
-	if v.fallback() != "" {
-		return false
-	}
-	f, name := v.publicFile()
-	if f == nil {
-		return true
-	}
-	defer f.close()
-	return f.lacks(name)
 }
 
 // asksForFile says whether a file may be the answer.

@@ -29,8 +29,6 @@ type visit struct {
 	entry   *accesslog.Entry // of the access log; nil: there is none
 	access  *accesslog.Log
 
-	fileless bool // no static file is the answer
-
 	recorder recorder
 }
 
