@@ -100,7 +100,7 @@ func explainRoute(t *Terminal, c *config.Config, text string, asJSON bool) error
 			}
 			continue
 		}
-		e.write(t, c, l)
+		e.write(t)
 	}
 	if found == 0 {
 		return Misused("--route: no [[listen]] takes %s: %s", u.Scheme+"://"+u.Host, "name its port, or none")
@@ -138,7 +138,7 @@ func explain(c *config.Config, l *config.Listen, host, path, method string) expl
 	return e
 }
 
-func (e *explained) write(t *Terminal, c *config.Config, l *config.Listen) {
+func (e *explained) write(t *Terminal) {
 	fmt.Fprintf(t.Out, "%s\n", t.Bold("at "+e.Listener))
 	rows := table{indent: "  "}
 	for _, p := range e.Passed {
