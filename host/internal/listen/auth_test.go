@@ -33,13 +33,14 @@ func TestAGuardedRouteAsksForAPasswordHoweverItsPathIsSpelled(t *testing.T) {
 					t.Errorf("%s %s: %d, %s", method, target, status, header)
 				}
 			}
-			for _, wrong := range []string{basic("ada", "open"), basic("bob", "open sesame"), "Basic x", "Bearer x"} {
-				if status, _, _ := h.to("a.test", "GET", target, "Authorization", wrong); status != 401 {
-					t.Errorf("%s with %s: %d", target, wrong, status)
-				}
-			}
 			if status, body, _ := h.to("a.test", "GET", target, "Authorization", good); status != 200 {
 				t.Errorf("%s with the password: %d %s", target, status, body)
+			}
+		}
+		// few of them, since each costs a hash
+		for _, wrong := range []string{basic("ada", "open"), basic("bob", "open sesame"), "Basic x", "Bearer x"} {
+			if status, _, _ := h.to("a.test", "GET", "/admin%2fx", "Authorization", wrong); status != 401 {
+				t.Errorf("with %s: %d", wrong, status)
 			}
 		}
 		if status, body, _ := h.to("a.test", "POST", "/admin", "Authorization", good); status != 200 ||
@@ -51,7 +52,7 @@ func TestAGuardedRouteAsksForAPasswordHoweverItsPathIsSpelled(t *testing.T) {
 				t.Errorf("%s: %d %s", target, status, body)
 			}
 		}
-		if n := h.Refused()["password"]; n != 16*7 {
+		if n := h.Refused()["password"]; n != 16*3+4 {
 			t.Error(fmt.Sprint(n, " were refused"))
 		}
 	})
