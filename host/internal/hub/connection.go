@@ -121,9 +121,8 @@ func (c *Connection) Deliver(data []byte, binary bool) bool { return c.DeliverLe
 // DeliverLent is Deliver for a message whose memory is on loan: repay, unless it is nil, is called once, when the hub
 // has done with data, or has dropped it. It must not wait, nor call the connection.
 func (c *Connection) DeliverLent(data []byte, binary bool, repay func()) bool {
-	cost := int64(len(data)) + overhead
 	c.mu.Lock()
-	for c.life == staying && len(c.inbox.messages) > 0 && c.inbox.waits+cost > c.Terms().inbox() {
+	for c.life == staying && len(c.inbox.messages) > 0 && !c.fits(1, len(data)) {
 		if c.inbox.room == nil {
 			c.inbox.room = make(chan struct{})
 		}
@@ -132,6 +131,29 @@ func (c *Connection) DeliverLent(data []byte, binary bool, repay func()) bool {
 		<-room
 		c.mu.Lock()
 	}
+	return c.put(data, binary, repay)
+}
+
+// HasRoom says whether so many messages, of so many bytes together, may be given to DeliverNow.
+func (c *Connection) HasRoom(messages, bytes int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fits(messages, bytes)
+}
+
+// DeliverNow is DeliverLent, but never waits. Messages that HasRoom did not count are more than may wait.
+func (c *Connection) DeliverNow(data []byte, binary bool, repay func()) bool {
+	c.mu.Lock()
+	return c.put(data, binary, repay)
+}
+
+// fits says whether there is room for such messages. c.mu is held.
+func (c *Connection) fits(messages, bytes int) bool {
+	return c.inbox.waits+int64(bytes)+int64(messages)*overhead <= c.Terms().inbox()
+}
+
+// put is what DeliverLent does when there is room. c.mu is held, and is unlocked.
+func (c *Connection) put(data []byte, binary bool, repay func()) bool {
 	if c.life != staying {
 		c.mu.Unlock()
 		if repay != nil {
@@ -140,7 +162,7 @@ func (c *Connection) DeliverLent(data []byte, binary bool, repay func()) bool {
 		return false
 	}
 	c.inbox.messages = append(c.inbox.messages, message{data: data, binary: binary, repay: repay})
-	c.inbox.waits += cost
+	c.inbox.waits += int64(len(data)) + overhead
 	c.counts.messagesIn++
 	c.counts.bytesIn += int64(len(data))
 	idle := c.turn == resting

@@ -212,3 +212,29 @@ func TestDeliverWaitsWhileTheInboxIsFull(t *testing.T) {
 		s.gone()
 	})
 }
+
+func TestWhatThereIsRoomForIsDeliveredWithoutWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		c := s.open(&fakePeer{})
+		s.pool.atOnce, s.pool.free = false, make(chan struct{})
+		if !c.HasRoom(2, 30<<10) || c.HasRoom(2, 64<<10) || c.HasRoom(3000, 3000) {
+			t.Error("an empty inbox has another room")
+		}
+		c.DeliverNow(make([]byte, 1<<10), true, nil) // this one is under way
+		for range 2 {
+			if !c.HasRoom(1, 30<<10) || !c.DeliverNow(make([]byte, 30<<10), true, nil) {
+				t.Error("there is no room for what fits")
+			}
+		}
+		if c.HasRoom(1, 30<<10) {
+			t.Error("there is room for too much")
+		}
+		close(s.pool.free)
+		synctest.Wait()
+		c.Closed(1006, "", false)
+		if c.DeliverNow([]byte("late"), true, nil) {
+			t.Error("a connection that has left takes more")
+		}
+	})
+}

@@ -5,9 +5,6 @@ package lane
 import (
 	"net"
 	"sync"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/workerhost/workerhost/host/internal/http1"
 	"github.com/workerhost/workerhost/host/internal/loop"
@@ -36,22 +33,11 @@ func New(handler *web.Handler, loops *loop.Set) *Lane {
 }
 
 // Take takes a connection that net has accepted. It says false, and leaves c as it is, if that can't be held here.
-func (l *Lane) Take(c net.Conn) (*Conn, bool) {
-	socket, ok := c.(syscall.Conn)
-	if !ok {
+func (l *Lane) Take(c net.Conn) (on *Conn, ok bool) {
+	n := &Conn{lane: l, local: c.LocalAddr(), remote: c.RemoteAddr()}
+	if n.fd, ok = loop.Take(c); !ok {
 		return nil, false
 	}
-	raw, err := socket.SyscallConn()
-	if err != nil {
-		return nil, false
-	}
-	fd := -1
-	raw.Control(func(given uintptr) { fd, err = unix.FcntlInt(given, unix.F_DUPFD_CLOEXEC, 0) })
-	if err != nil || fd < 0 {
-		return nil, false
-	}
-	n := &Conn{lane: l, fd: fd, local: c.LocalAddr(), remote: c.RemoteAddr()}
 	n.address = n.remote.String()
-	c.Close()
 	return n, true
 }

@@ -90,7 +90,7 @@ func (c *Conn) Reason(given string) string { return given }
 func (c *Conn) Answers(int) {}
 
 // LetGo implements web.Conn. Nothing that would call it stays here.
-func (c *Conn) LetGo() (peer.Socket, *peer.Sock) { return nil, nil }
+func (c *Conn) LetGo() (peer.Socket, peer.Sock) { return nil, nil }
 
 // Close ends the connection, and cancels what is at hand.
 func (c *Conn) Close() error {

@@ -13,16 +13,20 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/guard"
+	"github.com/workerhost/workerhost/host/internal/loop"
 	"github.com/workerhost/workerhost/host/internal/peer"
 )
 
 // clients are the connections that are open.
 type clients struct {
-	mu   sync.Mutex
-	open map[*client]struct{} // guarded by mu
+	loops *loop.Set // for those that stay long; nil: there are none
+	mu    sync.Mutex
+	open  map[*client]struct{} // guarded by mu
 }
 
-func newClients() *clients { return &clients{open: make(map[*client]struct{})} }
+func newClients(loops *loop.Set) *clients {
+	return &clients{loops: loops, open: make(map[*client]struct{})}
+}
 
 func (s *clients) add(c net.Conn, k *guard.Crowd, who netip.Addr, timeout func() time.Duration) *client {
 	n := &client{Conn: c, set: s, crowd: k, who: who, timeout: timeout}
@@ -180,12 +184,23 @@ func (c *client) CloseWrite() error {
 	return nil
 }
 
-// Direct is the connection without our time-outs.
-func (c *client) Direct() net.Conn { return c.Conn }
+// LetGo implements peer.Socket.
+func (c *client) LetGo() (peer.Socket, peer.Sock) {
+	on, ok := peer.Poll(c.set.loops, c.Conn)
+	if !ok {
+		return c, peer.NewSock(c, c.Conn)
+	}
+	n := c.set.move(c, on, apart)
+	if n == nil { // it has been closed meanwhile
+		on.Close()
+		return c, on
+	}
+	return n, on
+}
 
 // Cut closes it in disorder: what has not been sent is lost, and the client is told.
 func (c *client) Cut() {
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+	if tcp, ok := c.Conn.(interface{ SetLinger(int) error }); ok {
 		tcp.SetLinger(0)
 	}
 	c.Close()

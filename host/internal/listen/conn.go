@@ -284,12 +284,12 @@ func (c *strictConn) Answers(status int) {
 func (c *strictConn) Cut() { c.below().Cut() }
 
 // LetGo finds the socket, once net/http has let go of the connection, and leaves all between behind, save TLS.
-func (c *strictConn) LetGo() (below peer.Socket, s *peer.Sock) {
+func (c *strictConn) LetGo() (below peer.Socket, s peer.Sock) {
 	b := c.below()
 	b.timeout = c.server.socketWriteTimeout // for a socket that is not written directly, as over TLS
 	b.strikes.Store(0)
 	if c.Conn == net.Conn(b) {
-		return b, peer.NewSock(b, b.Conn)
+		return b.LetGo()
 	}
 	return b, peer.NewSock(c.Conn, nil)
 }

@@ -4,8 +4,8 @@
 // What a reader may rely on:
 //   - Nothing ambiguous reaches package web: what two parsers might read differently is refused (strict.go).
 //   - A client that takes nothing for the write time-out is cut, however long its transfer is (client.go).
-//   - A long-lived connection that is idle costs its socket, a small goroutine and a timer, and holds no buffer
-//     (package peer).
+//   - A long-lived connection that is idle costs its socket and a timer, and holds no buffer; over TLS, and where
+//     there are no event loops, it has a small goroutine as well (package peer).
 //
 // server.go is a listener's life: New, Listen, Serve, Shutdown, Close.
 package listen
@@ -96,7 +96,7 @@ func New(o Options) (*Server, error) {
 	if o.Spool == nil {
 		o.Spool = spool.New("", 4<<30, o.Logger)
 	}
-	s := &Server{options: o, log: o.Logger, clients: newClients(), crowd: o.Crowd, ending: make(chan struct{})}
+	s := &Server{options: o, log: o.Logger, clients: newClients(o.Loops), crowd: o.Crowd, ending: make(chan struct{})}
 	s.peers = peer.New(o.Hub, o.Address, func() *peer.Terms { return s.web.PeerTerms() }, o.Spool, o.Logger, s.ending)
 	s.terms.Store(&o.Terms)
 	s.web = web.New(web.Options{

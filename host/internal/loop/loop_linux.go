@@ -3,6 +3,7 @@
 package loop
 
 import (
+	"net"
 	"os"
 	"runtime"
 	"sync"
@@ -46,6 +47,26 @@ func (s *Set) Close() {
 // block.
 func (s *Set) Add(fd int, h Handler) (Registration, error) {
 	return s.loops[int(s.next.Add(1))%len(s.loops)].add(fd, h)
+}
+
+// Take takes a socket, which must not block, out of net's hands: it gives the descriptor, which is the caller's to
+// close, and c is closed. It says false, and leaves c as it is, if that can't be done.
+func Take(c net.Conn) (fd int, ok bool) {
+	socket, ok := c.(syscall.Conn)
+	if !ok {
+		return -1, false
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return -1, false
+	}
+	fd = -1
+	raw.Control(func(given uintptr) { fd, err = unix.FcntlInt(given, unix.F_DUPFD_CLOEXEC, 0) })
+	if err != nil || fd < 0 {
+		return -1, false
+	}
+	c.Close()
+	return fd, true
 }
 
 // Registration is that a Handler hears of a descriptor. The zero one is of none.

@@ -4,7 +4,10 @@
 
 package loop
 
-import "errors"
+import (
+	"errors"
+	"net"
+)
 
 // Set is none here.
 type Set struct{}
@@ -20,6 +23,9 @@ func (*Set) Close() {}
 
 // Add fails.
 func (*Set) Add(int, Handler) (Registration, error) { return Registration{}, errors.ErrUnsupported }
+
+// Take takes nothing.
+func Take(net.Conn) (fd int, ok bool) { return -1, false }
 
 // Remove does nothing.
 func (Registration) Remove() {}

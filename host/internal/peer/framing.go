@@ -246,6 +246,18 @@ func (f *framer) took(n int, to frameTaker) error {
 	return f.whole(to)
 }
 
+// messagesIn is how many messages may come to their end with the next n bytes.
+func (f *framer) messagesIn(n int) int {
+	least := f.most
+	if f.framing.Kind != FrameRaw {
+		least = int64(f.framing.width() + len(f.framing.end()))
+	}
+	return n/int(least) + 1
+}
+
+// weighty says whether the next n bytes may need memory on loan, for which there may be a wait.
+func (f *framer) weighty(n int) bool { return f.loan.lent > 0 || len(f.partial)+n > lightSize }
+
 // unfinished says whether a message has begun and not ended.
 func (f *framer) unfinished() bool { return len(f.partial) > 0 || f.begun || f.headed > 0 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// Held implements hub.Peer. Over HTTP/1 it has the socket, and one goroutine that waits for the client to leave (run);
-// over HTTP/2 it has the stream, whose handler waits (stay).
+// Held implements hub.Peer. Over HTTP/1 it has the socket, which is read until the client leaves (Serve); over HTTP/2
+// it has the stream, whose handler waits (Stay).
 type Held struct {
 	link                // its socket is HTTP/1's alone
 	stream  *heldStream // HTTP/2, set once, before anything is written
@@ -47,18 +47,18 @@ func (p *Held) Enter(remote string, under *Terms, wish *protocol.Hold) error {
 	return err
 }
 
-// Serve takes the client's socket, over HTTP/1, and has a goroutine of its own wait for the client to leave. It says
-// false if the connection has ended meanwhile: the socket is the caller's again.
-func (p *Held) Serve(below Socket, s *Sock) bool {
-	if !p.take(below, s) || !p.peers.Go(p.run) { // it ends with the connection
+// Serve takes the client's socket, over HTTP/1, and closes it when the client leaves, or if the connection has ended
+// meanwhile.
+func (p *Held) Serve(below Socket, s Sock) {
+	if !p.take(below, s) || !p.serve(p, p.tick) {
+		p.discard()
 		p.leave(protocol.CloseBroken, false)
-		return false
+		return
 	}
 	p.link.Opened()
-	return true
 }
 
-// Attach is serve's counterpart for HTTP/2: stay is to follow.
+// Attach is Serve's counterpart for HTTP/2: Stay is to follow.
 func (p *Held) Attach(w http.ResponseWriter) {
 	s := newHeldStream(w)
 	p.mu.Lock()
@@ -77,30 +77,27 @@ const (
 	endTime = time.Second
 )
 
-// run waits until the client leaves.
-func (p *Held) run() {
-	p.idle.start(p.tick)
-	p.goOn()
+// room implements reader.
+func (p *Held) room() ([]byte, error) { return nil, nil }
+
+// took implements reader.
+func (p *Held) took(b []byte, _ bool) error {
+	if p.ignored += len(b); p.ignored >= mostIgnored {
+		return errOverdue
+	}
+	return nil
 }
 
-func (p *Held) goOn() {
-	for p.ignored < mostIgnored {
-		b, err := p.sock.read(nil)
-		if err == errWorn {
-			p.peers.goOn(p.goOn)
-			return
-		}
-		if err != nil {
-			break
-		}
-		p.ignored += len(b)
-		p.sock.release()
-	}
+// glance implements reader.
+func (p *Held) glance(b []byte) (taken bool, err error) { return true, p.took(b, true) }
+
+// done implements reader: the client has left.
+func (p *Held) done(error) {
 	p.close()
 	p.leave(protocol.CloseBroken, p.ended.Load())
 }
 
-// Stay is run's counterpart for HTTP/2: the handler's goroutine, with the exchange behind it. It panics if the
+// Stay is Serve's counterpart for HTTP/2: the handler's goroutine, with the exchange behind it. It panics if the
 // response is to break off.
 func (p *Held) Stay(r *http.Request) {
 	p.idle.start(p.tick)
@@ -188,7 +185,7 @@ func (p *Held) End(int, string) {
 func (p *Held) finish() {
 	p.sock.closeWrite()
 	p.below.CloseWrite()
-	p.sock.conn.SetReadDeadline(time.Now().Add(endTime))
+	p.sock.expire(endTime)
 }
 
 // Abort implements hub.Peer.

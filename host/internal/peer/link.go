@@ -3,7 +3,6 @@
 package peer
 
 import (
-	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -13,16 +12,17 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// link joins a client's socket to its connection in the hub. Each kind of peer has one, and one goroutine that reads
-// the socket; it ends when the socket does, and Peers.Wait waits for it. That is all that an idle client
-// costs beside the socket and what the hub keeps.
+// link joins a client's socket to its connection in the hub. Each kind of peer has one, and somebody who reads the
+// socket: an event loop, or a goroutine that ends when the socket does. Peers.Wait waits for that end. That is all
+// that an idle client costs beside the socket and what the hub keeps.
 type link struct {
 	*hub.Connection // set once, before the OPEN; see join
 	peers           *Peers
 	below           Socket     // set once, before anything is read or written; see take
-	sock            *Sock      // likewise
+	sock            Sock       // likewise
 	who             netip.Addr // that it counts for
 	idle            idleTimer
+	hasty           bool // the reader's: it must not wait
 
 	mu  sync.Mutex
 	cut bool // guarded by mu: Abort was called
@@ -32,8 +32,10 @@ type link struct {
 type Socket interface {
 	net.Conn
 	CloseWrite() error
-	Direct() net.Conn // what is written and read without a time-out of its own
-	Cut()             // closes it in disorder: what has not been sent is lost, and the client is told
+	// LetGo is the socket without the time-outs of its own, on an event loop where that is possible. What it returns
+	// takes the place of the Socket, which must not be used any more.
+	LetGo() (Socket, Sock)
+	Cut() // closes it in disorder: what has not been sent is lost, and the client is told
 }
 
 // join makes c the connection that l is the client's end of.
@@ -48,7 +50,7 @@ func (l *link) join(c *hub.Connection) {
 }
 
 // take gives l its socket. It says false if the connection was aborted meanwhile.
-func (l *link) take(below Socket, s *Sock) bool {
+func (l *link) take(below Socket, s Sock) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.below, l.sock = below, s
@@ -68,15 +70,46 @@ func (l *link) sever() (c *hub.Connection, severed bool) {
 	return c, true
 }
 
+// serve has r told what the client says from now on, and tick called by the link's timer. It says false if the
+// listener has ended.
+func (l *link) serve(r reader, tick func()) bool {
+	if !l.peers.enlist() {
+		return false
+	}
+	l.idle.start(tick)
+	l.sock.serve(l.peers, r)
+	return true
+}
+
 // close is what the reader does last; Closed comes after it.
 func (l *link) close() {
 	l.idle.end()
-	l.sock.conn.Close()
+	l.discard()
+}
+
+// discard closes the socket. It is all that a connection needs which is not served.
+func (l *link) discard() {
+	l.sock.close()
 	l.below.Close()
+}
+
+// glance has took called for p, which has to be called without waiting. messages and bytes are as many as p may bring
+// to their end. It says false if there is no room for them.
+func (l *link) glance(p []byte, messages, bytes int, took func([]byte, bool) error) (taken bool, err error) {
+	if !l.HasRoom(messages, bytes) {
+		return false, nil
+	}
+	l.hasty = true
+	err = took(p, true)
+	l.hasty = false
+	return true, err
 }
 
 // deliver gives the hub a message, and waits for it. It says false if the hub takes no more.
 func (l *link) deliver(data []byte, binary bool, of *loan) bool {
+	if l.hasty {
+		return l.DeliverNow(data, binary, of.handOver(len(data)))
+	}
 	l.idle.back.Store(waiting)
 	ok := l.DeliverLent(data, binary, of.handOver(len(data)))
 	l.idle.back.Store(int64(sinceEpoch()))
@@ -118,7 +151,4 @@ const (
 
 // readLate reads a little of what still comes, so that the client can read our last word before the connection is
 // closed.
-func (l *link) readLate() {
-	l.sock.conn.SetReadDeadline(time.Now().Add(lateTime))
-	io.CopyN(io.Discard, l.sock.conn, lateBytes)
-}
+func (l *link) readLate() { l.sock.drain(lateBytes, lateTime) }

@@ -16,6 +16,9 @@ type loan struct {
 // lendStep is how much is lent at a time.
 const lendStep = 64 << 10
 
+// lightSize is how much a message may have for a little more of it to need no loan, however memory grows.
+const lightSize = spool.OwnMemory / 2
+
 func stepsFor(size int) int64 {
 	return (max(0, int64(size)-spool.OwnMemory) + lendStep - 1) / lendStep * lendStep
 }

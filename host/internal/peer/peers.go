@@ -1,6 +1,7 @@
 // Package peer has the client's end of long-lived connections: WebSockets, TCP, held responses, and datagrams of UDP.
 // What they are to the workers is package hub's; how a request becomes one, and how clients are accepted, is their
-// front's. Each has a link (link.go): one goroutine that reads, a timer, and no buffer while it is idle.
+// front's. Each has a link (link.go): a socket on an event loop, or a goroutine that reads it, a timer, and no buffer
+// while it is idle.
 //
 // peers.go is what those of one listener share: where they are kept, on what terms, and who waits for their end.
 package peer
@@ -28,7 +29,7 @@ type Peers struct {
 	Count      *guard.PerAddress // of the connections
 	turnedAway quiet.Throttle    // of clients of TCP and UDP
 
-	running sync.WaitGroup // their goroutines
+	running sync.WaitGroup // of what has to end: their goroutines, and those that are read
 
 	mu   sync.Mutex
 	over bool // end was called; guarded by mu
@@ -68,8 +69,15 @@ func (p *Peers) Go(f func()) bool {
 	return !p.over
 }
 
-// goOn runs f in the place of the goroutine that calls it, which Go has started and which ends with that.
-func (p *Peers) goOn(f func()) { p.running.Go(f) }
+// enlist has Wait wait for one that is read from now on, until running.Done. It says false if end was called.
+func (p *Peers) enlist() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over {
+		p.running.Add(1)
+	}
+	return !p.over
+}
 
 // End has nothing start any more.
 func (p *Peers) End() {

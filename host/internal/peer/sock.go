@@ -1,10 +1,13 @@
-// Sockets of long-lived connections: written as far as they take without waiting, and waited on without holding a
-// buffer, so that an idle one costs little.
+// Sockets of long-lived connections: written as far as they take without waiting, and waited for without holding a
+// buffer, so that an idle one costs little. Those of cleartext are on an event loop (sock_loop_linux.go); here are
+// those that a goroutine waits for: over TLS, and where there are no loops.
 
 package peer
 
 import (
+	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -12,8 +15,40 @@ import (
 	"time"
 )
 
-// Sock is a connection that one goroutine reads, and one at a time writes.
-type Sock struct {
+// Sock is a client's socket, with what is above it. One at a time writes.
+type Sock interface {
+	// serve has r told of what comes, until the end. p waits for it.
+	serve(p *Peers, r reader)
+	// tryWrite writes what the socket takes without waiting.
+	tryWrite(b [][]byte) (n int, err error)
+	// write writes all of b. It fails if the client takes nothing for the time-out; 0 is for ever.
+	write(b [][]byte, timeout time.Duration) error
+	// closeWrite tells the client that nothing more will come. It says false if that can't be done.
+	closeWrite() bool
+	// parley says whether closeWrite may wait for the client, for 5 s at most.
+	parley() bool
+	// expire ends the reading when the time is up.
+	expire(after time.Duration)
+	// drain reads so much at most, for so long at most, and throws it away. Nobody else reads any more.
+	drain(most int64, limit time.Duration)
+	// close may be called again.
+	close()
+}
+
+// reader is what a kind of connection does with what its client says. One goroutine at a time calls it.
+type reader interface {
+	// room is where the next bytes have to go; nil is memory that is lent until took returns. It may wait.
+	room() ([]byte, error)
+	// took takes what has come, to lent memory or to what room said. It may wait. An error ends the reading.
+	took(p []byte, lent bool) error
+	// glance is took for lent memory, where that needs no waiting; else it says false, and has done nothing.
+	glance(p []byte) (taken bool, err error)
+	// done takes leave after the end of the reading, and closes the socket. It may wait.
+	done(err error)
+}
+
+// attended is a Sock that a goroutine waits for.
+type attended struct {
 	conn net.Conn
 	// nil where it can't be known what the socket takes: over TLS, and on systems that we don't know well enough
 	raw syscall.RawConn
@@ -46,8 +81,8 @@ var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 
 // NewSock takes a connection over. direct is the socket itself, or nil if there is something between it and conn.
 // conn's writes time out by themselves.
-func NewSock(conn, direct net.Conn) *Sock {
-	s := &Sock{conn: conn}
+func NewSock(conn, direct net.Conn) Sock {
+	s := &attended{conn: conn}
 	if direct == nil {
 		return s
 	}
@@ -58,9 +93,40 @@ func NewSock(conn, direct net.Conn) *Sock {
 	return s
 }
 
+func (s *attended) serve(p *Peers, r reader) { go s.goOn(p, r) } // it ends with the connection
+
+func (s *attended) goOn(p *Peers, r reader) {
+	err := s.readTo(r)
+	if err == errWorn {
+		go s.goOn(p, r)
+		return
+	}
+	r.done(err)
+	p.running.Done()
+}
+
+// readTo reads until an error.
+func (s *attended) readTo(r reader) error {
+	for {
+		into, err := r.room()
+		if err != nil {
+			return err
+		}
+		p, err := s.read(into)
+		if err != nil {
+			return err
+		}
+		err = r.took(p, into == nil)
+		s.release()
+		if err != nil {
+			return err
+		}
+	}
+}
+
 // read waits until something comes. It goes to into unless that is nil, else to a buffer that lasts until release.
 // io.EOF is the end. After errWorn, which comes only where into is nil, reading goes on.
-func (s *Sock) read(into []byte) (p []byte, err error) {
+func (s *attended) read(into []byte) (p []byte, err error) {
 	if s.raw == nil {
 		if into == nil {
 			if s.own == nil {
@@ -94,21 +160,33 @@ func (s *Sock) read(into []byte) (p []byte, err error) {
 }
 
 // release gives back what read had on loan.
-func (s *Sock) release() {
+func (s *attended) release() {
 	if s.borrowed != nil {
 		readBuffers.Put(s.borrowed)
 		s.borrowed = nil
 	}
 }
 
-// closeWrite tells the client that nothing more will come. It says false if that can't be done.
-func (s *Sock) closeWrite() bool {
+func (s *attended) closeWrite() bool {
 	half, ok := s.conn.(interface{ CloseWrite() error })
 	return ok && half.CloseWrite() == nil
 }
 
-// tryWrite writes what the socket takes without waiting.
-func (s *Sock) tryWrite(b [][]byte) (n int, err error) {
+func (s *attended) parley() bool {
+	_, secure := s.conn.(*tls.Conn)
+	return secure
+}
+
+func (s *attended) expire(after time.Duration) { s.conn.SetReadDeadline(time.Now().Add(after)) }
+
+func (s *attended) drain(most int64, limit time.Duration) {
+	s.expire(limit)
+	io.CopyN(io.Discard, s.conn, most)
+}
+
+func (s *attended) close() { s.conn.Close() }
+
+func (s *attended) tryWrite(b [][]byte) (n int, err error) {
 	if s.raw == nil {
 		return 0, nil
 	}
@@ -136,8 +214,7 @@ var writeAttempts = sync.Pool{New: func() any {
 	return w
 }}
 
-// write writes all of b. It fails if the client takes nothing for the time-out; 0 is for ever.
-func (s *Sock) write(b [][]byte, timeout time.Duration) error {
+func (s *attended) write(b [][]byte, timeout time.Duration) error {
 	if s.raw == nil {
 		return s.writeJoined(b)
 	}
@@ -164,7 +241,7 @@ func (s *Sock) write(b [][]byte, timeout time.Duration) error {
 
 // writeSome writes all of rest, or takes off it what went. A single piece goes the simple way, on which the socket
 // keeps nothing for the next time.
-func (s *Sock) writeSome(rest *net.Buffers) (int64, error) {
+func (s *attended) writeSome(rest *net.Buffers) (int64, error) {
 	if len(*rest) != 1 {
 		return rest.WriteTo(s.conn)
 	}
@@ -178,7 +255,7 @@ const joinSize = 16 << 10 // a record of TLS
 var joinBuffers = sync.Pool{New: func() any { return new([joinSize]byte) }}
 
 // writeJoined writes small pieces together, since each write is a record.
-func (s *Sock) writeJoined(b [][]byte) error {
+func (s *attended) writeJoined(b [][]byte) error {
 	buffer := joinBuffers.Get().(*[joinSize]byte)
 	defer joinBuffers.Put(buffer)
 	n := 0

@@ -12,6 +12,6 @@ import (
 // rawConn is nil: sockets are read and written as the standard library does.
 func rawConn(net.Conn) syscall.RawConn { return nil }
 
-func (s *Sock) tryRead(uintptr) bool { return true }
+func (s *attended) tryRead(uintptr) bool { return true }
 
 func (w *writeAttempt) try(uintptr) bool { return true }

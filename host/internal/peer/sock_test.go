@@ -10,7 +10,7 @@ import (
 )
 
 func writeSock(c net.Conn, p []byte, timeout time.Duration) error {
-	s := &Sock{conn: c, raw: struct{ syscall.RawConn }{}}
+	s := &attended{conn: c, raw: struct{ syscall.RawConn }{}}
 	return s.write([][]byte{p}, timeout)
 }
 

@@ -23,7 +23,7 @@ func rawConn(c net.Conn) syscall.RawConn {
 }
 
 // tryRead says false if nothing has come, and then holds no buffer.
-func (s *Sock) tryRead(fd uintptr) bool {
+func (s *attended) tryRead(fd uintptr) bool {
 	into := s.into
 	if into == nil {
 		s.borrowed = readBuffers.Get().(*[readSize]byte)
@@ -53,19 +53,24 @@ const mostBuffers = 64
 
 // try takes one turn: what a socket does not take at once waits.
 func (w *writeAttempt) try(fd uintptr) bool {
+	w.n, w.err = writeNow(int(fd), w.b)
+	return true
+}
+
+// writeNow writes what a socket takes without waiting.
+func writeNow(fd int, b [][]byte) (n int, err error) {
 	for {
-		if len(w.b) == 1 {
-			w.n, w.err = unix.Write(int(fd), w.b[0])
+		if len(b) == 1 {
+			n, err = unix.Write(fd, b[0])
 		} else {
-			w.n, w.err = unix.Writev(int(fd), w.b[:min(len(w.b), mostBuffers)])
+			n, err = unix.Writev(fd, b[:min(len(b), mostBuffers)])
 		}
-		switch w.err {
+		switch err {
 		case unix.EINTR:
 			continue
 		case unix.EAGAIN:
-			w.n, w.err = 0, nil
+			n, err = 0, nil
 		}
-		w.n = max(w.n, 0)
-		return true
+		return max(n, 0), err
 	}
 }

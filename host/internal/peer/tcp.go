@@ -4,7 +4,6 @@
 package peer
 
 import (
-	"crypto/tls"
 	"errors"
 	"io"
 	"time"
@@ -29,18 +28,9 @@ type tcpConn struct {
 
 var errHungUp = errors.New("the hub hung up")
 
-// run reads until the end.
-func (c *tcpConn) run() {
-	c.idle.start(c.tick)
-	c.goOn()
-}
-
-func (c *tcpConn) goOn() {
-	err := c.read()
-	if err == errWorn {
-		c.peers.goOn(c.goOn)
-		return
-	}
+// done implements reader. err is io.EOF when the client has said its last word, and errOverdue if it does not come to
+// that though nobody listens any more.
+func (c *tcpConn) done(err error) {
 	code, reason, clean := c.part(err)
 	c.framer.drop()
 	c.close()
@@ -48,38 +38,41 @@ func (c *tcpConn) goOn() {
 	c.link.Closed(code, reason, clean)
 }
 
-// read returns io.EOF when the client has said its last word, and errOverdue if it does not come to that though
-// nobody listens any more.
-func (c *tcpConn) read() error {
-	for {
-		into, err := c.framer.room()
-		if err != nil {
-			c.turnDeaf(err)
-			continue
-		}
-		p, err := c.sock.read(into)
-		if err != nil {
-			return err
-		}
-		c.framer.most = c.peers.limits().maxMessage()
-		switch {
-		case c.deaf:
-			if c.late += int32(len(p)); c.late > lateBytes {
-				err = errOverdue
-			}
-		case into != nil:
-			err = c.framer.took(len(p), c)
-		default:
-			err = c.framer.feed(p, c)
-		}
-		c.sock.release()
-		switch {
-		case err == errOverdue:
-			return err
-		case err != nil:
-			c.turnDeaf(err)
-		}
+// room implements reader.
+func (c *tcpConn) room() ([]byte, error) {
+	into, err := c.framer.room()
+	if err != nil {
+		c.turnDeaf(err)
 	}
+	return into, nil
+}
+
+// glance implements reader.
+func (c *tcpConn) glance(p []byte) (taken bool, err error) {
+	if c.framer.weighty(len(p)) {
+		return false, nil
+	}
+	c.framer.most = c.peers.limits().maxMessage()
+	return c.link.glance(p, c.framer.messagesIn(len(p)), len(c.framer.partial)+len(p), c.took)
+}
+
+// took implements reader.
+func (c *tcpConn) took(p []byte, lent bool) (err error) {
+	c.framer.most = c.peers.limits().maxMessage()
+	switch {
+	case c.deaf:
+		if c.late += int32(len(p)); c.late > lateBytes {
+			return errOverdue
+		}
+	case lent:
+		err = c.framer.feed(p, c)
+	default:
+		err = c.framer.took(len(p), c)
+	}
+	if err != nil {
+		c.turnDeaf(err)
+	}
+	return nil
 }
 
 // turnDeaf drops what comes from now on. The hub takes leave of a client that broke a limit when the messages before
@@ -192,8 +185,8 @@ const lingerTime = 2 * time.Second
 
 // End implements hub.Peer: a FIN, and the client's own ends the reading.
 func (c *tcpConn) End(int, string) {
-	c.sock.conn.SetReadDeadline(time.Now().Add(lingerTime))
-	if _, secure := c.sock.conn.(*tls.Conn); secure { // it may wait for the client, for 5 s at most
+	c.sock.expire(lingerTime)
+	if c.sock.parley() {
 		if !c.peers.Go(c.closeWrite) {
 			c.Abort()
 		}

@@ -39,11 +39,11 @@ func (p *Peers) Welcome(below Socket, secure *tls.Config) {
 		link:   link{peers: p, below: below, who: who},
 		framer: framer{framing: under.framing, loan: loan{spool: p.spool}},
 	}
-	if !c.secure(ctx, secure) || !c.open(ctx, under, remote) || !p.Go(c.run) { // run ends with the connection
+	if !c.secure(ctx, secure) || !c.open(ctx, under, remote) || !c.serve(c, c.tick) {
 		if c.Connection != nil {
 			c.link.Closed(protocol.CloseBroken, "", false)
 		}
-		below.Close()
+		c.below.Close()
 		p.Count.Leave(who)
 	}
 }
@@ -51,7 +51,7 @@ func (p *Peers) Welcome(below Socket, secure *tls.Config) {
 // secure agrees on TLS, if config says so. It says false if that failed.
 func (c *tcpConn) secure(handshake context.Context, config *tls.Config) bool {
 	if config == nil {
-		c.sock = NewSock(c.below, c.below.Direct())
+		c.below, c.sock = c.below.LetGo()
 		return true
 	}
 	secure := tls.Server(c.below, config)

@@ -47,22 +47,24 @@ func (p *Peers) NewWebSocket(who netip.Addr, remote string, deflate bool, under 
 }
 
 // Upgrade takes the client's socket, and writes head there, the response to its handshake. It says false if that could
-// not be, and then the socket is the caller's again.
-func (c *WebSocket) Upgrade(head []byte, below Socket, s *Sock) bool {
+// not be, and then the socket is closed.
+func (c *WebSocket) Upgrade(head []byte, below Socket, s Sock) bool {
 	if !c.take(below, s) {
+		c.discard()
 		return false
 	}
 	if c.write([][]byte{head}) != nil {
 		c.link.Closed(protocol.CloseBroken, "", false)
+		c.discard()
 		return false
 	}
 	return true
 }
 
-// Serve begins to read what the client says, in a goroutine of its own. It says false if the listener has ended.
+// Serve begins to read what the client says. It says false if the listener has ended.
 func (c *WebSocket) Serve() bool {
 	c.link.Opened()
-	if !c.peers.Go(c.run) { // it ends with the connection
+	if !c.serve(c, c.tick) {
 		c.Abort()
 		return false
 	}
@@ -109,18 +111,8 @@ var (
 	errOverdue = errors.New("the client goes on and on, though nobody listens any more")
 )
 
-// run reads until the end.
-func (c *WebSocket) run() {
-	c.idle.start(c.tick)
-	c.goOn()
-}
-
-func (c *WebSocket) goOn() {
-	err := c.read()
-	if err == errWorn {
-		c.peers.goOn(c.goOn)
-		return
-	}
+// done implements reader.
+func (c *WebSocket) done(err error) {
 	c.frames.drop()
 	code, reason, clean := c.part(err)
 	c.close()
@@ -128,31 +120,28 @@ func (c *WebSocket) goOn() {
 	c.link.Closed(code, reason, clean)
 }
 
-func (c *WebSocket) read() error {
-	for {
-		into, err := c.frames.room()
-		if err != nil {
-			return err
-		}
-		p, err := c.sock.read(into)
-		if err != nil {
-			return err
-		}
-		c.heard.Store(int64(sinceEpoch()))
-		if c.overdue(len(p)) {
-			c.sock.release()
-			return errOverdue
-		}
-		if into != nil {
-			err = c.frames.took(len(p), c)
-		} else {
-			err = c.frames.feed(p, c)
-			c.sock.release()
-		}
-		if err != nil {
-			return err
-		}
+// room implements reader.
+func (c *WebSocket) room() ([]byte, error) { return c.frames.room() }
+
+// glance implements reader.
+func (c *WebSocket) glance(p []byte) (taken bool, err error) {
+	if c.frames.weighty(len(p)) {
+		return false, nil
 	}
+	const least = ws.MinHeaderSize + 4 // bytes of a frame with its mask
+	return c.link.glance(p, len(p)/least+1, len(c.frames.data)+len(p), c.took)
+}
+
+// took implements reader.
+func (c *WebSocket) took(p []byte, lent bool) error {
+	c.heard.Store(int64(sinceEpoch()))
+	switch {
+	case c.overdue(len(p)):
+		return errOverdue
+	case lent:
+		return c.frames.feed(p, c)
+	}
+	return c.frames.took(len(p), c)
 }
 
 const (
@@ -307,7 +296,7 @@ func (c *WebSocket) End(code int, reason string) {
 
 // awaitAnswer is called when the hub's close frame has gone.
 func (c *WebSocket) awaitAnswer() {
-	c.sock.conn.SetReadDeadline(time.Now().Add(answerTime))
+	c.sock.expire(answerTime)
 	c.said()
 }
 

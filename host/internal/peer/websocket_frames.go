@@ -222,6 +222,11 @@ func (f *frames) room() ([]byte, error) {
 	return f.data[n:min(int64(cap(f.data)), int64(n)+f.left)], nil
 }
 
+// weighty says whether the next n bytes may need memory on loan, for which there may be a wait, or be much work.
+func (f *frames) weighty(n int) bool {
+	return f.deflate || f.loan.lent > 0 || len(f.data)+n > lightSize
+}
+
 // drop forgets the message at hand.
 func (f *frames) drop() {
 	f.data = nil

@@ -169,12 +169,10 @@ func (x *exchange) handOver(v *visit) *peer.Held {
 		x.endUpload()
 		x.upload = nil
 	}
-	conn, _, err := http.NewResponseController(v.w).Hijack()
-	if err != nil {
+	if _, _, err := http.NewResponseController(v.w).Hijack(); err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	if p.taken = true; !p.peer.Serve(v.conn.LetGo()) {
-		conn.Close()
-	}
+	p.taken = true
+	p.peer.Serve(v.conn.LetGo())
 	return nil
 }

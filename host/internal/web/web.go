@@ -36,7 +36,7 @@ type Conn interface {
 	// Cut ends the connection in disorder, so that the client can tell.
 	Cut()
 	// LetGo is the socket, once net/http has let go of the connection.
-	LetGo() (peer.Socket, *peer.Sock)
+	LetGo() (peer.Socket, peer.Sock)
 }
 
 // Options are what does not change.

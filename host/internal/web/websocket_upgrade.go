@@ -156,7 +156,6 @@ func (v *visit) connect(c *peer.WebSocket, admission *hub.Admission, extension s
 	}
 	below, socket := v.conn.LetGo()
 	if !c.Upgrade(head, below, socket) {
-		hijacked.Close()
 		return false
 	}
 	if v.entry != nil {

@@ -1,0 +1,20 @@
+//go:build !linux
+
+// There are no event loops here: a goroutine waits for each socket.
+
+package peer
+
+import (
+	"net"
+
+	"github.com/workerhost/workerhost/host/internal/loop"
+)
+
+// Polled is none here.
+type Polled struct {
+	net.Conn
+	Sock
+}
+
+// Poll takes nothing.
+func Poll(*loop.Set, net.Conn) (*Polled, bool) { return nil, false }
