@@ -1,6 +1,8 @@
 // System calls on pipes that never wait. Go's scheduler is not told of them, as it is of calls that may wait: its
 // monitor would look after each, and cost more than the call.
 
+//go:build !race
+
 package protocol
 
 import (

@@ -1,6 +1,7 @@
-// Pipes of Unixes other than Linux.
+// Pipes of Unixes other than Linux, and for the race detector: it takes what one goroutine writes to a descriptor, and
+// another reads, to have happened in this order, and hears of that from package syscall alone.
 
-//go:build unix && !linux
+//go:build unix && (!linux || race)
 
 package protocol
 
