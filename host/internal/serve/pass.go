@@ -134,10 +134,16 @@ func (p *pass) rollChosen() {
 		}
 		next = append(next, planned)
 	}
-	if p.roll(next) {
-		for _, c := range p.plan.waiting(chosen) {
-			p.tell(c.event(control.Waits))
+	if !p.roll(next) {
+		return
+	}
+	if slices.ContainsFunc(chosen, func(made *pool) bool { return made.config().Root != "" }) {
+		for _, l := range p.host.setup.Load().listeners { // what is served beside the code is of its release
+			p.readFilesOf(l)
 		}
+	}
+	for _, c := range p.plan.waiting(chosen) {
+		p.tell(c.event(control.Waits))
 	}
 }
 
@@ -259,21 +265,23 @@ func (p *pool) boot() error {
 
 // readFiles reads certificates and public folders again, where they are the same files as before.
 func (p *pass) readFiles() {
-	h := p.host
 	for _, next := range p.plan.listen {
-		if next.old == nil || len(next.changes)+len(p.plan.http)+len(p.plan.routes) > 0 ||
-			next.config.TLS == nil && !servesFiles(p.plan.config) {
-			continue
+		if next.old != nil && len(next.changes)+len(p.plan.http)+len(p.plan.routes) == 0 &&
+			(next.config.TLS != nil || servesFiles(p.plan.config)) {
+			p.readFilesOf(next.old)
 		}
-		address := next.old.server.Address()
-		if err := next.old.server.Reload(); err != nil {
-			h.configFailures.Add(1)
-			h.log.Error("reload: the listener keeps what it had", "listener", address, "error", err)
-			p.verdict.outcome, p.verdict.files = control.BadConfig, true
-			p.account.Add(control.Event{Kind: control.ListenerFailed, Address: address, Error: err.Error()})
-		} else {
-			p.account.Add(control.Event{Kind: control.ListenerReloaded, Address: address})
-		}
+	}
+}
+
+func (p *pass) readFilesOf(l *listener) {
+	h, address := p.host, l.server.Address()
+	if err := l.server.Reload(); err != nil {
+		h.configFailures.Add(1)
+		h.log.Error("reload: the listener keeps what it had", "listener", address, "error", err)
+		p.verdict.outcome, p.verdict.files = control.BadConfig, true
+		p.account.Add(control.Event{Kind: control.ListenerFailed, Address: address, Error: err.Error()})
+	} else {
+		p.account.Add(control.Event{Kind: control.ListenerReloaded, Address: address})
 	}
 }
 

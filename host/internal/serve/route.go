@@ -71,9 +71,11 @@ func headers(given map[string]string) (pairs []string) {
 	return pairs
 }
 
-// servesFiles says whether there is a public folder.
+// servesFiles says whether there is a public folder, or a pool's own.
 func servesFiles(c *config.Config) bool {
-	return c.HTTP.Public != "" || slices.ContainsFunc(c.Routes, func(r *config.Route) bool { return r.Public != "" })
+	return c.HTTP.Public != "" ||
+		slices.ContainsFunc(c.Routes, func(r *config.Route) bool { return r.Public != "" }) ||
+		slices.ContainsFunc(c.Pools, func(p *config.Pool) bool { return p.Root != "" })
 }
 
 // planRoutes finds the changes of the routes. One with another name is another one.

@@ -97,6 +97,31 @@ func uploads(l *harness.Load, n int) {
 	})
 }
 
+// A deploy moves a symlink: what lies beside the code is of the code's release.
+func TestFilesOfASiteAreOfTheReleaseOfItsCode(t *testing.T) {
+	t.Parallel()
+	dir, h := startSite(t, "")
+	site := filepath.Join(dir, "site")
+	for name, pools := range map[string][]string{"1": nil, "2": nil, "3": {"site"}} {
+		release := filepath.Join(dir, "release-"+name)
+		harness.Must(t, os.CopyFS(release, os.DirFS(site)))
+		harness.Write(t, release, "index.php", "<?php echo 'code "+name+"';")
+		harness.Write(t, release, "style.css", "file "+name)
+		harness.Must(t, os.Chmod(release, 0o755))
+		harness.Must(t, os.Rename(site, filepath.Join(dir, "before-"+name)))
+		harness.Must(t, os.Symlink(release, site))
+		if out, code := h.Run("reload", pools...); code != 0 {
+			t.Fatal(out)
+		}
+		if _, code := h.Get("/"); code != "code "+name {
+			t.Errorf("the code says %q after the deploy of %s", code, name)
+		}
+		if _, file := h.Get("/style.css"); file != "file "+name {
+			t.Errorf("the file says %q after the deploy of %s", file, name)
+		}
+	}
+}
+
 func TestReloadOfUnmodifiedPHPFailsNoRequest(t *testing.T) {
 	t.Parallel()
 	dir, h := startSite(t, "")
