@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/workerhost/workerhost/protocol"
 )
 
 var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
@@ -82,6 +84,8 @@ func (p *Pool) checkPriority(fail fail) {
 		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#* ") {
 			fail(fmt.Sprintf("%s.priority.%d", p.at, i),
 				`expected a path without a query, such as "/health", found %s`, describe(path))
+		} else if canonical, ok := protocol.CanonicalPath(path); ok { // as requests are matched
+			p.Priority[i] = canonical
 		}
 	}
 }

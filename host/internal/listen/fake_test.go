@@ -68,8 +68,8 @@ func (f *fake) Traits() protocol.Traits { return f.traits }
 func (f *fake) Submit(x *protocol.Exchange) protocol.Ticket {
 	f.busy.Add(1) // before it counts: whoever has seen all calls may wait
 	f.calls.Add(1)
-	c := &call{sink: x.Sink, repeatable: x.Repeatable, credit: protocol.DefaultWindow,
-		allowance: protocol.DefaultWindow, gone: make(chan struct{})}
+	c := &call{sink: x.Sink, repeatable: x.Repeatable, urgent: x.Priority,
+		credit: protocol.DefaultWindow, allowance: protocol.DefaultWindow, gone: make(chan struct{})}
 	c.cond.L = &c.mu
 	r := x.Request.(*protocol.Request)
 	c.request = *r
@@ -93,6 +93,7 @@ type call struct {
 	sink       protocol.Sink
 	request    protocol.Request
 	repeatable bool
+	urgent     bool
 	gone       chan struct{} // closed by Cancel
 	once       sync.Once
 	calls      sync.Mutex

@@ -58,6 +58,20 @@ func TestAWorkerThatAsksIsToldWhereTheClientCame(t *testing.T) {
 	}
 }
 
+func TestPriorityHoldsHoweverAPathIsSpelled(t *testing.T) {
+	h := start(t, func(c *call) { c.whole(200, fmt.Sprint(c.urgent)) })
+	h.backend.traits.Priority = []string{"/health"}
+	for target, want := range map[string]string{
+		"/health": "true", "/health?full=1": "true", "/%68ealth": "true", "//health": "true", "/x/../health": "true",
+		"/health/": "false", "/Health": "false", "/": "false", "/x?/health": "false",
+	} {
+		if answer := h.raw("GET " + target + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); !strings.HasSuffix(
+			answer, want) {
+			t.Errorf("%s: %q, expected %s", target, answer, want)
+		}
+	}
+}
+
 func TestResponsesWithoutABody(t *testing.T) {
 	h := start(t, func(c *call) {
 		switch c.request.Target {

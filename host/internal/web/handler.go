@@ -99,7 +99,10 @@ func (v *visit) exchange() *exchange {
 	}
 	x.Repeatable, x.Keyed = repeatable(v.r, traits.Retry)
 	x.Timeout = v.terms.Route.Timeout
-	x.Priority = len(traits.Priority) > 0 && slices.Contains(traits.Priority, v.r.URL.Path)
+	if len(traits.Priority) > 0 {
+		path, ok := protocol.CanonicalPath(v.target)
+		x.Priority = ok && slices.Contains(traits.Priority, path)
+	}
 	return x
 }
 
