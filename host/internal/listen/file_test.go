@@ -165,7 +165,11 @@ func TestAStaticFileHasValidatorsAndRanges(t *testing.T) {
 		{"If-None-Match", tag, 304, ""}, {"If-None-Match", `"other"`, 200, "0123456789"},
 		{"If-Modified-Since", date, 304, ""}, {"If-Match", `"other"`, 412, ""},
 		{"Range", "bytes=0-0", 206, "0"}, {"Range", "bytes=5-", 206, "56789"}, {"Range", "bytes=10-", 416, "*"},
-		{"Range", "nonsense", 416, "*"},
+		{"Range", "Bytes=2-4", 206, "234"}, {"Range", "bytes=-3", 206, "789"},
+		{"Range", "bytes=-99", 206, "0123456789"},
+		{"Range", "bytes=-0", 416, "*"}, {"Range", "bytes=-00, -0", 416, "*"}, {"Range", "bytes=-0, 1-2", 206, "12"},
+		{"Range", "bytes=5-2", 416, "*"}, {"Range", "bytes=x", 416, "*"},
+		{"Range", "items=0-1", 200, "0123456789"}, {"Range", "nonsense", 200, "0123456789"},
 	} {
 		resp, body := h.do("GET", "/a.txt", nil, test.name, test.value)
 		if resp.StatusCode != test.status || test.body != "*" && body != test.body {
@@ -174,6 +178,28 @@ func TestAStaticFileHasValidatorsAndRanges(t *testing.T) {
 	}
 	if resp, body := h.do("HEAD", "/a.txt", nil); body != "" || resp.ContentLength != 10 {
 		t.Errorf("HEAD: %q %d", body, resp.ContentLength)
+	}
+	if resp, _ := h.do("HEAD", "/a.txt", nil, "Range", "bytes=2-4"); resp.StatusCode != 200 ||
+		resp.ContentLength != 10 {
+		t.Errorf("HEAD with a range: %s, %d bytes", resp.Status, resp.ContentLength)
+	}
+	for _, test := range []struct {
+		tag, body string
+		status    int
+	}{{tag, "234", 206}, {"W/" + tag, "0123456789", 200}, {`"other"`, "0123456789", 200}, {date, "234", 206}} {
+		resp, body := h.do("GET", "/a.txt", nil, "Range", "bytes=2-4", "If-Range", test.tag)
+		if resp.StatusCode != test.status || body != test.body {
+			t.Errorf("If-Range %s: %s %q", test.tag, resp.Status, body)
+		}
+	}
+	resp, body := h.do("GET", "/a.txt", nil, "Range", "bytes=0-1,8-9")
+	if resp.StatusCode != 206 ||
+		!strings.HasPrefix(resp.Header.Get("Content-Type"), "multipart/byteranges; boundary=") ||
+		strings.Count(body, "Content-Range: bytes ") != 2 {
+		t.Errorf("two ranges: %s %v %q", resp.Status, resp.Header, body)
+	}
+	if resp, _ := h.do("GET", "/a.txt", nil, "Range", "bytes=-0"); resp.Header.Get("Content-Range") != "bytes */10" {
+		t.Errorf("a suffix of nothing: %v", resp.Header)
 	}
 	if err := os.WriteFile(base+"/a.txt", []byte("changed"), 0o644); err != nil {
 		t.Fatal(err)
