@@ -100,7 +100,7 @@ type HTTP struct {
 	ResponseBuffer  Size          `key:"response_buffer" live:"yes" default:"1MiB" min:"0" means:"part of a response kept in memory for a slow client, or 64KiB once all together fill 256MiB; the rest goes to disk"`
 	SpoolDirectory  string        `key:"spool_directory" holds:"path" absent:"the temporary directory" means:"where bodies too large for memory wait"`
 	SpoolQuota      Size          `key:"spool_quota" default:"4GiB" min:"0" means:"disk that all waiting bodies may take together"`
-	Public          string        `key:"public" live:"yes" holds:"path" absent:"off" means:"folder of static files, served before the workers are asked, who find it in $DOCUMENT_ROOT; dotfiles, PHP code and what editors leave beside files (.bak, ~ and the like) are not; symlinks that lead out of it are followed into file_roots, where the pool names some"`
+	Public          string        `key:"public" live:"yes" holds:"path" absent:"off" means:"folder of static files, served before the workers are asked, who find it in $DOCUMENT_ROOT; a folder in it that has an index.html is answered with that, behind a slash; dotfiles, PHP code and what editors leave beside files (.bak, ~ and the like) are not; symlinks that lead out of it are followed into file_roots, where the pool names some"`
 	MaxFormFiles    int           `key:"max_form_files" live:"yes" default:"64" min:"0" means:"most files in one form; beyond it 413"`
 	MaxFormFileSize Size          `key:"max_form_file_size" live:"yes" default:"256MiB" min:"0" means:"largest file in a form; beyond it 413"`
 	MaxFormFields   int           `key:"max_form_fields" live:"yes" default:"1000" min:"0" means:"most fields, other than files, in one form; beyond it 413"`

@@ -128,7 +128,7 @@ func TestStaticFilesComeBeforeTheWorkers(t *testing.T) {
 		t.Errorf("%d requests went to a worker", n)
 	}
 	for _, path := range []string{
-		"/none", "/dir", "/empty/", "/.env", "/.git/config", "/%2egit/config", "/.well-known/.x", "/a.php", "/b.PhP",
+		"/none", "/empty", "/empty/", "/.env", "/.git/config", "/%2egit/config", "/.well-known/.x", "/a.php", "/b.PhP",
 		"/c.phtml", "/d.phar", "/e.inc", "/f.php7", "/a.php/x",
 		"/out", "/abs", "/../secret", "/%2e%2e/secret", "/dir/../../secret", "/..%2fsecret", "/dir%2findex.html",
 		"/..\\secret", "/%5c..%5csecret", "/a.css%00", "/a.css%00.txt",
@@ -142,7 +142,18 @@ func TestStaticFilesComeBeforeTheWorkers(t *testing.T) {
 			t.Errorf("%s: the worker got %q, the client %q", path, used, statusLine(got))
 		}
 	}
+	for path, want := range map[string]string{"/dir": "/dir/", "/dir?a=%2F": "/dir/?a=%2F", "/d%69r": "/d%69r/"} {
+		for _, method := range []string{"GET", "HEAD"} {
+			got := h.raw(method + " " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+			if !strings.HasPrefix(got, "HTTP/1.1 301 ") || !strings.Contains(got, "\r\nLocation: "+want+"\r\n") {
+				t.Errorf("%s %s: %q", method, path, got)
+			}
+		}
+	}
 	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
+		if _, body := h.do(method, "/dir", nil); body != "worker" {
+			t.Errorf("%s of a folder was not the worker's", method)
+		}
 		if _, body := h.do(method, "/a.css", nil); body != "worker" {
 			t.Errorf("%s was not the worker's", method)
 		}

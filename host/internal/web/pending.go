@@ -212,13 +212,7 @@ func (p *Pending) reach() (ends bool) {
 
 // search looks for a file, for which it may have to wait, and else asks the Backend.
 func (p *Pending) search() (ends bool) {
-	if file, info := p.visit.openPublic(); file != nil {
-		defer file.Close()
-		p.begin()
-		p.visit.sendPublic(file, info)
-		return true
-	}
-	return p.ask()
+	return p.visit.servePublic(p.begin) || p.ask()
 }
 
 // ask submits the request, for which there is no file.

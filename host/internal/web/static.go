@@ -58,14 +58,42 @@ func (f *folder) retain() bool {
 	}
 }
 
-// servePublic says whether a static file was the answer. A request that finds none costs one open of its first folder.
-func (v *visit) servePublic() bool {
-	file, info := v.openPublic()
+// servePublic says whether a static file was the answer, or where one is. A request that finds none costs one open of
+// its first folder. begin is called before a file is sent.
+func (v *visit) servePublic(begin func()) bool {
+	file, info := v.openFile(v.publicFile())
+	if file == nil {
+		if v.redirectToFolder() {
+			return true
+		}
+		if file, info = v.openFallback(); file == nil {
+			return false
+		}
+	}
+	defer file.Close()
+	begin()
+	v.sendPublic(file, info)
+	return true
+}
+
+// redirectToFolder says whether the answer is that there is a slash to be added: relative links of a folder's page
+// lead elsewhere without it.
+func (v *visit) redirectToFolder() bool {
+	f, name := v.publicFile()
+	if f == nil {
+		return false
+	}
+	file, _ := v.openFile(f, name+"/"+indexPage)
 	if file == nil {
 		return false
 	}
-	defer file.Close()
-	v.sendPublic(file, info)
+	file.Close()
+	to := v.r.URL.EscapedPath() + "/"
+	if v.r.URL.RawQuery != "" {
+		to += "?" + v.r.URL.RawQuery
+	}
+	v.w.Header()["Location"] = []string{to}
+	v.reply(verdict{status: http.StatusMovedPermanently, text: "It is at " + to})
 	return true
 }
 
@@ -101,11 +129,8 @@ func (v *visit) fallback() string {
 	return v.terms.Route.Fallback
 }
 
-// openPublic opens the static file that is the answer; nil if there is none.
-func (v *visit) openPublic() (*os.File, os.FileInfo) {
-	if file, info := v.openFile(v.publicFile()); file != nil {
-		return file, info
-	}
+// openFallback opens the file that is the answer where there is none; nil if there is no such.
+func (v *visit) openFallback() (*os.File, os.FileInfo) {
 	if name := v.fallback(); name != "" {
 		return v.openFile(v.terms.folder(), name)
 	}
@@ -136,6 +161,9 @@ func (v *visit) openFile(f *folder, name string) (*os.File, os.FileInfo) {
 	return file, info
 }
 
+// indexPage is what a folder is answered with.
+const indexPage = "index.html"
+
 // configuration is the host's own file, which may lie in a folder that is served whole, and hold secrets.
 const configuration = "host.toml"
 
@@ -153,7 +181,7 @@ func publicName(r *http.Request, strip string) (name string, ok bool) {
 		return "", false
 	}
 	if strings.HasSuffix(p, "/") {
-		p += "index.html"
+		p += indexPage
 	}
 	if path.Clean(p) != p || strings.Contains(strings.TrimPrefix(p, "/.well-known/"), "/.") {
 		return "", false
