@@ -142,6 +142,10 @@ func TestStaticFilesComeBeforeTheWorkers(t *testing.T) {
 			t.Errorf("%s: the worker got %q, the client %q", path, used, statusLine(got))
 		}
 	}
+	if text := h.logged.String(); strings.Count(text, "leads out of the public folder") != 1 ||
+		!strings.Contains(text, "file_roots: add its folder there") {
+		t.Errorf("of symlinks that lead out the log says %s", text)
+	}
 	for path, want := range map[string]string{"/dir": "/dir/", "/dir?a=%2F": "/dir/?a=%2F", "/d%69r": "/d%69r/"} {
 		for _, method := range []string{"GET", "HEAD"} {
 			got := h.raw(method + " " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

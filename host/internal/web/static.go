@@ -4,6 +4,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,6 +22,7 @@ type folder struct {
 	dir   *os.File     // root once more, for lookups that must not wait
 	local bool         // what it has is opened without asking others
 	users atomic.Int64 // plus one until close
+	told  atomic.Bool  // that a symlink leads out of it
 }
 
 func openFolder(name string) (*folder, error) {
@@ -143,16 +145,20 @@ func (v *visit) openFile(f *folder, name string) (*os.File, os.FileInfo) {
 		return nil, nil
 	}
 	defer f.close()
+	where := filepath.Join(v.terms.Public, name)
 	file, info, err := openRegular(f.root, name)
-	if v.terms.Linked {
-		where := filepath.Join(v.terms.Public, name)
-		if err != nil && strings.Contains(err.Error(), escapes) { // by a symlink
+	if err != nil && strings.Contains(err.Error(), escapes) { // by a symlink
+		if err = errOutside; v.terms.Linked {
 			file, info, err = openUnder(v.terms.Backend.Traits().FileRoots, where)
 		}
-		if err == nil {
-			if err = permitted(v.terms.Backend.Traits().Owner, where, info); err != nil {
-				file.Close()
-			}
+		if errors.Is(err, errOutside) && !f.told.Swap(true) {
+			v.handler.log.Warn("a symlink leads out of the public folder and is not followed, nor are others",
+				"file", where, "error", err)
+		}
+	}
+	if err == nil && v.terms.Linked {
+		if err = permitted(v.terms.Backend.Traits().Owner, where, info); err != nil {
+			file.Close()
 		}
 	}
 	if err != nil {
