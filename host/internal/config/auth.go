@@ -3,6 +3,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -22,6 +23,23 @@ func (a *Auth) Hashes() map[string]string { return a.hashes }
 // bcryptHash has the cost that is too much last: from 17 on a check takes ten seconds and more.
 var bcryptHash = regexp.MustCompile(`^\$2[abxy]?\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}$`)
 
+// mostOfUsers is longer than a file of users is: some hundred thousand.
+const mostOfUsers = 8 << 20
+
+// readUsers reads a regular file, and not without end.
+func readUsers(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file: name one", path)
+	case info.Size() > mostOfUsers:
+		return nil, fmt.Errorf("%s has %d bytes, more than any list of users: name another file", path, info.Size())
+	}
+	return os.ReadFile(path)
+}
+
 // check reads the file.
 func (a *Auth) check(c *Config, at string, fail fail) {
 	if strings.ContainsFunc(a.Realm, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
@@ -32,7 +50,7 @@ func (a *Auth) check(c *Config, at string, fail fail) {
 		return
 	}
 	a.Users = absolute(c.Folder, a.Users)
-	text, err := os.ReadFile(a.Users)
+	text, err := readUsers(a.Users)
 	if err != nil {
 		fail(at+".users", "can't read the users: %v", unreadable(a.Users, err))
 		return

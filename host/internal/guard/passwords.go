@@ -19,7 +19,10 @@ import (
 // Passwords know users by the bcrypt hashes of their passwords. Their methods are safe for concurrent use.
 type Passwords struct {
 	users map[string]string
-	key   [32]byte // of what is remembered; no other process has it
+	// slowest is a hash that takes as long to check as any: that of an unknown user's password, so that nobody learns
+	// from the time who is known.
+	slowest string
+	key     [32]byte // of what is remembered; no other process has it
 
 	mu   sync.Mutex
 	good map[[sha256.Size]byte]time.Time // until when; guarded by mu
@@ -32,24 +35,27 @@ const (
 	mostRemembered = 10_000
 	// mostWaiting is how many checks may wait for their turn: beyond it they are turned away.
 	mostWaiting = 1024
+	// mostOfOne is how many of them may be from one address: nobody can keep all others from their passwords.
+	mostOfOne = 16
 )
 
 // checks are the places of those that compute hashes, which leave processors for all else, and waiting counts those
 // that want one.
 var (
-	checks  = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
-	waiting atomic.Int64
+	checks    = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
+	waiting   atomic.Int64
+	byAddress = NewPerAddress()
 )
-
-// nobody is the hash that the password of an unknown user is compared with, so that it takes as long as a known one's.
-var nobody = sync.OnceValue(func() []byte {
-	hash, _ := bcrypt.GenerateFromPassword([]byte(rand.Text()), bcrypt.DefaultCost) // it can't fail
-	return hash
-})
 
 // NewPasswords knows users by name, each with a hash in bcrypt's own format.
 func NewPasswords(users map[string]string) *Passwords {
 	p := &Passwords{users: users, good: map[[sha256.Size]byte]time.Time{}}
+	most := 0
+	for _, hash := range users {
+		if cost, err := bcrypt.Cost([]byte(hash)); err == nil && cost > most {
+			p.slowest, most = hash, cost
+		}
+	}
 	rand.Read(p.key[:])
 	return p
 }
@@ -64,8 +70,13 @@ func (p *Passwords) Remembers(user, password string) bool {
 }
 
 // Check says whether it is the user's password, and waits for its turn if many are checked. busy says that too many
-// wait already.
-func (p *Passwords) Check(user, password string) (good, busy bool) {
+// wait already, in all or from the client's address.
+func (p *Passwords) Check(user, password, client string) (good, busy bool) {
+	who, ok := byAddress.Enter(client, mostOfOne)
+	if !ok {
+		return false, true
+	}
+	defer byAddress.Leave(who)
 	if waiting.Add(1) > mostWaiting {
 		waiting.Add(-1)
 		return false, true
@@ -77,11 +88,10 @@ func (p *Passwords) Check(user, password string) (good, busy bool) {
 		return true, false
 	}
 	hash, known := p.users[user]
-	compared := []byte(hash)
 	if !known {
-		compared = nobody()
+		hash = p.slowest
 	}
-	if err := bcrypt.CompareHashAndPassword(compared, []byte(password)); err != nil || !known {
+	if err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)); err != nil || !known {
 		return false, false
 	}
 	p.remember(p.tag(user, password))

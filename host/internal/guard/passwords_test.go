@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -27,11 +28,11 @@ func TestAPasswordIsCheckedOnceAMinute(t *testing.T) {
 		}
 		for _, wrong := range [][2]string{{"ada", "open"}, {"bob", "open sesame"}, {"", ""},
 			{"ada\x00open", " sesame"}} {
-			if good, _ := p.Check(wrong[0], wrong[1]); good || p.Remembers(wrong[0], wrong[1]) {
+			if good, _ := p.Check(wrong[0], wrong[1], ""); good || p.Remembers(wrong[0], wrong[1]) {
 				t.Errorf("%q", wrong)
 			}
 		}
-		if good, busy := p.Check("ada", "open sesame"); !good || busy || !p.Remembers("ada", "open sesame") {
+		if good, busy := p.Check("ada", "open sesame", ""); !good || busy || !p.Remembers("ada", "open sesame") {
 			t.Error("it is not good, or not remembered")
 		}
 		if p.Remembers("ada", "open") || p.Remembers("ad", "aopen sesame") {
@@ -47,6 +48,38 @@ func TestAPasswordIsCheckedOnceAMinute(t *testing.T) {
 	})
 }
 
+func TestNobodyKeepsOthersFromTheirPasswords(t *testing.T) {
+	p := NewPasswords(map[string]string{"ada": hashed(t, "x")})
+	for range cap(checks) {
+		checks <- struct{}{}
+	}
+	var all sync.WaitGroup
+	for range mostOfOne {
+		all.Go(func() { p.Check("ada", "wrong", "192.0.2.1:5") })
+	}
+	for waiting.Load() < mostOfOne {
+		runtime.Gosched()
+	}
+	if _, busy := p.Check("ada", "x", "192.0.2.1:6"); !busy {
+		t.Error("one more of the same address may wait")
+	}
+	all.Go(func() {
+		if good, busy := p.Check("ada", "x", "192.0.2.2:5"); !good || busy {
+			t.Error("one of another address may not")
+		}
+	})
+	for waiting.Load() < mostOfOne+1 {
+		runtime.Gosched()
+	}
+	for range cap(checks) {
+		<-checks
+	}
+	all.Wait()
+	if n := byAddress.Addresses(); n > 0 {
+		t.Errorf("%d addresses are still counted", n)
+	}
+}
+
 func TestTooManyPasswordsAtOnceAreTurnedAway(t *testing.T) {
 	p := NewPasswords(map[string]string{"ada": hashed(t, "x")})
 	for range cap(checks) {
@@ -55,7 +88,7 @@ func TestTooManyPasswordsAtOnceAreTurnedAway(t *testing.T) {
 	var all sync.WaitGroup
 	for range mostWaiting {
 		all.Go(func() {
-			if good, busy := p.Check("ada", "x"); !good || busy {
+			if good, busy := p.Check("ada", "x", ""); !good || busy {
 				t.Error("one that may wait was turned away")
 			}
 		})
@@ -63,7 +96,7 @@ func TestTooManyPasswordsAtOnceAreTurnedAway(t *testing.T) {
 	for waiting.Load() < mostWaiting {
 		time.Sleep(time.Millisecond)
 	}
-	if good, busy := p.Check("ada", "x"); good || !busy {
+	if good, busy := p.Check("ada", "x", ""); good || !busy {
 		t.Error("one too many waits")
 	}
 	for range cap(checks) {

@@ -19,14 +19,19 @@ func basic(user, password string) string {
 }
 
 func TestAGuardedRouteAsksForAPasswordHoweverItsPathIsSpelled(t *testing.T) {
-	admin := site{Rule: route.Rule{Paths: []string{"/admin/*"}}, Route: web.Route{Name: "admin"}}
+	paths := []string{"/admin/*", "/sub/admin/*", "/wp-login.php", "/tool/index.php"}
+	admin := site{Rule: route.Rule{Paths: paths}, Route: web.Route{Name: "admin"}}
 	admin.Auth = &web.Auth{Users: guard.NewPasswords(map[string]string{"ada": openSesame}), Realm: "Staff"}
 	health := site{Rule: route.Rule{Paths: []string{"/admin/health"}}, Route: web.Route{Name: "health"}}
-	everyWay(t, func(o *Options) { routed(t, &o.Terms.Terms, admin, health) }, func(t *testing.T, h *house) {
+	form := site{Rule: route.Rule{Paths: []string{"/form"}, Methods: []string{"POST"}},
+		Route: web.Route{Name: "form", Auth: admin.Auth}}
+	everyWay(t, func(o *Options) { routed(t, &o.Terms.Terms, admin, health, form) }, func(t *testing.T, h *house) {
 		good := basic("ada", "open sesame")
 		for _, target := range []string{"/admin", "/admin/", "/admin/x?y", "/%61dmin", "//admin", "/x/../admin",
 			"/admin%2f..", "/admin%2Fx", "/x%2f../admin", "/x%2f..%2fadmin", "/.%2fadmin", "/admin/health%2f..%2fx",
-			"/index.php/admin", "/x/index.php//admin/y", "/index.php%2fadmin", "/admin/health/x"} {
+			"//x/admin", "//x:80/admin/y", "/wp-login.php", "/wp-login.php/", "/wp-login.php/x",
+			"/sub/index.php/admin/x", "/sub/admin", "/tool/", "/tool/index.php", "/tool", "/index.php/admin",
+			"/x/index.php//admin/y", "/index.php%2fadmin", "/admin/health/x"} {
 			for _, method := range []string{"GET", "POST", "HEAD"} {
 				status, _, header := h.to("a.test", method, target)
 				if want := `Basic realm="Staff", charset="UTF-8"`; status != 401 || header.Get("Www-Authenticate") != want {
@@ -47,12 +52,18 @@ func TestAGuardedRouteAsksForAPasswordHoweverItsPathIsSpelled(t *testing.T) {
 			!strings.HasSuffix(body, "5") {
 			t.Errorf("a body: %d %s", status, body)
 		}
-		for _, target := range []string{"/", "/admin/health", "/Admin", "/administration", "/x/admin", "/x.php"} {
+		for _, target := range []string{"/", "/admin/health", "/Admin", "/administration", "/x/admin", "/x.php",
+			"/tools", "/wp-login.phpx"} {
 			if status, body, _ := h.to("a.test", "GET", target); status != 200 {
 				t.Errorf("%s: %d %s", target, status, body)
 			}
 		}
-		if n := h.Refused()["password"]; n != 16*3+4 {
+		for method, want := range map[string]int{"GET": 200, "POST": 401, "post": 401} {
+			if status, _, _ := h.to("a.test", method, "/form"); status != want {
+				t.Errorf("%s of a form: %d", method, status)
+			}
+		}
+		if n := h.Refused()["password"]; n != 26*3+4+2 {
 			t.Error(fmt.Sprint(n, " were refused"))
 		}
 	})

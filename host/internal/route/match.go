@@ -17,6 +17,15 @@ func (t *Table) Match(host, path, method string) (rule int) {
 	return e.Rule
 }
 
+// MatchExact is Match where the rule names this very path, and otherwise -1.
+func (t *Table) MatchExact(host, path, method string) (rule int) {
+	e := t.find(host, path, method)
+	if e == nil || e.Path != path {
+		return -1
+	}
+	return e.Rule
+}
+
 // Knows says whether a rule names the host.
 func (t *Table) Knows(host string) bool {
 	var buffer [longestName]byte

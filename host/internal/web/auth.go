@@ -18,38 +18,73 @@ type Auth struct {
 	Realm string // what browsers show when they ask for it, without quotes
 }
 
-// guards are those of all routes that a canonical path may belong to for code that decodes it further than the table
-// does: a framework's router may see a slash in %2F, and a path behind index.php.
-func (t *terms) guards(host, path, method string) (all []*Auth) {
-	for _, reading := range readings(path) {
-		i := t.Routes.Table.Match(host, reading, method)
-		if i < 0 {
-			continue
+// guards are those of all routes that a canonical path may belong to for code that reads it in another way than the
+// table does, and the rate limits of these routes, which bound who guesses.
+func (t *terms) guards(host, path, target, method string) (all []*Auth, limits []*guard.RateLimit) {
+	methods := []string{method}
+	if upper := strings.ToUpper(method); upper != method { // frameworks take post for POST
+		methods = append(methods, upper)
+	}
+	add := func(rule int) {
+		if rule < 0 {
+			return
 		}
-		if a := t.routes[i].Route.Auth; a != nil && !slices.Contains(all, a) {
+		r := t.routes[rule]
+		if a := r.Route.Auth; a != nil && !slices.Contains(all, a) {
 			all = append(all, a)
+			if r.RateLimit != nil && !slices.Contains(limits, r.RateLimit) {
+				limits = append(limits, r.RateLimit)
+			}
 		}
 	}
-	return all
+	paths, files := readings(path, target)
+	for _, method := range methods {
+		for _, reading := range paths {
+			add(t.Routes.Table.Match(host, reading, method))
+		}
+		for _, file := range files {
+			add(t.Routes.Table.MatchExact(host, file, method))
+		}
+	}
+	return all, limits
 }
 
-// readings are the path itself and what others may take it for.
-func readings(path string) []string {
-	all := []string{path}
-	if decoded, err := url.PathUnescape(path); err == nil && decoded != path {
-		all = append(all, decoded, protocol.ResolvePath(decoded))
+// readings are the path itself and what others may take it for: a framework's router sees a slash in %2F; PHP's
+// parse_url takes what //begins a target for a host; a script is asked for with more behind it, which it may take for
+// its path, below its own folder or not. files are what may answer without being named whole: that script, and the
+// index of a folder.
+func readings(path, target string) (all, files []string) {
+	all = []string{path}
+	if rest, ok := strings.CutPrefix(target, "//"); ok {
+		rest, _, _ = strings.Cut(rest, "?")
+		if _, behind, ok := strings.Cut(rest, "/"); ok {
+			if p, ok := protocol.CanonicalPath("/" + behind); ok {
+				all = append(all, p)
+			}
+		}
 	}
 	for _, p := range all {
-		for rest := p; ; {
-			i := strings.Index(rest, ".php/")
+		if decoded, err := url.PathUnescape(p); err == nil && decoded != p {
+			all = append(all, decoded, protocol.ResolvePath(decoded))
+		}
+	}
+	for _, p := range all {
+		for at := 0; ; {
+			i := strings.Index(p[at:], ".php/")
 			if i < 0 {
 				break
 			}
-			rest = rest[i+len(".php"):]
-			all = append(all, protocol.ResolvePath(rest))
+			at += i + len(".php")
+			script, behind := p[:at], protocol.ResolvePath(p[at:])
+			files = append(files, script)
+			all = append(all, behind, protocol.ResolvePath(script[:strings.LastIndexByte(script, '/')]+behind))
 		}
 	}
-	return all
+	for _, p := range all {
+		folder := strings.TrimSuffix(p, "/") + "/"
+		files = append(files, folder+"index.php", folder+indexPage)
+	}
+	return all, files
 }
 
 // passGuards passes those that remember the password.
@@ -75,7 +110,7 @@ func (v *visit) authorized() bool {
 		user, password, ok := v.r.BasicAuth()
 		good, busy := false, false
 		if ok {
-			good, busy = a.Users.Check(user, password)
+			good, busy = a.Users.Check(user, password, v.r.RemoteAddr)
 		}
 		switch {
 		case good:

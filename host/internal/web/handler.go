@@ -52,13 +52,8 @@ func (v *visit) admit() bool {
 	if v.terms.Routes != nil && status == 0 {
 		status, wrong = v.choose()
 	}
-	// a proxy that names no client may speak for many
-	if limit := v.terms.RateLimit; limit != nil && (v.terms.Proxies == nil || !v.terms.Proxies.Trusts(r.RemoteAddr)) {
-		if wait := limit.Allow(r.RemoteAddr); wait > 0 {
-			v.w.Header()["Retry-After"] = []string{retryAfter(wait)}
-			v.tooMany()
-			return false
-		}
+	if !v.withinLimits() {
+		return false
 	}
 	switch status {
 	case 0:
@@ -70,6 +65,25 @@ func (v *visit) admit() bool {
 		v.refuse(nil, verdict{status: status}, wrong)
 	}
 	return false
+}
+
+// withinLimits says whether the client asks seldom enough. If not, it has been refused.
+func (v *visit) withinLimits() bool {
+	if v.terms.Proxies != nil && v.terms.Proxies.Trusts(v.r.RemoteAddr) {
+		return true // one that names no client may speak for many
+	}
+	limits := v.limits
+	if own := v.terms.RateLimit; own != nil && !slices.Contains(limits, own) {
+		limits = append(limits, own)
+	}
+	for _, limit := range limits {
+		if wait := limit.Allow(v.r.RemoteAddr); wait > 0 {
+			v.w.Header()["Retry-After"] = []string{retryAfter(wait)}
+			v.tooMany()
+			return false
+		}
+	}
+	return true
 }
 
 // forward has the Backend answer, and returns what handle does.

@@ -46,7 +46,7 @@ func (v *visit) choose() (status int, wrong string) {
 		return http.StatusBadRequest, "a path that has no canonical form"
 	}
 	if v.terms.guarded {
-		v.guards = v.terms.guards(v.r.Host, path, v.r.Method)
+		v.guards, v.limits = v.terms.guards(v.r.Host, path, v.target, v.r.Method)
 		v.passGuards()
 	}
 	i := routes.Table.Match(v.r.Host, path, v.r.Method)

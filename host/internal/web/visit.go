@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/accesslog"
+	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/peer"
 )
 
@@ -20,13 +21,14 @@ type visit struct {
 	conn    Conn // nil: none of ours
 	w       http.ResponseWriter
 	r       *http.Request
-	id      string           // of the request; "" is without
-	target  string           // as workers are told
-	scheme  string           // what a trusted proxy says; "" is what the connection says
-	peer    string           // address of whoever has connected, be it a proxy
-	guards  []*Auth          // that it has to pass
-	in      *intake          // nil: no body was asked for
-	entry   *accesslog.Entry // of the access log; nil: there is none
+	id      string             // of the request; "" is without
+	target  string             // as workers are told
+	scheme  string             // what a trusted proxy says; "" is what the connection says
+	peer    string             // address of whoever has connected, be it a proxy
+	guards  []*Auth            // that it has to pass
+	limits  []*guard.RateLimit // of the routes that have them
+	in      *intake            // nil: no body was asked for
+	entry   *accesslog.Entry   // of the access log; nil: there is none
 	access  *accesslog.Log
 
 	recorder recorder
