@@ -100,7 +100,12 @@ func (c *laneClient) Closed() { c.forget() }
 
 // Yielded implements lane.Owner.
 func (c *laneClient) Yielded(conn net.Conn, read []byte, began time.Time, lingers bool, p *web.Pending) {
-	n := c.set.move(c.client, conn, passing)
+	var n *client
+	if conn.RemoteAddr() == nil { // the client has reset it
+		c.forget()
+	} else {
+		n = c.set.move(c.client, conn, passing)
+	}
 	if n == nil {
 		conn.Close()
 		if p != nil {

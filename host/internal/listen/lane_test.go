@@ -448,3 +448,22 @@ func TestRequestsThatAreAnsweredAtOnceDoNotHoldUpOtherClients(t *testing.T) {
 		}
 	}
 }
+
+func TestAConnectionThatIsResetAsTheLaneGivesItUpHarmsNothing(t *testing.T) {
+	h := start(t, hello)
+	for range 400 {
+		c := h.dial()
+		io.WriteString(c, "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n") // which is not plain
+		c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+	}
+	h.get("/")
+	for until := time.Now().Add(10 * time.Second); h.Connections() > 1; time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("%d connections are left", h.Connections())
+		}
+	}
+	if text := h.logged.String(); strings.Contains(text, "mistake in the host") {
+		t.Errorf("the log says %.2000s", text)
+	}
+}
