@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -35,6 +36,8 @@ type Host struct {
 	Logs    *LogBuffer
 	Exited  chan struct{} // closed when the process has ended; then err says how
 	Err     error
+
+	killed *atomic.Bool // by the test
 }
 
 // Start runs `host serve -l ADDR --control PATH args…` and waits until it answers. It is stopped at the test's end,
@@ -69,7 +72,7 @@ func LaunchAs(t *testing.T, program []string, addr string, args ...string) *Host
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	h := &Host{
 		T: t, Addr: addr, URL: "http://" + addr, Control: filepath.Join(dir, "c.sock"),
-		Logs: &LogBuffer{Grown: make(chan struct{})}, Exited: make(chan struct{}),
+		Logs: &LogBuffer{Grown: make(chan struct{})}, Exited: make(chan struct{}), killed: new(atomic.Bool),
 	}
 	command := append(program, "serve", "--control", h.Control, "--log-format", "text")
 	h.Cmd = exec.Command(command[0], append(command[1:], args...)...)
@@ -89,7 +92,7 @@ func LaunchAs(t *testing.T, program []string, addr string, args ...string) *Host
 		}
 		select {
 		case <-h.Exited:
-			if !ended && h.Err != nil {
+			if !ended && !h.killed.Load() && h.Err != nil {
 				t.Errorf("on SIGTERM the host ended with %v", h.Err)
 			}
 		case <-time.After(20 * time.Second):
@@ -105,7 +108,12 @@ func LaunchAs(t *testing.T, program []string, addr string, args ...string) *Host
 }
 
 // Kill sends the host a signal.
-func (h *Host) Kill(sig syscall.Signal) { h.Cmd.Process.Signal(sig) }
+func (h *Host) Kill(sig syscall.Signal) {
+	if sig == syscall.SIGKILL {
+		h.killed.Store(true)
+	}
+	h.Cmd.Process.Signal(sig)
+}
 
 // AwaitReady returns when every worker is up.
 func (h *Host) AwaitReady() {
