@@ -329,9 +329,9 @@ func (c *Conn) watch() {
 // stalled tries again, unless the write time-out is over.
 func (c *Conn) stalled() {
 	switch _, ok := c.slow.More(false); {
-	case !ok:
+	case !ok: // what the system has taken may still reach the client, who can tell that there is more
 		c.pending = nil
-		c.cut()
+		c.close()
 	case c.phase == writing:
 		c.flush()
 	default:

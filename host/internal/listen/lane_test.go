@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/loop"
 	"github.com/workerhost/workerhost/host/internal/web"
 	"github.com/workerhost/workerhost/protocol"
@@ -450,10 +451,18 @@ func TestRequestsThatAreAnsweredAtOnceDoNotHoldUpOtherClients(t *testing.T) {
 }
 
 func TestAConnectionThatIsResetAsTheLaneGivesItUpHarmsNothing(t *testing.T) {
-	h := start(t, hello)
-	for range 400 {
+	h := start(t, func(c *call) {
+		if c.request.Remote == "" || strings.Contains(c.request.Remote, "6.6.6.6") {
+			t.Errorf("a client at %q", c.request.Remote)
+		}
+		hello(c)
+	}, func(o *Options) { o.Proxies = &guard.Proxies{Unix: true} }) // which is whoever has no address
+	for i := range 400 {
 		c := h.dial()
-		io.WriteString(c, "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n") // which is not plain
+		io.WriteString(c, []string{ // which are not plain
+			"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n",
+			"GET / HTTP/1.0\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n",
+		}[i%2])
 		c.(*net.TCPConn).SetLinger(0)
 		c.Close()
 	}
