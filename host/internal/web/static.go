@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path"
@@ -63,12 +64,12 @@ func (f *folder) retain() bool {
 // servePublic says whether a static file was the answer, or where one is. A request that finds none costs one open of
 // its first folder. begin is called before a file is sent.
 func (v *visit) servePublic(begin func()) bool {
-	file, info := v.openFile(v.publicFile())
-	if file == nil {
-		if v.redirectToFolder() {
-			return true
-		}
-		if file, info = v.openFallback(); file == nil {
+	file, info, err := v.openFile(v.publicFile())
+	if errors.Is(err, errIrregular) && v.redirectToFolder() {
+		return true
+	}
+	if err != nil {
+		if file, info, err = v.openFallback(); err != nil {
 			return false
 		}
 	}
@@ -82,11 +83,8 @@ func (v *visit) servePublic(begin func()) bool {
 // lead elsewhere without it.
 func (v *visit) redirectToFolder() bool {
 	f, name := v.publicFile()
-	if f == nil {
-		return false
-	}
-	file, _ := v.openFile(f, name+"/"+indexPage)
-	if file == nil {
+	file, _, err := v.openFile(f, name+"/"+indexPage)
+	if err != nil {
 		return false
 	}
 	file.Close()
@@ -131,40 +129,37 @@ func (v *visit) fallback() string {
 	return v.terms.Route.Fallback
 }
 
-// openFallback opens the file that is the answer where there is none; nil if there is no such.
-func (v *visit) openFallback() (*os.File, os.FileInfo) {
+// openFallback opens the file that is the answer where there is none.
+func (v *visit) openFallback() (*os.File, os.FileInfo, error) {
 	if name := v.fallback(); name != "" {
 		return v.openFile(v.terms.folder(), name)
 	}
-	return nil, nil
+	return nil, nil, fs.ErrNotExist
 }
 
-// openFile opens a file of a folder, which may be nil, for clients, and closes the folder; nil if there is none.
-func (v *visit) openFile(f *folder, name string) (*os.File, os.FileInfo) {
+// openFile opens a file of a folder, which may be nil, for clients, and closes the folder.
+func (v *visit) openFile(f *folder, name string) (*os.File, os.FileInfo, error) {
 	if f == nil {
-		return nil, nil
+		return nil, nil, fs.ErrNotExist
 	}
 	defer f.close()
-	where := filepath.Join(v.terms.Public, name)
+	where := func() string { return filepath.Join(v.terms.Public, name) }
 	file, info, err := openRegular(f.root, name)
 	if err != nil && strings.Contains(err.Error(), escapes) { // by a symlink
 		if err = errOutside; v.terms.Linked {
-			file, info, err = openUnder(v.terms.Backend.Traits().FileRoots, where)
+			file, info, err = openUnder(v.terms.Backend.Traits().FileRoots, where())
 		}
 		if errors.Is(err, errOutside) && !f.told.Swap(true) {
 			v.handler.log.Warn("a symlink leads out of the public folder and is not followed, nor are others",
-				"file", where, "error", err)
+				"file", where(), "error", err)
 		}
 	}
 	if err == nil && v.terms.Linked {
-		if err = permitted(v.terms.Backend.Traits().Owner, where, info); err != nil {
+		if err = permitted(v.terms.Backend.Traits().Owner, where(), info); err != nil {
 			file.Close()
 		}
 	}
-	if err != nil {
-		return nil, nil
-	}
-	return file, info
+	return file, info, err
 }
 
 // indexPage is what a folder is answered with.
