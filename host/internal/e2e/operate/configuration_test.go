@@ -134,6 +134,7 @@ func TestAReloadMovesTheAccessLogAndLosesNoLine(t *testing.T) {
 	l := harness.NewLoad(s.Host).Kept(8).Fresh(2)
 	s.configure(t, "[http]\naccess_log = \"two.json\"\nrequest_id = \"X-Trace\"\n"+rest)
 	s.says(t, "two.json", "[http] request_id X-Request-Id → X-Trace")
+	s.Eventually("a request came after the reload", func() bool { return lines("two.json") > 0 })
 	l.Stop()
 	s.Eventually("each request has its line", func() bool {
 		return lines("one.log")+lines("two.json") == int(l.Served.Load())
