@@ -139,6 +139,7 @@ func check(t *Terminal, c *config.Config) (findings []placed, err error) {
 			head.add(plain("", "with "+s.Name+" for "+cmp.Or(strings.Join(s.Rights, ", "), "everything"))...)
 		}
 	}
+	head.add(plain("state", cmp.Or(c.State, "none"))...)
 	if c.StopDelay > 0 {
 		head.add(plain("stop_delay", tomlDuration(c.StopDelay))...)
 	}

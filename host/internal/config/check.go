@@ -36,6 +36,9 @@ func (c *Config) check(fail fail) {
 			fail("control", "%v", err)
 		}
 	}
+	if c.State != "" {
+		c.State = absolute(c.Folder, c.State)
+	}
 	c.Admin.check(fail)
 	for i := range c.Listen {
 		l := &c.Listen[i]

@@ -45,6 +45,7 @@ type Config struct {
 
 	Control   string        `key:"control" holds:"path, or the table [control]" absent:"in $XDG_RUNTIME_DIR, else /run/workerhost or a private folder in the temporary directory" means:"socket that host reload, status and stop talk to"`
 	Remote    Remote        `key:"control"`
+	State     string        `key:"state" holds:"path" absent:"the first of $STATE_DIRECTORY, else /var/lib/host where this user may write there, else host in $XDG_STATE_HOME" means:"folder for what outlives the host, such as certificates; made, mode 0700, once something needs it"`
 	StopDelay time.Duration `key:"stop_delay" live:"yes" default:"0s" min:"0" means:"time between being asked to stop and stopping: /readyz is red, and all is served as before, so that whoever sends clients here can send them elsewhere first"`
 	Log       Log           `key:"log"`
 	Admin     Admin         `key:"admin"`

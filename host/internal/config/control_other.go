@@ -9,6 +9,9 @@ import "io/fs"
 // systemFolder: there is no folder for services.
 const systemFolder = ""
 
+// systemState: nor is there one for what outlives them.
+const systemState = ""
+
 func userID() string { return "control" }
 
 func usable(string) bool { return false }

@@ -16,6 +16,9 @@ import (
 // systemFolder is for hosts that run as services.
 const systemFolder = "/run/workerhost"
 
+// systemState is for what outlives them.
+const systemState = "/var/lib/host"
+
 func userID() string { return strconv.Itoa(os.Getuid()) }
 
 // usable says whether this process may put a socket into the folder, and nobody but root and its owner may replace it.

@@ -93,6 +93,9 @@ func (c *Config) Apply(o Overrides) error {
 			fail("", "%v", err)
 		}
 	}
+	if c.State == "" {
+		c.State = defaultState(os.LookupEnv)
+	}
 	return problems.err()
 }
 

@@ -115,7 +115,7 @@ func TestTheSystemdUnitIsValid(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, line := range []string{"Type=notify", "KillMode=mixed", "WatchdogSec=", "NoNewPrivileges=true",
-		"ProtectSystem=strict", "ExecReload=/usr/local/bin/host reload -c "} {
+		"ProtectSystem=strict", "StateDirectory=host ", "ExecReload=/usr/local/bin/host reload -c "} {
 		if !strings.Contains(string(text), "\n"+line) {
 			t.Errorf("%s has no line %s", unit, line)
 		}

@@ -1,0 +1,69 @@
+// state.go decides where the host keeps what outlives it, and makes that folder once something needs it.
+
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// defaultState is the folder of this machine and user; "" where there is none. It only looks.
+func defaultState(env func(string) (string, bool)) string {
+	absolutely := func(variable string) string {
+		path, _ := env(variable)
+		if first, _, _ := strings.Cut(path, string(os.PathListSeparator)); filepath.IsAbs(first) {
+			return filepath.Clean(first)
+		}
+		return ""
+	}
+	if service := absolutely("STATE_DIRECTORY"); service != "" { // of systemd; the unit may name several
+		return service
+	}
+	if info, err := os.Stat(systemState); err == nil && info.IsDir() && usable(systemState) ||
+		errors.Is(err, fs.ErrNotExist) && usable(filepath.Dir(systemState)) {
+		return systemState
+	}
+	if own := absolutely("XDG_STATE_HOME"); own != "" {
+		return filepath.Join(own, "host")
+	}
+	if home := absolutely("HOME"); home != "" {
+		return filepath.Join(home, ".local", "state", "host")
+	}
+	if own, err := os.UserCacheDir(); err == nil && systemState == "" { // where there is no such thing
+		return filepath.Join(own, "host")
+	}
+	return ""
+}
+
+// StateFolder is the folder of that name in State, which it makes, mode 0700. The error says what to do about it.
+func (c *Config) StateFolder(name string) (string, error) {
+	if c.State == "" {
+		return "", fmt.Errorf("no place to keep %s in: there is no $HOME: write state = \"FOLDER\" at the top of %s",
+			name, FileName)
+	}
+	const remedy = "let this user write there, or name another folder with state = \"FOLDER\""
+	if err := os.MkdirAll(filepath.Dir(c.State), 0o755); err != nil {
+		return "", fmt.Errorf("can't keep %s: %w: %s", name, err, remedy)
+	}
+	folder := filepath.Join(c.State, name)
+	for _, made := range []string{c.State, folder} {
+		if err := os.Mkdir(made, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return "", fmt.Errorf("can't keep %s: %w: %s", name, err, remedy)
+		}
+	}
+	info, err := os.Stat(folder)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("can't keep %s: %w: %s", name, err, remedy)
+	case !info.IsDir() || !ownedByUs(info):
+		return "", fmt.Errorf("can't keep %s: %s is not a folder of this user: %s", name, folder, remedy)
+	case !privateMode(info):
+		return "", fmt.Errorf("can't keep %s: %s is open to other users (mode %04o): chmod 700 it", name, folder,
+			info.Mode().Perm())
+	}
+	return folder, nil
+}
