@@ -30,14 +30,14 @@ type Entry struct {
 	Generation uint64    // of its code
 }
 
-// Note writes the line of a request that has been answered, and lets go of the log, which its Hold kept. whole says
-// that nothing broke off.
-func (a *Log) Note(e *Entry, r *http.Request, whole bool) {
+// Note writes the line of a request that has been answered, and lets go of the log, which its Hold kept. value gives
+// the first value of a field of its header, by the canonical name, or "". whole says that nothing broke off.
+func (a *Log) Note(e *Entry, r *http.Request, value func(name string) string, whole bool) {
 	line := lineBuffers.Get().(*[]byte)
 	if a.json {
-		*line = e.appendJSON((*line)[:0], r, whole)
+		*line = e.appendJSON((*line)[:0], r, value, whole)
 	} else {
-		*line = e.appendText((*line)[:0], r, whole)
+		*line = e.appendText((*line)[:0], r, value, whole)
 	}
 	a.add(line)
 	a.Release()
@@ -65,7 +65,7 @@ const (
 )
 
 // appendText writes the combined log format, and then our own fields as name=value.
-func (e *Entry) appendText(b []byte, r *http.Request, whole bool) []byte {
+func (e *Entry) appendText(b []byte, r *http.Request, value func(string) string, whole bool) []byte {
 	end := time.Now()
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -86,11 +86,11 @@ func (e *Entry) appendText(b []byte, r *http.Request, whole bool) []byte {
 	b = strconv.AppendInt(b, e.Out, 10)
 	for _, name := range [...]string{"Referer", "User-Agent"} {
 		b = append(b, ` "`...)
-		value := r.Header.Get(name)
-		if value == "" {
-			value = "-"
+		text := value(name)
+		if text == "" {
+			text = "-"
 		}
-		b = appendEscaped(b, value, longestField)
+		b = appendEscaped(b, text, longestField)
 		b = append(b, '"')
 	}
 	b = append(b, " in="...)
@@ -166,7 +166,7 @@ func appendEscaped(b []byte, s string, longest int) []byte {
 }
 
 // appendJSON writes one object. Times are in milliseconds.
-func (e *Entry) appendJSON(b []byte, r *http.Request, whole bool) []byte {
+func (e *Entry) appendJSON(b []byte, r *http.Request, value func(string) string, whole bool) []byte {
 	end := time.Now()
 	b = append(b, `{"log":"access","time":"`...)
 	b = e.Began.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z")
@@ -214,8 +214,8 @@ func (e *Entry) appendJSON(b []byte, r *http.Request, whole bool) []byte {
 	}
 	for _, field := range [...][2]string{{"Referer", "referer"}, {"User-Agent", "user_agent"},
 		{"Traceparent", "traceparent"}} {
-		if value := r.Header.Get(field[0]); value != "" {
-			b = appendField(b, field[1], value, longestField)
+		if text := value(field[0]); text != "" {
+			b = appendField(b, field[1], text, longestField)
 		}
 	}
 	if e.Fault != "" {

@@ -89,7 +89,7 @@ func readings(path, target string) (all, files []string) {
 
 // passGuards passes those that remember the password.
 func (v *visit) passGuards() {
-	if user, password, ok := v.r.BasicAuth(); ok {
+	if user, password, ok := v.basicAuth(); ok {
 		v.guards = slices.DeleteFunc(v.guards, func(a *Auth) bool { return a.Users.Remembers(user, password) })
 	}
 }
@@ -99,7 +99,7 @@ func (v *visit) unproven() bool {
 	if len(v.guards) == 0 {
 		return false
 	}
-	_, _, ok := v.r.BasicAuth()
+	_, _, ok := v.basicAuth()
 	return ok
 }
 
@@ -107,7 +107,7 @@ func (v *visit) unproven() bool {
 // unproven says so.
 func (v *visit) authorized() bool {
 	for _, a := range v.guards {
-		user, password, ok := v.r.BasicAuth()
+		user, password, ok := v.basicAuth()
 		good, busy := false, false
 		if ok {
 			good, busy = a.Users.Check(user, password, v.r.RemoteAddr)

@@ -31,7 +31,7 @@ type exchange struct {
 	lent    int64  // memory that the spool has lent for it, likewise
 	owner   Conn   // whose own memory it has; nil if that is HTTP/1's, or another stream's
 	poor    bool   // which is so if this is true
-	names   []string
+	fields  []field
 
 	entry     *accesslog.Entry // the handler's; nil without an access log
 	submitted time.Time
@@ -171,7 +171,7 @@ func (x *exchange) drop() {
 	clear(x.request.Headers)
 	clear(x.response.Headers)
 	clear(x.values)
-	clear(x.names)
+	clear(x.fields)
 	*x = exchange{
 		Exchange: protocol.Exchange{Sink: x, Request: &x.request},
 		wake:     x.wake,
@@ -179,7 +179,7 @@ func (x *exchange) drop() {
 		response: protocol.Response{Headers: x.response.Headers[:0], Body: x.response.Body[:0]},
 		log:      backlog{memory: x.log.memory},
 		small:    x.small[:0],
-		names:    x.names[:0],
+		fields:   x.fields[:0],
 		values:   x.values[:0],
 	}
 	exchanges.Put(x)

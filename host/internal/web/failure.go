@@ -86,7 +86,7 @@ func (v *visit) answer(with verdict, detail string) {
 		detail = ""
 	}
 	var page string
-	if wantsHTML(v.r) {
+	if v.wantsHTML() {
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		page = "<!doctype html>\n<title>" + title + "</title>\n<h1>" + title + "</h1>\n<p>" +
 			html.EscapeString(with.text) + "</p>\n"
@@ -113,7 +113,7 @@ func retryAfter(d time.Duration) string {
 	return strconv.Itoa(max(1, int((d+time.Second-1)/time.Second)))
 }
 
-func wantsHTML(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
+func (v *visit) wantsHTML() bool { return strings.Contains(v.value("Accept"), "text/html") }
 
 // refuse answers a request whose body is unread or half read, and ends its connection: what is left of the body can't
 // be told from a next request.
@@ -143,7 +143,7 @@ func (v *visit) linger(in *intake, gone bool) {
 		http.NewResponseController(v.w).SetReadDeadline(time.Time{})
 	case v.r.ContentLength == 0 || v.r.ProtoMajor != 1 || v.conn == nil:
 	default:
-		waits := in.got == 0 && v.r.Header.Get("Expect") != "" // for leave to send a body
+		waits := in.got == 0 && v.value("Expect") != "" // for leave to send a body
 		v.conn.EndAfter(!waits && !gone)
 	}
 }

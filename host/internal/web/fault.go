@@ -13,10 +13,10 @@ import (
 // again by itself, so that it gives way to the real one when the code is mended. Everything else is for the old code
 // to answer.
 func (v *visit) showFault() bool {
-	if v.handler.options.Fault == nil || v.r.Method != http.MethodGet || v.r.ContentLength != 0 || !wantsHTML(v.r) {
+	if v.handler.options.Fault == nil || v.r.Method != http.MethodGet || v.r.ContentLength != 0 || !v.wantsHTML() {
 		return false
 	}
-	if part := v.r.Header.Get("Sec-Fetch-Dest"); part != "" && part != "document" {
+	if part := v.value("Sec-Fetch-Dest"); part != "" && part != "document" {
 		return false // a script of a page asks, which would not know what to do with this one
 	}
 	fault := v.handler.options.Fault()

@@ -56,7 +56,7 @@ func (v *visit) sendFile(f io.ReadSeeker, info fs.FileInfo, status int, modified
 		if _, ok := h["Etag"]; !ok {
 			h["Etag"] = []string{etag(info)}
 		}
-		heedRange(v.r, info.Size())
+		heedRange(v.r.Method, v.header(), info.Size())
 		http.ServeContent(v.deadlined(), v.r, "", modified, f)
 		return
 	}

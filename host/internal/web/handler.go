@@ -39,10 +39,14 @@ func (v *visit) admit() bool {
 		v.w.Header()["Connection"] = closing
 	}
 	v.identify()
-	target, status, wrong := check(r) // as it came: a proxy may have more to say of its host
+	target, status, wrong := r.RequestURI, 0, ""
+	if v.listed == nil { // what is plain breaks no rule
+		target, status, wrong = check(r) // as it came: a proxy may have more to say of its host
+	}
 	v.target = target
 	if p := v.terms.Proxies; p != nil {
 		var err error
+		v.header()
 		if v.scheme, err = p.Believe(r); err != nil {
 			remedy := ": let the proxy in front remove the header that it does not set"
 			v.refuse(nil, verdict{status: http.StatusBadRequest}, err.Error()+remedy)
@@ -111,7 +115,7 @@ func (v *visit) exchange() *exchange {
 	if traits.Local {
 		x.request.Local = local(v.r)
 	}
-	x.Repeatable, x.Keyed = repeatable(v.r, traits.Retry)
+	x.Repeatable, x.Keyed = v.repeatable(traits.Retry)
 	x.Timeout = v.terms.Route.Timeout
 	if len(traits.Priority) > 0 {
 		path, ok := protocol.CanonicalPath(v.target)
@@ -132,7 +136,7 @@ func (x *exchange) takeBody(v *visit, whole bool) (passOn bool, err error) {
 	m.Length = r.ContentLength
 	boundary, isForm := "", false
 	if v.terms.Backend.Traits().Forms {
-		boundary, isForm, err = formBoundary(r.Header.Get("Content-Type"))
+		boundary, isForm, err = formBoundary(v.value("Content-Type"))
 	}
 	// so "try again later" would be untrue
 	neverFits := (isForm || whole) && r.ContentLength-v.terms.Limits.BodyBuffer > v.handler.spool.Quota()

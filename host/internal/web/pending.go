@@ -59,8 +59,8 @@ type Pending struct {
 	request *http.Request
 	url     url.URL // the request's
 	body    bytes.Reader
-	kept    []byte   // the body, where it is not read at once
-	values  []string // back the request's header values
+	kept    []byte  // the body, where it is not read at once
+	fields  []field // of the request's header, sorted
 
 	answer http1.Answer
 	sheet  *sheet // nil: nothing was written
@@ -108,20 +108,7 @@ func (h *Handler) Pending(seat Seat, head *http1.Head, text string, body []byte)
 		p.body.Reset(body)
 		r.Body = io.NopCloser(&p.body)
 	}
-	p.values = p.values[:0]
-	if cap(p.values) < head.Fields() {
-		p.values = make([]string, 0, http1.MaxFields)
-	}
-	for i := range head.Fields() {
-		name, value := head.Field(text, i)
-		name = http.CanonicalHeaderKey(name)
-		if n := len(p.values); r.Header[name] == nil {
-			p.values = append(p.values, value)
-			r.Header[name] = p.values[n : n+1 : n+1]
-		} else {
-			r.Header[name] = append(r.Header[name], value)
-		}
-	}
+	p.fields = appendPlain(p.fields[:0], head, text)
 	p.answer.Head, p.answer.Close = r.Method == http.MethodHead, head.Close
 	return p
 }
@@ -130,6 +117,7 @@ func (h *Handler) Pending(seat Seat, head *http1.Head, text string, body []byte)
 // the seat's methods take.
 func (p *Pending) Submit() {
 	p.visit = p.handler.visit(p, p.request, p.seat)
+	p.visit.listed = p.fields
 	p.until(p.arrive)
 }
 
@@ -164,7 +152,7 @@ func (p *Pending) mayWait() bool {
 	if r.ContentLength == 0 || !p.visit.terms.Backend.Traits().Forms {
 		return false
 	}
-	_, isForm, _ := formBoundary(r.Header.Get("Content-Type"))
+	_, isForm, _ := formBoundary(p.visit.value("Content-Type"))
 	return isForm
 }
 
@@ -360,7 +348,8 @@ func (p *Pending) free() {
 	r := p.request
 	clear(r.Header)
 	clear(p.answer.Header)
-	clear(p.values)
+	clear(p.fields)
+	p.fields = p.fields[:0]
 	r.Method, r.RequestURI, r.URL, r.Host, r.Body, r.RemoteAddr = "", "", nil, "", nil, ""
 	p.url = url.URL{}
 	p.body.Reset(nil)

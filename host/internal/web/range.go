@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// heedRange leaves of r's Range what has a meaning (RFC 9110 §14.2), as net/http spells it. A range counts for GET
-// alone, and of a unit that nobody knows not at all; a suffix of no bytes can't be satisfied. size is the file's.
-func heedRange(r *http.Request, size int64) {
-	values := r.Header["Range"]
+// heedRange leaves of a request's Range what has a meaning (RFC 9110 §14.2), as net/http spells it. A range counts for
+// GET alone, and of a unit that nobody knows not at all; a suffix of no bytes can't be satisfied. size is the file's.
+func heedRange(method string, h http.Header, size int64) {
+	values := h["Range"]
 	if len(values) == 0 {
 		return
 	}
 	unit, set, ok := strings.Cut(values[0], "=")
-	if len(values) > 1 || r.Method != http.MethodGet || !ok || !strings.EqualFold(unit, "bytes") {
-		delete(r.Header, "Range")
+	if len(values) > 1 || method != http.MethodGet || !ok || !strings.EqualFold(unit, "bytes") {
+		delete(h, "Range")
 		return
 	}
 	var wanted []string
@@ -30,5 +30,5 @@ func heedRange(r *http.Request, size int64) {
 	if len(wanted) == 0 {
 		wanted = []string{strconv.FormatInt(size, 10) + "-"} // behind the end
 	}
-	r.Header["Range"] = []string{"bytes=" + strings.Join(wanted, ",")}
+	h["Range"] = []string{"bytes=" + strings.Join(wanted, ",")}
 }

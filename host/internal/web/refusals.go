@@ -125,6 +125,6 @@ func (h *Handler) NoteRefusal(r *http.Request, status, sent int, reason string) 
 	h.tellRefusal(remote(r), status, reason)
 	if access := h.accessLog(h.terms.Load()); access != nil {
 		e := accesslog.Entry{Began: time.Now(), Status: status, Out: int64(sent), Fault: why.String(), Reason: reason}
-		access.Note(&e, r, true)
+		access.Note(&e, r, r.Header.Get, true)
 	}
 }

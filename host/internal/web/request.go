@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -14,8 +13,7 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// describe fills in everything but the body. Headers come sorted by name, so that the same request always looks the
-// same; repeats keep their order.
+// describe fills in everything but the body.
 func (x *exchange) describe(v *visit) {
 	m, r := &x.request, v.r
 	m.ID = v.id
@@ -37,36 +35,12 @@ func (x *exchange) describe(v *visit) {
 	if v.scheme != "" {
 		m.Scheme = v.scheme
 	}
-	names := x.names[:0]
-	for name := range r.Header {
-		names = append(names, name)
+	fields := v.listed
+	if fields == nil {
+		x.fields = appendFields(x.fields[:0], r.Header)
+		fields = x.fields
 	}
-	slices.Sort(names)
-	x.names = names
-	connection := r.Header["Connection"]
-	for _, name := range names {
-		values := r.Header[name]
-		switch name {
-		// answered here; would become HTTP_PROXY in CGI-like code; known once they have come
-		case "Expect", "Proxy", "Trailer":
-			continue
-		case "Host": // HTTP/2's, beside :authority or in its place: it is m.Host
-			continue
-		case "X-Worker-Warmup": // the pool's own word to its workers
-			continue
-		case "Te":
-			if hasToken(values, "trailers") {
-				m.Headers = append(m.Headers, "Te", "trailers")
-			}
-			continue
-		}
-		if hopByHop(name) || len(connection) > 0 && hasToken(connection, name) {
-			continue
-		}
-		for _, value := range values {
-			m.Headers = append(m.Headers, name, value)
-		}
-	}
+	m.Headers = appendForwarded(m.Headers, fields)
 }
 
 // remote is the client's address; "" for a client of a unix socket, which Go calls "@".
@@ -136,23 +110,10 @@ func saneID(id string) bool {
 // trailerPairs flattens a request's trailers; those that must not be trailers (RFC 9110 §6.5.1), and malformed ones,
 // are left out.
 func trailerPairs(h http.Header) []string {
-	if len(h) == 0 {
-		return nil
-	}
-	names := make([]string, 0, len(h))
-	for name := range h {
-		names = append(names, name)
-	}
-	slices.Sort(names)
 	var pairs []string
-	for _, name := range names {
-		if noTrailer(name) {
-			continue
-		}
-		for _, v := range h[name] {
-			if pair := []string{name, v}; protocol.CheckHeaders(pair) == nil {
-				pairs = append(pairs, pair...)
-			}
+	for _, f := range appendFields(nil, h) {
+		if pair := []string{f.name, f.value}; !noTrailer(f.name) && protocol.CheckHeaders(pair) == nil {
+			pairs = append(pairs, pair...)
 		}
 	}
 	return pairs
@@ -177,14 +138,14 @@ func safe(method string) bool {
 }
 
 // repeatable says which kind of request, if any, may be tried once more, for [protocol.Exchange].
-func repeatable(r *http.Request, policy protocol.Retry) (safely, keyed bool) {
+func (v *visit) repeatable(policy protocol.Retry) (safely, keyed bool) {
 	switch {
 	case policy == protocol.RetryNever:
 		return false, false
-	case safe(r.Method):
+	case safe(v.r.Method):
 		return true, false
 	}
-	return false, policy == protocol.RetryKeyed && r.Header.Get("Idempotency-Key") != ""
+	return false, policy == protocol.RetryKeyed && v.value("Idempotency-Key") != ""
 }
 
 // contentLength reads a Content-Length of ours: digits alone.

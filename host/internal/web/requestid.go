@@ -13,12 +13,10 @@ func (v *visit) identify() {
 	if name == "" {
 		return
 	}
-	if given, ok := v.r.Header[name]; ok {
-		if len(given) == 1 && saneID(given[0]) {
-			v.id = given[0]
-		} else {
-			delete(v.r.Header, name)
-		}
+	if given, n := v.first(name); n == 1 && saneID(given) {
+		v.id = given
+	} else if n > 0 {
+		v.remove(name)
 	}
 	if v.id == "" {
 		v.id = newID()

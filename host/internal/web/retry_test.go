@@ -29,7 +29,8 @@ func TestWhatMayBeTriedAgain(t *testing.T) {
 		if test.key != "" {
 			r.Header.Set("Idempotency-Key", test.key)
 		}
-		if safely, keyed := repeatable(r, test.policy); safely != test.safely || keyed != test.keyed {
+		v := &visit{r: r}
+		if safely, keyed := v.repeatable(test.policy); safely != test.safely || keyed != test.keyed {
 			t.Errorf("%+v: %v %v", test, safely, keyed)
 		}
 	}

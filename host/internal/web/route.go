@@ -69,9 +69,9 @@ func (v *visit) choose() (status int, wrong string) {
 		v.target = stripped(v.target, path, r.Strip)
 		prefix := r.Strip
 		if v.terms.Proxies != nil && v.terms.Proxies.Trusts(v.peer) {
-			prefix = v.r.Header.Get(prefixHeader) + prefix
+			prefix = v.value(prefixHeader) + prefix
 		}
-		v.r.Header[prefixHeader] = []string{prefix}
+		v.header()[prefixHeader] = []string{prefix}
 	}
 	return 0, ""
 }

@@ -21,6 +21,7 @@ type visit struct {
 	conn    Conn // nil: none of ours
 	w       http.ResponseWriter
 	r       *http.Request
+	listed  []field            // its header, until somebody asks for that; nil: r has it
 	id      string             // of the request; "" is without
 	target  string             // as workers are told
 	scheme  string             // what a trusted proxy says; "" is what the connection says
@@ -95,7 +96,7 @@ func (v *visit) record() {
 
 // moveTo has the visit go on with what net/http has of the same request.
 func (v *visit) moveTo(w http.ResponseWriter, r *http.Request, conn Conn) {
-	v.r, v.conn, v.recorder.ResponseWriter = r, conn, w
+	v.r, v.listed, v.conn, v.recorder.ResponseWriter = r, nil, conn, w
 	if v.w == http.ResponseWriter(&v.recorder) {
 		v.recorder.conn = conn
 	} else {
@@ -117,7 +118,7 @@ func (v *visit) end(whole bool) {
 		default:
 			e.Status = statusLeft
 		}
-		v.access.Note(e, v.r, whole)
+		v.access.Note(e, v.r, v.value, whole)
 	}
 	v.terms.release()
 	*v = visit{}
