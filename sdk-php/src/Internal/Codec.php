@@ -7,6 +7,9 @@ namespace WorkerHost\Internal;
 /** @internal Messages to bytes and back, with ext-msgpack where it is loaded; the results are the same without it. */
 final class Codec
 {
+    /** Where a message has the bytes of a body. */
+    private const BYTES = [Frame::REQUEST => 10, Frame::DATA => 3, Frame::MESSAGE => 5];
+
     private readonly ?\MessagePack $extension;
     private readonly Msgpack $plain;
 
@@ -41,8 +44,7 @@ final class Codec
             $message = @$this->extension->unpack($payload);
             // The extension takes a map for a list, an extension type for nil, and more. What it would have written
             // itself it has read well; the rest is for the plain decoder.
-            if (\is_array($message) && (($message[0] ?? null) === Frame::MESSAGE && $this->same($message, $payload)
-                || $this->extension->pack($message) === $payload)) {
+            if (\is_array($message) && $this->same($message, $payload)) {
                 return Message::check($message);
             }
         }
@@ -51,18 +53,22 @@ final class Codec
     }
 
     /**
-     * Whether a MESSAGE is what the extension would have written, but for its bytes, which a host sends as bin
-     * (SPEC.md §9.5).
+     * Whether a message is what the extension would have written, but for the bytes of its body, which a host sends as
+     * bin (SPEC.md §2.4).
      */
     private function same(array $message, string $payload): bool
     {
-        if (\count($message) !== 6 || !\is_string($bytes = $message[5] ?? null)) {
-            return false;
+        $at = \is_int($type = $message[0] ?? null) ? self::BYTES[$type] ?? null : null;
+        if ($at === null || !\is_string($bytes = $message[$at] ?? null) || !\array_is_list($message)) {
+            return $this->extension->pack($message) === $payload;
         }
-        unset($message[5]);
+        $behind = \count($message) === $at + 1 ? ''
+            : \substr($this->extension->pack(\array_slice($message, $at + 1)), 1); // fewer than 16 elements
+        $message[$at] = ''; // one byte
         $size = \strlen($bytes);
         $bin = $size <= 0xff ? "\xc4" . \chr($size) : \pack('Cn', 0xc5, $size);
 
-        return "\x96" . \substr($this->extension->pack($message), 1) . $bin . $bytes === $payload;
+        return \substr($this->extension->pack($message), 0, -1 - \strlen($behind)) . $bin . $bytes . $behind
+            === $payload;
     }
 }

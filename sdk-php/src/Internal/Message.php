@@ -130,7 +130,8 @@ final class Message
         }
         $given = \count($message);
         // By far the most common: a request with nothing unusual about it, in one go.
-        if ($type === Frame::REQUEST && $stream > 0 && $given >= 10 && $given <= 18 && ($message[10] ?? null) === null
+        if ($type === Frame::REQUEST && $stream > 0 && $given >= 10 && $given <= 18
+            && (($body = $message[10] ?? null) === null || \is_string($body) && \strlen($body) <= Frame::MAX_DATA)
             && ($message[12] ?? null) === null
             && ($message[2] === 0 || $message[2] === 1) && \is_string($message[3]) && \is_string($message[4])
             && \is_string($message[5])
