@@ -3,7 +3,11 @@
 
 package http1
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+	"net/textproto"
+)
 
 // Verdict says what the bytes at hand are the beginning of.
 type Verdict uint8
@@ -35,7 +39,8 @@ type Head struct {
 	fields  int
 	names   [MaxFields]span
 	values  [MaxFields]span
-	lengths int // how many Content-Length fields there are, and how many Connection fields
+	spelled uint64 // a bit for each name that is in canonical form
+	lengths int    // how many Content-Length fields there are, and how many Connection fields
 	tokens  int
 }
 
@@ -57,6 +62,15 @@ func (h *Head) Field(text string, i int) (name, value string) {
 	return text[n.from:n.to], text[v.from:v.to]
 }
 
+// Name is the name of the i-th field in canonical form, as net/http has it.
+func (h *Head) Name(text string, i int) string {
+	name, _ := h.Field(text, i)
+	if h.spelled>>i&1 == 0 {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+	}
+	return name
+}
+
 var ending = []byte("\r\n\r\n")
 
 const version = " HTTP/1.1"
@@ -73,7 +87,7 @@ func (h *Head) Parse(b []byte) Verdict {
 		return Partial
 	}
 	h.Size = end + len(ending)
-	h.Length, h.Close, h.fields, h.lengths, h.tokens, h.host = 0, false, 0, 0, 0, span{}
+	h.Length, h.Close, h.fields, h.lengths, h.tokens, h.host, h.spelled = 0, false, 0, 0, 0, span{}, 0
 	b = b[:end+2] // each line has its CR LF
 	line := bytes.IndexByte(b, '\r')
 	if b[line+1] != '\n' || !h.requestLine(b[:line]) {
@@ -147,9 +161,14 @@ func hexDigit(c byte) bool {
 
 // field takes the line of b from one offset to the other.
 func (h *Head) field(b []byte, from, to int) bool {
-	colon := from
-	for colon < to && TokenByte[b[colon]] {
-		colon++
+	colon, wrong, foul := from, lower, byte(0)
+	for ; colon < to; colon++ {
+		kind := nameByte[b[colon]]
+		if kind == 0 {
+			break
+		}
+		foul |= kind & wrong
+		wrong = upper - kind>>2&1 // behind a hyphen lower
 	}
 	if colon == from || colon == to || b[colon] != ':' {
 		return false
@@ -163,10 +182,8 @@ func (h *Head) field(b []byte, from, to int) bool {
 		end--
 	}
 	value := b[first:end]
-	for _, c := range value {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
+	if !printable(value) {
+		return false
 	}
 	if plain, host := h.known(name, value); !plain {
 		return false
@@ -178,7 +195,58 @@ func (h *Head) field(b []byte, from, to int) bool {
 		return false
 	}
 	h.names[h.fields], h.values[h.fields] = span{uint16(from), uint16(colon)}, span{uint16(first), uint16(end)}
+	if foul == 0 {
+		h.spelled |= 1 << h.fields
+	}
 	h.fields++
+	return true
+}
+
+// Kinds of a name's bytes. In canonical form none is lower at its beginning and behind a hyphen, nor upper elsewhere.
+const (
+	lower  byte = 1
+	upper  byte = 2
+	hyphen byte = 4
+	neuter byte = 8
+)
+
+// nameByte says of which kind a byte of a name is; 0 is none.
+var nameByte = func() (kinds [256]byte) {
+	for c := range kinds {
+		switch {
+		case c >= 'a' && c <= 'z':
+			kinds[c] = lower
+		case c >= 'A' && c <= 'Z':
+			kinds[c] = upper
+		case c == '-':
+			kinds[c] = hyphen
+		case TokenByte[c]:
+			kinds[c] = neuter
+		}
+	}
+	return kinds
+}()
+
+// printable says whether a value has no control character but tabs.
+func printable(value []byte) bool {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	for len(value) >= 8 {
+		v := binary.LittleEndian.Uint64(value)
+		del := v ^ 0x7f*each
+		if (v-' '*each)&^v&high|(del-each)&^del&high != 0 && !eachPrintable(value[:8]) {
+			return false
+		}
+		value = value[8:]
+	}
+	return eachPrintable(value)
+}
+
+func eachPrintable(value []byte) bool {
+	for _, c := range value {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
 	return true
 }
 

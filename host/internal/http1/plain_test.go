@@ -127,6 +127,9 @@ func FuzzPlainMeansTheSameToNetHTTP(f *testing.F) {
 		for i := range h.Fields() {
 			name, value := h.Field(text, i)
 			name = textproto.CanonicalMIMEHeaderKey(name)
+			if canonical := h.Name(text, i); canonical != name {
+				t.Fatalf("%q: a field is named %q, not %q", text, canonical, name)
+			}
 			fields[name] = append(fields[name], value)
 		}
 		if len(fields) != len(r.Header) {

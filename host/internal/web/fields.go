@@ -23,8 +23,8 @@ func sortFields(fields []field) {
 func appendPlain(to []field, head *http1.Head, text string) []field {
 	n := len(to)
 	for i := range head.Fields() {
-		name, value := head.Field(text, i)
-		to = append(to, field{http.CanonicalHeaderKey(name), value})
+		_, value := head.Field(text, i)
+		to = append(to, field{head.Name(text, i), value})
 	}
 	sortFields(to[n:])
 	return to
