@@ -42,19 +42,16 @@ var (
 	errInvalidHost = errors.New("Forwarded or X-Forwarded-Host names an invalid host")
 )
 
-// Believe replaces r's remote address and host by what trusted proxies say, and returns the scheme that they saw, or
-// "". From all other peers it takes these headers away, so that the workers can't be fooled either. An error means
-// that r can't be from one client.
+// OfProxies says whether a field, by its canonical name, is for proxies to tell of their clients. From all peers that
+// are not trusted it has to be taken away, so that the workers can't be fooled either.
+func OfProxies(name string) bool {
+	return name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-")
+}
+
+// Believe replaces the remote address and the host of a request that came from a trusted proxy by what such proxies
+// say, and returns the scheme that they saw, or "". An error means that r can't be from one client.
 func (p *Proxies) Believe(r *http.Request) (scheme string, err error) {
 	h := r.Header
-	if !p.Trusts(r.RemoteAddr) {
-		for name := range h {
-			if name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
-				delete(h, name)
-			}
-		}
-		return "", nil
-	}
 	path := items(h["X-Forwarded-For"])
 	client, at, found := p.client(path, r.RemoteAddr)
 	back := len(path) - 1 - at // how many proxies have added to the lists after the one that saw the client

@@ -44,8 +44,6 @@ func TestOnlyATrustedProxySaysWhoTheClientIs(t *testing.T) {
 		{"10.0.0.1:5", "Forwarded: for=1.2.3.4\nX-Forwarded-For: 1.2.3.4", "1.2.3.4:0  a"},
 		{"10.0.0.1:5", "Forwarded: for=6.6.6.6\nX-Forwarded-For: 1.2.3.4", errConflict.Error()},
 		{"10.0.0.1:5", "Forwarded: for=\"\nX-Forwarded-For: 1.2.3.4", errConflict.Error()},
-		{"9.9.9.9:5", "X-Forwarded-For: 1.2.3.4\nX-Forwarded-Proto: https\nX-Forwarded-Host: b\nX-Forwarded-Port: " +
-			"1\nForwarded: for=1.2.3.4\nX-Real-Ip: 1.2.3.4", "9.9.9.9:5  a gone"},
 	} {
 		r := &http.Request{RemoteAddr: test.peer, Host: "a", Header: http.Header{}}
 		for line := range strings.SplitSeq(test.headers, "\n") {
@@ -54,9 +52,6 @@ func TestOnlyATrustedProxySaysWhoTheClientIs(t *testing.T) {
 		}
 		scheme, err := trusted.Believe(r)
 		got := fmt.Sprint(r.RemoteAddr, " ", scheme, " ", r.Host)
-		if len(r.Header) == 0 {
-			got += " gone"
-		}
 		if err != nil {
 			got = err.Error()
 		}

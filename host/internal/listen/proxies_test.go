@@ -47,6 +47,19 @@ func TestWorkersSeeTheClientBehindAProxy(t *testing.T) {
 	}
 }
 
+func TestWhoeverIsNoProxyTellsWorkersNothingOfItsClients(t *testing.T) {
+	h := start(t, func(c *call) { c.whole(200, strings.Join(c.request.Headers, " ")) },
+		func(o *Options) { o.Proxies = networks("10.0.0.0/8") })
+	c := h.dial()
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nX-B: 2\r\nForwarded: for=1.2.3.4\r\nx-forwarded-for: 1.2.3.4\r\n"+
+		"X-Forwarded-Port: 1\r\nX-Forwarded-Proto: https\r\nX-Real-IP: 1.2.3.4\r\nX-Forwarded-Prefix: /a\r\n"+
+		"X-Forwarded: 3\r\nX-A: 1\r\nConnection: close\r\n\r\n")
+	all, _ := io.ReadAll(c)
+	if !strings.HasSuffix(string(all), "\r\n\r\nX-A 1 X-B 2 X-Forwarded 3") {
+		t.Errorf("%q", all)
+	}
+}
+
 func TestARateLimitAllowsABurstAndThenItsRate(t *testing.T) {
 	h := start(t, hello, func(o *Options) { o.RateLimit = guard.NewRateLimit(1, 3) })
 	c := h.dial()

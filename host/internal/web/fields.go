@@ -4,6 +4,7 @@
 package web
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -84,13 +85,13 @@ func (v *visit) value(name string) string {
 	return value
 }
 
-// remove takes a field away.
-func (v *visit) remove(name string) {
+// remove takes the fields away that match, by their canonical names.
+func (v *visit) remove(match func(name string) bool) {
 	if v.listed == nil {
-		delete(v.r.Header, name)
+		maps.DeleteFunc(v.r.Header, func(name string, _ []string) bool { return match(name) })
 		return
 	}
-	v.listed = slices.DeleteFunc(v.listed, func(f field) bool { return f.name == name })
+	v.listed = slices.DeleteFunc(v.listed, func(f field) bool { return match(f.name) })
 }
 
 // basicAuth is who the client says that it is (RFC 7617), if it says so.

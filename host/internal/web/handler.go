@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -44,9 +45,11 @@ func (v *visit) admit() bool {
 		target, status, wrong = check(r) // as it came: a proxy may have more to say of its host
 	}
 	v.target = target
-	if p := v.terms.Proxies; p != nil {
-		var err error
+	if p := v.terms.Proxies; p != nil && !p.Trusts(r.RemoteAddr) {
+		v.remove(guard.OfProxies)
+	} else if p != nil {
 		v.header()
+		var err error
 		if v.scheme, err = p.Believe(r); err != nil {
 			remedy := ": let the proxy in front remove the header that it does not set"
 			v.refuse(nil, verdict{status: http.StatusBadRequest}, err.Error()+remedy)

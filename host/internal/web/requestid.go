@@ -16,7 +16,7 @@ func (v *visit) identify() {
 	if given, n := v.first(name); n == 1 && saneID(given) {
 		v.id = given
 	} else if n > 0 {
-		v.remove(name)
+		v.remove(func(other string) bool { return other == name })
 	}
 	if v.id == "" {
 		v.id = newID()
