@@ -32,6 +32,24 @@ func TestAPlainHeadIsTakenApart(t *testing.T) {
 	}
 }
 
+func TestAValueHasNoControlCharactersButTabs(t *testing.T) {
+	for c := range 256 {
+		want := Plain
+		if c < ' ' && c != '\t' || c == 0x7f {
+			want = Odd
+		}
+		for at := range 17 {
+			for _, around := range []string{"a", "\x80", "\xff"} {
+				value := strings.Repeat(around, at) + string([]byte{byte(c)}) + strings.Repeat(around, 16-at)
+				head := "GET / HTTP/1.1\r\nHost: a\r\nX: " + value + "\r\n\r\n"
+				if got := new(Head).Parse([]byte(head)); got != want {
+					t.Errorf("%q: %d", head, got)
+				}
+			}
+		}
+	}
+}
+
 func TestOnlyWhatAllReadAlikeIsPlain(t *testing.T) {
 	const host = "Host: a\r\n"
 	for head, want := range map[string]Verdict{
