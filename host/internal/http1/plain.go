@@ -258,8 +258,8 @@ func (h *Head) known(name, value []byte) (plain, host bool) {
 			return true, false
 		}
 		return h.host.from == 0 && len(value) > 0 && ValidHost(string(value)), true
-	case len("Expect"):
-		return !is(name, "expect"), false
+	case len("Expect"): // and Pragma, of which net/http makes a Cache-Control
+		return !is(name, "expect") && !is(name, "pragma"), false
 	case len("Upgrade"): // and Trailer
 		return !is(name, "upgrade") && !is(name, "trailer"), false
 	case len("Connection"):

@@ -87,6 +87,7 @@ func TestOnlyWhatAllReadAlikeIsPlain(t *testing.T) {
 		"GET / HTTP/1.1\r\nConnection: close\r\nConnection: close\r\n" + host:  Odd,
 		"POST / HTTP/1.1\r\nExpect: 100-continue\r\n" + host:                   Odd,
 		"POST / HTTP/1.1\r\nTrailer: X\r\n" + host:                             Odd,
+		"GET / HTTP/1.1\r\nPragma: no-cache\r\n" + host:                        Odd,
 		"POST / HTTP/1.1\r\nContent-Length: 1, 1\r\n" + host:                   Odd,
 		"POST / HTTP/1.1\r\nContent-Length: +1\r\n" + host:                     Odd,
 		"POST / HTTP/1.1\r\nContent-Length:\r\n" + host:                        Odd,
@@ -122,6 +123,7 @@ func FuzzPlainMeansTheSameToNetHTTP(f *testing.F) {
 		"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST /a?b#c HTTP/1.1\r\nHost: a:1\r\nContent-Length: 3\r\n\r\nabc",
 		"PUT //a/../b;c=%2f HTTP/1.1\r\nhost: [::1]\r\nX:\t1\t\r\nx: 2\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\n",
 		"GET / HTTP/1.1\r\nHost: a\r\nCookie: a=b; c=\"d\"\r\nAccept: */*\r\nX-\xc3: y\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nPragma: no-cache\r\n\r\n",
 		"DELETE /%zz HTTP/1.1\r\nHost: a\r\nTe: trailers\r\nRange: bytes=0-\r\n\r\n",
 	} {
 		f.Add([]byte(seed))
