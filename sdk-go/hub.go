@@ -16,8 +16,8 @@ var ErrNoConnection = errors.New("sdk: there is no connection with this id")
 // maxSwaps is after how many attempts UpdateSession gives up.
 const maxSwaps = 1000
 
-// Hub is all connections of the host, those of other pools included; [Connections] gives it. Methods are safe for
-// concurrent use.
+// Hub is all connections of the host, those of other pools of the realm included; [Connections] gives it. Methods are
+// safe for concurrent use.
 //
 // What is asked for with the context of a request or an event takes effect when its handler returns (for an event:
 // nil), all together, or with [Now] at once; with any other context, and after the handler, it takes effect at once.

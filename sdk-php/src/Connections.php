@@ -10,7 +10,7 @@ use WorkerHost\Internal\Entries;
 use WorkerHost\Internal\Frame;
 
 /**
- * All connections of the host, those of other pools included, from any handler, timer or onStop():
+ * All connections of the host, those of other pools of the realm included, from any handler, timer or onStop():
  * Worker::connections().
  *
  * In a handler, an HTTP request's too, what is sent and done takes effect when it returns, all together, and not at

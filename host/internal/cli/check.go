@@ -178,7 +178,11 @@ func check(t *Terminal, c *config.Config) (findings []placed, err error) {
 	var problems []error
 	var unable config.Problems
 	for _, p := range c.Pools {
-		fmt.Fprintf(t.Out, "\n%s\n", t.Bold("pool "+p.Name))
+		title := t.Bold("pool " + p.Name)
+		if len(c.Realms()) > 1 {
+			title += ", in the realm " + p.InRealm()
+		}
+		fmt.Fprintf(t.Out, "\n%s\n", title)
 		if err := checkPool(t, p); err != nil {
 			problems = append(problems, err)
 			unable = append(unable, c.ProblemAt("pool."+p.Name, err.Error()))

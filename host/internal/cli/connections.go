@@ -30,6 +30,7 @@ QUEUED is what the client has yet to take. The JSON is one object a line; its na
 			find := hostFlags(f)
 			asJSON := f.Bool("json", false, "print JSON, one object a line")
 			var filter control.Filter
+			f.StringVar(&filter.Realm, "realm", "", "only those of the realm `NAME`")
 			f.StringVar(&filter.Group, "group", "", "only those in the group `NAME`")
 			f.StringVar(&filter.UID, "uid", "", "only those of the user `UID`")
 			f.StringVar(&filter.Protocol, "protocol", "",
@@ -79,14 +80,17 @@ func showConnections(t *Terminal, all []control.Connection, now time.Time) {
 		fmt.Fprintln(t.Out, "no connections")
 		return
 	}
-	listeners := map[string]bool{}
+	listeners, realms := map[string]bool{}, map[string]bool{}
 	for _, c := range all {
-		listeners[c.Listener+c.Pool] = true
+		listeners[c.Listener+c.Pool], realms[c.Realm] = true, true
 	}
 	list := table{right: map[int]bool{5: true, 6: true, 7: true, 8: true}}
-	titles := []string{"ID", "PROTOCOL", "REMOTE", "UID", "GROUPS", "AGE", "IN", "OUT", "QUEUED", "LISTENER"}
-	if len(listeners) < 2 { // it says nothing, and lines should fit a terminal
-		titles = titles[:9]
+	titles := []string{"ID", "PROTOCOL", "REMOTE", "UID", "GROUPS", "AGE", "IN", "OUT", "QUEUED", "LISTENER", "REALM"}
+	if len(realms) < 2 { // it says nothing, and lines should fit a terminal
+		titles = titles[:10]
+		if len(listeners) < 2 {
+			titles = titles[:9]
+		}
 	}
 	var header []cell
 	for _, title := range titles {
@@ -103,7 +107,7 @@ func showConnections(t *Terminal, all []control.Connection, now time.Time) {
 			{text: Shortened(orDash(strings.Join(c.Groups, ",")), 24)},
 			{text: HumanDuration(now.Sub(c.Since))}, {text: traffic(c.MessagesIn, c.BytesIn)},
 			{text: traffic(c.MessagesOut, c.BytesOut)}, queued,
-			{text: c.Listener + " → " + c.Pool},
+			{text: c.Listener + " → " + c.Pool}, {text: c.Realm},
 		}
 		list.add(row[:len(titles)]...)
 	}

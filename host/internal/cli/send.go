@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -106,6 +108,7 @@ func audienceFlags(f *pflag.FlagSet) *control.Audience {
 	f.StringArrayVar(&a.UIDs, "uid", nil, "the connections of the user `UID`")
 	f.StringArrayVar(&a.Groups, "group", nil, "those in the group `NAME`")
 	f.BoolVar(&a.All, "all", false, "all of them")
+	f.StringVar(&a.Realm, "realm", "", "only those of the realm `NAME`")
 	f.StringArrayVar(&a.Except, "except", nil, "but not the connection `ID`; can be repeated")
 	return a
 }
@@ -122,7 +125,7 @@ func tellReached(t *Terminal, what string, asJSON bool, done control.Reached, er
 	case asJSON:
 		encode(t.Out, done)
 	default:
-		fmt.Fprintln(t.Out, what, Counted(done.Connections, "connection"))
+		fmt.Fprintln(t.Out, what, Counted(done.Connections, "connection")+ofRealms(done.Realms))
 	}
 	if len(done.Missing) > 0 {
 		return fmt.Errorf("there is no connection %s; `host connections` lists those there are",
@@ -133,4 +136,16 @@ func tellReached(t *Terminal, what string, asJSON bool, done control.Reached, er
 			"nobody was reached: there is no such connection; `host connections` lists those there are")
 	}
 	return nil
+}
+
+// ofRealms writes " (blog 2, shop 1)", where there are several.
+func ofRealms(each map[string]int) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(each)) {
+		parts = append(parts, fmt.Sprintf("%s %d", name, each[name]))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
 }

@@ -107,7 +107,11 @@ func showStatus(t *Terminal, st control.Status) {
 	if text := byProtocol(st.Connections); text != "" {
 		fmt.Fprintf(t.Out, "\n  %s\n", text)
 	}
+	one := !slices.ContainsFunc(st.Pools, func(p control.Pool) bool { return p.Realm != st.Pools[0].Realm })
 	for _, p := range st.Pools {
+		if one {
+			p.Realm = "" // it says nothing
+		}
 		showPool(t, p)
 	}
 }
@@ -151,6 +155,9 @@ func showPool(t *Terminal, p control.Pool) {
 	head := fmt.Sprintf("\n%s  generation %d  %s  %d queued", t.Bold(p.Name), p.Generation, population(p), p.Queued)
 	if p.Generation == 0 {
 		head = fmt.Sprintf("\n%s  %s", t.Bold(p.Name), t.Yellow("starting"))
+	}
+	if p.Realm != "" {
+		head += "  realm " + p.Realm
 	}
 	if p.Waiting > 0 {
 		head += fmt.Sprintf(", %s waiting", Counted(p.Waiting, "event"))

@@ -169,6 +169,7 @@ type Pool struct {
 	PHPIni         Settings          `key:"php_ini" absent:"{}" means:"php.ini settings for a .php worker, in php.ini's own syntax"`
 	User           string            `key:"user" absent:"the host's" means:"user that workers run as, by name or number, with the groups of that user; the host has to be root"`
 	Group          string            `key:"group" absent:"the user's" means:"group that workers run as, by name or number"`
+	Realm          string            `key:"realm" absent:"the pool's user; \"default\" without one" means:"name of those who know each other's connections: groups, users, ids and sessions of other realms are not there for a pool's workers; host help realms"`
 	Umask          string            `key:"umask" holds:"octal digits" absent:"the host's" means:"permissions, such as \"027\", that new files of workers don't get"`
 	Rlimits        Rlimits           `key:"rlimits"`
 	Confine        *Confine          `key:"confine"`

@@ -44,6 +44,7 @@ func (p *Pool) checkPrivilege(c *Config, fail fail) {
 		}
 	}
 	p.checkIdentity(c, fail)
+	p.checkRealm(c, fail)
 	if p.Umask != "" && !umaskText.MatchString(p.Umask) {
 		fail(p.at+".umask", `expected three octal digits, such as "027", found %s`, describe(p.Umask))
 	}

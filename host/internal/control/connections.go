@@ -4,6 +4,7 @@ package control
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,7 @@ type Connection struct {
 	Remote      string    `json:"remote"`   // ip:port; "" for a client of a unix socket
 	Listener    string    `json:"listener"`
 	Pool        string    `json:"pool"`
+	Realm       string    `json:"realm,omitempty"` // "" where all are in the realm "default"
 	UID         string    `json:"uid"`
 	Groups      []string  `json:"groups"`
 	Since       time.Time `json:"since"`
@@ -35,12 +37,15 @@ type Connection struct {
 	SessionSize int       `json:"session_size"` // bytes, encoded
 }
 
+// DefaultRealm is the realm of connections that name none.
+const DefaultRealm = "default"
+
 // Filter chooses connections: those that fit all that is not empty.
-type Filter struct{ Group, UID, Protocol string }
+type Filter struct{ Realm, Group, UID, Protocol string }
 
 func (f Filter) fits(c *Connection) bool {
-	return (f.UID == "" || c.UID == f.UID) && (f.Protocol == "" || c.Protocol == f.Protocol) &&
-		(f.Group == "" || slices.Contains(c.Groups, f.Group))
+	return (f.Realm == "" || cmp.Or(c.Realm, DefaultRealm) == f.Realm) && (f.UID == "" || c.UID == f.UID) &&
+		(f.Protocol == "" || c.Protocol == f.Protocol) && (f.Group == "" || slices.Contains(c.Groups, f.Group))
 }
 
 // Audience says whom a message is for, or who is to be closed. One of the first four is set.
@@ -50,6 +55,7 @@ type Audience struct {
 	Groups []string `json:"groups,omitempty"`
 	All    bool     `json:"all,omitempty"`
 	Except []string `json:"except,omitempty"` // ids that are left out
+	Realm  string   `json:"realm,omitempty"`  // only those of that realm
 }
 
 // Check says what is wrong with an audience.
@@ -68,6 +74,13 @@ func (a *Audience) Check() error {
 
 // String is the audience in a line for the log, which names the first of many.
 func (a *Audience) String() string {
+	if a.Realm == "" {
+		return a.names()
+	}
+	return fmt.Sprintf("%s of the realm %.100q", a.names(), a.Realm)
+}
+
+func (a *Audience) names() string {
 	for _, by := range []struct {
 		what  string
 		names []string
@@ -98,8 +111,9 @@ type Closing struct {
 
 // Reached is what came of a [Message] or a [Closing].
 type Reached struct {
-	Connections int      `json:"connections"`       // how many it was for
-	Missing     []string `json:"missing,omitempty"` // ids that no open connection has
+	Connections int            `json:"connections"`       // how many it was for
+	Missing     []string       `json:"missing,omitempty"` // ids that no open connection has
+	Realms      map[string]int `json:"realms,omitempty"`  // how many of them in each, where there are several
 }
 
 const (
@@ -111,13 +125,14 @@ const (
 func (s *Server) connections(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	for name := range query {
-		if name != "group" && name != "uid" && name != "protocol" {
+		if name != "realm" && name != "group" && name != "uid" && name != "protocol" {
 			refuse(w, http.StatusBadRequest,
-				fmt.Errorf("connections are chosen by group, uid and protocol, not by %q", name))
+				fmt.Errorf("connections are chosen by realm, group, uid and protocol, not by %q", name))
 			return
 		}
 	}
-	f := Filter{Group: query.Get("group"), UID: query.Get("uid"), Protocol: query.Get("protocol")}
+	f := Filter{Realm: query.Get("realm"), Group: query.Get("group"), UID: query.Get("uid"),
+		Protocol: query.Get("protocol")}
 	all := slices.DeleteFunc(s.host.Connections(), func(c Connection) bool { return !f.fits(&c) })
 	slices.SortFunc(all, func(a, b Connection) int {
 		if n := a.Since.Compare(b.Since); n != 0 {
@@ -179,7 +194,9 @@ func (s *Server) reach(w http.ResponseWriter, r *http.Request, act string, a *Au
 // other, and with its line of JSON, which is valid during the call only. The first error of each ends it.
 func (c *Client) Connections(ctx context.Context, f Filter, each func(c Connection, line []byte) error) error {
 	query := url.Values{}
-	for name, value := range map[string]string{"group": f.Group, "uid": f.UID, "protocol": f.Protocol} {
+	for name, value := range map[string]string{
+		"realm": f.Realm, "group": f.Group, "uid": f.UID, "protocol": f.Protocol,
+	} {
 		if value != "" {
 			query.Set(name, value)
 		}

@@ -9,7 +9,8 @@
 //	POST /v1/reload  {"pools": ["NAME", …]}  one Event a line, as it happens; the body is a Reload
 //	POST /v1/try     {"pools": ["NAME", …]}  one Event a line: what a reload would do; nothing changes
 //	POST /v1/abort   {}                      one Event a line: the story of the reload that it ends
-//	GET  /v1/connections                     a Connection a line, oldest first; ?group=, ?uid=, ?protocol= choose
+//	GET  /v1/connections                     a Connection a line, oldest first; ?realm=, ?group=, ?uid=, ?protocol=
+//	                                         choose
 //	POST /v1/send    {"all": true, "bytes": "aGk="}   a Reached; the body is a Message
 //	POST /v1/close   {"ids": ["ID"], "code": 1000}    a Reached; the body is a Closing
 //	POST /v1/stop    {"now": true}           an Event a line: stopping, stopped; the connection ends with the host
@@ -67,6 +68,7 @@ type Route struct {
 // others during a reload, or after one that failed.
 type Pool struct {
 	Name       string    `json:"name"`
+	Realm      string    `json:"realm,omitempty"` // "" where all are in the realm "default"
 	Generation uint64    `json:"generation"`
 	Queued     int       `json:"queued"`              // requests that wait for a worker
 	Waiting    int       `json:"waiting,omitempty"`   // events of connections that do

@@ -3,6 +3,7 @@
 package hub
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"unicode/utf8"
@@ -35,6 +36,9 @@ func (h *Hub) Apply(subject protocol.Subject, acts []protocol.Act) error {
 		return nil
 	}
 	own, _ := subject.(*Connection)
+	if own != nil && own.hub != h {
+		return refusal(0, acts, errRealm)
+	}
 	sender, _ := subject.(*datagram)
 	simple := own != nil
 	for i, a := range acts {
@@ -262,6 +266,9 @@ func check(own *Connection, sender *datagram, a protocol.Act) error {
 	}
 	return nil
 }
+
+// errRealm would be the host's own mistake: a front pairs a hub with a backend of its realm.
+var errRealm = errors.New("the event's connection is of another realm than its worker")
 
 var errNoEvent = fmt.Errorf(
 	"it is about the event's own connection, but this was no event of one: name the connection by its id")

@@ -1,6 +1,11 @@
-// Package hub keeps the long-lived connections of the host: who is there, in which groups, bound to which user, with
+// Package hub keeps the long-lived connections of a realm: who is there, in which groups, bound to which user, with
 // which session; what waits to be handled and what waits to be sent. It knows no socket (a [Peer] is the client's end)
 // and no process (a [Backend] takes events).
+//
+// A host has a [Hub] for each realm, and they know nothing of each other: what workers of one ask about another's
+// connection, group or user is answered as if it were not there, for there it is not. Whoever gives a connection
+// [Terms] sees to it that their Backend's workers ask this hub; acts on an event's own connection that come to another
+// one are refused.
 //
 // What it promises:
 //   - A connection's events are handled in the order they came, one at a time. What an event's handler asked for is
@@ -25,6 +30,8 @@
 //   - Hub.mu: who is there and who is with whom (each connection's seat), every change of a [state], the tallies, who
 //     still has to go at a shutdown.
 //   - Connection.mu: that connection's queues, counts and phases (phase.go). Never those of two connections at once.
+//
+// Of two hubs nobody holds locks at once.
 //
 // payload.mu, which guards the encoded forms of one broadcast, stands by itself: it is taken with neither of them
 // held.

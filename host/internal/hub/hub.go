@@ -4,6 +4,7 @@ package hub
 
 import (
 	"crypto/rand"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,10 +16,11 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// Hub is the registry of connections. It implements [protocol.Hub]. Its methods are safe for concurrent use.
+// Hub is the registry of the connections of one realm. It implements [protocol.Hub]. Its methods are safe for
+// concurrent use.
 type Hub struct {
 	log    hclog.Logger
-	prefix string // of all ids, so that another host, or this one's next life, gives none of them again
+	prefix string // of all ids, so that another realm, or host, or this one's next life, gives none of them again
 	serial atomic.Uint64
 	slow   quiet.Throttle // of clients that were closed for being slow
 
@@ -40,13 +42,18 @@ type crowd struct {
 	members []*Connection
 }
 
-// New makes a Hub without connections.
-func New(log hclog.Logger) *Hub {
-	return &Hub{
-		log: log, prefix: strings.ToLower(rand.Text()[:8]) + "-",
+// New makes a Hub without connections, which gives none of the ids of the others. Its ids count its own connections
+// alone, for those of another realm are not for its workers to know.
+func New(log hclog.Logger, others ...*Hub) *Hub {
+	h := &Hub{
+		log:  log,
 		byID: map[string]*Connection{}, groups: map[string]*crowd{}, users: map[string]*crowd{},
 		away: map[*Connection]struct{}{}, tallies: map[tallyKey]*Tally{},
 	}
+	for h.prefix == "" || slices.ContainsFunc(others, func(o *Hub) bool { return o.prefix == h.prefix }) {
+		h.prefix = strings.ToLower(rand.Text()[:8]) + "-"
+	}
+	return h
 }
 
 // Add makes a connection of a client that has come. It is open, and others can reach it, when its OPEN is done: call

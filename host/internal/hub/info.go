@@ -11,6 +11,7 @@ type Info struct {
 	Remote      string    `json:"remote"`
 	Listener    string    `json:"listener"`
 	Pool        string    `json:"pool"`
+	Realm       string    `json:"realm,omitempty"` // for whoever lists those of several hubs
 	UID         string    `json:"uid"`
 	Groups      []string  `json:"groups"`
 	Since       time.Time `json:"since"`

@@ -2,7 +2,10 @@
 
 package hub
 
-import "maps"
+import (
+	"maps"
+	"slices"
+)
 
 // Tally is what a listener's connections of one protocol have come to since the host started. Only Open is about now.
 type Tally struct {
@@ -41,6 +44,43 @@ func (t *Tally) add(c *Connection, n counts) {
 	if p := c.Terms().SlowClient; p >= 0 && int(p) < len(t.Dropped) {
 		t.Dropped[p] += n.dropped
 	}
+}
+
+// Tallies are those of several hubs, whose connections of one listener and protocol count together.
+func Tallies(hubs ...*Hub) (all []Tally) {
+	for i, h := range hubs {
+		for _, t := range h.Tallies() {
+			j := -1
+			if i > 0 {
+				j = slices.IndexFunc(all, func(a Tally) bool {
+					return a.Listener == t.Listener && a.Protocol == t.Protocol
+				})
+			}
+			if j < 0 {
+				all = append(all, t)
+			} else {
+				all[j].join(&t)
+			}
+		}
+	}
+	return all
+}
+
+func (t *Tally) join(o *Tally) {
+	t.Open += o.Open
+	t.Opened += o.Opened
+	for code, n := range o.Closed {
+		t.Closed[code] += n
+	}
+	t.MessagesIn += o.MessagesIn
+	t.MessagesOut += o.MessagesOut
+	t.BytesIn += o.BytesIn
+	t.BytesOut += o.BytesOut
+	for policy, n := range o.Dropped {
+		t.Dropped[policy] += n
+	}
+	t.Queued += o.Queued
+	t.Lost += o.Lost
 }
 
 // close takes over what c has counted. h.mu is held.

@@ -100,7 +100,7 @@ func TestAHandshakeHasOneDeadlineWhateverItWaitsFor(t *testing.T) {
 		}
 		n.now.Store(&protocol.Traits{Awaited: n.ready})
 		limits := peer.SocketLimits{HandshakeTimeout: 10 * time.Second}
-		s, err := New(Options{Protocol: TCP, Hub: n.hub, Terms: Terms{Terms: web.Terms{Backend: n, Sockets: limits}}})
+		s, err := New(Options{Protocol: TCP, Terms: Terms{Terms: web.Terms{Backend: n, Hub: n.hub, Sockets: limits}}})
 		if err != nil {
 			t.Fatal(err)
 		}

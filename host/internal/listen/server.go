@@ -45,8 +45,7 @@ const (
 // Options describe one listener.
 type Options struct {
 	Address  string       // host:port, :port or unix:/path
-	Protocol string       // HTTP if empty; TCP and UDP need a Hub, and heed no terms that are about requests
-	Hub      *hub.Hub     // keeps long-lived connections, for all listeners of a host; nil: there are none
+	Protocol string       // HTTP if empty; TCP and UDP need terms with a Hub, and heed none that are about requests
 	Spool    *spool.Spool // shared by all listeners of a host
 	Crowd    *guard.Crowd // shared by all listeners of a host; nil is without a limit
 	Dev      bool         // error pages show details
@@ -97,7 +96,7 @@ func New(o Options) (*Server, error) {
 		o.Spool = spool.New("", 4<<30, o.Logger)
 	}
 	s := &Server{options: o, log: o.Logger, clients: newClients(o.Loops), crowd: o.Crowd, ending: make(chan struct{})}
-	s.peers = peer.New(o.Hub, o.Address, func() *peer.Terms { return s.web.PeerTerms() }, o.Spool, o.Logger, s.ending)
+	s.peers = peer.New(o.Address, func() *peer.Terms { return s.web.PeerTerms() }, o.Spool, o.Logger, s.ending)
 	s.terms.Store(&o.Terms)
 	s.web = web.New(web.Options{
 		Peers: s.peers, Spool: o.Spool, Dev: o.Dev, Fault: o.Fault, Ending: s.ending, Logger: o.Logger,
@@ -216,16 +215,24 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // farewell closes this listener's long-lived connections, and says how many were left when ctx was done. They are cut.
 func (s *Server) farewell(ctx context.Context) (left int) {
-	if s.options.Hub == nil || s.options.Protocol == UDP { // that address may be a listener of TCP, too
+	if s.options.Protocol == UDP { // that address may be a listener of TCP, too
 		return 0
 	}
 	spread := s.web.Terms().Sockets.ShutdownSpread
 	if ctx.Err() != nil {
 		spread = 0
 	}
-	return s.options.Hub.Shutdown(ctx, spread, func(c *hub.Connection) bool {
-		return c.Card().Listener == s.options.Address
-	})
+	var all sync.WaitGroup
+	var slow atomic.Int64
+	for _, h := range s.web.Hubs() {
+		all.Go(func() {
+			slow.Add(int64(h.Shutdown(ctx, spread, func(c *hub.Connection) bool {
+				return c.Card().Listener == s.options.Address
+			})))
+		})
+	}
+	all.Wait()
+	return int(slow.Load())
 }
 
 // end stops accepting. Serve may not have begun, and a second call does no harm.

@@ -141,7 +141,7 @@ func startLines(t testing.TB, change ...func(*switchboard, *Options)) *lines {
 	t.Cleanup(b.busy.Wait) // after the house has closed: clean-ups run backwards
 	h := start(t, hello, func(o *Options) {
 		b.hub = hub.New(o.Logger)
-		o.Hub, o.Backend, o.Sockets = b.hub, b, peer.DefaultSocketLimits()
+		o.Terms.Hub, o.Backend, o.Sockets = b.hub, b, peer.DefaultSocketLimits()
 		for _, f := range change {
 			f(b, o)
 		}

@@ -54,7 +54,7 @@ func TestAHandshakeFindsTheHeaderOfTheRequestsIDThatAReloadBrought(t *testing.T)
 		}
 	})
 	for _, name := range []string{"X-Request-Id", "X-Trace"} {
-		l.change(Terms{Terms: web.Terms{Backend: l.board, Limits: web.DefaultLimits(),
+		l.change(Terms{Terms: web.Terms{Backend: l.board, Hub: l.hub, Limits: web.DefaultLimits(),
 			Sockets: peer.DefaultSocketLimits(), RequestID: name}})
 		h := l.call("X-Request-Id", "abc", "X-Trace", "abc").head.Header
 		for _, each := range []string{"X-Request-Id", "X-Trace"} {

@@ -40,7 +40,7 @@ func (p *Held) Enter(remote string, under *Terms, wish *protocol.Hold) error {
 	if p.encoding.events {
 		kind = protocol.ProtoSSE
 	}
-	conn, err := p.peers.Hub.Hold(p, p.peers.card(kind, remote), under.hub, wish)
+	conn, err := under.in.Hold(p, p.peers.card(kind, remote), under.hub, wish)
 	if err == nil {
 		p.join(conn)
 	}

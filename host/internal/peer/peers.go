@@ -20,8 +20,7 @@ import (
 // Peers are the long-lived connections of a listener, with all that they know of the listener. Its methods are safe
 // for concurrent use.
 type Peers struct {
-	Hub        *hub.Hub // nil: there are none
-	listener   string   // its address, as it was configured
+	listener   string // its address, as it was configured
 	terms      func() *Terms
 	spool      *spool.Spool
 	log        hclog.Logger
@@ -39,21 +38,23 @@ type Peers struct {
 type Terms struct {
 	limits  *SocketLimits
 	framing Framing    // of TCP connections that begin
+	in      *hub.Hub   // of the realm of the backend; nil: there are none
 	hub     *hub.Terms // for the hub
 }
 
-// New keeps connections in h, which may be nil: then there are none. terms gives those of the moment, and ending is
-// closed when the listener accepts no more.
+// New is for the connections of a listener. terms gives those of the moment, and ending is closed when the listener
+// accepts no more.
 func New(
-	h *hub.Hub, listener string, terms func() *Terms, disk *spool.Spool, log hclog.Logger, ending <-chan struct{},
+	listener string, terms func() *Terms, disk *spool.Spool, log hclog.Logger, ending <-chan struct{},
 ) *Peers {
-	return &Peers{Hub: h, listener: listener, terms: terms, spool: disk, log: log, ending: ending,
+	return &Peers{listener: listener, terms: terms, spool: disk, log: log, ending: ending,
 		Count: guard.NewPerAddress()}
 }
 
-// NewTerms are made of a listener's settings.
-func NewTerms(limits *SocketLimits, framing Framing, b hub.Backend) Terms {
-	return Terms{limits, framing, limits.hubTerms(b)}
+// NewTerms are made of a listener's settings. in, the hub that the workers of b ask, keeps the connections; it may be
+// nil: then there are none.
+func NewTerms(limits *SocketLimits, framing Framing, b hub.Backend, in *hub.Hub) Terms {
+	return Terms{limits, framing, in, limits.hubTerms(b)}
 }
 
 // limits are those of the moment.
@@ -111,11 +112,19 @@ func (t *Terms) Problem(kind string) string {
 		"(onMessage, OnMessage), or the listener another pool"
 }
 
-// Retune has the connections that are kept on the keys of others kept on the values.
-func (p *Peers) Retune(others map[*Terms]*Terms) {
-	moved := make(map[*hub.Terms]*hub.Terms, len(others))
+// Retune has the connections that are kept on the keys of others kept on the values, which are of the same hub.
+func Retune(others map[*Terms]*Terms) {
+	moved := map[*hub.Hub]map[*hub.Terms]*hub.Terms{}
 	for old, now := range others {
-		moved[old.hub] = now.hub
+		if old.in == nil || old.in != now.in {
+			continue
+		}
+		if moved[old.in] == nil {
+			moved[old.in] = map[*hub.Terms]*hub.Terms{}
+		}
+		moved[old.in][old.hub] = now.hub
 	}
-	p.Hub.Retune(moved)
+	for in, these := range moved {
+		in.Retune(these)
+	}
 }

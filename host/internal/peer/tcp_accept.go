@@ -66,7 +66,7 @@ func (c *tcpConn) secure(handshake context.Context, config *tls.Config) bool {
 // open submits OPEN and waits for what comes of it.
 func (c *tcpConn) open(handshake context.Context, under *Terms, remote string) bool {
 	p := c.peers
-	c.join(p.Hub.Add(c, p.card(protocol.ProtoTCP, remote), under.hub))
+	c.join(under.in.Add(c, p.card(protocol.ProtoTCP, remote), under.hub))
 	answers := make(chan hub.Admission, 1)
 	c.link.Open(nil, func(a hub.Admission) { answers <- a })
 	select {

@@ -70,12 +70,12 @@ func (p *Packets) take(data []byte, from netip.AddrPort) {
 	all, under := p.peers, p.peers.terms()
 	card := all.card(protocol.ProtoUDP, from.String())
 	if most := under.limits.maxMessage(); int64(len(data)) > most {
-		all.Hub.Dropped(card, len(data))
+		under.in.Dropped(card, len(data))
 		p.drop("a datagram is larger than max_message", "bytes", len(data), "remote", from)
 		return
 	}
 	if wrong := under.Problem(protocol.ProtoUDP); wrong != "" {
-		all.Hub.Dropped(card, len(data))
+		under.in.Dropped(card, len(data))
 		p.drop("datagrams are dropped: "+wrong, "pool", under.hub.Backend.Traits().Pool)
 		return
 	}
@@ -91,7 +91,7 @@ func (p *Packets) take(data []byte, from netip.AddrPort) {
 			all.log.Error("an answer could not be sent", "bytes", len(b), "remote", from, "error", err)
 		}
 	}
-	all.Hub.Datagram(under.hub.Backend, card, data, reply, func(failure *protocol.Failure) {
+	under.in.Datagram(under.hub.Backend, card, data, reply, func(failure *protocol.Failure) {
 		if failure != nil {
 			p.drop("datagrams are dropped, since workers could not handle them", "remote", from, "error",
 				failure.Error())

@@ -42,7 +42,7 @@ type WebSocket struct {
 func (p *Peers) NewWebSocket(who netip.Addr, remote string, deflate bool, under *Terms) *WebSocket {
 	c := &WebSocket{link: link{peers: p, who: who}, frames: frames{loan: loan{spool: p.spool}, deflate: deflate}}
 	c.encoding.deflate = deflate
-	c.join(p.Hub.Add(c, p.card(protocol.ProtoWebSocket, remote), under.hub))
+	c.join(under.in.Add(c, p.card(protocol.ProtoWebSocket, remote), under.hub))
 	return c
 }
 

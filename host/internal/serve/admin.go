@@ -7,6 +7,7 @@ import (
 
 	"github.com/workerhost/workerhost/host/internal/admin"
 	"github.com/workerhost/workerhost/host/internal/cli"
+	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/metrics"
 )
@@ -31,7 +32,8 @@ func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
 			return all
 		},
 	}
-	source.LongLived, source.ConfigFailures = h.hub.Tallies, h.configFailures.Load
+	source.ConfigFailures = h.configFailures.Load
+	source.LongLived = func() []hub.Tally { return hub.Tallies(h.setup.Load().hubs()...) }
 	source.AccessLogLost = func() uint64 { return h.setup.Load().edge.lost.Load() }
 	socket, err := listen.Bind(address)
 	if err != nil {

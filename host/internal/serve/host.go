@@ -6,7 +6,6 @@
 package serve
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +21,6 @@ import (
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/guard"
-	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/loop"
 	"github.com/workerhost/workerhost/host/internal/spool"
@@ -40,8 +38,6 @@ type host struct {
 	leaks bool // --leaks
 	log   hclog.Logger
 	audit *auditor
-	hub   *hub.Hub         // keeps the long-lived connections of all listeners
-	asked *protocol.Router // what workers ask: of the hub, and of what else answers them
 	began time.Time
 
 	generations map[string]*atomic.Uint64 // of each pool that ever was, by name: no number comes back; see newPool
@@ -75,9 +71,8 @@ type host struct {
 var errStopped = errors.New("stopped")
 
 func newHost(c *config.Config, log hclog.Logger) *host {
-	h := &host{log: log, audit: newAuditor(c.Log), hub: hub.New(log), began: time.Now(), stopped: make(chan struct{})}
+	h := &host{log: log, audit: newAuditor(c.Log), began: time.Now(), stopped: make(chan struct{})}
 	h.generations = map[string]*atomic.Uint64{}
-	h.asked = &protocol.Router{Hub: h.hub}
 	h.setup.Store(&setup{config: c})
 	if path, err := filepath.Abs(c.Path); err == nil && c.Path != "" {
 		h.file = path
@@ -129,6 +124,7 @@ func (h *host) build(down *teardown) error {
 	}
 	h.crowd = guard.NewCrowd(0, 0, nil, h.log)
 	made := &setup{config: h.config()}
+	made.realms = realmsFor(made.config, h.setup.Load(), h.log)
 	if made.edge, err = newEdge(made.config, nil, h.log); err != nil {
 		return err
 	}
@@ -137,7 +133,7 @@ func (h *host) build(down *teardown) error {
 	made.edge.limit(h.crowd, made.config)
 	h.warnOfFiles(made.config)
 	for _, c := range made.config.Pools {
-		p, err := h.newPool(made.config, c)
+		p, err := h.newPool(made, c)
 		if err != nil {
 			return err
 		}
@@ -206,7 +202,7 @@ func (h *host) listenOptions(made *setup, l config.Listen) (listen.Options, erro
 	c := made.config
 	terms, err := listenTerms(made, l)
 	o := listen.Options{
-		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Hub: h.hub, Crowd: h.crowd,
+		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Crowd: h.crowd,
 		Dev: c.Dev, Logger: h.log.With("listener", l.Address), Terms: terms,
 	}
 	if c.HTTP.Lane {
@@ -221,12 +217,12 @@ func (h *host) listenOptions(made *setup, l config.Listen) (listen.Options, erro
 // listenTerms are those of a listener's options that a reload may change.
 func listenTerms(made *setup, l config.Listen) (t listen.Terms, err error) {
 	c, g := made.config, made.edge
-	p := cmp.Or(byName(made.pools, l.Pool), made.pools[0]) // which is never asked where the listener has none
+	p := ownPool(made, &l)
 	if l.Pool != "" && p.name != l.Pool {
 		return t, fmt.Errorf("listener %s: there is no pool %q", l.Address, l.Pool)
 	}
 	t = listen.Terms{MaxConnections: l.MaxConns, Terms: web.Terms{
-		Backend: p.backend(), Limits: listenLimits(c.HTTP),
+		Backend: p.backend(), Hub: p.realm.hub, Limits: listenLimits(c.HTTP),
 		Framing: framing(&l.Sockets), Sockets: socketLimits(&l.Sockets),
 		Access: g.access, RequestID: g.id, RateLimit: g.rates[""].limit, Proxies: g.proxies,
 	}}
@@ -354,7 +350,7 @@ func (h *host) overview() control.Status {
 func (h *host) statusUntil(ctx context.Context) control.Status {
 	st := control.Status{
 		Version: cli.Version(), Uptime: control.Seconds(time.Since(h.began)), PID: os.Getpid(), Config: h.file,
-		Stopping: h.leaves(), Listen: []control.Listener{}, Connections: h.hub.Open(),
+		Stopping: h.leaves(), Listen: []control.Listener{}, Connections: map[string]int{},
 	}
 	for _, l := range h.listeners() {
 		shown := control.Listener{
@@ -367,11 +363,20 @@ func (h *host) statusUntil(ctx context.Context) control.Status {
 		shown.Routes = h.routed(l)
 		st.Listen = append(st.Listen, shown)
 	}
-	pools := h.pools()
+	now := h.setup.Load()
+	for _, r := range now.realms {
+		for kind, n := range r.hub.Open() {
+			st.Connections[kind] += n
+		}
+	}
+	pools := now.pools
 	st.Pools = make([]control.Pool, len(pools))
 	var asked sync.WaitGroup
 	for i, p := range pools {
-		asked.Go(func() { st.Pools[i] = p.status(ctx) })
+		asked.Go(func() {
+			st.Pools[i] = p.status(ctx)
+			st.Pools[i].Realm = now.shown(now.nameOf(p.realm))
+		})
 	}
 	asked.Wait()
 	return st

@@ -30,7 +30,8 @@ type pass struct {
 	verdict verdict
 
 	plan    *plan
-	made    setup // what is to run
+	made    setup  // what is to run
+	before  *setup // what ran, once that has been replaced
 	started []*pool
 	bound   []*listener
 	ready   []*listen.Prepared // one for each listener that changes
@@ -156,11 +157,12 @@ func (p *pass) prepare() error {
 		return err
 	}
 	p.made.config = c
+	p.made.realms = realmsFor(c, now, h.log)
 	for _, next := range p.plan.pools {
 		made := next.old
 		if made == nil {
 			var err error
-			if made, err = h.newPool(c, next.config); err != nil {
+			if made, err = h.newPool(&p.made, next.config); err != nil {
 				return err
 			}
 			p.started = append(p.started, made)
@@ -238,9 +240,13 @@ func (p *pass) startPools() error {
 				What: "pool " + made.name + " is stopped again"})
 		})
 		count, _ := made.config().Span()
+		what := "added"
+		if byName(p.host.pools(), made.name) != nil {
+			what = "started in the realm " + made.config().InRealm()
+		}
 		p.tell(control.Event{Kind: control.PoolAdded, Pool: made.name, Workers: count,
 			Took: control.Millis(time.Since(began)),
-			What: fmt.Sprintf("pool %s added: %s", made.name, cli.Counted(count, "worker"))})
+			What: fmt.Sprintf("pool %s %s: %s", made.name, what, cli.Counted(count, "worker"))})
 	}
 	return nil
 }
@@ -294,6 +300,7 @@ func (p *pass) swap() bool {
 		return false
 	}
 	before := h.setup.Swap(&p.made)
+	p.before = before
 	h.mu.Unlock()
 	h.log.SetLevel(hclog.LevelFromString(p.plan.config.Log.Level))
 	p.made.edge.limit(h.crowd, p.made.config)
@@ -357,13 +364,19 @@ func (p *pass) removeOld() {
 			p.tell(e)
 		})
 	}
+	p.sendAway(&all)
 	all.Wait()
 	for _, old := range p.plan.removed {
 		all.Go(func() {
 			p.settle(old.config().DrainTimeout)
-			cut := h.stopPool(old, h.now)
-			h.builds.completed(old.name, math.MaxUint64)
+			latest := uint64(math.MaxUint64) // of what it built
 			what := "pool " + old.name + " removed"
+			if next := byName(p.made.pools, old.name); next != nil {
+				latest = next.workers.Status().Generation
+				what = "pool " + old.name + " as it was in the realm " + p.before.nameOf(old.realm) + " stopped"
+			}
+			cut := h.stopPool(old, h.now)
+			h.builds.completed(old.name, latest)
 			p.tell(control.Event{Kind: control.PoolRemoved, Pool: old.name, What: what, Cut: cut})
 		})
 	}
@@ -386,7 +399,9 @@ func (p *pass) takeBack() {
 	for _, made := range p.started {
 		made.workers.Stop(now)
 		made.private.Close()
-		p.host.builds.completed(made.name, math.MaxUint64)
+		if byName(p.host.pools(), made.name) == nil { // else they go with what the one that stays has built
+			p.host.builds.completed(made.name, math.MaxUint64)
+		}
 	}
 	for _, say := range slices.Backward(p.undo) {
 		say()

@@ -27,6 +27,7 @@ type plan struct {
 type plannedPool struct {
 	config  *config.Pool
 	old     *pool // nil: it is new
+	moved   *pool // the one that it takes the place of, in another realm; nil: none
 	changes []change
 }
 
@@ -87,7 +88,12 @@ func takeLive[T any](to *T, from T) {
 func (p *plan) planPools(now *setup) {
 	for _, c := range p.config.Pools {
 		next := plannedPool{config: c, old: byName(now.pools, c.Name)}
-		if next.old != nil {
+		switch {
+		case next.old == nil:
+		case now.moves(next.old, c, p.config):
+			next.moved, next.old = next.old, nil
+			p.removed = append(p.removed, next.moved)
+		default:
 			next.changes = poolDifferences(next.old.config(), c)
 		}
 		p.pools = append(p.pools, next)
@@ -199,6 +205,8 @@ func (p *plan) waiting(chosen []*pool) []change {
 	all := slices.Concat(p.log, p.http, p.routes, p.restart)
 	for _, next := range p.pools {
 		switch {
+		case next.moved != nil:
+			all = append(all, ofPool(next.config.Name).whole("in another realm"))
 		case next.old == nil:
 			all = append(all, ofPool(next.config.Name).whole("added"))
 		case !slices.Contains(chosen, next.old):
@@ -206,7 +214,9 @@ func (p *plan) waiting(chosen []*pool) []change {
 		}
 	}
 	for _, old := range p.removed {
-		all = append(all, ofPool(old.name).whole("removed"))
+		if p.config.Pool(old.name) == nil {
+			all = append(all, ofPool(old.name).whole("removed"))
+		}
 	}
 	for _, next := range p.listen {
 		if next.old == nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 )
@@ -26,9 +27,9 @@ func read(t *testing.T, dir, text string) *config.Config {
 
 // runningWith is the setup of a host that was started with c.
 func runningWith(c *config.Config) *setup {
-	s := &setup{config: c}
+	s := &setup{config: c, realms: realmsFor(c, &setup{}, hclog.NewNullLogger())}
 	for _, p := range c.Pools {
-		made := &pool{name: p.Name}
+		made := &pool{name: p.Name, realm: s.realms[p.InRealm()]}
 		made.settings.Store(p)
 		s.pools = append(s.pools, made)
 	}

@@ -27,6 +27,7 @@ import (
 type pool struct {
 	name     string
 	settings atomic.Pointer[config.Pool] // of the latest generation that went live
+	realm    *realm                      // never changes: in another one it is another pool
 	workers  *workers.Pool
 	leaks    *leaks.Watch // repeats safe requests, with --leaks; nil is off
 	builds   *builder
@@ -45,13 +46,13 @@ type pool struct {
 
 // newPool makes the pool without starting anything. It is called by one at a time: build, and then the pass of a
 // reload.
-func (h *host) newPool(c *config.Config, p *config.Pool) (*pool, error) {
-	made := &pool{name: p.Name, builds: h.builds, log: h.log.With("pool", p.Name), ending: h.stopping,
-		started: make(chan struct{})}
+func (h *host) newPool(in *setup, p *config.Pool) (*pool, error) {
+	made := &pool{name: p.Name, realm: in.realms[p.InRealm()], builds: h.builds, log: h.log.With("pool", p.Name),
+		ending: h.stopping, started: make(chan struct{})}
 	made.settings.Store(p)
 	made.forks = fork.Launcher{Folder: made.meetingFolder, Logger: made.log}
 	var err error
-	s := h.workerSettings(made, c, p)
+	s := h.workerSettings(made, in.config, p)
 	if h.generations[p.Name] == nil {
 		h.generations[p.Name] = new(atomic.Uint64)
 	}
@@ -80,7 +81,7 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		MaxMemoryHard: int64(p.MaxMemoryHard),
 		LogRate:       int64(p.LogRate),
 		StreamBody:    p.RequestBody == "stream", FileRoots: p.FileRoots, Delivery: workers.Delivery(p.Delivery),
-		Dev: c.Dev, Host: "workerhost/" + cli.Version(), Logger: h.log, Reaper: h.reaper, Hub: h.asked,
+		Dev: c.Dev, Host: "workerhost/" + cli.Version(), Logger: h.log, Reaper: h.reaper, Hub: made.realm.asked,
 	}
 	if p.MaxWorkers > 0 {
 		s.MinWorkers = p.MinWorkers

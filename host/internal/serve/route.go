@@ -37,7 +37,7 @@ func routeTerms(made *setup, r *config.Route, t web.Terms) web.Terms {
 		t.Route.Status = r.Status
 	}
 	if p := byName(made.pools, r.Pool); p != nil {
-		t.Backend = p.backend()
+		t.Backend, t.Hub = p.backend(), p.realm.hub
 		publicTerms(&t, c, c.Pool(r.Pool))
 	} else if t.Route.Status == 0 {
 		t.Route.Status = 404 // what is no file

@@ -4,6 +4,7 @@
 package serve
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -18,6 +19,7 @@ type setup struct {
 	pools     []*pool
 	listeners []*listener
 	edge      *edge
+	realms    map[string]*realm // by name: those of the pools, and those that had some
 }
 
 // listener serves one [[listen]]. It never changes: when its settings do, another one takes the socket over.
@@ -59,6 +61,11 @@ func (h *host) newListener(made *setup, l config.Listen) (*listener, error) {
 		return nil, fmt.Errorf("listener %s: %w", l.Address, err)
 	}
 	return &listener{config: l, pools: poolsOf(made, &l), socket: &socket{server: server}}, nil
+}
+
+// ownPool is a listener's pool, or one that is never asked where it has none.
+func ownPool(made *setup, l *config.Listen) *pool {
+	return cmp.Or(byName(made.pools, l.Pool), made.pools[0])
 }
 
 // poolsOf are the pools that a listener leads to.

@@ -35,12 +35,14 @@ func (nobody) Submit(x *protocol.Exchange) protocol.Ticket { panic("no worker ha
 func (nobody) Traits() protocol.Traits                     { return protocol.Traits{Pool: "app"} }
 
 func TestOperatorsReachWhomTheyName(t *testing.T) {
-	h := &host{hub: hub.New(hclog.NewNullLogger()), log: hclog.NewNullLogger()}
+	only := hub.New(hclog.NewNullLogger())
+	h := &host{log: hclog.NewNullLogger()}
+	h.setup.Store(&setup{realms: map[string]*realm{"default": {hub: only}}})
 	all := make([]*deadEnd, 3)
 	for i := range all {
 		d := &deadEnd{}
 		var err error
-		if d.link, err = h.hub.Hold(d, hub.Card{Protocol: "sse"}, &hub.Terms{Backend: nobody{}},
+		if d.link, err = only.Hold(d, hub.Card{Protocol: "sse"}, &hub.Terms{Backend: nobody{}},
 			&protocol.Hold{UID: []string{"ada", "bob", "bob"}[i], Groups: []string{"g"}}); err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +89,7 @@ func TestOperatorsReachWhomTheyName(t *testing.T) {
 		len(h.Connections()) != 1 {
 		t.Errorf("%+v, %v", done, err)
 	}
-	if open := h.hub.Open(); open["sse"] != 1 {
+	if open := only.Open(); open["sse"] != 1 {
 		t.Errorf("%v are open", open)
 	}
 }

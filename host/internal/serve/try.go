@@ -50,6 +50,10 @@ func (h *host) try(names []string, account *control.Account) control.Outcome {
 	for _, next := range plan.pools {
 		switch {
 		case len(names) > 0 && !slices.Contains(names, next.config.Name):
+		case next.moved != nil:
+			account.Add(control.Event{Kind: control.WouldChange, Pool: next.config.Name, What: "pool " +
+				next.config.Name + " would start anew in the realm " + next.config.InRealm() +
+				", which closes its connections, and was not tried"})
 		case next.old == nil:
 			account.Add(control.Event{Kind: control.WouldChange, Pool: next.config.Name,
 				What: "pool " + next.config.Name + " is new, and was not tried"})

@@ -25,7 +25,7 @@ func (v *visit) handle() *peer.Held {
 
 // proceed answers a request that was admitted, and returns what handle does.
 func (v *visit) proceed() *peer.Held {
-	upgraded := v.terms.Route.Status == 0 && v.handler.peers.Hub != nil && upgrades(v.r) && v.upgrade()
+	upgraded := v.terms.Route.Status == 0 && v.terms.Hub != nil && upgrades(v.r) && v.upgrade()
 	if upgraded || v.servePublic(func() {}) || v.answerByRoute() || v.showFault() {
 		return nil
 	}

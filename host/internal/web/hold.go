@@ -52,7 +52,7 @@ func (x *exchange) keep(wish *protocol.Hold) {
 func (x *exchange) checkHold() error {
 	m := &x.response
 	switch {
-	case x.handler.peers.Hub == nil:
+	case x.terms.Hub == nil:
 		return errors.New("it can't be held, since this listener keeps no connections")
 	case x.request.Method == http.MethodHead:
 		return errors.New("it can't be held, since a response to HEAD has no body: answer HEAD without hold")

@@ -159,12 +159,12 @@ func (t *Terms) sets(name string) bool {
 	return false
 }
 
-// successor is whose connections those of before become when t comes in its place: the same route's, or whose Backend
-// is the same.
+// successor is under which terms goes on what began under before when t comes in its place: the same route's, or those
+// whose Backend is the same.
 func (t *terms) successor(before *terms) *terms {
 	all := append([]*terms{t}, t.routes...)
 	for _, other := range all {
-		if other.Route.Name == before.Route.Name {
+		if other.Route.Name == before.Route.Name && other.Hub == before.Hub {
 			return other
 		}
 	}
@@ -174,6 +174,15 @@ func (t *terms) successor(before *terms) *terms {
 		}
 	}
 	return t
+}
+
+// heir is whose connections those of before become when t comes in its place: the successor's. nil if that is of
+// another realm: then they stay as they are until somebody closes them.
+func (t *terms) heir(before *terms) *terms {
+	if heir := t.successor(before); heir.Hub == before.Hub {
+		return heir
+	}
+	return nil
 }
 
 // tallies count the requests of routes by name, across changes of terms.

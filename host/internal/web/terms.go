@@ -5,6 +5,7 @@ package web
 
 import (
 	"iter"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,7 @@ func DefaultLimits() Limits {
 // Terms are what requests are served under, and long-lived connections.
 type Terms struct {
 	Backend hub.Backend
+	Hub     *hub.Hub // that the Backend's workers ask; it keeps long-lived connections; nil: there are none
 	Limits  Limits
 	Sockets peer.SocketLimits
 	Framing peer.Framing // of TCP connections that begin from now on
@@ -84,7 +86,7 @@ func newTerms(t Terms) *terms {
 		}
 	}
 	for of := range counted.all() {
-		of.peers = peer.NewTerms(&of.Sockets, of.Framing, of.Backend)
+		of.peers = peer.NewTerms(&of.Sockets, of.Framing, of.Backend, of.Hub)
 	}
 	return counted
 }
@@ -209,14 +211,31 @@ func (p *Prepared) Apply() (settled <-chan struct{}) {
 		p.Discard()
 	}
 	h.count(now)
+	h.know(now)
 	old := h.terms.Swap(now)
-	if h.peers.Hub != nil {
-		moved := map[*peer.Terms]*peer.Terms{}
-		for before := range old.all() {
-			moved[&before.peers] = &now.successor(before).peers
+	moved := map[*peer.Terms]*peer.Terms{}
+	for before := range old.all() {
+		if heir := now.heir(before); heir != nil && before.Hub != nil {
+			moved[&before.peers] = &heir.peers
 		}
-		h.peers.Retune(moved)
 	}
+	peer.Retune(moved)
 	old.release()
 	return old.idle
+}
+
+// know notes the hubs of terms that come in. The caller holds mu, or is alone.
+func (h *Handler) know(t *terms) {
+	for of := range t.all() {
+		if of.Hub != nil && !slices.Contains(h.hubs, of.Hub) {
+			h.hubs = append(h.hubs, of.Hub)
+		}
+	}
+}
+
+// Hubs are those that may keep connections of this listener: those of its terms, and of all that it has had.
+func (h *Handler) Hubs() []*hub.Hub {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.hubs)
 }

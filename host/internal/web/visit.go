@@ -136,11 +136,11 @@ func (h *Handler) accessLog(of *terms) *accesslog.Log {
 }
 
 // renew takes the terms that count now in place of those that the visit began with, unless its route leads to no
-// worker any more.
+// worker of its realm any more.
 func (v *visit) renew() {
 	before, whole := v.terms, v.handler.enter()
-	now := whole.successor(before)
-	if now.Route.Status != 0 {
+	now := whole.heir(before)
+	if now == nil || now.Route.Status != 0 {
 		whole.release()
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/host/internal/quiet"
 	"github.com/workerhost/workerhost/host/internal/spool"
@@ -66,6 +67,7 @@ type Handler struct {
 
 	mu     sync.Mutex // over changes of the terms and their folders
 	closed bool       // guarded by mu
+	hubs   []*hub.Hub // likewise; see Hubs
 }
 
 // New makes one that begins with t. Reload opens its folders.
@@ -73,6 +75,7 @@ func New(o Options, t Terms) *Handler {
 	h := &Handler{options: o, spool: o.Spool, log: o.Logger, peers: o.Peers, routed: tallies{}}
 	first := newTerms(t)
 	h.count(first)
+	h.know(first)
 	h.terms.Store(first)
 	return h
 }

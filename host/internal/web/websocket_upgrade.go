@@ -48,7 +48,12 @@ func (v *visit) upgrade() bool {
 	peers := v.handler.peers
 	ctx, cancel := peers.Handshake(v.r.Context())
 	defer cancel()
-	now := func() *peer.Terms { return &v.handler.terms.Load().successor(v.terms).peers }
+	now := func() *peer.Terms {
+		if heir := v.handler.terms.Load().heir(v.terms); heir != nil {
+			return &heir.peers
+		}
+		return &v.terms.peers
+	}
 	handles, known := peers.Acquainted(ctx, now)
 	switch {
 	case v.r.Context().Err() != nil:

@@ -53,7 +53,8 @@ func TestSitesShareAPort(t *testing.T) {
 			t.Errorf("%s%s: %q, and not %q", c.host, c.path, got, c.want)
 		}
 	}
-	if out, code := h.Run("status"); code != 0 || !strings.Contains(out, "shop.localhost/api/*") {
+	if out, code := h.Run("status"); code != 0 || !strings.Contains(out, "shop.localhost/api/*") ||
+		strings.Count(out, "realm shop") != 2 || strings.Count(out, "realm blog") != 1 {
 		t.Errorf("host status: exit %d\n%s", code, out)
 	}
 }
