@@ -13,6 +13,7 @@ import (
 
 	"github.com/workerhost/workerhost/host/internal/accesslog"
 	"github.com/workerhost/workerhost/host/internal/guard"
+	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/peer/peertest"
 	"github.com/workerhost/workerhost/host/internal/route"
 	"github.com/workerhost/workerhost/host/internal/web"
@@ -434,4 +435,108 @@ func TestConnectionsFollowTheirRoute(t *testing.T) {
 	hears(map[string]string{"one.test": "one", "moves.test": "two", "ends.test": "two", "own.test": ""})
 	lead(to("one.test", "two"))
 	hears(map[string]string{"one.test": "two", "moves.test": "two", "ends.test": "two", "own.test": ""})
+}
+
+// TestConnectionsStayInTheirRealm when what they came by leads to a pool of another one.
+func TestConnectionsStayInTheirRealm(t *testing.T) {
+	l := startLines(t)
+	far := &switchboard{closed: make(chan protocol.Close, 10), hub: hub.New(l.log, l.hub)}
+	far.traits = l.board.traits
+	far.message = func(string, []byte, bool) []protocol.Act { return []protocol.Act{say([]byte("far"), false)} }
+	t.Cleanup(far.busy.Wait)
+	lead := func(board *switchboard) {
+		terms := *l.Server.terms.Load()
+		s := onHost("a.test")
+		s.change = func(o *web.Terms) { o.Backend, o.Hub = board, board.hub }
+		routed(t, &terms.Terms, s)
+		terms.Backend, terms.Hub = far, far.hub
+		l.change(terms)
+	}
+	lead(l.board)
+	before := l.knock("Host", "a.test")
+	lead(far)
+	before.send(peertest.Text("near"))
+	before.expect(0x81, []byte("near"))
+	after := l.knock("Host", "a.test")
+	after.send(peertest.Text("near"))
+	after.expect(0x81, []byte("far"))
+	if near, far := l.hub.List(), far.hub.List(); len(near) != 1 || len(far) != 1 || near[0].ID == far[0].ID {
+		t.Errorf("%+v and %+v", near, far)
+	}
+	go l.Shutdown(t.Context()) // both hear of it
+	for _, c := range []*caller{before, after} {
+		c.expect(0x88, append([]byte{0x03, 0xe9}, "the server is going away"...))
+		c.Close()
+	}
+}
+
+func TestAResponseIsHeldOverARoute(t *testing.T) {
+	for name, h2 := range map[string]bool{"HTTP1": false, "HTTP2": true} {
+		t.Run(name, func(t *testing.T) {
+			var s site
+			l, k := startHeld(t, func(k *keeper, o *Options) {
+				s = site{Rule: route.Rule{Paths: []string{"/news/*"}}, Route: web.Route{Name: "news", Strip: "/news"}}
+				s.Headers = []string{"X-Site", "news"}
+				s.change = func(o *web.Terms) { o.Backend = k }
+				routed(t, &o.Terms.Terms, s)
+				o.Backend = named("own")
+			})
+			asked := make(chan string, 1)
+			answer := k.answer
+			k.answer = func(r *protocol.Request) (*protocol.Response, []protocol.Act) {
+				asked <- r.Target
+				return answer(r)
+			}
+			r := l.listen(clientOf(t, h2, false))
+			r.expect("retry: 1000\n\n")
+			if got := <-asked; got != "/" || r.resp.Header.Get("X-Site") != "news" {
+				t.Errorf("the worker was asked for %s; the head is %v", got, r.resp.Header)
+			}
+			l.held(1)
+			terms := *l.Server.terms.Load()
+			terms.Routes = nil
+			s.Headers = nil
+			routed(t, &terms.Terms, s, onHost("other.test"))
+			p, err := l.Prepare(terms) // over HTTP/2 its request goes on
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Apply()
+			l.toNews("one")
+			r.expect("data: one\n\n")
+			l.hangup(1000)
+			r.expectEnd()
+			if m := l.left(); m.Code != 1000 {
+				t.Errorf("%+v", m)
+			}
+		})
+	}
+}
+
+// TestAClientsConnectionTakesAwayItsOwnFieldsAlone, and before anybody goes by them (RFC 9110 §7.6.1).
+func TestAClientsConnectionTakesAwayItsOwnFieldsAlone(t *testing.T) {
+	stripping := onHost("api.test", "/v1/*").to(named("api"))
+	stripping.Strip = "/v1"
+	guarded := onHost("guarded.test")
+	guarded.Auth = &web.Auth{Users: guard.NewPasswords(map[string]string{"ada": openSesame}), Realm: "Staff"}
+	everyWay(t, func(o *Options) { routed(t, &o.Terms.Terms, stripping, guarded) }, func(t *testing.T, h *house) {
+		if strings.HasSuffix(t.Name(), "HTTP/2") {
+			t.Skip("it has no such field")
+		}
+		const named = "X-Forwarded-Prefix, authorization;x=y, X-Own"
+		if _, got, _ := h.to("api.test", "GET", "/v1/x", "Connection", named); got != "api GET /x /v10" {
+			t.Errorf("a field of the host's: %q", got)
+		}
+		if _, got, _ := h.to("b.test", "GET", "/", "Connection", named, "X-Forwarded-Prefix", "/y"); got !=
+			"own GET / 0" {
+			t.Errorf("a field of the client's: %q", got)
+		}
+		good := basic("ada", "open sesame")
+		for connection, want := range map[string]int{named: 401, "close": 200} {
+			if status, _, _ := h.to("guarded.test", "GET", "/", "Authorization", good, "Connection",
+				connection); status != want {
+				t.Errorf("a password, with Connection: %s: %d", connection, status)
+			}
+		}
+	})
 }

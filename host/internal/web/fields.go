@@ -85,6 +85,19 @@ func (v *visit) value(name string) string {
 	return value
 }
 
+// appendValues appends a field's values, by its canonical name.
+func (v *visit) appendValues(to []string, name string) []string {
+	if v.listed == nil {
+		return append(to, v.r.Header[name]...)
+	}
+	for i := range v.listed {
+		if f := &v.listed[i]; f.name == name {
+			to = append(to, f.value)
+		}
+	}
+	return to
+}
+
 // remove takes the fields away that match, by their canonical names.
 func (v *visit) remove(match func(name string) bool) {
 	if v.listed == nil {
@@ -102,13 +115,6 @@ func (v *visit) basicAuth() (user, password string, ok bool) {
 
 // appendForwarded appends to pairs what a worker is told of a request's fields, which are sorted.
 func appendForwarded(pairs []string, fields []field) []string {
-	var space [2]string
-	connection := space[:0]
-	for i := range fields { // what most clients say names a field that is left out anyway
-		if fields[i].name == "Connection" && fields[i].value != "keep-alive" {
-			connection = append(connection, fields[i].value)
-		}
-	}
 	for i := range fields {
 		f := &fields[i]
 		switch f.name {
@@ -126,7 +132,7 @@ func appendForwarded(pairs []string, fields []field) []string {
 			}
 			continue
 		}
-		if hopByHop(f.name) || len(connection) > 0 && hasToken(connection, f.name) {
+		if hopByHop(f.name) {
 			continue
 		}
 		pairs = append(pairs, f.name, f.value)

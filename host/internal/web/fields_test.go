@@ -37,18 +37,25 @@ func FuzzAPlainHeadIsForwardedAsNetHTTPHasIt(f *testing.F) {
 		}
 		text := string(b[:head.Size])
 		listed := func() *visit {
-			return &visit{r: &http.Request{Header: http.Header{}}, listed: appendPlain(nil, &head, text)}
+			v := &visit{terms: new(terms), r: &http.Request{Header: http.Header{}}, listed: appendPlain(nil, &head, text)}
+			v.dropNamed()
+			return v
 		}
-		want := appendForwarded(nil, appendFields(nil, read().Header))
+		unlisted := func() *visit {
+			v := &visit{terms: new(terms), r: read()}
+			v.dropNamed()
+			return v
+		}
+		want := appendForwarded(nil, appendFields(nil, unlisted().r.Header))
 		if got := appendForwarded(nil, listed().listed); !slices.Equal(got, want) {
 			t.Errorf("%q: %q, and off the lane %q", b, got, want)
 		}
 		if got := appendForwarded(nil, appendFields(nil, listed().header())); !slices.Equal(got, want) {
 			t.Errorf("%q: as a map %q, and off the lane %q", b, got, want)
 		}
-		off := &visit{r: read()}
-		for name := range read().Header {
-			one, other := listed(), &visit{r: read()}
+		off := unlisted()
+		for name := range unlisted().r.Header {
+			one, other := listed(), unlisted()
 			value, n := one.first(name)
 			if v, k := other.first(name); v != value || k != n || n == 0 || v != off.value(name) {
 				t.Errorf("%q: %s is %q of %d, and off the lane %q of %d", b, name, value, n, v, k)

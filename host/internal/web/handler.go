@@ -56,6 +56,7 @@ func (v *visit) admit() bool {
 			return false
 		}
 	}
+	v.dropNamed() // after the proxies' word, which no Connection takes back
 	if v.terms.Routes != nil && status == 0 {
 		status, wrong = v.choose()
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/textproto"
 	"strconv"
 	"strings"
 
@@ -76,6 +77,28 @@ func hopByHop(name string) bool {
 		return true
 	}
 	return false
+}
+
+// dropNamed takes out the fields that a client's Connection names (RFC 9110 §7.6.1), before anybody goes by them and
+// before those of the host come in their place: what is the host's own word no client takes away.
+func (v *visit) dropNamed() {
+	var space [2]string
+	for _, list := range v.appendValues(space[:0], "Connection") {
+		if list == "keep-alive" { // what most clients say
+			continue
+		}
+		for token := range strings.SplitSeq(list, ",") {
+			name, _, _ := strings.Cut(token, ";")
+			name = strings.Trim(name, " \t")
+			if strings.EqualFold(name, "close") || strings.EqualFold(name, "keep-alive") {
+				continue
+			}
+			// Upgrade and the like are for us, and go no further
+			if name = textproto.CanonicalMIMEHeaderKey(name); !hopByHop(name) && name != v.terms.RequestID {
+				v.remove(func(is string) bool { return is == name })
+			}
+		}
+	}
 }
 
 // hasToken says whether one of the comma-separated lists names token.
