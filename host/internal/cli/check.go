@@ -63,7 +63,7 @@ host help leaks. The exit status is 1 if something does.`,
 				if len(*urls) > 0 {
 					return leaks(t, c, *pool, *urls, *asJSON)
 				}
-				if *request != "" {
+				if f.Changed("route") {
 					return explainRoute(t, c, *request, *asJSON)
 				}
 				page := t

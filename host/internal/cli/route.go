@@ -64,7 +64,8 @@ type explained struct {
 	Route    string   `json:"route,omitempty"` // its name; none takes the request if it is left out
 	Line     int      `json:"line,omitempty"`
 	To       string   `json:"to"`
-	Passed   []string `json:"passed"` // those that are more exact, and why they don't take it
+	Auth     string   `json:"auth,omitempty"` // the file of those who may, if a password is asked for
+	Passed   []string `json:"passed"`         // those that are more exact, and why they don't take it
 }
 
 // explainRoute says which route takes a request.
@@ -130,6 +131,9 @@ func explain(c *config.Config, l *config.Listen, host, path, method string) expl
 		r := routes[taker.Rule]
 		_, e.Line = c.Place(r)
 		e.Route, e.To = r.Name, r.Targets()
+		if r.Auth != nil {
+			e.Auth = r.Auth.Users
+		}
 	case l.Strict && !all.Knows(host):
 		e.To = "421, since no route names the host"
 	case l.Pool == "":
@@ -148,6 +152,9 @@ func (e *explained) write(t *Terminal) {
 		rows.add(plain("taken by", fmt.Sprintf("%s, line %d, with the path %s", e.Route, e.Line, e.Path))...)
 	} else {
 		rows.add(plain("taken by", "none of the routes")...)
+	}
+	if e.Auth != "" {
+		rows.add(plain("auth", "for those in "+e.Auth+" alone, with their passwords; else 401")...)
 	}
 	rows.add(plain("answer", e.To)...)
 	rows.write(t.Out)

@@ -1,12 +1,17 @@
-// auth.go reads the files of users and passwords that routes ask for.
+// auth.go reads the files of users and passwords that routes ask for, and finds ways around them.
 
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/workerhost/workerhost/host/internal/route"
 )
 
 // Auth says who may use a route.
@@ -78,4 +83,57 @@ func (a *Auth) check(c *Config, at string, fail fail) {
 	if len(a.hashes) == 0 {
 		fail(at+".users", "%s has no user: write one with htpasswd -B", a.Users)
 	}
+}
+
+// warnOfOpenNames finds routes with auth for some hosts whose pool gives the same path to others without one.
+func (c *Config) warnOfOpenNames(l *Listen) {
+	routes, table, err := c.RoutesOf(l)
+	if table == nil || err != nil {
+		return
+	}
+	names := []string{"any.other.name"}
+	for _, e := range table.Order() {
+		if e.Host == "" {
+			continue
+		}
+		names = append(names, strings.Replace(e.Host, "*", "any", 1))
+	}
+	for _, r := range routes {
+		if r.Auth == nil || len(r.Host) == 0 || r.Pool == "" {
+			continue
+		}
+		if name, by := c.openName(l, r, routes, table, names); by != "" {
+			at := r.at + ".host"
+			w := c.ProblemAt(at, fmt.Sprintf("%s: the password is asked for under these names alone, and pool %s "+
+				"answers the same path without it under %s, %s: leave host out, name all of them, or write "+
+				"strict_hosts = true in the [[listen]]", label(at), r.Pool, name, by))
+			if !slices.ContainsFunc(c.Warnings, func(old *Problem) bool { return *old == *w }) {
+				c.Warnings = append(c.Warnings, w)
+			}
+		}
+	}
+}
+
+// openName is a name under which the pool of a guarded route answers a path of it unguarded, and by what; "" for none.
+func (c *Config) openName(l *Listen, r *Route, routes []*Route, table *route.Table, names []string) (name, by string) {
+	for _, name := range names {
+		for _, path := range append(r.Path[:len(r.Path):len(r.Path)], "/*")[:max(1, len(r.Path))] {
+			method := cmp.Or(first(r.Method), http.MethodGet)
+			switch i := table.Match(name, strings.TrimSuffix(path, "*"), method); {
+			case i >= 0:
+				if other := routes[i]; other.Auth == nil && other.Pool == r.Pool && other.Strip == r.Strip {
+					if name == names[0] {
+						name = "any other"
+					}
+					return name, fmt.Sprintf("by the route in line %d", lineOf(c.lines, other.at))
+				}
+			case l.Pool == r.Pool && r.Strip == "" && (!l.Strict || table.Knows(name)):
+				if name == names[0] {
+					name = "any other"
+				}
+				return name, "as the listener " + l.Address + " leads to it"
+			}
+		}
+	}
+	return "", ""
 }

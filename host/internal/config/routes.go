@@ -3,10 +3,12 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/textproto"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -85,6 +87,14 @@ func (c *Config) RoutesOf(l *Listen) (routes []*Route, table *route.Table, err e
 
 // check looks at a route by itself.
 func (r *Route) check(c *Config, fail fail) {
+	for _, list := range []struct {
+		key  string
+		list Words
+	}{{"listen", r.Listen}, {"host", r.Host}, {"path", r.Path}, {"method", r.Method}} {
+		if at := r.at + "." + list.key; c.has(at) && len(list.list) == 0 {
+			fail(at, "expected one at least, found []: leave it out if the route is for any")
+		}
+	}
 	for i, name := range r.Host {
 		lower := strings.ToLower(strings.TrimSuffix(name, "."))
 		suffix := strings.TrimPrefix(lower, "*.")
@@ -104,10 +114,15 @@ func (r *Route) check(c *Config, fail fail) {
 		}
 	}
 	r.checkAnswer(c, fail)
-	c.folder(&r.Public, r.at+".public", fail)
+	if c.folder(&r.Public, r.at+".public", fail) && r.Fallback != "" && r.Public != "" {
+		r.checkFallback(fail)
+	}
 	r.checkStrip(fail)
 	r.checkHeaders(fail)
 	if r.RateLimit != nil {
+		if r.RateLimit.Burst > 0 && r.RateLimit.Requests == 0 {
+			fail(r.at+".rate_limit.burst", "has no effect without requests: write requests = %d", r.RateLimit.Burst)
+		}
 		if r.RateLimit.Burst == 0 {
 			r.RateLimit.Burst = 2 * r.RateLimit.Requests
 		}
@@ -178,6 +193,19 @@ func (r *Route) checkAnswer(c *Config, fail fail) {
 	}
 }
 
+// checkFallback looks for the file.
+func (r *Route) checkFallback(fail fail) {
+	path := filepath.Join(r.Public, r.Fallback)
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, os.ErrNotExist):
+		fail(r.at+".fallback", "%s", missing("file ", path, "create it, or mend the name"))
+	case err != nil:
+		fail(r.at+".fallback", "can't be looked at: %v", err)
+	case !info.Mode().IsRegular():
+		fail(r.at+".fallback", "%s is no file: name one", path)
+	}
+}
+
 func (r *Route) checkRedirect(fail fail) {
 	rest := strings.NewReplacer("{host}", "", "{target}", "").Replace(r.Redirect)
 	switch to := r.Redirect; {
@@ -187,7 +215,10 @@ func (r *Route) checkRedirect(fail fail) {
 			describe(to))
 	case strings.ContainsAny(rest, "{}"):
 		fail(r.at+".redirect", "there is {host} and {target}, and nothing else in braces: found %s", describe(to))
-	case strings.Contains(to, "/{target}"), strings.HasPrefix(to, "//"):
+	case strings.HasPrefix(to, "//"), strings.HasPrefix(to, `/\`):
+		fail(r.at+".redirect", "%s is another host for browsers: write https:// before its name, or one slash",
+			describe(to))
+	case strings.Contains(to, "/{target}"):
 		fail(r.at+".redirect", "%s may lead to whatever host a client writes, since a target begins with a slash: "+
 			"write it without the slash before it", describe(to))
 	}
@@ -216,17 +247,21 @@ func (r *Route) checkStrip(fail fail) {
 
 // own are headers that say where an answer ends, or that a worker sets for one client.
 var own = []string{"Connection", "Content-Encoding", "Content-Length", "Content-Range", "Content-Type", "Date",
-	"Keep-Alive", "Set-Cookie", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+	"Keep-Alive", "Proxy-Connection", "Set-Cookie", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
 
 func (r *Route) checkHeaders(fail fail) {
 	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 		at := r.at + ".headers." + name
-		value := r.Headers[name]
+		value, canonical := r.Headers[name], textproto.CanonicalMIMEHeaderKey(name)
 		switch {
 		case protocol.CheckHeaders([]string{name, value}) != nil:
 			fail(at, "%q: %q is no header", name, value)
-		case slices.Contains(own, textproto.CanonicalMIMEHeaderKey(name)):
+		case slices.Contains(own, canonical), strings.HasPrefix(canonical, "Sec-Websocket-"):
 			fail(at, "is not a route's to set: remove it")
+		case canonical == "Location" && r.Redirect != "":
+			fail(at, "has no effect beside redirect, which is the Location: remove it")
+		case canonical == "Www-Authenticate" && r.Auth != nil:
+			fail(at, "has no effect beside auth, which asks for its own realm: remove it")
 		}
 	}
 }
@@ -299,6 +334,7 @@ func (c *Config) linkRoutes(names []string, fail fail) {
 				"differ "+
 				"in host, path or method", lineOf(c.lines, routes[clash.One].at), clash.What)
 		}
+		c.warnOfOpenNames(&c.Listen[i])
 	}
 }
 

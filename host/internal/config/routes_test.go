@@ -13,6 +13,9 @@ const two = "[pool.web]\nworker = 'worker.php'\n[pool.api]\nworker = 'worker.php
 
 func TestRoutesAreReadWithTheirDefaults(t *testing.T) {
 	folder := site(t)
+	if err := os.WriteFile(folder+"/app/index.html", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	c := apply(t, parse(t, `
 [[listen]]
 address = ":80"
@@ -71,6 +74,7 @@ fallback = "index.html"
 
 func TestMistakesInRoutes(t *testing.T) {
 	route := func(text string) string { return "[[route]]\n" + text + "\n" + two + "[[listen]]\naddress = ':1'\n" }
+	const any = "expected one at least, found []: leave it out if the route is for any"
 	checkMistakes(t, []mistake{
 		{"route = 1", "host.toml:1: [[route]]: expected an array of tables, found the number 1: write [[route]], " +
 			"with " +
@@ -109,6 +113,25 @@ func TestMistakesInRoutes(t *testing.T) {
 		{route("redirect = '/{target}'"), "host.toml:2: [[route]] redirect: \"/{target}\" may lead to whatever " +
 			"host a " +
 			"client writes, since a target begins with a slash: write it without the slash before it"},
+		{route("redirect = '//x/y'"), "host.toml:2: [[route]] redirect: \"//x/y\" is another host for browsers: " +
+			"write https:// before its name, or one slash"},
+		{route(`redirect = '/\x'`), `host.toml:2: [[route]] redirect: "/\\x" is another host for browsers: ` +
+			`write https:// before its name, or one slash`},
+		{route("pool = 'api'\nhost = []\npath = []\nmethod = []\nlisten = []"),
+			"host.toml:3: [[route]] host: " + any + "\nhost.toml:4: [[route]] path: " + any +
+				"\nhost.toml:5: [[route]] method: " + any + "\nhost.toml:6: [[route]] listen: " + any},
+		{route("pool = 'api'\nrate_limit = { burst = 5 }"),
+			"host.toml:3: [[route]] rate_limit.burst: has no effect without requests: write requests = 5"},
+		{route("public = 'app'\nfallback = 'none.html'"), "host.toml:3: [[route]] fallback: there is no file " +
+			"SITE/app/none.html: create it, or mend the name"},
+		{route("public = 'empty'\nfallback = '.'"),
+			"host.toml:3: [[route]] fallback: SITE/empty is no file: name one"},
+		{route("redirect = '/x'\nheaders = { location = '/y' }"), "host.toml:3: [[route]] headers.location: has no " +
+			"effect beside redirect, which is the Location: remove it"},
+		{route("respond = 404\nheaders = { Sec-WebSocket-Accept = 'a', Content-Length = '5', Transfer-Encoding = " +
+			"'chunked' }"), "host.toml:3: [[route]] headers.Content-Length: is not a route's to set: remove it\n" +
+			"host.toml:3: [[route]] headers.Sec-WebSocket-Accept: is not a route's to set: remove it\n" +
+			"host.toml:3: [[route]] headers.Transfer-Encoding: is not a route's to set: remove it"},
 		{route("redirect = 'ftp://x'"), "host.toml:2: [[route]] redirect: expected an address such as " +
 			"\"https://{host}{target}\" or \"/new{target}\", found \"ftp://x\""},
 		{route("redirect = '/{path}'"), "host.toml:2: [[route]] redirect: there is {host} and {target}, and nothing " +
@@ -158,6 +181,36 @@ func TestUsersAreReadAndTheirHashesNotShown(t *testing.T) {
 		_, err := Parse("host.toml", []byte(file), variables())
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestAGuardThatOtherNamesGoAroundIsWarnedOf: each file, and what is said of the route in line 1.
+func TestAGuardThatOtherNamesGoAroundIsWarnedOf(t *testing.T) {
+	folder := site(t)
+	if err := os.WriteFile(folder+"/users", []byte("ada:$2y$10$"+strings.Repeat("x", 53)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const guard = "[[route]]\nhost = 'a.org'\npath = '/admin/*'\npool = 'web'\nauth = { users = 'users' }\n"
+	const own, none = "[[listen]]\naddress = ':1'\npool = 'web'\n", "[[listen]]\naddress = ':1'\n"
+	without := strings.Replace(guard, "host = 'a.org'\n", "", 1)
+	both := strings.Replace(guard, "'a.org'", "['a.org', 'b.org']", 1)
+	for _, c := range []struct{ file, want string }{
+		{guard + own, "under any other, as the listener :1 leads to it"},
+		{guard + own + "strict_hosts = true\n", ""},
+		{guard + none, ""},
+		{guard + none + "[[route]]\nhost = 'b.org'\npool = 'web'\n", "under b.org, by the route in line 8"},
+		{guard + none + "[[route]]\nhost = '*.b.org'\npath = '/admin/x'\npool = 'web'\n", ""},
+		{guard + none + "[[route]]\nhost = '*.b.org'\npath = ['/x', '/*']\npool = 'web'\n",
+			"under any.b.org, by the route"},
+		{guard + none + "[[route]]\npool = 'web'\n", "under any other, by the route in line 8"},
+		{guard + none + "[[route]]\npool = 'api'\n", ""},
+		{without + own, ""},
+		{both + none + "[[route]]\nhost = 'b.org'\npool = 'web'\n", ""},
+	} {
+		got := apply(t, parse(t, c.file+two), Overrides{}).Warnings.Error()
+		if strings.Contains(got, "password") != (c.want != "") || !strings.Contains(got, c.want) {
+			t.Errorf("for:\n%s\ngot:  %s\nwant: %s", c.file, got, c.want)
 		}
 	}
 }
