@@ -15,6 +15,10 @@ import (
 
 // Set is some loops, over which descriptors are spread. Its methods are safe for concurrent use.
 type Set struct {
+	// Refused, if not nil, is told of each descriptor that the kernel has no room for. It is set before the first Add,
+	// and called by whoever adds, which closes the descriptor.
+	Refused func(error)
+
 	loops   []*loop
 	next    atomic.Uint32
 	running sync.WaitGroup
@@ -46,7 +50,11 @@ func (s *Set) Close() {
 // Add has h hear of fd from now on, which may be before Add returns: first what is the case already. fd must not
 // block.
 func (s *Set) Add(fd int, h Handler) (Registration, error) {
-	return s.loops[int(s.next.Add(1))%len(s.loops)].add(fd, h)
+	r, err := s.loops[int(s.next.Add(1))%len(s.loops)].add(fd, h)
+	if err != nil && s.Refused != nil {
+		s.Refused(err)
+	}
+	return r, err
 }
 
 // Take takes a socket, which must not block, out of net's hands: it gives the descriptor, which is the caller's to

@@ -106,3 +106,21 @@ func TestWhatCannotBeHeardIsSaid(t *testing.T) {
 	}
 	on.Remove() // of none
 }
+
+func TestWhatTheKernelCannotWatchIsTold(t *testing.T) {
+	s, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var told error
+	s.Refused = func(err error) { told = err }
+	fd, err := unix.MemfdCreate("a file, which is none of its kind", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if _, err := s.Add(fd, &end{}); err != unix.EPERM || told != err {
+		t.Errorf("%v; told was %v", err, told)
+	}
+}

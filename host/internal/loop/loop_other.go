@@ -10,7 +10,7 @@ import (
 )
 
 // Set is none here.
-type Set struct{}
+type Set struct{ Refused func(error) }
 
 // Registration is none here.
 type Registration struct{}

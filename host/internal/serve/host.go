@@ -23,6 +23,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/loop"
+	"github.com/workerhost/workerhost/host/internal/quiet"
 	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/host/internal/web"
 	"github.com/workerhost/workerhost/protocol"
@@ -47,8 +48,11 @@ type host struct {
 	builds *builder
 	spool  *spool.Spool
 	loops  *loop.Set // nil: there are none
-	crowd  *guard.Crowd
-	work   func(func() error) // starts what serve waits for; called under mu, while not closed
+
+	refused quiet.Throttle // of connections that the loops could not take
+
+	crowd *guard.Crowd
+	work  func(func() error) // starts what serve waits for; called under mu, while not closed
 
 	notify *notifier
 
@@ -118,7 +122,11 @@ func (h *host) build(down *teardown) error {
 	down.add(func() { h.spool.Close() })
 	go h.spool.Sweep() // it ends by itself; much that is left takes a while to remove
 	if h.loops, err = loop.New(); err == nil {
-		down.add(h.loops.Close)
+		h.loops.Refused = func(err error) {
+			h.refused.Warn(h.log, "a connection is closed, since the kernel can't watch it: raise "+
+				"fs.epoll.max_user_watches, or free memory", "error", err)
+		}
+		down.add(func() { h.loops.Close(); h.refused.Flush() })
 	} else if !errors.Is(err, errors.ErrUnsupported) {
 		h.log.Warn("connections are served without event loops, at a higher cost", "error", err)
 	}
