@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/workerhost/workerhost/host/internal/guard"
+	"github.com/workerhost/workerhost/host/internal/route"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -37,7 +38,7 @@ func (t *terms) guards(host, path, target, method string) (all []*Auth, limits [
 			}
 		}
 	}
-	paths, files := readings(path, target)
+	paths, files := readings(path, target, t.indexed)
 	for _, method := range methods {
 		for _, reading := range paths {
 			add(t.Routes.Table.Match(host, reading, method))
@@ -51,9 +52,9 @@ func (t *terms) guards(host, path, target, method string) (all []*Auth, limits [
 
 // readings are the path itself and what others may take it for: a framework's router sees a slash in %2F; PHP's
 // parse_url takes what //begins a target for a host; a script is asked for with more behind it, which it may take for
-// its path, below its own folder or not. files are what may answer without being named whole: that script, and the
-// index of a folder.
-func readings(path, target string) (all, files []string) {
+// its path, below its own folder or not. files are what may answer without being named whole: that script, and, if
+// indexed says that it is asked for, the index of a folder.
+func readings(path, target string, indexed bool) (all, files []string) {
 	all = []string{path}
 	if rest, ok := strings.CutPrefix(target, "//"); ok {
 		rest, _, _ = strings.Cut(rest, "?")
@@ -81,10 +82,22 @@ func readings(path, target string) (all, files []string) {
 		}
 	}
 	for _, p := range all {
+		if !indexed {
+			break
+		}
 		folder := strings.TrimSuffix(p, "/") + "/"
 		files = append(files, folder+"index.php", folder+indexPage)
 	}
 	return all, files
+}
+
+// guardsIndex says whether a guarded route names the index of a folder by its path. Without one nobody has to think of
+// what a folder's path stands for, at the cost of strings for each request.
+func (r *Routes) guardsIndex() bool {
+	return slices.ContainsFunc(r.Table.Order(), func(e route.Entry) bool {
+		return r.Terms[e.Rule].Route.Auth != nil &&
+			(strings.HasSuffix(e.Path, "/index.php") || strings.HasSuffix(e.Path, "/"+indexPage))
+	})
 }
 
 // passGuards passes those that remember the password.

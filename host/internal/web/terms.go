@@ -70,6 +70,7 @@ type terms struct {
 	whole   *terms                 // who counts the users: these themselves, or those that they are a route's of
 	routes  []*terms               // by rule
 	guarded bool                   // some of them want a password
+	indexed bool                   // and one of these is of a folder's index
 	taken   *atomic.Uint64         // requests of the route; nil for those of no route
 	users   atomic.Int64           // requests under way, plus one until they are replaced
 	idle    chan struct{}          // closed when nobody is left
@@ -84,6 +85,7 @@ func newTerms(t Terms) *terms {
 			counted.routes = append(counted.routes, &terms{Terms: of, whole: counted})
 			counted.guarded = counted.guarded || of.Route.Auth != nil
 		}
+		counted.indexed = t.Routes.guardsIndex()
 	}
 	for of := range counted.all() {
 		of.peers = peer.NewTerms(&of.Sockets, of.Framing, of.Backend, of.Hub)
