@@ -37,7 +37,8 @@ func FuzzAPlainHeadIsForwardedAsNetHTTPHasIt(f *testing.F) {
 		}
 		text := string(b[:head.Size])
 		listed := func() *visit {
-			v := &visit{terms: new(terms), r: &http.Request{Header: http.Header{}}, listed: appendPlain(nil, &head, text)}
+			r := &http.Request{Header: http.Header{}}
+			v := &visit{terms: new(terms), r: r, listed: appendPlain(nil, &head, text)}
 			v.dropNamed()
 			return v
 		}
