@@ -76,6 +76,16 @@ func TestAReloadKeepsARealmTogetherOrMakesItAnew(t *testing.T) {
 			if p.old != nil && made.realms[p.config.InRealm()] != p.old.realm {
 				t.Errorf("%s: pool %s keeps another hub than that of its realm", name, p.config.Name)
 			}
+			if p.old != nil { // as a reload of it alone leaves it
+				p.old.settings.Store(p.config)
+			}
+		}
+		later := realmsFor(plan.config, now, hclog.NewNullLogger())
+		for _, p := range makePlan(now, next).pools {
+			if p.old != nil && later[p.config.InRealm()] != p.old.realm ||
+				(p.moved != nil) != strings.Contains(c.moved, p.config.Name) {
+				t.Errorf("%s: after a reload of pool %s alone it is another one", name, p.config.Name)
+			}
 		}
 	}
 }
