@@ -3,7 +3,10 @@ package web
 import (
 	"io"
 	"net"
+	"net/http"
 	"os"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -82,5 +85,21 @@ func BenchmarkPending(b *testing.B) {
 				b.Fatal(seat.answers, b.N)
 			}
 		})
+	}
+}
+
+// BenchmarkWhatConnectionNames has as many names and fields as a header of 64 KiB has room for.
+func BenchmarkWhatConnectionNames(b *testing.B) {
+	const each = 4000
+	connection := strings.Repeat("b,", each)
+	for b.Loop() {
+		h := http.Header{"Connection": {connection}}
+		for i := range each {
+			h["B"+strconv.Itoa(i)] = []string{""}
+		}
+		v := &visit{terms: new(terms), r: &http.Request{Header: h}}
+		if v.dropNamed(); len(h) != each+1 {
+			b.Fatal(len(h))
+		}
 	}
 }

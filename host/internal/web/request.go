@@ -83,21 +83,25 @@ func hopByHop(name string) bool {
 // before those of the host come in their place: what is the host's own word no client takes away.
 func (v *visit) dropNamed() {
 	var space [2]string
+	var named map[string]bool // in one go, since there may be thousands of either
 	for _, list := range v.appendValues(space[:0], "Connection") {
 		if list == "keep-alive" { // what most clients say
 			continue
 		}
 		for token := range strings.SplitSeq(list, ",") {
 			name, _, _ := strings.Cut(token, ";")
-			name = strings.Trim(name, " \t")
-			if strings.EqualFold(name, "close") || strings.EqualFold(name, "keep-alive") {
-				continue
+			name = textproto.CanonicalMIMEHeaderKey(strings.Trim(name, " \t"))
+			if name == "Close" || hopByHop(name) || name == v.terms.RequestID {
+				continue // Upgrade and the like are for us, and go no further
 			}
-			// Upgrade and the like are for us, and go no further
-			if name = textproto.CanonicalMIMEHeaderKey(name); !hopByHop(name) && name != v.terms.RequestID {
-				v.remove(func(is string) bool { return is == name })
+			if named == nil {
+				named = map[string]bool{}
 			}
+			named[name] = true
 		}
+	}
+	if named != nil {
+		v.remove(func(name string) bool { return named[name] })
 	}
 }
 
