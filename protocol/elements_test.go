@@ -224,7 +224,11 @@ func tlsElements(t *TLS) any {
 	if t == nil {
 		return nil
 	}
-	return []any{t.Version, t.Cipher, t.ServerName, t.ALPN}
+	all := []any{t.Version, t.Cipher, t.ServerName, t.ALPN}
+	if c := t.Client; c != nil {
+		all = append(all, []any{c.Subject, c.Issuer, c.Serial, c.DER})
+	}
+	return all
 }
 
 func holdElements(h *Hold) any {

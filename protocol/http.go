@@ -60,7 +60,20 @@ type TLS struct {
 	Cipher     string
 	ServerName string
 	ALPN       string
+	Client     *ClientCertificate // nil: the client has shown none
 }
+
+// ClientCertificate is one that an authority of the listener's has signed, and whose key the client has (SPEC.md
+// §5.2).
+type ClientCertificate struct {
+	Subject string // as RFC 2253 writes it
+	Issuer  string // likewise
+	Serial  string // in hexadecimal
+	DER     []byte // the certificate; empty if it is longer than [MaxCertificate]
+}
+
+// MaxCertificate is how long a client's certificate may be to be told whole.
+const MaxCertificate = 16 << 10
 
 // Response is a worker's answer, or its head (SPEC.md §5.3).
 type Response struct {
@@ -150,11 +163,23 @@ func (m *TLS) append(b []byte) []byte {
 	if m == nil {
 		return appendNil(b)
 	}
-	b = appendArray(b, 4)
+	n := 4
+	if m.Client != nil {
+		n = 5
+	}
+	b = appendArray(b, n)
 	b = appendStr(b, m.Version)
 	b = appendStr(b, m.Cipher)
 	b = appendStr(b, m.ServerName)
-	return appendStr(b, m.ALPN)
+	b = appendStr(b, m.ALPN)
+	if c := m.Client; c != nil {
+		b = appendArray(b, 4)
+		b = appendStr(b, c.Subject)
+		b = appendStr(b, c.Issuer)
+		b = appendStr(b, c.Serial)
+		b = appendBin(b, c.DER)
+	}
+	return b
 }
 
 var requestTexts = [...]string{"method", "target", "version", "scheme", "host", "remote"}
@@ -257,7 +282,12 @@ func (f *fields) tls() *TLS {
 	}
 	extra := f.list(4)
 	m := &TLS{Version: f.str(), Cipher: f.str(), ServerName: f.str(), ALPN: f.str()}
-	f.skipExtra(extra)
+	if extra > 0 && f.err == nil && !f.null() {
+		more := f.list(4)
+		m.Client = &ClientCertificate{Subject: f.str(), Issuer: f.str(), Serial: f.str(), DER: slices.Clone(f.bytes())}
+		f.skipExtra(more)
+	}
+	f.skipExtra(extra - 1)
 	return m
 }
 

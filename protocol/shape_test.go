@@ -24,7 +24,8 @@ func tails() map[Message]int {
 	client := Connection{ID: "c1", Protocol: ProtoTCP, Remote: "192.0.2.1:5", UID: "7", Groups: []string{"g"},
 		Session: []Entry{{"k", Value("\x01")}}, Listener: ":9000"}
 	upgrade := &Request{Flags: FlagEnd, Attempt: 1, Headers: []string{"A", "b"}, TLS: &TLS{Version: "TLS 1.3"}}
-	tls := &TLS{"TLS 1.3", "TLS_AES_128_GCM_SHA256", "www.example.org", "h2"}
+	tls := &TLS{"TLS 1.3", "TLS_AES_128_GCM_SHA256", "www.example.org", "h2",
+		&ClientCertificate{"CN=a", "CN=b", "1F", []byte("der")}}
 	headers := []string{"A", "b"}
 	return map[Message]int{
 		&Drain{Deadline: 5}: 2,

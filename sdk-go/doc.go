@@ -8,8 +8,9 @@
 // What a handler may rely on:
 //
 //   - Requests run concurrently, each in a goroutine of its own, as under net/http; [WithConcurrency] is the limit.
-//   - The request is the client's: method, target, headers, Host, remote address, TLS version, cipher and server name.
-//     Its body streams, and never more of it than a window (256 KiB) waits in memory.
+//   - The request is the client's: method, target, headers, Host, remote address, TLS version, cipher and server name,
+//     and the certificate that it has shown to a listener with client_ca, in VerifiedChains. Its body streams, and
+//     never more of it than a window (256 KiB) waits in memory.
 //   - The response is net/http's: implicit 200, content sniffing, Content-Length checks, 1xx, trailers in both of
 //     net/http's ways, HEAD, 204 and 304, [net/http.Flusher], [net/http.ResponseController] with deadlines. Up to 64
 //     KiB are gathered before anything is sent; Flush sends at once. A Write waits while a slow client has used up the

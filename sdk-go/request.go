@@ -4,6 +4,7 @@ package sdk
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -125,6 +126,12 @@ func tlsState(m *protocol.Request) *tls.ConnectionState {
 		state.CipherSuite = tlsNumbers()[t.Cipher]
 		state.ServerName = t.ServerName
 		state.NegotiatedProtocol = t.ALPN
+		if t.Client != nil {
+			if c, err := x509.ParseCertificate(t.Client.DER); err == nil {
+				state.PeerCertificates = []*x509.Certificate{c}
+				state.VerifiedChains = [][]*x509.Certificate{{c}}
+			}
+		}
 	}
 	return state
 }

@@ -3,9 +3,13 @@ package sdk
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"io"
+	"math/big"
 	"net/http"
 	"os"
 	"strings"
@@ -18,6 +22,15 @@ import (
 
 func TestARequestIsTheClients(t *testing.T) {
 	checked := make(chan struct{})
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ada"}}
+	certificate, err := x509.CreateCertificate(nil, ada, ada, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
 		defer close(checked)
 		if r.Method != "PUT" || r.RequestURI != "/a%20b?q=1&q=2" || r.URL.Path != "/a b" ||
@@ -33,6 +46,9 @@ func TestARequestIsTheClients(t *testing.T) {
 		if s := r.TLS; s == nil || s.Version != tls.VersionTLS13 || s.CipherSuite != tls.TLS_AES_128_GCM_SHA256 ||
 			s.ServerName != "example.org" || s.NegotiatedProtocol != "h2" {
 			t.Errorf("TLS is %+v", s)
+		} else if len(s.VerifiedChains) != 1 || !bytes.Equal(s.VerifiedChains[0][0].Raw, certificate) ||
+			s.PeerCertificates[0].Subject.CommonName != "ada" {
+			t.Errorf("the client's certificate is %v", s.VerifiedChains)
 		}
 		if body, err := io.ReadAll(r.Body); string(body) != "abc" || err != nil {
 			t.Errorf("the body is %q, %v", body, err)
@@ -48,7 +64,8 @@ func TestARequestIsTheClients(t *testing.T) {
 		Host: "example.org", Remote: "192.0.2.1:999",
 		Headers: []string{"x-many", "1", "cookie", "a=b", "x-many", "2"}, Body: []byte("abc"), Length: 3,
 		TLS: &protocol.TLS{Version: "TLS 1.3", Cipher: "TLS_AES_128_GCM_SHA256", ServerName: "example.org",
-			ALPN: "h2"}, Attempt: 2, ID: "r1",
+			ALPN: "h2", Client: &protocol.ClientCertificate{Subject: "CN=ada", DER: certificate}},
+		Attempt: 2, ID: "r1",
 	})
 	<-checked
 	c.whole()

@@ -7,6 +7,7 @@ namespace WorkerHost\Tests;
 use PHPUnit\Framework\TestCase;
 use WorkerHost\Http\Request;
 use WorkerHost\Http\UploadedFile;
+use WorkerHost\Internal\Superglobals;
 
 final class RequestTest extends TestCase
 {
@@ -32,6 +33,24 @@ final class RequestTest extends TestCase
         self::assertFalse($request->isCancelled());
         self::assertTrue(isset($request->query));
         self::assertFalse(isset($request->nothing));
+    }
+
+    public function testItTellsWhoTheClientIsByItsCertificate(): void
+    {
+        $message = Request::create('GET', '/')->message();
+        $message[13] = ['TLS 1.3', 'TLS_AES_128_GCM_SHA256', 'example.org', 'h2'];
+        self::assertFalse(isset((new Request($message, null))->clientCertificate));
+        $message[13][] = ['CN=ada,O=Example', 'CN=ca', '2A', "\x30\x03\x02\x01\x01"];
+        $request = new Request($message, null);
+        $pem = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
+        self::assertSame(['subject' => 'CN=ada,O=Example', 'issuer' => 'CN=ca', 'serial' => '2A', 'pem' => $pem],
+            $request->clientCertificate);
+        self::assertSame(['TLS 1.3', 'TLS_AES_128_GCM_SHA256', 'example.org', 'h2'], $request->tls);
+        $server = Superglobals::server($request, []);
+        self::assertSame(['SUCCESS', 'CN=ada,O=Example', 'CN=ca', '2A', $pem], [$server['SSL_CLIENT_VERIFY'],
+            $server['SSL_CLIENT_S_DN'], $server['SSL_CLIENT_I_DN'], $server['SSL_CLIENT_M_SERIAL'],
+            $server['SSL_CLIENT_CERT']]);
+        self::assertArrayNotHasKey('SSL_CLIENT_VERIFY', Superglobals::server(Request::create('GET', '/'), []));
     }
 
     public function testTargetsWithoutAPathAreTakenAsTheyAre(): void

@@ -3,10 +3,15 @@ package fastcgi
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -69,6 +74,24 @@ func TestAScriptLearnsWhatNginxAndCaddyTellIt(t *testing.T) {
 }
 
 // Whatever a server sends, the client gets no answer that it did not give, and the adapter goes on.
+func TestAScriptLearnsWhoTheClientIsByItsCertificate(t *testing.T) {
+	client := &x509.Certificate{Raw: []byte("der"), SerialNumber: big.NewInt(42),
+		Subject: pkix.Name{CommonName: "ada"}, Issuer: pkix.Name{CommonName: "ca"}}
+	params := map[string]string{}
+	add := func(name, value string) { params[name] = value }
+	addClientCertificate(add, &tls.ConnectionState{PeerCertificates: []*x509.Certificate{client}})
+	if len(params) > 0 {
+		t.Errorf("of one that nobody has verified: %v", params)
+	}
+	addClientCertificate(add, &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{client}}})
+	if want := map[string]string{"SSL_CLIENT_VERIFY": "SUCCESS", "SSL_CLIENT_S_DN": "CN=ada",
+		"SSL_CLIENT_I_DN": "CN=ca", "SSL_CLIENT_M_SERIAL": "2A",
+		"SSL_CLIENT_CERT": "-----BEGIN CERTIFICATE-----\nZGVy\n-----END CERTIFICATE-----\n",
+	}; !maps.Equal(params, want) {
+		t.Errorf("%v, expected %v", params, want)
+	}
+}
+
 func TestAHostileServerIsSurvived(t *testing.T) {
 	long := strings.Repeat("A: "+strings.Repeat("x", 1000)+"\r\n", 400)
 	for name, response := range map[string][]byte{

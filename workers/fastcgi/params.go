@@ -4,7 +4,10 @@
 package fastcgi
 
 import (
+	"crypto/tls"
+	"encoding/pem"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strconv"
@@ -69,6 +72,7 @@ func addConnection(add func(name, value string), r *http.Request) {
 	if r.TLS != nil {
 		scheme, port = "https", "443"
 		add("HTTPS", "on")
+		addClientCertificate(add, r.TLS)
 	}
 	name, given, err := net.SplitHostPort(r.Host)
 	if err != nil {
@@ -91,6 +95,19 @@ func addConnection(add func(name, value string), r *http.Request) {
 	add("REMOTE_ADDR", client)
 	add("REMOTE_PORT", clientPort)
 	add("HTTP_HOST", r.Host)
+}
+
+// addClientCertificate adds who the client is by its certificate, which the host has verified, by Apache's names.
+func addClientCertificate(add func(name, value string), state *tls.ConnectionState) {
+	if len(state.VerifiedChains) == 0 {
+		return
+	}
+	c := state.VerifiedChains[0][0]
+	add("SSL_CLIENT_VERIFY", "SUCCESS")
+	add("SSL_CLIENT_S_DN", c.Subject.String())
+	add("SSL_CLIENT_I_DN", c.Issuer.String())
+	add("SSL_CLIENT_M_SERIAL", fmt.Sprintf("%X", c.SerialNumber))
+	add("SSL_CLIENT_CERT", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
 }
 
 // variableOf is the parameter of a header field. Fields with other characters than letters, digits and hyphens have

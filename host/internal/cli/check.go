@@ -154,7 +154,7 @@ func check(t *Terminal, c *config.Config) (findings []placed, err error) {
 	for _, l := range c.Listen {
 		security := ""
 		if l.TLS != nil {
-			security = fmt.Sprintf("TLS with %s and %s", l.TLS.Certificate, l.TLS.Key)
+			security = describeTLS(l.TLS)
 		}
 		protocol := l.Protocol
 		if l.Delimiter != "" {
@@ -202,6 +202,22 @@ func check(t *Terminal, c *config.Config) (findings []placed, err error) {
 	}
 	fmt.Fprintf(t.Out, "\n%s\n", t.Green("The configuration is good."))
 	return findings, nil
+}
+
+// describeTLS says what clients are shown, and have to show.
+func describeTLS(s *config.TLS) string {
+	var pairs []string
+	for _, files := range s.Pairs() {
+		pairs = append(pairs, fmt.Sprintf("%s and %s", files.Certificate, files.Key))
+	}
+	text := "TLS with " + strings.Join(pairs, ", ")
+	switch {
+	case s.ClientCA != "" && s.Require:
+		text += "; clients need a certificate of " + s.ClientCA
+	case s.ClientCA != "":
+		text += "; clients may show a certificate of " + s.ClientCA
+	}
+	return text
 }
 
 // checkPool shows a pool, and finds what only its own language can tell.

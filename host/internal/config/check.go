@@ -3,7 +3,6 @@
 package config
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,9 +13,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/workerhost/workerhost/host/internal/cert"
 )
 
 // fail reports a problem at a place in the file; "" is a place that no file has.
@@ -92,62 +88,12 @@ func (c *Config) folder(path *string, at string, fail fail) bool {
 	return false
 }
 
-func (t *TLS) check(c *Config, at string, fail fail) {
-	complete := true
-	for _, file := range []struct {
-		key, what string
-		path      *string
-	}{{"certificate", "certificate", &t.Certificate}, {"key", "private key", &t.Key}} {
-		place := at + "." + file.key
-		if *file.path == "" {
-			fail(place, "the %s is missing: write tls = { certificate = \"FILE\", key = \"FILE\" }", file.what)
-			complete = false
-			continue
-		}
-		*file.path = absolute(c.Folder, *file.path)
-		f, err := os.Open(*file.path)
-		if err != nil {
-			fail(place, "can't read the %s: %v", file.what, unreadable(*file.path, err))
-			complete = false
-			continue
-		}
-		_ = f.Close() // it was opened to see that it can be
-	}
-	if !complete {
-		return
-	}
-	if _, err := tls.LoadX509KeyPair(t.Certificate, t.Key); err != nil {
-		fail(at, "%s and %s are not a PEM certificate and its key: %v", t.Certificate, t.Key, err)
-	}
-}
-
 // ProblemAt is one with a place of the file, such as "pool.web". What is not in the file has none.
 func (c *Config) ProblemAt(key, text string) *Problem {
 	if c.Path == "" {
 		key = ""
 	}
 	return &Problem{Path: c.Path, Line: lineOf(c.lines, key), Key: key, Text: text}
-}
-
-// WarningsAt are the Warnings, and what the dates of the certificates are a reason to warn of at that time. It reads
-// the certificates' files.
-func (c *Config) WarningsAt(now time.Time) Problems {
-	all := slices.Clone(c.Warnings)
-	for i := range c.Listen {
-		l := &c.Listen[i]
-		if l.TLS == nil {
-			continue
-		}
-		pair, err := tls.LoadX509KeyPair(l.TLS.Certificate, l.TLS.Key)
-		if err != nil {
-			continue // whoever needs it says so
-		}
-		if problem, _ := cert.Problem(&pair, now); problem != "" {
-			text := fmt.Sprintf("the certificate %s of listener %s %s", l.TLS.Certificate, l.Address, problem)
-			all = append(all, c.ProblemAt(l.place("tls.certificate"), text))
-		}
-	}
-	return all
 }
 
 // check completes a pool of the file: its directory, and what its worker is.

@@ -83,12 +83,6 @@ type Listen struct {
 	at string // where the file has it; "" for one that a flag gave
 }
 
-// TLS names the PEM files of one listener.
-type TLS struct {
-	Certificate string `key:"certificate" holds:"path" absent:"required" means:"PEM file with the certificate, then its chain; read again at a reload"`
-	Key         string `key:"key" holds:"path" absent:"required" means:"PEM file with the private key"`
-}
-
 // HTTP holds the limits of every HTTP listener. Time-outs run anew with each progress, since a transfer may be long.
 type HTTP struct {
 	MaxHeader       Size          `key:"max_header" live:"yes" default:"64KiB" min:"1KiB" max:"16MiB" means:"largest request line and headers together; beyond it 431"`

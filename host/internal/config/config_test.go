@@ -391,7 +391,8 @@ func TestACertificateAndItsKeyAreAcceptedTogetherOnly(t *testing.T) {
 	}
 	file := good + "[[listen]]\naddress = ':443'\ntls = { certificate = 'a.pem', key = '%s' }\n"
 	c := parse(t, fmt.Sprintf(file, "a.key"))
-	if want := (TLS{Certificate: folder + "/a.pem", Key: folder + "/a.key"}); *c.Listen[0].TLS != want {
+	want := TLS{Certificate: Words{folder + "/a.pem"}, Key: Words{folder + "/a.key"}, Require: true}
+	if !reflect.DeepEqual(*c.Listen[0].TLS, want) {
 		t.Errorf("tls %+v", c.Listen[0].TLS)
 	}
 	_, err := Parse("host.toml", []byte(fmt.Sprintf(file, "b.key")), variables())
@@ -447,7 +448,7 @@ func TestTheReferenceListsEveryKeyWithItsDefault(t *testing.T) {
 		"[http] max_body":             {Type: "size", Default: `"1GiB"`},
 		"[pool.NAME] workers":         {Type: "whole number", Default: "2 per CPU, at least 4"},
 		"[pool.NAME] queue":           {Type: "whole number", Default: "1024"},
-		"[[listen]] tls.certificate":  {Type: "path", Default: "required"},
+		"[[listen]] tls.certificate":  {Type: "path or array", Default: "required"},
 		"[pool.NAME] request_body":    {Type: `"buffer" or "stream"`, Default: `"buffer"`},
 		"[log] level":                 {Type: `one of "trace", "debug", "info", "warn" or "error"`, Default: `"info"`},
 		"[pool.NAME] request_timeout": {Type: "duration", Default: `"60s"`},

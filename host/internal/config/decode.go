@@ -119,6 +119,7 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		*into = d.pairs(at, v, true)
 	case **TLS:
 		*into = &TLS{}
+		setDefaults(*into)
 		d.table(at, v, *into)
 	case **Auth:
 		*into = &Auth{}

@@ -44,6 +44,26 @@ func TestAnUnknownKeyNamesTheOneThatWasMeant(t *testing.T) {
 	})
 }
 
+func TestCertificatesThatDoNotGoTogetherAreRefused(t *testing.T) {
+	listen := good + "[[listen]]\naddress = ':1'\n"
+	checkMistakes(t, []mistake{
+		{listen + "tls = { certificate = ['worker.php', 'run.sh'], key = 'worker.php' }",
+			"host.toml:5: [[listen]] tls.key: expected a key for each certificate, in their order, found 1 for 2"},
+		{listen + "tls = { certificate = [], key = ['worker.php', ''] }",
+			"host.toml:5: [[listen]] tls.certificate: the certificate is missing: write tls = { certificate = " +
+				"\"FILE\", key = \"FILE\" }\nhost.toml:5: [[listen]] tls.key: the private key is missing: write " +
+				"tls = { certificate = \"FILE\", key = \"FILE\" }"},
+		{listen + "tls = { certificate = 'worker.php', key = [], client_ca = 'not-a-pem' }",
+			"host.toml:5: [[listen]] tls.key: the private key is missing: write tls = { certificate = " +
+				"\"FILE\", key = \"FILE\" }\nhost.toml:5: [[listen]] tls.client_ca: SITE/not-a-pem has no " +
+				"certificate: name a PEM file with those of the authorities"},
+		{listen + "tls = { certificate = 'none.pem', key = 'worker.php', require = false }",
+			"host.toml:5: [[listen]] tls.certificate: can't read the certificate: there is no SITE/none.pem: mend " +
+				"the path\nhost.toml:5: [[listen]] tls.require: has no effect without client_ca: remove it, or " +
+				"name the authorities' file"},
+	})
+}
+
 func TestAWrongTypeSaysWhatWasExpectedAndWhatWasFound(t *testing.T) {
 	checkMistakes(t, []mistake{
 		{good + "workers = 'four'",

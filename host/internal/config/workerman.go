@@ -100,7 +100,7 @@ func (c *Config) declare(d DeclaredListener, p *Pool, only, moved bool, fail fai
 		made.AllowedOrigins = []string{"same-host"}
 	}
 	if d.Certificate != "" {
-		made.TLS = &TLS{Certificate: d.Certificate, Key: d.Key}
+		made.TLS = &TLS{Certificate: Words{d.Certificate}, Key: Words{d.Key}}
 		made.TLS.check(&Config{Folder: p.Directory}, p.at, func(_, format string, args ...any) {
 			fail(p.at, "the Worker %s: %s", p.Name, fmt.Sprintf(format, args...))
 		})

@@ -186,7 +186,9 @@ func (d *diagnosis) examineListeners(c *config.Config, served []string) {
 			d.good(aboutListeners, "%s is free", l.Address)
 		}
 		if l.TLS != nil {
-			d.examineCertificate(l)
+			for _, files := range l.TLS.Pairs() {
+				d.examineCertificate(l.Address, files)
+			}
 		}
 	}
 }
@@ -202,23 +204,23 @@ func sameAddress(bound, asked string) bool {
 	return port == boundPort && (host == boundHost || everywhere(host) && everywhere(boundHost) || host == "localhost")
 }
 
-func (d *diagnosis) examineCertificate(l config.Listen) {
-	pair, err := tls.LoadX509KeyPair(l.TLS.Certificate, l.TLS.Key)
+func (d *diagnosis) examineCertificate(address string, files config.KeyPair) {
+	pair, err := tls.LoadX509KeyPair(files.Certificate, files.Key)
 	if err != nil {
 		d.wrong(aboutListeners,
 			"name the PEM files of a certificate, with its chain, and of its key, which this user can read", "%s: %v",
-			l.Address, err)
+			address, err)
 		return
 	}
 	problem, soon := cert.Problem(&pair, time.Now())
 	what, remedy, _ := strings.Cut(problem, ": ")
 	switch _, until := cert.Validity(&pair); {
 	case soon:
-		d.advise(aboutListeners, remedy, "%s: the certificate %s", l.Address, what)
+		d.advise(aboutListeners, remedy, "%s: the certificate %s", address, what)
 	case problem != "":
-		d.wrong(aboutListeners, remedy, "%s: the certificate %s", l.Address, what)
+		d.wrong(aboutListeners, remedy, "%s: the certificate %s", address, what)
 	default:
-		d.good(aboutListeners, "%s: the certificate is valid until %s", l.Address, until.Format(time.DateOnly))
+		d.good(aboutListeners, "%s: the certificate is valid until %s", address, until.Format(time.DateOnly))
 	}
 }
 

@@ -12,7 +12,6 @@ package listen
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"iter"
 	"net"
@@ -28,12 +27,6 @@ import (
 	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/host/internal/web"
 )
-
-// TLSFiles names the PEM files of a listener.
-type TLSFiles struct {
-	Certificate string // the certificate, then its chain
-	Key         string
-}
 
 // What clients of a listener speak.
 const (
@@ -63,24 +56,24 @@ type Server struct {
 	options Options
 	log     hclog.Logger
 
-	terms       atomic.Pointer[Terms]
-	certificate atomic.Pointer[tls.Certificate]
-	socket      net.Listener                 // set by Listen
-	packets     *peer.Packets                // of UDP, in the socket's place
-	in          acceptor                     // set by Serve
-	lane        atomic.Pointer[laneAcceptor] // likewise; nil: all is net/http's
-	clients     *clients
-	crowd       *guard.Crowd
-	peers       *peer.Peers   // the long-lived connections
-	ending      chan struct{} // closed by end
-	web         *web.Handler
+	terms   atomic.Pointer[Terms]
+	keys    atomic.Pointer[keys]         // of TLS
+	socket  net.Listener                 // set by Listen
+	packets *peer.Packets                // of UDP, in the socket's place
+	in      acceptor                     // set by Serve
+	lane    atomic.Pointer[laneAcceptor] // likewise; nil: all is net/http's
+	clients *clients
+	crowd   *guard.Crowd
+	peers   *peer.Peers   // the long-lived connections
+	ending  chan struct{} // closed by end
+	web     *web.Handler
 
 	mu      sync.Mutex
 	servers []*httpServer // the last one accepts, the others have connections left; guarded by mu, as all below
 	closed  bool
 }
 
-// New makes a listener without binding it. It reads the certificate and opens the public folder, so that their errors
+// New makes a listener without binding it. It reads the certificates and opens the public folder, so that their errors
 // come early.
 func New(o Options) (*Server, error) {
 	if o.Logger == nil {
@@ -271,7 +264,7 @@ func (s *Server) Close() error {
 	return err
 }
 
-// Reload reads the certificate files and opens the public folder anew, following symlinks as they are now. What fails
+// Reload reads the files of TLS and opens the public folder anew, following symlinks as they are now. What fails
 // stays as it was, and the error names it.
 func (s *Server) Reload() error { return errors.Join(s.ReloadTLS(), s.web.Reload()) }
 

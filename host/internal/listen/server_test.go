@@ -49,7 +49,7 @@ func withTLS(t testing.TB) func(*Options) {
 	dir := t.TempDir()
 	files := TLSFiles{filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")}
 	certify(t, files, "one.test")
-	return func(o *Options) { o.TLS = &files }
+	return func(o *Options) { o.TLS = &TLS{Files: []TLSFiles{files}} }
 }
 
 // clientsFor gives a client for each protocol that the listener speaks.
@@ -232,7 +232,7 @@ func TestACertificateIsReplacedWithoutARestart(t *testing.T) {
 		defer c.Close()
 		return c.ConnectionState().PeerCertificates[0].Subject.CommonName
 	}
-	files := *h.options.TLS
+	files := h.options.TLS.Files[0]
 	certify(t, files, "two.test")
 	if got := name(); got != "one.test" {
 		t.Errorf("before: %s", got)

@@ -3,9 +3,7 @@
 package listen
 
 import (
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/web"
@@ -14,7 +12,7 @@ import (
 // Terms are what a listener serves under, and all that a reload may change of it. Whether there is TLS stays.
 type Terms struct {
 	web.Terms
-	TLS            *TLSFiles // nil: plain HTTP
+	TLS            *TLS // nil: there is none
 	Socket         SocketFile
 	MaxConnections int // of this listener; 0 is without a limit of its own, and those that are open stay
 }
@@ -26,10 +24,10 @@ func (s *Server) socketWriteTimeout() time.Duration { return s.web.Terms().Socke
 
 // Prepared are terms whose files have been read, so that nothing can fail any more. Apply or Discard ends it.
 type Prepared struct {
-	server      *Server
-	terms       Terms
-	certificate *tls.Certificate
-	web         *web.Prepared
+	server *Server
+	terms  Terms
+	keys   *keys
+	web    *web.Prepared
 }
 
 // Prepare reads the files that new terms need, and changes nothing.
@@ -40,7 +38,7 @@ func (s *Server) Prepare(t Terms) (*Prepared, error) {
 	p := &Prepared{server: s, terms: t}
 	var err error
 	if t.TLS != nil {
-		if p.certificate, err = readCertificate(t.TLS); err != nil {
+		if p.keys, err = readKeys(t.TLS); err != nil {
 			return nil, err
 		}
 	}
@@ -59,8 +57,8 @@ func (p *Prepared) Apply() (settled <-chan struct{}) {
 	s := p.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.closed && p.certificate != nil {
-		s.certificate.Store(p.certificate)
+	if !s.closed && p.keys != nil {
+		s.keys.Store(p.keys)
 	}
 	before := s.terms.Swap(&p.terms)
 	if !s.closed && before.Socket != p.terms.Socket {
@@ -73,12 +71,4 @@ func (p *Prepared) Apply() (settled <-chan struct{}) {
 		s.renew(p.terms.Limits)
 	}
 	return settled
-}
-
-func readCertificate(files *TLSFiles) (*tls.Certificate, error) {
-	pair, err := tls.LoadX509KeyPair(files.Certificate, files.Key)
-	if err != nil {
-		return nil, fmt.Errorf("certificate %s with key %s: %w", files.Certificate, files.Key, err)
-	}
-	return &pair, nil
 }

@@ -167,7 +167,7 @@ func TestAChangeThatCannotBePreparedChangesNothing(t *testing.T) {
 	for name, c := range map[string]Terms{
 		"public": {Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits(),
 			Public: filepath.Join(t.TempDir(), "missing")}},
-		"restart": {Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits()}, TLS: &TLSFiles{}},
+		"restart": {Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits()}, TLS: &TLS{}},
 	} {
 		if _, err := h.Prepare(c); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
@@ -190,7 +190,7 @@ func TestAListenerTakesOtherCertificateFiles(t *testing.T) {
 	}
 	dir := t.TempDir()
 	files := TLSFiles{Certificate: filepath.Join(dir, "other.pem"), Key: filepath.Join(dir, "other.key")}
-	c := Terms{Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits()}, TLS: &files}
+	c := Terms{Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits()}, TLS: &TLS{Files: []TLSFiles{files}}}
 	if _, err := h.Prepare(c); err == nil || !strings.Contains(err.Error(), files.Certificate) {
 		t.Errorf("files that are missing: %v", err)
 	}

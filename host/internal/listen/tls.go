@@ -1,4 +1,4 @@
-// TLS: certificates that can be read anew, and handshakes that keep nobody waiting.
+// TLS: handshakes that keep nobody waiting, by the keys of the moment.
 
 package listen
 
@@ -14,40 +14,57 @@ import (
 	"github.com/workerhost/workerhost/host/internal/cert"
 )
 
-// ReloadTLS reads the certificate files again. If that fails the old certificate stays, and the error says why.
+// ReloadTLS reads the files again. If that fails all stays as it was, and the error says why.
 // Without TLS it does nothing.
 func (s *Server) ReloadTLS() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	files := s.terms.Load().TLS
-	if files == nil {
+	by := s.terms.Load().TLS
+	if by == nil {
 		return nil
 	}
-	pair, err := readCertificate(files)
+	read, err := readKeys(by)
 	if err != nil {
 		return err
 	}
-	s.certificate.Store(pair)
+	s.keys.Store(read)
 	return nil
 }
 
-// CertificateEnd is when the certificate, or one of its chain, expires; zero without TLS.
-func (s *Server) CertificateEnd() time.Time {
-	pair := s.certificate.Load()
-	if pair == nil {
-		return time.Time{}
+// CertificateEnd is when the first of the certificates in files, or one of a chain, expires; zero without any.
+func (s *Server) CertificateEnd() (first time.Time) {
+	if k := s.keys.Load(); k != nil {
+		for _, pair := range k.pairs {
+			if _, until := cert.Validity(pair); first.IsZero() || until.Before(first) {
+				first = until
+			}
+		}
 	}
-	_, until := cert.Validity(pair)
-	return until
+	return first
 }
 
-// tlsConfig has handshakes use the certificate of the moment, and agree on one of these protocols.
+// tlsConfig has handshakes use the keys of the moment, and agree on one of these protocols.
 func (s *Server) tlsConfig(protocols ...string) *tls.Config {
-	return &tls.Config{
-		NextProtos:     protocols,
-		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.certificate.Load(), nil },
+	c := &tls.Config{
+		NextProtos: protocols,
+		MinVersion: tls.VersionTLS12,
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return s.keys.Load().choose(hello)
+		},
 	}
+	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		k := s.keys.Load()
+		if k.clients == nil {
+			return nil, nil
+		}
+		own := c.Clone()
+		own.ClientCAs, own.ClientAuth = k.clients, tls.VerifyClientCertIfGiven
+		if k.require {
+			own.ClientAuth = tls.RequireAndVerifyClientCert
+		}
+		return own, nil
+	}
+	return c
 }
 
 // listenTLS completes handshakes before net/http sees a connection. What comes out of it is read strictly; to

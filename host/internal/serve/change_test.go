@@ -84,9 +84,9 @@ workers = 2
 [pool.three]
 worker = "worker.php"
 `)
-	before.Listen[1].TLS = &config.TLS{Certificate: "a.pem", Key: "a.pem"}
+	before.Listen[1].TLS = &config.TLS{Certificate: config.Words{"a.pem"}, Key: config.Words{"a.pem"}}
 	after.Listen[0].TLS = before.Listen[1].TLS
-	after.Listen[1].TLS = &config.TLS{Certificate: "b.pem", Key: "a.pem"}
+	after.Listen[1].TLS = &config.TLS{Certificate: config.Words{"b.pem"}, Key: config.Words{"a.pem"}}
 	after.Control = before.Control
 	return makePlan(runningWith(before), after)
 }

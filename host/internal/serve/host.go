@@ -236,7 +236,10 @@ func listenTerms(made *setup, l config.Listen) (t listen.Terms, err error) {
 	}}
 	t.Socket.Mode, t.Socket.UID, t.Socket.GID = l.Access()
 	if l.TLS != nil {
-		t.TLS = &listen.TLSFiles{Certificate: l.TLS.Certificate, Key: l.TLS.Key}
+		t.TLS = &listen.TLS{ClientCA: l.TLS.ClientCA, Require: l.TLS.Require}
+		for _, pair := range l.TLS.Pairs() {
+			t.TLS.Files = append(t.TLS.Files, listen.TLSFiles(pair))
+		}
 	}
 	if t.Routes, err = routesOf(made, &l, &t.Terms); err != nil {
 		return t, fmt.Errorf("listener %s: %w", l.Address, err)

@@ -88,9 +88,9 @@ env = { PASSWORD = "secret-2" }
 [pool.three]
 worker = "worker.php"
 `)
-	before.Listen[1].TLS = &config.TLS{Certificate: "a.pem", Key: "a.pem"}
+	before.Listen[1].TLS = &config.TLS{Certificate: config.Words{"a.pem"}, Key: config.Words{"a.pem"}}
 	after.Listen[0].TLS = before.Listen[1].TLS
-	after.Listen[1].TLS = &config.TLS{Certificate: "b.pem", Key: "a.pem"}
+	after.Listen[1].TLS = &config.TLS{Certificate: config.Words{"b.pem"}, Key: config.Words{"a.pem"}}
 	now := runningWith(before)
 	p := makePlan(now, after)
 	var said []string

@@ -4,6 +4,7 @@ package web
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/http"
 	"net/textproto"
@@ -30,6 +31,7 @@ func (x *exchange) describe(v *visit) {
 			Cipher:     tls.CipherSuiteName(r.TLS.CipherSuite),
 			ServerName: r.TLS.ServerName,
 			ALPN:       r.TLS.NegotiatedProtocol,
+			Client:     clientCertificate(r.TLS),
 		}
 		m.TLS = &x.tls
 	}
@@ -42,6 +44,20 @@ func (x *exchange) describe(v *visit) {
 		fields = x.fields
 	}
 	m.Headers = appendForwarded(m.Headers, fields)
+}
+
+// clientCertificate is the one that the client has shown, and that was verified; nil without.
+func clientCertificate(state *tls.ConnectionState) *protocol.ClientCertificate {
+	if len(state.VerifiedChains) == 0 {
+		return nil
+	}
+	c := state.PeerCertificates[0]
+	told := &protocol.ClientCertificate{Subject: c.Subject.String(), Issuer: c.Issuer.String(),
+		Serial: fmt.Sprintf("%X", c.SerialNumber)}
+	if len(c.Raw) <= protocol.MaxCertificate {
+		told.DER = c.Raw
+	}
+	return told
 }
 
 // remote is the client's address; "" for a client of a unix socket, which Go calls "@".

@@ -29,6 +29,8 @@ use WorkerHost\RequestCancelled;
  * @property-read array<array-key, non-empty-list<string>> $trailers    once the body has been read to its end
  * @property-read list<string>|null                        $tls         [version, cipher, server name, ALPN protocol];
  *     null without TLS
+ * @property-read array{subject: string, issuer: string, serial: string, pem: string}|null $clientCertificate what the
+ *     client has shown, signed by an authority of the listener's client_ca; null: none
  * @property-read int|null                                 $length      the body's length in bytes; null if that is not
  *     known before its end
  * @property-read int                                      $attempt     2 when another worker died with this request
@@ -132,7 +134,8 @@ final class Request
         return $this->decoded[$name] ?? match ($name) {
             'attributes' => $this->attributes,
             'trailers' => Headers::lists($this->exchange?->trailers ?? []),
-            'tls' => $this->message[13],
+            'tls' => $this->message[13] === null ? null : \array_slice($this->message[13], 0, 4),
+            'clientCertificate' => $this->clientCertificate(),
             'length' => $this->bodyLength(),
             'attempt' => $this->message[14],
             'id' => $this->message[15],
@@ -145,7 +148,7 @@ final class Request
     public function __isset(string $name): bool
     {
         return match ($name) {
-            'tls', 'length' => $this->__get($name) !== null,
+            'tls', 'clientCertificate', 'length' => $this->__get($name) !== null,
             default => \in_array($name, [
                 'path', 'queryString', 'query', 'headers', 'cookies', 'form', 'files', 'attributes', 'trailers',
                 'attempt', 'id',
@@ -266,6 +269,18 @@ final class Request
         }
 
         return $length < 0 ? null : $length;
+    }
+
+    /** @return array{subject: string, issuer: string, serial: string, pem: string}|null */
+    private function clientCertificate(): ?array
+    {
+        if (($client = $this->message[13][4] ?? null) === null) {
+            return null;
+        }
+        $pem = $client[3] === '' ? '' : "-----BEGIN CERTIFICATE-----\n"
+            . \chunk_split(\base64_encode($client[3]), 64, "\n") . "-----END CERTIFICATE-----\n";
+
+        return ['subject' => $client[0], 'issuer' => $client[1], 'serial' => $client[2], 'pem' => $pem];
     }
 
     /** @internal what it is made of, which is faster than the properties @return list<mixed> REQUEST (SPEC.md §5.1) */

@@ -234,7 +234,8 @@ final class Message
             'strs' => \is_array($value) && \array_is_list($value) && self::all('str', $value),
             'uints' => \is_array($value) && \array_is_list($value) && self::all('uint', $value),
             'limits' => \is_array($value) && self::limits($value),
-            'tls?' => $value === null || self::tuple($value, ['str', 'str', 'str', 'str']),
+            'tls?' => $value === null || self::tuple($value, ['str', 'str', 'str', 'str'])
+                && (!isset($value[4]) || self::tuple($value[4], ['str', 'str', 'str', 'str'])),
             'form?' => $value === null || self::tuple($value, ['pairs', 'files']),
             'files' => \is_array($value) && \array_is_list($value) && self::all('file', $value),
             'file' => self::tuple($value, ['str', 'str', 'str', 'long', 'str', 'uint']),

@@ -85,6 +85,13 @@ final class Superglobals
         if ($scheme === 'https') {
             $server['HTTPS'] = 'on';
         }
+        if (($client = $request->clientCertificate) !== null) { // by Apache's names
+            $server['SSL_CLIENT_VERIFY'] = 'SUCCESS';
+            $server['SSL_CLIENT_S_DN'] = $client['subject'];
+            $server['SSL_CLIENT_I_DN'] = $client['issuer'];
+            $server['SSL_CLIENT_M_SERIAL'] = $client['serial'];
+            $server['SSL_CLIENT_CERT'] = $client['pem'];
+        }
         $headers = $host === '' ? [] : ['HTTP_HOST' => $host];
         for ($i = 0, $count = \count($pairs); $i < $count; $i += 2) {
             $key = self::$keys[$pairs[$i]] ?? self::key($pairs[$i]);
