@@ -4,10 +4,13 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,4 +84,45 @@ func TestAnExpiredCertificateIsWarnedOfByEveryCommandThatPutsItLive(t *testing.T
 	next := &serving{t: t, command: program("serve", "-c", file, "--control", s.control, "--log-format", "json")}
 	next.begin()
 	next.await(warning)
+}
+
+func TestServeWithTLSKeepsItsCertificateForLocalhost(t *testing.T) {
+	dir := shortDir(t)
+	state := filepath.Join(dir, "state")
+	t.Setenv("STATE_DIRECTORY", state)
+	worker := []string{"--tls", "-l", "127.0.0.1:0", "--", os.Args[0], "worker", filepath.Join(dir, "poison")}
+	if out, err := program(append([]string{"check"}, worker...)...).CombinedOutput(); err != nil ||
+		!strings.Contains(string(out), "TLS with a certificate for localhost") {
+		t.Errorf("host check: %v %s", err, out)
+	}
+	if _, err := os.Lstat(state); !os.IsNotExist(err) {
+		t.Errorf("host check leaves %s: %v", state, err)
+	}
+	var roots *x509.CertPool
+	for range 2 {
+		s := &serving{t: t, control: filepath.Join(dir, "c.sock")}
+		s.command = program(append([]string{"serve", "--control", s.control, "--log-format", "json", "-n", "1"},
+			worker...)...)
+		s.begin()
+		_, port, _ := net.SplitHostPort(s.await("listening")["address"].(string))
+		if roots == nil {
+			text, err := os.ReadFile(filepath.Join(state, "localhost", "localhost.pem"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			roots = x509.NewCertPool()
+			roots.AppendCertsFromPEM(text)
+		}
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+		for _, name := range []string{"localhost", "127.0.0.1"} {
+			resp, err := (&http.Client{Transport: transport}).Get("https://" + net.JoinHostPort(name, port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+		}
+		transport.CloseIdleConnections()
+		s.run("stop")
+		s.ended()
+	}
 }

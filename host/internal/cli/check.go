@@ -206,6 +206,9 @@ func check(t *Terminal, c *config.Config) (findings []placed, err error) {
 
 // describeTLS says what clients are shown, and have to show.
 func describeTLS(s *config.TLS) string {
+	if s.Local {
+		return "TLS with a certificate for localhost, signed by itself"
+	}
 	var pairs []string
 	for _, files := range s.Pairs() {
 		pairs = append(pairs, fmt.Sprintf("%s and %s", files.Certificate, files.Key))

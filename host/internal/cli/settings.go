@@ -27,6 +27,8 @@ func SettingFlags(f *pflag.FlagSet) func(args []string) (*config.Config, error) 
 	f.StringVar(&o.LogFormat, "log-format", "",
 		"`FORMAT` of the log: auto, text or json; auto is text on a terminal (default auto)")
 	f.BoolVar(&o.Dev, "dev", false, "show errors with their trace in responses; not for production")
+	f.BoolVar(&o.TLS, "tls", false, "speak HTTPS, with a certificate for localhost that is signed by itself; for "+
+		"development")
 	return func(args []string) (*config.Config, error) {
 		if dash := f.ArgsLenAtDash(); dash >= 0 {
 			args, o.Command = args[:dash], args[dash:]

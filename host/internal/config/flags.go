@@ -24,6 +24,7 @@ type Overrides struct {
 	Worker    string   // WORKER: a .php file or a folder
 	Command   []string // the command after --
 	Dev       bool     // --dev
+	TLS       bool     // --tls
 
 	// Declare asks a pool's program for its workers, where it has several and says so itself; see Spread.
 	Declare func(*Pool) ([]Declared, error)
@@ -95,6 +96,9 @@ func (c *Config) Apply(o Overrides) error {
 	}
 	if c.State == "" {
 		c.State = defaultState(os.LookupEnv)
+	}
+	if o.TLS {
+		c.addLocalTLS()
 	}
 	return problems.err()
 }

@@ -7,7 +7,9 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/cert"
@@ -19,6 +21,8 @@ type TLS struct {
 	Key         Words  `key:"key" holds:"path or array" absent:"required" means:"PEM file with the private key; as many as there are certificates, in their order"`
 	ClientCA    string `key:"client_ca" holds:"path" absent:"off" means:"PEM file of the authorities whose certificates clients show; workers of http learn who it is; read again at a reload"`
 	Require     bool   `key:"require" default:"true" means:"with client_ca, whether a client without a certificate is refused; one with a wrong certificate always is"`
+
+	Local bool // for localhost, signed by itself, in State: serve --tls makes it
 }
 
 // KeyPair names a certificate's files.
@@ -69,6 +73,30 @@ func (t *TLS) check(c *Config, at string, fail fail) {
 			fail(at, "%s and %s are not a PEM certificate and its key: %v", pair.Certificate, pair.Key, err)
 		}
 	}
+}
+
+// addLocalTLS has the listeners of HTTP that have no TLS speak it, with a certificate for localhost.
+func (c *Config) addLocalTLS() {
+	certificate, key := cert.LocalFiles(filepath.Join(c.State, localTLS))
+	for i := range c.Listen {
+		if l := &c.Listen[i]; l.TLS == nil && l.Protocol == "http" && !strings.HasPrefix(l.Address, unixPrefix) {
+			l.TLS = &TLS{Certificate: Words{certificate}, Key: Words{key}, Require: true, Local: true}
+		}
+	}
+}
+
+const localTLS = "localhost" // in State
+
+// MakeLocalTLS makes the certificate that listeners of --tls name, unless it is there and good for a while yet.
+func (c *Config) MakeLocalTLS(now time.Time) error {
+	if !slices.ContainsFunc(c.Listen, func(l Listen) bool { return l.TLS != nil && l.TLS.Local }) {
+		return nil
+	}
+	folder, err := c.StateFolder(localTLS)
+	if err != nil {
+		return err
+	}
+	return cert.MakeLocal(folder, now)
 }
 
 // readable makes the path of a file absolute, and says whether the file can be opened.

@@ -185,7 +185,7 @@ func (d *diagnosis) examineListeners(c *config.Config, served []string) {
 		default:
 			d.good(aboutListeners, "%s is free", l.Address)
 		}
-		if l.TLS != nil {
+		if l.TLS != nil && !l.TLS.Local {
 			for _, files := range l.TLS.Pairs() {
 				d.examineCertificate(l.Address, files)
 			}

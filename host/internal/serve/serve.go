@@ -29,11 +29,15 @@ reloaded; when host.toml changes, everything is. Broken code leaves the old one 
 It implies --dev, unless --dev=false is given. Folders that programs write to themselves are left out: vendor, node_modules, var, storage, cache,
 tmp, log and those whose names begin with a dot.
 
+--tls has listeners of HTTP that have no certificate speak HTTPS with one for localhost, 127.0.0.1 and ::1. It is signed by itself and kept
+in the state folder, so a browser asks about it once: host help tls.
+
 --leaks is for development, too, and implies --dev likewise: each pool of PHP has one worker, every GET and HEAD is repeated there four times after
 its client has the answer, and what one leaves behind for the next is logged: host help leaks.`,
 		Example: `host serve examples/hello-php
 host serve -l :8080 -l unix:/run/app/http.sock -n 16 worker.php
 host serve --watch --leaks worker.php
+host serve --watch --tls worker.php
 host serve -c /etc/app/host.toml
 host serve -- ./my-worker --verbose`,
 		Define: func(f *pflag.FlagSet) func(*cli.Terminal, []string) error {
@@ -62,6 +66,9 @@ host serve -- ./my-worker --verbose`,
 						return err
 					}
 				}
+				if err := c.MakeLocalTLS(time.Now()); err != nil {
+					return err
+				}
 				log := newLogger(c.Log)
 				for _, w := range c.WarningsAt(time.Now()) {
 					log.Warn(w.Error())
@@ -84,6 +91,9 @@ host serve -- ./my-worker --verbose`,
 						return nil, err
 					}
 					again.Dev = c.Dev
+					if err := again.MakeLocalTLS(time.Now()); err != nil {
+						return nil, err
+					}
 					if *leaks {
 						err = inspected(again)
 					}
