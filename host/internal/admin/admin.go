@@ -4,7 +4,7 @@
 //
 //	GET /livez    200 as long as the host answers at all
 //	GET /readyz   200 if every pool has a worker that takes requests and every listener serves, else 503,
-//	              and a line for each reason
+//	              and a line for each reason; beside 200 a line for each certificate that could not be had
 //	GET /metrics  for Prometheus
 package admin
 
@@ -35,7 +35,7 @@ func New(socket net.Listener, status func() control.Status, metrics http.Handler
 			say(w, http.StatusServiceUnavailable, strings.Join(why, "\n"))
 			return
 		}
-		say(w, http.StatusOK, "ready")
+		say(w, http.StatusOK, strings.Join(append([]string{"ready"}, Lacking(status())...), "\n"))
 	})
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -95,6 +95,21 @@ func Unready(st control.Status) (why []string) {
 	for _, l := range st.Listen {
 		if !l.Serving && !st.Stopping {
 			why = append(why, fmt.Sprintf("listener %s does not serve yet", l.Address))
+		}
+	}
+	return why
+}
+
+// Lacking says which certificates could not be had or renewed, and why: what is there still serves, so that the host
+// should get traffic all the same.
+func Lacking(st control.Status) (why []string) {
+	for _, c := range st.Certificates {
+		if c.Problem != "" {
+			what := "no certificate for " + c.Name
+			if c.Until != "" {
+				what = "the certificate for " + c.Name + ", which ends at " + c.Until + ", is not renewed"
+			}
+			why = append(why, what+": "+firstLine(c.Problem))
 		}
 	}
 	return why

@@ -168,6 +168,14 @@ func check(t *Terminal, c *config.Config) (findings []placed, err error) {
 	for i := range c.Listen {
 		checkRoutes(t, c, &c.Listen[i])
 	}
+	if names, _ := c.Certified(); len(names) > 0 || c.ACME.Ask != "" {
+		fmt.Fprintf(t.Out, "\n%s\n", t.Bold("acme"))
+		list := table{indent: "  "}
+		list.add(plain("certificates for", cmp.Or(strings.Join(names, ", "), "none but those asked for"))...)
+		list.add(plain("kept in", c.CertificatePlace())...)
+		list.write(t.Out)
+		showSettings(t, c.ACME)
+	}
 	fmt.Fprintf(t.Out, "\n%s\n", t.Bold("http"))
 	showSettings(t, c.HTTP)
 	if c.HTTP.RateLimit.Requests > 0 {
@@ -210,6 +218,9 @@ func describeTLS(s *config.TLS) string {
 		return "TLS with a certificate for localhost, signed by itself"
 	}
 	var pairs []string
+	if s.Auto {
+		pairs = append(pairs, "certificates by ACME")
+	}
 	for _, files := range s.Pairs() {
 		pairs = append(pairs, fmt.Sprintf("%s and %s", files.Certificate, files.Key))
 	}

@@ -69,7 +69,7 @@ func checkServing(t *Terminal, st control.Status, asJSON bool) error {
 		return &Ended{Outcome: control.NotDone, Text: strings.Join(why, "\n")}
 	}
 	if !asJSON {
-		fmt.Fprintln(t.Out, "ready")
+		fmt.Fprintln(t.Out, strings.Join(append([]string{"ready"}, admin.Lacking(st)...), "\n"))
 	}
 	return nil
 }
@@ -104,6 +104,7 @@ func showStatus(t *Terminal, st control.Status) {
 	for _, l := range st.Listen {
 		showRoutes(t, l)
 	}
+	showCertificates(t, st.Certificates)
 	if text := byProtocol(st.Connections); text != "" {
 		fmt.Fprintf(t.Out, "\n  %s\n", text)
 	}
@@ -135,6 +136,27 @@ func showRoutes(t *Terminal, l control.Listener) {
 		routes.add(plain(r.Name, "→ "+r.To, Counted(int(r.Requests), "request"))...)
 	}
 	routes.write(t.Out)
+}
+
+// showCertificates shows those of the host's own getting, if there are any.
+func showCertificates(t *Terminal, all []control.Certificate) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintf(t.Out, "\n  certificates\n")
+	list := table{indent: "    "}
+	for _, c := range all {
+		state, paint := "until "+c.Until, t.Faint
+		if c.Until == "" {
+			state, paint = "none yet", t.Yellow
+		}
+		problem := cell{}
+		if c.Problem != "" {
+			problem = cell{c.Problem, t.Red}
+		}
+		list.add(cell{text: c.Name}, cell{state, paint}, problem)
+	}
+	list.write(t.Out)
 }
 
 // byProtocol writes "1200 connections: 1000 websocket, 200 tcp".

@@ -36,6 +36,7 @@ func (c *Config) check(fail fail) {
 		c.State = absolute(c.Folder, c.State)
 	}
 	c.Admin.check(fail)
+	c.ACME.check(c, fail)
 	for i := range c.Listen {
 		l := &c.Listen[i]
 		if !c.has(l.at + ".address") {
@@ -300,6 +301,7 @@ func (c *Config) link(fail fail) {
 		}
 	}
 	c.linkRoutes(names, fail)
+	c.ACME.link(c, fail)
 	for _, r := range c.Routes {
 		served[r.Pool] = true
 	}

@@ -50,6 +50,7 @@ type Config struct {
 	Log       Log           `key:"log"`
 	Admin     Admin         `key:"admin"`
 	HTTP      HTTP          `key:"http"`
+	ACME      ACME          `key:"acme"`
 	Listen    []Listen      `key:"listen"`
 	Routes    []*Route      `key:"route"`
 	Pools     []*Pool       `key:"pool"` // in the order of the file
@@ -199,6 +200,7 @@ func Default() (*Config, error) {
 	setDefaults(c)
 	setDefaults(&c.Log)
 	setDefaults(&c.HTTP)
+	setDefaults(&c.ACME)
 	setDefaults(&c.HTTP.RateLimit)
 	return c, nil
 }

@@ -448,7 +448,7 @@ func TestTheReferenceListsEveryKeyWithItsDefault(t *testing.T) {
 		"[http] max_body":             {Type: "size", Default: `"1GiB"`},
 		"[pool.NAME] workers":         {Type: "whole number", Default: "2 per CPU, at least 4"},
 		"[pool.NAME] queue":           {Type: "whole number", Default: "1024"},
-		"[[listen]] tls.certificate":  {Type: "path or array", Default: "required"},
+		"[[listen]] tls.certificate":  {Type: "path or array", Default: "required without auto"},
 		"[pool.NAME] request_body":    {Type: `"buffer" or "stream"`, Default: `"buffer"`},
 		"[log] level":                 {Type: `one of "trace", "debug", "info", "warn" or "error"`, Default: `"info"`},
 		"[pool.NAME] request_timeout": {Type: "duration", Default: `"60s"`},

@@ -12,6 +12,8 @@ const systemFolder = ""
 // systemState: nor is there one for what outlives them.
 const systemState = ""
 
+func isRoot() bool { return false }
+
 func userID() string { return "control" }
 
 func usable(string) bool { return false }

@@ -19,6 +19,8 @@ const systemFolder = "/run/workerhost"
 // systemState is for what outlives them.
 const systemState = "/var/lib/host"
 
+func isRoot() bool { return os.Geteuid() == 0 }
+
 func userID() string { return strconv.Itoa(os.Getuid()) }
 
 // usable says whether this process may put a socket into the folder, and nobody but root and its owner may replace it.

@@ -120,6 +120,17 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 	case **TLS:
 		*into = &TLS{}
 		setDefaults(*into)
+		if v == "auto" {
+			(*into).Auto = true
+		} else {
+			d.table(at, v, *into)
+		}
+	case **EAB:
+		*into = &EAB{}
+		d.table(at, v, *into)
+	case **DNS:
+		*into = &DNS{}
+		setDefaults(*into)
 		d.table(at, v, *into)
 	case **Auth:
 		*into = &Auth{}
@@ -131,7 +142,7 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 	case **Confine:
 		*into = &Confine{}
 		d.table(at, v, *into)
-	case *Log, *HTTP, *RateLimit, *Rlimits, *Remote:
+	case *Log, *HTTP, *RateLimit, *Rlimits, *Remote, *ACME:
 		d.table(at, v, into)
 	case *Admin:
 		d.table(at, v, into)

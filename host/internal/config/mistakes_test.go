@@ -4,6 +4,7 @@ package config
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -401,5 +402,61 @@ func TestARemedyIsFoundAtTheEndOfAMistake(t *testing.T) {
 		if got := (&Problem{Text: text}).Remedy(); got != want {
 			t.Errorf("of %q: %q", text, got)
 		}
+	}
+}
+
+func TestWhatCertificatesByACMENeedIsAskedFor(t *testing.T) {
+	auto := good + "[[listen]]\naddress = ':443'\ntls = 'auto'\n"
+	checkMistakes(t, []mistake{
+		{auto, "host.toml:5: [[listen]] tls: certificates come from " +
+			"https://acme-v02.api.letsencrypt.org/directory: look at its terms, and write agree = true into [acme]"},
+		{auto + "[acme]\nagree = true", "host.toml:5: [[listen]] tls: there is no name to have a certificate for: " +
+			"write routes with a host, or names or ask into [acme]"},
+		{auto + "[acme]\nagree = true\nnames = 'a b'\ndirectory = 'http://a.test'\nemail = 'me'\nca = 'not-a-pem'",
+			"host.toml:8: [acme] names.0: expected a name such as \"example.org\" or \"*.example.org\", found " +
+				"\"a b\"\nhost.toml:9: [acme] directory: expected a URL such as " +
+				"\"https://acme.example.org/directory\", found \"http://a.test\"\nhost.toml:10: [acme] email: " +
+				"expected an address such as \"admin@example.org\", found \"me\"\nhost.toml:11: [acme] ca: " +
+				"SITE/not-a-pem has no certificate: name a PEM file with those of the authorities"},
+		{auto + "[acme]\nagree = true\nask = 'certificate'\nchallenges = ['dns-01']",
+			"host.toml:8: [acme] ask: expected a URL, or a path such as \"/certificate\", found \"certificate\"\n" +
+				"host.toml:9: [acme] challenges.0: expected \"http-01\" or \"tls-alpn-01\", found \"dns-01\": " +
+				"dns-01 is what [acme.dns] does"},
+		{auto + "[acme]\nagree = true\nask = '/c'\nask_pool = 'x'",
+			"host.toml:9: [acme] ask_pool: which one? Write the name of a pool: there is no \"x\""},
+		{auto + "[acme]\nagree = true\nnames = 'a.test'\neab = { id = 'x' }\ndns = { server = 'ns', key = 'k' }",
+			"host.toml:9: [acme] eab.key_file: the file with the account's key is missing\nhost.toml:10: [acme] " +
+				"dns.server: expected host:port, found \"ns\": write \"ns:53\"\nhost.toml:10: [acme] dns: key and " +
+				"key_file go together: write both, or none"},
+		{auto + "[acme]\nagree = true\nnames = 'a.test'\ndns = { server = 'ns:53', command = ['./run.sh'] }",
+			"host.toml:9: [acme] dns: write one of server = \"host:53\" and command = [\"PROGRAM\"]"},
+	})
+}
+
+func TestCertificatesAreForTheNamesThatNoFileIsFor(t *testing.T) {
+	site(t)
+	c := parse(t, good+`
+[acme]
+agree = true
+names = ["Extra.test", "a.test"]
+[[listen]]
+address = ":443"
+tls = "auto"
+[[listen]]
+address = ":80"
+[[route]]
+host = ["a.test", "*.b.test"]
+pool = "web"
+[[route]]
+listen = ":80"
+host = "plain.test"
+pool = "web"
+`)
+	names, lacking := c.Certified()
+	if !slices.Equal(names, []string{"a.test", "extra.test"}) || !slices.Equal(lacking, []string{"*.b.test"}) {
+		t.Errorf("%v, and not %v", names, lacking)
+	}
+	if text := c.Warnings.Error(); !strings.Contains(text, "there will be no certificate for *.b.test") {
+		t.Error(text)
 	}
 }

@@ -29,6 +29,7 @@ func Keys() []KeyDoc {
 	docs = append(docs, keysOf("[control.tokens.NAME]", "", Token{})...)
 	docs = append(docs, keysOf("[log]", "", Log{})...)
 	docs = append(docs, keysOf("[admin]", "", Admin{})...)
+	docs = append(docs, keysOf("[acme]", "", ACME{})...)
 	docs = append(docs, keysOf("[[listen]]", "", Listen{})...)
 	docs = append(docs, keysOf("[[route]]", "", Route{})...)
 	docs = append(docs, keysOf("[http]", "", HTTP{})...)
@@ -46,6 +47,10 @@ func keysOf(section, prefix string, table any) []KeyDoc {
 			docs = append(docs, keysOf(section, key+".", TLS{})...)
 		case f.Type == reflect.TypeFor[RateLimit](), f.Type == reflect.TypeFor[*RateLimit]():
 			docs = append(docs, keysOf(section, key+".", RateLimit{})...)
+		case f.Type == reflect.TypeFor[*EAB]():
+			docs = append(docs, keysOf(section, key+".", EAB{})...)
+		case f.Type == reflect.TypeFor[*DNS]():
+			docs = append(docs, keysOf(section, key+".", DNS{})...)
 		case f.Type == reflect.TypeFor[*Auth]():
 			docs = append(docs, keysOf(section, key+".", Auth{})...)
 		case f.Type == reflect.TypeFor[Rlimits]():
@@ -201,7 +206,7 @@ func label(at string) string {
 				rest = []string{key}
 			}
 		}
-	case "log", "http":
+	case "log", "http", "acme":
 		section = "[" + parts[0] + "]"
 	default:
 		return at

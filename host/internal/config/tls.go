@@ -17,8 +17,9 @@ import (
 
 // TLS names the PEM files of one listener.
 type TLS struct {
-	Certificate Words  `key:"certificate" holds:"path or array" absent:"required" means:"PEM file with the certificate, then its chain; of several, a client is shown that of the name it asks for, else the first; read again at a reload"`
-	Key         Words  `key:"key" holds:"path or array" absent:"required" means:"PEM file with the private key; as many as there are certificates, in their order"`
+	Auto        bool   `key:"auto" default:"false" means:"certificates for the names of routes and [acme], which the host gets and renews by itself; tls = \"auto\" is short for it. Files may go with it, for names of theirs"`
+	Certificate Words  `key:"certificate" holds:"path or array" absent:"required without auto" means:"PEM file with the certificate, then its chain; of several, a client is shown that of the name it asks for, else the first; read again at a reload"`
+	Key         Words  `key:"key" holds:"path or array" absent:"required without auto" means:"PEM file with the private key; as many as there are certificates, in their order"`
 	ClientCA    string `key:"client_ca" holds:"path" absent:"off" means:"PEM file of the authorities whose certificates clients show; workers of http learn who it is; read again at a reload"`
 	Require     bool   `key:"require" default:"true" means:"with client_ca, whether a client without a certificate is refused; one with a wrong certificate always is"`
 
@@ -43,6 +44,9 @@ func (t *TLS) check(c *Config, at string, fail fail) {
 		paths     Words
 	}{{"certificate", "certificate", t.Certificate}, {"key", "private key", t.Key}} {
 		place := at + "." + file.key
+		if t.Auto && len(t.Certificate)+len(t.Key) == 0 {
+			continue
+		}
 		if len(file.paths) == 0 || slices.Contains(file.paths, "") {
 			fail(place, "the %s is missing: write tls = { certificate = \"FILE\", key = \"FILE\" }", file.what)
 			complete = false

@@ -42,6 +42,9 @@ type Status struct {
 	Listen   []Listener `json:"listeners"`
 	Pools    []Pool     `json:"pools"`
 
+	// Certificates are those that the host gets by itself, but for those made on demand
+	Certificates []Certificate `json:"certificates,omitempty"`
+
 	Connections map[string]int `json:"connections"` // long-lived ones that are open, by protocol
 }
 
@@ -55,6 +58,13 @@ type Listener struct {
 	Problem  string `json:"problem,omitempty"` // why it turns its clients away, and what to do
 	// Routes are those that take part of its requests, the most exact first. Pool is "" where nothing takes the rest
 	Routes []Route `json:"routes,omitempty"`
+}
+
+// Certificate is one that the host gets and renews by itself.
+type Certificate struct {
+	Name    string `json:"name"`
+	Until   string `json:"until,omitempty"`   // when it ends, by RFC 3339; "": there is none yet
+	Problem string `json:"problem,omitempty"` // why it could not be had or renewed when that was last tried
 }
 
 // Route is a route of a listener.

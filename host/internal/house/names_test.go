@@ -75,7 +75,8 @@ func TestTheWordsOfTheGlossaryAreInNamesForOneThing(t *testing.T) {
 		}},
 		{"front", "front fronts", nil},
 		{"begin", "begin begins beginning", []string{
-			"protocol", "workers", "host/internal/hub", "host/internal/leaks", "host/internal/web",
+			"protocol", "workers", "host/internal/hub", "host/internal/leaks", "host/internal/serve",
+			"host/internal/web",
 			"host/internal/e2e/harness",
 		}},
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +55,9 @@ func (s *Server) tlsConfig(protocols ...string) *tls.Config {
 	}
 	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		k := s.keys.Load()
+		if k.source != nil && len(protocols) > 0 && slices.Equal(hello.SupportedProtos, []string{challengeProtocol}) {
+			return &tls.Config{NextProtos: hello.SupportedProtos, GetCertificate: k.source.GetCertificate}, nil
+		}
 		if k.clients == nil {
 			return nil, nil
 		}
@@ -99,7 +103,12 @@ func (l *tlsAcceptor) shake(raw net.Conn) {
 		raw.Close()
 		return
 	}
-	strict, state := newStrictConn(c, l.server), c.ConnectionState()
+	state := c.ConnectionState()
+	if state.NegotiatedProtocol == challengeProtocol { // the handshake was all
+		c.Close()
+		return
+	}
+	strict := newStrictConn(c, l.server)
 	strict.scan.agreed = "http/1.1"
 	var conn net.Conn = &secureConn{strict}
 	if state.NegotiatedProtocol == "h2" {

@@ -41,6 +41,8 @@ type Source struct {
 	Pools     func() []Pool
 	Listeners func() []Listener
 	LongLived func() []hub.Tally // long-lived connections
+	// Certificates are those that the host gets by itself, by name, and when each ends; zero is one that is not there.
+	Certificates func() iter.Seq2[string, time.Time]
 	// AccessLogLost is how many lines are missing from the access log.
 	AccessLogLost  func() uint64
 	ConfigFailures func() uint64 // reloads whose configuration could not be applied
@@ -73,6 +75,9 @@ var (
 
 	certificate = describe("certificate_end_timestamp_seconds",
 		"When the certificate that clients are shown, or one of its chain, expires, in Unix time.", "listener")
+
+	managed = describe("managed_certificate_end_timestamp_seconds",
+		"When a certificate expires that the host gets by itself, in Unix time; 0 if there is none yet.", "name")
 
 	refusals = describe("refusals_total",
 		"Requests and connections that the listener answered by itself, since no worker was to hear of them, by why.",
@@ -154,6 +159,12 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		for why, n := range l.Refused() {
 			counter(to, refusals, n, l.Address(), why)
 		}
+	}
+	for name, end := range c.source.Certificates() {
+		if end.IsZero() {
+			end = time.Unix(0, 0)
+		}
+		gauge(to, managed, end.Unix(), name)
 	}
 	counter(to, accessLost, c.source.AccessLogLost())
 	for _, l := range c.source.LongLived() {

@@ -65,6 +65,9 @@ func scrape(t *testing.T) string {
 		Version: "1.2.3", Pools: func() []Pool {
 			return []Pool{fakePool{}}
 		}, Listeners: func() []Listener { return []Listener{fakeListener{}} },
+		Certificates: func() iter.Seq2[string, time.Time] {
+			return maps.All(map[string]time.Time{"here.test": time.Unix(2000000000, 0), "missing.test": {}})
+		},
 		AccessLogLost:  func() uint64 { return 14 },
 		ConfigFailures: func() uint64 { return 13 },
 		LongLived: func() []hub.Tally {
@@ -88,6 +91,8 @@ func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 	for _, line := range []string{
 		`workerhost_connections{listener="127.0.0.1:80"} 42`,
 		`workerhost_certificate_end_timestamp_seconds{listener="127.0.0.1:80"} 1.9e+09`,
+		`workerhost_managed_certificate_end_timestamp_seconds{name="here.test"} 2e+09`,
+		`workerhost_managed_certificate_end_timestamp_seconds{name="missing.test"} 0`,
 		`workerhost_refusals_total{listener="127.0.0.1:80",reason="rate limit"} 3`,
 		`workerhost_static_files_total{listener="127.0.0.1:80"} 8`,
 		`workerhost_routed_requests_total{listener="127.0.0.1:80",route="example.org/api/*"} 15`,

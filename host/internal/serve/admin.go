@@ -4,6 +4,8 @@ package serve
 
 import (
 	"fmt"
+	"iter"
+	"time"
 
 	"github.com/workerhost/workerhost/host/internal/admin"
 	"github.com/workerhost/workerhost/host/internal/cli"
@@ -34,6 +36,15 @@ func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
 	}
 	source.ConfigFailures = h.configFailures.Load
 	source.LongLived = func() []hub.Tally { return hub.Tallies(h.setup.Load().hubs()...) }
+	source.Certificates = func() iter.Seq2[string, time.Time] {
+		return func(yield func(string, time.Time) bool) {
+			for _, c := range h.certificates.Status() {
+				if !yield(c.Name, c.Until) {
+					return
+				}
+			}
+		}
+	}
 	source.AccessLogLost = func() uint64 { return h.setup.Load().edge.lost.Load() }
 	socket, err := listen.Bind(address)
 	if err != nil {

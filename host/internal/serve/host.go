@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/acme"
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
@@ -51,8 +52,9 @@ type host struct {
 
 	refused quiet.Throttle // of connections that the loops could not take
 
-	crowd *guard.Crowd
-	work  func(func() error) // starts what serve waits for; called under mu, while not closed
+	crowd        *guard.Crowd
+	certificates *acme.Manager      // of the host's own getting
+	work         func(func() error) // starts what serve waits for; called under mu, while not closed
 
 	notify *notifier
 
@@ -81,6 +83,7 @@ func newHost(c *config.Config, log hclog.Logger) *host {
 	if path, err := filepath.Abs(c.Path); err == nil && c.Path != "" {
 		h.file = path
 	}
+	h.certificates = acme.New(log)
 	h.notify = newNotifier(log)
 	h.stopping, h.end = context.WithCancelCause(context.Background())
 	h.now, h.endNow = context.WithCancel(context.Background())
@@ -131,6 +134,7 @@ func (h *host) build(down *teardown) error {
 		h.log.Warn("connections are served without event loops, at a higher cost", "error", err)
 	}
 	h.crowd = guard.NewCrowd(0, 0, nil, h.log)
+	down.add(h.certificates.Close)
 	made := &setup{config: h.config()}
 	made.realms = realmsFor(made.config, h.setup.Load(), h.log)
 	if made.edge, err = newEdge(made.config, nil, h.log); err != nil {
@@ -158,6 +162,7 @@ func (h *host) build(down *teardown) error {
 			return err
 		}
 	}
+	h.useCertificates(made)
 	return nil
 }
 
@@ -208,7 +213,7 @@ func (h *host) serve(steer func(context.Context)) error {
 // listenOptions says what a listener does for its pools.
 func (h *host) listenOptions(made *setup, l config.Listen) (listen.Options, error) {
 	c := made.config
-	terms, err := listenTerms(made, l)
+	terms, err := h.listenTerms(made, l)
 	o := listen.Options{
 		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Crowd: h.crowd,
 		Dev: c.Dev, Logger: h.log.With("listener", l.Address), Terms: terms,
@@ -223,7 +228,7 @@ func (h *host) listenOptions(made *setup, l config.Listen) (listen.Options, erro
 }
 
 // listenTerms are those of a listener's options that a reload may change.
-func listenTerms(made *setup, l config.Listen) (t listen.Terms, err error) {
+func (h *host) listenTerms(made *setup, l config.Listen) (t listen.Terms, err error) {
 	c, g := made.config, made.edge
 	p := ownPool(made, &l)
 	if l.Pool != "" && p.name != l.Pool {
@@ -234,9 +239,15 @@ func listenTerms(made *setup, l config.Listen) (t listen.Terms, err error) {
 		Framing: framing(&l.Sockets), Sockets: socketLimits(&l.Sockets),
 		Access: g.access, RequestID: g.id, RateLimit: g.rates[""].limit, Proxies: g.proxies,
 	}}
+	if l.TLS == nil {
+		t.Challenge = h.certificates.Challenge
+	}
 	t.Socket.Mode, t.Socket.UID, t.Socket.GID = l.Access()
 	if l.TLS != nil {
 		t.TLS = &listen.TLS{ClientCA: l.TLS.ClientCA, Require: l.TLS.Require}
+		if l.TLS.Auto {
+			t.TLS.Source = h.certificates
+		}
 		for _, pair := range l.TLS.Pairs() {
 			t.TLS.Files = append(t.TLS.Files, listen.TLSFiles(pair))
 		}
@@ -374,6 +385,7 @@ func (h *host) statusUntil(ctx context.Context) control.Status {
 		shown.Routes = h.routed(l)
 		st.Listen = append(st.Listen, shown)
 	}
+	st.Certificates = h.certificateStatus()
 	now := h.setup.Load()
 	for _, r := range now.realms {
 		for kind, n := range r.hub.Open() {

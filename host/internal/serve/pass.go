@@ -202,7 +202,7 @@ func (p *pass) prepareListener(next plannedListener) (*listener, error) {
 	if len(next.changes)+len(p.plan.http)+len(p.plan.routes) == 0 && slices.Equal(l.pools, next.old.pools) {
 		return l, nil
 	}
-	terms, err := listenTerms(&p.made, next.config)
+	terms, err := h.listenTerms(&p.made, next.config)
 	if err != nil {
 		return nil, err
 	}
@@ -302,6 +302,7 @@ func (p *pass) swap() bool {
 	before := h.setup.Swap(&p.made)
 	p.before = before
 	h.mu.Unlock()
+	h.useCertificates(&p.made)
 	h.log.SetLevel(hclog.LevelFromString(p.plan.config.Log.Level))
 	p.made.edge.limit(h.crowd, p.made.config)
 	h.warnOfFiles(p.made.config)

@@ -43,6 +43,7 @@ func makePlan(now *setup, c *config.Config) *plan {
 	p := &plan{config: inEffect(now.config, c)}
 	p.sort(&p.log, now.config.Log, differences(change{table: "[log]"}, now.config.Log, c.Log))
 	p.sort(&p.http, now.config.HTTP, differences(change{table: "[http]"}, now.config.HTTP, c.HTTP))
+	p.sort(&p.log, now.config.ACME, differences(change{table: "[acme]"}, now.config.ACME, c.ACME))
 	limits := change{table: "[http.rate_limit]", live: true}
 	p.http = append(p.http, differences(limits, now.config.HTTP.RateLimit, c.HTTP.RateLimit)...)
 	p.sort(&p.log, *now.config, otherDifferences(now.config, c))
@@ -180,7 +181,7 @@ func otherDifferences(old, new *config.Config) []change {
 	before, after := reflect.ValueOf(*old), reflect.ValueOf(*new)
 	for _, f := range reflect.VisibleFields(before.Type()) {
 		key := f.Tag.Get("key")
-		if key == "" || key == "log" || key == "http" || f.Type.Kind() != reflect.Struct {
+		if key == "" || key == "log" || key == "http" || key == "acme" || f.Type.Kind() != reflect.Struct {
 			continue
 		}
 		a, b := before.FieldByIndex(f.Index).Interface(), after.FieldByIndex(f.Index).Interface()
@@ -197,6 +198,7 @@ func inEffect(old, new *config.Config) *config.Config {
 	takeLive(&c, *new)
 	takeLive(&c.Log, new.Log)
 	takeLive(&c.HTTP, new.HTTP)
+	c.ACME = new.ACME
 	return &c
 }
 

@@ -102,6 +102,7 @@ func (h *host) startReady() {
 			h.start(l)
 		} // else startPool comes for it
 	}
+	h.manageCertificates(h.setup.Load())
 }
 
 // knows says whether the pool has, or had, a worker, or knows why it has none.

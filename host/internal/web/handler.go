@@ -57,6 +57,9 @@ func (v *visit) admit() bool {
 		}
 	}
 	v.dropNamed() // after the proxies' word, which no Connection takes back
+	if status == 0 && v.challenged() && v.answerChallenge() {
+		return false
+	}
 	if v.terms.Routes != nil && status == 0 {
 		status, wrong = v.choose()
 	}

@@ -123,6 +123,15 @@ func (p *Pending) Submit() {
 
 // arrive checks the request, and leaves what may wait for others to a goroutine.
 func (p *Pending) arrive() (ends bool) {
+	if p.visit.challenged() {
+		p.keep()
+		go p.until(p.admit) // ends when it is submitted, or leaves that to another one
+		return false
+	}
+	return p.admit()
+}
+
+func (p *Pending) admit() (ends bool) {
 	if !p.visit.admit() {
 		return true
 	}

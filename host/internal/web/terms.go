@@ -4,6 +4,7 @@
 package web
 
 import (
+	"context"
 	"iter"
 	"slices"
 	"sync/atomic"
@@ -57,6 +58,10 @@ type Terms struct {
 	RateLimit *guard.RateLimit // shared by all listeners of a host; nil is off
 	Access    *accesslog.Log   // shared by all listeners of a host; nil is off
 	RequestID string           // the header that carries a request's id both ways, in its canonical form; "" is off
+
+	// Challenge answers authorities that look whether a host's name is ours (RFC 8555 §8.3), before all else; nil:
+	// there are none. It may look into a folder.
+	Challenge func(ctx context.Context, host, path string) (answer string, ok bool)
 
 	Route  Route   // what is done beside, if these are the terms of one
 	Routes *Routes // nil: there are none, and all is served under these terms
