@@ -3,11 +3,13 @@ module github.com/workerhost/workerhost
 go 1.26.8
 
 require (
+	github.com/andybalholm/brotli v1.3.0
 	github.com/caddyserver/certmagic v0.25.6
 	github.com/fsnotify/fsnotify v1.10.1
 	github.com/gobwas/httphead v0.1.0
 	github.com/gobwas/ws v1.4.0
 	github.com/hashicorp/go-hclog v1.6.3
+	github.com/klauspost/compress v1.20.4
 	github.com/mattn/go-isatty v0.0.14
 	github.com/mholt/acmez/v3 v3.1.7
 	github.com/miekg/dns v1.1.73

@@ -23,7 +23,11 @@ func checkRoutes(t *Terminal, c *config.Config, l *config.Listen) {
 	rows := table{indent: "  "}
 	for _, e := range all.Order() {
 		r := routes[e.Rule]
-		rows.add(append(plain(taken(&e)...), cell{text: "→ " + r.Targets()}, cell{named(c, r), t.Faint})...)
+		to := "→ " + r.Targets()
+		if r.Compression != nil {
+			to += ", compression " + r.Compression.String()
+		}
+		rows.add(append(plain(taken(&e)...), cell{text: to}, cell{named(c, r), t.Faint})...)
 	}
 	rest := leadsTo(l.Pool)
 	if l.Pool == "" {

@@ -104,6 +104,7 @@ type HTTP struct {
 	MaxPerAddress   int           `key:"max_connections_per_address" live:"yes" default:"0" min:"0" max:"1000000" means:"open connections from one address, or one IPv6 /64, trusted proxies aside; 0 is without a limit"`
 	TrustedProxies  []string      `key:"trusted_proxies" live:"yes" absent:"off" means:"networks, such as \"10.0.0.0/8\", addresses, or \"unix\", whose X-Forwarded-For, -Proto, -Host and Forwarded headers tell who the client is; from all others these headers are removed"`
 	RateLimit       RateLimit     `key:"rate_limit" live:"yes"`
+	Compression     Compression   `key:"compression" live:"yes" holds:"true, false or table" absent:"true" means:"compress answers of text-like types for clients that take zstd, gzip or Brotli, and send what lies compressed beside a static file (app.js.br, .zst, .gz); host help compression, which says when not to"`
 	Lane            bool          `key:"lane" default:"true" means:"plain HTTP/1.1 in cleartext, WebSockets, TCP and held responses are served on event loops, at about two thirds of the cost of a request and half the memory of a connection; false gives each a goroutine, as on systems other than Linux"`
 	AccessLog       string        `key:"access_log" live:"yes" holds:"\"off\", \"text\", \"json\" or path" default:"off" means:"a line for each request: text and json go to standard output; a file is JSON if its name ends in .json, and is reopened on SIGUSR2"`
 	RequestID       string        `key:"request_id" live:"yes" default:"X-Request-Id" means:"header that carries a request's id both ways: a client's own is kept if it is fit for a log, otherwise one is made; \"\" is off"`
@@ -202,6 +203,7 @@ func Default() (*Config, error) {
 	setDefaults(&c.HTTP)
 	setDefaults(&c.ACME)
 	setDefaults(&c.HTTP.RateLimit)
+	c.HTTP.Compression = *newCompression()
 	return c, nil
 }
 

@@ -178,7 +178,7 @@ max_pool_memory = "7GiB"
 		SpoolDirectory: folder + "/empty", SpoolQuota: 1 << 40, Public: folder + "/public",
 		MaxFormFiles: 1, MaxFormFileSize: 2, MaxFormFields: 3, MaxConnections: 4, MaxPerAddress: 5,
 		TrustedProxies: []string{"10.0.0.0/8", "::1", "unix"}, RateLimit: RateLimit{Requests: 6, Burst: 7},
-		AccessLog: folder + "/empty/access.json", RequestID: "X-Trace",
+		AccessLog: folder + "/empty/access.json", RequestID: "X-Trace", Compression: *newCompression(),
 	}
 	if !reflect.DeepEqual(c.HTTP, wantHTTP) {
 		t.Errorf("http %+v", c.HTTP)

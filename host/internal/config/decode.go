@@ -139,6 +139,10 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 	case **RateLimit:
 		*into = &RateLimit{}
 		d.table(at, v, *into)
+	case *Compression:
+		*into = *d.compression(at, v)
+	case **Compression:
+		*into = d.compression(at, v)
 	case **Confine:
 		*into = &Confine{}
 		d.table(at, v, *into)

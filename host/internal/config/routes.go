@@ -42,6 +42,7 @@ type Route struct {
 	RequestTimeout *time.Duration `key:"request_timeout" min:"0" absent:"the pool's" means:"as request_timeout of the pool, in its place; 0 is for ever"`
 	RateLimit      *RateLimit     `key:"rate_limit" absent:"[http] rate_limit"`
 	Auth           *Auth          `key:"auth" absent:"off"`
+	Compression    *Compression   `key:"compression" holds:"true, false or table" absent:"[http] compression" means:"as compression of [http], in its place; of a table what is left out is the default's"`
 	AccessLog      string         `key:"access_log" holds:"\"off\", \"text\", \"json\" or path" absent:"[http] access_log" means:"as access_log of [http], in its place"`
 
 	at string // where the file has it

@@ -55,6 +55,7 @@ level = "debug"
 format = "json"
 [http]
 max_body = "2MiB"
+compression = false
 spool_quota = "1GiB"
 [http.rate_limit]
 requests = 10
@@ -117,6 +118,7 @@ func TestControlIsToldOfEachChangeInTheWordsPromised(t *testing.T) {
 {"event":"waits","key":"level","from":"info","to":"debug","what":"[log] level info → debug"}
 {"event":"waits","key":"stop_delay","from":"5s","to":"0s","what":"stop_delay 5s → 0s"}
 {"event":"waits","key":"max_body","from":"1GiB","to":"2MiB","what":"[http] max_body 1GiB → 2MiB"}
+{"event":"waits","key":"compression","from":"zstd 1, gzip 5, br 3; from 1KiB","to":"off","what":"[http] compression zstd 1, gzip 5, br 3; from 1KiB → off"}
 {"event":"waits","key":"requests","from":"0","to":"10","what":"[http.rate_limit] requests 0 → 10"}
 {"event":"waits","key":"burst","from":"0","to":"20","what":"[http.rate_limit] burst 0 → 20"}
 {"event":"waits","key":"format","from":"auto","to":"json","what":"[log] format auto → json"}

@@ -8,6 +8,7 @@ import (
 	"net/textproto"
 	"slices"
 
+	"github.com/workerhost/workerhost/host/internal/compress"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/web"
@@ -57,10 +58,27 @@ func routeTerms(made *setup, r *config.Route, t web.Terms) web.Terms {
 	if r.Auth != nil {
 		t.Route.Auth = &web.Auth{Users: g.users[r.Name].passwords, Realm: r.Auth.Realm}
 	}
+	if r.Compression != nil {
+		t.Compression = compression(r.Compression)
+	}
 	if r.AccessLog != "" {
 		t.Access = g.logs[r.AccessLog]
 	}
 	return t
+}
+
+// compression is nil for none.
+func compression(c *config.Compression) *compress.Policy {
+	if c.Off {
+		return nil
+	}
+	s := compress.Settings{GzipLevel: c.GzipLevel, BrotliLevel: c.BrotliLevel, ZstdLevel: c.ZstdLevel,
+		Types: c.Types, MinSize: int64(c.MinSize)}
+	for _, name := range c.Codings {
+		coding, _ := compress.Named(name)
+		s.Codings = append(s.Codings, coding)
+	}
+	return compress.New(s)
 }
 
 // headers are name, value, name, value, …, by canonical names.

@@ -73,7 +73,7 @@ func (v *visit) sendFile(f io.ReadSeeker, info fs.FileInfo, status int, modified
 // deadlined renews the write deadline of an HTTP/2 stream with each write; HTTP/1's writer it leaves alone, for
 // sendfile.
 func (v *visit) deadlined() http.ResponseWriter {
-	if v.r.ProtoMajor == 1 {
+	if _, does := v.w.(*encodedFile); v.r.ProtoMajor == 1 || does {
 		return v.w
 	}
 	return &patient{v.w, v}

@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/compress"
 	"github.com/workerhost/workerhost/host/internal/http1"
 )
 
@@ -20,6 +22,7 @@ const smallAnswer = 64 << 10
 // What an answer is to whoever brings it.
 const (
 	small = iota // it is at hand whole, in memory: respond does not wait
+	dense        // likewise, and to be compressed, for which whoever brings it has no time
 	large        // there is more, or it is a file
 	odd          // its connection becomes another's, or there is something to be said before it
 )
@@ -32,11 +35,33 @@ func (x *exchange) size() int {
 	switch {
 	case len(x.informs) > 0 || x.refusal != nil || x.kept != nil || !x.headed && !x.failed && !x.finished:
 		return odd
-	case x.failed || !x.headed,
-		x.ended && m.File == "" && x.first == len(m.Body) && x.first <= smallAnswer && len(x.trailers) == 0:
+	case x.failed || !x.headed:
+		return small
+	case x.ended && m.File == "" && x.first == len(m.Body) && x.first <= smallAnswer && len(x.trailers) == 0:
+		if x.mayShrink() {
+			return dense
+		}
 		return small
 	}
 	return large
+}
+
+// mayShrink says whether an answer that is at hand whole may be compressed; deliver looks more closely.
+func (x *exchange) mayShrink() bool {
+	p := x.terms.Compression
+	return p != nil && x.pending != nil && p.Worth(int64(x.first)) &&
+		p.Fits(pairOf(x.response.Headers, "Content-Type")) &&
+		p.Rank(x.pending.visit.appendValues(nil, acceptEncoding))[0] != compress.Identity
+}
+
+// pairOf is the first value of a header, by its canonical name; "" if there is none.
+func pairOf(pairs []string, name string) string {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if len(pairs[i]) == len(name) && strings.EqualFold(pairs[i], name) {
+			return pairs[i+1]
+		}
+	}
+	return ""
 }
 
 // flow is an answer that is written before it is whole. It belongs to the request's goroutine, but for gone.

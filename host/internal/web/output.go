@@ -15,7 +15,8 @@ import (
 // output counts what a client takes.
 type output struct {
 	w         http.ResponseWriter
-	length    int64 // announced; -1: not
+	encoded   *encodedStream // which is w, if the body is compressed on its way; else nil
+	length    int64          // announced, of what is written here; -1: not
 	sent      int64
 	unflushed bool
 	disk      []byte // what was read from there last
@@ -45,6 +46,13 @@ func (o *output) flush() {
 	}
 	o.unflushed = false
 	if f, ok := o.w.(interface{ FlushError() error }); ok && f.FlushError() != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// end writes what a coding has behind the body.
+func (o *output) end() {
+	if o.encoded != nil && o.encoded.end() != nil {
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -85,6 +93,8 @@ func (x *exchange) passOn(v *visit, out *output) {
 		case <-x.wake:
 		case <-gone:
 			panic(http.ErrAbortHandler)
+		case <-out.encoded.rests():
+			out.encoded.stream.Park()
 		}
 	}
 }

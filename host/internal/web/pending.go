@@ -190,11 +190,11 @@ func (p *Pending) reach() (ends bool) {
 	}
 	known := v.fallback() == ""
 	if folder, name := v.publicFile(); folder != nil {
-		file, here := folder.nearby(name, !v.terms.Linked)
+		file, coding, here := v.nearby(folder, name)
 		folder.close()
 		if file != nil {
 			defer file.release()
-			v.sendPublic(&file.content, file)
+			v.sendNearby(name, file, coding)
 			return true
 		}
 		known = known && here
@@ -251,12 +251,20 @@ func (p *Pending) settle() (ends bool) {
 	case small:
 		p.x.respond(p.visit)
 		return true
+	case dense:
+		go p.until(p.press) // ends when it is answered, for which nobody is waited for
 	case large:
 		go p.until(p.pass) // ends with the answer
 	default:
 		p.seat.Yield(p)
 	}
 	return false
+}
+
+// press answers with what is at hand whole.
+func (p *Pending) press() (ends bool) {
+	p.x.respond(p.visit)
+	return true
 }
 
 // tell has whoever waits for the exchange look at it. It is called by the sink, without mu.

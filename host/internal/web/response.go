@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/workerhost/workerhost/host/internal/compress"
 	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -142,9 +143,16 @@ func (x *exchange) deliver(v *visit) {
 	}
 	h := v.w.Header()
 	x.copyHeaders(h, m.Headers)
-	first := x.firstBytes()
-	if whole && length < 0 && !noBody && first > 2<<10 ||
-		whole && length < 0 && v.r.Method == http.MethodHead && first > 0 {
+	first, body := x.firstBytes(), m.Body
+	coding := v.coding(m.Status, x.knownLength(length, whole, noBody))
+	switch {
+	case coding != compress.Identity && whole && !noBody && len(body) == first:
+		made := v.encodeWhole(coding, body)
+		defer made.release()
+		body, length, coding = made.bytes, int64(len(made.bytes)), compress.Identity
+	case coding != compress.Identity:
+		encode(h, coding)
+	case whole && length < 0 && (!noBody && first > 2<<10 || v.r.Method == http.MethodHead && first > 0):
 		h["Content-Length"] = []string{strconv.Itoa(first)} // smaller ones net/http counts itself
 	}
 	if m.Status == http.StatusResetContent { // unlike the others it may not even tell of one (RFC 9110 §15.3.6)
@@ -161,7 +169,12 @@ func (x *exchange) deliver(v *visit) {
 		return // leave cancels what may still come
 	}
 	out := output{w: v.w, length: length}
-	if err := out.write(m.Body); err != nil {
+	if coding != compress.Identity {
+		out.encoded = newEncodedStream(v.w, x.terms.Compression, coding)
+		defer out.encoded.stream.Drop()
+		out.w = out.encoded
+	}
+	if err := out.write(body); err != nil {
 		x.breakOff(v, err.Error())
 	}
 	x.mu.Lock()
@@ -173,6 +186,15 @@ func (x *exchange) deliver(v *visit) {
 	if length >= 0 && out.sent != length {
 		x.breakOff(v, "its body is shorter than its Content-Length")
 	}
+	out.end()
+}
+
+// knownLength is that of the body that a GET has, as far as it is known; -1: it is not.
+func (x *exchange) knownLength(announced int64, whole, noBody bool) int64 {
+	if first := x.firstBytes(); announced < 0 && whole && (!noBody || first > 0) {
+		return int64(first)
+	}
+	return announced
 }
 
 // checkHead checks the worker's head, and returns its Content-Length or -1. With whole the body has to match.

@@ -64,18 +64,20 @@ func (f *folder) retain() bool {
 // servePublic says whether a static file was the answer, or where one is. A request that finds none costs one open of
 // its first folder. begin is called before a file is sent.
 func (v *visit) servePublic(begin func()) bool {
-	file, info, err := v.openFile(v.publicFile())
+	folder, name := v.publicFile()
+	file, info, err := v.openFile(folder, name)
 	if errors.Is(err, errIrregular) && v.redirectToFolder() {
 		return true
 	}
 	if err != nil {
+		name = v.fallback()
 		if file, info, err = v.openFallback(); err != nil {
 			return false
 		}
 	}
 	defer file.Close()
 	begin()
-	v.sendPublic(file, info)
+	v.sendEncoded(name, file, info)
 	return true
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/accesslog"
+	"github.com/workerhost/workerhost/host/internal/compress"
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/peer"
@@ -51,6 +52,8 @@ type Terms struct {
 	Framing peer.Framing // of TCP connections that begin from now on
 	Public  string       // folder of static files, served before the Backend is asked; "" is off
 	Linked  bool         // symlinks in Public may lead to what the Backend's traits let a worker send
+	// what answers are compressed; nil: none
+	Compression *compress.Policy
 	// whether a path is the Backend's to refuse, also where there is a file; nil is none
 	Denied func(path string) bool
 
