@@ -84,16 +84,26 @@ func BenchmarkListen(b *testing.B) { benchListen(b, Options{}) }
 // another.
 func BenchmarkListenLane(b *testing.B) { benchListen(b, Options{Loops: loops}) }
 
-// BenchmarkListenWithAll has all on that a request may pass: its id, the rate limit, and a line in the access log.
+// BenchmarkListenWithAll has all on that a request may pass: its id, the rate limit, compression, for which the answer
+// is too small, and a line in the access log.
 func BenchmarkListenWithAll(b *testing.B) {
 	access, err := accesslog.Open(filepath.Join(b.TempDir(), "access.json"), nil, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer access.Close()
-	benchListen(b, Options{Terms: Terms{Terms: web.Terms{
+	o := Options{Terms: Terms{Terms: web.Terms{
 		Access: access, RequestID: "X-Request-Id", RateLimit: guard.NewRateLimit(1_000_000, 1_000_000),
-	}}})
+	}}}
+	compressing(&o)
+	benchListen(b, o)
+}
+
+// BenchmarkListenLaneCompression has compression on, as it is by default.
+func BenchmarkListenLaneCompression(b *testing.B) {
+	o := Options{Loops: loops}
+	compressing(&o)
+	benchListen(b, o)
 }
 
 func benchListen(b *testing.B, o Options) {

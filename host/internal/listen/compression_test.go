@@ -14,6 +14,7 @@ import (
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
 	"github.com/workerhost/workerhost/host/internal/compress"
+	"github.com/workerhost/workerhost/host/internal/web"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -345,4 +346,72 @@ func TestAStaticFileGoesOutAsItLiesOrAsItIsMade(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestWhatIsNotModifiedIsCalledAsTheClientKnowsIt(t *testing.T) {
+	work := func(c *call) { c.whole(304, "", "ETag", `"a"`) }
+	fromEach(t, work, func(*Options) {}, func(t *testing.T, h *house) {
+		for has, want := range map[string][2]string{
+			`"a"`: {`"a"`, ""}, `W/"a"`: {`W/"a"`, "Accept-Encoding"}, `"b", W/"a"`: {`W/"a"`, "Accept-Encoding"},
+			`W/"a", "a"`: {`"a"`, ""}, `W/"b"`: {`"a"`, ""}, "*": {`"a"`, ""},
+		} {
+			resp, _ := h.do("GET", "/", nil, "Accept-Encoding", "gzip", "If-None-Match", has)
+			got := [2]string{resp.Header.Get("Etag"), resp.Header.Get("Vary")}
+			if resp.StatusCode != 304 || got != want {
+				t.Errorf("%s: %q, wanted %q", has, got, want)
+			}
+		}
+	})
+}
+
+func TestAWorkersFileIsSentAsItIs(t *testing.T) {
+	base := tree(t, map[string]string{"export.csv": page(20_000), "export.csv.gz": "no"})
+	work := func(c *call) {
+		c.say(func() { c.sink.Respond(&protocol.Response{Flags: 3, Status: 200, File: base + "/export.csv"}) })
+	}
+	fromEach(t, work, func(*Options) {}, func(t *testing.T, h *house) {
+		h.backend.traits.FileRoots = []string{base}
+		resp, body := h.do("GET", "/", nil, "Accept-Encoding", codings)
+		if resp.Header.Get("Content-Encoding") != "" || body != page(20_000) || resp.Header.Get("Etag")[0] != '"' {
+			t.Errorf("%d bytes, %v", len(body), resp.Header)
+		}
+	})
+}
+
+func TestTheAccessLogCountsWhatWasSent(t *testing.T) {
+	change, lines := withAccess(t, "access.json")
+	h := start(t, func(c *call) { c.whole(200, page(20_000), "Content-Type", "text/html") }, compressing, change)
+	_, body := h.do("GET", "/", nil, "Accept-Encoding", "gzip")
+	h.Close()
+	if want := fmt.Sprintf(`"bytes_out":%d,`, len(body)); !strings.Contains(lines()[0], want) {
+		t.Errorf("%d bytes were sent: %s", len(body), lines()[0])
+	}
+}
+
+func TestCompressionChangesWithTheTerms(t *testing.T) {
+	h := start(t, func(c *call) { c.whole(200, page(20_000), "Content-Type", "text/html") })
+	var o Options
+	compressing(&o)
+	for _, policy := range []*compress.Policy{o.Compression, nil, o.Compression} {
+		h.change(Terms{Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits(), Compression: policy}})
+		resp, _ := h.do("GET", "/", nil, "Accept-Encoding", "gzip")
+		if coded := resp.Header.Get("Content-Encoding") == "gzip"; coded != (policy != nil) {
+			t.Errorf("with %v: %v", policy, resp.Header)
+		}
+	}
+}
+
+func TestAHeldResponseIsSentAsItIs(t *testing.T) {
+	l, _ := startHeld(t, func(k *keeper, o *Options) { compressing(o) })
+	first := page(20_000)
+	r := l.listen(http.DefaultClient, "Accept-Encoding", codings)
+	defer r.quit()
+	if got := r.resp.Header.Get("Content-Encoding"); got != "" || r.resp.Header.Get("Vary") != "" {
+		t.Error(r.resp.Header)
+	}
+	l.held(1)
+	l.toNews(first)
+	if _, err := io.ReadFull(r.body, make([]byte, 20_000)); err != nil {
+		t.Error(err)
+	}
 }
