@@ -11,6 +11,8 @@ type Connection struct {
 	Groups   []string
 	Session  []Entry
 	Listener string // the address that its listener was configured with
+	// Trace tells of the event's span: traceparent, its value and perhaps tracestate and its; nil where nobody traces.
+	Trace []string
 }
 
 // The protocols of a [Connection].
@@ -30,7 +32,7 @@ type Entry struct {
 
 func (c *Connection) append(b []byte) []byte {
 	start := len(b)
-	b = appendArray(b, 7)
+	b = appendArray(b, 8)
 	b = appendStr(b, c.ID)
 	b = appendStr(b, c.Protocol)
 	b = appendStr(b, c.Remote)
@@ -46,6 +48,9 @@ func (c *Connection) append(b []byte) []byte {
 	}
 	if c.Listener != "" {
 		b = appendStr(t.upTo(b, 6), c.Listener)
+	}
+	if len(c.Trace) > 0 {
+		b = appendPairs(t.upTo(b, 7), c.Trace)
 	}
 	return t.count(b, start)
 }
@@ -99,6 +104,9 @@ func (f *fields) connection() (c Connection) {
 	}
 	if more() {
 		c.Listener = f.str()
+	}
+	if more() {
+		c.Trace = f.pairs(nil)
 	}
 	f.skipExtra(left)
 	return c

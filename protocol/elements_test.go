@@ -247,9 +247,11 @@ func holdElements(h *Hold) any {
 
 // connectionElements leaves out what the shortest form does.
 func connectionElements(c *Connection) any {
-	all := []any{c.ID, c.Protocol, c.Remote, c.UID, list(c.Groups), entryElements(c.Session), c.Listener}
+	all := []any{c.ID, c.Protocol, c.Remote, c.UID, list(c.Groups), entryElements(c.Session), c.Listener,
+		list(c.Trace)}
 	n := 3
-	for i, given := range []bool{c.UID != "", len(c.Groups) > 0, len(c.Session) > 0, c.Listener != ""} {
+	for i, given := range []bool{c.UID != "", len(c.Groups) > 0, len(c.Session) > 0, c.Listener != "",
+		len(c.Trace) > 0} {
 		if given {
 			n = i + 4
 		}

@@ -29,6 +29,8 @@ type Exchange struct {
 	Patient bool
 	// Subject is what acts on "the event's own connection" are about; nil for a request.
 	Subject Subject
+	// TraceID is that of the trace which it belongs to, for the log, if its span is sampled; else "".
+	TraceID string
 	Sink    Sink
 }
 

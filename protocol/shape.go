@@ -59,7 +59,7 @@ var shapes = [maxType + 1]shape{
 
 // The lists within messages whose elements may be left out.
 var (
-	connectionShape = shape{"connection", "9.3", 3, defaults("", none, none, "")}
+	connectionShape = shape{"connection", "9.3", 3, defaults("", none, none, "", none)}
 	holdShape       = shape{"hold", "10.6", 0, defaults(none, "", none, false, 0)}
 )
 

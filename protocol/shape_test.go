@@ -22,7 +22,7 @@ func packed(t *testing.T, v any) []byte {
 // tails are messages in which nothing has its default, and the first element that they leave out.
 func tails() map[Message]int {
 	client := Connection{ID: "c1", Protocol: ProtoTCP, Remote: "192.0.2.1:5", UID: "7", Groups: []string{"g"},
-		Session: []Entry{{"k", Value("\x01")}}, Listener: ":9000"}
+		Session: []Entry{{"k", Value("\x01")}}, Listener: ":9000", Trace: []string{"traceparent", "00-1-2-01"}}
 	upgrade := &Request{Flags: FlagEnd, Attempt: 1, Headers: []string{"A", "b"}, TLS: &TLS{Version: "TLS 1.3"}}
 	tls := &TLS{"TLS 1.3", "TLS_AES_128_GCM_SHA256", "www.example.org", "h2",
 		&ClientCertificate{"CN=a", "CN=b", "1F", []byte("der")}}
@@ -102,7 +102,7 @@ func TestConnectionsAndHoldsLeaveOutTrailingDefaults(t *testing.T) {
 			h.Once, c.Listener = true, ":9000"
 		}
 		if given&16 != 0 {
-			h.Timeout = 5
+			h.Timeout, c.Trace = 5, []string{"traceparent", "00-1-2-01"}
 		}
 		if got, want := h.append(nil), packed(t, holdElements(&h)); !bytes.Equal(got, want) {
 			t.Errorf("%+v is encoded as %x, want %x", h, got, want)

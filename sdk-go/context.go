@@ -72,6 +72,7 @@ type requestContext struct {
 	id      string
 	by      time.Time // when the host gives it up if nothing of the response has come; zero if that is not told
 	local   string    // the address that the client has come to; "" is not known
+	trace   []string  // of the host's span: traceparent, its value, and perhaps tracestate and its
 }
 
 // Value implements [context.Context].
@@ -125,6 +126,24 @@ func RequestID(ctx context.Context) string {
 		return s.ctx.id
 	}
 	return ""
+}
+
+// Trace gives the span that a request, or an event of a connection, has at the host, as W3C Trace Context has it, by
+// the headers' names in lower case: "traceparent", and "tracestate" if there is one. A request's is in its headers as
+// well, where OpenTelemetry's otelhttp finds it; where the host does not trace, it is what the client said. For an
+// event it is what an application's own OpenTelemetry begins with:
+//
+//	ctx = otel.GetTextMapPropagator().Extract(ctx, propagation.MapCarrier(sdk.Trace(ctx)))
+//
+// The map is the caller's; it is empty if there is no span, or ctx is neither's.
+func Trace(ctx context.Context) map[string]string {
+	all := map[string]string{}
+	if s, ok := ctx.Value(streamKey{}).(*stream); ok {
+		for i := 0; i+1 < len(s.ctx.trace); i += 2 {
+			all[s.ctx.trace[i]] = s.ctx.trace[i+1]
+		}
+	}
+	return all
 }
 
 // AnswerBy tells by when a request's handler has to have begun its response: the host, whose request_timeout it is,

@@ -72,6 +72,7 @@ func newEvent(l *link, id uint32, m protocol.Opening, about *protocol.Connection
 	s := newBareStream(l, id, m.Attempts(), "")
 	s.event = m
 	s.conn = newConn(l, s, about, m.Attempts())
+	s.ctx.trace = about.Trace
 	switch m := m.(type) {
 	case *protocol.Open:
 		if m.Request != nil {

@@ -79,6 +79,22 @@ func TestReadyOffersTheEventsThatTheWorkerHandles(t *testing.T) {
 	expect[*protocol.Done](h.event(&protocol.Buffer{Connection: socket}))
 }
 
+func TestAnEventsContextTellsItsSpan(t *testing.T) {
+	told := make(chan map[string]string, 1)
+	h := newEventHost(t, Worker{OnMessage: func(ctx context.Context, _ *Conn, _ Message) error {
+		told <- Trace(ctx)
+		return nil
+	}})
+	traced := socket
+	traced.Trace = []string{"traceparent", "00-1-2-01", "tracestate", "a=1"}
+	for _, of := range []protocol.Connection{traced, socket} {
+		expect[*protocol.Done](h.event(&protocol.Incoming{Flags: protocol.FlagEnd, Connection: of}))
+		if got := <-told; len(got) != len(of.Trace)/2 || len(got) > 0 && got["traceparent"] != "00-1-2-01" {
+			t.Errorf("%v is told as %v", of.Trace, got)
+		}
+	}
+}
+
 func TestWhatAHandlerDoesGoesWithItsDone(t *testing.T) {
 	release := make(chan struct{})
 	began := make(chan struct{})

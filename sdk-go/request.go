@@ -52,6 +52,12 @@ func newRequest(s *stream, m *protocol.Request) (*http.Request, error) {
 			}
 		}
 	}
+	if parent := r.Header["Traceparent"]; len(parent) == 1 {
+		s.ctx.trace = []string{"traceparent", parent[0]}
+		if states := r.Header["Tracestate"]; len(states) > 0 {
+			s.ctx.trace = append(s.ctx.trace, "tracestate", strings.Join(states, ","))
+		}
+	}
 	request := r.WithContext(&s.ctx)
 	s.body.request = request
 	return request, nil

@@ -58,11 +58,16 @@ func TestARequestIsTheClients(t *testing.T) {
 			w != (Place{Pool: "web", Generation: 7, Slot: 2, Host: "test"}) {
 			t.Errorf("the context tells %q, %d, %+v", id, n, w)
 		}
+		if got := Trace(r.Context()); len(got) != 2 || got["traceparent"] != "00-1-2-01" ||
+			got["tracestate"] != "a=1,b=2" {
+			t.Errorf("its span is %v", got)
+		}
 	})
 	c := h.open(protocol.Request{
 		Flags: protocol.FlagEnd, Method: "PUT", Target: "/a%20b?q=1&q=2", Version: "2", Scheme: "https",
 		Host: "example.org", Remote: "192.0.2.1:999",
-		Headers: []string{"x-many", "1", "cookie", "a=b", "x-many", "2"}, Body: []byte("abc"), Length: 3,
+		Headers: []string{"x-many", "1", "cookie", "a=b", "x-many", "2", "traceparent", "00-1-2-01",
+			"tracestate", "a=1", "tracestate", "b=2"}, Body: []byte("abc"), Length: 3,
 		TLS: &protocol.TLS{Version: "TLS 1.3", Cipher: "TLS_AES_128_GCM_SHA256", ServerName: "example.org",
 			ALPN: "h2", Client: &protocol.ClientCertificate{Subject: "CN=ada", DER: certificate}},
 		Attempt: 2, ID: "r1",
@@ -70,7 +75,7 @@ func TestARequestIsTheClients(t *testing.T) {
 	<-checked
 	c.whole()
 	if Attempt(context.Background()) != 0 || RequestID(context.Background()) != "" ||
-		Self(context.Background()) != (Place{}) {
+		Self(context.Background()) != (Place{}) || len(Trace(context.Background())) != 0 {
 		t.Error("a context of another kind tells something")
 	}
 }

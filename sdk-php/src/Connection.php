@@ -33,6 +33,13 @@ final class Connection
     public readonly string $remoteAddress;
     /** The address that its listener was configured with. */
     public readonly string $listener;
+    /**
+     * The event's span, if the host traces, as the headers of W3C Trace Context have it, for an application's own
+     * tracing to go on below it; '' without.
+     */
+    public readonly string $traceparent;
+    /** What other tracing systems pass on beside; '' is nothing. */
+    public readonly string $tracestate;
     /** 2 when another worker died with this event, or may have begun it: one that was slow with what it had before. */
     public readonly int $attempt;
     /**
@@ -73,6 +80,8 @@ final class Connection
         $this->groups = $connection[4] ?? [];
         $this->before = $this->session = ($connection[5] ?? []) === [] ? [] : Entries::session($connection[5]);
         $this->listener = $connection[6] ?? '';
+        $this->traceparent = $connection[7][1] ?? '';
+        $this->tracestate = $connection[7][3] ?? '';
         $this->attempt = $attempt;
         $this->settled = [$this->session, $this->uid, $this->groups];
     }

@@ -69,6 +69,17 @@ final class ConnectionsTest extends TestCase
             $host->done($stream)[0][5]);
     }
 
+    public function testAHandlerSeesTheSpanOfItsEvent(): void
+    {
+        $host = self::serving('$c->send($c->traceparent . "|" . $c->tracestate);');
+        $connection = ['c9', 'tcp', '[::1]:7', '', [], [], ''];
+        self::assertSame('00-1-2-01|a=1', $host->done($host->event(Frame::MESSAGE,
+            [5, [...$connection, ['traceparent', '00-1-2-01', 'tracestate', 'a=1']], 1, 'x']))[0][5]);
+        self::assertSame('00-1-2-01|', $host->done($host->event(Frame::MESSAGE,
+            [5, [...$connection, ['traceparent', '00-1-2-01']], 1, 'x']))[0][5]);
+        self::assertSame('|', $host->done($host->event(Frame::MESSAGE, [5, $connection, 1, 'x']))[0][5]);
+    }
+
     public function testEachActIsWhatSpecSays(): void
     {
         $host = self::serving(<<<'PHP'

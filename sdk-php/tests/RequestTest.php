@@ -31,7 +31,9 @@ final class RequestTest extends TestCase
         self::assertSame([[], [], null, [], 1, ''],
             [$request->form, $request->files, $request->tls, $request->trailers, $request->attempt, $request->id]);
         self::assertFalse($request->isCancelled());
-        self::assertTrue(isset($request->query));
+        self::assertSame(['00-1-2-01', ''],
+            [Request::create('GET', '/', ['Traceparent' => '00-1-2-01'])->traceparent, $request->tracestate]);
+        self::assertTrue(isset($request->query, $request->traceparent));
         self::assertFalse(isset($request->nothing));
     }
 

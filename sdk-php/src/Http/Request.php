@@ -35,6 +35,9 @@ use WorkerHost\RequestCancelled;
  *     known before its end
  * @property-read int                                      $attempt     2 when another worker died with this request
  * @property-read string                                   $id          the request's id in the host's log
+ * @property-read string                                   $traceparent the host's span if it traces, else the
+ *     client's, for an application's own tracing to go on below it; '' without
+ * @property-read string                                   $tracestate  what other tracing systems pass on beside
  * @property-read string                                   $localAddress what the client came to; see README.md
  */
 final class Request
@@ -140,6 +143,7 @@ final class Request
             'attempt' => $this->message[14],
             'id' => $this->message[15],
             'localAddress' => $this->message[16],
+            'traceparent', 'tracestate' => $this->header($name),
             default => $this->decoded[$name] = $this->decode($name),
         };
     }
@@ -152,7 +156,7 @@ final class Request
             default => \in_array($name, [
                 'path', 'queryString', 'query', 'headers', 'cookies', 'form', 'files', 'attributes', 'trailers',
                 'attempt', 'id',
-                'localAddress',
+                'localAddress', 'traceparent', 'tracestate',
             ], true),
         };
     }

@@ -321,7 +321,8 @@ final class Message
             && ($count < 5 || $value[4] === [] || self::is('strs', $value[4]))
             && ($count < 6 || $value[5] === [] || self::is('entries', $value[5]))
             && ($count < 7 || \is_string($value[6]))
-            && ($count < 8 || self::all('value', \array_slice($value, 7)));
+            && ($count < 8 || self::is('pairs', $value[7]))
+            && ($count < 9 || self::all('value', \array_slice($value, 8)));
     }
 
     /** @param list<string> $kinds of the elements, any of which may be the last; more may follow (§2.3) */
