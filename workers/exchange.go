@@ -21,6 +21,7 @@ type exchange struct {
 	timeout time.Duration    // as that of [protocol.Exchange]
 	kind    protocol.Type    // TypeRequest, or the event's
 	subject protocol.Subject // of an event
+	trace   string           // id of its trace, for logs; "" is none
 
 	spared bool // it has attempt 2 for having been recalled, and not for a death; the attempt's at hand, as is moves
 

@@ -3,6 +3,7 @@
 package workers
 
 import (
+	"slices"
 	"time"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -31,8 +32,8 @@ func (w *worker) interrupt(a *attempt, now time.Time, why *protocol.Failure, eve
 	go func() { // a sink's call may be under way, and run never waits
 		a.fail(why)
 		if name != "" { // else it was recalled, and goes on elsewhere
-			w.log.Error(event, append([]any{"request", name, "request_id", id, "stream", a.id, "running",
-				rounded(took)}, args...)...)
+			w.log.Error(event, slices.Concat(a.x.about(name, id),
+				[]any{"stream", a.id, "running", rounded(took)}, args)...)
 		}
 	}()
 }
@@ -81,7 +82,7 @@ func (w *worker) tellUnheeded(a *attempt, event string) {
 	a.mu.Lock()
 	took := time.Since(a.begun)
 	a.mu.Unlock()
-	args := []any{"request", name, "request_id", id, "stream", a.id, "running", rounded(took)}
+	args := append(a.x.about(name, id), "stream", a.id, "running", rounded(took))
 	w.log.Error(event, append(args, w.whereabouts()...)...)
 }
 

@@ -138,7 +138,7 @@ func (w *worker) done(a *attempt, untold *protocol.Response) {
 	}
 	took := now.Sub(a.begun) // begun is settled by now
 	if name != "" {
-		w.log.Warn("slow "+a.x.word()+" ended", "request", name, "request_id", id, "took", rounded(took))
+		w.log.Warn("slow "+a.x.word()+" ended", append(a.x.about(name, id), "took", rounded(took))...)
 	}
 	w.pool.dispatch.release(w, took, a, next)
 	// else it refuses, or more DONEs are at hand: then all is handed over at once
@@ -297,5 +297,14 @@ func (a *attempt) unseen(read int64) bool { return read >= 0 && read <= a.mark }
 // in worker.streams, or with calls held while the attempt is neither over nor served.
 func (x *exchange) named() []any {
 	name, id := x.request.Name()
-	return []any{"request", name, "request_id", id}
+	return x.about(name, id)
+}
+
+// about is how the log names the exchange whose request has these, also when that is the front's again.
+func (x *exchange) about(name, id string) []any {
+	args := []any{"request", name, "request_id", id}
+	if x.trace != "" {
+		args = append(args, "trace_id", x.trace)
+	}
+	return args
 }

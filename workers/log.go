@@ -27,9 +27,10 @@ func (w *worker) logEntry(e *protocol.Log) {
 		return
 	}
 	args := w.nameOf(e.Stream)
+	traced := slices.Contains(args, any("trace_id"))
 	if fields, ok := context.(map[string]any); ok {
 		for _, key := range slices.Sorted(maps.Keys(fields)) {
-			args = append(args, fieldName(key), fields[key])
+			args = append(args, fieldName(key, traced), fields[key])
 		}
 	} else if context != nil {
 		args = append(args, "context", context)
@@ -132,9 +133,10 @@ var ours = map[string]bool{
 	"@level": true, "@message": true, "@module": true, "@timestamp": true, "@caller": true,
 }
 
-// fieldName is the name of a context's field in the log.
-func fieldName(key string) string {
-	if ours[key] {
+// fieldName is the name of a context's field in the log. traced says that the host names a trace, which tracing
+// libraries do, too.
+func fieldName(key string, traced bool) string {
+	if ours[key] || traced && key == "trace_id" {
 		return "context." + key
 	}
 	return key

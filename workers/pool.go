@@ -167,7 +167,7 @@ func (p *Pool) Traits() protocol.Traits { return *p.traits.Load() }
 func (p *Pool) Submit(x *protocol.Exchange) protocol.Ticket {
 	e := &exchange{
 		pool: p, request: x.Request, kind: x.Request.Type(), subject: x.Subject, sink: x.Sink, repeat: x.Repeatable,
-		keyed: x.Keyed, patient: x.Patient, timeout: x.Timeout,
+		trace: x.TraceID, keyed: x.Keyed, patient: x.Patient, timeout: x.Timeout,
 		urgent: x.Priority && !x.Patient,
 	}
 	p.dispatch.submit(e)

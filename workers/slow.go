@@ -13,8 +13,7 @@ func (w *worker) tellSlow(a *attempt, now time.Time) {
 	a.mu.Lock()
 	took := now.Sub(a.begun)
 	a.mu.Unlock()
-	args := []any{"request", name, "request_id", id, "running", rounded(took), "slow_request",
-		w.gen.settings.SlowRequest.String()}
+	args := append(a.x.about(name, id), "running", rounded(took), "slow_request", w.gen.settings.SlowRequest.String())
 	if !w.gen.settings.SlowTrace {
 		w.log.Warn("slow request", args...)
 		return

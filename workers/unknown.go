@@ -26,7 +26,7 @@ func (w *worker) onUnknown(what string, stream uint32) error {
 		if a.giveUp(reset, f) { // its acts are dropped, too, though its response may be whole
 			name, id := w.requestOf(a)
 			w.log.Warn("unknown message refused, and what it belongs to given up with its acts",
-				"type", what, "request", name, "request_id", id, "stream", stream)
+				append(a.x.about(name, id), "type", what, "stream", stream)...)
 			a.spoil(f)
 		}
 	}

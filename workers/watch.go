@@ -98,7 +98,7 @@ func (w *worker) tellUndone(a *attempt, closing lastWord) {
 		w.log.Warn(
 			fmt.Sprintf("stream %d was %s %v ago and has no DONE: until then its worker has no room for another", a.id,
 				closing, doneTimeout),
-			"request", name, "request_id", id, "clause", "SPEC.md §4.2")
+			append(a.x.about(name, id), "clause", "SPEC.md §4.2")...)
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Entry is one line of the access log, but for what the request itself says. Its owner fills it in.
+// Entry is one line of the access log, but for what the request itself says, and what a span tells. Its owner fills it
+// in.
 type Entry struct {
 	Began  time.Time
 	ID     string // of the request; "" is without
@@ -21,6 +22,8 @@ type Entry struct {
 	Fault  string // why no worker's answer went out whole; "" if one did
 	Reason string // what was wrong with a request that was refused; "" if nothing was
 
+	TraceID string // "" unless its span is sampled
+
 	Route      string    // "" if none took it
 	Pool       string    // "" if no pool was asked
 	Submitted  time.Time // to the pool
@@ -28,6 +31,7 @@ type Entry struct {
 	Answered   time.Time // zero: it did not answer
 	Slot       int       // of the worker
 	Generation uint64    // of its code
+	Attempts   int       // how many workers have had it
 }
 
 // Note writes the line of a request that has been answered, and lets go of the log, which its Hold kept. value gives
@@ -43,9 +47,9 @@ func (a *Log) Note(e *Entry, r *http.Request, value func(name string) string, wh
 	a.Release()
 }
 
-// times are how long the request waited for a worker and how long that took to give its whole response; -1 where that
+// Times are how long the request waited for a worker and how long that took to give its whole response; -1 where that
 // did not happen.
-func (e *Entry) times(end time.Time) (wait, work time.Duration) {
+func (e *Entry) Times(end time.Time) (wait, work time.Duration) {
 	switch {
 	case e.Submitted.IsZero():
 		return -1, -1
@@ -97,7 +101,7 @@ func (e *Entry) appendText(b []byte, r *http.Request, value func(string) string,
 	b = strconv.AppendInt(b, e.In, 10)
 	b = append(b, " took="...)
 	b = appendMillis(b, end.Sub(e.Began))
-	wait, work := e.times(end)
+	wait, work := e.Times(end)
 	if wait >= 0 {
 		b = append(b, " wait="...)
 		b = appendMillis(b, wait)
@@ -124,6 +128,10 @@ func (e *Entry) appendText(b []byte, r *http.Request, value func(string) string,
 	if e.ID != "" {
 		b = append(b, " id="...)
 		b = append(b, e.ID...)
+	}
+	if e.TraceID != "" {
+		b = append(b, " trace_id="...)
+		b = append(b, e.TraceID...)
 	}
 	if e.Fault != "" {
 		b = append(b, ` fault="`...)
@@ -188,7 +196,7 @@ func (e *Entry) appendJSON(b []byte, r *http.Request, value func(string) string,
 	b = strconv.AppendInt(b, e.Out, 10)
 	b = append(b, `,"took_ms":`...)
 	b = appendMillis(b, end.Sub(e.Began))
-	wait, work := e.times(end)
+	wait, work := e.Times(end)
 	if wait >= 0 {
 		b = append(b, `,"wait_ms":`...)
 		b = appendMillis(b, wait)
@@ -211,6 +219,9 @@ func (e *Entry) appendJSON(b []byte, r *http.Request, value func(string) string,
 	}
 	if e.ID != "" {
 		b = appendField(b, "request_id", e.ID, longestField)
+	}
+	if e.TraceID != "" {
+		b = appendField(b, "trace_id", e.TraceID, longestField)
 	}
 	for _, field := range [...][2]string{{"Referer", "referer"}, {"User-Agent", "user_agent"},
 		{"Traceparent", "traceparent"}} {

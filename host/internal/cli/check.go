@@ -381,6 +381,16 @@ func describeValue(value any) (text string, set bool) {
 			return "", false
 		}
 		return tomlDuration(*v), true
+	case *bool:
+		if v == nil {
+			return "", false
+		}
+		return strconv.FormatBool(*v), true
+	case *config.Share:
+		if v == nil {
+			return "", false
+		}
+		return v.String(), true
 	case *config.Size:
 		if v == nil {
 			return "", false

@@ -49,6 +49,7 @@ type Config struct {
 	StopDelay time.Duration `key:"stop_delay" live:"yes" default:"0s" min:"0" means:"time between being asked to stop and stopping: /readyz is red, and all is served as before, so that whoever sends clients here can send them elsewhere first"`
 	Log       Log           `key:"log"`
 	Admin     Admin         `key:"admin"`
+	Tracing   *Tracing      `key:"tracing"` // nil: nothing is traced
 	HTTP      HTTP          `key:"http"`
 	ACME      ACME          `key:"acme"`
 	Listen    []Listen      `key:"listen"`

@@ -146,6 +146,19 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 	case **Confine:
 		*into = &Confine{}
 		d.table(at, v, *into)
+	case **Tracing:
+		*into = &Tracing{}
+		d.table(at, v, *into)
+	case **Share:
+		if s, ok := d.share(at, v); ok {
+			*into = &s
+		}
+	case **bool:
+		if b, ok := v.(bool); ok {
+			*into = &b
+		} else {
+			d.fail(at, "expected true or false, found %s", describe(v))
+		}
 	case *Log, *HTTP, *RateLimit, *Rlimits, *Remote, *ACME:
 		d.table(at, v, into)
 	case *Admin:

@@ -77,6 +77,7 @@ func Parse(path string, data []byte, env func(string) (string, bool)) (*Config, 
 	c.lines = findLines(trimMark(data))
 	d := &decoder{path: path, env: env, lines: c.lines, failed: map[string]bool{}}
 	d.table("", document, c)
+	c.Tracing.complete(env, d.fail)
 	c.check(d.fail)
 	if len(c.Pools) > 0 {
 		c.link(d.fail)

@@ -30,6 +30,7 @@ func Keys() []KeyDoc {
 	docs = append(docs, keysOf("[log]", "", Log{})...)
 	docs = append(docs, keysOf("[admin]", "", Admin{})...)
 	docs = append(docs, keysOf("[acme]", "", ACME{})...)
+	docs = append(docs, keysOf("[tracing]", "", Tracing{})...)
 	docs = append(docs, keysOf("[[listen]]", "", Listen{})...)
 	docs = append(docs, keysOf("[[route]]", "", Route{})...)
 	docs = append(docs, keysOf("[http]", "", HTTP{})...)
@@ -83,8 +84,10 @@ func typeName(f reflect.StructField) string {
 	switch f.Type {
 	case reflect.TypeFor[int](), reflect.TypeFor[*int]():
 		return "whole number"
-	case reflect.TypeFor[bool]():
+	case reflect.TypeFor[bool](), reflect.TypeFor[*bool]():
 		return "true or false"
+	case reflect.TypeFor[*Share]():
+		return "number from 0 to 1"
 	case reflect.TypeFor[Size](), reflect.TypeFor[*Size]():
 		return "size"
 	case reflect.TypeFor[time.Duration](), reflect.TypeFor[*time.Duration]():
@@ -209,7 +212,7 @@ func label(at string) string {
 				rest = []string{key}
 			}
 		}
-	case "log", "http", "acme":
+	case "log", "http", "acme", "tracing":
 		section = "[" + parts[0] + "]"
 	default:
 		return at

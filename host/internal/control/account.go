@@ -4,7 +4,10 @@ package control
 
 import (
 	"context"
+	"iter"
+	"slices"
 	"sync"
+	"time"
 )
 
 // Account collects the events of one reload. It is safe for concurrent use.
@@ -18,8 +21,18 @@ type Account struct {
 // NewAccount begins an empty account; whoever writes it calls End.
 func NewAccount() *Account { return &Account{more: make(chan struct{})} }
 
-// Add tells of an event.
-func (a *Account) Add(e Event) { a.change(func() { a.events = append(a.events, e) }) }
+// Add tells of an event, which happens now.
+func (a *Account) Add(e Event) {
+	e.At = time.Now()
+	a.change(func() { a.events = append(a.events, e) })
+}
+
+// Events are those so far.
+func (a *Account) Events() iter.Seq[Event] {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Values(a.events[:len(a.events):len(a.events)])
+}
 
 // End says that no event comes any more.
 func (a *Account) End() { a.change(func() { a.ended = true }) }

@@ -24,6 +24,8 @@
 // about connections, account.go is a reload's story that many can follow.
 package control
 
+import "time"
+
 // Version says which host answers.
 type Version struct {
 	Version string `json:"version"`
@@ -195,6 +197,7 @@ const (
 
 // Event is one line of the account of a reload or a stop. Kind says which fields count.
 type Event struct {
+	At         time.Time `json:"-"`
 	Kind       Kind      `json:"event"`
 	Address    string    `json:"address,omitempty"`
 	Pool       string    `json:"pool,omitempty"`

@@ -246,7 +246,7 @@ func TestDatagrams(t *testing.T) {
 	s.open(listener)
 	replies, drops := "", 0
 	datagram := func() {
-		s.hub.Datagram(s.pool, Card{Protocol: protocol.ProtoUDP, Remote: "192.0.2.1:53"}, []byte("ping"),
+		s.hub.Datagram(s.terms, Card{Protocol: protocol.ProtoUDP, Remote: "192.0.2.1:53"}, []byte("ping"),
 			func(b []byte) { replies += string(b) }, func(failure *protocol.Failure) {
 				if failure != nil {
 					drops++

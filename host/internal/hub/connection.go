@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/trace"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -30,11 +31,25 @@ type Connection struct {
 	counts  counts
 	opening *opening // from Open until its answer
 	ending  *ending  // once the end of it is known
-	expiry  *time.Timer
-	code    int32 // that it closed with
+	few     *few     // nil: it has none of it
+	code    int32    // that it closed with
 	life    life
 	turn    turn
 	once    bool // hang up after the first message; never changes
+}
+
+// few is what only a few connections have.
+type few struct {
+	expiry *time.Timer // nil: it may stay
+	opened trace.Span  // that led to it; never changes once events come
+}
+
+// some makes room for it. c.mu is held.
+func (c *Connection) some() *few {
+	if c.few == nil {
+		c.few = new(few)
+	}
+	return c.few
 }
 
 // seat is where the hub finds a connection.
@@ -269,8 +284,8 @@ func (c *Connection) Closed(code int, reason string, clean bool) {
 	move(&c.life, gone, &lifeMoves)
 	c.ending.clean = clean
 	c.code = int32(c.ending.code)
-	if c.expiry != nil {
-		c.expiry.Stop()
+	if c.few != nil && c.few.expiry != nil {
+		c.few.expiry.Stop()
 	}
 	c.discard()
 	c.inbox.makeRoom()
@@ -292,6 +307,6 @@ func (c *Connection) expire(milliseconds int64) {
 		c.hangup(protocol.CloseNormal, "", false)
 	})
 	c.mu.Lock()
-	c.expiry = t
+	c.some().expiry = t
 	c.mu.Unlock()
 }

@@ -13,17 +13,19 @@ type datagram struct {
 	reply    func([]byte)
 	done     func(*protocol.Failure)
 	stream   protocol.Stream
+	course   *course // nil: its span is not sampled
+	terms    *Terms
 	failure  *protocol.Failure
 }
 
-// Datagram submits a message of at most [protocol.MaxData] bytes that belongs to no connection; data is the hub's from
-// now on. reply is called with each message for its sender, from a goroutine that must not wait for long; done is
-// called last and once, with what was wrong if the message was not handled, because the pool's queue was full, say, or
-// with nil. Either may come before Datagram returns.
-func (h *Hub) Datagram(b Backend, card Card, data []byte, reply func([]byte), done func(*protocol.Failure)) {
-	d := &datagram{hub: h, card: card, reply: reply, done: done}
+// Datagram submits, under t, a message of at most [protocol.MaxData] bytes that belongs to no connection; data is the
+// hub's from now on. reply is called with each message for its sender, from a goroutine that must not wait for long;
+// done is called last and once, with what was wrong if the message was not handled, because the pool's queue was full,
+// say, or with nil. Either may come before Datagram returns.
+func (h *Hub) Datagram(t *Terms, card Card, data []byte, reply func([]byte), done func(*protocol.Failure)) {
+	d := &datagram{hub: h, card: card, terms: t, reply: reply, done: done}
 	h.count(card, func(t *Tally) { t.MessagesIn++; t.BytesIn += int64(len(data)) })
-	traits := b.Traits()
+	traits := t.Backend.Traits()
 	if !traits.Events.Message || len(data) > protocol.MaxData {
 		d.failure = &protocol.Failure{Kind: protocol.FailedNoWorker,
 			Detail: "the pool's workers handle no messages, or not of this size"}
@@ -35,7 +37,8 @@ func (h *Hub) Datagram(b Backend, card Card, data []byte, reply func([]byte), do
 		Connection: protocol.Connection{Protocol: card.Protocol, Remote: card.Remote, Listener: card.Listener},
 	}
 	d.exchange = protocol.Exchange{Request: &d.incoming, Repeatable: !traits.AtMostOnce, Subject: d, Sink: d}
-	b.Submit(&d.exchange)
+	d.follow()
+	t.Backend.Submit(&d.exchange)
 }
 
 // Dropped counts a datagram that its front has dropped.
@@ -62,7 +65,10 @@ func (d *datagram) replies(a protocol.Act) bool {
 func (d *datagram) ConnectionID() string { return "" }
 
 // Begin implements [protocol.Sink].
-func (d *datagram) Begin(s protocol.Stream) { d.stream = s }
+func (d *datagram) Begin(s protocol.Stream) {
+	d.stream = s
+	d.course.begins(s)
+}
 
 // Writable implements [protocol.Sink].
 func (d *datagram) Writable() {}
@@ -83,6 +89,7 @@ func (d *datagram) Fail(err *protocol.Failure) {
 
 // Finished implements [protocol.Sink].
 func (d *datagram) Finished() {
+	d.course.end(nil, &d.card, d.terms, &d.incoming, d.failure)
 	if d.failure != nil {
 		d.hub.count(d.card, func(t *Tally) { t.Lost++ })
 	}

@@ -28,6 +28,7 @@ type event struct {
 	stream   protocol.Stream
 	failure  *protocol.Failure
 	refusal  *protocol.Response // OPEN's
+	course   *course            // nil: its span is not sampled
 }
 
 var events = sync.Pool{New: func() any {
@@ -89,6 +90,7 @@ func (c *Connection) pump() {
 		}
 		move(&c.turn, submitting, &turnMoves)
 		c.mu.Unlock()
+		e.follow(t.Tracer)
 		t.Backend.Submit(&e.Exchange)
 		e.release()
 		c.mu.Lock()
@@ -203,6 +205,7 @@ func flags(binary bool) protocol.Flags {
 // Begin implements [protocol.Sink].
 func (e *event) Begin(s protocol.Stream) {
 	e.stream, e.sent, e.refusal = s, protocol.MaxData, nil
+	e.course.begins(s)
 	e.Writable()
 }
 
@@ -247,6 +250,7 @@ func (e *event) Fail(err *protocol.Failure) {
 // Finished implements [protocol.Sink].
 func (e *event) Finished() {
 	c, closing := e.c, false
+	e.course.end(c, &c.card, e.terms, e.Request, e.failure)
 	switch m := e.Request.(type) {
 	case *protocol.Open:
 		c.settleOpen(e.failure, e.refusal)

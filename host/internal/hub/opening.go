@@ -46,6 +46,7 @@ func (c *Connection) Open(request *protocol.Request, answered func(Admission)) {
 		return
 	}
 	e := c.event(t, &protocol.Open{Connection: c.view(), Request: request}, !traits.AtMostOnce)
+	e.follow(t.Tracer)
 	ticket := t.Backend.Submit(&e.Exchange)
 	e.release()
 	c.mu.Lock()

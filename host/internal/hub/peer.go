@@ -6,6 +6,7 @@ package hub
 import (
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/trace"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -68,6 +69,7 @@ const (
 // in their place.
 type Terms struct {
 	Backend Backend
+	Tracer  *trace.Tracer // of events; nil is off
 	// SendBuffer is how many bytes may wait to be sent to a client; 0 is 1 MiB. A message is always taken while
 	// nothing waits.
 	SendBuffer int64

@@ -45,6 +45,7 @@ type Source struct {
 	Certificates func() iter.Seq2[string, time.Time]
 	// AccessLogLost is how many lines are missing from the access log.
 	AccessLogLost  func() uint64
+	Spans          func() (sent, dropped uint64)
 	ConfigFailures func() uint64 // reloads whose configuration could not be applied
 }
 
@@ -71,6 +72,9 @@ var (
 	buildInfo  = describe("build_info", "1, with what runs as labels.", "version", "go")
 	accessLost = describe("access_log_lines_lost_total",
 		"Lines missing from the access log, whichever file that was.")
+	spansSent = describe("trace_spans_sent_total", "Spans that the collector has taken.")
+	spansLost = describe("trace_spans_dropped_total", "Spans that are missing there: the collector was away, or more "+
+		"came than could be sent.")
 	connections = describe("connections", "Client connections that are open.", "listener")
 
 	certificate = describe("certificate_end_timestamp_seconds",
@@ -167,6 +171,9 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		gauge(to, managed, end.Unix(), name)
 	}
 	counter(to, accessLost, c.source.AccessLogLost())
+	sent, dropped := c.source.Spans()
+	counter(to, spansSent, sent)
+	counter(to, spansLost, dropped)
 	for _, l := range c.source.LongLived() {
 		collectLongLived(to, &l)
 	}

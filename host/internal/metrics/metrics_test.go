@@ -69,6 +69,7 @@ func scrape(t *testing.T) string {
 			return maps.All(map[string]time.Time{"here.test": time.Unix(2000000000, 0), "missing.test": {}})
 		},
 		AccessLogLost:  func() uint64 { return 14 },
+		Spans:          func() (sent, dropped uint64) { return 15, 16 },
 		ConfigFailures: func() uint64 { return 13 },
 		LongLived: func() []hub.Tally {
 			return []hub.Tally{

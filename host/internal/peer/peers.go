@@ -14,6 +14,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/quiet"
 	"github.com/workerhost/workerhost/host/internal/spool"
+	"github.com/workerhost/workerhost/host/internal/trace"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -52,9 +53,11 @@ func New(
 }
 
 // NewTerms are made of a listener's settings. in, the hub that the workers of b ask, keeps the connections; it may be
-// nil: then there are none.
-func NewTerms(limits *SocketLimits, framing Framing, b hub.Backend, in *hub.Hub) Terms {
-	return Terms{limits, framing, in, limits.hubTerms(b)}
+// nil: then there are none. tracer has spans of their events; nil is off.
+func NewTerms(limits *SocketLimits, framing Framing, b hub.Backend, in *hub.Hub, tracer *trace.Tracer) Terms {
+	under := limits.hubTerms(b)
+	under.Tracer = tracer
+	return Terms{limits, framing, in, under}
 }
 
 // limits are those of the moment.

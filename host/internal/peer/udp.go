@@ -91,7 +91,7 @@ func (p *Packets) take(data []byte, from netip.AddrPort) {
 			all.log.Error("an answer could not be sent", "bytes", len(b), "remote", from, "error", err)
 		}
 	}
-	under.in.Datagram(under.hub.Backend, card, data, reply, func(failure *protocol.Failure) {
+	under.in.Datagram(under.hub, card, data, reply, func(failure *protocol.Failure) {
 		if failure != nil {
 			p.drop("datagrams are dropped, since workers could not handle them", "remote", from, "error",
 				failure.Error())

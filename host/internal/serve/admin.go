@@ -45,6 +45,10 @@ func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
 			}
 		}
 	}
+	source.Spans = func() (sent, dropped uint64) {
+		t := h.setup.Load().edge.traces.tally
+		return t.Sent.Load(), t.Dropped.Load()
+	}
 	source.AccessLogLost = func() uint64 { return h.setup.Load().edge.lost.Load() }
 	socket, err := listen.Bind(address)
 	if err != nil {

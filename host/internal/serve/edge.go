@@ -1,4 +1,4 @@
-// edge.go: what all listeners share at the host's edge: the access logs, and who may come how often.
+// edge.go: what all listeners share at the host's edge: the access logs, the tracer, and who may come how often.
 
 package serve
 
@@ -21,7 +21,8 @@ type edge struct {
 	logs    map[string]*accesslog.Log // by what the configuration calls them; none is "off"
 	access  *accesslog.Log            // that of all that have none of their own; nil is off
 	lost    *atomic.Uint64            // lines missing from all access logs that the host has had
-	id      string                    // the header of a request's id; "" is off
+	traces  traces
+	id      string // the header of a request's id; "" is off
 }
 
 // rate is a limit and what it was made of.
@@ -68,6 +69,7 @@ func newEdge(c *config.Config, old *edge, log hclog.Logger) (*edge, error) {
 			return nil, err
 		}
 	}
+	g.traces = newTraces(c.Tracing, old.traces, log)
 	g.access = g.logs[c.HTTP.AccessLog]
 	return g, nil
 }
@@ -118,6 +120,7 @@ func (g *edge) retire(next *edge) {
 			access.Retire()
 		}
 	}
+	g.traces.retire(next.traces)
 }
 
 // reopen takes the access logs' files anew, after somebody has renamed them.
@@ -134,6 +137,7 @@ func (g *edge) close(log hclog.Logger) {
 			log.Warn(err.Error())
 		}
 	}
+	g.traces.tracer.Close()
 }
 
 // limit has the crowd heed the configuration from now on.

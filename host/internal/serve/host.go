@@ -237,7 +237,7 @@ func (h *host) listenTerms(made *setup, l config.Listen) (t listen.Terms, err er
 	t = listen.Terms{MaxConnections: l.MaxConns, Terms: web.Terms{
 		Backend: p.backend(), Hub: p.realm.hub, Limits: listenLimits(c.HTTP),
 		Framing: framing(&l.Sockets), Sockets: socketLimits(&l.Sockets),
-		Access: g.access, RequestID: g.id, RateLimit: g.rates[""].limit, Proxies: g.proxies,
+		Access: g.access, Tracer: g.traces.tracer, RequestID: g.id, RateLimit: g.rates[""].limit, Proxies: g.proxies,
 		Compression: compression(&c.HTTP.Compression),
 	}}
 	if l.TLS == nil {

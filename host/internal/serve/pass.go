@@ -43,7 +43,9 @@ type pass struct {
 func (p *pass) run() {
 	began := time.Now()
 	p.lead()
-	p.account.Add(p.summary(time.Since(began)))
+	summary := p.summary(time.Since(began))
+	p.trace(began, summary.Outcome)
+	p.account.Add(summary)
 }
 
 // lead is the sequence.

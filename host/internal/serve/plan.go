@@ -46,6 +46,7 @@ func makePlan(now *setup, c *config.Config) *plan {
 	p.sort(&p.log, now.config.ACME, differences(change{table: "[acme]"}, now.config.ACME, c.ACME))
 	limits := change{table: "[http.rate_limit]", live: true}
 	p.http = append(p.http, differences(limits, now.config.HTTP.RateLimit, c.HTTP.RateLimit)...)
+	p.planTracing(now.config.Tracing, c.Tracing)
 	p.sort(&p.log, *now.config, otherDifferences(now.config, c))
 	p.planPools(now)
 	p.planListeners(now)
@@ -195,6 +196,7 @@ func otherDifferences(old, new *config.Config) []change {
 func inEffect(old, new *config.Config) *config.Config {
 	c := *old
 	c.Pools, c.Listen, c.Routes, c.Warnings = new.Pools, new.Listen, new.Routes, new.Warnings
+	c.Tracing = new.Tracing
 	takeLive(&c, *new)
 	takeLive(&c.Log, new.Log)
 	takeLive(&c.HTTP, new.HTTP)

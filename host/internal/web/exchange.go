@@ -10,6 +10,7 @@ import (
 
 	"github.com/workerhost/workerhost/host/internal/accesslog"
 	"github.com/workerhost/workerhost/host/internal/spool"
+	"github.com/workerhost/workerhost/host/internal/trace"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -33,8 +34,9 @@ type exchange struct {
 	poor    bool   // which is so if this is true
 	fields  []field
 
-	entry     *accesslog.Entry // the handler's; nil without an access log
+	entry     *accesslog.Entry // the handler's; nil: nobody is told of it
 	submitted time.Time
+	span      trace.Span // the visit's
 
 	ticket protocol.Ticket // the handler's
 	values []string        // the handler's: backs the response's header values
@@ -50,7 +52,7 @@ type exchange struct {
 	// guarded by mu
 	stream   protocol.Stream
 	begun    int                                 // how many times Begin came
-	clock    struct{ begun, answered time.Time } // kept for the access log only
+	clock    struct{ begun, answered time.Time } // kept for the entry only
 	informs  []protocol.Inform
 	headed   bool
 	response protocol.Response // its Headers and Body are ours
@@ -79,6 +81,9 @@ func newExchange(v *visit, eager bool) *exchange {
 	x.handler, x.terms, x.entry = v.handler, v.terms.retain(), v.entry
 	if x.entry != nil {
 		x.entry.Pool = v.terms.Backend.Traits().Pool
+	}
+	if v.span.Traced() {
+		x.span, x.TraceID = v.span, v.span.Hex()
 	}
 	x.refs.Store(1)
 	most := int(x.terms.Limits.ResponseBuffer)
@@ -136,7 +141,7 @@ func (x *exchange) leave() {
 // account tells the access log what the exchange knows. The caller holds mu.
 func (x *exchange) account() {
 	e := x.entry
-	e.Submitted, e.Begun, e.Answered = x.submitted, x.clock.begun, x.clock.answered
+	e.Submitted, e.Begun, e.Answered, e.Attempts = x.submitted, x.clock.begun, x.clock.answered, x.begun
 	if x.stream != nil {
 		e.Slot, e.Generation = x.stream.Worker()
 	}

@@ -98,6 +98,19 @@ func (v *visit) appendValues(to []string, name string) []string {
 	return to
 }
 
+// set puts one value, by a field's canonical name, in the place of those that there are.
+func (v *visit) set(name, value string) {
+	if v.listed == nil {
+		v.r.Header[name] = []string{value}
+		return
+	}
+	v.remove(func(is string) bool { return is == name })
+	at, _ := slices.BinarySearchFunc(v.listed, name, func(f field, name string) int {
+		return strings.Compare(f.name, name)
+	})
+	v.listed = slices.Insert(v.listed, at, field{name, value})
+}
+
 // remove takes the fields away that match, by their canonical names.
 func (v *visit) remove(match func(name string) bool) {
 	if v.listed == nil {

@@ -60,6 +60,7 @@ func (v *visit) admit() bool {
 	if status == 0 && v.challenged() && v.answerChallenge() {
 		return false
 	}
+	v.passOn()
 	if v.terms.Routes != nil && status == 0 {
 		status, wrong = v.choose()
 	}

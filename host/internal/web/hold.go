@@ -92,6 +92,9 @@ func (x *exchange) enter() {
 	h := x.kept
 	h.wrong = h.peer.Enter(x.request.Remote, &x.terms.peers, h.wish)
 	h.wish, h.open = nil, h.wrong == nil
+	if h.open {
+		h.peer.Under(&x.span)
+	}
 }
 
 // hold tells the client the head and the first bytes, and waits for the worker's DONE. What it returns has to stay

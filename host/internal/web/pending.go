@@ -116,8 +116,7 @@ func (h *Handler) Pending(seat Seat, head *http1.Head, text string, body []byte)
 // Submit gives the request to the Backend, or answers it. It does not wait, and must not be called under a lock that
 // the seat's methods take.
 func (p *Pending) Submit() {
-	p.visit = p.handler.visit(p, p.request, p.seat)
-	p.visit.listed = p.fields
+	p.visit = p.handler.visit(p, p.request, p.seat, p.fields)
 	p.until(p.arrive)
 }
 

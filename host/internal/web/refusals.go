@@ -123,8 +123,11 @@ func (h *Handler) NoteRefusal(r *http.Request, status, sent int, reason string) 
 	why := whyRefused(status)
 	h.tally.refused[why].Add(1)
 	h.tellRefusal(remote(r), status, reason)
-	if access := h.accessLog(h.terms.Load()); access != nil {
-		e := accesslog.Entry{Began: time.Now(), Status: status, Out: int64(sent), Fault: why.String(), Reason: reason}
+	t := h.enter()
+	defer t.release()
+	e := accesslog.Entry{Began: time.Now(), Status: status, Out: int64(sent), Fault: why.String(), Reason: reason}
+	if access := h.accessLog(t); access != nil {
 		access.Note(&e, r, r.Header.Get, true)
 	}
+	t.tellRefused(r, &e)
 }

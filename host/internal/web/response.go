@@ -120,6 +120,9 @@ func (x *exchange) about(args ...any) []any {
 		slot, generation := x.stream.Worker()
 		all = append(all, "worker", slot, "generation", generation)
 	}
+	if x.TraceID != "" {
+		all = append(all, "trace_id", x.TraceID)
+	}
 	return append(all, args...)
 }
 

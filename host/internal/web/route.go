@@ -71,7 +71,7 @@ func (v *visit) choose() (status int, wrong string) {
 		if v.terms.Proxies != nil && v.terms.Proxies.Trusts(v.peer) {
 			prefix = v.value(prefixHeader) + prefix
 		}
-		v.header()[prefixHeader] = []string{prefix}
+		v.set(prefixHeader, prefix)
 	}
 	return 0, ""
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/peer"
+	"github.com/workerhost/workerhost/host/internal/trace"
 )
 
 // Limits are what a client may ask for. Sizes are in bytes. Time-outs run anew with each progress; 0 is for ever.
@@ -60,6 +61,7 @@ type Terms struct {
 	Proxies   *guard.Proxies   // nil: forwarding headers are the workers' to judge
 	RateLimit *guard.RateLimit // shared by all listeners of a host; nil is off
 	Access    *accesslog.Log   // shared by all listeners of a host; nil is off
+	Tracer    *trace.Tracer    // likewise; nil is off
 	RequestID string           // the header that carries a request's id both ways, in its canonical form; "" is off
 
 	// Challenge answers authorities that look whether a host's name is ours (RFC 8555 §8.3), before all else; nil:
@@ -96,7 +98,7 @@ func newTerms(t Terms) *terms {
 		counted.indexed = t.Routes.guardsIndex()
 	}
 	for of := range counted.all() {
-		of.peers = peer.NewTerms(&of.Sockets, of.Framing, of.Backend, of.Hub)
+		of.peers = peer.NewTerms(&of.Sockets, of.Framing, of.Backend, of.Hub, of.Tracer)
 	}
 	return counted
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/accesslog"
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/peer"
+	"github.com/workerhost/workerhost/host/internal/trace"
 )
 
 // visit belongs to the request's handler, and is gone with it. An exchange may live longer.
@@ -29,8 +30,9 @@ type visit struct {
 	guards  []*Auth            // that it has to pass
 	limits  []*guard.RateLimit // of the routes that have them
 	in      *intake            // nil: no body was asked for
-	entry   *accesslog.Entry   // of the access log; nil: there is none
-	access  *accesslog.Log
+	entry   *accesslog.Entry   // of the access log and of the span; nil: nobody is told of the request
+	access  *accesslog.Log     // nil: there is none
+	span    trace.Span
 
 	recorder recorder
 }
@@ -58,7 +60,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, conn Conn) {
 // answerTo is the visit of a request. What it returns, if anything, is a held response that has to stay with its
 // handler: it must not keep terms or a log that a reload has replaced.
 func (h *Handler) answerTo(w http.ResponseWriter, r *http.Request, conn Conn) *peer.Held {
-	v := h.visit(w, r, conn)
+	v := h.visit(w, r, conn, nil)
 	whole := false
 	defer func() { v.end(whole) }()
 	kept := v.handle()
@@ -66,11 +68,12 @@ func (h *Handler) answerTo(w http.ResponseWriter, r *http.Request, conn Conn) *p
 	return kept
 }
 
-// visit begins the visit of a request. Its end has to come.
-func (h *Handler) visit(w http.ResponseWriter, r *http.Request, conn Conn) *visit {
+// visit begins the visit of a request, whose header is listed unless r has it. Its end has to come.
+func (h *Handler) visit(w http.ResponseWriter, r *http.Request, conn Conn, listed []field) *visit {
 	v := visits.Get().(*visit)
 	v.handler, v.terms, v.conn, v.w, v.r, v.peer = h, h.enter(), conn, w, r, r.RemoteAddr
-	v.recorder.ResponseWriter = w
+	v.listed, v.recorder.ResponseWriter = listed, w
+	v.follow()
 	v.noteTo(h.accessLog(v.terms))
 	if r.ProtoMajor > 1 {
 		v.record()
@@ -78,10 +81,10 @@ func (h *Handler) visit(w http.ResponseWriter, r *http.Request, conn Conn) *visi
 	return v
 }
 
-// noteTo has the visit noted in a log, which was retained for it, or in none.
+// noteTo has the visit noted in a log, which was retained for it, or in none, and for its span.
 func (v *visit) noteTo(access *accesslog.Log) {
 	v.access, v.entry = access, nil
-	if access != nil {
+	if access != nil || v.span.Sampled {
 		v.entry = &v.recorder.entry
 		v.entry.Began = time.Now()
 		v.record()
@@ -104,7 +107,7 @@ func (v *visit) moveTo(w http.ResponseWriter, r *http.Request, conn Conn) {
 	}
 }
 
-// end leaves the line of the access log, and lets go.
+// end leaves the line of the access log and the span, and lets go.
 func (v *visit) end(whole bool) {
 	if e := v.entry; e != nil {
 		e.ID = v.id
@@ -118,7 +121,13 @@ func (v *visit) end(whole bool) {
 		default:
 			e.Status = statusLeft
 		}
-		v.access.Note(e, v.r, v.value, whole)
+		e.TraceID = v.span.Hex()
+		if v.access != nil {
+			v.access.Note(e, v.r, v.value, whole)
+		}
+		if v.span.Sampled {
+			v.tell(whole)
+		}
 	}
 	v.terms.release()
 	*v = visit{}

@@ -108,6 +108,7 @@ func (v *visit) openWebSocket(ctx context.Context) {
 		offer = peer.AgreeOnDeflate(r.Header["Sec-Websocket-Extensions"])
 	}
 	c := peers.NewWebSocket(who, remote(r), offer != "", &v.terms.peers)
+	c.Under(&v.span)
 	admission := x.ask(ctx, c.Connection)
 	switch {
 	case admission == nil && r.Context().Err() != nil:
