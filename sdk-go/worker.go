@@ -15,7 +15,7 @@ import (
 // Events of different connections run concurrently, up to [WithConcurrency]; those of one connection come one at a
 // time and in order. What a handler sends, joins, sets and closes takes effect when it returns nil, all together. If
 // it returns an error or panics, none of it does: the error is logged, and the connection stays open. The context ends
-// as a request's does, and knows [Attempt] and [Self].
+// as a request's does, and knows [Attempt], [Self] and [Trace].
 type Worker struct {
 	// Handler answers requests; nil means [http.DefaultServeMux].
 	Handler http.Handler

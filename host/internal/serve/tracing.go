@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -87,9 +88,7 @@ func (p *pass) trace(began time.Time, outcome control.Outcome) {
 	}
 	r.Name, r.Kind = "reload", trace.Internal
 	r.Attributes.Word("workerhost.outcome", string(outcome))
-	for _, name := range p.ask.Pools {
-		r.Attributes.Word("workerhost.pool", name)
-	}
+	r.Attributes.Word("workerhost.pool", strings.Join(p.ask.Pools, " "))
 	if outcome != control.Done {
 		r.Failed, r.Fault = true, string(outcome)
 		r.Attributes.Word("error.type", r.Fault)

@@ -145,7 +145,7 @@ func readState(fields []string) string {
 	if len(kept) == 0 {
 		return ""
 	}
-	return whole
+	return strings.Clone(whole) // which may be a part of much more
 }
 
 // goodKey knows "vendor", and "tenant@vendor".

@@ -5,6 +5,7 @@ package web
 import (
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,8 +70,7 @@ func fail(r *trace.Record, why, otherwise string) {
 }
 
 // methods are those that stand for themselves; a client may send any other.
-var methods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "DELETE": true, "CONNECT": true,
-	"OPTIONS": true, "TRACE": true, "PATCH": true, "QUERY": true}
+var methods = []string{"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
 
 // recordOf has what is known of a request that has ended, by the names of OpenTelemetry's conventions for HTTP and,
 // for what those don't have, by ours. value gives a field of its header.
@@ -80,9 +80,9 @@ func recordOf(
 	record := s.Record(e.Began)
 	record.Ended, record.Kind = time.Now(), trace.Server
 	a := &record.Attributes
-	if methods[r.Method] {
-		record.Name = r.Method
-		a.Word("http.request.method", r.Method)
+	if i := slices.Index(methods, r.Method); i >= 0 { // the request's own may be a part of all of its text
+		record.Name = methods[i]
+		a.Word("http.request.method", methods[i])
 	} else {
 		record.Name = "HTTP"
 		a.Word("http.request.method", "_OTHER")

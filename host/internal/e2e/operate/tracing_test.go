@@ -1,16 +1,21 @@
 package operate
 
 import (
+	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/workerhost/workerhost/host/internal/e2e/harness"
 	collector "go.opentelemetry.io/proto/slim/otlp/collector/trace/v1"
@@ -136,5 +141,103 @@ func TestATraceGoesThroughTheHostToItsWorkerAndTheLogs(t *testing.T) {
 	h.Stop()
 	if n := len(c.named("GET")); n != 2 {
 		t.Errorf("%d requests had arrived when the host had stopped", n)
+	}
+}
+
+// received is a batch as the collector writes it: OTLP in JSON.
+type received struct {
+	ResourceSpans []struct {
+		Resource   struct{ Attributes []attribute }
+		ScopeSpans []struct {
+			Spans []receivedSpan
+		}
+	}
+}
+
+type receivedSpan struct {
+	TraceID, SpanID, ParentSpanID, Name string
+	Kind                                int
+}
+
+type attribute struct {
+	Key   string
+	Value struct{ StringValue, IntValue string }
+}
+
+// TestOpenTelemetrysCollectorTakesOneTraceOfHostAndWorker has the real ones: a collector, and an application with
+// OpenTelemetry's own SDK. To build them takes more than a minute, so they are modules of their own.
+func TestOpenTelemetrysCollectorTakesOneTraceOfHostAndWorker(t *testing.T) {
+	if !harness.Long {
+		t.Skip("make long has the collector")
+	}
+	programs := t.TempDir()
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", programs+string(filepath.Separator), "./...")
+	build.Dir = filepath.Join(harness.Repository, "host/internal/e2e/testdata/tracing")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	address, addr, lines := harness.FreeAddress(t), harness.FreeAddress(t), harness.FreeAddress(t)
+	collector := exec.Command(filepath.Join(programs, "collector"), address)
+	var out bytes.Buffer
+	collector.Stdout, collector.Stderr = &out, os.Stderr
+	open, err := collector.StdinPipe()
+	harness.Must(t, err)
+	harness.Must(t, collector.Start())
+	ended := sync.OnceFunc(func() {
+		open.Close() // its sign to end
+		collector.Wait()
+	})
+	defer ended()
+	file := filepath.Join(t.TempDir(), "host.toml")
+	harness.Must(t, os.WriteFile(file, fmt.Appendf(nil, `
+[[listen]]
+address = %q
+[[listen]]
+address = %q
+protocol = "tcp"
+[pool.app]
+command = [%q]
+workers = 1
+env = { OTEL_EXPORTER_OTLP_ENDPOINT = "http://%s", OTEL_SERVICE_NAME = "shop" }
+[tracing]
+endpoint = "http://%[4]s"
+`, addr, lines, filepath.Join(programs, "worker"), address), 0o600))
+	for harness.Refused(address) {
+		time.Sleep(10 * time.Millisecond) // it says nothing when it is there
+	}
+	h := harness.StartWith(t, addr, "-c", file)
+	if code, text := h.Get("/price"); code != 200 || text != "7.50\n" {
+		t.Errorf("%d %s", code, text)
+	}
+	harness.DialPeer(t, "tcp", lines).Ask("hi\n", "hi\n")
+	h.Stop()
+	ended()
+	came := map[string]receivedSpan{} // by service and name
+	for line := range strings.Lines(out.String()) {
+		var batch received
+		harness.Must(t, json.Unmarshal([]byte(line), &batch))
+		for _, of := range batch.ResourceSpans {
+			i := slices.IndexFunc(of.Resource.Attributes, func(a attribute) bool { return a.Key == "service.name" })
+			for _, scoped := range of.ScopeSpans {
+				for _, s := range scoped.Spans {
+					came[of.Resource.Attributes[i].Value.StringValue+" "+s.Name] = s
+				}
+			}
+		}
+	}
+	below := func(name, above string) {
+		s, parent := came[name], came[above]
+		if s.TraceID == "" || s.TraceID != parent.TraceID || s.ParentSpanID != parent.SpanID {
+			t.Errorf("%s is not below %s: %+v %+v", name, above, s, parent)
+		}
+	}
+	below("shop GET", "workerhost GET")
+	below("shop price", "shop GET")
+	below("shop chat", "workerhost MESSAGE of tcp")
+	if s := came["workerhost GET"]; s.ParentSpanID != "" || s.Kind != int(spans.Span_SPAN_KIND_SERVER) {
+		t.Errorf("%+v", s)
+	}
+	if t.Failed() {
+		t.Log(out.String())
 	}
 }

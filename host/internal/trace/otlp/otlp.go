@@ -7,12 +7,10 @@ package otlp
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/trace"
@@ -62,8 +60,11 @@ func (e *Exporter) Export(ctx context.Context, batch []*trace.Record) (unwanted 
 	r.Header.Set("Content-Type", "application/x-protobuf")
 	r.Header.Set("User-Agent", "workerhost/"+e.settings.Version)
 	answer, err := e.client.Do(r)
+	if err != nil && ctx.Err() == nil { // names and networks come back, too
+		return 0, &trace.Delay{Err: err}
+	}
 	if err != nil {
-		return 0, unreached(ctx, err)
+		return 0, err
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, mostAnswer))
@@ -81,19 +82,6 @@ func (e *Exporter) Export(ctx context.Context, batch []*trace.Record) (unwanted 
 		return 0, &trace.Delay{After: retryAfter(answer.Header.Get("Retry-After")), Err: err}
 	}
 	return 0, err
-}
-
-// unreached tells what may be different in a moment from what will not.
-func unreached(ctx context.Context, err error) error {
-	var late interface{ Timeout() bool }
-	switch {
-	case ctx.Err() != nil:
-		return err
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF),
-		errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &late) && late.Timeout():
-		return &trace.Delay{Err: err}
-	}
-	return err
 }
 
 func retryAfter(value string) time.Duration {
