@@ -227,6 +227,16 @@ func TestAWorkerGoesOnWithTheTraceBelowTheHostsSpan(t *testing.T) {
 	}
 }
 
+func TestNoClientTakesTheHostsSpanFromItsWorker(t *testing.T) {
+	change, _ := withTracing(t, everything)
+	got := make(chan protocol.Request, 1)
+	h := start(t, func(c *call) { got <- c.request; hello(c) }, change)
+	h.raw("GET / HTTP/1.1\r\nHost: a\r\nConnection: close, traceparent\r\nTraceparent: " + clientsWord + "-01\r\n\r\n")
+	if told := pair((<-got).Headers, "Traceparent"); len(told) != 55 || strings.Contains(told, clientsSpan) {
+		t.Errorf("the worker was told %q", told)
+	}
+}
+
 func TestWithoutTracingAClientsTraceparentIsLeftAlone(t *testing.T) {
 	got := make(chan protocol.Request, 1)
 	h := start(t, func(c *call) { got <- c.request; hello(c) })

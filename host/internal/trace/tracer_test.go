@@ -3,6 +3,7 @@ package trace
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -36,7 +37,23 @@ func (c *collector) Export(ctx context.Context, batch []*Record) (int, error) {
 	return 0, nil
 }
 
-func (c *collector) Close() { c.closed = true }
+func (c *collector) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+}
+
+// seen is a copy of what came so far.
+func (c *collector) seen() (copied struct {
+	came   []string
+	times  []time.Time
+	closed bool
+}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	copied.came, copied.times, copied.closed = slices.Clone(c.came), slices.Clone(c.times), c.closed
+	return copied
+}
 
 func begin(c *collector, share float64, based bool) (*Tracer, *Tally) {
 	tally := new(Tally)
@@ -58,18 +75,19 @@ func TestSpansComeInBatches(t *testing.T) {
 			end(tracer.Start(Context{}), strconv.Itoa(i))
 		}
 		synctest.Wait()
-		if len(c.came) != mostBatch {
-			t.Fatalf("%d came at once", len(c.came))
+		if len(c.seen().came) != mostBatch {
+			t.Fatalf("%d came at once", len(c.seen().came))
 		}
 		time.Sleep(batchWait)
 		synctest.Wait()
-		if len(c.came) != mostBatch+3 || len(c.times) != 2 {
-			t.Fatalf("%d came in %d batches", len(c.came), len(c.times))
+		if len(c.seen().came) != mostBatch+3 || len(c.seen().times) != 2 {
+			t.Fatalf("%d came in %d batches", len(c.seen().came), len(c.seen().times))
 		}
 		end(tracer.Start(Context{}), "last")
 		tracer.Close()
-		if len(c.came) != mostBatch+4 || !c.closed || tally.Sent.Load() != mostBatch+4 || tally.Dropped.Load() != 0 {
-			t.Errorf("%d came, closed %v, tally %+v", len(c.came), c.closed, tally)
+		if len(c.seen().came) != mostBatch+4 || !c.seen().closed ||
+			tally.Sent.Load() != mostBatch+4 || tally.Dropped.Load() != 0 {
+			t.Errorf("%d came, closed %v, tally %+v", len(c.seen().came), c.seen().closed, tally)
 		}
 	})
 }
@@ -89,10 +107,10 @@ func TestACollectorThatIsAwayForAWhileGetsTheSpans(t *testing.T) {
 		end(tracer.Start(Context{}), "a")
 		time.Sleep(retryTime)
 		synctest.Wait()
-		if len(c.came) != 1 || len(c.times) != 3 || tally.Dropped.Load() != 0 {
-			t.Fatalf("%v came in %d attempts", c.came, len(c.times))
+		if len(c.seen().came) != 1 || len(c.seen().times) != 3 || tally.Dropped.Load() != 0 {
+			t.Fatalf("%v came in %d attempts", c.seen().came, len(c.seen().times))
 		}
-		if wait := c.times[2].Sub(c.times[1]); wait < 7*time.Second {
+		if wait := c.seen().times[2].Sub(c.seen().times[1]); wait < 7*time.Second {
 			t.Errorf("it was asked again after %v", wait)
 		}
 		tracer.Close()
@@ -132,8 +150,8 @@ func TestWhatTheCollectorWillNeverTakeIsSentOnce(t *testing.T) {
 		end(tracer.Start(Context{}), "x")
 		time.Sleep(time.Hour)
 		tracer.Close()
-		if len(c.times) != 1 || tally.Dropped.Load() != 1 {
-			t.Errorf("%d attempts, %d dropped", len(c.times), tally.Dropped.Load())
+		if len(c.seen().times) != 1 || tally.Dropped.Load() != 1 {
+			t.Errorf("%d attempts, %d dropped", len(c.seen().times), tally.Dropped.Load())
 		}
 	})
 }
@@ -145,13 +163,13 @@ func TestATracerThatIsReplacedSendsWhatHasBegun(t *testing.T) {
 		span := tracer.Start(Context{})
 		tracer.Retire()
 		synctest.Wait()
-		if c.closed {
+		if c.seen().closed {
 			t.Fatal("it ended before its span")
 		}
 		end(span, "late")
 		synctest.Wait()
-		if !c.closed || len(c.came) != 1 {
-			t.Errorf("closed %v, came %v", c.closed, c.came)
+		if !c.seen().closed || len(c.seen().came) != 1 {
+			t.Errorf("closed %v, came %v", c.seen().closed, c.seen().came)
 		}
 		if s := tracer.Start(Context{}); s.Sampled || !s.Traced() {
 			t.Error("a span that nobody would send is sampled")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/accesslog"
+	"github.com/workerhost/workerhost/host/internal/trace"
 )
 
 // Refusal is why the front answered in a worker's place.
@@ -130,4 +131,15 @@ func (h *Handler) NoteRefusal(r *http.Request, status, sent int, reason string) 
 		access.Note(&e, r, r.Header.Get, true)
 	}
 	t.tellRefused(r, &e)
+}
+
+// tellRefused has a span of a request that was refused before it had a visit.
+func (t *terms) tellRefused(r *http.Request, e *accesslog.Entry) {
+	span := t.Tracer.Start(trace.Read(r.Header[trace.ParentHeader], r.Header[trace.StateHeader]))
+	if !span.Sampled {
+		return
+	}
+	record := recordOf(&span, r, r.Header.Get, "", r.RemoteAddr, e)
+	record.Attributes.Word("error.type", e.Fault)
+	span.End(record)
 }

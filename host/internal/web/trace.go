@@ -141,14 +141,3 @@ func addressOf(remote string) string {
 	}
 	return host
 }
-
-// tellRefused has a span of a request that was refused before it had a visit.
-func (t *terms) tellRefused(r *http.Request, e *accesslog.Entry) {
-	span := t.Tracer.Start(trace.Read(r.Header[trace.ParentHeader], r.Header[trace.StateHeader]))
-	if !span.Sampled {
-		return
-	}
-	record := recordOf(&span, r, r.Header.Get, "", r.RemoteAddr, e)
-	record.Attributes.Word("error.type", e.Fault)
-	span.End(record)
-}
