@@ -124,11 +124,11 @@ func (s *encodedStream) Write(b []byte) (int, error) {
 	return len(b), s.pass(func(to []byte) []byte { return s.stream.Append(to, b, false) })
 }
 
-// pass writes what make has made.
-func (s *encodedStream) pass(make func(to []byte) []byte) (err error) {
+// pass writes what the encoder has made.
+func (s *encodedStream) pass(encoded func(to []byte) []byte) (err error) {
 	l := lents.Get().(*lent)
 	defer l.release()
-	if l.bytes = make(l.bytes[:0]); len(l.bytes) > 0 {
+	if l.bytes = encoded(l.bytes[:0]); len(l.bytes) > 0 {
 		_, err = s.ResponseWriter.Write(l.bytes)
 	}
 	return err
