@@ -29,22 +29,30 @@ func (l *Listen) Network() (network, address string) {
 	return "tcp", l.Address
 }
 
-// sameAs gives a key that is equal for two listeners that can't both be opened. Port 0 is never the same.
-func (l *Listen) sameAs() (key string, unique bool) {
+// takes gives a key for each port or socket that the listener takes, so that no other can be opened there. Port 0 is
+// always another one.
+func (l *Listen) takes() (keys []string) {
 	network, address := l.Network()
 	if network == "unix" {
-		return l.Address, true
+		return []string{l.Address}
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return address, false // reported already
+		return nil // reported already
 	}
 	switch host = strings.ToLower(host); host {
 	case "", "0.0.0.0", "::":
 		host = ""
 	}
 	number, err := strconv.Atoi(port)
-	return fmt.Sprintf("%s %s:%d", network, host, number), err == nil && number != 0
+	if err != nil || number == 0 {
+		return nil
+	}
+	keys = []string{fmt.Sprintf("%s %s:%d", network, host, number)}
+	if l.HTTP3 && network != "udp" {
+		keys = append(keys, fmt.Sprintf("udp %s:%d", host, number))
+	}
+	return keys
 }
 
 // parseAddress checks an address, and makes the path of a unix socket absolute.

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -291,13 +292,12 @@ func (c *Config) link(fail fail) {
 		if p := c.Pool(l.Pool); p != nil {
 			l.linkSockets(c, p, fail)
 		}
-		key, unique := l.sameAs()
-		if first, again := taken[key]; again && unique {
-			fail(l.place("address"), "%s is already taken by %s: remove one of them", l.Address, first)
-		}
-		taken[key] = fmt.Sprintf("the listener on %s", l.Address)
+		name := fmt.Sprintf("the listener on %s", l.Address)
 		if line := c.lines[l.place("address")]; line > 0 {
-			taken[key] = fmt.Sprintf("the listener in line %d", line)
+			name = fmt.Sprintf("the listener in line %d", line)
+		}
+		if first := take(taken, l, name); first != "" {
+			fail(l.place("address"), "%s is already taken by %s: remove one of them", l.Address, first)
 		}
 	}
 	c.linkRoutes(names, fail)
@@ -307,11 +307,10 @@ func (c *Config) link(fail fail) {
 	}
 	for _, own := range []struct{ place, address string }{{"admin.listen", c.Admin.Listen},
 		{"control.listen", c.Remote.Listen}} {
-		key, unique := (&Listen{Address: own.address}).sameAs()
-		if first, again := taken[key]; again && unique {
+		name := fmt.Sprintf("%s in line %d", own.place, c.lines[own.place])
+		if first := take(taken, &Listen{Address: own.address}, name); first != "" {
 			fail(own.place, "%s is already taken by %s: choose another port", own.address, first)
 		}
-		taken[key] = fmt.Sprintf("%s in line %d", own.place, c.lines[own.place])
 	}
 	for _, w := range c.Remote.warnings() {
 		c.Warnings = append(c.Warnings, c.ProblemAt(w.key, w.text))
@@ -322,6 +321,15 @@ func (c *Config) link(fail fail) {
 			c.Warnings = append(c.Warnings, c.ProblemAt(p.at, text))
 		}
 	}
+}
+
+// take notes who has what l takes, and says who had some of it already; "" if nobody did.
+func take(taken map[string]string, l *Listen, name string) (first string) {
+	for _, key := range l.takes() {
+		first = cmp.Or(first, taken[key])
+		taken[key] = name
+	}
+	return first
 }
 
 // link finds the listener's pool among names. With routes, and several pools, it needs none.

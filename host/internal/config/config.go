@@ -79,6 +79,7 @@ type Listen struct {
 	Strict   bool   `key:"strict_hosts" for:"http" absent:"false" means:"what no route takes is 421 if its host's name is in no route"`
 	MaxConns int    `key:"max_connections" default:"0" min:"0" max:"1000000" means:"open connections of this listener, so that it leaves room for others; 0 is [http] max_connections alone"`
 	TLS      *TLS   `key:"tls" absent:"off"`
+	HTTP3    bool   `key:"http3" for:"http" absent:"false" means:"HTTP/3 as well, at the same port over UDP; it takes tls"`
 	SocketFile
 	Sockets
 

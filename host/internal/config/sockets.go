@@ -43,6 +43,9 @@ func (l *Listen) check(c *Config, fail fail) {
 				l.Protocol, oneOf(words))
 		}
 	}
+	if l.HTTP3 {
+		l.checkHTTP3(fail)
+	}
 	if l.Protocol == "udp" {
 		for _, key := range []string{"tls", "max_connections"} {
 			if c.has(l.place(key)) {
@@ -70,6 +73,19 @@ func (l *Listen) check(c *Config, fail fail) {
 	}
 	if l.MessageBurst == 0 {
 		l.MessageBurst = 2 * l.MessageRate
+	}
+}
+
+func (l *Listen) checkHTTP3(fail fail) {
+	switch network, _ := l.Network(); {
+	case l.Protocol != "http":
+		fail(l.place("http3"), "has no effect on protocol = %q: it is for http; remove it, or change the protocol",
+			l.Protocol)
+	case network == "unix":
+		fail(l.place("http3"), "HTTP/3 needs a port, and %s has none: remove it, or write host:port", l.Address)
+	case l.TLS == nil:
+		fail(l.place("http3"), "HTTP/3 is always encrypted: write tls = { certificate = \"FILE\", key = \"FILE\" }, "+
+			"or remove it")
 	}
 }
 

@@ -116,8 +116,7 @@ func (c *Config) declare(d DeclaredListener, p *Pool, only, moved bool, fail fai
 	made.Pool = p.Name
 	for i := range c.Listen {
 		l := &c.Listen[i]
-		mine, _ := l.sameAs()
-		if theirs, unique := made.sameAs(); !unique || mine != theirs {
+		if mine, theirs := l.takes(), made.takes(); len(mine) == 0 || len(theirs) == 0 || mine[0] != theirs[0] {
 			continue
 		}
 		if l.Protocol != made.Protocol || l.Framing != made.Framing {

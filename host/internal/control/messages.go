@@ -56,6 +56,7 @@ type Listener struct {
 	Protocol string `json:"protocol"`
 	Pool     string `json:"pool"`
 	TLS      bool   `json:"tls"`
+	HTTP3    bool   `json:"http3,omitempty"` // at the same port over UDP
 	Serving  bool   `json:"serving"`
 	Problem  string `json:"problem,omitempty"` // why it turns its clients away, and what to do
 	// Routes are those that take part of its requests, the most exact first. Pool is "" where nothing takes the rest

@@ -177,8 +177,9 @@ func (d *diagnosis) examineHost(ctx context.Context, socket string) (served []st
 
 func (d *diagnosis) examineListeners(c *config.Config, served []string) {
 	for _, l := range c.Listen {
+		mine := slices.ContainsFunc(served, func(address string) bool { return sameAddress(address, l.Address) })
 		switch err := listen.Probe(l.Address); {
-		case slices.ContainsFunc(served, func(address string) bool { return sameAddress(address, l.Address) }):
+		case mine:
 			d.good(aboutListeners, "%s is served by the host that runs", l.Address)
 		case err != nil:
 			d.wrong(aboutListeners, "", "%v", err)
@@ -190,6 +191,26 @@ func (d *diagnosis) examineListeners(c *config.Config, served []string) {
 				d.examineCertificate(l.Address, files)
 			}
 		}
+		if l.HTTP3 {
+			d.examineUDP(l, mine)
+		}
+	}
+}
+
+// examineUDP looks whether HTTP/3 has a port and the buffers that it wants.
+func (d *diagnosis) examineUDP(l config.Listen, mine bool) {
+	if err := listen.ProbeUDP(l.Address); err != nil && !mine {
+		d.wrong(aboutListeners, "", "HTTP/3: %v", err)
+	}
+	receive, send, ok := listen.MostBuffer()
+	switch {
+	case !ok:
+	case min(receive, send) < listen.WantedBuffer:
+		d.advise(aboutListeners, listen.MoreBuffer+"; and the same in a file of /etc/sysctl.d",
+			"%s: UDP buffers for HTTP/3 are %s at most, and bursts may be lost, unless the host is root", l.Address,
+			config.Size(min(receive, send)))
+	default:
+		d.good(aboutListeners, "%s: UDP buffers for HTTP/3 may be as large as they should", l.Address)
 	}
 }
 

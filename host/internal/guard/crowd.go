@@ -62,12 +62,12 @@ func (k *Crowd) Open() int {
 	return k.open
 }
 
-// Enter counts a connection in, or says which limit it would pass. Leave counts it out.
-func (k *Crowd) Enter(c net.Conn) (who netip.Addr, full string) {
+// Enter counts a connection from an address in, or says which limit it would pass. Leave counts it out.
+func (k *Crowd) Enter(remote net.Addr) (who netip.Addr, full string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.perAddress > 0 {
-		if a, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil &&
+		if a, err := netip.ParseAddrPort(remote.String()); err == nil &&
 			(k.proxies == nil || !k.proxies.contains(a.Addr())) {
 			who = subscriber(a.Addr())
 		}
@@ -118,13 +118,18 @@ const turnedAway = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain
 	"1\r\nConnection: close\r\nContent-Length: 81\r\n\r\n" +
 	"503 Service Unavailable\nThe server is busy. Please try again in a moment.        \n"
 
+// Warn says now and then that connections are turned away, and at which limit.
+func (k *Crowd) Warn(remote net.Addr, limit string) {
+	if k.warned.Pass() {
+		k.log.Warn("connections are turned away: raise "+limit+", or look for who opens them",
+			"limit", limit, "remote", remote.String(), "open", k.Open())
+	}
+}
+
 // TurnAway gets rid of a connection without waiting for it. A client that is deaf, since it speaks TLS or no HTTP,
 // can't be told.
 func (k *Crowd) TurnAway(c net.Conn, deaf bool, limit string) {
-	if k.warned.Pass() {
-		k.log.Warn("connections are turned away: raise "+limit+", or look for who opens them",
-			"limit", limit, "remote", c.RemoteAddr().String(), "open", k.Open())
-	}
+	k.Warn(c.RemoteAddr(), limit)
 	k.mu.Lock()
 	crammed := k.room > 0 && len(k.leaving) > k.room/16
 	k.mu.Unlock()

@@ -47,17 +47,23 @@ func (s *Server) admit(l net.Listener) (c net.Conn, who netip.Addr, err error) {
 		if c, err = l.Accept(); err != nil {
 			return nil, who, err
 		}
-		who, full := s.crowd.Enter(c)
-		if most := s.terms.Load().MaxConnections; full == "" && most > 0 && s.clients.count() >= most {
-			s.crowd.Leave(who)
-			full = "max_connections of the listener"
-		}
+		who, full := s.enter(c.RemoteAddr())
 		if full == "" {
 			return c, who, nil
 		}
 		s.web.TurnedAway()
 		s.crowd.TurnAway(c, s.options.TLS != nil || s.options.Protocol != HTTP, full)
 	}
+}
+
+// enter counts a client in among the crowd, or says which limit it would pass.
+func (s *Server) enter(remote net.Addr) (who netip.Addr, full string) {
+	who, full = s.crowd.Enter(remote)
+	if most := s.terms.Load().MaxConnections; full == "" && most > 0 && s.Connections() >= most {
+		s.crowd.Leave(who)
+		full = "max_connections of the listener"
+	}
+	return who, full
 }
 
 // Problem says why a listener of TCP or UDP serves nobody, and what to do; "" if all is well.

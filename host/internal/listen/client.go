@@ -44,7 +44,7 @@ func (s *clients) count() int {
 }
 
 // Connections is how many clients are connected now.
-func (s *Server) Connections() int { return s.clients.count() }
+func (s *Server) Connections() int { return s.clients.count() + s.quicCount() }
 
 func (s *clients) list() []*client {
 	s.mu.Lock()

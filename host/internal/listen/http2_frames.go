@@ -4,11 +4,7 @@
 
 package listen
 
-import (
-	"encoding/binary"
-	"sync/atomic"
-	"time"
-)
+import "encoding/binary"
 
 // frame types and flags (RFC 9113 §6)
 const (
@@ -52,24 +48,14 @@ func (f *frameReader) stream() uint32 { return binary.BigEndian.Uint32(f.head[5:
 // writes.
 type clientFrames struct {
 	frameReader
-	block bool         // a header block has begun and not ended
-	flood bool         // the frame at hand is one too many
-	idle  atomic.Int64 // frames without use that may still come
-	asked time.Time    // when that was last raised by the clock
+	patience
+	block bool // a header block has begun and not ended
+	flood bool // the frame at hand is one too many
 }
 
-// A client may send so many frames in a row that ask for nothing: of control, of header blocks, of no data. Time
-// gives it more, and so does each frame of an answer that it gets: it has to acknowledge those with windows, and may
-// then ask again.
-const (
-	mostIdleFrames   = 1000
-	idleFramesPerSec = 100
-	framesPerAnswer  = 8
-)
-
 func newClientFrames() *clientFrames {
-	f := &clientFrames{asked: time.Now()}
-	f.idle.Store(mostIdleFrames)
+	f := new(clientFrames)
+	f.renew()
 	return f
 }
 
@@ -82,7 +68,7 @@ func (f *clientFrames) feed(p []byte) (good int, wrong string) {
 			f.flood = f.counts() && !f.allowed()
 		}
 		if f.flood && f.left == 0 {
-			return i, "too many frames that ask for nothing"
+			return i, tooManyFrames
 		}
 	}
 	return len(p), ""
@@ -97,23 +83,6 @@ func (f *clientFrames) counts() bool {
 		f.block = f.flags()&flagEndHeaders == 0
 	}
 	return true
-}
-
-func (f *clientFrames) allowed() bool {
-	if f.idle.Add(-1) >= 0 {
-		return true
-	}
-	now := time.Now()
-	more := int64(now.Sub(f.asked) * idleFramesPerSec / time.Second)
-	f.asked = now
-	return f.idle.Add(min(more, mostIdleFrames)) >= 0
-}
-
-// answered says that a frame of an answer goes out.
-func (f *clientFrames) answered() {
-	if f.idle.Load() < mostIdleFrames {
-		f.idle.Add(framesPerAnswer)
-	}
 }
 
 // unfinished says whether a frame or a header block has begun that has to end in time. What carries a body has

@@ -82,17 +82,17 @@ func TestTimeAllowsMoreFramesThatAskForNothing(t *testing.T) {
 		}
 		return n
 	}
-	f.asked = time.Now()
+	f.asked.Store(time.Now().UnixNano())
 	if n := sent(); n < mostIdleFrames || n > 2*mostIdleFrames {
 		t.Errorf("%d frames at once", n)
 	}
 	f.idle.Store(0)
-	f.asked = time.Now().Add(-2 * time.Second)
+	f.asked.Store(time.Now().Add(-2 * time.Second).UnixNano())
 	if n := sent(); n < 2*idleFramesPerSec || n > mostIdleFrames {
 		t.Errorf("%d frames after two seconds", n)
 	}
 	f.idle.Store(0)
-	f.asked = time.Now().Add(-time.Hour)
+	f.asked.Store(time.Now().Add(-time.Hour).UnixNano())
 	if n := sent(); n < mostIdleFrames || n > 2*mostIdleFrames {
 		t.Errorf("%d frames after an hour", n)
 	}

@@ -52,6 +52,9 @@ func (s *Server) newHTTPServer(l web.Limits) *httpServer {
 
 // serve handles every request.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if p := s.quicNow(); p != nil {
+		w.Header()["Alt-Svc"] = p.announced
+	}
 	if c := strictOf(r); c != nil {
 		c.handles(r)
 		if p := c.pending.Swap(nil); p != nil {

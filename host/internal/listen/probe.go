@@ -11,6 +11,15 @@ import (
 	"time"
 )
 
+// ProbeUDP says whether an address could be listened on for datagrams now. Its errors are those of Server.Listen.
+func ProbeUDP(address string) error {
+	c, err := bindUDP(address)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
 // Probe says whether an address could be listened on now, and leaves things as they are. Its errors are those of
 // Server.Listen.
 func Probe(address string) error {

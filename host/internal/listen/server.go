@@ -51,7 +51,8 @@ type Options struct {
 }
 
 // Server is one listener. One of HTTP speaks HTTP/1.1 and HTTP/2 with prior knowledge, or HTTP/1.1 and HTTP/2 by ALPN
-// over TLS. Its methods are safe for concurrent use, but Listen and Serve are called once, in this order.
+// over TLS, and HTTP/3 where the terms say so. Its methods are safe for concurrent use, but Listen and Serve are
+// called once, in this order.
 type Server struct {
 	options Options
 	log     hclog.Logger
@@ -68,8 +69,12 @@ type Server struct {
 	ending  chan struct{} // closed by end
 	web     *web.Handler
 
+	quic     atomic.Pointer[quicPort] // set under mu; nil: there is no HTTP/3, nor anybody left of it
+	retiring sync.WaitGroup           // of fronts; added to under mu, while not closed
+
 	mu      sync.Mutex
 	servers []*httpServer // the last one accepts, the others have connections left; guarded by mu, as all below
+	serving bool
 	closed  bool
 }
 
@@ -111,9 +116,12 @@ func (s *Server) Listen() error {
 		s.packets = peer.NewPackets(s.peers, conn)
 		return nil
 	}
-	socket, err := bind(s.options.Address)
+	socket, packets, err := s.bindBoth()
 	if err != nil {
 		return err
+	}
+	if packets != nil {
+		s.quic.Store(s.newQUIC(packets))
 	}
 	if err := s.options.Socket.grant(s.options.Address); err != nil {
 		socket.Close()
@@ -148,6 +156,11 @@ func (s *Server) Serve() error {
 	}
 	in := &crowdAcceptor{Listener: s.socket, server: s}
 	s.in = s.acceptorOf(in)
+	s.mu.Lock()
+	if s.serving = true; !s.closed {
+		s.serveQUIC(s.quic.Load())
+	}
+	s.mu.Unlock()
 	for {
 		f, more := s.current()
 		if !more {
@@ -185,7 +198,7 @@ func (s *Server) acceptorOf(in net.Listener) acceptor {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.end()
 	servers := s.httpServers()
-	errs := make([]error, len(servers)+3)
+	errs := make([]error, len(servers)+4)
 	var all sync.WaitGroup
 	all.Go(func() {
 		if s.farewell(ctx) > 0 {
@@ -201,6 +214,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	})
 	if s.packets != nil {
 		all.Go(func() { errs[len(servers)+1] = s.packets.Drain(ctx) })
+	}
+	if p := s.quic.Load(); p != nil {
+		all.Go(func() { errs[len(servers)+3] = p.drain(ctx) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
@@ -242,6 +258,9 @@ func (s *Server) end() {
 	if s.packets != nil {
 		s.packets.End()
 	}
+	if p := s.quic.Load(); p != nil {
+		p.end()
+	}
 }
 
 // Close ends everything at once: connections are cut, and what workers still do for them is cancelled.
@@ -256,6 +275,10 @@ func (s *Server) Close() error {
 	cancel()
 	s.farewell(gone)
 	s.clients.closeAll()
+	s.retiring.Wait()
+	if p := s.quic.Load(); p != nil {
+		p.close()
+	}
 	if s.packets != nil {
 		s.packets.Close()
 	}

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go/http3"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -49,7 +50,7 @@ func withTLS(t testing.TB) func(*Options) {
 	dir := t.TempDir()
 	files := TLSFiles{filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")}
 	certify(t, files, "one.test")
-	return func(o *Options) { o.TLS = &TLS{Files: []TLSFiles{files}} }
+	return func(o *Options) { o.TLS, o.HTTP3 = &TLS{Files: []TLSFiles{files}}, true }
 }
 
 // clientsFor gives a client for each protocol that the listener speaks.
@@ -68,6 +69,12 @@ func (h *house) clientsFor() map[string]*http.Client {
 			TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "one.test"}}
 		h.t.Cleanup(tr.CloseIdleConnections)
 		all[name] = &http.Client{Transport: tr, Timeout: 20 * time.Second}
+	}
+	if h.options.HTTP3 {
+		tr := &http3.Transport{DisableCompression: true,
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "one.test"}}
+		h.t.Cleanup(func() { tr.Close() })
+		all["HTTP/3"] = &http.Client{Transport: tr, Timeout: 20 * time.Second}
 	}
 	return all
 }
@@ -102,10 +109,10 @@ func TestEveryProtocolCarriesTheSame(t *testing.T) {
 					}
 					got, err := io.ReadAll(resp.Body)
 					resp.Body.Close()
-					version := map[string]string{"HTTP/1.1": "1.1", "HTTP/2": "2"}[name]
+					version := map[string]string{"HTTP/1.1": "1.1", "HTTP/2": "2", "HTTP/3": "3"}[name]
 					want := fmt.Sprint(version, "http", true, "", "", size)
 					if secure {
-						alpn := map[string]string{"HTTP/1.1": "", "HTTP/2": "h2"}[name]
+						alpn := map[string]string{"HTTP/1.1": "", "HTTP/2": "h2", "HTTP/3": "h3"}[name]
 						want = fmt.Sprint(version, "https", true, "one.test", alpn, size)
 					}
 					facts := resp.Header.Get("X-Facts")

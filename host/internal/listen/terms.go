@@ -13,6 +13,7 @@ import (
 type Terms struct {
 	web.Terms
 	TLS            *TLS // nil: there is none
+	HTTP3          bool // at the same port over UDP; with TLS alone
 	Socket         SocketFile
 	MaxConnections int // of this listener; 0 is without a limit of its own, and those that are open stay
 }
@@ -27,6 +28,7 @@ type Prepared struct {
 	server *Server
 	terms  Terms
 	keys   *keys
+	quic   *quicPort // for HTTP/3; nil: without
 	web    *web.Prepared
 }
 
@@ -42,14 +44,31 @@ func (s *Server) Prepare(t Terms) (*Prepared, error) {
 			return nil, err
 		}
 	}
+	if t.HTTP3 {
+		if p.quic, err = s.keepQUIC(); err != nil {
+			return nil, err
+		}
+	}
 	if p.web, err = s.web.Prepare(t.Terms); err != nil {
+		p.dropQUIC()
 		return nil, err
 	}
 	return p, nil
 }
 
 // Discard forgets them.
-func (p *Prepared) Discard() { p.web.Discard() }
+func (p *Prepared) Discard() {
+	p.dropQUIC()
+	p.web.Discard()
+}
+
+func (p *Prepared) dropQUIC() {
+	if p.quic != nil {
+		p.server.mu.Lock()
+		defer p.server.mu.Unlock()
+		p.server.dropQUIC(p.quic)
+	}
+}
 
 // Apply has the terms count for every request that begins from now on. settled is closed when the last one that began
 // before has ended.
@@ -65,6 +84,11 @@ func (p *Prepared) Apply() (settled <-chan struct{}) {
 		if err := p.terms.Socket.grant(s.options.Address); err != nil {
 			s.log.Error("the socket's file stays as it was", "error", err)
 		}
+	}
+	if !s.closed {
+		s.turnQUIC(p.quic)
+	} else if p.quic != nil {
+		s.dropQUIC(p.quic)
 	}
 	settled = p.web.Apply()
 	if !s.closed && s.options.Protocol == HTTP && httpLimits(before.Limits) != httpLimits(p.terms.Limits) {

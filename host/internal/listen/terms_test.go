@@ -92,11 +92,13 @@ func TestTimeOutsOfNetHTTPChangeForNewConnectionsAndCloseNone(t *testing.T) {
 					resp.Body.Close()
 				}
 				limits.IdleTimeout += time.Second
-				h.change(Terms{Terms: web.Terms{Backend: h.backend, Limits: limits}, TLS: h.options.TLS})
+				h.change(Terms{Terms: web.Terms{Backend: h.backend, Limits: limits}, TLS: h.options.TLS,
+					HTTP3: h.options.HTTP3})
 			}
 			limits.IdleTimeout = 50 * time.Millisecond
-			h.change(Terms{Terms: web.Terms{Backend: h.backend, Limits: limits}, TLS: h.options.TLS})
-			if open := len(h.clients.list()); open != len(clients) {
+			h.change(Terms{Terms: web.Terms{Backend: h.backend, Limits: limits}, TLS: h.options.TLS,
+				HTTP3: h.options.HTTP3})
+			if open := h.Connections(); open != len(clients) {
 				t.Errorf("%d connections are open, and there were %d", open, len(clients))
 			}
 			closed := false
@@ -110,7 +112,7 @@ func TestTimeOutsOfNetHTTPChangeForNewConnectionsAndCloseNone(t *testing.T) {
 				resp.Body.Close()
 				for until := time.Now().Add(2 * time.Second); !closed &&
 					time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
-					closed = len(h.clients.list()) <= len(clients)+earlier
+					closed = h.Connections() <= len(clients)+earlier
 				}
 			}
 			if !closed {

@@ -234,7 +234,7 @@ func (h *host) listenTerms(made *setup, l config.Listen) (t listen.Terms, err er
 	if l.Pool != "" && p.name != l.Pool {
 		return t, fmt.Errorf("listener %s: there is no pool %q", l.Address, l.Pool)
 	}
-	t = listen.Terms{MaxConnections: l.MaxConns, Terms: web.Terms{
+	t = listen.Terms{MaxConnections: l.MaxConns, HTTP3: l.HTTP3, Terms: web.Terms{
 		Backend: p.backend(), Hub: p.realm.hub, Limits: listenLimits(c.HTTP),
 		Framing: framing(&l.Sockets), Sockets: socketLimits(&l.Sockets),
 		Access: g.access, Tracer: g.traces.tracer, RequestID: g.id, RateLimit: g.rates[""].limit, Proxies: g.proxies,
@@ -297,7 +297,8 @@ func (h *host) startPool(p *pool) error {
 func (h *host) serveListener(l *listener) error {
 	l.serving.Store(true)
 	defer l.serving.Store(false)
-	h.log.Info("listening", "address", l.server.Address(), "protocol", l.protocol(), "pool", l.config.Pool)
+	h.log.Info("listening", "address", l.server.Address(), "protocol", l.protocol(), "http3", l.config.HTTP3,
+		"pool", l.config.Pool)
 	if err := l.server.Serve(); err != nil {
 		return fmt.Errorf("listener %s failed: %w", l.server.Address(), err)
 	}
@@ -378,7 +379,7 @@ func (h *host) statusUntil(ctx context.Context) control.Status {
 	for _, l := range h.listeners() {
 		shown := control.Listener{
 			Address: l.server.Address(), Protocol: l.config.Protocol, Pool: l.config.Pool, TLS: l.config.TLS != nil,
-			Serving: l.serving.Load(),
+			HTTP3: l.config.HTTP3, Serving: l.serving.Load(),
 		}
 		if shown.Serving {
 			shown.Problem = l.server.Problem()

@@ -161,11 +161,16 @@ func (p *plan) compareListener(next *plannedListener) {
 		*c = old
 		c.Pool = pool
 	}
+	if (old.TLS == nil) != (c.TLS == nil) {
+		p.restart = append(p.restart, waits.with("tls", onOff(old.TLS != nil), onOff(c.TLS != nil)))
+		if old.HTTP3 != c.HTTP3 {
+			p.restart = append(p.restart, waits.with("http3", onOff(old.HTTP3), onOff(c.HTTP3)))
+		}
+		c.TLS, c.HTTP3 = old.TLS, old.HTTP3
+	}
 	next.changes = append(next.changes, differences(live, old, *c)...)
 	switch {
-	case (old.TLS == nil) != (c.TLS == nil):
-		p.restart = append(p.restart, waits.with("tls", onOff(old.TLS != nil), onOff(c.TLS != nil)))
-		c.TLS = old.TLS
+	case old.TLS == nil:
 	case c.TLS != nil:
 		next.changes = append(next.changes, differences(tls, *old.TLS, *c.TLS)...)
 	}

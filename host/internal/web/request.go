@@ -70,7 +70,10 @@ func remote(r *http.Request) string {
 
 // local is the address that the client has come to; "" on a unix socket.
 func local(r *http.Request) string {
-	if a, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
+	switch a := r.Context().Value(http.LocalAddrContextKey).(type) {
+	case *net.TCPAddr:
+		return a.String()
+	case *net.UDPAddr: // HTTP/3
 		return a.String()
 	}
 	return ""
@@ -78,6 +81,8 @@ func local(r *http.Request) string {
 
 func version(r *http.Request) string {
 	switch {
+	case r.ProtoMajor == 3:
+		return "3"
 	case r.ProtoMajor == 2:
 		return "2"
 	case r.ProtoMinor == 0:

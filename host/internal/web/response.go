@@ -246,7 +246,9 @@ func (x *exchange) copyHeaders(h http.Header, pairs []string) {
 			h[name] = append(h[name], value)
 		}
 	}
-	x.values = values
+	if x.request.Version != "3" { // whose head is written when the handler has ended, and the exchange is another's
+		x.values = values
+	}
 	for _, list := range connection {
 		for name := range h {
 			if name != "Connection" && hasToken([]string{list}, name) {

@@ -199,8 +199,11 @@ func (c *recorder) FlushError() error { return http.NewResponseController(c.Resp
 func (c *recorder) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // parting tells the client, in the head that is about to be written, if the listener ends. Over HTTP/2 net/http sends
-// GOAWAY instead.
+// GOAWAY instead, and over HTTP/3 the listener does, where the field would be malformed.
 func (v *visit) parting() {
+	if v.r.ProtoMajor > 2 {
+		return
+	}
 	select {
 	case <-v.handler.options.Ending:
 		v.w.Header()["Connection"] = closing
