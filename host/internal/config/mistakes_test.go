@@ -203,6 +203,10 @@ func TestAnAddressThatCanNotBeListenedOnComesWithOneThatCan(t *testing.T) {
 			`host.toml:3: [[listen]] protocol: expected one of "http", "tcp" or "udp", found "websocket"`},
 		{"[[listen]]\naddress = ':80'\n[[listen]]\naddress = '0.0.0.0:80'\n" + good,
 			`host.toml:4: [[listen]] address: 0.0.0.0:80 is already taken by the listener in line 2: remove one of them`},
+		{"[[listen]]\naddress = ':80'\nhttp3 = true\n" + good, `host.toml:3: [[listen]] http3: HTTP/3 is always ` +
+			`encrypted: write tls = { certificate = "FILE", key = "FILE" }, or remove it`},
+		{"[[listen]]\naddress = ':80'\nprotocol = 'tcp'\nhttp3 = true\n" + good, `host.toml:4: [[listen]] http3: has no ` +
+			`effect on protocol = "tcp": it is for http; remove it, or change the protocol`},
 		{"[[listen]]\naddress = ':80'\n[pool.a]\ncommand = ['go']\n[admin]\nlisten = '0.0.0.0:80'",
 			`host.toml:6: admin.listen: 0.0.0.0:80 is already taken by the listener in line 2: choose another port`},
 		{"[[listen]]\naddress = ':80'\n[pool.a]\ncommand = ['go']\n[admin]\nlisten = ':81'\n[control]\nlisten = " +

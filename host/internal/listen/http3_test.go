@@ -219,16 +219,16 @@ func TestUploadsOverHTTP3HaveTheirLimits(t *testing.T) {
 	if got := status(s); got != "408" {
 		t.Error("a body that stops:", got)
 	}
-	s = raw.begin(slices.Clone(head))
+	empty := raw.begin(slices.Clone(head))
 	go func() { // empty frames are no sign of life
 		for range 100 {
-			if _, err := s.Write(h3frame(0, nil)); err != nil {
+			if _, err := empty.Write(h3frame(0, nil)); err != nil {
 				return
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
 	}()
-	if got := status(s); got != "408" {
+	if got := status(empty); got != "408" {
 		t.Error("a body of empty frames:", got)
 	}
 	s = raw.begin(append(slices.Clone(head), h3frame(0, []byte("a beginning"))...))
