@@ -172,6 +172,10 @@ func check(t *Terminal, c *config.Config) (findings []placed, err error) {
 		fmt.Fprintf(t.Out, "\n%s\n", t.Bold("acme"))
 		list := table{indent: "  "}
 		list.add(plain("certificates for", cmp.Or(strings.Join(names, ", "), "none but those asked for"))...)
+		list.add(plain("from", c.ACME.Directory)...)
+		if c.ACME.DNS != nil {
+			list.add(plain("proved by", "records of DNS")...)
+		}
 		list.add(plain("kept in", c.CertificatePlace())...)
 		list.write(t.Out)
 		showSettings(t, c.ACME)

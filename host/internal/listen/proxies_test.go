@@ -53,6 +53,7 @@ func TestWhoeverIsNoProxyTellsWorkersNothingOfItsClients(t *testing.T) {
 	c := h.dial()
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nX-B: 2\r\nForwarded: for=1.2.3.4\r\nx-forwarded-for: 1.2.3.4\r\n"+
 		"X-Forwarded-Port: 1\r\nX-Forwarded-Proto: https\r\nX-Real-IP: 1.2.3.4\r\nX-Forwarded-Prefix: /a\r\n"+
+		"Client-Cert: :a:\r\nClient-Cert-Chain: :b:\r\nX-Forwarded-Client-Cert: c\r\n"+
 		"X-Forwarded: 3\r\nX-A: 1\r\nConnection: close\r\n\r\n")
 	all, _ := io.ReadAll(c)
 	if !strings.HasSuffix(string(all), "\r\n\r\nX-A 1 X-B 2 X-Forwarded 3") {
