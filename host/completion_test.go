@@ -42,7 +42,7 @@ func written(t *testing.T, args ...string) string {
 // completions are command lines, whose last word is to be completed, and what a shell has to offer: all of it, but for
 // "...", with which more may be offered. The folder has host.toml and "my app".
 var completions = []struct{ line, want string }{
-	{"host rel", "reload"},
+	{"host relo", "reload"},
 	{"host reap", ""}, // reaper is for the host itself
 	{"host reload --dr", "--dry-run"},
 	{"host reload -c ho", "host.toml"},
@@ -50,7 +50,7 @@ var completions = []struct{ line, want string }{
 	{"host check my", "my app"},
 	{"host sdk ph", "php"},
 	{"host help arch", "architecture"},
-	{"host help rel", "reload"},
+	{"host help relo", "reload"},
 	{"host completion ", "bash zsh fish"},
 	{"host man ", "host.toml"},
 }
@@ -132,7 +132,7 @@ func TestZshCompletesCommandsFlagsAndFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line, want := range map[string]string{
-		"host rel":         "host reload ",
+		"host relo":        "host reload ",
 		"host reload --dr": "host reload --dry-run ",
 		"host check my":    `host check my\ app `,
 		"host reload -c m": `host reload -c my\ app `,

@@ -22,6 +22,7 @@ func commands() cli.Commands {
 		serve.Command(),
 		cli.ReloadCommand(),
 		cli.StatusCommand(),
+		cli.ReleasesCommand(),
 		cli.WorkersCommand(),
 		cli.ConnectionsCommand(),
 		cli.SendCommand(),

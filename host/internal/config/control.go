@@ -254,6 +254,16 @@ func socketName(configPath string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("no name for the control socket: %w", err)
 	}
-	sum := sha256.Sum256([]byte(from))
-	return "host-" + hex.EncodeToString(sum[:8]) + ".sock", nil
+	return pathName(from) + socketSuffix, nil
+}
+
+const (
+	socketPrefix = "host-"
+	socketSuffix = ".sock"
+)
+
+// pathName is a name made of a path.
+func pathName(path string) string {
+	sum := sha256.Sum256([]byte(path))
+	return socketPrefix + hex.EncodeToString(sum[:8])
 }

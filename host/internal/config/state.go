@@ -3,6 +3,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,6 +38,37 @@ func defaultState(env func(string) (string, bool)) string {
 		return filepath.Join(own, "host")
 	}
 	return ""
+}
+
+// journals is the folder of the journals in State: hosts of one user share it.
+const journals = "journal"
+
+// JournalPath is where the host keeps the journal of what went live, once PrepareJournal has made the folder. Its name
+// is that of the control socket, which no other host has.
+func (c *Config) JournalPath() string { return journalPath(c.State, c.Control) }
+
+// PrepareJournal makes the folder of JournalPath.
+func (c *Config) PrepareJournal() error {
+	_, err := c.StateFolder(journals)
+	return err
+}
+
+// FindJournal is JournalPath for those who ask in the host's absence, by its control socket and its file, which may be
+// empty.
+func FindJournal(control, configPath string, env func(string) (string, bool)) (string, error) {
+	c, err := Load(configPath, env)
+	if err != nil {
+		return "", err
+	}
+	return journalPath(cmp.Or(c.State, defaultState(env)), control), nil
+}
+
+func journalPath(state, control string) string {
+	name, isDefault := strings.CutSuffix(filepath.Base(control), socketSuffix)
+	if !isDefault || !strings.HasPrefix(name, socketPrefix) {
+		name = pathName(control)
+	}
+	return filepath.Join(state, journals, name+".jsonl")
 }
 
 // StateFolder is the folder of that name in State, which it makes, mode 0700. The error says what to do about it.

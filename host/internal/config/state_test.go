@@ -70,3 +70,24 @@ func TestStateIsMadeOnceSomethingNeedsItAndIsPrivate(t *testing.T) {
 		t.Errorf("without a place: %v", err)
 	}
 }
+
+// The socket may come to lie elsewhere with the next start, in $XDG_RUNTIME_DIR for one.
+func TestTheJournalIsOfOneHost(t *testing.T) {
+	of := func(control string) string { return (&Config{State: "/s", Control: control}).JournalPath() }
+	same := of("/run/workerhost/host-0123456789abcdef.sock")
+	if same != filepath.FromSlash("/s/journal/host-0123456789abcdef.jsonl") ||
+		of("/run/user/1000/host-0123456789abcdef.sock") != same {
+		t.Errorf("%s", same)
+	}
+	if a, b := of("/run/a/control.sock"), of("/run/b/control.sock"); a == b || filepath.Dir(a) != filepath.Dir(same) {
+		t.Errorf("%s, %s", a, b)
+	}
+	file := filepath.Join(t.TempDir(), FileName)
+	if err := os.WriteFile(file, []byte("state = \"kept\"\n[pool.a]\ncommand = [\"sh\"]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := FindJournal("/run/a/control.sock", file, os.LookupEnv)
+	if want := filepath.Join(filepath.Dir(file), "kept", "journal"); err != nil || filepath.Dir(got) != want {
+		t.Errorf("%s, %v", got, err)
+	}
+}

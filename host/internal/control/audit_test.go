@@ -140,3 +140,26 @@ func askFor(t *testing.T, conn net.Conn, afterwards string) (status int, text st
 	}
 	return resp.StatusCode, string(body)
 }
+
+func TestTheJournalTellsWhoAskedForAReload(t *testing.T) {
+	host := newFakeHost()
+	path := socketPath(t)
+	defer serve(t, path, host)()
+	c := NewClient(path)
+	c.Message = "release 42"
+	go func() { <-host.begun; host.last().End() }()
+	if err := c.Reload(context.Background(), Reload{}, ignore); err != nil {
+		t.Fatal(err)
+	}
+	var acts []string
+	var last Release
+	if err := c.Releases(context.Background(), func(r Release) error {
+		acts, last = append(acts, r.Act), r
+		return nil
+	}); err != nil || !slices.Equal(acts, []string{"start", "reload"}) {
+		t.Fatalf("%v: %v", acts, err)
+	}
+	if who := last.By; len(who) != 1 || who[0].How != "socket" || who[0].Message != "release 42" {
+		t.Errorf("%+v", who)
+	}
+}

@@ -41,6 +41,8 @@ type fakeHost struct {
 	stopped  chan struct{}
 	begun    chan struct{} // gets a value with each reload
 
+	by []By // of the reloads
+
 	connections []Connection
 	messages    []Message
 
@@ -71,7 +73,7 @@ func (f *fakeHost) Reload(r Reload) (*Account, error) {
 		}
 	}
 	a := NewAccount()
-	f.accounts, f.asked = append(f.accounts, a), append(f.asked, pools)
+	f.accounts, f.asked, f.by = append(f.accounts, a), append(f.asked, pools), append(f.by, r.By)
 	f.begun <- struct{}{}
 	return a, nil
 }
@@ -82,6 +84,12 @@ func (f *fakeHost) Try(r Reload) (*Account, error) {
 }
 
 func (f *fakeHost) Abort() (*Account, error) { return nil, errors.New("no reload is under way") }
+
+func (f *fakeHost) Releases() ([]Release, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return []Release{{Act: "start"}, {Act: "reload", By: slices.Clone(f.by), Outcome: Done}}, nil
+}
 
 func (f *fakeHost) Connections() []Connection { return slices.Clone(f.connections) }
 

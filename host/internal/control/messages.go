@@ -9,6 +9,7 @@
 //	POST /v1/reload  {"pools": ["NAME", …]}  one Event a line, as it happens; the body is a Reload
 //	POST /v1/try     {"pools": ["NAME", …]}  one Event a line: what a reload would do; nothing changes
 //	POST /v1/abort   {}                      one Event a line: the story of the reload that it ends
+//	GET  /v1/releases                        a Release a line, the latest last: what went live when
 //	GET  /v1/connections                     a Connection a line, oldest first; ?realm=, ?group=, ?uid=, ?protocol=
 //	                                         choose
 //	POST /v1/send    {"all": true, "bytes": "aGk="}   a Reached; the body is a Message
@@ -21,7 +22,7 @@
 //
 // messages.go has what travels. Names are promised: they are added to, and never change their meaning. claim.go gives
 // a socket one owner, admit.go says who may, audit.go who did, server.go answers, client.go asks, connections.go is
-// about connections, account.go is a reload's story that many can follow.
+// about connections, releases.go about what went live, account.go is a reload's story that many can follow.
 package control
 
 import "time"
@@ -250,6 +251,7 @@ type Running struct {
 type Reload struct {
 	Pools []string `json:"pools"`          // by name; none stands for all, and for the rest of the configuration
 	Each  bool     `json:"each,omitempty"` // each pool by itself: one that fails leaves those before it on the new code, instead of all or none
+	By    By       `json:"-"`              // who asks; the server knows
 }
 
 type stopRequest struct {

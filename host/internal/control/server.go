@@ -32,6 +32,8 @@ type Host interface {
 	Abort() (*Account, error)
 	// Connections lists the long-lived connections that are open, in any order. The list is the caller's.
 	Connections() []Connection
+	// Releases is the journal of what went live, in the order in which that ended. The list is the caller's.
+	Releases() ([]Release, error)
 	// Send and Hangup reach those of their audience that are open now. An error says what can't be done, and that
 	// nothing was.
 	Send(m Message) (Reached, error)
@@ -86,6 +88,7 @@ func NewServer(claim *Claim, host Host) *Server {
 		"POST /v1/abort": s.needs(MayReload, s.account("abort", func(Reload) (*Account, error) {
 			return host.Abort()
 		})),
+		"GET /v1/releases":    s.needs(MayStatus, s.releases),
 		"GET /v1/connections": s.needs(MayConnections, s.connections),
 		"POST /v1/send":       s.needs(MayConnections, s.send),
 		"POST /v1/close":      s.needs(MayConnections, s.close),
@@ -95,8 +98,8 @@ func NewServer(claim *Claim, host Host) *Server {
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, "+
-			"GET /v1/connections, POST /v1/reload, POST /v1/try, POST /v1/abort, POST /v1/send, POST /v1/close and "+
-			"POST /v1/stop", r.Method, r.URL.Path))
+			"GET /v1/releases, GET /v1/connections, POST /v1/reload, POST /v1/try, POST /v1/abort, POST /v1/send, "+
+			"POST /v1/close and POST /v1/stop", r.Method, r.URL.Path))
 	})
 	s.steer = mux
 	s.http = &http.Server{Handler: s.forPeers(mux), ConnContext: notePeer, ReadHeaderTimeout: 10 * time.Second,
@@ -170,6 +173,7 @@ func (s *Server) account(act string, start func(Reload) (*Account, error)) http.
 		if !read(w, r, &body) {
 			return
 		}
+		body.By = by(r)
 		account, err := start(body)
 		var details []any
 		if len(body.Pools) > 0 {

@@ -40,6 +40,7 @@ type host struct {
 	leaks bool // --leaks
 	log   hclog.Logger
 	audit *auditor
+	noted *recorder
 	began time.Time
 
 	generations map[string]*atomic.Uint64 // of each pool that ever was, by name: no number comes back; see newPool
@@ -84,6 +85,7 @@ func newHost(c *config.Config, log hclog.Logger) *host {
 		h.file = path
 	}
 	h.certificates = acme.New(log)
+	h.noted = newRecorder(c, log)
 	h.notify = newNotifier(log)
 	h.stopping, h.end = context.WithCancelCause(context.Background())
 	h.now, h.endNow = context.WithCancel(context.Background())
@@ -338,6 +340,7 @@ func (h *host) announceReady() error {
 		if ready == len(pools) {
 			h.log.Info("ready", "workers", count, "took", cli.HumanDuration(time.Since(h.began)), "control",
 				h.config().Control)
+			h.noteStart()
 			return nil
 		}
 		select {

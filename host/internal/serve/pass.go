@@ -25,6 +25,7 @@ import (
 type pass struct {
 	host    *host
 	ask     control.Reload
+	by      []control.By // who asked for it; guarded by the host's mu until it begins
 	account *control.Account
 	aborted atomic.Bool
 	verdict verdict

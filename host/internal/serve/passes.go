@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/workerhost/workerhost/host/internal/control"
 )
@@ -23,16 +24,22 @@ func (h *host) Reload(ask control.Reload) (*control.Account, error) {
 	}
 	for i, waiting := range h.passes {
 		if i > 0 && slices.Equal(waiting.ask.Pools, ask.Pools) && waiting.ask.Each == ask.Each {
+			if len(waiting.by) < mostAskers && !slices.Contains(waiting.by, ask.By) {
+				waiting.by = append(waiting.by, ask.By)
+			}
 			return waiting.account, nil
 		}
 	}
-	p := &pass{host: h, ask: ask, account: control.NewAccount()}
+	p := &pass{host: h, ask: ask, by: []control.By{ask.By}, account: control.NewAccount()}
 	h.passes = append(h.passes, p)
 	if len(h.passes) == 1 {
 		h.reloads.Go(h.runPasses)
 	}
 	return p.account, nil
 }
+
+// mostAskers is how many of those are kept who asked for one reload.
+const mostAskers = 20
 
 // Abort implements [control.Host].
 func (h *host) Abort() (*control.Account, error) {
@@ -67,8 +74,10 @@ func (h *host) runPasses() {
 		h.notify.reloading()
 		under, over := context.WithCancel(h.now)
 		go h.notify.prolong(under, prolongEvery) // ends with the pass
+		began := time.Now()
 		p.run()
 		over()
+		h.noteReload(p, began)
 		h.notify.reloaded(summarise(h.overview()))
 		p.account.End()
 		h.mu.Lock()

@@ -58,7 +58,7 @@ func (h *host) heed(r request, s os.Signal, asked *time.Time) {
 	case r == reopenRequest:
 		h.setup.Load().edge.reopen()
 	case r == reloadRequest:
-		_, err := h.Reload(control.Reload{})
+		_, err := h.Reload(control.Reload{By: control.By{How: "signal", Signal: s.String()}})
 		h.Audit(control.Record{Act: "reload", Asker: control.Asker{Signal: s.String()}, Err: err})
 	case !asked.IsZero() && time.Since(*asked) < echo:
 		h.log.Debug("the same signal at the same time asks for nothing more", "signal", s.String())

@@ -73,7 +73,7 @@ func (h *host) followFolders(p *pool) {
 // reloadChanged reloads the pool, or everything if host.toml has changed, and keeps what was wrong. It is logged how
 // it goes.
 func (h *host) reloadChanged(p *pool, everything bool) {
-	var ask control.Reload
+	ask := control.Reload{By: control.By{How: "watch"}}
 	if !everything {
 		ask.Pools = []string{p.name}
 	}

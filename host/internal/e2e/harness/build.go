@@ -24,11 +24,19 @@ func Main(m *testing.M) {
 	if Repository, err = filepath.Abs("../../../.."); err == nil {
 		HostBinary, err = Build("./host")
 	}
+	state := "" // of hosts whose configuration names none
+	if err == nil {
+		if state, err = os.MkdirTemp("", "state"); err == nil {
+			err = os.Setenv("STATE_DIRECTORY", state)
+		}
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	os.RemoveAll(state)
+	os.Exit(code)
 }
 
 // Build compiles a package of the repository, such as "./host", and returns the program's path. Test binaries that run
