@@ -22,6 +22,7 @@ type generation struct {
 	equipment Equipment
 	settings  *Settings
 	trial     bool          // of a worker that serves nobody
+	checked   bool          // its first worker has to answer the settings' Checks
 	counts    counts        // of its workers
 	booted    chan struct{} // closed when one of them was admitted for the first time; by noteBooted
 	large     bool          // it has been told that its workers are larger than they may become; owned by run

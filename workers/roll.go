@@ -244,7 +244,9 @@ func (p *Pool) target(r *Roll) (before, g *generation, err error) {
 	if r.undoes != nil {
 		g, err = r.undoes.wayBack(before)
 	} else {
-		g, err = newGeneration(p.context, set, number)
+		if g, err = newGeneration(p.context, set, number); err == nil {
+			g.checked = true
+		}
 	}
 	return before, g, err
 }

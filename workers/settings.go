@@ -92,6 +92,9 @@ type Settings struct {
 
 	// Warmup are requests that a new worker has to answer, within StartTimeout, before it gets any other.
 	Warmup []Warmup
+	// Checks are more of them for the first worker that a reload, or a trial, brings: new code that answers otherwise
+	// does not go live.
+	Checks []Warmup
 
 	// Hub keeps the connections that workers act on. Without one their acts are dropped, and their calls get an error.
 	Hub protocol.Hub

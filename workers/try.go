@@ -55,7 +55,7 @@ func (p *Pool) Try(ctx context.Context, s Settings) (t Trial, err error) {
 		return t, err
 	}
 	t.Directory, t.Pinned = g.directory, g.pinned
-	g.trial = true
+	g.trial, g.checked = true, true
 	var w *worker
 	if !p.do(func() { w = p.launch(g, &slot{outside: true}) }) {
 		return t, ErrStopping

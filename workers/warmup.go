@@ -4,6 +4,7 @@ package workers
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,14 @@ type Warmup struct {
 	Status  int // 0 is any below 400
 }
 
+// warmups are those that a worker which starts now has to answer. In run.
+func (g *generation) warmups() []Warmup {
+	if g.checked && !g.isBooted() {
+		return slices.Concat(g.settings.Warmup, g.settings.Checks)
+	}
+	return g.settings.Warmup
+}
+
 // accepts says whether a new worker that answers so may serve.
 func (wu Warmup) accepts(status int) bool {
 	return status == wu.Status || wu.Status == 0 && status < 400
@@ -24,7 +33,7 @@ func (wu Warmup) accepts(status int) bool {
 // warmUp settles the boot of a worker that is READY. It ends with the last answer, or with the worker: start_timeout
 // sees to that.
 func (w *worker) warmUp() {
-	for _, wu := range w.gen.settings.Warmup {
+	for _, wu := range w.warmups {
 		name := wu.Request.Method + " " + wu.Request.Target
 		w.mu.Lock()
 		w.link.warming = name

@@ -28,6 +28,7 @@ type worker struct {
 	input   io.Closer // the worker's end of input
 	log     hclog.Logger
 	started time.Time
+	warmups []Warmup // that it has to answer before any client's request
 
 	boot  boot
 	offer offer
@@ -112,8 +113,8 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 			drained: make(chan struct{}), unheeded: make(chan struct{}), exited: make(chan struct{}),
 			gone: make(chan struct{}),
 		},
-		link: link{streams: map[uint32]*attempt{}, lastID: ^uint32(0)}, // the first stream is 1
-		wear: wear{share: g.settings.share()}, calls: ledger{open: map[uint32]call{}},
+		link:    link{streams: map[uint32]*attempt{}, lastID: ^uint32(0)}, // the first stream is 1
+		warmups: g.warmups(), wear: wear{share: g.settings.share()}, calls: ledger{open: map[uint32]call{}},
 	}
 	w.log = p.log.With("worker", slot, "generation", g.number)
 	proc, err := g.launch(p.environment(g))

@@ -45,6 +45,7 @@ messages and errors are masked by their names. The JSON is one object a line; it
 				if err != nil {
 					return err
 				}
+				slices.SortStableFunc(all, func(a, b control.Release) int { return a.Time.Compare(b.Time) })
 				if len(args) == 1 {
 					all = slices.DeleteFunc(all, func(r control.Release) bool { return !concerns(r, args[0]) })
 				}

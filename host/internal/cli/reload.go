@@ -226,6 +226,8 @@ func (s *reloadStory) tell(e control.Event) {
 		s.tellBegun(e)
 	case control.Staged:
 		s.tellStaged(e)
+	case control.GateBegun, control.GateOutput, control.GatePassed, control.GateFailed:
+		s.tellGate(e)
 	case control.Replaced, control.Restored:
 		s.tellWorker(e)
 	case control.Removed:
@@ -364,6 +366,22 @@ func (s *reloadStory) tellStaged(e control.Event) {
 	boot := HumanDuration(fromMillis(e.Boot))
 	fmt.Fprintf(s.t.Out, "%s  worker %d  generation %d  pid %d  boot %s  %s\n",
 		e.Pool, slot(e), e.Generation, e.NewPID, boot, s.t.Faint("ready, waits for the other pools"))
+}
+
+// tellGate is about a command that the reload has to pass.
+func (s *reloadStory) tellGate(e control.Event) {
+	t := s.t
+	took := HumanDuration(fromMillis(e.Took))
+	switch e.Kind {
+	case control.GateBegun:
+		fmt.Fprintf(t.Out, "%s  %s  %s\n", e.Pool, e.Gate, e.What)
+	case control.GateOutput:
+		fmt.Fprintf(t.Out, "%s  %s\n", e.Pool, t.Faint("│ "+printable(e.Output)))
+	case control.GatePassed:
+		fmt.Fprintf(t.Out, "%s  %s  %s in %s\n", e.Pool, e.Gate, t.Green("passed"), took)
+	case control.GateFailed:
+		fmt.Fprintf(t.Err, "%s  %s  %s %s: %s, after %s\n", e.Pool, e.Gate, t.Red("failed:"), e.What, e.Error, took)
+	}
 }
 
 // whatCame is what a pool runs when it is done.

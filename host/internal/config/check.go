@@ -134,14 +134,7 @@ func (p *Pool) check(c *Config, fail fail) {
 	p.checkPHP(c, fail)
 	p.checkAPI(c, fail)
 	p.checkFork(c, fail)
-	for i, wu := range p.Warmup {
-		if target := wu.Path; !strings.HasPrefix(target, "/") || strings.ContainsFunc(target, func(r rune) bool {
-			return r <= ' ' || r == '#' || r > '~'
-		}) {
-			fail(fmt.Sprintf("%s.warmup.%d", p.at, i),
-				"expected the path of a URL, found %q: write one such as \"/health\"", target)
-		}
-	}
+	checkTargets(p.Warmup, p.at+".warmup", fail)
 	p.checkPriority(fail)
 	p.checkMeasure(fail)
 	p.checkScaling(c, fail)
@@ -302,6 +295,7 @@ func (c *Config) link(fail fail) {
 	}
 	c.linkRoutes(names, fail)
 	c.ACME.link(c, fail)
+	c.linkGates(fail)
 	for _, r := range c.Routes {
 		served[r.Pool] = true
 	}

@@ -52,6 +52,7 @@ type Config struct {
 	Tracing   *Tracing      `key:"tracing"` // nil: nothing is traced
 	HTTP      HTTP          `key:"http"`
 	ACME      ACME          `key:"acme"`
+	Reload    Reloading     `key:"reload"`
 	Listen    []Listen      `key:"listen"`
 	Routes    []*Route      `key:"route"`
 	Pools     []*Pool       `key:"pool"` // in the order of the file
@@ -142,7 +143,8 @@ type Pool struct {
 	SlowRequest    time.Duration     `key:"slow_request" default:"0" min:"0" means:"requests that a worker has for longer are logged, as they pass this and as they end; 0 is off"`
 	SlowTrace      bool              `key:"slow_trace" absent:"false" means:"have slow_request log where the code stands, too; the question is a signal, which cuts short a sleep, or a wait for several streams, in healthy code as well. With fpm it is php-fpm that looks, once slow_request has passed in whole seconds"`
 	Retry          string            `key:"retry" default:"safe" oneof:"safe idempotency-key never" means:"which requests are tried once more if their worker dies without a word after it began: GET, HEAD and OPTIONS; also those with an Idempotency-Key header; or none"`
-	Reload         string            `key:"reload" default:"rolling" oneof:"rolling never" means:"what a reload does with the workers: replaces them one after the other, or leaves them alone"`
+	Reload         string            `key:"reload" default:"rolling" oneof:"rolling never" means:"what a reload does with the workers: replaces them one after the other, or leaves them alone; as a table, what it has to pass"`
+	Gates          Gates             `key:"reload"`
 	Surge          int               `key:"surge" default:"1" min:"1" max:"10000" means:"how many workers a reload may replace at once"`
 	InPlace        bool              `key:"in_place" absent:"false" means:"end an old worker before the new one starts, when memory is short or only one may hold a port or a lock; requests wait meanwhile"`
 	DrainTimeout   time.Duration     `key:"drain_timeout" default:"30s" min:"1ms" means:"time for an old worker to finish what it has"`
@@ -206,6 +208,7 @@ func Default() (*Config, error) {
 	setDefaults(&c.ACME)
 	setDefaults(&c.HTTP.RateLimit)
 	c.HTTP.Compression = *newCompression()
+	setDefaults(&c.Reload)
 	return c, nil
 }
 
@@ -222,6 +225,7 @@ func (c *Config) Pool(name string) *Pool {
 func newPool(name string) *Pool {
 	p := &Pool{Name: name, Workers: defaultWorkers()}
 	setDefaults(p)
+	setDefaults(&p.Gates)
 	return p
 }
 

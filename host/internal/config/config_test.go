@@ -206,6 +206,7 @@ max_pool_memory = "7GiB"
 		FileRoots:   []string{folder + "/public", folder + "/app"}, Delivery: "at-most-once", Wire: "stdio",
 		PHP: folder + "/bin/php", API: "sdk",
 		PHPIni: Settings{"memory_limit": "1G", "opcache.enable": "0", "zend.assertions": "1"},
+		Gates:  Gates{OnFailure: "back", Timeout: 5 * time.Minute},
 		Kind:   PHPFile, Script: "worker.php", Site: Site{Index: "index.php"}, at: "pool.web",
 	}
 	if !reflect.DeepEqual(c.Pool("web"), web) {

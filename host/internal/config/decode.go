@@ -46,7 +46,7 @@ func (d *decoder) table(at string, v any, into any) {
 	for _, f := range reflect.VisibleFields(reflect.TypeOf(into).Elem()) {
 		key := f.Tag.Get("key")
 		_, isTable := table[key].(map[string]any)
-		// control is a path or a table
+		// control is a path or a table, and reload of a pool a word or one
 		if _, twice := fields[key]; key != "" && (!twice || isTable == (f.Type.Kind() == reflect.Struct)) {
 			fields[key] = f
 		}
@@ -111,6 +111,8 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 			v = []any{s}
 		}
 		*into = d.texts(at, v)
+	case *Commands:
+		*into = d.commands(at, v)
 	case *[]Warmup:
 		*into = d.warmups(at, v)
 	case *map[string]string:
@@ -159,7 +161,7 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		} else {
 			d.fail(at, "expected true or false, found %s", describe(v))
 		}
-	case *Log, *HTTP, *RateLimit, *Rlimits, *Remote, *ACME:
+	case *Log, *HTTP, *RateLimit, *Rlimits, *Remote, *ACME, *Reloading, *Gates:
 		d.table(at, v, into)
 	case *Admin:
 		d.table(at, v, into)

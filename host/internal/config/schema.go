@@ -31,10 +31,12 @@ func Keys() []KeyDoc {
 	docs = append(docs, keysOf("[admin]", "", Admin{})...)
 	docs = append(docs, keysOf("[acme]", "", ACME{})...)
 	docs = append(docs, keysOf("[tracing]", "", Tracing{})...)
+	docs = append(docs, keysOf("[reload]", "", Reloading{})...)
 	docs = append(docs, keysOf("[[listen]]", "", Listen{})...)
 	docs = append(docs, keysOf("[[route]]", "", Route{})...)
 	docs = append(docs, keysOf("[http]", "", HTTP{})...)
 	docs = append(docs, keysOf("[pool.NAME]", "", Pool{})...)
+	docs = append(docs, keysOf("[pool.NAME.reload]", "", Gates{})...)
 	return docs
 }
 
@@ -94,6 +96,8 @@ func typeName(f reflect.StructField) string {
 		return "duration"
 	case reflect.TypeFor[[]string]():
 		return "array of strings"
+	case reflect.TypeFor[Commands]():
+		return "array of arrays of strings"
 	case reflect.TypeFor[map[string]string]():
 		return "table of strings"
 	case reflect.TypeFor[Settings]():
@@ -212,7 +216,7 @@ func label(at string) string {
 				rest = []string{key}
 			}
 		}
-	case "log", "http", "acme", "tracing":
+	case "log", "http", "acme", "tracing", "reload":
 		section = "[" + parts[0] + "]"
 	default:
 		return at

@@ -169,9 +169,15 @@ const (
 	Begun            Kind = "begun"             // Pool, Generation, Directory, Pinned, Workers
 	// Pool, Generation, Slot, NewPID, Boot, Again: its first new worker is ready, and waits for those of the other
 	// pools
-	Staged   Kind = "staged"
-	Replaced Kind = "replaced" // Pool, Generation, Slot, OldPID, NewPID, Boot, Drained, Cut, Again
-	Restored Kind = "restored" // as Replaced: a worker was put back on the release before
+	Staged Kind = "staged"
+	// Pool, Gate, What: a command begins that the reload has to pass. GateOutput has a line of its output, and
+	// GatePassed or GateFailed its end, with Took and Error
+	GateBegun  Kind = "gate_begun"
+	GateOutput Kind = "gate_output"
+	GatePassed Kind = "gate_passed"
+	GateFailed Kind = "gate_failed"
+	Replaced   Kind = "replaced" // Pool, Generation, Slot, OldPID, NewPID, Boot, Drained, Cut, Again
+	Restored   Kind = "restored" // as Replaced: a worker was put back on the release before
 	// Pool, Generation, Slot, OldPID, Drained, Cut: a worker that the settings have no more
 	Removed   Kind = "removed"
 	Completed Kind = "completed" // Pool, Generation, Workers, Took
@@ -208,6 +214,7 @@ type Event struct {
 	OldPID     int       `json:"old_pid,omitempty"` // absent if the slot was empty
 	NewPID     int       `json:"new_pid,omitempty"`
 	Boot       float64   `json:"boot_ms,omitempty"`
+	Gate       string    `json:"gate,omitempty"`    // before or after
 	Drained    int       `json:"drained,omitempty"` // requests that were in flight in the old worker and ended well
 	Cut        []string  `json:"cut,omitempty"`     // those that were cut at drain_timeout: "GET /slow", or where, if their names are not known
 	Again      string    `json:"again,omitempty"`   // what killed a first new worker from outside, so that one more was tried: "signal: killed"

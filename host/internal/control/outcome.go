@@ -17,7 +17,7 @@ const (
 	// the new code does not start, and nothing was changed, or all was put back; or another failure
 	NotDone    Outcome = "failed"
 	Misused    Outcome = "misuse"      // the command line, or a request to the API, is wrong
-	TurnedBack Outcome = "turned_back" // kept for a deploy that is turned back by evidence
+	TurnedBack Outcome = "turned_back" // the new code was live, and is turned back by evidence
 	Absent     Outcome = "no_host"     // no host answers
 	Forbidden  Outcome = "not_allowed" // by the host, or by the system
 	// the configuration, or a file that it names, has a mistake or can't be applied

@@ -48,6 +48,15 @@ type Released struct {
 	Replaced   int     `json:"replaced,omitempty"`
 	Took       float64 `json:"took_ms,omitempty"`
 	Error      string  `json:"error,omitempty"` // why it failed, or could not be put back
+	Gates      []Gate  `json:"gates,omitempty"`
+}
+
+// Gate is a command that a reload had to pass.
+type Gate struct {
+	Gate    string  `json:"gate"` // before or after
+	Command string  `json:"command"`
+	Took    float64 `json:"took_ms"`
+	Error   string  `json:"error,omitempty"` // why it was not passed
 }
 
 // by is who sent the request.

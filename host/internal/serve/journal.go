@@ -135,6 +135,9 @@ func released(events iter.Seq[control.Event]) (e control.Release) {
 			if r := of(ev.Pool); r.Generation == 0 { // else it is put back
 				r.Generation, r.Directory, r.Pinned = ev.Generation, ev.Directory, ev.Pinned != nil && *ev.Pinned
 			}
+		case control.GatePassed, control.GateFailed:
+			r := of(ev.Pool)
+			r.Gates = append(r.Gates, control.Gate{Gate: ev.Gate, Command: ev.What, Took: ev.Took, Error: ev.Error})
 		case control.Replaced:
 			of(ev.Pool).Replaced++
 		case control.Failed, control.Stays:

@@ -28,6 +28,10 @@ type pass struct {
 	by      []control.By // who asked for it; guarded by the host's mu until it begins
 	account *control.Account
 	aborted atomic.Bool
+
+	wanted   context.Context // until it is aborted, or the host stops
+	unwanted context.CancelCauseFunc
+
 	verdict verdict
 
 	plan    *plan
@@ -70,6 +74,10 @@ func (p *pass) lead() {
 	if err := p.prepare(); err != nil {
 		p.takeBack()
 		p.refuse(err, control.BadConfig)
+		return
+	}
+	if !p.passBefore(p.plan.pools) {
+		p.takeBack()
 		return
 	}
 	if err := p.startPools(); err != nil {
@@ -138,7 +146,7 @@ func (p *pass) rollChosen() {
 		}
 		next = append(next, planned)
 	}
-	if !p.roll(next) {
+	if !p.passBefore(next) || !p.roll(next) {
 		return
 	}
 	if slices.ContainsFunc(chosen, func(made *pool) bool { return made.config().Root != "" }) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/workers"
 )
 
 // Reload implements [control.Host]. The first pool that fails ends the reload. A reload that comes
@@ -31,6 +32,7 @@ func (h *host) Reload(ask control.Reload) (*control.Account, error) {
 		}
 	}
 	p := &pass{host: h, ask: ask, by: []control.By{ask.By}, account: control.NewAccount()}
+	p.wanted, p.unwanted = context.WithCancelCause(h.stopping)
 	h.passes = append(h.passes, p)
 	if len(h.passes) == 1 {
 		h.reloads.Go(h.runPasses)
@@ -52,6 +54,7 @@ func (h *host) Abort() (*control.Account, error) {
 	h.log.Warn("the reload is aborted")
 	for _, p := range passes {
 		p.aborted.Store(true)
+		p.unwanted(workers.ErrAborted)
 	}
 	for _, p := range h.pools() {
 		if p.running.Load() {
@@ -76,6 +79,7 @@ func (h *host) runPasses() {
 		go h.notify.prolong(under, prolongEvery) // ends with the pass
 		began := time.Now()
 		p.run()
+		p.unwanted(nil)
 		over()
 		h.noteReload(p, began)
 		h.notify.reloaded(summarise(h.overview()))

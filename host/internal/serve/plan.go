@@ -113,9 +113,10 @@ func ofPool(name string) change { return change{table: "pool " + name + ":", poo
 // poolDifferences are those of a pool and of the tables in it.
 func poolDifferences(old, new *config.Pool) []change {
 	pool := ofPool(new.Name)
-	rlimits, confine := pool, pool
-	rlimits.inner, confine.inner = "rlimits", "confine"
-	found := slices.Concat(differences(pool, *old, *new), differences(rlimits, old.Rlimits, new.Rlimits))
+	rlimits, confine, gates := pool, pool, pool
+	rlimits.inner, confine.inner, gates.inner = "rlimits", "confine", "reload"
+	found := slices.Concat(differences(pool, *old, *new), differences(rlimits, old.Rlimits, new.Rlimits),
+		differences(gates, old.Gates, new.Gates))
 	if (old.Confine == nil) != (new.Confine == nil) {
 		return append(found, pool.with("confine", onOff(old.Confine != nil), onOff(new.Confine != nil)))
 	}
@@ -187,7 +188,8 @@ func otherDifferences(old, new *config.Config) []change {
 	before, after := reflect.ValueOf(*old), reflect.ValueOf(*new)
 	for _, f := range reflect.VisibleFields(before.Type()) {
 		key := f.Tag.Get("key")
-		if key == "" || key == "log" || key == "http" || key == "acme" || f.Type.Kind() != reflect.Struct {
+		if key == "" || key == "log" || key == "http" || key == "acme" || key == "reload" ||
+			f.Type.Kind() != reflect.Struct {
 			continue
 		}
 		a, b := before.FieldByIndex(f.Index).Interface(), after.FieldByIndex(f.Index).Interface()
@@ -206,6 +208,7 @@ func inEffect(old, new *config.Config) *config.Config {
 	takeLive(&c.Log, new.Log)
 	takeLive(&c.HTTP, new.HTTP)
 	c.ACME = new.ACME
+	c.Reload = new.Reload
 	return &c
 }
 

@@ -92,9 +92,7 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 	s.Equip = func(dir string, command []string) (workers.Equipment, error) {
 		return made.equip(p, dir, command[0], h.spool)
 	}
-	for _, wu := range p.Warmup {
-		s.Warmup = append(s.Warmup, workers.Warmup{Request: warmUp(wu.Path), Status: wu.Status})
-	}
+	s.Warmup, s.Checks = warmUps(p.Warmup), warmUps(p.Gates.Check)
 	if s.Queue == 0 {
 		s.Queue = -1 // the pool's zero is its default
 	}
@@ -128,6 +126,13 @@ func environ(c *config.Config, p *config.Pool) []string {
 // retryPolicies are the words of the file.
 var retryPolicies = map[string]protocol.Retry{"safe": protocol.RetrySafe, "idempotency-key": protocol.RetryKeyed,
 	"never": protocol.RetryNever}
+
+func warmUps(targets []config.Warmup) (all []workers.Warmup) {
+	for _, wu := range targets {
+		all = append(all, workers.Warmup{Request: warmUp(wu.Path), Status: wu.Status})
+	}
+	return all
+}
 
 // warmUp is a request that only a new worker gets.
 func warmUp(target string) *protocol.Request {

@@ -60,6 +60,7 @@ type verdict struct {
 	staying []string // pools that could not be put back on what they ran before
 	back    []string // pools of which something was replaced, and put back
 	live    []string // pools that took the new code, and stay on it though others did not: with --each
+	gate    string   // a command that the reload did not pass
 	files   bool     // files of a listener could not be read again, when all pools had the new code
 }
 
@@ -91,6 +92,8 @@ func (p *pass) roll(pools []plannedPool) (ok bool) {
 	}
 	if !ok {
 		p.retreat(moves, pools[len(moves):])
+	} else {
+		ok = p.passAfter(moves)
 	}
 	for _, m := range moves {
 		if m.completed() && !m.back {

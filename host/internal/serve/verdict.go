@@ -35,6 +35,9 @@ func (v *verdict) words() string {
 	}
 	again := "reload again when you like"
 	happened := "the reload was aborted"
+	if v.gate != "" {
+		again, happened = "mend that, and reload again", v.gate+" failed"
+	}
 	if len(v.broken) > 0 {
 		again = "mend " + named(v.broken) + ", and reload again"
 		happened = named(v.broken) + " failed"
@@ -50,7 +53,7 @@ func (v *verdict) words() string {
 		return happened + "; " + named(v.live) + " stays on the new code: " + again
 	case len(v.back) > 0:
 		return happened + ", and what had been replaced is put back: " + again
-	case v.outcome == control.WasAborted, len(v.broken) > 0:
+	case v.outcome == control.WasAborted, len(v.broken) > 0, v.gate != "":
 		return happened + " before anything was replaced: " + again
 	}
 	return "nothing was changed: mend what is told above, and reload again"
