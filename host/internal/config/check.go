@@ -38,6 +38,7 @@ func (c *Config) check(fail fail) {
 	}
 	c.Admin.check(fail)
 	c.ACME.check(c, fail)
+	c.Reload.Notify.check(fail)
 	for i := range c.Listen {
 		l := &c.Listen[i]
 		if !c.has(l.at + ".address") {

@@ -111,6 +111,10 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 			v = []any{s}
 		}
 		*into = d.texts(at, v)
+	case *Hook:
+		if s, _, ok := d.text(at, v); ok {
+			*into = Hook(s)
+		}
 	case *Commands:
 		*into = d.commands(at, v)
 	case *[]Warmup:

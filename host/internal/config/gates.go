@@ -4,6 +4,7 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,6 +15,36 @@ import (
 // Reloading is [reload].
 type Reloading struct {
 	Gates // of the only pool
+	Course
+}
+
+// Course is how reloads of all pools go.
+type Course struct {
+	Notify Hook `key:"notify" holds:"URL" live:"yes" absent:"off" means:"where the entry of the journal is posted as JSON after each reload: http or https; tried up to five times, and never waited for"`
+}
+
+// Hook is the address of a webhook. Who knows it may post there, so that it is secret, but for its host.
+type Hook string
+
+// String is what may be shown.
+func (h Hook) String() string {
+	if h == "" {
+		return "off"
+	}
+	u, err := url.Parse(string(h))
+	if err != nil {
+		return "set"
+	}
+	return u.Scheme + "://" + u.Host + "/…"
+}
+
+func (h Hook) check(fail fail) {
+	if h == "" {
+		return
+	}
+	if u, err := url.Parse(string(h)); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		fail("reload.notify", "expected a URL of http or https, such as \"https://example.org/deployed\"")
+	}
 }
 
 // Gates are what a reload of a pool has to pass.

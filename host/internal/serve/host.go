@@ -121,6 +121,7 @@ func (h *host) build(down *teardown) error {
 			h.log.Error(err.Error())
 		}
 	})
+	down.add(h.noted.hook.Close)
 	h.reaper, h.builds = reaper, newBuilder()
 	down.add(h.builds.close)
 	h.spool = spool.New(h.config().HTTP.SpoolDirectory, int64(h.config().HTTP.SpoolQuota), h.log)

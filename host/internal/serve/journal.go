@@ -16,17 +16,20 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/journal"
 	"github.com/workerhost/workerhost/host/internal/redact"
+	"github.com/workerhost/workerhost/host/internal/webhook"
 )
 
 // recorder keeps what went live. It is safe for concurrent use.
 type recorder struct {
 	file *journal.File[control.Release]
+	hook *webhook.Sender
 	log  hclog.Logger
 	told atomic.Bool // that it can't be written
 }
 
 func newRecorder(c *config.Config, log hclog.Logger) *recorder {
-	return &recorder{file: journal.New[control.Release](c.JournalPath(), c.PrepareJournal), log: log}
+	return &recorder{file: journal.New[control.Release](c.JournalPath(), c.PrepareJournal), log: log,
+		hook: webhook.New("workerhost/"+cli.Version(), log)}
 }
 
 // note keeps an entry by add, which is Add or Defer of the file.
@@ -66,7 +69,11 @@ func (h *host) noteReload(p *pass, began time.Time) {
 	e := released(p.account.Events())
 	e.Time, e.Act, e.By, e.Chosen, e.Each = began, "reload", p.by, p.ask.Pools, p.ask.Each
 	e.Version = cli.Version()
-	h.noted.note(h.noted.file.Add, h.completed(e))
+	e = h.completed(e)
+	h.noted.note(h.noted.file.Add, e)
+	if address := h.config().Reload.Notify; address != "" {
+		h.noted.hook.Send(string(address), e)
+	}
 }
 
 // completed adds the commits to an entry, and takes the secrets out of it.

@@ -44,6 +44,8 @@ func makePlan(now *setup, c *config.Config) *plan {
 	p.sort(&p.log, now.config.Log, differences(change{table: "[log]"}, now.config.Log, c.Log))
 	p.sort(&p.http, now.config.HTTP, differences(change{table: "[http]"}, now.config.HTTP, c.HTTP))
 	p.sort(&p.log, now.config.ACME, differences(change{table: "[acme]"}, now.config.ACME, c.ACME))
+	course := change{table: "[reload]", live: true}
+	p.log = append(p.log, differences(course, now.config.Reload.Course, c.Reload.Course)...)
 	limits := change{table: "[http.rate_limit]", live: true}
 	p.http = append(p.http, differences(limits, now.config.HTTP.RateLimit, c.HTTP.RateLimit)...)
 	p.planTracing(now.config.Tracing, c.Tracing)

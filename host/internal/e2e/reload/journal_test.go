@@ -4,6 +4,8 @@ package reload
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -121,5 +123,39 @@ func TestAHostThatCanNotKeepItsJournalServesOn(t *testing.T) {
 	}
 	if n := strings.Count(h.Logs.String(), "the journal of what went live can't be written"); n != 1 {
 		t.Errorf("it says so %d times", n)
+	}
+}
+
+func TestAWebhookIsToldOfEachReload(t *testing.T) {
+	t.Parallel()
+	told := make(chan release, 8)
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var got release
+		if err := json.NewDecoder(r.Body).Decode(&got); err != nil {
+			t.Errorf("it was told no JSON: %v", err)
+		}
+		told <- got
+	}))
+	defer hook.Close()
+	dir := harness.Pages(t, "1")
+	h := harness.StartPHP(t, dir, "", "workers = 1", "[reload]\nnotify = \""+hook.URL+"/hooks/s3cret\"")
+	if out, code := h.Run("reload", "-m", "release 2"); code != 0 {
+		t.Fatal(out)
+	}
+	if got := <-told; got.Outcome != "done" || got.By[0].Message != "release 2" || got.Pools[0].Pool != "web" {
+		t.Errorf("%+v", got)
+	}
+	harness.Write(t, dir, "host.toml", "[reload]\nnotify = \"http://127.0.0.1:1/0ther\"\n[pool.web]\n"+
+		"worker = \"worker.php\"\nworkers = 1\n")
+	out := h.Reload()
+	h.Logs.Await(t, "the webhook was not told")
+	for _, text := range []string{"s3cret", "0ther"} {
+		if strings.Contains(out, text) || strings.Contains(h.Logs.String(), text) {
+			t.Errorf("it tells %s:\n%s", text, out)
+		}
+	}
+	harness.Write(t, dir, "host.toml", "[reload]\nnotify = \"ftp://x/\"\n[pool.web]\nworker = \"worker.php\"\n")
+	if out, code := h.Run("reload"); code != 6 || !strings.Contains(out, "expected a URL of http or https") {
+		t.Errorf("exit %d: %s", code, out)
 	}
 }
