@@ -317,8 +317,13 @@ func (p *Pool) swapAll(r *Roll, g *generation, places []*slot) (swapped []*slot,
 			if i == 0 {
 				defer close(first)
 			}
-			for {
+			for foremost := i == 0; ; foremost = false {
 				mu.Lock()
+				if bad == nil && next < len(places) && !foremost {
+					mu.Unlock()
+					p.pace(r, g)
+					mu.Lock()
+				}
 				if bad == nil && next < len(places) && r.isAborted() {
 					bad = &fault{slot: places[next].index, err: ErrAborted}
 				}
@@ -350,6 +355,23 @@ func (p *Pool) swapAll(r *Roll, g *generation, places []*slot) (swapped []*slot,
 	}
 	all.Wait()
 	return swapped, bad
+}
+
+// pace waits as long as the settings want to between two workers.
+func (p *Pool) pace(r *Roll, g *generation) {
+	if g.settings.Pace == nil || r.undoes != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(p.context)
+	defer cancel()
+	go func() { // ends with the wait
+		select {
+		case <-r.aborted:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	g.settings.Pace(ctx)
 }
 
 // change replaces the worker of a slot in the way that the settings ask for; with only, no other worker than that.

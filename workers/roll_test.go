@@ -459,3 +459,30 @@ func TestCodeThatDiesRightAfterREADYEndsTheRoll(t *testing.T) {
 		}
 	})
 }
+
+func TestAReloadWaitsBetweenWorkersAsItIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		paced := 0
+		settings := Settings{Workers: 3, Pace: func(ctx context.Context) {
+			paced++
+			select {
+			case <-time.After(time.Minute):
+			case <-ctx.Done():
+			}
+		}}
+		p, _ := newFakePool(t, settings, always(serve(1, generationWorker)))
+		defer p.Stop(context.Background())
+		began := time.Now()
+		follow(p.Reload())
+		if took := time.Since(began); paced != 2 || took < 2*time.Minute || took > 3*time.Minute {
+			t.Errorf("it waited %d times, and took %v", paced, took)
+		}
+		began = time.Now()
+		r := p.Reload()
+		time.Sleep(time.Second)
+		p.Abort()
+		if events := follow(r); !errors.Is(last(events).Cause, ErrAborted) || time.Since(began) > time.Minute {
+			t.Errorf("aborted after %v: %v", time.Since(began), last(events))
+		}
+	})
+}

@@ -41,6 +41,9 @@ type Settings struct {
 	Env       []string // the whole environment, "NAME=value"; nil is the host's own
 	Stdio     bool     // frames on standard input and output instead of descriptors 3 and 4
 
+	// Pace, if given, is called before each worker that a reload replaces but the first, and may wait. ctx ends with
+	// the reload. It is not asked on the way back to what ran before.
+	Pace    func(ctx context.Context)
 	Surge   int  // how many slots a reload may work on at once; 1
 	InPlace bool // in a reload end the old worker of a slot before the new one starts: for what only one may hold
 

@@ -37,6 +37,9 @@ With --dry-run one worker of the new code starts beside each pool, is warmed up,
 worker took, its memory, all that it printed, and how long a reload would take. Nothing changes.
 On a terminal a line shows each worker that is being replaced, and a bar how far it all is. Ctrl-C ends this command, and not the reload.
 
+With --pace it waits between two workers while more requests queue than there are workers, or processors are short (on Linux: /proc/pressure/cpu,
+some avg10 over 60 %), at most so long for each worker, and says why.
+
 The exit status is 0 only if every worker was replaced; ` + "`host help exit`" + ` has the others. With --strict it is 9 if a
 request was cut at drain_timeout.`,
 		Example: `host reload
@@ -50,24 +53,31 @@ host reload --strict || echo "exit status $?"`,
 				"end the reload under way after the worker at hand, and tell which worker runs what")
 			dryRun := f.Bool("dry-run", false, "try the new code with one worker beside each pool, and change nothing")
 			each := f.Bool("each", false, "reload each pool by itself, instead of all or none")
+			pace := f.String("pace", "", "wait between workers while requests queue or processors are short, at most "+
+				"`TIME` for each (default 30s)")
+			f.Lookup("pace").NoOptDefVal = "30s"
 			strict := f.Bool("strict", false, "fail if a request was cut at drain_timeout; the new code stays live")
 			return func(t *Terminal, args []string) error {
 				client, err := find()
 				if err != nil {
 					return err
 				}
+				what := control.Reload{Pools: args, Each: *each}
+				if what.Pace, err = paceOf(*pace); err != nil {
+					return err
+				}
 				ask, look := client.Reload, client.Status
 				switch {
-				case *abort && (*dryRun || *each || *strict || len(args) > 0):
+				case *abort && (*dryRun || *each || *strict || *pace != "" || len(args) > 0):
 					return Misused("--abort stands alone: it ends the reload under way, whichever it is")
-				case *dryRun && (*each || *strict):
-					return Misused("--dry-run changes nothing, so --each and --strict mean nothing with it")
+				case *dryRun && (*each || *strict || *pace != ""):
+					return Misused("--dry-run changes nothing, so --each, --strict and --pace mean nothing with it")
 				case *abort:
 					return abortReload(t, client, *asJSON)
 				case *dryRun:
 					ask, look = client.Try, nil
 				}
-				return reload(t, ask, look, control.Reload{Pools: args, Each: *each}, *strict, *asJSON)
+				return reload(t, ask, look, what, *strict, *asJSON)
 			}
 		},
 	}
@@ -226,7 +236,7 @@ func (s *reloadStory) tell(e control.Event) {
 		s.tellBegun(e)
 	case control.Staged:
 		s.tellStaged(e)
-	case control.GateBegun, control.GateOutput, control.GatePassed, control.GateFailed:
+	case control.Paced, control.GateBegun, control.GateOutput, control.GatePassed, control.GateFailed:
 		s.tellGate(e)
 	case control.Replaced, control.Restored:
 		s.tellWorker(e)
@@ -366,22 +376,6 @@ func (s *reloadStory) tellStaged(e control.Event) {
 	boot := HumanDuration(fromMillis(e.Boot))
 	fmt.Fprintf(s.t.Out, "%s  worker %d  generation %d  pid %d  boot %s  %s\n",
 		e.Pool, slot(e), e.Generation, e.NewPID, boot, s.t.Faint("ready, waits for the other pools"))
-}
-
-// tellGate is about a command that the reload has to pass.
-func (s *reloadStory) tellGate(e control.Event) {
-	t := s.t
-	took := HumanDuration(fromMillis(e.Took))
-	switch e.Kind {
-	case control.GateBegun:
-		fmt.Fprintf(t.Out, "%s  %s  %s\n", e.Pool, e.Gate, e.What)
-	case control.GateOutput:
-		fmt.Fprintf(t.Out, "%s  %s\n", e.Pool, t.Faint("│ "+printable(e.Output)))
-	case control.GatePassed:
-		fmt.Fprintf(t.Out, "%s  %s  %s in %s\n", e.Pool, e.Gate, t.Green("passed"), took)
-	case control.GateFailed:
-		fmt.Fprintf(t.Err, "%s  %s  %s %s: %s, after %s\n", e.Pool, e.Gate, t.Red("failed:"), e.What, e.Error, took)
-	}
 }
 
 // whatCame is what a pool runs when it is done.

@@ -20,7 +20,8 @@ type Reloading struct {
 
 // Course is how reloads of all pools go.
 type Course struct {
-	Notify Hook `key:"notify" holds:"URL" live:"yes" absent:"off" means:"where the entry of the journal is posted as JSON after each reload: http or https; tried up to five times, and never waited for"`
+	Notify Hook          `key:"notify" holds:"URL" live:"yes" absent:"off" means:"where the entry of the journal is posted as JSON after each reload: http or https; tried up to five times, and never waited for"`
+	Pace   time.Duration `key:"pace" live:"yes" default:"0" min:"0" means:"longest time to wait before each worker but the first, while requests queue or the machine has no processor to spare; 0 is off, and host reload --pace is for once"`
 }
 
 // Hook is the address of a webhook. Who knows it may post there, so that it is secret, but for its host.

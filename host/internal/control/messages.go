@@ -176,8 +176,10 @@ const (
 	GateOutput Kind = "gate_output"
 	GatePassed Kind = "gate_passed"
 	GateFailed Kind = "gate_failed"
-	Replaced   Kind = "replaced" // Pool, Generation, Slot, OldPID, NewPID, Boot, Drained, Cut, Again
-	Restored   Kind = "restored" // as Replaced: a worker was put back on the release before
+	// Pool, What: the reload waits before its next worker, and why; with Took, it goes on
+	Paced    Kind = "paced"
+	Replaced Kind = "replaced" // Pool, Generation, Slot, OldPID, NewPID, Boot, Drained, Cut, Again
+	Restored Kind = "restored" // as Replaced: a worker was put back on the release before
 	// Pool, Generation, Slot, OldPID, Drained, Cut: a worker that the settings have no more
 	Removed   Kind = "removed"
 	Completed Kind = "completed" // Pool, Generation, Workers, Took
@@ -256,9 +258,10 @@ type Running struct {
 
 // Reload is what a reload, or a dry run of one, is asked for.
 type Reload struct {
-	Pools []string `json:"pools"`          // by name; none stands for all, and for the rest of the configuration
-	Each  bool     `json:"each,omitempty"` // each pool by itself: one that fails leaves those before it on the new code, instead of all or none
-	By    By       `json:"-"`              // who asks; the server knows
+	Pools []string `json:"pools"`             // by name; none stands for all, and for the rest of the configuration
+	Each  bool     `json:"each,omitempty"`    // each pool by itself: one that fails leaves those before it on the new code, instead of all or none
+	Pace  float64  `json:"pace_ms,omitempty"` // longest wait before each worker but the first; 0 is what the settings say
+	By    By       `json:"-"`                 // who asks; the server knows
 }
 
 type stopRequest struct {

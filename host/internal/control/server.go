@@ -173,6 +173,10 @@ func (s *Server) account(act string, start func(Reload) (*Account, error)) http.
 		if !read(w, r, &body) {
 			return
 		}
+		if body.Pace < 0 {
+			refuse(w, http.StatusBadRequest, errors.New("pace_ms can't be negative"))
+			return
+		}
 		body.By = by(r)
 		account, err := start(body)
 		var details []any

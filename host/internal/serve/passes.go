@@ -24,7 +24,8 @@ func (h *host) Reload(ask control.Reload) (*control.Account, error) {
 		return nil, control.ErrStopping
 	}
 	for i, waiting := range h.passes {
-		if i > 0 && slices.Equal(waiting.ask.Pools, ask.Pools) && waiting.ask.Each == ask.Each {
+		if i > 0 && slices.Equal(waiting.ask.Pools, ask.Pools) && waiting.ask.Each == ask.Each &&
+			waiting.ask.Pace == ask.Pace {
 			if len(waiting.by) < mostAskers && !slices.Contains(waiting.by, ask.By) {
 				waiting.by = append(waiting.by, ask.By)
 			}

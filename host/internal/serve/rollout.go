@@ -148,7 +148,9 @@ func (p *pass) start(next plannedPool, staged bool) *move {
 		return fail(errors.New("the pool could not be started; the host's log says why"))
 	}
 	pool := next.old.workers
-	if err := pool.Reconfigure(p.host.workerSettings(next.old, p.plan.config, next.config)); err != nil {
+	settings := p.host.workerSettings(next.old, p.plan.config, next.config)
+	settings.Pace = p.pacing(next.old)
+	if err := pool.Reconfigure(settings); err != nil {
 		return fail(err)
 	}
 	if staged {
