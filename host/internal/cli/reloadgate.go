@@ -38,7 +38,7 @@ func (s *reloadStory) tellGate(e control.Event) {
 	case control.GatePassed:
 		fmt.Fprintf(t.Out, "%s  %s  %s in %s\n", e.Pool, e.Gate, t.Green("passed"), took)
 	case control.GateFailed:
-		fmt.Fprintf(t.Err, "%s  %s  %s %s: %s, after %s\n", e.Pool, e.Gate, t.Red("failed:"), printable(e.What), e.Error,
-			took)
+		fmt.Fprintf(t.Err, "%s  %s  %s %s: %s, after %s\n", e.Pool, e.Gate, t.Red("failed:"), printable(e.What),
+			e.Error, took)
 	}
 }

@@ -104,7 +104,7 @@ func (p *pass) passGate(next plannedPool, name string, commands config.Commands)
 		log.Error("reload: the command failed", "command", e.What, "error", err, "took", cli.HumanDuration(took))
 		e.Kind, e.Error = control.GateFailed, redact.Text(err.Error())
 		p.account.Add(e)
-		p.verdict.gate = fmt.Sprintf("%s of pool %s, %q,", name, e.Pool, e.What)
+		p.verdict.gate = fmt.Sprintf("%q of pool %s", e.What, e.Pool)
 		return err
 	}
 	return nil

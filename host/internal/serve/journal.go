@@ -145,6 +145,9 @@ func released(events iter.Seq[control.Event]) (e control.Release) {
 		case control.GatePassed, control.GateFailed:
 			r := of(ev.Pool)
 			r.Gates = append(r.Gates, control.Gate{Gate: ev.Gate, Command: ev.What, Took: ev.Took, Error: ev.Error})
+			if ev.Kind == control.GateFailed && ev.Gate == gateBefore {
+				r.Result, r.Error = control.Failed, ev.What+": "+ev.Error
+			}
 		case control.Replaced:
 			of(ev.Pool).Replaced++
 		case control.Failed, control.Stays:

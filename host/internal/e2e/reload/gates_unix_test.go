@@ -95,7 +95,8 @@ func TestAFailedMigrationChangesNothing(t *testing.T) {
 	harness.AwaitFile(t, filepath.Join(g.dir, "shared"), "second")
 	got := releases(t, g.Host)
 	failed, good := got[len(got)-2].Pools, got[len(got)-1].Pools
-	if len(failed) != 1 || len(failed[0].Gates) != 1 || failed[0].Gates[0].Error == "" || len(good[0].Gates) != 2 {
+	if len(failed) != 1 || len(failed[0].Gates) != 1 || failed[0].Gates[0].Error == "" ||
+		failed[0].Result != "failed" || len(good[0].Gates) != 2 {
 		t.Errorf("%+v\n%+v", failed, good)
 	}
 }
