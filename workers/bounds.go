@@ -23,6 +23,9 @@ func (d *dispatcher) bound(s *Settings) {
 	if d.queue.head != nil {
 		d.arm()
 	}
+	if d.observe.Store(nil); s.Observe != nil {
+		d.observe.Store(&s.Observe)
+	}
 	d.limit, d.timeout, d.remedy = max(0, s.Queue), s.QueueTimeout, "workers"
 	if s.MaxWorkers > 0 {
 		d.remedy = "max_workers"

@@ -13,7 +13,8 @@ import (
 )
 
 type dispatcher struct {
-	pool *Pool
+	pool    *Pool
+	observe atomic.Pointer[func(*protocol.Exchange) *protocol.Exchange] // of the settings in force
 
 	mu sync.Mutex
 	// guarded by mu, as are the fields of worker and exchange that say so

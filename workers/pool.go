@@ -165,6 +165,9 @@ func (p *Pool) Traits() protocol.Traits { return *p.traits.Load() }
 // Submit hands an exchange to an idle worker or queues it: a request, or an event of a connection. It never waits; all
 // that follows is told to x.Sink.
 func (p *Pool) Submit(x *protocol.Exchange) protocol.Ticket {
+	if observe := p.dispatch.observe.Load(); observe != nil {
+		x = (*observe)(x)
+	}
 	e := &exchange{
 		pool: p, request: x.Request, kind: x.Request.Type(), subject: x.Subject, sink: x.Sink, repeat: x.Repeatable,
 		trace: x.TraceID, keyed: x.Keyed, patient: x.Patient, timeout: x.Timeout,

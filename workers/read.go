@@ -204,7 +204,7 @@ func (w *worker) onReady(payload []byte) error {
 	w.offer.readsAhead = ready.Concurrency == 1 && ready.Has(aheadFeature)
 	w.offer.deadlines = ready.Has(deadlineFeature)
 	w.reader.greeted = true
-	if len(w.warmups) == 0 {
+	if len(w.warmups)+len(w.recent) == 0 {
 		w.settleBoot(nil)
 	} else {
 		go w.warmUp() // it waits for what is read here

@@ -54,7 +54,7 @@ func jittered(n int64) int64 {
 
 // checkShare recycles the worker if it is due after the request on the stream.
 func (w *worker) checkShare(stream uint32, now time.Time) {
-	served := int64(stream/2) - int64(len(w.warmups)) + 1
+	served := int64(stream/2) - int64(len(w.warmups)+len(w.recent)) + 1
 	switch {
 	case w.wear.share.requests > 0 && served >= w.wear.share.requests || stream > lastStream:
 		w.pool.recycle(w, spent)

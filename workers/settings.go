@@ -99,6 +99,13 @@ type Settings struct {
 	// does not go live.
 	Checks []Warmup
 
+	// Recent, if given, is asked when a worker starts, and must not wait: these are asked for after Warmup and Checks,
+	// whatever the status, as long as half of StartTimeout has not passed.
+	Recent func() []*protocol.Request
+	// Observe, if given, gets each exchange before it is submitted, and gives the one to submit: x itself, or a copy
+	// with another Sink. It is safe for concurrent use.
+	Observe func(x *protocol.Exchange) *protocol.Exchange
+
 	// Hub keeps the connections that workers act on. Without one their acts are dropped, and their calls get an error.
 	Hub protocol.Hub
 	// Delivery says what becomes of an event whose worker died; [AtLeastOnce]. It reaches fronts through

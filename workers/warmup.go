@@ -34,10 +34,7 @@ func (wu Warmup) accepts(status int) bool {
 // sees to that.
 func (w *worker) warmUp() {
 	for _, wu := range w.warmups {
-		name := wu.Request.Method + " " + wu.Request.Target
-		w.mu.Lock()
-		w.link.warming = name
-		w.mu.Unlock()
+		name := w.warms(wu.Request)
 		began := time.Now()
 		status, body, err := w.ask(wu.Request)
 		switch {
@@ -51,11 +48,38 @@ func (w *worker) warmUp() {
 		w.log.Debug("warm-up answered", "request", name, "status", status, "took",
 			time.Since(began).Round(time.Millisecond).String())
 	}
+	if !w.replay() {
+		return
+	}
 	d := &w.pool.dispatch
 	d.mu.Lock()
 	w.duty.requests, w.duty.pace = 0, 0 // they were no client's, and slower than what comes
 	d.mu.Unlock()
 	w.settleBoot(nil)
+}
+
+// warms notes the request that comes next, and names it.
+func (w *worker) warms(r *protocol.Request) (name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.link.warming = r.Method + " " + r.Target
+	return w.link.warming
+}
+
+// replay has the worker answer what was asked for of late. It says false, and has settled the boot, if it can't.
+func (w *worker) replay() bool {
+	for i, r := range w.recent {
+		if time.Since(w.started) > w.gen.settings.StartTimeout/2 {
+			w.log.Info("the warm-up by recent requests took too long, and ends early", "asked", i, "of", len(w.recent))
+			break
+		}
+		name := w.warms(r)
+		if _, _, err := w.ask(r); err != nil {
+			w.settleBoot(w.bootFailure(fmt.Sprintf("the recent request %s was not answered: %v", name, err)))
+			return false
+		}
+	}
+	return true
 }
 
 // complaint says what came in place of what was to come.

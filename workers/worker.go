@@ -30,6 +30,8 @@ type worker struct {
 	started time.Time
 	warmups []Warmup // that it has to answer before any client's request
 
+	recent []*protocol.Request // likewise, whatever the answer
+
 	boot  boot
 	offer offer
 	end   end
@@ -117,6 +119,9 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 		warmups: g.warmups(), wear: wear{share: g.settings.share()}, calls: ledger{open: map[uint32]call{}},
 	}
 	w.log = p.log.With("worker", slot, "generation", g.number)
+	if g.settings.Recent != nil {
+		w.recent = g.settings.Recent()
+	}
 	proc, err := g.launch(p.environment(g))
 	if err != nil {
 		w.settleBoot(err)

@@ -135,7 +135,7 @@ func (p *Pool) check(c *Config, fail fail) {
 	p.checkPHP(c, fail)
 	p.checkAPI(c, fail)
 	p.checkFork(c, fail)
-	checkTargets(p.Warmup, p.at+".warmup", fail)
+	checkTargets(slices.DeleteFunc(slices.Clone(p.Warmup), Warmup.isRecent), p.at+".warmup", fail)
 	p.checkPriority(fail)
 	p.checkMeasure(fail)
 	p.checkScaling(c, fail)

@@ -426,6 +426,9 @@ func (d *decoder) texts(at string, v any) []string {
 
 // warmups reads paths, and tables with a path in them.
 func (d *decoder) warmups(at string, v any) []Warmup {
+	if v == recent {
+		v = []any{v}
+	}
 	items, ok := v.([]any)
 	if !ok {
 		d.fail(at, "expected an array of paths or tables, found %s: write [\"/health\"]", describe(v))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -91,6 +92,14 @@ func (d *decoder) commands(at string, v any) (all Commands) {
 	}
 	return all
 }
+
+// recent, among the paths of warmup, stands for what was asked for of late.
+const recent = "recent"
+
+func (wu Warmup) isRecent() bool { return wu.Path == recent && wu.Status == 0 }
+
+// Replays says whether a new worker is asked for what was asked for of late, too.
+func (p *Pool) Replays() bool { return slices.ContainsFunc(p.Warmup, Warmup.isRecent) }
 
 // checkTargets refuses what can't be asked of a worker.
 func checkTargets(targets []Warmup, at string, fail fail) {

@@ -71,7 +71,8 @@ func TestTheWordsOfTheGlossaryAreInNamesForOneThing(t *testing.T) {
 	}{
 		{"hold", "hold holds holding held", []string{
 			"protocol", "workers", "sdk-go", "examples/ticker-sse-go", "host/internal/bench",
-			"host/internal/hub", "host/internal/leaks", "host/internal/peer", "host/internal/web",
+			"host/internal/hub", "host/internal/leaks", "host/internal/peer", "host/internal/recent",
+			"host/internal/web",
 		}},
 		{"front", "front fronts", nil},
 		{"begin", "begin begins beginning", []string{

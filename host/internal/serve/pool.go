@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/leaks"
 	"github.com/workerhost/workerhost/host/internal/php"
 	"github.com/workerhost/workerhost/host/internal/privilege"
+	"github.com/workerhost/workerhost/host/internal/recent"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
 	"github.com/workerhost/workerhost/workers/fork"
@@ -29,6 +31,7 @@ type pool struct {
 	settings atomic.Pointer[config.Pool] // of the latest generation that went live
 	realm    *realm                      // never changes: in another one it is another pool
 	workers  *workers.Pool
+	recent   recent.Pages // what was asked for most, with warmup = "recent"
 	leaks    *leaks.Watch // repeats safe requests, with --leaks; nil is off
 	builds   *builder
 	code     code
@@ -93,6 +96,9 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		return made.equip(p, dir, command[0], h.spool)
 	}
 	s.Warmup, s.Checks = warmUps(p.Warmup), warmUps(p.Gates.Check)
+	if p.Replays() {
+		s.Observe, s.Recent = made.recent.Watch, made.recentRequests
+	}
 	if s.Queue == 0 {
 		s.Queue = -1 // the pool's zero is its default
 	}
@@ -129,7 +135,23 @@ var retryPolicies = map[string]protocol.Retry{"safe": protocol.RetrySafe, "idemp
 
 func warmUps(targets []config.Warmup) (all []workers.Warmup) {
 	for _, wu := range targets {
+		if !strings.HasPrefix(wu.Path, "/") {
+			continue // "recent", which comes after them
+		}
 		all = append(all, workers.Warmup{Request: warmUp(wu.Path), Status: wu.Status})
+	}
+	return all
+}
+
+// mostRecent is how many requests warmup = "recent" has a new worker answer.
+const mostRecent = 20
+
+// recentRequests are the warm-up requests for the pages that were asked for most of late.
+func (p *pool) recentRequests() (all []*protocol.Request) {
+	for _, page := range p.recent.Top(mostRecent) {
+		r := warmUp(page.Target)
+		r.Scheme, r.Host = page.Scheme, page.Host
+		all = append(all, r)
 	}
 	return all
 }
