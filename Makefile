@@ -6,7 +6,7 @@ ARGS    ?=
 # The version says where a binary came from; stamping it with git's state as well fails in a checkout of another user.
 BUILD   := -trimpath -buildvcs=false
 
-.PHONY: help serve test quick long chaos build release image api bench fuzz lint setup clean
+.PHONY: help serve test quick long chaos trials build release image api bench fuzz lint setup clean
 
 help:
 	@echo 'make serve   build, then serve examples/hello-php on http://127.0.0.1:8080/'
@@ -19,6 +19,7 @@ help:
 	@echo 'make release write dist/: binaries for each system, .deb, .rpm, SBOMs, checksums (VERSION=1.2.3)'
 	@echo 'make image   write a container image of the .deb that make release has left in dist/ (VERSION=1.2.3)'
 	@echo 'make api     write dist/sdk-php.html, the API of the PHP SDK (VERSION=1.2.3)'
+	@echo 'make trials  how often canaries are right: simulated by the thousand, and real ones (TRIALS=20)'
 	@echo 'make bench   measure beside nginx + php-fpm; ARGS=--connections measures long-lived connections, ARGS=--reload a reload under load'
 	@echo 'make fuzz    run each fuzz target for FUZZTIME=20s'
 	@echo 'make lint    gofmt, go vet, staticcheck, php -l; types for macOS, FreeBSD and Windows'
@@ -43,6 +44,11 @@ long: chaos
 	.ci/packages-test
 	.ci/packages-live
 	LONG_TESTS=1 go test ./host/internal/e2e/... ./host/internal/listen -skip '^(TestChaos|TestReloadClosesNo|TestReloadsOfGo)' -count=1 -timeout 60m
+
+trials:
+	@.ci/setup test
+	LONG_TESTS=1 go test ./host/internal/canary -run 'Fine|Worse' -count=1 -v -timeout 60m
+	TRIALS=$${TRIALS:-20} go test ./host/internal/e2e/canary -run AreRight -count=1 -v -timeout 180m
 
 chaos:
 	@.ci/setup test

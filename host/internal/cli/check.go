@@ -288,6 +288,10 @@ func checkPool(t *Terminal, p *config.Pool) error {
 		fmt.Fprintf(t.Out, "\n%s\n", t.Bold("pool "+p.Name+" rlimits"))
 		showSettings(t, p.Rlimits)
 	}
+	if p.Canary.Share != nil {
+		fmt.Fprintf(t.Out, "\n%s\n", t.Bold("pool "+p.Name+" canary"))
+		showSettings(t, p.Canary)
+	}
 	if p.Confine != nil {
 		fmt.Fprintf(t.Out, "\n%s\n", t.Bold("pool "+p.Name+" confine"))
 		showSettings(t, *p.Confine)

@@ -32,6 +32,10 @@ The configuration is read again first, with the flags that the host was started 
 log level, pools and listeners become what it says, and no connection is closed for it; what waits for a restart is named. Certificates and the
 public folder are read again, too.
 
+With --canary 5% the new code is first tried on that share of the clients, beside fresh workers of the old code with as many clients, and goes live only if it
+does as well: ` + "`host help canary`" + `. One that does worse is turned back, with the evidence and exit status 3. Pools may have a canary by default; --canary=off is
+without. --promote and --abort end it at any time.
+
 Without POOL every pool is reloaded, one after the other. With it, only what the file says of that pool counts.
 With --dry-run one worker of the new code starts beside each pool, is warmed up, and ends again. It is told what a reload would change, how long the
 worker took, its memory, all that it printed, and how long a reload would take. Nothing changes.
@@ -44,6 +48,7 @@ The exit status is 0 only if every worker was replaced; ` + "`host help exit`" +
 request was cut at drain_timeout.`,
 		Example: `host reload
 host reload --dry-run
+host reload --canary 5% --for 2m
 host reload web --json
 host reload --strict || echo "exit status $?"`,
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
@@ -51,6 +56,8 @@ host reload --strict || echo "exit status $?"`,
 			asJSON := f.Bool("json", false, "print a JSON object per line")
 			abort := f.Bool("abort", false,
 				"end the reload under way after the worker at hand, and tell which worker runs what")
+			promote := f.Bool("promote", false, "end the canary under way as if it had gone well: its code goes live")
+			canary := canaryFlags(f)
 			dryRun := f.Bool("dry-run", false, "try the new code with one worker beside each pool, and change nothing")
 			each := f.Bool("each", false, "reload each pool by itself, instead of all or none")
 			pace := f.String("pace", "", "wait between workers while requests queue or processors are short, at most "+
@@ -67,7 +74,19 @@ host reload --strict || echo "exit status $?"`,
 					return err
 				}
 				ask, look := client.Reload, client.Status
+				if what.Canary, err = canary(); err != nil {
+					return err
+				}
 				switch {
+				case *promote && (*abort || *dryRun || *each || *strict || *pace != "" || what.Canary != nil ||
+					len(args) > 0):
+					return Misused("--promote stands alone: it ends the canary under way, whichever it is")
+				case what.Canary != nil && (*abort || *dryRun):
+					return Misused("--canary and what belongs to it mean nothing with --abort and --dry-run")
+				case *promote:
+					ask = func(ctx context.Context, _ control.Reload, each func(control.Event, []byte) error) error {
+						return client.Promote(ctx, each)
+					}
 				case *abort && (*dryRun || *each || *strict || *pace != "" || len(args) > 0):
 					return Misused("--abort stands alone: it ends the reload under way, whichever it is")
 				case *dryRun && (*each || *strict || *pace != ""):
@@ -224,6 +243,8 @@ func (s *reloadStory) tell(e control.Event) {
 		fmt.Fprintln(t.Err, t.Yellow("warning: "+e.What))
 	case control.Undone:
 		fmt.Fprintln(t.Err, e.What)
+	case control.CanaryBegun, control.CanaryStep, control.CanaryJudged:
+		s.tellCanary(e)
 	case control.Kept:
 		fmt.Fprintf(t.Out, "%s  keeps its workers: reload = \"never\"\n", e.Pool)
 	case control.Aborted:

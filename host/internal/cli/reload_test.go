@@ -114,3 +114,37 @@ api  not reloaded: it keeps the code that it has
 		}
 	}
 }
+
+func TestACanarysEvidenceIsATableOfOldAndNew(t *testing.T) {
+	seen := &control.Canary{
+		Control:   control.CanarySide{Clients: 61, Requests: 1520},
+		Candidate: control.CanarySide{Clients: 58, Requests: 1490, Deaths: []string{"exited (exit status 255)"}},
+		Measures: []control.CanaryMeasure{
+			{Name: "failed", Control: 0.2, Candidate: 2.31, Limit: 1.2, Chance: 0.0001, Worse: true},
+			{Name: "service_time", Control: 12.12, Candidate: 15.04, Limit: 14.54, Chance: 0.03, Doubtful: true},
+			{Name: "growth", Candidate: 1024, Limit: 20480, Chance: 0.5},
+		},
+		FailedOver: []control.CanaryPoint{{}, {Control: 1, Candidate: 4}},
+		PaceOver:   []control.CanaryPoint{{Control: 10, Candidate: 10}, {Control: 5, Candidate: 10}},
+	}
+	const want = `web  the new code does not go live: web: 2.31% of the requests fail, and 0.20% with the old code
+                         old code  new code   at most
+    clients                    61        58
+    requests and events      1520      1490
+    failed                  0.20%     2.31%     1.20%  worse: by chance alone once in 10000 times
+    service time          12.1 ms     15 ms   14.5 ms  beyond, perhaps by chance
+    growth by a request       0 B   1.0 KiB  20.0 KiB
+    deaths of workers           0         1
+    failed        old  ▁▃
+                  new  ▁█
+    service time  old  █▅
+                  new  ██
+`
+	var out, err bytes.Buffer
+	newReloadStory(&Terminal{Out: &out, Err: &err}).tell(control.Event{Kind: control.CanaryJudged, Pool: "web",
+		Outcome: control.TurnedBack, Canary: seen,
+		What: "web: 2.31% of the requests fail, and 0.20% with the old code"})
+	if err.String() != want || out.Len() > 0 {
+		t.Errorf("expected\n%s\ngot\n%s%s", want, out.String(), err.String())
+	}
+}

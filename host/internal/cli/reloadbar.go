@@ -21,6 +21,8 @@ type reloadBar struct {
 	done, want int
 	phases     []string          // a line for each worker at hand
 	seen       map[int]time.Time // since when, by slot
+	canary     []string          // the lines of the canary under way
+	judged     bool              // it is over, and told of; its workers are there for a while
 	drawn      int               // lines
 }
 
@@ -56,6 +58,8 @@ func (b *reloadBar) heed(e control.Event) {
 			b.want = 0
 		}
 		b.forget(e)
+	case control.CanaryJudged:
+		b.canary, b.judged = nil, true
 	case control.Completed, control.Failed, control.Skipped, control.Aborted, control.PutBack, control.Stays:
 		b.want = 0
 	}
@@ -81,6 +85,13 @@ func (b *reloadBar) forget(e control.Event) {
 
 // see takes over what goes on now, and draws it anew.
 func (b *reloadBar) see(st control.Status) {
+	if lines := canaries(b.t, st); lines != nil && !b.judged {
+		b.erase()
+		b.canary = lines
+		b.draw()
+		return
+	}
+	b.canary = nil
 	for _, p := range st.Pools {
 		if p.Name == b.pool && p.Progress != nil {
 			b.erase()
@@ -91,7 +102,12 @@ func (b *reloadBar) see(st control.Status) {
 }
 
 func (b *reloadBar) draw() {
-	if !b.t.live || b.want == 0 {
+	if !b.t.live || b.want == 0 && len(b.canary) == 0 {
+		return
+	}
+	if len(b.canary) > 0 {
+		fmt.Fprint(b.t.Out, strings.Join(b.canary, "\n"))
+		b.drawn = len(b.canary)
 		return
 	}
 	lines := make([]string, 0, mostPhases+2)
@@ -108,6 +124,19 @@ func (b *reloadBar) draw() {
 		strings.Repeat("░", barWidth-full))+tail)
 	fmt.Fprint(b.t.Out, strings.Join(lines, "\n"))
 	b.drawn = len(lines)
+}
+
+// canaries are the lines of all canaries under way.
+func canaries(t *Terminal, st control.Status) (lines []string) {
+	for _, p := range st.Pools {
+		if p.Canary != nil && p.Progress == nil {
+			lines = append(lines, clip(canaryHead(p.Name, p.Canary), t.width()))
+			for _, line := range canaryLines(&Terminal{}, p.Canary) { // without colours, since it is cut
+				lines = append(lines, clip(line, t.width()))
+			}
+		}
+	}
+	return lines
 }
 
 // clip shortens a line to a width, since one that goes on below can't be erased.

@@ -114,6 +114,10 @@ func showStatus(t *Terminal, st control.Status) {
 			p.Realm = "" // it says nothing
 		}
 		showPool(t, p)
+		if p.Canary != nil {
+			fmt.Fprintf(t.Out, "\n  %s\n%s\n", canaryHead(p.Name, p.Canary),
+				strings.Join(canaryLines(t, p.Canary), "\n"))
+		}
 	}
 }
 

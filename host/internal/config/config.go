@@ -173,6 +173,7 @@ type Pool struct {
 	Umask          string            `key:"umask" holds:"octal digits" absent:"the host's" means:"permissions, such as \"027\", that new files of workers don't get"`
 	Rlimits        Rlimits           `key:"rlimits"`
 	Confine        *Confine          `key:"confine"`
+	Canary         Canary            `key:"canary"`
 
 	// Identity is whom User and Group stand for; nil where neither is set.
 	Identity *privilege.Identity
@@ -226,6 +227,7 @@ func newPool(name string) *Pool {
 	p := &Pool{Name: name, Workers: defaultWorkers()}
 	setDefaults(p)
 	setDefaults(&p.Gates)
+	setDefaults(&p.Canary)
 	return p
 }
 

@@ -209,6 +209,7 @@ max_pool_memory = "7GiB"
 		Gates:  Gates{OnFailure: "back", Timeout: 5 * time.Minute},
 		Kind:   PHPFile, Script: "worker.php", Site: Site{Index: "index.php"}, at: "pool.web",
 	}
+	setDefaults(&web.Canary)
 	if !reflect.DeepEqual(c.Pool("web"), web) {
 		t.Errorf("pool %+v", c.Pool("web"))
 	}

@@ -58,6 +58,8 @@ func keysOf(section, prefix string, table any) []KeyDoc {
 			docs = append(docs, keysOf(section, key+".", Auth{})...)
 		case f.Type == reflect.TypeFor[Rlimits]():
 			docs = append(docs, keysOf(section, key+".", Rlimits{})...)
+		case f.Type == reflect.TypeFor[Canary]():
+			docs = append(docs, keysOf(section, key+".", Canary{})...)
 		case f.Type == reflect.TypeFor[*Confine]():
 			docs = append(docs, keysOf(section, key+".", Confine{})...)
 		case f.Tag.Get("means") != "": // the others are tables, which have a section of their own

@@ -159,6 +159,11 @@ func (c *Client) Abort(ctx context.Context, each func(e Event, line []byte) erro
 	return c.follow(ctx, "/v1/abort", Reload{}, each)
 }
 
+// Promote ends the canary under way as one that went well, and is otherwise as Abort.
+func (c *Client) Promote(ctx context.Context, each func(e Event, line []byte) error) error {
+	return c.follow(ctx, "/v1/promote", Reload{}, each)
+}
+
 // Stop stops the host, gracefully or at once, and returns when it has gone. each is called as in Reload. Ending ctx
 // leaves the stop under way.
 func (c *Client) Stop(ctx context.Context, now bool, each func(e Event, line []byte) error) error {

@@ -91,6 +91,8 @@ func (f *fakeHost) Releases() ([]Release, error) {
 	return []Release{{Act: "start"}, {Act: "reload", By: slices.Clone(f.by), Outcome: Done}}, nil
 }
 
+func (f *fakeHost) Promote() (*Account, error) { return nil, errors.New("no canary is under way") }
+
 func (f *fakeHost) Connections() []Connection { return slices.Clone(f.connections) }
 
 func (f *fakeHost) Send(m Message) (Reached, error) {

@@ -9,6 +9,7 @@
 //	POST /v1/reload  {"pools": ["NAME", …]}  one Event a line, as it happens; the body is a Reload
 //	POST /v1/try     {"pools": ["NAME", …]}  one Event a line: what a reload would do; nothing changes
 //	POST /v1/abort   {}                      one Event a line: the story of the reload that it ends
+//	POST /v1/promote {}                      one Event a line: the story of the reload whose canary it ends well
 //	GET  /v1/releases                        a Release a line, the latest last: what went live when
 //	GET  /v1/connections                     a Connection a line, oldest first; ?realm=, ?group=, ?uid=, ?protocol=
 //	                                         choose
@@ -95,6 +96,7 @@ type Pool struct {
 	Failure    string    `json:"failure,omitempty"`  // why the last boot failed, if no worker became ready since
 	LogDropped uint64    `json:"log_lines_dropped"`  // what workers said beyond log_rate
 	Workers    []Worker  `json:"workers"`
+	Canary     *Canary   `json:"canary,omitempty"` // while new code is tried on a share of its clients
 	// Templates are the processes that its workers are forked from, with fork alone
 	Templates []Template `json:"templates,omitempty"`
 }
@@ -190,6 +192,11 @@ const (
 	Stays Kind = "stays"
 	// Pool, Generation, Slot, Error, Workers, Replaced, Running, Took, and Outcome if it was aborted
 	Failed Kind = "failed"
+	// Pool, Generation, Directory, Workers, Canary, What: clients go to new code, and to fresh workers of the old
+	CanaryBegun Kind = "canary_begun"
+	CanaryStep  Kind = "canary_step" // Pool, Canary, What: more of them do
+	// Pool, Canary, What: it is over; Outcome is done if the new code goes live
+	CanaryJudged Kind = "canary_judged"
 	// Pool: its workers stay, since the settings say that it is never reloaded
 	Kept Kind = "kept"
 	// Pool: the reload was aborted before it came to this one, or, without Pool, before it began
@@ -236,6 +243,7 @@ type Event struct {
 	Output     string    `json:"output,omitempty"`       // what the worker printed, its end if that was much
 	Expected   float64   `json:"expected_ms,omitempty"`  // that a reload takes, if old workers are idle
 	Longest    float64   `json:"longest_ms,omitempty"`   // that it takes if each old worker needs all of drain_timeout
+	Canary     *Canary   `json:"canary,omitempty"`
 	Outcome    Outcome   `json:"outcome,omitempty"`
 	Pools      []PoolNow `json:"pools,omitempty"`
 	Took       float64   `json:"took_ms,omitempty"`
@@ -261,7 +269,9 @@ type Reload struct {
 	Pools []string `json:"pools"`             // by name; none stands for all, and for the rest of the configuration
 	Each  bool     `json:"each,omitempty"`    // each pool by itself: one that fails leaves those before it on the new code, instead of all or none
 	Pace  float64  `json:"pace_ms,omitempty"` // longest wait before each worker but the first; 0 is what the settings say
-	By    By       `json:"-"`                 // who asks; the server knows
+	// Canary is what differs from the pools' own settings; nil is nothing
+	Canary *CanaryAsk `json:"canary,omitempty"`
+	By     By         `json:"-"` // who asks; the server knows
 }
 
 type stopRequest struct {

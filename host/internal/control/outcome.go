@@ -15,9 +15,10 @@ type Outcome string
 const (
 	Done Outcome = "done"
 	// the new code does not start, and nothing was changed, or all was put back; or another failure
-	NotDone    Outcome = "failed"
-	Misused    Outcome = "misuse"      // the command line, or a request to the API, is wrong
-	TurnedBack Outcome = "turned_back" // the new code was live, and is turned back by evidence
+	NotDone Outcome = "failed"
+	Misused Outcome = "misuse" // the command line, or a request to the API, is wrong
+	// the new code had clients, and is turned back by evidence: of a canary, or of a command of `after`
+	TurnedBack Outcome = "turned_back"
 	Absent     Outcome = "no_host"     // no host answers
 	Forbidden  Outcome = "not_allowed" // by the host, or by the system
 	// the configuration, or a file that it names, has a mistake or can't be applied

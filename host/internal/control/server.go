@@ -30,6 +30,8 @@ type Host interface {
 	// Abort ends the reload under way after the workers at hand, and those that wait for it. The account is the
 	// former's.
 	Abort() (*Account, error)
+	// Promote ends the canary under way as one that went well. The account is the reload's.
+	Promote() (*Account, error)
 	// Connections lists the long-lived connections that are open, in any order. The list is the caller's.
 	Connections() []Connection
 	// Releases is the journal of what went live, in the order in which that ended. The list is the caller's.
@@ -88,7 +90,10 @@ func NewServer(claim *Claim, host Host) *Server {
 		"POST /v1/abort": s.needs(MayReload, s.account("abort", func(Reload) (*Account, error) {
 			return host.Abort()
 		})),
-		"GET /v1/releases":    s.needs(MayStatus, s.releases),
+		"GET /v1/releases": s.needs(MayStatus, s.releases),
+		"POST /v1/promote": s.needs(MayReload, s.account("promote", func(Reload) (*Account, error) {
+			return host.Promote()
+		})),
 		"GET /v1/connections": s.needs(MayConnections, s.connections),
 		"POST /v1/send":       s.needs(MayConnections, s.send),
 		"POST /v1/close":      s.needs(MayConnections, s.close),
@@ -98,7 +103,8 @@ func NewServer(claim *Claim, host Host) *Server {
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, "+
-			"GET /v1/releases, GET /v1/connections, POST /v1/reload, POST /v1/try, POST /v1/abort, POST /v1/send, "+
+			"GET /v1/releases, GET /v1/connections, POST /v1/reload, POST /v1/try, POST /v1/abort, POST /v1/promote, "+
+			"POST /v1/send, "+
 			"POST /v1/close and POST /v1/stop", r.Method, r.URL.Path))
 	})
 	s.steer = mux
@@ -185,6 +191,9 @@ func (s *Server) account(act string, start func(Reload) (*Account, error)) http.
 		}
 		if body.Each {
 			details = append(details, "each", true)
+		}
+		if body.Canary != nil && body.Canary.Off {
+			details = append(details, "canary", "off")
 		}
 		s.audit(r, act, err, details...)
 		var unknown *UnknownPool

@@ -76,9 +76,8 @@ func TestTheWordsOfTheGlossaryAreInNamesForOneThing(t *testing.T) {
 		}},
 		{"front", "front fronts", nil},
 		{"begin", "begin begins beginning", []string{
-			"protocol", "workers", "host/internal/hub", "host/internal/leaks", "host/internal/serve",
-			"host/internal/web",
-			"host/internal/e2e/harness",
+			"protocol", "workers", "host/internal/canary", "host/internal/hub", "host/internal/leaks",
+			"host/internal/serve", "host/internal/web", "host/internal/e2e/harness",
 		}},
 	}
 	part := regexp.MustCompile(`[A-Z]?[a-z]+|[A-Z]+`)

@@ -39,6 +39,8 @@ type Listener interface {
 type Source struct {
 	Version   string
 	Pools     func() []Pool
+	Trials    func() []Pool            // of a canary under way: only what their generations did counts
+	Canaries  func() map[string]uint64 // that are over, by how
 	Listeners func() []Listener
 	LongLived func() []hub.Tally // long-lived connections
 	// Certificates are those that the host gets by itself, by name, and when each ends; zero is one that is not there.
@@ -92,6 +94,8 @@ var (
 
 	configFails = describe("config_failures_total", "Reloads that found a configuration, or a listener's "+
 		"certificate or public folder, which can't be applied.")
+
+	canaries = describe("canaries_total", "Canaries that are over: promoted, turned_back or aborted.", "outcome")
 
 	queueLength = describe("queue_length", "Requests that wait for a worker.", "pool")
 	queueWait   = describe("queue_wait_seconds", "Time that requests waited for a worker.", "pool")
@@ -180,6 +184,19 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	for _, p := range c.source.Pools() {
 		collectPool(to, p.Name(), p.Metrics())
 		collectStatus(to, p.Name(), p.Status())
+	}
+	c.collectTrials(to)
+}
+
+// collectTrials shows canaries as generations of their pools.
+func (c *collector) collectTrials(to chan<- prometheus.Metric) {
+	for outcome, n := range c.source.Canaries() {
+		counter(to, canaries, n, outcome)
+	}
+	for _, p := range c.source.Trials() {
+		for _, g := range p.Metrics().Generations {
+			collectGeneration(to, g, p.Name(), strconv.FormatUint(g.Generation, 10))
+		}
 	}
 }
 

@@ -68,6 +68,7 @@ func scrape(t *testing.T) string {
 		Certificates: func() iter.Seq2[string, time.Time] {
 			return maps.All(map[string]time.Time{"here.test": time.Unix(2000000000, 0), "missing.test": {}})
 		},
+		Trials: func() []Pool { return nil }, Canaries: func() map[string]uint64 { return nil },
 		AccessLogLost:  func() uint64 { return 14 },
 		Spans:          func() (sent, dropped uint64) { return 15, 16 },
 		ConfigFailures: func() uint64 { return 13 },

@@ -67,6 +67,7 @@ type host struct {
 	stopped  chan struct{} // closed when all but the control socket has ended
 
 	configFailures atomic.Uint64 // of reloads; see the metric
+	canaries       canaryCounts
 
 	mu      sync.Mutex
 	closed  bool           // no reload begins any more; guarded by mu
@@ -408,5 +409,6 @@ func (h *host) statusUntil(ctx context.Context) control.Status {
 		})
 	}
 	asked.Wait()
+	h.showCanary(st.Pools)
 	return st
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
-	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/leaks"
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -57,14 +56,6 @@ func (p *pool) watchLeaks(c *config.Pool) {
 		return
 	}
 	p.leaks = leaks.NewWatch(p.workers, p.log)
-}
-
-// backend is what a front submits to.
-func (p *pool) backend() hub.Backend {
-	if p.leaks != nil {
-		return p.leaks
-	}
-	return p.workers
 }
 
 // CheckLeaks is host check --leaks: it starts a worker of the pool, has it answer each of the URLs several times, and

@@ -32,6 +32,7 @@ type pass struct {
 	wanted   context.Context // until it is aborted, or the host stops
 	unwanted context.CancelCauseFunc
 
+	canary  atomic.Pointer[canaryRun] // while there is one
 	verdict verdict
 
 	plan    *plan
@@ -91,7 +92,9 @@ func (p *pass) lead() {
 			kept = append(kept, next)
 		}
 	}
-	if !p.roll(kept) {
+	run, ok := p.tryOut(kept)
+	defer run.end()
+	if !ok || !p.roll(kept) {
 		p.takeBack()
 		return
 	}
@@ -146,7 +149,12 @@ func (p *pass) rollChosen() {
 		}
 		next = append(next, planned)
 	}
-	if !p.passBefore(next) || !p.roll(next) {
+	if !p.passBefore(next) {
+		return
+	}
+	run, ok := p.tryOut(next)
+	defer run.end()
+	if !ok || !p.roll(next) {
 		return
 	}
 	if slices.ContainsFunc(chosen, func(made *pool) bool { return made.config().Root != "" }) {

@@ -5,6 +5,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"time"
 
@@ -23,9 +24,13 @@ func (h *host) Reload(ask control.Reload) (*control.Account, error) {
 	if h.closed || h.leaves() {
 		return nil, control.ErrStopping
 	}
+	if len(h.passes) > 0 && h.passes[0].canary.Load() != nil {
+		return nil, errors.New("a canary is under way, which `host status` shows: `host reload --promote` puts its " +
+			"code live, `host reload --abort` turns it back; reload again after that")
+	}
 	for i, waiting := range h.passes {
 		if i > 0 && slices.Equal(waiting.ask.Pools, ask.Pools) && waiting.ask.Each == ask.Each &&
-			waiting.ask.Pace == ask.Pace {
+			waiting.ask.Pace == ask.Pace && reflect.DeepEqual(waiting.ask.Canary, ask.Canary) {
 			if len(waiting.by) < mostAskers && !slices.Contains(waiting.by, ask.By) {
 				waiting.by = append(waiting.by, ask.By)
 			}
@@ -56,6 +61,9 @@ func (h *host) Abort() (*control.Account, error) {
 	for _, p := range passes {
 		p.aborted.Store(true)
 		p.unwanted(workers.ErrAborted)
+		if run := p.canary.Load(); run != nil {
+			run.decide(false)
+		}
 	}
 	for _, p := range h.pools() {
 		if p.running.Load() {
@@ -63,6 +71,19 @@ func (h *host) Abort() (*control.Account, error) {
 		}
 	}
 	return passes[0].account, nil
+}
+
+// Promote implements [control.Host].
+func (h *host) Promote() (*control.Account, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.passes) > 0 {
+		if run := h.passes[0].canary.Load(); run != nil {
+			run.decide(true)
+			return h.passes[0].account, nil
+		}
+	}
+	return nil, errors.New("no canary is under way; nothing was changed")
 }
 
 // runPasses goes through the passes, until none is left.

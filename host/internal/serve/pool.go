@@ -3,6 +3,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -13,9 +14,11 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/canary"
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/leaks"
 	"github.com/workerhost/workerhost/host/internal/php"
 	"github.com/workerhost/workerhost/host/internal/privilege"
@@ -32,6 +35,9 @@ type pool struct {
 	realm    *realm                      // never changes: in another one it is another pool
 	workers  *workers.Pool
 	recent   recent.Pages // what was asked for most, with warmup = "recent"
+	split    *canary.Splitter
+	beside   *pool        // of a canary's pools: the one that they stand beside
+	tries    *pool        // of its candidate: whose code its own is compared with
 	leaks    *leaks.Watch // repeats safe requests, with --leaks; nil is off
 	builds   *builder
 	code     code
@@ -50,21 +56,39 @@ type pool struct {
 // newPool makes the pool without starting anything. It is called by one at a time: build, and then the pass of a
 // reload.
 func (h *host) newPool(in *setup, p *config.Pool) (*pool, error) {
-	made := &pool{name: p.Name, realm: in.realms[p.InRealm()], builds: h.builds, log: h.log.With("pool", p.Name),
-		ending: h.stopping, started: make(chan struct{})}
+	made, err := h.makePool(in.realms[p.InRealm()], in.config, p, func(*workers.Settings) {})
+	if err != nil {
+		return nil, err
+	}
+	backend := hub.Backend(made.workers)
+	if h.leaks {
+		made.watchLeaks(p)
+		if made.leaks != nil {
+			backend = made.leaks
+		}
+	}
+	made.split = canary.NewSplitter(backend)
+	return made, nil
+}
+
+// backend is what a front submits to.
+func (p *pool) backend() hub.Backend { return p.split }
+
+// makePool makes a pool whose settings differ from what the file says by what change does.
+func (h *host) makePool(in *realm, c *config.Config, p *config.Pool, change func(*workers.Settings)) (*pool, error) {
+	made := &pool{name: p.Name, realm: in, builds: h.builds, log: h.log.With("pool", p.Name), ending: h.stopping,
+		started: make(chan struct{})}
 	made.settings.Store(p)
 	made.forks = fork.Launcher{Folder: made.meetingFolder, Logger: made.log}
 	var err error
-	s := h.workerSettings(made, in.config, p)
+	s := h.workerSettings(made, c, p)
 	if h.generations[p.Name] == nil {
 		h.generations[p.Name] = new(atomic.Uint64)
 	}
 	s.Generations = h.generations[p.Name]
+	change(&s)
 	if made.workers, err = workers.New(s); err != nil {
 		return nil, err
-	}
-	if h.leaks {
-		made.watchLeaks(p)
 	}
 	return made, nil
 }
@@ -148,7 +172,7 @@ const mostRecent = 20
 
 // recentRequests are the warm-up requests for the pages that were asked for most of late.
 func (p *pool) recentRequests() (all []*protocol.Request) {
-	for _, page := range p.recent.Top(mostRecent) {
+	for _, page := range cmp.Or(p.beside, p).recent.Top(mostRecent) {
 		r := warmUp(page.Target)
 		r.Scheme, r.Host = page.Scheme, page.Host
 		all = append(all, r)
@@ -183,7 +207,7 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 	if c.Kind == config.FPM {
 		binary, err := php.FindFPM(ctx, c)
 		if err == nil {
-			err = p.check(ctx, c, binary, dir, generation)
+			err = p.known().check(ctx, c, binary, dir, generation)
 		}
 		if err != nil {
 			return nil, err
@@ -194,7 +218,7 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 	}
 	binary, err := php.Find(ctx, c)
 	if err == nil {
-		err = p.check(ctx, c, binary, dir, generation)
+		err = p.known().check(ctx, c, binary, dir, generation)
 	}
 	if err != nil {
 		return nil, err
@@ -227,6 +251,9 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 	}
 	return php.Command(binary, c, temporary, prelude), nil
 }
+
+// known is the pool whose code is compared with new code.
+func (p *pool) known() *pool { return cmp.Or(p.tries, p) }
 
 // start begins the first generation. It returns once there is something to wait for, or with what will never work.
 func (p *pool) start(ctx context.Context) error {

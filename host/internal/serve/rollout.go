@@ -56,6 +56,9 @@ func (m *move) completed() bool {
 // verdict is how a pass ends, and why; verdict.go says it in words.
 type verdict struct {
 	outcome control.Outcome
+	// why a canary was turned back, and what to do
+	evidence, remedy string
+
 	broken  []string // pools whose new code does not start
 	staying []string // pools that could not be put back on what they ran before
 	back    []string // pools of which something was replaced, and put back

@@ -35,6 +35,10 @@ func (v *verdict) words() string {
 	}
 	again := "reload again when you like"
 	happened := "the reload was aborted"
+	if v.evidence != "" {
+		return "the new code is turned back, and all clients go to the old code (" + v.evidence +
+			"): " + v.remedy + ", and reload again"
+	}
 	if v.gate != "" {
 		again, happened = "mend that, and reload again", v.gate+" failed"
 	}

@@ -73,7 +73,8 @@ func (h *host) followFolders(p *pool) {
 // reloadChanged reloads the pool, or everything if host.toml has changed, and keeps what was wrong. It is logged how
 // it goes.
 func (h *host) reloadChanged(p *pool, everything bool) {
-	ask := control.Reload{By: control.By{How: "watch"}}
+	// whoever develops is alone, so there is no canary
+	ask := control.Reload{By: control.By{How: "watch"}, Canary: &control.CanaryAsk{Off: true}}
 	if !everything {
 		ask.Pools = []string{p.name}
 	}
