@@ -301,8 +301,11 @@ func (h *host) startPool(p *pool) error {
 func (h *host) serveListener(l *listener) error {
 	l.serving.Store(true)
 	defer l.serving.Store(false)
-	h.log.Info("listening", "address", l.server.Address(), "protocol", l.protocol(), "http3", l.config.HTTP3,
-		"pool", l.config.Pool)
+	where := []any{"address", l.server.Address(), "protocol", l.protocol(), "pool", l.config.Pool}
+	if l.config.HTTP3 {
+		where = append(where, "http3", true)
+	}
+	h.log.Info("listening", where...)
 	if err := l.server.Serve(); err != nil {
 		return fmt.Errorf("listener %s failed: %w", l.server.Address(), err)
 	}
