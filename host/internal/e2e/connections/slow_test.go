@@ -97,8 +97,9 @@ func TestASlowClientIsDealtWithAndNobodyElseWaits(t *testing.T) {
 				}
 				return waits == 0
 			})
-			if len(got) == 0 || len(got) == count || got[len(got)-1] != len(got)-1 {
-				t.Errorf("it got %d messages, the last of them is %v", len(got), got[len(got)-1:])
+			// what waits is never dropped; and the kernel may take more now and then, however full it was
+			if first := 256 << 10 / size; len(got) < first || len(got) == count || got[first-1] != first-1 {
+				t.Errorf("it got %d messages, the first of them are %v", len(got), got[:min(first, len(got))])
 			}
 			settle(slow)
 		},
