@@ -4,6 +4,7 @@
 package workers
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -23,7 +24,14 @@ func (w *worker) fromOutside() bool {
 // by what.
 func (p *Pool) changeInRoll(r *Roll, s *slot, g *generation) (done replacement, err error) {
 	done, err = p.change(s, g, nil)
-	if err == nil || done.new == nil || done.new.isReady() || !done.new.end.struck || r.isAborted() {
+	if err == nil || done.new == nil || errors.Is(err, ErrStopping) || r.isAborted() {
+		return done, err
+	}
+	if done.new.parking.revived { // which says nothing about one that starts
+		done.new.log.Warn("parked worker can't serve again, another one is started", "error", err)
+		return p.change(s, g, nil)
+	}
+	if done.new.isReady() || !done.new.end.struck {
 		return done, err
 	}
 	first := done

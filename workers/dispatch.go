@@ -149,10 +149,10 @@ func (d *dispatcher) release(w *worker, took time.Duration, ended, next *attempt
 	d.serveQueue() // unlocks
 }
 
-// admit lists a worker that is READY, and says whether it is still there.
+// admit lists a worker that is READY, or parked, and says whether it is still there.
 func (d *dispatcher) admit(w *worker) bool {
 	d.mu.Lock()
-	if w.duty.state != Starting { // it has gone already: its exit is on its way
+	if w.duty.state != Starting && w.duty.state != Parked { // it has gone already: its exit is on its way
 		d.mu.Unlock()
 		return false
 	}
@@ -226,15 +226,35 @@ func (d *dispatcher) retract(w *worker) {
 	d.tellEmpty()
 }
 
-// withdrawIdle withdraws a worker to be ended, if it is idle, and says whether it was.
+// withdrawIdle withdraws a worker to be ended, if it is idle or parked, and says whether it was.
 func (d *dispatcher) withdrawIdle(w *worker) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if w.duty.state != Idle {
+	if w.duty.state != Idle && w.duty.state != Parked {
 		return false
 	}
 	d.takeOut(w, Draining)
 	return true
+}
+
+// park has a worker wait that was withdrawn and has nothing in flight, and says whether it could: until admit it gets
+// nothing.
+func (d *dispatcher) park(w *worker) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if w.duty.state != Draining || w.duty.inflight > 0 {
+		return false
+	}
+	w.duty.state.moveTo(Parked)
+	w.duty.idleSince, w.duty.drained = time.Now(), make(chan struct{})
+	return true
+}
+
+// drained is closed once a worker that was withdrawn holds no lease.
+func (d *dispatcher) drained(w *worker) <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return w.duty.drained
 }
 
 // takeOut does what the withdrawals share. Under mu.

@@ -17,6 +17,8 @@
 //     before it finished a request, ends the roll, and the old ones keep serving.
 //   - [Pool.Stage] stops a reload once its first new worker is ready, and [Pool.Undo] leads back from one that has
 //     completed, so that several pools change all together or not at all.
+//   - [Pool.Revert] leads back to a generation that was live, where its release stands in a folder of its own. With
+//     Settings.Park the workers that a reload replaces stay beside the new ones for a while, and none has to start.
 //   - Whatever ends a worker, another one is started in its slot. Where the number of workers is not fixed, slots come
 //     while requests wait and go when their workers are idle, and no request fails because of it.
 //   - No worker outlives the program, nor does a process that it started in its own process group, if a [Reaper] is
@@ -35,6 +37,9 @@
 //	   │                │ end of input, TERM, KILL
 //	   ▼                ▼
 //	stopped ◀───────── (exit, from every state)
+//
+// With Settings.Park a worker that a reload replaces is draining without DRAIN, and then parked: it has nothing, gets
+// nothing, and knows of nothing. A roll back makes it idle again; else it drains and stops as others do (park.go).
 //
 // A slot whose worker could not start, or died before it finished a request, is backing-off until its next attempt.
 // The first worker of a generation boots alone (first.go); a slot that waits for it is starting, or backing-off, as

@@ -53,7 +53,7 @@ const partingMost = 4
 // part has another worker started once this one is done, and ends one that does not end.
 func (w *worker) part() {
 	select {
-	case <-w.end.drained:
+	case <-w.pool.dispatch.drained(w):
 	case <-w.end.gone:
 	}
 	if wait.Within(w.end.gone, partingGrace) {

@@ -33,7 +33,8 @@ func TestAPhaseMovesAsItsTableSaysAndPanicsOtherwise(t *testing.T) {
 	for _, c := range [][2]string{
 		{allowed(t, stateMoves),
 			"starting-idle starting-draining starting-stopped idle-busy idle-draining idle-stopped " +
-				"busy-idle busy-draining busy-stopped draining-stopped "},
+				"busy-idle busy-draining busy-stopped draining-stopped draining-parked " +
+				"parked-idle parked-draining parked-stopped "},
 		{allowed(t, linkMoves), "open-parting open-ended parting-ended "},
 		{allowed(t, tenureMoves), "unopened-behind unopened-at hand unopened-closed behind-at hand behind-closed " +
 			"at hand-closed "},

@@ -56,7 +56,10 @@ type Pool struct {
 	generation *generation // the target
 	proven     *generation // what a slot gets that the pool grows by: the latest that all slots came to run
 	growth     growth
-	wanted     *Settings // what the next roll begins with, if Reconfigure was called
+	wanted     *Settings     // what the next roll begins with, if Reconfigure was called
+	back       *generation   // what it leads back to, if Revert was
+	history    []*generation // those that have completed, in order: the latest ones
+	stash      stash
 	roll, next *Roll
 	rolled     Progress // of roll
 	places     []*slot  // that it works on
@@ -139,7 +142,7 @@ func (p *Pool) Start(ctx context.Context) error {
 	err = errors.New("the pool has been started or stopped already")
 	p.startOnce.Do(func() {
 		err = nil
-		p.generation, p.proven = g, g
+		p.generation, p.proven, p.history = g, g, []*generation{g}
 		for _, s := range p.slots {
 			s.gen = g
 		}
@@ -196,6 +199,7 @@ func (p *Pool) run() {
 			for w := range p.live {
 				w.watch(now)
 			}
+			p.watchParked(now)
 			p.dispatch.recallLate()
 		}
 	}
@@ -224,7 +228,7 @@ func (p *Pool) fill(s *slot) {
 		return
 	}
 	s.last = time.Now()
-	w := p.launch(s.gen, s)
+	w := p.newcomer(s.gen, s)
 	s.current = w
 	p.tasks.Go(func() {
 		err := p.awaitBoot(w)
@@ -316,7 +320,9 @@ func (p *Pool) markStarted() {
 
 // admit opens a READY worker to traffic, unless it has ended already. In run.
 func (p *Pool) admit(w *worker) bool {
-	w.weighFirst()
+	if !w.parking.revived {
+		w.weighFirst()
+	}
 	if !p.dispatch.admit(w) {
 		return false
 	}
@@ -331,6 +337,10 @@ func (p *Pool) admit(w *worker) bool {
 			Events: w.offer.ready.Events(), AtMostOnce: w.gen.settings.Delivery == AtMostOnce,
 		})
 		p.acquaint()
+	}
+	if w.parking.revived {
+		w.log.Info("parked worker serves again")
+		return true
 	}
 	w.gen.counts.boots.observe(w.boot.took)
 	w.log.Info("worker ready", "boot", w.boot.took.Round(time.Millisecond).String(), "sdk", w.offer.ready.SDK)
@@ -356,6 +366,7 @@ func (p *Pool) exited(w *worker) {
 		if p.stopping && len(p.live) == 0 {
 			p.dispatch.close() // nobody is left to serve the queue
 		}
+		p.forgetParked(w)
 		if w.home.current == w {
 			p.vacate(w.home, w)
 		}

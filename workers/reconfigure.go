@@ -24,7 +24,7 @@ func (p *Pool) Reconfigure(s Settings) error {
 			err = ErrStopping
 			return
 		}
-		p.wanted = next
+		p.wanted, p.back = next, nil
 	})
 	if !alive {
 		return errors.New("workers: the pool does not run, so it can't be reconfigured")
@@ -66,7 +66,7 @@ func (p *Pool) dismiss(s *slot) (r replacement) {
 	switch {
 	case r.old == nil:
 	case r.old.isReady():
-		r.drained, r.cut = p.retire(r.old)
+		r.drained, r.cut = p.leave(r.old)
 	default:
 		r.old.kill("its slot was removed")
 		<-r.old.end.gone

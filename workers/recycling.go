@@ -217,14 +217,14 @@ func (p *Pool) outlast(w *worker) {
 	}
 	p.dispatch.withdraw(w, Draining)
 	w.drain(0)
-	if wait.Within(w.end.drained, w.gen.settings.DrainTimeout) {
+	if wait.Within(p.dispatch.drained(w), w.gen.settings.DrainTimeout) {
 		w.stop()
 		return
 	}
 	w.log.Info("recycled worker has a long request, and ends after it")
 	p.tasks.Go(func() {
 		select {
-		case <-w.end.drained:
+		case <-p.dispatch.drained(w):
 			w.stop()
 		case <-w.end.unheeded: // what it has left may never be done
 			p.retire(w)

@@ -59,7 +59,7 @@ func (p *Pool) replace(s *slot, g *generation, only *worker) (r replacement, err
 	case only != nil:
 		p.outlast(r.old)
 	default:
-		r.drained, r.cut = p.retire(r.old)
+		r.drained, r.cut = p.leave(r.old)
 	}
 	return r, err
 }
@@ -88,10 +88,15 @@ func (p *Pool) swap(s *slot, r *replacement, g *generation, err error) error {
 // retire drains a worker that gets no more requests, and ends it. It returns the number of requests in flight that
 // ended well, and the names of those that had to be cut.
 func (p *Pool) retire(w *worker) (drained int, cut []string) {
+	return p.finish(w, p.dispatch.withdraw(w, Draining), w.gen.settings.DrainTimeout)
+}
+
+// finish is the rest of retire for a worker that was withdrawn with so many requests in flight, which get limit.
+func (p *Pool) finish(w *worker, leases int, limit time.Duration) (drained int, cut []string) {
 	set := w.gen.settings
-	drained = p.dispatch.withdraw(w, Draining)
-	w.drain(set.DrainTimeout)
-	if !wait.Within(w.end.drained, set.DrainTimeout) {
+	drained = leases
+	w.drain(limit)
+	if !wait.Within(p.dispatch.drained(w), limit) {
 		undone := w.requestsAtHand()
 		taken := 0
 		cut, taken = w.cut()
@@ -104,7 +109,7 @@ func (p *Pool) retire(w *worker) (drained int, cut []string) {
 			w.log.Warn("drain deadline passed, and code still runs for what has been answered",
 				"drain_timeout", set.DrainTimeout.String(), "requests", undone)
 		}
-		wait.Within(w.end.drained, min(set.StopTimeout, time.Second)) // a moment to heed the RESET
+		wait.Within(p.dispatch.drained(w), min(set.StopTimeout, time.Second)) // a moment to heed the RESET
 	}
 	w.stop()
 	return drained, cut

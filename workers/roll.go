@@ -20,9 +20,10 @@ type Event struct {
 	OldPID     int           `json:"old_pid,omitempty"`
 	NewPID     int           `json:"new_pid,omitempty"`
 	Boot       time.Duration `json:"boot_ns,omitempty"`
-	Drained    int           `json:"drained"`         // requests in flight that ended well
-	Cut        []string      `json:"cut,omitempty"`   // requests that were cut at drain_timeout
-	Again      string        `json:"again,omitempty"` // what killed a first new worker from outside, before this one: "signal: killed"
+	Drained    int           `json:"drained"`          // requests in flight that ended well
+	Cut        []string      `json:"cut,omitempty"`    // requests that were cut at drain_timeout
+	Again      string        `json:"again,omitempty"`  // what killed a first new worker from outside, before this one: "signal: killed"
+	Parked     bool          `json:"parked,omitempty"` // the new worker was parked, and did not have to start
 	Directory  string        `json:"directory,omitempty"`
 	Pinned     bool          `json:"pinned,omitempty"`
 	Error      string        `json:"error,omitempty"`
@@ -59,6 +60,7 @@ type Roll struct {
 
 	gate     *gate       // nil unless it is staged
 	undoes   *Roll       // that it leads back from; nil for all others
+	reverts  bool        // it leads back as Revert asked; fixed when it begins
 	from, to *generation // fixed when it has ended
 }
 
@@ -191,6 +193,9 @@ func (p *Pool) perform(r *Roll) {
 	p.do(func() {
 		places, extra = p.placesFor(g.settings)
 		p.places = places
+		if p.parks(r, before, g) {
+			p.stash.from = before
+		}
 		p.rolled = Progress{Generation: g.number, Workers: len(places)}
 	})
 	p.log.Info("reload", "generation", g.number, "directory", g.directory)
@@ -219,6 +224,10 @@ func (p *Pool) perform(r *Roll) {
 		}
 	}
 	r.from, r.to = before, g
+	p.do(func() {
+		p.settleParked(before, g)
+		p.remember(r)
+	})
 	if r.undoes == nil {
 		p.meter.reloads.observe(time.Since(began))
 	}
@@ -235,15 +244,20 @@ func (p *Pool) target(r *Roll) (before, g *generation, err error) {
 		if before = p.generation; r.undoes != nil {
 			return
 		}
+		if g = p.back; g != nil {
+			p.back, p.wanted, r.reverts = nil, nil, true
+			return
+		}
 		number = p.settings.Generations.Add(1) // never to be used again, even if the roll fails
 		if set = p.wanted; set == nil {
 			set = before.settings
 		}
 		p.wanted = nil
 	})
-	if r.undoes != nil {
+	switch {
+	case r.undoes != nil:
 		g, err = r.undoes.wayBack(before)
-	} else {
+	case g == nil:
 		if g, err = newGeneration(p.context, set, number); err == nil {
 			g.checked = true
 		}
@@ -287,7 +301,8 @@ func (d *replacement) event(kind EventKind, pool string) Event {
 		e.Slot, e.OldPID, e.Generation = d.old.slot, d.old.pid(), d.old.gen.number
 	}
 	if d.new != nil {
-		e.Slot, e.NewPID, e.Generation, e.Boot = d.new.slot, d.new.pid(), d.new.gen.number, d.new.boot.took
+		e.Slot, e.NewPID, e.Generation, e.Boot = d.new.slot, d.new.pid(), d.new.gen.number, d.new.startTime()
+		e.Parked = d.new.parking.revived
 	}
 	return e
 }
@@ -306,7 +321,9 @@ func (p *Pool) swapAll(r *Roll, g *generation, places []*slot) (swapped []*slot,
 	next := 0
 	var all sync.WaitGroup
 	first := make(chan struct{}) // closed when whoever begins has no more to do
-	for i := range min(g.settings.Surge, len(places)) {
+	surge := g.settings.Surge
+	p.do(func() { surge = max(surge, len(p.parked(g))) }) // who is there needs no turn, nor to wait for a drain
+	for i := range min(surge, len(places)) {
 		if i == 1 {
 			select {
 			case <-g.booted:
@@ -359,7 +376,7 @@ func (p *Pool) swapAll(r *Roll, g *generation, places []*slot) (swapped []*slot,
 
 // pace waits as long as the settings want to between two workers.
 func (p *Pool) pace(r *Roll, g *generation) {
-	if g.settings.Pace == nil || r.undoes != nil {
+	if g.settings.Pace == nil || r.leadsBack() {
 		return
 	}
 	ctx, cancel := context.WithCancel(p.context)
@@ -400,6 +417,10 @@ func (p *Pool) casualty(g *generation) (slot int, err error) {
 // another place.
 func (p *Pool) giveUp(r *Roll, bad *fault, swapped []*slot, before, g *generation) {
 	err := bad.err
+	p.do(func() { p.stash.from = nil })
+	defer p.do(func() { // those that were put back are in their slots
+		p.endParked("its reload failed", func(w *worker) bool { return w.parking.until.IsZero() })
+	})
 	running := len(swapped)
 	back := running > 0 && !errors.Is(err, ErrStopping) && g.canGoBack(before) == nil
 	if running == 0 || errors.Is(err, ErrStopping) || back {

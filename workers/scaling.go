@@ -137,6 +137,10 @@ func (p *Pool) affordable() bool {
 		p.growth.capped = false
 		return true
 	}
+	if len(p.stash.workers) > 0 {
+		p.endParked("the pool grows, and memory would pass max_pool_memory", all)
+		return false
+	}
 	if !p.growth.capped {
 		p.growth.capped = true
 		p.log.Warn("no more workers: memory would pass max_pool_memory", "workers", len(p.slots), "memory", sum,

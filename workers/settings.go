@@ -47,6 +47,12 @@ type Settings struct {
 	Surge   int  // how many slots a reload may work on at once; 1
 	InPlace bool // in a reload end the old worker of a slot before the new one starts: for what only one may hold
 
+	// Park is for how long the workers that a reload replaces stay beside the new ones, without a request, for Revert
+	// and Undo to come back to without a start; 0 ends them at once, as do InPlace and a release that can't be gone
+	// back to. ParkWorkers is how many of them stay; 0 is all.
+	Park        time.Duration
+	ParkWorkers int
+
 	Workers int // 2 per CPU, at least 4
 	// MaxWorkers, if given, has the pool grow from MinWorkers (1) as far as that while requests find no worker with
 	// room, and shrink again, and Workers has no meaning.

@@ -83,16 +83,16 @@ func (p *Pool) passGate(r *Roll, g *generation, s *slot) *fault {
 		if err != nil {
 			return &fault{slot: s.index, new: w, err: err}
 		}
-		died, staged.NewPID, staged.Boot = w.end.gone, w.pid(), w.boot.took
+		died, staged.NewPID, staged.Boot, staged.Parked = w.end.gone, w.pid(), w.startTime(), w.parking.revived
 	}
 	r.add(staged)
 	for {
 		var err error
 		select {
 		case <-died:
-			if died = nil; w.fromOutside() {
-				w.log.Warn("new worker was killed from outside while it waited, another one takes its place",
-					"exit", w.end.exit)
+			if died = nil; w.fromOutside() || w.parking.revived {
+				w.log.Warn("worker ended while it waited for other pools, another one takes its place", "exit",
+					w.end.exit)
 				continue
 			}
 			err = fmt.Errorf("worker %d was ready, and died before it got a request (%s); its log says why",
@@ -108,8 +108,15 @@ func (p *Pool) passGate(r *Roll, g *generation, s *slot) *fault {
 			}
 			err = ErrWithdrawn
 		}
+		again := false
 		if w != nil && died != nil {
-			p.retire(w)
+			p.do(func() {
+				g.staged = nil
+				again = p.parkAgain(w)
+			})
+			if !again {
+				p.retire(w)
+			}
 		}
 		return &fault{slot: s.index, err: err}
 	}
@@ -119,7 +126,9 @@ func (p *Pool) passGate(r *Roll, g *generation, s *slot) *fault {
 func (p *Pool) stage(g *generation, s *slot) (w *worker, err error) {
 	p.do(func() {
 		if !p.stopping {
-			w = p.launch(g, s)
+			if w = p.unpark(g, s); w == nil {
+				w = p.launch(g, s)
+			}
 			g.staged = w
 		}
 	})
@@ -136,18 +145,19 @@ func (p *Pool) stage(g *generation, s *slot) (w *worker, err error) {
 	return w, err
 }
 
-// newcomer is the worker of g that is to take the place: the one that is staged for it, or one that starts now. In
-// run.
+// newcomer is the worker of g that is to take the place: the one that is staged for it, one that is parked, or one
+// that starts now. In run.
 func (p *Pool) newcomer(g *generation, s *slot) *worker {
-	w := g.staged
-	if w == nil || w.home != s {
-		return p.launch(g, s)
+	if w := g.staged; w != nil && w.home == s {
+		g.staged = nil
+		if _, lives := p.live[w]; lives || !w.fromOutside() && !w.parking.revived {
+			return w
+		}
 	}
-	g.staged = nil
-	if _, lives := p.live[w]; !lives && w.fromOutside() {
-		return p.launch(g, s)
+	if w := p.unpark(g, s); w != nil {
+		return w
 	}
-	return w
+	return p.launch(g, s)
 }
 
 // step is what the roll calls the replacement of a worker.
@@ -156,18 +166,4 @@ func (r *Roll) step() EventKind {
 		return EventRestored
 	}
 	return EventReplaced
-}
-
-// wayBack is the generation before the roll, if it can be run again after now, which the pool runs.
-func (r *Roll) wayBack(now *generation) (*generation, error) {
-	switch {
-	case r.to == nil:
-		return nil, errors.New("the reload did not complete")
-	case r.to != now:
-		return nil, errors.New("another reload came between")
-	// the release has not changed, and only its settings may have
-	case now.pinned && now.directory == r.from.directory:
-		return r.from, nil
-	}
-	return r.from, now.canGoBack(r.from)
 }

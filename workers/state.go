@@ -13,9 +13,10 @@ const (
 	Draining
 	Stopped
 	BackingOff
+	Parked
 )
 
-var stateNames = [...]string{"starting", "idle", "busy", "draining", "stopped", "backing-off"}
+var stateNames = [...]string{"starting", "idle", "busy", "draining", "stopped", "backing-off", "parked"}
 
 // String gives the name that logs, status and metrics use.
 func (s State) String() string { return stateNames[s] }
@@ -25,7 +26,8 @@ var stateMoves = moves[State]{
 	Starting:   {Idle, Draining, Stopped},
 	Idle:       {Busy, Draining, Stopped},
 	Busy:       {Idle, Draining, Stopped},
-	Draining:   {Stopped},
+	Draining:   {Stopped, Parked},
+	Parked:     {Idle, Draining, Stopped},
 	Stopped:    {},
 	BackingOff: {},
 }

@@ -46,7 +46,8 @@ type WorkerStatus struct {
 	Restarts   int
 	Restarted  string // why the slot was last restarted; "" if it never was
 	SDK        string
-	Warming    string // while it is starting: the warm-up request that it has
+	Parked     time.Duration // for how long it still is, while it is parked and its reload has completed
+	Warming    string        // while it is starting: the warm-up request that it has
 
 	process process.Process // nil while backing off
 }
@@ -113,6 +114,9 @@ func (p *Pool) workerStatus(s *slot, w *worker) WorkerStatus {
 		Slot: s.index, PID: w.pid(), State: w.duty.state, Generation: w.gen.number, Inflight: w.duty.inflight,
 		Requests: w.duty.requests, Uptime: time.Since(w.started),
 		Restarts: s.restarts, Restarted: s.why, Warming: warming, process: w.process,
+	}
+	if st.State == Parked && !w.parking.until.IsZero() {
+		st.Parked = max(0, time.Until(w.parking.until))
 	}
 	if w.isReady() {
 		st.SDK = w.offer.ready.SDK

@@ -105,7 +105,7 @@ func (w *worker) tellUndone(a *attempt, closing lastWord) {
 // watchLink pings a worker that is idle, or that takes many requests, and kills it if it does not answer.
 func (w *worker) watchLink(now time.Time) {
 	state, since := w.idleness()
-	if state != Idle && (state != Busy || w.offer.concurrency == 1) {
+	if state != Idle && state != Parked && (state != Busy || w.offer.concurrency == 1) {
 		w.watched.pinged = time.Time{}
 		return
 	}

@@ -43,6 +43,7 @@ type worker struct {
 
 	reader  reader  // the reader's own
 	watched watched // owned by run
+	parking parking // owned by run
 	wear    wear
 
 	// safe for concurrent use
@@ -74,7 +75,6 @@ type offer struct {
 
 // end is how it ends, for whoever waits for that.
 type end struct {
-	drained  chan struct{} // closed when it is draining and holds no lease; by drainedOnce
 	unheeded chan struct{} // closed when a worker of many requests did not heed a RESET; by run
 	exited   chan struct{} // closed when the process has exited
 	exit     string        // how; from exited on
@@ -89,6 +89,7 @@ type duty struct {
 	inflight  int
 	requests  uint64
 	idleSince time.Time
+	drained   chan struct{} // closed when it is draining and holds no lease; made anew when it is parked
 	next      []*exchange   // handed ahead, in order
 	pace      time.Duration // how long a request takes, on average
 }
@@ -112,9 +113,9 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 		pool: p, slot: slot, gen: g, started: time.Now(),
 		boot: boot{done: make(chan struct{})},
 		end: end{
-			drained: make(chan struct{}), unheeded: make(chan struct{}), exited: make(chan struct{}),
-			gone: make(chan struct{}),
+			unheeded: make(chan struct{}), exited: make(chan struct{}), gone: make(chan struct{}),
 		},
+		duty:    duty{drained: make(chan struct{})},
 		link:    link{streams: map[uint32]*attempt{}, lastID: ^uint32(0)}, // the first stream is 1
 		warmups: g.warmups(), wear: wear{share: g.settings.share()}, calls: ledger{open: map[uint32]call{}},
 	}
@@ -290,9 +291,9 @@ func (w *worker) admits() bool {
 // drainedOnce closes drained. Under dispatcher.mu.
 func (w *worker) drainedOnce() {
 	select {
-	case <-w.end.drained:
+	case <-w.duty.drained:
 	default:
-		close(w.end.drained)
+		close(w.duty.drained)
 	}
 }
 
