@@ -169,6 +169,7 @@ func TestAReloadTellsOfEachNewWorkerThatDoesNotStart(t *testing.T) {
 			}
 			return func(w *fakeWorker) {
 				w.conn.Accept()
+				time.Sleep(time.Millisecond) // by then all that the surge allows have begun
 				w.conn.Send(&protocol.Failed{Message: fmt.Sprintf("no port %d", n)})
 			}
 		})
