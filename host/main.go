@@ -21,6 +21,7 @@ func commands() cli.Commands {
 	return cli.Commands{
 		serve.Command(),
 		cli.ReloadCommand(),
+		cli.RollbackCommand(),
 		cli.StatusCommand(),
 		cli.ReleasesCommand(),
 		cli.WorkersCommand(),

@@ -24,6 +24,18 @@ func (p *Pool) Revert(generation uint64) error {
 	return err
 }
 
+// CanRevert says which generation Revert would lead back to, or with which error it would fail.
+func (p *Pool) CanRevert(number uint64) (to uint64, err error) {
+	err = ErrStopping
+	p.do(func() {
+		var g *generation
+		if g, err = p.wayBackTo(number); err == nil {
+			to = g.number
+		}
+	})
+	return to, err
+}
+
 // Remembered are the numbers of the generations that Revert knows, and of the one that is live, in ascending order.
 // Some of them may be gone from the disk.
 func (p *Pool) Remembered() (numbers []uint64) {

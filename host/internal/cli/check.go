@@ -279,6 +279,9 @@ func checkPool(t *Terminal, p *config.Pool) error {
 		row("worker", "command")
 	}
 	row("directory", describeDirectory(p.Directory))
+	if p.Park > 0 {
+		row("parked", describeParking(p))
+	}
 	list.write(t.Out)
 	if len(command) > 0 {
 		fmt.Fprintf(t.Out, "  command\n    %s\n", wrapCommand(command))
@@ -312,6 +315,25 @@ func describeDirectory(dir string) string {
 		return dir + " (unpinned: no symlink that a deploy could move)"
 	}
 	return dir + " → " + resolved
+}
+
+// describeParking says what a reload leaves beside the new workers, and how much memory that is, as far as it is
+// known.
+func describeParking(p *config.Pool) string {
+	_, most := p.Span()
+	if p.Kind == config.FPM {
+		return fmt.Sprintf("a php-fpm of %d children stays for %s after each reload, with its memory", p.Workers,
+			tomlDuration(p.Park))
+	}
+	if p.ParkWorkers > 0 {
+		most = min(most, p.ParkWorkers)
+	}
+	text := fmt.Sprintf("up to %s for %s after each reload, with their memory", Counted(most, "worker"),
+		tomlDuration(p.Park))
+	if p.MaxMemory > 0 {
+		text += fmt.Sprintf(": at max_memory %s in all", config.Size(most)*p.MaxMemory)
+	}
+	return text
 }
 
 // wrapCommand writes a command line that a shell would read back, one php setting a line.

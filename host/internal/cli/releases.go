@@ -192,6 +192,9 @@ func (t *Terminal) result(r control.Release, p control.Released) cell {
 		if r.Act == "start" {
 			return cell{text: "started"}
 		}
+		if r.Act == "rollback" {
+			return cell{"rolled back", t.Yellow}
+		}
 		return cell{"live", t.Green}
 	case control.PutBack:
 		return cell{"put back", t.Yellow}

@@ -96,7 +96,7 @@ host reload --strict || echo "exit status $?"`,
 				case *dryRun:
 					ask, look = client.Try, nil
 				}
-				return reload(t, ask, look, what, *strict, *asJSON)
+				return reload(t, newReloadStory(t), ask, look, what, *strict, *asJSON)
 			}
 		},
 	}
@@ -108,10 +108,10 @@ type asking func(ctx context.Context, what control.Reload, each func(control.Eve
 // looking is how a command sees what goes on meanwhile.
 type looking func(context.Context) (control.Status, error)
 
-func reload(t *Terminal, ask asking, look looking, what control.Reload, strict, asJSON bool) error {
+func reload(t *Terminal, story *reloadStory, ask asking, look looking, what control.Reload, strict,
+	asJSON bool) error {
 	ctx, done := UntilInterrupted()
 	defer done()
-	story := newReloadStory(t)
 	enough := story.watch(ctx, look, asJSON)
 	err := ask(ctx, what, story.follow(asJSON))
 	enough()
@@ -148,8 +148,9 @@ func abortReload(t *Terminal, client *control.Client, asJSON bool) error {
 
 // reloadStory turns events into lines for people.
 type reloadStory struct {
-	t  *Terminal
-	mu sync.Mutex // held by whoever writes
+	t    *Terminal
+	done string     // what a pool is that has changed
+	mu   sync.Mutex // held by whoever writes
 
 	// guarded by mu
 	outcome   control.Outcome // so far
@@ -163,7 +164,7 @@ type reloadStory struct {
 
 func newReloadStory(t *Terminal) *reloadStory {
 	bar := reloadBar{t: t, sizes: map[string]int{}}
-	return &reloadStory{t: t, outcome: control.NotDone, bar: bar, mentioned: map[string]bool{},
+	return &reloadStory{t: t, done: "reloaded", outcome: control.NotDone, bar: bar, mentioned: map[string]bool{},
 		restored: map[string]bool{}}
 }
 
@@ -245,6 +246,8 @@ func (s *reloadStory) tell(e control.Event) {
 		fmt.Fprintln(t.Err, e.What)
 	case control.CanaryBegun, control.CanaryStep, control.CanaryJudged:
 		s.tellCanary(e)
+	case control.Remains:
+		fmt.Fprintf(t.Out, "%s %s\n", t.Bold("→"), e.What)
 	case control.Kept:
 		fmt.Fprintf(t.Out, "%s  keeps its workers: reload = \"never\"\n", e.Pool)
 	case control.Aborted:
@@ -265,7 +268,7 @@ func (s *reloadStory) tell(e control.Event) {
 		fmt.Fprintf(t.Out, "%s  worker %d  removed  pid %d  drained %d%s\n", e.Pool, slot(e), e.OldPID, e.Drained,
 			s.cut(e))
 	case control.Completed:
-		fmt.Fprintf(t.Out, "%s  %s\n", e.Pool, t.Green("reloaded: "+whatCame(e)))
+		fmt.Fprintf(t.Out, "%s  %s\n", e.Pool, t.Green(s.done+": "+whatCame(e)))
 	case control.PutBack:
 		fmt.Fprintf(t.Err, "%s  %s\n", e.Pool, t.Bold("put back: "+whatCame(e)))
 	case control.Stays:
@@ -318,12 +321,20 @@ func (s *reloadStory) tellWorker(e control.Event) {
 	if e.Kind == control.Restored {
 		what = "  put back"
 	}
-	line := fmt.Sprintf("%s  worker %d%s  generation %d  pid %s → %d  boot %s  drained %d", e.Pool, slot(e), what,
-		e.Generation, old, e.NewPID, HumanDuration(fromMillis(e.Boot)), e.Drained)
+	line := fmt.Sprintf("%s  worker %d%s  generation %d  pid %s → %d  %s  drained %d", e.Pool, slot(e), what,
+		e.Generation, old, e.NewPID, start(e), e.Drained)
 	if e.Again != "" {
 		line += "  " + s.t.Yellow(fmt.Sprintf("one more was tried: the first was killed from outside (%s)", e.Again))
 	}
 	fmt.Fprintln(s.t.Out, line+s.cut(e))
+}
+
+// start is how the new worker came.
+func start(e control.Event) string {
+	if e.Parked {
+		return "was parked"
+	}
+	return "boot " + HumanDuration(fromMillis(e.Boot))
 }
 
 // cut names the requests that did not end in time, if there are any.
@@ -336,6 +347,10 @@ func (s *reloadStory) cut(e control.Event) string {
 
 func (s *reloadStory) tellFailed(e control.Event) {
 	t := s.t
+	if e.Pool == "" { // of a roll back that can't begin
+		fmt.Fprintln(t.Err, t.Red(e.Error))
+		return
+	}
 	runs := t.Bold(whatRuns(e, s.restored[e.Pool]))
 	what := "the reload failed:"
 	switch {
@@ -394,9 +409,8 @@ func (s *reloadStory) tellStaged(e control.Event) {
 		fmt.Fprintf(s.t.Out, "%s  %s\n", e.Pool, s.t.Faint(why))
 		return
 	}
-	boot := HumanDuration(fromMillis(e.Boot))
-	fmt.Fprintf(s.t.Out, "%s  worker %d  generation %d  pid %d  boot %s  %s\n",
-		e.Pool, slot(e), e.Generation, e.NewPID, boot, s.t.Faint("ready, waits for the other pools"))
+	fmt.Fprintf(s.t.Out, "%s  worker %d  generation %d  pid %d  %s  %s\n",
+		e.Pool, slot(e), e.Generation, e.NewPID, start(e), s.t.Faint("ready, waits for the other pools"))
 }
 
 // whatCame is what a pool runs when it is done.

@@ -23,7 +23,8 @@ func StatusCommand() *Command {
 	return &Command{
 		Name:    "status",
 		Summary: "Show listeners, pools and workers",
-		Detail: `A worker is starting, idle, busy, draining, stopped or backing-off (it ended too early, and is tried again).
+		Detail: `A worker is starting, idle, busy, draining, stopped or backing-off (it ended too early, and is tried again), or parked: one of the generation
+before, which stays without a request for host rollback until the time that is shown.
 The last column says why a worker was last restarted, other than by a reload. The names in the JSON are promised.
 A php-fpm is one worker; its children are below it, as far as it tells of them within a moment (PHP 8.0 and later).
 
@@ -219,7 +220,31 @@ func showPool(t *Terminal, p control.Pool) {
 		}
 		fmt.Fprintf(t.Out, "  %s\n", text)
 	}
+	if text := parked(p); text != "" {
+		fmt.Fprintf(t.Out, "  %s\n", text)
+	}
 	showWorkers(t, p)
+}
+
+// parked says what of a pool is parked, and until when; "" if nothing is.
+func parked(p control.Pool) string {
+	workers, memory, left, generation := 0, int64(0), 0.0, uint64(0)
+	for _, w := range p.Workers {
+		if w.State == "parked" {
+			workers++
+			memory += w.Memory
+			left, generation = max(left, w.Parked), w.Generation
+		}
+	}
+	if workers == 0 {
+		return ""
+	}
+	until := "the reload completes"
+	if left > 0 {
+		until = time.Now().Add(FromSeconds(left)).Format("15:04:05")
+	}
+	return fmt.Sprintf("generation %d is parked until %s: %s, %s; host rollback has it serve again", generation, until,
+		Counted(workers, "worker"), HumanBytes(memory))
 }
 
 // showWorkers is the table alone.
@@ -289,7 +314,9 @@ func population(p control.Pool) string {
 func slots(p control.Pool) int {
 	seen := map[int]bool{}
 	for _, w := range p.Workers {
-		seen[w.Slot] = true
+		if w.State != "parked" {
+			seen[w.Slot] = true
+		}
 	}
 	return len(seen)
 }

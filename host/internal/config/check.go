@@ -139,6 +139,7 @@ func (p *Pool) check(c *Config, fail fail) {
 	p.checkPriority(fail)
 	p.checkMeasure(fail)
 	p.checkScaling(c, fail)
+	p.checkParking(c, fail)
 	if p.SlowTrace && p.SlowRequest == 0 {
 		fail(p.at+".slow_trace", "has no effect without slow_request: write, for example, slow_request = \"2s\"")
 	}
@@ -312,6 +313,9 @@ func (c *Config) link(fail fail) {
 		c.Warnings = append(c.Warnings, c.ProblemAt(w.key, w.text))
 	}
 	for _, p := range c.Pools {
+		if text := p.parkingWarning(); text != "" {
+			c.Warnings = append(c.Warnings, c.ProblemAt(p.at+".park", text))
+		}
 		if !served[p.Name] && p.API != Workerman {
 			text := fmt.Sprintf("[pool.%s] has no listener or route: it runs, but nothing reaches it", p.Name)
 			c.Warnings = append(c.Warnings, c.ProblemAt(p.at, text))

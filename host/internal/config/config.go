@@ -147,6 +147,8 @@ type Pool struct {
 	Gates          Gates             `key:"reload"`
 	Surge          int               `key:"surge" default:"1" min:"1" max:"10000" means:"how many workers a reload may replace at once"`
 	InPlace        bool              `key:"in_place" absent:"false" means:"end an old worker before the new one starts, when memory is short or only one may hold a port or a lock; requests wait meanwhile"`
+	Park           time.Duration     `key:"park" default:"0" min:"0" means:"for how long the workers that a reload replaces stay beside the new ones, idle and without a request, so that host rollback has them serve again in moments; it takes their memory, and a release in a folder of its own behind a symlink; 0 ends them at once"`
+	ParkWorkers    int               `key:"park_workers" absent:"all" min:"1" max:"10000" means:"with park, how many of them stay; host rollback starts the others"`
 	DrainTimeout   time.Duration     `key:"drain_timeout" default:"30s" min:"1ms" means:"time for an old worker to finish what it has"`
 	StopTimeout    time.Duration     `key:"stop_timeout" default:"5s" min:"1ms" means:"time between asking a process to stop and killing it"`
 	Queue          int               `key:"queue" default:"1024" min:"0" max:"1000000" means:"requests that may wait for a worker; beyond it 503. Datagrams take half of the places at most"`

@@ -99,6 +99,12 @@ func TestAWrongTypeSaysWhatWasExpectedAndWhatWasFound(t *testing.T) {
 			`host.toml:2: [pool.web] command: expected an array of strings, found "php -S x": write ["php", "-S", "x"]`},
 		{"[pool.web]\ncommand = ['sh',\n\n3]",
 			`host.toml:4: [pool.web] command.1: expected a string, found the number 3`},
+		{good + "park_workers = 1", `host.toml:3: [pool.web] park_workers: has no effect without park: write, for ` +
+			`example, park = "10m"`},
+		{good + "in_place = true\npark = \"10m\"", `host.toml:4: [pool.web] park: in_place ends an old worker before ` +
+			`the new one starts, so none can stay: remove one of them`},
+		{good + "reload = \"never\"\npark = \"10m\"", `host.toml:4: [pool.web] park: has no effect with reload = ` +
+			`"never": remove it`},
 		{good + "in_place = 1", `host.toml:3: [pool.web] in_place: expected true or false, found the number 1`},
 		{good + "warmup = ['health']",
 			`host.toml:3: [pool.web] warmup.0: expected the path of a URL, found "health": write one such as "/health"`},

@@ -24,7 +24,7 @@ type Right string
 // The rights. Each stands for itself: none includes another.
 const (
 	MayStatus      Right = "status"      // GET /v1/status, /v1/version and /v1/releases
-	MayReload      Right = "reload"      // POST /v1/reload, /v1/try, /v1/abort and /v1/promote
+	MayReload      Right = "reload"      // POST /v1/reload, /v1/try, /v1/rollback, /v1/abort and /v1/promote
 	MayStop        Right = "stop"        // POST /v1/stop
 	MayConnections Right = "connections" // GET /v1/connections, POST /v1/send and /v1/close
 )

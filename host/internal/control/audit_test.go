@@ -26,6 +26,7 @@ func TestWhateverSomebodyAsksForIsAudited(t *testing.T) {
 	c.Reload(ctx, Reload{Pools: []string{"app"}}, ignore)
 	c.Try(ctx, Reload{}, ignore)
 	c.Abort(ctx, ignore)
+	c.Rollback(ctx, Rollback{Pools: []string{"app"}, Generation: 9}, ignore)
 	c.Reload(ctx, Reload{Pools: []string{"nosuch"}}, ignore)
 	c.Send(ctx, Message{Audience: Audience{Groups: []string{"lobby"}}, Bytes: []byte("hi")})
 	c.Hangup(ctx, Closing{Audience: Audience{IDs: []string{"a", "b\n"}}, Code: 1008, Reason: "rules"})
@@ -36,6 +37,7 @@ func TestWhateverSomebodyAsksForIsAudited(t *testing.T) {
 		"reload [pools [app]]" + why,
 		"try []" + why,
 		"abort []" + why + " refused",
+		"rollback [pools [app] generation 9]" + why + " refused",
 		"reload [pools [nosuch]]" + why + " refused",
 		`send [bytes 2 to group "lobby" connections 3]` + why,
 		`close [code 1008 reason rules to connection "a" and 1 more connections 1]` + why,

@@ -153,6 +153,11 @@ func (c *Client) Try(ctx context.Context, r Reload, each func(e Event, line []by
 	return c.follow(ctx, "/v1/try", r, each)
 }
 
+// Rollback asks for a roll back, and is otherwise as Reload.
+func (c *Client) Rollback(ctx context.Context, r Rollback, each func(e Event, line []byte) error) error {
+	return c.follow(ctx, "/v1/rollback", r, each)
+}
+
 // Abort ends the reload under way after the workers at hand. each gets its story from the beginning, and Abort returns
 // when it has ended.
 func (c *Client) Abort(ctx context.Context, each func(e Event, line []byte) error) error {

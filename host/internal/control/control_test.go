@@ -83,6 +83,13 @@ func (f *fakeHost) Try(r Reload) (*Account, error) {
 	return f.Reload(r)
 }
 
+func (f *fakeHost) Rollback(r Rollback) (*Account, error) {
+	if r.Generation == 9 {
+		return nil, errors.New("generation 9 is not known")
+	}
+	return f.Reload(Reload{Pools: r.Pools})
+}
+
 func (f *fakeHost) Abort() (*Account, error) { return nil, errors.New("no reload is under way") }
 
 func (f *fakeHost) Releases() ([]Release, error) {

@@ -8,6 +8,7 @@
 //	GET  /v1/version                         a Version
 //	POST /v1/reload  {"pools": ["NAME", …]}  one Event a line, as it happens; the body is a Reload
 //	POST /v1/try     {"pools": ["NAME", …]}  one Event a line: what a reload would do; nothing changes
+//	POST /v1/rollback {"pools": ["NAME", …]} one Event a line, as of a reload; the body is a Rollback
 //	POST /v1/abort   {}                      one Event a line: the story of the reload that it ends
 //	POST /v1/promote {}                      one Event a line: the story of the reload whose canary it ends well
 //	GET  /v1/releases                        a Release a line, the latest last: what went live when
@@ -121,7 +122,7 @@ type Progress struct {
 type Worker struct {
 	Slot       int     `json:"slot"`
 	PID        int     `json:"pid"`   // 0 while backing off, and while it waits to start
-	State      string  `json:"state"` // starting, idle, busy, draining, stopped or backing-off
+	State      string  `json:"state"` // starting, idle, busy, draining, parked, stopped or backing-off
 	Generation uint64  `json:"generation"`
 	Inflight   int     `json:"inflight"`
 	Requests   uint64  `json:"requests"`
@@ -130,8 +131,9 @@ type Worker struct {
 	Restarts   int     `json:"restarts"`
 	Restarted  string  `json:"restarted,omitempty"` // why another one took its place last, such as "exited (exit status 255)"
 	SDK        string  `json:"sdk,omitempty"`
-	Warming    string  `json:"warming,omitempty"`  // while it is starting: the warm-up request that it answers, such as "GET /health"
-	Children   []Child `json:"children,omitempty"` // php-fpm's, as far as it told them in time
+	Parked     float64 `json:"parked_seconds_left,omitempty"` // until it ends, if it is parked and no roll back comes
+	Warming    string  `json:"warming,omitempty"`             // while it is starting: the warm-up request that it answers, such as "GET /health"
+	Children   []Child `json:"children,omitempty"`            // php-fpm's, as far as it told them in time
 }
 
 // Child is a process of a php-fpm. One has a request at a time.
@@ -197,6 +199,8 @@ const (
 	CanaryStep  Kind = "canary_step" // Pool, Canary, What: more of them do
 	// Pool, Canary, What: it is over; Outcome is done if the new code goes live
 	CanaryJudged Kind = "canary_judged"
+	// of a roll back, at its end: What it has not undone
+	Remains Kind = "remains"
 	// Pool: its workers stay, since the settings say that it is never reloaded
 	Kept Kind = "kept"
 	// Pool: the reload was aborted before it came to this one, or, without Pool, before it began
@@ -226,6 +230,7 @@ type Event struct {
 	Gate       string    `json:"gate,omitempty"`    // before or after
 	Drained    int       `json:"drained,omitempty"` // requests that were in flight in the old worker and ended well
 	Cut        []string  `json:"cut,omitempty"`     // those that were cut at drain_timeout: "GET /slow", or where, if their names are not known
+	Parked     bool      `json:"parked,omitempty"`  // the new worker was parked, and did not have to start
 	Again      string    `json:"again,omitempty"`   // what killed a first new worker from outside, so that one more was tried: "signal: killed"
 	Directory  string    `json:"directory,omitempty"`
 	Pinned     *bool     `json:"pinned,omitempty"` // false: the directory is edited in place
@@ -272,6 +277,13 @@ type Reload struct {
 	// Canary is what differs from the pools' own settings; nil is nothing
 	Canary *CanaryAsk `json:"canary,omitempty"`
 	By     By         `json:"-"` // who asks; the server knows
+}
+
+// Rollback is what a roll back is asked for.
+type Rollback struct {
+	Pools      []string `json:"pools"`                // by name; none stands for all that the last reload has changed
+	Generation uint64   `json:"generation,omitempty"` // of one pool; 0 is the one before that which is live
+	By         By       `json:"-"`                    // who asks; the server knows
 }
 
 type stopRequest struct {

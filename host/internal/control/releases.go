@@ -12,7 +12,7 @@ import (
 // Release is a reload, or a start of the host, that has ended.
 type Release struct {
 	Time    time.Time  `json:"time"` // when it began
-	Act     string     `json:"act"`  // "start" or "reload"
+	Act     string     `json:"act"`  // "start", "reload" or "rollback"
 	By      []By       `json:"by"`   // several, if they asked for the same while another reload was under way
 	Chosen  []string   `json:"chosen,omitempty"`
 	Each    bool       `json:"each,omitempty"`

@@ -27,6 +27,8 @@ type Host interface {
 	// Try begins to try the newest code and configuration without changing anything. Names and errors are as in
 	// Reload.
 	Try(r Reload) (*Account, error)
+	// Rollback begins to lead the pools back to what they ran before, all or none, and is otherwise as Reload.
+	Rollback(r Rollback) (*Account, error)
 	// Abort ends the reload under way after the workers at hand, and those that wait for it. The account is the
 	// former's.
 	Abort() (*Account, error)
@@ -85,8 +87,9 @@ func NewServer(claim *Claim, host Host) *Server {
 		"GET /v1/version": s.needs(MayStatus, func(w http.ResponseWriter, r *http.Request) {
 			writeJSON(w, http.StatusOK, host.Version())
 		}),
-		"POST /v1/reload": s.needs(MayReload, s.account("reload", host.Reload)),
-		"POST /v1/try":    s.needs(MayReload, s.account("try", host.Try)),
+		"POST /v1/reload":   s.needs(MayReload, s.account("reload", host.Reload)),
+		"POST /v1/try":      s.needs(MayReload, s.account("try", host.Try)),
+		"POST /v1/rollback": s.needs(MayReload, s.rollback),
 		"POST /v1/abort": s.needs(MayReload, s.account("abort", func(Reload) (*Account, error) {
 			return host.Abort()
 		})),
@@ -103,8 +106,8 @@ func NewServer(claim *Claim, host Host) *Server {
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, "+
-			"GET /v1/releases, GET /v1/connections, POST /v1/reload, POST /v1/try, POST /v1/abort, POST /v1/promote, "+
-			"POST /v1/send, "+
+			"GET /v1/releases, GET /v1/connections, POST /v1/reload, POST /v1/try, POST /v1/rollback, "+
+			"POST /v1/abort, POST /v1/promote, POST /v1/send, "+
 			"POST /v1/close and POST /v1/stop", r.Method, r.URL.Path))
 	})
 	s.steer = mux
@@ -196,17 +199,38 @@ func (s *Server) account(act string, start func(Reload) (*Account, error)) http.
 			details = append(details, "canary", "off")
 		}
 		s.audit(r, act, err, details...)
-		var unknown *UnknownPool
-		switch {
-		case errors.As(err, &unknown):
-			refuse(w, http.StatusNotFound, err)
-			return
-		case err != nil:
-			refuse(w, http.StatusConflict, err)
-			return
-		}
-		tell := lines(w)
-		account.Follow(r.Context(), tell) // an error means that the client has gone; what was begun goes on
+		tellAccount(w, r, account, err)
+	}
+}
+
+func (s *Server) rollback(w http.ResponseWriter, r *http.Request) {
+	var body Rollback
+	if !read(w, r, &body) {
+		return
+	}
+	body.By = by(r)
+	account, err := s.host.Rollback(body)
+	var details []any
+	if len(body.Pools) > 0 {
+		details = append(details, "pools", body.Pools)
+	}
+	if body.Generation > 0 {
+		details = append(details, "generation", body.Generation)
+	}
+	s.audit(r, "rollback", err, details...)
+	tellAccount(w, r, account, err)
+}
+
+// tellAccount answers with an account as it happens, or with why there is none.
+func tellAccount(w http.ResponseWriter, r *http.Request, account *Account, err error) {
+	var unknown *UnknownPool
+	switch {
+	case errors.As(err, &unknown):
+		refuse(w, http.StatusNotFound, err)
+	case err != nil:
+		refuse(w, http.StatusConflict, err)
+	default:
+		account.Follow(r.Context(), lines(w)) // an error means that the client has gone; what was begun goes on
 	}
 }
 
@@ -275,6 +299,8 @@ func example(into any) string {
 	switch into.(type) {
 	case *Reload:
 		return `{"pools": ["web"]}`
+	case *Rollback:
+		return `{"pools": ["web"], "generation": 7}`
 	case *Message:
 		return `{"all": true, "bytes": "aGVsbG8="}`
 	case *Closing:

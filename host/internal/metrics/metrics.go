@@ -149,7 +149,8 @@ var (
 var classNames = [...]string{"other", "1xx", "2xx", "3xx", "4xx", "5xx"}
 
 // states are shown even where no worker is in them, so that a graph begins at 0.
-var states = [...]workers.State{workers.Starting, workers.Idle, workers.Busy, workers.Draining, workers.BackingOff}
+var states = [...]workers.State{workers.Starting, workers.Idle, workers.Busy, workers.Draining,
+	workers.Parked, workers.BackingOff}
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(to chan<- prometheus.Metric) {
@@ -267,7 +268,7 @@ func collectStatus(to chan<- prometheus.Metric, pool string, st workers.Status) 
 	count := map[workers.State]int{}
 	requests, resident, slot := 0, int64(0), -1
 	for _, w := range st.Workers {
-		if w.Slot != slot && w.PID != 0 { // the first is the one that holds the slot
+		if w.Slot != slot && w.PID != 0 && w.State != workers.Parked { // the first is the one that holds the slot
 			gauge(to, memoryOf, w.Memory, pool, strconv.Itoa(w.Slot), strconv.FormatUint(w.Generation, 10))
 		}
 		slot = w.Slot

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -112,6 +113,19 @@ func safeName(pool string) string {
 		}
 		return '_'
 	}, pool)
+}
+
+// keepOnly removes the binaries of all generations but those, and the ones after the last of them.
+func (b *builder) keepOnly(pool string, generations []uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.binaries[pool] = slices.DeleteFunc(b.binaries[pool], func(old binary) bool {
+		gone := old.generation < slices.Max(generations) && !slices.Contains(generations, old.generation)
+		if gone {
+			os.Remove(old.path) // what can't be removed goes with the folder
+		}
+		return gone
+	})
 }
 
 // completed removes the binaries that nothing runs any more: every worker of the pool is on the generation now, or on

@@ -69,10 +69,12 @@ type host struct {
 	configFailures atomic.Uint64 // of reloads; see the metric
 	canaries       canaryCounts
 
-	mu      sync.Mutex
-	closed  bool           // no reload begins any more; guarded by mu
-	passes  []*pass        // of reloads, the first one under way; guarded by mu
-	reloads sync.WaitGroup // added to under mu, while not closed
+	mu     sync.Mutex
+	closed bool    // no reload begins any more; guarded by mu
+	passes []*pass // of reloads, the first one under way; guarded by mu
+	// how many there ever were; guarded by mu
+	passesBegun uint64
+	reloads     sync.WaitGroup // added to under mu, while not closed
 }
 
 // errStopped is the cause of a stop that somebody asked for.

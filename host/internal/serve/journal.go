@@ -68,6 +68,9 @@ func (h *host) noteStart() {
 func (h *host) noteReload(p *pass, began time.Time) {
 	e := released(p.account.Events())
 	e.Time, e.Act, e.By, e.Chosen, e.Each = began, "reload", p.by, p.ask.Pools, p.ask.Each
+	if p.back != nil {
+		e.Act, e.Chosen = "rollback", p.back.Pools
+	}
 	e.Version = cli.Version()
 	e = h.completed(e)
 	h.noted.note(h.noted.file.Add, e)

@@ -25,7 +25,9 @@ import (
 type pass struct {
 	host    *host
 	ask     control.Reload
-	by      []control.By // who asked for it; guarded by the host's mu until it begins
+	by      []control.By      // who asked for it; guarded by the host's mu until it begins
+	back    *control.Rollback // nil: it is none
+	number  uint64            // counted from 1
 	account *control.Account
 	aborted atomic.Bool
 
@@ -60,6 +62,10 @@ func (p *pass) lead() {
 	if p.aborted.Load() {
 		p.verdict.outcome = control.WasAborted
 		p.account.Add(control.Event{Kind: control.Aborted})
+		return
+	}
+	if p.back != nil {
+		p.rollBack()
 		return
 	}
 	c, err := h.load()

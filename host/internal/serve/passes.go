@@ -21,23 +21,30 @@ func (h *host) Reload(ask control.Reload) (*control.Account, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || h.leaves() {
-		return nil, control.ErrStopping
-	}
-	if len(h.passes) > 0 && h.passes[0].canary.Load() != nil {
-		return nil, errors.New("a canary is under way, which `host status` shows: `host reload --promote` puts its " +
-			"code live, `host reload --abort` turns it back; reload again after that")
-	}
 	for i, waiting := range h.passes {
-		if i > 0 && slices.Equal(waiting.ask.Pools, ask.Pools) && waiting.ask.Each == ask.Each &&
-			waiting.ask.Pace == ask.Pace && reflect.DeepEqual(waiting.ask.Canary, ask.Canary) {
+		if i > 0 && waiting.back == nil && slices.Equal(waiting.ask.Pools, ask.Pools) &&
+			waiting.ask.Each == ask.Each && waiting.ask.Pace == ask.Pace &&
+			reflect.DeepEqual(waiting.ask.Canary, ask.Canary) {
 			if len(waiting.by) < mostAskers && !slices.Contains(waiting.by, ask.By) {
 				waiting.by = append(waiting.by, ask.By)
 			}
 			return waiting.account, nil
 		}
 	}
-	p := &pass{host: h, ask: ask, by: []control.By{ask.By}, account: control.NewAccount()}
+	return h.enqueue(&pass{host: h, ask: ask, by: []control.By{ask.By}})
+}
+
+// enqueue has the pass begin once those before it have ended. Under mu.
+func (h *host) enqueue(p *pass) (*control.Account, error) {
+	if h.closed || h.leaves() {
+		return nil, control.ErrStopping
+	}
+	if len(h.passes) > 0 && h.passes[0].canary.Load() != nil {
+		return nil, errors.New("a canary is under way, which `host status` shows: `host reload --promote` puts its " +
+			"code live, `host reload --abort` turns it back; ask again after that")
+	}
+	h.passesBegun++
+	p.number, p.account = h.passesBegun, control.NewAccount()
 	p.wanted, p.unwanted = context.WithCancelCause(h.stopping)
 	h.passes = append(h.passes, p)
 	if len(h.passes) == 1 {

@@ -26,8 +26,9 @@ type plan struct {
 // plannedPool is a pool of the new file.
 type plannedPool struct {
 	config  *config.Pool
-	old     *pool // nil: it is new
-	moved   *pool // the one that it takes the place of, in another realm; nil: none
+	old     *pool  // nil: it is new
+	back    uint64 // the generation that a roll back leads to; 0: it is none
+	moved   *pool  // the one that it takes the place of, in another realm; nil: none
 	changes []change
 }
 

@@ -50,6 +50,7 @@ type pool struct {
 	cut      atomic.Bool            // the host stops, and drain_timeout has passed
 	fault    atomic.Pointer[string] // why the newest code does not run, with --watch
 	fpms     sync.Map               // whether the php-fpm at a path tells of its children
+	lives    []life                 // of its generations that went live; owned by passes once started is closed
 	hinted   bool                   // Prepare has said what PHP lacks; calls of Prepare come one at a time
 }
 
@@ -97,7 +98,7 @@ func (h *host) makePool(in *realm, c *config.Config, p *config.Pool, change func
 func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) workers.Settings {
 	s := workers.Settings{
 		Name: p.Name, Command: p.Command, Directory: p.Directory, Env: environ(c, p), Stdio: p.Wire == "stdio",
-		Surge: p.Surge, InPlace: p.InPlace, Concurrency: p.Concurrency,
+		Surge: p.Surge, InPlace: p.InPlace, Park: p.Park, ParkWorkers: p.ParkWorkers, Concurrency: p.Concurrency,
 		Workers: p.Workers, MaxWorkers: p.MaxWorkers, IdleTimeout: p.IdleTimeout,
 		MaxPoolMemory: int64(p.MaxPoolMemory),
 		StartTimeout:  p.StartTimeout, RequestTimeout: p.RequestTimeout, SlowRequest: p.SlowRequest,
@@ -264,6 +265,7 @@ func (p *pool) start(ctx context.Context) error {
 	if p.leaks != nil {
 		p.leaks.Start()
 	}
+	p.lives = []life{{generation: p.workers.Status().Generation, config: p.config()}}
 	p.running.Store(true)
 	return nil
 }
@@ -325,7 +327,7 @@ func (p *pool) status(ctx context.Context) control.Pool {
 			Slot: w.Slot, PID: w.PID, State: w.State.String(), Generation: w.Generation, Inflight: w.Inflight,
 			Requests: w.Requests,
 			Memory:   w.Memory, Uptime: control.Seconds(w.Uptime), Restarts: w.Restarts, Restarted: w.Restarted,
-			SDK: w.SDK, Warming: w.Warming, Children: children(w.Children(ctx)),
+			SDK: w.SDK, Parked: control.Seconds(w.Parked), Warming: w.Warming, Children: children(w.Children(ctx)),
 		})
 	}
 	return shown
@@ -355,6 +357,7 @@ func (p *pool) event(e workers.Event) control.Event {
 	case workers.EventStaged, workers.EventReplaced, workers.EventRestored, workers.EventRemoved:
 		shown.Slot, shown.OldPID, shown.NewPID = &e.Slot, e.OldPID, e.NewPID
 		shown.Boot, shown.Drained, shown.Cut, shown.Again = control.Millis(e.Boot), e.Drained, e.Cut, e.Again
+		shown.Parked = e.Parked
 	case workers.EventCompleted:
 		shown.Workers, shown.Replaced = e.Workers, e.Replaced
 	case workers.EventFailed:

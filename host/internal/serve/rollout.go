@@ -64,7 +64,9 @@ type verdict struct {
 	back    []string // pools of which something was replaced, and put back
 	live    []string // pools that took the new code, and stay on it though others did not: with --each
 	gate    string   // a command that the reload did not pass
-	files   bool     // files of a listener could not be read again, when all pools had the new code
+
+	rollback bool // it is one of a roll back
+	files    bool // files of a listener could not be read again, when all pools had the new code
 }
 
 // roll has the pools take their new code and settings. It says whether all of them did.
@@ -93,9 +95,10 @@ func (p *pass) roll(pools []plannedPool) (ok bool) {
 			pools[i].old.settings.Store(pools[i].config)
 		}
 	}
-	if !ok {
+	switch {
+	case !ok:
 		p.retreat(moves, pools[len(moves):])
-	} else {
+	case p.back == nil: // commands are of code that comes, and not of code that was here
 		ok = p.passAfter(moves)
 	}
 	for _, m := range moves {
@@ -151,9 +154,7 @@ func (p *pass) start(next plannedPool, staged bool) *move {
 		return fail(errors.New("the pool could not be started; the host's log says why"))
 	}
 	pool := next.old.workers
-	settings := p.host.workerSettings(next.old, p.plan.config, next.config)
-	settings.Pace = p.pacing(next.old)
-	if err := pool.Reconfigure(settings); err != nil {
+	if err := p.lay(next); err != nil {
 		return fail(err)
 	}
 	if staged {
@@ -207,7 +208,7 @@ func (m *move) event(e workers.Event, took time.Duration) control.Event {
 func (p *pass) conclude(m *move) {
 	old := m.next.old
 	old.fault.Store(nil)
-	old.builds.completed(old.name, m.last.Generation)
+	p.remember(m)
 	for _, c := range m.next.changes {
 		p.tell(c.event(control.Changed))
 	}
@@ -307,7 +308,8 @@ func (p *pool) now() control.PoolNow {
 		st := p.workers.Status()
 		now.Generation, now.Directory = st.Generation, st.Directory
 		now.Running = append(now.Running, running(st)...)
-		now.Workers = len(slices.CompactFunc(st.Workers, func(a, b workers.WorkerStatus) bool {
+		slots := slices.DeleteFunc(st.Workers, func(w workers.WorkerStatus) bool { return w.State == workers.Parked })
+		now.Workers = len(slices.CompactFunc(slots, func(a, b workers.WorkerStatus) bool {
 			return a.Slot == b.Slot
 		}))
 	}

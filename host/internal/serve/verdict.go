@@ -24,6 +24,12 @@ func (v *verdict) words() string {
 	switch v.ending() {
 	case control.Done:
 		return ""
+	case control.NotDone, control.WasAborted:
+		if v.rollback && len(v.back) > 0 {
+			return "the roll back did not succeed, and what it had replaced is put back"
+		} else if v.rollback {
+			return "nothing was rolled back: what ran goes on"
+		}
 	case control.HostStopped:
 		return "the host stops: what starts next runs the code and the configuration that it finds then"
 	case control.BadConfig:
