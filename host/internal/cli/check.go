@@ -388,6 +388,9 @@ func DescribeField(f reflect.StructField, value any) (text string, set bool) {
 	if n, number := value.(int); number && n == 0 && f.Tag.Get("key") == "workers" {
 		return "as many as there is work for", false
 	}
+	if n, number := value.(int); number && n == 0 && f.Tag.Get("key") == "park_workers" {
+		return f.Tag.Get("absent"), false
+	}
 	if text, set = describeValue(value); !set {
 		text = f.Tag.Get("absent")
 	}
