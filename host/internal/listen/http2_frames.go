@@ -12,6 +12,7 @@ const (
 	typeHeaders      = 1
 	typeReset        = 3
 	typeGoAway       = 7
+	typeWindow       = 8
 	typeContinuation = 9
 
 	flagEndHeaders = 0x4
@@ -74,13 +75,16 @@ func (f *clientFrames) feed(p []byte) (good int, wrong string) {
 	return len(p), ""
 }
 
-// counts says whether the frame at hand is none that carries a body, and notes what it says of header blocks.
+// counts says whether the frame at hand is none that carries a body or makes room for one, and notes what it says of
+// header blocks.
 func (f *clientFrames) counts() bool {
 	switch f.kind() {
 	case typeData:
 		return f.left == 0 || f.flags()&flagPadded != 0 && f.left <= 256 // all of which may be padding
 	case typeHeaders, typeContinuation:
 		f.block = f.flags()&flagEndHeaders == 0
+	case typeWindow:
+		return !f.acknowledges()
 	}
 	return true
 }

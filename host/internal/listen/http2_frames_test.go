@@ -3,6 +3,7 @@ package listen
 import (
 	"bytes"
 	"crypto/tls"
+	"encoding/binary"
 	"io"
 	"strings"
 	"testing"
@@ -95,6 +96,34 @@ func TestTimeAllowsMoreFramesThatAskForNothing(t *testing.T) {
 	f.asked.Store(time.Now().Add(-time.Hour).UnixNano())
 	if n := sent(); n < mostIdleFrames || n > 2*mostIdleFrames {
 		t.Errorf("%d frames after an hour", n)
+	}
+}
+
+// Go's client gives 4 KiB back at a time, twice, when what may lie there for long is read.
+func TestWindowsForWhatWasSentAreNoFlood(t *testing.T) {
+	const size = 4 << 20
+	h := start(t, func(c *call) { c.whole(200, strings.Repeat("x", size)) }, withTLS(t))
+	c := h.dialH2(4, 2*size)
+	c.frame(frameWindow, 0, 0, binary.BigEndian.AppendUint32(nil, 2*size))
+	window := binary.BigEndian.AppendUint32(nil, 4<<10)
+	for range 2 {
+		stream := c.open(endStream|endHeaders, get()...)
+		for got := 0; got < size; {
+			kind, _, _, payload, err := c.read()
+			if err != nil || kind == frameGoAway {
+				t.Fatalf("%d bytes, %d %q, %v", got, kind, payload, err)
+			}
+			if kind == frameData {
+				got += len(payload)
+			}
+		}
+		for range size / (4 << 10) {
+			c.frame(frameWindow, 0, stream, window)
+			c.frame(frameWindow, 0, 0, window)
+		}
+	}
+	if got := c.ask(endStream|endHeaders, get()...); got != "200" {
+		t.Error(got)
 	}
 }
 

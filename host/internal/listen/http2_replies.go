@@ -39,9 +39,9 @@ const (
 	longestPage = 512
 )
 
-// feed calls answered for each frame of an answer, and refused for what net/http says that no handler does; status
+// feed calls answered for each frame of an answer, with the bytes of its body, and refused for what net/http says that no handler does; status
 // is that of the access log. end calls it for the last of that.
-func (r *replies) feed(p []byte, answered func(), refused func(status int, reason string)) {
+func (r *replies) feed(p []byte, answered func(bytes int), refused func(status int, reason string)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for len(p) > 0 {
@@ -50,8 +50,11 @@ func (r *replies) feed(p []byte, answered func(), refused func(status int, reaso
 		piece := p[:n]
 		p = p[n:]
 		if headed {
-			if k := r.kind(); k == typeData || k == typeHeaders {
-				answered()
+			switch r.kind() {
+			case typeData:
+				answered(r.left)
+			case typeHeaders:
+				answered(0)
 			}
 		} else if before > 0 && r.heeded() {
 			r.payload = append(r.payload, piece...)

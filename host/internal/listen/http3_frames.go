@@ -45,7 +45,7 @@ func (r quicRecorder) RecordEvent(e qlogwriter.Event) {
 	c := r.conn
 	switch e := e.(type) {
 	case qlog.FrameCreated:
-		c.answered()
+		c.answered(0) // windows are QUIC's
 		if head, ok := e.Frame.Frame.(qlog.HeadersFrame); ok {
 			c.heads(e.StreamID, head.HeaderFields)
 		}
