@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go/http3"
 	"github.com/workerhost/workerhost/host/internal/web"
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -113,7 +114,8 @@ func TestWorkersLearnWhoTheClientIsByItsCertificate(t *testing.T) {
 	for _, require := range []bool{false, true} {
 		by := *h.options.TLS
 		by.Require = require
-		p, err := h.Prepare(Terms{Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits()}, TLS: &by})
+		p, err := h.Prepare(Terms{Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits()}, TLS: &by,
+			HTTP3: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,14 +129,11 @@ func TestWorkersLearnWhoTheClientIsByItsCertificate(t *testing.T) {
 				"theirs": {[]tls.Certificate{theirs.sign("eve", false)}, ""},
 				"none":   {nil, map[bool]string{false: `"" "" "" false`}[require]},
 			} {
-				transport := client.Transport.(*http.Transport).Clone()
-				// whatever authorities the listener names
-				transport.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate,
-					error) {
-					return &append(c.shown, tls.Certificate{})[0], nil
-				}
+				own := showing(t, client, func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+					return &append(c.shown, tls.Certificate{})[0], nil // whatever authorities the listener names
+				})
 				for range 2 { // the second on the same connection
-					resp, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Get(h.url)
+					resp, err := own.Get(h.url)
 					if err != nil {
 						if c.want != "" {
 							t.Errorf("%s, required %v, %s: %v", protocol, require, name, err)
@@ -147,10 +146,30 @@ func TestWorkersLearnWhoTheClientIsByItsCertificate(t *testing.T) {
 						t.Errorf("%s, required %v, %s: %s, expected %q", protocol, require, name, body, c.want)
 					}
 				}
-				transport.CloseIdleConnections()
+				own.CloseIdleConnections()
 			}
 		}
 	}
+}
+
+// showing is a client of the same protocol, with connections of its own, in whose handshakes choose is asked.
+func showing(
+	t *testing.T, client *http.Client, choose func(*tls.CertificateRequestInfo) (*tls.Certificate, error),
+) *http.Client {
+	own := &http.Client{Timeout: 10 * time.Second}
+	switch of := client.Transport.(type) {
+	case *http3.Transport:
+		config := of.TLSClientConfig.Clone()
+		config.GetClientCertificate = choose
+		transport := &http3.Transport{TLSClientConfig: config}
+		t.Cleanup(func() { transport.Close() })
+		own.Transport = transport
+	case *http.Transport:
+		transport := of.Clone()
+		transport.TLSClientConfig.GetClientCertificate = choose
+		own.Transport = transport
+	}
+	return own
 }
 
 // A session that is resumed brings its certificate along, so it must not outlive the trust in it.
