@@ -45,8 +45,13 @@ var (
 // OfProxies says whether a field, by its canonical name, is for proxies to tell of their clients. From all peers that
 // are not trusted it has to be taken away, so that the workers can't be fooled either.
 func OfProxies(name string) bool {
-	return name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") ||
-		name == "Client-Cert" || name == "Client-Cert-Chain" // RFC 9440
+	return name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") || OfCertificates(name)
+}
+
+// OfCertificates says whether it is for proxies to tell whose certificate a client has shown to them.
+func OfCertificates(name string) bool {
+	return name == "Client-Cert" || name == "Client-Cert-Chain" || // RFC 9440
+		name == "X-Forwarded-Client-Cert"
 }
 
 // Believe replaces the remote address and the host of a request that came from a trusted proxy by what such proxies

@@ -172,6 +172,26 @@ func showing(
 	return own
 }
 
+func TestWhereCertificatesAreAskedForNoClientMakesOneUp(t *testing.T) {
+	work := func(c *call) { c.whole(200, strings.Join(c.request.Headers, " ")) }
+	made := []string{"Client-Cert", ":a:", "Client-Cert-Chain", ":b:", "X-Forwarded-Client-Cert", "c",
+		"X-Forwarded-For", "1.2.3.4"}
+	for _, asks := range []bool{false, true} {
+		h := start(t, work, withTLS(t), func(o *Options) {
+			if asks {
+				o.TLS.ClientCA = newAuthority(t, "ours").file
+			}
+		})
+		for protocol, client := range h.clientsFor() {
+			h.client = client
+			_, got := h.do("GET", "/", nil, made...)
+			if told := strings.Contains(got, "-Cert"); told == asks || !strings.Contains(got, "X-Forwarded-For 1.2.3.4") {
+				t.Errorf("%s, asked for %v: %s", protocol, asks, got)
+			}
+		}
+	}
+}
+
 // A session that is resumed brings its certificate along, so it must not outlive the trust in it.
 func TestAnAuthorityThatAReloadTakesAwayIsTrustedNoMore(t *testing.T) {
 	ours, theirs := newAuthority(t, "ours"), newAuthority(t, "theirs")

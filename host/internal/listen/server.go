@@ -93,6 +93,7 @@ func New(o Options) (*Server, error) {
 	if o.Spool == nil {
 		o.Spool = spool.New("", 4<<30, o.Logger)
 	}
+	o.certify()
 	s := &Server{options: o, log: o.Logger, clients: newClients(o.Loops), crowd: o.Crowd, ending: make(chan struct{})}
 	s.peers = peer.New(o.Address, func() *peer.Terms { return s.web.PeerTerms() }, o.Spool, o.Logger, s.ending)
 	s.terms.Store(&o.Terms)

@@ -18,6 +18,9 @@ type Terms struct {
 	MaxConnections int // of this listener; 0 is without a limit of its own, and those that are open stay
 }
 
+// certify notes whether clients are asked for certificates here.
+func (t *Terms) certify() { t.Certified = t.TLS != nil && t.TLS.ClientCA != "" }
+
 func (s *Server) writeTimeout() time.Duration { return s.web.Terms().Limits.WriteTimeout }
 
 // socketWriteTimeout is that of long-lived connections.
@@ -37,6 +40,7 @@ func (s *Server) Prepare(t Terms) (*Prepared, error) {
 	if (t.TLS == nil) != (s.options.TLS == nil) {
 		return nil, errors.New("a listener can't take up or give up TLS while it serves: restart the host")
 	}
+	t.certify()
 	p := &Prepared{server: s, terms: t}
 	var err error
 	if t.TLS != nil {

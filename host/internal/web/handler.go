@@ -56,6 +56,9 @@ func (v *visit) admit() bool {
 			return false
 		}
 	}
+	if v.terms.Proxies == nil && v.terms.Certified {
+		v.remove(guard.OfCertificates)
+	}
 	v.dropNamed() // after the proxies' word, which no Connection takes back
 	if status == 0 && v.challenged() && v.answerChallenge() {
 		return false
