@@ -39,8 +39,8 @@ const (
 	longestPage = 512
 )
 
-// feed calls answered for each frame of an answer, with the bytes of its body, and refused for what net/http says that no handler does; status
-// is that of the access log. end calls it for the last of that.
+// feed calls answered for each frame of an answer, with the bytes of its body, and refused for what net/http says that
+// no handler does; status is that of the access log. end calls it for the last of that.
 func (r *replies) feed(p []byte, answered func(bytes int), refused func(status int, reason string)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -97,6 +97,11 @@ func oddAnswers(c *call) {
 		c.whole(200, text, append(headers, "Content-Length", "3")...) // untrue
 	case 10:
 		c.whole(200, strings.Repeat("y", 100_000), headers...)
+	case 11:
+		c.whole(200, page(2000+n%3*30_000), append(headers, "ETag", `"x"`, "vary", "Cookie", "Accept-Ranges", "bytes")...)
+	case 12:
+		c.respond(0, 200, append(headers, "ETag", `W/"x"`), page(3000))
+		c.data([]byte(page(2000)), true)
 	default:
 		c.whole(200, text, headers...)
 	}
@@ -116,7 +121,13 @@ func generate(r *rand.Rand) string {
 			"Cookie: a=b; c", "X_U: u", "Empty:", "Connection: keep-alive", "Connection: close", "Connection: x-one",
 			"Te: trailers", "Proxy: x", "Content-Type: multipart/form-data; boundary=b", "Range: bytes=0-1",
 			"If-None-Match: *", "X Y: z", "X: \x01",
-			"Upgrade: h2c", "Transfer-Encoding: chunked", "Content-Length: 0"))
+			"Upgrade: h2c", "Transfer-Encoding: chunked", "Content-Length: 0",
+			"Accept-Encoding: gzip", "accept-encoding:\tbr;q=0.5, GZIP;q=0.4", "ACCEPT-ENCODING: zstd", "Accept-Encoding:",
+			"Accept-Encoding: *;q=0, identity", "Accept-Encoding: gzip;q=0", "Accept-Encoding: x-gzip",
+			"Connection: accept-encoding", "connection: Cookie, X-Forwarded-For,,", "cookie: d=e", "COOKIE:",
+			"If-None-Match: \"y\", W/\"x\"", "x-forwarded-for: 1.2.3.4, 127.0.0.1", "X-Forwarded-For: 1.2.3.4",
+			"X-Forwarded-Proto: https", "X-FORWARDED-HOST: b.test", "X-Forwarded-Host: a b", "Client-Cert: :a:",
+			"Forwarded: for=1.2.3.4;proto=https", "X-Real-Ip: 1", "X-Request-Id: one", "Authorization: Basic YTpi"))
 	}
 	if body != "" || r.IntN(8) == 0 {
 		fields = append(fields, fmt.Sprintf("Content-Length: %d", len(body)))
@@ -146,8 +157,18 @@ func said(t *testing.T, address, sends string) string {
 }
 
 func TestGeneratedRequestsGetTheSameAnswersOnTheLaneAndOff(t *testing.T) {
-	lane := start(t, oddAnswers, onLoops(t))
-	off := start(t, oddAnswers, func(o *Options) { o.Loops = nil })
+	for name, proxies := range map[string]func(*Options){
+		"without proxies": func(*Options) {},
+		"from a proxy":    func(o *Options) { o.Proxies = networks("127.0.0.0/8") },
+		"from no proxy":   func(o *Options) { o.Proxies = networks("10.0.0.0/8") },
+	} {
+		t.Run(name, func(t *testing.T) { sameOnTheLaneAndOff(t, proxies) })
+	}
+}
+
+func sameOnTheLaneAndOff(t *testing.T, proxies func(*Options)) {
+	lane := start(t, oddAnswers, compressing, proxies, onLoops(t))
+	off := start(t, oddAnswers, compressing, proxies, func(o *Options) { o.Loops = nil })
 	seed := uint64(time.Now().UnixNano())
 	r := rand.New(rand.NewPCG(seed, 0))
 	requests, most, cut := 0, 1000, 0
@@ -165,7 +186,7 @@ func TestGeneratedRequestsGetTheSameAnswersOnTheLaneAndOff(t *testing.T) {
 			cut++
 			continue
 		}
-		if one != other && unchunked(one) != unchunked(other) {
+		if one != other && unchunked(t, one) != unchunked(t, other) {
 			t.Errorf("seed %d: %q\n  lane: %q\n  off:  %q", seed, sends.String(), one, other)
 		}
 	}
@@ -175,7 +196,7 @@ func TestGeneratedRequestsGetTheSameAnswersOnTheLaneAndOff(t *testing.T) {
 }
 
 // unchunked is what was said, whatever the pieces of its bodies were.
-func unchunked(text string) string {
+func unchunked(t *testing.T, text string) string {
 	var b strings.Builder
 	in := bufio.NewReader(strings.NewReader(text))
 	for {
@@ -184,6 +205,9 @@ func unchunked(text string) string {
 			return b.String()
 		}
 		body, err := io.ReadAll(resp.Body)
+		if coding := resp.Header.Get("Content-Encoding"); len(body) > 0 && err == nil {
+			body = []byte(inflate(t, coding, string(body)))
+		}
 		delete(resp.Header, "Content-Length") // net/http counts what came before it had to write the head
 		fmt.Fprintf(&b, "%s %v %q %v\n", resp.Status, resp.Header, body, err)
 	}
