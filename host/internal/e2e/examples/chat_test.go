@@ -3,92 +3,19 @@
 package examples
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"encoding/json"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/workerhost/workerhost/host/internal/e2e/harness"
 )
 
-// chromium is the path of a browser that playwright-core can drive.
-func chromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	t.Skip("there is no Chromium: .ci/setup test installs it")
-	return ""
-}
-
-// script runs one of testdata/clients, which asks for things by printing a line, and goes on when it gets one.
-type script struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	out    *bufio.Scanner
-	stderr bytes.Buffer
-}
-
-func runScript(t *testing.T, environ []string, arguments ...string) *script {
-	t.Helper()
-	folder := filepath.Join(harness.Repository, "host/internal/e2e/testdata/clients")
-	if _, err := os.Stat(filepath.Join(folder, "node_modules/playwright-core")); err != nil {
-		t.Skip("the tests' clients are not installed: .ci/setup test does it")
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	t.Cleanup(cancel)
-	s := &script{t: t, cmd: exec.CommandContext(ctx, "node", arguments...)}
-	s.cmd.Dir, s.cmd.Stderr, s.cmd.Env = folder, &s.stderr, append(os.Environ(), environ...)
-	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) } // so that it closes its browser
-	s.cmd.WaitDelay = 10 * time.Second
-	var err error
-	s.in, err = s.cmd.StdinPipe()
-	harness.Must(t, err)
-	out, err := s.cmd.StdoutPipe()
-	harness.Must(t, err)
-	s.out = bufio.NewScanner(out)
-	harness.Must(t, harness.Spawn(s.cmd))
-	t.Cleanup(func() { cancel(); s.cmd.Wait() })
-	return s
-}
-
-// expect waits for the line, and has done what it asks for before the script goes on.
-func (s *script) expect(line string, do func()) {
-	s.t.Helper()
-	if !s.out.Scan() || s.out.Text() != line {
-		s.cmd.Wait()
-		s.t.Fatalf("it said %q in place of %q:\n%s", s.out.Text(), line, &s.stderr)
-	}
-	do()
-	_, err := io.WriteString(s.in, "\n")
-	harness.Must(s.t, err)
-}
-
-func (s *script) ends(line string) {
-	s.t.Helper()
-	if s.expect(line, func() {}); s.out.Scan() {
-		s.t.Errorf("it went on to say %q", s.out.Text())
-	}
-	if err := s.cmd.Wait(); err != nil {
-		s.t.Fatalf("%v:\n%s", err, &s.stderr)
-	}
-}
-
 // Set CHAT_SCREENSHOTS to a folder to look at the page.
 func TestTabsOfTheChatStayConnectedThroughAReloadAndDeadWorkers(t *testing.T) {
 	t.Parallel()
-	environ := []string{"CHROMIUM=" + chromium(t)}
 	folder := release(t, t.TempDir(), "1", "chat-php")
 	arguments := []string{"-l", harness.FreeAddress(t), "-c", filepath.Join(folder, "host.toml")}
 	h := harness.StartWith(t, arguments[1], arguments...)
@@ -98,27 +25,27 @@ func TestTabsOfTheChatStayConnectedThroughAReloadAndDeadWorkers(t *testing.T) {
 	if shots := os.Getenv("CHAT_SCREENSHOTS"); shots != "" {
 		page = append(page, shots)
 	}
-	s := runScript(t, environ, page...)
-	s.expect("reload", func() {
+	s := harness.RunScript(t, page...)
+	s.Expect("reload", func() {
 		edit(t, filepath.Join(folder, "src/Chat.php"), "Good to see you. Pull up a chair and say hello.", greeting)
 		h.Reload()
 	})
-	s.expect("kill", func() {
+	s.Expect("kill", func() {
 		for _, worker := range h.Status().Pools[0].Workers {
 			process, err := os.FindProcess(worker.PID)
 			harness.Must(t, err)
 			harness.Must(t, process.Kill())
 		}
 	})
-	s.expect("stop", func() {
+	s.Expect("stop", func() {
 		h.Kill(syscall.SIGTERM)
 		<-h.Exited
 		if h.Err != nil {
 			t.Errorf("the host ended with %v", h.Err)
 		}
 	})
-	s.expect("start", func() { harness.StartWith(t, arguments[1], arguments...) })
-	s.ends("done")
+	s.Expect("start", func() { harness.StartWith(t, arguments[1], arguments...) })
+	s.Ends("done")
 }
 
 func TestTheChatRefusesWhomItDoesNotKnow(t *testing.T) {

@@ -120,15 +120,7 @@ func TestHTTP3ComesAndGoesWithAReload(t *testing.T) {
 
 func TestABrowserIsServedOverHTTP3(t *testing.T) {
 	t.Parallel()
-	browser := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil && browser == "" {
-			browser = path
-		}
-	}
-	if browser == "" {
-		t.Skip("there is no Chromium: .ci/setup test installs it")
-	}
+	browser := harness.Chromium(t)
 	_, dir, address, _ := startHTTP3(t)
 	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
 	harness.Must(t, err)
