@@ -5,7 +5,6 @@ package listen
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -153,32 +152,28 @@ func (r *reader) expectEnd() {
 	}
 }
 
-func clientOf(t testing.TB, h2, secure bool) *http.Client {
-	tr := &http.Transport{DisableCompression: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	p := new(http.Protocols)
-	switch {
-	case h2 && secure:
-		p.SetHTTP2(true)
-	case h2:
-		p.SetUnencryptedHTTP2(true)
-	default:
-		p.SetHTTP1(true)
+// versions are those of HTTP, as clientsFor names them, and over has a listener speak one: HTTP/3 takes TLS, and the
+// others are as they are without.
+var versions = []string{"HTTP/1.1", "HTTP/2", "HTTP/3"}
+
+func over(t testing.TB, version string) func(*keeper, *Options) {
+	return func(_ *keeper, o *Options) {
+		if version == "HTTP/3" {
+			withTLS(t)(o)
+		}
 	}
-	tr.Protocols = p
-	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr}
 }
 
 func TestHeldResponseGetsWhatIsSentUntilItIsHungUp(t *testing.T) {
-	for name, how := range map[string]struct{ h2, secure bool }{"HTTP1": {}, "HTTP1TLS": {secure: true},
-		"HTTP2": {h2: true}, "HTTP2TLS": {h2: true, secure: true}} {
-		t.Run(name, func(t *testing.T) {
-			l, _ := startHeld(t, func(_ *keeper, o *Options) {
-				if how.secure {
+	for i := range 2*len(versions) - 1 { // and TLS, which HTTP/3 has anyway
+		version, secure := versions[i%len(versions)], i >= len(versions)
+		t.Run(fmt.Sprint(version, ", TLS ", secure), func(t *testing.T) {
+			l, _ := startHeld(t, over(t, version), func(_ *keeper, o *Options) {
+				if secure {
 					withTLS(t)(o)
 				}
 			})
-			r := l.listen(clientOf(t, how.h2, how.secure))
+			r := l.listen(l.clientsFor()[version])
 			if r.resp.StatusCode != 200 || r.resp.ContentLength >= 0 ||
 				r.resp.Header.Get("Cache-Control") != "no-store" {
 				t.Fatalf("%s, length %d, %v", r.resp.Status, r.resp.ContentLength, r.resp.Header)
@@ -210,9 +205,9 @@ func TestHeldResponseGetsWhatIsSentUntilItIsHungUp(t *testing.T) {
 }
 
 func TestClientThatLeavesAHeldResponseIsNoticedAtOnce(t *testing.T) {
-	for _, h2 := range []bool{false, true} {
-		l, _ := startHeld(t)
-		r := l.listen(clientOf(t, h2, false))
+	for _, version := range versions {
+		l, _ := startHeld(t, over(t, version))
+		r := l.listen(l.clientsFor()[version])
 		r.expect("retry: 1000\n\n")
 		l.held(1)
 		r.quit()
@@ -254,13 +249,13 @@ func TestChunksOfAHeldResponseAreWellFormed(t *testing.T) {
 }
 
 func TestLongPollEndsWithItsFirstMessageOrItsTime(t *testing.T) {
-	l, k := startHeld(t)
-	for _, h2 := range []bool{false, true} {
+	for _, version := range versions {
+		l, k := startHeld(t, over(t, version))
 		k.answer = func(*protocol.Request) (*protocol.Response, []protocol.Act) {
 			return &protocol.Response{Status: 200, Headers: []string{"Content-Type", "application/json"},
 				Hold: &protocol.Hold{Groups: []string{"news"}, UID: "ada", Once: true}}, nil
 		}
-		r := l.listen(clientOf(t, h2, false))
+		r := l.listen(l.clientsFor()[version])
 		l.held(1)
 		l.toNews(`{"n":1}`)
 		l.toNews(`{"n":2}`)
@@ -272,7 +267,7 @@ func TestLongPollEndsWithItsFirstMessageOrItsTime(t *testing.T) {
 		k.answer = func(*protocol.Request) (*protocol.Response, []protocol.Act) {
 			return &protocol.Response{Status: 200, Hold: &protocol.Hold{Timeout: 20}}, nil
 		}
-		r = l.listen(clientOf(t, h2, false))
+		r = l.listen(l.clientsFor()[version])
 		r.expectEnd()
 		if m := l.left(); m.Code != 1000 || !m.Clean {
 			t.Errorf("CLOSE %+v", m)
@@ -301,12 +296,12 @@ func TestWhatIsSentRightAfterDoneIsNotLost(t *testing.T) {
 }
 
 func TestHeldResponseBreaksOffIfItsHandlerFails(t *testing.T) {
-	for _, h2 := range []bool{false, true} {
+	for _, version := range versions {
 		head := make(chan struct{})
-		l, _ := startHeld(t, func(k *keeper, _ *Options) {
+		l, _ := startHeld(t, over(t, version), func(k *keeper, _ *Options) {
 			k.fail, k.before = &protocol.Failure{Kind: protocol.FailedReset, Detail: "it threw"}, func() { <-head }
 		})
-		r := l.listen(clientOf(t, h2, false))
+		r := l.listen(l.clientsFor()[version])
 		close(head)
 		if b, err := io.ReadAll(r.body); err == nil {
 			t.Errorf("%q ended in good order", b)
@@ -319,12 +314,12 @@ func TestHeldResponseBreaksOffIfItsHandlerFails(t *testing.T) {
 }
 
 func TestFirstBytesOfAHeldResponseMayTakeSeveralFrames(t *testing.T) {
-	for _, h2 := range []bool{false, true} {
+	for _, version := range versions {
 		part := strings.Repeat(": x\n", protocol.MaxData/4)
-		l, _ := startHeld(t, func(k *keeper, _ *Options) {
+		l, _ := startHeld(t, over(t, version), func(k *keeper, _ *Options) {
 			k.more = [][]byte{[]byte(part), []byte(part), []byte(": end\n\n")}
 		})
-		r := l.listen(clientOf(t, h2, false))
+		r := l.listen(l.clientsFor()[version])
 		r.expect("retry: 1000\n\n" + part + part + ": end\n\n")
 		l.held(1)
 		l.toNews("then")
@@ -333,10 +328,10 @@ func TestFirstBytesOfAHeldResponseMayTakeSeveralFrames(t *testing.T) {
 }
 
 func TestHeadOfAHeldResponseGoesOutBeforeItsHandlerIsDone(t *testing.T) {
-	for _, h2 := range []bool{false, true} {
+	for _, version := range versions {
 		done := make(chan struct{})
-		l, _ := startHeld(t, func(k *keeper, _ *Options) { k.before = func() { <-done } })
-		r := l.listen(clientOf(t, h2, false))
+		l, _ := startHeld(t, over(t, version), func(k *keeper, _ *Options) { k.before = func() { <-done } })
+		r := l.listen(l.clientsFor()[version])
 		r.expect("retry: 1000\n\n")
 		l.held(0)
 		close(done)
@@ -347,10 +342,10 @@ func TestHeadOfAHeldResponseGoesOutBeforeItsHandlerIsDone(t *testing.T) {
 }
 
 func TestClientThatLeavesBeforeDoneNeverWasAConnection(t *testing.T) {
-	for _, h2 := range []bool{false, true} {
+	for _, version := range versions {
 		done := make(chan struct{})
-		l, _ := startHeld(t, func(k *keeper, _ *Options) { k.before = func() { <-done } })
-		r := l.listen(clientOf(t, h2, false))
+		l, _ := startHeld(t, over(t, version), func(k *keeper, _ *Options) { k.before = func() { <-done } })
+		r := l.listen(l.clientsFor()[version])
 		r.expect("retry: 1000\n\n")
 		r.quit()
 		time.Sleep(50 * time.Millisecond) // there is nothing to see of it
@@ -402,7 +397,7 @@ func TestResponseThatCantBeHeldIsA502AndSaysWhy(t *testing.T) {
 
 func TestHeldResponsesCountForTheirAddress(t *testing.T) {
 	l, _ := startHeld(t, func(_ *keeper, o *Options) { o.Sockets.MaxPerAddress = 1 })
-	r := l.listen(clientOf(t, false, false))
+	r := l.listen(l.clientsFor()["HTTP/1.1"])
 	r.expect("retry: 1000\n\n")
 	if resp, _ := l.get("/news"); resp.StatusCode != 429 {
 		t.Errorf("a second one was answered with %s", resp.Status)
@@ -423,14 +418,14 @@ func TestHeldResponsesCountForTheirAddress(t *testing.T) {
 func (l *lines) server() *Server { return l.house.Server }
 
 func TestEventStreamsGetHeartbeatsAndPollsDoNot(t *testing.T) {
-	for _, h2 := range []bool{false, true} {
-		l, k := startHeld(t, func(_ *keeper, o *Options) { o.Sockets.PingInterval = 20 * time.Millisecond })
-		r := l.listen(clientOf(t, h2, false))
+	for _, version := range versions {
+		l, k := startHeld(t, over(t, version), func(_ *keeper, o *Options) { o.Sockets.PingInterval = 20 * time.Millisecond })
+		r := l.listen(l.clientsFor()[version])
 		r.expect("retry: 1000\n\n:\n\n:\n\n")
 		k.answer = func(*protocol.Request) (*protocol.Response, []protocol.Act) {
 			return &protocol.Response{Status: 200, Hold: &protocol.Hold{Timeout: 100}}, nil
 		}
-		l.listen(clientOf(t, h2, false)).expectEnd()
+		l.listen(l.clientsFor()[version]).expectEnd()
 	}
 }
 
@@ -438,7 +433,7 @@ func TestIdleHeldResponseIsEnded(t *testing.T) {
 	l, _ := startHeld(t, func(_ *keeper, o *Options) {
 		o.Sockets.IdleTimeout, o.Sockets.PingInterval = 60*time.Millisecond, 10*time.Millisecond
 	})
-	r := l.listen(clientOf(t, false, false))
+	r := l.listen(l.clientsFor()["HTTP/1.1"])
 	r.expect("retry: 1000\n\n:\n\n")
 	if b, err := io.ReadAll(r.body); err != nil || strings.Trim(string(b), ":\n") != "" {
 		t.Errorf("%q, %v", b, err)
@@ -450,18 +445,18 @@ func TestIdleHeldResponseIsEnded(t *testing.T) {
 
 func TestSlowClientOfAHeldResponseIsCutByTheWriteTimeout(t *testing.T) {
 	takesTime(t)
-	for _, h2 := range []bool{false, true} {
-		l, _ := startHeld(t, func(_ *keeper, o *Options) {
+	for _, version := range versions {
+		l, _ := startHeld(t, over(t, version), func(_ *keeper, o *Options) {
 			o.Sockets.WriteTimeout, o.Sockets.SendBuffer = 100*time.Millisecond, 64<<20
 		})
-		r := l.listen(clientOf(t, h2, false))
+		r := l.listen(l.clientsFor()[version])
 		r.expect("retry: 1000\n\n")
 		l.held(1)
 		for range 32 {
 			l.toNews(strings.Repeat("x", 1<<20))
 		}
 		if m := l.left(); m.Code != 1006 || m.Clean {
-			t.Errorf("HTTP/2 %v: CLOSE %+v", h2, m)
+			t.Errorf("%s: CLOSE %+v", version, m)
 		}
 		if _, err := io.Copy(io.Discard, r.body); err == nil {
 			t.Error("its response ended in good order")
@@ -471,17 +466,19 @@ func TestSlowClientOfAHeldResponseIsCutByTheWriteTimeout(t *testing.T) {
 
 func TestShutdownEndsHeldResponsesAndDoesNotWaitForTheirTime(t *testing.T) {
 	takesTime(t)
-	for _, h2 := range []bool{false, true} {
-		l, _ := startHeld(t)
-		r := l.listen(clientOf(t, h2, false))
+	for _, version := range versions {
+		l, _ := startHeld(t, over(t, version))
+		r := l.listen(l.clientsFor()[version])
 		r.expect("retry: 1000\n\n")
 		l.held(1)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		if err := l.Shutdown(ctx); err != nil {
+		ended := make(chan error, 1)
+		go func() { ended <- l.Shutdown(ctx) }()
+		r.expectEnd() // meanwhile: when the connection is closed, quic-go's client throws away what it has not read
+		if err := <-ended; err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
 		cancel()
-		r.expectEnd()
 		if m := l.left(); m.Code != 1001 || !m.Clean {
 			t.Errorf("CLOSE %+v", m)
 		}
@@ -489,9 +486,9 @@ func TestShutdownEndsHeldResponsesAndDoesNotWaitForTheirTime(t *testing.T) {
 }
 
 func TestReloadClosesNoHeldResponseAndDoesNotWaitForOne(t *testing.T) {
-	for _, h2 := range []bool{false, true} {
-		l, _ := startHeld(t)
-		r := l.listen(clientOf(t, h2, false))
+	for _, version := range versions {
+		l, _ := startHeld(t, over(t, version))
+		r := l.listen(l.clientsFor()[version])
 		r.expect("retry: 1000\n\n")
 		l.held(1)
 		o := l.options
@@ -550,15 +547,15 @@ func TestWhatAClientSaysWhileItsResponseIsHeldIsIgnored(t *testing.T) {
 // TestAHeldResponseIsInTheAccessLogWhenItIsHeld and not when it ends, which may be much later. It is one line in
 // either case.
 func TestAHeldResponseIsInTheAccessLogWhenItIsHeld(t *testing.T) {
-	for _, h2 := range []bool{false, true} {
+	for _, version := range versions {
 		change, logged := withAccess(t, "access.json")
-		l, _ := startHeld(t, func(_ *keeper, o *Options) { change(o) })
-		r := l.listen(clientOf(t, h2, false))
+		l, _ := startHeld(t, over(t, version), func(_ *keeper, o *Options) { change(o) })
+		r := l.listen(l.clientsFor()[version])
 		r.expect("retry: 1000\n\n")
 		l.held(1)
 		l.toNews("more")
 		r.expect("data: more\n\n") // its handler has let go by then
-		if h2 {
+		if version != "HTTP/1.1" {
 			r.quit() // cut, and yet no second line
 			l.left()
 		}
@@ -566,7 +563,7 @@ func TestAHeldResponseIsInTheAccessLogWhenItIsHeld(t *testing.T) {
 		all := logged()
 		if len(all) != 1 || !strings.Contains(all[0], `"status":200,"bytes_in":0,"bytes_out":13,`) ||
 			!strings.Contains(all[0], `"work_ms":`) || strings.Contains(all[0], "aborted") {
-			t.Errorf("HTTP/2 %v: %q", h2, all)
+			t.Errorf("%s: %q", version, all)
 		}
 	}
 }

@@ -294,7 +294,13 @@ func TestTrailersOverHTTP3ArriveBothWays(t *testing.T) {
 }
 
 func TestConnectionsOverHTTP3AreLimited(t *testing.T) {
-	crowd := guard.NewCrowd(2, 0, nil, nil)
+	for name, crowd := range map[string]*guard.Crowd{"in all": guard.NewCrowd(2, 0, nil, nil),
+		"of an address": guard.NewCrowd(0, 2, nil, nil)} {
+		t.Run(name, func(t *testing.T) { limitConnections(t, crowd) })
+	}
+}
+
+func limitConnections(t *testing.T, crowd *guard.Crowd) {
 	h, _ := startH3(t, hello, func(o *Options) { o.Crowd = crowd })
 	one, two := h.dialH3(), h.dialH3()
 	if got := status(one.ask(h3get()...)) + status(two.ask(h3get()...)); got != "200200" {
@@ -309,9 +315,9 @@ func TestConnectionsOverHTTP3AreLimited(t *testing.T) {
 		t.Error(h.Refused(), h.Connections())
 	}
 	one.CloseWithError(0x100, "")
-	for until := time.Now().Add(5 * time.Second); crowd.Open() != 1; time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(5 * time.Second); h.Connections() != 1; time.Sleep(time.Millisecond) {
 		if time.Now().After(until) {
-			t.Fatal(crowd.Open(), "are counted, and there is one")
+			t.Fatal(h.Connections(), "are counted, and there is one")
 		}
 	}
 	if got := status(h.dialH3().ask(h3get()...)); got != "200" {

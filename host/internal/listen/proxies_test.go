@@ -79,6 +79,20 @@ func TestARateLimitAllowsABurstAndThenItsRate(t *testing.T) {
 	}
 }
 
+func TestARateLimitCountsTheRequestsOfEachProtocol(t *testing.T) {
+	h := start(t, hello, withTLS(t), func(o *Options) { o.RateLimit = guard.NewRateLimit(1, 3) })
+	for version, client := range h.clientsFor() {
+		if resp, _ := fetch(t, client, "GET", h.url, nil); resp.StatusCode != 200 {
+			t.Errorf("%s, one of the burst: %s", version, resp.Status)
+		}
+	}
+	for version, client := range h.clientsFor() {
+		if resp, _ := fetch(t, client, "GET", h.url, nil); resp.StatusCode != 429 || resp.Header["Retry-After"] == nil {
+			t.Errorf("%s, one too many: %s %v", version, resp.Status, resp.Header)
+		}
+	}
+}
+
 func TestARateLimitIsForClientsAndNotForTheirProxy(t *testing.T) {
 	h := start(t, hello, func(o *Options) {
 		o.RateLimit, o.Proxies = guard.NewRateLimit(1, 1), networks("127.0.0.0/8")

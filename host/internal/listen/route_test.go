@@ -471,10 +471,10 @@ func TestConnectionsStayInTheirRealm(t *testing.T) {
 }
 
 func TestAResponseIsHeldOverARoute(t *testing.T) {
-	for name, h2 := range map[string]bool{"HTTP1": false, "HTTP2": true} {
-		t.Run(name, func(t *testing.T) {
+	for _, version := range versions {
+		t.Run(version, func(t *testing.T) {
 			var s site
-			l, k := startHeld(t, func(k *keeper, o *Options) {
+			l, k := startHeld(t, over(t, version), func(k *keeper, o *Options) {
 				s = site{Rule: route.Rule{Paths: []string{"/news/*"}}, Route: web.Route{Name: "news", Strip: "/news"}}
 				s.Headers = []string{"X-Site", "news"}
 				s.change = func(o *web.Terms) { o.Backend = k }
@@ -487,7 +487,7 @@ func TestAResponseIsHeldOverARoute(t *testing.T) {
 				asked <- r.Target
 				return answer(r)
 			}
-			r := l.listen(clientOf(t, h2, false))
+			r := l.listen(l.clientsFor()[version])
 			r.expect("retry: 1000\n\n")
 			if got := <-asked; got != "/" || r.resp.Header.Get("X-Site") != "news" {
 				t.Errorf("the worker was asked for %s; the head is %v", got, r.resp.Header)
