@@ -419,7 +419,9 @@ func (l *lines) server() *Server { return l.house.Server }
 
 func TestEventStreamsGetHeartbeatsAndPollsDoNot(t *testing.T) {
 	for _, version := range versions {
-		l, k := startHeld(t, over(t, version), func(_ *keeper, o *Options) { o.Sockets.PingInterval = 20 * time.Millisecond })
+		l, k := startHeld(t, over(t, version), func(_ *keeper, o *Options) {
+			o.Sockets.PingInterval = 20 * time.Millisecond
+		})
 		r := l.listen(l.clientsFor()[version])
 		r.expect("retry: 1000\n\n:\n\n:\n\n")
 		k.answer = func(*protocol.Request) (*protocol.Response, []protocol.Act) {

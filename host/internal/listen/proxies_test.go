@@ -87,7 +87,8 @@ func TestARateLimitCountsTheRequestsOfEachProtocol(t *testing.T) {
 		}
 	}
 	for version, client := range h.clientsFor() {
-		if resp, _ := fetch(t, client, "GET", h.url, nil); resp.StatusCode != 429 || resp.Header["Retry-After"] == nil {
+		resp, _ := fetch(t, client, "GET", h.url, nil)
+		if resp.StatusCode != 429 || resp.Header["Retry-After"] == nil {
 			t.Errorf("%s, one too many: %s %v", version, resp.Status, resp.Header)
 		}
 	}
