@@ -207,11 +207,22 @@ func canBeCertified(name string) bool {
 
 // link looks for what listeners with tls = "auto" need.
 func (a *ACME) link(c *Config, fail fail) {
-	if i := slices.IndexFunc(c.Listen, func(l Listen) bool { return l.TLS != nil && l.TLS.Auto }); i < 0 {
+	i := slices.IndexFunc(c.Listen, func(l Listen) bool { return l.TLS != nil && l.TLS.Auto })
+	if i < 0 {
+		if c.has("acme") {
+			c.Warnings = append(c.Warnings, c.ProblemAt("acme", "[acme] has no effect without tls = \"auto\" in a "+
+				"[[listen]]: write it there, or remove the table"))
+		}
 		return
-	} else if at := c.Listen[i].place("tls"); !a.Agree {
+	}
+	names, lacking := c.Certified()
+	switch at := c.Listen[i].place("tls"); {
+	case !a.Agree:
 		fail(at, "certificates come from %s: look at its terms, and write agree = true into [acme]", a.Directory)
-	} else if names, _ := c.Certified(); len(names) == 0 && a.Ask == "" {
+	case len(names) == 0 && a.Ask == "" && len(lacking) > 0:
+		fail(at, "authorities give a certificate for %s only for a proof by DNS: write [acme.dns], or names without *",
+			lacking[0])
+	case len(names) == 0 && a.Ask == "":
 		fail(at, "there is no name to have a certificate for: write routes with a host, or names or ask into [acme]")
 	}
 	if strings.HasPrefix(a.Ask, "/") {
@@ -227,7 +238,6 @@ func (a *ACME) link(c *Config, fail fail) {
 			"challenges in [acme] says to which kind"
 		c.Warnings = append(c.Warnings, c.ProblemAt("acme", text))
 	}
-	_, lacking := c.Certified()
 	for _, name := range lacking {
 		text := fmt.Sprintf("there will be no certificate for %s: authorities give those only for a proof by DNS, "+
 			"which [acme.dns] has", name)

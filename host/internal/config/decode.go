@@ -126,8 +126,11 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 	case **TLS:
 		*into = &TLS{}
 		setDefaults(*into)
-		if v == "auto" {
-			(*into).Auto = true
+		if text, is := v.(string); is {
+			if (*into).Auto = true; text != "auto" {
+				d.fail(at, "expected \"auto\", or a table such as { certificate = \"FILE\", key = \"FILE\" }, "+
+					"found %s", describe(v))
+			}
 		} else {
 			d.table(at, v, *into)
 		}

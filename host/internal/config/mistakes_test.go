@@ -422,6 +422,10 @@ func TestWhatCertificatesByACMENeedIsAskedFor(t *testing.T) {
 			"https://acme-v02.api.letsencrypt.org/directory: look at its terms, and write agree = true into [acme]"},
 		{auto + "[acme]\nagree = true", "host.toml:5: [[listen]] tls: there is no name to have a certificate for: " +
 			"write routes with a host, or names or ask into [acme]"},
+		{auto + "[acme]\nagree = true\nnames = '*.a.test'", "host.toml:5: [[listen]] tls: authorities give a " +
+			"certificate for *.a.test only for a proof by DNS: write [acme.dns], or names without *"},
+		{good + "[[listen]]\naddress = ':443'\ntls = 'self-signed'", "host.toml:5: [[listen]] tls: expected " +
+			"\"auto\", or a table such as { certificate = \"FILE\", key = \"FILE\" }, found \"self-signed\""},
 		{auto + "[acme]\nagree = true\nnames = 'a b'\ndirectory = 'http://a.test'\nemail = 'me'\nca = 'not-a-pem'",
 			"host.toml:8: [acme] names.0: expected a name such as \"example.org\" or \"*.example.org\", found " +
 				"\"a b\"\nhost.toml:9: [acme] directory: expected a URL such as " +
@@ -441,6 +445,17 @@ func TestWhatCertificatesByACMENeedIsAskedFor(t *testing.T) {
 		{auto + "[acme]\nagree = true\nnames = 'a.test'\ndns = { server = 'ns:53', command = ['./run.sh'] }",
 			"host.toml:9: [acme] dns: write one of server = \"host:53\" and command = [\"PROGRAM\"]"},
 	})
+}
+
+func TestACMEThatNoListenerUsesIsWarnedOf(t *testing.T) {
+	site(t)
+	for listener, warned := range map[string]bool{"tls = 'auto'\n": false, "": true} {
+		c := parse(t, good+"[acme]\nagree = true\nnames = 'a.test'\n[[listen]]\naddress = ':443'\n"+listener)
+		got := len(c.Warnings) == 1 && strings.Contains(c.Warnings[0].Error(), "[acme] has no effect")
+		if got != warned {
+			t.Errorf("%q: warnings %q", listener, c.Warnings)
+		}
+	}
 }
 
 func TestCertificatesAreForTheNamesThatNoFileIsFor(t *testing.T) {

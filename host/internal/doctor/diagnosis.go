@@ -135,8 +135,8 @@ func (u phpUse) same(other phpUse) bool {
 	return true
 }
 
-// examineHost asks the host that runs already, and returns the addresses that it serves.
-func (d *diagnosis) examineHost(ctx context.Context, socket string) (served []string) {
+// examineHost asks the host that runs already, and returns its listeners.
+func (d *diagnosis) examineHost(ctx context.Context, socket string) []control.Listener {
 	ctx, cancel := context.WithTimeout(ctx, cli.AskTimeout)
 	defer cancel()
 	st, err := control.NewClient(socket).Status(ctx)
@@ -169,16 +169,33 @@ func (d *diagnosis) examineHost(ctx context.Context, socket string) (served []st
 				"pool %s: its last start failed: %s", p.Name, p.Failure)
 		}
 	}
-	for _, l := range st.Listen {
-		served = append(served, l.Address)
+	for _, c := range st.Certificates {
+		const remedy = "see that the name leads here, and that the authority reaches port 443 or 80, or the zone " +
+			"with [acme.dns]; `host reload` tries again at once, and `host help tls` has the rest"
+		switch {
+		case c.Until == "":
+			d.wrong(aboutHost, remedy, "no certificate for %s: %s", c.Name, cmp.Or(c.Problem, "it is being got"))
+		case c.Problem != "":
+			d.advise(aboutHost, remedy, "the certificate for %s ends at %s, and is not renewed: %s", c.Name, c.Until,
+				c.Problem)
+		default:
+			d.good(aboutHost, "the certificate for %s is valid until %s", c.Name, c.Until)
+		}
 	}
-	return served
+	return st.Listen
 }
 
-func (d *diagnosis) examineListeners(c *config.Config, served []string) {
+func (d *diagnosis) examineListeners(c *config.Config, served []control.Listener) {
 	for _, l := range c.Listen {
-		mine := slices.ContainsFunc(served, func(address string) bool { return sameAddress(address, l.Address) })
-		switch err := listen.Probe(l.Address); {
+		udp := l.Protocol == "udp"
+		now := slices.IndexFunc(served, func(s control.Listener) bool {
+			return sameAddress(s.Address, l.Address) && (s.Protocol == "udp") == udp
+		})
+		mine, probe := now >= 0, listen.Probe
+		if udp {
+			probe = listen.ProbeUDP
+		}
+		switch err := probe(l.Address); {
 		case mine:
 			d.good(aboutListeners, "%s is served by the host that runs", l.Address)
 		case err != nil:
@@ -192,13 +209,13 @@ func (d *diagnosis) examineListeners(c *config.Config, served []string) {
 			}
 		}
 		if l.HTTP3 {
-			d.examineUDP(l, mine)
+			d.examineHTTP3(l, mine && served[now].HTTP3)
 		}
 	}
 }
 
-// examineUDP looks whether HTTP/3 has a port and the buffers that it wants.
-func (d *diagnosis) examineUDP(l config.Listen, mine bool) {
+// examineHTTP3 looks whether it has a port and the buffers that it wants.
+func (d *diagnosis) examineHTTP3(l config.Listen, mine bool) {
 	if err := listen.ProbeUDP(l.Address); err != nil && !mine {
 		d.wrong(aboutListeners, "", "HTTP/3: %v", err)
 	}
@@ -255,6 +272,19 @@ func (d *diagnosis) examineFolders(c *config.Config) {
 			"the control socket can't be made: %v", err)
 	} else {
 		d.good(aboutFolders, "control socket: %s", c.Control)
+	}
+	if slices.ContainsFunc(c.Listen, func(l config.Listen) bool { return l.TLS != nil && l.TLS.Auto }) {
+		place := c.CertificatePlace()
+		folder := place
+		for _, err := os.Stat(folder); err != nil && folder != filepath.Dir(folder); _, err = os.Stat(folder) {
+			folder = filepath.Dir(folder) // the host makes the rest
+		}
+		if err := writable(folder); err != nil {
+			d.wrong(aboutFolders, "choose another folder with [acme] storage, or let this user write there",
+				"certificates can't be kept in %s: %v", place, err)
+		} else {
+			d.good(aboutFolders, "certificates: %s", place)
+		}
 	}
 	spool := cmp.Or(c.HTTP.SpoolDirectory, os.TempDir())
 	if err := writable(spool); err != nil {

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/workerhost/workerhost/host/internal/cli"
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/control"
 )
 
 func TestDoctorKnowsTheSizesOfPHP(t *testing.T) {
@@ -72,5 +75,31 @@ func TestDoctorExitsWithOneOnlyIfSomethingIsWrong(t *testing.T) {
 	}
 	if left, _ := filepath.Glob("*"); len(left) != 1 {
 		t.Errorf("it left %v", left)
+	}
+}
+
+// Two listeners may share an address, if one is of datagrams, so each has to be looked for by its own protocol.
+func TestDoctorLooksForDatagramsWhereTheyAreListenedFor(t *testing.T) {
+	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packets.Close()
+	taken := packets.LocalAddr().String()
+	for _, l := range []struct {
+		config.Listen
+		served []control.Listener
+		want   severity
+	}{
+		{config.Listen{Address: taken, Protocol: "udp"}, nil, wrong},
+		{config.Listen{Address: taken, Protocol: "tcp"}, nil, good},
+		{config.Listen{Address: taken, Protocol: "udp"}, []control.Listener{{Address: taken, Protocol: "tcp"}}, wrong},
+		{config.Listen{Address: taken, Protocol: "udp"}, []control.Listener{{Address: taken, Protocol: "udp"}}, good},
+	} {
+		var d diagnosis
+		d.examineListeners(&config.Config{Listen: []config.Listen{l.Listen}}, l.served)
+		if len(d.findings) != 1 || d.findings[0].Severity != l.want {
+			t.Errorf("%s of %s while %v is served: %+v", l.Protocol, l.Address, l.served, d.findings)
+		}
 	}
 }
