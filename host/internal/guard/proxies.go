@@ -45,7 +45,8 @@ var (
 // OfProxies says whether a field, by its canonical name, is for proxies to tell of their clients. From all peers that
 // are not trusted it has to be taken away, so that the workers can't be fooled either.
 func OfProxies(name string) bool {
-	return name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") || OfCertificates(name)
+	return name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") ||
+		OfCertificates(name)
 }
 
 // OfCertificates says whether it is for proxies to tell whose certificate a client has shown to them.

@@ -185,7 +185,8 @@ func TestWhereCertificatesAreAskedForNoClientMakesOneUp(t *testing.T) {
 		for protocol, client := range h.clientsFor() {
 			h.client = client
 			_, got := h.do("GET", "/", nil, made...)
-			if told := strings.Contains(got, "-Cert"); told == asks || !strings.Contains(got, "X-Forwarded-For 1.2.3.4") {
+			told := strings.Contains(got, "-Cert")
+			if told == asks || !strings.Contains(got, "X-Forwarded-For 1.2.3.4") {
 				t.Errorf("%s, asked for %v: %s", protocol, asks, got)
 			}
 		}

@@ -59,7 +59,7 @@ type Terms struct {
 	Denied func(path string) bool
 
 	Proxies   *guard.Proxies   // nil: forwarding headers are the workers' to judge
-	Certified bool             // the listener asks clients for certificates, so it is not for them to tell whose they have
+	Certified bool             // the listener asks clients for certificates: it is not for them to tell of any
 	RateLimit *guard.RateLimit // shared by all listeners of a host; nil is off
 	Access    *accesslog.Log   // shared by all listeners of a host; nil is off
 	Tracer    *trace.Tracer    // likewise; nil is off
