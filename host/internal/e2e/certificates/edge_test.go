@@ -236,3 +236,37 @@ func TestPagesStayConnectedThroughReloadsOverHTTP2AndHTTP3(t *testing.T) {
 		}
 	}
 }
+
+// With other ports, another name and another authority, all else as it stands there.
+func TestTheTenLinesOfTheReadmeServeASite(t *testing.T) {
+	readme := harness.ReadFile(t, filepath.Join(harness.Repository, "README.md"))
+	_, after, _ := strings.Cut(readme, "takes ten lines of")
+	_, after, _ = strings.Cut(after, "```toml\n")
+	config, _, _ := strings.Cut(after, "```")
+	if n := strings.Count(config, "\n"); n != 10 {
+		t.Errorf("they are %d", n)
+	}
+	plain, secure := harness.FreeAddress(t), harness.FreeAddress(t)
+	authority := acmetest.NewAuthority(t, acmetest.StartNames(t).Address, plain, secure, acmetest.Options{})
+	authority.Start()
+	dir := harness.PHPWorker(t, harness.AnsweringWith(`'Hello'`))
+	harness.Write(t, dir, "host.toml", fmt.Sprintf("state = \"state\"\n%s", strings.NewReplacer(
+		`":443"`, fmt.Sprintf("%q", secure), `":80"`, fmt.Sprintf("%q", plain), "example.org", "one.example.test",
+		"agree = true", fmt.Sprintf("agree = true, directory = %q, ca = %q, challenges = [\"http-01\", \"tls-alpn-01\"]",
+			authority.Directory, authority.CA)).Replace(config)))
+	e := &edge{secure: secure, authority: authority,
+		Host: harness.StartWith(t, plain, "-c", filepath.Join(dir, "host.toml"))}
+	client := e.client(t, "HTTP/2.0")
+	eventually(t, "an answer", func() (bool, string) {
+		resp, err := client.Get("https://one.example.test/")
+		if err != nil {
+			return false, err.Error()
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		return string(text) == "Hello" && resp.Proto == "HTTP/2.0", fmt.Sprint(resp.Proto, string(text), err)
+	})
+	if line := plainGet(t, plain, "one.example.test", "/x"); !strings.Contains(line, " 308 ") {
+		t.Errorf("without TLS: %s", line)
+	}
+}
