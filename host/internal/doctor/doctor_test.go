@@ -92,7 +92,6 @@ func TestDoctorLooksForDatagramsWhereTheyAreListenedFor(t *testing.T) {
 		want   severity
 	}{
 		{config.Listen{Address: taken, Protocol: "udp"}, nil, wrong},
-		{config.Listen{Address: taken, Protocol: "tcp"}, nil, good},
 		{config.Listen{Address: taken, Protocol: "udp"}, []control.Listener{{Address: taken, Protocol: "tcp"}}, wrong},
 		{config.Listen{Address: taken, Protocol: "udp"}, []control.Listener{{Address: taken, Protocol: "udp"}}, good},
 	} {
