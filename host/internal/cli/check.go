@@ -157,7 +157,9 @@ func check(t *Terminal, c *config.Config) (findings []placed, err error) {
 			security = describeTLS(l.TLS)
 		}
 		protocol := l.Protocol
-		if l.Delimiter != "" {
+		if l.HTTP3 {
+			protocol += ", and HTTP/3"
+		} else if l.Delimiter != "" {
 			protocol += fmt.Sprintf(", messages end with %q", l.Delimiter)
 		} else if l.Framing != "" {
 			protocol += ", framing " + l.Framing

@@ -90,6 +90,9 @@ func showStatus(t *Terminal, st control.Status) {
 		if l.TLS {
 			protocol += " over TLS"
 		}
+		if l.HTTP3 {
+			protocol += ", and HTTP/3"
+		}
 		state := cell{}
 		if !l.Serving {
 			state = cell{"waits for its pool", t.Yellow}

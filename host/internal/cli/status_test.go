@@ -12,7 +12,7 @@ func TestStatusIsATableThatPeopleCanRead(t *testing.T) {
 	showStatus(&Terminal{Out: &out}, control.Status{
 		Version: "1.2.3", PID: 4711, Uptime: 3*3600 + 12*60, Config: "/etc/app/host.toml",
 		Listen: []control.Listener{{Address: "127.0.0.1:8080", Protocol: "http", Pool: "web", Serving: true},
-			{Address: ":8443", Protocol: "http", Pool: "api", TLS: true}},
+			{Address: ":8443", Protocol: "http", Pool: "api", TLS: true, HTTP3: true}},
 		Pools: []control.Pool{
 			{
 				Name: "web", Generation: 3, Queued: 2, Waiting: 1, Directory: "/srv/web/releases/42", Pinned: true,
@@ -30,8 +30,8 @@ func TestStatusIsATableThatPeopleCanRead(t *testing.T) {
 	})
 	const expected = `host 1.2.3  pid 4711  up 3h 12m  /etc/app/host.toml
 
-  127.0.0.1:8080  http           → web
-  :8443           http over TLS  → api  waits for its pool
+  127.0.0.1:8080  http                       → web
+  :8443           http over TLS, and HTTP/3  → api  waits for its pool
 
 web  generation 3  2 workers  2 queued, 1 event waiting  reloading  /srv/web/releases/42
   generation 2 is forked from process 4800, of 40.0 MiB

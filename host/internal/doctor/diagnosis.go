@@ -173,8 +173,10 @@ func (d *diagnosis) examineHost(ctx context.Context, socket string) []control.Li
 		const remedy = "see that the name leads here, and that the authority reaches port 443 or 80, or the zone " +
 			"with [acme.dns]; `host reload` tries again at once, and `host help tls` has the rest"
 		switch {
+		case c.Until == "" && c.Problem == "":
+			d.advise(aboutHost, "ask again in a moment", "no certificate for %s yet: it is being got", c.Name)
 		case c.Until == "":
-			d.wrong(aboutHost, remedy, "no certificate for %s: %s", c.Name, cmp.Or(c.Problem, "it is being got"))
+			d.wrong(aboutHost, remedy, "no certificate for %s: %s", c.Name, c.Problem)
 		case c.Problem != "":
 			d.advise(aboutHost, remedy, "the certificate for %s ends at %s, and is not renewed: %s", c.Name, c.Until,
 				c.Problem)
