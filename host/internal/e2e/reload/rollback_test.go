@@ -41,6 +41,9 @@ func TestARollBackUnderLoadFailsNoRequest(t *testing.T) {
 			}
 			t.Logf("the last answer of the bad release came %v after the roll back was asked for",
 				last.Sub(asked).Round(time.Millisecond))
+			if out, _ := h.Run("releases", "web"); strings.Count(out, "rolled back") != 1 {
+				t.Errorf("the journal: %s", out)
+			}
 			if out := h.Reload(); !strings.Contains(out, "was rolled back from generation 2") {
 				t.Errorf("forward again: %s", out)
 			}
