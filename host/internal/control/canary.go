@@ -26,10 +26,10 @@ type Canary struct {
 	Candidate  CanarySide      `json:"candidate"`
 	Control    CanarySide      `json:"control"`
 	Measures   []CanaryMeasure `json:"measures"`
-	Enough     bool            `json:"enough"`           // there is enough evidence to say that new code does well
-	Worse      string          `json:"worse,omitempty"`  // why new code does worse
-	FailedOver []CanaryPoint   `json:"failed_over_time"` // share of the requests, in percent
-	PaceOver   []CanaryPoint   `json:"service_ms_over_time"`
+	Enough     bool            `json:"enough"`                     // there is enough evidence to say that new code does well
+	Worse      string          `json:"worse,omitempty"`            // why new code does worse
+	FailedOver []CanaryPoint   `json:"failed_over_time,omitempty"` // share of the requests, in percent
+	PaceOver   []CanaryPoint   `json:"service_ms_over_time,omitempty"`
 }
 
 // CanarySide is what was seen of new code, or of the control.

@@ -49,6 +49,7 @@ type Released struct {
 	Took       float64 `json:"took_ms,omitempty"`
 	Error      string  `json:"error,omitempty"` // why it failed, or could not be put back
 	Gates      []Gate  `json:"gates,omitempty"`
+	Canary     *Canary `json:"canary,omitempty"` // what was seen of its canary, without how it went over time
 }
 
 // Gate is a command that a reload had to pass.

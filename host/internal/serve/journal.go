@@ -151,6 +151,12 @@ func released(events iter.Seq[control.Event]) (e control.Release) {
 			if ev.Kind == control.GateFailed && ev.Gate == gateBefore {
 				r.Result, r.Error = control.Failed, ev.What+": "+ev.Error
 			}
+		case control.CanaryJudged:
+			if seen := ev.Canary; seen != nil {
+				brief := *seen
+				brief.FailedOver, brief.PaceOver = nil, nil
+				of(ev.Pool).Canary = &brief
+			}
 		case control.Replaced:
 			of(ev.Pool).Replaced++
 		case control.Failed, control.Stays:

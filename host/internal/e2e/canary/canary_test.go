@@ -39,6 +39,10 @@ func TestACanaryTurnsBackWhatFailsOrDiesAndPromotesWhatIsFine(t *testing.T) {
 		}
 	}
 	c.end()
+	kept, _ := s.Run("releases", "--json")
+	if n := strings.Count(kept, `"canary":`); n != 3 || strings.Contains(kept, "over_time") {
+		t.Errorf("the journal has the evidence of %d canaries:\n%s", n, kept)
+	}
 	t.Logf("%d requests, %d failed", c.asked.Load(), c.failed.Load())
 	if n := c.sockets.Load(); n > 0 {
 		t.Errorf("%d WebSockets were closed", n)

@@ -252,7 +252,8 @@ func TestTheTenLinesOfTheReadmeServeASite(t *testing.T) {
 	dir := harness.PHPWorker(t, harness.AnsweringWith(`'Hello'`))
 	harness.Write(t, dir, "host.toml", fmt.Sprintf("state = \"state\"\n%s", strings.NewReplacer(
 		`":443"`, fmt.Sprintf("%q", secure), `":80"`, fmt.Sprintf("%q", plain), "example.org", "one.example.test",
-		"agree = true", fmt.Sprintf("agree = true, directory = %q, ca = %q, challenges = [\"http-01\", \"tls-alpn-01\"]",
+		"agree = true", fmt.Sprintf(
+			"agree = true, directory = %q, ca = %q, challenges = [\"http-01\", \"tls-alpn-01\"]",
 			authority.Directory, authority.CA)).Replace(config)))
 	e := &edge{secure: secure, authority: authority,
 		Host: harness.StartWith(t, plain, "-c", filepath.Join(dir, "host.toml"))}
