@@ -5,11 +5,15 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
+	"os"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
@@ -414,4 +418,36 @@ func TestAHeldResponseIsSentAsItIs(t *testing.T) {
 	if _, err := io.ReadFull(r.body, make([]byte, 20_000)); err != nil {
 		t.Error(err)
 	}
+}
+
+// What does not shrink is what a client has to take.
+func TestWhoDoesNotReadAFileInACodingIsCutByTheWriteTimeout(t *testing.T) {
+	base := t.TempDir()
+	text := make([]byte, 8<<20)
+	for i, r := 0, rand.New(rand.NewPCG(1, 2)); i < len(text); i++ {
+		text[i] = byte('0' + r.IntN(64))
+	}
+	for _, name := range []string{"made.txt", "lies.txt", "lies.txt.gz"} {
+		if err := os.WriteFile(filepath.Join(base, name), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fromEach(t, hello, func(o *Options) {
+		o.Public, o.Limits.WriteTimeout = base, 200*time.Millisecond
+	}, func(t *testing.T, h *house) {
+		for _, name := range []string{"made.txt", "lies.txt"} {
+			req, _ := http.NewRequest("GET", h.url+"/"+name, nil)
+			req.Header.Set("Accept-Encoding", "gzip")
+			resp, err := h.client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second) // the claim is about time
+			n, err := io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			if resp.Header.Get("Content-Encoding") != "gzip" || err == nil {
+				t.Errorf("%s, %s: %d bytes, %v", resp.Proto, name, n, err)
+			}
+		}
+	})
 }

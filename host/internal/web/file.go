@@ -90,6 +90,9 @@ func (p *patient) Write(b []byte) (int, error) {
 	return p.ResponseWriter.Write(b)
 }
 
+// Unwrap is what http.ResponseController looks for, where the visit's client is an encodedFile around this one.
+func (p *patient) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
 // etag tells versions of a file apart by size and time of change; it is strong, since that time is in nanoseconds.
 func etag(info fs.FileInfo) string {
 	b := make([]byte, 0, 32)
