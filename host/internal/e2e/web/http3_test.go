@@ -5,15 +5,19 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 	"github.com/workerhost/workerhost/host/internal/e2e/harness"
 )
@@ -116,6 +120,42 @@ func TestHTTP3ComesAndGoesWithAReload(t *testing.T) {
 	if log := harness.ReadFile(t, filepath.Join(dir, "access.log")); !strings.Contains(log, "HTTP/3.0") {
 		t.Error(log)
 	}
+}
+
+// What is asked of a connection that there is has to be answered; a stop lets in no new one.
+func TestStopUnderLoadLosesNoRequestOverHTTP3(t *testing.T) {
+	t.Parallel()
+	h, _, address, _ := startHTTP3(t)
+	var served atomic.Int64
+	errRefused := errors.New("it lets nobody in")
+	var clients sync.WaitGroup
+	for range 4 {
+		client := http3Client(t)
+		client.Transport.(*http3.Transport).Dial = func(ctx context.Context, address string, trust *tls.Config,
+			config *quic.Config) (*quic.Conn, error) {
+			c, err := quic.DialAddr(ctx, address, trust, config)
+			if err != nil {
+				err = errors.Join(errRefused, err)
+			}
+			return c, err
+		}
+		clients.Go(func() { // ends when it has to connect again, and can't
+			for {
+				_, text, err := get(client, "https://"+address+"/hello")
+				if errors.Is(err, errRefused) {
+					return
+				}
+				if err != nil || text != "hello 1" {
+					t.Errorf("%q, %v", text, err)
+					return
+				}
+				served.Add(1)
+			}
+		})
+	}
+	h.Eventually("there is load", func() bool { return served.Load() > 100 })
+	h.Stop()
+	clients.Wait()
 }
 
 func TestABrowserIsServedOverHTTP3(t *testing.T) {
