@@ -230,7 +230,8 @@ func (x *exchange) firstBytes() int { return max(x.first, len(x.response.Body)) 
 func (x *exchange) copyHeaders(h http.Header, pairs []string) {
 	var connection []string
 	values := x.values[:0]
-	if cap(values) < len(pairs)/2 {
+	late := x.request.Version == "3" // its head is written when the handler has ended, and x is another's
+	if late || cap(values) < len(pairs)/2 {
 		values = make([]string, 0, max(16, len(pairs)/2))
 	}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -246,7 +247,7 @@ func (x *exchange) copyHeaders(h http.Header, pairs []string) {
 			h[name] = append(h[name], value)
 		}
 	}
-	if x.request.Version != "3" { // whose head is written when the handler has ended, and the exchange is another's
+	if !late {
 		x.values = values
 	}
 	for _, list := range connection {
