@@ -366,6 +366,8 @@ func TestAConnectionOverHTTP3WithoutARequestIsClosed(t *testing.T) {
 
 func TestShutdownFinishesRequestsOverHTTP3(t *testing.T) {
 	began, release := make(chan struct{}), make(chan struct{})
+	finish := sync.OnceFunc(func() { close(release) })
+	defer finish()
 	h, client := startH3(t, func(c *call) {
 		close(began)
 		<-release
@@ -384,6 +386,11 @@ func TestShutdownFinishesRequestsOverHTTP3(t *testing.T) {
 		got <- fmt.Sprint(len(b), err)
 	}()
 	<-began
+	for until := time.Now().Add(10 * time.Second); h.Connections() != 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(until) { // the client's end of a handshake comes before the host's
+			t.Fatal(h.Connections(), "connections")
+		}
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- h.Shutdown(context.Background()) }()
 	control, err := idle.AcceptUniStream(context.Background())
@@ -399,7 +406,7 @@ func TestShutdownFinishesRequestsOverHTTP3(t *testing.T) {
 		t.Fatal("the request was not waited for", err)
 	default:
 	}
-	close(release)
+	finish()
 	if s := <-got; s != "1048576 <nil>" {
 		t.Error(s)
 	}
