@@ -39,12 +39,12 @@ async function open(protocol, name) {
         tab.opened++;
         socket.on('close', () => tab.closed++);
     });
-    page.on('response', async (response) => {
+    page.on('response', (response) => {
         const path = new URL(response.url()).pathname;
         if (response.status() !== 200) {
             tab.complaints.push(`${path}: ${response.status()}`);
         }
-        tab.codings[path] = (await response.allHeaders())['content-encoding'];
+        tab.codings[path] = response.headers()['content-encoding'];
     });
     await page.goto(`https://${name}:${port}/`);
     await page.waitForFunction(() => window.state?.ready, null, wait);
