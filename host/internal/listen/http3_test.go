@@ -229,8 +229,8 @@ func TestABodyThatBreaksOffOverHTTP3IsReset(t *testing.T) {
 func TestUploadsOverHTTP3HaveTheirLimits(t *testing.T) {
 	refused, lines := withAccess(t, "access.log")
 	h, client := startH3(t, func(c *call) { c.whole(200, fmt.Sprint(len(c.readAll()))) }, refused,
-		shortened(func(l *web.Limits) { l.MaxBody, l.ReadTimeout = 1<<20, 200*time.Millisecond }))
-	h.backend.traits = protocol.Traits{WholeBody: true}
+		shortened(func(l *web.Limits) { l.MaxBody, l.ReadTimeout = 1<<20, 200*time.Millisecond }),
+		func(o *Options) { o.Backend.(*fake).traits = protocol.Traits{WholeBody: true} })
 	if resp, _ := fetch(t, client, "POST", h.url, bytes.NewReader(make([]byte, 2<<20))); resp.StatusCode != 413 {
 		t.Error("announced:", resp.Status)
 	}

@@ -1,3 +1,5 @@
+//go:build unix
+
 // The journal: what went live when, and who asked for it.
 
 package reload
