@@ -54,8 +54,8 @@ func TestAllHoldsOffTheLaneToo(t *testing.T) {
 		t.Skip("it is the test of both")
 	}
 	takesTime(t)
-	const others = "UDP|Datagram|TLS|HTTP2|LittleMemory|Generated|WhileTermsChange|OnTheLane|OnLoan|Message|" +
-		"StreamsWithout|^Fuzz"
+	const others = "UDP|Datagram|TLS|HTTP2|HTTP3|EveryProtocol|InACoding|LittleMemory|Generated|" +
+		"WhileTermsChange|OnTheLane|OnLoan|Message|StreamsWithout|^Fuzz"
 	command := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.timeout=4m", "-test.skip="+others)
 	command.Env = append(os.Environ(), offLaneVariable+"=1")
 	if out, err := command.CombinedOutput(); err != nil {
