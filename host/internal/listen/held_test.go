@@ -31,6 +31,7 @@ func (k *keeper) Submit(x *protocol.Exchange) protocol.Ticket {
 		return k.switchboard.Submit(x)
 	}
 	t := &seat{gone: make(chan struct{})}
+	meet()
 	copied := *r
 	copied.Headers = append([]string(nil), r.Headers...)
 	k.busy.Go(func() {

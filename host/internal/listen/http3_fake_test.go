@@ -27,7 +27,11 @@ type h3client struct {
 }
 
 func h3TLS() *tls.Config {
-	return &tls.Config{InsecureSkipVerify: true, ServerName: "one.test", NextProtos: []string{"h3"}}
+	return &tls.Config{InsecureSkipVerify: true, ServerName: "one.test", NextProtos: []string{"h3"},
+		VerifyConnection: func(tls.ConnectionState) error {
+			meet()
+			return nil
+		}}
 }
 
 // dialH3 opens a connection, with its control stream and empty SETTINGS.

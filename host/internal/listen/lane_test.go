@@ -154,7 +154,16 @@ func said(t *testing.T, address, sends string) string {
 	if err != nil && !bytes.Contains(all, []byte("HTTP/1.1")) {
 		return "cut"
 	}
+	if err != nil { // a reset takes with it what was still on its way
+		all = append(all, "…"...)
+	}
 	return dates.ReplaceAllString(string(all), "Date: now\r")
+}
+
+// beginsLike says whether one was cut off, and is the other's beginning.
+func beginsLike(one, other string) bool {
+	begun, cut := strings.CutSuffix(one, "…")
+	return cut && one != other && strings.HasPrefix(other, begun)
 }
 
 func TestGeneratedRequestsGetTheSameAnswersOnTheLaneAndOff(t *testing.T) {
@@ -183,8 +192,8 @@ func sameOnTheLaneAndOff(t *testing.T, proxies func(*Options)) {
 			requests++
 		}
 		one, other := said(t, lane.address, sends.String()), said(t, off.address, sends.String())
-		if one == "cut" || other == "cut" { // by what nobody read: a matter of time
-			cut++
+		if one == "cut" || other == "cut" || beginsLike(one, other) || beginsLike(other, one) {
+			cut++ // by what nobody read: a matter of time
 			continue
 		}
 		if one != other && unchunked(t, one) != unchunked(t, other) {

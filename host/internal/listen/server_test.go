@@ -71,8 +71,7 @@ func (h *house) clientsFor() map[string]*http.Client {
 		all[name] = &http.Client{Transport: tr, Timeout: 20 * time.Second}
 	}
 	if h.options.HTTP3 {
-		tr := &http3.Transport{DisableCompression: true,
-			TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "one.test"}}
+		tr := &http3.Transport{DisableCompression: true, TLSClientConfig: h3TLS()}
 		h.t.Cleanup(func() { tr.Close() })
 		all["HTTP/3"] = &http.Client{Transport: tr, Timeout: 20 * time.Second}
 	}
