@@ -30,8 +30,9 @@ type traced struct {
 
 // collector keeps spans.
 type collector struct {
-	mu   sync.Mutex
-	came []traced
+	mu    sync.Mutex
+	came  []traced
+	ended chan struct{} // closed after the last
 }
 
 func (c *collector) Export(_ context.Context, batch []*trace.Record) (int, error) {
@@ -53,16 +54,17 @@ func (c *collector) Export(_ context.Context, batch []*trace.Record) (int, error
 	return 0, nil
 }
 
-func (c *collector) Close() {}
+func (c *collector) Close() { close(c.ended) }
 
-// withTracing has spans collected; all ends the tracer and gives them.
+// withTracing has spans collected; all gives them once those that have begun are over.
 func withTracing(t testing.TB, s trace.Settings) (change func(*Options), all func() []traced) {
 	t.Helper()
-	c := new(collector)
+	c := &collector{ended: make(chan struct{})}
 	tracer := trace.New(s, c, new(trace.Tally), hclog.NewNullLogger())
 	t.Cleanup(tracer.Close)
 	return func(o *Options) { o.Tracer = tracer }, func() []traced {
-		tracer.Close()
+		tracer.Retire() // the handler that has given its connection away may not have returned
+		<-c.ended
 		return c.came
 	}
 }
