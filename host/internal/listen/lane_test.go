@@ -167,8 +167,8 @@ func said(t *testing.T, address, sends string) string {
 	return dates.ReplaceAllString(string(all), "Date: now\r")
 }
 
-// sameAnswers says whether two servers have said the same to what was sent, as far as neither was cut off, whatever the
-// pieces of its bodies were.
+// sameAnswers says whether two servers have said the same to what was sent, as far as neither was cut off, whatever
+// the pieces of its bodies were.
 func sameAnswers(t *testing.T, sends, one, other string) bool {
 	first, second := answersTo(t, sends, one), answersTo(t, sends, other)
 	if strings.HasSuffix(one, cutOff) {
