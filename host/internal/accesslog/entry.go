@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"github.com/workerhost/workerhost/host/internal/redact"
 )
 
 // Entry is one line of the access log, but for what the request itself says, and what a span tells. Its owner fills it
@@ -81,7 +83,7 @@ func (e *Entry) appendText(b []byte, r *http.Request, value func(string) string,
 	b = append(b, `] "`...)
 	b = appendEscaped(b, r.Method, longestField)
 	b = append(b, ' ')
-	b = appendEscaped(b, r.RequestURI, LongestTarget)
+	b = appendEscaped(b, redact.URL(r.RequestURI), LongestTarget)
 	b = append(b, ' ')
 	b = append(b, r.Proto...)
 	b = append(b, `" `...)
@@ -90,7 +92,7 @@ func (e *Entry) appendText(b []byte, r *http.Request, value func(string) string,
 	b = strconv.AppendInt(b, e.Out, 10)
 	for _, name := range [...]string{"Referer", "User-Agent"} {
 		b = append(b, ` "`...)
-		text := value(name)
+		text := redact.URL(value(name))
 		if text == "" {
 			text = "-"
 		}
@@ -140,7 +142,7 @@ func (e *Entry) appendText(b []byte, r *http.Request, value func(string) string,
 	}
 	if e.Reason != "" {
 		b = append(b, ` reason="`...)
-		b = appendEscaped(b, e.Reason, longestField)
+		b = appendEscaped(b, redact.Text(e.Reason), longestField)
 		b = append(b, '"')
 	}
 	if !whole {
@@ -186,7 +188,7 @@ func (e *Entry) appendJSON(b []byte, r *http.Request, value func(string) string,
 	b = appendField(b, "remote", remote, longestField)
 	b = appendField(b, "method", r.Method, longestField)
 	b = appendField(b, "host", r.Host, longestField)
-	b = appendField(b, "target", r.RequestURI, LongestTarget)
+	b = appendField(b, "target", redact.URL(r.RequestURI), LongestTarget)
 	b = appendField(b, "protocol", r.Proto, longestField)
 	b = append(b, `,"status":`...)
 	b = strconv.AppendInt(b, int64(e.Status), 10)
@@ -226,14 +228,14 @@ func (e *Entry) appendJSON(b []byte, r *http.Request, value func(string) string,
 	for _, field := range [...][2]string{{"Referer", "referer"}, {"User-Agent", "user_agent"},
 		{"Traceparent", "traceparent"}} {
 		if text := value(field[0]); text != "" {
-			b = appendField(b, field[1], text, longestField)
+			b = appendField(b, field[1], redact.URL(text), longestField)
 		}
 	}
 	if e.Fault != "" {
 		b = appendField(b, "fault", e.Fault, longestField)
 	}
 	if e.Reason != "" {
-		b = appendField(b, "reason", e.Reason, longestField)
+		b = appendField(b, "reason", redact.Text(e.Reason), longestField)
 	}
 	if !whole {
 		b = append(b, `,"aborted":true`...)

@@ -4,6 +4,7 @@ package accesslog
 
 import (
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,6 +43,25 @@ func TestTheAccessLogIsReopenedWhereItsPathIs(t *testing.T) {
 	if _, err := Open(filepath.Join(dir, "no", "such.log"), nil, nil); err == nil ||
 		!strings.Contains(err.Error(), "create its folder") {
 		t.Errorf("a folder that is missing: %v", err)
+	}
+}
+
+func TestNoSecretOfATargetIsInALine(t *testing.T) {
+	r := httptest.NewRequest("GET", "/reset?token=s3cret&page=2", nil)
+	referer := func(name string) string {
+		if name == "Referer" {
+			return "https://a.test/?code=s3cret"
+		}
+		return ""
+	}
+	e := &Entry{Reason: "the target /x?sid=s3cret is too long"}
+	for what, line := range map[string][]byte{
+		"text": e.appendText(nil, r, referer, true), "JSON": e.appendJSON(nil, r, referer, true),
+	} {
+		if text := string(line); strings.Contains(text, "s3cret") || strings.Count(text, "=REDACTED") != 3 ||
+			!strings.Contains(text, "&page=2") {
+			t.Errorf("%s: %s", what, text)
+		}
 	}
 }
 

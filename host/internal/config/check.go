@@ -37,6 +37,7 @@ func (c *Config) check(fail fail) {
 		c.State = absolute(c.Folder, c.State)
 	}
 	c.Admin.check(fail)
+	c.Log.check(fail)
 	c.ACME.check(c, fail)
 	c.Reload.Notify.check(fail)
 	for i := range c.Listen {

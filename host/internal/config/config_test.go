@@ -169,7 +169,7 @@ max_pool_memory = "7GiB"
 	if c.Control != folder+"/run.sock" || c.Path != "host.toml" || c.Folder != folder {
 		t.Errorf("control %q, path %q, folder %q", c.Control, c.Path, c.Folder)
 	}
-	if want := (Log{Level: "debug", Format: "json"}); c.Log != want {
+	if want := (Log{Level: "debug", Format: "json"}); !reflect.DeepEqual(c.Log, want) {
 		t.Errorf("log %+v", c.Log)
 	}
 	wantHTTP := HTTP{
@@ -292,7 +292,7 @@ worker = "worker.php"
 workers = 9
 `)
 	apply(t, c, Overrides{Control: "b.sock", LogLevel: "error", LogFormat: "json", Listen: []string{":3"}, Workers: 1})
-	if c.Control != folder+"/b.sock" || c.Log != (Log{"error", "json"}) || c.Pools[0].Workers != 1 {
+	if c.Control != folder+"/b.sock" || c.Log.Level != "error" || c.Log.Format != "json" || c.Pools[0].Workers != 1 {
 		t.Errorf("control %q, log %+v, workers %d", c.Control, c.Log, c.Pools[0].Workers)
 	}
 	if len(c.Listen) != 1 || c.Listen[0].Address != ":3" || c.Listen[0].Pool != "web" {

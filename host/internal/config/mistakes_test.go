@@ -33,7 +33,8 @@ func TestAnUnknownKeyNamesTheOneThatWasMeant(t *testing.T) {
 	checkMistakes(t, []mistake{
 		{good + "drain_timout = '1s'",
 			"host.toml:3: unknown key `drain_timout` in [pool.web]: did you mean `drain_timeout`?"},
-		{"[log]\nxyz = 1", "host.toml:2: unknown key `xyz` in [log]: the keys here are `format` and `level`"},
+		{"[log]\nxyz = 1", "host.toml:2: unknown key `xyz` in [log]: the keys " +
+			"here are `format`, `level` and `redact`"},
 		{"[htp]\nmax_body = 1", "host.toml:1: unknown table [htp]: did you mean [http]?"},
 		{"workers = 4\n" + good, "host.toml:1: unknown key `workers`: it belongs in [pool.NAME]"},
 		{good + "control = 'x'", "host.toml:3: unknown key `control` in [pool.web]: it belongs at the top of the " +
@@ -124,6 +125,8 @@ func TestAWrongTypeSaysWhatWasExpectedAndWhatWasFound(t *testing.T) {
 			`host.toml:2: [log] level: expected a string, found the date or time 1979-05-27`},
 		{"[log]\nlevel = 'verbose'",
 			`host.toml:2: [log] level: expected one of "trace", "debug", "info", "warn" or "error", found "verbose"`},
+		{"[log]\nredact = ['pin', '']", `host.toml:2: [log] redact: expected names of query parameters and headers, ` +
+			`such as "X-Api-Key", found ""`},
 		{"[listen]\naddress = ':1'",
 			`host.toml:1: [[listen]]: expected an array of tables, found a table: write [[listen]], with two brackets`},
 		{"[pool]\nworker = 'worker.php'",

@@ -94,19 +94,8 @@ func safe(r *protocol.Request) bool {
 		}
 	}
 	_, query, _ := strings.Cut(r.Target, "?")
-	return query == "" || !secretIn(query)
-}
-
-// secretIn says whether a query has a secret, by the names of its parameters.
-func secretIn(query string) bool {
-	for pair := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
-		name, _, _ := strings.Cut(pair, "=")
-		plain, err := url.QueryUnescape(name)
-		if base, _, _ := strings.Cut(plain, "["); err != nil || redact.Secret(base) {
-			return true
-		}
-	}
-	return redact.Text(query) != query
+	_, err := url.ParseQuery(query)
+	return err == nil && redact.Query(query) == query && redact.Text(query) == query
 }
 
 // sink passes on what comes of a client's request, and has it counted when all went well.

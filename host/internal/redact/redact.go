@@ -1,39 +1,67 @@
-// Package redact takes secrets out of text that is kept or shown: what the headers and the query parameters hold that
-// carry them, and passwords in URLs. It goes by names, so that what is secret under another name stays.
+// Package redact takes secrets out of what is logged, kept or shown: what the headers and the query parameters hold
+// that carry them, and passwords in URLs. It goes by names, so that what is secret under another name stays, unless
+// [Also] has named it.
 package redact
 
 import (
 	"regexp"
 	"strings"
+	"sync/atomic"
 )
 
 // Mask stands for what was taken out.
-const Mask = "***"
-
-const (
-	// always are names whose values are secret wherever they stand, as in a program's arguments.
-	always = `access_token|password|secret|token|jwt`
-	// inQueries are those that mean something else elsewhere, as in "exit code=3".
-	inQueries = `authorization|signature|code|key|sid`
-)
+const Mask = "REDACTED"
 
 var (
-	headers = regexp.MustCompile(`(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)("?\s*:\s*)[^\r\n]+`)
-	pairs   = regexp.MustCompile(`(?i)(?:(^|[?&;\s"'(,-])(` + always + `)|([?&])(` + inQueries +
-		`))(=)("[^"\r\n]*"|'[^'\r\n]*'|[^\s&;"'),]+)`)
-	userinfo = regexp.MustCompile(`\b([A-Za-z][A-Za-z0-9+.-]*://[^\s/@:]*):[^\s/@]+@`)
-	secret   = regexp.MustCompile(`(?i)^(` + always + `|` + inQueries + `)$`)
+	// always are names whose values are secret wherever they stand, as in a program's arguments.
+	always = []string{"access_token", "password", "secret", "token", "jwt"}
+	// inQueries are those that mean something else elsewhere, as in "exit code=3".
+	inQueries = []string{"authorization", "signature", "code", "key", "sid"}
+	// inHeaders are names of fields.
+	inHeaders = []string{"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie"}
 )
+
+var userinfo = regexp.MustCompile(`\b([A-Za-z][A-Za-z0-9+.-]*://[^\s/@:]*):[^\s/@]+@`)
+
+// names is what is known of secrets at a time.
+type names struct {
+	parameters []string // of queries
+	headers    *regexp.Regexp
+	pairs      *regexp.Regexp
+}
+
+var known atomic.Pointer[names] // of the process, as its environment is
+
+func init() { Also(nil) }
+
+// Also has the values of more query parameters and header fields taken out, whatever their case, in place of those
+// that an earlier call named. It is safe for concurrent use.
+func Also(more []string) {
+	everywhere := append(always[:len(always):len(always)], more...)
+	known.Store(&names{
+		parameters: append(everywhere[:len(everywhere):len(everywhere)], inQueries...),
+		headers: regexp.MustCompile(`(?i)\b(` + oneOf(append(inHeaders[:len(inHeaders):len(inHeaders)], more...)) +
+			`)("?\s*:\s*)[^\r\n]+`),
+		pairs: regexp.MustCompile(`(?i)(?:(^|[?&;\s"'(,-])(` + oneOf(everywhere) + `)|([?&])(` + oneOf(inQueries) +
+			`))(=)("[^"\r\n]*"|'[^'\r\n]*'|[^\s&;"'),]+)`),
+	})
+}
+
+func oneOf(names []string) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = regexp.QuoteMeta(n)
+	}
+	return strings.Join(quoted, "|")
+}
 
 // Text is text without the secrets that can be found in it. It is safe for concurrent use.
 func Text(text string) string {
 	if !strings.ContainsAny(text, ":=") {
 		return text
 	}
-	text = headers.ReplaceAllString(text, "${1}${2}"+Mask)
-	text = pairs.ReplaceAllString(text, "${1}${2}${3}${4}${5}"+Mask)
+	n := known.Load()
+	text = n.headers.ReplaceAllString(text, "${1}${2}"+Mask)
+	text = n.pairs.ReplaceAllString(text, "${1}${2}${3}${4}${5}"+Mask)
 	return userinfo.ReplaceAllString(text, "${1}:"+Mask+"@")
 }
-
-// Secret says whether a query parameter of that name carries a secret.
-func Secret(name string) bool { return secret.MatchString(name) }

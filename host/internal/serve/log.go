@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/redact"
 )
 
 // newLogger writes to stderr: text on a terminal and JSON elsewhere, unless the configuration says otherwise.
@@ -25,7 +26,8 @@ func newLogger(c config.Log) hclog.Logger {
 			options.Color = hclog.AutoColor
 		}
 	}
-	log := hclog.New(options)
+	redact.Also(c.Redact)
+	log := hclog.Logger(masked{hclog.New(options)})
 	// a container's two outputs are often one: this tells its lines from those of the access log
 	if options.JSONFormat {
 		log = log.With("log", "host")

@@ -19,6 +19,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/listen"
+	"github.com/workerhost/workerhost/host/internal/redact"
 )
 
 // pass is a reload that is under way, or that waits for the one before it.
@@ -329,6 +330,7 @@ func (p *pass) swap() bool {
 	h.mu.Unlock()
 	h.useCertificates(&p.made)
 	h.log.SetLevel(hclog.LevelFromString(p.plan.config.Log.Level))
+	redact.Also(p.plan.config.Log.Redact)
 	p.made.edge.limit(h.crowd, p.made.config)
 	h.warnOfFiles(p.made.config)
 	for _, ready := range p.ready {

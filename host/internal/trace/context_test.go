@@ -118,25 +118,3 @@ func FuzzWhatIsReadIsToldAgain(f *testing.F) {
 		}
 	})
 }
-
-func TestSecretsOfAQueryAreMasked(t *testing.T) {
-	for query, want := range map[string]string{
-		"":                       "",
-		"a=1&b=2":                "a=1&b=2",
-		"token=x":                "token=REDACTED",
-		"a=1&Access_Token=x&b=2": "a=1&Access_Token=REDACTED&b=2",
-		"password=&b":            "password=REDACTED&b",
-		"password":               "password",
-		"login[password]=x":      "login[password]=REDACTED",
-		"login%5Bpassword%5D=x":  "login%5Bpassword%5D=REDACTED",
-		"pass%77ord=x&sid=y":     "pass%77ord=REDACTED&sid=REDACTED",
-		"key=a=b;jwt=c":          "key=REDACTED;jwt=REDACTED",
-		"monkey=1&keys=2":        "monkey=1&keys=2",
-		"code=1&code=2":          "code=REDACTED&code=REDACTED",
-		"%zz=1&%=2":              "%zz=1&%=2",
-	} {
-		if got := Query(query); got != want {
-			t.Errorf("%q: %q", query, got)
-		}
-	}
-}

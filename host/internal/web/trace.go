@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/accesslog"
+	"github.com/workerhost/workerhost/host/internal/redact"
 	"github.com/workerhost/workerhost/host/internal/trace"
 )
 
@@ -94,7 +95,7 @@ func recordOf(
 	}
 	path, query, _ := strings.Cut(r.RequestURI, "?")
 	a.Text("url.path", path)
-	a.Text("url.query", trace.Query(query))
+	a.Text("url.query", redact.Query(query))
 	a.Word("url.scheme", scheme)
 	if e.Status != 0 && e.Status != statusLeft {
 		a.Whole("http.response.status_code", int64(e.Status))

@@ -75,7 +75,7 @@ func TestAFailedMigrationChangesNothing(t *testing.T) {
 		who = "nobody"
 	}
 	for _, text := range []string{"web  before  ./migrate --force", g.dir + "/2 " + who + " --force",
-		"no column x, token=***", "it ended with exit status 3", "before anything was replaced"} {
+		"no column x, token=REDACTED", "it ended with exit status 3", "before anything was replaced"} {
 		if !strings.Contains(out, text) && !(who == "root" && strings.Contains(text, " root ")) {
 			t.Errorf("it does not say %q:\n%s", text, out)
 		}

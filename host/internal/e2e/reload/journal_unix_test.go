@@ -85,12 +85,12 @@ func TestTheJournalTellsWhatWentLiveAndWhy(t *testing.T) {
 	}
 	good, bad := got[1], got[2]
 	if good.Outcome != "done" || good.By[0].How != "socket" || good.By[0].User == "" ||
-		good.By[0].Message != "release 2, see https://ci/?token=***" || good.Pools[0].Result != "completed" ||
+		good.By[0].Message != "release 2, see https://ci/?token=REDACTED" || good.Pools[0].Result != "completed" ||
 		good.Pools[0].Generation != 2 || good.Pools[0].Commit != commit || good.Pools[0].Replaced != 2 {
 		t.Errorf("%+v", good)
 	}
 	if p := bad.Pools[0]; bad.Outcome != "failed" || p.Result != "failed" || bad.What == "" ||
-		!strings.Contains(p.Error, "no such table, at mysql://app:***@db") || strings.Contains(p.Error, "pa55") {
+		!strings.Contains(p.Error, "no such table, at mysql://app:REDACTED@db") || strings.Contains(p.Error, "pa55") {
 		t.Errorf("%+v", bad)
 	}
 	if info, err := os.Stat(filepath.Join(dir, "kept")); err != nil || info.Mode().Perm() != 0o700 {

@@ -1,0 +1,22 @@
+package serve
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+func TestSecretsDoNotReachTheLog(t *testing.T) {
+	var out bytes.Buffer
+	log := masked{hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Info})}
+	log.Info("GET /?token=s3cret", "error", errors.New("mysql://app:s3cret@db is down"))
+	log.With("target", "/?a=1&sid=s3cret").Named("x").Warn("it", "line", "Cookie: s3cret")
+	_ = log
+	log.Debug("not said: password=s3cret")
+	if got := out.String(); strings.Contains(got, "s3cret") || strings.Count(got, "REDACTED") != 4 {
+		t.Error(got)
+	}
+}
