@@ -43,6 +43,7 @@ long: chaos
 	.ci/release-test
 	.ci/packages-test
 	.ci/packages-live
+	cd examples/caddy-module && go test ./...
 	LONG_TESTS=1 go test ./host/internal/e2e/... ./host/internal/listen -skip '^(TestChaos|TestReloadClosesNo|TestReloadsOfGo)' -count=1 -timeout 60m
 
 trials:

@@ -1,5 +1,6 @@
 // Package workers keeps a pool of worker processes that speak the worker protocol (protocol/SPEC.md), hands requests
-// to them, and replaces them one at a time. It knows no HTTP, and can be embedded in any Go program.
+// to them, and replaces them one at a time. It knows no HTTP, and can be embedded in any Go program;
+// host/httppool makes an http.Handler of it.
 //
 //	pool, err := workers.New(workers.Settings{Name: "app", Command: []string{"php", "worker.php"}, Workers: 4})
 //	err = pool.Start(ctx)               // boots the first generation
