@@ -36,6 +36,22 @@ func bind(address string) (net.Listener, error) {
 	return l, nil
 }
 
+// bindSocket is bind, unless there is a socket to take over.
+func (s *Server) bindSocket() (net.Listener, error) {
+	if b := &s.options.Bound; b.Socket != nil {
+		return b.socket()
+	}
+	return bind(s.options.Address)
+}
+
+// bindPackets is bindUDP, likewise.
+func (s *Server) bindPackets(address string) (*net.UDPConn, error) {
+	if b := &s.options.Bound; b.Packets != nil {
+		return b.packets()
+	}
+	return bindUDP(address)
+}
+
 // bindUDP is bind for datagrams.
 func bindUDP(address string) (*net.UDPConn, error) {
 	if _, _, err := net.SplitHostPort(address); err != nil {

@@ -58,7 +58,7 @@ func (s *Server) bindQUIC() (*net.UDPConn, error) {
 	if !ok {
 		return nil, fmt.Errorf("listen on %s: HTTP/3 needs host:port or :port", s.options.Address)
 	}
-	c, err := bindUDP(address.String())
+	c, err := s.bindPackets(address.String())
 	if err != nil {
 		return nil, fmt.Errorf("HTTP/3: %w", err)
 	}
@@ -68,7 +68,7 @@ func (s *Server) bindQUIC() (*net.UDPConn, error) {
 // bindBoth binds the address for TCP and for HTTP/3. With port 0 it looks for one that is free for both.
 func (s *Server) bindBoth() (net.Listener, *net.UDPConn, error) {
 	for tries := 1; ; tries++ {
-		socket, err := bind(s.options.Address)
+		socket, err := s.bindSocket()
 		if err != nil || !s.terms.Load().HTTP3 {
 			return socket, nil, err
 		}

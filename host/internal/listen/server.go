@@ -42,6 +42,7 @@ type Options struct {
 	Spool    *spool.Spool // shared by all listeners of a host
 	Crowd    *guard.Crowd // shared by all listeners of a host; nil is without a limit
 	Dev      bool         // error pages show details
+	Bound    Bound        // sockets to take over in place of binding the address; those that are nil are bound
 	Loops    *loop.Set    // on which cleartext is served; shared by all, and ends after them; nil: there are none
 	// Fault, if not nil, says why the newest code does not run; "" if it does. Browsers are shown it in place of a
 	// page; it may be called at any time.
@@ -107,10 +108,11 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Listen binds the address. Its errors say what to do about them.
+// Listen binds the address, or takes over what is bound. Its errors say what to do about them.
 func (s *Server) Listen() error {
+	defer s.options.Bound.Close() // of what is not served any more
 	if s.options.Protocol == UDP {
-		conn, err := bindUDP(s.options.Address)
+		conn, err := s.bindPackets(s.options.Address)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,9 @@ func NewPackets(p *Peers, conn *net.UDPConn) *Packets {
 
 // Address is what the socket is bound to.
 func (p *Packets) Address() string { return p.conn.LocalAddr().String() }
+
+// File duplicates the socket.
+func (p *Packets) File() (*os.File, error) { return p.conn.File() }
 
 // Serve reads until end.
 func (p *Packets) Serve() error {

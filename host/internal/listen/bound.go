@@ -1,0 +1,85 @@
+// Sockets that listen already: from the host before this one, or from whoever has started it.
+
+package listen
+
+import (
+	"fmt"
+	"net"
+	"os"
+)
+
+// Bound are sockets that listen already at an address. Whatever waits in them is served by whoever accepts next, so a
+// listener that takes them over loses no client of the one before.
+type Bound struct {
+	Socket  *os.File // of TCP or a unix socket
+	Packets *os.File // of UDP: a listener's own, or beside Socket that of HTTP/3
+}
+
+// Close closes those that are there.
+func (b *Bound) Close() {
+	for _, f := range []*os.File{b.Socket, b.Packets} {
+		if f != nil {
+			f.Close()
+		}
+	}
+	*b = Bound{}
+}
+
+// socket makes a listener of the descriptor, which it closes.
+func (b *Bound) socket() (net.Listener, error) {
+	l, err := net.FileListener(b.Socket)
+	b.Socket.Close()
+	b.Socket = nil
+	if err != nil {
+		return nil, fmt.Errorf("the socket that was handed over can't be listened at: %w", err)
+	}
+	if own, ok := l.(*net.UnixListener); ok {
+		own.SetUnlinkOnClose(true) // the file is this listener's now
+	}
+	return l, nil
+}
+
+// packets makes a socket of UDP of the descriptor, which it closes.
+func (b *Bound) packets() (*net.UDPConn, error) {
+	c, err := net.FilePacketConn(b.Packets)
+	b.Packets.Close()
+	b.Packets = nil
+	if err != nil {
+		return nil, fmt.Errorf("the socket for datagrams that was handed over can't be read: %w", err)
+	}
+	if own, ok := c.(*net.UDPConn); ok {
+		return own, nil
+	}
+	c.Close()
+	return nil, fmt.Errorf("the socket for datagrams that was handed over is of %s, and not of UDP",
+		c.LocalAddr().Network())
+}
+
+// Bound duplicates what the listener is bound to, for another one in its place. This one goes on.
+func (s *Server) Bound() (b Bound, err error) {
+	if s.packets != nil {
+		b.Packets, err = s.packets.File()
+		return b, err
+	}
+	socket, ok := s.socket.(interface{ File() (*os.File, error) })
+	if !ok {
+		return b, fmt.Errorf("listener %s is not bound yet", s.options.Address)
+	}
+	if b.Socket, err = socket.File(); err != nil {
+		return b, err
+	}
+	if p := s.quic.Load(); p != nil {
+		if b.Packets, err = p.socket.File(); err != nil {
+			b.Close()
+		}
+	}
+	return b, err
+}
+
+// LetGo has the end of the listener leave the address to the one that has taken over its sockets: the file of a unix
+// socket stays.
+func (s *Server) LetGo() {
+	if own, ok := s.socket.(*net.UnixListener); ok {
+		own.SetUnlinkOnClose(false)
+	}
+}
