@@ -122,10 +122,11 @@ const (
 	FailedReset                               // the worker gave the response up
 	FailedDrained                             // the worker was cut off at the drain deadline
 	FailedCancelled                           // Ticket.Cancel was called
+	FailedAborted                             // the worker wants nothing more said to the client
 )
 
 var failureNames = [...]string{"", "queue full", "queue timeout", "stopping", "no worker", "request timeout",
-	"worker died", "link broken", "reset by worker", "drain deadline", "cancelled"}
+	"worker died", "link broken", "reset by worker", "drain deadline", "cancelled", "aborted by worker"}
 
 // String names the kind in two words.
 func (k FailureKind) String() string {

@@ -30,6 +30,7 @@ const (
 	ResetRefused   ResetCode = 100
 	ResetInternal  ResetCode = 200 // the stream has failed
 	ResetUnknown   ResetCode = 201 // what was to open it is not known
+	ResetAborted   ResetCode = 202 // the client is to get nothing more
 )
 
 // String gives the code's name in SPEC.md, or "code N".
@@ -49,6 +50,8 @@ func (c ResetCode) String() string {
 		return "INTERNAL"
 	case ResetUnknown:
 		return "UNKNOWN"
+	case ResetAborted:
+		return "ABORTED"
 	}
 	return fmt.Sprintf("code %d", int(c))
 }

@@ -18,7 +18,8 @@
 //   - The request's context ends when the client leaves, when the host gives up waiting, and when the handler returns;
 //     [context.Cause] tells which.
 //   - A panic harms its own request: 500, or a broken-off response if the head was out already, and a log entry with
-//     the stack. [net/http.ErrAbortHandler] breaks the response off without an entry.
+//     the stack. [net/http.ErrAbortHandler] breaks the response off, or ends the connection without one, and leaves
+//     no entry.
 //   - What the program prints goes to the host's log, never to the wire: os.Stdout, log, slog, and child processes
 //     alike. [LogHandler] sends slog records with their attributes and the request that they belong to.
 //   - When the host drains the worker, what has begun is finished and Serve returns nil. When the host is gone, what
@@ -28,8 +29,8 @@
 // ([Hold]) for server-sent events and long polls. [Connections] reaches all of them from any handler, and from timers
 // ([Every]). Connections outlive workers, so no reload closes one.
 //
-// What differs from net/http: there is no [net/http.Hijacker], since the host owns the connection, and so no status
-// 101; a request has no [net/http.ServerContextKey].
+// What differs from net/http stands in one table, in this module's sdk-go/README.md: there is no [net/http.Hijacker],
+// say, since the host owns the connection.
 //
 // The wire is SPEC.md in package protocol; section numbers in comments refer to it.
 package sdk

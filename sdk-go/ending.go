@@ -3,6 +3,7 @@
 package sdk
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -33,6 +34,13 @@ func (w *response) finish(staged []byte) {
 		w.work.pairs = append(w.work.pairs, "Content-Length", strconv.FormatInt(w.written, 10))
 	}
 	trailers := trailers(w.header, w.known.announced)
+	if wrong := w.misfit(); wrong != "" {
+		if w.headSent || w.sendHead(0) == nil {
+			_ = w.push() // the RESET breaks it off, whatever came of this
+		}
+		w.reset(protocol.ResetInternal, wrong)
+		return
+	}
 	switch {
 	case w.s.failure() != nil:
 		w.done()
@@ -43,6 +51,15 @@ func (w *response) finish(staged []byte) {
 	default:
 		w.finishBody(trailers)
 	}
+}
+
+// misfit says that the body has another length than was announced; "" is that it does not. Of a file the host knows.
+func (w *response) misfit() string {
+	has := w.written - w.refused
+	if w.length < 0 || has == w.length || w.isHead || w.file != "" || w.hold != nil || !bodyAllowed(w.status) {
+		return ""
+	}
+	return fmt.Sprintf("its body has %d bytes, its Content-Length is %d", has, w.length)
 }
 
 // finishBody sends the last DATA, once the window takes all that is left.
@@ -58,7 +75,7 @@ func (w *response) finishBody(trailers []string) {
 	for len(rest) > 0 {
 		n, err := w.s.takeCredit(len(rest))
 		if err != nil {
-			w.reset("the response could not be sent: " + err.Error())
+			w.reset(protocol.ResetInternal, "the response could not be sent: "+err.Error())
 			return
 		}
 		if n == len(rest) {
@@ -79,7 +96,7 @@ func (w *response) fail(trace string) {
 	defer w.mu.Unlock()
 	defer w.release()
 	if w.headSent {
-		w.reset("the handler panicked")
+		w.reset(protocol.ResetInternal, "the handler panicked")
 		return
 	}
 	text := "Internal Server Error\n"
@@ -119,16 +136,16 @@ func HandBack(w http.ResponseWriter, reason string) bool {
 	return true
 }
 
-// breakOff gives the response up (RESET 200).
-func (w *response) breakOff(reason string) {
+// abort breaks the response off, and its client's connection with it, as the handler asked for.
+func (w *response) abort() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	defer w.release()
-	w.reset(reason)
+	w.reset(protocol.ResetAborted, "the handler aborted the response")
 }
 
-func (w *response) reset(reason string) {
-	w.s.giveUp(&protocol.Reset{Stream: w.s.id, Code: protocol.ResetInternal, Reason: reason})
+func (w *response) reset(code protocol.ResetCode, reason string) {
+	w.s.giveUp(&protocol.Reset{Stream: w.s.id, Code: code, Reason: reason})
 	w.done()
 }
 

@@ -59,6 +59,9 @@ func flatten(dst []string, h http.Header, status int) ([]string, headFacts) {
 		for _, value := range values {
 			dst = append(dst, name, value)
 		}
+		if name == "Date" && len(values) == 0 {
+			dst = append(dst, name, "") // else the host adds one (SPEC.md §5.3)
+		}
 	}
 	if protocol.CheckHeaders(dst) != nil {
 		dst = facts.repair(dst)

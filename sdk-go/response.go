@@ -4,6 +4,7 @@
 package sdk
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,7 @@ type response struct {
 	known    headFacts
 	length   int64 // the Content-Length that the handler gave, or -1
 	written  int64
+	refused  int64 // of written, for being beyond length
 	file     string
 	hold     *protocol.Hold // it is to become a connection
 	staged   []byte         // acts that go out with the last frame
@@ -133,6 +135,7 @@ func write[T []byte | string](w *response, p T) (n int, err error) {
 		return 0, http.ErrBodyNotAllowed
 	}
 	if w.written += int64(len(p)); w.length >= 0 && w.written > w.length {
+		w.refused += int64(len(p))
 		return 0, http.ErrContentLength // and no later write can make up for it, as under net/http
 	}
 	if w.isHead {
@@ -239,6 +242,18 @@ func (w *response) SetReadDeadline(t time.Time) error {
 func (w *response) SetWriteDeadline(t time.Time) error {
 	w.s.writeBy.set(w.s, t)
 	return nil
+}
+
+// CloseNotify gives a channel that gets one value when the client has gone before the handler has returned. Handlers
+// written before [http.Request.Context] was there look for it.
+func (w *response) CloseNotify() <-chan bool {
+	gone := make(chan bool, 1)
+	context.AfterFunc(&w.s.ctx, func() {
+		if w.s.failure() != nil { // else it is the handler that has ended
+			gone <- true
+		}
+	})
+	return gone
 }
 
 // EnableFullDuplex is for [http.ResponseController]: body and response are always independent here.

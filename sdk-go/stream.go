@@ -94,7 +94,7 @@ func (s *stream) settle(panicked any, returned bool) {
 	case returned:
 		s.response.finish(staged)
 	case panicked == http.ErrAbortHandler:
-		s.response.breakOff("the handler aborted the response")
+		s.response.abort()
 	case panicked == nil:
 		s.link.log("error", s.id, "the handler ended its goroutine with runtime.Goexit")
 		s.response.fail("")

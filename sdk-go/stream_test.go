@@ -257,6 +257,26 @@ func TestAResetWakesAWriterThatWaitsForItsWindow(t *testing.T) {
 	expect[*protocol.Done](c)
 }
 
+func TestCloseNotifyTellsOfAClientThatLeftAndOfNothingElse(t *testing.T) {
+	notices := make(chan (<-chan bool), 2)
+	h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
+		gone := w.(interface{ CloseNotify() <-chan bool }).CloseNotify()
+		notices <- gone
+		if r.URL.Path == "/wait" {
+			<-gone
+		}
+	})
+	h.open(protocol.Request{}).whole()
+	c := h.open(protocol.Request{Target: "/wait"})
+	ended := <-notices
+	<-notices
+	h.send(&protocol.Reset{Stream: c.id, Code: protocol.ResetCancelled})
+	expect[*protocol.Done](c)
+	if len(ended) > 0 {
+		t.Error("a handler's end counts as its client's")
+	}
+}
+
 func TestAPanicHarmsItsOwnRequestOnly(t *testing.T) {
 	h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -284,7 +304,7 @@ func TestAPanicHarmsItsOwnRequestOnly(t *testing.T) {
 	expect[*protocol.Response](late)
 	late.expectReset(protocol.ResetInternal)
 	h.expectLog("panic: bang")
-	h.open(protocol.Request{Target: "/abort"}).expectReset(protocol.ResetInternal)
+	h.open(protocol.Request{Target: "/abort"}).expectReset(protocol.ResetAborted)
 	h.open(protocol.Request{}).whole()
 	if len(h.link.messages) > 0 {
 		t.Errorf("ErrAbortHandler was logged: %+v", h.link.messages)

@@ -412,6 +412,10 @@ func (a *attempt) onReset(m *protocol.Reset) {
 		a.hears(refused) // DONE follows, and another worker
 	}
 	a.calls.Unlock()
+	if m.Code == protocol.ResetAborted && !a.x.isEvent() {
+		a.fail(&protocol.Failure{Kind: protocol.FailedAborted, Detail: excerpt(m.Reason)})
+		return
+	}
 	if !declines {
 		a.spoil(a.worker.flaw(strings.TrimSpace("it gave up: "+m.Code.String()+" "+excerpt(m.Reason)), "§7.1"))
 	}

@@ -221,7 +221,7 @@ var (
 		protocol.FailedStopping, protocol.FailedNoWorker, protocol.FailedCancelled}
 	servedReasons = []protocol.FailureKind{
 		protocol.FailedTimeout, protocol.FailedDied, protocol.FailedBroken, protocol.FailedReset,
-		protocol.FailedDrained, protocol.FailedCancelled,
+		protocol.FailedDrained, protocol.FailedCancelled, protocol.FailedAborted,
 	}
 )
 

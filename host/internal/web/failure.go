@@ -35,6 +35,7 @@ var verdicts = map[protocol.FailureKind]verdict{
 	protocol.FailedReset:        {502, false, "The application failed to answer."},
 	protocol.FailedDrained:      {502, false, "The application was restarted before it could answer."},
 	protocol.FailedCancelled:    abort,
+	protocol.FailedAborted:      abort,
 }
 
 // texts are for failures that are not the worker's.

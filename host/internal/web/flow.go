@@ -35,7 +35,7 @@ func (x *exchange) size() int {
 	switch {
 	case len(x.informs) > 0 || x.refusal != nil || x.kept != nil || !x.headed && !x.failed && !x.finished:
 		return odd
-	case x.failed || !x.headed:
+	case !x.headed:
 		return small
 	case x.ended && m.File == "" && x.first == len(m.Body) && x.first <= smallAnswer && len(x.trailers) == 0:
 		if x.mayShrink() {

@@ -82,8 +82,13 @@ func (x *exchange) passOn(v *visit, out *output) {
 			if x.failure.Kind == protocol.FailedCancelled {
 				v.abandon()
 			}
+			out.flush()
+			if x.failure.Kind == protocol.FailedAborted {
+				v.abandon()
+			}
 			x.breakOff(v, x.failure.Error())
 		case over:
+			out.flush()
 			x.breakOff(v, "its worker was done before the body ended")
 		case refusal != nil:
 			v.abandon() // the client's body broke off

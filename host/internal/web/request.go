@@ -5,9 +5,11 @@ package web
 import (
 	"crypto/tls"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -44,6 +46,9 @@ func (x *exchange) describe(v *visit) {
 		fields = x.fields
 	}
 	m.Headers = appendForwarded(m.Headers, fields)
+	if len(r.Trailer) > 0 { // net/http has taken the field away
+		m.Headers = append(m.Headers, "Trailer", strings.Join(slices.Sorted(maps.Keys(r.Trailer)), ", "))
+	}
 }
 
 // clientCertificate is the one that the client has shown, and that was verified; nil without.

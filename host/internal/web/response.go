@@ -29,17 +29,17 @@ func (x *exchange) respond(v *visit) *peer.Held {
 			v.w.Header()["Connection"] = closing
 		}
 		switch {
+		case headed && x.kept != nil && !failed:
+			return x.hold(v)
+		case headed && x.kept == nil: // whatever failed then: the client gets what was said, and sees it break off
+			x.deliver(v)
+			return nil
 		case failed:
 			if headed && x.failure.Kind != protocol.FailedCancelled { // the pool leaves it to us, as in breakOff
 				x.handler.log.Error("a response broke off before any of it was sent",
 					x.about("error", x.failure.Error())...)
 			}
 			v.answerFailure(&x.failure)
-			return nil
-		case headed && x.kept != nil:
-			return x.hold(v)
-		case headed:
-			x.deliver(v)
 			return nil
 		case refusal != nil:
 			v.answerRefusal(refusal)
@@ -187,6 +187,7 @@ func (x *exchange) deliver(v *visit) {
 		x.passOn(v, &out)
 	}
 	if length >= 0 && out.sent != length {
+		out.flush()
 		x.breakOff(v, "its body is shorter than its Content-Length")
 	}
 	out.end()
@@ -239,7 +240,9 @@ func (x *exchange) copyHeaders(h http.Header, pairs []string) {
 		switch {
 		case name == "Connection":
 			connection = append(connection, value)
-		case hopByHop(name), x.terms.sets(name):
+		case hopByHop(name) && name != "Trailer", x.terms.sets(name):
+		case name == "Date" && value == "":
+			h[name] = nil
 		case h[name] == nil:
 			values = append(values, value)
 			h[name] = values[len(values)-1 : len(values) : len(values)]
