@@ -65,14 +65,15 @@ func expectSame[M any](c *call, want *M) {
 }
 
 func TestReadyOffersTheEventsThatTheWorkerHandles(t *testing.T) {
-	if h := newHost(t, hello); !slices.Equal(h.ready.Features, []string{"deadline", "local", "pieces"}) {
+	if h := newHost(t, hello); !slices.Equal(h.ready.Features, []string{"deadline", "local", "threads", "pieces"}) {
 		t.Errorf("a worker of requests offers %q", h.ready.Features)
 	}
 	h := newEventHost(t, Worker{
 		OnMessage: func(context.Context, *Conn, Message) error { return nil },
 		OnClose:   func(context.Context, *Conn, Closing) error { return nil },
 	})
-	if want := []string{"message", "close", "deadline", "local", "pieces"}; !slices.Equal(h.ready.Features, want) {
+	want := []string{"message", "close", "deadline", "local", "threads", "pieces"}
+	if !slices.Equal(h.ready.Features, want) {
 		t.Errorf("READY offers %q, not %q", h.ready.Features, want)
 	}
 	expect[*protocol.Done](h.event(&protocol.Open{Connection: socket}))

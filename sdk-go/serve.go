@@ -179,8 +179,9 @@ func (l *link) boot(o *options) (started bool, err error) {
 	}
 	ready := &protocol.Ready{
 		Version: protocol.Version, PID: os.Getpid(), SDK: o.name, Concurrency: o.concurrency,
-		Features: append(append(o.events.features(), "deadline", "local", protocol.FeaturePieces), l.features...),
-		Window:   protocol.DefaultWindow,
+		Features: append(append(o.events.features(), "deadline", "local", "threads", protocol.FeaturePieces),
+			l.features...),
+		Window: protocol.DefaultWindow,
 	}
 	if err := l.conn.Send(readiness{ready, l}); err != nil {
 		return false, fmt.Errorf("sdk: the host is gone: %w", err)

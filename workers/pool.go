@@ -235,6 +235,7 @@ func (p *Pool) fill(s *slot) {
 		p.do(func() {
 			if err == nil && s.current == w {
 				if p.admit(w) {
+					p.fit(w)
 					p.fillAll()
 				}
 			} else if err != nil && s.current == w && w.process == nil { // it never ran, so no exit is coming

@@ -24,6 +24,9 @@ func (p *Pool) Reconfigure(s Settings) error {
 			err = ErrStopping
 			return
 		}
+		if next.Unsized && p.growth.fitting > 0 {
+			next.Workers = p.growth.fitting
+		}
 		p.wanted, p.back = next, nil
 	})
 	if !alive {

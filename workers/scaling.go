@@ -4,6 +4,7 @@
 package workers
 
 import (
+	"runtime"
 	"slices"
 	"time"
 )
@@ -17,8 +18,12 @@ const (
 	growthStep   = 4                      // most starts at once
 )
 
+// threadsFeature is that a worker runs its streams on all processors (SPEC.md §3.5).
+const threadsFeature = "threads"
+
 // growth is what run knows of the pool's growing. Owned by run.
 type growth struct {
+	fitting   int       // how many workers it has, if nobody has said and fit has found out; else 0
 	failures  int       // workers more that did not start, in a row
 	failed    time.Time // when the latest of them did not
 	capped    bool      // it has been told that memory does not suffice
@@ -33,6 +38,26 @@ func (s *Settings) span() (least, most int) {
 		return s.Workers, s.Workers
 	}
 	return s.MinWorkers, s.MaxWorkers
+}
+
+// fit gives a pool that nobody has sized as many slots as its first worker is good for: one where that uses all
+// processors, and one for each of them where it takes several requests at once on one. The others are still empty, as
+// they wait for it. In run.
+func (p *Pool) fit(w *worker) {
+	set := w.gen.settings
+	if !set.Unsized || set.MaxWorkers > 0 || w.offer.concurrency == 1 {
+		return
+	}
+	most := runtime.GOMAXPROCS(0)
+	if w.offer.ready.Has(threadsFeature) {
+		most = 1
+	}
+	for _, s := range slices.Backward(p.slots) {
+		if len(p.slots) > most && s.current == nil && !s.replaced {
+			p.drop(s)
+		}
+	}
+	set.Workers, p.growth.fitting = len(p.slots), len(p.slots)
 }
 
 // rescale sets what watches for too few and for too many workers, after either their number or its bounds changed. In

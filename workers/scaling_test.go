@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -43,6 +44,37 @@ func now(p *Pool) (slots, ready int) {
 		}
 	}
 	return slots, ready
+}
+
+// TestAPoolThatNobodySizedHasAsManyWorkersAsTheyAreGoodFor: what one of Go keeps in memory is there for all requests.
+func TestAPoolThatNobodySizedHasAsManyWorkersAsTheyAreGoodFor(t *testing.T) {
+	for name, c := range map[string]struct {
+		concurrency int
+		features    []string
+		want        int
+	}{
+		"PHP":     {1, nil, DefaultWorkers()},
+		"asyncio": {8, nil, min(DefaultWorkers(), runtime.GOMAXPROCS(0))},
+		"Go":      {8, []string{threadsFeature}, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p, f := newFakePool(t, Settings{Unsized: true, Workers: DefaultWorkers()}, always(func(w *fakeWorker) {
+				w.features = c.features
+				serve(c.concurrency, slowly)(w)
+			}))
+			defer p.Stop(context.Background())
+			time.Sleep(time.Second)
+			if slots, ready := now(p); slots != c.want || ready != c.want || f.alive() != c.want {
+				t.Errorf("%s: %d slots, %d ready, %d processes", name, slots, ready, f.alive())
+			}
+			if err := p.Reload().Follow(context.Background(), func(Event) error { return nil }); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if slots, ready := now(p); slots != c.want || ready != c.want {
+				t.Errorf("%s: %d slots, %d ready after a reload", name, slots, ready)
+			}
+		})
+	}
 }
 
 // seconds is a program that boots for as long, and answers each request after one.

@@ -54,6 +54,9 @@ type Settings struct {
 	ParkWorkers int
 
 	Workers int // 2 per CPU, at least 4
+	// Unsized says that Workers is a guess, as it is if it is not given: with a first worker that takes several
+	// requests at once there is one for each processor at most, and one in all if it uses all of them (SPEC.md §3.5).
+	Unsized bool
 	// MaxWorkers, if given, has the pool grow from MinWorkers (1) as far as that while requests find no worker with
 	// room, and shrink again, and Workers has no meaning.
 	MinWorkers, MaxWorkers int
@@ -154,7 +157,9 @@ func (s Settings) withDefaults() (Settings, error) {
 		}
 		s.Directory = dir
 	}
-	setDefault(&s.Workers, DefaultWorkers())
+	if s.Workers == 0 {
+		s.Workers, s.Unsized = DefaultWorkers(), true
+	}
 	if s.MaxWorkers > 0 {
 		setDefault(&s.MinWorkers, 1)
 		if s.MinWorkers < 1 || s.MinWorkers > s.MaxWorkers {

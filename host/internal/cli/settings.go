@@ -19,7 +19,7 @@ func SettingFlags(f *pflag.FlagSet) func(args []string) (*config.Config, error) 
 		"configuration `FILE` (default: host.toml in the working directory, if there is one)")
 	f.StringArrayVarP(&o.Listen, "listen", "l", nil,
 		"listen on `ADDR`: host:port, :port or unix:/path; can be repeated (default 127.0.0.1:8080)")
-	f.IntVarP(&o.Workers, "workers", "n", 0, "`N` workers in each pool (default 2 per CPU, at least 4)")
+	f.IntVarP(&o.Workers, "workers", "n", 0, "`N` workers in each pool (default 2 per CPU, at least 4; 1 for Go)")
 	f.StringVar(&o.Control, "control", "",
 		"control socket at `PATH` (default: a private place, named after the configuration)")
 	f.StringVar(&o.LogLevel, "log-level", "",

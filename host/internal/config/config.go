@@ -130,7 +130,7 @@ type Pool struct {
 	Worker  string   `key:"worker" holds:"path" absent:"command is given instead" means:"a .php file, or a folder that holds worker.php or a Go main package; a relative path starts from directory, and without that from the folder of host.toml"`
 	Site
 	Directory      string            `key:"directory" holds:"path" absent:"the worker's folder; for a command, the folder of host.toml" means:"working directory; symlinks in it are followed anew at each reload"`
-	Workers        int               `key:"workers" absent:"2 per CPU, at least 4" min:"1" max:"10000" means:"how many worker processes, always"`
+	Workers        int               `key:"workers" absent:"2 per CPU, at least 4; 1 for Go" min:"1" max:"10000" means:"how many worker processes, always; without it, others that take several requests at once are one for each CPU"`
 	MinWorkers     int               `key:"min_workers" default:"1" min:"1" max:"10000" means:"with max_workers, fewest worker processes"`
 	MaxWorkers     int               `key:"max_workers" default:"0" min:"0" max:"10000" means:"instead of workers: most worker processes; a few at a time start while requests wait or all workers are busy; 0 is off"`
 	IdleTimeout    time.Duration     `key:"idle_timeout" default:"60s" min:"1ms" means:"with max_workers, time without a request after which a worker that min_workers does not ask for is ended, one at a time"`
@@ -186,6 +186,9 @@ type Pool struct {
 	// started in a pinned release runs that release's code and not what a symlink points at by then.
 	Script string
 
+	// Unsized says that Workers is a default.
+	Unsized bool
+
 	at string // where the file has it; "" for one that a flag gave
 }
 
@@ -227,7 +230,7 @@ func (c *Config) Pool(name string) *Pool {
 }
 
 func newPool(name string) *Pool {
-	p := &Pool{Name: name, Workers: defaultWorkers()}
+	p := &Pool{Name: name, Workers: defaultWorkers(), Unsized: true}
 	setDefaults(p)
 	setDefaults(&p.Gates)
 	setDefaults(&p.Canary)

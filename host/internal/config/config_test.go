@@ -448,7 +448,7 @@ func TestTheReferenceListsEveryKeyWithItsDefault(t *testing.T) {
 	}
 	for place, want := range map[string]KeyDoc{
 		"[http] max_body":             {Type: "size", Default: `"1GiB"`},
-		"[pool.NAME] workers":         {Type: "whole number", Default: "2 per CPU, at least 4"},
+		"[pool.NAME] workers":         {Type: "whole number", Default: "2 per CPU, at least 4; 1 for Go"},
 		"[pool.NAME] queue":           {Type: "whole number", Default: "1024"},
 		"[[listen]] tls.certificate":  {Type: "path or array", Default: "required without auto"},
 		"[pool.NAME] request_body":    {Type: `"buffer" or "stream"`, Default: `"buffer"`},

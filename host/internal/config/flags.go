@@ -73,6 +73,7 @@ func (c *Config) Apply(o Overrides) error {
 		if o.Workers > 0 {
 			p.fix(o.Workers)
 		}
+		p.size()
 	}
 	if len(problems) == 0 && o.Declare != nil {
 		c.spread(o, fail)

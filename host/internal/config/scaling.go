@@ -12,12 +12,21 @@ func (p *Pool) Span() (least, most int) {
 
 // fix gives the pool a number of workers that does not change.
 func (p *Pool) fix(workers int) {
-	p.Workers, p.MaxWorkers = workers, 0
+	p.Workers, p.MaxWorkers, p.Unsized = workers, 0, false
+}
+
+// size has one worker of a Go package be enough, if nobody said how many there are to be: it uses all processors, and
+// what it keeps in memory, sessions or counters, is there for all requests.
+func (p *Pool) size() {
+	if p.Unsized && p.Kind == GoPackage {
+		p.Workers = 1
+	}
 }
 
 // checkScaling refuses bounds that contradict each other, or that have no effect. Where the number of workers is not
 // fixed, Workers becomes 0.
 func (p *Pool) checkScaling(c *Config, fail fail) {
+	p.Unsized = p.MaxWorkers == 0 && !c.has(p.at+".workers")
 	if p.MaxWorkers == 0 {
 		for _, key := range []string{"min_workers", "idle_timeout", "max_pool_memory"} {
 			if c.has(p.at + "." + key) {

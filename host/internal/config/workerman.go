@@ -73,7 +73,7 @@ func (p *Pool) forWorker(d Declared, c *Config, alone, fixed bool) *Pool {
 	}
 	one.Env[WorkermanWorker] = d.Name
 	if !fixed && !c.has(p.at+".workers") && p.MaxWorkers == 0 {
-		one.Workers = d.Count
+		one.Workers, one.Unsized = d.Count, false
 	}
 	return &one
 }

@@ -30,7 +30,7 @@ public = "public" # static files come from here, and no worker hears of them
 	}
 	fmt.Fprintf(&b, `
 [pool.app]
-%s%s# workers = 8             # 2 per CPU, at least 4, unless it says otherwise
+%s%s# workers = 8             # 2 per CPU, at least 4, or 1 for Go, unless it says otherwise
 # request_timeout = "60s"
 # inherit_env = ["APP_*"] # of the host's environment workers get PATH, HOME and the like, and what stands here
 # user = "www-data"       # for a host that is root: whom its workers run as

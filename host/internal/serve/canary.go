@@ -116,7 +116,7 @@ func (c *canaryPool) make(p *pass) (err error) {
 	c.old = st.Generation
 	beside := func(role string, of *config.Pool, directory string) (*pool, error) {
 		settings := *of
-		settings.Workers, settings.MaxWorkers, settings.Surge = c.workers, 0, 1
+		settings.Workers, settings.Unsized, settings.MaxWorkers, settings.Surge = c.workers, false, 0, 1
 		if role == "control" {
 			settings.Unchecked = []string{"*"} // it runs already
 		}

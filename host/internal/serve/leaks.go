@@ -37,7 +37,7 @@ func inspected(c *config.Config) error {
 			none = append(none, err)
 			continue
 		}
-		p.Workers, p.MaxWorkers, p.Concurrency = 1, 0, 1
+		p.Workers, p.Unsized, p.MaxWorkers, p.Concurrency = 1, false, 0, 1
 		if p.Env == nil {
 			p.Env = map[string]string{}
 		}

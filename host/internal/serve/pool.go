@@ -99,7 +99,7 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 	s := workers.Settings{
 		Name: p.Name, Command: p.Command, Directory: p.Directory, Env: environ(c, p), Stdio: p.Wire == "stdio",
 		Surge: p.Surge, InPlace: p.InPlace, Park: p.Park, ParkWorkers: p.ParkWorkers, Concurrency: p.Concurrency,
-		Workers: p.Workers, MaxWorkers: p.MaxWorkers, IdleTimeout: p.IdleTimeout,
+		Workers: p.Workers, Unsized: p.Unsized, MaxWorkers: p.MaxWorkers, IdleTimeout: p.IdleTimeout,
 		MaxPoolMemory: int64(p.MaxPoolMemory),
 		StartTimeout:  p.StartTimeout, RequestTimeout: p.RequestTimeout, SlowRequest: p.SlowRequest,
 		SlowTrace: p.SlowTrace, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,

@@ -28,7 +28,7 @@ func (p *pool) beSite(s *workers.Settings, c *config.Pool) {
 		launcher.FPM.Slow, s.SlowTrace = c.SlowRequest, false
 	}
 	s.Untraced = "PHP can't be asked from outside; slow_request with slow_trace = true has php-fpm log where it stands"
-	s.Launcher, s.Scarce, s.Workers, s.MaxWorkers, s.MaxRequests = launcher, true, 1, 0, 0
+	s.Launcher, s.Scarce, s.Workers, s.Unsized, s.MaxWorkers, s.MaxRequests = launcher, true, 1, false, 0, 0
 	if c.Kind == config.FastCGI {
 		launcher.Name, launcher.Address = "FastCGI at "+c.FastCGI, fastcgi.AddressOf(c.FastCGI)
 		s.Prepare, s.Equip = nil, nil
