@@ -32,6 +32,7 @@ type dispatcher struct {
 	emptied    chan struct{} // closed when stopping and nobody waits
 	ahead      ahead
 	crowd      crowding
+	ward       ward
 	// leased, not begun: a worker that was drained now would take them no more; goes up under mu
 	handing atomic.Int32
 
@@ -136,6 +137,9 @@ func (d *dispatcher) release(w *worker, took time.Duration, ended, next *attempt
 	}
 	if (w.duty.state == Draining || w.duty.state == Stopped) && w.duty.inflight == 0 {
 		w.drainedOnce()
+	}
+	if w.apart {
+		w.vacates()
 	}
 	if w.admits() && !w.duty.listed {
 		d.free = append(d.free, w)
@@ -259,7 +263,7 @@ func (d *dispatcher) drained(w *worker) <-chan struct{} {
 
 // takeOut does what the withdrawals share. Under mu.
 func (d *dispatcher) takeOut(w *worker, to State) {
-	if w.duty.state == Idle || w.duty.state == Busy {
+	if (w.duty.state == Idle || w.duty.state == Busy) && !w.apart {
 		d.ready--
 	}
 	w.duty.state.moveTo(to)
@@ -289,7 +293,7 @@ func (d *dispatcher) refuse() {
 // tellEmpty closes emptied, once nothing waits: not in the queue, nor behind another request, nor on its way between
 // there, the queue and a worker. Under mu.
 func (d *dispatcher) tellEmpty() {
-	waiting := d.queue.length + d.patient.length + len(d.ahead.waiting) + d.ahead.recalling
+	waiting := d.queue.length + d.patient.length + len(d.ahead.waiting) + d.ahead.recalling + len(d.ward.waiting)
 	if !d.stopping.Load() || waiting > 0 || d.handing.Load() > 0 {
 		return
 	}

@@ -12,7 +12,7 @@
 //
 //   - Submit never waits. What comes of the exchange is told to its Sink.
 //   - An exchange that no worker has begun is never lost to a worker's death; a repeatable one that had begun is tried
-//     once more.
+//     once more: by itself, in an extra worker, where the one that died had taken several at once (ward.go).
 //   - A worker gets no request before its READY, and none after its drain began.
 //   - A new worker is READY before the old one begins to drain; the first that fails to boot, or dies
 //     before it finished a request, ends the roll, and the old ones keep serving.

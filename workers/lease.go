@@ -27,7 +27,7 @@ func (w *worker) begin(x *exchange) bool {
 		a.calls.Unlock()
 		a.close()
 		w.pool.dispatch.release(w, notDone, nil, nil)
-		w.pool.dispatch.requeue(x, 0)
+		a.passOn(moved, 0)
 		return false
 	}
 	a.mu.Lock()
@@ -185,9 +185,18 @@ func (a *attempt) leave(to fate, worked time.Duration) {
 	switch {
 	case to == elsewhere:
 	case to.goesOn():
-		a.worker.pool.dispatch.requeue(a.x, worked)
+		a.passOn(to, worked)
 	default:
 		a.x.sink.Finished()
+	}
+}
+
+// passOn has the exchange wait for another worker.
+func (a *attempt) passOn(to fate, worked time.Duration) {
+	if w := a.worker; w.apart || to == retried && w.offer.concurrency > 1 {
+		w.pool.isolate(a.x, worked)
+	} else {
+		w.pool.dispatch.requeue(a.x, worked)
 	}
 }
 

@@ -72,6 +72,7 @@ type slot struct {
 	index    int
 	outside  bool        // not in the pool's slots, yet or any more
 	fresh    bool        // the roll under way brings it in
+	extra    bool        // of the ward; fixed
 	gen      *generation // what runs here, also after a crash
 	current  *worker
 	turn     chan struct{} // held by whoever replaces the worker
@@ -250,8 +251,7 @@ func (p *Pool) launch(g *generation, s *slot) *worker {
 	if !g.trial {
 		p.track(g)
 	}
-	w := p.startWorker(g, s.index)
-	w.home = s
+	w := p.startWorker(g, s)
 	if w.process != nil {
 		p.live[w] = struct{}{}
 	}

@@ -76,7 +76,7 @@ func (d *dispatcher) leave(x *exchange) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !x.queued {
-		return false
+		return d.leaveWard(x)
 	}
 	d.remove(x)
 	return true

@@ -32,6 +32,9 @@ type worker struct {
 
 	recent []*protocol.Request // likewise, whatever the answer
 
+	apart   bool          // it is the ward's, and gets nothing else
+	vacated chan struct{} // then told when it has nothing at hand; holds one
+
 	boot  boot
 	offer offer
 	end   end
@@ -108,18 +111,19 @@ type link struct {
 func (l *link) enters(next linkPhase) { linkMoves.move(&l.phase, next) }
 
 // startWorker starts a process for the slot. Its READY, or its failure, closes boot.done.
-func (p *Pool) startWorker(g *generation, slot int) *worker {
+func (p *Pool) startWorker(g *generation, s *slot) *worker {
 	w := &worker{
-		pool: p, slot: slot, gen: g, started: time.Now(),
+		pool: p, slot: s.index, home: s, apart: s.extra, gen: g, started: time.Now(),
 		boot: boot{done: make(chan struct{})},
 		end: end{
 			unheeded: make(chan struct{}), exited: make(chan struct{}), gone: make(chan struct{}),
 		},
+		vacated: make(chan struct{}, 1),
 		duty:    duty{drained: make(chan struct{})},
 		link:    link{streams: map[uint32]*attempt{}, lastID: ^uint32(0)}, // the first stream is 1
 		warmups: g.warmups(), wear: wear{share: g.settings.share()}, calls: ledger{open: map[uint32]call{}},
 	}
-	w.log = p.log.With("worker", slot, "generation", g.number)
+	w.log = p.log.With("worker", w.slot, "generation", g.number)
 	if g.settings.Recent != nil {
 		w.recent = g.settings.Recent()
 	}
@@ -143,7 +147,7 @@ func (p *Pool) startWorker(g *generation, slot int) *worker {
 	w.stderr.start(w)
 	from, to := proc.Frames()
 	w.conn, w.input = protocol.NewConn(from, to), to
-	w.conn.Send(g.settings.hello(g, slot)) // if the pipe is broken, the exit tells
+	w.conn.Send(g.settings.hello(g, w.slot)) // if the pipe is broken, the exit tells
 
 	reading := make(chan struct{})
 	logging := make(chan struct{})
@@ -285,7 +289,7 @@ func (w *worker) bootFailure(why string) error {
 
 // admits says whether the worker has room. Under dispatcher.mu.
 func (w *worker) admits() bool {
-	return (w.duty.state == Idle || w.duty.state == Busy) && w.duty.inflight < w.offer.concurrency
+	return (w.duty.state == Idle || w.duty.state == Busy) && !w.apart && w.duty.inflight < w.offer.concurrency
 }
 
 // drainedOnce closes drained. Under dispatcher.mu.

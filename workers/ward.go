@@ -1,0 +1,184 @@
+// The ward: an extra worker for requests that were under way in a worker of many when that died, and that may be tried
+// once more. One of them may be what killed it, and nobody knows which. So they get a worker that takes nothing else,
+// one after the other: a request that kills each worker costs one process more, and no other request anything.
+
+package workers
+
+import (
+	"slices"
+	"time"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// ward has the requests that wait for the extra worker. Guarded by dispatcher.mu.
+type ward struct {
+	waiting []*exchange // in the order in which they came
+	tended  bool        // Pool.tend runs
+}
+
+// isolate has x tried once more by itself, after a worker has worked on it for so long in vain.
+func (p *Pool) isolate(x *exchange, worked time.Duration) {
+	d := &p.dispatch
+	d.mu.Lock()
+	x.deadline = x.deadline.Add(worked)
+	d.ward.waiting = append(d.ward.waiting, x)
+	begins := !d.ward.tended
+	d.ward.tended = true
+	d.mu.Unlock()
+	if begins {
+		p.tasks.Go(p.tend) // a worker that is not gone yet keeps Stop from having waited for it
+	}
+}
+
+// tend serves the ward until nobody is left in it.
+func (p *Pool) tend() {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	var w *worker
+	for {
+		x, stopping := p.dispatch.nextOfWard()
+		if x == nil {
+			break
+		}
+		if w != nil && w.dispatchState() != Idle {
+			w.kill("it is not to be asked any more")
+			<-w.end.gone
+			w = nil
+		}
+		var why string
+		switch {
+		case stopping:
+			x.finish(&protocol.Failure{Kind: protocol.FailedStopping, Detail: p.why(protocol.FailedStopping)})
+			continue
+		case !x.deadline.After(time.Now()):
+			why = noTime
+		case w == nil:
+			w, why = p.extraWorker()
+		}
+		if why == "" && !p.dispatch.give(w, x) {
+			why = "its worker died, and so did the one that was to try it once more"
+		}
+		if why != "" {
+			x.lost(why)
+			continue
+		}
+		for at := true; at; {
+			select {
+			case <-w.vacated:
+				at = false
+			case <-w.end.unheeded: // what it has may never be done
+				at = false
+			case <-w.end.gone:
+				at = false
+			case now := <-tick.C:
+				for _, x := range p.dispatch.overdueInWard(now) {
+					x.lost(noTime)
+				}
+			}
+		}
+	}
+	if w != nil {
+		p.retire(w)
+	}
+}
+
+const noTime = "its worker died, and there was no time to try it once more"
+
+// lost fails an exchange that is not tried once more.
+func (x *exchange) lost(why string) {
+	x.pool.log.Error("request lost: "+why, x.named()...)
+	x.finish(&protocol.Failure{Kind: protocol.FailedDied, Detail: why})
+}
+
+// extraWorker starts a worker that is in no slot, or says why it can't.
+func (p *Pool) extraWorker() (w *worker, why string) {
+	p.do(func() {
+		if !p.stopping {
+			w = p.launch(p.proven, &slot{index: p.freeIndex(nil), outside: true, extra: true, gen: p.proven})
+		}
+	})
+	if w == nil {
+		return nil, "its worker died, and the pool is stopping"
+	}
+	err := p.awaitBoot(w)
+	switch {
+	case err != nil:
+		w.voice.booted(err.Error())
+		return nil, "its worker died, and no other one starts: " + err.Error()
+	case !p.dispatch.lodge(w):
+		return nil, "its worker died, and so did the one that was to try it once more"
+	}
+	w.log.Info("extra worker is ready, for what a worker that died had begun")
+	return w, ""
+}
+
+// nextOfWard takes the next one out, or ends the ward's tending. stopping says that nobody is served any more.
+func (d *dispatcher) nextOfWard() (x *exchange, stopping bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.ward.waiting) == 0 {
+		d.ward.tended = false
+		return nil, d.closed
+	}
+	x, d.ward.waiting = d.ward.waiting[0], d.ward.waiting[1:]
+	d.tellEmpty()
+	return x, d.closed
+}
+
+// overdueInWard takes those out whose time is up.
+func (d *dispatcher) overdueInWard(now time.Time) (due []*exchange) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, x := range slices.Clone(d.ward.waiting) {
+		if !x.deadline.After(now) && d.leaveWard(x) {
+			due = append(due, x)
+		}
+	}
+	return due
+}
+
+// leaveWard takes x out, and says whether it was there. Under mu.
+func (d *dispatcher) leaveWard(x *exchange) bool {
+	i := slices.Index(d.ward.waiting, x)
+	if i >= 0 {
+		d.ward.waiting = slices.Delete(d.ward.waiting, i, i+1)
+		d.tellEmpty()
+	}
+	return i >= 0
+}
+
+// lodge makes an extra worker that is READY idle, and says whether it is still there.
+func (d *dispatcher) lodge(w *worker) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if w.duty.state != Starting {
+		return false
+	}
+	w.duty.state.moveTo(Idle)
+	w.duty.idleSince = time.Now()
+	return true
+}
+
+// give has an extra worker begin x, and says whether it is still there.
+func (d *dispatcher) give(w *worker, x *exchange) bool {
+	d.mu.Lock()
+	if w.duty.state != Idle {
+		d.mu.Unlock()
+		return false
+	}
+	d.handing.Add(1)
+	w.duty.inflight++
+	w.duty.state.moveTo(Busy)
+	d.mu.Unlock()
+	d.hand(w, x)
+	return true
+}
+
+// vacates tells tend that an extra worker has nothing at hand. Under mu.
+func (w *worker) vacates() {
+	select {
+	case w.vacated <- struct{}{}:
+	default:
+	}
+}
