@@ -12,16 +12,24 @@ import (
 // Splitter is a [hub.Backend] before another one, whose clients it shares with those of a [Trial] while there is one.
 // Its methods are safe for concurrent use.
 type Splitter struct {
-	stable hub.Backend
-	trial  atomic.Pointer[Trial] // nil: there is none
+	stable   hub.Backend
+	trial    atomic.Pointer[Trial] // nil: there is none
+	conceals atomic.Bool           // see Conceal
 }
 
 // NewSplitter makes one without a trial.
 func NewSplitter(stable hub.Backend) *Splitter { return &Splitter{stable: stable} }
 
+// Conceal keeps from the backends, from now on and for good, what a request forces an arm with: there is a secret in
+// it, or there was, and browsers send a cookie for longer than a trial lasts.
+func (s *Splitter) Conceal() { s.conceals.Store(true) }
+
 // Divide has the trial's backends take their share. It replaces a trial before it.
 func (s *Splitter) Divide(t *Trial) {
 	t.stable = s.stable
+	if t.settings.Secret != "" {
+		s.Conceal()
+	}
 	s.trial.Store(t)
 }
 
@@ -47,8 +55,20 @@ func (s *Splitter) Traits() protocol.Traits {
 
 // Submit implements [hub.Backend].
 func (s *Splitter) Submit(x *protocol.Exchange) protocol.Ticket {
-	if t := s.trial.Load(); t != nil && !t.closed.Load() {
-		return t.submit(x)
+	t := s.trial.Load()
+	if t != nil && t.closed.Load() {
+		t = nil
 	}
-	return s.stable.Submit(x)
+	var to placed
+	kind := ""
+	if t != nil {
+		to, kind = t.where(x)
+	}
+	if s.conceals.Load() {
+		conceal(x)
+	}
+	if to.arm == Stable && to.cookie == "" {
+		return s.stable.Submit(x)
+	}
+	return t.follow(x, to, kind)
 }

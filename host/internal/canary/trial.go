@@ -52,10 +52,8 @@ func NewTrial(s Settings, control, candidate hub.Backend, fileRoots []string) *T
 // greater one than before moves no client away from either.
 func (t *Trial) SetShare(share float64) { t.share.Store(math.Float64bits(min(share, 0.5))) }
 
-// submit passes an exchange on to whom it belongs to.
-func (t *Trial) submit(x *protocol.Exchange) protocol.Ticket {
-	var to placed
-	kind := ""
+// where is where an exchange goes, and what others it is to be compared with.
+func (t *Trial) where(x *protocol.Exchange) (to placed, kind string) {
 	switch r := x.Request.(type) {
 	case *protocol.Request:
 		to = t.place(r)
@@ -79,10 +77,7 @@ func (t *Trial) submit(x *protocol.Exchange) protocol.Ticket {
 		}
 		kind = x.Request.Type().String()
 	}
-	if to.arm == Stable && to.cookie == "" {
-		return t.stable.Submit(x)
-	}
-	return t.follow(x, to, kind)
+	return to, kind
 }
 
 func (t *Trial) backend(arm Arm) hub.Backend {

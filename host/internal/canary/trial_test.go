@@ -17,6 +17,7 @@ type fake struct {
 	headers []string
 	status  int
 	asked   int
+	given   []string // the headers of the latest request
 	traits  protocol.Traits
 }
 
@@ -24,6 +25,14 @@ func (f *fake) Traits() protocol.Traits { return f.traits }
 
 func (f *fake) Submit(x *protocol.Exchange) protocol.Ticket {
 	f.asked++
+	switch m := x.Request.(type) {
+	case *protocol.Request:
+		f.given = m.Headers
+	case *protocol.Open:
+		if m.Request != nil {
+			f.given = m.Request.Headers
+		}
+	}
 	if f.fails == 0 || f.begins {
 		x.Sink.Begin(nil)
 	}
@@ -219,6 +228,51 @@ func TestWhoeverKnowsTheSecretChooses(t *testing.T) {
 	none := newBench(Settings{}, 0)
 	if h := none.ask(ForceName, "candidate:"); h.by != "stable" {
 		t.Error("an empty secret chose where there is none")
+	}
+}
+
+func TestTheSecretReachesNoBackend(t *testing.T) {
+	b := newBench(Settings{Secret: "correct horse"}, 0.1)
+	none := newBench(Settings{}, 0)
+	ended := newBench(Settings{Secret: "correct horse"}, 0.1)
+	ended.Close()
+	ended.End()
+	never := NewSplitter(&fake{})
+	never.Conceal()
+	for _, c := range []struct {
+		at                *bench
+		arm, given, wants string // headers, with | between their names and values
+	}{
+		{b, "candidate", "Accept|*/*|X-Worker-Generation|candidate:correct horse|Host|a", "Accept|*/*|Host|a"},
+		{b, "control", "x-worker-generation|control:correct horse", ""},
+		{b, "candidate", "Cookie|worker_generation=candidate:correct horse|Accept|*/*", "Accept|*/*"},
+		{b, "candidate", "Cookie|a=1; worker_generation=candidate:correct horse;b=2", "Cookie|a=1; b=2"},
+		{b, "", "X-Worker-Generation|candidate:correct hoarse|Accept|*/*", "Accept|*/*"},
+		{b, "", "Cookie|a=1;b=worker_generation", "Cookie|a=1;b=worker_generation"},
+		{none, "stable", "X-Worker-Generation|its own", "X-Worker-Generation|its own"},
+		{ended, "stable", "Cookie|worker_generation=candidate:correct horse|Accept|*/*", "Accept|*/*"},
+	} {
+		given := strings.Split(c.given, "|")
+		h := c.at.ask(given...)
+		if c.arm != "" && h.by != c.arm {
+			t.Errorf("%s: %s answered", c.given, h.by)
+		}
+		by := map[string]*fake{"stable": c.at.stable, "control": c.at.control, "candidate": c.at.candidate}[h.by]
+		if got := strings.Join(by.given, "|"); got != c.wants {
+			t.Errorf("%s: %s was given %q", c.given, h.by, got)
+		}
+		if strings.Join(given, "|") != c.given {
+			t.Error("the headers that the front has lent were changed")
+		}
+	}
+	b.Submit(&protocol.Exchange{Sink: &heard{}, Subject: subject("c"), Request: &protocol.Open{
+		Request: &protocol.Request{Headers: []string{ForceName, "candidate:correct horse"}}}})
+	if len(b.candidate.given) > 0 {
+		t.Errorf("an event was given %q", b.candidate.given)
+	}
+	never.Submit(&protocol.Exchange{Sink: &heard{}, Request: &protocol.Request{Headers: []string{ForceName, "x"}}})
+	if given := never.stable.(*fake).given; len(given) > 0 {
+		t.Errorf("where no canary has been yet, the application was given %q", given)
 	}
 }
 

@@ -18,7 +18,7 @@ var (
 	// inQueries are those that mean something else elsewhere, as in "exit code=3".
 	inQueries = []string{"authorization", "signature", "code", "key", "sid"}
 	// inHeaders are names of fields.
-	inHeaders = []string{"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie"}
+	inHeaders = []string{"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "X-Worker-Generation"}
 )
 
 var userinfo = regexp.MustCompile(`\b([A-Za-z][A-Za-z0-9+.-]*://[^\s/@:]*):[^\s/@]+@`)

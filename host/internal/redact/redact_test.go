@@ -10,6 +10,7 @@ func TestSecretsAreTakenOutOfText(t *testing.T) {
 		"mysql://app:pa55@db/x is down":                "mysql://app:REDACTED@db/x is down",
 		"https://example.org:8080/a@b":                 "https://example.org:8080/a@b",
 		"Authorization: Bearer abc.def\nnext line":     "Authorization: REDACTED\nnext line",
+		"X-Worker-Generation: candidate:abc":           "X-Worker-Generation: REDACTED",
 		"\"Set-Cookie\": sid=1; path=/":                "\"Set-Cookie\": REDACTED",
 		"ACCESS_TOKEN=abc":                             "ACCESS_TOKEN=REDACTED",
 		"keyboard=qwerty monkey=1 exit code=3":         "keyboard=qwerty monkey=1 exit code=3",

@@ -69,7 +69,16 @@ func (h *host) newPool(in *setup, p *config.Pool) (*pool, error) {
 		}
 	}
 	made.split = canary.NewSplitter(backend)
+	made.take(p)
 	return made, nil
+}
+
+// take notes the settings that are live from now on.
+func (p *pool) take(c *config.Pool) {
+	p.settings.Store(c)
+	if c.Canary.SecretFile != "" {
+		p.split.Conceal()
+	}
 }
 
 // backend is what a front submits to.

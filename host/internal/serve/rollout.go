@@ -92,7 +92,7 @@ func (p *pass) roll(pools []plannedPool) (ok bool) {
 			moves[i].roll.Proceed()
 		}
 		if ok = moves[i].completed(); ok {
-			pools[i].old.settings.Store(pools[i].config)
+			pools[i].old.take(pools[i].config)
 		}
 	}
 	switch {

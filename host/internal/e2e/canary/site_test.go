@@ -49,6 +49,10 @@ $act = function () use ($how, &$kept, $ends): void {
 };
 $worker
     ->onRequest(function (Request $r) use ($worker, $act): Response {
+        if (str_starts_with($r->target, '/told')) {
+            error_log('told of ' . json_encode($r->message()));
+            return Response::text('%s was told ' . json_encode($r->message()));
+        }
         $act();
         return Response::text('%s ' . $worker->place()->generation);
     })
@@ -84,7 +88,7 @@ func (s *site) deploy(t *testing.T, how string) (release string) {
 	release = fmt.Sprintf("r%d", s.releases)
 	folder := filepath.Join(s.dir, release)
 	harness.Must(t, os.Mkdir(folder, 0o755))
-	harness.WritePHP(t, folder, fmt.Sprintf(code, how, release, release))
+	harness.WritePHP(t, folder, fmt.Sprintf(code, how, release, release, release))
 	link := filepath.Join(s.dir, "next")
 	harness.Must(t, os.Symlink(release, link))
 	harness.Must(t, os.Rename(link, filepath.Join(s.dir, "current")))

@@ -5,6 +5,9 @@
 package canary
 
 import (
+	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,4 +120,43 @@ func TestAReloadBySignalHasTheCanaryOfTheSettings(t *testing.T) {
 		t.Errorf("without one: exit status %d\n%s", code, out)
 	}
 	s.serves(t, "r2")
+}
+
+func TestTheSecretThatChoosesReachesNeitherTheApplicationNorTheLog(t *testing.T) {
+	t.Parallel()
+	kept := t.TempDir()
+	harness.Write(t, kept, "secret", "correct-horse-battery")
+	s := start(t, fmt.Sprintf("[pool.web.canary]\nsecret_file = %q\n[http]\naccess_log = \"json\"",
+		filepath.Join(kept, "secret")))
+	told := func(name, value, want string) {
+		t.Helper()
+		r, err := http.NewRequest("GET", s.URL+"/told", nil)
+		harness.Must(t, err)
+		r.Header.Set(name, value)
+		r.Header.Set("X-Other", "stays")
+		resp, err := http.DefaultClient.Do(r)
+		harness.Must(t, err)
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body)
+		if got := string(text); !strings.HasPrefix(got, want+" was told") || !strings.Contains(got, "stays") ||
+			strings.Contains(got, "correct-horse") || strings.Contains(strings.ToLower(got), "generation") {
+			t.Errorf("%s: %s, and %s is to answer:\n%s", name, value, want, got)
+		}
+	}
+	all := func(candidate string) {
+		t.Helper()
+		told("X-Worker-Generation", "candidate:correct-horse-battery", candidate)
+		told("Cookie", "a=b; worker_generation=candidate:correct-horse-battery", candidate)
+		told("X-Worker-Generation", "control:correct-horse-battery", "r1")
+	}
+	all("r1")
+	s.deploy(t, "[]")
+	wait := s.canary(t, "--canary", "1%")
+	all("r2")
+	s.Run("reload", "--abort")
+	wait()
+	all("r1")
+	if log := s.Logs.String(); !strings.Contains(log, "told of") || strings.Contains(log, "correct-horse") {
+		t.Errorf("the log:\n%s", log)
+	}
 }
