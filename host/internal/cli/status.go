@@ -25,6 +25,7 @@ func StatusCommand() *Command {
 		Summary: "Show listeners, pools and workers",
 		Detail: `A worker is starting, idle, busy, draining, stopped or backing-off (it ended too early, and is tried again), or parked: one of the generation
 before, which stays without a request for host rollback until the time that is shown.
+With a canary the workers of the new code are the candidate's, and the fresh ones of the old code the control's.
 The last column says why a worker was last restarted, other than by a reload. The names in the JSON are promised.
 A php-fpm is one worker; its children are below it, as far as it tells of them within a moment (PHP 8.0 and later).
 
@@ -252,7 +253,8 @@ func parked(p control.Pool) string {
 
 // showWorkers is the table alone.
 func showWorkers(t *Terminal, p control.Pool) {
-	if len(p.Workers) == 0 {
+	all := allWorkers(p)
+	if len(all) == 0 {
 		return
 	}
 	list := table{indent: "  ", right: map[int]bool{0: true, 1: true, 3: true, 4: true, 5: true, 6: true, 7: true}}
@@ -262,21 +264,25 @@ func showWorkers(t *Terminal, p control.Pool) {
 		header = append(header, cell{title, t.Faint})
 	}
 	list.add(header...)
-	for _, w := range p.Workers {
+	for _, w := range all {
+		slot := strconv.Itoa(w.Slot)
+		if w.Canary != "" {
+			slot = w.Canary + " " + slot
+		}
 		pid, uptime := "-", "-"
 		if w.PID != 0 {
 			pid, uptime = strconv.Itoa(w.PID), HumanDuration(FromSeconds(w.Uptime))
 		}
 		list.add(
-			cell{text: strconv.Itoa(w.Slot)}, cell{text: pid}, cell{w.State, stateColour(t, w.State)},
+			cell{text: slot}, cell{text: pid}, cell{w.State, stateColour(t, w.State)},
 			cell{text: strconv.FormatUint(w.Generation, 10)},
 			cell{text: strconv.FormatUint(w.Requests, 10)}, cell{text: HumanBytes(w.Memory)}, cell{text: uptime},
 			cell{text: strconv.Itoa(w.Restarts)}, cell{text: w.Restarted},
 		)
 	}
 	list.write(t.Out)
-	for _, w := range p.Workers {
-		showChildren(t, w)
+	for _, w := range all {
+		showChildren(t, w.Worker)
 	}
 }
 

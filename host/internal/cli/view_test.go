@@ -63,8 +63,27 @@ func TestStatusViewsSayWhyAWorkerWasRestarted(t *testing.T) {
 		!strings.Contains(out.String(), "1  exited (exit status 255)\n") {
 		t.Errorf("%s", out.String())
 	}
-	b, err := json.Marshal(allWorkers(st))
+	b, err := json.Marshal(allWorkers(st.Pools[0]))
 	if err != nil || !strings.HasPrefix(string(b), `[{"pool":"app","slot":0,"pid":7,"state":"idle"`) {
+		t.Errorf("%v %s", err, b)
+	}
+}
+
+func TestStatusNamesTheWorkersOfACanary(t *testing.T) {
+	p := control.Pool{Name: "app", Generation: 6, Workers: []control.Worker{{PID: 7, State: "busy", Generation: 6}},
+		Canary: &control.Canary{
+			Candidate: control.CanarySide{Workers: []control.Worker{{PID: 8, State: "idle", Generation: 7}}},
+			Control:   control.CanarySide{Workers: []control.Worker{{PID: 9, State: "idle", Generation: 8}}}}}
+	var out bytes.Buffer
+	showStatus(&Terminal{Out: &out}, control.Status{Pools: []control.Pool{p}})
+	for _, want := range []string{"\napp  generation 6  1 worker ", "\n            0    7  busy            6",
+		"\n  candidate 0    8  idle            7", "\n    control 0    9  idle            8"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+	b, err := json.Marshal(allWorkers(p))
+	if err != nil || !strings.Contains(string(b), `{"pool":"app","canary":"control","slot":0,"pid":9,`) {
 		t.Errorf("%v %s", err, b)
 	}
 }

@@ -41,7 +41,8 @@ type CanarySide struct {
 	Failed     int      `json:"failed"`
 	Typical    float64  `json:"service_ms"` // the geometric mean
 	Growth     float64  `json:"growth_bytes_per_request"`
-	Deaths     []string `json:"deaths,omitempty"` // of workers, without a cause outside: why
+	Deaths     []string `json:"deaths,omitempty"`  // of workers, without a cause outside: why
+	Workers    []Worker `json:"workers,omitempty"` // in a status alone
 }
 
 // CanaryMeasure is one thing in which the two are compared.

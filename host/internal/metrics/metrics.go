@@ -25,6 +25,12 @@ type Pool interface {
 	Metrics() workers.Metrics
 }
 
+// Trial is a pool that stands beside that of its name, for a canary.
+type Trial struct {
+	Pool
+	Role string // "candidate" or "control"
+}
+
 // Listener is what is asked of a listener; *listen.Server has it.
 type Listener interface {
 	Address() string
@@ -39,7 +45,7 @@ type Listener interface {
 type Source struct {
 	Version   string
 	Pools     func() []Pool
-	Trials    func() []Pool            // of a canary under way: only what their generations did counts
+	Trials    func() []Trial           // the pools of a canary under way
 	Canaries  func() map[string]uint64 // that are over, by how
 	Listeners func() []Listener
 	LongLived func() []hub.Tally // long-lived connections
@@ -95,7 +101,10 @@ var (
 	configFails = describe("config_failures_total", "Reloads that found a configuration, or a listener's "+
 		"certificate or public folder, which can't be applied.")
 
-	canaries = describe("canaries_total", "Canaries that are over: promoted, turned_back or aborted.", "outcome")
+	canaries      = describe("canaries_total", "Canaries that are over: promoted, turned_back or aborted.", "outcome")
+	canaryWorkers = describe("canary_workers", "Workers by state of the canary under way: of new code, the "+
+		"candidate, and fresh ones of the old code, the control.", "pool", "canary", "state")
+	canaryMemory = describe("canary_memory_bytes", "Resident memory of these workers together.", "pool", "canary")
 
 	queueLength = describe("queue_length", "Requests that wait for a worker.", "pool")
 	queueWait   = describe("queue_wait_seconds", "Time that requests waited for a worker.", "pool")
@@ -189,7 +198,8 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	c.collectTrials(to)
 }
 
-// collectTrials shows canaries as generations of their pools.
+// collectTrials shows canaries as generations of their pools, and their workers under names of their own: they are
+// none of those that the pool is meant to have.
 func (c *collector) collectTrials(to chan<- prometheus.Metric) {
 	for outcome, n := range c.source.Canaries() {
 		counter(to, canaries, n, outcome)
@@ -198,6 +208,17 @@ func (c *collector) collectTrials(to chan<- prometheus.Metric) {
 		for _, g := range p.Metrics().Generations {
 			collectGeneration(to, g, p.Name(), strconv.FormatUint(g.Generation, 10))
 		}
+		count, resident := map[workers.State]int{}, int64(0)
+		for _, w := range p.Status().Workers {
+			count[w.State]++
+			resident += w.Memory
+		}
+		for _, s := range states {
+			if s != workers.Parked { // these never are
+				gauge(to, canaryWorkers, count[s], p.Name(), p.Role, s.String())
+			}
+		}
+		gauge(to, canaryMemory, resident, p.Name(), p.Role)
 	}
 }
 

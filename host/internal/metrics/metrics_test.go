@@ -46,6 +46,12 @@ func (fakePool) Metrics() workers.Metrics {
 	return m
 }
 
+type fakeTrial struct{ fakePool }
+
+func (fakeTrial) Metrics() workers.Metrics {
+	return workers.Metrics{Generations: []workers.Counts{{Generation: 8}}}
+}
+
 type fakeListener struct{}
 
 func (fakeListener) Address() string  { return "127.0.0.1:80" }
@@ -68,7 +74,8 @@ func scrape(t *testing.T) string {
 		Certificates: func() iter.Seq2[string, time.Time] {
 			return maps.All(map[string]time.Time{"here.test": time.Unix(2000000000, 0), "missing.test": {}})
 		},
-		Trials: func() []Pool { return nil }, Canaries: func() map[string]uint64 { return nil },
+		Trials:         func() []Trial { return []Trial{{fakeTrial{}, "candidate"}} },
+		Canaries:       func() map[string]uint64 { return nil },
 		AccessLogLost:  func() uint64 { return 14 },
 		Spans:          func() (sent, dropped uint64) { return 15, 16 },
 		ConfigFailures: func() uint64 { return 13 },
@@ -121,6 +128,10 @@ func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 		`workerhost_route_service_seconds_count{generation="7",pool="app",route="other"} 0`,
 		`workerhost_worker_memory_bytes{generation="7",pool="app",slot="0"} 1000`,
 		`workerhost_worker_memory_bytes{generation="7",pool="app",slot="1"} 2000`,
+		`workerhost_canary_workers{canary="candidate",pool="app",state="idle"} 1`,
+		`workerhost_canary_workers{canary="candidate",pool="app",state="starting"} 0`,
+		`workerhost_canary_memory_bytes{canary="candidate",pool="app"} 7000`,
+		`workerhost_responses_total{class="5xx",generation="8",pool="app"} 0`,
 		`workerhost_worker_restarts_total{generation="7",pool="app",reason="exited"} 4`,
 		`workerhost_retries_total{generation="7",pool="app"} 5`,
 		`workerhost_log_lines_dropped_total{pool="app"} 13`,

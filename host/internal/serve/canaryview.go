@@ -3,6 +3,7 @@
 package serve
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -53,21 +54,21 @@ func (h *host) canary() *canaryRun {
 }
 
 // canaryPools are those of the canary under way, for the metrics.
-func (h *host) canaryPools() (all []metrics.Pool) {
+func (h *host) canaryPools() (all []metrics.Trial) {
 	run := h.canary()
 	if run == nil {
 		return nil
 	}
 	for _, c := range run.pools {
-		for _, made := range []*pool{c.candidate, c.control} {
-			all = append(all, made.workers)
-		}
+		all = append(all, metrics.Trial{Pool: c.candidate.workers, Role: "candidate"},
+			metrics.Trial{Pool: c.control.workers, Role: "control"})
 	}
 	return all
 }
 
-// showCanary adds to a pool's status what is tried there.
-func (h *host) showCanary(pools []control.Pool) {
+// showCanary adds to a pool's status what is tried there, with the workers, whose own processes are asked until ctx is
+// done.
+func (h *host) showCanary(ctx context.Context, pools []control.Pool) {
 	run := h.canary()
 	if run == nil {
 		return
@@ -75,7 +76,10 @@ func (h *host) showCanary(pools []control.Pool) {
 	for _, c := range run.pools {
 		for i := range pools {
 			if pools[i].Name == c.next.config.Name {
-				pools[i].Canary = run.view(c)
+				shown := run.view(c)
+				shown.Candidate.Workers = shownWorkers(ctx, c.candidate.workers.Status())
+				shown.Control.Workers = shownWorkers(ctx, c.control.workers.Status())
+				pools[i].Canary = shown
 			}
 		}
 	}

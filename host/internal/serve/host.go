@@ -414,6 +414,6 @@ func (h *host) statusUntil(ctx context.Context) control.Status {
 		})
 	}
 	asked.Wait()
-	h.showCanary(st.Pools)
+	h.showCanary(ctx, st.Pools)
 	return st
 }

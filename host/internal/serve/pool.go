@@ -320,7 +320,7 @@ func (p *pool) status(ctx context.Context) control.Pool {
 		Name: st.Name, Generation: st.Generation, Queued: st.Queued, Waiting: st.Waiting, Directory: st.Directory,
 		Pinned:     st.Pinned,
 		MinWorkers: st.MinWorkers, MaxWorkers: st.MaxWorkers, Reloading: st.Reloading, Failure: st.Failure,
-		Workers:    []control.Worker{},
+		Workers:    shownWorkers(ctx, st),
 		LogDropped: p.workers.Metrics().LogDropped,
 	}
 	if st.Reloading {
@@ -331,8 +331,15 @@ func (p *pool) status(ctx context.Context) control.Pool {
 		shown.Templates = append(shown.Templates, control.Template{PID: t.PID, Generation: t.Generation,
 			Booting: t.Booting, Workers: t.Workers, Memory: t.Memory})
 	}
+	return shown
+}
+
+// shownWorkers are the workers of a status, with the processes that they have of their own, which are asked until ctx
+// is done.
+func shownWorkers(ctx context.Context, st workers.Status) []control.Worker {
+	shown := []control.Worker{}
 	for _, w := range st.Workers {
-		shown.Workers = append(shown.Workers, control.Worker{
+		shown = append(shown, control.Worker{
 			Slot: w.Slot, PID: w.PID, State: w.State.String(), Generation: w.Generation, Inflight: w.Inflight,
 			Requests: w.Requests,
 			Memory:   w.Memory, Uptime: control.Seconds(w.Uptime), Restarts: w.Restarts, Restarted: w.Restarted,

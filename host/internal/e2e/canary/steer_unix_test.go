@@ -5,6 +5,7 @@
 package canary
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -75,6 +76,16 @@ func TestACanaryEndsAsItIsTold(t *testing.T) {
 	if out, _ := s.Run("status"); !strings.Contains(out, "canary: 10% of the clients at generation") ||
 		!strings.Contains(out, "step 1 of 2") {
 		t.Errorf("the status does not show it:\n%s", out)
+	}
+	out, _ := s.Run("workers", "--json")
+	var all []struct{ Canary, State string }
+	harness.Must(t, json.Unmarshal([]byte(out), &all))
+	beside := map[string]int{}
+	for _, w := range all {
+		beside[w.Canary]++
+	}
+	if beside[""] != 4 || beside["candidate"] != 2 || beside["control"] != 2 {
+		t.Errorf("host workers counts %v:\n%s", beside, out)
 	}
 	if out, code := s.Run("reload", "--abort"); code != 0 {
 		t.Errorf("host reload --abort: exit status %d\n%s", code, out)
