@@ -9,8 +9,13 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// Call implements [protocol.Hub]. It answers before it returns.
+// Call implements [protocol.Hub]. It answers before it returns, save while another host takes over, or has.
 func (h *Hub) Call(m *protocol.Call, to protocol.Caller) {
+	if !h.gate.pass() {
+		h.ask(func() { h.Call(m, to) }, func(heir Heir) { heir.Call(m, to) })
+		return
+	}
+	defer h.gate.leave()
 	method, ok := methods[m.Method]
 	if !ok {
 		protocol.UnknownMethod(m, to)
@@ -24,8 +29,13 @@ func (h *Hub) Call(m *protocol.Call, to protocol.Caller) {
 	to.Reply(&protocol.Result{Value: value})
 }
 
-// Swap implements [protocol.Hub]. It answers before it returns.
+// Swap implements [protocol.Hub], and answers as Call does.
 func (h *Hub) Swap(m *protocol.Swap, to protocol.Caller) {
+	if !h.gate.pass() {
+		h.ask(func() { h.Swap(m, to) }, func(heir Heir) { heir.Swap(m, to) })
+		return
+	}
+	defer h.gate.leave()
 	if m.Connection == "" {
 		to.Fail(protocol.CallInvalidArgument, "SWAP names no connection: it belongs to no event, so it needs the id")
 		return

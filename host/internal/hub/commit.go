@@ -23,15 +23,44 @@ type step struct {
 	next *state
 }
 
-// Commit implements [protocol.Hub]. It calls done before it returns, for all of this lives in memory.
+// Commit implements [protocol.Hub]. It calls done before it returns, for all of this lives in memory; only while
+// another host takes over, or has, done comes later.
 func (h *Hub) Commit(subject protocol.Subject, acts []protocol.Act, done func(error)) {
-	done(h.Apply(subject, acts))
+	if h.gate.pass() {
+		err := h.apply(subject, acts)
+		h.gate.leave()
+		done(err)
+		return
+	}
+	heir := h.gate.successor()
+	switch {
+	case h.gate.hold(func() { h.Commit(subject, acts, done) }):
+	case heir == nil: // it was decided this moment
+		h.Commit(subject, acts, done)
+	default:
+		h.forward(heir, subject, acts, done)
+	}
 }
 
 // Apply carries acts out, all of them or none, and says why not; subject is the event's that they belong to, or nil.
 // First all are checked, against what those before them will have done; then they take effect, in order. It never
-// waits, and is safe for concurrent use.
-func (h *Hub) Apply(subject protocol.Subject, acts []protocol.Act) error {
+// waits, save while another host takes over, and is safe for concurrent use.
+func (h *Hub) Apply(subject protocol.Subject, acts []protocol.Act) (err error) {
+	if h.gate.pass() {
+		defer h.gate.leave()
+		return h.apply(subject, acts)
+	}
+	done := make(chan struct{})
+	h.Commit(subject, acts, func(wrong error) {
+		err = wrong
+		close(done)
+	})
+	<-done
+	return err
+}
+
+// apply is what Apply does to the connections of this hub.
+func (h *Hub) apply(subject protocol.Subject, acts []protocol.Act) error {
 	if len(acts) == 0 {
 		return nil
 	}

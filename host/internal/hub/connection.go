@@ -32,15 +32,19 @@ type Connection struct {
 	opening *opening // from Open until its answer
 	ending  *ending  // once the end of it is known
 	few     *few     // nil: it has none of it
-	code    int32    // that it closed with
+	code    uint16   // that it closed with
 	life    life
 	turn    turn
-	once    bool // hang up after the first message; never changes
+	custody custody
+	handles handling // while the turn is not resting, nor pumping
+	once    bool     // hang up after the first message; never changes
 }
 
 // few is what only a few connections have.
 type few struct {
 	expiry *time.Timer // nil: it may stay
+	until  int64       // when that is due, in Unix nanoseconds
+	apart  apart       // what another host has of it
 	opened trace.Span  // that led to it; never changes once events come
 }
 
@@ -74,6 +78,8 @@ type outlet struct {
 	line line
 	full bool // over half of the send buffer waits
 	told bool // what the last BUFFER said of full
+	// the client's socket is served, so that a hand-over takes it along
+	socket bool
 }
 
 type counts struct {
@@ -119,7 +125,7 @@ func (c *Connection) Terms() *Terms { return c.terms.Load() }
 // A second call does nothing.
 func (c *Connection) Opened() {
 	c.mu.Lock()
-	if c.flows() || c.life >= gone {
+	if c.custody != ours && c.holds(c.Opened) || c.flows() || c.life >= gone {
 		c.mu.Unlock()
 		return
 	}
@@ -137,7 +143,7 @@ func (c *Connection) Deliver(data []byte, binary bool) bool { return c.DeliverLe
 // has done with data, or has dropped it. It must not wait, nor call the connection.
 func (c *Connection) DeliverLent(data []byte, binary bool, repay func()) bool {
 	c.mu.Lock()
-	for c.life == staying && len(c.inbox.messages) > 0 && !c.fits(1, len(data)) {
+	for c.life == staying && c.custody == ours && len(c.inbox.messages) > 0 && !c.fits(1, len(data)) {
 		if c.inbox.room == nil {
 			c.inbox.room = make(chan struct{})
 		}
@@ -169,7 +175,7 @@ func (c *Connection) fits(messages, bytes int) bool {
 
 // put is what DeliverLent does when there is room. c.mu is held, and is unlocked.
 func (c *Connection) put(data []byte, binary bool, repay func()) bool {
-	if c.life != staying {
+	if c.life != staying || c.custody == theirs {
 		c.mu.Unlock()
 		if repay != nil {
 			repay()
@@ -215,6 +221,10 @@ func (c *Connection) Hangup(code int, reason string) { c.hangup(code, reason, fa
 // written. Deliver takes no more.
 func (c *Connection) Finish(code int, reason string) {
 	c.mu.Lock()
+	if c.custody != ours && c.holds(func() { c.Finish(code, reason) }) {
+		c.mu.Unlock()
+		return
+	}
 	if c.life == staying {
 		move(&c.life, finishing, &lifeMoves)
 		c.ending = &ending{code: code, reason: reason}
@@ -240,7 +250,7 @@ func (c *Connection) finished() bool {
 // handled.
 func (c *Connection) hangup(code int, reason string, keep bool) {
 	c.mu.Lock()
-	if c.life >= hungUp {
+	if c.custody != ours && c.holds(func() { c.hangup(code, reason, keep) }) || c.life >= hungUp {
 		c.mu.Unlock()
 		return
 	}
@@ -264,6 +274,17 @@ func (c *Connection) hangup(code int, reason string, keep bool) {
 func (c *Connection) Closed(code int, reason string, clean bool) {
 	h := c.hub
 	h.mu.Lock()
+	c.mu.Lock()
+	if c.custody != ours && c.holds(func() { c.Closed(code, reason, clean) }) {
+		ended := c.custody == theirs
+		c.mu.Unlock()
+		h.mu.Unlock()
+		if ended {
+			c.endedHere(code, reason, clean)
+		}
+		return
+	}
+	c.mu.Unlock()
 	if c.seat.place == left {
 		h.mu.Unlock()
 		return
@@ -283,7 +304,7 @@ func (c *Connection) Closed(code int, reason string, clean bool) {
 	}
 	move(&c.life, gone, &lifeMoves)
 	c.ending.clean = clean
-	c.code = int32(c.ending.code)
+	c.code = uint16(c.ending.code)
 	if c.few != nil && c.few.expiry != nil {
 		c.few.expiry.Stop()
 	}
@@ -303,10 +324,9 @@ func (c *Connection) Closed(code int, reason string, clean bool) {
 // expire has the connection end after so many milliseconds.
 func (c *Connection) expire(milliseconds int64) {
 	const most = int64(1<<63-1) / int64(time.Millisecond)
-	t := time.AfterFunc(time.Duration(min(milliseconds, most))*time.Millisecond, func() {
-		c.hangup(protocol.CloseNormal, "", false)
-	})
+	after := time.Duration(min(milliseconds, most)) * time.Millisecond
 	c.mu.Lock()
-	c.some().expiry = t
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	c.some().until = now() + int64(after)
+	c.few.expiry = time.AfterFunc(after, func() { c.hangup(protocol.CloseNormal, "", false) })
 }

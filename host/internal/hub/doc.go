@@ -24,6 +24,19 @@
 // word but still listens, Finish stands before Closed. The hub's part: TryWrite or Write, in order, then End once; or
 // Abort.
 //
+// # Another host takes over
+//
+// All hubs of a host are handed to those of the next one at one instant. [Hub.Freeze] has nothing change: commits that
+// have begun end, pumps submit nothing, what clients send waits, and all else is kept by the gate (gate.go) for later.
+// A [Record] of each connection goes to the next host, whose hub makes it again ([Hub.Arrive]), and nobody sees that
+// before all of them begin. Then [Departure.Hand] has this hub let go of them without a CLOSE, and ask its [Heir] from
+// now on, in order, what its workers ask; or Thaw has it go on as if nothing had been.
+//
+// An event that this host's workers have at that moment they handle: what they ask for is carried out by the heir as
+// the event's, and [Heir.Done] says that it may go on with the next one. So at each moment one hub decides about a
+// connection. A client whose OPEN is under way is known to the heir at once; its socket follows when it is served.
+// Connections that are about to end are not packed, and end here; so do those whose peers can't go, with 1012.
+//
 // # Locks
 //
 // In this order; whoever holds one may take those below it, and none above it:
@@ -35,6 +48,9 @@
 //
 // payload.mu, which guards the encoded forms of one broadcast, stands by itself: it is taken with neither of them
 // held.
+//
+// The gate's mu stands below both, and is held for a look. Nobody waits to pass the gate; Freeze waits for those
+// inside.
 //
 // No [Peer], no [Backend], no Ticket, no logger and no answered, reply or done is called with a lock held, so each may
 // call the hub back. What is called with one: the repay of a lent message (Connection.mu), the of of [Hub.Shutdown]

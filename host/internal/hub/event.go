@@ -89,6 +89,7 @@ func (c *Connection) pump() {
 			continue
 		}
 		move(&c.turn, submitting, &turnMoves)
+		c.handles = e.kind()
 		c.mu.Unlock()
 		e.follow(t.Tracer)
 		t.Backend.Submit(&e.Exchange)
@@ -100,8 +101,11 @@ func (c *Connection) pump() {
 	} else {
 		move(&c.turn, awaiting, &turnMoves)
 	}
-	done, finished, l := c.life == over, c.finished(), c.ending
+	done, finished, l, rests := c.life == over, c.finished(), c.ending, c.custody == packed
 	c.mu.Unlock()
+	if rests {
+		c.hub.gate.rouse()
+	}
 	switch {
 	case done:
 		c.hub.forget(c)
@@ -112,10 +116,10 @@ func (c *Connection) pump() {
 
 // due says whether next would do something. c.mu is held.
 func (c *Connection) due() bool {
-	switch c.life {
-	case over:
+	switch {
+	case c.life == over, c.custody != ours:
 		return false
-	case gone:
+	case c.life == gone:
 		return c.opening == nil
 	}
 	return c.flows() && (c.outlet.full != c.outlet.told || len(c.inbox.messages) > 0)
@@ -247,27 +251,62 @@ func (e *event) Fail(err *protocol.Failure) {
 	e.failure = &protocol.Failure{Kind: err.Kind, Detail: err.Detail}
 }
 
+// kind is what the event is.
+func (e *event) kind() handling {
+	switch e.Request.(type) {
+	case *protocol.Open:
+		return handlingOpen
+	case *protocol.Incoming:
+		return handlingMessage
+	case *protocol.Buffer:
+		return handlingBuffer
+	}
+	return handlingClose
+}
+
 // Finished implements [protocol.Sink].
 func (e *event) Finished() {
-	c, closing := e.c, false
-	e.course.end(c, &c.card, e.terms, e.Request, e.failure)
-	switch m := e.Request.(type) {
-	case *protocol.Open:
-		c.settleOpen(e.failure, e.refusal)
-	case *protocol.Close:
-		e.log()
-		closing = true
-	case *protocol.Incoming:
-		if e.failure != nil {
-			c.failed(e, m)
-		}
+	g := &e.c.hub.gate
+	if g.pass() {
+		e.finish()
+		g.leave()
+		return
+	}
+	heir := g.successor()
+	switch {
+	case g.hold(e.Finished):
+	case heir == nil: // it was decided this moment
+		e.Finished()
+	case e.c.isTheirs():
+		e.bequeath(heir)
 	default:
-		if e.failure != nil {
-			c.failed(e, nil)
-		}
+		e.finish()
+	}
+}
+
+// finish goes on with the connection after its event.
+func (e *event) finish() {
+	c, kind := e.c, e.kind()
+	e.course.end(c, &c.card, e.terms, e.Request, e.failure)
+	if kind != handlingOpen {
+		e.log()
+	}
+	next := c.handled(kind, e.failure, e.refusal, e.again())
+	e.release()
+	next()
+}
+
+// handled follows an event of which all has been done that there is to do. What it returns goes on with the next one.
+func (c *Connection) handled(kind handling, failure *protocol.Failure, refusal *protocol.Response,
+	again []message) (next func()) {
+	switch {
+	case kind == handlingOpen:
+		c.settleOpen(failure, refusal)
+	case failure != nil && kind != handlingClose:
+		c.failed(failure, again)
 	}
 	c.mu.Lock()
-	if closing {
+	if kind == handlingClose {
 		move(&c.life, over, &lifeMoves)
 	}
 	pumps, done := c.turn == submitting, c.life == over
@@ -277,22 +316,43 @@ func (e *event) Finished() {
 		move(&c.turn, resting, &turnMoves)
 	}
 	c.mu.Unlock()
-	e.release()
 	switch {
 	case pumps:
+		return func() {}
 	case done:
-		c.hub.forget(c)
-	default:
-		c.pump()
+		return func() { c.hub.forget(c) }
 	}
+	return c.pump
 }
 
-// failed deals with an event that came to nothing. If only the handler failed the connection stays; but messages that
-// travelled together are delivered once more, each by itself, for the failure of one undid what the others' handlers
-// had asked for.
-func (c *Connection) failed(e *event, m *protocol.Incoming) {
-	e.log()
-	switch e.failure.Kind {
+// again are the messages that are to be delivered once more, each by itself: if only the handler failed, and they had
+// travelled together, the failure of one undid what the others' handlers had asked for.
+func (e *event) again() (again []message) {
+	m, ok := e.Request.(*protocol.Incoming)
+	if !ok || e.failure == nil || e.failure.Kind != protocol.FailedReset || len(m.More) == 0 {
+		return nil
+	}
+	again = e.messages()
+	for i := range again {
+		again[i].alone, again[i].attempt = true, 2
+	}
+	return again
+}
+
+// messages are those of the event.
+func (e *event) messages() []message {
+	m := e.Request.(*protocol.Incoming)
+	all := make([]message, 0, 1+len(m.More))
+	all = append(all, message{data: e.first, binary: m.Flags&protocol.FlagBinary != 0})
+	for _, l := range m.More {
+		all = append(all, message{data: l.Bytes, binary: l.Flags&protocol.FlagBinary != 0})
+	}
+	return all
+}
+
+// failed deals with an event that came to nothing. If only the handler failed the connection stays.
+func (c *Connection) failed(failure *protocol.Failure, again []message) {
+	switch failure.Kind {
 	case protocol.FailedReset:
 	case protocol.FailedStopping:
 		c.hangup(protocol.CloseGoing, goingReason, true)
@@ -301,24 +361,22 @@ func (c *Connection) failed(e *event, m *protocol.Incoming) {
 		c.hangup(protocol.CloseError, "an event could not be handled", false)
 		return
 	}
-	if m == nil || len(m.More) == 0 {
-		return
-	}
-	again := make([]message, 0, 1+len(m.More))
-	again = append(again, message{data: e.first, binary: m.Flags&protocol.FlagBinary != 0, alone: true, attempt: 2})
-	for _, l := range m.More {
-		again = append(again, message{data: l.Bytes, binary: l.Flags&protocol.FlagBinary != 0, alone: true,
-			attempt: 2})
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.life == hungUp {
+	if c.life != hungUp {
+		c.inbox.putBack(again)
+	}
+}
+
+// putBack puts messages before those that wait. The connection's mu is held.
+func (i *inbox) putBack(again []message) {
+	if len(again) == 0 {
 		return
 	}
-	for i := range again {
-		c.inbox.waits += int64(len(again[i].data)) + overhead
+	for n := range again {
+		i.waits += int64(len(again[n].data)) + overhead
 	}
-	c.inbox.messages = append(again, c.inbox.messages...)
+	i.messages = append(again, i.messages...)
 }
 
 // log says that an event came to nothing.

@@ -23,6 +23,7 @@ type Hub struct {
 	prefix string // of all ids, so that another realm, or host, or this one's next life, gives none of them again
 	serial atomic.Uint64
 	slow   quiet.Throttle // of clients that were closed for being slow
+	gate   gate
 
 	mu sync.Mutex
 	// guarded by mu
@@ -34,6 +35,10 @@ type Hub struct {
 	stamp   uint64                   // the last that was given to Connection.mark
 	stops   []*shutdown
 	tallies map[tallyKey]*Tally
+	custody custody                // of connections that come
+	packing *Departure             // nil unless custody is packed
+	absent  map[string]*Connection // theirs whose sockets are here still, by id; see departure.go
+	apart   map[string]*Connection // of which the host before has something still, by id; see arrival.go
 }
 
 // crowd is a group, or the connections of a user.
@@ -49,6 +54,7 @@ func New(log hclog.Logger, others ...*Hub) *Hub {
 		log:  log,
 		byID: map[string]*Connection{}, groups: map[string]*crowd{}, users: map[string]*crowd{},
 		away: map[*Connection]struct{}{}, tallies: map[tallyKey]*Tally{},
+		absent: map[string]*Connection{}, apart: map[string]*Connection{},
 	}
 	for h.prefix == "" || slices.ContainsFunc(others, func(o *Hub) bool { return o.prefix == h.prefix }) {
 		h.prefix = strings.ToLower(rand.Text()[:8]) + "-"
@@ -61,11 +67,15 @@ func New(log hclog.Logger, others ...*Hub) *Hub {
 func (h *Hub) Add(p Peer, card Card, t *Terms) *Connection {
 	c := h.connection(p, card, t)
 	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.custody != ours {
+		h.joinsDeparture(c)
+		return c
+	}
 	h.away[c] = struct{}{}
 	for _, s := range h.stops {
 		s.take(c)
 	}
-	h.mu.Unlock()
 	return c
 }
 
@@ -89,13 +99,21 @@ func (h *Hub) Hold(p Peer, card Card, t *Terms, hold *protocol.Hold) (*Connectio
 	c.state.Store(st)
 	c.once = hold.Once
 	move(&c.outlet.line, accepted, &lineMoves)
-	for _, s := range h.stops {
-		s.take(c)
+	stopping, late := false, h.custody == theirs
+	if h.custody != ours {
+		h.joinsDeparture(c)
+	} else {
+		for _, s := range h.stops {
+			s.take(c)
+		}
+		stopping = h.enter(c)
 	}
-	stopping := h.enter(c)
 	h.mu.Unlock()
 	if hold.Timeout > 0 {
 		c.expire(hold.Timeout)
+	}
+	if late {
+		h.gate.successor().Hold(c)
 	}
 	if stopping {
 		c.hangup(protocol.CloseGoing, goingReason, true)
@@ -168,7 +186,7 @@ func (h *Hub) enter(c *Connection) (stopping bool) {
 			return true
 		}
 	}
-	return false
+	return h.custody == theirs // it could not go along
 }
 
 // exit takes c, which has not left, out of everything that others reach it by, for good; its state still says where it

@@ -18,6 +18,7 @@ type opening struct {
 	refused     bool // a RESPONSE has come
 	subprotocol string
 	headers     []string
+	refusal     *protocol.Response // until another host has been told of it
 }
 
 // Open submits OPEN, with the upgrade request of a WebSocket, which is the hub's from now on, or nil. answered is
@@ -26,6 +27,11 @@ type opening struct {
 // called with a Failure, or was.
 func (c *Connection) Open(request *protocol.Request, answered func(Admission)) {
 	t := c.Terms()
+	if !c.hub.gate.pass() {
+		c.hub.ask(func() { c.Open(request, answered) }, func(heir Heir) { c.openElsewhere(heir, request, answered) })
+		return
+	}
+	defer c.hub.gate.leave()
 	traits := t.Backend.Traits()
 	c.mu.Lock()
 	if c.life >= gone {
@@ -33,18 +39,23 @@ func (c *Connection) Open(request *protocol.Request, answered func(Admission)) {
 		answered(Admission{Failure: &protocol.Failure{Kind: protocol.FailedCancelled}})
 		return
 	}
-	o := &opening{request: request, answered: answered}
-	c.opening = o
+	c.opening = &opening{request: request, answered: answered}
 	move(&c.turn, awaiting, &turnMoves)
 	c.mu.Unlock()
+	c.submitOpen(t, &traits)
+}
+
+// submitOpen has the workers decide, if they have a use for that. The turn is awaiting, and the gate passed.
+func (c *Connection) submitOpen(t *Terms, traits *protocol.Traits) {
 	if !traits.Events.Open {
-		c.settleOpen(nil, nil)
-		c.mu.Lock()
-		move(&c.turn, resting, &turnMoves)
-		c.mu.Unlock()
-		c.pump()
+		c.handled(handlingOpen, nil, nil, nil)()
 		return
 	}
+	c.mu.Lock()
+	o := c.opening
+	c.handles = handlingOpen
+	c.mu.Unlock()
+	request := o.request
 	e := c.event(t, &protocol.Open{Connection: c.view(), Request: request}, !traits.AtMostOnce)
 	e.follow(t.Tracer)
 	ticket := t.Backend.Submit(&e.Exchange)

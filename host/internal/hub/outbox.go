@@ -4,6 +4,7 @@
 package hub
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -160,7 +161,7 @@ func (c *Connection) send(b []byte, more bool) {
 // from now on. If very many of them wait already, it is dropped.
 func (c *Connection) Raw(b []byte) {
 	c.mu.Lock()
-	if c.deaf() || c.outlet.box != nil && c.outlet.box.raws >= maxRaws {
+	if c.deaf() || c.custody == theirs || c.outlet.box != nil && c.outlet.box.raws >= maxRaws {
 		c.mu.Unlock()
 		return
 	}
@@ -214,7 +215,7 @@ func (c *Connection) dropOldest() bool {
 
 // enqueue writes f, or has it wait. c.mu is held, and is unlocked.
 func (c *Connection) enqueue(f frame, later bool) {
-	if c.outlet.line != ready || later {
+	if c.outlet.line != ready || later || c.custody != ours {
 		c.wait(f)
 		due := c.outlet.full != c.outlet.told
 		c.mu.Unlock()
@@ -304,13 +305,31 @@ func (c *Connection) write() {
 		c.mu.Unlock()
 		err := c.peer.Write(batch)
 		c.mu.Lock()
-		if err != nil {
+		switch paused := Paused(0); {
+		case errors.As(err, &paused):
+			if o.wrote(int(paused)); c.rested() {
+				return
+			}
+		case err != nil:
 			c.fail()
 			return
+		default:
+			o.wrote(size)
 		}
-		o.wrote(size)
 	}
 	c.written()
+}
+
+// rested gives back the writer's role, and c.mu, though something waits: the hub is frozen. It says false, and does
+// nothing, if it is no more.
+func (c *Connection) rested() bool {
+	if c.custody == ours {
+		return false
+	}
+	move(&c.outlet.line, ready, &lineMoves)
+	c.mu.Unlock()
+	c.hub.gate.rouse()
+	return true
 }
 
 // written gives back the writer's role, and c.mu: nothing waits. It takes leave if that is due; then nobody gets the
@@ -331,8 +350,11 @@ func (c *Connection) written() {
 	} else {
 		move(&c.outlet.line, ready, &lineMoves)
 	}
-	due := c.outlet.told
+	due, rests := c.outlet.told, c.custody == packed
 	c.mu.Unlock()
+	if rests {
+		c.hub.gate.rouse()
+	}
 	if end {
 		c.peer.End(l.code, l.reason)
 	}

@@ -32,7 +32,7 @@ type Peer interface {
 	// After an error the hub aborts.
 	TryWrite(b [][]byte) (n int, err error)
 	// Write writes all of b, waiting for the client at most for the write time-out. It changes neither b nor the
-	// bytes, and keeps nothing of them. After an error the hub aborts.
+	// bytes, and keeps nothing of them. After an error the hub aborts, unless it is [Paused].
 	Write(b [][]byte) error
 	// End takes leave; all that was to be written has been (WebSocket: a close frame; TCP: FIN; held response: the end
 	// of the body). It must not wait long. The front calls Closed when the socket has ended.
@@ -41,6 +41,13 @@ type Peer interface {
 	// calls Closed.
 	Abort()
 }
+
+// Paused is the error of a Write that was interrupted, since another host is about to take the connection over. It is
+// how many bytes had been written.
+type Paused int
+
+// Error implements error.
+func (p Paused) Error() string { return "the connection is about to be handed over" }
 
 // Encoding turns a message into what goes over the socket.
 type Encoding interface {
@@ -68,6 +75,7 @@ const (
 // Terms are what a listener's connections are kept on. They must not be changed once in use: [Hub.Retune] puts others
 // in their place.
 type Terms struct {
+	Route   string // whose these are, for a host that takes over; "": the listener's own
 	Backend Backend
 	Tracer  *trace.Tracer // of events; nil is off
 	// SendBuffer is how many bytes may wait to be sent to a client; 0 is 1 MiB. A message is always taken while

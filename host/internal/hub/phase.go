@@ -38,6 +38,26 @@ const (
 	cut                  // a write failed, and the peer was aborted
 )
 
+// custody is whose the connection is while another host takes over. departure.go changes it.
+type custody uint8
+
+const (
+	ours   custody = iota
+	packed         // the hub is frozen: nothing of it changes but what its client has sent already
+	theirs         // another host's hub has it
+)
+
+// handling is which event of it is under way, for whoever takes it over meanwhile.
+type handling uint8
+
+const (
+	handlingNone handling = iota
+	handlingOpen
+	handlingMessage
+	handlingBuffer
+	handlingClose
+)
+
 // moves are the legal ones, by the phase they begin in: a bit for each that may follow.
 type moves [8]uint8
 
