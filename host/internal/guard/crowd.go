@@ -87,6 +87,16 @@ func (k *Crowd) Enter(remote net.Addr) (who netip.Addr, full string) {
 	return who, ""
 }
 
+// Readmit counts a connection in that there was already, for who, and whatever the limits.
+func (k *Crowd) Readmit(who netip.Addr) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.open++
+	if who.IsValid() {
+		k.addresses[who]++
+	}
+}
+
 // Leave counts one out that enter has counted in for who.
 func (k *Crowd) Leave(who netip.Addr) {
 	k.mu.Lock()

@@ -3,6 +3,7 @@
 package guard
 
 import (
+	"math"
 	"net/netip"
 	"sync"
 )
@@ -31,6 +32,14 @@ func (t *PerAddress) Enter(remote string, most int) (who netip.Addr, ok bool) {
 	}
 	t.open[who]++
 	return who, true
+}
+
+// Readmit is Enter for a connection that there was already: it is counted whatever the limit, if there is one.
+func (t *PerAddress) Readmit(remote string, most int) (who netip.Addr) {
+	if most > 0 {
+		who, _ = t.Enter(remote, math.MaxInt)
+	}
+	return who
 }
 
 // Leave counts one out that enter has counted for who.

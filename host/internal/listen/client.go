@@ -212,6 +212,12 @@ func (c *client) Close() error {
 	return c.Conn.Close()
 }
 
+// Who implements peer.Socket.
+func (c *client) Who() netip.Addr { return c.who }
+
+// Forget implements peer.Socket.
+func (c *client) Forget() { c.forget() }
+
 // forget counts it out.
 func (c *client) forget() {
 	if c.set.remove(c) {

@@ -64,17 +64,33 @@ func Take(c net.Conn) (fd int, ok bool) {
 	if !ok {
 		return -1, false
 	}
+	if fd, ok = duplicate(socket); ok {
+		c.Close()
+	}
+	return fd, ok
+}
+
+// TakeFile is Take for a socket that is a file; it makes it one that does not block.
+func TakeFile(f *os.File) (fd int, ok bool) {
+	if fd, ok = duplicate(f); !ok {
+		return -1, false
+	}
+	if unix.SetNonblock(fd, true) != nil {
+		unix.Close(fd)
+		return -1, false
+	}
+	f.Close()
+	return fd, true
+}
+
+func duplicate(socket syscall.Conn) (fd int, ok bool) {
 	raw, err := socket.SyscallConn()
 	if err != nil {
 		return -1, false
 	}
 	fd = -1
 	raw.Control(func(given uintptr) { fd, err = unix.FcntlInt(given, unix.F_DUPFD_CLOEXEC, 0) })
-	if err != nil || fd < 0 {
-		return -1, false
-	}
-	c.Close()
-	return fd, true
+	return fd, err == nil && fd >= 0
 }
 
 // Registration is that a Handler hears of a descriptor. The zero one is of none.

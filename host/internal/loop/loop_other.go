@@ -7,6 +7,7 @@ package loop
 import (
 	"errors"
 	"net"
+	"os"
 )
 
 // Set is none here.
@@ -26,6 +27,9 @@ func (*Set) Add(int, Handler) (Registration, error) { return Registration{}, err
 
 // Take takes nothing.
 func Take(net.Conn) (fd int, ok bool) { return -1, false }
+
+// TakeFile takes nothing.
+func TakeFile(*os.File) (fd int, ok bool) { return -1, false }
 
 // Remove does nothing.
 func (Registration) Remove() {}

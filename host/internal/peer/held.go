@@ -190,6 +190,9 @@ func (p *Held) finish() {
 
 // Abort implements hub.Peer.
 func (p *Held) Abort() {
+	if p.defers() {
+		return
+	}
 	conn, severed := p.sever()
 	p.mu.Lock()
 	stream := p.stream

@@ -15,7 +15,8 @@ import (
 type idleTimer struct {
 	timer *time.Timer // set by begin
 	over  atomic.Bool
-	spoke atomic.Int64 // when a message came or went last
+	spoke atomic.Int64  // when a message came or went last
+	began time.Duration // when the client was heard last before it came from another host; 0 is that it did not
 	// when the reader began, or came back from the hub; waiting while it is there, and hears nothing
 	back atomic.Int64
 }
@@ -46,7 +47,10 @@ const (
 
 // start has tick called when the timer is due, and now.
 func (t *idleTimer) start(tick func()) {
-	t.back.Store(int64(sinceEpoch()))
+	if t.began == 0 {
+		t.began = sinceEpoch()
+	}
+	t.back.Store(int64(t.began))
 	t.timer = time.AfterFunc(never, tick)
 	tick()
 }
@@ -54,6 +58,12 @@ func (t *idleTimer) start(tick func()) {
 // watch is what a timer's tick does; of is nil for a kind that does nothing of its own.
 func (l *link) watch(of keepAlive) {
 	t, now, limits := &l.idle, sinceEpoch(), l.peers.limits()
+	if asleep, gone := l.asleep(); asleep || gone {
+		if !gone {
+			t.timer.Reset(time.Second)
+		}
+		return
+	}
 	next := laterLook
 	if limits.IdleTimeout > 0 {
 		left := limits.IdleTimeout - t.silence(&t.spoke, now)

@@ -24,8 +24,10 @@ type link struct {
 	idle            idleTimer
 	hasty           bool // the reader's: it must not wait
 
-	mu  sync.Mutex
-	cut bool // guarded by mu: Abort was called
+	mu sync.Mutex
+	// guarded by mu
+	cut    bool // Abort was called
+	moving moving
 }
 
 // Socket is an accepted connection, below TLS and all else.
@@ -36,6 +38,9 @@ type Socket interface {
 	// takes the place of the Socket, which must not be used any more.
 	LetGo() (Socket, Sock)
 	Cut() // closes it in disorder: what has not been sent is lost, and the client is told
+	// Who is the address that it is counted for; the zero one is that it is not.
+	Who() netip.Addr
+	Forget() // counts it out, but does not close it
 }
 
 // join makes c the connection that l is the client's end of.
@@ -73,8 +78,28 @@ func (l *link) sever() (c *hub.Connection, severed bool) {
 // serve has r told what the client says from now on, and tick called by the link's timer. It says false if the
 // listener has ended.
 func (l *link) serve(r reader, tick func()) bool {
-	if !l.peers.enlist() {
-		return false
+	return l.peers.enlist() && l.serveNow(r, tick)
+}
+
+// serveNow is serve once the listener waits for it, unless another host is about to take the connection, or has.
+func (l *link) serveNow(r reader, tick func()) bool {
+	l.mu.Lock()
+	left, leaving := l.Connection.Left()
+	if l.moving.paused || leaving {
+		l.moving.paused = true
+		l.moving.pending = func() {
+			if !l.serveNow(r, tick) {
+				l.discard()
+				l.peers.Count.Leave(l.who)
+			}
+		}
+		l.mu.Unlock()
+		return true
+	}
+	l.moving.served = !left
+	l.mu.Unlock()
+	if left {
+		return l.followed()
 	}
 	l.idle.start(tick)
 	l.sock.serve(l.peers, r)

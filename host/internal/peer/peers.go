@@ -8,6 +8,7 @@ package peer
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/guard"
@@ -28,6 +29,9 @@ type Peers struct {
 	ending     <-chan struct{}   // closed when the listener accepts no more
 	Count      *guard.PerAddress // of the connections
 	turnedAway quiet.Throttle    // of clients of TCP and UDP
+
+	// see Follow; nil unless another host has taken over
+	follow atomic.Pointer[func(Mover, *hub.Connection) (sent, guest bool)]
 
 	running sync.WaitGroup // of what has to end: their goroutines, and those that are read
 
@@ -58,6 +62,15 @@ func NewTerms(limits *SocketLimits, framing Framing, b hub.Backend, in *hub.Hub,
 	under := limits.hubTerms(b)
 	under.Tracer = tracer
 	return Terms{limits, framing, in, under}
+}
+
+// Kept are the hub that keeps connections on t, and what it keeps them on.
+func (t *Terms) Kept() (*hub.Hub, *hub.Terms) { return t.in, t.hub }
+
+// Named has t be those of a route, by which a host that takes over finds its own.
+func (t Terms) Named(route string) Terms {
+	t.hub.Route = route
+	return t
 }
 
 // limits are those of the moment.

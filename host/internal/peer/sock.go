@@ -5,6 +5,7 @@
 package peer
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -13,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/workerhost/workerhost/host/internal/hub"
 )
 
 // Sock is a client's socket, with what is above it. One at a time writes.
@@ -33,6 +36,16 @@ type Sock interface {
 	drain(most int64, limit time.Duration)
 	// close may be called again.
 	close()
+
+	// The rest is for move.go. pause ends reading and waiting writes, the latter with [hub.Paused]; halted waits until
+	// nobody reads, and says false if it is about to end; after that either resume or abandon is called, which lets go
+	// of the socket without a word to the client.
+	pause()
+	halted(ctx context.Context) bool
+	resume()
+	abandon()
+	// duplicate is as Mover.Socket.
+	duplicate() (*os.File, net.Conn, error)
 }
 
 // reader is what a kind of connection does with what its client says. One goroutine at a time calls it.
@@ -62,6 +75,8 @@ type attended struct {
 	err      error
 	worn     bool          // something was read since the reader's goroutine began
 	renewed  time.Duration // when that was, since epoch
+
+	halt halt // see sock_halt.go
 }
 
 // errWorn says that nothing has come, and that another goroutine had better wait for it: the stack of this one has
@@ -97,6 +112,9 @@ func (s *attended) serve(p *Peers, r reader) { go s.goOn(p, r) } // it ends with
 
 func (s *attended) goOn(p *Peers, r reader) {
 	err := s.readTo(r)
+	if s.halts(err, func() { s.goOn(p, r) }) {
+		return
+	}
 	if err == errWorn {
 		go s.goOn(p, r)
 		return
@@ -177,7 +195,10 @@ func (s *attended) parley() bool {
 	return secure
 }
 
-func (s *attended) expire(after time.Duration) { s.conn.SetReadDeadline(time.Now().Add(after)) }
+func (s *attended) expire(after time.Duration) {
+	s.halt.expires.Store(true)
+	s.conn.SetReadDeadline(time.Now().Add(after))
+}
 
 func (s *attended) drain(most int64, limit time.Duration) {
 	s.expire(limit)
@@ -219,6 +240,7 @@ func (s *attended) write(b [][]byte, timeout time.Duration) error {
 		return s.writeJoined(b)
 	}
 	rest := append(net.Buffers(nil), b...)
+	done := int64(0)
 	if timeout > 0 {
 		defer s.conn.SetWriteDeadline(time.Time{}) // else tryWrite would fail later on
 	}
@@ -228,6 +250,10 @@ func (s *attended) write(b [][]byte, timeout time.Duration) error {
 	}
 	for {
 		n, err := s.writeSome(&rest)
+		done += n
+		if err != nil && s.halt.pausing.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+			return hub.Paused(done)
+		}
 		if err == nil || timeout <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}

@@ -3,6 +3,7 @@
 package peer
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/loop"
 )
 
@@ -23,6 +25,7 @@ const (
 	resting              // nobody, until something comes
 	reading              // the loop's goroutine, or one that ends when nothing is left; it looks again before it rests
 	parting              // nobody any more: reader.done has been called, or is about to be
+	halting              // nobody, until resume or abandon
 )
 
 // Polled is a Sock on an event loop. What can be read without waiting is read by the loop's goroutine, and the rest by
@@ -39,6 +42,7 @@ type Polled struct {
 	more   bool          // something has come since somebody began to read
 	fin    bool          // so has the client's FIN, or an error: what comes next is the end
 	late   bool          // expire's time is up
+	pauses bool          // whoever reads halts
 	wakes  chan struct{} // closed when something happens; nil unless somebody waits
 	timer  *time.Timer   // expire's
 	reader reader        // from serve on, like peers
@@ -50,10 +54,15 @@ func Poll(loops *loop.Set, c net.Conn) (s *Polled, ok bool) {
 	if loops == nil {
 		return nil, false
 	}
-	s = new(Polled)
-	if s.fd, ok = loop.Take(c); !ok {
+	fd, ok := loop.Take(c)
+	if !ok {
 		return nil, false
 	}
+	return newPolled(loops, fd), true
+}
+
+func newPolled(loops *loop.Set, fd int) *Polled {
+	s := &Polled{fd: fd}
 	s.in.Lock()
 	defer s.in.Unlock()
 	var err error
@@ -61,15 +70,23 @@ func Poll(loops *loop.Set, c net.Conn) (s *Polled, ok bool) {
 		unix.Close(s.fd)
 		s.fd = -1 // it ends as soon as it is used
 	}
-	return s, true
+	return s
 }
 
 func (s *Polled) serve(p *Peers, r reader) {
 	s.in.Lock()
 	defer s.in.Unlock()
 	s.peers, s.reader = p, r
+	if s.turn = halting; !s.pauses {
+		s.wait()
+	}
+	s.wake()
+}
+
+// wait has nobody read until something comes, or somebody if it has. s.in is held.
+func (s *Polled) wait() {
 	s.turn = resting
-	if s.more || s.fd < 0 {
+	if s.more || s.fin || s.late || s.fd < 0 {
 		s.turn, s.more = reading, false
 		go s.goOn(nil, 0) // ends when nothing is left to read
 	}
@@ -106,6 +123,8 @@ func (s *Polled) glance() {
 	}
 	readBuffers.Put(lent)
 	switch {
+	case err == errPaused:
+		s.haltNow()
 	case err != nil && err != errNothing:
 		go s.end(err) // ends when leave has been taken, for which each kind has a time
 	case n == readSize || !s.rest():
@@ -127,6 +146,10 @@ func (s *Polled) goOn(lent *[readSize]byte, n int) {
 			}
 			err = nil
 		}
+	}
+	if err == errPaused {
+		s.haltNow()
+		return
 	}
 	s.end(err)
 }
@@ -153,11 +176,16 @@ func (s *Polled) readOnce() error {
 func (s *Polled) rest() bool {
 	s.in.Lock()
 	defer s.in.Unlock()
-	if s.more || s.fin || s.late || s.fd < 0 {
+	switch {
+	case s.pauses:
+		s.turn = halting
+		s.wake()
+	case s.more, s.fin, s.late, s.fd < 0:
 		s.more = false
 		return false
+	default:
+		s.turn = resting
 	}
-	s.turn = resting
 	return true
 }
 
@@ -174,7 +202,10 @@ func (s *Polled) end(err error) {
 // scheduler.
 const atOnce = 64 << 10
 
-var errNothing = errors.New("nothing has come")
+var (
+	errNothing = errors.New("nothing has come")
+	errPaused  = errors.New("the reader is to pause")
+)
 
 // receive reads what is there; errNothing is that there is nothing. io.EOF is the end.
 func (s *Polled) receive(into []byte) (n int, err error) {
@@ -183,6 +214,8 @@ func (s *Polled) receive(into []byte) (n int, err error) {
 	switch {
 	case s.fd < 0:
 		return 0, net.ErrClosed
+	case s.pauses && s.turn == reading:
+		return 0, errPaused
 	case s.late && s.turn == reading:
 		return 0, os.ErrDeadlineExceeded
 	}
@@ -231,7 +264,7 @@ func (s *Polled) tryWrite(b [][]byte) (n int, err error) {
 }
 
 func (s *Polled) write(b [][]byte, timeout time.Duration) error {
-	wait := NewStall(timeout)
+	wait, done := NewStall(timeout), 0
 	rest := net.Buffers(append([][]byte(nil), b...))
 	var wakes <-chan struct{}
 	for took := false; ; {
@@ -239,13 +272,16 @@ func (s *Polled) write(b [][]byte, timeout time.Duration) error {
 		if err != nil {
 			return err
 		}
-		took = took || n > 0
+		took, done = took || n > 0, done+n
 		if advance(&rest, n); len(rest) == 0 {
 			return nil
 		}
 		if wakes == nil || n > 0 { // it is not full yet, or may have become empty before anybody listened
 			wakes = s.awaken()
 			continue
+		}
+		if s.isPaused() {
+			return hub.Paused(done)
 		}
 		if err := wait.rest(wakes, took); err != nil {
 			return err
@@ -364,11 +400,109 @@ func (s *Polled) Close() error {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	if s.turn == resting {
+	if s.turn == resting || s.turn == halting {
 		s.turn = parting
 		go s.end(net.ErrClosed) // ends at once
 	}
 	return err
+}
+
+func (s *Polled) pause() {
+	s.in.Lock()
+	defer s.in.Unlock()
+	s.pauses = true
+	if s.turn == resting {
+		s.turn = halting
+	}
+	s.wake()
+}
+
+func (s *Polled) isPaused() bool {
+	s.in.Lock()
+	defer s.in.Unlock()
+	return s.pauses
+}
+
+// haltNow is the reader's answer to pause.
+func (s *Polled) haltNow() {
+	s.in.Lock()
+	defer s.in.Unlock()
+	if s.turn = halting; !s.pauses { // it was resumed meanwhile
+		s.wait()
+	}
+	s.wake()
+}
+
+func (s *Polled) halted(ctx context.Context) bool {
+	for {
+		wakes := s.awaken()
+		s.in.Lock()
+		turn, closed := s.turn, s.fd < 0
+		s.in.Unlock()
+		switch {
+		case closed, turn == parting:
+			return false
+		case turn == halting:
+			return true
+		}
+		select {
+		case <-wakes:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (s *Polled) resume() {
+	s.in.Lock()
+	defer s.in.Unlock()
+	s.pauses = false
+	if s.turn == halting {
+		s.wait()
+	}
+}
+
+func (s *Polled) abandon() {
+	s.in.Lock()
+	defer s.in.Unlock()
+	s.out.Lock()
+	defer s.out.Unlock()
+	if s.fd < 0 {
+		return
+	}
+	s.on.Remove()
+	unix.Close(s.fd)
+	s.fd, s.turn = -1, parting
+	s.wake()
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+func (s *Polled) duplicate() (*os.File, net.Conn, error) {
+	s.out.Lock()
+	defer s.out.Unlock()
+	if s.fd < 0 {
+		return nil, nil, net.ErrClosed
+	}
+	fd, err := unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(fd), "client"), nil, nil
+}
+
+// PollFile takes a socket that came from another process to a loop, and closes f. It says false, and leaves f as it
+// is, if that can't be.
+func PollFile(loops *loop.Set, f *os.File) (s *Polled, ok bool) {
+	if loops == nil {
+		return nil, false
+	}
+	fd, ok := loop.TakeFile(f)
+	if !ok {
+		return nil, false
+	}
+	return newPolled(loops, fd), true
 }
 
 // SetLinger is net.TCPConn's.

@@ -6,6 +6,7 @@ package peer
 
 import (
 	"net"
+	"os"
 
 	"github.com/workerhost/workerhost/host/internal/loop"
 )
@@ -15,6 +16,9 @@ type Polled struct {
 	net.Conn
 	Sock
 }
+
+// PollFile takes nothing.
+func PollFile(*loop.Set, *os.File) (*Polled, bool) { return nil, false }
 
 // Poll takes nothing.
 func Poll(*loop.Set, net.Conn) (*Polled, bool) { return nil, false }

@@ -5,7 +5,9 @@
 package peer
 
 import (
+	"errors"
 	"net"
+	"os"
 	"syscall"
 )
 
@@ -15,3 +17,5 @@ func rawConn(net.Conn) syscall.RawConn { return nil }
 func (s *attended) tryRead(uintptr) bool { return true }
 
 func (w *writeAttempt) try(uintptr) bool { return true }
+
+func duplicateFile(syscall.Conn) (*os.File, error) { return nil, errors.ErrUnsupported }

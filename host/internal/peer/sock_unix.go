@@ -5,8 +5,10 @@
 package peer
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -73,4 +75,18 @@ func writeNow(fd int, b [][]byte) (n int, err error) {
 		}
 		return max(n, 0), err
 	}
+}
+
+// duplicateFile is the same socket once more.
+func duplicateFile(c syscall.Conn) (*os.File, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd := -1
+	wrong := raw.Control(func(given uintptr) { fd, err = unix.FcntlInt(given, unix.F_DUPFD_CLOEXEC, 0) })
+	if wrong != nil || err != nil {
+		return nil, errors.Join(wrong, err)
+	}
+	return os.NewFile(uintptr(fd), "client"), nil
 }

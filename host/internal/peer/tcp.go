@@ -217,6 +217,9 @@ func (c *tcpConn) settle() {
 
 // Abort implements hub.Peer.
 func (c *tcpConn) Abort() {
+	if c.defers() {
+		return
+	}
 	c.mu.Lock()
 	if !c.ended {
 		c.cut = true
@@ -224,7 +227,9 @@ func (c *tcpConn) Abort() {
 	c.settle()
 	conn := c.Connection
 	c.mu.Unlock()
-	c.below.Cut()
+	if c.below != nil { // else it has yet to come
+		c.below.Cut()
+	}
 	if conn != nil { // the reader may be waiting for the hub
 		conn.Closed(protocol.CloseBroken, "", false)
 	}

@@ -310,6 +310,9 @@ func (c *WebSocket) said() {
 
 // Abort implements hub.Peer.
 func (c *WebSocket) Abort() {
+	if c.defers() {
+		return
+	}
 	conn, severed := c.sever()
 	if severed {
 		c.said()

@@ -99,7 +99,7 @@ func newTerms(t Terms) *terms {
 		counted.indexed = t.Routes.guardsIndex()
 	}
 	for of := range counted.all() {
-		of.peers = peer.NewTerms(&of.Sockets, of.Framing, of.Backend, of.Hub, of.Tracer)
+		of.peers = peer.NewTerms(&of.Sockets, of.Framing, of.Backend, of.Hub, of.Tracer).Named(of.Route.Name)
 	}
 	return counted
 }

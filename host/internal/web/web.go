@@ -86,6 +86,23 @@ func (h *Handler) Terms() *Terms { return &h.terms.Load().Terms }
 // PeerTerms are those of long-lived connections that begin now.
 func (h *Handler) PeerTerms() *peer.Terms { return &h.terms.Load().peers }
 
+// TermsFor are those for a connection in the hub that another host has kept: those of the same route, or else of the
+// same pool. nil: there are none, so it can't go on here.
+func (h *Handler) TermsFor(in *hub.Hub, route, pool string) *peer.Terms {
+	now := h.terms.Load()
+	for of := range now.all() {
+		if of.Hub == in && of.Route.Name == route && of.Backend != nil {
+			return &of.peers
+		}
+	}
+	for of := range now.all() {
+		if of.Hub == in && of.Route.Status == 0 && of.Backend != nil && of.Backend.Traits().Pool == pool {
+			return &of.peers
+		}
+	}
+	return nil
+}
+
 // Reload opens the public folders anew, following symlinks as they are now. If that fails they stay as they were.
 func (h *Handler) Reload() error {
 	h.mu.Lock()
