@@ -72,7 +72,7 @@ func TestTheWordsOfTheGlossaryAreInNamesForOneThing(t *testing.T) {
 		{"hold", "hold holds holding held", []string{
 			"protocol", "workers", "sdk-go", "examples/ticker-sse-go", "host/internal/bench",
 			"host/internal/hub", "host/internal/leaks", "host/internal/peer", "host/internal/recent",
-			"host/internal/web",
+			"host/internal/succession", "host/internal/web",
 		}},
 		{"front", "front fronts", nil},
 		{"begin", "begin begins beginning", []string{
