@@ -7,6 +7,7 @@ package handover
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 )
 
@@ -17,6 +18,9 @@ var errCannot = fmt.Errorf("on this system a host can't hand its sockets to anot
 
 // Pair says that there is no link on this system.
 func Pair() (link *Link, theirs *os.File, err error) { return nil, nil, errCannot }
+
+// Sockets says that there are none on this system.
+func Sockets() (ours net.Conn, theirs *os.File, err error) { return nil, nil, errCannot }
 
 // Inherit returns nil: no host is started to take over.
 func Inherit() (*Link, error) { return nil, nil }

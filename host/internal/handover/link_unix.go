@@ -39,6 +39,33 @@ type outgoing struct {
 // Pair makes both ends: a link, and the descriptor that another process is given, which [Inherit] makes the other link
 // of. Whoever calls closes both.
 func Pair() (link *Link, theirs *os.File, err error) {
+	ours, theirs, err := pair()
+	if err != nil {
+		return nil, nil, err
+	}
+	if link, err = Open(ours); err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return link, theirs, nil
+}
+
+// Sockets makes a pair of unix sockets for bytes alone: one for this process, and one to send. Whoever calls closes
+// both.
+func Sockets() (ours net.Conn, theirs *os.File, err error) {
+	one, theirs, err := pair()
+	if err != nil {
+		return nil, nil, err
+	}
+	ours, err = net.FileConn(one)
+	if one.Close(); err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return ours, theirs, nil
+}
+
+func pair() (one, other *os.File, err error) {
 	syscall.ForkLock.RLock()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err == nil {
@@ -49,12 +76,7 @@ func Pair() (link *Link, theirs *os.File, err error) {
 	if err != nil {
 		return nil, nil, os.NewSyscallError("socketpair", err)
 	}
-	theirs = os.NewFile(uintptr(fds[1]), "handover")
-	if link, err = Open(os.NewFile(uintptr(fds[0]), "handover")); err != nil {
-		theirs.Close()
-		return nil, nil, err
-	}
-	return link, theirs, nil
+	return os.NewFile(uintptr(fds[0]), "handover"), os.NewFile(uintptr(fds[1]), "handover"), nil
 }
 
 // Inherit is the link that the environment names, if this process was started to take over from another host; nil if

@@ -81,7 +81,7 @@ func (a *Arrival) Land() {
 	h.mu.Unlock()
 	for _, one := range a.comes {
 		c, r := one.c, one.record
-		c.expireAt(r.Expires)
+		c.expireAt(r.Expires, r.Guest)
 		switch {
 		case c.opening != nil && !r.Submitted:
 			c.reopen()

@@ -44,6 +44,7 @@ type Connection struct {
 type few struct {
 	expiry *time.Timer // nil: it may stay
 	until  int64       // when that is due, in Unix nanoseconds
+	guest  bool        // and it ends as one that has to come again, since its socket is a relay by a host before
 	apart  apart       // what another host has of it
 	opened trace.Span  // that led to it; never changes once events come
 }
@@ -324,9 +325,29 @@ func (c *Connection) Closed(code int, reason string, clean bool) {
 // expire has the connection end after so many milliseconds.
 func (c *Connection) expire(milliseconds int64) {
 	const most = int64(1<<63-1) / int64(time.Millisecond)
-	after := time.Duration(min(milliseconds, most)) * time.Millisecond
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.some().until = now() + int64(after)
-	c.few.expiry = time.AfterFunc(after, func() { c.hangup(protocol.CloseNormal, "", false) })
+	c.endAfter(time.Duration(min(milliseconds, most))*time.Millisecond, protocol.CloseNormal, "")
+}
+
+func (c *Connection) endAfter(d time.Duration, code int, reason string) {
+	c.some().until = now() + int64(d)
+	c.few.expiry = time.AfterFunc(d, func() { c.hangup(code, reason, false) })
+}
+
+// Lodge has the connection end at until, with 1012: its socket is one of a host before, which ends then. If it is to
+// end earlier it does.
+func (c *Connection) Lodge(until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.some()
+	if f.guest = true; f.until != 0 && f.until <= until.UnixNano() {
+		return
+	}
+	if f.expiry != nil {
+		f.expiry.Stop()
+	}
+	if c.life < hungUp {
+		c.endAfter(time.Until(until), closeRestart, restartReason)
+	}
 }

@@ -20,6 +20,7 @@ type Record struct {
 	Pool       string         `msgpack:"pool"`
 	Once       bool           `msgpack:"once"`
 	Expires    int64          `msgpack:"expires"` // Unix nanoseconds; 0 is never
+	Guest      bool           `msgpack:"guest"`   // its socket is a relay by a host before: see Connection.Lodge
 
 	// Opening is the frame of the OPEN that is not settled; empty: the connection is open. Submitted says that the
 	// workers of the host before have it, and Refused that they have refused it.
@@ -39,6 +40,14 @@ type Record struct {
 	BytesIn     int64 `msgpack:"bytes_in"`
 	BytesOut    int64 `msgpack:"bytes_out"`
 	Dropped     int64 `msgpack:"dropped"`
+}
+
+// Lodge notes what [Connection.Lodge] is to do where the connection is restored.
+func (r *Record) Lodge(until time.Time) {
+	r.Guest = true
+	if at := until.UnixNano(); r.Expires == 0 || at < r.Expires {
+		r.Expires = at
+	}
 }
 
 // Waiting is a message that waits to be handled.
@@ -85,7 +94,7 @@ func (c *Connection) Record() *Record {
 		BytesIn: c.counts.bytesIn, BytesOut: c.counts.bytesOut, Dropped: c.counts.dropped,
 	}
 	if c.few != nil {
-		r.Expires = c.few.until
+		r.Expires, r.Guest = c.few.until, c.few.guest
 	}
 	if o := c.opening; o != nil {
 		r.Opening = (&protocol.Open{Connection: view, Request: o.request}).AppendFrame(nil)
@@ -190,8 +199,11 @@ func (c *Connection) restoreOpening(r *Record) error {
 }
 
 // expiry has a restored connection end in time.
-func (c *Connection) expireAt(when int64) {
-	if when != 0 {
+func (c *Connection) expireAt(when int64, guest bool) {
+	switch {
+	case guest:
+		c.Lodge(time.Unix(0, when))
+	case when != 0:
 		c.expire(max(0, (when-now())/int64(time.Millisecond)))
 	}
 }

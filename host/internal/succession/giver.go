@@ -18,11 +18,17 @@ import (
 	"github.com/workerhost/workerhost/host/internal/peer"
 )
 
-// Guest makes a connection that is not a mere socket, as over TLS, go along: it returns a socket that the other host
-// is given in its place, of which the other end's bytes are to be copied to and from c, once decided is called with
-// true, after which c is the guest's to close. With false nothing is to be copied, and c goes on as before. An error
-// says that it can't go.
-type Guest func(c net.Conn) (socket *os.File, decided func(goes bool), err error)
+// Guest makes a connection that is not a mere socket, as over TLS, go along. An error says that it can't go.
+type Guest func(c net.Conn) (Invitation, error)
+
+// Invitation is how one goes along: the heir is given Socket in its place, of which the other end's bytes are copied
+// to and from it once Decided is called with true, after which the connection is the guest's to close. With false
+// nothing is copied, and it goes on as before. The heir closes the connection at Until.
+type Invitation struct {
+	Socket  *os.File
+	Until   time.Time
+	Decided func(goes bool)
+}
 
 // Giver gives a host's connections away. Offer comes first, then Hand or Withdraw; End when the link has ended.
 type Giver struct {
@@ -188,7 +194,10 @@ func (g *Giver) send(halting context.Context, l *leaving, b *batch) error {
 		var file *os.File
 		if one.Socket {
 			var err error
-			if file, err = g.socket(m, func(decided func(bool)) { l.guests[c] = decided }); err != nil {
+			if file, err = g.socket(m, func(i Invitation) {
+				l.guests[c] = i.Decided
+				one.Hub.Lodge(i.Until)
+			}); err != nil {
 				g.log.Debug("a connection stays with the old host", "connection", c.ID(), "error", err)
 				keep = append(keep, c)
 				continue
@@ -209,7 +218,7 @@ func (g *Giver) send(halting context.Context, l *leaving, b *batch) error {
 var errBeyond = errors.New("there is more than a socket between it and its client")
 
 // socket duplicates what the heir is given of a client's socket.
-func (g *Giver) socket(m peer.Mover, invited func(decided func(bool))) (*os.File, error) {
+func (g *Giver) socket(m peer.Mover, invited func(Invitation)) (*os.File, error) {
 	file, beyond, err := m.Socket()
 	if err != nil || beyond == nil {
 		return file, err
@@ -217,11 +226,11 @@ func (g *Giver) socket(m peer.Mover, invited func(decided func(bool))) (*os.File
 	if g.guest == nil {
 		return nil, errBeyond
 	}
-	file, decided, err := g.guest(beyond)
+	i, err := g.guest(beyond)
 	if err == nil {
-		invited(decided)
+		invited(i)
 	}
-	return file, err
+	return i.Socket, err
 }
 
 // keep has connections stay.
@@ -386,9 +395,10 @@ func (g *Giver) follow(m peer.Mover, c *hub.Connection) (sent, guest bool) {
 		return false, false
 	}
 	var decided func(bool)
-	file, err := g.socket(m, func(d func(bool)) { decided = d })
+	v := socketMessage{Realm: g.realmOf(c), ID: c.ID(), Peer: m.Record()}
+	file, err := g.socket(m, func(i Invitation) { decided, v.Until = i.Decided, i.Until.UnixNano() })
 	if err == nil {
-		err = g.link.Send(kindSocket, socketMessage{g.realmOf(c), c.ID(), m.Record()}, file)
+		err = g.link.Send(kindSocket, v, file)
 	}
 	if decided != nil {
 		decided(err == nil)

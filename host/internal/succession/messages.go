@@ -127,6 +127,7 @@ type socketMessage struct {
 	Realm string       `msgpack:"realm"`
 	ID    string       `msgpack:"id"`
 	Peer  *peer.Record `msgpack:"peer"`
+	Until int64        `msgpack:"until"` // Unix nanoseconds; 0: it is the client's own
 }
 
 type closedMessage struct {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -431,6 +432,9 @@ func (t *Taker) onSocket(m handover.Message) error {
 		return nil
 	}
 	c.Came()
+	if v.Until != 0 {
+		c.Lodge(time.Unix(0, v.Until))
+	}
 	c.Opened()
 	if !to.Start() {
 		to.Abort()
