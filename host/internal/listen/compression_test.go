@@ -2,6 +2,7 @@ package listen
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
+	"github.com/workerhost/workerhost/host/internal/accesslog"
 	"github.com/workerhost/workerhost/host/internal/compress"
 	"github.com/workerhost/workerhost/host/internal/web"
 	"github.com/workerhost/workerhost/protocol"
@@ -432,8 +434,15 @@ func TestWhoDoesNotReadAFileInACodingIsCutByTheWriteTimeout(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	told := filepath.Join(t.TempDir(), "access.log")
+	log, err := accesslog.Open(told, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	over := 0 // requests, of all houses
 	fromEach(t, hello, func(o *Options) {
-		o.Public, o.Limits.WriteTimeout = base, 200*time.Millisecond
+		o.Public, o.Limits.WriteTimeout, o.Access = base, 200*time.Millisecond, log
 	}, func(t *testing.T, h *house) {
 		answers := map[string]*http.Response{}
 		for _, name := range []string{"made.txt", "lies.txt"} {
@@ -445,7 +454,17 @@ func TestWhoDoesNotReadAFileInACodingIsCutByTheWriteTimeout(t *testing.T) {
 			}
 			answers[name] = resp
 		}
-		time.Sleep(time.Second) // the claim is about time
+		// Nothing is read until the server has done with both, however long it takes to make them.
+		over += len(answers)
+		for until := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			lines, err := os.ReadFile(told)
+			if err != nil || time.Now().After(until) {
+				t.Fatalf("they are not cut: %v", err)
+			}
+			if bytes.Count(lines, []byte("\n")) >= over {
+				break
+			}
+		}
 		for name, resp := range answers {
 			n, err := io.Copy(io.Discard, resp.Body)
 			resp.Body.Close()
