@@ -114,7 +114,7 @@ func TestLongLivedConnectionsThatComeAndGoInAnyWayHearWhatIsTheirsAndLeaveNothin
 }
 
 func comeAndGo(t *testing.T, websocket bool) {
-	most := 320
+	most := 160
 	if os.Getenv("LONG_TESTS") != "" {
 		most = 6400
 	}

@@ -103,7 +103,7 @@ func TestGeneratedRequestsForFilesGetTheSameAnswersOnTheLaneAndOff(t *testing.T)
 	seed := uint64(time.Now().UnixNano())
 	r := rand.New(rand.NewPCG(seed, 0))
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
-	most := 100
+	most := 40
 	if os.Getenv("LONG_TESTS") != "" {
 		most = 3000
 	}

@@ -133,7 +133,7 @@ func TestHeadersOfAnAnswerAreItsOwnAlsoWhenOthersFollow(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
-			for j := range 150 {
+			for j := range 60 {
 				client, target := clients[(i+j)%len(clients)], fmt.Sprintf("/%d/%d", i, j)
 				resp, err := client.Get(h.url + target)
 				if err != nil {
