@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/protocol"
+	"github.com/workerhost/workerhost/workers/internal/wait"
 )
 
 // ErrStopping is returned for what a pool can't do any more once Stop has been called.
@@ -258,11 +259,17 @@ func (p *Pool) launch(g *generation, s *slot) *worker {
 	return w
 }
 
+// greetTime is how long a worker may take until it speaks the protocol, before somebody is asked about it.
+const greetTime = 900 * time.Millisecond
+
 // awaitBoot waits for READY within StartTimeout, or ends the worker.
 func (p *Pool) awaitBoot(w *worker) error {
 	limit := w.gen.settings.StartTimeout
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
+	if ask := w.gen.settings.Greeting; ask != "" && !wait.Within(w.boot.done, greetTime) && !w.spoke.Load() {
+		w.log.Warn("worker has not said a word since it was started: " + ask)
+	}
 	select {
 	case <-w.boot.done:
 	case <-timer.C:
@@ -289,6 +296,9 @@ func (w *worker) missing(limit time.Duration) string {
 	text := fmt.Sprintf("no READY within start_timeout (%v)", limit)
 	if state := w.process.KernelState(); state != "" {
 		text += "; its process: " + state
+	}
+	if ask := w.gen.settings.Greeting; ask != "" && !w.spoke.Load() {
+		text += "; " + ask
 	}
 	return text
 }

@@ -66,6 +66,7 @@ func (w *worker) awaitEnd() {
 
 func (w *worker) readMagic() error {
 	stray, err := w.conn.ReadMagic()
+	w.spoke.Store(err == nil)
 	var link *protocol.LinkError
 	if errors.As(err, &link) && len(link.Bytes) == len(stray) { // it shows all of it
 		return err

@@ -82,6 +82,9 @@ type Settings struct {
 	// Remedy says what to do about a worker that did not boot, by its last words, and by whether it ended as a program
 	// does that is done, before READY; "" is that it does not know. nil never does.
 	Remedy func(said string, done bool) string
+	// Greeting is asked about a worker that has not begun to speak the protocol a second after its start, or has ended
+	// without; "" is that nothing is asked in the first case.
+	Greeting string
 	// Untraced is said of a hung worker that gives no backtraces: why, and what to do about that. The default has a
 	// worker in mind that speaks the protocol itself.
 	Untraced string

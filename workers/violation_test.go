@@ -246,6 +246,31 @@ func TestAnUnknownMessageAfterAWholeResponseIsToldOfWithTheRequestWhoseActsItCos
 	})
 }
 
+func TestAProgramThatIsNoWorkerIsAskedWhyWithinASecond(t *testing.T) {
+	const ask = "does it call Serve?"
+	for name, c := range map[string]struct {
+		run  script
+		want string
+	}{
+		"it serves by itself": {func(w *fakeWorker) { w.hang() }, "has not said a word"},
+		"its port is taken": {func(w *fakeWorker) {
+			w.errs.Write([]byte("listen tcp :8080: bind: address already in use\n"))
+			w.die("exit status 1")
+		}, "already in use; " + ask},
+		"it returns": {func(w *fakeWorker) {}, "said nothing; " + ask},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			set, log := logged(Settings{Workers: 1, Greeting: ask})
+			p, _ := newFakePool(t, set, always(c.run))
+			time.Sleep(time.Second)
+			if said := log.entries(ask); len(said) == 0 || !strings.Contains(said[0], c.want) {
+				t.Errorf("%s: the log has %q, not %q", name, said, c.want)
+			}
+			p.Stop(context.Background())
+		})
+	}
+}
+
 func TestWorkersThatSayTooMuchBeforeREADYDoNotStart(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -36,6 +37,7 @@ type worker struct {
 	vacated chan struct{} // then told when it has nothing at hand; holds one
 
 	boot  boot
+	spoke atomic.Bool // its output began as SPEC.md §1.2 has it
 	offer offer
 	end   end
 
@@ -273,7 +275,14 @@ func (w *worker) bootFailure(why string) error {
 		return errors.New(why)
 	}
 	hint, quiet := "", said == "" && !strings.HasPrefix(w.end.exit, "signal")
-	if before == "READY" && (w.end.exit == "exit status 0" || quiet) { // the end of a program that is no worker
+	greeting := w.gen.settings.Greeting
+	asks := greeting != "" && !w.spoke.Load()
+	serves := asks && strings.Contains(said, "listen tcp") // by itself, at an address that is not free
+	// the end of a program that is no worker
+	switch is := before == "READY" && (w.end.exit == "exit status 0" || quiet || serves); {
+	case is && asks:
+		hint = "; " + greeting
+	case is:
 		hint = "; does it come to the SDK's run() or Serve()?"
 	}
 	if remedy := w.gen.settings.Remedy; remedy != nil {

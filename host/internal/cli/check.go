@@ -280,7 +280,7 @@ func checkPool(t *Terminal, p *config.Pool) error {
 	default:
 		row("worker", "command")
 	}
-	row("directory", describeDirectory(p.Directory))
+	row("directory", describeDirectory(p))
 	if p.Park > 0 {
 		row("parked", describeParking(p))
 	}
@@ -311,12 +311,17 @@ func has(name string, loaded bool, debian string) string {
 	return "no " + name + " (faster with it; on Debian: apt-get install " + debian + ")"
 }
 
-func describeDirectory(dir string) string {
+func describeDirectory(p *config.Pool) string {
+	dir := p.Directory
 	resolved, err := filepath.EvalSymlinks(dir)
-	if err != nil || resolved == dir {
+	switch {
+	case err == nil && resolved != dir:
+		return dir + " → " + resolved
+	case p.Kind == config.GoPackage:
+		return dir
+	default:
 		return dir + " (unpinned: no symlink that a deploy could move)"
 	}
-	return dir + " → " + resolved
 }
 
 // describeParking says what a reload leaves beside the new workers, and how much memory that is, as far as it is

@@ -243,6 +243,11 @@ func (p *Pool) checkPHP(c *Config, fail fail) {
 	if c.has(p.at+".unchecked") && p.Kind != PHPFile && p.Kind != FPM {
 		fail(p.at+".unchecked", "has no effect on what is no PHP: remove it")
 	}
+	for _, key := range []string{"build_tags", "build_ldflags", "build_flags"} {
+		if c.has(p.at+"."+key) && p.Kind != GoPackage {
+			fail(p.at+"."+key, "has no effect on what is no Go package: remove it")
+		}
+	}
 	for _, key := range []string{"php", "php_ini"} {
 		if c.has(p.at+"."+key) && c.has(p.at+".command") {
 			fail(p.at+"."+key,

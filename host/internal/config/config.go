@@ -165,6 +165,9 @@ type Pool struct {
 	FileRoots      []string          `key:"file_roots" holds:"array of paths" absent:"the pool's directory" means:"folders from which a worker may have the host send files"`
 	Delivery       string            `key:"delivery" default:"at-least-once" oneof:"at-least-once at-most-once" means:"at-least-once: an event whose worker died is given to another one, as attempt 2; at-most-once: it is dropped, and its connection closed"`
 	Wire           string            `key:"wire" default:"descriptors" oneof:"descriptors stdio" means:"where frames travel: descriptors 3 and 4, or plain stdin and stdout"`
+	BuildTags      []string          `key:"build_tags" holds:"array of names" absent:"[]" means:"for a Go package, build tags: go build -tags"`
+	BuildLDFlags   string            `key:"build_ldflags" absent:"none" means:"likewise, flags of the linker: go build -ldflags, such as \"-s -w -X main.version=1.2\""`
+	BuildFlags     []string          `key:"build_flags" holds:"array of flags" absent:"[]" means:"likewise, other flags of go build, such as [\"-trimpath\", \"-mod=vendor\"]"`
 	PHP            string            `key:"php" holds:"path" absent:"php on $PATH" means:"PHP binary for a .php worker"`
 	API            string            `key:"api" absent:"what the script calls" oneof:"sdk frankenphp workerman" means:"what a .php worker is written for: our SDK, FrankenPHP's worker mode, which host help frankenphp describes, or Workerman and GatewayWorker, which host help workerman does"`
 	Fork           bool              `key:"fork" absent:"false" means:"load a .php worker once for each generation, in a template, and fork the workers from it: they start in moments and share its memory, which is no part of theirs in max_memory; Linux alone, and PHP needs pcntl; host help fork"`

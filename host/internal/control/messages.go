@@ -91,7 +91,7 @@ type Pool struct {
 	MinWorkers int       `json:"min_workers"`         // how few and how many there may be; the same where their number is fixed
 	MaxWorkers int       `json:"max_workers"`         // likewise
 	Directory  string    `json:"directory,omitempty"` // symlinks resolved
-	Pinned     bool      `json:"pinned"`              // Directory was reached by a symlink
+	Pinned     bool      `json:"pinned"`              // Directory was reached by a symlink, or the code was built
 	Reloading  bool      `json:"reloading"`
 	Progress   *Progress `json:"progress,omitempty"` // of the reload under way
 	Failure    string    `json:"failure,omitempty"`  // why the last boot failed, if no worker became ready since

@@ -34,10 +34,12 @@ type binary struct {
 func newBuilder() *builder { return &builder{binaries: map[string][]binary{}} }
 
 // build compiles the pool's package as it is in dir, the resolved directory of the generation. The error has all that
-// the compiler said.
-func (b *builder) build(ctx context.Context, p *config.Pool, dir string, generation uint64) (path string, err error) {
+// the compiler said. unstamped is why the binary does not have the version of its checkout; "" is that it does, or
+// that there is none.
+func (b *builder) build(ctx context.Context, p *config.Pool, dir string, generation uint64) (path, unstamped string,
+	err error) {
 	if _, err := exec.LookPath("go"); err != nil {
-		return "", errors.New("building the worker needs Go, and there is no `go` in $PATH: install it " +
+		return "", "", errors.New("building the worker needs Go, and there is no `go` in $PATH: install it " +
 			"(https://go.dev/dl), or build the worker elsewhere and give the program as command = [\"PROGRAM\"]")
 	}
 	source := p.Worker
@@ -45,33 +47,50 @@ func (b *builder) build(ctx context.Context, p *config.Pool, dir string, generat
 		source = filepath.Join(dir, inside)
 	}
 	if path, err = b.place(p.Name, generation); err != nil {
-		return "", err
+		return "", "", err
 	}
-	// Stamping git's state would fail in a checkout that belongs to another user.
-	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", path, ".")
+	out, err := compile(ctx, p, source, path)
+	// what go says where git refuses, as it does in a checkout that belongs to another user
+	if err != nil && strings.Contains(out, "-buildvcs=false") {
+		unstamped = out
+		out, err = compile(ctx, p, source, path, "-buildvcs=false")
+	}
+	if err != nil {
+		os.Remove(path)
+		if ctx.Err() != nil {
+			return "", "", ctx.Err()
+		}
+		return "", "", fmt.Errorf("the worker in %s does not build (%w):\n%s", source, err, out)
+	}
+	if p.Identity != nil {
+		if err := lend(path, p.Identity.GID); err != nil {
+			return "", "", fmt.Errorf("the worker can't be given to %s: %w", p.Identity, err)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.binaries[p.Name] = append(b.binaries[p.Name], binary{generation, path})
+	return path, unstamped, nil
+}
+
+// compile runs go build in source, and gives what it said.
+func compile(ctx context.Context, p *config.Pool, source, path string, flags ...string) (out string, err error) {
+	args := append([]string{"build", "-o", path}, flags...)
+	if len(p.BuildTags) > 0 {
+		args = append(args, "-tags", strings.Join(p.BuildTags, ","))
+	}
+	if p.BuildLDFlags != "" {
+		args = append(args, "-ldflags", p.BuildLDFlags)
+	}
+	cmd := exec.CommandContext(ctx, "go", append(append(args, p.BuildFlags...), ".")...)
 	cmd.Dir = source
 	cmd.Env = append(p.BuildEnviron(os.Environ()), "PWD="+source)
 	if _, err := os.UserCacheDir(); err != nil && os.Getenv("GOCACHE") == "" {
 		cmd.Env = append(cmd.Env, "GOCACHE="+filepath.Join(filepath.Dir(path), "cache")) // a service may have no $HOME
 	}
 	cmd.WaitDelay = 5 * time.Second
-	if out, err := cmd.CombinedOutput(); err != nil {
-		os.Remove(path)
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		return "", fmt.Errorf("the worker in %s does not build (%w):\n%s", source, err,
-			strings.TrimRight(string(out), "\n"))
-	}
-	if p.Identity != nil {
-		if err := lend(path, p.Identity.GID); err != nil {
-			return "", fmt.Errorf("the worker can't be given to %s: %w", p.Identity, err)
-		}
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.binaries[p.Name] = append(b.binaries[p.Name], binary{generation, path})
-	return path, nil
+	said, err := cmd.CombinedOutput()
+	return strings.TrimRight(string(said), "\n"), err
 }
 
 // lend lets a group execute a binary that stays ours.

@@ -123,8 +123,11 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 	if p.MaxWorkers > 0 {
 		s.MinWorkers = p.MinWorkers
 	}
-	if p.Kind == config.PHPFile {
+	switch p.Kind {
+	case config.PHPFile:
 		s.Remedy = php.Remedy
+	case config.GoPackage:
+		s.Greeting = "does it call sdk.Serve, in the place of http.ListenAndServe?"
 	}
 	s.Equip = func(dir string, command []string) (workers.Equipment, error) {
 		return made.equip(p, dir, command[0], h.spool)
@@ -207,9 +210,12 @@ func (p *pool) prepare(ctx context.Context, c *config.Pool, dir string, generati
 	defer context.AfterFunc(p.ending, cancel)()
 	if c.Kind == config.GoPackage {
 		began := time.Now()
-		path, err := p.builds.build(ctx, c, dir, generation)
+		path, unstamped, err := p.builds.build(ctx, c, dir, generation)
 		if err != nil {
 			return nil, err
+		}
+		if unstamped != "" {
+			p.log.Warn("worker does not know its version: go could not ask git for it", "error", unstamped)
 		}
 		p.log.Info("worker built", "generation", generation, "took", cli.HumanDuration(time.Since(began)))
 		return []string{path}, nil
@@ -318,7 +324,7 @@ func (p *pool) status(ctx context.Context) control.Pool {
 	st := p.workers.Status()
 	shown := control.Pool{
 		Name: st.Name, Generation: st.Generation, Queued: st.Queued, Waiting: st.Waiting, Directory: st.Directory,
-		Pinned:     st.Pinned,
+		Pinned:     p.pinned(st.Pinned),
 		MinWorkers: st.MinWorkers, MaxWorkers: st.MaxWorkers, Reloading: st.Reloading, Failure: st.Failure,
 		Workers:    shownWorkers(ctx, st),
 		LogDropped: p.workers.Metrics().LogDropped,
@@ -349,6 +355,10 @@ func shownWorkers(ctx context.Context, st workers.Status) []control.Worker {
 	return shown
 }
 
+// pinned says whether a generation's code stays as it is, whatever becomes of its folder: by a symlink that leads
+// there, or since it was built for the generation.
+func (p *pool) pinned(byLink bool) bool { return byLink || p.config().Kind == config.GoPackage }
+
 // children translates what a worker tells of its processes.
 func children(told []workers.Child) (shown []control.Child) {
 	for _, c := range told {
@@ -369,7 +379,8 @@ func (p *pool) event(e workers.Event) control.Event {
 	shown := control.Event{Kind: control.Kind(e.Kind), Pool: p.name, Generation: e.Generation}
 	switch e.Kind {
 	case workers.EventBegun:
-		shown.Directory, shown.Pinned, shown.Workers = e.Directory, &e.Pinned, e.Workers
+		pinned := p.pinned(e.Pinned)
+		shown.Directory, shown.Pinned, shown.Workers = e.Directory, &pinned, e.Workers
 	case workers.EventStaged, workers.EventReplaced, workers.EventRestored, workers.EventRemoved:
 		shown.Slot, shown.OldPID, shown.NewPID = &e.Slot, e.OldPID, e.NewPID
 		shown.Boot, shown.Drained, shown.Cut, shown.Again = control.Millis(e.Boot), e.Drained, e.Cut, e.Again

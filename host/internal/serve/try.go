@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
@@ -86,8 +87,9 @@ func (h *host) tryPool(next plannedPool) control.Event {
 			Error: "the pool could not be started; the host's log says why"}
 	}
 	trial, err := p.workers.Try(h.stopping, h.workerSettings(p, h.setup.Load().config, next.config))
+	pinned := trial.Pinned || next.config.Kind == config.GoPackage
 	e := control.Event{
-		Kind: control.Tried, Pool: p.name, Directory: trial.Directory, Pinned: &trial.Pinned, NewPID: trial.PID,
+		Kind: control.Tried, Pool: p.name, Directory: trial.Directory, Pinned: &pinned, NewPID: trial.PID,
 		SDK:  trial.SDK,
 		Boot: control.Millis(trial.Boot), Memory: trial.Memory, Output: trial.Output,
 		Workers: trial.Workers, Expected: control.Millis(trial.Expected), Longest: control.Millis(trial.Longest),
