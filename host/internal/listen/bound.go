@@ -13,16 +13,19 @@ import (
 type Bound struct {
 	Socket  *os.File // of TCP or a unix socket
 	Packets *os.File // of UDP: a listener's own, or beside Socket that of HTTP/3
+	// Alone, if not nil, is closed when nobody else reads Packets of HTTP/3 any more. Two that read would have each
+	// other's clients, so until then those that come are served over TCP.
+	Alone <-chan struct{}
 }
 
-// Close closes those that are there.
+// Close closes the files that are there.
 func (b *Bound) Close() {
-	for _, f := range []*os.File{b.Socket, b.Packets} {
-		if f != nil {
-			f.Close()
+	for _, f := range []**os.File{&b.Socket, &b.Packets} {
+		if *f != nil {
+			(*f).Close()
+			*f = nil
 		}
 	}
-	*b = Bound{}
 }
 
 // socket makes a listener of the descriptor, which it closes.
@@ -76,10 +79,23 @@ func (s *Server) Bound() (b Bound, err error) {
 	return b, err
 }
 
-// LetGo has the end of the listener leave the address to the one that has taken over its sockets: the file of a unix
-// socket stays.
+// LetGo stops accepting, and leaves the sockets to the listener that has taken them over: what waits in them is its to
+// serve, and the file of a unix socket stays. Those that are connected go on to be served until Shutdown or Close, and
+// those of HTTP/3 until then have the packets that come.
 func (s *Server) LetGo() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left = true
 	if own, ok := s.socket.(*net.UnixListener); ok {
 		own.SetUnlinkOnClose(false)
+	}
+	if s.socket != nil {
+		s.socket.Close()
+	}
+	if s.packets != nil {
+		s.packets.End()
+	}
+	if p := s.quic.Load(); p != nil {
+		p.end()
 	}
 }

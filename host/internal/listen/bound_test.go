@@ -22,11 +22,6 @@ func takeOver(t *testing.T, h *house, change ...func(*Options)) *house {
 	}
 	next := start(t, h.backend.work, append(change, func(o *Options) { o.Bound = b })...)
 	h.LetGo()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if err := h.Shutdown(ctx); err != nil {
-		t.Errorf("the one before: %v", err)
-	}
 	return next
 }
 
@@ -86,7 +81,10 @@ func TestTheNextListenerReadsTheDatagramsThatWait(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.end()
+	l.LetGo()
+	if err := l.packets.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := c.Write([]byte("waits")); err != nil {
 		t.Fatal(err)
 	}
@@ -116,4 +114,43 @@ func aFile(t *testing.T) *os.File {
 		t.Fatal(err)
 	}
 	return f
+}
+
+func TestConnectionsOfHTTP3EndWithTheListenerThatHasThem(t *testing.T) {
+	asked, answer := make(chan struct{}, 1), make(chan struct{})
+	h, client := startH3(t, func(c *call) {
+		asked <- struct{}{}
+		<-answer
+		c.whole(200, "of the one before")
+	})
+	got := make(chan string, 1)
+	go func() {
+		_, body := fetch(t, client, "GET", h.url, nil)
+		got <- body
+	}()
+	<-asked
+	b, err := h.Bound()
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone := make(chan struct{})
+	b.Alone = alone
+	h.LetGo()
+	next := start(t, hello, withTLS(t), func(o *Options) { o.Bound = b })
+	over := make(chan error)
+	go func() { over <- h.Shutdown(t.Context()) }()
+	close(answer)
+	if body := <-got; body != "of the one before" {
+		t.Error(body)
+	}
+	if err := <-over; err != nil {
+		t.Error(err)
+	}
+	h.Close()
+	close(alone)
+	for range 2 {
+		if _, body := fetch(t, next.clientsFor()["HTTP/3"], "GET", next.url, nil); !strings.Contains(body, "Hello") {
+			t.Error(body)
+		}
+	}
 }

@@ -83,13 +83,34 @@ func (s *Server) turnQUIC(p *quicPort) {
 	}
 }
 
-// serveQUIC has f let clients in, if that is wanted.
+// serveQUIC has f let clients in, if that is wanted, as soon as nobody else reads there. The caller holds mu.
 func (s *Server) serveQUIC(p *quicPort) {
-	if p == nil {
+	if p == nil || s.left {
 		return
+	}
+	if alone := s.options.Bound.Alone; alone != nil {
+		select {
+		case <-alone:
+		default:
+			s.retiring.Go(func() { s.serveQUICAfter(alone) })
+			return
+		}
 	}
 	if err := p.serve(); err != nil {
 		s.log.Error("clients of HTTP/3 can't be served", "error", err)
+	}
+}
+
+// serveQUICAfter ends with the listener, if not before.
+func (s *Server) serveQUICAfter(alone <-chan struct{}) {
+	select {
+	case <-alone:
+	case <-s.ending:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.quicNow(); !s.closed {
+		s.serveQUIC(p)
 	}
 }
 

@@ -77,6 +77,7 @@ type Server struct {
 	servers []*httpServer // the last one accepts, the others have connections left; guarded by mu, as all below
 	serving bool
 	closed  bool
+	left    bool // LetGo has been called
 }
 
 // New makes a listener without binding it. It reads the certificates and opens the public folder, so that their errors

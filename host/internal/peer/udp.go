@@ -25,7 +25,7 @@ type Packets struct {
 	dropped atomic.Int64 // datagrams, since the listener began
 
 	mu    sync.Mutex
-	open  int           // guarded by mu: datagrams that are being handled
+	open  int           // guarded by mu: datagrams that are being handled, and Serve
 	ended bool          // guarded by mu
 	idle  chan struct{} // closed when it has ended and none is open
 }
@@ -47,15 +47,19 @@ func (p *Packets) Address() string { return p.conn.LocalAddr().String() }
 // File duplicates the socket.
 func (p *Packets) File() (*os.File, error) { return p.conn.File() }
 
-// Serve reads until end.
+// Serve reads until end. What has been read is handled.
 func (p *Packets) Serve() error {
+	if !p.reads() {
+		return nil
+	}
+	defer p.done()
 	buffer := make([]byte, largestDatagram)
 	for {
 		n, from, err := p.conn.ReadFromUDPAddrPort(buffer)
-		if p.over() {
-			return nil
-		}
 		if err != nil {
+			if p.over() {
+				return nil
+			}
 			if errors.Is(err, net.ErrClosed) {
 				return err
 			}
@@ -67,6 +71,9 @@ func (p *Packets) Serve() error {
 		}
 		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 		p.take(bytes.Clone(buffer[:n]), from)
+		if p.over() {
+			return nil
+		}
 	}
 }
 
@@ -84,11 +91,7 @@ func (p *Packets) take(data []byte, from netip.AddrPort) {
 		return
 	}
 	p.mu.Lock()
-	if p.ended {
-		p.mu.Unlock()
-		return
-	}
-	p.open++
+	p.open++ // it is not over while Serve reads
 	p.mu.Unlock()
 	reply := func(b []byte) {
 		if _, err := p.conn.WriteToUDPAddrPort(b, from); err != nil && all.turnedAway.Pass() {
@@ -108,6 +111,16 @@ func (p *Packets) drop(text string, args ...any) {
 	if total := p.dropped.Add(1); p.peers.turnedAway.Pass() {
 		p.peers.log.Error(text, append(args, "dropped", total)...)
 	}
+}
+
+// reads counts a reader in, unless it has ended.
+func (p *Packets) reads() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		p.open++
+	}
+	return !p.ended
 }
 
 func (p *Packets) done() {
