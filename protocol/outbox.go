@@ -61,7 +61,8 @@ func overtakes(t Type) bool {
 	return !t.Act()
 }
 
-const keepScratch = 128 << 10
+// keepScratch is what the frames of a stream's window take: less would be made anew for each of a large body's.
+const keepScratch = DefaultWindow + 64<<10
 
 // maxAnswers bounds PONG, WINDOW, RESET and the like, which a peer that sends but never reads would let pile up for
 // ever.

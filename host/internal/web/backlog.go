@@ -153,7 +153,7 @@ func (b *backlog) next(spare []byte) (p []byte, fromDisk bool) {
 	if len(b.memory) == 0 && b.queued == 0 {
 		b.memory, b.tail = b.tail, nil
 	}
-	if len(b.memory) > peer.WriteStep { // what the writer has can't go to disk any more
+	if b.eager && len(b.memory) > peer.WriteStep { // what the writer has can't go to disk any more
 		p, b.memory = append(spare[:0], b.memory[:peer.WriteStep]...), b.memory[peer.WriteStep:]
 		b.writing = len(p)
 		return p, false
