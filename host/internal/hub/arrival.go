@@ -20,7 +20,7 @@ type apart struct {
 // Arrival is connections that are about to come. One goroutine at a time uses it.
 type Arrival struct {
 	hub   *Hub
-	comes []arriving
+	comes map[string]arriving // by id
 }
 
 type arriving struct {
@@ -29,7 +29,7 @@ type arriving struct {
 }
 
 // Arrive is for connections of the hub before.
-func (h *Hub) Arrive() *Arrival { return &Arrival{hub: h} }
+func (h *Hub) Arrive() *Arrival { return &Arrival{hub: h, comes: map[string]arriving{}} }
 
 // Add makes a connection of a record, which keeps the record's bytes. socket says whether p has the client's socket
 // already; else [Connection.Opened] is called when it has. answer is told what comes of an OPEN; it must not wait. The
@@ -42,7 +42,7 @@ func (a *Arrival) Add(r *Record, p Peer, t *Terms, socket bool, answer func(Admi
 	if err != nil {
 		return nil, err
 	}
-	if h.byID[c.id] != nil || h.apart[c.id] != nil {
+	if _, twice := a.comes[c.id]; twice || h.byID[c.id] != nil || h.apart[c.id] != nil {
 		return nil, fmt.Errorf("connection %s is here already", c.id)
 	}
 	from := apart{event: c.opening != nil && r.Submitted || r.Handles != "", socket: !socket, answer: answer}
@@ -52,7 +52,7 @@ func (a *Arrival) Add(r *Record, p Peer, t *Terms, socket bool, answer func(Admi
 	if c.opening != nil {
 		c.opening.answered = c.settledElsewhere
 	}
-	a.comes = append(a.comes, arriving{c, r})
+	a.comes[c.id] = arriving{c, r}
 	return c, nil
 }
 
@@ -85,7 +85,7 @@ func (a *Arrival) Land() {
 		switch {
 		case c.opening != nil && !r.Submitted:
 			c.reopen()
-		case c.opening == nil && r.Known && !c.misses():
+		case c.opening == nil && !c.misses():
 			c.Opened()
 		case c.opening == nil:
 			c.pump()

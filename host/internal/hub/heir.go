@@ -186,6 +186,13 @@ func (h *Hub) Cut(id string) {
 	}
 }
 
+// Absent is how many connections are theirs whose sockets are here still.
+func (h *Hub) Absent() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.absent)
+}
+
 // Handed says that the socket of a connection that is theirs has gone after it, and whether it was waited for.
 func (c *Connection) Handed() bool {
 	c.hub.mu.Lock()

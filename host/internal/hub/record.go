@@ -97,7 +97,7 @@ func (c *Connection) Record() *Record {
 		r.Expires, r.Guest = c.few.until, c.few.guest
 	}
 	if o := c.opening; o != nil {
-		r.Opening = (&protocol.Open{Connection: view, Request: o.request}).AppendFrame(nil)
+		r.Opening = (&protocol.Open{Stream: 1, Connection: view, Request: o.request}).AppendFrame(nil)
 		r.Submitted, r.Refused = c.turn == awaiting, o.refused
 	} else if c.turn == awaiting {
 		r.Handles = handlingNames[c.handles]
