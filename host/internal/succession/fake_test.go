@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -34,6 +35,9 @@ import (
 func TestMain(m *testing.M) {
 	before := runtime.NumGoroutine()
 	code := m.Run()
+	if fuzzing := flag.Lookup("test.fuzz"); fuzzing != nil && fuzzing.Value.String() != "" {
+		os.Exit(code) // the fuzzer has goroutines of its own
+	}
 	for until := time.Now().Add(5 * time.Second); code == 0 && runtime.NumGoroutine() > before; runtime.Gosched() {
 		if time.Now().After(until) {
 			stacks := make([]byte, 1<<20)
@@ -58,7 +62,7 @@ type workers struct {
 	refuses bool
 	waits   int            // events that wait for free or open
 	closed  map[string]int // CLOSEs by connection
-	stopped bool           // what comes fails with FailedStopping
+	queues  bool           // messages wait before they have begun, and fail with FailedStopping then
 	busy    int
 	idle    sync.Cond
 }
@@ -138,9 +142,10 @@ func (w *workers) pause(s *stream) (ok bool) {
 
 func (w *workers) handle(x *protocol.Exchange, s *stream) {
 	w.mu.Lock()
-	stopped, waits, refuses := w.stopped, w.open != nil, w.refuses
+	queues, waits, refuses := w.queues, w.open != nil, w.refuses
 	w.mu.Unlock()
-	if stopped {
+	if _, message := x.Request.(*protocol.Incoming); message && queues {
+		w.pause(s)
 		x.Sink.Fail(&protocol.Failure{Kind: protocol.FailedStopping})
 		x.Sink.Finished()
 		return
@@ -332,8 +337,8 @@ func (h *host) listener(address string) Listener {
 	return nil
 }
 
-// joined makes a link from h to next, and both ends' parts of it.
-func (h *host) joined(next *host, guest Guest) {
+// joined makes a link from h to next, and both ends' parts of it, changed before they are at work.
+func (h *host) joined(next *host, guest Guest, changes ...func(*Taker)) {
 	h.t.Helper()
 	ours, end, err := handover.Pair()
 	if err != nil {
@@ -353,6 +358,9 @@ func (h *host) joined(next *host, guest Guest) {
 		}
 		return nil
 	}, next.listener, log)
+	for _, f := range changes {
+		f(taker)
+	}
 	h.giver, next.taker = giver, taker
 	h.serving.Go(func() {
 		ours.Run(giver.Handlers())

@@ -41,7 +41,8 @@ type Taker struct {
 	arrived  []arrived
 	refused  []refused
 	tallies  map[*hub.Hub][]hub.Tally
-	owns     bool // the giver has handed over
+	owns     bool          // the giver has handed over
+	begun    chan struct{} // closed then
 	ended    bool
 
 	ctx  context.Context // of calls that the giver's workers wait for
@@ -61,7 +62,7 @@ type arrived struct {
 func NewTaker(link Sender, hubOf func(realm string) *hub.Hub, listener func(address string) Listener,
 	log hclog.Logger) *Taker {
 	t := &Taker{link: link, log: log, hub: hubOf, listener: listener, arrivals: map[*hub.Hub]*hub.Arrival{},
-		tallies: map[*hub.Hub][]hub.Tally{}}
+		tallies: map[*hub.Hub][]hub.Tally{}, begun: make(chan struct{})}
 	t.ctx, t.over = context.WithCancel(context.Background())
 	t.desk = desk{link: link, ctx: t.ctx, numbers: map[uint32]uint64{}}
 	return t
@@ -76,8 +77,18 @@ func (t *Taker) Handlers() handover.Handlers {
 	}
 }
 
-// Taken says whether the connections are this host's. It follows the end of the link, or is called by a handler.
-func (t *Taker) Taken() bool { return t.owns }
+// Begun is closed when the connections are this host's, and go on here.
+func (t *Taker) Begun() <-chan struct{} { return t.begun }
+
+// Taken says whether they are.
+func (t *Taker) Taken() bool {
+	select {
+	case <-t.begun:
+		return true
+	default:
+		return false
+	}
+}
 
 func read[T any](m handover.Message) (v T, err error) {
 	m.Discard()
@@ -87,6 +98,9 @@ func read[T any](m handover.Message) (v T, err error) {
 
 func (t *Taker) onRealm(m handover.Message) error {
 	v, err := read[realmMessage](m)
+	if err == nil && t.owns {
+		err = errTwice
+	}
 	if err != nil {
 		return err
 	}
@@ -100,7 +114,7 @@ func (t *Taker) onConnections(m handover.Message) error {
 	var v connectionsMessage
 	err := m.Decode(&v)
 	if err == nil && t.owns {
-		err = errors.New("the other host has handed its connections over already")
+		err = errTwice
 	}
 	if err != nil {
 		m.Discard()
@@ -123,6 +137,8 @@ func (t *Taker) onConnections(m handover.Message) error {
 	handover.Message{Files: files}.Discard()
 	return t.link.Send(kindTook, emptyMessage{})
 }
+
+var errTwice = errors.New("the other host has handed its connections over already")
 
 // place is where a connection goes on.
 type place struct {
@@ -204,6 +220,9 @@ func (t *Taker) join(p place, a *hub.Arrival, realm string, one *connection) (pe
 
 func (t *Taker) onEnd(m handover.Message) error {
 	m.Discard()
+	if t.owns {
+		return errTwice
+	}
 	slices.SortFunc(t.refused, func(a, b refused) int { return strings.Compare(a.ID, b.ID) })
 	return t.link.Send(kindAdopted, adoptedMessage{Refused: t.refused})
 }
@@ -211,6 +230,9 @@ func (t *Taker) onEnd(m handover.Message) error {
 // onGo has all connections begin.
 func (t *Taker) onGo(m handover.Message) error {
 	m.Discard()
+	if t.owns {
+		return errTwice
+	}
 	t.owns = true
 	for in, before := range t.tallies {
 		in.Continue(before)
@@ -224,6 +246,7 @@ func (t *Taker) onGo(m handover.Message) error {
 		}
 	}
 	t.arrivals, t.arrived, t.tallies = nil, nil, nil
+	close(t.begun)
 	return t.link.Send(kindBegun, emptyMessage{})
 }
 
