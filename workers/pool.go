@@ -341,7 +341,7 @@ func (p *Pool) admit(w *worker) bool {
 	p.failure.Store(nil)
 	if single := w.offer.concurrency == 1 || w.gen.settings.Scarce; p.newest(w) {
 		p.traits.Store(&protocol.Traits{
-			Pool: p.name, WholeBody: single && !w.gen.settings.StreamBody, Spool: single,
+			Pool: p.name, WholeBody: w.gen.settings.wholeBody(single), Spool: single,
 			Forms: w.offer.ready.Has("forms"), Local: w.offer.ready.Has("local"),
 			FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority,
 			Retry: w.gen.settings.Retry, Owner: w.gen.equipment.Owner,

@@ -46,6 +46,26 @@ func now(p *Pool) (slots, ready int) {
 	return slots, ready
 }
 
+func TestABodyIsAwaitedAsThePoolSaysAndElseAsItsWorkersAre(t *testing.T) {
+	for _, c := range []struct {
+		concurrency         int
+		stream, whole, want bool
+	}{
+		{1, false, false, true}, {1, true, false, false}, {1, false, true, true},
+		{8, false, false, false}, {8, true, false, false}, {8, false, true, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p, _ := newFakePool(t, Settings{Workers: 1, StreamBody: c.stream, WholeBody: c.whole},
+				always(serve(c.concurrency, slowly)))
+			defer p.Stop(context.Background())
+			ready()
+			if got := p.Traits().WholeBody; got != c.want {
+				t.Errorf("%+v: %t", c, got)
+			}
+		})
+	}
+}
+
 // TestAPoolThatNobodySizedHasAsManyWorkersAsTheyAreGoodFor: what one of Go keeps in memory is there for all requests.
 func TestAPoolThatNobodySizedHasAsManyWorkersAsTheyAreGoodFor(t *testing.T) {
 	for name, c := range map[string]struct {

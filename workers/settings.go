@@ -124,7 +124,8 @@ type Settings struct {
 	// [protocol.Traits].
 	Delivery Delivery
 
-	StreamBody bool     // hand requests over before their body is whole
+	StreamBody bool     // hand requests over before their body is whole, as is done for workers of many
+	WholeBody  bool     // hand them over when it is whole to those as well
 	FileRoots  []string // folders that workers may have files served from; default: the generation's directory
 
 	Dev    bool   // error pages may show traces
@@ -134,6 +135,9 @@ type Settings struct {
 
 	launch launchFunc // how a process is started; the tests have their own
 }
+
+// wholeBody says whether workers get a request when its body is whole: single ones unless it is to be streamed.
+func (s *Settings) wholeBody(single bool) bool { return s.WholeBody || single && !s.StreamBody }
 
 // DefaultWorkers is the number of workers when none is given: PHP waits for databases, so there are more than
 // processors.

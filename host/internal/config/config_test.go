@@ -447,11 +447,12 @@ func TestTheReferenceListsEveryKeyWithItsDefault(t *testing.T) {
 		t.Errorf("%d keys, %d different", len(docs), len(known))
 	}
 	for place, want := range map[string]KeyDoc{
-		"[http] max_body":             {Type: "size", Default: `"1GiB"`},
-		"[pool.NAME] workers":         {Type: "whole number", Default: "2 per CPU, at least 4; 1 for Go"},
-		"[pool.NAME] queue":           {Type: "whole number", Default: "1024"},
-		"[[listen]] tls.certificate":  {Type: "path or array", Default: "required without auto"},
-		"[pool.NAME] request_body":    {Type: `"buffer" or "stream"`, Default: `"buffer"`},
+		"[http] max_body":            {Type: "size", Default: `"1GiB"`},
+		"[pool.NAME] workers":        {Type: "whole number", Default: "2 per CPU, at least 4; 1 for Go"},
+		"[pool.NAME] queue":          {Type: "whole number", Default: "1024"},
+		"[[listen]] tls.certificate": {Type: "path or array", Default: "required without auto"},
+		"[pool.NAME] request_body": {Type: `"buffer" or "stream"`,
+			Default: "buffer; stream for workers that take several requests at once"},
 		"[log] level":                 {Type: `one of "trace", "debug", "info", "warn" or "error"`, Default: `"info"`},
 		"[pool.NAME] request_timeout": {Type: "duration", Default: `"60s"`},
 		"[pool.NAME] php_ini":         {Type: "table of strings, numbers and truth values", Default: "{}"},

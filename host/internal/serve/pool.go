@@ -117,7 +117,8 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		MaxRequests: p.MaxRequests, MaxAge: p.MaxAge, MaxMemory: int64(p.MaxMemory),
 		MaxMemoryHard: int64(p.MaxMemoryHard),
 		LogRate:       int64(p.LogRate),
-		StreamBody:    p.RequestBody == "stream", FileRoots: p.FileRoots, Delivery: workers.Delivery(p.Delivery),
+		StreamBody:    p.RequestBody == "stream", WholeBody: p.RequestBody == "buffer",
+		FileRoots: p.FileRoots, Delivery: workers.Delivery(p.Delivery),
 		Dev: c.Dev, Host: "workerhost/" + cli.Version(), Logger: h.log, Reaper: h.reaper, Hub: made.realm.asked,
 	}
 	if p.MaxWorkers > 0 {
