@@ -9,8 +9,9 @@ import (
 
 // ServeFile answers with the file at path: the host opens it, if it lies under one of the pool's file_roots, and
 // serves it with ranges and validators, while this worker is free again. What w's header holds goes along. Nothing may
-// have been written yet. Under another server than the host, or behind a ResponseWriter that can't be unwrapped, it is
-// [http.ServeFile].
+// have been written yet. One that is not under them is a 502, as only the host knows them: such files, and those that
+// no disk has, are [http.ServeFile]'s. Under another server than the host, or behind a ResponseWriter that can't be
+// unwrapped, it is [http.ServeFile].
 func ServeFile(w http.ResponseWriter, r *http.Request, path string) {
 	own := unwrap(w)
 	if own == nil {
