@@ -59,7 +59,21 @@ func (t *Trial) place(r *protocol.Request) placed {
 	if arm, ok := t.forced(r); ok {
 		return placed{arm: arm}
 	}
-	key, fresh := "", false
+	key, fresh := t.client(r)
+	if key == "" { // without a memory each request is a client
+		id := make([]byte, idSize)
+		rand.Read(id)
+		key = string(id)
+	}
+	p := placed{arm: t.lot(key), client: key}
+	if fresh {
+		p.cookie = t.cookie(key, r.Scheme == "https")
+	}
+	return p
+}
+
+// client is what a request's client is known again by; "" is that it is not, and fresh that it is to be from now on.
+func (t *Trial) client(r *protocol.Request) (key string, fresh bool) {
 	switch name, isHeader := strings.CutPrefix(t.settings.By, "header:"); {
 	case isHeader:
 		key = header(r, name)
@@ -74,16 +88,7 @@ func (t *Trial) place(r *protocol.Request) placed {
 		key = t.known(r)
 		fresh = key == ""
 	}
-	if key == "" { // without a memory each request is a client
-		id := make([]byte, idSize)
-		rand.Read(id)
-		key = string(id)
-	}
-	p := placed{arm: t.lot(key), client: key}
-	if fresh {
-		p.cookie = t.cookie(key, r.Scheme == "https")
-	}
-	return p
+	return key, fresh
 }
 
 // lot draws the client's arm. With a greater share nobody leaves the candidate or the control; some come to them.

@@ -80,6 +80,19 @@ func (t *Trial) where(x *protocol.Exchange) (to placed, kind string) {
 	return to, kind
 }
 
+// Tries says whether a request, of which Headers and Remote are enough, is of a client that the candidate serves. One
+// that it does not know again is of none.
+func (t *Trial) Tries(r *protocol.Request) bool {
+	if t.closed.Load() {
+		return false
+	}
+	if arm, ok := t.forced(r); ok {
+		return arm == Candidate
+	}
+	key, _ := t.client(r)
+	return key != "" && t.lot(key) == Candidate
+}
+
 func (t *Trial) backend(arm Arm) hub.Backend {
 	switch arm {
 	case Control:

@@ -295,6 +295,9 @@ func (s *Server) Close() error {
 // stays as it was, and the error names it.
 func (s *Server) Reload() error { return errors.Join(s.ReloadTLS(), s.web.Reload()) }
 
+// ReloadReleases opens those public folders anew that a release stands for ([web.Terms.Releases]).
+func (s *Server) ReloadReleases() error { return s.web.ReloadReleases() }
+
 // Refused is how many requests the listener answered by itself, by [web.Refusal.String]; connections that it turned
 // away are among them.
 func (s *Server) Refused() map[string]uint64 { return s.web.Refused() }

@@ -181,11 +181,13 @@ func (r *canaryRun) lead() (ok bool) {
 		c.trial.SetShare(c.share(0))
 		c.look()
 		c.next.old.split.Divide(c.trial)
+		c.next.old.trying.Store(c)
 		st := c.candidate.workers.Status()
 		r.tell(control.CanaryBegun, c, fmt.Sprintf("%s of the clients go to %s of generation %d, and as many to %s "+
 			"of the old code, to compare with", percent(c.share(0)), cli.Counted(c.workers, "new worker"),
 			st.Generation, cli.Counted(c.workers, "fresh worker")))
 	}
+	p.host.layFiles()
 	tick := time.NewTicker(canaryTick)
 	defer tick.Stop()
 	look, stepped, points := 0, r.began, 0
@@ -349,7 +351,9 @@ func (r *canaryRun) end() {
 	all.Wait()
 	for _, c := range r.pools {
 		c.next.old.split.End()
+		c.next.old.trying.Store(nil)
 	}
+	r.pass.host.layFiles()
 	r.pass.canary.Store(nil)
 }
 

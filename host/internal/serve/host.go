@@ -264,6 +264,7 @@ func (h *host) listenTerms(made *setup, l config.Listen) (t listen.Terms, err er
 	}
 	if l.Pool != "" {
 		publicTerms(&t.Terms, c, c.Pool(l.Pool))
+		t.Releases = p.filesOf(t.Public)
 	}
 	return t, nil
 }

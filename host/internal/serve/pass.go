@@ -112,6 +112,7 @@ func (p *pass) lead() {
 		p.account.Add(control.Event{Kind: control.ConfigFailed, Error: control.ErrStopping.Error()})
 		return
 	}
+	p.host.layFiles() // those of listeners that changed were opened before the code came in
 	p.removeOld()
 }
 
@@ -169,6 +170,7 @@ func (p *pass) rollChosen() {
 			p.readFilesOf(l)
 		}
 	}
+	p.host.layFiles()
 	for _, c := range p.plan.waiting(chosen) {
 		p.tell(c.event(control.Waits))
 	}

@@ -44,14 +44,16 @@ type pool struct {
 	private  privilege.Folder
 	forks    fork.Launcher
 	log      hclog.Logger
-	ending   context.Context        // the host's: ends a build under way
-	started  chan struct{}          // closed when Start has returned
-	running  atomic.Bool            // Start has succeeded: only then may the workers be asked anything
-	cut      atomic.Bool            // the host stops, and drain_timeout has passed
-	fault    atomic.Pointer[string] // why the newest code does not run, with --watch
-	fpms     sync.Map               // whether the php-fpm at a path tells of its children
-	lives    []life                 // of its generations that went live; owned by passes once started is closed
-	hinted   bool                   // Prepare has said what PHP lacks; calls of Prepare come one at a time
+	ending   context.Context            // the host's: ends a build under way
+	started  chan struct{}              // closed when Start has returned
+	running  atomic.Bool                // Start has succeeded: only then may the workers be asked anything
+	cut      atomic.Bool                // the host stops, and drain_timeout has passed
+	fault    atomic.Pointer[string]     // why the newest code does not run, with --watch
+	releases atomic.Pointer[releases]   // nil until the start
+	trying   atomic.Pointer[canaryPool] // whose candidate serves clients; nil: there is no canary
+	fpms     sync.Map                   // whether the php-fpm at a path tells of its children
+	lives    []life                     // of its generations that went live; owned by passes once started is closed
+	hinted   bool                       // Prepare has said what PHP lacks; calls of Prepare come one at a time
 }
 
 // newPool makes the pool without starting anything. It is called by one at a time: build, and then the pass of a
@@ -281,7 +283,9 @@ func (p *pool) start(ctx context.Context) error {
 	if p.leaks != nil {
 		p.leaks.Start()
 	}
-	p.lives = []life{{generation: p.workers.Status().Generation, config: p.config()}}
+	st := p.workers.Status()
+	p.lives = []life{{generation: st.Generation, config: p.config()}}
+	p.releases.Store(&releases{live: st.Directory})
 	p.running.Store(true)
 	return nil
 }

@@ -53,6 +53,7 @@ func (p *pass) rollBack() {
 	if !p.roll(next) {
 		return
 	}
+	p.host.layFiles()
 	for _, n := range next {
 		if n.old.live() == n.back {
 			p.tellRemains(n, from[n.old])
@@ -153,8 +154,8 @@ func (p *pass) remember(m *move) {
 func (p *pass) tellRemains(next plannedPool, from uint64) {
 	old := next.old
 	p.account.Add(control.Event{Kind: control.Remains, Pool: old.name, Generation: from, What: fmt.Sprintf(
-		"what generation %d of pool %s has done to databases, queues and files stays done; host.toml and the public "+
-			"folder stay as they are", from, old.name)})
+		"what generation %d of pool %s has done to databases, queues and files stays done; host.toml and public "+
+			"folders outside of `directory` stay as they are", from, old.name)})
 	c, runs := p.host.config().Pool(old.name), old.workers.Status().Directory
 	if c == nil {
 		return

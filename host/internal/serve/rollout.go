@@ -209,6 +209,7 @@ func (p *pass) conclude(m *move) {
 	old := m.next.old
 	old.fault.Store(nil)
 	p.remember(m)
+	old.noteReleases(p.host)
 	for _, c := range m.next.changes {
 		p.tell(c.event(control.Changed))
 	}

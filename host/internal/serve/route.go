@@ -43,7 +43,10 @@ func routeTerms(made *setup, r *config.Route, t web.Terms) web.Terms {
 	} else if t.Route.Status == 0 {
 		t.Route.Status = 404 // what is no file
 	}
-	t.Public = cmp.Or(r.Public, t.Public)
+	t.Public, t.Releases = cmp.Or(r.Public, t.Public), nil
+	if p := byName(made.pools, r.Pool); p != nil {
+		t.Releases = p.filesOf(t.Public)
+	}
 	if r.MaxBody != nil {
 		t.Limits.MaxBody = int64(*r.MaxBody)
 	}

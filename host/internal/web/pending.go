@@ -190,13 +190,14 @@ func (p *Pending) reach() (ends bool) {
 	known := v.fallback() == ""
 	if folder, name := v.publicFile(); folder != nil {
 		file, coding, here := v.nearby(folder, name)
-		folder.close()
+		defer folder.close()
 		if file != nil {
 			defer file.release()
+			v.keepPrivate(folder)
 			v.sendNearby(name, file, coding)
 			return true
 		}
-		known = known && here
+		known = known && here && folder.next == nil
 	}
 	if !known {
 		p.keep()

@@ -7,13 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+
+	"github.com/workerhost/workerhost/protocol"
 )
 
 // folder is an open public folder. It is closed when its last user lets go, so that a reload disturbs nobody. Terms
@@ -24,6 +25,12 @@ type folder struct {
 	local bool         // what it has is opened without asking others
 	users atomic.Int64 // plus one until close
 	told  atomic.Bool  // that a symlink leads out of it
+
+	path    string
+	next    *folder // where what is absent here is looked for; nil: nowhere. It is closed with this one
+	private bool    // its files are not for everybody
+	tried   *folder // in place of this one for the clients that tries knows; likewise. nil: for none
+	tries   func(*protocol.Request) bool
 }
 
 func openFolder(name string) (*folder, error) {
@@ -31,7 +38,7 @@ func openFolder(name string) (*folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("public folder: %w; create it, or change [http] public", err)
 	}
-	f := &folder{root: root}
+	f := &folder{root: root, path: name}
 	if f.dir, err = root.Open("."); err != nil {
 		root.Close()
 		return nil, fmt.Errorf("public folder: %w", err)
@@ -45,6 +52,12 @@ func (f *folder) close() {
 	if f.users.Add(-1) == 0 {
 		f.root.Close()
 		f.dir.Close()
+		if f.next != nil {
+			f.next.close()
+		}
+		if f.tried != nil {
+			f.tried.close()
+		}
 	}
 }
 
@@ -64,27 +77,42 @@ func (f *folder) retain() bool {
 // servePublic says whether a static file was the answer, or where one is. A request that finds none costs one open of
 // its first folder. begin is called before a file is sent.
 func (v *visit) servePublic(begin func()) bool {
-	folder, name := v.publicFile()
-	file, info, err := v.openFile(folder, name)
-	if errors.Is(err, errIrregular) && v.redirectToFolder() {
-		return true
+	shelf, name := v.publicFile()
+	if shelf != nil {
+		defer shelf.close()
 	}
-	if err != nil {
-		name = v.fallback()
-		if file, info, err = v.openFallback(); err != nil {
-			return false
+	for in := shelf; in != nil; in = in.next {
+		file, info, err := v.openFile(in, name)
+		if err == nil {
+			return v.sendOpened(in, name, file, info, begin)
+		}
+		if errors.Is(err, errIrregular) && v.redirectToFolder(in, name) {
+			return true
 		}
 	}
+	if name = v.fallback(); name != "" {
+		if in := v.terms.folder(); in != nil {
+			defer in.close()
+			if file, info, err := v.openFile(in, name); err == nil {
+				return v.sendOpened(in, name, file, info, begin)
+			}
+		}
+	}
+	return false
+}
+
+// sendOpened answers with a file of a folder, closes it, and says true.
+func (v *visit) sendOpened(in *folder, name string, file *os.File, info os.FileInfo, begin func()) bool {
 	defer file.Close()
 	begin()
-	v.sendEncoded(name, file, info)
+	v.keepPrivate(in)
+	v.sendEncoded(in, name, file, info)
 	return true
 }
 
 // redirectToFolder says whether the answer is that there is a slash to be added: relative links of a folder's page
 // lead elsewhere without it.
-func (v *visit) redirectToFolder() bool {
-	f, name := v.publicFile()
+func (v *visit) redirectToFolder(f *folder, name string) bool {
 	file, _, err := v.openFile(f, name+"/"+indexPage)
 	if err != nil {
 		return false
@@ -120,7 +148,7 @@ func (v *visit) publicFile() (f *folder, name string) {
 	if !ok || v.terms.Denied != nil && v.terms.Denied("/"+name) {
 		return nil, ""
 	}
-	return v.terms.folder(), name
+	return v.folderOf(), name
 }
 
 // fallback is the name of the file that is the answer where there is none, or "".
@@ -131,21 +159,9 @@ func (v *visit) fallback() string {
 	return v.terms.Route.Fallback
 }
 
-// openFallback opens the file that is the answer where there is none.
-func (v *visit) openFallback() (*os.File, os.FileInfo, error) {
-	if name := v.fallback(); name != "" {
-		return v.openFile(v.terms.folder(), name)
-	}
-	return nil, nil, fs.ErrNotExist
-}
-
-// openFile opens a file of a folder, which may be nil, for clients, and closes the folder.
+// openFile opens a file of a folder for clients.
 func (v *visit) openFile(f *folder, name string) (*os.File, os.FileInfo, error) {
-	if f == nil {
-		return nil, nil, fs.ErrNotExist
-	}
-	defer f.close()
-	where := func() string { return filepath.Join(v.terms.Public, name) }
+	where := func() string { return filepath.Join(f.path, name) }
 	file, info, err := openRegular(f.root, name)
 	if err != nil && strings.Contains(err.Error(), escapes) { // by a symlink
 		if err = errOutside; v.terms.Linked {

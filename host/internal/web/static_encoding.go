@@ -27,13 +27,14 @@ func (v *visit) fileCodings(name string) (beside, made compress.Ranking) {
 	return p.RankFiles(accept), p.Rank(accept)
 }
 
-// openBeside opens the file that lies beside one of the public folder in the best of codings.
-func (v *visit) openBeside(name string, codings compress.Ranking) (f *os.File, info os.FileInfo, c compress.Coding) {
+// openBeside opens the file that lies beside one of a folder in the best of codings.
+func (v *visit) openBeside(in *folder, name string, codings compress.Ranking) (f *os.File, info os.FileInfo,
+	c compress.Coding) {
 	for _, c := range codings {
 		if c == compress.Identity {
 			break
 		}
-		if f, info, err := v.openFile(v.terms.folder(), name+c.Extension()); err == nil {
+		if f, info, err := v.openFile(in, name+c.Extension()); err == nil {
 			return f, info, c
 		}
 	}
@@ -41,9 +42,9 @@ func (v *visit) openBeside(name string, codings compress.Ranking) (f *os.File, i
 }
 
 // sendEncoded sends a static file: if it lies there in a coding as it lies there, and else, as one that is made.
-func (v *visit) sendEncoded(name string, file io.ReadSeeker, info fs.FileInfo) {
+func (v *visit) sendEncoded(in *folder, name string, file io.ReadSeeker, info fs.FileInfo) {
 	beside, made := v.fileCodings(name)
-	if f, i, c := v.openBeside(name, beside); f != nil {
+	if f, i, c := v.openBeside(in, name, beside); f != nil {
 		defer f.Close()
 		v.sendBeside(name, f, i, c)
 		return

@@ -52,7 +52,9 @@ type Terms struct {
 	Sockets peer.SocketLimits
 	Framing peer.Framing // of TCP connections that begin from now on
 	Public  string       // folder of static files, served before the Backend is asked; "" is off
-	Linked  bool         // symlinks in Public may lead to what the Backend's traits let a worker send
+	// Releases says, whenever folders are opened, what stands for Public; nil is that itself
+	Releases func() Releases
+	Linked   bool // symlinks in Public may lead to what the Backend's traits let a worker send
 	// what answers are compressed; nil: none
 	Compression *compress.Policy
 	// whether a path is the Backend's to refuse, also where there is a file; nil is none
@@ -126,7 +128,7 @@ func (t *terms) open() error {
 		var f *folder
 		if of.Public != "" {
 			var err error
-			if f, err = openFolder(of.Public); err != nil {
+			if f, err = openPublic(&of.Terms); err != nil {
 				for _, f := range opened {
 					if f != nil {
 						f.close()

@@ -10,6 +10,7 @@
 package web
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -111,6 +112,25 @@ func (h *Handler) Reload() error {
 		return nil
 	}
 	return h.terms.Load().open()
+}
+
+// ReloadReleases opens those public folders anew that a release stands for. What fails stays as it was.
+func (h *Handler) ReloadReleases() (err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil
+	}
+	for of := range h.terms.Load().all() {
+		if of.Public == "" || of.Releases == nil || of.Releases().Live == "" {
+			continue
+		}
+		f, wrong := openPublic(&of.Terms)
+		if err = errors.Join(err, wrong); wrong == nil {
+			of.lay(f)
+		}
+	}
+	return err
 }
 
 // Close lets go of the folders, and tells what was not told yet. No request comes any more.
