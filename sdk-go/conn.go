@@ -47,7 +47,8 @@ func newConn(l *link, s *stream, m *protocol.Connection, attempt int) *Conn {
 		ID: m.ID, Protocol: m.Protocol, RemoteAddr: m.Remote, Listener: m.Listener, Attempt: attempt,
 		l: l, s: s, asker: s, uid: m.UID, groups: m.Groups,
 	}
-	c.session = Session{c: c, entries: m.Session}
+	c.session.c = c
+	c.session.from, c.session.entries = takeVersion(m.Session)
 	return c
 }
 

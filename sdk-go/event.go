@@ -196,12 +196,18 @@ func (s *stream) deliver() error {
 		if w.OnClose == nil {
 			return nil
 		}
+		if err := c.session.upgrade(&s.ctx); err != nil {
+			return err
+		}
 		return guard(func() error {
 			return w.OnClose(&s.ctx, c, Closing{Code: m.Code, Reason: m.Reason, Clean: m.Clean})
 		})
 	case *protocol.Buffer:
 		if w.OnBuffer == nil {
 			return nil
+		}
+		if err := c.session.upgrade(&s.ctx); err != nil {
+			return err
 		}
 		return guard(func() error { return w.OnBuffer(&s.ctx, c, m.Full, m.Bytes) })
 	}
@@ -218,6 +224,10 @@ func (s *stream) messages(m *protocol.Incoming) error {
 			return nil // the host has given it up, and knows
 		}
 		data = append(data[:len(data):len(data)], rest...)
+	}
+	if err := s.conn.session.upgrade(&s.ctx); err != nil {
+		s.complain(err)
+		return err
 	}
 	failed, err := 0, s.message(data, m.Flags)
 	if err != nil {

@@ -55,6 +55,9 @@ func Hold(w http.ResponseWriter, r *http.Request, o HoldOptions) error {
 		}
 		hold.Session = append(hold.Session, protocol.Entry{Key: key, Value: v})
 	}
+	if version := own.s.link.events.SessionVersion; version > 0 && len(hold.Session) > 0 {
+		hold.Session = append(hold.Session, stamp(version))
+	}
 	own.mu.Lock()
 	defer own.mu.Unlock()
 	switch {

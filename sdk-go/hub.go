@@ -164,7 +164,7 @@ func (h Hub) IsOnline(uid string) (online bool, err error) {
 	return online, err
 }
 
-// Get gives a connection as it is now, or [ErrNoConnection].
+// Get gives a connection as it is now, or [ErrNoConnection], or the error of [Worker].OnUpgrade.
 func (h Hub) Get(id string) (*Conn, error) {
 	v, err := h.call("connection", id, false)
 	if err != nil {
@@ -179,7 +179,7 @@ func (h Hub) Get(id string) (*Conn, error) {
 	}
 	c := newConn(h.l, nil, &m, 1)
 	c.asker = h.s
-	return c, nil
+	return c, c.session.upgrade(h.ctx)
 }
 
 // Session gives a connection's session as it is now, to be read, or [ErrNoConnection].
@@ -201,7 +201,7 @@ func (h Hub) session(id string) (version int64, s *Session, err error) {
 		return 0, nil, fmt.Errorf("sdk: %w", err)
 	}
 	c := newConn(h.l, nil, &protocol.Connection{ID: id, Session: entries}, 1)
-	return version, c.Session(), nil
+	return version, c.Session(), c.session.upgrade(h.ctx)
 }
 
 // UpdateSession changes a connection's session at once, and safely: update gets it as it is and sets or deletes keys;

@@ -106,6 +106,9 @@ func serve(r io.ReadCloser, w io.WriteCloser, handler http.Handler, opts []Optio
 	if handler == nil {
 		handler = http.DefaultServeMux
 	}
+	if o.events.OnUpgrade != nil && o.events.SessionVersion < 1 {
+		return errors.New("sdk: OnUpgrade makes sessions ones of SessionVersion, which is 1 or more")
+	}
 	defer r.Close() // ends the reader
 	defer w.Close()
 	conn := protocol.NewConn(r, w)

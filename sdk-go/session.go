@@ -4,6 +4,7 @@ package sdk
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,6 +27,48 @@ type Session struct {
 	mu      sync.Mutex       // for a session of no event; see Conn.lock
 	changes map[string]change
 	open    bool // may be changed though it is of no event
+	from    int  // the version that it came with; set once
+	lifted  bool // OnUpgrade has made it one of this code's
+}
+
+// versionKey is the key of a session that has its version, and that nobody but an SDK sees (SPEC.md §9.9).
+const versionKey = "workerhost.version"
+
+// takeVersion gives the version that the entries hold, and the others.
+func takeVersion(entries []protocol.Entry) (version int, rest []protocol.Entry) {
+	for i := range entries {
+		if entries[i].Key == versionKey {
+			if err := entries[i].Value.DecodeInto(&version); err != nil {
+				version = 0
+			}
+			return version, slices.Delete(slices.Clone(entries), i, i+1)
+		}
+	}
+	return 0, entries
+}
+
+// stamp is the entry that says which code wrote a session.
+func stamp(version int) protocol.Entry {
+	v, _ := protocol.NewValue(version) // a number can't fail
+	return protocol.Entry{Key: versionKey, Value: v}
+}
+
+// upgrade has the session of older code become one of this code's, before anybody looks at it.
+func (s *Session) upgrade(ctx context.Context) error {
+	w := &s.c.l.events
+	if s.from >= w.SessionVersion || len(s.entries) == 0 || w.OnUpgrade == nil {
+		return nil
+	}
+	open := s.open
+	s.open = true
+	err := guard(func() error { return w.OnUpgrade(ctx, s, s.from) })
+	defer s.c.lock().Unlock()
+	if s.open = open; err != nil {
+		s.changes = nil
+		return fmt.Errorf("OnUpgrade: %w", err)
+	}
+	s.lifted = true
+	return nil
 }
 
 type change struct {
@@ -136,6 +179,8 @@ func (s *Session) note(key string, to change) error {
 		return errSessionOver
 	case s.c.s != nil && s.c.ID == "":
 		return ErrDatagram
+	case key == versionKey:
+		return fmt.Errorf("sdk: the session's %q is the SDK's own", key)
 	}
 	if had, found := s.came(key); found != to.unset && bytes.Equal(had, to.value) {
 		delete(s.changes, key)
@@ -152,7 +197,7 @@ func (s *Session) saveLocked() map[string]change { return maps.Clone(s.changes) 
 
 // changedLocked gives what is to be set and unset, by key.
 func (s *Session) changedLocked() (set []protocol.Entry, unset []string) {
-	if len(s.changes) == 0 {
+	if len(s.changes) == 0 && !s.lifted {
 		return nil, nil
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.changes)) {
@@ -161,6 +206,9 @@ func (s *Session) changedLocked() (set []protocol.Entry, unset []string) {
 		} else {
 			set = append(set, protocol.Entry{Key: key, Value: c.value})
 		}
+	}
+	if version := s.c.l.events.SessionVersion; version > s.from {
+		set = append(set, stamp(version))
 	}
 	return set, unset
 }

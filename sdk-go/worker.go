@@ -30,6 +30,15 @@ type Worker struct {
 	// OnBuffer says that the client takes what is sent to it too slowly (full: more than half of send_buffer waits),
 	// or that it has caught up. waiting is in bytes.
 	OnBuffer func(ctx context.Context, c *Conn, full bool, waiting int64) error
+	// SessionVersion is of what this code's sessions hold: raise it whenever that changes. 0 is none.
+	SessionVersion int
+	// OnUpgrade makes a session that older code has written one of SessionVersion, before the first event that new
+	// code handles of its connection: it changes s, which is kept with what the handler does. from is the version of
+	// the code that wrote it, 0 where that declared none. It may run again, since nothing is kept if the handler
+	// fails, and for copies ([Hub.Session] and its like), so it should do nothing else. If it fails, so does the
+	// event, as if its handler had: the connection stays, and its session as it was. Sessions that are empty, and
+	// those of this version or a newer one, are left alone. SPEC.md §9.9.
+	OnUpgrade func(ctx context.Context, s *Session, from int) error
 }
 
 // Message is what a client sent. Data belongs to the handler.

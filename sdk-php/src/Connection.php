@@ -9,6 +9,7 @@ use WorkerHost\Internal\Acts;
 use WorkerHost\Internal\Entries;
 use WorkerHost\Internal\Frame;
 use WorkerHost\Internal\Headers;
+use WorkerHost\Internal\Upgrade;
 
 /**
  * A client's connection, as it was when its event came: a WebSocket, a TCP connection, a held response. The host keeps
@@ -57,6 +58,8 @@ final class Connection
     private array $groups;
     /** @var array<array-key, mixed> the session as it came */
     private readonly array $before;
+    /** The version that it came with. */
+    private readonly int $version;
     /**
      * @var array{array<array-key, mixed>, string, list<string>} session, uid and groups as the last handler that did
      *     not throw left them
@@ -70,6 +73,8 @@ final class Connection
      *
      * @param list<mixed> $connection SPEC.md §9.3
      * @param bool        $own        whether this is the connection whose event is at hand
+     *
+     * @throws \Throwable what onUpgrade() throws
      */
     public function __construct(array $connection, int $attempt, private readonly Acts $acts, private bool $own)
     {
@@ -78,7 +83,10 @@ final class Connection
         $this->remoteAddress = $connection[2];
         $this->uid = $connection[3] ?? '';
         $this->groups = $connection[4] ?? [];
-        $this->before = $this->session = ($connection[5] ?? []) === [] ? [] : Entries::session($connection[5]);
+        $session = ($connection[5] ?? []) === [] ? [] : Entries::session($connection[5]);
+        $this->version = $session === [] ? 0 : Upgrade::take($session);
+        $this->before = $session;
+        $this->session = Upgrade::apply($session, $this->version);
         $this->listener = $connection[6] ?? '';
         $this->traceparent = $connection[7][1] ?? '';
         $this->tracestate = $connection[7][3] ?? '';
@@ -255,12 +263,13 @@ final class Connection
      */
     public function changes(): ?array
     {
-        if ($this->settled[0] === $this->before) {
+        $old = $this->before !== [] && $this->version < Upgrade::$version;
+        if ($this->settled[0] === $this->before && !$old) {
             return null;
         }
-        $changes = Entries::changes($this->before, $this->settled[0]);
+        [$set, $unset] = Entries::changes($this->before, $this->settled[0]);
 
-        return $changes === [[], []] ? null : $changes;
+        return $set === [] && $unset === [] && !$old ? null : [Upgrade::stamp($set, $this->version), $unset];
     }
 
     /** @internal its event is over */

@@ -7,7 +7,9 @@ namespace WorkerHost;
 use WorkerHost\Http\ServerSentEvent;
 use WorkerHost\Internal\Acts;
 use WorkerHost\Internal\Entries;
+use WorkerHost\Internal\Failure;
 use WorkerHost\Internal\Frame;
+use WorkerHost\Internal\Upgrade;
 
 /**
  * All connections of the host, those of other pools of the realm included, from any handler, timer or onStop():
@@ -219,7 +221,8 @@ final class Connections
     }
 
     /**
-     * All connections, or those in the group, as they are now, in one question. Their sessions are copies.
+     * All connections, or those in the group, as they are now, in one question. Their sessions are copies. One whose
+     * session onUpgrade() fails for is logged, and left out.
      *
      * @return array<string, Connection> by id
      *
@@ -229,7 +232,12 @@ final class Connections
     {
         $all = [];
         foreach ((array) $this->ask('connections', $group) as $connection) {
-            $all[$connection[0]] = new Connection($connection, 1, $this->acts, false);
+            try {
+                $all[$connection[0]] = new Connection($connection, 1, $this->acts, false);
+            } catch (\Throwable $e) {
+                Log::error('onUpgrade: ' . Failure::summary($e), ['connection' => $connection[0],
+                    'trace' => (string) $e]);
+            }
         }
 
         return $all;
@@ -244,7 +252,9 @@ final class Connections
      */
     public function session(string $id): ?array
     {
-        return $this->versioned($id)[1] ?? null;
+        $found = $this->versioned($id);
+
+        return $found === null ? null : Upgrade::apply($found[1], $found[2]);
     }
 
     /**
@@ -268,14 +278,15 @@ final class Connections
             if ($found === null) {
                 return null;
             }
-            [$version, $before] = $found;
-            $after = $change($before);
+            [$version, $before, $from] = $found;
+            $after = $change(Upgrade::apply($before, $from));
             if (!\is_array($after)) {
                 throw new \TypeError('The function given to updateSession() returned ' . \get_debug_type($after)
                     . '; it has to return the session, an array');
             }
             [$set, $unset] = Entries::changes($before, $after);
-            if ($set === [] && $unset === [] || $this->acts->call(Frame::SWAP, $id, $version, $set, $unset) === true) {
+            if ($set === [] && $unset === [] || $this->acts->call(Frame::SWAP, $id, $version,
+                Upgrade::stamp($set, $from), $unset) === true) {
                 return $after;
             }
         }
@@ -283,7 +294,7 @@ final class Connections
             . ' times while updateSession() tried to');
     }
 
-    /** @return array{int, array<array-key, mixed>}|null */
+    /** @return array{int, array<array-key, mixed>, int}|null with the version that the application gave it */
     private function versioned(string $id): ?array
     {
         $found = $this->question('session', [$id]);
@@ -294,7 +305,10 @@ final class Connections
             throw new CallFailed('the host answered with no session');
         }
 
-        return [$found[0], Entries::session($found[1])];
+        $session = Entries::session($found[1]);
+        $from = Upgrade::take($session);
+
+        return [$found[0], $session, $from];
     }
 
     private function ask(string $method, ?string $group): mixed

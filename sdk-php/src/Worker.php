@@ -11,6 +11,7 @@ use WorkerHost\Internal\Loop;
 use WorkerHost\Internal\Process;
 use WorkerHost\Internal\Program;
 use WorkerHost\Internal\Timers;
+use WorkerHost\Internal\Upgrade;
 use WorkerHost\Internal\WebCode;
 
 /**
@@ -153,6 +154,31 @@ final class Worker
     public function onBuffer(callable $handler): self
     {
         $this->program->events->buffer = $handler;
+
+        return $this;
+    }
+
+    /**
+     * Has the sessions that this code writes be of a version, and takes those that older code has written: before the
+     * first event that new code handles of a connection, its session goes through the function. What that returns is
+     * what handlers find, and is kept with what they do. It may run again, since nothing is kept if they throw, and
+     * for copies (Connections::session() and its like), so it should do nothing but return.
+     *
+     * A throw is logged, and the event comes to nothing as if its handler had thrown; the connection stays, and its
+     * session as it was. Sessions that are empty, and those of this version or a newer one, are left alone.
+     *
+     * @param int $version 1 or more, and more whenever what sessions hold changes
+     * @param callable(array<array-key, mixed>, int): array<array-key, mixed> $upgrade gets the session and the version
+     *     of the code that wrote it, 0 where that declared none; returns the session as it is to be
+     *
+     * @throws \ValueError
+     */
+    public function onUpgrade(int $version, callable $upgrade): self
+    {
+        if ($version < 1) {
+            throw new \ValueError("A version of sessions is 1 or more, not $version");
+        }
+        Upgrade::declare($version, $upgrade);
 
         return $this;
     }

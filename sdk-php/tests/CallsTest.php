@@ -86,6 +86,20 @@ final class CallsTest extends TestCase
         self::assertSame('{"n":6}', $answer);
     }
 
+    public function testASessionOfOlderCodeIsUpgradedWhereverItIsRead(): void
+    {
+        $host = FakeHost::serving('$worker = Worker::create(); $worker->onUpgrade(2, function (array $s, int $from) { '
+            . 'return isset($s["bad"]) ? throw new Exception("bad") : [...$s, "from" => $from]; })'
+            . '->onMessage(function (Connection $c) use ($worker) { $all = $worker->connections(); '
+            . '$c->send(json_encode([$all->session("x"), $all->connection("x")->session, '
+            . 'array_keys($all->all()), $all->updateSession("x", fn (array $s) => [...$s, "new" => 1])])); })->run();');
+        $old = ['a', 1, 'workerhost.version', 1];
+        [$calls, $answer] = self::play($host, [[7, $old], ['x', 'tcp', '', '', [], $old],
+            [['x', 'tcp', '', '', [], $old], ['y', 'tcp', '', '', [], ['bad', 1]]], [7, $old], true]);
+        self::assertSame('[{"a":1,"from":1},{"a":1,"from":1},["x"],{"a":1,"from":1,"new":1}]', $answer);
+        self::assertSame([8 + 2, 'x', 7, ['from', 1, 'new', 1, 'workerhost.version', 2], []], $calls[4]);
+    }
+
     public function testUpdateSessionOfAConnectionThatIsGoneIsNull(): void
     {
         $host = self::serving('$c->send(json_encode($all->updateSession("x", fn (array $s) => ["n" => 1])));');

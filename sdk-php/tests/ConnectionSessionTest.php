@@ -115,4 +115,91 @@ final class ConnectionSessionTest extends TestCase
         self::assertSame([Frame::RESET, Frame::DONE], array_column($said, 0));
         self::assertStringContainsString('SET is 17825', $said[0][3]);
     }
+
+    private static function upgrading(string $upgrade, string $body): FakeHost
+    {
+        return FakeHost::serving("Worker::create()->onUpgrade(2, fn (array \$s, int \$from) => $upgrade)"
+            . "->onMessage(function (Connection \$c, string \$data) { $body })->run();");
+    }
+
+    public function testASessionOfOlderCodeIsUpgradedBeforeTheFirstEventAndKept(): void
+    {
+        $host = self::upgrading('["user" => ["name" => $s["name"]], "from" => $from]',
+            '$c->send(json_encode($c->session));');
+        self::assertSame([
+            [Frame::SEND, 1, 0, 0, [], '{"user":{"name":"Ada"},"from":0}', []],
+            [Frame::SET, 1, 2, '', ['user', ['name' => 'Ada'], 'from', 0, 'workerhost.version', 2], ['name']],
+        ], $host->deliver('', self::with(['name', 'Ada'])));
+        self::assertSame([
+            [Frame::SEND, 3, 0, 0, [], '{"user":{"name":"Ada"},"from":1}', []],
+            [Frame::SET, 3, 2, '', ['user', ['name' => 'Ada'], 'from', 1, 'workerhost.version', 2], ['name']],
+        ], $host->deliver('', self::with(['name', 'Ada', 'workerhost.version', 1])));
+    }
+
+    public function testOneThatAnUpgradeLeavesAsItIsHasTheVersionNevertheless(): void
+    {
+        self::assertSame([[Frame::SET, 1, 2, '', ['workerhost.version', 2], []]],
+            self::upgrading('$s', '')->deliver('', self::with(['name', 'Ada'])));
+    }
+
+    /** @return iterable<string, array{list<mixed>}> */
+    public function current(): iterable
+    {
+        yield 'of this version' => [['a', 1, 'workerhost.version', 2]];
+        yield 'of a newer one' => [['a', 1, 'workerhost.version', 3]];
+        yield 'empty' => [[]];
+    }
+
+    /**
+     * @param list<mixed> $session
+     *
+     * @dataProvider current
+     */
+    public function testASessionThatIsNotOlderIsLeftAlone(array $session): void
+    {
+        $host = self::upgrading('throw new Exception("called")', '$c->send((string) count($c->session));');
+        self::assertSame([[Frame::SEND, 1, 2, 0, [], (string) (int) ($session !== []), []]],
+            $host->deliver('', self::with($session)));
+    }
+
+    public function testWhatNewCodeWritesHasItsVersionAndNewerCodesStays(): void
+    {
+        $host = self::upgrading('$s', '$c->session["b"] = 1;');
+        self::assertSame([[Frame::SET, 1, 2, '', ['b', 1, 'workerhost.version', 2], []]], $host->deliver(''));
+        self::assertSame([[Frame::SET, 3, 2, '', ['b', 1], []]],
+            $host->deliver('', self::with(['a', 1, 'workerhost.version', 3])));
+    }
+
+    public function testAHeldResponsesSessionHasTheVersion(): void
+    {
+        $host = FakeHost::serving('Worker::create()->onUpgrade(2, fn (array $s) => $s)'
+            . '->onRequest(fn () => Response::hold("x", session: ["a" => 1]))->run();');
+        self::assertSame(['a', 1, 'workerhost.version', 2], $host->done($host->request())[0][7][2]);
+    }
+
+    /** @return iterable<string, array{string, string}> */
+    public function failing(): iterable
+    {
+        yield 'a throw' => ['throw new RuntimeException("no such user")', 'RuntimeException: no such user'];
+        yield 'no array' => ['null', 'onUpgrade() returned null; it has to return the session'];
+        yield 'what can not be kept' => ['["k" => new DateTime()]', "session['k'] holds an object of DateTime"];
+        yield 'the own key' => ['["workerhost.version" => 9]', "session['workerhost.version'] is the SDK's own"];
+    }
+
+    /** @dataProvider failing */
+    public function testAnUpgradeThatFailsIsAnEventWhoseHandlerFailed(string $upgrade, string $error): void
+    {
+        $host = self::upgrading($upgrade, '$c->send("handled");');
+        $said = $host->deliver('', self::with(['name', 'Ada']));
+        self::assertSame([Frame::RESET, Frame::DONE], array_column($said, 0));
+        self::assertStringContainsString($error, $said[0][3]);
+        self::assertSame([[Frame::SEND, 3, 2, 0, [], 'handled', []]], $host->deliver('', self::with([])));
+    }
+
+    public function testAHandlerThatThrowsLeavesTheSessionToBeUpgradedAgain(): void
+    {
+        $said = self::upgrading('[...$s, "b" => 1]', 'throw new Exception();')
+            ->deliver('', self::with(['name', 'Ada']));
+        self::assertSame([Frame::RESET, Frame::DONE], array_column($said, 0));
+    }
 }

@@ -7,6 +7,7 @@ namespace WorkerHost\Http;
 use WorkerHost\Internal\Entries;
 use WorkerHost\Internal\Frame;
 use WorkerHost\Internal\Headers;
+use WorkerHost\Internal\Upgrade;
 
 /**
  * One HTTP response. Immutable: the with…() methods make copies.
@@ -194,7 +195,8 @@ final class Response
             \array_push($response->pairs, 'Cache-Control', 'no-store');
         }
         $response->hold = [
-            \array_map('strval', \array_values((array) $groups)), (string) $uid, Entries::changes([], $session)[0],
+            \array_map('strval', \array_values((array) $groups)), (string) $uid,
+            $session === [] ? [] : Upgrade::stamp(Entries::changes([], $session)[0]),
             $once, (int) \ceil($timeout * 1000),
         ];
 

@@ -64,6 +64,9 @@ final class Entries
                 if (!\is_scalar($value) && $value !== null) {
                     self::check($value, "['$key']", 0);
                 }
+                if ($key === Upgrade::KEY) {
+                    throw new \TypeError("session['$key'] is the SDK's own, and can't be set");
+                }
                 $set[] = (string) $key;
                 $set[] = $value;
             }

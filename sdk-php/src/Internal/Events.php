@@ -84,7 +84,7 @@ final class Events
         if ($handler === null) {
             return;
         }
-        $connection = $this->connection = new Connection($event[2], $event[3], $this->acts, true);
+        $connection = $this->connect($event[2], $event[3]);
         try {
             switch ($event[0]) {
                 case Frame::OPEN:
@@ -108,6 +108,18 @@ final class Events
             ($this->returned)();
         }
         $connection->settle();
+    }
+
+    /** The event's connection, its session upgraded. @param list<mixed> $list */
+    private function connect(array $list, int $attempt): Connection
+    {
+        try {
+            return $this->connection = new Connection($list, $attempt, $this->acts, true);
+        } finally {
+            if (Upgrade::$version > 0) {
+                ($this->returned)();
+            }
+        }
     }
 
     /** @return list<mixed>|null */
@@ -139,7 +151,7 @@ final class Events
                 return;
             }
         }
-        $connection = $this->connection = new Connection($list, $attempt, $this->acts, true);
+        $connection = $this->connect($list, $attempt);
         $done = $this->deliver($connection, $bytes, $flags, $list);
         foreach ($more as [$flags, $bytes]) {
             $done = $this->deliver($connection, $bytes, $flags, $list) || $done;
