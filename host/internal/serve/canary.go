@@ -114,30 +114,31 @@ func (c *canaryPool) make(p *pass) (err error) {
 	old := c.next.old
 	st := old.workers.Status()
 	c.old = st.Generation
-	beside := func(role string, of *config.Pool, directory string) (*pool, error) {
-		settings := *of
-		settings.Workers, settings.Unsized, settings.MaxWorkers, settings.Surge = c.workers, false, 0, 1
-		if role == "control" {
-			settings.Unchecked = []string{"*"} // it runs already
-		}
-		made, err := p.host.makePool(old.realm, p.plan.config, &settings, func(s *workers.Settings) {
-			s.Logger = s.Logger.With("canary", role)
-			if directory != "" {
-				s.Directory = directory
-			}
-		})
-		if err != nil {
-			return nil, err
-		}
-		if made.beside = old; role == "candidate" {
-			made.tries = old
-		}
-		return made, nil
+	c.candidate, err = p.beside(old, c.next.config, c.workers, func(s *workers.Settings) {
+		s.Logger = s.Logger.With("canary", "candidate")
+	})
+	if err != nil {
+		return err
 	}
-	if c.candidate, err = beside("candidate", c.next.config, ""); err == nil {
-		c.control, err = beside("control", old.config(), st.Directory)
-	}
+	c.candidate.tries = old
+	settings := *old.config()
+	settings.Unchecked = []string{"*"} // it runs already
+	c.control, err = p.beside(old, &settings, c.workers, func(s *workers.Settings) {
+		s.Logger = s.Logger.With("canary", "control")
+		s.Directory = st.Directory
+	})
 	return err
+}
+
+// beside makes a pool of so many workers that stands beside another one.
+func (p *pass) beside(old *pool, of *config.Pool, count int, change func(*workers.Settings)) (*pool, error) {
+	settings := *of
+	settings.Workers, settings.Unsized, settings.MaxWorkers, settings.Surge = count, false, 0, 1
+	made, err := p.host.makePool(old.realm, p.plan.config, &settings, change)
+	if err == nil {
+		made.beside = old
+	}
+	return made, err
 }
 
 // fits makes the trial, unless the new code wants to be asked in other ways than the old: what a client sends is read
@@ -345,7 +346,7 @@ func (r *canaryRun) end() {
 			if made == nil {
 				continue
 			}
-			all.Go(func() { r.stop(made) })
+			all.Go(func() { r.pass.host.stopBeside(made, r.pass.host.now) })
 		}
 	}
 	all.Wait()
@@ -357,8 +358,8 @@ func (r *canaryRun) end() {
 	r.pass.canary.Store(nil)
 }
 
-// stop stops a pool of the canary.
-func (r *canaryRun) stop(made *pool) {
+// stopBeside stops a pool that stands beside another one, at once when now ends.
+func (h *host) stopBeside(made *pool, now context.Context) {
 	select {
 	case <-made.started:
 	default: // it never was
@@ -368,5 +369,5 @@ func (r *canaryRun) stop(made *pool) {
 		made.private.Close()
 		return
 	}
-	r.pass.host.stopPool(made, r.pass.host.now)
+	h.stopPool(made, now)
 }
