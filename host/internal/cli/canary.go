@@ -21,7 +21,7 @@ func canaryFlags(f *pflag.FlagSet) (read func() (*control.CanaryAsk, error)) {
 	share := f.String("canary", "",
 		"try the new code on a `SHARE` of the clients first, such as 5%, or 1%,10%,50% one after the other; off is "+
 			"without")
-	step := f.Duration("for", 0, "with a canary: how long each share lasts")
+	step := f.Duration("for", 0, "with a canary: how long each share lasts; with a shadow: how long that does")
 	most := f.Duration("at-most", 0, "with a canary: turn it back if there is no verdict by then")
 	failing := f.String("max-errors", "", "with a canary: how many more of the requests may fail, such as 1%")
 	slower := f.String("max-slower", "", "with a canary: how many times as long requests may take, such as 1.2x")
@@ -30,7 +30,7 @@ func canaryFlags(f *pflag.FlagSet) (read func() (*control.CanaryAsk, error)) {
 	return func() (*control.CanaryAsk, error) {
 		given := false
 		for _, name := range []string{"canary", "for", "at-most", "max-errors", "max-slower", "max-growth"} {
-			given = given || f.Changed(name)
+			given = given || f.Changed(name) && !(name == "for" && f.Changed("shadow"))
 		}
 		if !given {
 			return nil, nil

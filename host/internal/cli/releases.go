@@ -196,6 +196,11 @@ func (t *Terminal) result(r control.Release, p control.Released) cell {
 			return cell{"rolled back", t.Yellow}
 		}
 		return cell{"live", t.Green}
+	case control.ShadowOver:
+		if s := p.Shadow; s != nil && s.Differ > 0 {
+			return cell{"shadow: differs", t.Yellow}
+		}
+		return cell{text: "shadow"}
 	case control.PutBack:
 		return cell{"put back", t.Yellow}
 	case control.Stays:

@@ -36,6 +36,9 @@ With --canary 5% the new code is first tried on that share of the clients, besid
 does as well: ` + "`host help canary`" + `. One that does worse is turned back, with the evidence and exit status 3. Pools may have a canary by default; --canary=off is
 without. --promote and --abort end it at any time.
 
+With --shadow 1% nothing goes live: copies of that share of the safe requests go to workers of the new code, for --for (2m), after the clients have had
+their answers of the old one. Both answers are compared, and the exit status is 3 if any differ: ` + "`host help shadow`" + `.
+
 Without POOL every pool is reloaded, one after the other. With it, only what the file says of that pool counts.
 With --dry-run one worker of the new code starts beside each pool, is warmed up, and ends again. It is told what a reload would change, how long the
 worker took, its memory, all that it printed, and how long a reload would take. Nothing changes.
@@ -49,6 +52,7 @@ request was cut at drain_timeout.`,
 		Example: `host reload
 host reload --dry-run
 host reload --canary 5% --for 2m
+host reload --shadow 1% --for 5m --ignore 'csrf" value="[^"]*"'
 host reload web --json
 host reload --strict || echo "exit status $?"`,
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
@@ -57,7 +61,7 @@ host reload --strict || echo "exit status $?"`,
 			abort := f.Bool("abort", false,
 				"end the reload under way after the worker at hand, and tell which worker runs what")
 			promote := f.Bool("promote", false, "end the canary under way as if it had gone well: its code goes live")
-			canary := canaryFlags(f)
+			canary, shadow := canaryFlags(f), shadowFlags(f)
 			dryRun := f.Bool("dry-run", false, "try the new code with one worker beside each pool, and change nothing")
 			each := f.Bool("each", false, "reload each pool by itself, instead of all or none")
 			pace := f.String("pace", "", "wait between workers while requests queue or processors are short, at most "+
@@ -74,8 +78,18 @@ host reload --strict || echo "exit status $?"`,
 					return err
 				}
 				ask, look := client.Reload, client.Status
+				if what.Shadow, err = shadow(); err != nil {
+					return err
+				}
 				if what.Canary, err = canary(); err != nil {
 					return err
+				}
+				if what.Shadow != nil {
+					if *promote || *abort || *dryRun || *each || *strict || *pace != "" || what.Canary != nil {
+						return Misused("--shadow puts nothing live, so beside it only --for, --requests, --ignore " +
+							"and pools mean something")
+					}
+					return reload(t, newReloadStory(t), client.Reload, nil, what, false, *asJSON)
 				}
 				switch {
 				case *promote && (*abort || *dryRun || *each || *strict || *pace != "" || what.Canary != nil ||
@@ -246,6 +260,8 @@ func (s *reloadStory) tell(e control.Event) {
 		fmt.Fprintln(t.Err, e.What)
 	case control.CanaryBegun, control.CanaryStep, control.CanaryJudged:
 		s.tellCanary(e)
+	case control.ShadowBegun, control.ShadowOver:
+		s.tellShadow(e)
 	case control.Remains:
 		fmt.Fprintf(t.Out, "%s %s\n", t.Bold("→"), e.What)
 	case control.Kept:

@@ -199,6 +199,10 @@ const (
 	CanaryStep  Kind = "canary_step" // Pool, Canary, What: more of them do
 	// Pool, Canary, What: it is over; Outcome is done if the new code goes live
 	CanaryJudged Kind = "canary_judged"
+	// Pool, Generation, Directory, Workers, Shadow, What: new code is shown copies of requests
+	ShadowBegun Kind = "shadow_begun"
+	// Pool, Shadow, What: it is over; Outcome is done if no answer differs
+	ShadowOver Kind = "shadow_over"
 	// of a roll back, at its end: What it has not undone
 	Remains Kind = "remains"
 	// Pool: its workers stay, since the settings say that it is never reloaded
@@ -249,6 +253,7 @@ type Event struct {
 	Expected   float64   `json:"expected_ms,omitempty"`  // that a reload takes, if old workers are idle
 	Longest    float64   `json:"longest_ms,omitempty"`   // that it takes if each old worker needs all of drain_timeout
 	Canary     *Canary   `json:"canary,omitempty"`
+	Shadow     *Shadow   `json:"shadow,omitempty"`
 	Outcome    Outcome   `json:"outcome,omitempty"`
 	Pools      []PoolNow `json:"pools,omitempty"`
 	Took       float64   `json:"took_ms,omitempty"`
@@ -276,6 +281,8 @@ type Reload struct {
 	Pace  float64  `json:"pace_ms,omitempty"` // longest wait before each worker but the first; 0 is what the settings say
 	// Canary is what differs from the pools' own settings; nil is nothing
 	Canary *CanaryAsk `json:"canary,omitempty"`
+	// Shadow has new code only looked at, and nothing changed; nil is a reload
+	Shadow *ShadowAsk `json:"shadow,omitempty"`
 	By     By         `json:"-"` // who asks; the server knows
 }
 

@@ -12,7 +12,7 @@ import (
 // Release is a reload, or a start of the host, that has ended.
 type Release struct {
 	Time    time.Time  `json:"time"` // when it began
-	Act     string     `json:"act"`  // "start", "reload" or "rollback"
+	Act     string     `json:"act"`  // "start", "reload", "rollback" or "shadow", which changes nothing
 	By      []By       `json:"by"`   // several, if they asked for the same while another reload was under way
 	Chosen  []string   `json:"chosen,omitempty"`
 	Each    bool       `json:"each,omitempty"`
@@ -39,7 +39,8 @@ type By struct {
 // Released is what came of a pool.
 type Released struct {
 	Pool string `json:"pool"`
-	// as the event that says so: completed, failed, put_back, stays, skipped, aborted, kept or pool_added
+	// as the event that says so: completed, failed, put_back, stays, skipped, aborted, kept, pool_added or
+	// shadow_over
 	Result     Kind    `json:"result"`
 	Generation uint64  `json:"generation,omitempty"` // that it was to run
 	Directory  string  `json:"directory,omitempty"`
@@ -50,6 +51,7 @@ type Released struct {
 	Error      string  `json:"error,omitempty"` // why it failed, or could not be put back
 	Gates      []Gate  `json:"gates,omitempty"`
 	Canary     *Canary `json:"canary,omitempty"` // what was seen of its canary, without how it went over time
+	Shadow     *Shadow `json:"shadow,omitempty"` // what a shadow has found, without examples
 }
 
 // Gate is a command that a reload had to pass.

@@ -198,6 +198,9 @@ func (s *Server) account(act string, start func(Reload) (*Account, error)) http.
 		if body.Canary != nil && body.Canary.Off {
 			details = append(details, "canary", "off")
 		}
+		if body.Shadow != nil {
+			details = append(details, "shadow", body.Shadow.Share)
+		}
 		s.audit(r, act, err, details...)
 		tellAccount(w, r, account, err)
 	}

@@ -72,12 +72,12 @@ func TestTheWordsOfTheGlossaryAreInNamesForOneThing(t *testing.T) {
 		{"hold", "hold holds holding held", []string{
 			"protocol", "workers", "sdk-go", "examples/ticker-sse-go", "host/internal/bench",
 			"host/internal/hub", "host/internal/leaks", "host/internal/peer", "host/internal/recent",
-			"host/internal/succession", "host/internal/web",
+			"host/internal/shadow", "host/internal/succession", "host/internal/web",
 		}},
 		{"front", "front fronts", nil},
 		{"begin", "begin begins beginning", []string{
 			"protocol", "workers", "host/internal/canary", "host/internal/hub", "host/internal/leaks",
-			"host/internal/serve", "host/internal/web", "host/internal/e2e/harness",
+			"host/internal/serve", "host/internal/shadow", "host/internal/web", "host/internal/e2e/harness",
 		}},
 	}
 	part := regexp.MustCompile(`[A-Z]?[a-z]+|[A-Z]+`)

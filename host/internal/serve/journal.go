@@ -68,8 +68,11 @@ func (h *host) noteStart() {
 func (h *host) noteReload(p *pass, began time.Time) {
 	e := released(p.account.Events())
 	e.Time, e.Act, e.By, e.Chosen, e.Each = began, "reload", p.by, p.ask.Pools, p.ask.Each
-	if p.back != nil {
+	switch {
+	case p.back != nil:
 		e.Act, e.Chosen = "rollback", p.back.Pools
+	case p.ask.Shadow != nil:
+		e.Act = "shadow"
 	}
 	e.Version = cli.Version()
 	e = h.completed(e)
@@ -156,6 +159,13 @@ func released(events iter.Seq[control.Event]) (e control.Release) {
 				brief := *seen
 				brief.FailedOver, brief.PaceOver = nil, nil
 				of(ev.Pool).Canary = &brief
+			}
+		case control.ShadowOver:
+			r := of(ev.Pool)
+			r.Result, r.Generation, r.Directory = ev.Kind, ev.Generation, ev.Directory
+			if ev.Shadow != nil {
+				brief := *ev.Shadow
+				brief.Examples, r.Shadow = nil, &brief
 			}
 		case control.Replaced:
 			of(ev.Pool).Replaced++

@@ -75,6 +75,10 @@ func (p *pass) lead() {
 		return
 	}
 	p.plan = makePlan(h.setup.Load(), c)
+	if p.ask.Shadow != nil {
+		p.shadow()
+		return
+	}
 	if len(p.ask.Pools) > 0 {
 		p.rollChosen()
 		return

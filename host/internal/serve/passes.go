@@ -24,7 +24,7 @@ func (h *host) Reload(ask control.Reload) (*control.Account, error) {
 	for i, waiting := range h.passes {
 		if i > 0 && waiting.back == nil && slices.Equal(waiting.ask.Pools, ask.Pools) &&
 			waiting.ask.Each == ask.Each && waiting.ask.Pace == ask.Pace &&
-			reflect.DeepEqual(waiting.ask.Canary, ask.Canary) {
+			reflect.DeepEqual(waiting.ask.Canary, ask.Canary) && reflect.DeepEqual(waiting.ask.Shadow, ask.Shadow) {
 			if len(waiting.by) < mostAskers && !slices.Contains(waiting.by, ask.By) {
 				waiting.by = append(waiting.by, ask.By)
 			}
@@ -42,6 +42,10 @@ func (h *host) enqueue(p *pass) (*control.Account, error) {
 	if len(h.passes) > 0 && h.passes[0].canary.Load() != nil {
 		return nil, errors.New("a canary is under way, which `host status` shows: `host reload --promote` puts its " +
 			"code live, `host reload --abort` turns it back; ask again after that")
+	}
+	if len(h.passes) > 0 && h.passes[0].ask.Shadow != nil {
+		return nil, errors.New("a shadow is under way (`host reload --shadow`), which changes nothing: `host reload " +
+			"--abort` ends it; ask again after that")
 	}
 	h.passesBegun++
 	p.number, p.account = h.passesBegun, control.NewAccount()

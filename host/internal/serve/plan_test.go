@@ -143,3 +143,12 @@ func (p *plan) made(now *setup) {
 	}
 	*now = *done
 }
+
+func TestAPoolWhoseNewCodeCanNotStandBesideTheOldHasNoShadow(t *testing.T) {
+	for why, c := range map[string]*config.Pool{"in_place": {InPlace: true},
+		"FastCGI server": {Kind: config.FastCGI}} {
+		if err := canHaveShadow(plannedPool{config: c}); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v", why, err)
+		}
+	}
+}

@@ -23,6 +23,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/php"
 	"github.com/workerhost/workerhost/host/internal/privilege"
 	"github.com/workerhost/workerhost/host/internal/recent"
+	"github.com/workerhost/workerhost/host/internal/shadow"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
 	"github.com/workerhost/workerhost/workers/fork"
@@ -36,8 +37,9 @@ type pool struct {
 	workers  *workers.Pool
 	recent   recent.Pages // what was asked for most, with warmup = "recent"
 	split    *canary.Splitter
-	beside   *pool        // of a canary's pools: the one that they stand beside
-	tries    *pool        // of its candidate: whose code its own is compared with
+	tap      *shadow.Tap
+	beside   *pool        // of a canary's or a shadow's: the one that they stand beside
+	tries    *pool        // of their candidate: whose code its own is compared with
 	leaks    *leaks.Watch // repeats safe requests, with --leaks; nil is off
 	builds   *builder
 	code     code
@@ -70,7 +72,8 @@ func (h *host) newPool(in *setup, p *config.Pool) (*pool, error) {
 			backend = made.leaks
 		}
 	}
-	made.split = canary.NewSplitter(backend)
+	made.tap = shadow.NewTap(backend)
+	made.split = canary.NewSplitter(made.tap)
 	made.take(p)
 	return made, nil
 }

@@ -58,6 +58,7 @@ type verdict struct {
 	outcome control.Outcome
 	// why a canary was turned back, and what to do
 	evidence, remedy string
+	looked           string // what came of a shadow
 
 	broken  []string // pools whose new code does not start
 	staying []string // pools that could not be put back on what they ran before

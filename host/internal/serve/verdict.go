@@ -21,6 +21,9 @@ func (v *verdict) ending() control.Outcome {
 
 // words say what came of it, and what to do next; "" if all went well.
 func (v *verdict) words() string {
+	if v.looked != "" {
+		return v.looked
+	}
 	switch v.ending() {
 	case control.Done:
 		return ""
