@@ -67,6 +67,14 @@ const MaxCalls = 64
 // FeaturePieces is the feature of a READY whose worker puts the pieces of a RESULT together.
 const FeaturePieces = "pieces"
 
+// Features, and methods, of new code that is tried (SPEC.md §9.9).
+const (
+	FeatureTrial   = "trial"   // of a HELLO: the worker is on trial
+	FeatureUpgrade = "upgrade" // of a READY: then it tries its upgrade on sessions that are live
+	CallSessions   = "trial.sessions"
+	CallUpgraded   = "trial.upgraded"
+)
+
 // Type implements [Message].
 func (*Call) Type() Type { return TypeCall }
 

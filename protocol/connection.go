@@ -65,6 +65,16 @@ func ParseConnection(v Value) (Connection, error) {
 	return c, f.end()
 }
 
+// ParseConnections reads a list of connections, what the call "connections" gives (SPEC.md §10.4). Errors are
+// [*LinkError].
+func ParseConnections(v Value) (all []Connection, err error) {
+	f := fields{decoder: decoder{b: v}, t: TypeResult, name: "connections"}
+	for n := f.list(0); n > 0 && f.err == nil; n-- {
+		all = append(all, f.connection())
+	}
+	return all, f.end()
+}
+
 // ParseSession reads `[version, entries]`, what the call "session" gives (SPEC.md §10.4). Errors are [*LinkError].
 func ParseSession(v Value) (version int64, entries []Entry, err error) {
 	f := fields{decoder: decoder{b: v}, t: TypeResult, name: "session"}

@@ -138,6 +138,9 @@ func FuzzValue(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if all, _ := ParseConnections(b); len(all) > len(b) {
+			t.Fatalf("%d bytes are %d connections", len(b), len(all))
+		}
 		d := decoder{b: b}
 		v := d.value()
 		if d.err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -26,6 +27,7 @@ type link struct {
 	maxName     int // bytes of a group's name, and of a user id
 	concurrency int
 	features    []string // for READY
+	trial       bool     // the host only tries this code
 
 	ready atomic.Bool   // READY is on its way: set in readiness
 	calls calls         // what we have asked the host
@@ -55,6 +57,7 @@ func newLink(conn *protocol.Conn, hello *protocol.Hello, handler http.Handler, o
 		handler: handler,
 		self: Place{Pool: hello.Pool, Generation: hello.Generation, Slot: hello.Slot, Host: hello.Host,
 			Dev: hello.Dev},
+		trial:       slices.Contains(hello.Features, protocol.FeatureTrial),
 		window:      hello.Window,
 		chunk:       max(1, min(protocol.MaxData, hello.MaxFrame-frameRoom)),
 		maxFrame:    hello.MaxFrame,

@@ -189,6 +189,9 @@ func (l *link) boot(o *options) (started bool, err error) {
 	if err := l.conn.Send(readiness{ready, l}); err != nil {
 		return false, fmt.Errorf("sdk: the host is gone: %w", err)
 	}
+	if l.trial && o.events.OnUpgrade != nil {
+		l.rehearse(ctx)
+	}
 	return true, nil
 }
 

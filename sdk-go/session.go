@@ -80,6 +80,40 @@ type change struct {
 var errSessionOver = errors.New("sdk: this session can't be changed here: a handler changes that of its own " +
 	"connection until it returns, UpdateSession any")
 
+// rehearse tries OnUpgrade on sessions that are live, and tells the host what came of it. Nothing is kept. Without an
+// answer the host wants nothing of it after all.
+func (l *link) rehearse(ctx context.Context) {
+	v, err := l.call(ctx, func(stream uint32) protocol.Message {
+		return &protocol.Call{Stream: stream, Method: protocol.CallSessions}
+	})
+	connections, wrong := protocol.ParseConnections(v)
+	if err != nil || wrong != nil {
+		return
+	}
+	tried := 0
+	ids, versions, errs := []string{}, []int{}, []string{} // of those that failed
+	for i := range connections {
+		s := newConn(l, nil, &connections[i], 1).Session()
+		if s.from >= l.events.SessionVersion || len(s.entries) == 0 {
+			continue
+		}
+		tried++
+		if err := s.upgrade(ctx); err != nil {
+			ids, versions = append(ids, connections[i].ID), append(versions, s.from)
+			errs = append(errs, brief(err.Error()))
+		}
+	}
+	arguments := make([]protocol.Value, 4)
+	for i, argument := range []any{tried, ids, versions, errs} {
+		if arguments[i], err = protocol.NewValue(argument); err != nil {
+			return
+		}
+	}
+	_, _ = l.call(ctx, func(stream uint32) protocol.Message { // a host that is gone needs no word
+		return &protocol.Call{Stream: stream, Method: protocol.CallUpgraded, Arguments: arguments}
+	})
+}
+
 func (s *Session) lookLocked(key string) (v protocol.Value, found bool) {
 	if c, ok := s.changes[key]; ok {
 		return c.value, !c.unset

@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -89,4 +90,39 @@ func TestAnUpgradeWithoutAVersionDoesNotServe(t *testing.T) {
 	if err := ServeLink(nil, nil, nil, w.option()); err == nil || !strings.Contains(err.Error(), "SessionVersion") {
 		t.Errorf("it serves: %v", err)
 	}
+}
+
+func TestOnTrialAnUpgradeIsTriedOnLiveSessions(t *testing.T) {
+	w := upgrading(func(context.Context, *Conn) error { return nil })
+	h := startHost(t, protocol.Hello{Features: []string{protocol.FeatureTrial}}, nil, w.option())
+	h.awaitReady()
+	t.Cleanup(func() {
+		h.out.Close()
+		<-h.gone
+		h.in.Close()
+	})
+	if !h.ready.Has(protocol.FeatureUpgrade) {
+		t.Errorf("READY offers %q", h.ready.Features)
+	}
+	if m := expect[*protocol.Call](&call{h, 2, h.stream(2)}); m.Method != protocol.CallSessions {
+		t.Errorf("it asks for %s", m.Method)
+	}
+	views := protocol.Value{0x93}
+	for id, entries := range [][]protocol.Entry{{entry(t, "name", "Ada")},
+		{entry(t, "name", "bad"), entry(t, versionKey, 1)}, {entry(t, "name", "bad"), entry(t, versionKey, 2)}} {
+		c := protocol.Connection{ID: string(rune('a' + id)), Session: entries}
+		views = append(views, c.Value()...)
+	}
+	h.send(&protocol.Result{Stream: 2, Value: views})
+	m := expect[*protocol.Call](&call{h, 4, h.stream(4)})
+	var said []any
+	for _, a := range m.Arguments {
+		v, _ := a.Decode()
+		said = append(said, v)
+	}
+	if got := fmt.Sprint(m.Method, said); got != "trial.upgraded[2 [b] [1] [OnUpgrade: no such user]]" {
+		t.Errorf("it says %s", got)
+	}
+	h.send(&protocol.Result{Stream: 4})
+	expect[*protocol.Done](h.event(withSession()))
 }

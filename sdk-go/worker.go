@@ -5,6 +5,8 @@ package sdk
 import (
 	"context"
 	"net/http"
+
+	"github.com/workerhost/workerhost/protocol"
 )
 
 // Worker is a program that handles connections, beside requests: WebSockets, TCP and UDP, and held responses ([Hold]).
@@ -73,6 +75,9 @@ func (w *Worker) features() (offered []string) {
 		if f.has {
 			offered = append(offered, f.name)
 		}
+	}
+	if w.OnUpgrade != nil {
+		offered = append(offered, protocol.FeatureUpgrade)
 	}
 	return offered
 }

@@ -135,8 +135,6 @@ func (w *worker) onCall(m *messages, t protocol.Type, stream uint32, payload []b
 	case crowded:
 		to.Fail(protocol.CallUnavailable, "%d calls that this worker has given up are still under way",
 			protocol.MaxCalls)
-	case t == protocol.TypeSwap && w.gen.trial:
-		to.Fail(protocol.CallPermissionDenied, "this worker is on trial: it must not change what is live")
 	case w.commits.some.Load() > 0:
 		w.askLater(m, t, to, len(payload))
 	case t == protocol.TypeCall:

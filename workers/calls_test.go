@@ -71,31 +71,68 @@ func TestAPoolWithoutAHubAnswersCallsWithAnErrorAndDropsActs(t *testing.T) {
 	})
 }
 
-// TestAWorkerOnTrialTouchesNothing: its warm-up may ask, but not act.
-func TestAWorkerOnTrialTouchesNothing(t *testing.T) {
+func TestAWorkerOnTrialKnowsItAndAsksAHubOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := new(fakeHub)
-		var asked journal
+		h, own := new(fakeHub), new(fakeHub)
+		var told journal
 		set := Settings{Workers: 1, Hub: h, Warmup: []Warmup{{Request: get("/")}}}
 		p, _ := newFakePool(t, set, func(n int) script {
 			return serve(1, func(w *fakeWorker, r *protocol.Request) {
+				told.note(fmt.Sprint(n, w.hello.Features))
 				if n == 2 {
 					w.say(r.Stream, protocol.FlagNow, "now")
 					w.say(r.Stream, 0, "staged")
-					asked.note(w.ask(&protocol.Call{Stream: 2, Method: "count"}))
-					asked.note(w.ask(&protocol.Swap{Stream: 4}))
 				}
 				w.answer(r, "")
 			})
 		})
 		defer p.Stop(context.Background())
 		ready()
-		set.Command, set.Directory = []string{"/bin/sh"}, t.TempDir()
-		if _, err := p.Try(context.Background(), set); err != nil {
+		set.Command, set.Directory, set.Hub = []string{"/bin/sh"}, t.TempDir(), own
+		if _, err := p.Try(context.Background(), set, nil); err != nil {
 			t.Fatal(err)
 		}
 		h.expect(t)
-		asked.expect(t, "2  07", "4 PERMISSION_DENIED: this worker is on trial: it must not change what is live ")
+		own.expect(t, "nobody: SEND now", "nobody: SEND staged")
+		told.expect(t, "1 []", "2 [trial]")
+	})
+}
+
+func TestATrialIsLookedAtWhileItsWorkerIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := newFakePool(t, Settings{Workers: 1}, func(n int) script {
+			return func(w *fakeWorker) {
+				w.features = []string{protocol.FeatureUpgrade}
+				if !w.boot(1) {
+					return
+				}
+				if n == 3 {
+					time.Sleep(time.Second)
+					return
+				}
+				w.loop(nil)
+			}
+		})
+		defer p.Stop(context.Background())
+		ready()
+		look := func(ctx context.Context, has func(string) bool) error {
+			if f.alive() != 2 || !has(protocol.FeatureUpgrade) || has("message") {
+				t.Errorf("%d workers are there", f.alive())
+			}
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-time.After(time.Minute):
+				return nil
+			}
+		}
+		if trial, err := p.Try(context.Background(), *p.settings, look); err != nil || trial.SDK != "fake" {
+			t.Error(err)
+		}
+		if _, err := p.Try(context.Background(), *p.settings, look); err == nil ||
+			!strings.Contains(err.Error(), "the worker has ended") {
+			t.Errorf("the worker's end is told as %v", err)
+		}
 	})
 }
 

@@ -207,9 +207,13 @@ func setDefault[T comparable](v *T, otherwise T) {
 
 // hello is what a worker of generation g in the slot is told.
 func (s *Settings) hello(g *generation, slot int) *protocol.Hello {
-	return &protocol.Hello{
+	m := &protocol.Hello{
 		Versions: []int{protocol.Version}, Pool: s.Name, Generation: g.number, Slot: slot,
 		MaxFrame: protocol.MaxFrame, Window: protocol.DefaultWindow, Host: s.Host, Dev: s.Dev,
 		Limits: protocol.Limits(),
 	}
+	if g.trial {
+		m.Features = []string{protocol.FeatureTrial}
+	}
+	return m
 }

@@ -27,14 +27,20 @@ type Trial struct {
 // trialOutput is how much of what a worker prints is kept for a [Trial].
 const trialOutput = 64 << 10
 
+// Look looks at a worker on trial while it is ready: ctx ends with it, and has says whether it has a feature. Its
+// error is the trial's.
+type Look func(ctx context.Context, has func(feature string) bool) error
+
 // Try starts one worker of the code as it is now, with settings that may differ as in [Pool.Reconfigure], warms it up,
-// and ends it. It gets no client's request, and the pool goes on as it is. The error says why a reload would fail;
-// what is known of the worker comes with it.
-func (p *Pool) Try(ctx context.Context, s Settings) (t Trial, err error) {
+// and ends it. It gets no client's request, and the pool goes on as it is; its HELLO says that it is on trial, and
+// what it asks for goes to s.Hub, which should refuse what changes something. The error says why a reload would fail;
+// what is known of the worker comes with it. look may be nil.
+func (p *Pool) Try(ctx context.Context, s Settings, look Look) (t Trial, err error) {
 	set, err := p.successor(s)
 	if err != nil {
 		return t, err
 	}
+	set.Hub = s.Hub // not the pool's: what is tried must not change what is live
 	number := uint64(0)
 	p.do(func() {
 		if p.stopping || p.context.Err() != nil { // a stop that has only begun ends what is prepared already
@@ -65,6 +71,18 @@ func (p *Pool) Try(ctx context.Context, s Settings) (t Trial, err error) {
 	if err = p.awaitBoot(w); err == nil {
 		t.PID = w.pid() // one that was forked has another one than its template
 		t.Boot, t.Memory, t.SDK = w.boot.took, w.process.Memory(), w.offer.ready.SDK
+		if look != nil {
+			alive, end := context.WithCancelCause(ctx)
+			go func() { // ends with the look, or with the worker
+				select {
+				case <-w.end.exited:
+					end(errors.New("the worker has ended: " + w.end.exit))
+				case <-alive.Done():
+				}
+			}()
+			err = look(alive, w.offer.ready.Has)
+			end(nil)
+		}
 		asked := time.Now()
 		p.retire(w)
 		p.do(func() {

@@ -138,12 +138,12 @@ func TestTrialChangesNothing(t *testing.T) {
 		defer p.Stop(context.Background())
 		ready()
 		before := pids(p)
-		trial, err := p.Try(context.Background(), *p.settings)
+		trial, err := p.Try(context.Background(), *p.settings, nil)
 		if err != nil || trial.PID != 1003 || trial.Boot < 40*time.Millisecond || trial.SDK != "fake" ||
 			trial.Output != "Deprecated: old" || trial.Directory == "" {
 			t.Fatalf("%+v %v", trial, err)
 		}
-		trial, err = p.Try(context.Background(), *p.settings)
+		trial, err = p.Try(context.Background(), *p.settings, nil)
 		if err == nil || !strings.Contains(err.Error(), "PHP Parse error") || trial.Output != "Deprecated: old" {
 			t.Fatalf("%+v %v", trial, err)
 		}
@@ -166,15 +166,15 @@ func TestTrialIsGivenUpWithItsContextAndWithThePool(t *testing.T) {
 		ready()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		if _, err := p.Try(ctx, *p.settings); !errors.Is(err, context.DeadlineExceeded) || f.alive() != 1 {
+		if _, err := p.Try(ctx, *p.settings, nil); !errors.Is(err, context.DeadlineExceeded) || f.alive() != 1 {
 			t.Fatal(err)
 		}
 		stopped := make(chan struct{})
 		go func() { defer close(stopped); time.Sleep(time.Second); p.Stop(context.Background()) }()
-		if _, err := p.Try(context.Background(), *p.settings); err == nil {
+		if _, err := p.Try(context.Background(), *p.settings, nil); err == nil {
 			t.Fatal("the trial outlived the pool")
 		}
-		if _, err := p.Try(context.Background(), *p.settings); !errors.Is(err, ErrStopping) {
+		if _, err := p.Try(context.Background(), *p.settings, nil); !errors.Is(err, ErrStopping) {
 			t.Fatal(err)
 		}
 		if <-stopped; f.alive() != 0 {
@@ -195,7 +195,7 @@ func TestTrialEstimatesTheReload(t *testing.T) {
 		for surge, rounds := range map[int]time.Duration{1: 7, 3: 3, 100: 1} {
 			set := *p.settings
 			set.Surge = surge
-			trial, err := p.Try(context.Background(), set)
+			trial, err := p.Try(context.Background(), set, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

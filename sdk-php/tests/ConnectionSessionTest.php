@@ -202,4 +202,22 @@ final class ConnectionSessionTest extends TestCase
             ->deliver('', self::with(['name', 'Ada']));
         self::assertSame([Frame::RESET, Frame::DONE], array_column($said, 0));
     }
+
+    public function testOnTrialItIsTriedOnLiveSessionsAndNothingIsKept(): void
+    {
+        $host = new FakeHost('Worker::create()->onUpgrade(2, fn (array $s) => $s["n"] === 2 '
+            . '? throw new RuntimeException("no two") : ["m" => 1])->onMessage(fn () => null)->run();');
+        $host->send([Frame::HELLO, 0, [1], 'test', 1, 0, Frame::MAX, 262144, 'fake', false, ['trial'], []]);
+        self::assertContains('upgrade', $host->next()[6]);
+        self::assertSame([Frame::CALL, 2, 'trial.sessions'], array_slice($host->next(), 0, 3));
+        $connection = fn (string $id, array $session): array => [$id, 'tcp', '', '', [], $session];
+        $host->send([Frame::RESULT, 2, '', [$connection('a', ['n', 1]), $connection('b', ['n', 2]),
+            $connection('c', ['n', 2, 'workerhost.version', 2]), $connection('d', ['n', 2, 'workerhost.version', 1])]]);
+        $told = $host->next();
+        self::assertSame([Frame::CALL, 4, 'trial.upgraded'], array_slice($told, 0, 3));
+        self::assertSame([3, ['b', 'd'], [0, 1]], array_slice($told[3], 0, 3));
+        self::assertStringStartsWith('RuntimeException: no two in ', $told[3][3][1]);
+        $host->send([Frame::RESULT, 4, '']);
+        self::assertSame([[Frame::DONE, 1]], $host->deliver(''));
+    }
 }

@@ -41,7 +41,7 @@ their answers of the old one. Both answers are compared, and the exit status is 
 
 Without POOL every pool is reloaded, one after the other. With it, only what the file says of that pool counts.
 With --dry-run one worker of the new code starts beside each pool, is warmed up, and ends again. It is told what a reload would change, how long the
-worker took, its memory, all that it printed, and how long a reload would take. Nothing changes.
+worker took, its memory, all that it printed, and how long a reload would take. Code with onUpgrade() tries it on a sample of the live sessions. Nothing changes.
 On a terminal a line shows each worker that is being replaced, and a bar how far it all is. Ctrl-C ends this command, and not the reload.
 
 With --pace it waits between two workers while more requests queue than there are workers, or processors are short (on Linux: /proc/pressure/cpu,
@@ -309,6 +309,7 @@ func (s *reloadStory) tellTried(e control.Event) {
 			strings.TrimRight(e.Error, "\n"), e.Pool, t.Bold("nothing was changed"))
 		return
 	}
+	s.tellRehearsed(e)
 	fmt.Fprintf(t.Out, "%s  %s  %s  boot %s  memory %s  %s\n", e.Pool, t.Green("a new worker is ready"), e.Directory,
 		HumanDuration(fromMillis(e.Boot)), HumanBytes(e.Memory), t.Faint("nothing was changed"))
 	if e.Workers > 0 {
@@ -316,6 +317,26 @@ func (s *reloadStory) tellTried(e control.Event) {
 			"%s  a reload of %s would take about %s, and up to %s if old workers need all of drain_timeout\n",
 			e.Pool, Counted(e.Workers, "worker"), HumanDuration(fromMillis(e.Expected)),
 			HumanDuration(fromMillis(e.Longest)))
+	}
+}
+
+// tellRehearsed is about the live sessions that a dry run has tried, and what its worker asked for in vain.
+func (s *reloadStory) tellRehearsed(e control.Event) {
+	t := s.t
+	if len(e.Refused) > 0 {
+		fmt.Fprintf(t.Out, "%s  refused to the new code: %s\n", e.Pool, counts(e.Refused))
+	}
+	seen := e.Sessions
+	if seen == nil || seen.Live == 0 {
+		return
+	}
+	old := seen.Upgraded + len(seen.Failed)
+	fmt.Fprintf(t.Out,
+		"%s  of %s that hold something, %d were looked at, %d of them of older code: %d can be upgraded\n", e.Pool,
+		Counted(seen.Live, "live session"), seen.Sample, old, seen.Upgraded)
+	for _, f := range seen.Failed {
+		fmt.Fprintf(t.Err, "%s  %s\n", e.Pool, t.Red(fmt.Sprintf("the session of %s, of version %d, can't be: %s",
+			printable(f.ID), f.From, printable(f.Error))))
 	}
 }
 

@@ -210,7 +210,8 @@ const (
 	// Pool: the reload was aborted before it came to this one, or, without Pool, before it began
 	Aborted     Kind = "aborted"
 	WouldChange Kind = "would_change" // of a dry run: What, and as Changed
-	// of a dry run: Pool, Directory, Pinned, NewPID, SDK, Boot, Memory, Output, Workers, Expected, Longest
+	// of a dry run: Pool, Directory, Pinned, NewPID, SDK, Boot, Memory, Output, Workers, Expected, Longest, Sessions,
+	// Refused
 	Tried     Kind = "tried"
 	TryFailed Kind = "try_failed" // of a dry run: Pool, Error, Output
 	// the end of a reload or of a dry run: Outcome, Pools, Took, and What came of it and is to be done, unless it is
@@ -254,9 +255,27 @@ type Event struct {
 	Longest    float64   `json:"longest_ms,omitempty"`   // that it takes if each old worker needs all of drain_timeout
 	Canary     *Canary   `json:"canary,omitempty"`
 	Shadow     *Shadow   `json:"shadow,omitempty"`
-	Outcome    Outcome   `json:"outcome,omitempty"`
-	Pools      []PoolNow `json:"pools,omitempty"`
-	Took       float64   `json:"took_ms,omitempty"`
+	Sessions   *Sessions `json:"sessions,omitempty"`
+	// Refused is what the worker of a dry run has asked for that changes something: SEND, SWAP …
+	Refused map[string]int `json:"refused,omitempty"`
+	Outcome Outcome        `json:"outcome,omitempty"`
+	Pools   []PoolNow      `json:"pools,omitempty"`
+	Took    float64        `json:"took_ms,omitempty"`
+}
+
+// Sessions are those of live connections that new code has tried its upgrade on.
+type Sessions struct {
+	Live     int             `json:"live"`     // that hold something, of the pool
+	Sample   int             `json:"sample"`   // of them, that the new code was given
+	Upgraded int             `json:"upgraded"` // of those: they were of an older version, and it went well
+	Failed   []SessionFailed `json:"failed"`   // of those: it did not
+}
+
+// SessionFailed is a session that new code can't upgrade.
+type SessionFailed struct {
+	ID    string `json:"id"`   // the connection's
+	From  int64  `json:"from"` // version
+	Error string `json:"error"`
 }
 
 // PoolNow is what runs where at the end of a reload.

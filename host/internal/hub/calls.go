@@ -5,6 +5,7 @@ package hub
 import (
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -65,6 +66,9 @@ func (h *Hub) Swap(m *protocol.Swap, to protocol.Caller) {
 	}
 	to.Reply(&protocol.Result{Value: value})
 }
+
+// list32 is MessagePack's type of a list with a count of 32 bits.
+const list32 = 0xdd
 
 var methods = map[string]func(*Hub, arguments) (protocol.Value, error){
 	"count": func(h *Hub, a arguments) (protocol.Value, error) {
@@ -127,7 +131,6 @@ var methods = map[string]func(*Hub, arguments) (protocol.Value, error){
 		if err != nil {
 			return nil, err
 		}
-		const list32 = 0xdd
 		views := binary.BigEndian.AppendUint32([]byte{list32}, uint32(len(list)))
 		for _, c := range list {
 			view := c.view()
@@ -152,6 +155,26 @@ var methods = map[string]func(*Hub, arguments) (protocol.Value, error){
 		const listOfTwo = 0x92
 		return protocol.AppendEntries(append([]byte{listOfTwo}, version...), st.session), nil
 	},
+}
+
+// Sample gives the value of the call "connections" for some of those of a backend whose sessions hold something: at
+// most so many of them, drawn by lot, with at most so many bytes of sessions in all. live is how many there are.
+func (h *Hub) Sample(of Backend, most, bytes int) (views protocol.Value, taken, live int) {
+	h.mu.Lock()
+	list := h.pickAll(h.all, true)
+	h.mu.Unlock()
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	for _, c := range list {
+		st := c.state.Load()
+		if len(st.session) == 0 || c.Terms().Backend != of {
+			continue
+		}
+		if live++; taken < most && st.size <= bytes {
+			view := c.view()
+			views, taken, bytes = append(views, view.Value()...), taken+1, bytes-st.size
+		}
+	}
+	return append(binary.BigEndian.AppendUint32([]byte{list32}, uint32(taken)), views...), taken, live
 }
 
 // Count is how many connections are in a group; with all, how many there are.

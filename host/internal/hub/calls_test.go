@@ -125,3 +125,40 @@ func TestSwapChangesASessionThatNobodyElseChanged(t *testing.T) {
 	}
 	s.gone()
 }
+
+func TestASampleIsOfThePoolsSessionsThatHoldSomething(t *testing.T) {
+	s := newScene(t)
+	backend := Backend(nil)
+	for i := range 10 {
+		c := s.open(&fakePeer{})
+		backend = c.Terms().Backend
+		if i > 0 {
+			s.commit(c, &protocol.Set{Set: []protocol.Entry{{Key: "n", Value: value(t, i)}}})
+		}
+	}
+	sizes := func(of Backend, most, bytes int) (taken, live int) {
+		v, taken, live := s.hub.Sample(of, most, bytes)
+		all, err := protocol.ParseConnections(v)
+		if err != nil || len(all) != taken {
+			t.Errorf("%d were taken, and %d given: %v", taken, len(all), err)
+		}
+		for _, c := range all {
+			if len(c.Session) != 1 || s.hub.Get(c.ID) == nil {
+				t.Errorf("%+v is in the sample", c)
+			}
+		}
+		return taken, live
+	}
+	if taken, live := sizes(backend, 100, 1<<20); taken != 9 || live != 9 {
+		t.Errorf("%d of %d are taken", taken, live)
+	}
+	if taken, live := sizes(backend, 4, 1<<20); taken != 4 || live != 9 {
+		t.Errorf("%d of %d are taken, where it may be 4", taken, live)
+	}
+	if taken, live := sizes(backend, 100, 0); taken != 0 || live != 9 {
+		t.Errorf("%d of %d are taken, where there is no room", taken, live)
+	}
+	if taken, live := sizes(nil, 100, 1<<20); taken != 0 || live != 0 {
+		t.Errorf("%d of %d of another pool are taken", taken, live)
+	}
+}

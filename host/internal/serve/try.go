@@ -64,7 +64,8 @@ func (h *host) try(names []string, account *control.Account) control.Outcome {
 		default:
 			wouldChange(account, next.changes)
 			tried := h.tryPool(next)
-			if account.Add(tried); tried.Kind == control.TryFailed {
+			account.Add(tried)
+			if tried.Kind == control.TryFailed || tried.Sessions != nil && len(tried.Sessions.Failed) > 0 {
 				outcome = control.NotDone
 			}
 		}
@@ -86,7 +87,9 @@ func (h *host) tryPool(next plannedPool) control.Event {
 		return control.Event{Kind: control.TryFailed, Pool: p.name,
 			Error: "the pool could not be started; the host's log says why"}
 	}
-	trial, err := p.workers.Try(h.stopping, h.workerSettings(p, h.setup.Load().config, next.config))
+	settings, asked := h.workerSettings(p, h.setup.Load().config, next.config), newRehearsal(p)
+	settings.Hub = asked
+	trial, err := p.workers.Try(h.stopping, settings, asked.look)
 	pinned := trial.Pinned || next.config.Kind == config.GoPackage
 	e := control.Event{
 		Kind: control.Tried, Pool: p.name, Directory: trial.Directory, Pinned: &pinned, NewPID: trial.PID,
@@ -97,5 +100,6 @@ func (h *host) tryPool(next plannedPool) control.Event {
 	if err != nil {
 		e.Kind, e.Error = control.TryFailed, err.Error()
 	}
+	asked.tell(&e)
 	return e
 }

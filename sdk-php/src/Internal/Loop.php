@@ -16,6 +16,8 @@ final class Loop
     private ?Superglobals $globals = null;
     private int $window = Frame::WINDOW_SIZE;
     private bool $dev = false;
+    /** Whether the host only tries this code. */
+    private bool $trial = false;
     /** Whether user code runs that exit() would cut off: between HELLO and READY, in a request, and in an event. */
     private bool $booting = false;
     private ?Requests $requests = null;
@@ -160,6 +162,7 @@ final class Loop
         $this->link->greet($hello);
         $this->window = $hello[7];
         $this->dev = $hello[9];
+        $this->trial = \in_array(Upgrade::TRIAL, $hello[10], true);
         $this->program->place = new Place($hello[3], $hello[4], $hello[5], $hello[8], $hello[9]);
     }
 
@@ -219,6 +222,11 @@ final class Loop
             Process::endChild(...), $this->flush(...),
         );
         $this->program->timers?->start();
+        if ($this->trial && Upgrade::$version > 0) {
+            Upgrade::rehearse($this->program->acts);
+            Process::endChild();
+            $this->flush();
+        }
     }
 
     /** In place of READY: what was thrown is why the boot has failed. @throws LinkError */

@@ -87,6 +87,9 @@ final class Program
         if ($this->wantsGlobals) {
             $features[] = 'local'; // for SERVER_ADDR
         }
+        if (Upgrade::$version > 0) {
+            $features[] = Upgrade::FEATURE;
+        }
         if (Backtrace::answers()) {
             $features[] = Backtrace::FEATURE;
         }

@@ -4,12 +4,18 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
+use WorkerHost\CallFailed;
+
 /**
  * @internal The version of sessions that this code writes, and how it takes those of older code (SPEC.md §9.9). It is
  *     the process's, as there is one worker in it.
  */
 final class Upgrade
 {
+    /** What READY says of code that declares a version. */
+    public const FEATURE = 'upgrade';
+    /** What HELLO says to a worker on trial. */
+    public const TRIAL = 'trial';
     /** The key of a session that has its version, and that nobody but an SDK sees. */
     public const KEY = 'workerhost.version';
     /** What this code writes; 0: it declares none. */
@@ -59,6 +65,39 @@ final class Upgrade
         Entries::changes($session, $upgraded);
 
         return $upgraded;
+    }
+
+    /**
+     * Tries it on sessions that are live, and tells the host what came of that. Nothing is kept.
+     *
+     * @throws LinkError
+     */
+    public static function rehearse(Acts $acts): void
+    {
+        $tried = 0;
+        $ids = $versions = $errors = []; // of those that failed
+        try {
+            foreach ((array) $acts->call(Frame::CALL, 'trial.sessions') as $connection) {
+                $session = Entries::session($connection[5] ?? []);
+                $from = self::take($session);
+                if ($from >= self::$version || $session === []) {
+                    continue;
+                }
+                ++$tried;
+                try {
+                    self::apply($session, $from);
+                } catch (LinkError $e) {
+                    throw $e;
+                } catch (\Throwable $e) {
+                    $ids[] = $connection[0];
+                    $versions[] = $from;
+                    $errors[] = \substr(Failure::summary($e), 0, 1024);
+                }
+            }
+            $acts->call(Frame::CALL, 'trial.upgraded', [$tried, $ids, $versions, $errors]);
+        } catch (CallFailed) {
+            // the host wants nothing of it after all
+        }
     }
 
     /**
