@@ -31,7 +31,10 @@ type Exchange struct {
 	Subject Subject
 	// TraceID is that of the trace which it belongs to, for the log, if its span is sampled; else "".
 	TraceID string
-	Sink    Sink
+	// ErrorLogged, if not nil, is called as the Sink is, before Finished, when the worker has logged an error that names
+	// the exchange (SPEC.md §8.2).
+	ErrorLogged func()
+	Sink        Sink
 }
 
 // Subject is what an event is about. A [Hub] knows its own.

@@ -22,6 +22,7 @@ type exchange struct {
 	kind    protocol.Type    // TypeRequest, or the event's
 	subject protocol.Subject // of an event
 	trace   string           // id of its trace, for logs; "" is none
+	erred   func()           // [protocol.Exchange].ErrorLogged; nil is nobody's
 
 	spared bool // it has attempt 2 for having been recalled, and not for a death; the attempt's at hand, as is moves
 

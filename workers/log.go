@@ -44,7 +44,25 @@ func (w *worker) logEntry(e *protocol.Log) {
 	if !w.isBooted() { // a report of a failed boot says what came last
 		w.tail.add([]byte(message))
 	}
+	if level >= hclog.Error {
+		w.errorLogged(e.Stream)
+	}
 	w.voice.say(level, message, over, args...)
+}
+
+// errorLogged tells whoever submitted a stream's exchange that its worker has logged an error of it.
+func (w *worker) errorLogged(stream uint32) {
+	w.mu.Lock()
+	a := w.link.streams[stream]
+	w.mu.Unlock()
+	if a == nil || a.x.erred == nil {
+		return
+	}
+	a.calls.Lock()
+	defer a.calls.Unlock()
+	if !a.over {
+		a.x.erred()
+	}
 }
 
 // nameOf names the request of a stream, for the log; nothing if it is not at hand.

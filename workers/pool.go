@@ -175,7 +175,7 @@ func (p *Pool) Submit(x *protocol.Exchange) protocol.Ticket {
 	}
 	e := &exchange{
 		pool: p, request: x.Request, kind: x.Request.Type(), subject: x.Subject, sink: x.Sink, repeat: x.Repeatable,
-		trace: x.TraceID, keyed: x.Keyed, patient: x.Patient, timeout: x.Timeout,
+		trace: x.TraceID, erred: x.ErrorLogged, keyed: x.Keyed, patient: x.Patient, timeout: x.Timeout,
 		urgent: x.Priority && !x.Patient,
 	}
 	p.dispatch.submit(e)

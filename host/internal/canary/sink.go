@@ -23,6 +23,7 @@ type sink struct {
 	begun    time.Time
 	answered bool
 	failed   bool // the exchange, or its answer is a status from 500 on
+	logged   bool // an error, by the worker
 	left     bool // nobody waited for it, or no fault of the code ended it: it is no evidence
 	again    bool // it goes to the stable backend
 
@@ -34,7 +35,7 @@ type sink struct {
 
 func (t *Trial) follow(x *protocol.Exchange, to placed, kind string) protocol.Ticket {
 	s := &sink{Sink: x.Sink, trial: t, exchange: *x, placed: to, kind: kind}
-	s.exchange.Sink = s
+	s.exchange.Sink, s.exchange.ErrorLogged = s, func() { s.logged = true }
 	ticket := t.backend(to.arm).Submit(&s.exchange)
 	s.mu.Lock()
 	if !s.moved {
@@ -120,7 +121,7 @@ func (s *sink) Fail(err *protocol.Failure) {
 // Finished implements [protocol.Sink].
 func (s *sink) Finished() {
 	if s.client != "" && s.arm != Stable && !s.left && !s.begun.IsZero() {
-		s.trial.saw(s.arm, s.client, s.kind, time.Since(s.begun), s.failed)
+		s.trial.saw(s.arm, s.client, s.kind, time.Since(s.begun), s.failed, s.logged)
 	}
 	s.forget()
 	s.mu.Lock()

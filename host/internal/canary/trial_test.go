@@ -2,6 +2,7 @@ package canary
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ type fake struct {
 	begins  bool                 // before it fails
 	headers []string
 	status  int
+	logs    bool // an error
 	asked   int
 	given   []string // the headers of the latest request
 	traits  protocol.Traits
@@ -35,6 +37,9 @@ func (f *fake) Submit(x *protocol.Exchange) protocol.Ticket {
 	}
 	if f.fails == 0 || f.begins {
 		x.Sink.Begin(nil)
+	}
+	if f.logs {
+		x.ErrorLogged()
 	}
 	if f.fails != 0 {
 		x.Sink.Fail(&protocol.Failure{Kind: f.fails})
@@ -347,6 +352,20 @@ func TestNoFaultOfTheCodeIsNoEvidence(t *testing.T) {
 	b.atCandidate()
 	if _, candidate := b.trial.Sides(); candidate.Failed != 1 {
 		t.Error("a 503 of the new code does not count")
+	}
+}
+
+func TestAnErrorInTheLogIsEvidenceWhateverTheAnswer(t *testing.T) {
+	b := newBench(Settings{}, 0.5)
+	b.candidate.logs = true
+	if h := b.atCandidate(); h.by != "candidate" {
+		t.Errorf("%q answered", h.by)
+	}
+	if _, candidate := b.trial.Sides(); candidate.Logged != 1 || candidate.Failed != 0 {
+		t.Errorf("%+v", candidate)
+	}
+	if e := b.trial.Evidence(); !slices.ContainsFunc(e.Clients, func(c Client) bool { return c.Logged == 1 }) {
+		t.Errorf("%+v", e.Clients)
 	}
 }
 

@@ -26,6 +26,7 @@ type Limits struct {
 type Client struct {
 	Candidate        bool // its requests went to new code; else to the control's
 	Requests, Failed int
+	Logged           int // of which an error was logged
 	Timed            int
 	// Pace is the mean, over the Timed requests, of the logarithm of how many times as long each took as others of its
 	// kind.
@@ -35,6 +36,7 @@ type Client struct {
 // Side is what was seen of one of the two.
 type Side struct {
 	Clients, Requests, Failed int
+	Logged                    int      // requests of which an error was logged
 	Typical                   float64  // service time in seconds: the geometric mean
 	Growth                    float64  // bytes by which workers grew with each request
 	Deaths                    []string // of workers, without a cause outside of them: why
@@ -67,12 +69,13 @@ type Measure struct {
 // The measures, by their names in the API.
 const (
 	ErrorsMeasure = "failed"
+	LoggedMeasure = "logged"
 	PaceMeasure   = "service_time"
 	GrowthMeasure = "growth"
 )
 
 // measures is how many of them share Alpha.
-const measures = 3
+const measures = 4
 
 // doubt is the chance below which what is beyond a limit is waited for, rather than promoted.
 const doubt = 0.05
@@ -108,7 +111,7 @@ func (j *Judgement) Well() bool {
 // does no worse in at most [Alpha] of all canaries that it does: every look, of every measure, gets its part of that.
 func Judge(e *Evidence, l Limits, looks, pools int) Judgement {
 	share := Alpha / float64(measures*max(1, looks)*max(1, pools))
-	j := Judgement{Measures: []Measure{failures(e, l), pace(e, l), growth(e, l)}, Dead: dead(e)}
+	j := Judgement{Measures: []Measure{failures(e, l), errorsLogged(e, l), pace(e, l), growth(e, l)}, Dead: dead(e)}
 	for i := range j.Measures {
 		m := &j.Measures[i]
 		m.Worse = m.Beyond && m.Chance <= share
@@ -119,17 +122,27 @@ func Judge(e *Evidence, l Limits, looks, pools int) Judgement {
 	return j
 }
 
-// failures takes each client of which more failed than of all together. It is a coin: whether it came to new code or
-// to the control's was drawn, with the same odds.
 func failures(e *Evidence, l Limits) Measure {
-	m := Measure{Name: ErrorsMeasure, Control: part(e.Control.Failed, e.Control.Requests),
-		Candidate: part(e.Candidate.Failed, e.Candidate.Requests)}
+	return faults(ErrorsMeasure, e, l, e.Control.Failed, e.Candidate.Failed, func(c *Client) int { return c.Failed })
+}
+
+// errorsLogged are those that the application knows of, also where its answer is a good one.
+func errorsLogged(e *Evidence, l Limits) Measure {
+	return faults(LoggedMeasure, e, l, e.Control.Logged, e.Candidate.Logged, func(c *Client) int { return c.Logged })
+}
+
+// faults takes each client that had more of them, for its requests, than all together. It is a coin: whether it came to
+// new code or to the control's was drawn, with the same odds.
+func faults(name string, e *Evidence, l Limits, control, candidate int, of func(*Client) int) Measure {
+	m := Measure{Name: name, Control: part(control, e.Control.Requests),
+		Candidate: part(candidate, e.Candidate.Requests)}
 	m.Limit = m.Control + l.Errors
 	m.Beyond = m.Candidate > m.Limit
-	usual := part(e.Control.Failed+e.Candidate.Failed, e.Control.Requests+e.Candidate.Requests)
+	usual := part(control+candidate, e.Control.Requests+e.Candidate.Requests)
 	coins, fell := 0, 0
-	for _, c := range e.Clients {
-		if part(c.Failed, c.Requests) > usual {
+	for i := range e.Clients {
+		c := &e.Clients[i]
+		if part(of(c), c.Requests) > usual {
 			coins++
 			if c.Candidate {
 				fell++

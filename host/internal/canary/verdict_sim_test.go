@@ -31,6 +31,7 @@ type world struct {
 	grow     float64 // bytes for each request that both grow by, in jumps of 2 MiB
 
 	slower, fails, leaks float64 // new code: a factor, a share, bytes a request
+	logs                 float64 // likewise: of its requests log an error
 }
 
 // usual is a site of middling size.
@@ -119,6 +120,10 @@ func simulate(w world, l Limits, step, most time.Duration, random *rand.Rand) si
 			if random.Float64() < fails {
 				c.Failed++
 				side.Failed++
+			}
+			if logs := w.base; arm == 0 && random.Float64() < logs || arm == 1 && random.Float64() < logs+w.logs {
+				c.Logged++
+				side.Logged++
 			}
 			if random.Float64() < w.grow/(2<<20) {
 				grown[arm] += 2 << 20
@@ -217,6 +222,7 @@ func TestWorseCodeIsTurnedBack(t *testing.T) {
 	}{
 		{"1.3 times as slow", func(w *world) { w.slower = 1.3 }},
 		{"2 in a hundred fail", func(w *world) { w.fails = 0.02 }},
+		{"2 in a hundred log an error", func(w *world) { w.logs = 0.02 }},
 		{"100 KB leak with each request", func(w *world) { w.leaks = 100e3 }},
 		{"twice as slow, few clients", func(w *world) { w.slower = 2; w.arrivals = 0.3 }},
 		{"1.3 times as slow, clients that stay", func(w *world) {

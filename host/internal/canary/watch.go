@@ -42,6 +42,7 @@ type watch struct {
 // tally adds up what one of the two had.
 type tally struct {
 	requests, failed, timed int
+	logged                  int
 	logs                    float64 // of service times in seconds
 	grown                   float64 // bytes
 	over                    int     // requests
@@ -79,7 +80,7 @@ func newWatch() (w watch) {
 }
 
 // saw notes an exchange that has ended.
-func (t *Trial) saw(arm Arm, client, kind string, took time.Duration, failed bool) {
+func (t *Trial) saw(arm Arm, client, kind string, took time.Duration, failed, logged bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.clients[arm][client]
@@ -91,6 +92,10 @@ func (t *Trial) saw(arm Arm, client, kind string, took time.Duration, failed boo
 		t.clients[arm][strings.Clone(client)] = c
 	}
 	c.Requests++
+	if logged {
+		c.Logged++
+		t.sides[arm].logged++
+	}
 	for _, side := range []*tally{&t.sides[arm], &t.point[arm]} {
 		side.requests++
 		if failed {
@@ -223,6 +228,6 @@ func (t *Trial) Sides() (control, candidate Side) {
 
 func (t *Trial) side(arm Arm) Side {
 	of := &t.sides[arm]
-	return Side{Clients: len(t.clients[arm]), Requests: of.requests, Failed: of.failed, Typical: of.typical(),
+	return Side{Clients: len(t.clients[arm]), Requests: of.requests, Failed: of.failed, Logged: of.logged, Typical: of.typical(),
 		Growth: of.grown / float64(max(1, of.over)), Deaths: slices.Clone(t.deaths[arm])}
 }

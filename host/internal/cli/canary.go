@@ -107,6 +107,8 @@ func canaryLines(t *Terminal, c *control.Canary) []string {
 		name, shown := m.Name, func(v float64) string { return fmt.Sprintf("%.2f%%", v) }
 		switch m.Name {
 		case "failed":
+		case "logged":
+			name = "with errors in the log"
 		case "service_time":
 			name, shown = "service time", milliseconds
 		case "growth":

@@ -39,6 +39,7 @@ type CanarySide struct {
 	Clients    int      `json:"clients"`
 	Requests   int      `json:"requests"` // and events
 	Failed     int      `json:"failed"`
+	Logged     int      `json:"logged"`     // requests of which the worker has logged an error
 	Typical    float64  `json:"service_ms"` // the geometric mean
 	Growth     float64  `json:"growth_bytes_per_request"`
 	Deaths     []string `json:"deaths,omitempty"`  // of workers, without a cause outside: why
@@ -47,7 +48,7 @@ type CanarySide struct {
 
 // CanaryMeasure is one thing in which the two are compared.
 type CanaryMeasure struct {
-	Name      string  `json:"name"` // failed (percent), service_time (ms) or growth (bytes per request)
+	Name      string  `json:"name"` // failed, logged (percent), service_time (ms) or growth (bytes per request)
 	Control   float64 `json:"control"`
 	Candidate float64 `json:"candidate"`
 	Limit     float64 `json:"limit"`  // what Candidate may be at most

@@ -118,12 +118,12 @@ func (r *canaryRun) view(c *canaryPool) *control.Canary {
 }
 
 // units turn what a measure is in into what the API has it in.
-var units = map[string]float64{canary.ErrorsMeasure: 100, canary.PaceMeasure: 1000, canary.GrowthMeasure: 1}
+var units = map[string]float64{canary.ErrorsMeasure: 100, canary.LoggedMeasure: 100, canary.PaceMeasure: 1000, canary.GrowthMeasure: 1}
 
 func side(p *pool, of *canary.Side) control.CanarySide {
 	st := p.workers.Status()
 	return control.CanarySide{Generation: st.Generation, Directory: st.Directory, Clients: of.Clients,
-		Requests: of.Requests, Failed: of.Failed, Typical: 1000 * of.Typical, Growth: of.Growth, Deaths: of.Deaths}
+		Requests: of.Requests, Failed: of.Failed, Logged: of.Logged, Typical: 1000 * of.Typical, Growth: of.Growth, Deaths: of.Deaths}
 }
 
 func (r *canaryRun) event(kind control.Kind, c *canaryPool, what string) control.Event {
@@ -179,6 +179,9 @@ func inWords(m *canary.Measure) string {
 	switch m.Name {
 	case canary.ErrorsMeasure:
 		return fmt.Sprintf("%.2f%% of the requests fail, and %.2f%% with the old code", 100*m.Candidate, 100*m.Control)
+	case canary.LoggedMeasure:
+		return fmt.Sprintf("%.2f%% of the requests log an error, and %.2f%% with the old code", 100*m.Candidate,
+			100*m.Control)
 	case canary.PaceMeasure:
 		return fmt.Sprintf("a request takes %.2f times as long as with the old code", m.Candidate/m.Control)
 	}

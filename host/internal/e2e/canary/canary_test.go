@@ -12,7 +12,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/e2e/harness"
 )
 
-func TestACanaryTurnsBackWhatFailsOrDiesAndPromotesWhatIsFine(t *testing.T) {
+func TestACanaryTurnsBackWhatLogsErrorsOrDiesAndPromotesWhatIsFine(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
 	c := s.crowd(t)
@@ -23,7 +23,7 @@ func TestACanaryTurnsBackWhatFailsOrDiesAndPromotesWhatIsFine(t *testing.T) {
 		code         int
 		serves       string
 	}{
-		{"['fails' => 0.3]", "turned_back", 3, "r1 1"},
+		{"['logs' => 0.3]", "turned_back", 3, "r1 1"},
 		{"['lives' => 3.0]", "turned_back", 3, "r1 1"},
 		{"[]", "done", 0, "r4 8"},
 	} {

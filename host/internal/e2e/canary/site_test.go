@@ -28,7 +28,7 @@ import (
 const code = `
 use WorkerHost\Connection;
 
-$how = %s + ['slow' => 1.0, 'fails' => 0.0, 'leak' => 0, 'lives' => 0.0];
+$how = %s + ['slow' => 1.0, 'fails' => 0.0, 'leak' => 0, 'lives' => 0.0, 'logs' => 0.0];
 $kept = [];
 $ends = $how['lives'] ? microtime(true) + $how['lives'] * (0.5 + mt_rand() / mt_getrandmax()) : INF;
 $worker = Worker::create();
@@ -42,6 +42,9 @@ $act = function () use ($how, &$kept, $ends): void {
     if (microtime(true) > $ends) {
         posix_kill(getmypid(), SIGSEGV);
         usleep(1000000);
+    }
+    if (mt_rand() / mt_getrandmax() < $how['logs']) {
+        WorkerHost\Log::error('this release is not content, now and then');
     }
     if (mt_rand() / mt_getrandmax() < $how['fails']) {
         throw new RuntimeException('this release fails now and then');
