@@ -22,28 +22,41 @@ func hostFlags(f *pflag.FlagSet) func() (*control.Client, error) {
 	tokenFile := f.String("token-file", "", "`FILE` with the token of a host at tcp://")
 	return func() (*control.Client, error) {
 		if address, isTCP := control.TCPAddress(*socket); isTCP {
-			if *tokenFile == "" {
-				return nil, Misused("--control %s needs the host's token: give --token-file FILE", *socket)
-			}
-			token, err := config.ReadToken(*tokenFile)
-			if err != nil {
-				return nil, err
-			}
-			return control.NewRemoteClient(address, token), nil
+			return AtPlace(config.Place{Address: address, TokenFile: *tokenFile})
 		}
 		if scheme, rest, isURL := strings.Cut(*socket, ":"); isURL &&
 			(strings.HasPrefix(rest, "//") || scheme == "unix") {
 			return nil, Misused("--control: expected the path of a socket, or tcp://HOST:PORT, found %q", *socket)
 		}
-		if *tokenFile != "" {
-			return nil, Misused("--token-file is for --control tcp://HOST:PORT: a socket asks for no token")
-		}
-		path, err := config.FindControl(*socket, *file, os.LookupEnv)
+		place, err := config.FindControl(*socket, *file, os.LookupEnv)
 		if err != nil {
 			return nil, err
 		}
-		return control.NewClient(path), nil
+		if *tokenFile != "" {
+			if place.Address == "" {
+				return nil, Misused("--token-file is for --control tcp://HOST:PORT: a socket asks for no token")
+			}
+			place.Token, place.TokenFile = "", *tokenFile
+		}
+		return AtPlace(place)
 	}
+}
+
+// AtPlace makes a client of the host that is to be asked there, without connecting.
+func AtPlace(p config.Place) (*control.Client, error) {
+	switch {
+	case p.Address == "":
+		return control.NewClient(p.Socket), nil
+	case p.Token == "" && p.TokenFile == "":
+		return nil, Misused("the host at tcp://%s needs its token: give --token-file FILE", p.Address)
+	case p.Token != "":
+		return control.NewRemoteClient(p.Address, p.Token), nil
+	}
+	token, err := config.ReadToken(p.TokenFile)
+	if err != nil {
+		return nil, err
+	}
+	return control.NewRemoteClient(p.Address, token), nil
 }
 
 // actFlags declares those of hostFlags, and --message for commands that are noted in the host's log. What it returns

@@ -27,7 +27,7 @@ var iniName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 // check looks at each table by itself.
 func (c *Config) check(fail fail) {
 	c.Remote.check(c, fail)
-	if c.Control != "" {
+	if c.Control != "" && c.Control != NoSocket {
 		c.Control = absolute(c.Folder, c.Control)
 		if err := checkSocketPath(c.Control); err != nil {
 			fail("control", "%v", err)

@@ -1,4 +1,4 @@
-// control.go decides where the control socket is, so that the host and its commands agree without being told.
+// control.go decides where a host is steered, so that the host and its commands agree without being told.
 //
 // The name of the socket comes from the path of the configuration as it is written: a deploy that moves a `current`
 // symlink still finds the host that was started through it.
@@ -12,9 +12,23 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 )
+
+// NoSocket is the Control of a host without a control socket, which is steered over TCP alone. A path never is: paths
+// are absolute.
+const NoSocket = "off"
+
+// Place is where a host is to be asked.
+type Place struct {
+	Socket string // its path; "" if the host has none
+	// Address is host:port of [control] listen where there is no socket. Token is what is good for everything there,
+	// or TokenFile has it; without either the host has only tokens with rights.
+	Address, Token, TokenFile string
+}
 
 // places are the folders that a control socket may be in.
 type places struct {
@@ -47,53 +61,63 @@ func PrepareControl(socket string) error {
 	return systemPlaces().prepare(filepath.Dir(socket))
 }
 
-// FindControl is the control socket for the commands that talk to a host. given is their --control, and configPath
+// FindControl is where the commands that talk to a host find it. given is their --control, and configPath
 // their -c; both may be empty. Mistakes in the rest of the file do not matter here, so that a broken file never keeps
 // anybody from stopping a host: not even one that is no TOML, or that is gone. Where neither is given, and no host was
 // started in the working directory, it is the one of the service of a package. Without a socket of that name in the
 // file or in given, the one that exists among the default places is taken: the host may have been started with another
-// environment, by systemd for example.
-func FindControl(given, configPath string, env func(string) (string, bool)) (string, error) {
+// environment, by systemd for example. A file that turns the socket off has to say the address, and the token.
+func FindControl(given, configPath string, env func(string) (string, bool)) (Place, error) {
 	if given != "" {
-		return filepath.Abs(given)
+		return atSocket(filepath.Abs(given))
 	}
 	configPath, err := find(configPath)
 	if err != nil {
-		return "", err
+		return Place{}, err
 	}
 	places := systemPlaces()
 	if configPath == "" {
 		if socket, running := places.find(FileName); running { // its file has been taken away
 			if _, running := places.find(""); !running {
-				return socket, nil
+				return Place{Socket: socket}, nil
 			}
 		}
 		if socket, running := places.service(); running {
 			if _, running := places.find(""); !running {
-				return socket, nil
+				return Place{Socket: socket}, nil
 			}
 		}
-		return places.existing("")
+		return atSocket(places.existing(""))
 	}
-	socket, err := controlKey(configPath, env)
-	if socket != "" {
-		return socket, nil
+	place, err := controlKey(configPath, env)
+	if place != (Place{}) {
+		return place, nil
 	}
 	if err == nil {
-		return places.existing(configPath)
+		return atSocket(places.existing(configPath))
 	}
 	if socket, running := places.find(configPath); running {
-		return socket, nil
+		return Place{Socket: socket}, nil
 	}
-	return "", err
+	return Place{}, err
 }
 
-// controlKey reads the key control of a file, and nothing else; "" where the file doesn't have it. Of a file that is
-// no TOML it reads what is before the mistake, and gives the error only if the key is not there.
-func controlKey(path string, env func(string) (string, bool)) (string, error) {
+// ControlPlace is where the host of c is to be asked. Call it after Apply.
+func (c *Config) ControlPlace() Place {
+	if c.Control != NoSocket {
+		return Place{Socket: c.Control}
+	}
+	return Place{Address: reachable(c.Remote.Listen), Token: c.Remote.secret}
+}
+
+func atSocket(path string, err error) (Place, error) { return Place{Socket: path}, err }
+
+// controlKey reads where a file has its host steered, and nothing else; nowhere where the file doesn't say. Of a file
+// that is no TOML it reads what is before the mistake, and gives the error only if the key is not there.
+func controlKey(path string, env func(string) (string, bool)) (Place, error) {
 	data, err := read(path)
 	if err != nil {
-		return "", err
+		return Place{}, err
 	}
 	document, err := parseDocument(path, data)
 	if err != nil {
@@ -104,14 +128,14 @@ func controlKey(path string, env func(string) (string, bool)) (string, error) {
 		err = fmt.Errorf(
 			"%w\nSo it can't tell where its host is to be asked: mend it, or name the socket with --control PATH", err)
 	}
-	socket, keyErr := controlOf(document, path, data, env)
+	place, keyErr := controlOf(document, path, data, env)
 	if keyErr != nil {
-		return "", keyErr
+		return Place{}, keyErr
 	}
-	if socket != "" {
-		return socket, nil
+	if place != (Place{}) {
+		return place, nil
 	}
-	return "", err
+	return Place{}, err
 }
 
 // soundPart is what of a file is TOML before the mistake in the given line.
@@ -126,22 +150,57 @@ func soundPart(path string, data []byte, line int) (document map[string]any, sou
 	return nil, nil
 }
 
-// controlOf is the socket that a document names; "" if it names none.
-func controlOf(document map[string]any, path string, data []byte, env func(string) (string, bool)) (string, error) {
-	value, ok := document["control"]
-	if table, isTable := value.(map[string]any); isTable {
-		value, ok = table["socket"]
-	}
-	if !ok {
-		return "", nil
-	}
+// controlOf is where a document has its host steered: at the socket that it names, or over TCP if it turns that off;
+// nowhere if it does neither.
+func controlOf(document map[string]any, path string, data []byte, env func(string) (string, bool)) (Place, error) {
 	d := &decoder{path: path, env: env, lines: findLines(trimMark(data)), failed: map[string]bool{}}
-	socket, _, ok := d.text("control", value)
-	if !ok || socket == "" {
-		return "", d.problems.err()
+	table, isTable := document["control"].(map[string]any)
+	text := func(key string) (value string) {
+		if given, ok := table[key]; ok {
+			value, _, _ = d.text("control."+key, given)
+		}
+		return value
+	}
+	socket := ""
+	if value, ok := document["control"]; isTable {
+		socket = text("socket")
+	} else if ok {
+		socket, _, _ = d.text("control", value)
+	}
+	if err := d.problems.err(); err != nil || socket == "" {
+		return Place{}, err
 	}
 	file, err := filepath.Abs(path)
-	return absolute(filepath.Dir(file), socket), err
+	if err != nil {
+		return Place{}, err
+	}
+	folder := filepath.Dir(file)
+	if socket != NoSocket {
+		return Place{Socket: absolute(folder, socket)}, nil
+	}
+	place := Place{Address: reachable(text("listen")), Token: text("token"), TokenFile: text("token_file")}
+	if place.TokenFile != "" {
+		place.TokenFile = absolute(folder, place.TokenFile)
+	}
+	if place.Address == "" && len(d.problems) == 0 {
+		d.problems.add(path, lineOf(d.lines, "control.socket"), "control.socket", "%s: %s", label("control.socket"),
+			nowhere)
+	}
+	return place, d.problems.err()
+}
+
+// reachable is where a program on this machine reaches who listens at the address.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	} else if a, err := netip.ParseAddr(host); err == nil && a.IsUnspecified() {
+		host = map[bool]string{true: "127.0.0.1", false: "::1"}[a.Is4()]
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // choose takes the first place that the host may use.

@@ -190,7 +190,8 @@ func TestACommandNeedsNothingOfTheFileButItsControlKey(t *testing.T) {
 		if err := os.WriteFile(FileName, []byte(file), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		return FindControl(given, "", variables("NAME", "x"))
+		place, err := FindControl(given, "", variables("NAME", "x"))
+		return place.Socket, err
 	}
 	if got, err := find("", "control = 'run/${NAME}.sock'\nnonsense = 1\n"); err != nil ||
 		got != folder+"/run/x.sock" {
@@ -221,8 +222,8 @@ func TestACommandFindsTheHostOfAFileThatIsNoTOMLOrIsGone(t *testing.T) {
 		}
 	}
 	write("control = 'x.sock'\n[pool.a]\nenv = [\n  1,\n")
-	if got, err := FindControl("", "", variables()); err != nil || got != folder+"/x.sock" {
-		t.Errorf("named before the mistake: %s, %v", got, err)
+	if got, err := FindControl("", "", variables()); err != nil || got.Socket != folder+"/x.sock" {
+		t.Errorf("named before the mistake: %v, %v", got, err)
 	}
 	write("[pool.a\n")
 	if _, err := FindControl("", "", variables()); err == nil ||
@@ -245,15 +246,15 @@ func TestACommandFindsTheHostOfAFileThatIsNoTOMLOrIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	if got, err := FindControl("", "", variables()); err != nil || got != socket {
-		t.Errorf("by default: %s, %v", got, err)
+	if got, err := FindControl("", "", variables()); err != nil || got.Socket != socket {
+		t.Errorf("by default: %v, %v", got, err)
 	}
 	if err := os.Remove(FileName); err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range []string{"", FileName} {
-		if got, err := FindControl("", file, variables()); err != nil || got != socket {
-			t.Errorf("without the file, asked for %q: %s, %v", file, got, err)
+		if got, err := FindControl("", file, variables()); err != nil || got.Socket != socket {
+			t.Errorf("without the file, asked for %q: %v, %v", file, got, err)
 		}
 	}
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/workerhost/workerhost/host/internal/privilege"
 )
 
-// Remote is [control]. The socket is there in any case; TCP only with a token.
+// Remote is [control]. There is the socket, or TCP with a token, or both.
 type Remote struct {
-	Socket    string   `key:"socket" holds:"path" absent:"as control" means:"the same as control = \"PATH\" at the top of the file"`
+	Socket    string   `key:"socket" holds:"path" absent:"as control" means:"the same as control = \"PATH\" at the top of the file; \"off\" is without a socket, where a system has none: commands then read listen and the token from the file"`
 	Group     string   `key:"group" absent:"none" means:"group, by name or number, whose members may use the socket, too: to look, reload, stop, send and close"`
 	Mode      string   `key:"mode" holds:"octal digits" absent:"\"0600\", or \"0660\" with group" means:"permissions of the socket: write permission lets in, so 0660 is for the group, too; none for others"`
 	Listen    string   `key:"listen" holds:"host:port" absent:"off" means:"address where the host may be steered from elsewhere, by whoever has a token; it is not encrypted: keep it private"`
@@ -75,6 +75,9 @@ func (r *Remote) check(c *Config, fail fail) {
 		c.Control = r.Socket
 		r.Socket = "" // one setting, of two spellings
 	}
+	if c.Control == NoSocket {
+		r.checkSocketless(c, fail)
+	}
 	r.checkAccess(fail)
 	if r.Listen == "" {
 		for _, key := range []string{"token", "token_file", "tokens"} {
@@ -102,6 +105,29 @@ func (r *Remote) check(c *Config, fail fail) {
 				"for: make one of its own (openssl rand -hex 24 > FILE)", first)
 		}
 		owner[s.Secret] = s.Name
+	}
+}
+
+// nowhere is the mistake of a host without a socket that nobody could reach over TCP either.
+const nowhere = "\"off\" leaves no way to reload or stop the host: write listen = \"127.0.0.1:9181\" and " +
+	"token_file = \"FILE\" (openssl rand -hex 24 > FILE) beside it"
+
+// checkSocketless looks for what a host has to have in place of the socket.
+func (r *Remote) checkSocketless(c *Config, fail fail) {
+	place := "control"
+	if c.has("control.socket") {
+		place = "control.socket"
+	}
+	for _, key := range []string{"group", "mode"} {
+		if c.has("control." + key) {
+			fail("control."+key, "has no effect without the socket, which is off: remove it")
+		}
+	}
+	if r.Listen == "" {
+		fail(place, nowhere)
+	} else if _, port, _ := net.SplitHostPort(r.Listen); port == "0" {
+		fail("control.listen", "port 0 is another one at each start, which the commands can't know without the "+
+			"socket: choose one")
 	}
 }
 
@@ -179,7 +205,7 @@ func (r *Remote) checkAccess(fail fail) {
 // Unreachable says why the members of the group can't get at the socket, and what to do; "" if they can, or there is
 // no group.
 func (r *Remote) Unreachable(socket string) string {
-	if r.group == nil {
+	if r.group == nil || socket == NoSocket {
 		return ""
 	}
 	for folder := filepath.Dir(socket); ; folder = filepath.Dir(folder) {

@@ -25,6 +25,14 @@ func TestAControlListenerNeedsAToken(t *testing.T) {
 			`host.toml:2: [control] listen: expected host:port, found "unix:/a": the socket is control = "PATH"`},
 		{"[control]\nlisten = ':x'\ntoken = '0123456789abcdef'",
 			`host.toml:2: [control] listen: expected "host:port", ":port" or "unix:/path", found ":x": a port is a number from 0 to 65535`},
+		{"[control]\nsocket = 'off'", `host.toml:2: [control] socket: "off" leaves no way to reload or stop the host: ` +
+			`write listen = "127.0.0.1:9181" and token_file = "FILE" (openssl rand -hex 24 > FILE) beside it`},
+		{"control = 'off'", `host.toml:1: control: "off" leaves no way to reload or stop the host: ` +
+			`write listen = "127.0.0.1:9181" and token_file = "FILE" (openssl rand -hex 24 > FILE) beside it`},
+		{"[control]\nsocket = 'off'\nlisten = '127.0.0.1:0'\ntoken = '0123456789abcdef'\nmode = '0600'",
+			"host.toml:3: [control] listen: port 0 is another one at each start, which the commands can't know " +
+				"without the socket: choose one\n" +
+				"host.toml:5: [control] mode: has no effect without the socket, which is off: remove it"},
 		{"[control]\nlistn = ''", "host.toml:2: unknown key `listn` in [control]: did you mean `listen`?"},
 	})
 }
@@ -120,9 +128,46 @@ func TestTheControlSocketHasTwoSpellings(t *testing.T) {
 		if err := os.WriteFile("host.toml", []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if found, err := FindControl("", "", variables()); err != nil || found != folder+"/run.sock" {
-			t.Errorf("%q: the commands look at %q, %v", text, found, err)
+		if found, err := FindControl("", "", variables()); err != nil || found.Socket != folder+"/run.sock" {
+			t.Errorf("%q: the commands look at %v, %v", text, found, err)
 		}
+	}
+}
+
+func TestWithoutASocketTheCommandsReadTheAddressAndTheTokenFromTheFile(t *testing.T) {
+	folder := site(t)
+	if err := os.WriteFile("token", []byte("0123456789abcdef\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const secret = "0123456789abcdef"
+	for text, want := range map[string]Place{
+		"listen = '127.0.0.1:9181'\ntoken = '" + secret + "'":  {Address: "127.0.0.1:9181", Token: secret},
+		"listen = ':9181'\ntoken = '${TOKEN}'":                 {Address: "127.0.0.1:9181", Token: secret},
+		"listen = '[::]:9181'\ntoken_file = 'token'":           {Address: "[::1]:9181", TokenFile: folder + "/token"},
+		"listen = '0.0.0.0:9181'\ntoken = '" + secret + "'\n[": {Address: "127.0.0.1:9181", Token: secret},
+	} {
+		text = "[control]\nsocket = 'off'\n" + text
+		if err := os.WriteFile(FileName, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := FindControl("", "", variables("TOKEN", secret)); err != nil || got != want {
+			t.Errorf("%q: the commands look at %+v, %v", text, got, err)
+		}
+		if got, err := FindControl("x.sock", "", variables()); err != nil ||
+			got != (Place{Socket: folder + "/x.sock"}) {
+			t.Errorf("%q: with --control they look at %+v, %v", text, got, err)
+		}
+	}
+	c := parse(t, "[control]\nsocket = 'off'\nlisten = ':9181'\ntoken_file = 'token'\n"+good)
+	if got, want := c.ControlPlace(), (Place{Address: "127.0.0.1:9181", Token: secret}); got != want {
+		t.Errorf("the file is read as %+v", got)
+	}
+	if err := os.WriteFile(FileName, []byte("[control]\nsocket = 'off'\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := FindControl("", "", variables()); err == nil ||
+		!strings.HasPrefix(err.Error(), `host.toml:2: [control] socket: "off" leaves no way`) {
+		t.Errorf("without an address: %v", err)
 	}
 }
 

@@ -100,15 +100,15 @@ func userName(uid int) string {
 	return number
 }
 
-// forPeers answers those at the socket who may ask.
-func (s *Server) forPeers(next http.Handler) http.Handler {
+// forPeers answers those at the socket who may ask; group is the socket's.
+func (s *Server) forPeers(group *int, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var err error
 		switch p := r.Context().Value(peerKey{}).(type) {
 		case error:
 			err = p
 		case *peer:
-			err = p.check(s.claim.Group)
+			err = p.check(group)
 		}
 		if err != nil {
 			s.turnAway(w, r, http.StatusForbidden, err)

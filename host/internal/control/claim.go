@@ -79,7 +79,8 @@ func (c *Claim) bind() (err error) {
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error { return c.Control(restrict) }}
 	l, err := config.Listen(context.Background(), "unix", c.Path)
 	if err != nil {
-		return fmt.Errorf("control socket %s: %w; name another place with --control PATH", c.Path, err)
+		return fmt.Errorf("control socket %s: %w; name another place with --control PATH; where the system has no "+
+			"unix sockets: [control] socket = \"off\", with listen and a token", c.Path, err)
 	}
 	socket := l.(*net.UnixListener)
 	socket.SetUnlinkOnClose(false) // Release does, while it still has the lock

@@ -44,6 +44,21 @@ func TestATCPListenerAnswersWhoeverHasTheTokenAndNobodyElse(t *testing.T) {
 	}
 }
 
+func TestWithoutASocketAHostIsSteeredOverTCP(t *testing.T) {
+	s := NewServer(nil, newFakeHost())
+	const token = "0123456789abcdef-token"
+	client := NewRemoteClient(open(t, s, Token{Name: "token", Secret: token}), token)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve() }()
+	if st, err := client.Status(context.Background()); err != nil || st.PID != 4711 {
+		t.Errorf("%+v, %v", st, err)
+	}
+	s.Close()
+	if err := <-served; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
 // open has the server answer over TCP as well.
 func open(t *testing.T, s *Server, tokens ...Token) (address string) {
 	t.Helper()

@@ -66,19 +66,22 @@ const maxRequest = 64 << 10
 
 // Server serves the control API. Serve and Close are called once each.
 type Server struct {
-	claim    *Claim
 	host     Host
 	steer    http.Handler // for those who may
-	http     *http.Server
-	remote   *http.Server // over TCP; nil without
-	tcp      net.Listener
+	doors    []door       // the socket, TCP, or both
 	closing  atomic.Bool
 	released chan struct{} // closed by Close: the socket is free for another host
 }
 
-// NewServer takes the claim over; Close releases it.
+// door is a listener, and what answers at it.
+type door struct {
+	net.Listener
+	http *http.Server
+}
+
+// NewServer takes the claim over; Close releases it. Without a claim, nil, there has to be an Open.
 func NewServer(claim *Claim, host Host) *Server {
-	s := &Server{claim: claim, host: host, released: make(chan struct{})}
+	s := &Server{host: host, released: make(chan struct{})}
 	mux := http.NewServeMux()
 	for route, do := range map[string]http.HandlerFunc{
 		"GET /v1/status": s.needs(MayStatus, func(w http.ResponseWriter, r *http.Request) {
@@ -111,8 +114,10 @@ func NewServer(claim *Claim, host Host) *Server {
 			"POST /v1/close and POST /v1/stop", r.Method, r.URL.Path))
 	})
 	s.steer = mux
-	s.http = &http.Server{Handler: s.forPeers(mux), ConnContext: notePeer, ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout: time.Minute}
+	if claim != nil {
+		s.doors = append(s.doors, door{claim, &http.Server{Handler: s.forPeers(claim.Group, mux),
+			ConnContext: notePeer, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}})
+	}
 	return s
 }
 
@@ -122,36 +127,26 @@ func (s *Server) Open(tcp net.Listener, tokens []Token) error {
 	if len(tokens) == 0 || slices.ContainsFunc(tokens, func(t Token) bool { return t.Secret == "" }) {
 		return errors.New("control: a TCP listener needs a token")
 	}
-	s.tcp = tcp
-	s.remote = &http.Server{Handler: s.forTokens(tokens, s.steer), ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	s.doors = append(s.doors, door{tcp, &http.Server{Handler: s.forTokens(tokens, s.steer),
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}})
 	return nil
 }
 
 // Serve answers until Close, and then returns nil.
 func (s *Server) Serve() error {
-	if s.remote == nil {
-		return s.serveSocket()
+	failed := make(chan error, len(s.doors))
+	for _, d := range s.doors {
+		go func() { // ends with Close
+			err := d.http.Serve(d.Listener)
+			if errors.Is(err, http.ErrServerClosed) || s.closing.Load() { // Close takes the listener away under it
+				err = nil
+			}
+			failed <- err
+		}()
 	}
-	failed := make(chan error, 2)
-	go func() { failed <- s.serveSocket() }() // both end with Close
-	go func() {
-		err := s.remote.Serve(s.tcp)
-		if errors.Is(err, http.ErrServerClosed) || s.closing.Load() {
-			err = nil
-		}
-		failed <- err
-	}()
-	if err := <-failed; err != nil {
-		return err // the caller's Close ends the other
-	}
-	return <-failed
-}
-
-func (s *Server) serveSocket() error {
-	if err := s.http.Serve(s.claim); !errors.Is(err, http.ErrServerClosed) {
-		if !s.closing.Load() { // Close takes the socket away under it
-			return err
+	for range s.doors {
+		if err := <-failed; err != nil {
+			return err // the caller's Close ends the other
 		}
 	}
 	return nil
@@ -161,16 +156,15 @@ func (s *Server) serveSocket() error {
 // learns by the end of its connection that the host has gone and that the socket is free.
 func (s *Server) Close() {
 	s.closing.Store(true)
-	s.claim.Release()
-	if s.tcp != nil {
-		s.tcp.Close()
+	for _, d := range s.doors {
+		d.Close()
 	}
 	close(s.released)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	for _, server := range []*http.Server{s.http, s.remote} {
-		if server != nil && server.Shutdown(ctx) != nil {
-			server.Close()
+	for _, d := range s.doors {
+		if d.http.Shutdown(ctx) != nil {
+			d.http.Close()
 		}
 	}
 }

@@ -51,7 +51,7 @@ func (d *diagnosis) examine(ctx context.Context, c *config.Config, err error) {
 	for _, w := range c.Warnings {
 		d.advise(aboutConfig, "", "%v", w)
 	}
-	served := d.examineHost(ctx, c.Control)
+	served := d.examineHost(ctx, c.ControlPlace())
 	memory := int64(0) // that all workers may take together
 	workers := 0
 	var checked []phpUse
@@ -136,10 +136,15 @@ func (u phpUse) same(other phpUse) bool {
 }
 
 // examineHost asks the host that runs already, and returns its listeners.
-func (d *diagnosis) examineHost(ctx context.Context, socket string) []control.Listener {
+func (d *diagnosis) examineHost(ctx context.Context, place config.Place) []control.Listener {
+	client, err := cli.AtPlace(place)
+	if err != nil {
+		d.advise(aboutHost, "", "can't ask it: %v", err)
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, cli.AskTimeout)
 	defer cancel()
-	st, err := control.NewClient(socket).Status(ctx)
+	st, err := client.Status(ctx)
 	var none *control.NoHost
 	switch {
 	case errors.As(err, &none) && none.PID != 0:
@@ -148,7 +153,7 @@ func (d *diagnosis) examineHost(ctx context.Context, socket string) []control.Li
 			err)
 		return nil
 	case errors.As(err, &none) && !errors.Is(err, os.ErrPermission):
-		d.good(aboutHost, "none at %s", socket)
+		d.good(aboutHost, "none at %s", none.Path)
 		return nil
 	case errors.As(err, &none):
 		d.advise(aboutHost, "run host doctor as that user, too", "%v", err)
@@ -269,7 +274,9 @@ func (d *diagnosis) examineFolders(c *config.Config) {
 	if _, err := os.Stat(folder); err != nil {
 		folder = filepath.Dir(folder) // the host makes its own
 	}
-	if err := writable(folder); err != nil {
+	if c.Control == config.NoSocket {
+		d.good(aboutFolders, "control socket: off")
+	} else if err := writable(folder); err != nil {
 		d.wrong(aboutFolders, "choose another place with control = \"PATH\", or let this user write there",
 			"the control socket can't be made: %v", err)
 	} else {

@@ -11,19 +11,22 @@ import (
 	"github.com/workerhost/workerhost/host/internal/listen"
 )
 
-// openControl takes the control socket, and opens [control] listen. Nobody is answered before steer is called, until
-// the socket is taken down; the file of the socket is kept until the context of steer ends.
+// openControl takes the control socket, unless it is off, and opens [control] listen. Nobody is answered before steer
+// is called, until the socket is taken down; the file of the socket is kept until the context of steer ends.
 func (h *host) openControl(down *teardown) (steer func(context.Context), err error) {
-	claim, err := control.NewClaim(h.controlSocket()) // first, so that two hosts never meet at a listener
-	if err != nil {
-		return nil, err
+	var claim *control.Claim
+	if h.config().Control != config.NoSocket {
+		claim, err = control.NewClaim(h.controlSocket()) // first, so that two hosts never meet at a listener
+		if err != nil {
+			return nil, err
+		}
 	}
 	server := control.NewServer(claim, h)
 	down.add(server.Close) // last: by this, `host stop` learns that all the rest has gone
 	down.add(h.audit.flush)
 	down.add(func() { close(h.stopped) })
 	remote := &h.config().Remote
-	if text := remote.Unreachable(claim.Path); text != "" {
+	if text := remote.Unreachable(h.config().Control); text != "" {
 		h.log.Warn(text)
 	}
 	if remote.Listen != "" {
@@ -38,10 +41,12 @@ func (h *host) openControl(down *teardown) (steer func(context.Context), err err
 		h.log.Info("to be steered over TCP, with a token", "address", socket.Addr().String())
 	}
 	return func(alive context.Context) {
-		go claim.Keep(alive, h.tellRenewed)
+		if claim != nil {
+			go claim.Keep(alive, h.tellRenewed)
+		}
 		go func() { // ends with the control socket, which outlives all that the host waits for
 			if err := server.Serve(); err != nil {
-				h.end(fmt.Errorf("the control socket failed: %w", err))
+				h.end(fmt.Errorf("the control listener failed: %w", err))
 			}
 		}()
 	}, nil
