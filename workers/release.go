@@ -9,7 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"runtime"
 )
 
 // generation is fixed when it begins: workers that crash come back with the same release until the next reload.
@@ -72,21 +72,46 @@ func findProgram(command []string, dir string) ([]string, error) {
 		return nil, errors.New("there is no command to run")
 	}
 	program := command[0]
-	if strings.ContainsRune(program, filepath.Separator) && !filepath.IsAbs(program) {
-		program = filepath.Join(dir, program)
-	}
-	path, err := exec.LookPath(program)
+	path, err := FindProgram(program, dir)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, fmt.Errorf("command not found: %s is not in PATH; install it, or give its path", command[0])
 	case errors.Is(err, os.ErrNotExist):
-		return nil, fmt.Errorf("command not found: there is no %s; correct the path, or install it", program)
+		return nil, fmt.Errorf("command not found: there is no %s; correct the path, or install it",
+			within(dir, program))
 	case errors.Is(err, os.ErrPermission):
-		return nil, fmt.Errorf("%s can't be executed; try chmod +x", program)
+		return nil, fmt.Errorf("%s can't be executed; try chmod +x", within(dir, program))
 	case err != nil:
 		return nil, fmt.Errorf("command %s: %w", command[0], err)
 	}
 	return append([]string{path}, command[1:]...), nil
+}
+
+// FindProgram gives the path of a program. A relative path starts from dir, and a name alone is looked for in $PATH;
+// on Windows, as in its shells, first in dir. Endings that Windows adds may be left out there. Errors are those of
+// [exec.LookPath].
+func FindProgram(program, dir string) (path string, err error) {
+	return findIn(dir, program, runtime.GOOS == "windows")
+}
+
+func findIn(dir, program string, dirFirst bool) (path string, err error) {
+	if filepath.Base(program) != program {
+		return exec.LookPath(within(dir, program))
+	}
+	if dirFirst {
+		if path, err := exec.LookPath(within(dir, program)); err == nil {
+			return path, nil
+		}
+	}
+	return exec.LookPath(program)
+}
+
+// within makes a relative path start from dir.
+func within(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
 }
 
 // canGoBack says why old can't be run again after g; nil if it can, since g's code lies at another place than old's,

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 )
@@ -217,6 +218,9 @@ func (p *Pool) checkCommand() error {
 	}
 	if _, ownPath := p.Env["PATH"]; ownPath {
 		return nil // looked up when it starts, with that PATH
+	}
+	if _, err := exec.LookPath(absolute(p.Directory, program)); err == nil && runtime.GOOS == "windows" {
+		return nil // looked for there first, as in its shells
 	}
 	if _, err := exec.LookPath(program); err != nil {
 		return fmt.Errorf("there is no program %q in $PATH: install it, or write its path", program)

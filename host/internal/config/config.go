@@ -126,7 +126,7 @@ type RateLimit struct {
 type Pool struct {
 	Name string
 
-	Command []string `key:"command" absent:"worker is given instead" means:"program and arguments of one worker, without a shell; a relative path with a slash starts from directory"`
+	Command []string `key:"command" absent:"worker is given instead" means:"program and arguments of one worker, without a shell; a relative path with a slash starts from directory; on Windows a name alone is looked for there first, and .exe may be left out"`
 	Worker  string   `key:"worker" holds:"path" absent:"command is given instead" means:"a .php file, or a folder that holds worker.php or a Go main package; a relative path starts from directory, and without that from the folder of host.toml"`
 	Site
 	Directory      string            `key:"directory" holds:"path" absent:"the worker's folder; for a command, the folder of host.toml" means:"working directory; symlinks in it are followed anew at each reload"`

@@ -5,7 +5,6 @@ package serve
 import (
 	"errors"
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -120,11 +119,8 @@ func (p *pass) runCommand(next plannedPool, command []string, said func(string))
 	if err != nil {
 		return err
 	}
-	program := command[0]
-	if strings.ContainsRune(program, filepath.Separator) && !filepath.IsAbs(program) {
-		program = filepath.Join(dir, program)
-	}
-	if program, err = exec.LookPath(program); err != nil {
+	program, err := workers.FindProgram(command[0], dir)
+	if err != nil {
 		return fmt.Errorf("can't be run: %w", config.UnwrapExec(err))
 	}
 	given, err := made.equip(c, dir, program, p.host.spool)

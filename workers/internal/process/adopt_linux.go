@@ -109,7 +109,7 @@ func Adopt(a Adopted) (Process, error) {
 		return nil, fmt.Errorf("process %d can't be adopted: %w", a.PID, err)
 	}
 	a.Reaper.register(a.PID)
-	return &osProcess{process: p, in: a.Link.in, out: a.Link.out, reaper: a.Reaper}, nil
+	return &osProcess{process: p, in: a.Link.in, out: a.Link.out, group: group(p.Pid), reaper: a.Reaper}, nil
 }
 
 // NamedLink is a link that a worker opens by name, since it is no process yet: two FIFOs, NAME.in and NAME.out.

@@ -52,6 +52,7 @@ type osProcess struct {
 	in      *os.File // we write, the worker reads
 	out     *os.File // the worker writes
 	err     *os.File
+	group   group // it, and all that it starts
 	reaper  *Reaper
 	used    time.Duration // of processors; set by wait
 
@@ -126,8 +127,16 @@ func start(c Command, linkless bool) (*osProcess, error) {
 		closeAll([]*os.File{in, out, errs})
 		return nil, err
 	}
+	group, err := enclose(p)
+	if err != nil {
+		p.Kill()
+		p.Wait()
+		children.forget(p.Pid)
+		closeAll([]*os.File{in, out, errs})
+		return nil, Unprepared{fmt.Errorf("a worker's process can't be kept together with what it starts: %w", err)}
+	}
 	c.Reaper.register(p.Pid)
-	return &osProcess{process: p, in: in, out: out, err: errs, reaper: c.Reaper}, nil
+	return &osProcess{process: p, in: in, out: out, err: errs, group: group, reaper: c.Reaper}, nil
 }
 
 // Unprepared is an error from before the program was tried.
@@ -186,7 +195,7 @@ func (p *osProcess) CPU() time.Duration { return p.used }
 func (p *osProcess) endGroup() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	killGroup(p.process.Pid)
+	p.group.end()
 	p.reaper.forget(p.process.Pid)
 	p.ended = true
 }
@@ -218,7 +227,7 @@ func (p *osProcess) Kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.ended {
-		killGroup(p.process.Pid)
+		p.group.kill()
 	}
 	p.process.Kill() // where there are no groups; an error means that it has exited
 }

@@ -9,6 +9,16 @@ import (
 	"syscall"
 )
 
+// group is the number of a worker's process group, which it has had since before its program began.
+type group int
+
+func enclose(p *os.Process) (group, error) { return group(p.Pid), nil }
+
+func (g group) kill() { killGroup(int(g)) }
+
+// end is kill, for the last time.
+func (g group) end() { g.kill() }
+
 func terminateGroup(p *os.Process) {
 	syscall.Kill(-p.Pid, syscall.SIGTERM) // ESRCH: it has exited already
 }

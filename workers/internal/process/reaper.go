@@ -49,9 +49,12 @@ const (
 )
 
 // StartReaper runs command, which has to call [RunReaper] with its standard input; a program usually gives itself
-// with a hidden argument. log, which may be nil, is told if the process has to be replaced. The caller closes it once
-// its pools have stopped.
+// with a hidden argument. Where the system itself ends what is left, there is none, and the Reaper is nil. log, which
+// may be nil, is told if the process has to be replaced. The caller closes it once its pools have stopped.
 func StartReaper(command []string, log hclog.Logger) (*Reaper, error) {
+	if !reaperNeeded {
+		return nil, nil
+	}
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}

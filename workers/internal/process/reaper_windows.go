@@ -1,7 +1,10 @@
-// Windows needs no group for the reaper.
+// Windows ends the workers' jobs when their host dies.
 
 package process
 
 import "syscall"
+
+// reaperNeeded: the system does its work.
+const reaperNeeded = false
 
 func reaperGroup() *syscall.SysProcAttr { return nil }
