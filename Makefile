@@ -6,7 +6,7 @@ ARGS    ?=
 # The version says where a binary came from; stamping it with git's state as well fails in a checkout of another user.
 BUILD   := -trimpath -buildvcs=false
 
-.PHONY: help serve test quick long chaos trials build release image api bench fuzz lint setup clean
+.PHONY: help serve test test-windows quick long chaos trials build release image api bench fuzz lint setup clean
 
 help:
 	@echo 'make serve   build, then serve examples/hello-php on http://127.0.0.1:8080/'
@@ -15,6 +15,7 @@ help:
 	@echo 'make quick   the same for the edit loop: nothing end to end, and no package whose code has not changed'
 	@echo 'make long    the tests that make test has in a short form, whole: large bodies, chaos'
 	@echo 'make chaos   a minute of faults at random under load, connections that outlive reloads (CHAOS_TIME=5m CHAOS_SEED=7)'
+	@echo 'make test-windows  run the host for Windows under Wine, which Debian has'
 	@echo 'make build   write bin/host'
 	@echo 'make release write dist/: binaries for each system, .deb, .rpm, SBOMs, checksums (VERSION=1.2.3)'
 	@echo 'make image   write a container image of the .deb that make release has left in dist/ (VERSION=1.2.3)'
@@ -37,6 +38,10 @@ test:
 quick:
 	@.ci/setup test
 	@.ci/test quick
+
+test-windows:
+	@.ci/setup windows
+	WINDOWS_TESTS=1 go test ./host/internal/e2e/windows -count=1 -v -timeout 8m
 
 long: chaos
 	@.ci/setup long
