@@ -31,8 +31,8 @@ type Exchange struct {
 	Subject Subject
 	// TraceID is that of the trace which it belongs to, for the log, if its span is sampled; else "".
 	TraceID string
-	// ErrorLogged, if not nil, is called as the Sink is, before Finished, when the worker has logged an error that names
-	// the exchange (SPEC.md §8.2).
+	// ErrorLogged, if not nil, is called as the Sink is, before Finished, when the worker has logged an error that
+	// names the exchange (SPEC.md §8.2).
 	ErrorLogged func()
 	Sink        Sink
 }

@@ -131,8 +131,8 @@ func errorsLogged(e *Evidence, l Limits) Measure {
 	return faults(LoggedMeasure, e, l, e.Control.Logged, e.Candidate.Logged, func(c *Client) int { return c.Logged })
 }
 
-// faults takes each client that had more of them, for its requests, than all together. It is a coin: whether it came to
-// new code or to the control's was drawn, with the same odds.
+// faults takes each client that had more of them, for its requests, than all together. It is a coin: whether it came
+// to new code or to the control's was drawn, with the same odds.
 func faults(name string, e *Evidence, l Limits, control, candidate int, of func(*Client) int) Measure {
 	m := Measure{Name: name, Control: part(control, e.Control.Requests),
 		Candidate: part(candidate, e.Candidate.Requests)}

@@ -228,6 +228,6 @@ func (t *Trial) Sides() (control, candidate Side) {
 
 func (t *Trial) side(arm Arm) Side {
 	of := &t.sides[arm]
-	return Side{Clients: len(t.clients[arm]), Requests: of.requests, Failed: of.failed, Logged: of.logged, Typical: of.typical(),
-		Growth: of.grown / float64(max(1, of.over)), Deaths: slices.Clone(t.deaths[arm])}
+	return Side{Clients: len(t.clients[arm]), Requests: of.requests, Failed: of.failed, Logged: of.logged,
+		Typical: of.typical(), Growth: of.grown / float64(max(1, of.over)), Deaths: slices.Clone(t.deaths[arm])}
 }

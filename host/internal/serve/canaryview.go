@@ -118,12 +118,14 @@ func (r *canaryRun) view(c *canaryPool) *control.Canary {
 }
 
 // units turn what a measure is in into what the API has it in.
-var units = map[string]float64{canary.ErrorsMeasure: 100, canary.LoggedMeasure: 100, canary.PaceMeasure: 1000, canary.GrowthMeasure: 1}
+var units = map[string]float64{canary.ErrorsMeasure: 100, canary.LoggedMeasure: 100, canary.PaceMeasure: 1000,
+	canary.GrowthMeasure: 1}
 
 func side(p *pool, of *canary.Side) control.CanarySide {
 	st := p.workers.Status()
 	return control.CanarySide{Generation: st.Generation, Directory: st.Directory, Clients: of.Clients,
-		Requests: of.Requests, Failed: of.Failed, Logged: of.Logged, Typical: 1000 * of.Typical, Growth: of.Growth, Deaths: of.Deaths}
+		Requests: of.Requests, Failed: of.Failed, Logged: of.Logged, Typical: 1000 * of.Typical, Growth: of.Growth,
+		Deaths: of.Deaths}
 }
 
 func (r *canaryRun) event(kind control.Kind, c *canaryPool, what string) control.Event {
