@@ -89,6 +89,18 @@ func (d *Departure) Leaves(late bool) []*Connection {
 	return all
 }
 
+// Stays is how many open connections do not go.
+func (d *Departure) Stays() (n int) {
+	d.hub.mu.Lock()
+	defer d.hub.mu.Unlock()
+	for _, c := range d.hub.all {
+		if left, leaving := c.Left(); !left && !leaving {
+			n++
+		}
+	}
+	return n
+}
+
 // Settle waits until nothing writes to the clients of c, and none of its events is about to be submitted, and says
 // false if ctx is done before. Its peer has been paused.
 func (d *Departure) Settle(ctx context.Context, c *Connection) bool {
@@ -162,14 +174,21 @@ func (d *Departure) Hand(heir Heir) {
 	}
 	d.ended = true
 	h := d.hub
-	h.mu.Lock()
 	h.gate.name(heir)
+	h.mu.Lock()
+	h.custody, h.packing = theirs, nil // who comes from now on is told to the heir at once
+	h.mu.Unlock()
+	for _, c := range d.born { // before anybody could send their sockets after them
+		heir.Hold(c)
+	}
+	h.mu.Lock()
 	for _, c := range d.leaves {
 		h.letGo(c)
 		c.forsake()
 	}
 	for _, c := range d.born {
 		h.letGo(c)
+		c.forsake()
 	}
 	stay := slices.Clone(h.all)
 	for c := range h.away {
@@ -177,10 +196,6 @@ func (d *Departure) Hand(heir Heir) {
 	}
 	held := h.release(heir)
 	h.mu.Unlock()
-	for _, c := range d.born {
-		heir.Hold(c)
-		c.forsake()
-	}
 	d.goOn(held)
 	for _, c := range stay {
 		c.resume()

@@ -367,6 +367,10 @@ func (c *Connection) written() {
 func (c *Connection) fail() {
 	move(&c.outlet.line, cut, &lineMoves)
 	c.discard()
+	rests := c.custody == packed
 	c.mu.Unlock()
+	if rests {
+		c.hub.gate.rouse()
+	}
 	c.peer.Abort()
 }

@@ -193,6 +193,7 @@ func (s *Polled) rest() bool {
 func (s *Polled) end(err error) {
 	s.in.Lock()
 	s.turn = parting
+	s.wake()
 	s.in.Unlock()
 	s.reader.done(err)
 	s.peers.running.Done()
