@@ -63,7 +63,7 @@ type leaving struct {
 // Summary is what became of an offer.
 type Summary struct {
 	Goes  int // connections
-	Stays int // those that end here
+	Stays int // those that are open, and end here
 }
 
 // NewGiver is for the connections of the hubs, by the names of their realms, whose sockets peers have, one for each
@@ -170,9 +170,8 @@ func (g *Giver) Offer(ctx context.Context) (s Summary, err error) {
 	g.keepRefused(a.Refused)
 	for _, l := range g.leaving {
 		s.Goes += len(l.departure.Leaves(false))
-		s.Stays += g.realms[l.realm].Count("", true)
+		s.Stays += l.departure.Stays()
 	}
-	s.Stays -= s.Goes
 	return s, nil
 }
 
