@@ -230,7 +230,7 @@ func (h *Hub) Done(id string, o Outcome) {
 	case o.Refused:
 		refusal = new(protocol.Response)
 	}
-	c.handled(kind, failure, refusal, again)()
+	c.goOn(c.handled(kind, failure, refusal, again))
 }
 
 // ClosedBefore says that a client has left whose socket was with the host before.

@@ -45,18 +45,14 @@ func (h *Hub) Commit(subject protocol.Subject, acts []protocol.Act, done func(er
 // Apply carries acts out, all of them or none, and says why not; subject is the event's that they belong to, or nil.
 // First all are checked, against what those before them will have done; then they take effect, in order. It never
 // waits, save while another host takes over, and is safe for concurrent use.
-func (h *Hub) Apply(subject protocol.Subject, acts []protocol.Act) (err error) {
+func (h *Hub) Apply(subject protocol.Subject, acts []protocol.Act) error {
 	if h.gate.pass() {
 		defer h.gate.leave()
 		return h.apply(subject, acts)
 	}
-	done := make(chan struct{})
-	h.Commit(subject, acts, func(wrong error) {
-		err = wrong
-		close(done)
-	})
-	<-done
-	return err
+	done := make(chan error, 1)
+	h.Commit(subject, acts, func(err error) { done <- err })
+	return <-done
 }
 
 // apply is what Apply does to the connections of this hub.

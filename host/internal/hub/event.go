@@ -291,14 +291,14 @@ func (e *event) finish() {
 	if kind != handlingOpen {
 		e.log()
 	}
-	next := c.handled(kind, e.failure, e.refusal, e.again())
+	pumps, done := c.handled(kind, e.failure, e.refusal, e.again())
 	e.release()
-	next()
+	c.goOn(pumps, done)
 }
 
-// handled follows an event of which all has been done that there is to do. What it returns goes on with the next one.
+// handled follows an event of which all has been done that there is to do. What it returns is for goOn.
 func (c *Connection) handled(kind handling, failure *protocol.Failure, refusal *protocol.Response,
-	again []message) (next func()) {
+	again []message) (pumps, done bool) {
 	switch {
 	case kind == handlingOpen:
 		c.settleOpen(failure, refusal)
@@ -309,20 +309,25 @@ func (c *Connection) handled(kind handling, failure *protocol.Failure, refusal *
 	if kind == handlingClose {
 		move(&c.life, over, &lifeMoves)
 	}
-	pumps, done := c.turn == submitting, c.life == over
+	pumps, done = c.turn == submitting, c.life == over
 	if pumps {
 		move(&c.turn, pumping, &turnMoves)
 	} else {
 		move(&c.turn, resting, &turnMoves)
 	}
 	c.mu.Unlock()
+	return pumps, done
+}
+
+// goOn has the next event submitted, unless somebody pumps, or there is none to come.
+func (c *Connection) goOn(pumps, done bool) {
 	switch {
 	case pumps:
-		return func() {}
 	case done:
-		return func() { c.hub.forget(c) }
+		c.hub.forget(c)
+	default:
+		c.pump()
 	}
-	return c.pump
 }
 
 // again are the messages that are to be delivered once more, each by itself: if only the handler failed, and they had

@@ -48,7 +48,7 @@ func (c *Connection) Open(request *protocol.Request, answered func(Admission)) {
 // submitOpen has the workers decide, if they have a use for that. The turn is awaiting, and the gate passed.
 func (c *Connection) submitOpen(t *Terms, traits *protocol.Traits) {
 	if !traits.Events.Open {
-		c.handled(handlingOpen, nil, nil, nil)()
+		c.goOn(c.handled(handlingOpen, nil, nil, nil))
 		return
 	}
 	c.mu.Lock()
