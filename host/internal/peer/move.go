@@ -187,8 +187,11 @@ func (l *link) Take(below Socket, s Sock) bool { return l.take(below, s) }
 // record is what all kinds tell.
 func (l *link) record() *Record {
 	r := &Record{}
-	if l.below != nil {
-		if who := l.below.Who(); who.IsValid() {
+	l.mu.Lock()
+	below := l.below // which its front may be about to set
+	l.mu.Unlock()
+	if below != nil {
+		if who := below.Who(); who.IsValid() {
 			r.Who = who.String()
 		}
 	}
