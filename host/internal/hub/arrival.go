@@ -60,11 +60,18 @@ func (a *Arrival) Add(r *Record, p Peer, t *Terms, socket bool, answer func(Admi
 func (a *Arrival) Land() {
 	h := a.hub
 	h.mu.Lock()
-	var stopping []*Connection
+	var stopping, held []*Connection
 	for _, one := range a.comes {
 		c := one.c
 		if c.few != nil && (c.few.apart.event || c.few.apart.socket) {
 			h.apart[c.id] = c
+		}
+		if h.custody != ours { // it goes on to the next host, as does one that has just come
+			h.joinsDeparture(c)
+			if h.custody == theirs && c.opening == nil {
+				held = append(held, c)
+			}
+			continue
 		}
 		for _, s := range h.stops {
 			s.take(c)
@@ -91,6 +98,9 @@ func (a *Arrival) Land() {
 			c.pump()
 		}
 	}
+	for _, c := range held {
+		h.gate.successor().Hold(c)
+	}
 	for _, c := range stopping {
 		c.hangup(protocol.CloseGoing, goingReason, true)
 	}
@@ -107,7 +117,12 @@ func (c *Connection) misses() bool {
 // reopen has the workers here decide about a client.
 func (c *Connection) reopen() {
 	if !c.hub.gate.pass() {
-		c.hub.ask(c.reopen, func(heir Heir) { heir.Open(c) })
+		c.hub.ask(c.reopen, func(heir Heir) {
+			c.mu.Lock()
+			move(&c.turn, resting, &turnMoves) // no workers have it
+			c.mu.Unlock()
+			heir.Open(c)
+		})
 		return
 	}
 	defer c.hub.gate.leave()

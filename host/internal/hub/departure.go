@@ -13,7 +13,7 @@ import (
 type Departure struct {
 	hub    *Hub
 	leaves []*Connection // that are packed, and go
-	born   []*Connection // held responses that have come since
+	born   []*Connection // that have come since: held responses, and clients of the host before
 	ended  bool
 }
 
@@ -70,6 +70,9 @@ func (h *Hub) joinsDeparture(c *Connection) {
 		h.absent[c.id] = c
 	case c.outlet.line == accepted: // a held response
 		h.enter(c)
+		h.packing.born = append(h.packing.born, c)
+	case c.opening != nil: // of the host before; the heir is told when its OPEN is due
+		h.away[c] = struct{}{}
 		h.packing.born = append(h.packing.born, c)
 	default:
 		h.away[c] = struct{}{}
@@ -179,7 +182,9 @@ func (d *Departure) Hand(heir Heir) {
 	h.custody, h.packing = theirs, nil // who comes from now on is told to the heir at once
 	h.mu.Unlock()
 	for _, c := range d.born { // before anybody could send their sockets after them
-		heir.Hold(c)
+		if c.opening == nil {
+			heir.Hold(c)
+		}
 	}
 	h.mu.Lock()
 	for _, c := range d.leaves {
