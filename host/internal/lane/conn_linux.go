@@ -50,6 +50,7 @@ type Conn struct {
 	more    bool // something has come that was not read
 	ended   bool // so has the client's FIN
 	last    bool // the answer is the last one
+	asked   bool // a request has been answered
 	lingers bool // likewise, and the client may still be sending
 
 	in      []byte // read, and not begun
@@ -67,20 +68,49 @@ type Conn struct {
 	deadline time.Time // of the phase; zero: it has none
 }
 
-// Serve begins to read. The owner has counted the connection.
-func (c *Conn) Serve(owner Owner) {
+// Serve begins to read, after what past has of at most MostRead bytes. The owner has counted the connection.
+func (c *Conn) Serve(owner Owner, past Past) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.owner = owner
+	c.owner, c.asked = owner, past.Answered
 	if c.phase == gone { // closed meanwhile
 		owner.Closed()
 		return
 	}
-	c.until(time.Now(), c.limits().HeaderTimeout)
+	wait := c.limits().HeaderTimeout
+	if c.asked {
+		wait = c.limits().IdleTimeout
+	}
+	if c.whole = len(past.Read) > 0; c.whole { // perhaps
+		c.in, c.since, wait = past.Read, past.Began, patience
+	}
+	c.until(time.Now(), wait)
 	on, err := c.lane.loops.Add(c.fd, c)
 	if c.on = on; err != nil {
 		c.close()
+	} else if !c.vacate() && c.whole {
+		go c.goOn() // ends when nothing is left to read
 	}
+}
+
+// Vacate gives the connection to its owner if it waits, once the lane is vacated.
+func (c *Conn) Vacate() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.owner != nil { // else Serve does
+		c.vacate()
+	}
+}
+
+// vacate says whether the connection has gone. Of one that is being read only the reader knows what has come.
+func (c *Conn) vacate() bool {
+	if !c.lane.vacated.Load() || c.phase != resting || c.reading {
+		return false
+	}
+	past := Past{c.in, c.since, c.asked}
+	c.in = nil
+	c.owner.Vacated(c.release(), past)
+	return true
 }
 
 func (c *Conn) limits() *web.Limits { return &c.lane.handler.Terms().Limits }
@@ -161,7 +191,7 @@ func (c *Conn) read(s *scratch, ready bool) (again bool) {
 	}
 	c.more = c.more || ready
 	c.reading = false
-	return c.phase == resting && (c.more || c.whole)
+	return !c.vacate() && c.phase == resting && (c.more || c.whole)
 }
 
 // receive reads from the socket; -1 says that there is nothing for now.
@@ -358,8 +388,11 @@ func (c *Conn) answered() {
 		c.close()
 		return
 	}
-	c.phase, c.since, c.text, c.body = resting, time.Time{}, "", nil
+	c.phase, c.since, c.text, c.body, c.asked = resting, time.Time{}, "", nil, true
 	c.owner.Note(http.StateIdle)
+	if c.vacate() {
+		return
+	}
 	c.until(time.Now(), c.limits().IdleTimeout)
 	c.more = c.more || c.ended
 	if (c.more || c.whole) && !c.reading {

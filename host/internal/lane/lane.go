@@ -22,6 +22,13 @@ import (
 // says that no other request will follow, one that comes later that the client has left.
 const HalfCloseTime = time.Second
 
+// Past is what there has been of a connection before the lane has it. The zero one is of a new one.
+type Past struct {
+	Read     []byte    // of requests that nobody has begun with
+	Began    time.Time // when the first byte of that came
+	Answered bool      // a request has been, at least
+}
+
 // Owner is whose a connection is: it counts it, and takes what is not plain. Its methods must not wait, and are called
 // with the connection's lock held, but for Yielded.
 type Owner interface {
@@ -35,4 +42,7 @@ type Owner interface {
 	// that came. lingers says that it is to be closed, once the client has read what it was told. p, if not nil, is
 	// the request's; whoever serves it calls Resume, or else p.Drop. Nobody waits for it.
 	Yielded(conn net.Conn, read []byte, began time.Time, lingers bool, p *web.Pending)
+	// Vacated takes the socket of a connection that waits for a request, or for the rest of one, once the lane is to
+	// be vacated. It is not closed, nor heard of any more.
+	Vacated(fd int, past Past)
 }

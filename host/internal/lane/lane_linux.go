@@ -5,6 +5,7 @@ package lane
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/workerhost/workerhost/host/internal/http1"
 	"github.com/workerhost/workerhost/host/internal/loop"
@@ -20,17 +21,26 @@ type scratch struct {
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
+// MostRead is how much of what was read before the lane goes on with.
+const MostRead = len(scratch{}.bytes)
+
 // Lane is the connections of one listener. Its methods are safe for concurrent use.
 type Lane struct {
 	handler *web.Handler
 	loops   *loop.Set
 	readers chan struct{} // holds one for each file that is read
+
+	vacated atomic.Bool // connections go as soon as they wait
 }
 
 // New makes one whose connections are on loops, which end after all of them.
 func New(handler *web.Handler, loops *loop.Set) *Lane {
-	return &Lane{handler, loops, make(chan struct{}, readers)}
+	return &Lane{handler: handler, loops: loops, readers: make(chan struct{}, readers)}
 }
+
+// Vacate has each connection given to its owner (see [Owner]) as soon as it waits. Those that wait are, by
+// [Conn.Vacate].
+func (l *Lane) Vacate() { l.vacated.Store(true) }
 
 // Take takes a connection that net has accepted. It says false, and leaves c as it is, if that can't be held here.
 func (l *Lane) Take(c net.Conn) (on *Conn, ok bool) {

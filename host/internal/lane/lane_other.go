@@ -23,5 +23,14 @@ func New(*web.Handler, *loop.Set) *Lane { return &Lane{} }
 // Take takes nothing.
 func (*Lane) Take(net.Conn) (*Conn, bool) { return nil, false }
 
+// Vacate does nothing.
+func (*Lane) Vacate() {}
+
+// Vacate does nothing.
+func (*Conn) Vacate() {}
+
 // Serve is never called.
-func (*Conn) Serve(Owner) {}
+func (*Conn) Serve(Owner, Past) {}
+
+// MostRead is how much the lane goes on with.
+const MostRead = 0

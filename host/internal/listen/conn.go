@@ -71,11 +71,14 @@ type strictConn struct {
 	pending atomic.Pointer[web.Pending]
 
 	// the reader's
-	scan   scanner
-	poison []byte // what is still to be read instead
-	broken bool
-	timed  bool // a header block has to end in time
-	late   bool // a head or a header block did not
+	scan    scanner
+	poison  []byte // what is still to be read instead
+	broken  bool
+	timed   bool // a header block has to end in time
+	late    bool // a head or a header block did not
+	vacates bool // it waits for a request, and another host has it when net/http closes
+
+	until atomic.Int64 // the read deadline, in Unix nanoseconds; 0: there is none
 
 	doomed    atomic.Bool            // no request may follow
 	lingers   atomic.Bool            // the client may still be sending when net/http closes
@@ -166,6 +169,9 @@ func (c *strictConn) time(on bool) {
 func (c *strictConn) SetReadDeadline(t time.Time) error {
 	if !t.IsZero() {
 		t, c.spent = t.Add(-c.spent), 0
+		c.until.Store(t.UnixNano())
+	} else {
+		c.until.Store(0)
 	}
 	return c.Conn.SetReadDeadline(t)
 }
@@ -217,6 +223,9 @@ func (c *strictConn) Close() error {
 	c.replies.end(c.noteRefusal)
 	if p := c.pending.Swap(nil); p != nil {
 		p.Drop()
+	}
+	if c.vacates && c.vacate() {
+		return nil
 	}
 	if c.lingers.Swap(false) && !c.server.peers.IsOver() {
 		below, buffer := c.below(), make([]byte, 32<<10)

@@ -42,9 +42,17 @@ func (c *strictConn) readOn(p []byte) (int, error) {
 		}
 		return n, nil
 	}
-	n, err := c.Conn.Read(p)
-	if n > 0 {
-		err = nil
+	for {
+		if c.vacant() {
+			c.vacates = true
+			return 0, io.EOF
+		}
+		n, err := c.Conn.Read(p)
+		if n > 0 {
+			return n, nil
+		}
+		if !c.roused(err) {
+			return 0, err
+		}
 	}
-	return n, err
 }

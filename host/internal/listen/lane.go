@@ -55,21 +55,30 @@ func (s *Server) drainLane(ctx context.Context) error {
 	}
 }
 
-// take has the lane serve a connection.
+// take has the lane serve a connection, or else net/http.
 func (l *laneAcceptor) take(c net.Conn) {
-	below := c.(*client)
+	if below := c.(*client); !l.seat(below, lane.Past{}) {
+		l.running.Go(func() { l.pass(newStrictConn(below, l.server)) })
+	}
+}
+
+// seat has the lane serve a connection, or says that it can't.
+func (l *laneAcceptor) seat(below *client, past lane.Past) bool {
+	if len(past.Read) > lane.MostRead {
+		return false
+	}
 	on, ok := l.lane.Take(below.Conn)
 	if !ok {
-		l.running.Go(func() { l.pass(newStrictConn(below, l.server)) })
-		return
+		return false
 	}
 	n := l.server.clients.move(below, on, apart)
 	if n == nil {
 		on.Close()
-		return
+		return true
 	}
 	n.note(http.StateNew)
-	on.Serve(&laneClient{client: n, acceptor: l})
+	on.Serve(&laneClient{client: n, acceptor: l, answered: past.Answered}, past)
+	return true
 }
 
 // pass gives a connection to net/http.
@@ -77,6 +86,18 @@ func (l *laneAcceptor) pass(c *strictConn) {
 	if !l.deliver(accepted{conn: c}) {
 		c.Close()
 	}
+}
+
+// strict makes net/http's view of a connection that has a past.
+func (l *laneAcceptor) strict(n *client, past lane.Past) *strictConn {
+	c := newStrictConn(n, l.server)
+	if c.replay = past.Read; len(past.Read) > 0 {
+		c.spent = time.Since(past.Began)
+	}
+	if past.Answered { // HTTP/2 may begin no more
+		c.scan.heads, c.handled = 1, 1
+	}
+	return c
 }
 
 // laneClient is a client whose connection is on the lane. It implements [lane.Owner].
@@ -113,12 +134,8 @@ func (c *laneClient) Yielded(conn net.Conn, read []byte, began time.Time, linger
 		}
 		return
 	}
-	strict := newStrictConn(n, c.acceptor.server)
-	strict.replay, strict.spent = read, time.Since(began)
+	strict := c.acceptor.strict(n, lane.Past{Read: read, Began: began, Answered: c.answered})
 	strict.pending.Store(p)
-	if c.answered { // HTTP/2 may begin no more
-		strict.scan.heads, strict.handled = 1, 1
-	}
 	if lingers {
 		strict.lingers.Store(true)
 		strict.Close()

@@ -70,14 +70,16 @@ type Server struct {
 	ending  chan struct{} // closed by end
 	web     *web.Handler
 
-	quic     atomic.Pointer[quicPort] // set under mu; nil: there is no HTTP/3, nor anybody left of it
-	retiring sync.WaitGroup           // of fronts; added to under mu, while not closed
+	quic     atomic.Pointer[quicPort]         // set under mu; nil: there is no HTTP/3, nor anybody left of it
+	vacated  atomic.Pointer[func(Idle) error] // who takes connections that wait; nil: they stay
+	retiring sync.WaitGroup                   // of fronts; added to under mu, while not closed
 
 	mu      sync.Mutex
 	servers []*httpServer // the last one accepts, the others have connections left; guarded by mu, as all below
 	serving bool
 	closed  bool
-	left    bool // LetGo has been called
+	left    bool   // LetGo has been called
+	early   []Idle // adopted before Serve
 }
 
 // New makes a listener without binding it. It reads the certificates and opens the public folder, so that their errors
@@ -164,7 +166,14 @@ func (s *Server) Serve() error {
 	if s.serving = true; !s.closed {
 		s.serveQUIC(s.quic.Load())
 	}
+	early := s.early
+	s.early = nil
 	s.mu.Unlock()
+	for _, i := range early {
+		if err := s.AdoptIdle(i); err != nil {
+			s.log.Warn("a connection of the host before is closed", "error", err)
+		}
+	}
 	for {
 		f, more := s.current()
 		if !more {
@@ -200,6 +209,7 @@ func (s *Server) acceptorOf(in net.Listener) acceptor {
 // ones are told that the host goes, and their last events handled. When ctx is done it returns its error and leaves
 // the rest to Close.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.awaitVacated(ctx)
 	s.end()
 	servers := s.httpServers()
 	errs := make([]error, len(servers)+4)
@@ -256,6 +266,10 @@ func (s *Server) end() {
 		close(s.ending)
 	}
 	s.closed = true
+	for _, i := range s.early {
+		i.Socket.Close()
+	}
+	s.early = nil
 	if s.socket != nil {
 		s.socket.Close()
 	}
@@ -278,8 +292,8 @@ func (s *Server) Close() error {
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
 	s.farewell(gone)
-	s.clients.closeAll()
 	s.retiring.Wait()
+	s.clients.closeAll()
 	if p := s.quic.Load(); p != nil {
 		p.close()
 	}
