@@ -10,6 +10,7 @@
 //   - A connection that can't go along is closed by the giver with 1012: one over HTTP/2, and one of which the heir
 //     has no listener, or no pool of its realm. One that is about to end does so with the giver.
 //   - A connection whose socket is not served yet goes at once, and its socket when it is.
+//   - Connections of HTTP that wait for a request are no hub's: they go by themselves, after Hand (Giver.Vacated).
 //
 // The giver: [Giver.Offer], which freezes the hubs, and has the heir say what it can take; then Hand, or Withdraw. The
 // heir: a [Taker], which does what the giver says. Each has Handlers for the link, and is told of its end.

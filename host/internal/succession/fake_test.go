@@ -155,6 +155,12 @@ func (w *workers) handle(x *protocol.Exchange, s *stream) {
 	switch m := x.Request.(type) {
 	case *protocol.Request:
 		x.Sink.Begin(s)
+		if strings.HasPrefix(string(m.Target), "/who/") {
+			x.Sink.Respond(&protocol.Response{Flags: protocol.FlagEnd | protocol.FlagDone, Status: 200,
+				Body: []byte(w.name + m.Target)})
+			x.Sink.Finished()
+			return
+		}
 		x.Sink.Respond(&protocol.Response{Flags: protocol.FlagDone, Status: 200,
 			Headers: []string{"Content-Type", "text/event-stream"}, Body: []byte("retry: 1\n\n"),
 			Hold: &protocol.Hold{Groups: []string{"room"}}})

@@ -28,6 +28,7 @@ const (
 	kindHold   = "hub.hold"
 	kindSocket = "hub.socket"
 	kindClosed = "hub.closed"
+	kindIdle   = "lane.idle"
 	// of the heir
 	kindTook      = "hub.took"
 	kindAdopted   = "hub.adopted"

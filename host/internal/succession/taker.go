@@ -16,6 +16,7 @@ import (
 
 	"github.com/workerhost/workerhost/host/internal/handover"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -27,6 +28,8 @@ type Listener interface {
 	TermsFor(in *hub.Hub, route, pool string) *peer.Terms
 	// AdoptSocket makes a client's socket of f, which it closes; who is counted for it.
 	AdoptSocket(f *os.File, who string) (peer.Socket, peer.Sock, error)
+	// AdoptIdle goes on with a connection of HTTP that waits for a request, or closes it.
+	AdoptIdle(listen.Idle) error
 }
 
 // Taker takes a host's connections over. What it does, the giver says, by messages to its Handlers, which one
@@ -74,6 +77,7 @@ func (t *Taker) Handlers() handover.Handlers {
 		kindRealm: t.onRealm, kindConnections: t.onConnections, kindEnd: t.onEnd, kindGo: t.onGo,
 		kindCommit: t.onCommit, kindCall: t.onCall, kindSwap: t.onSwap, kindDone: t.onDone,
 		kindOpen: t.onOpen, kindHold: t.onHold, kindSocket: t.onSocket, kindClosed: t.onClosed,
+		kindIdle: t.onIdle,
 	}
 }
 
