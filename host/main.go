@@ -22,6 +22,7 @@ func commands() cli.Commands {
 		serve.Command(),
 		cli.ReloadCommand(),
 		cli.RollbackCommand(),
+		cli.UpgradeCommand(),
 		cli.StatusCommand(),
 		cli.ReleasesCommand(),
 		cli.WorkersCommand(),
@@ -40,5 +41,6 @@ func commands() cli.Commands {
 		serve.ReaperCommand(),
 		serve.LaunchCommand(),
 		serve.FirstCommand(),
+		serve.KeepCommand(),
 	}
 }

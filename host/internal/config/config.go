@@ -43,19 +43,20 @@ type Config struct {
 	Dev      bool     // --dev: error pages show the trace
 	Warnings Problems // what is allowed but is probably a mistake, with the line; see WarningsAt
 
-	Control   string        `key:"control" holds:"path, or the table [control]" absent:"in $XDG_RUNTIME_DIR, else /run/workerhost or a private folder in the temporary directory" means:"socket that host reload, status and stop talk to"`
-	Remote    Remote        `key:"control"`
-	State     string        `key:"state" holds:"path" absent:"the first of $STATE_DIRECTORY, else /var/lib/host where this user may write there, else host in $XDG_STATE_HOME" means:"folder for what outlives the host, such as certificates; made, mode 0700, once something needs it"`
-	StopDelay time.Duration `key:"stop_delay" live:"yes" default:"0s" min:"0" means:"time between being asked to stop and stopping: /readyz is red, and all is served as before, so that whoever sends clients here can send them elsewhere first"`
-	Log       Log           `key:"log"`
-	Admin     Admin         `key:"admin"`
-	Tracing   *Tracing      `key:"tracing"` // nil: nothing is traced
-	HTTP      HTTP          `key:"http"`
-	ACME      ACME          `key:"acme"`
-	Reload    Reloading     `key:"reload"`
-	Listen    []Listen      `key:"listen"`
-	Routes    []*Route      `key:"route"`
-	Pools     []*Pool       `key:"pool"` // in the order of the file
+	Control       string        `key:"control" holds:"path, or the table [control]" absent:"in $XDG_RUNTIME_DIR, else /run/workerhost or a private folder in the temporary directory" means:"socket that host reload, status and stop talk to"`
+	Remote        Remote        `key:"control"`
+	State         string        `key:"state" holds:"path" absent:"the first of $STATE_DIRECTORY, else /var/lib/host where this user may write there, else host in $XDG_STATE_HOME" means:"folder for what outlives the host, such as certificates; made, mode 0700, once something needs it"`
+	StopDelay     time.Duration `key:"stop_delay" live:"yes" default:"0s" min:"0" means:"time between being asked to stop and stopping: /readyz is red, and all is served as before, so that whoever sends clients here can send them elsewhere first"`
+	UpgradeLinger time.Duration `key:"upgrade_linger" live:"yes" default:"1h" min:"0" means:"how long after a host upgrade the old process stays for long-lived connections over TLS, whose messages it passes on; then they are closed with 1012, over shutdown_spread"`
+	Log           Log           `key:"log"`
+	Admin         Admin         `key:"admin"`
+	Tracing       *Tracing      `key:"tracing"` // nil: nothing is traced
+	HTTP          HTTP          `key:"http"`
+	ACME          ACME          `key:"acme"`
+	Reload        Reloading     `key:"reload"`
+	Listen        []Listen      `key:"listen"`
+	Routes        []*Route      `key:"route"`
+	Pools         []*Pool       `key:"pool"` // in the order of the file
 
 	replaced bool           // the listeners are those of flags
 	lines    map[string]int // the line of each key, by its path: "pool.web.workers", "listen.0.address"

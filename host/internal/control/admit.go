@@ -27,16 +27,19 @@ const (
 	MayReload      Right = "reload"      // POST /v1/reload, /v1/try, /v1/rollback, /v1/abort and /v1/promote
 	MayStop        Right = "stop"        // POST /v1/stop
 	MayConnections Right = "connections" // GET /v1/connections, POST /v1/send and /v1/close
+	MayUpgrade     Right = "upgrade"     // POST /v1/upgrade; a token has it only if it names it
 )
 
 // Token lets whoever has its secret steer the host over TCP.
 type Token struct {
 	Name   string // in the log
 	Secret string
-	Rights []Right // nil: all of those above
+	Rights []Right // nil: all of those above, but MayUpgrade
 }
 
-func (t *Token) may(right Right) bool { return t.Rights == nil || slices.Contains(t.Rights, right) }
+func (t *Token) may(right Right) bool {
+	return t.Rights == nil && right != MayUpgrade || slices.Contains(t.Rights, right)
+}
 
 // peer is the process at the other end of a unix socket.
 type peer struct {
@@ -153,6 +156,22 @@ func (s *Server) needs(right Right, do http.HandlerFunc) http.HandlerFunc {
 		if token, ok := r.Context().Value(tokenKey{}).(*Token); ok && !token.may(right) {
 			err := fmt.Errorf("the token %s has not the right %q: give another one with --token-file FILE, or add "+
 				"the right to [control.tokens.%[1]s]", token.Name, right)
+			s.audit(r, asked(r), err)
+			refuse(w, http.StatusForbidden, err)
+			return
+		}
+		do(w, r)
+	}
+}
+
+// ownersOnly lets of those at the socket only root and the host's user do what changes the program that runs, whatever
+// group may use the socket.
+func (s *Server) ownersOnly(do http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p, ok := r.Context().Value(peerKey{}).(*peer)
+		if ok && (!p.known || p.check(nil) != nil) {
+			err := fmt.Errorf("only root and the host's own user %d may do this, whoever may use the socket",
+				os.Geteuid())
 			s.audit(r, asked(r), err)
 			refuse(w, http.StatusForbidden, err)
 			return

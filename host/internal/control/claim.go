@@ -39,6 +39,7 @@ type Claim struct {
 	file     fs.FileInfo       // that it is known by
 	lock     *lock
 	released bool
+	shared   bool // another host has it, too
 }
 
 // NewClaim binds the socket. Its mode is 0600 from its first moment until it has its group. It replaces the socket of
@@ -133,6 +134,11 @@ func (c *Claim) Release() {
 		return
 	}
 	c.released = true
+	if c.shared {
+		c.socket.Close()
+		c.lock.leave()
+		return
+	}
 	// not that of a host that took the place of a file that was removed
 	if there, err := os.Lstat(c.Path); err == nil && os.SameFile(there, c.file) {
 		os.Remove(c.Path)

@@ -158,6 +158,11 @@ func (c *Client) Rollback(ctx context.Context, r Rollback, each func(e Event, li
 	return c.follow(ctx, "/v1/rollback", r, each)
 }
 
+// Upgrade asks for another process in the host's place, and is otherwise as Reload.
+func (c *Client) Upgrade(ctx context.Context, u Upgrade, each func(e Event, line []byte) error) error {
+	return c.follow(ctx, "/v1/upgrade", u, each)
+}
+
 // Abort ends the reload under way after the workers at hand. each gets its story from the beginning, and Abort returns
 // when it has ended.
 func (c *Client) Abort(ctx context.Context, each func(e Event, line []byte) error) error {

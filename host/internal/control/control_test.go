@@ -90,6 +90,8 @@ func (f *fakeHost) Rollback(r Rollback) (*Account, error) {
 	return f.Reload(Reload{Pools: r.Pools})
 }
 
+func (f *fakeHost) Upgrade(u Upgrade) (*Account, error) { return f.Reload(Reload{}) }
+
 func (f *fakeHost) Abort() (*Account, error) { return nil, errors.New("no reload is under way") }
 
 func (f *fakeHost) Releases() ([]Release, error) {

@@ -4,7 +4,10 @@
 
 package control
 
-import "errors"
+import (
+	"errors"
+	"os"
+)
 
 // socketsLookLikeFiles: the file of a unix socket may not be told from another.
 const socketsLookLikeFiles = true
@@ -19,6 +22,14 @@ func acquire(string) (*lock, error) { return &lock{}, nil }
 func (*lock) ours() bool { return true }
 
 func (*lock) release() {}
+
+func adopt(*os.File, string) (*lock, error) { return nil, errors.ErrUnsupported }
+
+func (*lock) sign() {}
+
+func (*lock) duplicate() (*os.File, error) { return nil, errors.ErrUnsupported }
+
+func (*lock) leave() {}
 
 // holder is not known here.
 func holder(string) (pid int) { return 0 }

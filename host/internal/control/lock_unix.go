@@ -6,6 +6,7 @@ package control
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strconv"
@@ -19,8 +20,37 @@ const socketsLookLikeFiles = false
 // errLocked says that a living process has the lock.
 var errLocked = errors.New("the lock is held")
 
-// lock is a file that is locked as long as we live.
-type lock struct{ file *os.File }
+// lock is a file that is locked as long as we live, or another process that has a duplicate.
+type lock struct {
+	file *os.File
+	path string
+}
+
+// adopt is the lock that another host has, and this one is to have.
+func adopt(file *os.File, path string) (*lock, error) {
+	if l := (&lock{file, path}); l.ours() {
+		return l, nil
+	}
+	return nil, fmt.Errorf("the lock %s is not the one that is handed over", path)
+}
+
+// sign has the file name this process.
+func (l *lock) sign() {
+	l.file.Truncate(0)
+	l.file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0) // for holder; without it a message says less
+}
+
+// duplicate is for another host. The lock is held as long as one of them is open.
+func (l *lock) duplicate() (*os.File, error) {
+	fd, err := unix.FcntlInt(l.file.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("dup", err)
+	}
+	return os.NewFile(uintptr(fd), l.path), nil
+}
+
+// leave gives it up to whoever has a duplicate.
+func (l *lock) leave() { l.file.Close() }
 
 // acquire takes the lock at path without waiting. The kernel gives it back when we die, whatever we die of.
 func acquire(path string) (*lock, error) {
@@ -37,9 +67,8 @@ func acquire(path string) (*lock, error) {
 			}
 			return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
 		}
-		if l := (&lock{f}); l.ours() {
-			f.Truncate(0)
-			f.WriteString(strconv.Itoa(os.Getpid()) + "\n") // for holder; without it a message says less
+		if l := (&lock{f, path}); l.ours() {
+			l.sign()
 			return l, nil
 		}
 		f.Close() // its last owner removed it between our open and our lock
@@ -52,14 +81,14 @@ func (l *lock) ours() bool {
 	if err != nil {
 		return false
 	}
-	there, err := os.Stat(l.file.Name())
+	there, err := os.Stat(l.path)
 	return err == nil && os.SameFile(open, there)
 }
 
 // release removes the file if it is still ours.
 func (l *lock) release() {
 	if l.ours() {
-		os.Remove(l.file.Name())
+		os.Remove(l.path)
 	}
 	l.file.Close()
 }

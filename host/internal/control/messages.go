@@ -44,6 +44,7 @@ type Status struct {
 	PID      int        `json:"pid"`
 	Config   string     `json:"config,omitempty"` // the file that it was started with
 	Stopping bool       `json:"stopping"`
+	Upgrades int        `json:"upgrades,omitempty"` // that led to this host, one after the other
 	Listen   []Listener `json:"listeners"`
 	Pools    []Pool     `json:"pools"`
 
@@ -216,9 +217,13 @@ const (
 	TryFailed Kind = "try_failed" // of a dry run: Pool, Error, Output
 	// the end of a reload or of a dry run: Outcome, Pools, Took, and What came of it and is to be done, unless it is
 	// done
-	Summary  Kind = "summary"
-	Stopping Kind = "stopping" // the host stops; Inflight
-	Stopped  Kind = "stopped"  // all workers have ended; Took
+	Summary Kind = "summary"
+	// NewPID, What: a host that is to take over was started. UpgradeReady: its workers are, NewPID, Took. A summary
+	// ends it, with NewPID if that host serves now
+	UpgradeBegun Kind = "upgrade_begun"
+	UpgradeReady Kind = "upgrade_ready"
+	Stopping     Kind = "stopping" // the host stops; Inflight
+	Stopped      Kind = "stopped"  // all workers have ended; Took
 )
 
 // Event is one line of the account of a reload or a stop. Kind says which fields count.
@@ -310,6 +315,12 @@ type Rollback struct {
 	Pools      []string `json:"pools"`                // by name; none stands for all that the last reload has changed
 	Generation uint64   `json:"generation,omitempty"` // of one pool; 0 is the one before that which is live
 	By         By       `json:"-"`                    // who asks; the server knows
+}
+
+// Upgrade says what the host is to be replaced by.
+type Upgrade struct {
+	Binary string `json:"binary,omitempty"` // the program's path; "": its own, as it is on disk now
+	By     By     `json:"-"`                // who asks; the server knows
 }
 
 type stopRequest struct {

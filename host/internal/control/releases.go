@@ -11,9 +11,10 @@ import (
 
 // Release is a reload, or a start of the host, that has ended.
 type Release struct {
-	Time    time.Time  `json:"time"` // when it began
-	Act     string     `json:"act"`  // "start", "reload", "rollback" or "shadow", which changes nothing
-	By      []By       `json:"by"`   // several, if they asked for the same while another reload was under way
+	Time time.Time `json:"time"` // when it began
+	// Act is "start", "reload", "rollback", "upgrade" or "shadow", which changes nothing
+	Act     string     `json:"act"`
+	By      []By       `json:"by"` // several, if they asked for the same while another reload was under way
 	Chosen  []string   `json:"chosen,omitempty"`
 	Each    bool       `json:"each,omitempty"`
 	Outcome Outcome    `json:"outcome"`

@@ -34,6 +34,8 @@ type Host interface {
 	Abort() (*Account, error)
 	// Promote ends the canary under way as one that went well. The account is the reload's.
 	Promote() (*Account, error)
+	// Upgrade begins to replace this host by another process, and is otherwise as Reload.
+	Upgrade(u Upgrade) (*Account, error)
 	// Connections lists the long-lived connections that are open, in any order. The list is the caller's.
 	Connections() []Connection
 	// Releases is the journal of what went live, in the order in which that ended. The list is the caller's.
@@ -104,6 +106,7 @@ func NewServer(claim *Claim, host Host) *Server {
 		"POST /v1/send":       s.needs(MayConnections, s.send),
 		"POST /v1/close":      s.needs(MayConnections, s.close),
 		"POST /v1/stop":       s.needs(MayStop, s.stop),
+		"POST /v1/upgrade":    s.needs(MayUpgrade, s.ownersOnly(s.upgrade)),
 	} {
 		mux.HandleFunc(route, do)
 	}
@@ -111,7 +114,7 @@ func NewServer(claim *Claim, host Host) *Server {
 		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, "+
 			"GET /v1/releases, GET /v1/connections, POST /v1/reload, POST /v1/try, POST /v1/rollback, "+
 			"POST /v1/abort, POST /v1/promote, POST /v1/send, "+
-			"POST /v1/close and POST /v1/stop", r.Method, r.URL.Path))
+			"POST /v1/close, POST /v1/stop and POST /v1/upgrade", r.Method, r.URL.Path))
 	})
 	s.steer = mux
 	if claim != nil {
@@ -218,6 +221,21 @@ func (s *Server) rollback(w http.ResponseWriter, r *http.Request) {
 	tellAccount(w, r, account, err)
 }
 
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
+	var body Upgrade
+	if !read(w, r, &body) {
+		return
+	}
+	body.By = by(r)
+	account, err := s.host.Upgrade(body)
+	var details []any
+	if body.Binary != "" {
+		details = append(details, "binary", body.Binary)
+	}
+	s.audit(r, "upgrade", err, details...)
+	tellAccount(w, r, account, err)
+}
+
 // tellAccount answers with an account as it happens, or with why there is none.
 func tellAccount(w http.ResponseWriter, r *http.Request, account *Account, err error) {
 	var unknown *UnknownPool
@@ -298,6 +316,8 @@ func example(into any) string {
 		return `{"pools": ["web"]}`
 	case *Rollback:
 		return `{"pools": ["web"], "generation": 7}`
+	case *Upgrade:
+		return `{"binary": "/usr/local/bin/host"}`
 	case *Message:
 		return `{"all": true, "bytes": "aGVsbG8="}`
 	case *Closing:

@@ -10,7 +10,6 @@ import (
 	"github.com/workerhost/workerhost/host/internal/admin"
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/hub"
-	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/metrics"
 )
 
@@ -51,16 +50,18 @@ func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
 	}
 	source.Trials, source.Canaries = h.canaryPools, h.canaries.snapshot
 	source.AccessLogLost = func() uint64 { return h.setup.Load().edge.lost.Load() }
-	socket, err := listen.Bind(address)
+	socket, err := h.upgrade.bind(address)
 	if err != nil {
 		return nil, fmt.Errorf("[admin] %w", err)
 	}
 	server := admin.New(socket, h.overview, metrics.Handler(source))
-	go func() { // ends with Close
-		if err := server.Serve(); err != nil {
-			h.end(fmt.Errorf("the admin listener failed: %w", err))
-		}
-	}()
+	h.upgrade.when(h.stopping, func() {
+		go func() { // ends with Close
+			if err := server.Serve(); err != nil {
+				h.end(fmt.Errorf("the admin listener failed: %w", err))
+			}
+		}()
+	})
 	h.log.Info("admin listener", "address", server.Address())
 	return server.Close, nil
 }

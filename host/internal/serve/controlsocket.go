@@ -8,7 +8,6 @@ import (
 
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
-	"github.com/workerhost/workerhost/host/internal/listen"
 )
 
 // openControl takes the control socket, unless it is off, and opens [control] listen. Nobody is answered before steer
@@ -16,12 +15,13 @@ import (
 func (h *host) openControl(down *teardown) (steer func(context.Context), err error) {
 	var claim *control.Claim
 	if h.config().Control != config.NoSocket {
-		claim, err = control.NewClaim(h.controlSocket()) // first, so that two hosts never meet at a listener
+		claim, err = h.upgrade.claimOf(h.controlSocket()) // first, so that two hosts never meet at a listener
 		if err != nil {
 			return nil, err
 		}
 	}
 	server := control.NewServer(claim, h)
+	h.upgrade.control = server
 	down.add(server.Close) // last: by this, `host stop` learns that all the rest has gone
 	down.add(h.audit.flush)
 	down.add(func() { close(h.stopped) })
@@ -30,7 +30,7 @@ func (h *host) openControl(down *teardown) (steer func(context.Context), err err
 		h.log.Warn(text)
 	}
 	if remote.Listen != "" {
-		socket, err := listen.Bind(remote.Listen)
+		socket, err := h.upgrade.bind(remote.Listen)
 		if err != nil {
 			return nil, fmt.Errorf("[control] %w", err)
 		}

@@ -24,6 +24,7 @@ func (t *teardown) run() {
 // shutDown stops accepting, lets requests in flight finish within their pool's drain_timeout, and then stops the
 // workers.
 func (h *host) shutDown() {
+	h.renounce()
 	h.notify.ends()
 	h.mu.Lock()
 	h.closed = true
@@ -39,6 +40,7 @@ func (h *host) shutDown() {
 		})
 	}
 	all.Wait()
+	h.drained()
 	for _, p := range h.pools() {
 		all.Go(func() {
 			ctx := h.now

@@ -57,7 +57,8 @@ type host struct {
 	certificates *acme.Manager      // of the host's own getting
 	work         func(func() error) // starts what serve waits for; called under mu, while not closed
 
-	notify *notifier
+	notify  *notifier
+	upgrade *upgrade
 
 	leaving  atomic.Bool     // somebody has asked for a stop, which begins after stop_delay
 	stopping context.Context // ends when the host is to stop; its cause is errStopped, or what failed
@@ -90,6 +91,7 @@ func newHost(c *config.Config, log hclog.Logger) *host {
 	h.certificates = acme.New(log)
 	h.noted = newRecorder(c, log)
 	h.notify = newNotifier(log)
+	h.upgrade = newUpgrade()
 	h.stopping, h.end = context.WithCancelCause(context.Background())
 	h.now, h.endNow = context.WithCancel(context.Background())
 	return h
@@ -102,6 +104,7 @@ func (h *host) run() error {
 	defer h.end(errStopped)
 	var down teardown
 	defer down.run()
+	defer h.renounce()
 	steer, err := h.openControl(&down)
 	if err != nil {
 		return err
@@ -192,11 +195,13 @@ func (h *host) serve(steer func(context.Context)) error {
 	defer closeAdmin() // after the drain, which it shows
 	alive, ended := context.WithCancel(context.Background())
 	defer ended()
-	go h.notify.watch(alive, h.overview)
-	steer(alive)
+	h.upgrade.when(alive, func() { go h.notify.watch(alive, h.overview) })
+	h.upgrade.when(alive, func() { steer(alive) })
+	h.upgrade.keeper.watch(func() { h.Stop(false) })
 	for _, p := range pools {
 		h.work(func() error { return h.startPool(p) })
 	}
+	h.work(h.becomeReady)
 	h.work(h.announceReady)
 	if h.watch != watchOff {
 		for _, p := range pools {
@@ -207,8 +212,10 @@ func (h *host) serve(steer func(context.Context)) error {
 	<-h.stopping.Done()
 	h.shutDown()
 	running.Wait()
+	h.entertain()
 	// its workers have had their time: it learns that the host ends
 	h.bounded("the reload under way", 0, h.reloads.Wait)
+	h.outlive()
 	h.log.Info("stopped", "uptime", cli.HumanDuration(time.Since(h.began)))
 	if err := context.Cause(h.stopping); !errors.Is(err, errStopped) {
 		return err
@@ -221,7 +228,7 @@ func (h *host) listenOptions(made *setup, l config.Listen) (listen.Options, erro
 	c := made.config
 	terms, err := h.listenTerms(made, l)
 	o := listen.Options{
-		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Crowd: h.crowd,
+		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Crowd: h.crowd, Bound: h.upgrade.bound(placeOf(&l)),
 		Dev: c.Dev, Logger: h.log.With("listener", l.Address), Terms: terms,
 	}
 	if c.HTTP.Lane {
@@ -331,6 +338,9 @@ const readyPoll = 20 * time.Millisecond
 // announceReady tells the service manager when the first pool is up, since one that is broken must not keep the others
 // from serving, and the log when every worker of every pool is.
 func (h *host) announceReady() error {
+	if !h.settled() {
+		return nil
+	}
 	told := false
 	for wait := readyPoll; ; wait = min(2*wait, 250*time.Millisecond) {
 		pools, ready, count := h.pools(), 0, 0
@@ -385,7 +395,7 @@ func (h *host) overview() control.Status {
 func (h *host) statusUntil(ctx context.Context) control.Status {
 	st := control.Status{
 		Version: cli.Version(), Uptime: control.Seconds(time.Since(h.began)), PID: os.Getpid(), Config: h.file,
-		Stopping: h.leaves(), Listen: []control.Listener{}, Connections: map[string]int{},
+		Stopping: h.leaves(), Upgrades: h.upgrade.count(), Listen: []control.Listener{}, Connections: map[string]int{},
 	}
 	for _, l := range h.listeners() {
 		shown := control.Listener{

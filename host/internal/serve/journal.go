@@ -61,7 +61,18 @@ func (h *host) noteStart() {
 		e.Pools = append(e.Pools, control.Released{Pool: p.name, Result: control.Completed, Directory: now.Directory,
 			Generation: now.Generation})
 	}
-	h.noted.note(h.noted.file.Defer, h.completed(e))
+	keep := h.noted.file.Defer
+	if h.upgrade.startedBy(&e) {
+		keep = h.noted.file.Add
+	}
+	h.noted.note(keep, h.completed(e))
+}
+
+// noteUpgrade is for one that failed. One that succeeds is noted by the host that serves then.
+func (h *host) noteUpgrade(by control.By, began time.Time, err error) {
+	h.noted.note(h.noted.file.Add, h.completed(control.Release{Time: began, Act: "upgrade", By: []control.By{by},
+		Outcome: control.NotDone, Error: err.Error(), What: "nothing was changed",
+		Took: control.Millis(time.Since(began)), Version: cli.Version()}))
 }
 
 // noteReload is for a pass that has ended.

@@ -27,6 +27,7 @@ type notifier struct {
 	mu       sync.Mutex
 	ready    bool // READY has been sent; guarded by mu, as is stopping
 	stopping bool
+	left     bool      // another process is the service; guarded by mu
 	once     sync.Once // for the complaint that nobody takes what we say
 }
 
@@ -138,6 +139,27 @@ func (n *notifier) ends() {
 	}
 }
 
+// environ is what another host needs to tell systemd.
+func (n *notifier) environ() (environ []string) {
+	if n.socket != "" {
+		environ = append(environ, "NOTIFY_SOCKET="+n.socket)
+	}
+	if n.watchdog > 0 {
+		environ = append(environ, fmt.Sprintf("WATCHDOG_USEC=%d", n.watchdog.Microseconds()))
+	}
+	return environ
+}
+
+// leaves says that another process is the service from now on, if this one is, and is silent after that.
+func (n *notifier) leaves(pid int, main bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if main && !n.stopping {
+		n.tell(fmt.Sprintf("MAINPID=%d", pid))
+	}
+	n.stopping, n.left = true, true
+}
+
 // watch gives signs of life until ctx ends. Each takes an answer of all pools, so that a host that is stuck gives
 // none.
 func (n *notifier) watch(ctx context.Context, status func() control.Status) {
@@ -151,7 +173,7 @@ func (n *notifier) watch(ctx context.Context, status func() control.Status) {
 		n.mu.Lock()
 		if lines := []string{"WATCHDOG=1"}; n.ready && !n.stopping {
 			n.tell(append(lines, "STATUS="+summary)...)
-		} else {
+		} else if !n.left {
 			n.tell(lines...)
 		}
 		n.mu.Unlock()

@@ -39,6 +39,9 @@ func (h *host) enqueue(p *pass) (*control.Account, error) {
 	if h.closed || h.leaves() {
 		return nil, control.ErrStopping
 	}
+	if h.upgrade.under || !h.upgrade.here() {
+		return nil, errors.New("an upgrade of the host is under way: ask again when it has ended")
+	}
 	if len(h.passes) > 0 && h.passes[0].canary.Load() != nil {
 		return nil, errors.New("a canary is under way, which `host status` shows: `host reload --promote` puts its " +
 			"code live, `host reload --abort` turns it back; ask again after that")

@@ -29,14 +29,7 @@ func FirstCommand() *cli.Command {
 				if len(args) == 0 || args[0] != "serve" {
 					return cli.Misused("expected serve, and what belongs to it")
 				}
-				status, err := runBelow(args)
-				if err != nil {
-					return err
-				}
-				if status != cli.ExitOK {
-					return cli.PassedExit(status)
-				}
-				return nil
+				return passed(runBelow(args))
 			}
 		},
 	}

@@ -5,7 +5,6 @@ package serve
 import (
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
 	"syscall"
 
@@ -16,46 +15,28 @@ import (
 var passedOn = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2}
 
 // runBelow runs this program with args, passes signals on to it, takes every exit, and returns when the program has
-// ended, with its status.
+// ended, with its status, or that of the host which took its place.
 func runBelow(args []string) (status int, err error) {
 	runtime.LockOSThread() // the parent-death signal follows the thread that forked
 	defer runtime.UnlockOSThread()
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil { // process 1 is one anyway
-		return 0, fmt.Errorf("orphans can't be adopted: %w", err)
-	}
-	incoming := make(chan os.Signal, 16)
-	signal.Notify(incoming, passedOn...)
-	defer signal.Stop(incoming)
 	self, err := os.Executable()
 	if err != nil {
 		return 0, err
 	}
+	k, err := newKeeper()
+	if err != nil {
+		return 0, err
+	}
 	p, err := os.StartProcess(self, append([]string{os.Args[0]}, args...), &os.ProcAttr{
-		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
+		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr, k.theirs}, Env: append(os.Environ(), keeperVariable+"=3"),
 		// A group of its own, so that a terminal's Ctrl-C comes once, by way of us: the second one means "at once".
 		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM},
 	})
 	if err != nil {
 		return 0, fmt.Errorf("the host can't be started: %w", err)
 	}
+	k.closeTheirs()
 	pid := p.Pid
 	p.Release() // the exits are taken below, all of them
-	go func() { // ends with the program
-		for s := range incoming {
-			unix.Kill(pid, s.(syscall.Signal))
-		}
-	}()
-	for {
-		var how unix.WaitStatus
-		ended, err := unix.Wait4(-1, &how, 0, nil)
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return 0, fmt.Errorf("the host's exit was lost: %w", err)
-		case ended == pid && how.Signaled():
-			return 128 + int(how.Signal()), nil
-		case ended == pid:
-			return how.ExitStatus(), nil
-		}
-	}
+	return k.keep(pid)
 }

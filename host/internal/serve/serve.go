@@ -45,8 +45,13 @@ host serve -- ./my-worker --verbose`,
 			watch := watchFlag(f)
 			leaks := f.Bool("leaks", false, "repeat each GET and HEAD, and log what it leaves behind in the worker; "+
 				"for development")
-			return func(t *cli.Terminal, args []string) error {
+			return func(t *cli.Terminal, args []string) (err error) {
 				closeOnExec()
+				before, err := arrive()
+				if err != nil {
+					return err
+				}
+				defer func() { before.end(err) }()
 				if err := machine.CheckAddressSpace(); err != nil {
 					return err
 				}
@@ -78,6 +83,7 @@ host serve -- ./my-worker --verbose`,
 				}
 				log.Debug("configuration", "file", c.Path, "control", c.Control)
 				h := newHost(c, log)
+				h.succeed(before)
 				var reading sync.Mutex // the flags are read by one at a time
 				h.load = func() (*config.Config, error) {
 					reading.Lock()
@@ -100,7 +106,7 @@ host serve -- ./my-worker --verbose`,
 					return again, err
 				}
 				h.watch, h.leaks = mode, *leaks
-				return h.run()
+				return h.afterwards(h.run())
 			}
 		},
 	}

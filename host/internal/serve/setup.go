@@ -94,7 +94,7 @@ func (h *host) start(l *listener) {
 func (h *host) startReady() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
+	if h.closed || !h.upgrade.here() {
 		return
 	}
 	for _, l := range h.listeners() {

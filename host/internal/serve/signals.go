@@ -54,7 +54,7 @@ const echo = 250 * time.Millisecond
 // heed does what one signal asks for. asked is when a signal has asked for a stop for the first time.
 func (h *host) heed(r request, s os.Signal, asked *time.Time) {
 	switch {
-	case r == noRequest:
+	case r == noRequest, h.upgrade.replaced.Load() != nil: // the next host gets it
 	case r == reopenRequest:
 		h.setup.Load().edge.reopen()
 	case r == reloadRequest:

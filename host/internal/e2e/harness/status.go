@@ -15,6 +15,7 @@ import (
 // Status is what `host status --json` promises.
 type Status struct {
 	Version string
+	PID     int
 	Uptime  float64 `json:"uptime_seconds"`
 	Pools   []struct {
 		Name       string

@@ -1,0 +1,49 @@
+//go:build !linux
+
+// Elsewhere than on Linux a host can't be replaced while it serves.
+
+package serve
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+)
+
+func upgradable() error {
+	return errors.New("a host can be replaced while it serves on Linux alone, where sockets can go to another " +
+		"process and whoever has started the first one can wait for the next: stop this host, and start the new one")
+}
+
+func startHost(string, []string, *os.File, *keeper) (int, <-chan struct{}, error) {
+	return 0, nil, upgradable()
+}
+
+func (n *next) discard() {}
+
+func (n *next) passSignals() {}
+
+func (n *next) signalStop() {}
+
+func rootsAlone(string, fs.FileInfo) error { return upgradable() }
+
+// keeper is nil: there is none.
+type keeper struct{}
+
+func newKeeper() (*keeper, error) { return nil, upgradable() }
+
+func theKeeper() *keeper { return nil }
+
+func (*keeper) watch(func()) {}
+
+func (*keeper) serves(int) {}
+
+func (*keeper) closeTheirs() {}
+
+func (*keeper) close() {}
+
+func (*keeper) become(int) error { return upgradable() }
+
+func (*keeper) keep(int) (int, error) { return 0, upgradable() }
+
+func keeperAt(int) *keeper { return nil }
