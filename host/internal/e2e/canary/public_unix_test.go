@@ -1,3 +1,5 @@
+//go:build unix
+
 // The public folder of releases: that of the code which serves a client, and what only another release has.
 
 package canary
