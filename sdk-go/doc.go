@@ -1,9 +1,9 @@
 // Package sdk turns an [net/http] program into a worker of the host. One line changes:
 //
-//	sdk.Serve(handler)            // instead of http.ListenAndServe(":8080", handler)
+//	sdk.ListenAndServe(":8080", handler) // instead of http.ListenAndServe(":8080", handler)
 //
 // and `host serve .` builds it, runs it and puts it behind HTTP; `host reload` puts new code live without a failed
-// request.
+// request. By itself the program stays the server that it was; [Serve] is for one that is a worker and no more.
 //
 // What a handler may rely on:
 //

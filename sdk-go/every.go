@@ -31,16 +31,16 @@ func Every(interval time.Duration, tick func(ctx context.Context)) Option {
 // ticking is the timers that run; end waits for them.
 type ticking struct{ done chan struct{} }
 
-// tick starts timers. They stop when the worker is to leave.
-func (l *link) tick(timers []timer) ticking {
+// tick starts timers, whose context is made of ctx. They stop when leave is closed. report is told of panics.
+func tick(ctx context.Context, leave <-chan struct{}, timers []timer, report func(message, stack string)) ticking {
 	t := ticking{make(chan struct{})}
-	ctx, cancel := context.WithCancelCause(linkContext{context.Background(), l})
+	ctx, cancel := context.WithCancelCause(ctx)
 	var all sync.WaitGroup
 	for _, one := range timers {
-		all.Go(func() { one.run(ctx, l) })
+		all.Go(func() { one.run(ctx, report) })
 	}
 	go func() { // ends when the worker leaves and its ticks have returned
-		<-l.leave
+		<-leave
 		cancel(ErrDrained)
 		all.Wait()
 		close(t.done)
@@ -58,7 +58,7 @@ func (t ticking) end() {
 	}
 }
 
-func (t timer) run(ctx context.Context, l *link) {
+func (t timer) run(ctx context.Context, report func(message, stack string)) {
 	clock := time.NewTicker(t.interval)
 	defer clock.Stop()
 	for {
@@ -70,14 +70,14 @@ func (t timer) run(ctx context.Context, l *link) {
 		if ctx.Err() != nil {
 			return
 		}
-		t.once(ctx, l)
+		t.once(ctx, report)
 	}
 }
 
-func (t timer) once(ctx context.Context, l *link) {
+func (t timer) once(ctx context.Context, report func(message, stack string)) {
 	defer func() {
 		if v := recover(); v != nil {
-			l.log("error", 0, fmt.Sprintf("panic in a timer of %v: %v", t.interval, v), "stack", string(debug.Stack()))
+			report(fmt.Sprintf("panic in a timer of %v: %v", t.interval, v), string(debug.Stack()))
 		}
 	}()
 	t.tick(ctx)

@@ -10,6 +10,17 @@ import (
 	"os"
 )
 
+// hosted says whether a host has started this program: it has a pipe for each way, where a server has a terminal, a
+// file or nothing.
+func hosted() bool {
+	for _, f := range []*os.File{os.Stdin, os.Stdout} {
+		if info, err := f.Stat(); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // inheritedFrames has no descriptors to open here.
 func inheritedFrames(r, w int) (io.ReadCloser, io.WriteCloser, error) {
 	return nil, nil, fmt.Errorf(

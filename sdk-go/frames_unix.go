@@ -14,6 +14,12 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
+// hosted says whether a host has started this program: every one that can pass descriptors on names them.
+func hosted() bool {
+	_, ok := os.LookupEnv(framesVariable)
+	return ok
+}
+
 // inheritedFrames opens descriptors that the host passed on.
 func inheritedFrames(r, w int) (io.ReadCloser, io.WriteCloser, error) {
 	for _, fd := range []int{r, w} {

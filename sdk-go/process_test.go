@@ -19,6 +19,10 @@ var early = os.Stdout // what a package may have kept before Serve
 
 // asWorker is the test binary as a worker: it prints in every way that it can.
 func asWorker() {
+	if addr := os.Getenv("SDK_TEST_LISTEN"); addr != "" {
+		asEither(addr)
+		return
+	}
 	err := Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/hang" {
 			hangHere(w)

@@ -127,7 +127,7 @@ func serve(r io.ReadCloser, w io.WriteCloser, handler http.Handler, opts []Optio
 	if started, err := l.boot(&o); !started {
 		return err
 	}
-	ticking := l.tick(o.timers)
+	ticking := tick(linkContext{context.Background(), l}, l.leave, o.timers, l.panicked)
 	err = l.wait()
 	ticking.end()
 	for _, hook := range slices.Backward(o.stop) {
@@ -138,6 +138,9 @@ func serve(r io.ReadCloser, w io.WriteCloser, handler http.Handler, opts []Optio
 	}
 	return err
 }
+
+// panicked reports a panic of the program's that no request had.
+func (l *link) panicked(message, stack string) { l.log("error", 0, message, "stack", stack) }
 
 // boot runs the OnStart hooks and says READY, or FAILED. It returns false if this worker will not serve: with the
 // error, or with nil if the host called it off.

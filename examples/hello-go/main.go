@@ -1,4 +1,5 @@
-// The smallest worker in Go: `host serve examples/hello-go` answers "Hello, World!" on http://127.0.0.1:8080/.
+// The smallest worker in Go: `host serve examples/hello-go` answers "Hello, World!" on http://127.0.0.1:8080/. Without
+// the host, `go run ./examples/hello-go` is a plain server.
 package main
 
 import (
@@ -14,7 +15,7 @@ func main() {
 		w.Header().Set("Content-Type", "text/plain")
 		io.WriteString(w, "Hello, World!")
 	})
-	if err := sdk.Serve(nil); err != nil {
+	if err := sdk.ListenAndServe("127.0.0.1:8080", nil); err != nil {
 		log.Fatal(err)
 	}
 }
