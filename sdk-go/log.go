@@ -4,9 +4,11 @@ package sdk
 
 import (
 	"context"
+	"encoding"
 	"fmt"
 	"log/slog"
 	"os"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -53,8 +55,9 @@ func (l *link) sendLog(level string, stream uint32, message string, attributes m
 }
 
 // LogHandler is a [slog.Handler] that sends records to the host's log with their level, their attributes and, if the
-// context is a request's, that request. Records below level are dropped; nil means [slog.LevelInfo]. While no host is
-// connected, they go to standard error as text.
+// context is that of a request or an event, what they belong to. Numbers, booleans, lists, maps and groups arrive as
+// such, and all else as the text that [slog.TextHandler] has for it. Records below level are dropped; nil means
+// [slog.LevelInfo]. While no host is connected, they go to standard error as text.
 //
 //	slog.SetDefault(slog.New(sdk.LogHandler(nil)))
 //
@@ -176,13 +179,68 @@ func put(into map[string]any, a slog.Attr, depth int) {
 		if len(inner) > 0 {
 			into[a.Key] = inner
 		}
-	case slog.KindBool, slog.KindInt64, slog.KindUint64, slog.KindFloat64, slog.KindString:
-		into[a.Key] = v.Any()
-	case slog.KindTime:
-		into[a.Key] = v.Time().Format(time.RFC3339Nano)
-	default: // durations, errors, fmt.Stringer and the rest, as they print
-		into[a.Key] = fmt.Sprint(v.Any())
+	default:
+		into[a.Key] = plain(v.Any(), depth+1)
 	}
+}
+
+// plain is a value in a form that MessagePack has: numbers, booleans, lists and maps are such, and the rest is the
+// text that [slog.TextHandler] makes of it, as is what lies too deep.
+func plain(value any, depth int) any {
+	switch v := value.(type) {
+	case nil, bool, int64, uint64, float64, string:
+		return v
+	case time.Time:
+		return v.Format(time.RFC3339Nano)
+	case []byte:
+		return string(v)
+	case encoding.TextMarshaler, error, fmt.Stringer, fmt.Formatter:
+		return asText(v)
+	}
+	switch v := reflect.ValueOf(value); v.Kind() {
+	case reflect.Bool:
+		return v.Bool()
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return v.Int()
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		return v.Uint()
+	case reflect.Float32, reflect.Float64:
+		return v.Float()
+	case reflect.String:
+		return v.String()
+	case reflect.Slice, reflect.Array:
+		if depth < maxLogDepth {
+			list := make([]any, v.Len())
+			for i := range list {
+				list[i] = plain(v.Index(i).Interface(), depth+1)
+			}
+			return list
+		}
+	case reflect.Map:
+		if depth < maxLogDepth {
+			pairs := make(map[string]any, v.Len())
+			for key, inner := range v.Seq2() {
+				pairs[fmt.Sprint(key.Interface())] = plain(inner.Interface(), depth+1)
+			}
+			return pairs
+		}
+	}
+	return asText(value)
+}
+
+// asText is how a value prints, whatever its methods do.
+func asText(value any) (printed string) {
+	if v, ok := value.(encoding.TextMarshaler); ok {
+		defer func() {
+			if recover() != nil { // of a nil pointer, most often
+				printed = fmt.Sprintf("%+v", value)
+			}
+		}()
+		if b, err := v.MarshalText(); err == nil {
+			return string(b)
+		}
+	}
+	return fmt.Sprintf("%+v", value)
 }
 
 func levelName(level slog.Level) string {

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,6 +37,42 @@ func TestRecordsCarryTheirAttributesAndTheirRequest(t *testing.T) {
 	logger.Error("outside")
 	if m := h.expectLog("outside"); m.Stream != 0 || m.Level != "error" {
 		t.Errorf("the entry is %+v", m)
+	}
+}
+
+type (
+	sealed    struct{ secret string }
+	unmarshal struct{ text *string }
+	number    uint8
+)
+
+func (sealed) MarshalText() ([]byte, error)       { return []byte("sealed"), nil }
+func (u *unmarshal) MarshalText() ([]byte, error) { return []byte(*u.text), nil }
+
+func TestListsAndMapsArriveAsSuchAndTheRestAsText(t *testing.T) {
+	h := newHost(t, hello)
+	deep := []any{"deep"}
+	for range 20 {
+		deep = []any{deep}
+	}
+	slog.New(LogHandler(nil)).Info("", "ids", []int{1, 2}, "names", []string{"a b", "c"}, "nothing", nil,
+		"header", http.Header{"A": {"b"}}, "by number", map[int]any{7: []byte("seven")}, "octets", []byte("abc"),
+		"own", []number{1}, "waits", []time.Duration{time.Second}, "shelf", struct{ Row int }{3},
+		"key", sealed{"x"}, "keys", []any{sealed{"x"}, nil, 1.5, true}, "broken", (*unmarshal)(nil), "deep", deep,
+		"at", []time.Time{time.Unix(0, 0).UTC()}, "why", []error{errors.New("none left")})
+	got, err := h.expectLog("").Context.Decode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"at":["1970-01-01T00:00:00Z"],"broken":"<nil>","by number":{"7":"seven"},` +
+		`"deep":[[[[[[["[[[[[[[[[[[[[[deep]]]]]]]]]]]]]]"]]]]]]],"header":{"A":["b"]},"ids":[1,2],"key":"sealed",` +
+		`"keys":["sealed",null,1.5,true],"names":["a b","c"],"nothing":null,"octets":"abc","own":[1],` +
+		`"shelf":"{Row:3}","waits":["1s"],"why":["none left"]}`
+	var shown strings.Builder
+	e := json.NewEncoder(&shown)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(got); err != nil || strings.TrimSpace(shown.String()) != want {
+		t.Errorf("it shows as %v %s\nwant %s", err, shown.String(), want)
 	}
 }
 
