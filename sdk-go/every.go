@@ -28,27 +28,31 @@ func Every(interval time.Duration, tick func(ctx context.Context)) Option {
 	return func(o *options) { o.timers = append(o.timers, timer{interval, tick}) }
 }
 
-// ticking is the timers that run; end waits for them.
+// ticking is the timers that run, and the OnDrain hooks after them; end waits for both.
 type ticking struct{ done chan struct{} }
 
-// tick starts timers, whose context is made of ctx. They stop when leave is closed. report is told of panics.
-func tick(ctx context.Context, leave <-chan struct{}, timers []timer, report func(message, stack string)) ticking {
+// tick starts timers, whose context is made of ctx. They stop when leave is closed, and the OnDrain hooks run. report
+// is told of panics.
+func (o *options) tick(ctx context.Context, leave <-chan struct{}, report func(message, stack string)) ticking {
 	t := ticking{make(chan struct{})}
 	ctx, cancel := context.WithCancelCause(ctx)
 	var all sync.WaitGroup
-	for _, one := range timers {
+	for _, one := range o.timers {
 		all.Go(func() { one.run(ctx, report) })
 	}
-	go func() { // ends when the worker leaves and its ticks have returned
+	go func() { // ends when the worker leaves and its ticks and hooks have returned
 		<-leave
 		cancel(ErrDrained)
+		for _, hook := range o.drain {
+			guarded("an OnDrain hook", report, hook)
+		}
 		all.Wait()
 		close(t.done)
 	}()
 	return t
 }
 
-// end waits for ticks that are running, for a while: one that never returns is left to the exit of the process.
+// end waits for what is running, for a while: what never returns is left to the exit of the process.
 func (t ticking) end() {
 	grace := time.NewTimer(goneGrace)
 	defer grace.Stop()
@@ -70,15 +74,16 @@ func (t timer) run(ctx context.Context, report func(message, stack string)) {
 		if ctx.Err() != nil {
 			return
 		}
-		t.once(ctx, report)
+		guarded(fmt.Sprintf("a timer of %v", t.interval), report, func() { t.tick(ctx) })
 	}
 }
 
-func (t timer) once(ctx context.Context, report func(message, stack string)) {
+// guarded runs what must not take the worker along.
+func guarded(what string, report func(message, stack string), run func()) {
 	defer func() {
 		if v := recover(); v != nil {
-			report(fmt.Sprintf("panic in a timer of %v: %v", t.interval, v), string(debug.Stack()))
+			report(fmt.Sprintf("panic in %s: %v", what, v), string(debug.Stack()))
 		}
 	}()
-	t.tick(ctx)
+	run()
 }

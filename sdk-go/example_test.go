@@ -7,6 +7,7 @@ import (
 	"log"
 	"log/slog"
 	"net/http"
+	"time"
 
 	sdk "github.com/workerhost/workerhost/sdk-go"
 )
@@ -63,6 +64,28 @@ func ExampleOnStart() {
 	err := sdk.Serve(http.HandlerFunc(report), sdk.WithConcurrency(32), sdk.OnStart(connect), sdk.OnStop(func() {
 		db.Close()
 	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// A stream without an end is told when its worker is to leave; its client comes back, and meets another one.
+func ExampleOnDrain() {
+	leaving := make(chan struct{})
+	ticks := func(w http.ResponseWriter, r *http.Request) {
+		for {
+			fmt.Fprintln(w, time.Now())
+			http.NewResponseController(w).Flush()
+			select {
+			case <-time.After(time.Second):
+			case <-leaving:
+				return
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}
+	err := sdk.ListenAndServe(":8080", http.HandlerFunc(ticks), sdk.OnDrain(func() { close(leaving) }))
 	if err != nil {
 		log.Fatal(err)
 	}

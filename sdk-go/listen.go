@@ -28,9 +28,9 @@ const shutdownTimeout = 30 * time.Second
 //
 // By itself it runs the [OnStart] hooks before it listens, and the timers of [Every] while it serves; [WithName] and
 // [WithConcurrency] have no meaning. SIGTERM, or an interrupt, is what a drain is under the host: no connection is
-// taken any more, what has begun is finished, for 30 seconds at most, the [OnStop] hooks run, and it returns nil. A
-// second signal ends the program at once. What only a host has says so there: [Hold] and [Connections] fail with
-// [ErrNoHost], [ServeFile] is [http.ServeFile].
+// taken any more, the [OnDrain] hooks run, what has begun is finished, for 30 seconds at most, the [OnStop] hooks run,
+// and it returns nil. A second signal ends the program at once. What only a host has says so there: [Hold] and
+// [Connections] fail with [ErrNoHost], [ServeFile] is [http.ServeFile].
 //
 // A host is known by the environment variable WORKERHOST_FRAMES (SPEC.md §1.1); where no descriptors are inherited, as
 // on Windows, by pipes for both standard input and output. Elsewhere a link on those two alone is not seen: a worker
@@ -75,7 +75,7 @@ func (o *options) listenAndServe(ctx context.Context, addr string, handler http.
 	server.Protocols.SetUnencryptedHTTP2(true)
 	leaving, leave := context.WithCancel(ctx)
 	defer leave()
-	ticking := tick(serving, leaving.Done(), o.timers, func(message, stack string) { log.Print(message, "\n", stack) })
+	ticking := o.tick(serving, leaving.Done(), func(message, stack string) { log.Print(message, "\n", stack) })
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }() // ends with the server
 	select {

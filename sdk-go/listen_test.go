@@ -79,7 +79,7 @@ func TestAServerByItselfSpeaksHTTP1AndHTTP2InCleartext(t *testing.T) {
 }
 
 func TestAServerByItselfFinishesWhatHasBegunAndThenRunsItsHooks(t *testing.T) {
-	began, release := make(chan struct{}), make(chan struct{})
+	began, draining, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	var mu sync.Mutex
 	var order []string
 	note := func(what string) {
@@ -93,7 +93,7 @@ func TestAServerByItselfFinishesWhatHasBegunAndThenRunsItsHooks(t *testing.T) {
 		note("request")
 		hello(w, r)
 	}, time.Minute, OnStart(func(context.Context) error { note("start"); return nil }),
-		OnStop(func() { note("stop") }))
+		OnDrain(func() { note("drain"); close(draining) }), OnStop(func() { note("stop") }))
 	answered := make(chan string, 1)
 	go func() {
 		got, err := ask(at, nil)
@@ -104,6 +104,7 @@ func TestAServerByItselfFinishesWhatHasBegunAndThenRunsItsHooks(t *testing.T) {
 	}()
 	<-began
 	end()
+	<-draining
 	for { // until it no longer listens
 		c, err := net.Dial("tcp", strings.Trim(at, "htp:/"))
 		if err != nil {
@@ -118,7 +119,7 @@ func TestAServerByItselfFinishesWhatHasBegunAndThenRunsItsHooks(t *testing.T) {
 	if err := <-gone; err != nil {
 		t.Error(err)
 	}
-	if want := []string{"start", "request", "stop"}; !slices.Equal(order, want) {
+	if want := []string{"start", "drain", "request", "stop"}; !slices.Equal(order, want) {
 		t.Errorf("the order was %q", order)
 	}
 }

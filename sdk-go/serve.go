@@ -29,6 +29,7 @@ type Option func(*options)
 type options struct {
 	concurrency int
 	start       []func(context.Context) error
+	drain       []func()
 	stop        []func()
 	events      Worker // its handlers of events
 	timers      []timer
@@ -52,6 +53,15 @@ func WithName(name string) Option {
 // place ([Self]), and is done when the host no longer wants this worker.
 func OnStart(hook func(ctx context.Context) error) Option {
 	return func(o *options) { o.start = append(o.start, hook) }
+}
+
+// OnDrain adds a hook that runs when this worker is to leave, beside what still runs: when it is replaced, by a reload
+// or for its age, or the host is gone. It is for handlers that would go on, such as streams and long polls without
+// [Hold], to be told to come to an end before drain_timeout cuts them off. A host that stops drains its workers only
+// once their requests have ended or were cut. Hooks run in the order given, once at most, and not if the boot failed;
+// a panic is logged. [Serve] waits for them, after the last request for 2 seconds at most.
+func OnDrain(hook func()) Option {
+	return func(o *options) { o.drain = append(o.drain, hook) }
 }
 
 // OnStop adds a hook that runs once no request is left, just before [Serve] returns; the last one added runs first. It
@@ -127,7 +137,7 @@ func serve(r io.ReadCloser, w io.WriteCloser, handler http.Handler, opts []Optio
 	if started, err := l.boot(&o); !started {
 		return err
 	}
-	ticking := tick(linkContext{context.Background(), l}, l.leave, o.timers, l.panicked)
+	ticking := o.tick(linkContext{context.Background(), l}, l.leave, l.panicked)
 	err = l.wait()
 	ticking.end()
 	for _, hook := range slices.Backward(o.stop) {

@@ -126,6 +126,36 @@ func TestDrainFinishesWhatHasBegunAndRefusesWhatHasNot(t *testing.T) {
 	h.out.Close()
 }
 
+func TestAStreamLearnsOfTheDrainAndComesToAnEnd(t *testing.T) {
+	leaving := make(chan struct{})
+	var order []string
+	h := startHost(t, protocol.Hello{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).Flush()
+		select {
+		case <-leaving:
+			io.WriteString(w, "bye")
+		case <-r.Context().Done():
+		}
+	}), OnDrain(func() { panic("boom") }), OnDrain(func() { close(leaving); order = append(order, "drain") }),
+		OnStop(func() { order = append(order, "stop") }))
+	h.awaitReady()
+	begun := h.open(protocol.Request{})
+	expect[*protocol.Response](begun)
+	h.send(&protocol.Drain{})
+	h.expectLog("panic in an OnDrain hook: boom")
+	if m := expect[*protocol.Data](begun); string(m.Bytes) != "bye" || m.Flags != last {
+		t.Errorf("the rest is %+v", m)
+	}
+	if err := <-h.gone; err != nil {
+		t.Error(err)
+	}
+	if want := []string{"drain", "stop"}; !slices.Equal(order, want) {
+		t.Errorf("the hooks ran as %q", order)
+	}
+	h.in.Close()
+	h.out.Close()
+}
+
 func TestAHostThatGoesWhileNothingRunsIsNoError(t *testing.T) {
 	h := startHost(t, protocol.Hello{}, http.HandlerFunc(hello))
 	h.awaitReady()
