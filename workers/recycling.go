@@ -165,8 +165,8 @@ func (w *worker) watchSize(attempts []*attempt, now time.Time) {
 
 // recycle replaces a worker for the reason given, once. One at a time in the pool.
 func (p *Pool) recycle(w *worker, why restartReason) {
-	if !w.wear.due.CompareAndSwap(0, int64(why)) {
-		return
+	if w.home.turn == nil || !w.wear.due.CompareAndSwap(0, int64(why)) {
+		return // without a turn: it is in no slot that another one could take, and ends with what it is for
 	}
 	if w.wear.overdue == 0 {
 		w.log.Info("worker is due, another one takes its place", "why", why.String(), "requests", w.finished(),

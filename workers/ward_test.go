@@ -111,3 +111,19 @@ func TestAClientThatLeavesTheWardIsNotTriedOnceMore(t *testing.T) {
 		}
 	})
 }
+
+func TestAnExtraWorkerIsNotRecycled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := newFakePool(t, Settings{Workers: 1, MaxRequests: 1}, always(poisoned))
+		ready()
+		s := newSink()
+		p.Submit(&protocol.Exchange{Request: get("/a"), Repeatable: true, Sink: s})
+		synctest.Wait()
+		f.process(1).die("exit status 2")
+		if got := s.result(); got[0] != '2' {
+			t.Error(got, s.failure)
+		}
+		ready()
+		p.Stop(context.Background()) // returns, though the extra worker has reached max_requests
+	})
+}
