@@ -41,6 +41,5 @@ func commands() cli.Commands {
 		serve.ReaperCommand(),
 		serve.LaunchCommand(),
 		serve.FirstCommand(),
-		serve.KeepCommand(),
 	}
 }

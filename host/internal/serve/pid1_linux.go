@@ -5,6 +5,7 @@ package serve
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"syscall"
 
@@ -23,6 +24,8 @@ func runBelow(args []string) (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	incoming := make(chan os.Signal, 16)
+	signal.Notify(incoming, passedOn...)
 	k, err := newKeeper()
 	if err != nil {
 		return 0, err
@@ -38,5 +41,5 @@ func runBelow(args []string) (status int, err error) {
 	k.closeTheirs()
 	pid := p.Pid
 	p.Release() // the exits are taken below, all of them
-	return k.keep(pid)
+	return k.keep(pid, incoming)
 }

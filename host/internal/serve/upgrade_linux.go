@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -68,13 +67,25 @@ func (n *next) discard() {
 	n.keeper.close()
 }
 
-// passSignals has the next host get the signals that come to this one, from now on.
+// passSignals has the host that serves get the signals that come to this one, from now on.
 func (n *next) passSignals() {
 	incoming := make(chan os.Signal, 16)
 	signal.Notify(incoming, passedOn...)
-	go func() { // ends with the program
-		for s := range incoming {
-			unix.Kill(n.pid, s.(syscall.Signal))
+	quit, done := make(chan struct{}), make(chan struct{})
+	n.signals = func() <-chan os.Signal {
+		close(quit)
+		<-done
+		return incoming
+	}
+	go func() { // ends when somebody else wants them, or with the program
+		defer close(done)
+		for {
+			select {
+			case s := <-incoming:
+				unix.Kill(n.keeper.serving(n.pid), s.(syscall.Signal))
+			case <-quit:
+				return
+			}
 		}
 	}()
 }
@@ -106,6 +117,8 @@ const keeperVariable = "WORKERHOST_KEEPER"
 type keeper struct {
 	ours   *os.File // nil in the hosts
 	theirs *os.File
+	pid    int    // that was said last; 0: nothing was
+	said   string // half a line
 }
 
 func newKeeper() (*keeper, error) {
@@ -113,13 +126,8 @@ func newKeeper() (*keeper, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socketpair", err)
 	}
-	return &keeper{os.NewFile(uintptr(fds[0]), "keeper"), os.NewFile(uintptr(fds[1]), "keeper")}, nil
-}
-
-// keeperAt is that of the process which waits.
-func keeperAt(fd int) *keeper {
-	unix.CloseOnExec(fd)
-	return &keeper{ours: os.NewFile(uintptr(fd), "keeper")}
+	k := &keeper{ours: os.NewFile(uintptr(fds[0]), "keeper"), theirs: os.NewFile(uintptr(fds[1]), "keeper")}
+	return k, k.adopt()
 }
 
 // theKeeper is the one that the environment names; nil if there is none. Children don't get the variable.
@@ -166,53 +174,46 @@ func (k *keeper) close() {
 	}
 }
 
-// become makes this process the keeper of a host, by executing itself anew, which frees its memory. It returns only
-// with an error.
-func (k *keeper) become(pid int) error {
-	fd := k.ours.Fd() // blocking from here on, and nobody waits in it
-	if _, err := unix.FcntlInt(fd, unix.F_SETFD, 0); err != nil {
-		return err
+// serving is the pid of the host that serves: that of first, or of one after it. One goroutine at a time asks.
+func (k *keeper) serving(first int) int {
+	if k == nil {
+		return first
 	}
-	runtime.LockOSThread() // whose mask the program that follows begins with: a signal waits until it is heeded there
-	var all unix.Sigset_t
-	for i := range all.Val {
-		all.Val[i] = ^all.Val[i]
+	if k.pid == 0 {
+		k.pid = first
 	}
-	unix.PthreadSigmask(unix.SIG_BLOCK, &all, nil)
-	return fmt.Errorf("this process can't wait for the host that serves now, pid %d: %w", pid,
-		syscall.Exec("/proc/self/exe", []string{os.Args[0], keepName, fmt.Sprint(pid), fmt.Sprint(fd)}, os.Environ()))
-}
-
-// keep waits for the host that serves, whichever it is, passes signals on to it, and returns its status. It takes
-// every exit of a child.
-func (k *keeper) keep(pid int) (status int, err error) {
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil { // process 1 is one anyway
-		return 0, fmt.Errorf("orphans can't be adopted: %w", err)
-	}
-	fd := int(k.ours.Fd())
-	said := ""
-	serving := func() int { // called by one at a time
-		b := make([]byte, 256)
-		for {
-			n, _, err := unix.Recvfrom(fd, b, unix.MSG_DONTWAIT)
-			if err != nil || n <= 0 {
-				return pid
-			}
-			said += string(b[:n])
-			for line, rest, whole := strings.Cut(said, "\n"); whole; line, rest, whole = strings.Cut(said, "\n") {
-				fmt.Sscan(line, &pid)
-				said = rest
-			}
+	b := make([]byte, 256)
+	for {
+		n, _, err := unix.Recvfrom(int(k.ours.Fd()), b, unix.MSG_DONTWAIT)
+		if err != nil || n <= 0 {
+			return k.pid
+		}
+		k.said += string(b[:n])
+		for line, rest, whole := strings.Cut(k.said, "\n"); whole; line, rest, whole = strings.Cut(k.said, "\n") {
+			fmt.Sscan(line, &k.pid)
+			k.said = rest
 		}
 	}
-	incoming, exits := make(chan os.Signal, 16), make(chan os.Signal, 1)
-	signal.Notify(incoming, passedOn...)
+}
+
+// adopt has this process be the parent of whatever those below it leave behind: a host that another one has replaced.
+func (k *keeper) adopt() error {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil { // process 1 is one anyway
+		return fmt.Errorf("orphans can't be adopted: %w", err)
+	}
+	return nil
+}
+
+// keep waits for the host that serves, whichever it is, passes on to it the signals that come, and returns its status.
+// It takes every exit of a child.
+func (k *keeper) keep(pid int, incoming <-chan os.Signal) (status int, err error) {
+	exits := make(chan os.Signal, 1)
 	signal.Notify(exits, unix.SIGCHLD)
 	exits <- unix.SIGCHLD // those from before
 	for {
 		select {
 		case s := <-incoming:
-			unix.Kill(serving(), s.(syscall.Signal))
+			unix.Kill(k.serving(pid), s.(syscall.Signal))
 			continue
 		case <-exits:
 		}
@@ -222,15 +223,13 @@ func (k *keeper) keep(pid int) (status int, err error) {
 			switch {
 			case err == unix.EINTR:
 				continue
-			case err == unix.ECHILD:
-				return 0, fmt.Errorf("the host's exit was lost")
-			case err != nil:
-				return 0, fmt.Errorf("the host's exit was lost: %w", err)
+			case err != nil: // ECHILD as well
+				return 0, fmt.Errorf("the exit of the host that serves was lost: %w", err)
 			}
 			if ended == 0 {
 				break
 			}
-			if ended == serving() {
+			if ended == k.serving(pid) {
 				if how.Signaled() {
 					return 128 + int(how.Signal()), nil
 				}

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -28,8 +29,9 @@ type next struct {
 	pid     int
 	link    *handover.Link
 	giver   *succession.Giver
-	ended   <-chan struct{} // closed when its process has
-	keeper  *keeper         // what this process becomes when it has nothing else to do; nil: it ends
+	ended   <-chan struct{}         // closed when its process has
+	signals func() <-chan os.Signal // those that come to this process, which are not passed on any more
+	keeper  *keeper                 // what this process becomes when it has nothing else to do; nil: it ends
 	ready   chan acceptance
 	failed  chan string
 	serving chan struct{}
@@ -334,6 +336,7 @@ func (h *host) leave(n *next, a acceptance) {
 	for _, l := range h.listeners() {
 		if slices.Contains(a.Taken, placeOf(&l.config)) {
 			l.server.LetGo()
+			l.server.Vacate(n.giver.Vacated(l.config.Address))
 		}
 	}
 	for _, other := range h.upgrade.opened {
@@ -387,5 +390,6 @@ func (h *host) afterwards(err error) error {
 	if n.keeper == nil {
 		return nil
 	}
-	return n.keeper.become(n.pid)
+	debug.FreeOSMemory() // nothing of what it served is needed any more
+	return passed(n.keeper.keep(n.pid, n.signals()))
 }

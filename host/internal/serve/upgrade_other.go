@@ -42,8 +42,4 @@ func (*keeper) closeTheirs() {}
 
 func (*keeper) close() {}
 
-func (*keeper) become(int) error { return upgradable() }
-
-func (*keeper) keep(int) (int, error) { return 0, upgradable() }
-
-func keeperAt(int) *keeper { return nil }
+func (*keeper) keep(int, <-chan os.Signal) (int, error) { return 0, upgradable() }
