@@ -209,7 +209,7 @@ func (s *Server) acceptorOf(in net.Listener) acceptor {
 // ones are told that the host goes, and their last events handled. When ctx is done it returns its error and leaves
 // the rest to Close.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.awaitVacated(ctx)
+	s.awaitLeft(ctx)
 	s.end()
 	servers := s.httpServers()
 	errs := make([]error, len(servers)+4)

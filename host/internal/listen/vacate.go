@@ -43,10 +43,13 @@ func (s *Server) Vacate(give func(Idle) error) {
 	}
 }
 
-// awaitVacated returns when all that Vacate is about have gone, or when half of the time is over: others are to be
-// told that the host ends.
-func (s *Server) awaitVacated(ctx context.Context) {
-	if s.vacated.Load() == nil {
+// awaitLeft returns when all that go to the listener in this one's place have gone, those included whose handshake is
+// under way, or when half of the time is over: others are to be told that the host ends.
+func (s *Server) awaitLeft(ctx context.Context) {
+	s.mu.Lock()
+	left := s.left
+	s.mu.Unlock()
+	if !left || s.options.Protocol == UDP {
 		return
 	}
 	if end, ok := ctx.Deadline(); ok {
@@ -56,13 +59,29 @@ func (s *Server) awaitVacated(ctx context.Context) {
 	}
 	look := time.NewTicker(partingLook)
 	defer look.Stop()
-	for s.clients.countHTTP1() > 0 {
+	for s.leaving() {
 		select {
 		case <-look.C:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// leaving says whether somebody is still here who goes to the other listener.
+func (s *Server) leaving() bool {
+	for _, h := range s.web.Hubs() {
+		if h.Absent() > 0 {
+			return true
+		}
+	}
+	switch {
+	case s.options.Protocol == TCP:
+		return s.clients.count() > 0
+	case s.vacated.Load() != nil:
+		return s.clients.countHTTP1() > 0
+	}
+	return false
 }
 
 func (s *clients) countHTTP1() (n int) {

@@ -154,8 +154,8 @@ func (l *link) LetGo(guest bool) {
 func (l *link) vanish(guest bool) {
 	if !guest {
 		l.sock.abandon()
-		l.below.Forget()
 	}
+	l.below.Forget() // the listener's end is not that of a guest
 	l.peers.Count.Leave(l.who)
 	l.peers.running.Done()
 }

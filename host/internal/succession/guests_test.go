@@ -105,6 +105,13 @@ func TestClientsOverTLSAreGuestsOfTheHostBefore(t *testing.T) {
 		last.invitedTo(next, guests[i])
 		last = next
 	}
+	for _, s := range []*listen.Server{first.web, first.tcp} { // the listeners end, and the guests stay
+		s.LetGo()
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		s.Close()
+	}
 	if n := guests[0].Count(); n != len(all) {
 		t.Errorf("the first host has %d guests of %d", n, len(all))
 	}
