@@ -65,4 +65,3 @@ http://`+address+` {
 		t.Error(err)
 	}
 }
-

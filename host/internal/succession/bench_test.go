@@ -15,7 +15,7 @@ func BenchmarkTakeOver(b *testing.B) {
 	for _, n := range []int{2000, 4000, 15000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			var limit syscall.Rlimit
-			if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < uint64(4*n) {
+			if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || uint64(limit.Cur) < uint64(4*n) {
 				b.Skipf("%d open files are too few", limit.Cur)
 			}
 			h := start(b, "h")
