@@ -28,6 +28,8 @@ type names struct {
 	parameters []string // of queries
 	headers    *regexp.Regexp
 	pairs      *regexp.Regexp
+	members    *regexp.Regexp // of JSON objects
+	keys       []string       // whose values are secret wherever they stand
 }
 
 var known atomic.Pointer[names] // of the process, as its environment is
@@ -42,6 +44,8 @@ func Also(more []string) {
 		parameters: append(everywhere[:len(everywhere):len(everywhere)], inQueries...),
 		headers: regexp.MustCompile(`(?i)\b(` + oneOf(append(inHeaders[:len(inHeaders):len(inHeaders)], more...)) +
 			`)("?\s*:\s*)[^\r\n]+`),
+		keys:    append(everywhere[:len(everywhere):len(everywhere)], inHeaders...),
+		members: regexp.MustCompile(`(?i)("(?:` + oneOf(everywhere) + `)"\s*:\s*)"(?:[^"\\]|\\.)*"?`),
 		pairs: regexp.MustCompile(`(?i)(?:(^|[?&;\s"'(,-])(` + oneOf(everywhere) + `)|([?&])(` + oneOf(inQueries) +
 			`))(=)("[^"\r\n]*"|'[^'\r\n]*'|[^\s&;"'),]+)`),
 	})
@@ -55,6 +59,16 @@ func oneOf(names []string) string {
 	return strings.Join(quoted, "|")
 }
 
+// Key says whether what a log line has under a key is secret, whatever it is.
+func Key(key string) bool {
+	for _, k := range known.Load().keys {
+		if strings.EqualFold(k, key) {
+			return true
+		}
+	}
+	return false
+}
+
 // Text is text without the secrets that can be found in it. It is safe for concurrent use.
 func Text(text string) string {
 	if !strings.ContainsAny(text, ":=") {
@@ -62,6 +76,7 @@ func Text(text string) string {
 	}
 	n := known.Load()
 	text = n.headers.ReplaceAllString(text, "${1}${2}"+Mask)
+	text = n.members.ReplaceAllString(text, `${1}"`+Mask+`"`)
 	text = n.pairs.ReplaceAllString(text, "${1}${2}${3}${4}${5}"+Mask)
 	return userinfo.ReplaceAllString(text, "${1}:"+Mask+"@")
 }

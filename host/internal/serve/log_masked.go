@@ -4,6 +4,7 @@ package serve
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/redact"
@@ -33,23 +34,64 @@ func (m masked) ResetNamed(name string) hclog.Logger { return masked{m.Logger.Re
 func maskedArgs(args []any) []any {
 	copied := false
 	for i, arg := range args {
-		var text string
-		switch value := arg.(type) {
-		case string:
-			text = value
-		case error:
-			text = value.Error()
-		case fmt.Stringer:
-			text = value.String()
-		default:
-			continue
+		clean, changed := maskedValue(arg)
+		if key, ok := args[max(0, i-1)].(string); ok && i%2 == 1 && redact.Key(key) {
+			clean, changed = redact.Mask, true
 		}
-		if clean := redact.Text(text); clean != text {
-			if !copied {
-				args, copied = append([]any(nil), args...), true
-			}
+		if changed && !copied {
+			args, copied = slices.Clone(args), true
+		}
+		if changed {
 			args[i] = clean
 		}
 	}
 	return args
+}
+
+// maskedValue is a value without secrets, and whether it had any.
+func maskedValue(value any) (clean any, changed bool) {
+	switch value := value.(type) {
+	case string:
+		text := redact.Text(value)
+		return text, text != value
+	case error:
+		text := value.Error()
+		clean := redact.Text(text)
+		return clean, clean != text
+	case fmt.Stringer:
+		text := value.String()
+		clean := redact.Text(text)
+		return clean, clean != text
+	case []string:
+		all := make([]string, len(value))
+		for i, text := range value {
+			all[i] = redact.Text(text)
+		}
+		return all, !slices.Equal(all, value)
+	case []any:
+		all := make([]any, len(value))
+		for i := range value {
+			one, other := maskedValue(value[i])
+			all[i], changed = value[i], changed || other
+			if other {
+				all[i] = one
+			}
+		}
+		return all, changed
+	case map[string]any:
+		all := make(map[string]any, len(value))
+		for key, of := range value {
+			one, other := maskedValue(of)
+			switch {
+			case redact.Key(key):
+				all[key], changed = redact.Mask, true
+			case other:
+				all[key], changed = one, true
+			default:
+				all[key] = of
+			}
+		}
+		return all, changed
+	}
+	return value, false
 }
