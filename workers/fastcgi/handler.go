@@ -115,6 +115,10 @@ func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		default:
 			a.log.ErrorContext(r.Context(), "the FastCGI server did not answer as it should",
 				"address", a.client.address.String(), "error", err.Error())
+			if c.status == 0 { // nothing was said yet
+				http.Error(w, http.StatusText(http.StatusBadGateway), http.StatusBadGateway)
+				return
+			}
 			panic(http.ErrAbortHandler)
 		}
 	}

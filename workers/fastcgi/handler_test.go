@@ -114,8 +114,9 @@ func TestAHostileServerIsSurvived(t *testing.T) {
 				readRequest(c)
 				c.Write(response)
 			}))
-			if w, aborted := ask(a, get("/")); !aborted {
-				t.Errorf("it was answered: %d %q", w.Code, w.Body)
+			w, aborted := ask(a, get("/"))
+			if begun := name == "a body that is broken off"; aborted != begun || !begun && w.Code != 502 {
+				t.Errorf("it was answered: %d %q, aborted %v", w.Code, w.Body, aborted)
 			}
 			if !strings.Contains(log.String(), "level=ERROR") {
 				t.Errorf("the log says %q", log)
@@ -186,8 +187,8 @@ func TestAChildThatDiesWithASafeRequestCostsOneMoreTry(t *testing.T) {
 		var tries atomic.Int32
 		a, _ := newAdapter(t, serveFake(t, func(c *net.UnixConn) { readRequest(c); tries.Add(1) }))
 		a.retry = c.retry
-		if _, aborted := ask(a, httptest.NewRequest(c.method, "/", nil)); !aborted || tries.Load() != c.tries {
-			t.Errorf("%s: %d tries, aborted %v", c.method, tries.Load(), aborted)
+		if w, _ := ask(a, httptest.NewRequest(c.method, "/", nil)); w.Code != 502 || tries.Load() != c.tries {
+			t.Errorf("%s: %d tries, %d", c.method, tries.Load(), w.Code)
 		}
 	}
 	var tries atomic.Int32
