@@ -9,6 +9,7 @@ use WorkerHost\Internal\Acts;
 use WorkerHost\Internal\Entries;
 use WorkerHost\Internal\Failure;
 use WorkerHost\Internal\Frame;
+use WorkerHost\Internal\LinkError;
 use WorkerHost\Internal\Upgrade;
 
 /**
@@ -234,6 +235,8 @@ final class Connections
         foreach ((array) $this->ask('connections', $group) as $connection) {
             try {
                 $all[$connection[0]] = new Connection($connection, 1, $this->acts, false);
+            } catch (LinkError $e) {
+                throw $e;
             } catch (\Throwable $e) {
                 Log::error('onUpgrade: ' . Failure::summary($e), ['connection' => $connection[0],
                     'trace' => (string) $e]);

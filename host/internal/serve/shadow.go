@@ -95,7 +95,9 @@ func (p *pass) planShadow() (all []*shadowed, took time.Duration, err error) {
 		s := &shadowed{next: next, share: ask.Share / 100}
 		s.workers = max(1, int(math.Ceil(s.share*float64(cmp.Or(c.MaxWorkers, c.Workers)))))
 		s.run = shadow.NewRun(shadow.Settings{Share: s.share, Requests: ask.Requests, Ignore: ignore,
-			Most: min(mostCopies, copiesEach*s.workers), Patience: min(shadowPatience, c.RequestTimeout)})
+			Most:     min(mostCopies, copiesEach*s.workers),
+			Patience: min(shadowPatience, cmp.Or(c.RequestTimeout, shadowPatience)), // 0 is for ever
+		})
 		all = append(all, s)
 	}
 	if len(all) == 0 {

@@ -40,6 +40,9 @@ func openPublic(t *Terms) (*folder, error) {
 		return nil, err
 	}
 	f.next = openThose(append(slices.Clone(of.Others), of.Candidate), live)
+	for in := f.next; in != nil; in = in.next { // what nobody but tried clients asks for is for no shared cache
+		in.private = in.path == of.Candidate
+	}
 	if of.Candidate != "" && of.Candidate != live {
 		if f.tried, err = openFolder(of.Candidate); err == nil {
 			f.tried.next = openThose(append([]string{live}, of.Others...), of.Candidate)
