@@ -141,7 +141,8 @@ func (s *Server) Serve() error {
 	for _, d := range s.doors {
 		go func() { // ends with Close
 			err := d.http.Serve(d.Listener)
-			if errors.Is(err, http.ErrServerClosed) || s.closing.Load() { // Close takes the listener away under it
+			// Close, and a host that takes over, take the listener away under it
+			if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) || s.closing.Load() {
 				err = nil
 			}
 			failed <- err

@@ -35,11 +35,15 @@ func (h *Hub) Freeze() (*Departure, error) {
 	}
 	d := &Departure{hub: h}
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	if len(h.stops) > 0 {
-		h.release(nil)
+		held := h.release(nil)
+		h.mu.Unlock()
+		for _, do := range held { // what came meanwhile
+			do()
+		}
 		return nil, errBusy
 	}
+	defer h.mu.Unlock()
 	h.custody, h.packing = packed, d
 	for _, c := range h.all {
 		d.pack(c)

@@ -122,6 +122,7 @@ func (s *Server) Listen() error {
 		s.packets = peer.NewPackets(s.peers, conn)
 		return nil
 	}
+	inherited := s.options.Bound.Socket != nil
 	socket, packets, err := s.bindBoth()
 	if err != nil {
 		return err
@@ -130,6 +131,9 @@ func (s *Server) Listen() error {
 		s.quic.Store(s.newQUIC(packets))
 	}
 	if err := s.options.Socket.grant(s.options.Address); err != nil {
+		if own, ok := socket.(*net.UnixListener); ok && inherited { // whose file is another host's still
+			own.SetUnlinkOnClose(false)
+		}
 		socket.Close()
 		return err
 	}

@@ -39,6 +39,9 @@ func runBelow(args []string) (status int, err error) {
 		return 0, fmt.Errorf("the host can't be started: %w", err)
 	}
 	k.closeTheirs()
+	if err := k.adopt(); err != nil {
+		return 0, err
+	}
 	pid := p.Pid
 	p.Release() // the exits are taken below, all of them
 	return k.keep(pid, incoming)

@@ -150,7 +150,9 @@ func (h *host) succeed(b *before) {
 	}()
 	go func() { // ends when this host has
 		<-h.now.Done()
-		b.link.Send(sayStop, stopping{Now: true})
+		if h.upgrade.replaced.Load() == nil { // else the one after this has what it serves there, such as guests
+			b.link.Send(sayStop, stopping{Now: true})
+		}
 	}()
 }
 
@@ -196,6 +198,7 @@ func (h *host) becomeReady() error {
 // takeOver lets clients in. What the host before knows of connections has come before. In the link's goroutine.
 func (h *host) takeOver() error {
 	close(h.upgrade.arrived)
+	h.upgrade.keeper.serves(os.Getpid()) // the host before may die before it says so
 	h.startReady()
 	return h.upgrade.before.link.Send(sayServing, nil)
 }
@@ -263,7 +266,7 @@ func (h *host) settled() bool {
 
 // outlive waits until the host before has ended, which has been told to.
 func (h *host) outlive() {
-	if b := h.upgrade.before; b != nil && h.upgrade.here() {
+	if b := h.upgrade.before; b != nil && h.upgrade.here() && h.upgrade.replaced.Load() == nil {
 		h.bounded("the host before", h.longestDrain(), func() { <-b.gone })
 	}
 }

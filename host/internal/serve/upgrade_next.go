@@ -287,7 +287,7 @@ func (h *host) handOver(n *next) error {
 	if err != nil {
 		return err
 	}
-	if err := n.giver.Hand(); err != nil {
+	if err := n.giver.Hand(ctx); err != nil {
 		return err
 	}
 	h.log.Info("long-lived connections are handed over", "connections", all.Goes, "staying", all.Stays)
@@ -325,9 +325,14 @@ func (h *host) leave(n *next, a acceptance) {
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()
-	asked := h.leaves() // meanwhile
+	if n.keeper != nil {
+		if err := n.keeper.adopt(); err != nil {
+			h.log.Error("hosts that come after the next one can't be waited for", "error", err)
+		}
+	}
 	n.passSignals()
 	h.upgrade.replaced.Store(n)
+	asked := h.leaves() // meanwhile
 	h.upgrade.keeper.serves(n.pid)
 	h.notify.leaves(n.pid, h.upgrade.keeper == nil)
 	if a.Control {

@@ -388,7 +388,7 @@ func (h *host) handTo(next *host) (s Summary, pause time.Duration) {
 	s, err := h.giver.Offer(ctx)
 	offered := time.Since(began)
 	if err == nil {
-		err = h.giver.Hand()
+		err = h.giver.Hand(ctx)
 	}
 	h.t.Logf("offered in %v, begun after %v", offered, time.Since(began))
 	if err != nil {

@@ -347,8 +347,9 @@ func (g *Giver) Withdraw() {
 }
 
 // Hand gives the connections away: from now on the heir has them, and this host asks it. It follows an Offer without
-// an error, and waits until the heir has begun. With an error it was not alive any more, and all goes on as before.
-func (g *Giver) Hand() error {
+// an error, and waits until the heir has begun, or ctx is done. With an error it was not alive any more, and all goes
+// on as before.
+func (g *Giver) Hand(ctx context.Context) error {
 	if err := g.link.Send(kindGo, emptyMessage{}); err != nil {
 		g.Withdraw()
 		return err
@@ -374,6 +375,7 @@ func (g *Giver) Hand() error {
 	select {
 	case <-g.begun:
 	case <-g.lost:
+	case <-ctx.Done(): // whoever waits for the heir to serve learns that it does not
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ func (h *host) invitedTo(next *host, g *Guests) {
 	defer cancel()
 	s, err := h.giver.Offer(ctx)
 	if err == nil {
-		err = h.giver.Hand()
+		err = h.giver.Hand(ctx)
 	}
 	if err != nil || s.Stays != 0 {
 		h.t.Fatalf("%+v %v", s, err)

@@ -150,7 +150,7 @@ func TestClientsThatComeWhileHubsAreFrozenWait(t *testing.T) {
 		if !goes {
 			name = "old"
 			old.giver.Withdraw()
-		} else if err := old.giver.Hand(); err != nil {
+		} else if err := old.giver.Hand(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-said; err != nil {
@@ -292,7 +292,7 @@ func TestAHeirThatDiesBeforeLeavesAllAsItWas(t *testing.T) {
 			}
 			next.links[0].Close()
 			<-old.giver.lost
-			err = old.giver.Hand()
+			err = old.giver.Hand(t.Context())
 		}
 		if err == nil {
 			t.Errorf("%s: the connections went to a host that had died", when)
@@ -419,7 +419,7 @@ func TestWhatTheNextHostHasNoPlaceForIsClosed(t *testing.T) {
 	})
 	s, err := old.giver.Offer(t.Context())
 	if err == nil {
-		err = old.giver.Hand()
+		err = old.giver.Hand(t.Context())
 	}
 	if err != nil || s.Goes != 1 || s.Stays != 1 {
 		t.Errorf("%+v %v", s, err)
