@@ -19,7 +19,9 @@ type auditor struct {
 
 func newAuditor(c config.Log) *auditor {
 	c.Level = "info"
-	return &auditor{log: newLogger(c)}
+	log := newLogger(c)
+	log.own = true
+	return &auditor{log: log}
 }
 
 // longestMessage is how much of an asker's message is kept.

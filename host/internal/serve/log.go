@@ -12,7 +12,7 @@ import (
 )
 
 // newLogger writes to stderr: text on a terminal and JSON elsewhere, unless the configuration says otherwise.
-func newLogger(c config.Log) hclog.Logger {
+func newLogger(c config.Log) masked {
 	onTerminal := cli.IsTerminal(os.Stderr)
 	options := &hclog.LoggerOptions{
 		Level:              hclog.LevelFromString(c.Level),
@@ -27,10 +27,10 @@ func newLogger(c config.Log) hclog.Logger {
 		}
 	}
 	redact.Also(c.Redact)
-	log := hclog.Logger(masked{hclog.New(options)})
+	log := masked{Logger: hclog.New(options)}
 	// a container's two outputs are often one: this tells its lines from those of the access log
 	if options.JSONFormat {
-		log = log.With("log", "host")
+		log.Logger = log.Logger.With("log", "host")
 	}
 	return log
 }

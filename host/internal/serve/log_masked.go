@@ -10,12 +10,15 @@ import (
 	"github.com/workerhost/workerhost/host/internal/redact"
 )
 
-// masked is a logger that takes out secrets of what is text.
-type masked struct{ hclog.Logger }
+// masked is a logger that takes out secrets.
+type masked struct {
+	hclog.Logger
+	own bool // all keys are the host's own words: "token" names one there
+}
 
 func (m masked) Log(level hclog.Level, message string, args ...any) {
 	if own := m.GetLevel(); level >= own || own == hclog.NoLevel {
-		m.Logger.Log(level, redact.Text(message), maskedArgs(args)...)
+		m.Logger.Log(level, redact.Text(message), m.maskedArgs(args)...)
 	}
 }
 
@@ -25,17 +28,19 @@ func (m masked) Info(message string, args ...any)  { m.Log(hclog.Info, message, 
 func (m masked) Warn(message string, args ...any)  { m.Log(hclog.Warn, message, args...) }
 func (m masked) Error(message string, args ...any) { m.Log(hclog.Error, message, args...) }
 
-func (m masked) With(args ...any) hclog.Logger { return masked{m.Logger.With(maskedArgs(args)...)} }
+func (m masked) With(args ...any) hclog.Logger {
+	return masked{m.Logger.With(m.maskedArgs(args)...), m.own}
+}
 
-func (m masked) Named(name string) hclog.Logger      { return masked{m.Logger.Named(name)} }
-func (m masked) ResetNamed(name string) hclog.Logger { return masked{m.Logger.ResetNamed(name)} }
+func (m masked) Named(name string) hclog.Logger      { return masked{m.Logger.Named(name), m.own} }
+func (m masked) ResetNamed(name string) hclog.Logger { return masked{m.Logger.ResetNamed(name), m.own} }
 
 // maskedArgs are names and values, which are copied only where one has a secret.
-func maskedArgs(args []any) []any {
+func (m masked) maskedArgs(args []any) []any {
 	copied := false
 	for i, arg := range args {
 		clean, changed := maskedValue(arg)
-		if key, ok := args[max(0, i-1)].(string); ok && i%2 == 1 && redact.Key(key) {
+		if key, ok := args[max(0, i-1)].(string); ok && !m.own && i%2 == 1 && redact.Key(key) {
 			clean, changed = redact.Mask, true
 		}
 		if changed && !copied {

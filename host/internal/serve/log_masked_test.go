@@ -11,7 +11,7 @@ import (
 
 func TestSecretsDoNotReachTheLog(t *testing.T) {
 	var out bytes.Buffer
-	log := masked{hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Info})}
+	log := masked{Logger: hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Info})}
 	log.Info("GET /?token=s3cret", "error", errors.New("mysql://app:s3cret@db is down"))
 	log.With("target", "/?a=1&sid=s3cret").Named("x").Warn("it", "line", "Cookie: s3cret")
 	_ = log
