@@ -16,7 +16,7 @@ func TestUpgradesCloseNoConnectionAndLoseNoMessage(t *testing.T) {
 	t.Parallel()
 	sockets, lines, streams, times := 150, 50, 20, 2
 	if os.Getenv("LONG_TESTS") != "" {
-		sockets, lines, streams, times = 2000, 500, 200, 5
+		sockets, lines, streams, times = 1000, 250, 100, 5
 	}
 	k := harness.StartTalkTCP(t, "", "workers = 2\ndrain_timeout = \"10s\"")
 	c := harness.NewCrowd(t, 600*time.Millisecond)
