@@ -83,6 +83,8 @@ func TestWhoseTimeIsUpIsNotTriedOnceMore(t *testing.T) {
 		for _, s := range sinks {
 			if got := s.result(); s.failure == nil && got[0] == '2' {
 				served++
+			} else if s.failure == nil && got[0] == '1' {
+				continue // what the first had not read yet is another one's as if nothing had been
 			} else if s.failure == nil || s.failure.Kind != protocol.FailedDied {
 				t.Error(got, s.failure)
 			}
