@@ -319,37 +319,24 @@ func (t *Taker) tell(kind string, body any) {
 }
 
 func (t *Taker) onCall(m handover.Message) error {
-	v, err := read[callMessage](m)
-	if err != nil {
-		return err
-	}
-	p, err := payload(v.Frame)
 	var call protocol.Call
-	if err == nil {
-		err = call.Parse(p)
-	}
-	if err != nil {
-		return err
-	}
-	to := t.desk.caller(v.Number)
-	in, err := t.realm(v.Realm)
-	if err != nil {
-		to.Fail(protocol.CallUnavailable, "%v", err)
-		return nil
-	}
-	in.Call(&call, to)
-	return nil
+	return t.onAsked(m, call.Parse, func(in *hub.Hub, to protocol.Caller) { in.Call(&call, to) })
 }
 
 func (t *Taker) onSwap(m handover.Message) error {
+	var swap protocol.Swap
+	return t.onAsked(m, swap.Parse, func(in *hub.Hub, to protocol.Caller) { in.Swap(&swap, to) })
+}
+
+// onAsked has a realm's hub answer what a worker of the giver asks.
+func (t *Taker) onAsked(m handover.Message, parse func([]byte) error, ask func(*hub.Hub, protocol.Caller)) error {
 	v, err := read[callMessage](m)
 	if err != nil {
 		return err
 	}
 	p, err := payload(v.Frame)
-	var swap protocol.Swap
 	if err == nil {
-		err = swap.Parse(p)
+		err = parse(p)
 	}
 	if err != nil {
 		return err
@@ -360,7 +347,7 @@ func (t *Taker) onSwap(m handover.Message) error {
 		to.Fail(protocol.CallUnavailable, "%v", err)
 		return nil
 	}
-	in.Swap(&swap, to)
+	ask(in, to)
 	return nil
 }
 
