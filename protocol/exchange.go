@@ -94,9 +94,10 @@ type Sink interface {
 // and do nothing once the stream is over.
 type Stream interface {
 	// Send sends more of the request's body, as much of p as the window allows, and returns how much that was. With
-	// end, and if all of p went, the body is complete and trailers go with it. ok is false if the stream is over or
-	// its worker has ended.
-	Send(p []byte, end bool, trailers []string) (n int, ok bool)
+	// end, and once all of p has gone, the body is complete, and trailers go with it; an empty p may have to wait for
+	// Writable as well. more says that the stream takes more: it does not once the body is complete, the stream is
+	// over or its worker has ended.
+	Send(p []byte, end bool, trailers []string) (n int, more bool)
 	// Consumed gives n bytes of DATA back to the worker's window.
 	Consumed(n int)
 	// Worker says who has the request: the worker's place in its pool, and its generation.

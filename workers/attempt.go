@@ -51,7 +51,7 @@ type attempt struct {
 }
 
 // Send implements [protocol.Stream].
-func (a *attempt) Send(p []byte, end bool, trailers []string) (n int, ok bool) {
+func (a *attempt) Send(p []byte, end bool, trailers []string) (n int, more bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.tenure == closed || a.reset || a.sentEnd {
@@ -87,7 +87,7 @@ func (a *attempt) Send(p []byte, end bool, trailers []string) (n int, ok bool) {
 		}
 		a.progress = time.Now()
 		if n += size; last {
-			return n, true
+			return n, false
 		}
 	}
 	a.hungry = n < len(p) || a.credit == 0

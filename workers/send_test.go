@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -18,17 +19,48 @@ func TestSendNeverWaitsForAWorkerThatDoesNotRead(t *testing.T) {
 		r := get("/")
 		r.Method, r.Flags, r.Length = "POST", 0, -1
 		p.Submit(&protocol.Exchange{Request: r, Sink: s})
-		n, ok := s.stream.Send(make([]byte, 1<<20), true, nil)
-		if n != protocol.DefaultWindow || !ok {
-			t.Fatal(n, ok)
+		n, more := s.stream.Send(make([]byte, 1<<20), true, nil)
+		if n != protocol.DefaultWindow || !more {
+			t.Fatal(n, more)
 		}
-		if n, ok := s.stream.Send([]byte("more"), true, nil); n != 0 || !ok {
-			t.Fatal(n, ok)
+		if n, more := s.stream.Send([]byte("more"), true, nil); n != 0 || !more {
+			t.Fatal(n, more)
 		}
 		f.process(1).Kill()
 		synctest.Wait()
-		if _, ok := s.stream.Send([]byte("more"), true, nil); ok {
+		if _, more := s.stream.Send([]byte("more"), true, nil); more {
 			t.Fatal("a stream of a dead worker takes more")
+		}
+	})
+}
+
+// TestAnEmptyEndThatComesTooEarlyIsAskedForAgain ends a body before its stream is open: nothing of it was left to send
+// but its end, and its worker would wait for that for ever.
+func TestAnEmptyEndThatComesTooEarlyIsAskedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var trailers []string
+		p, _ := newFakePool(t, Settings{Workers: 1}, always(serve(1, func(w *fakeWorker, r *protocol.Request) {
+			payload, _ := w.next(protocol.TypeData)
+			var m protocol.Data
+			m.Parse(payload)
+			trailers = append(trailers, m.Trailers...)
+			w.answer(r, "")
+		})))
+		defer p.Stop(context.Background())
+		ready()
+		s := newSink()
+		var tries []bool
+		s.onBegin = func(st protocol.Stream) {
+			_, more := st.Send(nil, true, []string{"Sum", "1"})
+			tries = append(tries, more)
+		}
+		s.onWrite = s.onBegin
+		r := get("/")
+		r.Method, r.Flags, r.Length = "POST", 0, 0
+		p.Submit(&protocol.Exchange{Request: r, Sink: s})
+		if s.result(); s.failure != nil || !slices.Equal(tries, []bool{true, false}) ||
+			!slices.Equal(trailers, []string{"Sum", "1"}) {
+			t.Fatal(s.failure, tries, trailers)
 		}
 	})
 }

@@ -216,9 +216,9 @@ func (e *event) Begin(s protocol.Stream) {
 // Writable implements [protocol.Sink].
 func (e *event) Writable() {
 	for e.sent < len(e.first) {
-		n, ok := e.stream.Send(e.first[e.sent:], true, nil)
+		n, more := e.stream.Send(e.first[e.sent:], true, nil)
 		e.sent += n
-		if !ok || n == 0 {
+		if !more || n == 0 {
 			return
 		}
 	}

@@ -210,7 +210,7 @@ func (s *fakeStream) Send(p []byte, end bool, _ []string) (int, bool) {
 	}
 	s.got = append(s.got, p[:n]...)
 	s.ended = s.ended || end && n == len(p)
-	return n, true
+	return n, !s.ended
 }
 func (s *fakeStream) Consumed(int)          {}
 func (s *fakeStream) Worker() (int, uint64) { return 1, 1 }

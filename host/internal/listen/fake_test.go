@@ -157,7 +157,7 @@ func (c *call) Send(p []byte, end bool, trailers []string) (int, bool) {
 		c.complete, c.trailers = true, append([]string(nil), trailers...)
 	}
 	c.cond.Broadcast()
-	return n, true
+	return n, !c.complete
 }
 
 func (c *call) Consumed(n int) {

@@ -113,7 +113,7 @@ func (t *seat) Send(p []byte, end bool, _ []string) (int, bool) {
 	if t.data = append(t.data, p...); end {
 		t.whole <- t.data
 	}
-	return len(p), true
+	return len(p), !end
 }
 func (t *seat) Consumed(int)              {}
 func (t *seat) Worker() (int, uint64)     { return 1, 1 }

@@ -243,9 +243,9 @@ type stream struct {
 	gone chan struct{}
 }
 
-func (s *stream) Send(p []byte, _ bool, _ []string) (int, bool) {
+func (s *stream) Send(p []byte, end bool, _ []string) (int, bool) {
 	s.data = append(s.data, p...)
-	return len(p), true
+	return len(p), !end
 }
 func (s *stream) Consumed(int)              {}
 func (s *stream) Worker() (int, uint64)     { return 1, 1 }

@@ -315,7 +315,7 @@ func (x *exchange) pump(from source) {
 		begun    int
 		piece    []byte
 		end      bool
-		done     bool // all of it went to this stream
+		done     bool // this stream takes no more: all of it went, or another may begin
 		trailers []string
 	)
 	_, once := from.(*live)
@@ -354,15 +354,9 @@ func (x *exchange) pump(from source) {
 				continue
 			}
 		}
-		n, ok := stream.Send(piece, end, trailers)
-		switch {
-		case !ok: // this stream wants no more; another may begin
-			done = true
-		case n < len(piece):
-			piece = piece[n:]
+		n, more := stream.Send(piece, end, trailers)
+		if piece, done = piece[n:], !more; more && (len(piece) > 0 || end) {
 			<-x.more
-		default:
-			piece, done = nil, end // and if the worker dies before it begins, all of it goes to another
 		}
 	}
 }
