@@ -31,55 +31,61 @@ func (p *Pool) isolate(x *exchange, worked time.Duration) {
 	}
 }
 
-// tend serves the ward until nobody is left in it.
+// tend serves the ward until nobody is left in it. Whoever waits for the extra worker to start may leave meanwhile.
 func (p *Pool) tend() {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	var w *worker
-	for {
-		x, stopping := p.dispatch.nextOfWard()
-		if x == nil {
-			break
-		}
+	for p.dispatch.wardWaits() {
 		if w != nil && w.dispatchState() != Idle {
 			w.kill("it is not to be asked any more")
 			<-w.end.gone
 			w = nil
 		}
 		var why string
+		if w == nil {
+			began := make(chan struct{})
+			p.tasks.Go(func() { w, why = p.extraWorker(); close(began) })
+			p.heedTime(tick.C, began, nil, nil)
+		}
+		x, stopping := p.dispatch.nextOfWard()
 		switch {
+		case x == nil:
+			continue
 		case stopping:
 			x.finish(&protocol.Failure{Kind: protocol.FailedStopping, Detail: p.why(protocol.FailedStopping)})
 			continue
-		case !x.deadline.After(time.Now()):
+		case why == "" && !x.deadline.After(time.Now()):
 			why = noTime
-		case w == nil:
-			w, why = p.extraWorker()
-		}
-		if why == "" && !p.dispatch.give(w, x) {
+		case why == "" && !p.dispatch.give(w, x):
 			why = "its worker died, and so did the one that was to try it once more"
 		}
 		if why != "" {
 			x.lost(why)
 			continue
 		}
-		for at := true; at; {
-			select {
-			case <-w.vacated:
-				at = false
-			case <-w.end.unheeded: // what it has may never be done
-				at = false
-			case <-w.end.gone:
-				at = false
-			case now := <-tick.C:
-				for _, x := range p.dispatch.overdueInWard(now) {
-					x.lost(noTime)
-				}
-			}
-		}
+		p.heedTime(tick.C, w.vacated, w.end.gone, w.end.unheeded) // it may never be done with what it has
 	}
 	if w != nil {
 		p.retire(w)
+	}
+}
+
+// heedTime waits for one of the three, and fails those in the ward whose time is up meanwhile.
+func (p *Pool) heedTime(tick <-chan time.Time, a, b, c <-chan struct{}) {
+	for {
+		select {
+		case <-a:
+			return
+		case <-b:
+			return
+		case <-c:
+			return
+		case now := <-tick:
+			for _, x := range p.dispatch.overdueInWard(now) {
+				x.lost(noTime)
+			}
+		}
 	}
 }
 
@@ -113,16 +119,22 @@ func (p *Pool) extraWorker() (w *worker, why string) {
 	return w, ""
 }
 
-// nextOfWard takes the next one out, or ends the ward's tending. stopping says that nobody is served any more.
+// wardWaits says whether anybody is in the ward, and ends its tending if not.
+func (d *dispatcher) wardWaits() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ward.tended = len(d.ward.waiting) > 0
+	return d.ward.tended
+}
+
+// nextOfWard takes the next one out; nil is that nobody is there. stopping says that nobody is served any more.
 func (d *dispatcher) nextOfWard() (x *exchange, stopping bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.ward.waiting) == 0 {
-		d.ward.tended = false
-		return nil, d.closed
+	if len(d.ward.waiting) > 0 {
+		x, d.ward.waiting = d.ward.waiting[0], d.ward.waiting[1:]
+		d.tellEmpty()
 	}
-	x, d.ward.waiting = d.ward.waiting[0], d.ward.waiting[1:]
-	d.tellEmpty()
 	return x, d.closed
 }
 

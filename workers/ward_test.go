@@ -95,6 +95,44 @@ func TestWhoseTimeIsUpIsNotTriedOnceMore(t *testing.T) {
 	})
 }
 
+// TestNobodyInTheWardWaitsLongerThanItsTimeForAWorkerToStart and whoever waits as the pool stops is told so.
+func TestNobodyInTheWardWaitsLongerThanItsTimeForAWorkerToStart(t *testing.T) {
+	for _, stops := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var starts atomic.Int32
+			p, f := newFakePool(t, Settings{Workers: 1, QueueTimeout: 2 * time.Second, StartTimeout: time.Minute,
+				DrainTimeout: 500 * time.Millisecond},
+				always(func(w *fakeWorker) {
+					if starts.Add(1) > 1 {
+						w.hang()
+						return
+					}
+					poisoned(w)
+				}))
+			ready()
+			a, b := newSink(), newSink()
+			p.Submit(&protocol.Exchange{Request: get("/a"), Repeatable: true, Sink: a})
+			p.Submit(&protocol.Exchange{Request: get("/b"), Repeatable: true, Sink: b})
+			synctest.Wait()
+			began := time.Now()
+			f.process(1).die("exit status 2")
+			want := protocol.FailedDied
+			if stops {
+				ready()
+				p.Stop(context.Background())
+				want = protocol.FailedStopping
+			} else {
+				defer p.Stop(context.Background())
+			}
+			for _, s := range []*testSink{a, b} {
+				if f := s.failed(t); f.Kind != want || time.Since(began) > 3*time.Second {
+					t.Error(stops, f, time.Since(began))
+				}
+			}
+		})
+	}
+}
+
 func TestAClientThatLeavesTheWardIsNotTriedOnceMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, f := newFakePool(t, Settings{Workers: 1}, always(poisoned))
