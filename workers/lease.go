@@ -193,7 +193,9 @@ func (a *attempt) leave(to fate, worked time.Duration) {
 
 // passOn has the exchange wait for another worker.
 func (a *attempt) passOn(to fate, worked time.Duration) {
-	if w := a.worker; w.apart || to == retried && w.offer.concurrency > 1 && !w.gen.settings.InPlace {
+	w := a.worker
+	perhaps := (to == retried || to == repeated && a.givenOr(nil) == nil) && w.offer.concurrency > 1
+	if w.apart || perhaps && !w.gen.settings.InPlace { // it may be what the worker died of
 		w.pool.isolate(a.x, worked)
 	} else {
 		w.pool.dispatch.requeue(a.x, worked)

@@ -1,6 +1,7 @@
-// The ward: an extra worker for requests that were under way in a worker of many when that died, and that may be tried
-// once more. One of them may be what killed it, and nobody knows which. So they get a worker that takes nothing else,
-// one after the other: a request that kills each worker costs one process more, and no other request anything.
+// The ward: an extra worker for requests and events that were under way in a worker of many when that died, and that
+// may be tried once more. One of them may be what killed it, and nobody knows which. So they get a worker that takes
+// nothing else, one after the other: what kills each worker costs one process more, and nobody else anything. Events,
+// which wait as long as it takes, go to any worker once they have waited for this one as long as a request may.
 
 package workers
 
@@ -21,7 +22,9 @@ type ward struct {
 func (p *Pool) isolate(x *exchange, worked time.Duration) {
 	d := &p.dispatch
 	d.mu.Lock()
-	x.deadline = x.deadline.Add(worked)
+	if x.deadline = x.deadline.Add(worked); x.patient {
+		x.deadline = time.Now().Add(d.timeout)
+	}
 	d.ward.waiting = append(d.ward.waiting, x)
 	begins := !d.ward.tended
 	d.ward.tended = true
@@ -91,8 +94,12 @@ func (p *Pool) heedTime(tick <-chan time.Time, a, b, c <-chan struct{}) {
 
 const noTime = "its worker died, and there was no time to try it once more"
 
-// lost fails an exchange that is not tried once more.
+// lost fails a request that is not tried once more by itself. An event goes to any worker.
 func (x *exchange) lost(why string) {
+	if x.patient {
+		x.pool.dispatch.requeue(x, 0)
+		return
+	}
 	x.pool.log.Error("request lost: "+why, x.named()...)
 	x.finish(&protocol.Failure{Kind: protocol.FailedDied, Detail: why})
 }

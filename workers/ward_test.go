@@ -65,6 +65,76 @@ func TestARequestThatKillsItsWorkerOfManyTakesNoOtherTwice(t *testing.T) {
 	})
 }
 
+// TestAnEventThatKillsItsWorkerOfManyTakesNoOtherTwice: an event that was begun is delivered once more, by itself.
+func TestAnEventThatKillsItsWorkerOfManyTakesNoOtherTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &fakeHub{}
+		p, f := newFakePool(t, Settings{Workers: 1, Hub: h},
+			always(handlers(8, func(w *fakeWorker, m *protocol.Incoming) {
+				if string(m.Bytes) == "poison" {
+					time.Sleep(100 * time.Millisecond)
+					w.die("exit status 2")
+					return
+				}
+				time.Sleep(time.Second)
+				w.conn.Send(&protocol.Done{Stream: m.Stream})
+			})))
+		defer p.Stop(context.Background())
+		ready()
+		var calm []*testSink
+		poison, _ := h.message(p, "poison")
+		for range 3 {
+			s, _ := h.message(p, "calm")
+			calm = append(calm, s)
+		}
+		ready()
+		late, _ := h.message(p, "late") // to the slot's new worker, which nothing is tried in
+		for _, s := range append(calm, late) {
+			if s.result(); s.failure != nil {
+				t.Error(s.failure)
+			}
+		}
+		if poison.failed(t).Kind != protocol.FailedDied || poison.begun != 2 || late.begun != 1 {
+			t.Error(poison.failure, poison.begun, late.begun)
+		}
+		time.Sleep(time.Second)
+		if n := f.count(); n > 4 || f.alive() != 1 {
+			t.Errorf("%d starts, of which %d live", n, f.alive())
+		}
+	})
+}
+
+// TestEventsThatWaitedForTheExtraWorkerGoToAnyOther has the extra worker take its time: events wait as long as it
+// takes, but not for that.
+func TestEventsThatWaitedForTheExtraWorkerGoToAnyOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &fakeHub{}
+		p, f := newFakePool(t, Settings{Workers: 1, Hub: h, QueueTimeout: 3 * time.Second},
+			always(handlers(8, func(w *fakeWorker, m *protocol.Incoming) {
+				time.Sleep(time.Second)
+				w.conn.Send(&protocol.Done{Stream: m.Stream})
+			})))
+		defer p.Stop(context.Background())
+		ready()
+		var all []*testSink
+		for range 8 {
+			s, _ := h.message(p, "calm")
+			all = append(all, s)
+		}
+		synctest.Wait()
+		began := time.Now()
+		f.process(1).die("exit status 2")
+		for _, s := range all {
+			if s.result(); s.failure != nil {
+				t.Error(s.failure)
+			}
+		}
+		if took := time.Since(began); took > 6*time.Second {
+			t.Errorf("all was over after %v", took)
+		}
+	})
+}
+
 func TestWhoseTimeIsUpIsNotTriedOnceMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, f := newFakePool(t, Settings{Workers: 1, QueueTimeout: 1500 * time.Millisecond}, always(poisoned))
