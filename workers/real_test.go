@@ -4,6 +4,7 @@ package workers
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -203,6 +204,7 @@ func TestRequestInThePipeOfAKilledWorkerMoves(t *testing.T) {
 			p, _ := newRealPool(t, Settings{Workers: 1})
 			pid := pids(p)[0]
 			signalProcess(t, pid, syscall.SIGSTOP)
+			eventually(t, func() bool { return stopped(pid) })
 			s := newSink()
 			r := get("/pid")
 			r.Method = "POST"
@@ -218,6 +220,17 @@ func TestRequestInThePipeOfAKilledWorkerMoves(t *testing.T) {
 			}
 		})
 	}
+}
+
+// stopped says that no thread of the process runs any more: SIGSTOP reaches one after the other.
+func stopped(pid int) bool {
+	states, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, file := range states {
+		if stat, _ := os.ReadFile(file); !bytes.Contains(stat, []byte(") T ")) {
+			return false
+		}
+	}
+	return len(states) > 0
 }
 
 func TestWhatAWorkerStartedDiesWithIt(t *testing.T) {
