@@ -23,6 +23,9 @@ var (
 
 var userinfo = regexp.MustCompile(`\b([A-Za-z][A-Za-z0-9+.-]*://[^\s/@:]*):[^\s/@]+@`)
 
+// queries are those of the URLs in a text.
+var queries = regexp.MustCompile(`\?[^\s"'?#]+`)
+
 // names is what is known of secrets at a time.
 type names struct {
 	parameters []string // of queries
@@ -77,6 +80,9 @@ func Text(text string) string {
 	n := known.Load()
 	text = n.headers.ReplaceAllString(text, "${1}${2}"+Mask)
 	text = n.members.ReplaceAllString(text, `${1}"`+Mask+`"`)
+	if strings.IndexByte(text, '?') >= 0 {
+		text = queries.ReplaceAllStringFunc(text, func(q string) string { return q[:1] + Query(q[1:]) })
+	}
 	text = n.pairs.ReplaceAllString(text, "${1}${2}${3}${4}${5}"+Mask)
 	return userinfo.ReplaceAllString(text, "${1}:"+Mask+"@")
 }

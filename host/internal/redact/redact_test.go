@@ -5,16 +5,18 @@ import "testing"
 func TestSecretsAreTakenOutOfText(t *testing.T) {
 	for text, want := range map[string]string{
 		"release 42": "release 42",
-		"GET /login?token=abc&page=2 answered 500":     "GET /login?token=REDACTED&page=2 answered 500",
-		"--password='two words' next":                  "--password=REDACTED next",
-		"mysql://app:pa55@db/x is down":                "mysql://app:REDACTED@db/x is down",
-		"https://example.org:8080/a@b":                 "https://example.org:8080/a@b",
-		"Authorization: Bearer abc.def\nnext line":     "Authorization: REDACTED\nnext line",
-		"X-Worker-Generation: candidate:abc":           "X-Worker-Generation: REDACTED",
-		"\"Set-Cookie\": sid=1; path=/":                "\"Set-Cookie\": REDACTED",
-		"ACCESS_TOKEN=abc":                             "ACCESS_TOKEN=REDACTED",
-		"keyboard=qwerty monkey=1 exit code=3":         "keyboard=qwerty monkey=1 exit code=3",
-		"https://hooks.example.org/x?a=1&signature=ab": "https://hooks.example.org/x?a=1&signature=REDACTED",
+		"GET /login?token=abc&page=2 answered 500":      "GET /login?token=REDACTED&page=2 answered 500",
+		"--password='two words' next":                   "--password=REDACTED next",
+		"mysql://app:pa55@db/x is down":                 "mysql://app:REDACTED@db/x is down",
+		"https://example.org:8080/a@b":                  "https://example.org:8080/a@b",
+		"Authorization: Bearer abc.def\nnext line":      "Authorization: REDACTED\nnext line",
+		"X-Worker-Generation: candidate:abc":            "X-Worker-Generation: REDACTED",
+		"\"Set-Cookie\": sid=1; path=/":                 "\"Set-Cookie\": REDACTED",
+		"ACCESS_TOKEN=abc":                              "ACCESS_TOKEN=REDACTED",
+		"GET /login?user[password]=x&a=1 was slow":      "GET /login?user[password]=REDACTED&a=1 was slow",
+		"target=\"/x?user%5Bp%61ssword%5D=y#top\" took": "target=\"/x?user%5Bp%61ssword%5D=REDACTED#top\" took",
+		"keyboard=qwerty monkey=1 exit code=3":          "keyboard=qwerty monkey=1 exit code=3",
+		"https://hooks.example.org/x?a=1&signature=ab":  "https://hooks.example.org/x?a=1&signature=REDACTED",
 	} {
 		if got := Text(text); got != want {
 			t.Errorf("%q became %q, and not %q", text, got, want)
