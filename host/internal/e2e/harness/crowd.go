@@ -5,6 +5,7 @@ package harness
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 type Talker interface {
 	Tell(text string) error
 	Listen() (string, error)
+	SetDeadline(t time.Time) error
 	Close() error
 }
 
@@ -42,14 +44,27 @@ func NewCrowd(t *testing.T, pause time.Duration) *Crowd {
 	return &Crowd{t: t, over: make(chan struct{}), pause: pause, By: map[string]int{}}
 }
 
-// Join has n talkers speak until the end. All are connected when it returns.
+// joining is how many talkers connect at a time.
+const joining = 16
+
+// Join has n talkers speak until the end. All are connected when it returns, and none of them speaks before: each that
+// connects would wait behind all that those before it say.
 func (c *Crowd) Join(n int, name string, connect func() (Talker, error)) {
 	c.t.Helper()
-	for i := range n {
-		k, err := connect()
-		if err != nil {
-			c.t.Fatalf("%s %d: %v", name, i, err)
-		}
+	all, failed := make([]Talker, n), make([]error, joining)
+	var connecting sync.WaitGroup
+	for from := range joining {
+		connecting.Go(func() {
+			for i := from; i < n && failed[from] == nil; i += joining {
+				all[i], failed[from] = connect()
+			}
+		})
+	}
+	connecting.Wait()
+	if err := errors.Join(failed...); err != nil {
+		c.t.Fatalf("%s: %v", name, err)
+	}
+	for i, k := range all {
 		c.All.Go(func() {
 			defer k.Close()
 			if err := c.Speak(k); err != nil {
@@ -58,6 +73,9 @@ func (c *Crowd) Join(n int, name string, connect func() (Talker, error)) {
 		})
 	}
 }
+
+// answerTime is what the answers to a burst may take.
+const answerTime = 60 * time.Second
 
 // Speak sends bursts of one to three messages, and has the answers to each before the next. An answer says the number,
 // the attempt, the version, and how many messages the session has counted, so that one which was lost, came twice, out
@@ -73,6 +91,7 @@ func (c *Crowd) Speak(k Talker) error {
 	}()
 	for n := 0; ; {
 		burst := 1 + rand.IntN(3)
+		k.SetDeadline(time.Now().Add(answerTime))
 		for i := range burst {
 			if err := k.Tell(fmt.Sprintf("n %d", n+i+1)); err != nil {
 				return err
