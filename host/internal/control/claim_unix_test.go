@@ -4,12 +4,16 @@ package control
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,6 +75,47 @@ func TestASocketThatWasRemovedIsMadeAnew(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAHostThatWasReplacedAnswersNothingMore(t *testing.T) {
+	path := socketPath(t)
+	claim, err := NewClaim(Socket{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewServer(claim, newFakeHost())
+	accepted := make(chan struct{}, 2)
+	s.doors[0].http.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			accepted <- struct{}{}
+		}
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve() }()
+	var all [2]net.Conn
+	for i := range all {
+		if all[i], err = net.Dial("unix", path); err != nil {
+			t.Fatal(err)
+		}
+		defer all[i].Close()
+		<-accepted
+	}
+	waits, late := all[0], all[1]
+	if status, text := askFor(t, waits, "keep-alive"); status != 200 {
+		t.Fatalf("%d %s", status, text)
+	}
+	s.Leave()
+	waits.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := waits.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("a connection that waits for a request is not ended, but: %v", err)
+	}
+	if status, text := askFor(t, late, "keep-alive"); status != http.StatusServiceUnavailable {
+		t.Errorf("whoever asks after that is answered with %d %s", status, text)
+	}
+	s.Close()
+	if err := <-served; err != nil {
+		t.Error(err)
 	}
 }
 

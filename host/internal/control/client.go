@@ -251,8 +251,23 @@ func oneLine(text string) string {
 	}, text))
 }
 
-// ask returns the body of a successful answer; the caller closes it.
-func (c *Client) ask(ctx context.Context, method, path string, data []byte) (io.ReadCloser, error) {
+// ask returns the body of a successful answer; the caller closes it. A host that was replaced just now is asked anew,
+// which is the other one then.
+func (c *Client) ask(ctx context.Context, method, path string, data []byte) (body io.ReadCloser, err error) {
+	for range mostReplaced {
+		var refused *Refusal
+		body, err = c.askOnce(ctx, method, path, data)
+		if !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable {
+			break
+		}
+	}
+	return body, err
+}
+
+// mostReplaced is how many hosts in a row may have been replaced just now.
+const mostReplaced = 3
+
+func (c *Client) askOnce(ctx context.Context, method, path string, data []byte) (io.ReadCloser, error) {
 	r, err := http.NewRequestWithContext(ctx, method, "http://host"+path, bytes.NewReader(data))
 	if err != nil {
 		return nil, err

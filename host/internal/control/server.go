@@ -72,6 +72,7 @@ type Server struct {
 	steer    http.Handler // for those who may
 	doors    []door       // the socket, TCP, or both
 	closing  atomic.Bool
+	left     atomic.Bool   // by Leave
 	released chan struct{} // closed by Close: the socket is free for another host
 }
 
@@ -116,9 +117,9 @@ func NewServer(claim *Claim, host Host) *Server {
 			"POST /v1/abort, POST /v1/promote, POST /v1/send, "+
 			"POST /v1/close, POST /v1/stop and POST /v1/upgrade", r.Method, r.URL.Path))
 	})
-	s.steer = mux
+	s.steer = s.unlessLeft(mux)
 	if claim != nil {
-		s.doors = append(s.doors, door{claim, &http.Server{Handler: s.forPeers(claim.Group, mux),
+		s.doors = append(s.doors, door{claim, &http.Server{Handler: s.forPeers(claim.Group, s.steer),
 			ConnContext: notePeer, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}})
 	}
 	return s

@@ -4,8 +4,10 @@
 package control
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 )
 
@@ -54,17 +56,34 @@ func (c *Claim) Sign() {
 	c.lock.sign()
 }
 
-// Leave has nobody let in any more, and leaves the socket to another host that has it, too. Whoever is connected stays
-// so until Close, which has to follow.
+// Leave has nobody let in any more, and leaves the socket to another host that has it, too. Whoever has asked for
+// something is answered, until Close, which has to follow; whoever is connected otherwise is to ask the other host.
 func (s *Server) Leave() {
 	s.closing.Store(true)
+	s.left.Store(true)
 	for _, d := range s.doors {
 		if claim, ok := d.Listener.(*Claim); ok {
 			claim.leave()
 		} else {
 			d.Close()
 		}
+		d.http.SetKeepAlivesEnabled(false) // which ends those that wait
 	}
+}
+
+// errLeft is for those that were let in before, and ask since. Nothing has been done: whoever asks anew is let in by
+// the other host, and nobody who asked this one to stop takes its end for that of the host.
+var errLeft = errors.New("another host has taken over from this one just now: ask again")
+
+// unlessLeft answers as h does until Leave.
+func (s *Server) unlessLeft(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.left.Load() {
+			refuse(w, http.StatusServiceUnavailable, errLeft)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // leave gives the claim up to the host that has it, too.

@@ -335,7 +335,7 @@ func (h *host) leave(n *next, a acceptance) {
 	asked := h.leaves() // meanwhile
 	h.upgrade.keeper.serves(n.pid)
 	h.notify.leaves(n.pid, h.upgrade.keeper == nil)
-	if a.Control {
+	if a.Control || h.upgrade.claim == nil { // else it is at another place now
 		h.upgrade.control.Leave()
 	}
 	for _, l := range h.listeners() {
