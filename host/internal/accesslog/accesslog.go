@@ -172,7 +172,11 @@ func (a *Log) write() {
 	}
 }
 
+// take buffers a line. Each write to the file is whole lines: another host, or another log, may append to it, too.
 func (a *Log) take(line *[]byte) {
+	if len(*line) > a.to.Available() {
+		a.flush()
+	}
 	a.to.Write(*line) // an error stays, and flush tells of it
 	a.buffered++
 	*line = (*line)[:0]

@@ -3,6 +3,7 @@
 package accesslog
 
 import (
+	"bufio"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -43,6 +44,34 @@ func TestTheAccessLogIsReopenedWhereItsPathIs(t *testing.T) {
 	if _, err := Open(filepath.Join(dir, "no", "such.log"), nil, nil); err == nil ||
 		!strings.Contains(err.Error(), "create its folder") {
 		t.Errorf("a folder that is missing: %v", err)
+	}
+}
+
+func TestEachWriteToTheAccessLogIsWholeLines(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.log")
+	file, err := openLog(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	a := &Log{file: file, to: bufio.NewWriterSize(file, 64<<10)}
+	writes, seen := 0, 0
+	for range 400 {
+		line := fmt.Appendf(nil, "%0999d\n", 0)
+		a.take(&line)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(text) != seen {
+			writes++
+		}
+		if seen = len(text); seen%1000 != 0 {
+			t.Fatalf("write %d ends in the middle of a line: the file has %d bytes, of lines of 1000", writes, seen)
+		}
+	}
+	if writes < 4 {
+		t.Errorf("%d lines came in %d writes", 400, writes)
 	}
 }
 
