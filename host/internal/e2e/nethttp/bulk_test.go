@@ -25,7 +25,7 @@ func BenchmarkBulk(b *testing.B) {
 	for _, server := range []struct {
 		name    string
 		address string
-	}{{"net-http", plain(b, handler)}, {"lane", behind(b, handler, true)}, {"host", behind(b, handler, false)}} {
+	}{{"net-http", Plain(b, handler)}, {"lane", Behind(b, handler, true)}, {"host", Behind(b, handler, false)}} {
 		client := &http.Client{Transport: &http.Transport{ReadBufferSize: 64 << 10, WriteBufferSize: 64 << 10}}
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			b.Run(strings.ToLower(method)+"/"+server.name, func(b *testing.B) {

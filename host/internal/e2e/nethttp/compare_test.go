@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -246,75 +244,26 @@ var questions = []question{
 	}},
 }
 
-// differences are the rows of the table in sdk-go/README.md, each with what takes it away from what a client has seen.
-var differences = map[string]func(s *seen){
-	"Framing":               func(s *seen) { s.drop("Content-Length: ", "Transfer-Encoding: ") },
-	"End of the connection": func(s *seen) { s.drop("Connection: ") },
-	"Broken responses": func(s *seen) {
-		if s.Broken {
-			*s = seen{Broken: true}
-		}
-	},
-	"Names of fields": func(s *seen) {
-		for i, line := range s.Header {
-			s.Header[i] = strings.ToLower(line)
-		}
-		slices.Sort(s.Header)
-	},
-	"Panics":           func(s *seen) { *s = seen{} },
-	"Hijack":           func(s *seen) { *s = seen{} },
-	"ServerContextKey": func(s *seen) { *s = seen{} },
-}
-
 func TestAHandlerBehindTheHostIsToItsClientsWhatItIsUnderNetHTTP(t *testing.T) {
 	leaked(t)
 	table, err := os.ReadFile("../../../../sdk-go/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name := range differences {
+	for name := range Differences {
 		if !strings.Contains(string(table), "\n| "+name+" |") {
 			t.Errorf("the table of sdk-go/README.md has no row %q", name)
 		}
 	}
 	for _, q := range questions {
+		rest := ""
+		if q.request == upload {
+			rest = strings.Repeat("x", 1000)
+		}
 		t.Run(q.name, func(t *testing.T) {
-			rest := ""
-			if q.request == upload {
-				rest = strings.Repeat("x", 1000)
-			}
-			want, quick := ask(t, plain(t, q.handler), q.request, rest)
-			excuse := differences[q.differs]
-			if excuse != nil {
-				excuse(&want)
-			}
-			for _, lane := range []bool{true, false} {
-				got, took := ask(t, behind(t, q.handler, lane), q.request, rest)
-				if excuse != nil {
-					excuse(&got)
-				}
-				if !reflect.DeepEqual(got, want) {
-					t.Errorf("on the lane: %t\nhost     %s\nnet/http %s", lane, got, want)
-				}
-				if took > quick+500*time.Millisecond {
-					t.Errorf("on the lane: %t: it takes %v, where net/http takes %v", lane, took, quick)
-				}
-			}
+			Compare(t, func() http.Handler { return q.handler }, Question{"", q.request, rest, q.differs})
 		})
 	}
-}
-
-// drop takes fields away.
-func (s *seen) drop(prefixes ...string) {
-	s.Header = slices.DeleteFunc(s.Header, func(line string) bool {
-		return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(line, prefix) })
-	})
-}
-
-// String is for messages.
-func (s seen) String() string {
-	return fmt.Sprintf("%q %q %q body %.200q trailer %q broken %t", s.Early, s.Status, s.Header, s.Body, s.Trailer,
-		s.Broken)
 }
 
 // neverEnding is a reader of one byte over and over.

@@ -1,5 +1,6 @@
 // Package nethttp holds that a handler of package net/http is the same to its clients under net/http's own server and
-// in a worker behind the host: one list of requests, each asked of both, all in this process.
+// in a worker behind the host: one list of requests, each asked of both, all in this process. Other packages of tests
+// compare programs of theirs by it.
 package nethttp
 
 import (
@@ -25,29 +26,24 @@ import (
 	"github.com/workerhost/workerhost/workers"
 )
 
-var loops *loop.Set
+// loops are for all lanes; they are there before a test counts goroutines, and until the process ends.
+var loops, _ = loop.New()
 
-func TestMain(m *testing.M) {
-	loops, _ = loop.New()
-	code := m.Run()
-	if loops != nil {
-		loops.Close()
-	}
-	os.Exit(code)
-}
-
-// plain serves handler by net/http's own server, and gives its address.
-func plain(t testing.TB, handler http.Handler) string {
+// Plain serves handler by net/http's own server, with HTTP/2 in cleartext as the host has it, and gives its address.
+func Plain(t testing.TB, handler http.Handler) string {
 	s := httptest.NewUnstartedServer(handler)
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.Start()
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()
 }
 
-// behind serves handler by a worker behind the host, on the lane where there is one or without it, and gives its
+// Behind serves handler by a worker behind the host, on the lane where there is one or without it, and gives its
 // address.
-func behind(t testing.TB, handler http.Handler, lane bool) string {
+func Behind(t testing.TB, handler http.Handler, lane bool) string {
 	t.Helper()
 	logger := hclog.New(&hclog.LoggerOptions{Output: told{t}, Level: hclog.Debug})
 	pool, err := workers.New(workers.Settings{Launcher: inside{handler}, Workers: 1, Logger: logger})

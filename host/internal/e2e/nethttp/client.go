@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// seen is what a client sees of a server.
-type seen struct {
+// Seen is what a client sees of a server.
+type Seen struct {
 	Early   []string // heads of informational responses
 	Status  string   // "" is that none came
 	Header  []string // lines, sorted
@@ -27,7 +27,7 @@ type seen struct {
 
 // ask sends a request to the server at address, and sees what comes of it. Of a late one, rest is sent once the answer
 // is there; "" sends nothing.
-func ask(t *testing.T, address, request, rest string) (s seen, took time.Duration) {
+func ask(t *testing.T, address, request, rest string) (s Seen, took time.Duration) {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
 	if err != nil {
