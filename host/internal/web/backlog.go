@@ -8,12 +8,7 @@
 
 package web
 
-import (
-	"bytes"
-
-	"github.com/workerhost/workerhost/host/internal/peer"
-	"github.com/workerhost/workerhost/host/internal/spool"
-)
+import "github.com/workerhost/workerhost/host/internal/spool"
 
 // backlog is guarded by its exchange's mu, except where it says otherwise.
 type backlog struct {
@@ -24,11 +19,11 @@ type backlog struct {
 	lender *spool.Spool // nil before it has lent any
 	lent   int64
 
-	memory []byte      // the oldest bytes
+	memory byteQueue   // the oldest bytes
 	file   *spool.File // then these, from read to its size
 	read   int64       // belongs to the writer alone
 	queued int64       // bytes in file that the writer has not read
-	tail   []byte      // then these, when no more fits on disk
+	tail   byteQueue   // then these, when no more fits on disk
 
 	writing int   // bytes that the writer has, still unwritten; they are memory as well
 	owed    int   // bytes that came and were not given back to the worker
@@ -40,7 +35,7 @@ type backlog struct {
 }
 
 // full says whether n more bytes are too many for memory.
-func (b *backlog) full(n int) bool { return len(b.memory)+b.writing+n > b.limit }
+func (b *backlog) full(n int) bool { return b.memory.size+b.writing+n > b.limit }
 
 // add stores p, and returns how many bytes to give back to the worker now. watch asks for a look at the client's speed
 // in a while.
@@ -49,16 +44,16 @@ func (b *backlog) add(p []byte, disk *spool.Spool) (give int, watch bool) {
 	if b.eager && b.full(n) {
 		b.borrow(disk)
 	}
-	if b.queued > 0 || len(b.tail) > 0 || b.full(n) && (b.slow || b.eager && b.limit == 0) {
-		if len(b.tail) == 0 && b.toDisk(p, disk) {
+	if b.queued > 0 || b.tail.size > 0 || b.full(n) && (b.slow || b.eager && b.limit == 0) {
+		if b.tail.size == 0 && b.toDisk(p, disk) {
 			return n, false
 		}
-		b.tail = append(b.tail, p...)
+		b.tail.add(p)
 		b.owed += n
 		return 0, false
 	}
 	full := b.full(n)
-	b.memory = append(b.memory, p...)
+	b.memory.add(p)
 	if b.eager && !full {
 		return n, false
 	}
@@ -101,8 +96,14 @@ const smallBody = 4 << 10
 // nobody knew that the client is slow.
 func (b *backlog) spill(disk *spool.Spool) {
 	keep := max(0, b.limit-b.writing)
-	if keep < len(b.memory) && b.queued == 0 && len(b.tail) == 0 && b.toDisk(b.memory[keep:], disk) {
-		b.memory = bytes.Clone(b.memory[:keep])
+	if keep >= b.memory.size || b.queued > 0 || b.tail.size > 0 {
+		return
+	}
+	rest := b.memory.cut(keep)
+	for p := rest.take(); p != nil; p = rest.take() {
+		if b.tail.size > 0 || !b.toDisk(p, disk) {
+			b.tail.add(p)
+		}
 	}
 }
 
@@ -141,25 +142,19 @@ func (b *backlog) watched(disk *spool.Spool) (give int, again bool) {
 	}
 	b.slow, b.armed = true, false
 	b.spill(disk)
-	if len(b.tail) == 0 {
+	if b.tail.size == 0 {
 		give, b.owed = b.owed, 0
 	}
 	return give, false
 }
 
-// next is what to write to the client: a piece of memory, or of the file, for which it reports true. spare is a
-// buffer to go on with.
-func (b *backlog) next(spare []byte) (p []byte, fromDisk bool) {
-	if len(b.memory) == 0 && b.queued == 0 {
-		b.memory, b.tail = b.tail, nil
+// next is what to write to the client: a piece of memory, to be given back with wrote, or of the file, for which it
+// reports true. What the writer has can't go to disk any more.
+func (b *backlog) next() (p []byte, fromDisk bool) {
+	if b.memory.size == 0 && b.queued == 0 {
+		b.memory, b.tail = b.tail, b.memory
 	}
-	if b.eager && len(b.memory) > peer.WriteStep { // what the writer has can't go to disk any more
-		p, b.memory = append(spare[:0], b.memory[:peer.WriteStep]...), b.memory[peer.WriteStep:]
-		b.writing = len(p)
-		return p, false
-	}
-	if len(b.memory) > 0 {
-		p, b.memory = b.memory, spare[:0]
+	if p = b.memory.take(); p != nil {
 		b.writing = len(p)
 		return p, false
 	}
@@ -186,12 +181,16 @@ func (b *backlog) tookDisk(n int) {
 	}
 }
 
-// wrote says that the client took n bytes, and returns how many to give back to the worker.
-func (b *backlog) wrote(n int) (give int) {
+// wrote says that the client took p, and returns how many bytes to give back to the worker.
+func (b *backlog) wrote(p []byte, fromDisk bool) (give int) {
+	n := len(p)
 	b.writing -= n
 	b.taken += int64(n)
 	give = min(n, b.owed)
 	b.owed -= give
+	if !fromDisk {
+		b.memory.reuse(p)
+	}
 	return give
 }
 
@@ -204,12 +203,8 @@ func (b *backlog) drop() (give int) {
 	if b.lender != nil {
 		b.lender.Repay(b.lent)
 	}
-	keep := b.memory
-	if cap(keep) > keepBuffer {
-		keep = nil
-	}
-	*b = backlog{memory: keep[:0]}
+	b.memory.empty()
+	b.tail.empty()
+	*b = backlog{memory: b.memory}
 	return give
 }
-
-const keepBuffer = 64 << 10 // the largest buffer that an idle exchange keeps

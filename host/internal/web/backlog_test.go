@@ -23,8 +23,8 @@ func TestSlowClientsTogetherFillNoMoreMemoryThanTheBudget(t *testing.T) {
 		return b
 	}
 	first, second := fill(), fill()
-	if len(first.memory) != most || len(second.memory) != spool.OwnMemory {
-		t.Errorf("in memory: %d and %d, not %d and %d", len(first.memory), len(second.memory), most, spool.OwnMemory)
+	if first.memory.size != most || second.memory.size != spool.OwnMemory {
+		t.Errorf("in memory: %d and %d, not %d and %d", first.memory.size, second.memory.size, most, spool.OwnMemory)
 	}
 	if want := int64(most + 2*most - spool.OwnMemory); disk.Used() != want {
 		t.Errorf("on disk: %d, not the rest, %d", disk.Used(), want)

@@ -91,8 +91,10 @@ type lent struct{ bytes []byte }
 
 var lents = sync.Pool{New: func() any { return new(lent) }}
 
+const longestLent = 256 << 10
+
 func (l *lent) release() {
-	if cap(l.bytes) <= 4*keepBuffer {
+	if cap(l.bytes) <= longestLent {
 		lents.Put(l)
 	}
 }

@@ -40,7 +40,6 @@ type exchange struct {
 
 	ticket protocol.Ticket // the handler's
 	values []string        // the handler's: backs the response's header values
-	spare  []byte          // the handler's
 	upload *upload         // the handler's; nil unless the body is passed on as it comes
 
 	more chan struct{} // for the pump: look again; nil without one

@@ -107,13 +107,10 @@ func (x *exchange) passOn(v *visit, out *output) {
 // passSome writes what is at hand of the body, and says whether there was any.
 func (x *exchange) passSome(v *visit, out *output) bool {
 	x.mu.Lock()
-	p, fromDisk := x.log.next(x.spare)
+	p, fromDisk := x.log.next()
 	stream := x.stream
 	most := max(smallBody, min(peer.WriteStep, x.log.limit))
 	x.mu.Unlock()
-	if len(p) > 0 {
-		x.spare = p
-	}
 	if fromDisk {
 		if out.disk == nil {
 			out.disk = make([]byte, most)
@@ -127,22 +124,20 @@ func (x *exchange) passSome(v *visit, out *output) bool {
 		x.log.tookDisk(n)
 		x.mu.Unlock()
 	}
-	some := len(p) > 0
-	for len(p) > 0 {
-		piece := p[:min(len(p), peer.WriteStep)]
-		p = p[len(piece):]
-		v.moreTime()
-		if err := out.write(piece); err != nil {
-			x.breakOff(v, err.Error())
-		}
-		x.mu.Lock()
-		give := x.log.wrote(len(piece))
-		x.mu.Unlock()
-		if give > 0 {
-			stream.Consumed(give)
-		}
+	if len(p) == 0 {
+		return false
 	}
-	return some
+	v.moreTime()
+	if err := out.write(p); err != nil {
+		x.breakOff(v, err.Error())
+	}
+	x.mu.Lock()
+	give := x.log.wrote(p, fromDisk)
+	x.mu.Unlock()
+	if give > 0 {
+		stream.Consumed(give)
+	}
+	return true
 }
 
 // moreTime renews the write deadline of an HTTP/2 stream: a client may take bytes of others and leave this one without
