@@ -89,7 +89,7 @@ func TestWhatFitsNoDiskStaysInOrder(t *testing.T) {
 	b.drop()
 }
 
-// BenchmarkALongResponseWaits is the host's memory work for a response of 64 MiB whose client is as fast as its worker.
+// BenchmarkALongResponseWaits is the host's memory work for a response of 64 MiB whose client keeps up.
 func BenchmarkALongResponseWaits(b *testing.B) {
 	disk := spool.New(b.TempDir(), 1<<30, nil)
 	defer disk.Close()

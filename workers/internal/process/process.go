@@ -55,6 +55,7 @@ type osProcess struct {
 	group   group // it, and all that it starts
 	reaper  *Reaper
 	used    time.Duration // of processors; set by wait
+	wide    int64         // what widen returned
 
 	mu    sync.Mutex
 	ended bool // its number may soon be another process's; guarded by mu
@@ -136,7 +137,11 @@ func start(c Command, linkless bool) (*osProcess, error) {
 		return nil, Unprepared{fmt.Errorf("a worker's process can't be kept together with what it starts: %w", err)}
 	}
 	c.Reaper.register(p.Pid)
-	return &osProcess{process: p, in: in, out: out, err: errs, group: group, reaper: c.Reaper}, nil
+	started := &osProcess{process: p, in: in, out: out, err: errs, group: group, reaper: c.Reaper}
+	if !linkless {
+		started.wide = widen(in, out)
+	}
+	return started, nil
 }
 
 // Unprepared is an error from before the program was tried.
@@ -241,7 +246,10 @@ func (p *osProcess) Unread() int { return pipeUnread(p.in) }
 
 func (p *osProcess) Memory() int64 { return ResidentMemory(p.process.Pid) }
 
-func (p *osProcess) Close() { closeAll([]*os.File{p.out, p.err}) }
+func (p *osProcess) Close() {
+	closeAll([]*os.File{p.out, p.err})
+	narrow(p.wide)
+}
 
 // spawner runs on one thread for ever. On Linux the parent-death signal follows the thread that forked, so it must
 // outlive the workers.
