@@ -19,7 +19,7 @@ import (
 // bytes, and a time-out runs anew with each progress.
 type Options struct {
 	MaxBody         int64         // largest body of a request; beyond it 413; 1 GiB
-	ReadTimeout     time.Duration // time without a byte of a request's body; 30 s; less than 0 is without
+	ReadTimeout     time.Duration // time without a byte of a body before the answer; 30 s; less than 0 is without
 	BodyBuffer      int64         // part of a request's body that is kept in memory; 1 MiB
 	ResponseBuffer  int64         // part of a response kept in memory for a slow client; 1 MiB
 	MaxFormFiles    int           // most files in one form; 64

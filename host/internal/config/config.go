@@ -94,7 +94,7 @@ type HTTP struct {
 	MaxHeader       Size          `key:"max_header" live:"yes" default:"64KiB" min:"1KiB" max:"16MiB" means:"largest request line and headers together; beyond it 431"`
 	MaxBody         Size          `key:"max_body" live:"yes" default:"1GiB" min:"0" means:"largest request body; beyond it 413"`
 	HeaderTimeout   time.Duration `key:"header_timeout" live:"yes" default:"10s" min:"1ms" means:"time for a client to send all its headers, or in HTTP/2 a header block that it has begun"`
-	ReadTimeout     time.Duration `key:"read_timeout" live:"yes" default:"30s" min:"0" means:"time without a byte of a request body; 0 is for ever"`
+	ReadTimeout     time.Duration `key:"read_timeout" live:"yes" default:"30s" min:"0" means:"time without a byte of a request body, until its answer has begun; 0 is for ever"`
 	WriteTimeout    time.Duration `key:"write_timeout" live:"yes" default:"30s" min:"0" means:"time without a client taking a byte of a response; 0 is for ever"`
 	IdleTimeout     time.Duration `key:"idle_timeout" live:"yes" default:"120s" min:"0" means:"time that a connection may wait for its next request; 0 is for ever"`
 	BodyBuffer      Size          `key:"body_buffer" live:"yes" default:"1MiB" min:"0" means:"part of a request body kept in memory, or 64KiB once all together fill 256MiB; the rest goes to disk"`

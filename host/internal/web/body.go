@@ -95,11 +95,21 @@ func (in *intake) deadline(t time.Time) {
 	}
 }
 
+// untime lets the rest of the body take its time: what goes both ways, such as a stream of gRPC, may be silent for as
+// long as it likes. A goroutine that is in a Read learns of it, too.
+func (in *intake) untime() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.shut = true; in.timeout > 0 && !in.whole.Load() { // else net/http listens for the client's end already
+		http.NewResponseController(in.w).SetReadDeadline(time.Time{})
+	}
+}
+
 // stop ends a Read under way, whichever goroutine is in it.
 func (in *intake) stop() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.shut = true; !in.whole.Load() { // else net/http listens for the client's end already
+	if in.shut = true; !in.whole.Load() { // likewise
 		http.NewResponseController(in.w).SetReadDeadline(time.Unix(1, 0))
 	}
 }

@@ -61,6 +61,9 @@ func (o *output) end() {
 func (x *exchange) passOn(v *visit, out *output) {
 	gone := v.r.Context().Done()
 	out.unflushed = true // the head
+	if x.upload.unfinished() {
+		x.upload.in.untime()
+	}
 	for {
 		x.mu.Lock()
 		ended, failed, over, refusal := x.ended, x.failed, x.finished, x.refusal

@@ -1,0 +1,68 @@
+package listen
+
+import (
+	"io"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// talk opens a request whose body is still to come, and gives its answer once that has begun.
+func (h *house) talk(client *http.Client) (*http.Response, *io.PipeWriter) {
+	h.t.Helper()
+	r, w := io.Pipe()
+	h.t.Cleanup(func() { w.Close() })
+	resp, err := client.Post(h.url, "application/grpc", r)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { resp.Body.Close() })
+	return resp, w
+}
+
+func TestAClientMayBeSilentOnceItsAnswerHasBegun(t *testing.T) {
+	for _, version := range versions {
+		h := start(t, func(c *call) {
+			if c.request.Method == "PUT" { // whose client is silent before there is an answer
+				c.readAll()
+				return
+			}
+			c.respond(0, 200, nil, "begun")
+			for {
+				p, end := c.read()
+				if c.cancelled() || !c.data(p, end) || end {
+					return
+				}
+			}
+		}, func(o *Options) {
+			over(t, version)(nil, o)
+			o.Limits.ReadTimeout = 200 * time.Millisecond
+		})
+		client := h.clientsFor()[version]
+		resp, w := h.talk(client)
+		var got [5]byte
+		for _, text := range []string{"begun", "first", "later"} {
+			if text != "begun" {
+				io.WriteString(w, text)
+			}
+			if _, err := io.ReadFull(resp.Body, got[:]); string(got[:]) != text {
+				t.Fatalf("%s: %q %v in place of %q", version, got, err, text)
+			}
+			silent, never := io.Pipe()
+			req, err := http.NewRequest("PUT", h.url, silent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			late, err := client.Do(req) // once read_timeout has passed
+			if err != nil || late.StatusCode != 408 {
+				t.Fatal(version, late, err)
+			}
+			late.Body.Close()
+			never.Close()
+		}
+		w.Close()
+		if rest, err := io.ReadAll(resp.Body); len(rest) > 0 || err != nil {
+			t.Errorf("%s: then %q %v", version, rest, err)
+		}
+	}
+}
