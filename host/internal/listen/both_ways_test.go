@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/workerhost/workerhost/protocol"
 )
 
 // talk opens a request whose body is still to come, and gives its answer once that has begun.
@@ -63,6 +65,27 @@ func TestAClientMayBeSilentOnceItsAnswerHasBegun(t *testing.T) {
 		w.Close()
 		if rest, err := io.ReadAll(resp.Body); len(rest) > 0 || err != nil {
 			t.Errorf("%s: then %q %v", version, rest, err)
+		}
+	}
+}
+
+func TestAResponseOfGRPCThatBreaksOffEndsAsUnavailable(t *testing.T) {
+	for _, how := range []protocol.FailureKind{protocol.FailedDied, protocol.FailedBroken, protocol.FailedTimeout,
+		protocol.FailedDrained, protocol.FailedReset, protocol.FailedAborted} {
+		for _, version := range []string{"HTTP/1.1", "HTTP/2"} {
+			h := start(t, func(c *call) {
+				c.respond(0, 200, []string{"Content-Type", "application/grpc+proto"}, "begun")
+				c.fail(how)
+			})
+			resp, _ := h.talk(h.clientsFor()[version])
+			text, err := io.ReadAll(resp.Body)
+			got, want := resp.Trailer.Get("Grpc-Status"), "14"
+			if version == "HTTP/1.1" || how == protocol.FailedReset || how == protocol.FailedAborted {
+				want = ""
+			}
+			if string(text) != "begun" || got != want || (err == nil) != (want != "") {
+				t.Errorf("%s, %v: %q %v, status %q", version, how, text, err, got)
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/peer"
@@ -89,6 +90,9 @@ func (x *exchange) passOn(v *visit, out *output) {
 			if x.failure.Kind == protocol.FailedAborted {
 				v.abandon()
 			}
+			if x.lost(v, out.w.Header()) {
+				return
+			}
 			x.breakOff(v, x.failure.Error())
 		case over:
 			out.flush()
@@ -105,6 +109,23 @@ func (x *exchange) passOn(v *visit, out *output) {
 			out.encoded.stream.Park()
 		}
 	}
+}
+
+// lost ends a response of gRPC whose worker is gone with the status that says so, UNAVAILABLE: the client may call
+// again. Of a stream that is reset it would make INTERNAL, that the server's code is wrong.
+func (x *exchange) lost(v *visit, h http.Header) bool {
+	switch x.failure.Kind {
+	case protocol.FailedReset, protocol.FailedAborted: // by the handler, whose doing it is
+		return false
+	}
+	kind, grpc := strings.CutPrefix(h.Get("Content-Type"), "application/grpc")
+	if v.r.ProtoMajor != 2 || !grpc || strings.HasPrefix(kind, "-") { // of grpc-web the status is in the body
+		return false
+	}
+	x.handler.log.Error("a response broke off", x.about("error", x.failure.Error())...)
+	h.Set(http.TrailerPrefix+"Grpc-Status", "14")
+	h.Set(http.TrailerPrefix+"Grpc-Message", x.failure.Kind.String())
+	return true
 }
 
 // passSome writes what is at hand of the body, and says whether there was any.
