@@ -53,7 +53,7 @@ func lined(t *testing.T) (names []string) {
 		case d.IsDir() && (base == "vendor" || base == "node_modules" || base == "templates" || base == "var" ||
 			name != "." && strings.HasPrefix(base, ".") && base != ".github"):
 			return fs.SkipDir
-		case d.IsDir():
+		case d.IsDir(), generated(name):
 		case strings.HasSuffix(base, ".go"), strings.HasSuffix(base, ".md"):
 			names = append(names, name)
 		case strings.HasSuffix(base, ".php") && !strings.Contains(name, "/tests/") &&
@@ -70,6 +70,9 @@ func lined(t *testing.T) (names []string) {
 	}
 	return names
 }
+
+// generated says whether a file is a program's work, as protoc-gen-go's.
+func generated(name string) bool { return strings.HasSuffix(name, ".pb.go") }
 
 // rawLines are those of Go that a raw string, such as a field's tag, stands on.
 func rawLines(text []byte) map[int]bool {

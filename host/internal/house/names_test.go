@@ -49,7 +49,7 @@ var parsed = sync.OnceValues(func() (all []source, err error) {
 			return err
 		case d.IsDir() && slices.Contains([]string{".git", ".cache", "testdata", "vendor", "bin"}, d.Name()):
 			return fs.SkipDir
-		case path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go"):
+		case path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") || generated(name):
 			return nil
 		}
 		fset := token.NewFileSet()
