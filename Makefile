@@ -49,6 +49,7 @@ long: chaos
 	.ci/packages-test
 	.ci/packages-live
 	cd examples/caddy-module && go test ./...
+	cd host/internal/e2e/ecosystem && go test -count=1 ./...
 	LONG_TESTS=1 go test ./host/internal/e2e/... ./host/internal/listen -skip '^(TestChaos|TestReloadClosesNo|TestReloadsOfGo)' -count=1 -timeout 60m
 
 trials:
