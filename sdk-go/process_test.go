@@ -23,9 +23,16 @@ func asWorker() {
 		asEither(addr)
 		return
 	}
+	var options []Option
+	if os.Getenv("SDK_TEST_ALONE") != "" {
+		options = append(options, WithConcurrency(1))
+	}
 	err := Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/hang" {
+		switch r.URL.Path {
+		case "/hang":
 			hangHere(w)
+		case "/quiet":
+			return
 		}
 		fmt.Println("said by fmt")
 		fmt.Fprintln(early, "said by a kept stdout")
@@ -37,7 +44,7 @@ func asWorker() {
 			log.Print(err)
 		}
 		io.WriteString(w, "done")
-	}))
+	}), options...)
 	if err != nil {
 		log.Fatal(err)
 	}

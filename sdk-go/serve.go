@@ -130,7 +130,8 @@ func serve(r io.ReadCloser, w io.WriteCloser, handler http.Handler, opts []Optio
 	current.Store(l)
 	defer current.CompareAndSwap(l, nil)
 	if o.own {
-		l.features = l.answerBacktraces()
+		l.features = append(l.answerBacktraces(), protocol.FeatureProfile)
+		l.concurrency++ // a profile takes nobody's room
 	}
 	go l.read() // until the link ends: r.Close above sees to it
 

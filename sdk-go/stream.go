@@ -73,13 +73,17 @@ func (s *stream) run() {
 	defer func() { s.settle(recover(), returned) }()
 	m := s.opening
 	s.opening = nil
+	handler := s.link.handler
+	if m.Scheme == protocol.SchemeHost {
+		handler = http.HandlerFunc(answerHost)
+	}
 	r, err := newRequest(s, m)
 	m.Body, m.Form, m.TLS = nil, nil, nil
 	requests.Put(m)
 	if err != nil {
 		http.Error(&s.response, "Bad Request: "+err.Error(), http.StatusBadRequest)
 	} else {
-		s.link.handler.ServeHTTP(&s.response, r)
+		handler.ServeHTTP(&s.response, r)
 	}
 	returned = true
 }

@@ -63,6 +63,7 @@
 //   - splitter.mu: the line and the entry at hand of what a worker prints, until the log has them. Never with calls.
 //   - worker.mu: its link, which is the streams, their numbers, the phase and why it failed. Held while REQUEST and
 //     DRAIN are sent, so that numbers only grow and none comes after DRAIN.
+//   - inquiry.mu: who waits for a backtrace, and the profile at hand.
 //   - attempt.mu: that stream's windows, its clock, its tenure and what was done about it. Held while its frames are
 //     sent.
 //   - dispatcher.mu: the queue, who has room, every worker's duty and every exchange's place. Never with worker.mu or
@@ -81,7 +82,7 @@
 //
 // Pool.run takes most of them, so nobody who holds one calls Pool.do. What is held for as long as a replacement takes
 // are turns, and no locks: Pool.turn, then slot.turn. Whoever has them may ask run, which takes one only if it need
-// not wait. backtrace.turn is held for as long as a worker may take to answer, with nothing else.
+// not wait. So it is with inquiry.profiling, for as long as a profile takes.
 //
 // A sink is called with its calls held, Finished aside, and perhaps those of another one that is settled: it may use
 // its Stream, and submit in Finished, but neither wait nor cancel itself. The log is called with calls or splitter.mu

@@ -240,6 +240,9 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 		return w.onCancel(&m.reset)
 	}
 	a, err := w.find(stream, t.String())
+	if err == nil && a == nil {
+		err = w.hearsProfile(t, stream, payload)
+	}
 	if err != nil {
 		return err
 	}

@@ -155,6 +155,9 @@ func (w *worker) stop() {
 		return
 	}
 	limit := w.gen.settings.StopTimeout
+	if profile := w.inquiry.underWay(); profile != nil {
+		wait.Within(profile, limit) // it ends by itself, and needs the worker's input for that
+	}
 	asked := time.Now()
 	flushed := make(chan struct{})
 	go func() { w.conn.Flush(); close(flushed) }() // ends at the latest when the input is closed

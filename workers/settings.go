@@ -185,7 +185,7 @@ func (s Settings) withDefaults() (Settings, error) {
 	setDefault(&s.QueueTimeout, 10*time.Second)
 	setDefault(&s.Queue, 1024)
 	setDefault(&s.LogRate, 1<<20)
-	setDefault(&s.Untraced, "the worker gives no backtraces (with PHP: install ext-pcntl)")
+	setDefault(&s.Untraced, "the worker gives no backtraces (with PHP: install ext-pcntl, and leave SIGUSR2 to it)")
 	if s.Host == "" {
 		s.Host = "workerhost"
 	}

@@ -4,8 +4,8 @@
 package workers
 
 import (
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -15,10 +15,32 @@ const (
 	backtraceTimeout = 200 * time.Millisecond
 )
 
-// backtrace is a question for one. It is safe for concurrent use.
-type backtrace struct {
-	turn   sync.Mutex                  // held by whoever asks
-	answer atomic.Pointer[chan string] // where the answer goes; nil if nobody waits for one
+// inquiry is what a worker is asked about its code: where it stands, and profiles. It is safe for concurrent use.
+type inquiry struct {
+	mu sync.Mutex
+	// guarded by mu
+	waiting   []chan string // for where it stands, each with room for that
+	stray     bool          // nobody waits for an answer that may come still
+	profiling *profiling    // nil: there is none
+}
+
+// awaits has whoever asks now wait for the next answer. A question that is under way already asks for all.
+func (i *inquiry) awaits() (answer chan string, asks bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	answer = make(chan string, 1)
+	i.waiting = append(i.waiting, answer)
+	return answer, len(i.waiting) == 1
+}
+
+// leaves is the end of awaits. What comes later is logged as any entry, or, if it is stray, nowhere.
+func (i *inquiry) leaves(answer chan string, stray bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if at := slices.Index(i.waiting, answer); at >= 0 {
+		i.waiting = slices.Delete(i.waiting, at, at+1)
+		i.stray = stray && len(i.waiting) == 0
+	}
 }
 
 // whereabouts asks where the worker's code stands, and returns it as key and value for the log: backtrace, or stuck
@@ -27,12 +49,9 @@ type backtrace struct {
 func (w *worker) whereabouts() []any {
 	unknown := w.gen.settings.Untraced
 	if w.offer.ready.Has(backtraceFeature) {
-		w.backtrace.turn.Lock() // one question at a time, so that each answer has its question
-		defer w.backtrace.turn.Unlock()
-		answer := make(chan string, 1)
-		w.backtrace.answer.Store(&answer)
-		defer w.backtrace.answer.Store(nil)
-		if w.process.AskBacktrace(w.offer.ready.PID) {
+		answer, asks := w.inquiry.awaits()
+		defer w.inquiry.leaves(answer, false)
+		if !asks || w.process.AskBacktrace(w.offer.ready.PID) {
 			timer := time.NewTimer(backtraceTimeout)
 			defer timer.Stop()
 			select {
@@ -63,10 +82,17 @@ func (w *worker) takeBacktrace(context any) bool {
 	if !ok {
 		return false
 	}
-	answer := w.backtrace.answer.Swap(nil)
-	if answer == nil {
-		return false // nobody asked, or it comes too late: it is logged as any entry
+	i := &w.inquiry
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.waiting) == 0 { // nobody asked, or it comes too late: it is logged as any entry
+		stray := i.stray
+		i.stray = false
+		return stray
 	}
-	*answer <- excerpt(text)
+	for _, answer := range i.waiting {
+		answer <- excerpt(text)
+	}
+	i.waiting = nil
 	return true
 }

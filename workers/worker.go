@@ -52,13 +52,13 @@ type worker struct {
 	wear    wear
 
 	// safe for concurrent use
-	tail      tail
-	voice     voice
-	printed   printed // the reader's LOGs
-	stderr    printed
-	calls     ledger // ended in await
-	commits   commits
-	backtrace backtrace
+	tail    tail
+	voice   voice
+	printed printed // the reader's LOGs
+	stderr  printed
+	calls   ledger // ended in await
+	commits commits
+	inquiry inquiry
 }
 
 // boot is how the start went. All of it is fixed once done is closed.

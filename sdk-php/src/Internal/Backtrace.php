@@ -13,7 +13,7 @@ namespace WorkerHost\Internal;
 final class Backtrace
 {
     public const FEATURE = 'backtrace';
-    private const MOST_FRAMES = 64;
+    private const MOST_FRAMES = 250;
 
     private static ?\Closure $handler = null;
 
