@@ -138,7 +138,7 @@ func TestCallsThatWereGivenUpAndRunOnAreNotWithoutLimit(t *testing.T) {
 			}
 			w.conn.Send(&protocol.Call{Stream: stream + 2, Method: "count"})
 			h.note(w.result())
-			time.Sleep(time.Second) // now they have ended
+			time.Sleep(2 * time.Second) // now they have ended
 			w.conn.Send(&protocol.Call{Stream: stream + 4, Method: "count"})
 			h.note(w.result())
 			w.answer(r, "ok")

@@ -146,22 +146,30 @@ func wholeEnd(text string) int {
 func TestReloadOnATerminalShowsTheWorkersAtHandAndLeavesOnlyTheAccount(t *testing.T) {
 	t.Parallel()
 	dir := harness.Pages(t, "1")
-	h := harness.StartPHP(t, dir, "", "workers = 2\nwarmup = [\"/slow?ms=400\"]", "")
+	h := harness.StartPHP(t, dir, "", "workers = 2\nwarmup = [\"/hello\"]", "")
 	old := h.PIDs()
-	harness.Write(t, dir, "worker.php", strings.Replace(harness.ReadFile(t, dir+"/worker.php"), "use WorkerHost",
-		"usleep(400000);\nuse WorkerHost", 1))
+	// The new code boots, and answers, when the test has seen that it does not yet: the command looks at the host a few
+	// times a second, and shows no phase that is over before it looks.
+	awaits := func(file string) string {
+		return "while (!file_exists(__DIR__ . '/" + file + "')) { usleep(5000); clearstatcache(); }\n"
+	}
+	harness.Write(t, dir, "worker.php", strings.NewReplacer("use WorkerHost\\Log;", awaits("boot")+
+		"use WorkerHost\\Log;", "case '/hello':", "case '/hello': "+awaits("warm")).
+		Replace(harness.ReadFile(t, dir+"/worker.php")))
 	busy, _ := harness.Begin(h, dir, "until", "GET /until HTTP/1.1\r\nHost: here\r\n\r\n")
 	s, ended := onTerminal(h, 70, "reload")
-	for _, phase := range []string{
-		fmt.Sprintf(`worker \d  pid (%d|%d) → \d+  starting  \d+ms`, old[0], old[1]),
-		`worker \d  pid \d+ → \d+  warming: GET /slow\?ms=400  \d+ms`,
-		`worker \d  pid \d+ → \d+  swapped, draining: 1 request  \d`,
-		`█░+  [01] of 2 workers replaced|░+  0 of 2 workers replaced`,
+	for _, phase := range []struct{ shown, then string }{
+		{fmt.Sprintf(`worker \d  pid (%d|%d) → \d+  starting  \d`, old[0], old[1]), "boot"},
+		{`worker \d  pid \d+ → \d+  warming: GET /hello  \d`, "warm"},
+		{`worker \d  pid \d+ → \d+  swapped, draining: 1 request  \d`, ""},
+		{`█░+  [01] of 2 workers replaced|░+  0 of 2 workers replaced`, "go"},
 	} {
-		pattern := regexp.MustCompile(phase)
-		h.Eventually("the terminal shows "+phase, func() bool { return pattern.MatchString(s.now()) })
+		pattern := regexp.MustCompile(phase.shown)
+		h.Eventually("the terminal shows "+phase.shown, func() bool { return pattern.MatchString(s.now()) })
+		if phase.then != "" {
+			harness.Write(t, dir, phase.then, "1")
+		}
 	}
-	harness.Write(t, dir, "go", "1")
 	busy.Answer("GET")
 	if err := ended(); err != nil {
 		t.Errorf("host reload: %v", err)
