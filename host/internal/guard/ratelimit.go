@@ -30,10 +30,10 @@ type rateShard struct {
 	next map[netip.Addr]time.Duration // when each client's requests so far are paid off, since began; guarded by mu
 }
 
-// NewRateLimit allows requests per second, and at most burst of them at once.
-func NewRateLimit(requests, burst int) *RateLimit {
+// NewRateLimit allows a request in each interval, and at most burst of them at once.
+func NewRateLimit(interval time.Duration, burst int) *RateLimit {
 	l := &RateLimit{
-		interval: time.Second / time.Duration(max(requests, 1)), seed: maphash.MakeSeed(), began: time.Now(),
+		interval: interval, seed: maphash.MakeSeed(), began: time.Now(),
 	}
 	l.credit = time.Duration(max(burst, 1)-1) * l.interval
 	for i := range l.shards {

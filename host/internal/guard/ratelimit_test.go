@@ -3,10 +3,11 @@ package guard
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 func TestTheTableOfAddressesIsBounded(t *testing.T) {
-	l := NewRateLimit(1, 1)
+	l := NewRateLimit(time.Second, 1)
 	for i := range 4 * rateShards * rateRoom {
 		l.Allow(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255))
 	}

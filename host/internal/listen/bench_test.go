@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/workerhost/workerhost/host/internal/accesslog"
 	"github.com/workerhost/workerhost/host/internal/guard"
@@ -93,7 +94,7 @@ func BenchmarkListenWithAll(b *testing.B) {
 	}
 	defer access.Close()
 	o := Options{Terms: Terms{Terms: web.Terms{
-		Access: access, RequestID: "X-Request-Id", RateLimit: guard.NewRateLimit(1_000_000, 1_000_000),
+		Access: access, RequestID: "X-Request-Id", RateLimit: guard.NewRateLimit(time.Microsecond, 1_000_000),
 	}}}
 	compressing(&o)
 	benchListen(b, o)

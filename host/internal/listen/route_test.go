@@ -283,7 +283,7 @@ func TestLimitsAndLogsOfARoute(t *testing.T) {
 		own, others := open("own.log"), open("others.log")
 		strict, quiet := onHost("strict.test"), onHost("quiet.test")
 		strict.change = func(o *web.Terms) {
-			o.Limits.MaxBody, o.RateLimit, o.Access = 4, guard.NewRateLimit(1, 2), own
+			o.Limits.MaxBody, o.RateLimit, o.Access = 4, guard.NewRateLimit(time.Hour, 2), own
 		}
 		quiet.change = func(o *web.Terms) { o.Access = nil }
 		h := start(t, named("own").work, serving(t, lane), func(o *Options) {

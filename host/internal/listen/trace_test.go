@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/guard"
@@ -118,7 +119,7 @@ func TestEveryAnswerHasASpanThatSaysWhatItWas(t *testing.T) {
 			map[string]string{"http.response.status_code": "200", "workerhost.pool": "-", "workerhost.worker": "-",
 				"workerhost.work_ms": "-"}},
 		{"a client that comes too often", fmt.Sprintf(get, "/") + fmt.Sprintf(get, "/"), hello, func(o *Options) {
-			limit := guard.NewRateLimit(1, 1)
+			limit := guard.NewRateLimit(time.Hour, 1)
 			limit.Allow("127.0.0.1:1")
 			o.RateLimit = limit
 		}, "GET", false, map[string]string{"http.response.status_code": "429", "error.type": "rate limit"}},

@@ -5,6 +5,7 @@ package serve
 import (
 	"maps"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/accesslog"
@@ -82,7 +83,7 @@ func (g *edge) bound(route string, settings config.RateLimit, old *edge) {
 	}
 	now := rate{settings: settings}
 	if settings.Requests > 0 {
-		now.limit = guard.NewRateLimit(settings.Requests, settings.Burst)
+		now.limit = guard.NewRateLimit(time.Second/time.Duration(settings.Requests), settings.Burst)
 	}
 	g.rates[route] = now
 }
