@@ -100,7 +100,7 @@ func hitByAFault(out string) bool {
 func TestReloadClosesNoConnectionAndLosesNoMessage(t *testing.T) {
 	t.Parallel()
 	k := harness.StartTalkTCP(t, "", "workers = 4\nsurge = 2")
-	c := harness.NewCrowd(t, 600*time.Millisecond)
+	c := harness.NewCrowd(t, time.Second)
 	c.Join(500, "WebSocket", func() (harness.Talker, error) { return k.SocketTalker("/") })
 	c.Join(200, "TCP", func() (harness.Talker, error) { return k.TryLine() })
 	c.Visit(5, "WebSocket of a moment", func() (harness.Talker, error) { return k.SocketTalker("/") })

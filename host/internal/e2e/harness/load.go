@@ -28,12 +28,12 @@ type Load struct {
 func NewLoad(h *Host) *Load { return &Load{t: h.T, H: h, over: make(chan struct{})} }
 
 // rest is how long a client does nothing between two requests: the processors belong to the host, too, and to the
-// tests that run beside this one. In the short form all clients together make at most a thousand requests a second.
+// tests that run beside this one. In the short form all clients together make at most 500 requests a second.
 func (l *Load) rest() time.Duration {
 	if Long {
 		return 2 * time.Millisecond
 	}
-	return max(2*time.Millisecond, time.Duration(l.number.Load())*time.Millisecond)
+	return time.Duration(max(1, l.number.Load())) * 2 * time.Millisecond
 }
 
 // Run has n clients do something again and again.

@@ -16,7 +16,7 @@ import (
 )
 
 func TestReloadUnderLoadFailsNoRequest(t *testing.T) {
-	reloads := 4
+	reloads := 3
 	if harness.Long {
 		reloads = 20
 	}
@@ -276,7 +276,7 @@ func TestWrkSeesNoErrorDuringReloads(t *testing.T) {
 	wrk := exec.CommandContext(t.Context(), "wrk", "-t2", "-c32", "-d5m", h.URL+"/pid")
 	wrk.Stdout, wrk.Stderr = &said, &said
 	harness.Must(t, wrk.Start())
-	for range 3 {
+	for range 2 {
 		time.Sleep(300 * time.Millisecond) // of load
 		h.Reload()
 	}

@@ -176,7 +176,7 @@ func TestAShadowThatHangsOrDiesHarmsNoClient(t *testing.T) {
 			l := visits(h, "/same", "/price")
 			deploy(fmt.Sprintf(shop, c.code))
 			began := time.Now()
-			found, code, out := look(t, h, "--for", "6s")
+			found, code, out := look(t, h, "--for", "4s")
 			took := time.Since(began)
 			served := l.Served.Load()
 			l.Stop()

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	memoryLimit = 150 << 20
+	memoryLimit = 64 << 20
 )
 
 // peakMemory is the most memory that the host has ever had.
@@ -54,9 +54,9 @@ func (p *pattern) Read(b []byte) (int, error) {
 
 var patternBlock = strings.Repeat("0123456789abcdef", 4096)
 
-// TestABodyOfAnySizeNeedsLittleMemory sends 192 MiB each way, well above the limit, and a gibibyte in its long form.
+// TestABodyOfAnySizeNeedsLittleMemory sends 96 MiB each way, well above the limit, and a gibibyte in its long form.
 func TestABodyOfAnySizeNeedsLittleMemory(t *testing.T) {
-	size := int64(192 << 20)
+	size := int64(96 << 20)
 	if harness.Long {
 		size = 1 << 30
 	}
