@@ -56,7 +56,7 @@ func (h *host) heed(r request, s os.Signal, asked *time.Time) {
 	switch {
 	case r == noRequest, h.upgrade.replaced.Load() != nil: // the next host gets it
 	case r == reopenRequest:
-		h.setup.Load().edge.reopen()
+		h.reopenLogs()
 	case r == reloadRequest:
 		_, err := h.Reload(control.Reload{By: control.By{How: "signal", Signal: s.String()}})
 		h.Audit(control.Record{Act: "reload", Asker: control.Asker{Signal: s.String()}, Err: err})

@@ -25,6 +25,7 @@ const (
 	sayLeft    = "host.left"    // the old one: it accepts nobody any more
 	sayDrained = "host.drained" // the old one: and has no request any more
 	sayStop    = "host.stop"    // the new one, at any time after that: end, too; a stopping
+	sayReopen  = "host.reopen"  // and: reopen what the logs are written to
 )
 
 // offer is what the old host has. Fields are added, and never change their meaning (package handover).

@@ -279,6 +279,14 @@ func (h *host) longestDrain() (longest time.Duration) {
 	return longest
 }
 
+// reopenLogs is for whoever has renamed them: the host before may have some open, too.
+func (h *host) reopenLogs() {
+	h.setup.Load().edge.reopen()
+	if b := h.upgrade.before; b != nil {
+		b.link.Send(sayReopen, nil) // an error means that it has ended
+	}
+}
+
 // startedBy completes the journal's entry of this host's start, if it is an upgrade.
 func (u *upgrade) startedBy(e *control.Release) (upgraded bool) {
 	if u.before == nil {

@@ -154,6 +154,7 @@ func (h *host) startNext(binary string) (*next, error) {
 			return err
 		},
 		sayServing: func(handover.Message) error { n.serving <- struct{}{}; return nil },
+		sayReopen:  func(handover.Message) error { h.reopenLogs(); return nil },
 		sayStop: func(m handover.Message) error {
 			var s stopping
 			if err := m.Decode(&s); err == nil && s.Now && h.upgrade.replaced.Load() == n {
