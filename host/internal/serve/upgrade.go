@@ -26,6 +26,7 @@ const (
 	sayDrained = "host.drained" // the old one: and has no request any more
 	sayStop    = "host.stop"    // the new one, at any time after that: end, too; a stopping
 	sayReopen  = "host.reopen"  // and: reopen what the logs are written to
+	sayPassed  = "host.passed"  // and: another one has taken over from it, so that its end means nothing
 )
 
 // offer is what the old host has. Fields are added, and never change their meaning (package handover).

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -72,11 +73,11 @@ func (n *next) passSignals() {
 	incoming := make(chan os.Signal, 16)
 	signal.Notify(incoming, passedOn...)
 	quit, done := make(chan struct{}), make(chan struct{})
-	n.signals = func() <-chan os.Signal {
+	n.signals = sync.OnceValue(func() <-chan os.Signal {
 		close(quit)
 		<-done
 		return incoming
-	}
+	})
 	go func() { // ends when somebody else wants them, or with the program
 		defer close(done)
 		for {

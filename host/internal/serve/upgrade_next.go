@@ -13,6 +13,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/cli"
@@ -35,6 +36,7 @@ type next struct {
 	ready   chan acceptance
 	failed  chan string
 	serving chan struct{}
+	passed  atomic.Bool   // another one has taken over from it
 	closed  chan struct{} // closed with the link
 }
 
@@ -155,6 +157,7 @@ func (h *host) startNext(binary string) (*next, error) {
 		},
 		sayServing: func(handover.Message) error { n.serving <- struct{}{}; return nil },
 		sayReopen:  func(handover.Message) error { h.reopenLogs(); return nil },
+		sayPassed:  func(handover.Message) error { n.passed.Store(true); return nil },
 		sayStop: func(m handover.Message) error {
 			var s stopping
 			if err := m.Decode(&s); err == nil && s.Now && h.upgrade.replaced.Load() == n {
@@ -354,12 +357,43 @@ func (h *host) leave(n *next, a acceptance) {
 		}
 	}
 	n.link.Send(sayLeft, nil) // if it does not arrive, that host learns by the link's end
+	if b := h.upgrade.before; b != nil {
+		b.link.Send(sayPassed, nil)
+	}
+	go h.outlived(n)
 	h.log.Info("another host serves from now on, and this one finishes what it has", "next_pid", n.pid)
 	if asked {
 		n.signalStop()
 	}
 	h.leaving.Store(true)
 	h.end(errStopped)
+}
+
+// outlived is for a next host that ends before this one has: nobody serves new clients then. It ends with this host.
+func (h *host) outlived(n *next) {
+	for _, gone := range []<-chan struct{}{n.ended, n.closed} { // what it has said comes first
+		select {
+		case <-gone:
+		case <-h.stopped:
+			return
+		}
+	}
+	if n.passed.Load() || h.now.Err() != nil {
+		return
+	}
+	incoming, meaning := n.signals(), signals()
+	h.log.Error("the host that had taken over has ended: nobody is let in until another one is started; this one "+
+		"finishes the requests that it has, and ends then, or at once by SIGTERM", "next_pid", n.pid)
+	for {
+		select {
+		case s := <-incoming:
+			if meaning[s] == stopRequest {
+				h.endNow()
+			}
+		case <-h.stopped:
+			return
+		}
+	}
 }
 
 // drained tells the next host that nobody here needs the packets of HTTP/3 any more.

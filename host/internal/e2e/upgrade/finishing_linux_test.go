@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/workerhost/workerhost/host/internal/e2e/harness"
 )
@@ -43,4 +44,49 @@ func TestAHostThatFinishesReopensItsLogs(t *testing.T) {
 		text, _ := os.ReadFile(log)
 		return strings.Contains(string(text), "GET /until ")
 	})
+}
+
+const nobodyServes = "nobody is let in until another one is started"
+
+// It was the old host's, and outlives the one that had taken over.
+func TestARequestIsFinishedThoughTheNewHostDies(t *testing.T) {
+	t.Parallel()
+	h, _, serving, finish := finishing(t)
+	harness.KillNow(t, serving)
+	h.Logs.Await(t, nobodyServes)
+	if answer := finish(); answer != "went 1" {
+		t.Errorf("the answer is %q", answer)
+	}
+	<-h.Exited
+	if code := h.Cmd.ProcessState.ExitCode(); code != 128+9 {
+		t.Errorf("it ended with status %d", code)
+	}
+}
+
+func TestAStopAfterTheNewHostDiedEndsTheOldOneAtOnce(t *testing.T) {
+	t.Parallel()
+	h, _, serving, _ := finishing(t)
+	harness.KillNow(t, serving)
+	h.Logs.Await(t, nobodyServes)
+	h.Kill(syscall.SIGTERM)
+	select {
+	case <-h.Exited:
+	case <-time.After(20 * time.Second):
+		t.Error("it goes on until its drain_timeout")
+	}
+}
+
+// The one in the middle ends as it should.
+func TestTheEndOfAHostThatWasReplacedAlarmsNobody(t *testing.T) {
+	t.Parallel()
+	h, _, before, finish := finishing(t)
+	upgraded(t, h)
+	harness.AwaitGone(t, before)
+	if answer := finish(); answer != "went 1" {
+		t.Errorf("the answer is %q", answer)
+	}
+	h.Eventually("the first one has ended", func() bool { return len(harness.Children(t, h.Cmd.Process.Pid)) == 1 })
+	if strings.Contains(h.Logs.String(), nobodyServes) {
+		t.Errorf("the log says that nobody serves:\n%s", h.Logs.End())
+	}
 }
