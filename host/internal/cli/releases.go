@@ -123,6 +123,9 @@ func showReleases(t *Terminal, all []control.Release, pool []string) {
 	for _, r := range all {
 		when := r.Time.Local().Format(time.DateTime)
 		who, why := askers(r.By)
+		if r.Act == "upgrade" && r.Before != "" {
+			why = strings.TrimPrefix(why+", host "+r.Before+" → "+r.Version, ", ")
+		}
 		took := HumanDuration(fromMillis(r.Took))
 		shown := r.Pools
 		if len(pool) > 0 {
@@ -191,6 +194,9 @@ func (t *Terminal) result(r control.Release, p control.Released) cell {
 	case control.Completed, control.PoolAdded:
 		if r.Act == "start" {
 			return cell{text: "started"}
+		}
+		if r.Act == "upgrade" {
+			return cell{"upgraded", t.Green}
 		}
 		if r.Act == "rollback" {
 			return cell{"rolled back", t.Yellow}

@@ -84,7 +84,9 @@ func showStatus(t *Terminal, st control.Status) {
 	if st.Stopping {
 		head += "  " + t.Yellow("stopping")
 	}
-	fmt.Fprintf(t.Out, "%s\n\n", head)
+	fmt.Fprintf(t.Out, "%s\n", head)
+	showUpgrade(t, st.Upgrade)
+	fmt.Fprintln(t.Out)
 	listeners := table{indent: "  "}
 	for _, l := range st.Listen {
 		protocol := l.Protocol
@@ -123,6 +125,29 @@ func showStatus(t *Terminal, st control.Status) {
 			fmt.Fprintf(t.Out, "\n  %s\n%s\n", canaryHead(p.Name, p.Canary),
 				strings.Join(canaryLines(t, p.Canary), "\n"))
 		}
+	}
+}
+
+// showUpgrade says how this host took over from another one, if it did.
+func showUpgrade(t *Terminal, u *control.Upgraded) {
+	if u == nil {
+		return
+	}
+	text := fmt.Sprintf("took over %s from pid %d, %s, with %s", u.Time.Local().Format(time.DateTime), u.PID,
+		u.Version, Counted(u.Moved, "long-lived connection"))
+	if u.Moved > 0 {
+		text += " after a pause of " + HumanDuration(fromMillis(u.Paused))
+	}
+	if u.Stayed > 0 {
+		text += fmt.Sprintf("; %d stayed", u.Stayed)
+	}
+	fmt.Fprintln(t.Out, text)
+	switch {
+	case u.Guests > 0 && u.Until != nil:
+		fmt.Fprintln(t.Out, t.Yellow(fmt.Sprintf("by way of an old process until %s at most: %s",
+			u.Until.Local().Format(time.DateTime), Counted(u.Guests, "connection"))))
+	case u.Finishes:
+		fmt.Fprintln(t.Out, t.Yellow("the old process still finishes what it has"))
 	}
 }
 

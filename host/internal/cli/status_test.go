@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/workerhost/workerhost/host/internal/control"
 )
@@ -48,5 +49,30 @@ api  starting
 `
 	if out.String() != expected {
 		t.Errorf("expected\n%s\ngot\n%s", expected, out.String())
+	}
+}
+
+func TestStatusSaysHowTheHostTookOver(t *testing.T) {
+	at := time.Date(2030, 2, 1, 18, 0, 0, 0, time.Local)
+	until := at.Add(time.Hour)
+	first := control.Upgraded{Time: at, PID: 17, Version: "1.2.2", Moved: 2000, Paused: 81.5, Stayed: 3,
+		Finishes: true}
+	guests := first
+	guests.Guests, guests.Until = 1, &until
+	const head = "took over 2030-02-01 18:00:00 from pid 17, 1.2.2, with "
+	const moved = head + "2000 long-lived connections after a pause of 82ms; 3 stayed\n"
+	for _, c := range []struct {
+		upgrade control.Upgraded
+		want    string
+	}{
+		{first, moved + "the old process still finishes what it has\n"},
+		{guests, moved + "by way of an old process until 2030-02-01 19:00:00 at most: 1 connection\n"},
+		{control.Upgraded{Time: at, PID: 17, Version: "1.2.2"}, head + "0 long-lived connections\n"},
+	} {
+		var out bytes.Buffer
+		showUpgrade(&Terminal{Out: &out}, &c.upgrade)
+		if out.String() != c.want {
+			t.Errorf("got:\n%s\nwant:\n%s", out.String(), c.want)
+		}
 	}
 }

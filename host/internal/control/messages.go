@@ -45,6 +45,7 @@ type Status struct {
 	Config   string     `json:"config,omitempty"` // the file that it was started with
 	Stopping bool       `json:"stopping"`
 	Upgrades int        `json:"upgrades,omitempty"` // that led to this host, one after the other
+	Upgrade  *Upgraded  `json:"upgrade,omitempty"`  // the last of them
 	Listen   []Listener `json:"listeners"`
 	Pools    []Pool     `json:"pools"`
 
@@ -52,6 +53,20 @@ type Status struct {
 	Certificates []Certificate `json:"certificates,omitempty"`
 
 	Connections map[string]int `json:"connections"` // long-lived ones that are open, by protocol
+}
+
+// Upgraded is an upgrade, as the host sees it that has taken over.
+type Upgraded struct {
+	Time     time.Time  `json:"time"`    // of the take-over
+	Took     float64    `json:"took_ms"` // from the command until then
+	PID      int        `json:"old_pid"`
+	Version  string     `json:"old_version"`
+	Finishes bool       `json:"old_finishes"` // that process is there still, as a host
+	Moved    int        `json:"moved"`        // long-lived connections that went over
+	Stayed   int        `json:"stayed"`       // and those that end with the old process
+	Paused   float64    `json:"paused_ms"`    // how long those that moved were not served
+	Guests   int        `json:"guests,omitempty"`
+	Until    *time.Time `json:"guests_until,omitempty"` // when the last of those that go through an old process is closed
 }
 
 // Listener is an address that is served, or will be once its pool has a worker.

@@ -22,8 +22,9 @@ type Release struct {
 	Error   string     `json:"error,omitempty"` // why the configuration is not applied
 	Took    float64    `json:"took_ms"`
 	Pools   []Released `json:"pools,omitempty"`
-	Changes []string   `json:"changes,omitempty"` // of settings, and of what else the configuration has
-	Version string     `json:"version"`           // of the host
+	Changes []string   `json:"changes,omitempty"`        // of settings, and of what else the configuration has
+	Version string     `json:"version"`                  // of the host
+	Before  string     `json:"version_before,omitempty"` // of the host that an upgrade has replaced
 }
 
 // By is who asked for something. Message is why, in their own words.

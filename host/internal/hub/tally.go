@@ -5,6 +5,7 @@ package hub
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // Tally is what a listener's connections of one protocol have come to since the host started. Only Open is about now.
@@ -112,6 +113,25 @@ func (h *Hub) Open() map[string]int {
 		}
 	}
 	return open
+}
+
+// Guests counts those that came by [Connection.Lodge] and are open, and says when the last of them is closed. It looks
+// at each connection for a moment.
+func (h *Hub) Guests() (n int, until time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	last := int64(0)
+	for _, c := range h.all {
+		c.mu.Lock()
+		if c.few != nil && c.few.guest {
+			n, last = n+1, max(last, c.few.until)
+		}
+		c.mu.Unlock()
+	}
+	if n > 0 {
+		until = time.Unix(0, last)
+	}
+	return n, until
 }
 
 // Tallies adds up, in no particular order. It looks at each connection for a moment.

@@ -55,6 +55,15 @@ type Source struct {
 	AccessLogLost  func() uint64
 	Spans          func() (sent, dropped uint64)
 	ConfigFailures func() uint64 // reloads whose configuration could not be applied
+	Upgrades       func() Upgrades
+}
+
+// Upgrades are those of the host, one process after the other.
+type Upgrades struct {
+	Count  int           // that led to this process
+	Moved  uint64        // long-lived connections that have gone over, at all of them together
+	Paused time.Duration // for which these were not served, likewise
+	Guests int           // that go through an old process now
 }
 
 // Handler answers scrapes, with the metrics of the Go runtime and of the process beside ours.
@@ -100,6 +109,13 @@ var (
 
 	configFails = describe("config_failures_total", "Reloads that found a configuration, or a listener's "+
 		"certificate or public folder, which can't be applied.")
+
+	upgrades     = describe("upgrades_total", "Upgrades of the host that led to this process.")
+	upgradeMoved = describe("upgrade_connections_total", "Long-lived connections that went over to the next process "+
+		"at these upgrades.")
+	upgradePause  = describe("upgrade_pause_seconds_total", "Time that these upgrades paused them.")
+	upgradeGuests = describe("upgrade_guests", "Connections that still go through the process before, or one before "+
+		"that.")
 
 	canaries      = describe("canaries_total", "Canaries that are over: promoted, turned_back or aborted.", "outcome")
 	canaryWorkers = describe("canary_workers", "Workers by state of the canary under way: of new code, the "+
@@ -165,6 +181,11 @@ var states = [...]workers.State{workers.Starting, workers.Idle, workers.Busy, wo
 func (c *collector) Collect(to chan<- prometheus.Metric) {
 	gauge(to, buildInfo, 1, c.source.Version, runtime.Version())
 	counter(to, configFails, c.source.ConfigFailures())
+	u := c.source.Upgrades()
+	counter(to, upgrades, uint64(u.Count))
+	counter(to, upgradeMoved, u.Moved)
+	to <- prometheus.MustNewConstMetric(upgradePause, prometheus.CounterValue, u.Paused.Seconds())
+	gauge(to, upgradeGuests, u.Guests)
 	for _, l := range c.source.Listeners() {
 		gauge(to, connections, l.Connections(), l.Address())
 		counter(to, staticFiles, l.StaticFiles(), l.Address())

@@ -79,6 +79,9 @@ func scrape(t *testing.T) string {
 		AccessLogLost:  func() uint64 { return 14 },
 		Spans:          func() (sent, dropped uint64) { return 15, 16 },
 		ConfigFailures: func() uint64 { return 13 },
+		Upgrades: func() Upgrades {
+			return Upgrades{Count: 2, Moved: 700, Paused: 80 * time.Millisecond, Guests: 9}
+		},
 		LongLived: func() []hub.Tally {
 			return []hub.Tally{
 				{Listener: ":80", Protocol: "websocket", Open: 3, Opened: 5, Closed: map[int]int64{1001: 2},
@@ -99,6 +102,10 @@ func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 	page := scrape(t)
 	for _, line := range []string{
 		`workerhost_connections{listener="127.0.0.1:80"} 42`,
+		`workerhost_upgrades_total 2`,
+		`workerhost_upgrade_connections_total 700`,
+		`workerhost_upgrade_pause_seconds_total 0.08`,
+		`workerhost_upgrade_guests 9`,
 		`workerhost_certificate_end_timestamp_seconds{listener="127.0.0.1:80"} 1.9e+09`,
 		`workerhost_managed_certificate_end_timestamp_seconds{name="here.test"} 2e+09`,
 		`workerhost_managed_certificate_end_timestamp_seconds{name="missing.test"} 0`,

@@ -34,6 +34,11 @@ func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
 		},
 	}
 	source.ConfigFailures = h.configFailures.Load
+	source.Upgrades = func() (u metrics.Upgrades) {
+		u.Count, u.Moved, u.Paused = h.upgrade.counted()
+		u.Guests, _ = h.guests()
+		return u
+	}
 	source.LongLived = func() []hub.Tally { return hub.Tallies(h.setup.Load().hubs()...) }
 	source.Certificates = func() iter.Seq2[string, time.Time] {
 		return func(yield func(string, time.Time) bool) {

@@ -395,8 +395,9 @@ func (h *host) overview() control.Status {
 func (h *host) statusUntil(ctx context.Context) control.Status {
 	st := control.Status{
 		Version: cli.Version(), Uptime: control.Seconds(time.Since(h.began)), PID: os.Getpid(), Config: h.file,
-		Stopping: h.leaves(), Upgrades: h.upgrade.count(), Listen: []control.Listener{}, Connections: map[string]int{},
+		Stopping: h.leaves(), Upgrade: h.upgraded(), Listen: []control.Listener{}, Connections: map[string]int{},
 	}
+	st.Upgrades, _, _ = h.upgrade.counted()
 	for _, l := range h.listeners() {
 		shown := control.Listener{
 			Address: l.server.Address(), Protocol: l.config.Protocol, Pool: l.config.Pool, TLS: l.config.TLS != nil,

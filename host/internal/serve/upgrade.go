@@ -8,6 +8,7 @@ import (
 	"context"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
@@ -17,10 +18,11 @@ import (
 
 // What the two hosts say, by the kinds of their messages, in this order.
 const (
-	sayOffer   = "host.offer"   // the old one: what it has; an offer
-	sayReady   = "host.ready"   // the new one: its workers are, and what it has taken; an acceptance
-	sayFailed  = "host.failed"  // or why it ends; a failure
-	sayGo      = "host.go"      // the old one, when package succession has handed the connections over: take over
+	sayOffer  = "host.offer"  // the old one: what it has; an offer
+	sayReady  = "host.ready"  // the new one: its workers are, and what it has taken; an acceptance
+	sayFailed = "host.failed" // or why it ends; a failure
+	// the old one, when package succession has handed the connections over: take over; a handed
+	sayGo      = "host.go"
 	sayServing = "host.serving" // the new one: it does
 	sayLeft    = "host.left"    // the old one: it accepts nobody any more
 	sayDrained = "host.drained" // the old one: and has no request any more
@@ -37,8 +39,19 @@ type offer struct {
 	Generations map[string]uint64 `msgpack:"generations"` // the highest of each pool that ever was
 	Passes      uint64            `msgpack:"passes"`
 	Upgrades    int               `msgpack:"upgrades"` // with this one
-	Began       int64             `msgpack:"began"`    // of the upgrade, in Unix nanoseconds
-	By          []byte            `msgpack:"by"`       // who asked for it, as JSON
+	Moved       uint64            `msgpack:"moved"`    // what the ones before this have moved and paused, together
+	Paused      time.Duration     `msgpack:"paused"`
+	Began       int64             `msgpack:"began"` // of the upgrade, in Unix nanoseconds
+	By          []byte            `msgpack:"by"`    // who asked for it, as JSON
+	PID         int               `msgpack:"pid"`   // of the old one
+	Version     string            `msgpack:"version"`
+}
+
+// handed is how the long-lived connections went over.
+type handed struct {
+	Moved  int           `msgpack:"moved"`  // to the new host
+	Stayed int           `msgpack:"stayed"` // and end with the old one
+	Paused time.Duration `msgpack:"paused"` // how long nothing of any of them was handled
 }
 
 // place is what a socket is found by: an address as the configuration has it.

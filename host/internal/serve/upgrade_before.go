@@ -30,6 +30,8 @@ type before struct {
 	control *os.File // its control socket, and its lock; nil once they are taken
 	lock    *os.File
 	adopted bool          // they were taken
+	handed  handed        // set, with since, before clients may come
+	since   time.Time     // of the take-over
 	left    chan struct{} // closed when it accepts nobody any more
 	drained chan struct{} // closed when it has no request any more
 	gone    chan struct{} // closed when it has ended
@@ -132,7 +134,12 @@ func (h *host) succeed(b *before) {
 	h.passesBegun = b.offer.Passes
 	t := succession.NewTaker(b.link, h.hubOf, h.listenerOf, h.log)
 	by := t.Handlers()
-	by[sayGo] = func(handover.Message) error { return h.takeOver() }
+	by[sayGo] = func(m handover.Message) error {
+		if err := m.Decode(&b.handed); err != nil {
+			return err
+		}
+		return h.takeOver()
+	}
 	by[sayLeft] = func(handover.Message) error { h.settle(); return nil }
 	drained := sync.OnceFunc(func() { close(b.drained) })
 	by[sayDrained] = func(handover.Message) error { drained(); return nil }
@@ -197,6 +204,7 @@ func (h *host) becomeReady() error {
 
 // takeOver lets clients in. What the host before knows of connections has come before. In the link's goroutine.
 func (h *host) takeOver() error {
+	h.upgrade.before.since = time.Now()
 	close(h.upgrade.arrived)
 	h.upgrade.keeper.serves(os.Getpid()) // the host before may die before it says so
 	h.startReady()
@@ -296,15 +304,47 @@ func (u *upgrade) startedBy(e *control.Release) (upgraded bool) {
 	if json.Unmarshal(u.before.offer.By, &by) == nil {
 		e.By = slices.Clone([]control.By{by})
 	}
-	e.Act, e.Time = "upgrade", time.Unix(0, u.before.offer.Began)
+	e.Act, e.Time, e.Before = "upgrade", time.Unix(0, u.before.offer.Began), u.before.offer.Version
 	e.Took = control.Millis(time.Since(e.Time))
 	return true
 }
 
-// count is how many upgrades led to this host.
-func (u *upgrade) count() int {
-	if u.before == nil {
-		return 0
+// counted are the upgrades that led to this host, what of connections they have moved, and how long they paused those.
+func (u *upgrade) counted() (upgrades int, moved uint64, paused time.Duration) {
+	b := u.before
+	if b == nil || !u.here() {
+		return 0, 0, 0
 	}
-	return u.before.offer.Upgrades
+	return b.offer.Upgrades, b.offer.Moved + uint64(b.handed.Moved), b.offer.Paused + b.handed.Paused
+}
+
+// guests are the connections that still go through a host before, which closes the last of them at until.
+func (h *host) guests() (n int, until time.Time) {
+	for _, in := range h.setup.Load().hubs() {
+		more, last := in.Guests()
+		if n += more; last.After(until) {
+			until = last
+		}
+	}
+	return n, until
+}
+
+// upgraded is the upgrade that led to this host; nil if it is the first one.
+func (h *host) upgraded() *control.Upgraded {
+	b := h.upgrade.before
+	if b == nil || !h.upgrade.here() {
+		return nil
+	}
+	u := &control.Upgraded{Time: b.since, Took: control.Millis(b.since.Sub(time.Unix(0, b.offer.Began))),
+		PID: b.offer.PID, Version: b.offer.Version,
+		Moved: b.handed.Moved, Stayed: b.handed.Stayed, Paused: control.Millis(b.handed.Paused)}
+	select {
+	case <-b.gone:
+	default:
+		u.Finishes = true
+	}
+	if n, until := h.guests(); n > 0 {
+		u.Guests, u.Until = n, &until
+	}
+	return u
 }

@@ -198,7 +198,9 @@ func (h *host) prepareNext(n *next, by control.By, began time.Time) (a acceptanc
 	if err != nil {
 		return a, err
 	}
-	o.Upgrades, o.Began = h.upgrade.count()+1, began.UnixNano()
+	o.Upgrades, o.Moved, o.Paused = h.upgrade.counted()
+	o.Upgrades++
+	o.Began, o.PID, o.Version = began.UnixNano(), os.Getpid(), cli.Version()
 	o.By, _ = json.Marshal(by)
 	n.link.Send(sayOffer, o, files...) // an error is the link's end
 	limit := upgradeTime
@@ -287,6 +289,7 @@ func (h *host) offer() (o offer, files []*os.File, err error) {
 func (h *host) handOver(n *next) error {
 	ctx, cancel := context.WithTimeout(h.now, goTime)
 	defer cancel()
+	began := time.Now()
 	all, err := n.giver.Offer(ctx)
 	if err != nil {
 		return err
@@ -294,8 +297,10 @@ func (h *host) handOver(n *next) error {
 	if err := n.giver.Hand(ctx); err != nil {
 		return err
 	}
-	h.log.Info("long-lived connections are handed over", "connections", all.Goes, "staying", all.Stays)
-	if err := h.awaitServing(n); err != nil {
+	went := handed{Moved: all.Goes, Stayed: all.Stays, Paused: time.Since(began)}
+	h.log.Info("long-lived connections are handed over", "connections", went.Moved, "staying", went.Stayed, "paused",
+		cli.HumanDuration(went.Paused))
+	if err := h.awaitServing(n, went); err != nil {
 		err = fmt.Errorf("the connections were handed over, and then: %w", err)
 		h.end(fmt.Errorf("%w: this host ends, since its connections are gone", err)) // who keeps it starts it anew
 		return err
@@ -303,8 +308,8 @@ func (h *host) handOver(n *next) error {
 	return nil
 }
 
-func (h *host) awaitServing(n *next) error {
-	if err := n.link.Send(sayGo, nil); err != nil {
+func (h *host) awaitServing(n *next, went handed) error {
+	if err := n.link.Send(sayGo, went); err != nil {
 		return err
 	}
 	late := time.NewTimer(goTime)
