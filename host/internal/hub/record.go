@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/trace"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -21,6 +22,12 @@ type Record struct {
 	Once       bool           `msgpack:"once"`
 	Expires    int64          `msgpack:"expires"` // Unix nanoseconds; 0 is never
 	Guest      bool           `msgpack:"guest"`   // its socket is a relay by a host before: see Connection.Lodge
+
+	// Trace and State tell of the span that led to the connection, as the headers traceparent and tracestate; empty:
+	// none did, or it was not traced. Decided says that its parent had decided whether it is sampled.
+	Trace   string `msgpack:"trace"`
+	State   string `msgpack:"trace_state"`
+	Decided bool   `msgpack:"trace_decided"`
 
 	// Opening is the frame of the OPEN that is not settled; empty: the connection is open. Submitted says that the
 	// workers of the host before have it, and Refused that they have refused it.
@@ -95,6 +102,9 @@ func (c *Connection) Record() *Record {
 	}
 	if c.few != nil {
 		r.Expires, r.Guest = c.few.until, c.few.guest
+		if s := &c.few.opened; s.Traced() {
+			r.Trace, r.State, r.Decided = s.Traceparent(), s.State, s.Decided()
+		}
 	}
 	if o := c.opening; o != nil {
 		r.Opening = (&protocol.Open{Stream: 1, Connection: view, Request: o.request}).AppendFrame(nil)
@@ -148,6 +158,9 @@ func (h *Hub) restore(r *Record, p Peer, t *Terms) (*Connection, error) {
 	c.terms.Store(t)
 	c.counts = counts{messagesIn: r.MessagesIn, messagesOut: r.MessagesOut, bytesIn: r.BytesIn,
 		bytesOut: r.BytesOut, dropped: r.Dropped}
+	if from := trace.Read([]string{r.Trace}, []string{r.State}); from.Known() && t.Tracer != nil {
+		c.some().opened = t.Tracer.Restore(from, r.Decided)
+	}
 	for i := range r.Inbox {
 		c.inbox.messages = append(c.inbox.messages, r.Inbox[i].message())
 		c.inbox.waits += int64(len(r.Inbox[i].Data)) + overhead

@@ -50,3 +50,33 @@ func TestEventsWithoutARequestLinkToTheirOpen(t *testing.T) {
 		t.Errorf("the datagram's: %+v", r)
 	}
 }
+
+func TestEventsAtTheNextHostLinkToTheirOpen(t *testing.T) {
+	var here, there collector
+	traced := func(to *collector) (*scene, *trace.Tracer) {
+		s := newScene(t)
+		tracer := trace.New(trace.Settings{Share: 1}, to, new(trace.Tally), hclog.NewNullLogger())
+		s.terms = &Terms{Backend: s.pool, Tracer: tracer}
+		return s, tracer
+	}
+	before, tracer := traced(&here)
+	c := before.open(&fakePeer{})
+	d, err := before.hub.Freeze()
+	if err != nil || !d.Settle(context.Background(), c) {
+		t.Fatal(err)
+	}
+	next, second := traced(&there)
+	a := next.hub.Arrive()
+	gone, err := a.Add(c.Record(), &fakePeer{}, next.terms, true, func(Admission) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Land()
+	gone.Deliver([]byte("a"), false)
+	d.Thaw()
+	tracer.Close()
+	second.Close()
+	if len(here) != 1 || len(there) != 1 || !here[0].Known() || there[0].Link != here[0].Context {
+		t.Errorf("%+v\n%+v", here, there)
+	}
+}

@@ -26,6 +26,9 @@ type Span struct {
 // Traced says whether there is a span, be it sampled or not: then workers are told of it.
 func (s *Span) Traced() bool { return s.tracer != nil }
 
+// Decided says whether the span's parent had decided if it is sampled.
+func (s *Span) Decided() bool { return s.follows }
+
 // Record is where the span's owner says what came of it, before End; nil if the span is not sampled.
 func (s *Span) Record(began time.Time) *Record {
 	if !s.Sampled {

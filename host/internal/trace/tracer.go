@@ -113,6 +113,11 @@ func (t *Tracer) Always() Span {
 	return t.first(true, true)
 }
 
+// Restore makes a span that has ended in another process, for [Tracer.After] and links alone: it must not end here.
+func (t *Tracer) Restore(c Context, decided bool) Span {
+	return Span{Context: c, follows: decided, tracer: t}
+}
+
 // After makes the first span of a trace that an earlier span, which may be nil, has led to. If that one was sampled,
 // or not, because somebody else had decided so, this one is as well.
 func (t *Tracer) After(cause *Span) Span {
