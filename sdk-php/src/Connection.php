@@ -76,7 +76,7 @@ final class Connection
      *
      * @throws \Throwable what onUpgrade() throws
      */
-    public function __construct(array $connection, int $attempt, private readonly Acts $acts, private bool $own)
+    public function __construct(array $connection, int $attempt, private Acts $acts, private bool $own)
     {
         $this->id = $connection[0];
         $this->protocol = $connection[1];
@@ -139,7 +139,7 @@ final class Connection
                 'The text of a WebSocket message is UTF-8, and this is not; bytes are sent with binary: true');
         }
         [$to, $names] = $this->self();
-        $this->acts->send($to, $names, (string) $data, [], $binary, $now);
+        $this->acts->current()->send($to, $names, (string) $data, [], $binary, $now);
     }
 
     /**
@@ -155,14 +155,14 @@ final class Connection
     {
         Connections::checkClose($code, $reason);
         [$to, $names] = $this->self();
-        $this->acts->act([Frame::HANGUP, 0, 0, $to, $names, $code, $reason], $now);
+        $this->acts->current()->act([Frame::HANGUP, 0, 0, $to, $names, $code, $reason], $now);
     }
 
     /** Puts the connection into groups. There is no need to create one. */
     public function join(string ...$groups): void
     {
         $groups = \array_values($groups);
-        $this->acts->act([Frame::JOIN, 0, 0, $this->named(), $groups]);
+        $this->acts->current()->act([Frame::JOIN, 0, 0, $this->named(), $groups]);
         $this->groups = \array_values(\array_unique([...$this->groups, ...$groups]));
     }
 
@@ -170,7 +170,7 @@ final class Connection
     public function leave(string ...$groups): void
     {
         $groups = \array_values($groups);
-        $this->acts->act([Frame::LEAVE, 0, 0, $this->named(), $groups]);
+        $this->acts->current()->act([Frame::LEAVE, 0, 0, $this->named(), $groups]);
         $this->groups = \array_values(\array_diff($this->groups, $groups));
     }
 
@@ -180,7 +180,7 @@ final class Connection
      */
     public function bindUid(string|int $uid): void
     {
-        $this->acts->act([Frame::BIND, 0, 0, $this->named(), (string) $uid]);
+        $this->acts->current()->act([Frame::BIND, 0, 0, $this->named(), (string) $uid]);
         $this->uid = (string) $uid;
     }
 
@@ -205,7 +205,7 @@ final class Connection
                     . (\implode(', ', \array_filter($offered)) ?: 'none'));
             }
         }
-        $this->acts->act([Frame::ACCEPT, 0, 0, $subprotocol, Headers::pairs($headers)]);
+        $this->acts->current()->act([Frame::ACCEPT, 0, 0, $subprotocol, Headers::pairs($headers)]);
     }
 
     /** @return array{int, list<string>} whom an act for this connection names (SPEC.md §10.2) */
@@ -277,5 +277,6 @@ final class Connection
     {
         $this->own = false;
         $this->upgrade = null;
+        $this->acts = $this->acts->outside();
     }
 }

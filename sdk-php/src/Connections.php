@@ -150,19 +150,19 @@ final class Connections
     /** Puts a connection into groups. */
     public function join(string $id, string ...$groups): void
     {
-        $this->acts->act([Frame::JOIN, 0, 0, self::id($id), \array_values($groups)]);
+        $this->acts->current()->act([Frame::JOIN, 0, 0, self::id($id), \array_values($groups)]);
     }
 
     /** Takes a connection out of groups. */
     public function leave(string $id, string ...$groups): void
     {
-        $this->acts->act([Frame::LEAVE, 0, 0, self::id($id), \array_values($groups)]);
+        $this->acts->current()->act([Frame::LEAVE, 0, 0, self::id($id), \array_values($groups)]);
     }
 
     /** Binds a connection to a user id in place of the one that it had; '' unbinds. */
     public function bindUid(string $id, string|int $uid): void
     {
-        $this->acts->act([Frame::BIND, 0, 0, self::id($id), (string) $uid]);
+        $this->acts->current()->act([Frame::BIND, 0, 0, self::id($id), (string) $uid]);
     }
 
     /**
@@ -288,7 +288,7 @@ final class Connections
                     . '; it has to return the session, an array');
             }
             [$set, $unset] = Entries::changes($before, $after);
-            if ($set === [] && $unset === [] || $this->acts->call(Frame::SWAP, $id, $version,
+            if ($set === [] && $unset === [] || $this->acts->current()->call(Frame::SWAP, $id, $version,
                 Upgrade::stamp($set, $from), $unset) === true) {
                 return $after;
             }
@@ -323,8 +323,8 @@ final class Connections
     private function question(string $method, array $arguments): mixed
     {
         return $this->timeout > 0
-            ? $this->acts->call(Frame::CALL, $method, $arguments, $this->timeout)
-            : $this->acts->call(Frame::CALL, $method, $arguments);
+            ? $this->acts->current()->call(Frame::CALL, $method, $arguments, $this->timeout)
+            : $this->acts->current()->call(Frame::CALL, $method, $arguments);
     }
 
     /**
@@ -336,7 +336,7 @@ final class Connections
     {
         $names = $names === null ? [] : self::names($names);
         if ($names !== [] || $to === Frame::TO_ALL) {
-            $this->acts->send($to, $names, (string) $data, self::names($except),
+            $this->acts->current()->send($to, $names, (string) $data, self::names($except),
                 $binary || $data instanceof ServerSentEvent, $now);
         }
     }
@@ -351,7 +351,8 @@ final class Connections
         self::checkClose($code, $reason);
         $names = self::names($names);
         if ($names !== []) {
-            $this->acts->act([Frame::HANGUP, 0, 0, $to, $names, $code, $reason, self::names($except)], $now);
+            $this->acts->current()->act(
+                [Frame::HANGUP, 0, 0, $to, $names, $code, $reason, self::names($except)], $now);
         }
     }
 

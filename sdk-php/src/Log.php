@@ -20,6 +20,8 @@ final class Log
 
     private static ?Link $link = null;
     private static int $stream = 0;
+    /** @var (\Closure(): int)|null */
+    private static ?\Closure $current = null;
     /** The process whose link it is: a child that was forked would write into the midst of its frames. */
     private static int $pid = 0;
     /** @var resource|null standard error, opened while that can't fail */
@@ -74,7 +76,7 @@ final class Log
             return;
         }
         foreach (\str_split($bytes, self::MOST) as $piece) {
-            $link->interject($link->frame([Frame::LOG, self::$stream, 'print', $piece]));
+            $link->interject($link->frame([Frame::LOG, self::current(), 'print', $piece]));
         }
     }
 
@@ -90,10 +92,21 @@ final class Log
         self::$stream = $stream;
     }
 
+    /** @internal @param (\Closure(): int)|null $current says which stream code works for; null: that of stream() */
+    public static function follow(?\Closure $current): void
+    {
+        self::$current = $current;
+    }
+
+    private static function current(): int
+    {
+        return self::$current === null ? self::$stream : (self::$current)();
+    }
+
     /** @internal whether a request or an event is at hand */
     public static function isAnswering(): bool
     {
-        return self::$stream !== 0;
+        return self::current() !== 0;
     }
 
     /** @param array<string, mixed> $context */
@@ -112,7 +125,7 @@ final class Log
 
             return;
         }
-        $entry = [Frame::LOG, self::$stream, $level, $message];
+        $entry = [Frame::LOG, self::current(), $level, $message];
         try {
             $frame = $link->frame([...$entry, $fields === [] ? null : $fields]);
         } catch (\LengthException $e) {

@@ -7,6 +7,9 @@ namespace WorkerHost;
 /** A function that runs later, as Worker::after() has arranged it. */
 final class Timer
 {
+    /** @internal whether it runs at this moment */
+    public bool $running = false;
+
     /**
      * @internal
      *

@@ -10,7 +10,6 @@ use WorkerHost\Internal\LinkError;
 use WorkerHost\Internal\Loop;
 use WorkerHost\Internal\Process;
 use WorkerHost\Internal\Program;
-use WorkerHost\Internal\Timers;
 use WorkerHost\Internal\Upgrade;
 use WorkerHost\Internal\WebCode;
 
@@ -76,6 +75,28 @@ final class Worker
     public function onFork(callable $function): self
     {
         $this->program->beginners[] = $function;
+
+        return $this;
+    }
+
+    /**
+     * How many requests and events this worker handles at once, each in a Fiber of its own: one that waits, in Async,
+     * for its body, for its client, or in a client library of amphp or ReactPHP, lets the others run. What blocks all
+     * the same, such as sleep() or a query with PDO, holds up all of them.
+     *
+     * It is for code that keeps nothing of a request in globals, static properties or services: run() fails with
+     * superglobals(), and with the bridges to frameworks.
+     *
+     * @param int $most 1 to 10000; 1, as it is without this, handles one after the other
+     *
+     * @throws \ValueError
+     */
+    public function concurrency(int $most): self
+    {
+        if ($most < 1 || $most > 10000) {
+            throw new \ValueError("concurrency() takes 1 to 10000, not $most");
+        }
+        $this->program->concurrency = $most;
 
         return $this;
     }
@@ -198,7 +219,7 @@ final class Worker
         if (!($seconds >= 0.001 && $seconds <= 1e9)) {
             throw new \ValueError("every() takes 0.001 seconds or more, not $seconds");
         }
-        ($this->program->timers ??= new Timers())->add($seconds, $tick, true);
+        $this->program->timer($seconds, $tick, true);
 
         return $this;
     }
@@ -221,7 +242,7 @@ final class Worker
             throw new \ValueError("after() takes 0 seconds or more, not $seconds");
         }
 
-        return ($this->program->timers ??= new Timers())->add($seconds, $function, false);
+        return $this->program->timer($seconds, $function, false);
     }
 
     /**

@@ -14,14 +14,27 @@ namespace WorkerHost\Internal;
  */
 final class Acts
 {
-    private ?Link $link = null;
+    private ?Channel $link = null;
     private int $stream = 0;
     private string $staged = '';
     /** Where in $staged the flags of the last act are. */
     private int $flags = 0;
+    /** @var (\Closure(): ?self)|null */
+    private ?\Closure $current = null;
+
+    /** @param self|null $outside those of code that works for no request or event; null: these are */
+    public function __construct(private readonly ?self $outside = null)
+    {
+    }
+
+    /** For who is kept beyond the request or event at hand. */
+    public function outside(): self
+    {
+        return $this->outside ?? $this;
+    }
 
     /** From now on there is a host that listens. */
-    public function attach(?Link $link): void
+    public function attach(?Channel $link): void
     {
         $this->link = $link;
     }
@@ -30,6 +43,18 @@ final class Acts
     public function isAttached(): bool
     {
         return $this->link !== null;
+    }
+
+    /** @param (\Closure(): ?self)|null $current gives those that the code at hand works for; null: there are none */
+    public function follow(?\Closure $current): void
+    {
+        $this->current = $current;
+    }
+
+    /** Those that the code at hand works for: these, unless several requests are at hand. */
+    public function current(): self
+    {
+        return $this->current === null ? $this : ($this->current)() ?? $this;
     }
 
     /** From now on acts belong to this stream, and wait for its DONE. */
@@ -90,15 +115,16 @@ final class Acts
     }
 
     /** @param int $last where the last of the frames begins */
-    private function put(Link $link, string $frames, int $last, bool $now): void
+    private function put(Channel $link, string $frames, int $last, bool $now): void
     {
         if ($now || $this->stream === 0) {
-            $link->raw($frames);
+            $link->raw($frames, $now);
 
             return;
         }
-        if (\strlen($this->staged) + \strlen($frames) > $link->maxActs) {
-            $most = $link->maxActs < 1 << 20 ? "{$link->maxActs} bytes" : ($link->maxActs >> 20) . ' MiB';
+        $max = $link->maxActs();
+        if (\strlen($this->staged) + \strlen($frames) > $max) {
+            $most = $max < 1 << 20 ? "$max bytes" : ($max >> 20) . ' MiB';
             throw new \LengthException("What a handler sends and does waits until it returns, up to $most"
                 . ' of it; this is more. Send less, or with now: true, which does not wait');
         }
@@ -120,7 +146,7 @@ final class Acts
         return $this->link()->call($type, $elements);
     }
 
-    private function link(): Link
+    private function link(): Channel
     {
         return $this->link ?? throw new \Error('Connections can be reached once the worker is ready: from a handler, '
             . 'a timer or onStop(), but not from onStart()');

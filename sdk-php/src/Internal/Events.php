@@ -25,7 +25,7 @@ final class Events
     /** @var (callable(Connection, bool, int): mixed)|null */
     public $buffer = null;
 
-    private Link $link;
+    private Channel $link;
     private int $stream = 0;
     private ?Connection $connection = null;
     /** Why the event has come to nothing. */
@@ -38,7 +38,18 @@ final class Events
     {
     }
 
-    public function attach(Link $link): void
+    /** As these, for another strand. @param \Closure(): void $returned */
+    public function apart(Acts $acts, \Closure $returned, Channel $link): self
+    {
+        $copy = new self($acts, $returned);
+        [$copy->open, $copy->message, $copy->close, $copy->buffer] = [$this->open, $this->message, $this->close,
+            $this->buffer];
+        $copy->link = $link;
+
+        return $copy;
+    }
+
+    public function attach(Channel $link): void
     {
         $this->link = $link;
     }
@@ -209,6 +220,11 @@ final class Events
     private function fail(\Throwable $e, string $event, array $connection): void
     {
         $this->failure = Failure::summary($e);
+        if ($e instanceof RequestCancelled) { // the host has given it up, and knows
+            Log::debug('stopped: ' . $e->getMessage(), ['event' => $event, 'connection' => $connection[0]]);
+
+            return;
+        }
         Log::error($this->failure, ['event' => $event, 'connection' => $connection[0], 'remote' => $connection[2],
             'trace' => (string) $e]);
     }

@@ -46,13 +46,15 @@ final class Exchange
     private bool $broken = false;
 
     /**
-     * Nothing here is readonly: each request makes one, and a readonly property costs twice what another does.
+     * Nothing here is readonly, and no interface its type: each request makes one, and either costs twice what
+     * another property does.
      *
+     * @param Channel   $link
      * @param int       $window what may be sent before a WINDOW
      * @param Acts|null $acts   what goes out in front of DONE
      */
     public function __construct(
-        private Link $link,
+        private $link,
         public int $stream,
         bool $whole,
         ?string $body,
@@ -127,7 +129,7 @@ final class Exchange
         if ($this->over()) {
             return;
         }
-        $message = $this->link->wait();
+        $message = $this->link->hear(true);
         if ($message !== null) {
             $this->apply($message);
         } elseif (!$this->over()) {
@@ -139,7 +141,7 @@ final class Exchange
     /** Takes in what has come, without waiting, and says whether anybody still waits for the answer. */
     public function wanted(): bool
     {
-        while (!$this->over() && ($message = $this->link->poll()) !== null) {
+        while (!$this->over() && ($message = $this->link->hear(false)) !== null) {
             $this->apply($message);
         }
 
@@ -163,14 +165,6 @@ final class Exchange
     /** @param list<mixed> $message */
     private function apply(array $message): void
     {
-        if (Frame::opens($message[0])) {
-            $this->link->hold($message); // handed ahead (§4.5)
-
-            return;
-        }
-        if ($message[0] === Frame::RESET && $message[1] !== $this->stream) {
-            $this->link->drop($message);
-        }
         if ($message[1] !== $this->stream || $this->cancelled
             || $message[0] === Frame::RESET && $message[2] === Frame::CODE_RECALLED) {
             return; // what has begun is not given back
@@ -203,13 +197,7 @@ final class Exchange
                 break;
             case Frame::RESET:
                 $this->cancelled = true;
-                $this->reason = match ($message[2]) {
-                    1 => 'the client has left',
-                    2 => "the request's time is up",
-                    3 => 'the drain deadline has passed',
-                    Frame::CODE_INTERNAL => 'the request has failed',
-                    default => "the host gave the request up (code {$message[2]})",
-                } . ($message[3] !== '' ? ": {$message[3]}" : '');
+                $this->reason = Frame::given($message);
                 break;
         }
     }

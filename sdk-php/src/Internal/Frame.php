@@ -23,6 +23,8 @@ final class Frame
     public const MAX_WINDOW = 2147483647;
     /** How many requests can be handed ahead (§4.5), unless HELLO says otherwise. */
     public const MAX_AHEAD = 8;
+    /** How many calls may be unanswered (§10.5), unless HELLO says otherwise. */
+    public const MAX_CALLS = 64;
 
     public const HELLO = 1;
     public const READY = 2;
@@ -77,10 +79,23 @@ final class Frame
     public const MAX_STAGED = 67108864;
 
     /** Codes of RESET (§7.1). */
+    public const CODE_CANCELLED = 1;
     public const CODE_RECALLED = 4;
     public const CODE_REFUSED = 100;
     public const CODE_INTERNAL = 200;
     public const CODE_UNKNOWN = 201;
+
+    /** Why the host gives a stream up, in words. @param list<mixed> $reset */
+    public static function given(array $reset): string
+    {
+        return match ($reset[2]) {
+            self::CODE_CANCELLED => 'the client has left',
+            2 => "the request's time is up",
+            3 => 'the drain deadline has passed',
+            self::CODE_INTERNAL => 'the request has failed',
+            default => "the host gave the request up (code {$reset[2]})",
+        } . ($reset[3] !== '' ? ": {$reset[3]}" : '');
+    }
 
     /** Whether a message of that type opens a stream: a REQUEST, or an event of a connection. */
     public static function opens(int $type): bool

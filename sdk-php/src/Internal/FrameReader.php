@@ -76,6 +76,18 @@ final class FrameReader
         return $payload;
     }
 
+    /**
+     * From here on fill() does not wait.
+     *
+     * @return resource what there is to watch
+     */
+    public function watched()
+    {
+        \stream_set_blocking($this->in, false);
+
+        return $this->in;
+    }
+
     /** Waits for bytes, or for the end. */
     public function fill(): void
     {

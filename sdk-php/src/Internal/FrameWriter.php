@@ -7,6 +7,9 @@ namespace WorkerHost\Internal;
 /** @internal Frames onto a descriptor (SPEC.md §1, §2), each of them whole. */
 final class FrameWriter
 {
+    /** How many bytes of frames wait for others at the most. */
+    private const MOST_GATHERED = 65536;
+
     /** The longest payload that the host takes. */
     public int $maxFrame = Frame::MAX;
     /** Set once the host is gone: nothing is written any more. */
@@ -15,6 +18,10 @@ final class FrameWriter
     /** Set while a frame is on its way, and what a signal's handler had to say meanwhile. */
     private bool $writing = false;
     private string $interjected = '';
+
+    /** @var (\Closure(): void)|null what is told that frames wait for flush(); null: none does */
+    private ?\Closure $gathers = null;
+    private string $gathered = '';
 
     /** @var resource|null */
     private $out = null;
@@ -68,12 +75,47 @@ final class FrameWriter
             $this->interjected .= $frame;
         } else {
             $this->write($frame);
+            $this->flush();
+        }
+    }
+
+    /**
+     * From here on frames wait for flush(), so that several go out in one write.
+     *
+     * @param \Closure(): void $told is called when some begin to wait
+     */
+    public function gather(\Closure $told): void
+    {
+        $this->gathers = $told;
+    }
+
+    /** From here on they do not wait again. */
+    public function scatter(): void
+    {
+        $this->gathers = null;
+        $this->flush();
+    }
+
+    /** Writes what was gathered. */
+    public function flush(): void
+    {
+        if ($this->gathered !== '') {
+            [$bytes, $told] = [$this->gathered, $this->gathers];
+            $this->gathered = '';
+            $this->gathers = null;
+            $this->write($bytes);
+            $this->gathers = $told;
         }
     }
 
     /** Writes bytes as they are: the magic, or frames. */
     public function write(string $bytes): void
     {
+        if ($this->gathers !== null) {
+            $this->keep($bytes);
+
+            return;
+        }
         do {
             $this->writing = true;
             if (!$this->lost && ($written = @\fwrite($this->out, $bytes)) !== \strlen($bytes)) {
@@ -83,6 +125,17 @@ final class FrameWriter
             $bytes = $this->interjected;
             $this->interjected = '';
         } while ($bytes !== '');
+    }
+
+    private function keep(string $bytes): void
+    {
+        $first = $this->gathered === '';
+        $this->gathered .= $bytes;
+        if (\strlen($this->gathered) >= self::MOST_GATHERED) {
+            $this->flush();
+        } elseif ($first) {
+            ($this->gathers)();
+        }
     }
 
     /** Writes the rest, after the first try has written so much. */

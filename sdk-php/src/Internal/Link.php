@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WorkerHost\Internal;
 
 use WorkerHost\CallFailed;
+use WorkerHost\Internal\Fibers\Calls;
 
 /**
  * @internal The link to the host (SPEC.md §4, §8, §10.4): what comes off the reader, what goes
@@ -13,7 +14,7 @@ use WorkerHost\CallFailed;
  * Every read of a worker goes through wait() or poll(). They answer PING and note DRAIN and the end by themselves, so
  * whoever waits for something else may not forget to.
  */
-final class Link
+final class Link implements Channel
 {
     /** After how many nanoseconds a host recalls a request that waits. */
     private const PATIENCE = 1_000_000;
@@ -24,8 +25,9 @@ final class Link
     private bool $known = false;
     /** The stream that was begun last. */
     public int $begun = 0;
-    /** The most bytes of acts for a stream (§3.6). */
-    public int $maxActs = Frame::MAX_STAGED;
+    private int $maxActs = Frame::MAX_STAGED;
+    private int $maxCalls = Frame::MAX_CALLS;
+    private ?Calls $calls = null;
     private readonly FrameReader $reader;
     private readonly FrameWriter $writer;
     private readonly Backlog $backlog;
@@ -92,15 +94,24 @@ final class Link
             match ($hello[11][$i]) {
                 'acts' => $this->maxActs = $hello[11][$i + 1],
                 'ahead' => $this->backlog->maxAhead = $hello[11][$i + 1],
+                'calls' => $this->maxCalls = $hello[11][$i + 1],
                 default => null, // not of interest here
             };
         }
     }
 
+    public function maxActs(): int
+    {
+        return $this->maxActs;
+    }
+
     /** Writes bytes as they are: the magic, or frames made by frame(). */
-    public function raw(string $bytes): void
+    public function raw(string $bytes, bool $now = false): void
     {
         $this->writer->write($bytes);
+        if ($now) {
+            $this->writer->flush();
+        }
     }
 
     /**
@@ -133,11 +144,10 @@ final class Link
      */
     public function call(int $type, array $elements): mixed
     {
-        $stream = $this->streams->next();
-        if ($stream > Frame::MAX_WINDOW - 4096) {
-            $this->end(); // numbers only grow (§4.1): another worker has to go on
+        if ($this->calls !== null) {
+            return $this->calls->ask(fn (): int => $this->ask($type, $elements), $this->maxCalls);
         }
-        $this->writer->write($this->writer->frame([$type, $stream, ...$elements]));
+        $stream = $this->ask($type, $elements);
         $answer = new Pieces();
         for (;;) {
             while (($message = $this->take()) !== null) {
@@ -164,6 +174,62 @@ final class Link
             }
             $this->fill();
         }
+    }
+
+    /** Sends a question, and says on which stream. @param list<mixed> $elements */
+    private function ask(int $type, array $elements): int
+    {
+        $stream = $this->streams->next();
+        if ($stream > Frame::MAX_WINDOW - 4096) {
+            $this->end(); // numbers only grow (§4.1): another worker has to go on
+        }
+        $this->writer->write($this->writer->frame([$type, $stream, ...$elements]));
+
+        return $stream;
+    }
+
+    /** From here on several may ask at a time, and $calls has what is under way. */
+    public function answers(Calls $calls): void
+    {
+        $this->calls = $calls;
+    }
+
+    /**
+     * From here on nothing waits: fill() reads what there is, and what is sent waits for flush().
+     *
+     * @param \Closure(): void $told is called when something begins to wait
+     *
+     * @return resource what is to be read from
+     */
+    public function gather(\Closure $told)
+    {
+        $this->writer->gather($told);
+
+        return $this->reader->watched();
+    }
+
+    /** Ends what gather() has begun, for what is sent. */
+    public function scatter(): void
+    {
+        $this->writer->scatter();
+    }
+
+    /** Writes what has gathered. */
+    public function flush(): void
+    {
+        $this->writer->flush();
+    }
+
+    /** A message of what was read; null if there is none. @return list<mixed>|null @throws LinkError */
+    public function receive(): ?array
+    {
+        return $this->backlog->kept === [] ? $this->take() : \array_shift($this->backlog->kept);
+    }
+
+    /** How many bytes the message had that receive() has given last. */
+    public function size(): int
+    {
+        return $this->size;
     }
 
     /**
@@ -281,6 +347,24 @@ final class Link
             $this->known = true;
             $this->send([Frame::ENDING, 0, $this->begun]);
         }
+    }
+
+    /** For the one exchange at hand: what belongs to others is seen to. */
+    public function hear(bool $wait): ?array
+    {
+        while (($message = $wait ? $this->wait() : $this->poll()) !== null) {
+            if (Frame::opens($message[0])) {
+                $this->hold($message); // handed ahead (§4.5)
+                continue;
+            }
+            if ($message[0] === Frame::RESET) {
+                $this->drop($message);
+            }
+
+            return $message;
+        }
+
+        return null;
     }
 
     /** Takes apart what was read already. */
@@ -408,7 +492,8 @@ final class Link
         return $reset;
     }
 
-    private function fill(): void
+    /** Reads what has come. */
+    public function fill(): void
     {
         $this->reader->fill();
         if ($this->reader->ended && !$this->draining) {

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
+use WorkerHost\Internal\Fibers\Strand;
+use WorkerHost\Internal\Fibers\Strands;
 use WorkerHost\Internal\Leaks\Inspector;
 use WorkerHost\Log;
 use WorkerHost\Place;
@@ -21,6 +23,8 @@ final class Loop
     /** Whether user code runs that exit() would cut off: between HELLO and READY, in a request, and in an event. */
     private bool $booting = false;
     private ?Requests $requests = null;
+    /** Those that are at hand at once, where there may be several. */
+    private ?Strands $strands = null;
     /** What looks for leaks, where the host wants that. */
     private ?Inspector $leaks = null;
     /** @var list<mixed>|null the event at hand */
@@ -45,6 +49,7 @@ final class Loop
     {
         $this->booting = false;
         $this->requests?->abandon();
+        $this->strands = null;
         $this->event = $this->program->timers = null;
     }
 
@@ -64,17 +69,35 @@ final class Loop
     public function isBusy(): bool
     {
         return $this->booting || $this->requests?->request !== null || $this->event !== null
-            || $this->program->timers?->ticking === true;
+            || $this->program->timers?->ticking === true || $this->strands?->isBusy() === true;
     }
 
+    /** Where the request is that is at hand, or whose code has called exit(). */
     public function requests(): ?Requests
     {
-        return $this->requests;
+        return $this->strands === null ? $this->requests : $this->strands->culprit()?->requests;
+    }
+
+    /** How many are at hand beside that one: the host sees to them when this process has gone. */
+    public function others(): int
+    {
+        return $this->strands === null ? 0 : $this->strands->count() - ($this->strands->culprit() === null ? 0 : 1);
+    }
+
+    /** The process is at its end. */
+    public function ends(): void
+    {
+        $this->strands?->end();
     }
 
     /** Takes away the event at hand. @return list<mixed>|null */
     public function takeEvent(): ?array
     {
+        if ($this->strands !== null) {
+            $message = $this->strands->culprit()?->message;
+
+            return $message === null || $message[0] === Frame::REQUEST ? null : $message;
+        }
         [$event, $this->event] = [$this->event, null];
 
         return $event;
@@ -112,7 +135,11 @@ final class Loop
     public function run(): void
     {
         $this->boot();
-        while ($this->step() !== null);
+        if ($this->strands !== null) {
+            $this->strands->run();
+        } else {
+            while ($this->step() !== null);
+        }
         $this->end();
         $this->finish(0);
     }
@@ -180,7 +207,7 @@ final class Loop
      */
     private static function load(): void
     {
-        foreach (['', 'Http/', 'Internal/'] as $folder) {
+        foreach (['', 'Http/', 'Internal/', 'Internal/Fibers/'] as $folder) {
             foreach (\glob(\dirname(__DIR__) . "/$folder*.php") ?: [] as $file) {
                 \class_exists('WorkerHost\\' . \strtr($folder, '/', '\\') . \basename($file, '.php'));
             }
@@ -191,6 +218,10 @@ final class Loop
     public function boot(): void
     {
         try {
+            $this->program->check();
+            if (\getenv('WORKERHOST_LEAKS') !== false) {
+                $this->program->concurrency = 1; // what one request leaves can be told from no other's
+            }
             $this->program->start();
             if ($this->template !== null) {
                 $this->flush(); // else each child would print it
@@ -208,8 +239,8 @@ final class Loop
             $this->globals->restore();
         }
         $this->link->send([
-            Frame::READY, 0, Frame::VERSION, (int) \getmypid(), $this->sdk, 1, $this->program->features(),
-            Frame::WINDOW_SIZE,
+            Frame::READY, 0, Frame::VERSION, (int) \getmypid(), $this->sdk, $this->program->concurrency,
+            $this->program->features(), Frame::WINDOW_SIZE,
         ]);
         $this->program->acts->attach($this->link);
         $this->flush(); // what onStart left
@@ -217,16 +248,35 @@ final class Loop
         if (\getenv('WORKERHOST_LEAKS') !== false && ($this->leaks = Inspector::wanted($this->program)) !== null) {
             $handler = $this->leaks->around($handler);
         }
-        $this->requests = new Requests(
-            $this->link, $this->program->acts, $handler, $this->program->capture, $this->window, $this->dev,
-            Process::endChild(...), $this->flush(...),
-        );
+        if ($this->program->concurrency > 1) {
+            $this->strands = new Strands($this->link, $this->program, $this->equip(...), $this->flush(...),
+                $this->settle(...));
+        } else {
+            $this->requests = new Requests(
+                $this->link, $this->program->acts, $handler, $this->program->capture, $this->window, $this->dev,
+                Process::endChild(...), $this->flush(...),
+            );
+        }
         $this->program->timers?->start();
         if ($this->trial && Upgrade::$version > 0) {
             Upgrade::rehearse($this->program->acts);
             Process::endChild();
             $this->flush();
         }
+    }
+
+    /** Gives a strand what is its own. */
+    private function equip(Strand $strand): void
+    {
+        $returned = static function () use ($strand): void {
+            Process::endChild();
+            $strand->check();
+        };
+        $strand->acts = new Acts($this->program->acts);
+        $strand->acts->attach($strand);
+        $strand->requests = new Requests($strand, $strand->acts, $this->program->handler, false, $this->window,
+            $this->dev, $returned, $this->flush(...));
+        $strand->events = $this->program->events->apart($strand->acts, $returned, $strand);
     }
 
     /** In place of READY: what was thrown is why the boot has failed. @throws LinkError */

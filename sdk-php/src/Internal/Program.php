@@ -7,6 +7,7 @@ namespace WorkerHost\Internal;
 use WorkerHost\Handler;
 use WorkerHost\Http\Request;
 use WorkerHost\Place;
+use WorkerHost\Timer;
 
 /** @internal What a worker is made of: Worker fills it in, Loop runs it. */
 final class Program
@@ -24,6 +25,10 @@ final class Program
     public bool $wantsInput = false;
     public bool $capture = false;
     public ?Timers $timers = null;
+    /** How many requests and events may be at hand at once. */
+    public int $concurrency = 1;
+    /** @var (\Closure(): void)|null what is told of a new timer */
+    public ?\Closure $armed = null;
     /** What to say of a process that ends of its own accord before it is ready. */
     public string $unready = 'the code called exit() before the worker was ready';
     /** Set once the host has said it. */
@@ -41,6 +46,34 @@ final class Program
     public function isEmpty(): bool
     {
         return $this->handler === null && $this->events->features() === [] && $this->timers === null;
+    }
+
+    /** Arranges for a function to run later. */
+    public function timer(float $seconds, callable $function, bool $again): Timer
+    {
+        $timer = ($this->timers ??= new Timers())->add($seconds, $function, $again);
+        if ($this->armed !== null) {
+            ($this->armed)();
+        }
+
+        return $timer;
+    }
+
+    /** @throws \Error if several requests at once could not be kept apart */
+    public function check(): void
+    {
+        if ($this->concurrency > 1 && ($what = match (true) {
+            $this->handler instanceof WebCode => 'the bridge ' . $this->handler::class . ', since the services of a '
+                . 'framework keep the user and the request in them',
+            $this->capture => 'superglobals(capture: true), since what PHP prints is the response of whichever '
+                . 'request is at hand',
+            $this->wantsGlobals => 'superglobals(), since there is one $_GET, $_POST and $_SERVER in a process: use '
+                . 'the Request',
+            default => null,
+        }) !== null) {
+            throw new \Error("concurrency({$this->concurrency}) does not go with $what. Leave concurrency() out and "
+                . 'write more workers, or have what waits done by another pool, by a route');
+        }
     }
 
     /** What the code prints is, or is part of, the response, so code that asks who reads it is told: a browser. */
@@ -83,7 +116,8 @@ final class Program
     /** What READY says of it (SPEC.md §3.3). @return list<string> */
     public function features(): array
     {
-        $features = ['forms', 'ahead', 'deadline', Pieces::FEATURE, ...$this->events->features()];
+        $features = ['forms', ...$this->concurrency === 1 ? ['ahead'] : [], 'deadline', Pieces::FEATURE,
+            ...$this->events->features()];
         if ($this->wantsGlobals) {
             $features[] = 'local'; // for SERVER_ADDR
         }

@@ -31,7 +31,7 @@ final class Requests
      * @param \Closure(): void                $flush    sends what was left in output buffers to the log
      */
     public function __construct(
-        private readonly Link $link,
+        private readonly Channel $link,
         private readonly Acts $acts,
         ?callable $handler,
         private readonly bool $capture,
@@ -136,6 +136,12 @@ final class Requests
         Sender::part($head, $bytes, $this->exchange, $this->request->method);
     }
 
+    /** Whether the response at hand has been sent to its end. */
+    public function hasAnswered(): bool
+    {
+        return $this->exchange?->ended === true;
+    }
+
     /** Whether code is at hand whose response is what it prints. */
     public function prints(): bool
     {
@@ -157,7 +163,7 @@ final class Requests
 
     private function recover(\Throwable $e, Exchange $exchange, Request $request): void
     {
-        if ($e instanceof RequestCancelled && $exchange->cancelled) {
+        if ($e instanceof RequestCancelled && !$exchange->wanted()) {
             Log::debug("stopped: {$exchange->reason}", ['method' => $request->method, 'target' => $request->target]);
         } else {
             Failure::log($e, $request);

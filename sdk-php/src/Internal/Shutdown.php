@@ -31,6 +31,7 @@ final class Shutdown
         if (Process::isChild()) {
             return;
         }
+        $this->loop->ends();
         $error = \error_get_last();
         $fatal = $error !== null && ($error['type'] & (
             \E_ERROR | \E_PARSE | \E_CORE_ERROR | \E_COMPILE_ERROR | \E_USER_ERROR)) !== 0;
@@ -81,8 +82,10 @@ final class Shutdown
                 $request !== null => ['method' => $request->method, 'target' => $request->target],
                 $event !== null => ['event' => Message::name($event[0]), 'connection' => $connection[0],
                     'remote' => $connection[2]],
+                $this->loop->others() > 0 => [],
                 default => ['in' => 'every()'],
-            } + ($fatal || ($exits = Exits::text()) === '' ? [] : ['exit_stands_at' => $exits]),
+            } + ($this->loop->others() > 0 ? ['others' => $this->loop->others()] : [])
+                + ($fatal || ($exits = Exits::text()) === '' ? [] : ['exit_stands_at' => $exits]),
         );
         if ($exited && $last) {
             $requests->exited();

@@ -50,31 +50,52 @@ final class Timers
     {
         $ran = false;
         foreach ($this->all as $timer) { // a copy: what is added meanwhile waits for the next run
-            if ($timer->cancelled || $timer->due > \hrtime(true)) {
-                continue;
+            if ($this->isDue($timer)) {
+                $ran = $this->ticking = true;
+                $this->fire($timer);
+                $this->ticking = false;
             }
-            $timer->cancelled = !$timer->again;
-            $ran = $this->ticking = true;
-            try {
-                ($timer->function)();
-            } catch (LinkError $e) {
-                throw $e;
-            } catch (\Throwable $e) {
-                $what = $timer->again ? 'every(): ' : 'after(): ';
-                Log::error($what . Failure::summary($e), ['trace' => (string) $e]);
-            }
-            $this->ticking = false;
-            $next = $timer->due + $timer->interval;
-            $timer->due = $next > ($now = \hrtime(true)) ? $next : $now + $timer->interval;
         }
 
         return $ran;
     }
 
-    /** Microseconds until something is due. Not for none. */
+    private function isDue(Timer $timer): bool
+    {
+        return !$timer->cancelled && !$timer->running && $timer->due <= \hrtime(true);
+    }
+
+    /** What is due, to be called by fire(). @return list<Timer> */
+    public function due(): array
+    {
+        return \array_values(\array_filter($this->all, $this->isDue(...)));
+    }
+
+    /** Calls one. @throws LinkError */
+    public function fire(Timer $timer): void
+    {
+        $timer->cancelled = !$timer->again;
+        $timer->running = true;
+        try {
+            ($timer->function)();
+        } catch (LinkError $e) {
+            throw $e;
+        } catch (\Throwable $e) {
+            $what = $timer->again ? 'every(): ' : 'after(): ';
+            Log::error($what . Failure::summary($e), ['trace' => (string) $e]);
+        }
+        $timer->running = false;
+        $next = $timer->due + $timer->interval;
+        $timer->due = $next > ($now = \hrtime(true)) ? $next : $now + $timer->interval;
+    }
+
+    /** Microseconds until something is due; 0 for none, too. */
     public function wait(): int
     {
-        $next = \min(\array_map(static fn (Timer $timer): int => $timer->due, $this->all));
+        $next = \PHP_INT_MAX;
+        foreach ($this->all as $timer) {
+            $next = \min($next, $timer->running ? \PHP_INT_MAX : $timer->due);
+        }
 
         return \max(0, \intdiv($next - \hrtime(true) + 999, 1000));
     }

@@ -58,7 +58,7 @@ final class FakeHost
         $this->folder = sys_get_temp_dir() . '/workerhost-test-' . bin2hex(random_bytes(6));
         mkdir($this->folder, 0700);
         $autoload = var_export(dirname(__DIR__, 2) . '/autoload.php', true);
-        $uses = 'use WorkerHost\{Worker, Log, RequestCancelled, Connection, CallFailed}; use '
+        $uses = 'use WorkerHost\{Async, Worker, Log, RequestCancelled, Connection, CallFailed}; use '
             . 'WorkerHost\Http\{Request, Response, Cookie, Output, UploadedFile, ServerSentEvent};';
         file_put_contents("$this->folder/worker.php", "<?php\nrequire $autoload; $uses\n$code\n");
         $log = ['file', "$this->folder/log", 'a'];

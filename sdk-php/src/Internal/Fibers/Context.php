@@ -1,0 +1,26 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal\Fibers;
+
+/** @internal A fiber of ours: whose it is, what it waits for, and whether it is to give up. */
+final class Context
+{
+    public ?Wait $wait = null;
+    /** What is thrown at its next wait, since it has not heard yet that nobody needs it any more. */
+    public ?\Throwable $pending = null;
+
+    /** @param Strand|null $strand whose request or event it works for; null: none, as in a timer */
+    public function __construct(public readonly ?Strand $strand)
+    {
+    }
+
+    /** Has it give up, where it waits now or next, in Async or for the host's answer. */
+    public function cancel(\Throwable $why): void
+    {
+        if ($this->wait?->end($why) !== true) {
+            $this->pending = $why;
+        }
+    }
+}

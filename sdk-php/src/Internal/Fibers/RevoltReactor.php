@@ -1,0 +1,70 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal\Fibers;
+
+use Revolt\EventLoop;
+use WorkerHost\Internal\Failure;
+use WorkerHost\Log;
+
+/** @internal The event loop that amphp's and, through an adapter, ReactPHP's clients run in. */
+final class RevoltReactor implements Reactor
+{
+    public static function make(): self
+    {
+        // A future that failed and that nobody awaits is one request's failure, and must not end the others.
+        if (EventLoop::getErrorHandler() === null) {
+            EventLoop::setErrorHandler(static function (\Throwable $e): void {
+                Log::error('in the event loop: ' . Failure::summary($e), ['trace' => (string) $e]);
+            });
+        }
+
+        return new self();
+    }
+
+    public function delay(float $seconds, \Closure $then): string
+    {
+        return EventLoop::delay($seconds, static fn () => $then());
+    }
+
+    public function readable($stream, \Closure $then): string
+    {
+        return EventLoop::onReadable($stream, static fn () => $then());
+    }
+
+    public function writable($stream, \Closure $then): string
+    {
+        return EventLoop::onWritable($stream, static fn () => $then());
+    }
+
+    public function queue(\Closure $then): void
+    {
+        EventLoop::queue($then);
+    }
+
+    public function defer(\Closure $then): void
+    {
+        EventLoop::defer(static fn () => $then());
+    }
+
+    public function cancel(string $id): void
+    {
+        EventLoop::cancel($id);
+    }
+
+    public function run(): void
+    {
+        EventLoop::run();
+    }
+
+    public function stop(): void
+    {
+        EventLoop::getDriver()->stop();
+    }
+
+    public function lends(): bool
+    {
+        return true;
+    }
+}

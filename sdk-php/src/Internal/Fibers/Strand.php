@@ -1,0 +1,212 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal\Fibers;
+
+use WorkerHost\Internal\Acts;
+use WorkerHost\Internal\Channel;
+use WorkerHost\Internal\Events;
+use WorkerHost\Internal\Frame;
+use WorkerHost\Internal\Link;
+use WorkerHost\Internal\LinkError;
+use WorkerHost\Internal\Requests;
+use WorkerHost\RequestCancelled;
+
+/**
+ * @internal A fiber that handles one request or event after another, with all that is one's alone: what it has asked
+ *     for, how far its answer is, and what the host has said to it.
+ */
+final class Strand implements Channel
+{
+    /** What hear() says where something has changed that another fiber of the strand took. */
+    private const NOTHING = [Frame::PONG, 0, 0];
+
+    /** What it handles: a REQUEST or an event; null: it is idle. @var list<mixed>|null */
+    public ?array $message = null;
+    public Acts $acts;
+    public Requests $requests;
+    public Events $events;
+    public readonly \Fiber $fiber;
+    /** @var list<list<mixed>> what has come for it, in order */
+    private array $inbox = [];
+    /** @var array<int, Context> those of its fibers */
+    private array $contexts = [];
+    /** @var array<int, Wait> those that wait for what comes */
+    private array $listeners = [];
+    /** Why what it handles has failed already, whatever comes of it. */
+    private string $spoiled = '';
+
+    public function __construct(private readonly Link $link, public readonly Strands $strands)
+    {
+        $this->add($context = new Context($this));
+        $this->fiber = Scheduler::fiber($context, $this->serve(...));
+    }
+
+    public function stream(): int
+    {
+        return $this->message[1] ?? 0;
+    }
+
+    public function add(Context $context): void
+    {
+        $this->contexts[\spl_object_id($context)] = $context;
+    }
+
+    public function remove(Context $context): void
+    {
+        unset($this->contexts[\spl_object_id($context)]);
+    }
+
+    /**
+     * Begins a REQUEST or an event; comes back when that waits, or is done.
+     *
+     * @param list<mixed> $message
+     *
+     * @throws \Exception if PHP has no memory for its stack
+     */
+    public function begin(array $message): void
+    {
+        $this->message = $message;
+        if ($this->fiber->isStarted()) {
+            $this->fiber->resume();
+        } else {
+            $this->fiber->start();
+        }
+    }
+
+    /** It waits with an output buffer open, where what others print would go: it has failed. */
+    public function spoil(): void
+    {
+        $this->spoiled = 'the code has waited with an output buffer open, which would take what other requests print '
+            . 'meanwhile: end it first (ob_get_clean(), say)';
+        $this->strands->flush();
+    }
+
+    /** Whenever its code has returned or thrown. @throws \LogicException if it has failed before */
+    public function check(): void
+    {
+        if ($this->spoiled !== '') {
+            [$why, $this->spoiled] = [$this->spoiled, ''];
+            throw new \LogicException($why);
+        }
+    }
+
+    private function serve(): void
+    {
+        while ($this->message !== null) {
+            $unwound = new Unwound($this->strands, $this);
+            try {
+                if ($this->message[0] === Frame::REQUEST) {
+                    $this->requests->answer($this->message, null);
+                } else {
+                    $this->events->handle($this->message, null);
+                    $this->strands->flush(); // before DONE, so that the host knows whose it is
+                    $this->events->finish();
+                }
+            } catch (\Throwable $e) {
+                $this->strands->fail($e);
+            }
+            $unwound->strand = null;
+            $this->inbox = [];
+            \reset($this->contexts)->pending = null;
+            if (!$this->strands->done($this)) { // which forgets message
+                Scheduler::forget($this->fiber);
+                unset($this->acts, $this->requests, $this->events, $this->contexts); // they refer to it
+
+                return;
+            }
+            \Fiber::suspend();
+        }
+    }
+
+    /** Takes what has come for its stream. @param list<mixed> $message */
+    public function take(array $message): void
+    {
+        $this->inbox[] = $message;
+        foreach ($this->listeners as $wait) {
+            $wait->end();
+        }
+        if ($message[0] === Frame::RESET && $message[2] !== Frame::CODE_RECALLED
+            && !($message[2] === Frame::CODE_CANCELLED && $this->requests->hasAnswered())) {
+            $this->cancel(Frame::given($message));
+        }
+    }
+
+    /** Has each of its fibers hear that nobody waits any more. */
+    public function cancel(string $why): void
+    {
+        foreach ($this->contexts as $context) {
+            $context->cancel(new RequestCancelled($why));
+        }
+    }
+
+    public function hear(bool $wait): ?array
+    {
+        if ($this->inbox === []) {
+            if (!$wait) {
+                $this->strands->look();
+            } elseif (!$this->link->hasEnded()) {
+                $this->listen();
+            }
+        }
+
+        return \array_shift($this->inbox) ?? ($wait && !$this->link->hasEnded() ? self::NOTHING : null);
+    }
+
+    private function listen(): void
+    {
+        $listener = new Wait(Scheduler::reactor(), true);
+        $this->listeners[] = $listener;
+        $at = \array_key_last($this->listeners);
+        try {
+            $listener->suspend(Scheduler::context(), fn () => $this->strands->block(
+                fn (): bool => $this->inbox !== []));
+        } finally {
+            unset($this->listeners[$at]);
+        }
+    }
+
+    /** The link is at its end: who listens hears that. */
+    public function hush(): void
+    {
+        foreach ($this->listeners as $wait) {
+            $wait->end();
+        }
+    }
+
+    public function send(array $message, string $before = ''): void
+    {
+        $this->link->send($message, $before);
+    }
+
+    public function raw(string $bytes, bool $now = false): void
+    {
+        $this->link->raw($bytes, $now);
+    }
+
+    public function frame(array $message): string
+    {
+        return $this->link->frame($message);
+    }
+
+    public function call(int $type, array $elements): mixed
+    {
+        return $this->link->call($type, $elements);
+    }
+
+    public function maxActs(): int
+    {
+        return $this->link->maxActs();
+    }
+
+    public function isLost(): bool
+    {
+        return $this->link->isLost();
+    }
+
+    public function fail(LinkError $error): LinkError
+    {
+        return $this->link->fail($error);
+    }
+}

@@ -1,0 +1,23 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Internal\Fibers;
+
+/**
+ * @internal Stands on a strand's stack while code of the application's is above it. exit() takes that stack down, this
+ *     with it, and it says whose it was: nothing else in PHP tells which fiber has ended the process.
+ */
+final class Unwound
+{
+    public function __construct(private readonly Strands $strands, public ?Strand $strand)
+    {
+    }
+
+    public function __destruct()
+    {
+        if ($this->strand !== null) {
+            $this->strands->culprit ??= $this->strand;
+        }
+    }
+}

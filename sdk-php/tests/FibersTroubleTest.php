@@ -1,0 +1,215 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Tests;
+
+use PHPUnit\Framework\TestCase;
+use WorkerHost\Internal\Frame;
+use WorkerHost\Tests\Support\FakeHost;
+
+/** Many requests in one worker, when it goes wrong. */
+final class FibersTroubleTest extends TestCase
+{
+    private static function serving(string $handler, string $before = ''): FakeHost
+    {
+        return FakeHost::serving("$before \$worker = Worker::create()->concurrency(100); \$worker->onRequest(
+            function (Request \$request) use (\$worker) { $handler })->run();");
+    }
+
+    /** @return iterable<string, array{string, string}> */
+    public static function refused(): iterable
+    {
+        $handler = '->onRequest(fn () => "")';
+        yield 'superglobals' => ["->superglobals()$handler", 'one $_GET'];
+        yield 'capture' => ["->superglobals(capture: true)$handler", 'capture: true'];
+        yield 'a bridge' => ['->onRequest(new class () implements WorkerHost\Internal\WebCode {
+            function start(): void {} function stop(): void {} function __invoke(Request $r): mixed { return ""; } })',
+            'the bridge'];
+    }
+
+    /** @dataProvider refused */
+    public function testWhatCanNotBeKeptApartIsRefusedAtTheStart(string $code, string $why): void
+    {
+        $host = new FakeHost("Worker::create()->concurrency(2){$code}->run();");
+        $host->hello();
+        $failed = $host->next();
+        self::assertSame(Frame::FAILED, $failed[0]);
+        self::assertStringContainsString($why, $failed[2]);
+        self::assertStringContainsString('write more workers', $failed[2]);
+        self::assertSame(1, $host->end());
+    }
+
+    public function testAConcurrencyOfOneIsAsWithoutIt(): void
+    {
+        $host = FakeHost::serving('Worker::create()->concurrency(1)->superglobals()->onRequest(
+            fn () => $_GET["a"])->run();');
+        self::assertSame([1, 'b'], [$host->ready[5], $host->get('GET', '/?a=b')->body]);
+        $this->expectException(\ValueError::class);
+        \WorkerHost\Worker::create()->concurrency(0);
+    }
+
+    public function testPhpsOwnSessionsAreRefusedWhereOneIsStarted(): void
+    {
+        $host = self::serving('session_start(); return "";');
+        self::assertSame(500, $host->get()->status);
+        self::assertStringContainsString('concurrency', $host->logs[0][3]);
+        self::assertSame(500, $host->get()->status);
+    }
+
+    public function testAWaitWithAnOutputBufferOpenFailsLoudly(): void
+    {
+        $host = self::serving('if ($request->path !== "/bad") { echo "mine"; return ob_get_contents() . "good"; }
+            ob_start(); echo "secret"; Async::delay(0.02); return ob_get_clean();');
+        $bad = $host->request('GET', '/bad');
+        self::assertSame(500, $host->answer($bad)->status);
+        self::assertSame('good', $host->get('GET', '/')->body);
+        self::assertStringContainsString('output buffer open', $host->logs[0][3]);
+        self::assertSame('secret', $host->printed[$bad]);
+    }
+
+    public function testExitIsAnsweredAndOnlyThatOfTheRequestThatCalledIt(): void
+    {
+        $host = self::serving('if ($request->path === "/exit") { Async::delay(0.02); exit(0); } Async::delay(30);
+            return "";');
+        $waits = $host->request('GET', '/waits');
+        $exit = $host->request('GET', '/exit');
+        $answer = $host->answer($exit);
+        self::assertSame([500, true], [$answer->status, $answer->done]);
+        self::assertSame($exit, $host->begun);
+        self::assertTrue($host->answer($waits)->died);
+        $error = \array_values(\array_filter($host->logs, static fn (array $log): bool => $log[2] === 'error'))[0];
+        self::assertSame([$exit, '/exit'], [$error[1], $error[4]['target']]);
+        self::assertSame(1, $error[4]['others']);
+    }
+
+    public function testAFatalErrorAmongSeveralNamesNone(): void
+    {
+        $host = self::serving('if ($request->path === "/fatal") { Async::delay(0.02); ini_set("memory_limit", "16M");
+            str_repeat("x", 100000000); } Async::delay(30); return "";');
+        $waits = $host->request('GET', '/waits');
+        $fatal = $host->request('GET', '/fatal');
+        self::assertTrue($host->answer($fatal)->died);
+        self::assertSame([], $host->next());
+        $error = \array_values(\array_filter($host->logs, static fn (array $log): bool => $log[2] === 'error'))[0];
+        self::assertSame([0, 2], [$error[1], $error[4]['others']]);
+        self::assertSame($fatal, $host->begun);
+        self::assertSame(255, $host->end());
+        unset($waits);
+    }
+
+    public function testAFatalErrorOfTheOneAtHandIsAnswered(): void
+    {
+        $host = self::serving('Async::delay(0.01); ini_set("memory_limit", "16M"); str_repeat("x", 100000000);');
+        self::assertSame(500, $host->get()->status);
+        self::assertSame(255, $host->end());
+    }
+
+    public function testTheEndOfItsInputEndsTheWorkerAndItsWaits(): void
+    {
+        $host = self::serving('if ($request->path === "/quick") { return ""; } try { Async::delay(30); } finally { file_put_contents($request->query["to"], "finally"); }');
+        $host->request('GET', '/?to=' . $host->path('told'));
+        $host->get('GET', '/quick');
+        $host->end();
+        self::assertSame('finally', file_get_contents($host->path('told')));
+        self::assertSame(0, $host->exitCode);
+    }
+
+    public function testWhatIsUnderWayIsFinishedThoughTheInputEndsAfterDrain(): void
+    {
+        $host = self::serving('Async::delay(0.05); return "done";');
+        $stream = $host->request();
+        $host->send([Frame::DRAIN, 0, 1000]);
+        $host->endInput();
+        self::assertSame('done', $host->answer($stream)->body);
+        self::assertSame(0, $host->end());
+    }
+
+    public function testADestructorThatAsksTheHostHoldsUpTheWorkerForAMoment(): void
+    {
+        $host = self::serving('$last = new class ($worker) { function __construct(private $worker) {}
+            function __destruct() { Log::info("n" . $this->worker->connections()->count()); Async::delay(0.01); } };
+            unset($last); return "done";');
+        $stream = $host->request();
+        $call = $host->next();
+        self::assertSame(Frame::CALL, $call[0]);
+        $other = $host->request();
+        $host->send([Frame::RESULT, $call[1], '', 3]);
+        self::assertSame('done', $host->answer($stream)->body);
+        $host->send([Frame::RESULT, $host->next()[1], '', 4]);
+        self::assertSame('done', $host->answer($other)->body);
+        self::assertSame(['n3', 'n4'], \array_column($host->logs, 3));
+    }
+
+    public function testAFiberOfTheCodesOwnCanReadButNotWait(): void
+    {
+        $host = self::serving('$f = new Fiber(function () use ($request) { $body = $request->body();
+            try { Async::delay(0.01); } catch (Error $e) { return $body . " " . $e->getMessage(); } });
+            $f->start(); return $f->isTerminated() ? $f->getReturn() : "it was suspended";');
+        $stream = $host->request('POST', '/', [], null, false);
+        $host->send([Frame::DATA, $stream, 1, 'whole']);
+        self::assertStringStartsWith('whole A fiber that the code has made itself', $host->answer($stream)->body);
+    }
+
+    public function testADescriptorAboveWhatSelectTakesIsRefusedByName(): void
+    {
+        $limit = \function_exists('posix_getrlimit') ? \posix_getrlimit()['hard openfiles'] : 0;
+        if ($limit !== 'unlimited' && $limit < 1500) {
+            self::markTestSkipped("no more than $limit files may be open");
+        }
+        $host = self::serving('static $open = []; while (count($open) < 1100) {
+            $open[] = $pair = stream_socket_pair(1, 1, 0); } foreach ($open as $pair) { if (!$pair) { return "limit"; } }
+            try { Async::readable(end($open)[0]); } catch (Error $e) { return $e->getMessage(); }',
+            'posix_setrlimit(POSIX_RLIMIT_NOFILE, 4096, -1) || posix_setrlimit(POSIX_RLIMIT_NOFILE, 4096, 4096);');
+        self::assertMatchesRegularExpression('/^Descriptor 2\d\d\d can not be waited for.*ext-ev/', $host->get()->body);
+        self::assertMatchesRegularExpression('/^Descriptor 2\d\d\d can not be waited for/', $host->get()->body);
+    }
+
+    public function testAsyncWaitsWithoutConcurrencyToo(): void
+    {
+        $host = FakeHost::serving('Worker::create()->onStart(fn () => Async::delay(0.001))->onRequest(function () {
+            Async::delay(0.001); [$a, $b] = stream_socket_pair(1, 1, 0);
+            $late = Async::readable($a, 0.001); fwrite($b, "x"); $ready = Async::readable($a);
+            return [Async::all(["x" => function () { Async::delay(0.02); return 1; }, "y" => fn () => 2]), $late, $ready,
+                Async::writable($b, 1.0)]; })->run();');
+        self::assertSame('[{"x":1,"y":2},false,true,true]', $host->get()->body);
+    }
+
+    public function testRequestsThatComeWhileOneIsBusyBeginOnceItWaits(): void
+    {
+        $host = self::serving('if ($request->path === "/busy") { while (!$request->isCancelled()) { } return ""; }
+            return "quick";');
+        $busy = $host->request('GET', '/busy');
+        $quick = $host->request('GET', '/quick');
+        $host->send([Frame::RESET, $busy, 1, '']);
+        self::assertTrue($host->answer($busy)->done);
+        self::assertSame('quick', $host->answer($quick)->body);
+    }
+
+    public function testALinkErrorEndsTheWorker(): void
+    {
+        $host = self::serving('Async::delay(30); return "";');
+        $host->request();
+        $host->send([Frame::DATA, 99, 1, 'late']); // of no stream that is open: dropped
+        $host->send([Frame::HELLO, 0, [1], 'again', 1, 0]);
+        self::assertSame([], $host->next());
+        self::assertSame(1, $host->end());
+        self::assertStringContainsString('HELLO once', $host->log());
+    }
+
+    public function testAThousandRequestsAtOnceAreEachAnswered(): void
+    {
+        $host = FakeHost::serving('Worker::create()->concurrency(1000)->onRequest(function (Request $request) {
+            Async::delay(0.2); return $request->path; })->run();');
+        $streams = [];
+        for ($i = 0; $i < 1000; $i++) {
+            $streams[$host->request('GET', "/$i")] = "/$i";
+        }
+        for ($i = 0; $i < 1000; $i++) {
+            $message = $host->next();
+            self::assertSame($streams[$message[1]], $message[5]);
+            unset($streams[$message[1]]);
+        }
+        self::assertSame([], $streams);
+    }
+}
