@@ -127,7 +127,9 @@ func TestABrokenOrAbandonedRequestIsLoggedAsSuch(t *testing.T) {
 
 func TestWhatTheFrontRefusesIsCountedAndNamedInTheAccessLog(t *testing.T) {
 	change, lines := withAccess(t, "access.json")
-	h := start(t, hello, change, func(o *Options) { o.Limits.MaxBody, o.RateLimit = 10, guard.NewRateLimit(time.Hour, 2) })
+	h := start(t, hello, change, func(o *Options) {
+		o.Limits.MaxBody, o.RateLimit = 10, guard.NewRateLimit(time.Hour, 2)
+	})
 	h.raw("GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 	h.raw("POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\nConnection: close\r\n\r\n12345678901")
 	h.raw("GET /c HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

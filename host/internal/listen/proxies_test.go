@@ -177,7 +177,8 @@ func TestAConnectionTooManyIsTurnedAway(t *testing.T) {
 func TestAUnixSocketHasNoAddressToLimit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	start(t, hello, func(o *Options) {
-		o.Address, o.Crowd, o.RateLimit = unixPrefix+path, guard.NewCrowd(0, 1, nil, nil), guard.NewRateLimit(time.Hour, 1)
+		o.Address, o.Crowd = unixPrefix+path, guard.NewCrowd(0, 1, nil, nil)
+		o.RateLimit = guard.NewRateLimit(time.Hour, 1)
 	})
 	for range 3 {
 		c, err := net.Dial("unix", path)

@@ -148,8 +148,8 @@ func TestReloadOnATerminalShowsTheWorkersAtHandAndLeavesOnlyTheAccount(t *testin
 	dir := harness.Pages(t, "1")
 	h := harness.StartPHP(t, dir, "", "workers = 2\nwarmup = [\"/hello\"]", "")
 	old := h.PIDs()
-	// The new code boots, and answers, when the test has seen that it does not yet: the command looks at the host a few
-	// times a second, and shows no phase that is over before it looks.
+	// The new code boots, and answers, when the test has seen that it does not yet: the command looks at the host a
+	// few times a second, and shows no phase that is over before it looks.
 	awaits := func(file string) string {
 		return "while (!file_exists(__DIR__ . '/" + file + "')) { usleep(5000); clearstatcache(); }\n"
 	}
