@@ -18,7 +18,7 @@ func SettingFlags(f *pflag.FlagSet) func(args []string) (*config.Config, error) 
 	file := f.StringP("config", "c", "",
 		"configuration `FILE` (default: host.toml in the working directory, if there is one)")
 	f.StringArrayVarP(&o.Listen, "listen", "l", nil,
-		"listen on `ADDR`: host:port, :port or unix:/path; can be repeated (default 127.0.0.1:8080)")
+		"listen on `ADDR`: host:port, :port, unix:/path or fd:NAME; can be repeated (default 127.0.0.1:8080)")
 	f.IntVarP(&o.Workers, "workers", "n", 0, "`N` workers in each pool (default 2 per CPU, at least 4; 1 for Go)")
 	f.StringVar(&o.Control, "control", "",
 		"control socket at `PATH` (default: a private place, named after the configuration)")

@@ -11,17 +11,22 @@ import (
 	"strings"
 )
 
-// unixPrefix marks the path of a unix socket.
-const unixPrefix = "unix:"
+const (
+	unixPrefix = "unix:" // before the path of a unix socket
+	fdPrefix   = "fd:"   // before the name of a socket that the service manager passes
+)
 
 // longestSocketPath leaves room for the final NUL in the smallest sun_path, that of the BSDs and macOS.
 const longestSocketPath = 103
 
 // Network splits the address into the arguments of net.Listen and net.ListenPacket: "tcp" or "udp" and host:port, or
-// "unix" and an absolute path.
+// "unix" and an absolute path. Of a socket that is passed it is "fd" and its name.
 func (l *Listen) Network() (network, address string) {
 	if path, ok := strings.CutPrefix(l.Address, unixPrefix); ok {
 		return "unix", path
+	}
+	if l.Passed() {
+		return "fd", strings.TrimPrefix(l.Address, fdPrefix)
 	}
 	if l.Protocol == "udp" {
 		return "udp", l.Address
@@ -29,11 +34,20 @@ func (l *Listen) Network() (network, address string) {
 	return "tcp", l.Address
 }
 
+// Passed says that the address is the name of a socket that the service manager passes.
+func (l *Listen) Passed() bool { return strings.HasPrefix(l.Address, fdPrefix) }
+
 // takes gives a key for each port or socket that the listener takes, so that no other can be opened there. Port 0 is
 // always another one.
 func (l *Listen) takes() (keys []string) {
 	network, address := l.Network()
-	if network == "unix" {
+	switch network {
+	case "unix":
+		return []string{l.Address}
+	case "fd":
+		if l.Protocol == "udp" {
+			return []string{"udp " + l.Address}
+		}
 		return []string{l.Address}
 	}
 	host, port, err := net.SplitHostPort(address)
@@ -63,6 +77,15 @@ func parseAddress(address, folder string) (string, error) {
 		}
 		path = absolute(folder, path)
 		return unixPrefix + path, checkSocketPath(path)
+	}
+	if name, ok := strings.CutPrefix(address, fdPrefix); ok {
+		if name == "" || len(name) > 255 || strings.ContainsFunc(name, func(c rune) bool {
+			return c < ' ' || c > '~' || c == ':'
+		}) {
+			return "", fmt.Errorf("expected a name after %s, which is FileDescriptorName= of a socket unit of "+
+				"systemd, and otherwise that of the unit, such as %q", fdPrefix, fdPrefix+"app.socket")
+		}
+		return address, nil
 	}
 	const expected = `expected "host:port", ":port" or "unix:/path", found %q`
 	if _, rest, ok := strings.Cut(address, "://"); ok {

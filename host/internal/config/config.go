@@ -76,7 +76,7 @@ type Admin struct {
 
 // Listen is one address that the host serves.
 type Listen struct {
-	Address  string `key:"address" holds:"address" absent:"required" means:"host:port, :port or unix:/path"`
+	Address  string `key:"address" holds:"address" absent:"required" means:"host:port, :port or unix:/path, where a socket that systemd passes is taken over; fd:NAME is the one of that FileDescriptorName, whatever its address is"`
 	Protocol string `key:"protocol" default:"http" oneof:"http tcp udp" means:"what clients speak; WebSockets and held responses belong to http"`
 	Pool     string `key:"pool" absent:"the only pool; with routes and several pools, none" means:"pool that answers, and with routes what none of them takes; without one that is 404"`
 	Strict   bool   `key:"strict_hosts" for:"http" absent:"false" means:"what no route takes is 421 if its host's name is in no route"`

@@ -194,6 +194,10 @@ func (d *diagnosis) examineHost(ctx context.Context, place config.Place) []contr
 
 func (d *diagnosis) examineListeners(c *config.Config, served []control.Listener) {
 	for _, l := range c.Listen {
+		if l.Passed() {
+			d.good(aboutListeners, "%s is passed by the service manager that starts the host", l.Address)
+			continue
+		}
 		udp := l.Protocol == "udp"
 		now := slices.IndexFunc(served, func(s control.Listener) bool {
 			return sameAddress(s.Address, l.Address) && (s.Protocol == "udp") == udp

@@ -13,6 +13,8 @@ import (
 type Bound struct {
 	Socket  *os.File // of TCP or a unix socket
 	Packets *os.File // of UDP: a listener's own, or beside Socket that of HTTP/3
+	// Passed says that Socket is the service manager's, which goes on to listen: the file of a unix socket stays.
+	Passed bool
 	// Alone, if not nil, is closed when nobody else reads Packets of HTTP/3 any more. Two that read would have each
 	// other's clients, so until then those that come are served over TCP.
 	Alone <-chan struct{}
@@ -37,7 +39,7 @@ func (b *Bound) socket() (net.Listener, error) {
 		return nil, fmt.Errorf("the socket that was handed over can't be listened at: %w", err)
 	}
 	if own, ok := l.(*net.UnixListener); ok {
-		own.SetUnlinkOnClose(true) // the file is this listener's now
+		own.SetUnlinkOnClose(!b.Passed) // else the file is this listener's now
 	}
 	return l, nil
 }
@@ -79,6 +81,14 @@ func (s *Server) Bound() (b Bound, err error) {
 	return b, err
 }
 
+// KeepFile leaves the file of a unix socket where it is when the listener ends, since somebody else has the socket,
+// too. It is for a listener that is bound.
+func (s *Server) KeepFile() {
+	if own, ok := s.socket.(*net.UnixListener); ok {
+		own.SetUnlinkOnClose(false)
+	}
+}
+
 // LetGo stops accepting, and leaves the sockets to the listener that has taken them over: what waits in them is its to
 // serve, and the file of a unix socket stays. Those that are connected go on to be served until Shutdown or Close, and
 // those of HTTP/3 until then have the packets that come.
@@ -86,9 +96,7 @@ func (s *Server) LetGo() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.left = true
-	if own, ok := s.socket.(*net.UnixListener); ok {
-		own.SetUnlinkOnClose(false)
-	}
+	s.KeepFile()
 	if s.socket != nil {
 		s.socket.Close()
 	}

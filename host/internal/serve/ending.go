@@ -25,6 +25,7 @@ func (t *teardown) run() {
 // workers.
 func (h *host) shutDown() {
 	h.renounce()
+	h.leaveFiles()
 	h.notify.ends()
 	h.mu.Lock()
 	h.closed = true

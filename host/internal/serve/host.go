@@ -105,6 +105,9 @@ func (h *host) run() error {
 	var down teardown
 	defer down.run()
 	defer h.renounce()
+	if err := h.checkPassed(h.config()); err != nil {
+		return err
+	}
 	steer, err := h.openControl(&down)
 	if err != nil {
 		return err
@@ -228,8 +231,11 @@ func (h *host) listenOptions(made *setup, l config.Listen) (listen.Options, erro
 	c := made.config
 	terms, err := h.listenTerms(made, l)
 	o := listen.Options{
-		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Crowd: h.crowd, Bound: h.upgrade.bound(placeOf(&l)),
-		Dev: c.Dev, Logger: h.log.With("listener", l.Address), Terms: terms,
+		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Crowd: h.crowd, Dev: c.Dev,
+		Logger: h.log.With("listener", l.Address), Terms: terms,
+	}
+	if err == nil {
+		o.Bound, err = h.upgrade.bound(placeOf(&l))
 	}
 	if c.HTTP.Lane {
 		o.Loops = h.loops
@@ -341,6 +347,7 @@ func (h *host) announceReady() error {
 	if !h.settled() {
 		return nil
 	}
+	h.keepSockets()
 	told := false
 	for wait := readyPoll; ; wait = min(2*wait, 250*time.Millisecond) {
 		pools, ready, count := h.pools(), 0, 0

@@ -1,5 +1,6 @@
 // notify.go tells systemd how the host does (sd_notify(3)): that it is ready, that it reloads, that it stops, and that
-// it is alive. Without NOTIFY_SOCKET, which systemd sets for Type=notify, all of it does nothing.
+// it is alive; notify_store.go has what systemd is to keep. Without NOTIFY_SOCKET, which it sets for Type=notify, all
+// of it does nothing.
 
 package serve
 
@@ -22,21 +23,24 @@ import (
 type notifier struct {
 	socket   string        // "" is nobody
 	watchdog time.Duration // systemd expects a sign of life within it; 0 is none
+	room     int           // how many descriptors it keeps for us
 	log      hclog.Logger
 
 	mu       sync.Mutex
 	ready    bool // READY has been sent; guarded by mu, as is stopping
 	stopping bool
-	left     bool      // another process is the service; guarded by mu
-	once     sync.Once // for the complaint that nobody takes what we say
+	left     bool            // another process is the service; guarded by mu
+	stored   map[string]bool // names of the sockets that it keeps; guarded by mu
+	once     sync.Once       // for the complaint that nobody takes what we say
 }
 
 // notifyVariables are for us alone: a worker that inherited them could speak in our name.
-var notifyVariables = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
+var notifyVariables = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", storeVariable}
 
 // newNotifier reads what systemd has set, and removes it from the environment.
 func newNotifier(log hclog.Logger) *notifier {
-	n := &notifier{socket: os.Getenv("NOTIFY_SOCKET"), log: log}
+	n := &notifier{socket: os.Getenv("NOTIFY_SOCKET"), log: log, stored: map[string]bool{}}
+	n.room, _ = strconv.Atoi(os.Getenv(storeVariable)) // else 0
 	pid := os.Getenv("WATCHDOG_PID")
 	if usec, err := strconv.ParseInt(os.Getenv("WATCHDOG_USEC"), 10, 64); err == nil && usec > 0 &&
 		(pid == "" || pid == strconv.Itoa(os.Getpid())) {
@@ -61,13 +65,17 @@ func (n *notifier) tell(lines ...string) {
 // tellTime is how long a manager that is busy may keep us waiting.
 const tellTime = 3 * time.Second
 
-func (n *notifier) send(message string) error {
+// send sends a datagram, with descriptors if there are some.
+func (n *notifier) send(message string, files ...*os.File) error {
 	conn, err := net.Dial("unixgram", n.socket) // a leading @ is an abstract name, for Go as for systemd
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	conn.SetWriteDeadline(time.Now().Add(tellTime))
+	if len(files) > 0 {
+		return sendWith(conn.(*net.UnixConn), message, files)
+	}
 	_, err = conn.Write([]byte(message))
 	return err
 }
@@ -143,6 +151,9 @@ func (n *notifier) ends() {
 func (n *notifier) environ() (environ []string) {
 	if n.socket != "" {
 		environ = append(environ, "NOTIFY_SOCKET="+n.socket)
+	}
+	if n.room > 0 {
+		environ = append(environ, fmt.Sprintf("%s=%d", storeVariable, n.room))
 	}
 	if n.watchdog > 0 {
 		environ = append(environ, fmt.Sprintf("WATCHDOG_USEC=%d", n.watchdog.Microseconds()))

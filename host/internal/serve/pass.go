@@ -201,6 +201,9 @@ func (p *pass) prepare() error {
 		}
 		p.made.pools = append(p.made.pools, made)
 	}
+	if err := h.checkPassed(c); err != nil {
+		return err
+	}
 	var problems []error
 	for _, next := range p.plan.listen {
 		l, err := p.prepareListener(next)
@@ -343,6 +346,7 @@ func (p *pass) swap() bool {
 		p.settled = append(p.settled, ready.Apply())
 	}
 	before.edge.retire(p.made.edge)
+	h.keepSockets()
 	h.startReady()
 	if h.watch != watchOff {
 		h.mu.Lock()

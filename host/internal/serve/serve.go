@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"github.com/workerhost/workerhost/host/internal/activation"
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/machine"
@@ -46,6 +47,10 @@ host serve -- ./my-worker --verbose`,
 			leaks := f.Bool("leaks", false, "repeat each GET and HEAD, and log what it leaves behind in the worker; "+
 				"for development")
 			return func(t *cli.Terminal, args []string) (err error) {
+				passed, err := activation.Inherit()
+				if err != nil {
+					return err
+				}
 				closeOnExec()
 				before, err := arrive()
 				if err != nil {
@@ -83,6 +88,7 @@ host serve -- ./my-worker --verbose`,
 				}
 				log.Debug("configuration", "file", c.Path, "control", c.Control)
 				h := newHost(c, log)
+				h.upgrade.passed = passed
 				h.succeed(before)
 				var reading sync.Mutex // the flags are read by one at a time
 				h.load = func() (*config.Config, error) {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/activation"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/listen"
@@ -45,6 +46,9 @@ type offer struct {
 	By          []byte            `msgpack:"by"`    // who asked for it, as JSON
 	PID         int               `msgpack:"pid"`   // of the old one
 	Version     string            `msgpack:"version"`
+	// Passed are the names of the sockets that the service manager has passed, whose descriptors come last
+	Passed []string `msgpack:"passed"`
+	Stored []string `msgpack:"stored"` // by which names the manager keeps sockets
 }
 
 // handed is how the long-lived connections went over.
@@ -85,9 +89,10 @@ type stopping struct {
 
 // upgrade is what a host has to do with the hosts before and after it.
 type upgrade struct {
-	before  *before       // that it takes over from; nil: it is the first
-	arrived chan struct{} // closed when clients may come: at once, or at the take-over
-	keeper  *keeper       // who waits for the serving host, whichever it is; nil: nobody who is told
+	before  *before             // that it takes over from; nil: it is the first
+	arrived chan struct{}       // closed when clients may come: at once, or at the take-over
+	passed  *activation.Sockets // that whoever started the first host has passed to it
+	keeper  *keeper             // who waits for the serving host, whichever it is; nil: nobody who is told
 	// of what serve itself has bound, for the next host
 	opened  []opened
 	claim   *control.Claim
@@ -139,27 +144,40 @@ func (u *upgrade) when(ctx context.Context, do func()) {
 // bind is for sockets beside those of the listeners: it has that of the host before, if there is one. The next host
 // may get it, and it is closed then.
 func (u *upgrade) bind(address string) (socket net.Listener, err error) {
-	if there := u.bound(place{Address: address}); there.Socket != nil {
+	there, err := u.bound(place{Address: address})
+	switch {
+	case err != nil:
+	case there.Socket != nil:
 		socket, err = net.FileListener(there.Socket)
-		there.Close()
-	} else {
+	default:
 		socket, err = listen.Bind(address)
 	}
+	there.Close()
 	if err == nil {
 		u.opened = append(u.opened, opened{address, socket})
 	}
 	return socket, err
 }
 
-// bound is what the host before has at a place. Whoever asks first gets it.
-func (u *upgrade) bound(at place) (there listen.Bound) {
+// bound is what the host before has at a place, or else what was passed. Whoever asks first gets the former.
+func (u *upgrade) bound(at place) (there listen.Bound, err error) {
 	if b := u.before; b != nil {
 		if there, b.taken[at] = b.bound[at]; b.taken[at] {
 			there.Alone = b.drained
 		}
 		delete(b.bound, at)
 	}
-	return there
+	if there.Socket == nil && !at.Datagrams {
+		there.Socket, err = u.passed.Take(at.Address, false)
+	}
+	if there.Packets == nil && err == nil {
+		there.Packets, err = u.passed.Take(at.Address, true)
+	}
+	if err != nil {
+		there.Close()
+	}
+	there.Passed = u.passed.Has(at.Address, false)
+	return there, err
 }
 
 // claimOf is the control socket: that of the host before, if it is at the same place.

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/activation"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/handover"
 	"github.com/workerhost/workerhost/host/internal/hub"
@@ -29,9 +30,10 @@ type before struct {
 	taken   map[place]bool
 	control *os.File // its control socket, and its lock; nil once they are taken
 	lock    *os.File
-	adopted bool          // they were taken
-	handed  handed        // set, with since, before clients may come
-	since   time.Time     // of the take-over
+	adopted bool      // they were taken
+	handed  handed    // set, with since, before clients may come
+	since   time.Time // of the take-over
+	passed  *activation.Sockets
 	left    chan struct{} // closed when it accepts nobody any more
 	drained chan struct{} // closed when it has no request any more
 	gone    chan struct{} // closed when it has ended
@@ -75,6 +77,7 @@ func (b *before) read(m handover.Message) error {
 	if b.offer.Control != "" {
 		need += 2
 	}
+	need += len(b.offer.Passed)
 	if err == nil && (m.Kind != sayOffer || need != len(files)) {
 		err = fmt.Errorf("%q came with %d descriptors, not %d", m.Kind, len(files), need)
 	}
@@ -92,7 +95,15 @@ func (b *before) read(m handover.Message) error {
 		b.bound[s.place] = listen.Bound{Socket: next(s.Socket), Packets: next(s.Packets)}
 	}
 	b.control, b.lock = next(b.offer.Control != ""), next(b.offer.Control != "")
-	return nil
+	var passed []*activation.Socket
+	for _, name := range b.offer.Passed {
+		s, openErr := activation.Open(name, next(true))
+		if err = errors.Join(err, openErr); openErr == nil {
+			passed = append(passed, s)
+		}
+	}
+	b.passed = activation.Of(passed...)
+	return err
 }
 
 // end says why this host ends, if it does before it has taken over, and lets go of what it has of the one before.
@@ -126,7 +137,8 @@ func (h *host) succeed(b *before) {
 	if b == nil {
 		return
 	}
-	h.upgrade.before, h.upgrade.arrived = b, make(chan struct{})
+	h.upgrade.before, h.upgrade.arrived, h.upgrade.passed = b, make(chan struct{}), b.passed
+	h.notify.kept(b.offer.Stored)
 	for name, n := range b.offer.Generations {
 		h.generations[name] = new(atomic.Uint64)
 		h.generations[name].Store(n)

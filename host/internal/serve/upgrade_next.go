@@ -275,6 +275,14 @@ func (h *host) offer() (o offer, files []*os.File, err error) {
 		}
 		o.Control, files = claim.Path, append(files, socket, lock)
 	}
+	for _, s := range h.upgrade.passed.Passed() {
+		f, err := s.Duplicate()
+		if err != nil {
+			return o, files, err
+		}
+		o.Passed, files = append(o.Passed, s.Name), append(files, f)
+	}
+	o.Stored = h.notify.keeps()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	o.Passes = h.passesBegun

@@ -65,6 +65,18 @@ func Launch(t *testing.T, addr string, args ...string) *Host {
 // LaunchAs is launch for a host that something else runs.
 func LaunchAs(t *testing.T, program []string, addr string, args ...string) *Host {
 	t.Helper()
+	return launch(t, program, nil, addr, args...)
+}
+
+// LaunchPassed is launch for a host that is passed sockets as systemd does it, by their names, with colons between.
+func LaunchPassed(t *testing.T, names string, sockets []*os.File, addr string, args ...string) *Host {
+	t.Helper()
+	return launch(t, []string{"/bin/sh", "-c", `export LISTEN_PID=$$; exec "$@"`, "sh", "env",
+		fmt.Sprintf("LISTEN_FDS=%d", len(sockets)), "LISTEN_FDNAMES=" + names, HostBinary}, sockets, addr, args...)
+}
+
+func launch(t *testing.T, program []string, files []*os.File, addr string, args ...string) *Host {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "h") // short: socket paths are limited
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +88,7 @@ func LaunchAs(t *testing.T, program []string, addr string, args ...string) *Host
 	}
 	command := append(program, "serve", "--control", h.Control, "--log-format", "text")
 	h.Cmd = exec.Command(command[0], append(command[1:], args...)...)
-	h.Cmd.Dir = Repository
+	h.Cmd.Dir, h.Cmd.ExtraFiles = Repository, files
 	h.Cmd.Stderr, h.Cmd.Stdout = h.Logs, h.Logs
 	if err := Spawn(h.Cmd); err != nil {
 		t.Fatal(err)

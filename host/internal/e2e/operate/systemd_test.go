@@ -3,22 +3,29 @@
 package operate
 
 import (
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/e2e/harness"
+	"golang.org/x/sys/unix"
 )
 
 // manager is the socket on which systemd listens to a service. It reads at once what comes: the kernel keeps ten
-// messages.
+// messages. It keeps descriptors as systemd does.
 type manager struct {
 	t     *testing.T
 	heard chan string
+
+	mu    sync.Mutex
+	store map[string]*os.File // guarded by mu
 }
 
 func newManager(t *testing.T) *manager {
@@ -35,19 +42,65 @@ func newManager(t *testing.T) *manager {
 	}
 	t.Cleanup(func() { conn.Close() })
 	t.Setenv("NOTIFY_SOCKET", path)
-	m := &manager{t, make(chan string, 1000)}
+	m := &manager{t: t, heard: make(chan string, 1000), store: map[string]*os.File{}}
 	go func() {
 		defer close(m.heard)
-		buffer := make([]byte, 4096)
+		buffer, rights := make([]byte, 4096), make([]byte, 4096)
 		for {
-			n, err := conn.Read(buffer)
+			n, with, _, _, err := conn.ReadMsgUnix(buffer, rights)
 			if err != nil {
 				return
 			}
+			m.keep(string(buffer[:n]), rights[:with])
 			m.heard <- string(buffer[:n])
 		}
 	}()
 	return m
+}
+
+// keep does what a message says of the descriptors that came with it, or earlier.
+func (m *manager) keep(message string, rights []byte) {
+	said := map[string]string{}
+	for line := range strings.SplitSeq(message, "\n") {
+		key, value, _ := strings.Cut(line, "=")
+		said[key] = value
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if said["FDSTOREREMOVE"] == "1" {
+		m.store[said["FDNAME"]].Close()
+		delete(m.store, said["FDNAME"])
+	}
+	messages, err := unix.ParseSocketControlMessage(rights)
+	if err != nil {
+		m.t.Error(err)
+	}
+	for _, one := range messages {
+		fds, err := unix.ParseUnixRights(&one)
+		if err != nil {
+			m.t.Error(err)
+		}
+		for _, fd := range fds {
+			unix.CloseOnExec(fd)
+			f := os.NewFile(uintptr(fd), said["FDNAME"])
+			if said["FDSTORE"] != "1" || m.store[said["FDNAME"]] != nil { // a barrier, or no other one than before
+				f.Close()
+			} else {
+				m.store[said["FDNAME"]] = f
+			}
+		}
+	}
+}
+
+// kept are what it keeps: the names, and the descriptors in their order.
+func (m *manager) kept() (names string, sockets []*os.File) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := slices.Sorted(maps.Keys(m.store))
+	for _, name := range all {
+		sockets = append(sockets, m.store[name])
+	}
+	return strings.Join(all, ":"), sockets
 }
 
 // hears waits for a message with the line, and returns all messages up to it.
