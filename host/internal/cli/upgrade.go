@@ -25,7 +25,8 @@ drain_timeout, ends its workers, stays between clients over TLS and the new host
 Whatever fails before that, a mistake in host.toml, code that does not start, a program that is no host, changes nothing: the old host goes on,
 the exit status is 1, and it is told why. There is a time-out, of a minute and start_timeout.
 
---binary takes another program instead. It has to belong to root, and nobody else may be able to write to it or to a folder on the way to it.
+--binary takes another program instead. It has to belong to root, and nobody else may be able to write to it or to a folder on the way to it. The
+setting upgrade_binary names one for good, which may belong to anybody whom host.toml trusts.
 
 systemd is told of the new process. A shell, a supervisor or a container waits for the process that it has started: that one stays as a small parent of the
 host, which passes signals on and ends as the host does.

@@ -37,6 +37,9 @@ func (c *Config) check(fail fail) {
 	if c.State != "" {
 		c.State = absolute(c.Folder, c.State)
 	}
+	if c.UpgradeBinary != "" {
+		c.UpgradeBinary = absolute(c.Folder, c.UpgradeBinary)
+	}
 	c.Admin.check(fail)
 	c.Log.check(fail)
 	c.ACME.check(c, fail)
@@ -321,6 +324,9 @@ func (c *Config) link(fail fail) {
 	}
 	for _, w := range c.Remote.warnings() {
 		c.Warnings = append(c.Warnings, c.ProblemAt(w.key, w.text))
+	}
+	if text := c.upgradeWarning(); text != "" {
+		c.Warnings = append(c.Warnings, c.ProblemAt("upgrade_binary", text))
 	}
 	for _, p := range c.Pools {
 		if text := p.parkingWarning(); text != "" {

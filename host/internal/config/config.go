@@ -48,6 +48,7 @@ type Config struct {
 	State         string        `key:"state" holds:"path" absent:"the first of $STATE_DIRECTORY, else /var/lib/host where this user may write there, else host in $XDG_STATE_HOME" means:"folder for what outlives the host, such as certificates; made, mode 0700, once something needs it"`
 	StopDelay     time.Duration `key:"stop_delay" live:"yes" default:"0s" min:"0" means:"time between being asked to stop and stopping: /readyz is red, and all is served as before, so that whoever sends clients here can send them elsewhere first"`
 	UpgradeLinger time.Duration `key:"upgrade_linger" live:"yes" default:"1h" min:"0" means:"how long after a host upgrade the old process stays for long-lived connections over TLS, whose messages it passes on; then they are closed with 1012, over shutdown_spread"`
+	UpgradeBinary string        `key:"upgrade_binary" live:"yes" holds:"path" absent:"the host's own, as it is on disk by then" means:"program that host upgrade starts in the host's place"`
 	Log           Log           `key:"log"`
 	Admin         Admin         `key:"admin"`
 	Tracing       *Tracing      `key:"tracing"` // nil: nothing is traced

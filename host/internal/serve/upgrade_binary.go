@@ -32,9 +32,15 @@ var ownPath = func() string {
 	return called
 }()
 
-// nextBinary is the path of the next host's program: this one's own as it is on disk now, or one that only root can
-// have put there.
-func nextBinary(asked string) (string, error) {
+// nextBinary is the path of the next host's program: the one of the configuration, else this one's own as it is on
+// disk now, or one that was asked for and that only root can have put there.
+func nextBinary(asked, configured string) (string, error) {
+	if configured != "" && (asked == "" || asked == configured) {
+		if _, err := os.Stat(configured); err != nil {
+			return "", fmt.Errorf("the program of upgrade_binary is not there: %w", err)
+		}
+		return configured, nil
+	}
 	if asked == "" {
 		if ownPath == "" {
 			return "", errors.New("where this host's program is can't be known: name it with --binary PATH")

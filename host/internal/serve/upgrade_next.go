@@ -52,7 +52,7 @@ func (h *host) Upgrade(ask control.Upgrade) (*control.Account, error) {
 	if err := upgradable(); err != nil {
 		return nil, err
 	}
-	binary, err := nextBinary(ask.Binary)
+	binary, err := nextBinary(ask.Binary, h.config().UpgradeBinary)
 	if err != nil {
 		return nil, err
 	}

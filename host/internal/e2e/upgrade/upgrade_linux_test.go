@@ -324,3 +324,32 @@ func TestAProgramThatOthersCanWriteIsRefused(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 }
+
+// Whoever may write host.toml decides, and whoever may only ask does not.
+func TestTheConfigurationNamesTheNextProgramWhoeverOwnsIt(t *testing.T) {
+	t.Parallel()
+	dir, programs := harness.Pages(t, "1"), t.TempDir()
+	h := harness.StartPHP(t, dir, "", "workers = 1", "")
+	program, err := os.ReadFile(harness.HostBinary)
+	harness.Must(t, err)
+	path, link := filepath.Join(programs, "host-2"), filepath.Join(programs, "current")
+	harness.Must(t, os.WriteFile(path, program, 0o755))
+	harness.Must(t, os.Chmod(path, 0o777))
+	harness.Must(t, os.Symlink("host-1", link))
+	harness.Write(t, dir, "host.toml", fmt.Sprintf("upgrade_binary = %q\n[pool.web]\n"+
+		"worker = \"worker.php\"\nworkers = 1\n", link))
+	if out := h.Reload(); !strings.Contains(out, "upgrade_binary") || !strings.Contains(out, "no such file or") {
+		t.Errorf("nothing is there, and a reload does not warn:\n%s", out)
+	}
+	if out, code := h.Run("upgrade"); code != 1 || !strings.Contains(out, "upgrade_binary is not there") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	harness.Must(t, os.Remove(link))
+	harness.Must(t, os.Symlink("host-2", link))
+	for _, arguments := range [][]string{nil, {"--binary", link}} {
+		_, now := upgraded(t, h, arguments...)
+		if runs, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", now)); err != nil || runs != path {
+			t.Errorf("%v: %s runs, %v", arguments, runs, err)
+		}
+	}
+}
