@@ -1,7 +1,7 @@
 // Command bench measures the host beside nginx + php-fpm, and beside any other server, in one run on one machine:
 // CPU time per request, throughput, latency and memory under load, for the simplest requests and for a browser's, the
-// latency at one connection, (--connections) what long-lived and idle connections cost, and (--reload) what clients
-// notice while workers are replaced.
+// latency at one connection, (--connections) what long-lived and idle connections cost, (--reload) what clients notice
+// while workers are replaced, and (--takeover) what they notice of that, and of another process, beside other servers.
 //
 // Machines are noisy, so servers are measured in turn, in rounds, and medians are taken. CPU time per request is the
 // number to trust. It needs Linux, wrk, php, nginx and php-fpm, and starts and ends the servers itself:
@@ -45,6 +45,7 @@ type options struct {
 	nginxWorkers      int
 	fpmKeepAlive      bool
 	reload            bool
+	takeover          bool
 	reloads           int
 	reloadSeconds     int
 	reloadConnections []int
@@ -91,6 +92,8 @@ func parseOptions(arguments []string) (options, error) {
 		"begins with \""+toAll+"\" to all of its connections")
 	flags.StringSliceVar(&o.only, "only", nil, "measure only these, of "+strings.Join(sections, ","))
 	flags.BoolVar(&o.reload, "reload", false, "measure reloads under load instead")
+	flags.BoolVar(&o.takeover, "takeover", false, "replace the host, and nginx, HAProxy and Caddy where they are "+
+		"installed, before clients of all kinds instead")
 	flags.IntVar(&o.reloads, "reloads", 5, "reloads during one run of --reload")
 	flags.IntVar(&o.reloadSeconds, "reload-seconds", 10, "length of one run of --reload")
 	flags.IntSliceVar(&o.reloadConnections, "reload-connections", []int{32, 256},
@@ -182,7 +185,9 @@ func run(ctx context.Context, o options) (err error) {
 	defer func() { err = errors.Join(err, s.end()) }()
 
 	result := newReport(o)
-	if o.reload {
+	if o.takeover {
+		result.Takeovers, err = measureTakeovers(ctx, s, o)
+	} else if o.reload {
 		result.Reloads, err = measureReloads(ctx, s, o)
 	} else {
 		err = measureServers(ctx, s, o, &result)

@@ -27,6 +27,7 @@ type report struct {
 	Goals         []goal           `json:"goals,omitempty"`
 	LongLived     *longLived       `json:"long_lived,omitempty"`
 	Reloads       []*reloadReport  `json:"reloads,omitempty"`
+	Takeovers     []takeover       `json:"takeovers,omitempty"`
 }
 
 type measuredServer struct {
@@ -86,6 +87,7 @@ func (r *report) print(w io.Writer) {
 		r.LongLived.print(w)
 	}
 	printReloads(w, r.Reloads)
+	printTakeovers(w, r.Takeovers)
 }
 
 // printServers prints a table. connections is how many the load had.
