@@ -6,7 +6,7 @@ ARGS    ?=
 # The version says where a binary came from; stamping it with git's state as well fails in a checkout of another user.
 BUILD   := -trimpath -buildvcs=false
 
-.PHONY: help serve test test-windows quick long chaos trials build release image api bench fuzz lint setup clean
+.PHONY: help serve test test-windows quick long ecosystem chaos trials build release image api bench fuzz lint setup clean
 
 help:
 	@echo 'make serve   build, then serve examples/hello-php on http://127.0.0.1:8080/'
@@ -14,6 +14,7 @@ help:
 	@echo 'make test    everything that a change must pass: gofmt, go vet, Go, PHP, end to end'
 	@echo 'make quick   the same for the edit loop: nothing end to end, and no package whose code has not changed'
 	@echo 'make long    the tests that make test has in a short form, whole: large bodies, chaos'
+	@echo 'make ecosystem  programs of gRPC, Connect, chi, gin, echo and scs, unmodified, behind the host'
 	@echo 'make chaos   a minute of faults at random under load, connections that outlive reloads (CHAOS_TIME=5m CHAOS_SEED=7)'
 	@echo 'make test-windows  run the host for Windows under Wine, which Debian has'
 	@echo 'make build   write bin/host'
@@ -43,19 +44,21 @@ test-windows:
 	@.ci/setup windows
 	WINDOWS_TESTS=1 go test ./host/internal/e2e/windows -count=1 -v -timeout 8m
 
-long: chaos
+long: chaos ecosystem
 	@.ci/setup long
 	.ci/release-test
 	.ci/packages-test
 	.ci/packages-live
 	cd examples/caddy-module && go test ./...
-	cd host/internal/e2e/ecosystem && go test -count=1 ./...
 	LONG_TESTS=1 go test ./host/internal/e2e/... ./host/internal/listen -skip '^(TestChaos|TestReloadClosesNo|TestReloadsOfGo)' -count=1 -timeout 60m
 
 trials:
 	@.ci/setup test
 	LONG_TESTS=1 go test ./host/internal/canary -run 'Fine|Worse' -count=1 -v -timeout 60m
 	TRIALS=$${TRIALS:-20} go test ./host/internal/e2e/canary -run AreRight -count=1 -v -timeout 180m
+
+ecosystem:
+	cd host/internal/e2e/ecosystem && go test -count=1 ./...
 
 chaos:
 	@.ci/setup test

@@ -86,7 +86,7 @@ func spelled(md metadata.MD) string {
 	return b.String()
 }
 
-func echo(stream grpc.ServerStream) error {
+func sendBack(stream grpc.ServerStream) error {
 	for {
 		m := new(message)
 		if err := stream.RecvMsg(m); err == io.EOF {
@@ -105,7 +105,7 @@ func say(stream grpc.ServerStream, text string) error {
 }
 
 var served = methods{
-	"echo": echo,
+	"echo": sendBack,
 	"metadata": func(stream grpc.ServerStream) error {
 		got, _ := metadata.FromIncomingContext(stream.Context())
 		for _, name := range []string{":authority", "user-agent", "content-type"} {
@@ -122,7 +122,7 @@ var served = methods{
 		if err := stream.SendHeader(metadata.Pairs("early", "yes")); err != nil {
 			return err
 		}
-		return echo(stream)
+		return sendBack(stream)
 	},
 	"refuse": func(stream grpc.ServerStream) error {
 		s, err := status.New(codes.FailedPrecondition, "not now: é, % and \n").WithDetails(
