@@ -10,13 +10,24 @@ import (
 // Check says what is wrong with a RESPONSE's status, headers, body or file, or nil.
 func (m *Response) Check() error {
 	if m.Status < 200 || m.Status > 599 {
-		return fmt.Errorf("status %d: a response's status is 200 to 599", m.Status)
+		return fmt.Errorf("status %d: a response's status is 200 to 599, or 101 where a tunnel is offered", m.Status)
 	}
 	if m.File != "" && (len(m.Body) > 0 || m.Flags&FlagEnd == 0) {
 		return fmt.Errorf("a response with a file has to end there and have no body")
 	}
 	if m.Hold != nil && (m.Flags&FlagEnd != 0 || m.File != "") {
 		return fmt.Errorf("a response that is held has neither an end nor a file")
+	}
+	return CheckHeaders(m.Headers)
+}
+
+// Switches says whether it answers q with a tunnel (SPEC.md §5.9); [Response.CheckTunnel] says what is wrong with it.
+func (m *Response) Switches(q *Request) bool { return m.Status == 101 && q.Tunnel != "" }
+
+// CheckTunnel says what is wrong with a RESPONSE of 101 that its request allows, or nil.
+func (m *Response) CheckTunnel() error {
+	if m.Flags&FlagEnd != 0 || m.File != "" || m.Hold != nil {
+		return fmt.Errorf("a response of 101 has no end, no file and no hold")
 	}
 	return CheckHeaders(m.Headers)
 }

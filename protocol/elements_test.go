@@ -124,7 +124,8 @@ func elements(m Message) []any {
 	case *Request:
 		return []any{16, m.Stream, uint(m.Flags), m.Method, m.Target, m.Version, m.Scheme, m.Host, m.Remote,
 			list(m.Headers), body(m.Body),
-			m.Length, formElements(m.Form), tlsElements(m.TLS), m.Attempt, m.ID, m.Local, m.Deadline}
+			m.Length, formElements(m.Form), tlsElements(m.TLS), m.Attempt, m.ID, m.Local, m.Deadline,
+			m.Tunnel}
 	case *Response:
 		var file any
 		if m.File != "" {

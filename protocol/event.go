@@ -50,6 +50,7 @@ const (
 	ClosePolicy   = 1008
 	CloseTooBig   = 1009
 	CloseError    = 1011
+	CloseRestart  = 1012 // the worker that speaks it leaves
 	CloseTryAgain = 1013 // the host has no memory left for a large message, or who closed it said so
 )
 

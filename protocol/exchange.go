@@ -34,7 +34,10 @@ type Exchange struct {
 	// ErrorLogged, if not nil, is called as the Sink is, before Finished, when the worker has logged an error that
 	// names the exchange (SPEC.md §8.2).
 	ErrorLogged func()
-	Sink        Sink
+	// Leaves, if not nil, is called as the Sink is, before Finished, when the worker is to leave: what is not over
+	// within that time is given up with FailedDrained.
+	Leaves func(within time.Duration)
+	Sink   Sink
 }
 
 // Subject is what an event is about. A [Hub] knows its own.
@@ -161,6 +164,7 @@ type Traits struct {
 	Spool      bool          // take a response at the worker's speed, to disk if need be, for the same reason
 	Forms      bool          // workers want multipart bodies parsed (SPEC.md §5.2)
 	Local      bool          // workers want to know which address a client came to (SPEC.md §5.1)
+	Tunnel     bool          // workers may answer a request for a WebSocket with 101 (SPEC.md §5.9)
 	FileRoots  []string      // folders that RESPONSE's file may lie under
 	RetryAfter time.Duration // what a client that was turned away should wait
 	Priority   []string      // paths whose requests have priority

@@ -29,7 +29,16 @@ type Request struct {
 	// Deadline is how many milliseconds the worker may be silent until the host gives the request up; 0 is not told.
 	// The pool sets it, for workers with the feature deadline.
 	Deadline int64
+	// Tunnel is the protocol that the client asks to go on with, of which there is one, [TunnelWebSocket]; "" is none.
+	// Only for workers with the feature tunnel, which may answer with 101 then (SPEC.md §5.9).
+	Tunnel string
 }
+
+// FeatureTunnel is the feature of a READY whose worker may answer a request for a WebSocket with 101.
+const FeatureTunnel = "tunnel"
+
+// TunnelWebSocket is the only [Request].Tunnel there is.
+const TunnelWebSocket = "websocket"
 
 // Form is a parsed multipart/form-data body (SPEC.md §5.2).
 type Form struct {
@@ -139,6 +148,9 @@ func (m *Request) AppendFrame(b []byte) []byte {
 	if m.Deadline != 0 {
 		b = appendInt(t.upTo(b, 17), m.Deadline)
 	}
+	if m.Tunnel != "" {
+		b = appendStr(t.upTo(b, 18), m.Tunnel)
+	}
 	return t.endFrame(b, start)
 }
 
@@ -199,6 +211,7 @@ func (m *Request) Parse(payload []byte) error {
 	m.ID = f.at("id").str()
 	m.Local = f.at("local").str()
 	m.Deadline = f.at("deadline").long()
+	m.Tunnel = f.at("tunnel").str()
 	return f.end()
 }
 

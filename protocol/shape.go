@@ -34,7 +34,7 @@ var shapes = [maxType + 1]shape{
 	TypeLog:      {"LOG", "8.2", 4, defaults(nil)},
 	TypeDrain:    {"DRAIN", "8.3", 2, defaults(0)},
 	TypeEnding:   {"ENDING", "8.5", 2, defaults(0)},
-	TypeRequest:  {"REQUEST", "5.1", 10, defaults(nil, -1, nil, nil, 1, "", "", 0)},
+	TypeRequest:  {"REQUEST", "5.1", 10, defaults(nil, -1, nil, nil, 1, "", "", 0, "")},
 	TypeResponse: {"RESPONSE", "5.3", 5, defaults(nil, nil, nil)},
 	TypeInform:   {"INFORM", "5.4", 4, defaults()},
 	TypeData:     {"DATA", "5.5", 4, defaults(nil)},

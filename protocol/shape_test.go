@@ -34,7 +34,7 @@ func tails() map[Message]int {
 			Remote:  "r",
 			Headers: headers, Body: []byte("body"), Length: 4, Form: &Form{Fields: headers}, TLS: tls, Attempt: 2,
 			ID:    "id",
-			Local: "192.0.2.2:80", Deadline: 30000}: 10,
+			Local: "192.0.2.2:80", Deadline: 30000, Tunnel: TunnelWebSocket}: 10,
 		&Response{Stream: 1, Flags: FlagEnd, Status: 200, Headers: headers, Body: []byte("body"), File: "/f",
 			Hold: &Hold{client.Groups, "7", client.Session, true, 5}}: 5,
 		&Data{Stream: 1, Flags: FlagEnd, Bytes: []byte("some"), Trailers: headers}: 4,

@@ -31,10 +31,11 @@ type attempt struct {
 
 	mu sync.Mutex
 	// guarded by mu
-	tenure    tenure // changed by enters
-	sentEnd   bool   // our body is complete
-	hungry    bool   // Send was cut short: the sink wants to hear of more room
-	flushing  bool   // awaitFlush runs
+	tenure    tenure    // changed by enters
+	sentEnd   bool      // our body is complete
+	tunnel    time.Time // since when it is one (tunnel.go); zero: it is none
+	hungry    bool      // Send was cut short: the sink wants to hear of more room
+	flushing  bool      // awaitFlush runs
 	credit    protocol.Credit
 	allowance protocol.Allowance
 	// for the watch: when the worker last showed progress, or had to wait for us until; and what was done about its

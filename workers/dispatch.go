@@ -92,7 +92,7 @@ func (d *dispatcher) lease() *worker {
 	if w.duty.inflight++; w.duty.state == Idle {
 		w.duty.state.moveTo(Busy)
 	}
-	if w.duty.inflight == w.offer.concurrency {
+	if w.duty.room(w.offer.concurrency) <= 0 {
 		d.free = append(d.free[:best], d.free[best+1:]...)
 		w.duty.listed = false
 		d.noteCrowding()
@@ -141,16 +141,21 @@ func (d *dispatcher) release(w *worker, took time.Duration, ended, next *attempt
 	if w.apart {
 		w.vacates()
 	}
-	if w.admits() && !w.duty.listed {
-		d.free = append(d.free, w)
-		w.duty.listed = true
-	}
+	d.relist(w)
 	if x := d.overdue(aheadPatience); x != nil { // it was here before the queue
 		d.mu.Unlock()
 		d.recall(x)
 		d.mu.Lock()
 	}
 	d.serveQueue() // unlocks
+}
+
+// relist lists a worker that has room. Under mu.
+func (d *dispatcher) relist(w *worker) {
+	if w.admits() && !w.duty.listed {
+		d.free = append(d.free, w)
+		w.duty.listed = true
+	}
 }
 
 // admit lists a worker that is READY, or parked, and says whether it is still there.

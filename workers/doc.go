@@ -13,6 +13,8 @@
 //   - Submit never waits. What comes of the exchange is told to its Sink.
 //   - An exchange that no worker has begun is never lost to a worker's death; a repeatable one that had begun is tried
 //     once more: by itself, in an extra worker, where the one that died had taken several at once (ward.go).
+//   - A request that was answered with 101 is a tunnel from then on: it takes no room of its worker's, no time-out
+//     counts for it, and it ends with the worker (tunnel.go).
 //   - A worker gets no request before its READY, and none after its drain began.
 //   - A new worker is READY before the old one begins to drain; the first that fails to boot, or dies
 //     before it finished a request, ends the roll, and the old ones keep serving.

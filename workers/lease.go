@@ -114,7 +114,7 @@ func (w *worker) done(a *attempt, untold *protocol.Response) {
 		return
 	}
 	now := time.Now()
-	name, id := w.slowName(a, now)
+	name, id := w.slowName(a, a.ran(now))
 	delete(w.link.streams, a.id)
 	recalled := a.recalled
 	next := w.following(a, now)
@@ -136,10 +136,11 @@ func (w *worker) done(a *attempt, untold *protocol.Response) {
 		w.pool.dispatch.requeue(a.x, 0)
 		return
 	}
-	took := now.Sub(a.begun) // begun is settled by now
+	took := a.ran(now)
 	if name != "" {
 		w.log.Warn("slow "+a.x.word()+" ended", append(a.x.about(name, id), "took", rounded(took))...)
 	}
+	w.pool.dispatch.closeTunnel(a)
 	w.pool.dispatch.release(w, took, a, next)
 	// else it refuses, or more DONEs are at hand: then all is handed over at once
 	if !v.fate.goesOn() && !w.conn.Buffered() {
@@ -251,6 +252,7 @@ func (a *attempt) settle(w *worker, broken string, unseen bool) (to fate, worked
 	a.calls.Lock()
 	defer a.calls.Unlock()
 	x := a.x
+	w.pool.dispatch.closeTunnel(a)
 	w.pool.dispatch.release(w, notDone, nil, nil)
 	f := a.facts(byDeath)
 	if broken != "" {

@@ -176,6 +176,7 @@ func (p *Pool) Submit(x *protocol.Exchange) protocol.Ticket {
 	e := &exchange{
 		pool: p, request: x.Request, kind: x.Request.Type(), subject: x.Subject, sink: x.Sink, repeat: x.Repeatable,
 		trace: x.TraceID, erred: x.ErrorLogged, keyed: x.Keyed, patient: x.Patient, timeout: x.Timeout,
+		leaves: x.Leaves,
 		urgent: x.Priority && !x.Patient,
 	}
 	p.dispatch.submit(e)
@@ -343,6 +344,7 @@ func (p *Pool) admit(w *worker) bool {
 		p.traits.Store(&protocol.Traits{
 			Pool: p.name, WholeBody: w.gen.settings.wholeBody(single), Spool: single,
 			Forms: w.offer.ready.Has("forms"), Local: w.offer.ready.Has("local"),
+			Tunnel:    w.offer.ready.Has(protocol.FeatureTunnel),
 			FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority,
 			Retry: w.gen.settings.Retry, Owner: w.gen.equipment.Owner,
 			Events: w.offer.ready.Events(), AtMostOnce: w.gen.settings.Delivery == AtMostOnce,

@@ -252,7 +252,9 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 	case protocol.TypeResponse:
 		if err = m.response.Parse(payload); err == nil && a != nil {
 			flags = m.response.Flags
-			untold, err = a.respond(&m.response)
+			if untold, err = a.respond(&m.response); err == nil {
+				w.pool.dispatch.openTunnel(a)
+			}
 		}
 	case protocol.TypeData:
 		if err = m.data.Parse(payload); err == nil && a != nil {
@@ -315,6 +317,9 @@ func (a *attempt) respond(m *protocol.Response) (untold *protocol.Response, err 
 		a.hears(bare)
 	default:
 		a.hears(headed)
+		if request != nil && m.Switches(request) {
+			a.opensTunnel()
+		}
 	}
 	switch {
 	case a.over:

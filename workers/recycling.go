@@ -217,6 +217,7 @@ func (p *Pool) outlast(w *worker) {
 	}
 	p.dispatch.withdraw(w, Draining)
 	w.drain(0)
+	w.tellLeaving(w.gen.settings.DrainTimeout)
 	if wait.Within(p.dispatch.drained(w), w.gen.settings.DrainTimeout) {
 		w.stop()
 		return

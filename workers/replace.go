@@ -96,6 +96,7 @@ func (p *Pool) finish(w *worker, leases int, limit time.Duration) (drained int, 
 	set := w.gen.settings
 	drained = leases
 	w.drain(limit)
+	w.tellLeaving(limit)
 	if !wait.Within(p.dispatch.drained(w), limit) {
 		undone := w.requestsAtHand()
 		taken := 0

@@ -23,10 +23,11 @@ func (w *worker) tellSlow(a *attempt, now time.Time) {
 	})
 }
 
-// slowName gives the name of a request that ends now if it was slow. Under w.mu, while the stream is the worker's.
-func (w *worker) slowName(a *attempt, now time.Time) (name, id string) {
+// slowName gives the name of a request that ends now, and took so long, if it was slow. Under w.mu, while the stream
+// is the worker's.
+func (w *worker) slowName(a *attempt, took time.Duration) (name, id string) {
 	limit := w.gen.settings.SlowRequest
-	if limit <= 0 || a.recalled || now.Sub(a.begun) < limit {
+	if limit <= 0 || a.recalled || took < limit {
 		return "", ""
 	}
 	return a.x.request.Name()

@@ -66,9 +66,9 @@ func (w *worker) watchRequest(a *attempt, now time.Time) {
 	full := a.allowance.Left() <= 0 && a.closing.open()
 	waiting := full || a.closing == speaking && !a.sentEnd && a.credit > 0
 	limit := a.timeout()
-	late := running && !waiting && limit > 0 && silence > limit && a.resetAt.IsZero()
+	late := running && !waiting && a.tunnel.IsZero() && limit > 0 && silence > limit && a.resetAt.IsZero()
 	ignored := !a.resetAt.IsZero() && now.Sub(a.resetAt) > heedTimeout
-	slow := running && !a.slow && set.SlowRequest > 0 && now.Sub(a.begun) >= set.SlowRequest
+	slow := running && !a.slow && a.tunnel.IsZero() && set.SlowRequest > 0 && now.Sub(a.begun) >= set.SlowRequest
 	a.slow = a.slow || slow
 	closing := a.closing
 	undone := closing != speaking && !full && a.tenure != closed && !a.reset && now.Sub(a.closedAt) > doneTimeout

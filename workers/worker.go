@@ -92,6 +92,7 @@ type duty struct {
 	state     State
 	listed    bool // in dispatcher.free
 	inflight  int
+	tunnels   int // of these, which take no room
 	requests  uint64
 	idleSince time.Time
 	drained   chan struct{} // closed when it is draining and holds no lease; made anew when it is parked
@@ -298,8 +299,11 @@ func (w *worker) bootFailure(why string) error {
 
 // admits says whether the worker has room. Under dispatcher.mu.
 func (w *worker) admits() bool {
-	return (w.duty.state == Idle || w.duty.state == Busy) && !w.apart && w.duty.inflight < w.offer.concurrency
+	return (w.duty.state == Idle || w.duty.state == Busy) && !w.apart && w.duty.room(w.offer.concurrency) > 0
 }
+
+// room is how many streams more a worker may have that takes so many. Under dispatcher.mu.
+func (d *duty) room(concurrency int) int { return concurrency - (d.inflight - d.tunnels) }
 
 // drainedOnce closes drained. Under dispatcher.mu.
 func (w *worker) drainedOnce() {
