@@ -92,6 +92,9 @@ func (c *Conn) Answers(int) {}
 // LetGo implements web.Conn. Nothing that would call it stays here.
 func (c *Conn) LetGo() (peer.Socket, peer.Sock) { return nil, nil }
 
+// Bare implements web.Conn, likewise.
+func (c *Conn) Bare() net.Conn { return nil }
+
 // Close ends the connection, and cancels what is at hand.
 func (c *Conn) Close() error {
 	c.mu.Lock()

@@ -302,3 +302,12 @@ func (c *strictConn) LetGo() (below peer.Socket, s peer.Sock) {
 	}
 	return b, peer.NewSock(c.Conn, nil)
 }
+
+// Bare is the connection below this one, once net/http has let go of it. Its writes have the time-out of long-lived
+// connections.
+func (c *strictConn) Bare() net.Conn {
+	b := c.below()
+	b.timeout = c.server.socketWriteTimeout
+	b.strikes.Store(0)
+	return c.Conn
+}

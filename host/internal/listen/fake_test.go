@@ -80,7 +80,7 @@ func (f *fake) Traits() protocol.Traits {
 func (f *fake) Submit(x *protocol.Exchange) protocol.Ticket {
 	f.busy.Add(1) // before it counts: whoever has seen all calls may wait
 	f.calls.Add(1)
-	c := &call{sink: x.Sink, repeatable: x.Repeatable, urgent: x.Priority,
+	c := &call{sink: x.Sink, repeatable: x.Repeatable, urgent: x.Priority, leaves: x.Leaves,
 		credit: protocol.DefaultWindow, allowance: protocol.DefaultWindow, gone: make(chan struct{})}
 	c.cond.L = &c.mu
 	r := x.Request.(*protocol.Request)
@@ -106,6 +106,7 @@ type call struct {
 	request    protocol.Request
 	repeatable bool
 	urgent     bool
+	leaves     func(within time.Duration)
 	gone       chan struct{} // closed by Cancel
 	once       sync.Once
 	calls      sync.Mutex

@@ -4,6 +4,7 @@ package listen
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -151,3 +152,6 @@ func (c *quicConn) Cut() { c.close(http3.ErrCodeInternalError, "") }
 
 // LetGo is for HTTP/1 alone, whose connection may become another's.
 func (c *quicConn) LetGo() (peer.Socket, peer.Sock) { panic(http.ErrAbortHandler) }
+
+// Bare is likewise.
+func (c *quicConn) Bare() net.Conn { panic(http.ErrAbortHandler) }

@@ -216,7 +216,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.awaitLeft(ctx)
 	s.end()
 	servers := s.httpServers()
-	errs := make([]error, len(servers)+4)
+	errs := make([]error, len(servers)+5)
 	var all sync.WaitGroup
 	all.Go(func() {
 		if s.farewell(ctx) > 0 {
@@ -230,6 +230,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			all.Go(func() { errs[i] = f.http.Shutdown(ctx) })
 		}
 	})
+	all.Go(func() { errs[len(servers)+4] = s.web.AwaitTunnels(ctx) })
 	if s.packets != nil {
 		all.Go(func() { errs[len(servers)+1] = s.packets.Drain(ctx) })
 	}
@@ -305,6 +306,7 @@ func (s *Server) Close() error {
 		s.packets.Close()
 	}
 	s.peers.Wait()
+	_ = s.web.AwaitTunnels(context.Background()) // whose sockets are closed
 	s.web.Close()
 	return err
 }

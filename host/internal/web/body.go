@@ -328,10 +328,10 @@ func (x *exchange) pump(from source) {
 		done     bool // this stream takes no more: all of it went, or another may begin
 		trailers []string
 	)
-	_, once := from.(*live)
+	_, kept := from.(*stored)
 	for {
 		x.mu.Lock()
-		over := x.finished || x.failed || x.left && once
+		over := x.finished || x.failed || x.left && !kept
 		now := x.begun
 		stream = x.stream
 		x.mu.Unlock()

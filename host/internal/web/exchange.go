@@ -62,9 +62,10 @@ type exchange struct {
 	failed   bool
 	failure  protocol.Failure
 	finished bool
-	left     bool     // the handler has gone: what still comes is given back unread
-	refusal  *badBody // the body could not be read to its end
-	kept     *holding // the response is to be held; set once, with headed
+	left     bool      // the handler has gone: what still comes is given back unread
+	refusal  *badBody  // the body could not be read to its end
+	kept     *holding  // the response is to be held; set once, with headed
+	leaves   time.Time // when its worker is to have left; zero: it is not to leave
 }
 
 var exchanges = sync.Pool{New: func() any {
@@ -243,6 +244,9 @@ func (x *exchange) Respond(m *protocol.Response) {
 	}
 	if m.Hold != nil {
 		x.keep(m.Hold)
+	}
+	if m.Switches(&x.request) {
+		x.log.eager = false // the client's speed is the worker's
 	}
 	x.headed = true
 	x.ended = m.Flags&protocol.FlagEnd != 0

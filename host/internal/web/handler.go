@@ -103,6 +103,9 @@ func (v *visit) withinLimits() bool {
 
 // forward has the Backend answer, and returns what handle does.
 func (v *visit) forward() *peer.Held {
+	if v.mayTunnel() {
+		return v.offerTunnel()
+	}
 	x := v.exchange()
 	defer x.leave()
 	passOn, err := x.takeBody(v, v.terms.Backend.Traits().WholeBody)

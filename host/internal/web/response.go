@@ -131,13 +131,15 @@ func (x *exchange) name() string { return x.request.Method + " " + x.request.Tar
 // deliver writes the response, whose head has come.
 func (x *exchange) deliver(v *visit) {
 	m := &x.response // ours: Respond comes once
+	if m.Switches(&x.request) {
+		x.openTunnel(v)
+		return
+	}
 	noBody := m.Bodyless(v.r.Method)
 	whole := m.Flags&protocol.FlagEnd != 0
 	length, err := x.checkHead(whole && !noBody)
 	if err != nil {
-		x.handler.log.Error("a worker's response breaks the rules", x.about("error", err)...)
-		v.blame("malformed response")
-		v.answer(verdict{status: http.StatusBadGateway}, err.Error())
+		x.reject(v, err)
 		return
 	}
 	if m.File != "" && m.Status != http.StatusResetContent {
@@ -191,6 +193,13 @@ func (x *exchange) deliver(v *visit) {
 		x.breakOff(v, "its body is shorter than its Content-Length")
 	}
 	out.end()
+}
+
+// reject answers in the place of a response that breaks the rules.
+func (x *exchange) reject(v *visit, err error) {
+	x.handler.log.Error("a worker's response breaks the rules", x.about("error", err)...)
+	v.blame("malformed response")
+	v.answer(verdict{status: http.StatusBadGateway}, err.Error())
 }
 
 // knownLength is that of the body that a GET has, as far as it is known; -1: it is not.

@@ -11,6 +11,7 @@ package web
 
 import (
 	"errors"
+	"net"
 	"sync"
 	"sync/atomic"
 
@@ -39,6 +40,9 @@ type Conn interface {
 	Cut()
 	// LetGo is the socket, once net/http has let go of the connection.
 	LetGo() (peer.Socket, peer.Sock)
+	// Bare is what LetGo takes, for a caller who waits for it: no more is looked at what is said, and writes time out
+	// by themselves. It is closed with what net/http has given.
+	Bare() net.Conn
 }
 
 // Options are what does not change.
@@ -65,6 +69,9 @@ type Handler struct {
 	routed    tallies        // guarded by mu
 	malformed quiet.Throttle // of requests that were refused for what they are
 	foreign   quiet.Throttle // of WebSockets that were refused for their page's origin
+
+	tunnels     atomic.Int64
+	toldTunnels sync.Once
 
 	mu     sync.Mutex // over changes of the terms and their folders
 	closed bool       // guarded by mu

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/hub"
@@ -149,7 +150,14 @@ var errEarly = errors.New("its client did not wait for the answer to its handsha
 
 // connect tells the client that it is connected, and has it served. It says false if that is not to be.
 func (v *visit) connect(c *peer.WebSocket, admission *hub.Admission, extension string) bool {
-	head := v.switchingProtocols(admission, extension)
+	own := []string{"Sec-WebSocket-Accept", acceptOf(v.r.Header["Sec-Websocket-Key"][0])}
+	if admission.Subprotocol != "" {
+		own = append(own, "Sec-WebSocket-Protocol", admission.Subprotocol)
+	}
+	if extension != "" {
+		own = append(own, "Sec-WebSocket-Extensions", extension)
+	}
+	head := v.switchingProtocols(own, admission.Headers)
 	hijacked, buffered, err := http.NewResponseController(v.w).Hijack()
 	if err == nil && buffered.Reader.Buffered() > 0 { // what came this early was read as if it were HTTP
 		hijacked.Close()
@@ -173,28 +181,30 @@ func (v *visit) connect(c *peer.WebSocket, admission *hub.Admission, extension s
 // keyGUID is RFC 6455's (§1.3).
 const keyGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-// switchingProtocols is the answer that makes a WebSocket.
-func (v *visit) switchingProtocols(admission *hub.Admission, extension string) []byte {
-	sum := sha1.Sum([]byte(v.r.Header["Sec-Websocket-Key"][0] + keyGUID))
+// acceptOf is what Sec-WebSocket-Accept has to be for a key (RFC 6455 §4.2.2).
+func acceptOf(key string) string {
+	sum := sha1.Sum([]byte(key + keyGUID))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// switchingProtocols is the answer that makes a WebSocket. own are its fields of the handshake; none: they are among
+// those of the worker.
+func (v *visit) switchingProtocols(own, workers []string) []byte {
 	b := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
 	add := func(name, value string) { b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...) }
-	add("Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(sum[:]))
-	if admission.Subprotocol != "" {
-		add("Sec-WebSocket-Protocol", admission.Subprotocol)
-	}
-	if extension != "" {
-		add("Sec-WebSocket-Extensions", extension)
+	for i := 0; i+1 < len(own); i += 2 {
+		add(own[i], own[i+1])
 	}
 	for name, values := range v.w.Header() { // the request's id
 		for _, value := range values {
 			add(name, value)
 		}
 	}
-	for i := 0; i+1 < len(admission.Headers); i += 2 {
-		switch name := http.CanonicalHeaderKey(admission.Headers[i]); {
-		case framing(name), v.terms.sets(name), len(name) > 14 && name[:14] == "Sec-Websocket-":
+	for i := 0; i+1 < len(workers); i += 2 {
+		switch name := http.CanonicalHeaderKey(workers[i]); {
+		case framing(name), v.terms.sets(name), own != nil && strings.HasPrefix(name, "Sec-Websocket-"):
 		default:
-			add(admission.Headers[i], admission.Headers[i+1])
+			add(workers[i], workers[i+1])
 		}
 	}
 	return append(b, "\r\n"...)
