@@ -64,7 +64,7 @@ type acts struct {
 	mu     sync.Mutex
 	frames []byte
 	size   int  // as the host counts it
-	over   bool // the stream's DONE is on its way: what comes now goes at once
+	over   bool // the stream's DONE is on its way, or its connection hijacked: what comes now goes at once
 }
 
 // mark is a place to roll back to.
@@ -210,6 +210,13 @@ func (a *acts) close() []byte {
 	staged := a.frames
 	a.frames = nil
 	return staged
+}
+
+// release has what is asked from now on go at once: the handler may run for long. What has been staged stays.
+func (a *acts) release() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.over = true
 }
 
 // sendDone sends what has been staged and then m, which holds the stream's DONE, in one write.

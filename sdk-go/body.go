@@ -38,6 +38,13 @@ func (b *requestBody) open(s *stream, m *protocol.Request) {
 	b.allowance = protocol.NewAllowance(protocol.DefaultWindow)
 }
 
+// reopen has DATA come after the end of the body: what the client says over a hijacked connection.
+func (b *requestBody) reopen() {
+	b.s.mu.Lock()
+	defer b.s.mu.Unlock()
+	b.ended = false
+}
+
 // receive takes a DATA. It is called by the reader; an error is a link error.
 func (b *requestBody) receive(m *protocol.Data) error {
 	b.s.mu.Lock()

@@ -29,8 +29,10 @@
 // ([Hold]) for server-sent events and long polls. [Connections] reaches all of them from any handler, and from timers
 // ([Every]). Connections outlive workers, so no reload closes one.
 //
-// What differs from net/http stands in one table, in this module's sdk-go/README.md: there is no [net/http.Hijacker],
-// say, since the host owns the connection.
+// [net/http.Hijacker] is there for WebSockets, so that gorilla/websocket, coder/websocket and
+// [net/http/httputil.ReverseProxy] run as they are; such a connection ends with its worker.
+//
+// What differs from net/http stands in one table, in this module's sdk-go/README.md.
 //
 // The wire is SPEC.md in package protocol; section numbers in comments refer to it.
 package sdk

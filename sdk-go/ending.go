@@ -27,6 +27,11 @@ func (w *response) finish(staged []byte) {
 	defer w.mu.Unlock()
 	defer w.release()
 	w.staged = staged
+	if w.status == http.StatusSwitchingProtocols {
+		w.s.link.log("error", w.s.id, "status 101 without Hijack: nobody has the connection")
+		w.answerFailure("")
+		return
+	}
 	if w.status == 0 {
 		w.fixHead(http.StatusOK)
 	}
@@ -99,6 +104,23 @@ func (w *response) fail(trace string) {
 		w.reset(protocol.ResetInternal, "the handler panicked")
 		return
 	}
+	w.answerFailure(trace)
+}
+
+// handOver ends the writer's use if its connection was hijacked, and gives that; else nil.
+func (w *response) handOver() *hijacked {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.hijacked == nil {
+		return nil
+	}
+	w.over = true
+	w.giveBack()
+	return w.hijacked
+}
+
+// answerFailure is the answer of a handler that failed before its head went.
+func (w *response) answerFailure(trace string) {
 	text := "Internal Server Error\n"
 	if w.s.link.self.Dev && trace != "" {
 		text = trace
@@ -129,7 +151,7 @@ func HandBack(w http.ResponseWriter, reason string) bool {
 	}
 	own.mu.Lock()
 	defer own.mu.Unlock()
-	if own.over || own.status != 0 || own.s.failure() != nil {
+	if own.over || own.status != 0 || own.hijacked != nil || own.s.failure() != nil {
 		return false
 	}
 	own.s.giveUp(&protocol.Reset{Stream: own.s.id, Code: protocol.ResetRefused, Reason: reason})
@@ -160,6 +182,10 @@ func (w *response) release() {
 	w.s.mu.Lock()
 	w.s.writeBy.stop()
 	w.s.mu.Unlock()
+	w.giveBack()
+}
+
+func (w *response) giveBack() {
 	if work := w.work; work != nil {
 		w.work = nil
 		clear(work.pairs)

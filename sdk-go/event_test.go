@@ -64,15 +64,18 @@ func expectSame[M any](c *call, want *M) {
 	}
 }
 
+// ofRequests are the features of a worker without events.
+var ofRequests = []string{"deadline", "local", "threads", "pieces", "tunnel"}
+
 func TestReadyOffersTheEventsThatTheWorkerHandles(t *testing.T) {
-	if h := newHost(t, hello); !slices.Equal(h.ready.Features, []string{"deadline", "local", "threads", "pieces"}) {
+	if h := newHost(t, hello); !slices.Equal(h.ready.Features, ofRequests) {
 		t.Errorf("a worker of requests offers %q", h.ready.Features)
 	}
 	h := newEventHost(t, Worker{
 		OnMessage: func(context.Context, *Conn, Message) error { return nil },
 		OnClose:   func(context.Context, *Conn, Closing) error { return nil },
 	})
-	want := []string{"message", "close", "deadline", "local", "threads", "pieces"}
+	want := append([]string{"message", "close"}, ofRequests...)
 	if !slices.Equal(h.ready.Features, want) {
 		t.Errorf("READY offers %q, not %q", h.ready.Features, want)
 	}

@@ -23,7 +23,7 @@ type headFacts struct {
 }
 
 func bodyAllowed(status int) bool {
-	return status != http.StatusNoContent && status != http.StatusNotModified
+	return status != http.StatusNoContent && status != http.StatusNotModified && status >= 200
 }
 
 // flatten appends h to dst as pairs, and leaves out what a response of this status must not have.

@@ -39,6 +39,7 @@ type link struct {
 
 	mu       sync.Mutex // guards what follows
 	streams  map[uint32]*stream
+	tunnels  int // of them that take no room: they have been hijacked, and answered with 101
 	running  int // streams whose DONE has not been sent; streams leave the map just before it
 	draining bool
 	ended    bool
@@ -225,7 +226,7 @@ func (l *link) open(id uint32, t protocol.Type, prepare func() *stream) error {
 	switch {
 	case l.draining || l.ended:
 		reason = "this worker is draining"
-	case len(l.streams) >= l.concurrency:
+	case len(l.streams)-l.tunnels >= l.concurrency:
 		reason = fmt.Sprintf("this worker takes %d requests at once", l.concurrency)
 	}
 	if reason != "" {
@@ -292,7 +293,20 @@ func (l *link) stream(id uint32) *stream {
 func (l *link) forget(id uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if s := l.streams[id]; s != nil && s.tunnelled {
+		l.tunnels--
+	}
 	delete(l.streams, id)
+}
+
+// tunnelled counts a stream as one that takes no room any more.
+func (l *link) tunnelled(id uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.streams[id]; s != nil {
+		s.tunnelled = true
+		l.tunnels++
+	}
 }
 
 // finished counts a stream out, after its DONE.

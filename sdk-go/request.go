@@ -34,6 +34,9 @@ func newRequest(s *stream, m *protocol.Request) (*http.Request, error) {
 	if r.Host == "" {
 		r.Host = target.Host
 	}
+	if m.Tunnel != "" { // which the host takes out (RFC 9110 §7.6.1), and tells apart
+		r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{m.Tunnel}
+	}
 	r.Proto, r.ProtoMajor, r.ProtoMinor = proto(m.Version)
 	if s.body.empty {
 		r.ContentLength = 0

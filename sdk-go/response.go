@@ -38,7 +38,8 @@ type response struct {
 	hold     *protocol.Hold // it is to become a connection
 	staged   []byte         // acts that go out with the last frame
 	headSent bool
-	over     bool // the handler has returned
+	over     bool      // the handler has returned
+	hijacked *hijacked // it has the connection; nil: it has not
 }
 
 // scratch is what a response needs while it is being written, reused by the next one.
@@ -72,8 +73,12 @@ func (w *response) writeHeader(status int) {
 		panic(fmt.Sprintf("invalid WriteHeader code %v", status)) // what net/http does
 	case w.over:
 		w.remark("WriteHeader after the handler returned")
+	case w.hijacked != nil:
+		w.remark("WriteHeader on a hijacked connection")
 	case w.status != 0:
 		w.remark("superfluous WriteHeader")
+	case status == http.StatusSwitchingProtocols && w.s.tunnel != "":
+		w.fixHead(status) // goes out with Hijack
 	case status == http.StatusSwitchingProtocols:
 		w.s.link.log("error", w.s.id, "status 101 can't be sent: the host owns the connection")
 		w.fixHead(http.StatusInternalServerError)
@@ -122,6 +127,9 @@ func write[T []byte | string](w *response, p T) (n int, err error) {
 	defer w.mu.Unlock()
 	if w.over {
 		return 0, errReturned
+	}
+	if w.hijacked != nil {
+		return 0, http.ErrHijacked
 	}
 	if w.status == 0 {
 		w.fixHead(http.StatusOK)
@@ -223,8 +231,11 @@ func (w *response) FlushError() error {
 	if w.over {
 		return errReturned
 	}
-	if w.file != "" {
-		return nil // goes out whole when the handler returns
+	if w.hijacked != nil {
+		return http.ErrHijacked
+	}
+	if w.file != "" || w.status == http.StatusSwitchingProtocols {
+		return nil // goes out when the handler returns, or hijacks
 	}
 	if w.status == 0 {
 		w.fixHead(http.StatusOK)

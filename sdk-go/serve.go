@@ -196,7 +196,8 @@ func (l *link) boot(o *options) (started bool, err error) {
 	}
 	ready := &protocol.Ready{
 		Version: protocol.Version, PID: os.Getpid(), SDK: o.name, Concurrency: o.concurrency,
-		Features: append(append(o.events.features(), "deadline", "local", "threads", protocol.FeaturePieces),
+		Features: append(append(o.events.features(), "deadline", "local", "threads", protocol.FeaturePieces,
+			protocol.FeatureTunnel),
 			l.features...),
 		Window: protocol.DefaultWindow,
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -16,24 +17,29 @@ import (
 )
 
 type stream struct {
-	link     *link
-	id       uint32
-	ctx      requestContext
-	cancel   context.CancelCauseFunc
-	opening  *protocol.Request // until run has read it; nil for an event
-	event    protocol.Opening  // nil for a request
-	conn     *Conn             // the event's
-	body     requestBody
-	response response
-	acts     acts
+	link      *link
+	id        uint32
+	ctx       requestContext
+	cancel    context.CancelCauseFunc
+	opening   *protocol.Request // until run has read it; nil for an event
+	event     protocol.Opening  // nil for a request
+	conn      *Conn             // the event's
+	body      requestBody
+	response  response
+	acts      acts
+	remote    string // the client's address
+	tunnelled bool   // guarded by link.mu
+	tunnel    string // what the client asks to go on with, if the host allows it; "" is nothing
 
 	// guards what follows, and what body says; never held while sending or while the user's code runs
-	mu      sync.Mutex
-	changed sync.Cond // err, credit, body or a deadline has changed
-	err     error     // why the stream ended early; sticks
-	deaf    bool      // nothing more comes from the host
-	credit  protocol.Credit
-	writeBy deadline
+	mu       sync.Mutex
+	changed  sync.Cond // err, credit, body or a deadline has changed
+	err      error     // why the stream ended early; sticks
+	deaf     bool      // nothing more comes from the host
+	credit   protocol.Credit
+	writeBy  deadline
+	hijacked *hijacked // the handler's, once it has it
+	hungUp   bool      // it has closed that
 }
 
 // requests lends the reader a place to parse into; run gives it back.
@@ -43,7 +49,7 @@ var requests = sync.Pool{New: func() any { return new(protocol.Request) }}
 func newStream(l *link, m *protocol.Request) *stream {
 	s := newBareStream(l, m.Stream, m.Attempt, m.ID)
 	s.opening = m
-	s.ctx.local = m.Local
+	s.ctx.local, s.remote, s.tunnel = m.Local, m.Remote, m.Tunnel
 	if 0 < m.Deadline && m.Deadline < math.MaxInt64/int64(time.Millisecond) {
 		s.ctx.by = time.Now().Add(time.Duration(m.Deadline) * time.Millisecond)
 	}
@@ -64,13 +70,17 @@ func newBareStream(l *link, id uint32, attempt int, name string) *stream {
 
 // run calls the handler and sends what is owed.
 func (s *stream) run() {
-	defer s.link.finished()
 	if s.event != nil {
+		defer s.link.finished()
 		s.handle()
 		return
 	}
 	returned := false
-	defer func() { s.settle(recover(), returned) }()
+	defer func() {
+		if !s.settle(recover(), returned) {
+			s.link.finished()
+		}
+	}()
 	m := s.opening
 	s.opening = nil
 	handler := s.link.handler
@@ -89,24 +99,41 @@ func (s *stream) run() {
 }
 
 // settle ends the stream after its handler: panicked is what it panicked with; neither that nor returned means
-// runtime.Goexit.
-func (s *stream) settle(panicked any, returned bool) {
+// runtime.Goexit. It says whether the stream goes on, as a hijacked connection.
+func (s *stream) settle(panicked any, returned bool) (goesOn bool) {
 	s.cancel(nil)
-	s.body.shut()
 	staged := s.acts.close()
+	if h := s.response.handOver(); h != nil {
+		if !returned {
+			s.tellFailure(panicked)
+			_ = h.Close() // it may be closed already
+		}
+		return h.leave(staged)
+	}
+	s.body.shut()
 	switch {
 	case returned:
 		s.response.finish(staged)
 	case panicked == http.ErrAbortHandler:
 		s.response.abort()
-	case panicked == nil:
-		s.link.log("error", s.id, "the handler ended its goroutine with runtime.Goexit")
-		s.response.fail("")
 	default:
-		stack := string(debug.Stack())
-		s.link.log("error", s.id, fmt.Sprintf("panic: %v", panicked), "stack", stack)
-		s.response.fail(fmt.Sprintf("panic: %v\n\n%s", panicked, stack))
+		s.response.fail(s.tellFailure(panicked))
 	}
+	return false
+}
+
+// tellFailure logs how a handler failed, and gives the trace; "" where there is none.
+func (s *stream) tellFailure(panicked any) (trace string) {
+	switch panicked {
+	case http.ErrAbortHandler:
+		return ""
+	case nil:
+		s.link.log("error", s.id, "the handler ended its goroutine with runtime.Goexit")
+		return ""
+	}
+	stack := string(debug.Stack())
+	s.link.log("error", s.id, fmt.Sprintf("panic: %v", panicked), "stack", stack)
+	return fmt.Sprintf("panic: %v\n\n%s", panicked, stack)
 }
 
 // abort ends the stream early: whoever waits in it gets cause. The handler runs on until it notices.
@@ -116,8 +143,25 @@ func (s *stream) abort(cause error) {
 		s.err = cause
 	}
 	s.changed.Broadcast()
+	h := s.hijacked
 	s.mu.Unlock()
 	s.cancel(cause)
+	if h != nil { // nobody may be looking at it
+		time.AfterFunc(goneGrace, func() { _ = h.Close() })
+	}
+}
+
+// hangUp has whoever waits for the hijacked connection know that it was closed. It says false if it was before.
+func (s *stream) hangUp() bool {
+	s.mu.Lock()
+	was := s.hungUp
+	s.hungUp = true
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	if !was {
+		s.body.shut()
+	}
+	return !was
 }
 
 // deafen has those fail that wait for the host, now or later.
@@ -160,6 +204,9 @@ func (s *stream) takeCredit(want int) (int, error) {
 	for {
 		if err := s.writeBy.exceeded(s.err); err != nil {
 			return 0, err
+		}
+		if s.hungUp {
+			return 0, net.ErrClosed
 		}
 		if n := s.credit.Take(want); n > 0 {
 			return n, nil
