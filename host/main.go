@@ -26,6 +26,7 @@ func commands() cli.Commands {
 		cli.StatusCommand(),
 		cli.ReleasesCommand(),
 		cli.WorkersCommand(),
+		cli.ProfileCommand(),
 		cli.ConnectionsCommand(),
 		cli.SendCommand(),
 		cli.CloseCommand(),

@@ -149,13 +149,14 @@ func (w *worker) refusesProfile(kind string) error {
 	case ready.Has(protocol.FeatureProfile) || sampled && kind == protocol.ProfileCPU:
 		return nil
 	case sampled:
-		why = "it only says where its code stands, which makes a profile of " + protocol.ProfileCPU + " and no other"
+		why = "it only says where its code stands, of which one of " + protocol.ProfileCPU + " can be made"
+	case why != untraced: // whoever made the pool knows better
 	case ready.Has(threadsFeature):
 		why = "build it with an SDK that has them"
 	case runtime.GOOS == "windows":
 		why = "here are no signals to ask it with where its code stands"
 	}
-	return fmt.Errorf("%s (%s) gives no profile of %s: %s", w, ready.SDK, kind, why)
+	return fmt.Errorf("%s gives no profile of %s: %s (its SDK is %s)", w, kind, why, ready.SDK)
 }
 
 // begins takes the turn for a profile; nil is that another one has it.

@@ -304,7 +304,7 @@ func TestACallThatDoesNotReturnIsInTheProfileAndItsLateAnswerNotInTheLog(t *test
 		ready()
 		s, _ := submit(p, "GET", "/call")
 		one, err := p.Profile(context.Background(), anyCPU(500*time.Millisecond))
-		if err != nil || !strings.HasPrefix(string(one.Bytes), "(in a call that does not return) ") {
+		if err != nil || !strings.HasPrefix(string(one.Bytes), "(in a call that had not ended) ") {
 			t.Fatal(one, err)
 		}
 		if s.result() != "well" || strings.Contains(log.String(), "Shop") {
@@ -332,18 +332,23 @@ func TestWhatCanNotBeProfiledSaysWhy(t *testing.T) {
 		features []string
 		order    ProfileOrder
 		says     string
+		untraced string
 	}{
-		"neither": {nil, anyCPU(time.Second), "(fake) gives no profile of cpu: the worker gives no backtraces"},
-		"only stands": {[]string{backtraceFeature}, ProfileOrder{Kind: protocol.ProfileHeap},
-			"which makes a profile of cpu and no other"},
-		"older": {[]string{backtraceFeature, threadsFeature}, anyCPU(0), "build it with an SDK that has them"},
-		"no such": {nil, ProfileOrder{Kind: protocol.ProfileCPU, Slot: 7},
-			"pool app has no worker 7 now; it has 1, from 0"},
-		"too long": {nil, anyCPU(protocol.MaxProfileTime + 1), "a profile lasts at most 5m0s"},
+		"neither": {order: anyCPU(time.Second), says: "gives no profile of cpu: the worker gives no backtraces"},
+		"only stands": {features: []string{backtraceFeature}, order: ProfileOrder{Kind: protocol.ProfileHeap},
+			says: "of which one of cpu can be made (its SDK is fake)"},
+		"older": {features: []string{backtraceFeature, threadsFeature}, order: anyCPU(0),
+			says: "build it with an SDK that has them"},
+		"php-fpm": {features: []string{threadsFeature}, order: anyCPU(0), untraced: "it has a slow log",
+			says: "it has a slow log"},
+		"no such": {order: ProfileOrder{Kind: protocol.ProfileCPU, Slot: 7},
+			says: "pool app has no worker 7 now; it has 1, from 0"},
+		"too long": {order: anyCPU(protocol.MaxProfileTime + 1), says: "a profile lasts at most 5m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, f := newFakePool(t, Settings{Name: "app", Workers: 1}, always(func(w *fakeWorker) {
+				set := Settings{Name: "app", Workers: 1, Untraced: c.untraced}
+				p, f := newFakePool(t, set, always(func(w *fakeWorker) {
 					w.features = c.features
 					serve(1, generationWorker)(w)
 				}))

@@ -21,6 +21,7 @@ import (
 const (
 	sampleEvery = 10 * time.Millisecond
 	otherStacks = "(other stacks)" // for those beyond what a profile may hold
+	unendedCall = "(in a call that had not ended)"
 )
 
 // samples are the stacks of workers that are sampled at once.
@@ -102,7 +103,7 @@ func (w *worker) sample(ctx context.Context, s *samples, lasts time.Duration) er
 			case text := <-answer:
 				s.add(fold(text), ticks)
 			case <-timer.C:
-				s.add("(in a call that does not return)", ticks)
+				s.add(unendedCall, ticks)
 			case <-w.end.exited:
 			case <-ctx.Done():
 			}

@@ -85,8 +85,8 @@ type Settings struct {
 	// Greeting is asked about a worker that has not begun to speak the protocol a second after its start, or has ended
 	// without; "" is that nothing is asked in the first case.
 	Greeting string
-	// Untraced is said of a hung worker that gives no backtraces: why, and what to do about that. The default has a
-	// worker in mind that speaks the protocol itself.
+	// Untraced is said of a hung worker that gives no backtraces, and of one that gives no profile: why, and what to
+	// do about that. The default has a worker in mind that speaks the protocol itself.
 	Untraced string
 
 	// Measure names the routes whose service times are counted apart: the canonical path of a URL, or, with /* at its
@@ -185,7 +185,7 @@ func (s Settings) withDefaults() (Settings, error) {
 	setDefault(&s.QueueTimeout, 10*time.Second)
 	setDefault(&s.Queue, 1024)
 	setDefault(&s.LogRate, 1<<20)
-	setDefault(&s.Untraced, "the worker gives no backtraces (with PHP: install ext-pcntl, and leave SIGUSR2 to it)")
+	setDefault(&s.Untraced, untraced)
 	if s.Host == "" {
 		s.Host = "workerhost"
 	}

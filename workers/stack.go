@@ -13,6 +13,8 @@ const (
 	backtraceFeature = "backtrace"
 	// backtraceTimeout is how long a worker may take to answer; after it, it is stuck in a call (SPEC.md §8.4).
 	backtraceTimeout = 200 * time.Millisecond
+	// untraced is what Settings.Untraced is by default.
+	untraced = "the worker gives no backtraces (with PHP: install ext-pcntl, and leave SIGUSR2 to it)"
 )
 
 // inquiry is what a worker is asked about its code: where it stands, and profiles. It is safe for concurrent use.

@@ -28,17 +28,18 @@ const (
 	MayStop        Right = "stop"        // POST /v1/stop
 	MayConnections Right = "connections" // GET /v1/connections, POST /v1/send and /v1/close
 	MayUpgrade     Right = "upgrade"     // POST /v1/upgrade; a token has it only if it names it
+	MayProfile     Right = "profile"     // POST /v1/profile; likewise: profiles show the code
 )
 
 // Token lets whoever has its secret steer the host over TCP.
 type Token struct {
 	Name   string // in the log
 	Secret string
-	Rights []Right // nil: all of those above, but MayUpgrade
+	Rights []Right // nil: all of those above, but MayUpgrade and MayProfile
 }
 
 func (t *Token) may(right Right) bool {
-	return t.Rights == nil && right != MayUpgrade || slices.Contains(t.Rights, right)
+	return t.Rights == nil && right != MayUpgrade && right != MayProfile || slices.Contains(t.Rights, right)
 }
 
 // peer is the process at the other end of a unix socket.
@@ -164,8 +165,8 @@ func (s *Server) needs(right Right, do http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// ownersOnly lets of those at the socket only root and the host's user do what changes the program that runs, whatever
-// group may use the socket.
+// ownersOnly lets of those at the socket only root and the host's user do what changes the program that runs, or shows
+// its insides, whatever group may use the socket.
 func (s *Server) ownersOnly(do http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		p, ok := r.Context().Value(peerKey{}).(*peer)

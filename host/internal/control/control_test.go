@@ -102,6 +102,21 @@ func (f *fakeHost) Releases() ([]Release, error) {
 
 func (f *fakeHost) Promote() (*Account, error) { return nil, errors.New("no canary is under way") }
 
+func (f *fakeHost) Profile(ctx context.Context, o ProfileOrder) (Profile, error) {
+	switch {
+	case o.Pool == "nosuch":
+		return Profile{}, &UnknownPool{Name: o.Pool, Known: []string{"app"}}
+	case o.Pool == "php-fpm":
+		return Profile{}, errors.New("PHP can't be asked from outside")
+	case o.Seconds > 100: // until the test gives it up
+		f.begun <- struct{}{}
+		<-ctx.Done()
+		return Profile{}, context.Cause(ctx)
+	}
+	return Profile{Pool: o.Pool, Kind: o.Kind, Format: FormatPprof, Seconds: o.Seconds, Bytes: []byte("\x1f\x8b"),
+		Workers: []ProfiledWorker{{Slot: *o.Slot, PID: 4712, Generation: 3}}}, nil
+}
+
 func (f *fakeHost) Connections() []Connection { return slices.Clone(f.connections) }
 
 func (f *fakeHost) Send(m Message) (Reached, error) {

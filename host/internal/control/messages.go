@@ -16,6 +16,8 @@
 //	                                         choose
 //	POST /v1/send    {"all": true, "bytes": "aGk="}   a Reached; the body is a Message
 //	POST /v1/close   {"ids": ["ID"], "code": 1000}    a Reached; the body is a Closing
+//	POST /v1/profile {"pool": "NAME", "kind": "cpu", "seconds": 10}   a Profile, once it is over; the body is a
+//	                                         ProfileOrder. It ends with the connection
 //	POST /v1/stop    {"now": true}           an Event a line: stopping, stopped; the connection ends with the host
 //
 // What changes anything is noted, with who asked for it and the header Workerhost-Message, if there is one: why.
@@ -24,7 +26,8 @@
 //
 // messages.go has what travels. Names are promised: they are added to, and never change their meaning. claim.go gives
 // a socket one owner, admit.go says who may, audit.go who did, server.go answers, client.go asks, connections.go is
-// about connections, releases.go about what went live, account.go is a reload's story that many can follow.
+// about connections, releases.go about what went live, profile.go about profiles, account.go is a reload's story that
+// many can follow.
 package control
 
 import "time"

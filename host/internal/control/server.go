@@ -44,6 +44,9 @@ type Host interface {
 	// nothing was.
 	Send(m Message) (Reached, error)
 	Hangup(c Closing) (Reached, error)
+	// Profile takes a profile, and waits for it. Ending ctx ends it. An unknown name of a pool is an [UnknownPool];
+	// another error says why there is none.
+	Profile(ctx context.Context, o ProfileOrder) (Profile, error)
 	// Stop begins to stop the host, at once if now is true, also when a graceful stop is under way. It does not wait.
 	// stopped is closed when everything but the control socket has ended.
 	Stop(now bool) (stopped <-chan struct{})
@@ -108,6 +111,7 @@ func NewServer(claim *Claim, host Host) *Server {
 		"POST /v1/close":      s.needs(MayConnections, s.close),
 		"POST /v1/stop":       s.needs(MayStop, s.stop),
 		"POST /v1/upgrade":    s.needs(MayUpgrade, s.ownersOnly(s.upgrade)),
+		"POST /v1/profile":    s.needs(MayProfile, s.ownersOnly(s.profile)),
 	} {
 		mux.HandleFunc(route, do)
 	}
@@ -115,7 +119,7 @@ func NewServer(claim *Claim, host Host) *Server {
 		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, "+
 			"GET /v1/releases, GET /v1/connections, POST /v1/reload, POST /v1/try, POST /v1/rollback, "+
 			"POST /v1/abort, POST /v1/promote, POST /v1/send, "+
-			"POST /v1/close, POST /v1/stop and POST /v1/upgrade", r.Method, r.URL.Path))
+			"POST /v1/close, POST /v1/stop, POST /v1/upgrade and POST /v1/profile", r.Method, r.URL.Path))
 	})
 	s.steer = s.unlessLeft(mux)
 	if claim != nil {
@@ -320,6 +324,8 @@ func example(into any) string {
 		return `{"pools": ["web"], "generation": 7}`
 	case *Upgrade:
 		return `{"binary": "/usr/local/bin/host"}`
+	case *ProfileOrder:
+		return `{"pool": "web", "kind": "cpu", "seconds": 10}`
 	case *Message:
 		return `{"all": true, "bytes": "aGVsbG8="}`
 	case *Closing:

@@ -67,6 +67,9 @@ func main() {
 			}
 		}
 	})
+	http.HandleFunc("/burn", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, burnHere(time.Duration(number(r, "ms"))*time.Millisecond))
+	})
 	http.HandleFunc("/throw", func(w http.ResponseWriter, r *http.Request) { panic("the secret of the code") })
 	http.HandleFunc("/exit", func(w http.ResponseWriter, r *http.Request) { os.Exit(3) })
 	http.HandleFunc("/print", func(w http.ResponseWriter, r *http.Request) {
@@ -79,4 +82,13 @@ func main() {
 	if err := sdk.Serve(nil); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// burnHere takes a processor for so long.
+//
+//go:noinline
+func burnHere(lasts time.Duration) (rounds int) {
+	for until := time.Now().Add(lasts); time.Now().Before(until); rounds++ {
+	}
+	return rounds
 }
