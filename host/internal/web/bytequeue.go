@@ -82,6 +82,15 @@ func (q *byteQueue) reuse(p []byte) {
 	}
 }
 
+// slim keeps no buffer of more than n bytes for what may never come.
+func (q *byteQueue) slim(n int) {
+	if p := q.spare; cap(p) > n {
+		if q.spare = nil; cap(p) == peer.WriteStep {
+			wholePieces.Put((*[peer.WriteStep]byte)(p[:peer.WriteStep]))
+		}
+	}
+}
+
 // empty drops all, and keeps one buffer.
 func (q *byteQueue) empty() {
 	for p := q.take(); p != nil; p = q.take() {

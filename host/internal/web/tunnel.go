@@ -290,29 +290,23 @@ func (t *tunnel) lost() bool {
 func (t *tunnel) passSome() (some bool, err error) {
 	x := t.x
 	x.mu.Lock()
-	p, _ := x.log.next(x.spare) // nothing of it is on disk
+	p, _ := x.log.next() // nothing of it is on disk
 	stream := x.stream
 	x.mu.Unlock()
 	if len(p) == 0 {
 		return false, nil
 	}
-	for rest := p; len(rest) > 0 && err == nil; {
-		piece := rest[:min(len(rest), peer.WriteStep)]
-		rest = rest[len(piece):]
-		if err = t.write(piece); err != nil {
-			break
-		}
-		x.mu.Lock()
-		give := x.log.wrote(len(piece))
-		x.mu.Unlock()
-		if give > 0 {
-			stream.Consumed(give)
-		}
+	if err = t.write(p); err != nil {
+		return true, err
 	}
-	if x.spare = p; cap(p) > smallBody { // it may be idle from now on
-		x.spare = nil
+	x.mu.Lock()
+	give := x.log.wrote(p, false)
+	x.log.memory.slim(smallBody) // it may be idle from now on
+	x.mu.Unlock()
+	if give > 0 {
+		stream.Consumed(give)
 	}
-	return true, err
+	return true, nil
 }
 
 // write writes what the worker says, and takes leave, if it is time, where a frame ends.
