@@ -14,7 +14,6 @@ import (
 	"net/textproto"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +21,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/httppool"
+	"github.com/workerhost/workerhost/host/internal/goroutines"
 	sdk "github.com/workerhost/workerhost/sdk-go"
 	"github.com/workerhost/workerhost/workers"
 )
@@ -39,30 +39,7 @@ func TestMain(m *testing.M) {
 	}
 	// the race detector has a program wait for a second at its exit: the workers, not this one, which has read it
 	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
-	code := m.Run()
-	if left := leaked(); code == 0 && left != "" {
-		fmt.Println("goroutines are left:\n" + left)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// leaked are the stacks of goroutines that do not end, but for the spawner, which is meant to live for ever.
-func leaked() (left string) {
-	for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
-		stacks := make([]byte, 1<<20)
-		left = ""
-		for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
-			if strings.Contains(stack, "workerhost/") && !strings.Contains(stack, "TestMain") &&
-				!strings.Contains(stack, "process.init.func") {
-				left += stack + "\n\n"
-			}
-		}
-		if left == "" {
-			return ""
-		}
-	}
-	return left
+	os.Exit(goroutines.Main(m, "workerhost/"))
 }
 
 // work answers as the path says.

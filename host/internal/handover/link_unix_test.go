@@ -11,14 +11,14 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/vmihailenco/msgpack/v5"
+
+	"github.com/workerhost/workerhost/host/internal/goroutines"
 )
 
 // TestMain fails on a leaked goroutine, and is a process that inherits a link, if it is told to.
@@ -26,28 +26,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("HANDOVER_CHILD") != "" {
 		os.Exit(child())
 	}
-	code := m.Run()
-	if leaked := leakedGoroutines(); code == 0 && leaked != "" {
-		fmt.Fprintln(os.Stderr, "goroutines of this package are left:\n"+leaked)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func leakedGoroutines() (leaked string) {
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		buf := make([]byte, 1<<20)
-		leaked = ""
-		for _, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			if strings.Contains(stack, "/handover.") && !strings.Contains(stack, "handover.TestMain") {
-				leaked += stack + "\n\n"
-			}
-		}
-		if leaked == "" {
-			return ""
-		}
-	}
-	return leaked
+	os.Exit(goroutines.Main(m, "/handover."))
 }
 
 // both are the ends of a link in one process. At the end no descriptor may be left that was not there before.

@@ -1,0 +1,24 @@
+package goroutines
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestMain(m *testing.M) { os.Exit(Main(m, "/goroutines.")) }
+
+func waitsHere(over chan struct{}) { <-over }
+
+func TestOneThatDoesNotEndIsFoundAndOneThatEndsIsNot(t *testing.T) {
+	over := make(chan struct{})
+	go waitsHere(over)
+	if stacks := left("goroutines.waitsHere(", 0); !strings.Contains(stacks, "goroutines.waitsHere(") {
+		t.Errorf("it is not found: %q", stacks)
+	}
+	time.AfterFunc(10*time.Millisecond, func() { close(over) })
+	if stacks := left("goroutines.waitsHere(", patience); stacks != "" {
+		t.Errorf("it has ended: %s", stacks)
+	}
+}
