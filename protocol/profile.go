@@ -23,6 +23,9 @@ const (
 	ProfileGoroutine = "goroutine"
 )
 
+// ProfileKinds are all of them.
+var ProfileKinds = []string{ProfileCPU, ProfileHeap, ProfileGoroutine}
+
 const (
 	// MaxProfileTime is how long a profile may last.
 	MaxProfileTime = 5 * time.Minute

@@ -19,18 +19,16 @@ import (
 // ErrUnknown is about a kind of profile that this process does not have.
 var ErrUnknown = errors.New("there is no such profile")
 
-// Kinds are those that Take knows.
-var Kinds = []string{protocol.ProfileCPU, protocol.ProfileHeap, protocol.ProfileGoroutine}
-
-// Take gives a profile of one of the [Kinds]. That of the processors lasts so long, or until early is closed, if that
-// comes first: it has what there is by then. That of the heap begins with a garbage collection, and tells what is in
-// use since. It fails with the cause of ctx once that ends; if the program takes a profile of the processors already,
-// of which there is one at a time; and with [ErrUnknown]. It may be called from many goroutines.
+// Take gives a profile of one of [protocol.ProfileKinds]. That of the processors lasts so long, or until early is
+// closed, if that comes first: it has what there is by then. That of the heap begins with a garbage collection, and
+// tells what is in use since. It fails with the cause of ctx once that ends; if the program takes a profile of the
+// processors already, of which there is one at a time; and with [ErrUnknown]. It may be called from many goroutines.
 func Take(ctx context.Context, kind string, lasts time.Duration, early <-chan struct{}) ([]byte, error) {
 	var b bytes.Buffer
 	switch {
-	case !slices.Contains(Kinds, kind):
-		return nil, fmt.Errorf("%w as %.50q: there are %s", ErrUnknown, kind, strings.Join(Kinds, ", "))
+	case !slices.Contains(protocol.ProfileKinds, kind):
+		return nil, fmt.Errorf("%w as %.50q: there are %s", ErrUnknown, kind,
+			strings.Join(protocol.ProfileKinds, ", "))
 	case kind == protocol.ProfileCPU:
 		if err := pprof.StartCPUProfile(&b); err != nil {
 			return nil, fmt.Errorf("this process takes one already: %w", err)

@@ -48,9 +48,6 @@ type ProfiledWorker struct {
 	Generation uint64 `json:"generation"`
 }
 
-// ProfileKinds are the kinds of profiles.
-var ProfileKinds = []string{protocol.ProfileCPU, protocol.ProfileHeap, protocol.ProfileGoroutine}
-
 // Lasts is how long the profile takes.
 func (o *ProfileOrder) Lasts() time.Duration {
 	if o.Kind != protocol.ProfileCPU {
@@ -63,8 +60,8 @@ func (o *ProfileOrder) Lasts() time.Duration {
 func (o *ProfileOrder) Check() error {
 	most := protocol.MaxProfileTime
 	switch {
-	case !slices.Contains(ProfileKinds, o.Kind):
-		return fmt.Errorf("kind: expected one of %q, found %.50q", ProfileKinds, o.Kind)
+	case !slices.Contains(protocol.ProfileKinds, o.Kind):
+		return fmt.Errorf("kind: expected one of %q, found %.50q", protocol.ProfileKinds, o.Kind)
 	case o.Kind == protocol.ProfileCPU && !(o.Seconds > 0 && o.Seconds <= most.Seconds()):
 		return fmt.Errorf("seconds: expected more than 0, and at most %g", most.Seconds())
 	case o.Pool == "" && o.Slot != nil:
