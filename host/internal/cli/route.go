@@ -113,10 +113,10 @@ func explainRoute(t *Terminal, c *config.Config, text string, asJSON bool) error
 	return nil
 }
 
-// speaks says whether a URL may be one of the listener's: by its port, if it has one.
+// speaks says whether a URL may be one of the listener's: by its port, if it has one that is known.
 func speaks(l *config.Listen, u *url.URL) bool {
 	_, port, err := net.SplitHostPort(l.Address)
-	return u.Port() == "" || err == nil && u.Port() == port
+	return u.Port() == "" || l.Passed() || err == nil && u.Port() == port
 }
 
 func explain(c *config.Config, l *config.Listen, host, path, method string) explained {

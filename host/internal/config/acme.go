@@ -245,11 +245,13 @@ func (a *ACME) link(c *Config, fail fail) {
 	}
 }
 
-// answers says whether a listener of HTTP is at a port, with certificates of its own getting or without TLS.
+// answers says whether a listener of HTTP is, or may be, at a port, with certificates of its own getting or without
+// TLS.
 func (c *Config) answers(port int, secure bool) bool {
 	return slices.ContainsFunc(c.Listen, func(l Listen) bool {
 		_, at, _ := net.SplitHostPort(l.Address)
-		return l.Protocol == "http" && at == fmt.Sprint(port) && (l.TLS != nil) == secure && (!secure || l.TLS.Auto)
+		return l.Protocol == "http" && (at == fmt.Sprint(port) || l.Passed()) && (l.TLS != nil) == secure &&
+			(!secure || l.TLS.Auto)
 	})
 }
 

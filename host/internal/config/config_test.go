@@ -464,3 +464,29 @@ func TestTheReferenceListsEveryKeyWithItsDefault(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAddressMayBeTheNameOfASocketThatIsPassed(t *testing.T) {
+	for address, problem := range map[string]string{
+		"fd:web": "", "fd:workerhost.socket": "", "fd:": "expected a name after fd:", "fd:a:80": "expected a name",
+		"fd:ä": "expected a name",
+	} {
+		got, err := parseAddress(address, "/srv")
+		if problem == "" && (err != nil || got != address) || problem != "" && (err == nil ||
+			!strings.Contains(err.Error(), problem)) {
+			t.Errorf("%s: %q, %v", address, got, err)
+		}
+	}
+	for _, c := range []struct {
+		a, b  Listen
+		taken bool
+	}{
+		{Listen{Address: "fd:web"}, Listen{Address: "fd:web", Protocol: "tcp"}, true},
+		{Listen{Address: "fd:dns"}, Listen{Address: "fd:dns", Protocol: "udp"}, false},
+		{Listen{Address: "fd:web"}, Listen{Address: "fd:api"}, false},
+		{Listen{Address: "fd:web", Protocol: "udp"}, Listen{Address: ":80"}, false},
+	} {
+		if (c.a.takes()[0] == c.b.takes()[0]) != c.taken {
+			t.Errorf("%s of %q and %s of %q", c.a.Address, c.a.Protocol, c.b.Address, c.b.Protocol)
+		}
+	}
+}

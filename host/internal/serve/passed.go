@@ -40,6 +40,8 @@ func (h *host) keepSockets() {
 	if !h.notify.canKeep() {
 		return
 	}
+	h.upgrade.keeping.Lock() // one sees the listeners of the one before, or newer ones
+	defer h.upgrade.keeping.Unlock()
 	sockets := map[string]*os.File{}
 	add := func(address string, packets bool, f *os.File) {
 		name := activation.StoreName(address, packets)

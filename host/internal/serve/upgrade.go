@@ -7,6 +7,7 @@ package serve
 import (
 	"context"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -95,6 +96,7 @@ type upgrade struct {
 	keeper  *keeper             // who waits for the serving host, whichever it is; nil: nobody who is told
 	// of what serve itself has bound, for the next host
 	opened  []opened
+	keeping sync.Mutex // held while the service manager is asked to keep what there is
 	claim   *control.Claim
 	control *control.Server
 
