@@ -10,7 +10,7 @@ use WorkerHost\Tests\Support\FakeHost;
 /** What one request leaves for the next is named, and what is none of it is not. */
 final class LeaksTest extends TestCase
 {
-    private static function serving(string $code, array $php = FakeHost::PHP): FakeHost
+    private static function serving(string $code, array $php = FakeHost::WHOLE): FakeHost
     {
         putenv('WORKERHOST_LEAKS=1');
         try {

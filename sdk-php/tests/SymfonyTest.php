@@ -121,7 +121,7 @@ final class SymfonyTest extends TestCase
         }
         $worker = 'Locale::setDefault("de");' . str_replace('->run();',
             '->onStop(fn () => Log::info("locale " . Locale::getDefault()))->run();', self::WORKER);
-        $host = FakeHost::serving($worker, directory: __DIR__);
+        $host = FakeHost::serving($worker, php: FakeHost::WHOLE, directory: __DIR__);
         self::assertSame('["en",null,"fr"]', $host->get('GET', '/locale')->body);
         $host->send([Frame::DRAIN, 0]);
         self::assertSame([], $host->next());

@@ -20,6 +20,8 @@ final class FakeHost
     public const FRANKENPHP = [
         ...self::OTHER, '-d', self::DISABLED . ',php_sapi_name', '-d', 'auto_prepend_file=' . __DIR__ . '/../../franken.php',
     ];
+    /** As PHP, with all extensions and settings of the machine. */
+    public const WHOLE = [...self::PHP, '-d', 'display_startup_errors=1'];
     /** How somebody else may. */
     public const OTHER = ['-d', 'display_errors=stderr', '-d', 'log_errors=0'];
 
@@ -70,7 +72,7 @@ final class FakeHost
         if ($announced) {
             $environment['WORKERHOST_FRAMES'] = '3,4';
         }
-        $process = proc_open([\PHP_BINARY, ...self::lean(), ...$php, "$this->folder/worker.php"], $descriptors, $pipes, $directory,
+        $process = proc_open([\PHP_BINARY, ...self::lean($php), ...$php, "$this->folder/worker.php"], $descriptors, $pipes, $directory,
             $environment);
         if ($process === false) {
             throw new \RuntimeException('php does not start');
@@ -82,16 +84,20 @@ final class FakeHost
     }
 
     /**
-     * PHP with the extensions that workers here may need, in place of all that a machine has: those take most of the
-     * time in which it starts.
+     * PHP with the extensions that most workers here need, in place of all that a machine has, which take most of the
+     * time in which it starts. Options of a test's own leave it as it is.
      *
+     * @param list<string> $php
      * @return list<string>
      */
-    private static function lean(): array
+    private static function lean(array $php): array
     {
         static $options = null;
+        if ($php !== self::PHP && $php !== self::OTHER && $php !== self::FRANKENPHP) {
+            return [];
+        }
         if ($options === null) {
-            $options = ['-n'];
+            $options = ['-n', '-d', 'memory_limit=-1'];
             foreach (['posix', 'ctype', 'tokenizer', 'mbstring', 'msgpack', 'sockets'] as $name) {
                 if (is_file(ini_get('extension_dir') . "/$name.so") && extension_loaded($name)) {
                     array_push($options, '-d', "extension=$name");
