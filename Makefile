@@ -14,7 +14,7 @@ help:
 	@echo 'make test    everything that a change must pass: gofmt, go vet, Go, PHP, end to end'
 	@echo 'make quick   the same for the edit loop: nothing end to end, and no package whose code has not changed'
 	@echo 'make long    the tests that make test has in a short form, whole: large bodies, chaos'
-	@echo 'make ecosystem  programs of gRPC, Connect, chi, gin, echo and scs, unmodified, behind the host'
+	@echo 'make ecosystem  programs of gRPC, Connect, chi, gin, echo, scs, gorilla and coder, unmodified, behind the host'
 	@echo 'make chaos   a minute of faults at random under load, connections that outlive reloads (CHAOS_TIME=5m CHAOS_SEED=7)'
 	@echo 'make test-windows  run the host for Windows under Wine, which Debian has'
 	@echo 'make build   write bin/host'
