@@ -15,5 +15,6 @@
 // What the host does beyond that is the server's here: it has its own limits for connections and headers, and should
 // refuse what is ambiguous, as net/http does. Whoever trusts a proxy in front puts the client's address into
 // [http.Request.RemoteAddr]; X-Forwarded-For and the like go to the workers as they came. There are no long-lived
-// connections: a WebSocket's handshake is a request as any other, and a response that a worker wants held is a 502.
+// connections but those of workers in Go that speak WebSockets themselves, by Hijack, where the server has one: a
+// response that a worker wants held is a 502, and a WebSocket's handshake a request as any other.
 package httppool

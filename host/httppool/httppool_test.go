@@ -67,6 +67,15 @@ func work(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "some of it")
 		http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
+	case "/chat":
+		w.Header().Set("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		c, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		io.Copy(c, rw)
 	case "/dies":
 		os.Exit(3)
 	case "/waits":

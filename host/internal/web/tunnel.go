@@ -23,8 +23,18 @@ import (
 
 // mayTunnel says whether the workers are offered to answer the request with a tunnel.
 func (v *visit) mayTunnel() bool {
-	return upgrades(v.r) && v.r.Method == http.MethodGet && v.r.ContentLength == 0 && hijackable(v.w) &&
-		v.terms.Backend.Traits().Tunnel
+	if !upgrades(v.r) || v.r.Method != http.MethodGet || v.r.ContentLength != 0 || !hijackable(v.w) {
+		return false
+	}
+	traits := v.terms.Backend.Traits()
+	if traits.Awaited != nil { // by a front without connections, which has not waited for it yet
+		select {
+		case <-traits.Awaited:
+		case <-v.r.Context().Done():
+		}
+		traits = v.terms.Backend.Traits()
+	}
+	return traits.Tunnel
 }
 
 // hijackable looks for what http.ResponseController would find.
