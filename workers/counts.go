@@ -18,6 +18,7 @@ type Counts struct {
 	Failures map[string]uint64 // requests without a whole response, by why
 	Retries  uint64            // safe requests tried once more after their worker died
 	Moves    uint64            // requests given to another worker, since theirs had not begun them
+	Blocks   uint64            // how often a worker of many was blocked by one of its requests
 	Restarts map[string]uint64 // workers that another one took the place of, other than by a reload, by why
 	Service  Histogram         // from the moment that a worker has a request until all code for it has run
 	Boots    Histogram         // from a worker's start to READY
@@ -53,6 +54,7 @@ type counts struct {
 	classes        [6]atomic.Uint64
 	failures       failures
 	retries, moves atomic.Uint64
+	blocks         atomic.Uint64
 	restarts       [restartReasons]atomic.Uint64
 	service, boots histogram
 	events         [4]eventCounter // from TypeOpen on
@@ -96,8 +98,8 @@ func (c *counts) ended(x *exchange, took time.Duration, failed bool) {
 func (c *counts) snapshot() Counts {
 	s := Counts{
 		Failures: c.failures.snapshot(), Retries: c.retries.Load(), Moves: c.moves.Load(),
-		Restarts: map[string]uint64{},
-		Service:  c.service.snapshot(), Boots: c.boots.snapshot(), Events: c.eventCounts(),
+		Blocks: c.blocks.Load(), Restarts: map[string]uint64{},
+		Service: c.service.snapshot(), Boots: c.boots.snapshot(), Events: c.eventCounts(),
 		EventService: c.eventService.snapshot(),
 		Routes:       c.routes.snapshot(),
 	}

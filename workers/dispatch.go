@@ -273,13 +273,7 @@ func (d *dispatcher) takeOut(w *worker, to State) {
 	}
 	w.duty.state.moveTo(to)
 	if w.duty.listed {
-		for i, f := range d.free {
-			if f == w {
-				d.free = append(d.free[:i], d.free[i+1:]...)
-				break
-			}
-		}
-		w.duty.listed = false
+		d.unlist(w)
 	}
 	d.noteCrowding()
 	if w.duty.inflight == 0 {

@@ -150,8 +150,9 @@ func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
 			return err
 		}
 		w.mu.Lock()
-		w.link.pongSeq = max(w.link.pongSeq, m.pong.Token)
+		w.link.pongSeq, w.link.pongAt = max(w.link.pongSeq, m.pong.Token), time.Now()
 		w.mu.Unlock()
+		w.pool.dispatch.readmit(w)
 	case protocol.TypeEnding:
 		var ending protocol.Ending
 		if err := ending.Parse(payload); err != nil {

@@ -24,6 +24,7 @@ type generation struct {
 	trial     bool          // of a worker that serves nobody
 	checked   bool          // its first worker has to answer the settings' Checks
 	counts    counts        // of its workers
+	blocked   places        // where its workers were
 	booted    chan struct{} // closed when one of them was admitted for the first time; by noteBooted
 	large     bool          // it has been told that its workers are larger than they may become; owned by run
 	staged    *worker       // READY ahead of a roll that waits at its gate; owned by run

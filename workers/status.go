@@ -40,8 +40,9 @@ type WorkerStatus struct {
 	State      State
 	Generation uint64
 	Inflight   int
-	Requests   uint64 // and events
-	Memory     int64  // resident, in bytes, or its own if it was forked; 0 where it can't be known
+	Blocked    time.Duration // for how long it has not answered PING, with several requests at hand; 0: it does
+	Requests   uint64        // and events
+	Memory     int64         // resident, in bytes, or its own if it was forked; 0 where it can't be known
 	Uptime     time.Duration
 	Restarts   int
 	Restarted  string // why the slot was last restarted; "" if it never was
@@ -117,6 +118,9 @@ func (p *Pool) workerStatus(s *slot, w *worker) WorkerStatus {
 	}
 	if st.State == Parked && !w.parking.until.IsZero() {
 		st.Parked = max(0, time.Until(w.parking.until))
+	}
+	if !w.duty.blocked.IsZero() {
+		st.Blocked = time.Since(w.duty.blocked)
 	}
 	if w.isReady() {
 		st.SDK = w.offer.ready.SDK

@@ -24,6 +24,7 @@ type watched struct {
 	pingSeq    uint64
 	toldUndone bool      // the log has that a DONE is missing
 	lingers    bool      // it has said that it ends, is done, and has not gone yet
+	block      *block    // nil: it is not blocked
 	outgrew    time.Time // since when it is larger than MaxMemoryHard, which comes and goes; zero: it is not
 	heed       heed      // changed by rises
 }
@@ -102,7 +103,8 @@ func (w *worker) tellUndone(a *attempt, closing lastWord) {
 	}
 }
 
-// watchLink pings a worker that is idle, or that takes many requests, and kills it if it does not answer.
+// watchLink pings a worker that is idle, or that takes many requests, and kills it if it does not answer. One that has
+// several at hand on one thread is asked more often, and left more time.
 func (w *worker) watchLink(now time.Time) {
 	state, since := w.idleness()
 	if state != Idle && state != Parked && (state != Busy || w.offer.concurrency == 1) {
@@ -110,21 +112,27 @@ func (w *worker) watchLink(now time.Time) {
 		return
 	}
 	w.mu.Lock()
-	answered := w.link.pongSeq >= w.watched.pingSeq
+	answered, at := w.link.pongSeq >= w.watched.pingSeq, w.link.pongAt
 	w.mu.Unlock()
+	every, patience := pingEvery, pingTimeout
+	probed := state == Busy && w.isProbed()
+	if probed {
+		every, patience = probeEvery, pingEvery+pingTimeout
+	}
+	w.watchBlock(now, state, answered, at)
 	switch {
-	case answered && now.Sub(since) > pingEvery && now.Sub(w.watched.pinged) > pingEvery:
+	case answered && (probed || now.Sub(since) > every) && now.Sub(w.watched.pinged) > every:
 		w.watched.pinged = now
 		w.watched.pingSeq++
 		w.conn.Send(&protocol.Ping{Token: w.watched.pingSeq})
 	case !answered && w.watched.pinged.IsZero():
 		w.watched.pinged = now // it was busy meanwhile
-	case !answered && now.Sub(w.watched.pinged) > pingTimeout && (state == Busy || w.pool.dispatch.withdrawIdle(w)):
+	case !answered && now.Sub(w.watched.pinged) > patience && (state == Busy || w.pool.dispatch.withdrawIdle(w)):
 		w.watched.pinged = now.Add(time.Hour) // it is being ended
 		w.pool.tasks.Go(func() {              // ends after backtraceTimeout
 			w.log.Error("worker does not answer PING, it is replaced",
-				append([]any{"timeout", pingTimeout.String()}, w.whereabouts()...)...)
-			w.kill("no answer to PING within " + pingTimeout.String())
+				append([]any{"timeout", patience.String()}, w.whereabouts()...)...)
+			w.kill("no answer to PING within " + patience.String())
 		})
 	}
 }

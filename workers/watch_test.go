@@ -290,7 +290,7 @@ func TestBusyWorkerOfManyRequestsMustAnswerPING(t *testing.T) {
 		defer p.Stop(context.Background())
 		s, _ := submit(p, "GET", "/")
 		if f0 := s.failed(t); f0.Kind != protocol.FailedBroken ||
-			!strings.Contains(f0.Detail, "no answer to PING within 10s") {
+			!strings.Contains(f0.Detail, "no answer to PING within 20s") {
 			t.Fatal(f0)
 		}
 		time.Sleep(time.Second)

@@ -94,6 +94,7 @@ type duty struct {
 	inflight  int
 	tunnels   int // of these, which take no room
 	requests  uint64
+	blocked   time.Time // since when it does not answer; zero: it does
 	idleSince time.Time
 	drained   chan struct{} // closed when it is draining and holds no lease; made anew when it is parked
 	next      []*exchange   // handed ahead, in order
@@ -108,6 +109,7 @@ type link struct {
 	broken  string // why the link failed, if it did
 	warming string // the warm-up request at hand, or the last one
 	pongSeq uint64 // the latest PING that was answered
+	pongAt  time.Time
 }
 
 // enters changes the phase. Under worker.mu.
@@ -299,7 +301,8 @@ func (w *worker) bootFailure(why string) error {
 
 // admits says whether the worker has room. Under dispatcher.mu.
 func (w *worker) admits() bool {
-	return (w.duty.state == Idle || w.duty.state == Busy) && !w.apart && w.duty.room(w.offer.concurrency) > 0
+	return (w.duty.state == Idle || w.duty.state == Busy) && !w.apart && w.duty.blocked.IsZero() &&
+		w.duty.room(w.offer.concurrency) > 0
 }
 
 // room is how many streams more a worker may have that takes so many. Under dispatcher.mu.

@@ -25,6 +25,8 @@ func StatusCommand() *Command {
 		Summary: "Show listeners, pools and workers",
 		Detail: `A worker is starting, idle, busy, draining, stopped or backing-off (it ended too early, and is tried again), or parked: one of the generation
 before, which stays without a request for host rollback until the time that is shown.
+Where a worker takes several requests at once, the number behind its state is how many it has; it is blocked while one
+of them holds up all others.
 With a canary the workers of the new code are the candidate's, and the fresh ones of the old code the control's.
 The last column says why a worker was last restarted, other than by a reload. The names in the JSON are promised.
 A php-fpm is one worker; its children are below it, as far as it tells of them within a moment (PHP 8.0 and later).
@@ -299,7 +301,7 @@ func showWorkers(t *Terminal, p control.Pool) {
 			pid, uptime = strconv.Itoa(w.PID), HumanDuration(FromSeconds(w.Uptime))
 		}
 		list.add(
-			cell{text: slot}, cell{text: pid}, cell{w.State, stateColour(t, w.State)},
+			cell{text: slot}, cell{text: pid}, stateCell(t, w.Worker),
 			cell{text: strconv.FormatUint(w.Generation, 10)},
 			cell{text: strconv.FormatUint(w.Requests, 10)}, cell{text: HumanBytes(w.Memory)}, cell{text: uptime},
 			cell{text: strconv.Itoa(w.Restarts)}, cell{text: w.Restarted},
@@ -309,6 +311,19 @@ func showWorkers(t *Terminal, p control.Pool) {
 	for _, w := range all {
 		showChildren(t, w.Worker)
 	}
+}
+
+// stateCell is a worker's state, with how many requests it has where it takes several, and whether one of them holds
+// up the others.
+func stateCell(t *Terminal, w control.Worker) cell {
+	c := cell{w.State, stateColour(t, w.State)}
+	if w.Blocked > 0 {
+		c = cell{"blocked", t.Red}
+	}
+	if w.Inflight > 1 {
+		c.text += fmt.Sprintf(" (%d)", w.Inflight)
+	}
+	return c
 }
 
 // showChildren is the table of the processes that a worker has of its own.

@@ -144,6 +144,7 @@ type Worker struct {
 	State      string  `json:"state"` // starting, idle, busy, draining, parked, stopped or backing-off
 	Generation uint64  `json:"generation"`
 	Inflight   int     `json:"inflight"`
+	Blocked    float64 `json:"blocked_seconds,omitempty"` // for how long one of its requests has held up all others
 	Requests   uint64  `json:"requests"`
 	Memory     int64   `json:"memory_bytes"` // resident, or its own if it was forked; 0 where it can't be known
 	Uptime     float64 `json:"uptime_seconds"`

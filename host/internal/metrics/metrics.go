@@ -137,6 +137,8 @@ var (
 		"Resident memory of the workers together; pages that they share count for each.", "pool")
 	memoryOf = describe("worker_memory_bytes", "Resident memory of the worker that holds the slot.", "pool",
 		"slot", "generation")
+	inflightOf = describe("worker_inflight_requests", "Requests and events that the worker that holds the slot has.",
+		"pool", "slot", "generation")
 	generation   = describe("pool_generation", "Generation that the pool is meant to run.", "pool")
 	reloading    = describe("pool_reloading", "1 while a reload is under way.", "pool")
 	eventWait    = describe("event_wait_seconds", "Time that events waited for a worker.", "pool")
@@ -153,6 +155,8 @@ var (
 	retries = describe("retries_total", "Safe requests that were tried once more after their worker died.",
 		"pool", "generation")
 	moves = describe("moves_total", "Requests given to another worker, since theirs had not begun them.",
+		"pool", "generation")
+	blocks = describe("worker_blocked_total", "Times that one of several requests of a worker has held up the others.",
 		"pool", "generation")
 	service = describe("service_seconds", "Time that workers had requests, until all code for them had run.",
 		"pool", "generation")
@@ -294,6 +298,7 @@ func collectGeneration(to chan<- prometheus.Metric, c workers.Counts, pool, gene
 	}
 	counter(to, retries, c.Retries, pool, generation)
 	counter(to, moves, c.Moves, pool, generation)
+	counter(to, blocks, c.Blocks, pool, generation)
 	for kind, e := range c.Events {
 		counter(to, events, e.Done, pool, generation, kind)
 		counter(to, eventRetries, e.Retries, pool, generation, kind)
@@ -311,7 +316,9 @@ func collectStatus(to chan<- prometheus.Metric, pool string, st workers.Status) 
 	requests, resident, slot := 0, int64(0), -1
 	for _, w := range st.Workers {
 		if w.Slot != slot && w.PID != 0 && w.State != workers.Parked { // the first is the one that holds the slot
-			gauge(to, memoryOf, w.Memory, pool, strconv.Itoa(w.Slot), strconv.FormatUint(w.Generation, 10))
+			slot, generation := strconv.Itoa(w.Slot), strconv.FormatUint(w.Generation, 10)
+			gauge(to, memoryOf, w.Memory, pool, slot, generation)
+			gauge(to, inflightOf, w.Inflight, pool, slot, generation)
 		}
 		slot = w.Slot
 		count[w.State]++

@@ -355,8 +355,8 @@ func shownWorkers(ctx context.Context, st workers.Status) []control.Worker {
 	for _, w := range st.Workers {
 		shown = append(shown, control.Worker{
 			Slot: w.Slot, PID: w.PID, State: w.State.String(), Generation: w.Generation, Inflight: w.Inflight,
-			Requests: w.Requests,
-			Memory:   w.Memory, Uptime: control.Seconds(w.Uptime), Restarts: w.Restarts, Restarted: w.Restarted,
+			Blocked: control.Seconds(w.Blocked), Requests: w.Requests,
+			Memory: w.Memory, Uptime: control.Seconds(w.Uptime), Restarts: w.Restarts, Restarted: w.Restarted,
 			SDK: w.SDK, Parked: control.Seconds(w.Parked), Warming: w.Warming, Children: children(w.Children(ctx)),
 		})
 	}
