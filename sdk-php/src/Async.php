@@ -5,7 +5,6 @@ declare(strict_types=1);
 namespace WorkerHost;
 
 use WorkerHost\Internal\Fibers\Group;
-use WorkerHost\Internal\Fibers\Reactor;
 use WorkerHost\Internal\Fibers\Scheduler;
 
 /**
@@ -31,12 +30,7 @@ final class Async
         if (!($seconds >= 0 && $seconds <= 1e9)) {
             throw new \ValueError("delay() takes 0 seconds or more, not $seconds");
         }
-        Scheduler::wait(
-            static fn (Reactor $reactor, \Closure $then): string => $reactor->delay($seconds, $then),
-            static function () use ($seconds): void {
-                \usleep((int) ($seconds * 1e6));
-            },
-        );
+        Scheduler::delay($seconds);
     }
 
     /**

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
+use WorkerHost\Internal\Fibers\Scheduler;
 use WorkerHost\Internal\Fibers\Strand;
 use WorkerHost\Internal\Fibers\Strands;
 use WorkerHost\Internal\Leaks\Inspector;
@@ -249,8 +250,19 @@ final class Loop
             $handler = $this->leaks->around($handler);
         }
         if ($this->program->concurrency > 1) {
-            $this->strands = new Strands($this->link, $this->program, $this->equip(...), $this->flush(...),
-                $this->settle(...));
+            $returned = static function (): void {
+                Process::endChild();
+                Scheduler::strand()?->check();
+            };
+            $flush = $this->flush(...);
+            $equip = function (Strand $strand) use ($returned, $flush): void {
+                $strand->acts = new Acts($this->program->acts);
+                $strand->acts->attach($strand);
+                $strand->requests = new Requests($strand, $strand->acts, $this->program->handler, false, $this->window,
+                    $this->dev, $returned, $flush);
+            };
+            $events = fn (Strand $strand): Events => $this->program->events->apart($strand->acts, $returned, $strand);
+            $this->strands = new Strands($this->link, $this->program, $equip, $events, $flush, $this->settle(...));
         } else {
             $this->requests = new Requests(
                 $this->link, $this->program->acts, $handler, $this->program->capture, $this->window, $this->dev,
@@ -263,20 +275,6 @@ final class Loop
             Process::endChild();
             $this->flush();
         }
-    }
-
-    /** Gives a strand what is its own. */
-    private function equip(Strand $strand): void
-    {
-        $returned = static function () use ($strand): void {
-            Process::endChild();
-            $strand->check();
-        };
-        $strand->acts = new Acts($this->program->acts);
-        $strand->acts->attach($strand);
-        $strand->requests = new Requests($strand, $strand->acts, $this->program->handler, false, $this->window,
-            $this->dev, $returned, $this->flush(...));
-        $strand->events = $this->program->events->apart($strand->acts, $returned, $strand);
     }
 
     /** In place of READY: what was thrown is why the boot has failed. @throws LinkError */

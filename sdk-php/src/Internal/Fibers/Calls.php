@@ -62,8 +62,8 @@ final class Calls
     /** @param \Closure(): bool $done */
     private function suspend(Wait $wait, \Closure $done): void
     {
-        if (!$this->strands->link->hasEnded()) {
-            $wait->suspend(Scheduler::context(), fn () => $this->strands->block($done));
+        if (!$this->strands->link->hasEnded() && !$wait->suspend(Scheduler::context())) {
+            $this->strands->block($done);
         }
     }
 

@@ -77,10 +77,10 @@ final class Group
         while ($this->running !== []) {
             $this->wait = new Wait(Scheduler::reactor());
             try {
-                $this->wait->suspend(Scheduler::context(), static function (): void {
+                if (!$this->wait->suspend(Scheduler::context())) {
                     throw new \Error('Async::all() can not wait here, where PHP suspends no fiber: in a destructor '
                         . 'before PHP 8.4, or in the callback of an output buffer');
-                });
+                }
             } catch (RequestCancelled $e) {
                 $this->thrown ??= $e;
                 $this->cancel($e);

@@ -16,27 +16,27 @@ interface Reactor
     public static function make(): self;
 
     /**
-     * @param \Closure(): void $then runs once, after so many seconds
+     * @param callable(): void $then runs once, after so many seconds
      *
      * @return string to cancel it by
      */
-    public function delay(float $seconds, \Closure $then): string;
+    public function delay(float $seconds, callable $then): string;
 
     /**
      * @param resource                   $stream
-     * @param \Closure(): void $then   runs each time that the stream can be read from, until it is cancelled
+     * @param callable(): void $then   runs each time that the stream can be read from, until it is cancelled
      *
      * @throws \Error for a stream that can't be watched
      */
-    public function readable($stream, \Closure $then): string;
+    public function readable($stream, callable $then): string;
 
     /**
      * @param resource                   $stream
-     * @param \Closure(): void $then   runs each time that the stream can be written to, until it is cancelled
+     * @param callable(): void $then   runs each time that the stream can be written to, until it is cancelled
      *
      * @throws \Error for a stream that can't be watched
      */
-    public function writable($stream, \Closure $then): string;
+    public function writable($stream, callable $then): string;
 
     /** @param \Closure(): void $then runs as soon as nothing else does */
     public function queue(\Closure $then): void;

@@ -23,17 +23,17 @@ final class RevoltReactor implements Reactor
         return new self();
     }
 
-    public function delay(float $seconds, \Closure $then): string
+    public function delay(float $seconds, callable $then): string
     {
         return EventLoop::delay($seconds, static fn () => $then());
     }
 
-    public function readable($stream, \Closure $then): string
+    public function readable($stream, callable $then): string
     {
         return EventLoop::onReadable($stream, static fn () => $then());
     }
 
-    public function writable($stream, \Closure $then): string
+    public function writable($stream, callable $then): string
     {
         return EventLoop::onWritable($stream, static fn () => $then());
     }

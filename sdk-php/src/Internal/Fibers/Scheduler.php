@@ -34,8 +34,8 @@ final class Scheduler
         return self::context()?->strand;
     }
 
-    /** A fiber of ours. @param \Closure(): void $code that throws nothing */
-    public static function fiber(Context $context, \Closure $code): \Fiber
+    /** A fiber of ours. @param callable(): void $code that throws nothing */
+    public static function fiber(Context $context, callable $code): \Fiber
     {
         self::$contexts ??= new \WeakMap();
         $fiber = new \Fiber($code);
@@ -50,31 +50,17 @@ final class Scheduler
         unset(self::$contexts[$fiber]);
     }
 
-    /**
-     * Waits for one thing.
-     *
-     * @param \Closure(Reactor, \Closure(): void): string $arrange has the reactor call the function when it has come
-     * @param \Closure(): void                            $instead see Wait::suspend()
-     *
-     * @throws RequestCancelled
-     */
-    public static function wait(\Closure $arrange, \Closure $instead): void
+    /** Waits so many seconds. @throws RequestCancelled */
+    public static function delay(float $seconds): void
     {
-        $context = self::context();
-        if ($context === null && \Fiber::getCurrent() !== null && !self::reactor()->lends()) {
-            throw new \Error('A fiber that the code has made itself can not wait in WorkerHost\Async: the loop knows '
-                . 'those of requests, and of Async::all()');
-        }
-        if (self::$ending) {
-            throw new RequestCancelled('this worker ends');
-        }
         $reactor = self::reactor();
+        $context = self::enter($reactor);
         $wait = new Wait($reactor);
-        $id = $arrange($reactor, static function () use ($wait): void {
-            $wait->end();
-        });
+        $id = $reactor->delay($seconds, $wait);
         try {
-            $wait->suspend($context, $instead);
+            if (!$wait->suspend($context)) {
+                \usleep((int) ($seconds * 1e6));
+            }
         } finally {
             $reactor->cancel($id);
         }
@@ -91,35 +77,44 @@ final class Scheduler
      */
     public static function ready($stream, bool $write, ?float $seconds): bool
     {
-        $ready = false;
-        $timer = '';
-        $arrange = static function (Reactor $reactor, \Closure $then) use ($stream, $write, $seconds, &$ready,
-            &$timer): string {
-            $come = static function () use ($then, &$ready): void {
-                $ready = true;
-                $then();
-            };
-            $id = $write ? $reactor->writable($stream, $come) : $reactor->readable($stream, $come);
-            if ($seconds !== null) {
-                $timer = $reactor->delay($seconds, $then);
-            }
-
-            return $id;
-        };
+        $reactor = self::reactor();
+        $context = self::enter($reactor);
+        $wait = new Wait($reactor);
+        $late = false;
+        $id = $write ? $reactor->writable($stream, $wait) : $reactor->readable($stream, $wait);
+        $timer = $seconds === null ? null : $reactor->delay($seconds, static function () use ($wait, &$late): void {
+            $late = $wait->end();
+        });
         try {
-            self::wait($arrange, static function () use ($stream, $write, $seconds, &$ready): void {
+            if (!$wait->suspend($context)) {
                 $reads = $write ? [] : [$stream];
                 $writes = $write ? [$stream] : [];
                 $except = null;
-                $ready = (bool) @\stream_select($reads, $writes, $except, $seconds === null ? null : (int) $seconds,
+                $late = !@\stream_select($reads, $writes, $except, $seconds === null ? null : (int) $seconds,
                     $seconds === null ? null : (int) (\fmod($seconds, 1) * 1e6));
-            });
+            }
         } finally {
-            if ($timer !== '') {
-                self::reactor()->cancel($timer);
+            $reactor->cancel($id);
+            if ($timer !== null) {
+                $reactor->cancel($timer);
             }
         }
 
-        return $ready;
+        return !$late;
+    }
+
+    /** Before a wait: whose it is. @throws RequestCancelled */
+    private static function enter(Reactor $reactor): ?Context
+    {
+        $context = self::context();
+        if ($context === null && \Fiber::getCurrent() !== null && !$reactor->lends()) {
+            throw new \Error('A fiber that the code has made itself can not wait in WorkerHost\Async: the loop knows '
+                . 'those of requests, and of Async::all()');
+        }
+        if (self::$ending) {
+            throw new RequestCancelled('this worker ends');
+        }
+
+        return $context;
     }
 }

@@ -19,7 +19,7 @@ final class SelectReactor implements Reactor
     private array $reads = [];
     /** @var array<string, resource> */
     private array $writes = [];
-    /** @var array<string, \Closure(): void> what belongs to these, and to timers */
+    /** @var array<string, callable(): void> what belongs to these, and to timers */
     private array $then = [];
     /** @var \SplPriorityQueue<int, string> ids of timers, those that were cancelled included, by minus their time */
     private \SplPriorityQueue $timers;
@@ -39,7 +39,7 @@ final class SelectReactor implements Reactor
         return new self();
     }
 
-    public function delay(float $seconds, \Closure $then): string
+    public function delay(float $seconds, callable $then): string
     {
         if ($this->timers->count() > 1024 + 2 * $this->pending) {
             $this->sweep();
@@ -52,7 +52,7 @@ final class SelectReactor implements Reactor
         return $id;
     }
 
-    public function readable($stream, \Closure $then): string
+    public function readable($stream, callable $then): string
     {
         $this->check($stream);
         $id = 'r' . ++$this->last;
@@ -62,7 +62,7 @@ final class SelectReactor implements Reactor
         return $id;
     }
 
-    public function writable($stream, \Closure $then): string
+    public function writable($stream, callable $then): string
     {
         $this->check($stream);
         $id = 'w' . ++$this->last;
@@ -120,8 +120,8 @@ final class SelectReactor implements Reactor
         return false;
     }
 
-    /** @param \Closure(): void $then */
-    private function call(\Closure $then): void
+    /** @param callable(): void $then */
+    private function call(callable $then): void
     {
         try {
             $then();

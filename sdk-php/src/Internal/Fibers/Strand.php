@@ -26,12 +26,13 @@ final class Strand implements Channel
     public ?array $message = null;
     public Acts $acts;
     public Requests $requests;
-    public Events $events;
+    private ?Events $events = null;
     public readonly \Fiber $fiber;
     /** @var list<list<mixed>> what has come for it, in order */
     private array $inbox = [];
-    /** @var array<int, Context> those of its fibers */
-    private array $contexts = [];
+    private ?Context $context;
+    /** @var array<int, Context> those of fibers beside its own */
+    private array $more = [];
     /** @var array<int, Wait> those that wait for what comes */
     private array $listeners = [];
     /** Why what it handles has failed already, whatever comes of it. */
@@ -39,8 +40,8 @@ final class Strand implements Channel
 
     public function __construct(private readonly Link $link, public readonly Strands $strands)
     {
-        $this->add($context = new Context($this));
-        $this->fiber = Scheduler::fiber($context, $this->serve(...));
+        $this->context = new Context($this);
+        $this->fiber = Scheduler::fiber($this->context, self::class . '::serve'); // a closure would take more memory
     }
 
     public function stream(): int
@@ -50,12 +51,12 @@ final class Strand implements Channel
 
     public function add(Context $context): void
     {
-        $this->contexts[\spl_object_id($context)] = $context;
+        $this->more[\spl_object_id($context)] = $context;
     }
 
     public function remove(Context $context): void
     {
-        unset($this->contexts[\spl_object_id($context)]);
+        unset($this->more[\spl_object_id($context)]);
     }
 
     /**
@@ -71,7 +72,7 @@ final class Strand implements Channel
         if ($this->fiber->isStarted()) {
             $this->fiber->resume();
         } else {
-            $this->fiber->start();
+            $this->fiber->start($this);
         }
     }
 
@@ -92,31 +93,38 @@ final class Strand implements Channel
         }
     }
 
-    private function serve(): void
+    /** What its fiber runs. */
+    public static function serve(self $strand): void
     {
-        while ($this->message !== null) {
-            $unwound = new Unwound($this->strands, $this);
-            try {
-                if ($this->message[0] === Frame::REQUEST) {
-                    $this->requests->answer($this->message, null);
-                } else {
-                    $this->events->handle($this->message, null);
-                    $this->strands->flush(); // before DONE, so that the host knows whose it is
-                    $this->events->finish();
-                }
-            } catch (\Throwable $e) {
-                $this->strands->fail($e);
-            }
-            $unwound->strand = null;
-            $this->inbox = [];
-            \reset($this->contexts)->pending = null;
-            if (!$this->strands->done($this)) { // which forgets message
-                Scheduler::forget($this->fiber);
-                unset($this->acts, $this->requests, $this->events, $this->contexts); // they refer to it
+        $unwound = new Unwound($strand);
+        while ($strand->message !== null) {
+            $strand->handle($strand->message);
+            $strand->inbox = [];
+            $strand->context->pending = null;
+            if (!$strand->strands->done($strand)) { // which forgets message
+                Scheduler::forget($strand->fiber);
+                unset($strand->acts, $strand->requests, $strand->events, $strand->context); // they refer to it
 
                 return;
             }
             \Fiber::suspend();
+        }
+    }
+
+    /** @param list<mixed> $message */
+    private function handle(array $message): void
+    {
+        try {
+            if ($message[0] === Frame::REQUEST) {
+                $this->requests->answer($message, null);
+            } else {
+                $this->events ??= $this->strands->events($this);
+                $this->events->handle($message, null);
+                $this->strands->flush(); // before DONE, so that the host knows whose it is
+                $this->events->finish();
+            }
+        } catch (\Throwable $e) {
+            $this->strands->fail($e);
         }
     }
 
@@ -136,7 +144,7 @@ final class Strand implements Channel
     /** Has each of its fibers hear that nobody waits any more. */
     public function cancel(string $why): void
     {
-        foreach ($this->contexts as $context) {
+        foreach ([$this->context, ...$this->more] as $context) {
             $context->cancel(new RequestCancelled($why));
         }
     }
@@ -160,8 +168,9 @@ final class Strand implements Channel
         $this->listeners[] = $listener;
         $at = \array_key_last($this->listeners);
         try {
-            $listener->suspend(Scheduler::context(), fn () => $this->strands->block(
-                fn (): bool => $this->inbox !== []));
+            if (!$listener->suspend(Scheduler::context())) {
+                $this->strands->block(fn (): bool => $this->inbox !== []);
+            }
         } finally {
             unset($this->listeners[$at]);
         }

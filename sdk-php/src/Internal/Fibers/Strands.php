@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WorkerHost\Internal\Fibers;
 
 use WorkerHost\Internal\Acts;
+use WorkerHost\Internal\Events;
 use WorkerHost\Internal\Frame;
 use WorkerHost\Internal\Link;
 use WorkerHost\Internal\LinkError;
@@ -20,7 +21,7 @@ use WorkerHost\Timer;
 final class Strands
 {
     /** So many strands are kept for what comes next. */
-    private const MOST_IDLE = 256;
+    private const MOST_IDLE = 1024;
     /** For how many nanoseconds answers may wait for others, to go out in one write. */
     private const GATHERING = 1_000_000;
 
@@ -45,7 +46,8 @@ final class Strands
     private string $alarm = '';
 
     /**
-     * @param \Closure(Strand): void $equip  gives a strand its acts, requests and events
+     * @param \Closure(Strand): void $equip  gives a strand its acts and requests
+     * @param \Closure(Strand): Events $events makes its events
      * @param \Closure(): void       $flush  sends what was left in output buffers to the log
      * @param \Closure(): void       $settle runs when a request or an event is done
      */
@@ -53,6 +55,7 @@ final class Strands
         public readonly Link $link,
         private readonly Program $program,
         private readonly \Closure $equip,
+        private readonly \Closure $events,
         private readonly \Closure $flush,
         private readonly \Closure $settle,
     ) {
@@ -244,6 +247,12 @@ final class Strands
         ($this->equip)($strand = new Strand($this->link, $this));
 
         return $strand;
+    }
+
+    /** What a strand handles events with. */
+    public function events(Strand $strand): Events
+    {
+        return ($this->events)($strand);
     }
 
     /** @param list<mixed> $message */

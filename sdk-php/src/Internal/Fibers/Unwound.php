@@ -10,14 +10,14 @@ namespace WorkerHost\Internal\Fibers;
  */
 final class Unwound
 {
-    public function __construct(private readonly Strands $strands, public ?Strand $strand)
+    public function __construct(private readonly Strand $strand)
     {
     }
 
     public function __destruct()
     {
-        if ($this->strand !== null) {
-            $this->strands->culprit ??= $this->strand;
+        if ($this->strand->message !== null) {
+            $this->strand->strands->culprit ??= $this->strand;
         }
     }
 }

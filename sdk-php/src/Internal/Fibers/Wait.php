@@ -40,15 +40,21 @@ final class Wait
         return true;
     }
 
+    /** end(), for whoever calls it once what it waits for has come. A closure would take three times the memory. */
+    public function __invoke(): void
+    {
+        $this->end();
+    }
+
     /**
      * Waits until end(), which something that was arranged before will call.
      *
-     * @param \Closure(): void $instead waits for the same and holds up all others, for where no fiber can be
-     *                                  suspended: in a destructor before PHP 8.4, say
+     * @return bool false where no fiber can be suspended, as in a destructor before PHP 8.4: then whoever asks has to
+     *              wait in another way, and hold up all others
      *
      * @throws \Throwable what end() was given
      */
-    public function suspend(?Context $context, \Closure $instead): void
+    public function suspend(?Context $context): bool
     {
         $this->fiber = \Fiber::getCurrent();
         if ($context !== null) {
@@ -66,7 +72,7 @@ final class Wait
                     $this->reactor->run();
                 }
             } elseif ($context === null && !$this->reactor->lends()) {
-                $instead();
+                return false;
             } else {
                 if ($context?->strand !== null && Printed::isLeft()) {
                     throw new \LogicException('The code waits with an output buffer open, which would take what '
@@ -76,7 +82,7 @@ final class Wait
                 try {
                     \Fiber::suspend();
                 } catch (\FiberError) {
-                    $instead();
+                    return false;
                 }
             }
         } finally {
@@ -88,6 +94,8 @@ final class Wait
         if ($this->thrown !== null) {
             throw $this->thrown;
         }
+
+        return true;
     }
 
     private function resume(): void
