@@ -297,6 +297,30 @@ final class FibersTest extends TestCase
     }
 
 
+    public function testWhatOnStopAsksForIsSent(): void
+    {
+        $host = FakeHost::serving('$worker = Worker::create()->concurrency(10); $worker->onRequest(fn () => "")
+            ->onStop(fn () => $worker->connections()->sendToAll("bye"))->run();');
+        $host->get();
+        $host->send([Frame::DRAIN, 0, 1000]);
+        self::assertSame([Frame::SEND, 0, 'bye'], [($said = $host->next())[0], $said[1], $said[5]]);
+        self::assertSame(0, $host->end());
+    }
+
+    public function testABacktraceNamesWhereEachRequestWaits(): void
+    {
+        if (!\extension_loaded('pcntl') || !\extension_loaded('posix')) {
+            self::markTestSkipped('this takes ext-pcntl and ext-posix');
+        }
+        $host = self::serving('if ($request->path === "/quick") { return ""; } Async::delay(30); return "";');
+        $streams = [$host->request('GET', '/a'), $host->request('POST', '/b')];
+        $host->get('GET', '/quick');
+        posix_kill($host->pid, \SIGUSR2);
+        $text = $host->nextLog()[4]['backtrace'];
+        self::assertMatchesRegularExpression("~stream $streams[0] GET /a waits at \\S+worker.php:4\n"
+            . "stream $streams[1] POST /b waits at \\S+worker.php:4$~", $text);
+    }
+
     public function testTimersRunBesideRequestsAndBesideEachOther(): void
     {
         $host = self::serving('$worker->after(0.01, function () { Async::delay(0.03); Log::info("after"); });

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
+use WorkerHost\Internal\Fibers\Strands;
+
 /**
  * @internal Says where the code stands when the host asks for it with SIGUSR2 (SPEC.md §8.4).
  *
@@ -14,8 +16,11 @@ final class Backtrace
 {
     public const FEATURE = 'backtrace';
     private const MOST_FRAMES = 250;
+    private const MOST_STRANDS = 16;
 
     private static ?\Closure $handler = null;
+    /** What is at hand beside, if several requests are. */
+    private static ?Strands $strands = null;
 
     /** Begins to answer, where ext-pcntl is loaded. */
     public static function install(Link $link): void
@@ -36,6 +41,12 @@ final class Backtrace
         if (!\pcntl_signal(\SIGUSR2, self::$handler)) {
             self::$handler = null;
         }
+    }
+
+    /** Has it say as well where each of several requests stands. */
+    public static function follow(?Strands $strands): void
+    {
+        self::$strands = $strands;
     }
 
     /** Whether a SIGUSR2 would be answered: user code may have taken it for itself. */
@@ -59,6 +70,6 @@ final class Backtrace
                 . " in $name";
         }
 
-        return \implode("\n", $lines);
+        return \implode("\n", $lines) . (self::$strands?->whereabouts(self::MOST_STRANDS) ?? '');
     }
 }

@@ -10,6 +10,7 @@ use WorkerHost\Internal\Events;
 use WorkerHost\Internal\Frame;
 use WorkerHost\Internal\Link;
 use WorkerHost\Internal\LinkError;
+use WorkerHost\Internal\Message;
 use WorkerHost\Internal\Requests;
 use WorkerHost\RequestCancelled;
 
@@ -47,6 +48,24 @@ final class Strand implements Channel
     public function stream(): int
     {
         return $this->message[1] ?? 0;
+    }
+
+    /** What it handles, and the line of the application's at which that waits. */
+    public function whereabouts(): string
+    {
+        $what = $this->message[0] === Frame::REQUEST ? "{$this->message[3]} {$this->message[4]}"
+            : Message::name($this->message[0]);
+        if (!$this->fiber->isSuspended()) {
+            return "$what runs";
+        }
+        $sdk = \dirname(__DIR__, 2) . \DIRECTORY_SEPARATOR;
+        foreach ((new \ReflectionFiber($this->fiber))->getTrace(\DEBUG_BACKTRACE_IGNORE_ARGS) as $frame) {
+            if (isset($frame['file']) && !\str_starts_with($frame['file'], $sdk)) {
+                return "$what waits at {$frame['file']}:{$frame['line']}";
+            }
+        }
+
+        return "$what waits in the SDK";
     }
 
     public function add(Context $context): void

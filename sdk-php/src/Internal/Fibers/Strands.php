@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WorkerHost\Internal\Fibers;
 
 use WorkerHost\Internal\Acts;
+use WorkerHost\Internal\Backtrace;
 use WorkerHost\Internal\Events;
 use WorkerHost\Internal\Frame;
 use WorkerHost\Internal\Link;
@@ -71,6 +72,7 @@ final class Strands
         Log::follow(static fn (): int => Scheduler::strand()?->stream() ?? 0);
         $this->program->acts->follow(static fn (): ?Acts => Scheduler::strand()?->acts);
         $this->program->armed = $this->arm(...);
+        Backtrace::follow($this);
         $this->link->answers($this->calls);
         $input = $this->link->gather(function (): void {
             if (!$this->receiving) {
@@ -86,12 +88,13 @@ final class Strands
         $this->reactor->cancel($watch);
         $this->reactor->cancel($this->alarm);
         $this->program->armed = null;
+        Backtrace::follow(null);
         Log::follow(null);
         $this->program->acts->follow(null);
+        $this->link->scatter();
         if ($this->error !== null) {
             throw $this->error;
         }
-        $this->link->flush();
         foreach ($this->arrived as $message) {
             $this->refuse($message, 'this worker is draining');
         }
@@ -115,6 +118,17 @@ final class Strands
         Log::follow(null);
         Log::stream($this->culprit()?->stream() ?? 0);
         $this->link->scatter();
+    }
+
+    /** Where those stand that have been at hand for longest, a line each. */
+    public function whereabouts(int $most): string
+    {
+        $lines = '';
+        foreach (\array_slice($this->busy, 0, $most, true) as $stream => $strand) {
+            $lines .= "\nstream $stream " . $strand->whereabouts();
+        }
+
+        return $lines;
     }
 
     /** How many are at hand. */
