@@ -76,15 +76,9 @@ final class FrameReader
         return $payload;
     }
 
-    /**
-     * From here on fill() does not wait.
-     *
-     * @return resource what there is to watch
-     */
+    /** @return resource what fill() reads */
     public function watched()
     {
-        \stream_set_blocking($this->in, false);
-
         return $this->in;
     }
 

@@ -195,7 +195,7 @@ final class Link implements Channel
     }
 
     /**
-     * From here on nothing waits: fill() reads what there is, and what is sent waits for flush().
+     * From here on what is sent waits for flush().
      *
      * @param \Closure(): void $told is called when something begins to wait
      *
@@ -206,6 +206,14 @@ final class Link implements Channel
         $this->writer->gather($told);
 
         return $this->reader->watched();
+    }
+
+    /** Reads what comes within so many microseconds. */
+    public function pull(int $microseconds): void
+    {
+        if (!$this->hasEnded() && $this->reader->readable($microseconds)) {
+            $this->fill();
+        }
     }
 
     /** Ends what gather() has begun, for what is sent. */
@@ -492,7 +500,7 @@ final class Link implements Channel
         return $reset;
     }
 
-    /** Reads what has come. */
+    /** Reads what has come, or waits for it. */
     public function fill(): void
     {
         $this->reader->fill();

@@ -25,10 +25,12 @@ interface Reactor
     /**
      * @param resource                   $stream
      * @param callable(): void $then   runs each time that the stream can be read from, until it is cancelled
+     * @param bool             $waits  whether it waits for that by itself, and may run where there is nothing else to
+     *                                 wait for
      *
      * @throws \Error for a stream that can't be watched
      */
-    public function readable($stream, callable $then): string;
+    public function readable($stream, callable $then, bool $waits = false): string;
 
     /**
      * @param resource                   $stream

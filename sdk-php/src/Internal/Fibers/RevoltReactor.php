@@ -28,7 +28,7 @@ final class RevoltReactor implements Reactor
         return EventLoop::delay($seconds, static fn () => $then());
     }
 
-    public function readable($stream, callable $then): string
+    public function readable($stream, callable $then, bool $waits = false): string
     {
         return EventLoop::onReadable($stream, static fn () => $then());
     }

@@ -79,7 +79,7 @@ final class Strands
                 $this->reactor->defer($this->link->flush(...));
             }
         });
-        $watch = $this->reactor->readable($input, fn () => $this->receive());
+        $watch = $this->reactor->readable($input, fn () => $this->receive(), true);
         $this->arm();
         $this->receive(false); // what was read with HELLO
         while (!$this->over) {
@@ -320,7 +320,7 @@ final class Strands
             return;
         }
         $this->link->flush();
-        $this->link->fill();
+        $this->link->pull(0);
         $this->looked = \hrtime(true);
         $this->distribute(false);
     }
@@ -330,8 +330,7 @@ final class Strands
     {
         while (!$until() && !$this->link->hasEnded()) {
             $this->link->flush();
-            $this->link->await(1_000_000);
-            $this->link->fill();
+            $this->link->pull(1_000_000);
             $this->distribute(false);
         }
     }
