@@ -124,12 +124,15 @@ func TestWebSocketsOfOtherLibrariesAreTheSameBehindTheHost(t *testing.T) {
 	program := http.NewServeMux()
 	program.HandleFunc("/gorilla", gorillas)
 	program.HandleFunc("/coder", coders)
-	program.Handle("/proxy/", http.StripPrefix("/proxy", &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(at)
 		r.Out.Host = r.In.Host
-	}}))
+	}}
+	program.Handle("/proxy/", http.StripPrefix("/proxy", proxy))
 	plain := nethttp.Plain(t, program)
-	behind := map[string]string{"": nethttp.Behind(t, program, false), " on the lane": nethttp.Behind(t, program, true)}
+	behind := map[string]string{
+		"": nethttp.Behind(t, program, false), " on the lane": nethttp.Behind(t, program, true),
+	}
 	dialers := map[string]websocket.Dialer{
 		"":                        {},
 		", with a subprotocol":    {Subprotocols: []string{"other", "echo"}},
