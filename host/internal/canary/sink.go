@@ -66,6 +66,7 @@ func (s *sink) Begin(stream protocol.Stream) {
 func (s *sink) Respond(m *protocol.Response) {
 	s.answered = true
 	s.failed = s.failed || m.Status >= 500
+	s.left = s.left || m.Status == 101 // how long a tunnel lasts says nothing
 	if s.cookie != "" || s.arm == Candidate {
 		changed := *m
 		changed.Headers = private(m.Headers, s.cookie)

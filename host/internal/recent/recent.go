@@ -81,8 +81,8 @@ func (p *Pages) note(page Page) {
 
 // safe says whether anybody may ask for the same.
 func safe(r *protocol.Request) bool {
-	if r.Method != "GET" || r.Flags&protocol.FlagEnd == 0 || len(r.Body) > 0 || !strings.HasPrefix(r.Target, "/") ||
-		len(r.Target)+len(r.Host) > longest {
+	if r.Method != "GET" || r.Tunnel != "" || r.Flags&protocol.FlagEnd == 0 || len(r.Body) > 0 ||
+		!strings.HasPrefix(r.Target, "/") || len(r.Target)+len(r.Host) > longest {
 		return false
 	}
 	for i := 0; i+1 < len(r.Headers); i += 2 {

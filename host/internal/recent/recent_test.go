@@ -49,7 +49,9 @@ func TestOnlyWhatAnybodyMayAskForIsRemembered(t *testing.T) {
 		post.Method = "POST"
 		body := get("/body")
 		body.Body = []byte("x")
-		for _, r := range []*protocol.Request{post, body, get("/", "cookie", "a=b"),
+		chat := get("/chat")
+		chat.Tunnel = protocol.TunnelWebSocket
+		for _, r := range []*protocol.Request{post, body, chat, get("/", "cookie", "a=b"),
 			get("/", "Authorization", "Basic x"), get("/?token=x"), get("/?a=1&ACCESS_TOKEN=x"),
 			get("/?%74oken=x"), get("/?token[]=x"), get("/?a=1;sid=2"),
 			get("/?%zz=1"), get("/chat", "upgrade", "websocket"), get("*"), get("/" + string(make([]byte, longest)))} {

@@ -152,7 +152,8 @@ func (r *Run) refused(what string) {
 // watch gives the exchange to submit in the place of x, if that is drawn.
 func (r *Run) watch(x *protocol.Exchange) *protocol.Exchange {
 	request, ok := x.Request.(*protocol.Request)
-	if !ok || !safe(request.Method) || r.settings.Share < 1 && rand.Float64() >= r.settings.Share {
+	if !ok || !safe(request.Method) || request.Tunnel != "" ||
+		r.settings.Share < 1 && rand.Float64() >= r.settings.Share {
 		return x
 	}
 	whole := request.Flags&protocol.FlagEnd != 0 && len(request.Body) == 0 && request.Form == nil

@@ -225,11 +225,12 @@ func TestExamplesHaveNoSecretsAndAreCountedByPath(t *testing.T) {
 }
 
 func TestOnlySafeRequestsWithoutABodyAreCopied(t *testing.T) {
-	post, form := get("/"), get("/")
-	post.Method = "POST"
+	post, form, chat := get("/"), get("/"), get("/")
+	post.Method, chat.Tunnel = "POST", protocol.TunnelWebSocket
 	form.Body = []byte("x")
 	b := newBench(Settings{}, says(200, ""), says(200, ""))
 	b.ask(post)
+	b.ask(chat)
 	b.ask(&protocol.Incoming{})
 	b.ask(form)
 	if r := b.run.Report(); len(b.new.asked) != 0 || r.Drawn != 1 || r.Left[LeftBody] != 1 {
