@@ -207,6 +207,17 @@ final class FibersTest extends TestCase
         self::assertContains('cleaned', \array_column($host->logs, 3));
     }
 
+    public function testEachFunctionHearsOfACancellationOnce(): void
+    {
+        $host = self::serving('Async::all([function () { try { Async::all([function () { try { Async::delay(30); }
+            finally { Async::delay(0.01); Log::info("inner cleaned"); } }]); }
+            finally { Async::delay(0.01); Log::info("outer cleaned"); } }]);');
+        $stream = $host->request();
+        $host->send([Frame::RESET, $stream, 1, '']);
+        self::assertTrue($host->answer($stream)->done);
+        self::assertSame(['inner cleaned', 'outer cleaned'], \array_slice(\array_column($host->logs, 3), 0, 2));
+    }
+
     public function testCallsOfSeveralRequestsAreAnsweredInAnyOrder(): void
     {
         $host = self::serving('return "n" . $worker->connections()->count($request->query["g"]);');

@@ -10,17 +10,29 @@ final class Context
     public ?Wait $wait = null;
     /** What is thrown at its next wait, since it has not heard yet that nobody needs it any more. */
     public ?\Throwable $pending = null;
+    private bool $told = false;
 
     /** @param Strand|null $strand whose request or event it works for; null: none, as in a timer */
     public function __construct(public readonly ?Strand $strand)
     {
     }
 
-    /** Has it give up, where it waits now or next, in Async or for the host's answer. */
+    /** Has it give up, where it waits now or next in Async or for a call: once, so that it may wait to clean up. */
     public function cancel(\Throwable $why): void
     {
+        if ($this->told) {
+            return;
+        }
+        $this->told = true;
         if ($this->wait?->end($why) !== true) {
             $this->pending = $why;
         }
+    }
+
+    /** It works for another request or event from now on. */
+    public function renew(): void
+    {
+        $this->told = false;
+        $this->pending = null;
     }
 }

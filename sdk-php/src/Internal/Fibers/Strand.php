@@ -119,7 +119,7 @@ final class Strand implements Channel
         while ($strand->message !== null) {
             $strand->handle($strand->message);
             $strand->inbox = [];
-            $strand->context->pending = null;
+            $strand->context->renew();
             if (!$strand->strands->done($strand)) { // which forgets message
                 Scheduler::forget($strand->fiber);
                 unset($strand->acts, $strand->requests, $strand->events, $strand->context); // they refer to it
