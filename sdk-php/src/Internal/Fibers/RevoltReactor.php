@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WorkerHost\Internal\Fibers;
 
 use Revolt\EventLoop;
+use Revolt\EventLoop\Driver\StreamSelectDriver;
 use WorkerHost\Internal\Failure;
 use WorkerHost\Log;
 
@@ -30,12 +31,24 @@ final class RevoltReactor implements Reactor
 
     public function readable($stream, callable $then, bool $waits = false): string
     {
+        self::check($stream);
+
         return EventLoop::onReadable($stream, static fn () => $then());
     }
 
     public function writable($stream, callable $then): string
     {
+        self::check($stream);
+
         return EventLoop::onWritable($stream, static fn () => $then());
+    }
+
+    /** Its loop would throw out of its midst, at whatever waits. @param resource $stream */
+    private static function check($stream): void
+    {
+        if (EventLoop::getDriver() instanceof StreamSelectDriver) {
+            Descriptor::check($stream);
+        }
     }
 
     public function queue(\Closure $then): void

@@ -10,9 +10,6 @@ use WorkerHost\Log;
 /** @internal Our own loop, over stream_select(). */
 final class SelectReactor implements Reactor
 {
-    /** What PHP warns of where a descriptor is above what select() can take. */
-    private const TOO_HIGH = '/descriptors numbered at least as high as (\d+)/';
-
     private int $last = 0;
     private bool $stopped = false;
     /** @var array<string, resource> */
@@ -56,7 +53,7 @@ final class SelectReactor implements Reactor
 
     public function readable($stream, callable $then, bool $waits = false): string
     {
-        $this->check($stream);
+        Descriptor::check($stream);
         $id = 'r' . ++$this->last;
         $this->reads[$id] = $stream;
         $this->then[$id] = $then;
@@ -69,7 +66,7 @@ final class SelectReactor implements Reactor
 
     public function writable($stream, callable $then): string
     {
-        $this->check($stream);
+        Descriptor::check($stream);
         $id = 'w' . ++$this->last;
         $this->writes[$id] = $stream;
         $this->then[$id] = $then;
@@ -209,37 +206,6 @@ final class SelectReactor implements Reactor
                 unset($this->reads[$id], $this->writes[$id]);
                 $this->queue[] = $this->then[$id];
             }
-        }
-    }
-
-    /** @param resource $stream @throws \Error */
-    private function check($stream): void
-    {
-        if (!\is_resource($stream)) {
-            throw new \TypeError('A stream that is open can be waited for, not ' . \get_debug_type($stream));
-        }
-        $warning = '';
-        \set_error_handler(static function (int $level, string $text) use (&$warning): bool {
-            $warning = $text;
-
-            return true;
-        });
-        try {
-            $read = [$stream];
-            $write = $except = null;
-            \stream_select($read, $write, $except, 0, 0);
-        } catch (\ValueError $e) { // no stream was left of those given
-            $warning = $warning === '' ? $e->getMessage() : $warning;
-        } finally {
-            \restore_error_handler();
-        }
-        if (\preg_match(self::TOO_HIGH, $warning, $match) === 1) {
-            throw new \Error("Descriptor $match[1] can not be waited for: PHP's stream_select() takes none above 1023."
-                . ' Close what is not needed, lower the concurrency, or install revolt/event-loop with ext-ev, '
-                . 'ext-event or ext-uv');
-        }
-        if (\str_contains($warning, 'select()able')) {
-            throw new \Error("This stream can not be waited for: $warning");
         }
     }
 
