@@ -18,6 +18,9 @@ func (m *Response) Check() error {
 	if m.Hold != nil && (m.Flags&FlagEnd != 0 || m.File != "") {
 		return fmt.Errorf("a response that is held has neither an end nor a file")
 	}
+	if m.Fetch != nil && (m.File != "" || m.Hold != nil) {
+		return fmt.Errorf("a response that is fetched has neither a file nor hold")
+	}
 	return CheckHeaders(m.Headers)
 }
 
@@ -33,9 +36,9 @@ func (m *Response) CheckTunnel() error {
 }
 
 // Bodyless says whether the answer to a request with that method ends with its head, whatever the worker sends
-// (SPEC.md §5.3).
+// (SPEC.md §5.3). The body of one with Fetch is not the answer's.
 func (m *Response) Bodyless(method string) bool {
-	return method == "HEAD" || m.Status == 204 || m.Status == 205 || m.Status == 304
+	return m.Fetch == nil && (method == "HEAD" || m.Status == 204 || m.Status == 205 || m.Status == 304)
 }
 
 // Check says what is wrong with an INFORM's status or headers, or nil.

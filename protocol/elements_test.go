@@ -56,6 +56,8 @@ func newMessage(t Type) parser {
 		return new(Close)
 	case TypeBuffer:
 		return new(Buffer)
+	case TypeFetched:
+		return new(Fetched)
 	case TypeCall:
 		return new(Call)
 	case TypeResult:
@@ -131,7 +133,8 @@ func elements(m Message) []any {
 		if m.File != "" {
 			file = m.File
 		}
-		return []any{17, m.Stream, uint(m.Flags), m.Status, list(m.Headers), body(m.Body), file, holdElements(m.Hold)}
+		return []any{17, m.Stream, uint(m.Flags), m.Status, list(m.Headers), body(m.Body), file, holdElements(m.Hold),
+			fetchElements(m.Fetch)}
 	case *Inform:
 		return []any{18, m.Stream, m.Status, list(m.Headers)}
 	case *Data:
@@ -174,6 +177,9 @@ func elements(m Message) []any {
 		return []any{41, m.Stream, uint(m.Flags), m.Connection, entryElements(m.Set), list(m.Unset)}
 	case *Accept:
 		return []any{42, m.Stream, uint(m.Flags), m.Subprotocol, list(m.Headers)}
+	case *Fetched:
+		return []any{43, m.Stream, uint(m.Flags), m.ID, m.Attempt, m.URL, m.Status, list(m.Headers), m.Length, m.Took,
+			m.End, m.Reason, m.Request, value(m.Context), append([]byte{}, m.Bytes...)}
 	case *Call:
 		arguments := []any{}
 		for _, v := range m.Arguments {
@@ -246,6 +252,21 @@ func holdElements(h *Hold) any {
 	return all[:n]
 }
 
+func fetchElements(f *Fetch) any {
+	if f == nil {
+		return nil
+	}
+	all := []any{f.URL, f.Method, list(f.Headers), list(f.Pass), value(f.Context), f.Keep, f.Timeout}
+	n := 1
+	for i, given := range []bool{f.Method != "GET", len(f.Headers) > 0, len(f.Pass) > 0, len(f.Context) > 0,
+		f.Keep != 0, f.Timeout != 0} {
+		if given {
+			n = i + 2
+		}
+	}
+	return all[:n]
+}
+
 // connectionElements leaves out what the shortest form does.
 func connectionElements(c *Connection) any {
 	all := []any{c.ID, c.Protocol, c.Remote, c.UID, list(c.Groups), entryElements(c.Session), c.Listener,
@@ -286,6 +307,8 @@ func limitElements(all []Limit) []any {
 // knownFlags are those that a message of m's type keeps; 0 if it has none.
 func knownFlags(m Message) int64 {
 	switch m.(type) {
+	case *Fetched:
+		return int64(FlagEnd)
 	case *Request, *Response, *Data:
 		return int64(FlagEnd | FlagDone)
 	case *Incoming:

@@ -107,6 +107,13 @@ type Stream interface {
 	Worker() (slot int, generation uint64)
 }
 
+// Fetcher is a [Stream] whose answer may be one that the host fetches (SPEC.md §15), and none of its worker.
+type Fetcher interface {
+	Stream
+	// Fetching is since when it is; zero: the answer is the worker's.
+	Fetching() time.Time
+}
+
 // Ticket is what Submit returns. Its method is safe for concurrent use.
 type Ticket interface {
 	// Cancel says that nobody waits for the response any more. A request that waits in the queue leaves it; one that a
@@ -130,10 +137,14 @@ const (
 	FailedDrained                             // the worker was cut off at the drain deadline
 	FailedCancelled                           // Ticket.Cancel was called
 	FailedAborted                             // the worker wants nothing more said to the client
+	FailedFetch                               // what the host was to fetch can't be had
+	FailedFetchTimeout                        // likewise: it did not come in time
+	FailedFetchCrowd                          // likewise: as many are being fetched as may be
 )
 
 var failureNames = [...]string{"", "queue full", "queue timeout", "stopping", "no worker", "request timeout",
-	"worker died", "link broken", "reset by worker", "drain deadline", "cancelled", "aborted by worker"}
+	"worker died", "link broken", "reset by worker", "drain deadline", "cancelled", "aborted by worker",
+	"fetch failed", "fetch timeout", "too many fetches"}
 
 // String names the kind in two words.
 func (k FailureKind) String() string {
@@ -178,14 +189,15 @@ type Traits struct {
 }
 
 // Events are the events of connections that a worker handles (SPEC.md §9.2).
-type Events struct{ Open, Message, Close, Buffer bool }
+type Events struct{ Open, Message, Close, Buffer, Fetched bool }
 
-// Any says whether there are any, so that the pool can have connections.
+// Any says whether there are any of connections, so that the pool can have some.
 func (e Events) Any() bool { return e.Open || e.Message || e.Close || e.Buffer }
 
 // Events reads the features of a READY.
 func (r *Ready) Events() Events {
-	return Events{Open: r.Has("open"), Message: r.Has("message"), Close: r.Has("close"), Buffer: r.Has("buffer")}
+	return Events{Open: r.Has("open"), Message: r.Has("message"), Close: r.Has("close"), Buffer: r.Has("buffer"),
+		Fetched: r.Has(FeatureFetched)}
 }
 
 // Owner is the user and the group that files belong to; -1 leaves the one or the other as it is. Groups are all whose

@@ -92,7 +92,8 @@ type Response struct {
 	Headers []string
 	Body    []byte
 	File    string
-	Hold    *Hold // it becomes a connection
+	Hold    *Hold  // it becomes a connection
+	Fetch   *Fetch // it is the answer to a request of the host's own
 }
 
 // Inform is an informational response (SPEC.md §5.4).
@@ -321,6 +322,9 @@ func (m *Response) AppendFrame(b []byte) []byte {
 	if m.Hold != nil {
 		b = m.Hold.append(t.upTo(b, 7))
 	}
+	if m.Fetch != nil {
+		b = m.Fetch.append(t.upTo(b, 8))
+	}
 	return t.endFrame(b, start)
 }
 
@@ -338,6 +342,9 @@ func (m *Response) Parse(payload []byte) error {
 	}
 	if !f.at("hold").null() {
 		m.Hold = f.hold()
+	}
+	if !f.at("fetch").null() {
+		m.Fetch = f.fetch()
 	}
 	return f.end()
 }

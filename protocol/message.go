@@ -42,6 +42,8 @@ const (
 	TypeSet     Type = 41
 	TypeAccept  Type = 42
 
+	TypeFetched Type = 43
+
 	TypeCall   Type = 48
 	TypeResult Type = 49
 	TypeSwap   Type = 50

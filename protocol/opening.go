@@ -116,6 +116,24 @@ func (m *Buffer) Size() int { return 0 }
 // Name implements [Opening].
 func (m *Buffer) Name() (name, id string) { return m.Connection.event(TypeBuffer) }
 
+// SetStream implements [Opening].
+func (m *Fetched) SetStream(id uint32) { m.Stream = id }
+
+// SetAttempt implements [Opening].
+func (m *Fetched) SetAttempt(n int) { m.Attempt = n }
+
+// Attempts implements [Opening].
+func (m *Fetched) Attempts() int { return m.Attempt }
+
+// Whole implements [Opening].
+func (m *Fetched) Whole() bool { return m.Flags&FlagEnd != 0 }
+
+// Size implements [Opening].
+func (m *Fetched) Size() int { return len(m.Bytes) }
+
+// Name implements [Opening].
+func (m *Fetched) Name() (name, id string) { return "FETCHED " + m.ID, m.ID }
+
 func (c *Connection) event(t Type) (name, id string) {
 	if c.ID == "" {
 		return t.String() + " of " + c.Protocol + " from " + c.Remote, ""

@@ -35,7 +35,7 @@ var shapes = [maxType + 1]shape{
 	TypeDrain:    {"DRAIN", "8.3", 2, defaults(0)},
 	TypeEnding:   {"ENDING", "8.5", 2, defaults(0)},
 	TypeRequest:  {"REQUEST", "5.1", 10, defaults(nil, -1, nil, nil, 1, "", "", 0, "")},
-	TypeResponse: {"RESPONSE", "5.3", 5, defaults(nil, nil, nil)},
+	TypeResponse: {"RESPONSE", "5.3", 5, defaults(nil, nil, nil, nil)},
 	TypeInform:   {"INFORM", "5.4", 4, defaults()},
 	TypeData:     {"DATA", "5.5", 4, defaults(nil)},
 	TypeWindow:   {"WINDOW", "6.2", 3, defaults()},
@@ -52,6 +52,7 @@ var shapes = [maxType + 1]shape{
 	TypeBind:     {"BIND", "10.3", 5, defaults()},
 	TypeSet:      {"SET", "10.3", 5, defaults(none)},
 	TypeAccept:   {"ACCEPT", "10.3", 3, defaults("", none)},
+	TypeFetched:  {"FETCHED", "15.3", 11, defaults("", "", nil, "")},
 	TypeCall:     {"CALL", "10.4", 3, defaults(none, 0)},
 	TypeResult:   {"RESULT", "10.4", 3, defaults(nil, 0, false)},
 	TypeSwap:     {"SWAP", "10.4", 5, defaults(none)},
@@ -61,6 +62,7 @@ var shapes = [maxType + 1]shape{
 var (
 	connectionShape = shape{"connection", "9.3", 3, defaults("", none, none, "", none)}
 	holdShape       = shape{"hold", "10.6", 0, defaults(none, "", none, false, 0)}
+	fetchShape      = shape{"fetch", "15.1", 1, defaults("GET", none, none, nil, 0, 0)}
 )
 
 // known says whether SPEC.md has the type.

@@ -36,7 +36,8 @@ func tails() map[Message]int {
 			ID:    "id",
 			Local: "192.0.2.2:80", Deadline: 30000, Tunnel: TunnelWebSocket}: 10,
 		&Response{Stream: 1, Flags: FlagEnd, Status: 200, Headers: headers, Body: []byte("body"), File: "/f",
-			Hold: &Hold{client.Groups, "7", client.Session, true, 5}}: 5,
+			Hold:  &Hold{client.Groups, "7", client.Session, true, 5},
+			Fetch: &Fetch{"https://a", "PUT", headers, []string{"*"}, Value("\x01"), 5, 6}}: 5,
 		&Data{Stream: 1, Flags: FlagEnd, Bytes: []byte("some"), Trailers: headers}: 4,
 		&Reset{Stream: 1, Code: ResetTimeout, Reason: "why"}:                       3,
 		&Open{Stream: 1, Connection: client, Attempt: 2, Request: upgrade}:         3,
@@ -82,6 +83,33 @@ func TestTrailingDefaultsAreLeftOutAndFilledIn(t *testing.T) {
 					t.Errorf("%v is read as\n%+v, want\n%+v (%v)", some[:sent], cut, whole, err)
 				}
 			}
+		}
+	}
+}
+
+func TestFetchesLeaveOutTrailingDefaults(t *testing.T) {
+	for given := range 1 << 6 {
+		f := Fetch{URL: "https://a", Method: "GET"}
+		if given&1 != 0 {
+			f.Method = "PUT"
+		}
+		if given&2 != 0 {
+			f.Headers = []string{"A", "b"}
+		}
+		if given&4 != 0 {
+			f.Pass = []string{PassAll}
+		}
+		if given&8 != 0 {
+			f.Context = Value("\x01")
+		}
+		if given&16 != 0 {
+			f.Keep = 5
+		}
+		if given&32 != 0 {
+			f.Timeout = 6
+		}
+		if got, want := f.append(nil), packed(t, fetchElements(&f)); !bytes.Equal(got, want) {
+			t.Errorf("%+v is encoded as %x, want %x", f, got, want)
 		}
 	}
 }

@@ -220,7 +220,7 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 	case protocol.TypeResponse, protocol.TypeData, protocol.TypeInform, protocol.TypeWindow, protocol.TypeReset,
 		protocol.TypeDone:
 	case protocol.TypeRequest, protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer,
-		protocol.TypeResult:
+		protocol.TypeFetched, protocol.TypeResult:
 		return hostsOwn(t, stream)
 	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind,
 		protocol.TypeSet, protocol.TypeAccept:

@@ -20,7 +20,7 @@ final class HoldTest extends TestCase
         $host->request('GET', '/', ['Last-Event-ID', '17']);
         self::assertSame([
             Frame::RESPONSE, 1, 2, 200, ['Content-Type', 'text/event-stream', 'Cache-Control', 'no-store'],
-            "data: hi\n\n", null, [['prices'], '7', ['last', '17'], false, 1500],
+            "data: hi\n\n", null, [['prices'], '7', ['last', '17'], false, 1500], null,
         ], $host->next());
     }
 
@@ -31,7 +31,7 @@ final class HoldTest extends TestCase
                 . '201))->run();');
         $host->request();
         self::assertSame([Frame::RESPONSE, 1, 2, 201, ['content-type', 'application/json', 'Cache-Control', 'private'],
-            null, null, [['a', 'b'], '', [], true, 0]], $host->next());
+            null, null, [['a', 'b'], '', [], true, 0], null], $host->next());
     }
 
     public function testActsAndLongFirstBytesGoBeforeDone(): void

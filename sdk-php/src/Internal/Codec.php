@@ -8,7 +8,8 @@ namespace WorkerHost\Internal;
 final class Codec
 {
     /** Where a message has the bytes of a body. */
-    private const BYTES = [Frame::REQUEST => 10, Frame::DATA => 3, Frame::MESSAGE => 5];
+    private const BYTES = [Frame::REQUEST => 10, Frame::DATA => 3, Frame::MESSAGE => 5,
+        Frame::FETCHED => 14];
 
     private readonly ?\MessagePack $extension;
     private readonly Msgpack $plain;

@@ -55,6 +55,8 @@ final class Frame
     public const SET = 41;
     public const ACCEPT = 42;
 
+    public const FETCHED = 43;
+
     public const CALL = 48;
     public const RESULT = 49;
     public const SWAP = 50;
@@ -97,10 +99,10 @@ final class Frame
         } . ($reset[3] !== '' ? ": {$reset[3]}" : '');
     }
 
-    /** Whether a message of that type opens a stream: a REQUEST, or an event of a connection. */
+    /** Whether a message of that type opens a stream: a REQUEST, an event of a connection, or the end of a fetch. */
     public static function opens(int $type): bool
     {
-        return $type === self::REQUEST || $type >= self::OPEN && $type <= self::BUFFER;
+        return $type === self::REQUEST || $type >= self::OPEN && $type <= self::BUFFER || $type === self::FETCHED;
     }
 
     /**

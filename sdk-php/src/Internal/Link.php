@@ -455,6 +455,7 @@ final class Link implements Channel
                 case Frame::MESSAGE:
                 case Frame::CLOSE:
                 case Frame::BUFFER:
+                case Frame::FETCHED:
                     $this->streams->open($message);
 
                     return $message;

@@ -21,7 +21,8 @@ final class Message
         Frame::SEND => 'SEND',
         Frame::HANGUP => 'HANGUP', Frame::JOIN => 'JOIN', Frame::LEAVE => 'LEAVE', Frame::BIND => 'BIND',
         Frame::SET => 'SET',
-        Frame::ACCEPT => 'ACCEPT', Frame::CALL => 'CALL', Frame::RESULT => 'RESULT', Frame::SWAP => 'SWAP',
+        Frame::ACCEPT => 'ACCEPT', Frame::FETCHED => 'FETCHED',
+        Frame::CALL => 'CALL', Frame::RESULT => 'RESULT', Frame::SWAP => 'SWAP',
     ];
 
     /** Where SPEC.md tells of a type's elements. Of the acts that is §10.3. */
@@ -35,7 +36,7 @@ final class Message
         Frame::OPEN => '9.4',
         Frame::MESSAGE => '9.5', Frame::CLOSE => '9.6', Frame::BUFFER => '9.7', Frame::CALL => '10.4',
         Frame::RESULT => '10.4',
-        Frame::SWAP => '10.4',
+        Frame::SWAP => '10.4', Frame::FETCHED => '15.3',
     ];
 
     /** For each type, the elements after the stream: name => kind. */
@@ -63,7 +64,7 @@ final class Message
             'tunnel' => 'str',
         ],
         Frame::RESPONSE => ['flags' => 'uint', 'status' => 'uint', 'headers' => 'pairs', 'body' => 'body?',
-            'file' => 'str?', 'hold' => 'hold?'],
+            'file' => 'str?', 'hold' => 'hold?', 'fetch' => 'fetch?'],
         Frame::INFORM => ['status' => 'uint', 'headers' => 'pairs'],
         Frame::DATA => ['flags' => 'uint', 'bytes' => 'body', 'trailers' => 'pairs?'],
         Frame::WINDOW => ['bytes' => 'count'],
@@ -83,6 +84,9 @@ final class Message
         Frame::BIND => ['flags' => 'uint', 'connection' => 'str', 'uid' => 'str'],
         Frame::SET => ['flags' => 'uint', 'connection' => 'str', 'set' => 'entries', 'unset' => 'strs'],
         Frame::ACCEPT => ['flags' => 'uint', 'subprotocol' => 'str', 'headers' => 'pairs'],
+        Frame::FETCHED => ['flags' => 'uint', 'id' => 'str', 'attempt' => 'count', 'url' => 'str', 'status' => 'uint',
+            'headers' => 'pairs', 'length' => 'long', 'took' => 'long', 'end' => 'str', 'reason' => 'str',
+            'request' => 'str', 'context' => 'value', 'bytes' => 'body'],
         Frame::CALL => ['method' => 'str', 'arguments' => 'values', 'timeout' => 'long'],
         Frame::RESULT => ['error' => 'str', 'value' => 'value', 'code' => 'uint', 'more' => 'bool'],
         Frame::SWAP => ['connection' => 'str', 'version' => 'long', 'set' => 'entries', 'unset' => 'strs'],
@@ -97,7 +101,7 @@ final class Message
         Frame::DRAIN => [2 => 0],
         Frame::ENDING => [2 => 0],
         Frame::REQUEST => [10 => null, -1, null, null, 1, '', '', 0, ''],
-        Frame::RESPONSE => [5 => null, null, null],
+        Frame::RESPONSE => [5 => null, null, null, null],
         Frame::DATA => [4 => null],
         Frame::RESET => [3 => ''],
         Frame::OPEN => [3 => 1, null],
@@ -107,6 +111,7 @@ final class Message
         Frame::HANGUP => [5 => 1000, '', []],
         Frame::SET => [5 => []],
         Frame::ACCEPT => [3 => '', []],
+        Frame::FETCHED => [11 => '', '', null, ''],
         Frame::CALL => [3 => [], 0],
         Frame::RESULT => [3 => null, 0, false],
         Frame::SWAP => [5 => []],
@@ -249,6 +254,8 @@ final class Message
             'laters' => \is_array($value) && \array_is_list($value) && self::all('later', $value),
             'later' => self::tuple($value, ['uint', 'body']),
             'to' => \is_int($value) && $value >= Frame::TO_SELF && $value <= Frame::TO_ALL,
+            'fetch?' => $value === null || $value !== []
+                && self::optional($value, ['str', 'str', 'pairs', 'strs', 'value', 'long', 'long']),
             'hold?' => $value === null || self::optional($value, ['strs', 'str', 'entries', 'bool', 'long']),
         };
     }
