@@ -136,6 +136,9 @@ func (a *attempt) Consumed(n int) {
 // Worker implements [protocol.Stream].
 func (a *attempt) Worker() (slot int, generation uint64) { return a.worker.slot, a.worker.gen.number }
 
+// Terms are those of the settings of the worker's generation.
+func (a *attempt) Terms() any { return a.worker.gen.settings.Terms }
+
 // giveUp tells the worker that nobody waits any more, and why is what its DONE or its death then means. It says
 // whether that was news.
 func (a *attempt) giveUp(m protocol.Reset, why *protocol.Failure) bool {

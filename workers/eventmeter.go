@@ -19,7 +19,7 @@ type EventCounts struct {
 // eventKinds names the kinds of events in [Counts], by their type.
 var eventKinds = map[protocol.Type]string{
 	protocol.TypeOpen: "open", protocol.TypeMessage: "message", protocol.TypeClose: "close",
-	protocol.TypeBuffer: "buffer",
+	protocol.TypeBuffer: "buffer", protocol.TypeFetched: "fetched",
 }
 
 type eventCounter struct {
@@ -28,7 +28,12 @@ type eventCounter struct {
 }
 
 // eventsOf gives the counter of a kind of events.
-func (c *counts) eventsOf(kind protocol.Type) *eventCounter { return &c.events[kind-protocol.TypeOpen] }
+func (c *counts) eventsOf(kind protocol.Type) *eventCounter {
+	if kind == protocol.TypeFetched {
+		return &c.events[len(c.events)-1]
+	}
+	return &c.events[kind-protocol.TypeOpen]
+}
 
 // began counts an attempt whose worker has it now, and size bytes of body with it.
 func (m *meter) began(a *attempt, size int) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -128,6 +129,11 @@ type Settings struct {
 	WholeBody  bool     // hand them over when it is whole to those as well
 	FileRoots  []string // folders that workers may have files served from; default: the generation's directory
 
+	// Terms are what whoever submits wants to know again of a generation: the Stream's Terms gives them.
+	Terms any
+	// Features are what HELLO says of the host (SPEC.md §3.2).
+	Features []string
+
 	Dev    bool   // error pages may show traces
 	Host   string // name and version for HELLO
 	Logger hclog.Logger
@@ -210,10 +216,10 @@ func (s *Settings) hello(g *generation, slot int) *protocol.Hello {
 	m := &protocol.Hello{
 		Versions: []int{protocol.Version}, Pool: s.Name, Generation: g.number, Slot: slot,
 		MaxFrame: protocol.MaxFrame, Window: protocol.DefaultWindow, Host: s.Host, Dev: s.Dev,
-		Limits: protocol.Limits(),
+		Limits: protocol.Limits(), Features: slices.Clone(s.Features),
 	}
 	if g.trial {
-		m.Features = []string{protocol.FeatureTrial}
+		m.Features = append(m.Features, protocol.FeatureTrial)
 	}
 	return m
 }

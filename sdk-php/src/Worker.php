@@ -180,6 +180,22 @@ final class Worker
     }
 
     /**
+     * What runs when a request that the host has made for Response::fetch() is over, however that went: in any worker
+     * of the pool, whichever asked for it. At least once for each as long as the host lives: a second time, with
+     * attempt 2, if the worker died. So what is billed or stored goes by its id.
+     *
+     * What it sends, joins and closes takes effect when it returns; a throw is logged, and it is not called again.
+     *
+     * @param callable(Fetched): mixed $handler
+     */
+    public function onFetched(callable $handler): self
+    {
+        $this->program->events->fetched = $handler;
+
+        return $this;
+    }
+
+    /**
      * Has the sessions that this code writes be of a version, and takes those that older code has written: before the
      * first event that new code handles of a connection, its session goes through the function. What that returns is
      * what handlers find, and is kept with what they do. It may run again, since nothing is kept if they throw, and

@@ -31,6 +31,7 @@ type Entry struct {
 	Submitted  time.Time // to the pool
 	Begun      time.Time // zero: no worker had it
 	Answered   time.Time // zero: it did not answer
+	Fetching   time.Time // since when the host fetched the answer; zero: it did not
 	Slot       int       // of the worker
 	Generation uint64    // of its code
 	Attempts   int       // how many workers have had it
@@ -49,18 +50,34 @@ func (a *Log) Note(e *Entry, r *http.Request, value func(name string) string, wh
 	a.Release()
 }
 
-// Times are how long the request waited for a worker and how long that took to give its whole response; -1 where that
-// did not happen.
+// Times are how long the request waited for a worker and how long that took to give its whole response, or to leave it
+// to the host to fetch; -1 where that did not happen.
 func (e *Entry) Times(end time.Time) (wait, work time.Duration) {
 	switch {
 	case e.Submitted.IsZero():
 		return -1, -1
 	case e.Begun.IsZero():
 		return end.Sub(e.Submitted), -1
-	case e.Answered.IsZero():
-		return e.Begun.Sub(e.Submitted), end.Sub(e.Begun)
+	case !e.Fetching.IsZero():
+		return e.Begun.Sub(e.Submitted), e.Fetching.Sub(e.Begun)
 	}
-	return e.Begun.Sub(e.Submitted), e.Answered.Sub(e.Begun)
+	return e.Begun.Sub(e.Submitted), e.answered(end).Sub(e.Begun)
+}
+
+// Fetch is how long the host took to fetch the answer; -1: it did not.
+func (e *Entry) Fetch(end time.Time) time.Duration {
+	if e.Fetching.IsZero() {
+		return -1
+	}
+	return e.answered(end).Sub(e.Fetching)
+}
+
+// answered is when all of the answer had come, or what there was of it.
+func (e *Entry) answered(end time.Time) time.Time {
+	if e.Answered.IsZero() {
+		return end
+	}
+	return e.Answered
 }
 
 // A line stays within bounds whatever a client sends.
@@ -111,6 +128,10 @@ func (e *Entry) appendText(b []byte, r *http.Request, value func(string) string,
 	if work >= 0 {
 		b = append(b, " work="...)
 		b = appendMillis(b, work)
+	}
+	if fetch := e.Fetch(end); fetch >= 0 {
+		b = append(b, " fetch="...)
+		b = appendMillis(b, fetch)
 	}
 	if e.Route != "" {
 		b = append(b, ` route="`...)
@@ -206,6 +227,10 @@ func (e *Entry) appendJSON(b []byte, r *http.Request, value func(string) string,
 	if work >= 0 {
 		b = append(b, `,"work_ms":`...)
 		b = appendMillis(b, work)
+	}
+	if fetch := e.Fetch(end); fetch >= 0 {
+		b = append(b, `,"fetch_ms":`...)
+		b = appendMillis(b, fetch)
 	}
 	if e.Route != "" {
 		b = appendField(b, "route", e.Route, longestField)

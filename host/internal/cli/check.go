@@ -297,6 +297,10 @@ func checkPool(t *Terminal, p *config.Pool) error {
 		fmt.Fprintf(t.Out, "\n%s\n", t.Bold("pool "+p.Name+" canary"))
 		showSettings(t, p.Canary)
 	}
+	if len(p.Fetch.Allow) > 0 {
+		fmt.Fprintf(t.Out, "\n%s\n", t.Bold("pool "+p.Name+" fetch"))
+		showSettings(t, p.Fetch)
+	}
 	if p.Confine != nil {
 		fmt.Fprintf(t.Out, "\n%s\n", t.Bold("pool "+p.Name+" confine"))
 		showSettings(t, *p.Confine)

@@ -150,6 +150,7 @@ func (p *Pool) check(c *Config, fail fail) {
 	}
 	p.checkPrivilege(c, fail)
 	p.Canary.check(c, p.at+".canary", fail)
+	p.Fetch.check(c, p.at+".fetch", fail)
 	if p.MaxMemoryHard > 0 && p.MaxMemoryHard < p.MaxMemory {
 		fail(p.at+".max_memory_hard", "%s is less than max_memory, %s: a worker would be ended before it could be "+
 			"replaced; write more, or leave one of them out", p.MaxMemoryHard, p.MaxMemory)

@@ -182,6 +182,7 @@ type Pool struct {
 	Rlimits        Rlimits           `key:"rlimits"`
 	Confine        *Confine          `key:"confine"`
 	Canary         Canary            `key:"canary"`
+	Fetch          Fetch             `key:"fetch"`
 
 	// Identity is whom User and Group stand for; nil where neither is set.
 	Identity *privilege.Identity
@@ -239,6 +240,7 @@ func newPool(name string) *Pool {
 	setDefaults(p)
 	setDefaults(&p.Gates)
 	setDefaults(&p.Canary)
+	setDefaults(&p.Fetch)
 	return p
 }
 

@@ -210,6 +210,7 @@ max_pool_memory = "7GiB"
 		Kind:   PHPFile, Script: "worker.php", Site: Site{Index: "index.php"}, at: "pool.web",
 	}
 	setDefaults(&web.Canary)
+	setDefaults(&web.Fetch)
 	if !reflect.DeepEqual(c.Pool("web"), web) {
 		t.Errorf("pool %+v", c.Pool("web"))
 	}

@@ -168,7 +168,7 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		} else {
 			d.fail(at, "expected true or false, found %s", describe(v))
 		}
-	case *Log, *HTTP, *RateLimit, *Rlimits, *Remote, *ACME, *Canary, *Reloading, *Gates:
+	case *Log, *HTTP, *RateLimit, *Rlimits, *Remote, *ACME, *Canary, *Reloading, *Gates, *Fetch:
 		d.table(at, v, into)
 	case *Admin:
 		d.table(at, v, into)
@@ -178,6 +178,8 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		*into = d.routes(at, v)
 	case *[]*Token:
 		*into = d.tokens(at, v)
+	case *[]*FetchSecret:
+		*into = d.fetchSecrets(at, v)
 	case *[]*Pool:
 		*into = d.pools(at, v)
 	default:

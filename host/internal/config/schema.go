@@ -37,6 +37,8 @@ func Keys() []KeyDoc {
 	docs = append(docs, keysOf("[http]", "", HTTP{})...)
 	docs = append(docs, keysOf("[pool.NAME]", "", Pool{})...)
 	docs = append(docs, keysOf("[pool.NAME.reload]", "", Gates{})...)
+	docs = append(docs, keysOf("[pool.NAME.fetch]", "", Fetch{})...)
+	docs = append(docs, keysOf("[pool.NAME.fetch.secrets.NAME]", "", FetchSecret{})...)
 	return docs
 }
 

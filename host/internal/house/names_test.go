@@ -76,8 +76,9 @@ func TestTheWordsOfTheGlossaryAreInNamesForOneThing(t *testing.T) {
 		}},
 		{"front", "front fronts", nil},
 		{"begin", "begin begins beginning", []string{
-			"protocol", "workers", "host/internal/canary", "host/internal/hub", "host/internal/leaks",
-			"host/internal/serve", "host/internal/shadow", "host/internal/web", "host/internal/e2e/harness",
+			"protocol", "workers", "host/internal/canary", "host/internal/fetch", "host/internal/hub",
+			"host/internal/leaks", "host/internal/serve", "host/internal/shadow", "host/internal/web",
+			"host/internal/e2e/harness",
 		}},
 	}
 	part := regexp.MustCompile(`[A-Z]?[a-z]+|[A-Z]+`)

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/workerhost/workerhost/host/internal/fetch"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
@@ -54,7 +55,8 @@ type Source struct {
 	// AccessLogLost is how many lines are missing from the access log.
 	AccessLogLost  func() uint64
 	Spans          func() (sent, dropped uint64)
-	ConfigFailures func() uint64 // reloads whose configuration could not be applied
+	Fetches        func() iter.Seq2[string, fetch.Counts] // of pools that may fetch, by their names
+	ConfigFailures func() uint64                          // reloads whose configuration could not be applied
 	Upgrades       func() Upgrades
 }
 
@@ -147,6 +149,15 @@ var (
 	logDropped   = describe("log_lines_dropped_total", "Lines missing from the log, being more than log_rate.", "pool")
 	failedReload = describe("reload_failures_total", "Reloads that failed, the old code serving on.", "pool")
 
+	fetching = describe("fetches", "Requests that the host makes for workers at the moment.", "pool")
+	fetched  = describe("fetches_total", "Those that are over, by how they ended: complete, left (the client), broke "+
+		"(the other end), timeout, limit, refused (led to where it must not).", "pool", "end")
+	unfetched = describe("fetches_refused_total", "Those that never began, by why: not allowed, malformed, crowd.",
+		"pool", "reason")
+	fetchedBytes = describe("fetch_body_bytes_total", "Bytes of bodies that came.", "pool")
+	fetchHead    = describe("fetch_head_seconds", "Time from such a request to the head of its answer.", "pool")
+	untold       = describe("fetched_waiting", "FETCHED that no worker has had yet.", "pool")
+
 	// of the latest generations, and of those that still have workers
 	responses = describe("responses_total", "Response heads from workers, by the first digit of their status.", "pool",
 		"generation", "class")
@@ -220,7 +231,23 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		collectPool(to, p.Name(), p.Metrics())
 		collectStatus(to, p.Name(), p.Status())
 	}
+	for pool, n := range c.source.Fetches() {
+		collectFetches(to, pool, n)
+	}
 	c.collectTrials(to)
+}
+
+func collectFetches(to chan<- prometheus.Metric, pool string, n fetch.Counts) {
+	gauge(to, fetching, n.Under, pool)
+	gauge(to, untold, n.Untold, pool)
+	counter(to, fetchedBytes, n.Bytes, pool)
+	for end, count := range n.Ends {
+		counter(to, fetched, count, pool, end)
+	}
+	for why, count := range n.Refused {
+		counter(to, unfetched, count, pool, why)
+	}
+	to <- prometheus.MustNewConstSummary(fetchHead, n.Heads, n.Waited.Seconds(), nil, pool)
 }
 
 // collectTrials shows canaries as generations of their pools, and their workers under names of their own: they are

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/fetch"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/workers"
 )
@@ -74,8 +75,12 @@ func scrape(t *testing.T) string {
 		Certificates: func() iter.Seq2[string, time.Time] {
 			return maps.All(map[string]time.Time{"here.test": time.Unix(2000000000, 0), "missing.test": {}})
 		},
-		Trials:         func() []Trial { return []Trial{{fakeTrial{}, "candidate"}} },
-		Canaries:       func() map[string]uint64 { return nil },
+		Trials:   func() []Trial { return []Trial{{fakeTrial{}, "candidate"}} },
+		Canaries: func() map[string]uint64 { return nil },
+		Fetches: func() iter.Seq2[string, fetch.Counts] {
+			return maps.All(map[string]fetch.Counts{"app": {Under: 5, Untold: 6, Bytes: 7, Heads: 2,
+				Waited: time.Second, Ends: map[string]uint64{"left": 8}, Refused: map[string]uint64{"crowd": 9}}})
+		},
 		AccessLogLost:  func() uint64 { return 14 },
 		Spans:          func() (sent, dropped uint64) { return 15, 16 },
 		ConfigFailures: func() uint64 { return 13 },
@@ -101,6 +106,10 @@ func scrape(t *testing.T) string {
 func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 	page := scrape(t)
 	for _, line := range []string{
+		`workerhost_fetches{pool="app"} 5`, `workerhost_fetched_waiting{pool="app"} 6`,
+		`workerhost_fetch_body_bytes_total{pool="app"} 7`, `workerhost_fetch_head_seconds_sum{pool="app"} 1`,
+		`workerhost_fetches_total{end="left",pool="app"} 8`,
+		`workerhost_fetches_refused_total{pool="app",reason="crowd"} 9`,
 		`workerhost_connections{listener="127.0.0.1:80"} 42`,
 		`workerhost_upgrades_total 2`,
 		`workerhost_upgrade_connections_total 700`,

@@ -134,7 +134,7 @@ func (c *canaryPool) make(p *pass) (err error) {
 func (p *pass) beside(old *pool, of *config.Pool, count int, change func(*workers.Settings)) (*pool, error) {
 	settings := *of
 	settings.Workers, settings.Unsized, settings.MaxWorkers, settings.Surge = count, false, 0, 1
-	made, err := p.host.makePool(old.realm, p.plan.config, &settings, change)
+	made, err := p.host.makePool(old.realm, p.plan.config, &settings, old.fetches, change)
 	if err == nil {
 		made.beside = old
 	}

@@ -116,10 +116,15 @@ func ofPool(name string) change { return change{table: "pool " + name + ":", poo
 // poolDifferences are those of a pool and of the tables in it.
 func poolDifferences(old, new *config.Pool) []change {
 	pool := ofPool(new.Name)
-	rlimits, confine, gates, canary := pool, pool, pool, pool
+	rlimits, confine, gates, canary, fetch := pool, pool, pool, pool, pool
 	rlimits.inner, confine.inner, gates.inner, canary.inner = "rlimits", "confine", "reload", "canary"
+	fetch.inner = "fetch"
 	found := slices.Concat(differences(pool, *old, *new), differences(rlimits, old.Rlimits, new.Rlimits),
-		differences(gates, old.Gates, new.Gates), differences(canary, old.Canary, new.Canary))
+		differences(gates, old.Gates, new.Gates), differences(canary, old.Canary, new.Canary),
+		differences(fetch, old.Fetch, new.Fetch))
+	if !reflect.DeepEqual(old.Fetch.Secrets, new.Fetch.Secrets) {
+		found = append(found, fetch.with("secrets", "", ""))
+	}
 	if (old.Confine == nil) != (new.Confine == nil) {
 		return append(found, pool.with("confine", onOff(old.Confine != nil), onOff(new.Confine != nil)))
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/fetch"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/leaks"
 	"github.com/workerhost/workerhost/host/internal/php"
@@ -37,6 +38,7 @@ type pool struct {
 	workers  *workers.Pool
 	recent   recent.Pages // what was asked for most, with warmup = "recent"
 	split    *canary.Splitter
+	fetches  *fetch.Room
 	tap      *shadow.Tap
 	beside   *pool        // of a canary's or a shadow's: the one that they stand beside
 	tries    *pool        // of their candidate: whose code its own is compared with
@@ -61,7 +63,8 @@ type pool struct {
 // newPool makes the pool without starting anything. It is called by one at a time: build, and then the pass of a
 // reload.
 func (h *host) newPool(in *setup, p *config.Pool) (*pool, error) {
-	made, err := h.makePool(in.realms[p.InRealm()], in.config, p, func(*workers.Settings) {})
+	room := newFetches(h.log.With("pool", p.Name))
+	made, err := h.makePool(in.realms[p.InRealm()], in.config, p, room, func(*workers.Settings) {})
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +77,7 @@ func (h *host) newPool(in *setup, p *config.Pool) (*pool, error) {
 	}
 	made.tap = shadow.NewTap(backend)
 	made.split = canary.NewSplitter(made.tap)
+	room.StandBefore(made.split)
 	made.take(p)
 	return made, nil
 }
@@ -87,12 +91,13 @@ func (p *pool) take(c *config.Pool) {
 }
 
 // backend is what a front submits to.
-func (p *pool) backend() hub.Backend { return p.split }
+func (p *pool) backend() hub.Backend { return p.fetches }
 
 // makePool makes a pool whose settings differ from what the file says by what change does.
-func (h *host) makePool(in *realm, c *config.Config, p *config.Pool, change func(*workers.Settings)) (*pool, error) {
-	made := &pool{name: p.Name, realm: in, builds: h.builds, log: h.log.With("pool", p.Name), ending: h.stopping,
-		started: make(chan struct{})}
+func (h *host) makePool(in *realm, c *config.Config, p *config.Pool, room *fetch.Room,
+	change func(*workers.Settings)) (*pool, error) {
+	made := &pool{name: p.Name, realm: in, fetches: room, builds: h.builds,
+		log: h.log.With("pool", p.Name), ending: h.stopping, started: make(chan struct{})}
 	made.settings.Store(p)
 	made.forks = fork.Launcher{Folder: made.meetingFolder, Logger: made.log}
 	var err error
@@ -129,6 +134,7 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 	if p.MaxWorkers > 0 {
 		s.MinWorkers = p.MinWorkers
 	}
+	made.mayFetch(&s, p)
 	switch p.Kind {
 	case config.PHPFile:
 		s.Remedy = php.Remedy
@@ -298,6 +304,7 @@ func (p *pool) start(ctx context.Context) error {
 func (p *pool) stop(now context.Context) (cut []string) {
 	<-p.started
 	defer p.private.Close()
+	p.fetches.Close(now, p.config().DrainTimeout, p.config().StopTimeout)
 	if p.running.Load() {
 		if p.leaks != nil {
 			p.leaks.Close()

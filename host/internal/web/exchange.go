@@ -144,6 +144,9 @@ func (x *exchange) account() {
 	e.Submitted, e.Begun, e.Answered, e.Attempts = x.submitted, x.clock.begun, x.clock.answered, x.begun
 	if x.stream != nil {
 		e.Slot, e.Generation = x.stream.Worker()
+		if f, is := x.stream.(protocol.Fetcher); is {
+			e.Fetching = f.Fetching()
+		}
 	}
 	if x.failed && e.Fault == "" {
 		e.Fault = x.failure.Kind.String()
@@ -236,7 +239,10 @@ func (x *exchange) Inform(m *protocol.Inform) {
 func (x *exchange) Respond(m *protocol.Response) {
 	x.mu.Lock()
 	r := &x.response
-	r.Flags, r.Status, r.File, r.Hold = m.Flags, m.Status, m.File, m.Hold
+	r.Flags, r.Status, r.File, r.Hold, r.Fetch = m.Flags, m.Status, m.File, m.Hold, m.Fetch
+	if f, is := x.stream.(protocol.Fetcher); is && !f.Fetching().IsZero() {
+		x.log.eager = false // no worker waits: the client's speed is the source's
+	}
 	r.Headers = append(r.Headers[:0], m.Headers...)
 	x.first = len(m.Body)
 	if spool := x.handler.spool; m.Hold != nil || x.log.fits(x.first, spool) || !x.log.toDisk(m.Body, spool) {

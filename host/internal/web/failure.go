@@ -36,6 +36,9 @@ var verdicts = map[protocol.FailureKind]verdict{
 	protocol.FailedDrained:      {502, false, "The application was restarted before it could answer."},
 	protocol.FailedCancelled:    abort,
 	protocol.FailedAborted:      abort,
+	protocol.FailedFetch:        {502, false, "What this page is made of could not be had."},
+	protocol.FailedFetchTimeout: {504, false, "What this page is made of did not come in time."},
+	protocol.FailedFetchCrowd:   {503, true, "The server is busy. Please try again in a moment."},
 }
 
 // texts are for failures that are not the worker's.

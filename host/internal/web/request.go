@@ -101,6 +101,8 @@ func hopByHop(name string) bool {
 	switch name {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Te", "Trailer", "Upgrade":
 		return true
+	case "X-Worker-Fetch": // a worker's word to the host, which nobody else gives and nobody hears
+		return true
 	}
 	return false
 }

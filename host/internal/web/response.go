@@ -3,6 +3,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -210,11 +211,17 @@ func (x *exchange) knownLength(announced int64, whole, noBody bool) int64 {
 	return announced
 }
 
+var errNoFetch = errors.New("it is to be fetched, and the pool may fetch nothing: name the URLs in " +
+	"[pool.NAME.fetch] allow")
+
 // checkHead checks the worker's head, and returns its Content-Length or -1. With whole the body has to match.
 func (x *exchange) checkHead(whole bool) (length int64, err error) {
 	m := &x.response
 	if err := m.Check(); err != nil {
 		return 0, err
+	}
+	if m.Fetch != nil { // a room before the pool takes those that may be
+		return 0, errNoFetch
 	}
 	length = -1
 	for i := 0; i+1 < len(m.Headers); i += 2 {

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WorkerHost\Http;
 
 use WorkerHost\Internal\Entries;
+use WorkerHost\Internal\Fetches;
 use WorkerHost\Internal\Frame;
 use WorkerHost\Internal\Headers;
 use WorkerHost\Internal\Upgrade;
@@ -29,6 +30,8 @@ final class Response
     private ?string $file = null;
     /** @var list<mixed>|null what a held response becomes, SPEC.md §10.6 */
     private ?array $hold = null;
+    /** @var list<mixed>|null what the host is to fetch, SPEC.md §15.1 */
+    private ?array $fetch = null;
     /** @var list<array{string, string|\Closure}> */
     private array $trailers = [];
     /** @var list<callable(): mixed> */
@@ -203,6 +206,58 @@ final class Response
         return $response;
     }
 
+    /**
+     * A response that the host fetches: it makes the request, and the answer streams to the client as it comes, while
+     * this worker is free for the next request. It goes on through reloads, and a client that leaves ends it. What may
+     * be asked for stands in host.toml, `[pool.NAME.fetch] allow`; nothing may by default.
+     *
+     * `{secret:NAME}` in a header stands for a secret that the host puts in. An answer that does not come at all is a
+     * 502 or a 504, one that breaks off is cut off; onFetched() learns of either.
+     *
+     * @param string                                                    $url     http or https
+     * @param array<array-key, string|int|float|list<string|int|float>> $headers of the request
+     * @param string|array<array-key, mixed>                            $body    likewise; an array is sent as JSON
+     * @param string|array<array-key, string>                           $head    which of the answer's headers go on.
+     *     'pass' is all, but those that speak for the other end's origin, such as Set-Cookie. An array sets headers by
+     *     name in place of the answer's, and what it lists without a name goes on:
+     *     ['Content-Type' => 'text/event-stream', 'X-Request-Id']; 'pass' among these is all
+     * @param mixed                                                     $context for onFetched(): strings, numbers,
+     *     truth values, null and arrays of them
+     * @param int                                                       $keep    how many bytes of the answer's body
+     *     onFetched() gets, as far as host.toml allows
+     * @param float                                                     $timeout seconds for all of it; 0 is what
+     *     host.toml says, which it can't exceed
+     * @param int|null                                                  $status  in place of the answer's
+     *
+     * @throws \ValueError     if HTTP does not allow the status or a header
+     * @throws \TypeError      if the context can't be kept
+     * @throws \JsonException
+     */
+    public static function fetch(
+        string $url,
+        string $method = 'GET',
+        array $headers = [],
+        string|array $body = '',
+        string|array $head = 'pass',
+        mixed $context = null,
+        int $keep = 0,
+        float $timeout = 0,
+        ?int $status = null,
+    ): self {
+        if (\is_array($body)) {
+            $body = \json_encode($body, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE
+                | \JSON_PRESERVE_ZERO_FRACTION);
+            if (!isset(\array_change_key_case($headers)['content-type'])) {
+                $headers['Content-Type'] = 'application/json';
+            }
+        }
+        [$fetch, $own] = Fetches::element($url, $method, $headers, $head, $context, $keep, $timeout, $status === null);
+        $response = new self($status ?? 200, $own, $body);
+        $response->fetch = $fetch;
+
+        return $response;
+    }
+
     /** Reads status, headers, body and file. Any other name is an \Error. */
     public function __get(string $name): mixed
     {
@@ -295,7 +350,7 @@ final class Response
     {
         $copy = clone $this;
         $copy->body = $body;
-        $copy->file = null;
+        $copy->file = $copy->fetch = null;
 
         return $copy;
     }
@@ -360,12 +415,13 @@ final class Response
     public function preceded(string $bytes): self
     {
         $body = $this->body;
-        if ($this->file !== null || $this->hold !== null || \is_resource($body)
+        if ($this->file !== null || $this->hold !== null || $this->fetch !== null || \is_resource($body)
             || $this->status === 204 || $this->status === 304) {
             throw new \LogicException('the code has printed something, which is in the log, and returned a response '
                 . 'that has no place for it: ' . match (true) {
                     $this->file !== null => 'a file',
                     $this->hold !== null => 'one that is held',
+                    $this->fetch !== null => 'one that the host fetches',
                     default => \is_resource($body) ? 'a stream' : "one with status {$this->status}",
                 });
         }
@@ -395,7 +451,8 @@ final class Response
      */
     public function small(int $stream): ?array
     {
-        if (!\is_string($this->body) || $this->file !== null || $this->hold !== null || $this->trailers !== []
+        if (!\is_string($this->body) || $this->file !== null || $this->hold !== null || $this->fetch !== null
+            || $this->trailers !== []
             || $this->after !== [] || \strlen($this->body) > Frame::MAX_DATA) {
             return null;
         }
@@ -418,11 +475,12 @@ final class Response
      * @internal what is sent
      *
      * @return array{int, list<string>, mixed, ?string, list<array{string, string|\Closure}>, list<callable(): mixed>,
-     *     ?list<mixed>}
+     *     ?list<mixed>, ?list<mixed>}
      */
     public function parts(): array
     {
-        return [$this->status, $this->pairs, $this->body, $this->file, $this->trailers, $this->after, $this->hold];
+        return [$this->status, $this->pairs, $this->body, $this->file, $this->trailers, $this->after, $this->hold,
+            $this->fetch];
     }
 
     /** @param array<array-key, string|list<string>> $headers */

@@ -61,9 +61,7 @@ final class Entries
         }
         foreach ($after as $key => $value) {
             if (!\array_key_exists($key, $before) || $before[$key] !== $value) {
-                if (!\is_scalar($value) && $value !== null) {
-                    self::check($value, "['$key']", 0);
-                }
+                self::check($value, "['$key']", 0);
                 if ($key === Upgrade::KEY) {
                     throw new \TypeError("session['$key'] is the SDK's own, and can't be set");
                 }
@@ -80,21 +78,27 @@ final class Entries
         return [$set, $unset];
     }
 
-    private static function check(mixed $value, string $path, int $depth): void
+    /**
+     * @param string $what "session", or what else travels as a value
+     *
+     * @throws \TypeError if it can't
+     */
+    public static function check(mixed $value, string $path, int $depth, string $what = 'session'): void
     {
+        if (\is_scalar($value) || $value === null) {
+            return;
+        }
         if (!\is_array($value)) {
-            throw new \TypeError("session$path holds " . self::kind($value)
-                . '; a session takes strings, numbers, true, false, null and arrays of them: store what the object '
+            throw new \TypeError("$what$path holds " . self::kind($value)
+                . "; a $what takes strings, numbers, true, false, null and arrays of them: store what the object "
                     . 'is made from, or its key in a database');
         }
         if ($depth >= self::MAX_DEPTH) {
-            throw new \TypeError("session$path is nested too deep: a session takes arrays " . self::MAX_DEPTH
+            throw new \TypeError("$what$path is nested too deep: a $what takes arrays " . self::MAX_DEPTH
                 . ' deep at the most');
         }
         foreach ($value as $key => $element) {
-            if (!\is_scalar($element) && $element !== null) {
-                self::check($element, "{$path}['$key']", $depth + 1);
-            }
+            self::check($element, "{$path}['$key']", $depth + 1, $what);
         }
     }
 

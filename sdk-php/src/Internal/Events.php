@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WorkerHost\Internal;
 
 use WorkerHost\Connection;
+use WorkerHost\Fetched;
 use WorkerHost\Http\Request;
 use WorkerHost\Http\Response;
 use WorkerHost\Log;
@@ -24,6 +25,8 @@ final class Events
     public $close = null;
     /** @var (callable(Connection, bool, int): mixed)|null */
     public $buffer = null;
+    /** @var (callable(Fetched): mixed)|null */
+    public $fetched = null;
 
     private Channel $link;
     private int $stream = 0;
@@ -58,7 +61,8 @@ final class Events
     public function features(): array
     {
         return \array_keys(\array_filter(
-            ['open' => $this->open, 'message' => $this->message, 'close' => $this->close, 'buffer' => $this->buffer]));
+            ['open' => $this->open, 'message' => $this->message, 'close' => $this->close, 'buffer' => $this->buffer,
+                Fetches::FETCHED => $this->fetched]));
     }
 
     /**
@@ -73,6 +77,8 @@ final class Events
         try {
             if ($event[0] === Frame::MESSAGE) {
                 $this->messages($event);
+            } elseif ($event[0] === Frame::FETCHED) {
+                $this->fetched($event);
             } else {
                 $this->one($event, $globals);
             }
@@ -80,7 +86,11 @@ final class Events
             throw $e;
         } catch (\Throwable $e) {
             $this->connection?->unsettle();
-            $this->fail($e, Message::name($event[0]), $event[0] === Frame::MESSAGE ? $event[3] : $event[2]);
+            $this->fail($e, Message::name($event[0]), match ($event[0]) {
+                Frame::MESSAGE => $event[3],
+                Frame::FETCHED => [$event[3], '', ''],
+                default => $event[2],
+            });
         }
     }
 
@@ -169,6 +179,20 @@ final class Events
         }
         if ($done) {
             $this->failure = null; // what the others did counts
+        }
+    }
+
+    /** @param list<mixed> $event FETCHED */
+    private function fetched(array $event): void
+    {
+        $body = ($event[2] & Frame::FLAG_END) === 0 ? $this->whole($event[14]) : $event[14];
+        if ($this->fetched === null || $body === null) {
+            return;
+        }
+        try {
+            ($this->fetched)(new Fetched($event, $body));
+        } finally {
+            ($this->returned)();
         }
     }
 

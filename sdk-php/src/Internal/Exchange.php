@@ -245,6 +245,24 @@ final class Exchange
     }
 
     /**
+     * RESPONSE with what the host is to fetch (§15.1), and all of the body, which is that of the request.
+     *
+     * @param list<string> $headers
+     * @param list<mixed>  $fetch
+     */
+    public function fetch(int $flags, int $status, array $headers, string $body, array $fetch): void
+    {
+        $this->answered = true;
+        $whole = \strlen($body) <= Frame::MAX_DATA;
+        $this->mark($whole ? $flags : 0);
+        $this->link->send([Frame::RESPONSE, $this->stream, $whole ? $flags : 0, $status, $headers,
+            $whole ? $body : \substr($body, 0, Frame::MAX_DATA), null, null, $fetch], $this->before());
+        if (!$whole) {
+            $this->data(\substr($body, Frame::MAX_DATA), $flags);
+        }
+    }
+
+    /**
      * DATA, in as many frames as it takes, held to the window; false once nobody wants it any more.
      *
      * With flags, the last of the frames carries them, and there is one even for no bytes.

@@ -191,6 +191,7 @@ final class Loop
         $this->window = $hello[7];
         $this->dev = $hello[9];
         $this->trial = \in_array(Upgrade::TRIAL, $hello[10], true);
+        Fetches::greet($hello);
         $this->program->place = new Place($hello[3], $hello[4], $hello[5], $hello[8], $hello[9]);
     }
 
@@ -338,7 +339,7 @@ final class Loop
                 return null;
             }
             [$type, $stream] = $message;
-            if ($type === Frame::REQUEST || $type >= Frame::OPEN && $type <= Frame::BUFFER) {
+            if (Frame::opens($type)) {
                 if ($link->recalled($stream)) {
                     continue;
                 }
@@ -349,7 +350,7 @@ final class Loop
                 $this->requests->answer($message, $this->globals);
                 $this->settle();
                 $this->flush(); // what a generator left
-            } elseif ($type >= Frame::OPEN && $type <= Frame::BUFFER) {
+            } elseif (Frame::opens($type)) {
                 $this->happen($message);
             } elseif ($type === Frame::HELLO) {
                 throw new LinkError('HELLO once', 'it again');

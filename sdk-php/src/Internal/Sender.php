@@ -45,12 +45,18 @@ final class Sender
 
             return;
         }
-        [$status, $pairs, $body, $file, $trailers, $after, $hold] = $response->parts();
+        [$status, $pairs, $body, $file, $trailers, $after, $hold, $fetch] = $response->parts();
+        if ($fetch !== null) {
+            Fetches::demand();
+        }
         if ($after !== []) {
             \array_push($exchange->after, ...$after);
         }
         if (!$exchange->cancelled && $hold !== null && $method !== 'HEAD') {
             self::hold($exchange, $status, $pairs, $body, $hold);
+        } elseif (!$exchange->cancelled && $fetch !== null) {
+            $exchange->fetch($done && $exchange->after === [] ? self::LAST : Frame::FLAG_END, $status, $pairs, $body,
+                $fetch);
         } elseif (!$exchange->cancelled) {
             $last = $done && $exchange->after === [] ? self::LAST : Frame::FLAG_END;
             if ($file !== null || \is_string($body) && $trailers === [] && \strlen($body) <= Frame::MAX_DATA) {

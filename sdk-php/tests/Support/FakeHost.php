@@ -123,9 +123,10 @@ final class FakeHost
     }
 
     public function hello(bool $dev = false, int $window = 262144, array $versions = [1], array $limits = [],
-        int $slot = 0): void
+        int $slot = 0, array $features = []): void
     {
-        $this->send([Frame::HELLO, 0, $versions, 'test', 1, $slot, Frame::MAX, $window, 'fake', $dev, ['unknown'],
+        $this->send([Frame::HELLO, 0, $versions, 'test', 1, $slot, Frame::MAX, $window, 'fake', $dev,
+            ['unknown', ...$features],
             ['unknown', 1, ...$limits]]);
     }
 
