@@ -20,6 +20,7 @@ import (
 type Fetch struct {
 	Allow     []string      `key:"allow" holds:"array of URLs" absent:"[]: nothing" means:"what workers may leave to the host to fetch: a URL, such as \"https://api.example/v1/chat\", or all below one, \"https://api.example/v1/*\"; queries are not compared; host help fetch"`
 	Networks  []string      `key:"networks" holds:"array of networks" absent:"[]" means:"addresses that may be dialed for it besides public ones, such as \"10.1.0.0/16\": those of loopback, private and link-local networks are refused, unless allow has the very address"`
+	Header    bool          `key:"header" absent:"false" means:"the header X-Worker-Fetch of a response asks for a fetch as well, for code that can't return Response::fetch(); without this it is removed, as it is from whatever clients get"`
 	AtOnce    int           `key:"at_once" default:"10000" min:"1" max:"1000000" means:"fetches of the pool at once; beyond it 503"`
 	PerHost   int           `key:"per_host" default:"10000" min:"1" max:"1000000" means:"those to one host and port; beyond it 503"`
 	FirstByte time.Duration `key:"first_byte_timeout" default:"60s" min:"0" means:"time until the other end begins to answer; beyond it 504; 0 is for ever"`
@@ -99,7 +100,7 @@ func (f *Fetch) check(c *Config, at string, fail fail) {
 		f.networks = append(f.networks, n.Masked())
 	}
 	if len(f.Allow) == 0 {
-		for _, key := range []string{"networks", "at_once", "per_host", "first_byte_timeout", "timeout",
+		for _, key := range []string{"networks", "header", "at_once", "per_host", "first_byte_timeout", "timeout",
 			"max_body", "max_size", "keep", "secrets"} {
 			if c.has(at + "." + key) {
 				fail(at+"."+key, "has no effect without allow: write allow = [\"https://api.example/*\"]")

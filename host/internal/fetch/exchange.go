@@ -138,7 +138,27 @@ func (x *exchange) Inform(m *protocol.Inform) { x.client.Inform(m) }
 // Respond implements [protocol.Sink].
 func (x *exchange) Respond(m *protocol.Response) {
 	terms := termsOf(x.stream)
-	if terms == nil || len(terms.Allow) == 0 || m.Fetch == nil {
+	if terms == nil || len(terms.Allow) == 0 {
+		x.client.Respond(m)
+		return
+	}
+	if m.Fetch == nil && terms.Header {
+		f, own, err := byHeader(m)
+		if err != nil {
+			x.room.counted.refuse(RefusedForm)
+			x.refuse(protocol.FailedFetch, "", err.Error())
+			return
+		}
+		if f != nil {
+			changed := *m
+			changed.Fetch, changed.Headers = f, own
+			if m.Bodyless(x.Request.(*protocol.Request).Method) {
+				changed.Flags |= protocol.FlagEnd
+			}
+			m = &changed
+		}
+	}
+	if m.Fetch == nil {
 		x.client.Respond(m)
 		return
 	}

@@ -414,3 +414,67 @@ func TestOtherAnswersPassAsTheyAre(t *testing.T) {
 		t.Error("Cancel does not reach the pool")
 	}
 }
+
+func TestAHeaderAsksForAFetchWhereItMay(t *testing.T) {
+	for _, may := range []bool{true, false} {
+		s := newStage(t, func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			w.Header().Set("Content-Type", "text/event-stream")
+			w.Header().Set("X-Worker-Fetch", `{"url":"http://elsewhere/"}`)
+			fmt.Fprintf(w, "%s %s %s", r.Method, r.Header["X-A"], body)
+		}, func(set *Settings) { set.Header = may })
+		s.pool.answer = func(to protocol.Sink) {
+			to.Respond(&protocol.Response{Status: 201, Headers: []string{"Content-Type", "text/html",
+				"Set-Cookie", "own=1", "Content-Length", "4", "x-worker-fetch", `{"url":"` + s.other.URL + `/v1/","method":"post",
+				"headers":{"x-a":["b","c"]},"context":{"n":7,"f":1.5},"keep":3,"timeout":60}`}})
+			to.Data(&protocol.Data{Bytes: []byte("body"), Flags: protocol.FlagEnd})
+		}
+		c, _ := s.submit()
+		c.ends(t)
+		if !may {
+			if c.body.String() != "body" || len(s.pool.told) > 0 {
+				t.Errorf("it was asked where it may not: %q", c.body.String())
+			}
+			continue
+		}
+		h := c.head.Headers
+		if c.body.String() != "POST [b c] body" || c.head.Status != 200 ||
+			valueOf(h, "Content-Type") != "text/event-stream" || valueOf(h, "Set-Cookie") != "own=1" ||
+			valueOf(h, "X-Worker-Fetch") != "" || valueOf(h, "Content-Length") != "15" {
+			t.Errorf("the client has %+v, %q", c.head, c.body.String())
+		}
+		if m := s.hears(); string(m.Bytes) != "POS" || string(m.Context) != "\x82\xa1f\xcb\x3f\xf8\x00\x00\x00\x00"+
+			"\x00\x00\xa1n\x07" {
+			t.Errorf("FETCHED is %+v", m)
+		}
+		for _, text := range []string{"", "{", "[]", `{"url":1}`, `{"url":"x"} {}`, `{"uri":"x"}`,
+			`{"url":"x","keep":-1}`, `{"url":"x","headers":{"a":1}}`} {
+			s.pool.answer = func(to protocol.Sink) {
+				to.Respond(&protocol.Response{Flags: protocol.FlagEnd, Status: 200, Headers: []string{Header, text}})
+			}
+			c, _ := s.submit()
+			if c.ends(t); c.failure == nil || !strings.Contains(c.failure.Detail, "not understood") {
+				t.Errorf("%q: %v", text, c.failure)
+			}
+		}
+	}
+}
+
+func FuzzHeader(f *testing.F) {
+	for _, text := range []string{`{"url":"https://a/","headers":{"A":["b"]},"context":{"n":[1,1.5,null]}}`, `{"url":1}`,
+		`{"context":[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]}`, `{"timeout":1e300}`, `{"keep":9223372036854775807}`} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		ask, err := readHeader(text)
+		if err != nil {
+			return
+		}
+		m := protocol.Response{Stream: 1, Status: 200, Fetch: ask}
+		var again protocol.Response
+		frame := m.AppendFrame(nil)
+		if err := again.Parse(frame[4:]); err != nil || again.Fetch.Timeout < 0 || again.Fetch.Keep < 0 {
+			t.Fatalf("%q is %+v, which the wire does not take: %v", text, ask, err)
+		}
+	})
+}

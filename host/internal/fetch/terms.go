@@ -19,6 +19,7 @@ type Settings struct {
 	Allow    []place.Place
 	Networks []netip.Prefix // addresses that may be dialed besides public ones
 	Secrets  map[string]Secret
+	Header   bool // X-Worker-Fetch of a response asks for a fetch
 
 	AtOnce    int           // fetches of the pool at once
 	PerHost   int           // those to one host

@@ -133,6 +133,27 @@ func TestABrokenResponseIs502AndLogged(t *testing.T) {
 	}
 }
 
+func TestAFetchThatNoRoomTakesIs502AndItsHeaderGoesToNobody(t *testing.T) {
+	h := start(t, func(c *call) {
+		if c.request.Target == "/header" {
+			c.whole(200, "x", "X-Worker-Fetch", "{}", "X-Other", "1")
+			return
+		}
+		c.say(func() {
+			c.sink.Respond(&protocol.Response{Flags: protocol.FlagEnd, Status: 200, Body: []byte("secret question"),
+				Fetch: &protocol.Fetch{URL: "https://api.example/"}})
+		})
+	})
+	if resp, body := h.get("/"); resp.StatusCode != 502 || strings.Contains(body, "secret question") ||
+		!strings.Contains(h.logged.String(), "[pool.NAME.fetch] allow") {
+		t.Errorf("%s %q\n%s", resp.Status, body, h.logged.String())
+	}
+	if resp, body := h.get("/header"); body != "x" || resp.Header.Get("X-Worker-Fetch") != "" ||
+		resp.Header.Get("X-Other") != "1" {
+		t.Errorf("%v %q", resp.Header, body)
+	}
+}
+
 func TestHeadersAsLargeAsTheyMayBeReachTheClient(t *testing.T) {
 	h := start(t, func(c *call) { c.whole(200, "x", "A", strings.Repeat("b", protocol.MaxHeaders-33)) })
 	if resp, body := h.get("/"); body != "x" || len(resp.Header.Get("A")) != protocol.MaxHeaders-33 {

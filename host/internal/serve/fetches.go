@@ -33,7 +33,7 @@ func (p *pool) mayFetch(s *workers.Settings, c *config.Pool) {
 		return
 	}
 	settings := fetch.Settings{
-		Allow: f.Places(), Networks: f.Prefixes(), AtOnce: f.AtOnce, PerHost: f.PerHost,
+		Allow: f.Places(), Networks: f.Prefixes(), Header: f.Header, AtOnce: f.AtOnce, PerHost: f.PerHost,
 		FirstByte: f.FirstByte, Timeout: f.Timeout, MaxBody: int64(f.MaxBody), MaxSize: int64(f.MaxSize),
 		Keep: int64(f.Keep), Secrets: map[string]fetch.Secret{},
 	}

@@ -53,7 +53,7 @@ type answer struct {
 	took     time.Duration
 	status   int    // 0: there was none
 	failure  string // why
-	form     string // "whole", "file", "held" or "stream"
+	form     string // "whole", "file", "fetch", "held" or "stream"
 	kind     string // its media type
 	location string
 	length   int64
@@ -83,6 +83,8 @@ func (a *answer) respond(m *protocol.Response) {
 		a.form = "held"
 	case m.File != "":
 		a.form = "file"
+	case m.Fetch != nil: // whose body is what would be asked
+		a.form, a.location = "fetch", m.Fetch.Method+" "+strings.Clone(m.Fetch.URL)
 	case strings.HasPrefix(a.kind, "text/event-stream"), strings.HasPrefix(a.kind, "multipart/x-mixed-replace"):
 		a.form = "stream"
 	}
@@ -213,7 +215,12 @@ func (s *mirrored) Writable() {}
 func (s *mirrored) Inform(*protocol.Inform) {}
 
 // Respond implements [protocol.Sink].
-func (s *mirrored) Respond(m *protocol.Response) { s.new.respond(m) }
+func (s *mirrored) Respond(m *protocol.Response) {
+	s.new.respond(m)
+	if m.Fetch != nil { // no room stands before the new code
+		s.run.refused("fetch")
+	}
+}
 
 // Data implements [protocol.Sink].
 func (s *mirrored) Data(m *protocol.Data) {

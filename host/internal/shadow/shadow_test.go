@@ -381,3 +381,19 @@ func FuzzExcerptsShowWhereTextsPart(f *testing.F) {
 		}
 	})
 }
+
+func TestFetchesOfNewCodeAreRefusedAndComparedByTheirURL(t *testing.T) {
+	fetches := func(url string) func(*protocol.Exchange) {
+		return func(x *protocol.Exchange) {
+			x.Sink.Respond(&protocol.Response{Flags: protocol.FlagEnd, Status: 200,
+				Fetch: &protocol.Fetch{URL: url, Method: "POST"}})
+		}
+	}
+	for url, differ := range map[string]int{"https://a/": 0, "https://b/": 1} {
+		b := newBench(Settings{}, fetches("https://a/"), fetches(url))
+		b.ask(get("/"))
+		if r := b.run.Report(); r.Compared != 1 || r.Differ != differ || r.Refused["fetch"] != 1 {
+			t.Errorf("%s: %+v", url, r)
+		}
+	}
+}
