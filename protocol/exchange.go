@@ -189,7 +189,7 @@ type Traits struct {
 }
 
 // Events are the events of connections that a worker handles (SPEC.md §9.2).
-type Events struct{ Open, Message, Close, Buffer, Fetched bool }
+type Events struct{ Open, Message, Close, Buffer, Fetched, FetchFailed bool }
 
 // Any says whether there are any of connections, so that the pool can have some.
 func (e Events) Any() bool { return e.Open || e.Message || e.Close || e.Buffer }
@@ -197,7 +197,7 @@ func (e Events) Any() bool { return e.Open || e.Message || e.Close || e.Buffer }
 // Events reads the features of a READY.
 func (r *Ready) Events() Events {
 	return Events{Open: r.Has("open"), Message: r.Has("message"), Close: r.Has("close"), Buffer: r.Has("buffer"),
-		Fetched: r.Has(FeatureFetched)}
+		Fetched: r.Has(FeatureFetched), FetchFailed: r.Has(FeatureFetchFailed)}
 }
 
 // Owner is the user and the group that files belong to; -1 leaves the one or the other as it is. Groups are all whose

@@ -7,6 +7,8 @@ package protocol
 const (
 	FeatureFetch   = "fetch"   // of a HELLO: the host fetches for this pool
 	FeatureFetched = "fetched" // of a READY: the worker wants to know how fetches ended
+	// likewise: it answers in the place of those of which nothing came
+	FeatureFetchFailed = "fetch-failed"
 )
 
 // Names in a [Fetch]'s Pass that are none of a field.

@@ -196,6 +196,21 @@ final class Worker
     }
 
     /**
+     * What answers a client whose Response::fetch() has failed before anything of the answer came, in place of a plain
+     * 502 or 504: another response than a fetch. It gets the client's request without its body. What the other end
+     * answers, an error too, is no failure.
+     *
+     * @param callable(Request, string): mixed $handler gets the request, and why, for a person to read; it returns
+     *     what onRequest() may
+     */
+    public function onFetchFailed(callable $handler): self
+    {
+        $this->program->fetchFailed = $handler;
+
+        return $this;
+    }
+
+    /**
      * Has the sessions that this code writes be of a version, and takes those that older code has written: before the
      * first event that new code handles of a connection, its session goes through the function. What that returns is
      * what handlers find, and is kept with what they do. It may run again, since nothing is kept if they throw, and

@@ -81,6 +81,15 @@ final class FetchTest extends TestCase
         self::assertSame([Frame::RESET, $stream, Frame::CODE_INTERNAL], array_slice($host->next(), 0, 3));
     }
 
+    public function testAnotherHandlerAnswersWhereOneFailed(): void
+    {
+        $host = self::answering('"page"', '->onFetchFailed(fn (Request $r, string $why) => Response::text($why, 503))');
+        self::assertContains('fetch-failed', $host->ready[6]);
+        self::assertSame('page', $host->get()->body);
+        $answer = $host->get('GET', '/', ['X-Worker-Fetch-Failed', 'no route']);
+        self::assertSame([503, 'no route'], [$answer->status, $answer->body]);
+    }
+
     public function testMistakesAreClearErrors(): void
     {
         foreach ([

@@ -83,6 +83,7 @@ func newTransport(networks []netip.Prefix) *http.Transport {
 		},
 		ForceAttemptHTTP2: true, DisableCompression: true, TLSHandshakeTimeout: shakeTimeout,
 		MaxIdleConns: 0, MaxIdleConnsPerHost: keptPerHost, IdleConnTimeout: idleTimeout,
+		ReadBufferSize: 2 << 10, WriteBufferSize: 2 << 10, // most connections wait
 		MaxResponseHeaderBytes: mostHeader, ExpectContinueTimeout: time.Second,
 	}
 }

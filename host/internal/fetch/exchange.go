@@ -33,7 +33,10 @@ type exchange struct {
 	since  atomic.Int64                            // when it was left to the host, in Unix nanoseconds; 0: it is not
 	cancel atomic.Pointer[context.CancelCauseFunc] // of a fetch that has begun
 
-	mu   sync.Mutex // held around the front's calls, from since on; nothing is taken under it
+	next atomic.Pointer[second] // what follows a fetch that has failed
+	then atomic.Pointer[second] // the same, once a worker has it
+
+	mu   sync.Mutex // held around the client's calls, from since on, which may call Cancel and the Stream
 	idle bool       // the worker is done; guarded by mu
 	over bool       // nothing more is told but Finished; guarded by mu
 }
@@ -78,12 +81,16 @@ func (r *Room) follow(x *protocol.Exchange) protocol.Ticket {
 // Cancel implements [protocol.Ticket].
 func (x *exchange) Cancel(code protocol.ResetCode) {
 	x.gone.Store(true)
+	if s := x.next.Load(); s != nil {
+		s.cancel()
+		return
+	}
 	if cancel := x.cancel.Load(); cancel != nil {
 		(*cancel)(errLeft)
 		return
 	}
 	x.ticket.Cancel(code)
-	if cancel := x.cancel.Load(); cancel != nil { // it began at this moment
+	if cancel := x.cancel.Load(); cancel != nil { // at this moment
 		(*cancel)(errLeft)
 	}
 }
@@ -94,10 +101,19 @@ func (x *exchange) Send(p []byte, end bool, trailers []string) (n int, more bool
 }
 
 // Worker implements [protocol.Stream].
-func (x *exchange) Worker() (slot int, generation uint64) { return x.stream.Worker() }
+func (x *exchange) Worker() (slot int, generation uint64) {
+	if s := x.then.Load(); s != nil {
+		return s.stream.Worker()
+	}
+	return x.stream.Worker()
+}
 
 // Consumed implements [protocol.Stream].
 func (x *exchange) Consumed(n int) {
+	if s := x.then.Load(); s != nil {
+		s.stream.Consumed(n)
+		return
+	}
 	if x.since.Load() == 0 {
 		x.stream.Consumed(n)
 		return

@@ -23,6 +23,9 @@ type pool struct {
 	terms   *Terms
 	told    chan protocol.Fetched
 	failing *protocol.Failure // of FETCHED
+	// its workers answer where a fetch failed; and what is seen of each request before its answer
+	failedToo bool
+	see       func(*protocol.Request)
 
 	mu        sync.Mutex
 	consumed  int
@@ -30,7 +33,7 @@ type pool struct {
 }
 
 func (p *pool) Traits() protocol.Traits {
-	return protocol.Traits{Events: protocol.Events{Fetched: p.told != nil}}
+	return protocol.Traits{Events: protocol.Events{Fetched: p.told != nil, FetchFailed: p.failedToo}}
 }
 
 func (p *pool) Terms() any { return p.terms }
@@ -55,6 +58,9 @@ func (p *pool) Submit(x *protocol.Exchange) protocol.Ticket {
 	m, is := x.Request.(*protocol.Fetched)
 	switch {
 	case !is:
+		if p.see != nil {
+			p.see(x.Request.(*protocol.Request))
+		}
 		x.Sink.Begin(p)
 		p.answer(x.Sink)
 	case p.failing != nil:

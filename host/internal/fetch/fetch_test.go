@@ -478,3 +478,47 @@ func FuzzHeader(f *testing.F) {
 		}
 	})
 }
+
+func TestAWorkerAnswersWhereNothingCame(t *testing.T) {
+	s := newStage(t, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, nil)
+	s.pool.failedToo = true
+	f := protocol.Fetch{URL: s.other.URL + "/v1/", Method: "POST"}
+	var asked []*protocol.Request
+	again := func(to protocol.Sink) {
+		to.Respond(&protocol.Response{Status: 503, Body: []byte("we are ")})
+		to.Data(&protocol.Data{Bytes: []byte("sorry"), Flags: protocol.FlagEnd})
+	}
+	s.pool.see = func(r *protocol.Request) {
+		if asked = append(asked, r); len(asked)%2 == 0 {
+			s.pool.answer = again
+		} else {
+			s.pool.answer = func(to protocol.Sink) {
+				to.Respond(&protocol.Response{Flags: protocol.FlagEnd, Status: 200, Fetch: &f})
+			}
+		}
+	}
+	c, _ := s.submit()
+	c.ends(t)
+	if c.head == nil || c.head.Status != 503 || c.body.String() != "we are sorry" || !c.whole || c.failure != nil {
+		t.Errorf("the client has %+v %q, %v", c.head, c.body.String(), c.failure)
+	}
+	if len(asked) != 2 || asked[1].Target != asked[0].Target || valueOf(asked[1].Headers, FailedHeader) == "" ||
+		valueOf(asked[0].Headers, FailedHeader) != "" {
+		t.Errorf("the worker was asked %+v", asked)
+	}
+	if m := s.hears(); m.End != protocol.FetchBroke || m.Status != 0 {
+		t.Errorf("FETCHED is %+v", m)
+	}
+	if s.pool.consumed != 5 {
+		t.Errorf("%d bytes were given back to the worker", s.pool.consumed)
+	}
+
+	again = func(to protocol.Sink) {
+		to.Respond(&protocol.Response{Flags: protocol.FlagEnd, Status: 200, Fetch: &f})
+	}
+	c, _ = s.submit()
+	c.ends(t)
+	if s.hears(); c.failure == nil || c.failure.Kind != protocol.FailedFetch || len(asked) != 4 {
+		t.Errorf("a fetch after a fetch that failed: %v, asked %d times", c.failure, len(asked))
+	}
+}

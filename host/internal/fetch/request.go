@@ -93,7 +93,7 @@ func (x *exchange) pass(ctx context.Context, cancel context.CancelCauseFunc, don
 }
 
 const (
-	smallRead = 2 << 10
+	smallRead = 1 << 10
 	largeRead = 32 << 10
 )
 
@@ -194,6 +194,10 @@ func (x *exchange) settle(ctx context.Context, done *result, failure error, bega
 	}
 	if kind != protocol.FailedCancelled && done.status == 0 { // after the head the front has a line of its own
 		x.complain("a fetch has failed", x.fetch.url.String(), done.reason, "took", time.Since(began).String())
+	}
+	if done.status == 0 && kind != protocol.FailedCancelled && kind != protocol.FailedStopping &&
+		x.retell(done.reason) {
+		return
 	}
 	x.end(&protocol.Failure{Kind: kind, Detail: done.reason})
 }

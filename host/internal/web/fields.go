@@ -136,7 +136,8 @@ func appendForwarded(pairs []string, fields []field) []string {
 			continue
 		case "Host": // HTTP/2's, beside :authority or in its place: it is the REQUEST's host
 			continue
-		case "X-Worker-Warmup", "X-Worker-Shadow": // the host's own word to its workers
+		// the host's own word to its workers
+		case "X-Worker-Warmup", "X-Worker-Shadow", "X-Worker-Fetch-Failed":
 			continue
 		case "Te":
 			told := len(pairs) > 1 && pairs[len(pairs)-2] == "Te"

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
+use WorkerHost\Http\Request;
+
 /** @internal Responses that the host is to fetch (SPEC.md §15). */
 final class Fetches
 {
@@ -11,6 +13,9 @@ final class Fetches
     public const FEATURE = 'fetch';
     /** What READY says of code that wants to know how they ended. */
     public const FETCHED = 'fetched';
+    /** What READY says of code that answers where they failed, and the header of such a request. */
+    public const FAILED = 'fetch-failed';
+    private const WHY = 'x-worker-fetch-failed';
     /** Names of what goes on of the answer's head that are no fields: all of these, and the status. */
     private const ALL = '*';
     private const STATUS = ':status';
@@ -22,6 +27,21 @@ final class Fetches
     public static function greet(array $hello): void
     {
         self::$refusing = \in_array(self::FEATURE, $hello[10], true) ? null : $hello[3];
+    }
+
+    /**
+     * A handler that leaves requests whose fetch has failed to another one.
+     *
+     * @param (callable(Request): mixed)|null      $handler
+     * @param callable(Request, string): mixed     $failed
+     */
+    public static function around(?callable $handler, callable $failed): \Closure
+    {
+        return static function (Request $request) use ($handler, $failed): mixed {
+            $why = $request->header(self::WHY);
+
+            return $why !== '' || $handler === null ? $failed($request, $why) : $handler($request);
+        };
     }
 
     /** @throws \LogicException if the host would take the request's body for the answer */

@@ -247,6 +247,9 @@ final class Loop
         $this->program->acts->attach($this->link);
         $this->flush(); // what onStart left
         $handler = $this->program->handler;
+        if ($this->program->fetchFailed !== null) {
+            $handler = Fetches::around($handler, $this->program->fetchFailed);
+        }
         if (\getenv('WORKERHOST_LEAKS') !== false && ($this->leaks = Inspector::wanted($this->program)) !== null) {
             $handler = $this->leaks->around($handler);
         }

@@ -20,6 +20,8 @@ final class Program
     public array $stoppers = [];
     /** @var (callable(Request): mixed)|null */
     public $handler = null;
+    /** @var (callable(Request, string): mixed)|null */
+    public $fetchFailed = null;
     public bool $wantsGlobals = false;
     /** Whether php://input is filled with them. */
     public bool $wantsInput = false;
@@ -120,6 +122,9 @@ final class Program
             ...$this->events->features()];
         if ($this->wantsGlobals) {
             $features[] = 'local'; // for SERVER_ADDR
+        }
+        if ($this->fetchFailed !== null) {
+            $features[] = Fetches::FAILED;
         }
         if (Upgrade::$version > 0) {
             $features[] = Upgrade::FEATURE;

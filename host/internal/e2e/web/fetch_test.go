@@ -96,7 +96,8 @@ Worker::create()->onRequest(fn (Request $r): Response => match ($r->path) {
         ['Authorization' => 'Bearer {secret:MODEL}'], ['by' => 'VERSION'], context: ['user' => 7], keep: 1000),
     '/elsewhere' => Response::fetch('http://127.0.0.1:1/'),
     default => Response::text('VERSION'),
-})->onFetched(function (Fetched $f): void {
+})->onFetchFailed(fn (Request $r, string $why): Response => Response::text("sorry: $why", 503))
+->onFetched(function (Fetched $f): void {
     fwrite(STDERR, "fetched {$f->end} {$f->status} {$f->length} by VERSION for {$f->context['user']}: "
         . json_encode($f->body) . "\n");
 })->run();
@@ -175,7 +176,7 @@ func TestAFetchThatFailsIsAnHonestError(t *testing.T) {
 		status int
 		log    string
 	}{
-		{"/chat?ask=slow", 504, "fetched timeout 0"},
+		{"/chat?ask=slow", 503, "fetched timeout 0"}, // in the worker's own words
 		{"/chat?ask=status%3D429", 429, "fetched complete 429"},
 		{"/chat?ask=status%3D500", 500, "fetched complete 500"},
 		{"/elsewhere", 502, "allow does not have it"},
