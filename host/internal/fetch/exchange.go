@@ -5,6 +5,7 @@ package fetch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -353,8 +354,20 @@ func termsOf(s protocol.Stream) *Terms {
 	return nil
 }
 
+// The most of what FETCHED gives back.
+const (
+	mostURL     = 16 << 10
+	mostContext = 64 << 10
+)
+
 // checkAsk says what is wrong with what a worker asks for, but for its URL.
 func checkAsk(f *protocol.Fetch) error {
+	switch { // FETCHED has all of them in one frame
+	case len(f.URL) > mostURL:
+		return fmt.Errorf("its URL has more than %d bytes", mostURL)
+	case len(f.Context) > mostContext:
+		return fmt.Errorf("its context has more than %d bytes: keep it elsewhere, and give its key", mostContext)
+	}
 	if err := protocol.CheckHeaders(f.Headers); err != nil {
 		return err
 	}

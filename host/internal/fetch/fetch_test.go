@@ -103,6 +103,8 @@ func TestWhatIsNotAllowedIsRefusedAndSaysSo(t *testing.T) {
 		{protocol.Fetch{URL: "/v1/", Method: "get"}, "", "method"},
 		{protocol.Fetch{URL: "/v1/", Method: "CONNECT"}, "", "method"},
 		{protocol.Fetch{URL: "/v1/", Headers: []string{"Host", "x"}}, "", "Host"},
+		{protocol.Fetch{URL: "/v1/" + strings.Repeat("x", mostURL)}, "", "16384 bytes"},
+		{protocol.Fetch{URL: "/v1/", Context: make(protocol.Value, mostContext+1)}, "", "65536 bytes"},
 		{protocol.Fetch{URL: "/v1/", Headers: []string{"A b", "x"}}, "", "token"},
 		{protocol.Fetch{URL: "/v1/", Headers: []string{"X-Key", "{secret:K}"}}, "", "Authorization alone"},
 		{protocol.Fetch{URL: "/v1/", Headers: []string{"Authorization", "{secret:M}"}}, "", "does not have"},

@@ -281,8 +281,8 @@ func (f *fetch) redirect(answer *http.Response, from *url.URL) (*url.URL, error)
 	return at, nil
 }
 
-// header is that of the request to u, secrets filled in. Where a redirect leads to another host it gets no word that
-// was meant for the first.
+// header is that of the request to u, secrets filled in. Where a redirect leads to another host that gets neither
+// Authorization nor Cookie.
 func (f *fetch) header(u *url.URL, agent string) (http.Header, error) {
 	h := http.Header{"User-Agent": {agent}}
 	elsewhere := u.Host != f.url.Host || u.Scheme != f.url.Scheme
@@ -355,7 +355,7 @@ func (f *fetch) head(answer *http.Response) *protocol.Response {
 			m.Headers = append(m.Headers, name, value)
 		}
 	}
-	if answer.ContentLength >= 0 && !own["Content-Length"] && answer.StatusCode != 204 && !answer.Uncompressed {
+	if answer.ContentLength >= 0 && !own["Content-Length"] && answer.StatusCode != 204 && answer.StatusCode != 304 {
 		m.Headers = append(m.Headers, "Content-Length", strconv.FormatInt(answer.ContentLength, 10))
 	}
 	return m
