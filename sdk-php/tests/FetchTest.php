@@ -58,9 +58,12 @@ final class FetchTest extends TestCase
         self::assertStringContainsString('[pool.test.fetch] allow', $host->logs[0][3]);
     }
 
-    public function testAnyWorkerLearnsHowItEnded(): void
+    /** @testWith [""]
+     *            ["->concurrency(5)"]
+     */
+    public function testAnyWorkerLearnsHowItEnded(string $mode): void
     {
-        $host = self::answering('"x"', '->onFetched(function (\WorkerHost\Fetched $f): void { '
+        $host = self::answering('"x"', $mode . '->onFetched(function (\WorkerHost\Fetched $f): void { '
             . 'if ($f->attempt === 2) { throw new \RuntimeException("no"); } '
             . '\WorkerHost\Log::info(json_encode([$f->id, $f->status, $f->headers, $f->length, $f->duration, $f->end, '
             . '$f->requestId, $f->context, $f->body, $f->isComplete()])); })');
@@ -81,9 +84,12 @@ final class FetchTest extends TestCase
         self::assertSame([Frame::RESET, $stream, Frame::CODE_INTERNAL], array_slice($host->next(), 0, 3));
     }
 
-    public function testAnotherHandlerAnswersWhereOneFailed(): void
+    /** @testWith [""]
+     *            ["->concurrency(5)"]
+     */
+    public function testAnotherHandlerAnswersWhereOneFailed(string $mode): void
     {
-        $host = self::answering('"page"', '->onFetchFailed(fn (Request $r, string $why) => Response::text($why, 503))');
+        $host = self::answering('"page"', $mode . '->onFetchFailed(fn (Request $r, string $why) => Response::text($why, 503))');
         self::assertContains('fetch-failed', $host->ready[6]);
         self::assertSame('page', $host->get()->body);
         $answer = $host->get('GET', '/', ['X-Worker-Fetch-Failed', 'no route']);

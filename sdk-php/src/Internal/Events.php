@@ -45,8 +45,8 @@ final class Events
     public function apart(Acts $acts, \Closure $returned, Channel $link): self
     {
         $copy = new self($acts, $returned);
-        [$copy->open, $copy->message, $copy->close, $copy->buffer] = [$this->open, $this->message, $this->close,
-            $this->buffer];
+        [$copy->open, $copy->message, $copy->close, $copy->buffer, $copy->fetched] = [$this->open, $this->message,
+            $this->close, $this->buffer, $this->fetched];
         $copy->link = $link;
 
         return $copy;

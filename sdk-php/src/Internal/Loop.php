@@ -246,10 +246,7 @@ final class Loop
         ]);
         $this->program->acts->attach($this->link);
         $this->flush(); // what onStart left
-        $handler = $this->program->handler;
-        if ($this->program->fetchFailed !== null) {
-            $handler = Fetches::around($handler, $this->program->fetchFailed);
-        }
+        $handler = $this->program->answers();
         if (\getenv('WORKERHOST_LEAKS') !== false && ($this->leaks = Inspector::wanted($this->program)) !== null) {
             $handler = $this->leaks->around($handler);
         }
@@ -262,8 +259,8 @@ final class Loop
             $equip = function (Strand $strand) use ($returned, $flush): void {
                 $strand->acts = new Acts($this->program->acts);
                 $strand->acts->attach($strand);
-                $strand->requests = new Requests($strand, $strand->acts, $this->program->handler, false, $this->window,
-                    $this->dev, $returned, $flush);
+                $strand->requests = new Requests($strand, $strand->acts, $this->program->answers(), false,
+                    $this->window, $this->dev, $returned, $flush);
             };
             $events = fn (Strand $strand): Events => $this->program->events->apart($strand->acts, $returned, $strand);
             $this->strands = new Strands($this->link, $this->program, $equip, $events, $flush, $this->settle(...));

@@ -115,6 +115,12 @@ final class Program
         }
     }
 
+    /** What answers requests, those whose fetch has failed included. @return (callable(Request): mixed)|null */
+    public function answers(): ?callable
+    {
+        return $this->fetchFailed === null ? $this->handler : Fetches::around($this->handler, $this->fetchFailed);
+    }
+
     /** What READY says of it (SPEC.md §3.3). @return list<string> */
     public function features(): array
     {
