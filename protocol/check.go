@@ -25,7 +25,9 @@ func (m *Response) Check() error {
 }
 
 // Switches says whether it answers q with a tunnel (SPEC.md §5.9); [Response.CheckTunnel] says what is wrong with it.
-func (m *Response) Switches(q *Request) bool { return m.Status == 101 && q.Tunnel != "" }
+func (m *Response) Switches(q *Request) bool {
+	return m.Status == 101 && q.Tunnel != "" && m.Fetch == nil
+}
 
 // CheckTunnel says what is wrong with a RESPONSE of 101 that its request allows, or nil.
 func (m *Response) CheckTunnel() error {
