@@ -33,7 +33,7 @@ func (x *exchange) retell(reason string) bool {
 	}
 	request := *first
 	request.Flags, request.Body, request.Length, request.Form = protocol.FlagEnd, nil, 0, nil
-	request.Attempt = 0
+	request.Attempt, request.Tunnel = 0, ""
 	request.Headers = append(make([]string, 0, len(first.Headers)+2), FailedHeader, printable(reason))
 	for i := 0; i+1 < len(first.Headers); i += 2 {
 		if !strings.HasPrefix(first.Headers[i], "Content-") { // of the body that is not there
