@@ -74,7 +74,7 @@ func (w *worker) tellBlock(b *block, took time.Duration) {
 	place := ""
 	if b.where != nil {
 		where = <-b.where
-		place, _ = where[len(where)-1].(string)
+		place, _ = where[1].(string)
 	}
 	if !w.gen.blocked.news(place) {
 		return

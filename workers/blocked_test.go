@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,7 +19,8 @@ func blocking(w *fakeWorker, r *protocol.Request) {
 		over := time.After(3 * time.Second)
 		select {
 		case <-w.usr2:
-			text, _ := protocol.NewValue(map[string]any{"backtrace": "#0 worker.php in " + r.Target})
+			text, _ := protocol.NewValue(map[string]any{"backtrace": "#0 worker.php in " + r.Target,
+				"requests": fmt.Sprintf("stream %d runs", r.Stream)})
 			w.conn.Send(&protocol.Log{Level: "warn", Message: "backtrace", Context: text})
 			<-over
 		case <-over:
@@ -120,6 +122,7 @@ func TestEachPlaceThatBlocksIsNamedOnce(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
+		wants(t, log, "stream 1 runs")
 		for _, place := range []string{"#0 worker.php in /block/a", "#0 worker.php in /block/b"} {
 			if n := strings.Count(log.String(), place); n != 1 {
 				t.Errorf("%s is named %d times:\n%s", place, n, log)

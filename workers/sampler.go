@@ -67,14 +67,14 @@ func (w *worker) sample(ctx context.Context, s *samples, lasts time.Duration) er
 	defer tick.Stop()
 	over := time.NewTimer(lasts)
 	defer over.Stop()
-	var answer chan string
+	var answer chan stand
 	defer func() { w.inquiry.leaves(answer, true) }()
 	ticks := 0 // since it was asked
 	for {
 		select {
-		case text := <-answer:
+		case at := <-answer:
 			answer = nil
-			s.add(fold(text), ticks)
+			s.add(fold(at.stack), ticks)
 		case <-tick.C:
 			switch ticks++; {
 			case w.dispatchState() == Draining:
@@ -100,8 +100,8 @@ func (w *worker) sample(ctx context.Context, s *samples, lasts time.Duration) er
 			timer := time.NewTimer(backtraceTimeout)
 			defer timer.Stop()
 			select {
-			case text := <-answer:
-				s.add(fold(text), ticks)
+			case at := <-answer:
+				s.add(fold(at.stack), ticks)
 			case <-timer.C:
 				s.add(unendedCall, ticks)
 			case <-w.end.exited:

@@ -21,22 +21,28 @@ const (
 type inquiry struct {
 	mu sync.Mutex
 	// guarded by mu
-	waiting   []chan string // for where it stands, each with room for that
-	stray     bool          // nobody waits for an answer that may come still
-	profiling *profiling    // nil: there is none
+	waiting   []chan stand // for where it stands, each with room for that
+	stray     bool         // nobody waits for an answer that may come still
+	profiling *profiling   // nil: there is none
+}
+
+// stand is where a worker's code stands.
+type stand struct {
+	stack  string // of the code at hand
+	others string // a line for each of the other requests that it has, if it can tell
 }
 
 // awaits has whoever asks now wait for the next answer. A question that is under way already asks for all.
-func (i *inquiry) awaits() (answer chan string, asks bool) {
+func (i *inquiry) awaits() (answer chan stand, asks bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	answer = make(chan string, 1)
+	answer = make(chan stand, 1)
 	i.waiting = append(i.waiting, answer)
 	return answer, len(i.waiting) == 1
 }
 
 // leaves is the end of awaits. What comes later is logged as any entry, or, if it is stray, nowhere.
-func (i *inquiry) leaves(answer chan string, stray bool) {
+func (i *inquiry) leaves(answer chan stand, stray bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if at := slices.Index(i.waiting, answer); at >= 0 {
@@ -45,9 +51,9 @@ func (i *inquiry) leaves(answer chan string, stray bool) {
 	}
 }
 
-// whereabouts asks where the worker's code stands, and returns it as key and value for the log: backtrace, or stuck
-// with what the kernel says of the process. It waits for backtraceTimeout at the most. The signal may cut short a call
-// that waits, in healthy code as well.
+// whereabouts asks where the worker's code stands, and returns it as keys and values for the log: backtrace, or stuck
+// with what the kernel says of the process, and then what else there is. It waits for backtraceTimeout at the most.
+// The signal may cut short a call that waits, in healthy code as well.
 func (w *worker) whereabouts() []any {
 	unknown := w.gen.settings.Untraced
 	if w.offer.ready.Has(backtraceFeature) {
@@ -57,8 +63,11 @@ func (w *worker) whereabouts() []any {
 			timer := time.NewTimer(backtraceTimeout)
 			defer timer.Stop()
 			select {
-			case text := <-answer:
-				return []any{"backtrace", text}
+			case at := <-answer:
+				if at.others != "" {
+					return []any{"backtrace", at.stack, "requests_at", at.others}
+				}
+				return []any{"backtrace", at.stack}
 			case <-w.end.exited:
 				return []any{"backtrace", "none: the worker ended meanwhile"}
 			case <-timer.C:
@@ -84,6 +93,7 @@ func (w *worker) takeBacktrace(context any) bool {
 	if !ok {
 		return false
 	}
+	others, _ := fields["requests"].(string)
 	i := &w.inquiry
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -93,7 +103,7 @@ func (w *worker) takeBacktrace(context any) bool {
 		return stray
 	}
 	for _, answer := range i.waiting {
-		answer <- excerpt(text)
+		answer <- stand{stack: excerpt(text), others: excerpt(others)}
 	}
 	i.waiting = nil
 	return true

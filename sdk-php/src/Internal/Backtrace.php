@@ -33,8 +33,11 @@ final class Backtrace
         self::$handler = static function () use ($link, $pid): void {
             if (\getmypid() === $pid) { // else it is a child that was forked, and the link is not its own
                 // A codec of its own: the link's may be at work this very moment.
-                $link->interject((new Codec())
-                    ->frame([Frame::LOG, 0, 'warn', 'backtrace', ['backtrace' => self::text()]]));
+                $context = ['backtrace' => self::text()];
+                if (self::$strands !== null) {
+                    $context['requests'] = self::$strands->whereabouts(self::MOST_STRANDS);
+                }
+                $link->interject((new Codec())->frame([Frame::LOG, 0, 'warn', 'backtrace', $context]));
             }
         };
         \pcntl_async_signals(true);
@@ -70,6 +73,6 @@ final class Backtrace
                 . " in $name";
         }
 
-        return \implode("\n", $lines) . (self::$strands?->whereabouts(self::MOST_STRANDS) ?? '');
+        return \implode("\n", $lines);
     }
 }

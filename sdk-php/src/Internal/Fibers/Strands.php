@@ -123,12 +123,12 @@ final class Strands
     /** Where those stand that have been at hand for longest, a line each. */
     public function whereabouts(int $most): string
     {
-        $lines = '';
+        $lines = [];
         foreach (\array_slice($this->busy, 0, $most, true) as $stream => $strand) {
-            $lines .= "\nstream $stream " . $strand->whereabouts();
+            $lines[] = "stream $stream " . $strand->whereabouts();
         }
 
-        return $lines;
+        return \implode("\n", $lines);
     }
 
     /** How many are at hand. */
