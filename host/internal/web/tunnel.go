@@ -115,7 +115,7 @@ func (x *exchange) openTunnel(v *visit) {
 		t.conn = v.conn.Bare()
 	}
 	v.handler.tunnels.Add(1)
-	defer v.handler.tunnels.Add(-1)
+	v.tunnels = true
 	if v.entry != nil {
 		v.entry.Status = http.StatusSwitchingProtocols
 		defer func() { v.entry.In, v.entry.Out = t.in.Load(), t.out }()

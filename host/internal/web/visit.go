@@ -30,6 +30,7 @@ type visit struct {
 	guards  []*Auth            // that it has to pass
 	limits  []*guard.RateLimit // of the routes that have them
 	in      *intake            // nil: no body was asked for
+	tunnels bool               // it counts as a tunnel until its line is in the access log
 	entry   *accesslog.Entry   // of the access log and of the span; nil: nobody is told of the request
 	access  *accesslog.Log     // nil: there is none
 	span    trace.Span
@@ -128,6 +129,9 @@ func (v *visit) end(whole bool) {
 		if v.span.Sampled {
 			v.tell(whole)
 		}
+	}
+	if v.tunnels {
+		v.handler.tunnels.Add(-1)
 	}
 	v.terms.release()
 	*v = visit{}
