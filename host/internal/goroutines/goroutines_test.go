@@ -9,11 +9,15 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(Main(m, "/goroutines.")) }
 
-func waitsHere(over chan struct{}) { <-over }
+func waitsHere(begun, over chan struct{}) {
+	close(begun)
+	<-over
+}
 
 func TestOneThatDoesNotEndIsFoundAndOneThatEndsIsNot(t *testing.T) {
-	over := make(chan struct{})
-	go waitsHere(over)
+	begun, over := make(chan struct{}), make(chan struct{})
+	go waitsHere(begun, over)
+	<-begun // until then the race detector's stack has another name
 	if stacks := left("goroutines.waitsHere(", 0); !strings.Contains(stacks, "goroutines.waitsHere(") {
 		t.Errorf("it is not found: %q", stacks)
 	}
