@@ -138,7 +138,7 @@ func (d *dispatcher) release(w *worker, took time.Duration, ended, next *attempt
 	if (w.duty.state == Draining || w.duty.state == Stopped) && w.duty.inflight == 0 {
 		w.drainedOnce()
 	}
-	if w.apart {
+	if w.apart && w.duty.state != Starting { // that was a warm-up
 		w.vacates()
 	}
 	d.relist(w)

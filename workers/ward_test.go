@@ -165,6 +165,31 @@ func TestWhoseTimeIsUpIsNotTriedOnceMore(t *testing.T) {
 	})
 }
 
+// TestWarmUpsOfTheExtraWorkerAreNoRequestsOfTheWard has it answer one before it is given anything.
+func TestWarmUpsOfTheExtraWorkerAreNoRequestsOfTheWard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := newFakePool(t, Settings{Workers: 1, Warmup: []Warmup{{Request: get("/warm")}}}, always(poisoned))
+		defer p.Stop(context.Background())
+		time.Sleep(3 * time.Second)
+		var all []*testSink
+		for range 3 {
+			s := newSink()
+			p.Submit(&protocol.Exchange{Request: get("/a"), Repeatable: true, Sink: s})
+			all = append(all, s)
+		}
+		synctest.Wait()
+		f.process(1).die("exit status 2")
+		for _, s := range all {
+			if s.result(); s.failure != nil {
+				t.Error(s.failure)
+			}
+		}
+		if n := f.count(); n > 3 { // the slot's two, and the extra one
+			t.Errorf("%d starts", n)
+		}
+	})
+}
+
 // TestNobodyInTheWardWaitsLongerThanItsTimeForAWorkerToStart and whoever waits as the pool stops is told so.
 func TestNobodyInTheWardWaitsLongerThanItsTimeForAWorkerToStart(t *testing.T) {
 	for _, stops := range []bool{false, true} {

@@ -203,7 +203,7 @@ func signal(c chan struct{}) {
 // Begin implements protocol.Sink.
 func (x *exchange) Begin(s protocol.Stream) {
 	x.mu.Lock()
-	x.stream = s
+	x.stream, x.leaves = s, time.Time{}
 	x.begun++
 	if x.entry != nil {
 		x.clock.begun = time.Now()
@@ -245,14 +245,14 @@ func (x *exchange) Respond(m *protocol.Response) {
 	}
 	r.Headers = append(r.Headers[:0], m.Headers...)
 	x.first = len(m.Body)
+	if m.Switches(&x.request) {
+		x.log.eager = false // the client's speed is the worker's
+	}
 	if spool := x.handler.spool; m.Hold != nil || x.log.fits(x.first, spool) || !x.log.toDisk(m.Body, spool) {
 		r.Body = append(r.Body[:0], m.Body...)
 	}
 	if m.Hold != nil {
 		x.keep(m.Hold)
-	}
-	if m.Switches(&x.request) {
-		x.log.eager = false // the client's speed is the worker's
 	}
 	x.headed = true
 	x.ended = m.Flags&protocol.FlagEnd != 0

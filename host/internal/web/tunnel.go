@@ -65,6 +65,7 @@ func (v *visit) offerTunnel() *peer.Held {
 	defer x.leave()
 	m := &x.request
 	m.Flags, m.Length, m.Tunnel = protocol.FlagEnd, 0, protocol.TunnelWebSocket
+	x.Repeatable, x.Keyed = false, false // what tries a request once more by itself would have a tunnel for hours
 	x.more = make(chan struct{}, 1)
 	x.Leaves = x.leavesWithin
 	x.submit()
@@ -219,14 +220,14 @@ func (t *tunnel) stir() {
 func (t *tunnel) passOn() bool {
 	x, ending := t.x, t.visit.handler.options.Ending
 	for {
+		x.mu.Lock() // before what stands before an end is looked for
+		over, failed, gone, leaves := x.ended || x.finished, x.failed, x.refusal != nil, x.leaves
+		x.mu.Unlock()
 		if some, err := t.passSome(); err != nil {
 			return false
 		} else if some {
 			continue
 		}
-		x.mu.Lock()
-		over, failed, gone, leaves := x.ended || x.finished, x.failed, x.refusal != nil, x.leaves
-		x.mu.Unlock()
 		switch {
 		case failed:
 			return t.lost()
