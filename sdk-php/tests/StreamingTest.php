@@ -20,7 +20,7 @@ final class StreamingTest extends TestCase
             PHP);
         $stream = $host->request('POST', '/', [], null, false);
         self::assertSame([Frame::RESPONSE, $stream, 0, 200, ['Content-Type', 'application/octet-stream'], 'a', null,
-            null], $host->next());
+            null, null], $host->next());
         $host->send([Frame::DATA, $stream, 0, '1']);
         self::assertSame([Frame::DATA, $stream, 0, 'b', null], $host->next());
         $host->send([Frame::DATA, $stream, 0, '2']);

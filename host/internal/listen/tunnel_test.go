@@ -75,7 +75,8 @@ func TestATunnelPassesBytesBothWays(t *testing.T) {
 				t.Errorf("the answer has %v", h)
 			}
 			c := <-asked
-			if r := c.request; c.repeatable || r.Tunnel != "websocket" || r.Flags != protocol.FlagEnd || c.header("Upgrade") != "" ||
+			if r := c.request; c.repeatable || r.Tunnel != "websocket" || r.Flags != protocol.FlagEnd ||
+				c.header("Upgrade") != "" ||
 				c.header("Sec-Websocket-Key") != aKey || c.header("Sec-Websocket-Extensions") != "x" {
 				t.Errorf("the worker got %+v", c.request)
 			}
