@@ -179,6 +179,31 @@ func TestAStoredSocketIsFoundByItsListenerAndTheOthersAreOfNoUse(t *testing.T) {
 	}
 }
 
+func TestTheAddressOfAStoredSocketWhoseListenerHasAnotherOneCanBeBound(t *testing.T) {
+	before, stays := stream(t, "tcp", "127.0.0.1:0"), stream(t, "tcp", "127.0.0.1:0")
+	quic, unit := packets(t, stays.Addr().String()), stream(t, "tcp", "127.0.0.1:0")
+	names := []string{StoreName(before.Addr().String(), false), StoreName(stays.Addr().String(), true)}
+	s := passed(t, named{names[0], before}, named{names[1], quic}, named{"unit", unit},
+		named{StoreName(stays.Addr().String(), false), stays})
+	for _, c := range []interface{ Close() error }{before, stays, quic} { // as their process has ended
+		c.Close()
+	}
+	useless := s.Drop([]Wanted{{Address: port(before.Addr()), Stream: true},
+		{Address: stays.Addr().String(), Stream: true}})
+	if strings.Join(useless, " ") != strings.Join(names, " ") {
+		t.Errorf("useless are %q", useless)
+	}
+	stream(t, "tcp", port(before.Addr()))
+	packets(t, stays.Addr().String())
+	if l, err := net.Listen("tcp", stays.Addr().String()); err == nil {
+		l.Close()
+		t.Error("the socket of a listener that stays is closed")
+	}
+	if left := s.Passed(); len(left) != 1 || left[0].Name != "unit" {
+		t.Errorf("of socket units, %v are left", left)
+	}
+}
+
 func TestWhatNobodyCanListenAtIsRefused(t *testing.T) {
 	plain, err := os.Create(filepath.Join(t.TempDir(), "file"))
 	if err != nil {

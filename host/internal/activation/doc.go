@@ -98,6 +98,35 @@ func (s *Sockets) Take(address string, packets bool) (f *os.File, err error) {
 	return f, err
 }
 
+// Drop closes the stored sockets that none of these listeners means, so that their addresses can be bound otherwise, and
+// returns their names, with those of what was stored and is none: whoever keeps them is to forget them.
+func (s *Sockets) Drop(listeners []Wanted) (useless []string) {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	meant := map[*Socket]bool{}
+	for _, w := range listeners {
+		if one, _ := s.find(w.Address, false); w.Stream {
+			meant[one] = true
+		}
+		if one, _ := s.find(w.Address, true); w.Packets {
+			meant[one] = true
+		}
+	}
+	useless, s.useless = s.useless, nil
+	s.all = slices.DeleteFunc(s.all, func(one *Socket) bool {
+		if !one.Stored || meant[one] {
+			return false
+		}
+		one.file.Close()
+		useless = append(useless, one.Name)
+		return true
+	})
+	return useless
+}
+
 // Settle forgets the stored sockets, and says by which names those go on to be used that were taken, and which are of
 // no use any more. It is for when all listeners have what they need.
 func (s *Sockets) Settle() (used, useless []string) {

@@ -108,6 +108,7 @@ func (h *host) run() error {
 	if err := h.checkPassed(h.config()); err != nil {
 		return err
 	}
+	h.dropUseless()
 	steer, err := h.openControl(&down)
 	if err != nil {
 		return err

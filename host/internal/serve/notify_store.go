@@ -59,13 +59,7 @@ func (n *notifier) keep(sockets map[string]*os.File, useless []string) {
 			gone = append(gone, name)
 		}
 	}
-	for _, name := range gone {
-		delete(n.stored, name)
-		n.tell("FDSTOREREMOVE=1", "FDNAME="+name)
-	}
-	if len(gone) > 0 {
-		n.settled()
-	}
+	n.remove(gone)
 	for _, name := range slices.Sorted(maps.Keys(sockets)) {
 		switch {
 		case n.stored[name]:
@@ -80,6 +74,24 @@ func (n *notifier) keep(sockets map[string]*os.File, useless []string) {
 			}
 			n.stored[name] = true
 		}
+	}
+}
+
+// forget gives up what an earlier process has had kept under these names, and waits likewise.
+func (n *notifier) forget(names []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.remove(names)
+}
+
+// remove has systemd close what it keeps under the names, and waits for that. The caller holds mu.
+func (n *notifier) remove(names []string) {
+	for _, name := range names {
+		delete(n.stored, name)
+		n.tell("FDSTOREREMOVE=1", "FDNAME="+name)
+	}
+	if len(names) > 0 && n.socket != "" {
+		n.settled()
 	}
 }
 

@@ -11,9 +11,8 @@ import (
 	"github.com/workerhost/workerhost/host/internal/listen"
 )
 
-// checkPassed says what is wrong between the configuration and what was passed, and tells of what nobody serves.
-func (h *host) checkPassed(c *config.Config) error {
-	var all []activation.Wanted
+// wanted is what the listeners of a configuration need, and what the host itself listens at.
+func wanted(c *config.Config) (all []activation.Wanted) {
 	for _, l := range c.Listen {
 		udp := l.Protocol == listen.UDP
 		all = append(all, activation.Wanted{Address: l.Address, Stream: !udp, Packets: udp || l.HTTP3})
@@ -23,7 +22,16 @@ func (h *host) checkPassed(c *config.Config) error {
 			all = append(all, activation.Wanted{Address: address, Stream: true})
 		}
 	}
-	unserved, err := h.upgrade.passed.Check(all)
+	return all
+}
+
+// dropUseless gives up what was kept for listeners that the configuration has no more: it would hold an address that
+// another listener is to bind.
+func (h *host) dropUseless() { h.notify.forget(h.upgrade.passed.Drop(wanted(h.config()))) }
+
+// checkPassed says what is wrong between the configuration and what was passed, and tells of what nobody serves.
+func (h *host) checkPassed(c *config.Config) error {
+	unserved, err := h.upgrade.passed.Check(wanted(c))
 	if err != nil {
 		return err
 	}

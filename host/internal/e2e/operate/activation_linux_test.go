@@ -205,3 +205,27 @@ func TestAHostThatDiesLeavesItsSocketsToTheNextOne(t *testing.T) {
 	harness.KillNow(t, h.Status().PID)
 	<-h.Exited
 }
+
+func TestAHostThatIsRestartedListensAtAnotherAddressOfAPort(t *testing.T) {
+	m := newManager(t)
+	t.Setenv("FDSTORE", "4")
+	dir, at := harness.PHPWorker(t, openFiles), harness.FreeAddress(t)
+	_, port, _ := strings.Cut(at, ":")
+	configure := func(host string) {
+		harness.Write(t, dir, "host.toml", fmt.Sprintf("[[listen]]\naddress = \"%s:%s\"\n[pool.web]\n"+
+			"worker = \"worker.php\"\nworkers = 1\n", host, port))
+	}
+	configure("127.0.0.1")
+	arguments := []string{"-c", filepath.Join(dir, "host.toml")}
+	h := harness.StartWith(t, at, arguments...)
+	m.hears("READY=1")
+	h.Run("stop")
+	<-h.Exited
+	names, sockets := m.kept()
+	configure("")
+	h = harness.LaunchPassed(t, names, sockets, at, arguments...)
+	h.AwaitReady()
+	if names, _ := m.kept(); names != "host.stream.%3A"+port {
+		t.Errorf("%q are kept", names)
+	}
+}
