@@ -172,7 +172,9 @@ func (h *hijacked) Close() error {
 	h.closed = true
 	last := h.lastWord()
 	h.mu.Unlock()
-	h.ends(func() { h.over = true }, last)
+	if h.ends(func() { h.over = true }, last) { // the handler returned before: its stream ends here
+		h.s.link.finished()
+	}
 	return nil
 }
 
@@ -207,7 +209,6 @@ func (h *hijacked) ends(note func(), last protocol.Message) (over bool) {
 	h.end.Lock()
 	note()
 	over = h.over && h.returned
-	apart := over && last != nil // the handler returned before: its stream ends here
 	staged := h.staged
 	h.end.Unlock()
 	if last != nil {
@@ -215,9 +216,6 @@ func (h *hijacked) ends(note func(), last protocol.Message) (over bool) {
 	}
 	if over {
 		_ = h.s.sendDone(staged, &protocol.Done{Stream: h.s.id}) // likewise
-	}
-	if apart {
-		h.s.link.finished()
 	}
 	return over
 }

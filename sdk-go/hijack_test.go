@@ -226,6 +226,11 @@ func TestAHijackedConnectionEndsWithItsStream(t *testing.T) {
 			t.Errorf("%v, not %v", err, want)
 		}
 		expect[*protocol.Done](c)
+		h.send(&protocol.Drain{})
+		if err := <-h.gone; err != nil { // nothing is left of it that would keep the worker
+			t.Error(err)
+		}
+		h.gone <- nil
 	}
 }
 
