@@ -59,6 +59,7 @@ type fetch struct {
 	url      *url.URL
 	status   int      // of the RESPONSE
 	own      []string // its headers
+	request  string   // id of the client's, which is the front's: after Finished it may be another's
 	body     []byte
 	reserved int64 // of the room's memory, for body
 	host     string
@@ -180,6 +181,7 @@ func (x *exchange) Respond(m *protocol.Response) {
 		return
 	}
 	f := &fetch{Fetch: *m.Fetch, terms: terms, status: m.Status, own: slices.Clone(m.Headers)}
+	_, f.request = x.Request.Name()
 	kind, detail, why := x.prepare(f, m)
 	if kind != 0 {
 		x.room.counted.refuse(why)

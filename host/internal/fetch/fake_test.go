@@ -87,8 +87,9 @@ func (r *reader) Worker() (int, uint64) { return 0, 1 }
 
 // client is the front of one request. It takes what comes at once, unless it is stingy.
 type client struct {
-	stingy bool
-	stream protocol.Stream
+	stingy  bool
+	stream  protocol.Stream
+	request *protocol.Request
 
 	mu      sync.Mutex
 	head    *protocol.Response
@@ -109,7 +110,12 @@ func (c *client) note() {
 func (c *client) Begin(s protocol.Stream) { c.stream = s }
 func (c *client) Writable()               {}
 func (c *client) Inform(*protocol.Inform) {}
-func (c *client) Finished()               { close(c.done) }
+
+// Finished takes the request for the next one, as a front may.
+func (c *client) Finished() {
+	*c.request = protocol.Request{Method: "GET", ID: "r-2"}
+	close(c.done)
+}
 
 func (c *client) Respond(m *protocol.Response) {
 	c.mu.Lock()
@@ -244,9 +250,9 @@ func (s *stage) ask(f protocol.Fetch, body string, own ...string) (*client, prot
 }
 
 func (s *stage) submit() (*client, protocol.Ticket) {
-	c := &client{came: make(chan struct{}, 1), done: make(chan struct{})}
-	return c, s.room.Submit(&protocol.Exchange{Sink: c,
-		Request: &protocol.Request{Method: "GET", Target: "/?token=of-the-client", ID: "r-1"}})
+	c := &client{came: make(chan struct{}, 1), done: make(chan struct{}),
+		request: &protocol.Request{Method: "GET", Target: "/?token=of-the-client", ID: "r-1"}}
+	return c, s.room.Submit(&protocol.Exchange{Sink: c, Request: c.request})
 }
 
 func (s *stage) hears() protocol.Fetched {

@@ -283,8 +283,9 @@ func TestTheClientsSpeedIsTheSources(t *testing.T) {
 	s.pool.answer = func(to protocol.Sink) {
 		to.Respond(&protocol.Response{Flags: protocol.FlagEnd, Status: 200, Fetch: &f})
 	}
-	c := &client{stingy: true, came: make(chan struct{}, 1), done: make(chan struct{})}
-	s.room.Submit(&protocol.Exchange{Sink: c, Request: &protocol.Request{Method: "GET", Target: "/"}})
+	c := &client{stingy: true, came: make(chan struct{}, 1), done: make(chan struct{}),
+		request: &protocol.Request{Method: "GET", Target: "/"}}
+	s.room.Submit(&protocol.Exchange{Sink: c, Request: c.request})
 	for sum := 0; sum < size; {
 		<-c.came
 		c.mu.Lock()
@@ -485,13 +486,13 @@ func TestAWorkerAnswersWhereNothingCame(t *testing.T) {
 	s := newStage(t, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, nil)
 	s.pool.failedToo = true
 	f := protocol.Fetch{URL: s.other.URL + "/v1/", Method: "POST"}
-	var asked []*protocol.Request
+	var asked []protocol.Request
 	again := func(to protocol.Sink) {
 		to.Respond(&protocol.Response{Status: 503, Body: []byte("we are ")})
 		to.Data(&protocol.Data{Bytes: []byte("sorry"), Flags: protocol.FlagEnd})
 	}
 	s.pool.see = func(r *protocol.Request) {
-		if asked = append(asked, r); len(asked)%2 == 0 {
+		if asked = append(asked, *r); len(asked)%2 == 0 {
 			s.pool.answer = again
 		} else {
 			s.pool.answer = func(to protocol.Sink) {

@@ -29,10 +29,9 @@ func (x *exchange) note(done *result, took time.Duration) {
 	}
 	id := make([]byte, 16)
 	rand.Read(id)
-	_, request := x.Request.Name()
 	e := &fetched{room: r, body: done.kept, message: protocol.Fetched{
 		ID: hex.EncodeToString(id), URL: f.URL, Status: done.status, Headers: done.headers, Length: done.length,
-		Took: took.Milliseconds(), End: done.end, Reason: done.reason, Request: request, Context: f.Context,
+		Took: took.Milliseconds(), End: done.end, Reason: done.reason, Request: f.request, Context: f.Context,
 	}}
 	e.message.Bytes = e.body[:min(len(e.body), protocol.MaxData)]
 	if len(e.body) <= protocol.MaxData {
