@@ -226,6 +226,24 @@ func TestAnAnswerThatBreaksOffIsNotWhole(t *testing.T) {
 	}
 }
 
+func TestAnAnswerOf101IsNone(t *testing.T) {
+	s := newStage(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nx")
+		io.Copy(io.Discard, conn) // ends when the room closes it
+	}, nil)
+	c, _ := s.ask(protocol.Fetch{URL: "/v1/", Pass: all}, "")
+	c.ends(t)
+	if m := s.hears(); c.head != nil || c.failure == nil || c.failure.Kind != protocol.FailedFetch ||
+		m.End != protocol.FetchBroke || !strings.Contains(m.Reason, "101") {
+		t.Errorf("the client has %+v, %v; FETCHED is %+v", c.head, c.failure, m)
+	}
+}
+
 func TestAFetchHasItsTime(t *testing.T) {
 	s := newStage(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/late" {

@@ -236,6 +236,10 @@ func (f *fetch) ask(ctx context.Context, agent string) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
+		if answer.StatusCode < 200 { // 101: package http hands the connection over, which ctx ends no more
+			answer.Body.Close()
+			return nil, fmt.Errorf("it answered %d, which nobody asked for", answer.StatusCode)
+		}
 		next, err := f.redirect(answer, at)
 		if err != nil || next == nil {
 			if err != nil {
