@@ -41,7 +41,8 @@ func (n *notifier) isKept(name string) bool {
 }
 
 // keep has these sockets kept by their names, and nothing else: what is kept under the names in useless, too, goes
-// before. It closes the files, and waits until what it gives up is closed, so that its address is free.
+// before. What is kept under the name of a nil one stays as it is. It closes the files, and waits until what it gives
+// up is closed, so that its address is free.
 func (n *notifier) keep(sockets map[string]*os.File, useless []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -55,14 +56,14 @@ func (n *notifier) keep(sockets map[string]*os.File, useless []string) {
 	}
 	gone := slices.Clone(useless)
 	for name := range n.stored {
-		if sockets[name] == nil {
+		if _, stays := sockets[name]; !stays {
 			gone = append(gone, name)
 		}
 	}
 	n.remove(gone)
 	for _, name := range slices.Sorted(maps.Keys(sockets)) {
 		switch {
-		case n.stored[name]:
+		case n.stored[name] || sockets[name] == nil:
 		case len(n.stored) >= n.room:
 			n.log.Warn("systemd has no room to keep a listening socket, whose clients are refused if the host dies: "+
 				"raise FileDescriptorStoreMax", "socket", name, "room", n.room)

@@ -50,7 +50,10 @@ func (h *host) keepSockets() {
 	}
 	h.upgrade.keeping.Lock() // one sees the listeners of the one before, or newer ones
 	defer h.upgrade.keeping.Unlock()
-	sockets := map[string]*os.File{}
+	if h.stopping.Err() != nil { // what is kept is the next one's, while the listeners close
+		return
+	}
+	sockets := map[string]*os.File{} // nil: as it is
 	add := func(address string, packets bool, f *os.File) {
 		name := activation.StoreName(address, packets)
 		if f != nil && name != "" && !h.upgrade.passed.Has(address, packets) {
@@ -59,17 +62,27 @@ func (h *host) keepSockets() {
 			f.Close()
 		}
 	}
+	asItIs := func(address string, err error) {
+		h.log.Warn("the service manager can't be given a listener's socket", "listener", address, "error", err)
+		for _, packets := range []bool{false, true} {
+			if name := activation.StoreName(address, packets); sockets[name] == nil {
+				sockets[name] = nil
+			}
+		}
+	}
 	for _, l := range h.listeners() {
 		there, err := l.server.Bound()
 		if err != nil {
-			h.log.Warn("the service manager does not keep a listener", "listener", l.config.Address, "error", err)
+			asItIs(l.config.Address, err)
 			continue
 		}
 		add(l.config.Address, false, there.Socket)
 		add(l.config.Address, true, there.Packets)
 	}
 	for _, other := range h.upgrade.opened {
-		if f, err := other.socket.(interface{ File() (*os.File, error) }).File(); err == nil {
+		if f, err := other.socket.(interface{ File() (*os.File, error) }).File(); err != nil {
+			asItIs(other.address, err)
+		} else {
 			add(other.address, false, f)
 		}
 	}
