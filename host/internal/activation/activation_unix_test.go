@@ -104,6 +104,7 @@ func TestAListenerGetsTheSocketOfItsAddressOrItsName(t *testing.T) {
 func TestWhatListenersAndSocketUnitsDoNotAgreeOnIsSaid(t *testing.T) {
 	web, other, udp := stream(t, "tcp", "127.0.0.1:0"), stream(t, "tcp", "127.0.0.1:0"), packets(t, "127.0.0.1:0")
 	at := func(l net.Listener) string { return l.Addr().String() }
+	beside := packets(t, at(web))
 	for name, c := range map[string]struct {
 		passed   []named
 		wanted   []Wanted
@@ -118,6 +119,10 @@ func TestWhatListenersAndSocketUnitsDoNotAgreeOnIsSaid(t *testing.T) {
 			wanted: []Wanted{{Address: at(web), Stream: true}, {Address: at(other), Stream: true}}},
 		"HTTP/3 goes without, or takes it": {passed: []named{{"web", web}, {"web", udp}},
 			wanted: []Wanted{{Address: "fd:web", Stream: true, Packets: true}}},
+		"HTTP/3 is off, or UDP's listener removed": {passed: []named{{"web", web}, {"udp", beside}},
+			wanted: []Wanted{{Address: at(web), Stream: true}}, unserved: "udp"},
+		"TCP's listener is removed": {passed: []named{{"web", web}, {"udp", beside}},
+			wanted: []Wanted{{Address: at(web), Packets: true}}, unserved: "web"},
 		"a name that nobody has": {passed: []named{{"web", web}}, wanted: []Wanted{{Address: "fd:app", Stream: true}},
 			unserved: "web", problem: `fd:app: nobody has passed a socket of that name, and those that were are "web" (Li`},
 		"nothing was passed": {wanted: []Wanted{{Address: "fd:web", Stream: true}},
@@ -145,6 +150,24 @@ func TestWhatListenersAndSocketUnitsDoNotAgreeOnIsSaid(t *testing.T) {
 		if (err != nil) != (c.problem != "") || err != nil && !strings.Contains(err.Error(), c.problem) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestTheSocketsOfBothFamiliesServeOneListenerOrTwo(t *testing.T) {
+	four := stream(t, "tcp4", "0.0.0.0:0")
+	six, err := net.Listen("tcp6", "[::]"+port(four.Addr()))
+	if err != nil {
+		t.Skip("there is no IPv6: ", err)
+	}
+	defer six.Close()
+	s := passed(t, named{"four", four}, named{"six", six})
+	if unserved, err := s.Check([]Wanted{{Address: port(six.Addr()), Stream: true}}); len(unserved) != 1 || err != nil {
+		t.Errorf("one listener: unserved are %v, %v", unserved, err)
+	}
+	unserved, err := s.Check([]Wanted{{Address: six.Addr().String(), Stream: true},
+		{Address: four.Addr().String(), Stream: true}})
+	if len(unserved) != 0 || err != nil {
+		t.Errorf("two listeners: unserved are %v, %v", unserved, err)
 	}
 }
 

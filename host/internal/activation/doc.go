@@ -170,7 +170,7 @@ func (s *Sockets) find(address string, packets bool) (*Socket, error) {
 			found = append(found, one)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b *Socket) int { return cmp.Compare(rank(a), rank(b)) })
+	slices.SortStableFunc(found, func(a, b *Socket) int { return cmp.Compare(a.rank(address), b.rank(address)) })
 	switch {
 	case len(found) == 0:
 		return nil, nil
@@ -182,8 +182,12 @@ func (s *Sockets) find(address string, packets bool) (*Socket, error) {
 	return found[0], nil
 }
 
-func rank(s *Socket) int {
-	if s.Stored {
+// rank is the lower the more an address means this socket. That of 0.0.0.0 may be passed beside that of [::].
+func (s *Socket) rank(address string) int {
+	switch {
+	case s.Stored:
+		return 2
+	case addressOf(s.Local) != address:
 		return 1
 	}
 	return 0
@@ -256,11 +260,14 @@ func (s *Sockets) Check(listeners []Wanted) (unserved []*Socket, err error) {
 		}
 		return true
 	}
+	var without []Wanted // a socket of their own
 	for _, w := range listeners {
 		stream := len(all) > 0 && w.Stream && meant(w, false)
 		packets := len(all) > 0 && w.Packets && meant(w, true)
 		if name, named := strings.CutPrefix(w.Address, Prefix); named && !(stream || packets && !w.Stream) {
 			problems = append(problems, missing(name, all, w.Stream))
+		} else if !named && !stream && !packets {
+			without = append(without, w)
 		}
 	}
 	for _, one := range all {
@@ -268,8 +275,8 @@ func (s *Sockets) Check(listeners []Wanted) (unserved []*Socket, err error) {
 			continue
 		}
 		unserved = append(unserved, one)
-		for _, w := range listeners {
-			if !strings.HasPrefix(w.Address, Prefix) && one.isAt(w.Address) {
+		for _, w := range without {
+			if one.isAt(w.Address) {
 				problems = append(problems, fmt.Errorf("the socket %s was passed, and listener %s %s", one, w.Address,
 					otherKind(w.Stream)))
 			}
