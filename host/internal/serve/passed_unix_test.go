@@ -3,6 +3,10 @@
 package serve
 
 import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -40,5 +44,43 @@ func TestASocketThatCanNotBeDuplicatedStaysKept(t *testing.T) {
 		if h.keepSockets(); h.notify.isKept(kept) != c.stays {
 			t.Errorf("%s: kept are %q", name, h.notify.keeps())
 		}
+	}
+}
+
+func TestTheFileOfASocketUnitStaysAfterAnUpgrade(t *testing.T) {
+	dir, err := os.MkdirTemp("", "h") // short, as the path of a socket has to be
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	own, theirs := filepath.Join(dir, "own"), filepath.Join(dir, "theirs")
+	h := newHost(&config.Config{}, hclog.NewNullLogger())
+	h.upgrade.before = &before{left: make(chan struct{})}
+	for _, path := range []string{own, theirs} {
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if path == theirs {
+			f, err := l.(*net.UnixListener).File()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := activation.Open("admin", f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.upgrade.passed = activation.Of(s)
+		}
+		l.(*net.UnixListener).SetUnlinkOnClose(false) // as of one that was handed over
+		h.upgrade.opened = append(h.upgrade.opened, opened{"unix:" + path, l})
+	}
+	h.settle()
+	for _, other := range h.upgrade.opened {
+		other.socket.Close()
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || strings.Join(left, " ") != theirs {
+		t.Errorf("left are %q, %v", left, err)
 	}
 }

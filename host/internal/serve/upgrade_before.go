@@ -264,7 +264,7 @@ func (h *host) settle() {
 		h.upgrade.claim.Sign()
 	}
 	for _, other := range h.upgrade.opened {
-		if own, ok := other.socket.(*net.UnixListener); ok {
+		if own, ok := other.socket.(*net.UnixListener); ok && !h.upgrade.passed.Has(other.address, false) {
 			own.SetUnlinkOnClose(true)
 		}
 	}
