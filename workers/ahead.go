@@ -278,7 +278,7 @@ func (a *attempt) recall() bool {
 // recalled request's DONE may come while the worker is busy with one before it: then there is nothing new at hand.
 // Under w.mu.
 func (w *worker) following(a *attempt, now time.Time) (next *attempt) {
-	if w.offer.concurrency > 1 || a.isWaiting() {
+	if !w.offer.readsAhead || a.isWaiting() {
 		return nil
 	}
 	for id := a.id; next == nil; next = w.link.streams[id] { // all others came after it, most often at once

@@ -70,7 +70,7 @@ func (w *worker) open(a *attempt) bool {
 	// until REQUEST is on its way: the sink may have heard of the stream already, and DATA must not go before it
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if w.offer.concurrency == 1 && len(w.link.streams) > 1 {
+	if w.offer.readsAhead && len(w.link.streams) > 1 {
 		a.enters(behind)
 	} else {
 		a.enters(atHand)
@@ -233,7 +233,7 @@ func (w *worker) settle(left []*attempt, read int64) {
 	w.mu.Unlock()
 	for i, a := range left {
 		a.close()
-		ahead := w.offer.concurrency == 1 && i < len(left)-1 // the one before is not done, so this one has not begun
+		ahead := w.offer.readsAhead && i < len(left)-1 // the one before is not done, so this one has not begun
 		to, worked := a.settle(w, broken, ahead || a.unseen(read))
 		if s := a.owed(false); s == nil {
 			a.leave(to, worked)

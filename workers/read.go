@@ -202,8 +202,8 @@ func (w *worker) onReady(payload []byte) error {
 	if limit := w.gen.settings.Concurrency; limit > 0 {
 		w.offer.concurrency = min(w.offer.concurrency, limit)
 	}
-	// Not one that we hold to 1: it would begin them all at once.
-	w.offer.readsAhead = ready.Concurrency == 1 && ready.Has(aheadFeature)
+	// Not one that we hold to 1: it would begin them all at once. Nor one that tunnels: it begins one beside a tunnel.
+	w.offer.readsAhead = ready.Concurrency == 1 && ready.Has(aheadFeature) && !ready.Has(protocol.FeatureTunnel)
 	w.offer.deadlines = ready.Has(deadlineFeature)
 	w.reader.greeted = true
 	if len(w.warmups)+len(w.recent) == 0 {

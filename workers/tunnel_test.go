@@ -13,14 +13,14 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// tunnels answers each request for a WebSocket with 101 after a while, echoes, and ends at the client's end; any other
-// with the worker's generation.
+// tunnels answers each request for a WebSocket with 101 after a while, echoes, and ends at the client's end; /endless
+// with nothing, and any other with the worker's generation.
 func tunnels(concurrency int) script {
 	return func(w *fakeWorker) { w.tunnels(concurrency) }
 }
 
-func (w *fakeWorker) tunnels(concurrency int) {
-	w.features = []string{protocol.FeatureTunnel}
+func (w *fakeWorker) tunnels(concurrency int, features ...string) {
+	w.features = append(features, protocol.FeatureTunnel)
 	if !w.boot(concurrency) {
 		return
 	}
@@ -33,6 +33,9 @@ func (w *fakeWorker) tunnels(concurrency int) {
 		case protocol.TypeRequest:
 			var m protocol.Request
 			m.Parse(payload)
+			if m.Target == "/endless" {
+				continue
+			}
 			if m.Tunnel == "" {
 				generationWorker(w, &m)
 				continue
@@ -102,6 +105,49 @@ func TestATunnelTakesNoRoomAndNoTime(t *testing.T) {
 		if text := log.String(); strings.Contains(text, "[WARN]") || strings.Contains(text, "[ERROR]") {
 			t.Fatal(text)
 		}
+	})
+}
+
+// A worker of one request at a time has at hand what it gets beside a tunnel.
+func TestARequestBesideATunnelIsAtHand(t *testing.T) {
+	beside := func(t *testing.T, set Settings, check func(f *fakes, open, s *testSink)) {
+		synctest.Test(t, func(t *testing.T) {
+			set.Workers = 1
+			p, f := newFakePool(t, set, always(func(w *fakeWorker) { w.tunnels(1, aheadFeature) }))
+			defer p.Stop(context.Background())
+			ready()
+			open := tunnel(p, nil)
+			time.Sleep(2 * time.Second)
+			s, _ := submit(p, "POST", "/endless")
+			time.Sleep(time.Second)
+			check(f, open, s)
+		})
+	}
+	t.Run("so it is lost with its worker", func(t *testing.T) {
+		beside(t, Settings{}, func(f *fakes, _, s *testSink) {
+			f.process(1).die("signal: killed")
+			time.Sleep(time.Second)
+			if kind := s.failureKind(); kind != protocol.FailedDied {
+				t.Errorf("%v", kind)
+			}
+		})
+	})
+	t.Run("so it times out", func(t *testing.T) {
+		var log lines
+		set := Settings{RequestTimeout: time.Minute, SlowRequest: 10 * time.Second,
+			Logger: hclog.New(&hclog.LoggerOptions{Output: &log})}
+		beside(t, set, func(_ *fakes, open, s *testSink) {
+			time.Sleep(2 * time.Minute)
+			if kind := s.failureKind(); kind != protocol.FailedTimeout {
+				t.Errorf("%v", kind)
+			}
+			if text := log.String(); !strings.Contains(text, "slow request") {
+				t.Error(text)
+			}
+			if open.stream.Send(nil, true, nil); open.result() != "" {
+				t.Error(open.failure)
+			}
+		})
 	})
 }
 
