@@ -186,6 +186,40 @@ final class FibersTroubleTest extends TestCase
         self::assertSame('quick', $host->answer($quick)->body);
     }
 
+    public function testWhatComesForARequestThatCanNotBeginYetIsKeptForIt(): void
+    {
+        $host = self::serving('if ($request->path === "/busy") { while (!$request->isCancelled()) { } return ""; }
+            Log::info("began"); return $request->body();');
+        $busy = $host->request('GET', '/busy');
+        $post = $host->request('POST', '/post', [], 'one', false);
+        $host->send([Frame::DATA, $post, 0, 'two']);
+        $host->send([Frame::DATA, $post, 1, 'three']);
+        $host->send([Frame::RESET, $busy, 1, '']);
+        self::assertTrue($host->answer($busy)->done);
+        self::assertSame('onetwothree', $host->answer($post)->body);
+    }
+
+    /** @return iterable<string, array{int, list<int>}> */
+    public static function resets(): iterable
+    {
+        yield 'given up' => [Frame::CODE_CANCELLED, [Frame::DONE]];
+        yield 'recalled' => [Frame::CODE_RECALLED, [Frame::RESET, Frame::DONE]];
+    }
+
+    /** @dataProvider resets @param list<int> $answer */
+    public function testARequestThatIsGivenUpBeforeItCouldBeginNeverBegins(int $code, array $answer): void
+    {
+        $host = self::serving('if ($request->path === "/busy") { while (!$request->isCancelled()) { } return ""; }
+            Log::info("began"); return "";');
+        $busy = $host->request('GET', '/busy');
+        $given = $host->request('GET', '/given');
+        $host->send([Frame::RESET, $given, $code, '']);
+        $host->send([Frame::RESET, $busy, 1, '']);
+        self::assertSame($answer, \array_column($host->done($given), 0));
+        self::assertTrue($host->answer($busy)->done);
+        self::assertNotContains('began', \array_column($host->logs, 3));
+    }
+
     public function testALinkErrorEndsTheWorker(): void
     {
         $host = self::serving('Async::delay(30); return "";');

@@ -81,13 +81,15 @@ final class Strand implements Channel
     /**
      * Begins a REQUEST or an event; comes back when that waits, or is done.
      *
-     * @param list<mixed> $message
+     * @param list<mixed>       $message
+     * @param list<list<mixed>> $behind  what has come for it since
      *
      * @throws \Exception if PHP has no memory for its stack
      */
-    public function begin(array $message): void
+    public function begin(array $message, array $behind): void
     {
         $this->message = $message;
+        $this->inbox = $behind;
         if ($this->fiber->isStarted()) {
             $this->fiber->resume();
         } else {

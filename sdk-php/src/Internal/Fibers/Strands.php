@@ -32,7 +32,7 @@ final class Strands
     private array $busy = [];
     /** @var list<Strand> */
     private array $idle = [];
-    /** @var list<list<mixed>> what came while none could begin */
+    /** @var array<int, list<list<mixed>>> by stream: what came while none could begin, and what came behind it */
     private array $arrived = [];
     /** @var array<int, Timer> those that run */
     private array $ticking = [];
@@ -95,7 +95,7 @@ final class Strands
         if ($this->error !== null) {
             throw $this->error;
         }
-        foreach ($this->arrived as $message) {
+        foreach ($this->arrived as [$message]) {
             $this->refuse($message, 'this worker is draining');
         }
     }
@@ -182,13 +182,13 @@ final class Strands
         while (($message = $this->link->receive()) !== null) {
             [$type, $stream] = $message;
             if (Frame::opens($type)) {
-                if ($begin) {
+                if ($begin && $this->arrived === []) {
                     $this->begin($message);
                 } else {
                     if ($this->arrived === []) {
                         $this->reactor->queue($this->catchUp(...));
                     }
-                    $this->arrived[] = $message;
+                    $this->arrived[$stream] = [$message];
                 }
                 if (($now = \hrtime(true)) - $since > self::GATHERING) {
                     $this->link->flush();
@@ -196,6 +196,13 @@ final class Strands
                 }
             } elseif (isset($this->busy[$stream])) {
                 $this->busy[$stream]->take($message);
+            } elseif (isset($this->arrived[$stream])) {
+                if ($type !== Frame::RESET) {
+                    $this->arrived[$stream][] = $message;
+                } else {
+                    unset($this->arrived[$stream]);
+                    $this->giveBack($message);
+                }
             } elseif ($type === Frame::HELLO) {
                 throw new LinkError('HELLO once', 'it again');
             } else {
@@ -211,14 +218,20 @@ final class Strands
     /** Begins what came while another fiber ran. */
     private function catchUp(): void
     {
-        while (!$this->over && ($message = \array_shift($this->arrived)) !== null) {
-            $this->begin($message);
+        while (!$this->over && $this->arrived !== []) {
+            $stream = \array_key_first($this->arrived);
+            $messages = $this->arrived[$stream];
+            unset($this->arrived[$stream]);
+            $this->begin($messages[0], \array_slice($messages, 1));
         }
         $this->stopIfDone();
     }
 
-    /** @param list<mixed> $message REQUEST or an event */
-    private function begin(array $message): void
+    /**
+     * @param list<mixed>       $message REQUEST or an event
+     * @param list<list<mixed>> $behind  what has come for it since
+     */
+    private function begin(array $message, array $behind = []): void
     {
         if ($this->link->draining || \count($this->busy) >= $this->program->concurrency) {
             $this->refuse($message, $this->link->draining ? 'this worker is draining' : 'this worker has no room');
@@ -230,7 +243,7 @@ final class Strands
         $this->link->begun = $message[1];
         $this->busy[$message[1]] = $strand;
         try {
-            $strand->begin($message);
+            $strand->begin($message, $behind);
         } catch (\Exception $e) { // PHP has no memory for another stack
             unset($this->busy[$message[1]]);
             $this->refuse($message, $e->getMessage());
@@ -274,6 +287,16 @@ final class Strands
     {
         $this->link->send([Frame::RESET, $message[1], Frame::CODE_REFUSED, $why]);
         $this->link->send([Frame::DONE, $message[1]]);
+    }
+
+    /** Answers a RESET for what was not begun (§4.2). @param list<mixed> $reset */
+    private function giveBack(array $reset): void
+    {
+        if ($reset[2] === Frame::CODE_RECALLED) {
+            $this->refuse($reset, 'recalled');
+        } else {
+            $this->link->send([Frame::DONE, $reset[1]]);
+        }
     }
 
     /** A request or an event has had its DONE. Says whether the strand is kept. */
