@@ -342,4 +342,28 @@ final class FibersTest extends TestCase
         self::assertEqualsCanonicalizing(['tick', 'tick', 'after'], \array_column($host->logs, 3));
         self::assertSame([0], \array_unique(\array_column($host->logs, 1)));
     }
+
+    public function testTimersThatAreDueTogetherRunOnceEach(): void
+    {
+        $host = self::serving('for ($i = 0; $i < 4; $i++) { $worker->after(0.01, fn () => Log::info("after $i")); }
+            usleep(20000); Async::delay(0.05); return "";');
+        self::assertSame('', $host->get()->body);
+        self::assertSame(['after 0', 'after 1', 'after 2', 'after 3'], \array_column($host->logs, 3));
+    }
+
+    public function testATimerThatIsCancelledByOneBeforeItDoesNotRun(): void
+    {
+        $host = self::serving('$two = null; $worker->after(0.01, function () use (&$two) { $two->cancel(); });
+            $two = $worker->after(0.01, fn () => Log::info("two")); usleep(20000); Async::delay(0.05); return "";');
+        self::assertSame('', $host->get()->body);
+        self::assertSame([], $host->logs);
+    }
+
+    public function testATimerThatIsMadeInAHandlerRunsNoneInItsMidst(): void
+    {
+        $host = self::serving('$worker->after(0.001, fn () => Log::info("tick")); usleep(5000);
+            $worker->after(1, fn () => 0); Log::info("handler"); Async::delay(0.01); return "";');
+        self::assertSame('', $host->get()->body);
+        self::assertSame(['handler', 'tick'], \array_column($host->logs, 3));
+    }
 }

@@ -60,7 +60,8 @@ final class Timers
         return $ran;
     }
 
-    private function isDue(Timer $timer): bool
+    /** Whether it is to be called now. */
+    public function isDue(Timer $timer): bool
     {
         return !$timer->cancelled && !$timer->running && $timer->due <= \hrtime(true);
     }

@@ -45,6 +45,8 @@ final class Strands
     /** When the pipe was looked into last. */
     private int $looked = 0;
     private string $alarm = '';
+    /** Whether tick() is about to run. */
+    private bool $arming = false;
 
     /**
      * @param \Closure(Strand): void $equip  gives a strand its acts and requests
@@ -363,9 +365,19 @@ final class Strands
         ($this->flush)();
     }
 
-    /** Sees to the timers that are due, and to the next. */
+    /** Has the timers seen to once nothing else runs: who has changed them may be in the midst of a request. */
     private function arm(): void
     {
+        if (!$this->arming) {
+            $this->arming = true;
+            $this->reactor->queue($this->tick(...));
+        }
+    }
+
+    /** Sees to the timers that are due, and to the next. */
+    private function tick(): void
+    {
+        $this->arming = false;
         $this->reactor->cancel($this->alarm);
         $timers = $this->program->timers;
         if ($timers === null || $this->over || $timers->isEmpty()) {
@@ -373,6 +385,9 @@ final class Strands
         }
         $timers->start();
         foreach ($timers->due() as $timer) {
+            if (!$timers->isDue($timer)) { // one before it has cancelled it
+                continue;
+            }
             $this->ticking[\spl_object_id($timer)] = $timer;
             Scheduler::fiber(new Context(null), function () use ($timers, $timer): void {
                 try {
@@ -385,6 +400,6 @@ final class Strands
                 $this->arm();
             })->start();
         }
-        $this->alarm = $this->reactor->delay(\min($timers->wait() / 1e6, 3600.0), $this->arm(...));
+        $this->alarm = $this->reactor->delay(\min($timers->wait() / 1e6, 3600.0), $this->tick(...));
     }
 }
