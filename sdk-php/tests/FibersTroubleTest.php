@@ -246,4 +246,43 @@ final class FibersTroubleTest extends TestCase
         }
         self::assertSame([], $streams);
     }
+
+    public function testWhatCanNotBeCalledStartsNoneOfTheFunctions(): void
+    {
+        $host = self::serving('try { Async::all([function () { Log::info("began"); Async::delay(0.01); }, "nosuch"]); }
+            catch (Error $e) { return get_class($e); }');
+        self::assertSame('Error', $host->get()->body);
+        self::assertSame([], $host->logs);
+    }
+
+    public function testAFunctionThatLeavesAnOutputBufferEndsItsGroupNotBeforeTheOthers(): void
+    {
+        $host = self::serving('try { Async::all([
+            function () { try { Async::delay(30); } finally { Log::info("cleaned"); } },
+            function () { ob_start(); echo "left"; }]); } catch (LogicException $e) { return "caught"; }');
+        $stream = $host->request();
+        self::assertSame('caught', $host->answer($stream)->body);
+        self::assertSame(['cleaned'], \array_column($host->logs, 3));
+        self::assertSame('left', $host->printed[$stream]);
+    }
+
+    public function testAFiberOfTheCodesOwnStartsNoFunctionsThatItCanNotWaitFor(): void
+    {
+        $host = self::serving('$f = new Fiber(function () { try { Async::all([function () { Log::info("began");
+            Async::delay(0.01); }]); } catch (Error $e) { return $e->getMessage(); } }); $f->start();
+            return $f->getReturn();');
+        self::assertStringContainsString('can not wait', $host->get()->body);
+        self::assertSame([], $host->logs);
+    }
+
+    public function testAFiberThatPhpCanNotStartCancelsTheOthers(): void
+    {
+        $host = self::serving('try { Async::all([
+            function () { try { Async::delay(30); } finally { Log::info("cleaned"); } },
+            function () { ini_set("fiber.stack_size", PHP_INT_MAX - 65536); },
+            function () { }, ]); } catch (Exception $e) { return $e->getMessage(); }');
+        $answer = $host->get();
+        self::assertStringStartsWith('Fiber stack', $answer->body);
+        self::assertSame(['cleaned'], \array_column($host->logs, 3));
+    }
 }

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal\Fibers;
 
+use WorkerHost\Internal\Printed;
 use WorkerHost\RequestCancelled;
 
 /** @internal Functions that run side by side, each in a fiber, until all have returned or one has thrown. */
@@ -27,13 +28,18 @@ final class Group
     {
         $group = new self();
         $strand = Scheduler::strand();
+        if (\Fiber::getCurrent() !== null && Scheduler::context() === null && !Scheduler::reactor()->lends()) {
+            throw new \Error('Async::all() can not wait in a fiber that the code has made itself');
+        }
+        // All of them, before any runs: one that can't be called leaves none behind.
+        $functions = \array_map(static fn ($function): \Closure => $function(...), $functions);
         foreach ($functions as $key => $function) {
             $group->results[$key] = null; // so that their order is that of the functions
             if ($group->thrown === null) {
-                $group->start($key, $function(...), new Context($strand));
+                $group->start($key, $function, new Context($strand));
             }
         }
-        $group->join();
+        $group->join($strand);
         if ($group->thrown !== null) {
             throw $group->thrown;
         }
@@ -45,34 +51,54 @@ final class Group
     {
         $this->running[$key] = $context;
         $context->strand?->add($context);
-        Scheduler::fiber($context, function () use ($key, $function, $context): void {
+        $fiber = Scheduler::fiber($context, function () use ($key, $function, $context): void {
+            $thrown = null;
             try {
                 $this->results[$key] = $function();
-            } catch (\Throwable $e) {
-                if ($this->thrown === null) {
-                    $this->thrown = $e;
-                    $this->cancel(new RequestCancelled('another function of Async::all() has thrown'), $context);
-                }
+            } catch (\Throwable $thrown) {
             }
-            $context->strand?->remove($context);
-            unset($this->running[$key]);
-            if ($this->running === []) {
-                $this->wait?->end();
-            }
-        })->start();
+            $this->ended($key, $context, $thrown);
+        });
+        try {
+            $fiber->start();
+        } catch (\FiberError) {
+            $this->ended($key, $context, new \Error('Async::all() can not wait here, where PHP suspends no fiber: in a '
+                . 'destructor before PHP 8.4, say'));
+        } catch (\Exception $e) { // PHP has no memory for another stack
+            $this->ended($key, $context, $e);
+        }
     }
 
-    private function cancel(\Throwable $why, ?Context $except = null): void
+    private function ended(int|string $key, Context $context, ?\Throwable $thrown): void
+    {
+        unset($this->running[$key]);
+        $context->strand?->remove($context);
+        if ($thrown !== null) {
+            $this->fail($thrown);
+        }
+        if ($this->running === []) {
+            $this->wait?->end();
+        }
+    }
+
+    /** The first that is thrown cancels the rest. */
+    private function fail(\Throwable $thrown): void
+    {
+        if ($this->thrown === null) {
+            $this->thrown = $thrown;
+            $this->cancel(new RequestCancelled('another function of Async::all() has thrown'));
+        }
+    }
+
+    private function cancel(\Throwable $why): void
     {
         foreach ($this->running as $context) {
-            if ($context !== $except) {
-                $context->cancel($why);
-            }
+            $context->cancel($why);
         }
     }
 
     /** Waits for all of them, even where nobody needs them any more: then they are told. */
-    private function join(): void
+    private function join(?Strand $strand): void
     {
         while ($this->running !== []) {
             $this->wait = new Wait(Scheduler::reactor());
@@ -84,6 +110,12 @@ final class Group
             } catch (RequestCancelled $e) {
                 $this->thrown ??= $e;
                 $this->cancel($e);
+            } catch (\LogicException $e) { // a function has left an output buffer open
+                $this->fail($e);
+                $strand->strands->flush();
+                if (Printed::isLeft()) {
+                    throw $e;
+                }
             }
         }
     }
