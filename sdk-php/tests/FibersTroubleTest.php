@@ -285,4 +285,17 @@ final class FibersTroubleTest extends TestCase
         self::assertStringStartsWith('Fiber stack', $answer->body);
         self::assertSame(['cleaned'], \array_column($host->logs, 3));
     }
+
+    /** As another event loop's clients wait, which look at no buffer. */
+    private const WAIT = '$fiber = Fiber::getCurrent(); $worker->after(0.001, fn () => $fiber->resume());
+        ob_start(); echo "secret"; Fiber::suspend();';
+
+    public function testAHandlerThatThrowsAfterAWaitWithABufferOpenFailsAlone(): void
+    {
+        $host = self::serving('if ($request->path === "/good") { return "good"; } ' . self::WAIT
+            . 'throw new DomainException("no");');
+        self::assertSame(500, $host->get()->status);
+        self::assertSame('good', $host->get('GET', '/good')->body);
+        self::assertStringContainsString('output buffer open', $host->logs[0][3]);
+    }
 }

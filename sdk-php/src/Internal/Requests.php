@@ -76,7 +76,11 @@ final class Requests
         } catch (\Throwable $e) {
             $response = null;
             $this->acts->forget(); // a handler that throws has done nothing
-            ($this->returned)();
+            try {
+                ($this->returned)();
+            } catch (\LogicException $spoiled) { // the code has waited with a buffer open, which is why
+                $e = $spoiled;
+            }
             ($this->flush)();
             $this->recover($e, $exchange, $request);
         }
