@@ -161,7 +161,8 @@ func TestTheSocketsOfBothFamiliesServeOneListenerOrTwo(t *testing.T) {
 	}
 	defer six.Close()
 	s := passed(t, named{"four", four}, named{"six", six})
-	if unserved, err := s.Check([]Wanted{{Address: port(six.Addr()), Stream: true}}); len(unserved) != 1 || err != nil {
+	unserved, err := s.Check([]Wanted{{Address: port(six.Addr()), Stream: true}})
+	if len(unserved) != 1 || err != nil {
 		t.Errorf("one listener: unserved are %v, %v", unserved, err)
 	}
 	unserved, err := s.Check([]Wanted{{Address: six.Addr().String(), Stream: true},

@@ -98,8 +98,8 @@ func (s *Sockets) Take(address string, packets bool) (f *os.File, err error) {
 	return f, err
 }
 
-// Drop closes the stored sockets that none of these listeners means, so that their addresses can be bound otherwise, and
-// returns their names, with those of what was stored and is none: whoever keeps them is to forget them.
+// Drop closes the stored sockets that none of these listeners means, so that their addresses can be bound otherwise,
+// and returns their names, with those of what was stored and is none: whoever keeps them is to forget them.
 func (s *Sockets) Drop(listeners []Wanted) (useless []string) {
 	if s == nil {
 		return nil

@@ -46,7 +46,8 @@ func (l *leaver) Submit(x *protocol.Exchange) protocol.Ticket {
 }
 
 func TestTheEndOfATrialLeavesThePoolItsFetches(t *testing.T) {
-	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "x") }))
+	say := func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "x") }
+	other := httptest.NewServer(http.HandlerFunc(say))
 	defer other.Close()
 	at, err := places.Parse(other.URL)
 	if err != nil {

@@ -62,8 +62,8 @@ final class Group
         try {
             $fiber->start();
         } catch (\FiberError) {
-            $this->ended($key, $context, new \Error('Async::all() can not wait here, where PHP suspends no fiber: in a '
-                . 'destructor before PHP 8.4, say'));
+            $this->ended($key, $context, new \Error('Async::all() can not wait here, where PHP suspends no fiber: '
+                . 'in a destructor before PHP 8.4, say'));
         } catch (\Exception $e) { // PHP has no memory for another stack
             $this->ended($key, $context, $e);
         }
