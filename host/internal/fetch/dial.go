@@ -85,5 +85,6 @@ func newTransport(networks []netip.Prefix) *http.Transport {
 		MaxIdleConns: 0, MaxIdleConnsPerHost: keptPerHost, IdleConnTimeout: idleTimeout,
 		ReadBufferSize: 2 << 10, WriteBufferSize: 2 << 10, // most connections wait
 		MaxResponseHeaderBytes: mostHeader, ExpectContinueTimeout: time.Second,
+		HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: window}, // 4 MiB else, whatever the client takes
 	}
 }
