@@ -501,7 +501,8 @@ func FuzzHeader(f *testing.F) {
 }
 
 func TestAWorkerAnswersWhereNothingCame(t *testing.T) {
-	s := newStage(t, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, nil)
+	s := newStage(t, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) },
+		func(set *Settings) { set.Header = true })
 	s.pool.failedToo = true
 	f := protocol.Fetch{URL: s.other.URL + "/v1/", Method: "POST"}
 	var asked []protocol.Request
@@ -534,12 +535,16 @@ func TestAWorkerAnswersWhereNothingCame(t *testing.T) {
 		t.Errorf("%d bytes were given back to the worker", s.pool.consumed)
 	}
 
-	again = func(to protocol.Sink) {
-		to.Respond(&protocol.Response{Flags: protocol.FlagEnd, Status: 200, Fetch: &f})
-	}
-	c, _ = s.submit()
-	c.ends(t)
-	if s.hears(); c.failure == nil || c.failure.Kind != protocol.FailedFetch || len(asked) != 4 {
-		t.Errorf("a fetch after a fetch that failed: %v, asked %d times", c.failure, len(asked))
+	for _, m := range []protocol.Response{{Fetch: &f}, {Headers: []string{"x-worker-fetch", `{"url":"x"}`}},
+		{Headers: []string{Header, "{"}}, {Headers: []string{Header, `{"url":"x"}`, Header, `{"url":"x"}`}}} {
+		m.Flags, m.Status, m.Body = protocol.FlagEnd, 200, []byte("for the other end")
+		before := len(asked)
+		again = func(to protocol.Sink) { to.Respond(&m) }
+		c, _ = s.submit()
+		c.ends(t)
+		if s.hears(); c.failure == nil || c.failure.Kind != protocol.FailedFetch || c.head != nil ||
+			len(asked) != before+2 {
+			t.Errorf("a fetch after a fetch that failed: %+v, %v, asked %d times", c.head, c.failure, len(asked)-before)
+		}
 	}
 }

@@ -64,6 +64,15 @@ func byHeader(m *protocol.Response) (f *protocol.Fetch, own []string, err error)
 	return f, own, nil
 }
 
+// asks says whether a response of a generation with these terms asks for a fetch, in whatever way, well or not.
+func asks(m *protocol.Response, terms *Terms) bool {
+	if m.Fetch != nil || terms == nil || !terms.Header {
+		return m.Fetch != nil
+	}
+	f, _, err := byHeader(m)
+	return f != nil || err != nil
+}
+
 func readHeader(text string) (*protocol.Fetch, error) {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
