@@ -70,9 +70,12 @@ func (h *host) noteStart() {
 
 // noteUpgrade is for one that failed. One that succeeds is noted by the host that serves then.
 func (h *host) noteUpgrade(by control.By, began time.Time, err error) {
-	h.noted.note(h.noted.file.Add, h.completed(control.Release{Time: began, Act: "upgrade", By: []control.By{by},
-		Outcome: control.NotDone, Error: err.Error(), What: "nothing was changed",
-		Took: control.Millis(time.Since(began)), Version: cli.Version()}))
+	e := control.Release{Time: began, Act: "upgrade", By: []control.By{by}, Error: err.Error(),
+		Took: control.Millis(time.Since(began)), Version: cli.Version()}
+	if e.Outcome, _ = failed(err); e.Outcome == control.NotDone {
+		e.What = "nothing was changed"
+	}
+	h.noted.note(h.noted.file.Add, h.completed(e))
 }
 
 // noteReload is for a pass that has ended.

@@ -76,9 +76,8 @@ func (h *host) Upgrade(ask control.Upgrade) (*control.Account, error) {
 		h.mu.Unlock()
 		summary := control.Event{Kind: control.Summary, Outcome: control.Done, Took: control.Millis(time.Since(began))}
 		if err != nil {
-			summary.Outcome = control.NotDone
-			summary.What = "nothing was changed, and this host goes on: " + err.Error()
-			h.log.Error("the upgrade failed, and this host goes on", "error", err)
+			summary.Outcome, summary.What = failed(err)
+			h.log.Error("the upgrade failed", "error", summary.What)
 			h.noteUpgrade(ask.By, began, err)
 		} else {
 			summary.NewPID = n.pid
@@ -86,6 +85,17 @@ func (h *host) Upgrade(ask control.Upgrade) (*control.Account, error) {
 		account.Add(summary)
 	})
 	return account, nil
+}
+
+// lost is an error of an upgrade that this host does not outlive: its connections are the next one's, which has failed.
+type lost struct{ error }
+
+// failed is what an upgrade has come to that has failed, and what there is to say of it.
+func failed(err error) (control.Outcome, string) {
+	if errors.As(err, new(lost)) {
+		return control.HostStopped, err.Error()
+	}
+	return control.NotDone, "nothing was changed, and this host goes on: " + err.Error()
 }
 
 // replace starts the next host, and has it take over. An error says why it has not.
@@ -309,8 +319,9 @@ func (h *host) handOver(n *next) error {
 	h.log.Info("long-lived connections are handed over", "connections", went.Moved, "staying", went.Stayed, "paused",
 		cli.HumanDuration(went.Paused))
 	if err := h.awaitServing(n, went); err != nil {
-		err = fmt.Errorf("the connections were handed over, and then: %w", err)
-		h.end(fmt.Errorf("%w: this host ends, since its connections are gone", err)) // who keeps it starts it anew
+		err = lost{fmt.Errorf("the connections were handed over, and then: %w: this host ends, since its connections "+
+			"are gone", err)}
+		h.end(err) // who keeps it starts it anew
 		return err
 	}
 	return nil
