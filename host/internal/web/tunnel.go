@@ -114,6 +114,8 @@ func (x *exchange) openTunnel(v *visit) {
 			return
 		}
 		t.conn = v.conn.Bare()
+	} else {
+		t.writeTime = peer.DefaultSocketLimits().WriteTimeout
 	}
 	v.handler.tunnels.Add(1)
 	v.tunnels = true
@@ -151,9 +153,12 @@ type tunnel struct {
 	in    atomic.Int64
 	heard atomic.Int64 // when something came or went last, in Unix nanoseconds; kept where there is an idle time-out
 
-	out     int64
-	edges   edges
-	idle    time.Duration // 0: for ever
+	out   int64
+	edges edges
+	idle  time.Duration // 0: for ever
+
+	writeTime time.Duration // for a piece of what the worker says; 0: conn sees to that
+
 	parting parting
 	code    int // of the leave that is to be taken
 	reason  string
@@ -346,6 +351,9 @@ func (t *tunnel) write(p []byte) error {
 		return nil
 	}
 	t.stir()
+	if t.writeTime > 0 {
+		t.conn.SetWriteDeadline(time.Now().Add(t.writeTime))
+	}
 	n, err := t.conn.Write(p)
 	t.out += int64(n)
 	return err
