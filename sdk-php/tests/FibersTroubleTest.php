@@ -298,4 +298,14 @@ final class FibersTroubleTest extends TestCase
         self::assertSame('good', $host->get('GET', '/good')->body);
         self::assertStringContainsString('output buffer open', $host->logs[0][3]);
     }
+
+    public function testABufferThatIsOpenInAWaitBehindTheHandlerIsOnlyItsOwnRequestsFailure(): void
+    {
+        $host = self::serving('if ($request->path === "/good") { return "good"; }
+            return Response::text("sent")->after(function () use ($worker) { ' . self::WAIT . ' ob_end_clean(); });');
+        self::assertSame('sent', $host->get('GET', '/bad')->body);
+        self::assertSame(200, $host->get('GET', '/good')->status);
+        self::assertSame(['output buffer', '/bad'], [\strstr(\strstr($host->logs[0][3], 'output'), ' open', true),
+            $host->logs[0][4]['target']]);
+    }
 }

@@ -12,6 +12,7 @@ use WorkerHost\Internal\Link;
 use WorkerHost\Internal\LinkError;
 use WorkerHost\Internal\Message;
 use WorkerHost\Internal\Requests;
+use WorkerHost\Log;
 use WorkerHost\RequestCancelled;
 
 /**
@@ -120,6 +121,11 @@ final class Strand implements Channel
         $unwound = new Unwound($strand);
         while ($strand->message !== null) {
             $strand->handle($strand->message);
+            if ($strand->spoiled !== '') { // by what ran behind its handler: a generator, or after()
+                Log::error($strand->spoiled, $strand->message[0] !== Frame::REQUEST ? []
+                    : ['method' => $strand->message[3], 'target' => $strand->message[4]]);
+                $strand->spoiled = '';
+            }
             $strand->inbox = [];
             $strand->context->renew();
             if (!$strand->strands->done($strand)) { // which forgets message
