@@ -165,7 +165,7 @@ func TestTheSocketsOfBothFamiliesServeOneListenerOrTwo(t *testing.T) {
 	if len(unserved) != 1 || err != nil {
 		t.Errorf("one listener: unserved are %v, %v", unserved, err)
 	}
-	unserved, err := s.Check([]Wanted{{Address: six.Addr().String(), Stream: true},
+	unserved, err = s.Check([]Wanted{{Address: six.Addr().String(), Stream: true},
 		{Address: four.Addr().String(), Stream: true}})
 	if len(unserved) != 0 || err != nil {
 		t.Errorf("two listeners: unserved are %v, %v", unserved, err)
