@@ -69,11 +69,10 @@ func (s *second) cancel() {
 	}
 }
 
-// Begin implements [protocol.Sink].
+// Begin implements [protocol.Sink]. The front, which would send its body again, hears nothing of it.
 func (s *second) Begin(stream protocol.Stream) {
 	s.stream = stream
 	s.of.then.Store(s)
-	s.of.tell(func() { s.of.client.Begin(s.of) })
 }
 
 // Writable implements [protocol.Sink]. All of the request has gone.

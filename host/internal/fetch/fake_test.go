@@ -90,6 +90,7 @@ type client struct {
 	stingy  bool
 	stream  protocol.Stream
 	request *protocol.Request
+	begun   int
 
 	mu      sync.Mutex
 	head    *protocol.Response
@@ -107,9 +108,13 @@ func (c *client) note() {
 	}
 }
 
-func (c *client) Begin(s protocol.Stream) { c.stream = s }
 func (c *client) Writable()               {}
 func (c *client) Inform(*protocol.Inform) {}
+
+func (c *client) Begin(s protocol.Stream) {
+	c.stream = s
+	c.begun++
+}
 
 // Finished takes the request for the next one, as a front may.
 func (c *client) Finished() {

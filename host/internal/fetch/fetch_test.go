@@ -524,6 +524,9 @@ func TestAWorkerAnswersWhereNothingCame(t *testing.T) {
 	if c.head == nil || c.head.Status != 503 || c.body.String() != "we are sorry" || !c.whole || c.failure != nil {
 		t.Errorf("the client has %+v %q, %v", c.head, c.body.String(), c.failure)
 	}
+	if c.begun != 1 {
+		t.Errorf("its body was asked for %d times", c.begun)
+	}
 	if len(asked) != 2 || asked[1].Target != asked[0].Target || valueOf(asked[1].Headers, FailedHeader) == "" ||
 		valueOf(asked[0].Headers, FailedHeader) != "" {
 		t.Errorf("the worker was asked %+v", asked)
