@@ -183,6 +183,8 @@ type stage struct {
 	pool  *pool
 	other *httptest.Server
 	log   *logged
+	// method is that of the clients
+	method string
 }
 
 type logged struct {
@@ -204,7 +206,7 @@ func (l *logged) String() string {
 
 func newStage(t *testing.T, answer http.HandlerFunc, change func(*Settings)) *stage {
 	t.Helper()
-	s := &stage{t: t, other: httptest.NewServer(answer), log: &logged{}}
+	s := &stage{t: t, method: "GET", other: httptest.NewServer(answer), log: &logged{}}
 	s.room = NewRoom("test/1", hclog.New(&hclog.LoggerOptions{Output: s.log}))
 	s.pool = &pool{told: make(chan protocol.Fetched, 10)}
 	s.room.StandBefore(s.pool)
@@ -256,7 +258,7 @@ func (s *stage) ask(f protocol.Fetch, body string, own ...string) (*client, prot
 
 func (s *stage) submit() (*client, protocol.Ticket) {
 	c := &client{came: make(chan struct{}, 1), done: make(chan struct{}),
-		request: &protocol.Request{Method: "GET", Target: "/?token=of-the-client", ID: "r-1"}}
+		request: &protocol.Request{Method: s.method, Target: "/?token=of-the-client", ID: "r-1"}}
 	return c, s.room.Submit(&protocol.Exchange{Sink: c, Request: c.request})
 }
 

@@ -84,6 +84,19 @@ func TestOnlyNamedFieldsOfTheHeadGoOn(t *testing.T) {
 	s.hears()
 }
 
+func TestTheLengthOfWhatDoesNotComeIsToldToAClientThatKnows(t *testing.T) {
+	s := newStage(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "xyz") }, nil)
+	for client, length := range map[string]string{"GET": "", "HEAD": "3"} {
+		s.method = client
+		c, _ := s.ask(protocol.Fetch{URL: "/v1/", Method: "HEAD", Pass: all}, "")
+		c.ends(t)
+		if got := valueOf(c.head.Headers, "Content-Length"); got != length || !c.whole || c.body.Len() > 0 {
+			t.Errorf("%s: the client has %+v, %q", client, c.head, c.body.String())
+		}
+		s.hears()
+	}
+}
+
 func TestWhatIsNotAllowedIsRefusedAndSaysSo(t *testing.T) {
 	asked := false
 	s := newStage(t, func(http.ResponseWriter, *http.Request) { asked = true }, func(set *Settings) {

@@ -80,7 +80,7 @@ func (x *exchange) pass(ctx context.Context, cancel context.CancelCauseFunc, don
 	}
 	x.room.counted.head(time.Since(began))
 	done.status, done.headers = answer.StatusCode, pairs(answer.Header)
-	head := f.head(answer)
+	head := f.head(answer, x.Request.(*protocol.Request).Method)
 	bodiless := f.Method == http.MethodHead || answer.StatusCode == 204 || answer.StatusCode == 304
 	if bodiless {
 		head.Flags = protocol.FlagEnd
@@ -327,8 +327,8 @@ var never = map[string]bool{"Connection": true, "Keep-Alive": true, "Proxy-Conne
 	"Proxy-Authenticate": true, "Proxy-Authorization": true, "Te": true, "Trailer": true, "Transfer-Encoding": true,
 	"Upgrade": true, "Content-Length": true, Header: true}
 
-// head is what the client gets of the answer's.
-func (f *fetch) head(answer *http.Response) *protocol.Response {
+// head is what the client, who asked with a method of its own, gets of the answer's.
+func (f *fetch) head(answer *http.Response, method string) *protocol.Response {
 	m := &protocol.Response{Status: f.status, Headers: f.own}
 	all, named, own := false, map[string]bool{}, map[string]bool{}
 	for _, name := range f.Pass {
@@ -359,7 +359,9 @@ func (f *fetch) head(answer *http.Response) *protocol.Response {
 			m.Headers = append(m.Headers, name, value)
 		}
 	}
-	if answer.ContentLength >= 0 && !own["Content-Length"] && answer.StatusCode != 204 && answer.StatusCode != 304 {
+	ofBody := f.Method != http.MethodHead || method == http.MethodHead // that there is, or that is known not to come
+	if answer.ContentLength >= 0 && !own["Content-Length"] && ofBody && answer.StatusCode != 204 &&
+		answer.StatusCode != 304 {
 		m.Headers = append(m.Headers, "Content-Length", strconv.FormatInt(answer.ContentLength, 10))
 	}
 	return m
