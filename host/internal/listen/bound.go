@@ -60,7 +60,8 @@ func (b *Bound) packets() (*net.UDPConn, error) {
 		c.LocalAddr().Network())
 }
 
-// Bound duplicates what the listener is bound to, for another one in its place. This one goes on.
+// Bound duplicates what the listener is bound to, for another one in its place. This one goes on. The port of HTTP/3 is
+// among it as long as it is there, though it may let nobody in any more.
 func (s *Server) Bound() (b Bound, err error) {
 	if s.packets != nil {
 		b.Packets, err = s.packets.File()
@@ -74,7 +75,9 @@ func (s *Server) Bound() (b Bound, err error) {
 		return b, err
 	}
 	if p := s.quic.Load(); p != nil {
-		if b.Packets, err = p.socket.File(); err != nil {
+		if b.Packets, err = p.socket.File(); err != nil && s.quicNow() == nil {
+			return b, nil // it was given back just now
+		} else if err != nil {
 			b.Close()
 		}
 	}

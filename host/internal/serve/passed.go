@@ -76,6 +76,10 @@ func (h *host) keepSockets() {
 			asItIs(l.config.Address, err)
 			continue
 		}
+		if !l.config.HTTP3 && l.config.Protocol != listen.UDP && there.Packets != nil { // nobody new is let in there
+			there.Packets.Close()
+			there.Packets = nil
+		}
 		add(l.config.Address, false, there.Socket)
 		add(l.config.Address, true, there.Packets)
 	}

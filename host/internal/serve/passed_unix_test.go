@@ -47,6 +47,29 @@ func TestASocketThatCanNotBeDuplicatedStaysKept(t *testing.T) {
 	}
 }
 
+func TestThePortOfHTTP3IsNotKeptWhenItIsTurnedOff(t *testing.T) {
+	const address = "127.0.0.1:0"
+	for _, on := range []bool{true, false} {
+		h := newHost(&config.Config{}, hclog.NewNullLogger())
+		h.notify.socket, h.notify.room = "nobody", 4
+		kept := activation.StoreName(address, true)
+		h.notify.kept([]string{kept})
+		server, err := listen.New(listen.Options{Address: address, Protocol: listen.UDP}) // which has a port of UDP
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		if err := server.Listen(); err != nil {
+			t.Fatal(err)
+		}
+		l := &listener{socket: &socket{server: server}, config: config.Listen{Address: address, HTTP3: on}}
+		h.setup.Load().listeners = append(h.setup.Load().listeners, l)
+		if h.keepSockets(); h.notify.isKept(kept) != on {
+			t.Errorf("on: %v; kept are %q", on, h.notify.keeps())
+		}
+	}
+}
+
 func TestTheFileOfASocketUnitStaysAfterAnUpgrade(t *testing.T) {
 	dir, err := os.MkdirTemp("", "h") // short, as the path of a socket has to be
 	if err != nil {
