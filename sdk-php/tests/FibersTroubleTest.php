@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WorkerHost\Tests;
 
 use PHPUnit\Framework\TestCase;
+use WorkerHost\Internal\Codec;
 use WorkerHost\Internal\Frame;
 use WorkerHost\Tests\Support\FakeHost;
 
@@ -307,5 +308,86 @@ final class FibersTroubleTest extends TestCase
         self::assertSame(200, $host->get('GET', '/good')->status);
         self::assertSame(['output buffer', '/bad'], [\strstr(\strstr($host->logs[0][3], 'output'), ' open', true),
             $host->logs[0][4]['target']]);
+    }
+
+    private static function asking(string $handler, int $most): FakeHost
+    {
+        return FakeHost::serving("\$worker = Worker::create()->concurrency(100); \$worker->onRequest(
+            function (Request \$request) use (\$worker) { \$all = \$worker->connections(); $handler })->run();",
+            limits: ['calls', $most]);
+    }
+
+    public function testOneThatLeavesWhileItWaitsForRoomToAskKeepsOutNoOther(): void
+    {
+        $host = self::asking('return "n" . $all->count();', 1);
+        [$first, $leaves, $last] = [$host->request(), $host->request(), $host->request()];
+        $call = $host->next();
+        $host->send([Frame::RESET, $leaves, 1, '']);
+        $host->done($leaves);
+        $host->send([Frame::RESULT, $call[1], '', 1]);
+        self::assertSame('n1', $host->answer($first)->body);
+        $host->send([Frame::RESULT, $host->next()[1], '', 2]);
+        self::assertSame('n2', $host->answer($last)->body);
+    }
+
+    public function testOneThatHasGivenUpBeforeItCouldAskIsNotWokenForIt(): void
+    {
+        $host = self::asking('if ($request->path !== "/gone") { return "n" . $all->count(); }
+            while (!$request->isCancelled()) { usleep(2000); } try { $all->count(); }
+            catch (RequestCancelled) { $began = hrtime(true); Async::delay(0.05);
+                Log::info(hrtime(true) - $began < 50_000_000 ? "woken" : "waited"); } return "";', 1);
+        $first = $host->request();
+        $call = $host->next();
+        $gone = $host->request('GET', '/gone');
+        $host->send([Frame::RESET, $gone, 1, '']);
+        $host->send([Frame::RESULT, $call[1], '', 1]);
+        $said = [...$host->done($first), ...$host->done($gone)];
+        self::assertContains([Frame::DONE, $gone], $said);
+        self::assertSame('waited', $host->logs[0][3]);
+    }
+
+    public function testAnswersThatComeTogetherEachMakeRoom(): void
+    {
+        $host = self::asking('return "n" . $all->count();', 3);
+        for ($i = 0; $i < 6; $i++) {
+            $host->request();
+        }
+        $results = '';
+        for ($i = 0; $i < 3; $i++) {
+            $results .= (new Codec(false))->frame([Frame::RESULT, $host->next()[1], '', $i]);
+        }
+        $host->raw($results);
+        $calls = 0;
+        for ($i = 0; $i < 6; $i++) {
+            $calls += $host->next()[0] === Frame::CALL ? 1 : 0;
+        }
+        self::assertSame(3, $calls);
+    }
+
+    public function testTheEndOfTheLinkEndsWhatWaitsForRoomToAsk(): void
+    {
+        $host = self::asking('try { $all->count(); } catch (CallFailed $e) { return $e->getMessage(); }', 1);
+        [$gone, $waits] = [$host->request(), $host->request()];
+        self::assertSame(Frame::CALL, $host->next()[0]);
+        $host->send([Frame::RESET, $gone, 1, '']);
+        $host->done($gone);
+        $host->send([Frame::DRAIN, 0, 1000]);
+        $host->endInput();
+        self::assertSame('the host is gone', $host->answer($waits)->body);
+    }
+
+    public function testADestructorAsksThoughThereIsNoRoomAtFirst(): void
+    {
+        $host = self::asking('if ($request->path === "/") { return "n" . $all->count(); }
+            $last = new class ($all) { function __construct(private $all) {}
+            function __destruct() { Log::info("n" . $this->all->count()); } }; unset($last); return "done";', 1);
+        $first = $host->request();
+        $call = $host->next();
+        $second = $host->request('GET', '/destructor');
+        self::assertTrue($host->silent(0.02));
+        $host->send([Frame::RESULT, $call[1], '', 1]);
+        $host->send([Frame::RESULT, $host->next()[1], '', 2]);
+        self::assertSame([$second, $first], \array_column($host->done($first), 1));
+        self::assertSame('n2', $host->logs[0][3]);
     }
 }

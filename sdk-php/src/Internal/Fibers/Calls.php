@@ -29,12 +29,15 @@ final class Calls
      */
     public function ask(\Closure $ask, int $most): mixed
     {
-        while (\count($this->open) >= $most) {
-            $this->suspend($wait = $this->waiting[] = new Wait(Scheduler::reactor()),
-                fn (): bool => \count($this->open) < $most);
-            $this->waiting = \array_values(\array_filter($this->waiting, static fn ($one): bool => $one !== $wait));
+        while (!$this->hasRoom($most)) {
+            $this->suspend($this->waiting[] = new Wait(Scheduler::reactor()), fn (): bool => $this->hasRoom($most));
         }
-        $stream = $ask();
+        try {
+            $stream = $ask();
+        } catch (\Throwable $e) {
+            $this->wake();
+            throw $e;
+        }
         $this->open[$stream] = [new Wait(Scheduler::reactor()), new Pieces(), null];
         try {
             $this->suspend($this->open[$stream][0], fn (): bool => $this->open[$stream][2] !== null);
@@ -43,12 +46,12 @@ final class Calls
                 $this->open[$stream][0] = null;
                 $this->strands->link->send([Frame::RESET, $stream, Frame::CODE_CANCELLED]);
             } else {
-                $this->close($stream);
+                unset($this->open[$stream]);
             }
             throw $e;
         }
         [, $pieces, $message] = $this->open[$stream];
-        $this->close($stream);
+        unset($this->open[$stream]);
 
         return match (true) {
             $message === null => throw new CallFailed('the host is gone'),
@@ -57,6 +60,19 @@ final class Calls
             $message[2] !== '' => throw new CallFailed("the host says: {$message[2]}", $message[4]),
             default => $pieces->value($message[3]),
         };
+    }
+
+    /** Whether one more may be under way; those are not whose answer has come. @throws CallFailed if none may ever */
+    private function hasRoom(int $most): bool
+    {
+        if (\count($this->open) < $most) {
+            return true;
+        }
+        if ($this->strands->link->hasEnded()) {
+            throw new CallFailed('the host is gone');
+        }
+
+        return \count(\array_filter($this->open, static fn (array $one): bool => $one[2] === null)) < $most;
     }
 
     /** @param \Closure(): bool $done */
@@ -79,18 +95,18 @@ final class Calls
             return;
         }
         if ($wait === null) {
-            $this->close($stream);
-
-            return;
+            unset($this->open[$stream]);
+        } else {
+            $this->open[$stream][2] = $message;
+            $wait->end();
         }
-        $this->open[$stream][2] = $message;
-        $wait->end();
+        $this->wake();
     }
 
-    private function close(int $stream): void
+    /** There is room for one more. Those that have given up are passed over. */
+    private function wake(): void
     {
-        unset($this->open[$stream]);
-        ($this->waiting[0] ?? null)?->end();
+        while (($wait = \array_shift($this->waiting)) !== null && !$wait->end());
     }
 
     /** The link is at its end. */

@@ -59,6 +59,7 @@ final class Wait
         $this->fiber = \Fiber::getCurrent();
         if ($context !== null) {
             if ($context->pending !== null && !$this->firm) {
+                $this->over = true;
                 [$thrown, $context->pending] = [$context->pending, null];
                 throw $thrown;
             }
