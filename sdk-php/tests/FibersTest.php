@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace WorkerHost\Tests;
 
 use PHPUnit\Framework\TestCase;
+use WorkerHost\Internal\Codec;
 use WorkerHost\Internal\Frame;
 use WorkerHost\Tests\Support\Answer;
 use WorkerHost\Tests\Support\FakeHost;
@@ -365,5 +366,48 @@ final class FibersTest extends TestCase
             $worker->after(1, fn () => 0); Log::info("handler"); Async::delay(0.01); return "";');
         self::assertSame('', $host->get()->body);
         self::assertSame(['handler', 'tick'], \array_column($host->logs, 3));
+    }
+
+    /** @return iterable<string, array{string}> */
+    public static function firmWaits(): iterable
+    {
+        yield 'for its body' => ['$request->body()'];
+        yield 'for its body, in several fibers' => ['Async::all([fn () => $request->body(), $wait, $wait])'];
+        yield 'for its body or more' => ['Async::all([$wait, fn () => Async::delay(30)])'];
+    }
+
+    /** @dataProvider firmWaits */
+    public function testOneThatWaitsForABodyHearsOfACancellationOnce(string $wait): void
+    {
+        $host = self::serving("\$wait = function () use (\$request) { try { \$request->body(); }
+            finally { Async::delay(0.01); Log::info('inner cleaned'); } };
+            try { $wait; } finally { Async::delay(0.01); Log::info('cleaned'); }");
+        $stream = $host->request('POST', '/', [], null, false);
+        $host->send([Frame::RESET, $stream, 1, '']);
+        self::assertTrue($host->answer($stream)->done);
+        $told = \array_column($host->logs, 3);
+        self::assertSame(1 + \substr_count($wait, '$wait'), \count(\preg_grep('/cleaned$/', $told)));
+    }
+
+    public function testOneThatWaitsForRoomHearsOfACancellationOnce(): void
+    {
+        $host = self::serving('return Response::stream(function () { try { for (;;) { yield str_repeat("x", 5000); } }
+            finally { Async::delay(0.01); Log::info("cleaned"); } });', window: 10000);
+        $stream = $host->request();
+        for ($i = 0; $i < 3; $i++) {
+            $host->next();
+        }
+        $host->send([Frame::RESET, $stream, 1, '']);
+        self::assertTrue($host->answer($stream)->done);
+        self::assertContains('cleaned', \array_column($host->logs, 3));
+    }
+
+    public function testACancellationBehindTheBodysEndIsHeardAtTheNextWait(): void
+    {
+        $host = self::serving('$request->body(); Async::delay(30); return "";');
+        $stream = $host->request('POST', '/', [], null, false);
+        $host->raw((new Codec(false))->frame([Frame::DATA, $stream, 1, 'x'])
+            . (new Codec(false))->frame([Frame::RESET, $stream, 1, '']));
+        self::assertSame([Frame::DONE], $host->answer($stream)->types);
     }
 }

@@ -37,6 +37,8 @@ final class Strand implements Channel
     private array $more = [];
     /** @var array<int, Wait> those that wait for what comes */
     private array $listeners = [];
+    /** Whether its fibers have been told to give up. */
+    private bool $cancelled = false;
     /** Why what it handles has failed already, whatever comes of it. */
     private string $spoiled = '';
 
@@ -91,6 +93,7 @@ final class Strand implements Channel
     {
         $this->message = $message;
         $this->inbox = $behind;
+        $this->cancelled = false;
         if ($this->fiber->isStarted()) {
             $this->fiber->resume();
         } else {
@@ -171,6 +174,7 @@ final class Strand implements Channel
     /** Has each of its fibers hear that nobody waits any more. */
     public function cancel(string $why): void
     {
+        $this->cancelled = true;
         foreach ([$this->context, ...$this->more] as $context) {
             $context->cancel(new RequestCancelled($why));
         }
@@ -186,7 +190,12 @@ final class Strand implements Channel
             }
         }
 
-        return \array_shift($this->inbox) ?? ($wait && !$this->link->hasEnded() ? self::NOTHING : null);
+        $message = \array_shift($this->inbox);
+        if ($wait && $this->cancelled && $this->inbox === [] && ($context = Scheduler::context()) !== null) {
+            $context->pending = null; // it hears so by this message, or by what another fiber took: once
+        }
+
+        return $message ?? ($wait && !$this->link->hasEnded() ? self::NOTHING : null);
     }
 
     private function listen(): void
