@@ -83,9 +83,9 @@ func (s *second) Inform(m *protocol.Inform) { s.of.tell(func() { s.of.client.Inf
 
 // Respond implements [protocol.Sink]. Another fetch might fail as well, and so on.
 func (s *second) Respond(m *protocol.Response) {
-	if asks(m, termsOf(s.stream)) {
+	if f := askedFor(m, termsOf(s.stream)); f != nil {
 		s.failed = true
-		s.of.complain("a fetch is refused", "", "it is the answer to a fetch that has failed")
+		s.of.complain("a fetch is refused", f.URL, "it is the answer to a fetch that has failed")
 		s.of.tell(func() {
 			s.of.client.Fail(&protocol.Failure{Kind: protocol.FailedFetch, Detail: "another one has failed before it"})
 		})

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -222,6 +223,17 @@ func TestARedirectIsFollowedOnlyWhereItsTargetIsAllowed(t *testing.T) {
 	c.ends(t)
 	if m := s.hears(); m.End != protocol.FetchRefused || c.failure == nil {
 		t.Errorf("a loop: %+v, %v", m, c.failure)
+	}
+}
+
+func TestARedirectToWhereASecretMustNotGoIsTheClients(t *testing.T) {
+	s := newStage(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/v1/elsewhere", 302) }, nil)
+	s.pool.terms.Secrets = map[string]Secret{"K": {Value: "s3cr3t", Allow: s.places(s.other.URL + "/v1/in")}}
+	c, _ := s.ask(protocol.Fetch{URL: "/v1/in", Pass: all, Headers: []string{"X-Key", "{secret:K}"}}, "")
+	c.ends(t)
+	if m := s.hears(); m.End != protocol.FetchComplete || c.head == nil || c.head.Status != 302 ||
+		valueOf(c.head.Headers, "Location") != "/v1/elsewhere" {
+		t.Errorf("the client has %+v, %v; FETCHED is %+v", c.head, c.failure, m)
 	}
 }
 
@@ -494,6 +506,28 @@ func TestAHeaderAsksForAFetchWhereItMay(t *testing.T) {
 	}
 }
 
+func TestWhatACanarySetsStays(t *testing.T) {
+	s := newStage(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		w.Header().Set("Set-Cookie", "theirs=1")
+	}, func(set *Settings) { set.Header = true })
+	for control, want := range map[string]string{"max-age=1, Private": "max-age=1, Private",
+		"no-cache": "public, max-age=60"} {
+		s.pool.answer = func(to protocol.Sink) {
+			to.Respond(&protocol.Response{Flags: protocol.FlagEnd, Status: 200, Headers: []string{
+				"Cache-Control", control, "Set-Cookie", "arm=new",
+				Header, `{"url":"` + s.other.URL + `/v1/","pass":["*","set-cookie"]}`}})
+		}
+		c, _ := s.submit()
+		c.ends(t)
+		s.hears()
+		if h := c.head.Headers; valueOf(h, "Cache-Control") != want || !slices.Contains(h, "arm=new") ||
+			!slices.Contains(h, "theirs=1") {
+			t.Errorf("%s: the client has %q", control, h)
+		}
+	}
+}
+
 func FuzzHeader(f *testing.F) {
 	for _, text := range []string{`{"url":"https://a/","headers":{"A":["b"]},"context":{"n":[1,1.5,null]}}`, `{"url":1}`,
 		`{"context":[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]}`, `{"timeout":1e300}`, `{"keep":9223372036854775807}`} {
@@ -560,7 +594,8 @@ func TestAWorkerAnswersWhereNothingCame(t *testing.T) {
 		c.ends(t)
 		if s.hears(); c.failure == nil || c.failure.Kind != protocol.FailedFetch || c.head != nil ||
 			len(asked) != before+2 {
-			t.Errorf("a fetch after a fetch that failed: %+v, %v, asked %d times", c.head, c.failure, len(asked)-before)
+			t.Errorf("a fetch after a fetch that failed: %+v, %v, asked %d times",
+				c.head, c.failure, len(asked)-before)
 		}
 	}
 }

@@ -57,20 +57,35 @@ func byHeader(m *protocol.Response) (f *protocol.Fetch, own []string, err error)
 	}
 	for i := 0; i+1 < len(m.Headers); i += 2 {
 		name := http.CanonicalHeaderKey(m.Headers[i])
-		if name != Header && name != "Content-Length" && !(all && ofContent[name]) {
+		gives := all && ofContent[name] && !(name == "Cache-Control" && isPrivate(m.Headers[i+1]))
+		if name != Header && name != "Content-Length" && !gives {
 			own = append(own, m.Headers[i], m.Headers[i+1])
 		}
 	}
 	return f, own, nil
 }
 
-// asks says whether a response of a generation with these terms asks for a fetch, in whatever way, well or not.
-func asks(m *protocol.Response, terms *Terms) bool {
+// isPrivate says whether a Cache-Control has no shared cache keep a response, as that of a canary does.
+func isPrivate(control string) bool {
+	for part := range strings.SplitSeq(control, ",") {
+		if strings.EqualFold(strings.TrimSpace(part), "private") {
+			return true
+		}
+	}
+	return false
+}
+
+// askedFor is what a response of a generation with these terms asks for, in whatever way; empty, if it is not
+// understood; nil: nothing.
+func askedFor(m *protocol.Response, terms *Terms) *protocol.Fetch {
 	if m.Fetch != nil || terms == nil || !terms.Header {
-		return m.Fetch != nil
+		return m.Fetch
 	}
 	f, _, err := byHeader(m)
-	return f != nil || err != nil
+	if err != nil {
+		f = &protocol.Fetch{}
+	}
+	return f
 }
 
 func readHeader(text string) (*protocol.Fetch, error) {

@@ -240,12 +240,9 @@ func (f *fetch) ask(ctx context.Context, agent string) (*http.Response, error) {
 			answer.Body.Close()
 			return nil, fmt.Errorf("it answered %d, which nobody asked for", answer.StatusCode)
 		}
-		next, err := f.redirect(answer, at)
-		if err != nil || next == nil {
-			if err != nil {
-				answer.Body.Close()
-			}
-			return answer, err
+		next := f.redirect(answer, at)
+		if next == nil {
+			return answer, nil
 		}
 		io.CopyN(io.Discard, answer.Body, smallRead) // so that its connection can be used again
 		answer.Body.Close()
@@ -260,29 +257,32 @@ func (f *fetch) ask(ctx context.Context, agent string) (*http.Response, error) {
 }
 
 // redirect is where an answer leads; nil: it is to be passed on.
-func (f *fetch) redirect(answer *http.Response, from *url.URL) (*url.URL, error) {
+func (f *fetch) redirect(answer *http.Response, from *url.URL) *url.URL {
 	switch answer.StatusCode {
 	case 301, 302, 303, 307, 308:
 	default:
-		return nil, nil
+		return nil
 	}
 	location := answer.Header.Get("Location")
 	if location == "" {
-		return nil, nil
+		return nil
 	}
 	to, err := from.Parse(location)
 	if err != nil {
-		return nil, nil
+		return nil
 	}
 	if from.Scheme == "https" && to.Scheme == "http" {
-		return nil, nil // passed on, as any that is not allowed: it is the client's to follow
+		return nil // passed on, as any that is not allowed: it is the client's to follow
 	}
 	to.Fragment, to.RawFragment = "", ""
 	at, err := f.terms.target(to.String())
 	if err != nil {
-		return nil, nil
+		return nil
 	}
-	return at, nil
+	if _, err := f.header(at, ""); err != nil { // a secret of it must not go there
+		return nil
+	}
+	return at
 }
 
 // header is that of the request to u, secrets filled in. Where a redirect leads to another host that gets neither
@@ -344,6 +344,7 @@ func (f *fetch) head(answer *http.Response, method string) *protocol.Response {
 	for i := 0; i+1 < len(f.own); i += 2 {
 		own[http.CanonicalHeaderKey(f.own[i])] = true
 	}
+	delete(own, "Set-Cookie") // each sets a cookie of its own
 	for _, value := range answer.Header["Connection"] {
 		for name := range strings.SplitSeq(value, ",") {
 			own[http.CanonicalHeaderKey(strings.TrimSpace(name))] = true // it is about that connection as well

@@ -60,8 +60,8 @@ func (b *Bound) packets() (*net.UDPConn, error) {
 		c.LocalAddr().Network())
 }
 
-// Bound duplicates what the listener is bound to, for another one in its place. This one goes on. The port of HTTP/3 is
-// among it as long as it is there, though it may let nobody in any more.
+// Bound duplicates what the listener is bound to, for another one in its place. This one goes on. The port of HTTP/3
+// is among it as long as it is there, though it may let nobody in any more.
 func (s *Server) Bound() (b Bound, err error) {
 	if s.packets != nil {
 		b.Packets, err = s.packets.File()

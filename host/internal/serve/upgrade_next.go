@@ -87,7 +87,7 @@ func (h *host) Upgrade(ask control.Upgrade) (*control.Account, error) {
 	return account, nil
 }
 
-// lost is an error of an upgrade that this host does not outlive: its connections are the next one's, which has failed.
+// lost is an error of an upgrade that this host does not outlive: its connections are the next one's, which failed.
 type lost struct{ error }
 
 // failed is what an upgrade has come to that has failed, and what there is to say of it.
