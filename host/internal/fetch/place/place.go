@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -45,8 +47,8 @@ func (p Place) Host() string { return net.JoinHostPort(p.host, p.port) }
 // Host is a URL's host, with its port also where that is the scheme's own.
 func Host(u *url.URL) string { return net.JoinHostPort(u.Hostname(), port(u)) }
 
-// Has says whether a URL of [URL] lies there. Those who decode %2F and %5C on the other end may find another path
-// than we do, so that has to lie there as well.
+// Has says whether a URL of [URL] lies there. Those who decode %2F and %5C on the other end, or leave away what comes
+// after a semicolon in each segment, may find another path than we do, so that has to lie there as well.
 func (p Place) Has(u *url.URL) bool {
 	if u.Scheme != p.scheme || u.Hostname() != p.host || port(u) != p.port {
 		return false
@@ -55,12 +57,9 @@ func (p Place) Has(u *url.URL) bool {
 	if !p.hasPath(path) {
 		return false
 	}
-	if strings.IndexByte(path, '%') < 0 {
-		return true
-	}
 	for range 3 { // what is escaped twice, some decode twice
-		decoded, err := url.PathUnescape(path)
-		if err != nil || decoded == path { // a % of its own
+		decoded := unescape(path)
+		if decoded == path { // whatever % there is stands for itself
 			return true
 		}
 		path = protocol.ResolvePath(strings.ReplaceAll(decoded, `\`, "/"))
@@ -72,7 +71,27 @@ func (p Place) Has(u *url.URL) bool {
 }
 
 func (p Place) hasPath(path string) bool {
-	return path == p.path || p.below && strings.HasPrefix(path, p.path)
+	if path != p.path && !(p.below && strings.HasPrefix(path, p.path)) {
+		return false
+	}
+	if strings.IndexByte(path, ';') < 0 {
+		return true
+	}
+	bare := Place{path: protocol.ResolvePath(parameters.ReplaceAllString(p.path, "")), below: p.below}
+	return bare.hasPath(protocol.ResolvePath(parameters.ReplaceAllString(path, "")))
+}
+
+var (
+	parameters = regexp.MustCompile(`;[^/]*`) // of a segment (RFC 3986 §3.3)
+	escapes    = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+)
+
+// unescape decodes the escapes that there are, and leaves any other % as it is.
+func unescape(path string) string {
+	return escapes.ReplaceAllStringFunc(path, func(escape string) string {
+		c, _ := strconv.ParseUint(escape[1:], 16, 8)
+		return string([]byte{byte(c)})
+	})
 }
 
 // URL reads a URL and makes it canonical: letters of scheme and host are small, escapes of unreserved characters

@@ -18,13 +18,19 @@ func TestOnlyWhatAPlaceNamesMayBeAskedFor(t *testing.T) {
 			"https://api.example/v1/ https://api.example/v1/chat https://API.Example:443/v1/a/b?q=/../x " +
 				"https://api.example/v1/./chat https://api.example/v2/../v1/chat https://api.example/%76%31/chat " +
 				"https://api.example//v1/chat https://api.example/v1/a%20b https://api.example/v1/a%2fb " +
-				"https://api.example/v1/100%25",
+				"https://api.example/v1/100%25 https://api.example/v1/a;b=c/d https://api.example/v1/%252525",
 			"https://api.example/v1 https://api.example/v1x/ https://api.example/ http://api.example/v1/chat " +
 				"https://api.example:8443/v1/chat https://api.example.evil/v1/ https://evil/v1/ " +
 				"https://api.example/v1/../admin https://api.example/v1/%2e%2e/admin " +
 				"https://api.example/v1/..%2fadmin https://api.example/v1/%2e%2e%2fadmin " +
 				"https://api.example/v1/..%5cadmin https://api.example/v1/..%252fadmin " +
-				"https://api.example/v1/%2e%2e%252fadmin https://api.example/V1/chat"},
+				"https://api.example/v1/%2e%2e%252fadmin https://api.example/V1/chat " +
+				"https://api.example/v1/..;/admin https://api.example/v1/..;a=b/admin " +
+				"https://api.example/v1/..%3b/admin https://api.example/v1/..%253b%252fadmin " +
+				"https://api.example/v1/..%252fadmin%25 https://api.example/v1/%252e%252e%252fadmin/%25zz"},
+		{"https://api.example/v1;a/*", "https://api.example/v1;a/x;b", "https://api.example/v1/x " +
+			"https://api.example/v1;a/..;/v2"},
+		{"https://api.example/v1/chat;a", "https://api.example/v1/chat;a", "https://api.example/v1/chat;b"},
 		{"https://api.example/v1/chat", "https://api.example/v1/chat https://api.example/v1/chat?a=b",
 			"https://api.example/v1/chat/ https://api.example/v1/chats https://api.example/v1/"},
 		{"https://api.example", "https://api.example https://api.example/ https://api.example/x?y",
