@@ -22,7 +22,7 @@ type Fetch struct {
 	Networks  []string      `key:"networks" holds:"array of networks" absent:"[]" means:"addresses that may be dialed for it besides public ones, such as \"10.1.0.0/16\": those of loopback, private and link-local networks are refused, unless allow has the very address"`
 	Header    bool          `key:"header" absent:"false" means:"the header X-Worker-Fetch of a response asks for a fetch as well, for code that can't return Response::fetch(); without this it is removed, as it is from whatever clients get"`
 	AtOnce    int           `key:"at_once" default:"10000" min:"1" max:"1000000" means:"fetches of the pool at once; beyond it 503"`
-	PerHost   int           `key:"per_host" default:"10000" min:"1" max:"1000000" means:"those to one host and port; beyond it 503"`
+	PerHost   int           `key:"per_host" default:"10000" min:"1" max:"1000000" means:"those to one host and port, which the URL that is asked for names: redirects are not counted; beyond it 503"`
 	FirstByte time.Duration `key:"first_byte_timeout" default:"60s" min:"0" means:"time until the other end begins to answer; beyond it 504; 0 is for ever"`
 	Timeout   time.Duration `key:"timeout" default:"10m" min:"0" means:"time for all of a fetch, however slow its client; 0 is for ever"`
 	MaxBody   Size          `key:"max_body" default:"1MiB" min:"0" max:"64MiB" means:"largest body of such a request, which is kept in memory until it is over"`
