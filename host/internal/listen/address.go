@@ -49,6 +49,13 @@ func (s *Server) bindPackets(address string) (*net.UDPConn, error) {
 	if b := &s.options.Bound; b.Packets != nil {
 		return b.packets()
 	}
+	if s.options.Packets != nil {
+		if f, err := s.options.Packets(); err != nil {
+			return nil, err
+		} else if f != nil {
+			return (&Bound{Packets: f}).packets()
+		}
+	}
 	return bindUDP(address)
 }
 

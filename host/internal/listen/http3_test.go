@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -483,6 +485,38 @@ func TestHTTP3ComesAndGoesWithTheTerms(t *testing.T) {
 		if _, err := h.Prepare(terms); err == nil || !strings.Contains(err.Error(), "another process") {
 			t.Error("a port that is taken:", err)
 		}
+	}
+}
+
+func TestHTTP3ThatComesLaterTakesTheSocketThatIsThere(t *testing.T) {
+	var theirs *net.UDPConn
+	h := start(t, hello, withTLS(t), func(o *Options) {
+		o.HTTP3 = false
+		o.Packets = func() (*os.File, error) { return theirs.File() }
+	})
+	var err error
+	theirs, err = bindUDP(h.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	h.options.HTTP3 = true
+	terms := Terms{Terms: web.Terms{Backend: h.backend, Limits: web.DefaultLimits()}, TLS: h.options.TLS}
+	for range 2 {
+		terms.HTTP3 = true
+		p, err := h.Prepare(terms)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Apply()
+		if _, body := fetch(t, h.clientsFor()["HTTP/3"], "GET", h.url, nil); body != "Hello, World!" {
+			t.Error(body)
+		}
+		terms.HTTP3 = false
+		if p, err = h.Prepare(terms); err != nil {
+			t.Fatal(err)
+		}
+		p.Apply()
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"iter"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -43,7 +44,10 @@ type Options struct {
 	Crowd    *guard.Crowd // shared by all listeners of a host; nil is without a limit
 	Dev      bool         // error pages show details
 	Bound    Bound        // sockets to take over in place of binding the address; those that are nil are bound
-	Loops    *loop.Set    // on which cleartext is served; shared by all, and ends after them; nil: there are none
+	// Packets, if not nil, is asked for a socket of UDP before one is bound that Bound has not; a nil file is none. It
+	// is asked whenever HTTP/3 is turned on.
+	Packets func() (*os.File, error)
+	Loops   *loop.Set // on which cleartext is served; shared by all, and ends after them; nil: there are none
 	// Fault, if not nil, says why the newest code does not run; "" if it does. Browsers are shown it in place of a
 	// page; it may be called at any time.
 	Fault  func() string

@@ -238,6 +238,7 @@ func (h *host) listenOptions(made *setup, l config.Listen) (listen.Options, erro
 	if err == nil {
 		o.Bound, err = h.upgrade.bound(placeOf(&l))
 	}
+	o.Packets = func() (*os.File, error) { return h.upgrade.passed.Take(l.Address, true) }
 	if c.HTTP.Lane {
 		o.Loops = h.loops
 	}

@@ -161,7 +161,8 @@ func (u *upgrade) bind(address string) (socket net.Listener, err error) {
 	return socket, err
 }
 
-// bound is what the host before has at a place, or else what was passed. Whoever asks first gets the former.
+// bound is what the host before has at a place, or else the socket that was passed; packets that were are asked for
+// when they are needed. Whoever asks first gets the former.
 func (u *upgrade) bound(at place) (there listen.Bound, err error) {
 	if b := u.before; b != nil {
 		if there, b.taken[at] = b.bound[at]; b.taken[at] {
@@ -171,9 +172,6 @@ func (u *upgrade) bound(at place) (there listen.Bound, err error) {
 	}
 	if there.Socket == nil && !at.Datagrams {
 		there.Socket, err = u.passed.Take(at.Address, false)
-	}
-	if there.Packets == nil && err == nil {
-		there.Packets, err = u.passed.Take(at.Address, true)
 	}
 	if err != nil {
 		there.Close()
