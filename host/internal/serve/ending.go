@@ -125,8 +125,12 @@ func (h *host) closeListeners() {
 	}
 }
 
-// Stop implements [control.Host]. A graceful stop begins after stop_delay.
+// Stop implements [control.Host]. A graceful stop begins after stop_delay. Where another host has just taken over, it is
+// that one which is meant.
 func (h *host) Stop(now bool) (stopped <-chan struct{}) {
+	if n := h.upgrade.replaced.Load(); n != nil {
+		n.askToStop()
+	}
 	if now {
 		if h.now.Err() == nil {
 			h.log.Warn("stopping at once")

@@ -13,6 +13,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,7 @@ type next struct {
 	failed  chan string
 	serving chan struct{}
 	passed  atomic.Bool   // another one has taken over from it
+	asked   sync.Once     // to stop
 	closed  chan struct{} // closed with the link
 }
 
@@ -360,7 +362,6 @@ func (h *host) leave(n *next, a acceptance) {
 	}
 	n.passSignals()
 	h.upgrade.replaced.Store(n)
-	asked := h.leaves() // meanwhile
 	h.upgrade.keeper.serves(n.pid)
 	h.notify.leaves(n.pid, h.upgrade.keeper == nil)
 	if a.Control || h.upgrade.claim == nil { // else it is at another place now
@@ -386,12 +387,14 @@ func (h *host) leave(n *next, a acceptance) {
 	}
 	go h.outlived(n)
 	h.log.Info("another host serves from now on, and this one finishes what it has", "next_pid", n.pid)
-	if asked {
-		n.signalStop()
+	if h.leaving.Swap(true) || h.stopping.Err() != nil { // somebody has asked for a stop meanwhile
+		n.askToStop()
 	}
-	h.leaving.Store(true)
 	h.end(errStopped)
 }
+
+// askToStop has the host that took over stop gracefully; the second time it does nothing.
+func (n *next) askToStop() { n.asked.Do(n.signalStop) }
 
 // outlived is for a next host that ends before this one has: nobody serves new clients then. It ends with this host.
 func (h *host) outlived(n *next) {
