@@ -410,4 +410,39 @@ final class FibersTest extends TestCase
             . (new Codec(false))->frame([Frame::RESET, $stream, 1, '']));
         self::assertSame([Frame::DONE], $host->answer($stream)->types);
     }
+
+    public function testOnStopMayAskTheHost(): void
+    {
+        $host = FakeHost::serving('$worker = Worker::create()->concurrency(10); $worker->onRequest(fn () => "")
+            ->onStop(fn () => Log::info("n" . $worker->connections()->count()))->run();');
+        $host->get();
+        $host->send([Frame::DRAIN, 0, 1000]);
+        $call = $host->next();
+        self::assertSame(Frame::CALL, $call[0]);
+        $host->send([Frame::RESULT, $call[1], '', 3]);
+        self::assertSame([], $host->next());
+        self::assertSame(['n3'], \array_column($host->logs, 3));
+        self::assertSame(0, $host->end());
+    }
+
+    public function testAnswersGoOutWhileAnotherRequestYieldsAgainAndAgain(): void
+    {
+        $host = self::serving('if ($request->path === "/quick") { Async::delay(0.001); return "quick"; }
+            for (;;) { Async::delay(0); }');
+        $long = $host->request('GET', '/long');
+        $host->request('GET', '/quick');
+        self::assertFalse($host->silent(5.0));
+        $host->send([Frame::RESET, $long, 1, '']);
+        self::assertTrue($host->answer($long)->done);
+    }
+
+    public function testATimeThatIsBelowNoneOrBeyondAllIsTakenForNoneOrForLong(): void
+    {
+        $host = self::serving('[$a, $b] = stream_socket_pair(1, 1, 0); $late = [Async::readable($a, -1.0)];
+            $last = new class ($a, $late) { function __construct(private $a, public &$late) {}
+                function __destruct() { $this->late[] = Async::readable($this->a, -1.0); } }; unset($last);
+            [$late[]] = Async::all([fn () => Async::readable($a, INF), function () use ($b) {
+                Async::delay(0.01); fwrite($b, "x"); }]); return $late;');
+        self::assertSame('[false,false,true]', $host->get()->body);
+    }
 }

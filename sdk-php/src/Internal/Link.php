@@ -188,8 +188,8 @@ final class Link implements Channel
         return $stream;
     }
 
-    /** From here on several may ask at a time, and $calls has what is under way. */
-    public function answers(Calls $calls): void
+    /** From here on several may ask at a time, and $calls has what is under way; null: one again. */
+    public function answers(?Calls $calls): void
     {
         $this->calls = $calls;
     }

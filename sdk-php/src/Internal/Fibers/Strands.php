@@ -93,6 +93,7 @@ final class Strands
         Backtrace::follow(null);
         Log::follow(null);
         $this->program->acts->follow(null);
+        $this->link->answers(null);
         $this->link->scatter();
         if ($this->error !== null) {
             throw $this->error;
