@@ -101,10 +101,8 @@ final class SelectReactor implements Reactor
                 \array_map($this->call(...), $queue);
             }
             $this->expire();
-            if ($this->queue === []) {
-                [$deferred, $this->deferred] = [$this->deferred, []];
-                \array_map($this->call(...), $deferred);
-            }
+            [$deferred, $this->deferred] = [$this->deferred, []];
+            \array_map($this->call(...), $deferred);
             if ($this->stopped) {
                 return;
             }
