@@ -81,11 +81,14 @@ final class Scheduler
         $context = self::enter($reactor);
         $wait = new Wait($reactor);
         $late = false;
-        $id = $write ? $reactor->writable($stream, $wait) : $reactor->readable($stream, $wait);
-        $timer = $seconds === null ? null : $reactor->delay($seconds, static function () use ($wait, &$late): void {
-            $late = $wait->end();
-        });
+        $seconds = $seconds === null ? null : \max(0.0, \min($seconds, 1e9));
+        $id = $timer = null;
         try {
+            $id = $write ? $reactor->writable($stream, $wait) : $reactor->readable($stream, $wait);
+            $end = static function () use ($wait, &$late): void {
+                $late = $wait->end();
+            };
+            $timer = $seconds === null ? null : $reactor->delay($seconds, $end);
             if (!$wait->suspend($context)) {
                 $reads = $write ? [] : [$stream];
                 $writes = $write ? [$stream] : [];
@@ -94,9 +97,8 @@ final class Scheduler
                     $seconds === null ? null : (int) (\fmod($seconds, 1) * 1e6));
             }
         } finally {
-            $reactor->cancel($id);
-            if ($timer !== null) {
-                $reactor->cancel($timer);
+            foreach (\array_filter([$id, $timer]) as $watch) {
+                $reactor->cancel($watch);
             }
         }
 
