@@ -160,7 +160,9 @@ final class Strands
         }
         $this->receiving = true;
         try {
-            if ($fill) {
+            if ($fill && $this->lends) {
+                $this->link->pull(0); // another callback of the same tick may have looked, and left nothing to read
+            } elseif ($fill) {
                 $this->link->fill();
             }
             $this->looked = \hrtime(true);
