@@ -390,4 +390,14 @@ final class FibersTroubleTest extends TestCase
         self::assertSame([$second, $first], \array_column($host->done($first), 1));
         self::assertSame('n2', $host->logs[0][3]);
     }
+
+    public function testExitInAFunctionOfSeveralIsItsOwnRequests(): void
+    {
+        $host = self::serving('if ($request->path === "/exit") { Async::all([fn () => Async::delay(0.01),
+            function () { Async::delay(0.02); exit(0); }]); } Async::all([fn () => 1]); Async::delay(30); return "";');
+        $waits = $host->request('GET', '/waits');
+        $exit = $host->request('GET', '/exit');
+        self::assertSame(500, $host->answer($exit)->status);
+        self::assertTrue($host->answer($waits)->died);
+    }
 }

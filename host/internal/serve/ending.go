@@ -125,8 +125,8 @@ func (h *host) closeListeners() {
 	}
 }
 
-// Stop implements [control.Host]. A graceful stop begins after stop_delay. Where another host has just taken over, it is
-// that one which is meant.
+// Stop implements [control.Host]. A graceful stop begins after stop_delay. Where another host has just taken over, it
+// is that one which is meant.
 func (h *host) Stop(now bool) (stopped <-chan struct{}) {
 	if n := h.upgrade.replaced.Load(); n != nil {
 		n.askToStop()

@@ -52,18 +52,20 @@ final class Group
         $this->running[$key] = $context;
         $context->strand?->add($context);
         $fiber = Scheduler::fiber($context, function () use ($key, $function, $context): void {
+            $unwound = $context->strand === null ? null : new Unwound($context->strand);
             $thrown = null;
             try {
                 $this->results[$key] = $function();
             } catch (\Throwable $thrown) {
             }
+            $unwound?->over();
             $this->ended($key, $context, $thrown);
         });
         try {
             $fiber->start();
         } catch (\FiberError) {
-            $this->ended($key, $context, new \Error('Async::all() can not wait here, where PHP suspends no fiber: '
-                . 'in a destructor before PHP 8.4, say'));
+            $this->ended($key, $context, new \Error('Async::all() can not wait here, where PHP suspends no fiber: in '
+                . 'a destructor before PHP 8.4, say'));
         } catch (\Exception $e) { // PHP has no memory for another stack
             $this->ended($key, $context, $e);
         }

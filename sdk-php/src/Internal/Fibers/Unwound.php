@@ -10,13 +10,19 @@ namespace WorkerHost\Internal\Fibers;
  */
 final class Unwound
 {
-    public function __construct(private readonly Strand $strand)
+    public function __construct(private ?Strand $strand)
     {
+    }
+
+    /** That code has come to its end. */
+    public function over(): void
+    {
+        $this->strand = null;
     }
 
     public function __destruct()
     {
-        if ($this->strand->message !== null) {
+        if ($this->strand?->message !== null) {
             $this->strand->strands->culprit ??= $this->strand;
         }
     }
