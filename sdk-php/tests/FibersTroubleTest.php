@@ -400,4 +400,18 @@ final class FibersTroubleTest extends TestCase
         self::assertSame(500, $host->answer($exit)->status);
         self::assertTrue($host->answer($waits)->died);
     }
+
+    public function testTheEndOfTheInputAfterDrainTakesNoProcessor(): void
+    {
+        if (!\function_exists('getrusage')) {
+            self::markTestSkipped('this takes getrusage()');
+        }
+        $host = self::serving('$spent = fn () => getrusage()["ru_utime.tv_sec"] * 1e6 + getrusage()["ru_utime.tv_usec"]
+            + getrusage()["ru_stime.tv_sec"] * 1e6 + getrusage()["ru_stime.tv_usec"]; Async::delay(0.05);
+            $began = $spent(); Async::delay(0.5); return (string) ($spent() - $began);');
+        $stream = $host->request();
+        $host->send([Frame::DRAIN, 0, 1000]);
+        $host->endInput();
+        self::assertLessThan(50000, (int) $host->answer($stream)->body);
+    }
 }

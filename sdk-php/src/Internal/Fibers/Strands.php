@@ -44,6 +44,7 @@ final class Strands
     private ?\Throwable $error = null;
     /** When the pipe was looked into last. */
     private int $looked = 0;
+    private string $watch = '';
     private string $alarm = '';
     /** Whether tick() is about to run. */
     private bool $arming = false;
@@ -81,13 +82,13 @@ final class Strands
                 $this->reactor->defer($this->link->flush(...));
             }
         });
-        $watch = $this->reactor->readable($input, fn () => $this->receive(), true);
+        $this->watch = $this->reactor->readable($input, fn () => $this->receive(), true);
         $this->arm();
         $this->receive(false); // what was read with HELLO
         while (!$this->over) {
             $this->reactor->run();
         }
-        $this->reactor->cancel($watch);
+        $this->reactor->cancel($this->watch);
         $this->reactor->cancel($this->alarm);
         $this->program->armed = null;
         Backtrace::follow(null);
@@ -215,6 +216,7 @@ final class Strands
             } // all else belongs to streams that are done: late, and of no interest
         }
         if ($this->link->hasEnded()) {
+            $this->reactor->cancel($this->watch); // what is at its end can always be read
             $this->lose();
         }
         $this->stopIfDone();
