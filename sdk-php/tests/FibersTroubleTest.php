@@ -414,4 +414,17 @@ final class FibersTroubleTest extends TestCase
         $host->endInput();
         self::assertLessThan(50000, (int) $host->answer($stream)->body);
     }
+
+    public function testATickThatWaitsAtAGoodEndIsNoError(): void
+    {
+        $host = FakeHost::serving('Worker::create()->concurrency(10)->onRequest(fn () => "")
+            ->every(0.001, fn () => Async::delay(30))->onStop(fn () => usleep(1000))->run();');
+        usleep(20000);
+        $host->get();
+        $host->send([Frame::DRAIN, 0, 1000]);
+        self::assertSame([], $host->next());
+        self::assertSame([], $host->logs);
+        self::assertSame(0, $host->end());
+        self::assertSame('', $host->log());
+    }
 }

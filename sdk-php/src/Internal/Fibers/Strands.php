@@ -91,6 +91,7 @@ final class Strands
         $this->reactor->cancel($this->watch);
         $this->reactor->cancel($this->alarm);
         $this->program->armed = null;
+        $this->ticking = []; // those that wait still are cut off by a good end
         Backtrace::follow(null);
         Log::follow(null);
         $this->program->acts->follow(null);
