@@ -5,7 +5,10 @@ declare(strict_types=1);
 namespace WorkerHost\Tests;
 
 use PHPUnit\Framework\TestCase;
+use WorkerHost\Async;
 use WorkerHost\Internal\Codec;
+use WorkerHost\Internal\Fibers\Reactor;
+use WorkerHost\Internal\Fibers\Scheduler;
 use WorkerHost\Internal\Frame;
 use WorkerHost\Tests\Support\Answer;
 use WorkerHost\Tests\Support\FakeHost;
@@ -444,5 +447,24 @@ final class FibersTest extends TestCase
             [$late[]] = Async::all([fn () => Async::readable($a, INF), function () use ($b) {
                 Async::delay(0.01); fwrite($b, "x"); }]); return $late;');
         self::assertSame('[false,false,true]', $host->get()->body);
+    }
+
+    public function testWhatPhpHasReadAlreadyNeedsNoWaitInALoopThatSeesDescriptors(): void
+    {
+        [$a, $b] = \stream_socket_pair(\DIRECTORY_SEPARATOR === '/' ? \STREAM_PF_UNIX : \STREAM_PF_INET,
+            \STREAM_SOCK_STREAM, 0);
+        \fwrite($b, "one\ntwo\n");
+        self::assertSame("one\n", \fgets($a));
+        $reactor = $this->createMock(Reactor::class);
+        $reactor->method('lends')->willReturn(true);
+        $reactor->expects(self::never())->method('readable');
+        $property = new \ReflectionProperty(Scheduler::class, 'reactor');
+        $before = $property->getValue();
+        $property->setValue(null, $reactor);
+        try {
+            self::assertTrue(Async::readable($a));
+        } finally {
+            $property->setValue(null, $before);
+        }
     }
 }

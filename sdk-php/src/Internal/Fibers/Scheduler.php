@@ -79,6 +79,10 @@ final class Scheduler
     {
         $reactor = self::reactor();
         $context = self::enter($reactor);
+        if (!$write && $reactor->lends() && \is_resource($stream)
+            && \stream_get_meta_data($stream)['unread_bytes'] > 0) {
+            return true; // PHP has read these already: a loop that looks at the descriptor sees nothing of them
+        }
         $wait = new Wait($reactor);
         $late = false;
         $seconds = $seconds === null ? null : \max(0.0, \min($seconds, 1e9));
