@@ -304,7 +304,9 @@ func (p *pool) start(ctx context.Context) error {
 func (p *pool) stop(now context.Context) (cut []string) {
 	<-p.started
 	defer p.private.Close()
-	p.fetches.Close(now, p.config().DrainTimeout, p.config().StopTimeout)
+	if p.beside == nil { // else they are that pool's, which goes on
+		p.fetches.Close(now, p.config().DrainTimeout, p.config().StopTimeout)
+	}
 	if p.running.Load() {
 		if p.leaks != nil {
 			p.leaks.Close()
