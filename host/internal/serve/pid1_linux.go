@@ -9,15 +9,29 @@ import (
 	"runtime"
 	"syscall"
 
+	"github.com/workerhost/workerhost/host/internal/activation"
+	"github.com/workerhost/workerhost/host/internal/cli"
 	"golang.org/x/sys/unix"
 )
 
 // passedOn are the signals that mean something to the host.
 var passedOn = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2}
 
+// refusePassed says that sockets were passed, as by podman: they are for this process, and not for the host below it.
+func refusePassed(passed *activation.Sockets, err error) error {
+	if n := len(passed.Passed()); n > 0 && err == nil {
+		err = fmt.Errorf("LISTEN_FDS: %s came to process 1, which runs the host below itself, and that one can't have "+
+			"what was passed: have the host listen at an address, and publish its port", cli.Counted(n, "socket"))
+	}
+	return err
+}
+
 // runBelow runs this program with args, passes signals on to it, takes every exit, and returns when the program has
 // ended, with its status, or that of the host which took its place.
 func runBelow(args []string) (status int, err error) {
+	if err := refusePassed(activation.Inherit()); err != nil {
+		return 0, err
+	}
 	runtime.LockOSThread() // the parent-death signal follows the thread that forked
 	defer runtime.UnlockOSThread()
 	self, err := os.Executable()
