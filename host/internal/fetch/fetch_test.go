@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -474,6 +475,9 @@ func TestAHeaderAsksForAFetchWhereItMay(t *testing.T) {
 				"Set-Cookie", "own=1", "Content-Length", "4", "x-worker-fetch", `{"url":"` + s.other.URL + `/v1/","method":"post",
 				"headers":{"x-a":["b","c"]},"context":{"n":7,"f":1.5},"keep":3,"timeout":60}`}})
 			to.Data(&protocol.Data{Bytes: []byte("body"), Flags: protocol.FlagEnd})
+		}
+		if got := hub.AsksForFetch(s.pool, &protocol.Response{Headers: []string{"x-worker-fetch", "{"}}); got != may {
+			t.Errorf("whoever gets a response that nobody has taken is told %v, and not %v", got, may)
 		}
 		c, _ := s.submit()
 		c.ends(t)

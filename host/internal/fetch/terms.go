@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/fetch/place"
+	"github.com/workerhost/workerhost/protocol"
 )
 
 // Settings say what workers may have fetched.
@@ -42,6 +43,9 @@ type Terms struct {
 	Settings
 	client *http.Transport
 }
+
+// Asks says whether a response asks for a fetch, in whatever way, well or not.
+func (t *Terms) Asks(m *protocol.Response) bool { return askedFor(m, t) != nil }
 
 const (
 	secretOpens  = "{secret:"

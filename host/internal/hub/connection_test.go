@@ -319,3 +319,22 @@ func TestOpeningAConnectionThatHasClosedFails(t *testing.T) {
 	}
 	s.gone()
 }
+
+// asking are terms of a generation whose responses all ask for a fetch.
+type asking struct{}
+
+func (asking) Asks(*protocol.Response) bool { return true }
+
+func TestARefusalThatAsksForAFetchReachesNoClient(t *testing.T) {
+	s := newScene(t)
+	s.pool.terms = asking{}
+	s.note(func(protocol.Opening, *Connection) outcome {
+		return outcome{response: &protocol.Response{Flags: protocol.FlagEnd, Status: 403, Body: []byte("secret")}}
+	})
+	s.add(&fakePeer{}).Open(nil, func(a Admission) {
+		if a.Accepted || a.Failure == nil || a.Failure.Kind != protocol.FailedFetch {
+			t.Errorf("the client gets %+v", a)
+		}
+	})
+	s.gone()
+}

@@ -239,8 +239,24 @@ func (e *event) Respond(m *protocol.Response) {
 			Detail: "a connection is refused by a response that is whole in one frame, without a file; this one " +
 				"was not"}
 	}
+	if AsksForFetch(e.stream, m) {
+		e.failure = &protocol.Failure{Kind: protocol.FailedFetch, Detail: "what refuses a connection is not fetched"}
+	}
 	e.refusal = r
 	e.c.refuse()
+}
+
+// AsksForFetch says whether a response that came by s asks for a fetch, by the terms of its worker's generation.
+// Whoever gets one has nobody before it who has made that: its body is no client's.
+func AsksForFetch(s protocol.Stream, m *protocol.Response) bool {
+	of, is := s.(interface{ Terms() any })
+	if !is {
+		return false
+	}
+	terms, is := of.Terms().(interface {
+		Asks(m *protocol.Response) bool
+	})
+	return is && terms.Asks(m)
 }
 
 // Data implements [protocol.Sink].

@@ -150,6 +150,7 @@ type fakePool struct {
 	atOnce bool
 	free   chan struct{} // events wait until it is closed; nil is not at all
 	window int           // what a stream takes at a time; 0 is everything
+	terms  any           // of the workers' generation
 	handle func(m protocol.Opening, c *Connection) outcome
 
 	mu     sync.Mutex
@@ -194,6 +195,7 @@ type fakeStream struct {
 	left   int
 	got    []byte
 	ended  bool
+	terms  any
 }
 
 // more opens the window again, and says whether there is more to come.
@@ -214,9 +216,10 @@ func (s *fakeStream) Send(p []byte, end bool, _ []string) (int, bool) {
 }
 func (s *fakeStream) Consumed(int)          {}
 func (s *fakeStream) Worker() (int, uint64) { return 1, 1 }
+func (s *fakeStream) Terms() any            { return s.terms }
 
 func (f *fakePool) run(x *protocol.Exchange) {
-	s := &fakeStream{window: f.window}
+	s := &fakeStream{window: f.window, terms: f.terms}
 	s.more()
 	x.Sink.Begin(s)
 	event := x.Request

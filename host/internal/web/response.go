@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/workerhost/workerhost/host/internal/compress"
+	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -214,6 +215,8 @@ func (x *exchange) knownLength(announced int64, whole, noBody bool) int64 {
 var errNoFetch = errors.New("it is to be fetched, and the pool may fetch nothing: name the URLs in " +
 	"[pool.NAME.fetch] allow")
 
+var errLateFetch = errors.New("it is to be fetched, and its request came before the pool might fetch anything")
+
 // checkHead checks the worker's head, and returns its Content-Length or -1. With whole the body has to match.
 func (x *exchange) checkHead(whole bool) (length int64, err error) {
 	m := &x.response
@@ -222,6 +225,12 @@ func (x *exchange) checkHead(whole bool) (length int64, err error) {
 	}
 	if m.Fetch != nil { // a room before the pool takes those that may be
 		return 0, errNoFetch
+	}
+	x.mu.Lock()
+	stream := x.stream
+	x.mu.Unlock()
+	if hub.AsksForFetch(stream, m) {
+		return 0, errLateFetch
 	}
 	length = -1
 	for i := 0; i+1 < len(m.Headers); i += 2 {
