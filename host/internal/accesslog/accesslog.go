@@ -172,8 +172,8 @@ func (a *Log) write() {
 	}
 }
 
-// take buffers a line. Each write is whole lines, which stay whole in a file (O_APPEND) though another host, or another
-// log, appends to it, too; a pipe may mix those of several.
+// take buffers a line. Each write is whole lines, which stay whole in a file (O_APPEND) though another host, or
+// another log, appends to it, too; a pipe may mix those of several.
 func (a *Log) take(line *[]byte) {
 	if len(*line) > a.to.Available() {
 		a.flush()

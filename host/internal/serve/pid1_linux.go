@@ -17,11 +17,11 @@ import (
 // passedOn are the signals that mean something to the host.
 var passedOn = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2}
 
-// refusePassed says that sockets were passed, as by podman: they are for this process, and not for the host below it.
+// refusePassed says that sockets were passed, as by podman: they are for this process, not for the host below it.
 func refusePassed(passed *activation.Sockets, err error) error {
 	if n := len(passed.Passed()); n > 0 && err == nil {
-		err = fmt.Errorf("LISTEN_FDS: %s came to process 1, which runs the host below itself, and that one can't have "+
-			"what was passed: have the host listen at an address, and publish its port", cli.Counted(n, "socket"))
+		err = fmt.Errorf("LISTEN_FDS: %s came to process 1, which runs the host below itself, and that one can't "+
+			"have what was passed: have the host listen at an address, and publish its port", cli.Counted(n, "socket"))
 	}
 	return err
 }
