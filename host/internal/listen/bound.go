@@ -13,7 +13,7 @@ import (
 type Bound struct {
 	Socket  *os.File // of TCP or a unix socket
 	Packets *os.File // of UDP: a listener's own, or beside Socket that of HTTP/3
-	// Passed says that Socket is the service manager's, which goes on to listen: the file of a unix socket stays.
+	// Passed says that Socket came from the service manager, which may go on to listen: a unix socket's file stays.
 	Passed bool
 	// Alone, if not nil, is closed when nobody else reads Packets of HTTP/3 any more. Two that read would have each
 	// other's clients, so until then those that come are served over TCP.

@@ -107,3 +107,34 @@ func TestTheFileOfASocketUnitStaysAfterAnUpgrade(t *testing.T) {
 		t.Errorf("left are %q, %v", left, err)
 	}
 }
+
+func TestTheFileOfASocketThatWasStoredIsNotRemoved(t *testing.T) {
+	dir, err := os.MkdirTemp("", "h") // short, as the path of a socket has to be
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f, err := l.(*net.UnixListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := activation.Open(activation.StoreName("unix:"+path, false), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &upgrade{passed: activation.Of(s)}
+	there, err := u.bound(place{Address: "unix:" + path})
+	if err != nil || there.Socket == nil {
+		t.Fatalf("nothing is there: %v", err)
+	}
+	defer there.Close()
+	if !there.Passed {
+		t.Error("its listener removes the file, which may be another one's by now")
+	}
+}

@@ -172,11 +172,12 @@ func (u *upgrade) bound(at place) (there listen.Bound, err error) {
 	}
 	if there.Socket == nil && !at.Datagrams {
 		there.Socket, err = u.passed.Take(at.Address, false)
+		there.Passed = there.Socket != nil // also what was stored: the file may be somebody else's by now
 	}
 	if err != nil {
 		there.Close()
 	}
-	there.Passed = u.passed.Has(at.Address, false)
+	there.Passed = there.Passed || u.passed.Has(at.Address, false)
 	return there, err
 }
 
