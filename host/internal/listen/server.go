@@ -230,11 +230,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	all.Go(func() {
 		s.clients.part(ctx)
 		errs[len(servers)+2] = s.drainLane(ctx)
+		var requests sync.WaitGroup
 		for i, f := range servers {
-			all.Go(func() { errs[i] = f.http.Shutdown(ctx) })
+			requests.Go(func() { errs[i] = f.http.Shutdown(ctx) })
 		}
+		requests.Wait() // what is in flight may become a tunnel
+		errs[len(servers)+4] = s.web.AwaitTunnels(ctx)
 	})
-	all.Go(func() { errs[len(servers)+4] = s.web.AwaitTunnels(ctx) })
 	if s.packets != nil {
 		all.Go(func() { errs[len(servers)+1] = s.packets.Drain(ctx) })
 	}

@@ -362,6 +362,34 @@ func TestAListenerThatEndsTakesLeaveOfItsTunnels(t *testing.T) {
 	}
 }
 
+// It may become one after the listener has begun to end, and is told so.
+func TestAListenerThatEndsAwaitsTheTunnelOfAHandshakeInFlight(t *testing.T) {
+	began := make(chan struct{})
+	var l *lines
+	l = startTunnels(t, func(c *call) {
+		close(began)
+		<-l.ending
+		time.Sleep(20 * time.Millisecond)
+		repeats(c)
+	}, func(o *Options) { o.Sockets.ShutdownSpread = time.Millisecond })
+	ended := make(chan error, 1)
+	go func() {
+		<-began
+		ended <- l.Shutdown(context.Background())
+	}()
+	k := l.call()
+	k.expectClose(protocol.CloseGoing)
+	select {
+	case <-ended:
+		t.Fatal("it did not wait for the client's answer")
+	case <-time.After(300 * time.Millisecond):
+	}
+	k.Conn.(*net.TCPConn).CloseWrite()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTunnelsOfAnAddressAreCounted(t *testing.T) {
 	l := startTunnels(t, repeats, func(o *Options) { o.Sockets.MaxPerAddress = 1 })
 	k := l.call()

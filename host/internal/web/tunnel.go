@@ -99,6 +99,8 @@ func (x *exchange) openTunnel(v *visit) {
 		return
 	}
 	head := v.switchingProtocols(nil, x.response.Headers)
+	v.handler.tunnels.Add(1) // before net/http's Shutdown waits for it no more
+	v.tunnels = true
 	hijacked, ahead, err := http.NewResponseController(v.w).Hijack()
 	if err != nil {
 		v.handler.log.Debug("a WebSocket ended before it began", "remote", v.r.RemoteAddr, "error", err)
@@ -117,8 +119,6 @@ func (x *exchange) openTunnel(v *visit) {
 	} else {
 		t.writeTime = peer.DefaultSocketLimits().WriteTimeout
 	}
-	v.handler.tunnels.Add(1)
-	v.tunnels = true
 	if v.entry != nil {
 		v.entry.Status = http.StatusSwitchingProtocols
 		defer func() { v.entry.In, v.entry.Out = t.in.Load(), t.out }()
