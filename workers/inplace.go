@@ -22,6 +22,7 @@ func (p *Pool) replaceInPlace(s *slot, g *generation, only *worker) (r replaceme
 		case only != nil && only.wear.reason() != unresponsive: // no request of its is ever cut
 			p.dispatch.withdraw(only, Draining)
 			only.drain(0)
+			only.tellLeaving(only.gen.settings.DrainTimeout)
 			<-p.dispatch.drained(only)
 			only.stop()
 		case r.old.isReady():

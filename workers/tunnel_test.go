@@ -154,13 +154,14 @@ func TestARequestBesideATunnelIsAtHand(t *testing.T) {
 func TestATunnelHearsThatItsWorkerLeaves(t *testing.T) {
 	const drain = 20 * time.Second
 	for name, leave := range map[string]func(*Pool){
-		"reload":  func(p *Pool) { go follow(p.Reload()) },
-		"stop":    func(p *Pool) { go p.Stop(context.Background()) },
-		"max_age": func(p *Pool) { time.Sleep(2 * time.Hour) },
+		"reload":   func(p *Pool) { go follow(p.Reload()) },
+		"stop":     func(p *Pool) { go p.Stop(context.Background()) },
+		"max_age":  func(p *Pool) { time.Sleep(2 * time.Hour) },
+		"in place": func(p *Pool) { time.Sleep(2 * time.Hour) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				set := Settings{Workers: 1, MaxAge: time.Hour, DrainTimeout: drain}
+				set := Settings{Workers: 1, MaxAge: time.Hour, DrainTimeout: drain, InPlace: name == "in place"}
 				p, f := newFakePool(t, set, always(tunnels(2)))
 				defer p.Stop(context.Background())
 				ready()
