@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/accesslog"
+	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/host/internal/trace"
 	"github.com/workerhost/workerhost/protocol"
@@ -64,6 +65,7 @@ type exchange struct {
 	finished bool
 	left     bool      // the handler has gone: what still comes is given back unread
 	refusal  *badBody  // the body could not be read to its end
+	late     bool      // the response asks for a fetch, which nobody takes up; set once, before headed
 	kept     *holding  // the response is to be held; set once, with headed
 	leaves   time.Time // when its worker is to have left; zero: it is not to leave
 }
@@ -244,6 +246,7 @@ func (x *exchange) Respond(m *protocol.Response) {
 		x.log.eager = false // no worker waits: the client's speed is the source's
 	}
 	r.Headers = append(r.Headers[:0], m.Headers...)
+	x.late = hub.AsksForFetch(x.stream, m)
 	x.first = len(m.Body)
 	if m.Switches(&x.request) {
 		x.log.eager = false // the client's speed is the worker's

@@ -14,8 +14,9 @@ func (a *asking) Asks(*protocol.Response) bool { return true }
 
 func TestAFetchThatNobodyHasTakenReachesNoClient(t *testing.T) {
 	for stream, want := range map[protocol.Stream]error{&swift{}: nil, &asking{}: errLateFetch} {
-		x := &exchange{terms: &terms{}, response: protocol.Response{Status: 200}}
+		x := &exchange{handler: &Handler{}, terms: &terms{}, wake: make(chan struct{}, 1)}
 		x.Begin(stream)
+		x.Respond(&protocol.Response{Status: 200})
 		if _, err := x.checkHead(false); err != want {
 			t.Errorf("%T: %v", stream, err)
 		}

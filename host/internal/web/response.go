@@ -9,7 +9,6 @@ import (
 	"strconv"
 
 	"github.com/workerhost/workerhost/host/internal/compress"
-	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -226,10 +225,7 @@ func (x *exchange) checkHead(whole bool) (length int64, err error) {
 	if m.Fetch != nil { // a room before the pool takes those that may be
 		return 0, errNoFetch
 	}
-	x.mu.Lock()
-	stream := x.stream
-	x.mu.Unlock()
-	if hub.AsksForFetch(stream, m) {
+	if x.late {
 		return 0, errLateFetch
 	}
 	length = -1
