@@ -196,7 +196,7 @@ func sameOnTheLaneAndOff(t *testing.T, proxies func(*Options)) {
 	off := start(t, oddAnswers, compressing, proxies, func(o *Options) { o.Loops = nil })
 	seed := uint64(time.Now().UnixNano())
 	r := rand.New(rand.NewPCG(seed, 0))
-	requests, most, cut := 0, 300, 0
+	requests, most, asked, cut := 0, 300, 0, 0
 	if os.Getenv("LONG_TESTS") != "" {
 		most = 10_000
 	}
@@ -206,6 +206,7 @@ func sameOnTheLaneAndOff(t *testing.T, proxies func(*Options)) {
 			sends.WriteString(generate(r))
 			requests++
 		}
+		asked++
 		one, other := said(t, lane.address, sends.String()), said(t, off.address, sends.String())
 		if strings.HasSuffix(one, cutOff) || strings.HasSuffix(other, cutOff) {
 			cut++ // by what nobody read: a matter of time
@@ -214,8 +215,8 @@ func sameOnTheLaneAndOff(t *testing.T, proxies func(*Options)) {
 			t.Errorf("seed %d: %q\n  lane: %q\n  off:  %q", seed, sends.String(), one, other)
 		}
 	}
-	if cut > requests/20 {
-		t.Errorf("%d of %d connections were cut", cut, requests)
+	if cut > asked/2 { // too few are compared to their end
+		t.Errorf("%d of %d connections were cut", cut, asked)
 	}
 }
 
