@@ -144,7 +144,7 @@ func picture(allowed map[string]arrows) string {
 		}
 		return strings.Compare(a, b)
 	})
-	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-*=%&@$"
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-*=%&@$#!?<>^~:;/|"
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-28s%s\n", "", letters[:len(names)])
 	for i, name := range names {
