@@ -140,7 +140,11 @@ func TestAFloodOverHTTP3EndsItsConnectionAndNoOther(t *testing.T) {
 		},
 	} {
 		c, sent := h.dialH3(), 0
-		for began := time.Now(); time.Since(began) < 10*time.Second && flood(c) == nil; sent++ {
+		began := time.Now()
+		// one that a busy machine slows down to what is put up with is no flood yet
+		isFlood := func() bool { return sent > 2*mostIdleFrames+idleFramesPerSec*int(time.Since(began).Seconds()) }
+		for time.Since(began) < time.Minute && (time.Since(began) < 10*time.Second || !isFlood()) && flood(c) == nil {
+			sent++
 		}
 		if !c.ends() {
 			t.Errorf("%s: %d were put up with", name, sent)
