@@ -1,7 +1,8 @@
 // Command bench measures the host beside nginx + php-fpm, and beside any other server, in one run on one machine:
 // CPU time per request, throughput, latency and memory under load, for the simplest requests and for a browser's, the
 // latency at one connection, (--connections) what long-lived and idle connections cost, (--reload) what clients notice
-// while workers are replaced, and (--takeover) what they notice of that, and of another process, beside other servers.
+// while workers are replaced, (--takeover) what they notice of that, and of another process, beside other servers, and
+// (--streams) what they see of answers that somebody else makes, token by token.
 //
 // Machines are noisy, so servers are measured in turn, in rounds, and medians are taken. CPU time per request is the
 // number to trust. It needs Linux, wrk, php, nginx and php-fpm, and starts and ends the servers itself:
@@ -11,6 +12,7 @@
 //	go run ./host/internal/bench --connections --target workerman=ws://127.0.0.1:7272/,4242
 //	go run ./host/internal/bench --only hello-php --host-env GOMAXPROCS=1 --host-env GOGC=400
 //	go run ./host/internal/bench --reload
+//	go run ./host/internal/bench --streams --streaming 500
 package main
 
 import (
@@ -46,6 +48,8 @@ type options struct {
 	fpmKeepAlive      bool
 	reload            bool
 	takeover          bool
+	streams           bool
+	streaming         int
 	reloads           int
 	reloadSeconds     int
 	reloadConnections []int
@@ -94,7 +98,10 @@ func parseOptions(arguments []string) (options, error) {
 	flags.BoolVar(&o.reload, "reload", false, "measure reloads under load instead")
 	flags.BoolVar(&o.takeover, "takeover", false, "replace the host, and nginx, HAProxy and Caddy where they are "+
 		"installed, before clients of all kinds instead")
-	flags.IntVar(&o.reloads, "reloads", 5, "reloads during one run of --reload")
+	flags.BoolVar(&o.streams, "streams", false, "measure answers that the host fetches, token by token, beside "+
+		"nginx + php-fpm instead")
+	flags.IntVar(&o.streaming, "streaming", 2000, "streams at once of --streams")
+	flags.IntVar(&o.reloads, "reloads", 5, "reloads during one run of --reload or --streams")
 	flags.IntVar(&o.reloadSeconds, "reload-seconds", 10, "length of one run of --reload")
 	flags.IntSliceVar(&o.reloadConnections, "reload-connections", []int{32, 256},
 		"keep-alive connections of --reload, measured one after the other")
@@ -108,7 +115,7 @@ func parseOptions(arguments []string) (options, error) {
 	for name, value := range map[string]int{
 		"rounds": o.rounds, "seconds": o.seconds, "clients": o.clients, "workers": o.workers,
 		"reloads": o.reloads, "reload-seconds": o.reloadSeconds, "nginx-workers": o.nginxWorkers,
-		"idle": o.idle, "echoing": o.echoing, "audience": o.audience,
+		"idle": o.idle, "echoing": o.echoing, "audience": o.audience, "streaming": o.streaming,
 	} {
 		if value < 1 {
 			return o, fmt.Errorf("--%s %s: want at least 1", name, flags.Lookup(name).Value)
@@ -142,6 +149,10 @@ func parseOptions(arguments []string) (options, error) {
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == plainHTTP {
 		fmt.Fprintln(os.Stderr, servePlain(os.Args[2]))
+		os.Exit(1)
+	}
+	if len(os.Args) == 3 && os.Args[1] == languageModel {
+		fmt.Fprintln(os.Stderr, beModel(os.Args[2]))
 		os.Exit(1)
 	}
 	if len(os.Args) == 3 && os.Args[1] == clientsProcess {
@@ -185,7 +196,9 @@ func run(ctx context.Context, o options) (err error) {
 	defer func() { err = errors.Join(err, s.end()) }()
 
 	result := newReport(o)
-	if o.takeover {
+	if o.streams {
+		result.Streams, err = measureStreams(ctx, s, o)
+	} else if o.takeover {
 		result.Takeovers, err = measureTakeovers(ctx, s, o)
 	} else if o.reload {
 		result.Reloads, err = measureReloads(ctx, s, o)

@@ -28,6 +28,7 @@ type report struct {
 	LongLived     *longLived       `json:"long_lived,omitempty"`
 	Reloads       []*reloadReport  `json:"reloads,omitempty"`
 	Takeovers     []takeover       `json:"takeovers,omitempty"`
+	Streams       []streamed       `json:"streams,omitempty"`
 }
 
 type measuredServer struct {
@@ -88,6 +89,7 @@ func (r *report) print(w io.Writer) {
 	}
 	printReloads(w, r.Reloads)
 	printTakeovers(w, r.Takeovers)
+	printStreams(w, r.Streams)
 }
 
 // printServers prints a table. connections is how many the load had.
