@@ -248,6 +248,47 @@ final class FibersTroubleTest extends TestCase
         self::assertSame([], $streams);
     }
 
+    public function testARequestThatWaitsTakesTwelveKibibytes(): void
+    {
+        if (!\is_readable('/proc/self/status')) {
+            self::markTestSkipped('only Linux tells');
+        }
+        $host = FakeHost::serving('Worker::create()->concurrency(2000)->onRequest(function (Request $request) {
+            if ($request->path === "/rss") { return preg_replace("/.*VmRSS:\s+(\d+).*/s", "$1",
+                file_get_contents("/proc/self/status")); }
+            Async::delay(30); })->run();');
+        $before = (int) $host->get('GET', '/rss')->body;
+        for ($i = 0; $i < 1500; $i++) {
+            $host->request('GET', '/wait');
+        }
+        self::assertLessThan(12.0, ((int) $host->get('GET', '/rss')->body - $before) / 1500);
+    }
+
+    public function testRequestsThatPhpHasNoStackForAreGivenBackAndOthersGoOn(): void
+    {
+        $host = self::serving('if ($request->path === "/") { ini_set("fiber.stack_size", PHP_INT_MAX - 65536); }
+            Async::delay(0.1); return $request->path;');
+        $answered = $refused = 0;
+        $host->request();
+        for ($i = 0; $i < 40; $i++) {
+            $host->request('GET', "/$i");
+        }
+        while ($answered + $refused < 41) {
+            $message = $host->next();
+            if ($message[0] === Frame::RESET) {
+                self::assertSame(Frame::CODE_REFUSED, $message[2]);
+                self::assertStringStartsWith('Fiber stack', $message[3]);
+                self::assertSame([Frame::DONE, $message[1]], $host->next());
+                $refused++;
+            } else {
+                $answered++;
+            }
+        }
+        self::assertGreaterThan(0, $refused);
+        self::assertGreaterThan(0, $answered);
+        self::assertSame('/more', $host->get('GET', '/more')->body);
+    }
+
     public function testWhatCanNotBeCalledStartsNoneOfTheFunctions(): void
     {
         $host = self::serving('try { Async::all([function () { Log::info("began"); Async::delay(0.01); }, "nosuch"]); }

@@ -135,6 +135,7 @@ final class Request
     public function __get(string $name): mixed
     {
         return $this->decoded[$name] ?? match ($name) {
+            'path' => $this->path(), // to keep it would take memory, and save no time
             'attributes' => $this->attributes,
             'trailers' => Headers::lists($this->exchange?->trailers ?? []),
             'tls' => $this->message[13] === null ? null : \array_slice($this->message[13], 0, 4),
@@ -299,13 +300,16 @@ final class Request
         return $this->body ??= $this->exchange->body ??= new Body($this->exchange);
     }
 
+    private function path(): string
+    {
+        $path = \strstr($this->target, '?', true);
+
+        return $path === false ? $this->target : $path;
+    }
+
     private function decode(string $name): mixed
     {
         switch ($name) {
-            case 'path':
-                $path = \strstr($this->target, '?', true);
-
-                return $path === false ? $this->target : $path;
             case 'queryString':
                 $at = \strpos($this->target, '?');
 

@@ -48,6 +48,12 @@ final class Strand implements Channel
         $this->fiber = Scheduler::fiber($this->context, self::class . '::serve'); // a closure would take more memory
     }
 
+    /** Has its fiber wait for what it is to handle. @throws \Exception if PHP has no memory for its stack */
+    public function start(): void
+    {
+        $this->fiber->start($this);
+    }
+
     public function stream(): int
     {
         return $this->message[1] ?? 0;
@@ -87,18 +93,13 @@ final class Strand implements Channel
      * @param list<mixed>       $message
      * @param list<list<mixed>> $behind  what has come for it since
      *
-     * @throws \Exception if PHP has no memory for its stack
      */
     public function begin(array $message, array $behind): void
     {
         $this->message = $message;
         $this->inbox = $behind;
         $this->cancelled = false;
-        if ($this->fiber->isStarted()) {
-            $this->fiber->resume();
-        } else {
-            $this->fiber->start($this);
-        }
+        $this->fiber->resume();
     }
 
     /** It waits with an output buffer open, where what others print would go: it has failed. */
@@ -122,7 +123,8 @@ final class Strand implements Channel
     public static function serve(self $strand): void
     {
         $unwound = new Unwound($strand);
-        while ($strand->message !== null) {
+        for (;;) {
+            \Fiber::suspend(); // until begin()
             $strand->handle($strand->message);
             if ($strand->spoiled !== '') { // by what ran behind its handler: a generator, or after()
                 Log::error($strand->spoiled, $strand->message[0] !== Frame::REQUEST ? []
@@ -137,7 +139,6 @@ final class Strand implements Channel
 
                 return;
             }
-            \Fiber::suspend();
         }
     }
 

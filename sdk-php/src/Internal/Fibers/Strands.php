@@ -23,6 +23,8 @@ final class Strands
 {
     /** So many strands are kept for what comes next. */
     private const MOST_IDLE = 1024;
+    /** So many are made where none is idle. */
+    private const AT_ONCE = 16;
     /** For how many nanoseconds answers may wait for others, to go out in one write. */
     private const GATHERING = 1_000_000;
 
@@ -247,17 +249,16 @@ final class Strands
             return;
         }
         $this->expectNoBuffer();
-        $strand = \array_pop($this->idle) ?? $this->weave();
-        $this->link->begun = $message[1];
-        $this->busy[$message[1]] = $strand;
         try {
-            $strand->begin($message, $behind);
+            $strand = \array_pop($this->idle) ?? $this->weave();
         } catch (\Exception $e) { // PHP has no memory for another stack
-            unset($this->busy[$message[1]]);
             $this->refuse($message, $e->getMessage());
 
             return;
         }
+        $this->link->begun = $message[1];
+        $this->busy[$message[1]] = $strand;
+        $strand->begin($message, $behind);
         if ($strand->message !== null && Printed::isLeft()) {
             $strand->spoil();
         }
@@ -277,9 +278,32 @@ final class Strands
         }
     }
 
+    /**
+     * Makes one, and some more for what comes next: their stacks then lie side by side. Each by itself would lie where
+     * its message was decoded, in 12 KiB of which the operating system has given every page, and take 3 KiB more.
+     *
+     * @throws \Exception if PHP has no memory for its stack
+     */
     private function weave(): Strand
     {
+        $first = $this->thread();
+        $more = \min(self::AT_ONCE, $this->program->concurrency - \count($this->busy)) - 1;
+        try {
+            while ($more-- > 0) {
+                $this->idle[] = $this->thread();
+            }
+        } catch (\Exception) {
+            // There is one, which is enough.
+        }
+
+        return $first;
+    }
+
+    /** @throws \Exception if PHP has no memory for its stack */
+    private function thread(): Strand
+    {
         ($this->equip)($strand = new Strand($this->link, $this));
+        $strand->start();
 
         return $strand;
     }
