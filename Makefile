@@ -22,7 +22,7 @@ help:
 	@echo 'make image   write a container image of the .deb that make release has left in dist/ (VERSION=1.2.3)'
 	@echo 'make api     write dist/sdk-php.html, the API of the PHP SDK (VERSION=1.2.3)'
 	@echo 'make trials  how often canaries are right: simulated by the thousand, and real ones (TRIALS=20)'
-	@echo 'make bench   measure beside nginx + php-fpm; ARGS=--connections measures long-lived connections, ARGS=--reload a reload under load, ARGS=--takeover what clients notice of it beside other servers, ARGS=--streams answers that the host fetches'
+	@echo 'make bench   measure beside nginx + php-fpm; ARGS=--connections measures long-lived connections, ARGS=--reload a reload under load, ARGS=--takeover what clients notice of it beside other servers, ARGS=--streams answers that the host fetches, ARGS=--waiting what many requests cost that wait at once'
 	@echo 'make fuzz    run each fuzz target for FUZZTIME=20s'
 	@echo 'make lint    gofmt, go vet, staticcheck, php -l; types for macOS, FreeBSD and Windows'
 	@echo 'make setup   install what serve, test and bench need, from Debian packages'

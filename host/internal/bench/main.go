@@ -1,8 +1,9 @@
 // Command bench measures the host beside nginx + php-fpm, and beside any other server, in one run on one machine:
 // CPU time per request, throughput, latency and memory under load, for the simplest requests and for a browser's, the
 // latency at one connection, (--connections) what long-lived and idle connections cost, (--reload) what clients notice
-// while workers are replaced, (--takeover) what they notice of that, and of another process, beside other servers, and
-// (--streams) what they see of answers that somebody else makes, token by token.
+// while workers are replaced, (--takeover) what they notice of that, and of another process, beside other servers,
+// (--streams) what they see of answers that somebody else makes, token by token, and (--waiting) what many requests
+// cost that wait at once.
 //
 // Machines are noisy, so servers are measured in turn, in rounds, and medians are taken. CPU time per request is the
 // number to trust. It needs Linux, wrk, php, nginx and php-fpm, and starts and ends the servers itself:
@@ -13,6 +14,7 @@
 //	go run ./host/internal/bench --only hello-php --host-env GOMAXPROCS=1 --host-env GOGC=400
 //	go run ./host/internal/bench --reload
 //	go run ./host/internal/bench --streams --streaming 500
+//	go run ./host/internal/bench --waiting --target workerman=http://127.0.0.1:8080/,4242
 package main
 
 import (
@@ -50,6 +52,8 @@ type options struct {
 	takeover          bool
 	streams           bool
 	streaming         int
+	waiting           bool
+	waitingRequests   int
 	reloads           int
 	reloadSeconds     int
 	reloadConnections []int
@@ -101,6 +105,9 @@ func parseOptions(arguments []string) (options, error) {
 	flags.BoolVar(&o.streams, "streams", false, "measure answers that the host fetches, token by token, beside "+
 		"nginx + php-fpm instead")
 	flags.IntVar(&o.streaming, "streaming", 2000, "streams at once of --streams")
+	flags.BoolVar(&o.waiting, "waiting", false, "measure requests that wait at once in PHP's fibers instead; a "+
+		"--target has to answer what is asked for at URL"+waitPath+" after "+waitTime.String())
+	flags.IntVar(&o.waitingRequests, "waiting-requests", 5000, "requests of --waiting at once")
 	flags.IntVar(&o.reloads, "reloads", 5, "reloads during one run of --reload or --streams")
 	flags.IntVar(&o.reloadSeconds, "reload-seconds", 10, "length of one run of --reload")
 	flags.IntSliceVar(&o.reloadConnections, "reload-connections", []int{32, 256},
@@ -115,7 +122,8 @@ func parseOptions(arguments []string) (options, error) {
 	for name, value := range map[string]int{
 		"rounds": o.rounds, "seconds": o.seconds, "clients": o.clients, "workers": o.workers,
 		"reloads": o.reloads, "reload-seconds": o.reloadSeconds, "nginx-workers": o.nginxWorkers,
-		"idle": o.idle, "echoing": o.echoing, "audience": o.audience, "streaming": o.streaming,
+		"waiting-requests": o.waitingRequests, "idle": o.idle, "echoing": o.echoing, "audience": o.audience,
+		"streaming": o.streaming,
 	} {
 		if value < 1 {
 			return o, fmt.Errorf("--%s %s: want at least 1", name, flags.Lookup(name).Value)
@@ -200,6 +208,8 @@ func run(ctx context.Context, o options) (err error) {
 		result.Streams, err = measureStreams(ctx, s, o)
 	} else if o.takeover {
 		result.Takeovers, err = measureTakeovers(ctx, s, o)
+	} else if o.waiting {
+		result.Waiting, err = measureWaiting(ctx, s, o)
 	} else if o.reload {
 		result.Reloads, err = measureReloads(ctx, s, o)
 	} else {

@@ -29,6 +29,7 @@ type report struct {
 	Reloads       []*reloadReport  `json:"reloads,omitempty"`
 	Takeovers     []takeover       `json:"takeovers,omitempty"`
 	Streams       []streamed       `json:"streams,omitempty"`
+	Waiting       *waiting         `json:"waiting,omitempty"`
 }
 
 type measuredServer struct {
@@ -86,6 +87,9 @@ func (r *report) print(w io.Writer) {
 	}
 	if r.LongLived != nil {
 		r.LongLived.print(w)
+	}
+	if r.Waiting != nil {
+		r.Waiting.print(w)
 	}
 	printReloads(w, r.Reloads)
 	printTakeovers(w, r.Takeovers)
