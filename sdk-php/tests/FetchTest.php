@@ -84,6 +84,17 @@ final class FetchTest extends TestCase
         self::assertSame([Frame::RESET, $stream, Frame::CODE_INTERNAL], array_slice($host->next(), 0, 3));
     }
 
+    public function testAWorkerThatEndsWithOneSaysOfWhich(): void
+    {
+        $host = self::answering('"x"', '->onFetched(fn () => exit(0))');
+        $host->done($host->event(Frame::FETCHED, [Frame::FLAG_END, 'f1', 1, 'https://a', 200, [], 3, 1500, 'complete', '',
+            'r1', null, 'abc']));
+        [, , , $text, $fields] = $host->logs[0];
+        self::assertStringContainsString('the code called exit()', $text);
+        self::assertSame(['FETCHED', 'f1'], [$fields['event'], $fields['connection']]);
+        self::assertStringNotContainsString('Warning', $host->log());
+    }
+
     /** @testWith [""]
      *            ["->concurrency(5)"]
      */

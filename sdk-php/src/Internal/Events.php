@@ -86,12 +86,24 @@ final class Events
             throw $e;
         } catch (\Throwable $e) {
             $this->connection?->unsettle();
-            $this->fail($e, Message::name($event[0]), match ($event[0]) {
-                Frame::MESSAGE => $event[3],
-                Frame::FETCHED => [$event[3], '', ''],
-                default => $event[2],
-            });
+            $this->fail($e, Message::name($event[0]), self::whose($event));
         }
+    }
+
+    /**
+     * Whose an event is: a connection, of which [0] is the id and [2] the remote address, or a fetch, by its id.
+     *
+     * @param list<mixed> $event
+     *
+     * @return list<mixed>
+     */
+    public static function whose(array $event): array
+    {
+        return match ($event[0]) {
+            Frame::MESSAGE => $event[3],
+            Frame::FETCHED => [$event[3], '', ''],
+            default => $event[2],
+        };
     }
 
     /** @param list<mixed> $event OPEN, CLOSE or BUFFER */

@@ -74,7 +74,7 @@ final class Shutdown
         }
         Printed::release();
         $event = $this->loop->takeEvent();
-        $connection = $event === null ? [] : $event[$event[0] === Frame::MESSAGE ? 3 : 2];
+        $connection = $event === null ? [] : Events::whose($event);
         Log::error(
             $fatal ? "this worker ends: $what"
                 : "this worker ends: $what, which ends the whole process; return from the handler instead",
