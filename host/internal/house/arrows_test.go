@@ -146,9 +146,13 @@ func picture(allowed map[string]arrows) string {
 	})
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-*=%&@$#!?<>^~:;/|"
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-28s%s\n", "", letters[:len(names)])
+	width := 0
+	for _, name := range names {
+		width = max(width, len(name)+1)
+	}
+	fmt.Fprintf(&b, "%*s%s\n", width+2, "", letters[:len(names)])
 	for i, name := range names {
-		line := fmt.Sprintf("%c %-26s", letters[i], name)
+		line := fmt.Sprintf("%c %-*s", letters[i], width, name)
 		for _, column := range names {
 			switch {
 			case column == name:

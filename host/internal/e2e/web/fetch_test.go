@@ -7,16 +7,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/examples/chat-ai-php/model/standin"
 	"github.com/workerhost/workerhost/host/internal/e2e/harness"
 )
 
-// model plays a language model: it streams tokens as server-sent events, at a pace, with faults on demand. A token is
-// let go with next, where the request asks for that.
+// model is a stand-in for a language model, told what to do in the question. It says a token with each step.
 type model struct {
 	*httptest.Server
 	next chan struct{}
@@ -26,7 +25,8 @@ type model struct {
 
 func newModel(t *testing.T) *model {
 	m := &model{next: make(chan struct{}), keys: make(chan string, 100), left: make(chan struct{}, 100)}
-	m.Server = httptest.NewServer(http.HandlerFunc(m.answer))
+	m.Server = httptest.NewServer(&standin.Model{Next: m.next,
+		Asked: func(q standin.Question) { m.keys <- q.Authorization }, Left: func() { m.left <- struct{}{} }})
 	t.Cleanup(func() { m.CloseClientConnections(); m.Close() })
 	return m
 }
@@ -53,47 +53,13 @@ func (m *model) shows(t *testing.T, key string) {
 	}
 }
 
-func (m *model) answer(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	m.keys <- r.Header.Get("Authorization")
-	q := r.URL.Query()
-	tokens, _ := strconv.Atoi(q.Get("tokens"))
-	if status, err := strconv.Atoi(q.Get("status")); err == nil {
-		http.Error(w, `{"error":"no"}`, status)
-		return
-	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Set-Cookie", "theirs=1")
-	w.Header().Set("X-Model", "stand-in")
-	if q.Has("slow") { // its first byte
-		<-r.Context().Done()
-		return
-	}
-	w.(http.Flusher).Flush()
-	for i := range tokens {
-		if q.Has("steps") {
-			select {
-			case <-m.next:
-			case <-r.Context().Done():
-				m.left <- struct{}{}
-				return
-			}
-		}
-		fmt.Fprintf(w, "data: %d %s\n\n", i, body)
-		w.(http.Flusher).Flush()
-	}
-	if q.Has("broken") {
-		panic(http.ErrAbortHandler)
-	}
-	io.WriteString(w, "data: [DONE]\n\n")
-}
-
 // chatWorker asks the model for what its clients ask.
 const chatWorker = `
 use WorkerHost\Fetched;
 Worker::create()->onRequest(fn (Request $r): Response => match ($r->path) {
-    '/chat' => Response::fetch('MODEL/v1/chat?' . ($r->query['ask'] ?? ''), 'POST',
-        ['Authorization' => 'Bearer {secret:MODEL}'], ['by' => 'VERSION'], context: ['user' => 7], keep: 1000),
+    '/chat' => Response::fetch('MODEL/v1/chat', 'POST', ['Authorization' => 'Bearer {secret:MODEL}'],
+        ['model' => 'VERSION', 'stream' => true, 'messages' => [['role' => 'user', 'content' => $r->query['ask']]]],
+        context: ['user' => 7], keep: 1000),
     '/elsewhere' => Response::fetch('http://127.0.0.1:1/'),
     default => Response::text('VERSION'),
 })->onFetchFailed(fn (Request $r, string $why): Response => Response::text("sorry: $why", 503))
@@ -127,11 +93,11 @@ func TestAFetchGoesOnThroughAReload(t *testing.T) {
 		t.Run(fmt.Sprintf("lane=%v", lane), func(t *testing.T) {
 			t.Parallel()
 			h, m, dir := startChat(t, lane)
-			resp, err := http.Get(h.URL + "/chat?ask=" + "tokens%3D3%26steps")
+			resp, err := http.Get(h.URL + "/chat?ask=!echo+a+b+c")
 			harness.Must(t, err)
 			defer resp.Body.Close()
-			if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" ||
-				resp.Header.Get("X-Model") != "stand-in" || resp.Header.Get("Set-Cookie") != "" {
+			if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream; charset=utf-8" ||
+				resp.Header.Get("Openai-Version") != "stand-in" || resp.Header.Get("Set-Cookie") != "" {
 				t.Errorf("the head is %d %v", resp.StatusCode, resp.Header)
 			}
 			m.shows(t, "Bearer s3cr3t")
@@ -140,22 +106,24 @@ func TestAFetchGoesOnThroughAReload(t *testing.T) {
 				t.Helper()
 				line, err := r.ReadString('\n')
 				blank, _ := r.ReadString('\n')
-				if line != want+"\n" || blank != "\n" {
+				if !strings.HasPrefix(line, "data: ") || !strings.Contains(line, want) || blank != "\n" {
 					t.Fatalf("got %q %q, %v; want %q", line, blank, err, want)
 				}
 			}
+			expect(`"role":"assistant"`)
 			m.step(t)
-			expect(`data: 0 {"by":"old"}`)
+			expect(`"model":"old","choices":[{"index":0,"delta":{"content":"a"}`)
 			harness.WritePHP(t, dir, version(strings.ReplaceAll(chatWorker, "MODEL/", m.URL+"/"), "new"))
 			h.Reload()
 			if _, text := h.Get("/"); text != "new" {
 				t.Fatalf("the reload brought %q", text)
 			}
-			for i := 1; i < 3; i++ {
+			for _, token := range []string{" b", " c"} {
 				m.step(t)
-				expect(fmt.Sprintf(`data: %d {"by":"old"}`, i))
+				expect(`"model":"old","choices":[{"index":0,"delta":{"content":"` + token + `"}`)
 			}
-			expect("data: [DONE]")
+			expect(`"finish_reason":"stop"`)
+			expect("[DONE]")
 			if rest, err := io.ReadAll(r); err != nil || len(rest) > 0 {
 				t.Errorf("behind the end came %q, %v", rest, err)
 			}
@@ -176,9 +144,9 @@ func TestAFetchThatFailsIsAnHonestError(t *testing.T) {
 		status int
 		log    string
 	}{
-		{"/chat?ask=slow", 503, "fetched timeout 0"}, // in the worker's own words
-		{"/chat?ask=status%3D429", 429, "fetched complete 429"},
-		{"/chat?ask=status%3D500", 500, "fetched complete 500"},
+		{"/chat?ask=!slow", 503, "fetched timeout 0"}, // in the worker's own words
+		{"/chat?ask=!429", 429, "fetched complete 429"},
+		{"/chat?ask=!500", 500, "fetched complete 500"},
 		{"/elsewhere", 502, "allow does not have it"},
 	} {
 		resp, err := http.Get(h.URL + c.path)
@@ -189,15 +157,17 @@ func TestAFetchThatFailsIsAnHonestError(t *testing.T) {
 		resp.Body.Close()
 		h.Logs.Await(t, c.log)
 	}
-	resp, err := http.Get(h.URL + "/chat?ask=tokens%3D2%26broken")
+	<-m.left // of the one that was slow
+	resp, err := http.Get(h.URL + "/chat?ask=!break+!echo+a+b")
 	harness.Must(t, err)
+	m.step(t)
 	text, err := io.ReadAll(resp.Body)
-	if resp.Body.Close(); err == nil || !strings.HasPrefix(string(text), `data: 0 {"by":"old"}`) {
+	if resp.Body.Close(); err == nil || !strings.Contains(string(text), `{"content":"a"}`) {
 		t.Errorf("what broke off is %q, %v", text, err)
 	}
 	h.Logs.Await(t, "fetched broke 200")
 
-	resp, err = http.Get(h.URL + "/chat?ask=tokens%3D1000%26steps")
+	resp, err = http.Get(h.URL + "/chat?ask=!echo" + strings.Repeat("+on", 1000))
 	harness.Must(t, err)
 	resp.Body.Close()
 	for late, left := time.After(20*time.Second), false; !left; {
