@@ -30,7 +30,7 @@ help:
 
 serve: build
 	@.ci/setup serve
-	@exec bin/host serve $(ARGS) $(WORKER)
+	@exec bin/host serve $(ARGS) $(if $(wildcard $(WORKER)/host.toml),-c $(WORKER)/host.toml,$(WORKER))
 
 test:
 	@.ci/setup test
