@@ -52,3 +52,25 @@ func ResidentMemory(pid int) int64 {
 	}
 	return pages * int64(os.Getpagesize())
 }
+
+// mostRelatives bounds the processes that FamilyMemory looks at.
+const mostRelatives = 1000
+
+// FamilyMemory is the resident memory of a process and all that descend from it, in bytes.
+func FamilyMemory(pid int) (sum int64) {
+	family := []int{pid}
+	for i := 0; i < len(family) && i < mostRelatives; i++ {
+		sum += ResidentMemory(family[i])
+		tasks := "/proc/" + strconv.Itoa(family[i]) + "/task/"
+		threads, _ := os.ReadDir(tasks) // an error means that it has ended
+		for _, thread := range threads {
+			children, _ := os.ReadFile(tasks + thread.Name() + "/children")
+			for _, child := range bytes.Fields(children) {
+				if n, err := strconv.Atoi(string(child)); err == nil {
+					family = append(family, n)
+				}
+			}
+		}
+	}
+	return sum
+}

@@ -218,6 +218,8 @@ type Program interface {
 	Process
 	// Quit asks the process, and not its group, to end in good order (SIGQUIT).
 	Quit()
+	// Signal sends the process a signal, or its whole group. Where there are no signals it does nothing.
+	Signal(s syscall.Signal, group bool)
 }
 
 func (p *osProcess) Quit() {
@@ -225,6 +227,18 @@ func (p *osProcess) Quit() {
 	defer p.mu.Unlock()
 	if !p.ended {
 		p.process.Signal(syscall.SIGQUIT) // an error means that it has exited
+	}
+}
+
+func (p *osProcess) Signal(s syscall.Signal, group bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.ended:
+	case group:
+		signalGroup(p.process.Pid, s)
+	default:
+		p.process.Signal(s) // an error means that it has exited
 	}
 }
 

@@ -19,8 +19,10 @@ func (g group) kill() { killGroup(int(g)) }
 // end is kill, for the last time.
 func (g group) end() { g.kill() }
 
-func terminateGroup(p *os.Process) {
-	syscall.Kill(-p.Pid, syscall.SIGTERM) // ESRCH: it has exited already
+func terminateGroup(p *os.Process) { signalGroup(p.Pid, syscall.SIGTERM) }
+
+func signalGroup(pid int, s syscall.Signal) {
+	syscall.Kill(-pid, s) // ESRCH: it has exited already
 }
 
 func killGroup(pid int) {

@@ -62,6 +62,8 @@ func awaitExit(*os.Process) bool { return false }
 
 func terminateGroup(p *os.Process) { p.Kill() } // there is no TERM; DRAIN and the end of input came before
 
+func signalGroup(int, syscall.Signal) {}
+
 func killGroup(int) {} // only a reaper knows groups by a number
 
 func pipeUnread(*os.File) int { return -1 }
