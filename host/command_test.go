@@ -51,7 +51,7 @@ func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 			!strings.Contains(page, "Example:\n    host ") {
 			t.Errorf("host %s --help: status %d\n%s", c.Name, status, page)
 		}
-		if same, _, _ := invoked("help", c.Name); same != page {
+		if same, _, _ := invoked("help", c.Name); !strings.HasPrefix(same, page) { // a topic may follow
 			t.Errorf("host help %s differs from host %s --help", c.Name, c.Name)
 		}
 	}
@@ -67,7 +67,8 @@ func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 	}
 	for _, topic := range docs.Topics() {
 		want, err := os.ReadFile("docs/" + topic + ".md")
-		if out, _, status := invoked("help", topic); err != nil || status != cli.ExitOK || out != string(want) {
+		if out, _, status := invoked("help", topic); err != nil || status != cli.ExitOK ||
+			!strings.HasSuffix(out, string(want)) {
 			t.Errorf("host help %s: status %d, %v\n%s", topic, status, err, out)
 		}
 		if overview, _, _ := invoked("help"); !strings.Contains(overview, topic) {

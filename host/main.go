@@ -27,6 +27,8 @@ func commands() cli.Commands {
 		cli.ReleasesCommand(),
 		cli.WorkersCommand(),
 		cli.ProfileCommand(),
+		cli.CronCommand(),
+		cli.ServiceCommand(),
 		cli.ConnectionsCommand(),
 		cli.SendCommand(),
 		cli.CloseCommand(),

@@ -114,6 +114,7 @@ func showStatus(t *Terminal, st control.Status) {
 		showRoutes(t, l)
 	}
 	showCertificates(t, st.Certificates)
+	showServices(t, st.Services)
 	if text := byProtocol(st.Connections); text != "" {
 		fmt.Fprintf(t.Out, "\n  %s\n", text)
 	}

@@ -316,6 +316,10 @@ func (c *Config) link(fail fail) {
 	for _, r := range c.Routes {
 		served[r.Pool] = true
 	}
+	c.linkPrograms(fail)
+	for _, e := range c.Cron {
+		served[e.Pool] = served[e.Pool] || e.Path != ""
+	}
 	for _, own := range []struct{ place, address string }{{"admin.listen", c.Admin.Listen},
 		{"control.listen", c.Remote.Listen}} {
 		name := fmt.Sprintf("%s in line %d", own.place, c.lines[own.place])

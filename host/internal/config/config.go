@@ -57,7 +57,9 @@ type Config struct {
 	Reload        Reloading     `key:"reload"`
 	Listen        []Listen      `key:"listen"`
 	Routes        []*Route      `key:"route"`
-	Pools         []*Pool       `key:"pool"` // in the order of the file
+	Pools         []*Pool       `key:"pool"`    // in the order of the file
+	Services      []*Service    `key:"service"` // by name
+	Cron          []*Cron       `key:"cron"`
 
 	replaced bool           // the listeners are those of flags
 	lines    map[string]int // the line of each key, by its path: "pool.web.workers", "listen.0.address"

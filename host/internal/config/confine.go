@@ -49,10 +49,7 @@ func (p *Pool) checkPrivilege(c *Config, fail fail) {
 		fail(p.at+".umask", `expected three octal digits, such as "027", found %s`, describe(p.Umask))
 	}
 	for i, name := range p.InheritEnv {
-		if name != "*" && !variableName.MatchString(name) {
-			fail(fmt.Sprintf("%s.inherit_env.%d", p.at, i),
-				`expected the name of a variable, such as "APP_ENV" or "APP_*", found %s`, describe(name))
-		}
+		p.checkInherited(i, name, fail)
 	}
 	if limit := p.Rlimits.AddressSpace; p.Kind == GoPackage && limit != nil && *limit < leastForGo {
 		fail(p.at+".rlimits.address_space", "a Go program maps more than a GiB before its first line, and dies of "+
@@ -61,6 +58,13 @@ func (p *Pool) checkPrivilege(c *Config, fail fail) {
 	}
 	if p.Confine != nil {
 		p.Confine.check(c, p.at+".confine", fail)
+	}
+}
+
+func (p *Pool) checkInherited(i int, name string, fail fail) {
+	if name != "*" && !variableName.MatchString(name) {
+		fail(fmt.Sprintf("%s.inherit_env.%d", p.at, i),
+			`expected the name of a variable, such as "APP_ENV" or "APP_*", found %s`, describe(name))
 	}
 }
 

@@ -176,6 +176,10 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		*into = d.listeners(at, v)
 	case *[]*Route:
 		*into = d.routes(at, v)
+	case *[]*Service:
+		*into = d.services(at, v)
+	case *[]*Cron:
+		*into = d.cron(at, v)
 	case *[]*Token:
 		*into = d.tokens(at, v)
 	case *[]*FetchSecret:

@@ -39,6 +39,8 @@ func Keys() []KeyDoc {
 	docs = append(docs, keysOf("[pool.NAME.reload]", "", Gates{})...)
 	docs = append(docs, keysOf("[pool.NAME.fetch]", "", Fetch{})...)
 	docs = append(docs, keysOf("[pool.NAME.fetch.secrets.NAME]", "", FetchSecret{})...)
+	docs = append(docs, keysOf("[service.NAME]", "", Service{})...)
+	docs = append(docs, keysOf("[[cron]]", "", Cron{})...)
 	return docs
 }
 
@@ -202,12 +204,12 @@ func label(at string) string {
 	parts := strings.SplitN(at, ".", 3)
 	section, rest := "", parts[1:]
 	switch parts[0] {
-	case "listen", "route":
+	case "listen", "route", "cron":
 		section = "[[" + parts[0] + "]]"
 		rest = rest[min(1, len(rest)):]
-	case "pool":
-		if section = "[pool]"; len(rest) > 0 {
-			section, rest = "[pool."+rest[0]+"]", rest[1:]
+	case "pool", "service":
+		if section = "[" + parts[0] + "]"; len(rest) > 0 {
+			section, rest = "["+parts[0]+"."+rest[0]+"]", rest[1:]
 		}
 	case "control":
 		if len(rest) == 0 {

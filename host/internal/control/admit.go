@@ -29,17 +29,19 @@ const (
 	MayConnections Right = "connections" // GET /v1/connections, POST /v1/send and /v1/close
 	MayUpgrade     Right = "upgrade"     // POST /v1/upgrade; a token has it only if it names it
 	MayProfile     Right = "profile"     // POST /v1/profile; likewise: profiles show the code
+	MayRun         Right = "run"         // POST /v1/cron/run and /v1/service/restart; likewise: they start programs
 )
 
 // Token lets whoever has its secret steer the host over TCP.
 type Token struct {
 	Name   string // in the log
 	Secret string
-	Rights []Right // nil: all of those above, but MayUpgrade and MayProfile
+	Rights []Right // nil: all of those above, but MayUpgrade, MayProfile and MayRun
 }
 
 func (t *Token) may(right Right) bool {
-	return t.Rights == nil && right != MayUpgrade && right != MayProfile || slices.Contains(t.Rights, right)
+	return t.Rights == nil && right != MayUpgrade && right != MayProfile && right != MayRun ||
+		slices.Contains(t.Rights, right)
 }
 
 // peer is the process at the other end of a unix socket.
@@ -165,12 +167,17 @@ func (s *Server) needs(right Right, do http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
+// owns says whether r comes from root or the host's user, if it came by the socket.
+func owns(r *http.Request) bool {
+	p, ok := r.Context().Value(peerKey{}).(*peer)
+	return !ok || p.known && p.check(nil) == nil
+}
+
 // ownersOnly lets of those at the socket only root and the host's user do what changes the program that runs, or shows
 // its insides, whatever group may use the socket.
 func (s *Server) ownersOnly(do http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		p, ok := r.Context().Value(peerKey{}).(*peer)
-		if ok && (!p.known || p.check(nil) != nil) {
+		if !owns(r) {
 			err := fmt.Errorf("only root and the host's own user %d may do this, whoever may use the socket",
 				os.Geteuid())
 			s.audit(r, asked(r), err)

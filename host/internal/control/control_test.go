@@ -94,6 +94,19 @@ func (f *fakeHost) Upgrade(u Upgrade) (*Account, error) { return f.Reload(Reload
 
 func (f *fakeHost) Abort() (*Account, error) { return nil, errors.New("no reload is under way") }
 
+func (f *fakeHost) Cron() []CronEntry {
+	return []CronEntry{{Name: "a", History: []CronRun{{Output: "said"}}}}
+}
+func (f *fakeHost) RunCron(_ context.Context, name string) (CronRun, error) {
+	if name != "a" {
+		return CronRun{}, &Unknown{What: "entry of cron", Name: name, Known: []string{"a"}}
+	}
+	return CronRun{Output: "said"}, nil
+}
+func (f *fakeHost) RestartService(_ context.Context, name string) (Service, error) {
+	return Service{Name: name, PID: 7}, nil
+}
+
 func (f *fakeHost) Releases() ([]Release, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

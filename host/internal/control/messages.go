@@ -18,6 +18,9 @@
 //	POST /v1/close   {"ids": ["ID"], "code": 1000}    a Reached; the body is a Closing
 //	POST /v1/profile {"pool": "NAME", "kind": "cpu", "seconds": 10}   a Profile, once it is over; the body is a
 //	                                         ProfileOrder. It ends with the connection
+//	GET  /v1/cron                            an array of CronEntry
+//	POST /v1/cron/run {"name": "NAME"}       a CronRun, once it is over; it goes on if the connection ends
+//	POST /v1/service/restart {"name": "NAME"}   a Service, once its next process was started
 //	POST /v1/stop    {"now": true}           an Event a line: stopping, stopped; the connection ends with the host
 //
 // What changes anything is noted, with who asked for it and the header Workerhost-Message, if there is one: why.
@@ -26,8 +29,8 @@
 //
 // messages.go has what travels. Names are promised: they are added to, and never change their meaning. claim.go gives
 // a socket one owner, admit.go says who may, audit.go who did, server.go answers, client.go asks, connections.go is
-// about connections, releases.go about what went live, profile.go about profiles, account.go is a reload's story that
-// many can follow.
+// about connections, beside.go about services and cron, releases.go about what went live, profile.go about profiles,
+// account.go is a reload's story that many can follow.
 package control
 
 import "time"
@@ -51,6 +54,7 @@ type Status struct {
 	Upgrade  *Upgraded  `json:"upgrade,omitempty"`  // the last of them
 	Listen   []Listener `json:"listeners"`
 	Pools    []Pool     `json:"pools"`
+	Services []Service  `json:"services,omitempty"`
 
 	// Certificates are those that the host gets by itself, but for those made on demand
 	Certificates []Certificate `json:"certificates,omitempty"`

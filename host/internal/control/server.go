@@ -47,6 +47,13 @@ type Host interface {
 	// Profile takes a profile, and waits for it. Ending ctx ends it. An unknown name of a pool is an [UnknownPool];
 	// another error says why there is none.
 	Profile(ctx context.Context, o ProfileOrder) (Profile, error)
+	// Cron lists the entries of [[cron]], in their order. The list is the caller's.
+	Cron() []CronEntry
+	// RunCron runs an entry now, and waits for its end; the end of ctx is the end of waiting. An unknown name is an
+	// [Unknown]; another error says why it does not run.
+	RunCron(ctx context.Context, name string) (CronRun, error)
+	// RestartService restarts a service, and waits until its next process was started. Errors are as in RunCron.
+	RestartService(ctx context.Context, name string) (Service, error)
 	// Stop begins to stop the host, at once if now is true, also when a graceful stop is under way. It does not wait.
 	// stopped is closed when everything but the control socket has ended.
 	Stop(now bool) (stopped <-chan struct{})
@@ -106,20 +113,24 @@ func NewServer(claim *Claim, host Host) *Server {
 		"POST /v1/promote": s.needs(MayReload, s.account("promote", func(Reload) (*Account, error) {
 			return host.Promote()
 		})),
-		"GET /v1/connections": s.needs(MayConnections, s.connections),
-		"POST /v1/send":       s.needs(MayConnections, s.send),
-		"POST /v1/close":      s.needs(MayConnections, s.close),
-		"POST /v1/stop":       s.needs(MayStop, s.stop),
-		"POST /v1/upgrade":    s.needs(MayUpgrade, s.ownersOnly(s.upgrade)),
-		"POST /v1/profile":    s.needs(MayProfile, s.ownersOnly(s.profile)),
+		"GET /v1/connections":      s.needs(MayConnections, s.connections),
+		"POST /v1/send":            s.needs(MayConnections, s.send),
+		"POST /v1/close":           s.needs(MayConnections, s.close),
+		"POST /v1/stop":            s.needs(MayStop, s.stop),
+		"POST /v1/upgrade":         s.needs(MayUpgrade, s.ownersOnly(s.upgrade)),
+		"GET /v1/cron":             s.needs(MayStatus, s.cron),
+		"POST /v1/cron/run":        s.needs(MayRun, s.ownersOnly(s.runCron)),
+		"POST /v1/service/restart": s.needs(MayRun, s.ownersOnly(s.restartService)),
+		"POST /v1/profile":         s.needs(MayProfile, s.ownersOnly(s.profile)),
 	} {
 		mux.HandleFunc(route, do)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, "+
-			"GET /v1/releases, GET /v1/connections, POST /v1/reload, POST /v1/try, POST /v1/rollback, "+
+			"GET /v1/releases, GET /v1/connections, GET /v1/cron, POST /v1/reload, POST /v1/try, POST /v1/rollback, "+
 			"POST /v1/abort, POST /v1/promote, POST /v1/send, "+
-			"POST /v1/close, POST /v1/stop, POST /v1/upgrade and POST /v1/profile", r.Method, r.URL.Path))
+			"POST /v1/close, POST /v1/stop, POST /v1/upgrade, POST /v1/profile, POST /v1/cron/run and "+
+			"POST /v1/service/restart", r.Method, r.URL.Path))
 	})
 	s.steer = s.unlessLeft(mux)
 	if claim != nil {
@@ -328,6 +339,8 @@ func example(into any) string {
 		return `{"pool": "web", "kind": "cpu", "seconds": 10}`
 	case *Message:
 		return `{"all": true, "bytes": "aGVsbG8="}`
+	case *Named:
+		return `{"name": "nightly"}`
 	case *Closing:
 		return `{"ids": ["5kq2wz7d-1f"], "code": 1000}`
 	default:

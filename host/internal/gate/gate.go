@@ -1,5 +1,6 @@
-// Package gate runs the commands that a reload has to pass: one at a time, with a time-out, in a process group of its
-// own that does not outlive it, nor the host. It knows no reload, and nobody who follows one.
+// Package gate runs the commands that a reload has to pass, and those of cron: to their end, with a time-out, each in
+// a process group of its own that does not outlive it, nor the host. It knows no reload, no clock, and nobody who
+// follows.
 package gate
 
 import (
@@ -20,6 +21,8 @@ type Command struct {
 	Timeout     time.Duration // for all of it
 	StopTimeout time.Duration // from TERM to KILL, when it has passed or somebody gives the command up
 	Said        func(string)  // gets each line of its output, as it comes; a long one in pieces
+	// Read, if not nil, takes the output to its end in place of Said
+	Read func(io.Reader)
 }
 
 const (
@@ -44,6 +47,10 @@ func (c Command) Run(ctx context.Context) error {
 	told := make(chan struct{})
 	go func() { // ends with the output, at the latest when that expires
 		defer close(told)
+		if c.Read != nil {
+			c.Read(p.Stderr())
+			return
+		}
 		tell(p.Stderr(), c.Said)
 	}()
 	ended := make(chan string, 1)

@@ -30,6 +30,7 @@ func (h *host) shutDown() {
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()
+	endRuns := h.endPrograms()
 	var all sync.WaitGroup
 	for _, l := range h.listeners() {
 		all.Go(func() {
@@ -54,6 +55,7 @@ func (h *host) shutDown() {
 		})
 	}
 	all.Wait()
+	endRuns()
 }
 
 // overdue is how much longer than its own time-outs say a step of a stop may take.

@@ -119,20 +119,9 @@ func (p *pass) runCommand(next plannedPool, command []string, said func(string))
 	if err != nil {
 		return err
 	}
-	program, err := workers.FindProgram(command[0], dir)
-	if err != nil {
-		return fmt.Errorf("can't be run: %w", config.UnwrapExec(err))
-	}
-	given, err := made.equip(c, dir, program, p.host.spool)
+	launch, err := p.host.launchIn(made, c, p.plan.config, dir, command)
 	if err != nil {
 		return err
-	}
-	launch := workers.Launch{Command: slices.Concat(given.Launcher, []string{program}, command[1:]), Directory: dir,
-		Env: environ(p.plan.config, c), Reaper: p.host.reaper}
-	for _, pair := range append(given.Env, "PWD="+dir) {
-		name, _, _ := strings.Cut(pair, "=")
-		launch.Env = slices.DeleteFunc(launch.Env, func(e string) bool { return strings.HasPrefix(e, name+"=") })
-		launch.Env = append(launch.Env, pair)
 	}
 	err = gate.Command{Launch: launch, Timeout: c.Gates.Timeout, StopTimeout: c.StopTimeout, Said: said}.Run(p.wanted)
 	if err != nil && p.host.stopping.Err() != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/cron"
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/loop"
@@ -56,6 +57,9 @@ type host struct {
 	crowd        *guard.Crowd
 	certificates *acme.Manager      // of the host's own getting
 	work         func(func() error) // starts what serve waits for; called under mu, while not closed
+
+	services services   // of [service.NAME]
+	cron     *cron.Room // of [[cron]]
 
 	notify  *notifier
 	upgrade *upgrade
@@ -94,6 +98,7 @@ func newHost(c *config.Config, log hclog.Logger) *host {
 	h.upgrade = newUpgrade()
 	h.stopping, h.end = context.WithCancelCause(context.Background())
 	h.now, h.endNow = context.WithCancel(context.Background())
+	h.services.host, h.cron = h, cron.New(h.now, log)
 	return h
 }
 
@@ -207,6 +212,8 @@ func (h *host) serve(steer func(context.Context)) error {
 	}
 	h.work(h.becomeReady)
 	h.work(h.announceReady)
+	h.cron.Set(h.entriesOf(h.config()))
+	h.work(h.startPrograms)
 	if h.watch != watchOff {
 		for _, p := range pools {
 			h.work(func() error { return h.follow(p) })
@@ -418,7 +425,7 @@ func (h *host) statusUntil(ctx context.Context) control.Status {
 		shown.Routes = h.routed(l)
 		st.Listen = append(st.Listen, shown)
 	}
-	st.Certificates = h.certificateStatus()
+	st.Certificates, st.Services = h.certificateStatus(), h.services.status()
 	now := h.setup.Load()
 	for _, r := range now.realms {
 		for kind, n := range r.hub.Open() {

@@ -117,6 +117,8 @@ func (p *pass) lead() {
 		return
 	}
 	p.host.layFiles() // those of listeners that changed were opened before the code came in
+	p.host.cron.Set(p.host.entriesOf(p.plan.config))
+	p.host.services.change(p.plan.config, []string{})
 	p.removeOld()
 }
 
@@ -175,6 +177,7 @@ func (p *pass) rollChosen() {
 		}
 	}
 	p.host.layFiles()
+	p.host.services.change(p.host.config(), p.ask.Pools)
 	for _, c := range p.plan.waiting(chosen) {
 		p.tell(c.event(control.Waits))
 	}

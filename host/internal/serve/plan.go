@@ -54,6 +54,7 @@ func makePlan(now *setup, c *config.Config) *plan {
 	p.planPools(now)
 	p.planListeners(now)
 	p.planRoutes(now)
+	p.planPrograms(now.config)
 	return p
 }
 
@@ -211,7 +212,7 @@ func otherDifferences(old, new *config.Config) []change {
 func inEffect(old, new *config.Config) *config.Config {
 	c := *old
 	c.Pools, c.Listen, c.Routes, c.Warnings = new.Pools, new.Listen, new.Routes, new.Warnings
-	c.Tracing = new.Tracing
+	c.Tracing, c.Services, c.Cron = new.Tracing, new.Services, new.Cron
 	takeLive(&c, *new)
 	takeLive(&c.Log, new.Log)
 	takeLive(&c.HTTP, new.HTTP)

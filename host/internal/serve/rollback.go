@@ -54,6 +54,11 @@ func (p *pass) rollBack() {
 		return
 	}
 	p.host.layFiles()
+	var names []string
+	for _, n := range next {
+		names = append(names, n.old.name)
+	}
+	p.host.services.change(p.host.config(), names)
 	for _, n := range next {
 		if n.old.live() == n.back {
 			p.tellRemains(n, from[n.old])

@@ -26,7 +26,9 @@ const (
 	// the old one, when package succession has handed the connections over: take over; a handed
 	sayGo      = "host.go"
 	sayServing = "host.serving" // the new one: it does
-	sayLeft    = "host.left"    // the old one: it accepts nobody any more
+	sayLeft    = "host.left"    // the old one: it accepts nobody any more; a leavesWith
+	sayRan     = "host.ran"     // the old one, at any time after that: a run of cron is over; a ran
+	sayQuiet   = "host.quiet"   // the old one: its services have ended
 	sayDrained = "host.drained" // the old one: and has no request any more
 	sayStop    = "host.stop"    // the new one, at any time after that: end, too; a stopping
 	sayReopen  = "host.reopen"  // and: reopen what the logs are written to
@@ -50,6 +52,7 @@ type offer struct {
 	// Passed are the names of the sockets that the service manager has passed, whose descriptors come last
 	Passed []string `msgpack:"passed"`
 	Stored []string `msgpack:"stored"` // by which names the manager keeps sockets
+	Quiets bool     `msgpack:"quiets"` // it says host.quiet, and what of cron it leaves with host.left
 }
 
 // handed is how the long-lived connections went over.

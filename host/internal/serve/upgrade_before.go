@@ -16,6 +16,7 @@ import (
 
 	"github.com/workerhost/workerhost/host/internal/activation"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/cron"
 	"github.com/workerhost/workerhost/host/internal/handover"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/listen"
@@ -37,6 +38,9 @@ type before struct {
 	left    chan struct{} // closed when it accepts nobody any more
 	drained chan struct{} // closed when it has no request any more
 	gone    chan struct{} // closed when it has ended
+	cron    cron.Handed   // set before left is closed
+	quiet   chan struct{} // closed when its services have ended
+	hush    func()        // closes that
 }
 
 // offerTime is what the old host gets to say what it has, which it does at once.
@@ -50,7 +54,9 @@ func arrive() (*before, error) {
 	}
 	late := time.AfterFunc(offerTime, link.Close)
 	defer late.Stop()
-	b := &before{link: link, bound: map[place]listen.Bound{}, taken: map[place]bool{}, left: make(chan struct{}),
+	quiet := make(chan struct{})
+	b := &before{link: link, quiet: quiet, hush: sync.OnceFunc(func() { close(quiet) }),
+		bound: map[place]listen.Bound{}, taken: map[place]bool{}, left: make(chan struct{}),
 		drained: make(chan struct{}), gone: make(chan struct{})}
 	m, err := link.Receive()
 	if err == nil {
@@ -152,7 +158,20 @@ func (h *host) succeed(b *before) {
 		}
 		return h.takeOver()
 	}
-	by[sayLeft] = func(handover.Message) error { h.settle(); return nil }
+	h.hearPrograms(b, by)
+	by[sayLeft] = func(m handover.Message) error {
+		if b.offer.Quiets {
+			var with leavesWith
+			if err := m.Decode(&with); err != nil {
+				return err
+			}
+			b.cron = with.Cron
+		} else {
+			b.hush() // it has no services
+		}
+		h.settle()
+		return nil
+	}
 	drained := sync.OnceFunc(func() { close(b.drained) })
 	by[sayDrained] = func(handover.Message) error { drained(); return nil }
 	go func() { // ends with the link, which both ends close
@@ -160,6 +179,8 @@ func (h *host) succeed(b *before) {
 		err := b.link.Run(by)
 		t.End(h.setup.Load().hubs()...)
 		drained()
+		b.hush()
+		h.cron.Alone()
 		switch {
 		case !h.upgrade.here():
 			h.end(errors.Join(errors.New("the host that was to be replaced has ended"), err))

@@ -294,7 +294,7 @@ func (h *host) offer() (o offer, files []*os.File, err error) {
 		}
 		o.Passed, files = append(o.Passed, s.Name), append(files, f)
 	}
-	o.Stored = h.notify.keeps()
+	o.Stored, o.Quiets = h.notify.keeps(), true
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	o.Passes = h.passesBegun
@@ -381,7 +381,7 @@ func (h *host) leave(n *next, a acceptance) {
 			other.socket.Close()
 		}
 	}
-	n.link.Send(sayLeft, nil) // if it does not arrive, that host learns by the link's end
+	n.link.Send(sayLeft, h.leavePrograms(n)) // if it does not arrive, that host learns by the link's end
 	if b := h.upgrade.before; b != nil {
 		b.link.Send(sayPassed, nil)
 	}

@@ -18,7 +18,7 @@ func FuzzAPlainHeadIsForwardedAsNetHTTPHasIt(f *testing.F) {
 	for _, fields := range []string{
 		"", "b: 1\r\na: 2\r\nB: 3\r\n", "Te: gzip\r\nte: trailers;q=1\r\nTE: trailers\r\n",
 		"Connection: keep-alive\r\nKeep-Alive: 5\r\n", "Connection: close\r\nClose: 1\r\nClosed: 2\r\n",
-		"Proxy: x\r\nX-Worker-Warmup: 1\r\nX-Worker-Shadow: 1\r\nX_y: 1\r\nx-Y: 2\r\nEmpty:\r\n" +
+		"Proxy: x\r\nX-Worker-Warmup: 1\r\nX-Worker-Shadow: 1\r\nX-Worker-Cron: a\r\nX_y: 1\r\nx-Y: 2\r\nEmpty:\r\n" +
 			"Proxy-Connection: x\r\n",
 		"Content-Length: 0\r\nCookie: a\r\ncookie: b\r\nX-Request-Id: 1\r\nX-Request-Id: 2\r\n",
 	} {

@@ -14,10 +14,16 @@ import (
 
 // Status is what `host status --json` promises.
 type Status struct {
-	Version string
-	PID     int
-	Uptime  float64 `json:"uptime_seconds"`
-	Pools   []struct {
+	Version  string
+	PID      int
+	Uptime   float64 `json:"uptime_seconds"`
+	Services []struct {
+		Name     string
+		State    string
+		PID      int
+		Restarts int
+	}
+	Pools []struct {
 		Name       string
 		Generation int
 		Queued     int

@@ -1,0 +1,105 @@
+// run.go: a run, from its beginning to what is noted of it.
+
+package cron
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Unknown is the name of an entry that there is not.
+type Unknown struct {
+	Name  string
+	Known []string
+}
+
+// Error lists those there are.
+func (u *Unknown) Error() string {
+	if len(u.Known) == 0 {
+		return "there is no [[cron]] in the configuration"
+	}
+	return fmt.Sprintf("there is no entry %q of cron; there are: %s", u.Name, joined(u.Known))
+}
+
+// ErrBusy is why nothing was begun by hand.
+var ErrBusy = errors.New("a run is under way, and overlap is false: ask again when it has ended")
+
+// ErrLeft is, too: the host is about to end, or another one takes over.
+var ErrLeft = errors.New("this host begins no runs now")
+
+// Run begins a run by hand, and says how it went once it is over. An error is why none began.
+func (r *Room) Run(name string) (over <-chan Result, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.left || !r.began {
+		return nil, ErrLeft
+	}
+	unknown := &Unknown{Name: name}
+	for _, e := range r.entries {
+		if e.Name != name {
+			unknown.Known = append(unknown.Known, e.Name)
+			continue
+		}
+		if e.busy() && !e.Overlap {
+			return nil, ErrBusy
+		}
+		told := make(chan Result, 1)
+		r.start(e, Why{ByHand: true}, told)
+		return told, nil
+	}
+	return nil, unknown
+}
+
+// start begins a run. told, which may be nil, has room for one result. r.mu is held, and the room is not left.
+func (r *Room) start(e *entry, why Why, told chan<- Result) {
+	e.running++
+	run := e.Entry
+	r.all.Go(func() { // ends with the run, which has a time-out
+		result := r.perform(run, why)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		e.running--
+		e.add(result)
+		r.keep.write(r.entries, r.log)
+		if told != nil {
+			told <- result
+		}
+		if r.ended != nil {
+			r.ended(run.Name, result)
+		}
+		if e.debt > 0 {
+			r.fire()
+		}
+	})
+}
+
+// perform is a run, with its lines in the log.
+func (r *Room) perform(e Entry, why Why) Result {
+	log := r.log.With("cron", e.Name)
+	began := time.Now()
+	log.Info("a run begins", "what", e.What, "by_hand", why.ByHand, "caught_up", why.CaughtUp)
+	ctx, cancel := context.WithTimeoutCause(r.stop, e.Timeout, fmt.Errorf("it did not end within %v", e.Timeout))
+	defer cancel()
+	output, err := e.Do(ctx)
+	result := Result{Began: began, Took: time.Since(began), Why: why, Output: output}
+	took := result.Took.Round(time.Millisecond).String()
+	if err != nil {
+		result.Error = err.Error()
+		log.Error("a run failed", "error", err, "took", took)
+	} else {
+		log.Info("a run is over", "took", took)
+	}
+	return result
+}
+
+func joined(names []string) (text string) {
+	for i, name := range names {
+		if i > 0 {
+			text += ", "
+		}
+		text += name
+	}
+	return text
+}
