@@ -33,11 +33,17 @@ type Exchange struct {
 	TraceID string
 	// ErrorLogged, if not nil, is called as the Sink is, before Finished, when the worker has logged an error that
 	// names the exchange (SPEC.md §8.2).
-	ErrorLogged func()
+	ErrorLogged func(*LoggedError)
 	// Leaves, if not nil, is called as the Sink is, before Finished, when the worker is to leave: what is not over
 	// within that time is given up with FailedDrained.
 	Leaves func(within time.Duration)
 	Sink   Sink
+}
+
+// LoggedError is a LOG of the level error (SPEC.md §8.2), cut to what is logged of it. It must not be changed.
+type LoggedError struct {
+	Message string
+	Fields  map[string]any // of the context, if that is a map
 }
 
 // Subject is what an event is about. A [Hub] knows its own.

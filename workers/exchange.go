@@ -14,16 +14,16 @@ type exchange struct {
 	pool    *Pool
 	request protocol.Opening
 	sink    protocol.Sink
-	repeat  bool                       // it may be tried once more
-	keyed   bool                       // likewise, but two workers must not have it at once
-	warming bool                       // it is a warm-up of ours
-	patient bool                       // it waits as long as it takes
-	timeout time.Duration              // as that of [protocol.Exchange]
-	kind    protocol.Type              // TypeRequest, or the event's
-	subject protocol.Subject           // of an event
-	trace   string                     // id of its trace, for logs; "" is none
-	erred   func()                     // [protocol.Exchange].ErrorLogged; nil is nobody's
-	leaves  func(within time.Duration) // [protocol.Exchange].Leaves, likewise
+	repeat  bool                        // it may be tried once more
+	keyed   bool                        // likewise, but two workers must not have it at once
+	warming bool                        // it is a warm-up of ours
+	patient bool                        // it waits as long as it takes
+	timeout time.Duration               // as that of [protocol.Exchange]
+	kind    protocol.Type               // TypeRequest, or the event's
+	subject protocol.Subject            // of an event
+	trace   string                      // id of its trace, for logs; "" is none
+	erred   func(*protocol.LoggedError) // [protocol.Exchange].ErrorLogged; nil is nobody's
+	leaves  func(within time.Duration)  // [protocol.Exchange].Leaves, likewise
 
 	spared bool // it has attempt 2 for having been recalled, and not for a death; the attempt's at hand, as is moves
 

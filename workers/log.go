@@ -45,13 +45,14 @@ func (w *worker) logEntry(e *protocol.Log) {
 		w.tail.add([]byte(message))
 	}
 	if level >= hclog.Error {
-		w.errorLogged(e.Stream)
+		fields, _ := context.(map[string]any)
+		w.errorLogged(e.Stream, &protocol.LoggedError{Message: message, Fields: fields})
 	}
 	w.voice.say(level, message, over, args...)
 }
 
 // errorLogged tells whoever submitted a stream's exchange that its worker has logged an error of it.
-func (w *worker) errorLogged(stream uint32) {
+func (w *worker) errorLogged(stream uint32, e *protocol.LoggedError) {
 	w.mu.Lock()
 	a := w.link.streams[stream]
 	w.mu.Unlock()
@@ -61,7 +62,7 @@ func (w *worker) errorLogged(stream uint32) {
 	a.calls.Lock()
 	defer a.calls.Unlock()
 	if !a.over {
-		a.x.erred()
+		a.x.erred(e)
 	}
 }
 

@@ -18,6 +18,7 @@ type sink struct {
 	exchange protocol.Exchange
 	placed
 	kind string
+	told func(*protocol.LoggedError) // the exchange's own; nil is nobody's
 
 	// of the sink's calls, which come one at a time
 	begun    time.Time
@@ -34,8 +35,8 @@ type sink struct {
 }
 
 func (t *Trial) follow(x *protocol.Exchange, to placed, kind string) protocol.Ticket {
-	s := &sink{Sink: x.Sink, trial: t, exchange: *x, placed: to, kind: kind}
-	s.exchange.Sink, s.exchange.ErrorLogged = s, func() { s.logged = true }
+	s := &sink{Sink: x.Sink, trial: t, exchange: *x, placed: to, kind: kind, told: x.ErrorLogged}
+	s.exchange.Sink, s.exchange.ErrorLogged = s, s.errorLogged
 	ticket := t.backend(to.arm).Submit(&s.exchange)
 	s.mu.Lock()
 	if !s.moved {
@@ -53,6 +54,14 @@ func (s *sink) Cancel(code protocol.ResetCode) {
 	s.mu.Unlock()
 	if ticket != nil {
 		ticket.Cancel(code)
+	}
+}
+
+// errorLogged notes that the worker has logged an error.
+func (s *sink) errorLogged(e *protocol.LoggedError) {
+	s.logged = true
+	if s.told != nil {
+		s.told(e)
 	}
 }
 
@@ -143,7 +152,7 @@ func (s *sink) Finished() {
 // repeat submits the exchange to the stable backend, which answers to its own Sink.
 func (s *sink) repeat() {
 	x := s.exchange
-	x.Sink = s.Sink
+	x.Sink, x.ErrorLogged = s.Sink, s.told
 	ticket := s.trial.stable.Submit(&x)
 	s.mu.Lock()
 	s.ticket = ticket

@@ -39,7 +39,7 @@ func (f *fake) Submit(x *protocol.Exchange) protocol.Ticket {
 		x.Sink.Begin(nil)
 	}
 	if f.logs {
-		x.ErrorLogged()
+		x.ErrorLogged(&protocol.LoggedError{})
 	}
 	if f.fails != 0 {
 		x.Sink.Fail(&protocol.Failure{Kind: f.fails})
