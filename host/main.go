@@ -29,6 +29,8 @@ func commands() cli.Commands {
 		cli.ProfileCommand(),
 		cli.CronCommand(),
 		cli.ServiceCommand(),
+		cli.FaultsCommand(),
+		cli.ReplayCommand(),
 		cli.ConnectionsCommand(),
 		cli.SendCommand(),
 		cli.CloseCommand(),

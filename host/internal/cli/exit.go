@@ -27,7 +27,7 @@ var exits = []struct {
 		"it failed: the new code does not start, a pool can't serve, nobody was reached; what ran before runs on"},
 	{2, control.Misused, "the command line is wrong: a flag, an argument, a pool's name"},
 	{3, control.TurnedBack, "a canary did worse than the old code or had no verdict in time, or a command of " +
-		"`after` failed, or a shadow's answers differ: old code serves"},
+		"`after` failed, or a shadow's answers differ: old code serves; or a request that is replayed still fails"},
 	{4, control.Absent, "no host answers"},
 	{5, control.Forbidden, "not allowed: by the host (another user, no token), or by the system (a port, a file)"},
 	{6, control.BadConfig, "host.toml, or a file that it names, has a mistake or can't be applied"},

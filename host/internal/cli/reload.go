@@ -49,6 +49,7 @@ The exit status is 0 only if every worker was replaced; ` + "`host help exit`" +
 request was cut at drain_timeout.`,
 		Example: `host reload
 host reload --dry-run
+host reload --proves f12
 host reload --canary 5% --for 2m
 host reload --shadow 1% --for 5m --ignore 'csrf" value="[^"]*"'
 host reload web --json
@@ -65,13 +66,19 @@ host reload --strict || echo "exit status $?"`,
 			pace := f.String("pace", "", "wait between workers while requests queue or processors are short, at most "+
 				"`TIME` for each (default 30s)")
 			f.Lookup("pace").NoOptDefVal = "30s"
+			proves := f.String("proves", "", "go live only if the request of the fault `ID` does not fail any "+
+				"more: host faults")
 			strict := f.Bool("strict", false, "fail if a request was cut at drain_timeout; the new code stays live")
 			return func(t *Terminal, args []string) error {
 				client, err := find()
 				if err != nil {
 					return err
 				}
-				what := control.Reload{Pools: args, Each: *each}
+				what := control.Reload{Pools: args, Each: *each, Proves: *proves}
+				if *proves != "" && (*abort || *promote || *dryRun) {
+					return Misused("--proves means nothing with --abort, --promote and --dry-run: host replay asks " +
+						"without a reload")
+				}
 				if what.Pace, err = paceOf(*pace); err != nil {
 					return err
 				}

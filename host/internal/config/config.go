@@ -51,6 +51,7 @@ type Config struct {
 	UpgradeBinary string        `key:"upgrade_binary" live:"yes" holds:"path" absent:"the host's own, as it is on disk by then" means:"program that host upgrade starts in the host's place"`
 	Log           Log           `key:"log"`
 	Admin         Admin         `key:"admin"`
+	Faults        Faults        `key:"faults"`
 	Tracing       *Tracing      `key:"tracing"` // nil: nothing is traced
 	HTTP          HTTP          `key:"http"`
 	ACME          ACME          `key:"acme"`

@@ -29,6 +29,7 @@ func Keys() []KeyDoc {
 	docs = append(docs, keysOf("[control.tokens.NAME]", "", Token{})...)
 	docs = append(docs, keysOf("[log]", "", Log{})...)
 	docs = append(docs, keysOf("[admin]", "", Admin{})...)
+	docs = append(docs, keysOf("[faults]", "", Faults{})...)
 	docs = append(docs, keysOf("[acme]", "", ACME{})...)
 	docs = append(docs, keysOf("[tracing]", "", Tracing{})...)
 	docs = append(docs, keysOf("[reload]", "", Reloading{})...)
@@ -222,7 +223,7 @@ func label(at string) string {
 				rest = []string{key}
 			}
 		}
-	case "log", "http", "acme", "tracing", "reload":
+	case "log", "http", "acme", "tracing", "reload", "faults":
 		section = "[" + parts[0] + "]"
 	default:
 		return at

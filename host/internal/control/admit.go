@@ -30,18 +30,22 @@ const (
 	MayUpgrade     Right = "upgrade"     // POST /v1/upgrade; a token has it only if it names it
 	MayProfile     Right = "profile"     // POST /v1/profile; likewise: profiles show the code
 	MayRun         Right = "run"         // POST /v1/cron/run and /v1/service/restart; likewise: they start programs
+	MayFaults      Right = "faults"      // GET /v1/faults and what is below; likewise: they show what clients sent
+	MayReplay      Right = "replay"      // POST /v1/replay; likewise: it starts a program
 )
 
 // Token lets whoever has its secret steer the host over TCP.
 type Token struct {
 	Name   string // in the log
 	Secret string
-	Rights []Right // nil: all of those above, but MayUpgrade, MayProfile and MayRun
+	Rights []Right // nil: all of those above, but those that have to be named
 }
 
+// notImplied are the rights that a token has only if it names them.
+var notImplied = []Right{MayUpgrade, MayProfile, MayRun, MayFaults, MayReplay}
+
 func (t *Token) may(right Right) bool {
-	return t.Rights == nil && right != MayUpgrade && right != MayProfile && right != MayRun ||
-		slices.Contains(t.Rights, right)
+	return t.Rights == nil && !slices.Contains(notImplied, right) || slices.Contains(t.Rights, right)
 }
 
 // peer is the process at the other end of a unix socket.

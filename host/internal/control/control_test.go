@@ -130,6 +130,28 @@ func (f *fakeHost) Profile(ctx context.Context, o ProfileOrder) (Profile, error)
 		Workers: []ProfiledWorker{{Slot: *o.Slot, PID: 4712, Generation: 3}}}, nil
 }
 
+func (f *fakeHost) Faults(pool string) (Faults, error) {
+	if pool == "nosuch" {
+		return Faults{}, &UnknownPool{Name: pool, Known: []string{"app"}}
+	}
+	kind := FaultKind{Pool: "app", What: "status 500", Count: 2, IDs: []string{"f2", "f1"}}
+	return Faults{Keep: 10, Kinds: []FaultKind{kind}}, nil
+}
+
+func (f *fakeHost) Fault(id string) (Fault, error) {
+	if id != "f1" {
+		return Fault{}, &UnknownFault{id}
+	}
+	return Fault{ID: id, Pool: "app", What: "status 500", Name: "GET /"}, nil
+}
+
+func (f *fakeHost) Replay(ctx context.Context, r Replay) (Replayed, error) {
+	if r.Pool == "broken" {
+		return Replayed{}, errors.New("the code as it is now does not start: no")
+	}
+	return Replayed{ID: r.ID, Pool: "app", Before: "status 500", Status: 200, Body: r.Body}, nil
+}
+
 func (f *fakeHost) Connections() []Connection { return slices.Clone(f.connections) }
 
 func (f *fakeHost) Send(m Message) (Reached, error) {

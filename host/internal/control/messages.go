@@ -330,7 +330,9 @@ type Reload struct {
 	Canary *CanaryAsk `json:"canary,omitempty"`
 	// Shadow has new code only looked at, and nothing changed; nil is a reload
 	Shadow *ShadowAsk `json:"shadow,omitempty"`
-	By     By         `json:"-"` // who asks; the server knows
+	// Proves is the id of a fault: nothing goes live unless its request, replayed, does not fail any more
+	Proves string `json:"proves,omitempty"`
+	By     By     `json:"-"` // who asks; the server knows
 }
 
 // Rollback is what a roll back is asked for.

@@ -4,10 +4,8 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -98,35 +96,10 @@ func (s *Server) profile(w http.ResponseWriter, r *http.Request) {
 		details = append(details, "seconds", lasts.Seconds())
 	}
 	s.audit(r, "profile", err, details...)
-	var unknown *UnknownPool
-	switch {
-	case errors.As(err, &unknown):
-		refuse(w, http.StatusNotFound, err)
-	case err != nil:
-		refuse(w, http.StatusConflict, err)
-	default:
-		writeJSON(w, http.StatusOK, made)
-	}
+	answer(w, made, err)
 }
 
 // Profile asks for a profile, and waits for it. Ending ctx ends it in the worker as well.
 func (c *Client) Profile(ctx context.Context, o ProfileOrder) (made Profile, err error) {
-	data, err := json.Marshal(o)
-	if err != nil {
-		return made, err
-	}
-	body, err := c.ask(ctx, http.MethodPost, "/v1/profile", data)
-	if err != nil {
-		return made, err
-	}
-	defer body.Close()
-	switch err := json.NewDecoder(body).Decode(&made); {
-	case ctx.Err() != nil:
-		return made, ctx.Err()
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return made, ErrCutOff
-	case err != nil:
-		return made, fmt.Errorf("what answers at %s is no host: %w", c.path, err)
-	}
-	return made, nil
+	return made, c.post(ctx, "/v1/profile", o, &made)
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -57,6 +58,12 @@ type Host interface {
 	// Stop begins to stop the host, at once if now is true, also when a graceful stop is under way. It does not wait.
 	// stopped is closed when everything but the control socket has ended.
 	Stop(now bool) (stopped <-chan struct{})
+	// Faults are the kinds of requests and events that failed, of a pool or, for "", of all of them.
+	Faults(pool string) (Faults, error)
+	// Fault is one that is kept; without one there is an error.
+	Fault(id string) (Fault, error)
+	// Replay asks the newest code what failed, and waits for what it answers. Ending ctx ends it.
+	Replay(ctx context.Context, r Replay) (Replayed, error)
 	// Audit notes who asked for what.
 	Audit(Record)
 }
@@ -96,7 +103,7 @@ type door struct {
 func NewServer(claim *Claim, host Host) *Server {
 	s := &Server{host: host, released: make(chan struct{})}
 	mux := http.NewServeMux()
-	for route, do := range map[string]http.HandlerFunc{
+	routes := map[string]http.HandlerFunc{
 		"GET /v1/status": s.needs(MayStatus, func(w http.ResponseWriter, r *http.Request) {
 			writeJSON(w, http.StatusOK, host.Status())
 		}),
@@ -122,15 +129,16 @@ func NewServer(claim *Claim, host Host) *Server {
 		"POST /v1/cron/run":        s.needs(MayRun, s.ownersOnly(s.runCron)),
 		"POST /v1/service/restart": s.needs(MayRun, s.ownersOnly(s.restartService)),
 		"POST /v1/profile":         s.needs(MayProfile, s.ownersOnly(s.profile)),
-	} {
+		"GET /v1/faults":           s.needs(MayFaults, s.ownersOnly(s.faults)),
+		"GET /v1/faults/{id}":      s.needs(MayFaults, s.ownersOnly(s.fault)),
+		"POST /v1/replay":          s.needs(MayReplay, s.ownersOnly(s.replay)),
+	}
+	for route, do := range routes {
 		mux.HandleFunc(route, do)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are GET /v1/status, GET /v1/version, "+
-			"GET /v1/releases, GET /v1/connections, GET /v1/cron, POST /v1/reload, POST /v1/try, POST /v1/rollback, "+
-			"POST /v1/abort, POST /v1/promote, POST /v1/send, "+
-			"POST /v1/close, POST /v1/stop, POST /v1/upgrade, POST /v1/profile, POST /v1/cron/run and "+
-			"POST /v1/service/restart", r.Method, r.URL.Path))
+		refuse(w, http.StatusNotFound, fmt.Errorf("there is no %s %s; there are %s", r.Method, r.URL.Path,
+			strings.Join(slices.Sorted(maps.Keys(routes)), ", ")))
 	})
 	s.steer = s.unlessLeft(mux)
 	if claim != nil {
@@ -335,6 +343,8 @@ func example(into any) string {
 		return `{"pools": ["web"], "generation": 7}`
 	case *Upgrade:
 		return `{"binary": "/usr/local/bin/host"}`
+	case *Replay:
+		return `{"id": "f12"}`
 	case *ProfileOrder:
 		return `{"pool": "web", "kind": "cpu", "seconds": 10}`
 	case *Message:

@@ -132,9 +132,14 @@ func (c *canaryPool) make(p *pass) (err error) {
 
 // beside makes a pool of so many workers that stands beside another one.
 func (p *pass) beside(old *pool, of *config.Pool, count int, change func(*workers.Settings)) (*pool, error) {
+	return p.host.beside(old, p.plan.config, of, count, change)
+}
+
+func (h *host) beside(old *pool, c *config.Config, of *config.Pool, count int,
+	change func(*workers.Settings)) (*pool, error) {
 	settings := *of
 	settings.Workers, settings.Unsized, settings.MaxWorkers, settings.Surge = count, false, 0, 1
-	made, err := p.host.makePool(old.realm, p.plan.config, &settings, old.fetches, change)
+	made, err := h.makePool(old.realm, c, &settings, old.fetches, change)
 	if err == nil {
 		made.beside = old
 	}

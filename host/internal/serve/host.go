@@ -22,6 +22,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/cron"
+	"github.com/workerhost/workerhost/host/internal/faults"
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/loop"
@@ -34,15 +35,16 @@ import (
 
 // host implements [control.Host].
 type host struct {
-	setup atomic.Pointer[setup]          // replaced under mu
-	file  string                         // of the configuration, absolute; "" for none
-	load  func() (*config.Config, error) // reads the configuration as it is now, with the same flags
-	watch watchMode
-	leaks bool // --leaks
-	log   hclog.Logger
-	audit *auditor
-	noted *recorder
-	began time.Time
+	setup  atomic.Pointer[setup]          // replaced under mu
+	file   string                         // of the configuration, absolute; "" for none
+	load   func() (*config.Config, error) // reads the configuration as it is now, with the same flags
+	watch  watchMode
+	leaks  bool // --leaks
+	log    hclog.Logger
+	audit  *auditor
+	noted  *recorder
+	faults *faults.Keeper
+	began  time.Time
 
 	generations map[string]*atomic.Uint64 // of each pool that ever was, by name: no number comes back; see newPool
 
@@ -94,6 +96,8 @@ func newHost(c *config.Config, log hclog.Logger) *host {
 	}
 	h.certificates = acme.New(log)
 	h.noted = newRecorder(c, log)
+	h.faults = faults.NewKeeper()
+	h.keepFaults(c)
 	h.notify = newNotifier(log)
 	h.upgrade = newUpgrade()
 	h.stopping, h.end = context.WithCancelCause(context.Background())

@@ -75,6 +75,9 @@ func (p *pass) lead() {
 		return
 	}
 	p.plan = makePlan(h.setup.Load(), c)
+	if p.ask.Proves != "" && !p.proves() {
+		return
+	}
 	if p.ask.Shadow != nil {
 		p.shadow()
 		return
@@ -343,6 +346,7 @@ func (p *pass) swap() bool {
 	h.useCertificates(&p.made)
 	h.log.SetLevel(hclog.LevelFromString(p.plan.config.Log.Level))
 	redact.Also(p.plan.config.Log.Redact)
+	h.keepFaults(p.made.config)
 	p.made.edge.limit(h.crowd, p.made.config)
 	h.warnOfFiles(p.made.config)
 	for _, ready := range p.ready {

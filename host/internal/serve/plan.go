@@ -43,6 +43,7 @@ type plannedListener struct {
 func makePlan(now *setup, c *config.Config) *plan {
 	p := &plan{config: inEffect(now.config, c)}
 	p.sort(&p.log, now.config.Log, differences(change{table: "[log]"}, now.config.Log, c.Log))
+	p.sort(&p.log, now.config.Faults, differences(change{table: "[faults]"}, now.config.Faults, c.Faults))
 	p.sort(&p.http, now.config.HTTP, differences(change{table: "[http]"}, now.config.HTTP, c.HTTP))
 	p.sort(&p.log, now.config.ACME, differences(change{table: "[acme]"}, now.config.ACME, c.ACME))
 	course := change{table: "[reload]", live: true}

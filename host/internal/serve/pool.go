@@ -18,6 +18,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/faults"
 	"github.com/workerhost/workerhost/host/internal/fetch"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/leaks"
@@ -77,7 +78,7 @@ func (h *host) newPool(in *setup, p *config.Pool) (*pool, error) {
 	}
 	made.tap = shadow.NewTap(backend)
 	made.split = canary.NewSplitter(made.tap)
-	room.StandBefore(made.split)
+	room.StandBefore(faults.NewRoom(p.Name, made.split, h.faults))
 	made.take(p)
 	return made, nil
 }

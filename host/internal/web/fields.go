@@ -137,7 +137,8 @@ func appendForwarded(pairs []string, fields []field) []string {
 		case "Host": // HTTP/2's, beside :authority or in its place: it is the REQUEST's host
 			continue
 		// the host's own word to its workers
-		case "X-Worker-Warmup", "X-Worker-Shadow", "X-Worker-Fetch-Failed", "X-Worker-Cron":
+		case "X-Worker-Warmup", "X-Worker-Shadow", "X-Worker-Fetch-Failed", "X-Worker-Cron",
+			"X-Worker-Replay":
 			continue
 		case "Te":
 			told := len(pairs) > 1 && pairs[len(pairs)-2] == "Te"
