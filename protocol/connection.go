@@ -10,9 +10,17 @@ type Connection struct {
 	UID      string
 	Groups   []string
 	Session  []Entry
-	Listener string // the address that its listener was configured with
+	Listener string // the address that its listener was configured with; ListenerDial where the host is the client
 	// Trace tells of the event's span: traceparent, its value and perhaps tracestate and its; nil where nobody traces.
 	Trace []string
+	Dial  *Dialed // where the host is the client; nil for clients
+}
+
+// Dialed is what the wire says of a connection that the host has dialled (SPEC.md §16.3).
+type Dialed struct {
+	Name        string // the dial's
+	Reconnects  int64  // how many connections of it there were before
+	Subprotocol string // that a WebSocket's other end has chosen; "" is none
 }
 
 // The protocols of a [Connection].
@@ -20,7 +28,7 @@ const (
 	ProtoWebSocket = "websocket"
 	ProtoTCP       = "tcp"
 	ProtoUDP       = "udp"
-	ProtoSSE       = "sse"  // a held text/event-stream
+	ProtoSSE       = "sse"  // a held text/event-stream, or one that the host reads
 	ProtoPoll      = "poll" // any other held response
 )
 
@@ -32,7 +40,7 @@ type Entry struct {
 
 func (c *Connection) append(b []byte) []byte {
 	start := len(b)
-	b = appendArray(b, 8)
+	b = appendArray(b, 9)
 	b = appendStr(b, c.ID)
 	b = appendStr(b, c.Protocol)
 	b = appendStr(b, c.Remote)
@@ -51,6 +59,23 @@ func (c *Connection) append(b []byte) []byte {
 	}
 	if len(c.Trace) > 0 {
 		b = appendPairs(t.upTo(b, 7), c.Trace)
+	}
+	if c.Dial != nil {
+		b = c.Dial.append(t.upTo(b, 8))
+	}
+	return t.count(b, start)
+}
+
+func (d *Dialed) append(b []byte) []byte {
+	start := len(b)
+	b = appendArray(b, 3)
+	b = appendStr(b, d.Name)
+	t := tail{&dialedShape, 1}
+	if d.Reconnects > 0 {
+		b = appendInt(t.upTo(b, 1), d.Reconnects)
+	}
+	if d.Subprotocol != "" {
+		b = appendStr(t.upTo(b, 2), d.Subprotocol)
 	}
 	return t.count(b, start)
 }
@@ -118,8 +143,26 @@ func (f *fields) connection() (c Connection) {
 	if more() {
 		c.Trace = f.pairs(nil)
 	}
+	if more() && !f.null() {
+		c.Dial = f.dialed()
+	}
 	f.skipExtra(left)
 	return c
+}
+
+func (f *fields) dialed() *Dialed {
+	d := new(Dialed)
+	left := f.list(1)
+	d.Name = f.str()
+	more := func() bool { left--; return left >= 0 && f.err == nil }
+	if more() {
+		d.Reconnects = f.long()
+	}
+	if more() {
+		d.Subprotocol = f.str()
+	}
+	f.skipExtra(left)
+	return d
 }
 
 // entries reads keys and values by turns. One copy of their bytes backs them all.

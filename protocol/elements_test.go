@@ -154,10 +154,14 @@ func elements(m Message) []any {
 	case *Incoming:
 		more := []any{}
 		for _, later := range m.More {
-			more = append(more, []any{uint(later.Flags), append([]byte{}, later.Bytes...)})
+			one := []any{uint(later.Flags), append([]byte{}, later.Bytes...)}
+			if len(later.About) > 0 {
+				one = append(one, list(later.About))
+			}
+			more = append(more, one)
 		}
 		return []any{33, m.Stream, uint(m.Flags), connectionElements(&m.Connection), m.Attempt,
-			append([]byte{}, m.Bytes...), more}
+			append([]byte{}, m.Bytes...), more, list(m.About)}
 	case *Close:
 		return []any{34, m.Stream, connectionElements(&m.Connection), m.Attempt, m.Code, m.Reason, m.Clean}
 	case *Buffer:
@@ -270,15 +274,29 @@ func fetchElements(f *Fetch) any {
 // connectionElements leaves out what the shortest form does.
 func connectionElements(c *Connection) any {
 	all := []any{c.ID, c.Protocol, c.Remote, c.UID, list(c.Groups), entryElements(c.Session), c.Listener,
-		list(c.Trace)}
+		list(c.Trace), dialedElements(c.Dial)}
 	n := 3
 	for i, given := range []bool{c.UID != "", len(c.Groups) > 0, len(c.Session) > 0, c.Listener != "",
-		len(c.Trace) > 0} {
+		len(c.Trace) > 0, c.Dial != nil} {
 		if given {
 			n = i + 4
 		}
 	}
 	return all[:n]
+}
+
+func dialedElements(d *Dialed) any {
+	if d == nil {
+		return nil
+	}
+	all := []any{d.Name, d.Reconnects, d.Subprotocol}
+	switch {
+	case d.Subprotocol != "":
+		return all
+	case d.Reconnects > 0:
+		return all[:2]
+	}
+	return all[:1]
 }
 
 func upgradeElements(r *Request) any {

@@ -2,6 +2,8 @@
 
 package protocol
 
+import "slices"
+
 // FlagBinary says that a message is bytes; without it, it is UTF-8 text (SPEC.md §9.5).
 const FlagBinary Flags = 4
 
@@ -21,12 +23,14 @@ type Incoming struct {
 	Attempt    int
 	Bytes      []byte // its first bytes, at most [MaxData]
 	More       []Later
+	About      []string // what came with it beside its bytes: name, value, name, value, … (SPEC.md §16.5)
 }
 
 // Later is a message that travels behind another one of its connection.
 type Later struct {
 	Flags Flags // FlagBinary; FlagEnd is implied
 	Bytes []byte
+	About []string // as Incoming's
 }
 
 // Close says that a connection has ended (SPEC.md §9.6).
@@ -142,12 +146,27 @@ func (m *Incoming) AppendFrame(b []byte) []byte {
 	if len(m.More) > 0 {
 		b = appendArray(t.upTo(b, 6), len(m.More))
 		for i := range m.More {
-			b = appendArray(b, 2)
-			b = appendUint(b, uint64(m.More[i].Flags))
-			b = appendBin(b, m.More[i].Bytes)
+			b = m.More[i].append(b)
 		}
 	}
+	if len(m.About) > 0 {
+		b = appendPairs(t.upTo(b, 7), m.About)
+	}
 	return t.endFrame(b, start)
+}
+
+func (l *Later) append(b []byte) []byte {
+	elements := 2
+	if len(l.About) > 0 {
+		elements = 3
+	}
+	b = appendArray(b, elements)
+	b = appendUint(b, uint64(l.Flags))
+	b = appendBin(b, l.Bytes)
+	if elements == 3 {
+		b = appendPairs(b, l.About)
+	}
+	return b
 }
 
 // Parse reads a MESSAGE's payload. Bytes alias payload. Errors are [*LinkError].
@@ -160,11 +179,22 @@ func (m *Incoming) Parse(payload []byte) error {
 	if m.Bytes = f.at("bytes").bodyBytes(); len(m.Bytes) == 0 {
 		m.Bytes = nil
 	}
-	for n := f.at("more").array(); n > 0 && f.err == nil; n-- {
-		extra := f.list(2)
-		m.More = append(m.More, Later{Flags: f.flags(FlagEnd | FlagBinary), Bytes: f.bodyBytes()})
-		f.skipExtra(extra)
+	n := f.at("more").array()
+	if n > 0 {
+		const least = 3 // bytes of one
+		m.More = slices.Grow(m.More, min(n, f.left()/least))
 	}
+	for ; n > 0 && f.err == nil; n-- {
+		extra := f.list(2)
+		later := Later{Flags: f.flags(FlagEnd | FlagBinary), Bytes: f.bodyBytes()}
+		if extra > 0 && f.err == nil {
+			later.About = f.pairs(nil)
+			extra--
+		}
+		f.skipExtra(extra)
+		m.More = append(m.More, later)
+	}
+	m.About = f.at("about").pairs(nil)
 	return f.end()
 }
 

@@ -42,7 +42,7 @@ var shapes = [maxType + 1]shape{
 	TypeReset:    {"RESET", "7.1", 3, defaults("")},
 	TypeDone:     {"DONE", "7.3", 2, defaults()},
 	TypeOpen:     {"OPEN", "9.4", 3, defaults(1, nil)},
-	TypeMessage:  {"MESSAGE", "9.5", 4, defaults(1, "", none)},
+	TypeMessage:  {"MESSAGE", "9.5", 4, defaults(1, "", none, none)},
 	TypeClose:    {"CLOSE", "9.6", 5, defaults("", false)},
 	TypeBuffer:   {"BUFFER", "9.7", 6, defaults()},
 	TypeSend:     {"SEND", "10.3", 6, defaults(none)},
@@ -60,7 +60,8 @@ var shapes = [maxType + 1]shape{
 
 // The lists within messages whose elements may be left out.
 var (
-	connectionShape = shape{"connection", "9.3", 3, defaults("", none, none, "", none)}
+	connectionShape = shape{"connection", "9.3", 3, defaults("", none, none, "", none, nil)}
+	dialedShape     = shape{"dial", "9.3", 1, defaults(0, "")}
 	holdShape       = shape{"hold", "10.6", 0, defaults(none, "", none, false, 0)}
 	fetchShape      = shape{"fetch", "15.1", 1, defaults("GET", none, none, nil, 0, 0)}
 )

@@ -22,7 +22,8 @@ func packed(t *testing.T, v any) []byte {
 // tails are messages in which nothing has its default, and the first element that they leave out.
 func tails() map[Message]int {
 	client := Connection{ID: "c1", Protocol: ProtoTCP, Remote: "192.0.2.1:5", UID: "7", Groups: []string{"g"},
-		Session: []Entry{{"k", Value("\x01")}}, Listener: ":9000", Trace: []string{"traceparent", "00-1-2-01"}}
+		Session: []Entry{{"k", Value("\x01")}}, Listener: ":9000", Trace: []string{"traceparent", "00-1-2-01"},
+		Dial: &Dialed{"d", 3, "p"}}
 	upgrade := &Request{Flags: FlagEnd, Attempt: 1, Headers: []string{"A", "b"}, TLS: &TLS{Version: "TLS 1.3"}}
 	tls := &TLS{"TLS 1.3", "TLS_AES_128_GCM_SHA256", "www.example.org", "h2",
 		&ClientCertificate{"CN=a", "CN=b", "1F", []byte("der")}}
@@ -42,7 +43,7 @@ func tails() map[Message]int {
 		&Reset{Stream: 1, Code: ResetTimeout, Reason: "why"}:                       3,
 		&Open{Stream: 1, Connection: client, Attempt: 2, Request: upgrade}:         3,
 		&Incoming{Stream: 1, Flags: FlagEnd, Connection: client, Attempt: 2, Bytes: []byte("some"),
-			More: []Later{{FlagBinary, []byte("more")}}}: 6,
+			More: []Later{{FlagBinary, []byte("more"), nil}}, About: headers}: 6,
 		&Send{Stream: 1, To: ToAll, Bytes: []byte("some"), Except: []string{"c1"}}:                6,
 		&Hangup{Stream: 1, To: ToAll, Code: 4000, Reason: "why", Except: []string{"c1"}}:          7,
 		&Set{Stream: 1, Connection: "c1", Set: client.Session, Unset: []string{"u"}}:              5,
@@ -115,7 +116,7 @@ func TestFetchesLeaveOutTrailingDefaults(t *testing.T) {
 }
 
 func TestConnectionsAndHoldsLeaveOutTrailingDefaults(t *testing.T) {
-	for given := range 1 << 5 {
+	for given := range 1 << 8 {
 		c, h := Connection{ID: "c1", Protocol: ProtoTCP, Remote: "192.0.2.1:5"}, Hold{}
 		if given&1 != 0 {
 			h.Groups, c.Groups = []string{"g"}, []string{"g"}
@@ -131,6 +132,15 @@ func TestConnectionsAndHoldsLeaveOutTrailingDefaults(t *testing.T) {
 		}
 		if given&16 != 0 {
 			h.Timeout, c.Trace = 5, []string{"traceparent", "00-1-2-01"}
+		}
+		if given&32 != 0 {
+			c.Dial = &Dialed{Name: "d"}
+			if given&64 != 0 {
+				c.Dial.Reconnects = 3
+			}
+			if given&128 != 0 {
+				c.Dial.Subprotocol = "p"
+			}
 		}
 		if got, want := h.append(nil), packed(t, holdElements(&h)); !bytes.Equal(got, want) {
 			t.Errorf("%+v is encoded as %x, want %x", h, got, want)

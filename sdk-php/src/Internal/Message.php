@@ -72,7 +72,7 @@ final class Message
         Frame::DONE => [],
         Frame::OPEN => ['connection' => 'connection', 'attempt' => 'count', 'request' => 'upgrade?'],
         Frame::MESSAGE => ['flags' => 'uint', 'connection' => 'connection', 'attempt' => 'count', 'bytes' => 'body',
-            'more' => 'laters'],
+            'more' => 'laters', 'about' => 'pairs'],
         Frame::CLOSE => ['connection' => 'connection', 'attempt' => 'count', 'code' => 'uint', 'reason' => 'str',
             'clean' => 'bool'],
         Frame::BUFFER => ['connection' => 'connection', 'attempt' => 'count', 'full' => 'bool', 'bytes' => 'long'],
@@ -105,7 +105,7 @@ final class Message
         Frame::DATA => [4 => null],
         Frame::RESET => [3 => ''],
         Frame::OPEN => [3 => 1, null],
-        Frame::MESSAGE => [4 => 1, '', []],
+        Frame::MESSAGE => [4 => 1, '', [], []],
         Frame::CLOSE => [5 => '', false],
         Frame::SEND => [6 => []],
         Frame::HANGUP => [5 => 1000, '', []],
@@ -252,7 +252,7 @@ final class Message
             'upgrade?' => $value === null
                 || self::tuple($value, ['str', 'str', 'str', 'str', 'str', 'str', 'pairs', 'tls?', 'str']),
             'laters' => \is_array($value) && \array_is_list($value) && self::all('later', $value),
-            'later' => self::tuple($value, ['uint', 'body']),
+            'later' => self::tuple($value, ['uint', 'body']) && self::optional(\array_slice($value, 2), ['pairs']),
             'to' => \is_int($value) && $value >= Frame::TO_SELF && $value <= Frame::TO_ALL,
             'fetch?' => $value === null || $value !== []
                 && self::optional($value, ['str', 'str', 'pairs', 'strs', 'value', 'long', 'long']),
@@ -330,7 +330,9 @@ final class Message
             && ($count < 6 || $value[5] === [] || self::is('entries', $value[5]))
             && ($count < 7 || \is_string($value[6]))
             && ($count < 8 || self::is('pairs', $value[7]))
-            && ($count < 9 || self::all('value', \array_slice($value, 8)));
+            && ($count < 9 || $value[8] === null || $value[8] !== []
+                && self::optional($value[8], ['str', 'long', 'str']))
+            && ($count < 10 || self::all('value', \array_slice($value, 9)));
     }
 
     /** @param list<string> $kinds of the elements, any of which may be the last; more may follow (§2.3) */
