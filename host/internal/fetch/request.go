@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/fetch/reach"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -187,7 +188,7 @@ func (x *exchange) settle(ctx context.Context, done *result, failure error, bega
 		done.end, kind = protocol.FetchTimeout, protocol.FailedFetchTimeout
 	case errors.Is(failure, errTooLong):
 		done.end = protocol.FetchLimit
-	case errors.As(failure, &wrong), errors.Is(failure, errForbidden):
+	case errors.As(failure, &wrong), errors.Is(failure, reach.ErrForbidden):
 		done.end = protocol.FetchRefused
 	case errors.Is(failure, context.Canceled):
 		kind, done.reason = protocol.FailedStopping, isClosed
@@ -307,7 +308,7 @@ func (f *fetch) header(u *url.URL, agent string) (http.Header, error) {
 			}
 			given = true
 		}
-		value, err := f.terms.fill(name, value, u)
+		value, err := f.terms.Fill(name, value, u)
 		if err != nil {
 			return nil, err
 		}

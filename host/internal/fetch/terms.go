@@ -52,8 +52,8 @@ const (
 	secretCloses = "}"
 )
 
-// fill puts secrets into the value of a field on its way to u. Its errors name no secret's value.
-func (t *Terms) fill(name, value string, u *url.URL) (string, error) {
+// Fill puts secrets into the value of a field on its way to u. Its errors name no secret's value.
+func (t *Terms) Fill(name, value string, u *url.URL) (string, error) {
 	var b strings.Builder
 	for {
 		before, rest, found := strings.Cut(value, secretOpens)
@@ -88,3 +88,18 @@ func (t *Terms) target(text string) (*url.URL, error) {
 	}
 	return u, err
 }
+
+// Target reads a URL that the host may dial for a connection that lasts (SPEC.md §16).
+func (t *Terms) Target(text string) (*url.URL, error) {
+	u, err := place.Lasting(text)
+	if err == nil && !place.Any(t.Allow, u) {
+		err = errNotAllowed
+	}
+	return u, err
+}
+
+// Prefixes are the networks that may be dialed besides public addresses.
+func (t *Terms) Prefixes() []netip.Prefix { return t.Networks }
+
+// IsForbidden says whether an error of Target is that the terms do not have the URL.
+func (t *Terms) IsForbidden(err error) bool { return errors.Is(err, errNotAllowed) }

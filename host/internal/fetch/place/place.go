@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,10 +24,11 @@ type Place struct {
 }
 
 // Parse reads "https://api.example/v1/chat", which is that alone, whatever its query; "https://api.example/v1/*",
-// or with a slash at its end, which is all below; or "https://api.example", which is all there.
+// or with a slash at its end, which is all below; or "https://api.example", which is all there. Those that are dialed
+// for connections that last are "wss://feed.example/*", and "tls://feed.example:9000", which has no path.
 func Parse(text string) (Place, error) {
 	trimmed, below := strings.CutSuffix(text, "*")
-	u, err := URL(trimmed)
+	u, err := canonical(trimmed, schemes)
 	switch {
 	case err != nil:
 		return Place{}, err
@@ -94,9 +96,17 @@ func unescape(path string) string {
 	})
 }
 
+// schemes are those of the places that there are.
+var schemes = []string{"https", "http", "wss", "ws", "tls", "tcp"}
+
+// Lasting reads a URL of a connection that lasts, and makes it canonical, as URL does for one that may be fetched.
+func Lasting(text string) (*url.URL, error) { return canonical(text, schemes) }
+
 // URL reads a URL and makes it canonical: letters of scheme and host are small, escapes of unreserved characters
 // decoded, dot segments resolved. It refuses what has no such form, or what parsers read in different ways.
-func URL(text string) (*url.URL, error) {
+func URL(text string) (*url.URL, error) { return canonical(text, schemes[:2]) }
+
+func canonical(text string, of []string) (*url.URL, error) {
 	for i := range len(text) {
 		if c := text[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\\\"<>^`{|}", c) >= 0 {
 			return nil, fmt.Errorf("it holds a %q at byte %d, which a URL has to escape", c, i)
@@ -109,8 +119,8 @@ func URL(text string) (*url.URL, error) {
 	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
 	host := u.Hostname()
 	switch {
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, errors.New("it does not begin with https:// or http://")
+	case !slices.Contains(of, u.Scheme):
+		return nil, errors.New("it does not begin with " + orList(of))
 	case u.User != nil:
 		return nil, errors.New("it has a user or a password before its host: put them into a header")
 	case u.Opaque != "", host == "", strings.HasSuffix(host, "."), strings.ContainsAny(host, "%@"),
@@ -126,6 +136,14 @@ func URL(text string) (*url.URL, error) {
 		}
 	}
 	path := u.EscapedPath()
+	if u.Scheme == "tcp" || u.Scheme == "tls" {
+		switch {
+		case u.Port() == "":
+			return nil, errors.New("it has no port")
+		case path != "" && path != "/", u.RawQuery != "", u.ForceQuery:
+			return nil, errors.New("it has a path or a query, of which " + u.Scheme + " knows nothing")
+		}
+	}
 	if path == "" {
 		path = "/"
 	}
@@ -140,12 +158,18 @@ func URL(text string) (*url.URL, error) {
 	return u, nil
 }
 
+// orList names schemes: "https:// or http://".
+func orList(of []string) string {
+	last := len(of) - 1
+	return strings.Join(of[:last], "://, ") + "://" + " or " + of[last] + "://"
+}
+
 // port is a URL's, or that of its scheme.
 func port(u *url.URL) string {
 	switch own := u.Port(); {
 	case own != "":
 		return own
-	case u.Scheme == "https":
+	case u.Scheme == "https", u.Scheme == "wss":
 		return "443"
 	}
 	return "80"

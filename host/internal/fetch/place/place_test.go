@@ -39,18 +39,24 @@ func TestOnlyWhatAPlaceNamesMayBeAskedFor(t *testing.T) {
 		{"http://127.0.0.1:9000/*", "http://127.0.0.1:9000/", "http://127.0.0.1/ http://127.1:9000/ " +
 			"http://localhost:9000/ http://[::ffff:127.0.0.1]:9000/"},
 		{"http://[::1]/*", "http://[::1]:80/x", "http://[::2]/x"},
+		{"wss://feed.example/v1/*", "wss://feed.example:443/v1/prices?a=b", "ws://feed.example/v1/prices " +
+			"https://feed.example/v1/prices wss://feed.example/v1/../admin"},
+		{"ws://feed.example", "ws://feed.example:80/x", "wss://feed.example/x http://feed.example/x"},
+		{"tls://feed.example:9000", "tls://FEED.example:9000 tls://feed.example:9000/",
+			"tcp://feed.example:9000 tls://feed.example:9001 tls://feed.example tls://feed.example:9000/x " +
+				"tls://feed.example:9000?x"},
 	} {
 		p, err := Parse(c.allow)
 		if err != nil {
 			t.Fatalf("%s: %v", c.allow, err)
 		}
 		for text := range strings.FieldsSeq(c.yes) {
-			if u, err := URL(text); err != nil || !p.Has(u) {
+			if u, err := Lasting(text); err != nil || !p.Has(u) {
 				t.Errorf("%s does not have %s (%v)", c.allow, text, err)
 			}
 		}
 		for text := range strings.FieldsSeq(c.no) {
-			if u, err := URL(text); err == nil && p.Has(u) {
+			if u, err := Lasting(text); err == nil && p.Has(u) {
 				t.Errorf("%s has %s", c.allow, text)
 			}
 		}
@@ -58,7 +64,8 @@ func TestOnlyWhatAPlaceNamesMayBeAskedFor(t *testing.T) {
 }
 
 func TestAURLThatCouldBeReadInTwoWaysIsRefused(t *testing.T) {
-	for _, text := range []string{"", "x", "//api.example/", "ftp://api.example/", "file:///etc/passwd", "https:///x",
+	for _, text := range []string{"wss://api.example/",
+		"tcp://api.example:9000", "", "x", "//api.example/", "ftp://api.example/", "file:///etc/passwd", "https:///x",
 		"https://user@api.example/", "https://user:w0rd@api.example/", "https://api.example@evil/", "https://@evil/",
 		"https://api.example/#x", "https://api.example/#", "https://api.example:/", "https://api.example./",
 		"https://api.example\\@evil/", "https://api.example/ x", "https://api.example/\tx", "https://api.exämple/",
@@ -72,6 +79,7 @@ func TestAURLThatCouldBeReadInTwoWaysIsRefused(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"https://*.example/", "https://api.example/v1*", "https://api.example/*/x",
+		"tcp://feed.example", "tls://feed.example:9000/*x", "tcp://feed.example:9000/x",
 		"https://api.example/?a", "https://api.example/v1/*?a", "*", "https://api.example/**"} {
 		if _, err := Parse(text); err == nil {
 			t.Errorf("%q is a place", text)
