@@ -47,6 +47,7 @@ type few struct {
 	guest  bool        // and it ends as one that has to come again, since its socket is a relay by a host before
 	apart  apart       // what another host has of it
 	opened trace.Span  // that led to it; never changes once events come
+	over   func(Start) // see [Hub.Dial]; never changes
 }
 
 // some makes room for it. c.mu is held.
@@ -100,9 +101,10 @@ type ending struct {
 type message struct {
 	data    []byte
 	binary  bool
-	alone   bool   // it must not travel with others: when it did, a handler failed
-	attempt int    // for SetAttempt, if not 0
-	repay   func() // see DeliverLent; nil is none
+	alone   bool      // it must not travel with others: when it did, a handler failed
+	attempt int       // for SetAttempt, if not 0
+	repay   func()    // see DeliverLent; nil is none
+	about   *[]string // see DeliverAbout; nil is nothing
 }
 
 // overhead is what a small message costs beside its bytes, in the inbox and the outbox.
@@ -143,8 +145,26 @@ func (c *Connection) Deliver(data []byte, binary bool) bool { return c.DeliverLe
 // DeliverLent is Deliver for a message whose memory is on loan: repay, unless it is nil, is called once, when the hub
 // has done with data, or has dropped it. It must not wait, nor call the connection.
 func (c *Connection) DeliverLent(data []byte, binary bool, repay func()) bool {
+	return c.deliver(message{data: data, binary: binary, repay: repay})
+}
+
+// DeliverAbout is DeliverLent, or with now DeliverNow, for a message of text of which there is more to be said: about
+// is what the event has of that name (SPEC.md §16.5).
+func (c *Connection) DeliverAbout(data []byte, about []string, now bool, repay func()) bool {
+	m := message{data: data, repay: repay}
+	if len(about) > 0 {
+		m.about = &about
+	}
+	if now {
+		c.mu.Lock()
+		return c.put(m)
+	}
+	return c.deliver(m)
+}
+
+func (c *Connection) deliver(m message) bool {
 	c.mu.Lock()
-	for c.life == staying && c.custody == ours && len(c.inbox.messages) > 0 && !c.fits(1, len(data)) {
+	for c.life == staying && c.custody == ours && len(c.inbox.messages) > 0 && !c.fits(1, len(m.data)) {
 		if c.inbox.room == nil {
 			c.inbox.room = make(chan struct{})
 		}
@@ -153,7 +173,7 @@ func (c *Connection) DeliverLent(data []byte, binary bool, repay func()) bool {
 		<-room
 		c.mu.Lock()
 	}
-	return c.put(data, binary, repay)
+	return c.put(m)
 }
 
 // HasRoom says whether so many messages, of so many bytes together, may be given to DeliverNow.
@@ -166,7 +186,7 @@ func (c *Connection) HasRoom(messages, bytes int) bool {
 // DeliverNow is DeliverLent, but never waits. Messages that HasRoom did not count are more than may wait.
 func (c *Connection) DeliverNow(data []byte, binary bool, repay func()) bool {
 	c.mu.Lock()
-	return c.put(data, binary, repay)
+	return c.put(message{data: data, binary: binary, repay: repay})
 }
 
 // fits says whether there is room for such messages. c.mu is held.
@@ -175,18 +195,18 @@ func (c *Connection) fits(messages, bytes int) bool {
 }
 
 // put is what DeliverLent does when there is room. c.mu is held, and is unlocked.
-func (c *Connection) put(data []byte, binary bool, repay func()) bool {
+func (c *Connection) put(m message) bool {
 	if c.life != staying || c.custody == theirs {
 		c.mu.Unlock()
-		if repay != nil {
-			repay()
+		if m.repay != nil {
+			m.repay()
 		}
 		return false
 	}
-	c.inbox.messages = append(c.inbox.messages, message{data: data, binary: binary, repay: repay})
-	c.inbox.waits += int64(len(data)) + overhead
+	c.inbox.messages = append(c.inbox.messages, m)
+	c.inbox.waits += int64(len(m.data)) + overhead
 	c.counts.messagesIn++
-	c.counts.bytesIn += int64(len(data))
+	c.counts.bytesIn += int64(len(m.data))
 	idle := c.turn == resting
 	c.mu.Unlock()
 	if idle {

@@ -54,11 +54,12 @@ func (h *Hub) Freeze() (*Departure, error) {
 	return d, nil
 }
 
-// pack takes a connection along, unless it is about to end: those stay to their end. hub.mu is held.
+// pack takes a connection along, unless it is about to end, or one that this host has made and the heir makes anew:
+// those stay to their end. hub.mu is held.
 func (d *Departure) pack(c *Connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.life != staying || c.seat.place == left || c.outlet.line >= ended {
+	if c.life != staying || c.seat.place == left || c.outlet.line >= ended || c.Terms().Dial != nil {
 		return
 	}
 	c.custody = packed

@@ -65,7 +65,7 @@ func (c *Connection) view() protocol.Connection {
 	st := c.state.Load()
 	return protocol.Connection{
 		ID: c.id, Protocol: c.card.Protocol, Remote: c.card.Remote, Listener: c.card.Listener,
-		UID: st.uid, Groups: st.groups, Session: st.session,
+		UID: st.uid, Groups: st.groups, Session: st.session, Dial: c.Terms().Dial,
 	}
 }
 
@@ -163,7 +163,7 @@ func (c *Connection) nextMessage(t *Terms, again bool) *event {
 	m := c.inbox.take()
 	e.first, e.repay = m.data, m.repay
 	e.incoming = protocol.Incoming{Flags: flags(m.binary), Connection: c.view(), Attempt: m.attempt, Bytes: m.data,
-		More: e.incoming.More[:0]}
+		More: e.incoming.More[:0], About: m.aboutIt()}
 	defer c.inbox.tookSome()
 	if len(m.data) > protocol.MaxData {
 		e.incoming.Bytes = m.data[:protocol.MaxData]
@@ -178,7 +178,8 @@ func (c *Connection) nextMessage(t *Terms, again bool) *event {
 			break
 		}
 		m := c.inbox.take()
-		e.incoming.More = append(e.incoming.More, protocol.Later{Flags: flags(m.binary), Bytes: m.data})
+		e.incoming.More = append(e.incoming.More, protocol.Later{Flags: flags(m.binary), Bytes: m.data,
+			About: m.aboutIt()})
 	}
 	return e
 }
@@ -364,11 +365,25 @@ func (e *event) again() (again []message) {
 func (e *event) messages() []message {
 	m := e.Request.(*protocol.Incoming)
 	all := make([]message, 0, 1+len(m.More))
-	all = append(all, message{data: e.first, binary: m.Flags&protocol.FlagBinary != 0})
+	add := func(data []byte, flags protocol.Flags, about []string) {
+		one := message{data: data, binary: flags&protocol.FlagBinary != 0}
+		if len(about) > 0 {
+			one.about = &about
+		}
+		all = append(all, one)
+	}
+	add(e.first, m.Flags, m.About)
 	for _, l := range m.More {
-		all = append(all, message{data: l.Bytes, binary: l.Flags&protocol.FlagBinary != 0})
+		add(l.Bytes, l.Flags, l.About)
 	}
 	return all
+}
+
+func (m *message) aboutIt() []string {
+	if m.about == nil {
+		return nil
+	}
+	return *m.about
 }
 
 // failed deals with an event that came to nothing. If only the handler failed the connection stays.

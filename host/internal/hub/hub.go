@@ -84,14 +84,7 @@ func (h *Hub) Add(p Peer, card Card, t *Terms) *Connection {
 func (h *Hub) Hold(p Peer, card Card, t *Terms, hold *protocol.Hold) (*Connection, error) {
 	c := h.connection(p, card, t)
 	h.mu.Lock()
-	st, err := h.join(blank, hold.Groups)
-	if err == nil {
-		st, err = bind(st, hold.UID)
-	}
-	if err == nil {
-		st = set(st, hold.Session, nil)
-		err = checkSession(blank, st, t.sessionLimit())
-	}
+	st, err := h.start(Start{UID: hold.UID, Groups: hold.Groups, Session: hold.Session}, t.sessionLimit())
 	if err != nil {
 		h.mu.Unlock()
 		return nil, err
@@ -223,7 +216,8 @@ func (h *Hub) forget(c *Connection) {
 	if c.seat.place != left {
 		h.exit(c)
 	}
-	if _, ok := h.away[c]; ok {
+	_, news := h.away[c]
+	if news {
 		h.tally(c).close(c)
 		delete(h.away, c)
 	}
@@ -231,6 +225,9 @@ func (h *Hub) forget(c *Connection) {
 		s.drop(c)
 	}
 	h.mu.Unlock()
+	if news && c.Terms().Dial != nil {
+		c.endDial()
+	}
 }
 
 func add(crowds map[string]*crowd, name string, c *Connection) (place int32) {

@@ -10,6 +10,7 @@ type Info struct {
 	Protocol    string    `json:"protocol"`
 	Remote      string    `json:"remote"`
 	Listener    string    `json:"listener"`
+	Dial        string    `json:"dial,omitempty"` // the name of the dial; "" is that of a client
 	Pool        string    `json:"pool"`
 	Realm       string    `json:"realm,omitempty"` // for whoever lists those of several hubs
 	UID         string    `json:"uid"`
@@ -49,10 +50,15 @@ func (c *Connection) Info() Info { return c.info(c.Terms().Backend.Traits().Pool
 
 func (c *Connection) info(pool string) Info {
 	st := c.state.Load()
+	dial := ""
+	if d := c.Terms().Dial; d != nil {
+		dial = d.Name
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return Info{
-		ID: c.id, Protocol: c.card.Protocol, Remote: c.card.Remote, Listener: c.card.Listener, Pool: pool,
+		Dial: dial,
+		ID:   c.id, Protocol: c.card.Protocol, Remote: c.card.Remote, Listener: c.card.Listener, Pool: pool,
 		UID: st.uid, Groups: append([]string{}, st.groups...), SessionSize: st.size, Since: time.Unix(0, c.since),
 		MessagesIn: c.counts.messagesIn, MessagesOut: c.counts.messagesOut, BytesIn: c.counts.bytesIn,
 		BytesOut: c.counts.bytesOut,

@@ -78,6 +78,8 @@ type Terms struct {
 	Route   string // whose these are, for a host that takes over; "": the listener's own
 	Backend Backend
 	Tracer  *trace.Tracer // of events; nil is off
+	// Dial is whose the connection is, of one that the host has made: these are its alone. See [Hub.Dial].
+	Dial *protocol.Dialed
 	// SendBuffer is how many bytes may wait to be sent to a client; 0 is 1 MiB. A message is always taken while
 	// nothing waits.
 	SendBuffer int64
