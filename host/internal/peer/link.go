@@ -22,7 +22,8 @@ type link struct {
 	sock            Sock       // likewise
 	who             netip.Addr // that it counts for
 	idle            idleTimer
-	hasty           bool // the reader's: it must not wait
+	hasty           bool   // the reader's: it must not wait
+	ahead           []byte // what came before it was served; see Dialed
 
 	mu sync.Mutex
 	// guarded by mu
@@ -102,8 +103,24 @@ func (l *link) serveNow(r reader, tick func()) bool {
 		return l.followed()
 	}
 	l.idle.start(tick)
+	if len(l.ahead) > 0 {
+		go l.catchUp(r) // ends when what came ahead has been taken
+		return true
+	}
 	l.sock.serve(l.peers, r)
 	return true
+}
+
+// catchUp has r take what came ahead, and then what comes.
+func (l *link) catchUp(r reader) {
+	ahead := l.ahead
+	l.ahead = nil
+	if err := r.took(ahead, true); err != nil {
+		r.done(err)
+		l.peers.running.Done()
+		return
+	}
+	l.sock.serve(l.peers, r)
 }
 
 // close is what the reader does last; Closed comes after it.
@@ -135,8 +152,13 @@ func (l *link) deliver(data []byte, binary bool, of *loan) bool {
 	if l.hasty {
 		return l.DeliverNow(data, binary, of.handOver(len(data)))
 	}
+	return l.patiently(func() bool { return l.DeliverLent(data, binary, of.handOver(len(data))) })
+}
+
+// patiently does what may wait for the hub: the other end is not silent meanwhile.
+func (l *link) patiently(deliver func() bool) bool {
 	l.idle.back.Store(waiting)
-	ok := l.DeliverLent(data, binary, of.handOver(len(data)))
+	ok := deliver()
 	l.idle.back.Store(int64(sinceEpoch()))
 	return ok
 }

@@ -16,7 +16,7 @@ func (p *Peers) adopt(kind string, who netip.Addr, r *Record) (Mover, error) {
 	switch kind {
 	case protocol.ProtoWebSocket:
 		c := &WebSocket{link: link{peers: p, who: who}, frames: frames{loan: loan{spool: p.spool}, deflate: r.Deflate},
-			encoding: wsEncoding{r.Deflate}}
+			encoding: wsEncoding{deflate: r.Deflate}}
 		c.restored(r)
 		c.heard.Store(int64(c.idle.began))
 		c.allowance.owes(r.Paid)

@@ -128,8 +128,7 @@ func (c *WebSocket) glance(p []byte) (taken bool, err error) {
 	if c.frames.weighty(len(p)) {
 		return false, nil
 	}
-	const least = ws.MinHeaderSize + 4 // bytes of a frame with its mask
-	return c.link.glance(p, len(p)/least+1, len(c.frames.data)+len(p), c.took)
+	return c.link.glance(p, len(p)/c.frames.least()+1, len(c.frames.data)+len(p), c.took)
 }
 
 // took implements reader.
@@ -192,7 +191,7 @@ func (c *WebSocket) finish(code int, reason string) bool {
 	c.idle.back.Store(waiting)
 	g := c.await(nil)
 	c.link.Finish(code, reason)
-	return g.within(bidTime) || c.bid(closeFrame(code, reason))
+	return g.within(bidTime) || c.bid(c.frames.role.closeFrame(code, reason))
 }
 
 // bid sends a close frame after what waits. It says false if that can't be done, or takes too long.
@@ -230,7 +229,7 @@ func (c *WebSocket) control(op ws.OpCode, payload []byte) error {
 		if err := c.allowance.pay(sinceEpoch(), c.peers.limits()); err != nil {
 			return err
 		}
-		c.link.Raw(controlFrame(ws.OpPong, payload))
+		c.link.Raw(c.frames.role.controlFrame(ws.OpPong, payload))
 	}
 	return nil
 }
@@ -291,7 +290,7 @@ func (c *WebSocket) wrote(b [][]byte, n int) {
 // End implements hub.Peer. The client's answer ends the reading, or its absence.
 func (c *WebSocket) End(code int, reason string) {
 	c.ended.Store(true)
-	c.writeLast(closeFrame(code, reason), c.awaitAnswer, c.Abort)
+	c.writeLast(c.frames.role.closeFrame(code, reason), c.awaitAnswer, c.Abort)
 }
 
 // awaitAnswer is called when the hub's close frame has gone.
@@ -347,7 +346,7 @@ func (c *WebSocket) keepAlive(now time.Duration, limits *SocketLimits) (next tim
 		return limits.PingInterval - silence
 	case c.asked == 0:
 		c.asked = now
-		c.link.Raw(controlFrame(ws.OpPing, nil))
+		c.link.Raw(c.frames.role.controlFrame(ws.OpPing, nil))
 	}
 	if limits.PongTimeout <= 0 {
 		return laterLook

@@ -18,8 +18,11 @@ import (
 // deflateFrom is the size from which a message is compressed: below it little is saved.
 const deflateFrom = 512
 
-// wsEncoding is how messages look to a client: compressed if it agreed to that.
-type wsEncoding struct{ deflate bool }
+// wsEncoding is how messages look to the other end: compressed if it agreed to that.
+type wsEncoding struct {
+	deflate bool
+	role    role
+}
 
 // Append implements hub.Encoding: it appends a message as one frame.
 func (e wsEncoding) Append(b, data []byte, binary bool) []byte {
@@ -31,13 +34,17 @@ func (e wsEncoding) Append(b, data []byte, binary bool) []byte {
 		c := deflaters.Get().(*deflater)
 		defer deflaters.Put(c)
 		if small := c.deflate(data); len(small) < len(data) {
-			return append(appendHead(b, op, true, len(small)), small...)
+			return e.role.appendFrame(b, op, true, small)
 		}
 	}
 	if b == nil {
-		b = make([]byte, 0, ws.MaxHeaderSize-4+len(data))
+		size := ws.MaxHeaderSize - 4 + len(data)
+		if e.role == asClient {
+			size += 4
+		}
+		b = make([]byte, 0, size)
 	}
-	return append(appendHead(b, op, false, len(data)), data...)
+	return e.role.appendFrame(b, op, false, data)
 }
 
 // deflater is heavy: there are as many as are at work.

@@ -1,9 +1,10 @@
-// WebSocket's frames, one way and the other (RFC 6455 §5): from the bytes of a client to whole messages, and from a
-// message to the bytes of a frame. Nothing here does I/O, so that a test can cut the bytes wherever it likes.
+// WebSocket's frames, one way and the other (RFC 6455 §5): from the bytes of the other end to whole messages, and from
+// a message to the bytes of a frame. Nothing here does I/O, so that a test can cut the bytes wherever it likes.
 
 package peer
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"unicode/utf8"
 
@@ -23,8 +24,17 @@ type frameSink interface {
 	mostMessage() int64
 }
 
-// frames puts a client's messages together. It keeps only what has come of the frame and the message at hand.
+// role is which end of a WebSocket the host is. What a client sends is masked, and nothing else is (RFC 6455 §5.1).
+type role bool
+
+const (
+	asServer role = false
+	asClient role = true
+)
+
+// frames puts the other end's messages together. It keeps only what has come of the frame and the message at hand.
 type frames struct {
+	role    role
 	deflate bool // permessage-deflate was agreed on
 
 	head [ws.MaxHeaderSize]byte
@@ -142,6 +152,9 @@ func (f *frames) enter(to frameSink) error {
 		h.Rsv &^= rsv1
 	}
 	state := ws.StateServerSide
+	if f.role == asClient {
+		state = ws.StateClientSide
+	}
 	if f.fragmented {
 		state = state.Set(ws.StateFragmented)
 	}
@@ -171,7 +184,7 @@ func (f *frames) enter(to frameSink) error {
 // payload takes the next bytes of the frame at hand, which are not more than it has left.
 func (f *frames) payload(p []byte, to frameSink) error {
 	whole := int64(len(p)) == f.left
-	ws.Cipher(p, f.mask, int(f.passed&3))
+	f.unmask(p)
 	f.passed += int64(len(p))
 	f.left -= int64(len(p))
 	switch {
@@ -237,12 +250,27 @@ func (f *frames) drop() {
 func (f *frames) took(n int, to frameSink) error {
 	from := len(f.data)
 	f.data = f.data[:from+n]
-	ws.Cipher(f.data[from:], f.mask, int(f.passed&3))
+	f.unmask(f.data[from:])
 	f.passed += int64(n)
 	if f.left -= int64(n); f.left == 0 {
 		return f.endData(to)
 	}
 	return f.checkText(false)
+}
+
+// unmask takes the mask off the next bytes of a payload.
+func (f *frames) unmask(p []byte) {
+	if f.role == asServer {
+		ws.Cipher(p, f.mask, int(f.passed&3))
+	}
+}
+
+// least is how many bytes a frame of the other end has at least.
+func (f *frames) least() int {
+	if f.role == asClient {
+		return ws.MinHeaderSize
+	}
+	return ws.MinHeaderSize + len(f.mask)
 }
 
 var notText = &breach{protocol.CloseNotText, "the text is not UTF-8"}
@@ -313,34 +341,48 @@ func sendableCode(code int) bool {
 	return code >= 1000 && code <= 1003 || code >= 1007 && code <= 1014 || code >= 3000 && code <= 4999
 }
 
-// appendHead appends the head of a frame of ours, which is whole and not masked.
-func appendHead(b []byte, op ws.OpCode, compressed bool, size int) []byte {
-	first := 0x80 | byte(op)
+// appendFrame appends a frame of ours, which is whole.
+func (r role) appendFrame(b []byte, op ws.OpCode, compressed bool, payload []byte) []byte {
+	first, masked, size := 0x80|byte(op), byte(0), len(payload)
 	if compressed {
 		first |= rsv1 << 4
 	}
+	if r == asClient {
+		masked = 0x80
+	}
 	switch {
 	case size < 126:
-		return append(b, first, byte(size))
+		b = append(b, first, masked|byte(size))
 	case size <= 0xffff:
-		return append(b, first, 126, byte(size>>8), byte(size))
+		b = append(b, first, masked|126, byte(size>>8), byte(size))
+	default:
+		b = binary.BigEndian.AppendUint64(append(b, first, masked|127), uint64(size))
 	}
-	return binary.BigEndian.AppendUint64(append(b, first, 127), uint64(size))
+	if r == asServer {
+		return append(b, payload...)
+	}
+	var mask [4]byte
+	rand.Read(mask[:]) // never fails
+	b = append(b, mask[:]...)
+	from := len(b)
+	b = append(b, payload...)
+	ws.Cipher(b[from:], mask, 0)
+	return b
 }
 
 // controlFrame is a ping, a pong or a close frame of ours.
-func controlFrame(op ws.OpCode, payload []byte) []byte {
-	return append(appendHead(make([]byte, 0, 2+len(payload)), op, false, len(payload)), payload...)
+func (r role) controlFrame(op ws.OpCode, payload []byte) []byte {
+	return r.appendFrame(make([]byte, 0, 6+len(payload)), op, false, payload)
 }
 
 // closeFrame takes leave. A code that must not be sent stands for none.
-func closeFrame(code int, reason string) []byte {
+func (r role) closeFrame(code int, reason string) []byte {
 	if !sendableCode(code) {
-		return controlFrame(ws.OpClose, nil)
+		return r.controlFrame(ws.OpClose, nil)
 	}
 	for len(reason) > ws.MaxControlFramePayloadSize-2 {
 		_, size := utf8.DecodeLastRuneInString(reason)
 		reason = reason[:len(reason)-size]
 	}
-	return controlFrame(ws.OpClose, append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...))
+	return r.controlFrame(ws.OpClose, append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...))
 }

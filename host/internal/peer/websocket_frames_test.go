@@ -233,10 +233,10 @@ func TestOurFramesAreReadByAClient(t *testing.T) {
 	if e := (wsEncoding{deflate: true}).Append(nil, bytes.Repeat([]byte("a"), 4096), false); len(e) > 100 {
 		t.Errorf("4096 equal letters became %d bytes", len(e))
 	}
-	if f := closeFrame(1000, strings.Repeat("€", 60)); len(f) != 2+2+3*41 {
+	if f := asServer.closeFrame(1000, strings.Repeat("€", 60)); len(f) != 2+2+3*41 {
 		t.Errorf("a close frame with a long reason has %d bytes", len(f))
 	}
-	if f := closeFrame(protocol.CloseNoCode, "x"); len(f) != 2 {
+	if f := asServer.closeFrame(protocol.CloseNoCode, "x"); len(f) != 2 {
 		t.Errorf("a close frame without a code: %x", f)
 	}
 }
