@@ -47,6 +47,15 @@ func (c Caller) Fail(code CallCode, format string, a ...any) {
 // is up. An answer is nevertheless owed: the worker has had its own, but until then the method counts as running.
 func (c Caller) Context() context.Context { return c.desk.Waiting(c.stream) }
 
+// Asker tells whose worker asks: the generation that it is of, and the terms of that, which whoever runs the pool has
+// given it; 0 and nil where that is not known.
+func (c Caller) Asker() (generation uint64, terms any) {
+	if desk, ok := c.desk.(interface{ Asker() (uint64, any) }); ok {
+		return desk.Asker()
+	}
+	return 0, nil
+}
+
 // Router is a Hub whose methods come from several rooms: what stands before a method's first dot says whose it is.
 // Those without a dot are the Hub's, as acts and SWAPs are. It must not change once it is in use.
 type Router struct {

@@ -247,6 +247,52 @@ func (d *Dial) set(key string, v Value) error {
 	return nil
 }
 
+// dialFields are headers that are the host's to give.
+var dialFields = map[string]bool{"host": true, "connection": true, "keep-alive": true, "proxy-connection": true,
+	"proxy-authorization": true, "te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,
+	"content-length": true, "expect": true, "last-event-id": true}
+
+const mostDialHeaders = 64 << 10 // bytes
+
+// Check finds what is wrong with a dial whose URL has the scheme.
+func (d *Dial) Check(scheme string) error {
+	socket := scheme == "ws" || scheme == "wss"
+	switch {
+	case scheme == "tcp" || scheme == "tls":
+		if len(d.Headers) > 0 {
+			return fmt.Errorf("headers have no meaning for %s", scheme)
+		}
+	case d.Framing != "raw" || d.Delimiter != "":
+		return fmt.Errorf("a framing has no meaning for %s", scheme)
+	}
+	if !socket && len(d.Subprotocols) > 0 {
+		return fmt.Errorf("subprotocols have no meaning for %s", scheme)
+	}
+	for i, s := range d.Subprotocols {
+		if !isToken(s) || slices.Contains(d.Subprotocols[:i], s) {
+			return fmt.Errorf("%q is no name of a subprotocol, or comes twice", shortened(s))
+		}
+	}
+	size := 0
+	for i := 0; i+1 < len(d.Headers); i += 2 {
+		name, value := d.Headers[i], d.Headers[i+1]
+		key := strings.ToLower(name)
+		switch {
+		case !isToken(name):
+			return fmt.Errorf("%q is no name of a header", shortened(name))
+		case dialFields[key], strings.HasPrefix(key, "sec-websocket-"):
+			return fmt.Errorf("the header %s is the host's to give", name)
+		case strings.ContainsAny(value, "\r\n\x00"):
+			return fmt.Errorf("the header %s has a line break in its value", name)
+		}
+		size += len(name) + len(value)
+	}
+	if size > mostDialHeaders {
+		return fmt.Errorf("the headers have %d bytes: at most %d are possible", size, mostDialHeaders)
+	}
+	return d.check()
+}
+
 // check finds what is wrong with d whatever its URL says.
 func (d *Dial) check() error {
 	switch d.Framing {

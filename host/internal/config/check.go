@@ -311,6 +311,7 @@ func (c *Config) link(fail fail) {
 		}
 	}
 	c.linkRoutes(names, fail)
+	c.linkDials(names, fail)
 	c.ACME.link(c, fail)
 	c.linkGates(fail)
 	for _, r := range c.Routes {

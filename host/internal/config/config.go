@@ -58,6 +58,7 @@ type Config struct {
 	Reload        Reloading     `key:"reload"`
 	Listen        []Listen      `key:"listen"`
 	Routes        []*Route      `key:"route"`
+	Dials         []*Dial       `key:"dial"`
 	Pools         []*Pool       `key:"pool"`    // in the order of the file
 	Services      []*Service    `key:"service"` // by name
 	Cron          []*Cron       `key:"cron"`

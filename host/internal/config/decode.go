@@ -180,6 +180,8 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		*into = d.services(at, v)
 	case *[]*Cron:
 		*into = d.cron(at, v)
+	case *[]*Dial:
+		*into = d.dials(at, v)
 	case *[]*Token:
 		*into = d.tokens(at, v)
 	case *[]*FetchSecret:

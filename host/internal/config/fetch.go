@@ -18,7 +18,7 @@ import (
 
 // Fetch says what a pool's workers may have the host fetch.
 type Fetch struct {
-	Allow     []string      `key:"allow" holds:"array of URLs" absent:"[]: nothing" means:"what workers may leave to the host to fetch: a URL, such as \"https://api.example/v1/chat\", or all below one, \"https://api.example/v1/*\"; queries are not compared; host help fetch"`
+	Allow     []string      `key:"allow" holds:"array of URLs" absent:"[]: nothing" means:"what workers may leave to the host to fetch, or to dial: a URL, such as \"https://api.example/v1/chat\", or all below one, \"https://api.example/v1/*\"; and for what is dialed \"wss://feed.example/*\" or \"tls://feed.example:9000\"; queries are not compared; host help fetch, host help dial"`
 	Networks  []string      `key:"networks" holds:"array of networks" absent:"[]" means:"addresses that may be dialed for it besides public ones, such as \"10.1.0.0/16\": those of loopback, private and link-local networks are refused, unless allow has the very address"`
 	Header    bool          `key:"header" absent:"false" means:"the header X-Worker-Fetch of a response asks for a fetch as well, for code that can't return Response::fetch(); without this it is removed, as it is from whatever clients get"`
 	AtOnce    int           `key:"at_once" default:"10000" min:"1" max:"1000000" means:"fetches of the pool at once; beyond it 503"`
@@ -27,6 +27,7 @@ type Fetch struct {
 	Timeout   time.Duration `key:"timeout" default:"10m" min:"0" means:"time for all of a fetch, however slow its client; 0 is for ever"`
 	MaxBody   Size          `key:"max_body" default:"1MiB" min:"0" max:"64MiB" means:"largest body of such a request, which is kept in memory until it is over"`
 	MaxSize   Size          `key:"max_size" default:"0" min:"0" means:"largest answer that is passed on; one that is longer is cut off; 0 is without a limit"`
+	Dials     int           `key:"dials" default:"1000" min:"0" max:"1000000" means:"connections that workers may have the host make, and keep, at a time; beyond it dial.open fails; host help dial"`
 	Keep      Size          `key:"keep" default:"1MiB" min:"0" max:"64MiB" means:"most of an answer that is kept for onFetched, however much a worker asks for"`
 
 	Secrets []*FetchSecret `key:"secrets"`
@@ -101,7 +102,10 @@ func (f *Fetch) check(c *Config, at string, fail fail) {
 	}
 	if len(f.Allow) == 0 {
 		for _, key := range []string{"networks", "header", "at_once", "per_host", "first_byte_timeout", "timeout",
-			"max_body", "max_size", "keep", "secrets"} {
+			"max_body", "max_size", "keep", "secrets", "dials"} {
+			if (key == "networks" || key == "secrets") && len(c.Dials) > 0 { // they are for a [[dial]]
+				continue
+			}
 			if c.has(at + "." + key) {
 				fail(at+"."+key, "has no effect without allow: write allow = [\"https://api.example/*\"]")
 				return

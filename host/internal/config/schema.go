@@ -35,6 +35,7 @@ func Keys() []KeyDoc {
 	docs = append(docs, keysOf("[reload]", "", Reloading{})...)
 	docs = append(docs, keysOf("[[listen]]", "", Listen{})...)
 	docs = append(docs, keysOf("[[route]]", "", Route{})...)
+	docs = append(docs, keysOf("[[dial]]", "", Dial{})...)
 	docs = append(docs, keysOf("[http]", "", HTTP{})...)
 	docs = append(docs, keysOf("[pool.NAME]", "", Pool{})...)
 	docs = append(docs, keysOf("[pool.NAME.reload]", "", Gates{})...)
@@ -205,7 +206,7 @@ func label(at string) string {
 	parts := strings.SplitN(at, ".", 3)
 	section, rest := "", parts[1:]
 	switch parts[0] {
-	case "listen", "route", "cron":
+	case "listen", "route", "cron", "dial":
 		section = "[[" + parts[0] + "]]"
 		rest = rest[min(1, len(rest)):]
 	case "pool", "service":

@@ -16,12 +16,13 @@ import (
 	"time"
 )
 
-// Connection is a client's long-lived connection: a WebSocket, a TCP connection, a held response.
+// Connection is a client's long-lived connection: a WebSocket, a TCP connection, a held response; or a dial's.
 type Connection struct {
 	ID          string    `json:"id"`
 	Protocol    string    `json:"protocol"` // websocket, tcp, sse or poll
 	Remote      string    `json:"remote"`   // ip:port; "" for a client of a unix socket
 	Listener    string    `json:"listener"`
+	Dial        string    `json:"dial,omitempty"` // the name of the dial that it is of; "" is that a client has come
 	Pool        string    `json:"pool"`
 	Realm       string    `json:"realm,omitempty"` // "" where all are in the realm "default"
 	UID         string    `json:"uid"`

@@ -16,6 +16,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/dial"
 	"github.com/workerhost/workerhost/workers"
 )
 
@@ -139,7 +140,11 @@ func (h *host) beside(old *pool, c *config.Config, of *config.Pool, count int,
 	change func(*workers.Settings)) (*pool, error) {
 	settings := *of
 	settings.Workers, settings.Unsized, settings.MaxWorkers, settings.Surge = count, false, 0, 1
-	made, err := h.makePool(old.realm, c, &settings, old.fetches, change)
+	made, err := h.makePool(old.realm, c, &settings, old.fetches, func(s *workers.Settings) {
+		s.Hub = old.realm.router(&dial.Owner{Pool: old.name, Backend: old.backend(), Most: old.owner.Most,
+			Provisional: true, Of: old.owner})
+		change(s)
+	})
 	if err == nil {
 		made.beside = old
 	}

@@ -41,6 +41,7 @@ func (h *host) shutDown() {
 			}
 		})
 	}
+	h.shutDials(&all)
 	all.Wait()
 	h.drained()
 	for _, p := range h.pools() {

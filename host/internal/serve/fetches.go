@@ -28,10 +28,15 @@ func (h *host) fetches() iter.Seq2[string, fetch.Counts] {
 
 // mayFetch has the workers of a generation know that the host fetches, and the room what they may ask for.
 func (p *pool) mayFetch(s *workers.Settings, c *config.Pool) {
-	f := &c.Fetch
-	if len(f.Places()) == 0 {
+	if len(c.Fetch.Places()) == 0 {
 		return
 	}
+	s.Terms, s.Features = p.fetches.Terms(fetchSettings(c)), []string{protocol.FeatureFetch}
+}
+
+// fetchSettings translates what the file says of a pool's fetches.
+func fetchSettings(c *config.Pool) fetch.Settings {
+	f := &c.Fetch
 	settings := fetch.Settings{
 		Allow: f.Places(), Networks: f.Prefixes(), Header: f.Header, AtOnce: f.AtOnce, PerHost: f.PerHost,
 		FirstByte: f.FirstByte, Timeout: f.Timeout, MaxBody: int64(f.MaxBody), MaxSize: int64(f.MaxSize),
@@ -41,5 +46,5 @@ func (p *pool) mayFetch(s *workers.Settings, c *config.Pool) {
 		settings.Secrets[secret.Name] = fetch.Secret{Value: secret.Secret(), Header: secret.Header,
 			Allow: secret.Places()}
 	}
-	s.Terms, s.Features = p.fetches.Terms(settings), []string{protocol.FeatureFetch}
+	return settings
 }

@@ -158,7 +158,7 @@ func (h *host) build(down *teardown) error {
 	h.crowd = guard.NewCrowd(0, 0, nil, h.log)
 	down.add(h.certificates.Close)
 	made := &setup{config: h.config()}
-	made.realms = realmsFor(made.config, h.setup.Load(), h.log)
+	made.realms = realmsFor(made.config, h.setup.Load(), h.newRealm)
 	if made.edge, err = newEdge(made.config, nil, h.log); err != nil {
 		return err
 	}
@@ -173,6 +173,7 @@ func (h *host) build(down *teardown) error {
 		}
 		made.pools = append(made.pools, p)
 	}
+	h.configureDials(made)
 	down.add(func() { h.bounded("the listeners", 0, h.closeListeners) })
 	for _, c := range made.config.Listen { // nobody is answered before the pool has a worker
 		l, err := h.newListener(made, c)

@@ -195,7 +195,7 @@ func (p *pass) prepare() error {
 		return err
 	}
 	p.made.config = c
-	p.made.realms = realmsFor(c, now, h.log)
+	p.made.realms = realmsFor(c, now, h.newRealm)
 	for _, next := range p.plan.pools {
 		made := next.old
 		if made == nil {
@@ -354,6 +354,7 @@ func (p *pass) swap() bool {
 	}
 	before.edge.retire(p.made.edge)
 	h.keepSockets()
+	h.configureDials(&p.made)
 	h.startReady()
 	if h.watch != watchOff {
 		h.mu.Lock()

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 )
@@ -27,7 +26,7 @@ func read(t *testing.T, dir, text string) *config.Config {
 
 // runningWith is the setup of a host that was started with c.
 func runningWith(c *config.Config) *setup {
-	s := &setup{config: c, realms: realmsFor(c, &setup{}, hclog.NewNullLogger())}
+	s := &setup{config: c, realms: realmsFor(c, &setup{}, bareHost().newRealm)}
 	for _, p := range c.Pools {
 		made := &pool{name: p.Name, realm: s.realms[p.InRealm()]}
 		made.settings.Store(p)

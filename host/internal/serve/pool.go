@@ -18,6 +18,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/dial"
 	"github.com/workerhost/workerhost/host/internal/faults"
 	"github.com/workerhost/workerhost/host/internal/fetch"
 	"github.com/workerhost/workerhost/host/internal/hub"
@@ -40,6 +41,7 @@ type pool struct {
 	recent   recent.Pages // what was asked for most, with warmup = "recent"
 	split    *canary.Splitter
 	fetches  *fetch.Room
+	owner    *dial.Owner // of the dials of its workers
 	tap      *shadow.Tap
 	beside   *pool        // of a canary's or a shadow's: the one that they stand beside
 	tries    *pool        // of their candidate: whose code its own is compared with
@@ -86,6 +88,7 @@ func (h *host) newPool(in *setup, p *config.Pool) (*pool, error) {
 // take notes the settings that are live from now on.
 func (p *pool) take(c *config.Pool) {
 	p.settings.Store(c)
+	p.amendDials()
 	if c.Canary.SecretFile != "" {
 		p.split.Conceal()
 	}
@@ -100,6 +103,7 @@ func (h *host) makePool(in *realm, c *config.Config, p *config.Pool, room *fetch
 	made := &pool{name: p.Name, realm: in, fetches: room, builds: h.builds,
 		log: h.log.With("pool", p.Name), ending: h.stopping, started: make(chan struct{})}
 	made.settings.Store(p)
+	made.owner = made.ownsDials()
 	made.forks = fork.Launcher{Folder: made.meetingFolder, Logger: made.log}
 	var err error
 	s := h.workerSettings(made, c, p)
@@ -130,7 +134,8 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		LogRate:       int64(p.LogRate),
 		StreamBody:    p.RequestBody == "stream", WholeBody: p.RequestBody == "buffer",
 		FileRoots: p.FileRoots, Delivery: workers.Delivery(p.Delivery),
-		Dev: c.Dev, Host: "workerhost/" + cli.Version(), Logger: h.log, Reaper: h.reaper, Hub: made.realm.asked,
+		Dev: c.Dev, Host: "workerhost/" + cli.Version(), Logger: h.log, Reaper: h.reaper,
+		Hub: made.realm.router(made.owner),
 	}
 	if p.MaxWorkers > 0 {
 		s.MinWorkers = p.MinWorkers
@@ -306,6 +311,7 @@ func (p *pool) stop(now context.Context) (cut []string) {
 	<-p.started
 	defer p.private.Close()
 	if p.beside == nil { // else they are that pool's, which goes on
+		p.endDials(now)
 		p.fetches.Close(now, p.config().DrainTimeout, p.config().StopTimeout)
 	}
 	if p.running.Load() {

@@ -11,10 +11,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/dial"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -22,12 +22,26 @@ import (
 // realm is what the pools of one realm share, and no others. It never changes.
 type realm struct {
 	hub   *hub.Hub         // keeps the long-lived connections of its pools
-	asked *protocol.Router // what workers ask: of the hub, and of what else answers them
+	asked *protocol.Router // what may be asked by whoever changes nothing: of the hub, and of what else answers
+	dials *dial.Room       // connections that the host has made
+}
+
+// newRealm makes one, which gives none of the ids of others.
+func (h *host) newRealm(others ...*hub.Hub) *realm {
+	r := &realm{hub: hub.New(h.log, others...)}
+	r.dials = h.newDials(r.hub)
+	r.asked = r.router(nil)
+	return r
+}
+
+// router answers the workers of a pool; nil is of none.
+func (r *realm) router(of *dial.Owner) *protocol.Router {
+	return &protocol.Router{Hub: r.hub, Rooms: map[string]protocol.Answerer{dial.Prefix: r.dials.Desk(of)}}
 }
 
 // realmsFor are the realms of a configuration that comes after old. One that has no pool any more stays, for what it
-// has counted, and for connections that are about to end.
-func realmsFor(c *config.Config, old *setup, log hclog.Logger) map[string]*realm {
+// has counted, and for connections that are about to end. make makes one that gives none of the ids of others.
+func realmsFor(c *config.Config, old *setup, make func(others ...*hub.Hub) *realm) map[string]*realm {
 	all := map[string]*realm{}
 	names := renamed(c, old)
 	for name, r := range old.realms {
@@ -36,8 +50,7 @@ func realmsFor(c *config.Config, old *setup, log hclog.Logger) map[string]*realm
 	for _, p := range c.Pools {
 		name := p.InRealm()
 		if all[name] == nil {
-			h := hub.New(log, (&setup{realms: all}).hubs()...)
-			all[name] = &realm{hub: h, asked: &protocol.Router{Hub: h}}
+			all[name] = make((&setup{realms: all}).hubs()...)
 		}
 	}
 	return all

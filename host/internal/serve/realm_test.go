@@ -59,7 +59,7 @@ func TestAReloadKeepsARealmTogetherOrMakesItAnew(t *testing.T) {
 				moved = append(moved, p.config.Name)
 			}
 		}
-		made := &setup{realms: realmsFor(plan.config, now, hclog.NewNullLogger())}
+		made := &setup{realms: realmsFor(plan.config, now, bareHost().newRealm)}
 		for i, h := range made.hubs() {
 			realms = append(realms, slices.Sorted(maps.Keys(made.realms))[i])
 			if !slices.Contains(now.hubs(), h) {
@@ -80,7 +80,7 @@ func TestAReloadKeepsARealmTogetherOrMakesItAnew(t *testing.T) {
 				p.old.settings.Store(p.config)
 			}
 		}
-		later := realmsFor(plan.config, now, hclog.NewNullLogger())
+		later := realmsFor(plan.config, now, bareHost().newRealm)
 		for _, p := range makePlan(now, next).pools {
 			if p.old != nil && later[p.config.InRealm()] != p.old.realm ||
 				(p.moved != nil) != strings.Contains(c.moved, p.config.Name) {
@@ -162,3 +162,6 @@ func TestOperatorsSayWhoseGroupOrUserTheyMean(t *testing.T) {
 		}
 	}
 }
+
+// bareHost is one that has nothing but what realms are made of.
+func bareHost() *host { return &host{log: hclog.NewNullLogger()} }

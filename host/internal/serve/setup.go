@@ -102,6 +102,7 @@ func (h *host) startReady() {
 			h.start(l)
 		} // else startPool comes for it
 	}
+	h.beginDials()
 	h.manageCertificates(h.setup.Load())
 }
 

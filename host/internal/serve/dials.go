@@ -1,0 +1,108 @@
+// dials.go: connections that the host makes for workers, or since the configuration has them.
+
+package serve
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/workerhost/workerhost/host/internal/cli"
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/dial"
+	"github.com/workerhost/workerhost/host/internal/fetch"
+	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/trace"
+)
+
+// newDials makes the room of a realm's dials.
+func (h *host) newDials(in *hub.Hub) *dial.Room {
+	s := dial.Settings{Hub: in, Spool: h.spool, Agent: "workerhost/" + cli.Version(), Log: h.log}
+	if now := h.setup.Load(); now != nil && now.config.HTTP.Lane {
+		s.Loops = h.loops
+	}
+	s.Tracer = func() *trace.Tracer {
+		if e := h.setup.Load().edge; e != nil {
+			return e.traces.tracer
+		}
+		return nil
+	}
+	return dial.New(s)
+}
+
+// ownsDials is what the dials of the pool's workers belong to.
+func (p *pool) ownsDials() *dial.Owner {
+	return &dial.Owner{Pool: p.name, Backend: p.backend(), Most: func() int { return p.config().Fetch.Dials }}
+}
+
+// amendDials has what workers have asked for be judged by the settings that are live now.
+func (p *pool) amendDials() {
+	c := p.config()
+	if len(c.Fetch.Places()) == 0 {
+		p.realm.dials.Amend(p.owner, nil)
+		return
+	}
+	p.realm.dials.Amend(p.owner, &fetch.Terms{Settings: fetchSettings(c)})
+}
+
+// endDials ends those of a pool that is about to end.
+func (p *pool) endDials(now context.Context) {
+	ctx, cancel := context.WithTimeout(now, p.config().DrainTimeout)
+	defer cancel()
+	p.realm.dials.Disown(ctx, p.owner)
+}
+
+// configureDials has each realm dial what the configuration has for its pools.
+func (h *host) configureDials(made *setup) {
+	orders := map[*realm][]*dial.Order{}
+	for _, d := range made.config.Dials {
+		p := byName(made.pools, d.Pool)
+		if p == nil {
+			continue
+		}
+		o := &dial.Order{Dial: d.Asked(), Owner: p.owner, Fence: dialFence(d, made.config.Pool(d.Pool))}
+		if err := o.Check(); err != nil { // the configuration has been checked by the same rules
+			h.log.Error("a [[dial]] is left out", "dial", d.Name, "error", err)
+			continue
+		}
+		orders[p.realm] = append(orders[p.realm], o)
+	}
+	for _, r := range made.realms {
+		r.dials.Configure(orders[r])
+	}
+}
+
+// dialFence allows what a [[dial]] asks for, with the networks and the secrets of its pool.
+func dialFence(d *config.Dial, p *config.Pool) *fetch.Terms {
+	settings := fetchSettings(p)
+	settings.Allow = append(slices.Clone(settings.Allow), d.Place())
+	return &fetch.Terms{Settings: settings}
+}
+
+// beginDials has the realms dial whose pools each have a worker, or know why they have none. The caller holds mu.
+func (h *host) beginDials() {
+	now := h.setup.Load()
+	for _, r := range now.realms {
+		if !slices.ContainsFunc(now.pools, func(p *pool) bool { return p.realm == r && !p.knows() }) {
+			r.dials.Start()
+		}
+	}
+}
+
+// shutDials ends all dials.
+func (h *host) shutDials(all *sync.WaitGroup) {
+	now := h.setup.Load()
+	for _, r := range now.realms {
+		all.Go(func() {
+			limit := now.pools[0].config().DrainTimeout
+			for _, p := range now.pools {
+				if p.realm == r {
+					limit = max(limit, p.config().DrainTimeout)
+				}
+			}
+			ctx, cancel := context.WithTimeout(h.now, limit)
+			defer cancel()
+			h.bounded("the dials", limit, func() { r.dials.Shutdown(ctx) })
+		})
+	}
+}
