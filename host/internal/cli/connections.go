@@ -23,7 +23,7 @@ func ConnectionsCommand() *Command {
 		Name:    "connections",
 		Summary: "Show the long-lived connections",
 		Detail: `These are WebSockets, TCP connections and held responses (sse, poll), the oldest first. IN and OUT are messages and their bytes, from and to the client;
-QUEUED is what the client has yet to take. The JSON is one object a line; its names are promised.`,
+QUEUED is what the client has yet to take. An arrow stands before an address that the host has dialed; dials that do not stand follow the table. The JSON is one object a line; its names are promised.`,
 		Example: "host connections\nhost connections --group lobby\nhost connections --json | jq -r 'select(.queued " +
 			"> 100000) | .id'",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
@@ -69,6 +69,13 @@ QUEUED is what the client has yet to take. The JSON is one object a line; its na
 					return withRemedy(err)
 				}
 				showConnections(t, all, time.Now())
+				if filter == (control.Filter{}) {
+					st, err := client.Status(ctx)
+					if err != nil {
+						return withRemedy(err)
+					}
+					showDials(t, st.Dials)
+				}
 				return nil
 			}
 		},
@@ -103,7 +110,7 @@ func showConnections(t *Terminal, all []control.Connection, now time.Time) {
 			queued = cell{queued.text + fmt.Sprintf(" (%d dropped)", c.Dropped), t.Yellow}
 		}
 		row := []cell{
-			{text: c.ID}, {text: c.Protocol}, {text: orDash(c.Remote)}, {text: Shortened(orDash(c.UID), 20)},
+			{text: c.ID}, {text: c.Protocol}, {text: orDash(remote(&c))}, {text: Shortened(orDash(c.UID), 20)},
 			{text: Shortened(orDash(strings.Join(c.Groups, ",")), 24)},
 			{text: HumanDuration(now.Sub(c.Since))}, {text: traffic(c.MessagesIn, c.BytesIn)},
 			{text: traffic(c.MessagesOut, c.BytesOut)}, queued,
@@ -112,6 +119,31 @@ func showConnections(t *Terminal, all []control.Connection, now time.Time) {
 		list.add(row[:len(titles)]...)
 	}
 	list.write(t.Out)
+}
+
+// remote is a client's address, or the one that the host has dialed.
+func remote(c *control.Connection) string {
+	if c.Dial != "" {
+		return "→ " + c.Remote
+	}
+	return c.Remote
+}
+
+// showDials shows those that do not stand, which are no connections at the moment.
+func showDials(t *Terminal, all []control.Dial) {
+	for _, d := range all {
+		state := d.State
+		switch {
+		case d.State == "open":
+			continue
+		case d.Wait > 0:
+			state += " " + HumanDuration(FromSeconds(d.Wait))
+		}
+		if d.Error != "" {
+			state += ": " + Shortened(d.Error, 200)
+		}
+		fmt.Fprintf(t.Out, "dial %s → %s  %s\n", Shortened(d.Name, 40), Shortened(d.URL, 60), t.Yellow(state))
+	}
 }
 
 // traffic writes "12 (3.4 KiB)".

@@ -60,6 +60,23 @@ type Status struct {
 	Certificates []Certificate `json:"certificates,omitempty"`
 
 	Connections map[string]int `json:"connections"` // long-lived ones that are open, by protocol
+	Dials       []Dial         `json:"dials,omitempty"`
+}
+
+// Dial is a connection that the host makes, and makes anew.
+type Dial struct {
+	Name       string  `json:"name"`
+	Realm      string  `json:"realm,omitempty"` // "" where all are in the realm "default"
+	Pool       string  `json:"pool"`
+	URL        string  `json:"url"`        // without secrets
+	Protocol   string  `json:"protocol"`   // websocket, tcp or sse
+	Configured bool    `json:"configured"` // it is a [[dial]]; else a worker has asked for it
+	State      string  `json:"state"`      // dialing, open, or waiting for the next try
+	Connection string  `json:"connection,omitempty"`
+	Reconnects int64   `json:"reconnects"`             // connections before the one that is open, or is to be
+	Failures   int     `json:"failures,omitempty"`     // tries in a row
+	Wait       float64 `json:"wait_seconds,omitempty"` // until the next try
+	Error      string  `json:"error,omitempty"`        // of the last try
 }
 
 // Upgraded is an upgrade, as the host sees it that has taken over.

@@ -11,7 +11,8 @@ import (
 // answers sends the head of an event stream, and what stands behind it.
 func (e *ear) answers(head, body string) {
 	e.Helper()
-	if _, err := e.Write([]byte("HTTP/1.1 " + strings.ReplaceAll(head, "\n", "\r\n") + "\r\n\r\n" + body)); err != nil {
+	head = "HTTP/1.1 " + strings.ReplaceAll(head, "\n", "\r\n") + "\r\n\r\n"
+	if _, err := e.Write([]byte(head + body)); err != nil {
 		e.Fatal(err)
 	}
 }
@@ -30,7 +31,8 @@ func TestServerSentEventsAreMessages(t *testing.T) {
 		h.Values("Last-Event-Id") != nil {
 		t.Errorf("the request has %v", h)
 	}
-	e.answers(stream+"\nTransfer-Encoding: chunked", chunk("\ufeffretry: 10\nid: 1\nevent: price\ndata: 4")+chunk("2\n"))
+	e.answers(stream+"\nTransfer-Encoding: chunked",
+		chunk("\ufeffretry: 10\nid: 1\nevent: price\ndata: 4")+chunk("2\n"))
 	c := next[*protocol.Open](s).Connection
 	if c.Protocol != protocol.ProtoSSE || c.Dial.Name != "news" {
 		t.Errorf("OPEN has %+v", c)
@@ -79,7 +81,9 @@ func TestServerSentEventsAreMessages(t *testing.T) {
 
 func (s *stage) isThere(name string) {
 	s.Helper()
-	s.until("it stands", func(all []State) bool { return len(all) == 1 && all[0].Name == name && all[0].Phase == "open" })
+	s.until("it stands", func(all []State) bool {
+		return len(all) == 1 && all[0].Name == name && all[0].Phase == "open"
+	})
 }
 
 func TestAnswersThatAreNoEventStreamAreFailures(t *testing.T) {
@@ -121,7 +125,7 @@ func TestRedirectsAreFollowedWithoutWhatIsForTheFirstHost(t *testing.T) {
 	}
 	e.answers("301 Moved Permanently\nLocation: "+other.url("http", "/z"), "")
 	e = hears(t, other.accepts())
-	if e.request.RequestURI != "/z" || e.request.Header.Get("Authorization") != "" || e.request.Header.Get("X") != "y" {
+	if h := e.request.Header; e.request.RequestURI != "/z" || h.Get("Authorization") != "" || h.Get("X") != "y" {
 		t.Errorf("the request is %+v", e.request)
 	}
 	e.answers(stream+"\nContent-Length: 9", "data: x\n\n")

@@ -140,7 +140,8 @@ func TestHandshakesThatAreNoneFail(t *testing.T) {
 	for _, c := range []struct{ answer, want string }{
 		{"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "403"},
 		{"HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n", "302"},
-		{"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "belongs to our key"},
+		{"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+			"belongs to our key"},
 		{"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", "no WebSocket"},
 		{"", "its answer is none"},
 		{"SSH-2.0-x\r\n", "its answer is none"},

@@ -81,10 +81,7 @@ func (d *dial) launch() {
 	if d.phase != waiting || d.room.closed {
 		return
 	}
-	if d.timer != nil {
-		d.timer.Stop()
-		d.timer = nil
-	}
+	d.rest()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &stand{dial: d}
 	d.phase, d.cancel, d.stand = dialing, cancel, s
@@ -164,6 +161,9 @@ func (d *dial) ended(s *stand) {
 	d.settle()
 }
 
+// errNoFence is the error of a dial whose pool may not dial.
+var errNoFence = errors.New("[fetch] allow of its pool has nothing")
+
 // errOver is the error of a try after which there are no more.
 var errOver = errors.New("it answered 204, which is to end it")
 
@@ -179,10 +179,7 @@ func (d *dial) fails(why error) {
 
 // settle finds what is next for a dial that waits.
 func (d *dial) settle() {
-	if d.timer != nil {
-		d.timer.Stop()
-		d.timer = nil
-	}
+	d.rest()
 	switch {
 	case d.next != nil && !d.left && !d.room.closed:
 		d.order, d.next, d.ending = d.next, nil, false
@@ -193,11 +190,20 @@ func (d *dial) settle() {
 	case d.ending, d.room.closed, !d.order.Reconnect && d.room.begun:
 		d.phase = gone
 		delete(d.room.dials, d.name)
+	case !d.room.begun: // until Start
 	default:
 		pause := d.pause()
 		d.failed++
 		d.due = time.Now().Add(pause)
 		d.timer = time.AfterFunc(pause, d.again)
+	}
+}
+
+// rest has no try come by itself.
+func (d *dial) rest() {
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
 	}
 }
 

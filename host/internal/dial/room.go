@@ -228,15 +228,7 @@ func (r *Room) Amend(of *Owner, fence Fence) {
 // Shutdown ends all dials, with 1001, and has none begin. It returns when their CLOSEs have been handled, or ctx is
 // done.
 func (r *Room) Shutdown(ctx context.Context) {
-	r.mu.Lock()
-	if !r.closed {
-		r.closed = true
-		close(r.ending)
-	}
-	for _, d := range r.dials {
-		d.leave()
-	}
-	r.mu.Unlock()
+	r.Leave()
 	r.Hub.Shutdown(ctx, 0, func(c *hub.Connection) bool { return c.Terms().Dial != nil })
 	done := make(chan struct{})
 	go func() { r.running.Wait(); close(done) }() // ends with the last of them, whose sockets are closed

@@ -64,8 +64,13 @@ func (h *Hub) start(start Start, limit int) (st *state, err error) {
 	return st, nil
 }
 
+// Kept is what the connection has now, with which the next one of its dial begins.
+func (c *Connection) Kept() Start {
+	st := c.state.Load()
+	return Start{UID: st.uid, Groups: st.groups, Session: st.session}
+}
+
 // endDial tells the dial of c. No lock is held.
 func (c *Connection) endDial() {
-	st := c.state.Load()
-	c.few.over(Start{UID: st.uid, Groups: st.groups, Session: st.session})
+	c.few.over(c.Kept())
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/workerhost/workerhost/host/internal/dial"
 	"github.com/workerhost/workerhost/host/internal/fetch"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/protocol"
@@ -56,6 +57,7 @@ type Source struct {
 	AccessLogLost  func() uint64
 	Spans          func() (sent, dropped uint64)
 	Fetches        func() iter.Seq2[string, fetch.Counts] // of pools that may fetch, by their names
+	Dials          func() iter.Seq2[string, dial.Counts]  // of realms that have dialed, by their names
 	ConfigFailures func() uint64                          // reloads whose configuration could not be applied
 	Upgrades       func() Upgrades
 }
@@ -152,7 +154,10 @@ var (
 	fetching = describe("fetches", "Requests that the host makes for workers at the moment.", "pool")
 	fetched  = describe("fetches_total", "Those that are over, by how they ended: complete, left (the client), broke "+
 		"(the other end), timeout, limit, refused (led to where it must not).", "pool", "end")
-	unfetched = describe("fetches_refused_total", "Those that never began, by why: not allowed, malformed, crowd.",
+	dialsOpen    = describe("dials", "Connections that the host has made, and that stand.", "realm")
+	dialTries    = describe("dial_tries_total", "Tries to make one.", "realm")
+	dialFailures = describe("dial_failures_total", "Those of the tries that have failed.", "realm")
+	unfetched    = describe("fetches_refused_total", "Those that never began, by why: not allowed, malformed, crowd.",
 		"pool", "reason")
 	fetchedBytes = describe("fetch_body_bytes_total", "Bytes of bodies that came.", "pool")
 	fetchHead    = describe("fetch_head_seconds", "Time from such a request to the head of its answer.", "pool")
@@ -233,6 +238,11 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	}
 	for pool, n := range c.source.Fetches() {
 		collectFetches(to, pool, n)
+	}
+	for realm, n := range c.source.Dials() {
+		gauge(to, dialsOpen, n.Standing, realm)
+		counter(to, dialTries, n.Tries, realm)
+		counter(to, dialFailures, n.Failed, realm)
 	}
 	c.collectTrials(to)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/dial"
 	"github.com/workerhost/workerhost/host/internal/fetch"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/workers"
@@ -77,6 +78,9 @@ func scrape(t *testing.T) string {
 		},
 		Trials:   func() []Trial { return []Trial{{fakeTrial{}, "candidate"}} },
 		Canaries: func() map[string]uint64 { return nil },
+		Dials: func() iter.Seq2[string, dial.Counts] {
+			return maps.All(map[string]dial.Counts{"default": {Standing: 2, Tries: 5, Failed: 3}})
+		},
 		Fetches: func() iter.Seq2[string, fetch.Counts] {
 			return maps.All(map[string]fetch.Counts{"app": {Under: 5, Untold: 6, Bytes: 7, Heads: 2,
 				Waited: time.Second, Ends: map[string]uint64{"left": 8}, Refused: map[string]uint64{"crowd": 9}}})
@@ -106,6 +110,8 @@ func scrape(t *testing.T) string {
 func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 	page := scrape(t)
 	for _, line := range []string{
+		`workerhost_dials{realm="default"} 2`, `workerhost_dial_tries_total{realm="default"} 5`,
+		`workerhost_dial_failures_total{realm="default"} 3`,
 		`workerhost_fetches{pool="app"} 5`, `workerhost_fetched_waiting{pool="app"} 6`,
 		`workerhost_fetch_body_bytes_total{pool="app"} 7`, `workerhost_fetch_head_seconds_sum{pool="app"} 1`,
 		`workerhost_fetches_total{end="left",pool="app"} 8`,

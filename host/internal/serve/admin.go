@@ -53,7 +53,7 @@ func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
 		t := h.setup.Load().edge.traces.tally
 		return t.Sent.Load(), t.Dropped.Load()
 	}
-	source.Fetches = h.fetches
+	source.Fetches, source.Dials = h.fetches, h.dialCounts
 	source.Trials, source.Canaries = h.canaryPools, h.canaries.snapshot
 	source.AccessLogLost = func() uint64 { return h.setup.Load().edge.lost.Load() }
 	socket, err := h.upgrade.bind(address)

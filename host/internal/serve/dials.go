@@ -4,11 +4,13 @@ package serve
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"sync"
 
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/dial"
 	"github.com/workerhost/workerhost/host/internal/fetch"
 	"github.com/workerhost/workerhost/host/internal/hub"
@@ -85,6 +87,85 @@ func (h *host) beginDials() {
 	for _, r := range now.realms {
 		if !slices.ContainsFunc(now.pools, func(p *pool) bool { return p.realm == r && !p.knows() }) {
 			r.dials.Start()
+		}
+	}
+}
+
+// suspended are the rooms of a host that is about to leave its connections to another one, by realm.
+type suspended map[string]*dial.Room
+
+func (h *host) suspendDials() suspended {
+	all := suspended{}
+	for name, r := range h.setup.Load().realms {
+		all[name] = r.dials
+		r.dials.Suspend()
+	}
+	return all
+}
+
+func (s suspended) resume() {
+	for _, room := range s {
+		room.Start()
+	}
+}
+
+func (s suspended) records() map[string][]dial.Record {
+	all := map[string][]dial.Record{}
+	for name, room := range s {
+		if records := room.Records(); len(records) > 0 {
+			all[name] = records
+		}
+	}
+	return all
+}
+
+func (s suspended) leave() {
+	for _, room := range s {
+		room.Leave()
+	}
+}
+
+// restoreDials goes on with those of the host before.
+func (h *host) restoreDials(all map[string][]dial.Record) {
+	now := h.setup.Load()
+	for name, records := range all {
+		r := now.realms[name]
+		if r == nil {
+			continue
+		}
+		r.dials.Restore(records, func(of string) (*dial.Owner, dial.Fence) {
+			p := byName(now.pools, of)
+			switch {
+			case p == nil || p.realm != r:
+				return nil, nil
+			case len(p.config().Fetch.Places()) == 0:
+				return p.owner, nil
+			}
+			return p.owner, &fetch.Terms{Settings: fetchSettings(p.config())}
+		})
+	}
+}
+
+// dialed are the dials as the API shows them.
+func (h *host) dialed() (all []control.Dial) {
+	now := h.setup.Load()
+	for name, r := range now.realms {
+		for _, d := range r.dials.List() {
+			all = append(all, control.Dial{Name: d.Name, Realm: now.shown(name), Pool: d.Pool, URL: d.URL,
+				Protocol: d.Protocol, Configured: d.Configured, State: d.Phase, Connection: d.Connection,
+				Reconnects: d.Reconnects, Failures: d.Failures, Wait: control.Seconds(d.Wait), Error: d.Error})
+		}
+	}
+	return all
+}
+
+// dialCounts are the counts of the realms that have dialed, by their names.
+func (h *host) dialCounts() iter.Seq2[string, dial.Counts] {
+	return func(yield func(string, dial.Counts) bool) {
+		for name, r := range h.setup.Load().realms {
+			if n := r.dials.Counts(); n.Tries > 0 && !yield(name, n) {
+				return
+			}
 		}
 	}
 }

@@ -437,6 +437,7 @@ func (h *host) statusUntil(ctx context.Context) control.Status {
 			st.Connections[kind] += n
 		}
 	}
+	st.Dials = h.dialed()
 	pools := now.pools
 	st.Pools = make([]control.Pool, len(pools))
 	var asked sync.WaitGroup

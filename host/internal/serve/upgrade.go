@@ -14,6 +14,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/activation"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/dial"
 	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/succession"
 )
@@ -60,6 +61,8 @@ type handed struct {
 	Moved  int           `msgpack:"moved"`  // to the new host
 	Stayed int           `msgpack:"stayed"` // and end with the old one
 	Paused time.Duration `msgpack:"paused"` // how long nothing of any of them was handled
+	// Dials are those that the new host goes on with, by realm
+	Dials map[string][]dial.Record `msgpack:"dials"`
 }
 
 // place is what a socket is found by: an address as the configuration has it.

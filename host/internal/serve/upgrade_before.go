@@ -240,6 +240,7 @@ func (h *host) takeOver() error {
 	h.upgrade.before.since = time.Now()
 	close(h.upgrade.arrived)
 	h.upgrade.keeper.serves(os.Getpid()) // the host before may die before it says so
+	h.restoreDials(h.upgrade.before.handed.Dials)
 	h.startReady()
 	return h.upgrade.before.link.Send(sayServing, nil)
 }

@@ -310,14 +310,19 @@ func (h *host) handOver(n *next) error {
 	ctx, cancel := context.WithTimeout(h.now, goTime)
 	defer cancel()
 	began := time.Now()
+	dials := h.suspendDials()
 	all, err := n.giver.Offer(ctx)
 	if err != nil {
+		dials.resume()
 		return err
 	}
+	records := dials.records()
 	if err := n.giver.Hand(ctx); err != nil {
+		dials.resume()
 		return err
 	}
-	went := handed{Moved: all.Goes, Stayed: all.Stays, Paused: time.Since(began)}
+	dials.leave()
+	went := handed{Moved: all.Goes, Stayed: all.Stays, Paused: time.Since(began), Dials: records}
 	h.log.Info("long-lived connections are handed over", "connections", went.Moved, "staying", went.Stayed, "paused",
 		cli.HumanDuration(went.Paused))
 	if err := h.awaitServing(n, went); err != nil {
