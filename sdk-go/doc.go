@@ -29,6 +29,9 @@
 // ([Hold]) for server-sent events and long polls. [Connections] reaches all of them from any handler, and from timers
 // ([Every]). Connections outlive workers, so no reload closes one.
 //
+// [Fetch] leaves the response to a request that the host makes, of a language model or any other API: the worker is
+// free at once, and the answer streams to the client through reloads.
+//
 // [net/http.Hijacker] is there for WebSockets, so that gorilla/websocket, coder/websocket and
 // [net/http/httputil.ReverseProxy] run as they are; such a connection ends with its worker.
 //

@@ -35,10 +35,14 @@ func (w *response) finish(staged []byte) {
 	if w.status == 0 {
 		w.fixHead(http.StatusOK)
 	}
-	if w.isHead && !w.headSent && w.length < 0 && 0 < w.written && w.written <= int64(w.s.link.chunk) && w.file == "" {
+	if w.headAlone() && !w.headSent && w.length < 0 && 0 < w.written && w.written <= int64(w.s.link.chunk) &&
+		w.file == "" {
 		w.work.pairs = append(w.work.pairs, "Content-Length", strconv.FormatInt(w.written, 10))
 	}
 	trailers := trailers(w.header, w.known.announced)
+	if w.fetch != nil {
+		trailers = nil // there are none of a request
+	}
 	if wrong := w.misfit(); wrong != "" {
 		if w.headSent || w.sendHead(0) == nil {
 			_ = w.push() // the RESET breaks it off, whatever came of this
@@ -74,7 +78,7 @@ func (w *response) finishBody(trailers []string) {
 		return
 	}
 	rest := w.work.buf
-	if w.isHead {
+	if w.headAlone() {
 		rest = nil
 	}
 	for len(rest) > 0 {
@@ -131,7 +135,7 @@ func (w *response) answerFailure(trace string) {
 	if len(text) > w.s.link.chunk {
 		text = text[:w.s.link.chunk]
 	}
-	w.status, w.file, w.hold, w.known = http.StatusInternalServerError, "", nil, headFacts{}
+	w.status, w.file, w.hold, w.fetch, w.known = http.StatusInternalServerError, "", nil, nil, headFacts{}
 	w.work.pairs = append(w.work.pairs[:0], "Content-Type", "text/plain; charset=utf-8", "X-Content-Type-Options",
 		"nosniff")
 	w.work.buf = append(w.work.buf[:0], text...)

@@ -49,7 +49,7 @@ func (r *Refusal) response(l *link, stream uint32) (*protocol.Response, error) {
 	return m, m.Check()
 }
 
-// parseEvent reads an event; what it holds is its own.
+// parseEvent reads an event; what it holds is its own. One of no connection has an empty one, as a datagram has.
 func parseEvent(t protocol.Type, payload []byte) (protocol.Opening, *protocol.Connection, error) {
 	payload = bytes.Clone(payload)
 	switch t {
@@ -62,6 +62,9 @@ func parseEvent(t protocol.Type, payload []byte) (protocol.Opening, *protocol.Co
 	case protocol.TypeClose:
 		m := new(protocol.Close)
 		return m, &m.Connection, m.Parse(payload)
+	case protocol.TypeFetched:
+		m := new(protocol.Fetched)
+		return m, new(protocol.Connection), m.Parse(payload)
 	}
 	m := new(protocol.Buffer)
 	return m, &m.Connection, m.Parse(payload)
@@ -80,6 +83,8 @@ func newEvent(l *link, id uint32, m protocol.Opening, about *protocol.Connection
 			s.body.open(s, m.Request)
 		}
 	case *protocol.Incoming:
+		s.body.open(s, &protocol.Request{Flags: m.Flags, Body: nil})
+	case *protocol.Fetched:
 		s.body.open(s, &protocol.Request{Flags: m.Flags, Body: nil})
 	}
 	return s
@@ -154,7 +159,10 @@ func (s *stream) closeEvent() (staged []byte, err error) {
 // complain logs why a handler failed.
 func (s *stream) complain(err error) {
 	name, _ := s.event.Name()
-	pairs := []string{"event", name, "remote", s.conn.RemoteAddr}
+	pairs := []string{"event", name}
+	if s.conn.RemoteAddr != "" {
+		pairs = append(pairs, "remote", s.conn.RemoteAddr)
+	}
 	var c *crash
 	if errors.As(err, &c) {
 		pairs = append(pairs, "stack", c.stack)
@@ -210,6 +218,11 @@ func (s *stream) deliver() error {
 			return err
 		}
 		return guard(func() error { return w.OnBuffer(&s.ctx, c, m.Full, m.Bytes) })
+	case *protocol.Fetched:
+		if w.OnFetched == nil {
+			return nil
+		}
+		return s.fetched(m)
 	}
 	return nil
 }
@@ -217,13 +230,9 @@ func (s *stream) deliver() error {
 // messages handles those that travel together, in order. What a handler that failed has done is undone, and what the
 // others did stays: the event fails only if all of them have.
 func (s *stream) messages(m *protocol.Incoming) error {
-	data := m.Bytes
-	if !m.Whole() {
-		rest, err := io.ReadAll(&s.body)
-		if err != nil {
-			return nil // the host has given it up, and knows
-		}
-		data = append(data[:len(data):len(data)], rest...)
+	data, ok := s.rest(m.Bytes, m.Whole())
+	if !ok {
+		return nil
 	}
 	if err := s.conn.session.upgrade(&s.ctx); err != nil {
 		s.complain(err)
@@ -246,6 +255,19 @@ func (s *stream) messages(m *protocol.Incoming) error {
 		return nil
 	}
 	return err
+}
+
+// rest gives what came with an event, and the DATA that follows unless it is whole. ok is false if the host has given
+// the event up, as it knows.
+func (s *stream) rest(first []byte, whole bool) (all []byte, ok bool) {
+	if whole {
+		return first, true
+	}
+	rest, err := io.ReadAll(&s.body)
+	if err != nil {
+		return nil, false
+	}
+	return append(first[:len(first):len(first)], rest...), true
 }
 
 // message handles one. If that fails, what it did is undone.

@@ -47,6 +47,33 @@ func ExampleWorker() {
 	}
 }
 
+// A language model answers, and no worker waits for it: host.toml has allow and the secret.
+func ExampleFetch() {
+	worker := sdk.Worker{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			err := sdk.Fetch(w, sdk.FetchRequest{
+				URL: "https://api.example/v1/chat", Method: "POST", Body: r.Body,
+				Header:  http.Header{"Authorization": {"Bearer {secret:MODEL}"}},
+				Context: r.Header.Get("X-User"), Keep: 64 << 10,
+			})
+			if err != nil {
+				http.Error(w, "Bad Gateway", http.StatusBadGateway)
+			}
+		}),
+		OnFetched: func(ctx context.Context, f *sdk.Fetched) error { // in any worker of the pool
+			var user string
+			if err := f.Context(&user); err != nil {
+				return err
+			}
+			log.Print(user, " has had ", f.Length, " bytes of fetch ", f.ID, ": ", f.End)
+			return nil
+		},
+	}
+	if err := worker.Serve(); err != nil {
+		log.Fatal(err)
+	}
+}
+
 // What must stand before the first request belongs into OnStart: if it fails, a reload keeps the old workers.
 func ExampleOnStart() {
 	slog.SetDefault(slog.New(sdk.LogHandler(nil)))

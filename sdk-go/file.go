@@ -26,7 +26,7 @@ func ServeFile(w http.ResponseWriter, r *http.Request, path string) {
 	}
 	own.mu.Lock()
 	defer own.mu.Unlock()
-	if own.over || own.headSent || own.written > 0 {
+	if own.over || own.headSent || own.written > 0 || own.fetch != nil {
 		own.s.link.log("error", own.s.id, "ServeFile "+path+": the response has begun already")
 		return
 	}

@@ -47,7 +47,7 @@ func Hold(w http.ResponseWriter, r *http.Request, o HoldOptions) error {
 		return fmt.Errorf("sdk: Hold: the time-out is %v, and can't be negative", o.Timeout)
 	}
 	hold := &protocol.Hold{Groups: slices.Clone(o.Groups), UID: o.UID, Once: o.Once,
-		Timeout: int64((o.Timeout + time.Millisecond - 1) / time.Millisecond)}
+		Timeout: milliseconds(o.Timeout)}
 	for _, key := range slices.Sorted(maps.Keys(o.Session)) {
 		v, err := encode(o.Session[key])
 		if err != nil {
@@ -65,8 +65,8 @@ func Hold(w http.ResponseWriter, r *http.Request, o HoldOptions) error {
 		return errReturned
 	case own.headSent:
 		return errors.New("sdk: Hold: the response has begun already")
-	case own.file != "":
-		return errors.New("sdk: Hold: the response is a file that the host serves")
+	case own.file != "" || own.fetch != nil:
+		return errors.New("sdk: Hold: the response has been left to the host already")
 	case own.length >= 0 || own.header.Get("Content-Length") != "":
 		return errors.New("sdk: Hold: a response that is held has no Content-Length")
 	case own.isHead:

@@ -28,6 +28,7 @@ type link struct {
 	concurrency int
 	features    []string // for READY
 	trial       bool     // the host only tries this code
+	offers      []string // features of HELLO
 
 	ready atomic.Bool   // READY is on its way: set in readiness
 	calls calls         // what we have asked the host
@@ -59,6 +60,7 @@ func newLink(conn *protocol.Conn, hello *protocol.Hello, handler http.Handler, o
 		self: Place{Pool: hello.Pool, Generation: hello.Generation, Slot: hello.Slot, Host: hello.Host,
 			Dev: hello.Dev},
 		trial:       slices.Contains(hello.Features, protocol.FeatureTrial),
+		offers:      hello.Features,
 		window:      hello.Window,
 		chunk:       max(1, min(protocol.MaxData, hello.MaxFrame-frameRoom)),
 		maxFrame:    hello.MaxFrame,
@@ -161,7 +163,7 @@ func (l *link) handle(t protocol.Type, id uint32, payload []byte) error {
 			return err
 		}
 		return l.open(id, t, func() *stream { return newStream(l, m) })
-	case protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer:
+	case protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer, protocol.TypeFetched:
 		m, about, err := parseEvent(t, payload)
 		if err != nil {
 			return err

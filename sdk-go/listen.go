@@ -29,8 +29,8 @@ const shutdownTimeout = 30 * time.Second
 // By itself it runs the [OnStart] hooks before it listens, and the timers of [Every] while it serves; [WithName] and
 // [WithConcurrency] have no meaning. SIGTERM, or an interrupt, is what a drain is under the host: no connection is
 // taken any more, the [OnDrain] hooks run, what has begun is finished, for 30 seconds at most, the [OnStop] hooks run,
-// and it returns nil. A second signal ends the program at once. What only a host has says so there: [Hold] and
-// [Connections] fail with [ErrNoHost], [ServeFile] is [http.ServeFile].
+// and it returns nil. A second signal ends the program at once. What only a host has says so there: [Hold], [Fetch]
+// and [Connections] fail with [ErrNoHost], [ServeFile] is [http.ServeFile].
 //
 // A host is known by the environment variable WORKERHOST_FRAMES (SPEC.md §1.1); where no descriptors are inherited, as
 // on Windows, by pipes for both standard input and output. Elsewhere a link on those two alone is not seen: a worker

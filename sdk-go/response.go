@@ -35,8 +35,10 @@ type response struct {
 	written  int64
 	refused  int64 // of written, for being beyond length
 	file     string
-	hold     *protocol.Hold // it is to become a connection
-	staged   []byte         // acts that go out with the last frame
+	hold     *protocol.Hold  // it is to become a connection
+	fetch    *protocol.Fetch // the host is to fetch it: the body is its request's
+	retold   bool            // the request comes again, since its fetch has failed
+	staged   []byte          // acts that go out with the last frame
 	headSent bool
 	over     bool      // the handler has returned
 	hijacked *hijacked // it has the connection; nil: it has not
@@ -139,6 +141,8 @@ func write[T []byte | string](w *response, p T) (n int, err error) {
 		return 0, nil
 	case w.file != "":
 		return 0, errors.New("sdk: the response is a file that the host serves")
+	case w.fetch != nil:
+		return 0, errors.New("sdk: the response is one that the host fetches")
 	case !bodyAllowed(w.status):
 		return 0, http.ErrBodyNotAllowed
 	}
@@ -150,6 +154,11 @@ func write[T []byte | string](w *response, p T) (n int, err error) {
 		w.work.buf = append(w.work.buf, p[:min(len(p), max(0, sniffed-len(w.work.buf)))]...)
 		return len(p), nil
 	}
+	return gatherBody(w, p)
+}
+
+// gatherBody keeps p, and sends what that makes too much of. Under mu.
+func gatherBody[T []byte | string](w *response, p T) (n int, err error) {
 	for n < len(p) {
 		if len(w.work.buf) == w.s.link.chunk {
 			if err := w.push(); err != nil {
@@ -163,13 +172,16 @@ func write[T []byte | string](w *response, p T) (n int, err error) {
 	return n, nil
 }
 
+// headAlone says that the answer is one to HEAD: what the handler writes for a body goes nowhere.
+func (w *response) headAlone() bool { return w.isHead && w.fetch == nil }
+
 // push sends the head, if that is due, and what has been gathered.
 func (w *response) push() error {
 	if !w.headSent {
 		return w.sendHead(0)
 	}
 	rest := w.work.buf
-	if w.isHead {
+	if w.headAlone() {
 		rest = nil
 	}
 	for len(rest) > 0 {
@@ -195,13 +207,13 @@ func (w *response) sendHead(flags protocol.Flags) error {
 	if w.known.sniff && len(body) > 0 {
 		w.work.pairs = append(w.work.pairs, "Content-Type", http.DetectContentType(body))
 	}
-	if w.isHead {
+	if w.headAlone() {
 		body = nil
 	}
 	w.headSent = true
 	m := &w.work.head
 	*m = protocol.Response{Stream: w.s.id, Flags: flags, Status: w.status, Headers: w.work.pairs, Body: body,
-		File: w.file, Hold: w.hold}
+		File: w.file, Hold: w.hold, Fetch: w.fetch}
 	err := w.send(m, flags)
 	w.work.buf = w.work.buf[:0]
 	return err
@@ -234,7 +246,7 @@ func (w *response) FlushError() error {
 	if w.hijacked != nil {
 		return http.ErrHijacked
 	}
-	if w.file != "" || w.status == http.StatusSwitchingProtocols {
+	if w.file != "" || w.fetch != nil || w.status == http.StatusSwitchingProtocols {
 		return nil // goes out when the handler returns, or hijacks
 	}
 	if w.status == 0 {

@@ -83,7 +83,7 @@ func (s *stream) run() {
 	}()
 	m := s.opening
 	s.opening = nil
-	handler := s.link.handler
+	handler := s.answering(m)
 	if m.Scheme == protocol.SchemeHost {
 		handler = http.HandlerFunc(answerHost)
 	}

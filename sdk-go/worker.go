@@ -4,6 +4,7 @@ package sdk
 
 import (
 	"context"
+	"io"
 	"net/http"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -32,6 +33,15 @@ type Worker struct {
 	// OnBuffer says that the client takes what is sent to it too slowly (full: more than half of send_buffer waits),
 	// or that it has caught up. waiting is in bytes.
 	OnBuffer func(ctx context.Context, c *Conn, full bool, waiting int64) error
+	// OnFetched learns how a request ended that the host has made for [Fetch]: in any worker of the pool, whichever
+	// asked for it. It comes at least once for each as long as the host lives, a second time, with Attempt 2, if the
+	// worker died with it: what is billed or stored goes by its ID. What it sends, joins and closes takes effect when
+	// it returns nil; an error is logged, and it is not called again. SPEC.md §15.3.
+	OnFetched func(ctx context.Context, f *Fetched) error
+	// OnFetchFailed answers a client, in the Handler's stead, whose fetch has failed before anything of the answer
+	// came; without it that is a plain 502 or 504. r is the client's request without its body, why is for a person to
+	// read. It can't fetch again. What the other end answers, an error too, is no failure. SPEC.md §15.5.
+	OnFetchFailed func(w http.ResponseWriter, r *http.Request, why string)
 	// SessionVersion is of what this code's sessions hold: raise it whenever that changes. 0 is none.
 	SessionVersion int
 	// OnUpgrade makes a session that older code has written one of SessionVersion, before the first event that new
@@ -63,6 +73,11 @@ func (w *Worker) Serve(opts ...Option) error {
 	return Serve(w.Handler, append([]Option{w.option()}, opts...)...)
 }
 
+// ServeLink is [ServeLink] for a worker that handles connections, too.
+func (w *Worker) ServeLink(from io.ReadCloser, to io.WriteCloser, opts ...Option) error {
+	return ServeLink(from, to, w.Handler, append([]Option{w.option()}, opts...)...)
+}
+
 func (w *Worker) option() Option { return func(o *options) { o.events = *w } }
 
 // features is what READY offers (SPEC.md §3.5).
@@ -71,7 +86,8 @@ func (w *Worker) features() (offered []string) {
 		name string
 		has  bool
 	}{{"open", w.OnOpen != nil}, {"message", w.OnMessage != nil}, {"close", w.OnClose != nil},
-		{"buffer", w.OnBuffer != nil}} {
+		{"buffer", w.OnBuffer != nil}, {protocol.FeatureFetched, w.OnFetched != nil},
+		{protocol.FeatureFetchFailed, w.OnFetchFailed != nil}} {
 		if f.has {
 			offered = append(offered, f.name)
 		}

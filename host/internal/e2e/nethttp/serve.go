@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/fetch"
+	"github.com/workerhost/workerhost/host/internal/fetch/place"
 	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/loop"
 	"github.com/workerhost/workerhost/host/internal/spool"
@@ -45,8 +47,22 @@ func Plain(t testing.TB, handler http.Handler) string {
 // address.
 func Behind(t testing.TB, handler http.Handler, lane bool) string {
 	t.Helper()
+	return behind(t, &sdk.Worker{Handler: handler}, lane, nil)
+}
+
+// behind serves a worker whose fetches are a room's; nil is none.
+func behind(t testing.TB, worker *sdk.Worker, lane bool, allow []place.Place) string {
+	t.Helper()
 	logger := hclog.New(&hclog.LoggerOptions{Output: told{t}, Level: hclog.Debug})
-	pool, err := workers.New(workers.Settings{Launcher: inside{handler}, Workers: 1, Logger: logger})
+	settings := workers.Settings{Launcher: inside{worker}, Workers: 1, Logger: logger}
+	room := fetch.NewRoom("test", logger)
+	if allow != nil {
+		settings.Terms = room.Terms(fetch.Settings{Allow: allow, AtOnce: 10, PerHost: 10, MaxBody: 1 << 20,
+			Keep: 1 << 10})
+		settings.Features = []string{protocol.FeatureFetch}
+	}
+	pool, err := workers.New(settings)
+	room.StandBefore(pool)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +71,7 @@ func Behind(t testing.TB, handler http.Handler, lane bool) string {
 	}
 	<-pool.Started()
 	o := listen.Options{Address: "127.0.0.1:0", Spool: spool.New(t.TempDir(), 1<<30, logger),
-		Logger: logger, Terms: listen.Terms{Terms: web.Terms{Backend: pool, Limits: web.DefaultLimits()}}}
+		Logger: logger, Terms: listen.Terms{Terms: web.Terms{Backend: room, Limits: web.DefaultLimits()}}}
 	if lane {
 		o.Loops = loops
 	}
@@ -76,6 +92,7 @@ func Behind(t testing.TB, handler http.Handler, lane bool) string {
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
+		room.Close(ctx, 5*time.Second, 0)
 		pool.Stop(ctx)
 		o.Spool.Close()
 	})
@@ -91,7 +108,7 @@ func (t told) Write(b []byte) (int, error) {
 }
 
 // inside launches workers that are no processes: what they are made of runs here.
-type inside struct{ handler http.Handler }
+type inside struct{ worker *sdk.Worker }
 
 // Launch implements [workers.Launcher].
 func (i inside) Launch(workers.Launch) (workers.Process, error) {
@@ -107,7 +124,7 @@ func (i inside) Launch(workers.Launch) (workers.Process, error) {
 		gone: make(chan struct{})}
 	go func() { // ends with the link
 		defer close(p.gone)
-		_ = sdk.ServeLink(workerIn, protocol.Pipe{File: workerOut}, i.handler)
+		_ = i.worker.ServeLink(workerIn, protocol.Pipe{File: workerOut})
 	}()
 	return p, nil
 }
