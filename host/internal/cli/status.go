@@ -252,6 +252,9 @@ func showPool(t *Terminal, p control.Pool) {
 		}
 		fmt.Fprintf(t.Out, "  %s\n", text)
 	}
+	if p.Fetches != nil {
+		fmt.Fprintf(t.Out, "  %s\n", fetching(t, p.Fetches))
+	}
 	if text := parked(p); text != "" {
 		fmt.Fprintf(t.Out, "  %s\n", text)
 	}

@@ -137,9 +137,19 @@ type Pool struct {
 	Failure    string    `json:"failure,omitempty"`  // why the last boot failed, if no worker became ready since
 	LogDropped uint64    `json:"log_lines_dropped"`  // what workers said beyond log_rate
 	Workers    []Worker  `json:"workers"`
-	Canary     *Canary   `json:"canary,omitempty"` // while new code is tried on a share of its clients
+	Canary     *Canary   `json:"canary,omitempty"`  // while new code is tried on a share of its clients
+	Fetches    *Fetches  `json:"fetches,omitempty"` // of a pool that may fetch, or might since the host's start
 	// Templates are the processes that its workers are forked from, with fork alone
 	Templates []Template `json:"templates,omitempty"`
+}
+
+// Fetches are the requests that the host makes for a pool's workers.
+type Fetches struct {
+	UnderWay int               `json:"under_way"`
+	AtOnce   int               `json:"at_once"`          // how many there may be; 0: the settings allow none any more
+	Untold   int               `json:"untold,omitempty"` // that are over, and no worker has been told of yet
+	Ends     map[string]uint64 `json:"ends"`             // those that are over, by how they ended: complete, left (the client) …
+	Refused  map[string]uint64 `json:"refused"`          // those that never began, by why: not allowed, malformed, crowd
 }
 
 // Template is a process that a pool's workers are forked from, and that serves nobody itself.

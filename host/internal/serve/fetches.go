@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/fetch"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
@@ -24,6 +25,19 @@ func (h *host) fetches() iter.Seq2[string, fetch.Counts] {
 			}
 		}
 	}
+}
+
+// shownFetches are the pool's as the control API shows them; nil: it has had none to show.
+func (p *pool) shownFetches() *control.Fetches {
+	if !p.fetches.Opened() {
+		return nil
+	}
+	n := p.fetches.Counts()
+	shown := &control.Fetches{UnderWay: n.Under, Untold: n.Untold, Ends: n.Ends, Refused: n.Refused}
+	if f := &p.config().Fetch; len(f.Places()) > 0 {
+		shown.AtOnce = f.AtOnce
+	}
+	return shown
 }
 
 // mayFetch has the workers of a generation know that the host fetches, and the room what they may ask for.

@@ -352,6 +352,7 @@ func (p *pool) status(ctx context.Context) control.Pool {
 		MinWorkers: st.MinWorkers, MaxWorkers: st.MaxWorkers, Reloading: st.Reloading, Failure: st.Failure,
 		Workers:    shownWorkers(ctx, st),
 		LogDropped: p.workers.Metrics().LogDropped,
+		Fetches:    p.shownFetches(),
 	}
 	if st.Reloading {
 		shown.Progress = &control.Progress{Generation: st.Roll.Generation, Replaced: st.Roll.Replaced,

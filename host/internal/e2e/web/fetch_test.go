@@ -88,45 +88,81 @@ secrets = { MODEL = { from = "secret", header = "authorization" } }
 	return harness.Start(t, "-c", filepath.Join(dir, "host.toml")), m, dir
 }
 
+// streamed is an answer of the model's of three tokens, on its way to a client.
+type streamed struct {
+	t    *testing.T
+	head *http.Response
+	r    *bufio.Reader
+}
+
+// beginStream asks for one. force is what chooses the code in a canary.
+func beginStream(t *testing.T, h *harness.Host, force string) *streamed {
+	t.Helper()
+	request, err := http.NewRequest("GET", h.URL+"/chat?ask=!echo+a+b+c", nil)
+	harness.Must(t, err)
+	if force != "" {
+		request.Header.Set("X-Worker-Generation", force)
+	}
+	resp, err := http.DefaultClient.Do(request)
+	harness.Must(t, err)
+	t.Cleanup(func() { resp.Body.Close() })
+	s := &streamed{t, resp, bufio.NewReader(resp.Body)}
+	s.expect(`"role":"assistant"`)
+	return s
+}
+
+func (s *streamed) expect(want string) {
+	s.t.Helper()
+	line, err := s.r.ReadString('\n')
+	blank, _ := s.r.ReadString('\n')
+	if !strings.HasPrefix(line, "data: ") || !strings.Contains(line, want) || blank != "\n" {
+		s.t.Fatalf("got %q %q, %v; want %q", line, blank, err, want)
+	}
+}
+
+// says has the model say a token, for code of a version.
+func (s *streamed) says(m *model, version, token string) {
+	s.t.Helper()
+	m.step(s.t)
+	s.expect(`"model":"` + version + `","choices":[{"index":0,"delta":{"content":"` + token + `"}`)
+}
+
+// goesOn has it say what is left after the first one, and holds that it all comes.
+func (s *streamed) goesOn(m *model, version string) {
+	s.t.Helper()
+	s.says(m, version, " b")
+	s.says(m, version, " c")
+	s.expect(`"finish_reason":"stop"`)
+	s.expect("[DONE]")
+	if rest, err := io.ReadAll(s.r); err != nil || len(rest) > 0 {
+		s.t.Errorf("behind the end came %q, %v", rest, err)
+	}
+}
+
 func TestAFetchGoesOnThroughAReload(t *testing.T) {
 	for _, lane := range []bool{true, false} {
 		t.Run(fmt.Sprintf("lane=%v", lane), func(t *testing.T) {
 			t.Parallel()
 			h, m, dir := startChat(t, lane)
-			resp, err := http.Get(h.URL + "/chat?ask=!echo+a+b+c")
-			harness.Must(t, err)
-			defer resp.Body.Close()
-			if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream; charset=utf-8" ||
-				resp.Header.Get("Openai-Version") != "stand-in" || resp.Header.Get("Set-Cookie") != "" {
+			s := beginStream(t, h, "")
+			if resp := s.head; resp.StatusCode != 200 || resp.Header.Get("Set-Cookie") != "" ||
+				resp.Header.Get("Content-Type") != "text/event-stream; charset=utf-8" ||
+				resp.Header.Get("Openai-Version") != "stand-in" {
 				t.Errorf("the head is %d %v", resp.StatusCode, resp.Header)
 			}
 			m.shows(t, "Bearer s3cr3t")
-			r := bufio.NewReader(resp.Body)
-			expect := func(want string) {
-				t.Helper()
-				line, err := r.ReadString('\n')
-				blank, _ := r.ReadString('\n')
-				if !strings.HasPrefix(line, "data: ") || !strings.Contains(line, want) || blank != "\n" {
-					t.Fatalf("got %q %q, %v; want %q", line, blank, err, want)
-				}
-			}
-			expect(`"role":"assistant"`)
-			m.step(t)
-			expect(`"model":"old","choices":[{"index":0,"delta":{"content":"a"}`)
+			s.says(m, "old", "a")
 			harness.WritePHP(t, dir, version(strings.ReplaceAll(chatWorker, "MODEL/", m.URL+"/"), "new"))
 			h.Reload()
 			if _, text := h.Get("/"); text != "new" {
 				t.Fatalf("the reload brought %q", text)
 			}
-			for _, token := range []string{" b", " c"} {
-				m.step(t)
-				expect(`"model":"old","choices":[{"index":0,"delta":{"content":"` + token + `"}`)
+			if lane {
+				if out, _ := h.Run("status"); !strings.Contains(out, "fetches: 1 under way of 10000 at once\n") {
+					t.Errorf("the status does not show it:\n%s", out)
+				}
 			}
-			expect(`"finish_reason":"stop"`)
-			expect("[DONE]")
-			if rest, err := io.ReadAll(r); err != nil || len(rest) > 0 {
-				t.Errorf("behind the end came %q, %v", rest, err)
-			}
+			s.goesOn(m, "old")
 			h.Logs.Await(t, "fetched complete 200 ")
 			h.Logs.Await(t, "by new for 7")
 			if strings.Contains(h.Logs.String(), "s3cr3t") {
