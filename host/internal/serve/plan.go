@@ -44,6 +44,7 @@ func makePlan(now *setup, c *config.Config) *plan {
 	p := &plan{config: inEffect(now.config, c)}
 	p.sort(&p.log, now.config.Log, differences(change{table: "[log]"}, now.config.Log, c.Log))
 	p.sort(&p.log, now.config.Faults, differences(change{table: "[faults]"}, now.config.Faults, c.Faults))
+	p.sort(&p.log, now.config.Engine, differences(change{table: "[engine]"}, now.config.Engine, c.Engine))
 	p.sort(&p.http, now.config.HTTP, differences(change{table: "[http]"}, now.config.HTTP, c.HTTP))
 	p.sort(&p.log, now.config.ACME, differences(change{table: "[acme]"}, now.config.ACME, c.ACME))
 	course := change{table: "[reload]", live: true}
@@ -213,9 +214,10 @@ func otherDifferences(old, new *config.Config) []change {
 func inEffect(old, new *config.Config) *config.Config {
 	c := *old
 	c.Pools, c.Listen, c.Routes, c.Warnings = new.Pools, new.Listen, new.Routes, new.Warnings
-	c.Tracing, c.Services, c.Cron = new.Tracing, new.Services, new.Cron
+	c.Tracing, c.Services, c.Cron, c.Dials = new.Tracing, new.Services, new.Cron, new.Dials
 	takeLive(&c, *new)
 	takeLive(&c.Log, new.Log)
+	takeLive(&c.Faults, new.Faults)
 	takeLive(&c.HTTP, new.HTTP)
 	c.ACME = new.ACME
 	c.Reload = new.Reload

@@ -3,6 +3,7 @@ package serve
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -149,5 +150,58 @@ func TestAPoolWhoseNewCodeCanNotStandBesideTheOldHasNoShadow(t *testing.T) {
 		if err := canHaveShadow(plannedPool{config: c}); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: %v", why, err)
 		}
+	}
+}
+
+// waitsFor are the tables that hold for as long as the host runs.
+var waitsFor = []string{"Remote", "Admin", "Engine"}
+
+func TestAReloadTakesEveryTableThatTakesEffectAtOnce(t *testing.T) {
+	var old, next config.Config
+	filled := reflect.ValueOf(&next).Elem()
+	fields := reflect.VisibleFields(filled.Type())
+	live := func(f reflect.StructField) bool { return f.Tag.Get("live") != "" }
+	for _, f := range fields {
+		switch v := filled.FieldByIndex(f.Index); {
+		case f.Tag.Get("key") == "" || slices.Contains(waitsFor, f.Name):
+		case f.Type.Kind() == reflect.Struct:
+			for _, inner := range reflect.VisibleFields(f.Type) {
+				if live(inner) {
+					fill(v.FieldByIndex(inner.Index))
+				}
+			}
+		case f.Type.Kind() == reflect.Slice, f.Type.Kind() == reflect.Pointer, live(f):
+			fill(v)
+		}
+	}
+	got := reflect.ValueOf(inEffect(&old, &next)).Elem()
+	for _, f := range fields {
+		if !f.IsExported() || slices.Contains(waitsFor, f.Name) {
+			continue
+		}
+		want := filled.FieldByIndex(f.Index).Interface()
+		if !reflect.DeepEqual(got.FieldByIndex(f.Index).Interface(), want) {
+			t.Errorf("%s is as it was before", f.Name)
+		}
+	}
+}
+
+// fill gives a setting a value that is not its zero.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString("x")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(1)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+	case reflect.Struct:
+		fill(v.Field(0))
 	}
 }
