@@ -43,6 +43,7 @@ func (c *Config) check(fail fail) {
 	c.Admin.check(fail)
 	c.Log.check(fail)
 	c.ACME.check(c, fail)
+	c.Engine.check(c, fail)
 	c.Reload.Notify.check(fail)
 	for i := range c.Listen {
 		l := &c.Listen[i]

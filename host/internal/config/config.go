@@ -52,6 +52,7 @@ type Config struct {
 	Log           Log           `key:"log"`
 	Admin         Admin         `key:"admin"`
 	Faults        Faults        `key:"faults"`
+	Engine        Engine        `key:"engine"`
 	Tracing       *Tracing      `key:"tracing"` // nil: nothing is traced
 	HTTP          HTTP          `key:"http"`
 	ACME          ACME          `key:"acme"`
@@ -223,6 +224,7 @@ func Default() (*Config, error) {
 	setDefaults(&c.Log)
 	setDefaults(&c.HTTP)
 	setDefaults(&c.ACME)
+	setDefaults(&c.Engine)
 	setDefaults(&c.HTTP.RateLimit)
 	c.HTTP.Compression = *newCompression()
 	setDefaults(&c.Reload)

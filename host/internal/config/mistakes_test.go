@@ -488,3 +488,16 @@ pool = "web"
 		t.Error(text)
 	}
 }
+
+func TestAnEngineIsHereOrElsewhere(t *testing.T) {
+	const expected = "host.toml:4: [engine] url: expected URLs such as \"nats://10.0.0.7:4222\", found "
+	engine := good + "[engine]\n"
+	checkMistakes(t, []mistake{
+		{engine + "url = 'http://x'", expected + "\"http://x\""},
+		{engine + "url = 'nats://me:secret@x:1, nats://'", expected + "\"nats:\""},
+		{engine + "url = 'nats://x'\ndirectory = 'd'", "host.toml:5: [engine] directory: is for the embedded " +
+			"engine, and url names another one: remove one of them"},
+		{engine + "credentials = 'worker.php'", "host.toml:4: [engine] credentials: are for another engine, " +
+			"which url has to name; the embedded one needs none"},
+	})
+}

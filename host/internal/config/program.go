@@ -178,5 +178,5 @@ func (d *decoder) services(at string, v any) (all []*Service) {
 
 // CronPath is where the host keeps what has run when, once StateFolder("cron") has made the folder.
 func (c *Config) CronPath() string {
-	return filepath.Join(c.State, "cron", strings.TrimSuffix(filepath.Base(c.JournalPath()), ".jsonl")+".json")
+	return filepath.Join(c.State, "cron", c.own()+".json")
 }

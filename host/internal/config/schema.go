@@ -30,6 +30,7 @@ func Keys() []KeyDoc {
 	docs = append(docs, keysOf("[log]", "", Log{})...)
 	docs = append(docs, keysOf("[admin]", "", Admin{})...)
 	docs = append(docs, keysOf("[faults]", "", Faults{})...)
+	docs = append(docs, keysOf("[engine]", "", Engine{})...)
 	docs = append(docs, keysOf("[acme]", "", ACME{})...)
 	docs = append(docs, keysOf("[tracing]", "", Tracing{})...)
 	docs = append(docs, keysOf("[reload]", "", Reloading{})...)
@@ -224,7 +225,7 @@ func label(at string) string {
 				rest = []string{key}
 			}
 		}
-	case "log", "http", "acme", "tracing", "reload", "faults":
+	case "log", "http", "acme", "tracing", "reload", "faults", "engine":
 		section = "[" + parts[0] + "]"
 	default:
 		return at

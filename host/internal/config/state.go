@@ -77,22 +77,28 @@ func (c *Config) StateFolder(name string) (string, error) {
 		return "", fmt.Errorf("no place to keep %s in: there is no $HOME: write state = \"FOLDER\" at the top of %s",
 			name, FileName)
 	}
-	const remedy = "let this user write there, or name another folder with state = \"FOLDER\""
 	if err := os.MkdirAll(filepath.Dir(c.State), 0o755); err != nil {
-		return "", fmt.Errorf("can't keep %s: %w: %s", name, err, remedy)
+		return "", fmt.Errorf("can't keep %s: %w: %s", name, err, stateRemedy)
 	}
-	folder := filepath.Join(c.State, name)
-	for _, made := range []string{c.State, folder} {
-		if err := os.Mkdir(made, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return "", fmt.Errorf("can't keep %s: %w: %s", name, err, remedy)
-		}
+	if err := os.Mkdir(c.State, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("can't keep %s: %w: %s", name, err, stateRemedy)
+	}
+	return c.privateFolder(filepath.Join(c.State, name), name)
+}
+
+const stateRemedy = "let this user write there, or name another folder with state = \"FOLDER\""
+
+// privateFolder makes the folder, mode 0700, in one that is there, and sees that it is this user's alone.
+func (c *Config) privateFolder(folder, name string) (string, error) {
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("can't keep %s: %w: %s", name, err, stateRemedy)
 	}
 	info, err := os.Stat(folder)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("can't keep %s: %w: %s", name, err, remedy)
+		return "", fmt.Errorf("can't keep %s: %w: %s", name, err, stateRemedy)
 	case !info.IsDir() || !ownedByUs(info):
-		return "", fmt.Errorf("can't keep %s: %s is not a folder of this user: %s", name, folder, remedy)
+		return "", fmt.Errorf("can't keep %s: %s is not a folder of this user: %s", name, folder, stateRemedy)
 	case !privateMode(info):
 		return "", fmt.Errorf("can't keep %s: %s is open to other users (mode %04o): chmod 700 it", name, folder,
 			info.Mode().Perm())

@@ -22,6 +22,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/cron"
+	"github.com/workerhost/workerhost/host/internal/engine"
 	"github.com/workerhost/workerhost/host/internal/faults"
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/listen"
@@ -60,8 +61,9 @@ type host struct {
 	certificates *acme.Manager      // of the host's own getting
 	work         func(func() error) // starts what serve waits for; called under mu, while not closed
 
-	services services   // of [service.NAME]
-	cron     *cron.Room // of [[cron]]
+	engine   *engine.Engine // what outlives workers and is nobody's
+	services services       // of [service.NAME]
+	cron     *cron.Room     // of [[cron]]
 
 	notify  *notifier
 	upgrade *upgrade
@@ -98,6 +100,7 @@ func newHost(c *config.Config, log hclog.Logger) *host {
 	h.noted = newRecorder(c, log)
 	h.faults = faults.NewKeeper()
 	h.keepFaults(c)
+	h.engine = newEngine(c, log)
 	h.notify = newNotifier(log)
 	h.upgrade = newUpgrade()
 	h.stopping, h.end = context.WithCancelCause(context.Background())
@@ -141,6 +144,7 @@ func (h *host) build(down *teardown) error {
 		}
 	})
 	down.add(h.noted.hook.Close)
+	down.add(h.engine.Close)
 	h.reaper, h.builds = reaper, newBuilder()
 	down.add(h.builds.close)
 	h.spool = spool.New(h.config().HTTP.SpoolDirectory, int64(h.config().HTTP.SpoolQuota), h.log)

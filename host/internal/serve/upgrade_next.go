@@ -386,6 +386,7 @@ func (h *host) leave(n *next, a acceptance) {
 			other.socket.Close()
 		}
 	}
+	h.engine.Yield()
 	n.link.Send(sayLeft, h.leavePrograms(n)) // if it does not arrive, that host learns by the link's end
 	if b := h.upgrade.before; b != nil {
 		b.link.Send(sayPassed, nil)

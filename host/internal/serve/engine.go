@@ -1,0 +1,22 @@
+// engine.go: what outlives the workers and is nobody's.
+
+package serve
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/engine"
+)
+
+// newEngine makes the engine as the configuration has it, which a reload does not change. Nothing starts yet.
+func newEngine(c *config.Config, log hclog.Logger) *engine.Engine {
+	name, _ := os.Hostname() // without one it is the number alone
+	return engine.New(engine.Settings{
+		Folder: c.EngineFolder, URL: c.Engine.URL, Credentials: c.Engine.Credentials,
+		MaxMemory: int64(c.Engine.MaxMemory), MaxDisk: int64(c.Engine.MaxDisk),
+		Name: fmt.Sprintf("workerhost %s %d", name, os.Getpid()), Log: log,
+	})
+}
