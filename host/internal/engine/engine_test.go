@@ -77,24 +77,20 @@ func TestTheNextHostUsesTheEngineOfTheOneBeforeAndTheOtherWayRound(t *testing.T)
 	began := time.Now()
 	old.Yield()
 	for _, e := range []*Engine{next, old} { // each asks again until it can, as rooms do
-		ctx, cancel := context.WithTimeout(t.Context(), Patience)
-		for {
-			js, err := e.JetStream(ctx)
-			if err != nil {
-				t.Fatal(err)
-			}
+		err := e.Again(t.Context(), func(ctx context.Context, js jetstream.JetStream) error {
 			kv, err := js.KeyValue(ctx, "b")
-			if err == nil {
-				var got jetstream.KeyValueEntry
-				if got, err = kv.Get(ctx, "k"); err == nil && string(got.Value()) == "b" {
-					break
-				}
+			if err != nil {
+				return err
 			}
-			if ctx.Err() != nil {
-				t.Fatal(err)
+			got, err := kv.Get(ctx, "k")
+			if err == nil && string(got.Value()) != "b" {
+				t.Errorf("%q", got.Value())
 			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		cancel()
 	}
 	t.Logf("both are back after %v", time.Since(began))
 	if old.Status().Serves || !next.Status().Serves {
