@@ -104,3 +104,27 @@ func FuzzParseDial(f *testing.F) {
 		}
 	})
 }
+
+func TestDialsOfTheVectorsAreReadAndSaid(t *testing.T) {
+	seen := map[string]bool{}
+	for _, v := range readVectors(t, "valid.json") {
+		var m Call
+		if v.Section != "16.2" || m.Parse(v.bytes(t)[lengthSize:]) != nil {
+			continue
+		}
+		seen[m.Method] = true
+		if m.Method != CallDialOpen {
+			if name, err := ParseDialName(m.Method, m.Arguments); name != "prices" || err != nil {
+				t.Errorf("%s: %q (%v)", v.Name, name, err)
+			}
+			continue
+		}
+		d, err := ParseDial(m.Arguments)
+		if err != nil || !reflect.DeepEqual(d.Arguments(), m.Arguments) {
+			t.Errorf("%s: %+v (%v)", v.Name, d, err)
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("there are only %v", seen)
+	}
+}
