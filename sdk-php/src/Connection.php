@@ -12,8 +12,8 @@ use WorkerHost\Internal\Headers;
 use WorkerHost\Internal\Upgrade;
 
 /**
- * A client's connection, as it was when its event came: a WebSocket, a TCP connection, a held response. The host keeps
- * it; any worker gets its next event.
+ * A client's connection, as it was when its event came: a WebSocket, a TCP connection, a held response; or one that
+ * the host has made, with another server (Connections::dial()). The host keeps it; any worker gets its next event.
  *
  * What a handler sends, joins, sets and closes takes effect when it returns, all together; if it throws, none of it
  * does. Only what is sent with `now: true` goes at once.
@@ -28,12 +28,21 @@ final class Connection
      * and no more.
      */
     public readonly string $id;
-    /** `websocket`, `tcp`, `udp`, `sse` (a held text/event-stream) or `poll` (any other held response). */
+    /**
+     * `websocket`, `tcp`, `udp`, `sse` (a held text/event-stream, or one that the host has dialed) or `poll` (any
+     * other held response).
+     */
     public readonly string $protocol;
-    /** The client's `ip:port` or `[ip]:port`; empty on a unix socket. */
+    /** The other end's `ip:port` or `[ip]:port`; empty on a unix socket. */
     public readonly string $remoteAddress;
-    /** The address that its listener was configured with. */
+    /** The address that its listener was configured with; `dial` where the host has dialed. */
     public readonly string $listener;
+    /** The name of the dial that it is a connection of; '' for a client's. */
+    public readonly string $dial;
+    /** How many connections of that dial there were before this one; 0 for a client's. */
+    public readonly int $reconnects;
+    /** What the other end of a WebSocket that the host has dialed has chosen; '' is none, as for a client's. */
+    public readonly string $subprotocol;
     /**
      * The event's span, if the host traces, as the headers of W3C Trace Context have it, for an application's own
      * tracing to go on below it; '' without.
@@ -88,6 +97,9 @@ final class Connection
         $this->before = $session;
         $this->session = Upgrade::apply($session, $this->version);
         $this->listener = $connection[6] ?? '';
+        $this->dial = $connection[8][0] ?? '';
+        $this->reconnects = $connection[8][1] ?? 0;
+        $this->subprotocol = $connection[8][2] ?? '';
         $this->traceparent = $connection[7][1] ?? '';
         $this->tracestate = $connection[7][3] ?? '';
         $this->attempt = $attempt;

@@ -6,6 +6,7 @@ namespace WorkerHost;
 
 use WorkerHost\Http\ServerSentEvent;
 use WorkerHost\Internal\Acts;
+use WorkerHost\Internal\Dials;
 use WorkerHost\Internal\Entries;
 use WorkerHost\Internal\Failure;
 use WorkerHost\Internal\Frame;
@@ -19,10 +20,13 @@ use WorkerHost\Internal\Upgrade;
  * In a handler, an HTTP request's too, what is sent and done takes effect when it returns, all together, and not at
  * all if it throws; with `now: true` at once. In a timer it takes effect at once. What is asked (count() and so on)
  * tells what is in effect: not what this handler has yet to do, nor what it did for a message of the same client that
- * has come together with this one. Who is not there is left out, without an error.
+ * has come together with this one. Who is not there is left out, without an error. Connections with other servers are
+ * asked for with dial().
  */
 final class Connections
 {
+    use Dials;
+
     /** After how many attempts updateSession() gives up. */
     private const ATTEMPTS = 1000;
 

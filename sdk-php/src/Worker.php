@@ -118,13 +118,13 @@ final class Worker
     }
 
     /**
-     * What runs when a client connects, by WebSocket or TCP. It may return a Response to refuse the connection;
-     * otherwise the connection is open once it has returned.
+     * What runs when a client connects, by WebSocket or TCP, or a server that the host has dialed is there. It may
+     * return a Response to refuse the connection; otherwise the connection is open once it has returned.
      *
      * With superglobals() they are filled from the request, so that $_COOKIE and PHP's sessions tell who comes.
      *
      * @param callable(Connection, ?Request): ?Response $handler the request is that of a WebSocket's upgrade; null for
-     *     TCP
+     *     TCP, and where the host has dialed
      */
     public function onOpen(callable $handler): self
     {
@@ -135,13 +135,15 @@ final class Worker
 
     /**
      * What runs for each message of a client: of a WebSocket, a TCP connection (as its framing cuts them), or a
-     * datagram. Those of one connection come one after the other, in order, in whichever worker is free.
+     * datagram; and of a server that the host has dialed. Those of one connection come one after the other, in order,
+     * in whichever worker is free.
      *
      * What it sends, joins, sets and closes takes effect when it returns, and not at all if it throws; a throw is
      * logged, and the connection stays.
      *
-     * @param callable(Connection, string, bool): mixed $handler gets the connection, the message, and whether that is
-     *     bytes (true) or UTF-8 text
+     * @param callable(Connection, string, bool, array<string, string>): mixed $handler gets the connection, the
+     *     message, whether that is bytes (true) or UTF-8 text, and what came beside it: of a server-sent event its
+     *     type as `event`, if it names one, and the last event id as `id`, if there is one
      */
     public function onMessage(callable $handler): self
     {

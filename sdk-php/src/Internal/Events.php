@@ -19,7 +19,7 @@ final class Events
 {
     /** @var (callable(Connection, ?Request): mixed)|null */
     public $open = null;
-    /** @var (callable(Connection, string, bool): mixed)|null */
+    /** @var (callable(Connection, string, bool, array<string, string>): mixed)|null */
     public $message = null;
     /** @var (callable(Connection, int, string, bool): mixed)|null */
     public $close = null;
@@ -177,7 +177,7 @@ final class Events
         if ($this->message === null) {
             return;
         }
-        [2 => $flags, 3 => $list, 4 => $attempt, 5 => $bytes, 6 => $more] = $event;
+        [2 => $flags, 3 => $list, 4 => $attempt, 5 => $bytes, 6 => $more, 7 => $about] = $event;
         if (($flags & Frame::FLAG_END) === 0) {
             $bytes = $this->whole($bytes);
             if ($bytes === null) {
@@ -185,9 +185,9 @@ final class Events
             }
         }
         $connection = $this->connect($list, $attempt);
-        $done = $this->deliver($connection, $bytes, $flags, $list);
-        foreach ($more as [$flags, $bytes]) {
-            $done = $this->deliver($connection, $bytes, $flags, $list) || $done;
+        $done = $this->deliver($connection, $bytes, $flags, $about, $list);
+        foreach ($more as $later) {
+            $done = $this->deliver($connection, $later[1], $later[0], $later[2] ?? [], $list) || $done;
         }
         if ($done) {
             $this->failure = null; // what the others did counts
@@ -227,14 +227,16 @@ final class Events
     /**
      * One message; what a handler that throws has done is undone, and what it did for the messages before it stays.
      *
-     * @param list<mixed> $list the connection
+     * @param list<string> $about names and values by turns
+     * @param list<mixed>  $list  the connection
      */
-    private function deliver(Connection $connection, string $bytes, int $flags, array $list): bool
+    private function deliver(Connection $connection, string $bytes, int $flags, array $about, array $list): bool
     {
         $mark = $this->acts->mark();
         try {
             try {
-                ($this->message)($connection, $bytes, ($flags & Frame::FLAG_BINARY) !== 0);
+                ($this->message)($connection, $bytes, ($flags & Frame::FLAG_BINARY) !== 0,
+                    $about === [] ? [] : self::byName($about));
             } finally {
                 ($this->returned)();
             }
@@ -250,6 +252,21 @@ final class Events
 
             return false;
         }
+    }
+
+    /**
+     * @param list<string> $pairs
+     *
+     * @return array<string, string>
+     */
+    private static function byName(array $pairs): array
+    {
+        $map = [];
+        for ($i = 0, $count = \count($pairs); $i < $count; $i += 2) {
+            $map[$pairs[$i]] = $pairs[$i + 1];
+        }
+
+        return $map;
     }
 
     /** @param list<mixed> $connection */

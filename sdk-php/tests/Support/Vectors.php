@@ -14,6 +14,17 @@ final class Vectors
             \JSON_THROW_ON_ERROR);
     }
 
+    /** The message of valid.json's vector of that name. @return list<mixed> */
+    public static function message(string $name): array
+    {
+        foreach (self::load('valid.json') as $vector) {
+            if ($vector->name === $name) {
+                return self::value($vector->message);
+            }
+        }
+        throw new \OutOfBoundsException("valid.json has no $name");
+    }
+
     /** Hex in parts, of which `XX*N` stands for N times the byte XX. */
     public static function bytes(string $hex): string
     {
