@@ -14,8 +14,8 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// Conn is a client's connection, as it was when its event came. The host keeps it; its next event may go to another
-// worker.
+// Conn is a client's connection, as it was when its event came; or one that the host has made, with another server
+// ([Hub.Dial]). The host keeps it; its next event may go to another worker.
 //
 // In the event's handler, and in goroutines while that runs, what is asked for takes effect when the handler returns
 // nil. Afterwards a Conn may still be used: what is asked then takes effect at once. So it is with one from [Hub.Get],
@@ -24,11 +24,17 @@ type Conn struct {
 	// unique among all connections of the host; "" for a datagram (UDP), which can be answered while it is handled,
 	// and no more
 	ID string
-	// "websocket", "tcp", "udp", "sse" (a held text/event-stream) or "poll" (any other held response)
+	// "websocket", "tcp", "udp", "sse" (a held text/event-stream, or one that the host has dialed) or "poll" (any
+	// other held response)
 	Protocol   string
 	RemoteAddr string // "ip:port" or "[ip]:port"; empty on a unix socket
-	Listener   string // the address that its listener was configured with
+	Listener   string // the address that its listener was configured with; "dial" where the host has dialed
 	Attempt    int    // 2 when another worker died with this event, or may have begun it
+
+	Dial       string // the name of the dial that it is a connection of; "" for a client's
+	Reconnects int64  // how many connections of that dial there were before this one
+	// what the other end of a WebSocket that the host has dialed has chosen; "" is none, as for a client's
+	Subprotocol string
 
 	l       *link
 	s       *stream // whose event is of this connection; nil for one from Hub.Get
@@ -46,6 +52,9 @@ func newConn(l *link, s *stream, m *protocol.Connection, attempt int) *Conn {
 	c := &Conn{
 		ID: m.ID, Protocol: m.Protocol, RemoteAddr: m.Remote, Listener: m.Listener, Attempt: attempt,
 		l: l, s: s, asker: s, uid: m.UID, groups: m.Groups,
+	}
+	if d := m.Dial; d != nil {
+		c.Dial, c.Reconnects, c.Subprotocol = d.Name, d.Reconnects, d.Subprotocol
 	}
 	c.session.c = c
 	c.session.from, c.session.entries = takeVersion(m.Session)

@@ -238,7 +238,7 @@ func (s *stream) messages(m *protocol.Incoming) error {
 		s.complain(err)
 		return err
 	}
-	failed, err := 0, s.message(data, m.Flags)
+	failed, err := 0, s.message(data, m.Flags, m.About)
 	if err != nil {
 		failed++
 	}
@@ -246,7 +246,7 @@ func (s *stream) messages(m *protocol.Incoming) error {
 		if s.failure() != nil {
 			return nil
 		}
-		if e := s.message(later.Bytes, later.Flags); e != nil {
+		if e := s.message(later.Bytes, later.Flags, later.About); e != nil {
 			failed++
 			err = e
 		}
@@ -271,11 +271,18 @@ func (s *stream) rest(first []byte, whole bool) (all []byte, ok bool) {
 }
 
 // message handles one. If that fails, what it did is undone.
-func (s *stream) message(data []byte, flags protocol.Flags) error {
+func (s *stream) message(data []byte, flags protocol.Flags, about []string) error {
 	before := s.conn.save()
-	err := guard(func() error {
-		return s.link.events.OnMessage(&s.ctx, s.conn, Message{Data: data, Binary: flags&protocol.FlagBinary != 0})
-	})
+	m := Message{Data: data, Binary: flags&protocol.FlagBinary != 0}
+	for i := 0; i+1 < len(about); i += 2 {
+		switch about[i] {
+		case protocol.AboutEvent:
+			m.Event = about[i+1]
+		case protocol.AboutID:
+			m.ID = about[i+1]
+		}
+	}
+	err := guard(func() error { return s.link.events.OnMessage(&s.ctx, s.conn, m) })
 	if err != nil {
 		s.conn.restore(before)
 		s.complain(err)

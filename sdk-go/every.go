@@ -11,7 +11,7 @@ import (
 )
 
 type timer struct {
-	interval time.Duration
+	interval time.Duration // 0: it ticks once, at the beginning
 	tick     func(ctx context.Context)
 }
 
@@ -26,6 +26,13 @@ func Every(interval time.Duration, tick func(ctx context.Context)) Option {
 		panic(fmt.Sprintf("sdk: Every(%v): an interval is more than 0", interval))
 	}
 	return func(o *options) { o.timers = append(o.timers, timer{interval, tick}) }
+}
+
+// OnReady adds a hook that runs once in every worker of the pool, beside its requests and the other hooks, as soon as
+// it is ready: for what [OnStart] can't do yet, such as [Hub.Dial]. ctx ends when the worker drains. A panic is
+// logged.
+func OnReady(hook func(ctx context.Context)) Option {
+	return func(o *options) { o.timers = append(o.timers, timer{0, hook}) }
 }
 
 // ticking is the timers that run, and the OnDrain hooks after them; end waits for both.
@@ -63,6 +70,10 @@ func (t ticking) end() {
 }
 
 func (t timer) run(ctx context.Context, report func(message, stack string)) {
+	if t.interval == 0 {
+		guarded("an OnReady hook", report, func() { t.tick(ctx) })
+		return
+	}
 	clock := time.NewTicker(t.interval)
 	defer clock.Stop()
 	for {

@@ -5,7 +5,6 @@ package sdk
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -48,15 +47,9 @@ func Hold(w http.ResponseWriter, r *http.Request, o HoldOptions) error {
 	}
 	hold := &protocol.Hold{Groups: slices.Clone(o.Groups), UID: o.UID, Once: o.Once,
 		Timeout: milliseconds(o.Timeout)}
-	for _, key := range slices.Sorted(maps.Keys(o.Session)) {
-		v, err := encode(o.Session[key])
-		if err != nil {
-			return fmt.Errorf("sdk: the session's %q: %w", key, err)
-		}
-		hold.Session = append(hold.Session, protocol.Entry{Key: key, Value: v})
-	}
-	if version := own.s.link.events.SessionVersion; version > 0 && len(hold.Session) > 0 {
-		hold.Session = append(hold.Session, stamp(version))
+	var err error
+	if hold.Session, err = own.s.link.entries(o.Session); err != nil {
+		return err
 	}
 	own.mu.Lock()
 	defer own.mu.Unlock()

@@ -247,6 +247,11 @@ func (h Hub) question(method, argument string, none bool, into any) error {
 	if err != nil {
 		return err
 	}
+	return answered(method, v, into)
+}
+
+// answered decodes the answer to a question.
+func answered(method string, v protocol.Value, into any) error {
 	if err := v.DecodeInto(into); err != nil {
 		return fmt.Errorf("sdk: the host's answer to %s: %w", method, err)
 	}
@@ -254,9 +259,6 @@ func (h Hub) question(method, argument string, none bool, into any) error {
 }
 
 func (h Hub) call(method, argument string, none bool) (protocol.Value, error) {
-	if h.l == nil {
-		return nil, ErrNoHost
-	}
 	var arguments []protocol.Value
 	if !none {
 		v, err := protocol.NewValue(argument)
@@ -264,6 +266,13 @@ func (h Hub) call(method, argument string, none bool) (protocol.Value, error) {
 			return nil, err
 		}
 		arguments = []protocol.Value{v}
+	}
+	return h.callWith(method, arguments)
+}
+
+func (h Hub) callWith(method string, arguments []protocol.Value) (protocol.Value, error) {
+	if h.l == nil {
+		return nil, ErrNoHost
 	}
 	return h.l.call(h.ctx, func(stream uint32) protocol.Message {
 		return &protocol.Call{Stream: stream, Method: method, Arguments: arguments, Timeout: timeLeft(h.ctx)}

@@ -23,10 +23,10 @@ type Worker struct {
 	// Handler answers requests; nil means [http.DefaultServeMux].
 	Handler http.Handler
 	// OnOpen takes a connection, before its client hears of it. r is the upgrade request of a WebSocket, and nil for
-	// TCP. [Refuse] is the error that turns the client away with an answer; any other is logged, and a WebSocket's
-	// client gets 502.
+	// TCP, and where the host has dialed ([Hub.Dial]). [Refuse] is the error that turns the client away with an
+	// answer; any other is logged, and a WebSocket's client gets 502.
 	OnOpen func(ctx context.Context, c *Conn, r *http.Request) error
-	// OnMessage takes a client's message.
+	// OnMessage takes a message of a client, or of a server that the host has dialed.
 	OnMessage func(ctx context.Context, c *Conn, m Message) error
 	// OnClose takes leave: it comes once for each connection that opened, and last.
 	OnClose func(ctx context.Context, c *Conn, end Closing) error
@@ -53,10 +53,12 @@ type Worker struct {
 	OnUpgrade func(ctx context.Context, s *Session, from int) error
 }
 
-// Message is what a client sent. Data belongs to the handler.
+// Message is what a client sent, or a server that the host has dialed. Data belongs to the handler.
 type Message struct {
 	Data   []byte
-	Binary bool // bytes; otherwise UTF-8 text. What comes over TCP and UDP is bytes.
+	Binary bool   // bytes; otherwise UTF-8 text. What comes over TCP and UDP is bytes.
+	Event  string // of a server-sent event: its type; "" is "message"
+	ID     string // of a server-sent event: the last event id; "" is none
 }
 
 // Closing says how a connection ended.
