@@ -34,7 +34,8 @@ type Pool struct {
 	traits    atomic.Pointer[protocol.Traits]
 	failure   atomic.Pointer[string] // the last failed boot, until a worker is ready again
 	hopeless  atomic.Pointer[error]  // see Hopeless
-	started   chan struct{}          // closed when the first boot has ended, well or badly
+	now       serving
+	started   chan struct{} // closed when the first boot has ended, well or badly
 	// closed when a worker is READY for the first time, or the pool stops; see acquaint
 	awaited   chan struct{}
 	acquaints sync.Once
@@ -145,6 +146,7 @@ func (p *Pool) Start(ctx context.Context) error {
 	p.startOnce.Do(func() {
 		err = nil
 		p.generation, p.proven, p.history = g, g, []*generation{g}
+		p.now.live.Store(g.number)
 		for _, s := range p.slots {
 			s.gen = g
 		}

@@ -62,6 +62,7 @@ func (p *Pool) startRoll(r *Roll) {
 				s.fresh = false
 			}
 			p.roll, p.rolled, p.places = nil, Progress{}, nil
+			p.now.coming.Store(0)
 			p.fillAll() // those that a roll that failed has not come to
 			p.rescale()
 			if next := p.next; next != nil {
@@ -97,6 +98,7 @@ func (p *Pool) perform(r *Roll) {
 			p.stash.from = before
 		}
 		p.rolled = Progress{Generation: g.number, Workers: len(places)}
+		p.now.coming.Store(g.number)
 	})
 	p.log.Info("reload", "generation", g.number, "directory", g.directory)
 	r.add(Event{Kind: EventBegun, Pool: p.name, Generation: g.number, Directory: g.directory, Pinned: g.pinned,
@@ -107,6 +109,7 @@ func (p *Pool) perform(r *Roll) {
 	}
 	p.do(func() {
 		p.generation = g
+		p.now.live.Store(g.number)
 		p.rescale()
 	})
 	p.dispatch.bound(g.settings)
@@ -326,6 +329,8 @@ func (p *Pool) giveUp(r *Roll, bad *fault, swapped []*slot, before, g *generatio
 	if running == 0 || errors.Is(err, ErrStopping) || back {
 		p.do(func() {
 			p.generation = before
+			p.now.live.Store(before.number)
+			p.now.coming.Store(0) // it comes no more
 			p.rescale()
 		})
 		p.dispatch.bound(before.settings)

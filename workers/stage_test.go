@@ -30,6 +30,9 @@ func runs(t *testing.T, p *Pool, generation uint64, workers int) {
 	if st.Generation != generation || len(st.Workers) != workers {
 		t.Fatalf("%+v", st)
 	}
+	if live, coming := p.Serving(); live != generation || coming != 0 {
+		t.Fatalf("generation %d serves, and %d comes", live, coming)
+	}
 	for _, w := range st.Workers {
 		if w.Generation != generation || w.State != Idle {
 			t.Fatalf("%+v", st.Workers)
@@ -47,6 +50,9 @@ func TestStagedRollChangesNothingUntilItMayProceed(t *testing.T) {
 		time.Sleep(time.Hour)
 		if s, _ := submit(p, "GET", "/"); s.result() != "generation 1" {
 			t.Fatal(s.failure)
+		}
+		if live, coming := p.Serving(); live != 1 || coming != 2 {
+			t.Fatalf("generation %d serves, and %d comes", live, coming)
 		}
 		if limit, _ := p.dispatch.bounds(); limit != 1024 || p.Status().Generation != 1 || f.count() != 3 {
 			t.Fatalf("queue %d, %+v, %d starts", limit, p.Status(), f.count())

@@ -5,6 +5,7 @@ package workers
 import (
 	"cmp"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/workerhost/workerhost/workers/internal/process"
@@ -52,6 +53,13 @@ type WorkerStatus struct {
 
 	process process.Process // nil while backing off
 }
+
+// serving is what Serving tells. run alone changes it, with generation and rolled.
+type serving struct{ live, coming atomic.Uint64 }
+
+// Serving tells which generation is live, and which one a reload under way brings in; each may be 0, which is none. It
+// takes no lock.
+func (p *Pool) Serving() (live, coming uint64) { return p.now.live.Load(), p.now.coming.Load() }
 
 // Status never waits for a worker. Workers that start to replace one, and those that drain, come after the one that
 // holds their slot.

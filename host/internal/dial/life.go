@@ -30,9 +30,11 @@ type dial struct {
 	fixed bool // the configuration has it
 
 	order  *Order
-	next   *Order // takes the place of order once what there is has ended; nil: none
-	ending bool   // nothing follows but next
-	left   bool   // likewise, not even that
+	next   *Order            // takes the place of order once what there is has ended; nil: none
+	ending bool              // nothing follows but next
+	left   bool              // likewise, not even that
+	words  map[uint64]*Order // what each generation of the pool has asked for last, with other terms or the same
+	told   uint64            // the generation of order, when it was told that this stays without its code
 
 	phase      phase
 	timer      *time.Timer        // while waiting for a try
@@ -66,14 +68,13 @@ func (d *dial) latest() *Order {
 	return d.order
 }
 
-// renew has an order of the same terms count, which is of a later generation, or of one that is to be obeyed now.
+// renew has an order of the same terms count, of whoever has more to say, or by what may be dialed now.
 func (d *dial) renew(o *Order) {
-	to := &d.order
 	if d.next != nil {
-		to = &d.next
+		d.next = o
+	} else {
+		d.order = o
 	}
-	o.Generation = max(o.Generation, (*to).Generation)
-	*to = o
 }
 
 // launch has the first try begin, or the next.
@@ -100,7 +101,7 @@ func (d *dial) replace(o *Order) {
 
 // close ends it for good.
 func (d *dial) close() {
-	d.next = nil
+	d.next, d.words = nil, nil
 	d.hangUp("closed")
 }
 

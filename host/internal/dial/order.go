@@ -32,6 +32,9 @@ type Owner struct {
 	Backend hub.Backend
 	// Most is how many dials its workers may have asked for at a time.
 	Most func() int
+	// Serving tells which generation of the pool is live, and which one a reload brings in; 0 is none. It takes no
+	// lock.
+	Serving func() (live, coming uint64)
 	// Provisional is that of workers which only some clients get: what they ask for replaces nothing.
 	Provisional bool
 	// Of is the Owner that a provisional one stands beside, which owns what it asks for; else nil.

@@ -81,10 +81,10 @@ func (r *Room) Configure(all []*Order) {
 		case d == nil:
 			r.add(o, true)
 		case d.latest().sameTerms(o) && !d.ending:
-			d.fixed = true
+			d.fixed, d.words = true, nil
 			d.renew(o)
 		default:
-			d.fixed = true
+			d.fixed, d.words = true, nil
 			d.replace(o)
 		}
 	}
@@ -127,14 +127,20 @@ func (r *Room) Open(o *Order) (string, error) {
 				"pool %s has %d dials, as many as dials of [pool.%s.fetch] allows", o.Owner.Pool, n, o.Owner.Pool)
 		}
 		if d == nil {
-			r.add(o, false)
+			d = r.add(o, false)
 		} else {
 			d.replace(o)
 		}
+		if !asker.Provisional {
+			d.hears(o)
+		}
 		return protocol.DialBegun, nil
 	case d.latest().sameTerms(o):
-		if !d.fixed {
-			d.renew(o)
+		if !d.fixed && !asker.Provisional {
+			d.hears(o)
+			if !o.yields(d.latest()) {
+				d.renew(o)
+			}
 		}
 		return protocol.DialThere, nil
 	case d.fixed:
@@ -143,7 +149,11 @@ func (r *Room) Open(o *Order) (string, error) {
 	case d.latest().Owner != o.Owner:
 		return "", refuse(protocol.CallPermissionDenied, "the name %q is a dial's of pool %s", o.Name,
 			d.latest().Owner.Pool)
-	case asker.Provisional, o.Generation < d.latest().Generation:
+	case asker.Provisional:
+		return protocol.DialThere, nil
+	}
+	d.hears(o)
+	if o.yields(d.latest()) {
 		return protocol.DialThere, nil
 	}
 	d.replace(o)
@@ -199,26 +209,47 @@ func (r *Room) Disown(ctx context.Context, of *Owner) {
 	})
 }
 
-// Amend looks at what workers of a pool have asked for by the terms that are live now: what these do not allow is hung
-// up, and the log says so. fence may be nil, which allows nothing.
+// Amend follows a reload of a pool, however that ended, and looks at what its workers have asked for by the code and
+// the terms that are live now: a dial goes back to what that code has asked for, if newer code had replaced it; what
+// the terms do not allow is hung up, and the log says so. fence may be nil, which allows nothing.
 func (r *Room) Amend(of *Owner, fence Fence) {
 	r.mu.Lock()
-	var gone []*Order
+	var gone, went []*Order
+	var stay []string
 	for _, d := range r.dials {
 		o := d.latest()
-		if d.fixed || d.ending || o.Owner != of {
+		if d.fixed || d.ending && d.next == nil || o.Owner != of {
 			continue
 		}
+		back, stays := d.wayBack()
 		next := *o
-		next.Fence = fence
-		if fence != nil && next.Check() == nil {
-			d.renew(&next)
-			continue
+		if back != nil {
+			next = *back
+			next.Generation, _ = of.Serving()
 		}
-		gone = append(gone, o)
-		d.close()
+		next.Fence = fence
+		switch {
+		case fence == nil || next.Check() != nil:
+			gone = append(gone, o)
+			d.close()
+			continue
+		case back != nil:
+			went = append(went, &next)
+			d.replace(&next)
+		default:
+			d.renew(&next)
+		}
+		if stays && d.told != o.Generation {
+			d.told = o.Generation
+			stay = append(stay, d.name)
+		}
 	}
 	r.mu.Unlock()
+	r.tellStaying(of, stay)
+	for _, o := range went {
+		r.Log.Info("a dial goes back to what the code that serves has asked for", "dial", o.Name, "url", o.shown(),
+			"pool", o.Owner.Pool, "generation", o.Generation)
+	}
 	for _, o := range gone {
 		r.Log.Warn("a dial is hung up, since [fetch] of its pool does not allow it any more", "dial", o.Name,
 			"url", o.shown(), "pool", o.Owner.Pool)

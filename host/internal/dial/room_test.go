@@ -71,9 +71,10 @@ func TestOtherTermsReplaceADialUnlessTheyAreOlderOrACanarys(t *testing.T) {
 
 	two := s.dial(server.url("ws", "/two"), "prices", func(d *protocol.Dial) { d.UID = "new" })
 	s.opens(s.owner, 1, two, protocol.DialThere)
-	canary := &Owner{Pool: "app", Backend: s.crew, Most: s.owner.Most, Provisional: true, Of: s.owner}
+	canary := &Owner{Pool: "app", Backend: s.crew, Most: s.owner.Most, Serving: s.serving, Provisional: true,
+		Of: s.owner}
 	s.opens(canary, 3, two, protocol.DialThere)
-	other := &Owner{Pool: "other", Backend: s.crew, Most: s.owner.Most}
+	other := &Owner{Pool: "other", Backend: s.crew, Most: s.owner.Most, Serving: s.serving}
 	s.opens(other, 9, d, "is a dial's of pool app")
 
 	s.opens(s.owner, 3, two, protocol.DialReplaced)
@@ -271,7 +272,7 @@ func TestADisownedPoolsDialsEnd(t *testing.T) {
 	s, server := newStage(t), newServer(t)
 	e := s.standing(server, s.dial(server.url("ws", "/"), "p"))
 	other := &Owner{Pool: "other", Backend: &crew{hub: s.hub, events: s.crew.events, handles: s.crew.handles},
-		Most: s.owner.Most}
+		Most: s.owner.Most, Serving: s.serving}
 	s.opens(other, 1, s.dial(server.url("ws", "/"), "q"), protocol.DialBegun)
 	hears(t, server.accepts()).accept("", nil)
 	s.isOpen("q")

@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,7 +40,11 @@ type stage struct {
 	fence  *fence
 	logged *logged
 	most   int
+	// generations of the pool: which is live, and which one a reload brings in
+	live, coming atomic.Uint64
 }
+
+func (s *stage) serving() (live, coming uint64) { return s.live.Load(), s.coming.Load() }
 
 func newStage(t testing.TB, change ...func(*Settings)) *stage {
 	t.Helper()
@@ -49,7 +54,7 @@ func newStage(t testing.TB, change ...func(*Settings)) *stage {
 	s.crew = &crew{hub: s.hub, events: make(chan protocol.Opening, 1000),
 		handles: protocol.Events{Open: true, Message: true, Close: true}}
 	s.fence = &fence{secrets: map[string]string{"KEY": "s3cr3t"}}
-	s.owner = &Owner{Pool: "app", Backend: s.crew, Most: func() int { return s.most }}
+	s.owner = &Owner{Pool: "app", Backend: s.crew, Most: func() int { return s.most }, Serving: s.serving}
 	settings := Settings{Hub: s.hub, Agent: "test/1", Log: log}
 	settings.Spool = spool.New(t.TempDir(), 1<<20, log)
 	if loops, err := loop.New(); err == nil {

@@ -363,6 +363,7 @@ func (r *canaryRun) end() {
 	for _, c := range r.pools {
 		c.next.old.split.End()
 		c.next.old.trying.Store(nil)
+		c.next.old.amendDials()
 	}
 	r.pass.host.layFiles()
 	r.pass.canary.Store(nil)

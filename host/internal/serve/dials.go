@@ -34,10 +34,11 @@ func (h *host) newDials(in *hub.Hub) *dial.Room {
 
 // ownsDials is what the dials of the pool's workers belong to.
 func (p *pool) ownsDials() *dial.Owner {
-	return &dial.Owner{Pool: p.name, Backend: p.backend(), Most: func() int { return p.config().Fetch.Dials }}
+	return &dial.Owner{Pool: p.name, Backend: p.backend(), Most: func() int { return p.config().Fetch.Dials },
+		Serving: func() (live, coming uint64) { return p.workers.Serving() }}
 }
 
-// amendDials has what workers have asked for be judged by the settings that are live now.
+// amendDials has what workers have asked for be judged by the code and the settings that are live now.
 func (p *pool) amendDials() {
 	c := p.config()
 	if len(c.Fetch.Places()) == 0 {

@@ -102,6 +102,11 @@ func (p *pass) roll(pools []plannedPool) (ok bool) {
 	case p.back == nil: // commands are of code that comes, and not of code that was here
 		ok = p.passAfter(moves)
 	}
+	if !ok {
+		for _, m := range moves {
+			m.next.old.amendDials()
+		}
+	}
 	for _, m := range moves {
 		if m.completed() && !m.back {
 			p.conclude(m)
