@@ -75,6 +75,29 @@ func (h *host) configureDials(made *setup) {
 	}
 }
 
+// planDials finds which [[dial]]s come, change and go. Values are left out: a URL may have a secret in it.
+func (p *plan) planDials(now *config.Config) {
+	tell := func(d *config.Dial, what string) {
+		p.log = append(p.log, change{table: "dial " + d.Name, live: true}.whole(what))
+	}
+	same := func(a, b *config.Dial) bool { return a.Name == b.Name && a.Pool == b.Pool }
+	left := slices.Clone(now.Dials)
+	for _, d := range p.config.Dials {
+		i := slices.IndexFunc(left, func(old *config.Dial) bool { return same(old, d) })
+		if i < 0 {
+			tell(d, "added")
+			continue
+		}
+		if len(differences(change{}, *left[i], *d)) > 0 {
+			tell(d, "changed")
+		}
+		left = slices.Delete(left, i, i+1)
+	}
+	for _, d := range left {
+		tell(d, "removed")
+	}
+}
+
 // dialFence allows what a [[dial]] asks for, with the networks and the secrets of its pool.
 func dialFence(d *config.Dial, p *config.Pool) *fetch.Terms {
 	settings := fetchSettings(p)

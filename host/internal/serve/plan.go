@@ -57,6 +57,7 @@ func makePlan(now *setup, c *config.Config) *plan {
 	p.planListeners(now)
 	p.planRoutes(now)
 	p.planPrograms(now.config)
+	p.planDials(now.config)
 	return p
 }
 

@@ -62,6 +62,18 @@ worker = "worker.php"
 env = { PASSWORD = "secret-1" }
 [pool.two]
 worker = "worker.php"
+[[dial]]
+name = "stays"
+url = "wss://feed.example/"
+pool = "one"
+[[dial]]
+name = "turns"
+url = "wss://feed.example/?key=secret-1"
+pool = "one"
+[[dial]]
+name = "goes"
+url = "wss://feed.example/"
+pool = "two"
 `)
 	after := read(t, dir, `
 control = "other.sock"
@@ -87,6 +99,18 @@ drain_timeout = "90s"
 env = { PASSWORD = "secret-2" }
 [pool.three]
 worker = "worker.php"
+[[dial]]
+name = "comes"
+url = "wss://feed.example/"
+pool = "three"
+[[dial]]
+name = "stays"
+url = "wss://feed.example/"
+pool = "one"
+[[dial]]
+name = "turns"
+url = "wss://feed.example/?key=secret-2"
+pool = "one"
 `)
 	before.Listen[1].TLS = &config.TLS{Certificate: config.Words{"a.pem"}, Key: config.Words{"a.pem"}}
 	after.Listen[0].TLS = before.Listen[1].TLS
@@ -109,13 +133,14 @@ worker = "worker.php"
 		"listener 127.0.0.1:9001: pool one → three", "listener 127.0.0.1:9001: tls off → on",
 		"listener 127.0.0.1:9002: tls certificate a.pem → b.pem",
 		"listener 127.0.0.1:9003 removed", "listener 127.0.0.1:9004 added",
+		"dial comes added", "dial turns changed", "dial goes removed",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("nobody says %q:\n%s", want, all)
 		}
 	}
-	if strings.Contains(all, "secret") {
-		t.Errorf("a secret is shown:\n%s", all)
+	if strings.Contains(all, "dial stays") || strings.Contains(all, "secret") {
+		t.Errorf("a secret is shown, or what has not changed:\n%s", all)
 	}
 	for _, key := range []string{"format", "spool_quota", "control", "tls"} {
 		if !slices.ContainsFunc(p.restart, func(c change) bool { return c.key == key && !c.live }) {
