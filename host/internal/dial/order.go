@@ -68,7 +68,8 @@ func refuse(code protocol.CallCode, format string, a ...any) error {
 func (o *Order) Check() (err error) {
 	if o.url, err = o.Fence.Target(o.URL); err != nil {
 		if o.Fence.IsForbidden(err) {
-			return refuse(protocol.CallPermissionDenied, "the URL may not be dialed: %v", err)
+			return refuse(protocol.CallPermissionDenied, "the URL may not be dialed: write it into [pool.%s.fetch] "+
+				"allow of host.toml, and reload", o.Owner.Pool)
 		}
 		return refuse(protocol.CallInvalidArgument, "the URL makes no sense: %v", err)
 	}

@@ -103,7 +103,7 @@ func TestWhatMayNotBeDialedIsRefused(t *testing.T) {
 		want   string
 		code   protocol.CallCode
 	}{
-		{"ws://10.0.0.1/", nil, "allow does not have it", protocol.CallPermissionDenied},
+		{"ws://10.0.0.1/", nil, "write it into [pool.app.fetch] allow", protocol.CallPermissionDenied},
 		{"ftp://127.0.0.1/", nil, "makes no sense", protocol.CallInvalidArgument},
 		{"tcp://127.0.0.1", nil, "port", protocol.CallInvalidArgument},
 		{here, func(d *protocol.Dial) { d.Headers = []string{"X", "{secret:NONE}"} }, "no such secret",
