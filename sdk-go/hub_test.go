@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -70,6 +71,18 @@ func TestQuestionsAndTheirAnswers(t *testing.T) {
 	go answer("online", true)
 	if online, err := conns.IsOnline("u"); !online || err != nil {
 		t.Error(online, err)
+	}
+	go answer("user", []string{"a"})
+	if ids, err := conns.IDsOf("u"); !slices.Equal(ids, []string{"a"}) || err != nil {
+		t.Error(ids, err)
+	}
+	go answer("groups", []any{"g", 2, "h", 70000})
+	if all, err := conns.Groups("g"); !maps.Equal(all, map[string]int{"g": 2, "h": 70000}) || err != nil {
+		t.Error(all, err)
+	}
+	go answer("groups", []any{"g", "h"})
+	if all, err := conns.Groups(""); err == nil {
+		t.Error("a name was taken for a number:", all)
 	}
 	go answer("connection", (&protocol.Connection{ID: "a", Protocol: "tcp", UID: "u", Groups: []string{"g"}}).Value())
 	if c, err := conns.Get("a"); err != nil || c.ID != "a" || c.UID() != "u" ||

@@ -204,6 +204,36 @@ final class Connections
     }
 
     /**
+     * The ids of the connections that are bound to the user id.
+     *
+     * @return list<string>
+     *
+     * @throws CallFailed
+     */
+    public function idsOf(string|int $uid): array
+    {
+        return (array) $this->question('user', [(string) $uid]);
+    }
+
+    /**
+     * The groups whose names begin with the prefix, and how many connections are in each. A group that nobody is in
+     * does not exist. PHP makes an int of a key that looks like one: cast it before you use it as a name.
+     *
+     * @return array<array-key, int> by name
+     *
+     * @throws CallFailed
+     */
+    public function groups(string $prefix = ''): array
+    {
+        $groups = [];
+        foreach (\array_chunk((array) $this->ask('groups', $prefix === '' ? null : $prefix), 2) as $pair) {
+            $groups[(string) $pair[0]] = (int) ($pair[1] ?? 0);
+        }
+
+        return $groups;
+    }
+
+    /**
      * Whether a connection is bound to the user id.
      *
      * @throws CallFailed

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -114,6 +115,28 @@ var methods = map[string]func(*Hub, arguments) (protocol.Value, error){
 		h.mu.Unlock()
 		return protocol.NewValue(online)
 	},
+	"groups": func(h *Hub, a arguments) (protocol.Value, error) {
+		prefix, _, err := a.group()
+		if err != nil {
+			return nil, err
+		}
+		return h.census(prefix)
+	},
+	"user": func(h *Hub, a arguments) (protocol.Value, error) {
+		uid, err := a.name("uid")
+		if err != nil {
+			return nil, err
+		}
+		h.mu.Lock()
+		ids := []string{}
+		if g := h.users[uid]; g != nil {
+			for _, c := range g.members {
+				ids = append(ids, c.id)
+			}
+		}
+		h.mu.Unlock()
+		return protocol.NewValue(ids)
+	},
 	"connection": func(h *Hub, a arguments) (protocol.Value, error) {
 		id, err := a.name("id")
 		if err != nil {
@@ -155,6 +178,19 @@ var methods = map[string]func(*Hub, arguments) (protocol.Value, error){
 		const listOfTwo = 0x92
 		return protocol.AppendEntries(append([]byte{listOfTwo}, version...), st.session), nil
 	},
+}
+
+// census is the value of the call "groups": those whose names begin so, and how many members each has, by turns.
+func (h *Hub) census(prefix string) (protocol.Value, error) {
+	list := []any{}
+	h.mu.Lock()
+	for name, g := range h.groups {
+		if strings.HasPrefix(name, prefix) {
+			list = append(list, name, len(g.members))
+		}
+	}
+	h.mu.Unlock()
+	return protocol.NewValue(list)
 }
 
 // Sample gives the value of the call "connections" for some of those of a backend whose sessions hold something: at
