@@ -2,6 +2,8 @@
 
 package protocol
 
+import "math"
+
 // Connection is a client's connection as it is when an event of it is sent.
 type Connection struct {
 	ID       string // "" for a datagram
@@ -98,6 +100,17 @@ func ParseConnections(v Value) (all []Connection, err error) {
 		all = append(all, f.connection())
 	}
 	return all, f.end()
+}
+
+// ParseGroups reads names and numbers by turns, what the call "groups" gives (SPEC.md §10.4). Errors are [*LinkError].
+func ParseGroups(v Value) (members map[string]int, err error) {
+	f := fields{decoder: decoder{b: v}, t: TypeResult, name: "groups"}
+	members = map[string]int{}
+	for n := f.array(); n > 0 && f.err == nil; n -= 2 {
+		name := f.str()
+		members[name] = int(f.number(0, math.MaxInt32))
+	}
+	return members, f.end()
 }
 
 // ParseSession reads `[version, entries]`, what the call "session" gives (SPEC.md §10.4). Errors are [*LinkError].

@@ -138,6 +138,9 @@ func FuzzValue(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if all, _ := ParseGroups(b); len(all) > len(b) {
+			t.Fatalf("%d groups in %d bytes", len(all), len(b))
+		}
 		if all, _ := ParseConnections(b); len(all) > len(b) {
 			t.Fatalf("%d bytes are %d connections", len(b), len(all))
 		}

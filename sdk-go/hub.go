@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -174,23 +173,12 @@ func (h Hub) IDsOf(uid string) (ids []string, err error) {
 // Groups gives the groups whose names begin with prefix, and how many connections are in each; "" stands for all
 // groups. One that nobody is in does not exist.
 func (h Hub) Groups(prefix string) (members map[string]int, err error) {
-	var list []any
-	if err = h.question("groups", prefix, prefix == "", &list); err != nil {
+	v, err := h.call("groups", prefix, prefix == "")
+	if err != nil {
 		return nil, err
 	}
-	members = make(map[string]int, len(list)/2)
-	for i := 0; i+1 < len(list); i += 2 {
-		name, is := list[i].(string)
-		count := reflect.ValueOf(list[i+1])
-		switch {
-		case is && count.CanInt():
-			members[name] = int(count.Int())
-		case is && count.CanUint():
-			members[name] = int(count.Uint())
-		default:
-			return nil, fmt.Errorf("sdk: the host's answer to groups: expected names and numbers by turns, found %v, "+
-				"%v", list[i], list[i+1])
-		}
+	if members, err = protocol.ParseGroups(v); err != nil {
+		return nil, fmt.Errorf("sdk: the host's answer to groups: %w", err)
 	}
 	return members, nil
 }
