@@ -13,9 +13,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/workerhost/workerhost/host/internal/cron"
 	"github.com/workerhost/workerhost/host/internal/dial"
 	"github.com/workerhost/workerhost/host/internal/fetch"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/service"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
 )
@@ -58,7 +60,9 @@ type Source struct {
 	Spans          func() (sent, dropped uint64)
 	Fetches        func() iter.Seq2[string, fetch.Counts] // of pools that may fetch, by their names
 	Dials          func() iter.Seq2[string, dial.Counts]  // of realms that have dialed, by their names
-	ConfigFailures func() uint64                          // reloads whose configuration could not be applied
+	Services       func() iter.Seq2[string, service.Status]
+	Cron           func() []cron.Status
+	ConfigFailures func() uint64 // reloads whose configuration could not be applied
 	Upgrades       func() Upgrades
 }
 
@@ -174,7 +178,7 @@ var (
 		"pool", "generation")
 	blocks = describe("worker_blocked_total", "Times that one of several requests of a worker has held up the others.",
 		"pool", "generation")
-	service = describe("service_seconds", "Time that workers had requests, until all code for them had run.",
+	serviceTime = describe("service_seconds", "Time that workers had requests, until all code for them had run.",
 		"pool", "generation")
 	routeService = describe("route_service_seconds", "The same by route, as measure of the pool has them.", "pool",
 		"generation", "route")
@@ -244,6 +248,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		counter(to, dialTries, n.Tries, realm)
 		counter(to, dialFailures, n.Failed, realm)
 	}
+	collectPrograms(to, &c.source)
 	c.collectTrials(to)
 }
 
@@ -340,7 +345,7 @@ func collectGeneration(to chan<- prometheus.Metric, c workers.Counts, pool, gene
 		counter(to, events, e.Done, pool, generation, kind)
 		counter(to, eventRetries, e.Retries, pool, generation, kind)
 	}
-	durations(to, service, c.Service, pool, generation)
+	durations(to, serviceTime, c.Service, pool, generation)
 	durations(to, boots, c.Boots, pool, generation)
 	durations(to, eventService, c.EventService, pool, generation)
 	for _, r := range c.Routes {

@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/cron"
 	"github.com/workerhost/workerhost/host/internal/dial"
 	"github.com/workerhost/workerhost/host/internal/fetch"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/service"
 	"github.com/workerhost/workerhost/workers"
 )
 
@@ -85,6 +87,14 @@ func scrape(t *testing.T) string {
 			return maps.All(map[string]fetch.Counts{"app": {Under: 5, Untold: 6, Bytes: 7, Heads: 2,
 				Waited: time.Second, Ends: map[string]uint64{"left": 8}, Refused: map[string]uint64{"crowd": 9}}})
 		},
+		Services: func() iter.Seq2[string, service.Status] {
+			return maps.All(map[string]service.Status{"queue": {State: service.Running, Restarts: 3, Memory: 4096}})
+		},
+		Cron: func() []cron.Status {
+			return []cron.Status{{Entry: cron.Entry{Name: "nightly"}, Running: 1,
+				History: []cron.Result{{Began: time.Unix(1000, 0), Took: time.Minute}, {Error: "exit status 1"}},
+				Counts:  cron.Counts{Runs: 9, Failed: 2, Skipped: 3, Missed: 4}}}
+		},
 		AccessLogLost:  func() uint64 { return 14 },
 		Spans:          func() (sent, dropped uint64) { return 15, 16 },
 		ConfigFailures: func() uint64 { return 13 },
@@ -112,6 +122,13 @@ func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 	for _, line := range []string{
 		`workerhost_dials{realm="default"} 2`, `workerhost_dial_tries_total{realm="default"} 5`,
 		`workerhost_dial_failures_total{realm="default"} 3`,
+		`workerhost_service_up{service="queue"} 1`, `workerhost_service_restarts_total{service="queue"} 3`,
+		`workerhost_service_memory_bytes{service="queue"} 4096`,
+		`workerhost_cron_running{entry="nightly"} 1`, `workerhost_cron_runs_total{entry="nightly"} 9`,
+		`workerhost_cron_failures_total{entry="nightly"} 2`,
+		`workerhost_cron_left_out_total{entry="nightly",reason="overlap"} 3`,
+		`workerhost_cron_left_out_total{entry="nightly",reason="missed"} 4`,
+		`workerhost_cron_success_timestamp_seconds{entry="nightly"} 1060`,
 		`workerhost_fetches{pool="app"} 5`, `workerhost_fetched_waiting{pool="app"} 6`,
 		`workerhost_fetch_body_bytes_total{pool="app"} 7`, `workerhost_fetch_head_seconds_sum{pool="app"} 1`,
 		`workerhost_fetches_total{end="left",pool="app"} 8`,

@@ -5,6 +5,7 @@ package serve
 import (
 	"context"
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 	"strings"
@@ -227,6 +228,17 @@ func (p *plan) planPrograms(now *config.Config) {
 	for _, e := range now.Cron {
 		if entries[e.Name] != nil {
 			p.log = append(p.log, change{table: "cron " + e.Name, live: true}.whole("removed"))
+		}
+	}
+}
+
+// each is the status of all services, by name.
+func (s *services) each() iter.Seq2[string, service.Status] {
+	return func(yield func(string, service.Status) bool) {
+		for name, v := range s.running() {
+			if !yield(name, v.Status()) {
+				return
+			}
 		}
 	}
 }
