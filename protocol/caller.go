@@ -47,13 +47,19 @@ func (c Caller) Fail(code CallCode, format string, a ...any) {
 // is up. An answer is nevertheless owed: the worker has had its own, but until then the method counts as running.
 func (c Caller) Context() context.Context { return c.desk.Waiting(c.stream) }
 
-// Asker tells whose worker asks: the generation that it is of, and the terms of that, which whoever runs the pool has
-// given it; 0 and nil where that is not known.
-func (c Caller) Asker() (generation uint64, terms any) {
-	if desk, ok := c.desk.(interface{ Asker() (uint64, any) }); ok {
+// Asker is who asks: a worker of a generation. The zero Asker is nobody who is known.
+type Asker struct {
+	Generation uint64
+	Terms      any    // of that generation, which whoever runs the pool has given it
+	Events     Events // that the worker handles, whatever its pool's do
+}
+
+// Asker tells who asks.
+func (c Caller) Asker() Asker {
+	if desk, ok := c.desk.(interface{ Asker() Asker }); ok {
 		return desk.Asker()
 	}
-	return 0, nil
+	return Asker{}
 }
 
 // Router is a Hub whose methods come from several rooms: what stands before a method's first dot says whose it is.

@@ -228,8 +228,10 @@ func (w *worker) Waiting(stream uint32) context.Context {
 	return ctx
 }
 
-// Asker tells of the generation that asks, and of its settings' terms; see [protocol.Caller.Asker].
-func (w *worker) Asker() (generation uint64, terms any) { return w.gen.number, w.gen.settings.Terms }
+// Asker tells of the worker as it asks; see [protocol.Caller.Asker].
+func (w *worker) Asker() protocol.Asker {
+	return protocol.Asker{Generation: w.gen.number, Terms: w.gen.settings.Terms, Events: w.offer.ready.Events()}
+}
 
 // endCallAfter gives a call that has not been answered so many milliseconds.
 func (w *worker) endCallAfter(stream uint32, timeout int64) {

@@ -67,16 +67,16 @@ func (k *desk) open(m *protocol.Call, to protocol.Caller) (string, error) {
 	if err != nil {
 		return "", refuse(protocol.CallInvalidArgument, "%v", err)
 	}
-	generation, terms := to.Asker()
-	fence, ok := terms.(Fence)
+	asker := to.Asker()
+	fence, ok := asker.Terms.(Fence)
 	if !ok {
 		return "", refuse(protocol.CallPermissionDenied, "[pool.%s.fetch] allow has nothing, so nothing may be dialed",
 			k.owner.Pool)
 	}
-	if !k.owner.Backend.Traits().Events.Any() {
+	if !asker.Events.Any() { // its pool may not know yet what it handles
 		return "", refuse(protocol.CallInvalidArgument, "%v", errDeaf)
 	}
-	o := &Order{Dial: asked, Owner: k.owner, Generation: generation, Fence: fence}
+	o := &Order{Dial: asked, Owner: k.owner, Generation: asker.Generation, Fence: fence}
 	if err := o.Check(); err != nil {
 		return "", err
 	}
@@ -94,5 +94,5 @@ func (k *desk) close(m *protocol.Call) (bool, error) {
 	return k.room.Close(name)
 }
 
-var errDeaf = errors.New("the pool's workers handle no connections: give them a handler of messages (onMessage, " +
+var errDeaf = errors.New("this worker's code handles no connections: give it a handler of messages (onMessage, " +
 	"OnMessage)")

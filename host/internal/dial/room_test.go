@@ -136,7 +136,7 @@ func TestWhatMayNotBeDialedIsRefused(t *testing.T) {
 		t.Errorf("an unknown method: %+v", r)
 	}
 	s.crew.handles = protocol.Events{}
-	s.open(d, "handle no connections")
+	s.open(d, "handles no connections")
 	s.crew.handles = protocol.Events{Open: true, Message: true}
 	s.most = 1
 	s.standing(server, s.dial(here, "one"))

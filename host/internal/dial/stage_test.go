@@ -92,7 +92,7 @@ func (s *stage) dial(to, name string, change ...func(*protocol.Dial)) protocol.D
 // asks has a worker of a generation call, and gives its answer.
 func (s *stage) asks(of *Owner, generation uint64, method string, arguments ...protocol.Value) *protocol.Result {
 	s.Helper()
-	k := &asker{generation: generation, fence: s.fence, got: make(chan *protocol.Result, 1)}
+	k := &asker{generation: generation, fence: s.fence, handles: s.crew.handles, got: make(chan *protocol.Result, 1)}
 	s.room.Desk(of).Call(&protocol.Call{Method: method, Arguments: arguments}, protocol.NewCaller(k, 2))
 	select {
 	case r := <-k.got:
@@ -251,12 +251,15 @@ func (t *seat) Cancel(protocol.ResetCode) {}
 type asker struct {
 	generation uint64
 	fence      Fence
+	handles    protocol.Events
 	got        chan *protocol.Result
 }
 
-func (k *asker) Reply(_ uint32, r *protocol.Result)    { k.got <- r }
-func (k *asker) Waiting(uint32) context.Context        { return context.Background() }
-func (k *asker) Asker() (generation uint64, terms any) { return k.generation, k.fence }
+func (k *asker) Reply(_ uint32, r *protocol.Result) { k.got <- r }
+func (k *asker) Waiting(uint32) context.Context     { return context.Background() }
+func (k *asker) Asker() protocol.Asker {
+	return protocol.Asker{Generation: k.generation, Terms: k.fence, Events: k.handles}
+}
 
 // fence allows 127.0.0.1 and what is in allow.
 type fence struct {

@@ -339,7 +339,13 @@ func TestADialOutlivesThreeReloadsAndLosesNoMessage(t *testing.T) {
 			if n := <-sent; got != n || n < 100 {
 				t.Errorf("of %d messages came %d", n, got)
 			}
-			f.nobody() // the new workers have asked as well
+			f.nobody()
+			d.Eventually("all eight workers to have asked", func() bool {
+				return strings.Count(d.Logs.String(), "asked: there") == 7
+			})
+			if n := strings.Count(d.Logs.String(), "asked: "); n != 8 {
+				t.Errorf("the log has %d answers", n)
+			}
 			if st := d.Status(); st.Pools[0].Generation != 4 {
 				t.Errorf("generation %d is live", st.Pools[0].Generation)
 			}

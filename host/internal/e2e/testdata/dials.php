@@ -2,7 +2,7 @@
 // A worker that dials: what the environment names as soon as it is ready, and what its clients ask for. A client's
 // message is a command; what happens on dials all clients hear.
 
-use WorkerHost\{CallFailed, Connection};
+use WorkerHost\{CallFailed, Connection, Log};
 
 $worker = Worker::create();
 $all = $worker->connections();
@@ -16,7 +16,7 @@ $asked = static function (string $name, string $url, string $framing = 'raw') us
     }
 };
 if (getenv('FEED')) {
-    $worker->after(0, static fn () => $asked('feed', getenv('FEED') . '@VERSION@'));
+    $worker->after(0, static fn () => Log::info('asked: ' . $asked('feed', getenv('FEED') . '@VERSION@')));
 }
 $worker
     ->onOpen(static function (Connection $c, ?Request $r) use ($all): void {

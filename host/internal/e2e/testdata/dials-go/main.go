@@ -98,7 +98,7 @@ func main() {
 		}}
 	ready := sdk.OnReady(func(ctx context.Context) {
 		if feed := os.Getenv("FEED"); feed != "" {
-			asked(ctx, "feed", feed, "")
+			log.Print("asked: ", asked(ctx, "feed", feed, ""))
 		}
 	})
 	if err := worker.Serve(ready); err != nil {
