@@ -24,7 +24,7 @@ const (
 
 // Commit is what HEAD names in the checkout that the folder is, or is a part of; "" if it is none. Whether files
 // differ from that commit is not looked at. A repository counts if it belongs to root, to this process's user, to
-// whoever owns the folder, or to one of the users.
+// whoever owns the folder, or to one of the users. The file REVISION, which a deploy leaves, counts as one does.
 func Commit(folder string, users ...int) string {
 	users = append(users, 0, os.Geteuid())
 	if info, err := os.Stat(folder); err == nil {
@@ -37,6 +37,10 @@ func Commit(folder string, users ...int) string {
 				return ""
 			}
 			return commit(top, info, filepath.ToSlash(inside))
+		}
+		note := filepath.Join(top, "REVISION")
+		if info, err := os.Lstat(note); err == nil && slices.Contains(users, ownerOf(info)) {
+			return checked(line(note))
 		}
 		if top == filepath.Dir(top) {
 			return ""

@@ -79,6 +79,18 @@ func TestAFolderThatIsNotInTheCheckoutHasNoCommit(t *testing.T) {
 	}
 }
 
+func TestAReleaseIsKnownByItsRevision(t *testing.T) {
+	folder := t.TempDir()
+	id := strings.Repeat("0123456789", 4)
+	for text, want := range map[string]string{id + "\n": id, id: id, "v1\n": "", id + "0": ""} {
+		write(t, folder, "REVISION", text)
+		write(t, folder, "public/index.php", "1")
+		if got := Commit(filepath.Join(folder, "public")); got != want {
+			t.Errorf("%q: %q, and not %q", text, got, want)
+		}
+	}
+}
+
 func TestARepositoryOfOthersIsNotBelieved(t *testing.T) {
 	folder, head := checkedOut(t)
 	if os.Geteuid() == 0 {
