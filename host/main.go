@@ -22,6 +22,7 @@ func commands() cli.Commands {
 		serve.Command(),
 		cli.ReloadCommand(),
 		cli.RollbackCommand(),
+		cli.DeployCommand(serve.Launcher),
 		cli.UpgradeCommand(),
 		cli.StatusCommand(),
 		cli.ReleasesCommand(),

@@ -3,6 +3,7 @@
 package workers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ func newGeneration(ctx context.Context, s *Settings, number uint64) (*generation
 	if err != nil {
 		return nil, err
 	}
-	resolved, err := filepath.EvalSymlinks(dir)
+	resolved, err := filepath.EvalSymlinks(cmp.Or(s.Release, dir))
 	if err != nil {
 		return nil, fmt.Errorf("pool %s: the directory %s can't be resolved: %w; create what is missing, or point "+
 			"`directory`, or the symlink, elsewhere", s.Name, dir, err)

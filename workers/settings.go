@@ -39,8 +39,11 @@ type Settings struct {
 	Equip func(dir string, command []string) (Equipment, error)
 	// Directory is the workers' working directory. It may be a symlink: each generation resolves it once.
 	Directory string
-	Env       []string // the whole environment, "NAME=value"; nil is the host's own
-	Stdio     bool     // frames on standard input and output instead of descriptors 3 and 4
+	// Release is where Directory leads in the generations that these settings bring, if its symlinks are to be moved
+	// only once that serves; "" has them followed.
+	Release string
+	Env     []string // the whole environment, "NAME=value"; nil is the host's own
+	Stdio   bool     // frames on standard input and output instead of descriptors 3 and 4
 
 	// Pace, if given, is called before each worker that a reload replaces but the first, and may wait. ctx ends with
 	// the reload. It is not asked on the way back to what ran before.

@@ -113,6 +113,8 @@ func (s *reloadStory) tell(e control.Event) {
 		s.tellCanary(e)
 	case control.ShadowBegun, control.ShadowOver:
 		s.tellShadow(e)
+	case control.LinkMoved:
+		fmt.Fprintln(t.Out, e.What)
 	case control.Remains:
 		fmt.Fprintf(t.Out, "%s %s\n", t.Bold("→"), e.What)
 	case control.Kept:

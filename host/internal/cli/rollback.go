@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/host/internal/control"
@@ -25,16 +26,27 @@ a reload: new workers of the old release start, one at a time. Several pools go 
 stands in a folder of its own, reached by a symlink; code that is edited in place is refused.
 
 What the new code has done to databases, queues and files stays done. host.toml stays as it is, with listeners, routes and limits. The symlink
-stays, too: the next host reload, a restart of the host, or a changed file with --watch goes forward again to what it leads to, and says so.
-host reload --abort ends a roll back under way.`,
+stays, too: the next host reload, a restart of the host, or a changed file with --watch goes forward again to what it leads to, and says so. With [deploy]
+it goes back along with the code. host reload --abort ends a roll back under way.
+
+With --release N the release of that number goes live that host deploy has kept, also after a restart of the host, and the symlink leads to it: as a
+reload, without before and after.`,
 		Example: `host rollback
 host rollback --message 'checkout fails'
-host rollback 7 --pool web`,
+host rollback 7 --pool web
+host rollback --release 41`,
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := actFlags(f)
 			asJSON := f.Bool("json", false, "print a JSON object per line")
 			pools := f.StringArray("pool", nil, "roll pool `NAME` back alone; can be repeated")
+			release := f.Int("release", 0, "put the release `N` of host deploy live again; --pool says of which site")
 			return func(t *Terminal, args []string) error {
+				if f.Changed("release") {
+					if len(args) > 0 || len(*pools) > 1 {
+						return Misused("--release N takes no GENERATION, and one --pool at most")
+					}
+					return rollbackTo(t, f, find, strings.Join(*pools, ""), *release, *asJSON)
+				}
 				what := control.Rollback{Pools: *pools}
 				if len(args) > 1 {
 					return Misused("rollback takes one GENERATION at most")

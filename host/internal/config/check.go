@@ -45,6 +45,7 @@ func (c *Config) check(fail fail) {
 	c.ACME.check(c, fail)
 	c.Engine.check(c, fail)
 	c.Reload.Notify.check(fail)
+	c.checkDeploy(fail)
 	for i := range c.Listen {
 		l := &c.Listen[i]
 		if !c.has(l.at + ".address") {

@@ -57,6 +57,7 @@ type Config struct {
 	HTTP          HTTP          `key:"http"`
 	ACME          ACME          `key:"acme"`
 	Reload        Reloading     `key:"reload"`
+	Deploy        Deploy        `key:"deploy"`
 	Listen        []Listen      `key:"listen"`
 	Routes        []*Route      `key:"route"`
 	Dials         []*Dial       `key:"dial"`
@@ -153,6 +154,7 @@ type Pool struct {
 	Retry          string            `key:"retry" default:"safe" oneof:"safe idempotency-key never" means:"which requests are tried once more if their worker dies without a word after it began: GET, HEAD and OPTIONS; also those with an Idempotency-Key header; or none"`
 	Reload         string            `key:"reload" default:"rolling" oneof:"rolling never" means:"what a reload does with the workers: replaces them one after the other, or leaves them alone; as a table, what it has to pass"`
 	Gates          Gates             `key:"reload"`
+	Deploy         Deploy            `key:"deploy"`
 	Surge          int               `key:"surge" default:"1" min:"1" max:"10000" means:"how many workers a reload may replace at once"`
 	InPlace        bool              `key:"in_place" absent:"false" means:"end an old worker before the new one starts, when memory is short or only one may hold a port or a lock; requests wait meanwhile"`
 	Park           time.Duration     `key:"park" default:"0" min:"0" means:"for how long the workers that a reload replaces stay beside the new ones, idle and without a request, so that host rollback has them serve again in moments; it takes their memory, and a release in a folder of its own behind a symlink; 0 ends them at once"`
@@ -197,6 +199,10 @@ type Pool struct {
 	// started in a pinned release runs that release's code and not what a symlink points at by then.
 	Script string
 
+	// Release is where Directory is to lead, in a reload that brings a release that its symlink does not lead to yet;
+	// "" is where its symlinks lead.
+	Release string
+
 	// Unsized says that Workers is a default.
 	Unsized bool
 
@@ -228,6 +234,7 @@ func Default() (*Config, error) {
 	setDefaults(&c.HTTP.RateLimit)
 	c.HTTP.Compression = *newCompression()
 	setDefaults(&c.Reload)
+	setDefaults(&c.Deploy)
 	return c, nil
 }
 
@@ -245,6 +252,7 @@ func newPool(name string) *Pool {
 	p := &Pool{Name: name, Workers: defaultWorkers(), Unsized: true}
 	setDefaults(p)
 	setDefaults(&p.Gates)
+	setDefaults(&p.Deploy)
 	setDefaults(&p.Canary)
 	setDefaults(&p.Fetch)
 	return p

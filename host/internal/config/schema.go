@@ -34,12 +34,14 @@ func Keys() []KeyDoc {
 	docs = append(docs, keysOf("[acme]", "", ACME{})...)
 	docs = append(docs, keysOf("[tracing]", "", Tracing{})...)
 	docs = append(docs, keysOf("[reload]", "", Reloading{})...)
+	docs = append(docs, keysOf("[deploy]", "", Deploy{})...)
 	docs = append(docs, keysOf("[[listen]]", "", Listen{})...)
 	docs = append(docs, keysOf("[[route]]", "", Route{})...)
 	docs = append(docs, keysOf("[[dial]]", "", Dial{})...)
 	docs = append(docs, keysOf("[http]", "", HTTP{})...)
 	docs = append(docs, keysOf("[pool.NAME]", "", Pool{})...)
 	docs = append(docs, keysOf("[pool.NAME.reload]", "", Gates{})...)
+	docs = append(docs, keysOf("[pool.NAME.deploy]", "", Deploy{})...)
 	docs = append(docs, keysOf("[pool.NAME.fetch]", "", Fetch{})...)
 	docs = append(docs, keysOf("[pool.NAME.fetch.secrets.NAME]", "", FetchSecret{})...)
 	docs = append(docs, keysOf("[service.NAME]", "", Service{})...)
@@ -225,7 +227,7 @@ func label(at string) string {
 				rest = []string{key}
 			}
 		}
-	case "log", "http", "acme", "tracing", "reload", "faults", "engine":
+	case "log", "http", "acme", "tracing", "reload", "faults", "engine", "deploy":
 		section = "[" + parts[0] + "]"
 	default:
 		return at

@@ -177,6 +177,18 @@ func owns(r *http.Request) bool {
 	return !ok || p.known && p.check(nil) == nil
 }
 
+// atHand says whether r comes by the socket, from root or the host's user, and answers it if not: a deploy names what
+// is to run.
+func (s *Server) atHand(w http.ResponseWriter, r *http.Request, act string) bool {
+	if _, remote := r.Context().Value(tokenKey{}).(*Token); !remote && owns(r) {
+		return true
+	}
+	err := fmt.Errorf("only root and the host's own user %d may deploy, and only by the socket", os.Geteuid())
+	s.audit(r, act, err)
+	refuse(w, http.StatusForbidden, err)
+	return false
+}
+
 // ownersOnly lets of those at the socket only root and the host's user do what changes the program that runs, or shows
 // its insides, whatever group may use the socket.
 func (s *Server) ownersOnly(do http.HandlerFunc) http.HandlerFunc {

@@ -256,6 +256,11 @@ const (
 	ShadowOver Kind = "shadow_over"
 	// of a roll back, at its end: What it has not undone
 	Remains Kind = "remains"
+	// Directory, What: the symlink of a deploy leads there, since that is live
+	LinkMoved Kind = "link_moved"
+	// of a deploy, by the command itself: Gate is the step (mend, take, share, build, before, persist, move, left,
+	// prune, done), What it does
+	DeployStep Kind = "deploy_step"
 	// Pool: its workers stay, since the settings say that it is never reloaded
 	Kept Kind = "kept"
 	// Pool: the reload was aborted before it came to this one, or, without Pool, before it began
@@ -359,7 +364,17 @@ type Reload struct {
 	Shadow *ShadowAsk `json:"shadow,omitempty"`
 	// Proves is the id of a fault: nothing goes live unless its request, replayed, does not fail any more
 	Proves string `json:"proves,omitempty"`
-	By     By     `json:"-"` // who asks; the server knows
+	// Deploy has pools take a release that their symlink does not lead to yet; nil is a reload
+	Deploy *DeployAsk `json:"deploy,omitempty"`
+	By     By         `json:"-"` // who asks; the server knows
+}
+
+// DeployAsk is a release, and the symlink that is to lead to it once it is live. The pools are those whose folder lies
+// behind the symlink.
+type DeployAsk struct {
+	Link   string `json:"link"`            // its absolute path
+	Folder string `json:"folder"`          // in the folder releases beside it
+	Again  bool   `json:"again,omitempty"` // it was live before, so no commands have to be passed
 }
 
 // Rollback is what a roll back is asked for.

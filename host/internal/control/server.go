@@ -209,6 +209,9 @@ func (s *Server) account(act string, start func(Reload) (*Account, error)) http.
 			return
 		}
 		body.By = by(r)
+		if body.Deploy != nil && !s.atHand(w, r, act) {
+			return
+		}
 		account, err := start(body)
 		var details []any
 		if len(body.Pools) > 0 {
@@ -219,6 +222,9 @@ func (s *Server) account(act string, start func(Reload) (*Account, error)) http.
 		}
 		if body.Canary != nil && body.Canary.Off {
 			details = append(details, "canary", "off")
+		}
+		if body.Deploy != nil {
+			details = append(details, "deploy", body.Deploy.Folder)
 		}
 		if body.Shadow != nil {
 			details = append(details, "shadow", body.Shadow.Share)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -129,7 +128,7 @@ func canHaveCanary(next plannedPool) error {
 	if old.leaks != nil {
 		return errors.New("a host that looks for leaks (--leaks) tries no code on a share of its clients")
 	}
-	resolved, err := filepath.EvalSymlinks(c.Directory)
+	resolved, err := c.Resolved()
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (p *pool) equip(c *config.Pool, dir, program string, spool *spool.Spool) (w
 	if !plan.Changes() {
 		return given, nil
 	}
-	if given.Launcher, err = launcher(); err != nil {
+	if given.Launcher, err = Launcher(); err != nil {
 		return given, err
 	}
 	given.Env = append(given.Env, plan.Environ())
@@ -160,9 +160,9 @@ func existing(paths []string) []string {
 	})
 }
 
-// launcher is this binary as the launcher of a worker. On Linux it is the very file that runs, also when another one
+// Launcher is this binary as the launcher of a worker. On Linux it is the very file that runs, also when another one
 // has taken its place.
-func launcher() ([]string, error) {
+func Launcher() ([]string, error) {
 	self := "/proc/self/exe"
 	if _, err := os.Stat(self); err != nil || runtime.GOOS != "linux" {
 		if self, err = os.Executable(); err != nil {

@@ -5,7 +5,6 @@ package serve
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +25,9 @@ const (
 
 // passBefore runs what has to succeed before any of the pools changes. It says whether all of it did.
 func (p *pass) passBefore(pools []plannedPool) bool {
+	if p.again() {
+		return true
+	}
 	for _, next := range pools {
 		if next.config.Reload == "never" {
 			continue
@@ -115,7 +117,7 @@ func (p *pass) runCommand(next plannedPool, command []string, said func(string))
 	if made == nil {
 		made = byName(p.started, c.Name)
 	}
-	dir, err := filepath.EvalSymlinks(c.Directory)
+	dir, err := c.Resolved()
 	if err != nil {
 		return err
 	}

@@ -35,8 +35,9 @@ type pass struct {
 	wanted   context.Context // until it is aborted, or the host stops
 	unwanted context.CancelCauseFunc
 
-	canary  atomic.Pointer[canaryRun] // while there is one
-	verdict verdict
+	incoming incoming                  // the release that it puts live, if it is a deploy
+	canary   atomic.Pointer[canaryRun] // while there is one
+	verdict  verdict
 
 	plan    *plan
 	made    setup  // what is to run
@@ -74,6 +75,11 @@ func (p *pass) lead() {
 		p.refuse(err, control.BadConfig)
 		return
 	}
+	if err := p.bring(c); err != nil {
+		p.refuse(err, control.NotDone)
+		return
+	}
+	defer p.incoming.end()
 	p.plan = makePlan(h.setup.Load(), c)
 	if p.ask.Proves != "" && !p.proves() {
 		return
@@ -112,6 +118,7 @@ func (p *pass) lead() {
 		p.takeBack()
 		return
 	}
+	p.leadOn()
 	p.readFiles() // now, since a release that does not come in must not bring its public folder
 	if !p.swap() {
 		p.takeBack()
@@ -174,6 +181,7 @@ func (p *pass) rollChosen() {
 	if !ok || !p.roll(next) {
 		return
 	}
+	p.leadOn()
 	if slices.ContainsFunc(chosen, func(made *pool) bool { return made.config().Root != "" }) {
 		for _, l := range p.host.setup.Load().listeners { // what is served beside the code is of its release
 			p.readFilesOf(l)

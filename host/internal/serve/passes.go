@@ -24,6 +24,7 @@ func (h *host) Reload(ask control.Reload) (*control.Account, error) {
 	for i, waiting := range h.passes {
 		if i > 0 && waiting.back == nil && slices.Equal(waiting.ask.Pools, ask.Pools) &&
 			waiting.ask.Each == ask.Each && waiting.ask.Pace == ask.Pace &&
+			waiting.ask.Proves == ask.Proves && reflect.DeepEqual(waiting.ask.Deploy, ask.Deploy) &&
 			reflect.DeepEqual(waiting.ask.Canary, ask.Canary) && reflect.DeepEqual(waiting.ask.Shadow, ask.Shadow) {
 			if len(waiting.by) < mostAskers && !slices.Contains(waiting.by, ask.By) {
 				waiting.by = append(waiting.by, ask.By)

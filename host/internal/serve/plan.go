@@ -201,7 +201,7 @@ func otherDifferences(old, new *config.Config) []change {
 	for _, f := range reflect.VisibleFields(before.Type()) {
 		key := f.Tag.Get("key")
 		if key == "" || key == "log" || key == "http" || key == "acme" || key == "reload" ||
-			f.Type.Kind() != reflect.Struct {
+			key == "deploy" || f.Type.Kind() != reflect.Struct {
 			continue
 		}
 		a, b := before.FieldByIndex(f.Index).Interface(), after.FieldByIndex(f.Index).Interface()
@@ -221,7 +221,7 @@ func inEffect(old, new *config.Config) *config.Config {
 	takeLive(&c.Faults, new.Faults)
 	takeLive(&c.HTTP, new.HTTP)
 	c.ACME = new.ACME
-	c.Reload = new.Reload
+	c.Reload, c.Deploy = new.Reload, new.Deploy
 	return &c
 }
 

@@ -87,7 +87,7 @@ func (h *host) newPool(in *setup, p *config.Pool) (*pool, error) {
 
 // take notes the settings that are live from now on.
 func (p *pool) take(c *config.Pool) {
-	p.settings.Store(c)
+	p.settings.Store(settled(c))
 	p.amendDials()
 	if c.Canary.SecretFile != "" {
 		p.split.Conceal()
@@ -121,9 +121,10 @@ func (h *host) makePool(in *realm, c *config.Config, p *config.Pool, room *fetch
 // workerSettings translates what the file says of a pool.
 func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) workers.Settings {
 	s := workers.Settings{
-		Name: p.Name, Command: p.Command, Directory: p.Directory, Env: environ(c, p), Stdio: p.Wire == "stdio",
-		Surge: p.Surge, InPlace: p.InPlace, Park: p.Park, ParkWorkers: p.ParkWorkers, Concurrency: p.Concurrency,
-		Workers: p.Workers, Unsized: p.Unsized, MaxWorkers: p.MaxWorkers, IdleTimeout: p.IdleTimeout,
+		Name: p.Name, Command: p.Command, Directory: p.Directory, Release: p.Release, Env: environ(c, p),
+		Stdio: p.Wire == "stdio", Surge: p.Surge, InPlace: p.InPlace, Park: p.Park, ParkWorkers: p.ParkWorkers,
+		Concurrency: p.Concurrency,
+		Workers:     p.Workers, Unsized: p.Unsized, MaxWorkers: p.MaxWorkers, IdleTimeout: p.IdleTimeout,
 		MaxPoolMemory: int64(p.MaxPoolMemory),
 		StartTimeout:  p.StartTimeout, RequestTimeout: p.RequestTimeout, SlowRequest: p.SlowRequest,
 		SlowTrace: p.SlowTrace, DrainTimeout: p.DrainTimeout, StopTimeout: p.StopTimeout,

@@ -59,6 +59,7 @@ func (p *pass) rollBack() {
 		names = append(names, n.old.name)
 	}
 	p.host.services.change(p.host.config(), names)
+	p.leadBack(next)
 	for _, n := range next {
 		if n.old.live() == n.back {
 			p.tellRemains(n, from[n.old])
@@ -145,7 +146,8 @@ func (p *pass) lay(next plannedPool) error {
 func (p *pass) remember(m *move) {
 	old := m.next.old
 	if m.next.back == 0 {
-		old.lives = append(old.lives, life{generation: m.last.Generation, pass: p.number, config: m.next.config})
+		old.lives = append(old.lives, life{generation: m.last.Generation, pass: p.number,
+			config: settled(m.next.config)})
 	}
 	known := old.workers.Remembered()
 	if len(known) == 0 {

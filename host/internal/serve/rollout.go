@@ -99,7 +99,7 @@ func (p *pass) roll(pools []plannedPool) (ok bool) {
 	switch {
 	case !ok:
 		p.retreat(moves, pools[len(moves):])
-	case p.back == nil: // commands are of code that comes, and not of code that was here
+	case p.back == nil && !p.again(): // commands are of code that comes, and not of code that was here
 		ok = p.passAfter(moves)
 	}
 	if !ok {

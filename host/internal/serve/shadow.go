@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -143,7 +142,7 @@ func (p *pass) startShadow(all []*shadowed) error {
 		}
 		s.candidate.tries = old
 		s.run.Ask(s.candidate.workers)
-		if resolved, err := filepath.EvalSymlinks(s.next.config.Directory); err == nil &&
+		if resolved, err := s.next.config.Resolved(); err == nil &&
 			s.next.config.Kind != config.GoPackage && resolved == old.workers.Status().Directory {
 			p.account.Add(control.Event{Kind: control.Warned, What: "pool " + name + ": its code is edited in " +
 				"place, in " + resolved + ", so that what old workers load from now on is new code, too"})

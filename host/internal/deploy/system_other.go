@@ -1,0 +1,24 @@
+//go:build !unix
+
+// Where there are no locks, and no symlink can be replaced in one step, nothing is deployed.
+
+package deploy
+
+import (
+	"errors"
+	"os/exec"
+)
+
+func supported() error {
+	return errors.New("host deploy is for Linux, macOS and the BSDs, where a symlink is replaced in one step: " +
+		"deploy into the folder, and use host reload")
+}
+
+// Free is not known here.
+func Free(string) (bytes uint64, ok bool) { return 0, false }
+
+func syncTree(string) error { return supported() }
+
+func ownerOf(string) *Owner { return nil }
+
+func becomes(*exec.Cmd, *Owner) {}

@@ -1,0 +1,46 @@
+//go:build unix
+
+// What is asked of a Unix.
+
+package deploy
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// supported says why there are no deploys here; nil if there are.
+func supported() error { return nil }
+
+// Free says how many bytes this user may still write in a folder that may not be there yet.
+func Free(folder string) (bytes uint64, ok bool) {
+	var st unix.Statfs_t
+	for unix.Statfs(folder, &st) != nil {
+		if folder == filepath.Dir(folder) {
+			return 0, false
+		}
+		folder = filepath.Dir(folder)
+	}
+	return uint64(max(0, int64(st.Bavail))) * uint64(st.Bsize), true
+}
+
+// ownerOf is to whom a folder belongs; nil if that can't be known.
+func ownerOf(folder string) *Owner {
+	var st unix.Stat_t
+	if unix.Stat(folder, &st) != nil {
+		return nil
+	}
+	return &Owner{int(st.Uid), int(st.Gid)}
+}
+
+// becomes has root's command run as somebody else.
+func becomes(cmd *exec.Cmd, owner *Owner) {
+	if os.Geteuid() == 0 && owner.UID != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(owner.UID),
+			Gid: uint32(owner.GID)}}
+	}
+}

@@ -1,0 +1,10 @@
+// Package deploy tests host deploy.
+package deploy
+
+import (
+	"testing"
+
+	"github.com/workerhost/workerhost/host/internal/e2e/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
