@@ -205,7 +205,7 @@ func (l *link) boot(o *options) (started bool, err error) {
 		return false, fmt.Errorf("sdk: the host is gone: %w", err)
 	}
 	if l.trial && o.events.OnUpgrade != nil {
-		l.rehearse(ctx)
+		l.tryUpgrade(ctx)
 	}
 	return true, nil
 }

@@ -80,9 +80,9 @@ type change struct {
 var errSessionOver = errors.New("sdk: this session can't be changed here: a handler changes that of its own " +
 	"connection until it returns, UpdateSession any")
 
-// rehearse tries OnUpgrade on sessions that are live, and tells the host what came of it. Nothing is kept. Without an
-// answer the host wants nothing of it after all.
-func (l *link) rehearse(ctx context.Context) {
+// tryUpgrade tries OnUpgrade on sessions that are live, and tells the host what came of it. Nothing is kept. Without
+// an answer the host wants nothing of it after all.
+func (l *link) tryUpgrade(ctx context.Context) {
 	v, err := l.call(ctx, func(stream uint32) protocol.Message {
 		return &protocol.Call{Stream: stream, Method: protocol.CallSessions}
 	})

@@ -162,7 +162,7 @@ func (s *reloadStory) tellTried(e control.Event) {
 			strings.TrimRight(e.Error, "\n"), e.Pool, t.Bold("nothing was changed"))
 		return
 	}
-	s.tellRehearsed(e)
+	s.tellTrial(e)
 	fmt.Fprintf(t.Out, "%s  %s  %s  boot %s  memory %s  %s\n", e.Pool, t.Green("a new worker is ready"), e.Directory,
 		HumanDuration(fromMillis(e.Boot)), HumanBytes(e.Memory), t.Faint("nothing was changed"))
 	if e.Workers > 0 {
@@ -173,8 +173,8 @@ func (s *reloadStory) tellTried(e control.Event) {
 	}
 }
 
-// tellRehearsed is about the live sessions that a dry run has tried, and what its worker asked for in vain.
-func (s *reloadStory) tellRehearsed(e control.Event) {
+// tellTrial is about the live sessions that a dry run has tried, and what its worker asked for in vain.
+func (s *reloadStory) tellTrial(e control.Event) {
 	t := s.t
 	if len(e.Refused) > 0 {
 		fmt.Fprintf(t.Out, "%s  refused to the new code: %s\n", e.Pool, counts(e.Refused))

@@ -87,7 +87,7 @@ func (h *host) tryPool(next plannedPool) control.Event {
 		return control.Event{Kind: control.TryFailed, Pool: p.name,
 			Error: "the pool could not be started; the host's log says why"}
 	}
-	settings, asked := h.workerSettings(p, h.setup.Load().config, next.config), newRehearsal(p)
+	settings, asked := h.workerSettings(p, h.setup.Load().config, next.config), newTrial(p)
 	settings.Hub = asked
 	trial, err := p.workers.Try(h.stopping, settings, asked.look)
 	pinned := trial.Pinned || next.config.Kind == config.GoPackage

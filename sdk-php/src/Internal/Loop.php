@@ -272,7 +272,7 @@ final class Loop
         }
         $this->program->timers?->start();
         if ($this->trial && Upgrade::$version > 0) {
-            Upgrade::rehearse($this->program->acts);
+            Upgrade::onTrial($this->program->acts);
             Process::endChild();
             $this->flush();
         }

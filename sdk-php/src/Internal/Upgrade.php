@@ -72,7 +72,7 @@ final class Upgrade
      *
      * @throws LinkError
      */
-    public static function rehearse(Acts $acts): void
+    public static function onTrial(Acts $acts): void
     {
         $tried = 0;
         $ids = $versions = $errors = []; // of those that failed

@@ -1,4 +1,4 @@
-// rehearsal.go: what a worker of a dry run asks the host for, and the sessions that it tries its upgrade on.
+// trial.go: what a worker of a dry run asks the host for, and the sessions that it tries its upgrade on.
 
 package serve
 
@@ -22,9 +22,9 @@ const (
 	sampleBytes = 4 << 20 // of them, encoded
 )
 
-// rehearsal is the hub of a worker on trial (SPEC.md §9.9): nothing is carried out, and it may ask for sessions. It is
+// trial is the hub of a worker on trial (SPEC.md §9.9): nothing is carried out, and it may ask for sessions. It is
 // safe for concurrent use.
-type rehearsal struct {
+type trial struct {
 	*shadow.Refuser
 	pool *pool
 	over chan struct{} // closed when the worker has told of the sessions
@@ -36,8 +36,8 @@ type rehearsal struct {
 	told     bool
 }
 
-func newRehearsal(p *pool) *rehearsal {
-	r := &rehearsal{pool: p, over: make(chan struct{}), refused: map[string]int{}}
+func newTrial(p *pool) *trial {
+	r := &trial{pool: p, over: make(chan struct{}), refused: map[string]int{}}
 	r.Refuser = shadow.NewRefuser(p.realm.asked, func(what string) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -49,7 +49,7 @@ func newRehearsal(p *pool) *rehearsal {
 }
 
 // Call implements [protocol.Hub].
-func (r *rehearsal) Call(m *protocol.Call, to protocol.Caller) {
+func (r *trial) Call(m *protocol.Call, to protocol.Caller) {
 	switch m.Method {
 	case protocol.CallSessions:
 		r.give(to)
@@ -65,7 +65,7 @@ func (r *rehearsal) Call(m *protocol.Call, to protocol.Caller) {
 }
 
 // give answers with a sample of the live sessions, once.
-func (r *rehearsal) give(to protocol.Caller) {
+func (r *trial) give(to protocol.Caller) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.sessions != nil {
@@ -78,7 +78,7 @@ func (r *rehearsal) give(to protocol.Caller) {
 }
 
 // take notes what came of them.
-func (r *rehearsal) take(m *protocol.Call) error {
+func (r *trial) take(m *protocol.Call) error {
 	var tried int
 	var ids, errs []string
 	var versions []int64
@@ -106,7 +106,7 @@ func (r *rehearsal) take(m *protocol.Call) error {
 }
 
 // look waits until a worker that can upgrade sessions has tried to.
-func (r *rehearsal) look(ctx context.Context, has func(feature string) bool) error {
+func (r *trial) look(ctx context.Context, has func(feature string) bool) error {
 	if !has(protocol.FeatureUpgrade) {
 		return nil
 	}
@@ -125,7 +125,7 @@ func (r *rehearsal) look(ctx context.Context, has func(feature string) bool) err
 }
 
 // tell adds to the event of a dry run what was found.
-func (r *rehearsal) tell(e *control.Event) {
+func (r *trial) tell(e *control.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e.Sessions, e.Refused = r.sessions, r.refused

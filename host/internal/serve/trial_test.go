@@ -29,7 +29,7 @@ func TestAWorkerOnTrialSaysNoMoreThanThereIsToSay(t *testing.T) {
 		"more failed":         {[]any{1, list("a", "b"), list(0, 0), list("", "")}, true},
 		"uneven":              {[]any{3, list("a"), list(), list("")}, true},
 	} {
-		r := &rehearsal{over: make(chan struct{}), sessions: &control.Sessions{Live: 5, Sample: 3}}
+		r := &trial{over: make(chan struct{}), sessions: &control.Sessions{Live: 5, Sample: 3}}
 		m := &protocol.Call{Method: protocol.CallUpgraded}
 		for _, a := range c.arguments {
 			v, err := protocol.NewValue(a)
