@@ -32,6 +32,7 @@ func commands() cli.Commands {
 		cli.ServiceCommand(),
 		cli.FaultsCommand(),
 		cli.ReplayCommand(),
+		cli.RehearseCommand(),
 		cli.ConnectionsCommand(),
 		cli.SendCommand(),
 		cli.CloseCommand(),

@@ -24,7 +24,8 @@ var exits = []struct {
 }{
 	{0, control.Done, "done"},
 	{1, control.NotDone,
-		"it failed: the new code does not start, a pool can't serve, nobody was reached; what ran before runs on"},
+		"it failed: the new code does not start, a pool can't serve, nobody was reached; what ran before runs on; " +
+			"or answers differ in a rehearsal"},
 	{2, control.Misused, "the command line is wrong: a flag, an argument, a pool's name"},
 	{3, control.TurnedBack, "a canary did worse than the old code or had no verdict in time, or a command of " +
 		"`after` failed, or a shadow's answers differ: old code serves; or a request that is replayed still fails"},
