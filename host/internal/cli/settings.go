@@ -16,7 +16,7 @@ import (
 func SettingFlags(f *pflag.FlagSet) func(args []string) (*config.Config, error) {
 	var o config.Overrides
 	file := f.StringP("config", "c", "",
-		"configuration `FILE` (default: host.toml in the working directory, if there is one)")
+		"configuration `FILE` (default: host.toml in the working directory, or in the folder WORKER, if there is one)")
 	f.StringArrayVarP(&o.Listen, "listen", "l", nil,
 		"listen on `ADDR`: host:port, :port, unix:/path or fd:NAME; can be repeated (default 127.0.0.1:8080)")
 	f.IntVarP(&o.Workers, "workers", "n", 0, "`N` workers in each pool (default 2 per CPU, at least 4; 1 for Go)")
@@ -47,7 +47,7 @@ func SettingFlags(f *pflag.FlagSet) func(args []string) (*config.Config, error) 
 			return nil, Misused("-n: expected a whole number of at least 1, found %d", o.Workers)
 		}
 		o.Declare = func(p *config.Pool) ([]config.Declared, error) { return php.Declare(context.Background(), p) }
-		c, err := config.Load(*file, os.LookupEnv)
+		c, err := config.Load(config.FileFor(*file, o.Worker), os.LookupEnv)
 		if err != nil {
 			return nil, err
 		}

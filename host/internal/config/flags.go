@@ -5,6 +5,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -140,6 +141,11 @@ func flagListener(address string) Listen {
 	return l
 }
 
+// hasOwn says whether a WORKER is the folder of the configuration file: then the file says what is served.
+func (c *Config) hasOwn(worker string) bool {
+	return worker != "" && c.Path != "" && sameFile(c.Path, filepath.Join(worker, FileName))
+}
+
 // addPool makes the pool of a WORKER or of a command after --.
 func (c *Config) addPool(o Overrides, here string, fail fail) {
 	given := o.Worker
@@ -150,7 +156,7 @@ func (c *Config) addPool(o Overrides, here string, fail fail) {
 	case o.Worker != "" && len(o.Command) > 0:
 		fail("", "both a WORKER, %s, and a command after -- are given: keep one of them", o.Worker)
 		return
-	case given == "" && len(c.Pools) > 0:
+	case len(c.Pools) > 0 && (given == "" || c.hasOwn(o.Worker)):
 		return
 	case given == "" && c.Path != "":
 		fail(wholeFile, "it defines no pool, so there is nothing to serve%s", howToStart)
@@ -166,6 +172,11 @@ func (c *Config) addPool(o Overrides, here string, fail fail) {
 	p := newPool(defaultPool)
 	p.InheritEnv = []string{"*"} // as any command has it that is run from a shell
 	if o.Worker != "" {
+		if file := fileIn(o.Worker); file != "" && c.Path == FileName && !c.hasOwn(o.Worker) {
+			fail("", "WORKER: %s has a %s, and so has this folder: say which one is meant, with -c %s or -c %s",
+				o.Worker, FileName, file, FileName)
+			return
+		}
 		p.Worker = o.Worker
 		if err := p.resolve(here); err != nil {
 			fail("", "WORKER: %v", err)

@@ -51,6 +51,34 @@ func read(path string) ([]byte, error) {
 	return nil, Problems{{Path: path, Text: text}}
 }
 
+// FileFor is the configuration file that path means, that of -c: without one, the host.toml of a WORKER that is a
+// folder, unless the working directory has another one. "" is that of the working directory, if there is one.
+func FileFor(path, worker string) string {
+	own := fileIn(worker)
+	if _, err := os.Lstat(FileName); path != "" || own == "" || err == nil {
+		return path
+	}
+	return own
+}
+
+// fileIn is the configuration file in a folder that is given as WORKER; "" if there is none.
+func fileIn(worker string) string {
+	if worker == "" {
+		return ""
+	}
+	file := filepath.Join(worker, FileName)
+	if info, err := os.Stat(file); err != nil || info.IsDir() {
+		return ""
+	}
+	return file
+}
+
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	two, other := os.Stat(b)
+	return err == nil && other == nil && os.SameFile(one, two)
+}
+
 // find turns an empty path into host.toml where that exists.
 func find(path string) (string, error) {
 	if path != "" {

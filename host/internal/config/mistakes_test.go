@@ -4,6 +4,8 @@ package config
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -327,6 +329,7 @@ func TestAFileThatIsNotThereSaysSo(t *testing.T) {
 
 func TestAWrongFlagIsNamedAsTheFlag(t *testing.T) {
 	folder := site(t)
+	configured(t)
 	begin := howToStart
 	for _, m := range []struct {
 		file  string
@@ -344,6 +347,8 @@ func TestAWrongFlagIsNamedAsTheFlag(t *testing.T) {
 		{"", Overrides{Worker: "empty"},
 			"WORKER: SITE/empty holds neither worker.php nor a Go main package, nor index.php for a site of " +
 				"unmodified PHP"},
+		{"[log]", Overrides{Worker: "configured"}, "WORKER: configured has a host.toml, and so has this folder: say " +
+			"which one is meant, with -c configured/host.toml or -c host.toml"},
 		{"", Overrides{Command: []string{"no-such-program"}},
 			`-- no-such-program: there is no program "no-such-program" in $PATH: install it, or write its path`},
 		{good, Overrides{Workers: -1, LogLevel: "all", LogFormat: "xml", Listen: []string{"80"}},
@@ -381,6 +386,47 @@ func TestAWrongFlagIsNamedAsTheFlag(t *testing.T) {
 		if got != m.want {
 			t.Errorf("%+v\ngot:  %s\nwant: %s", m.flags, got, m.want)
 		}
+	}
+}
+
+// configured makes a folder of that name, with a worker and a configuration.
+func configured(t *testing.T) {
+	t.Helper()
+	if err := os.Mkdir("configured", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"worker.php": "", FileName: "[pool.own]\nworker = \"worker.php\"\n"} {
+		if err := os.WriteFile(filepath.Join("configured", name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAFolderIsServedByItsOwnConfiguration(t *testing.T) {
+	site(t)
+	configured(t)
+	for _, c := range []struct{ file, worker, path, pool string }{
+		{"", "configured", "configured/host.toml", "own"},
+		{"configured/host.toml", "configured", "configured/host.toml", "own"},
+		{"configured/host.toml", "", "configured/host.toml", "own"},
+		{"", "configured/worker.php", "", "default"}, // without it
+		{"", "app", "", "default"},
+	} {
+		all, err := Load(FileFor(c.file, c.worker), variables())
+		if err == nil {
+			err = all.Apply(Overrides{Worker: c.worker})
+		}
+		if err != nil || all.Path != c.path || len(all.Pools) != 1 || all.Pools[0].Name != c.pool {
+			t.Errorf("%s with the file %q: %v", c.worker, c.file, err)
+		}
+	}
+	t.Chdir("configured")
+	all, err := Load(FileFor("", "."), variables())
+	if err == nil {
+		err = all.Apply(Overrides{Worker: "."})
+	}
+	if err != nil || all.Path != FileName || all.Pools[0].Name != "own" {
+		t.Errorf("the folder that it is in: %v", err)
 	}
 }
 

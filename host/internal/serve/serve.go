@@ -20,7 +20,8 @@ func Command() *cli.Command {
 		Arguments: "[WORKER | -- COMMAND...]",
 		Summary:   "Serve, in the foreground",
 		Detail: `WORKER is a .php file, or a folder that holds worker.php or a Go main package; after -- it is any command that speaks the worker
-protocol. Without it the pools of host.toml are served. Flags win over the file.
+protocol. Without it the pools of host.toml are served. A folder that has a host.toml is served by that, as with -c. Flags win over the
+file.
 
 SIGTERM and SIGINT stop gracefully, and at once the second time. SIGUSR1 reloads, and SIGUSR2 reopens the access log. SIGHUP
 reloads too, or stops if standard input is a terminal. SIGQUIT dumps all stacks.

@@ -103,7 +103,7 @@ func TestTheHostItselfServesThePublicFolder(t *testing.T) {
 func TestTheSmallApplicationNeedsNoHostToml(t *testing.T) {
 	t.Parallel()
 	folder := release(t, t.TempDir(), "1", "app-php")
-	b := newBrowser(harness.Start(t, "-n", "2", folder))
+	b := newBrowser(harness.Start(t, "-n", "2", filepath.Join(folder, "worker.php")))
 	b.sees("/", 200, htmlType, "<h1>Notes</h1>")
 	b.sees("/app.css", 200, "text/css; charset=utf-8", "color-scheme: light dark")
 }
