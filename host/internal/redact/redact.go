@@ -81,7 +81,10 @@ func Text(text string) string {
 	text = n.headers.ReplaceAllString(text, "${1}${2}"+Mask)
 	text = n.members.ReplaceAllString(text, `${1}"`+Mask+`"`)
 	if strings.IndexByte(text, '?') >= 0 {
-		text = queries.ReplaceAllStringFunc(text, func(q string) string { return q[:1] + Query(q[1:]) })
+		text = queries.ReplaceAllStringFunc(text, func(q string) string {
+			own := strings.TrimRight(q, ",;)") // what is behind is the sentence's
+			return own[:1] + Query(own[1:]) + q[len(own):]
+		})
 	}
 	text = n.pairs.ReplaceAllString(text, "${1}${2}${3}${4}${5}"+Mask)
 	return userinfo.ReplaceAllString(text, "${1}:"+Mask+"@")
