@@ -314,6 +314,7 @@ func (c *Config) link(fail fail) {
 	}
 	c.linkRoutes(names, fail)
 	c.linkDials(names, fail)
+	c.linkPushers(names, fail)
 	c.ACME.link(c, fail)
 	c.linkGates(fail)
 	for _, r := range c.Routes {

@@ -61,6 +61,7 @@ type Config struct {
 	Listen        []Listen      `key:"listen"`
 	Routes        []*Route      `key:"route"`
 	Dials         []*Dial       `key:"dial"`
+	Pushers       []*Pusher     `key:"pusher"`  // by name
 	Pools         []*Pool       `key:"pool"`    // in the order of the file
 	Services      []*Service    `key:"service"` // by name
 	Cron          []*Cron       `key:"cron"`
@@ -73,7 +74,7 @@ type Config struct {
 type Log struct {
 	Level  string   `key:"level" live:"yes" default:"info" oneof:"trace debug info warn error" means:"least severe message that is logged"`
 	Format string   `key:"format" default:"auto" oneof:"auto text json" means:"auto is text on a terminal, JSON elsewhere"`
-	Redact []string `key:"redact" live:"yes" holds:"array of names" absent:"[]" means:"more query parameters and headers whose values are REDACTED in logs, spans, webhooks and the journal, besides Authorization, Cookie, Set-Cookie, X-Worker-Generation, token, access_token, authorization, code, key, password, secret, signature, jwt, sid, and passwords in URLs"`
+	Redact []string `key:"redact" live:"yes" holds:"array of names" absent:"[]" means:"more query parameters and headers whose values are REDACTED in logs, spans, webhooks and the journal, besides Authorization, Cookie, Set-Cookie, X-Worker-Generation, token, access_token, authorization, code, key, password, secret, signature, auth_signature, jwt, sid, and passwords in URLs"`
 }
 
 // Admin says where the host answers probes and Prometheus.

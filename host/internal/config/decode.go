@@ -183,6 +183,8 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		*into = d.cron(at, v)
 	case *[]*Dial:
 		*into = d.dials(at, v)
+	case *[]*Pusher:
+		*into = d.pushers(at, v)
 	case *[]*Token:
 		*into = d.tokens(at, v)
 	case *[]*FetchSecret:

@@ -21,8 +21,8 @@ import (
 // Words are texts; in the file one text stands for a list of it.
 type Words []string
 
-// Route says who answers part of the requests. Where neither Pool nor Redirect nor Respond is given, only files are
-// served, and 404.
+// Route says who answers part of the requests. Where neither Pool nor Pusher nor Redirect nor Respond is given, only
+// files are served, and 404.
 type Route struct {
 	Name     string            `key:"name" absent:"made of method, host and path" means:"what status, metrics and the access log call it"`
 	Listen   Words             `key:"listen" holds:"address or array" absent:"all that speak http" means:"address of the [[listen]] that it is for; there it comes before those for all listeners"`
@@ -30,6 +30,7 @@ type Route struct {
 	Path     Words             `key:"path" holds:"path or array" absent:"any" means:"paths of URLs, such as \"/login\", or \"/api/*\" for /api and all below it"`
 	Method   Words             `key:"method" holds:"method or array" absent:"any" means:"methods, such as \"POST\"; \"GET\" is HEAD, too"`
 	Pool     string            `key:"pool" absent:"none" means:"pool that answers"`
+	Pusher   string            `key:"pusher" absent:"none" means:"in place of pool and public, the app of [pusher.NAME] that answers, which speaks Pusher's protocol; its paths are /app/* and /apps/*; host help pusher"`
 	Public   string            `key:"public" holds:"path" absent:"with pool, [http] public" means:"folder of static files, served before the pool is asked; without a pool all else is 404"`
 	Fallback string            `key:"fallback" holds:"path" absent:"off" means:"with public and no pool, the file in it, such as \"index.html\", that answers GET for paths without an extension that are no file"`
 	Redirect string            `key:"redirect" absent:"off" means:"in place of pool and public, where clients are sent: {host} is the host's name without its port, {target} the path with its query, as strip leaves it"`
@@ -59,6 +60,8 @@ func (r *Route) Targets() string {
 		return "files in " + r.Public + ", pool " + r.Pool
 	case r.Pool != "":
 		return "pool " + r.Pool
+	case r.Pusher != "":
+		return "Pusher's protocol, app " + r.Pusher
 	}
 	return "files in " + r.Public
 }
@@ -164,7 +167,8 @@ func (r *Route) checkAnswer(c *Config, fail fail) {
 	for _, one := range []struct {
 		key string
 		is  bool
-	}{{"pool", r.Pool != ""}, {"redirect", r.Redirect != ""}, {"respond", r.Respond != 0}} {
+	}{{"pool", r.Pool != ""}, {"pusher", r.Pusher != ""}, {"redirect", r.Redirect != ""},
+		{"respond", r.Respond != 0}} {
 		if one.is {
 			given = append(given, one.key)
 		}
@@ -174,7 +178,7 @@ func (r *Route) checkAnswer(c *Config, fail fail) {
 		fail(r.at+"."+given[1], "%s is given as well: keep one of them", given[0])
 	case len(given) == 0 && r.Public == "":
 		fail(r.at, `it leads nowhere: write pool = "NAME", public = "FOLDER", redirect = "https://…" or respond = 404`)
-	case r.Public != "" && (r.Redirect != "" || r.Respond != 0):
+	case r.Public != "" && (r.Pusher != "" || r.Redirect != "" || r.Respond != 0):
 		fail(r.at+".public", "has no effect beside %s: remove one of them", given[0])
 	case r.Fallback != "" && (r.Pool != "" || r.Public == ""):
 		fail(r.at+".fallback", "goes with public, and without a pool, which would never be asked: remove it")

@@ -38,6 +38,7 @@ func Keys() []KeyDoc {
 	docs = append(docs, keysOf("[[listen]]", "", Listen{})...)
 	docs = append(docs, keysOf("[[route]]", "", Route{})...)
 	docs = append(docs, keysOf("[[dial]]", "", Dial{})...)
+	docs = append(docs, keysOf("[pusher.NAME]", "", Pusher{})...)
 	docs = append(docs, keysOf("[http]", "", HTTP{})...)
 	docs = append(docs, keysOf("[pool.NAME]", "", Pool{})...)
 	docs = append(docs, keysOf("[pool.NAME.reload]", "", Gates{})...)
@@ -212,7 +213,7 @@ func label(at string) string {
 	case "listen", "route", "cron", "dial":
 		section = "[[" + parts[0] + "]]"
 		rest = rest[min(1, len(rest)):]
-	case "pool", "service":
+	case "pool", "service", "pusher":
 		if section = "[" + parts[0] + "]"; len(rest) > 0 {
 			section, rest = "["+parts[0]+"."+rest[0]+"]", rest[1:]
 		}

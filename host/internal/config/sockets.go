@@ -60,14 +60,7 @@ func (l *Listen) check(c *Config, fail fail) {
 	if l.Protocol == "tcp" {
 		l.checkFraming(c, fail)
 	}
-	for i, origin := range l.AllowedOrigins {
-		if scheme, host, ok := strings.Cut(origin, "://"); origin != "*" && origin != "null" &&
-			origin != "same-host" &&
-			(!ok || scheme == "" || host == "" || strings.ContainsAny(host, "/?# ")) {
-			fail(fmt.Sprintf("%s.%d", l.place("allowed_origins"), i),
-				"expected an origin such as \"https://example.org\", or \"*\" for all, found %s", describe(origin))
-		}
-	}
+	checkOrigins(l.AllowedOrigins, l.place("allowed_origins"), fail)
 	if c.has(l.place("message_burst")) && l.MessageRate == 0 {
 		fail(l.place("message_burst"), "has no effect without message_rate: write message_rate = %d", l.MessageBurst)
 	}
@@ -119,5 +112,16 @@ func (l *Listen) linkSockets(c *Config, p *Pool, fail fail) {
 			p.Name, p.DrainTimeout, l.ShutdownSpread)
 	default:
 		l.ShutdownSpread = p.DrainTimeout / 2
+	}
+}
+
+func checkOrigins(origins []string, at string, fail fail) {
+	for i, origin := range origins {
+		if scheme, host, ok := strings.Cut(origin, "://"); origin != "*" && origin != "null" &&
+			origin != "same-host" &&
+			(!ok || scheme == "" || host == "" || strings.ContainsAny(host, "/?# ")) {
+			fail(fmt.Sprintf("%s.%d", at, i),
+				"expected an origin such as \"https://example.org\", or \"*\" for all, found %s", describe(origin))
+		}
 	}
 }

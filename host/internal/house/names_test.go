@@ -77,7 +77,7 @@ func TestTheWordsOfTheGlossaryAreInNamesForOneThing(t *testing.T) {
 		{"front", "front fronts", nil},
 		{"begin", "begin begins beginning", []string{
 			"protocol", "workers", "host/internal/canary", "host/internal/faults", "host/internal/fetch",
-			"host/internal/hub", "host/internal/leaks", "host/internal/serve",
+			"host/internal/hub", "host/internal/leaks", "host/internal/pusher", "host/internal/serve",
 			"host/internal/shadow", "host/internal/web",
 			"host/internal/e2e/harness",
 		}},

@@ -16,7 +16,7 @@ var (
 	// always are names whose values are secret wherever they stand, as in a program's arguments.
 	always = []string{"access_token", "password", "secret", "token", "jwt"}
 	// inQueries are those that mean something else elsewhere, as in "exit code=3".
-	inQueries = []string{"authorization", "signature", "code", "key", "sid"}
+	inQueries = []string{"authorization", "signature", "auth_signature", "code", "key", "sid"}
 	// inHeaders are names of fields.
 	inHeaders = []string{"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "X-Worker-Generation"}
 )

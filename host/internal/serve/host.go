@@ -178,6 +178,7 @@ func (h *host) build(down *teardown) error {
 		made.pools = append(made.pools, p)
 	}
 	h.configureDials(made)
+	made.apps = appsFor(made, &setup{})
 	down.add(func() { h.bounded("the listeners", 0, h.closeListeners) })
 	for _, c := range made.config.Listen { // nobody is answered before the pool has a worker
 		l, err := h.newListener(made, c)

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net"
 	"slices"
@@ -215,6 +216,7 @@ func (p *pass) prepare() error {
 		}
 		p.made.pools = append(p.made.pools, made)
 	}
+	p.made.apps = appsFor(&p.made, now)
 	if err := h.checkPassed(c); err != nil {
 		return err
 	}
@@ -248,7 +250,8 @@ func (p *pass) prepareListener(next plannedListener) (*listener, error) {
 		return l, nil
 	}
 	l := &listener{config: next.config, pools: poolsOf(&p.made, &next.config), socket: next.old.socket}
-	if len(next.changes)+len(p.plan.http)+len(p.plan.routes) == 0 && slices.Equal(l.pools, next.old.pools) {
+	if len(next.changes)+len(p.plan.http)+len(p.plan.routes) == 0 && slices.Equal(l.pools, next.old.pools) &&
+		maps.Equal(p.made.apps, h.setup.Load().apps) {
 		return l, nil
 	}
 	terms, err := h.listenTerms(&p.made, next.config)
@@ -363,6 +366,7 @@ func (p *pass) swap() bool {
 	before.edge.retire(p.made.edge)
 	h.keepSockets()
 	h.configureDials(&p.made)
+	retuneApps(&p.made, before)
 	h.startReady()
 	if h.watch != watchOff {
 		h.mu.Lock()

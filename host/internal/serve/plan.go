@@ -56,6 +56,7 @@ func makePlan(now *setup, c *config.Config) *plan {
 	p.planPools(now)
 	p.planListeners(now)
 	p.planRoutes(now)
+	p.planPushers(now.config)
 	p.planPrograms(now.config)
 	p.planDials(now.config)
 	return p
@@ -216,6 +217,7 @@ func inEffect(old, new *config.Config) *config.Config {
 	c := *old
 	c.Pools, c.Listen, c.Routes, c.Warnings = new.Pools, new.Listen, new.Routes, new.Warnings
 	c.Tracing, c.Services, c.Cron, c.Dials = new.Tracing, new.Services, new.Cron, new.Dials
+	c.Pushers = new.Pushers
 	takeLive(&c, *new)
 	takeLive(&c.Log, new.Log)
 	takeLive(&c.Faults, new.Faults)

@@ -40,6 +40,8 @@ func routeTerms(made *setup, r *config.Route, t web.Terms) web.Terms {
 	if p := byName(made.pools, r.Pool); p != nil {
 		t.Backend, t.Hub = p.backend(), p.realm.hub
 		publicTerms(&t, c, c.Pool(r.Pool))
+	} else if app := made.apps[r.Pusher]; app != nil {
+		pusherTerms(&t, app, c.Pusher(r.Pusher))
 	} else if t.Route.Status == 0 {
 		t.Route.Status = 404 // what is no file
 	}

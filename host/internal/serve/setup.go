@@ -20,6 +20,7 @@ type setup struct {
 	listeners []*listener
 	edge      *edge
 	realms    map[string]*realm // by name: those of the pools, and those that had some
+	apps      map[string]*app   // by name: those that speak Pusher's protocol
 }
 
 // listener serves one [[listen]]. It never changes: when its settings do, another one takes the socket over.
