@@ -5,6 +5,7 @@ package cli
 import (
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/host/internal/config"
@@ -17,7 +18,7 @@ import (
 func DeployCommand(launcher func() ([]string, error)) *Command {
 	return &Command{
 		Name:      "deploy",
-		Arguments: "REF|FOLDER|ARCHIVE [POOL]",
+		Arguments: "REF|FOLDER|ARCHIVE|init [POOL]",
 		Summary:   "Make a release in a folder of its own, and put it live",
 		Detail: `Takes a commit of [deploy] repository, a folder (/srv/new, ./build) or an archive (.tar.gz, .tgz, .tar, .zip) into the next folder of releases, links
 what is shared, runs the commands of build as the pool's user, and has the host put it live as host reload does: with before, check, canary, pace
@@ -27,32 +28,58 @@ A failure at any step says which one, with its output, and leaves what serves as
 Two deploys exclude each other. One that is killed, at any moment, is made good by the next. Without a host that runs, the commands of before run,
 and current moves.
 
+init makes a bare repository and its hook: a git push to it is a deploy then, whose progress is in git's output, and a push whose deploy fails is refused.
+--follow BRANCH goes on, and deploys the branch of the repository whenever it has moved, and when a signed webhook says so; it is for a [service.NAME].
+
 host rollback goes back, and host rollback --release N to any release that is kept. Only root and the host's own user may deploy, on the machine itself.`,
 		Example: `host deploy main
 host deploy v1.4 -m "the basket"
 host deploy ./build shop
-host deploy shop-1.4.tar.gz --json`,
+host deploy shop-1.4.tar.gz --json
+host deploy init
+host deploy --follow main`,
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := actFlags(f)
 			asJSON := f.Bool("json", false, "print a JSON object per line")
 			canary := canaryFlags(f)
 			proves := f.String("proves", "", "go live only if the request of the fault `ID` does not fail any "+
 				"more: host faults")
+			branch := f.String("follow", "", "deploy `BRANCH` of the repository whenever it moves, until interrupted")
+			every := f.Duration("every", 0, "with --follow, how often to look (default 1s, or 1m for a repository "+
+				"that is elsewhere)")
+			pushed := f.Bool("pushed", false, "deploy what git tells its hook on standard input; for host deploy init")
 			return func(t *Terminal, args []string) error {
-				if len(args) == 0 || len(args) > 2 {
-					return Misused("expected REF, FOLDER or ARCHIVE, and POOL at most, found %d arguments", len(args))
+				what := ""
+				if *branch == "" && !*pushed && len(args) > 0 {
+					what, args = args[0], args[1:]
 				}
-				d, err := newDeployment(t, f, find, strings.Join(args[1:], ""), launcher, *asJSON)
+				switch {
+				case what == "" && *branch == "" && !*pushed || len(args) > 1:
+					return Misused("expected REF, FOLDER or ARCHIVE, and POOL at most")
+				case *branch != "" && *pushed || f.Changed("every") && (*branch == "" || *every < time.Second):
+					return Misused("--every is for --follow, and at least 1s; --pushed stands alone")
+				}
+				pool := strings.Join(args, "")
+				d, err := newDeployment(t, f, find, pool, launcher, *asJSON)
 				if err != nil {
 					return err
+				}
+				if what == "init" {
+					return d.initRepository(pool, f.Lookup("control").Value.String())
 				}
 				d.ask.Proves = *proves
 				if d.ask.Canary, err = canary(); err != nil {
 					return err
 				}
+				switch {
+				case *pushed:
+					return d.receive()
+				case *branch != "":
+					return d.follow(*branch, *every)
+				}
 				ctx, done := UntilInterrupted()
 				defer done()
-				return d.run(ctx, source{what: args[0]})
+				return d.run(ctx, source{what: what})
 			}
 		},
 	}

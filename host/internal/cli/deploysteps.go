@@ -120,8 +120,8 @@ func rollbackTo(t *Terminal, f *pflag.FlagSet, find func() (*control.Client, err
 // failed says where it ended.
 func (d *deployment) failed(ctx context.Context, r *deploy.Release, err error) error {
 	var stop *interrupted
-	if errors.As(context.Cause(ctx), &stop) && stop.text == "" {
-		stop.text = "what serves is as it was"
+	if errors.As(context.Cause(ctx), &stop) {
+		stop.text = cmp.Or(stop.text, "what serves is as it was")
 		return stop
 	}
 	if r != nil {
@@ -250,8 +250,8 @@ func (d *deployment) source(ctx context.Context, from source) (take func(*deploy
 		}
 		return nil, "", Misused("%q is no archive, and there is no repository to find it in: %s", what, hint)
 	default:
-		g := deploy.Repository{From: d.by.Repository, Pushed: from.pushed,
-			Mirror: filepath.Join(filepath.Dir(d.by.Current), ".repository.git")}
+		g := d.repository()
+		g.Pushed = from.pushed
 		if err := g.Fetch(ctx); err != nil {
 			return nil, "", fmt.Errorf("%s can't be fetched: %w", d.by.Repository, err)
 		}
@@ -273,6 +273,12 @@ func (d *deployment) source(ctx context.Context, from source) (take func(*deploy
 		size = max(size, deploy.Size(live))
 	}
 	return take, about, d.place.Room(size)
+}
+
+// repository is where refs are looked for.
+func (d *deployment) repository() deploy.Repository {
+	return deploy.Repository{From: d.by.Repository,
+		Mirror: filepath.Join(filepath.Dir(d.by.Current), ".repository.git")}
 }
 
 // commands runs commands as a pool's worker would be run, but for its limits and its confinement.

@@ -207,7 +207,7 @@ max_pool_memory = "7GiB"
 		PHP: folder + "/bin/php", API: "sdk",
 		PHPIni: Settings{"memory_limit": "1G", "opcache.enable": "0", "zend.assertions": "1"},
 		Gates:  Gates{OnFailure: "back", Timeout: 5 * time.Minute},
-		Deploy: Deploy{Current: "current", Timeout: 15 * time.Minute, Keep: 5},
+		Deploy: Deploy{Current: "current", Branch: "main", Timeout: 15 * time.Minute, Keep: 5},
 		Kind:   PHPFile, Script: "worker.php", Site: Site{Index: "index.php"}, at: "pool.web",
 	}
 	setDefaults(&web.Canary)

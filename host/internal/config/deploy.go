@@ -5,8 +5,10 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,12 +18,33 @@ import (
 
 // Deploy is [deploy], or [pool.NAME.deploy].
 type Deploy struct {
-	Current    string        `key:"current" holds:"path" default:"current" means:"the symlink that leads to the release that is live, and that directory of pools goes through; releases and shared are folders beside it"`
-	Repository string        `key:"repository" holds:"path or URL" absent:"none" means:"git repository that host deploy REF takes commits from: a folder, https://…, ssh://… or user@host:path; one that is elsewhere is mirrored in .repository.git beside current"`
-	Shared     []string      `key:"shared" holds:"array of names" absent:"[]" means:"files and folders, such as [\"storage/\", \".env\"], that lie in the folder shared, and that each release has a symlink to; what is not there yet is taken from the release, and a folder that ends in a slash is made"`
-	Build      Commands      `key:"build" absent:"[]" means:"commands, such as [[\"composer\", \"install\", \"--no-dev\"]], that run one after the other in a new release, as the pool's user and with its environment, before the host is asked for anything; the first that fails ends the deploy"`
-	Timeout    time.Duration `key:"timeout" default:"15m" min:"1ms" means:"time for each command of build"`
-	Keep       int           `key:"keep" default:"5" min:"2" max:"1000" means:"how many releases stay, besides those that are in use"`
+	Current           string        `key:"current" holds:"path" default:"current" means:"the symlink that leads to the release that is live, and that directory of pools goes through; releases and shared are folders beside it"`
+	Repository        string        `key:"repository" holds:"path or URL" absent:"none" means:"git repository that host deploy REF takes commits from: a folder, https://…, ssh://… or user@host:path; one that is elsewhere is mirrored in .repository.git beside current"`
+	Branch            string        `key:"branch" default:"main" means:"branch that a push to the repository of host deploy init deploys"`
+	Webhook           string        `key:"webhook" holds:"host:port" absent:"off" means:"where host deploy --follow is told of pushes, by webhooks that are signed as GitHub's are (X-Hub-Signature-256)"`
+	WebhookSecretFile string        `key:"webhook_secret_file" holds:"path" absent:"required with webhook" means:"file with the secret of webhooks, of at least 16 characters"`
+	Shared            []string      `key:"shared" holds:"array of names" absent:"[]" means:"files and folders, such as [\"storage/\", \".env\"], that lie in the folder shared, and that each release has a symlink to; what is not there yet is taken from the release, and a folder that ends in a slash is made"`
+	Build             Commands      `key:"build" absent:"[]" means:"commands, such as [[\"composer\", \"install\", \"--no-dev\"]], that run one after the other in a new release, as the pool's user and with its environment, before the host is asked for anything; the first that fails ends the deploy"`
+	Timeout           time.Duration `key:"timeout" default:"15m" min:"1ms" means:"time for each command of build"`
+	Keep              int           `key:"keep" default:"5" min:"2" max:"1000" means:"how many releases stay, besides those that are in use"`
+}
+
+var branchName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./@+=-]*$`)
+
+func (d *Deploy) checkWebhook(c *Config, at string, fail fail) {
+	if d.WebhookSecretFile != "" {
+		d.WebhookSecretFile = absolute(c.Folder, d.WebhookSecretFile)
+	}
+	switch _, _, err := net.SplitHostPort(d.Webhook); {
+	case d.Webhook == "" && d.WebhookSecretFile != "":
+		fail(at+".webhook_secret_file", "has no effect without webhook: write webhook = \"127.0.0.1:9000\"")
+	case d.Webhook == "":
+	case err != nil:
+		fail(at+".webhook", "expected host:port, found %q", d.Webhook)
+	case d.WebhookSecretFile == "":
+		fail(at+".webhook", "needs a secret, or whoever reaches it could have it deploy: write webhook_secret_file = "+
+			"\"FILE\" (openssl rand -hex 24 > FILE)")
+	}
 }
 
 // check looks at the table at a place, and makes its paths absolute.
@@ -36,6 +59,10 @@ func (d *Deploy) check(c *Config, at string, fail fail) {
 	case d.Repository != "" && !strings.Contains(d.Repository, ":"):
 		d.Repository = absolute(c.Folder, d.Repository)
 	}
+	if !branchName.MatchString(d.Branch) {
+		fail(at+".branch", "expected the name of a branch, found %q", d.Branch)
+	}
+	d.checkWebhook(c, at, fail)
 	for i, name := range d.Shared {
 		clean := filepath.Clean(name)
 		if name == "" || clean == "." || !filepath.IsLocal(name) || strings.Contains(name, "..") ||

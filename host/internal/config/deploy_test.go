@@ -22,6 +22,13 @@ host.toml:4: [deploy] shared.3: expected a name in the release, such as "storage
 		{good + "[deploy]\nrepository = '--upload-pack=x'\nkeep = 1",
 			`host.toml:4: [deploy] repository: expected a folder or a URL, found "--upload-pack=x"
 host.toml:5: [deploy] keep: expected a whole number from 2 to 1000, found the number 1`},
+		{good + "[deploy]\nbranch = '-x'", `host.toml:4: [deploy] branch: expected the name of a branch, found "-x"`},
+		{good + "[deploy]\nwebhook = ':9000'", `host.toml:4: [deploy] webhook: needs a secret, or whoever reaches it ` +
+			`could have it deploy: write webhook_secret_file = "FILE" (openssl rand -hex 24 > FILE)`},
+		{good + "[deploy]\nwebhook = 'x'\nwebhook_secret_file = 'f'", `host.toml:4: [deploy] webhook: expected ` +
+			`host:port, found "x"`},
+		{good + "[deploy]\nwebhook_secret_file = 'f'", `host.toml:4: [deploy] webhook_secret_file: has no effect ` +
+			`without webhook: write webhook = "127.0.0.1:9000"`},
 		{good + "[pool.web.deploy]\ncurrent = ''", `host.toml:4: [pool.web] deploy.current: expected the path of a ` +
 			`symlink, found ""`},
 	})

@@ -1,0 +1,122 @@
+// hook.go: a repository that is pushed to, whose hook is a deploy.
+
+package deploy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// hookNote is how a hook is known that was made here.
+const hookNote = "# made by host deploy init"
+
+// Init makes a bare repository in a folder, unless there is one, with a hook that runs a command for each push. It
+// belongs to the owner of the folder that it is in. It gives the path of the hook. A hook of somebody else stays, and
+// is an error.
+func Init(ctx context.Context, folder, branch string, command []string) (hook string, err error) {
+	if err := supported(); err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(filepath.Join(folder, "HEAD")); errors.Is(err, fs.ErrNotExist) {
+		if err := InitBare(ctx, folder, branch); err != nil {
+			return "", err
+		}
+	}
+	hooks := filepath.Join(folder, "hooks")
+	if err := os.Mkdir(hooks, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	hook = filepath.Join(hooks, "pre-receive")
+	switch text, err := os.ReadFile(hook); {
+	case err == nil && !bytes.Contains(text, []byte(hookNote)):
+		return "", fmt.Errorf("%s is there, and somebody else's: have it run %s, with its own input", hook,
+			quoted(command))
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return "", err
+	}
+	text := fmt.Sprintf("#!/bin/sh\n%s: a push to the branch is the deploy, and is refused if that fails\nexec %s\n",
+		hookNote, quoted(command))
+	if err := os.WriteFile(hook+".next", []byte(text), 0o755); err != nil {
+		return "", err
+	}
+	if err := errors.Join(os.Chmod(hook+".next", 0o755), os.Rename(hook+".next", hook)); err != nil {
+		return "", err
+	}
+	return hook, giveAll(folder, Place{Current: folder}.keeper())
+}
+
+// giveAll gives all of a folder to an owner.
+func giveAll(folder string, owner *Owner) error {
+	if owner == nil {
+		return nil
+	}
+	return filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, owner.give(path))
+	})
+}
+
+// quoted is a command as a shell reads it.
+func quoted(command []string) string {
+	var words []string
+	for _, word := range command {
+		words = append(words, "'"+strings.ReplaceAll(word, "'", `'\''`)+"'")
+	}
+	return strings.Join(words, " ")
+}
+
+// Pushed reads what git tells a hook, and gives the commit that a branch is to be at; "" if the push is not about that
+// branch, or removes it. others are what else was pushed.
+func Pushed(from io.Reader, branch string) (commit string, others []string, err error) {
+	lines := bufio.NewScanner(from)
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) != 3 || !commitID.MatchString(fields[1]) {
+			return "", nil, fmt.Errorf("%.100q is nothing that git tells a hook", lines.Text())
+		}
+		if fields[2] != "refs/heads/"+branch || strings.Trim(fields[1], "0") == "" {
+			others = append(others, fields[2])
+			continue
+		}
+		commit = fields[1]
+	}
+	return commit, others, lines.Err()
+}
+
+// Look says something that changes when a branch of a repository that is here does. It is cheap, and does not run git.
+func (g Repository) Look(branch string) string {
+	var seen strings.Builder
+	text, _ := os.ReadFile(filepath.Join(g.gitFolder(), "refs/heads", filepath.FromSlash(branch)))
+	seen.Write(text)
+	for _, name := range []string{"packed-refs", "reftable/tables.list"} {
+		if info, err := os.Stat(filepath.Join(g.gitFolder(), name)); err == nil {
+			fmt.Fprint(&seen, info.Size(), info.ModTime().UnixNano(), ",")
+		}
+	}
+	return seen.String()
+}
+
+// gitFolder is where a repository has its own files.
+func (g Repository) gitFolder() string {
+	inside := filepath.Join(g.folder(), ".git")
+	if info, err := os.Stat(inside); err == nil && info.IsDir() {
+		return inside
+	}
+	return g.folder()
+}
+
+// Commit is that of the release that the symlink leads to; "" if it is not known.
+func (p Place) Commit() string {
+	text, err := os.ReadFile(filepath.Join(p.Current, Revision))
+	if commit := strings.TrimSpace(string(text)); err == nil && commitID.MatchString(commit) {
+		return commit
+	}
+	return ""
+}
