@@ -181,7 +181,8 @@ func (d *Deploying) choose(c *Config, name string) error {
 			what = "pool " + name + " does not run"
 		}
 		return c.ProblemAt("deploy", fmt.Sprintf("%s in a release: write directory = %q in [pool.NAME], or another "+
-			"symlink as current of [deploy]", what, d.Current))
+			"symlink as current of [deploy]; of a folder that is changed in place `host deploy adopt` makes a release",
+			what, d.Current))
 	}
 	if os.Geteuid() == 0 && d.Pool.User == "" && len(d.Build) > 0 {
 		return c.ProblemAt("deploy.build", fmt.Sprintf("would run as root: give [pool.%s] a user, or write user = "+

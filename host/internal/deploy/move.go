@@ -25,7 +25,7 @@ func Prepare(link, folder string) (*Move, error) {
 		return nil, fmt.Errorf("%s is no folder", folder)
 	}
 	if info, err := os.Lstat(link); err == nil && info.Mode().Type() != fs.ModeSymlink {
-		return nil, fmt.Errorf("%s is no symlink: move it away, and deploy it as a folder", link)
+		return nil, fmt.Errorf("%s is no symlink: `host deploy adopt` makes one of it", link)
 	}
 	target, err := filepath.Rel(filepath.Dir(link), folder)
 	if err != nil {

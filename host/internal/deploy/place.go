@@ -52,8 +52,8 @@ func (p Place) Live() (string, error) {
 	case err != nil:
 		return "", err
 	case info.Mode().Type() != fs.ModeSymlink:
-		return "", fmt.Errorf("%s is no symlink, so its code is changed in place: move it away, and "+
-			"deploy it as a folder", p.Current)
+		return "", fmt.Errorf("%s is no symlink, so its code is changed in place: `host deploy adopt` makes a "+
+			"release of it", p.Current)
 	}
 	live, err := filepath.EvalSymlinks(p.Current)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -97,6 +97,11 @@ func (l *Lock) Mend(lives func(folder string) bool) (removed, kept []string, err
 	if err != nil {
 		return nil, nil, err
 	}
+	if info, err := os.Lstat(l.Place.Folder(l.next)); err == nil && info.Mode().Type() == fs.ModeSymlink {
+		if err := os.Remove(l.Place.Folder(l.next)); err != nil { // an Adopt that was killed
+			return nil, nil, err
+		}
+	}
 	live, err := l.Live()
 	if err != nil {
 		return nil, nil, err

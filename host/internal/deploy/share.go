@@ -71,6 +71,11 @@ func (r *Release) share(base *os.Root, name string, isFolder bool) error {
 	if err := errors.Join(r.above(base, outside), r.above(base, inside)); err != nil {
 		return err
 	}
+	if old, err := base.Readlink(outside); err == nil && old == linkOf(name) { // an Adopt that was killed
+		if err := base.Remove(outside); err != nil {
+			return err
+		}
+	}
 	_, err := base.Lstat(outside)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = r.found(base, inside, outside, isFolder)
@@ -81,8 +86,7 @@ func (r *Release) share(base *os.Root, name string, isFolder bool) error {
 	if err := base.RemoveAll(inside); err != nil {
 		return err
 	}
-	up := strings.Repeat("../", strings.Count(inside, "/"))
-	if err := base.Symlink(up+outside, inside); err != nil {
+	if err := base.Symlink(linkOf(name), inside); err != nil {
 		return err
 	}
 	return r.give(base, inside)

@@ -37,6 +37,13 @@ func ownerOf(folder string) *Owner {
 	return &Owner{int(st.Uid), int(st.Gid)}
 }
 
+// sameDevice says whether two files are on one file system.
+func sameDevice(a, b os.FileInfo) bool {
+	one, ok := a.Sys().(*syscall.Stat_t)
+	other, too := b.Sys().(*syscall.Stat_t)
+	return !ok || !too || one.Dev == other.Dev
+}
+
 // becomes has root's command run as somebody else.
 func becomes(cmd *exec.Cmd, owner *Owner) {
 	if os.Geteuid() == 0 && owner.UID != 0 {

@@ -64,7 +64,7 @@ func TestADeployThatIsKilledIsMadeGoodByTheNext(t *testing.T) {
 	s := newShop(t, steps)
 	s.deploy(s.code("first"))
 	s.start()
-	l := harness.NewLoad(s.Host).Kept(2).Fresh(1)
+	l := harness.NewLoad(s.Host).Fresh(3) // since one that is kept lasts for 90 seconds
 	began := time.Now()
 	s.deploy(s.code("second"))
 	took := time.Since(began)
