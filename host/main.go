@@ -32,7 +32,7 @@ func commands() cli.Commands {
 		cli.ServiceCommand(),
 		cli.FaultsCommand(),
 		cli.ReplayCommand(),
-		cli.RehearseCommand(),
+		cli.RehearseCommand(serve.StartRehearsed),
 		cli.ConnectionsCommand(),
 		cli.SendCommand(),
 		cli.CloseCommand(),

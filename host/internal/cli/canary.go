@@ -167,6 +167,9 @@ func milliseconds(v float64) string {
 	if v == 0 {
 		return "-" // there were none
 	}
+	if v >= 1000 {
+		return fmt.Sprintf("%.0f ms", v)
+	}
 	return fmt.Sprintf("%.3g ms", v)
 }
 

@@ -20,7 +20,13 @@ import (
 
 // rehearsing is what host rehearse was told.
 type rehearsing struct {
+	start           StartRehearsed
+	find            func() (*control.Client, error)
+	file            string // of the configuration, "" for the default one
 	beside, at      string
+	own, leaks      bool
+	pool            string
+	pids            []int
 	methods, fields []string
 	requests        int
 	insecure        bool
@@ -33,28 +39,36 @@ type rehearsing struct {
 	host    string   // that --header names
 }
 
-// RehearseCommand is host rehearse.
-func RehearseCommand() *Command {
+// RehearseCommand is host rehearse. start starts a host for it where none runs.
+func RehearseCommand(start StartRehearsed) *Command {
 	return &Command{
 		Name:      "rehearse",
 		Arguments: "LOG",
 		Summary:   "Ask another stack and this one the same, and show what differs",
 		Detail: `Takes the safe requests of LOG, an access log of nginx, Apache, Caddy or this host (gzip or not; - is standard input), a list of URLs, or a HAR file, asks
-both stacks, and shows where their answers differ: status, headers that matter, length, and body. --beside is the old one, --at the new. What changes
-from request to request by itself, such as a date or a token, is no difference: the old one is asked before the new one and after it, and what varies in
-its own answers is left out. What differs is asked once more, and shown only if it differs again.
+both stacks, and shows where their answers differ: status, headers that matter, length, and body. --beside is the old one. The new one is the host that runs
+here; without one, the pools of host.toml are started for this alone, behind a port that nobody else knows; --at names another one. What changes from request
+to request by itself, such as a date or a token, is no difference: the old one is asked before the new one and after it, and what varies in its own answers is
+left out. What differs is asked once more, and shown only if it differs again.
 
 Each request is asked once, however often the log has it; of more than --requests those of all routes come first. Only GET and HEAD are asked unless
 --method says more, at --rate, and without the cookies and passwords of the log: --header gives those that are needed.
 
 The exit status is 0 if no answer differs, and 1 if one does. ` + "`host help rehearse`" + ` has a page about it.`,
-		Example: "host rehearse /var/log/nginx/access.log --beside http://127.0.0.1:8080 " +
-			"--at http://127.0.0.1:9000\n" +
+		Example: "host rehearse /var/log/nginx/access.log --beside http://127.0.0.1:8080\n" +
 			"host rehearse urls.txt --beside https://shop.example --at http://127.0.0.1:9000 --junit rehearsal.xml",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
-			o := rehearsing{}
+			o := rehearsing{start: start}
+			o.find = hostFlags(f)
 			f.StringVar(&o.beside, "beside", "", "the old stack, at `URL`")
-			f.StringVar(&o.at, "at", "", "the new stack, at `URL`")
+			f.StringVar(&o.at, "at", "", "the new stack, at `URL` (default: the host that runs here, or one that is "+
+				"started for this)")
+			f.BoolVar(&o.own, "start", false, "start one, though a host runs here")
+			f.StringVar(&o.pool, "pool", "", "ask the listener that leads to pool `NAME` (default: the first of HTTP)")
+			f.BoolVar(&o.leaks, "leaks", false, "start one, and look for what a request of each route leaves behind "+
+				"in a worker of PHP: host help leaks")
+			f.IntSliceVar(&o.pids, "beside-pid", nil, "`PID` of the old stack, whose processor time counts with that "+
+				"of its children; such as nginx's and php-fpm's (Linux)")
 			compared := rehearsalFlags(f)
 			f.StringArrayVar(&o.fields, "header", nil, "send `'NAME: VALUE'` to both (repeatable); Host is the name "+
 				"that both are asked for, whatever the log says")
@@ -76,6 +90,7 @@ The exit status is 0 if no answer differs, and 1 if one does. ` + "`host help re
 				if err := o.check(args); err != nil {
 					return err
 				}
+				o.file = f.Lookup("config").Value.String()
 				return o.run(t, args[0])
 			}
 		},
@@ -121,8 +136,8 @@ func (o *rehearsing) check(args []string) error {
 		return Misused("expected one LOG, found %d", len(args))
 	case o.beside == "":
 		return Misused("--beside URL says which stack is asked the same")
-	case o.at == "":
-		return Misused("--at URL says which stack is the new one")
+	case o.at != "" && (o.own || o.leaks || o.pool != ""):
+		return Misused("--at names a stack, so --start, --leaks and --pool mean nothing with it")
 	case o.requests < 1 || o.settings.Parallel < 1 || o.settings.Rate <= 0 || o.timeout <= 0 || o.settings.For <= 0:
 		return Misused("--requests, --for, --rate, --concurrency and --timeout are more than 0")
 	case o.settings.Rate > 10_000 || o.settings.Parallel > 1000:
@@ -190,36 +205,49 @@ func (o *rehearsing) run(t *Terminal, log string) error {
 	if err != nil {
 		return err
 	}
-	new, err := o.site("at", rehearse.SiteSettings{URL: o.at, Fallback: old.Host()})
+	new, err := o.newStack(ctx, old)
 	if err != nil {
 		return err
 	}
-	defer new.Close()
-	report, err := o.ask(ctx, t, old, new, source)
+	defer new.close()
+	report, leaks, err := o.ask(ctx, t, old, new, source)
 	if report == nil {
 		return err
 	}
-	return errors.Join(o.tell(t, source, report), err)
+	return errors.Join(err, o.tell(t, source, report, leaks))
 }
 
 // ask asks both. Without a report there is nothing to tell but the error.
-func (o *rehearsing) ask(ctx context.Context, t *Terminal, old, new rehearse.Stack, source *rehearse.Source) (
-	*rehearse.Report, error) {
+func (o *rehearsing) ask(ctx context.Context, t *Terminal, old *rehearse.Site, new *newStack,
+	source *rehearse.Source) (*rehearse.Report, *RehearsedLeaks, error) {
 	picked := rehearse.Pick(source.Requests, o.requests)
 	r := rehearse.NewRehearsal(old, new, o.settings)
 	enough := t.progress(func() string {
 		return fmt.Sprintf("%d of %s asked", r.Asked(), Counted(len(picked), "request"))
 	})
-	err := r.Run(ctx, picked)
-	enough()
+	defer enough()
+	spent, err := o.processors(new)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	if err := r.Run(ctx, picked); err != nil {
+		return nil, nil, err
+	}
+	enough()
+	report := r.Report()
+	spent(report, r)
 	var stop *interrupted
 	if errors.As(context.Cause(ctx), &stop) {
-		return r.Report(), stop
+		return report, nil, stop
 	}
-	return r.Report(), nil
+	if new.leaks == nil {
+		return report, nil, nil
+	}
+	found, err := new.leaks(ctx, ofEachRoute(picked))
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return report, found, err
 }
 
 // rehearsed is the JSON of host rehearse.
@@ -228,6 +256,7 @@ type rehearsed struct {
 	Outcome control.Outcome `json:"outcome"`
 	Log     rehearsedLog    `json:"log"`
 	*rehearse.Report
+	Leaks any `json:"leaks,omitempty"` // as host check --leaks has its reports
 }
 
 // rehearsedLog is what was read.
@@ -239,7 +268,8 @@ type rehearsedLog struct {
 }
 
 // tell shows what was found. The error is that of the command.
-func (o *rehearsing) tell(t *Terminal, source *rehearse.Source, report *rehearse.Report) error {
+func (o *rehearsing) tell(t *Terminal, source *rehearse.Source, report *rehearse.Report,
+	leaks *RehearsedLeaks) error {
 	if o.junit != "" {
 		if err := writeJUnit(o.junit, report); err != nil {
 			return err
@@ -253,10 +283,16 @@ func (o *rehearsing) tell(t *Terminal, source *rehearse.Source, report *rehearse
 		what = fmt.Sprintf("%d of %s differ", report.Differ, Counted(report.Asked, "answer"))
 	case report.Asked == 0:
 		outcome, what = control.NotDone, "nothing was asked"
+	case leaks != nil && leaks.Count > 0:
+		outcome, what = control.NotDone, Counted(leaks.Count, "leak")
+	}
+	var reports any
+	if leaks != nil {
+		reports = leaks.Reports
 	}
 	log := rehearsedLog{source.Format, source.Entries, len(source.Requests), source.Left}
 	if o.asJSON {
-		if err := printJSON(t, rehearsed{"rehearsed", outcome, log, report}); err != nil {
+		if err := printJSON(t, rehearsed{"rehearsed", outcome, log, report, reports}); err != nil {
 			return err
 		}
 		return quietly(outcome)
@@ -267,6 +303,9 @@ func (o *rehearsing) tell(t *Terminal, source *rehearse.Source, report *rehearse
 	}
 	fmt.Fprintf(t.Out, "; %s\n", Counted(log.Distinct, "different request"))
 	t.showRehearsal(report)
+	if leaks != nil {
+		t.showLeft(leaks)
+	}
 	return EndedBy(outcome, what)
 }
 

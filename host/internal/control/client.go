@@ -39,6 +39,9 @@ func TCPAddress(place string) (address string, isTCP bool) {
 	return strings.CutPrefix(place, tcpScheme)
 }
 
+// Address is where the host is steered over TCP, host:port; remote is false for one at a socket.
+func (c *Client) Address() (address string, remote bool) { return TCPAddress(c.path) }
+
 // NoHost says that no host answers at the socket.
 type NoHost struct {
 	Path string

@@ -84,6 +84,9 @@ func (s *Site) Name() string { return s.base.String() }
 // Host is that of its URL.
 func (s *Site) Host() string { return s.base.Host }
 
+// Secure says whether it is asked by HTTPS.
+func (s *Site) Secure() bool { return s.base.Scheme == "https" }
+
 // Close lets go of its connections.
 func (s *Site) Close() { s.transport.CloseIdleConnections() }
 

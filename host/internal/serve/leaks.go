@@ -161,8 +161,12 @@ func inspectAlone(h *host, requests []*protocol.Request) (reports []*leaks.Repor
 	if why := p.workers.Status().Failure; why != "" {
 		return nil, errors.New(why)
 	}
+	return inspect(ctx, p.workers, requests)
+}
+
+func inspect(ctx context.Context, of leaks.Pool, requests []*protocol.Request) (reports []*leaks.Report, err error) {
 	for _, r := range requests {
-		found, err := leaks.Inspect(ctx, p.workers, r)
+		found, err := leaks.Inspect(ctx, of, r)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
