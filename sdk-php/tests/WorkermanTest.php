@@ -156,6 +156,21 @@ final class WorkermanTest extends TestCase
         }
     }
 
+    /** The page of the host's documentation that lists them, and the class, have the same. */
+    public function testEachMethodOfGatewayIsListed(): void
+    {
+        if (!is_file($page = __DIR__ . '/../../host/docs/workerman.md')) {
+            self::markTestSkipped('the SDK is here without the host');
+        }
+        require_once __DIR__ . '/../src/Compat/GatewayWorker/Lib/Gateway.php';
+        preg_match('~^## Lib\\\\Gateway$(.*?)^Timers~ms', (string) file_get_contents($page), $found);
+        $rows = preg_grep('~^\\| (?!an error)\\w~', explode("\n", $found[1]));
+        preg_match_all('~`([a-z]\\w+)`~', implode("\n", $rows), $listed);
+        $there = array_column((new \ReflectionClass(\GatewayWorker\Lib\Gateway::class))
+            ->getMethods(\ReflectionMethod::IS_PUBLIC), 'name');
+        self::assertEqualsCanonicalizing(array_diff($there, ['enter', 'leave', '__callStatic']), $listed[1]);
+    }
+
     public function testTheClassesAreThereForSuchProgramsAlone(): void
     {
         self::assertFalse(\class_exists('Workerman\Worker'));

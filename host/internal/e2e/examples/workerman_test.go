@@ -287,6 +287,13 @@ func gateway(t *testing.T, h *harness.Host) {
 		{`["getClientIdListByGroup",["g"]]`, `{ID:ID,THEM:THEM}`, ""},
 		{`["getUidListByGroup",["g"]]`, `{"7":"7"}`, ""},
 		{`["getUidCountByGroup",["g"]]`, `1`, ""},
+		{`["joinGroup",[THEM,"h"]]`, `null`, ""},
+		{`["getClientIdListByGroup",[["g","h"]]]`, `{ID:ID,THEM:THEM}`, ""},
+		{`["getClientIdListByGroup",[["h","none"]]]`, `{THEM:THEM}`, ""},
+		{`["getUidListByGroup",[["g","h"]]]`, `{"7":"7"}`, ""},
+		{`["getUidCountByGroup",[["h"]]]`, `0`, ""},
+		{`["getAllGroupIdList",[]]`, `{"g":"g","h":"h"}`, ""},
+		{`["leaveGroup",[THEM,"h"]]`, `null`, ""},
 		{`["getAllGroupIdList",[]]`, `{"g":"g"}`, ""},
 		{`["getAllGroupClientIdList",[]]`, `{"g":{ID:ID,THEM:THEM}}`, ""},
 		{`["getAllGroupClientIdCount",[]]`, `{"g":2}`, ""},
@@ -299,6 +306,11 @@ func gateway(t *testing.T, h *harness.Host) {
 		{`["setSession",[ID,{"own":1}]]`, `true`, ""},
 		{`["getClientSessionsByGroup",["g"]]`, `{ID:{"own":1},THEM:{"name":"B","age":1}}`, ""},
 		{`["getAllClientSessions",[]]`, `{ID:{"own":1},THEM:{"name":"B","age":1}}`, ""},
+		{`["getClientSessionsByGroup",[""]]`, `[]`, ""},
+		{`["setSocketSession",[THEM,"a:1:{s:4:\"name\";s:1:\"C\";}"]]`, `true`, ""},
+		{`["getSession",[THEM]]`, `{"name":"C"}`, ""},
+		{`["setSession",[THEM,{"name":"B","age":1}]]`, `true`, ""},
+		{`["setBusinessWorker",[null]]`, `null`, ""},
 		{`["getAllClientInfo",[]]`, `{ID:{"own":1},THEM:{"name":"B","age":1}}`, ""},
 		{`["getClientInfoByGroup",["g"]]`, `{ID:{"own":1},THEM:{"name":"B","age":1}}`, ""},
 		{`["getClientCountByGroup",[]]`, `2`, ""},
@@ -308,7 +320,9 @@ func gateway(t *testing.T, h *harness.Host) {
 		{`["sendToAll",["all",null,[ID]]]`, `null`, "all"},
 		{`["sendToAll",["some",[THEM]]]`, `null`, "some"},
 		{`["sendToClient",[THEM,"one"]]`, `true`, "one"},
-		{`["sendToGroup",["g","group",[ID]]]`, `null`, "group"},
+		{`["sendToGroup",["g","group",[ID]]]`, `true`, "group"},
+		{`["sendToGroup",[["g","h"],"groups",[ID]]]`, `true`, "groups"},
+		{`["sendToGroup",["","nobody"]]`, `false`, ""},
 		{`["bindUid",[THEM,8]]`, `null`, ""},
 		{`["sendToUid",[8,"user"]]`, `null`, "user"},
 		{`["bindUid",[ID,9]]`, `null`, ""},
@@ -318,7 +332,8 @@ func gateway(t *testing.T, h *harness.Host) {
 		{`["isUidOnline",[7]]`, `0`, ""},
 		{`["leaveGroup",[THEM,"g"]]`, `null`, ""},
 		{`["getClientIdCountByGroup",["g"]]`, `1`, ""},
-		{`["ungroup",["g"]]`, `null`, ""},
+		{`["ungroup",[""]]`, `false`, ""},
+		{`["ungroup",["g"]]`, `true`, ""},
 		{`["getClientIdCountByGroup",["g"]]`, `0`, ""},
 		{`["closeClient",[THEM,"go"]]`, `true`, "go"},
 	} {
@@ -338,6 +353,8 @@ func gateway(t *testing.T, h *harness.Host) {
 	if code, _ := other.Ends(); code != 1000 {
 		t.Errorf("closeClient() gave %d", code)
 	}
+	s.Say("mine")
+	s.Expect("1")
 	third := h.Upgrade("/")
 	s.Say(`["destoryClient",["%s"]]`, strings.TrimPrefix(third.Hear(), "id "))
 	if code, _ := third.Ends(); code != 1000 {

@@ -14,7 +14,9 @@ class BusinessWorker extends Worker
     /** The class with onMessage() and its like. */
     public string|object $eventHandler = 'Events';
     public string $secretKey = '';
-    public bool $sendToGatewayBufferSize = false;
+    public int|float $sendToGatewayBufferSize = 10240000;
+    /** @var array<string, mixed> there are none */
+    public array $gatewayConnections = [];
     public int $processTimeout = 30;
     /** @var callable|null */
     public $processTimeoutHandler = null;

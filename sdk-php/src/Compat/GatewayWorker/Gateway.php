@@ -12,7 +12,12 @@ use Workerman\Worker;
  */
 class Gateway extends Worker
 {
+    public const ROUTER_RANDOM = 'router_random';
+    public const ROUTER_LEAST_CONNECTIONS = 'router_least_connections';
+    /** The host gives an event to whoever is free. */
+    public static string $selectLoadBalancingMode = self::ROUTER_LEAST_CONNECTIONS;
     public string $lanIp = '127.0.0.1';
+    public string $innerTcpWorkerListen = '';
     public int|string $lanPort = 0;
     public int $startPort = 2000;
     /** @var string|list<string> */

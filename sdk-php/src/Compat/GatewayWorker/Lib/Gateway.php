@@ -80,12 +80,19 @@ class Gateway
     /**
      * @param string|int|list<string|int> $group
      * @param list<string>|string|null    $exclude_client_id
+     *
+     * @return bool false where no group is named
      */
     public static function sendToGroup(string|int|array $group, string $message,
-        array|string|null $exclude_client_id = null, bool $raw = false): void
+        array|string|null $exclude_client_id = null, bool $raw = false): bool
     {
         self::refuse($raw);
+        if ($group === '' || $group === []) {
+            return false;
+        }
         self::all()->sendToGroup(self::list($group), $message, self::list($exclude_client_id));
+
+        return true;
     }
 
     public static function closeClient(string $client_id, ?string $message = null): bool
@@ -137,8 +144,7 @@ class Gateway
     /** @return list<string> */
     public static function getClientIdByUid(string|int $uid): array
     {
-        return \array_keys(\array_filter(self::clients(),
-            static fn (Connection $client): bool => $client->uid === (string) $uid));
+        return self::all()->idsOf($uid);
     }
 
     public static function getUidByClientId(string $client_id): ?string
@@ -154,10 +160,14 @@ class Gateway
         return self::uids(Business::CLIENTS);
     }
 
-    /** @return array<string, string> */
-    public static function getUidListByGroup(string|int $group): array
+    /**
+     * @param string|int|list<string|int> $group of several: those who are in one of them
+     *
+     * @return array<string, string>
+     */
+    public static function getUidListByGroup(string|int|array $group): array
     {
-        return self::uids((string) $group);
+        return \array_replace([], ...\array_map(self::uids(...), self::list($group)));
     }
 
     public static function getAllUidCount(): int
@@ -165,7 +175,8 @@ class Gateway
         return \count(self::getAllUidList());
     }
 
-    public static function getUidCountByGroup(string|int $group): int
+    /** @param string|int|list<string|int> $group */
+    public static function getUidCountByGroup(string|int|array $group): int
     {
         return \count(self::getUidListByGroup($group));
     }
@@ -180,11 +191,17 @@ class Gateway
         self::all()->leave($client_id, (string) $group);
     }
 
-    public static function ungroup(string|int $group): void
+    /** Takes all out of the group who are in it now. It says false where none is named. */
+    public static function ungroup(string|int $group): bool
     {
+        if ($group === '') {
+            return false;
+        }
         foreach (self::all()->ids((string) $group) as $id) {
             self::all()->leave($id, (string) $group);
         }
+
+        return true;
     }
 
     /** @return array<string, string> */
@@ -220,23 +237,33 @@ class Gateway
         return self::same(self::all()->ids(Business::CLIENTS));
     }
 
-    /** @return array<string, string> */
-    public static function getClientIdListByGroup(string|int $group): array
+    /**
+     * @param string|int|list<string|int> $group of several: those who are in one of them
+     *
+     * @return array<string, string>
+     */
+    public static function getClientIdListByGroup(string|int|array $group): array
     {
-        return self::same(self::all()->ids((string) $group));
+        return \array_replace([], ...\array_map(
+            static fn (string $group): array => self::same(self::all()->ids($group)), self::list($group)));
     }
 
-    /** @return array<string, array<mixed>> $_SESSION by client */
+    /**
+     * Of the client whose event is at hand it is $_SESSION as it is now.
+     *
+     * @return array<string, array<mixed>> $_SESSION by client
+     */
     public static function getAllClientSessions(string|int $group = ''): array
     {
-        return \array_map(static fn (Connection $client): array => State::shared($client->session),
+        return \array_map(static fn (Connection $client): array => $client->id === self::$client?->id
+            ? $_SESSION ?? [] : State::shared($client->session),
             $group === '' ? self::clients() : self::all()->all((string) $group));
     }
 
-    /** @return array<string, array<mixed>> */
+    /** @return array<string, array<mixed>> of '' none */
     public static function getClientSessionsByGroup(string|int $group): array
     {
-        return self::getAllClientSessions($group);
+        return $group === '' ? [] : self::getAllClientSessions($group);
     }
 
     /** @return array<string, array<mixed>> as getAllClientSessions(), by its old name */
@@ -248,7 +275,7 @@ class Gateway
     /** @return array<string, array<mixed>> as getClientSessionsByGroup(), by its old name */
     public static function getClientInfoByGroup(string|int $group): array
     {
-        return self::getAllClientSessions($group);
+        return self::getClientSessionsByGroup($group);
     }
 
     /** @return array<string, array<string, string>> by group: id => id */
@@ -306,6 +333,12 @@ class Gateway
     public static function setSession(string $client_id, array $session): bool
     {
         return self::change($client_id, static fn (): array => $session);
+    }
+
+    /** As setSession(), of what Context::sessionEncode() has made. */
+    public static function setSocketSession(string $client_id, string $session_str): bool
+    {
+        return self::setSession($client_id, Context::sessionDecode($session_str));
     }
 
     /** @param array<mixed> $session over what there is */
@@ -370,6 +403,11 @@ class Gateway
         if ($raw) {
             throw new \Error('Gateway: $raw = true is not there under this host, which writes frames itself');
         }
+    }
+
+    /** Of no effect: each process of the host is one that runs events. */
+    public static function setBusinessWorker(mixed $business_worker_instance): void
+    {
     }
 
     /** @param list<mixed> $arguments */

@@ -70,6 +70,13 @@ class Events
                 $_SERVER['GATEWAY_CLIENT_ID'] === $client, GatewayWorker\Lib\Context::$client_id === $client]));
             return;
         }
+        if ($message === 'mine') { // what the event has set already
+            $_SESSION['mine'] = 1;
+            $all = GatewayWorker\Lib\Gateway::getAllClientSessions();
+            GatewayWorker\Lib\Gateway::sendToCurrentClient(json_encode($all[$client]['mine'] ?? null));
+            unset($_SESSION['mine']);
+            return;
+        }
         [$method, $arguments] = json_decode($message, true);
         $result = GatewayWorker\Lib\Gateway::$method(...$arguments);
         GatewayWorker\Lib\Gateway::sendToClient($client, json_encode([$method, $result]));
