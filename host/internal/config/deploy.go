@@ -184,9 +184,35 @@ func (d *Deploying) choose(c *Config, name string) error {
 			"symlink as current of [deploy]; of a folder that is changed in place `host deploy adopt` makes a release",
 			what, d.Current))
 	}
-	if os.Geteuid() == 0 && d.Pool.User == "" && len(d.Build) > 0 {
-		return c.ProblemAt("deploy.build", fmt.Sprintf("would run as root: give [pool.%s] a user, or write user = "+
-			"\"root\" there if that is meant", d.Pool.Name))
+	return d.identify(c)
+}
+
+// identify finds out as whom commands run. Where root deploys for a host of another user, whose folder it is then,
+// that is the user of pools that name none.
+func (d *Deploying) identify(c *Config) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	keeper, err := privilege.OwnerOf(filepath.Dir(d.Current))
+	if err != nil {
+		return err
+	}
+	asRoot := func(p *Pool, commands Commands, at string) error {
+		if p.User == "" && keeper != nil && keeper.UID != 0 {
+			p.Identity = keeper
+		} else if p.User == "" && len(commands) > 0 {
+			return c.ProblemAt(at, fmt.Sprintf("would run as root: give [pool.%s] a user, or write user = \"root\" "+
+				"there if that is meant", p.Name))
+		}
+		return nil
+	}
+	if err := asRoot(d.Pool, d.Build, "deploy.build"); err != nil {
+		return err
+	}
+	for _, b := range d.Before {
+		if err := asRoot(b.Pool, b.Commands, "reload.before"); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -16,6 +16,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/workerhost/workerhost/host/internal/privilege"
 )
 
 // Repository is one of git.
@@ -177,8 +179,8 @@ func (g Repository) command(ctx context.Context, arguments ...string) *exec.Cmd 
 			}
 		}
 	}
-	if owner := ownerOf(cmd.Dir); owner != nil {
-		becomes(cmd, owner)
+	if owner, err := privilege.OwnerOf(cmd.Dir); os.Geteuid() == 0 && err == nil && owner != nil && owner.UID != 0 {
+		privilege.RunAs(cmd, owner)
 	}
 	return cmd
 }

@@ -6,7 +6,6 @@ package deploy
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 
@@ -42,12 +41,4 @@ func sameDevice(a, b os.FileInfo) bool {
 	one, ok := a.Sys().(*syscall.Stat_t)
 	other, too := b.Sys().(*syscall.Stat_t)
 	return !ok || !too || one.Dev == other.Dev
-}
-
-// becomes has root's command run as somebody else.
-func becomes(cmd *exec.Cmd, owner *Owner) {
-	if os.Geteuid() == 0 && owner.UID != 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(owner.UID),
-			Gid: uint32(owner.GID)}}
-	}
 }
