@@ -28,7 +28,8 @@ var exits = []struct {
 			"or answers differ in a rehearsal"},
 	{2, control.Misused, "the command line is wrong: a flag, an argument, a pool's name"},
 	{3, control.TurnedBack, "a canary did worse than the old code or had no verdict in time, or a command of " +
-		"`after` failed, or a shadow's answers differ: old code serves; or a request that is replayed still fails"},
+		"`after` failed, or the answers of a shadow or a rehearsal differ: old code serves; or a " +
+		"request that is replayed still fails"},
 	{4, control.Absent, "no host answers"},
 	{5, control.Forbidden, "not allowed: by the host (another user, no token), or by the system (a port, a file)"},
 	{6, control.BadConfig, "host.toml, or a file that it names, has a mistake or can't be applied"},

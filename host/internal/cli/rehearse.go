@@ -99,11 +99,15 @@ The exit status is 0 if no answer differs, and 1 if one does. ` + "`host help re
 
 // rehearsalFlags are those that say how answers are compared.
 func rehearsalFlags(f *pflag.FlagSet) func() (rehearse.Rules, error) {
-	parts := f.StringSlice("compare", nil, "compare these `PARTS` alone, of status, headers and body (default: "+
-		"all)")
+	parts := compareFlag(f)
 	ignore := f.StringArray("ignore", nil, "take what the regular expression `PATTERN` (RE2) matches out of both "+
 		"bodies, and of each \"name: value\" of the headers, before they are compared (repeatable)")
 	return func() (rehearse.Rules, error) { return rehearsalRules(*parts, *ignore) }
+}
+
+func compareFlag(f *pflag.FlagSet) *[]string {
+	return f.StringSlice("compare", nil, "in a rehearsal, compare these `PARTS` alone, of status, headers and body "+
+		"(default: all)")
 }
 
 func rehearsalRules(parts, ignore []string) (r rehearse.Rules, err error) {
@@ -164,8 +168,8 @@ func (o *rehearsing) check(args []string) error {
 	return nil
 }
 
-// source reads the log.
-func (o *rehearsing) source(t *Terminal, path string) (*rehearse.Source, error) {
+// readRehearsed reads the requests of a log.
+func readRehearsed(path string, methods []string) (*rehearse.Source, error) {
 	from, name := io.Reader(os.Stdin), "standard input"
 	if path != "-" {
 		file, err := os.Open(path)
@@ -175,7 +179,7 @@ func (o *rehearsing) source(t *Terminal, path string) (*rehearse.Source, error) 
 		defer file.Close()
 		from, name = file, path
 	}
-	source, err := rehearse.Read(from, o.methods)
+	source, err := rehearse.Read(from, methods)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -201,7 +205,7 @@ func (o *rehearsing) run(t *Terminal, log string) error {
 		return err
 	}
 	defer old.Close()
-	source, err := o.source(t, log)
+	source, err := readRehearsed(log, o.methods)
 	if err != nil {
 		return err
 	}
@@ -292,7 +296,7 @@ func (o *rehearsing) tell(t *Terminal, source *rehearse.Source, report *rehearse
 	}
 	log := rehearsedLog{source.Format, source.Entries, len(source.Requests), source.Left}
 	if o.asJSON {
-		if err := printJSON(t, rehearsed{"rehearsed", outcome, log, report, reports}); err != nil {
+		if err := printJSON(t, rehearsed{control.Rehearsed, outcome, log, report, reports}); err != nil {
 			return err
 		}
 		return quietly(outcome)

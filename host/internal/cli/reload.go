@@ -37,6 +37,9 @@ without. --promote and --abort end it at any time.
 With --shadow 1% nothing goes live: copies of that share of the safe requests go to workers of the new code, for --for (2m), after the clients have had
 their answers of the old one. Both answers are compared, and the exit status is 3 if any differ: ` + "`host help shadow`" + `.
 
+With --rehearse LOG the old and the new code are asked the safe requests of an access log first, and nothing goes live if an answer differs (exit
+status 3): ` + "`host help rehearse`" + `.
+
 Without POOL every pool is reloaded, one after the other. With it, only what the file says of that pool counts.
 With --dry-run one worker of the new code starts beside each pool, is warmed up, and ends again. It is told what a reload would change, how long the
 worker took, its memory, all that it printed, and how long a reload would take. Code with onUpgrade() tries it on a sample of the live sessions. Nothing changes.
@@ -50,6 +53,7 @@ request was cut at drain_timeout.`,
 		Example: `host reload
 host reload --dry-run
 host reload --proves f12
+host reload --rehearse /var/log/nginx/access.log --compare status
 host reload --canary 5% --for 2m
 host reload --shadow 1% --for 5m --ignore 'csrf" value="[^"]*"'
 host reload web --json
@@ -61,6 +65,7 @@ host reload --strict || echo "exit status $?"`,
 				"end the reload under way after the worker at hand, and tell which worker runs what")
 			promote := f.Bool("promote", false, "end the canary under way as if it had gone well: its code goes live")
 			canary, shadow := canaryFlags(f), shadowFlags(f)
+			rehearsal := reloadRehearsal(f)
 			dryRun := f.Bool("dry-run", false, "try the new code with one worker beside each pool, and change nothing")
 			each := f.Bool("each", false, "reload each pool by itself, instead of all or none")
 			pace := f.String("pace", "", "wait between workers while requests queue or processors are short, at most "+
@@ -88,6 +93,13 @@ host reload --strict || echo "exit status $?"`,
 				}
 				if what.Canary, err = canary(); err != nil {
 					return err
+				}
+				if what.Rehearse, err = rehearsal(); err != nil {
+					return err
+				}
+				if what.Rehearse != nil && (*abort || *promote || *dryRun) {
+					return Misused("--rehearse means nothing with --abort, --promote and --dry-run: host rehearse " +
+						"asks without a reload")
 				}
 				if what.Shadow != nil {
 					if *promote || *abort || *dryRun || *each || *strict || *pace != "" || what.Canary != nil {

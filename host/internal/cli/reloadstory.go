@@ -111,6 +111,8 @@ func (s *reloadStory) tell(e control.Event) {
 		fmt.Fprintln(t.Err, e.What)
 	case control.CanaryBegun, control.CanaryStep, control.CanaryJudged:
 		s.tellCanary(e)
+	case control.Rehearsed:
+		s.tellRehearsed(e)
 	case control.ShadowBegun, control.ShadowOver:
 		s.tellShadow(e)
 	case control.LinkMoved:

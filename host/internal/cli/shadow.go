@@ -21,15 +21,19 @@ import (
 func shadowFlags(f *pflag.FlagSet) (read func() (*control.ShadowAsk, error)) {
 	share := f.String("shadow", "", "put nothing live: show the new code copies of a `SHARE` of the safe requests, "+
 		"such as 1%, and compare its answers with those that clients got. What it writes to a database stays")
-	requests := f.Int("requests", 0, "with a shadow: end it once `N` answers of each pool were compared")
-	ignore := f.StringArray("ignore", nil, "with a shadow: take what the regular expression `PATTERN` (RE2) matches "+
-		"out of both answers before they are compared; may be given several times")
+	requests := f.Int("requests", 0, "with a shadow: end it once `N` answers of each pool were compared; "+
+		"in a rehearsal, ask `N` requests (500)")
+	ignore := f.StringArray("ignore", nil, "with a shadow or a rehearsal: take what the regular expression `PATTERN` "+
+		"(RE2) matches out of both answers before they are compared; may be given several times")
 	return func() (*control.ShadowAsk, error) {
 		if !f.Changed("shadow") {
-			if f.Changed("requests") || f.Changed("ignore") {
-				return nil, Misused("--requests and --ignore belong to --shadow")
+			if (f.Changed("requests") || f.Changed("ignore")) && !f.Changed("rehearse") {
+				return nil, Misused("--requests and --ignore belong to --shadow and --rehearse")
 			}
 			return nil, nil
+		}
+		if f.Changed("rehearse") {
+			return nil, Misused("--shadow and --rehearse are two ways to look at new code: choose one")
 		}
 		part, err := config.ParseShare(*share)
 		switch {

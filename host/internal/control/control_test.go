@@ -464,7 +464,7 @@ func TestMistakesInTheAPIAreExplained(t *testing.T) {
 	}{
 		{"POST", "/v1/reload", `{"pool": "app"}`, http.StatusBadRequest, "pools"},
 		{"POST", "/v1/stop", `now`, http.StatusBadRequest, "now"},
-		{"POST", "/v1/reload", `{"pools": ["` + strings.Repeat("a", maxRequest) + `"]}`, http.StatusBadRequest,
+		{"POST", "/v1/reload", `{"pools": ["` + strings.Repeat("a", maxReload) + `"]}`, http.StatusBadRequest,
 			"too large"},
 		{"GET", "/v2/status", "", http.StatusNotFound, "/v1/status"},
 		{"GET", "/v1/reload", "", http.StatusNotFound, "POST /v1/reload"},

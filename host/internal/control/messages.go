@@ -33,7 +33,11 @@
 // account.go is a reload's story that many can follow.
 package control
 
-import "time"
+import (
+	"time"
+
+	"github.com/workerhost/workerhost/host/internal/rehearse"
+)
 
 // Version says which host answers.
 type Version struct {
@@ -254,6 +258,8 @@ const (
 	ShadowBegun Kind = "shadow_begun"
 	// Pool, Shadow, What: it is over; Outcome is done if no answer differs
 	ShadowOver Kind = "shadow_over"
+	// Pool, Rehearsal, What: old and new code were asked the same; Outcome is done if no answer differs
+	Rehearsed Kind = "rehearsed"
 	// of a roll back, at its end: What it has not undone
 	Remains Kind = "remains"
 	// Directory, What: the symlink of a deploy leads there, since that is live
@@ -315,7 +321,9 @@ type Event struct {
 	Longest    float64   `json:"longest_ms,omitempty"`   // that it takes if each old worker needs all of drain_timeout
 	Canary     *Canary   `json:"canary,omitempty"`
 	Shadow     *Shadow   `json:"shadow,omitempty"`
-	Sessions   *Sessions `json:"sessions,omitempty"`
+	// Rehearsal is what was found
+	Rehearsal *rehearse.Report `json:"rehearsal,omitempty"`
+	Sessions  *Sessions        `json:"sessions,omitempty"`
 	// Refused is what the worker of a dry run has asked for that changes something: SEND, SWAP …
 	Refused map[string]int `json:"refused,omitempty"`
 	Outcome Outcome        `json:"outcome,omitempty"`
@@ -366,7 +374,9 @@ type Reload struct {
 	Proves string `json:"proves,omitempty"`
 	// Deploy has pools take a release that their symlink does not lead to yet; nil is a reload
 	Deploy *DeployAsk `json:"deploy,omitempty"`
-	By     By         `json:"-"` // who asks; the server knows
+	// Rehearse has old and new code asked the same first: nothing goes live if their answers differ
+	Rehearse *RehearseAsk `json:"rehearse,omitempty"`
+	By       By           `json:"-"` // who asks; the server knows
 }
 
 // DeployAsk is a release, and the symlink that is to lead to it once it is live. The pools are those whose folder lies

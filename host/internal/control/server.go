@@ -83,6 +83,9 @@ func (u *UnknownPool) Error() string {
 // maxRequest bounds what a client may send.
 const maxRequest = 64 << 10
 
+// maxReload bounds what a reload is asked for, which may bring the requests of a rehearsal.
+const maxReload = 4 << 20
+
 // Server serves the control API. Serve and Close are called once each.
 type Server struct {
 	host     Host
@@ -201,7 +204,7 @@ func (s *Server) Close() {
 func (s *Server) account(act string, start func(Reload) (*Account, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var body Reload
-		if !read(w, r, &body) {
+		if !readUpTo(w, r, &body, maxReload) {
 			return
 		}
 		if body.Pace < 0 {
@@ -228,6 +231,9 @@ func (s *Server) account(act string, start func(Reload) (*Account, error)) http.
 		}
 		if body.Shadow != nil {
 			details = append(details, "shadow", body.Shadow.Share)
+		}
+		if body.Rehearse != nil {
+			details = append(details, "rehearsed", len(body.Rehearse.Requests))
 		}
 		s.audit(r, act, err, details...)
 		tellAccount(w, r, account, err)

@@ -22,7 +22,8 @@ const mostBody = 1 << 20
 type Answer struct {
 	Status  int         // 0: there was none
 	Failure string      // why
-	Form    string      // "", or of an answer in this process: "file", "fetch" or "held"
+	Busy    bool        // there was none since nobody came to it, by no code's fault
+	Form    string      // "", or of an answer in this process what the host would do with it, in words
 	Headers [][2]string // names and values, in the order in which they came
 	Body    []byte      // its beginning, at most 1 MiB
 	Length  int64       // of all of it; -1: it has no end

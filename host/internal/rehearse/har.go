@@ -13,8 +13,9 @@ import (
 	"strings"
 )
 
-// asked are the header fields of an archive's requests that are asked again. Cookies and passwords are not among them.
-var asked = []string{"accept", "accept-language", "content-type", "x-requested-with"}
+// repeated are the header fields of an archive's requests that are asked again. Cookies and passwords are not among
+// them.
+var repeated = []string{"accept", "accept-language", "content-type", "x-requested-with"}
 
 type archive struct {
 	Log *struct {
@@ -84,7 +85,7 @@ func (s *Source) readHAR(in io.Reader, methods []string) error {
 		}
 		r := Request{Method: e.Request.Method, Host: u.Host, Target: u.RequestURI()}
 		for _, h := range e.Request.Headers {
-			if slices.Contains(asked, strings.ToLower(h.Name)) && !strings.ContainsAny(h.Value, "\r\n\x00") {
+			if slices.Contains(repeated, strings.ToLower(h.Name)) && !strings.ContainsAny(h.Value, "\r\n\x00") {
 				r.Headers = append(r.Headers, h.Name, h.Value)
 			}
 		}

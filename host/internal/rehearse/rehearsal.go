@@ -123,7 +123,7 @@ func (r *Rehearsal) round(ctx context.Context, p *Picked) {
 	}
 	found := compare(p.Method, olds, news[0], &r.settings.Rules)
 	passing := false
-	if limited(olds) {
+	if limited(olds) || news[0].Busy {
 		r.note(p, olds, news, verdict{}, leftLimited)
 		return
 	}
@@ -154,5 +154,5 @@ func (r *Rehearsal) round(ctx context.Context, p *Picked) {
 
 // limited says whether the old stack has had enough of us.
 func limited(olds []*Answer) bool {
-	return slices.ContainsFunc(olds, func(o *Answer) bool { return o.Status == 429 })
+	return slices.ContainsFunc(olds, func(o *Answer) bool { return o.Status == 429 || o.Busy })
 }

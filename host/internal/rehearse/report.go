@@ -16,7 +16,7 @@ const noAnswer = "none"
 
 // Why of an answer something was not compared.
 const (
-	leftLimited  = "limited"  // the old stack says 429: too many requests
+	leftLimited  = "limited"  // the old stack says 429, or a pool has no worker for it
 	leftUnsteady = "unsteady" // the bodies of the old stack have too little in common with one another
 	leftPassing  = "passing"  // it differed, and did not when it was asked once more
 )

@@ -128,7 +128,7 @@ func queryNames(query string) string {
 // Picked is a request that is asked.
 type Picked struct {
 	Request
-	Route string
+	Route string `json:"route"`
 }
 
 // Pick chooses at most so many: of each route the one that the log has most often, then of each the next, the routes

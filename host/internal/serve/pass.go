@@ -85,6 +85,9 @@ func (p *pass) lead() {
 	if p.ask.Proves != "" && !p.proves() {
 		return
 	}
+	if p.ask.Rehearse != nil && !p.rehearses() {
+		return
+	}
 	if p.ask.Shadow != nil {
 		p.shadow()
 		return

@@ -136,20 +136,24 @@ func poolsBehind(c *config.Config, l *config.Listen) (names []string) {
 	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
+// poolOf is the pool that a request leads to at a listener; "" is none.
+func poolOf(c *config.Config, l *config.Listen, r *rehearse.Request) string {
+	routes, table, _ := c.RoutesOf(l)
+	path, _, _ := strings.Cut(r.Target, "?")
+	if path, ok := protocol.CanonicalPath(path); ok && table != nil {
+		if i := table.Match(r.Host, path, r.Method); i >= 0 {
+			return routes[i].Pool
+		}
+	}
+	return l.Pool
+}
+
 // leaksOf has the requests repeated by the workers of the pools that can leak.
 func (h *host) leaksOf(ctx context.Context, requests []rehearse.Request) (*cli.RehearsedLeaks, error) {
 	l := h.listeners()[0]
-	routes, table, _ := h.config().RoutesOf(&l.config)
 	var reports []*leaks.Report
 	for _, r := range requests {
-		name := l.config.Pool
-		path, _, _ := strings.Cut(r.Target, "?")
-		if path, ok := protocol.CanonicalPath(path); ok && table != nil {
-			if i := table.Match(r.Host, path, r.Method); i >= 0 {
-				name = routes[i].Pool
-			}
-		}
-		p := byName(l.pools, name)
+		p := byName(l.pools, poolOf(h.setup.Load().config, &l.config, &r))
 		if p == nil || canLeak(p.config()) != nil {
 			continue
 		}
