@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/workerhost/workerhost/protocol"
 )
 
 func FuzzSaid(f *testing.F) {
@@ -60,6 +62,21 @@ func FuzzNames(f *testing.F) {
 		}
 		if channel, user, ok := a.channelOf(a.groupOf(name, "a#b")); channel != name || user != "a#b" || !ok {
 			t.Errorf("the group of a user in %q is that of %q and %q", name, channel, user)
+		}
+	})
+}
+
+// Whatever a request says, without a signature it is told so, or that there is nothing.
+func FuzzRequestsWithoutASignature(f *testing.F) {
+	for _, seed := range []string{"/apps/7/events?auth_key=key&auth_version=1.0", "/apps/7/channels/a/users", "/", "*",
+		"/apps/7/?%zz", "/apps/7/users/%2f/terminate_connections?auth_key=key&auth_version=1.0&auth_timestamp=0"} {
+		f.Add("POST", seed, []byte("{}"))
+	}
+	a := New("main", nil, &Settings{ID: "7", Key: "key", Secret: "secret"})
+	f.Fuzz(func(t *testing.T, method, target string, body []byte) {
+		_, no := a.answer(&protocol.Request{Method: method, Target: target}, body)
+		if no == nil || no.status < 400 || no.status > 499 {
+			t.Errorf("%s %s is answered %+v", method, target, no)
 		}
 	})
 }

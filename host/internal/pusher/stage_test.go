@@ -34,7 +34,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(goroutines.Main(m, "/pusher.")) }
 
 // patience is how long anything may take that happens at all.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // stage is all of it.
 type stage struct {
@@ -290,3 +290,13 @@ func (s *stage) wants(status int, answer string) func(int, string) {
 }
 
 func user(id any) string { return fmt.Sprintf(`{"user_id":%s,"user_info":{"name":"N"}}`, encode(id)) }
+
+// eventually waits for something that nothing tells of.
+func (s *stage) eventually(is func() bool) {
+	s.Helper()
+	for deadline := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.Fatal("it never came about")
+		}
+	}
+}
