@@ -44,6 +44,7 @@ func (c *Config) check(fail fail) {
 	c.Log.check(fail)
 	c.ACME.check(c, fail)
 	c.Engine.check(c, fail)
+	c.Cluster.check(c, fail)
 	c.Reload.Notify.check(fail)
 	c.checkDeploy(fail)
 	for i := range c.Listen {
@@ -332,6 +333,9 @@ func (c *Config) link(fail fail) {
 		}
 	}
 	for _, w := range c.Remote.warnings() {
+		c.Warnings = append(c.Warnings, c.ProblemAt(w.key, w.text))
+	}
+	for _, w := range c.Cluster.warnings(c) {
 		c.Warnings = append(c.Warnings, c.ProblemAt(w.key, w.text))
 	}
 	if text := c.upgradeWarning(); text != "" {

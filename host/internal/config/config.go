@@ -53,6 +53,7 @@ type Config struct {
 	Admin         Admin         `key:"admin"`
 	Faults        Faults        `key:"faults"`
 	Engine        Engine        `key:"engine"`
+	Cluster       Cluster       `key:"cluster"`
 	Tracing       *Tracing      `key:"tracing"` // nil: nothing is traced
 	HTTP          HTTP          `key:"http"`
 	ACME          ACME          `key:"acme"`

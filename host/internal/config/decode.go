@@ -169,7 +169,7 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 			d.fail(at, "expected true or false, found %s", describe(v))
 		}
 	case *Log, *HTTP, *RateLimit, *Rlimits, *Remote, *ACME, *Canary, *Reloading, *Gates, *Fetch, *Faults, *Engine,
-		*Deploy:
+		*Deploy, *Cluster:
 		d.table(at, v, into)
 	case *Admin:
 		d.table(at, v, into)

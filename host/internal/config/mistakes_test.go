@@ -547,3 +547,53 @@ func TestAnEngineIsHereOrElsewhere(t *testing.T) {
 			"which url has to name; the embedded one needs none"},
 	})
 }
+
+func TestHostsOfAClusterSayHowTheyFindEachOther(t *testing.T) {
+	const (
+		cluster = good + "[cluster]\nname = 'shop'\n"
+		three   = "routes = ['10.0.0.7:6222', '10.0.0.8:6222', '10.0.0.9:6222']\n"
+		listen  = "listen = '10.0.0.7:6222'\n"
+		secret  = "secret = '0123456789abcdef'\n"
+		how     = "write listen = \"10.0.0.7:6222\", and routes = [\"10.0.0.7:6222\", \"10.0.0.8:6222\", " +
+			"\"10.0.0.9:6222\"] on each host, or name an engine of all hosts with [engine] url"
+	)
+	checkMistakes(t, []mistake{
+		{good + "[cluster]\nlisten = ':6222'", "host.toml:4: [cluster] listen: has no effect without name: " +
+			"write name = \"NAME\", the same on all hosts"},
+		{cluster + secret, "host.toml:3: [cluster]: how do the hosts find each other? " + how},
+		{cluster + secret + listen + "routes = ['10.0.0.8:6222', '10.0.0.9']", "host.toml:7: [cluster] routes: " +
+			"expected host:port for each host, found \"10.0.0.9\""},
+		{cluster + secret + listen + "routes = ['10.0.0.8:6222', '10.0.0.9:6222']", "host.toml:7: [cluster] routes: " +
+			"\"10.0.0.7:6222\" is not among them: list all hosts, this one too, so that each knows how many " +
+			"there are"},
+		{cluster + secret + listen + "routes = ['10.0.0.7:6222']", "host.toml:7: [cluster] routes: a single " +
+			"host is no cluster: list all of them, or remove [cluster]"},
+		{cluster + listen + three, "host.toml:3: [cluster]: has no secret, so whoever reaches 10.0.0.7:6222 " +
+			"could read and send everything: write secret_file = \"FILE\", with the same on each host (openssl " +
+			"rand -hex 24 > FILE)"},
+		{cluster + listen + three + "secret = 'short'", "host.toml:7: [cluster] secret: expected at least 16 " +
+			"characters without spaces (openssl rand -hex 24 makes some)"},
+		{cluster + listen + three + secret + "ca = 'worker.php'", "host.toml:3: [cluster]: the certificate is " +
+			"missing: certificate, key and ca go together"},
+		{cluster + listen + "[engine]\nurl = 'nats://x'", "host.toml:5: [cluster] listen: is for embedded " +
+			"engines, and [engine] url names one of all hosts: remove one of them"},
+		{good + "[cluster]\nname = 'a b'\n[engine]\nurl = 'nats://x'", "host.toml:4: [cluster] name: expected " +
+			"at most 64 letters, digits, dots, hyphens and underscores, found \"a b\""},
+	})
+}
+
+func TestTwoHostsKeepNoQuorum(t *testing.T) {
+	for routes, want := range map[string]string{
+		"'127.0.0.1:1', '127.0.0.1:2'":                               "two hosts keep no quorum",
+		"'127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3'":                "",
+		"'127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3', '127.0.0.1:4'": "of 4 hosts 1 may be away, no more than of 3",
+		"'127.0.0.1:1', '10.0.0.2:2', '127.0.0.1:3'":                 "",
+	} {
+		site(t)
+		c := parse(t, good+"[cluster]\nname = 'shop'\nlisten = '127.0.0.1:1'\nroutes = ["+routes+"]\n")
+		text := c.Warnings.Error()
+		if len(c.Warnings) > 0 != (want != "") || !strings.Contains(text, want) {
+			t.Errorf("%s: %s, expected %q", routes, text, want)
+		}
+	}
+}

@@ -31,6 +31,7 @@ func Keys() []KeyDoc {
 	docs = append(docs, keysOf("[admin]", "", Admin{})...)
 	docs = append(docs, keysOf("[faults]", "", Faults{})...)
 	docs = append(docs, keysOf("[engine]", "", Engine{})...)
+	docs = append(docs, keysOf("[cluster]", "", Cluster{})...)
 	docs = append(docs, keysOf("[acme]", "", ACME{})...)
 	docs = append(docs, keysOf("[tracing]", "", Tracing{})...)
 	docs = append(docs, keysOf("[reload]", "", Reloading{})...)
@@ -228,7 +229,7 @@ func label(at string) string {
 				rest = []string{key}
 			}
 		}
-	case "log", "http", "acme", "tracing", "reload", "faults", "engine", "deploy":
+	case "log", "http", "acme", "tracing", "reload", "faults", "engine", "deploy", "cluster":
 		section = "[" + parts[0] + "]"
 	default:
 		return at

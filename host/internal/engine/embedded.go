@@ -84,11 +84,17 @@ func (d *dialer) serve() (err error) {
 			lock.Close()
 		}
 	}()
-	s, err := server.NewServer(&server.Options{
+	o := &server.Options{
 		ServerName: "host", DontListen: true, JetStream: true, StoreDir: d.place(), NoSigs: true, NoLog: true,
 		JetStreamMaxMemory: d.settings.MaxMemory, JetStreamMaxStore: d.settings.MaxDisk,
 		SyncAlways: true, MaxPayload: maxPayload, MaxPending: 64 << 20,
-	})
+	}
+	if c := d.settings.Cluster; c != nil {
+		if err := c.join(o, d.place()); err != nil {
+			return err
+		}
+	}
+	s, err := server.NewServer(o)
 	if err != nil {
 		return fmt.Errorf("the engine can't be embedded: %w", err)
 	}

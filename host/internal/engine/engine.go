@@ -34,6 +34,10 @@ type Settings struct {
 	Credentials string
 	// MaxMemory and MaxDisk bound what all streams together may take of the embedded server, in bytes.
 	MaxMemory, MaxDisk int64
+	// Cluster has the embedded server be one of several; nil: it is alone.
+	Cluster *Cluster
+	// Replicas is how many copies there are to be of what other servers keep; 0 is one.
+	Replicas int
 	// Name is what connections are called on the server.
 	Name string
 	Log  hclog.Logger

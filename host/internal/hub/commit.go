@@ -208,7 +208,7 @@ func (h *Hub) change(c *Connection, next *state) {
 		copy(places, c.seat.places)
 		c.seat.places = places
 		for _, name := range next.groups[len(st.groups):] {
-			c.seat.places = append(c.seat.places, add(h.groups, name, c))
+			c.seat.places = append(c.seat.places, h.joinGroup(name, c))
 		}
 	case len(next.groups) < len(st.groups): // a LEAVE keeps the order
 		kept := 0
@@ -227,10 +227,13 @@ func (h *Hub) change(c *Connection, next *state) {
 			h.leaveUser(st.uid, c.seat.userPlace)
 		}
 		if next.uid != "" {
-			c.seat.userPlace = add(h.users, next.uid, c)
+			c.seat.userPlace = h.joinUser(next.uid, c)
 		}
 	}
 	c.state.Store(next)
+	if h.watcher != nil {
+		h.watcher.Changed(c)
+	}
 }
 
 // find gives the connection that an act names; name is nil if it names none. h.mu is held.

@@ -35,6 +35,8 @@ type Hub struct {
 	stamp   uint64                   // the last that was given to Connection.mark
 	stops   []*shutdown
 	tallies map[tallyKey]*Tally
+	watcher Watcher                // nil: nobody is told
+	origins map[string]int         // how many of all are of each, for the watcher
 	custody custody                // of connections that come
 	packing *Departure             // nil unless custody is packed
 	absent  map[string]*Connection // theirs whose sockets are here still, by id; see departure.go
@@ -169,11 +171,12 @@ func (h *Hub) enter(c *Connection) (stopping bool) {
 	st := c.state.Load()
 	c.seat.places = make([]int32, 0, len(st.groups))
 	for _, name := range st.groups {
-		c.seat.places = append(c.seat.places, add(h.groups, name, c))
+		c.seat.places = append(c.seat.places, h.joinGroup(name, c))
 	}
 	if st.uid != "" {
-		c.seat.userPlace = add(h.users, st.uid, c)
+		c.seat.userPlace = h.joinUser(st.uid, c)
 	}
+	h.entered(c)
 	for _, s := range h.stops {
 		if _, ok := s.left[c]; ok {
 			return true
@@ -205,6 +208,7 @@ func (h *Hub) exit(c *Connection) {
 	delete(h.byID, c.id)
 	h.tally(c).Open--
 	c.seat.places = nil
+	h.exited(c)
 }
 
 // forget ends the hub's care for c: no event of it is to come. h.mu is not held.
@@ -248,12 +252,16 @@ func (h *Hub) leaveGroup(name string, place int32) {
 				break
 			}
 		}
+	} else if h.watcher != nil && h.groups[name] == nil {
+		h.watcher.Group(name, false)
 	}
 }
 
 func (h *Hub) leaveUser(name string, place int32) {
 	if moved := remove(h.users, name, place); moved != nil {
 		moved.seat.userPlace = place
+	} else if h.watcher != nil && h.users[name] == nil {
+		h.watcher.User(name, false)
 	}
 }
 

@@ -60,7 +60,7 @@ func TestTheEndOfATrialLeavesThePoolItsFetches(t *testing.T) {
 	ended := func(p *pool) {
 		p.fetches, p.started = room, make(chan struct{})
 		p.settings.Store(&config.Pool{})
-		p.realm = bareHost().newRealm()
+		p.realm = bareHost().newRealm("default")
 		p.owner = p.ownsDials()
 		close(p.started)
 		p.stop(context.Background())

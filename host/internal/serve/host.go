@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/acme"
 	"github.com/workerhost/workerhost/host/internal/cli"
+	"github.com/workerhost/workerhost/host/internal/cluster"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/cron"
@@ -62,6 +63,7 @@ type host struct {
 	work         func(func() error) // starts what serve waits for; called under mu, while not closed
 
 	engine   *engine.Engine // what outlives workers and is nobody's
+	cluster  *cluster.Room  // of this host and others; nil: it is alone
 	services services       // of [service.NAME]
 	cron     *cron.Room     // of [[cron]]
 
@@ -101,6 +103,7 @@ func newHost(c *config.Config, log hclog.Logger) *host {
 	h.faults = faults.NewKeeper()
 	h.keepFaults(c)
 	h.engine = newEngine(c, log)
+	h.cluster = h.newCluster(c)
 	h.notify = newNotifier(log)
 	h.upgrade = newUpgrade()
 	h.stopping, h.end = context.WithCancelCause(context.Background())
@@ -145,6 +148,9 @@ func (h *host) build(down *teardown) error {
 	})
 	down.add(h.noted.hook.Close)
 	down.add(h.engine.Close)
+	if h.cluster != nil {
+		down.add(h.cluster.Close)
+	}
 	h.reaper, h.builds = reaper, newBuilder()
 	down.add(h.builds.close)
 	h.spool = spool.New(h.config().HTTP.SpoolDirectory, int64(h.config().HTTP.SpoolQuota), h.log)
@@ -216,6 +222,9 @@ func (h *host) serve(steer func(context.Context)) error {
 	defer ended()
 	h.upgrade.when(alive, func() { go h.notify.watch(alive, h.overview) })
 	h.upgrade.when(alive, func() { steer(alive) })
+	if h.cluster != nil {
+		h.upgrade.when(alive, h.cluster.Enter)
+	}
 	h.upgrade.keeper.watch(func() { h.Stop(false) })
 	for _, p := range pools {
 		h.work(func() error { return h.startPool(p) })

@@ -355,6 +355,7 @@ func (p *pass) swap() bool {
 		return false
 	}
 	before := h.setup.Swap(&p.made)
+	p.made.nameRealms()
 	p.before = before
 	h.mu.Unlock()
 	h.useCertificates(&p.made)

@@ -179,7 +179,7 @@ func TestAPoolWhoseNewCodeCanNotStandBesideTheOldHasNoShadow(t *testing.T) {
 }
 
 // waitsFor are the tables that hold for as long as the host runs.
-var waitsFor = []string{"Remote", "Admin", "Engine"}
+var waitsFor = []string{"Remote", "Admin", "Engine", "Cluster"}
 
 func TestAReloadTakesEveryTableThatTakesEffectAtOnce(t *testing.T) {
 	var old, next config.Config

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/cli"
+	"github.com/workerhost/workerhost/host/internal/cluster"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/dial"
@@ -22,13 +23,17 @@ import (
 // realm is what the pools of one realm share, and no others. It never changes.
 type realm struct {
 	hub   *hub.Hub         // keeps the long-lived connections of its pools
+	all   *cluster.Realm   // with those of other hosts; nil: there are none
 	asked *protocol.Router // what may be asked by whoever changes nothing: of the hub, and of what else answers
 	dials *dial.Room       // connections that the host has made
 }
 
-// newRealm makes one, which gives none of the ids of others.
-func (h *host) newRealm(others ...*hub.Hub) *realm {
+// newRealm makes one of that name, which gives none of the ids of others.
+func (h *host) newRealm(name string, others ...*hub.Hub) *realm {
 	r := &realm{hub: hub.New(h.log, others...)}
+	if h.cluster != nil {
+		r.all = h.cluster.Realm(name, r.hub)
+	}
 	r.dials = h.newDials(r.hub)
 	r.asked = r.router(nil)
 	return r
@@ -36,12 +41,30 @@ func (h *host) newRealm(others ...*hub.Hub) *realm {
 
 // router answers the workers of a pool; nil is of none.
 func (r *realm) router(of *dial.Owner) *protocol.Router {
-	return &protocol.Router{Hub: r.hub, Rooms: map[string]protocol.Answerer{dial.Prefix: r.dials.Desk(of)}}
+	return &protocol.Router{Hub: r.whole(), Rooms: map[string]protocol.Answerer{dial.Prefix: r.dials.Desk(of)}}
+}
+
+// whole is whom workers ask of connections.
+func (r *realm) whole() protocol.Hub {
+	if r.all != nil {
+		return r.all
+	}
+	return r.hub
+}
+
+// nameRealms has realms be one with those of the same names on other hosts.
+func (s *setup) nameRealms() {
+	for name, r := range s.realms {
+		if r.all != nil {
+			r.all.Rename(name)
+		}
+	}
 }
 
 // realmsFor are the realms of a configuration that comes after old. One that has no pool any more stays, for what it
 // has counted, and for connections that are about to end. make makes one that gives none of the ids of others.
-func realmsFor(c *config.Config, old *setup, make func(others ...*hub.Hub) *realm) map[string]*realm {
+func realmsFor(c *config.Config, old *setup, make func(name string,
+	others ...*hub.Hub) *realm) map[string]*realm {
 	all := map[string]*realm{}
 	names := renamed(c, old)
 	for name, r := range old.realms {
@@ -50,7 +73,7 @@ func realmsFor(c *config.Config, old *setup, make func(others ...*hub.Hub) *real
 	for _, p := range c.Pools {
 		name := p.InRealm()
 		if all[name] == nil {
-			all[name] = make((&setup{realms: all}).hubs()...)
+			all[name] = make(name, (&setup{realms: all}).hubs()...)
 		}
 	}
 	return all

@@ -77,7 +77,7 @@ func (h *host) act(a *control.Audience, act protocol.Act) (done control.Reached,
 		done.Realms = reached
 	}
 	for _, r := range realms {
-		if err := r.hub.Apply(nil, []protocol.Act{act}); err != nil {
+		if err := r.apply(act); err != nil {
 			return done, err
 		}
 	}
@@ -94,4 +94,11 @@ func audience(a *control.Audience) (to protocol.Audience, names []string) {
 		return protocol.ToUsers, a.UIDs
 	}
 	return protocol.ToConnections, a.IDs
+}
+
+// apply has an act done that belongs to no event.
+func (r *realm) apply(act protocol.Act) error {
+	done := make(chan error, 1)
+	r.whole().Commit(nil, []protocol.Act{act}, func(err error) { done <- err })
+	return <-done
 }

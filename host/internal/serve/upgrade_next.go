@@ -386,6 +386,9 @@ func (h *host) leave(n *next, a acceptance) {
 			other.socket.Close()
 		}
 	}
+	if h.cluster != nil {
+		h.cluster.Yield()
+	}
 	h.engine.Yield()
 	n.link.Send(sayLeft, h.leavePrograms(n)) // if it does not arrive, that host learns by the link's end
 	if b := h.upgrade.before; b != nil {
