@@ -83,7 +83,7 @@ func TestAPlanTellsOfAppsAndNotOfTheirSecrets(t *testing.T) {
 	for _, c := range p.routes {
 		told = append(told, c.text())
 	}
-	want := []string{"pusher main: key old → new", "pusher main: secret a → b", "pusher more added",
+	want := []string{"pusher main: key old → new", "pusher main: secret changed", "pusher more added",
 		"pusher gone removed"}
 	if !slices.Equal(told, want) {
 		t.Errorf("%q", told)
