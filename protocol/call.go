@@ -42,6 +42,7 @@ const (
 	CallPermissionDenied CallCode = 4   // this worker must not ask for it
 	CallTooLarge         CallCode = 5   // the answer, or what it was to make of something, is beyond a limit
 	CallUnavailable      CallCode = 100 // not now
+	CallExhausted        CallCode = 101 // what it would be kept in is full
 	CallDeadlineExceeded CallCode = 200 // the call's time was up
 	CallCancelled        CallCode = 201 // the worker gave it up
 	CallInternal         CallCode = 202 // the method failed

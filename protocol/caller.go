@@ -62,6 +62,15 @@ func (c Caller) Asker() Asker {
 	return Asker{}
 }
 
+// Worker ends when the worker has gone, so that nobody has any more what it was given. It is never done where that is
+// not known.
+func (c Caller) Worker() context.Context {
+	if desk, ok := c.desk.(interface{ Life() context.Context }); ok {
+		return desk.Life()
+	}
+	return context.Background()
+}
+
 // Router is a Hub whose methods come from several rooms: what stands before a method's first dot says whose it is.
 // Those without a dot are the Hub's, as acts and SWAPs are. It must not change once it is in use.
 type Router struct {

@@ -27,6 +27,8 @@ type ledger struct {
 	abandoned int             // those of open whose worker has its answer: their method runs on
 	owed      int             // bytes of values that go in pieces
 	err       error           // of the worker that never reads what it is sent
+	life      context.Context // ends with the link; nil until somebody asks for it
+	leave     context.CancelCauseFunc
 }
 
 // call is one that has not been answered.
@@ -233,6 +235,20 @@ func (w *worker) Asker() protocol.Asker {
 	return protocol.Asker{Generation: w.gen.number, Terms: w.gen.settings.Terms, Events: w.offer.ready.Events()}
 }
 
+// Life ends with the link; see [protocol.Caller.Worker].
+func (w *worker) Life() context.Context {
+	c := &w.calls
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life == nil {
+		c.life, c.leave = context.WithCancelCause(context.Background())
+		if c.open == nil {
+			c.leave(errWorkerGone)
+		}
+	}
+	return c.life
+}
+
 // endCallAfter gives a call that has not been answered so many milliseconds.
 func (w *worker) endCallAfter(stream uint32, timeout int64) {
 	c := &w.calls
@@ -285,9 +301,12 @@ func (w *worker) endCall(stream uint32, code protocol.CallCode, why string) {
 func (w *worker) endCalls() {
 	c := &w.calls
 	c.mu.Lock()
-	open := c.open
+	open, leave := c.open, c.leave
 	c.open = nil
 	c.mu.Unlock()
+	if leave != nil {
+		leave(errWorkerGone)
+	}
 	for _, q := range open {
 		q.release(errWorkerGone)
 	}

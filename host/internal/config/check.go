@@ -45,6 +45,7 @@ func (c *Config) check(fail fail) {
 	c.ACME.check(c, fail)
 	c.Engine.check(c, fail)
 	c.Cluster.check(c, fail)
+	c.checkStores(fail)
 	c.Reload.Notify.check(fail)
 	c.checkDeploy(fail)
 	for i := range c.Listen {

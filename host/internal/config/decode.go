@@ -179,6 +179,8 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		*into = d.routes(at, v)
 	case *[]*Service:
 		*into = d.services(at, v)
+	case *[]*Store:
+		*into = d.stores(at, v)
 	case *[]*Cron:
 		*into = d.cron(at, v)
 	case *[]*Dial:

@@ -535,6 +535,22 @@ pool = "web"
 	}
 }
 
+func TestMistakesInStoresNameThePlaceAndTheRemedy(t *testing.T) {
+	const good = "[pool.web]\ncommand = ['sh']\n"
+	checkMistakes(t, []mistake{
+		{"store = 1\n" + good, "host.toml:1: [store]: expected a table for each store, found the number 1: " +
+			"write [store.NAME], for example [store.cache]"},
+		{good + "[store.A]\n", `host.toml:3: [store.A]: "A" is no name for a store: use a-z, 0-9, - and _, beginning ` +
+			"with a letter or a digit"},
+		{good + "[store.s]\nkind = 'disc'\n", `host.toml:4: [store.s] kind: expected "memory" or "disk", found "disc": did ` +
+			`you mean "disk"?`},
+		{good + "[store.s]\nsync = true\n", `host.toml:4: [store.s] sync: is for kind = "disk": write that, or ` +
+			"remove sync"},
+		{good + "[store.s]\nmax_size = '1GiB'\n", "host.toml:4: [store.s] max_size: is more than [engine] " +
+			"max_memory has for all, 256MiB: raise that, or write less"},
+	})
+}
+
 func TestAnEngineIsHereOrElsewhere(t *testing.T) {
 	const expected = "host.toml:4: [engine] url: expected URLs such as \"nats://10.0.0.7:4222\", found "
 	engine := good + "[engine]\n"

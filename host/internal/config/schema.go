@@ -32,6 +32,7 @@ func Keys() []KeyDoc {
 	docs = append(docs, keysOf("[faults]", "", Faults{})...)
 	docs = append(docs, keysOf("[engine]", "", Engine{})...)
 	docs = append(docs, keysOf("[cluster]", "", Cluster{})...)
+	docs = append(docs, keysOf("[store.NAME]", "", Store{})...)
 	docs = append(docs, keysOf("[acme]", "", ACME{})...)
 	docs = append(docs, keysOf("[tracing]", "", Tracing{})...)
 	docs = append(docs, keysOf("[reload]", "", Reloading{})...)
@@ -214,7 +215,7 @@ func label(at string) string {
 	case "listen", "route", "cron", "dial":
 		section = "[[" + parts[0] + "]]"
 		rest = rest[min(1, len(rest)):]
-	case "pool", "service", "pusher":
+	case "pool", "service", "pusher", "store":
 		if section = "[" + parts[0] + "]"; len(rest) > 0 {
 			section, rest = "["+parts[0]+"."+rest[0]+"]", rest[1:]
 		}

@@ -144,7 +144,7 @@ func picture(allowed map[string]arrows) string {
 		}
 		return strings.Compare(a, b)
 	})
-	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-*=%&@$#!?<>^~:;/|"
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-*=%&@$#!?<>^~:;/|_,'()[]{}"
 	var b strings.Builder
 	width := 0
 	for _, name := range names {

@@ -18,6 +18,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/fetch"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/service"
+	"github.com/workerhost/workerhost/host/internal/store"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
 )
@@ -60,6 +61,7 @@ type Source struct {
 	Spans          func() (sent, dropped uint64)
 	Fetches        func() iter.Seq2[string, fetch.Counts] // of pools that may fetch, by their names
 	Dials          func() iter.Seq2[string, dial.Counts]  // of realms that have dialed, by their names
+	Stores         func() iter.Seq2[string, store.Counts] // of realms whose workers have asked, by their names
 	Services       func() iter.Seq2[string, service.Status]
 	Cron           func() []cron.Status
 	ConfigFailures func() uint64 // reloads whose configuration could not be applied
@@ -158,8 +160,13 @@ var (
 	fetching = describe("fetches", "Requests that the host makes for workers at the moment.", "pool")
 	fetched  = describe("fetches_total", "Those that are over, by how they ended: complete, left (the client), broke "+
 		"(the other end), timeout, limit, refused (led to where it must not).", "pool", "end")
-	dialsOpen    = describe("dials", "Connections that the host has made, and that stand.", "realm")
-	dialTries    = describe("dial_tries_total", "Tries to make one.", "realm")
+	dialsOpen  = describe("dials", "Connections that the host has made, and that stand.", "realm")
+	dialTries  = describe("dial_tries_total", "Tries to make one.", "realm")
+	storeCalls = describe("store_calls_total", "Calls of workers for a declared store, for the others, or, with "+
+		"store empty, for a lock, by method and outcome: done, or the code of the error.", "realm", "store",
+		"method", "outcome")
+	boundLocks = describe("locks_held", "Locks of workers that end with them.", "realm")
+
 	dialFailures = describe("dial_failures_total", "Those of the tries that have failed.", "realm")
 	unfetched    = describe("fetches_refused_total", "Those that never began, by why: not allowed, malformed, crowd.",
 		"pool", "reason")
@@ -247,6 +254,12 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		gauge(to, dialsOpen, n.Standing, realm)
 		counter(to, dialTries, n.Tries, realm)
 		counter(to, dialFailures, n.Failed, realm)
+	}
+	for realm, n := range c.source.Stores() {
+		gauge(to, boundLocks, n.Bound, realm)
+		for of, count := range n.Calls {
+			counter(to, storeCalls, count, realm, of.Store, of.Method, of.Outcome)
+		}
 	}
 	collectPrograms(to, &c.source)
 	c.collectTrials(to)

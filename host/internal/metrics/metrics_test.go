@@ -13,6 +13,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/fetch"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/service"
+	"github.com/workerhost/workerhost/host/internal/store"
 	"github.com/workerhost/workerhost/workers"
 )
 
@@ -83,6 +84,10 @@ func scrape(t *testing.T) string {
 		Dials: func() iter.Seq2[string, dial.Counts] {
 			return maps.All(map[string]dial.Counts{"default": {Standing: 2, Tries: 5, Failed: 3}})
 		},
+		Stores: func() iter.Seq2[string, store.Counts] {
+			return maps.All(map[string]store.Counts{"default": {Bound: 4, Calls: map[store.Call]uint64{
+				{Store: "cache", Method: "store.get", Outcome: "done"}: 6}}})
+		},
 		Fetches: func() iter.Seq2[string, fetch.Counts] {
 			return maps.All(map[string]fetch.Counts{"app": {Under: 5, Untold: 6, Bytes: 7, Heads: 2,
 				Waited: time.Second, Ends: map[string]uint64{"left": 8}, Refused: map[string]uint64{"crowd": 9}}})
@@ -120,6 +125,8 @@ func scrape(t *testing.T) string {
 func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 	page := scrape(t)
 	for _, line := range []string{
+		`workerhost_locks_held{realm="default"} 4`,
+		`workerhost_store_calls_total{method="store.get",outcome="done",realm="default",store="cache"} 6`,
 		`workerhost_dials{realm="default"} 2`, `workerhost_dial_tries_total{realm="default"} 5`,
 		`workerhost_dial_failures_total{realm="default"} 3`,
 		`workerhost_service_up{service="queue"} 1`, `workerhost_service_restarts_total{service="queue"} 3`,

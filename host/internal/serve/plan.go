@@ -59,6 +59,7 @@ func makePlan(now *setup, c *config.Config) *plan {
 	p.planPushers(now.config)
 	p.planPrograms(now.config)
 	p.planDials(now.config)
+	p.planStores(now.config)
 	return p
 }
 
@@ -218,6 +219,7 @@ func inEffect(old, new *config.Config) *config.Config {
 	c.Pools, c.Listen, c.Routes, c.Warnings = new.Pools, new.Listen, new.Routes, new.Warnings
 	c.Tracing, c.Services, c.Cron, c.Dials = new.Tracing, new.Services, new.Cron, new.Dials
 	c.Pushers = new.Pushers
+	c.Tracing, c.Services, c.Cron, c.Dials, c.Stores = new.Tracing, new.Services, new.Cron, new.Dials, new.Stores
 	takeLive(&c, *new)
 	takeLive(&c.Log, new.Log)
 	takeLive(&c.Faults, new.Faults)

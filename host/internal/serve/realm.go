@@ -17,20 +17,22 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/dial"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/store"
 	"github.com/workerhost/workerhost/protocol"
 )
 
 // realm is what the pools of one realm share, and no others. It never changes.
 type realm struct {
-	hub   *hub.Hub         // keeps the long-lived connections of its pools
-	all   *cluster.Realm   // with those of other hosts; nil: there are none
-	asked *protocol.Router // what may be asked by whoever changes nothing: of the hub, and of what else answers
-	dials *dial.Room       // connections that the host has made
+	hub    *hub.Hub         // keeps the long-lived connections of its pools
+	all    *cluster.Realm   // with those of other hosts; nil: there are none
+	asked  *protocol.Router // what may be asked by whoever changes nothing: of the hub, and of what else answers
+	dials  *dial.Room       // connections that the host has made
+	stores *store.Room      // what its workers keep, and their locks
 }
 
 // newRealm makes one of that name, which gives none of the ids of others.
 func (h *host) newRealm(name string, others ...*hub.Hub) *realm {
-	r := &realm{hub: hub.New(h.log, others...)}
+	r := &realm{hub: hub.New(h.log, others...), stores: h.newStores(name)}
 	if h.cluster != nil {
 		r.all = h.cluster.Realm(name, r.hub)
 	}
@@ -41,7 +43,8 @@ func (h *host) newRealm(name string, others ...*hub.Hub) *realm {
 
 // router answers the workers of a pool; nil is of none.
 func (r *realm) router(of *dial.Owner) *protocol.Router {
-	return &protocol.Router{Hub: r.whole(), Rooms: map[string]protocol.Answerer{dial.Prefix: r.dials.Desk(of)}}
+	return &protocol.Router{Hub: r.whole(), Rooms: map[string]protocol.Answerer{dial.Prefix: r.dials.Desk(of),
+		store.Prefix: r.stores, store.LockPrefix: r.stores}}
 }
 
 // whole is whom workers ask of connections.
@@ -63,8 +66,7 @@ func (s *setup) nameRealms() {
 
 // realmsFor are the realms of a configuration that comes after old. One that has no pool any more stays, for what it
 // has counted, and for connections that are about to end. make makes one that gives none of the ids of others.
-func realmsFor(c *config.Config, old *setup, make func(name string,
-	others ...*hub.Hub) *realm) map[string]*realm {
+func realmsFor(c *config.Config, old *setup, make func(name string, others ...*hub.Hub) *realm) map[string]*realm {
 	all := map[string]*realm{}
 	names := renamed(c, old)
 	for name, r := range old.realms {
