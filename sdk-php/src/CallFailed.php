@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace WorkerHost;
 
 /**
- * The host did not answer a question about connections, or a change of a session: it has none, it said why, or it is
- * gone.
+ * The host did not answer a question about connections, a change of a session, or what was asked of a store or a
+ * lock: it has none, it said why, or it is gone.
  *
  * getCode() says of which kind the error is, as one of these or another number, and 0 if that is not known (SPEC.md
  * §10.4). Below 100 the same question fails again; from 100 on nothing was done, and a retry is safe; from 200 on it
@@ -26,6 +26,8 @@ final class CallFailed extends \RuntimeException
     public const TOO_LARGE = 5;
     /** Not now. */
     public const UNAVAILABLE = 100;
+    /** What it would be kept in is full. */
+    public const RESOURCE_EXHAUSTED = 101;
     /** Its time was up: see Connections::withTimeout(). */
     public const DEADLINE_EXCEEDED = 200;
     /** It was given up. */

@@ -288,6 +288,40 @@ final class Worker
     }
 
     /**
+     * Values that the host keeps for all workers, by a name that they share: caches, counters, flags. Nobody has to
+     * declare it; what must not get lost, host.toml says by `[store.NAME]` (`host help store`). Works where
+     * connections() does.
+     *
+     * @param string $name 1 to 64 letters, digits, `-`, `_` and `.`
+     */
+    public function store(string $name = 'default'): Store
+    {
+        return new Store($this->program->acts, $name);
+    }
+
+    /**
+     * Acquires a lock that only one worker of the realm has at a time, on whichever host. It is released with the
+     * handler, or the tick of a timer, that has acquired it, and with the worker. With concurrency() above 1 a timer
+     * releases it by itself.
+     *
+     * @param string $name    1 to 1024 bytes
+     * @param float  $ttl     seconds that it is held at most, above 0, rounded up to whole ones
+     * @param float  $wait    seconds to wait for it if another one has it; those who wait have it in their order
+     * @param bool   $keep    whether it stays when the handler ends, and the worker: until release() or its time is up
+     * @param bool   $durable whether it is on disk before this returns, and outlives the host. In memory it is faster,
+     *     ends with the host, and is another lock than the durable one of that name
+     *
+     * @return Lock|null null: another one has it still
+     *
+     * @throws CallFailed
+     */
+    public function lock(string $name, float $ttl = 30, float $wait = 0, bool $keep = false,
+        bool $durable = true): ?Lock
+    {
+        return Lock::acquire($this->program->acts, $name, $ttl, $wait, $durable ? 'disk' : 'memory', $keep);
+    }
+
+    /**
      * Which pool this is a worker of, and of which generation of its code. Known from onStart() on.
      *
      * @throws \Error before run(): no host has said it yet

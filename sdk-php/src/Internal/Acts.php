@@ -6,6 +6,10 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
+use WorkerHost\CallFailed;
+use WorkerHost\Lock;
+use WorkerHost\Log;
+
 /**
  * @internal The acts of the event or request at hand, as frames that are written together with its DONE; outside of
  *     one they are written at once, on stream 0.
@@ -21,6 +25,8 @@ final class Acts
     private int $flags = 0;
     /** @var (\Closure(): ?self)|null */
     private ?\Closure $current = null;
+    /** @var array<int, Lock> those that end with the handler */
+    private array $locks = [];
 
     /** @param self|null $outside those of code that works for no request or event; null: these are */
     public function __construct(private readonly ?self $outside = null)
@@ -144,6 +150,31 @@ final class Acts
     public function call(int $type, mixed ...$elements): mixed
     {
         return $this->link()->call($type, $elements);
+    }
+
+    /** Has a lock end with the handler at hand, by release(). */
+    public function keep(Lock $lock): void
+    {
+        $this->locks[\spl_object_id($lock)] = $lock;
+    }
+
+    /** Forgets it. */
+    public function drop(Lock $lock): void
+    {
+        unset($this->locks[\spl_object_id($lock)]);
+    }
+
+    /** After DONE: gives up what locks the handler has left. */
+    public function release(): void
+    {
+        while (($lock = \array_pop($this->locks)) !== null) {
+            try {
+                $lock->release();
+            } catch (CallFailed $e) {
+                Log::warn('a lock was not released, and ends when its time is up: ' . $e->getMessage(),
+                    ['lock' => $lock->name]);
+            }
+        }
     }
 
     private function link(): Channel

@@ -27,7 +27,7 @@ final class Entries
     }
 
     /** What only a worker in another language would have written, such as an empty map, as arrays. */
-    private static function arrays(mixed $value): mixed
+    public static function arrays(mixed $value): mixed
     {
         if (\is_object($value)) {
             $value = (array) $value;

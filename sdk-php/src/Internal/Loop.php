@@ -396,6 +396,7 @@ final class Loop
             Process::endChild();
             $this->flush();
             $this->endSession();
+            $this->program->acts->release();
         }
 
         return !$this->link->draining && ($timers->isEmpty() || $this->link->await($timers->wait()));
@@ -422,6 +423,7 @@ final class Loop
         }
         $this->globals?->restore();
         Log::stream(0);
+        $this->program->acts->release();
     }
 
     private function endSession(): void

@@ -154,6 +154,7 @@ final class Strand implements Channel
                 $this->strands->flush(); // before DONE, so that the host knows whose it is
                 $this->events->finish();
             }
+            $this->acts->release();
         } catch (\Throwable $e) {
             $this->strands->fail($e);
         }
