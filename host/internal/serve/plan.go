@@ -218,8 +218,7 @@ func inEffect(old, new *config.Config) *config.Config {
 	c := *old
 	c.Pools, c.Listen, c.Routes, c.Warnings = new.Pools, new.Listen, new.Routes, new.Warnings
 	c.Tracing, c.Services, c.Cron, c.Dials = new.Tracing, new.Services, new.Cron, new.Dials
-	c.Pushers = new.Pushers
-	c.Tracing, c.Services, c.Cron, c.Dials, c.Stores = new.Tracing, new.Services, new.Cron, new.Dials, new.Stores
+	c.Pushers, c.Stores = new.Pushers, new.Stores
 	takeLive(&c, *new)
 	takeLive(&c.Log, new.Log)
 	takeLive(&c.Faults, new.Faults)
