@@ -260,6 +260,8 @@ func TestActsAndQuestionsAboutConnectionsReachTheHostThatHasThem(t *testing.T) {
 			want any
 		}{
 			{call("count"), int64(3)}, {call("count", "news"), int64(2)}, {call("count", "sport"), int64(1)},
+			{call("groups", "n"), []any{"news", 2}}, {call("groups", "sport"), []any{"sport", 1}},
+			{call("groups", "x"), []any{}}, {call("user", "bob"), []any{b.c.ID()}}, {call("user", "eve"), []any{}},
 			{call("online", "bob"), true}, {call("online", "eve"), false}, {call("connection", "x-1"), nil},
 		} {
 			got, err := h.asked(q.call)
@@ -273,6 +275,10 @@ func TestActsAndQuestionsAboutConnectionsReachTheHostThatHasThem(t *testing.T) {
 		ids, err := h.asked(call("ids", "news"))
 		if list, _ := ids.([]any); err != "" || len(list) != 2 || !slices.Contains(list, any(a.c.ID())) {
 			t.Error(ids, err)
+		}
+		mine, err := h.asked(call("user", "ann"))
+		if list, _ := mine.([]any); err != "" || len(list) != 2 || !slices.Contains(list, any(a.c.ID())) {
+			t.Error(mine, err)
 		}
 		uids, err := h.asked(call("uids"))
 		if list, _ := uids.([]any); err != "" || len(list) != 2 {

@@ -19,6 +19,8 @@ var merges = map[string]merging{
 	"online":      anyOf,
 	"ids":         func(v []protocol.Value) (protocol.Value, error) { return join(v, false) },
 	"uids":        func(v []protocol.Value) (protocol.Value, error) { return join(v, true) },
+	"user":        func(v []protocol.Value) (protocol.Value, error) { return join(v, false) },
+	"groups":      census,
 	"connections": joinRaw,
 }
 
@@ -77,6 +79,25 @@ func join(values []protocol.Value, once bool) (protocol.Value, error) {
 			seen[text] = true
 			all = append(all, text)
 		}
+	}
+	return protocol.NewValue(all)
+}
+
+// census adds up how many are in each group: names and numbers by turns.
+func census(values []protocol.Value) (protocol.Value, error) {
+	total := map[string]int{}
+	for _, v := range values {
+		members, err := protocol.ParseGroups(v)
+		if err != nil {
+			return nil, err
+		}
+		for name, n := range members {
+			total[name] += n
+		}
+	}
+	all := make([]any, 0, 2*len(total))
+	for name, n := range total {
+		all = append(all, name, n)
 	}
 	return protocol.NewValue(all)
 }
