@@ -38,8 +38,9 @@ type stream struct {
 	deaf     bool      // nothing more comes from the host
 	credit   protocol.Credit
 	writeBy  deadline
-	hijacked *hijacked // the handler's, once it has it
-	hungUp   bool      // it has closed that
+	hijacked *hijacked       // the handler's, once it has it
+	hungUp   bool            // it has closed that
+	locks    map[*Mutex]bool // those that end with the handler
 }
 
 // requests lends the reader a place to parse into; run gives it back.
@@ -70,6 +71,7 @@ func newBareStream(l *link, id uint32, attempt int, name string) *stream {
 
 // run calls the handler and sends what is owed.
 func (s *stream) run() {
+	defer s.unlock()
 	if s.event != nil {
 		defer s.link.finished()
 		s.handle()
