@@ -67,6 +67,9 @@ type Join struct {
 	Flags      Flags
 	Connection string // "" is the event's own
 	Groups     []string
+	// Since is the position from which the client wants what was sent to these groups (SPEC.md §19); "" is now. nil:
+	// it knows of no positions.
+	Since *string
 }
 
 // Leave is LEAVE: it takes a connection out of groups.
@@ -200,18 +203,21 @@ func (m *Hangup) AppendFrame(b []byte) []byte {
 
 // AppendFrame implements [Message].
 func (m *Join) AppendFrame(b []byte) []byte {
-	return appendMembership(b, TypeJoin, m.Stream, m.Flags, m.Connection, m.Groups)
+	start := len(b)
+	b = appendStr(beginAct(b, TypeJoin, m.Stream, m.Flags), m.Connection)
+	b = appendPairs(b, m.Groups)
+	t := tail{&shapes[TypeJoin], 5}
+	if m.Since != nil {
+		b = appendStr(t.upTo(b, 5), *m.Since)
+	}
+	return t.endFrame(b, start)
 }
 
 // AppendFrame implements [Message].
 func (m *Leave) AppendFrame(b []byte) []byte {
-	return appendMembership(b, TypeLeave, m.Stream, m.Flags, m.Connection, m.Groups)
-}
-
-func appendMembership(b []byte, t Type, stream uint32, flags Flags, connection string, groups []string) []byte {
 	start := len(b)
-	b = appendStr(beginAct(b, t, stream, flags), connection)
-	return endFrame(appendPairs(b, groups), start)
+	b = appendStr(beginAct(b, TypeLeave, m.Stream, m.Flags), m.Connection)
+	return endFrame(appendPairs(b, m.Groups), start)
 }
 
 // AppendFrame implements [Message].

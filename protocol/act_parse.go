@@ -37,23 +37,25 @@ func (m *Hangup) Parse(payload []byte) error {
 }
 
 // Parse implements [Act].
-func (m *Join) Parse(payload []byte) (err error) {
-	m.Stream, m.Flags, m.Connection, m.Groups, err = parseMembership(payload, TypeJoin)
-	return err
+func (m *Join) Parse(payload []byte) error {
+	f, flags := openAct(payload, TypeJoin)
+	*m = Join{Stream: f.stream, Flags: flags}
+	m.Connection = f.at("connection").str()
+	m.Groups = f.at("groups").strings(nil)
+	if f.at("since"); !f.null() {
+		since := f.str()
+		m.Since = &since
+	}
+	return f.end()
 }
 
 // Parse implements [Act].
-func (m *Leave) Parse(payload []byte) (err error) {
-	m.Stream, m.Flags, m.Connection, m.Groups, err = parseMembership(payload, TypeLeave)
-	return err
-}
-
-func parseMembership(payload []byte, t Type) (stream uint32, flags Flags, connection string, groups []string,
-	err error) {
-	f, flags := openAct(payload, t)
-	connection = f.at("connection").str()
-	groups = f.at("groups").strings(nil)
-	return f.stream, flags, connection, groups, f.end()
+func (m *Leave) Parse(payload []byte) error {
+	f, flags := openAct(payload, TypeLeave)
+	*m = Leave{Stream: f.stream, Flags: flags}
+	m.Connection = f.at("connection").str()
+	m.Groups = f.at("groups").strings(nil)
+	return f.end()
 }
 
 // Parse implements [Act].

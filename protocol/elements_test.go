@@ -172,7 +172,11 @@ func elements(m Message) []any {
 	case *Hangup:
 		return []any{37, m.Stream, uint(m.Flags), int(m.To), list(m.Names), m.Code, m.Reason, list(m.Except)}
 	case *Join:
-		return []any{38, m.Stream, uint(m.Flags), m.Connection, list(m.Groups)}
+		var since any
+		if m.Since != nil {
+			since = *m.Since
+		}
+		return []any{38, m.Stream, uint(m.Flags), m.Connection, list(m.Groups), since}
 	case *Leave:
 		return []any{39, m.Stream, uint(m.Flags), m.Connection, list(m.Groups)}
 	case *Bind:

@@ -47,7 +47,7 @@ var shapes = [maxType + 1]shape{
 	TypeBuffer:   {"BUFFER", "9.7", 6, defaults()},
 	TypeSend:     {"SEND", "10.3", 6, defaults(none)},
 	TypeHangup:   {"HANGUP", "10.3", 5, defaults(CloseNormal, "", none)},
-	TypeJoin:     {"JOIN", "10.3", 5, defaults()},
+	TypeJoin:     {"JOIN", "10.3", 5, defaults(nil)},
 	TypeLeave:    {"LEAVE", "10.3", 5, defaults()},
 	TypeBind:     {"BIND", "10.3", 5, defaults()},
 	TypeSet:      {"SET", "10.3", 5, defaults(none)},

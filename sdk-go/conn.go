@@ -129,12 +129,20 @@ func (c *Conn) change(act func(stream uint32, name string) protocol.Message, don
 }
 
 // Join puts the connection into groups. There is no need to create one.
-func (c *Conn) Join(groups ...string) error {
+func (c *Conn) Join(groups ...string) error { return c.join(nil, groups) }
+
+// Subscribe puts a WebSocket into groups whose history it is to have: its client speaks the protocol of host help
+// channels. It gets first what it missed of them since a position that it had, "" being now, or is told that this is
+// not known any more; from now on all that is sent to it comes in an envelope of JSON. Server-sent events need no such
+// word.
+func (c *Conn) Subscribe(since string, groups ...string) error { return c.join(&since, groups) }
+
+func (c *Conn) join(since *string, groups []string) error {
 	if err := c.l.checkGroups(groups); err != nil {
 		return err
 	}
 	return c.change(func(stream uint32, name string) protocol.Message {
-		return &protocol.Join{Stream: stream, Connection: name, Groups: groups}
+		return &protocol.Join{Stream: stream, Connection: name, Groups: groups, Since: since}
 	}, func() {
 		c.groups = slices.Clone(c.groups)
 		for _, g := range groups {

@@ -108,7 +108,8 @@ func TestWhatAHandlerDoesGoesWithItsDone(t *testing.T) {
 			t.Errorf("the connection is %+v", c)
 		}
 		for _, err := range []error{
-			c.Send(m.Data), c.Join("lobby", "x"), c.Leave("x"), c.BindUser("bob"), c.Session().Set("n", 2),
+			c.Send(m.Data), c.Join("lobby", "x"), c.Subscribe("p1", "news"), c.Leave("x"),
+			c.BindUser("bob"), c.Session().Set("n", 2),
 			c.Session().Set("same", "s"), c.Session().Delete("old", "none"),
 			Connections(ctx).SendToGroup("lobby", []byte{0xff}, Binary(), Except(c.ID)), c.Close(4000, "enough"),
 			c.Send([]byte("quick"), Now()),
@@ -117,7 +118,8 @@ func TestWhatAHandlerDoesGoesWithItsDone(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if !slices.Equal(c.Groups(), []string{"before", "lobby"}) || c.UID() != "bob" || c.Session().Int("n") != 2 ||
+		if !slices.Equal(c.Groups(), []string{"before", "lobby", "news"}) || c.UID() != "bob" ||
+			c.Session().Int("n") != 2 ||
 			!slices.Equal(c.Session().Keys(), []string{"n", "same"}) {
 			t.Errorf("the connection is left as %v, %q, %v", c.Groups(), c.UID(), c.Session().Keys())
 		}
@@ -141,6 +143,8 @@ func TestWhatAHandlerDoesGoesWithItsDone(t *testing.T) {
 	close(release)
 	expectSame(c, &protocol.Send{Bytes: []byte("hi")})
 	expectSame(c, &protocol.Join{Groups: []string{"lobby", "x"}})
+	since := "p1"
+	expectSame(c, &protocol.Join{Groups: []string{"news"}, Since: &since})
 	expectSame(c, &protocol.Leave{Groups: []string{"x"}})
 	expectSame(c, &protocol.Bind{UID: "bob"})
 	expectSame(c, &protocol.Send{Flags: protocol.FlagBinary, To: protocol.ToGroups, Names: []string{"lobby"},

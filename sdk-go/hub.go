@@ -99,12 +99,17 @@ func (h Hub) hangUp(to protocol.Audience, names []string, code int, reason strin
 }
 
 // Join puts a connection into groups.
-func (h Hub) Join(id string, groups ...string) error {
+func (h Hub) Join(id string, groups ...string) error { return h.join(id, nil, groups) }
+
+// Subscribe puts a connection into groups whose history it is to have: see [Conn.Subscribe].
+func (h Hub) Subscribe(id, since string, groups ...string) error { return h.join(id, &since, groups) }
+
+func (h Hub) join(id string, since *string, groups []string) error {
 	if err := h.l.checkGroups(groups); err != nil {
 		return err
 	}
 	return h.change(id, func(stream uint32) protocol.Message {
-		return &protocol.Join{Stream: stream, Connection: id, Groups: groups}
+		return &protocol.Join{Stream: stream, Connection: id, Groups: groups, Since: since}
 	})
 }
 

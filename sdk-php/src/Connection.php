@@ -178,6 +178,21 @@ final class Connection
         $this->groups = \array_values(\array_unique([...$this->groups, ...$groups]));
     }
 
+    /**
+     * Puts a WebSocket into groups whose history it is to have: its client speaks the protocol of `host help
+     * channels`. It gets first what it missed of them since a position that it had, or is told that this is not known
+     * any more; from now on all that is sent to it comes in an envelope of JSON. Server-sent events need none of it.
+     *
+     * @param string|list<string> $groups
+     * @param string              $since  the position that the client says; '' is now
+     */
+    public function subscribe(string|array $groups, string $since = ''): void
+    {
+        $groups = \array_values((array) $groups);
+        $this->acts->current()->act([Frame::JOIN, 0, 0, $this->named(), $groups, $since]);
+        $this->groups = \array_values(\array_unique([...$this->groups, ...$groups]));
+    }
+
     /** Takes the connection out of groups. */
     public function leave(string ...$groups): void
     {

@@ -157,6 +157,16 @@ final class Connections
         $this->acts->current()->act([Frame::JOIN, 0, 0, self::id($id), \array_values($groups)]);
     }
 
+    /**
+     * Puts a connection into groups whose history it is to have: see Connection::subscribe().
+     *
+     * @param string|list<string> $groups
+     */
+    public function subscribe(string $id, string|array $groups, string $since = ''): void
+    {
+        $this->acts->current()->act([Frame::JOIN, 0, 0, self::id($id), \array_values((array) $groups), $since]);
+    }
+
     /** Takes a connection out of groups. */
     public function leave(string $id, string ...$groups): void
     {

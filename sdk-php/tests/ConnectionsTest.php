@@ -86,16 +86,18 @@ final class ConnectionsTest extends TestCase
             $c->join('a', 'b'); $c->leave('a'); $c->bindUid(7); $c->close(4001, 'bye');
             $all->send('x', '1'); $all->send(['x', 'y'], '2', except: ['y']); $all->sendToUid(7, '3'); $all->sendToGroup(['g', 'h'], '4', 'c1', binary: true); $all->sendToAll('5');
             $all->close('x'); $all->closeUid('u', 1001); $all->closeGroup('g', except: 'c1');
+            $c->subscribe('n', 'p1'); $all->subscribe('x', ['n', 'm']);
             $all->join('x', 'g'); $all->leave('x', 'g', 'h'); $all->bindUid('x', 'u');
             $all->send([], 'nobody');
             PHP);
         self::assertSame([
-            [38, 1, 0, '', ['a', 'b']], [39, 1, 0, '', ['a']], [40, 1, 0, '', '7'], [37, 1, 0, 0, [], 4001, 'bye', []],
+            [38, 1, 0, '', ['a', 'b'], null], [39, 1, 0, '', ['a']], [40, 1, 0, '', '7'], [37, 1, 0, 0, [], 4001, 'bye', []],
             [36, 1, 0, 1, ['x'], '1', []], [36, 1, 0, 1, ['x', 'y'], '2', ['y']], [36, 1, 0, 2, ['7'], '3', []],
             [36, 1, 4, 3, ['g', 'h'], '4', ['c1']], [36, 1, 0, 4, [], '5', []],
             [37, 1, 0, 1, ['x'], 1000, '', []], [37, 1, 0, 2, ['u'], 1001, '', []],
             [37, 1, 0, 3, ['g'], 1000, '', ['c1']],
-            [38, 1, 0, 'x', ['g']], [39, 1, 0, 'x', ['g', 'h']], [40, 1, 2, 'x', 'u'],
+            [38, 1, 0, '', ['n'], 'p1'], [38, 1, 0, 'x', ['n', 'm'], ''],
+            [38, 1, 0, 'x', ['g'], null], [39, 1, 0, 'x', ['g', 'h']], [40, 1, 2, 'x', 'u'],
         ], $host->deliver('go'));
     }
 
@@ -132,7 +134,8 @@ final class ConnectionsTest extends TestCase
         $host = self::serving('$c->session["n"] = ($c->session["n"] ?? 0) + 1; $c->join($data); $c->send($data . '
             . '$c->session["n"]); if ($data === "b") { throw new Exception; }');
         self::assertSame([
-            [Frame::JOIN, 1, 0, '', ['a']], [Frame::SEND, 1, 0, 0, [], 'a1', []], [Frame::JOIN, 1, 0, '', ['c']],
+            [Frame::JOIN, 1, 0, '', ['a'], null], [Frame::SEND, 1, 0, 0, [], 'a1', []],
+            [Frame::JOIN, 1, 0, '', ['c'], null],
             [Frame::SEND, 1, 0, 0, [], 'c2', []], [Frame::SET, 1, 2, '', ['n', 2], []],
         ], $host->deliver('a', more: [[1, 'b'], [5, 'c']]));
         self::assertCount(1, $host->logs);
@@ -376,7 +379,7 @@ final class ConnectionsTest extends TestCase
     {
         $host = self::serving('static $kept; if ($kept) { $kept->send($data); $kept->join("g"); } $kept ??= $c;');
         $host->deliver('a');
-        self::assertSame([[Frame::SEND, 3, 0, 1, ['c1'], 'b', []], [Frame::JOIN, 3, 2, 'c1', ['g']]],
+        self::assertSame([[Frame::SEND, 3, 0, 1, ['c1'], 'b', []], [Frame::JOIN, 3, 2, 'c1', ['g'], null]],
             $host->deliver('b', ['c2', 'tcp', '']));
     }
 

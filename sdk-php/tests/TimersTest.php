@@ -22,7 +22,7 @@ final class TimersTest extends TestCase
         $host = self::serving('$worker->connections()->sendToAll("tick $n"); $worker->connections()->join("x", "g");');
         foreach ([1, 2, 3] as $n) {
             self::assertSame([Frame::SEND, 0, 0, 4, [], "tick $n", []], $host->next());
-            self::assertSame([Frame::JOIN, 0, 0, 'x', ['g']], $host->next());
+            self::assertSame([Frame::JOIN, 0, 0, 'x', ['g'], null], $host->next());
         }
     }
 

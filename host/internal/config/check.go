@@ -46,6 +46,7 @@ func (c *Config) check(fail fail) {
 	c.Engine.check(c, fail)
 	c.Cluster.check(c, fail)
 	c.checkStores(fail)
+	c.checkChannels(fail)
 	c.Reload.Notify.check(fail)
 	c.checkDeploy(fail)
 	for i := range c.Listen {

@@ -63,6 +63,7 @@ type Config struct {
 	Routes        []*Route      `key:"route"`
 	Dials         []*Dial       `key:"dial"`
 	Pushers       []*Pusher     `key:"pusher"`  // by name
+	Channels      []*Channel    `key:"channel"` // by pattern
 	Pools         []*Pool       `key:"pool"`    // in the order of the file
 	Services      []*Service    `key:"service"` // by name
 	Cron          []*Cron       `key:"cron"`

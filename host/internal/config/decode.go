@@ -181,6 +181,8 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		*into = d.services(at, v)
 	case *[]*Store:
 		*into = d.stores(at, v)
+	case *[]*Channel:
+		*into = d.channels(at, v)
 	case *[]*Cron:
 		*into = d.cron(at, v)
 	case *[]*Dial:

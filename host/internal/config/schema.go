@@ -41,6 +41,7 @@ func Keys() []KeyDoc {
 	docs = append(docs, keysOf("[[route]]", "", Route{})...)
 	docs = append(docs, keysOf("[[dial]]", "", Dial{})...)
 	docs = append(docs, keysOf("[pusher.NAME]", "", Pusher{})...)
+	docs = append(docs, keysOf("[channel.NAME]", "", Channel{})...)
 	docs = append(docs, keysOf("[http]", "", HTTP{})...)
 	docs = append(docs, keysOf("[pool.NAME]", "", Pool{})...)
 	docs = append(docs, keysOf("[pool.NAME.reload]", "", Gates{})...)
@@ -219,6 +220,11 @@ func label(at string) string {
 		if section = "[" + parts[0] + "]"; len(rest) > 0 {
 			section, rest = "["+parts[0]+"."+rest[0]+"]", rest[1:]
 		}
+	case "channel":
+		if len(rest) > 0 {
+			return channelLabel(strings.Join(rest, "."))
+		}
+		return "[channel]"
 	case "control":
 		if len(rest) == 0 {
 			return at

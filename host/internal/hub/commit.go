@@ -11,10 +11,11 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// delivery is a SEND or a HANGUP, and whom it is for.
+// delivery is a SEND, a HANGUP or a JOIN with more to it, and whom it is for.
 type delivery struct {
 	act      protocol.Act
 	audience []*Connection
+	more     *More
 }
 
 // step is what an act makes of a connection.
@@ -23,20 +24,33 @@ type step struct {
 	next *state
 }
 
-// Commit implements [protocol.Hub]. It calls done before it returns, for all of this lives in memory; only while
-// another host takes over, or has, done comes later.
+// Commit implements [protocol.Hub]. It calls done before it returns, for all of this lives in memory; only of what
+// [Channels] keep, and while another host takes over, or has, done comes later.
 func (h *Hub) Commit(subject protocol.Subject, acts []protocol.Act, done func(error)) {
+	if k := h.channels.Load(); k != nil && k.wants(acts) {
+		if h.gate.shut.Load() {
+			h.Later(subject, acts, done)
+		} else {
+			k.Commit(subject, acts, done)
+		}
+		return
+	}
+	h.Carry(subject, acts, done)
+}
+
+// Carry is Commit without the channels.
+func (h *Hub) Carry(subject protocol.Subject, acts []protocol.Act, done func(error)) {
 	if h.gate.pass() {
-		err := h.apply(subject, acts)
+		err := h.apply(subject, acts, nil)
 		h.gate.leave()
 		done(err)
 		return
 	}
 	heir := h.gate.successor()
 	switch {
-	case h.gate.hold(func() { h.Commit(subject, acts, done) }):
+	case h.gate.hold(func() { h.Carry(subject, acts, done) }):
 	case heir == nil: // it was decided this moment
-		h.Commit(subject, acts, done)
+		h.Carry(subject, acts, done)
 	default:
 		h.forward(heir, subject, acts, done)
 	}
@@ -44,19 +58,15 @@ func (h *Hub) Commit(subject protocol.Subject, acts []protocol.Act, done func(er
 
 // Apply carries acts out, all of them or none, and says why not; subject is the event's that they belong to, or nil.
 // First all are checked, against what those before them will have done; then they take effect, in order. It never
-// waits, save while another host takes over, and is safe for concurrent use.
+// waits, save while another host takes over and for what [Channels] keep, and is safe for concurrent use.
 func (h *Hub) Apply(subject protocol.Subject, acts []protocol.Act) error {
-	if h.gate.pass() {
-		defer h.gate.leave()
-		return h.apply(subject, acts)
-	}
 	done := make(chan error, 1)
 	h.Commit(subject, acts, func(err error) { done <- err })
 	return <-done
 }
 
-// apply is what Apply does to the connections of this hub.
-func (h *Hub) apply(subject protocol.Subject, acts []protocol.Act) error {
+// apply is what Apply does to the connections of this hub. more is nil, or has what there is more to each act.
+func (h *Hub) apply(subject protocol.Subject, acts []protocol.Act, more []More) error {
 	if len(acts) == 0 {
 		return nil
 	}
@@ -80,12 +90,12 @@ func (h *Hub) apply(subject protocol.Subject, acts []protocol.Act) error {
 	if simple && !opens {
 		self := [1]*Connection{own}
 		for i, a := range acts {
-			carryOut(delivery{act: a, audience: self[:]}, i+1 < len(acts))
+			carryOut(delivery{act: a, audience: self[:]}, i+1 < len(acts)) // more has nothing of these
 		}
 		return nil
 	}
 	// What a refused client's handler asked for itself goes the way of the connection.
-	deliveries, stopping, err := h.commit(own, opens && !refused, acts)
+	deliveries, stopping, err := h.commit(own, opens && !refused, acts, more)
 	if err != nil {
 		return err
 	}
@@ -102,7 +112,7 @@ func (h *Hub) apply(subject protocol.Subject, acts []protocol.Act) error {
 }
 
 func alone(d delivery) *Connection {
-	if len(d.audience) == 1 {
+	if _, joins := d.act.(*protocol.Join); !joins && len(d.audience) == 1 {
 		return d.audience[0]
 	}
 	return nil
@@ -111,7 +121,9 @@ func alone(d delivery) *Connection {
 func carryOut(d delivery, more bool) {
 	switch m := d.act.(type) {
 	case *protocol.Send:
-		deliver(d.audience, m, more)
+		deliver(d.audience, m, d.more, more)
+	case *protocol.Join:
+		d.audience[0].catchUp(m.Groups, d.more)
 	case *protocol.Hangup:
 		for _, c := range d.audience {
 			c.hangup(m.Code, m.Reason, false)
@@ -120,8 +132,8 @@ func carryOut(d delivery, more bool) {
 }
 
 // commit checks all acts, changes what they change of the hub, and finds whom SENDs and HANGUPs are for.
-func (h *Hub) commit(own *Connection, opens bool, acts []protocol.Act) (deliveries []delivery, stopping bool,
-	err error) {
+func (h *Hub) commit(own *Connection, opens bool, acts []protocol.Act, more []More) (deliveries []delivery,
+	stopping bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var few [8]step
@@ -134,13 +146,24 @@ func (h *Hub) commit(own *Connection, opens bool, acts []protocol.Act) (deliveri
 	}
 	for i, a := range acts {
 		c, next := steps[i].c, steps[i].next
+		var beside *More
+		if more != nil {
+			beside = &more[i]
+		}
 		if c != nil {
 			h.change(c, next)
+			if m, joins := a.(*protocol.Join); joins && m.Since != nil {
+				if beside == nil {
+					beside = new(More)
+				}
+				deliveries = append(deliveries, delivery{act: a, audience: []*Connection{c}, more: beside})
+			}
 			continue
 		}
 		switch m := a.(type) {
 		case *protocol.Send:
-			deliveries = append(deliveries, delivery{act: m, audience: h.audience(own, m.To, m.Names, m.Except)})
+			deliveries = append(deliveries, delivery{act: m, audience: h.audience(own, m.To, m.Names, m.Except),
+				more: beside})
 		case *protocol.Hangup:
 			deliveries = append(deliveries, delivery{act: m, audience: h.audience(own, m.To, m.Names, m.Except)})
 		case *protocol.Accept:
@@ -171,7 +194,11 @@ func (h *Hub) stage(own *Connection, acts []protocol.Act, steps *[]step) (err er
 		}
 		switch m := a.(type) {
 		case *protocol.Join:
-			st, err = h.join(st, m.Groups)
+			if st, err = h.join(st, m.Groups); err == nil && m.Since != nil && !st.aware &&
+				c.card.Protocol == protocol.ProtoWebSocket {
+				next := *st
+				next.aware, st = true, &next
+			}
 		case *protocol.Leave:
 			st = leave(st, m.Groups)
 		case *protocol.Bind:

@@ -75,12 +75,12 @@ func (h *Hub) forward(heir Heir, subject protocol.Subject, acts []protocol.Act, 
 		}
 	}
 	if len(there) == 0 {
-		done(h.apply(subject, here))
+		done(h.apply(subject, here, nil))
 		return
 	}
 	heir.Commit("", false, there, func(err error) {
 		if err == nil && len(here) > 0 {
-			err = h.apply(subject, here)
+			err = h.apply(subject, here, nil)
 		}
 		done(err)
 	})

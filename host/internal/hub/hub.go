@@ -24,6 +24,8 @@ type Hub struct {
 	serial atomic.Uint64
 	slow   quiet.Throttle // of clients that were closed for being slow
 	gate   gate
+	// channels is nil where no group has a history, nor tells who is in it
+	channels atomic.Pointer[keeper]
 
 	mu sync.Mutex
 	// guarded by mu
@@ -84,9 +86,22 @@ func (h *Hub) Add(p Peer, card Card, t *Terms) *Connection {
 // Hold makes a connection of a held response: it is there, in its groups, at once, and has no OPEN. What is sent to it
 // waits until Opened. It fails if hold asks for what is beyond the limits (SPEC.md §10.3).
 func (h *Hub) Hold(p Peer, card Card, t *Terms, hold *protocol.Hold) (*Connection, error) {
+	return h.HoldSince(p, card, t, hold, "")
+}
+
+// HoldSince is Hold for a client that says where it was, as in Last-Event-ID. Where a group of its server-sent events
+// has a history, it is in that group as soon as it has what it missed.
+func (h *Hub) HoldSince(p Peer, card Card, t *Terms, hold *protocol.Hold, since string) (*Connection, error) {
+	groups, kept := hold.Groups, []string(nil)
+	if k := h.channels.Load(); k != nil && card.Protocol == protocol.ProtoSSE {
+		groups, kept = k.split(hold.Groups)
+	}
 	c := h.connection(p, card, t)
 	h.mu.Lock()
-	st, err := h.start(Start{UID: hold.UID, Groups: hold.Groups, Session: hold.Session}, t.sessionLimit())
+	st, err := h.start(Start{UID: hold.UID, Groups: groups, Session: hold.Session}, t.sessionLimit())
+	if err == nil && len(kept) > 0 {
+		_, err = h.join(st, kept)
+	}
 	if err != nil {
 		h.mu.Unlock()
 		return nil, err
@@ -112,6 +127,9 @@ func (h *Hub) Hold(p Peer, card Card, t *Terms, hold *protocol.Hold) (*Connectio
 	}
 	if stopping {
 		c.hangup(protocol.CloseGoing, goingReason, true)
+	}
+	if len(kept) > 0 {
+		h.Commit(nil, []protocol.Act{&protocol.Join{Connection: c.id, Groups: kept, Since: &since}}, c.joined)
 	}
 	return c, nil
 }

@@ -13,6 +13,7 @@ import (
 type payload struct {
 	data   []byte
 	binary bool
+	place  *Place // nil unless it has one in a channel
 
 	mu    sync.Mutex
 	forms []form // guarded by mu
@@ -20,6 +21,7 @@ type payload struct {
 
 type form struct {
 	encoding Encoding
+	aware    bool // of channels
 	b        []byte
 }
 
@@ -27,20 +29,20 @@ type form struct {
 // anyway.
 const maxForms = 8
 
-func (p *payload) form(e Encoding) []byte {
-	if e == nil {
+func (p *payload) form(e Encoding, aware bool) []byte {
+	if e == nil && !aware {
 		return p.data
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.forms {
-		if p.forms[i].encoding == e {
+		if p.forms[i].encoding == e && p.forms[i].aware == aware {
 			return p.forms[i].b
 		}
 	}
-	b := e.Append(nil, p.data, p.binary)
+	b := encode(nil, e, aware, p.place, p.data, p.binary)
 	if len(p.forms) < maxForms {
-		p.forms = append(p.forms, form{e, b})
+		p.forms = append(p.forms, form{e, aware, b})
 	}
 	return b
 }
@@ -50,16 +52,20 @@ const share = 256
 
 // deliver sends a message to each of an audience. It returns when it has been written or waits in their outboxes:
 // whoever sends more than clients can take is slowed down by the time that takes, but never by a client.
-func deliver(audience []*Connection, m *protocol.Send, more bool) {
+func deliver(audience []*Connection, m *protocol.Send, beside *More, more bool) {
+	var place *Place
+	if beside != nil {
+		place = beside.Place
+	}
 	if len(audience) == 1 {
 		c, b := audience[0], m.Bytes
-		if e := c.peer.Encoding(); e != nil {
-			b = e.Append(nil, b, m.Flags&protocol.FlagBinary != 0)
+		if e, aware := c.peer.Encoding(), c.aware(); e != nil || aware {
+			b = encode(nil, e, aware, place, b, m.Flags&protocol.FlagBinary != 0)
 		}
 		c.send(b, more)
 		return
 	}
-	p := &payload{data: m.Bytes, binary: m.Flags&protocol.FlagBinary != 0}
+	p := &payload{data: m.Bytes, binary: m.Flags&protocol.FlagBinary != 0, place: place}
 	if len(audience) < 2*share {
 		p.deliver(audience)
 		return
@@ -78,8 +84,8 @@ func deliver(audience []*Connection, m *protocol.Send, more bool) {
 func (p *payload) deliver(audience []*Connection) {
 	var last form
 	for i, c := range audience {
-		if e := c.peer.Encoding(); i == 0 || e != last.encoding {
-			last = form{e, p.form(e)}
+		if e, aware := c.peer.Encoding(), c.aware(); i == 0 || e != last.encoding || aware != last.aware {
+			last = form{e, aware, p.form(e, aware)}
 		}
 		c.send(last.b, false)
 	}

@@ -20,6 +20,7 @@ type Record struct {
 	Route      string         `msgpack:"route"`      // [Terms].Route
 	Pool       string         `msgpack:"pool"`
 	Once       bool           `msgpack:"once"`
+	Aware      bool           `msgpack:"aware"`   // its client is told of channels and positions in envelopes
 	Expires    int64          `msgpack:"expires"` // Unix nanoseconds; 0 is never
 	Guest      bool           `msgpack:"guest"`   // its socket is a relay by a host before: see Connection.Lodge
 
@@ -96,6 +97,7 @@ func (c *Connection) Record() *Record {
 	}
 	r := &Record{
 		Connection: view.Value(), Version: st.version, Since: c.since, Route: t.Route, Pool: pool, Once: c.once,
+		Aware: st.aware,
 		Known: c.flows(), Told: c.outlet.told,
 		MessagesIn: c.counts.messagesIn, MessagesOut: c.counts.messagesOut,
 		BytesIn: c.counts.bytesIn, BytesOut: c.counts.bytesOut, Dropped: c.counts.dropped,
@@ -151,6 +153,10 @@ func (h *Hub) restore(r *Record, p Peer, t *Terms) (*Connection, error) {
 		next := *set(st, v.Session, nil)
 		next.version = r.Version
 		st = &next
+	}
+	if r.Aware {
+		next := *st
+		next.aware, st = true, &next
 	}
 	c := &Connection{hub: h, peer: p, id: v.ID, since: r.Since, once: r.Once, seat: seat{place: absent},
 		card: Card{Protocol: v.Protocol, Remote: v.Remote, Listener: v.Listener}}

@@ -18,6 +18,7 @@ type state struct {
 	session []protocol.Entry
 	size    int   // of the session, encoded
 	version int64 // of the session
+	aware   bool  // its client knows of channels and positions; see channels.go
 }
 
 var blank = new(state)

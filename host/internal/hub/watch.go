@@ -96,7 +96,7 @@ func (h *Hub) Hear(acts []protocol.Act, failed func(error)) {
 		return
 	}
 	defer h.gate.leave()
-	if err := h.apply(nil, acts); err != nil {
+	if err := h.apply(nil, acts, nil); err != nil {
 		failed(err)
 	}
 }

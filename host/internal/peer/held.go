@@ -34,13 +34,14 @@ func (p *Peers) NewHeld(who netip.Addr, events, chunked bool) *Held {
 	return &Held{link: link{peers: p, who: who}, encoding: heldEncoding{events: events, chunked: chunked}}
 }
 
-// Enter makes it a connection of the hub, to which messages can be sent from now on.
-func (p *Held) Enter(remote string, under *Terms, wish *protocol.Hold) error {
+// Enter makes it a connection of the hub, to which messages can be sent from now on. since is where its client was, as
+// it says itself; "" if it says nothing.
+func (p *Held) Enter(remote string, under *Terms, wish *protocol.Hold, since string) error {
 	kind := protocol.ProtoPoll
 	if p.encoding.events {
 		kind = protocol.ProtoSSE
 	}
-	conn, err := under.in.Hold(p, p.peers.card(kind, remote), under.hub, wish)
+	conn, err := under.in.HoldSince(p, p.peers.card(kind, remote), under.hub, wish, since)
 	if err == nil {
 		p.join(conn)
 	}

@@ -23,15 +23,58 @@ func (e heldEncoding) Append(b, data []byte, binary bool) []byte {
 	if b == nil {
 		b = make([]byte, 0, size+12)
 	}
-	if e.chunked {
-		b = strconv.AppendInt(b, int64(size), 16)
-		b = append(b, "\r\n"...)
-	}
+	b = e.opened(b, size)
 	if e.events && !binary {
 		b = appendEvent(b, data)
 	} else {
 		b = append(b, data...)
 	}
+	return e.closed(b)
+}
+
+// AppendPlaced implements hub.Placing: the position is the event's id, so that the reader says it when it comes back.
+// What is BINARY is an event already, or several, of which the first one gets it. What is no stream of events has no
+// place for it.
+func (e heldEncoding) AppendPlaced(b []byte, event, position string, data []byte, binary bool) []byte {
+	if !e.events {
+		if event != "" {
+			return b
+		}
+		return e.Append(b, data, binary)
+	}
+	head := "id: " + position + "\n"
+	if event != "" {
+		head += "event: " + event + "\n"
+	}
+	size := len(head) + len(data)
+	switch {
+	case data == nil:
+		size++
+	case !binary:
+		size = len(head) + eventSize(data)
+	}
+	b = append(e.opened(b, size), head...)
+	switch {
+	case data == nil:
+		b = append(b, '\n')
+	case binary:
+		b = append(b, data...)
+	default:
+		b = appendEvent(b, data)
+	}
+	return e.closed(b)
+}
+
+// opened has a chunk of so many bytes opened, if there are chunks, and closed has it closed.
+func (e heldEncoding) opened(b []byte, size int) []byte {
+	if e.chunked {
+		b = strconv.AppendInt(b, int64(size), 16)
+		b = append(b, "\r\n"...)
+	}
+	return b
+}
+
+func (e heldEncoding) closed(b []byte) []byte {
 	if e.chunked {
 		b = append(b, "\r\n"...)
 	}

@@ -185,6 +185,8 @@ func (h *host) build(down *teardown) error {
 	}
 	h.configureDials(made)
 	made.apps = appsFor(made, &setup{})
+	configureChannels(made)
+	down.add(h.closeChannels)
 	down.add(func() { h.bounded("the listeners", 0, h.closeListeners) })
 	for _, c := range made.config.Listen { // nobody is answered before the pool has a worker
 		l, err := h.newListener(made, c)

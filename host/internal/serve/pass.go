@@ -371,6 +371,7 @@ func (p *pass) swap() bool {
 	h.keepSockets()
 	h.configureDials(&p.made)
 	retuneApps(&p.made, before)
+	configureChannels(&p.made)
 	h.startReady()
 	if h.watch != watchOff {
 		h.mu.Lock()

@@ -60,6 +60,7 @@ func makePlan(now *setup, c *config.Config) *plan {
 	p.planPrograms(now.config)
 	p.planDials(now.config)
 	p.planStores(now.config)
+	p.planChannels(now.config)
 	return p
 }
 
@@ -219,6 +220,7 @@ func inEffect(old, new *config.Config) *config.Config {
 	c.Pools, c.Listen, c.Routes, c.Warnings = new.Pools, new.Listen, new.Routes, new.Warnings
 	c.Tracing, c.Services, c.Cron, c.Dials = new.Tracing, new.Services, new.Cron, new.Dials
 	c.Pushers, c.Stores = new.Pushers, new.Stores
+	c.Channels = new.Channels
 	takeLive(&c, *new)
 	takeLive(&c.Log, new.Log)
 	takeLive(&c.Faults, new.Faults)

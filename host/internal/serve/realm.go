@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/channel"
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/cluster"
 	"github.com/workerhost/workerhost/host/internal/config"
@@ -28,6 +29,8 @@ type realm struct {
 	asked  *protocol.Router // what may be asked by whoever changes nothing: of the hub, and of what else answers
 	dials  *dial.Room       // connections that the host has made
 	stores *store.Room      // what its workers keep, and their locks
+	// channels keeps what is sent to some groups.
+	channels *channel.Room
 }
 
 // newRealm makes one of that name, which gives none of the ids of others.
@@ -37,6 +40,7 @@ func (h *host) newRealm(name string, others ...*hub.Hub) *realm {
 		r.all = h.cluster.Realm(name, r.hub)
 	}
 	r.dials = h.newDials(r.hub)
+	r.channels = channel.NewRoom(r.hub, h.engine, name, h.log)
 	r.asked = r.router(nil)
 	return r
 }

@@ -90,7 +90,7 @@ func eventStream(headers []string) bool {
 // enter makes it a connection. x.mu is held: the client's handler has not left.
 func (x *exchange) enter() {
 	h := x.kept
-	h.wrong = h.peer.Enter(x.request.Remote, &x.terms.peers, h.wish)
+	h.wrong = h.peer.Enter(x.request.Remote, &x.terms.peers, h.wish, pairOf(x.request.Headers, "Last-Event-ID"))
 	h.wish, h.open = nil, h.wrong == nil
 	if h.open {
 		h.peer.Under(&x.span)

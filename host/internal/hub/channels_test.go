@@ -1,0 +1,140 @@
+package hub
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// fakeChannels keep groups whose names begin with "kept", in no history at all: the test says what is missed.
+type fakeChannels struct {
+	hub    *Hub
+	misses More
+	serial int
+	acts   []string
+}
+
+func (f *fakeChannels) Keeps(group string) bool { return strings.HasPrefix(group, "kept") }
+
+func (f *fakeChannels) Commit(subject protocol.Subject, acts []protocol.Act, done func(error)) {
+	more := make([]More, len(acts))
+	for i, a := range acts {
+		f.acts = append(f.acts, a.Type().String())
+		switch m := a.(type) {
+		case *protocol.Send:
+			f.serial++
+			more[i].Place = &Place{m.Names[0], "p" + itoa(f.serial)}
+		case *protocol.Join:
+			more[i] = f.misses
+		}
+	}
+	if carried, err := f.hub.CarryMore(subject, acts, more); carried {
+		done(err)
+	} else {
+		f.hub.Later(subject, acts, done)
+	}
+}
+
+// placed is tagged, and tells positions.
+type placed struct{ tagged }
+
+func (p placed) AppendPlaced(b []byte, event, position string, data []byte, binary bool) []byte {
+	b = append(b, event+"@"+position...)
+	if data == nil {
+		return b
+	}
+	return p.Append(b, data, binary)
+}
+
+func channelScene(t *testing.T) (*scene, *fakeChannels) {
+	s := newScene(t)
+	f := &fakeChannels{hub: s.hub}
+	s.hub.Use(f)
+	return s, f
+}
+
+func toGroup(group, text string) *protocol.Send {
+	return &protocol.Send{To: protocol.ToGroups, Names: []string{group}, Bytes: []byte(text)}
+}
+
+func TestOnlyWhatConcernsChannelsGoesTheirWay(t *testing.T) {
+	s, f := channelScene(t)
+	c := s.open(&fakePeer{encoding: tags})
+	since := "p1"
+	s.commit(c, &protocol.Join{Groups: []string{"kept"}}, toGroup("other", "1"), say("2"))
+	s.commit(nil, toGroup("kept", "3"), toGroup("other", "4"))
+	s.commit(c, &protocol.Join{Groups: []string{"other"}, Since: &since})
+	if want := []string{"SEND", "SEND", "JOIN"}; !slices.Equal(f.acts, want) {
+		t.Errorf("%q, want %q", f.acts, want)
+	}
+}
+
+func TestAClientThatKnowsOfChannelsGetsEnvelopesAndWhatItMissedFirst(t *testing.T) {
+	s, f := channelScene(t)
+	f.misses = More{Past: []Past{{Place: Place{"kept", "p7"}, Data: []byte("a \"b\"")},
+		{Place: Place{"kept", "p8"}, Data: []byte{0xff}, Binary: true}}, Position: "p9", Lost: []string{"kept2"}}
+	ws, plain := &fakePeer{encoding: tags}, &fakePeer{encoding: tags}
+	c, other := s.open(ws), s.open(plain)
+	since := "p6"
+	s.commit(c, &protocol.Join{Groups: []string{"kept", "kept2"}, Since: &since})
+	s.commit(other, &protocol.Join{Groups: []string{"kept"}})
+	s.commit(nil, toGroup("kept", "live"))
+	s.commit(c, say("for you"))
+	const want = `[{"channel":"kept","position":"p7","data":"a \"b\""}]` +
+		`[{"channel":"kept","position":"p8","binary":"/w=="}]` +
+		`[{"joined":["kept","kept2"],"position":"p9","lost":["kept2"]}]` +
+		`[{"channel":"kept","position":"p1","data":"live"}]` +
+		`[{"data":"for you"}]`
+	if ws.text() != want {
+		t.Errorf("got  %s\nwant %s", ws.text(), want)
+	}
+	if plain.text() != "[live]" {
+		t.Errorf("a client that knows of none: %s", plain.text())
+	}
+}
+
+func TestServerSentEventsHavePositionsAndGoOnFromThem(t *testing.T) {
+	s, f := channelScene(t)
+	hold := func(once bool, more More) *fakePeer {
+		f.misses = more
+		p := &fakePeer{encoding: placed{tags}}
+		c, err := s.hub.HoldSince(p, Card{Protocol: protocol.ProtoSSE}, s.terms,
+			&protocol.Hold{Groups: []string{"kept", "other"}, Once: once}, "p0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.c = c
+		if got := c.view().Groups; len(got) != 2 {
+			t.Fatal(got)
+		}
+		c.Opened()
+		return p
+	}
+	p := hold(false, More{Past: []Past{{Place: Place{"kept", "p1"}, Data: []byte("past")}}, Position: "p2"})
+	s.commit(nil, toGroup("kept", "live"), toGroup("kept", ""))
+	if want := "@p1[past]@p2@p1[live]@p2[]"; p.text() != want {
+		t.Errorf("got %s, want %s", p.text(), want)
+	}
+	if p := hold(false, More{Position: "p3", Lost: []string{"kept"}}); p.text() != `lost@p3[{"channels":["kept"]}]` {
+		t.Errorf("lost: %s", p.text())
+	}
+	past := []Past{{Place: Place{"kept", "p4"}, Data: []byte("1")}, {Place: Place{"kept", "p5"}, Data: []byte("2")}}
+	once := hold(true, More{Past: past, Position: "p5"})
+	if _, ended, _ := once.end(); once.text() != "@p4[1]" || ended != 1 {
+		t.Errorf("with once: %s", once.text())
+	}
+}
+
+func TestAnotherHostGoesOnWithClientsThatKnowOfChannels(t *testing.T) {
+	s, _ := channelScene(t)
+	c := s.open(&fakePeer{encoding: tags})
+	since := ""
+	s.commit(c, &protocol.Join{Groups: []string{"kept"}, Since: &since})
+	next := newScene(t)
+	heir, err := next.hub.restore(c.Record(), &fakePeer{}, next.terms)
+	if err != nil || !heir.aware() {
+		t.Fatal(err, heir)
+	}
+}
