@@ -21,7 +21,7 @@ func commands() cli.Commands {
 	return cli.Commands{
 		serve.Command(),
 		cli.ReloadCommand(),
-		cli.RollbackCommand(),
+		cli.RollbackCommand(serve.Launcher),
 		cli.DeployCommand(serve.Launcher),
 		cli.UpgradeCommand(),
 		cli.StatusCommand(),

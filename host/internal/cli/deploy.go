@@ -3,14 +3,19 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/deploy"
+	"github.com/workerhost/workerhost/host/internal/privilege"
 )
 
 // DeployCommand is host deploy. launcher is what starts a program as another user: the program that comes before it,
@@ -91,12 +96,16 @@ host deploy --follow main`,
 	}
 }
 
-// newDeployment reads how it is done, and changes nothing.
+// newDeployment reads how it is done, and changes nothing. Where somebody else than root is to do it, it has that
+// done, and the error is how it ended: a [PassedExit].
 func newDeployment(t *Terminal, f *pflag.FlagSet, find func() (*control.Client, error), pool string,
 	launcher func() ([]string, error), asJSON bool) (*deployment, error) {
 	by, err := config.FindDeploy(f.Lookup("config").Value.String(), pool, os.LookupEnv)
 	if err != nil {
 		return nil, err
+	}
+	if by.Keeper != nil {
+		return nil, deployAs(by.Keeper, launcher)
 	}
 	client, err := find()
 	if err != nil {
@@ -112,4 +121,28 @@ func newDeployment(t *Terminal, f *pflag.FlagSet, find func() (*control.Client, 
 	}
 	d.story.done = "live"
 	return d, nil
+}
+
+// deployAs runs this command as another user, to its end.
+func deployAs(who *privilege.Identity, launcher func() ([]string, error)) error {
+	self, err := launcher()
+	if err != nil {
+		return err
+	}
+	ctx, done := UntilInterrupted()
+	defer done()
+	cmd := exec.CommandContext(ctx, self[0], os.Args[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), "USER="+who.User, "LOGNAME="+who.User, "HOME="+who.Home)
+	privilege.RunAs(cmd, who)
+	err = cmd.Run()
+	var ended *exec.ExitError
+	switch {
+	case errors.As(err, &ended) && ended.ExitCode() > 0:
+		return PassedExit(ended.ExitCode())
+	case err != nil:
+		return fmt.Errorf("it could not be done as %s, to whom the folder belongs: %w", who, err)
+	}
+	return PassedExit(ExitOK)
 }

@@ -144,10 +144,18 @@ func (d *deployment) look(ctx context.Context) error {
 		d.status = &status
 	case errors.As(err, &none) && !none.Remote() && none.PID == 0 && !errors.Is(err, os.ErrPermission):
 		d.status = nil
+	case causedBy(err, control.Forbidden):
+		return fmt.Errorf("%w\nBy root a deploy is done as the owner of %s: where the host is root's, make it "+
+			"root's, too", err, filepath.Dir(d.by.Current))
 	default:
 		return err
 	}
 	return nil
+}
+
+func causedBy(err error, why control.Outcome) bool {
+	cause, _ := causeOf(err)
+	return cause == why
 }
 
 // lives says whether the host runs what is in a folder.

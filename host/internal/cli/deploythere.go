@@ -13,9 +13,9 @@ import (
 )
 
 // rollbackTo puts a release live that is there.
-func rollbackTo(t *Terminal, f *pflag.FlagSet, find func() (*control.Client, error), pool string, n int,
-	asJSON bool) error {
-	d, err := newDeployment(t, f, find, pool, nil, asJSON)
+func rollbackTo(t *Terminal, f *pflag.FlagSet, find func() (*control.Client, error), pool string,
+	launcher func() ([]string, error), n int, asJSON bool) error {
+	d, err := newDeployment(t, f, find, pool, launcher, asJSON)
 	if err != nil {
 		return err
 	}

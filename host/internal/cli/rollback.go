@@ -11,8 +11,8 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 )
 
-// RollbackCommand is host rollback.
-func RollbackCommand() *Command {
+// RollbackCommand is host rollback; launcher is that of [DeployCommand].
+func RollbackCommand(launcher func() ([]string, error)) *Command {
 	return &Command{
 		Name:      "rollback",
 		Arguments: "[GENERATION]",
@@ -45,7 +45,7 @@ host rollback --release 41`,
 					if len(args) > 0 || len(*pools) > 1 {
 						return Misused("--release N takes no GENERATION, and one --pool at most")
 					}
-					return rollbackTo(t, f, find, strings.Join(*pools, ""), *release, *asJSON)
+					return rollbackTo(t, f, find, strings.Join(*pools, ""), launcher, *release, *asJSON)
 				}
 				what := control.Rollback{Pools: *pools}
 				if len(args) > 1 {

@@ -95,6 +95,9 @@ type Deploying struct {
 	Inside string // from Current to the folder that the pool runs in: "." or "public"
 	Pool   *Pool  // as whose worker the commands run; of it only what the file says by itself is known
 	Before []Before
+	// Keeper is to whom the folder belongs that Current is in, if this is root, and it is not root's: that user is to
+	// deploy then, and not root, who could be led elsewhere there. nil is nobody else
+	Keeper *privilege.Identity
 }
 
 // Before are the commands that have to succeed before a release goes live, of one of the pools in it.
@@ -145,7 +148,7 @@ func FindDeploy(path, pool string, env func(string) (string, bool)) (*Deploying,
 }
 
 // choose finds the table and the pool.
-func (d *Deploying) choose(c *Config, name string) error {
+func (d *Deploying) choose(c *Config, name string) (err error) {
 	d.Deploy = c.Deploy
 	if name != "" {
 		p := c.Pool(name)
@@ -184,27 +187,28 @@ func (d *Deploying) choose(c *Config, name string) error {
 			"symlink as current of [deploy]; of a folder that is changed in place `host deploy adopt` makes a release",
 			what, d.Current))
 	}
+	if os.Geteuid() == 0 {
+		if d.Keeper, err = privilege.OwnerOf(filepath.Dir(d.Current)); err != nil {
+			return err
+		}
+		if d.Keeper != nil && d.Keeper.UID == 0 {
+			d.Keeper = nil
+		}
+	}
+	if d.Keeper != nil { // who looks at this again
+		return nil
+	}
 	return d.identify(c)
 }
 
-// identify finds out as whom commands run. Where root deploys for a host of another user, whose folder it is then,
-// that is the user of pools that name none.
+// identify refuses commands that would run as root without a word of the file.
 func (d *Deploying) identify(c *Config) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	keeper, err := privilege.OwnerOf(filepath.Dir(d.Current))
-	if err != nil {
-		return err
-	}
 	asRoot := func(p *Pool, commands Commands, at string) error {
-		if p.User == "" && keeper != nil && keeper.UID != 0 {
-			p.Identity = keeper
-		} else if p.User == "" && len(commands) > 0 {
-			return c.ProblemAt(at, fmt.Sprintf("would run as root: give [pool.%s] a user, or write user = \"root\" "+
-				"there if that is meant", p.Name))
+		if os.Geteuid() != 0 || p.User != "" || len(commands) == 0 {
+			return nil
 		}
-		return nil
+		return c.ProblemAt(at, fmt.Sprintf("would run as root: give [pool.%s] a user, or write user = \"root\" "+
+			"there if that is meant", p.Name))
 	}
 	if err := asRoot(d.Pool, d.Build, "deploy.build"); err != nil {
 		return err

@@ -19,7 +19,11 @@
 //     of the release, or leads out of it. It is bounded in size and number.
 //   - What of a command line goes to git is never an option, and never a shell's.
 //
-// place.go has the folders, move.go the symlink, release.go a release's life, tree.go what one is filled with and
-// judge.go what may come in; archive.go, folder.go and git.go are where it comes from. share.go links what is shared,
-// build.go runs commands in a release. It knows no host, no pool and no configuration.
+// place.go has the folders, owner.go to whom they belong, move.go the symlink, release.go a release's life, tree.go
+// what one is filled with and judge.go what may come in; archive.go, folder.go and git.go are where it comes from.
+// share.go links what is shared, build.go runs commands in a release, adopt.go makes one of a folder that is in use,
+// hook.go has a repository that is pushed to. The package knows no host, no pool and no configuration.
+//
+// By root it is to be used only where the folder that all of it is in belongs to root: whoever may write there could
+// have names lead elsewhere.
 package deploy

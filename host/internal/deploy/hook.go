@@ -19,8 +19,7 @@ import (
 const hookNote = "# made by host deploy init"
 
 // Init makes a bare repository in a folder, unless there is one, with a hook that runs a command for each push. It
-// belongs to the owner of the folder that it is in. It gives the path of the hook. A hook of somebody else stays, and
-// is an error.
+// gives the path of the hook. A hook of somebody else stays, and is an error.
 func Init(ctx context.Context, folder, branch string, command []string) (hook string, err error) {
 	if err := supported(); err != nil {
 		return "", err
@@ -50,17 +49,7 @@ func Init(ctx context.Context, folder, branch string, command []string) (hook st
 	if err := errors.Join(os.Chmod(hook+".next", 0o755), os.Rename(hook+".next", hook)); err != nil {
 		return "", err
 	}
-	return hook, giveAll(folder, Place{Current: folder}.keeper())
-}
-
-// giveAll gives all of a folder to an owner.
-func giveAll(folder string, owner *Owner) error {
-	if owner == nil {
-		return nil
-	}
-	return filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
-		return errors.Join(err, owner.give(path))
-	})
+	return hook, nil
 }
 
 // quoted is a command as a shell reads it.

@@ -23,9 +23,6 @@ type Place struct {
 	Owner   *Owner // to whom releases are given; nil leaves them to this process's user
 }
 
-// Owner is a user and a group of the system.
-type Owner struct{ UID, GID int }
-
 const (
 	releases = "releases"
 	shared   = "shared"
@@ -123,7 +120,7 @@ func (p Place) Lock() (*Lock, error) {
 		pid, _ := io.ReadAll(io.LimitReader(file, 20))
 		return nil, fmt.Errorf("%w, by process %s: wait for its end", ErrBusy, strings.TrimSpace(string(pid)))
 	}
-	err = errors.Join(p.keeper().give(file.Name()), file.Truncate(0), writeAt(file, strconv.Itoa(os.Getpid())))
+	err = errors.Join(file.Truncate(0), writeAt(file, strconv.Itoa(os.Getpid())))
 	if err != nil {
 		file.Close()
 		return nil, err
@@ -153,24 +150,7 @@ func (p Place) folder(path string) error {
 	if err == nil {
 		err = os.Chmod(path, 0o755)
 	}
-	return errors.Join(err, p.keeper().give(path))
-}
-
-// keeper is to whom the folders and marks belong: root leaves them to the owner of the folder that all of it is in,
-// who may be the host's user.
-func (p Place) keeper() *Owner {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	return ownerOf(filepath.Dir(p.Current))
-}
-
-// give gives what is at a path to the owner, without following a symlink.
-func (o *Owner) give(path string) error {
-	if o == nil {
-		return nil
-	}
-	return os.Lchown(path, o.UID, o.GID)
+	return err
 }
 
 // syncFolder has the names in a folder be on the disk.

@@ -59,9 +59,6 @@ func (p Place) mark(folder string) error {
 	if err := os.WriteFile(folder+mark, nil, 0o600); err != nil {
 		return err
 	}
-	if err := p.keeper().give(folder + mark); err != nil {
-		return err
-	}
 	return syncFolder(p.Releases())
 }
 

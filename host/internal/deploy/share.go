@@ -45,10 +45,11 @@ func (p Place) Keeps(names []string) func(name string) bool {
 	}
 }
 
-// Share links the names of the release to what is shared. What is not shared yet begins with what the release brings.
+// Share links the names of the release to what is shared, and gives the release to its owner: nobody else has written
+// there until then. What is not shared yet begins with what the release brings.
 func (r *Release) Share(names []string) error {
 	if len(names) == 0 {
-		return nil
+		return r.hand()
 	}
 	if err := r.folder(r.Shared()); err != nil {
 		return err
@@ -63,12 +64,22 @@ func (r *Release) Share(names []string) error {
 			return fmt.Errorf("%s can't be shared: %w", name, err)
 		}
 	}
-	return nil
+	return r.hand()
+}
+
+// hand gives the release to its owner.
+func (r *Release) hand() error {
+	root, err := os.OpenRoot(r.Folder)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return r.Owner.giveAll(root, ".")
 }
 
 func (r *Release) share(base *os.Root, name string, isFolder bool) error {
 	inside, outside := path.Join(releases, filepath.Base(r.Folder), name), path.Join(shared, name)
-	if err := errors.Join(r.above(base, outside), r.above(base, inside)); err != nil {
+	if err := errors.Join(r.above(base, outside, r.Owner), r.above(base, inside, nil)); err != nil {
 		return err
 	}
 	if old, err := base.Readlink(outside); err == nil && old == linkOf(name) { // an Adopt that was killed
@@ -86,10 +97,7 @@ func (r *Release) share(base *os.Root, name string, isFolder bool) error {
 	if err := base.RemoveAll(inside); err != nil {
 		return err
 	}
-	if err := base.Symlink(linkOf(name), inside); err != nil {
-		return err
-	}
-	return r.give(base, inside)
+	return base.Symlink(linkOf(name), inside)
 }
 
 // found makes what is shared for the first time.
@@ -99,6 +107,9 @@ func (r *Release) found(base *os.Root, inside, outside string, isFolder bool) er
 	case err == nil && info.Mode().Type() == fs.ModeSymlink:
 		return fmt.Errorf("the release has a symlink there: make %s/%s first", filepath.Dir(r.Current), outside)
 	case err == nil:
+		if err := r.Owner.giveAll(base, inside); err != nil {
+			return err
+		}
 		return base.Rename(inside, outside)
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
@@ -109,11 +120,11 @@ func (r *Release) found(base *os.Root, inside, outside string, isFolder bool) er
 	if err := base.Mkdir(outside, 0o755); err != nil {
 		return err
 	}
-	return r.give(base, outside)
+	return r.Owner.giveIn(base, outside)
 }
 
-// above makes the folders that a name lies in.
-func (r *Release) above(base *os.Root, name string) error {
+// above makes the folders that a name lies in, of an owner.
+func (r *Release) above(base *os.Root, name string, owner *Owner) error {
 	for i, c := range name {
 		if c != '/' {
 			continue
@@ -122,16 +133,9 @@ func (r *Release) above(base *os.Root, name string) error {
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
-		if err := errors.Join(err, r.give(base, name[:i])); err != nil {
+		if err := errors.Join(err, owner.giveIn(base, name[:i])); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (r *Release) give(base *os.Root, name string) error {
-	if r.Owner == nil {
-		return nil
-	}
-	return base.Lchown(name, r.Owner.UID, r.Owner.GID)
 }

@@ -27,15 +27,6 @@ func Free(folder string) (bytes uint64, ok bool) {
 	return uint64(max(0, int64(st.Bavail))) * uint64(st.Bsize), true
 }
 
-// ownerOf is to whom a folder belongs; nil if that can't be known.
-func ownerOf(folder string) *Owner {
-	var st unix.Stat_t
-	if unix.Stat(folder, &st) != nil {
-		return nil
-	}
-	return &Owner{int(st.Uid), int(st.Gid)}
-}
-
 // sameDevice says whether two files are on one file system.
 func sameDevice(a, b os.FileInfo) bool {
 	one, ok := a.Sys().(*syscall.Stat_t)

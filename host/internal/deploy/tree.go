@@ -24,26 +24,20 @@ var DefaultLimits = Limits{Bytes: 8 << 30, Files: 500_000}
 
 // tree is a release that is being filled, in a folder that was empty and that nobody else writes to.
 type tree struct {
-	root  *os.Root
-	owner *Owner
-	left  Limits
-	made  map[string]fs.FileMode // the type of each name that there is
-	skip  func(name string) bool // what is not to be taken over
+	root *os.Root
+	left Limits
+	made map[string]fs.FileMode // the type of each name that there is
+	skip func(name string) bool // what is not to be taken over
 }
 
-// fill has a release filled, and gives its folder to the owner then.
+// fill has a release filled.
 func (r *Release) fill(limits Limits, skip func(string) bool, by func(*tree) error) error {
 	root, err := os.OpenRoot(r.Folder)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	t := &tree{root: root, owner: r.Owner, left: limits, skip: skip,
-		made: map[string]fs.FileMode{".": fs.ModeDir}}
-	if err := by(t); err != nil {
-		return err
-	}
-	return r.Owner.give(r.Folder)
+	return by(&tree{root: root, left: limits, skip: skip, made: map[string]fs.FileMode{".": fs.ModeDir}})
 }
 
 // admit judges a name, makes the folders above it, and counts it. It says false for what is passed over.
@@ -90,14 +84,9 @@ func (t *tree) put(name string, mode fs.FileMode) error {
 	return t.done(name, fs.ModeDir, permissions(mode)|0o700)
 }
 
-// done notes what was made, and gives it its mode and owner.
+// done notes what was made, and gives it its mode.
 func (t *tree) done(name string, kind, mode fs.FileMode) error {
 	t.made[name] = kind
-	if t.owner != nil {
-		if err := t.root.Lchown(name, t.owner.UID, t.owner.GID); err != nil {
-			return err
-		}
-	}
 	if kind == fs.ModeSymlink {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,5 +64,34 @@ func TestWhereTheSymlinkCannotMoveNothingGoesLive(t *testing.T) {
 	if out, status = s.run("rollback", "--release", "9", "--json"); status != 1 ||
 		!strings.Contains(out, `{"event":"error","outcome":"failed","status":1`) {
 		t.Errorf("exit %d:\n%s", status, out)
+	}
+}
+
+// Root could be led elsewhere in a folder that another user may write to.
+func TestRootDeploysAsTheOwnerOfTheFolder(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	const owner = 65534
+	s := newShop(t, "[deploy]\nbuild = [[\"sh\", \"-c\", \"id -u >built\"]]\n")
+	harness.Write(t, s.dir, "host.toml", strings.Replace(harness.ReadFile(t, s.file), "user = \"nobody\"", "", 1))
+	code := filepath.Join(s.dir, "code")
+	harness.Must(t, os.Mkdir(code, 0o755))
+	harness.DeployPages(t, code, "1")
+	harness.Must(t, os.Lchown(s.dir, owner, owner))
+	s.deploy(code)
+	if built := harness.ReadFile(t, filepath.Join(s.dir, "current/built")); built != "65534\n" {
+		t.Errorf("it was built by %s", built)
+	}
+	for _, name := range []string{"current", "releases", "releases/.lock", "releases/1", "releases/1/worker.php"} {
+		info, err := os.Lstat(filepath.Join(s.dir, name))
+		harness.Must(t, err)
+		if uid := info.Sys().(*syscall.Stat_t).Uid; uid != owner {
+			t.Errorf("%s belongs to %d", name, uid)
+		}
+	}
+	if out, code := s.run("rollback", "--release", "9"); code != 1 || !strings.Contains(out, "no release 9") {
+		t.Errorf("exit %d: %s", code, out)
 	}
 }
