@@ -40,10 +40,15 @@ final class Lock
         return $lock;
     }
 
-    /** @internal One that somebody else has acquired, by its token. */
-    public static function restore(Acts $acts, string $name, int $token, string $kind): self
+    /**
+     * Worker::lock() where no Worker is at hand, as in a framework's services.
+     *
+     * @throws CallFailed
+     */
+    public static function get(string $name, float $ttl = 30, float $wait = 0, bool $keep = false,
+        bool $durable = true): ?self
     {
-        return new self($acts, $name, $token, $kind);
+        return self::acquire(Acts::here(), $name, $ttl, $wait, $durable ? 'disk' : 'memory', $keep);
     }
 
     /**

@@ -30,8 +30,17 @@ final class Store
     private const KEYS = 1000;
 
     /** @internal */
-    public function __construct(private readonly Acts $acts, public readonly string $name)
+    public function __construct(private readonly ?Acts $acts, public readonly string $name)
     {
+    }
+
+    /**
+     * A store where no Worker is at hand, as in a framework's services. It may be made before the worker is ready, and
+     * used from then on.
+     */
+    public static function of(string $name): self
+    {
+        return new self(null, $name);
     }
 
     /** What is under a key, or the default if nothing is. */
@@ -209,8 +218,8 @@ final class Store
             return self::value($found[0]);
         }
         try {
-            $lock = Lock::acquire($this->acts, 'remember:' . $this->name . ':' . \hash('xxh128', $key), $wait, $wait,
-                'memory', false);
+            $lock = Lock::acquire($this->acts ?? Acts::here(),
+                "remember:{$this->name}:" . \hash('xxh128', $key), $wait, $wait, 'memory', false);
         } catch (CallFailed $e) {
             if ($e->getCode() === CallFailed::PERMISSION_DENIED) {
                 return $make(); // this code is only tried: it changes nothing
@@ -238,7 +247,8 @@ final class Store
             \array_pop($arguments);
         }
 
-        return $this->acts->current()->call(Frame::CALL, "store.$method", [$this->name, ...$arguments]);
+        return ($this->acts ?? Acts::here())->current()->call(Frame::CALL, "store.$method",
+            [$this->name, ...$arguments]);
     }
 
     private static function value(mixed $value): mixed

@@ -18,6 +18,9 @@ use WorkerHost\Log;
  */
 final class Acts
 {
+    /** Those of the worker that this process is; null until it is ready. */
+    private static ?self $here = null;
+
     private ?Channel $link = null;
     private int $stream = 0;
     private string $staged = '';
@@ -43,6 +46,19 @@ final class Acts
     public function attach(?Channel $link): void
     {
         $this->link = $link;
+    }
+
+    /** Those of the worker that this process is. @throws \Error before it is ready */
+    public static function here(): self
+    {
+        return self::$here ?? throw new \Error('What the host keeps can be reached once the worker is ready: from a '
+            . 'handler, a timer or onStop(), but not from onStart()');
+    }
+
+    /** From now on this process is theirs. */
+    public function settle(): void
+    {
+        self::$here = $this;
     }
 
     /** Whether there is one: from READY to the end. */

@@ -245,6 +245,7 @@ final class Loop
             $this->program->features(), Frame::WINDOW_SIZE,
         ]);
         $this->program->acts->attach($this->link);
+        $this->program->acts->settle();
         $this->flush(); // what onStart left
         $handler = $this->program->answers();
         if (\getenv('WORKERHOST_LEAKS') !== false && ($this->leaks = Inspector::wanted($this->program)) !== null) {
