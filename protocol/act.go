@@ -122,6 +122,12 @@ func NewAct(t Type) Act {
 		return new(Set)
 	case TypeAccept:
 		return new(Accept)
+	case TypePush:
+		return new(Push)
+	case TypeSettle:
+		return new(Settle)
+	case TypeProgress:
+		return new(Progress)
 	}
 	return nil
 }

@@ -58,6 +58,8 @@ func newMessage(t Type) parser {
 		return new(Buffer)
 	case TypeFetched:
 		return new(Fetched)
+	case TypeTask:
+		return new(Task)
 	case TypeCall:
 		return new(Call)
 	case TypeResult:
@@ -110,7 +112,8 @@ func elements(m Message) []any {
 		return []any{1, 0, list(m.Versions), m.Pool, m.Generation, m.Slot, m.MaxFrame, m.Window, m.Host, m.Dev,
 			list(m.Features), limitElements(m.Limits)}
 	case *Ready:
-		return []any{2, 0, m.Version, m.PID, m.SDK, m.Concurrency, list(m.Features), m.Window}
+		return []any{2, 0, m.Version, m.PID, m.SDK, m.Concurrency, list(m.Features), m.Window,
+			list(m.Queues)}
 	case *Failed:
 		return []any{3, 0, m.Message, m.Trace}
 	case *Ping:
@@ -188,6 +191,15 @@ func elements(m Message) []any {
 	case *Fetched:
 		return []any{43, m.Stream, uint(m.Flags), m.ID, m.Attempt, m.URL, m.Status, list(m.Headers), m.Length, m.Took,
 			m.End, m.Reason, m.Request, value(m.Context), append([]byte{}, m.Bytes...)}
+	case *Task:
+		return []any{44, m.Stream, m.Queue, m.ID, m.Attempt, value(m.Payload), m.Pushed, m.Key, m.Priority,
+			m.Most}
+	case *Push:
+		return []any{45, m.Stream, uint(m.Flags), m.Queue, value(m.Payload), m.ID, m.Delay, m.Key, m.Priority}
+	case *Settle:
+		return []any{46, m.Stream, uint(m.Flags), int(m.How), value(m.Value), m.Delay, m.Reason, m.Trace}
+	case *Progress:
+		return []any{47, m.Stream, uint(m.Flags), value(m.Value)}
 	case *Call:
 		arguments := []any{}
 		for _, v := range m.Arguments {

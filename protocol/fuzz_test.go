@@ -116,7 +116,7 @@ func leveledMessage(m Message) any {
 		if m.Form != nil {
 			m.Form.Fields = append([]string{}, m.Form.Fields...)
 		}
-	case *Response, *Open, *Incoming, *Close, *Buffer, Act, *Call, *Result, *Swap, *Fetched:
+	case *Response, *Open, *Incoming, *Close, *Buffer, Act, *Call, *Result, *Swap, *Fetched, *Task:
 		return string(m.AppendFrame(nil))
 	}
 	return m

@@ -62,7 +62,8 @@ type Ready struct {
 	SDK         string
 	Concurrency int
 	Features    []string
-	Window      int // bytes of DATA that the host may send on a new stream; 0 is encoded as the default
+	Window      int      // bytes of DATA that the host may send on a new stream; 0 is encoded as the default
+	Queues      []string // whose tasks it handles (SPEC.md §18.1)
 }
 
 // Failed is a worker's last word when its boot failed (SPEC.md §3.4).
@@ -210,7 +211,11 @@ func (m *Ready) AppendFrame(b []byte) []byte {
 		b = appendStr(b, s)
 	}
 	b = appendInt(b, int64(or(m.Window, DefaultWindow)))
-	return endFrame(b, start)
+	t := tail{&shapes[TypeReady], 8}
+	if len(m.Queues) > 0 {
+		b = appendPairs(t.upTo(b, 8), m.Queues)
+	}
+	return t.endFrame(b, start)
 }
 
 // Parse reads a READY's payload. Errors are [*LinkError].
@@ -223,6 +228,7 @@ func (m *Ready) Parse(payload []byte) error {
 	m.Concurrency = int(f.at("concurrency").number(1, maxUint))
 	m.Features = f.at("features").strings(nil)
 	m.Window = int(f.at("window").number(1, MaxWindow))
+	m.Queues = f.at("queues").strings(nil)
 	return f.end()
 }
 

@@ -44,13 +44,20 @@ const (
 
 	TypeFetched Type = 43
 
+	TypeTask     Type = 44
+	TypePush     Type = 45
+	TypeSettle   Type = 46
+	TypeProgress Type = 47
+
 	TypeCall   Type = 48
 	TypeResult Type = 49
 	TypeSwap   Type = 50
 )
 
-// Act says whether the type is one of the acts of SPEC.md §10.3, which may travel on any stream.
-func (t Type) Act() bool { return t >= TypeSend && t <= TypeAccept }
+// Act says whether the type is one of the acts of SPEC.md §10.3 and §18, which may travel on any stream.
+func (t Type) Act() bool {
+	return t >= TypeSend && t <= TypeAccept || t >= TypePush && t <= TypeProgress
+}
 
 // String gives the type's name in SPEC.md, or "type N".
 func (t Type) String() string {

@@ -73,7 +73,7 @@ const maxAnswers = 1 << 20
 func bounded(t Type) bool {
 	switch t {
 	case TypeRequest, TypeResponse, TypeInform, TypeData, TypeLog, TypeOpen, TypeMessage, TypeClose, TypeBuffer,
-		TypeCall, TypeSwap, TypeResult:
+		TypeTask, TypeCall, TypeSwap, TypeResult:
 		return false
 	}
 	return !t.Act()

@@ -27,7 +27,7 @@ var none = []any{}
 
 var shapes = [maxType + 1]shape{
 	TypeHello:    {"HELLO", "3.2", 6, defaults(MaxFrame, DefaultWindow, "", false, none, none)},
-	TypeReady:    {"READY", "3.3", 5, defaults(1, none, DefaultWindow)},
+	TypeReady:    {"READY", "3.3", 5, defaults(1, none, DefaultWindow, none)},
 	TypeFailed:   {"FAILED", "3.4", 3, defaults("")},
 	TypePing:     {"PING", "8.1", 3, defaults()},
 	TypePong:     {"PONG", "8.1", 3, defaults()},
@@ -53,6 +53,10 @@ var shapes = [maxType + 1]shape{
 	TypeSet:      {"SET", "10.3", 5, defaults(none)},
 	TypeAccept:   {"ACCEPT", "10.3", 3, defaults("", none)},
 	TypeFetched:  {"FETCHED", "15.3", 11, defaults("", "", nil, "")},
+	TypeTask:     {"TASK", "18.3", 7, defaults("", 0, 0)},
+	TypePush:     {"PUSH", "18.2", 5, defaults("", 0, "", 0)},
+	TypeSettle:   {"SETTLE", "18.3", 4, defaults(nil, 0, "", "")},
+	TypeProgress: {"PROGRESS", "18.3", 4, defaults()},
 	TypeCall:     {"CALL", "10.4", 3, defaults(none, 0)},
 	TypeResult:   {"RESULT", "10.4", 3, defaults(nil, 0, false)},
 	TypeSwap:     {"SWAP", "10.4", 5, defaults(none)},

@@ -22,7 +22,7 @@ type Counts struct {
 	Restarts map[string]uint64 // workers that another one took the place of, other than by a reload, by why
 	Service  Histogram         // from the moment that a worker has a request until all code for it has run
 	Boots    Histogram         // from a worker's start to READY
-	// events by kind: "open", "message", "close", "buffer", "fetched"; all other counts are of requests alone
+	// events by kind: "open", "message", "close", "buffer", "fetched", "task"; all other counts are of requests alone
 	Events       map[string]EventCounts
 	EventService Histogram // as Service, of events
 	// of Settings.Measure, in its order, and then [OtherRoutes]; none if it names none
@@ -57,7 +57,7 @@ type counts struct {
 	blocks         atomic.Uint64
 	restarts       [restartReasons]atomic.Uint64
 	service, boots histogram
-	events         [5]eventCounter // from TypeOpen on; the last are of TypeFetched
+	events         [6]eventCounter // from TypeOpen on; the last are of TypeFetched and TypeTask
 	eventService   histogram
 	routes         *routes // nil: none are measured
 }

@@ -20,6 +20,7 @@ type EventCounts struct {
 var eventKinds = map[protocol.Type]string{
 	protocol.TypeOpen: "open", protocol.TypeMessage: "message", protocol.TypeClose: "close",
 	protocol.TypeBuffer: "buffer", protocol.TypeFetched: "fetched",
+	protocol.TypeTask: "task",
 }
 
 type eventCounter struct {
@@ -29,7 +30,10 @@ type eventCounter struct {
 
 // eventsOf gives the counter of a kind of events.
 func (c *counts) eventsOf(kind protocol.Type) *eventCounter {
-	if kind == protocol.TypeFetched {
+	switch kind {
+	case protocol.TypeFetched:
+		return &c.events[len(c.events)-2]
+	case protocol.TypeTask:
 		return &c.events[len(c.events)-1]
 	}
 	return &c.events[kind-protocol.TypeOpen]

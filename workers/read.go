@@ -160,7 +160,7 @@ func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
 		}
 		w.onEnding(&ending)
 	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind,
-		protocol.TypeSet, protocol.TypeAccept:
+		protocol.TypeSet, protocol.TypeAccept, protocol.TypePush, protocol.TypeSettle, protocol.TypeProgress:
 		_, _, err := w.onAct(t, 0, payload)
 		return err
 	case protocol.TypeHello, protocol.TypeDrain:
@@ -220,7 +220,7 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 	case protocol.TypeResponse, protocol.TypeData, protocol.TypeInform, protocol.TypeWindow, protocol.TypeReset,
 		protocol.TypeDone:
 	case protocol.TypeRequest, protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer,
-		protocol.TypeFetched, protocol.TypeResult:
+		protocol.TypeFetched, protocol.TypeTask, protocol.TypeResult:
 		return hostsOwn(t, stream)
 	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind,
 		protocol.TypeSet, protocol.TypeAccept:

@@ -57,6 +57,11 @@ final class Frame
 
     public const FETCHED = 43;
 
+    public const TASK = 44;
+    public const PUSH = 45;
+    public const SETTLE = 46;
+    public const PROGRESS = 47;
+
     public const CALL = 48;
     public const RESULT = 49;
     public const SWAP = 50;
@@ -76,6 +81,12 @@ final class Frame
     public const TO_USERS = 2;
     public const TO_GROUPS = 3;
     public const TO_ALL = 4;
+
+    /** What becomes of a task (§18.3). */
+    public const TASK_DONE = 0;
+    public const TASK_RELEASED = 1;
+    public const TASK_FAILED = 2;
+    public const TASK_GIVEN_UP = 3;
 
     /** The most bytes of acts that a host keeps for a stream (§10.1), unless HELLO says otherwise. */
     public const MAX_STAGED = 67108864;
@@ -99,10 +110,11 @@ final class Frame
         } . ($reset[3] !== '' ? ": {$reset[3]}" : '');
     }
 
-    /** Whether a message of that type opens a stream: a REQUEST, an event of a connection, or the end of a fetch. */
+    /** Whether a message of that type opens a stream: a REQUEST, an event, the end of a fetch, or a task. */
     public static function opens(int $type): bool
     {
-        return $type === self::REQUEST || $type >= self::OPEN && $type <= self::BUFFER || $type === self::FETCHED;
+        return $type === self::REQUEST || $type >= self::OPEN && $type <= self::BUFFER || $type === self::FETCHED
+            || $type === self::TASK;
     }
 
     /**

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace WorkerHost\Internal;
 
 /**
- * @internal The shapes of SPEC.md §3 to §10. Messages stay plain arrays; this is where they are found to be what they
+ * @internal The shapes of SPEC.md §3 to §18. Messages stay plain arrays; this is where they are found to be what they
  *     claim.
  */
 final class Message
@@ -22,6 +22,7 @@ final class Message
         Frame::HANGUP => 'HANGUP', Frame::JOIN => 'JOIN', Frame::LEAVE => 'LEAVE', Frame::BIND => 'BIND',
         Frame::SET => 'SET',
         Frame::ACCEPT => 'ACCEPT', Frame::FETCHED => 'FETCHED',
+        Frame::TASK => 'TASK', Frame::PUSH => 'PUSH', Frame::SETTLE => 'SETTLE', Frame::PROGRESS => 'PROGRESS',
         Frame::CALL => 'CALL', Frame::RESULT => 'RESULT', Frame::SWAP => 'SWAP',
     ];
 
@@ -37,6 +38,7 @@ final class Message
         Frame::MESSAGE => '9.5', Frame::CLOSE => '9.6', Frame::BUFFER => '9.7', Frame::CALL => '10.4',
         Frame::RESULT => '10.4',
         Frame::SWAP => '10.4', Frame::FETCHED => '15.3',
+        Frame::TASK => '18.3', Frame::PUSH => '18.2', Frame::SETTLE => '18.3', Frame::PROGRESS => '18.3',
     ];
 
     /** For each type, the elements after the stream: name => kind. */
@@ -48,7 +50,7 @@ final class Message
         ],
         Frame::READY => [
             'version' => 'uint', 'pid' => 'uint', 'sdk' => 'str', 'concurrency' => 'count', 'features' => 'strs',
-            'window' => 'count',
+            'window' => 'count', 'queues' => 'strs',
         ],
         Frame::FAILED => ['message' => 'str', 'trace' => 'str'],
         Frame::PING => ['token' => 'long'],
@@ -87,6 +89,13 @@ final class Message
         Frame::FETCHED => ['flags' => 'uint', 'id' => 'str', 'attempt' => 'count', 'url' => 'str', 'status' => 'uint',
             'headers' => 'pairs', 'length' => 'long', 'took' => 'long', 'end' => 'str', 'reason' => 'str',
             'request' => 'str', 'context' => 'value', 'bytes' => 'body'],
+        Frame::TASK => ['queue' => 'str', 'id' => 'str', 'attempt' => 'count', 'payload' => 'value',
+            'pushed' => 'long', 'key' => 'str', 'priority' => 'uint', 'most' => 'uint'],
+        Frame::PUSH => ['flags' => 'uint', 'queue' => 'str', 'payload' => 'value', 'id' => 'str', 'delay' => 'long',
+            'key' => 'str', 'priority' => 'uint'],
+        Frame::SETTLE => ['flags' => 'uint', 'how' => 'how', 'value' => 'value', 'delay' => 'long', 'reason' => 'str',
+            'trace' => 'str'],
+        Frame::PROGRESS => ['flags' => 'uint', 'value' => 'value'],
         Frame::CALL => ['method' => 'str', 'arguments' => 'values', 'timeout' => 'long'],
         Frame::RESULT => ['error' => 'str', 'value' => 'value', 'code' => 'uint', 'more' => 'bool'],
         Frame::SWAP => ['connection' => 'str', 'version' => 'long', 'set' => 'entries', 'unset' => 'strs'],
@@ -95,7 +104,7 @@ final class Message
     /** What a sender may leave out, by position. All before the first of them has to be there. */
     private const DEFAULTS = [
         Frame::HELLO => [6 => Frame::MAX, Frame::WINDOW_SIZE, '', false, [], []],
-        Frame::READY => [5 => 1, [], Frame::WINDOW_SIZE],
+        Frame::READY => [5 => 1, [], Frame::WINDOW_SIZE, []],
         Frame::FAILED => [3 => ''],
         Frame::LOG => [4 => null],
         Frame::DRAIN => [2 => 0],
@@ -113,6 +122,9 @@ final class Message
         Frame::SET => [5 => []],
         Frame::ACCEPT => [3 => '', []],
         Frame::FETCHED => [11 => '', '', null, ''],
+        Frame::TASK => [7 => '', 0, 0],
+        Frame::PUSH => [5 => '', 0, '', 0],
+        Frame::SETTLE => [4 => null, 0, '', ''],
         Frame::CALL => [3 => [], 0],
         Frame::RESULT => [3 => null, 0, false],
         Frame::SWAP => [5 => []],
@@ -165,7 +177,8 @@ final class Message
         if (isset($shape['flags']) && ($flags = self::flags($message)) > Frame::FLAGS_IGNORED) {
             throw new UnknownMessage(self::name($type) . " with the flags $flags", $stream);
         }
-        $anywhere = $type === Frame::LOG || $type >= Frame::SEND && $type <= Frame::ACCEPT;
+        $anywhere = $type === Frame::LOG || $type >= Frame::SEND && $type <= Frame::ACCEPT
+            || $type >= Frame::PUSH && $type <= Frame::PROGRESS;
         if (!$anywhere && ($stream === 0) !== ($type < Frame::REQUEST)) {
             throw new LinkError(self::name($type) . ($stream === 0 ? ' on a stream above 0' : ' on stream 0'),
                 "it on stream $stream", '2.2');
@@ -255,6 +268,7 @@ final class Message
             'laters' => \is_array($value) && \array_is_list($value) && self::all('later', $value),
             'later' => self::tuple($value, ['uint', 'body']) && self::optional(\array_slice($value, 2), ['pairs']),
             'to' => \is_int($value) && $value >= Frame::TO_SELF && $value <= Frame::TO_ALL,
+            'how' => \is_int($value) && $value >= Frame::TASK_DONE && $value <= Frame::TASK_GIVEN_UP,
             'fetch?' => $value === null || $value !== []
                 && self::optional($value, ['str', 'str', 'pairs', 'strs', 'value', 'long', 'long']),
             'hold?' => $value === null || self::optional($value, ['strs', 'str', 'entries', 'bool', 'long']),
