@@ -27,6 +27,8 @@ type Exchange struct {
 	// Patient has it wait for a worker however long that takes, also while none can start; the queue's length and
 	// deadline do not count for it. There are never more of them than connections.
 	Patient bool
+	// Behind has it wait, with patience, until nobody else does: whatever comes later without this goes before it.
+	Behind bool
 	// Subject is what acts on "the event's own connection" are about; nil for a request.
 	Subject Subject
 	// TraceID is that of the trace which it belongs to, for the log, if its span is sampled; else "".
@@ -186,6 +188,7 @@ type Traits struct {
 	RetryAfter time.Duration // what a client that was turned away should wait
 	Priority   []string      // paths whose requests have priority
 	Events     Events        // which events the workers handle
+	Queues     []string      // whose tasks the workers handle (SPEC.md §18.1)
 	// Awaited is closed when Traits know Events, or never will: no worker has been READY yet. nil says that Events are
 	// known.
 	Awaited    <-chan struct{}

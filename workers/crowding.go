@@ -80,7 +80,7 @@ func (d *dispatcher) lookAtCrowd(in time.Duration) {
 
 // longestWait is how long the one that has waited longest has been here. Under mu.
 func (d *dispatcher) longestWait(now time.Time) (longest time.Duration) {
-	for _, x := range []*exchange{d.queue.head, d.firstNormal(), d.patient.head} {
+	for _, x := range []*exchange{d.queue.head, d.firstNormal(), d.patient.head, d.modest.head} {
 		if x != nil {
 			longest = max(longest, x.waited(now))
 		}
@@ -108,7 +108,7 @@ func (d *dispatcher) onCrowd() {
 	}
 	if d.first() != nil {
 		if waited := d.longestWait(now); waited >= queuePatience {
-			rest, queued = 0, d.queue.length+d.patient.length
+			rest, queued = 0, d.queue.length+d.patient.length+d.modest.length
 		} else if rest = min(rest, queuePatience-waited); !busy {
 			rest = queuePatience - waited
 		}

@@ -22,6 +22,7 @@ type dispatcher struct {
 	queue      line      // of requests, first in first out
 	lastUrgent *exchange // the end of the part in front, for requests that pass the others; nil if there is none
 	patient    line      // of events
+	modest     line      // of tasks
 	arrivals   uint64    // how many have come to wait
 	limit      int
 	timeout    time.Duration
@@ -292,7 +293,8 @@ func (d *dispatcher) refuse() {
 // tellEmpty closes emptied, once nothing waits: not in the queue, nor behind another request, nor on its way between
 // there, the queue and a worker. Under mu.
 func (d *dispatcher) tellEmpty() {
-	waiting := d.queue.length + d.patient.length + len(d.ahead.waiting) + d.ahead.recalling + len(d.ward.waiting)
+	waiting := d.queue.length + d.patient.length + d.modest.length
+	waiting += len(d.ahead.waiting) + d.ahead.recalling + len(d.ward.waiting)
 	if !d.stopping.Load() || waiting > 0 || d.handing.Load() > 0 {
 		return
 	}

@@ -18,6 +18,7 @@ type exchange struct {
 	keyed   bool                        // likewise, but two workers must not have it at once
 	warming bool                        // it is a warm-up of ours
 	patient bool                        // it waits as long as it takes
+	modest  bool                        // likewise, and behind all that are not
 	timeout time.Duration               // as that of [protocol.Exchange]
 	kind    protocol.Type               // TypeRequest, or the event's
 	subject protocol.Subject            // of an event

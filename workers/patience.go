@@ -1,6 +1,6 @@
 // Patience: events of connections wait for a worker however long that takes, in a line of their own beside the queue.
 // Neither its length nor its deadline counts for them, and a pool in which no worker can start keeps them. Both lines
-// are served as one, in order of arrival.
+// are served as one, in order of arrival. Tasks wait likewise, in a line that is served when both of these are empty.
 
 package workers
 
@@ -48,8 +48,11 @@ func (l *line) remove(x *exchange) {
 // nobody waits. Under mu.
 func (d *dispatcher) first() *exchange {
 	p, x := d.patient.head, d.queue.head
-	if p != nil && (x == nil || !x.urgent && p.arrival < x.arrival) {
+	switch {
+	case p != nil && (x == nil || !x.urgent && p.arrival < x.arrival):
 		return p
+	case x == nil:
+		return d.modest.head
 	}
 	return x
 }
@@ -63,7 +66,8 @@ func (d *dispatcher) arrive(x *exchange) {
 // await has x wait with patience. Under mu.
 func (d *dispatcher) await(x *exchange) {
 	d.arrive(x)
-	if d.patient.insert(x, d.patient.tail); d.patient.length == 1 {
+	l := d.lineOf(x)
+	if l.insert(x, l.tail); l.length == 1 {
 		d.noteWaiting(x.waits)
 	}
 }
@@ -71,5 +75,13 @@ func (d *dispatcher) await(x *exchange) {
 // awaitAgain puts x back in front of those that wait with patience. Under mu.
 func (d *dispatcher) awaitAgain(x *exchange) {
 	x.queued = true
-	d.patient.insert(x, nil)
+	d.lineOf(x).insert(x, nil)
+}
+
+// lineOf is where x waits, which is patient.
+func (d *dispatcher) lineOf(x *exchange) *line {
+	if x.modest {
+		return &d.modest
+	}
+	return &d.patient
 }

@@ -96,6 +96,49 @@ func TestEventsAndRequestsAreServedInOrderOfArrival(t *testing.T) {
 	})
 }
 
+// TestTasksWaitBehindAllElse has one worker, and a task that comes first.
+func TestTasksWaitBehindAllElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		h := new(fakeHub)
+		p, _ := newFakePool(t, Settings{Workers: 1, Hub: h}, always(func(w *fakeWorker) {
+			if !w.bootWith("message") {
+				return
+			}
+			for payload, err := w.conn.Read(); err == nil; payload, err = w.conn.Read() {
+				var r protocol.Request
+				switch t, stream, _ := protocol.Head(payload); t {
+				case protocol.TypeRequest:
+					r.Parse(payload)
+					j.note(r.Target)
+					time.Sleep(time.Millisecond)
+					w.answer(&r, "")
+				case protocol.TypeMessage, protocol.TypeTask:
+					j.note(t.String())
+					time.Sleep(time.Millisecond)
+					w.conn.Send(&protocol.Done{Stream: stream})
+				case protocol.TypeDrain:
+					return
+				}
+			}
+		}))
+		defer p.Stop(context.Background())
+		ready()
+		task := func() (*testSink, protocol.Ticket) {
+			s := newSink()
+			return s, p.Submit(&protocol.Exchange{Request: &protocol.Task{Queue: "q", ID: "1"}, Behind: true, Sink: s})
+		}
+		submit(p, "POST", "/0")
+		last, _ := task()
+		_, recalled := task()
+		submit(p, "POST", "/1")
+		h.message(p, "2")
+		recalled.Cancel(protocol.ResetCancelled)
+		last.result()
+		j.expect(t, "/0", "/1", "MESSAGE", "TASK")
+	})
+}
+
 // TestRequestsHandedAheadDoNotStarveEvents keeps a worker that takes requests ahead under requests that never end.
 func TestRequestsHandedAheadDoNotStarveEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

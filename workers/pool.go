@@ -177,9 +177,9 @@ func (p *Pool) Submit(x *protocol.Exchange) protocol.Ticket {
 	}
 	e := &exchange{
 		pool: p, request: x.Request, kind: x.Request.Type(), subject: x.Subject, sink: x.Sink, repeat: x.Repeatable,
-		trace: x.TraceID, erred: x.ErrorLogged, keyed: x.Keyed, patient: x.Patient, timeout: x.Timeout,
-		leaves: x.Leaves,
-		urgent: x.Priority && !x.Patient,
+		trace: x.TraceID, erred: x.ErrorLogged, keyed: x.Keyed, timeout: x.Timeout,
+		patient: x.Patient || x.Behind, modest: x.Behind, leaves: x.Leaves,
+		urgent: x.Priority && !x.Patient && !x.Behind,
 	}
 	p.dispatch.submit(e)
 	return e
@@ -349,7 +349,8 @@ func (p *Pool) admit(w *worker) bool {
 			Tunnel:    w.offer.ready.Has(protocol.FeatureTunnel),
 			FileRoots: w.gen.fileRoots, RetryAfter: time.Second, Priority: w.gen.settings.Priority,
 			Retry: w.gen.settings.Retry, Owner: w.gen.equipment.Owner,
-			Events: w.offer.ready.Events(), AtMostOnce: w.gen.settings.Delivery == AtMostOnce,
+			Events: w.offer.ready.Events(), Queues: w.offer.ready.Queues,
+			AtMostOnce: w.gen.settings.Delivery == AtMostOnce,
 		})
 		p.acquaint()
 	}

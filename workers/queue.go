@@ -61,7 +61,7 @@ func (d *dispatcher) requeue(x *exchange, worked time.Duration) {
 func (d *dispatcher) remove(x *exchange) {
 	x.queued = false
 	if x.patient {
-		d.patient.remove(x)
+		d.lineOf(x).remove(x)
 	} else {
 		if d.lastUrgent == x {
 			d.lastUrgent = x.prev
@@ -116,7 +116,7 @@ func (d *dispatcher) expire() {
 func (d *dispatcher) close() {
 	d.mu.Lock()
 	d.closed = true
-	d.failAll(protocol.FailedStopping, d.takeAll(&d.queue, d.takeAll(&d.patient, nil)))
+	d.failAll(protocol.FailedStopping, d.takeAll(&d.queue, d.takeAll(&d.patient, d.takeAll(&d.modest, nil))))
 }
 
 // giveUp fails all that is queued, and whatever comes without patience, until a worker is ready. It does nothing if
