@@ -253,8 +253,7 @@ func (m *Push) Check() error {
 		return fmt.Errorf("%s is no name of a queue: it is of at most 64 letters, digits, dots, hyphens and "+
 			"underscores", strconv.Quote(shortened(m.Queue)))
 	case len(m.Payload) > MaxPayload:
-		return fmt.Errorf("the payload has %d bytes: a task for %s has at most %d; put what is large elsewhere, and "+
-			"push where it is", len(m.Payload), m.Queue, MaxPayload)
+		return &TooLarge{m.Queue, len(m.Payload)}
 	case m.ID != "" && !IsDialName(m.ID): // the same holds for both
 		return fmt.Errorf("%s is no id of a task: it has 1 to %d bytes of UTF-8 without control characters",
 			strconv.Quote(shortened(m.ID)), MaxTaskID)
@@ -266,6 +265,18 @@ func (m *Push) Check() error {
 		return fmt.Errorf("a delay of %d milliseconds is none", m.Delay)
 	}
 	return nil
+}
+
+// TooLarge is the error of a push whose payload has more than [MaxPayload] bytes.
+type TooLarge struct {
+	Queue string
+	Size  int
+}
+
+// Error implements error.
+func (e *TooLarge) Error() string {
+	return fmt.Sprintf("the payload has %d bytes: a task for %s has at most %d; put what is large elsewhere, and push "+
+		"where it is", e.Size, e.Queue, MaxPayload)
 }
 
 // Element is a push as an argument of a CALL has it (SPEC.md §18.4).

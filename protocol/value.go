@@ -35,6 +35,27 @@ func NewValue(v any) (Value, error) {
 	return b, nil
 }
 
+// CheckValue finds that b is one MessagePack value, or says why it is none. The value is b.
+func CheckValue(b []byte) (Value, error) {
+	d := decoder{b: b}
+	if d.skip(0); d.err == nil {
+		if d.left() == 0 {
+			return b, nil
+		}
+		d.fail(d.pos, "one value", fmt.Sprintf("%d more bytes", d.left()))
+	}
+	return nil, d.err
+}
+
+// ListOf is a value of values.
+func ListOf(all ...Value) Value {
+	b := appendArray(nil, len(all))
+	for _, v := range all {
+		b = appendValue(b, v)
+	}
+	return b
+}
+
 // Decode returns the value as Go's generic types (map[string]any, []any, string, int64 …).
 // It is safe on bytes from the wire, because a Value has been walked before: no count in it exceeds its bytes.
 func (v Value) Decode() (any, error) {

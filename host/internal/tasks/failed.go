@@ -1,0 +1,289 @@
+// failed.go: tasks that have failed, and what people do with them.
+
+package tasks
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/workerhost/workerhost/host/internal/engine"
+	"github.com/workerhost/workerhost/protocol"
+)
+
+// How much is kept of why a task has failed, in bytes. A message's headers have 64 KiB.
+const (
+	mostReason = 4 << 10
+	mostTrace  = 16 << 10
+)
+
+// bury puts a task with the failed ones. It may be repeated.
+func (r *Room) bury(ctx context.Context, js jetstream.JetStream, t *task, v verdict) error {
+	out := nats.NewMsg(r.names.failed(t.settings.Name, engine.Token(t.wire.ID)))
+	out.Data = t.message.Data()
+	h := out.Header
+	for _, name := range []string{headerPushed, headerKey, headerReply} {
+		if value := t.message.Headers().Get(name); value != "" {
+			h.Set(name, value)
+		}
+	}
+	h.Set(headerReason, quoted(v.reason, mostReason))
+	h.Set(headerTrace, quoted(v.trace, mostTrace))
+	h.Set(headerAttempts, strconv.Itoa(t.wire.Attempt))
+	h.Set(headerFailed, strconv.FormatInt(time.Now().UnixMilli(), 10))
+	h.Set(headerPlace, t.place)
+	if keep := t.settings.KeepFailed; keep > 0 {
+		h.Set("Nats-TTL", max(keep, time.Second).Truncate(time.Second).String())
+	}
+	_, err := js.PublishMsg(ctx, out, jetstream.WithExpectStream(r.names.stream), jetstream.WithRetryAttempts(0))
+	return err
+}
+
+// quoted is text as a header can have it.
+func quoted(text string, most int) string {
+	text = strconv.QuoteToASCII(text)
+	if len(text) <= most {
+		return text
+	}
+	for cut := most - 8; ; cut-- { // not in the midst of an escape, which has ten bytes at most
+		short := text[:cut] + `\u2026"`
+		if _, err := strconv.Unquote(short); err == nil {
+			return short
+		}
+	}
+}
+
+func unquoted(text string) string {
+	if plain, err := strconv.Unquote(text); err == nil {
+		return plain
+	}
+	return text
+}
+
+// Failed is a task that has failed.
+type Failed struct {
+	Queue, ID      string
+	Pushed, Failed time.Time
+	Attempts       int
+	Key            string
+	Priority       int
+	Bytes          int
+	Reason, Trace  string
+	Payload        protocol.Value
+
+	place    string
+	sequence uint64
+}
+
+// failedOf reads a message.
+func failedOf(queue string, m *jetstream.RawStreamMsg) *Failed {
+	h := m.Header
+	number := func(name string) int64 { n, _ := strconv.ParseInt(h.Get(name), 10, 64); return n }
+	f := &Failed{Queue: queue, Pushed: time.UnixMilli(number(headerPushed)), Attempts: int(number(headerAttempts)),
+		Failed: time.UnixMilli(number(headerFailed)), Bytes: len(m.Data), Reason: unquoted(h.Get(headerReason)),
+		Trace: unquoted(h.Get(headerTrace)), place: h.Get(headerPlace), sequence: m.Sequence}
+	f.ID, _ = engine.Name(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:])
+	f.Key, _ = engine.Name(h.Get(headerKey))
+	f.Priority = priority(f.place)
+	f.Payload, _ = protocol.CheckValue(m.Data)
+	return f
+}
+
+// ErrNoTask is for a task that is not there.
+var ErrNoTask = errors.New("there is no such task")
+
+// stream has do ask the engine's stream of the realm.
+func (r *Room) inStream(ctx context.Context, do func(context.Context, jetstream.Stream) error) error {
+	return r.Engine.Again(ctx, func(ctx context.Context, js jetstream.JetStream) error {
+		stream, err := js.Stream(ctx, r.names.stream)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			if err = r.stand(ctx, js); err == nil {
+				stream, err = js.Stream(ctx, r.names.stream)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		return do(ctx, stream)
+	})
+}
+
+// ids are those of a queue that have failed, as the engine has them.
+func (r *Room) ids(ctx context.Context, stream jetstream.Stream, queue string) (all []string, err error) {
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(r.names.failed(queue, "*")))
+	if err != nil {
+		return nil, err
+	}
+	for subject := range info.State.Subjects {
+		all = append(all, subject)
+	}
+	slices.Sort(all)
+	return all, nil
+}
+
+// Failed are the latest of a queue's tasks that have failed, at most so many; sum is how many there are.
+func (r *Room) Failed(ctx context.Context, queue string, most int) (all []*Failed, sum int, err error) {
+	if r.find(queue) == nil {
+		return nil, 0, &errUnknown{queue}
+	}
+	err = r.inStream(ctx, func(ctx context.Context, stream jetstream.Stream) error {
+		subjects, err := r.ids(ctx, stream, queue)
+		if err != nil {
+			return err
+		}
+		all, sum = nil, len(subjects)
+		for _, subject := range subjects {
+			if len(all) == 1000 {
+				break
+			}
+			m, err := stream.GetLastMsgForSubject(ctx, subject)
+			if errors.Is(err, jetstream.ErrMsgNotFound) {
+				continue
+			} else if err != nil {
+				return err
+			}
+			all = append(all, failedOf(queue, m))
+		}
+		return nil
+	})
+	slices.SortFunc(all, func(a, b *Failed) int { return cmp.Compare(b.sequence, a.sequence) })
+	return all[:min(len(all), most)], sum, err
+}
+
+// Show gives one that has failed; the error is ErrNoTask if there is none.
+func (r *Room) Show(ctx context.Context, queue, id string) (f *Failed, err error) {
+	if r.find(queue) == nil {
+		return nil, &errUnknown{queue}
+	}
+	err = r.inStream(ctx, func(ctx context.Context, stream jetstream.Stream) error {
+		m, err := stream.GetLastMsgForSubject(ctx, r.names.failed(queue, engine.Token(id)))
+		if err == nil {
+			f = failedOf(queue, m)
+		}
+		return err
+	})
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		err = fmt.Errorf("%w: %s has none with the id %q that has failed", ErrNoTask, queue, id)
+	}
+	return f, err
+}
+
+// Retry has tasks that have failed be tried anew, with all of their attempts: one, or all with the id "". It says how
+// many.
+func (r *Room) Retry(ctx context.Context, queue, id string) (n int, err error) {
+	return r.each(ctx, queue, id, func(f *Failed) error {
+		push := &protocol.Push{Queue: queue, ID: f.ID, Payload: f.Payload, Key: f.Key, Priority: f.Priority}
+		_, err := r.Push(ctx, []*protocol.Push{push}, "")
+		return err
+	})
+}
+
+// Delete drops tasks that have failed: one, or all with the id "". It says how many.
+func (r *Room) Delete(ctx context.Context, queue, id string) (n int, err error) {
+	return r.each(ctx, queue, id, func(*Failed) error { return nil })
+}
+
+// each does something with failed ones, and drops them then.
+func (r *Room) each(ctx context.Context, queue, id string, do func(*Failed) error) (n int, err error) {
+	var all []*Failed
+	if id != "" {
+		f, err := r.Show(ctx, queue, id)
+		if err != nil {
+			return 0, err
+		}
+		all = []*Failed{f}
+	}
+	for {
+		if id == "" {
+			if all, _, err = r.Failed(ctx, queue, 1000); err != nil || len(all) == 0 {
+				return n, err
+			}
+			slices.Reverse(all) // the oldest first
+		}
+		for _, f := range all {
+			if err := do(f); err != nil {
+				return n, err
+			}
+			err := r.inStream(ctx, func(ctx context.Context, stream jetstream.Stream) error {
+				err := stream.DeleteMsg(ctx, f.sequence)
+				if errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+					return nil
+				}
+				return err
+			})
+			if err != nil {
+				return n, err
+			}
+			n++
+		}
+		if id != "" {
+			return n, nil
+		}
+	}
+}
+
+// Purge drops all tasks of a queue that wait, whether they may begin or not, and says how many. Those under way go on,
+// and those that have failed stay.
+func (r *Room) Purge(ctx context.Context, queue string) (n int, err error) {
+	if r.find(queue) == nil {
+		return 0, &errUnknown{queue}
+	}
+	err = r.inStream(ctx, func(ctx context.Context, stream jetstream.Stream) error {
+		before, err := stream.Info(ctx)
+		if err != nil {
+			return err
+		}
+		if err = stream.Purge(ctx, jetstream.WithPurgeSubject(r.names.live(queue, "*", "*", "*"))); err != nil {
+			return err
+		}
+		after, err := stream.Info(ctx)
+		if err == nil {
+			n = max(0, int(before.State.Msgs)-int(after.State.Msgs))
+		}
+		return err
+	})
+	return n, err
+}
+
+// Pause has no task of a queue begin, on any host, until Resume.
+func (r *Room) Pause(ctx context.Context, queue string) error {
+	q := r.find(queue)
+	if q == nil {
+		return &errUnknown{queue}
+	}
+	err := r.inStream(ctx, func(context.Context, jetstream.Stream) error { return nil })
+	if err == nil {
+		err = r.Engine.Again(ctx, func(ctx context.Context, js jetstream.JetStream) error {
+			_, err := js.Publish(ctx, r.names.paused(queue), []byte{0xc3}, jetstream.WithRetryAttempts(0))
+			return err
+		})
+	}
+	if err == nil {
+		q.paused.Store(true)
+		r.ring(ctx, queue, true)
+	}
+	return err
+}
+
+// Resume ends a pause.
+func (r *Room) Resume(ctx context.Context, queue string) error {
+	q := r.find(queue)
+	if q == nil {
+		return &errUnknown{queue}
+	}
+	err := r.inStream(ctx, func(ctx context.Context, stream jetstream.Stream) error {
+		return stream.Purge(ctx, jetstream.WithPurgeSubject(r.names.paused(queue)))
+	})
+	if err == nil {
+		q.paused.Store(false)
+		r.ring(ctx, queue, true)
+	}
+	return err
+}
