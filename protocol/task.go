@@ -275,8 +275,8 @@ type TooLarge struct {
 
 // Error implements error.
 func (e *TooLarge) Error() string {
-	return fmt.Sprintf("the payload has %d bytes: a task for %s has at most %d; put what is large elsewhere, and push "+
-		"where it is", e.Size, e.Queue, MaxPayload)
+	return fmt.Sprintf("the payload has %d bytes: a task for %s has at most %d; put what is large elsewhere, and "+
+		"push where it is", e.Size, e.Queue, MaxPayload)
 }
 
 // Element is a push as an argument of a CALL has it (SPEC.md §18.4).

@@ -327,6 +327,7 @@ func (c *Config) link(fail fail) {
 	for _, e := range c.Cron {
 		served[e.Pool] = served[e.Pool] || e.Path != ""
 	}
+	c.linkQueues(names, served, fail)
 	for _, own := range []struct{ place, address string }{{"admin.listen", c.Admin.Listen},
 		{"control.listen", c.Remote.Listen}} {
 		name := fmt.Sprintf("%s in line %d", own.place, c.lines[own.place])

@@ -68,6 +68,7 @@ type Config struct {
 	Services      []*Service    `key:"service"` // by name
 	Cron          []*Cron       `key:"cron"`
 	Stores        []*Store      `key:"store"` // by name
+	Queues        []*Queue      `key:"queue"` // by name
 
 	replaced bool           // the listeners are those of flags
 	lines    map[string]int // the line of each key, by its path: "pool.web.workers", "listen.0.address"

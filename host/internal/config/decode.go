@@ -183,6 +183,8 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		*into = d.stores(at, v)
 	case *[]*Channel:
 		*into = d.channels(at, v)
+	case *[]*Queue:
+		*into = d.queues(at, v)
 	case *[]*Cron:
 		*into = d.cron(at, v)
 	case *[]*Dial:

@@ -50,6 +50,7 @@ func Keys() []KeyDoc {
 	docs = append(docs, keysOf("[pool.NAME.fetch.secrets.NAME]", "", FetchSecret{})...)
 	docs = append(docs, keysOf("[service.NAME]", "", Service{})...)
 	docs = append(docs, keysOf("[[cron]]", "", Cron{})...)
+	docs = append(docs, keysOf("[queue.NAME]", "", Queue{})...)
 	return docs
 }
 

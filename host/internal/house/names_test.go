@@ -78,8 +78,7 @@ func TestTheWordsOfTheGlossaryAreInNamesForOneThing(t *testing.T) {
 		{"begin", "begin begins beginning", []string{
 			"protocol", "workers", "host/internal/canary", "host/internal/faults", "host/internal/fetch",
 			"host/internal/hub", "host/internal/leaks", "host/internal/pusher", "host/internal/rehearse",
-			"host/internal/serve",
-			"host/internal/shadow", "host/internal/web",
+			"host/internal/serve", "host/internal/shadow", "host/internal/tasks", "host/internal/web",
 			"host/internal/e2e/harness",
 		}},
 	}

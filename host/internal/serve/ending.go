@@ -31,6 +31,7 @@ func (h *host) shutDown() {
 	h.closed = true
 	h.mu.Unlock()
 	endRuns := h.endPrograms()
+	h.leaveTasks()
 	var all sync.WaitGroup
 	for _, l := range h.listeners() {
 		all.Go(func() {
@@ -56,6 +57,7 @@ func (h *host) shutDown() {
 		})
 	}
 	all.Wait()
+	h.closeTasks()
 	endRuns()
 }
 

@@ -45,7 +45,8 @@ func (p *pool) mayFetch(s *workers.Settings, c *config.Pool) {
 	if len(c.Fetch.Places()) == 0 {
 		return
 	}
-	s.Terms, s.Features = p.fetches.Terms(fetchSettings(c)), []string{protocol.FeatureFetch}
+	s.Terms = p.fetches.Terms(fetchSettings(c))
+	s.Features = append(s.Features, protocol.FeatureFetch)
 }
 
 // fetchSettings translates what the file says of a pool's fetches.

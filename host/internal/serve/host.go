@@ -187,6 +187,7 @@ func (h *host) build(down *teardown) error {
 	made.apps = appsFor(made, &setup{})
 	configureChannels(made)
 	down.add(h.closeChannels)
+	h.configureTasks(made)
 	down.add(func() { h.bounded("the listeners", 0, h.closeListeners) })
 	for _, c := range made.config.Listen { // nobody is answered before the pool has a worker
 		l, err := h.newListener(made, c)

@@ -372,6 +372,7 @@ func (p *pass) swap() bool {
 	h.configureDials(&p.made)
 	retuneApps(&p.made, before)
 	configureChannels(&p.made)
+	h.configureTasks(&p.made)
 	h.startReady()
 	if h.watch != watchOff {
 		h.mu.Lock()

@@ -61,6 +61,7 @@ func makePlan(now *setup, c *config.Config) *plan {
 	p.planDials(now.config)
 	p.planStores(now.config)
 	p.planChannels(now.config)
+	p.planQueues(now.config)
 	return p
 }
 
@@ -221,6 +222,7 @@ func inEffect(old, new *config.Config) *config.Config {
 	c.Tracing, c.Services, c.Cron, c.Dials = new.Tracing, new.Services, new.Cron, new.Dials
 	c.Pushers, c.Stores = new.Pushers, new.Stores
 	c.Channels = new.Channels
+	c.Queues = new.Queues
 	takeLive(&c, *new)
 	takeLive(&c.Log, new.Log)
 	takeLive(&c.Faults, new.Faults)

@@ -142,6 +142,7 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		s.MinWorkers = p.MinWorkers
 	}
 	made.mayFetch(&s, p)
+	mayPush(&s, c, p)
 	switch p.Kind {
 	case config.PHPFile:
 		s.Remedy = php.Remedy

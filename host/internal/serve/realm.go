@@ -19,6 +19,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/dial"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/store"
+	"github.com/workerhost/workerhost/host/internal/tasks"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -29,6 +30,7 @@ type realm struct {
 	asked  *protocol.Router // what may be asked by whoever changes nothing: of the hub, and of what else answers
 	dials  *dial.Room       // connections that the host has made
 	stores *store.Room      // what its workers keep, and their locks
+	tasks  *tasks.Room      // work that is no request
 	// channels keeps what is sent to some groups.
 	channels *channel.Room
 }
@@ -41,14 +43,15 @@ func (h *host) newRealm(name string, others ...*hub.Hub) *realm {
 	}
 	r.dials = h.newDials(r.hub)
 	r.channels = channel.NewRoom(r.hub, h.engine, name, h.log)
+	r.tasks = tasks.New(tasks.Settings{Engine: h.engine, Log: h.log, Ended: noteTask(h.log)})
 	r.asked = r.router(nil)
 	return r
 }
 
 // router answers the workers of a pool; nil is of none.
 func (r *realm) router(of *dial.Owner) *protocol.Router {
-	return &protocol.Router{Hub: r.whole(), Rooms: map[string]protocol.Answerer{dial.Prefix: r.dials.Desk(of),
-		store.Prefix: r.stores, store.LockPrefix: r.stores}}
+	return &protocol.Router{Hub: r.tasks.Hub(r.whole()), Rooms: map[string]protocol.Answerer{dial.Prefix: r.dials.Desk(of),
+		store.Prefix: r.stores, store.LockPrefix: r.stores, tasks.Prefix: r.tasks.Desk()}}
 }
 
 // whole is whom workers ask of connections.

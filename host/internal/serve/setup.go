@@ -104,6 +104,7 @@ func (h *host) startReady() {
 		} // else startPool comes for it
 	}
 	h.beginDials()
+	h.beginTasks()
 	h.manageCertificates(h.setup.Load())
 }
 

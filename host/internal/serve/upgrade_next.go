@@ -386,6 +386,7 @@ func (h *host) leave(n *next, a acceptance) {
 			other.socket.Close()
 		}
 	}
+	h.leaveTasks()
 	if h.cluster != nil {
 		h.cluster.Yield()
 	}

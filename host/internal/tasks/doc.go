@@ -4,8 +4,8 @@
 //
 // What it promises:
 //
-//   - What one commit pushes is written in one piece, on disk, before anything else of the commit takes effect; or none
-//     of it is.
+//   - What one commit pushes is written in one piece, on disk, before anything else of the commit takes effect; or
+//     none of it is.
 //   - A task that was pushed is run to its end at least once, or lies with the failed ones.
 //   - Of an id a queue has one task that is neither done nor failed.
 //   - Tasks of one key run one at a time. One that waits for its next attempt holds its key back, and what shares a

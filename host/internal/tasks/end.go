@@ -121,7 +121,7 @@ func (t *task) note(v verdict, pausing time.Duration) {
 	t.mu.Lock()
 	begun := t.begun
 	t.mu.Unlock()
-	rec := &Record{Realm: q.room.Realm, Queue: t.settings.Name, Pool: t.settings.Pool, ID: t.wire.ID,
+	rec := &Record{Realm: q.room.names.realm, Queue: t.settings.Name, Pool: t.settings.Pool, ID: t.wire.ID,
 		Attempt: t.wire.Attempt, Most: t.settings.Attempts, End: v.how.String(), Pause: pausing, Slot: t.slot,
 		Generation: t.gen, Bytes: len(t.wire.Payload), Reason: v.reason, Trace: v.trace}
 	if !begun.IsZero() {

@@ -126,7 +126,8 @@ func stageIn(t *testing.T, folder string, run func(*work) *protocol.Failure, cha
 	if change != nil {
 		change(&q)
 	}
-	s.Configure([]Queue{q})
+	s.Configure("default", []Queue{q})
+	s.Start()
 	t.Cleanup(func() { s.shut(); e.Close() })
 	return s
 }

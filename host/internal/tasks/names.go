@@ -29,11 +29,11 @@ const (
 )
 
 // names are those of a realm.
-type names struct{ stream, prefix string }
+type names struct{ realm, stream, prefix string }
 
 func namesOf(realm string) names {
 	token := engine.Token(realm)
-	return names{stream: "tasks_" + token, prefix: "tasks." + token + "."}
+	return names{realm: realm, stream: "tasks_" + token, prefix: "tasks." + token + "."}
 }
 
 // live is the subject of a task; of any where a part is "*".

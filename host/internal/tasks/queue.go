@@ -221,10 +221,11 @@ func (q *queue) takeFrom(p place, n int, s *Queue) (took int, err error) {
 	}
 	for m := range batch.Messages() {
 		took++
-		q.begin(s, p, m)
+		q.hand(s, p, m)
 	}
 	err = batch.Error()
-	if engine.Away(err) || errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) {
+	if engine.Away(err) || errors.Is(err, jetstream.ErrConsumerDeleted) ||
+		errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return took, err
 	}
 	return took, nil

@@ -21,7 +21,6 @@ import (
 // Settings are a room's.
 type Settings struct {
 	Engine *engine.Engine
-	Realm  string
 	Log    hclog.Logger
 	// Ended is called when an attempt has ended, from any goroutine; it must not wait. nil is nobody's.
 	Ended func(*Record)
@@ -54,12 +53,13 @@ type Room struct {
 
 	mu sync.Mutex
 	// guarded by mu
-	queues map[string]*queue
-	places map[string]bool // consumers that are there
-	stood  bool            // the stream is there
-	ending bool            // no task begins
-	over   bool            // and no end is told
-	hands  map[*task]bool  // at hand
+	queues  map[string]*queue
+	places  map[string]bool // consumers that are there
+	stood   bool            // the stream is there
+	started bool
+	ending  bool           // no task begins
+	over    bool           // and no end is told
+	hands   map[*task]bool // at hand
 }
 
 // mostCommits is how many pushes may wait for the engine.
@@ -67,19 +67,22 @@ const mostCommits = 1024
 
 // New makes a room without queues. It asks nothing of the engine before there are some.
 func New(s Settings) *Room {
-	r := &Room{Settings: s, names: namesOf(s.Realm), gate: make(chan struct{}, mostCommits),
+	r := &Room{Settings: s, gate: make(chan struct{}, mostCommits),
 		queues: map[string]*queue{}, places: map[string]bool{}, hands: map[*task]bool{}}
 	r.closed, r.close = context.WithCancel(context.Background())
 	return r
 }
 
-// Configure has the room be of these queues. One that is there goes on with its new settings; one that is not among
-// them ends: its tasks stay where they are.
-func (r *Room) Configure(all []Queue) {
+// Configure has the room be of these queues of a realm, whose name counts when the first ones come. One that is there
+// goes on with its new settings; one that is not among them ends: its tasks stay where they are.
+func (r *Room) Configure(realm string, all []Queue) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ending {
 		return
+	}
+	if r.names.stream == "" && len(all) > 0 {
+		r.names = namesOf(realm)
 	}
 	for name, q := range r.queues {
 		if !slices.ContainsFunc(all, func(s Queue) bool { return s.Name == name }) {
@@ -95,9 +98,27 @@ func (r *Room) Configure(all []Queue) {
 		}
 		q := newQueue(r, &s)
 		r.queues[s.Name] = q
-		r.tasks.Go(q.run) // ends with q.stop
+		if r.started {
+			r.tasks.Go(q.run) // ends with q.stop
+		}
 	}
-	if len(all) > 0 {
+	if r.started && len(all) > 0 {
+		r.lease.Do(func() { r.tasks.Go(r.renew) })
+	}
+}
+
+// Start has tasks be taken. Before that they are only pushed. Once is enough.
+func (r *Room) Start() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.started || r.ending {
+		return
+	}
+	r.started = true
+	for _, q := range r.queues {
+		r.tasks.Go(q.run)
+	}
+	if len(r.queues) > 0 {
 		r.lease.Do(func() { r.tasks.Go(r.renew) })
 	}
 }
@@ -181,7 +202,7 @@ func (r *Room) consumer(queue, place string) jetstream.ConsumerConfig {
 func (r *Room) stand(ctx context.Context, js jetstream.JetStream) error {
 	_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name:        r.names.stream,
-		Description: "tasks of the realm " + r.Realm,
+		Description: "tasks of the realm " + r.names.realm,
 		Subjects:    []string{r.names.prefix + "live.>", r.names.prefix + "failed.>", r.names.prefix + "paused.>"},
 		Retention:   jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
 		MaxMsgsPerSubject: 1, AllowAtomicPublish: true, AllowMsgSchedules: true, AllowMsgTTL: true,

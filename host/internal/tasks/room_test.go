@@ -22,8 +22,8 @@ func TestATaskIsRunWithWhatWasPushed(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	got := s.pool.all()[0]
-	if got.Queue != "q" || got.ID != "order 17" || string(got.Payload) != string(text(t, "hello")) || got.Key != "a.b" ||
-		got.Attempt != 1 || got.Most != 3 || time.Since(time.UnixMilli(got.Pushed)) > deadline {
+	if got.Queue != "q" || got.ID != "order 17" || string(got.Payload) != string(text(t, "hello")) ||
+		got.Key != "a.b" || got.Attempt != 1 || got.Most != 3 || time.Since(time.UnixMilli(got.Pushed)) > deadline {
 		t.Fatalf("%+v", got)
 	}
 	if n := s.Status(t.Context())[0]; n.Ready+n.Away+n.Later+n.Failed != 0 || n.Error != "" || !n.Handled {
@@ -92,7 +92,8 @@ func TestATaskThatFailsComesAgainAndLiesWithTheFailedOnesThen(t *testing.T) {
 		if w.Attempt == 1 {
 			return &protocol.Failure{Kind: protocol.FailedDied, Detail: "exit 9"}
 		}
-		w.act(&protocol.Settle{How: protocol.TaskFailed, Reason: "Boom: \"é\"\nmore", Trace: strings.Repeat("#0\n", 9000)})
+		w.act(&protocol.Settle{How: protocol.TaskFailed, Reason: "Boom: \"é\"\nmore",
+			Trace: strings.Repeat("#0\n", 9000)})
 		return &protocol.Failure{Kind: protocol.FailedReset}
 	}, nil)
 	s.push(t, &protocol.Push{Queue: "q", Payload: text(t, "x"), Key: "k"})
@@ -193,7 +194,7 @@ func TestTasksOfOneKeyRunInOrderAndThoseOfAHigherPriorityFirst(t *testing.T) {
 	}
 	next := *s.find("q").settings.Load()
 	next.Concurrency = 1
-	s.Configure([]Queue{next})
+	s.Configure("default", []Queue{next})
 	time.Sleep(2 * glance) // nothing must come of it
 	if len(order[""]) > 0 {
 		t.Fatal("a task began in a queue that is paused")
@@ -304,7 +305,7 @@ func TestAHostThatEndsGivesItsTasksBack(t *testing.T) {
 	s.engine.Yield() // the next one goes on with the folder
 	settings := *next.find("q").settings.Load()
 	settings.Concurrency = 1
-	next.Configure([]Queue{settings})
+	next.Configure("default", []Queue{settings})
 	if r := next.ended(t); r.End != "done" || r.Attempt != 2 {
 		t.Fatalf("%+v", r)
 	}

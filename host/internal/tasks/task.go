@@ -36,8 +36,8 @@ type task struct {
 	unkept   error // why what it asked for could not be carried out
 }
 
-// begin hands a task to the pool.
-func (q *queue) begin(s *Queue, p place, m jetstream.Msg) {
+// hand hands a task to the pool.
+func (q *queue) hand(s *Queue, p place, m jetstream.Msg) {
 	t := &task{queue: q, settings: s, message: m, place: p.name, taken: time.Now()}
 	if err := t.read(); err != nil {
 		q.room.Log.Error("a message is no task, and is dropped", "queue", s.Name, "subject", m.Subject(), "error", err)
