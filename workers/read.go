@@ -223,7 +223,7 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 		protocol.TypeFetched, protocol.TypeTask, protocol.TypeResult:
 		return hostsOwn(t, stream)
 	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind,
-		protocol.TypeSet, protocol.TypeAccept:
+		protocol.TypeSet, protocol.TypeAccept, protocol.TypePush, protocol.TypeSettle, protocol.TypeProgress:
 		a, flags, err := w.onAct(t, stream, payload)
 		if err == nil && a != nil && flags&protocol.FlagDone != 0 {
 			w.done(a, nil)

@@ -38,12 +38,14 @@ final class Worker
 
     private readonly Program $program;
     private readonly Connections $connections;
+    private readonly Tasks $tasks;
     private bool $runs = false;
 
     private function __construct()
     {
         $this->program = new Program();
         $this->connections = new Connections($this->program->acts);
+        $this->tasks = new Tasks($this->program->acts);
     }
 
     /** A worker that handles nothing yet: the on…() methods say what it does, run() serves. */
@@ -213,6 +215,24 @@ final class Worker
     }
 
     /**
+     * What runs a task of a queue, which tasks() has pushed: in whichever worker of the queue's pool is free.
+     *
+     * What it pushes and sends takes effect when it returns, and the task is done then. A throw is a failed attempt:
+     * nothing of it takes effect, and the task comes again, after a pause that grows, until it has had as many
+     * attempts as its queue gives it; then it lies with the failed ones, with the exception. What it returns is for
+     * whoever waits by pushAndWait().
+     *
+     * @param string $queue of host.toml
+     * @param callable(Task): mixed $handler
+     */
+    public function onTask(string $queue, callable $handler): self
+    {
+        $this->program->events->tasks[$queue] = $handler;
+
+        return $this;
+    }
+
+    /**
      * Has the sessions that this code writes be of a version, and takes those that older code has written: before the
      * first event that new code handles of a connection, its session goes through the function. What that returns is
      * what handlers find, and is kept with what they do. It may run again, since nothing is kept if they throw, and
@@ -285,6 +305,12 @@ final class Worker
     public function connections(): Connections
     {
         return $this->connections;
+    }
+
+    /** Work that is no request: to push it. Works as connections() does. */
+    public function tasks(): Tasks
+    {
+        return $this->tasks;
     }
 
     /**

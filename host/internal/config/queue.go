@@ -60,8 +60,8 @@ func (c *Config) linkQueues(names []string, served map[string]bool, fail fail) {
 		for i, text := range q.backoff() {
 			d, err := parseDuration(text)
 			if err != nil || d < 0 || d > mostPause {
-				fail(q.at+".backoff."+strconv.Itoa(i), "expected a duration of at most 720h, such as \"30s\", found %s",
-					describe(text))
+				fail(q.at+".backoff."+strconv.Itoa(i),
+					"expected a duration of at most 720h, such as \"30s\", found %s", describe(text))
 				continue
 			}
 			q.Pauses = append(q.Pauses, d)
@@ -98,8 +98,8 @@ func (d *decoder) queues(at string, v any) (all []*Queue) {
 	for _, name := range slices.Sorted(maps.Keys(table)) {
 		q := &Queue{Name: name, at: join(at, name)}
 		if !protocol.IsQueueName(name) {
-			d.fail(q.at, "%q is no name of a queue: it is of at most 64 letters, digits, dots, hyphens and underscores, "+
-				"and begins with a letter or a digit", name)
+			d.fail(q.at, "%q is no name of a queue: it is of at most 64 letters, digits, dots, hyphens and "+
+				"underscores, and begins with a letter or a digit", name)
 			continue
 		}
 		setDefaults(q)

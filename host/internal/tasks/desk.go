@@ -69,16 +69,12 @@ func (d *desk) Commit(subject protocol.Subject, acts []protocol.Act, done func(e
 		return
 	}
 	go func() { // ends within engine.Patience, and what the hub takes
-		_, err := d.room.Push(context.Background(), pushes, "")
-		switch {
-		case errors.Is(err, engine.ErrUnavailable):
-			err = fmt.Errorf("%w: %w", protocol.ErrUnavailable, err)
-		case err == nil:
-			d.room.count(pushes)
-			d.others(subject, rest, done)
+		if _, err := d.room.Push(context.Background(), pushes, ""); err != nil {
+			done(fmt.Errorf("%w: %w", protocol.ErrUnavailable, err)) // no answer tells of what was not pushed
 			return
 		}
-		done(err)
+		d.room.count(pushes)
+		d.others(subject, rest, done)
 	}()
 }
 

@@ -91,16 +91,29 @@ final class Acts
      *
      * @param list<mixed> $act its type, 0 for the stream, its flags, and its elements
      *
-     * @throws \LengthException if it is longer than a frame may be, or too much waits
+     * @param int $most how long its frame may be
+     *
+     * @throws \LengthException if it is longer than that, or than a frame may be, or too much waits
      */
-    public function act(array $act, bool $now = false): void
+    public function act(array $act, bool $now = false, int $most = \PHP_INT_MAX): void
     {
         $link = $this->link();
         $act[1] = $this->stream;
         if ($now && $this->stream > 0) {
             $act[2] |= Frame::FLAG_NOW;
         }
-        $this->put($link, $link->frame($act), 0, $now);
+        $frame = $link->frame($act);
+        if (\strlen($frame) > $most) {
+            throw new \LengthException('this takes ' . \strlen($frame) . ' bytes: a task has at most 1 MiB; put what '
+                . 'is large elsewhere, and push where it is');
+        }
+        $this->put($link, $frame, 0, $now);
+    }
+
+    /** Whether what is asked for waits for the DONE of a stream. */
+    public function isOpen(): bool
+    {
+        return $this->stream > 0;
     }
 
     /**

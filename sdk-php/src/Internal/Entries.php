@@ -26,6 +26,12 @@ final class Entries
         return $session;
     }
 
+    /** A value as PHP has it. */
+    public static function plain(mixed $value): mixed
+    {
+        return \is_array($value) || \is_object($value) ? self::arrays($value) : $value;
+    }
+
     /** What only a worker in another language would have written, such as an empty map, as arrays. */
     public static function arrays(mixed $value): mixed
     {

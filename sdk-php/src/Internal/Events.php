@@ -10,6 +10,7 @@ use WorkerHost\Http\Request;
 use WorkerHost\Http\Response;
 use WorkerHost\Log;
 use WorkerHost\RequestCancelled;
+use WorkerHost\Task;
 
 /**
  * @internal The events of connections, from the frame to its DONE (SPEC.md §9): handle() runs the handler, finish()
@@ -27,6 +28,8 @@ final class Events
     public $buffer = null;
     /** @var (callable(Fetched): mixed)|null */
     public $fetched = null;
+    /** @var array<array-key, callable(Task): mixed> by queue */
+    public array $tasks = [];
 
     private Channel $link;
     private int $stream = 0;
@@ -35,6 +38,9 @@ final class Events
     private ?string $failure = null;
     /** @var list<mixed>|null the RESPONSE that refuses a connection */
     private ?array $refusal = null;
+    private ?Task $task = null;
+    /** Whether the event is for code that is not here. */
+    private bool $refused = false;
 
     /** @param \Closure(): void $returned what runs whenever user code has returned or thrown */
     public function __construct(private readonly Acts $acts, private readonly \Closure $returned)
@@ -47,6 +53,7 @@ final class Events
         $copy = new self($acts, $returned);
         [$copy->open, $copy->message, $copy->close, $copy->buffer, $copy->fetched] = [$this->open, $this->message,
             $this->close, $this->buffer, $this->fetched];
+        $copy->tasks = $this->tasks;
         $copy->link = $link;
 
         return $copy;
@@ -79,6 +86,8 @@ final class Events
                 $this->messages($event);
             } elseif ($event[0] === Frame::FETCHED) {
                 $this->fetched($event);
+            } elseif ($event[0] === Frame::TASK) {
+                $this->task($event);
             } else {
                 $this->one($event, $globals);
             }
@@ -87,11 +96,15 @@ final class Events
         } catch (\Throwable $e) {
             $this->connection?->unsettle();
             $this->fail($e, Message::name($event[0]), self::whose($event));
+            if ($this->task !== null && !$e instanceof RequestCancelled) {
+                $this->acts->act($this->task->failure($this->failure ?? '', (string) $e), true);
+            }
         }
     }
 
     /**
-     * Whose an event is: a connection, of which [0] is the id and [2] the remote address, or a fetch, by its id.
+     * Whose an event is: a connection, of which [0] is the id and [2] the remote address, or a fetch or a task, by
+     * its id.
      *
      * @param list<mixed> $event
      *
@@ -101,7 +114,7 @@ final class Events
     {
         return match ($event[0]) {
             Frame::MESSAGE => $event[3],
-            Frame::FETCHED => [$event[3], '', ''],
+            Frame::FETCHED, Frame::TASK => [$event[3], '', ''],
             default => $event[2],
         };
     }
@@ -208,6 +221,26 @@ final class Events
         }
     }
 
+    /** @param list<mixed> $event TASK */
+    private function task(array $event): void
+    {
+        $handler = $this->tasks[$event[2]] ?? null;
+        if ($handler === null) {
+            $this->refused = true;
+
+            return;
+        }
+        $this->task = new Task($event, $this->acts);
+        try {
+            $result = $handler($this->task);
+        } finally {
+            ($this->returned)();
+        }
+        if (($settle = $this->task->settlement($result)) !== null) {
+            $this->acts->act($settle);
+        }
+    }
+
     /** The bytes of a long message; null if the host has given it up meanwhile. */
     private function whole(string $first): ?string
     {
@@ -296,8 +329,14 @@ final class Events
         }
         $connection?->release();
         [$failure, $refusal] = [$this->failure, $this->refusal];
-        $this->connection = $this->failure = $this->refusal = null;
-        if ($failure !== null) {
+        $refused = $this->refused;
+        $this->connection = $this->failure = $this->refusal = $this->task = null;
+        $this->refused = false;
+        if ($refused) {
+            $this->acts->take();
+            $this->link->raw($this->link->frame([Frame::RESET, $this->stream, Frame::CODE_REFUSED,
+                'no onTask() here is for the queue']) . $this->link->frame([Frame::DONE, $this->stream]));
+        } elseif ($failure !== null) {
             $this->acts->take();
             $this->link->raw($this->link->frame([Frame::RESET, $this->stream, Frame::CODE_INTERNAL, $failure])
                 . $this->link->frame([Frame::DONE, $this->stream]));

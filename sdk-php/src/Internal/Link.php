@@ -456,6 +456,7 @@ final class Link implements Channel
                 case Frame::CLOSE:
                 case Frame::BUFFER:
                 case Frame::FETCHED:
+                case Frame::TASK:
                     $this->streams->open($message);
 
                     return $message;

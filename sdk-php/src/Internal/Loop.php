@@ -10,6 +10,7 @@ use WorkerHost\Internal\Fibers\Strands;
 use WorkerHost\Internal\Leaks\Inspector;
 use WorkerHost\Log;
 use WorkerHost\Place;
+use WorkerHost\Tasks;
 
 /**
  * @internal The life of a worker: boot, then one request or event after another until the host says that it is enough.
@@ -192,6 +193,7 @@ final class Loop
         $this->dev = $hello[9];
         $this->trial = \in_array(Upgrade::TRIAL, $hello[10], true);
         Fetches::greet($hello);
+        Tasks::greet($hello);
         $this->program->place = new Place($hello[3], $hello[4], $hello[5], $hello[8], $hello[9]);
     }
 
@@ -242,7 +244,7 @@ final class Loop
         }
         $this->link->send([
             Frame::READY, 0, Frame::VERSION, (int) \getmypid(), $this->sdk, $this->program->concurrency,
-            $this->program->features(), Frame::WINDOW_SIZE,
+            $this->program->features(), Frame::WINDOW_SIZE, ...$this->program->queues(),
         ]);
         $this->program->acts->attach($this->link);
         $this->program->acts->settle();

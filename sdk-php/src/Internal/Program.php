@@ -47,7 +47,8 @@ final class Program
     /** Whether it would do nothing at all. */
     public function isEmpty(): bool
     {
-        return $this->handler === null && $this->events->features() === [] && $this->timers === null;
+        return $this->handler === null && $this->events->features() === [] && $this->events->tasks === []
+            && $this->timers === null;
     }
 
     /** Arranges for a function to run later. */
@@ -119,6 +120,12 @@ final class Program
     public function answers(): ?callable
     {
         return $this->fetchFailed === null ? $this->handler : Fetches::around($this->handler, $this->fetchFailed);
+    }
+
+    /** READY's queues (SPEC.md §18.1), if there are any. @return array{}|array{list<string>} */
+    public function queues(): array
+    {
+        return $this->events->tasks === [] ? [] : [\array_map(\strval(...), \array_keys($this->events->tasks))];
     }
 
     /** What READY says of it (SPEC.md §3.3). @return list<string> */
