@@ -29,6 +29,7 @@ QUEUED is what the client has yet to take. An arrow stands before an address tha
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := hostFlags(f)
 			asJSON := f.Bool("json", false, "print JSON, one object a line")
+			all := f.Bool("cluster", false, "show those of all hosts of the cluster, host by host")
 			var filter control.Filter
 			f.StringVar(&filter.Realm, "realm", "", "only those of the realm `NAME`")
 			f.StringVar(&filter.Group, "group", "", "only those in the group `NAME`")
@@ -46,6 +47,9 @@ QUEUED is what the client has yet to take. An arrow stands before an address tha
 				client, err := find()
 				if err != nil {
 					return err
+				}
+				if *all {
+					return connectionsOfAll(t, client, filter, *asJSON)
 				}
 				ctx, cancel := context.WithTimeout(context.Background(), AskTimeout)
 				defer cancel()

@@ -45,6 +45,8 @@ With --dry-run one worker of the new code starts beside each pool, is warmed up,
 worker took, its memory, all that it printed, and how long a reload would take. Code with onUpgrade() tries it on a sample of the live sessions. Nothing changes.
 On a terminal a line shows each worker that is being replaced, and a bar how far it all is. Ctrl-C ends this command, and not the reload.
 
+With --cluster all hosts of the cluster are reloaded, one after the other; the first that fails ends it: ` + "`host help cluster`" + `.
+
 With --pace it waits between two workers while more requests queue than there are workers, or processors are short (on Linux: /proc/pressure/cpu,
 some avg10 over 60 %), at most so long for each worker, and says why.
 
@@ -73,6 +75,8 @@ host reload --strict || echo "exit status $?"`,
 			f.Lookup("pace").NoOptDefVal = "30s"
 			proves := f.String("proves", "", "go live only if the request of the fault `ID` does not fail any "+
 				"more: host faults")
+			all := f.Bool("cluster", false, "reload all hosts of the cluster, one after the other; the first "+
+				"that fails ends it")
 			strict := f.Bool("strict", false, "fail if a request was cut at drain_timeout; the new code stays live")
 			return func(t *Terminal, args []string) error {
 				client, err := find()
@@ -101,6 +105,9 @@ host reload --strict || echo "exit status $?"`,
 					return Misused("--rehearse means nothing with --abort, --promote and --dry-run: host rehearse " +
 						"asks without a reload")
 				}
+				if *all && (*abort || *promote || what.Shadow != nil) {
+					return Misused("--abort, --promote and --shadow are for one host: give them there")
+				}
 				if what.Shadow != nil {
 					if *promote || *abort || *dryRun || *each || *strict || *pace != "" || what.Canary != nil {
 						return Misused("--shadow puts nothing live, so beside it only --for, --requests, --ignore " +
@@ -126,6 +133,15 @@ host reload --strict || echo "exit status $?"`,
 					return abortReload(t, client, *asJSON)
 				case *dryRun:
 					ask, look = client.Try, nil
+				}
+				if *all {
+					return eachHost(t, client, "reloaded", *asJSON, func(at *control.Client) error {
+						ask, look := at.Reload, at.Status
+						if *dryRun {
+							ask, look = at.Try, nil
+						}
+						return reload(t, newReloadStory(t), ask, look, what, *strict, *asJSON)
+					})
 				}
 				return reload(t, newReloadStory(t), ask, look, what, *strict, *asJSON)
 			}

@@ -42,7 +42,21 @@ host status --json | jq '.pools[].workers[].pid'`,
 			view := viewFlags(f)
 			check := f.Bool("check", false,
 				"exit with 1 while a pool can't serve; with --json the status is printed, too")
+			all := f.Bool("cluster", false, "show the hosts of the cluster, a line each")
 			return func(t *Terminal, args []string) error {
+				if *all {
+					if *check || *view.watch {
+						return Misused("--cluster looks once, at all hosts: --check and --watch mean nothing with it")
+					}
+					client, err := find()
+					if err == nil {
+						err = noArguments(args)
+					}
+					if err != nil {
+						return err
+					}
+					return showCluster(t, client, *view.json)
+				}
 				draw := showStatus
 				if *check {
 					if *view.watch {

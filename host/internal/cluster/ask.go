@@ -38,6 +38,7 @@ type answerMessage struct {
 type question struct {
 	from    map[string]string // the stations whose answers are to come, with their hosts' names
 	one     bool              // the first answer is the only one
+	parts   chan Part         // of an order; nil for all others
 	answers []answerMessage
 	err     error
 	done    chan struct{} // closed when there is nothing to come
@@ -98,14 +99,18 @@ func (q *question) over() bool {
 
 // answered notes an answer; nil: there is nobody to give one.
 func (r *Room) answered(subject, from string, body []byte) {
-	var a answerMessage
-	if body != nil && msgpack.Unmarshal(body, &a) != nil {
-		return
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	q := r.questions[subject]
 	if q == nil || q.over() {
+		return
+	}
+	if q.parts != nil {
+		q.onPart(body)
+		return
+	}
+	var a answerMessage
+	if body != nil && msgpack.Unmarshal(body, &a) != nil {
 		return
 	}
 	_, expected := q.from[from]

@@ -120,6 +120,8 @@ func (r *Room) deliver(m *nats.Msg, from string, body []byte) error {
 		return r.onBeat(from, body)
 	case kind == subjectAsked:
 		return r.onAsked(m, body)
+	case strings.HasPrefix(kind, subjectOrders):
+		return r.onOrder(m, body)
 	case strings.HasPrefix(kind, subjectReplies):
 		r.answered(m.Subject, from, body)
 		return nil

@@ -29,7 +29,10 @@ type Settings struct {
 	Conn func(context.Context) (*nats.Conn, error)
 	// State says how this host is, in a word, for people.
 	State func() string
-	Log   hclog.Logger
+	// Obey carries out what another host has ordered, and calls part with what it answers, the last time with the end;
+	// nil: it does not.
+	Obey func(ctx context.Context, o Order, part func(Part))
+	Log  hclog.Logger
 }
 
 // Room is this host as one of several. Its methods are safe for concurrent use.
@@ -46,6 +49,8 @@ type Room struct {
 	wants  wants
 	heard  chan *nats.Msg // of all subscriptions
 	subs   map[string]*nats.Subscription
+	// the orders for this station are wanted; the speaker's
+	ordered bool
 
 	unsaid quiet.Throttle // of what could not be told
 
@@ -133,6 +138,7 @@ const (
 	subjectBeats   = "beat"
 	subjectAsked   = "ask"
 	subjectReplies = "reply."
+	subjectOrders  = "order."
 
 	forAll   = "all"
 	byGroup  = "group"

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -25,9 +26,14 @@ type Cluster struct {
 	Key         string   `key:"key" holds:"path" absent:"required with certificate" means:"PEM file with its private key"`
 	CA          string   `key:"ca" holds:"path" absent:"required with certificate" means:"PEM file of the authority that has signed those of all hosts"`
 
+	Rights []string `key:"rights" holds:"array of \"status\", \"connections\" and \"reload\"" absent:"all of them" means:"what commands with --cluster, given on another host, may do here"`
+
 	secret string
 	tls    *tls.Config
 }
+
+// clusterRights are the words that Cluster.Rights may have, and what it is by default.
+var clusterRights = []string{"status", "connections", "reload"}
 
 // On says whether this host is one of several.
 func (c *Cluster) On() bool { return c.Name != "" }
@@ -41,7 +47,8 @@ func (c *Cluster) TLS() *tls.Config { return c.tls }
 func (k *Cluster) check(c *Config, fail fail) {
 	given := func(key string) bool { return c.has("cluster." + key) }
 	if !k.On() {
-		for _, f := range []string{"host", "listen", "routes", "secret", "secret_file", "certificate", "key", "ca"} {
+		for _, f := range []string{"host", "listen", "routes", "secret", "secret_file", "certificate", "key", "ca",
+			"rights"} {
 			if given(f) {
 				fail("cluster."+f, "has no effect without name: write name = \"NAME\", the same on all hosts")
 			}
@@ -58,6 +65,14 @@ func (k *Cluster) check(c *Config, fail fail) {
 	if !plainName.MatchString(k.Host) {
 		fail("cluster.host", "expected at most 64 letters, digits, dots, hyphens and underscores, found %s",
 			describe(k.Host))
+	}
+	if !given("rights") {
+		k.Rights = clusterRights
+	}
+	for _, right := range k.Rights {
+		if !slices.Contains(clusterRights, right) {
+			fail("cluster.rights", "%q is no right: they are %s", right, strings.Join(clusterRights, ", "))
+		}
 	}
 	if c.Engine.URL != "" {
 		for _, f := range []string{"listen", "routes", "secret", "secret_file", "certificate", "key", "ca"} {

@@ -39,6 +39,8 @@ type Token struct {
 	Name   string // in the log
 	Secret string
 	Rights []Right // nil: all of those above, but those that have to be named
+
+	cluster bool // it stands for a host of the cluster, of that name
 }
 
 // notImplied are the rights that a token has only if it names them.
@@ -163,8 +165,17 @@ func (s *Server) needs(right Right, do http.HandlerFunc) http.HandlerFunc {
 		if token, ok := r.Context().Value(tokenKey{}).(*Token); ok && !token.may(right) {
 			err := fmt.Errorf("the token %s has not the right %q: give another one with --token-file FILE, or add "+
 				"the right to [control.tokens.%[1]s]", token.Name, right)
+			if token.cluster {
+				err = fmt.Errorf("hosts of the cluster have not the right %q here: add it to [cluster] rights "+
+					"of this "+
+					"host", right)
+			}
 			s.audit(r, asked(r), err)
 			refuse(w, http.StatusForbidden, err)
+			return
+		}
+		if station := r.Header.Get(hostHeader); station != "" {
+			s.elsewhere(w, r, right, station)
 			return
 		}
 		do(w, r)

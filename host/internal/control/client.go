@@ -28,7 +28,9 @@ type Client struct {
 
 	path  string
 	token string // "" at a socket
-	http  http.Client
+	// of the cluster's host that is meant; "": the one that answers
+	station string
+	http    http.Client
 }
 
 // tcpScheme begins the address of a host that is steered over TCP.
@@ -278,6 +280,9 @@ func (c *Client) askOnce(ctx context.Context, method, path string, data []byte) 
 	r.Header.Set("Content-Type", "application/json")
 	if c.token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	if c.station != "" {
+		r.Header.Set(hostHeader, c.station)
 	}
 	if c.Message != "" {
 		r.Header.Set(messageHeader, oneLine(c.Message))

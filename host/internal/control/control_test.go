@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 
 // fakeHost is a host with two pools, whose reloads and stop the test steers.
 type fakeHost struct {
+	hosts     []ClusterHost
+	elsewhere func(ctx context.Context, station string, o Order, part func(Part) error) error
+
 	mu       sync.Mutex
 	accounts []*Account
 	asked    [][]string
@@ -150,6 +153,12 @@ func (f *fakeHost) Replay(ctx context.Context, r Replay) (Replayed, error) {
 		return Replayed{}, errors.New("the code as it is now does not start: no")
 	}
 	return Replayed{ID: r.ID, Pool: "app", Before: "status 500", Status: 200, Body: r.Body}, nil
+}
+
+func (f *fakeHost) Hosts() []ClusterHost { return f.hosts }
+
+func (f *fakeHost) Elsewhere(ctx context.Context, station string, o Order, part func(Part) error) error {
+	return f.elsewhere(ctx, station, o, part)
 }
 
 func (f *fakeHost) Connections() []Connection { return slices.Clone(f.connections) }

@@ -64,6 +64,11 @@ type Host interface {
 	Fault(id string) (Fault, error)
 	// Replay asks the newest code what failed, and waits for what it answers. Ending ctx ends it.
 	Replay(ctx context.Context, r Replay) (Replayed, error)
+	// Hosts lists the hosts of the cluster, this one first; nil: it is in none.
+	Hosts() []ClusterHost
+	// Elsewhere has the host of a station carry an order out, and calls part with what it answers. The first error of
+	// part, and the end of ctx, end the waiting.
+	Elsewhere(ctx context.Context, station string, o Order, part func(Part) error) error
 	// Audit notes who asked for what.
 	Audit(Record)
 }
@@ -120,6 +125,7 @@ func NewServer(claim *Claim, host Host) *Server {
 			return host.Abort()
 		})),
 		"GET /v1/releases": s.needs(MayStatus, s.releases),
+		"GET /v1/hosts":    s.needs(MayStatus, s.hosts),
 		"POST /v1/promote": s.needs(MayReload, s.account("promote", func(Reload) (*Account, error) {
 			return host.Promote()
 		})),

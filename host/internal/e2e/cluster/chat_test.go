@@ -152,6 +152,7 @@ func TestThreeHostsAreOneToTheirWorkers(t *testing.T) {
 	clients[0].Say("all without-the-third")
 	expect("without-the-third", 0, 1)
 	all[0].Logs.Await(t, "another host of the cluster is lost: it says nothing any more: host=chat-2")
+	all[1].Logs.Await(t, "another host of the cluster is lost: it says nothing any more: host=chat-2")
 	ask(t, all[0], clients[0], "count", "2")
 	ask(t, all[1], clients[1], "online user-0", "yes")
 }
