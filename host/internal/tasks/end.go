@@ -5,7 +5,7 @@ package tasks
 import (
 	"context"
 	"errors"
-	"strconv"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -67,14 +67,16 @@ func (t *task) tell(ctx context.Context, v verdict, pausing time.Duration) error
 		err := r.Engine.Again(ctx, func(ctx context.Context, js jetstream.JetStream) error {
 			switch v.how {
 			case done:
-				return t.acknowledge(ctx)
+				return t.reply(ctx, "+ACK")
 			case buried:
 				if err := r.bury(ctx, js, t, v); err != nil {
 					return err
 				}
-				return t.acknowledge(ctx)
+				return t.reply(ctx, "+ACK")
 			}
-			return t.negative(pausing)
+			// Without a delay the engine would forget that it is to come again, if it ended just then.
+			delay := max(pausing, time.Millisecond).Nanoseconds()
+			return t.reply(ctx, fmt.Sprintf(`-NAK {"delay": %d}`, delay))
 		})
 		if err == nil || ctx.Err() != nil {
 			return err
@@ -89,30 +91,18 @@ func (t *task) tell(ctx context.Context, v verdict, pausing time.Duration) error
 	}
 }
 
-// acknowledge may be repeated: the engine answers an acknowledgement that it has had as if it were the first.
-func (t *task) acknowledge(ctx context.Context) error {
+// reply tells the engine, and waits until it has taken it in. It may be repeated: the engine answers what it has had
+// as if it were the first.
+func (t *task) reply(ctx context.Context, what string) error {
 	conn, err := t.queue.room.Engine.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = conn.RequestWithContext(ctx, t.message.Reply(), []byte("+ACK"))
+	_, err = conn.RequestWithContext(ctx, t.message.Reply(), []byte(what))
 	if errors.Is(err, nats.ErrNoResponders) {
 		t.queue.room.forget(err)
 	}
 	return err
-}
-
-// negative has the task come again. Without a delay the engine would forget that, if it ended just then.
-func (t *task) negative(after time.Duration) error {
-	conn, err := t.queue.room.Engine.Conn(context.Background())
-	if err != nil {
-		return err
-	}
-	what := `-NAK {"delay": ` + strconv.FormatInt(max(after, time.Millisecond).Nanoseconds(), 10) + `}`
-	if err := conn.Publish(t.message.Reply(), []byte(what)); err != nil {
-		return err
-	}
-	return conn.FlushTimeout(time.Second)
 }
 
 // note counts and logs.
