@@ -72,7 +72,8 @@ var mute = []protocol.Type{protocol.TypeHello, protocol.TypeReady, protocol.Type
 	protocol.TypePong, protocol.TypeLog, protocol.TypeDrain, protocol.TypeEnding, protocol.TypeRequest,
 	protocol.TypeInform, protocol.TypeData, protocol.TypeWindow, protocol.TypeReset, protocol.TypeDone,
 	protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer, protocol.TypeAccept,
-	protocol.TypeResult, protocol.TypeFetched}
+	protocol.TypeResult, protocol.TypeFetched, protocol.TypeTask, protocol.TypePush, protocol.TypeSettle,
+	protocol.TypeProgress}
 
 type whom struct {
 	to    protocol.Audience

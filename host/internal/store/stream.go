@@ -30,6 +30,9 @@ type stream struct {
 }
 
 func newStream(e *engine.Engine, name, subject string, c jetstream.StreamConfig) *stream {
+	if c.Replicas = e.Replicas(); c.Replicas > 1 {
+		c.PersistMode = jetstream.DefaultPersistMode // the engine has the other one for a single copy alone
+	}
 	c.Name, c.MaxMsgsPerSubject, c.AllowMsgTTL, c.AllowDirect = name, 1, true, true
 	c.MaxMsgs, c.MaxConsumers = -1, -1
 	if c.Storage == jetstream.MemoryStorage {

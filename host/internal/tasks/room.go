@@ -206,7 +206,7 @@ func (r *Room) stand(ctx context.Context, js jetstream.JetStream) error {
 		Subjects:    []string{r.names.prefix + "live.>", r.names.prefix + "failed.>", r.names.prefix + "paused.>"},
 		Retention:   jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
 		MaxMsgsPerSubject: 1, AllowAtomicPublish: true, AllowMsgSchedules: true, AllowMsgTTL: true,
-		AllowRollup: true,
+		AllowRollup: true, Replicas: r.Settings.Engine.Replicas(),
 	})
 	if err == nil {
 		r.mu.Lock()
