@@ -51,7 +51,9 @@ func (h *host) newRealm(name string, others ...*hub.Hub) *realm {
 // router answers the workers of a pool; nil is of none.
 func (r *realm) router(of *dial.Owner) *protocol.Router {
 	return &protocol.Router{Hub: r.tasks.Hub(r.whole()), Rooms: map[string]protocol.Answerer{
-		dial.Prefix: r.dials.Desk(of), store.Prefix: r.stores, store.LockPrefix: r.stores, tasks.Prefix: r.tasks.Desk()}}
+		dial.Prefix: r.dials.Desk(of), tasks.Prefix: r.tasks.Desk(),
+		store.Prefix: r.stores, store.LockPrefix: r.stores,
+	}}
 }
 
 // whole is whom workers ask of connections.
