@@ -23,7 +23,7 @@ final class LinkTest extends TestCase
         self::assertSame([Frame::READY, 0, 1, $host->pid], array_slice($ready, 0, 4));
         self::assertStringStartsWith('php/', $ready[4]);
         self::assertSame([1, \extension_loaded('pcntl') ? ['forms', 'ahead', 'deadline', 'pieces', 'backtrace']
-            : ['forms', 'ahead', 'deadline', 'pieces'], 262144], array_slice($ready, 5));
+            : ['forms', 'ahead', 'deadline', 'pieces'], 262144, []], array_slice($ready, 5));
         self::assertSame(0, $host->end());
     }
 

@@ -1,3 +1,7 @@
+//go:build unix
+
+// Tasks outlive what does them: workers, reloads, hosts.
+
 package tasks
 
 import (
