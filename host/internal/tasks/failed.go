@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -190,43 +191,62 @@ func (r *Room) Delete(ctx context.Context, queue, id string) (n int, err error) 
 	return r.each(ctx, queue, id, func(*Failed) error { return nil })
 }
 
-// each does something with failed ones, and drops them then.
+// each does something with failed ones, and drops them then: with one, or with all that lie there now, the oldest
+// first. Those that fail meanwhile, such as one that was just tried anew, are left.
 func (r *Room) each(ctx context.Context, queue, id string, do func(*Failed) error) (n int, err error) {
-	var all []*Failed
-	if id != "" {
-		f, err := r.Show(ctx, queue, id)
-		if err != nil {
+	ids := []string{id}
+	if id == "" {
+		if ids, err = r.lying(ctx, queue); err != nil {
 			return 0, err
 		}
-		all = []*Failed{f}
 	}
-	for {
-		if id == "" {
-			if all, _, err = r.Failed(ctx, queue, 1000); err != nil || len(all) == 0 {
-				return n, err
-			}
-			slices.Reverse(all) // the oldest first
+	for _, one := range ids {
+		f, err := r.Show(ctx, queue, one)
+		if id == "" && errors.Is(err, ErrNoTask) {
+			continue // somebody else was faster
 		}
-		for _, f := range all {
-			if err := do(f); err != nil {
-				return n, err
-			}
-			err := r.inStream(ctx, func(ctx context.Context, stream jetstream.Stream) error {
+		if err == nil {
+			err = do(f)
+		}
+		if err == nil {
+			err = r.inStream(ctx, func(ctx context.Context, stream jetstream.Stream) error {
 				err := stream.DeleteMsg(ctx, f.sequence)
 				if errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
 					return nil
 				}
 				return err
 			})
-			if err != nil {
-				return n, err
-			}
-			n++
 		}
-		if id != "" {
-			return n, nil
+		if err != nil {
+			return n, err
 		}
+		n++
 	}
+	return n, nil
+}
+
+// lying are the ids of all that have failed, the oldest first.
+func (r *Room) lying(ctx context.Context, queue string) (all []string, err error) {
+	if r.find(queue) == nil {
+		return nil, &errUnknown{queue}
+	}
+	at := map[string]uint64{}
+	err = r.inStream(ctx, func(ctx context.Context, stream jetstream.Stream) error {
+		subjects, err := r.ids(ctx, stream, queue)
+		for _, subject := range subjects {
+			m, err := stream.GetLastMsgForSubject(ctx, subject)
+			if errors.Is(err, jetstream.ErrMsgNotFound) {
+				continue
+			} else if err != nil {
+				return err
+			}
+			at[failedOf(queue, m).ID] = m.Sequence
+		}
+		return err
+	})
+	all = slices.Collect(maps.Keys(at))
+	slices.SortFunc(all, func(a, b string) int { return cmp.Compare(at[a], at[b]) })
+	return all, err
 }
 
 // Purge drops all tasks of a queue that wait, whether they may begin or not, and says how many. Those under way go on,

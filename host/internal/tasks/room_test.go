@@ -338,3 +338,29 @@ func TestARateIsKept(t *testing.T) {
 		t.Fatal(took)
 	}
 }
+
+func TestEachFailedTaskIsTriedAnewOnceThoughItFailsAgain(t *testing.T) {
+	s := newStage(t, func(w *work) *protocol.Failure {
+		return &protocol.Failure{Kind: protocol.FailedDied, Detail: "exit 9"}
+	}, func(q *Queue) { q.Attempts = 1 })
+	for _, id := range []string{"c", "b", "a"} {
+		s.push(t, &protocol.Push{Queue: "q", ID: id})
+		s.ended(t)
+	}
+	order := ""
+	n, err := s.each(t.Context(), "q", "", func(f *Failed) error {
+		order += f.ID
+		if order != "cba"[:len(order)] {
+			return errors.New("in another order, or once more: " + order)
+		}
+		s.push(t, &protocol.Push{Queue: "q", ID: f.ID})
+		s.ended(t) // it lies there again
+		return nil
+	})
+	if n != 3 || err != nil {
+		t.Fatal(n, err, order)
+	}
+	if _, n, err := s.Failed(t.Context(), "q", 10); n != 3 || err != nil {
+		t.Fatal(n, err)
+	}
+}
