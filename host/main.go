@@ -30,6 +30,7 @@ func commands() cli.Commands {
 		cli.ProfileCommand(),
 		cli.CronCommand(),
 		cli.ServiceCommand(),
+		cli.TasksCommand(),
 		cli.FaultsCommand(),
 		cli.ReplayCommand(),
 		cli.RehearseCommand(serve.StartRehearsed),

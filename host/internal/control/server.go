@@ -64,6 +64,7 @@ type Host interface {
 	Fault(id string) (Fault, error)
 	// Replay asks the newest code what failed, and waits for what it answers. Ending ctx ends it.
 	Replay(ctx context.Context, r Replay) (Replayed, error)
+	TaskHost
 	// Hosts lists the hosts of the cluster, this one first; nil: it is in none.
 	Hosts() []ClusterHost
 	// Elsewhere has the host of a station carry an order out, and calls part with what it answers. The first error of
@@ -142,6 +143,7 @@ func NewServer(claim *Claim, host Host) *Server {
 		"GET /v1/faults/{id}":      s.needs(MayFaults, s.ownersOnly(s.fault)),
 		"POST /v1/replay":          s.needs(MayReplay, s.ownersOnly(s.replay)),
 	}
+	maps.Copy(routes, s.taskRoutes())
 	for route, do := range routes {
 		mux.HandleFunc(route, do)
 	}
@@ -369,6 +371,8 @@ func example(into any) string {
 		return `{"all": true, "bytes": "aGVsbG8="}`
 	case *Named:
 		return `{"name": "nightly"}`
+	case *TaskOrder:
+		return `{"queue": "emails"}`
 	case *Closing:
 		return `{"ids": ["5kq2wz7d-1f"], "code": 1000}`
 	default:
