@@ -54,7 +54,7 @@ type TaskQueue struct {
 	Running int               `json:"running"` // that workers of this host have
 	Failed  int               `json:"failed"`  // that lie with the failed ones
 	Oldest  *time.Time        `json:"oldest,omitempty"`
-	Pushed  uint64            `json:"pushed"` // on this host, since it started
+	Pushed  uint64            `json:"pushed"` // by workers of this host, since it started
 	Ends    map[string]uint64 `json:"ends"`   // attempts, likewise, by how they ended
 	Error   string            `json:"error,omitempty"`
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/service"
 	"github.com/workerhost/workerhost/host/internal/store"
+	"github.com/workerhost/workerhost/host/internal/tasks"
 	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
 )
@@ -64,7 +65,8 @@ type Source struct {
 	Stores         func() iter.Seq2[string, store.Counts] // of realms whose workers have asked, by their names
 	Services       func() iter.Seq2[string, service.Status]
 	Cron           func() []cron.Status
-	ConfigFailures func() uint64 // reloads whose configuration could not be applied
+	Tasks          func() []tasks.Status // of all queues; it must not wait for long
+	ConfigFailures func() uint64         // reloads whose configuration could not be applied
 	Upgrades       func() Upgrades
 }
 
@@ -262,6 +264,9 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		}
 	}
 	collectPrograms(to, &c.source)
+	for _, s := range c.source.Tasks() {
+		collectQueue(to, &s)
+	}
 	c.collectTrials(to)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/service"
 	"github.com/workerhost/workerhost/host/internal/store"
+	"github.com/workerhost/workerhost/host/internal/tasks"
 	"github.com/workerhost/workerhost/workers"
 )
 
@@ -100,6 +101,11 @@ func scrape(t *testing.T) string {
 				History: []cron.Result{{Began: time.Unix(1000, 0), Took: time.Minute}, {Error: "exit status 1"}},
 				Counts:  cron.Counts{Runs: 9, Failed: 2, Skipped: 3, Missed: 4}}}
 		},
+		Tasks: func() []tasks.Status {
+			return []tasks.Status{{Queue: tasks.Queue{Name: "emails"}, Ready: 3, Later: 2, Failed: 1,
+				Counts: tasks.Counts{Running: 4, Pushed: 9, Ends: map[string]uint64{"done": 5}}},
+				{Queue: tasks.Queue{Name: "lost"}, Error: "no engine", Counts: tasks.Counts{Running: 6}}}
+		},
 		AccessLogLost:  func() uint64 { return 14 },
 		Spans:          func() (sent, dropped uint64) { return 15, 16 },
 		ConfigFailures: func() uint64 { return 13 },
@@ -124,11 +130,18 @@ func scrape(t *testing.T) string {
 
 func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 	page := scrape(t)
+	if strings.Contains(page, `workerhost_tasks_waiting{queue="lost"}`) {
+		t.Error("a number is shown that the engine did not say")
+	}
 	for _, line := range []string{
 		`workerhost_locks_held{realm="default"} 4`,
 		`workerhost_store_calls_total{method="store.get",outcome="done",realm="default",store="cache"} 6`,
 		`workerhost_dials{realm="default"} 2`, `workerhost_dial_tries_total{realm="default"} 5`,
 		`workerhost_dial_failures_total{realm="default"} 3`,
+		`workerhost_tasks_waiting{queue="emails"} 3`, `workerhost_tasks_delayed{queue="emails"} 2`,
+		`workerhost_tasks_failed{queue="emails"} 1`, `workerhost_tasks_running{queue="emails"} 4`,
+		`workerhost_tasks_pushed_total{queue="emails"} 9`,
+		`workerhost_tasks_ends_total{end="done",queue="emails"} 5`, `workerhost_tasks_running{queue="lost"} 6`,
 		`workerhost_service_up{service="queue"} 1`, `workerhost_service_restarts_total{service="queue"} 3`,
 		`workerhost_service_memory_bytes{service="queue"} 4096`,
 		`workerhost_cron_running{entry="nightly"} 1`, `workerhost_cron_runs_total{entry="nightly"} 9`,

@@ -56,6 +56,7 @@ func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
 	source.Fetches, source.Dials = h.fetches, h.dialCounts
 	source.Stores = h.storeCounts
 	source.Services, source.Cron = h.services.each, h.cron.Status
+	source.Tasks = h.taskMetrics
 	source.Trials, source.Canaries = h.canaryPools, h.canaries.snapshot
 	source.AccessLogLost = func() uint64 { return h.setup.Load().edge.lost.Load() }
 	socket, err := h.upgrade.bind(address)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/workerhost/workerhost/host/internal/control"
@@ -60,6 +61,19 @@ func (h *host) TaskQueues(ctx context.Context) []control.TaskQueue {
 		}
 	}
 	slices.SortFunc(all, func(a, b control.TaskQueue) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// scrapePatience is how long a scrape waits for what the engine knows of all queues.
+const scrapePatience = time.Second
+
+// taskMetrics are those of all queues.
+func (h *host) taskMetrics() (all []tasks.Status) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapePatience)
+	defer cancel()
+	for _, r := range h.setup.Load().realms {
+		all = append(all, r.tasks.Status(ctx)...)
+	}
 	return all
 }
 

@@ -12,12 +12,13 @@ import (
 
 func TestATaskThatFailedIsShownAndDoneOnceItsCodeIsMended(t *testing.T) {
 	t.Parallel()
+	admin := harness.FreeAddress(t)
 	h, dir := start(t, `
 $worker->onRequest(fn (Request $r) => $worker->tasks()->push('q', ['name' => substr($r->path, 1)], id: $r->path))
 ->onTask('q', function (Task $t): void {
     throw new \RuntimeException('not written yet');
     note($t->payload['name']);
-})->run();`, "attempts = 2\nbackoff = [\"10ms\"]", "workers = 2")
+})->run();`, "attempts = 2\nbackoff = [\"10ms\"]", "workers = 2\n[admin]\nlisten = \""+admin+"\"")
 	run := func(want string, args ...string) (out string) {
 		t.Helper()
 		out, code := h.Run("tasks", args...)
@@ -60,6 +61,13 @@ $worker->onRequest(fn (Request $r) => $worker->tasks()->push('q', ['name' => sub
 	run("q goes on", "resume", "q")
 	if done := await(h, dir, 2); done["one"] != 1 || done["two"] != 1 {
 		t.Error(done)
+	}
+	for _, line := range []string{`waiting{queue="q"} 0`, `failed{queue="q"} 0`, `pushed_total{queue="q"} 3`,
+		`ends_total{end="failed",queue="q"} 3`, `ends_total{end="done",queue="q"} 2`} {
+		h.Eventually("workerhost_tasks_"+line, func() bool {
+			_, page := harness.Asked(admin, "/metrics")
+			return strings.Contains(page, "\nworkerhost_tasks_"+line+"\n")
+		})
 	}
 	run("no task lies with the failed ones", "failed")
 	for want, args := range map[string][]string{
