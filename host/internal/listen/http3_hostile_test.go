@@ -119,7 +119,8 @@ func TestAFloodOverHTTP3EndsItsConnectionAndNoOther(t *testing.T) {
 				return err
 			}
 			s.Write(h3frame(1, h3block(":nothing", "1")))
-			return s.Close()
+			s.Close() // fails if the answer was faster
+			return nil
 		},
 		"unknown frames": func(c *h3client) error {
 			_, err := c.control.Write(h3frame(0x21, nil))
