@@ -96,7 +96,7 @@ func TestAProfileShowsWhatABusyWorkerDoes(t *testing.T) {
 		t.Error("stacks are in the log")
 	}
 
-	if text := top(t, take("host", "for 1.0s, of the host", "--cpu", "1s")); !strings.Contains(text, "File: host") {
+	if text := top(t, take("host", "s, of the host", "--cpu", "1s")); !strings.Contains(text, "File: host") {
 		t.Errorf("of the host:\n%s", text)
 	}
 	text = top(t, take("hosts", "of the host", "--goroutine"), "-cum")
