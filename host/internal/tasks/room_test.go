@@ -187,6 +187,9 @@ func TestTasksOfOneKeyRunInOrderAndThoseOfAHigherPriorityFirst(t *testing.T) {
 	if err := s.Pause(t.Context(), "q"); err != nil {
 		t.Fatal(err)
 	}
+	for !s.find("q").paused.Load() { // what it was taking while it was told is taken
+		time.Sleep(time.Millisecond)
+	}
 	order[""] = nil
 	for _, p := range []int{0, 9, 3, 9} {
 		s.push(t, &protocol.Push{Queue: "q", Priority: p, ID: fmt.Sprintf("%d-%d", p, len(order))})
@@ -196,7 +199,10 @@ func TestTasksOfOneKeyRunInOrderAndThoseOfAHigherPriorityFirst(t *testing.T) {
 	next.Concurrency = 1
 	s.Configure("default", []Queue{next})
 	time.Sleep(2 * glance) // nothing must come of it
-	if len(order[""]) > 0 {
+	mu.Lock()
+	began := len(order[""])
+	mu.Unlock()
+	if began > 0 {
 		t.Fatal("a task began in a queue that is paused")
 	}
 	if err := s.Resume(t.Context(), "q"); err != nil {
