@@ -272,7 +272,7 @@ func (r *Room) Purge(ctx context.Context, queue string) (n int, err error) {
 	return n, err
 }
 
-// Pause has no task of a queue begin, on any host, until Resume.
+// Pause has no task of a queue begin until Resume: on this host from its return on, on others a moment later.
 func (r *Room) Pause(ctx context.Context, queue string) error {
 	q := r.find(queue)
 	if q == nil {
@@ -286,8 +286,8 @@ func (r *Room) Pause(ctx context.Context, queue string) error {
 		})
 	}
 	if err == nil {
-		q.paused.Store(true)
 		r.ring(ctx, queue, true)
+		r.noticed(ctx, q)
 	}
 	return err
 }
@@ -302,8 +302,21 @@ func (r *Room) Resume(ctx context.Context, queue string) error {
 		return stream.Purge(ctx, jetstream.WithPurgeSubject(r.names.paused(queue)))
 	})
 	if err == nil {
-		q.paused.Store(false)
 		r.ring(ctx, queue, true)
+		r.noticed(ctx, q)
 	}
 	return err
+}
+
+// noticed waits for q to look anew, if tasks are taken at all, and for no longer than the engine is.
+func (r *Room) noticed(ctx context.Context, q *queue) {
+	r.mu.Lock()
+	started := r.started
+	r.mu.Unlock()
+	if !started {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, engine.Patience)
+	defer cancel()
+	q.notice(ctx)
 }

@@ -28,11 +28,12 @@ type queue struct {
 	room     *Room
 	settings atomic.Pointer[Queue]
 	bell     chan struct{}
+	asked    chan chan struct{} // who sends has run look for places and pauses now, and is told when it has
 	stopped  chan struct{}
 	once     sync.Once
 	running  atomic.Int32 // tasks at hand
-	paused   atomic.Bool
-	stale    atomic.Bool // there may be places that it does not know
+	paused   atomic.Bool  // as run has seen it last
+	stale    atomic.Bool  // there may be places that it does not know
 	counted  counters
 
 	// of run
@@ -51,7 +52,7 @@ type place struct {
 }
 
 func newQueue(r *Room, s *Queue) *queue {
-	q := &queue{room: r, bell: make(chan struct{}, 1), stopped: make(chan struct{})}
+	q := &queue{room: r, bell: make(chan struct{}, 1), asked: make(chan chan struct{}), stopped: make(chan struct{})}
 	q.settings.Store(s)
 	return q
 }
@@ -61,6 +62,24 @@ func (q *queue) ring() {
 	select {
 	case q.bell <- struct{}{}:
 	default:
+	}
+}
+
+// notice returns when run has looked anew, and so takes nothing more out of a queue that was paused before. A queue that
+// is not taken from, or an engine that does not answer, is not waited for beyond ctx.
+func (q *queue) notice(ctx context.Context) {
+	done := make(chan struct{})
+	select {
+	case q.asked <- done:
+	case <-q.stopped:
+		return
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-done:
+	case <-q.stopped:
+	case <-ctx.Done():
 	}
 }
 
@@ -84,13 +103,19 @@ func (q *queue) run() {
 	tick := time.NewTimer(0)
 	defer tick.Stop()
 	for {
+		var asker chan struct{}
 		select {
 		case <-q.stopped:
 			return
 		case <-q.bell:
 		case <-tick.C:
+		case asker = <-q.asked:
+			q.stale.Store(true)
 		}
 		err := q.find(ctx, &heard)
+		if asker != nil {
+			close(asker)
+		}
 		if err == nil {
 			err = q.take(ctx)
 		}
