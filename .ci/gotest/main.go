@@ -4,6 +4,9 @@
 //
 // A top-level test counts once, whatever subtests it has. A package that fails with no failing test of its own (it did
 // not compile, or its process died) counts as one failure.
+//
+// The failed tests that deserve a second look go to the file named by -again, a line "package test" each: there is none
+// of a package in which anything else went wrong, nor one with a data race or a panic, which no quieter moment excuses.
 package main
 
 import (
@@ -34,6 +37,7 @@ type tally struct {
 	passed, failed, skipped int
 	output                  map[string][]string // by package and test; dropped when that test ends well
 	failures                map[string]int      // failed tests by package
+	again                   []string            // "package test" of failures that may be the machine's
 	skips                   []string
 	slow                    []event // top-level tests that took slowTest or longer
 }
@@ -43,6 +47,7 @@ const slowTest = 5
 
 func main() {
 	counts := flag.String("counts", "", "write \"passed failed skipped\" to `FILE`")
+	again := flag.String("again", "", "write the failed tests that deserve a second look to `FILE`")
 	flag.Parse()
 	t := tally{output: map[string][]string{}, failures: map[string]int{}}
 	t.read(os.Stdin, os.Stdout)
@@ -53,12 +58,18 @@ func main() {
 	for _, e := range t.slow[:min(len(t.slow), 25)] {
 		fmt.Printf("slow  %5.1fs  %s %s\n", e.Elapsed, e.Package, e.Test)
 	}
-	if *counts != "" {
-		line := fmt.Sprintf("%d %d %d\n", t.passed, t.failed, t.skipped)
-		if err := os.WriteFile(*counts, []byte(line), 0o644); err != nil {
-			fmt.Fprintln(os.Stderr, "gotest:", err)
-			os.Exit(1)
-		}
+	write(*counts, fmt.Sprintf("%d %d %d\n", t.passed, t.failed, t.skipped))
+	write(*again, strings.Join(t.again, ""))
+}
+
+// write writes text to the file named, if one is.
+func write(name, text string) {
+	if name == "" {
+		return
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		fmt.Fprintln(os.Stderr, "gotest:", err)
+		os.Exit(1)
 	}
 }
 
@@ -106,8 +117,12 @@ func (t *tally) take(e event, w io.Writer) {
 		t.failed++
 		t.failures[e.Package]++
 		t.time(e)
-		fmt.Fprint(w, strings.Join(t.output[key], ""))
+		output := strings.Join(t.output[key], "")
+		fmt.Fprint(w, output)
 		delete(t.output, key)
+		if !strings.Contains(output, "DATA RACE") && !strings.Contains(output, "panic: ") {
+			t.again = append(t.again, e.Package+" "+top+"\n")
+		}
 	}
 }
 
@@ -128,8 +143,9 @@ func (t *tally) endPackage(e event, w io.Writer) {
 		}
 		// What no test owns: a panic's trace, a report of leaked goroutines, a test that never ended.
 		for key, output := range t.output {
-			if strings.HasPrefix(key, e.Package+" ") {
-				fmt.Fprint(w, strings.Join(output, ""))
+			if text := strings.Join(output, ""); strings.HasPrefix(key, e.Package+" ") && text != "exit status 1\n" {
+				fmt.Fprint(w, text)
+				t.again = slices.DeleteFunc(t.again, func(s string) bool { return strings.HasPrefix(s, e.Package+" ") })
 			}
 		}
 		fmt.Fprintf(w, "FAIL  %s  %.1fs\n", e.Package, e.Elapsed)
