@@ -41,7 +41,7 @@ func (r *Room) Push(ctx context.Context, all []*protocol.Push, reply string) (id
 		ids = append(ids, id)
 		if at := m.Queue + "\n" + id; !seen[at] {
 			seen[at] = true
-			each = append(each, &pushed{Push: m, id: engine.Token(id), place: placeOf(m)})
+			each = append(each, &pushed{Push: m, id: engine.Token(id), place: placeOf(m), once: newID()})
 		}
 	}
 	select {
@@ -75,9 +75,10 @@ func queuesOf(all []*pushed) map[string]bool {
 type pushed struct {
 	*protocol.Push
 	id, place string // as the engine has them
+	once      string // what the engine knows a repetition by
 }
 
-// write may be repeated: what is there already it leaves.
+// write may be repeated: what is there already it leaves, and what was there a moment ago and is done by now as well.
 func (r *Room) write(ctx context.Context, js jetstream.JetStream, all []*pushed, reply string, now time.Time) error {
 	for _, m := range all {
 		if err := r.place(ctx, js, m.Queue, m.place); err != nil {
@@ -87,7 +88,10 @@ func (r *Room) write(ctx context.Context, js jetstream.JetStream, all []*pushed,
 	for range 4 { // others may push the same ids at this moment
 		err := r.batch(ctx, js, all, reply, now)
 		var api *jetstream.APIError
-		if !errors.As(err, &api) || !sequenceIsWrong(api) {
+		switch is := errors.As(err, &api); {
+		case is && api.ErrorCode == repeatedInBatch:
+			return nil
+		case !is || !sequenceIsWrong(api):
 			r.forget(err)
 			return err
 		}
@@ -110,6 +114,9 @@ func (r *Room) write(ctx context.Context, js jetstream.JetStream, all []*pushed,
 	}
 	return fmt.Errorf("%w: others push tasks of the same ids all the time", engine.ErrUnavailable)
 }
+
+// repeatedInBatch is the engine's word for a batch that it has written before, and whose answer was lost.
+const repeatedInBatch = 10201
 
 // sequenceIsWrong says that there is a message where none was to be.
 func sequenceIsWrong(e *jetstream.APIError) bool {
@@ -181,6 +188,7 @@ func (r *Room) messageOf(m *pushed, reply string, now time.Time) *nats.Msg {
 	if reply != "" {
 		h.Set(headerReply, reply)
 	}
+	h.Set(jetstream.MsgIDHeader, m.once)
 	h.Set("Nats-Expected-Last-Subject-Sequence", "0")
 	h.Set("Nats-Expected-Last-Subject-Sequence-Subject", r.names.live(m.Queue, m.id, "*", "*"))
 	if m.Delay > 0 {

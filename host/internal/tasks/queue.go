@@ -65,8 +65,8 @@ func (q *queue) ring() {
 	}
 }
 
-// notice returns when run has looked anew, and so takes nothing more out of a queue that was paused before. A queue that
-// is not taken from, or an engine that does not answer, is not waited for beyond ctx.
+// notice returns when run has looked anew, and so takes nothing more out of a queue that was paused before. A queue
+// that is not taken from, or an engine that does not answer, is not waited for beyond ctx.
 func (q *queue) notice(ctx context.Context) {
 	done := make(chan struct{})
 	select {

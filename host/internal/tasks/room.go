@@ -198,6 +198,10 @@ func (r *Room) consumer(queue, place string) jetstream.ConsumerConfig {
 	return c
 }
 
+// repetition is how long the engine knows a push by its name: longer than one is tried for, and no longer than need be,
+// since each name costs memory.
+const repetition = 4 * engine.Patience
+
 // stand makes the stream, or finds it.
 func (r *Room) stand(ctx context.Context, js jetstream.JetStream) error {
 	_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
@@ -206,7 +210,7 @@ func (r *Room) stand(ctx context.Context, js jetstream.JetStream) error {
 		Subjects:    []string{r.names.prefix + "live.>", r.names.prefix + "failed.>", r.names.prefix + "paused.>"},
 		Retention:   jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
 		MaxMsgsPerSubject: 1, AllowAtomicPublish: true, AllowMsgSchedules: true, AllowMsgTTL: true,
-		AllowRollup: true, Replicas: r.Settings.Engine.Replicas(),
+		AllowRollup: true, Duplicates: repetition, Replicas: r.Settings.Engine.Replicas(),
 	})
 	if err == nil {
 		r.mu.Lock()

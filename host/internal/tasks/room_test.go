@@ -213,6 +213,35 @@ func TestTasksOfOneKeyRunInOrderAndThoseOfAHigherPriorityFirst(t *testing.T) {
 	}
 }
 
+func TestAPushThatIsRepeatedAfterItsTasksAreDoneWritesNothing(t *testing.T) {
+	s := newStage(t, func(*work) *protocol.Failure { return nil }, nil)
+	js, err := s.engine.JetStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ids := range [][]string{{"one"}, {"two", "three"}} {
+		var all []*pushed
+		for _, id := range ids {
+			m := &protocol.Push{Queue: "q", ID: id}
+			all = append(all, &pushed{Push: m, id: engine.Token(id), place: placeOf(m), once: newID()})
+		}
+		if err := s.write(t.Context(), js, all, "", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		s.find("q").ring()
+		for range all {
+			s.ended(t)
+		}
+		if err := s.write(t.Context(), js, all, "", time.Now()); err != nil { // as when the answer was lost
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(2 * glance) // nothing more must come
+	if all := s.pool.all(); len(all) != 3 {
+		t.Fatalf("%d tasks ran, 3 were pushed: %+v", len(all), all)
+	}
+}
+
 func TestATaskWhoseActsCouldNotBeCarriedOutHasFailed(t *testing.T) {
 	s := newStage(t, func(w *work) *protocol.Failure {
 		w.act(&protocol.Push{Queue: "q"}, &protocol.Send{})
