@@ -250,7 +250,8 @@ func (r *Room) finish(ctx context.Context, i *item, err error) {
 	}
 	more := make([]hub.More, len(i.acts))
 	for _, w := range i.writes {
-		more[w.act].Place = &hub.Place{Channel: w.group, Position: position{w.seq, w.at}.String()}
+		at := hub.Place{Channel: w.group, Position: position{w.seq, w.at}.String()}
+		more[w.act].Places = append(more[w.act].Places, at)
 	}
 	for _, j := range i.joins {
 		r.catchUp(ctx, i, j, err, &more[j.act])

@@ -42,7 +42,8 @@ func (h *fakeHub) CarryMore(_ protocol.Subject, acts []protocol.Act, more []hub.
 		switch m := a.(type) {
 		case *protocol.Send:
 			for _, c := range h.members {
-				c.got, c.position = append(c.got, string(m.Bytes)), more[i].Place.Position
+				places := more[i].Places
+				c.got, c.position = append(c.got, string(m.Bytes)), places[len(places)-1].Position
 			}
 		case *protocol.Join:
 			c := &member{position: more[i].Position, lost: more[i].Lost}

@@ -21,7 +21,7 @@ type Channels interface {
 
 // More is what there is to an act beside what its worker said.
 type More struct {
-	Place *Place // of a SEND
+	Places []Place // of a SEND: one for each of its groups that is kept, in the order in which they are
 	// Of a JOIN: what its client missed, oldest first; the groups of which that is not known any more; and up to where
 	// it has all then.
 	Past     []Past
@@ -88,6 +88,40 @@ func (k *keeper) split(groups []string) (others, kept []string) {
 		}
 	}
 	return others, kept
+}
+
+// perChannel are the deliveries of a SEND: who is in one of the channels is told of that one, of the first such. The
+// position is the last one's in any case: whoever gets this has had all before it. h.mu is held.
+func (h *Hub) perChannel(own *Connection, m *protocol.Send, places []Place) (all []delivery) {
+	if len(places) == len(m.Names) && len(places) == 1 {
+		return []delivery{{act: m, audience: h.audience(own, m.To, m.Names, m.Except), place: &places[0]}}
+	}
+	in := map[*Connection]int{}
+	for i := range places {
+		for _, c := range h.audience(own, m.To, []string{places[i].Channel}, m.Except) {
+			if _, before := in[c]; !before {
+				in[c] = i
+			}
+		}
+	}
+	parts := make([][]*Connection, len(places)+1)
+	for _, c := range h.audience(own, m.To, m.Names, m.Except) {
+		i, is := in[c]
+		if !is {
+			i = len(places) // in other groups alone
+		}
+		parts[i] = append(parts[i], c)
+	}
+	for i, part := range parts {
+		d := delivery{act: m, audience: part}
+		if i < len(places) {
+			d.place = &Place{Channel: places[i].Channel, Position: places[len(places)-1].Position}
+		}
+		if len(part) > 0 {
+			all = append(all, d)
+		}
+	}
+	return all
 }
 
 // CarryMore carries out what [Channels] were given, with more of each act. carried is false, and nothing has happened,

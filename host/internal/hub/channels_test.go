@@ -24,8 +24,12 @@ func (f *fakeChannels) Commit(subject protocol.Subject, acts []protocol.Act, don
 		f.acts = append(f.acts, a.Type().String())
 		switch m := a.(type) {
 		case *protocol.Send:
-			f.serial++
-			more[i].Place = &Place{m.Names[0], "p" + itoa(f.serial)}
+			for _, name := range m.Names {
+				if f.Keeps(name) {
+					f.serial++
+					more[i].Places = append(more[i].Places, Place{name, "p" + itoa(f.serial)})
+				}
+			}
 		case *protocol.Join:
 			more[i] = f.misses
 		}
@@ -136,5 +140,28 @@ func TestAnotherHostGoesOnWithClientsThatKnowOfChannels(t *testing.T) {
 	heir, err := next.hub.restore(c.Record(), &fakePeer{}, next.terms)
 	if err != nil || !heir.aware() {
 		t.Fatal(err, heir)
+	}
+}
+
+func TestOfSeveralChannelsAClientIsToldOfTheOneThatItIsIn(t *testing.T) {
+	s, f := channelScene(t)
+	f.misses = More{Position: "p0"}
+	join := func(groups ...string) *fakePeer {
+		p, since := &fakePeer{encoding: tags}, ""
+		s.commit(s.open(p), &protocol.Join{Groups: groups, Since: &since})
+		return p
+	}
+	first, second, both, neither := join("kept1"), join("kept2"), join("kept2", "kept1"), join("other")
+	names := []string{"kept1", "other", "kept2"}
+	s.commit(nil, &protocol.Send{To: protocol.ToGroups, Names: names, Bytes: []byte("x")})
+	for p, want := range map[*fakePeer]string{
+		first:   `[{"channel":"kept1","position":"p2","data":"x"}]`,
+		second:  `[{"channel":"kept2","position":"p2","data":"x"}]`,
+		both:    `[{"channel":"kept1","position":"p2","data":"x"}]`,
+		neither: `[{"data":"x"}]`,
+	} {
+		if _, got, _ := strings.Cut(p.text(), "]"); !strings.HasSuffix(p.text(), "}]"+want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }

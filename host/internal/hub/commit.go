@@ -15,7 +15,8 @@ import (
 type delivery struct {
 	act      protocol.Act
 	audience []*Connection
-	more     *More
+	place    *Place // of a SEND, if it has one
+	more     *More  // of a JOIN
 }
 
 // step is what an act makes of a connection.
@@ -121,7 +122,7 @@ func alone(d delivery) *Connection {
 func carryOut(d delivery, more bool) {
 	switch m := d.act.(type) {
 	case *protocol.Send:
-		deliver(d.audience, m, d.more, more)
+		deliver(d.audience, m, d.place, more)
 	case *protocol.Join:
 		d.audience[0].catchUp(m.Groups, d.more)
 	case *protocol.Hangup:
@@ -162,8 +163,11 @@ func (h *Hub) commit(own *Connection, opens bool, acts []protocol.Act, more []Mo
 		}
 		switch m := a.(type) {
 		case *protocol.Send:
-			deliveries = append(deliveries, delivery{act: m, audience: h.audience(own, m.To, m.Names, m.Except),
-				more: beside})
+			if beside != nil && len(beside.Places) > 0 {
+				deliveries = append(deliveries, h.perChannel(own, m, beside.Places)...)
+				continue
+			}
+			deliveries = append(deliveries, delivery{act: m, audience: h.audience(own, m.To, m.Names, m.Except)})
 		case *protocol.Hangup:
 			deliveries = append(deliveries, delivery{act: m, audience: h.audience(own, m.To, m.Names, m.Except)})
 		case *protocol.Accept:

@@ -52,11 +52,7 @@ const share = 256
 
 // deliver sends a message to each of an audience. It returns when it has been written or waits in their outboxes:
 // whoever sends more than clients can take is slowed down by the time that takes, but never by a client.
-func deliver(audience []*Connection, m *protocol.Send, beside *More, more bool) {
-	var place *Place
-	if beside != nil {
-		place = beside.Place
-	}
+func deliver(audience []*Connection, m *protocol.Send, place *Place, more bool) {
 	if len(audience) == 1 {
 		c, b := audience[0], m.Bytes
 		if e, aware := c.peer.Encoding(), c.aware(); e != nil || aware {
