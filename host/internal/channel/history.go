@@ -30,12 +30,14 @@ const (
 // maxKnown is of how many groups the last message is remembered.
 const maxKnown = 100_000
 
-// history is the stream of a realm. All but engine, stream and prefix is for one goroutine.
+// history is the stream of a realm. All but engine, stream, prefix and clock is for one goroutine.
 type history struct {
 	engine *engine.Engine
 	stream string // its name
 	prefix string // of the subjects
+	clock  func() time.Time
 
+	ahead time.Duration     // of this host's clock is the engine's
 	made  jetstream.Stream  // nil: not yet
 	most  int               // messages of a group that it was made for
 	seq   uint64            // the last that is known to be in it
@@ -86,6 +88,7 @@ func (h *history) prepare(ctx context.Context, t *terms) error {
 		return nil
 	}
 	return h.engine.Again(ctx, func(ctx context.Context, js jetstream.JetStream) error {
+		asked := h.clock()
 		made, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 			Name: h.stream, Subjects: []string{h.prefix + ">"}, MaxMsgsPerSubject: int64(t.most),
 			Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld, AllowDirect: true, AllowMsgTTL: true,
@@ -97,10 +100,13 @@ func (h *history) prepare(ctx context.Context, t *terms) error {
 		if state := made.CachedInfo().State; h.made == nil || state.LastSeq != h.seq {
 			h.unsure(state.LastSeq)
 		}
-		h.made, h.most = made, t.most
+		h.made, h.most, h.ahead = made, t.most, made.CachedInfo().TimeStamp.Sub(asked)
 		return nil
 	})
 }
+
+// now is the time as positions have it: the engine's, or somewhat later. What is kept at this moment is not younger.
+func (h *history) now() time.Time { return time.UnixMilli(h.clock().Add(h.ahead).UnixMilli()) }
 
 // unsure notes that there are messages, up to seq, of which this host knows nothing.
 func (h *history) unsure(seq uint64) {
@@ -173,7 +179,7 @@ func (h *history) await(ctx context.Context, w *write) {
 	}
 	select {
 	case ack := <-w.future.Ok():
-		w.seq, w.at = ack.Sequence, now()
+		w.seq, w.at = ack.Sequence, h.now()
 	case w.err = <-w.future.Err():
 	case <-ctx.Done():
 		w.err = ctx.Err()
@@ -219,12 +225,15 @@ func (h *history) undo(writes []*write) {
 }
 
 // position is up to where a client has all that is in its groups now, but what comes at before and later.
-func (h *history) position(before uint64) position { return position{min(h.seq, before-1), now()} }
+func (h *history) position(before uint64) position { return position{min(h.seq, before-1), h.now()} }
 
 // missed is what a client has not got of its groups, oldest first, and of which of them that is not known. What is
 // there from before on is left out.
 func (h *history) missed(ctx context.Context, t *terms, j *joining, before uint64) (past []stored, lost []string,
 	err error) {
+	if h.made == nil { // a reload has taken the rules away meanwhile
+		return nil, j.groups, nil
+	}
 	if j.since.seq > h.seq { // of another host's, perhaps
 		if err := h.refresh(ctx); err != nil {
 			return nil, nil, err
@@ -248,6 +257,9 @@ func (h *history) missed(ctx context.Context, t *terms, j *joining, before uint6
 				return nil, nil, err
 			}
 			read = append(read, rest...)
+			if j.size += sizeOf(rest); j.size > maxInMemory {
+				return nil, j.groups, nil
+			}
 		}
 		if h.gap(t, g, j.since, read) {
 			lost = append(lost, g)
@@ -289,8 +301,8 @@ func (h *history) gap(t *terms, group string, since position, read []stored) boo
 	} else if read[0].floor <= since.seq {
 		return false
 	}
-	const slack = 2 * time.Second // of the engine's clock
-	return time.Since(since.at) > ttl-slack || len(read) >= limit
+	const slack = 2 * time.Second // of the clocks
+	return h.now().Sub(since.at) > ttl-slack || len(read) >= limit
 }
 
 // refresh looks at how far the stream has come.

@@ -19,6 +19,9 @@ import (
 // maxRead is how many bytes of messages a client gets at most that it missed.
 const maxRead = 8 << 20
 
+// maxInMemory is how many bytes are read for that at most: what went to several groups is there several times.
+const maxInMemory = 2 * maxRead
+
 // stored is a message of a history.
 type stored struct {
 	group  string
@@ -43,10 +46,21 @@ type directGet struct {
 // goroutine.
 func (h *history) readFirst(ctx context.Context, j *joining) {
 	for _, g := range j.groups {
+		if j.size > maxInMemory {
+			return
+		}
 		if list, err := h.read(ctx, g, j.since.seq+1); err == nil {
 			j.read[g] = list
+			j.size += sizeOf(list)
 		}
 	}
+}
+
+func sizeOf(list []stored) (n int) {
+	for _, m := range list {
+		n += len(m.data)
+	}
+	return n
 }
 
 // maxHistory is more than any history has.

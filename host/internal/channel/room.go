@@ -3,6 +3,7 @@
 package channel
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -16,7 +17,7 @@ import (
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// readers is how many clients' histories are read at once before their turn comes.
+// readers is of how many clients' histories something is in memory at once before their turn comes.
 const readers = 16
 
 // together is how many commits are written to the engine before the first of them has its word.
@@ -35,7 +36,7 @@ type Room struct {
 	log    hclog.Logger
 	terms  atomic.Pointer[terms]
 	counts counters
-	reads  chan struct{} // room for readers
+	reads  chan struct{} // places of those who hold what was read for them
 	ctx    context.Context
 	cancel context.CancelFunc
 	all    sync.WaitGroup
@@ -68,6 +69,7 @@ type item struct {
 	done    func(error)
 	joins   []*joining
 	writes  []*write
+	reads   bool // it has one of Room.reads' places, until it is finished
 }
 
 // joining is a JOIN whose client says where it was, or wants to know where it is.
@@ -77,6 +79,7 @@ type joining struct {
 	since  position
 	known  bool                // since says something
 	read   map[string][]stored // what was read before its turn, of those that could be
+	size   int                 // bytes of messages that were read
 }
 
 // NewRoom makes a room without rules. realm is its name in the engine.
@@ -84,7 +87,7 @@ func NewRoom(h Hub, e *engine.Engine, realm string, log hclog.Logger) *Room {
 	r := &Room{hub: h, engine: e, log: log, reads: make(chan struct{}, readers)}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	token := engine.Token(realm)
-	r.history = history{engine: e, stream: "channels-" + token, prefix: "channels." + token + ".",
+	r.history = history{engine: e, clock: time.Now, stream: "channels-" + token, prefix: "channels." + token + ".",
 		last: map[string]uint64{}}
 	r.Set(nil)
 	return r
@@ -146,7 +149,7 @@ func (r *Room) Commit(subject protocol.Subject, acts []protocol.Act, done func(e
 			}
 		}
 		cancel()
-		<-r.reads
+		i.reads = true
 		r.enqueue(i)
 	})
 }
@@ -196,11 +199,27 @@ func (r *Room) run() {
 		} else {
 			batch = append(batch, r.next(true)...) // nobody waits for a second time
 		}
-		for _, i := range batch {
+		for _, i := range inOrder(batch) {
 			r.finish(ctx, i, err)
+			if i.reads {
+				<-r.reads
+			}
 		}
 		cancel()
 	}
+}
+
+// inOrder puts what is in the stream into the stream's order. It differs from the queue's where the engine went away
+// in the middle, and had kept later ones of those that were then written again.
+func inOrder(batch []*item) []*item {
+	first := func(i *item) uint64 {
+		if len(i.writes) == 0 {
+			return 0
+		}
+		return i.writes[0].seq
+	}
+	slices.SortStableFunc(batch, func(a, b *item) int { return cmp.Compare(first(a), first(b)) })
+	return batch
 }
 
 // patience is how long the engine is waited for. Whoever stands behind those who have waited in vain does not wait as
@@ -314,6 +333,3 @@ func (r *Room) catchUp(ctx context.Context, i *item, j *joining, err error, more
 		}
 	}
 }
-
-// now is the time as positions have it.
-func now() time.Time { return time.UnixMilli(time.Now().UnixMilli()) }

@@ -3,7 +3,7 @@ package channel
 import (
 	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,8 +35,8 @@ func TestAClientThatMissedMoreThanIsKeptIsTold(t *testing.T) {
 	s.wants(m, true)
 	s.send("news.a", "7")
 	s.wants(s.join("c4", m.position, "news.a"), false, "7")
-	s.wants(s.join("c5", "p999999-"+strconv.FormatInt(now().UnixMilli(), 36), "news.a"), true) // of another stream
-	s.wants(s.join("c6", "nonsense", "news.a"), false)                                         // the application's own
+	s.wants(s.join("c5", position{999999, time.Now()}.String(), "news.a"), true) // of another stream
+	s.wants(s.join("c6", "nonsense", "news.a"), false)                           // the application's own
 }
 
 func TestHistoriesOutliveTheHost(t *testing.T) {
@@ -155,7 +155,7 @@ func TestAGapIsOnlyDeniedWhereThatIsKnown(t *testing.T) {
 		"it does not know, but within ttl":     {at(time.Second, 3), nil, 5, []stored{{floor: 5}}, false},
 		"as many as are kept":                  {at(time.Second, 3), nil, 5, []stored{{floor: 5}, {}, {}}, true},
 	} {
-		h := &history{last: c.last, floor: c.floor}
+		h := &history{last: c.last, floor: c.floor, clock: time.Now}
 		if h.gap(terms, "g", c.since, c.read) != c.gap {
 			t.Errorf("%s: want %v", name, c.gap)
 		}
@@ -163,7 +163,7 @@ func TestAGapIsOnlyDeniedWhereThatIsKnown(t *testing.T) {
 }
 
 func TestPositionsAreReadAsTheyAreWritten(t *testing.T) {
-	p := position{12345, now()}
+	p := position{12345, time.UnixMilli(time.Now().UnixMilli())}
 	if q, ok := parse(p.String()); !ok || q.seq != p.seq || !q.at.Equal(p.at) {
 		t.Fatal(p, q, ok)
 	}
@@ -196,4 +196,96 @@ func TestAPositionOfAStreamThatIsNoMoreIsNotTakenForOneOfThisOne(t *testing.T) {
 	s = newStage(t, t.TempDir(), news)
 	s.send("news.a", "2")
 	s.wants(s.join("c2", early, "news.a"), true)
+}
+
+func TestAClientIsToldThatItCantKnowIfAReloadTakesItsChannelAway(t *testing.T) {
+	s := newStage(t, t.TempDir(), news)
+	for range readers {
+		s.room.reads <- struct{}{}
+	}
+	since := position{3, time.Now().Add(-time.Second)}.String()
+	done := make(chan error, 1)
+	join := &protocol.Join{Connection: "c", Groups: []string{"news.a"}, Since: &since}
+	s.room.Commit(nil, []protocol.Act{join}, func(err error) { done <- err }) // waits for a place
+	s.room.Set(nil)
+	for range readers {
+		<-s.room.reads
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	s.wants(s.hub.members["c"], true)
+}
+
+func TestWhatOneClientMissedOfManyChannelsIsReadWithinABound(t *testing.T) {
+	s := newStage(t, t.TempDir(), Rule{Pattern: "*", History: 10, TTL: time.Minute})
+	var groups []string
+	for i := range 30 {
+		groups = append(groups, fmt.Sprint("g", i))
+	}
+	since := s.join("c1", "", groups...).position
+	large := string(make([]byte, 1<<20-1024))
+	for _, g := range groups {
+		s.send(g, large)
+	}
+	j := &joining{groups: groups, known: true, read: map[string][]stored{}}
+	j.since, _ = parse(since)
+	s.room.history.readFirst(t.Context(), j)
+	if n := len(j.read); n > maxInMemory>>20+1 {
+		t.Errorf("%d MiB were read", n)
+	}
+	s.wants(s.join("c2", since, groups...), true)
+}
+
+func TestNobodyElseReadsWhileAsManyClientsHoldWhatTheyMissed(t *testing.T) {
+	s := newStage(t, t.TempDir(), news)
+	since := s.join("c1", "", "news.a").position
+	s.send("news.a", "1")
+	s.hub.mu.Lock() // nobody's turn ends
+	var all sync.WaitGroup
+	for i := range 3 * readers {
+		all.Go(func() {
+			s.commit(&protocol.Join{Connection: fmt.Sprint(i), Groups: []string{"news.a"}, Since: &since})
+		})
+	}
+	late := time.Now().Add(10 * time.Second)
+	waiting := 0
+	for waiting < readers-1 && time.Now().Before(late) { // the first one's turn has come
+		s.room.mu.Lock()
+		waiting = len(s.room.queue)
+		s.room.mu.Unlock()
+	}
+	time.Sleep(50 * time.Millisecond) // there is no event of what never happens
+	s.room.mu.Lock()
+	waiting = len(s.room.queue)
+	s.room.mu.Unlock()
+	s.hub.mu.Unlock()
+	all.Wait()
+	if waiting != readers-1 {
+		t.Errorf("%d wait with what was read for them", waiting)
+	}
+}
+
+func TestTheEnginesClockMayBeAheadOfTheHosts(t *testing.T) {
+	s := newStage(t, t.TempDir(), news)
+	s.room.history.clock = func() time.Time { return time.Now().Add(-time.Hour) }
+	s.join("c1", "", "news.a")
+	s.send("news.a", "1")
+	since := s.hub.members["c1"].position
+	s.send("news.a", "2")
+	s.wants(s.join("c2", since, "news.a"), false, "2")
+}
+
+func TestWhatIsKeptIsSentInTheOrderOfTheStream(t *testing.T) {
+	one := func(seqs ...uint64) *item {
+		i := &item{}
+		for _, seq := range seqs {
+			i.writes = append(i.writes, &write{seq: seq})
+		}
+		return i
+	}
+	again, before, none := one(9, 10), one(7), one() // again was written a second time
+	if got := inOrder([]*item{again, before, none}); !slices.Equal(got, []*item{none, before, again}) {
+		t.Errorf("%v", got)
+	}
 }
