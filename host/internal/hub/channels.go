@@ -45,8 +45,8 @@ type Past struct {
 // Placing is an [Encoding] that can tell positions.
 type Placing interface {
 	Encoding
-	// AppendPlaced is Append for what has a position; event is of which type it is, "" for a message. Without data it
-	// tells the position alone.
+	// AppendPlaced is Append for what has a position, "" for none; event is of which type it is, "" for a message.
+	// Without data it tells the position alone.
 	AppendPlaced(b []byte, event, position string, data []byte, binary bool) []byte
 }
 
@@ -171,7 +171,11 @@ type enveloped struct {
 type joined struct {
 	Joined   []string `json:"joined"`
 	Position string   `json:"position,omitempty"`
-	Lost     []string `json:"lost,omitempty"`
+}
+
+// lost tells a client of what groups it may have missed something.
+type lost struct {
+	Channels []string `json:"lost"`
 }
 
 func envelope(place *Place, data []byte, binary bool) []byte {
@@ -196,25 +200,37 @@ func jsonOf(v any) []byte {
 	return b
 }
 
-// catchUp tells the client what it missed, if it can be told, and where it is now. What waits for it may be more than
-// its send buffer, this once.
+// catchUp tells the client what it missed, if it can be told, and where it is now. What can't be known comes first: who
+// is cut off in the middle has a later position then, by which that would not come to light again. What waits for it
+// may be more than its send buffer, this once.
 func (c *Connection) catchUp(groups []string, m *More) {
 	var b []byte
 	e, told := c.peer.Encoding(), 0
 	placing, places := e.(Placing)
 	switch aware := c.aware(); {
 	case aware || places:
-		for _, p := range m.Past {
+		past, at := m.Past, ""
+		if c.once && len(m.Lost) > 0 { // this is all that it gets, so it is to go on behind it
+			for _, p := range past {
+				m.Lost = append(slices.Clone(m.Lost), p.Channel)
+			}
+			slices.Sort(m.Lost)
+			m.Lost, past, at = slices.Compact(m.Lost), nil, m.Position
+		}
+		if len(m.Lost) > 0 && aware {
+			b = encode(b, e, false, nil, jsonOf(lost{m.Lost}), false)
+		} else if len(m.Lost) > 0 {
+			b = placing.AppendPlaced(b, lostEvent, at, jsonOf(map[string][]string{"channels": m.Lost}), false)
+			told++
+		}
+		for _, p := range past {
 			b = encode(b, e, aware, &p.Place, p.Data, p.Binary)
 			if told++; c.once {
 				break
 			}
 		}
 		if aware {
-			b = encode(b, e, false, nil, jsonOf(joined{groups, m.Position, m.Lost}), false)
-		} else if len(m.Lost) > 0 {
-			b = placing.AppendPlaced(b, lostEvent, m.Position, jsonOf(map[string][]string{"channels": m.Lost}), false)
-			told++
+			b = encode(b, e, false, nil, jsonOf(joined{groups, m.Position}), false)
 		} else if m.Position != "" && (told == 0 || !c.once) {
 			b = placing.AppendPlaced(b, "", m.Position, nil, false)
 		}

@@ -86,9 +86,10 @@ func TestAClientThatKnowsOfChannelsGetsEnvelopesAndWhatItMissedFirst(t *testing.
 	s.commit(other, &protocol.Join{Groups: []string{"kept"}})
 	s.commit(nil, toGroup("kept", "live"))
 	s.commit(c, say("for you"))
-	const want = `[{"channel":"kept","position":"p7","data":"a \"b\""}]` +
+	const want = `[{"lost":["kept2"]}]` +
+		`[{"channel":"kept","position":"p7","data":"a \"b\""}]` +
 		`[{"channel":"kept","position":"p8","binary":"/w=="}]` +
-		`[{"joined":["kept","kept2"],"position":"p9","lost":["kept2"]}]` +
+		`[{"joined":["kept","kept2"],"position":"p9"}]` +
 		`[{"channel":"kept","position":"p1","data":"live"}]` +
 		`[{"data":"for you"}]`
 	if ws.text() != want {
@@ -121,13 +122,20 @@ func TestServerSentEventsHavePositionsAndGoOnFromThem(t *testing.T) {
 	if want := "@p1[past]@p2@p1[live]@p2[]"; p.text() != want {
 		t.Errorf("got %s, want %s", p.text(), want)
 	}
-	if p := hold(false, More{Position: "p3", Lost: []string{"kept"}}); p.text() != `lost@p3[{"channels":["kept"]}]` {
-		t.Errorf("lost: %s", p.text())
+	// whoever is cut off behind p2 has heard of what is lost before it
+	p = hold(false, More{Past: []Past{{Place: Place{"kept", "p2"}, Data: []byte("past")}}, Position: "p3",
+		Lost: []string{"kept2"}})
+	if want := `lost@[{"channels":["kept2"]}]@p2[past]@p3`; p.text() != want {
+		t.Errorf("lost: got %s, want %s", p.text(), want)
 	}
 	past := []Past{{Place: Place{"kept", "p4"}, Data: []byte("1")}, {Place: Place{"kept", "p5"}, Data: []byte("2")}}
 	once := hold(true, More{Past: past, Position: "p5"})
 	if _, ended, _ := once.end(); once.text() != "@p4[1]" || ended != 1 {
 		t.Errorf("with once: %s", once.text())
+	}
+	once = hold(true, More{Past: past, Position: "p5", Lost: []string{"kept2"}})
+	if want := `lost@p5[{"channels":["kept","kept2"]}]`; once.text() != want {
+		t.Errorf("with once: got %s, want %s", once.text(), want)
 	}
 }
 

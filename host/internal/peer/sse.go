@@ -42,7 +42,10 @@ func (e heldEncoding) AppendPlaced(b []byte, event, position string, data []byte
 		}
 		return e.Append(b, data, binary)
 	}
-	head := "id: " + position + "\n"
+	head := ""
+	if position != "" {
+		head = "id: " + position + "\n"
+	}
 	if event != "" {
 		head += "event: " + event + "\n"
 	}
