@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -69,6 +70,8 @@ type explained struct {
 	Line     int      `json:"line,omitempty"`
 	To       string   `json:"to"`
 	Auth     string   `json:"auth,omitempty"` // the file of those who may, if a password is asked for
+	From     string   `json:"from,omitempty"` // the addresses that may come, if not all may
+	Cors     []string `json:"cors,omitempty"` // the origins whose pages may use it, if it says so
 	Passed   []string `json:"passed"`         // those that are more exact, and why they don't take it
 }
 
@@ -138,6 +141,15 @@ func explain(c *config.Config, l *config.Listen, host, path, method string) expl
 		if r.Auth != nil {
 			e.Auth = r.Auth.Users
 		}
+		if r.Cors != nil {
+			e.Cors = r.Cors.Origins
+		}
+		if r.AllowAddresses != nil || r.DenyAddresses != nil {
+			e.From = cmp.Or(strings.Join(r.AllowAddresses, ", "), "all")
+			if len(r.DenyAddresses) > 0 {
+				e.From += ", but not " + strings.Join(r.DenyAddresses, ", ")
+			}
+		}
 	case l.Strict && !all.Knows(host):
 		e.To = "421, since no route names the host"
 	case l.Pool == "":
@@ -159,6 +171,12 @@ func (e *explained) write(t *Terminal) {
 	}
 	if e.Auth != "" {
 		rows.add(plain("auth", "for those in "+e.Auth+" alone, with their passwords; else 401")...)
+	}
+	if e.From != "" {
+		rows.add(plain("from", e.From+"; else 403")...)
+	}
+	if len(e.Cors) > 0 {
+		rows.add(plain("cors", "for pages of "+strings.Join(e.Cors, ", "))...)
 	}
 	rows.add(plain("answer", e.To)...)
 	rows.write(t.Out)

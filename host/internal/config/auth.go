@@ -85,7 +85,7 @@ func (a *Auth) check(c *Config, at string, fail fail) {
 	}
 }
 
-// warnOfOpenNames finds routes with auth for some hosts whose pool gives the same path to others without one.
+// warnOfOpenNames finds routes that are guarded for some hosts and whose pool gives the same path under others to all.
 func (c *Config) warnOfOpenNames(l *Listen) {
 	routes, table, err := c.RoutesOf(l)
 	if table == nil || err != nil {
@@ -99,13 +99,13 @@ func (c *Config) warnOfOpenNames(l *Listen) {
 		names = append(names, strings.Replace(e.Host, "*", "any", 1))
 	}
 	for _, r := range routes {
-		if r.Auth == nil || len(r.Host) == 0 || r.Pool == "" {
+		if !r.guarded() || len(r.Host) == 0 || r.Pool == "" {
 			continue
 		}
 		if name, by := c.openName(l, r, routes, table, names); by != "" {
 			at := r.at + ".host"
-			w := c.ProblemAt(at, fmt.Sprintf("%s: the password is asked for under these names alone, and pool %s "+
-				"answers the same path without it under %s, %s: leave host out, name all of them, or write "+
+			w := c.ProblemAt(at, fmt.Sprintf("%s: it is guarded under these names alone, and pool %s "+
+				"answers the same path to all under %s, %s: leave host out, name all of them, or write "+
 				"strict_hosts = true in the [[listen]]", label(at), r.Pool, name, by))
 			if !slices.ContainsFunc(c.Warnings, func(old *Problem) bool { return *old == *w }) {
 				c.Warnings = append(c.Warnings, w)
@@ -121,7 +121,7 @@ func (c *Config) openName(l *Listen, r *Route, routes []*Route, table *route.Tab
 			method := cmp.Or(first(r.Method), http.MethodGet)
 			switch i := table.Match(name, strings.TrimSuffix(path, "*"), method); {
 			case i >= 0:
-				if other := routes[i]; other.Auth == nil && other.Pool == r.Pool && other.Strip == r.Strip {
+				if other := routes[i]; !other.guarded() && other.Pool == r.Pool && other.Strip == r.Strip {
 					if name == names[0] {
 						name = "any other"
 					}

@@ -42,12 +42,7 @@ func (h *HTTP) check(c *Config, fail fail) {
 			"%s has a meaning of its own, and would lose it: write another name, such as \"X-Request-Id\"",
 			h.RequestID)
 	}
-	for i, text := range h.TrustedProxies {
-		if _, err := parseNetwork(text); err != nil && text != "unix" {
-			fail(fmt.Sprintf("http.trusted_proxies.%d", i),
-				`expected a network such as "10.0.0.0/8", an address, or "unix" for whoever uses a unix socket, found %s`, describe(text))
-		}
-	}
+	checkPeers("http.trusted_proxies", h.TrustedProxies, fail)
 	if c.has("http.rate_limit.burst") && h.RateLimit.Requests == 0 {
 		fail("http.rate_limit.burst", "has no effect without requests: write requests = %d", h.RateLimit.Burst)
 	}
@@ -56,17 +51,26 @@ func (h *HTTP) check(c *Config, fail fail) {
 	}
 }
 
-// Proxies gives the trusted networks, and whether those who use a unix socket are trusted. set is whether the file
-// says anything of them.
-func (h *HTTP) Proxies() (networks []netip.Prefix, unix, set bool) {
-	for _, text := range h.TrustedProxies {
+// Networks reads a list of peers that Apply has let pass: networks, and whether those who use a unix socket are meant.
+func Networks(list []string) (networks []netip.Prefix, unix bool) {
+	for _, text := range list {
 		if n, err := parseNetwork(text); err == nil {
 			networks = append(networks, n)
 		} else {
 			unix = true
 		}
 	}
-	return networks, unix, h.TrustedProxies != nil
+	return networks, unix
+}
+
+// checkPeers refuses what is no network, address or "unix" in the list at a key.
+func checkPeers(at string, list []string, fail fail) {
+	for i, text := range list {
+		if _, err := parseNetwork(text); err != nil && text != "unix" {
+			fail(fmt.Sprintf("%s.%d", at, i), `expected a network such as "10.0.0.0/8", an address, or "unix" for `+
+				`whoever uses a unix socket, found %s`, describe(text))
+		}
+	}
 }
 
 // parseNetwork reads a network, or an address as the network of it alone.

@@ -145,6 +145,10 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		*into = &Auth{}
 		setDefaults(*into)
 		d.table(at, v, *into)
+	case **Cors:
+		*into = &Cors{}
+		setDefaults(*into)
+		d.table(at, v, *into)
 	case **RateLimit:
 		*into = &RateLimit{}
 		d.table(at, v, *into)

@@ -39,12 +39,16 @@ type Route struct {
 	Strip    string            `key:"strip" absent:"off" means:"beginning of the path, such as \"/api\", that pool, public and redirect don't see; workers find it in X-Forwarded-Prefix"`
 	Headers  map[string]string `key:"headers" absent:"{}" means:"headers of all answers, in place of those of the same name that a worker gives"`
 
-	MaxBody        *Size          `key:"max_body" min:"0" absent:"[http] max_body" means:"largest request body; beyond it 413"`
-	RequestTimeout *time.Duration `key:"request_timeout" min:"0" absent:"the pool's" means:"as request_timeout of the pool, in its place; 0 is for ever"`
-	RateLimit      *RateLimit     `key:"rate_limit" absent:"[http] rate_limit"`
-	Auth           *Auth          `key:"auth" absent:"off"`
-	Compression    *Compression   `key:"compression" holds:"true, false or table" absent:"[http] compression" means:"as compression of [http], in its place; of a table what is left out is the default's"`
-	AccessLog      string         `key:"access_log" holds:"\"off\", \"text\", \"json\" or path" absent:"[http] access_log" means:"as access_log of [http], in its place"`
+	MaxBody        *Size             `key:"max_body" min:"0" absent:"[http] max_body" means:"largest request body; beyond it 413"`
+	RequestTimeout *time.Duration    `key:"request_timeout" min:"0" absent:"the pool's" means:"as request_timeout of the pool, in its place; 0 is for ever"`
+	RateLimit      *RateLimit        `key:"rate_limit" absent:"[http] rate_limit"`
+	Auth           *Auth             `key:"auth" absent:"off"`
+	AllowAddresses Words             `key:"allow_addresses" holds:"network or array" absent:"all" means:"networks, such as \"10.0.0.0/8\", addresses, or \"unix\" for whoever uses a unix socket, that may use the route; all others get 403"`
+	DenyAddresses  Words             `key:"deny_addresses" holds:"network or array" absent:"none" means:"those that may not, of the ones that may"`
+	Cors           *Cors             `key:"cors" absent:"off"`
+	RequestHeaders map[string]string `key:"request_headers" absent:"{}" means:"headers of requests, as workers see them, in place of those of the same name that a client gives; \"\" takes one away"`
+	Compression    *Compression      `key:"compression" holds:"true, false or table" absent:"[http] compression" means:"as compression of [http], in its place; of a table what is left out is the default's"`
+	AccessLog      string            `key:"access_log" holds:"\"off\", \"text\", \"json\" or path" absent:"[http] access_log" means:"as access_log of [http], in its place"`
 
 	at string // where the file has it
 }
@@ -137,6 +141,7 @@ func (r *Route) check(c *Config, fail fail) {
 	if r.Auth != nil {
 		r.Auth.check(c, r.at+".auth", fail)
 	}
+	r.checkAccess(fail)
 	r.checkName(c, fail)
 }
 

@@ -70,6 +70,8 @@ func keysOf(section, prefix string, table any) []KeyDoc {
 			docs = append(docs, keysOf(section, key+".", DNS{})...)
 		case f.Type == reflect.TypeFor[*Auth]():
 			docs = append(docs, keysOf(section, key+".", Auth{})...)
+		case f.Type == reflect.TypeFor[*Cors]():
+			docs = append(docs, keysOf(section, key+".", Cors{})...)
 		case f.Type == reflect.TypeFor[Rlimits]():
 			docs = append(docs, keysOf(section, key+".", Rlimits{})...)
 		case f.Type == reflect.TypeFor[Canary]():

@@ -13,29 +13,10 @@ import (
 )
 
 // Proxies are the peers that are believed about their clients.
-type Proxies struct {
-	Networks []netip.Prefix
-	Unix     bool // whoever connects to a unix socket
-}
+type Proxies struct{ Peers }
 
 // Trusts says whether a peer, as net/http names it, is one of them.
-func (p *Proxies) Trusts(remote string) bool {
-	if remote == "@" || remote == "" {
-		return p.Unix
-	}
-	a, err := netip.ParseAddrPort(remote)
-	return err == nil && p.contains(a.Addr())
-}
-
-func (p *Proxies) contains(a netip.Addr) bool {
-	a = a.Unmap().WithZone("")
-	for _, n := range p.Networks {
-		if n.Contains(a) {
-			return true
-		}
-	}
-	return false
-}
+func (p *Proxies) Trusts(remote string) bool { return p.Include(remote) }
 
 var (
 	errConflict    = errors.New("Forwarded and X-Forwarded-For name different clients")

@@ -9,8 +9,8 @@ import (
 )
 
 func TestOnlyATrustedProxySaysWhoTheClientIs(t *testing.T) {
-	trusted := &Proxies{Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"),
-		netip.MustParsePrefix("fd00::/8")}}
+	trusted := &Proxies{Peers{Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"),
+		netip.MustParsePrefix("fd00::/8")}}}
 	trusted.Unix = true
 	for _, test := range []struct {
 		peer, headers string // "Name: value" by lines

@@ -45,7 +45,8 @@ func differences(of change, old, new any) []change {
 // environment's.
 func (c change) with(key, from, to string) change {
 	c.key, c.from, c.to = key, from, to
-	c.secret = from == to || strings.Contains(key, "token") || strings.Contains(key, "secret")
+	c.secret = from == to || strings.Contains(key, "token") || strings.Contains(key, "secret") ||
+		key == "request_headers"
 	return c
 }
 

@@ -48,8 +48,8 @@ func newEdge(c *config.Config, old *edge, log hclog.Logger) (*edge, error) {
 		old = &edge{lost: g.lost}
 	}
 	g.lost = old.lost // a counter never goes back
-	if networks, unix, set := c.HTTP.Proxies(); set {
-		g.proxies = &guard.Proxies{Networks: networks, Unix: unix}
+	if named := peers(c.HTTP.TrustedProxies); named != nil {
+		g.proxies = &guard.Proxies{Peers: *named}
 	} else if len(c.Routes) > 0 {
 		g.proxies = &guard.Proxies{} // who decides by a request's host must not be told another one by its client
 	}
@@ -73,6 +73,16 @@ func newEdge(c *config.Config, old *edge, log hclog.Logger) (*edge, error) {
 	g.traces = newTraces(c.Tracing, old.traces, log)
 	g.access = g.logs[c.HTTP.AccessLog]
 	return g, nil
+}
+
+// peers are those that a list of the file names; nil if there is no list.
+func peers(list []string) *guard.Peers {
+	if list == nil {
+		return nil
+	}
+	named := &guard.Peers{}
+	named.Networks, named.Unix = config.Networks(list)
+	return named
 }
 
 // bound makes a limit, or takes that of old.

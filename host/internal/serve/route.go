@@ -11,6 +11,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/compress"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/web"
 )
 
@@ -36,6 +37,14 @@ func routeTerms(made *setup, r *config.Route, t web.Terms) web.Terms {
 	}
 	if r.Redirect != "" {
 		t.Route.Status = r.Status
+	}
+	t.Route.Asks = headers(r.RequestHeaders)
+	if allow, deny := peers(r.AllowAddresses), peers(r.DenyAddresses); allow != nil || deny != nil {
+		t.Route.Addresses = &guard.Addresses{Allow: allow, Deny: deny}
+	}
+	if o := r.Cors; o != nil {
+		t.Route.Cors = &web.Cors{Origins: o.Origins, Methods: o.Methods, Headers: o.Headers, Expose: o.Expose,
+			Credentials: o.Credentials, MaxAge: o.MaxAge}
 	}
 	if p := byName(made.pools, r.Pool); p != nil {
 		t.Backend, t.Hub = p.backend(), p.realm.hub
@@ -116,21 +125,12 @@ func (p *plan) planRoutes(now *setup) {
 		}
 		delete(old, r.Name)
 		p.routes = append(p.routes, differences(of, *before, *r)...)
-		if a, b := before.RateLimit, r.RateLimit; (a == nil) != (b == nil) {
-			p.routes = append(p.routes, of.with("rate_limit", onOff(a != nil), onOff(b != nil)))
-		} else if a != nil {
-			of.inner = "rate_limit"
-			p.routes = append(p.routes, differences(of, *a, *b)...)
-		}
-		of.inner = ""
-		if a, b := before.Auth, r.Auth; (a == nil) != (b == nil) {
-			p.routes = append(p.routes, of.with("auth", onOff(a != nil), onOff(b != nil)))
-		} else if a != nil {
+		p.routes = append(p.routes, inTable(of, "rate_limit", before.RateLimit, r.RateLimit)...)
+		p.routes = append(p.routes, inTable(of, "cors", before.Cors, r.Cors)...)
+		p.routes = append(p.routes, inTable(of, "auth", before.Auth, r.Auth)...)
+		if a, b := before.Auth, r.Auth; a != nil && b != nil && !maps.Equal(a.Hashes(), b.Hashes()) {
 			of.inner = "auth"
-			p.routes = append(p.routes, differences(of, *a, *b)...)
-			if !maps.Equal(a.Hashes(), b.Hashes()) {
-				p.routes = append(p.routes, of.with("passwords", "", ""))
-			}
+			p.routes = append(p.routes, of.with("passwords", "", ""))
 		}
 	}
 	for _, r := range now.config.Routes {
@@ -138,6 +138,18 @@ func (p *plan) planRoutes(now *setup) {
 			p.routes = append(p.routes, change{table: "route " + r.Name, live: true}.whole("removed"))
 		}
 	}
+}
+
+// inTable finds the changes of a route's own table, which may be in one of the two alone.
+func inTable[T any](of change, name string, a, b *T) []change {
+	if a == nil && b == nil {
+		return nil
+	}
+	if a == nil || b == nil {
+		return []change{of.with(name, onOff(a != nil), onOff(b != nil))}
+	}
+	of.inner = name
+	return differences(of, *a, *b)
 }
 
 // routed is what status shows of a listener's routes.

@@ -198,8 +198,8 @@ func (r *Room) consumer(queue, place string) jetstream.ConsumerConfig {
 	return c
 }
 
-// repetition is how long the engine knows a push by its name: longer than one is tried for, and no longer than need be,
-// since each name costs memory.
+// repetition is how long the engine knows a push by its name: longer than one is tried for, and no longer than need
+// be, since each name costs memory.
 const repetition = 4 * engine.Patience
 
 // stand makes the stream, or finds it.

@@ -19,9 +19,16 @@ type Auth struct {
 	Realm string // what browsers show when they ask for it, without quotes
 }
 
+// guards are what a request has to pass.
+type guards struct {
+	auth      []*Auth
+	addresses []*guard.Addresses
+	limits    []*guard.RateLimit // of the routes of auth
+}
+
 // guards are those of all routes that a canonical path may belong to for code that reads it in another way than the
 // table does, and the rate limits of these routes, which bound who guesses.
-func (t *terms) guards(host, path, target, method string) (all []*Auth, limits []*guard.RateLimit) {
+func (t *terms) guards(host, path, target, method string) (all guards) {
 	methods := []string{method}
 	if upper := strings.ToUpper(method); upper != method { // frameworks take post for POST
 		methods = append(methods, upper)
@@ -31,10 +38,13 @@ func (t *terms) guards(host, path, target, method string) (all []*Auth, limits [
 			return
 		}
 		r := t.routes[rule]
-		if a := r.Route.Auth; a != nil && !slices.Contains(all, a) {
-			all = append(all, a)
-			if r.RateLimit != nil && !slices.Contains(limits, r.RateLimit) {
-				limits = append(limits, r.RateLimit)
+		if a := r.Route.Addresses; a != nil && !slices.Contains(all.addresses, a) {
+			all.addresses = append(all.addresses, a)
+		}
+		if a := r.Route.Auth; a != nil && !slices.Contains(all.auth, a) {
+			all.auth = append(all.auth, a)
+			if r.RateLimit != nil && !slices.Contains(all.limits, r.RateLimit) {
+				all.limits = append(all.limits, r.RateLimit)
 			}
 		}
 	}
@@ -47,7 +57,13 @@ func (t *terms) guards(host, path, target, method string) (all []*Auth, limits [
 			add(t.Routes.Table.MatchExact(host, file, method))
 		}
 	}
-	return all, limits
+	return all
+}
+
+// mayCome says whether all the routes that the request may belong to let its client's address in.
+func (v *visit) mayCome() bool {
+	shut := func(a *guard.Addresses) bool { return !a.Let(v.r.RemoteAddr) }
+	return !slices.ContainsFunc(v.guards.addresses, shut)
 }
 
 // readings are the path itself and what others may take it for: a framework's router sees a slash in %2F; PHP's
@@ -95,7 +111,7 @@ func readings(path, target string, indexed bool) (all, files []string) {
 // what a folder's path stands for, at the cost of strings for each request.
 func (r *Routes) guardsIndex() bool {
 	return slices.ContainsFunc(r.Table.Order(), func(e route.Entry) bool {
-		return r.Terms[e.Rule].Route.Auth != nil &&
+		return r.Terms[e.Rule].Route.guarded() &&
 			(strings.HasSuffix(e.Path, "/index.php") || strings.HasSuffix(e.Path, "/"+indexPage))
 	})
 }
@@ -103,13 +119,13 @@ func (r *Routes) guardsIndex() bool {
 // passGuards passes those that remember the password.
 func (v *visit) passGuards() {
 	if user, password, ok := v.basicAuth(); ok {
-		v.guards = slices.DeleteFunc(v.guards, func(a *Auth) bool { return a.Users.Remembers(user, password) })
+		v.guards.auth = slices.DeleteFunc(v.guards.auth, func(a *Auth) bool { return a.Users.Remembers(user, password) })
 	}
 }
 
 // unproven says whether a password has to be checked, which takes its time.
 func (v *visit) unproven() bool {
-	if len(v.guards) == 0 {
+	if len(v.guards.auth) == 0 {
 		return false
 	}
 	_, _, ok := v.basicAuth()
@@ -119,7 +135,7 @@ func (v *visit) unproven() bool {
 // authorized says whether the request may pass the guards that are left. If not, it has been refused. It waits where
 // unproven says so.
 func (v *visit) authorized() bool {
-	for _, a := range v.guards {
+	for _, a := range v.guards.auth {
 		user, password, ok := v.basicAuth()
 		good, busy := false, false
 		if ok {

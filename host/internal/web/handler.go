@@ -72,7 +72,10 @@ func (v *visit) admit() bool {
 	}
 	switch status {
 	case 0:
-		return true
+		return !v.crossOrigin()
+	case http.StatusForbidden:
+		v.turnedAway(RefusedAddress)
+		v.reply(verdict{status: status, text: "There is nothing here for this address."})
 	case http.StatusNotFound, http.StatusMisdirectedRequest:
 		v.refused(status, wrong)
 		v.reply(verdict{status: status})
@@ -87,7 +90,7 @@ func (v *visit) withinLimits() bool {
 	if v.terms.Proxies != nil && v.terms.Proxies.Trusts(v.r.RemoteAddr) {
 		return true // one that names no client may speak for many
 	}
-	limits := v.limits
+	limits := v.guards.limits
 	if own := v.terms.RateLimit; own != nil && !slices.Contains(limits, own) {
 		limits = append(limits, own)
 	}

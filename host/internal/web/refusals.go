@@ -26,11 +26,12 @@ const (
 	RefusedOrigin                     // 403: its page may not open WebSockets here
 	RefusedNoRoute                    // 404, 421: no route takes it
 	RefusedPassword                   // 401, and 503 where too many are checked
+	RefusedAddress                    // 403: the route is not for this address
 	refusals
 )
 
 var refusalNames = [refusals]string{"malformed", "too large", "too slow", "rate limit", "no room on disk",
-	"too many connections", "fault of the host", "origin", "no route", "password"}
+	"too many connections", "fault of the host", "origin", "no route", "password", "address"}
 
 // String names the refusal as the access log and the metrics do.
 func (r Refusal) String() string { return refusalNames[r] }
@@ -79,6 +80,12 @@ func (v *visit) refused(status int, reason string) {
 	if why == RefusedMalformed {
 		v.handler.tellRefusal(remote(v.r), status, reason)
 	}
+}
+
+// turnedAway counts a request that is about to be answered, and whose client may know no more than the status.
+func (v *visit) turnedAway(why Refusal) {
+	v.handler.tally.refused[why].Add(1)
+	v.blame(why.String())
 }
 
 func whyRefused(status int) Refusal {

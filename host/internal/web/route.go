@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/route"
 	"github.com/workerhost/workerhost/protocol"
 )
@@ -34,9 +35,18 @@ type Route struct {
 	Status   int
 	Location string
 	Auth     *Auth // nil: all may use it
+	Cors     *Cors // nil: what it says of other origins' pages is the workers' to say
+	// Addresses are of those who may use it; nil: all.
+	Addresses *guard.Addresses
+	// Asks are headers of all requests, as workers see them: name, value, name, value, …; names are canonical. One
+	// whose value is "" is taken away.
+	Asks []string
 	// Timeout is in place of the request time-out of the pool; 0 is the pool's, less than 0 none.
 	Timeout time.Duration
 }
+
+// guarded says whether the route is not for all.
+func (r *Route) guarded() bool { return r.Auth != nil || r.Addresses != nil }
 
 // choose has the visit go on under the terms of the route that takes the request. status is 0, or what is wrong.
 func (v *visit) choose() (status int, wrong string) {
@@ -46,7 +56,10 @@ func (v *visit) choose() (status int, wrong string) {
 		return http.StatusBadRequest, "a path that has no canonical form"
 	}
 	if v.terms.guarded {
-		v.guards, v.limits = v.terms.guards(v.r.Host, path, v.target, v.r.Method)
+		v.guards = v.terms.guards(v.r.Host, path, v.target, v.r.Method)
+		if !v.mayCome() {
+			return http.StatusForbidden, "an address that the route does not let in"
+		}
 		v.passGuards()
 	}
 	i := routes.Table.Match(v.r.Host, path, v.r.Method)
@@ -64,6 +77,11 @@ func (v *visit) choose() (status int, wrong string) {
 	r := &v.terms.Route
 	for i := 0; i+1 < len(r.Headers); i += 2 {
 		v.w.Header()[r.Headers[i]] = []string{r.Headers[i+1]}
+	}
+	for i := 0; i+1 < len(r.Asks); i += 2 {
+		if v.set(r.Asks[i], r.Asks[i+1]); r.Asks[i+1] == "" {
+			v.remove(func(name string) bool { return name == r.Asks[i] })
+		}
 	}
 	if r.Strip != "" {
 		v.target = stripped(v.target, path, r.Strip)
@@ -148,7 +166,7 @@ func (v *visit) reply(with verdict) {
 // sets says whether a header, by its canonical name, is the host's to set: the id stays the one of the log, and what
 // the route gives all answers wins.
 func (t *Terms) sets(name string) bool {
-	if name == t.RequestID {
+	if name == t.RequestID || t.Route.Cors != nil && ofCors(name) {
 		return true
 	}
 	for i := 0; i < len(t.Route.Headers); i += 2 {

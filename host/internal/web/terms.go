@@ -82,7 +82,7 @@ type terms struct {
 	public  atomic.Pointer[folder] // nil: there is none
 	whole   *terms                 // who counts the users: these themselves, or those that they are a route's of
 	routes  []*terms               // by rule
-	guarded bool                   // some of them want a password
+	guarded bool                   // some of them are not for all
 	indexed bool                   // and one of these is of a folder's index
 	taken   *atomic.Uint64         // requests of the route; nil for those of no route
 	users   atomic.Int64           // requests under way, plus one until they are replaced
@@ -96,7 +96,7 @@ func newTerms(t Terms) *terms {
 	if t.Routes != nil {
 		for _, of := range t.Routes.Terms {
 			counted.routes = append(counted.routes, &terms{Terms: of, whole: counted})
-			counted.guarded = counted.guarded || of.Route.Auth != nil
+			counted.guarded = counted.guarded || of.Route.guarded()
 		}
 		counted.indexed = t.Routes.guardsIndex()
 	}

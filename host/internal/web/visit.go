@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/accesslog"
-	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/peer"
 	"github.com/workerhost/workerhost/host/internal/trace"
 )
@@ -22,17 +21,16 @@ type visit struct {
 	conn    Conn // nil: none of ours
 	w       http.ResponseWriter
 	r       *http.Request
-	listed  []field            // its header, until somebody asks for that; nil: r has it
-	id      string             // of the request; "" is without
-	target  string             // as workers are told
-	scheme  string             // what a trusted proxy says; "" is what the connection says
-	peer    string             // address of whoever has connected, be it a proxy
-	guards  []*Auth            // that it has to pass
-	limits  []*guard.RateLimit // of the routes that have them
-	in      *intake            // nil: no body was asked for
-	tunnels bool               // it counts as a tunnel until its line is in the access log
-	entry   *accesslog.Entry   // of the access log and of the span; nil: nobody is told of the request
-	access  *accesslog.Log     // nil: there is none
+	listed  []field          // its header, until somebody asks for that; nil: r has it
+	id      string           // of the request; "" is without
+	target  string           // as workers are told
+	scheme  string           // what a trusted proxy says; "" is what the connection says
+	peer    string           // address of whoever has connected, be it a proxy
+	guards  guards           // that it has to pass
+	in      *intake          // nil: no body was asked for
+	tunnels bool             // it counts as a tunnel until its line is in the access log
+	entry   *accesslog.Entry // of the access log and of the span; nil: nobody is told of the request
+	access  *accesslog.Log   // nil: there is none
 	span    trace.Span
 
 	recorder recorder
