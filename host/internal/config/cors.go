@@ -49,8 +49,8 @@ func (o *Cors) check(at string, fail fail) {
 }
 
 // asked are headers of requests that routes can't set: they frame the request, or are the host's word.
-var asked = []string{"Host", "Expect", "Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "Te", "Trailer",
-	"Transfer-Encoding", "Upgrade"}
+var asked = []string{"Host", "Expect", "Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "Te",
+	"Trailer", "Transfer-Encoding", "Upgrade"}
 
 // checkAccess looks at who may use the route, from where, and what is added to what they ask.
 func (r *Route) checkAccess(fail fail) {

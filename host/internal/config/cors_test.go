@@ -12,8 +12,8 @@ func TestWhoMayUseARouteIsChecked(t *testing.T) {
 			`network such as "10.0.0.0/8", an address, or "unix" for whoever uses a unix socket, found "10.0.0.300"`},
 		{route("cors = {}"), "host.toml:3: [[route]] cors.origins: which pages may use the route is missing: write " +
 			`cors = { origins = "https://example.org" }`},
-		{route("cors = { origins = '*', credentials = true }"), "host.toml:3: [[route]] cors.credentials: any page of " +
-			"the web could act as its user: name the origins, or remove it"},
+		{route("cors = { origins = '*', credentials = true }"), "host.toml:3: [[route]] cors.credentials: any page " +
+			"of the web could act as its user: name the origins, or remove it"},
 		{route("cors = { origins = 'https://a.org', methods = 'put', headers = 'a b' }"), "host.toml:3: [[route]] " +
 			"cors.methods: expected a method in capitals, such as \"POST\", found \"put\"\nhost.toml:3: [[route]] " +
 			"cors.headers: expected the name of a header, such as \"X-Token\", found \"a b\""},
@@ -22,7 +22,7 @@ func TestWhoMayUseARouteIsChecked(t *testing.T) {
 		{route("request_headers = { host = 'x', 'X-A' = \"a\\nb\" }"), "host.toml:3: [[route]] request_headers.X-A: " +
 			"\"X-A\": \"a\\nb\" is no header\nhost.toml:3: [[route]] request_headers.host: is not a route's to set: " +
 			"remove it"},
-		{"[[route]]\nrespond = 404\nrequest_headers = { X-A = 'a' }\n" + two + listen, "host.toml:3: [[route]] request_headers: " +
-			"have no effect without a pool: remove them"},
+		{"[[route]]\nrespond = 404\nrequest_headers = { X-A = 'a' }\n" + two + listen,
+			"host.toml:3: [[route]] request_headers: have no effect without a pool: remove them"},
 	})
 }

@@ -200,9 +200,9 @@ func jsonOf(v any) []byte {
 	return b
 }
 
-// catchUp tells the client what it missed, if it can be told, and where it is now. What can't be known comes first: who
-// is cut off in the middle has a later position then, by which that would not come to light again. What waits for it
-// may be more than its send buffer, this once.
+// catchUp tells the client what it missed, if it can be told, and where it is now. What can't be known comes first:
+// who is cut off in the middle has a later position then, by which that would not come to light again. What waits for
+// it may be more than its send buffer, this once.
 func (c *Connection) catchUp(groups []string, m *More) {
 	var b []byte
 	e, told := c.peer.Encoding(), 0

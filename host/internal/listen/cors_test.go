@@ -22,7 +22,8 @@ func TestPagesOfOtherOriginsMayDoWhatTheRouteSays(t *testing.T) {
 			MaxAge: time.Minute},
 		Auth: &web.Auth{Users: guard.NewPasswords(map[string]string{"ada": openSesame}), Realm: "Staff"}}}.to(pool)
 	narrow := site{Rule: route.Rule{Paths: []string{"/narrow"}}, Route: web.Route{Name: "narrow",
-		Cors: &web.Cors{Origins: []string{"*"}, Methods: []string{"GET", "PUT"}, Headers: []string{"X-Token"}}}}.to(pool)
+		Cors: &web.Cors{Origins: []string{"*"}, Methods: []string{"GET", "PUT"},
+			Headers: []string{"X-Token"}}}}.to(pool)
 	everyWay(t, func(o *Options) { routed(t, &o.Terms.Terms, open, narrow) }, func(t *testing.T, h *house) {
 		ask := func(method, target, origin string, more ...string) (int, string, string) {
 			status, _, header := h.to("a.test", method, target, append([]string{"Origin", origin}, more...)...)
@@ -53,7 +54,8 @@ func TestPagesOfOtherOriginsMayDoWhatTheRouteSays(t *testing.T) {
 			{"GET", "/open/x", "https://a.page.test", nil, 401, // the page can tell
 				"Allow-Origin: https://a.page.test; Allow-Credentials: true; Expose-Headers: X-Total", "Origin"},
 			{"GET", "/open/x", "https://a.page.test", []string{"Authorization", basic("ada", "open sesame")}, 200,
-				"Allow-Origin: https://a.page.test; Allow-Credentials: true; Expose-Headers: X-Total", "Origin, Accept"},
+				"Allow-Origin: https://a.page.test; Allow-Credentials: true; Expose-Headers: X-Total",
+				"Origin, Accept"},
 			{"GET", "/open/x", "https://b.test", []string{"Authorization", basic("ada", "open sesame")}, 200, "",
 				"Origin, Accept"}, // whatever the worker says
 		} {
@@ -80,7 +82,8 @@ func TestARouteIsForTheAddressesThatItNames(t *testing.T) {
 			"/x/index.php//admin/y", "/kept"}
 		for _, target := range targets {
 			for _, method := range []string{"GET", "POST"} {
-				if status, body, _ := h.to("a.test", method, target); status != 403 || strings.Contains(body, "origin") {
+				status, body, _ := h.to("a.test", method, target)
+				if status != 403 || strings.Contains(body, "origin") {
 					t.Errorf("%s %s: %d %s", method, target, status, body)
 				}
 			}
@@ -103,7 +106,8 @@ func TestARouteSetsHeadersOfRequests(t *testing.T) {
 	all := site{Route: web.Route{Name: "all", Asks: []string{"Authorization", "Bearer ours", "X-Other", "",
 		"X-Tenant", "b"}}}.to(pool)
 	everyWay(t, func(o *Options) { routed(t, &o.Terms.Terms, all) }, func(t *testing.T, h *house) {
-		_, body, _ := h.to("a.test", "GET", "/", "X-Tenant", "a", "X-Other", "x", "Authorization", "theirs", "X-Tenant", "c")
+		_, body, _ := h.to("a.test", "GET", "/", "X-Tenant", "a", "X-Other", "x", "Authorization", "theirs",
+			"X-Tenant", "c")
 		if body != "b|Bearer ours|" {
 			t.Error(body)
 		}

@@ -515,7 +515,9 @@ func TestAConnectionThatIsResetAsTheLaneGivesItUpHarmsNothing(t *testing.T) {
 			t.Errorf("a client at %q", c.request.Remote)
 		}
 		hello(c)
-	}, func(o *Options) { o.Proxies = &guard.Proxies{Peers: guard.Peers{Unix: true}} }) // which is whoever has no address
+	}, func(o *Options) {
+		o.Proxies = &guard.Proxies{Peers: guard.Peers{Unix: true}}
+	}) // which is whoever has no address
 	for i := range 400 {
 		c := h.dial()
 		io.WriteString(c, []string{ // which are not plain

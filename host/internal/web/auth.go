@@ -119,7 +119,8 @@ func (r *Routes) guardsIndex() bool {
 // passGuards passes those that remember the password.
 func (v *visit) passGuards() {
 	if user, password, ok := v.basicAuth(); ok {
-		v.guards.auth = slices.DeleteFunc(v.guards.auth, func(a *Auth) bool { return a.Users.Remembers(user, password) })
+		known := func(a *Auth) bool { return a.Users.Remembers(user, password) }
+		v.guards.auth = slices.DeleteFunc(v.guards.auth, known)
 	}
 }
 
