@@ -3,12 +3,9 @@
 package tasks
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -77,10 +74,11 @@ type Failed struct {
 	Priority       int
 	Bytes          int
 	Reason, Trace  string
-	Payload        protocol.Value
+	Payload        protocol.Value // nil where many are listed
 
 	place    string
 	sequence uint64
+	garbled  error // its payload is no MessagePack
 }
 
 // failedOf reads a message.
@@ -93,14 +91,14 @@ func failedOf(queue string, m *jetstream.RawStreamMsg) *Failed {
 	f.ID, _ = engine.Name(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:])
 	f.Key, _ = engine.Name(h.Get(headerKey))
 	f.Priority = priority(f.place)
-	f.Payload, _ = protocol.CheckValue(m.Data)
+	f.Payload, f.garbled = protocol.CheckValue(m.Data)
 	return f
 }
 
 // ErrNoTask is for a task that is not there.
 var ErrNoTask = errors.New("there is no such task")
 
-// stream has do ask the engine's stream of the realm.
+// inStream has do ask the engine's stream of the realm.
 func (r *Room) inStream(ctx context.Context, do func(context.Context, jetstream.Stream) error) error {
 	return r.Engine.Again(ctx, func(ctx context.Context, js jetstream.JetStream) error {
 		stream, err := js.Stream(ctx, r.names.stream)
@@ -116,46 +114,30 @@ func (r *Room) inStream(ctx context.Context, do func(context.Context, jetstream.
 	})
 }
 
-// ids are those of a queue that have failed, as the engine has them.
-func (r *Room) ids(ctx context.Context, stream jetstream.Stream, queue string) (all []string, err error) {
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(r.names.failed(queue, "*")))
-	if err != nil {
-		return nil, err
-	}
-	for subject := range info.State.Subjects {
-		all = append(all, subject)
-	}
-	slices.Sort(all)
-	return all, nil
-}
-
-// Failed are the latest of a queue's tasks that have failed, at most so many; sum is how many there are.
+// Failed are the latest of a queue's tasks that have failed, at most so many, without their payloads; sum is how many
+// there are.
 func (r *Room) Failed(ctx context.Context, queue string, most int) (all []*Failed, sum int, err error) {
-	if r.find(queue) == nil {
-		return nil, 0, &errUnknown{queue}
+	w, err := r.walk(ctx, queue)
+	if err != nil {
+		return nil, 0, err
 	}
-	err = r.inStream(ctx, func(ctx context.Context, stream jetstream.Stream) error {
-		subjects, err := r.ids(ctx, stream, queue)
-		if err != nil {
-			return err
-		}
-		all, sum = nil, len(subjects)
-		for _, subject := range subjects {
-			if len(all) == 1000 {
-				break
-			}
-			m, err := stream.GetLastMsgForSubject(ctx, subject)
-			if errors.Is(err, jetstream.ErrMsgNotFound) {
-				continue
-			} else if err != nil {
-				return err
-			}
-			all = append(all, failedOf(queue, m))
-		}
-		return nil
+	err = r.Engine.Again(ctx, func(ctx context.Context, _ jetstream.JetStream) error {
+		sum, err = r.tally(ctx, w.stream, nil, queue, tallyFailed)
+		return err
 	})
-	slices.SortFunc(all, func(a, b *Failed) int { return cmp.Compare(b.sequence, a.sequence) })
-	return all[:min(len(all), most)], sum, err
+	if err != nil || most <= 0 {
+		return nil, sum, err
+	}
+	first, err := w.next(ctx, 1)
+	if err == nil {
+		_, err = w.back(ctx, first, w.end, func(m *jetstream.RawStreamMsg) bool {
+			f := failedOf(queue, m)
+			f.Payload = nil
+			all = append(all, f)
+			return len(all) < most
+		})
+	}
+	return all, sum, err
 }
 
 // Show gives one that has failed; the error is ErrNoTask if there is none.
@@ -176,12 +158,22 @@ func (r *Room) Show(ctx context.Context, queue, id string) (f *Failed, err error
 	return f, err
 }
 
+// ErrLives is for a task that can't be tried anew, since another one of its id waits or is under way.
+var ErrLives = errors.New("another task of this id waits, or is under way")
+
 // Retry has tasks that have failed be tried anew, with all of their attempts: one, or all with the id "". It says how
-// many.
+// many. Of all, those are left that can't be.
 func (r *Room) Retry(ctx context.Context, queue, id string) (n int, err error) {
 	return r.each(ctx, queue, id, func(f *Failed) error {
+		if f.garbled != nil {
+			return fmt.Errorf("the payload of the task %s can't be read, so that it can only be deleted: %w", f.ID,
+				f.garbled)
+		}
 		push := &protocol.Push{Queue: queue, ID: f.ID, Payload: f.Payload, Key: f.Key, Priority: f.Priority}
-		_, err := r.Push(ctx, []*protocol.Push{push}, "")
+		_, written, err := r.push(ctx, []*protocol.Push{push}, "")
+		if err == nil && written == 0 {
+			return fmt.Errorf("%w: %s of %s has to be over first", ErrLives, f.ID, queue)
+		}
 		return err
 	})
 }
@@ -194,59 +186,40 @@ func (r *Room) Delete(ctx context.Context, queue, id string) (n int, err error) 
 // each does something with failed ones, and drops them then: with one, or with all that lie there now, the oldest
 // first. Those that fail meanwhile, such as one that was just tried anew, are left.
 func (r *Room) each(ctx context.Context, queue, id string, do func(*Failed) error) (n int, err error) {
-	ids := []string{id}
-	if id == "" {
-		if ids, err = r.lying(ctx, queue); err != nil {
-			return 0, err
-		}
+	w, err := r.walk(ctx, queue)
+	if err != nil {
+		return 0, err
 	}
-	for _, one := range ids {
-		f, err := r.Show(ctx, queue, one)
-		if id == "" && errors.Is(err, ErrNoTask) {
-			continue // somebody else was faster
-		}
+	if id != "" {
+		f, err := r.Show(ctx, queue, id)
 		if err == nil {
 			err = do(f)
 		}
 		if err == nil {
-			err = r.inStream(ctx, func(ctx context.Context, stream jetstream.Stream) error {
-				err := stream.DeleteMsg(ctx, f.sequence)
-				if errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
-					return nil
-				}
-				return err
-			})
+			err = w.drop(ctx, f.sequence)
 		}
 		if err != nil {
+			return 0, err
+		}
+		return 1, nil
+	}
+	for at := uint64(1); ; {
+		m, err := w.next(ctx, at)
+		if err != nil || m == nil || m.Sequence > w.end {
+			return n, err
+		}
+		at = m.Sequence + 1
+		f := failedOf(queue, m)
+		if err := do(f); errors.Is(err, ErrLives) || err != nil && f.garbled != nil {
+			continue
+		} else if err != nil {
+			return n, err
+		}
+		if err := w.drop(ctx, f.sequence); err != nil {
 			return n, err
 		}
 		n++
 	}
-	return n, nil
-}
-
-// lying are the ids of all that have failed, the oldest first.
-func (r *Room) lying(ctx context.Context, queue string) (all []string, err error) {
-	if r.find(queue) == nil {
-		return nil, &errUnknown{queue}
-	}
-	at := map[string]uint64{}
-	err = r.inStream(ctx, func(ctx context.Context, stream jetstream.Stream) error {
-		subjects, err := r.ids(ctx, stream, queue)
-		for _, subject := range subjects {
-			m, err := stream.GetLastMsgForSubject(ctx, subject)
-			if errors.Is(err, jetstream.ErrMsgNotFound) {
-				continue
-			} else if err != nil {
-				return err
-			}
-			at[failedOf(queue, m).ID] = m.Sequence
-		}
-		return err
-	})
-	all = slices.Collect(maps.Keys(at))
-	slices.SortFunc(all, func(a, b string) int { return cmp.Compare(at[a], at[b]) })
-	return all, err
 }
 
 // Purge drops all tasks of a queue that wait, whether they may begin or not, and says how many. Those under way go on,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/nats-io/nats.go"
 	"github.com/workerhost/workerhost/host/internal/engine"
 	"github.com/workerhost/workerhost/host/internal/goroutines"
 	"github.com/workerhost/workerhost/protocol"
@@ -170,4 +171,28 @@ func text(t *testing.T, s string) protocol.Value {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// raw writes messages of anybody's.
+func (s *stage) raw(t *testing.T, all ...*nats.Msg) {
+	t.Helper()
+	js, err := s.engine.JetStream(t.Context())
+	if err == nil {
+		err = s.place(t.Context(), js, "q", "p0")
+	}
+	if err == nil {
+		err = s.writeAll(t.Context(), js, all)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func message(subject, data string, header ...string) *nats.Msg {
+	m := nats.NewMsg(subject)
+	m.Data = []byte(data)
+	for i := 0; i < len(header); i += 2 {
+		m.Header.Set(header[i], header[i+1])
+	}
+	return m
 }

@@ -50,6 +50,9 @@ func (n names) bell(queue string) string   { return n.prefix + "bell." + engine.
 // consumer is that of a place.
 func consumer(queue, place string) string { return engine.Token(queue) + "_" + place }
 
+// isPlace says whether a consumer's name goes on with a place: there are others, which count.
+func isPlace(at string) bool { return at != "" && (at[0] == 'p' || at[0] == 'k') }
+
 // placeOf is where a task waits.
 func placeOf(m *protocol.Push) string {
 	if m.Key == "" {

@@ -22,17 +22,23 @@ var errCrowded = fmt.Errorf("%w: %d pushes wait for it already", engine.ErrUnava
 // Push writes tasks down, all of them or none, and gives their ids. Those whose id a task of their queue has are left
 // out. It waits for the engine, for [engine.Patience] at most. reply is where their ends are told; "" is nowhere.
 func (r *Room) Push(ctx context.Context, all []*protocol.Push, reply string) (ids []string, err error) {
+	ids, _, err = r.push(ctx, all, reply)
+	return ids, err
+}
+
+// push is Push that says how many were written, and not there before.
+func (r *Room) push(ctx context.Context, all []*protocol.Push, reply string) (ids []string, written int, err error) {
 	if len(all) > protocol.MaxPushes {
-		return nil, fmt.Errorf("%d tasks are pushed at once: at most %d are possible", len(all), protocol.MaxPushes)
+		return nil, 0, fmt.Errorf("%d tasks are pushed at once: at most %d are possible", len(all), protocol.MaxPushes)
 	}
 	seen := map[string]bool{}
 	var each []*pushed
 	for _, m := range all {
 		if err := m.Check(); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if r.find(m.Queue) == nil {
-			return nil, &errUnknown{m.Queue}
+			return nil, 0, &errUnknown{m.Queue}
 		}
 		id := m.ID
 		if id == "" {
@@ -48,19 +54,20 @@ func (r *Room) Push(ctx context.Context, all []*protocol.Push, reply string) (id
 	case r.gate <- struct{}{}:
 		defer func() { <-r.gate }()
 	default:
-		return nil, errCrowded
+		return nil, 0, errCrowded
 	}
 	now := time.Now()
 	err = r.Engine.Again(ctx, func(ctx context.Context, js jetstream.JetStream) error {
-		return r.write(ctx, js, each, reply, now)
+		written, err = r.write(ctx, js, each, reply, now)
+		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	for queue := range queuesOf(each) {
 		r.ring(ctx, queue, false)
 	}
-	return ids, nil
+	return ids, written, nil
 }
 
 func queuesOf(all []*pushed) map[string]bool {
@@ -79,10 +86,12 @@ type pushed struct {
 }
 
 // write may be repeated: what is there already it leaves, and what was there a moment ago and is done by now as well.
-func (r *Room) write(ctx context.Context, js jetstream.JetStream, all []*pushed, reply string, now time.Time) error {
+// It says how many it has written.
+func (r *Room) write(ctx context.Context, js jetstream.JetStream, all []*pushed, reply string,
+	now time.Time) (written int, err error) {
 	for _, m := range all {
 		if err := r.place(ctx, js, m.Queue, m.place); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	for range 4 { // others may push the same ids at this moment
@@ -90,14 +99,14 @@ func (r *Room) write(ctx context.Context, js jetstream.JetStream, all []*pushed,
 		var api *jetstream.APIError
 		switch is := errors.As(err, &api); {
 		case is && api.ErrorCode == repeatedInBatch:
-			return nil
+			return len(all), nil
 		case !is || !sequenceIsWrong(api):
 			r.forget(err)
-			return err
+			return len(all), err
 		}
 		stream, err := js.Stream(ctx, r.names.stream)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		left := all[:0:0]
 		for _, m := range all {
@@ -105,14 +114,14 @@ func (r *Room) write(ctx context.Context, js jetstream.JetStream, all []*pushed,
 			if errors.Is(err, jetstream.ErrMsgNotFound) {
 				left = append(left, m)
 			} else if err != nil {
-				return err
+				return 0, err
 			}
 		}
 		if all = left; len(all) == 0 {
-			return nil
+			return 0, nil
 		}
 	}
-	return fmt.Errorf("%w: others push tasks of the same ids all the time", engine.ErrUnavailable)
+	return 0, fmt.Errorf("%w: others push tasks of the same ids all the time", engine.ErrUnavailable)
 }
 
 // repeatedInBatch is the engine's word for a batch that it has written before, and whose answer was lost.

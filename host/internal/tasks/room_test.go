@@ -106,7 +106,10 @@ func TestATaskThatFailsComesAgainAndLiesWithTheFailedOnesThen(t *testing.T) {
 	if err != nil || n != 1 {
 		t.Fatal(n, err)
 	}
-	f := all[0]
+	f, err := s.Show(t.Context(), "q", all[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if f.Reason != "Boom: \"é\"\nmore" || !strings.HasPrefix(f.Trace, "#0\n#0\n") || f.Attempts != 3 || f.Key != "k" ||
 		string(f.Payload) != string(text(t, "x")) {
 		t.Fatalf("%+v", f)
@@ -225,14 +228,14 @@ func TestAPushThatIsRepeatedAfterItsTasksAreDoneWritesNothing(t *testing.T) {
 			m := &protocol.Push{Queue: "q", ID: id}
 			all = append(all, &pushed{Push: m, id: engine.Token(id), place: placeOf(m), once: newID()})
 		}
-		if err := s.write(t.Context(), js, all, "", time.Now()); err != nil {
+		if _, err := s.write(t.Context(), js, all, "", time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		s.find("q").ring()
 		for range all {
 			s.ended(t)
 		}
-		if err := s.write(t.Context(), js, all, "", time.Now()); err != nil { // as when the answer was lost
+		if _, err := s.write(t.Context(), js, all, "", time.Now()); err != nil { // as when the answer was lost
 			t.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ package tasks
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,41 +30,51 @@ type Status struct {
 func (r *Room) Status(ctx context.Context) (all []Status) {
 	for _, q := range r.list() {
 		s := Status{Queue: *q.settings.Load(), Paused: q.paused.Load(), Counts: q.counts()}
-		for _, name := range s.Queue.Backend.Traits().Queues {
-			s.Handled = s.Handled || name == s.Queue.Name
-		}
-		err := r.inStream(ctx, func(ctx context.Context, stream jetstream.Stream) error {
-			return r.weigh(ctx, stream, &s)
-		})
-		if err != nil {
-			s.Error = err.Error()
-		}
+		s.Handled = slices.Contains(s.Queue.Backend.Traits().Queues, s.Queue.Name)
 		all = append(all, s)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	err := r.inStream(ctx, func(ctx context.Context, stream jetstream.Stream) error {
+		known, list := map[string]*jetstream.ConsumerInfo{}, stream.ListConsumers(ctx)
+		for c := range list.Info() {
+			known[c.Name] = c
+		}
+		if err := list.Err(); err != nil {
+			return err
+		}
+		for i := range all {
+			if err := r.weigh(ctx, stream, known, &all[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		for i := range all {
+			all[i].Error = err.Error()
+		}
 	}
 	return all
 }
 
 // weigh fills in what the engine knows.
-func (r *Room) weigh(ctx context.Context, stream jetstream.Stream, s *Status) error {
+func (r *Room) weigh(ctx context.Context, stream jetstream.Stream, known map[string]*jetstream.ConsumerInfo,
+	s *Status) (err error) {
 	name := s.Queue.Name
-	s.Ready, s.Away, s.Later, s.Failed, s.Oldest = 0, 0, 0, 0, time.Time{}
-	info := stream.ListConsumers(ctx)
-	for c := range info.Info() {
-		if strings.HasPrefix(c.Name, consumer(name, "")) {
+	s.Ready, s.Away, s.Oldest = 0, 0, time.Time{}
+	for _, c := range known {
+		if at, is := strings.CutPrefix(c.Name, consumer(name, "")); is && isPlace(at) {
 			s.Ready += int(c.NumPending)
 			s.Away += c.NumAckPending
 		}
 	}
-	if err := info.Err(); err != nil {
+	if s.Later, err = r.tally(ctx, stream, known, name, tallyLater); err != nil {
 		return err
 	}
-	for filter, to := range map[string]*int{r.names.live(name, "*", "later", "*"): &s.Later,
-		r.names.failed(name, "*"): &s.Failed} {
-		in, err := stream.Info(ctx, jetstream.WithSubjectFilter(filter))
-		if err != nil {
-			return err
-		}
-		*to = len(in.State.Subjects)
+	if s.Failed, err = r.tally(ctx, stream, known, name, tallyFailed); err != nil {
+		return err
 	}
 	m, err := stream.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(r.names.live(name, "*", "ready", "*")))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -73,4 +84,32 @@ func (r *Room) weigh(ctx context.Context, stream jetstream.Stream, s *Status) er
 		s.Oldest = m.Time
 	}
 	return err
+}
+
+// Consumers from which nobody takes anything: they have the engine count. Its other way to do so is a list of all.
+const (
+	tallyLater  = "later"
+	tallyFailed = "failed"
+)
+
+// tally counts the tasks of a queue that are delayed, or that have failed. known are consumers that are there.
+func (r *Room) tally(ctx context.Context, stream jetstream.Stream, known map[string]*jetstream.ConsumerInfo,
+	queue, what string) (int, error) {
+	name := consumer(queue, what)
+	if c := known[name]; c != nil {
+		return int(c.NumPending), nil
+	}
+	c, err := stream.Consumer(ctx, name)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		filter := r.names.failed(queue, "*")
+		if what == tallyLater {
+			filter = r.names.live(queue, "*", "later", "*")
+		}
+		c, err = stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{Durable: name, FilterSubject: filter,
+			AckPolicy: jetstream.AckExplicitPolicy})
+	}
+	if err != nil {
+		return 0, err
+	}
+	return int(c.CachedInfo().NumPending), nil
 }
