@@ -4,7 +4,8 @@
 // which talk NATS over [Engine.Conn] and [Engine.JetStream].
 //
 // Nothing starts before somebody asks for a connection. An engine that is away, slow or full costs whoever asks a
-// clear error in bounded time ([ErrUnavailable], [Patience]), and nobody else anything.
+// clear error in bounded time ([ErrUnavailable], [Patience]), in next to none if it has been away for long, and nobody
+// else anything.
 //
 // # One folder, several hosts
 //

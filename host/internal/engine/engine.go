@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -54,8 +55,11 @@ type Engine struct {
 	stream  jetstream.JetStream // over conn
 	up      chan struct{}       // closed while it is connected
 	last    error               // why it is not
+	missed  time.Time           // since when; zero while it is, and before somebody asks
 	closed  bool
 	opening *nats.Conn // set before begun is closed; nil if there is none
+
+	mute atomic.Pointer[time.Time] // since when nothing that was asked Again was answered; nil: something was
 }
 
 // New makes an engine that has not begun yet.
@@ -67,8 +71,12 @@ func New(s Settings) *Engine {
 	return e
 }
 
-// Conn is the connection, once it stands. It waits for that until ctx ends, for [Patience] at most; the error wraps
-// [ErrUnavailable] and says why.
+// grace is how long somebody waits for an engine that has been away for longer than [Patience]: all who need it would
+// wait in vain by turns, and workers that wait are none for others.
+const grace = 100 * time.Millisecond
+
+// Conn is the connection, once it stands. It waits for that until ctx ends, for [Patience] at most, and no longer than
+// a moment if nobody has reached it for that long; the error wraps [ErrUnavailable] and says why.
 func (e *Engine) Conn(ctx context.Context) (*nats.Conn, error) {
 	conn, _, err := e.reach(ctx)
 	return conn, err
@@ -82,7 +90,7 @@ func (e *Engine) JetStream(ctx context.Context) (jetstream.JetStream, error) {
 }
 
 func (e *Engine) reach(ctx context.Context) (*nats.Conn, jetstream.JetStream, error) {
-	ctx, cancel := context.WithTimeout(ctx, Patience)
+	ctx, cancel := context.WithTimeout(ctx, e.patience())
 	defer cancel()
 	for {
 		e.mu.Lock()
@@ -118,12 +126,25 @@ func (e *Engine) reach(ctx context.Context) (*nats.Conn, jetstream.JetStream, er
 	}
 }
 
+// patience is how long it may be waited for.
+func (e *Engine) patience() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.last != nil && !e.missed.IsZero() && time.Since(e.missed) > Patience {
+		return grace
+	}
+	return Patience
+}
+
 // start has the connection made, if nobody has before. It does not wait; the caller holds mu.
 func (e *Engine) start() {
 	if e.begun != nil {
 		return
 	}
 	e.begun = make(chan struct{})
+	if e.missed.IsZero() {
+		e.missed = time.Now()
+	}
 	go func() { // ends with the first try, whose parts have time-outs
 		defer close(e.begun)
 		conn, err := e.open()
@@ -194,7 +215,7 @@ func (e *Engine) stood(c *nats.Conn) {
 			return
 		}
 	}
-	e.last = nil
+	e.last, e.missed = nil, time.Time{}
 	close(e.up)
 	e.settings.Log.Debug("the engine is there", "where", e.where())
 }
@@ -209,7 +230,7 @@ func (e *Engine) lost(why error) {
 	if !e.stands() {
 		return
 	}
-	e.up, e.last = make(chan struct{}), why
+	e.up, e.last, e.missed = make(chan struct{}), why, time.Now()
 	if !e.closed {
 		e.settings.Log.Warn("the engine is away: what needs it waits, or fails", "where", e.where(),
 			"error", redact.Text(why.Error()))

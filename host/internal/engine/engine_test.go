@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/workerhost/workerhost/host/internal/goroutines"
 )
@@ -119,5 +120,57 @@ func TestAnEngineThatCanNotBeIsAClearErrorInTime(t *testing.T) {
 			}
 			t.Log(err, e.Status())
 		})
+	}
+}
+
+func TestAnEngineThatHasBeenAwayForLongIsWaitedForNoMore(t *testing.T) {
+	e := New(Settings{URL: "nats://127.0.0.1:1", Log: hclog.NewNullLogger()})
+	t.Cleanup(e.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := e.Conn(ctx); !errors.Is(err, ErrUnavailable) { // so that there is a first try
+		t.Fatal(err)
+	}
+	e.mu.Lock()
+	e.missed = e.missed.Add(-Patience)
+	e.mu.Unlock()
+	past := time.Now().Add(-2 * Patience)
+	e.mute.Store(&past)
+	for name, ask := range map[string]func() error{
+		"Conn": func() error { _, err := e.Conn(t.Context()); return err },
+		"Again": func() error {
+			return e.Again(t.Context(), func(context.Context, jetstream.JetStream) error { return nil })
+		},
+	} {
+		began := time.Now()
+		if err := ask(); !errors.Is(err, ErrUnavailable) || time.Since(began) > Patience/2 {
+			t.Errorf("%s: %v after %v", name, err, time.Since(began))
+		}
+	}
+}
+
+func TestAnEngineThatDoesNotAnswerIsAskedOnceWhereItHasNotForLong(t *testing.T) {
+	e := of(t, t.TempDir())
+	tries := 0
+	mute := func(ctx context.Context, _ jetstream.JetStream) error { tries++; return nats.ErrTimeout }
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := e.Again(ctx, mute); !errors.Is(err, ErrUnavailable) || tries < 2 {
+		t.Fatal(err, tries)
+	}
+	past := e.mute.Load().Add(-2 * Patience)
+	e.mute.Store(&past)
+	tries = 0
+	if err := e.Again(t.Context(), mute); !errors.Is(err, ErrUnavailable) || tries != 1 {
+		t.Fatal(err, tries)
+	}
+	if err := e.Again(t.Context(), func(context.Context, jetstream.JetStream) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	tries = 0
+	again, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := e.Again(again, mute); !errors.Is(err, ErrUnavailable) || tries < 2 {
+		t.Fatal(err, tries)
 	}
 }

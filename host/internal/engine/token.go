@@ -68,10 +68,13 @@ func Away(err error) bool {
 const oneTry = time.Second
 
 // Again does what may be done twice, again and again while the engine is [Away], until ctx ends, for [Patience] at
-// most; each try has a second. The error of the last try wraps [ErrUnavailable] then.
+// most; each try has a second. Where nothing was answered for longer than that, one try is all. The error of the last
+// try wraps [ErrUnavailable] then.
 func (e *Engine) Again(ctx context.Context, do func(ctx context.Context, js jetstream.JetStream) error) error {
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
+	since := e.mute.Load()
+	hopeless := since != nil && time.Since(*since) > Patience
 	for try := 0; ; try++ {
 		js, err := e.JetStream(ctx)
 		if err == nil {
@@ -80,15 +83,28 @@ func (e *Engine) Again(ctx context.Context, do func(ctx context.Context, js jets
 			done()
 		}
 		if !Away(err) {
+			e.mute.Store(nil)
 			return err
 		}
-		select {
-		case <-time.After(pause(try)):
-		case <-ctx.Done():
+		if !errors.Is(ctx.Err(), context.Canceled) { // else it had no time to answer
+			now := time.Now()
+			e.mute.CompareAndSwap(nil, &now)
+		}
+		if hopeless || !slept(ctx, pause(try)) {
 			if errors.Is(err, ErrUnavailable) {
 				return err
 			}
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
+	}
+}
+
+// slept waits. It says false if ctx has ended before.
+func slept(ctx context.Context, pause time.Duration) bool {
+	select {
+	case <-time.After(pause):
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
