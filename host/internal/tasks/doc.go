@@ -24,6 +24,8 @@
 //	tasks.REALM.paused.QUEUE               the queue is paused
 //
 // PLACE is p0 to p9, by priority, or k0 to k15, by the hash of the key. Each place of a queue has a durable consumer,
-// QUEUE_PLACE, made by whoever pushes to it first; those of keys have one message in flight. A bell that is no message
-// of the stream, tasks.REALM.bell.QUEUE, says that there is something new.
+// QUEUE_PLACE, made by whoever pushes to it first; those of keys have one message in flight. Two more, QUEUE_later and
+// QUEUE_failed, are there to count, and nobody takes anything from them. A bell that is no message of the stream,
+// tasks.REALM.bell.QUEUE, says that there is something new. What lies in the stream others may have written: it is
+// checked as what a worker pushes, and what is no task for a worker lies with the failed ones.
 package tasks

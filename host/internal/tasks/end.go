@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -54,7 +55,7 @@ func (t *task) end(v verdict) {
 	r.mu.Unlock()
 	q.running.Add(-1)
 	t.note(v, pausing)
-	if pausing > 0 && pausing < time.Hour {
+	if pausing > 0 && pausing < 2*glance { // after a longer one it is found in time
 		time.AfterFunc(pausing+20*time.Millisecond, q.ring)
 	}
 	q.ring()
@@ -127,8 +128,11 @@ func (t *task) note(v verdict, pausing time.Duration) {
 	}
 }
 
-// answer tells whoever waits for the end.
+// answer tells whoever waits for the end. Whoever may push from outside may not have the host publish elsewhere.
 func (r *Room) answer(ctx context.Context, reply string, v verdict) {
+	if !strings.HasPrefix(reply, nats.InboxPrefix) || strings.ContainsAny(reply, "*> \t\r\n") {
+		return
+	}
 	how := protocol.TaskDone
 	if v.how == buried {
 		how = protocol.TaskGivenUp

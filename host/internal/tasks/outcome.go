@@ -30,7 +30,6 @@ type facts struct {
 	failure       *protocol.Failure // nil: it went well
 	unkept        error             // what it asked for did not take effect
 	attempt, most int
-	back          bool // the host has no more time for it
 }
 
 // verdict is what follows.

@@ -164,6 +164,7 @@ func (q *queue) find(ctx context.Context, heard **nats.Subscription) error {
 		if q.places, err = q.list(ctx, stream); err != nil {
 			return err
 		}
+		r.mislay(name, q.places)
 		_, err = stream.GetLastMsgForSubject(ctx, r.names.paused(name))
 		if err == nil || errors.Is(err, jetstream.ErrMsgNotFound) {
 			q.paused.Store(err == nil)
@@ -183,7 +184,7 @@ func (q *queue) list(ctx context.Context, stream jetstream.Stream) (all []place,
 	names := stream.ConsumerNames(ctx)
 	for name := range names.Name() {
 		at, is := strings.CutPrefix(name, own)
-		if !is || at == "" || at[0] != 'p' && at[0] != 'k' {
+		if !is || !isPlace(at) {
 			continue
 		}
 		i := slices.IndexFunc(q.places, func(p place) bool { return p.name == at })
@@ -231,7 +232,9 @@ func (q *queue) take(ctx context.Context) error {
 			}
 		}
 		q.first++
-		q.allowance -= float64(took)
+		if s.Rate > 0 {
+			q.allowance -= float64(took)
+		}
 		if took == 0 || ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -260,6 +263,7 @@ func (q *queue) takeFrom(p place, n int, s *Queue) (took int, err error) {
 func (q *queue) allowed(rate float64) int {
 	const many = 1 << 20
 	if rate <= 0 {
+		q.refilled = time.Time{} // a rate that comes later begins then
 		return many
 	}
 	now := time.Now()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -229,6 +230,16 @@ func (r *Room) forget(err error) {
 		clear(r.places)
 		r.mu.Unlock()
 	}
+}
+
+// mislay has places of a queue be made anew that the engine has no more: somebody may have removed them there.
+func (r *Room) mislay(queue string, there []place) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.places, func(name string, _ bool) bool {
+		at, is := strings.CutPrefix(name, consumer(queue, ""))
+		return is && isPlace(at) && !slices.ContainsFunc(there, func(p place) bool { return p.name == at })
+	})
 }
 
 // ring tells the hosts that a queue has something new, be it a task or, with all, a place or a pause.

@@ -39,7 +39,8 @@ type task struct {
 // hand hands a task to the pool.
 func (q *queue) hand(s *Queue, p place, m jetstream.Msg) {
 	t := &task{queue: q, settings: s, message: m, place: p.name, taken: time.Now()}
-	if err := t.read(); err != nil {
+	garbled, err := t.read()
+	if err != nil {
 		q.room.Log.Error("a message is no task, and is dropped", "queue", s.Name, "subject", m.Subject(), "error", err)
 		m.Term()
 		return
@@ -50,8 +51,12 @@ func (q *queue) hand(s *Queue, p place, m jetstream.Msg) {
 	ending := r.ending
 	r.mu.Unlock()
 	q.running.Add(1)
-	if ending {
+	switch {
+	case ending:
 		r.spawn(func() { t.end(verdict{how: returned}) })
+		return
+	case garbled != "": // by another program, whose task is for people to look at
+		r.spawn(func() { t.end(verdict{how: buried, reason: garbled}) })
 		return
 	}
 	ticket := s.Backend.Submit(&protocol.Exchange{Request: &t.wire, Behind: true, Timeout: s.Timeout, Subject: t,
@@ -65,19 +70,19 @@ func (q *queue) hand(s *Queue, p place, m jetstream.Msg) {
 	}
 }
 
-// read makes of the message what a worker gets.
-func (t *task) read() error {
+// read makes of the message what a worker gets. garbled says why it can't have it.
+func (t *task) read() (garbled string, err error) {
 	meta, err := t.message.Metadata()
 	if err != nil {
-		return err
+		return "", err
 	}
 	parts := strings.Split(t.message.Subject(), ".") // tasks, realm, live, queue, id, ready, place
 	if len(parts) != 7 {
-		return fmt.Errorf("the subject has %d parts, and a task's has 7", len(parts))
+		return "", fmt.Errorf("the subject has %d parts, and a task's has 7", len(parts))
 	}
 	id, ok := engine.Name(parts[4])
 	if !ok {
-		return fmt.Errorf("%q is no id", parts[4])
+		return "", fmt.Errorf("%q is no id", parts[4])
 	}
 	h := t.message.Headers()
 	pushed, _ := strconv.ParseInt(h.Get(headerPushed), 10, 64)
@@ -85,13 +90,16 @@ func (t *task) read() error {
 		pushed = meta.Timestamp.UnixMilli()
 	}
 	key, _ := engine.Name(h.Get(headerKey))
-	value, err := protocol.CheckValue(t.message.Data())
-	if err != nil {
-		return fmt.Errorf("the payload is no MessagePack: %w", err)
+	t.wire = protocol.Task{Queue: t.settings.Name, ID: id, Attempt: int(meta.NumDelivered), Pushed: pushed, Key: key,
+		Priority: priority(t.place), Most: t.settings.Attempts}
+	if t.wire.Payload, err = protocol.CheckValue(t.message.Data()); err != nil {
+		return "its payload is no MessagePack: " + err.Error(), nil
 	}
-	t.wire = protocol.Task{Queue: t.settings.Name, ID: id, Attempt: int(meta.NumDelivered), Payload: value,
-		Pushed: pushed, Key: key, Priority: priority(t.place), Most: t.settings.Attempts}
-	return nil
+	as := protocol.Push{Queue: t.settings.Name, ID: id, Payload: t.wire.Payload, Key: key}
+	if err := as.Check(); err != nil {
+		return err.Error(), nil
+	}
+	return "", nil
 }
 
 // ConnectionID implements [protocol.Subject]: it is of none.
@@ -129,7 +137,7 @@ func (t *task) Fail(err *protocol.Failure) {
 func (t *task) Finished() {
 	t.mu.Lock()
 	v := outcome(facts{settle: t.settle, failure: t.failure, unkept: t.unkept, attempt: t.wire.Attempt,
-		most: t.settings.Attempts, back: t.back})
+		most: t.settings.Attempts})
 	t.mu.Unlock()
 	t.queue.room.spawn(func() { t.end(v) }) // ends when the engine has it, in bounded time
 }
