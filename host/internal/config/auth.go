@@ -105,7 +105,7 @@ func (c *Config) warnOfOpenNames(l *Listen) {
 		if name, by := c.openName(l, r, routes, table, names); by != "" {
 			at := r.at + ".host"
 			w := c.ProblemAt(at, fmt.Sprintf("%s: it is guarded under these names alone, and pool %s "+
-				"answers the same path to all under %s, %s: leave host out, name all of them, or write "+
+				"answers the same path to all, under %s, %s: leave host out, name all of them, or write "+
 				"strict_hosts = true in the [[listen]]", label(at), r.Pool, name, by))
 			if !slices.ContainsFunc(c.Warnings, func(old *Problem) bool { return *old == *w }) {
 				c.Warnings = append(c.Warnings, w)

@@ -32,6 +32,7 @@ var ownHeaders = []string{
 // check completes what is more than a number.
 func (h *HTTP) check(c *Config, fail fail) {
 	c.checkAccessLog(&h.AccessLog, "http.access_log", fail)
+	h.ErrorPages.check(c, "http.error_pages", fail)
 	if h.RequestID != "" && !headerName.MatchString(h.RequestID) {
 		fail("http.request_id", "expected the name of a header, such as \"X-Request-Id\", or \"\" for none, found %s",
 			describe(h.RequestID))

@@ -70,6 +70,8 @@ type Config struct {
 	Stores        []*Store      `key:"store"` // by name
 	Queues        []*Queue      `key:"queue"` // by name
 
+	ErrorFiles map[string]ErrorPage // what error_pages name, by the file
+
 	replaced bool           // the listeners are those of flags
 	lines    map[string]int // the line of each key, by its path: "pool.web.workers", "listen.0.address"
 }
@@ -123,6 +125,8 @@ type HTTP struct {
 	RateLimit       RateLimit     `key:"rate_limit" live:"yes"`
 	Compression     Compression   `key:"compression" live:"yes" holds:"true, false or table" absent:"true" means:"compress answers of text-like types for clients that take zstd, gzip or Brotli, and send what lies compressed beside a static file (app.js.br, .zst, .gz); host help compression, which says when not to"`
 	Lane            bool          `key:"lane" default:"true" means:"plain HTTP/1.1 in cleartext, WebSockets, TCP and held responses are served on event loops, at about two thirds of the cost of a request and half the memory of a connection; false gives each a goroutine, as on systems other than Linux"`
+	ErrorPages      ErrorPages    `key:"error_pages" live:"yes" holds:"table of files" absent:"{}" means:"pages for errors that the host answers, by their status, such as { 502 = \"errors/502.html\", 5xx = \"errors/5xx.html\" }; read at the start and at each reload; programs that ask for JSON get a problem of RFC 9457"`
+	InterceptErrors bool          `key:"intercept_errors" live:"yes" default:"false" means:"error_pages stand in for what workers answer with these statuses, too, unless the client asks for JSON"`
 	AccessLog       string        `key:"access_log" live:"yes" holds:"\"off\", \"text\", \"json\" or path" default:"off" means:"a line for each request: text and json go to standard output; a file is JSON if its name ends in .json, and is reopened on SIGUSR2"`
 	RequestID       string        `key:"request_id" live:"yes" default:"X-Request-Id" means:"header that carries a request's id both ways: a client's own is kept if it is fit for a log, otherwise one is made; \"\" is off"`
 }

@@ -121,6 +121,8 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		*into = d.warmups(at, v)
 	case *map[string]string:
 		*into = d.pairs(at, v, false)
+	case *ErrorPages:
+		*into = d.pairs(at, v, false)
 	case *Settings:
 		*into = d.pairs(at, v, true)
 	case **TLS:

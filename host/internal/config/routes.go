@@ -48,6 +48,8 @@ type Route struct {
 	Cors           *Cors             `key:"cors" absent:"off"`
 	RequestHeaders map[string]string `key:"request_headers" absent:"{}" means:"headers of requests, as workers see them, in place of those of the same name that a client gives; \"\" takes one away"`
 	Compression    *Compression      `key:"compression" holds:"true, false or table" absent:"[http] compression" means:"as compression of [http], in its place; of a table what is left out is the default's"`
+	ErrorPages     ErrorPages        `key:"error_pages" holds:"table of files" absent:"{}" means:"as error_pages of [http], which count for the statuses that are left out"`
+	Intercept      *bool             `key:"intercept_errors" absent:"[http] intercept_errors" means:"as intercept_errors of [http], in its place"`
 	AccessLog      string            `key:"access_log" holds:"\"off\", \"text\", \"json\" or path" absent:"[http] access_log" means:"as access_log of [http], in its place"`
 
 	at string // where the file has it
@@ -142,6 +144,7 @@ func (r *Route) check(c *Config, fail fail) {
 		r.Auth.check(c, r.at+".auth", fail)
 	}
 	r.checkAccess(fail)
+	r.ErrorPages.check(c, r.at+".error_pages", fail)
 	r.checkName(c, fail)
 }
 

@@ -209,7 +209,7 @@ func TestAGuardThatOtherNamesGoAroundIsWarnedOf(t *testing.T) {
 		{both + none + "[[route]]\nhost = 'b.org'\npool = 'web'\n", ""},
 	} {
 		got := apply(t, parse(t, c.file+two), Overrides{}).Warnings.Error()
-		if strings.Contains(got, "password") != (c.want != "") || !strings.Contains(got, c.want) {
+		if strings.Contains(got, "is guarded") != (c.want != "") || !strings.Contains(got, c.want) {
 			t.Errorf("for:\n%s\ngot:  %s\nwant: %s", c.file, got, c.want)
 		}
 	}

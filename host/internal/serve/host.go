@@ -288,7 +288,7 @@ func (h *host) listenTerms(made *setup, l config.Listen) (t listen.Terms, err er
 		Backend: p.backend(), Hub: p.realm.hub, Limits: listenLimits(c.HTTP),
 		Framing: framing(&l.Sockets), Sockets: socketLimits(&l.Sockets),
 		Access: g.access, Tracer: g.traces.tracer, RequestID: g.id, RateLimit: g.rates[""].limit, Proxies: g.proxies,
-		Compression: compression(&c.HTTP.Compression),
+		Compression: compression(&c.HTTP.Compression), ErrorPages: errorPages(c, nil),
 	}}
 	if l.TLS == nil {
 		t.Challenge = h.certificates.Challenge

@@ -55,6 +55,7 @@ func makePlan(now *setup, c *config.Config) *plan {
 	p.sort(&p.log, *now.config, otherDifferences(now.config, c))
 	p.planPools(now)
 	p.planListeners(now)
+	p.planErrorPages(now.config)
 	p.planRoutes(now)
 	p.planPushers(now.config)
 	p.planPrograms(now.config)
@@ -221,7 +222,7 @@ func inEffect(old, new *config.Config) *config.Config {
 	c.Pools, c.Listen, c.Routes, c.Warnings = new.Pools, new.Listen, new.Routes, new.Warnings
 	c.Tracing, c.Services, c.Cron, c.Dials = new.Tracing, new.Services, new.Cron, new.Dials
 	c.Pushers, c.Stores = new.Pushers, new.Stores
-	c.Channels = new.Channels
+	c.Channels, c.ErrorFiles = new.Channels, new.ErrorFiles
 	c.Queues = new.Queues
 	takeLive(&c, *new)
 	takeLive(&c.Log, new.Log)

@@ -38,6 +38,7 @@ func routeTerms(made *setup, r *config.Route, t web.Terms) web.Terms {
 	if r.Redirect != "" {
 		t.Route.Status = r.Status
 	}
+	t.ErrorPages = errorPages(c, r)
 	t.Route.Asks = headers(r.RequestHeaders)
 	if allow, deny := peers(r.AllowAddresses), peers(r.DenyAddresses); allow != nil || deny != nil {
 		t.Route.Addresses = &guard.Addresses{Allow: allow, Deny: deny}

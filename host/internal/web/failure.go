@@ -67,7 +67,8 @@ func verdictOf(f *protocol.Failure) verdict {
 	return verdict{500, false, texts[500]}
 }
 
-// answer writes an error page. detail is shown with Options.Dev only. Headers that were set before stay.
+// answer writes an error page: the site's own, if it has one and nothing is to be shown to a developer. detail is shown
+// with Options.Dev only. Headers that were set before stay.
 func (v *visit) answer(with verdict, detail string) {
 	if with.status == 0 {
 		panic(http.ErrAbortHandler)
@@ -90,7 +91,13 @@ func (v *visit) answer(with verdict, detail string) {
 		detail = ""
 	}
 	var page string
-	if v.wantsHTML() {
+	if own := v.terms.ErrorPages.of(with.status); v.wantsProblem() && with.status >= 400 {
+		h.Set("Content-Type", "application/problem+json")
+		page = problem(with, detail)
+	} else if own != nil && detail == "" {
+		h.Set("Content-Type", own.Type)
+		page = string(own.Body)
+	} else if v.wantsHTML() {
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		page = "<!doctype html>\n<title>" + title + "</title>\n<h1>" + title + "</h1>\n<p>" +
 			html.EscapeString(with.text) + "</p>\n"

@@ -143,6 +143,9 @@ func (x *exchange) deliver(v *visit) {
 		x.reject(v, err)
 		return
 	}
+	if x.intercept(v) {
+		return // leave cancels what may still come
+	}
 	if m.File != "" && m.Status != http.StatusResetContent {
 		x.deliverFile(v)
 		return

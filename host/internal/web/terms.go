@@ -57,6 +57,7 @@ type Terms struct {
 	Linked   bool // symlinks in Public may lead to what the Backend's traits let a worker send
 	// what answers are compressed; nil: none
 	Compression *compress.Policy
+	ErrorPages  *ErrorPages // nil: there are none
 	// whether a path is the Backend's to refuse, also where there is a file; nil is none
 	Denied func(path string) bool
 
