@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -82,6 +83,7 @@ type host struct {
 	room   *Room
 	hub    *hub.Hub
 	realm  *Realm
+	log    *logged
 }
 
 // hosts are several that know each other.
@@ -102,11 +104,12 @@ func hosts(t *testing.T, n int) (all []*host) {
 			Cluster:   &engine.Cluster{Name: "c", Listen: address, Routes: routes, Hosts: n},
 			MaxMemory: 16 << 20, MaxDisk: 64 << 20, Log: hclog.NewNullLogger()})
 		t.Cleanup(e.Close)
-		h := &host{t: t, engine: e, hub: hub.New(hclog.NewNullLogger())}
+		h := &host{t: t, engine: e, hub: hub.New(hclog.NewNullLogger()), log: &logged{}}
 		h.room = New(Settings{Cluster: "a cluster", Host: fmt.Sprintf("host-%d", i), Version: "1", Conn: e.Conn,
 			Station: func() (string, error) { return engine.Station(folder) },
 			State:   func() string { return "serving" },
-			Log:     hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Info})})
+			Log: hclog.New(&hclog.LoggerOptions{Output: io.MultiWriter(t.Output(), h.log),
+				Level: hclog.Info})})
 		t.Cleanup(h.room.Close)
 		h.realm = h.room.Realm("default", h.hub)
 		h.room.Enter()
@@ -342,4 +345,55 @@ func (h *host) received(t *testing.T) uint64 {
 		t.Fatal(err)
 	}
 	return conn.Stats().InMsgs
+}
+
+func TestAHostThatComesBackIsKnownAgain(t *testing.T) {
+	all := hosts(t, 2)
+	lost := func(is bool) func() bool {
+		return func() bool { return (len(all[0].room.others()) == 0) == is }
+	}
+	all[1].room.yielded.Store(true) // it says nothing for a while, as one that is stopped
+	eventually(t, lost(true))
+	all[1].room.yielded.Store(false)
+	eventually(t, lost(false))
+	eventually(t, func() bool { return all[0].log.has("another host of the cluster is back: host=host-1") })
+}
+
+// logged is what a log has.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logged) has(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Contains(l.text.Bytes(), []byte(text))
+}
+
+func TestGroupsThatCameAndWentWhileTheEngineIsAwayLeaveNothing(t *testing.T) {
+	r := New(Settings{Cluster: "c", Log: hclog.NewNullLogger()})
+	realm := r.Realm("default", hub.New(hclog.NewNullLogger()))
+	w := watcher{realm}
+	w.Group("stays", true)
+	for i := range 1000 {
+		w.Group(fmt.Sprint(i), true)
+		w.Group(fmt.Sprint(i), false)
+	}
+	if n := len(r.wants.changed); n != 3 { // all, this host's, and the group
+		t.Fatal(n)
+	}
+	if now := r.wants.take(); len(now) != 3 || !now[realm.subject(byGroup, "stays")] {
+		t.Fatal(now)
+	}
+	w.Group("stays", false)
+	if now := r.wants.take(); len(now) != 1 || now[realm.subject(byGroup, "stays")] || len(r.wants.taken) != 2 {
+		t.Fatal(now)
+	}
 }

@@ -14,8 +14,10 @@ import (
 type wants struct {
 	mu sync.Mutex
 	// guarded by mu
-	all     map[string]bool
-	changed []string
+	all   map[string]bool
+	taken map[string]bool // what of it the speaker knows
+	// changed is what it has yet to know: one that came and went meanwhile leaves nothing
+	changed map[string]struct{}
 	closed  func(subject string) bool // which are wanted at all; nil: all
 }
 
@@ -54,7 +56,11 @@ func (w *wants) set(subject string, wanted bool) {
 	} else {
 		delete(w.all, subject)
 	}
-	w.changed = append(w.changed, subject)
+	if w.all[subject] == w.taken[subject] && w.closed == nil {
+		delete(w.changed, subject)
+	} else {
+		w.changed[subject] = struct{}{}
+	}
 }
 
 // only has nothing be wanted any more but what may.
@@ -63,7 +69,7 @@ func (w *wants) only(may func(subject string) bool) {
 	defer w.mu.Unlock()
 	w.closed = may
 	for subject := range w.all {
-		w.changed = append(w.changed, subject)
+		w.changed[subject] = struct{}{}
 	}
 }
 
@@ -75,10 +81,15 @@ func (w *wants) take() map[string]bool {
 		return nil
 	}
 	now := make(map[string]bool, len(w.changed))
-	for _, subject := range w.changed {
+	for subject := range w.changed {
 		now[subject] = w.all[subject] && (w.closed == nil || w.closed(subject))
+		if now[subject] {
+			w.taken[subject] = true
+		} else {
+			delete(w.taken, subject)
+		}
 	}
-	w.changed = w.changed[:0]
+	w.changed = map[string]struct{}{}
 	return now
 }
 

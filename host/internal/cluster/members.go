@@ -85,6 +85,7 @@ func (r *Room) onBeat(from string, body []byte) error {
 	}
 	r.mu.Lock()
 	m, known := r.members[from]
+	back := known && m.lost
 	now := time.Now()
 	switch {
 	case b.Gone:
@@ -102,8 +103,12 @@ func (r *Room) onBeat(from string, body []byte) error {
 	switch {
 	case b.Gone && known:
 		r.log.Info("another host has left the cluster", "host", b.Host)
-	case !b.Gone && !known:
-		r.log.Info("another host is in the cluster", "host", b.Host, "version", b.Version)
+	case !b.Gone && (!known || back):
+		text := "another host is in the cluster"
+		if back {
+			text = "another host of the cluster is back"
+		}
+		r.log.Info(text, "host", b.Host, "version", b.Version)
 		r.sayBeat() // it knows of this one now, too
 	}
 	return nil

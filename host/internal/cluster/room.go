@@ -75,7 +75,8 @@ func New(s Settings) *Room {
 		questions: map[string]*question{},
 	}
 	r.station.Store("")
-	r.speech.stirs, r.wants.all = make(chan struct{}, 1), map[string]bool{}
+	r.speech.stirs = make(chan struct{}, 1)
+	r.wants.all, r.wants.taken, r.wants.changed = map[string]bool{}, map[string]bool{}, map[string]struct{}{}
 	r.ctx, r.end = context.WithCancel(context.Background())
 	return r
 }
