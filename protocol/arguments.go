@@ -158,6 +158,13 @@ func (a *written) str(s string)   { a.all = append(a.all, appendStr(nil, s)) }
 func (a *written) number(n int64) { a.all = append(a.all, appendInt(nil, n)) }
 func (a *written) value(v Value)  { a.all = append(a.all, appendValue(nil, v)) }
 
+// local is left out unless it is true.
+func (a *written) local(yes bool) {
+	if yes {
+		a.all = append(a.all, appendBool(nil, true))
+	}
+}
+
 func (a *written) ttl(ms int64) {
 	if ms != OwnTTL {
 		a.number(ms)

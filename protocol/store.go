@@ -46,6 +46,7 @@ type StoreCall struct {
 	Prefix  string
 	After   string
 	Limit   int
+	Local   bool // of store.get and store.get_many: by the copy at hand, which may be behind
 }
 
 // storeShape is what a method takes behind the store: how many arguments it needs, and what reads them.
@@ -57,10 +58,11 @@ type storeShape struct {
 }
 
 var storeShapes = map[string]storeShape{
-	CallStoreGet: {1, "a key", func(c *StoreCall, a *arguments) {
-		c.Key = a.key()
+	CallStoreGet: {1, "a key, and perhaps whether the copy at hand will do", func(c *StoreCall, a *arguments) {
+		c.Key, c.Local = a.key(), a.more() && a.bool()
 	}, func(c *StoreCall, a *written) {
 		a.str(c.Key)
+		a.local(c.Local)
 	}},
 	CallStoreSet: {2, "a key, a value and perhaps a time to live", readSet, writeSet},
 	CallStoreAdd: {2, "a key, a value and perhaps a time to live", readSet, writeSet},
@@ -83,8 +85,14 @@ var storeShapes = map[string]storeShape{
 		a.number(c.By)
 		a.ttl(c.TTL)
 	}},
-	CallStoreDelete:  {1, "a list of keys", readKeys, writeKeys},
-	CallStoreGetMany: {1, "a list of keys", readKeys, writeKeys},
+	CallStoreDelete: {1, "a list of keys", readKeys, writeKeys},
+	CallStoreGetMany: {1, "a list of keys, and perhaps whether the copy at hand will do",
+		func(c *StoreCall, a *arguments) {
+			c.Keys, c.Local = a.keys(), a.more() && a.bool()
+		}, func(c *StoreCall, a *written) {
+			writeKeys(c, a)
+			a.local(c.Local)
+		}},
 	CallStoreSetMany: {1, "a list of keys and values by turns, and perhaps a time to live",
 		func(c *StoreCall, a *arguments) {
 			c.Keys, c.Values = a.keysAndValues()

@@ -12,6 +12,7 @@ func TestWhatIsAskedOfStoresAndLocksIsReadAsItWasAsked(t *testing.T) {
 	v := Value{0xa1, 'v'}
 	for _, c := range []StoreCall{
 		{Method: CallStoreGet, Store: "s", Key: "k", TTL: OwnTTL},
+		{Method: CallStoreGet, Store: "s", Key: "k", TTL: OwnTTL, Local: true},
 		{Method: CallStoreSet, Store: "s", Key: "k", Value: v, TTL: OwnTTL},
 		{Method: CallStoreSet, Store: "A-z_0.9", Key: strings.Repeat("k", MaxStoreKey), Value: v, TTL: 0},
 		{Method: CallStoreAdd, Store: "s", Key: "\xff", Value: v, TTL: mostTTL},
@@ -20,6 +21,7 @@ func TestWhatIsAskedOfStoresAndLocksIsReadAsItWasAsked(t *testing.T) {
 		{Method: CallStoreIncrement, Store: "s", Key: "k", By: 1, TTL: OwnTTL},
 		{Method: CallStoreDelete, Store: "s", Keys: []string{"a", "b"}, TTL: OwnTTL},
 		{Method: CallStoreGetMany, Store: "s", Keys: []string{"a"}, TTL: OwnTTL},
+		{Method: CallStoreGetMany, Store: "s", Keys: []string{"a"}, TTL: OwnTTL, Local: true},
 		{Method: CallStoreSetMany, Store: "s", Keys: []string{"a", "b"}, Values: []Value{v, {0xc0}}, TTL: 9},
 		{Method: CallStoreScan, Store: "s", Prefix: "p", After: "pa", Limit: 3, TTL: OwnTTL},
 		{Method: CallStoreClear, Store: "s", TTL: OwnTTL},
@@ -68,7 +70,8 @@ func TestWhatAStoreOrALockDoesNotTakeIsRefusedByName(t *testing.T) {
 		{CallStoreGet, []any{"s", ""}, "1 to 1024"},
 		{CallStoreGet, []any{"s", 7}, "text"},
 		{CallStoreGet, []any{"s", strings.Repeat("k", MaxStoreKey+1)}, "1 to 1024"},
-		{CallStoreGet, []any{"s", "k", 1}, "3 arguments"},
+		{CallStoreGet, []any{"s", "k", 1}, "true or false"},
+		{CallStoreGet, []any{"s", "k", false, 1}, "4 arguments"},
 		{CallStoreSet, []any{"s", "k"}, "2 arguments"},
 		{CallStoreSet, []any{"s", "k", 1, -1}, "from 0"},
 		{CallStoreSet, []any{"s", "k", 1, mostTTL + 1}, "from 0"},

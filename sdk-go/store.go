@@ -24,18 +24,27 @@ const StoreTTL time.Duration = -1
 // engine is away and nothing was done, PERMISSION_DENIED for a change by code that is only tried. Each call waits
 // five seconds at most, or until the context ends.
 type Values struct {
-	ctx  context.Context
-	name string
+	ctx   context.Context
+	name  string
+	local bool
 }
 
 // Store gives the store of that name, 1 to 64 letters, digits, "-", "_" and "."; nobody has to declare it. ctx is
 // that of a request, an event or a tick, or any other of a program that serves.
-func Store(ctx context.Context, name string) Values { return Values{ctx, name} }
+func Store(ctx context.Context, name string) Values { return Values{ctx: ctx, name: name} }
+
+// Local is the store whose Get and GetMany read the copy at hand: where several hosts keep copies that is faster, asks
+// no other host, and may find what was there some milliseconds before, or before this host was cut off from the
+// others. All else is as ever.
+func (s Values) Local() Values {
+	s.local = true
+	return s
+}
 
 // Get decodes what is under a key into what into points to, and gives its version; 0 is that there is nothing, and
 // into is left alone.
 func (s Values) Get(key string, into any) (version int64, err error) {
-	v, err := s.call(&protocol.StoreCall{Method: protocol.CallStoreGet, Key: key})
+	v, err := s.call(&protocol.StoreCall{Method: protocol.CallStoreGet, Key: key, Local: s.local})
 	if err != nil {
 		return 0, err
 	}
@@ -102,7 +111,7 @@ func (s Values) Clear() (int64, error) {
 // GetMany calls each for those of at most 1000 keys that have something, in their order, with a function that
 // decodes it.
 func (s Values) GetMany(keys []string, each func(key string, decode func(into any) error) error) error {
-	v, err := s.call(&protocol.StoreCall{Method: protocol.CallStoreGetMany, Keys: keys})
+	v, err := s.call(&protocol.StoreCall{Method: protocol.CallStoreGetMany, Keys: keys, Local: s.local})
 	if err != nil {
 		return err
 	}

@@ -78,8 +78,14 @@ func TestStoresAndLocksAskWhatSpecSays(t *testing.T) {
 		check(was, false, err)
 		m, err = Lock(ctx, "l", LockOptions{Keep: true})
 		check(m == nil, true, err)
+		version, err = s.Local().Get("k", &text)
+		check(version, int64(0), err)
 	}, []any{"v", 7}, nil, 8, nil, 9, -2, 1, []any{[]any{1, 1}, nil, []any{3, 2}},
-		[]string{"p1"}, 4, 5, true, true, nil)
+		[]string{"p1"}, 4, 5, true, true, nil, nil)
+	for i, local := range map[int]bool{0: false, len(calls) - 1: true} {
+		got, err := protocol.ParseStore(calls[i].Method, calls[i].Arguments)
+		check(got.Local, local, err)
+	}
 	for i, want := range []protocol.LockCall{
 		{Method: protocol.CallLockAcquire, Name: "l", TTL: 30000, Wait: 1000, Kind: "memory"},
 		{Method: protocol.CallLockRenew, Name: "l", Token: 5, TTL: 60000, Kind: "memory"},

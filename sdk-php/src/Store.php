@@ -43,10 +43,15 @@ final class Store
         return new self(null, $name);
     }
 
-    /** What is under a key, or the default if nothing is. */
-    public function get(string $key, mixed $default = null): mixed
+    /**
+     * What is under a key, or the default if nothing is.
+     *
+     * @param bool $local reads the copy at hand: where several hosts keep copies that is faster, asks no other host,
+     *     and may find what was there some milliseconds before, or before this host was cut off from the others
+     */
+    public function get(string $key, mixed $default = null, bool $local = false): mixed
     {
-        $found = $this->call('get', $key);
+        $found = $this->call('get', $key, $local ?: null);
 
         return $found === null ? $default : self::value($found[0]);
     }
@@ -143,14 +148,15 @@ final class Store
      * What is under several keys, by key; those that have nothing have the default.
      *
      * @param iterable<string|int> $keys
+     * @param bool                 $local as in get()
      *
      * @return array<array-key, mixed>
      */
-    public function getMany(iterable $keys, mixed $default = null): array
+    public function getMany(iterable $keys, mixed $default = null, bool $local = false): array
     {
         $values = [];
         foreach (\array_chunk(self::keys($keys), self::KEYS) as $some) {
-            foreach ($this->call('get_many', $some) as $i => $found) {
+            foreach ($this->call('get_many', $some, $local ?: null) as $i => $found) {
                 $values[$some[$i]] = $found === null ? $default : self::value($found[0]);
             }
         }

@@ -56,6 +56,8 @@ final class StoreTest extends TestCase
             ['$s->increment("k")', ['store.increment', ['s', 'k', 1]], 5, '5'],
             ['$s->decrement("k", 3, 60)', ['store.increment', ['s', 'k', -3, 60000]], -3, '-3'],
             ['$s->delete("a", "b")', ['store.delete', ['s', ['a', 'b']]], 1, '1'],
+            ['$s->get("k", local: true)', ['store.get', ['s', 'k', true]], ['x', 1], '"x"'],
+            ['$s->getMany(["a"], local: true)', ['store.get_many', ['s', ['a'], true]], [['x', 1]], '{"a":"x"}'],
             ['$s->getMany(["a", 7], 0)', ['store.get_many', ['s', ['a', '7']]], [['x', 1], null], '{"a":"x","7":0}'],
             ['$s->setMany(["a" => 1, 7 => 2], 1)', ['store.set_many', ['s', ['a', 1, '7', 2], 1000]], true, 'null'],
             ['$s->scan("p")', ['store.scan', ['s', 'p', '', 1000]], ['p1', 'p2'], '["p1","p2"]'],

@@ -79,7 +79,7 @@ func (b *bucket) label(name string) string {
 func (b *bucket) do(ctx context.Context, c *protocol.StoreCall) (protocol.Value, error) {
 	switch c.Method {
 	case protocol.CallStoreGet:
-		r, err := b.read(ctx, c.Key)
+		r, err := b.read(ctx, c.Key, c.Local)
 		return stored(nil, r), err
 	case protocol.CallStoreSet:
 		return version(b.set(ctx, c.Key, c.Value, b.span(c.TTL)))
@@ -94,7 +94,7 @@ func (b *bucket) do(ctx context.Context, c *protocol.StoreCall) (protocol.Value,
 		n, err := b.delete(ctx, c.Keys)
 		return protocol.IntValue(int64(n)), err
 	case protocol.CallStoreGetMany:
-		all, err := b.readMany(ctx, c.Keys)
+		all, err := b.readMany(ctx, c.Keys, c.Local)
 		v := protocol.AppendList(nil, len(all))
 		for _, r := range all {
 			v = stored(v, r)
@@ -147,6 +147,9 @@ func (l *locks) do(to protocol.Caller, c *protocol.LockCall) (protocol.Value, er
 	switch c.Method {
 	case protocol.CallLockRenew:
 		ok, err := l.renew(ctx, c.Name, had.token, ttl)
+		if ok && err == nil {
+			l.room.renewed(had, ttl)
+		}
 		return truth(ok, err)
 	case protocol.CallLockRelease:
 		ok, err := l.release(ctx, c.Name, had.token)
@@ -165,7 +168,7 @@ func (l *locks) do(to protocol.Caller, c *protocol.LockCall) (protocol.Value, er
 		return null, context.Canceled
 	}
 	if !c.Keep {
-		if err := l.room.bind(had, to.Worker()); err != nil {
+		if err := l.room.bind(had, to.Worker(), ttl); err != nil {
 			had.release()
 			return null, err
 		}

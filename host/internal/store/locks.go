@@ -68,7 +68,7 @@ func (l *locks) holder(ctx context.Context, token string) (h *tenure, last uint6
 }
 
 func (l *locks) read(ctx context.Context, c *nats.Conn, token string) (*tenure, uint64, error) {
-	m, seq, err := l.last(ctx, c, token)
+	m, seq, err := l.last(ctx, c, token, false)
 	if err != nil || m == nil {
 		return nil, 0, err
 	}
@@ -239,6 +239,10 @@ const freeTime = time.Second
 // release frees a lock that is had. It says false if the token is not of who has it.
 func (l *locks) release(ctx context.Context, name string, token uint64) (bool, error) {
 	ok, err := l.replace(ctx, name, token, tenure{token: token, free: true}, freeTime)
+	var api *jetstream.APIError
+	if errors.As(err, &api) && isFull(api) { // there are as many locks as may be: to say that it is free takes room
+		ok, err = l.remove(ctx, name, token)
+	}
 	if ok && err == nil {
 		key := engine.Token(name)
 		l.wake(key)
@@ -246,6 +250,21 @@ func (l *locks) release(ctx context.Context, name string, token uint64) (bool, e
 			c.Publish(l.told+key, nil) // those who do not hear it try when its time would have been up
 		}
 	}
+	return ok, err
+}
+
+// remove has the stream forget a lock that is had.
+func (l *locks) remove(ctx context.Context, name string, token uint64) (ok bool, err error) {
+	key := engine.Token(name)
+	err = l.again(ctx, func(ctx context.Context, c *nats.Conn) error {
+		h, last, err := l.read(ctx, c, key)
+		if err != nil || h == nil || h.token != token {
+			return err
+		}
+		n, err := l.purge(ctx, c, l.subject+key, last+1)
+		ok = ok || n > 0
+		return err
+	})
 	return ok, err
 }
 

@@ -5,7 +5,6 @@ package store
 import (
 	"encoding/binary"
 	"errors"
-	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -14,23 +13,32 @@ import (
 
 // record is the value of a key, as it lies in the stream.
 type record struct {
-	until int64  // in milliseconds since 1970; 0: for ever
-	id    uint64 // of the change that wrote it
-	value protocol.Value
+	until int64 // in milliseconds since 1970; 0: for ever
+	// changes are the last ones of processes that have changed it by what was there, the latest first: by these one
+	// whose confirmation was lost finds out whether its change was made, whoever has changed it since
+	changes []madeBy
+	value   protocol.Value
 
 	seq uint64 // where it is in the stream; 0: nowhere
 }
 
+// madeBy is a change, and whose: a process has one of a key under way at most.
+type madeBy struct {
+	life, id uint64
+}
+
 const (
-	recordVersion = 1
-	recordHead    = 17 // version, until, id
+	recordVersion = 2
+	recordHead    = 10 // version, until, how many changes
+	madeSize      = 16
+	mostMade      = 8 // changes that a record tells of
 )
 
 var errRecord = errors.New("what the engine has under the key was not written by a host of this kind")
 
 // newRecord is one that is gone after ttl, unless that is 0.
 func newRecord(v protocol.Value, ttl time.Duration, now time.Time) *record {
-	r := &record{id: rand.Uint64(), value: v}
+	r := &record{value: v}
 	if ttl > 0 {
 		r.until = now.Add(ttl).UnixMilli()
 	}
@@ -38,10 +46,13 @@ func newRecord(v protocol.Value, ttl time.Duration, now time.Time) *record {
 }
 
 func (r *record) encode() []byte {
-	b := make([]byte, 0, recordHead+max(1, len(r.value)))
+	b := make([]byte, 0, recordHead+madeSize*len(r.changes)+max(1, len(r.value)))
 	b = append(b, recordVersion)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.until))
-	b = binary.BigEndian.AppendUint64(b, r.id)
+	b = append(b, byte(len(r.changes)))
+	for _, c := range r.changes {
+		b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, c.life), c.id)
+	}
 	if len(r.value) == 0 {
 		return append(b, 0xc0) // nil
 	}
@@ -49,11 +60,42 @@ func (r *record) encode() []byte {
 }
 
 func decode(b []byte, seq uint64) (*record, error) {
-	if len(b) <= recordHead || b[0] != recordVersion {
+	if len(b) < recordHead || b[0] != recordVersion {
 		return nil, errRecord
 	}
-	return &record{until: int64(binary.BigEndian.Uint64(b[1:])), id: binary.BigEndian.Uint64(b[9:]),
-		value: b[recordHead:], seq: seq}, nil
+	r := &record{until: int64(binary.BigEndian.Uint64(b[1:])), seq: seq}
+	n, rest := int(b[9]), b[recordHead:]
+	if n > mostMade || len(rest) <= n*madeSize {
+		return nil, errRecord
+	}
+	for ; n > 0; n, rest = n-1, rest[madeSize:] {
+		r.changes = append(r.changes, madeBy{binary.BigEndian.Uint64(rest), binary.BigEndian.Uint64(rest[8:])})
+	}
+	r.value = rest
+	return r, nil
+}
+
+// after notes a change of what is there, which may be nothing.
+func (r *record) after(there *record, c madeBy) {
+	r.changes = append(make([]madeBy, 0, mostMade), c)
+	if there == nil {
+		return
+	}
+	for _, before := range there.changes {
+		if before.life != c.life && len(r.changes) < mostMade {
+			r.changes = append(r.changes, before)
+		}
+	}
+}
+
+// tells says whether a change was made, by what was there later; known is false if it does not tell.
+func (r *record) tells(c madeBy) (made, known bool) {
+	for _, one := range r.changes {
+		if one.life == c.life {
+			return one.id == c.id, true
+		}
+	}
+	return false, len(r.changes) < mostMade
 }
 
 // lives says whether there is a value still.
@@ -77,11 +119,14 @@ type tenure struct {
 	since time.Time // by the engine's clock
 }
 
-const tenureSize = 26 // version, free, token, ttl, id
+const (
+	tenureVersion = 1
+	tenureSize    = 26 // version, free, token, ttl, id
+)
 
 func (h *tenure) encode() []byte {
 	b := make([]byte, 0, tenureSize)
-	b = append(b, recordVersion, 0)
+	b = append(b, tenureVersion, 0)
 	if h.free {
 		b[1] = 1
 	}
@@ -91,7 +136,7 @@ func (h *tenure) encode() []byte {
 }
 
 func decodeTenure(b []byte, seq uint64, since time.Time) (*tenure, error) {
-	if len(b) != tenureSize || b[0] != recordVersion {
+	if len(b) != tenureSize || b[0] != tenureVersion {
 		return nil, errRecord
 	}
 	h := &tenure{free: b[1] == 1, token: binary.BigEndian.Uint64(b[2:]),

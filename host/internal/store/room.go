@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -39,11 +40,12 @@ type Settings struct {
 var Undeclared = Terms{MaxSize: 64 << 20, Evict: true}
 
 // lockSize bounds the locks of a realm and a kind, in bytes: about a hundred thousand.
-const lockSize = 16 << 20
+var lockSize int64 = 16 << 20
 
 // Room has them. It is safe for concurrent use.
 type Room struct {
 	settings Settings
+	life     uint64            // of this process's room, no other's
 	stripes  [64]chan struct{} // each holds a token while one of its keys is being changed
 	counts   counts
 
@@ -51,12 +53,13 @@ type Room struct {
 	stores map[string]*bucket // those that are declared
 	common *stream            // of all others; nil until one is used
 	locks  map[string]*locks  // by kind
-	bonds  map[bond]func() bool
+	bonds  map[bond]*tie
+	sweep  int // how many bonds there are when those are looked for whose locks have ended
 }
 
 // New makes a room. Nothing starts in the engine before a worker asks.
 func New(s Settings) *Room {
-	r := &Room{settings: s, stores: map[string]*bucket{}, locks: map[string]*locks{}}
+	r := &Room{settings: s, life: rand.Uint64(), stores: map[string]*bucket{}, locks: map[string]*locks{}}
 	for i := range r.stripes {
 		r.stripes[i] = make(chan struct{}, 1)
 	}

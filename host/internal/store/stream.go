@@ -35,10 +35,6 @@ func newStream(e *engine.Engine, name, subject string, c jetstream.StreamConfig)
 	}
 	c.Name, c.MaxMsgsPerSubject, c.AllowMsgTTL, c.AllowDirect = name, 1, true, true
 	c.MaxMsgs, c.MaxConsumers = -1, -1
-	if c.Storage == jetstream.MemoryStorage {
-		// So that versions and tokens grow though what was there before is forgotten.
-		c.FirstSeq = uint64(time.Now().UnixMicro())
-	}
 	return &stream{engine: e, want: c, subject: subject, made: new(atomic.Bool), get: "$JS.API.DIRECT.GET." + name}
 }
 
@@ -54,11 +50,15 @@ func (s *stream) ensure(ctx context.Context, js jetstream.JetStream) error {
 	if s.made.Load() {
 		return nil
 	}
-	_, err := js.CreateStream(ctx, s.want)
+	want := s.want
+	if want.Storage == jetstream.MemoryStorage {
+		// So that versions and tokens grow though what was there before is forgotten.
+		want.FirstSeq = uint64(time.Now().UnixMicro())
+	}
+	_, err := js.CreateStream(ctx, want)
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		var there jetstream.Stream
 		if there, err = js.Stream(ctx, s.want.Name); err == nil {
-			want := s.want
 			want.FirstSeq = there.CachedInfo().Config.FirstSeq
 			_, err = js.UpdateStream(ctx, want)
 		}
@@ -155,9 +155,10 @@ func confirmed(answer *nats.Msg) (seq uint64, err error) {
 	return 0, said.Error
 }
 
-// last reads the key's last message; nil if there is none.
-func (s *stream) last(ctx context.Context, c *nats.Conn, token string) (m *nats.Msg, seq uint64, err error) {
-	m, err = c.RequestMsgWithContext(ctx, s.question(token))
+// last reads the key's last message; nil if there is none. local: from the copy at hand, which may be behind.
+func (s *stream) last(ctx context.Context, c *nats.Conn, token string, local bool) (m *nats.Msg, seq uint64,
+	err error) {
+	m, err = c.RequestMsgWithContext(ctx, s.question(token, local))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -167,9 +168,14 @@ func (s *stream) last(ctx context.Context, c *nats.Conn, token string) (m *nats.
 // longSubject is from when on a subject does not go into that of a question, whose length the engine bounds.
 const longSubject = 1024
 
-// question asks for the key's last message.
-func (s *stream) question(token string) *nats.Msg {
-	if len(token) < longSubject {
+// question asks for the key's last message: any copy if there is but one, or local; else the one by which all changes
+// go, which has them before whoever made one knows that it was made.
+func (s *stream) question(token string, local bool) *nats.Msg {
+	switch {
+	case s.want.Replicas > 1 && !local:
+		return &nats.Msg{Subject: "$JS.API.STREAM.MSG.GET." + s.want.Name,
+			Data: []byte(`{"last_by_subj":"` + s.subject + token + `"}`)}
+	case len(token) < longSubject:
 		return &nats.Msg{Subject: s.get + "." + s.subject + token}
 	}
 	return &nats.Msg{Subject: s.get, Data: []byte(`{"last_by_subj":"` + s.subject + token + `"}`)}
@@ -177,6 +183,9 @@ func (s *stream) question(token string) *nats.Msg {
 
 // found reads the engine's answer to a question for a message.
 func found(m *nats.Msg) (*nats.Msg, uint64, error) {
+	if m.Header == nil {
+		return foundByFirst(m.Data)
+	}
 	if at := m.Header[headerSeq]; len(at) == 1 {
 		seq, err := strconv.ParseUint(at[0], 10, 64)
 		return m, seq, err
@@ -187,6 +196,32 @@ func found(m *nats.Msg) (*nats.Msg, uint64, error) {
 	default:
 		return nil, 0, fmt.Errorf("%w: it answers %s %s", engine.ErrUnavailable, status, m.Header.Get("Description"))
 	}
+}
+
+// foundByFirst reads the answer of the copy by which changes go.
+func foundByFirst(data []byte) (*nats.Msg, uint64, error) {
+	var said struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message struct {
+			Seq  uint64 `json:"seq"`
+			Data []byte `json:"data"`
+			Time string `json:"time"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(data, &said); err != nil {
+		return nil, 0, fmt.Errorf("the engine's answer can't be read: %w", err)
+	}
+	const notAvailable = 10008 // nobody knows at the moment by which copy changes go
+	switch {
+	case said.Error == nil:
+		m := said.Message
+		return &nats.Msg{Data: m.Data, Header: nats.Header{headerTime: []string{m.Time}}}, m.Seq, nil
+	case said.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return nil, 0, nil
+	case said.Error.ErrorCode == notAvailable:
+		return nil, 0, fmt.Errorf("%w: %w", engine.ErrUnavailable, said.Error)
+	}
+	return nil, 0, said.Error
 }
 
 // batch is how many messages are under way together: values of a MiB, and room for what is told of each.
@@ -227,9 +262,13 @@ func (s *stream) many(ctx context.Context, c *nats.Conn, questions []*nats.Msg) 
 	return answers, nil
 }
 
-// purge removes what matches the subject, and says how many that were.
-func (s *stream) purge(ctx context.Context, c *nats.Conn, subject string) (n uint64, err error) {
-	body, err := json.Marshal(map[string]string{"filter": subject})
+// purge removes what matches the subject, what comes before a place in the stream unless that is 0, and says how many
+// that were.
+func (s *stream) purge(ctx context.Context, c *nats.Conn, subject string, before uint64) (n uint64, err error) {
+	body, err := json.Marshal(struct {
+		Filter string `json:"filter"`
+		Seq    uint64 `json:"seq,omitempty"`
+	}{subject, before})
 	if err != nil {
 		return 0, err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -18,8 +19,9 @@ import (
 )
 
 // read gives what is under a key; nil if there is nothing, or it has had its time and the engine has yet to remove it.
-func (b *bucket) read(ctx context.Context, key string) (r *record, err error) {
-	r, err = b.raw(ctx, engine.Token(key))
+// local: from the copy at hand, which may be behind.
+func (b *bucket) read(ctx context.Context, key string, local bool) (r *record, err error) {
+	r, err = b.raw(ctx, engine.Token(key), local)
 	if !r.lives(time.Now()) {
 		r = nil
 	}
@@ -27,9 +29,9 @@ func (b *bucket) read(ctx context.Context, key string) (r *record, err error) {
 }
 
 // raw is read, with what has had its time.
-func (b *bucket) raw(ctx context.Context, token string) (r *record, err error) {
+func (b *bucket) raw(ctx context.Context, token string, local bool) (r *record, err error) {
 	err = b.again(ctx, func(ctx context.Context, c *nats.Conn) error {
-		m, seq, err := b.last(ctx, c, token)
+		m, seq, err := b.last(ctx, c, token, local)
 		if r = nil; err == nil && m != nil {
 			r, err = decode(m.Data, seq)
 		}
@@ -57,31 +59,56 @@ func (b *bucket) set(ctx context.Context, key string, v protocol.Value, ttl time
 }
 
 // swap puts a record under a key if its last one is there still; nil: if there was never one, or it is gone. It says
-// errMoved otherwise. ttl is how long the engine is to keep it; 0 is for ever.
+// errMoved if it is not, and nothing was done. ttl is how long the engine is to keep it; 0 is for ever. The caller
+// keeps others of this process from changing the key.
 func (b *bucket) swap(ctx context.Context, token string, there *record, next *record, ttl time.Duration) (uint64,
 	error) {
 	expected := uint64(0)
 	if there != nil {
 		expected = there.seq
 	}
+	change := madeBy{b.room.life, rand.Uint64()}
+	next.after(there, change)
 	data, seq, tried := next.encode(), uint64(0), false
 	err := b.again(ctx, func(ctx context.Context, c *nats.Conn) (err error) {
 		m := b.message(token, data, ttl)
 		expect(m, expected)
 		seq, err = b.publish(ctx, c, m)
 		if errors.Is(err, errMoved) && tried { // perhaps by the try before, whose answer was lost
-			m, at, lost := b.last(ctx, c, token)
-			if lost != nil || m == nil {
-				return lost
-			}
-			if now, _ := decode(m.Data, at); now != nil && now.id == next.id {
-				seq, err = at, nil
-			}
+			seq, err = b.outcome(ctx, c, token, change, expected)
 		}
 		tried = true
 		return err
 	})
 	return seq, err
+}
+
+// outcome says where a change was made whose first try was not answered, and whose second one found another message
+// than the expected one; errMoved: it was not. Where it was made and then somebody else has removed the value, or put
+// another one there whatever there was, it may as well be made after that.
+func (b *bucket) outcome(ctx context.Context, c *nats.Conn, token string, change madeBy, expected uint64) (uint64,
+	error) {
+	m, at, err := b.last(ctx, c, token, false)
+	if err != nil {
+		return 0, err
+	}
+	if m == nil {
+		return 0, errMoved
+	}
+	now, err := decode(m.Data, at)
+	if err != nil {
+		return 0, err
+	}
+	switch made, known := now.tells(change); {
+	case !known:
+		return 0, refuse(protocol.CallInternal, "the engine was away, and others have changed the key since; whether "+
+			"it was done is not known")
+	case !made:
+		return 0, errMoved
+	case now.changes[0] == change:
+		return at, nil
+	}
+	return expected + 1, nil // others have changed it since: this is later than what it has replaced, and not there
 }
 
 // changing keeps others of this host from changing the key until done is called.
@@ -112,7 +139,7 @@ func (b *bucket) change(ctx context.Context, key string, f func(there *record) (
 	}
 	defer done()
 	for range swaps {
-		now, err := b.raw(ctx, token)
+		now, err := b.raw(ctx, token, false)
 		if err != nil {
 			return 0, err
 		}
@@ -200,7 +227,7 @@ func (b *bucket) clear(ctx context.Context) (uint64, error) { return b.purgeAll(
 
 func (b *bucket) purgeAll(ctx context.Context, subject string) (n uint64, err error) {
 	err = b.again(ctx, func(ctx context.Context, c *nats.Conn) error {
-		removed, err := b.purge(ctx, c, subject)
+		removed, err := b.purge(ctx, c, subject, 0)
 		n += removed
 		return err
 	})
@@ -211,11 +238,11 @@ func (b *bucket) purgeAll(ctx context.Context, subject string) (n uint64, err er
 const mostTogether = 64 << 20
 
 // readMany gives what is under several keys, in their order; nil where there is nothing.
-func (b *bucket) readMany(ctx context.Context, keys []string) (all []*record, err error) {
+func (b *bucket) readMany(ctx context.Context, keys []string, local bool) (all []*record, err error) {
 	err = b.again(ctx, func(ctx context.Context, c *nats.Conn) error {
 		questions := make([]*nats.Msg, len(keys))
 		for i, key := range keys {
-			questions[i] = b.question(engine.Token(key))
+			questions[i] = b.question(engine.Token(key), local)
 		}
 		answers, err := b.many(ctx, c, questions)
 		if err != nil {
