@@ -31,6 +31,7 @@ func commands() cli.Commands {
 		cli.CronCommand(),
 		cli.ServiceCommand(),
 		cli.TasksCommand(),
+		cli.MaintenanceCommand(),
 		cli.FaultsCommand(),
 		cli.ReplayCommand(),
 		cli.RehearseCommand(serve.StartRehearsed),

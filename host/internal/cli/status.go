@@ -102,6 +102,9 @@ func showStatus(t *Terminal, st control.Status) {
 	}
 	fmt.Fprintf(t.Out, "%s\n", head)
 	showUpgrade(t, st.Upgrade)
+	if st.Maintenance != nil {
+		showMaintenance(t, st.Maintenance)
+	}
 	fmt.Fprintln(t.Out)
 	listeners := table{indent: "  "}
 	for _, l := range st.Listen {

@@ -5,13 +5,13 @@ package config
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/protocol"
 )
 
@@ -52,35 +52,13 @@ func (h *HTTP) check(c *Config, fail fail) {
 	}
 }
 
-// Networks reads a list of peers that Apply has let pass: networks, and whether those who use a unix socket are meant.
-func Networks(list []string) (networks []netip.Prefix, unix bool) {
-	for _, text := range list {
-		if n, err := parseNetwork(text); err == nil {
-			networks = append(networks, n)
-		} else {
-			unix = true
-		}
-	}
-	return networks, unix
-}
-
 // checkPeers refuses what is no network, address or "unix" in the list at a key.
 func checkPeers(at string, list []string, fail fail) {
 	for i, text := range list {
-		if _, err := parseNetwork(text); err != nil && text != "unix" {
-			fail(fmt.Sprintf("%s.%d", at, i), `expected a network such as "10.0.0.0/8", an address, or "unix" for `+
-				`whoever uses a unix socket, found %s`, describe(text))
+		if _, err := guard.ParsePeers([]string{text}); err != nil {
+			fail(fmt.Sprintf("%s.%d", at, i), "%v", err)
 		}
 	}
-}
-
-// parseNetwork reads a network, or an address as the network of it alone.
-func parseNetwork(s string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(s); err == nil {
-		a = a.Unmap()
-		return a.Prefix(a.BitLen())
-	}
-	return netip.ParsePrefix(s)
 }
 
 // checkPriority refuses what could never be a request's path.

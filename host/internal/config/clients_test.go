@@ -39,10 +39,3 @@ func TestMistakesAboutClientsAreExplained(t *testing.T) {
 			"what belongs together"},
 	})
 }
-
-func TestTrustedProxiesAreNetworksAddressesOrUnix(t *testing.T) {
-	networks, unix := Networks([]string{"10.0.0.0/8", "::ffff:192.0.2.1", "unix"})
-	if len(networks) != 2 || networks[1].String() != "192.0.2.1/32" || !unix {
-		t.Errorf("%v %v", networks, unix)
-	}
-}

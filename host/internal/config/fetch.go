@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/fetch/place"
+	"github.com/workerhost/workerhost/host/internal/guard"
 )
 
 // Fetch says what a pool's workers may have the host fetch.
@@ -92,7 +93,7 @@ func (f *Fetch) check(c *Config, at string, fail fail) {
 	f.places = checkPlaces(f.Allow, at+".allow", fail)
 	f.networks = nil
 	for i, text := range f.Networks {
-		n, err := parseNetwork(text)
+		n, err := guard.ParseNetwork(text)
 		if err != nil {
 			fail(fmt.Sprintf("%s.networks.%d", at, i),
 				`expected a network such as "10.0.0.0/8", or an address, found %s`, describe(text))

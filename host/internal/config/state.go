@@ -71,6 +71,11 @@ func journalPath(state, control string) string {
 	return filepath.Join(state, journals, name+".jsonl")
 }
 
+// MaintenancePath is where the host keeps that it is under maintenance, in a folder of State that StateFolder makes.
+func (c *Config) MaintenancePath() string {
+	return filepath.Join(c.State, "maintenance", strings.TrimSuffix(filepath.Base(c.JournalPath()), ".jsonl")+".json")
+}
+
 // StateFolder is the folder of that name in State, which it makes, mode 0700. The error says what to do about it.
 func (c *Config) StateFolder(name string) (string, error) {
 	if c.State == "" {

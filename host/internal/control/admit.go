@@ -23,7 +23,7 @@ type Right string
 
 // The rights. Each stands for itself: none includes another.
 const (
-	MayStatus      Right = "status"      // GET /v1/status, /v1/version, /v1/releases, /v1/tasks
+	MayStatus      Right = "status"      // GET /v1/status, /v1/version, /v1/releases, /v1/tasks, /v1/maintenance
 	MayReload      Right = "reload"      // POST /v1/reload, /v1/try, /v1/rollback, /v1/abort and /v1/promote
 	MayStop        Right = "stop"        // POST /v1/stop
 	MayConnections Right = "connections" // GET /v1/connections, POST /v1/send and /v1/close
@@ -33,6 +33,7 @@ const (
 	MayFaults      Right = "faults"      // GET /v1/faults and what is below; likewise: they show what clients sent
 	MayReplay      Right = "replay"      // POST /v1/replay; likewise: it starts a program
 	MayTasks       Right = "tasks"       // GET and POST below /v1/tasks; likewise: they show what clients sent
+	MayMaintenance Right = "maintenance" // POST /v1/maintenance/on and /off; likewise: it takes sites down
 )
 
 // Token lets whoever has its secret steer the host over TCP.
@@ -45,7 +46,8 @@ type Token struct {
 }
 
 // notImplied are the rights that a token has only if it names them.
-var notImplied = []Right{MayUpgrade, MayProfile, MayRun, MayFaults, MayReplay, MayTasks}
+var notImplied = []Right{MayUpgrade, MayProfile, MayRun, MayFaults, MayReplay, MayTasks,
+	MayMaintenance}
 
 func (t *Token) may(right Right) bool {
 	return t.Rights == nil && !slices.Contains(notImplied, right) || slices.Contains(t.Rights, right)

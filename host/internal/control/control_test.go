@@ -50,6 +50,7 @@ type fakeHost struct {
 	messages    []Message
 
 	records []Record
+	shut    *Maintenance
 }
 
 func newFakeHost() *fakeHost {

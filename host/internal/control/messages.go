@@ -49,16 +49,18 @@ type Version struct {
 
 // Status is the host at one moment.
 type Status struct {
-	Version  string     `json:"version"`
-	Uptime   float64    `json:"uptime_seconds"`
-	PID      int        `json:"pid"`
-	Config   string     `json:"config,omitempty"` // the file that it was started with
-	Stopping bool       `json:"stopping"`
-	Upgrades int        `json:"upgrades,omitempty"` // that led to this host, one after the other
-	Upgrade  *Upgraded  `json:"upgrade,omitempty"`  // the last of them
-	Listen   []Listener `json:"listeners"`
-	Pools    []Pool     `json:"pools"`
-	Services []Service  `json:"services,omitempty"`
+	Version  string  `json:"version"`
+	Uptime   float64 `json:"uptime_seconds"`
+	PID      int     `json:"pid"`
+	Config   string  `json:"config,omitempty"` // the file that it was started with
+	Stopping bool    `json:"stopping"`
+	// Maintenance is what is in force; nil: nothing is
+	Maintenance *Maintenance `json:"maintenance,omitempty"`
+	Upgrades    int          `json:"upgrades,omitempty"` // that led to this host, one after the other
+	Upgrade     *Upgraded    `json:"upgrade,omitempty"`  // the last of them
+	Listen      []Listener   `json:"listeners"`
+	Pools       []Pool       `json:"pools"`
+	Services    []Service    `json:"services,omitempty"`
 
 	// Certificates are those that the host gets by itself, but for those made on demand
 	Certificates []Certificate `json:"certificates,omitempty"`

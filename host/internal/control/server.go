@@ -65,6 +65,7 @@ type Host interface {
 	// Replay asks the newest code what failed, and waits for what it answers. Ending ctx ends it.
 	Replay(ctx context.Context, r Replay) (Replayed, error)
 	TaskHost
+	MaintenanceHost
 	// Hosts lists the hosts of the cluster, this one first; nil: it is in none.
 	Hosts() []ClusterHost
 	// Elsewhere has the host of a station carry an order out, and calls part with what it answers. The first error of
@@ -144,6 +145,7 @@ func NewServer(claim *Claim, host Host) *Server {
 		"POST /v1/replay":          s.needs(MayReplay, s.ownersOnly(s.replay)),
 	}
 	maps.Copy(routes, s.taskRoutes())
+	maps.Copy(routes, s.maintenanceRoutes())
 	for route, do := range routes {
 		mux.HandleFunc(route, do)
 	}

@@ -3,11 +3,56 @@ package listen
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/workerhost/workerhost/host/internal/route"
 	"github.com/workerhost/workerhost/host/internal/web"
 	"github.com/workerhost/workerhost/protocol"
 )
+
+func TestMaintenanceAnswersBeforeAnyWorker(t *testing.T) {
+	pool := &fake{traits: protocol.Traits{Pool: "app", RetryAfter: 7 * time.Second}, work: func(c *call) {
+		c.whole(200, "worked")
+	}}
+	page := &web.ErrorPage{Type: "text/html", Body: []byte("<p>the site's own")}
+	all := site{Route: web.Route{Name: "all", Cors: &web.Cors{Origins: []string{"*"}}}, change: func(t *web.Terms) {
+		t.Backend, t.ErrorPages = pool, &web.ErrorPages{Pages: map[int]*web.ErrorPage{503: page}}
+	}}
+	everyWay(t, func(o *Options) {
+		routed(t, &o.Terms.Terms, all)
+		o.Shut = func(route, target, remote string) (string, time.Duration, bool) {
+			switch target {
+			case "/open":
+				return "", 0, false
+			case "/words":
+				return "Back at nine.", 90 * time.Second, true
+			}
+			return "", 0, route == "all"
+		}
+	}, func(t *testing.T, h *house) {
+		for _, test := range []struct {
+			target, accept, want, again string
+			status                      int
+		}{
+			{"/open", "", "worked", "", 200}, {"/x", "", "<p>the site's own", "7", 503},
+			{"/words", "", "503 Service Unavailable\nBack at nine.\n", "90", 503},
+			{"/x", "application/json", `"detail":"Somebody is working on this site.`, "7", 503},
+		} {
+			for _, method := range []string{"GET", "POST"} {
+				status, body, header := h.to("a.test", method, test.target, "Accept", test.accept, "Origin",
+					"https://b.test")
+				if status != test.status || !strings.Contains(body, test.want) ||
+					header.Get("Retry-After") != test.again ||
+					header.Get("Access-Control-Allow-Origin") == "" {
+					t.Errorf("%s %s: %d %s %s", method, test.target, status, header, body)
+				}
+			}
+		}
+		if got := h.Refused()["maintenance"]; got != 6 {
+			t.Errorf("%d are counted", got)
+		}
+	})
+}
 
 func TestErrorsHaveTheSitesOwnPages(t *testing.T) {
 	pool := &fake{traits: protocol.Traits{Pool: "app"}, work: func(c *call) {

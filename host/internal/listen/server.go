@@ -19,6 +19,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/guard"
@@ -51,6 +52,7 @@ type Options struct {
 	// Fault, if not nil, says why the newest code does not run; "" if it does. Browsers are shown it in place of a
 	// page; it may be called at any time.
 	Fault  func() string
+	Shut   func(route, target, remote string) (text string, wait time.Duration, is bool) // as in [web.Options]
 	Logger hclog.Logger
 	Terms  // those that the listener begins with
 }
@@ -106,7 +108,7 @@ func New(o Options) (*Server, error) {
 	s.peers = peer.New(o.Address, func() *peer.Terms { return s.web.PeerTerms() }, o.Spool, o.Logger, s.ending)
 	s.terms.Store(&o.Terms)
 	s.web = web.New(web.Options{
-		Peers: s.peers, Spool: o.Spool, Dev: o.Dev, Fault: o.Fault, Ending: s.ending, Logger: o.Logger,
+		Peers: s.peers, Spool: o.Spool, Dev: o.Dev, Fault: o.Fault, Shut: o.Shut, Ending: s.ending, Logger: o.Logger,
 	}, o.Terms.Terms)
 	if err := s.Reload(); err != nil {
 		return nil, err

@@ -80,8 +80,10 @@ func peers(list []string) *guard.Peers {
 	if list == nil {
 		return nil
 	}
-	named := &guard.Peers{}
-	named.Networks, named.Unix = config.Networks(list)
+	named, err := guard.ParsePeers(list)
+	if err != nil {
+		return &guard.Peers{} // Apply lets none pass
+	}
 	return named
 }
 

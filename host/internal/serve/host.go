@@ -28,6 +28,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/loop"
+	"github.com/workerhost/workerhost/host/internal/maintenance"
 	"github.com/workerhost/workerhost/host/internal/quiet"
 	"github.com/workerhost/workerhost/host/internal/spool"
 	"github.com/workerhost/workerhost/host/internal/web"
@@ -37,16 +38,17 @@ import (
 
 // host implements [control.Host].
 type host struct {
-	setup  atomic.Pointer[setup]          // replaced under mu
-	file   string                         // of the configuration, absolute; "" for none
-	load   func() (*config.Config, error) // reads the configuration as it is now, with the same flags
-	watch  watchMode
-	leaks  bool // --leaks
-	log    hclog.Logger
-	audit  *auditor
-	noted  *recorder
-	faults *faults.Keeper
-	began  time.Time
+	setup       atomic.Pointer[setup]          // replaced under mu
+	file        string                         // of the configuration, absolute; "" for none
+	load        func() (*config.Config, error) // reads the configuration as it is now, with the same flags
+	watch       watchMode
+	leaks       bool // --leaks
+	log         hclog.Logger
+	audit       *auditor
+	noted       *recorder
+	maintenance *maintenance.Switch
+	faults      *faults.Keeper
+	began       time.Time
 
 	generations map[string]*atomic.Uint64 // of each pool that ever was, by name: no number comes back; see newPool
 
@@ -100,6 +102,7 @@ func newHost(c *config.Config, log hclog.Logger) *host {
 	}
 	h.certificates = acme.New(log)
 	h.noted = newRecorder(c, log)
+	h.maintenance = newMaintenance(c, log)
 	h.faults = faults.NewKeeper()
 	h.keepFaults(c)
 	h.engine = newEngine(c, log)
@@ -262,7 +265,7 @@ func (h *host) listenOptions(made *setup, l config.Listen) (listen.Options, erro
 	terms, err := h.listenTerms(made, l)
 	o := listen.Options{
 		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Crowd: h.crowd, Dev: c.Dev,
-		Logger: h.log.With("listener", l.Address), Terms: terms,
+		Logger: h.log.With("listener", l.Address), Terms: terms, Shut: h.maintenance.Shuts,
 	}
 	if err == nil {
 		o.Bound, err = h.upgrade.bound(placeOf(&l))
@@ -433,7 +436,8 @@ func (h *host) overview() control.Status {
 func (h *host) statusUntil(ctx context.Context) control.Status {
 	st := control.Status{
 		Version: cli.Version(), Uptime: control.Seconds(time.Since(h.began)), PID: os.Getpid(), Config: h.file,
-		Stopping: h.leaves(), Upgrade: h.upgraded(), Listen: []control.Listener{}, Connections: map[string]int{},
+		Stopping: h.leaves(), Upgrade: h.upgraded(), Maintenance: h.Maintenance(),
+		Listen: []control.Listener{}, Connections: map[string]int{},
 	}
 	st.Upgrades, _, _ = h.upgrade.counted()
 	for _, l := range h.listeners() {

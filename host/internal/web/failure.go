@@ -18,6 +18,7 @@ type verdict struct {
 	status int
 	later  bool // with Retry-After
 	text   string
+	words  bool // text is somebody's own words, which come before a page of the site
 }
 
 // abort is the verdict when nobody is left to answer.
@@ -25,20 +26,22 @@ var abort = verdict{}
 
 // verdicts is the table. After the response's head the only verdict is to abort.
 var verdicts = map[protocol.FailureKind]verdict{
-	protocol.FailedQueueFull:    {503, true, "The server is busy. Please try again in a moment."},
-	protocol.FailedQueueTimeout: {503, true, "The server is busy. Please try again in a moment."},
-	protocol.FailedStopping:     {503, true, "The server is restarting. Please try again in a moment."},
-	protocol.FailedNoWorker:     {503, true, "The server is not ready. Please try again in a moment."},
-	protocol.FailedTimeout:      {504, false, "The application took too long to answer."},
-	protocol.FailedDied:         {502, false, "The application failed to answer."},
-	protocol.FailedBroken:       {502, false, "The application failed to answer."},
-	protocol.FailedReset:        {502, false, "The application failed to answer."},
-	protocol.FailedDrained:      {502, false, "The application was restarted before it could answer."},
+	protocol.FailedQueueFull:    {status: 503, later: true, text: "The server is busy. Please try again in a moment."},
+	protocol.FailedQueueTimeout: {status: 503, later: true, text: "The server is busy. Please try again in a moment."},
+	protocol.FailedStopping: {status: 503, later: true,
+		text: "The server is restarting. Please try again in a moment."},
+	protocol.FailedNoWorker: {status: 503, later: true,
+		text: "The server is not ready. Please try again in a moment."},
+	protocol.FailedTimeout:      {status: 504, text: "The application took too long to answer."},
+	protocol.FailedDied:         {status: 502, text: "The application failed to answer."},
+	protocol.FailedBroken:       {status: 502, text: "The application failed to answer."},
+	protocol.FailedReset:        {status: 502, text: "The application failed to answer."},
+	protocol.FailedDrained:      {status: 502, text: "The application was restarted before it could answer."},
 	protocol.FailedCancelled:    abort,
 	protocol.FailedAborted:      abort,
-	protocol.FailedFetch:        {502, false, "What this page is made of could not be had."},
-	protocol.FailedFetchTimeout: {504, false, "What this page is made of did not come in time."},
-	protocol.FailedFetchCrowd:   {503, true, "The server is busy. Please try again in a moment."},
+	protocol.FailedFetch:        {status: 502, text: "What this page is made of could not be had."},
+	protocol.FailedFetchTimeout: {status: 504, text: "What this page is made of did not come in time."},
+	protocol.FailedFetchCrowd:   {status: 503, later: true, text: "The server is busy. Please try again in a moment."},
 }
 
 // texts are for failures that are not the worker's.
@@ -64,11 +67,11 @@ func verdictOf(f *protocol.Failure) verdict {
 	if v, ok := verdicts[f.Kind]; ok {
 		return v
 	}
-	return verdict{500, false, texts[500]}
+	return verdict{status: 500, text: texts[500]}
 }
 
-// answer writes an error page: the site's own, if it has one and nothing is to be shown to a developer. detail is shown
-// with Options.Dev only. Headers that were set before stay.
+// answer writes an error page: the site's own, if it has one and nothing is to be shown to a developer. detail is
+// shown with Options.Dev only. Headers that were set before stay.
 func (v *visit) answer(with verdict, detail string) {
 	if with.status == 0 {
 		panic(http.ErrAbortHandler)
@@ -94,7 +97,7 @@ func (v *visit) answer(with verdict, detail string) {
 	if own := v.terms.ErrorPages.of(with.status); v.wantsProblem() && with.status >= 400 {
 		h.Set("Content-Type", "application/problem+json")
 		page = problem(with, detail)
-	} else if own != nil && detail == "" {
+	} else if own != nil && detail == "" && !with.words {
 		h.Set("Content-Type", own.Type)
 		page = string(own.Body)
 	} else if v.wantsHTML() {

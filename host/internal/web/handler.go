@@ -72,7 +72,7 @@ func (v *visit) admit() bool {
 	}
 	switch status {
 	case 0:
-		return !v.crossOrigin()
+		return !v.crossOrigin() && !v.shut()
 	case http.StatusForbidden:
 		v.turnedAway(RefusedAddress)
 		v.reply(verdict{status: status, text: "There is nothing here for this address."})
@@ -83,6 +83,28 @@ func (v *visit) admit() bool {
 		v.refuse(nil, verdict{status: status}, wrong)
 	}
 	return false
+}
+
+// shut answers a request that is not for now, and says whether it was one.
+func (v *visit) shut() bool {
+	if v.handler.options.Shut == nil {
+		return false
+	}
+	text, wait, is := v.handler.options.Shut(v.terms.Route.Name, v.r.RequestURI, v.r.RemoteAddr)
+	if !is {
+		return false
+	}
+	with := verdict{status: http.StatusServiceUnavailable, text: text, words: text != "", later: true}
+	if !with.words {
+		with.text = "Somebody is working on this site. Please come back in a few minutes."
+	}
+	if wait > 0 {
+		v.w.Header()["Retry-After"] = []string{retryAfter(wait)}
+		with.later = false
+	}
+	v.turnedAway(RefusedMaintenance)
+	v.reply(with)
+	return true
 }
 
 // withinLimits says whether the client asks seldom enough. If not, it has been refused.

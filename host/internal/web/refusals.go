@@ -27,11 +27,12 @@ const (
 	RefusedNoRoute                    // 404, 421: no route takes it
 	RefusedPassword                   // 401, and 503 where too many are checked
 	RefusedAddress                    // 403: the route is not for this address
+	RefusedMaintenance                // 503: somebody works on the site
 	refusals
 )
 
 var refusalNames = [refusals]string{"malformed", "too large", "too slow", "rate limit", "no room on disk",
-	"too many connections", "fault of the host", "origin", "no route", "password", "address"}
+	"too many connections", "fault of the host", "origin", "no route", "password", "address", "maintenance"}
 
 // String names the refusal as the access log and the metrics do.
 func (r Refusal) String() string { return refusalNames[r] }

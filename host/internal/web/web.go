@@ -14,6 +14,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/workerhost/workerhost/host/internal/hub"
@@ -52,7 +53,10 @@ type Options struct {
 	Dev   bool         // error pages show details
 	// Fault, if not nil, says why the newest code does not run; "" if it does. Browsers are shown it in place of a
 	// page; it may be called at any time.
-	Fault  func() string
+	Fault func() string
+	// Shut, if not nil, says whether a request is answered 503 for now, with which words and when to come again: by
+	// its route's name, its target and its client.
+	Shut   func(route, target, remote string) (text string, wait time.Duration, is bool)
 	Ending <-chan struct{} // closed when the listener ends
 	Logger hclog.Logger
 }
