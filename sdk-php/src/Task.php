@@ -6,6 +6,7 @@ namespace WorkerHost;
 
 use WorkerHost\Internal\Acts;
 use WorkerHost\Internal\Entries;
+use WorkerHost\Internal\Failure;
 use WorkerHost\Internal\Frame;
 
 /**
@@ -14,6 +15,9 @@ use WorkerHost\Internal\Frame;
  */
 final class Task
 {
+    /** How many bytes of a trace the host is told. */
+    private const TRACE = 65536;
+
     public readonly string $queue;
     /** The queue has no other one with it. */
     public readonly string $id;
@@ -58,26 +62,29 @@ final class Task
      * Has it come again, once the handler has returned, as another attempt; that is no failure, whatever the number.
      *
      * @param float $delay seconds until then
+     * @param string|\Throwable $reason for the log
      *
      * @throws \ValueError
      */
-    public function release(float $delay = 0): void
+    public function release(float $delay = 0, string|\Throwable $reason = ''): void
     {
         if (!($delay >= 0 && $delay < 1e10)) {
             throw new \ValueError("release() takes 0 seconds or more, not $delay");
         }
-        $this->settled = [Frame::TASK_RELEASED, null, (int) \ceil($delay * 1000)];
+        $this->settled = [Frame::TASK_RELEASED, null, (int) \ceil($delay * 1000),
+            \is_string($reason) ? $reason : Failure::summary($reason)];
     }
 
     /**
      * Has it lie with the failed ones, once the handler has returned, without further attempts. What the handler has
      * pushed and sent takes effect nevertheless. A throw is a failure that leaves it its other attempts.
      *
-     * @param string $reason for a person to read
+     * @param string|\Throwable $reason for a person to read; an exception's trace lies with it
      */
-    public function fail(string $reason = ''): void
+    public function fail(string|\Throwable $reason = ''): void
     {
-        $this->settled = [Frame::TASK_GIVEN_UP, null, 0, $reason];
+        $this->settled = [Frame::TASK_GIVEN_UP, null, 0, ...\is_string($reason) ? [$reason]
+            : [Failure::summary($reason), \substr((string) $reason, 0, self::TRACE)]];
     }
 
     /** @internal What becomes of it, with what its handler has returned. @return list<mixed>|null SETTLE */
@@ -99,6 +106,6 @@ final class Task
     public function failure(string $reason, string $trace): array
     {
         return [Frame::SETTLE, 0, 0, ($this->settled[0] ?? 0) === Frame::TASK_GIVEN_UP ? Frame::TASK_GIVEN_UP
-            : Frame::TASK_FAILED, null, 0, $reason, \substr($trace, 0, 65536)];
+            : Frame::TASK_FAILED, null, 0, $reason, \substr($trace, 0, self::TRACE)];
     }
 }

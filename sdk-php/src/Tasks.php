@@ -28,8 +28,17 @@ final class Tasks
     private static ?string $refusing = '';
 
     /** @internal */
-    public function __construct(private readonly Acts $acts)
+    public function __construct(private readonly ?Acts $acts)
     {
+    }
+
+    /**
+     * What Worker::tasks() gives where no Worker is at hand, as in a framework's services. It may be made before the
+     * worker is ready, and used from then on.
+     */
+    public static function here(): self
+    {
+        return new self(null);
     }
 
     /** @internal @param list<mixed> $hello */
@@ -63,7 +72,7 @@ final class Tasks
         string|int $key = '', int $priority = 0, bool $now = false): string
     {
         $task = self::task($queue, $payload, $delay, $id, (string) $key, $priority);
-        $acts = $this->acts->current();
+        $acts = $this->acts()->current();
         if ($now || !$acts->isOpen()) {
             return $this->send([$task])[0];
         }
@@ -89,7 +98,7 @@ final class Tasks
         foreach ($payloads as $id => $payload) {
             $all[] = self::task($queue, $payload, $delay, $named ? (string) $id : '', (string) $key, $priority);
         }
-        $acts = $this->acts->current();
+        $acts = $this->acts()->current();
         if ($all === [] || $now || !$acts->isOpen()) {
             return $all === [] ? [] : $this->send($all);
         }
@@ -118,7 +127,7 @@ final class Tasks
             throw new \ValueError("pushAndWait(): timeout is a number of seconds above 0, not $timeout");
         }
         $task = self::task($queue, $payload, 0, $id, (string) $key, $priority);
-        $end = $this->acts->current()->call(Frame::CALL, 'tasks.wait', [$task], (int) \ceil($timeout * 1000));
+        $end = $this->acts()->current()->call(Frame::CALL, 'tasks.wait', [$task], (int) \ceil($timeout * 1000));
         if (!\is_array($end) || \count($end) < 3) {
             throw new CallFailed('the host answered with no end of a task');
         }
@@ -129,6 +138,11 @@ final class Tasks
         return Entries::plain($end[1]);
     }
 
+    private function acts(): Acts
+    {
+        return $this->acts ?? Acts::here();
+    }
+
     /**
      * @param list<list<mixed>> $all
      *
@@ -136,7 +150,7 @@ final class Tasks
      */
     private function send(array $all): array
     {
-        return $this->acts->current()->call(Frame::CALL, 'tasks.push', [$all]);
+        return $this->acts()->current()->call(Frame::CALL, 'tasks.push', [$all]);
     }
 
     /** @param list<mixed> $task */
