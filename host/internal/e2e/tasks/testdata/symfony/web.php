@@ -1,0 +1,14 @@
+<?php
+
+declare(strict_types=1);
+
+require getenv('SDK') . '/autoload.php';
+foreach (['Bundle/FrameworkBundle', 'Component/Messenger', 'Component/Lock'] as $package) {
+    require_once "Symfony/$package/autoload.php";
+}
+require __DIR__ . '/Kernel.php';
+
+use WorkerHost\Bridge\Symfony;
+use WorkerHost\Worker;
+
+Worker::create()->onRequest(Symfony::create(fn () => new App\Kernel('prod', false)))->run();
