@@ -98,6 +98,8 @@ func TestMistakesOnTheCommandLineAreExplainedAndExitWithTwo(t *testing.T) {
 		{"sdk pph dir", "did you mean php?"},
 		{"sdk go dir", "go get"},
 		{"sdk php", "expected one folder"},
+		{"sdk jss dir", "did you mean js?"},
+		{"sdk js dir dir", "expected one folder"},
 	} {
 		out, err, status := invoked(strings.Fields(c.args)...)
 		if status != cli.ExitUsage || !strings.Contains(err, c.says) || out != "" {
@@ -158,6 +160,45 @@ func TestCheckReportsEveryMistake(t *testing.T) {
 	}
 	if status != cli.ExitStatus(control.BadConfig) {
 		t.Errorf("status %d", status)
+	}
+}
+
+func TestTheClientForBrowsersIsWrittenOverNothingButItself(t *testing.T) {
+	out, errs, status := invoked("sdk", "js")
+	if status != cli.ExitOK || !strings.Contains(out, "export class Channels extends EventTarget {") {
+		t.Fatalf("%d %s %s", status, out, errs)
+	}
+	dir := t.TempDir()
+	page, client := filepath.Join(dir, "index.html"), filepath.Join(dir, "workerhost.js")
+	for _, before := range []string{"", out[:80]} { // none, and another version
+		if err := os.WriteFile(page, []byte("precious"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if before != "" {
+			if err := os.WriteFile(client, []byte(before), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, errs, status := invoked("sdk", "js", dir); status != cli.ExitOK {
+			t.Fatal(errs)
+		}
+		if got, err := os.ReadFile(client); err != nil || string(got) != out {
+			t.Fatalf("%v: %s", err, got)
+		}
+		if types, err := os.ReadFile(filepath.Join(dir, "workerhost.d.ts")); err != nil ||
+			!strings.Contains(string(types), "class Channels") {
+			t.Fatalf("%v: %s", err, types)
+		}
+	}
+	if err := os.WriteFile(client, []byte("// another's\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs, status := invoked("sdk", "js", dir); status != cli.ExitFailure ||
+		!strings.Contains(errs, "add --force to overwrite it") {
+		t.Fatalf("%d %s", status, errs)
+	}
+	if _, errs, status := invoked("sdk", "js", "--force", dir); status != cli.ExitOK {
+		t.Fatal(errs)
 	}
 }
 

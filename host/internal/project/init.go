@@ -114,7 +114,7 @@ func addSDK(t *cli.Terminal, dir string) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
-		return writeWhole(filepath.Join(dir, filepath.FromSlash(name)), name)
+		return writeWhole(filepath.Join(dir, filepath.FromSlash(name)), sdkphp.FS, name)
 	}); err != nil {
 		return err
 	}

@@ -1,8 +1,10 @@
-// host sdk: writes the SDK that this binary carries, so that somebody who has nothing else can write a worker.
+// host sdk: writes the SDK that this binary carries, so that somebody who has nothing else can write a worker, and
+// what a page needs.
 
 package project
 
 import (
+	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,25 +26,35 @@ const sdkPackage = `"workerhost/sdk"`
 func SDKCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "sdk",
-		Arguments: "php DIR",
-		Summary:   "Write the PHP SDK into a folder",
-		Detail: `The SDK is the one of this very version. An SDK that is in DIR already is brought up to date; any other folder has to be empty. Each file appears
-whole, so workers may run from DIR meanwhile; reload them afterwards.`,
+		Arguments: "php DIR | js [DIR]",
+		Summary:   "Write the PHP SDK, or the client for browsers, into a folder",
+		Detail: `php: the SDK is the one of this very version. An SDK that is in DIR already is brought up to date; any other
+folder has to be empty. Each file appears whole, so workers may run from DIR meanwhile; reload them afterwards.
+
+js: workerhost.js is what a page imports to be in channels ("host help channels"), and workerhost.d.ts has its types
+for TypeScript. DIR may hold anything else, such as the folder of "public". Without DIR workerhost.js goes to standard
+output.`,
 		Example: "host sdk php ./sdk",
-		Words:   func() []string { return []string{"php"} },
+		Words:   func() []string { return []string{"php", "js"} },
 		Define: func(f *pflag.FlagSet) func(*cli.Terminal, []string) error {
 			force := f.Bool("force", false,
-				"write into DIR although it holds other things; files of the same name are overwritten")
+				"write into DIR although it holds other things, and over files of the same name")
 			return func(t *cli.Terminal, args []string) error {
 				if len(args) == 0 {
 					return cli.Misused("expected a language and a folder, as in `host sdk php ./sdk`")
 				}
-				if args[0] != "php" {
-					if config.Nearest(strings.ToLower(args[0]), []string{"php"}) != "" {
-						return cli.Misused("there is no SDK for %q here; did you mean php?", args[0])
+				if args[0] != "php" && args[0] != "js" {
+					if near := config.Nearest(strings.ToLower(args[0]), []string{"php", "js"}); near != "" {
+						return cli.Misused("there is no SDK for %q here; did you mean %s?", args[0], near)
 					}
-					return cli.Misused("there is no SDK for %q here, only for php; for Go, run `go get "+
-						"github.com/workerhost/workerhost/sdk-go`", args[0])
+					return cli.Misused("there is no SDK for %q here, only for php, and js has the client for "+
+						"browsers; for Go, run `go get github.com/workerhost/workerhost/sdk-go`", args[0])
+				}
+				if args[0] == "js" && len(args) == 1 {
+					return printBrowser(t)
+				}
+				if args[0] == "js" && len(args) == 2 {
+					return writeBrowser(t, args[1], *force)
 				}
 				if len(args) != 2 {
 					return cli.Misused("expected one folder, as in `host sdk php ./sdk`, and got %q", args[1:])
@@ -68,7 +80,7 @@ func writeSDK(t *cli.Terminal, dir string, force bool) error {
 			return err
 		}
 		ours[name] = true
-		return writeWhole(filepath.Join(dir, filepath.FromSlash(name)), name)
+		return writeWhole(filepath.Join(dir, filepath.FromSlash(name)), sdkphp.FS, name)
 	})
 	if err != nil {
 		return err
@@ -109,9 +121,9 @@ func inspect(dir string) (content, error) {
 	return somethingElse, nil
 }
 
-// writeWhole puts a file of the SDK in place in one step.
-func writeWhole(path, name string) error {
-	data, err := sdkphp.FS.ReadFile(name)
+// writeWhole puts a file of those that the binary carries in place, in one step.
+func writeWhole(path string, from embed.FS, name string) error {
+	data, err := from.ReadFile(name)
 	if err != nil {
 		return err
 	}

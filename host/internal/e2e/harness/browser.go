@@ -64,12 +64,17 @@ func RunScript(t *testing.T, arguments ...string) *Script {
 // Expect waits for the line, and has done what it asks for before the script goes on.
 func (s *Script) Expect(line string, do func()) {
 	s.t.Helper()
+	s.Answer(line, func() string { do(); return "" })
+}
+
+// Answer is Expect for what the script is told something of: a line.
+func (s *Script) Answer(line string, do func() string) {
+	s.t.Helper()
 	if !s.out.Scan() || s.out.Text() != line {
 		s.cmd.Wait()
 		s.t.Fatalf("it said %q in place of %q:\n%s", s.out.Text(), line, &s.stderr)
 	}
-	do()
-	_, err := io.WriteString(s.in, "\n")
+	_, err := io.WriteString(s.in, do()+"\n")
 	Must(s.t, err)
 }
 
