@@ -20,7 +20,7 @@ func times() int {
 	if harness.Long {
 		return 100
 	}
-	return 4
+	return 2
 }
 
 // whole fails the test unless the symlink leads to a release that is whole: built, and migrated. It gives its version.

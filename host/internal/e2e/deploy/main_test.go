@@ -7,4 +7,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/e2e/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
+func TestMain(m *testing.M) {
+	harness.Lean()
+	harness.Main(m)
+}
