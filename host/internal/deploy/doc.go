@@ -14,7 +14,7 @@
 //     release has gone live meanwhile.
 //   - Two deploys of a place exclude each other, for as long as their processes live. The mark of a release is locked
 //     by whoever puts it live, and not removed under them.
-//   - A number never comes again, as long as the release before is there.
+//   - A number never comes again.
 //   - What comes in, from an archive, a folder or git, is judged by one rule, and nothing of it comes to lie outside
 //     of the release, or leads out of it. It is bounded in size and number.
 //   - What of a command line goes to git is never an option, and never a shell's.

@@ -115,26 +115,26 @@ func (p Place) Lock() (*Lock, error) {
 		return nil, fmt.Errorf("the releases can't be locked: %w: run this as the user to whom they belong, or as "+
 			"root", err)
 	}
+	var pid, used int // without a number in it they are zero
+	text, _ := io.ReadAll(io.LimitReader(file, 64))
+	fmt.Sscan(string(text), &pid, &used)
 	if !leftover.TryLock(file) {
 		defer file.Close()
-		pid, _ := io.ReadAll(io.LimitReader(file, 20))
-		return nil, fmt.Errorf("%w, by process %s: wait for its end", ErrBusy, strings.TrimSpace(string(pid)))
-	}
-	err = errors.Join(file.Truncate(0), writeAt(file, strconv.Itoa(os.Getpid())))
-	if err != nil {
-		file.Close()
-		return nil, err
+		return nil, fmt.Errorf("%w, by process %d: wait for its end", ErrBusy, pid)
 	}
 	all, marked, err := p.numbers()
-	if err != nil {
+	l := &Lock{Place: p, file: file, next: max(used, last(all), last(marked)) + 1}
+	if err = errors.Join(err, l.note()); err != nil {
 		file.Close()
 		return nil, err
 	}
-	return &Lock{Place: p, file: file, next: max(last(all), last(marked)) + 1}, nil
+	return l, nil
 }
 
-func writeAt(file *os.File, text string) error {
-	_, err := file.WriteAt([]byte(text), 0)
+// note writes who has the lock, and the last number that was used, in as many bytes each time: a release that was
+// removed is not to have a namesake, whose files somebody could still know by their paths.
+func (l *Lock) note() error {
+	_, err := l.file.WriteAt(fmt.Appendf(nil, "%-10d %-19d\n", os.Getpid(), l.next-1), 0)
 	return err
 }
 

@@ -28,7 +28,7 @@ func (l *Lock) New() (*Release, error) {
 	r := &Release{Place: l.Place, Number: l.next, began: time.Now()}
 	l.next++
 	r.Folder = l.Place.Folder(r.Number)
-	if err := l.mark(r.Folder); err != nil { // no folder is there without its mark
+	if err := errors.Join(l.note(), l.mark(r.Folder)); err != nil { // no folder is there without its mark
 		return nil, fmt.Errorf("no release can be made: %w", err)
 	}
 	if err := os.Mkdir(r.Folder, 0o755); err != nil {
