@@ -59,7 +59,7 @@ func commit(top string, dotGit os.FileInfo, inside string) string {
 		repository = from(top, to)
 	}
 	// a release that was copied to below some other checkout is none of it
-	if inside != "." && !bytes.Contains(contents(filepath.Join(repository, "index"), mostIndex), []byte(inside+"/")) {
+	if inside != "." && !bytes.Contains(Contents(filepath.Join(repository, "index"), mostIndex), []byte(inside+"/")) {
 		return ""
 	}
 	head := line(filepath.Join(repository, "HEAD"))
@@ -78,7 +78,7 @@ func commit(top string, dotGit os.FileInfo, inside string) string {
 		if found := checked(line(filepath.Join(place, filepath.FromSlash(name)))); found != "" {
 			return found
 		}
-		for packed := range bytes.Lines(contents(filepath.Join(place, "packed-refs"), mostText)) {
+		for packed := range bytes.Lines(Contents(filepath.Join(place, "packed-refs"), mostText)) {
 			if sum, ref, ok := strings.Cut(strings.TrimSpace(string(packed)), " "); ok && ref == name {
 				return checked(sum)
 			}
@@ -103,20 +103,24 @@ func from(folder, path string) string {
 
 // line is the first one of a small file; "" if it can't be read.
 func line(path string) string {
-	first, _, _ := strings.Cut(string(contents(path, 4096)), "\n")
+	first, _, _ := strings.Cut(string(Contents(path, 4096)), "\n")
 	return strings.TrimSpace(first)
 }
 
-// contents is what a file holds, up to so many bytes; nil for what is no file.
-func contents(path string, most int64) []byte {
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() { // a FIFO would keep us waiting
+// Contents is what a file holds that others may have put there, up to so many bytes; nil for what is no file, and for
+// what can't be read. It neither waits for the other end of a named pipe nor reads a device.
+func Contents(path string, most int64) []byte {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 		return nil
 	}
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|nonblocking, 0)
 	if err != nil {
 		return nil
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() { // what has taken its place meanwhile
+		return nil
+	}
 	data, err := io.ReadAll(io.LimitReader(file, most))
 	if err != nil {
 		return nil

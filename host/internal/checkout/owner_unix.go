@@ -9,6 +9,9 @@ import (
 	"syscall"
 )
 
+// nonblocking keeps an open from waiting for the other end of a named pipe.
+const nonblocking = syscall.O_NONBLOCK
+
 func ownerOf(info os.FileInfo) int {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return int(st.Uid)

@@ -69,6 +69,14 @@ func (d *Deploy) check(c *Config, at string, fail fail) {
 			strings.HasPrefix(clean+"/", ".git/") {
 			fail(fmt.Sprintf("%s.shared.%d", at, i), "expected a name in the release, such as \"storage/\" or "+
 				"\".env\", found %q", name)
+			continue
+		}
+		for _, before := range d.Shared[:i] {
+			one, other := filepath.ToSlash(filepath.Clean(before))+"/", filepath.ToSlash(clean)+"/"
+			if strings.HasPrefix(one, other) || strings.HasPrefix(other, one) {
+				fail(fmt.Sprintf("%s.shared.%d", at, i), "%q and %q are the same, or one lies in the other: the "+
+					"outer one alone shares both", name, before)
+			}
 		}
 	}
 	for i, command := range d.Build {

@@ -15,6 +15,8 @@ func TestMistakesAboutDeploysAreExplained(t *testing.T) {
 host.toml:4: [deploy] shared.1: expected a name in the release, such as "storage/" or ".env", found ""
 host.toml:4: [deploy] shared.2: expected a name in the release, such as "storage/" or ".env", found "/etc"
 host.toml:4: [deploy] shared.3: expected a name in the release, such as "storage/" or ".env", found ".git/hooks"`},
+		{good + "[deploy]\nshared = ['storage/', '.env', './storage/app']", `host.toml:4: [deploy] shared.2: ` +
+			`"./storage/app" and "storage/" are the same, or one lies in the other: the outer one alone shares both`},
 		{good + "[deploy]\nbuild = [[]]",
 			`host.toml:4: [deploy] build.0: no program: write ["PROGRAM", "ARGUMENT"]`},
 		{good + "[deploy]\nbuild = ['make']", `host.toml:4: [deploy] build: expected an array of commands, each of ` +

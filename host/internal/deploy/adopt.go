@@ -68,11 +68,11 @@ func (l *Lock) adoptFolder(names []string) (folder string, err error) {
 	if err := os.Symlink(target, folder); err != nil { // it leads there once it stands in its place
 		return "", err
 	}
-	if err := exchange(l.Current, folder); err != nil {
+	if err := l.exchangeIn(l.Current, folder); err != nil {
 		return "", errors.Join(err, os.Remove(folder))
 	}
 	l.next++
-	return folder, errors.Join(syncFolder(l.Releases()), syncFolder(filepath.Dir(l.Current)))
+	return folder, errors.Join(l.note(), syncFolder(l.Releases()), syncFolder(filepath.Dir(l.Current)))
 }
 
 // realReleases is the folder of the releases, with its symlinks followed.
@@ -90,33 +90,71 @@ func below(folder string, names []string) (paths []string) {
 	return paths
 }
 
+// exchangeIn has two paths change places, whose folders belong to whoever deploys.
+func (l *Lock) exchangeIn(a, b string) error {
+	in, err := os.Open(filepath.Dir(a))
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	beside, err := os.Open(filepath.Dir(b))
+	if err != nil {
+		return err
+	}
+	defer beside.Close()
+	return exchange(in, filepath.Base(a), beside, filepath.Base(b))
+}
+
 // adoptShared has something of the release and a symlink change places. It says false for what is not there, or is a
-// symlink.
+// symlink. The folders that the names lie in may belong to the pool's user, who could put symlinks in the way; so
+// they are opened in the release and in the folder of what is shared, which nothing leads out of.
 func (l *Lock) adoptShared(folder, name string) (moved bool, err error) {
-	inside, outside := filepath.Join(folder, name), filepath.Join(l.Shared(), name)
-	info, err := os.Lstat(inside)
+	release, err := os.OpenRoot(folder)
+	if err != nil {
+		return false, err
+	}
+	defer release.Close()
+	info, err := release.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().Type() == fs.ModeSymlink {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	if err := os.MkdirAll(filepath.Dir(outside), 0o755); err != nil {
+	if err := unlinked(release, name); err != nil {
 		return false, err
 	}
+	others, err := os.OpenRoot(l.Shared())
+	if err != nil {
+		return false, err
+	}
+	defer others.Close()
+	if err := others.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return false, err
+	}
+	in, err := release.Open(path.Dir(name))
+	if err != nil {
+		return false, err
+	}
+	defer in.Close()
+	beside, err := others.Open(path.Dir(name))
+	if err != nil {
+		return false, err
+	}
+	defer beside.Close()
 	target := linkOf(name)
-	if old, err := os.Readlink(outside); err == nil && old == target { // of one that was killed
-		if err := os.Remove(outside); err != nil {
+	if old, err := others.Readlink(name); err == nil && old == target { // of one that was killed
+		if err := others.Remove(name); err != nil {
 			return false, err
 		}
 	}
-	if err := os.Symlink(target, outside); err != nil {
+	if err := others.Symlink(target, name); err != nil {
 		return false, err
 	}
-	if err := exchange(inside, outside); err != nil {
-		return false, errors.Join(err, os.Remove(outside))
+	if err := exchange(in, path.Base(name), beside, path.Base(name)); err != nil {
+		return false, errors.Join(err, others.Remove(name))
 	}
-	return true, errors.Join(syncFolder(filepath.Dir(inside)), syncFolder(filepath.Dir(outside)))
+	return true, errors.Join(in.Sync(), beside.Sync())
 }
 
 // linkOf is where something shared leads to from a release.

@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func exchange(a, b string) error {
-	err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
+// exchange has a name in one folder and a name in another one change places.
+func exchange(in *os.File, a string, beside *os.File, b string) error {
+	err := unix.Renameat2(int(in.Fd()), a, int(beside.Fd()), b, unix.RENAME_EXCHANGE)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
 		return fmt.Errorf("the file system can't have %s and %s change places in one step: %w", a, b, err)
 	}

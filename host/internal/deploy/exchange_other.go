@@ -4,9 +4,12 @@
 
 package deploy
 
-import "errors"
+import (
+	"errors"
+	"os"
+)
 
-func exchange(string, string) error {
+func exchange(*os.File, string, *os.File, string) error {
 	return errors.New("here no folder and symlink can change places in one step: stop the host, move the folder " +
 		"into releases/1, make the symlink, and start the host")
 }

@@ -57,11 +57,16 @@ func (t *tree) copy(ctx context.Context, from *os.Root, name string, d fs.DirEnt
 		}
 		return t.link(name, target)
 	case 0:
-		in, err := from.Open(name)
+		in, err := from.OpenFile(name, os.O_RDONLY|nonblocking, 0)
 		if err != nil {
 			return err
 		}
 		defer in.Close()
+		if info, err = in.Stat(); err != nil {
+			return err
+		} else if !info.Mode().IsRegular() { // it has taken the file's place
+			return refused(name, "no file any more")
+		}
 		return t.file(name, info.Mode(), info.Size(), info.ModTime(), &heeding{ctx, in})
 	default:
 		return refused(name, "neither file, folder nor symlink")

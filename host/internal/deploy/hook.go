@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/workerhost/workerhost/host/internal/checkout"
 )
 
 // hookNote is how a hook is known that was made here.
@@ -29,27 +31,52 @@ func Init(ctx context.Context, folder, branch string, command []string) (hook st
 			return "", err
 		}
 	}
-	hooks := filepath.Join(folder, "hooks")
-	if err := os.Mkdir(hooks, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", err
-	}
-	hook = filepath.Join(hooks, "pre-receive")
-	switch text, err := os.ReadFile(hook); {
-	case err == nil && !bytes.Contains(text, []byte(hookNote)):
-		return "", fmt.Errorf("%s is there, and somebody else's: have it run %s, with its own input", hook,
-			quoted(command))
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return "", err
-	}
-	text := fmt.Sprintf("#!/bin/sh\n%s: a push to the branch is the deploy, and is refused if that fails\nexec %s\n",
-		hookNote, quoted(command))
-	if err := os.WriteFile(hook+".next", []byte(text), 0o755); err != nil {
-		return "", err
-	}
-	if err := errors.Join(os.Chmod(hook+".next", 0o755), os.Rename(hook+".next", hook)); err != nil {
-		return "", err
+	hook = filepath.Join(folder, "hooks", hookName)
+	if err := writeHook(folder, command); err != nil {
+		return "", fmt.Errorf("%s can't be made: %w", hook, err)
 	}
 	return hook, nil
+}
+
+const hookName = "pre-receive"
+
+// writeHook makes the hook, or renews it. The repository may be somebody else's, who could have put symlinks in the
+// way, so nothing outside of it is reached.
+func writeHook(folder string, command []string) error {
+	repository, err := os.OpenRoot(folder)
+	if err != nil {
+		return err
+	}
+	defer repository.Close()
+	if err := repository.Mkdir("hooks", 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	hooks, err := repository.OpenRoot("hooks")
+	if err != nil {
+		return err
+	}
+	defer hooks.Close()
+	switch _, err := hooks.Lstat(hookName); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case !bytes.Contains(checkout.Contents(filepath.Join(folder, "hooks", hookName), 64<<10), []byte(hookNote)):
+		return fmt.Errorf("it is there, and somebody else's: have it run %s, with its own input", quoted(command))
+	}
+	const next = hookName + ".next"
+	if err := hooks.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := hooks.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(file, "#!/bin/sh\n%s: a push to the branch is the deploy, and is refused if that fails\n"+
+		"exec %s\n", hookNote, quoted(command))
+	if err := errors.Join(err, file.Chmod(0o755), file.Close()); err != nil {
+		return err
+	}
+	return hooks.Rename(next, hookName)
 }
 
 // quoted is a command as a shell reads it.
@@ -82,8 +109,7 @@ func Pushed(from io.Reader, branch string) (commit string, others []string, err 
 // Look says something that changes when a branch of a repository that is here does. It is cheap, and does not run git.
 func (g Repository) Look(branch string) string {
 	var seen strings.Builder
-	text, _ := os.ReadFile(filepath.Join(g.gitFolder(), "refs/heads", filepath.FromSlash(branch)))
-	seen.Write(text)
+	seen.Write(checkout.Contents(filepath.Join(g.gitFolder(), "refs/heads", filepath.FromSlash(branch)), 128))
 	for _, name := range []string{"packed-refs", "reftable/tables.list"} {
 		if info, err := os.Stat(filepath.Join(g.gitFolder(), name)); err == nil {
 			fmt.Fprint(&seen, info.Size(), info.ModTime().UnixNano(), ",")
@@ -103,9 +129,10 @@ func (g Repository) gitFolder() string {
 
 // Commit is that of the release that the symlink leads to; "" if it is not known.
 func (p Place) Commit() string {
-	text, err := os.ReadFile(filepath.Join(p.Current, Revision))
-	if commit := strings.TrimSpace(string(text)); err == nil && commitID.MatchString(commit) {
-		return commit
+	// whose files belong to the pool's user
+	commit := strings.TrimSpace(string(checkout.Contents(filepath.Join(p.Current, Revision), 128)))
+	if !commitID.MatchString(commit) {
+		return ""
 	}
-	return ""
+	return commit
 }

@@ -79,6 +79,9 @@ func (r *Release) hand() error {
 
 func (r *Release) share(base *os.Root, name string, isFolder bool) error {
 	inside, outside := path.Join(releases, filepath.Base(r.Folder), name), path.Join(shared, name)
+	if err := unlinked(base, inside); err != nil {
+		return err
+	}
 	if err := errors.Join(r.above(base, outside, r.Owner), r.above(base, inside, nil)); err != nil {
 		return err
 	}
@@ -121,6 +124,28 @@ func (r *Release) found(base *os.Root, inside, outside string, isFolder bool) er
 		return err
 	}
 	return r.Owner.giveIn(base, outside)
+}
+
+// unlinked fails if a symlink stands above a name: what is shared would be put, and what the release brings removed,
+// where that leads.
+func unlinked(base *os.Root, name string) error {
+	for i, c := range name {
+		if c != '/' {
+			continue
+		}
+		info, err := base.Lstat(name[:i])
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil && info.Mode().Type() == fs.ModeSymlink {
+			err = fmt.Errorf("it lies behind %s, which is a symlink: share what that leads to, or have a "+
+				"folder there", name[:i])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // above makes the folders that a name lies in, of an owner.

@@ -9,6 +9,8 @@ import (
 	"os"
 )
 
+const nonblocking = 0
+
 func supported() error {
 	return errors.New("host deploy is for Linux, macOS and the BSDs, where a symlink is replaced in one step: " +
 		"deploy into the folder, and use host reload")

@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// nonblocking keeps an open from waiting for the other end of a named pipe.
+const nonblocking = syscall.O_NONBLOCK
+
 // supported says why there are no deploys here; nil if there are.
 func supported() error { return nil }
 
