@@ -235,7 +235,7 @@ func (d *deployment) source(ctx context.Context, from source) (take func(*deploy
 		}
 		commit, err := g.Resolve(ctx, cmp.Or(from.commit, what))
 		if err == nil {
-			size, err = g.Size(ctx, commit)
+			size, err = g.Size(ctx, commit, deploy.DefaultLimits)
 		}
 		if err != nil {
 			return nil, "", err

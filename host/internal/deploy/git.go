@@ -106,16 +106,59 @@ func (g Repository) Resolve(ctx context.Context, ref string) (commit string, err
 	return commit, nil
 }
 
-// Size is how many bytes the files of a commit have.
-func (g Repository) Size(ctx context.Context, commit string) (bytes int64, err error) {
-	said, err := output(g.command(ctx, "ls-tree", "-r", "-l", "--full-tree", "--end-of-options", commit))
-	for line := range strings.Lines(said) {
-		if fields := strings.Fields(line); len(fields) > 4 {
-			n, _ := strconv.ParseInt(fields[3], 10, 64) // "-" for a submodule
-			bytes += n
+// Size is how many bytes the files of a commit have. What has more files or bytes than the limits say is an error: a
+// small commit can name one tree any number of times.
+func (g Repository) Size(ctx context.Context, commit string, limits Limits) (bytes int64, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends git, if there is too much
+	cmd := g.command(ctx, "ls-tree", "-r", "-l", "-z", "--full-tree", "--end-of-options", commit)
+	err = reading(cmd, cancel, func(out io.Reader) error {
+		entries := bufio.NewReaderSize(out, 16<<10)
+		for files := 0; ; files++ {
+			entry, err := entries.ReadSlice(0)
+			switch {
+			case errors.Is(err, io.EOF):
+				return nil
+			case errors.Is(err, bufio.ErrBufferFull):
+				return errors.New("one of its names is too long")
+			case err != nil:
+				return err
+			case files >= limits.Files:
+				return fmt.Errorf("it %w: it has too many files", errTooMuch)
+			}
+			if fields := strings.Fields(string(entry)); len(fields) > 4 {
+				n, _ := strconv.ParseInt(fields[3], 10, 64) // "-" for a submodule
+				bytes += n
+			}
+			if bytes > limits.Bytes {
+				return fmt.Errorf("it %w: its files have more than %d bytes", errTooMuch, limits.Bytes)
+			}
 		}
+	})
+	if err != nil {
+		return 0, fmt.Errorf("the commit %.10s: %w", commit, err)
 	}
-	return bytes, err
+	return bytes, nil
+}
+
+// reading starts git, and has what it gives read. What it says itself is the error, if it fails.
+func reading(cmd *exec.Cmd, cancel func(), read func(out io.Reader) error) error {
+	var said bytes.Buffer
+	cmd.Stderr = &limited{&said, 4 << 10}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return explained(err, "")
+	}
+	if err = read(out); err != nil {
+		cancel()
+	}
+	if ended := cmd.Wait(); ended != nil && (err == nil || said.Len() > 0) {
+		return explained(ended, said.String())
+	}
+	return err
 }
 
 // FromGit takes the files of a commit into the release, and notes the commit in REVISION, if there is no such file.
@@ -138,24 +181,13 @@ func (t *tree) archived(ctx context.Context, g Repository, commit string) error 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends git, if what it gives is not wanted
 	cmd := g.command(ctx, "archive", "--format=tar", "--end-of-options", commit)
-	var said bytes.Buffer
-	cmd.Stderr = &limited{&said, 4 << 10}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
+	err := reading(cmd, cancel, func(out io.Reader) error {
+		err := t.untar(bufio.NewReaderSize(&heeding{ctx, out}, 1<<16))
+		if err == nil {
+			_, err = io.Copy(io.Discard, out) // the padding of the archive
+		}
 		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return explained(err, "")
-	}
-	err = t.untar(bufio.NewReaderSize(&heeding{ctx, out}, 1<<16))
-	if err == nil {
-		_, err = io.Copy(io.Discard, out) // the padding of the archive
-	} else {
-		cancel()
-	}
-	if ended := cmd.Wait(); ended != nil && (err == nil || said.Len() > 0) {
-		return explained(ended, said.String())
-	}
+	})
 	if err != nil {
 		return fmt.Errorf("the commit %.10s can't be taken over: %w", commit, err)
 	}

@@ -43,7 +43,7 @@ func TestACommitBecomesARelease(t *testing.T) {
 			t.Errorf("%s: %s, %v", ref, got, err)
 		}
 	}
-	if size, err := g.Size(t.Context(), commit); err != nil || size != 6 {
+	if size, err := g.Size(t.Context(), commit, DefaultLimits); err != nil || size != 6 {
 		t.Errorf("its size is %d, %v", size, err)
 	}
 	r := testRelease(t)

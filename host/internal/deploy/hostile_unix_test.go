@@ -3,9 +3,12 @@
 package deploy
 
 import (
+	"archive/tar"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -154,5 +157,51 @@ func TestASymlinkOfAReleaseDoesNotLeadToWhatIsShared(t *testing.T) {
 	}
 	if text, err := os.ReadFile(filepath.Join(p.Shared(), "storage/uploads/photo")); err != nil {
 		t.Errorf("what is shared has %q, %v", text, err)
+	}
+}
+
+// A commit of some hundred bytes can name more files than there is memory for.
+func TestACommitThatNamesOneTreeWithoutEndIsRefused(t *testing.T) {
+	g, _ := repository(t, map[string]string{"a": "1"})
+	git := func(in string, arguments ...string) string {
+		t.Helper()
+		cmd := exec.Command("git", append([]string{"-c", "user.name=x", "-c", "user.email=x@example.org"},
+			arguments...)...)
+		cmd.Dir, cmd.Stdin = g.From, strings.NewReader(in)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("git %q: %v", arguments, err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	kind, id := "100644 blob", git("1234567", "hash-object", "-w", "--stdin")
+	for range 6 { // a million files
+		var tree strings.Builder
+		for i := range 10 {
+			fmt.Fprintf(&tree, "%s %s\tn%d\n", kind, id, i)
+		}
+		kind, id = "040000 tree", git(tree.String(), "mktree")
+	}
+	commit := git("", "commit-tree", "-m", "bomb", id)
+	for _, limits := range []Limits{
+		{Bytes: 1 << 40, Files: 1000}, {Bytes: 7000, Files: 1 << 20},
+	} {
+		if size, err := g.Size(t.Context(), commit, limits); !errors.Is(err, errTooMuch) {
+			t.Errorf("within %+v it has %d bytes, %v", limits, size, err)
+		}
+	}
+}
+
+// All names are known until the release is made.
+func TestNamesAreBoundedTogether(t *testing.T) {
+	long := strings.Repeat(strings.Repeat("d", 200)+"/", 19)
+	var files []entry
+	for i := range 20 {
+		files = append(files, entry{tar.TypeReg, fmt.Sprintf("%sfile%d", long, i), ""})
+	}
+	r := testRelease(t)
+	err := r.FromArchive(t.Context(), archived(t, "x.tar", tarOf(files...)), Limits{Bytes: 100, Files: 60}, nil)
+	if err == nil || !strings.Contains(err.Error(), "names of its files are too long") {
+		t.Errorf("%v", err)
 	}
 }

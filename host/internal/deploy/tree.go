@@ -19,15 +19,19 @@ type Limits struct {
 	Files int   // of files, folders and links
 }
 
+// typicalName is how many bytes all names of a release may have, divided by the number of files that it may have.
+const typicalName = 256
+
 // DefaultLimits are more than programs have.
 var DefaultLimits = Limits{Bytes: 8 << 30, Files: 500_000}
 
 // tree is a release that is being filled, in a folder that was empty and that nobody else writes to.
 type tree struct {
-	root *os.Root
-	left Limits
-	made map[string]fs.FileMode // the type of each name that there is
-	skip func(name string) bool // what is not to be taken over
+	root  *os.Root
+	left  Limits
+	names int                    // bytes that names may still have, which are all kept
+	made  map[string]fs.FileMode // the type of each name that there is
+	skip  func(name string) bool // what is not to be taken over
 }
 
 // fill has a release filled.
@@ -37,7 +41,8 @@ func (r *Release) fill(limits Limits, skip func(string) bool, by func(*tree) err
 		return err
 	}
 	defer root.Close()
-	return by(&tree{root: root, left: limits, skip: skip, made: map[string]fs.FileMode{".": fs.ModeDir}})
+	return by(&tree{root: root, left: limits, names: longestName + typicalName*limits.Files, skip: skip,
+		made: map[string]fs.FileMode{".": fs.ModeDir}})
 }
 
 // admit judges a name, makes the folders above it, and counts it. It says false for what is passed over.
@@ -57,12 +62,15 @@ func (t *tree) admit(given string) (name string, ok bool, err error) {
 			return "", false, err
 		}
 	}
-	return name, true, t.count()
+	return name, true, t.count(name)
 }
 
-func (t *tree) count() error {
+func (t *tree) count(name string) error {
 	if t.left.Files--; t.left.Files < 0 {
 		return fmt.Errorf("it %w: it has too many files", errTooMuch)
+	}
+	if t.names -= len(name); t.names < 0 {
+		return fmt.Errorf("it %w: the names of its files are too long", errTooMuch)
 	}
 	return nil
 }
@@ -75,7 +83,7 @@ func (t *tree) put(name string, mode fs.FileMode) error {
 		}
 		return nil
 	}
-	if err := t.count(); err != nil {
+	if err := t.count(name); err != nil {
 		return err
 	}
 	if err := t.root.Mkdir(name, 0o700); err != nil {

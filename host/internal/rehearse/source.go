@@ -30,6 +30,7 @@ const (
 	LeftMethod     = "method"     // it may change something
 	LeftUnreadable = "unreadable" // no request was found there
 	LeftMasked     = "masked"     // a secret of its query is not in the log
+	LeftRoom       = "room"       // there are more different ones than are kept
 	LeftUpgrade    = "upgrade"    // it became a tunnel, to a WebSocket for example
 )
 
@@ -40,13 +41,15 @@ type Source struct {
 	Requests []Request      // each once, in the order in which they come first
 	Left     map[string]int // entries, by why
 
-	seen map[string]int // where in Requests
+	seen  map[string]int // where in Requests
+	bytes int            // of all its keys
 }
 
 const (
 	longestLine  = 1 << 20
 	longestHAR   = 256 << 20
-	mostDistinct = 200_000 // requests that are kept; further ones are counted as those that are known
+	mostDistinct = 200_000 // requests that are kept, of so many bytes
+	mostBytes    = 64 << 20
 	longestBody  = 1 << 20 // of a request
 )
 
@@ -129,9 +132,11 @@ func (s *Source) add(r Request, methods []string) {
 		s.Requests[at].Times++
 		return
 	}
-	if len(s.Requests) >= mostDistinct {
+	if len(s.Requests) >= mostDistinct || s.bytes+len(key) > mostBytes {
+		s.Left[LeftRoom]++
 		return
 	}
+	s.bytes += len(key)
 	r.Times = 1
 	s.seen[key] = len(s.Requests)
 	s.Requests = append(s.Requests, r)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"io"
 	"maps"
 	"strings"
 	"testing"
@@ -174,5 +175,28 @@ func TestAllRoutesAreAskedBeforeOneIsAskedTwice(t *testing.T) {
 	}
 	if fmt.Sprint(got) != "[/a/2 /rare /a/3]" {
 		t.Error(got)
+	}
+}
+
+// Whoever asks for long addresses writes the log.
+func TestLongAddressesFillNoMemory(t *testing.T) {
+	long := strings.Repeat("x", 256<<10)
+	in, out := io.Pipe()
+	go func() {
+		for n := range 400 {
+			fmt.Fprintf(out, "/%s%d\n", long, n)
+		}
+		out.Close()
+	}()
+	s, err := Read(in, []string{"GET"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bytes := 0
+	for _, r := range s.Requests {
+		bytes += len(r.Target)
+	}
+	if bytes > mostBytes || bytes < mostBytes/2 || len(s.Requests)+s.Left[LeftRoom] != 400 {
+		t.Errorf("it keeps %d requests of %d bytes, and leaves out %v", len(s.Requests), bytes, s.Left)
 	}
 }
