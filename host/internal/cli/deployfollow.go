@@ -111,7 +111,7 @@ func (d *deployment) follow(branch string, every time.Duration) error {
 			every = fetchEvery
 		}
 	}
-	d.tell("follow", fmt.Sprintf("%s of %s", branch, g.From))
+	d.tell("follow", fmt.Sprintf("%s of %s", branch, g.Shown()))
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	seen, tried := "", d.place.Commit()

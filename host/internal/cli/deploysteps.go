@@ -231,7 +231,7 @@ func (d *deployment) source(ctx context.Context, from source) (take func(*deploy
 		g := d.repository()
 		g.Pushed = from.pushed
 		if err := g.Fetch(ctx); err != nil {
-			return nil, "", fmt.Errorf("%s can't be fetched: %w", d.by.Repository, err)
+			return nil, "", fmt.Errorf("%s can't be fetched: %w", g.Shown(), err)
 		}
 		commit, err := g.Resolve(ctx, cmp.Or(from.commit, what))
 		if err == nil {
@@ -357,7 +357,7 @@ func (d *deployment) warn(err error) {
 		encode(d.t.Out, control.Event{Kind: control.Warned, What: err.Error()})
 		return
 	}
-	fmt.Fprintln(d.t.Err, d.t.Yellow("warning: "+err.Error()))
+	fmt.Fprintln(d.t.Err, d.t.Yellow("warning: "+printable(err.Error())))
 }
 
 func (d *deployment) done(folder string) {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"strings"
 
 	"github.com/workerhost/workerhost/host/internal/privilege"
+	"github.com/workerhost/workerhost/host/internal/redact"
 )
 
 // Repository is one of git.
@@ -63,8 +65,44 @@ func (g Repository) Fetch(ctx context.Context) error {
 	if os.Getenv("GIT_SSH_COMMAND") == "" {
 		cmd.Env = append(cmd.Env, "GIT_SSH_COMMAND=ssh -o BatchMode=yes")
 	}
-	_, err := output(cmd)
-	return err
+	if _, err := output(cmd); err != nil {
+		return g.masked(err)
+	}
+	return nil
+}
+
+// Shown is where it is, without a password or a token.
+func (g Repository) Shown() string {
+	if secret := g.secret(); secret != "" {
+		return strings.Replace(g.From, secret, redact.Mask, 1)
+	}
+	return g.From
+}
+
+// secret is the part of a URL that says who asks; "" if there is none, or no secret in it.
+func (g Repository) secret() string {
+	u, err := url.Parse(g.From)
+	if err != nil || u.User == nil {
+		return ""
+	}
+	_, hasPassword := u.User.Password()
+	if !hasPassword && u.Scheme != "http" && u.Scheme != "https" { // a user of SSH
+		return ""
+	}
+	_, rest, _ := strings.Cut(g.From, "://")
+	authority, _, _ := strings.Cut(rest, "/")
+	return authority[:max(0, strings.LastIndexByte(authority, '@'))]
+}
+
+// masked is an error of git without the secrets of the URL: it repeats them at times, and the user's name always.
+func (g Repository) masked(err error) error {
+	secret := g.secret()
+	if secret == "" {
+		return err
+	}
+	text := strings.ReplaceAll(err.Error(), secret, redact.Mask)
+	user, _, _ := strings.Cut(secret, ":")
+	return errors.New(redact.Text(strings.ReplaceAll(text, "//"+user+"@", "//"+redact.Mask+"@")))
 }
 
 // InitBare makes a repository for others to push to.

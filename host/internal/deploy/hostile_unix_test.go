@@ -205,3 +205,28 @@ func TestNamesAreBoundedTogether(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestASecretOfAURLIsNotTold(t *testing.T) {
+	for from, want := range map[string]string{
+		"https://ada:sesame@example.org/x.git": "https://REDACTED@example.org/x.git",
+		"https://ghp_sesame@example.org/x.git": "https://REDACTED@example.org/x.git",
+		"ssh://git@example.org/x.git":          "ssh://git@example.org/x.git",
+		"git@example.org:x.git":                "git@example.org:x.git",
+		"/srv/a@b/x.git":                       "/srv/a@b/x.git",
+	} {
+		if got := (Repository{From: from}).Shown(); got != want {
+			t.Errorf("%s is shown as %s", from, got)
+		}
+	}
+	for _, from := range []string{"http://ada:sesame@127.0.0.1:1/x.git", "http://ghp_sesame@127.0.0.1:1/x.git"} {
+		far := Repository{From: from, Mirror: filepath.Join(t.TempDir(), "mirror.git")}
+		err := far.Fetch(t.Context())
+		if err == nil || strings.Contains(err.Error(), "sesame") {
+			t.Errorf("%v", err)
+		}
+		said := far.masked(fmt.Errorf("fatal: could not read Password for '%s'", from))
+		if strings.Contains(said.Error(), "sesame") {
+			t.Errorf("%v", said)
+		}
+	}
+}

@@ -170,7 +170,7 @@ func compareBodies(v *verdict, olds []*Answer, new *Answer, rules *Rules) {
 	case !ok:
 		v.unsteady = true
 	case from != to:
-		d := Difference{Kind: "body", Diff: redact.Text(diff(from, to))}
+		d := Difference{Kind: "body", Diff: diff(from, to)}
 		if old.Length != new.Length {
 			d.Old, d.New = sized(old.Length), sized(new.Length)
 		}
@@ -221,8 +221,11 @@ func compareHeaders(v *verdict, olds []*Answer, new *Answer, rules *Rules) {
 	}
 }
 
-// secretless is a field's value for people: that of a cookie is a secret.
+// secretless is a field's value for people: that of a cookie is a secret, and so is that of a name that says so.
 func secretless(name, value string) string {
+	if redact.Key(name) && value != "" {
+		return redact.Mask
+	}
 	if strings.HasPrefix(name, "set-cookie ") && value != "" {
 		_, attributes, _ := strings.Cut(value, ";")
 		return strings.TrimSpace("(value);" + attributes)

@@ -1,6 +1,7 @@
 package rehearse
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -113,5 +114,34 @@ func TestDifferencesShowNoSecrets(t *testing.T) {
 			strings.Contains(text, "two") {
 			t.Errorf("%+v", d)
 		}
+	}
+}
+
+// What stands before a secret, and says that it is one, may be cut off.
+func TestADifferenceInALongSecretShowsNothingOfIt(t *testing.T) {
+	long := strings.Repeat("sesame", 60)
+	for name, page := range map[string]string{
+		"a line": "%s\n<a href=\"/x?a=1&token=" + long + "%s\">x</a>",
+		"one line": "%s<p>" + strings.Repeat("text ", 300) + "</p><script>x={\"password\":\"" + long +
+			"%s\"}</script>",
+	} {
+		of := func(first, end string) *Answer {
+			body := fmt.Sprintf(page, first, end)
+			return &Answer{Status: 200, Body: []byte(body), Length: int64(len(body))}
+		}
+		v := compare("GET", []*Answer{of("", "a")}, of("", "b"), &Rules{})
+		if len(v.differences) != 1 || v.differences[0].Diff != "what differs is masked, as a secret" {
+			t.Errorf("%s: %+v", name, v)
+		}
+		v = compare("GET", []*Answer{of("old", "a")}, of("new", "b"), &Rules{})
+		if len(v.differences) != 1 || strings.Contains(v.differences[0].Diff, "sesame") ||
+			!strings.Contains(v.differences[0].Diff, "new") {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+	of := func(value string) *Answer { return &Answer{Status: 200, Headers: [][2]string{{"Token", value}}} }
+	v := compare("GET", []*Answer{of("open")}, of("sesame"), &Rules{})
+	if len(v.differences) != 1 || strings.Contains(v.differences[0].New+v.differences[0].Old, "e") {
+		t.Errorf("a header: %+v", v)
 	}
 }

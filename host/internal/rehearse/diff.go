@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/workerhost/workerhost/host/internal/redact"
 )
 
 // hunk is what has to be replaced in one list to get another: [aFrom, aTo) by [bFrom, bTo).
@@ -111,10 +113,15 @@ const (
 	longestShow = 160 // bytes of one
 )
 
-// Diff shows where two texts part, as lines with a sign before them: - of the old one, + of the new.
+// diff shows where two texts part, as lines with a sign before them: - of the old one, + of the new. Secrets that are
+// known by their names are masked.
 func diff(a, b string) string {
 	if shorter := max(strings.Count(a, "\n"), 1); len(a)/shorter > 4*longestShow {
 		a, b = broken(a), broken(b) // a page in one line
+	}
+	// before anything is cut off, which might be the name of a secret
+	if a, b = redact.Text(a), redact.Text(b); a == b {
+		return "what differs is masked, as a secret"
 	}
 	from, to := strings.Split(a, "\n"), strings.Split(b, "\n")
 	found, _ := hunks(from, to)
