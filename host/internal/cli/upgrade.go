@@ -31,12 +31,17 @@ setting upgrade_binary names one for good, which may belong to anybody whom host
 systemd is told of the new process. A shell, a supervisor or a container waits for the process that it has started: that one stays as a small parent of the
 host, which passes signals on and ends as the host does.
 
+With --cluster all hosts of the cluster are upgraded, one after the other, this one first; the first that fails ends it: ` + "`host help cluster`" + `. The
+program has to be in place on each of them, and [cluster] rights of the others have to have "upgrade".
+
 Only root and the user of the host may do this, whatever [control] group is, and over TCP only a token with the right "upgrade". On Linux only.`,
-		Example: "host upgrade\nhost upgrade --binary /usr/local/lib/host-2.0",
+		Example: "host upgrade\nhost upgrade --binary /usr/local/lib/host-2.0\nhost upgrade --cluster",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := actFlags(f)
 			binary := f.String("binary", "", "replace the host by the program at `PATH`, which only root "+
 				"may be able to write")
+			all := f.Bool("cluster", false, "upgrade all hosts of the cluster, one after the other; the first "+
+				"that fails ends it")
 			asJSON := f.Bool("json", false, "print a JSON object per line")
 			return func(t *Terminal, args []string) error {
 				if err := noArguments(args); err != nil {
@@ -45,6 +50,11 @@ Only root and the user of the host may do this, whatever [control] group is, and
 				client, err := find()
 				if err != nil {
 					return err
+				}
+				if *all {
+					return eachHost(t, client, "upgraded", *asJSON, func(c *control.Client) error {
+						return upgrade(t, c, *binary, *asJSON)
+					})
 				}
 				return upgrade(t, client, *binary, *asJSON)
 			}

@@ -38,7 +38,7 @@ type answerMessage struct {
 type question struct {
 	from    map[string]string // the stations whose answers are to come, with their hosts' names
 	one     bool              // the first answer is the only one
-	parts   chan Part         // of an order; nil for all others
+	parts   chan partMessage  // of an order; nil for all others
 	answers []answerMessage
 	err     error
 	done    chan struct{} // closed when there is nothing to come
@@ -55,16 +55,8 @@ func (r *Room) ask(ctx context.Context, subject string, m any, one bool) (answer
 			return nil, nil, nil
 		}
 	}
-	r.mu.Lock()
-	r.serial++
-	reply := r.prefix + subjectReplies + r.life + "." + strconv.FormatUint(r.serial, 36)
-	r.questions[reply] = q
-	r.mu.Unlock()
-	defer func() {
-		r.mu.Lock()
-		delete(r.questions, reply)
-		r.mu.Unlock()
-	}()
+	reply, forget := r.expect(q)
+	defer forget()
 	ctx, cancel := context.WithTimeout(ctx, AskTime)
 	defer cancel()
 	r.say(saying{subjects: []string{subject}, reply: reply, body: m, failed: func(err error) {
@@ -86,6 +78,20 @@ func (r *Room) ask(ctx context.Context, subject string, m any, one bool) (answer
 		silent = []string{"the host that has it"}
 	}
 	return q.answers, silent, q.err
+}
+
+// expect has what comes on a subject be an answer to q, until forget is called.
+func (r *Room) expect(q *question) (reply string, forget func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.serial++
+	reply = r.prefix + subjectReplies + r.life + "." + strconv.FormatUint(r.serial, 36)
+	r.questions[reply] = q
+	return reply, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.questions, reply)
+	}
 }
 
 func (q *question) over() bool {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,7 +85,12 @@ type host struct {
 	hub    *hub.Hub
 	realm  *Realm
 	log    *logged
+
+	settings engine.Settings
+	obey     atomic.Pointer[func(Order, func(Part))]
 }
+
+func (h *host) obeys(by func(o Order, part func(Part))) { h.obey.Store(&by) }
 
 // hosts are several that know each other.
 func hosts(t *testing.T, n int) (all []*host) {
@@ -100,14 +106,16 @@ func hosts(t *testing.T, n int) (all []*host) {
 	}
 	for i, address := range routes {
 		folder := t.TempDir()
-		e := engine.New(engine.Settings{Folder: func() (string, error) { return folder, nil }, Name: t.Name(),
+		settings := engine.Settings{Folder: func() (string, error) { return folder, nil }, Name: t.Name(),
 			Cluster:   &engine.Cluster{Name: "c", Listen: address, Routes: routes, Hosts: n},
-			MaxMemory: 16 << 20, MaxDisk: 64 << 20, Log: hclog.NewNullLogger()})
+			MaxMemory: 16 << 20, MaxDisk: 64 << 20, Log: hclog.NewNullLogger()}
+		e := engine.New(settings)
 		t.Cleanup(e.Close)
-		h := &host{t: t, engine: e, hub: hub.New(hclog.NewNullLogger()), log: &logged{}}
+		h := &host{t: t, settings: settings, engine: e, hub: hub.New(hclog.NewNullLogger()), log: &logged{}}
 		h.room = New(Settings{Cluster: "a cluster", Host: fmt.Sprintf("host-%d", i), Version: "1", Conn: e.Conn,
 			Station: func() (string, error) { return engine.Station(folder) },
 			State:   func() string { return "serving" },
+			Obey:    func(_ context.Context, o Order, part func(Part)) { (*h.obey.Load())(o, part) },
 			Log: hclog.New(&hclog.LoggerOptions{Output: io.MultiWriter(t.Output(), h.log),
 				Level: hclog.Info})})
 		t.Cleanup(h.room.Close)

@@ -147,6 +147,17 @@ func (r *Room) others() map[string]string {
 	return all
 }
 
+// process is that of a station that is there, with its host's name.
+func (r *Room) process(station string) (host, life string, there bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.members[station]
+	if m == nil || m.lost {
+		return "", "", false
+	}
+	return m.Host, m.life, true
+}
+
 // Members are the hosts of the cluster, this one first, as far as it knows.
 func (r *Room) Members() []Member {
 	about := r.about()

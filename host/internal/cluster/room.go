@@ -49,8 +49,6 @@ type Room struct {
 	wants  wants
 	heard  chan *nats.Msg // of all subscriptions
 	subs   map[string]*nats.Subscription
-	// the orders for this station are wanted; the speaker's
-	ordered bool
 
 	unsaid quiet.Throttle // of what could not be told
 
@@ -59,6 +57,7 @@ type Room struct {
 	realms    map[string]*Realm  // by name
 	members   map[string]*member // by station
 	questions map[string]*question
+	errands   map[string]*errand
 	serial    uint64
 
 	ctx  context.Context
@@ -72,7 +71,7 @@ func New(s Settings) *Room {
 		settings: s, log: s.Log, life: strings.ToLower(rand.Text()[:12]),
 		prefix: "workerhost." + engine.Token(s.Cluster) + ".", heard: make(chan *nats.Msg, heardMost),
 		subs: map[string]*nats.Subscription{}, realms: map[string]*Realm{}, members: map[string]*member{},
-		questions: map[string]*question{},
+		questions: map[string]*question{}, errands: map[string]*errand{},
 	}
 	r.station.Store("")
 	r.speech.stirs = make(chan struct{}, 1)
@@ -105,7 +104,8 @@ func (r *Room) Enter() {
 	if r.begun.Swap(true) {
 		return
 	}
-	for _, subject := range []string{subjectBeats, subjectAsked, subjectReplies + r.life + ".*"} {
+	for _, subject := range []string{subjectBeats, subjectAsked, subjectReplies + r.life + ".*",
+		subjectOrders + r.life} {
 		r.wants.want(r.prefix+subject, true)
 	}
 	r.done.Go(r.speak)
@@ -114,21 +114,25 @@ func (r *Room) Enter() {
 }
 
 // Yield leaves the station to another process, which takes over. This one's workers go on telling and asking until
-// Close; nobody asks it any more.
+// Close; nobody asks it any more, nor orders anything but to say what came of what was ordered before.
 func (r *Room) Yield() {
 	if r.yielded.Swap(true) {
 		return
 	}
 	r.wants.only(func(subject string) bool {
-		return subject == r.prefix+subjectBeats || strings.HasPrefix(subject, r.prefix+subjectReplies)
+		return subject == r.prefix+subjectBeats || subject == r.prefix+subjectOrders+r.life ||
+			strings.HasPrefix(subject, r.prefix+subjectReplies)
 	})
 	r.speech.stir()
 }
 
 // Close ends it. Unless it has yielded, the others learn that this host goes.
 func (r *Room) Close() {
-	if r.begun.Load() && !r.yielded.Load() {
-		r.sayGone()
+	if r.begun.Load() {
+		r.finish()
+		if !r.yielded.Load() {
+			r.sayGone()
+		}
 	}
 	r.end()
 	r.done.Wait()

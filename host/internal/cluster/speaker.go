@@ -103,10 +103,6 @@ func (r *Room) speak() {
 		ended := r.ctx.Err() != nil
 		all := r.speech.take()
 		if conn != nil {
-			if !r.ordered && !r.yielded.Load() {
-				r.wants.want(r.prefix+subjectOrders+r.own(), true)
-				r.ordered = true
-			}
 			r.listen(conn) // what was done before is heard by whoever hears of it
 		}
 		for _, one := range all {

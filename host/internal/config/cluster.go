@@ -26,14 +26,16 @@ type Cluster struct {
 	Key         string   `key:"key" holds:"path" absent:"required with certificate" means:"PEM file with its private key"`
 	CA          string   `key:"ca" holds:"path" absent:"required with certificate" means:"PEM file of the authority that has signed those of all hosts"`
 
-	Rights []string `key:"rights" holds:"array of \"status\", \"connections\" and \"reload\"" absent:"all of them" means:"what commands with --cluster, given on another host, may do here"`
+	Rights []string `key:"rights" holds:"array of \"status\", \"connections\", \"reload\" and \"upgrade\"" absent:"all but upgrade" means:"what commands with --cluster, given on another host, may do here"`
 
 	secret string
 	tls    *tls.Config
 }
 
-// clusterRights are the words that Cluster.Rights may have, and what it is by default.
-var clusterRights = []string{"status", "connections", "reload"}
+// clusterRights are the words that Cluster.Rights may have. The first ones are what it is by default.
+var clusterRights = []string{"status", "connections", "reload", "upgrade"}
+
+const impliedRights = 3
 
 // On says whether this host is one of several.
 func (c *Cluster) On() bool { return c.Name != "" }
@@ -67,7 +69,7 @@ func (k *Cluster) check(c *Config, fail fail) {
 			describe(k.Host))
 	}
 	if !given("rights") {
-		k.Rights = clusterRights
+		k.Rights = clusterRights[:impliedRights]
 	}
 	for _, right := range k.Rights {
 		if !slices.Contains(clusterRights, right) {

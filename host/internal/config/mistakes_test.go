@@ -594,7 +594,7 @@ func TestHostsOfAClusterSayHowTheyFindEachOther(t *testing.T) {
 		{cluster + listen + "[engine]\nurl = 'nats://x'", "host.toml:5: [cluster] listen: is for embedded " +
 			"engines, and [engine] url names one of all hosts: remove one of them"},
 		{cluster + listen + three + secret + "rights = ['stop']", "host.toml:8: [cluster] rights: \"stop\" is no " +
-			"right: they are status, connections, reload"},
+			"right: they are status, connections, reload, upgrade"},
 		{good + "[cluster]\nname = 'a b'\n[engine]\nurl = 'nats://x'", "host.toml:4: [cluster] name: expected " +
 			"at most 64 letters, digits, dots, hyphens and underscores, found \"a b\""},
 	})

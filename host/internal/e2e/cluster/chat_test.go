@@ -67,6 +67,7 @@ host = "chat-%d"
 listen = %q
 routes = ["%s"]
 secret = "a-secret-of-all-of-them"
+rights = ["status", "connections", "reload", "upgrade"]
 `, addr, filepath.Join(code, "worker.php"), i, route, strings.Join(routes, `", "`)))
 		all = append(all, harness.Launch(t, addr, "-c", filepath.Join(dir, "host.toml")))
 	}
