@@ -20,11 +20,16 @@ type Rlimits struct {
 	AddressSpace *Size `key:"address_space" absent:"the host's" min:"16MiB" means:"memory that a worker may map, shared libraries and all: well above memory_limit"`
 }
 
-// Confine names what workers may use of the file system, besides what every worker needs.
+// Ports are numbers of TCP ports.
+type Ports []int
+
+// Confine names what workers may use of the file system, besides what every worker needs, and of the network.
 type Confine struct {
 	Readable []string `key:"readable" holds:"array of paths" absent:"[]" means:"files and folders that a confined worker may read and execute, besides the system's (/usr, /etc and the like) and its directory"`
 	Writable []string `key:"writable" holds:"array of paths" absent:"[]" means:"files and folders that it may change, besides its temporary folder and the uploads"`
-	Optional bool     `key:"optional" absent:"false" means:"serve without confinement, with a warning, where the kernel has no Landlock; otherwise the pool does not start there"`
+	Bind     *Ports   `key:"bind" holds:"array of numbers" absent:"all" means:"TCP ports that a confined worker may listen on; [] is none. Needs Linux 6.7"`
+	Connect  *Ports   `key:"connect" holds:"array of numbers" absent:"all" means:"TCP ports, of whatever address, that it may connect to, such as [443, 5432]; [] is none. Unix sockets and UDP, such as questions to a name server, are free. Needs Linux 6.7"`
+	Optional bool     `key:"optional" absent:"false" means:"serve without confinement, with a warning, where the kernel has no Landlock, or one too old for the ports; otherwise the pool does not start there"`
 }
 
 // leastForGo is what Go's runtime maps as it starts, and threads with it; hardly any of that is used.
@@ -89,7 +94,23 @@ func (p *Pool) checkIdentity(c *Config, fail fail) {
 	p.Identity = identity
 }
 
+// Ports says whether there are rules for them.
+func (f *Confine) Ports() bool { return f.Bind != nil || f.Connect != nil }
+
 func (f *Confine) check(c *Config, at string, fail fail) {
+	for _, list := range []struct {
+		key   string
+		ports *Ports
+	}{{"bind", f.Bind}, {"connect", f.Connect}} {
+		if list.ports == nil {
+			continue
+		}
+		for i, port := range *list.ports {
+			if port < 1 || port > 65535 {
+				fail(fmt.Sprintf("%s.%s.%d", at, list.key, i), "expected a port from 1 to 65535, found %d", port)
+			}
+		}
+	}
 	for _, list := range []struct {
 		key   string
 		paths []string

@@ -30,6 +30,11 @@ func TestMistakesAboutPrivilegesNameTheirRemedy(t *testing.T) {
 			`host.toml:3: [pool.web] rlimits.address_space: expected a size of at least 16MiB, such as "64KiB" or a number of bytes, found "1MiB"`},
 		{"[pool.web]\nworker = 'goapp'\nrlimits = { address_space = '512MiB' }",
 			`host.toml:3: [pool.web] rlimits.address_space: a Go program maps more than a GiB before its first line, and dies of too little with a dump of its stacks: write at least 2GiB, or set GOMEMLIMIT in env and max_memory instead`},
+		{good + "[pool.web.confine]\nbind = 80\nconnect = [443, 70000, 'https']",
+			"host.toml:4: [pool.web] confine.bind: expected an array of ports, such as [443, 5432], found the " +
+				"number 80\n" +
+				"host.toml:5: [pool.web] confine.connect.2: expected a port, such as 443, found \"https\"\n" +
+				"host.toml:5: [pool.web] confine.connect.1: expected a port from 1 to 65535, found 70000"},
 		{good + "[pool.web.confine]\nwritable = ['none']",
 			`host.toml:4: [pool.web] confine.writable.0: there is no SITE/none: create it, or mend the path`},
 	})

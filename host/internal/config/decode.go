@@ -106,6 +106,8 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		}
 	case *[]string:
 		*into = d.texts(at, v)
+	case **Ports:
+		*into = d.ports(at, v)
 	case *Words:
 		if s, isString := v.(string); isString {
 			v = []any{s}
@@ -448,6 +450,24 @@ func (d *decoder) texts(at string, v any) []string {
 		}
 	}
 	return texts
+}
+
+// ports reads an array of numbers.
+func (d *decoder) ports(at string, v any) *Ports {
+	items, isArray := v.([]any)
+	ports := Ports{}
+	for i, item := range items {
+		n, isNumber := item.(int64)
+		if !isNumber {
+			d.fail(join(at, strconv.Itoa(i)), "expected a port, such as 443, found %s", describe(item))
+			continue
+		}
+		ports = append(ports, int(n))
+	}
+	if !isArray {
+		d.fail(at, "expected an array of ports, such as [443, 5432], found %s", describe(v))
+	}
+	return &ports
 }
 
 // warmups reads paths, and tables with a path in them.

@@ -91,7 +91,6 @@ func TestACopyDoesNotWaitForANamedPipe(t *testing.T) {
 	}
 }
 
-
 // The repository may be in the hands of whoever pushes.
 func TestAHookIsNotWrittenThroughASymlink(t *testing.T) {
 	g, _ := repository(t, map[string]string{"a": "1"})

@@ -93,13 +93,16 @@ func (d *diagnosis) examinePrivileges(ctx context.Context, c *config.Config, p *
 			"this user is root, and so would its workers be")
 	}
 	if p.Confine != nil {
-		if err := serve.CanConfine(); err != nil && !p.Confine.Optional {
+		lacks, err := serve.CanConfine(p.Confine.Ports())
+		if err != nil && !p.Confine.Optional {
 			d.wrong(aboutPrivileges, fmt.Sprintf(
 				"write optional = true in [pool.%s.confine] to serve without that, or use a newer kernel", p.Name),
 				"its workers can't be confined: %v", err)
 			return
 		} else if err != nil {
 			d.advise(aboutPrivileges, "use a newer kernel", "its workers will not be confined: %v", err)
+		} else if lacks != "" {
+			d.advise(aboutPrivileges, "use a newer kernel", "its confined workers can still %s", lacks)
 		}
 	}
 	if p.Identity == nil && p.Confine == nil && p.Umask == "" && p.Rlimits == (config.Rlimits{}) {

@@ -26,11 +26,27 @@ const (
 		unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
 )
 
-// CanConfine returns nil if the kernel has Landlock, and otherwise why it can't be used.
-func CanConfine() error {
-	_, err := landlockVersion()
-	return err
+// CanConfine returns nil if the kernel has Landlock, and otherwise why it can't be used. lacks is what a confined
+// process may do all the same, since the kernel is too old to forbid it; "" is nothing. ports says that there are
+// rules for these.
+func CanConfine(ports bool) (lacks string, err error) {
+	version, err := landlockVersion()
+	switch {
+	case err != nil:
+		return "", err
+	case version < leastForPorts && ports:
+		return "", errors.New("this kernel can't keep processes from TCP ports (that came with Linux 6.7)")
+	case version < leastForScopes:
+		return "signal other processes, and use abstract sockets (Linux 6.12 and later can forbid it)", nil
+	}
+	return "", nil
 }
+
+// The versions of Landlock that can forbid ports, and what is not a file.
+const (
+	leastForPorts  = 4
+	leastForScopes = 6
+)
 
 func landlockVersion() (int, error) {
 	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
@@ -61,8 +77,8 @@ func handled(version int) (files, scopes uint64) {
 	if version < 5 {
 		files &^= unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
 	}
-	if version >= 6 {
-		scopes = unix.LANDLOCK_SCOPE_SIGNAL // one worker can't end another
+	if version >= leastForScopes { // one worker can't end another, nor talk to what has an abstract socket
+		scopes = unix.LANDLOCK_SCOPE_SIGNAL | unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET
 	}
 	return files, scopes
 }
@@ -75,6 +91,15 @@ func confine(rules *Rules) error {
 	}
 	files, scopes := handled(version)
 	attr := unix.LandlockRulesetAttr{Handled_access_fs: files, Scoped: scopes}
+	ports := []struct {
+		access uint64
+		to     *[]int
+	}{{unix.LANDLOCK_ACCESS_NET_BIND_TCP, rules.Bind}, {unix.LANDLOCK_ACCESS_NET_CONNECT_TCP, rules.Connect}}
+	for _, p := range ports {
+		if p.to != nil {
+			attr.Handled_access_net |= p.access
+		}
+	}
 	ruleset, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)),
 		unsafe.Sizeof(attr), 0)
 	if errno != 0 {
@@ -91,6 +116,16 @@ func confine(rules *Rules) error {
 			return err
 		}
 	}
+	for _, p := range ports {
+		if p.to == nil {
+			continue
+		}
+		for _, port := range *p.to {
+			if err := allowPort(int(ruleset), port, p.access); err != nil {
+				return err
+			}
+		}
+	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("this process can't give up new privileges: %w", err)
 	}
@@ -99,6 +134,18 @@ func confine(rules *Rules) error {
 	}
 	return nil
 }
+
+func allowPort(ruleset, port int, access uint64) error {
+	rule := struct{ allowed, port uint64 }{access, uint64(port)} // struct landlock_net_port_attr
+	if _, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), ruleForPort,
+		uintptr(unsafe.Pointer(&rule)), 0, 0, 0); errno != 0 {
+		return fmt.Errorf("Landlock refused the rule for port %d: %w", port, errno)
+	}
+	return nil
+}
+
+// ruleForPort is LANDLOCK_RULE_NET_PORT, which package unix does not have.
+const ruleForPort = 2
 
 func allow(ruleset int, path string, access uint64) error {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)

@@ -24,10 +24,13 @@ type Plan struct {
 	Rules        *Rules    `json:"rules,omitempty"`         // nil: not confined
 }
 
-// Rules are the files and folders that a confined process may use, with all that is below them. Paths are absolute.
+// Rules are the files and folders that a confined process may use, with all that is below them, and the ports. Paths
+// are absolute.
 type Rules struct {
 	Readable []string `json:"readable"` // to read and to execute
 	Writable []string `json:"writable"` // to read, write, create and remove, and not to execute
+	Bind     *[]int   `json:"bind"`     // TCP ports to listen on; nil: all
+	Connect  *[]int   `json:"connect"`  // TCP ports, of whatever address, to connect to; nil: all
 }
 
 // Changes says whether the plan needs a process of its own.

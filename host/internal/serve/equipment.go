@@ -117,7 +117,8 @@ var CanConfine = privilege.CanConfine
 // rules are what a confined worker may use. They are nil, with a warning, if the kernel can't confine and the pool
 // does without.
 func (p *pool) rules(c *config.Pool, dir string, spool *spool.Spool) (*privilege.Rules, error) {
-	if err := CanConfine(); err != nil {
+	lacks, err := CanConfine(c.Confine.Ports())
+	if err != nil {
 		if c.Confine.Optional {
 			p.log.Warn("the workers are not confined", "error", err)
 			return nil, nil
@@ -126,11 +127,15 @@ func (p *pool) rules(c *config.Pool, dir string, spool *spool.Spool) (*privilege
 			"its workers can't be confined: %w; write optional = true in [pool.%s.confine] to serve without that", err,
 			c.Name)
 	}
+	if lacks != "" {
+		p.log.Warn("confined workers can still "+lacks, "pool", c.Name)
+	}
 	uploads, err := spool.Folder()
 	if err != nil {
 		return nil, err
 	}
-	rules := &privilege.Rules{Readable: []string{dir}, Writable: []string{uploads}}
+	rules := &privilege.Rules{Readable: []string{dir}, Writable: []string{uploads}, Bind: (*[]int)(c.Confine.Bind),
+		Connect: (*[]int)(c.Confine.Connect)}
 	rules.Readable = append(rules.Readable, existing(systemPaths)...)
 	rules.Writable = append(rules.Writable, existing(systemDevices)...)
 	if c.Worker != "" && c.Kind == config.PHPFile && !filepath.IsLocal(c.Script) {

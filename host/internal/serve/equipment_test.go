@@ -41,7 +41,7 @@ func TestAPlainPoolIsStartedWithoutALauncher(t *testing.T) {
 }
 
 func TestAKernelThatCanNotConfineIsAnErrorUnlessItIsOptional(t *testing.T) {
-	CanConfine = func() error { return errors.New("this kernel has no Landlock") }
+	CanConfine = func(bool) (string, error) { return "", errors.New("this kernel has no Landlock") }
 	defer func() { CanConfine = privilege.CanConfine }()
 	if _, _, _, err := equipped(t, &config.Pool{Confine: &config.Confine{}}); err == nil ||
 		!strings.Contains(err.Error(), "no Landlock; write optional = true in [pool.app.confine]") {

@@ -10,10 +10,12 @@ import (
 	"fmt"
 	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -402,5 +404,47 @@ func TestAGoWorkerIsBuiltByTheHostAndRunByItsUser(t *testing.T) {
 	info, err := os.Stat(fmt.Sprintf("/proc/%d", h.PIDs()[0]))
 	if err != nil || info.Sys().(*syscall.Stat_t).Uid != nobody {
 		t.Errorf("it runs as %+v, %v", info, err)
+	}
+}
+
+func TestAConfinedWorkerUsesThePortsThatItMay(t *testing.T) {
+	t.Parallel()
+	listening := func(network, address string) net.Addr {
+		l, err := net.Listen(network, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		return l.Addr()
+	}
+	portOf := func(a net.Addr) int { return a.(*net.TCPAddr).Port }
+	open, shut := portOf(listening("tcp", "127.0.0.1:0")), portOf(listening("tcp", "127.0.0.1:0"))
+	_, bindable, _ := net.SplitHostPort(harness.FreeAddress(t))
+	_, other, _ := net.SplitHostPort(harness.FreeAddress(t))
+	abstract := fmt.Sprintf("workerhost-%d", os.Getpid())
+	if runtime.GOOS == "linux" {
+		listening("unix", "@"+abstract)
+	}
+	dir, addr := openSite(t, `Worker::create()->onRequest(fn (Request $r) => Response::text(match ($r->path) {
+    '/connect' => @stream_socket_client('tcp://127.0.0.1:' . $r->query['port']) ? 'yes' : 'no',
+    '/bind' => @stream_socket_server('tcp://127.0.0.1:' . $r->query['port']) ? 'yes' : 'no',
+    '/abstract' => @stream_socket_client("unix://\0" . $r->query['name']) ? 'yes' : 'no',
+}))->run();
+`, fmt.Sprintf(
+		"[pool.app.confine]\nreadable = [\"SDK\"]\noptional = true\nconnect = [%d]\nbind = [%s]", open, bindable))
+	h := harness.StartWith(t, addr, "-c", filepath.Join(dir, "host.toml"))
+	if log := h.Logs.String(); strings.Contains(log, "not confined") {
+		t.Skip("this kernel's Landlock knows no ports; the host said so in its log")
+	}
+	for target, want := range map[string]string{
+		fmt.Sprintf("/connect?port=%d", open): "yes", fmt.Sprintf("/connect?port=%d", shut): "no",
+		"/bind?port=" + bindable: "yes", "/bind?port=" + other: "no", "/abstract?name=" + abstract: "no",
+	} {
+		if strings.HasPrefix(target, "/abstract") && strings.Contains(h.Logs.String(), "abstract sockets") {
+			continue // it is too old for that, and the host said so
+		}
+		if _, text := h.Get(target); text != want {
+			t.Errorf("%s: %q", target, text)
+		}
 	}
 }
