@@ -66,7 +66,9 @@ final class LaravelQueue extends Queue implements QueueContract
     /** Dispatches a job that is to begin so many seconds later, or then. */
     public function later($delay, $job, $data = '', $queue = null)
     {
-        return $this->enqueueUsing($job, $this->createPayload($job, $this->name($queue), $data), $queue, $delay,
+        $payload = $this->createPayload($job, $this->name($queue), $data, $delay ?: null); // since Laravel 11 in it
+
+        return $this->enqueueUsing($job, $payload, $queue, $delay,
             fn ($payload, $queue, $delay) => $this->pushRaw($payload, $queue, ['delay' => $delay]));
     }
 
@@ -113,6 +115,30 @@ final class LaravelQueue extends Queue implements QueueContract
     public function size($queue = null)
     {
         throw new \LogicException('`host tasks` and /metrics say how many jobs a queue has; a worker does not know');
+    }
+
+    /** As size(); what Laravel asks for since 13. */
+    public function pendingSize($queue = null)
+    {
+        return $this->size($queue);
+    }
+
+    /** As size(). */
+    public function delayedSize($queue = null)
+    {
+        return $this->size($queue);
+    }
+
+    /** As size(). */
+    public function reservedSize($queue = null)
+    {
+        return $this->size($queue);
+    }
+
+    /** As size(). */
+    public function creationTimeOfOldestPendingJob($queue = null)
+    {
+        return $this->size($queue);
     }
 
     private function name(?string $queue): string
