@@ -327,6 +327,19 @@ func ParsePush(arguments []Value) (*Push, error) {
 	return m, pushError(f, CallTasksWait, m)
 }
 
+// ParseTaskEnd reads what tasks.wait answers.
+func ParseTaskEnd(v Value) (how Settlement, value Value, reason string, err error) {
+	f := argument(v)
+	left := f.list(3)
+	how = Settlement(f.number(int64(TaskDone), int64(TaskGivenUp)))
+	value, reason = f.value(), f.str()
+	f.skipExtra(left)
+	if f.end() != nil {
+		return 0, nil, "", fmt.Errorf("the host's answer to %s is no end of a task", CallTasksWait)
+	}
+	return how, value, reason, nil
+}
+
 func (f *fields) push() *Push {
 	left := f.list(2)
 	m := &Push{Queue: f.str(), Payload: f.value()}

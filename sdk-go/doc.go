@@ -32,6 +32,8 @@
 // [Fetch] leaves the response to a request that the host makes, of a language model or any other API: the worker is
 // free at once, and the answer streams to the client through reloads.
 //
+// [Tasks] pushes work that is no request: it waits on disk until the OnTask of a [Worker] has done it.
+//
 // [net/http.Hijacker] is there for WebSockets, so that gorilla/websocket, coder/websocket and
 // [net/http/httputil.ReverseProxy] run as they are; such a connection ends with its worker.
 //

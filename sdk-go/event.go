@@ -65,6 +65,9 @@ func parseEvent(t protocol.Type, payload []byte) (protocol.Opening, *protocol.Co
 	case protocol.TypeFetched:
 		m := new(protocol.Fetched)
 		return m, new(protocol.Connection), m.Parse(payload)
+	case protocol.TypeTask:
+		m := new(protocol.Task)
+		return m, new(protocol.Connection), m.Parse(payload)
 	}
 	m := new(protocol.Buffer)
 	return m, &m.Connection, m.Parse(payload)
@@ -135,7 +138,7 @@ func (s *stream) settleEvent(failure error, refusal *Refusal) {
 		_ = s.sendDone(nil, done)
 	case failure != nil:
 		reset := &protocol.Reset{Stream: s.id, Code: protocol.ResetInternal, Reason: brief(failure.Error())}
-		_ = s.sendDone(reset.AppendFrame(nil), done)
+		_ = s.sendDone(reset.AppendFrame(s.taskFailed(failure)), done)
 	default:
 		_ = s.sendDone(staged, m)
 	}
@@ -151,6 +154,9 @@ func (s *stream) closeEvent() (staged []byte, err error) {
 		err = s.stageLocked(0, func(stream uint32, _ protocol.Flags, _ bool) (protocol.Message, error) {
 			return &protocol.Set{Stream: stream, Set: set, Unset: unset}, nil
 		})
+	}
+	if err == nil {
+		err = s.stageSettle()
 	}
 	staged, a.frames, a.over = a.frames, nil, true
 	return staged, err
@@ -223,6 +229,8 @@ func (s *stream) deliver() error {
 			return nil
 		}
 		return s.fetched(m)
+	case *protocol.Task:
+		return s.runTask(m)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"log"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	sdk "github.com/workerhost/workerhost/sdk-go"
@@ -69,6 +70,35 @@ func ExampleFetch() {
 			return nil
 		},
 	}
+	if err := worker.Serve(); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// An order is answered at once, and its receipt is written by whichever worker is free, again if that fails.
+func ExampleTasks() {
+	http.HandleFunc("POST /orders/{id}", func(w http.ResponseWriter, r *http.Request) {
+		id := r.PathValue("id")
+		tasks := sdk.Tasks(r.Context()) // what they push is on disk before the client has its answer
+		_, err := tasks.Push("receipts", map[string]string{"order": id}, sdk.PushOptions{ID: "receipt " + id})
+		if err == nil {
+			_, err = tasks.Push("reminders", id, sdk.PushOptions{Delay: 24 * time.Hour})
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
+	worker := sdk.Worker{OnTask: map[string]func(context.Context, *sdk.Task) error{
+		"receipts": func(ctx context.Context, t *sdk.Task) error {
+			var receipt struct {
+				Order string `msgpack:"order"`
+			}
+			if err := t.Payload(&receipt); err != nil {
+				return err
+			}
+			return os.WriteFile("receipts/"+receipt.Order, nil, 0o600) // an error has it come again
+		},
+	}}
 	if err := worker.Serve(); err != nil {
 		log.Fatal(err)
 	}

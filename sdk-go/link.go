@@ -162,13 +162,14 @@ func (l *link) handle(t protocol.Type, id uint32, payload []byte) error {
 		if err := m.Parse(payload); err != nil {
 			return err
 		}
-		return l.open(id, t, func() *stream { return newStream(l, m) })
-	case protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer, protocol.TypeFetched:
+		return l.open(id, t, "", func() *stream { return newStream(l, m) })
+	case protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer, protocol.TypeFetched,
+		protocol.TypeTask:
 		m, about, err := parseEvent(t, payload)
 		if err != nil {
 			return err
 		}
-		return l.open(id, t, func() *stream { return newEvent(l, id, m, about) })
+		return l.open(id, t, l.events.declines(m), func() *stream { return newEvent(l, id, m, about) })
 	case protocol.TypeResult:
 		return l.result(payload)
 	case protocol.TypeData:
@@ -207,7 +208,8 @@ func (l *link) handle(t protocol.Type, id uint32, payload []byte) error {
 	case protocol.TypeHello, protocol.TypeReady, protocol.TypeFailed, protocol.TypeLog, protocol.TypeEnding,
 		protocol.TypeResponse, protocol.TypeInform, protocol.TypeDone,
 		protocol.TypeCall, protocol.TypeSwap, protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin,
-		protocol.TypeLeave, protocol.TypeBind, protocol.TypeSet, protocol.TypeAccept:
+		protocol.TypeLeave, protocol.TypeBind, protocol.TypeSet, protocol.TypeAccept,
+		protocol.TypePush, protocol.TypeSettle, protocol.TypeProgress:
 		got := fmt.Sprintf("%s on stream %d", t, id)
 		return &protocol.LinkError{Expected: "a message that hosts send after HELLO", Got: got, Section: "4.6"}
 	default:
@@ -216,16 +218,16 @@ func (l *link) handle(t protocol.Type, id uint32, payload []byte) error {
 	return nil
 }
 
-// open begins the goroutine of a request or an event, or refuses it.
-func (l *link) open(id uint32, t protocol.Type, prepare func() *stream) error {
+// open begins the goroutine of a request or an event, or refuses it: for a reason, or since there is no room.
+func (l *link) open(id uint32, t protocol.Type, reason string, prepare func() *stream) error {
 	if id <= l.last || id%2 == 0 {
 		want := fmt.Sprintf("%s on an odd stream above %d", t, l.last)
 		return &protocol.LinkError{Expected: want, Got: fmt.Sprintf("stream %d", id), Section: "4.1"}
 	}
 	l.last = id
 	l.mu.Lock()
-	reason := ""
 	switch {
+	case reason != "":
 	case l.draining || l.ended:
 		reason = "this worker is draining"
 	case len(l.streams)-l.tunnels >= l.concurrency:

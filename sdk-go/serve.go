@@ -199,7 +199,7 @@ func (l *link) boot(o *options) (started bool, err error) {
 		Features: append(append(o.events.features(), "deadline", "local", "threads", protocol.FeaturePieces,
 			protocol.FeatureTunnel),
 			l.features...),
-		Window: protocol.DefaultWindow,
+		Window: protocol.DefaultWindow, Queues: o.events.queues(),
 	}
 	if err := l.conn.Send(readiness{ready, l}); err != nil {
 		return false, fmt.Errorf("sdk: the host is gone: %w", err)

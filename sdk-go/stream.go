@@ -24,6 +24,7 @@ type stream struct {
 	opening   *protocol.Request // until run has read it; nil for an event
 	event     protocol.Opening  // nil for a request
 	conn      *Conn             // the event's
+	task      *Task             // the event, if it is one
 	body      requestBody
 	response  response
 	acts      acts

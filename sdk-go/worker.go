@@ -42,6 +42,12 @@ type Worker struct {
 	// came; without it that is a plain 502 or 504. r is the client's request without its body, why is for a person to
 	// read. It can't fetch again. What the other end answers, an error too, is no failure. SPEC.md §15.5.
 	OnFetchFailed func(w http.ResponseWriter, r *http.Request, why string)
+	// OnTask has handlers of tasks by the names of their queues, [queue.NAME] in host.toml: each gets what [Tasks] has
+	// pushed, in whichever worker of the queue's pool is free, up to [WithConcurrency] at once. What it pushes and
+	// sends takes effect when it returns nil, and the task is done then. An error or a panic is a failed attempt:
+	// nothing of it takes effect, and the task comes again, after a pause that grows, until it has had as many
+	// attempts as its queue gives it. SPEC.md §18.
+	OnTask map[string]func(ctx context.Context, t *Task) error
 	// SessionVersion is of what this code's sessions hold: raise it whenever that changes. 0 is none.
 	SessionVersion int
 	// OnUpgrade makes a session that older code has written one of SessionVersion, before the first event that new
