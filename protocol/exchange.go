@@ -122,6 +122,13 @@ type Fetcher interface {
 	Fetching() time.Time
 }
 
+// Kept is a [Stream] whose answer the host has kept from before: no worker waits for its client.
+type Kept interface {
+	Stream
+	// Kept says in a word how it comes to be the answer: "hit", "stale".
+	Kept() string
+}
+
 // Ticket is what Submit returns. Its method is safe for concurrent use.
 type Ticket interface {
 	// Cancel says that nobody waits for the response any more. A request that waits in the queue leaves it; one that a

@@ -35,6 +35,7 @@ type Entry struct {
 	Slot       int       // of the worker
 	Generation uint64    // of its code
 	Attempts   int       // how many workers have had it
+	Cache      string    // how a stored answer came to be it: "hit", "stale"; "" if none did
 }
 
 // Note writes the line of a request that has been answered, and lets go of the log, which its Hold kept. value gives
@@ -148,6 +149,10 @@ func (e *Entry) appendText(b []byte, r *http.Request, value func(string) string,
 		b = append(b, " generation="...)
 		b = strconv.AppendUint(b, e.Generation, 10)
 	}
+	if e.Cache != "" {
+		b = append(b, " cache="...)
+		b = append(b, e.Cache...)
+	}
 	if e.ID != "" {
 		b = append(b, " id="...)
 		b = append(b, e.ID...)
@@ -243,6 +248,9 @@ func (e *Entry) appendJSON(b []byte, r *http.Request, value func(string) string,
 		b = strconv.AppendInt(b, int64(e.Slot), 10)
 		b = append(b, `,"generation":`...)
 		b = strconv.AppendUint(b, e.Generation, 10)
+	}
+	if e.Cache != "" {
+		b = appendField(b, "cache", e.Cache, longestField)
 	}
 	if e.ID != "" {
 		b = appendField(b, "request_id", e.ID, longestField)

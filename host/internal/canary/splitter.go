@@ -44,6 +44,12 @@ func (s *Splitter) Close() {
 // End forgets the trial, whose backends have nothing left.
 func (s *Splitter) End() { s.trial.Store(nil) }
 
+// Apart says whether a request is of a client that a trial's candidate serves, whose answers are not for others.
+func (s *Splitter) Apart(r *protocol.Request) bool {
+	t := s.trial.Load()
+	return t != nil && t.Tries(r)
+}
+
 // Traits implements [hub.Backend].
 func (s *Splitter) Traits() protocol.Traits {
 	traits := s.stable.Traits()

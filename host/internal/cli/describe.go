@@ -166,6 +166,11 @@ func describeValue(value any) (text string, set bool) {
 			return "", false
 		}
 		return v.String(), true
+	case *config.Cache:
+		if v == nil {
+			return "", false
+		}
+		return v.String(), true
 	case time.Duration:
 		return tomlDuration(v), true
 	case fmt.Stringer:

@@ -28,6 +28,9 @@ func checkRoutes(t *Terminal, c *config.Config, l *config.Listen) {
 		if r.Compression != nil {
 			to += ", compression " + r.Compression.String()
 		}
+		if r.Caches() {
+			to += ", cache of " + r.Cache.String()
+		}
 		rows.add(append(plain(taken(&e)...), cell{text: to}, cell{named(c, r), t.Faint})...)
 	}
 	rest := leadsTo(l.Pool)

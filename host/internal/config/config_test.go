@@ -115,6 +115,7 @@ body_buffer = "10MB"
 response_buffer = "0"
 spool_directory = "empty"
 spool_quota = "1TiB"
+cache_size = "2GiB"
 public = "public"
 max_form_files = 1
 max_form_file_size = "2B"
@@ -175,7 +176,7 @@ max_pool_memory = "7GiB"
 	wantHTTP := HTTP{
 		MaxHeader: 32 << 10, MaxBody: 1000, HeaderTimeout: time.Second, ReadTimeout: 2 * time.Second,
 		WriteTimeout: 3 * time.Second, IdleTimeout: 90 * time.Second, BodyBuffer: 10_000_000, ResponseBuffer: 0,
-		SpoolDirectory: folder + "/empty", SpoolQuota: 1 << 40, Public: folder + "/public",
+		SpoolDirectory: folder + "/empty", SpoolQuota: 1 << 40, CacheSize: 2 << 30, Public: folder + "/public",
 		MaxFormFiles: 1, MaxFormFileSize: 2, MaxFormFields: 3, MaxConnections: 4, MaxPerAddress: 5,
 		TrustedProxies: []string{"10.0.0.0/8", "::1", "unix"}, RateLimit: RateLimit{Requests: 6, Burst: 7},
 		AccessLog: folder + "/empty/access.json", RequestID: "X-Trace", Compression: *newCompression(),

@@ -160,6 +160,8 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		*into = *d.compression(at, v)
 	case **Compression:
 		*into = d.compression(at, v)
+	case **Cache:
+		*into = d.cache(at, v)
 	case **Confine:
 		*into = &Confine{}
 		d.table(at, v, *into)

@@ -50,6 +50,7 @@ type Route struct {
 	Compression    *Compression      `key:"compression" holds:"true, false or table" absent:"[http] compression" means:"as compression of [http], in its place; of a table what is left out is the default's"`
 	ErrorPages     ErrorPages        `key:"error_pages" holds:"table of files" absent:"{}" means:"as error_pages of [http], which count for the statuses that are left out"`
 	Intercept      *bool             `key:"intercept_errors" absent:"[http] intercept_errors" means:"as intercept_errors of [http], in its place"`
+	Cache          *Cache            `key:"cache" holds:"true, false or table" absent:"false" means:"store answers that say so, and answer with them in the pool's place; host help cache"`
 	AccessLog      string            `key:"access_log" holds:"\"off\", \"text\", \"json\" or path" absent:"[http] access_log" means:"as access_log of [http], in its place"`
 
 	at string // where the file has it
@@ -193,6 +194,8 @@ func (r *Route) checkAnswer(c *Config, fail fail) {
 	case r.Fallback != "" && (!filepath.IsLocal(r.Fallback) || strings.Contains(r.Fallback, "..")):
 		fail(r.at+".fallback", "expected the name of a file in public, such as \"index.html\", found %s",
 			describe(r.Fallback))
+	case r.Caches() && r.Pool == "":
+		fail(r.at+".cache", "has no effect without a pool: remove it")
 	case r.RequestTimeout != nil && r.Pool == "":
 		fail(r.at+".request_timeout", "has no effect without a pool: remove it")
 	case r.Respond > 204 && r.Respond < 400 || r.Respond > 200 && r.Respond < 204:

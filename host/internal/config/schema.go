@@ -86,6 +86,9 @@ func keysOf(section, prefix string, table any) []KeyDoc {
 				Default: defaultText(f),
 				Meaning: f.Tag.Get("means"),
 			})
+			if f.Type == reflect.TypeFor[*Cache]() {
+				docs = append(docs, keysOf(section, key+".", Cache{})...)
+			}
 			if f.Type == reflect.TypeFor[Compression]() { // a route's has the same keys
 				docs = append(docs, keysOf(section, key+".", Compression{})...)
 			}

@@ -71,12 +71,14 @@ func TestTheWordsOfTheGlossaryAreInNamesForOneThing(t *testing.T) {
 	}{
 		{"hold", "hold holds holding held", []string{
 			"protocol", "workers", "sdk-go", "examples/ticker-sse-go", "host/internal/bench",
-			"host/internal/hub", "host/internal/leaks", "host/internal/peer", "host/internal/recent",
+			"host/internal/cache", "host/internal/hub", "host/internal/leaks", "host/internal/peer",
+			"host/internal/recent",
 			"host/internal/rehearse", "host/internal/shadow", "host/internal/succession", "host/internal/web",
 		}},
 		{"front", "front fronts", nil},
 		{"begin", "begin begins beginning", []string{
-			"protocol", "workers", "host/internal/canary", "host/internal/faults", "host/internal/fetch",
+			"protocol", "workers", "host/internal/cache", "host/internal/canary", "host/internal/faults",
+			"host/internal/fetch",
 			"host/internal/hub", "host/internal/leaks", "host/internal/pusher", "host/internal/rehearse",
 			"host/internal/serve", "host/internal/shadow", "host/internal/tasks", "host/internal/web",
 			"host/internal/e2e/harness",

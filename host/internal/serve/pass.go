@@ -220,6 +220,7 @@ func (p *pass) prepare() error {
 		p.made.pools = append(p.made.pools, made)
 	}
 	p.made.apps = appsFor(&p.made, now)
+	p.made.cache = cacheFor(c, now.cache)
 	if err := h.checkPassed(c); err != nil {
 		return err
 	}
@@ -371,6 +372,8 @@ func (p *pass) swap() bool {
 	h.keepSockets()
 	h.configureDials(&p.made)
 	retuneApps(&p.made, before)
+	before.closeCache(p.made.cache)
+	p.made.sizeCache()
 	configureChannels(&p.made)
 	h.configureTasks(&p.made)
 	h.startReady()
@@ -455,6 +458,7 @@ func (p *pass) takeBack() {
 	for _, l := range p.bound {
 		l.server.Close()
 	}
+	p.made.closeCache(p.host.setup.Load().cache)
 	if p.made.edge != nil {
 		p.made.edge.retire(p.host.setup.Load().edge)
 	}

@@ -149,6 +149,7 @@ func (p *pass) remember(m *move) {
 		old.lives = append(old.lives, life{generation: m.last.Generation, pass: p.number,
 			config: settled(m.next.config)})
 	}
+	p.host.setup.Load().went(old)
 	known := old.workers.Remembered()
 	if len(known) == 0 {
 		return // it stops

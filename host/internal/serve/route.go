@@ -50,6 +50,9 @@ func routeTerms(made *setup, r *config.Route, t web.Terms) web.Terms {
 	if p := byName(made.pools, r.Pool); p != nil {
 		t.Backend, t.Hub = p.backend(), p.realm.hub
 		publicTerms(&t, c, c.Pool(r.Pool))
+		if r.Caches() {
+			t.Backend = made.cached(p, r)
+		}
 	} else if app := made.apps[r.Pusher]; app != nil {
 		pusherTerms(&t, app, c.Pusher(r.Pusher))
 	} else if t.Route.Status == 0 {

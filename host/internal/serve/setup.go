@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/workerhost/workerhost/host/internal/cache"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/listen"
 )
@@ -21,6 +22,7 @@ type setup struct {
 	edge      *edge
 	realms    map[string]*realm // by name: those of the pools, and those that had some
 	apps      map[string]*app   // by name: those that speak Pusher's protocol
+	cache     *cache.Store      // of routes that store answers; nil: there are none
 }
 
 // listener serves one [[listen]]. It never changes: when its settings do, another one takes the socket over.

@@ -146,6 +146,9 @@ func (x *exchange) account() {
 	e.Submitted, e.Begun, e.Answered, e.Attempts = x.submitted, x.clock.begun, x.clock.answered, x.begun
 	if x.stream != nil {
 		e.Slot, e.Generation = x.stream.Worker()
+		if k, is := x.stream.(protocol.Kept); is {
+			e.Cache, e.Submitted, e.Begun, e.Answered, e.Attempts = k.Kept(), time.Time{}, time.Time{}, time.Time{}, 0
+		}
 		if f, is := x.stream.(protocol.Fetcher); is {
 			e.Fetching = f.Fetching()
 		}
@@ -244,6 +247,9 @@ func (x *exchange) Respond(m *protocol.Response) {
 	r.Flags, r.Status, r.File, r.Hold, r.Fetch = m.Flags, m.Status, m.File, m.Hold, m.Fetch
 	if f, is := x.stream.(protocol.Fetcher); is && !f.Fetching().IsZero() {
 		x.log.eager = false // no worker waits: the client's speed is the source's
+	}
+	if _, is := x.stream.(protocol.Kept); is {
+		x.log.eager = false // likewise
 	}
 	r.Headers = append(r.Headers[:0], m.Headers...)
 	x.late = hub.AsksForFetch(x.stream, m)

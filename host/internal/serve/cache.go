@@ -1,0 +1,54 @@
+// cache.go: answers that are stored before the pools of routes which ask for that.
+
+package serve
+
+import (
+	"github.com/workerhost/workerhost/host/internal/cache"
+	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/hub"
+)
+
+// cacheFor is the store of a configuration, which takes the place of old; nil if no route stores anything.
+func cacheFor(c *config.Config, old *cache.Store) *cache.Store {
+	if !c.Caches() {
+		return nil
+	}
+	if old == nil {
+		return cache.NewStore(int64(c.HTTP.CacheSize))
+	}
+	return old
+}
+
+// closeCache forgets what is stored, unless next is the same.
+func (s *setup) closeCache(next *cache.Store) {
+	switch {
+	case s.cache == nil:
+	case s.cache != next:
+		s.cache.Close()
+	}
+}
+
+// sizeCache puts the size of the configuration into effect.
+func (s *setup) sizeCache() {
+	if s.cache != nil {
+		s.cache.Resize(int64(s.config.HTTP.CacheSize))
+	}
+}
+
+// cached stands before a pool, for a route that stores its answers.
+func (s *setup) cached(p *pool, r *config.Route) hub.Backend {
+	c := r.Cache
+	return s.cache.Room(p.backend(), cache.Room{
+		Settings: cache.Settings{DefaultTTL: c.DefaultTTL, HarmlessCookies: c.HarmlessCookies,
+			StaleIfError: c.StaleIfError, KeepOnReload: c.KeepOnReload, MaxBody: int64(c.MaxBody),
+			PurgeFrom: c.Purgers()},
+		Realm: s.nameOf(p.realm), Pool: p.name, Route: r.Name, Strip: r.Strip, Apart: p.split.Apart,
+	})
+}
+
+// went notes which code of a pool is live from now on.
+func (s *setup) went(p *pool) {
+	if s.cache != nil {
+		s.cache.Went(p.name, p.live())
+	}
+}
