@@ -19,10 +19,11 @@ func CronCommand() *Command {
 		Name:      "cron",
 		Arguments: "[run NAME]",
 		Summary:   "Show what runs by the clock, or run it now",
-		Detail: `It shows each [[cron]] with its next run, and how the last one went. With run NAME that entry runs now, and the command waits for its
-end; Ctrl+C leaves it running. The exit status says whether it went well.
+		Detail: `It shows each [[cron]] with its next run, and how the last one went. With run NAME that entry
+runs now, and the command waits for its end; Ctrl+C leaves it running. The exit status says whether it went well.
 
-To run one takes root or the user of the host, whatever [control] group is, or over TCP a token with the right "run": host help cron.`,
+To run one takes root or the user of the host, whatever [control] group is, or over TCP a token with the right
+"run": host help cron.`,
 		Example: "host cron\nhost cron --json\nhost cron run nightly",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := actFlags(f)
@@ -132,9 +133,11 @@ func ServiceCommand() *Command {
 		Name:      "service",
 		Arguments: "restart NAME",
 		Summary:   "Restart a service",
-		Detail: `The process of [service.NAME] is asked to stop, killed after stop_timeout, and another one is started. host status shows the services.
+		Detail: `The process of [service.NAME] is asked to stop, killed after stop_timeout, and another one is
+started. host status shows the services.
 
-It takes root or the user of the host, whatever [control] group is, or over TCP a token with the right "run": host help services.`,
+It takes root or the user of the host, whatever [control] group is, or over TCP a token with the right "run":
+host help services.`,
 		Example: "host service restart queue",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := actFlags(f)

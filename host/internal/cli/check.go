@@ -26,17 +26,17 @@ func CheckCommand(leaks func(t *Terminal, c *config.Config, pool string, urls []
 		Name:      "check",
 		Arguments: "[WORKER | -- COMMAND...]",
 		Summary:   "Validate the configuration and show what would run",
-		Detail: `Takes what host serve takes, and changes nothing: no socket is opened, and no worker is started. Every mistake is reported, with its line.
-The exit status is 0 if there is none.
+		Detail: `Takes what host serve takes, and changes nothing: no socket is opened, and no worker is started.
+Every mistake is reported, with its line. The exit status is 0 if there is none.
 
-With --json it prints one object, with what was found: for each the file, the line, the key, the level (error or warning), what it is, and the
-remedy, as far as there are such.
+With --json it prints one object, with what was found: for each the file, the line, the key, the level (error or
+warning), what it is, and the remedy, as far as there are such.
 
-With --route it says which route of which listener takes a request, and why not another one: the method may be left out, and so may all
-before the path; a port chooses the listener.
+With --route it says which route of which listener takes a request, and why not another one: the method may be
+left out, and so may all before the path; a port chooses the listener.
 
-With --leaks it does start a worker, has it answer GET of the URL several times, and shows what a request leaves behind there for the next one:
-host help leaks. The exit status is 1 if something does.`,
+With --leaks it does start a worker, has it answer GET of the URL several times, and shows what a request leaves
+behind there for the next one: host help leaks. The exit status is 1 if something does.`,
 		Example: "host check\nhost check -c /etc/app/host.toml --json\nhost check examples/hello-php\n" +
 			"host check --route 'POST https://example.org/api/x'\nhost check --leaks / --leaks '/list?page=2' " +
 			"worker.php",

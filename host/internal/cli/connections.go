@@ -22,8 +22,10 @@ func ConnectionsCommand() *Command {
 	return &Command{
 		Name:    "connections",
 		Summary: "Show the long-lived connections",
-		Detail: `These are WebSockets, TCP connections and held responses (sse, poll), the oldest first. IN and OUT are messages and their bytes, from and to the client;
-QUEUED is what the client has yet to take. An arrow stands before an address that the host has dialed; dials that do not stand follow the table. The JSON is one object a line; its names are promised.`,
+		Detail: `These are WebSockets, TCP connections and held responses (sse, poll), the oldest first. IN and
+OUT are messages and their bytes, from and to the client; QUEUED is what the client has yet to take. An arrow
+stands before an address that the host has dialed; dials that do not stand follow the table. The JSON is one object
+a line; its names are promised.`,
 		Example: "host connections\nhost connections --group lobby\nhost connections --json | jq -r 'select(.queued " +
 			"> 100000) | .id'",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {

@@ -25,21 +25,25 @@ func DeployCommand(launcher func() ([]string, error)) *Command {
 		Name:      "deploy",
 		Arguments: "REF|FOLDER|ARCHIVE|init|adopt [POOL]",
 		Summary:   "Make a release in a folder of its own, and put it live",
-		Detail: `Takes a commit of [deploy] repository, a folder (/srv/new, ./build) or an archive (.tar.gz, .tgz, .tar, .zip) into the next folder of releases, links
-what is shared, runs the commands of build as the pool's user, and has the host put it live as host reload does: with before, check, canary, pace
-and after. Then the symlink current leads there, in one step, and the oldest releases beyond keep go. ` + "`host help deploy`" + ` has a quick start.
+		Detail: `Takes a commit of [deploy] repository, a folder (/srv/new, ./build) or an archive (.tar.gz,
+.tgz, .tar, .zip) into the next folder of releases, links what is shared, runs the commands of build as the pool's
+user, and has the host put it live as host reload does: with before, check, canary, pace and after. Then the
+symlink current leads there, in one step, and the oldest releases beyond keep go.` + "`host help deploy`" + ` has
+a quick start.
 
-A failure at any step says which one, with its output, and leaves what serves as it was; the release that failed stays to be looked at until the next deploy.
-Two deploys exclude each other. One that is killed, at any moment, is made good by the next. Without a host that runs, the commands of before run,
-and current moves.
+A failure at any step says which one, with its output, and leaves what serves as it was; the release that failed
+stays to be looked at until the next deploy. Two deploys exclude each other. One that is killed, at any moment, is
+made good by the next. Without a host that runs, the commands of before run, and current moves.
 
 init makes a bare repository and its hook: a git push to it is a deploy then, whose progress is in git's output, and a push whose deploy fails is refused.
 --follow BRANCH goes on, and deploys the branch of the repository whenever it has moved, and when a signed webhook says so; it is for a [service.NAME].
 
-adopt makes the first release of a folder that is changed in place, which current names then: it and a symlink change places in one step, and so does what
-is shared, so that no request misses a file; then the pools are reloaded, without before and after.
+adopt makes the first release of a folder that is changed in place, which current names then: it and a symlink
+change places in one step, and so does what is shared, so that no request misses a file; then the pools are
+reloaded, without before and after.
 
-host rollback goes back, and host rollback --release N to any release that is kept. Only root and the host's own user may deploy, on the machine itself.`,
+host rollback goes back, and host rollback --release N to any release that is kept. Only root and the host's own
+user may deploy, on the machine itself.`,
 		Example: `host deploy main
 host deploy v1.4 -m "the basket"
 host deploy ./build shop

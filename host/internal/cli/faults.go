@@ -27,11 +27,14 @@ func FaultsCommand() *Command {
 		Name:      "faults",
 		Arguments: "[POOL] | show ID | export ID",
 		Summary:   "Show the requests and events that failed",
-		Detail: `With [faults] keep in host.toml the host keeps the latest requests and events that ended in a status from 500 on, an error, the death of their worker or
-a time-out: what was asked, without the secrets that it knows, and what was logged of it. They are listed by kind, those that came last first; a kind that no
-older generation had, though it was watched, is "new since" one. show has one of them whole; export writes it as JSON, for a colleague, and for host replay FILE.
+		Detail: `With [faults] keep in host.toml the host keeps the latest requests and events that ended in a
+status from 500 on, an error, the death of their worker or a time-out: what was asked, without the secrets that it
+knows, and what was logged of it. They are listed by kind, those that came last first; a kind that no older
+generation had, though it was watched, is "new since" one. show has one of them whole; export writes it as JSON,
+for a colleague, and for host replay FILE.
 
-Only root and the user of the host may do this, whatever [control] group is, and over TCP only a token with the right "faults".`,
+Only root and the user of the host may do this, whatever [control] group is, and over TCP only a token with the
+right "faults".`,
 		Example: "host faults\nhost faults show f12\nhost faults export f12 >f12.json",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := hostFlags(f)
@@ -81,14 +84,17 @@ func ReplayCommand() *Command {
 		Name:      "replay",
 		Arguments: "ID|FILE",
 		Summary:   "Ask the code as it is on disk a request that failed",
-		Detail: `A worker of the pool's code as it is now starts beside the pool, gets the request, and ends; clients notice nothing, and nothing goes live. What that code asks
-of the host (to send to connections, say) is refused and counted, unless there is --acts; what it writes elsewhere, to a database, stays. The request has the
-header X-Worker-Replay, which no client can send. Secrets are not kept, so give those again that it takes: --header "Cookie: …".
+		Detail: `A worker of the pool's code as it is now starts beside the pool, gets the request, and ends;
+clients notice nothing, and nothing goes live. What that code asks of the host (to send to connections, say) is
+refused and counted, unless there is --acts; what it writes elsewhere, to a database, stays. The request has the
+header X-Worker-Replay, which no client can send. Secrets are not kept, so give those again that it takes: --header
+"Cookie: …".
 
-The status is 0 if the request does not fail any more, and 3 if it does. Only requests can be replayed, not events. FILE is what host faults export has
-written, here or elsewhere.
+The status is 0 if the request does not fail any more, and 3 if it does. Only requests can be replayed, not
+events. FILE is what host faults export has written, here or elsewhere.
 
-Only root and the user of the host may do this, whatever [control] group is, and over TCP only a token with the right "replay".`,
+Only root and the user of the host may do this, whatever [control] group is, and over TCP only a token with the
+right "replay".`,
 		Example: "host replay f12\nhost replay f12 --header 'Authorization: Bearer …' --body order.json\n" +
 			"host replay f12.json --pool shop --debug",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {

@@ -18,10 +18,10 @@ func MaintenanceCommand() *Command {
 		Name:      "maintenance",
 		Arguments: "[on | off]",
 		Summary:   "Answer 503 while somebody works on the site",
-		Detail: `on has all requests answered 503 at once, with a page and Retry-After: no worker hears of them. --route has
-it so for the requests of a route alone, and --allow lets those in who work on the site; --except leaves paths
-alone, such as the one that a load balancer asks for. Requests under way go on, and so do connections that are
-open. It stays so over reloads, upgrades and restarts of the host until off; host status shows it.
+		Detail: `on has all requests answered 503 at once, with a page and Retry-After: no worker hears of them.
+--route has it so for the requests of a route alone, and --allow lets those in who work on the site; --except
+leaves paths alone, such as the one that a load balancer asks for. Requests under way go on, and so do connections
+that are open. It stays so over reloads, upgrades and restarts of the host until off; host status shows it.
 
 The page is error_pages' for 503, if there is one and no --text is given.
 

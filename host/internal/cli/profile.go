@@ -23,15 +23,18 @@ func ProfileCommand() *Command {
 		Name:      "profile",
 		Arguments: "[POOL[/SLOT]]",
 		Summary:   "Take a profile of a worker, or of the host itself",
-		Detail: `Without POOL it is of the host. Of workers in Go it is one, of pprof, for go tool pprof: the first of the pool, or that of SLOT, as host workers counts them.
-A worker in PHP, with ext-pcntl, is asked a hundred times a second where its code stands while it has a request; that makes folded stacks, text that
-flamegraph.pl and speedscope.app read, of all workers of the pool together, or of that of SLOT. Each sample is a signal, which cuts short a sleep() or a wait
-for several streams: host help profiling.
+		Detail: `Without POOL it is of the host. Of workers in Go it is one, of pprof, for go tool pprof: the
+first of the pool, or that of SLOT, as host workers counts them. A worker in PHP, with ext-pcntl, is asked a
+hundred times a second where its code stands while it has a request; that makes folded stacks, text that
+flamegraph.pl and speedscope.app read, of all workers of the pool together, or of that of SLOT. Each sample is a
+signal, which cuts short a sleep() or a wait for several streams: host help profiling.
 
-The profile goes to standard output, or, if that is a terminal, to a file in the working directory, named after what it is of. It says how to look at it.
-Ctrl+C ends it, in the worker as well. When a reload replaces the worker meanwhile, it is of the time until then. A worker has one at a time.
+The profile goes to standard output, or, if that is a terminal, to a file in the working directory, named after
+what it is of. It says how to look at it. Ctrl+C ends it, in the worker as well. When a reload replaces the
+worker meanwhile, it is of the time until then. A worker has one at a time.
 
-Only root and the user of the host may do this, whatever [control] group is, and over TCP only a token with the right "profile".`,
+Only root and the user of the host may do this, whatever [control] group is, and over TCP only a token with the
+right "profile".`,
 		Example: "host profile web                    # ten seconds of its processor time\nhost profile web/3 --cpu " +
 			"1m -o cpu.pb.gz\nhost profile api --heap\nhost profile --goroutine -o host.pb.gz",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {

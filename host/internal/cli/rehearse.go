@@ -45,11 +45,13 @@ func RehearseCommand(start StartRehearsed) *Command {
 		Name:      "rehearse",
 		Arguments: "LOG",
 		Summary:   "Ask another stack and this one the same, and show what differs",
-		Detail: `Takes the safe requests of LOG, an access log of nginx, Apache, Caddy or this host (gzip or not; - is standard input), a list of URLs, or a HAR file, asks
-both stacks, and shows where their answers differ: status, headers that matter, length, and body. --beside is the old one. The new one is the host that runs
-here; without one, the pools of host.toml are started for this alone, behind a port that nobody else knows; --at names another one. What changes from request
-to request by itself, such as a date or a token, is no difference: the old one is asked before the new one and after it, and what varies in its own answers is
-left out. What differs is asked once more, and shown only if it differs again.
+		Detail: `Takes the safe requests of LOG, an access log of nginx, Apache, Caddy or this host (gzip or not;
+- is standard input), a list of URLs, or a HAR file, asks both stacks, and shows where their answers differ:
+status, headers that matter, length, and body. --beside is the old one. The new one is the host that runs here;
+without one, the pools of host.toml are started for this alone, behind a port that nobody else knows; --at names
+another one. What changes from request to request by itself, such as a date or a token, is no difference: the old
+one is asked before the new one and after it, and what varies in its own answers is left out. What differs is asked
+once more, and shown only if it differs again.
 
 Each request is asked once, however often the log has it; of more than --requests those of all routes come first. Only GET and HEAD are asked unless
 --method says more, at --rate, and without the cookies and passwords of the log: --header gives those that are needed.

@@ -26,11 +26,13 @@ func ReleasesCommand() *Command {
 		Name:      "releases",
 		Arguments: "[POOL]",
 		Summary:   "Show what went live when, and who asked for it",
-		Detail: `The host keeps a journal of its reloads, the newest at the bottom: what came of each pool, its generation, the commit if its folder is a git
-checkout, who asked for it and why, in the words of host reload --message. It is read without the host, too, by the user whom it belongs to.
+		Detail: `The host keeps a journal of its reloads, the newest at the bottom: what came of each pool, its
+generation, the commit if its folder is a git checkout, who asked for it and why, in the words of host reload
+--message. It is read without the host, too, by the user whom it belongs to.
 
-The journal begins with the first reload of a host, in the folder that the setting state names; ` + "`host check`" + ` shows it. Secrets in
-messages and errors are masked by their names. The JSON is one object a line; its names are promised.`,
+The journal begins with the first reload of a host, in the folder that the setting state names;
+` + "`host check`" + ` shows it. Secrets in messages and errors are masked by their names. The JSON is one object
+a line; its names are promised.`,
 		Example: "host releases\nhost releases web -n 5\nhost releases --json | jq -r 'select(.outcome != " +
 			"\"done\") | .time'",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {

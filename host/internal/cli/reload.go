@@ -18,40 +18,45 @@ func ReloadCommand() *Command {
 		Name:      "reload",
 		Arguments: "[POOL...]",
 		Summary:   "Put new code live, one worker at a time",
-		Detail: `Starts a new worker beside each old one, and when it is ready lets the old one finish its requests and go. The first new worker that fails to
-start ends the reload: the old ones keep serving.
+		Detail: `Starts a new worker beside each old one, and when it is ready lets the old one finish its
+requests and go. The first new worker that fails to start ends the reload: the old ones keep serving.
 
-Several pools change all together or not at all: the first new worker of each has to be ready before any pool changes,
-and if one fails after that, those before it are put back. That takes the old release in a folder of its own; a pool whose
-code is edited in place stays on the new code then, and is named. With --each each pool is reloaded by itself, and those
-before one that fails stay on the new code.
+Several pools change all together or not at all: the first new worker of each has to be ready before any pool
+changes, and if one fails after that, those before it are put back. That takes the old release in a folder of
+its own; a pool whose code is edited in place stays on the new code then, and is named. With --each each pool is
+reloaded by itself, and those before one that fails stay on the new code.
 
-The configuration is read again first, with the flags that the host was started with. A file with a mistake changes nothing. Otherwise settings, limits, the
-log level, pools and listeners become what it says, and no connection is closed for it; what waits for a restart is named. Certificates and the
-public folder are read again, too.
+The configuration is read again first, with the flags that the host was started with. A file with a mistake
+changes nothing. Otherwise settings, limits, the log level, pools and listeners become what it says, and no
+connection is closed for it; what waits for a restart is named. Certificates and the public folder are read
+again, too.
 
-With --canary 5% the new code is first tried on that share of the clients, beside fresh workers of the old code with as many clients, and goes live only if it
-does as well: ` + "`host help canary`" + `. One that does worse is turned back, with the evidence and exit status 3. Pools may have a canary by default; --canary=off is
-without. --promote and --abort end it at any time.
+With --canary 5% the new code is first tried on that share of the clients, beside fresh workers of the old code
+with as many clients, and goes live only if it does as well: ` + "`host help canary`" + `. One that does worse is
+turned back, with the evidence and exit status 3. Pools may have a canary by default; --canary=off is without.
+--promote and --abort end it at any time.
 
-With --shadow 1% nothing goes live: copies of that share of the safe requests go to workers of the new code, for --for (2m), after the clients have had
-their answers of the old one. Both answers are compared, and the exit status is 3 if any differ: ` + "`host help shadow`" + `.
+With --shadow 1% nothing goes live: copies of that share of the safe requests go to workers of the new code, for
+--for (2m), after the clients have had their answers of the old one. Both answers are compared, and the exit
+status is 3 if any differ: ` + "`host help shadow`" + `.
 
-With --rehearse LOG the old and the new code are asked the safe requests of an access log first, and nothing goes live if an answer differs (exit
-status 3): ` + "`host help rehearse`" + `.
+With --rehearse LOG the old and the new code are asked the safe requests of an access log first, and nothing goes
+live if an answer differs (exit status 3): ` + "`host help rehearse`" + `.
 
 Without POOL every pool is reloaded, one after the other. With it, only what the file says of that pool counts.
-With --dry-run one worker of the new code starts beside each pool, is warmed up, and ends again. It is told what a reload would change, how long the
-worker took, its memory, all that it printed, and how long a reload would take. Code with onUpgrade() tries it on a sample of the live sessions. Nothing changes.
-On a terminal a line shows each worker that is being replaced, and a bar how far it all is. Ctrl-C ends this command, and not the reload.
+With --dry-run one worker of the new code starts beside each pool, is warmed up, and ends again. It is told what a
+reload would change, how long the worker took, its memory, all that it printed, and how long a reload would take.
+Code with onUpgrade() tries it on a sample of the live sessions. Nothing changes. On a terminal a line shows each
+worker that is being replaced, and a bar how far it all is. Ctrl-C ends this command, and not the reload.
 
-With --cluster all hosts of the cluster are reloaded, one after the other; the first that fails ends it: ` + "`host help cluster`" + `.
+With --cluster all hosts of the cluster are reloaded, one after the other; the first that fails ends it:
+` + "`host help cluster`" + `.
 
-With --pace it waits between two workers while more requests queue than there are workers, or processors are short (on Linux: /proc/pressure/cpu,
-some avg10 over 60 %), at most so long for each worker, and says why.
+With --pace it waits between two workers while more requests queue than there are workers, or processors are short
+(on Linux: /proc/pressure/cpu, some avg10 over 60 %), at most so long for each worker, and says why.
 
-The exit status is 0 only if every worker was replaced; ` + "`host help exit`" + ` has the others. With --strict it is 9 if a
-request was cut at drain_timeout.`,
+The exit status is 0 only if every worker was replaced; ` + "`host help exit`" + ` has the others. With --strict
+it is 9 if a request was cut at drain_timeout.`,
 		Example: `host reload
 host reload --dry-run
 host reload --proves f12

@@ -17,20 +17,23 @@ func RollbackCommand(launcher func() ([]string, error)) *Command {
 		Name:      "rollback",
 		Arguments: "[GENERATION]",
 		Summary:   "Put the code from before the last reload live again",
-		Detail: `Leads the pools that the last reload changed back to what each of them ran before: that release, and the settings of then. Once
-more, and the reload before that is undone, too. With --pool only those pools go back, each to the generation before its own, and with GENERATION,
-of one pool, to that one. It knows the five generations before the latest, as long as the host runs.
+		Detail: `Leads the pools that the last reload changed back to what each of them ran before: that release,
+and the settings of then. Once more, and the reload before that is undone, too. With --pool only those pools go
+back, each to the generation before its own, and with GENERATION, of one pool, to that one. It knows the five
+generations before the latest, as long as the host runs.
 
-Where workers are parked (park = "10m" in [pool.NAME]) they serve again within milliseconds, and host status shows until when. Else it is as
-a reload: new workers of the old release start, one at a time. Several pools go back all together or not at all. It takes a release that still
-stands in a folder of its own, reached by a symlink; code that is edited in place is refused.
+Where workers are parked (park = "10m" in [pool.NAME]) they serve again within milliseconds, and host status
+shows until when. Else it is as a reload: new workers of the old release start, one at a time. Several pools go
+back all together or not at all. It takes a release that still stands in a folder of its own, reached by a
+symlink; code that is edited in place is refused.
 
-What the new code has done to databases, queues and files stays done. host.toml stays as it is, with listeners, routes and limits. The symlink
-stays, too: the next host reload, a restart of the host, or a changed file with --watch goes forward again to what it leads to, and says so. With [deploy]
-it goes back along with the code. host reload --abort ends a roll back under way.
+What the new code has done to databases, queues and files stays done. host.toml stays as it is, with listeners,
+routes and limits. The symlink stays, too: the next host reload, a restart of the host, or a changed file with
+--watch goes forward again to what it leads to, and says so. With [deploy] it goes back along with the code.
+host reload --abort ends a roll back under way.
 
-With --release N the release of that number goes live that host deploy has kept, also after a restart of the host, and the symlink leads to it: as a
-reload, without before and after.`,
+With --release N the release of that number goes live that host deploy has kept, also after a restart of the
+host, and the symlink leads to it: as a reload, without before and after.`,
 		Example: `host rollback
 host rollback --message 'checkout fails'
 host rollback 7 --pool web

@@ -23,8 +23,9 @@ func SendCommand() *Command {
 		Name:      "send",
 		Arguments: "(--id ID | --uid UID | --group GROUP | --all) TEXT",
 		Summary:   "Send a message to connections",
-		Detail: `TEXT is the message, or - for what comes on standard input. It says how many connections it was for, and exits with 1 if there were none.
-A client that is too slow may drop it, or be closed for it, as slow_client has it.`,
+		Detail: `TEXT is the message, or - for what comes on standard input. It says how many connections it was
+for, and exits with 1 if there were none. A client that is too slow may drop it, or be closed for it, as
+slow_client has it.`,
 		Example: "host send --all 'We are back in five minutes.'\nhost send --uid ada --uid bob hello\njq -c .news " +
 			"feed.json | host send --group news -",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
@@ -75,8 +76,9 @@ func CloseCommand() *Command {
 		Name:      "close",
 		Arguments: "(ID... | --uid UID | --group GROUP | --all)",
 		Summary:   "Close connections",
-		Detail: `Clients get what was sent to them before, and then a proper close: a WebSocket the code and the reason, others the end of the stream. Workers hear of it
-in onClose. It exits with 1 if there is no such connection.`,
+		Detail: `Clients get what was sent to them before, and then a proper close: a WebSocket the code and the
+reason, others the end of the stream. Workers hear of it in onClose. It exits with 1 if there is no such
+connection.`,
 		Example: "host close 5kq2wz7d-1f\nhost close --uid mallory --code 1008 --reason 'house rules'",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := actFlags(f)

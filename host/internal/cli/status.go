@@ -23,16 +23,16 @@ func StatusCommand() *Command {
 	return &Command{
 		Name:    "status",
 		Summary: "Show listeners, pools and workers",
-		Detail: `A worker is starting, idle, busy, draining, stopped or backing-off (it ended too early, and is tried again), or parked: one of the generation
-before, which stays without a request for host rollback until the time that is shown.
-Where a worker takes several requests at once, the number behind its state is how many it has; it is blocked while one
-of them holds up all others.
-With a canary the workers of the new code are the candidate's, and the fresh ones of the old code the control's.
-The last column says why a worker was last restarted, other than by a reload. The names in the JSON are promised.
-A php-fpm is one worker; its children are below it, as far as it tells of them within a moment (PHP 8.0 and later).
+		Detail: `A worker is starting, idle, busy, draining, stopped or backing-off (it ended too early, and is
+tried again), or parked: one of the generation before, which stays without a request for host rollback until the
+time that is shown. Where a worker takes several requests at once, the number behind its state is how many it has;
+it is blocked while one of them holds up all others. With a canary the workers of the new code are the candidate's,
+and the fresh ones of the old code the control's. The last column says why a worker was last restarted, other than
+by a reload. The names in the JSON are promised. A php-fpm is one worker; its children are below it, as far as it
+tells of them within a moment (PHP 8.0 and later).
 
-With --check it says, as /readyz does, whether every pool has a worker that takes requests and every listener serves;
-the exit status is 1, and the reasons are on standard error, if not.`,
+With --check it says, as /readyz does, whether every pool has a worker that takes requests and every listener
+serves; the exit status is 1, and the reasons are on standard error, if not.`,
 		Example: `host status
 host status --watch
 host status --check || echo 'no traffic, please'

@@ -17,9 +17,9 @@ func StopCommand() *Command {
 	return &Command{
 		Name:    "stop",
 		Summary: "Stop the host and wait until it has gone",
-		Detail: `With stop_delay in host.toml the host serves on for that long, with /readyz red. Then it stops accepting, finishes the requests in flight
-(for as long as drain_timeout), and stops its workers. --now cuts what is in flight; it also hurries a graceful stop that is under way. Ctrl-C ends
-this command, and not the stop.`,
+		Detail: `With stop_delay in host.toml the host serves on for that long, with /readyz red. Then it stops
+accepting, finishes the requests in flight (for as long as drain_timeout), and stops its workers. --now cuts what
+is in flight; it also hurries a graceful stop that is under way. Ctrl-C ends this command, and not the stop.`,
 		Example: "host stop\nhost stop --now",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := actFlags(f)

@@ -25,15 +25,17 @@ func TasksCommand() *Command {
 		Name:      "tasks",
 		Arguments: tasksArguments,
 		Summary:   "Show the queues and the tasks that failed, and try these anew",
-		Detail: `It shows each [queue.NAME]: WAITING are tasks that may begin, DELAYED are those that may not yet, TAKEN are under way on any host or wait for their next
-attempt, RUNNING are those that workers of this host have; OLDEST is how long ago the oldest came that may begin or is taken.
+		Detail: `It shows each [queue.NAME]: WAITING are tasks that may begin, DELAYED are those that may not yet,
+TAKEN are under way on any host or wait for their next attempt, RUNNING are those that workers of this host have;
+OLDEST is how long ago the oldest came that may begin or is taken.
 
-failed lists the tasks that have had all of their attempts, the latest first; show has one of them whole, with its stack and its payload. retry has it tried
-anew, with all attempts, and delete drops it; --all QUEUE instead of ID is all that failed. purge drops all tasks of a queue that wait. pause has none of a
-queue begin, on any host of the cluster and over restarts, until resume; what is under way goes on.
+failed lists the tasks that have had all of their attempts, the latest first; show has one of them whole, with
+its stack and its payload. retry has it tried anew, with all attempts, and delete drops it; --all QUEUE instead
+of ID is all that failed. purge drops all tasks of a queue that wait. pause has none of a queue begin, on any
+host of the cluster and over restarts, until resume; what is under way goes on.
 
-To look at the queues takes what host status takes. All else may only root and the user of the host do, whatever [control] group is, and over TCP only a token
-with the right "tasks": host help tasks.`,
+To look at the queues takes what host status takes. All else may only root and the user of the host do, whatever
+[control] group is, and over TCP only a token with the right "tasks": host help tasks.`,
 		Example: "host tasks\nhost tasks failed emails\nhost tasks show 5e1f0c9a7b3d2e4f60718293\n" +
 			"host tasks retry --all emails\nhost tasks pause emails",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {

@@ -17,24 +17,29 @@ func UpgradeCommand() *Command {
 	return &Command{
 		Name:    "upgrade",
 		Summary: "Replace the host itself, by a new version of its program",
-		Detail: `Starts the host's program, as it is on disk now, beside the host that serves, with the same arguments. The new host reads the configuration, gets
-the listening sockets, and starts its workers. When all of them are ready it takes over: listeners, the control socket, the admin listener, and the
-long-lived connections in cleartext over HTTP/1.1 and TCP. Nobody's connection is refused meanwhile. The old host finishes what it has within
-drain_timeout, ends its workers, stays between clients over TLS and the new host for upgrade_linger, and goes: host help deploying.
+		Detail: `Starts the host's program, as it is on disk now, beside the host that serves, with the same
+arguments. The new host reads the configuration, gets the listening sockets, and starts its workers. When all of
+them are ready it takes over: listeners, the control socket, the admin listener, and the long-lived connections in
+cleartext over HTTP/1.1 and TCP. Nobody's connection is refused meanwhile. The old host finishes what it has within
+drain_timeout, ends its workers, stays between clients over TLS and the new host for upgrade_linger, and goes: host
+help deploying.
 
-Whatever fails before that, a mistake in host.toml, code that does not start, a program that is no host, changes nothing: the old host goes on,
-the exit status is 1, and it is told why. There is a time-out, of a minute and start_timeout.
+Whatever fails before that, a mistake in host.toml, code that does not start, a program that is no host, changes
+nothing: the old host goes on, the exit status is 1, and it is told why. There is a time-out, of a minute and
+start_timeout.
 
 --binary takes another program instead. It has to belong to root, and nobody else may be able to write to it or to a folder on the way to it. The
 setting upgrade_binary names one for good, which may belong to anybody whom host.toml trusts.
 
-systemd is told of the new process. A shell, a supervisor or a container waits for the process that it has started: that one stays as a small parent of the
-host, which passes signals on and ends as the host does.
+systemd is told of the new process. A shell, a supervisor or a container waits for the process that it has
+started: that one stays as a small parent of the host, which passes signals on and ends as the host does.
 
-With --cluster all hosts of the cluster are upgraded, one after the other, this one first; the first that fails ends it: ` + "`host help cluster`" + `. The
+With --cluster all hosts of the cluster are upgraded, one after the other, this one first; the first that fails
+ends it:` + "`host help cluster`" + `. The
 program has to be in place on each of them, and [cluster] rights of the others have to have "upgrade".
 
-Only root and the user of the host may do this, whatever [control] group is, and over TCP only a token with the right "upgrade". On Linux only.`,
+Only root and the user of the host may do this, whatever [control] group is, and over TCP only a token with the
+right "upgrade". On Linux only.`,
 		Example: "host upgrade\nhost upgrade --binary /usr/local/lib/host-2.0\nhost upgrade --cluster",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := actFlags(f)

@@ -14,8 +14,8 @@ func WorkersCommand() *Command {
 	return &Command{
 		Name:    "workers",
 		Summary: "Show the workers alone",
-		Detail: `The JSON is one list of the workers of all pools, with the names that host status --json has, and the pool's; canary is
-candidate or control for those that a canary has beside.`,
+		Detail: `The JSON is one list of the workers of all pools, with the names that host status --json has, and
+the pool's; canary is candidate or control for those that a canary has beside.`,
 		Example: "host workers\nhost workers --json | jq -r '.[] | select(.state == \"busy\") | .pid'",
 		Define: func(f *pflag.FlagSet) func(*Terminal, []string) error {
 			find := hostFlags(f)

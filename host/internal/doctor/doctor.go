@@ -23,8 +23,9 @@ func Command() *cli.Command {
 		Name:      "doctor",
 		Arguments: "[WORKER | -- COMMAND...]",
 		Summary:   "Look for what keeps this machine from serving well",
-		Detail: `Takes what host serve takes, and looks at the configuration, PHP and its settings, ports, certificates, permissions, disk, memory and limits, and
-at the host that runs already. Each finding comes with what to do about it. Run it as the user that is to serve, since permissions and limits are a user's.
+		Detail: `Takes what host serve takes, and looks at the configuration, PHP and its settings, ports,
+certificates, permissions, disk, memory and limits, and at the host that runs already. Each finding comes with what
+to do about it. Run it as the user that is to serve, since permissions and limits are a user's.
 
 The exit status is 1 if something is wrong; advice alone leaves it at 0. The names in the JSON are promised.`,
 		Example: "host doctor\nhost doctor -c /etc/app/host.toml --json\nsudo -u www-data host doctor -c " +

@@ -21,10 +21,11 @@ func InitCommand() *cli.Command {
 		Name:      "init",
 		Arguments: "[DIR]",
 		Summary:   "Write a host.toml for the project in a folder",
-		Detail: `Looks for worker.php, Laravel, Symfony, Slim, Mezzio, WordPress and other PHP with an index.php, other PHP projects with Composer, and Go main packages, and
-writes a small commented host.toml. A PHP project without a worker.php or an index.php gets a worker.php, and the SDK beside it; so does an empty folder. WordPress, pages
-and Laravel without Octane are served by php-fpm, and a Symfony with symfony/runtime by its public/index.php. What is there already is never overwritten. DIR is the
-working directory unless it is given.`,
+		Detail: `Looks for worker.php, Laravel, Symfony, Slim, Mezzio, WordPress and other PHP with an index.php,
+other PHP projects with Composer, and Go main packages, and writes a small commented host.toml. A PHP project
+without a worker.php or an index.php gets a worker.php, and the SDK beside it; so does an empty folder. WordPress,
+pages and Laravel without Octane are served by php-fpm, and a Symfony with symfony/runtime by its public/index.php.
+What is there already is never overwritten. DIR is the working directory unless it is given.`,
 		Example: "host init\nhost init /srv/app",
 		Define: func(*pflag.FlagSet) func(*cli.Terminal, []string) error {
 			return func(t *cli.Terminal, args []string) error {

@@ -28,12 +28,13 @@ func SDKCommand() *cli.Command {
 		Name:      "sdk",
 		Arguments: "php DIR | js [DIR]",
 		Summary:   "Write the PHP SDK, or the client for browsers, into a folder",
-		Detail: `php: the SDK is the one of this very version. An SDK that is in DIR already is brought up to date; any other
-folder has to be empty. Each file appears whole, so workers may run from DIR meanwhile; reload them afterwards.
+		Detail: `php: the SDK is the one of this very version. An SDK that is in DIR already is brought up to
+date; any other folder has to be empty. Each file appears whole, so workers may run from DIR meanwhile; reload them
+afterwards.
 
-js: workerhost.js is what a page imports to be in channels ("host help channels"), and workerhost.d.ts has its types
-for TypeScript. DIR may hold anything else, such as the folder of "public". Without DIR workerhost.js goes to standard
-output.`,
+js: workerhost.js is what a page imports to be in channels ("host help channels"), and workerhost.d.ts has its
+types for TypeScript. DIR may hold anything else, such as the folder of "public". Without DIR workerhost.js goes
+to standard output.`,
 		Example: "host sdk php ./sdk",
 		Words:   func() []string { return []string{"php", "js"} },
 		Define: func(f *pflag.FlagSet) func(*cli.Terminal, []string) error {

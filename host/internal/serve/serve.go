@@ -19,12 +19,12 @@ func Command() *cli.Command {
 		Name:      "serve",
 		Arguments: "[WORKER | -- COMMAND...]",
 		Summary:   "Serve, in the foreground",
-		Detail: `WORKER is a .php file, or a folder that holds worker.php or a Go main package; after -- it is any command that speaks the worker
-protocol. Without it the pools of host.toml are served. A folder that has a host.toml is served by that, as with -c. Flags win over the
-file.
+		Detail: `WORKER is a .php file, or a folder that holds worker.php or a Go main package; after -- it is any
+command that speaks the worker protocol. Without it the pools of host.toml are served. A folder that has a
+host.toml is served by that, as with -c. Flags win over the file.
 
-SIGTERM and SIGINT stop gracefully, and at once the second time. SIGUSR1 reloads, and SIGUSR2 reopens the access log. SIGHUP
-reloads too, or stops if standard input is a terminal. SIGQUIT dumps all stacks.
+SIGTERM and SIGINT stop gracefully, and at once the second time. SIGUSR1 reloads, and SIGUSR2 reopens the access
+log. SIGHUP reloads too, or stops if standard input is a terminal. SIGQUIT dumps all stacks.
 
 --watch is for development: when code, templates or settings of a pool change, the pool is
 reloaded; when host.toml changes, everything is. Broken code leaves the old one serving; the error is in the log, and in place of every page that a browser asks for, until it is mended.
