@@ -465,7 +465,7 @@ func (f *flight) useStale(status string, now time.Time) {
 	e.trouble.Store(now.UnixNano())
 	f.handOver()
 	waiters := f.close()
-	f.room.store.counts.failed.Add(uint64(len(waiters)))
+	f.room.store.counts.stale.Add(uint64(len(waiters)))
 	said := f.status("detail=stale-if-error")
 	if status != "" {
 		said = f.status("fwd-status="+status, "detail=stale-if-error")

@@ -50,7 +50,28 @@ func (s *Settings) suspicious(lines []string) bool {
 	return false
 }
 
+// Counts are what became of requests to all rooms of a store, and what it keeps.
+type Counts struct {
+	Requests map[string]uint64 // by how they were answered: "hit", "stale", "miss", "waited", "bypass"
+	// Stored is how many answers were, Validated how many of those the pool has found to be as they were, and Purged
+	// how many were dropped before their time.
+	Stored, Validated, Purged uint64
+	Answers                   int    // that are stored, about, with what stands for others
+	Bytes                     uint64 // that they take, about
+}
+
+// Counts may be called at any time.
+func (s *Store) Counts() Counts {
+	n := &s.counts
+	return Counts{
+		Requests: map[string]uint64{"hit": n.hits.Load(), "stale": n.stale.Load(), "miss": n.misses.Load(),
+			"waited": n.waits.Load(), "bypass": n.passes.Load()},
+		Stored: n.stored.Load(), Validated: n.validated.Load(), Purged: n.purged.Load(),
+		Answers: s.slots.EstimatedSize(), Bytes: s.slots.WeightedSize(),
+	}
+}
+
 // counts are of all rooms of a store.
 type counts struct {
-	hits, stale, misses, waits, passes, validated, stored, failed, purged atomic.Uint64
+	hits, stale, misses, waits, passes, validated, stored, purged atomic.Uint64
 }

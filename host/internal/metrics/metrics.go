@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/workerhost/workerhost/host/internal/cache"
 	"github.com/workerhost/workerhost/host/internal/cron"
 	"github.com/workerhost/workerhost/host/internal/dial"
 	"github.com/workerhost/workerhost/host/internal/fetch"
@@ -63,6 +64,7 @@ type Source struct {
 	Fetches        func() iter.Seq2[string, fetch.Counts] // of pools that may fetch, by their names
 	Dials          func() iter.Seq2[string, dial.Counts]  // of realms that have dialed, by their names
 	Stores         func() iter.Seq2[string, store.Counts] // of realms whose workers have asked, by their names
+	Cache          func() (n cache.Counts, is bool)       // of all routes that store answers; is: there are any
 	Services       func() iter.Seq2[string, service.Status]
 	Cron           func() []cron.Status
 	Tasks          func() []tasks.Status // of all queues; it must not wait for long
@@ -256,6 +258,9 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		gauge(to, dialsOpen, n.Standing, realm)
 		counter(to, dialTries, n.Tries, realm)
 		counter(to, dialFailures, n.Failed, realm)
+	}
+	if n, is := c.source.Cache(); is {
+		collectCache(to, &n)
 	}
 	for realm, n := range c.source.Stores() {
 		gauge(to, boundLocks, n.Bound, realm)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/workerhost/workerhost/host/internal/cache"
 	"github.com/workerhost/workerhost/host/internal/cron"
 	"github.com/workerhost/workerhost/host/internal/dial"
 	"github.com/workerhost/workerhost/host/internal/fetch"
@@ -84,6 +85,9 @@ func scrape(t *testing.T) string {
 		Canaries: func() map[string]uint64 { return nil },
 		Dials: func() iter.Seq2[string, dial.Counts] {
 			return maps.All(map[string]dial.Counts{"default": {Standing: 2, Tries: 5, Failed: 3}})
+		},
+		Cache: func() (cache.Counts, bool) {
+			return cache.Counts{Requests: map[string]uint64{"hit": 7, "miss": 2}, Stored: 2, Bytes: 4096}, true
 		},
 		Stores: func() iter.Seq2[string, store.Counts] {
 			return maps.All(map[string]store.Counts{"default": {Bound: 4, Calls: map[store.Call]uint64{
@@ -163,6 +167,8 @@ func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 		`workerhost_managed_certificate_end_timestamp_seconds{name="missing.test"} 0`,
 		`workerhost_refusals_total{listener="127.0.0.1:80",reason="rate limit"} 3`,
 		`workerhost_static_files_total{listener="127.0.0.1:80"} 8`,
+		`workerhost_cache_requests_total{how="hit"} 7`,
+		`workerhost_cache_bytes 4096`,
 		`workerhost_routed_requests_total{listener="127.0.0.1:80",route="example.org/api/*"} 15`,
 		`workerhost_long_lived_connections{listener=":80",protocol="websocket"} 3`,
 		`workerhost_long_lived_connections_opened_total{listener=":80",protocol="websocket"} 5`,

@@ -33,7 +33,7 @@ func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
 			return all
 		},
 	}
-	source.ConfigFailures = h.configFailures.Load
+	source.ConfigFailures, source.Cache = h.configFailures.Load, h.cached
 	source.Upgrades = func() (u metrics.Upgrades) {
 		u.Count, u.Moved, u.Paused = h.upgrade.counted()
 		u.Guests, _ = h.guests()

@@ -52,3 +52,11 @@ func (s *setup) went(p *pool) {
 		s.cache.Went(p.name, p.live())
 	}
 }
+
+// cached is what became of requests of routes that store answers; is: there are any.
+func (h *host) cached() (n cache.Counts, is bool) {
+	if s := h.setup.Load().cache; s != nil {
+		return s.Counts(), true
+	}
+	return n, false
+}

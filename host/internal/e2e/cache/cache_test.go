@@ -88,7 +88,8 @@ func TestWhatNewCodeMakesIsSeenAfterAReload(t *testing.T) {
 	t.Parallel()
 	code := `Worker::create()->onRequest(fn (Request $r) =>
     new Response(200, ['Cache-Control' => 'max-age=600'], 'version 1'))->run();`
-	h, dir := start(t, code, "", "workers = 2")
+	admin := harness.FreeAddress(t)
+	h, dir := start(t, code, "", fmt.Sprintf("workers = 2\n[admin]\nlisten = %q", admin))
 	h.Get("/")
 	harness.WritePHP(t, dir, strings.Replace(code, "version 1", "version 2", 1))
 	if status, body := h.Get("/"); status != 200 || body != "version 1" {
@@ -99,6 +100,12 @@ func TestWhatNewCodeMakesIsSeenAfterAReload(t *testing.T) {
 		t.Errorf("the first who asks waits for %d %s", status, body)
 	}
 	h.Eventually("the new code's page is there", func() bool { _, body := h.Get("/"); return body == "version 2" })
+	_, page := harness.Asked(admin, "/metrics")
+	for _, line := range []string{`requests_total{how="miss"} 1`, "stored_total 2", "answers 1"} {
+		if !strings.Contains(page, "\nworkerhost_cache_"+line+"\n") {
+			t.Errorf("/metrics has no %s", line)
+		}
+	}
 }
 
 func TestAStoredAnswerIsTheSameOnEveryWay(t *testing.T) {
