@@ -180,7 +180,7 @@ type Pool struct {
 	MaxMemory      Size              `key:"max_memory" default:"0" min:"0" means:"resident memory with which a worker is replaced, likewise: it is looked at after requests and each second; 0 is never"`
 	MaxMemoryHard  Size              `key:"max_memory_hard" default:"0" min:"0" means:"resident memory with which a worker is ended even in the middle of a request; 0 is never"`
 	LogRate        Size              `key:"log_rate" default:"1MiB" min:"0" means:"how much one worker may put into the log in a second, in the long run, and eight times that at once; what is more is dropped and counted; 0 is without a limit"`
-	RequestBody    string            `key:"request_body" absent:"buffer; stream for workers that take several requests at once" oneof:"buffer stream" means:"buffer: a worker gets a request when its body is whole; stream: at once"`
+	RequestBody    string            `key:"request_body" absent:"buffer; stream for workers that take several requests at once" oneof:"buffer stream" means:"buffer: a worker gets a request when its body is whole; stream: at once, as it does a call of gRPC in any case"`
 	FileRoots      []string          `key:"file_roots" holds:"array of paths" absent:"the pool's directory" means:"folders from which a worker may have the host send files"`
 	Delivery       string            `key:"delivery" default:"at-least-once" oneof:"at-least-once at-most-once" means:"at-least-once: an event whose worker died is given to another one, as attempt 2; at-most-once: it is dropped, and its connection closed"`
 	Wire           string            `key:"wire" default:"descriptors" oneof:"descriptors stdio" means:"where frames travel: descriptors 3 and 4, or plain stdin and stdout"`

@@ -89,3 +89,35 @@ func TestAResponseOfGRPCThatBreaksOffEndsAsUnavailable(t *testing.T) {
 		}
 	}
 }
+
+func TestCallsOfGRPCGoBothWaysWhateverThePoolTakesWhole(t *testing.T) {
+	for _, version := range versions {
+		h := start(t, func(c *call) {
+			if c.request.Flags&protocol.FlagEnd != 0 {
+				t.Error("the worker got the call as a whole")
+			}
+			c.respond(0, 200, []string{"Content-Type", "application/grpc"}, "begun")
+			p, end := c.read()
+			c.data(p, false)
+			for !end {
+				_, end = c.read()
+			}
+			c.data(nil, true)
+		}, func(o *Options) { over(t, version)(nil, o) })
+		h.backend.traits.WholeBody = true
+		resp, w := h.talk(h.clientsFor()[version])
+		var got [5]byte
+		for _, text := range []string{"begun", "first"} {
+			if text != "begun" {
+				io.WriteString(w, text)
+			}
+			if _, err := io.ReadFull(resp.Body, got[:]); string(got[:]) != text {
+				t.Fatalf("%s: %q %v in place of %q", version, got, err, text)
+			}
+		}
+		w.Close()
+		if rest, err := io.ReadAll(resp.Body); len(rest) > 0 || err != nil {
+			t.Errorf("%s: then %q %v", version, rest, err)
+		}
+	}
+}

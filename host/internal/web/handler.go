@@ -133,7 +133,9 @@ func (v *visit) forward() *peer.Held {
 	}
 	x := v.exchange()
 	defer x.leave()
-	passOn, err := x.takeBody(v, v.terms.Backend.Traits().WholeBody)
+	// a stream of gRPC has no end before its answer
+	whole := v.terms.Backend.Traits().WholeBody && !isGRPC(v.value("Content-Type"))
+	passOn, err := x.takeBody(v, whole)
 	if err != nil {
 		v.refuseBody(err)
 		return nil

@@ -118,14 +118,19 @@ func (x *exchange) lost(v *visit, h http.Header) bool {
 	case protocol.FailedReset, protocol.FailedAborted: // by the handler, whose doing it is
 		return false
 	}
-	kind, grpc := strings.CutPrefix(h.Get("Content-Type"), "application/grpc")
-	if v.r.ProtoMajor != 2 || !grpc || strings.HasPrefix(kind, "-") { // of grpc-web the status is in the body
+	if v.r.ProtoMajor != 2 || !isGRPC(h.Get("Content-Type")) {
 		return false
 	}
 	x.handler.log.Error("a response broke off", x.about("error", x.failure.Error())...)
 	h.Set(http.TrailerPrefix+"Grpc-Status", "14")
 	h.Set(http.TrailerPrefix+"Grpc-Message", x.failure.Kind.String())
 	return true
+}
+
+// isGRPC says whether a Content-Type is one of gRPC. That of gRPC-Web is not: its status is in the body.
+func isGRPC(contentType string) bool {
+	kind, grpc := strings.CutPrefix(contentType, "application/grpc")
+	return grpc && !strings.HasPrefix(kind, "-")
 }
 
 // passSome writes what is at hand of the body, and says whether there was any.
