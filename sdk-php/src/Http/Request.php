@@ -294,6 +294,12 @@ final class Request
         return $this->message;
     }
 
+    /** @internal null: it came from no client */
+    public function exchange(): ?Exchange
+    {
+        return $this->exchange;
+    }
+
     /** @internal */
     public function source(): Body
     {

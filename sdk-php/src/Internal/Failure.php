@@ -14,6 +14,9 @@ use WorkerHost\Log;
  */
 final class Failure
 {
+    /** Whether the host runs with --dev, where it is not handed in. */
+    public static bool $dev = false;
+
     /** The exception in one line. */
     public static function summary(\Throwable $e): string
     {

@@ -190,7 +190,7 @@ final class Loop
         }
         $this->link->greet($hello);
         $this->window = $hello[7];
-        $this->dev = $hello[9];
+        $this->dev = Failure::$dev = $hello[9];
         $this->trial = \in_array(Upgrade::TRIAL, $hello[10], true);
         Fetches::greet($hello);
         Tasks::greet($hello);

@@ -1,0 +1,189 @@
+<?php
+
+declare(strict_types=1);
+
+namespace WorkerHost\Bridge;
+
+use WorkerHost\Bridge\Grpc\Code;
+use WorkerHost\Bridge\Grpc\Context;
+use WorkerHost\Bridge\Grpc\GrpcException;
+use WorkerHost\Handler;
+use WorkerHost\Http\Request;
+use WorkerHost\Http\Response;
+use WorkerHost\Internal\Failure;
+use WorkerHost\Internal\Fibers\Scheduler;
+use WorkerHost\Internal\Grpc\Messages;
+use WorkerHost\Internal\Grpc\Metadata;
+use WorkerHost\Internal\Grpc\Method;
+use WorkerHost\Internal\Grpc\Reply;
+use WorkerHost\RequestCancelled;
+
+/**
+ * Serves gRPC: calls of all four kinds, by plain classes, with messages of google/protobuf.
+ *
+ *     final class Greeter
+ *     {
+ *         public function Say(Hello $in, Context $call): Hello { … }
+ *         public function Many(Hello $in): iterable { yield …; }
+ *         public function Gather(#[Stream(Hello::class)] iterable $in): Hello { … }
+ *         public function Chat(#[Stream(Hello::class)] iterable $in): iterable { foreach ($in as $hello) yield …; }
+ *     }
+ *
+ *     Worker::create()->onRequest((new Grpc())->service('demo.Greeter', new Greeter()))->run();
+ *
+ * Context and Stream are those of WorkerHost\Bridge\Grpc. What else a service's class has public is no method of gRPC.
+ */
+final class Grpc implements Handler
+{
+    /** @var array<string, object> by name; a \Closure makes the service when the worker starts */
+    private array $services = [];
+    /** @var array<string, Method>|null by path; null: not started */
+    private ?array $methods = null;
+    /** @var (callable(Request): mixed)|null */
+    private $otherwise = null;
+
+    /**
+     * @param int $maxMessage how many bytes a message of a client may have, once decompressed
+     *
+     * @throws \ValueError
+     */
+    public function __construct(private readonly int $maxMessage = 4 << 20)
+    {
+        if ($maxMessage < 1) {
+            throw new \ValueError("A message may have 1 byte or more, not $maxMessage");
+        }
+    }
+
+    /**
+     * Has a service answer. Its public methods whose first parameter is a message, or an iterable with #[Stream], are
+     * those of the .proto, by the same names.
+     *
+     * @param string $name    package and service, as the .proto has them: `demo.Greeter`
+     * @param object $service a \Closure is called once, when the worker starts, and returns it
+     *
+     * @throws \ValueError if there is one of that name already
+     */
+    public function service(string $name, object $service): self
+    {
+        if (isset($this->services[$name])) {
+            throw new \ValueError("There is a service $name already");
+        }
+        $this->services[$name] = $service;
+
+        return $this;
+    }
+
+    /**
+     * Has requests that are not gRPC be answered, on the same port: pages, a health check. Without it they get 415.
+     *
+     * @param callable(Request): mixed $handler as onRequest() takes it; a Handler is started and stopped, too
+     */
+    public function otherwise(callable $handler): self
+    {
+        $this->otherwise = $handler;
+
+        return $this;
+    }
+
+    /** Makes and looks at the services. @throws \Throwable if one is not as it should be: the boot has failed */
+    public function start(): void
+    {
+        // all of it now, so that a deploy below a running worker is never mixed with it
+        \array_map('class_exists', [Code::class, Context::class, Grpc\Stream::class, GrpcException::class,
+            Messages::class, Metadata::class, Reply::class]);
+        $this->methods = [];
+        foreach ($this->services as $name => $service) {
+            $service = $service instanceof \Closure ? $service() : $service;
+            if (!\is_object($service)) {
+                throw new \TypeError("The function given for the service $name returned " . \get_debug_type($service)
+                    . ', not an object');
+            }
+            foreach (Method::of($service) as $method) {
+                $this->methods["/$name/{$method->name}"] = $method;
+            }
+        }
+        if ($this->otherwise instanceof Handler) {
+            $this->otherwise->start();
+        }
+    }
+
+    /** Answers one request. */
+    public function __invoke(Request $request): mixed
+    {
+        if ($this->methods === null) {
+            $this->start();
+        }
+        $type = $request->header('content-type');
+        if (\preg_match('~^application/grpc(\+proto)?\s*(;|$)~i', $type) !== 1) {
+            return $this->otherwise !== null ? ($this->otherwise)($request)
+                : Response::text("This is a gRPC server; its requests are application/grpc.\n", 415);
+        }
+        if ($request->method !== 'POST') {
+            return Response::text("A call of gRPC is a POST.\n", 405, ['Allow' => 'POST']);
+        }
+        $encoding = $request->header('grpc-encoding', 'identity');
+        $gzip = $encoding === 'gzip' && \function_exists('inflate_init');
+        $takesGzip = \in_array('gzip', \preg_split('/\s*,\s*/', $request->header('grpc-accept-encoding')), true);
+        $reply = new Reply($request, $gzip && $takesGzip);
+        try {
+            $reply->within(Metadata::timeout($request->header('grpc-timeout')));
+            if (!$gzip && $encoding !== 'identity') {
+                throw new GrpcException(Code::Unimplemented, "no message is decompressed from $encoding here");
+            }
+            $method = $this->methods[$request->path] ?? throw $this->unknown($request->path);
+            [, $service] = \explode('/', $request->path);
+            $in = new Messages($request, $encoding, $this->maxMessage);
+            self::run($method, $in, new Context($service, $method->name, $request, $reply), $reply);
+
+            return $reply->end(null);
+        } catch (GrpcException $e) {
+            $reply->undo();
+
+            return $reply->end($e);
+        }
+    }
+
+    /** Calls the method, and has it give up when its client's time is up. @throws GrpcException whatever it throws */
+    private static function run(Method $method, Messages $in, Context $call, Reply $reply): void
+    {
+        $timer = null;
+        if (($left = $reply->timeLeft()) !== null && ($strand = Scheduler::strand()) !== null) {
+            $timer = Scheduler::reactor()->delay(\min($left, 1e9),
+                static fn () => $strand->cancel('the time that the client gave is up'));
+        }
+        try {
+            $method->call($in, $call, $reply);
+        } catch (GrpcException $e) {
+            throw $e;
+        } catch (RequestCancelled $e) {
+            if ($reply->timeLeft() !== 0.0 || $call->request->isCancelled()) {
+                throw $e;
+            }
+            $reply->inTime();
+        } catch (\Throwable $e) {
+            Failure::log($e, $call->request);
+            throw new GrpcException(Code::Internal, Failure::$dev ? Failure::summary($e) : 'internal error', [], $e);
+        } finally {
+            if ($timer !== null) {
+                Scheduler::reactor()->cancel($timer);
+            }
+        }
+    }
+
+    private function unknown(string $path): GrpcException
+    {
+        $parts = \explode('/', $path);
+        $name = $parts[1] ?? '';
+
+        return new GrpcException(Code::Unimplemented, isset($this->services[$name])
+            ? "the service $name has no method " . ($parts[2] ?? '') : "there is no service $name here");
+    }
+
+    /** Stops what otherwise() has been given, if that is a Handler. */
+    public function stop(): void
+    {
+        if ($this->otherwise instanceof Handler) {
+            $this->otherwise->stop();
+        }
+    }
+}
