@@ -24,7 +24,8 @@ spl_autoload_register(static function (string $class): void {
 
 Worker::create()
     ->concurrency(1000) // streams in each worker: a stream counts as one request for as long as it lasts
-    ->onRequest((new Grpc())
+    ->onRequest((new Grpc(protos: __DIR__ . '/sums.pb')) // without a method of it the worker does not start
         ->service('workerhost.sums.v1.Sums', new Sums())
+        ->health()
         ->otherwise(fn (): Response => Response::text("This is a gRPC server: see sums.proto.\n")))
     ->run();

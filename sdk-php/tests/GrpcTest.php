@@ -258,6 +258,69 @@ final class GrpcTest extends TestCase
         (new Grpc())->service('t.Wrong', $service)->start();
     }
 
+    public function testTheProtoIsKeptOrTheBootFailsWithASentenceForEachMistake(): void
+    {
+        $method = static fn (string $name, int $up, int $down, string $gives = '.google.protobuf.StringValue'): string
+            => self::field(2, self::field(1, $name) . self::field(2, '.google.protobuf.StringValue')
+                . self::field(3, $gives) . "\x28" . chr($up) . "\x30" . chr($down));
+        $set = static fn (string ...$methods): string => self::field(1, self::field(1, 'echo.proto')
+            . self::field(2, 't') . self::field(6, self::field(1, 'Echo') . implode('', $methods)));
+        $good = [$method('Say', 0, 0), $method('Many', 0, 1), $method('Gather', 1, 0), $method('Chat', 1, 1),
+            $method('Refuse', 0, 0), $method('Meta', 0, 0)];
+        $start = static function (string $bytes, string $service = 't.Echo'): string {
+            $path = tempnam(sys_get_temp_dir(), 'protos');
+            try {
+                file_put_contents($path, $bytes);
+                (new Grpc(protos: $path))->service($service, new EchoService())->start();
+
+                return '';
+            } catch (\Throwable $e) {
+                return str_replace($path, 'app.pb', $e->getMessage());
+            } finally {
+                unlink($path);
+            }
+        };
+        self::assertSame('', $start($set(...$good)));
+        self::assertSame('app.pb has no service t.Other; it has t.Echo', $start($set(...$good), 't.Other'));
+        $wrong = $start($set($method('Say', 1, 0), $method('Many', 0, 0), $method('Meta', 0, 0, '.t.Hello'),
+            $method('New', 0, 1), $method('Chat', 0, 1), $method('Gather', 1, 1)));
+        foreach ([
+            'EchoService::Say() gets one message, and app.pb has `rpc Say(stream google.protobuf.StringValue) returns',
+            'EchoService::Many() gives a stream, and', 'EchoService::New() is missing, and',
+            'EchoService::Meta() gives google.protobuf.StringValue, and', 'EchoService::Chat() gets a stream, and',
+            'EchoService::Gather() gives one message, and', 'EchoService::Refuse() is no method of t.Echo in app.pb',
+        ] as $sentence) {
+            self::assertStringContainsString($sentence, $wrong);
+        }
+        self::assertStringContainsString('is no descriptor set', $start("\x0a\x7f"));
+        self::assertStringContainsString('a name is missing', $start(self::field(1, self::field(6, ''))));
+        self::assertSame('app.pb has no service', $start(''));
+        $this->expectExceptionMessage('/no/such.pb, which new Grpc(protos: …) names, can not be read');
+        (new Grpc(protos: '/no/such.pb'))->start();
+    }
+
+    private static function field(int $number, string $bytes): string
+    {
+        $size = strlen($bytes);
+
+        return chr($number << 3 | 2) . ($size < 128 ? chr($size) : chr($size & 127 | 128) . chr($size >> 7)) . $bytes;
+    }
+
+    public function testHealthIsTheWorkersOwn(): void
+    {
+        $ill = (new Grpc())->service('t.Echo', new EchoService())->health(static fn (string $of): bool => $of === '');
+        foreach ([['', '0', "\1"], ['t.Echo', '0', "\2"], ['t.Other', '5', '']] as [$of, $status, $serving]) {
+            $asked = self::field(1, $of);
+            $response = $ill(Request::create('POST', '/grpc.health.v1.Health/Check',
+                ['Content-Type' => 'application/grpc'], "\0" . pack('N', strlen($asked)) . $asked));
+            $trailers = array_column($response->parts()[4], 1, 0);
+            self::assertSame($status, $trailers['grpc-status'] ?? $response->header('grpc-status'));
+            self::assertSame($serving === '' ? '' : "\0\0\0\0\2\x08$serving", $response->body, $of);
+        }
+        [, $trailers] = self::call('/grpc.health.v1.Health/Check', "\0\0\0\0\0");
+        self::assertSame('12', $trailers['grpc-status'], 'where it is not asked for');
+    }
+
     private static function serve(int $concurrency = 1, bool $dev = false): FakeHost
     {
         return FakeHost::serving(self::WORKER . sprintf(self::RUN, $concurrency), dev: $dev);

@@ -12,9 +12,11 @@ use WorkerHost\Http\Request;
 use WorkerHost\Http\Response;
 use WorkerHost\Internal\Failure;
 use WorkerHost\Internal\Fibers\Scheduler;
+use WorkerHost\Internal\Grpc\Fields;
 use WorkerHost\Internal\Grpc\Messages;
 use WorkerHost\Internal\Grpc\Metadata;
 use WorkerHost\Internal\Grpc\Method;
+use WorkerHost\Internal\Grpc\Protos;
 use WorkerHost\Internal\Grpc\Reply;
 use WorkerHost\RequestCancelled;
 
@@ -35,6 +37,8 @@ use WorkerHost\RequestCancelled;
  */
 final class Grpc implements Handler
 {
+    private const CHECK = '/grpc.health.v1.Health/Check';
+
     /** @var array<string, object> by name; a \Closure makes the service when the worker starts */
     private array $services = [];
     /** @var array<string, Method>|null by path; null: not started */
@@ -42,12 +46,17 @@ final class Grpc implements Handler
     /** @var (callable(Request): mixed)|null */
     private $otherwise = null;
 
+    /** @var (callable(string): bool)|null */
+    private $healthy = null;
+
     /**
-     * @param int $maxMessage how many bytes a message of a client may have, once decompressed
+     * @param int         $maxMessage how many bytes a message of a client may have, once decompressed
+     * @param string|null $protos     a file that `protoc --descriptor_set_out` has written: when the worker starts,
+     *     the services have to have all of its methods for them, each of the right kind
      *
      * @throws \ValueError
      */
-    public function __construct(private readonly int $maxMessage = 4 << 20)
+    public function __construct(private readonly int $maxMessage = 4 << 20, private readonly ?string $protos = null)
     {
         if ($maxMessage < 1) {
             throw new \ValueError("A message may have 1 byte or more, not $maxMessage");
@@ -85,22 +94,41 @@ final class Grpc implements Handler
         return $this;
     }
 
+    /**
+     * Has grpc.health.v1.Health/Check answer, for probes of load balancers and Kubernetes: SERVING for '' and for
+     * each service here, NOT_FOUND for others. Its Watch is not there, which its clients take for health.
+     *
+     * @param (callable(string): bool)|null $serving gets the service's name, '' for all; false is NOT_SERVING
+     */
+    public function health(?callable $serving = null): self
+    {
+        $this->healthy = $serving ?? static fn (): bool => true;
+
+        return $this;
+    }
+
     /** Makes and looks at the services. @throws \Throwable if one is not as it should be: the boot has failed */
     public function start(): void
     {
         // all of it now, so that a deploy below a running worker is never mixed with it
         \array_map('class_exists', [Code::class, Context::class, Grpc\Stream::class, GrpcException::class,
-            Messages::class, Metadata::class, Reply::class]);
-        $this->methods = [];
+            Messages::class, Metadata::class, Reply::class, Fields::class]);
+        $this->methods = $complaints = [];
+        $protos = $this->protos === null ? null : new Protos($this->protos);
         foreach ($this->services as $name => $service) {
             $service = $service instanceof \Closure ? $service() : $service;
             if (!\is_object($service)) {
                 throw new \TypeError("The function given for the service $name returned " . \get_debug_type($service)
                     . ', not an object');
             }
-            foreach (Method::of($service) as $method) {
+            $methods = Method::of($service);
+            foreach ($methods as $method) {
                 $this->methods["/$name/{$method->name}"] = $method;
             }
+            \array_push($complaints, ...$protos?->complaints($name, $methods) ?? []);
+        }
+        if ($complaints !== []) {
+            throw new \TypeError(\implode('; ', $complaints));
         }
         if ($this->otherwise instanceof Handler) {
             $this->otherwise->start();
@@ -130,9 +158,14 @@ final class Grpc implements Handler
             if (!$gzip && $encoding !== 'identity') {
                 throw new GrpcException(Code::Unimplemented, "no message is decompressed from $encoding here");
             }
+            $in = new Messages($request, $encoding, $this->maxMessage);
+            if ($this->healthy !== null && $request->path === self::CHECK) {
+                $this->check($in, $reply);
+
+                return $reply->end(null);
+            }
             $method = $this->methods[$request->path] ?? throw $this->unknown($request->path);
             [, $service] = \explode('/', $request->path);
-            $in = new Messages($request, $encoding, $this->maxMessage);
             self::run($method, $in, new Context($service, $method->name, $request, $reply), $reply);
 
             return $reply->end(null);
@@ -168,6 +201,21 @@ final class Grpc implements Handler
                 Scheduler::reactor()->cancel($timer);
             }
         }
+    }
+
+    /** grpc.health.v1.Health/Check @throws GrpcException */
+    private function check(Messages $in, Reply $reply): void
+    {
+        try {
+            $request = \array_column(Fields::of($in->next() ?? ''), 1, 0);
+        } catch (\UnexpectedValueException $e) {
+            throw new GrpcException(Code::Internal, 'a message is no HealthCheckRequest: ' . $e->getMessage());
+        }
+        $service = (string) ($request[1] ?? '');
+        if ($service !== '' && !isset($this->services[$service])) {
+            throw new GrpcException(Code::NotFound, "there is no service $service here");
+        }
+        $reply->message("\x08" . (($this->healthy)($service) ? "\1" : "\2"));
     }
 
     private function unknown(string $path): GrpcException
