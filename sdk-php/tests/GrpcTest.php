@@ -11,6 +11,7 @@ use WorkerHost\Bridge\Grpc\Code;
 use WorkerHost\Bridge\Grpc\Context;
 use WorkerHost\Bridge\Grpc\GrpcException;
 use WorkerHost\Bridge\Grpc\Stream;
+use WorkerHost\Bridge\Symfony;
 use WorkerHost\Http\Request;
 use WorkerHost\Http\Response;
 use WorkerHost\Internal\Frame;
@@ -218,6 +219,8 @@ final class GrpcTest extends TestCase
         self::assertSame(405, $grpc(Request::create('GET', '/', ['Content-Type' => 'application/grpc']))->status);
         $grpc->otherwise(static fn (Request $request): string => "a page at {$request->path}");
         self::assertSame('a page at /', $grpc(Request::create('GET', '/')));
+        $this->expectExceptionMessage('give the framework a pool of its own');
+        $grpc->otherwise(Symfony::create(static fn () => null));
     }
 
     /** @return iterable<string, array{object, string}> */
@@ -308,7 +311,9 @@ final class GrpcTest extends TestCase
 
     public function testHealthIsTheWorkersOwn(): void
     {
-        $ill = (new Grpc())->service('t.Echo', new EchoService())->health(static fn (string $of): bool => $of === '');
+        $ill = (new Grpc())->service('t.Echo', new EchoService())->health(
+            static fn (string $of): bool => $of === '' || throw new \Exception('no database'));
+        ini_set('error_log', '/dev/null'); // where the log of no worker goes
         foreach ([['', '0', "\1"], ['t.Echo', '0', "\2"], ['t.Other', '5', '']] as [$of, $status, $serving]) {
             $asked = self::field(1, $of);
             $response = $ill(Request::create('POST', '/grpc.health.v1.Health/Check',
@@ -317,6 +322,7 @@ final class GrpcTest extends TestCase
             self::assertSame($status, $trailers['grpc-status'] ?? $response->header('grpc-status'));
             self::assertSame($serving === '' ? '' : "\0\0\0\0\2\x08$serving", $response->body, $of);
         }
+        ini_restore('error_log');
         [, $trailers] = self::call('/grpc.health.v1.Health/Check', "\0\0\0\0\0");
         self::assertSame('12', $trailers['grpc-status'], 'where it is not asked for');
     }

@@ -18,6 +18,7 @@ use WorkerHost\Internal\Grpc\Metadata;
 use WorkerHost\Internal\Grpc\Method;
 use WorkerHost\Internal\Grpc\Protos;
 use WorkerHost\Internal\Grpc\Reply;
+use WorkerHost\Internal\WebCode;
 use WorkerHost\RequestCancelled;
 
 /**
@@ -86,9 +87,15 @@ final class Grpc implements Handler
      * Has requests that are not gRPC be answered, on the same port: pages, a health check. Without it they get 415.
      *
      * @param callable(Request): mixed $handler as onRequest() takes it; a Handler is started and stopped, too
+     *
+     * @throws \TypeError for the bridge of a framework, which would be without superglobals and output here
      */
     public function otherwise(callable $handler): self
     {
+        if ($handler instanceof WebCode) {
+            throw new \TypeError('Grpc::otherwise() takes no ' . $handler::class . ': give the framework a pool of its '
+                . 'own, and each a [[route]] by path');
+        }
         $this->otherwise = $handler;
 
         return $this;
@@ -160,7 +167,7 @@ final class Grpc implements Handler
             }
             $in = new Messages($request, $encoding, $this->maxMessage);
             if ($this->healthy !== null && $request->path === self::CHECK) {
-                $this->check($in, $reply);
+                $this->check($in, $request, $reply);
 
                 return $reply->end(null);
             }
@@ -180,19 +187,22 @@ final class Grpc implements Handler
     private static function run(Method $method, Messages $in, Context $call, Reply $reply): void
     {
         $timer = null;
+        $late = false;
         if (($left = $reply->timeLeft()) !== null && ($strand = Scheduler::strand()) !== null) {
-            $timer = Scheduler::reactor()->delay(\min($left, 1e9),
-                static fn () => $strand->cancel('the time that the client gave is up'));
+            $timer = Scheduler::reactor()->delay(\min($left, 1e9), static function () use ($strand, &$late): void {
+                $late = true;
+                $strand->cancel('the time that the client gave is up');
+            });
         }
         try {
             $method->call($in, $call, $reply);
         } catch (GrpcException $e) {
             throw $e;
         } catch (RequestCancelled $e) {
-            if ($reply->timeLeft() !== 0.0 || $call->request->isCancelled()) {
+            if (!$late || $call->request->isCancelled()) {
                 throw $e;
             }
-            $reply->inTime();
+            throw new GrpcException(Code::DeadlineExceeded, 'the time that the client gave is up', [], $e);
         } catch (\Throwable $e) {
             Failure::log($e, $call->request);
             throw new GrpcException(Code::Internal, Failure::$dev ? Failure::summary($e) : 'internal error', [], $e);
@@ -204,18 +214,24 @@ final class Grpc implements Handler
     }
 
     /** grpc.health.v1.Health/Check @throws GrpcException */
-    private function check(Messages $in, Reply $reply): void
+    private function check(Messages $in, Request $request, Reply $reply): void
     {
         try {
-            $request = \array_column(Fields::of($in->next() ?? ''), 1, 0);
+            $asked = \array_column(Fields::of($in->next() ?? ''), 1, 0);
         } catch (\UnexpectedValueException $e) {
             throw new GrpcException(Code::Internal, 'a message is no HealthCheckRequest: ' . $e->getMessage());
         }
-        $service = (string) ($request[1] ?? '');
+        $service = (string) ($asked[1] ?? '');
         if ($service !== '' && !isset($this->services[$service])) {
             throw new GrpcException(Code::NotFound, "there is no service $service here");
         }
-        $reply->message("\x08" . (($this->healthy)($service) ? "\1" : "\2"));
+        try {
+            $serving = ($this->healthy)($service);
+        } catch (\Throwable $e) { // whoever can't tell is not well
+            Failure::log($e, $request);
+            $serving = false;
+        }
+        $reply->message("\x08" . ($serving ? "\1" : "\2"));
     }
 
     private function unknown(string $path): GrpcException
