@@ -15,7 +15,7 @@ help:
 	@echo 'make quick   the same for the edit loop: nothing end to end, and no package whose code has not changed'
 	@echo 'make long    the tests that make test has in a short form, whole: large bodies, chaos'
 	@echo 'make ecosystem  programs of gRPC, Connect, chi, gin, echo, scs, gorilla and coder, unmodified, behind the host'
-	@echo 'make chaos   a minute of faults at random under load, connections that outlive reloads (CHAOS_TIME=5m CHAOS_SEED=7)'
+	@echo 'make chaos   a minute of faults at random under load, connections that outlive reloads, and the same of three hosts (CHAOS_TIME=5m CHAOS_SEED=7)'
 	@echo 'make test-windows  run the host for Windows under Wine, which Debian has'
 	@echo 'make build   write bin/host'
 	@echo 'make release write dist/: binaries for each system, .deb, .rpm, SBOMs, checksums (VERSION=1.2.3)'
@@ -63,6 +63,7 @@ ecosystem:
 chaos:
 	@.ci/setup test
 	CHAOS_TIME=$${CHAOS_TIME:-60s} go test ./host/internal/e2e/chaos -run '^(TestChaos|TestReloadClosesNo|TestReloadsOfGo)' -count=1 -v -timeout 30m
+	CHAOS_TIME=$${CHAOS_TIME:-60s} go test ./host/internal/e2e/cluster -run '^(TestChaos|TestMessagesReach)' -count=1 -v -timeout 30m
 
 build:
 	@mkdir -p bin
