@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"reflect"
@@ -156,6 +157,12 @@ func describeValue(value any) (text string, set bool) {
 			return "", false
 		}
 		return v.String(), true
+	case config.Payload:
+		if v.Value == nil {
+			return "", false
+		}
+		text, _ := json.Marshal(v.Value)
+		return string(text), true
 	case *config.Size:
 		if v == nil {
 			return "", false

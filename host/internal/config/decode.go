@@ -195,6 +195,8 @@ func (d *decoder) value(at string, tag reflect.StructTag, v any, into any) {
 		*into = d.channels(at, v)
 	case *[]*Queue:
 		*into = d.queues(at, v)
+	case *Payload:
+		into.Value = d.payload(at, v)
 	case *[]*Cron:
 		*into = d.cron(at, v)
 	case *[]*Dial:

@@ -16,7 +16,7 @@ import (
 
 // SideProgram is one. In the file it is part of a table.
 type SideProgram struct {
-	Command     []string          `key:"command" absent:"required, unless a cron has path" means:"program and arguments, without a shell; a relative path with a slash starts from directory"`
+	Command     []string          `key:"command" absent:"required, unless a cron has path or task" means:"program and arguments, without a shell; a relative path with a slash starts from directory"`
 	Pool        string            `key:"pool" absent:"none" means:"pool whose user, folder, environment, limits and confinement it gets, but for what it says itself"`
 	Directory   string            `key:"directory" holds:"path" absent:"the pool's; without one the folder of host.toml" means:"working directory"`
 	Env         map[string]string `key:"env" absent:"{}" means:"variables, over the pool's and those that are inherited"`

@@ -5,6 +5,7 @@ package config
 import (
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -79,6 +80,21 @@ func (c *Config) linkQueues(names []string, served map[string]bool, fail fail) {
 			fail(q.at+".share", "has no effect beside concurrency: remove one of them")
 		}
 	}
+}
+
+// queueKey is a place below a queue's table, whose name may have dots.
+var queueKey = regexp.MustCompile(`^(.+)\.(pool|concurrency|share|attempts|backoff(?:\.\d+)?|timeout|keep_failed|rate)$`)
+
+// queueLabel writes a place below [queue.NAME] as it looks in the file.
+func queueLabel(rest string) string {
+	name, key := rest, ""
+	if parts := queueKey.FindStringSubmatch(rest); parts != nil {
+		name, key = parts[1], " "+parts[2]
+	}
+	if !poolName.MatchString(name) {
+		name = strconv.Quote(name)
+	}
+	return "[queue." + name + "]" + key
 }
 
 func (q *Queue) backoff() []string {

@@ -226,6 +226,11 @@ func label(at string) string {
 		if section = "[" + parts[0] + "]"; len(rest) > 0 {
 			section, rest = "["+parts[0]+"."+rest[0]+"]", rest[1:]
 		}
+	case "queue":
+		if len(rest) > 0 {
+			return queueLabel(strings.Join(rest, "."))
+		}
+		section = "[queue]"
 	case "channel":
 		if len(rest) > 0 {
 			return channelLabel(strings.Join(rest, "."))

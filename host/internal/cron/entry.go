@@ -19,7 +19,7 @@ type Entry struct {
 	Timeout  time.Duration // for a run
 	CatchUp  int           // most missed runs that are made up for
 	// Do is a run. It ends soon when ctx does, whose cause says why; with [ErrEnding] it may go on as long as the
-	// host lets it. output is the end of what it said.
+	// host lets it; with [ErrLeftOut] it counts as left out. output is the end of what it said.
 	Do func(ctx context.Context) (output string, err error)
 }
 
@@ -57,6 +57,8 @@ type Result struct {
 	Why
 	Error  string `json:"error,omitempty"`  // "" is that it went well
 	Output string `json:"output,omitempty"` // the end of what it said
+	// LeftOut is one that has done nothing: it is counted, and not kept.
+	LeftOut bool `json:"left_out,omitempty"`
 }
 
 // Status is an entry at one moment.
@@ -81,6 +83,10 @@ func (e *entry) sameTimes(other Entry) bool {
 
 // add notes the end of a run.
 func (e *entry) add(result Result) {
+	if result.LeftOut {
+		e.counts.Skipped++
+		return
+	}
 	e.counts.Runs++
 	if result.Error != "" {
 		e.counts.Failed++

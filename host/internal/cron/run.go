@@ -52,6 +52,9 @@ func (r *Room) Run(name string) (over <-chan Result, err error) {
 	return nil, unknown
 }
 
+// ErrLeftOut is what Do of an entry returns that has done nothing, since what it did the last time is under way still.
+var ErrLeftOut = errors.New("what was begun the last time is not over")
+
 // start begins a run. told, which may be nil, has room for one result. r.mu is held, and the room is not left.
 func (r *Room) start(e *entry, why Why, told chan<- Result) {
 	e.running++
@@ -85,10 +88,14 @@ func (r *Room) perform(e Entry, why Why) Result {
 	output, err := e.Do(ctx)
 	result := Result{Began: began, Took: time.Since(began), Why: why, Output: output}
 	took := result.Took.Round(time.Millisecond).String()
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrLeftOut):
+		result.Error, result.LeftOut = err.Error(), true
+		log.Warn("a run is left out, since the one before is still under way")
+	case err != nil:
 		result.Error = err.Error()
 		log.Error("a run failed", "error", err, "took", took)
-	} else {
+	default:
 		log.Info("a run is over", "took", took)
 	}
 	return result

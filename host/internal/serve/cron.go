@@ -31,9 +31,12 @@ func (h *host) entriesOf(c *config.Config) (all []cron.Entry) {
 	for _, e := range c.Cron {
 		entry := cron.Entry{Name: e.Name, What: redact.Text(e.What()), Schedule: e.Due, Overlap: e.Overlap,
 			Jitter: e.Jitter, Timeout: e.Timeout, CatchUp: e.CatchUp}
-		if e.Path != "" {
+		switch {
+		case e.Path != "":
 			entry.Do = func(ctx context.Context) (string, error) { return h.askByClock(ctx, e) }
-		} else {
+		case e.Task != "":
+			entry.Do = func(ctx context.Context) (string, error) { return h.pushByClock(ctx, e) }
+		default:
 			entry.Do = func(ctx context.Context) (string, error) { return h.runEntry(ctx, e) }
 		}
 		all = append(all, entry)
@@ -94,6 +97,28 @@ func (h *host) askByClock(ctx context.Context, e *config.Cron) (output string, e
 	}
 	<-sink.finished
 	return "", context.Cause(ctx)
+}
+
+// pushByClock pushes an entry's task once. Its id keeps it from being pushed while the one before is not over.
+func (h *host) pushByClock(ctx context.Context, e *config.Cron) (output string, err error) {
+	_, rooms := h.queues()
+	room := rooms[e.Task]
+	if room == nil {
+		return "", fmt.Errorf("there is no queue %q any more", e.Task)
+	}
+	payload, err := protocol.NewValue(e.Payload.Value)
+	if err != nil {
+		return "", err
+	}
+	m := &protocol.Push{Queue: e.Task, Payload: payload}
+	if !e.Overlap {
+		m.ID = "cron " + e.Name
+	}
+	pushed, err := room.Offer(ctx, m)
+	if err == nil && !pushed {
+		err = cron.ErrLeftOut
+	}
+	return "", err
 }
 
 // cronSink takes a response and drops all but its beginning. Its fields may be read once finished is closed.

@@ -70,6 +70,15 @@ func (r *Room) push(ctx context.Context, all []*protocol.Push, reply string) (id
 	return ids, written, nil
 }
 
+// Offer pushes one task, and says whether it did: not if its queue has one of its id already.
+func (r *Room) Offer(ctx context.Context, m *protocol.Push) (pushed bool, err error) {
+	_, written, err := r.push(ctx, []*protocol.Push{m}, "")
+	if written > 0 {
+		r.count([]*protocol.Push{m})
+	}
+	return written > 0, err
+}
+
 func queuesOf(all []*pushed) map[string]bool {
 	queues := map[string]bool{}
 	for _, m := range all {
