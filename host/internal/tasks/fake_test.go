@@ -118,7 +118,13 @@ func newStage(t *testing.T, run func(*work) *protocol.Failure, change func(*Queu
 
 func stageIn(t *testing.T, folder string, run func(*work) *protocol.Failure, change func(*Queue)) *stage {
 	log := hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Debug})
-	e := engine.New(engine.Settings{Folder: func() (string, error) { return folder, nil }, Name: t.Name(), Log: log})
+	return stageOf(t, engine.New(engine.Settings{Folder: func() (string, error) { return folder, nil },
+		Name: t.Name(), Log: log}), run, change)
+}
+
+// stageOf has an engine, which it closes.
+func stageOf(t *testing.T, e *engine.Engine, run func(*work) *protocol.Failure, change func(*Queue)) *stage {
+	log := hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Debug})
 	s := &stage{engine: e, hub: new(nothing), ends: make(chan *Record, 10000)}
 	s.Room = New(Settings{Engine: e, Log: log, Ended: func(r *Record) { s.ends <- r }})
 	s.pool = &pool{queues: []string{"q"}, hub: s.Hub(s.hub), run: run}
