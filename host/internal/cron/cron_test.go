@@ -234,16 +234,16 @@ func TestARunByHandTellsHowItWent(t *testing.T) {
 
 func TestARunThatHasDoneNothingIsCountedAsLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		over := false
+		var over atomic.Bool
 		r, log := room(t, each(t, "a", "* * * * *", func(context.Context) (string, error) {
-			if !over {
+			if !over.Load() {
 				return "", ErrLeftOut
 			}
 			return "", nil
 		}))
 		r.Start(nil, nil)
 		pass(2*time.Minute + time.Second)
-		over = true
+		over.Store(true)
 		pass(time.Minute)
 		if st := r.Status()[0]; st.Skipped != 2 || st.Runs != 1 || st.Failed != 0 || len(st.History) != 1 {
 			t.Errorf("%+v\n%s", st, log)
