@@ -1,9 +1,11 @@
 // Package cron runs what is due by the clock, once each time. There is one timer for all entries, and none without
 // entries. A run never begins twice: not by a change of the clocks (package schedule), nor in the host that takes
-// over from this one, since a room says until when all has been begun, and its heir goes on from there. A run that
-// the death of the host cuts does not begin again. The package knows no configuration, and not what it is that runs.
+// over from this one, since a room says until when all has been begun, and its heir goes on from there; nor in several
+// hosts that share [Turns]. A run that the death of the host cuts does not begin again. The package knows no
+// configuration, and not what it is that runs.
 //
-// entry.go is what may run, run.go a run, keep.go what is known of runs after a restart, heir.go the next host's.
+// entry.go is what may run, run.go a run, keep.go what is known of runs after a restart, heir.go the next host's,
+// turns.go which host runs what.
 package cron
 
 import (
@@ -30,6 +32,8 @@ type Room struct {
 	stop context.Context // ends runs that heed it: the host stops
 	end  context.CancelCauseFunc
 
+	turns *Turns // nil: each run is this host's; set before Start
+
 	mu      sync.Mutex
 	entries []*entry // guarded by mu, as all below
 	keep    keeper
@@ -46,6 +50,9 @@ func New(now context.Context, log hclog.Logger) *Room {
 	return r
 }
 
+// Share has each run be begun by one of the hosts that share t. It comes before Start.
+func (r *Room) Share(t *Turns) { r.turns = t }
+
 // Start starts the clock of the room. open gives the file where it keeps what has run when, once there is an entry;
 // nil is nowhere. What was missed since that was written is made up for, as far as entries want that. before is what
 // the room of the host before has handed over; nil is that there was none.
@@ -61,7 +68,7 @@ func (r *Room) Start(open func() (string, error), before Handed) {
 	for _, e := range r.entries {
 		r.arrive(e, now)
 		if from, ok := before[e.Name]; ok {
-			e.debt, e.elsewhere = from.Debt, from.Running
+			e.owed, e.elsewhere = from.owed(), from.Running
 			e.plan(from.Until)
 		}
 	}
@@ -92,7 +99,7 @@ func (r *Room) Set(entries []Entry) {
 			moved := !e.sameTimes(next)
 			e.Entry = next
 			if moved && r.began {
-				e.debt = 0
+				e.owed = nil
 				e.plan(now)
 			}
 		}
@@ -118,14 +125,15 @@ func (r *Room) arrive(e *entry, now time.Time) {
 	}
 	n := 0
 	for at := e.Schedule.Next(past.Done); n <= e.CatchUp && !at.IsZero() && !at.After(now); at = e.Schedule.Next(at) {
-		n++
+		if n++; n <= e.CatchUp {
+			e.owed = append(e.owed, at)
+		}
 	}
 	if n == 0 {
 		return
 	}
-	e.debt = min(n, e.CatchUp)
 	r.log.Warn("runs were missed while no host ran", "cron", e.Name, "since", past.Done.Format(time.RFC3339),
-		"made_up_for", e.debt)
+		"made_up_for", len(e.owed))
 }
 
 // fire begins what is due, and sets the timer. r.mu is held.
@@ -144,12 +152,14 @@ func (r *Room) fire() {
 				e.counts.Missed++
 				r.log.Warn("a run is left out, since its time is over: the machine has slept, or its clock was "+
 					"changed", "cron", e.Name, "due", e.at.In(e.Schedule.Zone()).Format(time.RFC3339))
-				e.debt = min(1, e.CatchUp)
+				if e.owed = nil; e.CatchUp > 0 {
+					e.owed = []time.Time{e.at}
+				}
 			case e.busy() && !e.Overlap:
 				e.counts.Skipped++
 				r.log.Warn("a run is left out, since the one before is still under way", "cron", e.Name)
 			default:
-				r.start(e, Why{}, nil)
+				r.start(e, Why{}, e.at, nil)
 			}
 			from := e.at
 			if late > missed {
@@ -158,9 +168,10 @@ func (r *Room) fire() {
 			e.plan(from)
 			changed = true
 		}
-		if e.debt > 0 && !e.busy() { // the end of the run has the next one begin
-			e.debt--
-			r.start(e, Why{CaughtUp: true}, nil)
+		if len(e.owed) > 0 && !e.busy() { // the end of the run has the next one begin
+			at := e.owed[0]
+			e.owed = e.owed[1:]
+			r.start(e, Why{CaughtUp: true}, at, nil)
 			changed = true
 		}
 		if !e.due.IsZero() && (first.IsZero() || e.due.Before(first)) {
@@ -202,7 +213,7 @@ func (r *Room) Leave(heir bool) Handed {
 	handed := Handed{}
 	for _, e := range r.entries {
 		if r.began {
-			handed[e.Name] = Hand{Until: e.done, Running: e.busy(), Debt: e.debt}
+			handed[e.Name] = Hand{Until: e.done, Running: e.busy(), Debt: len(e.owed), Owed: e.owed}
 		}
 	}
 	return handed

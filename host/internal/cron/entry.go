@@ -26,10 +26,10 @@ type Entry struct {
 // entry is one with its past. The room's mu guards it.
 type entry struct {
 	Entry
-	at        time.Time // the next time by the schedule; zero: there is none
-	due       time.Time // when that begins
-	done      time.Time // until when all by the schedule has begun, or was left out
-	debt      int       // runs to make up for
+	at        time.Time   // the next time by the schedule; zero: there is none
+	due       time.Time   // when that begins
+	done      time.Time   // until when all by the schedule has begun, or was left out
+	owed      []time.Time // runs to make up for, by their times; zero is one whose time is not known
 	running   int
 	elsewhere bool // a run is under way in the host before
 	history   []Result
@@ -59,6 +59,8 @@ type Result struct {
 	Output string `json:"output,omitempty"` // the end of what it said
 	// LeftOut is one that has done nothing: it is counted, and not kept.
 	LeftOut bool `json:"left_out,omitempty"`
+	// Elsewhere is one that another host has begun: it is another's to count.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 }
 
 // Status is an entry at one moment.
@@ -83,6 +85,9 @@ func (e *entry) sameTimes(other Entry) bool {
 
 // add notes the end of a run.
 func (e *entry) add(result Result) {
+	if result.Elsewhere {
+		return
+	}
 	if result.LeftOut {
 		e.counts.Skipped++
 		return

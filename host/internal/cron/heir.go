@@ -10,10 +10,18 @@ type Handed map[string]Hand
 
 // Hand is one entry's.
 type Hand struct {
-	Until   time.Time `msgpack:"until"`   // until when all by the schedule has begun, or was left out
-	Running bool      `msgpack:"running"` // a run is under way, whose end is told
-	Debt    int       `msgpack:"debt"`    // missed runs that are still to be made up for
+	Until   time.Time   `msgpack:"until"`   // until when all by the schedule has begun, or was left out
+	Running bool        `msgpack:"running"` // a run is under way, whose end is told
+	Debt    int         `msgpack:"debt"`    // missed runs that are still to be made up for
+	Owed    []time.Time `msgpack:"owed"`    // their times; empty if the host before does not tell
 }
+
+func (h Hand) owed() []time.Time {
+	return append(h.Owed, make([]time.Time, max(0, min(h.Debt, mostOwed)-len(h.Owed)))...)
+}
+
+// mostOwed bounds what is believed of it.
+const mostOwed = 100
 
 // Tell has the ends of runs told from now on. It is called under a lock: it must not wait, nor call the room.
 func (r *Room) Tell(ended func(name string, result Result)) {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 )
 
 // Unknown is the name of an entry that there is not.
@@ -46,7 +48,7 @@ func (r *Room) Run(name string) (over <-chan Result, err error) {
 			return nil, ErrBusy
 		}
 		told := make(chan Result, 1)
-		r.start(e, Why{ByHand: true}, told)
+		r.start(e, Why{ByHand: true}, time.Time{}, told)
 		return told, nil
 	}
 	return nil, unknown
@@ -55,12 +57,13 @@ func (r *Room) Run(name string) (over <-chan Result, err error) {
 // ErrLeftOut is what Do of an entry returns that has done nothing, since what it did the last time is under way still.
 var ErrLeftOut = errors.New("what was begun the last time is not over")
 
-// start begins a run. told, which may be nil, has room for one result. r.mu is held, and the room is not left.
-func (r *Room) start(e *entry, why Why, told chan<- Result) {
+// start begins the run of a time, zero for one that has none. told, which may be nil, has room for one result. r.mu is
+// held, and the room is not left.
+func (r *Room) start(e *entry, why Why, at time.Time, told chan<- Result) {
 	e.running++
 	run := e.Entry
 	r.all.Go(func() { // ends with the run, which has a time-out
-		result := r.perform(run, why)
+		result := r.perform(run, why, at)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		e.running--
@@ -72,21 +75,36 @@ func (r *Room) start(e *entry, why Why, told chan<- Result) {
 		if r.ended != nil {
 			r.ended(run.Name, result)
 		}
-		if e.debt > 0 {
+		if len(e.owed) > 0 {
 			r.fire()
 		}
 	})
 }
 
 // perform is a run, with its lines in the log.
-func (r *Room) perform(e Entry, why Why) Result {
+func (r *Room) perform(e Entry, why Why, at time.Time) Result {
 	log := r.log.With("cron", e.Name)
 	began := time.Now()
+	if r.turns != nil {
+		over, err := r.turns.take(r.stop, e.Name, at, e.Overlap)
+		if errors.Is(err, errElsewhere) {
+			log.Debug("another host has begun this run", "due", at)
+			return Result{Began: began, Why: why, Elsewhere: true}
+		}
+		if err != nil {
+			return r.ends(log, Result{Began: began, Why: why}, err)
+		}
+		defer over()
+	}
 	log.Info("a run begins", "what", e.What, "by_hand", why.ByHand, "caught_up", why.CaughtUp)
 	ctx, cancel := context.WithTimeoutCause(r.stop, e.Timeout, fmt.Errorf("it did not end within %v", e.Timeout))
 	defer cancel()
 	output, err := e.Do(ctx)
-	result := Result{Began: began, Took: time.Since(began), Why: why, Output: output}
+	return r.ends(log, Result{Began: began, Took: time.Since(began), Why: why, Output: output}, err)
+}
+
+// ends notes how a run went.
+func (r *Room) ends(log hclog.Logger, result Result, err error) Result {
 	took := result.Took.Round(time.Millisecond).String()
 	switch {
 	case errors.Is(err, ErrLeftOut):

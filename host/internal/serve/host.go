@@ -112,6 +112,9 @@ func newHost(c *config.Config, log hclog.Logger) *host {
 	h.stopping, h.end = context.WithCancelCause(context.Background())
 	h.now, h.endNow = context.WithCancel(context.Background())
 	h.services.host, h.cron = h, cron.New(h.now, log)
+	if c.Cluster.On() {
+		h.cron.Share(&cron.Turns{Engine: h.engine})
+	}
 	return h
 }
 

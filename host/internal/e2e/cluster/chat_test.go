@@ -44,7 +44,10 @@ $worker->run();
 `
 
 // several are hosts of one cluster, which share the folder of their code.
-func several(t *testing.T, n int) (all []*harness.Host, code string) {
+func several(t *testing.T, n int) (all []*harness.Host, code string) { return severalWith(t, n, "") }
+
+// severalWith has something at the end of each host.toml.
+func severalWith(t *testing.T, n int, rest string) (all []*harness.Host, code string) {
 	t.Helper()
 	code = harness.PHPWorker(t, chat)
 	var routes []string
@@ -68,7 +71,7 @@ listen = %q
 routes = ["%s"]
 secret = "a-secret-of-all-of-them"
 rights = ["status", "connections", "reload", "upgrade"]
-`, addr, filepath.Join(code, "worker.php"), i, route, strings.Join(routes, `", "`)))
+%s`, addr, filepath.Join(code, "worker.php"), i, route, strings.Join(routes, `", "`), rest))
 		all = append(all, harness.Launch(t, addr, "-c", filepath.Join(dir, "host.toml")))
 	}
 	for i, h := range all {
