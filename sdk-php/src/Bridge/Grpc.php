@@ -93,8 +93,8 @@ final class Grpc implements Handler
     public function otherwise(callable $handler): self
     {
         if ($handler instanceof WebCode) {
-            throw new \TypeError('Grpc::otherwise() takes no ' . $handler::class . ': give the framework a pool of its '
-                . 'own, and each a [[route]] by path');
+            throw new \TypeError('Grpc::otherwise() takes no ' . $handler::class . ': give the framework a pool of '
+                . 'its own, and each a [[route]] by path');
         }
         $this->otherwise = $handler;
 
