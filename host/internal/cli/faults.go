@@ -196,11 +196,21 @@ func (t *Terminal) showFaults(all control.Faults) {
 		if k.New {
 			fmt.Fprintf(t.Out, ", %s", t.Yellow(fmt.Sprintf("new since generation %d", k.Generation)))
 		}
-		fmt.Fprintf(t.Out, "\n    %s\n", Shortened(oneLine(cmp.Or(k.Message, "no error was logged")), t.width()-5))
+		fmt.Fprintf(t.Out, "\n    %s\n", withPlace(cmp.Or(k.Message, "no error was logged"), k.Place, t.width()-5))
 	}
 	if all.Forgotten > 0 {
 		fmt.Fprintf(t.Out, "%s more were forgotten for newer ones\n", Counted(all.Forgotten, "kind"))
 	}
+}
+
+// withPlace is a message in one line, and its place whole, whatever has to be cut off for it.
+func withPlace(message, place string, most int) string {
+	message = oneLine(message)
+	if text := Shortened(message, most); place == "" || strings.Contains(text, place) {
+		return text
+	}
+	where := " in " + printable(place)
+	return Shortened(strings.TrimSuffix(message, where), max(20, most-len(where))) + where
 }
 
 func ago(at time.Time) string {
