@@ -21,19 +21,27 @@ func canaryFlags(f *pflag.FlagSet) (read func() (*control.CanaryAsk, error)) {
 	share := f.String("canary", "",
 		"try the new code on a `SHARE` of the clients first, such as 5%, or 1%,10%,50% one after the other; off is "+
 			"without")
-	step := f.Duration("for", 0, "with a canary: how long each share lasts; with a shadow: how long that does")
+	step := f.Duration("for", 0, "with a canary: how long each share lasts; with a shadow, "+
+		"or a rehearsal without --canary: how long that does")
 	most := f.Duration("at-most", 0, "with a canary: turn it back if there is no verdict by then")
 	failing := f.String("max-errors", "", "with a canary: how many more of the requests may fail, such as 1%")
 	slower := f.String("max-slower", "", "with a canary: how many times as long requests may take, such as 1.2x")
 	growth := f.String("max-growth", "",
 		"with a canary: by how much more a worker may grow with each request, such as 20KiB")
+	// elsewhere says whether --for is about something else
+	elsewhere := func() bool {
+		return f.Changed("shadow") || f.Changed("rehearse") && !f.Changed("canary")
+	}
 	return func() (*control.CanaryAsk, error) {
 		given := false
 		for _, name := range []string{"canary", "for", "at-most", "max-errors", "max-slower", "max-growth"} {
-			given = given || f.Changed(name) && !(name == "for" && f.Changed("shadow"))
+			given = given || f.Changed(name) && !(name == "for" && elsewhere())
 		}
 		if !given {
 			return nil, nil
+		}
+		if elsewhere() {
+			*step = 0
 		}
 		ask := &control.CanaryAsk{For: step.Seconds(), AtMost: most.Seconds()}
 		switch *share {
@@ -52,7 +60,7 @@ func canaryFlags(f *pflag.FlagSet) (read func() (*control.CanaryAsk, error)) {
 				ask.Share = append(ask.Share, 100*s)
 			}
 		}
-		if f.Changed("for") && *step < time.Second || f.Changed("at-most") && *most < time.Second {
+		if f.Changed("for") && !elsewhere() && *step < time.Second || f.Changed("at-most") && *most < time.Second {
 			return nil, Misused("--for and --at-most are at least 1s")
 		}
 		if *failing != "" {

@@ -155,19 +155,26 @@ func (o *rehearsing) check(args []string) error {
 		}
 	}
 	o.methods = append(o.methods, "GET", "HEAD")
-	for _, field := range o.fields {
+	var err error
+	o.headers, o.host, err = givenHeaders(o.fields)
+	return err
+}
+
+// givenHeaders are those of --header, NAME, VALUE, NAME, VALUE, …, and the host that one of them names.
+func givenHeaders(fields []string) (headers []string, host string, err error) {
+	for _, field := range fields {
 		name, value, ok := strings.Cut(field, ":")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		if !ok || name == "" || strings.ContainsAny(name+value, "\r\n") {
-			return Misused("--header: expected 'NAME: VALUE', found %q", field)
+			return nil, "", Misused("--header: expected 'NAME: VALUE', found %q", field)
 		}
 		if strings.EqualFold(name, "Host") {
-			o.host = value
+			host = value
 			continue
 		}
-		o.headers = append(o.headers, name, value)
+		headers = append(headers, name, value)
 	}
-	return nil
+	return headers, host, nil
 }
 
 // readRehearsed reads the requests of a log.

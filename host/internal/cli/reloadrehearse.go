@@ -4,6 +4,7 @@ package cli
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/host/internal/control"
@@ -13,16 +14,17 @@ import (
 // mostRehearsed is how many requests a reload brings, unless --requests says otherwise.
 const mostRehearsed = 500
 
-// reloadRehearsal defines --rehearse and --compare, and gives what reads them with --requests and --ignore;
-// nil is that none was given.
+// reloadRehearsal defines --rehearse, --compare and --header, and gives what reads them with --requests, --ignore and
+// --for, which is the canary's where both are given; nil is that none was given.
 func reloadRehearsal(f *pflag.FlagSet) (read func() (*control.RehearseAsk, error)) {
 	log := f.String("rehearse", "", "ask old and new code the safe requests of the `LOG` first, and go live only if "+
 		"no answer differs: host help rehearse")
 	compare := compareFlag(f)
+	fields := f.StringArray("header", nil, "in a rehearsal, send `'NAME: VALUE'` to old and new code (repeatable)")
 	return func() (*control.RehearseAsk, error) {
 		if *log == "" {
-			if f.Changed("compare") {
-				return nil, Misused("--compare belongs to --rehearse")
+			if f.Changed("compare") || f.Changed("header") {
+				return nil, Misused("--compare and --header belong to --rehearse")
 			}
 			return nil, nil
 		}
@@ -37,12 +39,26 @@ func reloadRehearsal(f *pflag.FlagSet) (read func() (*control.RehearseAsk, error
 			}
 			most = n
 		}
+		headers, host, err := givenHeaders(*fields)
+		if err != nil {
+			return nil, err
+		}
+		ask := &control.RehearseAsk{Compare: *compare, Ignore: ignore}
+		if took, _ := f.GetDuration("for"); f.Changed("for") && !f.Changed("canary") {
+			if took < time.Second {
+				return nil, Misused("--for is at least 1s")
+			}
+			ask.For = took.Seconds()
+		}
 		source, err := readRehearsed(*log, []string{"GET", "HEAD"})
 		if err != nil {
 			return nil, err
 		}
-		picked := rehearse.Pick(source.Requests, most)
-		return &control.RehearseAsk{Requests: picked, Compare: *compare, Ignore: ignore}, nil
+		ask.Requests = rehearse.Pick(source.Requests, most)
+		for i := range ask.Requests {
+			ask.Requests[i].Send(host, headers)
+		}
+		return ask, nil
 	}
 }
 

@@ -9,4 +9,5 @@ type RehearseAsk struct {
 	Requests []rehearse.Picked `json:"requests"`
 	Compare  []string          `json:"compare,omitempty"`
 	Ignore   []string          `json:"ignore,omitempty"` // regular expressions (RE2)
+	For      float64           `json:"for_s,omitempty"`  // of each pool, after which none begins; 0 is a minute
 }

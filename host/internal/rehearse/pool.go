@@ -46,8 +46,10 @@ func (c *Code) Ask(ctx context.Context, r *Request) *Answer {
 		Scheme: c.scheme, Host: first(r.Host, c.host), Remote: "127.0.0.1:0", Length: int64(len(r.Body)), Body: r.Body,
 		Headers: []string{"User-Agent", "host-rehearse", "Accept", "*/*"}, ID: "rehearsal"}
 	for i := 0; i+1 < len(r.Headers); i += 2 {
-		if strings.EqualFold(r.Headers[i], "Accept") {
-			m.Headers[3] = r.Headers[i+1]
+		if at := slices.IndexFunc(m.Headers[:4], func(name string) bool {
+			return strings.EqualFold(name, r.Headers[i])
+		}); at == 0 || at == 2 {
+			m.Headers[at+1] = r.Headers[i+1]
 			continue
 		}
 		m.Headers = append(m.Headers, r.Headers[i], r.Headers[i+1])

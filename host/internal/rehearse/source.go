@@ -25,6 +25,28 @@ type Request struct {
 	Times   int      `json:"times"` // how often the log has it
 }
 
+// Send has it ask for a host, unless that is "", and with header fields, NAME, VALUE, NAME, VALUE, …, in place of its
+// own of those names.
+func (r *Request) Send(host string, headers []string) {
+	if host != "" {
+		r.Host = host
+	}
+	if len(headers) == 0 {
+		return
+	}
+	sent := slices.Clone(headers)
+	for i := 0; i+1 < len(r.Headers); i += 2 {
+		given := false
+		for j := 0; j < len(headers); j += 2 {
+			given = given || strings.EqualFold(headers[j], r.Headers[i])
+		}
+		if !given {
+			sent = append(sent, r.Headers[i], r.Headers[i+1])
+		}
+	}
+	r.Headers = sent
+}
+
 // Why something of a log is not asked.
 const (
 	LeftMethod     = "method"     // it may change something

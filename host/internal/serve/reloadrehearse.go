@@ -23,7 +23,7 @@ import (
 
 const (
 	mostRehearsed = 5000        // requests of a reload
-	rehearsalTime = time.Minute // of a pool's, after which none begins any more
+	rehearsalTime = time.Minute // of a pool's, after which none begins any more, unless it is asked for more or less
 )
 
 // rehearses asks old and new code of the pools that are to change, and says whether none of their answers differs.
@@ -155,7 +155,11 @@ func (p *pass) rehearse(next plannedPool, some []rehearse.Picked, rules rehearse
 		return rehearse.NewCode(fmt.Sprintf("generation %d, in %s", st.Generation, st.Directory), of.workers, scheme,
 			"localhost", timeout)
 	}
-	r := rehearse.NewRehearsal(stack(next.old), stack(candidate), rehearse.Settings{Rules: rules, For: rehearsalTime})
+	most := rehearsalTime
+	if s := p.ask.Rehearse.For; s > 0 {
+		most = time.Duration(s * float64(time.Second))
+	}
+	r := rehearse.NewRehearsal(stack(next.old), stack(candidate), rehearse.Settings{Rules: rules, For: most})
 	if err := r.Run(p.wanted, some); err != nil {
 		return nil, err
 	}

@@ -63,7 +63,15 @@ func TestAReloadThatIsRehearsedGoesLiveOnlyIfNoAnswerDiffers(t *testing.T) {
 		!strings.Contains(out, "the new code does not start") {
 		t.Errorf("broken code: exit %d\n%s", code, out)
 	}
-	for _, args := range [][]string{{"--compare", "status"}, {"--rehearse", log, "--dry-run"},
+	harness.WritePHP(t, dir, strings.Replace(priced("12"), "Price: 12",
+		"Price: {$request->header('Cookie')} {$request->header('Host')}", 1))
+	out, code = h.Run("reload", "--rehearse", log, "--header", "Cookie: n=7", "--header", "Host: shop.example",
+		"--for", "5s")
+	if code != 3 || !strings.Contains(out, "+<p>Price: n=7 shop.example</p>") {
+		t.Errorf("with headers: exit %d\n%s", code, out)
+	}
+	for _, args := range [][]string{{"--header", "a: b"}, {"--rehearse", log, "--header", "a"},
+		{"--rehearse", log, "--for", "1ms"}, {"--compare", "status"}, {"--rehearse", log, "--dry-run"},
 		{"--rehearse", log, "--compare", "colour"}, {"--rehearse", log, "--ignore", "("}} {
 		if out, code := h.Run("reload", args...); code != 2 {
 			t.Errorf("%q: exit %d\n%s", args, code, out)
