@@ -36,6 +36,7 @@ stays to be looked at until the next deploy. Two deploys exclude each other. One
 made good by the next. Without a host that runs, the commands of before run, and current moves.
 
 init makes a bare repository and its hook: a git push to it is a deploy then, whose progress is in git's output, and a push whose deploy fails is refused.
+A push may say --proves, --canary, --for, --at-most and --message: git push -o proves=f12 -o canary=off host main.
 --follow BRANCH goes on, and deploys the branch of the repository whenever it has moved, and when a signed webhook says so; it is for a [service.NAME].
 
 adopt makes the first release of a folder that is changed in place, which current names then: it and a symlink
@@ -70,6 +71,11 @@ host deploy --follow main`,
 					return Misused("expected REF, FOLDER or ARCHIVE, and POOL at most")
 				case *branch != "" && *pushed || f.Changed("every") && (*branch == "" || *every < time.Second):
 					return Misused("--every is for --follow, and at least 1s; --pushed stands alone")
+				}
+				if *pushed {
+					if err := setPushed(f, deploy.PushOptions(os.Getenv)); err != nil {
+						return err
+					}
 				}
 				pool := strings.Join(args, "")
 				d, err := newDeployment(t, f, find, pool, launcher, *asJSON)

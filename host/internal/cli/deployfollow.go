@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/deploy"
 	"github.com/workerhost/workerhost/host/internal/webhook"
@@ -53,6 +56,23 @@ func (d *deployment) initRepository(pool, socket string) error {
 	fmt.Fprintf(d.t.Out, "%s is to be pushed to, and %s deploys what comes. In your checkout:\n\n"+
 		"    git remote add host ssh://%s%s\n    git push host %s\n%s\n", folder, hook, name, folder,
 		d.by.Branch, told)
+	return nil
+}
+
+// pushOptions are the flags that git push -o NAME=VALUE may give.
+var pushOptions = []string{"proves", "canary", "for", "at-most", "message"}
+
+// setPushed sets the flags that a push was given.
+func setPushed(f *pflag.FlagSet, options []string) error {
+	for _, option := range options {
+		name, value, _ := strings.Cut(option, "=")
+		if !slices.Contains(pushOptions, name) || f.Lookup(name) == nil {
+			return Misused("git push -o %.100q: expected %s=…", option, strings.Join(pushOptions, "=…, "))
+		}
+		if err := f.Set(name, value); err != nil {
+			return Misused("git push -o %.100q: %v", option, err)
+		}
+	}
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/workerhost/workerhost/host/internal/checkout"
@@ -30,6 +31,11 @@ func Init(ctx context.Context, folder, branch string, command []string) (hook st
 		if err := InitBare(ctx, folder, branch); err != nil {
 			return "", err
 		}
+	}
+	// what a push says of itself reaches the hook
+	if _, err := output(Repository{From: folder}.command(ctx, "config", "receive.advertisePushOptions",
+		"true")); err != nil {
+		return "", err
 	}
 	hook = filepath.Join(folder, "hooks", hookName)
 	if err := writeHook(folder, command); err != nil {
@@ -105,6 +111,17 @@ func Pushed(from io.Reader, branch string) (commit string, others []string, err 
 	}
 	return commit, others, lines.Err()
 }
+
+// PushOptions are what a push was given by git push -o, as git tells a hook in its environment.
+func PushOptions(env func(string) string) (options []string) {
+	count, _ := strconv.Atoi(env("GIT_PUSH_OPTION_COUNT"))
+	for i := range min(count, mostPushOptions) {
+		options = append(options, env("GIT_PUSH_OPTION_"+strconv.Itoa(i)))
+	}
+	return options
+}
+
+const mostPushOptions = 100
 
 // Look says something that changes when a branch of a repository that is here does. It is cheap, and does not run git.
 func (g Repository) Look(branch string) string {

@@ -80,6 +80,16 @@ func TestAPushDeploysAndAReleaseThatFailsRefusesIt(t *testing.T) {
 		t.Errorf("the mended release was refused:\n%s", out)
 	}
 	s.wants("4", "3")
+	if out, ok = s.push(code, "-o", "build=x", "main:refs/heads/other"); ok || !strings.Contains(out,
+		`git push -o "build=x": expected proves=`) {
+		t.Errorf("an option that there is not was taken, %v:\n%s", ok, out)
+	}
+	harness.Write(t, code, "VERSION", "5")
+	commit(t, code)
+	if out, ok = s.push(code, "-o", "proves=f7", "main"); ok || !strings.Contains(out, "f7") {
+		t.Errorf("nothing was proven, %v:\n%s", ok, out)
+	}
+	s.wants("4", "3")
 	harness.Write(t, filepath.Join(s.dir, "repository.git/hooks"), "pre-receive", "#!/bin/sh\n")
 	if out, code := s.run("deploy", "init"); code == 0 || !strings.Contains(out, "somebody else's") {
 		t.Errorf("exit %d: %s", code, out)
