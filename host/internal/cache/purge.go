@@ -148,7 +148,11 @@ func (r *Room) purge(x *protocol.Exchange, q *protocol.Request) {
 	if strings.EqualFold(value(q.Headers, "X-Purge-Method"), "regex") { // "/.*", as plugins made for Varnish send it
 		target = strings.TrimSuffix(target, ".*") + "*"
 	}
-	n := r.store.Purge(r.Realm, Purge{URLs: []string{"http://" + q.Host + target, "https://" + q.Host + target}})
+	what := Purge{URLs: []string{"http://" + q.Host + target, "https://" + q.Host + target}}
+	if tags := tagsOf(q.Headers); len(tags) > 0 {
+		what = Purge{Tags: tags}
+	}
+	n := r.store.Purge(r.Realm, what)
 	if n == 0 {
 		reply(x, 404, "nothing is stored of it\n")
 		return

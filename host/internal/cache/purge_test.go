@@ -106,6 +106,31 @@ func TestPURGEIsForThoseAddressesAlone(t *testing.T) {
 	}
 }
 
+func TestAPURGEWithTagsDropsWhatHasThem(t *testing.T) {
+	for _, test := range []struct {
+		headers []string
+		status  int
+		left    string // of /a, /b, /b?x=1 and /c/d
+	}{
+		{[]string{"Cache-Tag", "blog, none"}, 200, "-+++"},
+		{[]string{"Surrogate-Key", "shop"}, 200, "+-++"},
+		{[]string{"xkey", "x other"}, 200, "----"},
+		{[]string{"Cache-Tag", "none"}, 404, "++++"},
+	} {
+		p, r := fill(t)
+		if c := ask1(r, "PURGE /c/d", test.headers...); c.status != test.status {
+			t.Errorf("%q: %d", test.headers, c.status)
+		}
+		for i, page := range []string{"/a", "/b", "/b?x=1", "/c/d"} {
+			before := p.asked()
+			ask1(r, page)
+			if stored := p.asked() == before; stored != (test.left[i] == '+') {
+				t.Errorf("%q: %s is stored: %t", test.headers, page, stored)
+			}
+		}
+	}
+}
+
 func TestAnEntryThatGivesWayLeavesNoTagBehind(t *testing.T) {
 	p := &pool{answer: func(c *call) {
 		c.respond(200, string(make([]byte, 500<<10)), "Cache-Control", "max-age=60", "Xkey", c.request.Target)

@@ -20,7 +20,7 @@ type Cache struct {
 	StaleIfError    time.Duration `key:"stale_if_error" default:"0s" min:"0" means:"for how long after it was fresh a stored answer is used where the pool has none or a status from 500 on, if the answer does not say so itself"`
 	KeepOnReload    bool          `key:"keep_on_reload" default:"false" means:"what old code made stays fresh when a reload brings new code"`
 	MaxBody         Size          `key:"max_body" default:"1MiB" min:"0" max:"64MiB" means:"longest body that is stored"`
-	PurgeFrom       []string      `key:"purge_from" absent:"[]" means:"networks, such as \"10.0.0.0/8\", or addresses whose PURGE requests drop what is stored of their URL"`
+	PurgeFrom       []string      `key:"purge_from" absent:"[]" means:"networks, such as \"10.0.0.0/8\", or addresses whose PURGE requests drop what is stored of their URL, or has the tags of their Cache-Tag"`
 }
 
 // String is the setting in words, of a line.
