@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -22,15 +23,24 @@ import (
 	"google.golang.org/grpc/status"
 )
 
+// phpFolder is the example's.
+func phpFolder() string { return filepath.Join(harness.Repository, "examples/grpc-php") }
+
 // servePHP serves the example, with a client for it.
 func servePHP(t *testing.T, settings string) (*harness.Host, sums.SumsClient) {
+	t.Helper()
+	return serveScript(t, filepath.Join(phpFolder(), "worker.php"), settings)
+}
+
+// serveScript is servePHP with another script.
+func serveScript(t *testing.T, script, settings string) (*harness.Host, sums.SumsClient) {
 	t.Helper()
 	if _, err := os.Stat("/usr/share/php/Google/Protobuf/Internal/Message.php"); err != nil {
 		t.Skip("php-google-protobuf is not installed; .ci/setup test does that")
 	}
-	folder, addr := filepath.Join(harness.Repository, "examples/grpc-php"), harness.FreeAddress(t)
-	text := strings.Replace(harness.ReadFile(t, filepath.Join(folder, "host.toml")), "127.0.0.1:8080", addr, 1)
-	text = strings.Replace(text, `"worker.php"`, fmt.Sprintf("%q", filepath.Join(folder, "worker.php")), 1)
+	addr := harness.FreeAddress(t)
+	text := strings.Replace(harness.ReadFile(t, filepath.Join(phpFolder(), "host.toml")), "127.0.0.1:8080", addr, 1)
+	text = strings.Replace(text, `"worker.php"`, fmt.Sprintf("%q", script), 1)
 	config := filepath.Join(t.TempDir(), "host.toml")
 	harness.Must(t, os.WriteFile(config, []byte(text+settings), 0o644))
 	return harness.StartWith(t, addr, "-c", config), client(t, addr, insecure.NewCredentials())
@@ -169,6 +179,26 @@ func TestManyStreamsOfGRPCInPHPShareAWorkerAndEndAsUnavailableWhereADrainCutsThe
 	}
 	if n, err := c.Divide(t.Context(), &sums.Division{Dividend: 84, Divisor: 2}); err != nil || n.Value != 42 {
 		t.Error("after it:", n, err)
+	}
+}
+
+func TestAWorkerInPHPOfOneCallAtATimeAnswersEachMessageAsItComes(t *testing.T) {
+	t.Parallel()
+	text := harness.ReadFile(t, filepath.Join(phpFolder(), "worker.php"))
+	script := filepath.Join(t.TempDir(), "worker.php")
+	text = regexp.MustCompile(`->concurrency\(.*`).ReplaceAllString(text, "")
+	harness.Must(t, os.WriteFile(script, []byte(strings.ReplaceAll(text, "__DIR__", "'"+phpFolder()+"'")), 0o644))
+	_, c := serveScript(t, script, "workers = 1\n") // and request_body is buffer
+	for range 2 {
+		stream, err := c.Total(t.Context())
+		harness.Must(t, err)
+		for i := range int64(3) {
+			harness.Must(t, total(stream, 1, i+1))
+		}
+		harness.Must(t, stream.CloseSend())
+		if _, err := stream.Recv(); err != io.EOF {
+			t.Error(err)
+		}
 	}
 }
 
