@@ -102,6 +102,9 @@ func ParseConnections(v Value) (all []Connection, err error) {
 	return all, f.end()
 }
 
+// CallMembers asks who is in a group with presence (SPEC.md §19.4).
+const CallMembers = "presence.members"
+
 // ParseGroups reads names and numbers by turns, what the call "groups" gives (SPEC.md §10.4). Errors are [*LinkError].
 func ParseGroups(v Value) (members map[string]int, err error) {
 	f := fields{decoder: decoder{b: v}, t: TypeResult, name: "groups"}

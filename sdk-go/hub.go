@@ -163,6 +163,13 @@ func (h Hub) Users(group string) (uids []string, err error) {
 	return uids, err
 }
 
+// Members gives the users that are in a group with presence (SPEC.md §19.4), those included that have just left and
+// may be back in a moment. Where nothing gives the group presence the [CallError] has [protocol.CallNotFound].
+func (h Hub) Members(group string) (uids []string, err error) {
+	err = h.question(protocol.CallMembers, group, false, &uids)
+	return uids, err
+}
+
 // IsOnline says whether a user has a connection.
 func (h Hub) IsOnline(uid string) (online bool, err error) {
 	err = h.question("online", uid, false, &online)

@@ -68,6 +68,10 @@ func TestQuestionsAndTheirAnswers(t *testing.T) {
 	if ids, err := conns.Users(""); !slices.Equal(ids, []string{"u"}) || err != nil {
 		t.Error(ids, err)
 	}
+	go answer("presence.members", []string{"u", "v"})
+	if uids, err := conns.Members("g"); !slices.Equal(uids, []string{"u", "v"}) || err != nil {
+		t.Error(uids, err)
+	}
 	go answer("online", true)
 	if online, err := conns.IsOnline("u"); !online || err != nil {
 		t.Error(online, err)

@@ -214,6 +214,19 @@ final class Connections
     }
 
     /**
+     * The users that are in a group with presence (SPEC.md §19.4), those included that have just left and may be back
+     * in a moment.
+     *
+     * @return list<string>
+     *
+     * @throws CallFailed  also where no [channel] of host.toml gives the group presence
+     */
+    public function members(string $group): array
+    {
+        return (array) $this->question('presence.members', [$group]);
+    }
+
+    /**
      * The ids of the connections that are bound to the user id.
      *
      * @return list<string>

@@ -45,16 +45,17 @@ final class CallsTest extends TestCase
     {
         $host = self::serving('$c->send(json_encode([$all->count(), $all->count("g"), $all->ids(), $all->ids("g"), '
             . '$all->uids(), $all->uids("g"), $all->isOnline(7), $all->isOnline("u"), $all->session("x"), '
-                . '$all->session("y"), $all->idsOf(7), $all->groups(), $all->groups("g")]));');
+                . '$all->session("y"), $all->idsOf(7), $all->groups(), $all->groups("g"), $all->members("7")]));');
         [$calls, $answer] = self::play($host,
             [3, 2, ['a', 'b'], [], ['u'], ['v'], true, false, [1, ['k', 'v']], null, ['a'],
-                ['g', 2, '7', 1], []]);
+                ['g', 2, '7', 1], [], ['v']]);
         self::assertSame([
             ['count', []], ['count', ['g']], ['ids', []], ['ids', ['g']], ['uids', []], ['uids', ['g']],
             ['online', ['7']], ['online', ['u']], ['session', ['x']], ['session', ['y']],
-            ['user', ['7']], ['groups', []], ['groups', ['g']],
+            ['user', ['7']], ['groups', []], ['groups', ['g']], ['presence.members', ['7']],
         ], $calls);
-        self::assertSame('[3,2,["a","b"],[],["u"],["v"],true,false,{"k":"v"},null,["a"],{"g":2,"7":1},[]]', $answer);
+        $answers = '[3,2,["a","b"],[],["u"],["v"],true,false,{"k":"v"},null,["a"],{"g":2,"7":1},[],["v"]]';
+        self::assertSame($answers, $answer);
     }
 
     public function testStreamsOfCallsAreEvenAndGrow(): void

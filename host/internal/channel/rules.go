@@ -14,6 +14,9 @@ type Rule struct {
 	Pattern string        // a name, in which each * stands for any characters, also for none
 	History int           // messages of each group that are kept; 0 is none
 	TTL     time.Duration // how long each of them is, in whole seconds
+	// Presence is how long users of such a group are there after they have left; 0 is that nobody is told who is. It
+	// is for others: the room keeps messages alone.
+	Presence time.Duration
 }
 
 // terms are the rules of a realm.
@@ -35,6 +38,9 @@ func newTerms(rules []Rule) *terms {
 	}
 	return t
 }
+
+// Match gives of each group's name the rule that is for it, the most exact; nil if there is none.
+func Match(rules []Rule) func(group string) *Rule { return newTerms(rules).of }
 
 // of is the rule for a group; nil if there is none.
 func (t *terms) of(group string) *Rule {

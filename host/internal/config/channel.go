@@ -17,6 +17,9 @@ type Channel struct {
 	History int           `key:"history" live:"yes" default:"0" min:"0" max:"1000" means:"messages of each group that are kept for clients that come back, the newest; 0 is none"`
 	TTL     time.Duration `key:"ttl" live:"yes" default:"10m" min:"1s" max:"8760h" means:"how long each of them is kept, in whole seconds"`
 
+	// Presence is how long users are told to be there after they have left.
+	Presence time.Duration `key:"presence" live:"yes" default:"0" min:"0" max:"1h" means:"clients in these groups are told which users are there, who comes, and who has been away for longer than this; 0 is that nobody is told"`
+
 	at string
 }
 
@@ -24,7 +27,7 @@ type Channel struct {
 const mostChannels = 100
 
 // channelKeys are the keys of a table, to tell them from a part of its name.
-var channelKeys = []string{"history", "ttl"}
+var channelKeys = []string{"history", "ttl", "presence"}
 
 func (d *decoder) channels(at string, v any) (all []*Channel) {
 	table, ok := v.(map[string]any)
@@ -56,8 +59,8 @@ func (c *Channel) check(file *Config, fail fail) {
 	if c.TTL%time.Second != 0 {
 		fail(c.at+".ttl", "expected whole seconds, found %s", c.TTL)
 	}
-	if !file.has(c.at + ".history") {
-		fail(c.at, "it keeps nothing: write history = 100")
+	if !file.has(c.at+".history") && !file.has(c.at+".presence") {
+		fail(c.at, "it keeps nothing: write history = 100, or presence = \"10s\"")
 	} else if c.History == 0 && file.has(c.at+".ttl") {
 		fail(c.at+".ttl", "has no effect without a history: remove it, or write history = 100")
 	}
@@ -71,7 +74,8 @@ func (c *Config) checkChannels(fail fail) {
 	}
 	for _, each := range c.Channels {
 		if c.Cluster.On() {
-			fail(each.at, "the hosts of a [cluster] keep no histories together yet: remove one of the two")
+			fail(each.at, "the hosts of a [cluster] keep neither histories nor presence together yet: remove "+
+				"one of the two")
 		}
 		each.check(c, fail)
 	}

@@ -51,9 +51,7 @@ func (h *Hub) Swap(m *protocol.Swap, to protocol.Caller) {
 			next := set(st, m.Set, m.Unset)
 			if err = checkSession(st, next, c.Terms().sessionLimit()); err == nil {
 				c.state.Store(next)
-				if h.watcher != nil {
-					h.watcher.Changed(c)
-				}
+				h.changed(c)
 				swapped = true
 			}
 		}

@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -170,6 +172,77 @@ func TestOfSeveralChannelsAClientIsToldOfTheOneThatItIsIn(t *testing.T) {
 	} {
 		if _, got, _ := strings.Cut(p.text(), "]"); !strings.HasSuffix(p.text(), "}]"+want) {
 			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestNoticesAreForClientsThatCanTellThemFromMessages(t *testing.T) {
+	s, f := channelScene(t)
+	f.misses = More{}
+	since := ""
+	aware, plain, events := &fakePeer{encoding: tags}, &fakePeer{encoding: tags}, &fakePeer{encoding: placed{tags}}
+	one := s.open(aware)
+	s.commit(one, &protocol.Join{Groups: []string{"room"}, Since: &since})
+	s.commit(s.open(plain), &protocol.Join{Groups: []string{"room"}})
+	hold := func(p *fakePeer, once bool) {
+		c, err := s.hub.Hold(p, Card{Protocol: protocol.ProtoSSE}, s.terms,
+			&protocol.Hold{Groups: []string{"room"}, Once: once})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.c = c
+		c.Opened()
+	}
+	once := &fakePeer{encoding: placed{tags}}
+	hold(events, false)
+	hold(once, true)
+	n := Notice{Group: "room", Event: "entered", Text: func() []byte { return []byte("{}") }}
+	s.hub.Notify(n)
+	n.Connection = one.ID()
+	s.hub.Notify(n)
+	n.Group = "elsewhere"
+	s.hub.Notify(n)
+	for p, want := range map[*fakePeer]string{aware: `[{"joined":["room"]}][{}][{}]`, plain: "",
+		events: "entered@[{}]", once: ""} {
+		if p.text() != want {
+			t.Errorf("got %s, want %s", p.text(), want)
+		}
+	}
+}
+
+// seen is a watcher of standings.
+type seen map[string]string
+
+func (s seen) Group(name string, there bool)    { s["group "+name] = fmt.Sprint(there) }
+func (s seen) User(uid string, there bool)      { s["user "+uid] = fmt.Sprint(there) }
+func (s seen) Origin(prefix string, there bool) { s["origin "+prefix] = fmt.Sprint(there) }
+func (s seen) Changed(c *Connection)            { s[c.ID()] = fmt.Sprint(c.Standing()) }
+
+func TestEachWatcherIsToldOfWhatThereIsAndOfWhatChanges(t *testing.T) {
+	s := newScene(t)
+	first, second := seen{}, seen{}
+	s.hub.Watch(first)
+	c := s.open(&fakePeer{encoding: tags})
+	s.commit(c, &protocol.Join{Groups: []string{"g"}}, &protocol.Bind{UID: "ada"})
+	s.hub.Watch(second)
+	want := seen{"group g": "true", "user ada": "true", "origin " + s.hub.Prefix(): "true",
+		c.ID(): "{ada [g] false false}"}
+	for _, w := range []seen{first, second} {
+		if !maps.Equal(w, want) {
+			t.Errorf("%v, want %v", w, want)
+		}
+	}
+	since := ""
+	s.commit(c, &protocol.Join{Groups: []string{"h"}, Since: &since}) // so it hears of channels
+	if got := second[c.ID()]; got != "{ada [g h] true false}" {
+		t.Error(got)
+	}
+	c.Closed(1000, "", true)
+	want = seen{"group g": "false", "group h": "false", "user ada": "false", "origin " + s.hub.Prefix(): "false",
+		c.ID(): "{ada [] true false}"}
+	for _, w := range []seen{first, second} {
+		if !maps.Equal(w, want) {
+			t.Errorf("%v, want %v", w, want)
 		}
 	}
 }

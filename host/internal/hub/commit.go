@@ -262,9 +262,7 @@ func (h *Hub) change(c *Connection, next *state) {
 		}
 	}
 	c.state.Store(next)
-	if h.watcher != nil {
-		h.watcher.Changed(c)
-	}
+	h.changed(c)
 }
 
 // find gives the connection that an act names; name is nil if it names none. h.mu is held.

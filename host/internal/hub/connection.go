@@ -38,6 +38,7 @@ type Connection struct {
 	custody custody
 	handles handling // while the turn is not resting, nor pumping
 	once    bool     // hang up after the first message; never changes
+	moved   bool     // another host had it when it was open; never changes
 }
 
 // few is what only a few connections have.

@@ -29,20 +29,20 @@ type Hub struct {
 
 	mu sync.Mutex
 	// guarded by mu
-	all     []*Connection // those that are open, each at its place
-	byID    map[string]*Connection
-	groups  map[string]*crowd
-	users   map[string]*crowd
-	away    map[*Connection]struct{} // those that are not open yet, or no more, but have events to come
-	stamp   uint64                   // the last that was given to Connection.mark
-	stops   []*shutdown
-	tallies map[tallyKey]*Tally
-	watcher Watcher                // nil: nobody is told
-	origins map[string]int         // how many of all are of each, for the watcher
-	custody custody                // of connections that come
-	packing *Departure             // nil unless custody is packed
-	absent  map[string]*Connection // theirs whose sockets are here still, by id; see departure.go
-	apart   map[string]*Connection // of which the host before has something still, by id; see arrival.go
+	all      []*Connection // those that are open, each at its place
+	byID     map[string]*Connection
+	groups   map[string]*crowd
+	users    map[string]*crowd
+	away     map[*Connection]struct{} // those that are not open yet, or no more, but have events to come
+	stamp    uint64                   // the last that was given to Connection.mark
+	stops    []*shutdown
+	tallies  map[tallyKey]*Tally
+	watchers []Watcher              // who are told
+	origins  map[string]int         // how many of all are of each, for the watchers
+	custody  custody                // of connections that come
+	packing  *Departure             // nil unless custody is packed
+	absent   map[string]*Connection // theirs whose sockets are here still, by id; see departure.go
+	apart    map[string]*Connection // of which the host before has something still, by id; see arrival.go
 }
 
 // crowd is a group, or the connections of a user.
@@ -270,16 +270,16 @@ func (h *Hub) leaveGroup(name string, place int32) {
 				break
 			}
 		}
-	} else if h.watcher != nil && h.groups[name] == nil {
-		h.watcher.Group(name, false)
+	} else if h.groups[name] == nil {
+		h.crowded(name, false)
 	}
 }
 
 func (h *Hub) leaveUser(name string, place int32) {
 	if moved := remove(h.users, name, place); moved != nil {
 		moved.seat.userPlace = place
-	} else if h.watcher != nil && h.users[name] == nil {
-		h.watcher.User(name, false)
+	} else if h.users[name] == nil {
+		h.bound(name, false)
 	}
 }
 

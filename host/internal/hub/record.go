@@ -158,7 +158,8 @@ func (h *Hub) restore(r *Record, p Peer, t *Terms) (*Connection, error) {
 		next := *st
 		next.aware, st = true, &next
 	}
-	c := &Connection{hub: h, peer: p, id: v.ID, since: r.Since, once: r.Once, seat: seat{place: absent},
+	c := &Connection{hub: h, peer: p, id: v.ID, since: r.Since, once: r.Once, moved: len(r.Opening) == 0,
+		seat: seat{place: absent},
 		card: Card{Protocol: v.Protocol, Remote: v.Remote, Listener: v.Listener}}
 	c.state.Store(st)
 	c.terms.Store(t)

@@ -1,8 +1,10 @@
-// The watcher: what a hub tells of who is there, so that other hosts can tell it what is for them.
+// Watchers: what a hub tells of who is there, so that other hosts can tell it what is for them, and clients can be
+// told who is with them.
 
 package hub
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/workerhost/workerhost/protocol"
@@ -21,45 +23,92 @@ type Watcher interface {
 	Changed(c *Connection)
 }
 
-// Watch has w told of all that comes from now on, and of what is there already. It is called once at most.
+// Watch has w told, beside those that are, of all that comes from now on, and of what is there already.
 func (h *Hub) Watch(w Watcher) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.watcher, h.origins = w, map[string]int{}
+	if h.watchers == nil {
+		h.origins = map[string]int{}
+		for _, c := range h.all {
+			h.origins[Origin(c.id)]++
+		}
+	}
+	h.watchers = append(h.watchers, w)
 	for name := range h.groups {
 		w.Group(name, true)
 	}
 	for uid := range h.users {
 		w.User(uid, true)
 	}
+	for from := range h.origins {
+		w.Origin(from, true)
+	}
 	for _, c := range h.all {
-		h.entered(c)
+		w.Changed(c)
 	}
 }
 
-// entered tells the watcher of a connection that others reach from now on. h.mu is held.
+// Standing is what a connection is to others.
+type Standing struct {
+	UID    string
+	Groups []string // none if it has left, or has yet to come
+	Hears  bool     // its client can be told of who is with it: see [Hub.Notify]
+	Moved  bool     // it comes from another host, where it was open
+}
+
+// Same says whether nothing has changed.
+func (s Standing) Same(as Standing) bool {
+	return s.UID == as.UID && s.Hears == as.Hears && len(s.Groups) == len(as.Groups) &&
+		(len(s.Groups) == 0 || &s.Groups[0] == &as.Groups[0] || slices.Equal(s.Groups, as.Groups))
+}
+
+// Standing says what c is to others now. It is for a [Watcher], in Changed. What it gives must not be changed.
+func (c *Connection) Standing() Standing {
+	st := c.state.Load()
+	s := Standing{UID: st.uid, Moved: c.moved, Hears: st.aware}
+	if !st.aware && !c.once {
+		_, s.Hears = c.peer.Encoding().(Placing)
+	}
+	if c.seat.place >= 0 {
+		s.Groups = st.groups
+	}
+	return s
+}
+
+// changed tells the watchers of a connection. h.mu is held.
+func (h *Hub) changed(c *Connection) {
+	for _, w := range h.watchers {
+		w.Changed(c)
+	}
+}
+
+// entered tells the watchers of a connection that others reach from now on. h.mu is held.
 func (h *Hub) entered(c *Connection) {
-	if h.watcher == nil {
+	if h.watchers == nil {
 		return
 	}
 	from := Origin(c.id)
 	if h.origins[from]++; h.origins[from] == 1 {
-		h.watcher.Origin(from, true)
+		for _, w := range h.watchers {
+			w.Origin(from, true)
+		}
 	}
-	h.watcher.Changed(c)
+	h.changed(c)
 }
 
-// exited tells it of one that they don't. h.mu is held.
+// exited tells them of one that they don't. h.mu is held.
 func (h *Hub) exited(c *Connection) {
-	if h.watcher == nil {
+	if h.watchers == nil {
 		return
 	}
 	from := Origin(c.id)
 	if h.origins[from]--; h.origins[from] == 0 {
 		delete(h.origins, from)
-		h.watcher.Origin(from, false)
+		for _, w := range h.watchers {
+			w.Origin(from, false)
+		}
 	}
-	h.watcher.Changed(c)
+	h.changed(c)
 }
 
 // Origin is what an id has in common with all others of the hub that has made it: its [Hub.Prefix].
@@ -73,8 +122,8 @@ func Origin(id string) string {
 // joinGroup gives c a place in a group. h.mu is held.
 func (h *Hub) joinGroup(name string, c *Connection) (place int32) {
 	place = add(h.groups, name, c)
-	if place == 0 && h.watcher != nil {
-		h.watcher.Group(name, true)
+	if place == 0 {
+		h.crowded(name, true)
 	}
 	return place
 }
@@ -82,10 +131,24 @@ func (h *Hub) joinGroup(name string, c *Connection) (place int32) {
 // joinUser gives c a place among a user's connections. h.mu is held.
 func (h *Hub) joinUser(uid string, c *Connection) (place int32) {
 	place = add(h.users, uid, c)
-	if place == 0 && h.watcher != nil {
-		h.watcher.User(uid, true)
+	if place == 0 {
+		h.bound(uid, true)
 	}
 	return place
+}
+
+// crowded tells the watchers of a group's first connection, or that the last one has left. h.mu is held.
+func (h *Hub) crowded(group string, there bool) {
+	for _, w := range h.watchers {
+		w.Group(group, there)
+	}
+}
+
+// bound tells them the same of a user's. h.mu is held.
+func (h *Hub) bound(uid string, there bool) {
+	for _, w := range h.watchers {
+		w.User(uid, there)
+	}
 }
 
 // Hear carries acts out that workers of another host have asked for, as [Hub.Commit] does, unless this hub's

@@ -6,25 +6,40 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/workerhost/workerhost/host/internal/channel"
 	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/presence"
 )
 
-// configureChannels has each realm keep what the configuration wants kept. A hub without such groups knows nothing of
-// them.
+// configureChannels has each realm keep what the configuration wants kept, and tell who is there where it wants that.
+// A hub without such groups knows nothing of them.
 func configureChannels(made *setup) {
 	var rules []channel.Rule
+	var history, present bool
 	for _, c := range made.config.Channels {
-		rules = append(rules, channel.Rule{Pattern: c.Pattern, History: c.History, TTL: c.TTL})
+		rules = append(rules,
+			channel.Rule{Pattern: c.Pattern, History: c.History, TTL: c.TTL, Presence: c.Presence})
+		history, present = history || c.History > 0, present || c.Presence > 0
+	}
+	var linger presence.Linger
+	if match := channel.Match(rules); present {
+		linger = func(group string) time.Duration {
+			if rule := match(group); rule != nil {
+				return rule.Presence
+			}
+			return 0
+		}
 	}
 	for _, r := range made.realms {
 		r.channels.Set(rules)
-		if len(rules) > 0 {
+		if history {
 			r.hub.Use(r.channels)
 		} else {
 			r.hub.Use(nil)
 		}
+		r.presence.Set(linger)
 	}
 }
 
@@ -32,6 +47,7 @@ func configureChannels(made *setup) {
 func (h *host) closeChannels() {
 	for _, r := range h.setup.Load().realms {
 		r.channels.Close()
+		r.presence.Close()
 	}
 }
 

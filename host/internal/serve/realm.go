@@ -18,6 +18,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/dial"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/presence"
 	"github.com/workerhost/workerhost/host/internal/store"
 	"github.com/workerhost/workerhost/host/internal/tasks"
 	"github.com/workerhost/workerhost/protocol"
@@ -33,6 +34,7 @@ type realm struct {
 	tasks  *tasks.Room      // work that is no request
 	// channels keeps what is sent to some groups.
 	channels *channel.Room
+	presence *presence.Room // tells who is in some groups
 }
 
 // newRealm makes one of that name, which gives none of the ids of others.
@@ -43,6 +45,7 @@ func (h *host) newRealm(name string, others ...*hub.Hub) *realm {
 	}
 	r.dials = h.newDials(r.hub)
 	r.channels = channel.NewRoom(r.hub, h.engine, name, h.log)
+	r.presence = presence.NewRoom(r.hub)
 	r.tasks = tasks.New(tasks.Settings{Engine: h.engine, Log: h.log, Ended: noteTask(h.log)})
 	r.asked = r.router(nil)
 	return r
@@ -52,7 +55,7 @@ func (h *host) newRealm(name string, others ...*hub.Hub) *realm {
 func (r *realm) router(of *dial.Owner) *protocol.Router {
 	return &protocol.Router{Hub: r.tasks.Hub(r.whole()), Rooms: map[string]protocol.Answerer{
 		dial.Prefix: r.dials.Desk(of), tasks.Prefix: r.tasks.Desk(),
-		store.Prefix: r.stores, store.LockPrefix: r.stores,
+		store.Prefix: r.stores, store.LockPrefix: r.stores, presence.Prefix: r.presence,
 	}}
 }
 

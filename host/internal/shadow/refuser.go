@@ -22,7 +22,7 @@ func NewRefuser(asked protocol.Answerer, count func(what string)) *Refuser {
 
 // questions are the methods that change nothing. A method that is not known here may.
 var questions = []string{"count", "ids", "uids", "online", "user", "groups",
-	"connection", "connections", "session", protocol.CallDialID,
+	"connection", "connections", "session", protocol.CallMembers, protocol.CallDialID,
 	protocol.CallStoreGet, protocol.CallStoreGetMany, protocol.CallStoreScan}
 
 // Commit implements [protocol.Hub].

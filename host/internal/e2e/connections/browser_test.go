@@ -41,11 +41,13 @@ func newsPage(t *testing.T, dir, addr string) {
 	}
 	harness.Write(t, dir, "host.toml", with(blocks["toml"], ":8080", addr, "history = 100", "history = 1000",
 		"worker.php\"", "worker.php\"\nworkers = 2")+
-		"[channel.short]\nhistory = 5\nttl = \"1s\"\n[engine]\ndirectory = \"e\"\n")
+		"[channel.short]\nhistory = 5\nttl = \"1s\"\n[channel.room]\npresence = \"1s\"\n[engine]\ndirectory = \"e\"\n")
 	harness.Write(t, dir, "worker.php", with(blocks["php"], "workerhost/autoload.php",
 		filepath.Join(harness.Repository, "sdk-php/autoload.php"),
-		"    $wish = json", "    if ($data === 'bye') {\n        $c->close();\n    }\n    $wish = json",
-		"'news.weather']));", "'news.weather', 'short']));",
+		"    $wish = json", "    if ($data === 'bye') {\n        $c->close();\n    }\n"+
+			"    if (str_starts_with($data, 'I am ')) {\n        $c->bindUid(substr($data, 5));\n    }\n"+
+			"    $wish = json",
+		"'news.weather']));", "'news.weather', 'short', 'room']));",
 		"    if ($r->method", "    if ($r->path === '/events') {\n"+
 			"        return Response::hold(groups: ['news.sport', 'news.weather']);\n    }\n    if ($r->method"))
 	public := filepath.Join(dir, "public")

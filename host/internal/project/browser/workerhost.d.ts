@@ -48,6 +48,8 @@ export interface Events {
     message: CustomEvent<Message>
     /** Something of these channels may have been missed; [] is of any: load anew what the page shows. */
     lost: CustomEvent<{ channels: string[] }>
+    /** Who is in a channel with presence, and who has come and gone since the last time. */
+    presence: CustomEvent<{ channel: string; members: string[]; entered: string[]; left: string[] }>
     /** It has ended, or could not be made. It is tried again after the delay, unless preventDefault() is called. */
     close: CustomEvent<Closing>
 }
@@ -61,6 +63,8 @@ export class Channels extends EventTarget {
     readonly open: boolean
     /** Calls the listener with what is sent to a channel from now on. Gives a function that ends it. WebSockets only. */
     subscribe(channel: string, listener: (data: Message['data'], message: Message) => void): () => void
+    /** The users that are in a channel with presence. */
+    members(channel: string): string[]
     /** Sends something to the worker, as it is. Gives false, and sends nothing, while no WebSocket stands. */
     send(data: string | ArrayBufferLike | Blob | ArrayBufferView): boolean
     /** Ends it for good. */

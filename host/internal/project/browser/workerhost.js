@@ -2,7 +2,8 @@
 // gets what it missed, in order, or says that this is not known any more. It needs nothing else. `host help channels`
 // explains the other end; the messages are those of SPEC.md §19. workerhost.d.ts has the types.
 
-const names = ['channel', 'position', 'data', 'binary', 'joined', 'lost']
+const presence = ['members', 'entered', 'left']
+const names = ['channel', 'position', 'data', 'binary', 'joined', 'lost', ...presence]
 
 /** The time to wait before try number `tries` (from 0): it doubles, up to the most, and is drawn by lot. */
 export const backoff = (tries, least, most) => Math.random() * Math.min(most, least * 2 ** Math.min(tries, 30))
@@ -11,6 +12,7 @@ export class Channels extends EventTarget {
     #url
     #options
     #channels = new Map() // name → { listeners, joined }
+    #members = new Map() // name of a channel → set of users
     #position = '' // up to here all has come
     #link = null // how the connection that stands, or is being made, is ended
     #socket = null // it, if it is a WebSocket that stands
@@ -37,6 +39,9 @@ export class Channels extends EventTarget {
     /** Whether the connection stands. */
     get open() { return this.#heard > 0 }
 
+    /** The users that are in a channel with presence. */
+    members(channel) { return [...this.#members.get(channel) ?? []] }
+
     /** Calls listener(data, message) with what is sent to a channel from now on. Gives a function that ends it. */
     subscribe(channel, listener) {
         if (this.#options.events) throw new Error('the URL of server-sent events says which channels they are of')
@@ -50,6 +55,7 @@ export class Channels extends EventTarget {
         return () => {
             if (!listeners.delete(one) || listeners.size > 0) return
             this.#channels.delete(channel)
+            this.#members.delete(channel)
             this.#say(this.#options.unsubscribe([channel]))
         }
     }
@@ -164,10 +170,22 @@ export class Channels extends EventTarget {
             for (const name of m.joined) if (this.#channels.has(name)) this.#channels.get(name).joined = true
             this.#position = m.position ?? this.#position
             this.#tell('joined', { channels: m.joined })
+        } else if (presence.some(name => m[name])) {
+            this.#present(m)
         } else {
             this.#pass({ channel: m.channel ?? '', position: m.position ?? '', type: 'message',
                 data: m.binary === undefined ? m.data : Uint8Array.from(atob(m.binary), c => c.charCodeAt(0)) })
         }
+    }
+
+    // Who is there; the host may tell again what it has told.
+    #present({ channel, members, entered = [], left = [] }) {
+        const before = this.#members.get(channel)
+        const now = new Set(members ?? [...before ?? [], ...entered].filter(user => !left.includes(user)))
+        this.#members.set(channel, now)
+        const detail = { channel, members: [...now], entered: [...now].filter(user => !before?.has(user)),
+            left: [...before ?? []].filter(user => !now.has(user)) }
+        if (!before || detail.entered.length + detail.left.length > 0) this.#tell('presence', detail)
     }
 
     #pass(message) {
@@ -233,6 +251,8 @@ export class Channels extends EventTarget {
             if (id) this.#tell('joined', { channels: [] })
         } else if (type === 'lost') {
             this.#tell('lost', { channels: JSON.parse(data).channels ?? [] })
+        } else if (presence.includes(type)) {
+            this.#present(JSON.parse(data))
         } else {
             this.#pass({ channel: '', position: id ?? '', type: type || 'message', data })
         }

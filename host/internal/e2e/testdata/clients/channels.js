@@ -94,6 +94,25 @@ await ask('send to=news.sport b');
 await ask('send to=news.weather c');
 assert.deepEqual(await heard('late', 'news.weather c'), ['sport a', 'news.weather c']);
 
+// Who is there: each user once, and nobody leaves who is back in time.
+await page.evaluate(() => {
+    window.who = [];
+    window.late.addEventListener('presence', (e) => window.who.push(`${e.detail.entered} came, ${e.detail.left} left, ${e.detail.members}`));
+    window.late.send('I am ada');
+    window.late.subscribe('room', () => {});
+});
+const seen = async (last) => {
+    await page.waitForFunction((last) => window.who.at(-1) === last, last);
+    return page.evaluate(() => window.who.splice(0));
+};
+await page.waitForFunction(() => window.late.members('room').includes('ada'));
+await begin('ben', '/live', {}, 'room');
+await page.evaluate(() => { window.who = []; window.ben.send('I am ben'); });
+assert.deepEqual(await seen('ben came,  left, ada,ben'), ['ben came,  left, ada,ben']);
+assert.deepEqual(await page.evaluate(() => window.ben.members('room')), ['ada', 'ben']);
+await page.evaluate(() => window.ben.close());
+assert.deepEqual(await seen(' came, ben left, ada'), [' came, ben left, ada']);
+
 // The page is seen again after a while: a connection that stands says so, and nothing comes twice.
 await page.evaluate(() => {
     window.late.all.length = 0;
