@@ -5,6 +5,7 @@ package channel
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/workerhost/workerhost/host/internal/engine"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/protocol"
@@ -106,6 +108,23 @@ func (r *Room) Close() {
 func (r *Room) Counts() Counts {
 	c := &r.counts
 	return Counts{c.kept.Load(), c.failed.Load(), c.recovered.Load(), c.returned.Load(), c.lost.Load()}
+}
+
+// Kept are how many channels have messages that are kept, and how many these are. known is false where the engine is
+// not there, or not yet: nothing is started for this question.
+func (r *Room) Kept(ctx context.Context) (channels, messages uint64, known bool) {
+	if !r.engine.Status().Connected {
+		return 0, 0, false
+	}
+	err := r.engine.Again(ctx, func(ctx context.Context, js jetstream.JetStream) error {
+		made, err := js.Stream(ctx, r.history.stream)
+		if err == nil {
+			state := made.CachedInfo().State
+			channels, messages = state.NumSubjects, state.Msgs
+		}
+		return err
+	})
+	return channels, messages, err == nil || errors.Is(err, jetstream.ErrStreamNotFound)
 }
 
 // Keeps implements [hub.Channels].

@@ -25,6 +25,22 @@ func TestAClientThatComesBackGetsExactlyWhatItMissed(t *testing.T) {
 	s.wants(s.join("c4", s.hub.members["c1"].position, "news.a", "news.b"), false)
 }
 
+func TestItIsKnownHowManyMessagesAreKept(t *testing.T) {
+	s := newStage(t, t.TempDir(), news)
+	if _, _, known := s.room.Kept(t.Context()); known || s.engine.Status().Begun {
+		t.Error("the engine was started for a question")
+	}
+	s.join("c1", "", "news.a")
+	for _, want := range [][2]uint64{{0, 0}, {2, 7}} {
+		channels, messages, known := s.room.Kept(t.Context())
+		if got := [2]uint64{channels, messages}; got != want || !known {
+			t.Errorf("%v %v, want %v", got, known, want)
+		}
+		s.send("news.a", numbers(1, 6)...) // of which one is pushed out
+		s.send("news.b", "1", "2")
+	}
+}
+
 func TestAClientThatMissedMoreThanIsKeptIsTold(t *testing.T) {
 	s := newStage(t, t.TempDir(), news)
 	since := s.join("c1", "", "news.a").position

@@ -135,6 +135,9 @@ func showStatus(t *Terminal, st control.Status) {
 	if text := byProtocol(st.Connections); text != "" {
 		fmt.Fprintf(t.Out, "\n  %s\n", text)
 	}
+	if text := ofChannels(st.Channels); text != "" {
+		fmt.Fprintf(t.Out, "\n  %s\n", text)
+	}
 	one := !slices.ContainsFunc(st.Pools, func(p control.Pool) bool { return p.Realm != st.Pools[0].Realm })
 	for _, p := range st.Pools {
 		if one {

@@ -67,6 +67,23 @@ type Status struct {
 
 	Connections map[string]int `json:"connections"` // long-lived ones that are open, by protocol
 	Dials       []Dial         `json:"dials,omitempty"`
+	Channels    *Channels      `json:"channels,omitempty"` // without [channel] there are none
+}
+
+// Channels are the groups, of all realms together, of which messages are kept, or of which it is told who is there.
+type Channels struct {
+	Kept     *KeptMessages `json:"kept,omitempty"` // absent where the engine has not said it, or nothing of it has begun
+	Returned int64         `json:"returned"`       // clients that came back and said where they had been
+	Lost     int64         `json:"lost"`           // of those, who were told that something may be missing
+	Failed   int64         `json:"failed"`         // commits whose messages could not be kept
+	Rooms    int           `json:"rooms"`          // with presence, that a user is in
+	Members  int           `json:"members"`        // of these
+}
+
+// KeptMessages is what is kept of them.
+type KeptMessages struct {
+	Channels uint64 `json:"channels"`
+	Messages uint64 `json:"messages"`
 }
 
 // Dial is a connection that the host makes, and makes anew.

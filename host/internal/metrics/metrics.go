@@ -65,6 +65,7 @@ type Source struct {
 	Dials          func() iter.Seq2[string, dial.Counts]  // of realms that have dialed, by their names
 	Stores         func() iter.Seq2[string, store.Counts] // of realms whose workers have asked, by their names
 	Cache          func() (n cache.Counts, is bool)       // of all routes that store answers; is: there are any
+	Channels       func() iter.Seq2[string, Channels]     // of realms that have any; it must not wait for long
 	Services       func() iter.Seq2[string, service.Status]
 	Cron           func() []cron.Status
 	Tasks          func() []tasks.Status // of all queues; it must not wait for long
@@ -267,6 +268,9 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		for of, count := range n.Calls {
 			counter(to, storeCalls, count, realm, of.Store, of.Method, of.Outcome)
 		}
+	}
+	for realm, n := range c.source.Channels() {
+		collectChannels(to, realm, &n)
 	}
 	collectPrograms(to, &c.source)
 	for _, s := range c.source.Tasks() {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/cache"
+	"github.com/workerhost/workerhost/host/internal/channel"
 	"github.com/workerhost/workerhost/host/internal/cron"
 	"github.com/workerhost/workerhost/host/internal/dial"
 	"github.com/workerhost/workerhost/host/internal/fetch"
@@ -93,6 +94,11 @@ func scrape(t *testing.T) string {
 			return maps.All(map[string]store.Counts{"default": {Bound: 4, Calls: map[store.Call]uint64{
 				{Store: "cache", Method: "store.get", Outcome: "done"}: 6}}})
 		},
+		Channels: func() iter.Seq2[string, Channels] {
+			return maps.All(map[string]Channels{"default": {Known: true, Channels: 31, Messages: 32, Rooms: 33,
+				Members: 34, Counts: channel.Counts{Kept: 35, Failed: 36, Recovered: 37, Returned: 38, Lost: 39}},
+				"away": {}})
+		},
 		Fetches: func() iter.Seq2[string, fetch.Counts] {
 			return maps.All(map[string]fetch.Counts{"app": {Under: 5, Untold: 6, Bytes: 7, Heads: 2,
 				Waited: time.Second, Ends: map[string]uint64{"left": 8}, Refused: map[string]uint64{"crowd": 9}}})
@@ -134,7 +140,8 @@ func scrape(t *testing.T) string {
 
 func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 	page := scrape(t)
-	if strings.Contains(page, `workerhost_tasks_waiting{queue="lost"}`) {
+	if strings.Contains(page, `workerhost_tasks_waiting{queue="lost"}`) ||
+		strings.Contains(page, `workerhost_channels{realm="away"}`) {
 		t.Error("a number is shown that the engine did not say")
 	}
 	for _, line := range []string{
@@ -142,6 +149,11 @@ func TestAScrapeShowsWhatPoolsAndListenersCounted(t *testing.T) {
 		`workerhost_store_calls_total{method="store.get",outcome="done",realm="default",store="cache"} 6`,
 		`workerhost_dials{realm="default"} 2`, `workerhost_dial_tries_total{realm="default"} 5`,
 		`workerhost_dial_failures_total{realm="default"} 3`,
+		`workerhost_channels{realm="default"} 31`, `workerhost_channel_messages{realm="default"} 32`,
+		`workerhost_presence_groups{realm="default"} 33`, `workerhost_presence_members{realm="default"} 34`,
+		`workerhost_channel_messages_kept_total{realm="default"} 35`, `workerhost_channel_failures_total{realm="default"} 36`,
+		`workerhost_channel_messages_recovered_total{realm="default"} 37`,
+		`workerhost_channel_returns_total{realm="default"} 38`, `workerhost_channel_losses_total{realm="default"} 39`,
 		`workerhost_tasks_waiting{queue="emails"} 3`, `workerhost_tasks_delayed{queue="emails"} 2`,
 		`workerhost_tasks_failed{queue="emails"} 1`, `workerhost_tasks_running{queue="emails"} 4`,
 		`workerhost_tasks_pushed_total{queue="emails"} 9`,

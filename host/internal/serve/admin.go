@@ -54,7 +54,7 @@ func (h *host) openAdmin(address string) (closeAdmin func(), err error) {
 		return t.Sent.Load(), t.Dropped.Load()
 	}
 	source.Fetches, source.Dials = h.fetches, h.dialCounts
-	source.Stores = h.storeCounts
+	source.Stores, source.Channels = h.storeCounts, h.channelMetrics
 	source.Services, source.Cron = h.services.each, h.cron.Status
 	source.Tasks = h.taskMetrics
 	source.Trials, source.Canaries = h.canaryPools, h.canaries.snapshot

@@ -3,13 +3,17 @@
 package serve
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/workerhost/workerhost/host/internal/channel"
 	"github.com/workerhost/workerhost/host/internal/config"
+	"github.com/workerhost/workerhost/host/internal/control"
+	"github.com/workerhost/workerhost/host/internal/metrics"
 	"github.com/workerhost/workerhost/host/internal/presence"
 )
 
@@ -41,6 +45,57 @@ func configureChannels(made *setup) {
 		}
 		r.presence.Set(linger)
 	}
+}
+
+// channelCounts are those of each realm, while there is a [channel].
+func (h *host) channelCounts(ctx context.Context) iter.Seq2[string, metrics.Channels] {
+	return func(yield func(string, metrics.Channels) bool) {
+		now := h.setup.Load()
+		if len(now.config.Channels) == 0 {
+			return
+		}
+		for name, r := range now.realms {
+			n := metrics.Channels{Counts: r.channels.Counts()}
+			n.Channels, n.Messages, n.Known = r.channels.Kept(ctx)
+			n.Rooms, n.Members = r.presence.Counts()
+			if !yield(name, n) {
+				return
+			}
+		}
+	}
+}
+
+// channelMetrics is for a scrape.
+func (h *host) channelMetrics() iter.Seq2[string, metrics.Channels] {
+	return func(yield func(string, metrics.Channels) bool) {
+		ctx, cancel := context.WithTimeout(context.Background(), scrapePatience)
+		defer cancel()
+		h.channelCounts(ctx)(yield)
+	}
+}
+
+// channelStatus is for whoever asks how the host is; nil without a [channel].
+func (h *host) channelStatus(ctx context.Context) (all *control.Channels) {
+	ctx, cancel := context.WithTimeout(ctx, scrapePatience)
+	defer cancel()
+	for _, n := range h.channelCounts(ctx) {
+		if all == nil {
+			all = &control.Channels{}
+		}
+		if n.Known && all.Kept == nil {
+			all.Kept = &control.KeptMessages{}
+		}
+		if n.Known {
+			all.Kept.Channels += n.Channels
+			all.Kept.Messages += n.Messages
+		}
+		all.Returned += n.Returned
+		all.Lost += n.Lost
+		all.Failed += n.Failed
+		all.Rooms += n.Rooms
+		all.Members += n.Members
+	}
+	return all
 }
 
 // closeChannels ends what is under way.

@@ -463,7 +463,7 @@ func (h *host) statusUntil(ctx context.Context) control.Status {
 			st.Connections[kind] += n
 		}
 	}
-	st.Dials = h.dialed()
+	st.Dials, st.Channels = h.dialed(), h.channelStatus(ctx)
 	pools := now.pools
 	st.Pools = make([]control.Pool, len(pools))
 	var asked sync.WaitGroup

@@ -78,6 +78,9 @@ func TestClientsAreToldWhoIsInTheirRoom(t *testing.T) {
 	if _, got := h.Get("/?group=hall"); !strings.Contains(got, "host.toml needs a [channel] that names it") {
 		t.Fatal(got)
 	}
+	if out, code := h.Run("status"); code != 0 || !strings.Contains(out, "\n  2 members in 1 room\n") {
+		t.Fatal(out)
+	}
 	ben.Close() // and comes back
 	again := enter("ben")
 	enter("cleo")
