@@ -100,9 +100,19 @@ func (h *history) prepare(ctx context.Context, t *terms) error {
 		if state := made.CachedInfo().State; h.made == nil || state.LastSeq != h.seq {
 			h.unsure(state.LastSeq)
 		}
-		h.made, h.most, h.ahead = made, t.most, made.CachedInfo().TimeStamp.Sub(asked)
+		h.made, h.most = made, t.most
+		h.ahead = aheadOf(asked, made.CachedInfo().TimeStamp, h.clock(), h.engine.Status().Embedded)
 		return nil
 	})
+}
+
+// aheadOf is how far the engine's clock is ahead, at most, by what it was between a question and its answer. One in
+// this process goes by the same clock, and no slow answer is to have it seem to be ahead.
+func aheadOf(asked, said, answered time.Time, embedded bool) time.Duration {
+	if embedded && !said.Before(asked) && !said.After(answered) {
+		return 0
+	}
+	return said.Sub(asked)
 }
 
 // now is the time as positions have it: the engine's, or somewhat later. What is kept at this moment is not younger.

@@ -292,6 +292,21 @@ func TestTheEnginesClockMayBeAheadOfTheHosts(t *testing.T) {
 	s.wants(s.join("c2", since, "news.a"), false, "2")
 }
 
+func TestASlowAnswerDoesNotMakeTheClockOfAnEngineInThisProcessAnother(t *testing.T) {
+	asked := time.Now()
+	said, answered := asked.Add(time.Second), asked.Add(2*time.Second)
+	for _, c := range []struct {
+		said     time.Time
+		embedded bool
+		want     time.Duration
+	}{{said, true, 0}, {said, false, time.Second}, {said.Add(time.Hour), true, time.Hour + time.Second},
+		{asked.Add(-time.Hour), false, -time.Hour}} {
+		if got := aheadOf(asked, c.said, answered, c.embedded); got != c.want {
+			t.Errorf("%v, want %v", got, c.want)
+		}
+	}
+}
+
 func TestWhatIsKeptIsSentInTheOrderOfTheStream(t *testing.T) {
 	one := func(seqs ...uint64) *item {
 		i := &item{}
