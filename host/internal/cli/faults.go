@@ -203,14 +203,15 @@ func (t *Terminal) showFaults(all control.Faults) {
 	}
 }
 
-// withPlace is a message in one line, and its place whole, whatever has to be cut off for it.
+// withPlace is a message in one line with its place, or, where that is longer than most, a line for each; the place is
+// whole in any case.
 func withPlace(message, place string, most int) string {
 	message = oneLine(message)
 	if text := Shortened(message, most); place == "" || strings.Contains(text, place) {
 		return text
 	}
-	where := " in " + printable(place)
-	return Shortened(strings.TrimSuffix(message, where), max(20, most-len(where))) + where
+	where := "in " + printable(place)
+	return Shortened(strings.TrimSuffix(message, " "+where), most) + "\n      " + where
 }
 
 func ago(at time.Time) string {
