@@ -48,7 +48,8 @@ type few struct {
 	guest  bool        // and it ends as one that has to come again, since its socket is a relay by a host before
 	apart  apart       // what another host has of it
 	opened trace.Span  // that led to it; never changes once events come
-	over   func(Start) // see [Hub.Dial]; never changes
+	over   func(Start) // see [Hub.Dial] and [Hub.Inherit]; never changes
+	estate estate
 }
 
 // some makes room for it. c.mu is held.
@@ -57,6 +58,14 @@ func (c *Connection) some() *few {
 		c.few = new(few)
 	}
 	return c.few
+}
+
+// bequest is what there is of an estate. c.mu is held.
+func (c *Connection) bequest() estate {
+	if c.few == nil {
+		return estate{}
+	}
+	return c.few.estate
 }
 
 // seat is where the hub finds a connection.

@@ -69,8 +69,3 @@ func (c *Connection) Kept() Start {
 	st := c.state.Load()
 	return Start{UID: st.uid, Groups: st.groups, Session: st.session}
 }
-
-// endDial tells the dial of c. No lock is held.
-func (c *Connection) endDial() {
-	c.few.over(c.Kept())
-}

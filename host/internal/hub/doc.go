@@ -12,7 +12,8 @@
 //     carried out before the connection's next event is submitted.
 //   - What one handler sends to one connection arrives in that order, and before what the handlers of later events
 //     send to it.
-//   - CLOSE is a connection's last event, and comes exactly once if the connection opened.
+//   - CLOSE is a connection's last event, and comes exactly once if the connection opened, unless another host has it
+//     handled ([Connection.Disown]). Of one whose host has died nothing but that comes ([Hub.Inherit]).
 //   - What was sent before a HANGUP is written before the farewell, unless that takes longer than [Terms].Farewell:
 //     then the peer is cut off.
 //   - Acts of one commit take effect all together, in their order, or not at all.

@@ -145,14 +145,19 @@ func (c *Connection) next(t *Terms, traits *protocol.Traits) *event {
 		}
 		return c.nextMessage(t, again)
 	}
-	if c.outlet.line == unopened || !traits.Events.Close {
+	of := c.bequest()
+	if c.outlet.line == unopened || !traits.Events.Close || of.disowned {
 		move(&c.life, over, &lifeMoves)
 		return nil
 	}
 	l := c.ending
 	c.ending = nil
+	m := &protocol.Close{Connection: c.view(), Code: l.code, Reason: l.reason, Clean: l.clean}
+	if of.inherited {
+		m.Attempt = 2
+	}
 	// CLOSE is delivered, whatever the pool's delivery is.
-	return c.event(t, &protocol.Close{Connection: c.view(), Code: l.code, Reason: l.reason, Clean: l.clean}, true)
+	return c.event(t, m, true)
 }
 
 // nextMessage takes a message from the inbox, and small ones that wait behind it. Without again they go one by one:

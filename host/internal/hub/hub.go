@@ -233,6 +233,10 @@ func (h *Hub) exit(c *Connection) {
 func (h *Hub) forget(c *Connection) {
 	c.mu.Lock()
 	c.inbox.drop() // no message of a connection that never opened was handled
+	inherited, over := c.bequest().inherited, func(Start) {}
+	if c.few != nil && c.few.over != nil {
+		over = c.few.over
+	}
 	c.mu.Unlock()
 	h.mu.Lock()
 	if c.seat.place != left {
@@ -240,15 +244,18 @@ func (h *Hub) forget(c *Connection) {
 	}
 	_, news := h.away[c]
 	if news {
-		h.tally(c).close(c)
+		if !inherited { // it counted where it was open
+			h.tally(c).close(c)
+		}
 		delete(h.away, c)
+		h.changed(c)
 	}
 	for _, s := range h.stops {
 		s.drop(c)
 	}
 	h.mu.Unlock()
-	if news && c.Terms().Dial != nil {
-		c.endDial()
+	if news {
+		over(c.Kept())
 	}
 }
 

@@ -19,7 +19,8 @@ type Watcher interface {
 	User(uid string, there bool)
 	// Origin says the same of the connections whose ids begin so.
 	Origin(prefix string, there bool)
-	// Changed says that a connection has come, has left, or has other groups, another user or another session.
+	// Changed says that a connection has come, has left, or has other groups, another user or another session, or
+	// that it is over: see [Connection.Stage].
 	Changed(c *Connection)
 }
 

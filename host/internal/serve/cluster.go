@@ -10,7 +10,6 @@ import (
 	"github.com/workerhost/workerhost/host/internal/cluster"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/control"
-	"github.com/workerhost/workerhost/host/internal/engine"
 )
 
 // newCluster makes the room of a host of [cluster], which a reload does not change; nil: there is none.
@@ -20,14 +19,7 @@ func (h *host) newCluster(c *config.Config) *cluster.Room {
 	}
 	return cluster.New(cluster.Settings{
 		Cluster: c.Cluster.Name, Host: c.Cluster.Host, Version: cli.Version(), Conn: h.engine.Conn,
-		Station: func() (string, error) {
-			folder, err := c.StationFolder()
-			if err != nil {
-				return "", err
-			}
-			return engine.Station(folder)
-		},
-		State: h.state, Obey: h.obey, Log: h.log,
+		Station: station(c), State: h.state, Obey: h.obey, Log: h.log,
 	})
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/engine"
 	"github.com/workerhost/workerhost/host/internal/faults"
 	"github.com/workerhost/workerhost/host/internal/guard"
+	"github.com/workerhost/workerhost/host/internal/ledger"
 	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/loop"
 	"github.com/workerhost/workerhost/host/internal/maintenance"
@@ -66,6 +67,7 @@ type host struct {
 
 	engine   *engine.Engine // what outlives workers and is nobody's
 	cluster  *cluster.Room  // of this host and others; nil: it is alone
+	ledger   *ledger.Room   // of the connections of all of them; nil likewise
 	services services       // of [service.NAME]
 	cron     *cron.Room     // of [[cron]]
 
@@ -106,7 +108,7 @@ func newHost(c *config.Config, log hclog.Logger) *host {
 	h.faults = faults.NewKeeper()
 	h.keepFaults(c)
 	h.engine = newEngine(c, log)
-	h.cluster = h.newCluster(c)
+	h.cluster, h.ledger = h.newCluster(c), h.newLedger(c)
 	h.notify = newNotifier(log)
 	h.upgrade = newUpgrade()
 	h.stopping, h.end = context.WithCancelCause(context.Background())
@@ -156,6 +158,7 @@ func (h *host) build(down *teardown) error {
 	down.add(h.engine.Close)
 	if h.cluster != nil {
 		down.add(h.cluster.Close)
+		down.add(h.ledger.Close)
 	}
 	h.reaper, h.builds = reaper, newBuilder()
 	down.add(h.builds.close)
@@ -234,7 +237,7 @@ func (h *host) serve(steer func(context.Context)) error {
 	h.upgrade.when(alive, func() { go h.notify.watch(alive, h.overview) })
 	h.upgrade.when(alive, func() { steer(alive) })
 	if h.cluster != nil {
-		h.upgrade.when(alive, h.cluster.Enter)
+		h.upgrade.when(alive, func() { h.cluster.Enter(); h.ledger.Enter() })
 	}
 	h.upgrade.keeper.watch(func() { h.Stop(false) })
 	for _, p := range pools {

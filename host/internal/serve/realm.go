@@ -18,6 +18,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/dial"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/host/internal/ledger"
 	"github.com/workerhost/workerhost/host/internal/presence"
 	"github.com/workerhost/workerhost/host/internal/store"
 	"github.com/workerhost/workerhost/host/internal/tasks"
@@ -28,6 +29,7 @@ import (
 type realm struct {
 	hub    *hub.Hub         // keeps the long-lived connections of its pools
 	all    *cluster.Realm   // with those of other hosts; nil: there are none
+	noted  *ledger.Realm    // its connections, should this host die; nil likewise
 	asked  *protocol.Router // what may be asked by whoever changes nothing: of the hub, and of what else answers
 	dials  *dial.Room       // connections that the host has made
 	stores *store.Room      // what its workers keep, and their locks
@@ -42,6 +44,7 @@ func (h *host) newRealm(name string, others ...*hub.Hub) *realm {
 	r := &realm{hub: hub.New(h.log, others...), stores: h.newStores(name)}
 	if h.cluster != nil {
 		r.all = h.cluster.Realm(name, r.hub)
+		r.noted = h.ledger.Realm(name, r.hub)
 	}
 	r.dials = h.newDials(r.hub)
 	r.channels = channel.NewRoom(r.hub, h.engine, name, h.log)
@@ -72,6 +75,7 @@ func (s *setup) nameRealms() {
 	for name, r := range s.realms {
 		if r.all != nil {
 			r.all.Rename(name)
+			r.noted.Rename(name)
 		}
 	}
 }

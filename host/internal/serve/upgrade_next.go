@@ -389,6 +389,7 @@ func (h *host) leave(n *next, a acceptance) {
 	h.leaveTasks()
 	if h.cluster != nil {
 		h.cluster.Yield()
+		h.ledger.Yield()
 	}
 	h.engine.Yield()
 	n.link.Send(sayLeft, h.leavePrograms(n)) // if it does not arrive, that host learns by the link's end

@@ -37,7 +37,8 @@ $worker
         };
     })
     ->onClose(static function (Connection $c, int $code): void {
-        file_put_contents(__DIR__ . '/closed', "$c->id $code $c->uid\n", FILE_APPEND);
+        $what = [$c->uid, $code, $c->attempt, implode('+', $c->groups), $c->session['kept'] ?? ''];
+        file_put_contents(__DIR__ . '/closed', implode(' ', $what) . "\n", FILE_APPEND | LOCK_EX);
     })
     ->onRequest(static fn (Request $r): Response => Response::text('VERSION'));
 $worker->run();
