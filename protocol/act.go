@@ -128,6 +128,8 @@ func NewAct(t Type) Act {
 		return new(Settle)
 	case TypeProgress:
 		return new(Progress)
+	case TypePurge:
+		return new(Purge)
 	}
 	return nil
 }

@@ -210,6 +210,8 @@ func elements(m Message) []any {
 		return []any{49, m.Stream, m.Error, value(m.Value), int(m.Code), m.More}
 	case *Swap:
 		return []any{50, m.Stream, m.Connection, m.Version, entryElements(m.Set), list(m.Unset)}
+	case *Purge:
+		return []any{51, m.Stream, uint(m.Flags), list(m.Tags), list(m.URLs), m.All}
 	}
 	panic("a message without a list of elements")
 }

@@ -52,11 +52,13 @@ const (
 	TypeCall   Type = 48
 	TypeResult Type = 49
 	TypeSwap   Type = 50
+
+	TypePurge Type = 51
 )
 
-// Act says whether the type is one of the acts of SPEC.md §10.3 and §18, which may travel on any stream.
+// Act says whether the type is one of the acts of SPEC.md §10.3, §18 and §20, which may travel on any stream.
 func (t Type) Act() bool {
-	return t >= TypeSend && t <= TypeAccept || t >= TypePush && t <= TypeProgress
+	return t >= TypeSend && t <= TypeAccept || t >= TypePush && t <= TypeProgress || t == TypePurge
 }
 
 // String gives the type's name in SPEC.md, or "type N".

@@ -60,6 +60,7 @@ var shapes = [maxType + 1]shape{
 	TypeCall:     {"CALL", "10.4", 3, defaults(none, 0)},
 	TypeResult:   {"RESULT", "10.4", 3, defaults(nil, 0, false)},
 	TypeSwap:     {"SWAP", "10.4", 5, defaults(none)},
+	TypePurge:    {"PURGE", "20.2", 3, defaults(none, none, false)},
 }
 
 // The lists within messages whose elements may be left out.

@@ -209,7 +209,7 @@ func (l *link) handle(t protocol.Type, id uint32, payload []byte) error {
 		protocol.TypeResponse, protocol.TypeInform, protocol.TypeDone,
 		protocol.TypeCall, protocol.TypeSwap, protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin,
 		protocol.TypeLeave, protocol.TypeBind, protocol.TypeSet, protocol.TypeAccept,
-		protocol.TypePush, protocol.TypeSettle, protocol.TypeProgress:
+		protocol.TypePush, protocol.TypeSettle, protocol.TypeProgress, protocol.TypePurge:
 		got := fmt.Sprintf("%s on stream %d", t, id)
 		return &protocol.LinkError{Expected: "a message that hosts send after HELLO", Got: got, Section: "4.6"}
 	default:

@@ -160,7 +160,8 @@ func (w *worker) onLink(m *messages, t protocol.Type, payload []byte) error {
 		}
 		w.onEnding(&ending)
 	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind,
-		protocol.TypeSet, protocol.TypeAccept, protocol.TypePush, protocol.TypeSettle, protocol.TypeProgress:
+		protocol.TypeSet, protocol.TypeAccept, protocol.TypePush, protocol.TypeSettle, protocol.TypeProgress,
+		protocol.TypePurge:
 		_, _, err := w.onAct(t, 0, payload)
 		return err
 	case protocol.TypeHello, protocol.TypeDrain:
@@ -223,7 +224,8 @@ func (w *worker) onStream(m *messages, t protocol.Type, stream uint32, payload [
 		protocol.TypeFetched, protocol.TypeTask, protocol.TypeResult:
 		return hostsOwn(t, stream)
 	case protocol.TypeSend, protocol.TypeHangup, protocol.TypeJoin, protocol.TypeLeave, protocol.TypeBind,
-		protocol.TypeSet, protocol.TypeAccept, protocol.TypePush, protocol.TypeSettle, protocol.TypeProgress:
+		protocol.TypeSet, protocol.TypeAccept, protocol.TypePush, protocol.TypeSettle, protocol.TypeProgress,
+		protocol.TypePurge:
 		a, flags, err := w.onAct(t, stream, payload)
 		if err == nil && a != nil && flags&protocol.FlagDone != 0 {
 			w.done(a, nil)

@@ -39,6 +39,7 @@ final class Worker
     private readonly Program $program;
     private readonly Connections $connections;
     private readonly Tasks $tasks;
+    private readonly Cache $cache;
     private bool $runs = false;
 
     private function __construct()
@@ -46,6 +47,7 @@ final class Worker
         $this->program = new Program();
         $this->connections = new Connections($this->program->acts);
         $this->tasks = new Tasks($this->program->acts);
+        $this->cache = new Cache($this->program->acts);
     }
 
     /** A worker that handles nothing yet: the on…() methods say what it does, run() serves. */
@@ -311,6 +313,12 @@ final class Worker
     public function tasks(): Tasks
     {
         return $this->tasks;
+    }
+
+    /** Answers that the host has stored: to purge them. Works as connections() does. */
+    public function cache(): Cache
+    {
+        return $this->cache;
     }
 
     /**

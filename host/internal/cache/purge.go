@@ -3,32 +3,53 @@
 package cache
 
 import (
-	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 
 	"github.com/workerhost/workerhost/protocol"
 )
 
-// Purge says what is to be dropped.
-type Purge struct {
-	Tags []string // of answers' Cache-Tag, Surrogate-Key or Xkey
-	// URLs are whole ones, "https://example.org/a?b", or paths under any name, "/a?b"; with "*" at its end all that
-	// begin so.
-	URLs []string
-	All  bool
-}
-
 // place is a route before a pool, as keys have it.
 type place struct{ realm, strip string }
 
-// Purge drops what is stored in a realm, and has what is under way for it not be stored. It returns how many answers
-// there were; URLs whose answers vary count once.
-func (s *Store) Purge(realm string, p Purge) (dropped int) {
+// whole is a stored URL as the client has asked for it.
+func (p place) whole(stored string) string {
+	if p.strip == "" {
+		return stored
+	}
+	i := nameEnd(stored)
+	return stored[:i] + p.strip + stored[i:]
+}
+
+// nameEnd is where the path of a URL begins.
+func nameEnd(url string) int {
+	scheme, rest, _ := strings.Cut(url, "://")
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		return len(scheme) + len("://") + i
+	}
+	return len(url)
+}
+
+// Purge drops what is stored in a realm, and has what is under way for it not be stored; other hosts are told. It
+// returns how many answers there were here.
+func (s *Store) Purge(realm string, what *protocol.Purge) (dropped int) {
+	s.tell(realm, what)
+	return s.purge(realm, what)
+}
+
+// tell tells the other hosts, if there are any.
+func (s *Store) tell(realm string, what *protocol.Purge) {
+	if s.Tell != nil {
+		s.Tell(realm, what)
+	}
+}
+
+func (s *Store) purge(realm string, what *protocol.Purge) (dropped int) {
 	s.spoil(func(f *flight) bool { return f.room.Realm == realm })
 	s.mu.Lock()
 	var tagged []*entry
-	for _, tag := range p.Tags {
+	for _, tag := range what.Tags {
 		for e := range s.tags[realm+"\n"+tag] {
 			tagged = append(tagged, e)
 		}
@@ -39,8 +60,8 @@ func (s *Store) Purge(realm string, p Purge) (dropped int) {
 			dropped++
 		}
 	}
-	if p.All || len(p.URLs) > 0 {
-		dropped += s.purgeKeys(realm, p)
+	if what.All || len(what.URLs) > 0 {
+		dropped += s.purgeKeys(realm, what)
 	}
 	s.counts.purged.Add(uint64(dropped))
 	return dropped
@@ -59,28 +80,26 @@ func (s *Store) spoil(which func(f *flight) bool) {
 }
 
 // purgeKeys goes through all that there is: what is purged by URL may be under several routes, names and schemes.
-func (s *Store) purgeKeys(realm string, p Purge) (dropped int) {
-	var urls []string
-	for _, url := range p.URLs {
-		urls = append(urls, canonicalURL(url))
-	}
-	s.mu.Lock()
-	places := make(map[string]place, len(s.places))
-	for key, of := range s.places {
-		places[key] = of
-	}
-	s.mu.Unlock()
+func (s *Store) purgeKeys(realm string, what *protocol.Purge) (dropped int) {
+	some, places := wantedOf(what.URLs), s.wheres()
 	for key := range s.slots.Keys() {
 		of, url := splitKey(key)
 		where := places[of]
-		if where.realm != realm || !p.All && !meant(urls, where.strip, url) {
+		if where.realm != realm || !what.All && !some.has(where, url) {
 			continue
 		}
-		if in, was := s.slots.Invalidate(key); was && (in.entry != nil || in.vary != nil) {
+		if in, was := s.slots.Invalidate(key); was && in.entry != nil {
 			dropped++
 		}
 	}
 	return dropped
+}
+
+// wheres are the places of now.
+func (s *Store) wheres() map[string]place {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.places)
 }
 
 // splitKey is the place, "pool\nroute", and the URL of a key.
@@ -92,18 +111,36 @@ func splitKey(key string) (of, url string) {
 	return key[:max(i, 0)], key[i+1:]
 }
 
-// meant says whether a stored URL is one of those. strip is what was taken away of its path.
-func meant(urls []string, strip, stored string) bool {
-	scheme, rest, _ := strings.Cut(stored, "://")
-	host, path, _ := strings.Cut(rest, "/")
-	path = strip + "/" + path
+// wanted are URLs as a PURGE has them.
+type wanted struct {
+	each   map[string]struct{}
+	starts []string // of those with "*" at their end
+}
+
+func wantedOf(urls []string) *wanted {
+	w := &wanted{each: map[string]struct{}{}}
 	for _, url := range urls {
-		got := path
-		if !strings.HasPrefix(url, "/") {
-			got = scheme + "://" + host + path
+		if start, all := strings.CutSuffix(canonicalURL(url), "*"); all {
+			w.starts = append(w.starts, start)
+		} else {
+			w.each[start] = struct{}{}
 		}
-		if above, all := strings.CutSuffix(url, "*"); got == url || all && strings.HasPrefix(got, above) {
+	}
+	return w
+}
+
+// has says whether a stored URL is one of them.
+func (w *wanted) has(where place, stored string) bool {
+	url := where.whole(stored)
+	path := url[nameEnd(url):]
+	for _, is := range [...]string{path, url} {
+		if _, named := w.each[is]; named {
 			return true
+		}
+		for _, start := range w.starts {
+			if strings.HasPrefix(is, start) {
+				return true
+			}
 		}
 	}
 	return false
@@ -112,7 +149,7 @@ func meant(urls []string, strip, stored string) bool {
 // canonicalURL is a URL with its path in its one spelling, and its host in small letters.
 func canonicalURL(url string) string {
 	name, path := "", url
-	if scheme, rest, is := strings.Cut(url, "://"); is {
+	if scheme, rest, is := strings.Cut(url, "://"); is && !strings.HasPrefix(url, "/") {
 		i := strings.IndexByte(rest, '/')
 		if i < 0 {
 			rest, i = rest+"/", len(rest)
@@ -129,15 +166,6 @@ func canonicalURL(url string) string {
 	return name + canonical
 }
 
-// CheckURL says what is wrong with a URL of a [Purge].
-func CheckURL(url string) error {
-	if strings.HasPrefix(url, "/") || strings.HasPrefix(url, "https://") || strings.HasPrefix(url, "http://") {
-		return nil
-	}
-	return fmt.Errorf("%q is no URL to purge: write \"https://example.org/path\", or \"/path\" for all names; with "+
-		"\"*\" at its end all that begin so", url)
-}
-
 // purge answers a PURGE of a client, which no worker gets.
 func (r *Room) purge(x *protocol.Exchange, q *protocol.Request) {
 	if !within(r.PurgeFrom, q.Remote) {
@@ -148,9 +176,9 @@ func (r *Room) purge(x *protocol.Exchange, q *protocol.Request) {
 	if strings.EqualFold(value(q.Headers, "X-Purge-Method"), "regex") { // "/.*", as plugins made for Varnish send it
 		target = strings.TrimSuffix(target, ".*") + "*"
 	}
-	what := Purge{URLs: []string{"http://" + q.Host + target, "https://" + q.Host + target}}
+	what := &protocol.Purge{URLs: []string{"http://" + q.Host + target, "https://" + q.Host + target}}
 	if tags := tagsOf(q.Headers); len(tags) > 0 {
-		what = Purge{Tags: tags}
+		what = &protocol.Purge{Tags: tags}
 	}
 	n := r.store.Purge(r.Realm, what)
 	if n == 0 {

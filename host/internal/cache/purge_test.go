@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/workerhost/workerhost/protocol"
 )
 
 // fill stores pages, each with tags.
@@ -22,23 +24,23 @@ func fill(t *testing.T) (*pool, *Room) {
 func TestAPurgeDropsWhatItNamesAndNothingElse(t *testing.T) {
 	all := []string{"/a", "/b", "/b?x=1", "/c/d"}
 	for _, test := range []struct {
-		purge Purge
+		purge protocol.Purge
 		left  string // whether each of all is
 		count int
 	}{
-		{Purge{Tags: []string{"blog"}}, "-+++", 1},
-		{Purge{Tags: []string{"blog", "front", "none"}}, "-+++", 1},
-		{Purge{Tags: []string{"all"}}, "----", 4},
-		{Purge{URLs: []string{"/b"}}, "+-++", 1},
-		{Purge{URLs: []string{"/b*"}}, "+--+", 2},
-		{Purge{URLs: []string{"https://example.org/c/./%64"}}, "+++-", 1},
-		{Purge{URLs: []string{"https://EXAMPLE.org/c/*"}}, "+++-", 1},
-		{Purge{URLs: []string{"http://example.org/a", "https://example.com/a"}}, "++++", 0},
-		{Purge{All: true}, "----", 4},
-		{Purge{}, "++++", 0},
+		{protocol.Purge{Tags: []string{"blog"}}, "-+++", 1},
+		{protocol.Purge{Tags: []string{"blog", "front", "none"}}, "-+++", 1},
+		{protocol.Purge{Tags: []string{"all"}}, "----", 4},
+		{protocol.Purge{URLs: []string{"/b"}}, "+-++", 1},
+		{protocol.Purge{URLs: []string{"/b*"}}, "+--+", 2},
+		{protocol.Purge{URLs: []string{"https://example.org/c/./%64"}}, "+++-", 1},
+		{protocol.Purge{URLs: []string{"https://EXAMPLE.org/c/*"}}, "+++-", 1},
+		{protocol.Purge{URLs: []string{"http://example.org/a", "https://example.com/a"}}, "++++", 0},
+		{protocol.Purge{All: true}, "----", 4},
+		{protocol.Purge{}, "++++", 0},
 	} {
 		p, r := fill(t)
-		if n := r.store.Purge("default", test.purge); n != test.count {
+		if n := r.store.Purge("default", &test.purge); n != test.count {
 			t.Errorf("%+v: %d were dropped", test.purge, n)
 		}
 		for i, page := range all {
@@ -53,7 +55,7 @@ func TestAPurgeDropsWhatItNamesAndNothingElse(t *testing.T) {
 
 func TestAPurgeMeansItsRealmAlone(t *testing.T) {
 	p, r := fill(t)
-	if n := r.store.Purge("other", Purge{All: true, Tags: []string{"all"}, URLs: []string{"/a"}}); n != 0 {
+	if n := r.store.Purge("other", &protocol.Purge{All: true, Tags: []string{"all"}, URLs: []string{"/a"}}); n != 0 {
 		t.Errorf("%d of another realm's were dropped", n)
 	}
 	if ask1(r, "/a"); p.asked() != 4 {
@@ -66,7 +68,7 @@ func TestWhatComesDuringAPurgeIsNotStored(t *testing.T) {
 	p.answer = nil
 	c := get("/new").from(r)
 	old := p.last()
-	r.store.Purge("default", Purge{Tags: []string{"t"}})
+	r.store.Purge("default", &protocol.Purge{Tags: []string{"t"}})
 	second := get("/new").from(r)
 	old.respond(200, "old", "Cache-Control", "max-age=60", "Cache-Tag", "t")
 	p.last().respond(200, "new", "Cache-Control", "max-age=60", "Cache-Tag", "t")

@@ -15,6 +15,10 @@ import (
 
 // Store keeps answers. Its methods are safe for concurrent use.
 type Store struct {
+	// Tell is told of each purge that begins here, before it is in effect, and must not wait; nil: there are no others
+	// to tell. It is set before anything is stored.
+	Tell func(realm string, what *protocol.Purge)
+
 	slots  *otter.Cache[string, *slot]
 	counts counts
 	behind atomic.Int64  // who asks in the background
@@ -26,6 +30,8 @@ type Store struct {
 	tags    map[string]map[*entry]struct{}   // by realm and tag; guarded by mu
 	places  map[string]place                 // where keys are, "pool\nroute"; guarded by mu
 	live    map[string]*atomic.Pointer[code] // generations of pools, by name; guarded by mu
+	orders  []order                          // that wait; guarded by mu
+	purging bool                             // somebody carries them out; guarded by mu
 }
 
 // slot is what lies under a key: an answer, or by what answers differ, or that there is nothing to be stored. It
@@ -181,11 +187,7 @@ func varyOf(headers []string) []string {
 // variant is the key of what a request gets where answers differ.
 func variant(primary string, by *slot, q *protocol.Request) string {
 	var b strings.Builder
-	b.WriteString(primary)
-	b.WriteByte(0)
-	for n := by.fork; n > 0; n >>= 7 {
-		b.WriteByte(byte(n&127) | 128)
-	}
+	b.WriteString(by.stem(primary))
 	for _, name := range by.vary {
 		b.WriteByte(0)
 		b.WriteString(normal(name, values(q.Headers, name)))
@@ -193,10 +195,22 @@ func variant(primary string, by *slot, q *protocol.Request) string {
 	return b.String()
 }
 
+// stem is what the keys of all variants of now begin with.
+func (by *slot) stem(primary string) string {
+	b := append([]byte(primary), 0)
+	for n := by.fork; n > 0; n >>= 7 {
+		b = append(b, byte(n&127)|128)
+	}
+	return string(b)
+}
+
+// absent is the value of a field that a request has none of, in keys; it is not "".
+const absent = "\x01"
+
 // normal is a request's field as variants are told apart by it: with one spelling of what means the same.
 func normal(name string, lines []string) string {
 	if lines == nil {
-		return "\x01" // is not ""
+		return absent
 	}
 	list := items(lines)
 	switch name {

@@ -87,6 +87,7 @@ type host struct {
 	log    *logged
 
 	settings engine.Settings
+	purges   chan string // that others were asked for
 	obey     atomic.Pointer[func(Order, func(Part))]
 }
 
@@ -111,11 +112,13 @@ func hosts(t *testing.T, n int) (all []*host) {
 			MaxMemory: 16 << 20, MaxDisk: 64 << 20, Log: hclog.NewNullLogger()}
 		e := engine.New(settings)
 		t.Cleanup(e.Close)
-		h := &host{t: t, settings: settings, engine: e, hub: hub.New(hclog.NewNullLogger()), log: &logged{}}
+		h := &host{t: t, settings: settings, engine: e, hub: hub.New(hclog.NewNullLogger()), log: &logged{},
+			purges: make(chan string, 8)}
 		h.room = New(Settings{Cluster: "a cluster", Host: fmt.Sprintf("host-%d", i), Version: "1", Conn: e.Conn,
 			Station: func() (string, error) { return engine.Station(folder) },
 			State:   func() string { return "serving" },
 			Obey:    func(_ context.Context, o Order, part func(Part)) { (*h.obey.Load())(o, part) },
+			Purge:   func(realm string, m *protocol.Purge) { h.purges <- fmt.Sprint(realm, m.Tags, m.URLs, m.All) },
 			Log: hclog.New(&hclog.LoggerOptions{Output: io.MultiWriter(t.Output(), h.log),
 				Level: hclog.Info})})
 		t.Cleanup(h.room.Close)

@@ -52,7 +52,8 @@ func (r *Realm) subject(kind, name string) string {
 	return subject + "." + engine.Token(name)
 }
 
-// act is one of SPEC.md §10.3: its frame, and a SEND's bytes beside it, which may be more than a frame has.
+// act is one of SPEC.md §10.3, or a PURGE: its frame, and a SEND's bytes beside it, which may be more than a frame
+// has.
 type act struct {
 	Frame []byte `msgpack:"frame"`
 	Bytes []byte `msgpack:"bytes"`
@@ -198,6 +199,16 @@ func (r *Realm) origins(ids []string) (all []audience) {
 	return all
 }
 
+// Purge has the other hosts forget what their caches have of a realm. It does not wait.
+func (r *Room) Purge(realm string, m *protocol.Purge) {
+	subject := r.prefix + "realm." + engine.Token(realm) + "." + forAll
+	frame := m.AppendFrame(nil)
+	r.say(saying{subjects: []string{subject}, body: &act{Frame: frame}, size: len(frame), failed: func(err error) {
+		r.unsaid.Warn(r.log, "other hosts were not told what to purge: they keep it until it is not fresh any more",
+			"error", err)
+	}})
+}
+
 // onTold carries out what another host's workers have asked for.
 func (r *Realm) onTold(body []byte) error {
 	var told act
@@ -219,8 +230,14 @@ func (r *Realm) onTold(body []byte) error {
 	if err := a.Parse(told.Frame[length:]); err != nil {
 		return err
 	}
-	if m, ok := a.(*protocol.Send); ok {
+	switch m := a.(type) {
+	case *protocol.Send:
 		m.Bytes = told.Bytes
+	case *protocol.Purge:
+		if r.room.settings.Purge != nil {
+			r.room.settings.Purge(r.name.Load().(string), m)
+		}
+		return nil
 	}
 	r.hub.Hear([]protocol.Act{a}, func(err error) {
 		r.room.log.Warn("what another host's worker has asked for can't be done", "error", err)

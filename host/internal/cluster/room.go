@@ -16,6 +16,7 @@ import (
 	"github.com/workerhost/workerhost/host/internal/engine"
 	"github.com/workerhost/workerhost/host/internal/hub"
 	"github.com/workerhost/workerhost/host/internal/quiet"
+	"github.com/workerhost/workerhost/protocol"
 )
 
 // Settings say which host of which cluster this is.
@@ -32,7 +33,10 @@ type Settings struct {
 	// Obey carries out what another host has ordered, and calls part with what it answers, the last time with the end;
 	// nil: it does not.
 	Obey func(ctx context.Context, o Order, part func(Part))
-	Log  hclog.Logger
+	// Purge forgets what another host was asked to, of the realm of that name, without waiting; nil: there is nothing
+	// to forget.
+	Purge func(realm string, m *protocol.Purge)
+	Log   hclog.Logger
 }
 
 // Room is this host as one of several. Its methods are safe for concurrent use.

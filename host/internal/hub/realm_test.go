@@ -73,7 +73,7 @@ var mute = []protocol.Type{protocol.TypeHello, protocol.TypeReady, protocol.Type
 	protocol.TypeInform, protocol.TypeData, protocol.TypeWindow, protocol.TypeReset, protocol.TypeDone,
 	protocol.TypeOpen, protocol.TypeMessage, protocol.TypeClose, protocol.TypeBuffer, protocol.TypeAccept,
 	protocol.TypeResult, protocol.TypeFetched, protocol.TypeTask, protocol.TypePush, protocol.TypeSettle,
-	protocol.TypeProgress}
+	protocol.TypeProgress, protocol.TypePurge}
 
 type whom struct {
 	to    protocol.Audience

@@ -6,15 +6,19 @@ import (
 	"github.com/workerhost/workerhost/host/internal/cache"
 	"github.com/workerhost/workerhost/host/internal/config"
 	"github.com/workerhost/workerhost/host/internal/hub"
+	"github.com/workerhost/workerhost/protocol"
 )
 
 // cacheFor is the store of a configuration, which takes the place of old; nil if no route stores anything.
-func cacheFor(c *config.Config, old *cache.Store) *cache.Store {
+func (h *host) cacheFor(c *config.Config, old *cache.Store) *cache.Store {
 	if !c.Caches() {
 		return nil
 	}
 	if old == nil {
-		return cache.NewStore(int64(c.HTTP.CacheSize))
+		old = cache.NewStore(int64(c.HTTP.CacheSize))
+		if h.cluster != nil {
+			old.Tell = h.cluster.Purge
+		}
 	}
 	return old
 }
@@ -59,4 +63,39 @@ func (h *host) cached() (n cache.Counts, is bool) {
 		return s.Counts(), true
 	}
 	return n, false
+}
+
+// purges stands before what the workers of a realm ask of connections. name is what it is called before any setup has
+// it.
+func (h *host) purges(r *realm, name string) protocol.Hub {
+	return cache.Hub(r.whole(), func(all []*protocol.Purge, done func()) {
+		now, of := h.setup.Load(), name
+		for is, other := range now.realms {
+			if other == r {
+				of = is
+			}
+		}
+		h.purge(now.cache, of, all, done)
+	})
+}
+
+// purge has all hosts forget; done is called when this one has.
+func (h *host) purge(from *cache.Store, realm string, all []*protocol.Purge, done func()) {
+	if from != nil {
+		from.Later(realm, all, done)
+		return
+	}
+	if h.cluster != nil {
+		for _, m := range all {
+			h.cluster.Purge(realm, m)
+		}
+	}
+	done()
+}
+
+// hearPurge forgets what another host of the cluster was asked to.
+func (h *host) hearPurge(realm string, m *protocol.Purge) {
+	if s := h.setup.Load().cache; s != nil {
+		s.Hear(realm, m)
+	}
 }

@@ -19,7 +19,7 @@ func (h *host) newCluster(c *config.Config) *cluster.Room {
 	}
 	return cluster.New(cluster.Settings{
 		Cluster: c.Cluster.Name, Host: c.Cluster.Host, Version: cli.Version(), Conn: h.engine.Conn,
-		Station: station(c), State: h.state, Obey: h.obey, Log: h.log,
+		Station: station(c), State: h.state, Obey: h.obey, Purge: h.hearPurge, Log: h.log,
 	})
 }
 

@@ -194,7 +194,7 @@ func (h *host) build(down *teardown) error {
 	}
 	h.configureDials(made)
 	made.apps = appsFor(made, &setup{})
-	made.cache = cacheFor(made.config, nil)
+	made.cache = h.cacheFor(made.config, nil)
 	down.add(func() { h.setup.Load().closeCache(nil) })
 	configureChannels(made)
 	down.add(h.closeChannels)

@@ -220,7 +220,7 @@ func (p *pass) prepare() error {
 		p.made.pools = append(p.made.pools, made)
 	}
 	p.made.apps = appsFor(&p.made, now)
-	p.made.cache = cacheFor(c, now.cache)
+	p.made.cache = h.cacheFor(c, now.cache)
 	if err := h.checkPassed(c); err != nil {
 		return err
 	}

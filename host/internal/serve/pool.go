@@ -136,7 +136,7 @@ func (h *host) workerSettings(made *pool, c *config.Config, p *config.Pool) work
 		StreamBody:    p.RequestBody == "stream", WholeBody: p.RequestBody == "buffer",
 		FileRoots: p.FileRoots, Delivery: workers.Delivery(p.Delivery),
 		Dev: c.Dev, Host: "workerhost/" + cli.Version(), Logger: h.log, Reaper: h.reaper,
-		Hub: made.realm.router(made.owner),
+		Hub: made.realm.router(made.owner), Features: []string{protocol.FeatureCache},
 	}
 	if p.MaxWorkers > 0 {
 		s.MinWorkers = p.MinWorkers

@@ -30,6 +30,7 @@ type realm struct {
 	hub    *hub.Hub         // keeps the long-lived connections of its pools
 	all    *cluster.Realm   // with those of other hosts; nil: there are none
 	noted  *ledger.Realm    // its connections, should this host die; nil likewise
+	acts   protocol.Hub     // where acts of its workers go, all but those of tasks
 	asked  *protocol.Router // what may be asked by whoever changes nothing: of the hub, and of what else answers
 	dials  *dial.Room       // connections that the host has made
 	stores *store.Room      // what its workers keep, and their locks
@@ -50,13 +51,14 @@ func (h *host) newRealm(name string, others ...*hub.Hub) *realm {
 	r.channels = channel.NewRoom(r.hub, h.engine, name, h.log)
 	r.presence = presence.NewRoom(r.hub)
 	r.tasks = tasks.New(tasks.Settings{Engine: h.engine, Log: h.log, Ended: noteTask(h.log)})
+	r.acts = h.purges(r, name)
 	r.asked = r.router(nil)
 	return r
 }
 
 // router answers the workers of a pool; nil is of none.
 func (r *realm) router(of *dial.Owner) *protocol.Router {
-	return &protocol.Router{Hub: r.tasks.Hub(r.whole()), Rooms: map[string]protocol.Answerer{
+	return &protocol.Router{Hub: r.tasks.Hub(r.acts), Rooms: map[string]protocol.Answerer{
 		dial.Prefix: r.dials.Desk(of), tasks.Prefix: r.tasks.Desk(),
 		store.Prefix: r.stores, store.LockPrefix: r.stores, presence.Prefix: r.presence,
 	}}

@@ -7,7 +7,7 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
-/** @internal The numbers of SPEC.md §1, §2, §4, §9, §10 and §12. */
+/** @internal The numbers of SPEC.md §1, §2, §4, §9, §10, §12 and §20. */
 final class Frame
 {
     /** The first bytes that a worker writes (§1.2). */
@@ -65,6 +65,8 @@ final class Frame
     public const CALL = 48;
     public const RESULT = 49;
     public const SWAP = 50;
+
+    public const PURGE = 51;
 
     /** Flags (§4.4), of MESSAGE (§9.5) and of acts (§10.2). */
     public const FLAG_END = 1;

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace WorkerHost\Internal;
 
+use WorkerHost\Cache;
 use WorkerHost\Internal\Fibers\Scheduler;
 use WorkerHost\Internal\Fibers\Strand;
 use WorkerHost\Internal\Fibers\Strands;
@@ -194,6 +195,7 @@ final class Loop
         $this->trial = \in_array(Upgrade::TRIAL, $hello[10], true);
         Fetches::greet($hello);
         Tasks::greet($hello);
+        Cache::greet($hello);
         $this->program->place = new Place($hello[3], $hello[4], $hello[5], $hello[8], $hello[9]);
     }
 

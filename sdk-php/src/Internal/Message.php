@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace WorkerHost\Internal;
 
 /**
- * @internal The shapes of SPEC.md §3 to §18. Messages stay plain arrays; this is where they are found to be what they
+ * @internal The shapes of SPEC.md §3 to §20. Messages stay plain arrays; this is where they are found to be what they
  *     claim.
  */
 final class Message
@@ -24,6 +24,7 @@ final class Message
         Frame::ACCEPT => 'ACCEPT', Frame::FETCHED => 'FETCHED',
         Frame::TASK => 'TASK', Frame::PUSH => 'PUSH', Frame::SETTLE => 'SETTLE', Frame::PROGRESS => 'PROGRESS',
         Frame::CALL => 'CALL', Frame::RESULT => 'RESULT', Frame::SWAP => 'SWAP',
+        Frame::PURGE => 'PURGE',
     ];
 
     /** Where SPEC.md tells of a type's elements. Of the acts that is §10.3. */
@@ -39,6 +40,7 @@ final class Message
         Frame::RESULT => '10.4',
         Frame::SWAP => '10.4', Frame::FETCHED => '15.3',
         Frame::TASK => '18.3', Frame::PUSH => '18.2', Frame::SETTLE => '18.3', Frame::PROGRESS => '18.3',
+        Frame::PURGE => '20.2',
     ];
 
     /** For each type, the elements after the stream: name => kind. */
@@ -99,6 +101,7 @@ final class Message
         Frame::CALL => ['method' => 'str', 'arguments' => 'values', 'timeout' => 'long'],
         Frame::RESULT => ['error' => 'str', 'value' => 'value', 'code' => 'uint', 'more' => 'bool'],
         Frame::SWAP => ['connection' => 'str', 'version' => 'long', 'set' => 'entries', 'unset' => 'strs'],
+        Frame::PURGE => ['flags' => 'uint', 'tags' => 'strs', 'urls' => 'strs', 'all' => 'bool'],
     ];
 
     /** What a sender may leave out, by position. All before the first of them has to be there. */
@@ -128,6 +131,7 @@ final class Message
         Frame::CALL => [3 => [], 0],
         Frame::RESULT => [3 => null, 0, false],
         Frame::SWAP => [5 => []],
+        Frame::PURGE => [3 => [], [], false],
     ];
 
     private const MAX_DEPTH = 16;
@@ -178,7 +182,7 @@ final class Message
             throw new UnknownMessage(self::name($type) . " with the flags $flags", $stream);
         }
         $anywhere = $type === Frame::LOG || $type >= Frame::SEND && $type <= Frame::ACCEPT
-            || $type >= Frame::PUSH && $type <= Frame::PROGRESS;
+            || $type >= Frame::PUSH && $type <= Frame::PROGRESS || $type === Frame::PURGE;
         if (!$anywhere && ($stream === 0) !== ($type < Frame::REQUEST)) {
             throw new LinkError(self::name($type) . ($stream === 0 ? ' on a stream above 0' : ' on stream 0'),
                 "it on stream $stream", '2.2');

@@ -39,3 +39,73 @@ func TestPURGEDropsPagesByURLAndByTag(t *testing.T) {
 		}
 	}
 }
+
+// twoSites are two pools of realms of their own, whose pages have tags; a POST to the first one purges, as its path
+// says.
+func twoSites(t *testing.T) *harness.Host {
+	t.Helper()
+	dir := harness.PHPWorker(t, `
+$worker = Worker::create();
+$worker->onRequest(function (Request $r) use ($worker): Response {
+    if ($r->method === 'GET') {
+        return new Response(200, ['Cache-Control' => 'max-age=600', 'Cache-Tag' => "all, page$r->path"], 'page');
+    }
+    match ($r->path) {
+        '/tag', '/tag/fails' => $worker->cache()->purge(tags: ['page/a']),
+        '/url' => $worker->cache()->purge(urls: ['/b*']),
+        '/all' => $worker->cache()->purge(all: true),
+        '/now/fails' => $worker->cache()->purge(tags: ['page/a'], now: true),
+    };
+    return str_ends_with($r->path, 'fails') ? throw new Exception('it fails') : new Response(204);
+})->run();`)
+	harness.Write(t, dir, "host.toml", `
+[pool.web]
+worker = "worker.php"
+workers = 1
+realm = "one"
+[pool.other]
+worker = "worker.php"
+workers = 1
+realm = "two"
+[[route]]
+name = "other"
+path = "/other/*"
+pool = "other"
+cache = true
+[[route]]
+name = "web"
+path = "/*"
+pool = "web"
+cache = true
+`)
+	return harness.Start(t, "-c", filepath.Join(dir, "host.toml"))
+}
+
+func TestAHandlersPurgeIsInEffectBeforeItsClientHasTheAnswer(t *testing.T) {
+	t.Parallel()
+	h := twoSites(t)
+	for _, test := range []struct{ post, hits string }{
+		{"/tag", "-++"}, {"/tag/fails", "+++"}, {"/now/fails", "-++"}, {"/url", "+-+"}, {"/all", "--+"},
+	} {
+		for _, path := range []string{"/a", "/b", "/other/a"} {
+			h.Get(path)
+		}
+		r, err := http.Post(h.URL+test.post, "", nil)
+		harness.Must(t, err)
+		r.Body.Close()
+		if want := 204; r.StatusCode != want && !strings.HasSuffix(test.post, "fails") {
+			t.Errorf("%s: %d", test.post, r.StatusCode)
+		}
+		hits := ""
+		for _, path := range []string{"/a", "/b", "/other/a"} {
+			if strings.Contains(said(t, h, path), "; hit;") {
+				hits += "+"
+			} else {
+				hits += "-"
+			}
+		}
+		if hits != test.hits {
+			t.Errorf("after POST %s what is stored of /a, /b and /other/a is %s, not %s", test.post, hits, test.hits)
+		}
+	}
+}
