@@ -32,6 +32,7 @@ func commands() cli.Commands {
 		cli.ServiceCommand(),
 		cli.TasksCommand(),
 		cli.MaintenanceCommand(),
+		cli.CacheCommand(),
 		cli.FaultsCommand(),
 		cli.ReplayCommand(),
 		cli.RehearseCommand(serve.StartRehearsed),

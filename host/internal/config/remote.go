@@ -37,15 +37,15 @@ type Token struct {
 
 	TokenFile string   `key:"token_file" holds:"path" absent:"token is given instead" means:"file with the token, of at least 16 characters"`
 	Token     string   `key:"token" absent:"token_file is given instead" means:"the token itself"`
-	Rights    []string `key:"rights" holds:"array of \"status\", \"reload\", \"stop\", \"connections\", \"upgrade\", \"profile\", \"run\", \"faults\", \"replay\", \"tasks\" and \"maintenance\"" absent:"required" means:"what it is good for: to look; to reload, try and abort; to stop; to list connections, send to them and close them; to replace the host itself; to take profiles; to run an entry of cron and restart a service; to see requests that failed; to show new code one of them; to see tasks that failed, and to change queues; to shut sites for maintenance: the last seven a token that is good for everything may not"`
+	Rights    []string `key:"rights" holds:"array of \"status\", \"reload\", \"stop\", \"connections\", \"cache\", \"upgrade\", \"profile\", \"run\", \"faults\", \"replay\", \"tasks\" and \"maintenance\"" absent:"required" means:"what it is good for: to look; to reload, try and abort; to stop; to list connections, send to them and close them; to purge the cache; to replace the host itself; to take profiles; to run an entry of cron and restart a service; to see requests that failed; to show new code one of them; to see tasks that failed, and to change queues; to shut sites for maintenance: the last seven a token that is good for everything may not"`
 
 	at     string
 	secret string
 }
 
 // rights are the words that Token.Rights may have.
-var rights = []string{"status", "reload", "stop", "connections", "upgrade", "profile", "run", "faults", "replay",
-	"tasks", "maintenance"}
+var rights = []string{"status", "reload", "stop", "connections", "cache", "upgrade", "profile", "run", "faults",
+	"replay", "tasks", "maintenance"}
 
 // minToken is what can't be guessed over a network.
 const minToken = 16

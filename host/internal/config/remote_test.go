@@ -63,19 +63,20 @@ func TestMistakesAboutWhoMayAreExplained(t *testing.T) {
 			`host.toml:1: [control] tokens: has no effect without listen: write listen = "127.0.0.1:9181"`},
 		{listen + "[control.tokens.a]\n" + token, "host.toml:3: [control.tokens.a] rights: expected what the token " +
 			"is good for, such as rights = [\"status\"]; there are `status`, `reload`, `stop`, `connections`, " +
-			"`upgrade`, `profile`, `run`, `faults`, `replay`, `tasks` and `maintenance`"},
+			"`cache`, `upgrade`, `profile`, `run`, `faults`, `replay`, `tasks` and `maintenance`"},
 		{listen + "[control.tokens.a]\nrights = ['reloads']\n" + token,
 			`host.toml:4: [control.tokens.a] rights.0: there is no right "reloads": did you mean "reload"?`},
 		{listen + "[control.tokens.a]\nrights = ['update']\n" + token, "host.toml:4: [control.tokens.a] rights.0: " +
-			"there is no right \"update\": the rights are `status`, `reload`, `stop`, `connections`, `upgrade`, " +
-			"`profile`, `run`, `faults`, `replay`, `tasks` and `maintenance`"},
+			"there is no right \"update\": the rights are `status`, `reload`, `stop`, `connections`, `cache`, " +
+			"`upgrade`, `profile`, `run`, `faults`, `replay`, `tasks` and `maintenance`"},
 		{listen + "[control.tokens.a]\nrights = ['stop']",
 			`host.toml:3: [control.tokens.a]: has no token: write token_file = "FILE" (openssl rand -hex 24 > FILE)`},
 		{listen + "[control.tokens.a]\nrights = ['stop']\ntoken = 'short'",
 			`host.toml:5: [control.tokens.a] token: expected at least 16 characters without spaces (openssl rand -hex 24 makes some)`},
 		{listen + "[control.tokens.a]\nright = ['stop']\n" + token, "host.toml:3: [control.tokens.a] rights: " +
 			"expected what the token is good for, such as rights = [\"status\"]; there are `status`, `reload`, " +
-			"`stop`, `connections`, `upgrade`, `profile`, `run`, `faults`, `replay`, `tasks` and `maintenance`\n" +
+			"`stop`, `connections`, `cache`, `upgrade`, `profile`, `run`, `faults`, `replay`, `tasks` and " +
+			"`maintenance`\n" +
 			"host.toml:4: unknown key `right` in [control.tokens.a]: did you mean `rights`?"},
 		{listen + "[control.tokens.'A B']\nrights = ['stop']\n" + token,
 			`host.toml:3: [control.tokens.A B]: "A B" is no name for a token: use a-z, 0-9, - and _, beginning with a letter or a digit`},

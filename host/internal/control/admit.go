@@ -23,10 +23,11 @@ type Right string
 
 // The rights. Each stands for itself: none includes another.
 const (
-	MayStatus      Right = "status"      // GET /v1/status, /v1/version, /v1/releases, /v1/tasks, /v1/maintenance
+	MayStatus      Right = "status"      // GET /v1/status, version, releases, tasks, maintenance, cache
 	MayReload      Right = "reload"      // POST /v1/reload, /v1/try, /v1/rollback, /v1/abort and /v1/promote
 	MayStop        Right = "stop"        // POST /v1/stop
 	MayConnections Right = "connections" // GET /v1/connections, POST /v1/send and /v1/close
+	MayCache       Right = "cache"       // POST /v1/cache/purge
 	MayUpgrade     Right = "upgrade"     // POST /v1/upgrade; a token has it only if it names it
 	MayProfile     Right = "profile"     // POST /v1/profile; likewise: profiles show the code
 	MayRun         Right = "run"         // POST /v1/cron/run and /v1/service/restart; likewise: they start programs

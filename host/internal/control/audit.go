@@ -21,8 +21,8 @@ type Asker struct {
 type Record struct {
 	Asker
 	// "reload", "try", "rollback", "abort", "promote", "stop", "upgrade", "profile", "replay", "send", "close",
-	// "cron run", "service restart", or "tasks retry", "maintenance on" …; of what was refused before that was looked
-	// at, "POST /v1/reload"
+	// "cron run", "service restart", or "tasks retry", "maintenance on", "cache purge" …; of what was refused before
+	// that was looked at, "POST /v1/reload"
 	Act      string
 	Message  string // why, in the asker's own words, which can be any
 	Details  []any  // of the act, by turns a name and a value

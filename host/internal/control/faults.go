@@ -140,8 +140,9 @@ func (s *Server) replay(w http.ResponseWriter, r *http.Request) {
 func answer(w http.ResponseWriter, value any, err error) {
 	var unknown *UnknownPool
 	var none *UnknownFault
+	var other *Unknown
 	switch {
-	case errors.As(err, &unknown), errors.As(err, &none):
+	case errors.As(err, &unknown), errors.As(err, &none), errors.As(err, &other):
 		refuse(w, http.StatusNotFound, err)
 	case err != nil:
 		refuse(w, http.StatusConflict, err)

@@ -62,14 +62,11 @@ func (s *Server) setMaintenance(w http.ResponseWriter, r *http.Request, m *Maint
 		act, details = "maintenance on", []any{"routes", m.Routes, "allow", m.Allow, "except", m.Except}
 	}
 	s.audit(r, act, err, details...)
-	switch err := err.(type) {
-	case *Misuse:
-		refuse(w, http.StatusBadRequest, err)
-	case *Unknown:
-		refuse(w, http.StatusNotFound, err)
-	default:
-		answer(w, struct{}{}, err)
+	if misuse, is := err.(*Misuse); is {
+		refuse(w, http.StatusBadRequest, misuse)
+		return
 	}
+	answer(w, struct{}{}, err)
 }
 
 // Maintenance asks for what is in force; nil: nothing is.

@@ -66,6 +66,7 @@ type Host interface {
 	Replay(ctx context.Context, r Replay) (Replayed, error)
 	TaskHost
 	MaintenanceHost
+	CacheHost
 	// Hosts lists the hosts of the cluster, this one first; nil: it is in none.
 	Hosts() []ClusterHost
 	// Elsewhere has the host of a station carry an order out, and calls part with what it answers. The first error of
@@ -146,6 +147,7 @@ func NewServer(claim *Claim, host Host) *Server {
 	}
 	maps.Copy(routes, s.taskRoutes())
 	maps.Copy(routes, s.maintenanceRoutes())
+	maps.Copy(routes, s.cacheRoutes())
 	for route, do := range routes {
 		mux.HandleFunc(route, do)
 	}
@@ -375,6 +377,8 @@ func example(into any) string {
 		return `{"name": "nightly"}`
 	case *TaskOrder:
 		return `{"queue": "emails"}`
+	case *CachePurge:
+		return `{"tags": ["front"]}`
 	case *Closing:
 		return `{"ids": ["5kq2wz7d-1f"], "code": 1000}`
 	default:

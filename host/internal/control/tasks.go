@@ -174,9 +174,8 @@ func (s *Server) actOnTasks(act TaskAct) http.HandlerFunc {
 }
 
 func answerTasks(w http.ResponseWriter, value any, err error) {
-	var queue *Unknown
 	var task *UnknownTask
-	if errors.As(err, &queue) || errors.As(err, &task) {
+	if errors.As(err, &task) {
 		refuse(w, http.StatusNotFound, err)
 		return
 	}
