@@ -16,7 +16,7 @@ import (
 // What is purged with the context of a request or an event takes effect when its handler returns (for an event: nil),
 // all together with what it sends, and before the client has the answer; a handler that panics, and that of an event
 // that returns an error, has purged nothing. With [Purger.Now], with any other context, and after the handler, it
-// takes effect as soon as the host reads it. What is under way while something is purged is not stored.
+// takes effect as soon as the host reads it. What is under way meanwhile, and would be dropped, is not stored.
 type Purger struct {
 	ctx context.Context
 	l   *link

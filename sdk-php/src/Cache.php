@@ -14,7 +14,7 @@ use WorkerHost\Internal\Frame;
  *
  * What a handler purges takes effect when it returns, all together with what it sends and before the client has the
  * answer, and not at all if it throws. With now: true, and outside of a handler, in a timer or onStop(), it takes
- * effect as soon as the host reads it. What is under way while something is purged is not stored.
+ * effect as soon as the host reads it. What is under way meanwhile, and would be dropped, is not stored.
  */
 final class Cache
 {

@@ -3,6 +3,7 @@
 package cache
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -116,7 +117,7 @@ func (f *flight) settle(e *entry, status, how string, now time.Time) {
 	s := f.room.store
 	s.put(e, f.primary, f.request)
 	s.mu.Lock()
-	spoiled := f.spoiled
+	spoiled := f.spoiled || slices.ContainsFunc(e.tags, func(t string) bool { return slices.Contains(f.purged, t) })
 	s.mu.Unlock()
 	if spoiled {
 		s.drop(e)

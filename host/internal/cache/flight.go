@@ -44,9 +44,11 @@ type flight struct {
 	waiters []*asker
 	listed  bool // those who ask for the same come here
 	spoiled bool // what comes may be from before a purge: it is not stored
-	left    bool // the origin has left
-	ticket  protocol.Ticket
-	dead    bool // nobody waits for anything
+	// purged are the tags of purges meanwhile: what has one of them is not stored.
+	purged []string
+	left   bool // the origin has left
+	ticket protocol.Ticket
+	dead   bool // nobody waits for anything
 }
 
 // state is how far the answer is.

@@ -46,8 +46,13 @@ func (s *Store) tell(realm string, what *protocol.Purge) {
 }
 
 func (s *Store) purge(realm string, what *protocol.Purge) (dropped int) {
-	s.spoil(func(f *flight) bool { return f.room.Realm == realm })
+	some := wantedOf(what.URLs)
 	s.mu.Lock()
+	for f := range s.under {
+		if f.room.Realm == realm {
+			f.outdate(what, some)
+		}
+	}
 	var tagged []*entry
 	for _, tag := range what.Tags {
 		for e := range s.tags[realm+"\n"+tag] {
@@ -61,10 +66,29 @@ func (s *Store) purge(realm string, what *protocol.Purge) (dropped int) {
 		}
 	}
 	if what.All || len(what.URLs) > 0 {
-		dropped += s.purgeKeys(realm, what)
+		dropped += s.purgeKeys(realm, what.All, some)
 	}
 	s.counts.purged.Add(uint64(dropped))
 	return dropped
+}
+
+// mostPurged is how many tags are noted for a flight; with more nothing of it is stored.
+const mostPurged = 4096
+
+// outdate has what was begun before a purge not be stored if it is what that names, and has nobody join it who asks
+// after that. some are the purge's URLs. It is called with the store's mu held.
+func (f *flight) outdate(what *protocol.Purge, some *wanted) {
+	_, url := splitKey(f.primary)
+	named := what.All || some.has(place{strip: f.room.Strip}, url)
+	if !named && len(what.Tags) == 0 {
+		return
+	}
+	f.unlist()
+	if f.spoiled = f.spoiled || named || len(f.purged)+len(what.Tags) > mostPurged; f.spoiled {
+		f.purged = nil
+	} else {
+		f.purged = append(f.purged, what.Tags...)
+	}
 }
 
 // spoil has what comes of some flights not be stored.
@@ -80,12 +104,12 @@ func (s *Store) spoil(which func(f *flight) bool) {
 }
 
 // purgeKeys goes through all that there is: what is purged by URL may be under several routes, names and schemes.
-func (s *Store) purgeKeys(realm string, what *protocol.Purge) (dropped int) {
-	some, places := wantedOf(what.URLs), s.wheres()
+func (s *Store) purgeKeys(realm string, all bool, some *wanted) (dropped int) {
+	places := s.wheres()
 	for key := range s.slots.Keys() {
 		of, url := splitKey(key)
 		where := places[of]
-		if where.realm != realm || !what.All && !some.has(where, url) {
+		if where.realm != realm || !all && !some.has(where, url) {
 			continue
 		}
 		if in, was := s.slots.Invalidate(key); was && in.entry != nil {

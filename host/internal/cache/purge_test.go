@@ -2,6 +2,7 @@ package cache
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -80,6 +81,33 @@ func TestWhatComesDuringAPurgeIsNotStored(t *testing.T) {
 	}
 	if c := ask1(r, "/new"); string(c.body) != "new" {
 		t.Errorf("stored is %q", c.body)
+	}
+}
+
+func TestAPurgeLeavesAloneWhatComesAndIsNotNamed(t *testing.T) {
+	p, r := fill(t)
+	for _, test := range []struct {
+		purge  protocol.Purge
+		stored bool
+	}{
+		{protocol.Purge{Tags: []string{"other"}}, true},
+		{protocol.Purge{Tags: []string{"other", "t"}}, false},
+		{protocol.Purge{URLs: []string{"/other", "http://example.org/new"}}, true},
+		{protocol.Purge{URLs: []string{"/ne*"}}, false},
+		{protocol.Purge{Tags: []string{"other"}, All: true}, false},
+		{protocol.Purge{Tags: make([]string, mostPurged+1)}, false},
+	} {
+		p.mu.Lock()
+		p.answer = nil
+		p.mu.Unlock()
+		r.store.Purge("default", &protocol.Purge{All: true})
+		c := get("/new").from(r)
+		r.store.Purge("default", &test.purge)
+		p.last().respond(200, "new", "Cache-Control", "max-age=60", "Cache-Tag", "t")
+		c.wait()
+		if is := slices.Contains(stored(r.store), "https://example.org/new"); is != test.stored {
+			t.Errorf("%.3q %q: it is stored: %t", test.purge.Tags, test.purge.URLs, is)
+		}
 	}
 }
 

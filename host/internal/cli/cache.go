@@ -26,7 +26,8 @@ them: host help cache.
 
 purge drops answers that are stored: those of a URL, or with --tag those that have the tag, or with --all all. A
 URL is a whole one, or a path, which means it under all names; with "*" at its end it is all that begin so. What
-is under way meanwhile is not stored. Where hosts are a cluster, all of them purge; the number is this one's.
+is under way meanwhile, and would be dropped, is not stored. Where hosts are a cluster, all of them purge; the
+number is this one's.
 
 show has what is stored of a URL, or, with "*" at its end, of all that begin so: one line for each answer, where
 Vary tells some apart. "not stored" is what may not be, so that nobody waits for another one's answer.
