@@ -21,8 +21,8 @@ func CacheCommand() *Command {
 		Name:      "cache",
 		Arguments: cacheArguments,
 		Summary:   "Show what is stored of the answers of routes, and purge it",
-		Detail: `It shows each route with a cache, what is stored of its answers, and what became of requests to all of
-them: host help cache.
+		Detail: `It shows each route with a cache, what is stored of its answers, and what became of requests to
+all of them: host help cache.
 
 purge drops answers that are stored: those of a URL, or with --tag those that have the tag, or with --all all. A
 URL is a whole one, or a path, which means it under all names; with "*" at its end it is all that begin so. What

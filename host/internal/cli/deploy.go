@@ -35,9 +35,10 @@ A failure at any step says which one, with its output, and leaves what serves as
 stays to be looked at until the next deploy. Two deploys exclude each other. One that is killed, at any moment, is
 made good by the next. Without a host that runs, the commands of before run, and current moves.
 
-init makes a bare repository and its hook: a git push to it is a deploy then, whose progress is in git's output, and a push whose deploy fails is refused.
-A push may say --proves, --canary, --for, --at-most and --message: git push -o proves=f12 -o canary=off host main.
---follow BRANCH goes on, and deploys the branch of the repository whenever it has moved, and when a signed webhook says so; it is for a [service.NAME].
+init makes a bare repository and its hook: a git push to it is a deploy then, whose progress is in git's output,
+and a push whose deploy fails is refused. A push may say --proves, --canary, --for, --at-most and --message: git
+push -o proves=f12 -o canary=off host main. --follow BRANCH goes on, and deploys the branch of the repository
+whenever it has moved, and when a signed webhook says so; it is for a [service.NAME].
 
 adopt makes the first release of a folder that is changed in place, which current names then: it and a symlink
 change places in one step, and so does what is shared, so that no request misses a file; then the pools are

@@ -53,8 +53,9 @@ another one. What changes from request to request by itself, such as a date or a
 one is asked before the new one and after it, and what varies in its own answers is left out. What differs is asked
 once more, and shown only if it differs again.
 
-Each request is asked once, however often the log has it; of more than --requests those of all routes come first. Only GET and HEAD are asked unless
---method says more, at --rate, and without the cookies and passwords of the log: --header gives those that are needed.
+Each request is asked once, however often the log has it; of more than --requests those of all routes come first.
+Only GET and HEAD are asked unless --method says more, at --rate, and without the cookies and passwords of the
+log: --header gives those that are needed.
 
 The exit status is 0 if no answer differs, and 1 if one does. ` + "`host help rehearse`" + ` has a page about it.`,
 		Example: "host rehearse /var/log/nginx/access.log --beside http://127.0.0.1:8080\n" +

@@ -28,14 +28,15 @@ Whatever fails before that, a mistake in host.toml, code that does not start, a 
 nothing: the old host goes on, the exit status is 1, and it is told why. There is a time-out, of a minute and
 start_timeout.
 
---binary takes another program instead. It has to belong to root, and nobody else may be able to write to it or to a folder on the way to it. The
-setting upgrade_binary names one for good, which may belong to anybody whom host.toml trusts.
+--binary takes another program instead. It has to belong to root, and nobody else may be able to write to it or
+to a folder on the way to it. The setting upgrade_binary names one for good, which may belong to anybody whom
+host.toml trusts.
 
 systemd is told of the new process. A shell, a supervisor or a container waits for the process that it has
 started: that one stays as a small parent of the host, which passes signals on and ends as the host does.
 
 With --cluster all hosts of the cluster are upgraded, one after the other, this one first; the first that fails
-ends it:` + "`host help cluster`" + `. The
+ends it: ` + "`host help cluster`" + `. The
 program has to be in place on each of them, and [cluster] rights of the others have to have "upgrade".
 
 Only root and the user of the host may do this, whatever [control] group is, and over TCP only a token with the

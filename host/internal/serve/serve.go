@@ -26,16 +26,18 @@ host.toml is served by that, as with -c. Flags win over the file.
 SIGTERM and SIGINT stop gracefully, and at once the second time. SIGUSR1 reloads, and SIGUSR2 reopens the access
 log. SIGHUP reloads too, or stops if standard input is a terminal. SIGQUIT dumps all stacks.
 
---watch is for development: when code, templates or settings of a pool change, the pool is
-reloaded; when host.toml changes, everything is. Broken code leaves the old one serving; the error is in the log, and in place of every page that a browser asks for, until it is mended.
-It implies --dev, unless --dev=false is given. Folders that programs write to themselves are left out: vendor, node_modules, var, storage, cache,
-tmp, log and those whose names begin with a dot.
+--watch is for development: when code, templates or settings of a pool change, the pool is reloaded; when
+host.toml changes, everything is. Broken code leaves the old one serving; the error is in the log, and in place
+of every page that a browser asks for, until it is mended. It implies --dev, unless --dev=false is given. Folders
+that programs write to themselves are left out: vendor, node_modules, var, storage, cache, tmp, log and those
+whose names begin with a dot.
 
---tls has listeners of HTTP that have no certificate speak HTTPS with one for localhost, 127.0.0.1 and ::1. It is signed by itself and kept
-in the state folder, so a browser asks about it once: host help tls.
+--tls has listeners of HTTP that have no certificate speak HTTPS with one for localhost, 127.0.0.1 and ::1. It is
+signed by itself and kept in the state folder, so a browser asks about it once: host help tls.
 
---leaks is for development, too, and implies --dev likewise: each pool of PHP has one worker, every GET and HEAD is repeated there four times after
-its client has the answer, and what one leaves behind for the next is logged: host help leaks.`,
+--leaks is for development, too, and implies --dev likewise: each pool of PHP has one worker, every GET and HEAD
+is repeated there four times after its client has the answer, and what one leaves behind for the next is logged:
+host help leaks.`,
 		Example: `host serve examples/hello-php
 host serve -l :8080 -l unix:/run/app/http.sock -n 16 worker.php
 host serve --watch --leaks worker.php
