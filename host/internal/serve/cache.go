@@ -25,9 +25,7 @@ func (h *host) cacheFor(c *config.Config, old *cache.Store) *cache.Store {
 
 // closeCache forgets what is stored, unless next is the same.
 func (s *setup) closeCache(next *cache.Store) {
-	switch {
-	case s.cache == nil:
-	case s.cache != next:
+	if s.cache != nil && s.cache != next {
 		s.cache.Close()
 	}
 }
