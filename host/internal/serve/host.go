@@ -9,9 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,19 +19,15 @@ import (
 	"github.com/workerhost/workerhost/host/internal/cli"
 	"github.com/workerhost/workerhost/host/internal/cluster"
 	"github.com/workerhost/workerhost/host/internal/config"
-	"github.com/workerhost/workerhost/host/internal/control"
 	"github.com/workerhost/workerhost/host/internal/cron"
 	"github.com/workerhost/workerhost/host/internal/engine"
 	"github.com/workerhost/workerhost/host/internal/faults"
 	"github.com/workerhost/workerhost/host/internal/guard"
 	"github.com/workerhost/workerhost/host/internal/ledger"
-	"github.com/workerhost/workerhost/host/internal/listen"
 	"github.com/workerhost/workerhost/host/internal/loop"
 	"github.com/workerhost/workerhost/host/internal/maintenance"
 	"github.com/workerhost/workerhost/host/internal/quiet"
 	"github.com/workerhost/workerhost/host/internal/spool"
-	"github.com/workerhost/workerhost/host/internal/web"
-	"github.com/workerhost/workerhost/protocol"
 	"github.com/workerhost/workerhost/workers"
 )
 
@@ -267,73 +261,6 @@ func (h *host) serve(steer func(context.Context)) error {
 	return nil
 }
 
-// listenOptions says what a listener does for its pools.
-func (h *host) listenOptions(made *setup, l config.Listen) (listen.Options, error) {
-	c := made.config
-	terms, err := h.listenTerms(made, l)
-	o := listen.Options{
-		Address: l.Address, Protocol: l.Protocol, Spool: h.spool, Crowd: h.crowd, Dev: c.Dev,
-		Logger: h.log.With("listener", l.Address), Terms: terms, Shut: h.maintenance.Shuts,
-	}
-	if err == nil {
-		o.Bound, err = h.upgrade.bound(placeOf(&l))
-	}
-	o.Packets = func() (*os.File, error) { return h.upgrade.passed.Take(l.Address, true) }
-	if c.HTTP.Lane {
-		o.Loops = h.loops
-	}
-	if pools := poolsOf(made, &l); h.watch != watchOff && c.Dev && len(pools) > 0 {
-		o.Fault = pools[0].lastFault
-	}
-	return o, err
-}
-
-// listenTerms are those of a listener's options that a reload may change.
-func (h *host) listenTerms(made *setup, l config.Listen) (t listen.Terms, err error) {
-	c, g := made.config, made.edge
-	p := ownPool(made, &l)
-	if l.Pool != "" && p.name != l.Pool {
-		return t, fmt.Errorf("listener %s: there is no pool %q", l.Address, l.Pool)
-	}
-	t = listen.Terms{MaxConnections: l.MaxConns, HTTP3: l.HTTP3, Terms: web.Terms{
-		Backend: p.backend(), Hub: p.realm.hub, Limits: listenLimits(c.HTTP),
-		Framing: framing(&l.Sockets), Sockets: socketLimits(&l.Sockets),
-		Access: g.access, Tracer: g.traces.tracer, RequestID: g.id, RateLimit: g.rates[""].limit, Proxies: g.proxies,
-		Compression: compression(&c.HTTP.Compression), ErrorPages: errorPages(c, nil),
-	}}
-	if l.TLS == nil {
-		t.Challenge = h.certificates.Challenge
-	}
-	t.Socket.Mode, t.Socket.UID, t.Socket.GID = l.Access()
-	if l.TLS != nil {
-		t.TLS = &listen.TLS{ClientCA: l.TLS.ClientCA, Require: l.TLS.Require}
-		if l.TLS.Auto {
-			t.TLS.Source = h.certificates
-		}
-		for _, pair := range l.TLS.Pairs() {
-			t.TLS.Files = append(t.TLS.Files, listen.TLSFiles(pair))
-		}
-	}
-	if t.Routes, err = routesOf(made, &l, &t.Terms); err != nil {
-		return t, fmt.Errorf("listener %s: %w", l.Address, err)
-	}
-	if l.Pool != "" {
-		publicTerms(&t.Terms, c, c.Pool(l.Pool))
-		t.Releases = p.filesOf(t.Public)
-	}
-	return t, nil
-}
-
-func listenLimits(c config.HTTP) web.Limits {
-	return web.Limits{
-		MaxHeader: int(c.MaxHeader), MaxBody: int64(c.MaxBody),
-		HeaderTimeout: c.HeaderTimeout, ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout,
-		IdleTimeout: c.IdleTimeout,
-		BodyBuffer:  int64(c.BodyBuffer), ResponseBuffer: int64(c.ResponseBuffer),
-		MaxFormFiles: c.MaxFormFiles, MaxFormFileSize: int64(c.MaxFormFileSize), MaxFormFields: c.MaxFormFields,
-	}
-}
-
 // startPool starts a pool, and its listeners as soon as it has a worker, or knows why it has none: then clients learn
 // from a 503.
 func (h *host) startPool(p *pool) error {
@@ -353,31 +280,6 @@ func (h *host) startPool(p *pool) error {
 	}
 	h.startReady()
 	return nil
-}
-
-// serveListener serves a listener until it is shut down.
-func (h *host) serveListener(l *listener) error {
-	l.serving.Store(true)
-	defer l.serving.Store(false)
-	where := []any{"address", l.server.Address(), "protocol", l.protocol(), "pool", l.config.Pool}
-	if l.config.HTTP3 {
-		where = append(where, "http3", true)
-	}
-	h.log.Info("listening", where...)
-	if err := l.server.Serve(); err != nil {
-		return fmt.Errorf("listener %s failed: %w", l.server.Address(), err)
-	}
-	return nil
-}
-
-func (l *listener) protocol() string {
-	switch {
-	case l.config.TLS == nil:
-		return l.config.Protocol
-	case l.config.Protocol == listen.HTTP:
-		return "https"
-	}
-	return l.config.Protocol + " over TLS"
 }
 
 // readyPoll is how often it is looked whether all workers are there.
@@ -418,65 +320,5 @@ func (h *host) announceReady() error {
 	}
 }
 
-// Version implements [control.Host].
-func (h *host) Version() control.Version {
-	return control.Version{Version: cli.Version(), Go: runtime.Version(), Wire: protocol.Version, PID: os.Getpid()}
-}
-
 // childrenTimeout is how long the processes that workers have of their own may take to be told of.
 const childrenTimeout = 300 * time.Millisecond
-
-// Status implements [control.Host].
-func (h *host) Status() control.Status {
-	ctx, cancel := context.WithTimeout(context.Background(), childrenTimeout)
-	defer cancel()
-	return h.statusUntil(ctx)
-}
-
-// overview is the status without what only workers know: nobody is asked for it.
-func (h *host) overview() control.Status {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return h.statusUntil(ctx)
-}
-
-// statusUntil asks the workers for their processes until ctx is done, those of all pools at a time.
-func (h *host) statusUntil(ctx context.Context) control.Status {
-	st := control.Status{
-		Version: cli.Version(), Uptime: control.Seconds(time.Since(h.began)), PID: os.Getpid(), Config: h.file,
-		Stopping: h.leaves(), Upgrade: h.upgraded(), Maintenance: h.Maintenance(),
-		Listen: []control.Listener{}, Connections: map[string]int{},
-	}
-	st.Upgrades, _, _ = h.upgrade.counted()
-	for _, l := range h.listeners() {
-		shown := control.Listener{
-			Address: l.server.Address(), Protocol: l.config.Protocol, Pool: l.config.Pool, TLS: l.config.TLS != nil,
-			HTTP3: l.config.HTTP3, Serving: l.serving.Load(),
-		}
-		if shown.Serving {
-			shown.Problem = l.server.Problem()
-		}
-		shown.Routes = h.routed(l)
-		st.Listen = append(st.Listen, shown)
-	}
-	st.Certificates, st.Services = h.certificateStatus(), h.services.status()
-	now := h.setup.Load()
-	for _, r := range now.realms {
-		for kind, n := range r.hub.Open() {
-			st.Connections[kind] += n
-		}
-	}
-	st.Dials, st.Channels = h.dialed(), h.channelStatus(ctx)
-	pools := now.pools
-	st.Pools = make([]control.Pool, len(pools))
-	var asked sync.WaitGroup
-	for i, p := range pools {
-		asked.Go(func() {
-			st.Pools[i] = p.status(ctx)
-			st.Pools[i].Realm = now.shown(now.nameOf(p.realm))
-		})
-	}
-	asked.Wait()
-	h.showCanary(ctx, st.Pools)
-	return st
-}
